@@ -1,0 +1,1 @@
+//! Collectors, spool and sender.

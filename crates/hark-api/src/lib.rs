@@ -1,0 +1,1 @@
+//! Requests, answers and problem documents of the API.

@@ -1,0 +1,1 @@
+//! Check types that look at something: ping, tcp, http.

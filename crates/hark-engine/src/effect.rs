@@ -1,0 +1,110 @@
+//! Everything the engine can want. Reading this is reading what hark can do.
+
+use hark_model::name::{CheckName, HostName};
+use hark_model::record::{HostId, IncidentId, Record, SilenceId};
+use hark_model::sample::SeriesName;
+
+/// What must be done after a step. Kept between steps to save allocation: the driver drains it.
+///
+/// `records` of one step are one transaction; `answers` may be given and outbox rows may be sent
+/// only after it is committed (durable before visible).
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// To be written, in order.
+    pub records: Vec<Record>,
+    /// Everything else, in order.
+    pub effects: Vec<Effect>,
+}
+
+impl Effects {
+    /// Returns true if nothing must be done.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.effects.is_empty()
+    }
+
+    /// Forgets everything, keeping the room.
+    pub fn clear(&mut self) {
+        self.records.clear();
+        self.effects.clear();
+    }
+}
+
+/// One thing to be done that is not a write.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// A host got its number.
+    HostLearned {
+        /// The number.
+        host: HostId,
+        /// The name.
+        name: HostName,
+    },
+    /// A host was forgotten.
+    HostDropped {
+        /// The number.
+        host: HostId,
+    },
+    /// Ingest must pass the values of these series of this host, under these numbers, from now on;
+    /// the answer to `Input::SeriesSeen`. Series without a threshold are never passed. After a
+    /// reload every host's series are asked for again, and this list replaces the former one.
+    Watch {
+        /// Of which host.
+        host: HostId,
+        /// What to watch.
+        watches: Vec<Watch>,
+    },
+    /// A probe must run now (extra look at a late host, re-check of a parent, re-check after a block).
+    Probe {
+        /// Of which host.
+        host: HostId,
+        /// Which check.
+        check: CheckName,
+    },
+    /// What the page shows of this host, check or incident has changed.
+    Changed(Changed),
+    /// The answer to an operator's action, to be given after the commit.
+    Answer {
+        /// The caller's number.
+        request: u64,
+        /// What came of it.
+        result: Result<Done, Refused>,
+    },
+}
+
+/// What of the live view has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// A host's state, checks or facts.
+    Host(HostId),
+    /// An incident.
+    Incident(IncidentId),
+    /// A silence.
+    Silence(SilenceId),
+}
+
+/// A series that some threshold looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// The engine's own index within the host, to be used in `Heard::values`.
+    pub number: u32,
+    /// Which series. Several series may match one threshold (instances); each has its own watch.
+    pub series: SeriesName,
+}
+
+/// What an operator's action has done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// It is done.
+    Done,
+    /// A silence was made.
+    Silence(SilenceId),
+}
+
+/// Why an operator's action was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// There is no such thing, or not any more.
+    NotFound,
+    /// It cannot be done, and why.
+    Invalid(String),
+}

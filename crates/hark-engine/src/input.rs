@@ -1,0 +1,187 @@
+//! Everything the engine can be fed. Reading this is reading what hark can notice.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hark_model::name::{CheckName, HostName, ReceiverName, UserName};
+use hark_model::record::{DeliveryId, HostId, IncidentId, Matcher, SilenceId};
+use hark_model::time::Unix;
+use hark_model::{CheckResult, Event, SeriesName};
+
+use crate::plan::Plan;
+
+/// One thing that happened, to be applied by [`crate::Engine::step`].
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// Time has passed. Late, twice or early is harmless.
+    Tick,
+    /// A host was met for the first time (first authenticated datagram, or declared). Known names
+    /// are ignored; the engine gives the number in `Effect::HostLearned`.
+    HostSeen(HostSeen),
+    /// A host declared series (a new session's dictionary), or asked again after a reload: the engine
+    /// answers with `Effect::Watch` for those that some threshold looks at.
+    SeriesSeen {
+        /// Of which host.
+        host: HostId,
+        /// Which series.
+        series: Vec<SeriesName>,
+    },
+    /// An authenticated heartbeat. The hot path: no allocation where nothing changes.
+    Heard(Heard),
+    /// A check's result from an agent or a probe.
+    Result {
+        /// Of which host.
+        host: HostId,
+        /// What was found.
+        result: CheckResult,
+    },
+    /// A thing happened on a host.
+    Event {
+        /// On which host.
+        host: HostId,
+        /// What.
+        event: Event,
+    },
+    /// A host's facts or address changed.
+    Facts {
+        /// Of which host.
+        host: HostId,
+        /// Name and value; an empty value removes the fact.
+        facts: Vec<(String, String)>,
+    },
+    /// The outcome of a delivery, already stored by the outbox.
+    Delivery {
+        /// Which message.
+        delivery: DeliveryId,
+        /// About which incident, if any.
+        incident: Option<IncidentId>,
+        /// To whom.
+        receiver: ReceiverName,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// Somebody did something; the answer comes as `Effect::Answer` with the same `request`.
+    Operator {
+        /// Number given by the caller, returned in the answer.
+        request: u64,
+        /// Who.
+        by: UserName,
+        /// What.
+        action: Action,
+    },
+    /// A new plan after a reload; the engine computes the difference (rule R3).
+    Planned(Arc<Plan>),
+    /// Our own ingest fell behind, lost datagrams, or the process was paused for `gap` (rule F5).
+    IngestDegraded {
+        /// Why, in words.
+        reason: String,
+        /// How long the process stood still; zero if it did not.
+        gap: Duration,
+    },
+    /// Ingest is healthy again.
+    IngestHealthy,
+    /// A part of the server itself is in trouble or well again: becomes a check of the host `self`
+    /// named by `part` (history, store, receiver, config, clock).
+    SelfCheck {
+        /// The part, e.g. `history`.
+        part: CheckName,
+        /// `None` when well, else what is wrong.
+        problem: Option<String>,
+    },
+}
+
+/// A host met for the first time.
+#[derive(Clone, Debug)]
+pub struct HostSeen {
+    /// Its name.
+    pub name: HostName,
+    /// How often its agent will send; zero for a host without an agent.
+    pub interval: Duration,
+    /// Where it sent from.
+    pub address: Option<IpAddr>,
+}
+
+/// One authenticated heartbeat with the values that some threshold looks at.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    /// From which host.
+    pub host: HostId,
+    /// How often the agent sends, in milliseconds.
+    pub interval_ms: u32,
+    /// Where it came from; only given when it differs from the datagram before.
+    pub moved_to: Option<IpAddr>,
+    /// Round trip time in microseconds, measured by the agent.
+    pub rtt_us: Option<u32>,
+    /// When the values were taken, by the agent's clock.
+    pub taken_at: Unix,
+    /// Watch number (see `Effect::Watch`) and value; NaN stands for "absent".
+    pub values: Vec<(u32, f64)>,
+}
+
+/// What came of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It arrived.
+    Sent,
+    /// It failed and will be tried again.
+    Failed,
+    /// It was given up.
+    Dead,
+}
+
+/// What a user can do. Durable before it is said to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Take an incident.
+    Acknowledge {
+        /// Which.
+        incident: IncidentId,
+        /// Why; not empty.
+        comment: String,
+        /// Until when; `None` until recovery.
+        until: Option<Unix>,
+        /// Survives a rise in severity.
+        sticky: bool,
+    },
+    /// Give an incident back.
+    Unacknowledge {
+        /// Which.
+        incident: IncidentId,
+    },
+    /// Remark on an incident.
+    Comment {
+        /// Which.
+        incident: IncidentId,
+        /// What.
+        text: String,
+    },
+    /// Keep notifications back.
+    Silence {
+        /// What it covers.
+        matcher: Matcher,
+        /// Why; not empty.
+        reason: String,
+        /// From when.
+        from: Unix,
+        /// Until when.
+        until: Unix,
+        /// Planned work.
+        maintenance: bool,
+    },
+    /// End a silence now.
+    EndSilence {
+        /// Which.
+        silence: SilenceId,
+    },
+    /// Forget a host.
+    DropHost {
+        /// Which.
+        host: HostId,
+    },
+    /// Send a test message to a receiver.
+    TestReceiver {
+        /// Which.
+        receiver: ReceiverName,
+    },
+}

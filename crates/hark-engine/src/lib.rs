@@ -1,0 +1,1 @@
+//! The pure engine: liveness, thresholds, check status, incidents, routes. No IO.

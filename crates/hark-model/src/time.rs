@@ -1,0 +1,149 @@
+//! Two clocks that cannot be mixed up, and the one place that reads them.
+
+use std::fmt;
+use std::ops::{Add, AddAssign, Sub};
+use std::time::Duration;
+
+/// Milliseconds of a clock that never jumps (`CLOCK_MONOTONIC`; it stands still in suspend, which
+/// the driver notices as a gap against the wall clock). For deadlines; never stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mono(pub u64);
+
+/// Milliseconds since 1970-01-01 UTC of the wall clock. For people and files; may jump.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Unix(pub i64);
+
+/// One moment on both clocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// For deadlines.
+    pub mono: Mono,
+    /// For people and files.
+    pub unix: Unix,
+}
+
+/// Returns `duration` in whole milliseconds, at most `u64::MAX`.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Mono {
+    /// Returns the time since `earlier`, zero if `earlier` is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Mono {
+    type Output = Self;
+    fn add(self, rhs: Duration) -> Self {
+        Self(self.0.saturating_add(millis(rhs)))
+    }
+}
+
+impl AddAssign<Duration> for Mono {
+    fn add_assign(&mut self, rhs: Duration) {
+        *self = *self + rhs;
+    }
+}
+
+impl Sub<Duration> for Mono {
+    type Output = Self;
+    fn sub(self, rhs: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(rhs)))
+    }
+}
+
+impl Unix {
+    /// Returns the time since `earlier`, zero if `earlier` is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// Returns whole seconds since 1970-01-01 UTC, rounded towards minus infinity.
+    pub fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+}
+
+impl Add<Duration> for Unix {
+    type Output = Self;
+    fn add(self, rhs: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(millis(rhs)).unwrap_or(i64::MAX)))
+    }
+}
+
+impl Sub<Duration> for Unix {
+    type Output = Self;
+    fn sub(self, rhs: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(millis(rhs)).unwrap_or(i64::MAX)))
+    }
+}
+
+impl Now {
+    /// Returns the moment `duration` later on both clocks.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        Self { mono: self.mono + duration, unix: self.unix + duration }
+    }
+}
+
+impl fmt::Display for Mono {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}ms", self.0)
+    }
+}
+
+/// Reads both clocks. The only reader of the machine's clocks in hark: everything that decides takes
+/// [`Now`] as an argument.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Clock;
+
+impl Clock {
+    /// Returns this moment.
+    pub fn now(self) -> Now {
+        Now { mono: Mono(boot_millis()), unix: Unix(unix_millis()) }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one clock")]
+fn boot_millis() -> u64 {
+    use std::sync::LazyLock;
+    use std::time::Instant;
+    // `Instant` is CLOCK_MONOTONIC and stands still in suspend; a gap against the wall clock is
+    // what the driver reports to the engine as a pause. An hour of head start lets deadlines be
+    // computed backwards without meeting zero.
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    3_600_000 + millis(START.elapsed())
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one clock")]
+fn unix_millis() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_never_go_below_zero() {
+        assert_eq!(Mono(5).since(Mono(9)), Duration::ZERO);
+        assert_eq!(Unix(5).since(Unix(9)), Duration::ZERO);
+        assert_eq!(Mono(3) - Duration::from_secs(1), Mono(0));
+    }
+
+    #[test]
+    fn seconds_round_down_before_1970() {
+        assert_eq!(Unix(-1).seconds(), -1);
+        assert_eq!(Unix(1999).seconds(), 1);
+    }
+
+    #[test]
+    fn the_clock_does_not_go_back() {
+        let a = Clock.now();
+        let b = Clock.now();
+        assert!(b.mono >= a.mono);
+    }
+}

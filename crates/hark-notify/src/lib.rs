@@ -1,0 +1,1 @@
+//! Receivers, rendering, and the delivery machine.

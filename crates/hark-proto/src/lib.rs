@@ -1,0 +1,1 @@
+//! Datagrams: encode, decode, seal, open, replay window.

@@ -1,0 +1,1 @@
+//! State, history and journal on disk; every format versioned.

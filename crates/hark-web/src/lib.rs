@@ -1,0 +1,1 @@
+//! HTTP routes, WebSocket, sessions and the embedded page.
