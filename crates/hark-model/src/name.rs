@@ -38,7 +38,7 @@ pub enum NameError {
 }
 
 macro_rules! name {
-    ($(#[$meta:meta])* $type:ident, $what:literal, $max:literal, $allowed:literal, $ok:expr) => {
+    ($(#[$meta:meta])* $type:ident, $what:literal, $max:literal, $allowed:expr, $ok:expr) => {
         $(#[$meta])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $type(Arc<str>);
