@@ -122,6 +122,8 @@ pub struct Heard {
 /// What came of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
+    /// It is being sent: from now on it is not replaced by a newer message.
+    Started,
     /// It arrived.
     Sent,
     /// It failed and will be tried again.

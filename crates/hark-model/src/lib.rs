@@ -9,6 +9,7 @@
 
 pub mod check;
 pub mod event;
+pub mod frame;
 pub mod name;
 pub mod notification;
 pub mod record;

@@ -26,6 +26,8 @@ pub enum Reason {
     Removed,
     /// Problem and recovery in one message: the problem was still unsent when it ended.
     Merged,
+    /// Many messages in one, because too many came at once (storm rule).
+    Summary,
     /// A thing happened (boot, message).
     Event,
     /// Somebody asked for a test message.
@@ -34,7 +36,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Problem,
         Self::Worse,
         Self::Better,
@@ -44,6 +46,7 @@ impl Reason {
         Self::FlapEnd,
         Self::Removed,
         Self::Merged,
+        Self::Summary,
         Self::Event,
         Self::Test,
     ];
@@ -60,6 +63,7 @@ impl Reason {
             Self::FlapEnd => "flap_end",
             Self::Removed => "removed",
             Self::Merged => "merged",
+            Self::Summary => "summary",
             Self::Event => "event",
             Self::Test => "test",
         }

@@ -308,6 +308,8 @@ pub struct JournalLine {
     pub check: Option<CheckName>,
     /// The incident, if it is about one.
     pub incident: Option<IncidentId>,
+    /// The receiver, if something was told to it or withheld from it.
+    pub receiver: Option<ReceiverName>,
     /// What kind of line.
     pub kind: JournalKind,
     /// In words.
@@ -321,7 +323,7 @@ pub enum JournalKind {
     Transition,
     /// A message was put into the outbox.
     Told,
-    /// A message was kept back, with the block's name first in the text.
+    /// A message was kept back: the block's name, a colon and the reason.
     Withheld,
     /// Somebody did something.
     Operator,
@@ -386,7 +388,8 @@ pub struct Snapshot {
     pub hosts: Vec<HostRecord>,
     /// Every check that ever had a result.
     pub checks: Vec<CheckRecord>,
-    /// Open incidents, and those resolved within the reopen window.
+    /// Open incidents, those resolved within the reopen window (5 minutes), and those of which some
+    /// told-state is not `ok` yet (a recovery kept back by a silence must survive a restart).
     pub incidents: Vec<IncidentRecord>,
     /// Told-states of those incidents.
     pub told: Vec<ToldRecord>,

@@ -13,6 +13,23 @@ pub struct Mono(pub u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Unix(pub i64);
 
+/// Microseconds of the same clock as [`Mono`]. For round trips, where a millisecond is too coarse;
+/// never stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Micros(pub u64);
+
+impl Micros {
+    /// Returns the microseconds since `earlier`, zero if `earlier` is later.
+    pub fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// Returns the millisecond this lies in.
+    pub fn mono(self) -> Mono {
+        Mono(self.0 / 1000)
+    }
+}
+
 /// One moment on both clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
@@ -102,19 +119,24 @@ pub struct Clock;
 impl Clock {
     /// Returns this moment.
     pub fn now(self) -> Now {
-        Now { mono: Mono(boot_millis()), unix: Unix(unix_millis()) }
+        Now { mono: self.micros().mono(), unix: Unix(unix_millis()) }
+    }
+
+    /// Returns this moment on the monotonic clock, in microseconds.
+    pub fn micros(self) -> Micros {
+        Micros(boot_micros())
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one clock")]
-fn boot_millis() -> u64 {
+fn boot_micros() -> u64 {
     use std::sync::LazyLock;
     use std::time::Instant;
     // `Instant` is CLOCK_MONOTONIC and stands still in suspend; a gap against the wall clock is
     // what the driver reports to the engine as a pause. An hour of head start lets deadlines be
     // computed backwards without meeting zero.
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    3_600_000 + millis(START.elapsed())
+    3_600_000_000 + u64::try_from(START.elapsed().as_micros()).unwrap_or(u64::MAX / 2)
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one clock")]
