@@ -1,1 +1,42 @@
-//! Requests, answers and problem documents of the API.
+//! The shapes of the API under `/api/0`: what a client sends, what the server answers.
+//!
+//! Shared by the server (`hark-web`), by the command line, and by the `OpenAPI` document, which is
+//! generated from these types. One file is one subject. Every type here is a promise: fields are
+//! added, never renamed or removed, within one version of the path.
+//!
+//! Rules of the shapes: resources carry RFC 3339 times in fields that end in `_at`
+//! ([`time::Timestamp`]); the three bulk forms (fleet, series, live frames) carry Unix seconds in
+//! fields that end in `_unix_s`, for their size; durations are seconds and say so in the name.
+//! Requests refuse unknown fields, so that a misspelt one is told instead of ignored.
+//!
+//! This crate knows no routes, no sockets and no store, and decides nothing: it converts words of
+//! `hark-model` into words on the wire. Start at [`problem`] for errors and [`list`] for lists.
+
+pub mod agents;
+pub mod alerts;
+pub mod audit;
+pub mod auth;
+pub mod deliveries;
+pub mod enrol;
+pub mod events;
+pub mod fleet;
+pub mod hosts;
+pub mod incidents;
+pub mod list;
+pub mod live;
+pub mod overview;
+pub mod problem;
+pub mod receivers;
+pub mod series;
+pub mod server;
+pub mod sessions;
+pub mod setup;
+pub mod silences;
+pub mod time;
+pub mod tokens;
+pub mod users;
+pub mod words;
+
+pub use list::{Cursor, Page};
+pub use problem::ProblemDocument;
+pub use time::Timestamp;

@@ -1,0 +1,160 @@
+//! Hosts and their checks.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::list::Cursor;
+use crate::overview::Soft;
+use crate::time::Timestamp;
+use crate::words::{Fresh, Letter, Status};
+
+/// Which hosts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct HostsQuery {
+    /// Part of a name, address or tag.
+    pub q: Option<String>,
+    /// One state.
+    pub state: Option<Letter>,
+    /// The `next` of the page before.
+    pub cursor: Option<Cursor>,
+    /// How many items at most.
+    pub limit: Option<u32>,
+}
+
+/// A host in a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct HostRow {
+    /// Its number.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// Its worst state.
+    pub state: Letter,
+    /// What is wrong; empty if nothing.
+    pub text: String,
+    /// When it was last heard.
+    #[schema(required = true)]
+    pub last_heard_at: Option<Timestamp>,
+    /// How often its agent sends; 0 without an agent.
+    pub interval_seconds: f64,
+    /// The address it last sent from.
+    #[schema(required = true)]
+    pub address: Option<String>,
+    /// Its tags.
+    pub tags: Vec<String>,
+}
+
+/// A host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Host {
+    /// Its number.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// Its worst state.
+    pub state: Letter,
+    /// The state in a word: `Healthy`, `Down`, `Silent`, `Unreachable` ...
+    pub word: String,
+    /// What is wrong; empty if nothing.
+    pub text: String,
+    /// Since when.
+    #[schema(required = true)]
+    pub since_at: Option<Timestamp>,
+    /// The address it last sent from.
+    #[schema(required = true)]
+    pub address: Option<String>,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Facts: `os`, `kernel`, `arch` ...
+    pub facts: BTreeMap<String, String>,
+    /// How often its agent sends; 0 without an agent.
+    pub interval_seconds: f64,
+    /// When it was last heard.
+    #[schema(required = true)]
+    pub last_heard_at: Option<Timestamp>,
+    /// The last round trip between agent and server.
+    #[schema(required = true)]
+    pub rtt_seconds: Option<f64>,
+    /// The agent's version; empty without an agent.
+    pub agent_version: String,
+    /// Share of datagrams that were lost, 0 to 1.
+    #[schema(required = true)]
+    pub loss_ratio: Option<f64>,
+    /// Its checks, worst first.
+    pub checks: Vec<Check>,
+    /// Its open incidents.
+    pub incidents: Vec<u64>,
+    /// Hosts it is reached through.
+    pub parents: Vec<String>,
+    /// Hosts that are reached through it.
+    pub children: Vec<String>,
+    /// Threshold profiles it takes on.
+    pub profile: Vec<String>,
+    /// The host that is down in front of it.
+    #[schema(required = true)]
+    pub unreachable_because: Option<String>,
+    /// Its state is from before the server's start and not yet confirmed.
+    pub not_reproven: bool,
+    /// Where the configuration declares it.
+    #[schema(required = true)]
+    pub declared: Option<Declared>,
+}
+
+/// A place in the configuration: such an object is read-only in the page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Declared {
+    /// The file.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u32,
+}
+
+/// A check of a host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Check {
+    /// Its name within the host.
+    pub name: String,
+    /// What the newest result says.
+    pub status: Status,
+    /// What is believed.
+    pub hard: Status,
+    /// Tries, while `status` is not yet believed.
+    #[schema(required = true)]
+    pub soft: Option<Soft>,
+    /// The newest value.
+    #[schema(required = true)]
+    pub value: Option<f64>,
+    /// The value's unit: `percent`, `seconds` ...
+    pub unit: String,
+    /// What it says, in words.
+    pub text: String,
+    /// The rule in words: `above 90, clears at 81`.
+    pub rule: String,
+    /// When what is believed last changed.
+    #[schema(required = true)]
+    pub changed_at: Option<Timestamp>,
+    /// How fresh the newest result is.
+    pub fresh: Fresh,
+    /// It changes to and fro.
+    pub flapping: bool,
+    /// The open incident.
+    #[schema(required = true)]
+    pub incident: Option<u64>,
+    /// The limits.
+    pub limits: Limits,
+}
+
+/// The limits of a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Limits {
+    /// Where warning begins.
+    #[schema(required = true)]
+    pub warning: Option<f64>,
+    /// Where critical begins.
+    #[schema(required = true)]
+    pub critical: Option<f64>,
+}

@@ -1,0 +1,256 @@
+//! Incidents: from confirmed bad until confirmed good.
+
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::deliveries::Delivery;
+use crate::events::Activity;
+use crate::hosts::Limits;
+use crate::list::Cursor;
+use crate::time::Timestamp;
+use crate::words::{Severity, State, Status};
+
+/// Which incidents.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct IncidentsQuery {
+    /// `open` if not given.
+    #[serde(default)]
+    pub view: View,
+    /// The lowest severity.
+    pub sev: Option<Severity>,
+    /// Part of a host's name, a check's name or the text.
+    pub q: Option<String>,
+    /// The `next` of the page before.
+    pub cursor: Option<Cursor>,
+    /// How many items at most.
+    pub limit: Option<u32>,
+}
+
+/// A part of the incidents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum View {
+    /// Open and not silenced.
+    #[default]
+    Open,
+    /// Open and silenced.
+    Silenced,
+    /// Over.
+    Resolved,
+    /// All.
+    All,
+}
+
+/// An incident in a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct IncidentRow {
+    /// Its number.
+    pub id: u64,
+    /// The host.
+    pub host: String,
+    /// The check.
+    pub check: String,
+    /// How it stands: the worst state if it is over.
+    pub state: State,
+    /// The worst state.
+    pub peak: State,
+    /// What the check says now; `ok` if it is over.
+    pub status: Status,
+    /// In words.
+    pub text: String,
+    /// Since when.
+    pub since_at: Timestamp,
+    /// Since when.
+    pub since_unix_s: i64,
+    /// When it was over.
+    #[schema(required = true)]
+    pub resolved_at: Option<Timestamp>,
+    /// Who took it.
+    #[schema(required = true)]
+    pub ack: Option<Ack>,
+    /// Until when it is silenced.
+    #[schema(required = true)]
+    pub silenced_until_at: Option<Timestamp>,
+    /// The incident it follows from.
+    #[schema(required = true)]
+    pub cause: Option<u64>,
+    /// How many incidents follow from it.
+    pub symptoms: u64,
+    /// What became of the last message.
+    #[schema(required = true)]
+    pub last_notification: Option<LastNotification>,
+}
+
+/// Who took an incident.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Ack {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub comment: String,
+    /// Until when; null until it is over.
+    #[schema(required = true)]
+    pub until_unix_s: Option<i64>,
+    /// Survives a rise in severity.
+    pub sticky: bool,
+}
+
+/// What became of a message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LastNotification {
+    /// To whom.
+    pub receiver: String,
+    /// What became of it.
+    pub result: Told,
+    /// When.
+    pub at: Timestamp,
+    /// In words.
+    pub text: String,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Told {
+    /// It arrived.
+    Sent,
+    /// It did not arrive.
+    Failed,
+    /// It is on its way.
+    Queued,
+    /// It was kept back.
+    Withheld,
+}
+
+/// An incident with all that is known about it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Incident {
+    /// What the list shows.
+    #[serde(flatten)]
+    pub row: IncidentRow,
+    /// The rule in words.
+    pub rule: String,
+    /// The value that broke it.
+    #[schema(required = true)]
+    pub value: Option<f64>,
+    /// The value's unit.
+    pub unit: String,
+    /// The limits.
+    pub limits: Limits,
+    /// Messages, newest first.
+    pub notifications: Vec<Delivery>,
+    /// What happened, newest first.
+    pub timeline: Vec<Activity>,
+    /// What people said, oldest first.
+    pub comments: Vec<Comment>,
+    /// Incidents that follow from it.
+    pub symptoms_list: Vec<Symptom>,
+    /// Earlier incidents of the same check, newest first.
+    pub seen_before: Vec<Earlier>,
+}
+
+/// A remark.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Comment {
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub text: String,
+}
+
+/// An incident that follows from another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Symptom {
+    /// Its number.
+    pub id: u64,
+    /// The host.
+    pub host: String,
+    /// The check.
+    pub check: String,
+}
+
+/// An earlier incident of the same check.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Earlier {
+    /// Its number.
+    pub id: u64,
+    /// When it began.
+    pub since_at: Timestamp,
+    /// How long it took; null while it is open.
+    #[schema(required = true)]
+    pub duration_seconds: Option<f64>,
+    /// How it ended.
+    pub resolution: String,
+}
+
+/// Why each receiver was told or not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Explanation {
+    /// Newest first.
+    pub lines: Vec<ExplainLine>,
+}
+
+/// One decision of the engine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ExplainLine {
+    /// When.
+    pub at: Timestamp,
+    /// About whom; null if about all.
+    #[schema(required = true)]
+    pub receiver: Option<String>,
+    /// Which.
+    pub decision: Decision,
+    /// The step that held it back.
+    #[schema(required = true)]
+    pub block: Option<String>,
+    /// In words.
+    pub text: String,
+}
+
+/// A decision about a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    /// It was put into the outbox.
+    Told,
+    /// It was kept back.
+    Withheld,
+    /// It is not yet due.
+    Waiting,
+}
+
+/// Takes an incident.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AckRequest {
+    /// Why: required.
+    pub comment: String,
+    /// Until when; without, until it is over.
+    #[serde(default)]
+    pub until_at: Option<Timestamp>,
+    /// Survives a rise in severity.
+    #[serde(default)]
+    pub sticky: bool,
+}
+
+/// A remark.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CommentRequest {
+    /// What.
+    pub text: String,
+}
+
+/// Silences the incident's host and check.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SilenceIncidentRequest {
+    /// Why.
+    pub reason: String,
+    /// For how long: at most 30 days.
+    pub duration_seconds: u64,
+}

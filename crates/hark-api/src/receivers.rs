@@ -1,0 +1,47 @@
+//! Receivers and routes.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::deliveries::Delivery;
+
+/// A receiver.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Receiver {
+    /// Its name.
+    pub name: String,
+    /// Its type: `email`, `webhook` ...
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Where it sends to, without secrets.
+    pub target: String,
+    /// Who is told instead if it fails.
+    #[schema(required = true)]
+    pub fallback: Option<String>,
+    /// The last message.
+    #[schema(required = true)]
+    pub last: Option<Delivery>,
+    /// Its last try failed.
+    pub failing: bool,
+}
+
+/// A test message was put into the outbox.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TestSent {
+    /// The message.
+    pub delivery: u64,
+}
+
+/// A route.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Route {
+    /// Its name.
+    pub name: String,
+    /// What it takes, in the words of the configuration.
+    #[serde(rename = "match")]
+    pub matches: String,
+    /// To whom.
+    pub to: Vec<String>,
+    /// All of it in a sentence.
+    pub sentence: String,
+}

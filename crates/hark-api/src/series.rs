@@ -1,0 +1,162 @@
+//! Metrics of a host over time.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::hosts::Limits;
+use crate::words::{Letter, State};
+
+/// The most series of one answer: a chart has five lines, a page a few charts.
+pub const MAX_NAMES: usize = 32;
+
+/// The most points of one series: two for each pixel of a wide screen.
+pub const MAX_POINTS: u32 = 4000;
+
+/// How many points if the request does not say.
+pub const DEFAULT_POINTS: u32 = 600;
+
+/// All metrics of a host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Metrics {
+    /// By path.
+    pub items: Vec<Metric>,
+}
+
+/// A metric of a host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Metric {
+    /// Its path: `cpu_monitor.cpu_percent`, `disk_monitor./.percent`.
+    pub path: String,
+    /// What measures it.
+    pub collector: String,
+    /// Which one of several; empty if there is only one.
+    pub instance: String,
+    /// What is measured.
+    pub metric: String,
+    /// Its unit: `percent`, `bytes` ...
+    pub unit: String,
+    /// `gauge` or `counter`.
+    pub kind: MetricKind,
+    /// The newest value.
+    #[schema(required = true)]
+    pub last: Option<f64>,
+    /// When that was taken.
+    #[schema(required = true)]
+    pub at_unix_s: Option<i64>,
+}
+
+/// How a metric moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MetricKind {
+    /// Goes up and down.
+    Gauge,
+    /// Only grows; shown as its rate.
+    Counter,
+}
+
+impl From<hark_model::MetricKind> for MetricKind {
+    fn from(kind: hark_model::MetricKind) -> Self {
+        match kind {
+            hark_model::MetricKind::Gauge => Self::Gauge,
+            hark_model::MetricKind::Counter => Self::Counter,
+        }
+    }
+}
+
+/// Which series, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SeriesQuery {
+    /// Paths, split by commas; at most 32. A comma within a path is written `%2C` before the
+    /// whole is encoded for the address.
+    pub names: String,
+    /// From when, Unix seconds; an hour before `to` if not given.
+    pub from: Option<i64>,
+    /// Until when, Unix seconds; now if not given.
+    pub to: Option<i64>,
+    /// How many points at most; 600 if not given.
+    pub points: Option<u32>,
+}
+
+/// Series by columns: `avg[i][k]` is of `names[i]` at `at_unix_s[k]`; null is a gap.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Series {
+    /// From when.
+    pub from_unix_s: i64,
+    /// Until when.
+    pub to_unix_s: i64,
+    /// Seconds that one point stands for.
+    pub step_s: f64,
+    /// The points' times.
+    pub at_unix_s: Vec<i64>,
+    /// Paths.
+    pub names: Vec<String>,
+    /// Units.
+    pub units: Vec<String>,
+    /// The lowest value within each step.
+    pub min: Vec<Vec<Option<f64>>>,
+    /// The mean of each step.
+    pub avg: Vec<Vec<Option<f64>>>,
+    /// The highest value within each step.
+    pub max: Vec<Vec<Option<f64>>>,
+    /// Incidents of these metrics within the time.
+    pub incidents: Vec<IncidentSpan>,
+    /// The limits of each path that has any.
+    pub limits: BTreeMap<String, Limits>,
+}
+
+/// An incident on the time axis.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct IncidentSpan {
+    /// From when.
+    pub from_unix_s: i64,
+    /// Until when; null while it is open.
+    #[schema(required = true)]
+    pub to_unix_s: Option<i64>,
+    /// Its number.
+    pub id: u64,
+    /// Its worst state.
+    pub state: State,
+}
+
+/// From when to when.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SpanQuery {
+    /// From when, Unix seconds; a day before `to` if not given.
+    pub from: Option<i64>,
+    /// Until when, Unix seconds; now if not given.
+    pub to: Option<i64>,
+}
+
+/// The states of each check of a host over time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Lanes {
+    /// One lane a check, the host's own liveness first.
+    pub lanes: Vec<Lane>,
+}
+
+/// The states of one check over time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Lane {
+    /// The check.
+    pub check: String,
+    /// Its states, oldest first, without overlaps.
+    pub spans: Vec<LaneSpan>,
+}
+
+/// One state for a time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LaneSpan {
+    /// From when.
+    pub from_unix_s: i64,
+    /// Until when.
+    pub to_unix_s: i64,
+    /// Which.
+    pub state: Letter,
+}

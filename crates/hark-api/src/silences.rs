@@ -1,0 +1,109 @@
+//! Silences and maintenance.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::hosts::Declared;
+use crate::time::Timestamp;
+use crate::words::Severity;
+
+/// The longest silence: one that must not end is a configuration.
+pub const MAX_SECONDS: u64 = 30 * 24 * 3600;
+
+/// The most patterns of one kind in a matcher.
+pub const MAX_PATTERNS: usize = 100;
+
+/// A filter on hosts and checks; all given parts must match, an empty one matches all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Matcher {
+    /// Patterns (`*`, `?`) of which one must match the host's name.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// Patterns of which one must match the check's name.
+    #[serde(default)]
+    pub checks: Vec<String>,
+    /// Tags of which the host must have one.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// The lowest severity that matches.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub severity: Option<Severity>,
+}
+
+/// A silence or maintenance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Silence {
+    /// Its number.
+    pub id: u64,
+    /// What it covers.
+    pub matcher: Matcher,
+    /// Who made it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// From when.
+    pub from_at: Timestamp,
+    /// Until when.
+    pub until_at: Timestamp,
+    /// A planned one: also keeps the incident out of availability.
+    pub maintenance: bool,
+    /// How many messages it has kept back.
+    pub withheld: u64,
+    /// What it covers now.
+    pub matches: Matches,
+    /// Where the configuration declares it.
+    #[schema(required = true)]
+    pub declared: Option<Declared>,
+}
+
+/// What a matcher covers now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Matches {
+    /// How many hosts.
+    pub hosts: u64,
+    /// How many open incidents.
+    pub incidents: u64,
+}
+
+/// Makes a silence or maintenance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SilenceRequest {
+    /// What it shall cover.
+    pub matcher: Matcher,
+    /// Why.
+    pub reason: String,
+    /// From when; now if not given.
+    #[serde(default)]
+    pub from_at: Option<Timestamp>,
+    /// Until when: at most 30 days after the start. This or `duration_seconds`.
+    #[serde(default)]
+    pub until_at: Option<Timestamp>,
+    /// For how long. This or `until_at`.
+    #[serde(default)]
+    pub duration_seconds: Option<u64>,
+    /// A planned one.
+    #[serde(default)]
+    pub maintenance: bool,
+}
+
+/// Asks what a matcher covers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PreviewRequest {
+    /// The matcher.
+    pub matcher: Matcher,
+}
+
+/// What a matcher covers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Preview {
+    /// How many hosts.
+    pub hosts: u64,
+    /// The first 20 of them.
+    pub names: Vec<String>,
+    /// How many open incidents.
+    pub incidents: u64,
+}
