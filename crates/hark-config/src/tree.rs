@@ -88,9 +88,7 @@ pub(crate) fn build(file: u32, source: &Source, diagnostics: &Diagnostics) -> Op
             Err(error) => {
                 let start = error.marker().byte_offset().unwrap_or(0);
                 let start = u32::try_from(start).unwrap_or(u32::MAX);
-                diagnostics
-                    .error(at(start, start), format!("this is not YAML: {}", error.info()))
-                    .hint("often the cause is the indentation or a quote on the line before");
+                not_yaml(diagnostics, at(start, start), &error);
                 return None;
             }
         }
@@ -304,9 +302,23 @@ impl<'d> Builder<'d> {
         if self.open.len() + more <= MAX_DEPTH {
             return Some(());
         }
-        self.diagnostics.error(span, format!("this is nested more than {MAX_DEPTH} levels deep"));
+        self.diagnostics.error(span, too_deep());
         None
     }
+}
+
+fn not_yaml(diagnostics: &Diagnostics, span: Span, error: &granit_parser::ScanError) {
+    if *error.kind() == granit_parser::ErrorKind::RecursionLimitExceeded {
+        diagnostics.error(span, too_deep());
+        return;
+    }
+    diagnostics
+        .error(span, format!("this is not YAML: {}", error.info()))
+        .hint("often the cause is the indentation or a quote on the line before");
+}
+
+fn too_deep() -> String {
+    format!("this is nested more than {MAX_DEPTH} levels deep")
 }
 
 fn key(node: Node, diagnostics: &Diagnostics) -> Pending {

@@ -63,14 +63,18 @@ impl<'d> Value<'d> {
             self.expected("true or false");
             return None;
         };
+        if !plain {
+            self.expected("true or false");
+            return None;
+        }
         let meant = match text.to_ascii_lowercase().as_str() {
             "true" | "yes" | "on" | "y" | "1" => "true",
             "false" | "no" | "off" | "n" | "0" => "false",
             _ => "",
         };
-        match (&**text, plain) {
-            ("true", true) => Some(true),
-            ("false", true) => Some(false),
+        match &**text {
+            "true" => Some(true),
+            "false" => Some(false),
             _ => {
                 let report = self.error(format!("true or false is expected, not `{text}`"));
                 drop(if meant.is_empty() { report } else { report.suggest(meant) });
@@ -282,7 +286,7 @@ impl<'d> Value<'d> {
         match &self.node.body {
             Body::Scalar { text, plain: false } => {
                 let report = self.error(format!("{what} is expected, this is the text {text:?}"));
-                let bare = text.parse::<f64>().is_ok();
+                let bare = text.parse::<f64>().is_ok() || matches!(&**text, "true" | "false");
                 drop(if bare { report.hint("write it without the quotes") } else { report });
             }
             Body::Scalar { text, plain: true } => {
