@@ -2,6 +2,8 @@
 //! the text beside it. The values read, or the text shown, are in the `.snap` of the same name.
 //! After a wanted change: `INSTA_UPDATE=always cargo test -p hark-config --test golden`.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
