@@ -1,1 +1,120 @@
-//! Receivers, rendering, and the delivery machine.
+//! Telling people: receivers, what they are told, and the machine that decides when to try, to try
+//! again, to give up and to ask another receiver.
+//!
+//! - [`TYPES`] lists the kinds of receivers; each is one file under `types/`, and [`Receivers`] is
+//!   what the section `receivers` of the configuration became.
+//! - A [`Receiver`] sends one [`Notification`] once. It keeps no queue and decides nothing: whether
+//!   to try again is [`SendError::is_permanent`], [`SendError::retry_after`] and the machine below.
+//! - [`outbox::Outbox`] is that machine, without IO: rows of the outbox go in, leases, outcomes and
+//!   hand-overs to fallback receivers come out. Its parts, for those who need less, are in
+//!   [`delivery`].
+//!
+//! This crate does not know who must be told (the engine's routes), where the outbox is stored, nor
+//! the clock: the machine takes the time and the chance of its jitter as arguments.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use hark_config::{Key, Section};
+use hark_model::Notification;
+
+mod connect;
+mod deadline;
+pub mod delivery;
+mod error;
+pub mod outbox;
+mod receivers;
+mod render;
+mod smtp;
+mod tls;
+mod types;
+
+pub use connect::Resolve;
+pub use error::{Again, Doing, SendError};
+pub use receivers::{Configured, RECEIVER_KEYS, Receivers};
+pub use render::{FIELDS, samples};
+
+/// A boxed future: the plug-in traits are object safe, which `async fn` is not.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What a receiver needs from the program around it.
+#[derive(Clone)]
+pub struct Context {
+    /// Turns names into addresses.
+    pub resolve: Arc<dyn Resolve>,
+    /// The public address of the page, such as `https://hark.example.net`, for links; empty if
+    /// there is none.
+    pub page: String,
+    /// This machine's own name, with which it greets mail servers.
+    pub own_name: String,
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("page", &self.page)
+            .field("own_name", &self.own_name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the other side said on taking a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delivered {
+    /// Its words, shortened; may be empty.
+    pub text: String,
+    /// For whom it refused the message for good, and why; the others have it.
+    pub refused: Vec<(String, String)>,
+}
+
+/// One place where messages go, as configured.
+pub trait Receiver: Send + Sync + fmt::Debug {
+    /// Returns where messages go, for people, without anything secret: `ops@example.net`,
+    /// `https://hooks.example.net`.
+    fn target(&self) -> String;
+
+    /// Returns what people should be warned of, such as a certificate that is not verified.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Sends `notification` once. It ends within the receiver's own time limit. Cancelling it
+    /// closes its connection; whether the message arrived is then unknown.
+    ///
+    /// # Errors
+    /// Why it did not arrive, or may not have; the error says whether to try again.
+    fn send<'a>(
+        &'a self,
+        notification: &'a Notification,
+        context: &'a Context,
+    ) -> BoxFuture<'a, Result<Delivered, SendError>>;
+
+    /// Closes connections that were kept open for too long. To be called every few seconds to
+    /// minutes; cheap if there is nothing to close.
+    fn close_idle(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// A kind of receiver: the word in the configuration and how its settings are read.
+pub trait ReceiverType: Sync {
+    /// Returns the word in the configuration, the manual and the metrics.
+    fn name(&self) -> &'static str;
+
+    /// Returns what it does, in markdown.
+    fn manual(&self) -> &'static str;
+
+    /// Returns its settings.
+    fn keys(&self) -> &'static [Key];
+
+    /// Returns settings that must be accepted, as YAML.
+    fn example(&self) -> &'static str;
+
+    /// Reads the settings. `None`: what is wrong was reported to the section's document.
+    fn read(&self, section: &Section<'_>) -> Option<Box<dyn Receiver>>;
+}
+
+/// Every kind of receiver.
+pub const TYPES: &[&dyn ReceiverType] = &[&types::email::Email, &types::webhook::Webhook];

@@ -1,0 +1,190 @@
+//! From a name to a connection, with the guard on addresses in between: it looks at what the name
+//! *leads to now*, so that a name that changed its address after the configuration was read gains
+//! nothing.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use tokio::net::TcpStream;
+
+use crate::deadline::Deadline;
+use crate::error::{Doing, SendError};
+use crate::{BoxFuture, Context};
+
+/// Turns a name into addresses. The binary gives the resolver of the checks; tests give a table.
+pub trait Resolve: Send + Sync {
+    /// Returns the addresses of `host`, the best first. Cancelling leaves nothing behind.
+    ///
+    /// # Errors
+    /// If the name has no address or the name server does not answer.
+    fn resolve(&self, host: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
+}
+
+impl<F> Resolve for F
+where
+    F: Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync,
+{
+    fn resolve(&self, host: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+        self(host)
+    }
+}
+
+/// Which addresses a receiver may be at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Guard {
+    /// Any.
+    Open,
+    /// Only addresses that are reachable from everywhere.
+    PublicOnly,
+}
+
+/// Connects to the first address of `host` that answers.
+pub(crate) async fn connect(
+    context: &Context,
+    host: &str,
+    port: u16,
+    guard: Guard,
+    deadline: Deadline,
+) -> Result<TcpStream, SendError> {
+    let addresses = addresses(context, host, deadline).await?;
+    let mut failure = None;
+    let n_addresses = addresses.len();
+    for (tried, address) in addresses.into_iter().enumerate() {
+        if guard == Guard::PublicOnly && is_private(address) {
+            failure.get_or_insert(SendError::Forbidden { host: host.to_owned(), address });
+            continue;
+        }
+        let address = SocketAddr::new(address, port);
+        let attempt = TcpStream::connect(address);
+        match deadline.share(Doing::Connecting, n_addresses - tried, attempt).await {
+            Ok(Ok(stream)) => {
+                // Dialogues of short lines: waiting to fill a packet would double their time.
+                stream
+                    .set_nodelay(true)
+                    .map_err(|source| SendError::Unreachable { address, source })?;
+                return Ok(stream);
+            }
+            Ok(Err(source)) => failure = Some(SendError::Unreachable { address, source }),
+            Err(timeout) => failure = Some(timeout),
+        }
+    }
+    Err(failure.unwrap_or_else(|| SendError::Unresolved {
+        host: host.to_owned(),
+        source: io::Error::new(io::ErrorKind::NotFound, "the answer has no address"),
+    }))
+}
+
+async fn addresses(
+    context: &Context,
+    host: &str,
+    deadline: Deadline,
+) -> Result<Vec<IpAddr>, SendError> {
+    if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse() {
+        return Ok(vec![address]);
+    }
+    let lookup = context.resolve.resolve(host.to_owned());
+    deadline
+        .within(Doing::Resolving, lookup)
+        .await?
+        .map_err(|source| SendError::Unresolved { host: host.to_owned(), source })
+}
+
+/// Returns true for addresses that mean something only on this machine or in its own network, also
+/// where they are wrapped into IPv6.
+pub(crate) fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => is_private_v4(v4),
+        IpAddr::V6(v6) => is_private_v6(v6),
+    }
+}
+
+fn is_private_v4(v4: Ipv4Addr) -> bool {
+    let [a, b, c, _] = v4.octets();
+    let shared = a == 100 && (64..128).contains(&b);
+    let protocol = a == 192 && b == 0 && c == 0;
+    let benchmark = a == 198 && (b == 18 || b == 19);
+    a == 0
+        || a >= 224
+        || v4.is_loopback()
+        || v4.is_private()
+        || v4.is_link_local()
+        || shared
+        || protocol
+        || benchmark
+}
+
+fn is_private_v6(v6: Ipv6Addr) -> bool {
+    let [a, b, c, d, e, f, high, low] = v6.segments();
+    let embedded = |high: u16, low: u16| {
+        let [a, b] = high.to_be_bytes();
+        let [c, d] = low.to_be_bytes();
+        is_private_v4(Ipv4Addr::new(a, b, c, d))
+    };
+    if [a, b, c, d, e] == [0; 5] && (f == 0 || f == 0xffff) {
+        // ::, ::1, the old compatible form and the mapped form.
+        return f == 0 || embedded(high, low);
+    }
+    if [a, b, c, d, e, f] == [0x64, 0xff9b, 0, 0, 0, 0] {
+        return embedded(high, low);
+    }
+    let local_translation = a == 0x64 && b == 0xff9b && c == 1;
+    let six_to_four = a == 0x2002 && embedded(b, c);
+    let teredo = a == 0x2001 && b == 0;
+    let unique_local = a & 0xfe00 == 0xfc00;
+    let link_or_site_local = a & 0xff80 == 0xfe80;
+    let multicast = a & 0xff00 == 0xff00;
+    local_translation || six_to_four || teredo || unique_local || link_or_site_local || multicast
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn private_addresses_are_known_in_every_clothing() {
+        for private in [
+            "0.0.0.0",
+            "10.1.2.3",
+            "100.64.0.1",
+            "127.0.0.1",
+            "127.255.0.9",
+            "169.254.169.254",
+            "172.31.0.1",
+            "192.0.0.8",
+            "192.168.1.1",
+            "198.19.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b:1::1",
+            "2002:0a00:0001::1",
+            "2001:0:53aa::1",
+            "fc00::1",
+            "fd12::1",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
+        ] {
+            assert!(is_private(private.parse().unwrap()), "{private}");
+        }
+    }
+
+    #[test]
+    fn public_addresses_are_let_through() {
+        for public in [
+            "9.9.9.9",
+            "172.32.0.1",
+            "100.128.0.1",
+            "2620:fe::fe",
+            "64:ff9b::909:909",
+            "::ffff:9.9.9.9",
+        ] {
+            assert!(!is_private(public.parse().unwrap()), "{public}");
+        }
+    }
+}

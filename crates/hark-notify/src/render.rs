@@ -1,0 +1,352 @@
+//! From a notification to text: the named fields, templates over them, and the default long text.
+//!
+//! A template is tried when the configuration is read, on one sample of every kind of message, so
+//! that a misspelt field is an error with a line and not a message that never arrives.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use hark_model::name::{CheckName, HostName, ReceiverName};
+use hark_model::record::{DeliveryId, IncidentId};
+use hark_model::time::Unix;
+use hark_model::{Notification, Reason, Severity, Status};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
+
+/// The fields that templates and the default JSON document have: name and meaning, in the order of
+/// the manual.
+pub const FIELDS: &[(&str, &str)] = &[
+    ("key", "unique for this message and the same at each retry; use it to drop second copies"),
+    ("reason", "`problem`, `worse`, `better`, `recovery`, `reminder`, `flap_start` and so on"),
+    ("incident", "number of the incident; none for events and tests"),
+    ("thread", "the same for all messages of one incident to this receiver; else the key"),
+    ("sequence", "0 for the first message about an incident, then 1, 2 and so on"),
+    ("receiver", "name of this receiver"),
+    ("host", "name of the host"),
+    ("check", "name of the check; none for events"),
+    ("severity", "`info`, `unknown`, `warning` or `critical`"),
+    ("status", "what it is now: `ok`, `warning`, `critical` or `unknown`"),
+    ("was", "what this receiver was told before; none if nothing"),
+    ("summary", "one line: `WARNING: host - metric = value`"),
+    ("detail", "further text; may be empty"),
+    ("since", "when the incident began, RFC 3339 in UTC"),
+    ("since_unix_s", "the same in seconds since 1970"),
+    ("at", "when the message was decided, RFC 3339 in UTC"),
+    ("at_unix_s", "the same in seconds since 1970"),
+    ("link", "address of the incident on the page; empty if the page has no public address"),
+];
+
+/// Bound on the steps of one rendering: enough for any message, little for a loop that does not end.
+const FUEL: u64 = 100_000;
+
+/// Bound on what a template may produce, in bytes: what a chat or mail service takes is less.
+const MAX_RENDERED: usize = 256 * 1024;
+
+const NAME: &str = "template";
+
+/// A text with fields to be filled in.
+#[derive(Debug)]
+pub(crate) struct Template(Environment<'static>);
+
+impl Template {
+    /// Reads a template and tries it on samples.
+    ///
+    /// # Errors
+    /// If the text is not a template, or names a field or filter that does not exist.
+    pub(crate) fn parse(source: &str) -> Result<Self, Error> {
+        let mut environment = Environment::new();
+        environment.set_auto_escape_callback(|_name| AutoEscape::None);
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(FUEL));
+        environment.add_template_owned(NAME, source.to_owned())?;
+        let template = Self(environment);
+        for sample in samples() {
+            template.render(&sample, "https://hark.example.net")?;
+        }
+        Ok(template)
+    }
+
+    /// Fills the template in. `page` is the public address of the page; empty if there is none.
+    ///
+    /// # Errors
+    /// If a filter fails on this message's values, or the text grows beyond its bound.
+    pub(crate) fn render(&self, notification: &Notification, page: &str) -> Result<String, Error> {
+        let text = self.0.get_template(NAME)?.render(Value::from(fields(notification, page)))?;
+        if text.len() > MAX_RENDERED {
+            let what =
+                format!("the text has {} bytes, at most {MAX_RENDERED} are sent", text.len());
+            return Err(Error::new(ErrorKind::InvalidOperation, what));
+        }
+        Ok(text)
+    }
+}
+
+/// Says what is wrong with a template, in one line.
+pub(crate) fn explain(error: &Error) -> String {
+    let mut text = error.kind().to_string();
+    if let Some(detail) = error.detail() {
+        text = format!("{text}: {detail}");
+    }
+    match error.line() {
+        Some(line) => format!("{text} (line {line} of the template)"),
+        None => text,
+    }
+}
+
+/// Returns the fields of `notification` by the names of [`FIELDS`].
+pub(crate) fn fields(notification: &Notification, page: &str) -> BTreeMap<&'static str, Value> {
+    let n = notification;
+    BTreeMap::from([
+        ("key", Value::from(&n.key)),
+        ("reason", Value::from(n.reason.word())),
+        ("incident", Value::from(n.incident.map(|incident| incident.0))),
+        ("thread", Value::from(thread(n))),
+        ("sequence", Value::from(n.sequence)),
+        ("receiver", Value::from(n.receiver.as_str())),
+        ("host", Value::from(n.host.as_str())),
+        ("check", Value::from(n.check.as_ref().map(CheckName::as_str))),
+        ("severity", Value::from(n.severity.word())),
+        ("status", Value::from(n.status.word())),
+        ("was", Value::from(n.was.map(Status::word))),
+        ("summary", Value::from(&n.summary)),
+        ("detail", Value::from(&n.detail)),
+        ("since", Value::from(rfc3339(n.since))),
+        ("since_unix_s", Value::from(n.since.seconds())),
+        ("at", Value::from(rfc3339(n.at))),
+        ("at_unix_s", Value::from(n.at.seconds())),
+        ("link", Value::from(link(n, page))),
+    ])
+}
+
+/// Returns what all messages of one incident to one receiver have in common, computed from the
+/// message alone: no state is needed to find a thread again after a restart. The start of the
+/// incident keeps threads apart when numbers begin again with a new state file.
+pub(crate) fn thread(notification: &Notification) -> String {
+    match notification.incident {
+        Some(incident) => {
+            format!("{}.{}.{}", incident.0, notification.since.0, notification.receiver)
+        }
+        None => notification.key.clone(),
+    }
+}
+
+/// Returns the default JSON document: all fields, nothing else.
+pub(crate) fn document(notification: &Notification, page: &str) -> serde_json::Value {
+    let n = notification;
+    serde_json::json!({
+        "key": n.key,
+        "reason": n.reason.word(),
+        "incident": n.incident.map(|incident| incident.0),
+        "thread": thread(n),
+        "sequence": n.sequence,
+        "receiver": n.receiver.as_str(),
+        "host": n.host.as_str(),
+        "check": n.check.as_ref().map(CheckName::as_str),
+        "severity": n.severity.word(),
+        "status": n.status.word(),
+        "was": n.was.map(Status::word),
+        "summary": n.summary,
+        "detail": n.detail,
+        "since": rfc3339(n.since),
+        "since_unix_s": n.since.seconds(),
+        "at": rfc3339(n.at),
+        "at_unix_s": n.at.seconds(),
+        "link": link(n, page),
+    })
+}
+
+/// Returns the default long text: summary, detail, and the facts one a line.
+pub(crate) fn long_text(notification: &Notification, page: &str) -> String {
+    let n = notification;
+    let mut lines = vec![n.summary.clone(), String::new()];
+    if !n.detail.is_empty() {
+        lines.extend([n.detail.clone(), String::new()]);
+    }
+    lines.push(format!("Host:     {}", n.host));
+    if let Some(check) = &n.check {
+        lines.push(format!("Check:    {check}"));
+    }
+    lines.push(match n.was {
+        Some(was) if was != n.status => format!("Status:   {} (was {was})", n.status),
+        _ => format!("Status:   {}", n.status),
+    });
+    if let Some(incident) = n.incident {
+        lines.push(format!("Since:    {}", rfc3339(n.since)));
+        lines.push(format!("Incident: {}", incident.0));
+    }
+    lines.push(format!("Sent for: {} at {}", n.reason.word().replace('_', " "), rfc3339(n.at)));
+    let link = link(n, page);
+    if !link.is_empty() {
+        lines.extend([String::new(), link]);
+    }
+    let mut text = String::new();
+    for line in lines {
+        // Writing to a string cannot fail.
+        let _written = writeln!(text, "{line}");
+    }
+    text
+}
+
+/// Returns `at` as RFC 3339 in UTC with whole seconds.
+pub(crate) fn rfc3339(at: Unix) -> String {
+    jiff::Timestamp::from_second(at.seconds()).map_or_else(|_| at.0.to_string(), |t| t.to_string())
+}
+
+fn link(notification: &Notification, page: &str) -> String {
+    let page = page.trim_end_matches('/');
+    match (page, notification.incident) {
+        ("", _) => String::new(),
+        (page, Some(incident)) => format!("{page}/incidents/{}", incident.0),
+        (page, None) => format!("{page}/hosts/{}", notification.host),
+    }
+}
+
+/// Returns one message of each kind that differs in which fields are there: for trying templates
+/// and for test messages on the page.
+///
+/// # Panics
+/// Never: the names in it are constant and valid.
+pub fn samples() -> Vec<Notification> {
+    let problem = Notification {
+        id: DeliveryId(1),
+        key: "1/problem/0".to_owned(),
+        receiver: ReceiverName::new("sample").expect("constant and valid"),
+        reason: Reason::Problem,
+        incident: Some(IncidentId(1)),
+        host: HostName::new("db1.example.net").expect("constant and valid"),
+        check: Some(CheckName::new("cpu_monitor.cpu_percent").expect("constant and valid")),
+        severity: Severity::Critical,
+        was: None,
+        status: Status::Critical,
+        summary: "CRITICAL: db1 - cpu_monitor.cpu_percent = 95.0".to_owned(),
+        detail: "above 90.0 for 3 looks".to_owned(),
+        since: Unix(1_800_000_000_000),
+        at: Unix(1_800_000_030_000),
+        sequence: 0,
+    };
+    let recovery = Notification {
+        key: "1/recovery/1".to_owned(),
+        reason: Reason::Recovery,
+        severity: Severity::Info,
+        was: Some(Status::Critical),
+        status: Status::Ok,
+        summary: "RECOVERED: db1 - cpu_monitor.cpu_percent = 12.0".to_owned(),
+        detail: String::new(),
+        sequence: 1,
+        ..problem.clone()
+    };
+    let event = Notification {
+        key: "event/7".to_owned(),
+        reason: Reason::Event,
+        incident: None,
+        check: None,
+        severity: Severity::Info,
+        status: Status::Ok,
+        summary: "BOOT: db1".to_owned(),
+        detail: String::new(),
+        ..problem.clone()
+    };
+    vec![problem, recovery, event]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem() -> Notification {
+        samples().swap_remove(0)
+    }
+
+    fn render(source: &str) -> Result<String, String> {
+        Template::parse(source)
+            .and_then(|t| t.render(&problem(), ""))
+            .map_err(|error| explain(&error))
+    }
+
+    #[test]
+    fn every_documented_field_is_there_and_no_other() {
+        let mut documented: Vec<_> = FIELDS.iter().map(|(name, _)| *name).collect();
+        documented.sort_unstable();
+        for sample in samples() {
+            let names: Vec<_> = fields(&sample, "").into_keys().collect();
+            assert_eq!(names, documented);
+            let document = document(&sample, "");
+            let names: Vec<_> = document.as_object().unwrap().keys().cloned().collect();
+            assert_eq!(names, documented);
+        }
+    }
+
+    #[test]
+    fn document_and_templates_say_the_same() {
+        for sample in samples() {
+            let document = document(&sample, "https://h");
+            for (name, _) in FIELDS {
+                let template = Template::parse(&format!("{{{{ {name}|tojson }}}}")).unwrap();
+                let shown = template.render(&sample, "https://h").unwrap();
+                let value: serde_json::Value = serde_json::from_str(&shown).unwrap();
+                assert_eq!(value, document[name], "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn misspelt_fields_and_filters_are_found_before_the_first_message() {
+        assert_eq!(
+            render("{{ summary }}\n{{ sumary }}").unwrap_err(),
+            "undefined value (line 2 of the template)"
+        );
+        assert!(render("{{ summary|nope }}").unwrap_err().contains("nope"));
+        assert!(render("{% if summary %}").unwrap_err().contains("line 1"));
+    }
+
+    #[test]
+    fn fields_missing_in_some_messages_do_not_break_a_template() {
+        assert_eq!(render("{{ was or 'nothing' }}").unwrap(), "nothing");
+        assert_eq!(
+            render("{% if check %}{{ check }}{% endif %}").unwrap(),
+            "cpu_monitor.cpu_percent"
+        );
+    }
+
+    #[test]
+    fn endless_templates_end() {
+        let error =
+            render("{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}");
+        assert!(error.unwrap_err().contains("fuel"));
+    }
+
+    #[test]
+    fn text_with_quotes_stays_one_json_string() {
+        let mut quoted = problem();
+        quoted.summary = "a \"quoted\"\nline \\ </script>".to_owned();
+        let template = Template::parse(r#"{"text": {{ summary|tojson }}}"#).unwrap();
+        let body: serde_json::Value =
+            serde_json::from_str(&template.render(&quoted, "").unwrap()).unwrap();
+        assert_eq!(body["text"], quoted.summary);
+    }
+
+    #[test]
+    fn the_long_text_is_complete() {
+        assert_eq!(
+            long_text(&problem(), "https://hark.example.net/"),
+            "CRITICAL: db1 - cpu_monitor.cpu_percent = 95.0\n\n\
+             above 90.0 for 3 looks\n\n\
+             Host:     db1.example.net\n\
+             Check:    cpu_monitor.cpu_percent\n\
+             Status:   critical\n\
+             Since:    2027-01-15T08:00:00Z\n\
+             Incident: 1\n\
+             Sent for: problem at 2027-01-15T08:00:30Z\n\n\
+             https://hark.example.net/incidents/1\n"
+        );
+    }
+
+    #[test]
+    fn messages_of_one_incident_share_a_thread_per_receiver() {
+        let [problem, recovery, event] = samples().try_into().unwrap();
+        assert_eq!(thread(&problem), thread(&recovery));
+        let mut elsewhere = problem.clone();
+        elsewhere.receiver = ReceiverName::new("other").unwrap();
+        assert_ne!(thread(&problem), thread(&elsewhere));
+        assert_eq!(thread(&event), event.key);
+    }
+}

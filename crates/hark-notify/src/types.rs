@@ -1,0 +1,4 @@
+//! The table of receiver types: one file each.
+
+pub(crate) mod email;
+pub(crate) mod webhook;

@@ -1,0 +1,519 @@
+//! E-mail over SMTP.
+//!
+//! One message is one SMTP transaction with all recipients. The connection is kept for the next
+//! message and replaced when it turns out dead. What a mail program needs to show an incident as
+//! one thread is computed from the message alone (see `thread_id`), so it survives restarts of the
+//! server and needs no memory of what was sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
+
+use hark_config::{Bare, Key, Kind, Section};
+use hark_model::time::{Clock, Mono};
+use hark_model::{HostName, Notification, Secret};
+use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
+use lettre::message::{Body, Mailbox, Message, SinglePart};
+use ring::digest;
+
+use crate::connect::{Guard, connect};
+use crate::deadline::Deadline;
+use crate::error::{SendError, one_line};
+use crate::render::{self, Template};
+use crate::smtp::{Accepted, Refusal, Session, Wire};
+use crate::tls::Trust;
+use crate::{BoxFuture, Context, Delivered, Receiver, ReceiverType};
+
+/// The receiver type `email`.
+#[derive(Debug)]
+pub(crate) struct Email;
+
+/// How the connection is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Security {
+    None,
+    StartTls,
+    Tls,
+}
+
+const SECURITY: &[(&str, Security)] =
+    &[("starttls", Security::StartTls), ("tls", Security::Tls), ("none", Security::None)];
+
+pub(crate) const KEYS: &[Key] = &[
+    Key::new(
+        "to",
+        Kind::OneOrMany(&Kind::Text),
+        "Who gets the mail: `ops@example.net` or `Ops <ops@example.net>`.",
+    )
+    .required(),
+    Key::new("from", Kind::Text, "The sender.").required(),
+    Key::new("reply_to", Kind::Text, "Where answers go, if not to the sender."),
+    Key::new("server", Kind::Text, "Name or address of the mail server.").default("localhost"),
+    Key::new(
+        "port",
+        Kind::Integer,
+        "Its port; by default 587 for `starttls`, 465 for `tls`, 25 for `none`.",
+    ),
+    Key::new(
+        "security",
+        Kind::OneOf(&["starttls", "tls", "none"]),
+        "How the connection is protected.",
+    )
+    .default("starttls"),
+    Key::new("user", Kind::Text, "Name to log in with; no log-in without it."),
+    Key::new("password", Kind::Secret, "Password to log in with."),
+    Key::new(
+        "tls_name",
+        Kind::Text,
+        "Name the certificate must have, if it is not that of `server`.",
+    ),
+    Key::new(
+        "ca_file",
+        Kind::Text,
+        "PEM file of the authorities to trust instead of the system's.",
+    ),
+    Key::new("insecure", Kind::Bool, "Accept any certificate. The page shows that.")
+        .default("false"),
+    Key::new("hello", Kind::Text, "Name to greet with, if not that of this machine."),
+    Key::new("subject", Kind::Text, "Template of the subject.").default(SUBJECT),
+    Key::new(
+        "template",
+        Kind::Text,
+        "Template of the text; by default summary, detail and the facts one a line.",
+    ),
+    Key::new("timeout", Kind::Duration, "Time for one delivery, all steps together.")
+        .default("60s"),
+    Key::new("keepalive", Kind::Duration, "How long a connection is kept for the next mail.")
+        .default("60s"),
+];
+
+const SUBJECT: &str = "[hark] {{ summary }}";
+
+/// Most recipients of one receiver: mail servers refuse more than 100 in one transaction.
+const MAX_RECIPIENTS: usize = 100;
+
+/// Longest subject in bytes: two full lines; mail programs show less.
+const MAX_SUBJECT: usize = 900;
+
+/// Most messages whose put-off recipients are remembered: enough for an hour's greylisting of a
+/// busy receiver. What is forgotten is sent to all recipients again, under the same Message-ID.
+const MAX_PARTLY: usize = 1000;
+
+/// Time for saying goodbye on a connection that is not needed any more.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+impl ReceiverType for Email {
+    fn name(&self) -> &'static str {
+        "email"
+    }
+
+    fn manual(&self) -> &'static str {
+        "Sends plain text mail. All messages about one incident form one thread: the first has a \
+         Message-ID made from the incident, the others refer to it. The Message-ID is the same when \
+         a mail is sent again after an unclear outcome, so that the mail server or program can drop \
+         the second copy. Recipients that the server refuses are shown; the others get the mail. \
+         Replies 4xx are tried again for a day, replies 5xx end the message."
+    }
+
+    fn keys(&self) -> &'static [Key] {
+        KEYS
+    }
+
+    fn example(&self) -> &'static str {
+        "to: [ops@example.net, \"Mira <mira@example.net>\"]\n\
+         from: hark <hark@example.net>\n\
+         server: smtp.example.net\n\
+         security: starttls\n\
+         user: hark\n\
+         password: correct-horse\n"
+    }
+
+    fn read(&self, section: &Section<'_>) -> Option<Box<dyn Receiver>> {
+        let security = section.word("security", SECURITY).unwrap_or(Security::StartTls);
+        let default_port = match security {
+            Security::None => 25,
+            Security::StartTls => 587,
+            Security::Tls => 465,
+        };
+        let server = section.parse("server", HostName::new);
+        let server = server.map_or_else(|| "localhost".to_owned(), |name| name.to_string());
+        let port = section.u64("port", default_port, 1..=65535);
+        let settings = Settings {
+            to: read_recipients(section),
+            from: section.required("from").and_then(|_| section.parse("from", mailbox)),
+            reply_to: section.parse("reply_to", mailbox),
+            tls_name: section.opt_str("tls_name").unwrap_or(&server).to_owned(),
+            server,
+            port: u16::try_from(port).unwrap_or(default_port_of_mail()),
+            security,
+            login: read_login(section, security),
+            hello: section.parse("hello", HostName::new),
+            subject: read_template(section, "subject").or_else(|| Template::parse(SUBJECT).ok()),
+            body: read_template(section, "template"),
+            timeout: positive(section, "timeout", TIMEOUT),
+            keepalive: section.duration("keepalive", Bare::Seconds, KEEPALIVE),
+        };
+        let ca_file = section.opt_str("ca_file").map(PathBuf::from);
+        let trust = Trust::new(ca_file, section.bool("insecure", false));
+        let complete = !settings.to.is_empty() && settings.from.is_some();
+        complete.then(|| Box::new(Mailer::new(settings, trust)) as Box<dyn Receiver>)
+    }
+}
+
+const fn default_port_of_mail() -> u16 {
+    25
+}
+
+/// Reads a duration that must not be zero.
+pub(crate) fn positive(section: &Section<'_>, key: &'static str, default: Duration) -> Duration {
+    let duration = section.duration(key, Bare::Seconds, default);
+    if duration.is_zero() {
+        section.error(key, "must be more than 0s");
+        return default;
+    }
+    duration
+}
+
+/// Reads a template and reports what is wrong with it.
+pub(crate) fn read_template(section: &Section<'_>, key: &'static str) -> Option<Template> {
+    match Template::parse(section.opt_str(key)?) {
+        Ok(template) => Some(template),
+        Err(error) => {
+            let names: Vec<_> = render::FIELDS.iter().map(|(name, _)| *name).collect();
+            section
+                .error(key, render::explain(&error))
+                .hint(format!("fields are {}", names.join(", ")));
+            None
+        }
+    }
+}
+
+fn read_recipients(section: &Section<'_>) -> Vec<Mailbox> {
+    if section.required("to").is_none() {
+        return Vec::new();
+    }
+    let mut seen = BTreeSet::new();
+    let mut recipients = Vec::new();
+    for recipient in section.parse_many("to", mailbox) {
+        if seen.insert(recipient.value.email.to_string()) {
+            recipients.push(recipient.value);
+        }
+    }
+    if recipients.len() > MAX_RECIPIENTS {
+        let what = format!("at most {MAX_RECIPIENTS} recipients, these are {}", recipients.len());
+        section
+            .error("to", what)
+            .hint("mail servers refuse more in one transaction: use a mailing list");
+    }
+    recipients
+}
+
+fn read_login(section: &Section<'_>, security: Security) -> Option<(String, Secret)> {
+    let password = section.opt_secret("password");
+    let Some(user) = section.opt_str("user") else {
+        if password.is_some() {
+            section.error("password", "a password without `user`");
+        }
+        return None;
+    };
+    let Some(password) = password else {
+        if !section.has("password") {
+            section.error("user", "a user without `password`");
+        }
+        return None;
+    };
+    if security == Security::None {
+        section
+            .warn("password", "the password travels unprotected")
+            .hint("use `security: starttls` or `security: tls`");
+    }
+    Some((user.to_owned(), password))
+}
+
+fn mailbox(text: &str) -> Result<Mailbox, String> {
+    let mailbox: Mailbox = text.parse().map_err(|error| format!("not a mail address: {error}"))?;
+    // Also keeps SMTPUTF8 out, which few servers offer.
+    if !mailbox.email.to_string().is_ascii() {
+        return Err("a mail address must be ASCII; write the domain in its xn-- form".to_owned());
+    }
+    Ok(mailbox)
+}
+
+#[derive(Debug)]
+struct Settings {
+    to: Vec<Mailbox>,
+    from: Option<Mailbox>,
+    reply_to: Option<Mailbox>,
+    server: String,
+    tls_name: String,
+    port: u16,
+    security: Security,
+    login: Option<(String, Secret)>,
+    hello: Option<HostName>,
+    subject: Option<Template>,
+    body: Option<Template>,
+    timeout: Duration,
+    keepalive: Duration,
+}
+
+/// A connection that waits for the next mail.
+struct Idle {
+    session: Session,
+    since: Mono,
+}
+
+/// One configured e-mail receiver.
+struct Mailer {
+    settings: Settings,
+    trust: Trust,
+    idle: Mutex<Option<Idle>>,
+    /// Who already has a message of which others were put off, by the message's key.
+    partly: Mutex<BTreeMap<String, BTreeSet<String>>>,
+}
+
+impl std::fmt::Debug for Mailer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mailer")
+            .field("settings", &self.settings)
+            .field("trust", &self.trust)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Receiver for Mailer {
+    fn target(&self) -> String {
+        let to: Vec<_> = self.settings.to.iter().map(|m| m.email.to_string()).collect();
+        to.join(", ")
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.trust.insecure && self.settings.security != Security::None {
+            warnings.push("the mail server's certificate is not verified".to_owned());
+        }
+        if self.settings.security == Security::None && self.settings.login.is_some() {
+            warnings.push("the password travels unprotected".to_owned());
+        }
+        warnings
+    }
+
+    fn send<'a>(
+        &'a self,
+        notification: &'a Notification,
+        context: &'a Context,
+    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
+        Box::pin(self.deliver(notification, context))
+    }
+
+    fn close_idle(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            let stale = lock(&self.idle).take_if(|idle| !self.is_young(idle));
+            if let Some(idle) = stale {
+                goodbye(idle.session).await;
+            }
+        })
+    }
+}
+
+impl Mailer {
+    fn new(settings: Settings, trust: Trust) -> Self {
+        Self { settings, trust, idle: Mutex::new(None), partly: Mutex::new(BTreeMap::new()) }
+    }
+
+    async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
+        let mail = compose(&self.settings, n, context)?;
+        let deadline = Deadline::start(self.settings.timeout);
+        let recipients = self.recipients(&n.key);
+        let from = self.settings.from.as_ref().map(|m| m.email.to_string()).unwrap_or_default();
+        let addresses: Vec<&str> = recipients.iter().map(String::as_str).collect();
+        let mut session = self.session(context, deadline).await?;
+        match session.send(&from, &addresses, &mail, deadline).await {
+            Ok(accepted) => {
+                self.keep(session).await;
+                self.account(&n.key, &recipients, accepted)
+            }
+            Err(error) => {
+                if matches!(error, SendError::Refused { .. }) {
+                    self.keep(session).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Returns who does not have the message with `key` yet.
+    fn recipients(&self, key: &str) -> Vec<String> {
+        let partly = lock(&self.partly);
+        let served = partly.get(key);
+        let all = self.settings.to.iter().map(|mailbox| mailbox.email.to_string());
+        all.filter(|to| served.is_none_or(|served| !served.contains(to))).collect()
+    }
+
+    /// Remembers who was served if others were put off.
+    fn account(
+        &self,
+        key: &str,
+        asked: &[String],
+        accepted: Accepted,
+    ) -> Result<Delivered, SendError> {
+        let mut partly = lock(&self.partly);
+        let (put_off, refused): (Vec<_>, Vec<_>) =
+            accepted.refused.into_iter().partition(Refusal::is_temporary);
+        let Some(first) = put_off.first() else {
+            partly.remove(key);
+            let refused =
+                refused.into_iter().map(|r| (r.recipient, format!("{} {}", r.code, r.text)));
+            return Ok(Delivered { text: accepted.text, refused: refused.collect() });
+        };
+        let text = format!("{} {}", first.code, first.text);
+        let waiting: Vec<_> = put_off.into_iter().map(|refusal| refusal.recipient).collect();
+        if partly.len() >= MAX_PARTLY && !partly.contains_key(key) {
+            partly.pop_first();
+        }
+        let served = asked.iter().filter(|to| !waiting.contains(to)).cloned();
+        partly.entry(key.to_owned()).or_default().extend(served);
+        Err(SendError::Partly { waiting, text })
+    }
+
+    /// Returns a session that answers: the kept one if it is young and alive, else a new one.
+    async fn session(&self, context: &Context, deadline: Deadline) -> Result<Session, SendError> {
+        let kept = lock(&self.idle).take();
+        if let Some(mut idle) = kept
+            && self.is_young(&idle)
+            && idle.session.reset(deadline).await.is_ok()
+        {
+            return Ok(idle.session);
+        }
+        self.open(context, deadline).await
+    }
+
+    async fn open(&self, context: &Context, deadline: Deadline) -> Result<Session, SendError> {
+        let s = &self.settings;
+        let hello = s.hello.as_ref().map_or_else(|| hello(&context.own_name), ToString::to_string);
+        let stream = connect(context, &s.server, s.port, Guard::Open, deadline).await?;
+        let mut session = match s.security {
+            Security::None => Session::open(Box::new(stream), &s.server, &hello, deadline).await?,
+            Security::Tls => {
+                let stream = self.trust.secure(stream, &s.tls_name, deadline).await?;
+                Session::open(Box::new(stream), &s.server, &hello, deadline).await?
+            }
+            Security::StartTls => {
+                let plain = Session::open(Box::new(stream), &s.server, &hello, deadline).await?;
+                let stream = plain.starttls(deadline).await?;
+                let stream: Box<dyn Wire> =
+                    Box::new(self.trust.secure(stream, &s.tls_name, deadline).await?);
+                Session::resume(stream, &s.server, &hello, deadline).await?
+            }
+        };
+        if let Some((user, password)) = &s.login {
+            session.log_in(user, password, deadline).await?;
+        }
+        Ok(session)
+    }
+
+    fn is_young(&self, idle: &Idle) -> bool {
+        Clock.now().mono.since(idle.since) < self.settings.keepalive
+    }
+
+    /// Keeps the session for the next mail. One is enough: mails to one receiver seldom overlap, and
+    /// servers limit connections.
+    async fn keep(&self, session: Session) {
+        if self.settings.keepalive.is_zero() {
+            return goodbye(session).await;
+        }
+        let idle = Idle { session, since: Clock.now().mono };
+        let surplus = lock(&self.idle).replace(idle);
+        if let Some(surplus) = surplus {
+            goodbye(surplus.session).await;
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What these hold is whole at every moment: a panic elsewhere does not spoil it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn goodbye(session: Session) {
+    // Nothing depends on it: the server also notices that the connection closes.
+    let _ended = session.quit(Deadline::start(GOODBYE)).await;
+}
+
+/// Returns the name to greet with: RFC 5321 wants a domain or an address in brackets.
+fn hello(own_name: &str) -> String {
+    match own_name.parse::<std::net::IpAddr>() {
+        Ok(std::net::IpAddr::V4(address)) => format!("[{address}]"),
+        Ok(std::net::IpAddr::V6(address)) => format!("[IPv6:{address}]"),
+        Err(_) => match HostName::new(own_name) {
+            Ok(name) => name.to_string(),
+            Err(_) => "[127.0.0.1]".to_owned(),
+        },
+    }
+}
+
+/// Puts the mail together: the bytes between DATA and the final dot.
+fn compose(s: &Settings, n: &Notification, context: &Context) -> Result<Vec<u8>, SendError> {
+    let Some(from) = &s.from else {
+        return Err(SendError::Compose { what: "no sender".to_owned() });
+    };
+    let body = match &s.body {
+        Some(template) => template.render(n, &context.page).map_err(SendError::Render)?,
+        None => render::long_text(n, &context.page),
+    };
+    let subject = match &s.subject {
+        Some(template) => template.render(n, &context.page).map_err(SendError::Render)?,
+        None => n.summary.clone(),
+    };
+    let domain = from.email.domain();
+    let thread = thread_id(n, domain);
+    let at = Duration::from_secs(u64::try_from(n.at.seconds()).unwrap_or(0));
+    let mut builder = Message::builder()
+        .from(from.clone())
+        .subject(one_line(&subject, MAX_SUBJECT))
+        .date(UNIX_EPOCH + at)
+        .raw_header(header("Auto-Submitted", "auto-generated"))
+        .raw_header(header("X-Hark-Severity", n.severity.word()))
+        .raw_header(header("X-Hark-Key", &one_line(&n.key, MAX_SUBJECT)));
+    for to in &s.to {
+        builder = builder.to(to.clone());
+    }
+    if let Some(reply_to) = &s.reply_to {
+        builder = builder.reply_to(reply_to.clone());
+    }
+    builder = if n.incident.is_some() && n.sequence == 0 {
+        builder.message_id(Some(thread))
+    } else {
+        let own = builder.message_id(Some(message_id(&n.key, domain)));
+        if n.incident.is_some() { own.in_reply_to(thread.clone()).references(thread) } else { own }
+    };
+    let encoding = ContentTransferEncoding::QuotedPrintable;
+    let body = Body::new_with_encoding(body, encoding)
+        .map_err(|_text| SendError::Compose { what: "the text cannot be encoded".to_owned() })?;
+    let part = SinglePart::builder().header(ContentType::TEXT_PLAIN).body(body);
+    let message =
+        builder.singlepart(part).map_err(|error| SendError::Compose { what: error.to_string() })?;
+    Ok(message.formatted())
+}
+
+fn header(name: &'static str, value: &str) -> HeaderValue {
+    HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
+}
+
+/// Returns the Message-ID of the first mail about an incident to this receiver: every later one
+/// names it, whether or not it was ever delivered, and mail programs put them together by it.
+fn thread_id(n: &Notification, domain: &str) -> String {
+    message_id(&format!("thread\0{}", render::thread(n)), domain)
+}
+
+fn message_id(unique: &str, domain: &str) -> String {
+    let digest = digest::digest(&digest::SHA256, unique.as_bytes());
+    let hex: String = digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("<{hex}.hark@{domain}>")
+}
+
+#[cfg(test)]
+mod tests;
