@@ -1,0 +1,337 @@
+//! What is written beside the engine's records: who may speak, what they did, how deliveries went.
+
+use hark_model::DeliveryId;
+use hark_model::name::UserName;
+use hark_model::time::Unix;
+use rusqlite::{Transaction, params};
+
+use super::access::{
+    AgentRecord, ApiTokenRecord, EnrolmentRecord, SessionRecord, TokenHash, UserRecord, audit_hash,
+    ordered,
+};
+use super::commit::{CommitError, int};
+use super::outbox::{self, Fence};
+
+/// One change that the engine does not know of. Applied in order, in the same transaction as the
+/// records it comes with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// An agent was met, enrolled or changed. Its session and report numbers never go down by it.
+    Agent(AgentRecord),
+    /// An agent opened a session. Lower numbers than the stored one change nothing.
+    AgentSession {
+        /// Which agent.
+        agent: u64,
+        /// The session.
+        session: u64,
+    },
+    /// Reports of an agent up to this number are applied. Lower numbers change nothing.
+    AgentReport {
+        /// Which agent.
+        agent: u64,
+        /// The number.
+        report: u64,
+    },
+    /// An agent may not speak any more.
+    AgentRevoked {
+        /// Which agent.
+        agent: u64,
+        /// Since when.
+        at: Unix,
+    },
+    /// An agent is forgotten.
+    AgentRemoved(u64),
+    /// A user was made or changed.
+    User(UserRecord),
+    /// A user is gone, with his sessions and tokens.
+    UserRemoved(UserName),
+    /// A browser logged in.
+    Session(SessionRecord),
+    /// A browser was heard again.
+    SessionSeen {
+        /// Which.
+        token: TokenHash,
+        /// When.
+        at: Unix,
+    },
+    /// A browser logged out or was thrown out.
+    SessionRemoved(TokenHash),
+    /// All sessions of a user end (his password changed).
+    SessionsOf(UserName),
+    /// Sessions begun before the one time or last used before the other end.
+    SessionsExpired {
+        /// Sessions older than this end.
+        created_before: Unix,
+        /// Sessions idle since before this end.
+        seen_before: Unix,
+    },
+    /// A token for the API was made; the store gives the number.
+    ApiToken(ApiTokenRecord),
+    /// A token for the API is void.
+    ApiTokenRemoved(u64),
+    /// A token for enrolment was made; the store gives the number.
+    Enrolment(EnrolmentRecord),
+    /// A token for enrolment is void.
+    EnrolmentRemoved(u64),
+    /// A setting made in the page; `None` removes it.
+    Setting {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: Option<String>,
+    },
+    /// Somebody did something that must be traceable.
+    Audit(AuditEntry),
+    /// A message arrived. Without effect if the claim is not the newest one.
+    DeliverySent {
+        /// Which message.
+        delivery: DeliveryId,
+        /// The claim under which it was sent.
+        fence: Fence,
+        /// When.
+        at: Unix,
+        /// How long the try took, in milliseconds.
+        took_ms: u32,
+    },
+    /// A message failed and is to be tried again. Without effect if the claim is not the newest.
+    DeliveryRetry {
+        /// Which message.
+        delivery: DeliveryId,
+        /// The claim under which it failed.
+        fence: Fence,
+        /// When to try again.
+        again_at: Unix,
+        /// What was said.
+        error: String,
+        /// How long the try took, in milliseconds.
+        took_ms: u32,
+    },
+    /// A message is given up. Without effect if the claim is not the newest.
+    DeliveryDead {
+        /// Which message.
+        delivery: DeliveryId,
+        /// The claim under which it failed.
+        fence: Fence,
+        /// When.
+        at: Unix,
+        /// What was said.
+        error: String,
+        /// How long the try took, in milliseconds.
+        took_ms: u32,
+    },
+}
+
+/// What somebody did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// When.
+    pub at: Unix,
+    /// Who.
+    pub who: String,
+    /// From where.
+    pub address: String,
+    /// What, as a word: `login`, `user.add`, `token.add` ...
+    pub what: String,
+    /// What, in words. Never a secret.
+    pub detail: String,
+}
+
+/// Applies `change` in `transaction`.
+pub(super) fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), CommitError> {
+    match change {
+        Change::Agent(_)
+        | Change::AgentSession { .. }
+        | Change::AgentReport { .. }
+        | Change::AgentRevoked { .. }
+        | Change::AgentRemoved(_) => agent(transaction, change),
+        Change::User(_)
+        | Change::UserRemoved(_)
+        | Change::Session(_)
+        | Change::SessionSeen { .. }
+        | Change::SessionRemoved(_)
+        | Change::SessionsOf(_)
+        | Change::SessionsExpired { .. } => user(transaction, change),
+        Change::ApiToken(token) => api_token(transaction, token),
+        Change::ApiTokenRemoved(id) => {
+            run(transaction, "DELETE FROM api_token WHERE id = ?1", [int(*id)?])
+        }
+        Change::Enrolment(token) => enrolment(transaction, token),
+        Change::EnrolmentRemoved(id) => {
+            run(transaction, "DELETE FROM enrolment WHERE id = ?1", [int(*id)?])
+        }
+        Change::Setting { name, value: Some(value) } => run(
+            transaction,
+            "INSERT INTO setting (name, value) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            [name, value],
+        ),
+        Change::Setting { name, value: None } => {
+            run(transaction, "DELETE FROM setting WHERE name = ?1", [name])
+        }
+        Change::Audit(entry) => audit(transaction, entry),
+        Change::DeliverySent { .. }
+        | Change::DeliveryRetry { .. }
+        | Change::DeliveryDead { .. } => outbox::finish(transaction, change),
+    }
+}
+
+fn run(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    values: impl rusqlite::Params,
+) -> Result<(), CommitError> {
+    transaction.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}
+
+fn agent(t: &Transaction<'_>, change: &Change) -> Result<(), CommitError> {
+    match change {
+        Change::Agent(agent) => {
+            // An agent that was enrolled anew has another number but the same host.
+            let id = agent.id.cast_signed();
+            run(
+                t,
+                "DELETE FROM agent WHERE host = ?1 AND id <> ?2",
+                params![agent.host.as_str(), id],
+            )?;
+            run(
+                t,
+                "INSERT INTO agent (id, host, mode, key, session, report, created, revoked)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                 ON CONFLICT (id) DO UPDATE SET host = excluded.host, mode = excluded.mode,
+                   key = excluded.key, session = max(session, excluded.session),
+                   report = max(report, excluded.report), revoked = excluded.revoked",
+                params![
+                    id,
+                    agent.host.as_str(),
+                    agent.mode.word(),
+                    agent.key.as_slice(),
+                    ordered(agent.session),
+                    ordered(agent.report),
+                    agent.created.0,
+                    agent.revoked.map(|r| r.0)
+                ],
+            )
+        }
+        Change::AgentSession { agent, session } => run(
+            t,
+            "UPDATE agent SET session = ?2 WHERE id = ?1 AND session < ?2",
+            [agent.cast_signed(), ordered(*session)],
+        ),
+        Change::AgentReport { agent, report } => run(
+            t,
+            "UPDATE agent SET report = ?2 WHERE id = ?1 AND report < ?2",
+            [agent.cast_signed(), ordered(*report)],
+        ),
+        Change::AgentRevoked { agent, at } => run(
+            t,
+            "UPDATE agent SET revoked = ?2 WHERE id = ?1 AND revoked IS NULL",
+            [agent.cast_signed(), at.0],
+        ),
+        Change::AgentRemoved(agent) => {
+            run(t, "DELETE FROM agent WHERE id = ?1", [agent.cast_signed()])
+        }
+        _ => Ok(()),
+    }
+}
+
+fn user(t: &Transaction<'_>, change: &Change) -> Result<(), CommitError> {
+    match change {
+        Change::User(user) => run(
+            t,
+            "INSERT INTO user (name, full_name, password, admin, created)
+             VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (name) DO UPDATE SET full_name = excluded.full_name,
+               password = excluded.password, admin = excluded.admin",
+            params![user.name.as_str(), user.full_name, user.password, user.admin, user.created.0],
+        ),
+        Change::UserRemoved(name) => {
+            run(t, "DELETE FROM session WHERE name = ?1", [name.as_str()])?;
+            run(t, "DELETE FROM api_token WHERE name = ?1", [name.as_str()])?;
+            run(t, "DELETE FROM user WHERE name = ?1", [name.as_str()])
+        }
+        Change::Session(session) => run(
+            t,
+            "INSERT INTO session (token, name, created, last_seen, address, agent, csrf)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                session.token.as_slice(),
+                session.user.as_str(),
+                session.created.0,
+                session.last_seen.0,
+                session.address,
+                session.agent,
+                session.csrf
+            ],
+        ),
+        Change::SessionSeen { token, at } => run(
+            t,
+            "UPDATE session SET last_seen = ?2 WHERE token = ?1 AND last_seen < ?2",
+            params![token.as_slice(), at.0],
+        ),
+        Change::SessionRemoved(token) => {
+            run(t, "DELETE FROM session WHERE token = ?1", [token.as_slice()])
+        }
+        Change::SessionsOf(name) => run(t, "DELETE FROM session WHERE name = ?1", [name.as_str()]),
+        Change::SessionsExpired { created_before, seen_before } => run(
+            t,
+            "DELETE FROM session WHERE created < ?1 OR last_seen < ?2",
+            [created_before.0, seen_before.0],
+        ),
+        _ => Ok(()),
+    }
+}
+
+fn api_token(t: &Transaction<'_>, token: &ApiTokenRecord) -> Result<(), CommitError> {
+    run(
+        t,
+        "INSERT INTO api_token (token, name, label, scope, created, expires)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            token.token.as_slice(),
+            token.user.as_str(),
+            token.label,
+            token.scope,
+            token.created.0,
+            token.expires.map(|e| e.0)
+        ],
+    )
+}
+
+fn enrolment(t: &Transaction<'_>, token: &EnrolmentRecord) -> Result<(), CommitError> {
+    // Tags have no white space: a line feed divides them for ever.
+    let tags: Vec<&str> = token.tags.iter().map(AsRef::as_ref).collect();
+    run(
+        t,
+        "INSERT INTO enrolment (token, name, created, expires, uses, host, tags)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![
+            token.token.as_slice(),
+            token.user.as_str(),
+            token.created.0,
+            token.expires.0,
+            token.uses,
+            token.host.as_ref().map(hark_model::HostName::as_str),
+            tags.join("\n")
+        ],
+    )
+}
+
+fn audit(t: &Transaction<'_>, entry: &AuditEntry) -> Result<(), CommitError> {
+    let before: Vec<u8> = {
+        let mut last = t.prepare_cached("SELECT hash FROM audit ORDER BY id DESC LIMIT 1")?;
+        let mut rows = last.query([])?;
+        match rows.next()? {
+            Some(row) => row.get(0)?,
+            None => Vec::new(),
+        }
+    };
+    let AuditEntry { at, who, address, what, detail } = entry;
+    let hash = audit_hash(&before, *at, who, address, what, detail);
+    run(
+        t,
+        "INSERT INTO audit (at, who, address, what, detail, hash)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![at.0, who, address, what, detail, hash.as_slice()],
+    )
+}

@@ -1,0 +1,609 @@
+//! Reading the state for the page: a connection of its own that cannot write.
+
+use std::path::{Path, PathBuf};
+
+use hark_model::name::{CheckName, HostName, ReceiverName, Tag, UserName};
+use hark_model::record::{
+    DeliveryRecord, DeliveryState, HostId, IncidentRecord, JournalKind, JournalLine, SilenceRecord,
+    ToldRecord,
+};
+use hark_model::{DeliveryId, IncidentId, Unix};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
+
+use super::access::{
+    AgentMode, AgentRecord, ApiTokenRecord, AuditRecord, EnrolmentRecord, SessionRecord, TokenHash,
+    UserRecord, audit_hash, unordered,
+};
+use super::commit::{self, RowError, number, text};
+use super::stored::StoredError;
+use super::{BUSY, FILE, OpenError, STATEMENTS, State};
+
+/// The most rows one call returns, whatever was asked for.
+const MAX_ROWS: u32 = 1000;
+
+/// The state, open for reading. As many as wanted; each is for one thread at a time.
+#[derive(Debug)]
+pub struct StateReader {
+    connection: Connection,
+    path: PathBuf,
+}
+
+/// A journal line with its number, which is the cursor of the next page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalEntry {
+    /// Its number; grows with time.
+    pub id: u64,
+    /// The line.
+    pub line: JournalLine,
+}
+
+/// Which journal lines; all given parts must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JournalFilter {
+    /// Only of this host.
+    pub host: Option<HostId>,
+    /// Only of this incident.
+    pub incident: Option<IncidentId>,
+    /// Only of this kind.
+    pub kind: Option<JournalKind>,
+    /// Only from then on.
+    pub from: Option<Unix>,
+    /// Only before then.
+    pub before: Option<Unix>,
+    /// Only whose text has this in it (any case for ASCII letters).
+    pub contains: Option<String>,
+}
+
+/// Which incidents.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IncidentFilter {
+    /// `Some(true)`: only open ones; `Some(false)`: only resolved ones.
+    pub open: Option<bool>,
+    /// Only of this host.
+    pub host: Option<HostId>,
+    /// Only of this check.
+    pub check: Option<CheckName>,
+}
+
+/// Which messages of the outbox.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeliveryView {
+    /// All.
+    #[default]
+    All,
+    /// Queued, leased or to be tried again.
+    Open,
+    /// To be tried again.
+    Retry,
+    /// Arrived.
+    Sent,
+    /// Given up.
+    Dead,
+    /// Replaced.
+    Superseded,
+    /// About one incident.
+    Of(IncidentId),
+}
+
+/// What a look through the audit's chain found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditCheck {
+    /// Every line follows from the one before it.
+    Whole {
+        /// How many lines.
+        lines: u64,
+    },
+    /// The chain is broken at this line: it or one before it was changed or taken out.
+    BrokenAt {
+        /// The line's number.
+        id: u64,
+    },
+}
+
+impl StateReader {
+    /// Opens the state in folder `dir` for reading.
+    ///
+    /// # Errors
+    /// If there is none or it cannot be read.
+    pub fn open(dir: &Path) -> Result<Self, OpenError> {
+        Self::open_file(&dir.join(FILE))
+    }
+
+    pub(super) fn open_file(path: &Path) -> Result<Self, OpenError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let open = || -> rusqlite::Result<Connection> {
+            let connection = Connection::open_with_flags(path, flags)?;
+            connection.busy_timeout(BUSY)?;
+            connection.set_prepared_statement_cache_capacity(STATEMENTS);
+            connection.pragma_update(None, "query_only", true)?;
+            Ok(connection)
+        };
+        let connection = open().map_err(|e| OpenError::of("open", path, &e, None))?;
+        Ok(Self { connection, path: path.to_owned() })
+    }
+
+    /// Returns journal lines, newest first: those below number `before`, or the newest.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn journal(
+        &self,
+        filter: &JournalFilter,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<JournalEntry>, OpenError> {
+        let mut query = Query::new();
+        query.below("id", before);
+        query.with("host =", filter.host.map(|h| i64::from(h.0)));
+        query.with("incident =", filter.incident.map(|i| i.0.cast_signed()));
+        query.with("kind =", filter.kind.map(|k| k.word().to_owned()));
+        query.with("at >=", filter.from.map(|t| t.0));
+        query.with("at <", filter.before.map(|t| t.0));
+        let pattern = filter.contains.as_ref().map(|c| format!("%{}%", escaped(c)));
+        query.with("line LIKE", pattern);
+        self.rows(
+            &query.sql("id, at, host, name, incident, kind, line, receiver", "journal", limit),
+            &query,
+            journal,
+        )
+    }
+
+    /// Returns incidents, newest first: those below number `before`, or the newest.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn incidents(
+        &self,
+        filter: &IncidentFilter,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<IncidentRecord>, OpenError> {
+        let mut query = Query::new();
+        query.below("id", before);
+        query.with("host =", filter.host.map(|h| i64::from(h.0)));
+        query.with("name =", filter.check.as_ref().map(ToString::to_string));
+        match filter.open {
+            Some(true) => query.fixed("resolved_at IS NULL"),
+            Some(false) => query.fixed("resolved_at IS NOT NULL"),
+            None => {}
+        }
+        self.rows(&query.sql("id, v, body", "incident", limit), &query, commit::incident)
+    }
+
+    /// Returns one incident.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn incident(&self, id: IncidentId) -> Result<Option<IncidentRecord>, OpenError> {
+        let mut query = Query::new();
+        query.with("id =", Some(id.0.cast_signed()));
+        self.one(&query.sql("id, v, body", "incident", 1), &query, commit::incident)
+    }
+
+    /// Returns what each receiver was told about an incident.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn told(&self, incident: IncidentId) -> Result<Vec<ToldRecord>, OpenError> {
+        let mut query = Query::new();
+        query.with("incident =", Some(incident.0.cast_signed()));
+        let columns = "incident, receiver, status, at, delivered_at, sequence";
+        self.rows(&query.sql_ordered(columns, "told", "receiver", MAX_ROWS), &query, commit::told)
+    }
+
+    /// Returns all silences, ended ones too as long as they are kept.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn silences(&self) -> Result<Vec<SilenceRecord>, OpenError> {
+        let query = Query::new();
+        self.rows(&query.sql("id, v, body", "silence", MAX_ROWS), &query, commit::silence)
+    }
+
+    /// Returns messages of the outbox, newest first: those below `before`, or the newest.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn deliveries(
+        &self,
+        view: DeliveryView,
+        before: Option<DeliveryId>,
+        limit: u32,
+    ) -> Result<Vec<DeliveryRecord>, OpenError> {
+        let mut query = Query::new();
+        query.below("id", before.map(|d| d.0));
+        match view {
+            DeliveryView::All => {}
+            DeliveryView::Open => query.fixed("state IN ('queued', 'leased', 'retry')"),
+            DeliveryView::Retry => query.fixed("state = 'retry'"),
+            DeliveryView::Sent => query.fixed("state = 'sent'"),
+            DeliveryView::Dead => query.fixed("state = 'dead'"),
+            DeliveryView::Superseded => query.fixed("state = 'superseded'"),
+            DeliveryView::Of(incident) => query.with("incident =", Some(incident.0.cast_signed())),
+        }
+        self.rows(&query.sql(commit::DELIVERY, "outbox", limit), &query, commit::delivery)
+    }
+
+    /// Returns the newest message to `receiver` that is finished or was tried.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn last_delivery(
+        &self,
+        receiver: &ReceiverName,
+    ) -> Result<Option<DeliveryRecord>, OpenError> {
+        let mut query = Query::new();
+        query.with("receiver =", Some(receiver.to_string()));
+        query.fixed("attempts > 0");
+        self.one(&query.sql(commit::DELIVERY, "outbox", 1), &query, commit::delivery)
+    }
+
+    /// Returns how many messages stand in each state: queued, leased, to be tried again, sent, dead,
+    /// superseded; only states that occur.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn delivery_counts(&self) -> Result<Vec<(DeliveryState, u64)>, OpenError> {
+        let sql = "SELECT state, count(*) FROM outbox GROUP BY state ORDER BY state";
+        self.rows(sql, &Query::new(), |row| {
+            Ok((super::stored::delivery_state_of(text(row, 0)?, 0)?, number(row, 1)?))
+        })
+    }
+
+    /// Returns every agent, by host.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn agents(&self) -> Result<Vec<AgentRecord>, OpenError> {
+        let sql = "SELECT id, host, mode, key, session, report, created, revoked FROM agent
+                   ORDER BY host";
+        self.rows(sql, &Query::new(), agent)
+    }
+
+    /// Returns every user, by name.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn users(&self) -> Result<Vec<UserRecord>, OpenError> {
+        let sql = "SELECT name, full_name, password, admin, created FROM user ORDER BY name";
+        self.rows(sql, &Query::new(), user)
+    }
+
+    /// Returns one user.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn user(&self, name: &UserName) -> Result<Option<UserRecord>, OpenError> {
+        let mut query = Query::new();
+        query.with("name =", Some(name.to_string()));
+        let columns = "name, full_name, password, admin, created";
+        self.one(&query.sql_ordered(columns, "user", "name", 1), &query, user)
+    }
+
+    /// Returns the session with this token's hash. Whether it has expired is for the caller to judge.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn session(&self, token: &TokenHash) -> Result<Option<SessionRecord>, OpenError> {
+        let mut query = Query::new();
+        query.with("token =", Some(token.to_vec()));
+        self.one(&query.sql_ordered(SESSION, "session", "token", 1), &query, session)
+    }
+
+    /// Returns the sessions of a user, newest first.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn sessions(&self, of: &UserName) -> Result<Vec<SessionRecord>, OpenError> {
+        let mut query = Query::new();
+        query.with("name =", Some(of.to_string()));
+        self.rows(&query.sql_ordered(SESSION, "session", "created DESC", MAX_ROWS), &query, session)
+    }
+
+    /// Returns every token for the API, newest first.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn api_tokens(&self) -> Result<Vec<ApiTokenRecord>, OpenError> {
+        let query = Query::new();
+        self.rows(&query.sql(API_TOKEN, "api_token", MAX_ROWS), &query, api_token)
+    }
+
+    /// Returns the token for the API with this hash. Whether it has expired is for the caller to
+    /// judge.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn api_token(&self, token: &TokenHash) -> Result<Option<ApiTokenRecord>, OpenError> {
+        let mut query = Query::new();
+        query.with("token =", Some(token.to_vec()));
+        self.one(&query.sql(API_TOKEN, "api_token", 1), &query, api_token)
+    }
+
+    /// Returns every token for enrolment that is kept, newest first.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn enrolments(&self) -> Result<Vec<EnrolmentRecord>, OpenError> {
+        let query = Query::new();
+        self.rows(&query.sql(ENROLMENT, "enrolment", MAX_ROWS), &query, enrolment)
+    }
+
+    /// Returns a setting made in the page.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn setting(&self, name: &str) -> Result<Option<String>, OpenError> {
+        let mut query = Query::new();
+        query.with("name =", Some(name.to_owned()));
+        self.one(&query.sql_ordered("value", "setting", "name", 1), &query, |row| {
+            Ok(text(row, 0)?.to_owned())
+        })
+    }
+
+    /// Returns lines of the audit, newest first: those below number `before`, or the newest.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditRecord>, OpenError> {
+        let mut query = Query::new();
+        query.below("id", before);
+        self.rows(&query.sql(AUDIT, "audit", limit), &query, audit)
+    }
+
+    /// Follows the audit's chain of hashes from its first line to its last.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn check_audit(&self) -> Result<AuditCheck, OpenError> {
+        let failed = |e: rusqlite::Error| OpenError::of("read", &self.path, &e, None);
+        let sql = format!("SELECT {AUDIT} FROM audit ORDER BY id");
+        let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
+        let (mut before, mut lines) = (Vec::new(), 0);
+        while let Some(row) = rows.next().map_err(failed)? {
+            let id = row.get::<_, i64>(0).map_err(failed)?.cast_unsigned();
+            let Ok(line) = audit(row) else { return Ok(AuditCheck::BrokenAt { id }) };
+            let hash =
+                audit_hash(&before, line.at, &line.who, &line.address, &line.what, &line.detail);
+            if hash != line.hash {
+                return Ok(AuditCheck::BrokenAt { id });
+            }
+            before = hash.to_vec();
+            lines += 1;
+        }
+        Ok(AuditCheck::Whole { lines })
+    }
+
+    fn rows<T>(
+        &self,
+        sql: &str,
+        query: &Query,
+        decode: impl Fn(&Row<'_>) -> Result<T, RowError>,
+    ) -> Result<Vec<T>, OpenError> {
+        let mut damaged = 0;
+        commit::read(&self.connection, sql, params_from_iter(&query.values), &mut damaged, decode)
+            .map_err(|e| OpenError::of("read", &self.path, &e, None))
+    }
+
+    fn one<T>(
+        &self,
+        sql: &str,
+        query: &Query,
+        decode: impl Fn(&Row<'_>) -> Result<T, RowError>,
+    ) -> Result<Option<T>, OpenError> {
+        Ok(self.rows(sql, query, decode)?.into_iter().next())
+    }
+}
+
+impl State {
+    /// Uses up one use of the enrolment token with this hash and returns it as it was before; `None`
+    /// if there is none that is still good.
+    ///
+    /// # Errors
+    /// As [`State::commit`].
+    pub fn use_enrolment(
+        &mut self,
+        token: &TokenHash,
+        now: Unix,
+    ) -> Result<Option<EnrolmentRecord>, super::CommitError> {
+        self.transact(|transaction, _| {
+            let sql = format!(
+                "UPDATE enrolment SET uses = uses - 1
+                 WHERE token = ?1 AND uses > 0 AND expires > ?2 RETURNING {ENROLMENT}"
+            );
+            let mut statement = transaction.prepare_cached(&sql)?;
+            let mut rows = statement.query(rusqlite::params![token.as_slice(), now.0])?;
+            let Some(row) = rows.next()? else { return Ok(None) };
+            match enrolment(row) {
+                Ok(mut found) => {
+                    found.uses += 1;
+                    Ok(Some(found))
+                }
+                Err(RowError::File(error)) => Err(error.into()),
+                Err(RowError::Stored(error)) => Err(error.into()),
+            }
+        })
+    }
+}
+
+/// Conditions that are put together at run time; values never become part of the text.
+struct Query {
+    conditions: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl Query {
+    fn new() -> Self {
+        Self { conditions: Vec::new(), values: Vec::new() }
+    }
+
+    fn fixed(&mut self, condition: &str) {
+        self.conditions.push(condition.to_owned());
+    }
+
+    fn with(&mut self, condition: &str, value: Option<impl Into<Value>>) {
+        let Some(value) = value else { return };
+        self.values.push(value.into());
+        let escape = if condition.ends_with("LIKE") { r" ESCAPE '\'" } else { "" };
+        self.conditions.push(format!("{condition} ?{}{escape}", self.values.len()));
+    }
+
+    fn below(&mut self, column: &str, cursor: Option<u64>) {
+        self.with(&format!("{column} <"), cursor.map(|c| i64::try_from(c).unwrap_or(i64::MAX)));
+    }
+
+    fn sql(&self, columns: &str, table: &str, limit: u32) -> String {
+        self.sql_ordered(columns, table, "id DESC", limit)
+    }
+
+    fn sql_ordered(&self, columns: &str, table: &str, order: &str, limit: u32) -> String {
+        let limit = limit.min(MAX_ROWS);
+        let conditions = if self.conditions.is_empty() {
+            String::new()
+        } else {
+            format!(" WHERE {}", self.conditions.join(" AND "))
+        };
+        format!("SELECT {columns} FROM {table}{conditions} ORDER BY {order} LIMIT {limit}")
+    }
+}
+
+/// Returns `text` so that `LIKE` takes each of its characters as it is.
+fn escaped(text: &str) -> String {
+    text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_")
+}
+
+fn journal(row: &Row<'_>) -> Result<JournalEntry, RowError> {
+    let kind = text(row, 5)?;
+    let check: Option<String> = row.get(3)?;
+    let receiver: Option<String> = row.get(7)?;
+    Ok(JournalEntry {
+        id: number(row, 0)?,
+        line: JournalLine {
+            at: Unix(row.get(1)?),
+            host: row.get::<_, Option<u32>>(2)?.map(HostId),
+            check: check.as_deref().map(CheckName::new).transpose().map_err(StoredError::Name)?,
+            incident: row.get::<_, Option<i64>>(4)?.map(|i| IncidentId(i.cast_unsigned())),
+            kind: JournalKind::from_word(kind).ok_or_else(|| StoredError::Word(kind.to_owned()))?,
+            receiver: receiver
+                .as_deref()
+                .map(ReceiverName::new)
+                .transpose()
+                .map_err(StoredError::Name)?,
+            text: text(row, 6)?.to_owned(),
+        },
+    })
+}
+
+fn hash(row: &Row<'_>, column: usize) -> Result<[u8; 32], RowError> {
+    Ok(row.get::<_, [u8; 32]>(column)?)
+}
+
+fn user_name(row: &Row<'_>, column: usize) -> Result<UserName, RowError> {
+    Ok(UserName::new(text(row, column)?).map_err(StoredError::Name)?)
+}
+
+fn agent(row: &Row<'_>) -> Result<AgentRecord, RowError> {
+    let mode = text(row, 2)?;
+    Ok(AgentRecord {
+        id: row.get::<_, i64>(0)?.cast_unsigned(),
+        host: HostName::new(text(row, 1)?).map_err(StoredError::Name)?,
+        mode: AgentMode::from_word(mode).ok_or_else(|| StoredError::Word(mode.to_owned()))?,
+        key: hash(row, 3)?,
+        session: unordered(row.get(4)?),
+        report: unordered(row.get(5)?),
+        created: Unix(row.get(6)?),
+        revoked: row.get::<_, Option<i64>>(7)?.map(Unix),
+    })
+}
+
+fn user(row: &Row<'_>) -> Result<UserRecord, RowError> {
+    Ok(UserRecord {
+        name: user_name(row, 0)?,
+        full_name: row.get(1)?,
+        password: row.get(2)?,
+        admin: row.get(3)?,
+        created: Unix(row.get(4)?),
+    })
+}
+
+const SESSION: &str = "token, name, created, last_seen, address, agent, csrf";
+
+fn session(row: &Row<'_>) -> Result<SessionRecord, RowError> {
+    Ok(SessionRecord {
+        token: hash(row, 0)?,
+        user: user_name(row, 1)?,
+        created: Unix(row.get(2)?),
+        last_seen: Unix(row.get(3)?),
+        address: row.get(4)?,
+        agent: row.get(5)?,
+        csrf: row.get(6)?,
+    })
+}
+
+const API_TOKEN: &str = "id, token, name, label, scope, created, expires";
+
+fn api_token(row: &Row<'_>) -> Result<ApiTokenRecord, RowError> {
+    Ok(ApiTokenRecord {
+        id: number(row, 0)?,
+        token: hash(row, 1)?,
+        user: user_name(row, 2)?,
+        label: row.get(3)?,
+        scope: row.get(4)?,
+        created: Unix(row.get(5)?),
+        expires: row.get::<_, Option<i64>>(6)?.map(Unix),
+    })
+}
+
+const ENROLMENT: &str = "id, token, name, created, expires, uses, host, tags";
+
+fn enrolment(row: &Row<'_>) -> Result<EnrolmentRecord, RowError> {
+    let host: Option<String> = row.get(6)?;
+    let tags = text(row, 7)?.lines().map(Tag::new).collect::<Result<Vec<_>, _>>();
+    Ok(EnrolmentRecord {
+        id: number(row, 0)?,
+        token: hash(row, 1)?,
+        user: user_name(row, 2)?,
+        created: Unix(row.get(3)?),
+        expires: Unix(row.get(4)?),
+        uses: row.get(5)?,
+        host: host.as_deref().map(HostName::new).transpose().map_err(StoredError::Name)?,
+        tags: tags.map_err(StoredError::Name)?,
+    })
+}
+
+const AUDIT: &str = "id, at, who, address, what, detail, hash";
+
+fn audit(row: &Row<'_>) -> Result<AuditRecord, RowError> {
+    Ok(AuditRecord {
+        id: number(row, 0)?,
+        at: Unix(row.get(1)?),
+        who: row.get(2)?,
+        address: row.get(3)?,
+        what: row.get(4)?,
+        detail: row.get(5)?,
+        hash: hash(row, 6)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reader_cannot_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(dir.path()).unwrap();
+        let reader = state.reader().unwrap();
+        let sql = "INSERT INTO setting (name, value) VALUES ('a', 'b')";
+        assert!(reader.connection.execute(sql, []).is_err());
+        assert!(state.connection.execute(sql, []).is_ok());
+        assert_eq!(reader.setting("a").unwrap().as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn texts_to_look_for_have_no_wildcards() {
+        assert_eq!(escaped(r"50% of_a\b"), r"50\% of\_a\\b");
+    }
+}

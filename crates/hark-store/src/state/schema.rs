@@ -1,0 +1,150 @@
+//! The tables of `state`, as an ordered list of migrations.
+//!
+//! `PRAGMA user_version` says how many of them a file has seen. A migration is never changed after
+//! a release: a change is a new entry. Each runs in its own transaction together with the new
+//! number, so a start that dies in between goes on where it stopped; before the first of them
+//! touches a file that has data, the file is copied (see [`migrate`]).
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use super::OpenError;
+use crate::fault::Fault;
+
+/// Every migration, oldest first.
+pub(crate) const MIGRATIONS: &[&str] = &[V1];
+
+/// The tables of the first version.
+///
+/// Numbers of 64 bits without sign are stored as they are where only equality counts, and shifted
+/// by 2^63 where they are compared (`session`, `report`): SQLite's integers have a sign.
+const V1: &str = "
+CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE host (
+  id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, v INTEGER NOT NULL, body TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE checks (
+  host INTEGER NOT NULL, name TEXT NOT NULL, v INTEGER NOT NULL, body TEXT NOT NULL,
+  PRIMARY KEY (host, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE incident (
+  id INTEGER PRIMARY KEY, host INTEGER NOT NULL, name TEXT NOT NULL, since INTEGER NOT NULL,
+  peak TEXT NOT NULL, resolved_at INTEGER, v INTEGER NOT NULL, body TEXT NOT NULL
+) STRICT;
+CREATE INDEX incident_open ON incident (id) WHERE resolved_at IS NULL;
+CREATE INDEX incident_resolved ON incident (resolved_at) WHERE resolved_at IS NOT NULL;
+CREATE INDEX incident_host ON incident (host, name, id);
+
+CREATE TABLE told (
+  incident INTEGER NOT NULL, receiver TEXT NOT NULL, status TEXT NOT NULL, at INTEGER NOT NULL,
+  delivered_at INTEGER, sequence INTEGER NOT NULL,
+  PRIMARY KEY (incident, receiver)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE silence (
+  id INTEGER PRIMARY KEY, until INTEGER NOT NULL, v INTEGER NOT NULL, body TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE outbox (
+  id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, receiver TEXT NOT NULL, incident INTEGER,
+  state TEXT NOT NULL, due_at INTEGER NOT NULL, fence INTEGER NOT NULL, attempts INTEGER NOT NULL,
+  last_error TEXT NOT NULL, took_ms INTEGER NOT NULL, v INTEGER NOT NULL, body TEXT NOT NULL
+) STRICT;
+CREATE INDEX outbox_due ON outbox (receiver, due_at, id)
+  WHERE state IN ('queued', 'leased', 'retry');
+CREATE INDEX outbox_order ON outbox (receiver, incident, id)
+  WHERE state IN ('queued', 'leased', 'retry');
+CREATE INDEX outbox_incident ON outbox (incident, id) WHERE incident IS NOT NULL;
+CREATE INDEX outbox_done ON outbox (due_at) WHERE state IN ('sent', 'dead', 'superseded');
+
+CREATE TABLE journal (
+  id INTEGER PRIMARY KEY, at INTEGER NOT NULL, host INTEGER, name TEXT, incident INTEGER,
+  kind TEXT NOT NULL, receiver TEXT, line TEXT NOT NULL
+) STRICT;
+CREATE INDEX journal_host ON journal (host, id) WHERE host IS NOT NULL;
+CREATE INDEX journal_incident ON journal (incident, id) WHERE incident IS NOT NULL;
+
+CREATE TABLE agent (
+  id INTEGER PRIMARY KEY, host TEXT NOT NULL UNIQUE, mode TEXT NOT NULL, key BLOB NOT NULL,
+  session INTEGER NOT NULL, report INTEGER NOT NULL, created INTEGER NOT NULL, revoked INTEGER
+) STRICT;
+
+CREATE TABLE user (
+  name TEXT PRIMARY KEY, full_name TEXT NOT NULL, password TEXT NOT NULL, admin INTEGER NOT NULL,
+  created INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE session (
+  token BLOB PRIMARY KEY, name TEXT NOT NULL, created INTEGER NOT NULL, last_seen INTEGER NOT NULL,
+  address TEXT NOT NULL, agent TEXT NOT NULL, csrf TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX session_user ON session (name);
+
+CREATE TABLE api_token (
+  id INTEGER PRIMARY KEY, token BLOB NOT NULL UNIQUE, name TEXT NOT NULL, label TEXT NOT NULL,
+  scope TEXT NOT NULL, created INTEGER NOT NULL, expires INTEGER
+) STRICT;
+
+CREATE TABLE enrolment (
+  id INTEGER PRIMARY KEY, token BLOB NOT NULL UNIQUE, name TEXT NOT NULL, created INTEGER NOT NULL,
+  expires INTEGER NOT NULL, uses INTEGER NOT NULL, host TEXT, tags TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE audit (
+  id INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL, address TEXT NOT NULL,
+  what TEXT NOT NULL, detail TEXT NOT NULL, hash BLOB NOT NULL
+) STRICT;
+";
+
+/// Brings the tables to the newest version and returns where the copy of the old file is, if one
+/// was made.
+pub(crate) fn migrate(
+    connection: &mut Connection,
+    path: &Path,
+    migrations: &[&str],
+) -> Result<Option<PathBuf>, OpenError> {
+    let read = |e: rusqlite::Error| OpenError::of("read", path, &e, None);
+    let found: u32 =
+        connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(read)?;
+    let known = u32::try_from(migrations.len()).unwrap_or(u32::MAX);
+    if found > known {
+        return Err(OpenError::Newer { path: path.to_owned(), found, known });
+    }
+    if found == known {
+        return Ok(None);
+    }
+    let copy = if found > 0 { Some(copy_of(connection, path, found)?) } else { None };
+    for (number, sql) in (1u32..).zip(migrations).skip(found as usize) {
+        let apply = |c: &mut Connection| {
+            let transaction = c.transaction()?;
+            transaction.execute_batch(sql)?;
+            transaction.pragma_update(None, "user_version", number)?;
+            transaction.commit()
+        };
+        apply(connection).map_err(|e| OpenError::of("migrate", path, &e, Some(number)))?;
+    }
+    Ok(copy)
+}
+
+/// Copies the file before version `found` is left behind, whole or not at all.
+fn copy_of(connection: &Connection, path: &Path, found: u32) -> Result<PathBuf, OpenError> {
+    let copy = path.with_extension(format!("db.before-v{}", found + 1));
+    let unfinished = path.with_extension("db.copying");
+    let failed = |source: std::io::Error| OpenError::Io {
+        fault: Fault::of_io(&source),
+        path: copy.clone(),
+        source,
+    };
+    crate::disk::Disk::real().remove(&unfinished).map_err(failed)?;
+    connection
+        .execute("VACUUM INTO ?1", [unfinished.to_string_lossy()])
+        .map_err(|e| OpenError::of("copy", path, &e, None))?;
+    std::fs::rename(&unfinished, &copy).map_err(failed)?;
+    Ok(copy)
+}
