@@ -1,0 +1,433 @@
+//! Reports: check results, events and facts, numbered so that each is applied once.
+
+use hark_model::check::CheckResult;
+use hark_model::event::{Event, EventKind};
+use hark_model::name::CheckName;
+use hark_model::sample::SeriesName;
+use hark_model::status::{Severity, Status};
+use hark_model::time::Unix;
+use minicbor::{Decode, Encode};
+
+use super::{Content, MAX_CONTENT, cbor, from_cbor, hello};
+use crate::header::Kind;
+use crate::refused::Refused;
+
+/// How many bytes the texts and lists of one item take at most; the rest is for keys and numbers.
+/// A text is cut to what its item's other fields leave.
+pub const MAX_ITEM_TEXT: usize = 1060;
+
+/// How many bytes of a tag, an event's kind or a fact's value are sent.
+const MAX_WORD: usize = 64;
+
+/// How many bytes the tags, values or facts of one item take at most; those after are left out.
+const MAX_LIST: usize = 250;
+
+/// Bytes for the map, the epoch and the array's head.
+const HEAD: usize = 20;
+
+/// Something that is to be applied once.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ReportItem {
+    /// A check's result.
+    Result(CheckResult),
+    /// A thing that happened.
+    Event(Event),
+    /// Facts about the host; an empty value removes one.
+    Facts(Vec<(String, String)>),
+}
+
+/// Items of an agent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// What their numbers count in.
+    pub epoch: u64,
+    /// Number and item. `None` is an item of a kind this version does not know: to be marked as
+    /// applied and otherwise ignored.
+    pub items: Vec<(u64, Option<ReportItem>)>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct Wire<'b> {
+    #[n(0)]
+    epoch: u64,
+    #[b(1)]
+    items: Vec<WireItem<'b>>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct WireItem<'b> {
+    #[n(0)]
+    number: u64,
+    #[b(1)]
+    result: Option<WireResult<'b>>,
+    #[b(2)]
+    event: Option<WireEvent<'b>>,
+    #[b(3)]
+    facts: Option<Vec<WireFact<'b>>>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct WireResult<'b> {
+    #[b(0)]
+    check: &'b str,
+    #[n(1)]
+    status: u8,
+    #[b(2)]
+    text: &'b str,
+    #[n(3)]
+    began_at: i64,
+    #[n(4)]
+    took_ms: u32,
+    #[b(5)]
+    values: Option<Vec<WireValue<'b>>>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(array)]
+struct WireValue<'b> {
+    #[b(0)]
+    collector: &'b str,
+    #[b(1)]
+    instance: &'b str,
+    #[b(2)]
+    metric: &'b str,
+    #[n(3)]
+    value: f64,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct WireEvent<'b> {
+    #[n(0)]
+    at: i64,
+    #[b(1)]
+    kind: &'b str,
+    #[n(2)]
+    severity: u8,
+    #[b(3)]
+    text: &'b str,
+    #[b(4)]
+    tags: Option<Vec<&'b str>>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(array)]
+struct WireFact<'b> {
+    #[b(0)]
+    name: &'b str,
+    #[b(1)]
+    value: &'b str,
+}
+
+impl Report {
+    pub(super) fn decode(content: &[u8]) -> Result<Self, Refused> {
+        let wire: Wire<'_> = from_cbor(content)?;
+        let items = wire.items.into_iter().map(|item| Ok((item.number, from_wire(item)?)));
+        Ok(Self { epoch: wire.epoch, items: items.collect::<Result<_, Refused>>()? })
+    }
+}
+
+/// Collects items until the datagram is full.
+#[derive(Clone, Debug)]
+pub struct ReportBuilder {
+    epoch: u64,
+    count: usize,
+    items: Vec<u8>,
+}
+
+/// What became of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Pushed {
+    /// It is in.
+    Whole,
+    /// It is in, but cut: its text or one of its lists was too long.
+    Cut,
+    /// It does not fit any more: finish this report and begin another.
+    Full,
+}
+
+impl ReportBuilder {
+    /// Begins without items.
+    pub fn new(epoch: u64) -> Self {
+        Self { epoch, count: 0, items: Vec::new() }
+    }
+
+    /// Adds an item. The first one always fits, cut if need be.
+    pub fn push(&mut self, number: u64, item: &ReportItem) -> Pushed {
+        let (wire, cut) = to_wire(number, item);
+        let bytes = cbor(&wire);
+        if self.items.len() + bytes.len() + HEAD > MAX_CONTENT {
+            return Pushed::Full;
+        }
+        self.items.extend_from_slice(&bytes);
+        self.count += 1;
+        if cut { Pushed::Cut } else { Pushed::Whole }
+    }
+
+    /// Returns true if no item was added.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Returns the content.
+    pub fn finish(self) -> Content {
+        let mut bytes = head(self.epoch, self.count);
+        bytes.extend_from_slice(&self.items);
+        Content::new(Kind::Report, bytes)
+    }
+}
+
+/// Writes what stands before the items: the same bytes as [`Wire`] would give.
+fn head(epoch: u64, n_items: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(MAX_CONTENT);
+    let mut encoder = minicbor::Encoder::new(&mut bytes);
+    let written = encoder.map(2).and_then(|e| e.u8(0)?.u64(epoch)?.u8(1)?.array(n_items as u64));
+    written.expect("writing to memory does not fail");
+    bytes
+}
+
+fn to_wire(number: u64, item: &ReportItem) -> (WireItem<'_>, bool) {
+    let mut wire = WireItem { number, result: None, event: None, facts: None };
+    let cut = match item {
+        ReportItem::Result(result) => {
+            let check = result.check.as_str();
+            let (values, length) = some_of(&result.values, |(name, value)| WireValue {
+                collector: &name.collector,
+                instance: &name.instance,
+                metric: &name.metric,
+                value: *value,
+            });
+            let few = values.len() < result.values.len();
+            let text = shortened(&result.text, MAX_ITEM_TEXT - length - check.len());
+            wire.result = Some(WireResult {
+                check,
+                status: result.status.exit_code(),
+                text,
+                began_at: result.began_at.0,
+                took_ms: result.took_ms,
+                values: Some(values),
+            });
+            few || text.len() < result.text.len()
+        }
+        ReportItem::Event(event) => {
+            let kind = shortened(event.kind.word(), MAX_WORD);
+            let (tags, length) = some_of(&event.tags, |tag| shortened(tag, MAX_WORD));
+            let few = tags.len() < event.tags.len();
+            let text = shortened(&event.text, MAX_ITEM_TEXT - length - kind.len());
+            wire.event = Some(WireEvent {
+                at: event.at.0,
+                kind,
+                severity: severity_number(event.severity),
+                text,
+                tags: Some(tags),
+            });
+            few || text.len() < event.text.len()
+        }
+        ReportItem::Facts(facts) => {
+            let (some, _) = some_of(facts, |(name, value)| WireFact {
+                name: shortened(name, MAX_WORD),
+                value: shortened(value, MAX_LIST - MAX_WORD - 10),
+            });
+            let whole = some.iter().map(|fact| fact.value).eq(facts.iter().map(|f| f.1.as_str()));
+            wire.facts = Some(some);
+            !whole
+        }
+    };
+    (wire, cut)
+}
+
+/// Takes from the front what fits [`MAX_LIST`] bytes; returns how many bytes that takes.
+fn some_of<'a, T, W: Encode<()>>(all: &'a [T], wire: impl Fn(&'a T) -> W) -> (Vec<W>, usize) {
+    let mut length = 0;
+    let mut some = Vec::new();
+    for one in all {
+        let one = wire(one);
+        let longer = length + cbor(&one).len();
+        if longer > MAX_LIST {
+            break;
+        }
+        length = longer;
+        some.push(one);
+    }
+    (some, length)
+}
+
+/// Cuts at a character's border.
+fn shortened(text: &str, longest: usize) -> &str {
+    let end = text.floor_char_boundary(longest.min(text.len()));
+    text.get(..end).unwrap_or_default()
+}
+
+fn from_wire(wire: WireItem<'_>) -> Result<Option<ReportItem>, Refused> {
+    if let Some(result) = wire.result {
+        return Ok(Some(ReportItem::Result(from_wire_result(result)?)));
+    }
+    if let Some(event) = wire.event {
+        return Ok(Some(ReportItem::Event(Event {
+            at: Unix(event.at),
+            kind: EventKind::from_word(event.kind),
+            severity: severity(event.severity),
+            text: event.text.to_owned(),
+            tags: event.tags.unwrap_or_default().into_iter().map(str::to_owned).collect(),
+        })));
+    }
+    Ok(wire.facts.map(|facts| {
+        let pairs = facts.iter().map(|fact| (fact.name, fact.value));
+        ReportItem::Facts(hello::facts(pairs).into_iter().collect())
+    }))
+}
+
+fn from_wire_result(wire: WireResult<'_>) -> Result<CheckResult, Refused> {
+    let status = Status::ALL.into_iter().find(|status| status.exit_code() == wire.status);
+    let values = wire.values.unwrap_or_default();
+    Ok(CheckResult {
+        check: CheckName::new(wire.check).map_err(|_| Refused::Malformed)?,
+        // A status of a later version is one this server cannot tell.
+        status: status.unwrap_or(Status::Unknown),
+        text: wire.text.to_owned(),
+        began_at: Unix(wire.began_at),
+        took_ms: wire.took_ms,
+        values: values
+            .iter()
+            .map(|v| (SeriesName::of(v.collector, v.instance, v.metric), v.value))
+            .collect(),
+    })
+}
+
+fn severity_number(severity: Severity) -> u8 {
+    match severity {
+        Severity::Info => 0,
+        Severity::Unknown => 1,
+        Severity::Warning => 2,
+        Severity::Critical => 3,
+    }
+}
+
+fn severity(number: u8) -> Severity {
+    match number {
+        0 => Severity::Info,
+        2 => Severity::Warning,
+        3 => Severity::Critical,
+        _ => Severity::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn event(text: &str) -> ReportItem {
+        ReportItem::Event(Event {
+            at: Unix(1_700_000_000_000),
+            kind: EventKind::Message,
+            severity: Severity::Warning,
+            text: text.to_owned(),
+            tags: vec!["disk".to_owned()],
+        })
+    }
+
+    fn result(text: &str, n_values: usize) -> ReportItem {
+        ReportItem::Result(CheckResult {
+            check: CheckName::new("web").unwrap(),
+            status: Status::Critical,
+            text: text.to_owned(),
+            began_at: Unix(1_700_000_000_000),
+            took_ms: 12,
+            values: (0..n_values)
+                .map(|n| (SeriesName::of("p", &n.to_string(), "t"), 0.5))
+                .collect(),
+        })
+    }
+
+    fn read(content: &Content) -> Report {
+        Report::decode(content.bytes()).unwrap()
+    }
+
+    #[test]
+    fn items_come_back_with_their_numbers() {
+        let facts = ReportItem::Facts(vec![("os".to_owned(), "Debian".to_owned())]);
+        let items = [event("x"), result("y", 3), facts];
+        let mut builder = ReportBuilder::new(99);
+        assert!(builder.is_empty());
+        for (number, item) in (5..).zip(&items) {
+            assert_eq!(builder.push(number, item), Pushed::Whole);
+        }
+        let report = read(&builder.finish());
+        assert_eq!(report.epoch, 99);
+        let expected: Vec<_> = (5..).zip(items.into_iter().map(Some)).collect();
+        assert_eq!(report.items, expected);
+    }
+
+    #[test]
+    fn the_first_item_always_fits_cut_at_a_character() {
+        let long = "é".repeat(5000);
+        let mut name = event(&long);
+        if let ReportItem::Event(event) = &mut name {
+            event.tags = vec![long.clone(); 100];
+            event.kind = EventKind::Other(long.clone());
+        }
+        let mut named = result(&long, 1000);
+        if let ReportItem::Result(result) = &mut named {
+            result.check = CheckName::new(&"é".repeat(127)).unwrap();
+        }
+        let facts = ReportItem::Facts(vec![(long.clone(), long.clone()); 100]);
+        for item in [name, named, facts] {
+            let mut builder = ReportBuilder::new(u64::MAX);
+            assert_eq!(builder.push(u64::MAX, &item), Pushed::Cut);
+            let content = builder.finish();
+            assert!(content.bytes().len() <= MAX_CONTENT);
+            let report = read(&content);
+            assert!(report.items[0].1.is_some());
+        }
+    }
+
+    #[test]
+    fn a_full_report_refuses_and_keeps_what_it_has() {
+        let mut builder = ReportBuilder::new(1);
+        let mut number = 0;
+        while builder.push(number + 1, &event("something happened")) == Pushed::Whole {
+            number += 1;
+        }
+        let content = builder.finish();
+        assert!(content.bytes().len() <= MAX_CONTENT && number > 10);
+        assert_eq!(read(&content).items.len() as u64, number);
+    }
+
+    #[test]
+    fn an_item_of_a_later_kind_keeps_its_number() {
+        // {0: 1, 1: [{0: 4, 9: "?"}]}
+        let report = Report::decode(b"\xa2\x00\x01\x01\x81\xa2\x00\x04\x09\x61?").unwrap();
+        assert_eq!(report.items, vec![(4, None)]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_items_come_back(
+            texts in prop::collection::vec((".{0,60}", 0u8..4, any::<i64>(), 0u8..6), 1..6),
+            epoch: u64,
+        ) {
+            let mut builder = ReportBuilder::new(epoch);
+            let mut expected = Vec::new();
+            for (number, (text, status, at, n_values)) in (1..).zip(texts) {
+                let item = ReportItem::Result(CheckResult {
+                    check: CheckName::new("c").unwrap(),
+                    status: Status::ALL[usize::from(status)],
+                    text,
+                    began_at: Unix(at),
+                    took_ms: 1,
+                    values: (0..n_values).map(|n| (SeriesName::plain("a", "b"), f64::from(n))).collect(),
+                });
+                if builder.push(number, &item) == Pushed::Whole {
+                    expected.push((number, Some(item)));
+                }
+            }
+            prop_assert_eq!(read(&builder.finish()), Report { epoch, items: expected });
+        }
+    }
+}
