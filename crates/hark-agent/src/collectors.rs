@@ -1,0 +1,153 @@
+//! What an agent measures: one collector, one file, one entry in [`COLLECTORS`].
+//!
+//! A collector looks (reads files that it keeps open) and then understands what it read with pure
+//! functions over bytes; those carry the tests. What a kernel does not offer is *absent*, never zero.
+
+pub mod cpu;
+pub mod disk;
+pub mod diskio;
+pub mod filesystem;
+pub mod load;
+pub mod memory;
+pub mod network;
+pub mod os_info;
+pub mod uptime;
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use hark_config::{Bare, Key, Kind, Section};
+use hark_model::{MetricKind, Mono, SeriesDef, SeriesName, Unit};
+
+pub use crate::source::{Absent, Root};
+
+/// Every collector. The order is that of the manual and of the frames in a datagram.
+pub const COLLECTORS: &[&dyn CollectorType] = &[
+    &cpu::Cpu,
+    &load::Load,
+    &memory::Memory,
+    &disk::Disk,
+    &diskio::DiskIo,
+    &network::Network,
+    &uptime::Uptime,
+    &os_info::OsInfo,
+    &filesystem::Filesystem,
+];
+
+/// A kind of collector: what the configuration and the manual know of it.
+pub trait CollectorType: Sync + Debug {
+    /// Returns the word in the configuration and in the manual.
+    fn name(&self) -> &'static str;
+    /// Returns what it measures, with units and sources, in markdown.
+    fn manual(&self) -> &'static str;
+    /// Returns its own keys, besides [`COMMON_KEYS`].
+    fn keys(&self) -> &'static [Key];
+    /// Returns YAML that must be accepted below its name.
+    fn example(&self) -> &'static str;
+    /// Reads its own keys; diagnostics are in the section.
+    fn read(&self, section: &Section<'_>) -> Box<dyn Make>;
+    /// Returns how often it looks if nothing else is configured: `None` is each heartbeat.
+    fn default_interval(&self) -> Option<Duration> {
+        None
+    }
+}
+
+/// Settings that were read, ready to make the collector on the machine where it runs.
+pub trait Make: Send + Sync + Debug {
+    /// Makes the collector. Touches nothing yet.
+    fn make(&self, root: &Root) -> Box<dyn Collector>;
+}
+
+/// A collector at work.
+pub trait Collector: Send + Debug {
+    /// Looks once, and pushes one value for each series of the set that holds *after* the call, in
+    /// order; NaN stands for "absent". No allocation while nothing changes.
+    ///
+    /// # Errors
+    /// If the source is missing: there is nothing to say, and nothing was pushed.
+    fn collect(&mut self, at: Mono, values: &mut Vec<f64>) -> Result<Change, Absent>;
+    /// Returns the set as of the last `collect`: asked after [`Change::Other`].
+    fn series(&self) -> Vec<SeriesDef>;
+    /// Returns the facts as of the last `collect`: asked after [`Change::Other`].
+    fn facts(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+}
+
+/// Whether the set of series (or the facts) is the one of the call before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is.
+    Same,
+    /// Something came, went or has another text; also after the first call.
+    Other,
+}
+
+/// Keys that each collector has.
+pub const COMMON_KEYS: &[Key] = &[
+    Key::new("enabled", Kind::Bool, "Whether it runs.").default("true"),
+    Key::new("interval", Kind::Duration, "Time between two looks; rounded to heartbeats.")
+        .default("the agent's interval"),
+];
+
+/// The longest time between two looks: a day.
+const MAX_INTERVAL: Duration = Duration::from_hours(24);
+
+/// A collector as configured.
+#[derive(Debug)]
+pub struct Configured {
+    /// Its word.
+    pub name: &'static str,
+    /// Time between two looks; `None` is each heartbeat.
+    pub interval: Option<Duration>,
+    /// How to make it.
+    pub make: Box<dyn Make>,
+}
+
+/// Reads the section `collectors`: what is not named runs with its defaults.
+pub fn read(section: Option<&Section<'_>>) -> Vec<Configured> {
+    let empty = hark_config::Document::single("{}\n");
+    let defaults = empty.root(&hark_config::NoSecrets);
+    let mut configured = Vec::new();
+    for kind in COLLECTORS {
+        let child = section.and_then(|s| s.child(kind.name()));
+        let section = child.as_ref().unwrap_or(&defaults);
+        configured.extend(read_one(*kind, section));
+    }
+    if let Some(section) = section {
+        section.finish(&keys());
+    }
+    configured
+}
+
+/// Returns the keys of the section `collectors`.
+pub fn keys() -> Vec<Key> {
+    COLLECTORS.iter().map(|k| Key::new(k.name(), Kind::Any, "A collector's settings.")).collect()
+}
+
+/// Reads the settings of one collector; none if it is switched off.
+fn read_one(kind: &dyn CollectorType, section: &Section<'_>) -> Option<Configured> {
+    let enabled = section.bool("enabled", true);
+    let mut interval = section.opt_duration("interval", Bare::Seconds).or(kind.default_interval());
+    if interval.is_some_and(|i| i.is_zero() || i > MAX_INTERVAL) {
+        section.error("interval", "a collector's interval is between 1ms and 1d");
+        interval = None;
+    }
+    let make = kind.read(section);
+    let keys: Vec<Key> = COMMON_KEYS.iter().chain(kind.keys()).copied().collect();
+    section.finish(&keys);
+    enabled.then_some(Configured { name: kind.name(), interval, make })
+}
+
+/// Declares a series that goes up and down.
+fn gauge(name: SeriesName, unit: Unit, decimals: u8) -> SeriesDef {
+    SeriesDef { name, unit, kind: MetricKind::Gauge, decimals }
+}
+
+/// Declares a series that only grows.
+fn counter(name: SeriesName, unit: Unit) -> SeriesDef {
+    SeriesDef { name, unit, kind: MetricKind::Counter, decimals: 0 }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! Tests written once for every entry of the table.
+
+use hark_config::{Document, NoSecrets};
+
+use super::*;
+
+fn configured(kind: &dyn CollectorType, text: &str) -> (Option<Configured>, String) {
+    let document = Document::single(text);
+    let found = read_one(kind, &document.root(&NoSecrets));
+    let text = document.diagnostics().render(hark_config::Style::Plain);
+    (found, text)
+}
+
+#[test]
+fn each_file_of_the_folder_is_in_the_table() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/collectors");
+    let mut files: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter_map(|name| name.strip_suffix(".rs").map(str::to_owned))
+        .filter(|name| name != "tests")
+        .collect();
+    files.sort();
+    let mut names: Vec<&str> = COLLECTORS.iter().map(|kind| kind.name()).collect();
+    names.sort_unstable();
+    assert_eq!(files, names);
+}
+
+#[test]
+fn examples_are_accepted() {
+    for kind in COLLECTORS {
+        let (_, said) = configured(*kind, kind.example());
+        assert_eq!(said, "", "{}", kind.name());
+    }
+}
+
+#[test]
+fn unknown_keys_are_refused_at_their_place() {
+    for kind in COLLECTORS {
+        let (_, said) = configured(*kind, "enabled: true\nenabledd: true\n");
+        assert!(said.contains("hark.yaml:2:1"), "{}: {said}", kind.name());
+        assert!(said.contains("`enabled`"), "{}: {said}", kind.name());
+    }
+}
+
+#[test]
+fn keys_in_the_table_are_the_keys_read() {
+    for kind in COLLECTORS {
+        let document = Document::single("{}\n");
+        let section = document.root(&NoSecrets);
+        read_one(*kind, &section);
+        let mut asked = section.asked();
+        asked.sort_unstable();
+        asked.dedup();
+        let mut told: Vec<&str> = COMMON_KEYS.iter().chain(kind.keys()).map(|k| k.name).collect();
+        told.sort_unstable();
+        assert_eq!(asked, told, "{}", kind.name());
+    }
+}
+
+#[test]
+fn manuals_say_what_and_where_from() {
+    for kind in COLLECTORS {
+        assert!(kind.manual().len() > 80, "{}", kind.name());
+    }
+}
+
+#[test]
+fn a_collector_can_be_switched_off_and_slowed_down() {
+    let (off, said) = configured(&cpu::Cpu, "enabled: false\n");
+    assert!(off.is_none() && said.is_empty());
+    let (slow, _) = configured(&cpu::Cpu, "interval: 5m\n");
+    assert_eq!(slow.unwrap().interval, Some(Duration::from_mins(5)));
+    let (_, said) = configured(&cpu::Cpu, "interval: 2d\n");
+    assert!(said.contains("between 1ms and 1d"), "{said}");
+}
+
+#[test]
+fn values_match_the_set_on_this_machine_and_later_looks_change_nothing() {
+    for configured in read(None) {
+        let mut collector = configured.make.make(&Root::system());
+        let mut values = Vec::new();
+        let Ok(change) = collector.collect(Mono(1000), &mut values) else { continue };
+        assert_eq!(change, Change::Other, "{}: the first look is another", configured.name);
+        assert_eq!(values.len(), collector.series().len(), "{}", configured.name);
+        for def in collector.series() {
+            assert!(def.name.check().is_ok() && def.decimals <= 6, "{}", def.name);
+        }
+        values.clear();
+        let change = collector.collect(Mono(2000), &mut values).unwrap();
+        assert_eq!(change, Change::Same, "{}", configured.name);
+    }
+}
+
+#[test]
+fn a_machine_without_anything_has_nothing_to_say_and_nobody_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    for configured in read(None) {
+        let mut collector = configured.make.make(&Root::at(folder.path()));
+        let mut values = Vec::new();
+        let outcome = collector.collect(Mono(1000), &mut values);
+        assert!(outcome.is_err() || configured.name == "os_info", "{}", configured.name);
+        assert!(values.is_empty(), "{}", configured.name);
+    }
+}
+
+#[test]
+fn series_are_named_once() {
+    let mut names = Vec::new();
+    for configured in read(None) {
+        let mut collector = configured.make.make(&Root::system());
+        if collector.collect(Mono(1000), &mut Vec::new()).is_ok() {
+            names.extend(collector.series().iter().map(|def| def.name.path()));
+        }
+    }
+    let all = names.len();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), all);
+}
