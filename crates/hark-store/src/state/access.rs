@@ -30,6 +30,17 @@ impl AgentMode {
     }
 }
 
+/// Which report items of an agent are applied, so that a retransmission is applied once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReportWindow {
+    /// What the numbers count in; a higher one begins anew.
+    pub epoch: u64,
+    /// The highest number applied.
+    pub newest: u64,
+    /// The 64 numbers below it: bit n stands for `newest - 1 - n`.
+    pub before: u64,
+}
+
 /// An agent that may speak for a host.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AgentRecord {
@@ -43,8 +54,8 @@ pub struct AgentRecord {
     pub key: [u8; 32],
     /// The highest session it has opened: anything up to it is refused after a restart.
     pub session: u64,
-    /// The highest report number applied.
-    pub report: u64,
+    /// Which of its report items are applied.
+    pub reports: ReportWindow,
     /// When it was first met.
     pub created: Unix,
     /// Since when it may not speak any more.
@@ -59,7 +70,7 @@ impl std::fmt::Debug for AgentRecord {
             .field("host", &self.host)
             .field("mode", &self.mode)
             .field("session", &self.session)
-            .field("report", &self.report)
+            .field("reports", &self.reports)
             .field("revoked", &self.revoked)
             .finish_non_exhaustive()
     }
@@ -225,7 +236,7 @@ mod tests {
             mode: AgentMode::Shared,
             key: [0xab; 32],
             session: 1,
-            report: 0,
+            reports: ReportWindow::default(),
             created: Unix(0),
             revoked: None,
         };

@@ -6,8 +6,8 @@ use hark_model::time::Unix;
 use rusqlite::{Transaction, params};
 
 use super::access::{
-    AgentRecord, ApiTokenRecord, EnrolmentRecord, SessionRecord, TokenHash, UserRecord, audit_hash,
-    ordered,
+    AgentRecord, ApiTokenRecord, EnrolmentRecord, ReportWindow, SessionRecord, TokenHash,
+    UserRecord, audit_hash, ordered,
 };
 use super::commit::{CommitError, int};
 use super::outbox::{self, Fence};
@@ -25,12 +25,12 @@ pub enum Change {
         /// The session.
         session: u64,
     },
-    /// Reports of an agent up to this number are applied. Lower numbers change nothing.
-    AgentReport {
+    /// These report items of an agent are applied. An older window changes nothing.
+    AgentReports {
         /// Which agent.
         agent: u64,
-        /// The number.
-        report: u64,
+        /// Which items.
+        window: ReportWindow,
     },
     /// An agent may not speak any more.
     AgentRevoked {
@@ -141,7 +141,7 @@ pub(super) fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<()
     match change {
         Change::Agent(_)
         | Change::AgentSession { .. }
-        | Change::AgentReport { .. }
+        | Change::AgentReports { .. }
         | Change::AgentRevoked { .. }
         | Change::AgentRemoved(_) => agent(transaction, change),
         Change::User(_)
@@ -184,6 +184,21 @@ fn run(
     Ok(())
 }
 
+/// Writes a report window unless a newer one is there.
+fn reports(t: &Transaction<'_>, agent: u64, window: ReportWindow) -> Result<(), CommitError> {
+    run(
+        t,
+        "UPDATE agent SET report_epoch = ?2, report_newest = ?3, report_before = ?4
+         WHERE id = ?1 AND (report_epoch, report_newest) <= (?2, ?3)",
+        [
+            agent.cast_signed(),
+            ordered(window.epoch),
+            ordered(window.newest),
+            window.before.cast_signed(),
+        ],
+    )
+}
+
 fn agent(t: &Transaction<'_>, change: &Change) -> Result<(), CommitError> {
     match change {
         Change::Agent(agent) => {
@@ -196,33 +211,33 @@ fn agent(t: &Transaction<'_>, change: &Change) -> Result<(), CommitError> {
             )?;
             run(
                 t,
-                "INSERT INTO agent (id, host, mode, key, session, report, created, revoked)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                "INSERT INTO agent (id, host, mode, key, session, created, revoked,
+                   report_epoch, report_newest, report_before)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
                  ON CONFLICT (id) DO UPDATE SET host = excluded.host, mode = excluded.mode,
                    key = excluded.key, session = max(session, excluded.session),
-                   report = max(report, excluded.report), revoked = excluded.revoked",
+                   revoked = excluded.revoked",
                 params![
                     id,
                     agent.host.as_str(),
                     agent.mode.word(),
                     agent.key.as_slice(),
                     ordered(agent.session),
-                    ordered(agent.report),
                     agent.created.0,
-                    agent.revoked.map(|r| r.0)
+                    agent.revoked.map(|r| r.0),
+                    ordered(agent.reports.epoch),
+                    ordered(agent.reports.newest),
+                    agent.reports.before.cast_signed(),
                 ],
-            )
+            )?;
+            reports(t, agent.id, agent.reports)
         }
         Change::AgentSession { agent, session } => run(
             t,
             "UPDATE agent SET session = ?2 WHERE id = ?1 AND session < ?2",
             [agent.cast_signed(), ordered(*session)],
         ),
-        Change::AgentReport { agent, report } => run(
-            t,
-            "UPDATE agent SET report = ?2 WHERE id = ?1 AND report < ?2",
-            [agent.cast_signed(), ordered(*report)],
-        ),
+        Change::AgentReports { agent, window } => reports(t, *agent, *window),
         Change::AgentRevoked { agent, at } => run(
             t,
             "UPDATE agent SET revoked = ?2 WHERE id = ?1 AND revoked IS NULL",

@@ -12,8 +12,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
 
 use super::access::{
-    AgentMode, AgentRecord, ApiTokenRecord, AuditRecord, EnrolmentRecord, SessionRecord, TokenHash,
-    UserRecord, audit_hash, unordered,
+    AgentMode, AgentRecord, ApiTokenRecord, AuditRecord, EnrolmentRecord, ReportWindow,
+    SessionRecord, TokenHash, UserRecord, audit_hash, unordered,
 };
 use super::commit::{self, RowError, number, text};
 use super::stored::StoredError;
@@ -256,7 +256,8 @@ impl StateReader {
     /// # Errors
     /// If the file cannot be read.
     pub fn agents(&self) -> Result<Vec<AgentRecord>, OpenError> {
-        let sql = "SELECT id, host, mode, key, session, report, created, revoked FROM agent
+        let sql = "SELECT id, host, mode, key, session, created, revoked, report_epoch,
+                     report_newest, report_before FROM agent
                    ORDER BY host";
         self.rows(sql, &Query::new(), agent)
     }
@@ -512,9 +513,13 @@ fn agent(row: &Row<'_>) -> Result<AgentRecord, RowError> {
         mode: AgentMode::from_word(mode).ok_or_else(|| StoredError::Word(mode.to_owned()))?,
         key: hash(row, 3)?,
         session: unordered(row.get(4)?),
-        report: unordered(row.get(5)?),
-        created: Unix(row.get(6)?),
-        revoked: row.get::<_, Option<i64>>(7)?.map(Unix),
+        created: Unix(row.get(5)?),
+        revoked: row.get::<_, Option<i64>>(6)?.map(Unix),
+        reports: ReportWindow {
+            epoch: unordered(row.get(7)?),
+            newest: unordered(row.get(8)?),
+            before: row.get::<_, i64>(9)?.cast_unsigned(),
+        },
     })
 }
 

@@ -18,7 +18,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[V1];
 /// The tables of the first version.
 ///
 /// Numbers of 64 bits without sign are stored as they are where only equality counts, and shifted
-/// by 2^63 where they are compared (`session`, `report`): SQLite's integers have a sign.
+/// by 2^63 where they are compared (`session`, `report_epoch`, `report_newest`): SQLite's integers have a sign.
 const V1: &str = "
 CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
@@ -70,7 +70,8 @@ CREATE INDEX journal_incident ON journal (incident, id) WHERE incident IS NOT NU
 
 CREATE TABLE agent (
   id INTEGER PRIMARY KEY, host TEXT NOT NULL UNIQUE, mode TEXT NOT NULL, key BLOB NOT NULL,
-  session INTEGER NOT NULL, report INTEGER NOT NULL, created INTEGER NOT NULL, revoked INTEGER
+  session INTEGER NOT NULL, report_epoch INTEGER NOT NULL,
+  report_newest INTEGER NOT NULL, report_before INTEGER NOT NULL, created INTEGER NOT NULL, revoked INTEGER
 ) STRICT;
 
 CREATE TABLE user (

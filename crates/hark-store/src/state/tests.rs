@@ -132,7 +132,7 @@ fn agent(id: u64, session: u64) -> AgentRecord {
         mode: AgentMode::Enrolled,
         key: [7; 32],
         session,
-        report: 0,
+        reports: ReportWindow::default(),
         created: Unix(1),
         revoked: None,
     }
@@ -314,17 +314,19 @@ fn a_session_number_never_goes_down() {
     let dir = tempfile::tempdir().unwrap();
     let mut state = State::open(dir.path()).unwrap();
     let id = u64::MAX - 5;
+    let window = ReportWindow { epoch: 3, newest: 9, before: 7 };
     let changes = [
         Change::Agent(agent(id, 100)),
         Change::AgentSession { agent: id, session: u64::MAX - 1 },
         Change::AgentSession { agent: id, session: 200 },
-        Change::AgentReport { agent: id, report: 9 },
-        Change::AgentReport { agent: id, report: 8 },
+        Change::AgentReports { agent: id, window: ReportWindow { before: 5, ..window } },
+        Change::AgentReports { agent: id, window },
+        Change::AgentReports { agent: id, window: ReportWindow { newest: 8, ..window } },
         Change::Agent(agent(id, 1)),
     ];
     state.commit(&[], &changes).unwrap();
     let agents = state.reader().unwrap().agents().unwrap();
-    assert_eq!(agents, [AgentRecord { session: u64::MAX - 1, report: 9, ..agent(id, 0) }]);
+    assert_eq!(agents, [AgentRecord { session: u64::MAX - 1, reports: window, ..agent(id, 0) }]);
 }
 
 #[test]
