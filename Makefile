@@ -1,0 +1,51 @@
+# What one types here; `cargo xtask` has the checks, `target/release/hark --help` the program.
+#   make build   the page, then target/release/hark
+#   make run     build, then server and agent for this machine
+#   make check   the fast checks while one works
+#   make test    everything, as CI runs it (installs what it needs, see scripts/setup-test)
+#   make soak    the long forms: hours
+#   make bench   loads and yardsticks on this machine
+#   make fuzz    each fuzz target for ten minutes
+
+.PHONY: build run page check test soak bench fuzz clean
+
+PAGE_SOURCES := $(shell find ui/src ui/public ui/build -type f 2>/dev/null) \
+	ui/index.html ui/package.json ui/vite.config.ts ui/svelte.config.js ui/tsconfig.json
+NODE_MODULES := ui/node_modules/.package-lock.json
+PAGE := ui/dist/index.html
+
+build: $(PAGE)
+	cargo build --release --package hark --locked
+
+run: build
+	target/release/hark up
+
+page: $(PAGE)
+
+$(NODE_MODULES): ui/package-lock.json
+	cd ui && npm ci --no-audit --no-fund
+	touch $@
+
+$(PAGE): $(NODE_MODULES) $(PAGE_SOURCES)
+	cd ui && npm run build
+	touch $@
+
+check: $(PAGE)
+	cargo xtask check
+
+test:
+	scripts/setup-test
+	$(MAKE) page
+	cargo xtask ci
+
+soak: $(PAGE)
+	cargo xtask soak
+
+bench: build
+	target/release/hark bench
+
+fuzz: $(PAGE)
+	cargo xtask fuzz
+
+clean:
+	rm -rf target ui/dist ui/node_modules

@@ -1,0 +1,125 @@
+//! The programs that CI runs, one after another: cheap ones first, the first that fails ends it.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::workspace::Workspace;
+use crate::{rules, say};
+
+/// One step.
+pub(crate) enum Step {
+    /// The promises of the repository about itself.
+    Rules,
+    /// A program with its arguments.
+    Run(&'static [&'static str]),
+    /// A program in the folder of the page.
+    Page(&'static [&'static str]),
+    /// A program that may be absent on a developer's machine; then it is said and passed over.
+    IfInstalled(&'static [&'static str], &'static str),
+}
+
+use Step::{IfInstalled, Page, Rules, Run};
+
+const FORMAT: Step = Run(&["cargo", "fmt", "--all", "--check"]);
+const CLIPPY: Step =
+    Run(&["cargo", "clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]);
+const DOCS: Step = Run(&["cargo", "doc", "--workspace", "--no-deps", "--locked"]);
+
+/// Everything. Tests come before the documents: they are what fails most.
+pub(crate) const CI: &[Step] = &[
+    FORMAT,
+    Rules,
+    Page(&["npm", "run", "check"]),
+    Page(&["npm", "test"]),
+    CLIPPY,
+    Run(&["cargo", "test", "--workspace", "--locked"]),
+    DOCS,
+    IfInstalled(
+        &["cargo", "deny", "--offline", "check", "bans", "licenses", "sources"],
+        "cargo-deny",
+    ),
+];
+
+/// The fast part, for while one works.
+pub(crate) const CHECK: &[Step] =
+    &[FORMAT, Rules, CLIPPY, Run(&["cargo", "test", "--workspace", "--locked", "--lib", "--bins"])];
+
+/// The page alone.
+pub(crate) const PAGE: &[Step] =
+    &[Page(&["npm", "run", "check"]), Page(&["npm", "test"]), Page(&["npm", "run", "build"])];
+
+/// Corpora and the short form of each fuzz target.
+pub(crate) const FUZZ_SHORT: &[Step] = &[Run(&["cargo", "test", "-p", "hark-proto", "--locked"])];
+
+/// Licences, sources, duplicates.
+pub(crate) const DENY: &[Step] =
+    &[IfInstalled(&["cargo", "deny", "check", "bans", "licenses", "sources"], "cargo-deny")];
+
+/// Runs the steps in order; false if one failed, which is then the last.
+pub(crate) fn run(workspace: &Workspace, steps: &[Step]) -> Result<bool> {
+    let mut times = Vec::new();
+    for step in steps {
+        let name = step.name();
+        say(&format!("\n== {name}"));
+        let (passed, took) = timed(|| step.run(workspace))?;
+        times.push(format!("{:>6.1} s  {name}", took.as_secs_f64()));
+        if !passed {
+            say(&format!("\nfailed: {name}"));
+            return Ok(false);
+        }
+    }
+    say(&format!("\n== all passed\n{}", times.join("\n")));
+    Ok(true)
+}
+
+#[expect(clippy::disallowed_methods, reason = "nothing is decided by it: it is shown to a person")]
+fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, Duration)> {
+    let start = Instant::now();
+    Ok((work()?, start.elapsed()))
+}
+
+impl Step {
+    fn name(&self) -> String {
+        match self {
+            Rules => "rules of the repository".to_owned(),
+            Run(words) | IfInstalled(words, _) => words.join(" "),
+            Page(words) => format!("{} (in ui/)", words.join(" ")),
+        }
+    }
+
+    fn run(&self, workspace: &Workspace) -> Result<bool> {
+        match self {
+            Rules => rules::report(workspace),
+            Run(words) => execute(words, workspace, ""),
+            Page(words) => execute(words, workspace, "ui"),
+            IfInstalled(words, package) => {
+                if installed(words) {
+                    return execute(words, workspace, "");
+                }
+                say(&format!("passed over: {package} is not installed"));
+                Ok(true)
+            }
+        }
+    }
+}
+
+fn execute(words: &[&str], workspace: &Workspace, folder: &str) -> Result<bool> {
+    let (program, arguments) = words.split_first().context("a step names a program")?;
+    let status = Command::new(program)
+        .args(arguments)
+        .current_dir(workspace.path(folder))
+        // Warnings of the documents are errors, as those of clippy are.
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .status()
+        .with_context(|| format!("cannot start {program}"))?;
+    Ok(status.success())
+}
+
+fn installed(words: &[&str]) -> bool {
+    let Some((program, rest)) = words.split_first() else { return false };
+    let subcommand = rest.first().copied().unwrap_or("--version");
+    let output = Command::new(program).args([subcommand, "--version"]).output();
+    output.is_ok_and(|output| output.status.success())
+}
