@@ -53,6 +53,8 @@ struct Open {
     opened_at: Mono,
     keys: SessionKeys,
     received: Window,
+    /// How many of its datagrams were accepted.
+    accepted: u64,
     stored: Stored,
     /// The counter of the next reply.
     next: u64,
@@ -179,6 +181,24 @@ impl ServerSession {
         }
     }
 
+    /// Notes that datagrams of `session` were received but could not be stored (history is stopped):
+    /// the agent is answered all the same, so that it knows that the server is there.
+    pub fn received(&mut self, session: u64) {
+        if let Some(open) = self.open.as_deref_mut().filter(|open| open.session == session) {
+            open.ack_due = true;
+        }
+    }
+
+    /// Returns the share of the open session's datagrams that never arrived, 0 to 1; `None` before
+    /// the first. Datagrams still on the way count as lost until they arrive.
+    pub fn loss(&self) -> Option<f64> {
+        let open = self.open.as_ref()?;
+        let sent = open.received.newest();
+        #[expect(clippy::cast_precision_loss, reason = "a share needs few digits")]
+        let arrived = open.accepted as f64 / sent.max(1) as f64;
+        (sent > 0).then_some((1.0 - arrived).max(0.0))
+    }
+
     /// Returns true if [`ServerSession::ack`] has something to say and may.
     pub fn ack_due(&self) -> bool {
         self.to_persist().is_none() && self.open.as_ref().is_some_and(|open| open.ack_due)
@@ -276,6 +296,7 @@ impl ServerSession {
             opened_at: at,
             keys,
             received: Window::new(),
+            accepted: 0,
             stored: Stored::default(),
             next: 1,
             echo: Micros(0),
@@ -295,6 +316,7 @@ impl ServerSession {
         if let Some(open) = self.open.as_deref_mut() {
             let newest = header.counter > open.received.newest();
             open.received.mark(header.counter);
+            open.accepted += 1;
             let (preamble, content) = Preamble::read(plain)?;
             if newest {
                 open.echo = preamble.stamp;

@@ -107,6 +107,40 @@ fn what_is_stored_is_acknowledged_with_round_trip_and_clock() {
 }
 
 #[test]
+fn what_could_not_be_stored_is_answered_but_not_acknowledged() {
+    let mut pair = Pair::new();
+    let sealed = pair.sealed(&beat(), 7);
+    let (header, ..) = pair.receive(&sealed).unwrap();
+    pair.server.persisted(header.session);
+    pair.server.received(header.session);
+    let mut out = Vec::new();
+    let facts = AckFacts {
+        now: now(pair.at),
+        flags: crate::body::AckFlags::HISTORY_STOPPED,
+        ..AckFacts::default()
+    };
+    assert!(pair.server.ack(header.agent, &facts, pair.at, &mut out));
+    let Reply::Acked(acked) = pair.client.open(&mut out, now(pair.at), pair.at).unwrap() else {
+        panic!("an acknowledgement was sent");
+    };
+    assert_eq!(acked.stored, []);
+    assert!(acked.flags.has(crate::body::AckFlags::HISTORY_STOPPED));
+}
+
+#[test]
+fn loss_is_the_share_that_never_arrived() {
+    let mut pair = Pair::new();
+    assert_eq!(pair.server.loss(), None);
+    for token in 0..10 {
+        let sealed = pair.sealed(&beat(), token);
+        if token != 4 {
+            pair.receive(&sealed).unwrap();
+        }
+    }
+    assert!((pair.server.loss().unwrap() - 0.1).abs() < 1e-9);
+}
+
+#[test]
 fn nothing_is_answered_before_the_session_is_synced() {
     let mut pair = Pair::new();
     let datagram = pair.sealed(&beat(), 1);
