@@ -71,11 +71,13 @@ impl<'a> Backlog<'a> {
 impl<'a> Frames<'a> {
     fn decode(mut bytes: Bytes<'a>) -> Result<Self, Refused> {
         let left = bytes.u8()?;
-        let frames = Self { left, rest: bytes.0 };
+        let all = bytes.0;
         for _ in 0..left {
             read_frame(&mut bytes)?;
         }
-        Ok(frames)
+        // Without what follows, so that frames are equal if they are the same.
+        let rest = all.get(..all.len() - bytes.0.len()).unwrap_or_default();
+        Ok(Self { left, rest })
     }
 
     /// Returns how many frames are left.

@@ -114,17 +114,14 @@ fn what_could_not_be_stored_is_answered_but_not_acknowledged() {
     pair.server.persisted(header.session);
     pair.server.received(header.session);
     let mut out = Vec::new();
-    let facts = AckFacts {
-        now: now(pair.at),
-        flags: crate::body::AckFlags::HISTORY_STOPPED,
-        ..AckFacts::default()
-    };
+    let facts =
+        AckFacts { now: now(pair.at), flags: AckFlags::HISTORY_STOPPED, ..AckFacts::default() };
     assert!(pair.server.ack(header.agent, &facts, pair.at, &mut out));
     let Reply::Acked(acked) = pair.client.open(&mut out, now(pair.at), pair.at).unwrap() else {
         panic!("an acknowledgement was sent");
     };
     assert_eq!(acked.stored, []);
-    assert!(acked.flags.has(crate::body::AckFlags::HISTORY_STOPPED));
+    assert!(acked.flags.has(AckFlags::HISTORY_STOPPED));
 }
 
 #[test]

@@ -1,0 +1,298 @@
+//! Wrong datagrams of every kind change nothing but counters: replays the fuzzer's corpus, then makes
+//! mutations from a seed, on stable Rust and in every run.
+//!
+//! `HARK_MUTATIONS=10000000 cargo test --release -p hark-proto --test mutations` is the long form.
+
+#![expect(clippy::unwrap_used, reason = "test code outside test functions")]
+
+#[path = "../../../fuzz/harness/datagram.rs"]
+mod datagram;
+#[path = "../../../fuzz/harness/frame.rs"]
+mod frame;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use hark_model::name::{CheckName, HostName};
+use hark_model::time::{Micros, Now, Unix};
+use hark_model::{CheckResult, MetricKind, SeriesDef, SeriesName, Status, Unit};
+use hark_proto::body::{PREAMBLE, Pushed};
+use hark_proto::{
+    AckFacts, BacklogBuilder, BeatBuilder, ClientSession, Content, Hello, Identity, Refused,
+    ReportBuilder, ReportItem, ServerSession, split_set,
+};
+
+/// How many mutations a common run makes: some seconds.
+const MUTATIONS: u64 = 100_000;
+
+/// No input of a datagram's size may make the reader hold more than this at a time.
+const MOST_MEMORY: usize = 256 * 1024;
+
+const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+const AT: Micros = Micros(3_600_000_000);
+
+/// Counts what this thread holds: other tests run beside.
+struct Counting;
+
+thread_local! {
+    static HELD: Cell<usize> = const { Cell::new(0) };
+    static PEAK: Cell<usize> = const { Cell::new(0) };
+}
+
+#[expect(unsafe_code, reason = "an allocator that counts cannot be written without")]
+// SAFETY: every call is passed on to the system's allocator with the same arguments.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let held = HELD.get().wrapping_add(layout.size());
+        HELD.set(held);
+        PEAK.set(PEAK.get().max(held));
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.set(HELD.get().saturating_sub(layout.size()));
+        // SAFETY: the caller keeps the contract of `dealloc`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Returns how many bytes `act` held at most beyond what was held before.
+fn peak_of(act: impl FnOnce()) -> usize {
+    let before = HELD.get();
+    PEAK.set(before);
+    act();
+    PEAK.get().saturating_sub(before)
+}
+
+/// `SplitMix64`.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.next() % u64::try_from(bound.max(1)).unwrap()).unwrap()
+    }
+
+    fn byte(&mut self) -> u8 {
+        self.next().to_le_bytes()[0]
+    }
+
+    /// One of the values at which something may tip.
+    fn edge(&mut self) -> u64 {
+        let edges = [0, 1, 23, 24, 0x7f, 0x80, 0xff, 0x7fff, 0xffff, 1 << 32, 1 << 53, u64::MAX];
+        edges[self.below(edges.len())]
+    }
+}
+
+/// Changes `bytes` in one to four ways; `others` are there to splice from.
+fn mutate(bytes: &mut Vec<u8>, others: &[Vec<u8>], random: &mut Random) {
+    for _ in 0..=random.below(4) {
+        let at = random.below(bytes.len() + 1);
+        match random.below(8) {
+            0 if at < bytes.len() => bytes[at] ^= 1 << random.below(8),
+            1 if at < bytes.len() => bytes[at] = random.byte(),
+            2 => bytes.truncate(at),
+            3 => {
+                let byte = random.byte();
+                bytes.resize((bytes.len() + random.below(200)).min(2000), byte);
+            }
+            // A number of one to eight bytes, wherever one may stand.
+            4 => {
+                let edge = random.edge().to_be_bytes();
+                let width = 1 << random.below(4);
+                for (place, byte) in bytes.iter_mut().skip(at).zip(&edge[8 - width..]) {
+                    *place = *byte;
+                }
+            }
+            5 => {
+                let other = &others[random.below(others.len())];
+                let from = random.below(other.len());
+                bytes.splice(at.min(bytes.len()).., other[from..].iter().copied());
+            }
+            6 if at < bytes.len() => drop(bytes.remove(at)),
+            _ => bytes.insert(at, random.byte()),
+        }
+    }
+}
+
+fn mutations() -> u64 {
+    #[expect(clippy::disallowed_methods, reason = "a number for this test alone")]
+    let asked = std::env::var("HARK_MUTATIONS").ok();
+    asked.map_or(MUTATIONS, |text| text.parse().expect("HARK_MUTATIONS is a number"))
+}
+
+fn corpus(target: &str) -> Vec<Vec<u8>> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
+    let mut files: Vec<_> =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty(), "{} has no files", folder.display());
+    files.iter().map(|file| std::fs::read(file).unwrap()).collect()
+}
+
+fn identity() -> Identity {
+    Identity::simple(b"secret", HostName::new("db-1").unwrap())
+}
+
+fn contents() -> Vec<Content> {
+    let series: Vec<SeriesDef> = (0..33)
+        .map(|n| SeriesDef {
+            name: SeriesName::of("disk_monitor", &format!("/{n}"), "percent"),
+            unit: Unit::Percent,
+            kind: MetricKind::Gauge,
+            decimals: 1,
+        })
+        .collect();
+    let mut values = Vec::new();
+    hark_model::frame::encode_values(&series, &[85.2; 33], &mut values);
+    let mut beat = BeatBuilder::new(10_000, Some(300));
+    assert!(beat.push(7, Unix(1_700_000_000_000), &values));
+    let mut backlog = BacklogBuilder::new();
+    while backlog.push(7, Unix(1_700_000_000_000), &values) {}
+    let mut report = ReportBuilder::new(3);
+    let result = ReportItem::Result(CheckResult {
+        check: CheckName::new("web").unwrap(),
+        status: Status::Warning,
+        text: "slow".to_owned(),
+        began_at: Unix(1),
+        took_ms: 900,
+        values: vec![(SeriesName::plain("web", "seconds"), 0.9)],
+    });
+    assert_eq!(report.push(1, &result), Pushed::Whole);
+    let hello = Hello {
+        host: HostName::new("db-1").unwrap(),
+        version: "0.1.0".to_owned(),
+        interval_ms: 10_000,
+        epoch: 3,
+        booted_at: None,
+        started_at: Unix(1),
+        sets: vec![7],
+        facts: std::collections::BTreeMap::from([("os".to_owned(), "Debian".to_owned())]),
+    };
+    let mut contents = vec![hello.encode().unwrap(), beat.finish(), report.finish()];
+    contents.extend(split_set(7, &series).unwrap());
+    contents.push(backlog.finish());
+    contents
+}
+
+/// What can be seen of a session; all of it is compared after each wrong datagram.
+fn seen(server: &ServerSession) -> impl PartialEq + std::fmt::Debug + use<> {
+    (
+        (server.session(), server.highest(), server.to_persist(), server.ack_due()),
+        (server.address(), server.duplicates(), server.flaps()),
+    )
+}
+
+#[test]
+fn the_corpus_is_read_within_bounded_memory() {
+    for input in corpus("datagram") {
+        let peak = peak_of(|| datagram::run(&input));
+        assert!(peak < MOST_MEMORY, "{peak} bytes");
+    }
+    for input in corpus("frame") {
+        frame::run(&input);
+    }
+}
+
+#[test]
+fn mutated_inputs_are_read_or_refused_within_bounded_memory() {
+    let mut random = Random(1);
+    let mut seeds: Vec<Vec<u8>> = corpus("datagram");
+    for content in contents() {
+        // The harness' modes: as a content, and as the content of a sealed datagram.
+        let kind = content.kind().number() - 1;
+        seeds.push([&[kind + 3], content.bytes()].concat());
+        seeds.push([&[kind * 8 + 2], &[0; PREAMBLE][..], content.bytes()].concat());
+    }
+    for number in 0..mutations() {
+        let mut input = seeds[random.below(seeds.len())].clone();
+        mutate(&mut input, &seeds, &mut random);
+        let peak = peak_of(|| datagram::run(&input));
+        assert!(peak < MOST_MEMORY, "mutation {number} holds {peak} bytes");
+    }
+    let seeds = corpus("frame");
+    for _ in 0..mutations() {
+        let mut input = seeds[random.below(seeds.len())].clone();
+        mutate(&mut input, &seeds, &mut random);
+        frame::run(&input);
+    }
+}
+
+#[test]
+fn mutated_datagrams_leave_a_session_as_it_was() {
+    let mut random = Random(2);
+    let mut client = ClientSession::begin(identity(), 1000, AT);
+    let mut server = ServerSession::new(0, None);
+    let mut genuine = Vec::new();
+    for (token, content) in (0..).zip(contents()) {
+        let mut out = Vec::new();
+        client.seal(&content, token, Now::default(), AT, &mut out).unwrap();
+        genuine.push(out);
+    }
+    // One was received; the others could still come.
+    server.open(&identity().key, &mut genuine[0].clone(), HOME, AT).unwrap();
+    server.persisted(1000);
+    let known: BTreeSet<Vec<u8>> = genuine.iter().cloned().collect();
+    let (before, all_before) = (seen(&server), format!("{server:?}"));
+    let mut counters = [0u64; Refused::ALL.len()];
+    for number in 0..mutations() {
+        let mut wrong = genuine[random.below(genuine.len())].clone();
+        mutate(&mut wrong, &genuine, &mut random);
+        if known.contains(&wrong) {
+            continue;
+        }
+        let refused = server.open(&identity().key, &mut wrong, HOME, AT).unwrap_err();
+        assert_ne!(refused, Refused::Stale, "mutation {number} authenticated");
+        counters[refused.index()] += 1;
+        assert!(seen(&server) == before, "mutation {number}: {:?}", seen(&server));
+    }
+    assert_eq!(format!("{server:?}"), all_before);
+    for reason in [Refused::Short, Refused::Long, Refused::Magic, Refused::Kind, Refused::Forged] {
+        assert!(counters[reason.index()] > 0, "no mutation was {reason:?}");
+    }
+    for datagram in &mut genuine[1..] {
+        server.open(&identity().key, datagram, HOME, AT).unwrap();
+    }
+}
+
+#[test]
+fn mutated_replies_leave_an_agent_as_it_was() {
+    let mut random = Random(3);
+    let mut client = ClientSession::begin(identity(), 1000, AT);
+    let mut server = ServerSession::new(0, None);
+    let mut out = Vec::new();
+    client.seal(&contents()[0], 5, Now::default(), AT, &mut out).unwrap();
+    let header = server.open(&identity().key, &mut out, HOME, AT).unwrap().header;
+    server.persisted(1000);
+    server.stored(1000, header.counter);
+    let mut replies = vec![Vec::new(); 3];
+    assert!(server.ack(header.agent, &AckFacts::default(), AT, &mut replies[0]));
+    assert!(server.want_sets(header.agent, &[1, 2], &mut replies[1]));
+    assert!(server.reset(&identity().key, &header, [9; 16], AT, &mut replies[2]));
+    for number in 0..mutations() {
+        let mut wrong = replies[random.below(3)].clone();
+        mutate(&mut wrong, &replies, &mut random);
+        if replies.contains(&wrong) {
+            continue;
+        }
+        assert!(client.open(&mut wrong, Now::default(), AT).is_err(), "mutation {number}");
+        assert_eq!((client.n_waiting(), client.rtt_us(), client.session()), (1, None, 1000));
+    }
+    for reply in &mut replies[..2] {
+        assert!(client.open(reply, Now::default(), AT).is_ok());
+    }
+}
