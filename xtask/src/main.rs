@@ -6,6 +6,7 @@
 //! `cargo test` finds a broken promise without this command. [`steps`] are the programs that CI
 //! runs one after another.
 
+mod manual;
 mod rules;
 mod steps;
 mod workspace;
@@ -25,6 +26,7 @@ cargo xtask COMMAND
   page        types, unit tests and build of the page
   fuzz-short  replay the corpora and run each fuzz target's short form
   deny        licences, sources and duplicate versions (needs cargo-deny)
+  manual      write the tables of keys into docs/configuration.md
   deps        print the dependency table as the manifests have it
   parity      print how many rows of docs/parity.md are in which state
 ";
@@ -51,6 +53,7 @@ fn run(command: &str) -> Result<bool> {
         "page" => steps::run(&workspace, steps::PAGE),
         "fuzz-short" => steps::run(&workspace, steps::FUZZ_SHORT),
         "deny" => steps::run(&workspace, steps::DENY),
+        "manual" => manual::write(&workspace),
         "rules" => rules::report(&workspace),
         "deps" => {
             say(&rules::dependencies::table(&workspace)?);

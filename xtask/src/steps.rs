@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::workspace::Workspace;
-use crate::{rules, say};
+use crate::{manual, rules, say};
 
 /// One step.
 pub(crate) enum Step {
     /// The promises of the repository about itself.
     Rules,
+    /// The manual says what the program takes.
+    Manual,
     /// A program with its arguments.
     Run(&'static [&'static str]),
     /// A program in the folder of the page.
@@ -20,7 +22,7 @@ pub(crate) enum Step {
     IfInstalled(&'static [&'static str], &'static str),
 }
 
-use Step::{IfInstalled, Page, Rules, Run};
+use Step::{IfInstalled, Manual, Page, Rules, Run};
 
 const FORMAT: Step = Run(&["cargo", "fmt", "--all", "--check"]);
 const CLIPPY: Step =
@@ -35,6 +37,7 @@ pub(crate) const CI: &[Step] = &[
     Page(&["npm", "test"]),
     CLIPPY,
     Run(&["cargo", "test", "--workspace", "--locked"]),
+    Manual,
     DOCS,
     IfInstalled(
         &["cargo", "deny", "--offline", "check", "bans", "licenses", "sources"],
@@ -84,6 +87,7 @@ impl Step {
     fn name(&self) -> String {
         match self {
             Rules => "rules of the repository".to_owned(),
+            Manual => "docs/configuration.md is current".to_owned(),
             Run(words) | IfInstalled(words, _) => words.join(" "),
             Page(words) => format!("{} (in ui/)", words.join(" ")),
         }
@@ -92,6 +96,7 @@ impl Step {
     fn run(&self, workspace: &Workspace) -> Result<bool> {
         match self {
             Rules => rules::report(workspace),
+            Manual => manual::is_current(workspace),
             Run(words) => execute(words, workspace, ""),
             Page(words) => execute(words, workspace, "ui"),
             IfInstalled(words, package) => {
