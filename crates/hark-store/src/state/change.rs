@@ -1,6 +1,7 @@
 //! What is written beside the engine's records: who may speak, what they did, how deliveries went.
 
 use hark_model::DeliveryId;
+use hark_model::record::DeliveryRecord;
 use hark_model::name::UserName;
 use hark_model::time::Unix;
 use rusqlite::{Transaction, params};
@@ -14,7 +15,7 @@ use super::outbox::{self, Fence};
 
 /// One change that the engine does not know of. Applied in order, in the same transaction as the
 /// records it comes with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Change {
     /// An agent was met, enrolled or changed. Its session and report numbers never go down by it.
     Agent(AgentRecord),
@@ -82,6 +83,9 @@ pub enum Change {
     },
     /// Somebody did something that must be traceable.
     Audit(AuditEntry),
+    /// A message of the outbox went on: it is being sent, arrived, failed, was given up, folded into
+    /// another, or changed its text before it was sent. Without effect on one that is finished.
+    Delivery(DeliveryRecord),
     /// A message arrived. Without effect if the claim is not the newest one.
     DeliverySent {
         /// Which message.
@@ -172,6 +176,7 @@ pub(super) fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<()
         Change::DeliverySent { .. }
         | Change::DeliveryRetry { .. }
         | Change::DeliveryDead { .. } => outbox::finish(transaction, change),
+        Change::Delivery(row) => outbox::advance(transaction, row),
     }
 }
 

@@ -15,7 +15,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::State;
 use super::change::Change;
 use super::commit::{CommitError, DELIVERY, RowError, delivery, int};
-use super::stored::StoredError;
+use super::stored::{self, StoredError};
 
 /// The number of a claim on one message: only the newest may say how the message went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -195,6 +195,31 @@ fn bury(
             "UPDATE outbox SET state = 'dead', due_at = ?2, last_error = ?3 WHERE id = ?1",
         )?
         .execute(params![id, now.0, error.to_string()])?;
+    Ok(())
+}
+
+/// Writes where a message stands, unless it is finished.
+pub(super) fn advance(
+    transaction: &Transaction<'_>,
+    row: &DeliveryRecord,
+) -> Result<(), CommitError> {
+    let (state, due_at) = stored::delivery_state(row);
+    transaction
+        .prepare_cached(
+            "UPDATE outbox SET state = ?2, due_at = ?3, attempts = ?4, last_error = ?5,
+               took_ms = ?6, v = ?7, body = ?8
+             WHERE id = ?1 AND state IN ('queued', 'leased', 'retry')",
+        )?
+        .execute(params![
+            int(row.notification.id.0)?,
+            state,
+            due_at.0,
+            row.attempts,
+            row.last_error,
+            row.took_ms,
+            stored::VERSION,
+            stored::encode_notification(&row.notification)?
+        ])?;
     Ok(())
 }
 

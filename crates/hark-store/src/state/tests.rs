@@ -694,3 +694,25 @@ fn the_page_reads_what_was_committed() {
     assert_eq!(reader.incidents(&open, None, 10).unwrap().len(), 1);
     assert!(reader.incidents(&open, Some(1), 10).unwrap().is_empty());
 }
+
+#[test]
+fn a_message_goes_on_until_it_is_finished() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut state = State::open(dir.path()).unwrap();
+    let queued = message(1, "ops", Some(1));
+    state.commit(&[Record::Outbox(queued.clone())], &[]).unwrap();
+    let step = |state: &mut State, to: DeliveryState, error: &str| {
+        let mut row = queued.clone();
+        row.state = to;
+        row.attempts = 1;
+        row.last_error = error.to_owned();
+        state.commit(&[], &[Change::Delivery(row)]).unwrap();
+        state.reader().unwrap().deliveries(DeliveryView::All, None, 10).unwrap().remove(0)
+    };
+    let retry = step(&mut state, DeliveryState::Retry { at: Unix(9) }, "refused");
+    assert_eq!((retry.attempts, retry.last_error.as_str()), (1, "refused"));
+    let sent = step(&mut state, DeliveryState::Sent { at: Unix(10) }, "");
+    assert_eq!(sent.state, DeliveryState::Sent { at: Unix(10) });
+    let after = step(&mut state, DeliveryState::Retry { at: Unix(11) }, "late");
+    assert_eq!(after.state, DeliveryState::Sent { at: Unix(10) }, "what arrived stays so");
+}
