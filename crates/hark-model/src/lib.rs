@@ -17,6 +17,7 @@ pub mod sample;
 pub mod secret;
 pub mod status;
 pub mod time;
+pub mod token;
 
 pub use check::CheckResult;
 pub use event::{Event, EventKind};
@@ -29,3 +30,4 @@ pub use sample::{MetricKind, Sample, SeriesDef, SeriesName, Unit};
 pub use secret::Secret;
 pub use status::{Severity, Status};
 pub use time::{Clock, Mono, Now, Unix};
+pub use token::EnrolToken;
