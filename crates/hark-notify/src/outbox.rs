@@ -108,6 +108,12 @@ impl Outbox {
     pub fn add(&mut self, mut row: DeliveryRecord, orders: &mut Vec<Order>, now: Unix) {
         self.note_hand_over(&row);
         if is_settled(&row.state) {
+            // The engine has taken it back before it was begun.
+            if let Some(queue) = self.queues.get_mut(&row.notification.receiver)
+                && !queue.in_flight.contains(&row.notification.id)
+            {
+                queue.waiting.remove(&row.notification.id);
+            }
             return;
         }
         let Some(queue) = self.queues.get_mut(&row.notification.receiver) else {
