@@ -25,6 +25,7 @@ cargo xtask COMMAND
   rules       only what the repository promises about itself
   page        types, unit tests and build of the page
   fuzz-short  replay the corpora and run each fuzz target's short form
+  fuzz        the long form: ten million mutations
   deny        licences, sources and duplicate versions (needs cargo-deny)
   manual      write the tables of keys into docs/configuration.md
   deps        print the dependency table as the manifests have it
@@ -52,6 +53,7 @@ fn run(command: &str) -> Result<bool> {
         "check" => steps::run(&workspace, steps::CHECK),
         "page" => steps::run(&workspace, steps::PAGE),
         "fuzz-short" => steps::run(&workspace, steps::FUZZ_SHORT),
+        "fuzz" => steps::run(&workspace, steps::FUZZ),
         "deny" => steps::run(&workspace, steps::DENY),
         "manual" => manual::write(&workspace),
         "rules" => rules::report(&workspace),

@@ -16,13 +16,15 @@ pub(crate) enum Step {
     Manual,
     /// A program with its arguments.
     Run(&'static [&'static str]),
+    /// A program with a variable in its environment.
+    With(&'static str, &'static str, &'static [&'static str]),
     /// A program in the folder of the page.
     Page(&'static [&'static str]),
     /// A program that may be absent on a developer's machine; then it is said and passed over.
     IfInstalled(&'static [&'static str], &'static str),
 }
 
-use Step::{IfInstalled, Manual, Page, Rules, Run};
+use Step::{IfInstalled, Manual, Page, Rules, Run, With};
 
 const FORMAT: Step = Run(&["cargo", "fmt", "--all", "--check"]);
 const CLIPPY: Step =
@@ -53,8 +55,65 @@ pub(crate) const CHECK: &[Step] =
 pub(crate) const PAGE: &[Step] =
     &[Page(&["npm", "run", "check"]), Page(&["npm", "test"]), Page(&["npm", "run", "build"])];
 
-/// Corpora and the short form of each fuzz target.
-pub(crate) const FUZZ_SHORT: &[Step] = &[Run(&["cargo", "test", "-p", "hark-proto", "--locked"])];
+/// Corpora and the short form of each fuzz target; part of the tests, here alone.
+pub(crate) const FUZZ_SHORT: &[Step] = &[
+    Run(&[
+        "cargo",
+        "test",
+        "-p",
+        "hark-proto",
+        "--locked",
+        "--test",
+        "golden",
+        "--test",
+        "mutations",
+    ]),
+    Run(&[
+        "cargo",
+        "test",
+        "-p",
+        "hark-config",
+        "--locked",
+        "--test",
+        "golden",
+        "--test",
+        "never_panics",
+    ]),
+];
+
+/// The long form of the fuzz targets, on stable Rust; fuzz/README.md has the one guided by coverage.
+pub(crate) const FUZZ: &[Step] = &[
+    With(
+        "HARK_MUTATIONS",
+        "10000000",
+        &[
+            "cargo",
+            "test",
+            "-p",
+            "hark-proto",
+            "--profile",
+            "fast",
+            "--locked",
+            "--test",
+            "mutations",
+        ],
+    ),
+    With(
+        "PROPTEST_CASES",
+        "100000",
+        &[
+            "cargo",
+            "test",
+            "-p",
+            "hark-config",
+            "--profile",
+            "fast",
+            "--locked",
+            "--test",
+            "never_panics",
+        ],
+    ),
+];
 
 /// Licences, sources, duplicates.
 pub(crate) const DENY: &[Step] =
@@ -89,6 +148,7 @@ impl Step {
             Rules => "rules of the repository".to_owned(),
             Manual => "docs/configuration.md is current".to_owned(),
             Run(words) | IfInstalled(words, _) => words.join(" "),
+            With(name, value, words) => format!("{name}={value} {}", words.join(" ")),
             Page(words) => format!("{} (in ui/)", words.join(" ")),
         }
     }
@@ -97,11 +157,12 @@ impl Step {
         match self {
             Rules => rules::report(workspace),
             Manual => manual::is_current(workspace),
-            Run(words) => execute(words, workspace, ""),
-            Page(words) => execute(words, workspace, "ui"),
+            Run(words) => execute(words, workspace, "", None),
+            With(name, value, words) => execute(words, workspace, "", Some((name, value))),
+            Page(words) => execute(words, workspace, "ui", None),
             IfInstalled(words, package) => {
                 if installed(words) {
-                    return execute(words, workspace, "");
+                    return execute(words, workspace, "", None);
                 }
                 say(&format!("passed over: {package} is not installed"));
                 Ok(true)
@@ -110,13 +171,19 @@ impl Step {
     }
 }
 
-fn execute(words: &[&str], workspace: &Workspace, folder: &str) -> Result<bool> {
+fn execute(
+    words: &[&str],
+    workspace: &Workspace,
+    folder: &str,
+    variable: Option<(&str, &str)>,
+) -> Result<bool> {
     let (program, arguments) = words.split_first().context("a step names a program")?;
     let status = Command::new(program)
         .args(arguments)
         .current_dir(workspace.path(folder))
         // Warnings of the documents are errors, as those of clippy are.
         .env("RUSTDOCFLAGS", "-D warnings")
+        .envs(variable)
         .status()
         .with_context(|| format!("cannot start {program}"))?;
     Ok(status.success())
