@@ -1,1 +1,95 @@
-//! Check types that look at something: ping, tcp, http.
+//! Checks that look at something from here: a host that answers, a port that opens, a page that is
+//! served.
+//!
+//! - [`TYPES`] lists the kinds; each is one file under `types/`. Looking (IO) and judging (pure) are
+//!   two functions of it.
+//! - [`run`] runs one check once and always ends within its time limit; what it returns becomes a
+//!   `CheckResult`, or the output of a plugin ([`Finding::plugin_output`]) for `hark check`.
+//! - [`Configured::read_all`] reads the section `checks` of the configuration, [`from_target`] makes
+//!   a check of a command line.
+//! - [`schedule::Schedule`] says when each is due. It is pure: the driver gives it the time.
+//! - [`resolve::Resolver`] turns names into addresses without the C library.
+//!
+//! This crate does not know what a bad result means for anybody (the engine's incidents), nor where
+//! results go.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hark_config::{Key, Section};
+use hark_model::time::Clock;
+
+mod configured;
+mod finding;
+mod net;
+pub mod resolve;
+pub mod schedule;
+mod tls;
+mod types;
+
+pub use configured::{CHECK_KEYS, Configured, Timing, from_target};
+pub use finding::{Finding, Measure};
+pub use resolve::{Family, Resolver};
+
+/// A boxed future: the plug-in trait is object safe, which `async fn` is not.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What a check needs from the program around it.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Turns names into addresses.
+    pub resolver: Arc<Resolver>,
+}
+
+/// One configured check.
+pub trait Check: Send + Sync + fmt::Debug {
+    /// Returns the word of its type.
+    fn kind(&self) -> &'static str;
+
+    /// Returns what it looks at, for people.
+    fn target(&self) -> String;
+
+    /// Returns the time one run may take.
+    fn timeout(&self) -> Duration;
+
+    /// Looks once and judges what it saw. Cancelling closes what it opened and leaves nothing behind.
+    fn look<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Finding>;
+}
+
+/// A kind of check: the word in the configuration and how its settings are read.
+pub trait CheckType: Sync {
+    /// Returns the word in the configuration, the manual and the metrics.
+    fn name(&self) -> &'static str;
+
+    /// Returns what it looks at and when it is ok, warning, critical or unknown, in markdown.
+    fn manual(&self) -> &'static str;
+
+    /// Returns its settings.
+    fn keys(&self) -> &'static [Key];
+
+    /// Returns the key that `hark check TYPE TARGET` fills with the target.
+    fn target_key(&self) -> &'static str;
+
+    /// Returns settings that must be accepted, as YAML.
+    fn example(&self) -> &'static str;
+
+    /// Reads the settings; `host` is the address to look at where they name none. `None`: what is
+    /// wrong was reported to the section's document.
+    fn read(&self, section: &Section<'_>, host: Option<&str>) -> Option<Box<dyn Check>>;
+}
+
+/// Every kind of check.
+pub const TYPES: &[&dyn CheckType] = &[&types::http::Http, &types::icmp::Icmp, &types::tcp::Tcp];
+
+/// Runs `check` once. Returns what it found and how long it took. It ends within the check's time
+/// limit: a check that does not is critical, since nothing else is known of what it looks at.
+pub async fn run(check: &dyn Check, context: &Context) -> (Finding, Duration) {
+    let began = Clock.micros();
+    let finding = tokio::time::timeout(check.timeout(), check.look(context)).await;
+    let took = Duration::from_micros(Clock.micros().since(began));
+    let finding = finding.unwrap_or_else(|_elapsed| Finding::timed_out(check.timeout()));
+    (finding.bounded(), took)
+}

@@ -1,0 +1,192 @@
+//! The section `checks` of the configuration, and checks made of a command line.
+
+use std::time::Duration;
+
+use hark_config::{Bare, Document, Key, Kind, NoSecrets, Section, Span, Style};
+use hark_model::{CheckName, HostName};
+
+use crate::{Check, CheckType, TYPES, types};
+
+/// The settings of one check beside those of its type.
+pub const CHECK_KEYS: &[Key] = &[
+    Key::new("ping", Kind::Section(types::icmp::KEYS), "Echo requests."),
+    Key::new("tcp", Kind::Section(types::tcp::KEYS), "A TCP port."),
+    Key::new("http", Kind::Section(types::http::KEYS), "A web address."),
+    Key::new("host", Kind::Text, "Host that the check belongs to.").required(),
+    Key::new("every", Kind::Duration, "Time between two runs.").default("60s"),
+    Key::new(
+        "retry_every",
+        Kind::Duration,
+        "Time between two runs while a bad result is not yet confirmed; by default a quarter of `every`.",
+    ),
+    Key::new("attempts", Kind::Integer, "Bad results in a row that confirm it.").default("3"),
+    Key::new("clear_attempts", Kind::Integer, "Good results in a row that end it.").default("1"),
+    Key::new("timeout", Kind::Duration, "Time for one run, where the type has none of its own."),
+];
+
+/// When a check runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// Time between two runs.
+    pub every: Duration,
+    /// Time between two runs while a bad result is not yet confirmed.
+    pub retry_every: Duration,
+}
+
+/// Shortest time between two runs of one check.
+const MIN_EVERY: Duration = Duration::from_secs(1);
+
+/// Longest time between two runs: a month.
+const MAX_EVERY: Duration = Duration::from_hours(24 * 31);
+
+/// A check of the configuration.
+#[derive(Debug)]
+pub struct Configured {
+    /// Its name within the host.
+    pub name: CheckName,
+    /// The host it belongs to.
+    pub host: HostName,
+    /// What looks.
+    pub check: Box<dyn Check>,
+    /// When it runs.
+    pub timing: Timing,
+    /// How many bad results in a row confirm it: for the engine.
+    pub attempts: u32,
+    /// How many good results in a row end it: for the engine.
+    pub clear_attempts: u32,
+    /// Where it stands in the configuration.
+    pub span: Span,
+}
+
+impl Configured {
+    /// Reads the section `checks` of the root of the configuration. `address_of` gives the address
+    /// of a host that is declared with one; a host's name is meant otherwise. What is wrong is
+    /// reported; checks that could be read are returned, in the order of the file.
+    pub fn read_all(
+        root: &Section<'_>,
+        address_of: impl Fn(&HostName) -> Option<String>,
+    ) -> Vec<Self> {
+        let mut checks = Vec::new();
+        for (key, section) in root.children("checks") {
+            let name = match CheckName::new(key.value) {
+                Ok(name) => Some(name),
+                Err(error) => {
+                    root.diagnostics().error(key.span, error.to_string());
+                    None
+                }
+            };
+            checks.extend(read_one(&section, name, &address_of));
+        }
+        checks
+    }
+}
+
+fn read_one(
+    section: &Section<'_>,
+    name: Option<CheckName>,
+    address_of: &impl Fn(&HostName) -> Option<String>,
+) -> Option<Configured> {
+    section.finish(CHECK_KEYS);
+    section.required("host");
+    let host = section.parse("host", HostName::new);
+    let timing = read_timing(section);
+    let attempts = section.u64("attempts", 3, 1..=100);
+    let clear_attempts = section.u64("clear_attempts", 1, 1..=100);
+    let words: Vec<&'static str> = TYPES.iter().map(|kind| kind.name()).collect();
+    let (word, value) = section.exactly_one_of(&words)?;
+    let kind = TYPES.iter().find(|kind| kind.name() == word)?;
+    let address = host.as_ref().map(|host| address_of(host).unwrap_or_else(|| host.to_string()));
+    let settings = value.section()?;
+    settings.finish(kind.keys());
+    let check = kind.read(&settings, address.as_deref())?;
+    if check.timeout() > timing.every {
+        section
+            .error("every", "the check may take longer than the time between two runs")
+            .hint("raise `every` or lower `timeout`");
+    }
+    Some(Configured {
+        name: name?,
+        host: host?,
+        check,
+        timing,
+        attempts: u32::try_from(attempts).unwrap_or(3),
+        clear_attempts: u32::try_from(clear_attempts).unwrap_or(1),
+        span: section.span(),
+    })
+}
+
+fn read_timing(section: &Section<'_>) -> Timing {
+    let read = |key: &'static str, default: Duration| {
+        let duration = section.duration(key, Bare::Seconds, default);
+        if duration < MIN_EVERY || duration > MAX_EVERY {
+            section.error(key, "must be from 1s to 31d");
+            return default;
+        }
+        duration
+    };
+    let every = read("every", Duration::from_mins(1));
+    let retry_every = read("retry_every", (every / 4).max(MIN_EVERY));
+    if retry_every > every {
+        section.error("retry_every", "is longer than `every`");
+    }
+    Timing { every, retry_every }
+}
+
+/// Makes a check of what stands on a command line: the word of its type, its target and further
+/// `key=value` settings.
+///
+/// # Errors
+/// What is wrong with them, as it is to be shown.
+pub fn from_target(
+    kind: &str,
+    target: &str,
+    options: &[(String, String)],
+) -> Result<Box<dyn Check>, String> {
+    let Some(kind) = TYPES.iter().find(|known| known.name() == kind) else {
+        let words: Vec<_> = TYPES.iter().map(|known| known.name()).collect();
+        return Err(format!("there is no check type `{kind}`; known are {}", words.join(", ")));
+    };
+    let target = target_settings(*kind, target);
+    let text = settings_text(target.iter().chain(options));
+    let document = Document::single(&text);
+    let root = document.root(&NoSecrets);
+    root.finish(kind.keys());
+    let check = kind.read(&root, None);
+    match check {
+        Some(check) if !document.has_errors() => Ok(check),
+        _ => Err(document.diagnostics().render(Style::Plain)),
+    }
+}
+
+/// Puts the target where the type wants it. `HOST:PORT` is taken apart for types that have a port.
+fn target_settings(kind: &dyn CheckType, target: &str) -> Vec<(String, String)> {
+    let key = kind.target_key();
+    let has_port = kind.keys().iter().any(|key| key.name == "port");
+    if has_port
+        && let Some((host, port)) = target.rsplit_once(':')
+        && port.parse::<u16>().is_ok()
+        && (!host.contains(':') || host.starts_with('['))
+    {
+        let host = host.trim_matches(['[', ']']);
+        return vec![(key.to_owned(), host.to_owned()), ("port".to_owned(), port.to_owned())];
+    }
+    vec![(key.to_owned(), target.to_owned())]
+}
+
+/// Writes settings as YAML. Each value is a quoted text, which readers of numbers take as well.
+fn settings_text<'a>(settings: impl Iterator<Item = &'a (String, String)>) -> String {
+    let mut text = String::new();
+    for (key, value) in settings {
+        let key = serde_json::Value::from(key.as_str());
+        let value = if value.starts_with(['[', '{']) {
+            value.clone()
+        } else {
+            serde_json::Value::from(value.as_str()).to_string()
+        };
+        text.push_str(&format!("{key}: {value}\n"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

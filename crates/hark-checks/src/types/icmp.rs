@@ -1,0 +1,392 @@
+//! Echo requests (`ping`).
+//!
+//! An unprivileged datagram socket where the system allows it (`net.ipv4.ping_group_range`), else a
+//! raw one, which needs `CAP_NET_RAW`. Replies are known by a payload that is unique to the run: a
+//! raw socket sees every reply that reaches the machine.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use hark_config::{Bare, Key, Kind, Section};
+use hark_model::Status;
+use hark_model::sample::Unit;
+use hark_model::time::{Clock, Micros};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::UdpSocket;
+
+use crate::finding::{Finding, Measure};
+use crate::net::{
+    FAMILY_KEY, TIMEOUT_KEY, TimeLimits, Unreached, read_family, read_host, read_timeout,
+};
+use crate::resolve::Family;
+use crate::{BoxFuture, Check, CheckType, Context};
+
+/// The check type `ping`.
+#[derive(Debug)]
+pub(crate) struct Icmp;
+
+pub(crate) const KEYS: &[Key] = &[
+    Key::new("address", Kind::Text, "Name or address to ask; by default that of the check's host."),
+    FAMILY_KEY,
+    Key::new("count", Kind::Integer, "Requests per run.").default("3"),
+    Key::new("interval", Kind::Duration, "Time between two requests.").default("200ms"),
+    Key::new("size", Kind::Integer, "Bytes in each request.").unit("bytes").default("56"),
+    Key::new("loss_warning", Kind::Number, "Warning from this loss on.")
+        .unit("percent")
+        .default("50"),
+    Key::new("loss_critical", Kind::Number, "Critical from this loss on.")
+        .unit("percent")
+        .default("100"),
+    Key::new("warning", Kind::Duration, "Warning from this mean round trip time on."),
+    Key::new("critical", Kind::Duration, "Critical from this mean round trip time on."),
+    TIMEOUT_KEY,
+];
+
+/// Most requests of one run.
+const MAX_COUNT: u64 = 100;
+
+/// Largest request: fits one packet on every path.
+const MAX_SIZE: u64 = 1400;
+
+/// Smallest request: the bytes that tell our replies from others'.
+const MARK: usize = 16;
+
+/// Shortest time between two requests: below it is a flood.
+const MIN_INTERVAL: Duration = Duration::from_millis(10);
+
+impl CheckType for Icmp {
+    fn name(&self) -> &'static str {
+        "ping"
+    }
+
+    fn manual(&self) -> &'static str {
+        "Sends echo requests and waits for the replies. Critical if as many are lost as \
+         `loss_critical` says (by default all), warning from `loss_warning` on (by default half), \
+         and by the limits of the mean round trip time if they are set. Unknown if the name has no \
+         address, or if this machine may not send echo requests."
+    }
+
+    fn keys(&self) -> &'static [Key] {
+        KEYS
+    }
+
+    fn target_key(&self) -> &'static str {
+        "address"
+    }
+
+    fn example(&self) -> &'static str {
+        "address: 192.0.2.7\ncount: 5\nloss_warning: 20\nwarning: 100ms\ncritical: 1s\n"
+    }
+
+    fn read(&self, section: &Section<'_>, host: Option<&str>) -> Option<Box<dyn Check>> {
+        let loss_warning = section.f64("loss_warning", 50.0, 0.0..=100.0);
+        let loss_critical = section.f64("loss_critical", 100.0, 0.0..=100.0);
+        if loss_warning > loss_critical {
+            section.error("loss_warning", "the warning limit is above the critical one");
+        }
+        let interval = section.duration("interval", Bare::Milliseconds, Duration::from_millis(200));
+        let count = section.u64("count", 3, 1..=MAX_COUNT);
+        let timeout = read_timeout(section);
+        if interval < MIN_INTERVAL {
+            section.error("interval", "must be at least 10ms");
+        }
+        let count = u16::try_from(count).unwrap_or(3);
+        if interval * u32::from(count - 1) >= timeout {
+            section
+                .error("count", "the last request would be sent after the timeout")
+                .hint("lower `count` or `interval`, or raise `timeout`");
+        }
+        let smallest = u64::try_from(MARK).unwrap_or(0);
+        let size = section.u64("size", 56, smallest..=MAX_SIZE);
+        let ping = Ping {
+            family: read_family(section),
+            count,
+            interval: interval.max(MIN_INTERVAL),
+            size: usize::try_from(size).unwrap_or(MARK),
+            loss_warning,
+            loss_critical,
+            limits: TimeLimits::read(section),
+            timeout,
+            address: read_host(section, "address", host)?,
+        };
+        Some(Box::new(ping))
+    }
+}
+
+#[derive(Debug)]
+struct Ping {
+    address: String,
+    family: Family,
+    count: u16,
+    interval: Duration,
+    size: usize,
+    loss_warning: f64,
+    loss_critical: f64,
+    limits: TimeLimits,
+    timeout: Duration,
+}
+
+/// What one run saw.
+#[derive(Debug)]
+enum Observation {
+    Unreached(Unreached),
+    /// This machine may not or cannot send.
+    Unable(io::Error),
+    Asked {
+        address: IpAddr,
+        sent: u16,
+        /// Round trip times of the replies, in order of arrival.
+        replies: Vec<Duration>,
+        /// Why requests could not be sent, if any.
+        refusal: Option<io::Error>,
+    },
+}
+
+/// How much of the time limit stays free for the judgement.
+const RESERVE: Duration = Duration::from_millis(50);
+
+impl Check for Ping {
+    fn kind(&self) -> &'static str {
+        "ping"
+    }
+
+    fn target(&self) -> String {
+        self.address.clone()
+    }
+
+    fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    fn look<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Finding> {
+        Box::pin(async { self.judge(&self.observe(context).await) })
+    }
+}
+
+impl Ping {
+    async fn observe(&self, context: &Context) -> Observation {
+        let began = Clock.micros();
+        let address = match context.resolver.lookup(&self.address, self.family).await {
+            Ok(addresses) => addresses.first().copied(),
+            Err(error) => return Observation::Unreached(Unreached::Unresolved(error)),
+        };
+        let Some(address) = address else {
+            return Observation::Unable(io::ErrorKind::AddrNotAvailable.into());
+        };
+        match Pinger::open(address, self.size) {
+            Ok(pinger) => self.ask(pinger, began).await,
+            Err(error) => Observation::Unable(error),
+        }
+    }
+
+    /// Sends at the interval and collects replies meanwhile, until all have come or time is up.
+    async fn ask(&self, mut pinger: Pinger, began: Micros) -> Observation {
+        let end = self.timeout.saturating_sub(RESERVE);
+        let mut sent_at: Vec<Option<Micros>> = Vec::with_capacity(self.count.into());
+        let mut replies = Vec::new();
+        let mut refusal = None;
+        let first = Clock.micros();
+        loop {
+            let now = Clock.micros();
+            let since_first = Duration::from_micros(now.since(first));
+            let n_sent = u32::try_from(sent_at.len()).unwrap_or(u32::MAX);
+            if n_sent < u32::from(self.count) && since_first >= self.interval * n_sent {
+                let sequence = u16::try_from(n_sent).unwrap_or(u16::MAX);
+                sent_at.push(Some(Clock.micros()));
+                if let Err(error) = pinger.send(sequence).await {
+                    refusal = Some(error);
+                }
+                continue;
+            }
+            let spent = Duration::from_micros(now.since(began));
+            if replies.len() >= self.count.into() || spent >= end {
+                break;
+            }
+            let until_next = if n_sent < u32::from(self.count) {
+                (self.interval * n_sent).saturating_sub(since_first)
+            } else {
+                end - spent
+            };
+            let wait = until_next.min(end - spent);
+            let Ok(Ok(sequence)) = tokio::time::timeout(wait, pinger.receive()).await else {
+                continue;
+            };
+            // A second reply to the same request counts for nothing.
+            if let Some(sent) = sent_at.get_mut(usize::from(sequence)).and_then(Option::take) {
+                replies.push(Duration::from_micros(Clock.micros().since(sent)));
+            }
+        }
+        let sent = u16::try_from(sent_at.len()).unwrap_or(u16::MAX);
+        Observation::Asked { address: pinger.address, sent, replies, refusal }
+    }
+
+    fn judge(&self, observation: &Observation) -> Finding {
+        match observation {
+            Observation::Unreached(unreached) => unreached.judge(),
+            Observation::Unable(error) => {
+                let hint = if error.kind() == io::ErrorKind::PermissionDenied {
+                    "; allow it with the sysctl net.ipv4.ping_group_range or with CAP_NET_RAW"
+                } else {
+                    ""
+                };
+                Finding::new(Status::Unknown, format!("cannot send echo requests: {error}{hint}"))
+            }
+            Observation::Asked { address, sent, replies, refusal } => {
+                self.judge_replies(*address, *sent, replies, refusal.as_ref())
+            }
+        }
+    }
+
+    fn judge_replies(
+        &self,
+        address: IpAddr,
+        sent: u16,
+        replies: &[Duration],
+        refusal: Option<&io::Error>,
+    ) -> Finding {
+        let n_replies = u16::try_from(replies.len()).unwrap_or(u16::MAX).min(sent);
+        let loss = 100.0 * f64::from(sent - n_replies) / f64::from(sent.max(1));
+        let mut status = if loss >= self.loss_critical && loss > 0.0 {
+            Status::Critical
+        } else if loss >= self.loss_warning && loss > 0.0 {
+            Status::Warning
+        } else {
+            Status::Ok
+        };
+        let loss_measure = Measure::new("loss_percent", loss, Unit::Percent)
+            .limits(Some(self.loss_warning), Some(self.loss_critical));
+        let mut measures = vec![loss_measure];
+        let mut text = format!("{address}: {n_replies} of {sent} replies");
+        if let (Some(least), Some(most)) = (replies.iter().min(), replies.iter().max()) {
+            let mean = replies.iter().sum::<Duration>() / u32::from(n_replies.max(1));
+            status = status.worse(self.limits.judge(mean));
+            let (warning, critical) = self.limits.seconds();
+            measures.push(Measure::seconds("rtt_seconds", mean).limits(warning, critical));
+            measures.push(Measure::seconds("rtt_min_seconds", *least));
+            measures.push(Measure::seconds("rtt_max_seconds", *most));
+            let ms = |time: &Duration| format!("{:.3}", time.as_secs_f64() * 1000.0);
+            text = format!("{text}, {}/{}/{} ms", ms(least), ms(&mean), ms(most));
+        } else if let Some(refusal) = refusal {
+            text = format!("{text}, {refusal}");
+        }
+        Finding { status, text, measures }
+    }
+}
+
+/// A socket for echo requests to one address.
+struct Pinger {
+    socket: UdpSocket,
+    address: IpAddr,
+    identifier: u16,
+    mark: [u8; MARK - 2],
+    size: usize,
+}
+
+const ECHO_REQUEST_V4: u8 = 8;
+const ECHO_REPLY_V4: u8 = 0;
+const ECHO_REQUEST_V6: u8 = 128;
+const ECHO_REPLY_V6: u8 = 129;
+const HEADER: usize = 8;
+
+impl Pinger {
+    fn open(address: IpAddr, size: usize) -> io::Result<Self> {
+        let (domain, protocol) = match address {
+            IpAddr::V4(_) => (Domain::IPV4, Protocol::ICMPV4),
+            IpAddr::V6(_) => (Domain::IPV6, Protocol::ICMPV6),
+        };
+        let socket = Socket::new(domain, Type::DGRAM, Some(protocol))
+            .or_else(|_| Socket::new(domain, Type::RAW, Some(protocol)))?;
+        socket.set_nonblocking(true)?;
+        socket.connect(&SocketAddr::new(address, 0).into())?;
+        let unique = unique();
+        let mut mark = *b"hark ping     ";
+        mark[MARK - 10..].copy_from_slice(&unique.to_be_bytes());
+        let [.., high, low] = unique.to_be_bytes();
+        let identifier = u16::from_be_bytes([high, low]);
+        let socket = UdpSocket::from_std(socket.into())?;
+        Ok(Self { socket, address, identifier, mark, size: size.max(MARK) })
+    }
+
+    async fn send(&mut self, sequence: u16) -> io::Result<()> {
+        let packet = self.request(sequence);
+        self.socket.send(&packet).await.map(drop)
+    }
+
+    fn request(&self, sequence: u16) -> Vec<u8> {
+        let kind = if self.address.is_ipv4() { ECHO_REQUEST_V4 } else { ECHO_REQUEST_V6 };
+        let mut packet = vec![kind, 0, 0, 0];
+        packet.extend(self.identifier.to_be_bytes());
+        packet.extend(sequence.to_be_bytes());
+        packet.extend(self.mark);
+        packet.extend(sequence.to_be_bytes());
+        packet.resize(HEADER + self.size, b'.');
+        if self.address.is_ipv4() {
+            // For IPv6 the system does it, since it needs the source address.
+            let sum = checksum(&packet).to_be_bytes();
+            packet[2..4].copy_from_slice(&sum);
+        }
+        packet
+    }
+
+    /// Waits for a reply to one of our requests and returns its sequence. Others are passed over.
+    async fn receive(&mut self) -> io::Result<u16> {
+        let mut buffer = [0; 2048];
+        loop {
+            let n = match self.socket.recv(&mut buffer).await {
+                Ok(n) => n,
+                // Word of a router; later requests may pass.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
+                Err(error) => return Err(error),
+            };
+            let reply = buffer.get(..n).and_then(|packet| self.reply(packet));
+            if let Some(sequence) = reply {
+                return Ok(sequence);
+            }
+        }
+    }
+
+    /// Returns the sequence of a packet that is a reply to one of our requests.
+    fn reply(&self, packet: &[u8]) -> Option<u16> {
+        let kind = if self.address.is_ipv4() { ECHO_REPLY_V4 } else { ECHO_REPLY_V6 };
+        // A raw IPv4 socket shows the IP header too.
+        let packet = match packet.first()? {
+            first if self.address.is_ipv4() && first >> 4 == 4 => {
+                packet.get(usize::from(first & 0x0f) * 4..)?
+            }
+            _ => packet,
+        };
+        if *packet.first()? != kind || packet.get(HEADER..HEADER + self.mark.len())? != self.mark {
+            return None;
+        }
+        // The sequence is in the payload as well, where nothing on the way rewrites it.
+        let at = HEADER + self.mark.len();
+        Some(u16::from_be_bytes([*packet.get(at)?, *packet.get(at + 1)?]))
+    }
+}
+
+/// Returns a number that no other run of this process had, and hardly one of another.
+fn unique() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let run = NEXT.fetch_add(1, Ordering::Relaxed);
+    let start = u64::from(std::process::id()) << 32;
+    start ^ Clock.micros().0.rotate_left(20) ^ run
+}
+
+/// The sum of RFC 1071.
+fn checksum(packet: &[u8]) -> u16 {
+    let mut sum: u32 = 0;
+    for pair in packet.chunks(2) {
+        let high = pair.first().copied().unwrap_or(0);
+        let low = pair.get(1).copied().unwrap_or(0);
+        sum += u32::from(u16::from_be_bytes([high, low]));
+    }
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !u16::try_from(sum).unwrap_or(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests;
