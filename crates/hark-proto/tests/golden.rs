@@ -150,15 +150,15 @@ fn requests() -> Vec<(&'static str, Content, bool)> {
     ]
 }
 
-/// Seals each of [`requests`] in a session of its own.
-fn sealed(content: &Content, simple: bool) -> Vec<u8> {
+/// Seals as datagram number `counter`: no two vectors share a nonce.
+fn sealed(content: &Content, simple: bool, counter: u64) -> Vec<u8> {
     let mut identity = Identity::simple(SECRET, HostName::new(HOST).unwrap());
     if !simple {
         identity.name = None;
     }
     let mut client = ClientSession::begin(identity, SESSION, AT);
     let mut out = Vec::new();
-    client.seal(content, 1, NOW, AT, &mut out).unwrap();
+    while client.seal(content, counter, NOW, AT, &mut out).unwrap() < counter {}
     out
 }
 
@@ -237,10 +237,11 @@ fn values_are_the_golden_ones() {
 fn requests_are_the_golden_ones() {
     let made: Vec<Value> = requests()
         .iter()
-        .map(|(what, content, simple)| {
-            let datagram = sealed(content, *simple);
+        .zip(1..)
+        .map(|((what, content, simple), counter)| {
+            let datagram = sealed(content, *simple, counter);
             let envelope = peek(&datagram).unwrap();
-            let (counter, clear) = (envelope.header.counter, envelope.clear);
+            let clear = envelope.clear;
             let keys = SessionKeys::derive(&key(), SESSION);
             let mut copy = datagram.clone();
             let plain = keys.to_server.open(counter, clear, &mut copy).unwrap();
@@ -349,21 +350,21 @@ fn replies_are_the_golden_ones() {
 
 /// What a server must refuse, each with the word of its reason.
 fn refused() -> Vec<(&'static str, Refused, Vec<u8>)> {
-    let good = sealed(&beat(), true);
-    let named = sealed(&hello(), true);
+    let good = sealed(&beat(), true, 11);
+    let named = sealed(&hello(), true, 12);
     let changed = |datagram: &[u8], at: usize, byte: u8| {
         let mut bytes = datagram.to_vec();
         bytes[at] = byte;
         bytes
     };
     let last = good.len() - 1;
-    let plain = |kind: Kind, plain: &[u8]| {
+    let plain = |kind: Kind, counter: u64, plain: &[u8]| {
         let (agent, key) = simple_identity(SECRET, HOST);
         let mut out = Vec::new();
-        Header { kind, agent, session: SESSION, counter: 1 }.write(&mut out);
+        Header { kind, agent, session: SESSION, counter }.write(&mut out);
         let clear = out.len();
         out.extend_from_slice(plain);
-        SessionKeys::derive(&key, SESSION).to_server.seal(1, clear, &mut out);
+        SessionKeys::derive(&key, SESSION).to_server.seal(counter, clear, &mut out);
         out
     };
     let mut unfinished = Vec::new();
@@ -386,7 +387,7 @@ fn refused() -> Vec<(&'static str, Refused, Vec<u8>)> {
         ("another kind than was sealed", Refused::Forged, changed(&good, 1, 5)),
         ("another agent than was sealed", Refused::Forged, changed(&good, 9, good[9] ^ 1)),
         ("another session than was sealed", Refused::Forged, changed(&good, 17, good[17] ^ 1)),
-        ("another counter than was sealed", Refused::Forged, changed(&good, 25, 2)),
+        ("another counter than was sealed", Refused::Forged, changed(&good, 25, 15)),
         ("another host name than was sealed", Refused::Forged, changed(&named, 27, b'e')),
         ("one bit of the body", Refused::Forged, changed(&good, 40, good[40] ^ 0x80)),
         ("one bit of the tag", Refused::Forged, changed(&good, last, good[last] ^ 1)),
@@ -394,9 +395,9 @@ fn refused() -> Vec<(&'static str, Refused, Vec<u8>)> {
         (
             "a beat with fewer frames than it says",
             Refused::Malformed,
-            plain(Kind::Beat, &unfinished),
+            plain(Kind::Beat, 13, &unfinished),
         ),
-        ("a report that is not CBOR", Refused::Malformed, plain(Kind::Report, &[0xff; 80])),
+        ("a report that is not CBOR", Refused::Malformed, plain(Kind::Report, 14, &[0xff; 80])),
     ]
 }
 
@@ -416,10 +417,20 @@ fn what_must_be_refused_is_refused() {
         let refused = opened.and_then(|r| decode(r.header.kind, r.content).map(drop)).unwrap_err();
         assert_eq!(refused.word(), held["reason"].as_str().unwrap(), "{held}");
     }
-    let replayed = sealed(&beat(), true);
+    let replayed = sealed(&beat(), true, 11);
     let mut server = ServerSession::new(0, None);
     assert!(server.open(&key(), &mut replayed.clone(), HOME, AT).is_ok());
     assert_eq!(server.open(&key(), &mut replayed.clone(), HOME, AT), Err(Refused::Replayed));
     let mut restarted = ServerSession::new(SESSION, None);
     assert_eq!(restarted.open(&key(), &mut replayed.clone(), HOME, AT), Err(Refused::Stale));
+}
+
+#[test]
+fn the_document_shows_the_golden_datagrams() {
+    let document = include_str!("../../../docs/protocol.md");
+    let document: String = document.split_whitespace().collect();
+    let key_to_agent = hex(SessionKeys::derive(&key(), SESSION).to_agent.expose());
+    for shown in [hex(&sealed(&beat(), true, 3)), hex(&replies()[0].1), key_to_agent] {
+        assert!(document.contains(&shown), "{shown}");
+    }
 }
