@@ -7,6 +7,7 @@ mod lints;
 mod page_lock;
 pub(crate) mod parity;
 mod texts;
+mod unused;
 
 use anyhow::{Context, Result};
 
@@ -19,6 +20,7 @@ type Rule = fn(&Workspace) -> Result<Vec<String>>;
 const RULES: &[(&str, Rule)] = &[
     ("dependencies are those of ARCHITECTURE.md", dependencies::check),
     ("every crate has the lints of the workspace", lints::check),
+    ("every dependency is used", unused::check),
     ("every row of docs/parity.md has a state and a test that exists", parity::check),
     ("no file names a registry or a path of this machine", texts::check),
     ("the lock file of the page names no host", page_lock::check),
