@@ -23,6 +23,7 @@ fn section_schema(keys: &[Key]) -> Json {
     let mut schema = json!({
         "type": "object",
         "properties": properties,
+        "patternProperties": { "^x-": true },
         "additionalProperties": false,
     });
     if let (Json::Object(members), false) = (&mut schema, required.is_empty()) {

@@ -259,10 +259,12 @@ impl<'d> Section<'d> {
     }
 
     /// Reports every key that is not in the table, with the nearest one that is, and every
-    /// required one that is missing.
+    /// required one that is missing. Keys that begin with `x-` are left alone: they hold what
+    /// anchors name.
     pub fn finish(&self, keys: &[Key]) {
         for entry in self.entries {
-            if !keys.iter().any(|key| key.name == &*entry.key) {
+            let known = keys.iter().any(|key| key.name == &*entry.key);
+            if !known && !entry.key.starts_with("x-") {
                 self.unknown(entry, keys);
             }
         }
