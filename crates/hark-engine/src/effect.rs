@@ -1,7 +1,7 @@
 //! Everything the engine can want. Reading this is reading what hark can do.
 
 use hark_model::name::{CheckName, HostName};
-use hark_model::record::{HostId, IncidentId, Record, SilenceId};
+use hark_model::record::{DeliveryId, HostId, IncidentId, Record, SilenceId};
 use hark_model::sample::SeriesName;
 
 /// What must be done after a step. Kept between steps to save allocation: the driver drains it.
@@ -98,6 +98,8 @@ pub enum Done {
     Done,
     /// A silence was made.
     Silence(SilenceId),
+    /// A message was put into the outbox.
+    Delivery(DeliveryId),
 }
 
 /// Why an operator's action was refused.

@@ -1,1 +1,53 @@
-//! The pure engine: liveness, thresholds, check status, incidents, routes. No IO.
+//! The pure engine: who lives, what is bad, who is told. No IO.
+//!
+//! [`Engine`] holds all monitoring state. It is fed one [`Input`] at a time with the moment at which
+//! it happened, and pushes what must be done into [`Effects`]: records to be written in one
+//! transaction, and things to be done after that. It reads no clock, no file, no socket and no random
+//! source: the same inputs give the same effects, byte for byte.
+//!
+//! **What it deliberately does not know:** how a message is sent (it makes outbox rows and is told the
+//! outcome), how a check looks at something (it takes results and asks for probes), how samples are
+//! kept (it sees only values that some threshold looks at), and who may do what (it takes a user's
+//! name as given).
+//!
+//! Where to start: [`Input`] and [`Effect`] are what it can notice and do. A heartbeat goes
+//! `accept` -> `judge` -> `confirm` -> `incident` -> `reconcile` -> `decide` -> `outbox`. Numbers such
+//! as T8 or D4 in comments and tests name the rules of the alerting design.
+
+mod accept;
+mod check;
+mod confirm;
+mod decide;
+pub mod effect;
+mod engine;
+mod events;
+mod explain;
+mod flap;
+mod gate;
+mod host;
+mod hosts;
+mod incident;
+pub mod input;
+mod judge;
+mod liveness;
+mod matching;
+mod message;
+mod moment;
+mod operator;
+mod outbox;
+mod overlay;
+pub mod plan;
+mod reach;
+mod reconcile;
+mod reload;
+mod server;
+mod timers;
+pub mod view;
+
+pub use decide::Block;
+pub use effect::{Changed, Done, Effect, Effects, Refused, Watch};
+pub use engine::{Counts, Engine};
+pub use explain::{Explanation, Line, Preview, Verdict, WouldTell};
+pub use host::HostState;
+pub use input::{Action, Heard, HostSeen, Input, Outcome};
+pub use plan::Plan;

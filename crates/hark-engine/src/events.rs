@@ -1,0 +1,138 @@
+//! Things that happened on a host: journalled, and told where a route says so.
+//!
+//! Messages go to the routes that name no events; boots and the rest are told only where a route
+//! names them.
+
+use std::collections::BTreeSet;
+
+use hark_model::record::JournalKind;
+use hark_model::{
+    Event, EventKind, HostId, Notification, Now, Reason, ReceiverName, Severity, Status,
+};
+
+use crate::decide::mix;
+use crate::effect::{Changed, Effect, Effects};
+use crate::engine::{About, Engine};
+use crate::matching::{self, Subject};
+
+/// So many events of a host are remembered, to know a second copy of one.
+const REMEMBERED: usize = 16;
+
+impl Engine {
+    pub(crate) fn event(&mut self, id: HostId, event: &Event, now: Now, fx: &mut Effects) {
+        let Some(host) = self.hosts.get_mut(id) else { return };
+        let print = (event.at, digest(event));
+        if host.events.contains(&print) {
+            return;
+        }
+        if host.events.len() >= REMEMBERED {
+            host.events.remove(0);
+        }
+        host.events.push(print);
+        let text = format!("{}: {}", event.kind.word(), event.text);
+        fx.journal(now, About::host(id), JournalKind::Event, text);
+        fx.effects.push(Effect::Changed(Changed::Host(id)));
+        if !self.plan.notify {
+            return;
+        }
+        for receiver in self.event_receivers(id, event) {
+            if self.event_silenced(id, event, now) {
+                let text = format!("silence: {}: {}", event.kind.word(), event.text);
+                let about = About::host(id).receiver(&receiver);
+                fx.journal(now, about, JournalKind::Withheld, text);
+                continue;
+            }
+            self.tell_event(id, event, &receiver, now, fx);
+        }
+    }
+
+    /// Returns who is told about an event.
+    pub(crate) fn event_receivers(&self, id: HostId, event: &Event) -> BTreeSet<ReceiverName> {
+        let mut receivers = BTreeSet::new();
+        let Some(host) = self.hosts.get(id) else { return receivers };
+        let subject = Subject {
+            host: host.name.as_str(),
+            check: None,
+            tags: host.tags(),
+            severity: Some(event.severity),
+        };
+        for route in &self.plan.routes {
+            let named = route.matches.events.contains(&event.kind);
+            let message = route.matches.events.is_empty() && event.kind == EventKind::Message;
+            // A route that wants bad things only still wants what a person writes.
+            let subject = if message { Subject { severity: None, ..subject } } else { subject };
+            if !(named || message) || !matching::routes(&route.matches, subject) {
+                continue;
+            }
+            receivers.extend(route.to.iter().cloned());
+            if !route.and_on {
+                break;
+            }
+        }
+        receivers
+    }
+
+    fn event_silenced(&self, id: HostId, event: &Event, now: Now) -> bool {
+        let Some(host) = self.hosts.get(id) else { return false };
+        let subject = Subject {
+            host: host.name.as_str(),
+            check: None,
+            tags: host.tags(),
+            severity: Some(event.severity),
+        };
+        self.silences.values().any(|silence| {
+            silence.holds(now.unix)
+                && silence.record.matcher.checks.is_empty()
+                && matching::covers(&silence.record.matcher, subject)
+        })
+    }
+
+    fn tell_event(
+        &mut self,
+        id: HostId,
+        event: &Event,
+        receiver: &ReceiverName,
+        now: Now,
+        fx: &mut Effects,
+    ) {
+        let Some(host) = self.hosts.get(id) else { return };
+        let name = host.name.clone();
+        let delivery = self.next_delivery();
+        let summary = format!("{}: {name} - {}", event.kind.word().to_uppercase(), event.text);
+        let text = format!("{receiver}: {summary}");
+        let notification = Notification {
+            id: delivery,
+            key: format!("event/{}/{}/{:x}/{receiver}", id.0, event.at.0, digest(event)),
+            receiver: receiver.clone(),
+            reason: Reason::Event,
+            incident: None,
+            host: name,
+            check: None,
+            severity: event.severity,
+            was: None,
+            status: status_of(event.severity),
+            summary,
+            detail: String::new(),
+            since: event.at,
+            at: now.unix,
+            sequence: 0,
+        };
+        self.put(notification, now, fx);
+        fx.journal(now, About::host(id).receiver(receiver), JournalKind::Told, text);
+    }
+}
+
+fn status_of(severity: Severity) -> Status {
+    match severity {
+        Severity::Info => Status::Ok,
+        Severity::Unknown => Status::Unknown,
+        Severity::Warning => Status::Warning,
+        Severity::Critical => Status::Critical,
+    }
+}
+
+/// A number that differs for different kinds and texts; the same on every run.
+fn digest(event: &Event) -> u64 {
+    let bytes = event.kind.word().bytes().chain([0]).chain(event.text.bytes());
+    bytes.fold(0, |sum, byte| mix(sum, u64::from(byte) + 1))
+}

@@ -1,0 +1,210 @@
+//! Why somebody is told, or not: the same decisions that are acted upon, asked without acting.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use hark_model::record::Matcher;
+use hark_model::{
+    CheckName, HostId, HostName, IncidentId, Now, Reason, ReceiverName, RouteName, Severity,
+};
+
+use crate::decide::{Block, Decision};
+use crate::engine::Engine;
+use crate::incident::Told;
+use crate::matching::{self, Subject};
+use crate::moment::Moment;
+use crate::reconcile::shown_severity;
+
+/// At most so many names are given in a preview.
+const PREVIEW_NAMES: usize = 20;
+
+/// What is done about one receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It knows what is believed.
+    Told,
+    /// Something other than time keeps it back.
+    Withheld,
+    /// It comes when time has passed.
+    Waiting,
+}
+
+impl Verdict {
+    /// Returns the word used in the API.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Told => "told",
+            Self::Withheld => "withheld",
+            Self::Waiting => "waiting",
+        }
+    }
+
+    fn of(decision: &Decision) -> Self {
+        match decision.block {
+            None | Some(Block::Told | Block::Reminder) => Self::Told,
+            Some(block) if block.is_waiting() => Self::Waiting,
+            Some(_) => Self::Withheld,
+        }
+    }
+}
+
+/// The present decision about one receiver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Who; `None` if no route leads to anybody.
+    pub receiver: Option<ReceiverName>,
+    /// What is done.
+    pub verdict: Verdict,
+    /// What would be told if nothing kept it back.
+    pub reason: Option<Reason>,
+    /// The first block of the pipeline that holds.
+    pub block: Option<Block>,
+    /// In words.
+    pub text: String,
+}
+
+/// Why everybody does or does not hear of an incident now. Its past stands in the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// The incident.
+    pub incident: IncidentId,
+    /// One line for each receiver that a route leads to or that was told.
+    pub lines: Vec<Line>,
+}
+
+/// Who would be told by which route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WouldTell {
+    /// The route.
+    pub route: RouteName,
+    /// The receiver.
+    pub receiver: ReceiverName,
+    /// How long after the problem is believed.
+    pub delay: Duration,
+    /// Why not, in words, if its filter keeps it back.
+    pub withheld: Option<String>,
+}
+
+/// What a filter covers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Preview {
+    /// How many hosts.
+    pub hosts: usize,
+    /// The first of their names, in order.
+    pub names: Vec<HostName>,
+    /// How many open incidents.
+    pub incidents: usize,
+}
+
+impl Engine {
+    /// Returns why everybody is or is not told about an incident at `now`; `None` if it is unknown
+    /// or long over.
+    pub fn explain(&self, id: IncidentId, now: Now) -> Option<Explanation> {
+        let incident = self.incidents.get(&id)?;
+        let reach = self.reach(incident, Moment::of(now));
+        let covers = self.covers(incident, now.unix);
+        let due = self.due(incident);
+        let nothing = Told::default();
+        let receivers: BTreeSet<&ReceiverName> = due.keys().chain(incident.told.keys()).collect();
+        let mut lines = Vec::new();
+        for receiver in receivers {
+            let told = incident.told.get(receiver).unwrap_or(&nothing);
+            if !due.contains_key(receiver) && told.sequence == 0 {
+                continue;
+            }
+            let decision = self.decision(incident, &reach, &covers, &due, receiver, now);
+            lines.push(Line {
+                receiver: Some(receiver.clone()),
+                verdict: Verdict::of(&decision),
+                reason: decision.reason,
+                block: decision.block,
+                text: decision.text,
+            });
+        }
+        if lines.is_empty() {
+            lines.push(Line {
+                receiver: None,
+                verdict: Verdict::Withheld,
+                reason: None,
+                block: Some(Block::Route),
+                text: "no route leads to a receiver".to_owned(),
+            });
+        }
+        Some(Explanation { incident: id, lines })
+    }
+
+    /// Returns what a filter covers: hosts, and open incidents with their checks and severities.
+    pub fn preview(&self, matcher: &Matcher) -> Preview {
+        let mut names: Vec<&HostName> = Vec::new();
+        let mut hosts = 0;
+        for host in self.hosts.iter() {
+            let subject = Subject {
+                host: host.name.as_str(),
+                check: None,
+                tags: host.tags(),
+                severity: None,
+            };
+            if matching::covers(matcher, subject) {
+                hosts += 1;
+                names.push(&host.name);
+            }
+        }
+        names.sort();
+        let names = names.into_iter().take(PREVIEW_NAMES).cloned().collect();
+        let incidents = self
+            .incidents
+            .values()
+            .filter(|incident| incident.is_open())
+            .filter(|incident| {
+                let host = self.hosts.get(incident.record.host);
+                let subject = Subject {
+                    host: incident.host_name.as_str(),
+                    check: Some(incident.record.check.as_str()),
+                    tags: host.map_or(&[], |host| host.tags()),
+                    severity: Some(shown_severity(incident)),
+                };
+                matching::covers(matcher, subject)
+            })
+            .count();
+        Preview { hosts, names, incidents }
+    }
+
+    /// Returns who would be told if `check` of `host` had a problem of this severity.
+    pub fn would_tell(
+        &self,
+        host: HostId,
+        check: &CheckName,
+        severity: Severity,
+    ) -> Vec<WouldTell> {
+        let Some(host) = self.hosts.get(host) else { return Vec::new() };
+        let subject = Subject {
+            host: host.name.as_str(),
+            check: Some(check.as_str()),
+            tags: host.tags(),
+            severity: Some(severity),
+        };
+        let mut seen = BTreeSet::new();
+        let mut tells = Vec::new();
+        for route in self.plan.routes.iter().filter(|route| route.matches.events.is_empty()) {
+            if !matching::routes(&route.matches, subject) {
+                continue;
+            }
+            for receiver in route.to.iter().filter(|to| seen.insert((*to).clone())) {
+                let filter = self.plan.receivers.get(receiver).map(|plan| plan.severity);
+                let withheld = filter
+                    .filter(|least| severity < *least)
+                    .map(|least| format!("hears of {least} and worse only"));
+                tells.push(WouldTell {
+                    route: route.name.clone(),
+                    receiver: receiver.clone(),
+                    delay: route.delay,
+                    withheld,
+                });
+            }
+            if !route.and_on {
+                break;
+            }
+        }
+        tells
+    }
+}

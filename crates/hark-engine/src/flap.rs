@@ -1,0 +1,131 @@
+//! Flapping: a ring of the last results' changes, weighted towards the newest (rules P1 to P5).
+
+use std::time::Duration;
+
+use crate::moment::Moment;
+use crate::plan::Flapping;
+
+/// Places of the ring (rule P1).
+const PLACES: u8 = 20;
+/// Fewer results say nothing (rule P2).
+const ENOUGH: u8 = 10;
+/// A change older than this counts as none (rule P1).
+const FORGOTTEN: Duration = Duration::from_secs(86_400);
+/// Weight of the oldest and of the newest place (rule P1).
+const WEIGHTS: (f64, f64) = (0.8, 1.2);
+
+/// The ring of a check. The bits stand for themselves; the times are only kept for those that are
+/// set, which are none for nearly all checks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ring {
+    /// Newest in bit 0: 1 where the level changed.
+    pub(crate) bits: u32,
+    /// How many places are filled.
+    pub(crate) filled: u8,
+}
+
+impl Ring {
+    /// Puts a result in; `times` holds when the set bits happened, newest first.
+    pub(crate) fn push(&mut self, changed: bool, at: Moment, times: &mut Vec<Moment>) {
+        self.shift();
+        if changed {
+            self.bits |= 1;
+            times.insert(0, at);
+        }
+        times.truncate(self.changes());
+    }
+
+    /// Puts a result in that changed nothing, where no place is set: the common case, for free.
+    pub(crate) fn push_quiet(&mut self) {
+        self.shift();
+    }
+
+    fn shift(&mut self) {
+        self.bits = (self.bits << 1) & ((1 << PLACES) - 1);
+        self.filled = (self.filled + 1).min(PLACES);
+    }
+
+    /// Returns how many places are set.
+    pub(crate) fn changes(self) -> usize {
+        usize::try_from(self.bits.count_ones()).unwrap_or(0)
+    }
+
+    /// Returns the weighted share of changes, 0 to 1.
+    pub(crate) fn share(self, now: Moment, times: &[Moment]) -> f64 {
+        let mut sum = 0.0;
+        let mut time = times.iter();
+        for place in (0..PLACES).filter(|place| self.bits >> place & 1 == 1) {
+            // After a restart the times of older changes are not known: they count as recent.
+            let old = time.next().is_some_and(|t| now.since(*t) > FORGOTTEN);
+            if !old {
+                sum += weight(place);
+            }
+        }
+        sum / f64::from(PLACES)
+    }
+
+    /// Returns whether the check flaps, given whether it did.
+    pub(crate) fn flaps(self, was: bool, rule: &Flapping, now: Moment, times: &[Moment]) -> bool {
+        if self.bits == 0 || self.filled < ENOUGH {
+            return false;
+        }
+        let share = self.share(now, times);
+        share >= if was { rule.end } else { rule.start }
+    }
+}
+
+/// Returns the weight of a place, 0 being the newest; the mean is 1.
+fn weight(place: u8) -> f64 {
+    let (oldest, newest) = WEIGHTS;
+    newest - (newest - oldest) * f64::from(place) / f64::from(PLACES - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feed(pattern: &str, every: Duration) -> (Ring, Vec<Moment>, Moment) {
+        let (mut ring, mut times, mut now) = (Ring::default(), Vec::new(), Moment::default());
+        for c in pattern.chars() {
+            now = now + every;
+            ring.push(c == 'x', now, &mut times);
+        }
+        (ring, times, now)
+    }
+
+    #[test]
+    fn flapping_begins_at_thirty_and_ends_below_twenty_percent() {
+        let rule = Flapping::default();
+        let minute = Duration::from_secs(60);
+        let cases = [
+            ("steady", "....................", false, false),
+            ("too few results", "xxxxxxxxx", false, false),
+            ("ten results are enough", "..xxxxxxxx", false, true),
+            ("five of twenty, newest", "...............xxxxx", false, false),
+            ("six of twenty, newest", "..............xxxxxx", false, true),
+            ("six of twenty, oldest", "xxxxxx..............", false, false),
+            ("five hold what began", "...............xxxxx", true, true),
+            ("four old ones do not", "xxxx................", true, false),
+        ];
+        for (why, pattern, was, expected) in cases {
+            let (ring, times, now) = feed(pattern, minute);
+            assert_eq!(ring.flaps(was, &rule, now, &times), expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn changes_older_than_a_day_count_as_none() {
+        let rule = Flapping::default();
+        let (ring, times, now) = feed("xxxxxxxxxxxxxxxxxxxx", Duration::from_secs(7200));
+        let day = FORGOTTEN;
+        assert!(ring.flaps(false, &rule, now, &times));
+        assert!(!ring.flaps(false, &rule, now + day, &times));
+    }
+
+    #[test]
+    fn a_full_ring_weighs_one() {
+        let (ring, times, now) = feed("xxxxxxxxxxxxxxxxxxxx", Duration::from_secs(1));
+        assert!((ring.share(now, &times) - 1.0).abs() < 1e-9);
+        assert_eq!(times.len(), 20);
+    }
+}

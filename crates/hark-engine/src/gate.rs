@@ -1,0 +1,115 @@
+//! The ingest gate: while our own reception is in trouble, nobody else is called silent (rule F5).
+
+use std::time::Duration;
+
+use hark_model::record::JournalKind;
+use hark_model::{CheckName, Now};
+
+use crate::effect::Effects;
+use crate::engine::{About, Engine};
+use crate::message::span;
+use crate::moment::Moment;
+use crate::timers::Timer;
+
+/// Verdicts resume after this, whatever is wrong: a server that hears badly for ever must not stay
+/// quiet for ever.
+const LIMIT: Duration = Duration::from_secs(300);
+/// The least quiet time after a start or a disturbance (rule F4).
+const QUIET: Duration = Duration::from_secs(60);
+/// The part of the server that this is about.
+const PART: &str = "ingest";
+
+/// Returns how long after a start or a disturbance a host with this interval is given (rule F4).
+pub(crate) fn quiet(interval: Duration) -> Duration {
+    QUIET.max(interval * 2)
+}
+
+/// The gate's state.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    trouble: Option<Trouble>,
+    armed: Moment,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self { trouble: None, armed: Moment::NEVER }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Trouble {
+    limit: Moment,
+    healthy: Option<Moment>,
+}
+
+impl Gate {
+    /// Returns until when no host with this interval is called silent.
+    pub(crate) fn until(&self, interval: Duration) -> Moment {
+        match self.trouble {
+            None => Moment::LONG_AGO,
+            Some(Trouble { limit, healthy: None }) => limit,
+            Some(Trouble { limit, healthy: Some(at) }) => limit.min(at + quiet(interval)),
+        }
+    }
+
+    /// Returns true if verdicts are made although reception is in trouble.
+    pub(crate) fn is_forced(&self, now: Moment) -> bool {
+        self.trouble.is_some_and(|t| t.healthy.is_none() && now >= t.limit)
+    }
+}
+
+impl Engine {
+    pub(crate) fn degrade(&mut self, reason: &str, gap: Duration, now: Now, fx: &mut Effects) {
+        let moment = Moment::of(now);
+        let limit = match self.gate.trouble {
+            Some(trouble) => trouble.limit,
+            None => moment + LIMIT,
+        };
+        self.gate.trouble = Some(Trouble { limit, healthy: None });
+        self.timers.arm(&mut self.gate.armed, limit, Timer::Gate);
+        let text = if gap.is_zero() {
+            reason.to_owned()
+        } else {
+            format!("{reason}: stood still for {}", span(gap.as_secs()))
+        };
+        fx.journal(
+            now,
+            About::default(),
+            JournalKind::Server,
+            format!("reception is in trouble, no host is called silent meanwhile: {text}"),
+        );
+        self.self_check(&part(), Some(&text), now, fx);
+    }
+
+    pub(crate) fn ingest_healthy(&mut self, now: Now, fx: &mut Effects) {
+        let moment = Moment::of(now);
+        match &mut self.gate.trouble {
+            None => return,
+            Some(trouble) if moment >= trouble.limit => self.gate.trouble = None,
+            Some(trouble) => trouble.healthy = Some(moment),
+        }
+        fx.journal(
+            now,
+            About::default(),
+            JournalKind::Server,
+            "reception is well again".to_owned(),
+        );
+        self.self_check(&part(), None, now, fx);
+    }
+
+    pub(crate) fn gate_opens(&mut self, now: Now) {
+        self.gate.armed = Moment::NEVER;
+        match self.gate.trouble {
+            Some(trouble) if Moment::of(now) < trouble.limit => {
+                self.timers.arm(&mut self.gate.armed, trouble.limit, Timer::Gate);
+            }
+            Some(trouble) if trouble.healthy.is_some() => self.gate.trouble = None,
+            Some(_) | None => {}
+        }
+    }
+}
+
+fn part() -> CheckName {
+    CheckName::new(PART).expect("the word is a name")
+}

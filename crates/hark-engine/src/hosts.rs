@@ -1,0 +1,144 @@
+//! Hosts coming, changing and going.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use hark_model::record::{HostRecord, JournalKind, Record};
+use hark_model::{CheckName, HostId, HostName, Now};
+
+use crate::check::{Check, Kind};
+use crate::effect::{Changed, Effect, Effects};
+use crate::engine::{About, Engine};
+use crate::host::Host;
+use crate::incident::REMOVED;
+use crate::input::HostSeen;
+use crate::judge::since;
+use crate::moment::Moment;
+use crate::plan::SELF;
+
+/// Words are looked through for unused ones when they have doubled, and this many more have come.
+const WORDS_SLACK: usize = 1024;
+
+impl Engine {
+    pub(crate) fn host_seen(&mut self, seen: &HostSeen, now: Now, fx: &mut Effects) {
+        if seen.name.as_str() == SELF || self.hosts.id(seen.name.as_str()).is_some() {
+            return;
+        }
+        let id = self.learn(seen.name.clone(), now, fx);
+        let Some(host) = self.hosts.get_mut(id) else { return };
+        let interval = hark_model::time::millis(seen.interval);
+        host.interval_ms = u32::try_from(interval).unwrap_or(u32::MAX);
+        host.address = seen.address.or(host.address);
+        fx.records.push(Record::Host(host.record()));
+        if let Some(next) = self.host_deadline(id, now) {
+            self.arm_host(id, next);
+        }
+    }
+
+    /// Gives a new host its number and its declared checks. The caller stores it.
+    pub(crate) fn learn(&mut self, name: HostName, now: Now, fx: &mut Effects) -> HostId {
+        self.numbers.host += 1;
+        let id = HostId(self.numbers.host);
+        let plan = Arc::clone(self.plan.host(name.as_str()));
+        let liveness = self.rules.intern(CheckName::host(), Kind::Host);
+        let liveness = Check::new(liveness, Moment::of(now));
+        let host = Host::new(id, name.clone(), plan, liveness, now);
+        self.counts.add(host.state);
+        self.hosts.insert(host);
+        self.add_declared(id, now);
+        fx.effects.push(Effect::HostLearned { host: id, name });
+        fx.effects.push(Effect::Changed(Changed::Host(id)));
+        fx.journal(now, About::host(id), JournalKind::Server, "host is known now".to_owned());
+        id
+    }
+
+    /// Makes the checks that a file declares for a host and that are not there yet.
+    pub(crate) fn add_declared(&mut self, id: HostId, now: Now) {
+        let Some(host) = self.hosts.get(id) else { return };
+        let plan = Arc::clone(&host.plan);
+        for check in &plan.checks {
+            let there = self.hosts.get(id).and_then(|host| host.find(check.name.as_str()));
+            if there.is_none() {
+                let kind = Kind::Declared(Arc::clone(check));
+                self.add_check(id, check.name.clone(), kind, now);
+            }
+        }
+    }
+
+    /// Forgets a host: its incidents end as removed, those told get one line each (T17).
+    pub(crate) fn drop_host(&mut self, id: HostId, now: Now, fx: &mut Effects) {
+        let Some(host) = self.hosts.get(id) else { return };
+        let at = since(now.unix, now);
+        for index in 0..host.checks.len() {
+            self.close(id, index, REMOVED, at, now, fx);
+        }
+        let Some(host) = self.hosts.remove(id) else { return };
+        self.counts.take(host.state);
+        fx.records.push(Record::HostRemoved(id));
+        fx.effects.push(Effect::HostDropped { host: id });
+        self.relink();
+        for incident in host.incidents {
+            self.reconcile(incident, now, fx);
+        }
+    }
+
+    pub(crate) fn facts(&mut self, id: HostId, facts: Vec<(String, String)>, fx: &mut Effects) {
+        if self.hosts.get(id).is_none() {
+            return;
+        }
+        let mut changed = false;
+        for (name, value) in facts {
+            changed |= self.fact(id, &name, &value);
+        }
+        if let Some(host) = self.hosts.get(id).filter(|_| changed) {
+            fx.records.push(Record::Host(host.record()));
+            fx.effects.push(Effect::Changed(Changed::Host(id)));
+        }
+    }
+
+    /// Puts one fact; most values are the same on many hosts and are kept once.
+    fn fact(&mut self, id: HostId, name: &str, value: &str) -> bool {
+        let name = self.words.intern(name);
+        let value = (!value.is_empty()).then(|| self.words.intern(value));
+        let Some(host) = self.hosts.get_mut(id) else { return false };
+        let at = host.facts.binary_search_by(|(known, _)| known.cmp(&name));
+        match (at, value) {
+            (Ok(at), None) => {
+                host.facts.remove(at);
+                true
+            }
+            (Ok(at), Some(value)) => {
+                let changed = host.facts[at].1 != value;
+                host.facts[at].1 = value;
+                changed
+            }
+            (Err(at), Some(value)) if host.facts.len() < HostRecord::MAX_FACTS => {
+                host.facts.insert(at, (name, value));
+                true
+            }
+            (Err(_), _) => false,
+        }
+    }
+}
+
+/// Texts that many hosts share, each kept once.
+#[derive(Debug, Default)]
+pub(crate) struct Words {
+    known: HashSet<Arc<str>>,
+    sweep_at: usize,
+}
+
+impl Words {
+    pub(crate) fn intern(&mut self, text: &str) -> Arc<str> {
+        if let Some(word) = self.known.get(text) {
+            return Arc::clone(word);
+        }
+        if self.known.len() >= self.sweep_at {
+            self.known.retain(|word| Arc::strong_count(word) > 1);
+            self.sweep_at = self.known.len() * 2 + WORDS_SLACK;
+        }
+        let word: Arc<str> = Arc::from(text);
+        self.known.insert(Arc::clone(&word));
+        word
+    }
+}

@@ -1,0 +1,185 @@
+//! Incidents as the engine holds them: what is stored, and what is only needed while it runs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hark_model::record::{IncidentRecord, ToldRecord};
+use hark_model::{DeliveryId, HostName, IncidentId, Now, ReceiverName, Severity, Status, Unix};
+
+use crate::decide::Block;
+use crate::moment::Moment;
+
+/// A check that fails again within this time reopens its incident (rule 6.10).
+pub(crate) const REOPEN_WINDOW: Duration = Duration::from_secs(300);
+
+/// How an incident ended when the check was good again.
+pub(crate) const RECOVERED: &str = "recovered";
+/// How an incident ended when its check or host went away (rule T17).
+pub(crate) const REMOVED: &str = "removed";
+
+/// What is waited for after a block has ended (rules D6, 6.8, R2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Release {
+    /// A result must be newer than this ...
+    pub(crate) since: Moment,
+    /// ... or this must have passed.
+    pub(crate) limit: Moment,
+    /// What has ended, in words.
+    pub(crate) after: &'static str,
+}
+
+/// What of the flapping a receiver was told (rules P3, P4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum FlapTold {
+    /// Nothing.
+    #[default]
+    No,
+    /// It is to be told that the check flaps.
+    Due,
+    /// It knows that the check flaps.
+    Told,
+}
+
+/// What one receiver was told about one incident.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    /// The last status told; ok if nothing was.
+    pub(crate) status: Status,
+    /// When the last message was put into the outbox; `LONG_AGO` if none was.
+    pub(crate) at: Moment,
+    /// When the last message was delivered.
+    pub(crate) delivered: Option<Moment>,
+    /// How many messages were put into the outbox.
+    pub(crate) sequence: u32,
+    /// Which block was written to the journal last.
+    pub(crate) block: Option<Block>,
+    /// What of the flapping was told.
+    pub(crate) flap: FlapTold,
+    /// A reminder is due at once: an acknowledgement has expired.
+    pub(crate) remind_now: bool,
+    /// All messages were given up: what ends was never known there.
+    pub(crate) dead: bool,
+    /// Messages that have not arrived, oldest first.
+    pub(crate) unsent: Vec<DeliveryId>,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Self {
+            status: Status::Ok,
+            at: Moment::LONG_AGO,
+            delivered: None,
+            sequence: 0,
+            block: None,
+            flap: FlapTold::No,
+            remind_now: false,
+            dead: false,
+            unsent: Vec::new(),
+        }
+    }
+}
+
+impl Told {
+    /// Brings a told-state back from the store.
+    pub(crate) fn restored(record: &ToldRecord, now: Now) -> Self {
+        Self {
+            status: record.status,
+            at: Moment::of_unix(record.at, now),
+            delivered: record.delivered_at.map(|at| Moment::of_unix(at, now)),
+            sequence: record.sequence,
+            ..Self::default()
+        }
+    }
+
+    /// Returns the told-state as it is stored.
+    pub(crate) fn record(
+        &self,
+        incident: IncidentId,
+        receiver: &ReceiverName,
+        now: Now,
+    ) -> ToldRecord {
+        ToldRecord {
+            incident,
+            receiver: receiver.clone(),
+            status: self.status,
+            at: self.at.unix(now),
+            delivered_at: self.delivered.map(|at| at.unix(now)),
+            sequence: self.sequence,
+        }
+    }
+}
+
+/// An incident.
+#[derive(Debug)]
+pub(crate) struct Incident {
+    /// What is stored.
+    pub(crate) record: IncidentRecord,
+    /// The host's name: the host may be gone before the incident is told to be over.
+    pub(crate) host_name: HostName,
+    /// The path that stands in messages.
+    pub(crate) path: String,
+    /// What stood behind the `=` last.
+    pub(crate) shown: String,
+    /// When the first bad result was received.
+    pub(crate) since: Moment,
+    /// When it was believed: first delays count from here.
+    pub(crate) hard_since: Moment,
+    /// When it was resolved.
+    pub(crate) resolved: Option<Moment>,
+    /// What was told to whom.
+    pub(crate) told: BTreeMap<ReceiverName, Told>,
+    /// What is waited for after a block.
+    pub(crate) release: Option<Release>,
+    /// How many open incidents are symptoms of this one.
+    pub(crate) symptoms: u32,
+    /// Whether "nobody is told" is in the journal.
+    pub(crate) nobody: bool,
+    /// When it is looked at next.
+    pub(crate) armed: Moment,
+}
+
+impl Incident {
+    /// Returns true if it is not resolved.
+    pub(crate) fn is_open(&self) -> bool {
+        self.record.resolved_at.is_none()
+    }
+
+    /// Returns what is believed: the check's hard state, ok once resolved.
+    pub(crate) fn believed(&self) -> Status {
+        self.record.status
+    }
+
+    /// Returns how bad it is.
+    pub(crate) fn severity(&self) -> Severity {
+        self.record.status.into()
+    }
+
+    /// Returns true if it may be opened again at `now`.
+    pub(crate) fn may_reopen(&self, now: Moment) -> bool {
+        self.resolved.is_some_and(|at| now.since(at) <= REOPEN_WINDOW)
+            && self.record.resolution != REMOVED
+    }
+
+    /// Returns true if nothing is left to do with it.
+    pub(crate) fn is_finished(&self, now: Moment) -> bool {
+        !self.is_open()
+            && !self.may_reopen(now)
+            && self.told.values().all(|told| {
+                told.status == Status::Ok && told.unsent.is_empty() && told.flap != FlapTold::Told
+            })
+    }
+
+    /// Puts the present status, keeping the peak.
+    pub(crate) fn turn(&mut self, status: Status) {
+        self.record.status = status;
+        self.record.peak = self.record.peak.worse(status);
+    }
+
+    /// Ends it.
+    pub(crate) fn resolve(&mut self, resolution: &str, at: Unix, moment: Moment) {
+        self.record.status = Status::Ok;
+        self.record.resolved_at = Some(at);
+        resolution.clone_into(&mut self.record.resolution);
+        self.resolved = Some(moment);
+    }
+}

@@ -1,0 +1,337 @@
+//! Liveness: who is heard, who is late, who is silent (design rules F1 to F5, T19 to T22).
+//!
+//! A heartbeat stores when it came and nothing else. A host's one deadline is computed when it comes
+//! up, from what was stored last, and moved on if the host was heard meanwhile.
+
+use std::time::Duration;
+
+use hark_model::record::{Fresh, Record};
+use hark_model::{HostId, Now, Status};
+
+use crate::check::{AGENT_CHECK, Check, Feed, Kind};
+use crate::confirm::{Passage, Since};
+use crate::effect::{Changed, Effect, Effects};
+use crate::engine::Engine;
+use crate::gate::quiet;
+use crate::host::Host;
+use crate::judge::Look;
+use crate::message::clock;
+use crate::moment::Moment;
+use crate::plan::threshold::OnStale;
+
+/// How long a silent host's probe may take to answer before the host counts as down.
+const PROBE_WAIT: Duration = Duration::from_secs(30);
+/// "Last heard" is stored this often while nothing else happens.
+const CHECKPOINT: Duration = Duration::from_secs(600);
+
+/// When things about a host's agent are due.
+struct Windows {
+    late: Moment,
+    /// The deadline itself: what a verdict is dated with (rule F3).
+    stale: Moment,
+    /// When the verdict may be made: the deadline, or later after a start or while we hear badly.
+    verdict: Moment,
+}
+
+impl Engine {
+    fn windows(&self, host: &Host) -> Option<Windows> {
+        let interval = host.interval()?;
+        let from = if host.heard == Moment::LONG_AGO { host.whole_since } else { host.heard };
+        let rule = &self.plan.liveness;
+        let stale = from + interval * rule.miss + rule.grace;
+        let start = self.started + quiet(interval);
+        // A host first heard in this run needs no grace after the start: only those known before.
+        let start = if host.flags.not_reproven { start } else { Moment::LONG_AGO };
+        let verdict = stale.max(start).max(self.gate.until(interval));
+        let late = (from + interval + interval / 2).max(start).max(self.gate.until(interval));
+        Some(Windows { late: late.min(verdict), stale, verdict })
+    }
+
+    /// Looks at a host when its deadline comes up.
+    pub(crate) fn look_at_host(&mut self, id: HostId, due: Moment, now: Now, fx: &mut Effects) {
+        let Some(host) = self.hosts.get_mut(id) else { return };
+        if host.armed != due {
+            return;
+        }
+        host.armed = Moment::NEVER;
+        self.look_at_agent(id, now, fx);
+        self.look_at_probe(id, now, fx);
+        self.look_at_checks(id, now, fx);
+        self.checkpoint(id, fx);
+        if let Some(next) = self.host_deadline(id, now) {
+            self.arm_host(id, next);
+        }
+    }
+
+    /// Returns when a host must be looked at next.
+    pub(crate) fn host_deadline(&self, id: HostId, now: Now) -> Option<Moment> {
+        let host = self.hosts.get(id)?;
+        let moment = Moment::of(now);
+        let mut next = Moment::NEVER;
+        if let Some(windows) = self.windows(host).filter(|_| !host.flags.silent) {
+            next = if host.flags.late { windows.verdict } else { windows.late };
+        }
+        if let Some(until) = host.probe_until {
+            next = next.min(until);
+        }
+        for check in &host.checks {
+            if let Some(at) = check.more().and_then(|more| more.recheck) {
+                next = next.min(at);
+            }
+            if let Some(at) =
+                self.check_deadline(host, check).filter(|_| check.fresh != Fresh::Stale)
+            {
+                next = next.min(at);
+            }
+        }
+        (next != Moment::NEVER).then(|| next.max(moment))
+    }
+
+    fn look_at_agent(&mut self, id: HostId, now: Now, fx: &mut Effects) {
+        let moment = Moment::of(now);
+        let Some(host) = self.hosts.get(id) else { return };
+        if host.flags.silent {
+            return;
+        }
+        let Some(windows) = self.windows(host) else { return };
+        if moment >= windows.verdict {
+            self.agent_silent(id, windows.stale, now, fx);
+        } else if moment >= windows.late && !host.flags.late {
+            // F1: late is for display, and has the host probed meanwhile.
+            let probe = host.probe().map(|index| host.checks[index].rule.name.clone());
+            if let Some(check) = probe {
+                fx.effects.push(Effect::Probe { host: id, check });
+            }
+            if let Some(host) = self.hosts.get_mut(id) {
+                host.flags.late = true;
+            }
+            fx.effects.push(Effect::Changed(Changed::Host(id)));
+        }
+    }
+
+    /// An agent has missed its deadline.
+    fn agent_silent(&mut self, id: HostId, stale: Moment, now: Now, fx: &mut Effects) {
+        let forced = self.gate.is_forced(Moment::of(now));
+        let Some(host) = self.hosts.get_mut(id) else { return };
+        host.flags.silent = true;
+        host.flags.late = true;
+        let mut text = silence_text(host, stale, now);
+        if forced {
+            text.push_str("; our own reception is in trouble, so this is less certain");
+        }
+        let at = Since { unix: stale.unix(now), moment: stale };
+        if host.probe().is_none() {
+            // T22: without a probe silence and death look the same.
+            self.judge_own(id, 0, Status::Critical, &text, at, now, fx);
+            return;
+        }
+        // T19: the agent is in trouble; whether the host is, its probe tells.
+        let agent = self.own_check(id, AGENT_CHECK, Kind::Agent, now);
+        self.judge_own(id, agent, Status::Critical, &text, at, now, fx);
+        if let Some(host) = self.hosts.get_mut(id) {
+            host.probe_until = Some(Moment::of(now) + PROBE_WAIT);
+        }
+        self.judge_by_probe(id, now, fx);
+        let Some(host) = self.hosts.get(id).filter(|host| host.probe_until.is_some()) else {
+            return;
+        };
+        if let Some(check) = host.probe().map(|index| host.checks[index].rule.name.clone()) {
+            fx.effects.push(Effect::Probe { host: id, check });
+        }
+    }
+
+    /// Judges a host by its probe where its agent does not speak for it (T19, T20).
+    pub(crate) fn judge_by_probe(&mut self, id: HostId, now: Now, fx: &mut Effects) {
+        let Some(host) = self.hosts.get(id) else { return };
+        if host.has_agent() && !host.flags.silent {
+            return;
+        }
+        let Some(probe) = host.probe().map(|index| &host.checks[index]) else { return };
+        let newer = probe.began().is_some() && probe.heard > host.heard;
+        let waited = host.probe_until.is_some_and(|until| Moment::of(now) >= until);
+        let verdict = match (probe.hard, probe.passage()) {
+            _ if !newer && !waited => None,
+            (_, _) if !newer => Some(Status::Critical),
+            (Some(Status::Ok), Passage::Steady) => Some(Status::Ok),
+            (Some(Status::Unknown), _) if !host.has_agent() => Some(Status::Unknown),
+            (Some(Status::Critical | Status::Unknown), _) => Some(Status::Critical),
+            (Some(Status::Ok | Status::Warning) | None, _) => None,
+        };
+        let Some(verdict) = verdict else { return };
+        let text = match (verdict, host.has_agent()) {
+            (Status::Ok, _) => "answers".to_owned(),
+            (_, true) => format!(
+                "{}; {}: {}",
+                silence_text(host, Moment::of(now), now),
+                probe.rule.name,
+                probe.shown()
+            ),
+            (_, false) => format!("{}: {}", probe.rule.name, probe.shown()),
+        };
+        let at = match probe.passage() {
+            Passage::Soft { since, .. } => since,
+            Passage::Steady | Passage::Recovering { .. } => {
+                Since { unix: now.unix, moment: Moment::of(now) }
+            }
+        };
+        if let Some(host) = self.hosts.get_mut(id) {
+            host.probe_until = None;
+        }
+        self.judge_own(id, 0, verdict, &text, at, now, fx);
+    }
+
+    fn look_at_probe(&mut self, id: HostId, now: Now, fx: &mut Effects) {
+        let due = self.hosts.get(id).and_then(|host| host.probe_until);
+        if due.is_some_and(|until| Moment::of(now) >= until) {
+            self.judge_by_probe(id, now, fx);
+            if let Some(host) = self.hosts.get_mut(id) {
+                host.probe_until = None;
+            }
+        }
+    }
+
+    /// Returns when a check's newest result is too old; `None` for what the engine itself observes
+    /// and for checks that never had a result.
+    fn check_deadline(&self, host: &Host, check: &Check) -> Option<Moment> {
+        if Self::is_own(&check.rule.kind) || check.began().is_none() {
+            return None;
+        }
+        let rule = &self.plan.liveness;
+        let spacing = Duration::from_millis(u64::from(check.spacing_ms));
+        let (every, from) = match check.rule.feed() {
+            Feed::Agent => {
+                let interval = host.interval().unwrap_or(rule.interval);
+                (spacing.max(interval), check.heard.max(host.whole_since))
+            }
+            Feed::Probe | Feed::Engine => {
+                let plan = check.rule.plan().map_or(rule.interval, |plan| plan.every);
+                (plan, check.heard)
+            }
+        };
+        let start = self.started + quiet(every);
+        let deadline = from + every * rule.miss + rule.grace;
+        Some(deadline.max(start).max(self.gate.until(every)))
+    }
+
+    /// Asks for probes that are due, and notes checks whose results stay out (T16, F2).
+    fn look_at_checks(&mut self, id: HostId, now: Now, fx: &mut Effects) {
+        let moment = Moment::of(now);
+        let count = self.hosts.get(id).map_or(0, |host| host.checks.len());
+        for index in 0..count {
+            let Some(host) = self.hosts.get_mut(id) else { return };
+            let check = &mut host.checks[index];
+            if check.more().and_then(|more| more.recheck).is_some_and(|at| at <= moment) {
+                check.more_mut().recheck = None;
+                let check = check.rule.name.clone();
+                fx.effects.push(Effect::Probe { host: id, check });
+            }
+            let Some(host) = self.hosts.get(id) else { return };
+            let check = &host.checks[index];
+            let due = self.check_deadline(host, check).filter(|_| check.fresh != Fresh::Stale);
+            if due.is_some_and(|due| due <= moment) {
+                self.check_stale(id, index, now, fx);
+            }
+        }
+    }
+
+    /// A check's results stay out.
+    fn check_stale(&mut self, id: HostId, index: usize, now: Now, fx: &mut Effects) {
+        let Some(host) = self.hosts.get_mut(id) else { return };
+        let silent = host.flags.silent || host.is_down();
+        let check = &mut host.checks[index];
+        check.fresh = Fresh::Stale;
+        // Where the agent or the host is silent, that is the news: the metrics behind it only show
+        // that they have no data (T19, D8).
+        if silent && check.rule.feed() == Feed::Agent {
+            fx.records.push(Record::Check(check.record(id)));
+            fx.effects.push(Effect::Changed(Changed::Host(id)));
+            return;
+        }
+        let age = Moment::of(now).since(check.heard).as_secs();
+        let text = format!("no data for {age}s");
+        let level = match check.rule.on_stale {
+            OnStale::Unknown => Status::Unknown,
+            OnStale::Critical => Status::Critical,
+            OnStale::Probe => {
+                let check = check.rule.name.clone();
+                fx.effects.push(Effect::Probe { host: id, check });
+                return;
+            }
+        };
+        let at = Since { unix: now.unix, moment: Moment::of(now) };
+        let look = Look { level, text: &text, at, counts: false, fresh: Fresh::Stale };
+        self.judge(id, index, &look, now, fx);
+    }
+
+    fn checkpoint(&mut self, id: HostId, fx: &mut Effects) {
+        let Some(host) = self.hosts.get_mut(id) else { return };
+        if host.heard != Moment::LONG_AGO && host.heard_unix.since(host.stored_heard) >= CHECKPOINT
+        {
+            host.stored_heard = host.heard_unix;
+            fx.records.push(Record::Host(host.record()));
+        }
+    }
+
+    /// A heartbeat came from a host that needs more than a note: it was silent, late, new, down or
+    /// waited for.
+    pub(crate) fn heard_again(&mut self, id: HostId, now: Now, fx: &mut Effects) {
+        let Some(host) = self.hosts.get_mut(id) else { return };
+        let before = host.flags;
+        host.flags = crate::host::Flags::default();
+        host.probe_until = None;
+        if before.silent || before.not_reproven {
+            host.whole_since = Moment::of(now);
+            host.stored_heard = host.heard_unix;
+            fx.records.push(Record::Host(host.record()));
+        }
+        if before.silent || before.late || before.not_reproven {
+            fx.effects.push(Effect::Changed(Changed::Host(id)));
+        }
+        let agent = host.find(AGENT_CHECK).filter(|i| host.checks[*i].hard != Some(Status::Ok));
+        let liveness = host.liveness();
+        let news = liveness.hard != Some(Status::Ok) || liveness.passage() != Passage::Steady;
+        let at = Since { unix: now.unix, moment: Moment::of(now) };
+        if let Some(agent) = agent {
+            self.judge_own(id, agent, Status::Ok, "", at, now, fx);
+        }
+        if news || before.not_reproven {
+            self.judge_own(id, 0, Status::Ok, "", at, now, fx);
+        }
+        if before.awaited {
+            self.sign_of_life(id, now, fx);
+        }
+        if let Some(next) = self.host_deadline(id, now) {
+            self.arm_host(id, next);
+        }
+    }
+
+    /// Judges what the engine itself observes.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one observation, flat: a struct would be used here alone"
+    )]
+    pub(crate) fn judge_own(
+        &mut self,
+        id: HostId,
+        index: usize,
+        level: Status,
+        text: &str,
+        at: Since,
+        now: Now,
+        fx: &mut Effects,
+    ) {
+        if let Some(host) = self.hosts.get_mut(id) {
+            host.checks[index].received(at.unix, Moment::of(now));
+        }
+        let look = Look { level, text, at, counts: true, fresh: Fresh::Fresh };
+        self.judge(id, index, &look, now, fx);
+    }
+}
+
+fn silence_text(host: &Host, at: Moment, now: Now) -> String {
+    if host.heard == Moment::LONG_AGO {
+        return "never heard".to_owned();
+    }
+    let seconds = at.since(host.heard).as_secs();
+    format!("no heartbeat for {seconds}s, last heard {}", clock(host.heard.unix(now)))
+}

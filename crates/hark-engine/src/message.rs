@@ -1,0 +1,119 @@
+//! The words of notifications: the seed's short forms (seed 001, items 134 to 136) and the longer
+//! text behind them.
+
+use hark_model::{Now, Reason, Status, Unix};
+
+use crate::check::Check;
+use crate::incident::Incident;
+
+/// A message in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Words {
+    /// One line: subject and push text.
+    pub(crate) summary: String,
+    /// More lines; may be empty.
+    pub(crate) detail: String,
+}
+
+/// Writes a time of day the way messages show it: `14:18:03 UTC`.
+pub(crate) fn clock(at: Unix) -> String {
+    let seconds = at.seconds().rem_euclid(86_400);
+    format!("{:02}:{:02}:{:02} UTC", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+/// Writes a number of seconds the way people say it: `95s`, `12m`, `3h 5m`, `2d 4h`.
+pub(crate) fn span(seconds: u64) -> String {
+    match seconds {
+        0..=119 => format!("{seconds}s"),
+        120..=7_199 => format!("{}m", seconds / 60),
+        7_200..=172_799 => format!("{}h {}m", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{}d {}h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
+/// Words a message about an incident. `was` is what the receiver was told before, `passage` are
+/// lines about older messages that this one replaces.
+pub(crate) fn words(
+    reason: Reason,
+    incident: &Incident,
+    check: Option<&Check>,
+    was: Status,
+    passage: &[String],
+    now: Now,
+) -> Words {
+    let subject = format!("{} - {}", incident.host_name, incident.path);
+    let shown = &incident.shown;
+    let is = upper(incident.record.status);
+    let before = upper(was);
+    let ongoing = now.unix.since(incident.record.since).as_secs();
+    let summary = match reason {
+        Reason::Problem | Reason::Worse => format!("{is}: {subject} = {shown}"),
+        Reason::Better => format!("{is}: {subject} = {shown} ({before} -> {is})"),
+        Reason::Recovery | Reason::Merged => {
+            format!("RECOVERED: {subject} = {shown} ({before} -> OK)")
+        }
+        Reason::Reminder => {
+            format!("REMINDER ({is}): {subject} = {shown} (ongoing for {ongoing}s)")
+        }
+        Reason::FlapStart => format!("FLAPPING: {subject} = {shown} (changes too often)"),
+        Reason::FlapEnd => format!("STEADY: {subject} = {shown} (no longer flapping, now {is})"),
+        Reason::Removed => format!("REMOVED: {subject} (was {before}, no longer watched)"),
+        Reason::Summary | Reason::Event | Reason::Test => subject,
+    };
+    Words { summary, detail: detail(reason, incident, check, passage, now) }
+}
+
+fn detail(
+    reason: Reason,
+    incident: &Incident,
+    check: Option<&Check>,
+    passage: &[String],
+    now: Now,
+) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    let record = &incident.record;
+    if let Some(rule) = check.and_then(|c| c.rule.threshold()) {
+        lines.push(format!("Rule: {}.", rule.words(record.peak)));
+    }
+    if let Some((_, rest)) = check.and_then(|c| c.text().split_once('\n')) {
+        lines.push(rest.to_owned());
+    }
+    let lasted = |until: Unix| span(until.since(record.since).as_secs());
+    lines.push(match record.resolved_at {
+        Some(end) => format!(
+            "Was {} from {} to {} ({}).",
+            record.peak,
+            clock(record.since),
+            clock(end),
+            lasted(end)
+        ),
+        None => format!("Since {} ({}).", clock(record.since), lasted(now.unix)),
+    });
+    if incident.symptoms > 0 {
+        lines.push(format!("{} further problems follow from it.", incident.symptoms));
+    }
+    if reason == Reason::Merged {
+        lines.push("The problem could not be delivered before it was over.".to_owned());
+    }
+    lines.extend(passage.iter().cloned());
+    lines.join("\n")
+}
+
+fn upper(status: Status) -> String {
+    status.word().to_uppercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_people_read_them() {
+        assert_eq!(clock(Unix(1_763_648_283_000)), "14:18:03 UTC");
+        assert_eq!(clock(Unix(-1000)), "23:59:59 UTC");
+        let cases = [(95, "95s"), (720, "12m"), (11_100, "3h 5m"), (187_200, "2d 4h")];
+        for (seconds, expected) in cases {
+            assert_eq!(span(seconds), expected);
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! What users do: each action is answered, and answered only after it is stored.
+
+use hark_model::record::{AckRecord, Comment, JournalKind, Matcher, Record, SilenceRecord};
+use hark_model::{
+    HostId, IncidentId, Notification, Now, Reason, ReceiverName, Severity, SilenceId, Status, Unix,
+    UserName,
+};
+
+use crate::effect::{Changed, Done, Effect, Effects, Refused};
+use crate::engine::{About, Engine};
+use crate::incident::Incident;
+use crate::input::Action;
+use crate::outbox::self_name;
+use crate::overlay::{DECLARED, LONGEST_SILENCE, Silence, end_ack};
+
+/// Bound on silences made by users: each incident is held against all of them.
+const MAX_SILENCES: usize = 1000;
+/// Bound on the remarks of one incident.
+const MAX_COMMENTS: usize = 1000;
+
+impl Engine {
+    pub(crate) fn operate(
+        &mut self,
+        request: u64,
+        by: &UserName,
+        action: Action,
+        now: Now,
+        fx: &mut Effects,
+    ) {
+        let result = match action {
+            Action::Acknowledge { incident, comment, until, sticky } => {
+                let ack = AckRecord { by: by.clone(), comment, at: now.unix, until, sticky };
+                self.acknowledge(incident, ack, now, fx)
+            }
+            Action::Unacknowledge { incident } => self.unacknowledge(incident, by, now, fx),
+            Action::Comment { incident, text } => self.comment(incident, by, text, now, fx),
+            Action::Silence { matcher, reason, from, until, maintenance } => {
+                let record = SilenceRecord {
+                    id: SilenceId(0),
+                    matcher,
+                    by: by.clone(),
+                    reason,
+                    from,
+                    until,
+                    maintenance,
+                    withheld: 0,
+                };
+                self.silence(record, now, fx)
+            }
+            Action::EndSilence { silence } => self.end_silence(silence, by, now, fx),
+            Action::DropHost { host } => self.drop_by(host, by, now, fx),
+            Action::TestReceiver { receiver } => self.test_receiver(&receiver, by, now, fx),
+        };
+        fx.effects.push(Effect::Answer { request, result });
+    }
+
+    fn open_incident(&mut self, id: IncidentId) -> Result<&mut Incident, Refused> {
+        self.incidents.get_mut(&id).filter(|incident| incident.is_open()).ok_or(Refused::NotFound)
+    }
+
+    fn acknowledge(
+        &mut self,
+        id: IncidentId,
+        ack: AckRecord,
+        now: Now,
+        fx: &mut Effects,
+    ) -> Result<Done, Refused> {
+        let incident = self.open_incident(id)?;
+        if ack.comment.trim().is_empty() {
+            return Err(refused("say why: the comment cannot be empty"));
+        }
+        bounded(&ack.comment)?;
+        if ack.until.is_some_and(|until| until <= now.unix) {
+            return Err(refused("it cannot end in the past"));
+        }
+        let text = format!("{} took it: {}", ack.by, ack.comment);
+        incident.record.ack = Some(ack);
+        fx.records.push(Record::Incident(incident.record.clone()));
+        fx.journal(now, About::incident(incident), JournalKind::Operator, text);
+        fx.effects.push(Effect::Changed(Changed::Incident(id)));
+        self.reconcile(id, now, fx);
+        Ok(Done::Done)
+    }
+
+    fn unacknowledge(
+        &mut self,
+        id: IncidentId,
+        by: &UserName,
+        now: Now,
+        fx: &mut Effects,
+    ) -> Result<Done, Refused> {
+        let incident = self.open_incident(id)?;
+        if incident.record.ack.is_none() {
+            return Err(refused("nobody has taken it"));
+        }
+        end_ack(incident, &format!("{by} gave it back"), now, fx);
+        fx.effects.push(Effect::Changed(Changed::Incident(id)));
+        self.reconcile(id, now, fx);
+        Ok(Done::Done)
+    }
+
+    fn comment(
+        &mut self,
+        id: IncidentId,
+        by: &UserName,
+        text: String,
+        now: Now,
+        fx: &mut Effects,
+    ) -> Result<Done, Refused> {
+        let incident = self.incidents.get_mut(&id).ok_or(Refused::NotFound)?;
+        if text.trim().is_empty() {
+            return Err(refused("the comment is empty"));
+        }
+        bounded(&text)?;
+        if incident.record.comments.len() >= MAX_COMMENTS {
+            return Err(refused("there are too many comments"));
+        }
+        let line = format!("{by}: {text}");
+        incident.record.comments.push(Comment { by: by.clone(), at: now.unix, text });
+        fx.records.push(Record::Incident(incident.record.clone()));
+        fx.journal(now, About::incident(incident), JournalKind::Operator, line);
+        fx.effects.push(Effect::Changed(Changed::Incident(id)));
+        Ok(Done::Done)
+    }
+
+    fn silence(
+        &mut self,
+        mut record: SilenceRecord,
+        now: Now,
+        fx: &mut Effects,
+    ) -> Result<Done, Refused> {
+        check_silence(&record, now.unix)?;
+        if self.silences.len() >= MAX_SILENCES {
+            return Err(refused("there are too many silences: end some first"));
+        }
+        self.numbers.silence += 1;
+        let id = SilenceId(self.numbers.silence);
+        record.id = id;
+        let what = if record.maintenance { "maintenance" } else { "silence" };
+        let text =
+            format!("{} made a {what} {}: {}", record.by, covers(&record.matcher), record.reason);
+        fx.records.push(Record::Silence(record.clone()));
+        fx.journal(now, About::default(), JournalKind::Operator, text);
+        fx.effects.push(Effect::Changed(Changed::Silence(id)));
+        self.silences.insert(id, Silence { record, declared: None, active: false });
+        self.turn_silences(now, fx);
+        self.arm_calendar(now);
+        Ok(Done::Silence(id))
+    }
+
+    fn end_silence(
+        &mut self,
+        id: SilenceId,
+        by: &UserName,
+        now: Now,
+        fx: &mut Effects,
+    ) -> Result<Done, Refused> {
+        if id.0 >= DECLARED && self.silences.contains_key(&id) {
+            return Err(refused("it stands in a file: take it out there"));
+        }
+        let silence = self.silences.get_mut(&id).ok_or(Refused::NotFound)?;
+        silence.record.until = now.unix;
+        let text = format!("{by} ended it: {}", silence.record.reason);
+        fx.journal(now, About::default(), JournalKind::Operator, text);
+        fx.effects.push(Effect::Changed(Changed::Silence(id)));
+        self.turn_silences(now, fx);
+        Ok(Done::Done)
+    }
+
+    fn drop_by(
+        &mut self,
+        id: HostId,
+        by: &UserName,
+        now: Now,
+        fx: &mut Effects,
+    ) -> Result<Done, Refused> {
+        let host = self.hosts.get(id).ok_or(Refused::NotFound)?;
+        if host.plan.declared {
+            return Err(refused("it stands in a file: take it out there"));
+        }
+        let text = format!("{by} dropped the host {}", host.name);
+        fx.journal(now, About::host(id), JournalKind::Operator, text);
+        self.drop_host(id, now, fx);
+        Ok(Done::Done)
+    }
+
+    fn test_receiver(
+        &mut self,
+        receiver: &ReceiverName,
+        by: &UserName,
+        now: Now,
+        fx: &mut Effects,
+    ) -> Result<Done, Refused> {
+        if !self.plan.receivers.contains_key(receiver) {
+            return Err(Refused::NotFound);
+        }
+        let id = self.next_delivery();
+        let notification = Notification {
+            id,
+            key: format!("test/{receiver}/{}", id.0),
+            receiver: receiver.clone(),
+            reason: Reason::Test,
+            incident: None,
+            host: self_name(),
+            check: None,
+            severity: Severity::Info,
+            was: None,
+            status: Status::Ok,
+            summary: format!("TEST: a message to {receiver}, asked for by {by}"),
+            detail: "If you can read this, messages arrive here.".to_owned(),
+            since: now.unix,
+            at: now.unix,
+            sequence: 0,
+        };
+        self.put(notification, now, fx);
+        let about = About::default().receiver(receiver);
+        fx.journal(now, about, JournalKind::Operator, format!("{by} asked for a test message"));
+        Ok(Done::Delivery(id))
+    }
+}
+
+fn check_silence(record: &SilenceRecord, now: Unix) -> Result<(), Refused> {
+    if record.reason.trim().is_empty() {
+        return Err(refused("say why: the reason cannot be empty"));
+    }
+    bounded(&record.reason)?;
+    if record.until <= record.from || record.until <= now {
+        return Err(refused("it must end after it begins, and not in the past"));
+    }
+    if record.until.since(record.from) > LONGEST_SILENCE {
+        return Err(refused("it must end within 30 days"));
+    }
+    Ok(())
+}
+
+fn bounded(text: &str) -> Result<(), Refused> {
+    if text.len() > Comment::MAX_TEXT {
+        return Err(Refused::Invalid(format!("at most {} bytes of text", Comment::MAX_TEXT)));
+    }
+    Ok(())
+}
+
+fn refused(why: &str) -> Refused {
+    Refused::Invalid(why.to_owned())
+}
+
+fn covers(matcher: &Matcher) -> String {
+    let mut parts = Vec::new();
+    if !matcher.hosts.is_empty() {
+        parts.push(format!("hosts {}", matcher.hosts.join(", ")));
+    }
+    if !matcher.checks.is_empty() {
+        parts.push(format!("checks {}", matcher.checks.join(", ")));
+    }
+    if !matcher.tags.is_empty() {
+        let tags: Vec<&str> = matcher.tags.iter().map(|tag| tag.as_str()).collect();
+        parts.push(format!("tags {}", tags.join(", ")));
+    }
+    if let Some(severity) = matcher.severity {
+        parts.push(format!("{severity} and worse"));
+    }
+    if parts.is_empty() { "on everything".to_owned() } else { format!("on {}", parts.join("; ")) }
+}

@@ -1,0 +1,268 @@
+//! What people decided: silences, maintenance, acknowledgements (design rule 6.8).
+//!
+//! They end by the wall clock. Waiting for a wall-clock time is waiting at most a minute on the
+//! monotonic one and looking again, so that a jump of the wall clock is noticed.
+
+use std::time::Duration;
+
+use hark_model::record::{JournalKind, Record, SilenceRecord};
+use hark_model::{HostId, IncidentId, Now, SilenceId, Status, Unix};
+
+use crate::decide::{Block, Cover};
+use crate::effect::{Changed, Effect, Effects};
+use crate::engine::{About, Engine};
+use crate::host::HostState;
+use crate::incident::{Incident, Release};
+use crate::matching::{self, Subject};
+use crate::moment::Moment;
+use crate::plan::SELF;
+use crate::reconcile::shown_severity;
+use crate::timers::Timer;
+
+/// At most this long the wall clock is not looked at.
+const CALENDAR_STEP: Duration = Duration::from_secs(60);
+/// After maintenance a fresh result is waited for this long (6.8, release rule).
+const RELEASE_LIMIT: Duration = Duration::from_secs(60);
+/// A silence must end within this time.
+pub(crate) const LONGEST_SILENCE: Duration = Duration::from_secs(30 * 86_400);
+/// Declared silences are numbered from here: they are never stored, and other numbers count from 1.
+pub(crate) const DECLARED: u64 = 1 << 52;
+
+/// A silence or maintenance, made by a user or declared in a file.
+#[derive(Debug)]
+pub(crate) struct Silence {
+    pub(crate) record: SilenceRecord,
+    /// The name in the file; none for one made by a user.
+    pub(crate) declared: Option<String>,
+    /// Whether it held when it was looked at last.
+    pub(crate) active: bool,
+}
+
+impl Silence {
+    /// Returns true if it holds at `at`.
+    pub(crate) fn holds(&self, at: Unix) -> bool {
+        self.record.from <= at && at < self.record.until
+    }
+}
+
+/// What covers an incident now: the last to end of each kind.
+#[derive(Debug, Default)]
+pub(crate) struct Covers {
+    pub(crate) maintenance: Option<(SilenceId, Cover)>,
+    pub(crate) silence: Option<(SilenceId, Cover)>,
+}
+
+/// Returns when to look at a wall-clock time again.
+pub(crate) fn calendar_wake(at: Unix, now: Now) -> Moment {
+    Moment::of_unix(at, now).max(Moment::of(now)).min(Moment::of(now) + CALENDAR_STEP)
+}
+
+impl Engine {
+    /// Returns what covers an incident. What the server says of itself cannot be covered, so that a
+    /// silence on everything does not hide that the watch itself is broken.
+    pub(crate) fn covers(&self, incident: &Incident, at: Unix) -> Covers {
+        let mut covers = Covers::default();
+        if incident.host_name.as_str() == SELF {
+            return covers;
+        }
+        let plan = self.hosts.get(incident.record.host).map(|host| &host.plan);
+        let subject = Subject {
+            host: incident.host_name.as_str(),
+            check: Some(incident.record.check.as_str()),
+            tags: plan.map_or(&[], |plan| plan.tags.as_slice()),
+            severity: Some(shown_severity(incident)),
+        };
+        for (id, silence) in &self.silences {
+            let record = &silence.record;
+            if !silence.holds(at) || !matching::covers(&record.matcher, subject) {
+                continue;
+            }
+            let slot =
+                if record.maintenance { &mut covers.maintenance } else { &mut covers.silence };
+            if slot.as_ref().is_none_or(|(_, cover)| cover.until < record.until) {
+                let text = format!("{}: {}", record.by, record.reason);
+                *slot = Some((*id, Cover { text, until: record.until }));
+            }
+        }
+        covers
+    }
+
+    /// Counts a message kept back at the silence that did it.
+    pub(crate) fn count_withheld(&mut self, covers: &Covers, block: Block, fx: &mut Effects) {
+        let by = match block {
+            Block::Maintenance => &covers.maintenance,
+            Block::Silence => &covers.silence,
+            _ => return,
+        };
+        let Some(silence) = by.as_ref().and_then(|(id, _)| self.silences.get_mut(id)) else {
+            return;
+        };
+        silence.record.withheld += 1;
+        if silence.declared.is_none() {
+            fx.records.push(Record::Silence(silence.record.clone()));
+        }
+    }
+
+    /// Arms the calendar for the next beginning or end of a silence.
+    pub(crate) fn arm_calendar(&mut self, now: Now) {
+        let next = self
+            .silences
+            .values()
+            .flat_map(|silence| [silence.record.from, silence.record.until])
+            .filter(|at| *at > now.unix)
+            .min();
+        if let Some(next) = next {
+            let due = calendar_wake(next, now);
+            self.timers.arm(&mut self.calendar_armed, due, Timer::Calendar);
+        }
+    }
+
+    pub(crate) fn calendar(&mut self, due: Moment, now: Now, fx: &mut Effects) {
+        if self.calendar_armed != due {
+            return;
+        }
+        self.calendar_armed = Moment::NEVER;
+        self.turn_silences(now, fx);
+        self.arm_calendar(now);
+    }
+
+    /// Begins and ends silences by the wall clock, and reconciles if any did.
+    pub(crate) fn turn_silences(&mut self, now: Now, fx: &mut Effects) {
+        let turned: Vec<(SilenceId, bool)> = self
+            .silences
+            .iter()
+            .map(|(id, silence)| (*id, silence.holds(now.unix), silence.active))
+            .filter(|(_, holds, active)| holds != active)
+            .map(|(id, holds, _)| (id, holds))
+            .collect();
+        for (id, holds) in &turned {
+            self.turn_silence(*id, *holds, now, fx);
+        }
+        let over: Vec<SilenceId> = self
+            .silences
+            .iter()
+            .filter(|(_, s)| s.declared.is_none() && s.record.until <= now.unix)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in over {
+            self.silences.remove(&id);
+            fx.records.push(Record::SilenceRemoved(id));
+        }
+        if !turned.is_empty() {
+            self.reconcile_all(now, fx);
+        }
+    }
+
+    fn turn_silence(&mut self, id: SilenceId, holds: bool, now: Now, fx: &mut Effects) {
+        let Some(silence) = self.silences.get_mut(&id) else { return };
+        silence.active = holds;
+        let record = silence.record.clone();
+        let what = if record.maintenance { "maintenance" } else { "silence" };
+        let turn = if holds { "begins" } else { "ends" };
+        let text = format!("{what} {turn}: {} ({})", record.reason, record.by);
+        fx.journal(now, About::default(), JournalKind::Server, text);
+        fx.effects.push(Effect::Changed(Changed::Silence(id)));
+        if !record.maintenance {
+            return;
+        }
+        if !holds {
+            self.release_after_maintenance(&record, now);
+        }
+        for host in self.hosts.ids() {
+            self.refresh(host, now, fx);
+        }
+    }
+
+    /// After maintenance only what a fresh result says is told (6.8, release rule).
+    fn release_after_maintenance(&mut self, record: &SilenceRecord, now: Now) {
+        let moment = Moment::of(now);
+        let covered: Vec<IncidentId> = self
+            .incidents
+            .values()
+            .filter(|incident| incident.is_open())
+            .filter(|incident| {
+                let host = self.hosts.get(incident.record.host);
+                let subject = Subject {
+                    host: incident.host_name.as_str(),
+                    check: Some(incident.record.check.as_str()),
+                    tags: host.map_or(&[], |host| host.tags()),
+                    severity: Some(shown_severity(incident)),
+                };
+                matching::covers(&record.matcher, subject)
+            })
+            .map(|incident| incident.record.id)
+            .collect();
+        for id in covered {
+            let Some(incident) = self.incidents.get_mut(&id) else { continue };
+            let limit = moment + RELEASE_LIMIT;
+            incident.release = Some(Release { since: moment, limit, after: "maintenance" });
+            let (host, check) = (incident.record.host, incident.record.check.clone());
+            if let Some(host) = self.hosts.get_mut(host)
+                && let Some(index) = host.find(check.as_str())
+                && host.checks[index].rule.plan().is_some()
+            {
+                host.checks[index].more_mut().recheck = Some(moment);
+                let id = host.id;
+                self.arm_host(id, moment);
+            }
+        }
+    }
+
+    /// Ends an acknowledgement whose time is over: the problem is told again (6.8).
+    pub(crate) fn expire_ack(&mut self, incident: &mut Incident, now: Now, fx: &mut Effects) {
+        let expired = incident.record.ack.as_ref().and_then(|ack| ack.until);
+        if !expired.is_some_and(|until| until <= now.unix) {
+            return;
+        }
+        end_ack(incident, "the acknowledgement has expired", now, fx);
+        for told in incident.told.values_mut().filter(|told| told.status.is_problem()) {
+            told.remind_now = true;
+        }
+    }
+
+    /// Recomputes a host's one-letter state.
+    pub(crate) fn refresh(&mut self, id: HostId, now: Now, fx: &mut Effects) {
+        let Some(host) = self.hosts.get(id) else { return };
+        let state =
+            if self.in_maintenance(id, now.unix) { HostState::Maintenance } else { host.worst() };
+        let before = host.state;
+        if before != state {
+            self.counts.take(before);
+            self.counts.add(state);
+            if let Some(host) = self.hosts.get_mut(id) {
+                host.state = state;
+            }
+            fx.effects.push(Effect::Changed(Changed::Host(id)));
+        }
+    }
+
+    /// Returns true if planned work covers the host as a whole.
+    fn in_maintenance(&self, id: HostId, at: Unix) -> bool {
+        let Some(host) = self.hosts.get(id) else { return false };
+        let subject =
+            Subject { host: host.name.as_str(), check: None, tags: host.tags(), severity: None };
+        self.silences.values().any(|silence| {
+            silence.record.maintenance
+                && silence.record.matcher.checks.is_empty()
+                && silence.holds(at)
+                && matching::covers(&silence.record.matcher, subject)
+        })
+    }
+}
+
+/// Ends an acknowledgement.
+pub(crate) fn end_ack(incident: &mut Incident, why: &str, now: Now, fx: &mut Effects) {
+    if incident.record.ack.take().is_some() {
+        fx.records.push(Record::Incident(incident.record.clone()));
+        let kind = JournalKind::Operator;
+        fx.journal(now, About::incident(incident), kind, why.to_owned());
+    }
+}
+
+/// Ends a normal acknowledgement because it got worse (rule T8).
+pub(crate) fn break_ack(incident: &mut Incident, from: Status, now: Now, fx: &mut Effects) {
+    let worse = incident.record.status.rank() > from.rank();
+    if worse && incident.record.ack.as_ref().is_some_and(|ack| !ack.sticky) {
+        end_ack(incident, "the acknowledgement ends: it got worse", now, fx);
+    }
+}

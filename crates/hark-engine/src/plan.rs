@@ -1,0 +1,468 @@
+//! The plan: the resolved configuration of the engine, in which nothing is wrong any more.
+//!
+//! A [`Draft`] is what somebody wrote (read from files by [`read`](crate::plan::read), or made by a
+//! test); [`Plan::resolve`] turns names into things and refuses what cannot be: unknown names, cycles
+//! of parents (rule D1), impossible limits (rule 6.4). A reload makes a new plan; the engine computes
+//! the difference (rule R3).
+
+pub mod check;
+pub mod receiver;
+pub mod route;
+pub mod threshold;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hark_model::record::Matcher;
+use hark_model::{CheckName, HostName, ProfileName, ReceiverName, RouteName, Tag, Unix, UserName};
+
+pub use check::CheckPlan;
+pub use receiver::ReceiverPlan;
+pub use route::{RouteMatch, RoutePlan};
+pub use threshold::{Limits, ThresholdLayer, ThresholdPath, ThresholdSet};
+
+/// The name of the pseudo host that stands for the server itself.
+pub const SELF: &str = "self";
+
+/// When a host counts as silent (rule F1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Liveness {
+    /// The interval of agents that do not say.
+    pub interval: Duration,
+    /// How many intervals may be missed.
+    pub miss: u32,
+    /// What is added to them.
+    pub grace: Duration,
+}
+
+impl Default for Liveness {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(30), miss: 3, grace: Duration::from_secs(5) }
+    }
+}
+
+/// When a told problem is told again (rule 6.10, seed 001 item 127).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reminders {
+    /// Time between two reminders, unless the route says otherwise; zero is never.
+    pub every: Duration,
+    /// Share of the interval by which reminders are spread, so that many do not come at once.
+    pub jitter: f64,
+}
+
+impl Default for Reminders {
+    fn default() -> Self {
+        Self { every: Duration::from_secs(3600), jitter: 0.05 }
+    }
+}
+
+/// When a check counts as flapping (rule P2).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Flapping {
+    /// Whether it is looked at; checks with fewer than two attempts are never looked at.
+    pub enabled: bool,
+    /// It begins at this weighted share of changes.
+    pub start: f64,
+    /// It ends below this share.
+    pub end: f64,
+}
+
+impl Default for Flapping {
+    fn default() -> Self {
+        Self { enabled: true, start: 0.30, end: 0.20 }
+    }
+}
+
+/// A silence or maintenance declared in a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SilencePlan {
+    /// What it is called.
+    pub name: String,
+    /// What it covers.
+    pub matcher: Matcher,
+    /// Why.
+    pub reason: String,
+    /// From when.
+    pub from: Unix,
+    /// Until when.
+    pub until: Unix,
+    /// A planned one.
+    pub maintenance: bool,
+}
+
+/// A host as somebody wrote it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HostDraft {
+    /// Groups of parents: one good member of each group is needed (rule D2).
+    pub parents: Vec<Vec<HostName>>,
+    /// Words to match on.
+    pub tags: Vec<Tag>,
+    /// Whose it is.
+    pub owner: Option<UserName>,
+    /// Its profiles, from left to right.
+    pub profiles: Vec<ProfileName>,
+    /// Where it is.
+    pub address: Option<IpAddr>,
+}
+
+/// The configuration as somebody wrote it: names are not yet resolved.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draft {
+    /// The global switch: `false` keeps every notification back.
+    pub notify: bool,
+    /// Silent hosts.
+    pub liveness: Liveness,
+    /// Reminders.
+    pub reminders: Reminders,
+    /// Flapping checks.
+    pub flapping: Flapping,
+    /// Declared hosts.
+    pub hosts: BTreeMap<HostName, HostDraft>,
+    /// The global thresholds.
+    pub thresholds: ThresholdLayer,
+    /// The profiles.
+    pub profiles: BTreeMap<ProfileName, ThresholdLayer>,
+    /// Declared checks.
+    pub checks: Vec<CheckPlan>,
+    /// Receivers.
+    pub receivers: Vec<ReceiverPlan>,
+    /// Routes, in order.
+    pub routes: Vec<RoutePlan>,
+    /// Declared silences and maintenance.
+    pub silences: Vec<SilencePlan>,
+}
+
+impl Default for Draft {
+    fn default() -> Self {
+        Self {
+            notify: true,
+            liveness: Liveness::default(),
+            reminders: Reminders::default(),
+            flapping: Flapping::default(),
+            hosts: BTreeMap::new(),
+            thresholds: ThresholdLayer::new(),
+            profiles: BTreeMap::new(),
+            checks: Vec::new(),
+            receivers: Vec::new(),
+            routes: Vec::new(),
+            silences: Vec::new(),
+        }
+    }
+}
+
+/// Where in a draft something is wrong, so that a reader can show the line.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// A parent of a host.
+    Parent(HostName, HostName),
+    /// A profile of a host.
+    HostProfile(HostName, ProfileName),
+    /// The limits of a metric in a profile; without profile in the global tree.
+    Limits(Option<ProfileName>, ThresholdPath),
+    /// A receiver of a route.
+    RouteReceiver(RouteName, ReceiverName),
+    /// The fallback of a receiver.
+    Fallback(ReceiverName),
+    /// A host that has a reserved name.
+    Host(HostName),
+    /// A check.
+    Check(HostName, CheckName),
+    /// A route.
+    Route(RouteName),
+}
+
+/// One thing that is wrong in a draft.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Where.
+    pub place: Place,
+    /// What, in words.
+    pub text: String,
+    /// The nearest name that would be right.
+    pub suggestion: Option<String>,
+    /// What else may be done.
+    pub hint: Option<String>,
+}
+
+/// A host with everything resolved.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HostPlan {
+    /// Whether a file names it.
+    pub declared: bool,
+    /// Groups of parents (rule D2).
+    pub parents: Vec<Vec<HostName>>,
+    /// Words to match on.
+    pub tags: Vec<Tag>,
+    /// Whose it is.
+    pub owner: Option<UserName>,
+    /// Its profiles, from left to right.
+    pub profiles: Vec<ProfileName>,
+    /// Where it is.
+    pub address: Option<IpAddr>,
+    /// Its thresholds, all layers laid over each other.
+    pub thresholds: Arc<ThresholdSet>,
+    /// Its declared checks.
+    pub checks: Vec<Arc<CheckPlan>>,
+}
+
+/// The resolved configuration of the engine.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// The global switch.
+    pub notify: bool,
+    /// Silent hosts.
+    pub liveness: Liveness,
+    /// Reminders.
+    pub reminders: Reminders,
+    /// Flapping checks.
+    pub flapping: Flapping,
+    /// Receivers by name.
+    pub receivers: BTreeMap<ReceiverName, ReceiverPlan>,
+    /// Routes, in order; never empty when there are receivers.
+    pub routes: Vec<RoutePlan>,
+    /// Declared silences and maintenance.
+    pub silences: Vec<SilencePlan>,
+    hosts: BTreeMap<HostName, Arc<HostPlan>>,
+    unnamed: Arc<HostPlan>,
+}
+
+impl Plan {
+    /// Resolves a draft.
+    ///
+    /// # Errors
+    /// Everything that is wrong, all at once, each with its place.
+    pub fn resolve(draft: &Draft) -> Result<Self, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let hosts = resolve_hosts(draft, &mut faults);
+        let base: Vec<&ThresholdLayer> = base_layers(draft).collect();
+        let unnamed = HostPlan {
+            thresholds: Arc::new(resolve_set(&base, None, draft, &mut faults)),
+            ..HostPlan::default()
+        };
+        let (receivers, routes) = route::resolve(draft, &mut faults);
+        if !faults.is_empty() {
+            faults.sort_by(|a, b| (&a.place, &a.text).cmp(&(&b.place, &b.text)));
+            faults.dedup();
+            return Err(faults);
+        }
+        Ok(Self {
+            notify: draft.notify,
+            liveness: draft.liveness,
+            reminders: draft.reminders,
+            flapping: draft.flapping,
+            receivers,
+            routes,
+            silences: draft.silences.clone(),
+            hosts,
+            unnamed: Arc::new(unnamed),
+        })
+    }
+
+    /// Returns what is known of a host; hosts that no file names share one plan.
+    pub fn host(&self, name: &str) -> &Arc<HostPlan> {
+        self.hosts.get(name).unwrap_or(&self.unnamed)
+    }
+
+    /// Returns the hosts that a file names, by name.
+    pub fn hosts(&self) -> impl Iterator<Item = (&HostName, &Arc<HostPlan>)> {
+        self.hosts.iter()
+    }
+}
+
+/// The layers under every host: the global tree, then the profile `default` (seed 001, item 144).
+fn base_layers(draft: &Draft) -> impl Iterator<Item = &ThresholdLayer> {
+    std::iter::once(&draft.thresholds).chain(draft.profiles.get("default"))
+}
+
+fn resolve_hosts(draft: &Draft, faults: &mut Vec<Fault>) -> BTreeMap<HostName, Arc<HostPlan>> {
+    let mut checks: BTreeMap<&HostName, Vec<Arc<CheckPlan>>> = BTreeMap::new();
+    for check in &draft.checks {
+        checks.entry(&check.host).or_default().push(Arc::new(check.clone()));
+    }
+    let names: BTreeSet<&HostName> = draft.hosts.keys().chain(checks.keys().copied()).collect();
+    check_parents(draft, &names, faults);
+    // Hosts with the same list of profiles share one set.
+    let mut sets: BTreeMap<&[ProfileName], Arc<ThresholdSet>> = BTreeMap::new();
+    let nothing = HostDraft::default();
+    let mut hosts = BTreeMap::new();
+    for name in names {
+        let host = draft.hosts.get(name).unwrap_or(&nothing);
+        if name.as_str() == SELF {
+            faults.push(Fault {
+                place: Place::Host(name.clone()),
+                text: format!("the host name `{SELF}` stands for the server itself"),
+                suggestion: None,
+                hint: Some("give the machine that runs the server its own name".to_owned()),
+            });
+        }
+        let set = sets
+            .entry(&host.profiles)
+            .or_insert_with(|| Arc::new(host_set(name, &host.profiles, draft, faults)));
+        let plan = HostPlan {
+            declared: true,
+            parents: host.parents.clone(),
+            tags: host.tags.clone(),
+            owner: host.owner.clone(),
+            profiles: host.profiles.clone(),
+            address: host.address,
+            thresholds: Arc::clone(set),
+            checks: checks.remove(name).unwrap_or_default(),
+        };
+        hosts.insert(name.clone(), Arc::new(plan));
+    }
+    hosts
+}
+
+fn host_set(
+    host: &HostName,
+    profiles: &[ProfileName],
+    draft: &Draft,
+    faults: &mut Vec<Fault>,
+) -> ThresholdSet {
+    let mut layers: Vec<&ThresholdLayer> = base_layers(draft).collect();
+    for profile in profiles {
+        match draft.profiles.get(profile) {
+            Some(layer) => layers.push(layer),
+            None => faults.push(Fault {
+                place: Place::HostProfile(host.clone(), profile.clone()),
+                text: format!("there is no profile `{profile}`"),
+                suggestion: nearest(
+                    profile.as_str(),
+                    draft.profiles.keys().map(ProfileName::as_str),
+                ),
+                hint: Some("profiles stand under `threshold_configs`".to_owned()),
+            }),
+        }
+    }
+    resolve_set(&layers, profiles.last(), draft, faults)
+}
+
+fn resolve_set(
+    layers: &[&ThresholdLayer],
+    last: Option<&ProfileName>,
+    draft: &Draft,
+    faults: &mut Vec<Fault>,
+) -> ThresholdSet {
+    match ThresholdSet::resolve(layers) {
+        Ok(set) => set,
+        Err(errors) => {
+            for (path, error) in errors {
+                // The topmost layer that names the metric is where a person looks first.
+                let in_last =
+                    last.filter(|p| draft.profiles.get(*p).is_some_and(|l| l.contains_key(&path)));
+                faults.push(Fault {
+                    place: Place::Limits(in_last.cloned(), path),
+                    text: error.to_string(),
+                    suggestion: None,
+                    hint: None,
+                });
+            }
+            ThresholdSet::default()
+        }
+    }
+}
+
+/// Refuses unknown parents and cycles (rule D1).
+fn check_parents(draft: &Draft, names: &BTreeSet<&HostName>, faults: &mut Vec<Fault>) {
+    for (name, host) in &draft.hosts {
+        for parent in host.parents.iter().flatten() {
+            if !names.contains(parent) {
+                faults.push(Fault {
+                    place: Place::Parent(name.clone(), parent.clone()),
+                    text: format!("there is no host `{parent}` that could be a parent"),
+                    suggestion: nearest(parent.as_str(), names.iter().map(|n| n.as_str())),
+                    hint: Some("a parent must stand under `hosts`".to_owned()),
+                });
+            }
+        }
+    }
+    for cycle in cycles(draft) {
+        let (Some(first), Some(second)) = (cycle.first(), cycle.get(1).or(cycle.first())) else {
+            continue;
+        };
+        let way: Vec<&str> = cycle.iter().chain(cycle.first()).map(|n| n.as_str()).collect();
+        faults.push(Fault {
+            place: Place::Parent((*first).clone(), (*second).clone()),
+            text: format!("the parents go round in a circle: {}", way.join(" -> ")),
+            suggestion: None,
+            hint: Some("remove one of these parents".to_owned()),
+        });
+    }
+}
+
+/// Finds one cycle for each knot, without recursion: chains may be ten thousand hosts deep.
+fn cycles(draft: &Draft) -> Vec<Vec<&HostName>> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Mark {
+        Open,
+        Done,
+    }
+    let mut marks: BTreeMap<&HostName, Mark> = BTreeMap::new();
+    let mut found = Vec::new();
+    let parents = |name: &HostName| -> Vec<&HostName> {
+        draft.hosts.get(name).map(|h| h.parents.iter().flatten().collect()).unwrap_or_default()
+    };
+    for start in draft.hosts.keys() {
+        if marks.contains_key(start) {
+            continue;
+        }
+        marks.insert(start, Mark::Open);
+        let mut way = vec![(start, parents(start))];
+        while let Some((name, left)) = way.last_mut() {
+            let name = *name;
+            let Some(next) = left.pop() else {
+                marks.insert(name, Mark::Done);
+                way.pop();
+                continue;
+            };
+            match marks.get(next) {
+                Some(Mark::Done) => {}
+                Some(Mark::Open) => {
+                    let from = way.iter().position(|(n, _)| *n == next).unwrap_or(0);
+                    found.push(way.iter().skip(from).map(|(n, _)| *n).collect());
+                }
+                None => {
+                    if let Some((key, _)) = draft.hosts.get_key_value(next) {
+                        marks.insert(key, Mark::Open);
+                        way.push((key, parents(key)));
+                    }
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Returns the known name nearest to `wrong`, if one is near.
+pub(crate) fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    let limit = wrong.len().div_ceil(3).max(1);
+    known
+        .map(|name| (distance(wrong, name), name))
+        .filter(|(distance, _)| *distance <= limit)
+        .min()
+        .map(|(_, name)| name.to_owned())
+}
+
+/// Number of letters to change, add or leave out, a swap of neighbours counting once.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![vec![0_usize; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            rows[i][j] = if i == 0 || j == 0 {
+                i.max(j)
+            } else {
+                let cost = usize::from(a[i - 1] != b[j - 1]);
+                let mut best =
+                    (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(rows[i - 1][j - 1] + cost);
+                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                    best = best.min(rows[i - 2][j - 2] + 1);
+                }
+                best
+            };
+        }
+    }
+    rows[a.len()][b.len()]
+}

@@ -1,0 +1,53 @@
+//! Declared checks, as far as the engine is concerned: who runs them and how is another crate's.
+
+use std::time::Duration;
+
+use hark_model::{CheckName, HostName};
+
+use super::threshold::{ConfirmRule, OnStale};
+
+/// A declared check.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckPlan {
+    /// The host it belongs to.
+    pub host: HostName,
+    /// Its name within the host.
+    pub name: CheckName,
+    /// Time between two runs.
+    pub every: Duration,
+    /// Time between two runs while it is not yet believed.
+    pub retry_every: Duration,
+    /// How it is believed.
+    pub confirm: ConfirmRule,
+    /// What is done without fresh results.
+    pub on_stale: OnStale,
+    /// Each bad result is a thing of its own (rule T15).
+    pub volatile: bool,
+    /// Whether it tells if the host answers: a ping check of the host. Such a check decides together
+    /// with the heartbeat whether the host is down (rules T19 to T22).
+    pub probes_host: bool,
+    /// Whether flapping is looked at; `None` leaves it to the number of attempts (rule P2).
+    pub flapping: Option<bool>,
+}
+
+impl CheckPlan {
+    /// Time between two runs, unless given.
+    pub const EVERY: Duration = Duration::from_secs(60);
+    /// Time between two runs while it is not yet believed, unless given.
+    pub const RETRY_EVERY: Duration = Duration::from_secs(15);
+
+    /// Makes an active check with the usual settings.
+    pub fn new(host: HostName, name: CheckName) -> Self {
+        Self {
+            host,
+            name,
+            every: Self::EVERY,
+            retry_every: Self::RETRY_EVERY,
+            confirm: ConfirmRule::ACTIVE,
+            on_stale: OnStale::Unknown,
+            volatile: false,
+            probes_host: false,
+            flapping: None,
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Receivers, as far as the engine is concerned: how they are reached is another crate's.
+
+use hark_model::{ReceiverName, Severity};
+
+/// A place where messages go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiverPlan {
+    /// Its name.
+    pub name: ReceiverName,
+    /// Who is told instead if this one cannot be reached (rule 6.10, fallback).
+    pub fallback: Option<ReceiverName>,
+    /// Nothing below this is told.
+    pub severity: Severity,
+    /// Whether it wants to hear that a problem got better but is not over (rule T9).
+    pub better: bool,
+}
+
+impl ReceiverPlan {
+    /// Makes a receiver that is told everything.
+    pub fn new(name: ReceiverName) -> Self {
+        Self { name, fallback: None, severity: Severity::Info, better: true }
+    }
+}

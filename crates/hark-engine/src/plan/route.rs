@@ -1,0 +1,124 @@
+//! Routes: who is told about what, and when first.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use hark_model::{EventKind, ReceiverName, RouteName, Severity, Tag};
+
+use super::{Draft, Fault, Place, ReceiverPlan, nearest};
+
+/// What a route is for; all given parts must match.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RouteMatch {
+    /// Glob patterns of which one must match the host's name; empty matches all.
+    pub hosts: Vec<String>,
+    /// Glob patterns of which one must match the check's name; empty matches all.
+    pub checks: Vec<String>,
+    /// Tags of which the host must have one; empty matches all.
+    pub tags: Vec<Tag>,
+    /// The lowest severity that matches.
+    pub severity: Option<Severity>,
+    /// Kinds of events (`boot`, `shutdown`, `message` ...). A route that names some is for these
+    /// events and for nothing else; a route that names none is for incidents and for messages.
+    pub events: Vec<EventKind>,
+}
+
+/// One route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoutePlan {
+    /// Its name.
+    pub name: RouteName,
+    /// What it is for.
+    pub matches: RouteMatch,
+    /// Who is told.
+    pub to: Vec<ReceiverName>,
+    /// Time from the confirmed problem to the first message; a recovery before it means no message.
+    pub delay: Duration,
+    /// Time between reminders, if other than the general one; zero is never.
+    pub repeat: Option<Duration>,
+    /// Whether routes after this one are looked at as well.
+    pub and_on: bool,
+}
+
+impl RoutePlan {
+    /// Makes a route for everything, without delay.
+    pub fn new(name: RouteName, to: Vec<ReceiverName>) -> Self {
+        Self {
+            name,
+            matches: RouteMatch::default(),
+            to,
+            delay: Duration::ZERO,
+            repeat: None,
+            and_on: false,
+        }
+    }
+}
+
+/// The name of the route that is there when none is configured: everything to everybody.
+pub const EVERYTHING: &str = "everything";
+
+pub(super) fn resolve(
+    draft: &Draft,
+    faults: &mut Vec<Fault>,
+) -> (BTreeMap<ReceiverName, ReceiverPlan>, Vec<RoutePlan>) {
+    let receivers: BTreeMap<ReceiverName, ReceiverPlan> =
+        draft.receivers.iter().map(|r| (r.name.clone(), r.clone())).collect();
+    let unknown = |place: Place, name: &ReceiverName| Fault {
+        place,
+        text: format!("there is no receiver `{name}`"),
+        suggestion: nearest(name.as_str(), receivers.keys().map(ReceiverName::as_str)),
+        hint: Some("receivers stand under `receivers`".to_owned()),
+    };
+    for receiver in receivers.values() {
+        let Some(fallback) = &receiver.fallback else { continue };
+        let place = || Place::Fallback(receiver.name.clone());
+        if !receivers.contains_key(fallback) {
+            faults.push(unknown(place(), fallback));
+        } else if falls_back_on_itself(&receivers, receiver) {
+            faults.push(Fault {
+                place: place(),
+                text: format!("the receiver `{}` falls back on itself", receiver.name),
+                suggestion: None,
+                hint: Some("the last receiver of a chain has no `fallback`".to_owned()),
+            });
+        }
+    }
+    let mut names = BTreeSet::new();
+    for route in &draft.routes {
+        if !names.insert(&route.name) {
+            faults.push(Fault {
+                place: Place::Route(route.name.clone()),
+                text: format!("there are two routes `{}`", route.name),
+                suggestion: None,
+                hint: None,
+            });
+        }
+        for to in route.to.iter().filter(|to| !receivers.contains_key(*to)) {
+            faults.push(unknown(Place::RouteReceiver(route.name.clone(), to.clone()), to));
+        }
+    }
+    let mut routes = draft.routes.clone();
+    if routes.is_empty() && !receivers.is_empty() {
+        let name = RouteName::new(EVERYTHING).expect("the word is a name: a test checks it");
+        routes.push(RoutePlan::new(name, receivers.keys().cloned().collect()));
+    }
+    (receivers, routes)
+}
+
+fn falls_back_on_itself(
+    receivers: &BTreeMap<ReceiverName, ReceiverPlan>,
+    start: &ReceiverPlan,
+) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut next = start.fallback.as_ref();
+    while let Some(name) = next {
+        if *name == start.name {
+            return true;
+        }
+        if !seen.insert(name) {
+            return false;
+        }
+        next = receivers.get(name).and_then(|r| r.fallback.as_ref());
+    }
+    false
+}

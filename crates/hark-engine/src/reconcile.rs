@@ -1,0 +1,274 @@
+//! Reconciliation: what is believed against what each receiver was told (design rules 6.1, 6.8).
+//!
+//! [`Engine::reconcile`] is called whenever anything changes that could matter to an incident, and
+//! may be called as often as one likes: it tells the difference, or writes down once why it does not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hark_model::record::{JournalKind, Record};
+use hark_model::{HostId, IncidentId, Now, ReceiverName, Severity, Status};
+
+use crate::decide::{Block, Decision, Due, Scene, decide};
+use crate::effect::{Changed, Effect, Effects};
+use crate::engine::{About, Engine};
+use crate::incident::{Incident, REMOVED, REOPEN_WINDOW, Told};
+use crate::matching::{self, Subject};
+use crate::moment::Moment;
+use crate::overlay::Covers;
+use crate::reach::Reach;
+use crate::timers::Timer;
+
+impl Engine {
+    pub(crate) fn look_at_incident(
+        &mut self,
+        id: IncidentId,
+        due: Moment,
+        now: Now,
+        fx: &mut Effects,
+    ) {
+        let Some(incident) = self.incidents.get_mut(&id) else { return };
+        if incident.armed == due {
+            incident.armed = Moment::NEVER;
+            self.reconcile(id, now, fx);
+        }
+    }
+
+    /// Reconciles all incidents of a host.
+    pub(crate) fn reconcile_host(&mut self, id: HostId, now: Now, fx: &mut Effects) {
+        let Some(host) = self.hosts.get(id) else { return };
+        let incidents: Vec<IncidentId> = host.incidents.iter().copied().collect();
+        for incident in incidents {
+            self.reconcile(incident, now, fx);
+        }
+    }
+
+    /// Reconciles every incident; after silences, maintenance and reloads.
+    pub(crate) fn reconcile_all(&mut self, now: Now, fx: &mut Effects) {
+        let incidents: Vec<IncidentId> = self.incidents.keys().copied().collect();
+        for incident in incidents {
+            self.reconcile(incident, now, fx);
+        }
+    }
+
+    /// Brings what every receiver was told about an incident in line with what is believed, as far
+    /// as nothing keeps it back.
+    pub(crate) fn reconcile(&mut self, id: IncidentId, now: Now, fx: &mut Effects) {
+        let moment = Moment::of(now);
+        let Some(mut incident) = self.incidents.remove(&id) else { return };
+        self.expire_ack(&mut incident, now, fx);
+        let reach = self.reach(&incident, moment);
+        self.end_release(&mut incident, moment);
+        self.note_reach(&mut incident, &reach, now, fx);
+        let covers = self.covers(&incident, now.unix);
+        let due = self.due(&incident);
+        let receivers: BTreeSet<ReceiverName> =
+            due.keys().chain(incident.told.keys()).cloned().collect();
+        let mut again = Moment::NEVER;
+        for receiver in receivers {
+            let decision = self.decision(&incident, &reach, &covers, &due, &receiver, now);
+            again = again.min(decision.again);
+            self.act(&mut incident, &covers, &receiver, decision, now, fx);
+        }
+        self.note_nobody(&mut incident, due.is_empty(), now, fx);
+        if incident.is_finished(moment) {
+            self.forget(&incident);
+            return;
+        }
+        let again = again.min(self.own_deadline(&incident, now));
+        self.timers.arm(&mut incident.armed, again, Timer::Incident(id));
+        self.incidents.insert(id, incident);
+    }
+
+    /// Decides about one receiver: the one place, also for `explain`.
+    pub(crate) fn decision(
+        &self,
+        incident: &Incident,
+        reach: &Reach,
+        covers: &Covers,
+        due: &BTreeMap<ReceiverName, Due>,
+        receiver: &ReceiverName,
+        now: Now,
+    ) -> Decision {
+        let scene = Scene {
+            notify: self.plan.notify,
+            believed: incident.believed(),
+            removed: incident.record.resolution == REMOVED,
+            hard_since: incident.hard_since,
+            reach,
+            release: incident.release,
+            maintenance: covers.maintenance.as_ref().map(|(_, cover)| cover),
+            silence: covers.silence.as_ref().map(|(_, cover)| cover),
+            flapping: self.flaps(incident),
+            ack: incident.record.ack.as_ref(),
+            reminders: self.plan.reminders,
+            spread: incident.record.id.0,
+        };
+        let nothing = Told::default();
+        let told = incident.told.get(receiver).unwrap_or(&nothing);
+        let plan = self.plan.receivers.get(receiver);
+        let decision = decide(&scene, plan, due.get(receiver).copied(), told, now);
+        if decision.block.is_none() {
+            let reason = decision.reason;
+            if let Some(until) = self.outbox.storm_until(receiver, reason, Moment::of(now)) {
+                let text = "too many at once, comes with the next summary".to_owned();
+                return Decision { block: Some(Block::Storm), text, again: until, ..decision };
+            }
+        }
+        decision
+    }
+
+    /// Returns the receivers that routes lead to, each with its first route's settings.
+    pub(crate) fn due(&self, incident: &Incident) -> BTreeMap<ReceiverName, Due> {
+        let plan = self.hosts.get(incident.record.host).map(|host| &host.plan);
+        let plan = plan.unwrap_or_else(|| self.plan.host(incident.host_name.as_str()));
+        let subject = Subject {
+            host: incident.host_name.as_str(),
+            check: Some(incident.record.check.as_str()),
+            tags: &plan.tags,
+            severity: Some(shown_severity(incident)),
+        };
+        let mut due = BTreeMap::new();
+        for route in self.plan.routes.iter().filter(|route| route.matches.events.is_empty()) {
+            if !matching::routes(&route.matches, subject) {
+                continue;
+            }
+            for receiver in &route.to {
+                due.entry(receiver.clone())
+                    .or_insert(Due { delay: route.delay, repeat: route.repeat });
+            }
+            if !route.and_on {
+                break;
+            }
+        }
+        due
+    }
+
+    fn act(
+        &mut self,
+        incident: &mut Incident,
+        covers: &Covers,
+        receiver: &ReceiverName,
+        decision: Decision,
+        now: Now,
+        fx: &mut Effects,
+    ) {
+        let Decision { reason, block, text, quietly, again: _ } = decision;
+        let Some(reason) = reason else { return };
+        let Some(block) = block else {
+            self.tell(incident, receiver, reason, now, fx);
+            return;
+        };
+        let about = About::incident(incident).receiver(receiver);
+        let id = incident.record.id;
+        let believed = incident.believed();
+        let told = incident.told.entry(receiver.clone()).or_default();
+        if quietly {
+            told.status = believed;
+            told.block = None;
+            fx.records.push(Record::Told(told.record(id, receiver, now)));
+            fx.journal(now, about, JournalKind::Withheld, format!("{}: {text}", block.word()));
+            return;
+        }
+        if block == Block::Storm {
+            self.outbox.wait_for_summary(receiver, reason, id, Moment::of(now));
+            self.arm_outbox(Moment::of(now));
+        }
+        let news = !matches!(block, Block::Told | Block::Reminder) && told.block != Some(block);
+        if news {
+            told.block = Some(block);
+            let text = format!("{}: {}: {text}", block.word(), reason.word());
+            fx.journal(now, about, JournalKind::Withheld, text);
+            self.count_withheld(covers, block, fx);
+            fx.effects.push(Effect::Changed(Changed::Incident(id)));
+        }
+    }
+
+    /// Links the incident to its cause, and has parents remember that they are waited for.
+    fn note_reach(&mut self, incident: &mut Incident, reach: &Reach, now: Now, fx: &mut Effects) {
+        let cause = match reach {
+            _ if !incident.is_open() => return,
+            Reach::Unreachable { incident, .. } => *incident,
+            Reach::Held { .. } => {
+                self.await_parents(incident.record.host);
+                return;
+            }
+            // Until a result after the parent's recovery has come, it stays a symptom (rule D6).
+            Reach::Reachable if incident.release.is_some() => return,
+            Reach::Reachable => None,
+        };
+        if self.link_cause(incident, cause) {
+            fx.records.push(Record::Incident(incident.record.clone()));
+            let text = match reach {
+                Reach::Unreachable { root, .. } => format!("is a symptom: {root} is down"),
+                Reach::Held { .. } | Reach::Reachable => "is a problem of its own".to_owned(),
+            };
+            fx.journal(now, About::incident(incident), JournalKind::Transition, text);
+        }
+    }
+
+    /// Ends the wait after a block when a fresh result has come, or the limit has passed.
+    fn end_release(&self, incident: &mut Incident, now: Moment) {
+        let Some(release) = incident.release else { return };
+        let fresh = self.hosts.get(incident.record.host).is_none_or(|host| {
+            let check = host.find(incident.record.check.as_str()).map(|i| &host.checks[i]);
+            check.is_none_or(|check| check.heard > release.since)
+        });
+        if fresh || now >= release.limit || !incident.is_open() {
+            incident.release = None;
+        }
+    }
+
+    /// Writes once that nobody is told.
+    fn note_nobody(&self, incident: &mut Incident, nobody: bool, now: Now, fx: &mut Effects) {
+        if nobody && incident.is_open() && !incident.nobody {
+            let text = format!("{}: no route leads to a receiver", Block::Route.word());
+            fx.journal(now, About::incident(incident), JournalKind::Withheld, text);
+        }
+        incident.nobody = nobody;
+    }
+
+    fn own_deadline(&self, incident: &Incident, now: Now) -> Moment {
+        let mut at = Moment::NEVER;
+        if let Some(release) = incident.release {
+            at = at.min(release.limit);
+        }
+        if let Some(until) = incident.record.ack.as_ref().and_then(|ack| ack.until) {
+            at = at.min(crate::overlay::calendar_wake(until, now));
+        }
+        if let Some(resolved) = incident.resolved {
+            let end = resolved + REOPEN_WINDOW + std::time::Duration::from_millis(1);
+            if end > Moment::of(now) {
+                at = at.min(end);
+            }
+        }
+        at
+    }
+
+    fn flaps(&self, incident: &Incident) -> bool {
+        self.hosts.get(incident.record.host).is_some_and(|host| {
+            host.find(incident.record.check.as_str())
+                .is_some_and(|i| host.checks[i].flapping().is_some())
+        })
+    }
+
+    /// Drops an incident from memory; the store keeps it.
+    fn forget(&mut self, incident: &Incident) {
+        let id = incident.record.id;
+        let Some(host) = self.hosts.get_mut(incident.record.host) else { return };
+        host.incidents.remove(&id);
+        for check in &mut host.checks {
+            if check.more().is_some_and(|more| more.former == Some(id)) {
+                check.more_mut().former = None;
+            }
+        }
+    }
+}
+
+/// Returns how bad an incident is for filters: its end is as bad as it was at its worst, so that
+/// what kept the problem back keeps its end back as well.
+pub(crate) fn shown_severity(incident: &Incident) -> Severity {
+    match incident.record.status {
+        Status::Ok => incident.record.peak.into(),
+        status => status.into(),
+    }
+}

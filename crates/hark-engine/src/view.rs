@@ -1,0 +1,442 @@
+//! Read access for the page and the API: borrowed, nothing is copied until asked for.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use hark_model::record::{Fresh, IncidentRecord, SilenceRecord, ToldRecord};
+use hark_model::{
+    CheckName, HostId, HostName, IncidentId, Now, ProfileName, SilenceId, Status, Tag, Unix,
+    UserName,
+};
+
+use crate::check::{Check, Kind};
+use crate::confirm::Passage;
+use crate::engine::{Counts, Engine};
+use crate::host::{Host, HostState};
+use crate::incident::Incident;
+use crate::moment::Moment;
+use crate::overlay::Silence;
+
+/// A host as it is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct HostView<'a> {
+    engine: &'a Engine,
+    host: &'a Host,
+}
+
+impl<'a> HostView<'a> {
+    /// Returns its number.
+    pub fn id(self) -> HostId {
+        self.host.id
+    }
+
+    /// Returns its name.
+    pub fn name(self) -> &'a HostName {
+        &self.host.name
+    }
+
+    /// Returns the worst of its checks.
+    pub fn state(self) -> HostState {
+        self.host.state
+    }
+
+    /// Returns the state in one word: `Down`, `Silent`, `Late`, `Healthy` ...
+    pub fn word(self) -> &'static str {
+        let host = self.host;
+        if host.is_down() {
+            return if host.has_agent() && host.probe().is_none() { "Silent" } else { "Down" };
+        }
+        match host.state {
+            HostState::Maintenance => "Maintenance",
+            HostState::Critical => "Critical",
+            HostState::Warning => "Warning",
+            HostState::Unknown => "Unknown",
+            HostState::Pending => "Pending",
+            HostState::Ok if host.flags.late => "Late",
+            HostState::Ok => "Healthy",
+        }
+    }
+
+    /// Returns what its worst check says; empty when all is well.
+    pub fn text(self) -> String {
+        let bad = |check: &&Check| check.hard.is_some_and(Status::is_problem);
+        let worst = self.host.checks.iter().filter(bad).reduce(|worst, check| {
+            let rank = |check: &Check| check.hard.map_or(0, Status::rank);
+            if rank(check) > rank(worst) { check } else { worst }
+        });
+        worst.map_or_else(String::new, |check| {
+            let shown = check.shown();
+            if check.rule.kind == Kind::Host {
+                shown
+            } else {
+                format!("{} = {shown}", check.rule.path(self.host.name.as_str()))
+            }
+        })
+    }
+
+    /// Returns since when its liveness is what it is.
+    pub fn since(self) -> Option<Unix> {
+        self.host.liveness().changed_at()
+    }
+
+    /// Returns when it was first heard or declared.
+    pub fn first_seen(self) -> Unix {
+        self.host.first_seen
+    }
+
+    /// Returns when it was last heard.
+    pub fn last_heard(self) -> Option<Unix> {
+        (self.host.heard != Moment::LONG_AGO).then_some(self.host.heard_unix)
+    }
+
+    /// Returns how often its agent sends; `None` without agent.
+    pub fn interval(self) -> Option<Duration> {
+        self.host.interval()
+    }
+
+    /// Returns the address that it last sent from, or the declared one.
+    pub fn address(self) -> Option<IpAddr> {
+        self.host.address
+    }
+
+    /// Returns the newest round trip time.
+    pub fn round_trip(self) -> Option<Duration> {
+        let rtt = self.host.rtt_us;
+        (rtt != u32::MAX).then(|| Duration::from_micros(u64::from(rtt)))
+    }
+
+    /// Returns its tags.
+    pub fn tags(self) -> &'a [Tag] {
+        &self.host.plan.tags
+    }
+
+    /// Returns whose it is.
+    pub fn owner(self) -> Option<&'a UserName> {
+        self.host.plan.owner.as_ref()
+    }
+
+    /// Returns its profiles, from left to right.
+    pub fn profiles(self) -> &'a [ProfileName] {
+        &self.host.plan.profiles
+    }
+
+    /// Returns true if a file names it.
+    pub fn is_declared(self) -> bool {
+        self.host.plan.declared
+    }
+
+    /// Returns its facts, by name.
+    pub fn facts(self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.host.facts.iter().map(|(name, value)| (&**name, &**value))
+    }
+
+    /// Returns one fact.
+    pub fn fact(self, name: &str) -> Option<&'a str> {
+        let at = self.host.facts.binary_search_by(|(known, _)| (**known).cmp(name)).ok()?;
+        self.host.facts.get(at).map(|(_, value)| &**value)
+    }
+
+    /// Returns the groups of parents as they are declared.
+    pub fn parents(self) -> &'a [Vec<HostName>] {
+        &self.host.plan.parents
+    }
+
+    /// Returns the hosts directly behind it.
+    pub fn children(self) -> impl Iterator<Item = HostView<'a>> {
+        let engine = self.engine;
+        engine.links.children(self.host.id).iter().filter_map(|id| engine.host(*id))
+    }
+
+    /// Returns the parent that is down, if that makes it unreachable (rule D5).
+    pub fn unreachable_because(self) -> Option<HostView<'a>> {
+        self.engine.down_group(self.host.id).and_then(|id| self.engine.host(id))
+    }
+
+    /// Returns true if nothing was heard of it since the server started (rule F4).
+    pub fn is_not_reproven(self) -> bool {
+        self.host.flags.not_reproven
+    }
+
+    /// Returns true if its agent missed its deadline.
+    pub fn is_silent(self) -> bool {
+        self.host.flags.silent
+    }
+
+    /// Returns true if its agent is past 1.5 intervals (rule F1).
+    pub fn is_late(self) -> bool {
+        self.host.flags.late
+    }
+
+    /// Returns its checks, its own liveness first.
+    pub fn checks(self) -> impl Iterator<Item = CheckView<'a>> {
+        self.host.checks.iter().map(move |check| CheckView { host: self.host, check })
+    }
+
+    /// Returns the check of this name.
+    pub fn check(self, name: &str) -> Option<CheckView<'a>> {
+        let index = self.host.find(name)?;
+        self.host.checks.get(index).map(|check| CheckView { host: self.host, check })
+    }
+
+    /// Returns its incidents that are open or just over, oldest first.
+    pub fn incidents(self) -> impl Iterator<Item = IncidentView<'a>> {
+        let engine = self.engine;
+        self.host.incidents.iter().filter_map(|id| engine.incident(*id))
+    }
+}
+
+/// A check as it is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckView<'a> {
+    host: &'a Host,
+    check: &'a Check,
+}
+
+/// How far the confirmation of a check is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Underway {
+    /// What was seen last.
+    pub candidate: Status,
+    /// How many in a row.
+    pub attempt: u32,
+    /// How many are needed.
+    pub of: u32,
+}
+
+impl<'a> CheckView<'a> {
+    /// Returns its name within the host.
+    pub fn name(self) -> &'a CheckName {
+        &self.check.rule.name
+    }
+
+    /// Returns the path that stands in messages.
+    pub fn path(self) -> String {
+        self.check.rule.path(self.host.name.as_str())
+    }
+
+    /// Returns what the newest result says; `None` while pending.
+    pub fn status(self) -> Option<Status> {
+        self.check.level
+    }
+
+    /// Returns what is believed; `None` while pending.
+    pub fn hard(self) -> Option<Status> {
+        self.check.hard
+    }
+
+    /// Returns what is under way, if anything is.
+    pub fn underway(self) -> Option<Underway> {
+        let rule = &self.check.rule.confirm;
+        match self.check.passage() {
+            Passage::Steady => None,
+            Passage::Soft { candidate, attempt, .. } => {
+                Some(Underway { candidate, attempt, of: rule.attempts })
+            }
+            Passage::Recovering { good, .. } => {
+                Some(Underway { candidate: Status::Ok, attempt: good, of: rule.clear_attempts })
+            }
+        }
+    }
+
+    /// Returns the newest value of a metric.
+    pub fn value(self) -> Option<f64> {
+        (!self.check.value.is_nan()).then_some(self.check.value)
+    }
+
+    /// Returns the newest text.
+    pub fn text(self) -> &'a str {
+        self.check.text()
+    }
+
+    /// Returns what stands behind the `=` in a message.
+    pub fn shown(self) -> String {
+        self.check.shown()
+    }
+
+    /// Returns the rule in words: `warning above 80.0, clears at 72.0; critical above 90.0 ...`.
+    pub fn rule(self) -> String {
+        let Some(threshold) = self.check.rule.threshold() else { return String::new() };
+        let mut parts = Vec::new();
+        if threshold.warning.is_some() {
+            parts.push(format!("warning {}", threshold.words(Status::Warning)));
+        }
+        if threshold.critical.is_some() {
+            parts.push(format!("critical {}", threshold.words(Status::Critical)));
+        }
+        parts.join("; ")
+    }
+
+    /// Returns where warning and critical begin.
+    pub fn limits(self) -> (Option<f64>, Option<f64>) {
+        let threshold = self.check.rule.threshold();
+        (
+            threshold.and_then(|t| t.warning).map(|limit| limit.raise),
+            threshold.and_then(|t| t.critical).map(|limit| limit.raise),
+        )
+    }
+
+    /// Returns when the belief last changed.
+    pub fn changed_at(self) -> Option<Unix> {
+        self.check.changed_at()
+    }
+
+    /// Returns when the newest accepted result began.
+    pub fn began_at(self) -> Option<Unix> {
+        self.check.began()
+    }
+
+    /// Returns how fresh the newest result is.
+    pub fn fresh(self) -> Fresh {
+        self.check.fresh
+    }
+
+    /// Returns since when it flaps.
+    pub fn flapping_since(self) -> Option<Unix> {
+        self.check.flapping()
+    }
+
+    /// Returns its open incident.
+    pub fn incident(self) -> Option<IncidentId> {
+        self.check.incident()
+    }
+}
+
+/// An incident as it is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct IncidentView<'a> {
+    engine: &'a Engine,
+    incident: &'a Incident,
+}
+
+impl<'a> IncidentView<'a> {
+    /// Returns what is stored of it.
+    pub fn record(self) -> &'a IncidentRecord {
+        &self.incident.record
+    }
+
+    /// Returns its host's name, also when the host is gone.
+    pub fn host_name(self) -> &'a HostName {
+        &self.incident.host_name
+    }
+
+    /// Returns the path that stands in messages.
+    pub fn path(self) -> &'a str {
+        &self.incident.path
+    }
+
+    /// Returns true while it is not resolved.
+    pub fn is_open(self) -> bool {
+        self.incident.is_open()
+    }
+
+    /// Returns how many open incidents follow from it.
+    pub fn symptoms(self) -> u32 {
+        self.incident.symptoms
+    }
+
+    /// Returns the open incidents that follow from it.
+    pub fn symptoms_list(self) -> impl Iterator<Item = IncidentView<'a>> {
+        let id = self.incident.record.id;
+        self.engine
+            .incidents()
+            .filter(move |other| other.is_open() && other.incident.record.cause == Some(id))
+    }
+
+    /// Returns until when a silence or maintenance covers it.
+    pub fn silenced_until(self, now: Now) -> Option<Unix> {
+        let covers = self.engine.covers(self.incident, now.unix);
+        let until = |cover: Option<(SilenceId, crate::decide::Cover)>| cover.map(|(_, c)| c.until);
+        until(covers.silence).max(until(covers.maintenance))
+    }
+
+    /// Returns what everybody was told about it.
+    pub fn told(self, now: Now) -> Vec<ToldRecord> {
+        let id = self.incident.record.id;
+        self.incident
+            .told
+            .iter()
+            .filter(|(_, told)| told.sequence > 0)
+            .map(|(receiver, told)| told.record(id, receiver, now))
+            .collect()
+    }
+}
+
+/// A silence or maintenance as it is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct SilenceView<'a> {
+    silence: &'a Silence,
+}
+
+impl<'a> SilenceView<'a> {
+    /// Returns what is stored of it.
+    pub fn record(self) -> &'a SilenceRecord {
+        &self.silence.record
+    }
+
+    /// Returns its name in the file, if a file declares it.
+    pub fn declared(self) -> Option<&'a str> {
+        self.silence.declared.as_deref()
+    }
+
+    /// Returns true if it holds now.
+    pub fn is_active(self) -> bool {
+        self.silence.active
+    }
+}
+
+impl Engine {
+    /// Returns all hosts by number.
+    pub fn hosts(&self) -> impl Iterator<Item = HostView<'_>> {
+        self.hosts.iter().map(|host| HostView { engine: self, host })
+    }
+
+    /// Returns the host with this number.
+    pub fn host(&self, id: HostId) -> Option<HostView<'_>> {
+        self.hosts.get(id).map(|host| HostView { engine: self, host })
+    }
+
+    /// Returns the host with this name.
+    pub fn host_named(&self, name: &str) -> Option<HostView<'_>> {
+        self.hosts.id(name).and_then(|id| self.host(id))
+    }
+
+    /// Returns how many hosts there are.
+    pub fn n_hosts(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// Returns how many hosts are in each state.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Returns the incidents that are open or just over, oldest first.
+    pub fn incidents(&self) -> impl DoubleEndedIterator<Item = IncidentView<'_>> {
+        self.incidents.values().map(|incident| IncidentView { engine: self, incident })
+    }
+
+    /// Returns the incident with this number, if it is open or just over.
+    pub fn incident(&self, id: IncidentId) -> Option<IncidentView<'_>> {
+        self.incidents.get(&id).map(|incident| IncidentView { engine: self, incident })
+    }
+
+    /// Returns all silences and maintenance that have not ended, by number.
+    pub fn silences(&self) -> impl Iterator<Item = SilenceView<'_>> {
+        self.silences.values().map(|silence| SilenceView { silence })
+    }
+
+    /// Returns the silence with this number.
+    pub fn silence_of(&self, id: SilenceId) -> Option<SilenceView<'_>> {
+        self.silences.get(&id).map(|silence| SilenceView { silence })
+    }
+
+    /// Returns how many messages are on their way.
+    pub fn n_unsent(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// Returns how many deadlines are kept, void ones included: a figure for the server's own health.
+    pub fn n_deadlines(&self) -> usize {
+        self.timers.len()
+    }
+}
