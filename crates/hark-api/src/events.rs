@@ -1,9 +1,23 @@
 //! What happened: lines of the journal for people.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
+use crate::list::Cursor;
 use crate::words::{Kind, State};
+
+/// Which part of what happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct EventsQuery {
+    /// Part of the text.
+    pub q: Option<String>,
+    /// The `next` of the page before.
+    pub cursor: Option<Cursor>,
+    /// How many items at most.
+    pub limit: Option<u32>,
+}
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::deliveries::Delivery;
 use crate::events::Activity;
@@ -26,6 +26,19 @@ impl Subscribe {
     pub const MAX_TOPICS: usize = 32;
     /// Bound on `rows`: what fits the tallest screen, twice.
     pub const MAX_ROWS: usize = 500;
+}
+
+/// What a stream of server-sent events carries: it cannot be changed later.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct StreamQuery {
+    /// Topics, split by commas.
+    #[serde(default)]
+    pub sub: String,
+    /// Numbers of hosts, split by commas.
+    #[serde(default)]
+    pub rows: String,
 }
 
 /// One message of the server.

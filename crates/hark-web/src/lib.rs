@@ -1,1 +1,39 @@
-//! HTTP routes, WebSocket, sessions and the embedded page.
+//! The page, the API and the live connections.
+//!
+//! [`serve`] answers HTTP and WebSockets on the listeners it is given, with what a [`Backend`] knows.
+//! All logic of log-in, sessions, tokens and rights is here (`auth`, `policy`); the backend stores and
+//! looks up. What changed while the server runs comes in through [`Live`].
+//!
+//! The way of a request: `serve` (bounds, TLS or not) -> `envelope` (number, time limit, headers,
+//! failures as documents) -> `guard` (https, set-up, user, origin) -> one handler in `routes/` ->
+//! `policy::may` -> [`Backend`].
+//!
+//! Deliberately absent: this crate opens no file and no outgoing connection, knows no engine and no
+//! store, makes no certificate, and reads no clock but `hark_model::Clock`.
+
+mod app;
+mod auth;
+mod backend;
+mod config;
+mod envelope;
+mod extract;
+mod failure;
+mod guard;
+mod live;
+mod page;
+mod peer;
+mod policy;
+mod routes;
+mod serve;
+mod who;
+
+pub use auth::password::{hash as hash_password, weakness as password_weakness};
+pub use auth::setup::new_setup_code;
+pub use auth::token::NoRandom;
+pub use backend::{
+    Account, AckOrder, Answer, ApiTokenRecord, Backend, EnrolmentRecord, JoinOrder, Refused,
+    SeriesOrder, SessionRecord, Sight, SilenceOrder, TokenHash,
+};
+pub use config::{DEFAULT_PORT, KEYS, TLS_KEYS, TlsSettings, WebSettings};
+pub use live::Live;
+pub use serve::{Plain, Tls, WebConfig, serve};

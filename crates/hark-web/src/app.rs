@@ -1,0 +1,148 @@
+//! What every handler has at hand.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hark_api::Timestamp;
+use hark_api::audit::AuditLine;
+use hark_model::{Clock, Now, UserName};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::limit::Limiter;
+use crate::auth::password::{Busy, Hasher};
+use crate::auth::setup::Gate;
+use crate::backend::{Answer, Backend};
+use crate::failure::{Failure, Reply};
+use crate::live::Live;
+use crate::serve::WebConfig;
+
+/// Requests that wait for the backend at the same time: its answers come from memory or one disk,
+/// more would only take threads.
+const MAX_ASKING: usize = 16;
+
+/// Live connections at the same time: each costs a task, a buffer and a share of each second.
+const MAX_LIVE: usize = 256;
+
+/// What every handler has at hand.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) live: Live,
+    pub(crate) config: WebConfig,
+    pub(crate) hasher: Hasher,
+    pub(crate) gate: Gate,
+    /// One place for each live connection.
+    pub(crate) live_places: Arc<Semaphore>,
+    /// Ends live connections and lets the others finish.
+    pub(crate) shutdown: CancellationToken,
+    limiter: Mutex<Limiter>,
+    asking: Arc<Semaphore>,
+}
+
+/// How handlers hold it.
+pub(crate) type Shared = Arc<App>;
+
+impl App {
+    /// Puts the parts together.
+    pub(crate) fn new(
+        backend: Arc<dyn Backend>,
+        live: Live,
+        config: WebConfig,
+        shutdown: CancellationToken,
+    ) -> Shared {
+        let gate = Gate::new(config.setup_code.as_ref());
+        Arc::new(Self {
+            backend,
+            live,
+            config,
+            hasher: Hasher::new(),
+            gate,
+            live_places: Arc::new(Semaphore::new(MAX_LIVE)),
+            shutdown,
+            limiter: Mutex::new(Limiter::default()),
+            asking: Arc::new(Semaphore::new(MAX_ASKING)),
+        })
+    }
+
+    /// Returns this moment.
+    #[expect(clippy::unused_self, reason = "time is asked of the app, so that there is one place")]
+    pub(crate) fn now(&self) -> Now {
+        Clock.now()
+    }
+
+    /// Asks the backend on a thread for blocking. Cancelling it lets a question that has begun end
+    /// unheard.
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&dyn Backend) -> Answer<T> + Send + 'static,
+    ) -> Reply<T> {
+        let place = Arc::clone(&self.asking).acquire_owned().await;
+        let place = place.map_err(|_| Failure::Unavailable)?;
+        let backend = Arc::clone(&self.backend);
+        let asked = tokio::task::spawn_blocking(move || {
+            let answer = question(&*backend);
+            drop(place);
+            answer
+        });
+        match asked.await {
+            Ok(answer) => Ok(answer?),
+            Err(error) => {
+                tracing::error!(%error, "a question to the server ended in a panic");
+                Err(Failure::Internal)
+            }
+        }
+    }
+
+    /// Takes a try of `account` from `address`.
+    pub(crate) fn attempt(&self, address: IpAddr, account: &str) -> Reply<()> {
+        let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        limiter.attempt(address, account, self.now().mono).map_err(Failure::Limited)
+    }
+
+    /// Takes the try back: it was right.
+    pub(crate) fn succeeded(&self, address: IpAddr, account: &str) {
+        let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        limiter.succeeded(address, account, self.now().mono);
+    }
+
+    /// Appends a line to the audit. What was done is done: a failure is logged.
+    pub(crate) async fn audit(
+        &self,
+        who: Option<&UserName>,
+        address: IpAddr,
+        what: &str,
+        detail: impl Into<String>,
+    ) {
+        let line = AuditLine {
+            at: Timestamp(self.now().unix),
+            who: who.map(ToString::to_string).unwrap_or_default(),
+            address: address.to_string(),
+            what: what.to_owned(),
+            detail: detail.into(),
+        };
+        if self.ask(move |backend| backend.audit(&line)).await.is_err() {
+            tracing::error!(what, "a line of the audit was not stored");
+        }
+    }
+
+    /// Returns true once an administrator exists.
+    pub(crate) async fn is_set_up(&self) -> Reply<bool> {
+        if self.gate.is_passed() {
+            return Ok(true);
+        }
+        let accounts = self.ask(Backend::accounts).await?;
+        let found = accounts.iter().any(|account| account.admin);
+        if found {
+            self.gate.pass();
+        }
+        Ok(found)
+    }
+}
+
+impl From<Busy> for Failure {
+    fn from(Busy: Busy) -> Self {
+        Self::Limited(Duration::from_secs(5))
+    }
+}

@@ -1,0 +1,356 @@
+//! What the web needs from the server, as one narrow trait.
+//!
+//! The binary implements [`Backend`] over the engine's snapshot and the store; tests implement it in
+//! memory. It stores and looks up; it decides nothing about who may do what: that is [`crate::policy`]
+//! and [`crate::auth`]. What it must do itself is keep to the [`Sight`] it is given: lists, counts and
+//! texts hold nothing of hosts outside it, and an object outside it is [`Refused::Absent`], exactly as
+//! one that does not exist.
+//!
+//! Every method may wait for a disk: the web calls them on threads made for blocking, a bounded number
+//! at a time. A method that changes something returns after the change is stored.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
+
+use hark_api::agents::{Agent, Joined};
+use hark_api::alerts::{Alerts, PluginHistory, Plugins};
+use hark_api::audit::AuditLine;
+use hark_api::auth::Role;
+use hark_api::deliveries::{DeliveriesQuery, Delivery};
+use hark_api::events::Activity;
+use hark_api::fleet::Fleet;
+use hark_api::hosts::{Declared, Host, HostRow, HostsQuery};
+use hark_api::incidents::{Explanation, Incident, IncidentRow, IncidentsQuery};
+use hark_api::list::{Page, PageQuery};
+use hark_api::live::{HostChange, Rows};
+use hark_api::overview::{Counts, Overview, Problem};
+use hark_api::problem::FieldError;
+use hark_api::receivers::{Receiver, Route};
+use hark_api::series::{Lanes, Metrics, Series};
+use hark_api::server::ServerReport;
+use hark_api::silences::{Preview, Silence};
+use hark_model::record::Matcher;
+use hark_model::{CheckName, DeliveryId, HostId, HostName, IncidentId, ReceiverName};
+use hark_model::{Secret, SilenceId, Tag, Unix, UserName};
+
+/// The SHA-256 of a token: what is stored instead of it.
+pub type TokenHash = [u8; 32];
+
+/// What a user may see. Everything a [`Backend`] answers is within it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sight {
+    /// Every host, and what concerns no host.
+    Everything,
+    /// These hosts only.
+    Hosts(BTreeSet<HostName>),
+}
+
+impl Sight {
+    /// Returns true if `host` is within it.
+    pub fn covers(&self, host: &str) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Hosts(hosts) => hosts.contains(host),
+        }
+    }
+
+    /// Returns true if `activity` is within it: lines of no host are for those who see everything.
+    pub fn covers_activity(&self, activity: &Activity) -> bool {
+        match &activity.host {
+            Some(host) => self.covers(host),
+            None => *self == Self::Everything,
+        }
+    }
+}
+
+/// Why the server did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// There is no such thing, or it is not within the sight.
+    Absent,
+    /// The thing is in a state that does not allow it; in words for the user.
+    Conflict(String),
+    /// Fields of the request are wrong in a way that only the server knows.
+    Wrong(Vec<FieldError>),
+    /// The configuration declares the thing: it is changed there.
+    Declared(Declared),
+    /// The server cannot do it now (store broken, shutting down); in words for the log.
+    Unavailable(String),
+}
+
+/// What the server answers.
+pub type Answer<T> = Result<T, Refused>;
+
+/// From when to when, and how fine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeriesOrder {
+    /// Paths; at least one, at most [`hark_api::series::MAX_NAMES`].
+    pub names: Vec<String>,
+    /// From when.
+    pub from: Unix,
+    /// Until when: after `from`.
+    pub to: Unix,
+    /// How many points at most: 1 to [`hark_api::series::MAX_POINTS`].
+    pub points: u32,
+}
+
+/// Takes an incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AckOrder {
+    /// Who.
+    pub by: UserName,
+    /// Why: not empty.
+    pub comment: String,
+    /// Until when; without, until it is over.
+    pub until: Option<Unix>,
+    /// Survives a rise in severity.
+    pub sticky: bool,
+}
+
+/// Makes a silence or maintenance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SilenceOrder {
+    /// Who.
+    pub by: UserName,
+    /// What it covers.
+    pub matcher: Matcher,
+    /// Why: not empty.
+    pub reason: String,
+    /// From when.
+    pub from: Unix,
+    /// Until when: after `from`, at most 30 days.
+    pub until: Unix,
+    /// A planned one.
+    pub maintenance: bool,
+}
+
+/// A user as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The name to log in with.
+    pub name: UserName,
+    /// The name for people.
+    pub full_name: String,
+    /// The password's hash; `None` if the user cannot log in with one.
+    pub password: Option<Secret>,
+    /// May do everything on every host.
+    pub admin: bool,
+    /// The role on each host that has one.
+    pub roles: BTreeMap<HostName, Role>,
+    /// Where the configuration declares the user; such a one is never written back.
+    pub declared: Option<Declared>,
+}
+
+/// A session as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRecord {
+    /// The hash of its token: the key.
+    pub hash: TokenHash,
+    /// Whose.
+    pub user: UserName,
+    /// When it began.
+    pub created: Unix,
+    /// When it was last used, to the minute.
+    pub last_seen: Unix,
+    /// The address it was last used from.
+    pub address: IpAddr,
+    /// What the browser or program calls itself; at most 200 bytes.
+    pub agent: String,
+}
+
+/// An API token as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiTokenRecord {
+    /// The hash of its text: the key.
+    pub hash: TokenHash,
+    /// Whose.
+    pub user: UserName,
+    /// What it is for.
+    pub name: String,
+    /// When it was made.
+    pub created: Unix,
+    /// When it ends.
+    pub expires: Option<Unix>,
+    /// When it was last used, to the minute.
+    pub last_used: Option<Unix>,
+}
+
+/// A one-time token for agents as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnrolmentRecord {
+    /// The hash of its secret part: the key.
+    pub hash: TokenHash,
+    /// The only name that may join with it.
+    pub host: Option<HostName>,
+    /// Tags that the host gets.
+    pub tags: Vec<Tag>,
+    /// Who made it.
+    pub by: UserName,
+    /// When it was made.
+    pub created: Unix,
+    /// When it ends.
+    pub expires: Unix,
+    /// How many hosts may still join with it.
+    pub uses_left: u32,
+}
+
+/// An agent that asks to join with a token that is valid.
+#[derive(Clone)]
+pub struct JoinOrder {
+    /// The token: its use is counted in the same transaction that stores the agent, or a crash would
+    /// either lose a use or give one away.
+    pub token: TokenHash,
+    /// The host.
+    pub name: HostName,
+    /// The agent's key.
+    pub key: [u8; 32],
+    /// Facts; at most [`hark_model::record::HostRecord::MAX_FACTS`].
+    pub facts: BTreeMap<String, String>,
+    /// From where it asks.
+    pub address: IpAddr,
+    /// When.
+    pub at: Unix,
+}
+
+impl fmt::Debug for JoinOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinOrder")
+            .field("name", &self.name)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the routes need from the server.
+pub trait Backend: Send + Sync + fmt::Debug + 'static {
+    // What is.
+
+    /// Returns the first screen.
+    fn overview(&self, sight: &Sight) -> Answer<Overview>;
+    /// Returns all hosts by columns.
+    fn fleet(&self, sight: &Sight) -> Answer<Fleet>;
+    /// Returns hosts by name.
+    fn hosts(&self, sight: &Sight, query: &HostsQuery) -> Answer<Page<HostRow>>;
+    /// Returns a host; names of others in it (parents, children) only within the sight.
+    fn host(&self, sight: &Sight, host: &HostName) -> Answer<Host>;
+    /// Returns the metrics of a host.
+    fn metrics(&self, host: &HostName) -> Answer<Metrics>;
+    /// Returns series of a host; a name that it does not have is a column of gaps.
+    fn series(&self, host: &HostName, order: &SeriesOrder) -> Answer<Series>;
+    /// Returns the states of the checks of a host over time.
+    fn lanes(&self, host: &HostName, from: Unix, to: Unix) -> Answer<Lanes>;
+    /// Returns the newest data of every collector of a host.
+    fn plugins(&self, host: &HostName) -> Answer<Plugins>;
+    /// Returns the newest `limit` samples of a collector of a host.
+    fn plugin(&self, host: &HostName, plugin: &str, limit: usize) -> Answer<PluginHistory>;
+    /// Returns every check of `host`, or what is wrong on all hosts.
+    fn alerts(&self, sight: &Sight, host: Option<&HostName>) -> Answer<Alerts>;
+    /// Returns what happened, newest first, of one host or of all, with `q` in its text.
+    fn events(
+        &self,
+        sight: &Sight,
+        host: Option<&HostName>,
+        q: Option<&str>,
+        page: &PageQuery,
+    ) -> Answer<Page<Activity>>;
+    /// Returns incidents.
+    fn incidents(&self, sight: &Sight, query: &IncidentsQuery) -> Answer<Page<IncidentRow>>;
+    /// Returns an incident.
+    fn incident(&self, sight: &Sight, incident: IncidentId) -> Answer<Incident>;
+    /// Returns which host and check an incident is about: for deciding who may see it.
+    fn incident_of(&self, incident: IncidentId) -> Answer<(HostName, CheckName)>;
+    /// Returns why each receiver was told of an incident or not.
+    fn explain(&self, incident: IncidentId) -> Answer<Explanation>;
+    /// Returns messages, newest first.
+    fn deliveries(&self, sight: &Sight, query: &DeliveriesQuery) -> Answer<Page<Delivery>>;
+    /// Returns a message.
+    fn delivery(&self, sight: &Sight, delivery: DeliveryId) -> Answer<Delivery>;
+    /// Returns silences and maintenance that have not ended and cover a host within the sight.
+    fn silences(&self, sight: &Sight) -> Answer<Vec<Silence>>;
+    /// Returns what a matcher covers.
+    fn preview(&self, sight: &Sight, matcher: &Matcher) -> Answer<Preview>;
+    /// Returns receivers.
+    fn receivers(&self) -> Answer<Vec<Receiver>>;
+    /// Returns routes in their order.
+    fn routes(&self) -> Answer<Vec<Route>>;
+    /// Returns agents by host.
+    fn agents(&self, sight: &Sight) -> Answer<Vec<Agent>>;
+    /// Returns how the server is.
+    fn server(&self) -> Answer<ServerReport>;
+
+    // What live frames are made of. Cheap: asked once a second.
+
+    /// Returns the number of a host.
+    fn host_id(&self, host: &HostName) -> Answer<HostId>;
+    /// Returns hosts by their worst state.
+    fn counts(&self, sight: &Sight) -> Answer<Counts>;
+    /// Returns what needs somebody, as in the overview.
+    fn problems(&self, sight: &Sight) -> Answer<Vec<Problem>>;
+    /// Returns rows of those of `hosts` that are within the sight.
+    fn rows(&self, sight: &Sight, hosts: &[HostId]) -> Answer<Rows>;
+    /// Returns a host as its open page shows it; `checks_changed` is set by the web.
+    fn host_change(&self, host: &HostName) -> Answer<HostChange>;
+
+    // What people do.
+
+    /// Takes an incident.
+    fn ack(&self, incident: IncidentId, order: &AckOrder) -> Answer<()>;
+    /// Gives it back.
+    fn unack(&self, incident: IncidentId, by: &UserName) -> Answer<()>;
+    /// Adds a remark.
+    fn comment(&self, incident: IncidentId, by: &UserName, text: &str) -> Answer<()>;
+    /// Makes a silence or maintenance.
+    fn silence(&self, order: &SilenceOrder) -> Answer<Silence>;
+    /// Ends one.
+    fn end_silence(&self, silence: SilenceId, by: &UserName) -> Answer<()>;
+    /// Drops a host with all that is known about it.
+    fn drop_host(&self, host: &HostName, by: &UserName) -> Answer<()>;
+    /// Puts a test message into the outbox.
+    fn test_receiver(&self, receiver: &ReceiverName, by: &UserName) -> Answer<DeliveryId>;
+
+    // Users, sessions, tokens: storage only.
+
+    /// Returns a user.
+    fn account(&self, user: &UserName) -> Answer<Account>;
+    /// Returns all users by name.
+    fn accounts(&self) -> Answer<Vec<Account>>;
+    /// Stores a user in place of the one of the same name.
+    fn put_account(&self, account: &Account) -> Answer<()>;
+    /// Drops a user with all sessions and API tokens.
+    fn drop_account(&self, user: &UserName) -> Answer<()>;
+    /// Returns a session.
+    fn session(&self, hash: &TokenHash) -> Answer<SessionRecord>;
+    /// Returns the sessions of a user.
+    fn sessions(&self, user: &UserName) -> Answer<Vec<SessionRecord>>;
+    /// Stores a session in place of the one of the same hash.
+    fn put_session(&self, session: &SessionRecord) -> Answer<()>;
+    /// Drops a session; not an error if there is none.
+    fn drop_session(&self, hash: &TokenHash) -> Answer<()>;
+    /// Returns an API token.
+    fn api_token(&self, hash: &TokenHash) -> Answer<ApiTokenRecord>;
+    /// Returns the API tokens of a user.
+    fn api_tokens(&self, user: &UserName) -> Answer<Vec<ApiTokenRecord>>;
+    /// Stores an API token in place of the one of the same hash.
+    fn put_api_token(&self, token: &ApiTokenRecord) -> Answer<()>;
+    /// Drops an API token; not an error if there is none.
+    fn drop_api_token(&self, hash: &TokenHash) -> Answer<()>;
+    /// Appends a line to the audit.
+    fn audit(&self, line: &AuditLine) -> Answer<()>;
+    /// Returns the audit, newest first.
+    fn audit_lines(&self, page: &PageQuery) -> Answer<Page<AuditLine>>;
+
+    // Agents that join.
+
+    /// Returns a one-time token.
+    fn enrolment(&self, hash: &TokenHash) -> Answer<EnrolmentRecord>;
+    /// Returns the one-time tokens that have not ended.
+    fn enrolments(&self) -> Answer<Vec<EnrolmentRecord>>;
+    /// Stores a one-time token.
+    fn put_enrolment(&self, enrolment: &EnrolmentRecord) -> Answer<()>;
+    /// Drops a one-time token; not an error if there is none.
+    fn drop_enrolment(&self, hash: &TokenHash) -> Answer<()>;
+    /// Stores the agent and counts the use of its token, both or neither. A name that is enrolled
+    /// already is [`Refused::Conflict`] unless the token is bound to that very name.
+    fn join(&self, order: &JoinOrder) -> Answer<Joined>;
+}

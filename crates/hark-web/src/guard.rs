@@ -1,0 +1,107 @@
+//! What every request passes before a handler sees it: transport, origin, user, set-up.
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+
+use crate::app::Shared;
+use crate::failure::{Failure, Reply};
+use crate::peer::{self, Origin, Peer};
+use crate::serve::Plain;
+use crate::who::{self, CSRF, Claim, Proof, Visit, Who};
+
+/// Paths of the API that are open before the first administrator exists.
+const BEFORE_SETUP: [&str; 2] = ["/api/0/setup", "/api/0/openapi.json"];
+
+/// Lets `request` pass or answers it.
+pub(crate) async fn guard(State(app): State<Shared>, mut request: Request, next: Next) -> Response {
+    match check(&app, &mut request).await {
+        Ok(None) => next.run(request).await,
+        Ok(Some(answer)) => answer,
+        Err(failure) => failure.into_response(),
+    }
+}
+
+/// Returns an answer if the request goes no further.
+async fn check(app: &Shared, request: &mut Request) -> Reply<Option<Response>> {
+    let path = request.uri().path();
+    if path == "/healthz" {
+        return Ok(None);
+    }
+    let peer = *request.extensions().get::<Peer>().ok_or(Failure::Internal)?;
+    if let Some(answer) = transport(app, peer, request)? {
+        return Ok(Some(answer));
+    }
+    let live = path == "/ws";
+    if !live && !path.starts_with("/api/") {
+        return Ok(None);
+    }
+    let agent = request.headers().get(header::USER_AGENT);
+    let agent =
+        crate::auth::session::agent(agent.and_then(|a| a.to_str().ok()).unwrap_or_default());
+    let claim = who::claim(request.headers(), peer.secure);
+    let open = BEFORE_SETUP.contains(&path);
+    if !open && !app.is_set_up().await? {
+        return Err(Failure::SetupRequired);
+    }
+    let found = who::find(app, claim, Some(Visit { address: peer.address, agent })).await?;
+    // A WebSocket is opened by GET, but it is as good as a write: no page of another site may hold one.
+    let write = live || !matches!(*request.method(), Method::GET | Method::HEAD);
+    if write {
+        sender(request, claim, found.as_ref(), live)?;
+    }
+    if let Some(found) = found {
+        request.extensions_mut().insert(found);
+    }
+    Ok(None)
+}
+
+/// Leads a browser that came without TLS to where it is spoken.
+fn transport(app: &Shared, peer: Peer, request: &Request) -> Reply<Option<Response>> {
+    let plain_is_fine = app.config.tls.is_none()
+        || app.config.plain == Plain::Everywhere
+        || peer.address.to_canonical().is_loopback();
+    if peer.secure || plain_is_fine {
+        return Ok(None);
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Err(Failure::NeedsTls);
+    }
+    let uri = request.uri();
+    let authority = peer::authority(uri, request.headers());
+    let authority =
+        authority.ok_or_else(|| Failure::Malformed("no valid Host header".to_owned()))?;
+    let rest = uri.path_and_query().map_or("/", |rest| rest.as_str());
+    let location = HeaderValue::from_str(&format!("https://{authority}{rest}"));
+    let location = location.map_err(|_| Failure::Malformed("no valid address".to_owned()))?;
+    // 307, not 308: a browser must ask again when the setting or the certificate has changed.
+    let mut answer = StatusCode::TEMPORARY_REDIRECT.into_response();
+    answer.headers_mut().insert(header::LOCATION, location);
+    Ok(Some(answer))
+}
+
+/// Refuses writes that a page of another site made the browser send.
+fn sender(request: &Request, claim: Claim, who: Option<&Who>, live: bool) -> Reply<()> {
+    if matches!(claim, Claim::Header(_)) {
+        // A page of another site cannot make a browser send a token that it does not know.
+        return Ok(());
+    }
+    let headers = request.headers();
+    let origin = peer::origin(headers, peer::authority(request.uri(), headers));
+    let by_cookie = matches!(who.map(|who| who.proof), Some(Proof::Cookie(_)));
+    match origin {
+        Origin::Other => return Err(Failure::CrossOrigin),
+        // No browser of this decade leaves both headers out; a program that logs in does.
+        Origin::Unsaid if by_cookie => return Err(Failure::CrossOrigin),
+        Origin::Same | Origin::Unsaid => {}
+    }
+    if by_cookie && !live && !csrf(headers) {
+        return Err(Failure::Csrf);
+    }
+    Ok(())
+}
+
+fn csrf(headers: &HeaderMap) -> bool {
+    headers.get("x-hark-csrf").is_some_and(|value| value == CSRF)
+}

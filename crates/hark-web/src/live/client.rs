@@ -1,0 +1,224 @@
+//! One live connection: what it wants, what it was sent, and the frame that follows.
+//!
+//! A machine without sockets: the WebSocket and the event stream drive the same one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hark_api::deliveries::DeliveriesQuery;
+use hark_api::list::PageQuery;
+use hark_api::live::{Frame, HostChange, JoinSeen, ProblemChange, Rows, Subscribe};
+use hark_api::overview::{Counts, Overview, Problem};
+use hark_model::{HostId, HostName};
+
+use super::{Changes, PULSE, Tick};
+use crate::backend::{Backend, Sight};
+
+/// Messages in a snapshot.
+const MAX_DELIVERIES: u32 = 20;
+
+/// One live connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    sight: Sight,
+    wants: Wants,
+    seq: u64,
+    counts: Option<Counts>,
+    problems: BTreeMap<u64, Problem>,
+}
+
+/// What a client wants to hear of.
+#[derive(Clone, Debug, Default)]
+struct Wants {
+    counts: bool,
+    problems: bool,
+    events: bool,
+    deliveries: bool,
+    enrol: bool,
+    server: bool,
+    hosts: Vec<HostName>,
+    rows: Vec<HostId>,
+}
+
+impl Client {
+    /// Makes a client that wants nothing yet.
+    pub(crate) fn new(sight: Sight) -> Self {
+        Self { sight, wants: Wants::default(), seq: 0, counts: None, problems: BTreeMap::new() }
+    }
+
+    /// Replaces what the client wants. Topics that do not exist are left out, so that newer pages
+    /// work with older servers; what goes beyond the bounds is left out as well.
+    pub(crate) fn subscribe(&mut self, subscribe: &Subscribe) {
+        let mut wants = Wants::default();
+        for topic in subscribe.sub.iter().take(Subscribe::MAX_TOPICS) {
+            match topic.as_str() {
+                "counts" => wants.counts = true,
+                "problems" => wants.problems = true,
+                "events" => wants.events = true,
+                "deliveries" => wants.deliveries = true,
+                "enrol" => wants.enrol = true,
+                "self" => wants.server = true,
+                other => {
+                    let name =
+                        other.strip_prefix("host:").and_then(|name| HostName::new(name).ok());
+                    wants.hosts.extend(name.filter(|name| self.sight.covers(name.as_str())));
+                }
+            }
+        }
+        let rows = subscribe.rows.iter().take(Subscribe::MAX_ROWS);
+        wants.rows = rows.map(|id| HostId(*id)).collect();
+        self.wants = wants;
+    }
+
+    /// Changes what the user may see; returns true if it did change, and a snapshot is due.
+    pub(crate) fn set_sight(&mut self, sight: Sight) -> bool {
+        let changed = self.sight != sight;
+        if changed {
+            let seen = &sight;
+            self.wants.hosts.retain(|host| seen.covers(host.as_str()));
+            self.sight = sight;
+        }
+        changed
+    }
+
+    /// Returns all of what the client wants. Sends nothing only if it wants nothing.
+    pub(crate) fn snapshot(&mut self, backend: &dyn Backend, at_unix_s: i64) -> Frame {
+        self.counts = None;
+        self.problems.clear();
+        let tick = Tick::new(PULSE, Changes { problems: true, ..Changes::default() });
+        let mut frame = Frame { snapshot: true, ..self.common(backend, &tick) };
+        if self.wants.problems && frame.problems.is_none() {
+            frame.problems = Some(ProblemChange::default());
+        }
+        if !self.wants.rows.is_empty() {
+            frame.rows = backend.rows(&self.sight, &self.wants.rows).ok();
+        }
+        if self.wants.events {
+            let page = PageQuery { cursor: None, limit: u32::try_from(Overview::MAX_EVENTS).ok() };
+            let events = backend.events(&self.sight, None, None, &page);
+            frame.events = events.ok().map(|page| page.items.into_iter().rev().collect());
+        }
+        if self.wants.deliveries {
+            let query =
+                DeliveriesQuery { limit: Some(MAX_DELIVERIES), ..DeliveriesQuery::default() };
+            frame.deliveries = backend.deliveries(&self.sight, &query).ok().map(|page| page.items);
+        }
+        let hosts = self.wants.hosts.iter().filter_map(|host| {
+            let change = backend.host_change(host).ok()?;
+            Some((host.to_string(), HostChange { checks_changed: true, ..change }))
+        });
+        frame.host = some(hosts.collect());
+        self.number(frame, at_unix_s)
+    }
+
+    /// Returns what changed in the seconds of `ticks`, as one frame; `None` if nothing that the
+    /// client wants did.
+    pub(crate) fn frame(
+        &mut self,
+        backend: &dyn Backend,
+        ticks: &[Arc<Tick>],
+        at_unix_s: i64,
+    ) -> Option<Frame> {
+        let last = ticks.last()?;
+        let mut changes = Changes::default();
+        for tick in ticks {
+            changes.merge(&tick.changes);
+        }
+        let mut frame = if changes.problems || last.number.is_multiple_of(PULSE) {
+            self.common(backend, last)
+        } else {
+            Frame::default()
+        };
+        frame.rows = self.rows(backend, &changes);
+        frame.host = self.hosts(backend, &changes);
+        let sight = &self.sight;
+        if self.wants.events {
+            let seen = changes.events.into_iter().filter(|event| sight.covers_activity(event));
+            frame.events = some(seen.collect());
+        }
+        if self.wants.deliveries {
+            let seen = changes.deliveries.iter().filter_map(|id| backend.delivery(sight, *id).ok());
+            frame.deliveries = some(seen.collect());
+        }
+        if self.wants.enrol && *sight == Sight::Everything {
+            frame.enrol = some::<Vec<JoinSeen>>(changes.joined);
+        }
+        (!frame.is_empty()).then(|| self.number(frame, at_unix_s))
+    }
+
+    fn number(&mut self, mut frame: Frame, at_unix_s: i64) -> Frame {
+        self.seq += 1;
+        frame.seq = self.seq;
+        frame.at_unix_s = at_unix_s;
+        frame
+    }
+
+    /// Returns a frame with what is compared with what was sent before.
+    fn common(&mut self, backend: &dyn Backend, tick: &Tick) -> Frame {
+        let mut frame = Frame::default();
+        if self.wants.server && tick.number.is_multiple_of(PULSE) {
+            frame.server = backend.server().ok();
+        }
+        if !(self.wants.counts || self.wants.problems) {
+            return frame;
+        }
+        let Some(common) = tick.common(backend, &self.sight) else { return frame };
+        if self.wants.counts && self.counts != Some(common.counts) {
+            self.counts = Some(common.counts);
+            frame.counts = self.counts;
+        }
+        if self.wants.problems {
+            frame.problems = self.problems(common.problems);
+        }
+        frame
+    }
+
+    fn problems(&mut self, now: Vec<Problem>) -> Option<ProblemChange> {
+        let now: BTreeMap<u64, Problem> = now.into_iter().map(|p| (p.incident, p)).collect();
+        let drop: Vec<u64> =
+            self.problems.keys().filter(|id| !now.contains_key(id)).copied().collect();
+        let add: Vec<Problem> = now
+            .iter()
+            .filter(|(id, problem)| self.problems.get(id) != Some(problem))
+            .map(|(_, problem)| problem.clone())
+            .collect();
+        self.problems = now;
+        (!add.is_empty() || !drop.is_empty()).then_some(ProblemChange { add, drop })
+    }
+
+    fn rows(&self, backend: &dyn Backend, changes: &Changes) -> Option<Rows> {
+        let changed = |id: &&HostId| changes.all_hosts || changes.hosts.contains_key(id);
+        let ids: Vec<HostId> = self.wants.rows.iter().filter(changed).copied().collect();
+        if ids.is_empty() {
+            return None;
+        }
+        backend.rows(&self.sight, &ids).ok().filter(|rows| !rows.id.is_empty())
+    }
+
+    fn hosts(
+        &self,
+        backend: &dyn Backend,
+        changes: &Changes,
+    ) -> Option<BTreeMap<String, HostChange>> {
+        let changed = self.wants.hosts.iter().filter_map(|host| {
+            let id = backend.host_id(host).ok()?;
+            let checks_changed = match changes.hosts.get(&id) {
+                Some(checks) => *checks,
+                None if changes.all_hosts => true,
+                None => return None,
+            };
+            let change = backend.host_change(host).ok()?;
+            Some((host.to_string(), HostChange { checks_changed, ..change }))
+        });
+        some(changed.collect())
+    }
+}
+
+/// Returns `list` unless it is empty.
+fn some<T: IntoIterator>(list: T) -> Option<T>
+where
+    for<'a> &'a T: IntoIterator,
+{
+    let empty = (&list).into_iter().next().is_none();
+    (!empty).then_some(list)
+}

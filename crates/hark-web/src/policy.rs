@@ -1,0 +1,117 @@
+//! Who may do what: the one place that decides it.
+//!
+//! A user sees the hosts on which he has a role; an administrator is owner of every host. Deny by
+//! default: what is not allowed here is not allowed. What a user may not see answers exactly as what
+//! does not exist; what he sees but may not do answers with the role that is needed.
+
+use hark_api::auth::Role;
+use hark_model::HostName;
+
+use crate::backend::{Account, Sight};
+
+/// What somebody wants to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Look.
+    See,
+    /// Acknowledge, comment, silence.
+    Operate,
+    /// Remove for good.
+    Drop,
+}
+
+/// With what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Object<'a> {
+    /// A host, its checks, its incidents.
+    Host(&'a HostName),
+    /// The server as a whole: users, receivers, tokens for agents, filters over all hosts.
+    Server,
+}
+
+/// What the answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Go on.
+    Allowed,
+    /// Answer as if it did not exist.
+    Invisible,
+    /// Say which role is needed.
+    Needs(&'static str),
+}
+
+/// Decides whether the user of `account` may do `action` with `object`.
+pub(crate) fn may(account: &Account, action: Action, object: Object<'_>) -> Verdict {
+    if account.admin {
+        return Verdict::Allowed;
+    }
+    let Object::Host(host) = object else { return Verdict::Needs("administrator") };
+    let Some(role) = account.roles.get(host).copied() else { return Verdict::Invisible };
+    let (least, word) = match action {
+        Action::See => (Role::Monitor, "monitor"),
+        Action::Operate => (Role::Manager, "manager"),
+        Action::Drop => (Role::Owner, "owner"),
+    };
+    if role >= least { Verdict::Allowed } else { Verdict::Needs(word) }
+}
+
+/// Returns what the user of `account` may see.
+pub(crate) fn sight(account: &Account) -> Sight {
+    if account.admin {
+        Sight::Everything
+    } else {
+        Sight::Hosts(account.roles.keys().cloned().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(admin: bool, role: Option<Role>) -> Account {
+        let host = HostName::new("db1").unwrap();
+        Account {
+            name: hark_model::UserName::new("mira").unwrap(),
+            full_name: String::new(),
+            password: None,
+            admin,
+            roles: role.into_iter().map(|role| (host.clone(), role)).collect(),
+            declared: None,
+        }
+    }
+
+    #[test]
+    fn each_role_allows_what_it_says() {
+        use Verdict::{Allowed, Invisible, Needs};
+        let cases = [
+            (false, None, [Invisible, Invisible, Invisible]),
+            (false, Some(Role::Monitor), [Allowed, Needs("manager"), Needs("owner")]),
+            (false, Some(Role::Manager), [Allowed, Allowed, Needs("owner")]),
+            (false, Some(Role::Owner), [Allowed, Allowed, Allowed]),
+            (true, None, [Allowed, Allowed, Allowed]),
+        ];
+        let host = HostName::new("db1").unwrap();
+        for (admin, role, expected) in cases {
+            let account = account(admin, role);
+            let found = [Action::See, Action::Operate, Action::Drop]
+                .map(|action| may(&account, action, Object::Host(&host)));
+            assert_eq!(found, expected, "admin {admin}, role {role:?}");
+        }
+    }
+
+    #[test]
+    fn the_server_is_for_administrators() {
+        for action in [Action::See, Action::Operate, Action::Drop] {
+            let owner = account(false, Some(Role::Owner));
+            assert_eq!(may(&owner, action, Object::Server), Verdict::Needs("administrator"));
+            assert_eq!(may(&account(true, None), action, Object::Server), Verdict::Allowed);
+        }
+    }
+
+    #[test]
+    fn sight_is_the_hosts_with_a_role() {
+        assert_eq!(sight(&account(true, None)), Sight::Everything);
+        let seen = sight(&account(false, Some(Role::Monitor)));
+        assert!(seen.covers("db1") && !seen.covers("db2"));
+    }
+}

@@ -1,0 +1,102 @@
+//! Every path, in one table.
+
+mod agents;
+mod alerts;
+mod audit;
+mod auth;
+mod deliveries;
+mod enrol;
+mod events;
+mod fleet;
+mod health;
+mod hosts;
+mod incidents;
+mod openapi;
+mod overview;
+mod receivers;
+mod series;
+mod server;
+mod sessions;
+mod setup;
+mod silences;
+mod stream;
+mod tokens;
+mod users;
+mod ws;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::get;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::Shared;
+use crate::envelope::envelope;
+use crate::extract::MAX_BODY;
+use crate::guard::guard;
+use crate::page::page;
+
+/// Puts every path together.
+pub(crate) fn router(app: &Shared) -> Router {
+    let (router, document) = api().split_for_parts();
+    router
+        .merge(openapi::router(document))
+        .route("/healthz", get(health::healthz))
+        .route("/ws", get(ws::ws))
+        .fallback(page)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn_with_state(app.clone(), guard))
+        .layer(from_fn(envelope))
+        .with_state(app.clone())
+}
+
+/// Every path of the API, each with its part of the document.
+fn api() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(setup::status, setup::make))
+        .routes(routes!(auth::login))
+        .routes(routes!(auth::logout))
+        .routes(routes!(auth::me))
+        .routes(routes!(auth::password))
+        .routes(routes!(sessions::list))
+        .routes(routes!(sessions::revoke))
+        .routes(routes!(tokens::list, tokens::make))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(users::list, users::make))
+        .routes(routes!(users::change, users::remove))
+        .routes(routes!(overview::overview))
+        .routes(routes!(fleet::fleet))
+        .routes(routes!(hosts::list))
+        .routes(routes!(hosts::one, hosts::remove))
+        .routes(routes!(series::metrics))
+        .routes(routes!(series::series))
+        .routes(routes!(series::lanes))
+        .routes(routes!(events::of_host))
+        .routes(routes!(alerts::plugins))
+        .routes(routes!(alerts::plugin))
+        .routes(routes!(alerts::of_host))
+        .routes(routes!(alerts::all))
+        .routes(routes!(incidents::list))
+        .routes(routes!(incidents::one))
+        .routes(routes!(incidents::explain))
+        .routes(routes!(incidents::ack))
+        .routes(routes!(incidents::unack))
+        .routes(routes!(incidents::comment))
+        .routes(routes!(incidents::silence))
+        .routes(routes!(deliveries::list))
+        .routes(routes!(silences::list, silences::make))
+        .routes(routes!(silences::end))
+        .routes(routes!(silences::preview))
+        .routes(routes!(receivers::list))
+        .routes(routes!(receivers::test))
+        .routes(routes!(receivers::routes))
+        .routes(routes!(enrol::list, enrol::make))
+        .routes(routes!(enrol::withdraw))
+        .routes(routes!(agents::list))
+        .routes(routes!(agents::join))
+        .routes(routes!(server::server))
+        .routes(routes!(events::all))
+        .routes(routes!(audit::list))
+        .routes(routes!(stream::stream))
+}

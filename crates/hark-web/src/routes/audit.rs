@@ -1,0 +1,25 @@
+//! Who did what, for administrators.
+
+use axum::Json;
+use axum::extract::State;
+use hark_api::Page;
+use hark_api::audit::AuditLine;
+use hark_api::list::PageQuery;
+
+use crate::app::Shared;
+use crate::extract::Params;
+use crate::failure::Reply;
+use crate::who::Admin;
+
+/// Returns the audit, newest first.
+#[utoipa::path(
+    get, path = "/api/0/audit", tag = "users", params(PageQuery),
+    responses((status = 200, body = Page<AuditLine>))
+)]
+pub(crate) async fn list(
+    State(app): State<Shared>,
+    _admin: Admin,
+    Params(page): Params<PageQuery>,
+) -> Reply<Json<Page<AuditLine>>> {
+    app.ask(move |backend| backend.audit_lines(&page)).await.map(Json)
+}

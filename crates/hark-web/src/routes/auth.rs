@@ -1,0 +1,114 @@
+//! Logging in and out.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use hark_api::auth::{Login, LoginRequest, Me, PasswordRequest};
+use hark_model::{Secret, UserName};
+use http::{HeaderMap, StatusCode};
+
+use super::sessions::{begin, end_others, with_cookie, without_cookie};
+use crate::app::Shared;
+use crate::auth::password::{self, Checked};
+use crate::backend::{Account, Refused};
+use crate::extract::Body;
+use crate::failure::{Failure, Reply};
+use crate::peer::Peer;
+use crate::who::{self, Claim, Who};
+
+/// Logs in. The token is for programs; browsers get it as a cookie.
+#[utoipa::path(
+    post, path = "/api/0/auth/login", tag = "open", request_body = LoginRequest,
+    responses((status = 200, body = Login))
+)]
+pub(crate) async fn login(
+    State(app): State<Shared>,
+    peer: Peer,
+    headers: HeaderMap,
+    Body(request): Body<LoginRequest>,
+) -> Reply<Response> {
+    app.attempt(peer.address, &request.username)?;
+    let account = find(&app, &request.username).await?;
+    let stored = account.as_ref().and_then(|account| account.password.clone());
+    let checked = app.hasher.check(Secret::new(request.password), stored).await?;
+    let (account, better) = match (account, checked) {
+        (Some(account), Checked::Right) => (account, None),
+        (Some(account), Checked::RightButOld(better)) => (account, Some(better)),
+        (found, _) => {
+            let who = found.map(|account| account.name);
+            app.audit(who.as_ref(), peer.address, "session.refused", "wrong name or password")
+                .await;
+            return Err(Failure::WrongLogin);
+        }
+    };
+    app.succeeded(peer.address, &request.username);
+    if let Some(better) = better.filter(|_| account.declared.is_none()) {
+        let upgraded = Account { password: Some(better), ..account.clone() };
+        app.ask(move |backend| backend.put_account(&upgraded)).await?;
+    }
+    // A session that the browser still has is given up: the number changes at each log-in.
+    if let Claim::Cookie(old) = who::claim(&headers, peer.secure) {
+        app.ask(move |backend| backend.drop_session(&old)).await?;
+    }
+    let (token, _) = begin(&app, &account.name, peer, &headers).await?;
+    app.audit(Some(&account.name), peer.address, "session.login", "").await;
+    let answer = Login { token: token.clone(), user: who::me(&account) };
+    Ok(with_cookie(Json(answer).into_response(), peer, &token))
+}
+
+async fn find(app: &Shared, username: &str) -> Reply<Option<Account>> {
+    let Ok(name) = UserName::new(username) else { return Ok(None) };
+    app.ask(move |backend| match backend.account(&name) {
+        Ok(account) => Ok(Some(account)),
+        Err(Refused::Absent) => Ok(None),
+        Err(other) => Err(other),
+    })
+    .await
+}
+
+/// Ends the session.
+#[utoipa::path(post, path = "/api/0/auth/logout", tag = "session", responses((status = 204)))]
+pub(crate) async fn logout(State(app): State<Shared>, peer: Peer, who: Who) -> Reply<Response> {
+    if let Some(hash) = who.session() {
+        app.ask(move |backend| backend.drop_session(&hash)).await?;
+        app.audit(Some(who.name()), peer.address, "session.logout", "").await;
+    }
+    Ok(without_cookie(StatusCode::NO_CONTENT.into_response(), peer))
+}
+
+/// Returns the user of this session.
+#[utoipa::path(get, path = "/api/0/auth/me", tag = "session", responses((status = 200, body = Me)))]
+pub(crate) async fn me(who: Who) -> Json<Me> {
+    Json(who.me())
+}
+
+/// Changes one's own password and ends one's other sessions.
+#[utoipa::path(
+    post, path = "/api/0/auth/password", tag = "session", request_body = PasswordRequest,
+    responses((status = 204))
+)]
+pub(crate) async fn password(
+    State(app): State<Shared>,
+    peer: Peer,
+    who: Who,
+    Body(request): Body<PasswordRequest>,
+) -> Reply<StatusCode> {
+    if let Some(declared) = who.account.declared.clone() {
+        return Err(Failure::Declared(declared));
+    }
+    if let Some(weakness) = password::weakness(&request.new) {
+        return Err(Failure::field("new", weakness));
+    }
+    app.attempt(peer.address, who.name().as_str())?;
+    let stored = who.account.password.clone();
+    if app.hasher.check(Secret::new(request.old), stored).await? == Checked::Wrong {
+        return Err(Failure::field("old", "this is not the present password"));
+    }
+    app.succeeded(peer.address, who.name().as_str());
+    let hash = app.hasher.hash(Secret::new(request.new)).await?.ok_or(Failure::Internal)?;
+    let changed = Account { password: Some(hash), ..(*who.account).clone() };
+    app.ask(move |backend| backend.put_account(&changed)).await?;
+    end_others(&app, who.name().clone(), who.session()).await?;
+    app.audit(Some(who.name()), peer.address, "user.password", "own").await;
+    Ok(StatusCode::NO_CONTENT)
+}

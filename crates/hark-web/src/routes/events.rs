@@ -1,0 +1,48 @@
+//! What happened.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use hark_api::Page;
+use hark_api::events::{Activity, EventsQuery};
+use hark_api::list::PageQuery;
+
+use crate::app::Shared;
+use crate::extract::Params;
+use crate::failure::Reply;
+use crate::policy::Action;
+use crate::who::Who;
+
+/// Returns what happened, newest first.
+#[utoipa::path(
+    get, path = "/api/0/events", tag = "state", params(EventsQuery),
+    responses((status = 200, body = Page<Activity>))
+)]
+pub(crate) async fn all(
+    State(app): State<Shared>,
+    who: Who,
+    Params(query): Params<EventsQuery>,
+) -> Reply<Json<Page<Activity>>> {
+    let page = PageQuery { cursor: query.cursor, limit: query.limit };
+    app.ask(move |backend| backend.events(&who.sight(), None, query.q.as_deref(), &page))
+        .await
+        .map(Json)
+}
+
+/// Returns what happened on a host, newest first.
+#[utoipa::path(
+    get, path = "/api/0/hosts/{host}/events", tag = "hosts",
+    params(("host" = String, Path, description = "The host's name."), EventsQuery),
+    responses((status = 200, body = Page<Activity>))
+)]
+pub(crate) async fn of_host(
+    State(app): State<Shared>,
+    who: Who,
+    Path(host): Path<String>,
+    Params(query): Params<EventsQuery>,
+) -> Reply<Json<Page<Activity>>> {
+    let host = who.host(Action::See, &host)?;
+    let page = PageQuery { cursor: query.cursor, limit: query.limit };
+    app.ask(move |backend| backend.events(&who.sight(), Some(&host), query.q.as_deref(), &page))
+        .await
+        .map(Json)
+}

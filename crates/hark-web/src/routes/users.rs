@@ -1,0 +1,185 @@
+//! Users, for administrators.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use hark_api::auth::Role;
+use hark_api::users::{NewUser, User, UserChange};
+use hark_model::{HostName, Secret, UserName};
+use http::StatusCode;
+
+use super::sessions::end_others;
+use crate::app::Shared;
+use crate::auth::password;
+use crate::backend::{Account, Answer, Backend, Refused};
+use crate::extract::Body;
+use crate::failure::{Failure, Reply};
+use crate::peer::Peer;
+use crate::who::{self, Admin};
+
+/// The longest name for people in bytes.
+const MAX_FULL_NAME: usize = 200;
+
+/// Returns all users.
+#[utoipa::path(
+    get, path = "/api/0/users", tag = "users", responses((status = 200, body = Vec<User>))
+)]
+pub(crate) async fn list(State(app): State<Shared>, _admin: Admin) -> Reply<Json<Vec<User>>> {
+    let accounts = app.ask(Backend::accounts).await?;
+    Ok(Json(accounts.iter().map(shown).collect()))
+}
+
+/// Makes a user.
+#[utoipa::path(
+    post, path = "/api/0/users", tag = "users", request_body = NewUser,
+    responses((status = 200, body = User))
+)]
+pub(crate) async fn make(
+    State(app): State<Shared>,
+    peer: Peer,
+    Admin(who): Admin,
+    Body(request): Body<NewUser>,
+) -> Reply<Json<User>> {
+    let name = UserName::new(&request.name).map_err(|e| Failure::field("name", e.to_string()))?;
+    check_full_name(&request.full_name)?;
+    let account = Account {
+        name,
+        full_name: request.full_name,
+        password: Some(hash(&app, request.password).await?),
+        admin: request.admin,
+        roles: parse_roles(request.roles)?,
+        declared: None,
+    };
+    let stored = account.clone();
+    app.ask(move |backend| match backend.account(&stored.name) {
+        Ok(_) => Err(Refused::Conflict("there is a user of this name".to_owned())),
+        Err(Refused::Absent) => backend.put_account(&stored),
+        Err(other) => Err(other),
+    })
+    .await?;
+    app.audit(Some(who.name()), peer.address, "user.make", account.name.as_str()).await;
+    Ok(Json(shown(&account)))
+}
+
+/// Changes a user; a new password or other rights end the user's sessions.
+#[utoipa::path(
+    put, path = "/api/0/users/{name}", tag = "users", request_body = UserChange,
+    params(("name" = String, Path, description = "The name to log in with.")),
+    responses((status = 200, body = User))
+)]
+pub(crate) async fn change(
+    State(app): State<Shared>,
+    peer: Peer,
+    Admin(who): Admin,
+    Path(name): Path<String>,
+    Body(request): Body<UserChange>,
+) -> Reply<Json<User>> {
+    let name = UserName::new(&name).map_err(|_| Failure::Absent)?;
+    let asked = name.clone();
+    let mut account = app.ask(move |backend| changeable(backend, &asked)).await?;
+    let rights = (account.admin, account.roles.clone());
+    if let Some(full_name) = request.full_name {
+        check_full_name(&full_name)?;
+        account.full_name = full_name;
+    }
+    let new_password = request.password.is_some();
+    if let Some(password) = request.password {
+        account.password = Some(hash(&app, password).await?);
+    }
+    if let Some(admin) = request.admin {
+        account.admin = admin;
+    }
+    if let Some(roles) = request.roles {
+        account.roles = parse_roles(roles)?;
+    }
+    let stored = account.clone();
+    app.ask(move |backend| {
+        if !stored.admin {
+            keep_an_admin(backend, &stored.name)?;
+        }
+        backend.put_account(&stored)
+    })
+    .await?;
+    if new_password || rights != (account.admin, account.roles.clone()) {
+        // Whoever has the sessions must log in again under the new rights; one's own session stays.
+        let own = (*who.name() == account.name).then(|| who.session()).flatten();
+        end_others(&app, account.name.clone(), own).await?;
+    }
+    app.audit(Some(who.name()), peer.address, "user.change", account.name.as_str()).await;
+    Ok(Json(shown(&account)))
+}
+
+/// Removes a user.
+#[utoipa::path(
+    delete, path = "/api/0/users/{name}", tag = "users",
+    params(("name" = String, Path, description = "The name to log in with.")),
+    responses((status = 204))
+)]
+pub(crate) async fn remove(
+    State(app): State<Shared>,
+    peer: Peer,
+    Admin(who): Admin,
+    Path(name): Path<String>,
+) -> Reply<StatusCode> {
+    let name = UserName::new(&name).map_err(|_| Failure::Absent)?;
+    let dropped = name.clone();
+    app.ask(move |backend| {
+        changeable(backend, &dropped)?;
+        keep_an_admin(backend, &dropped)?;
+        backend.drop_account(&dropped)
+    })
+    .await?;
+    app.audit(Some(who.name()), peer.address, "user.remove", name.as_str()).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn changeable(backend: &dyn Backend, name: &UserName) -> Answer<Account> {
+    let account = backend.account(name)?;
+    match account.declared.clone() {
+        Some(declared) => Err(Refused::Declared(declared)),
+        None => Ok(account),
+    }
+}
+
+/// Fails if without `name` nobody could administer the server.
+fn keep_an_admin(backend: &dyn Backend, name: &UserName) -> Answer<()> {
+    let others = backend.accounts()?.into_iter().any(|other| other.admin && other.name != *name);
+    if others {
+        return Ok(());
+    }
+    Err(Refused::Conflict("this is the last administrator: make another one first".to_owned()))
+}
+
+async fn hash(app: &Shared, password: String) -> Reply<Secret> {
+    if let Some(weakness) = password::weakness(&password) {
+        return Err(Failure::field("password", weakness));
+    }
+    app.hasher.hash(Secret::new(password)).await?.ok_or(Failure::Internal)
+}
+
+fn check_full_name(name: &str) -> Reply<()> {
+    if name.len() > MAX_FULL_NAME || name.chars().any(char::is_control) {
+        let detail = format!("use at most {MAX_FULL_NAME} bytes of printable characters");
+        return Err(Failure::field("full_name", detail));
+    }
+    Ok(())
+}
+
+fn parse_roles(roles: BTreeMap<String, Role>) -> Reply<BTreeMap<HostName, Role>> {
+    let parse = |(host, role): (String, Role)| match HostName::new(&host) {
+        Ok(host) => Ok((host, role)),
+        Err(error) => Err(Failure::field("roles", format!("{host:?}: {error}"))),
+    };
+    roles.into_iter().map(parse).collect()
+}
+
+fn shown(account: &Account) -> User {
+    User {
+        name: account.name.to_string(),
+        full_name: account.full_name.clone(),
+        admin: account.admin,
+        roles: who::roles(account),
+        declared: account.declared.clone(),
+    }
+}

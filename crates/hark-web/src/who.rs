@@ -1,0 +1,301 @@
+//! The user of a request.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use hark_api::auth::{Me, Role};
+use hark_model::{CheckName, HostName, IncidentId, Unix, UserName};
+use http::HeaderMap;
+use http::header;
+use http::request::Parts;
+
+use crate::app::Shared;
+use crate::auth::token::{self, Bearer};
+use crate::auth::{limit, session};
+use crate::backend::{Account, Answer, Backend, Refused, Sight, TokenHash};
+use crate::failure::{Failure, Reply};
+use crate::policy::{self, Action, Object, Verdict};
+
+/// The value of the header that writes with a cookie need. Its presence is what counts: a form of
+/// another site cannot send it, a script of another site would need our leave.
+pub(crate) const CSRF: &str = "1";
+
+/// How the user proved who he is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// A session by cookie: the browser sends it unasked, so writes need more.
+    Cookie(TokenHash),
+    /// A session by header.
+    Session(TokenHash),
+    /// An API token by header.
+    Api(TokenHash),
+}
+
+/// The user of a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Who {
+    pub(crate) account: Arc<Account>,
+    pub(crate) proof: Proof,
+}
+
+/// The user of a request, who is an administrator.
+#[derive(Clone, Debug)]
+pub(crate) struct Admin(pub(crate) Who);
+
+impl Who {
+    /// Returns the name to log in with.
+    pub(crate) fn name(&self) -> &UserName {
+        &self.account.name
+    }
+
+    /// Returns what the user may see.
+    pub(crate) fn sight(&self) -> Sight {
+        policy::sight(&self.account)
+    }
+
+    /// Returns the session, if the user came with one.
+    pub(crate) fn session(&self) -> Option<TokenHash> {
+        match self.proof {
+            Proof::Cookie(hash) | Proof::Session(hash) => Some(hash),
+            Proof::Api(_) => None,
+        }
+    }
+
+    /// Fails unless the user may do `action` with `object`.
+    pub(crate) fn must(&self, action: Action, object: Object<'_>) -> Reply<()> {
+        match policy::may(&self.account, action, object) {
+            Verdict::Allowed => Ok(()),
+            Verdict::Invisible => Err(Failure::Absent),
+            Verdict::Needs(role) => Err(Failure::Needs(role)),
+        }
+    }
+
+    /// Returns the host called `name` if the user may do `action` with it. Whether there is such a
+    /// host is not yet said: for a user without a role on it, there is none.
+    pub(crate) fn host(&self, action: Action, name: &str) -> Reply<HostName> {
+        let host = HostName::new(name).map_err(|_| Failure::Absent)?;
+        self.must(action, Object::Host(&host))?;
+        Ok(host)
+    }
+
+    /// Returns host and check of `incident` if the user may do `action` with it.
+    pub(crate) async fn incident(
+        &self,
+        app: &Shared,
+        action: Action,
+        incident: IncidentId,
+    ) -> Reply<(HostName, CheckName)> {
+        let (host, check) = app.ask(move |backend| backend.incident_of(incident)).await?;
+        self.must(action, Object::Host(&host))?;
+        Ok((host, check))
+    }
+
+    /// Returns what the user is told about himself.
+    pub(crate) fn me(&self) -> Me {
+        me(&self.account)
+    }
+}
+
+/// Returns what a user is told about himself.
+pub(crate) fn me(account: &Account) -> Me {
+    Me {
+        name: account.name.to_string(),
+        full_name: account.full_name.clone(),
+        admin: account.admin,
+        roles: roles(account),
+        csrf: CSRF.to_owned(),
+    }
+}
+
+/// Returns the roles by host in the API's words.
+pub(crate) fn roles(account: &Account) -> BTreeMap<String, Role> {
+    account.roles.iter().map(|(host, role)| (host.to_string(), *role)).collect()
+}
+
+/// What a request carries to prove who sends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// Nothing.
+    None,
+    /// A cookie.
+    Cookie(TokenHash),
+    /// A header.
+    Header(Bearer),
+}
+
+/// A request, as sessions remember it.
+#[derive(Clone, Debug)]
+pub(crate) struct Visit {
+    /// From where.
+    pub(crate) address: IpAddr,
+    /// What the browser or program calls itself.
+    pub(crate) agent: String,
+}
+
+/// Returns the name of the session's cookie: over TLS with the prefix that keeps other names of the
+/// same domain from setting it; on plain http browsers refuse that prefix.
+pub(crate) fn cookie_name(secure: bool) -> &'static str {
+    if secure { "__Host-hark" } else { "hark" }
+}
+
+/// Returns what a request with `headers` carries. A header wins over a cookie.
+pub(crate) fn claim(headers: &HeaderMap, secure: bool) -> Claim {
+    if let Some(value) = headers.get(header::AUTHORIZATION) {
+        let text = value.to_str().unwrap_or_default();
+        let mut parts = text.splitn(2, ' ');
+        let scheme = parts.next().unwrap_or_default();
+        return match parts.next() {
+            Some(text) if scheme.eq_ignore_ascii_case("bearer") => {
+                Claim::Header(token::bearer(text.trim()))
+            }
+            _ => Claim::None,
+        };
+    }
+    match cookie(headers, cookie_name(secure)).map(token::bearer) {
+        Some(Bearer::Session(hash)) => Claim::Cookie(hash),
+        // API tokens are never taken from cookies.
+        Some(Bearer::Api(_)) | None => Claim::None,
+    }
+}
+
+/// Returns the value of the cookie called `name`.
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find_map(|(key, value)| (key == name).then_some(value))
+}
+
+/// Finds the user of `claim`; `None` if there is none. A `visit` counts as use of the session or token.
+pub(crate) async fn find(app: &Shared, claim: Claim, visit: Option<Visit>) -> Reply<Option<Who>> {
+    let (bearer, by_cookie) = match claim {
+        Claim::None => return Ok(None),
+        Claim::Cookie(hash) => (Bearer::Session(hash), true),
+        Claim::Header(bearer) => (bearer, false),
+    };
+    let now = app.now().unix;
+    app.ask(move |backend| {
+        let found = match bearer {
+            Bearer::Session(hash) => {
+                let proof = if by_cookie { Proof::Cookie(hash) } else { Proof::Session(hash) };
+                by_session(backend, &hash, now, visit).map(|account| (account, proof))
+            }
+            Bearer::Api(hash) => {
+                by_api_token(backend, &hash, now, visit).map(|account| (account, Proof::Api(hash)))
+            }
+        };
+        match found {
+            Ok((account, proof)) => Ok(Some(Who { account: Arc::new(account), proof })),
+            Err(Refused::Absent) => Ok(None),
+            Err(other) => Err(other),
+        }
+    })
+    .await
+}
+
+fn by_session(
+    backend: &dyn Backend,
+    hash: &TokenHash,
+    now: Unix,
+    visit: Option<Visit>,
+) -> Answer<Account> {
+    let mut record = backend.session(hash)?;
+    if !session::alive(&record, now) {
+        backend.drop_session(hash)?;
+        return Err(Refused::Absent);
+    }
+    let account = backend.account(&record.user)?;
+    let Some(visit) = visit else { return Ok(account) };
+    let moved = limit::prefix(record.address) != limit::prefix(visit.address);
+    if moved || session::to_touch(Some(record.last_seen), now) {
+        record.last_seen = now;
+        record.address = visit.address;
+        record.agent = visit.agent;
+        backend.put_session(&record)?;
+    }
+    Ok(account)
+}
+
+fn by_api_token(
+    backend: &dyn Backend,
+    hash: &TokenHash,
+    now: Unix,
+    visit: Option<Visit>,
+) -> Answer<Account> {
+    let mut record = backend.api_token(hash)?;
+    if !session::token_alive(&record, now) {
+        backend.drop_api_token(hash)?;
+        return Err(Refused::Absent);
+    }
+    let account = backend.account(&record.user)?;
+    if visit.is_some() && session::to_touch(record.last_used, now) {
+        record.last_used = Some(now);
+        backend.put_api_token(&record)?;
+    }
+    Ok(account)
+}
+
+impl FromRequestParts<Shared> for Who {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Reply<Self> {
+        parts.extensions.get::<Self>().cloned().ok_or(Failure::Anonymous)
+    }
+}
+
+impl FromRequestParts<Shared> for Admin {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Reply<Self> {
+        let who = Who::from_request_parts(parts, app).await?;
+        who.must(Action::See, Object::Server)?;
+        Ok(Self(who))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn headers(name: &'static str, value: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, HeaderValue::from_str(value).unwrap());
+        headers
+    }
+
+    #[test]
+    fn cookies_are_found_among_others() {
+        let headers = headers("cookie", "theme=dark; __Host-hark=abc; hark=def");
+        assert_eq!(cookie(&headers, "__Host-hark"), Some("abc"));
+        assert_eq!(cookie(&headers, "hark"), Some("def"));
+        assert_eq!(cookie(&headers, "ark"), None);
+    }
+
+    #[test]
+    fn over_tls_only_the_prefixed_cookie_counts() {
+        let Bearer::Session(hash) = token::bearer("abc") else { panic!("no session") };
+        assert_eq!(claim(&headers("cookie", "hark=abc"), true), Claim::None);
+        assert_eq!(claim(&headers("cookie", "hark=abc"), false), Claim::Cookie(hash));
+        assert_eq!(claim(&headers("cookie", "__Host-hark=abc"), true), Claim::Cookie(hash));
+    }
+
+    #[test]
+    fn api_tokens_are_never_taken_from_cookies() {
+        let (text, hash) = token::new_api().unwrap();
+        assert_eq!(claim(&headers("cookie", &format!("hark={text}")), false), Claim::None);
+        let by_header = claim(&headers("authorization", &format!("Bearer {text}")), false);
+        assert_eq!(by_header, Claim::Header(Bearer::Api(hash)));
+    }
+
+    #[test]
+    fn other_schemes_prove_nothing() {
+        assert_eq!(claim(&headers("authorization", "Basic YTpi"), false), Claim::None);
+        assert_eq!(claim(&headers("authorization", "Bearer"), false), Claim::None);
+    }
+}
