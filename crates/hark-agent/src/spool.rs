@@ -155,14 +155,16 @@ impl Spool {
         number
     }
 
-    /// Appends a report, made with the number [`Spool::next_report`], and returns that number.
-    /// Not on the disk before [`Spool::sync`].
-    pub fn append_report(&mut self, at: Unix, payload: &[u8]) -> u64 {
+    /// Appends a report, made with the number [`Spool::next_report`], and returns that number and
+    /// whether it was written: else it is only in the caller's hands. Not on the disk before
+    /// [`Spool::sync_reports`].
+    pub fn append_report(&mut self, at: Unix, payload: &[u8]) -> (u64, bool) {
         self.reserve();
         self.make_room(at, payload.len());
         let (number, written) = self.reports.append(at.0, payload, &mut std::iter::empty());
+        let saved = written.is_ok();
         self.note(written);
-        number
+        (number, saved)
     }
 
     fn note(&mut self, written: io::Result<()>) {
@@ -256,6 +258,21 @@ impl Spool {
             reports: self.reports.pending(),
             bytes: self.samples.len() + self.reports.len(),
         }
+    }
+
+    /// Returns the number of the oldest report that is not done with; the next one's if all are.
+    pub fn oldest_report(&self) -> u64 {
+        self.reports.acked.cursor()
+    }
+
+    /// Returns how many entries of samples are not under way.
+    pub fn samples_waiting(&self) -> u64 {
+        self.samples.waiting()
+    }
+
+    /// Returns how many reports are not under way.
+    pub fn reports_waiting(&self) -> u64 {
+        self.reports.waiting()
     }
 
     /// Returns what was given up since the last call; none if nothing.

@@ -209,6 +209,11 @@ impl Log {
         self.acked.missing(self.acked.cursor(), self.next)
     }
 
+    /// Returns how many entries wait to be read: pending and not under way.
+    pub(super) fn waiting(&self) -> u64 {
+        self.pending().saturating_sub(self.flying.len() as u64)
+    }
+
     /// Appends an entry and the definitions `sets` that its file does not have yet, and returns its
     /// number. It counts as under way: the caller sends it now, or calls [`Log::release`].
     ///

@@ -75,7 +75,7 @@ fn the_unacknowledged_comes_back_after_a_restart() {
     let mut spool = open(&folder);
     let a = spool.append_samples(Unix(1), b"a", []);
     spool.append_samples(Unix(2), b"b", []);
-    let r = spool.append_report(Unix(3), b"r");
+    let (r, _) = spool.append_report(Unix(3), b"r");
     spool.samples_done(a);
     spool.store_cursor().unwrap();
     drop(spool);
@@ -90,14 +90,14 @@ fn the_unacknowledged_comes_back_after_a_restart() {
 fn a_report_number_is_never_given_twice() {
     let folder = tempfile::tempdir().unwrap();
     let mut spool = open(&folder);
-    let (epoch, first) = (spool.epoch(), spool.append_report(Unix(1), b"lost in a power cut"));
+    let (epoch, first) = (spool.epoch(), spool.append_report(Unix(1), b"lost in a power cut").0);
     drop(spool);
     for file in files(&folder, "reports-") {
         std::fs::remove_file(file).unwrap();
     }
     let mut spool = Spool::open(&folder.path().join("spool"), SMALL, Unix(2_000_000)).unwrap();
     assert_eq!(spool.epoch(), epoch);
-    assert!(spool.append_report(Unix(2), b"x") > first);
+    assert!(spool.append_report(Unix(2), b"x").0 > first);
     std::fs::remove_dir_all(folder.path().join("spool")).unwrap();
     let spool = Spool::open(&folder.path().join("spool"), SMALL, Unix(3_000_000)).unwrap();
     assert!(spool.epoch() > epoch);
@@ -334,7 +334,8 @@ proptest! {
                     newest = Some((false, number));
                 }
                 Step::Report(byte) => {
-                    let number = spool.append_report(Unix(1), &payload(byte));
+                    let (number, saved) = spool.append_report(Unix(1), &payload(byte));
+                    prop_assert!(saved);
                     prop_assert!(model.reports.insert(number, payload(byte)).is_none());
                     newest = Some((true, number));
                 }

@@ -1,0 +1,342 @@
+//! Where the server is: names, the addresses behind them, and the socket to one of them.
+//!
+//! Names are resolved by the C library (`ToSocketAddrs`), which knows `/etc/hosts`, search domains and
+//! whatever else the machine uses: the agent must find what `ping` finds. It may take half a minute,
+//! so a thread is made for each question and ends with its answer; an address needs none.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+
+use thiserror::Error;
+
+/// The port where the server listens if nothing else is said.
+pub const DEFAULT_PORT: u16 = 50003;
+
+/// Bound on the addresses kept of all names.
+const MAX_ADDRESSES: usize = 32;
+
+/// A name or address and a port.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Server {
+    host: String,
+    port: u16,
+}
+
+/// Why a text is not a [`Server`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum ServerError {
+    /// Nothing, or nothing before the port.
+    #[error("a server is a name or an address, with :port if it is not {DEFAULT_PORT}")]
+    Empty,
+    /// What follows the colon is no port.
+    #[error("a port is a number from 1 to 65535")]
+    Port,
+}
+
+impl Server {
+    /// Reads `name`, `name:port`, `192.0.2.1:port`, `2001:db8::1` or `[2001:db8::1]:port`.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn parse(text: &str) -> Result<Self, ServerError> {
+        let text = text.trim();
+        if text.parse::<Ipv6Addr>().is_ok() {
+            return Ok(Self { host: text.to_owned(), port: DEFAULT_PORT });
+        }
+        let (host, port) = match text.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => (host, port.parse::<u16>().ok()),
+            _ => (text, Some(DEFAULT_PORT)),
+        };
+        let port = port.filter(|port| *port > 0).ok_or(ServerError::Port)?;
+        let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+        if host.is_empty() || host.contains(char::is_whitespace) {
+            return Err(ServerError::Empty);
+        }
+        Ok(Self { host: host.to_owned(), port })
+    }
+
+    /// Returns the name or address.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Returns the same host at another port.
+    #[must_use]
+    pub fn at_port(&self, port: u16) -> Self {
+        Self { host: self.host.clone(), port }
+    }
+
+    /// Returns the address, if it is one and needs no resolving.
+    fn literal(&self) -> Option<SocketAddr> {
+        self.host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, self.port))
+    }
+
+    /// Resolves it now. Blocks.
+    pub(crate) fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
+        if let Some(address) = self.literal() {
+            return Ok(vec![address]);
+        }
+        (self.host.as_str(), self.port).to_socket_addrs().map(Iterator::collect)
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// The way to the server that is used now.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    servers: Vec<Server>,
+    addresses: Vec<SocketAddr>,
+    turn: usize,
+    socket: Option<UdpSocket>,
+    asked: Option<Receiver<Vec<SocketAddr>>>,
+    refused: bool,
+}
+
+impl Endpoint {
+    /// Begins to find `servers`.
+    pub(crate) fn new(servers: Vec<Server>) -> Self {
+        let literal: Option<Vec<SocketAddr>> = servers.iter().map(Server::literal).collect();
+        let mut endpoint = Self {
+            servers,
+            addresses: literal.unwrap_or_default(),
+            turn: 0,
+            socket: None,
+            asked: None,
+            refused: false,
+        };
+        if endpoint.addresses.is_empty() {
+            endpoint.ask();
+        } else {
+            endpoint.connect();
+        }
+        endpoint
+    }
+
+    /// The server is silent: goes on to the next address with a new socket, which also takes a new
+    /// local address, and resolves the names anew.
+    pub(crate) fn next(&mut self) {
+        self.turn = self.turn.wrapping_add(1);
+        self.connect();
+        if self.servers.iter().any(|server| server.literal().is_none()) {
+            self.ask();
+        }
+    }
+
+    /// Takes in the answer of the resolver, if it is there. Returns true if there is a way to the
+    /// server now and there was none before.
+    pub(crate) fn settle(&mut self) -> bool {
+        let Some(asked) = &self.asked else { return false };
+        match asked.try_recv() {
+            Err(TryRecvError::Empty) => return false,
+            Err(TryRecvError::Disconnected) => self.asked = None,
+            Ok(addresses) => {
+                self.asked = None;
+                if !addresses.is_empty() && addresses != self.addresses {
+                    self.addresses = addresses;
+                    self.turn = 0;
+                    let before = self.socket.is_some();
+                    self.connect();
+                    return !before && self.socket.is_some();
+                }
+            }
+        }
+        false
+    }
+
+    /// Returns true while names are being resolved.
+    pub(crate) fn is_asking(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Returns what can be waited on.
+    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.socket.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Sends one datagram. If the network refuses (our address is gone, no route), it is lost as any
+    /// other may be, and the next one has a new socket.
+    pub(crate) fn send(&mut self, datagram: &[u8]) {
+        if self.socket.is_none() && !self.addresses.is_empty() {
+            self.connect();
+        }
+        let Some(socket) = &self.socket else { return };
+        match socket.send(datagram) {
+            Ok(_) => self.refused = false,
+            // Nobody listens there: said of a datagram before; this one was not sent.
+            Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => {
+                // The error is taken off the socket by this; the datagram goes with the second try.
+                if socket.send(datagram).is_ok() {
+                    tracing::trace!("sent after a refusal");
+                }
+            }
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => {
+                if !self.refused {
+                    tracing::warn!(%error, "the network refuses to send");
+                }
+                self.refused = true;
+                self.socket = None;
+            }
+        }
+    }
+
+    /// Receives one datagram; none if there is none.
+    pub(crate) fn receive<'b>(&mut self, buffer: &'b mut [u8]) -> Option<&'b mut [u8]> {
+        let socket = self.socket.as_ref()?;
+        // An error says that a datagram of ours did not arrive; silence says it as well.
+        let len = socket.recv(buffer).ok()?;
+        buffer.get_mut(..len)
+    }
+
+    fn connect(&mut self) {
+        self.socket = None;
+        let Some(index) = self.turn.checked_rem(self.addresses.len()) else { return };
+        let Some(address) = self.addresses.get(index).copied() else { return };
+        match connected(address) {
+            Ok(socket) => {
+                tracing::debug!(%address, "speaking to server");
+                self.socket = Some(socket);
+            }
+            Err(error) => {
+                if !self.refused {
+                    tracing::warn!(%address, %error, "cannot reach the server's network");
+                }
+                self.refused = true;
+            }
+        }
+    }
+
+    fn ask(&mut self) {
+        if self.asked.is_some() {
+            return;
+        }
+        let servers = self.servers.clone();
+        let (tell, answer) = sync_channel(1);
+        let resolve = move || {
+            let mut found = Vec::new();
+            for server in &servers {
+                match server.resolve() {
+                    Ok(addresses) => found.extend(addresses),
+                    Err(error) => {
+                        tracing::warn!(%server, %error, "cannot resolve the server's name")
+                    }
+                }
+            }
+            found.truncate(MAX_ADDRESSES);
+            // Nobody waits any more when the agent has ended.
+            drop(tell.send(found));
+        };
+        match std::thread::Builder::new().name("hark-resolve".into()).spawn(resolve) {
+            Ok(_) => self.asked = Some(answer),
+            Err(error) => tracing::warn!(%error, "cannot make a thread to resolve names"),
+        }
+    }
+}
+
+fn connected(address: SocketAddr) -> io::Result<UdpSocket> {
+    let any: IpAddr = match address {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0))?;
+    socket.connect(address)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_names_and_addresses() {
+        for (text, shown) in [
+            ("hark.example.net", "hark.example.net:50003"),
+            ("hark:1234", "hark:1234"),
+            (" 192.0.2.1 ", "192.0.2.1:50003"),
+            ("192.0.2.1:7", "192.0.2.1:7"),
+            ("2001:db8::1", "[2001:db8::1]:50003"),
+            ("[2001:db8::1]:99", "[2001:db8::1]:99"),
+            ("[2001:db8::1]", "[2001:db8::1]:50003"),
+        ] {
+            assert_eq!(Server::parse(text).unwrap().to_string(), shown);
+        }
+        for (text, error) in [
+            ("", ServerError::Empty),
+            (":5", ServerError::Empty),
+            ("a b", ServerError::Empty),
+            ("a:0", ServerError::Port),
+            ("a:x", ServerError::Port),
+            ("a:70000", ServerError::Port),
+        ] {
+            assert_eq!(Server::parse(text), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_are_resolved_aside_and_the_next_address_is_taken_after_silence() {
+        let there = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = there.local_addr().unwrap().port();
+        let dead = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let dead_port = dead.local_addr().unwrap().port();
+        drop(dead);
+        let servers = [format!("127.0.0.1:{dead_port}"), format!("localhost:{port}")];
+        let servers = servers.iter().map(|s| Server::parse(s).unwrap()).collect();
+        let mut endpoint = Endpoint::new(servers);
+        there.set_read_timeout(Some(std::time::Duration::from_millis(50))).unwrap();
+        let mut buffer = [0; 16];
+        let mut came = false;
+        for _ in 0..200 {
+            endpoint.settle();
+            endpoint.send(b"hello");
+            came = there.recv(&mut buffer).is_ok();
+            if came {
+                break;
+            }
+            endpoint.next();
+        }
+        assert!(came);
+    }
+
+    #[test]
+    fn a_server_that_comes_back_on_its_port_is_heard_without_a_new_socket() {
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = server.local_addr().unwrap();
+        let mut endpoint = Endpoint::new(vec![Server::parse(&address.to_string()).unwrap()]);
+        drop(server);
+        for _ in 0..3 {
+            endpoint.send(b"lost");
+        }
+        let server = UdpSocket::bind(address).unwrap();
+        server.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+        endpoint.send(b"heard");
+        let mut buffer = [0; 16];
+        let (len, from) = server.recv_from(&mut buffer).unwrap();
+        assert_eq!(&buffer[..len], b"heard");
+        server.send_to(b"answer", from).unwrap();
+        let mut buffer = [0; 16];
+        let mut answer = None;
+        while answer.is_none() {
+            answer = endpoint.receive(&mut buffer).map(|d| d.to_vec());
+        }
+        assert_eq!(answer.unwrap(), b"answer");
+    }
+}

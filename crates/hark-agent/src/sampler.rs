@@ -1,0 +1,408 @@
+//! Runs the collectors, and turns what they say into frames.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use hark_model::frame::{MAX_SERIES, MAX_SET, encode_values};
+use hark_model::{Mono, Now, SeriesDef, Unix};
+use hark_proto::{set_number, split_set};
+
+use crate::collectors::{Absent, Change, Collector, Configured, Root};
+
+/// The collectors at work.
+#[derive(Debug)]
+pub(crate) struct Sampler {
+    running: Vec<Running>,
+    values: Vec<f64>,
+    facts_changed: bool,
+}
+
+#[derive(Debug)]
+struct Running {
+    name: &'static str,
+    collector: Box<dyn Collector>,
+    interval: Option<Duration>,
+    due: Mono,
+    sets: Vec<Set>,
+    facts: Vec<(String, String)>,
+    state: State,
+}
+
+/// Whether a collector has something to say; each change is logged once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Works,
+    Absent,
+    /// It panicked: a fault of ours, and the others go on without it.
+    Broken,
+}
+
+/// Up to [`MAX_SET`] series of one collector: what a frame's values belong to.
+#[derive(Debug)]
+pub(crate) struct Set {
+    /// Its number, made from its definition.
+    pub(crate) number: u32,
+    /// Its definition, as it is sent and spooled.
+    pub(crate) parts: Vec<Vec<u8>>,
+    defs: Vec<SeriesDef>,
+    /// The place of each of its series among the collector's values.
+    places: Vec<usize>,
+}
+
+impl Set {
+    /// Makes a set of these series.
+    #[cfg(test)]
+    pub(crate) fn of(defs: Vec<SeriesDef>) -> Self {
+        let chunk: Vec<_> = defs.into_iter().enumerate().collect();
+        set("test", &chunk).unwrap()
+    }
+}
+
+/// What one look at everything gave. Kept and filled again.
+#[derive(Debug, Default)]
+pub(crate) struct Round {
+    /// When.
+    pub(crate) taken_at: Unix,
+    frames: Vec<(u32, usize)>,
+    bytes: Vec<u8>,
+}
+
+impl Round {
+    /// Returns the frames: number of the set, value bytes.
+    pub(crate) fn frames(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        let mut start = 0;
+        self.frames.iter().map(move |(set, end)| {
+            let bytes = self.bytes.get(start..*end).unwrap_or_default();
+            start = *end;
+            (*set, bytes)
+        })
+    }
+
+    /// Makes a round of these frames.
+    #[cfg(test)]
+    pub(crate) fn of(taken_at: Unix, frames: &[(u32, &[u8])]) -> Self {
+        let mut round = Self { taken_at, ..Self::default() };
+        for (set, bytes) in frames {
+            round.bytes.extend_from_slice(bytes);
+            round.frames.push((*set, round.bytes.len()));
+        }
+        round
+    }
+
+    fn clear(&mut self, taken_at: Unix) {
+        self.taken_at = taken_at;
+        self.frames.clear();
+        self.bytes.clear();
+    }
+}
+
+/// Half of the shortest interval between heartbeats that is allowed: what is due within it is due.
+const EARLY: Duration = Duration::from_millis(500);
+
+impl Sampler {
+    /// Makes the collectors.
+    pub(crate) fn new(configured: &[Configured], root: &Root) -> Self {
+        let make = |configured: &Configured| Running {
+            name: configured.name,
+            collector: configured.make.make(root),
+            interval: configured.interval,
+            due: Mono(0),
+            sets: Vec::new(),
+            facts: Vec::new(),
+            state: State::Works,
+        };
+        let running = configured.iter().map(make).collect();
+        Self { running, values: Vec::new(), facts_changed: false }
+    }
+
+    /// Asks every collector that is due.
+    pub(crate) fn look(&mut self, now: Now, round: &mut Round) {
+        round.clear(now.unix);
+        let mut others: usize =
+            self.running.iter().flat_map(|r| &r.sets).map(|set| set.defs.len()).sum();
+        for running in self.running.iter_mut().filter(|r| r.state != State::Broken) {
+            if now.mono < running.due {
+                continue;
+            }
+            if let Some(interval) = running.interval {
+                running.due = now.mono + interval.saturating_sub(EARLY);
+            }
+            self.values.clear();
+            let before: usize = running.sets.iter().map(|set| set.defs.len()).sum();
+            others -= before;
+            let found = running.collect(now.mono, &mut self.values);
+            if found == Some(Change::Other) {
+                running.sets = sets(running.name, running.collector.series(), MAX_SERIES - others);
+                let facts = running.collector.facts();
+                self.facts_changed |= facts != running.facts;
+                running.facts = facts;
+            }
+            others += running.sets.iter().map(|set| set.defs.len()).sum::<usize>();
+            if found.is_some() {
+                running.encode(&self.values, round);
+            }
+        }
+    }
+
+    /// Returns the facts if they have changed since the last call.
+    pub(crate) fn changed_facts(&mut self) -> Option<BTreeMap<String, String>> {
+        std::mem::take(&mut self.facts_changed).then(|| self.facts())
+    }
+
+    /// Returns the facts.
+    pub(crate) fn facts(&self) -> BTreeMap<String, String> {
+        self.running.iter().flat_map(|running| running.facts.iter().cloned()).collect()
+    }
+
+    /// Returns the sets in use.
+    pub(crate) fn sets(&self) -> impl Iterator<Item = &Set> {
+        self.running.iter().flat_map(|running| &running.sets)
+    }
+}
+
+impl Running {
+    /// Looks once; none if there is nothing to say.
+    fn collect(&mut self, at: Mono, values: &mut Vec<f64>) -> Option<Change> {
+        // What the collector holds may be half done after a panic: it is not asked again.
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.collector.collect(at, values)));
+        let (state, change) = match outcome {
+            Ok(Ok(change)) => (State::Works, Some(change)),
+            Ok(Err(absent)) => {
+                if self.state == State::Works {
+                    report_absent(self.name, &absent);
+                }
+                (State::Absent, None)
+            }
+            Err(_) => {
+                tracing::error!(collector = self.name, "collector failed and is switched off");
+                (State::Broken, None)
+            }
+        };
+        if state == State::Works && self.state == State::Absent {
+            tracing::info!(collector = self.name, "collector has a source again");
+        }
+        self.state = state;
+        change
+    }
+
+    fn encode(&self, values: &[f64], round: &mut Round) {
+        let mut ordered = [f64::NAN; MAX_SET];
+        for set in &self.sets {
+            for (to, place) in ordered.iter_mut().zip(&set.places) {
+                *to = values.get(*place).copied().unwrap_or(f64::NAN);
+            }
+            let ordered = ordered.get(..set.defs.len()).unwrap_or_default();
+            encode_values(&set.defs, ordered, &mut round.bytes);
+            round.frames.push((set.number, round.bytes.len()));
+        }
+    }
+}
+
+fn report_absent(collector: &'static str, absent: &Absent) {
+    let cause = std::error::Error::source(absent).map(ToString::to_string).unwrap_or_default();
+    tracing::warn!(collector, %absent, cause, "collector has no source: its values are absent");
+}
+
+/// Cuts a collector's series into sets. Left out, and said so, is what cannot be named on the wire
+/// and what is more than `room`.
+fn sets(collector: &'static str, series: Vec<SeriesDef>, room: usize) -> Vec<Set> {
+    let all = series.len();
+    let sound: Vec<(usize, SeriesDef)> = series
+        .into_iter()
+        .enumerate()
+        .filter(|(_, def)| def.name.check().is_ok())
+        .take(room)
+        .collect();
+    if sound.len() < all {
+        let left_out = all - sound.len();
+        tracing::warn!(collector, left_out, "series left out: too many, or names too long");
+    }
+    sound.chunks(MAX_SET).filter_map(|chunk| set(collector, chunk)).collect()
+}
+
+fn set(collector: &'static str, chunk: &[(usize, SeriesDef)]) -> Option<Set> {
+    let defs: Vec<SeriesDef> = chunk.iter().map(|(_, def)| def.clone()).collect();
+    let number = set_number(&defs);
+    match split_set(number, &defs) {
+        Ok(contents) => Some(Set {
+            number,
+            parts: contents.iter().map(|content| content.bytes().to_vec()).collect(),
+            defs,
+            places: chunk.iter().map(|(place, _)| *place).collect(),
+        }),
+        Err(error) => {
+            tracing::error!(collector, %error, "set left out");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use hark_model::frame::ValueReader;
+    use hark_model::{MetricKind, SeriesName, Unit};
+
+    use super::*;
+    use crate::collectors::Make;
+
+    /// A collector that says what the test wants.
+    #[derive(Clone, Debug, Default)]
+    struct Said(Arc<Mutex<What>>);
+
+    #[derive(Clone, Debug, Default)]
+    struct What {
+        instances: Vec<String>,
+        told: Vec<String>,
+        facts: Vec<(String, String)>,
+        told_facts: Vec<(String, String)>,
+        absent: bool,
+        broken: bool,
+        looks: u32,
+    }
+
+    impl Make for Said {
+        fn make(&self, _root: &Root) -> Box<dyn Collector> {
+            Box::new(self.clone())
+        }
+    }
+
+    impl Collector for Said {
+        fn collect(&mut self, _at: Mono, values: &mut Vec<f64>) -> Result<Change, Absent> {
+            let mut what = self.0.lock().unwrap();
+            what.looks += 1;
+            if what.absent {
+                return Err(Absent::Form { path: "/proc/x".into() });
+            }
+            if what.broken {
+                drop(what);
+                panic!("broken on purpose");
+            }
+            values.extend((0_u32..).zip(&what.instances).map(|(n, _)| f64::from(n)));
+            let same =
+                what.instances == what.told && what.facts == what.told_facts && what.looks > 1;
+            what.told = what.instances.clone();
+            what.told_facts = what.facts.clone();
+            Ok(if same { Change::Same } else { Change::Other })
+        }
+
+        fn series(&self) -> Vec<SeriesDef> {
+            let what = self.0.lock().unwrap();
+            let def = |instance: &String| SeriesDef {
+                name: SeriesName::of("test", instance, "value"),
+                unit: Unit::None,
+                kind: MetricKind::Gauge,
+                decimals: 0,
+            };
+            what.instances.iter().map(def).collect()
+        }
+
+        fn facts(&self) -> Vec<(String, String)> {
+            self.0.lock().unwrap().facts.clone()
+        }
+    }
+
+    fn sampler(interval: Option<Duration>) -> (Sampler, Said) {
+        let said = Said::default();
+        let configured = [Configured { name: "test", interval, make: Box::new(said.clone()) }];
+        (Sampler::new(&configured, &Root::system()), said)
+    }
+
+    fn names(count: usize) -> Vec<String> {
+        (0..count).map(|n| format!("instance-{n}")).collect()
+    }
+
+    fn look(sampler: &mut Sampler, seconds: u64) -> Vec<(u32, usize)> {
+        let mut round = Round::default();
+        let now = Now { mono: Mono(seconds * 1000), unix: Unix(7) };
+        sampler.look(now, &mut round);
+        round.frames().map(|(set, bytes)| (set, ValueReader::new(bytes).count())).collect()
+    }
+
+    #[test]
+    fn the_same_series_keep_their_number_and_others_get_another() {
+        let (mut sampler, said) = sampler(None);
+        said.0.lock().unwrap().instances = names(3);
+        let first = look(&mut sampler, 10);
+        assert_eq!(first[0].1, 3);
+        assert_eq!(look(&mut sampler, 20), first);
+        said.0.lock().unwrap().instances = names(4);
+        let other = look(&mut sampler, 30);
+        assert_eq!(other[0].1, 4);
+        assert_ne!(other[0].0, first[0].0);
+        said.0.lock().unwrap().instances = names(3);
+        assert_eq!(look(&mut sampler, 40), first, "what comes back is known");
+    }
+
+    #[test]
+    fn many_series_become_several_sets_whose_frames_fit() {
+        let (mut sampler, said) = sampler(None);
+        said.0.lock().unwrap().instances = names(250);
+        let frames = look(&mut sampler, 10);
+        assert_eq!(frames.iter().map(|f| f.1).collect::<Vec<_>>(), [120, 120, 10]);
+        assert_eq!(sampler.sets().count(), 3);
+        assert!(sampler.sets().all(|set| set.parts.len() > 1 || set.defs.len() < 50));
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_sent_and_what_is_too_many_are_left_out() {
+        let (mut sampler, said) = sampler(None);
+        let mut instances = names(3);
+        instances[1] = "x".repeat(300);
+        said.0.lock().unwrap().instances = instances;
+        let mut round = Round::default();
+        sampler.look(Now { mono: Mono(1), unix: Unix(7) }, &mut round);
+        let (_, bytes) = round.frames().next().unwrap();
+        let items: Vec<_> = ValueReader::new(bytes).map(|item| item.unwrap()).collect();
+        use hark_model::frame::Item::Scaled;
+        assert_eq!(items, [Scaled(0), Scaled(2)], "values stay with their names");
+        said.0.lock().unwrap().instances = names(MAX_SERIES + 500);
+        let total: usize = look(&mut sampler, 20).iter().map(|f| f.1).sum();
+        assert_eq!(total, MAX_SERIES);
+    }
+
+    #[test]
+    fn an_absent_source_gives_no_frame_and_comes_back() {
+        let (mut sampler, said) = sampler(None);
+        said.0.lock().unwrap().instances = names(2);
+        assert_eq!(look(&mut sampler, 10).len(), 1);
+        said.0.lock().unwrap().absent = true;
+        assert_eq!(look(&mut sampler, 20).len(), 0);
+        said.0.lock().unwrap().absent = false;
+        assert_eq!(look(&mut sampler, 30).len(), 1);
+    }
+
+    #[test]
+    fn a_collector_that_panics_is_asked_no_more() {
+        let (mut sampler, said) = sampler(None);
+        said.0.lock().unwrap().broken = true;
+        assert_eq!(look(&mut sampler, 10).len(), 0);
+        said.0.lock().unwrap().broken = false;
+        assert_eq!(look(&mut sampler, 20).len(), 0);
+        assert_eq!(said.0.lock().unwrap().looks, 1);
+    }
+
+    #[test]
+    fn a_slow_collector_looks_at_its_own_interval() {
+        let (mut sampler, said) = sampler(Some(Duration::from_mins(1)));
+        for seconds in (10..=130).step_by(10) {
+            look(&mut sampler, seconds);
+        }
+        assert_eq!(said.0.lock().unwrap().looks, 3);
+    }
+
+    #[test]
+    fn facts_are_told_when_they_change() {
+        let (mut sampler, said) = sampler(None);
+        said.0.lock().unwrap().facts = vec![("kernel".into(), "6.1".into())];
+        look(&mut sampler, 10);
+        assert_eq!(sampler.changed_facts().unwrap()["kernel"], "6.1");
+        look(&mut sampler, 20);
+        assert_eq!(sampler.changed_facts(), None);
+        said.0.lock().unwrap().facts.clear();
+        look(&mut sampler, 30);
+        assert_eq!(sampler.changed_facts().unwrap().len(), 0);
+    }
+}

@@ -1,0 +1,750 @@
+//! What is sent when: the state before the past, and nothing lost.
+//!
+//! Everything goes through the spool, so that "under way" and "waiting" are properties of its
+//! entries; this machine only remembers which entries a datagram carries. What is acknowledged is
+//! done with; what is overdue waits again:
+//!
+//! - a **heartbeat** with the fresh samples is sent at each interval, whatever else happens; its
+//!   samples, if lost, come later as backlog, since the next heartbeat is fresher;
+//! - a **hello** opens a session and is repeated, with ever more time between, until the server has
+//!   answered; and again when the server was silent (it may have forgotten this host);
+//! - **reports** go next, oldest first and at most [`REPORTS_UNDER_WAY`] at a time;
+//! - the **backlog** goes last, oldest first, at most [`BACKLOG`] datagrams a second, and after a
+//!   time of silence only after some chance delay: a thousand agents return at once.
+//!
+//! There is no socket here: datagrams are handed to a function, time is an argument.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::Path;
+use std::time::Duration;
+
+use hark_model::time::{Micros, millis};
+use hark_model::{Event, EventKind, HostName, Mono, Now, Severity, Unix};
+use hark_proto::bucket::{Bucket, Rate};
+use hark_proto::{
+    AckFlags, Acked, BacklogBuilder, BeatBuilder, Body, ClientSession, Content, Hello, Identity,
+    Kind, Refused, Reply, ReportBuilder, ReportItem, SealError, decode, next_session,
+};
+
+use crate::sampler::{Round, Set};
+use crate::schedule::Chance;
+use crate::slots::Slots;
+use crate::spool::{Damage, Gap, Spool};
+
+/// How fast the past is sent: a day at 10 s and 33 values takes some minutes, and a thousand agents
+/// that return at once give the server 20,000 datagrams a second at most.
+const BACKLOG: Rate = Rate { burst: 4, per_second: 20 };
+
+/// Bound on reports under way: heartbeats and samples need room as well.
+pub(crate) const REPORTS_UNDER_WAY: usize = 16;
+
+/// How far a report may be ahead of the oldest that is not acknowledged: the server tells a second
+/// copy from a first one within 64, and an item further behind would be taken for a copy.
+const REPORTS_AHEAD: u64 = 60;
+
+/// Bound on reports kept in memory because the disk refuses them.
+const MAX_HOMELESS: usize = 64;
+
+/// Bound on sets that nobody knows any more.
+const MAX_ORPHANS: usize = 1024;
+
+/// Bound on datagrams that are remembered, besides those under way, in case the first copy is
+/// acknowledged after all.
+const MAX_LATE: usize = 64;
+
+/// The longest time between two hellos that are not answered.
+const LONGEST_BACKOFF: Duration = Duration::from_mins(1);
+
+/// The shortest time without an answer that counts as silence.
+const SHORTEST_SILENCE: Duration = Duration::from_secs(10);
+
+/// The longest delay before the backlog is sent after a silence.
+const LONGEST_RETURN: Duration = Duration::from_secs(10);
+
+/// The wall clock going ahead of the other by more than this means that the machine was suspended,
+/// or resumed as a copy of one that may still run: the session's counters are not ours alone.
+const SUSPENDED: Duration = Duration::from_secs(30);
+
+/// A clock that differs from the server's by more than this is worth a line in the log.
+const SKEW_MS: i64 = 60_000;
+
+/// One moment, as fine as round trips need it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// Both clocks.
+    pub(crate) now: Now,
+    /// The monotonic one in microseconds.
+    pub(crate) at: Micros,
+}
+
+/// Where datagrams go.
+pub(crate) type Wire<'a> = &'a mut dyn FnMut(&[u8]);
+
+/// What an agent says of itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Introduction {
+    pub(crate) host: HostName,
+    pub(crate) version: String,
+    pub(crate) interval: Duration,
+    pub(crate) booted_at: Option<Unix>,
+    pub(crate) started_at: Unix,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    client: ClientSession,
+    sessions: Slots<1>,
+    introduction: Introduction,
+    facts: BTreeMap<String, String>,
+    pub(crate) spool: Spool,
+    /// Which entries a datagram carries, by token.
+    under_way: BTreeMap<u64, Load>,
+    /// As `under_way`, of datagrams that were overdue.
+    late: VecDeque<(u64, Load)>,
+    next_token: u64,
+    greeting: Greeting,
+    /// Sets the server wants to know.
+    wanted: BTreeSet<u32>,
+    /// Sets that it wants and nobody knows: frames of them can never be read.
+    orphans: BTreeSet<u32>,
+    /// Reports that the disk refused.
+    homeless: VecDeque<(u64, Content)>,
+    bulk: Bucket,
+    /// Nothing but heartbeats before this.
+    quiet_until: Mono,
+    /// When the server last answered, or we began to wait for it.
+    heard: Mono,
+    /// Whether that is long ago.
+    silent: bool,
+    /// Datagrams since then that look like copies of earlier ones.
+    copies: u32,
+    history_stopped: bool,
+    last_rtt: Option<u32>,
+    skewed: bool,
+    clocks: Now,
+    chance: Chance,
+    out: Vec<u8>,
+    pub(crate) counts: Counts,
+}
+
+/// What happened so far; for the log and the tests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Datagrams sent.
+    pub sent: u64,
+    /// Contents acknowledged.
+    pub stored: u64,
+    /// Datagrams that were not acknowledged in time.
+    pub overdue: u64,
+    /// Datagrams received that changed nothing: forged, old, twice.
+    pub refused: u64,
+    /// Sessions begun.
+    pub sessions: u64,
+}
+
+/// What a datagram carries.
+#[derive(Clone, Debug)]
+enum Load {
+    Hello,
+    /// Nothing that must arrive: an empty heartbeat, a set (the server asks again).
+    Nothing,
+    Samples(Vec<u64>),
+    Report(u64, Option<Content>),
+}
+
+/// Whether the server has answered our hello.
+#[derive(Clone, Copy, Debug)]
+enum Greeting {
+    Due { at: Mono, tries: u32 },
+    UnderWay { tries: u32 },
+    Done,
+}
+
+impl Sender {
+    /// Begins a session. `folder` holds the number of the last one.
+    ///
+    /// # Errors
+    /// If the session's number cannot be made sure of: a number must never be used twice.
+    pub(crate) fn begin(
+        folder: &Path,
+        identity: Identity,
+        introduction: Introduction,
+        spool: Spool,
+        moment: Moment,
+    ) -> std::io::Result<Self> {
+        let (mut sessions, last) = Slots::<1>::open(&folder.join("session"))?;
+        let session = next_session(moment.now.unix, last.map_or(0, |[last]| last), 0);
+        sessions.store([session], true)?;
+        Ok(Self {
+            client: ClientSession::begin(identity, session, moment.at),
+            sessions,
+            facts: BTreeMap::new(),
+            spool,
+            under_way: BTreeMap::new(),
+            late: VecDeque::new(),
+            next_token: 1,
+            greeting: Greeting::Due { at: moment.now.mono, tries: 0 },
+            wanted: BTreeSet::new(),
+            orphans: BTreeSet::new(),
+            homeless: VecDeque::new(),
+            bulk: Bucket::full(BACKLOG),
+            quiet_until: moment.now.mono,
+            heard: moment.now.mono,
+            silent: false,
+            copies: 0,
+            history_stopped: false,
+            last_rtt: None,
+            skewed: false,
+            clocks: moment.now,
+            // Different for each agent and start: enough to spread them.
+            chance: Chance(session ^ introduction.host.as_str().len() as u64),
+            introduction,
+            out: Vec::new(),
+            counts: Counts { sessions: 1, ..Counts::default() },
+        })
+    }
+
+    /// Sends a heartbeat with what was measured. What does not fit one datagram goes into more.
+    pub(crate) fn beat<'s>(
+        &mut self,
+        round: &Round,
+        sets: impl Iterator<Item = &'s Set> + Clone,
+        moment: Moment,
+        wire: Wire<'_>,
+    ) {
+        self.begin_again_if_needed(moment);
+        let mut frames = round.frames().peekable();
+        loop {
+            let (mut beat, mut kept) = (self.new_beat(), BacklogBuilder::new());
+            let mut used = BTreeSet::new();
+            while let Some((set, bytes)) = frames.peek() {
+                // A heartbeat has less room than a datagram of old frames: what fits it fits both.
+                if !(beat.push(*set, round.taken_at, bytes)
+                    && kept.push(*set, round.taken_at, bytes))
+                {
+                    break;
+                }
+                used.insert(*set);
+                frames.next();
+            }
+            let load = if kept.is_empty() {
+                // A single frame that fits nothing cannot be: the set's size forbids it.
+                frames.next();
+                Load::Nothing
+            } else {
+                let defs = sets.clone().filter(|set| used.contains(&set.number));
+                let defs = defs.map(|set| (set.number, &set.parts[..]));
+                let payload = kept.finish();
+                let number = self.spool.append_samples(round.taken_at, payload.bytes(), defs);
+                Load::Samples(vec![number])
+            };
+            self.send(&beat.finish(), load, moment, wire);
+            if frames.peek().is_none() {
+                return;
+            }
+        }
+    }
+
+    fn new_beat(&mut self) -> BeatBuilder {
+        let interval = u32::try_from(millis(self.introduction.interval)).unwrap_or(u32::MAX);
+        BeatBuilder::new(interval, self.last_rtt.take())
+    }
+
+    /// Spools a report; [`Sender::pump`] sends it. Not on the disk before [`Spool::sync_reports`].
+    pub(crate) fn report(&mut self, item: &ReportItem, now: Now) {
+        let number = self.spool.next_report();
+        let mut builder = ReportBuilder::new(self.spool.epoch());
+        if builder.push(number, item) == hark_proto::body::Pushed::Cut {
+            tracing::debug!(number, "report was cut to fit a datagram");
+        }
+        let content = builder.finish();
+        let (number, saved) = self.spool.append_report(now.unix, content.bytes());
+        if saved {
+            self.spool.report_lost(number);
+        } else {
+            self.keep_in_memory(number, content);
+        }
+    }
+
+    fn keep_in_memory(&mut self, number: u64, content: Content) {
+        if self.homeless.len() >= MAX_HOMELESS {
+            self.homeless.pop_front();
+            tracing::warn!("a report is lost: the disk refuses it and memory has no room for more");
+        }
+        self.homeless.push_back((number, content));
+    }
+
+    /// Tells what the spool lost, as events of their own.
+    pub(crate) fn report_losses(&mut self, now: Now) {
+        if let Some(Gap { entries, from, until }) = self.spool.take_gap() {
+            let text = format!(
+                "the spool was full: {entries} datagrams of samples or events from {} to {} were given up",
+                Unix(from).seconds(),
+                Unix(until).seconds()
+            );
+            self.report(&loss(now, "spool_gap", text), now);
+        }
+        if let Some(Damage { bytes, entries }) = self.spool.take_damage() {
+            let text =
+                format!("the spool was damaged: {entries} datagrams ({bytes} bytes) were skipped");
+            self.report(&loss(now, "spool_damage", text), now);
+        }
+    }
+
+    /// The host's facts are now these: differences to those before go into reports, if they have been
+    /// told already.
+    pub(crate) fn set_facts(&mut self, facts: BTreeMap<String, String>, now: Now) {
+        let gone = self.facts.keys().filter(|name| !facts.contains_key(*name));
+        let gone = gone.map(|name| (name.clone(), String::new()));
+        let new = facts.iter().filter(|(name, value)| self.facts.get(*name) != Some(value));
+        let changed: Vec<(String, String)> =
+            new.map(|(name, value)| (name.clone(), value.clone())).chain(gone).collect();
+        for chunk in fact_chunks(changed) {
+            self.report(&ReportItem::Facts(chunk), now);
+        }
+        self.facts = facts;
+    }
+
+    /// Tells the server another interval.
+    pub(crate) fn set_interval(&mut self, interval: Duration, now: Mono) {
+        self.introduction.interval = interval;
+        self.greet(now);
+    }
+
+    /// Takes in a datagram from the server. `known` are the sets in use.
+    pub(crate) fn receive(&mut self, datagram: &mut [u8], moment: Moment) {
+        match self.client.open(datagram, moment.now, moment.at) {
+            Ok(Reply::Acked(acked)) => self.acked(acked, moment),
+            Ok(Reply::Reset { highest }) => {
+                tracing::info!("server was restarted: beginning a new session");
+                self.answered(moment.now.mono);
+                self.begin_again(highest, moment);
+            }
+            Ok(Reply::WantSets(sets)) => {
+                self.answered(moment.now.mono);
+                self.wanted.extend(sets);
+            }
+            Err(refused) => self.refused(refused),
+        }
+    }
+
+    fn refused(&mut self, refused: Refused) {
+        self.counts.refused += 1;
+        if matches!(refused, Refused::Replayed | Refused::Old) {
+            self.copies += 1;
+        }
+        tracing::debug!(%refused, "datagram refused");
+    }
+
+    fn acked(&mut self, acked: Acked, moment: Moment) {
+        let mono = moment.now.mono;
+        self.answered(mono);
+        self.last_rtt = Some(acked.rtt_us);
+        self.counts.stored += acked.stored.len() as u64;
+        for token in acked.stored {
+            let load = self.under_way.remove(&token).or_else(|| self.take_late(token));
+            self.stored(load);
+        }
+        let stopped = acked.flags.has(AckFlags::HISTORY_STOPPED);
+        if stopped != self.history_stopped {
+            tracing::info!(stopped, "server's history");
+            self.history_stopped = stopped;
+        }
+        if let Some(pause) = acked.retry_after {
+            // Not all at once after it, either.
+            self.quiet_until = mono + pause + self.chance.below(pause / 4 + Duration::from_secs(1));
+        }
+        let skewed = acked.clock_offset_ms.abs() > SKEW_MS;
+        if skewed != self.skewed {
+            self.skewed = skewed;
+            let ahead_ms = acked.clock_offset_ms;
+            tracing::warn!(skewed, ahead_ms, "server's clock differs from this machine's");
+        }
+    }
+
+    fn take_late(&mut self, token: u64) -> Option<Load> {
+        let place = self.late.iter().position(|(late, _)| *late == token)?;
+        self.late.remove(place).map(|(_, load)| load)
+    }
+
+    fn stored(&mut self, load: Option<Load>) {
+        match load {
+            Some(Load::Hello) => self.greeting = Greeting::Done,
+            Some(Load::Samples(numbers)) => {
+                for number in numbers {
+                    self.spool.samples_done(number);
+                }
+            }
+            Some(Load::Report(number, _)) => {
+                self.spool.report_done(number);
+                self.homeless.retain(|(other, _)| *other != number);
+            }
+            Some(Load::Nothing) | None => {}
+        }
+    }
+
+    /// The server has answered.
+    fn answered(&mut self, mono: Mono) {
+        self.heard = mono;
+        self.copies = 0;
+        if std::mem::take(&mut self.silent) {
+            tracing::info!("server answers again");
+            let longest = self.introduction.interval.min(LONGEST_RETURN);
+            self.quiet_until = self.quiet_until.max(mono + self.chance.below(longest));
+            if !matches!(self.greeting, Greeting::Done) {
+                let at = mono + self.chance.below(Duration::from_secs(1));
+                self.greeting = Greeting::Due { at, tries: 0 };
+            }
+        }
+    }
+
+    /// Returns true, once for each such time, when the server has not answered for so long that
+    /// another way to it should be tried.
+    ///
+    /// A server that lost its disk counts its replies anew, and they look like copies of those
+    /// before: it is heard again only in a new session, which is begun here.
+    pub(crate) fn is_silent(&mut self, moment: Moment) -> bool {
+        let mono = moment.now.mono;
+        if mono.since(self.heard) < self.silence() {
+            return false;
+        }
+        if std::mem::take(&mut self.copies) > 0 {
+            self.begin_again(0, moment);
+        }
+        if !self.silent {
+            tracing::warn!("server does not answer: samples and events wait in the spool");
+            self.silent = true;
+        }
+        self.heard = mono;
+        // It may have forgotten us, and only a hello tells it who we are.
+        if matches!(self.greeting, Greeting::Done) {
+            self.greeting = Greeting::Due { at: mono, tries: 1 };
+        }
+        true
+    }
+
+    fn silence(&self) -> Duration {
+        (self.introduction.interval * 3).max(SHORTEST_SILENCE)
+    }
+
+    /// There is a way to the server now (its name was resolved at last): what was sent into nowhere
+    /// is sent again soon.
+    pub(crate) fn reachable(&mut self, mono: Mono) {
+        self.greet(mono);
+    }
+
+    fn greet(&mut self, mono: Mono) {
+        self.greeting = Greeting::Due { at: mono, tries: 0 };
+    }
+
+    /// Sends what is due. To be called after every other call and at [`Sender::next_deadline`].
+    pub(crate) fn pump<'s>(
+        &mut self,
+        sets: impl Iterator<Item = &'s Set> + Clone,
+        moment: Moment,
+        wire: Wire<'_>,
+    ) {
+        self.begin_again_if_needed(moment);
+        self.take_overdue(moment);
+        if let Greeting::Due { at, tries } = self.greeting {
+            if moment.now.mono >= at {
+                let hello = self.hello(sets.clone().map(|set| set.number));
+                if self.send(&hello, Load::Hello, moment, wire) {
+                    self.greeting = Greeting::UnderWay { tries: tries.saturating_add(1) };
+                }
+            }
+        }
+        self.send_wanted(sets, moment, wire);
+        if moment.now.mono < self.quiet_until {
+            return;
+        }
+        while self.n_reports_under_way() < REPORTS_UNDER_WAY {
+            let Some((content, load)) = self.next_report() else { break };
+            self.send(&content, load, moment, wire);
+        }
+        self.send_backlog(moment, wire);
+    }
+
+    fn take_overdue(&mut self, moment: Moment) {
+        for token in self.client.overdue(moment.at) {
+            self.counts.overdue += 1;
+            let Some(load) = self.under_way.remove(&token) else { continue };
+            self.lost(&load, moment.now.mono);
+            if self.late.len() >= MAX_LATE {
+                self.late.pop_front();
+            }
+            self.late.push_back((token, load));
+        }
+    }
+
+    /// What `load` is waits again.
+    fn lost(&mut self, load: &Load, mono: Mono) {
+        match load {
+            Load::Hello => {
+                if let Greeting::UnderWay { tries } = self.greeting {
+                    let longest = LONGEST_BACKOFF.min(Duration::from_secs(1 << tries.min(6)));
+                    let at = mono + self.chance.below(longest);
+                    self.greeting = Greeting::Due { at, tries };
+                }
+            }
+            Load::Nothing => {}
+            Load::Samples(numbers) => numbers.iter().for_each(|n| self.spool.samples_lost(*n)),
+            Load::Report(number, None) => self.spool.report_lost(*number),
+            Load::Report(number, Some(content)) => self.keep_in_memory(*number, content.clone()),
+        }
+    }
+
+    fn hello(&self, sets: impl Iterator<Item = u32>) -> Content {
+        let mut hello = Hello {
+            host: self.introduction.host.clone(),
+            version: self.introduction.version.clone(),
+            interval_ms: u32::try_from(millis(self.introduction.interval)).unwrap_or(u32::MAX),
+            epoch: self.spool.epoch(),
+            booted_at: self.introduction.booted_at,
+            started_at: self.introduction.started_at,
+            sets: sets.take(MAX_HELLO_SETS).collect(),
+            facts: self.facts.clone(),
+        };
+        loop {
+            match hello.encode() {
+                Ok(content) => return content,
+                // What is left out here travels in reports: see `set_facts`.
+                Err(_) if hello.facts.pop_last().is_some() => {}
+                Err(_) => hello.sets.truncate(hello.sets.len() / 2),
+            }
+        }
+    }
+
+    fn send_wanted<'s>(
+        &mut self,
+        sets: impl Iterator<Item = &'s Set> + Clone,
+        moment: Moment,
+        wire: Wire<'_>,
+    ) {
+        while let Some(set) = self.wanted.pop_first() {
+            let current = sets.clone().find(|s| s.number == set).map(|s| s.parts.clone());
+            let parts = current.unwrap_or_else(|| self.spool.set(set));
+            if parts.is_empty() && self.orphans.len() < MAX_ORPHANS && self.orphans.insert(set) {
+                tracing::warn!(set, "the definition of a set is lost, and with it its samples");
+            }
+            for bytes in parts {
+                let Ok(content) = Content::from_parts(Kind::Sets, bytes) else { continue };
+                // With too much under way the server asks again.
+                self.send(&content, Load::Nothing, moment, wire);
+            }
+        }
+    }
+
+    fn n_reports_under_way(&self) -> usize {
+        self.under_way.values().filter(|load| matches!(load, Load::Report(..))).count()
+    }
+
+    /// Returns the oldest report that is not acknowledged.
+    fn oldest_report(&self) -> u64 {
+        let in_memory = self.homeless.iter().map(|(number, _)| *number);
+        let under_way = self.under_way.values().filter_map(|load| match load {
+            Load::Report(number, _) => Some(*number),
+            Load::Hello | Load::Nothing | Load::Samples(_) => None,
+        });
+        let oldest = in_memory.chain(under_way).min().unwrap_or(u64::MAX);
+        oldest.min(self.spool.oldest_report())
+    }
+
+    fn next_report(&mut self) -> Option<(Content, Load)> {
+        if let Some((number, content)) = self.homeless.pop_front() {
+            return Some((content.clone(), Load::Report(number, Some(content))));
+        }
+        let oldest = self.oldest_report();
+        loop {
+            let (number, bytes) = self.spool.read_report()?;
+            if number >= oldest + REPORTS_AHEAD {
+                self.spool.report_lost(number);
+                return None;
+            }
+            match Content::from_parts(Kind::Report, bytes) {
+                Ok(content) => return Some((content, Load::Report(number, None))),
+                // The check sum held, so this was written by a version with another form.
+                Err(error) => {
+                    tracing::warn!(number, %error, "a report in the spool cannot be read");
+                    self.spool.report_done(number);
+                }
+            }
+        }
+    }
+
+    /// Sends old frames, several entries a datagram.
+    fn send_backlog(&mut self, moment: Moment, wire: Wire<'_>) {
+        // While history is stopped the server stores no sample: heartbeats find out when that ends.
+        if self.history_stopped || !matches!(self.greeting, Greeting::Done) {
+            return;
+        }
+        while self.client.n_waiting() < hark_proto::client::MAX_WAITING_BULK / 2 {
+            if self.spool.samples_waiting() == 0 || !self.bulk.take(BACKLOG, moment.now.mono) {
+                return;
+            }
+            let (mut builder, mut numbers) = (BacklogBuilder::new(), Vec::new());
+            while let Some((number, bytes)) = self.spool.read_samples() {
+                match self.pack(&bytes, &mut builder) {
+                    Packed::All => numbers.push(number),
+                    Packed::None => self.spool.samples_done(number),
+                    Packed::Full => {
+                        self.spool.samples_lost(number);
+                        break;
+                    }
+                }
+            }
+            if numbers.is_empty()
+                || !self.send(&builder.finish(), Load::Samples(numbers), moment, wire)
+            {
+                return;
+            }
+        }
+    }
+
+    /// Adds all frames of an entry to a datagram, or none.
+    fn pack(&self, bytes: &[u8], builder: &mut BacklogBuilder) -> Packed {
+        let Ok(Body::Backlog(backlog)) = decode(Kind::Backlog, bytes) else { return Packed::None };
+        let mut with = builder.clone();
+        let mut packed = Packed::None;
+        for frame in backlog.frames.filter(|frame| !self.orphans.contains(&frame.set)) {
+            if !with.push(frame.set, frame.taken_at, frame.values) {
+                return Packed::Full;
+            }
+            packed = Packed::All;
+        }
+        *builder = with;
+        packed
+    }
+
+    /// Seals and sends; false if there is too much under way already, then what it carries waits
+    /// again.
+    fn send(&mut self, content: &Content, load: Load, moment: Moment, wire: Wire<'_>) -> bool {
+        let token = self.next_token;
+        self.next_token += 1;
+        let mut out = std::mem::take(&mut self.out);
+        let sealed = self.client.seal(content, token, moment.now, moment.at, &mut out);
+        match sealed {
+            Ok(_) => {
+                wire(&out);
+                self.counts.sent += 1;
+                self.under_way.insert(token, load);
+            }
+            Err(SealError::Full | SealError::Used) => self.lost(&load, moment.now.mono),
+        }
+        self.out = out;
+        sealed.is_ok()
+    }
+
+    fn begin_again_if_needed(&mut self, moment: Moment) {
+        let unix = moment.now.unix.since(self.clocks.unix);
+        let mono = moment.now.mono.since(self.clocks.mono);
+        let suspended = unix.saturating_sub(mono) > SUSPENDED;
+        self.clocks = moment.now;
+        if suspended {
+            tracing::info!("machine was suspended or its clock set: beginning a new session");
+        }
+        if suspended || self.client.wants_renewal(moment.at) {
+            self.begin_again(0, moment);
+        }
+    }
+
+    /// Begins a session above `highest`; everything under way waits again.
+    fn begin_again(&mut self, highest: u64, moment: Moment) {
+        let session = next_session(moment.now.unix, self.client.session(), highest);
+        if let Err(error) = self.sessions.store([session], true) {
+            // The number is above every one used, also if this agent ends now: the clock has gone
+            // on by then. Only a clock that goes back could meet it again, which the server refuses.
+            tracing::warn!(%error, "cannot store the session's number");
+        }
+        drop(self.client.renew(session, moment.at));
+        self.counts.sessions += 1;
+        self.late.clear();
+        for load in std::mem::take(&mut self.under_way).into_values() {
+            self.lost(&load, moment.now.mono);
+        }
+        self.greet(moment.now.mono);
+    }
+
+    /// Returns when [`Sender::pump`] or [`Sender::is_silent`] has something to do, if nothing arrives
+    /// before.
+    pub(crate) fn next_deadline(&self) -> Mono {
+        let mut next = self.heard + self.silence();
+        if let Some(at) = self.client.next_timeout() {
+            // Rounded up: asked a fraction early it would have nothing to say.
+            next = next.min(at.mono() + Duration::from_millis(1));
+        }
+        if let Greeting::Due { at, .. } = self.greeting {
+            next = next.min(at);
+        }
+        if self.has_bulk() {
+            let pace = Duration::from_millis(1000 / u64::from(BACKLOG.per_second));
+            next = next.min(self.quiet_until.max(self.clocks.mono + pace));
+        }
+        next
+    }
+
+    /// Returns true if something waits that could be sent now.
+    fn has_bulk(&self) -> bool {
+        let reports = self.spool.reports_waiting() > 0 || !self.homeless.is_empty();
+        let room = self.client.n_waiting() < hark_proto::client::MAX_WAITING_BULK / 2;
+        let samples = self.spool.samples_waiting() > 0
+            && room
+            && !self.history_stopped
+            && matches!(self.greeting, Greeting::Done);
+        (reports && self.n_reports_under_way() < REPORTS_UNDER_WAY) || samples
+    }
+
+    /// Returns true if the server has everything.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.under_way.values().all(|load| matches!(load, Load::Nothing))
+            && self.homeless.is_empty()
+            && self.spool.reports_waiting() == 0
+    }
+}
+
+/// Bound on sets named in a hello: those left out are asked for when they are used.
+const MAX_HELLO_SETS: usize = 64;
+
+/// What became of an entry.
+enum Packed {
+    All,
+    /// There is nothing in it that the server could read.
+    None,
+    Full,
+}
+
+fn loss(now: Now, kind: &str, text: String) -> ReportItem {
+    ReportItem::Event(Event {
+        at: now.unix,
+        kind: EventKind::Other(kind.to_owned()),
+        severity: Severity::Warning,
+        text,
+        tags: Vec::new(),
+    })
+}
+
+/// Bound on the bytes of facts in one report, with room for the lengths of each: what is more would
+/// be cut.
+const MAX_FACTS: usize = 240;
+
+/// Cuts facts into groups that fit a report each.
+fn fact_chunks(facts: Vec<(String, String)>) -> Vec<Vec<(String, String)>> {
+    let mut chunks: Vec<Vec<(String, String)>> = Vec::new();
+    let mut room = 0;
+    for (name, value) in facts {
+        let takes = name.len() + value.len() + 5;
+        match chunks.last_mut().filter(|_| takes <= room) {
+            Some(chunk) => chunk.push((name, value)),
+            None => {
+                chunks.push(vec![(name, value)]);
+                room = MAX_FACTS;
+            }
+        }
+        room = room.saturating_sub(takes);
+    }
+    chunks
+}
+
+#[cfg(test)]
+mod tests;
