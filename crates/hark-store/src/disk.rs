@@ -43,8 +43,19 @@ impl FaultPlan {
     /// Makes a plan that breaks the write point number `point`, counted from 0.
     pub fn at(point: u64, what: Break) -> Arc<Self> {
         let plan = Self::default();
-        *plan.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some((point, what));
+        plan.break_at(point, what);
         Arc::new(plan)
+    }
+
+    /// Breaks the write point number `point` instead of the one planned before.
+    pub fn break_at(&self, point: u64, what: Break) {
+        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some((point, what));
+    }
+
+    /// Breaks nothing any more; a machine that has died stays dead.
+    pub fn mend(&self) {
+        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.fill(false);
     }
 
     /// Returns how many write points were passed.
