@@ -114,25 +114,25 @@ fn is_private_v4(v4: Ipv4Addr) -> bool {
 }
 
 fn is_private_v6(v6: Ipv6Addr) -> bool {
-    let [a, b, c, d, e, f, high, low] = v6.segments();
     let embedded = |high: u16, low: u16| {
-        let [a, b] = high.to_be_bytes();
-        let [c, d] = low.to_be_bytes();
-        is_private_v4(Ipv4Addr::new(a, b, c, d))
+        is_private_v4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
     };
-    if [a, b, c, d, e] == [0; 5] && (f == 0 || f == 0xffff) {
-        // ::, ::1, the old compatible form and the mapped form.
-        return f == 0 || embedded(high, low);
+    match v6.segments() {
+        // ::, ::1 and the old compatible form.
+        [0, 0, 0, 0, 0, 0, _, _] => return true,
+        // The mapped form, and translation to IPv4 (RFC 6052).
+        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            return embedded(high, low);
+        }
+        _ => {}
     }
-    if [a, b, c, d, e, f] == [0x64, 0xff9b, 0, 0, 0, 0] {
-        return embedded(high, low);
-    }
-    let local_translation = a == 0x64 && b == 0xff9b && c == 1;
-    let six_to_four = a == 0x2002 && embedded(b, c);
-    let teredo = a == 0x2001 && b == 0;
-    let unique_local = a & 0xfe00 == 0xfc00;
-    let link_or_site_local = a & 0xff80 == 0xfe80;
-    let multicast = a & 0xff00 == 0xff00;
+    let [first, second, third, ..] = v6.segments();
+    let local_translation = first == 0x64 && second == 0xff9b && third == 1;
+    let six_to_four = first == 0x2002 && embedded(second, third);
+    let teredo = first == 0x2001 && second == 0;
+    let unique_local = first & 0xfe00 == 0xfc00;
+    let link_or_site_local = first & 0xff80 == 0xfe80;
+    let multicast = first & 0xff00 == 0xff00;
     local_translation || six_to_four || teredo || unique_local || link_or_site_local || multicast
 }
 

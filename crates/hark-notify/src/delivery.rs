@@ -7,7 +7,7 @@ use hark_model::record::{DeliveryRecord, DeliveryState};
 use hark_model::time::Mono;
 use hark_model::{Notification, Reason, ReceiverName, Status, Unix};
 
-use crate::error::SendError;
+use crate::error::{SendError, one_line};
 use crate::render::rfc3339;
 
 /// A number from 0 up to, not including, 1. The driver draws it; tests choose it.
@@ -256,10 +256,15 @@ pub fn collapse(waiting: &[&DeliveryRecord], now: Unix) -> Option<Collapsed> {
         return None;
     }
     let mut newest = (*newest).clone();
-    let mut passage = String::from("Before this, not delivered until now:\n");
-    for record in older {
-        passage.push_str(&passage_line(&record.notification));
+    let mut passage = Vec::new();
+    for record in waiting {
+        // What was folded into these before.
+        let (_, told) = split_passage(&record.notification.detail);
+        passage.extend(told.lines().map(str::to_owned));
     }
+    passage.extend(older.iter().map(|record| passage_line(&record.notification)));
+    // Each line begins with its time.
+    passage.sort();
     let n = &mut newest.notification;
     let first_ever = older.iter().any(|record| record.notification.was.is_none());
     if n.reason == Reason::Recovery && first_ever {
@@ -267,7 +272,9 @@ pub fn collapse(waiting: &[&DeliveryRecord], now: Unix) -> Option<Collapsed> {
     }
     // What the receiver really heard last is what it had heard before the oldest of these.
     n.was = older.first().and_then(|record| record.notification.was);
-    n.detail = if n.detail.is_empty() { passage } else { format!("{}\n\n{passage}", n.detail) };
+    let (own, _) = split_passage(&n.detail);
+    let detail = format!("{own}{PASSAGE}{}\n", passage.join("\n"));
+    detail.trim_start().clone_into(&mut n.detail);
     truncate(&mut n.detail, MAX_DETAIL);
     let superseded = older.iter().map(|record| {
         let mut record = (*record).clone();
@@ -289,9 +296,20 @@ fn truncate(text: &mut String, max: usize) {
     }
 }
 
-fn passage_line(n: &Notification) -> String {
-    format!("{} {}\n", rfc3339(n.at), n.summary)
+/// What stands between a message's own text and the passage that was folded into it.
+const PASSAGE: &str = "\n\nBefore this, not delivered until now:\n";
+
+fn split_passage(detail: &str) -> (&str, &str) {
+    let whole = detail.split_once(PASSAGE);
+    whole.or_else(|| Some(("", detail.strip_prefix(PASSAGE.trim_start())?))).unwrap_or((detail, ""))
 }
+
+fn passage_line(n: &Notification) -> String {
+    format!("{} {}", rfc3339(n.at), one_line(&n.summary, MAX_LINE))
+}
+
+/// Bound on one line of the passage.
+const MAX_LINE: usize = 300;
 
 /// What stands in the key of a message that was handed over, before the name of the receiver that
 /// could not deliver it.
@@ -330,4 +348,4 @@ pub fn is_urgent(notification: &Notification) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -176,7 +176,18 @@ impl SendError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused { again: Again::After(wait), .. } => Some(*wait),
-            _ => None,
+            Self::Refused { again: Again::Never | Again::Later, .. }
+            | Self::Render(_)
+            | Self::Compose { .. }
+            | Self::Unresolved { .. }
+            | Self::Forbidden { .. }
+            | Self::Unreachable { .. }
+            | Self::Untrusted { .. }
+            | Self::CaFile { .. }
+            | Self::Timeout { .. }
+            | Self::Broken { .. }
+            | Self::Lacks { .. }
+            | Self::Partly { .. } => None,
         }
     }
 

@@ -23,6 +23,7 @@ use hark_model::Notification;
 mod connect;
 mod deadline;
 pub mod delivery;
+mod digest;
 mod error;
 pub mod outbox;
 mod receivers;

@@ -46,6 +46,21 @@ pub enum Order {
     },
 }
 
+/// One send that has ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attempt {
+    /// To whom.
+    pub receiver: ReceiverName,
+    /// Which message.
+    pub delivery: DeliveryId,
+    /// What came of it.
+    pub tried: Tried,
+    /// How long it took.
+    pub took: Duration,
+    /// The chance of the wait before the next one.
+    pub chance: Chance,
+}
+
 /// How often at least the machine wants to be looked at while something waits, so that a jump of
 /// the wall clock cannot hold messages back for long.
 const LOOK: Duration = Duration::from_secs(30);
@@ -154,27 +169,19 @@ impl Outbox {
     }
 
     /// Takes what came of a send. A message that is not on its way is ignored.
-    pub fn tried(
-        &mut self,
-        receiver: &ReceiverName,
-        delivery: DeliveryId,
-        tried: &Tried,
-        took: Duration,
-        now: Now,
-        chance: Chance,
-        orders: &mut Vec<Order>,
-    ) {
+    pub fn tried(&mut self, attempt: &Attempt, now: Now, orders: &mut Vec<Order>) {
+        let Attempt { receiver, delivery, tried, took, chance } = attempt;
         let Some(queue) = self.queues.get_mut(receiver) else { return };
-        if !queue.in_flight.remove(&delivery) {
+        if !queue.in_flight.remove(delivery) {
             return;
         }
-        let Some(row) = queue.waiting.get(&delivery) else { return };
-        let next = decide(row, tried, took, now.unix, chance, &self.policy);
-        queue.finish(&next, tried, now, orders, &self.policy);
+        let Some(row) = queue.waiting.get(delivery) else { return };
+        let next = decide(row, tried, *took, now.unix, *chance, &self.policy);
+        queue.finish(&next, tried, orders);
         orders.push(Order::Settled(next));
         let change = match tried {
             Tried::Arrived => queue.breaker.succeeded(),
-            Tried::Failed { .. } => queue.breaker.failed(now.mono, chance, &self.policy),
+            Tried::Failed { .. } => queue.breaker.failed(now.mono, *chance, &self.policy),
         };
         let problem = match (change, tried) {
             (Change::None, _) => return,
@@ -283,11 +290,7 @@ impl Queue {
         if room == 0 {
             return;
         }
-        let mut busy: BTreeSet<IncidentId> = self
-            .in_flight
-            .iter()
-            .filter_map(|id| self.waiting.get(id)?.notification.incident)
-            .collect();
+        let mut busy = self.busy();
         for (id, row) in &mut self.waiting {
             if self.in_flight.contains(id) {
                 continue;
@@ -309,23 +312,22 @@ impl Queue {
         }
     }
 
+    /// Returns the incidents of the messages that are on their way.
+    fn busy(&self) -> BTreeSet<IncidentId> {
+        let rows = self.in_flight.iter().filter_map(|id| self.waiting.get(id));
+        rows.filter_map(|row| row.notification.incident).collect()
+    }
+
     /// Takes a row's new state after a try. A critical message that is refused for good goes to the
     /// fallback at once.
-    fn finish(
-        &mut self,
-        next: &DeliveryRecord,
-        tried: &Tried,
-        now: Now,
-        orders: &mut Vec<Order>,
-        policy: &Policy,
-    ) {
+    fn finish(&mut self, next: &DeliveryRecord, tried: &Tried, orders: &mut Vec<Order>) {
         let n = &next.notification;
         if !is_settled(&next.state) {
             if matches!(tried, Tried::Failed { retry_after: Some(_), .. }) {
                 self.asked.insert(n.id);
             }
             self.waiting.insert(n.id, next.clone());
-            return self.hand_over_due(now.unix, policy, orders);
+            return;
         }
         let was_handed = self.handed.remove(&n.id);
         self.waiting.remove(&n.id);
@@ -354,16 +356,20 @@ impl Queue {
         }
         let mut sleep = LOOK;
         let may_start = match self.breaker.trial_at() {
-            Some(at) => {
+            Some(at) if at > now.mono => {
                 sleep = sleep.min(at.since(now.mono));
-                at <= now.mono && self.in_flight.is_empty()
+                false
             }
+            Some(_) => self.in_flight.is_empty(),
             None => self.in_flight.len() < policy.in_flight,
         };
+        let mut busy = self.busy();
         for (id, row) in &self.waiting {
             let n = &row.notification;
+            // What waits behind another message of its incident is woken by the end of that.
             if may_start
                 && !self.in_flight.contains(id)
+                && n.incident.is_none_or(|incident| busy.insert(incident))
                 && let Some(at) = due(&row.state, now.unix, policy)
             {
                 sleep = sleep.min(at.since(now.unix));

@@ -292,7 +292,7 @@ mod tests {
     fn misspelt_fields_and_filters_are_found_before_the_first_message() {
         assert_eq!(
             render("{{ summary }}\n{{ sumary }}").unwrap_err(),
-            "undefined value (line 2 of the template)"
+            "undefined value: `sumary` is undefined (line 2 of the template)"
         );
         assert!(render("{{ summary|nope }}").unwrap_err().contains("nope"));
         assert!(render("{% if summary %}").unwrap_err().contains("line 1"));

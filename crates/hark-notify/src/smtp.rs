@@ -284,7 +284,7 @@ impl Session {
         let mut lines = Vec::new();
         let mut size = 0;
         loop {
-            let line = self.read_line(MAX_REPLY - size).await?;
+            let line = self.read_line(MAX_REPLY.saturating_sub(size)).await?;
             size += line.len();
             let code = line.get(..3).and_then(|code| code.parse().ok());
             let Some(code @ 200..=599) = code else {
@@ -358,7 +358,7 @@ fn stuff_dots(message: &[u8]) -> Vec<u8> {
 mod tests {
     use std::time::Duration;
 
-    use tokio::io::duplex;
+    use tokio::io::{DuplexStream, duplex};
 
     use super::*;
 
@@ -388,39 +388,40 @@ mod tests {
         assert!(!nobody(vec![refusal(550), refusal(451)]).is_permanent());
     }
 
-    async fn open_against(answers: &[u8]) -> Result<Session, SendError> {
+    /// Opens a session with a server that says all its lines at once and then only listens.
+    async fn open_against(answers: &[u8]) -> (Result<Session, SendError>, DuplexStream) {
         let (ours, mut theirs) = duplex(64 * 1024);
         theirs.write_all(answers).await.unwrap();
         theirs.shutdown().await.unwrap();
         let deadline = Deadline::start(Duration::from_secs(5));
-        let opened = Session::open(Box::new(ours), "mx", "here", deadline).await;
-        drop(theirs);
-        opened
+        (Session::open(Box::new(ours), "mx", "here", deadline).await, theirs)
     }
 
     #[tokio::test]
     async fn nonsense_and_floods_are_refused() {
-        assert!(open_against(b"220-a\r\n220 b\r\n250 ok\r\n").await.is_ok());
+        assert!(open_against(b"220-a\r\n220 b\r\n250 ok\r\n").await.0.is_ok());
         for bad in [&b"hello\r\n"[..], b"22\r\n", b"999 x\r\n", b"", b"220 x", b"\xff\xfe\r\n"] {
-            let error = open_against(bad).await.err().unwrap();
+            let error = open_against(bad).await.0.err().unwrap();
             assert!(!error.is_permanent(), "{error}");
         }
         let flood = "220-a very long greeting\r\n".repeat(1000);
-        let error = open_against(flood.as_bytes()).await.err().unwrap();
+        let error = open_against(flood.as_bytes()).await.0.err().unwrap();
         assert!(error.text().ends_with("too long"), "{}", error.text());
     }
 
     #[tokio::test]
     async fn words_before_tls_are_refused() {
         let answers = b"220 mx\r\n250-mx\r\n250 STARTTLS\r\n220 go\r\n250 smuggled\r\n";
-        let session = open_against(answers).await.unwrap();
+        let (session, _server) = open_against(answers).await;
+        let session = session.unwrap();
         let error = session.starttls(Deadline::start(Duration::from_secs(5))).await.err().unwrap();
         assert!(error.text().contains("before TLS began"), "{}", error.text());
     }
 
     #[tokio::test]
     async fn a_line_break_never_becomes_a_second_command() {
-        let mut session = open_against(b"220 mx\r\n250 mx\r\n250 ok\r\n").await.unwrap();
+        let (session, _server) = open_against(b"220 mx\r\n250 mx\r\n250 ok\r\n").await;
+        let mut session = session.unwrap();
         let deadline = Deadline::start(Duration::from_secs(5));
         let error =
             session.send("a@b\r\nRCPT TO:<x@y>", &["c@d"], b"", deadline).await.unwrap_err();

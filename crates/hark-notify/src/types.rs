@@ -2,3 +2,6 @@
 
 pub(crate) mod email;
 pub(crate) mod webhook;
+
+#[cfg(test)]
+mod tests;

@@ -15,10 +15,10 @@ use hark_model::time::{Clock, Mono};
 use hark_model::{HostName, Notification, Secret};
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
 use lettre::message::{Body, Mailbox, Message, SinglePart};
-use ring::digest;
 
 use crate::connect::{Guard, connect};
 use crate::deadline::Deadline;
+use crate::digest;
 use crate::error::{SendError, one_line};
 use crate::render::{self, Template};
 use crate::smtp::{Accepted, Refusal, Session, Wire};
@@ -103,8 +103,8 @@ const MAX_PARTLY: usize = 1000;
 /// Time for saying goodbye on a connection that is not needed any more.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-const TIMEOUT: Duration = Duration::from_secs(60);
-const KEEPALIVE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
+const KEEPALIVE: Duration = Duration::from_mins(1);
 
 impl ReceiverType for Email {
     fn name(&self) -> &'static str {
@@ -509,10 +509,12 @@ fn thread_id(n: &Notification, domain: &str) -> String {
     message_id(&format!("thread\0{}", render::thread(n)), domain)
 }
 
+/// Enough that no two messages meet, few enough for one line.
+const MESSAGE_ID_DIGITS: usize = 32;
+
 fn message_id(unique: &str, domain: &str) -> String {
-    let digest = digest::digest(&digest::SHA256, unique.as_bytes());
-    let hex: String = digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    format!("<{hex}.hark@{domain}>")
+    let digest: String = digest::sha256(unique).chars().take(MESSAGE_ID_DIGITS).collect();
+    format!("<{digest}.hark@{domain}>")
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@
 use std::future::poll_fn;
 use std::path::PathBuf;
 use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,12 +17,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body, Incoming};
 use hyper_util::rt::TokioIo;
-use ring::{digest, hmac};
+use ring::hmac;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::email::{positive, read_template};
 use crate::connect::{Guard, connect};
 use crate::deadline::Deadline;
+use crate::digest;
 use crate::error::{Again, Doing, SendError, one_line};
 use crate::render::{self, Template};
 use crate::tls::Trust;
@@ -340,8 +340,8 @@ fn value(text: &str) -> Result<HeaderValue, SendError> {
 /// Returns the key as it is where a header can hold it, else its digest: unique all the same.
 fn idempotency_key(key: &str) -> HeaderValue {
     HeaderValue::from_str(key).unwrap_or_else(|_| {
-        let digest = hex(digest::digest(&digest::SHA256, key.as_bytes()).as_ref());
-        HeaderValue::from_str(&digest).expect("hexadecimal digits are valid in a header")
+        HeaderValue::from_str(&digest::sha256(key))
+            .expect("hexadecimal digits are valid in a header")
     })
 }
 
@@ -351,11 +351,7 @@ fn sign(secret: &Secret, timestamp: &str, body: &str) -> String {
     context.update(timestamp.as_bytes());
     context.update(b".");
     context.update(body.as_bytes());
-    format!("v1={}", hex(context.sign().as_ref()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("v1={}", digest::hex(context.sign().as_ref()))
 }
 
 type Answer = (StatusCode, Option<Duration>, String);
@@ -402,17 +398,13 @@ async fn drive<C: Future, T: Future>(connection: C, talk: T) -> T::Output {
         if is_open && connection.as_mut().poll(cx).is_ready() {
             is_open = false;
         }
-        match talk.as_mut().poll(cx) {
-            Poll::Pending if is_open => {
-                // The talk may have given the connection something to do.
-                if connection.as_mut().poll(cx).is_ready() {
-                    is_open = false;
-                    return talk.as_mut().poll(cx);
-                }
-                Poll::Pending
-            }
-            other => other,
+        let answer = talk.as_mut().poll(cx);
+        // The talk may have given the connection something to do.
+        if answer.is_pending() && is_open && connection.as_mut().poll(cx).is_ready() {
+            is_open = false;
+            return talk.as_mut().poll(cx);
         }
+        answer
     })
     .await
 }
