@@ -1,0 +1,394 @@
+// The shapes of /api/0, as the page uses them. `…_at` are RFC 3339 texts, `…_unix_s` are Unix seconds.
+
+/** State of a host or a check in one letter: ok, warning, critical, unknown, maintenance, no data. */
+export type Letter = 'o' | 'w' | 'c' | 'u' | 'm' | '-';
+export type Status = 'ok' | 'warning' | 'critical' | 'unknown' | 'pending';
+export type Severity = 'info' | 'unknown' | 'warning' | 'critical';
+export type ProblemState = 'crit' | 'warn' | 'unk';
+
+export interface Me {
+  name: string;
+  full_name: string;
+  admin: boolean;
+  roles: Record<string, string>;
+  csrf: string;
+}
+
+export interface Ack {
+  by: string;
+  comment: string;
+  until_unix_s?: number | null;
+  until_at?: string | null;
+  sticky: boolean;
+}
+
+export interface Soft {
+  attempt: number;
+  of: number;
+}
+
+export interface Problem {
+  incident: number;
+  host: string;
+  check: string;
+  state: ProblemState;
+  text: string;
+  since_unix_s: number;
+  ack: Ack | null;
+  silenced_until_unix_s: number | null;
+  symptoms: number;
+  soft: Soft | null;
+  strip: string;
+  spark: (number | null)[];
+  limit: number | null;
+  flapping: boolean;
+}
+
+export interface Activity {
+  at_unix_s: number;
+  kind: 'transition' | 'told' | 'withheld' | 'operator' | 'event' | 'server';
+  host: string | null;
+  check: string | null;
+  incident: number | null;
+  state: ProblemState | 'ok' | null;
+  text: string;
+}
+
+export interface Counts {
+  crit: number;
+  warn: number;
+  unk: number;
+  mnt: number;
+  ok: number;
+  pending: number;
+}
+
+export interface Matcher {
+  hosts: string[];
+  checks: string[];
+  tags: string[];
+  severity: Severity | null;
+}
+
+export interface Declared {
+  file: string;
+  line: number;
+}
+
+export interface Silence {
+  id: number;
+  matcher: Matcher;
+  by: string;
+  reason: string;
+  from_at: string;
+  until_at: string;
+  maintenance: boolean;
+  withheld: number;
+  matches: { hosts: number; incidents: number };
+  declared: Declared | null;
+}
+
+export interface Overview {
+  at_unix_s: number;
+  verdict: { text: string; sub: string };
+  counts: Counts;
+  kpis: {
+    availability_24h: number | null;
+    heartbeats_per_minute: number;
+    samples_per_second: number;
+    open_incidents: number;
+  };
+  problems: Problem[];
+  more: number;
+  quiet: { silences: Silence[]; maintenance: Silence[] };
+  events: Activity[];
+}
+
+export interface FleetTable {
+  etag: string;
+  at_unix_s: number;
+  id: number[];
+  name: string[];
+  state: string;
+  site: number[];
+  sites: string[];
+  tags: string[][];
+  text: string[];
+  since_unix_s: number[];
+  last_heard_unix_s: (number | null)[];
+  cpu: (number | null)[];
+  mem: (number | null)[];
+  disk: (number | null)[];
+  strip: string[];
+  address: (string | null)[];
+  os: string[];
+  uptime_s: (number | null)[];
+}
+
+export interface Check {
+  name: string;
+  status: Status;
+  hard: Status;
+  soft: Soft | null;
+  value: number | null;
+  unit: string;
+  text: string;
+  rule: string;
+  changed_at: string;
+  fresh: 'fresh' | 'late' | 'stale';
+  flapping: boolean;
+  incident: number | null;
+  limits: { warning: number | null; critical: number | null };
+}
+
+export interface Host {
+  id: number;
+  name: string;
+  state: Letter;
+  word: string;
+  text: string;
+  since_at: string;
+  address: string | null;
+  tags: string[];
+  facts: Record<string, string>;
+  interval_seconds: number;
+  last_heard_at: string | null;
+  rtt_seconds: number | null;
+  agent_version: string | null;
+  loss_ratio: number | null;
+  checks: Check[];
+  incidents: number[];
+  parents: string[];
+  children: string[];
+  profile: string[];
+  unreachable_because: string | null;
+  not_reproven: boolean;
+  declared: Declared | null;
+}
+
+export interface Metric {
+  path: string;
+  collector: string;
+  instance: string;
+  metric: string;
+  unit: string;
+  kind: 'gauge' | 'counter';
+  last: number | null;
+  at_unix_s: number | null;
+}
+
+type Column = (number | null)[];
+
+export interface Limits {
+  warning: number | null;
+  critical: number | null;
+}
+
+export interface Band {
+  from_unix_s: number;
+  to_unix_s: number | null;
+  id: number;
+  state: ProblemState;
+}
+
+export interface Series {
+  from_unix_s: number;
+  to_unix_s: number;
+  step_s: number;
+  at_unix_s: number[];
+  names: string[];
+  units: string[];
+  min: Column[];
+  avg: Column[];
+  max: Column[];
+  incidents: Band[];
+  limits: Record<string, Limits>;
+}
+
+export interface Lane {
+  check: string;
+  spans: { from_unix_s: number; to_unix_s: number; state: string }[];
+}
+
+export interface Delivery {
+  id: number;
+  at: string;
+  sent_at: string | null;
+  incident: number | null;
+  host: string;
+  check: string | null;
+  receiver: string;
+  type: string;
+  reason: string;
+  summary: string;
+  state: 'queued' | 'retry' | 'sent' | 'dead' | 'superseded';
+  attempts: number;
+  next_try_at: string | null;
+  error: string | null;
+  took_ms: number | null;
+}
+
+export interface IncidentRow {
+  id: number;
+  host: string;
+  check: string;
+  state: ProblemState;
+  peak: ProblemState;
+  status: string;
+  text: string;
+  since_at: string;
+  since_unix_s: number;
+  resolved_at: string | null;
+  ack: Ack | null;
+  silenced_until_at: string | null;
+  cause: number | null;
+  symptoms: number;
+  last_notification: {
+    receiver: string;
+    result: 'sent' | 'failed' | 'queued' | 'withheld';
+    at: string;
+    text: string;
+  } | null;
+}
+
+export interface Incident extends IncidentRow {
+  rule: string;
+  value: number | null;
+  unit: string;
+  limits: Limits;
+  notifications: Delivery[];
+  timeline: Activity[];
+  comments: { by: string; at: string; text: string }[];
+  symptoms_list: { id: number; host: string; check: string }[];
+  seen_before: { id: number; since_at: string; duration_seconds: number; resolution: string }[];
+}
+
+export interface Explanation {
+  lines: {
+    at: string;
+    receiver: string | null;
+    decision: 'told' | 'withheld' | 'waiting';
+    block: string | null;
+    text: string;
+  }[];
+}
+
+export interface Page<T> {
+  items: T[];
+  next: string | null;
+}
+
+export interface Receiver {
+  name: string;
+  type: string;
+  target: string;
+  fallback: string | null;
+  last: Delivery | null;
+  failing: boolean;
+}
+
+export interface Route {
+  name: string;
+  to: string[];
+  sentence: string;
+}
+
+export interface Agent {
+  host: string;
+  mode: 'enrolled' | 'shared';
+  version: string;
+  last_seen_at: string | null;
+  address: string | null;
+  loss_ratio: number | null;
+  rtt_seconds: number | null;
+  clock_skew_seconds: number | null;
+  duplicates: number;
+}
+
+export interface Enrolment {
+  token: string;
+  expires_at: string;
+  command: string;
+}
+
+export interface Joined {
+  host: string;
+  at_unix_s: number;
+  address: string | null;
+  os: string;
+}
+
+export interface Self {
+  version: string;
+  started_at: string;
+  uptime_seconds: number;
+  hosts: number;
+  series: number;
+  datagrams: Record<string, number>;
+  history: { state: 'ok' | 'stopped'; reason: string | null; bytes: number };
+  store: Record<string, unknown>;
+  queues: Record<string, unknown>;
+  receivers_failing: string[];
+}
+
+export interface Session {
+  id: string;
+  created_at: string;
+  last_seen_at: string;
+  address: string;
+  agent: string;
+  current: boolean;
+}
+
+export interface AuditLine {
+  at: string;
+  who: string;
+  address: string | null;
+  what: string;
+  detail: string;
+}
+
+/** One field of a problem document (RFC 9457) as this server writes it. */
+export interface ProblemDocument {
+  type: string;
+  title: string;
+  status: number;
+  detail?: string;
+  instance?: string;
+  errors?: { field: string; detail: string }[];
+}
+
+/** Patch for one host that somebody looks at. */
+export interface HostPatch {
+  state?: Letter;
+  text?: string;
+  last_heard_unix_s?: number | null;
+  rtt_seconds?: number | null;
+  checks_changed?: boolean;
+  samples?: Record<string, [number, number | null]>;
+}
+
+/** One message of `/ws` from the server. */
+export interface Frame {
+  type: 'hello' | 'frame' | 'gap';
+  seq?: number;
+  at_unix_s?: number;
+  version?: string;
+  snapshot?: boolean;
+  counts?: Counts;
+  problems?: { add?: Problem[]; drop?: number[] };
+  rows?: {
+    id: number[];
+    state: string;
+    cpu?: (number | null)[];
+    mem?: (number | null)[];
+    disk?: (number | null)[];
+    last_heard_unix_s?: (number | null)[];
+    text?: string[];
+  };
+  events?: Activity[];
+  host?: Record<string, HostPatch>;
+  deliveries?: Delivery[];
+  enrol?: Joined[];
+  self?: Partial<Self>;
+}

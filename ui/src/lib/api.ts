@@ -1,0 +1,102 @@
+// One way to the server: same origin, JSON, problem documents, and the header that a write needs.
+import type { ProblemDocument } from './api-types.ts';
+
+/** Requests that take longer than this are given up: the page says so instead of waiting without end. */
+const GIVE_UP_MS = 20_000;
+
+/** A request that failed: `status` 0 means that no answer came. */
+export class ApiError extends Error {
+  readonly status: number;
+  readonly problem: ProblemDocument | null;
+  /** Seconds that the server asks to wait, if it says so. */
+  readonly retryAfter: number | null;
+
+  constructor(status: number, problem: ProblemDocument | null, retryAfter: number | null) {
+    super(problem?.detail ?? problem?.title ?? (status === 0 ? 'no answer' : `status ${status}`));
+    this.status = status;
+    this.problem = problem;
+    this.retryAfter = retryAfter;
+  }
+
+  /** What is wrong with one field of the sent form. */
+  field(name: string): string | null {
+    return this.problem?.errors?.find((error) => error.field === name)?.detail ?? null;
+  }
+}
+
+/** Called when the server no longer knows the session. */
+let signedOut: () => void = () => {};
+/** Called when the server has no administrator yet. */
+let unset: () => void = () => {};
+
+export function onRefusal(handlers: { signedOut: () => void; unset: () => void }): void {
+  signedOut = handlers.signedOut;
+  unset = handlers.unset;
+}
+
+async function problem(answer: Response): Promise<ProblemDocument | null> {
+  if (!answer.headers.get('content-type')?.includes('json')) return null;
+  try {
+    return (await answer.json()) as ProblemDocument;
+  } catch {
+    return null;
+  }
+}
+
+async function send(method: string, path: string, body: unknown, headers: Record<string, string>, signal?: AbortSignal): Promise<Response> {
+  const limit = AbortSignal.timeout(GIVE_UP_MS);
+  const init: RequestInit = {
+    method,
+    credentials: 'same-origin',
+    headers: { accept: 'application/json', ...headers },
+    signal: signal ? AbortSignal.any([signal, limit]) : limit,
+  };
+  if (method !== 'GET') Object.assign(init.headers as object, { 'x-hark-csrf': '1' });
+  if (body !== undefined) {
+    init.body = JSON.stringify(body);
+    Object.assign(init.headers as object, { 'content-type': 'application/json' });
+  }
+  let answer: Response;
+  try {
+    answer = await fetch(`/api/0${path}`, init);
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0, null, null);
+  }
+  if (answer.ok || answer.status === 304) return answer;
+  const found = await problem(answer);
+  if (answer.status === 401 && !path.startsWith('/auth/')) signedOut();
+  if (answer.status === 403 && found?.type.endsWith('/problems/setup-required')) unset();
+  const after = Number(answer.headers.get('retry-after'));
+  throw new ApiError(answer.status, found, Number.isFinite(after) && after > 0 ? after : null);
+}
+
+/** Reads a resource. */
+export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
+  return (await (await send('GET', path, undefined, {}, signal)).json()) as T;
+}
+
+/** Reads a resource that has an entity tag; null when it has not changed. */
+export async function getIfChanged<T>(path: string, etag: string | null): Promise<{ body: T; etag: string | null } | null> {
+  const answer = await send('GET', path, undefined, etag === null ? {} : { 'if-none-match': etag });
+  if (answer.status === 304) return null;
+  return { body: (await answer.json()) as T, etag: answer.headers.get('etag') };
+}
+
+/** Writes; returns the answer's body, or undefined when it has none. */
+export async function write<T = undefined>(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<T> {
+  const answer = await send(method, path, body, {});
+  if (answer.status === 204 || answer.headers.get('content-length') === '0') return undefined as T;
+  const text = await answer.text();
+  return (text === '' ? undefined : JSON.parse(text)) as T;
+}
+
+/** Joins query parameters, leaving out what is empty. */
+export function query(values: Record<string, string | number | boolean | null | undefined>): string {
+  const out = new URLSearchParams();
+  for (const [name, value] of Object.entries(values)) {
+    if (value !== null && value !== undefined && value !== '') out.set(name, String(value));
+  }
+  const text = out.toString();
+  return text === '' ? '' : `?${text}`;
+}

@@ -1,0 +1,88 @@
+// Drawing around the lines of a chart: bounds of the axis, limit line, incident spans, axis style.
+import type uPlot from 'uplot';
+import type { Band, Limits } from './api-types.ts';
+import type { Columns } from './series.ts';
+
+/** A percentage counts as close to its limit from this many points below it. */
+const CLOSE = 20;
+
+/** Lowest and highest value of the vertical axis, in shown units. It starts at 0, except percentages close to a limit. */
+export function bounds(columns: Columns, unit: string, limits: Limits | null, by: number): [number, number] {
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (const column of columns.min) for (const value of column) if (value !== null && value < low) low = value;
+  for (const column of columns.max) for (const value of column) if (value !== null && value > high) high = value;
+  if (!Number.isFinite(low)) return [0, unit === 'percent' ? 100 : 1];
+  const limit = limits?.critical ?? limits?.warning ?? null;
+  if (unit === 'percent') {
+    if (limit !== null && low > limit - CLOSE && low > 40) return [Math.max(0, Math.floor((low - 4) / 10) * 10), Math.max(100, high)];
+    return [0, Math.max(100, high)];
+  }
+  const top = Math.max(high, limit !== null && limit < high * 2 ? limit : high);
+  const from = low < 0 ? low * 1.1 : 0;
+  return [from / by, top === from ? from / by + 1 : (top * 1.1) / by];
+}
+
+/** What stands on a chart besides its lines. */
+export interface Marks {
+  incidents: readonly Band[];
+  limits: Limits | null;
+  /** Divisor of the shown unit. */
+  by: number;
+  /** End of the shown time, for incidents that are open. */
+  to: number;
+}
+
+/** Axis in the tokens' colours. */
+export const axis = (token: (name: string) => string): uPlot.Axis => ({
+  stroke: token('--t3'),
+  font: "11px 'Inter hark', system-ui, sans-serif",
+  grid: { stroke: token('--grid'), width: 1 },
+  ticks: { show: false },
+  border: { show: false },
+});
+
+/** Draws the spans of incidents under the lines, or the limit over them. */
+export function marks(plot: uPlot, what: Marks, token: (name: string) => string, part: 'under' | 'over', word = ''): void {
+  const { ctx, bbox } = plot;
+  const ratio = devicePixelRatio || 1;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.clip();
+  if (part === 'under') {
+    for (const band of what.incidents) {
+      const colour = token(`--${band.state === 'unk' ? 'unk' : band.state === 'warn' ? 'warn' : 'crit'}-fill`);
+      const left = plot.valToPos(band.from_unix_s, 'x', true);
+      const right = plot.valToPos(band.to_unix_s ?? what.to, 'x', true);
+      if (right < bbox.left || left > bbox.left + bbox.width) continue;
+      ctx.fillStyle = `${colour}14`;
+      ctx.fillRect(left, bbox.top, right - left, bbox.height);
+      ctx.fillStyle = `${colour}a0`;
+      ctx.fillRect(Math.round(left), bbox.top, ratio, bbox.height);
+    }
+  } else if (what.limits) {
+    const draw = (value: number | null, name: string): void => {
+      if (value === null) return;
+      const y = Math.round(plot.valToPos(value / what.by, 'y', true)) + 0.5;
+      if (y < bbox.top || y > bbox.top + bbox.height) return;
+      ctx.strokeStyle = token(`--${name}-fill`);
+      ctx.fillStyle = token(`--${name}`);
+      ctx.lineWidth = ratio;
+      ctx.setLineDash([4 * ratio, 3 * ratio]);
+      ctx.beginPath();
+      ctx.moveTo(bbox.left, y);
+      ctx.lineTo(bbox.left + bbox.width, y);
+      ctx.stroke();
+      ctx.font = `${11 * ratio}px 'Inter hark', system-ui, sans-serif`;
+      ctx.textAlign = 'left';
+      // Below the line where there is no room above it.
+      const above = y - bbox.top > 16 * ratio;
+      ctx.textBaseline = above ? 'bottom' : 'top';
+      ctx.fillText(`${word} ${value / what.by}`, bbox.left + 4 * ratio, y + (above ? -2 : 3) * ratio);
+    };
+    draw(what.limits.critical, 'crit');
+    if (what.limits.critical === null) draw(what.limits.warning, 'warn');
+  }
+  ctx.restore();
+}

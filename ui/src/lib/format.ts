@@ -1,0 +1,191 @@
+// Numbers, durations and times as the page writes them. Pure: the language, the zone and the present come in as arguments.
+
+/** Splits thousands without letting a line break in. */
+const NARROW = '\u202f';
+/** Keeps a number and its unit on one line. */
+const HARD = '\u00a0';
+/** Stands where there is no value. */
+export const NOTHING = '–';
+
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+const YEAR = 365 * DAY;
+
+/** Words that carry a unit of time. */
+export interface TimeWords {
+  s: string;
+  min: string;
+  h: string;
+  d: string;
+  y: string;
+}
+
+/** English short forms; other languages bring their own. */
+export const TIME_WORDS: TimeWords = { s: 's', min: 'min', h: 'h', d: 'd', y: 'y' };
+
+/** Writes a number with `decimals` places and split thousands: `41 208`, `99.98`. */
+export function number(value: number, decimals = 0, point = '.'): string {
+  if (!Number.isFinite(value)) return NOTHING;
+  const [whole = '0', part] = Math.abs(value).toFixed(decimals).split('.');
+  const grouped = whole.replace(/\B(?=(\d{3})+(?!\d))/g, NARROW);
+  const rounded = `${whole}${part ?? ''}`.replace(/0/g, '');
+  const sign = value < 0 && rounded !== '' ? '−' : '';
+  return sign + grouped + (part === undefined ? '' : point + part);
+}
+
+/** Chooses places so that three digits matter: `96.2`, `6.21`, `412`. */
+export function precise(value: number): string {
+  const size = Math.abs(value);
+  if (size >= 100 || Number.isInteger(value)) return number(value);
+  return number(value, size >= 10 ? 1 : 2);
+}
+
+const BINARY = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi'];
+const DECIMAL = ['', 'k', 'M', 'G', 'T', 'P'];
+
+/** Divisor and prefix that make `value` readable. */
+export function prefix(value: number, base: 1000 | 1024): { by: number; sign: string } {
+  const signs = base === 1024 ? BINARY : DECIMAL;
+  let by = 1;
+  let at = 0;
+  while (Math.abs(value) / by >= base && at < signs.length - 1) {
+    by *= base;
+    at += 1;
+  }
+  return { by, sign: signs[at] ?? '' };
+}
+
+/** How values of one unit of the API are shown on one scale. */
+export interface Scale {
+  by: number;
+  sign: string;
+}
+
+const BYTES_IN: Record<string, number> = { bytes: 1, mebibytes: 1024 ** 2, gibibytes: 1024 ** 3 };
+const SIGNS: Record<string, string> = { percent: '%', megahertz: 'MHz', celsius: '°C', per_second: '/s', seconds: 's', milliseconds: 'ms' };
+
+/** Chooses the scale of a chart or a value: the biggest value decides, so that one axis has one unit. */
+export function scale(unit: string, biggest: number): Scale {
+  const bytes = BYTES_IN[unit];
+  if (bytes !== undefined) {
+    const found = prefix(biggest * bytes, 1024);
+    return { by: found.by / bytes, sign: `${found.sign}B` };
+  }
+  if (unit === 'bytes_per_second') {
+    const found = prefix(biggest, 1000);
+    return { by: found.by, sign: `${found.sign}B/s` };
+  }
+  if (unit === 'seconds' && biggest !== 0 && Math.abs(biggest) < 1) {
+    return Math.abs(biggest) < 0.001 ? { by: 1e-6, sign: 'µs' } : { by: 1e-3, sign: 'ms' };
+  }
+  if (unit === '' || unit === 'per_second') {
+    const found = prefix(biggest, 1000);
+    const big = Math.abs(biggest) >= 10_000;
+    return { by: big ? found.by : 1, sign: (big ? found.sign : '') + (SIGNS[unit] ?? '') };
+  }
+  return { by: 1, sign: SIGNS[unit] ?? unit };
+}
+
+/** Writes a value with its unit: `96.2 %`, `1.8 ms`, `12.4 GiB`, and long times as durations. */
+export function quantity(value: number | null | undefined, unit: string): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return NOTHING;
+  if (unit === 'seconds' && Math.abs(value) >= 60) return duration(value);
+  const { by, sign } = scale(unit, value);
+  const shown = value / by;
+  const text = unit === 'percent' ? number(shown, 1) : precise(Number(shown.toPrecision(4)));
+  return sign === '' ? text : text + HARD + sign;
+}
+
+/** Writes a length of time with its one or two biggest parts: `38 min`, `2 h`, `1 h 8 min` when `parts` is 2. */
+export function duration(seconds: number, parts = 1, words: TimeWords = TIME_WORDS): string {
+  let left = Math.max(0, Math.round(seconds));
+  if (left < MINUTE) return `${left}${HARD}${words.s}`;
+  const steps: [number, string][] = [
+    [YEAR, words.y],
+    [DAY, words.d],
+    [HOUR, words.h],
+    [MINUTE, words.min],
+    [1, words.s],
+  ];
+  const out: string[] = [];
+  for (const [size, word] of steps) {
+    const count = Math.floor(left / size);
+    if (count === 0 && out.length === 0) continue;
+    if (count > 0) out.push(`${count}${HARD}${word}`);
+    left -= count * size;
+    if (out.length === parts || (parts > 1 && size === MINUTE)) break;
+    if (out.length > 0 && parts === 1) break;
+  }
+  return out.join(' ');
+}
+
+/** Writes how long ago something was, never below nothing. */
+export function age(then: number | null | undefined, now: number, words: TimeWords = TIME_WORDS): string {
+  if (then === null || then === undefined) return NOTHING;
+  return duration(now - then, 1, words);
+}
+
+/** Unix seconds of an RFC 3339 text; null for nothing or for nonsense. */
+export function unix(text: string | null | undefined): number | null {
+  if (!text) return null;
+  const at = Date.parse(text);
+  return Number.isNaN(at) ? null : at / 1000;
+}
+
+const two = (value: number): string => String(value).padStart(2, '0');
+
+/** Writes the clock time of a moment in the zone of the browser: `14:22`, or `14:22:15` with seconds. */
+export function clock(seconds: number, withSeconds = false): string {
+  const at = new Date(seconds * 1000);
+  const text = `${two(at.getHours())}:${two(at.getMinutes())}`;
+  return withSeconds ? `${text}:${two(at.getSeconds())}` : text;
+}
+
+/** Writes a moment fully: `2026-11-20 14:22:15`. */
+export function moment(seconds: number | null): string {
+  if (seconds === null) return NOTHING;
+  const at = new Date(seconds * 1000);
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${clock(seconds, true)}`;
+}
+
+/** Writes a moment as short as it stays clear: the clock today, the day otherwise. */
+export function when(seconds: number, now: number, locale = 'en'): string {
+  const at = new Date(seconds * 1000);
+  const today = new Date(now * 1000);
+  if (at.toDateString() === today.toDateString()) return clock(seconds);
+  const year = at.getFullYear() === today.getFullYear() ? undefined : 'numeric';
+  return at.toLocaleDateString(locale, { day: 'numeric', month: 'short', year });
+}
+
+/** Name of the zone in which `clock` writes: `UTC`, `CET`. */
+export function zone(now: number): string {
+  const parts = new Intl.DateTimeFormat('en', { timeZoneName: 'short' }).formatToParts(new Date(now * 1000));
+  return parts.find((part) => part.type === 'timeZoneName')?.value ?? 'UTC';
+}
+
+/** Makes control characters of a host's text visible, so that they can neither hide nor move anything. */
+export function visible(text: string): string {
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069]/g, (sign) => {
+    const point = sign.codePointAt(0) ?? 0;
+    if (point < 0x20) return String.fromCodePoint(0x2400 + point);
+    return `\\u${point.toString(16).padStart(4, '0')}`;
+  });
+}
+
+/** Initials for the round sign of a person: `Mira Kvale` gives `MK`. */
+export function initials(name: string): string {
+  const words = name.trim().split(/\s+/).filter(Boolean);
+  const first = words[0]?.[0] ?? '?';
+  const last = words.length > 1 ? (words.at(-1)?.[0] ?? '') : (words[0]?.[1] ?? '');
+  return (first + last).toUpperCase();
+}
+
+/** Seconds until the next time the clock shows `hour`:00. */
+export function untilHour(hour: number, now: number): number {
+  const at = new Date(now * 1000);
+  at.setHours(hour, 0, 0, 0);
+  let left = at.getTime() / 1000 - now;
+  if (left <= 0) left += DAY;
+  return Math.round(left);
+}

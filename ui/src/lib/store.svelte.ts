@@ -1,0 +1,331 @@
+// What the whole page shares: who is signed in, the live data, the present, toasts. Hosts stay in plain columns
+// (`fleet.ts`); only the version number beside them is reactive, so that 10 000 hosts cost no proxies.
+import { ApiError, get, getIfChanged, write } from './api.ts';
+import type { Activity, Counts, Delivery, FleetTable, Frame, HostPatch, Joined, Me, Overview, Problem, Self } from './api-types.ts';
+import { Fleet } from './fleet.ts';
+import { BEHIND_S, changes, merge, patchDeliveries, patchEvents, patchProblems, PROBLEMS_KEPT } from './live.ts';
+import { Socket, type Link } from './socket.ts';
+
+/** Pause between two plain requests while there is no socket. */
+const POLL_MS = 5000;
+/** The whole table is asked for again this often: it brings strips and hosts that came or went (unchanged costs a 304). */
+const FLEET_MS = 60_000;
+/** Time that a toast stays; one with the focus inside stays longer. */
+const TOAST_MS = 8000;
+
+export interface Toast {
+  id: number;
+  text: string;
+  bad: boolean;
+  undo: (() => void) | null;
+}
+
+export type Phase = 'starting' | 'setup' | 'signed-out' | 'ready' | 'unreachable';
+
+class Store {
+  phase = $state<Phase>('starting');
+  me = $state.raw<Me | null>(null);
+  version = $state('');
+  /** The present, once a second. */
+  now = $state(Date.now() / 1000);
+  /** Server clock minus own clock. */
+  skew = 0;
+
+  overview = $state.raw<Overview | null>(null);
+  overviewError = $state.raw<ApiError | null>(null);
+  fleet = $state.raw<Fleet | null>(null);
+  fleetError = $state.raw<ApiError | null>(null);
+  /** Grows with every change inside `fleet`. */
+  fleetVersion = $state(0);
+  deliveries = $state.raw<Delivery[]>([]);
+  joined = $state.raw<Joined[]>([]);
+  self = $state.raw<Partial<Self> | null>(null);
+
+  link = $state<Link>('connecting');
+  /** Server time of the newest data. */
+  dataAt = $state<number | null>(null);
+  /** Own time of the newest message. */
+  #heardAt = $state(Date.now() / 1000);
+  paused = $state(false);
+  waiting = $state(0);
+  toasts = $state.raw<Toast[]>([]);
+  /** Text for the polite region, at most one in ten seconds. */
+  spoken = $state('');
+
+  #socket: Socket | null = null;
+  #frames: Frame[] = [];
+  #scheduled = false;
+  #poll: ReturnType<typeof setInterval> | undefined;
+  #fleetTimer: ReturnType<typeof setInterval> | undefined;
+  #topics = new Map<string, number>();
+  #rows: number[] = [];
+  #hosts = new Map<string, Set<(patch: HostPatch) => void>>();
+  #subscribing = false;
+  #toast = 0;
+  #spokenAt = 0;
+  #etag: string | null = null;
+
+  constructor() {
+    setInterval(() => {
+      this.now = Date.now() / 1000 + this.skew;
+    }, 1000);
+  }
+
+  counts: Counts | null = $derived(this.overview?.counts ?? null);
+  problems: Problem[] = $derived(this.overview?.problems ?? []);
+  /** Problems that wait for somebody. */
+  unacked: number = $derived(this.problems.filter((problem) => problem.ack === null && problem.silenced_until_unix_s === null).length);
+  /** Seconds since the last message, when that is long. */
+  behind: number = $derived.by(() => {
+    const late = Date.now() / 1000 - this.#heardAt + 0 * this.now;
+    return this.link === 'live' && late > BEHIND_S ? Math.round(late) : 0;
+  });
+  stale: boolean = $derived(this.link === 'lost' || (this.link === 'connecting' && this.dataAt !== null));
+
+  /** Learns who is there, and begins. */
+  async begin(): Promise<void> {
+    try {
+      const setup = await get<{ needed: boolean; version: string }>('/setup');
+      this.version = setup.version;
+      if (setup.needed) {
+        this.phase = 'setup';
+        return;
+      }
+      this.enter(await get<Me>('/auth/me'));
+    } catch (error) {
+      this.phase = error instanceof ApiError && error.status === 401 ? 'signed-out' : 'unreachable';
+    }
+  }
+
+  /** Somebody has signed in. */
+  enter(me: Me): void {
+    this.me = me;
+    this.phase = 'ready';
+    if (this.#socket !== null) return;
+    this.#socket = new Socket({
+      frame: (frame) => this.#receive(frame),
+      link: (link) => {
+        this.link = link;
+      },
+      polling: (wanted) => this.#polling(wanted),
+    });
+    this.#subscribe();
+    void this.loadOverview();
+  }
+
+  /** The session is over: the shown page stays, so that nothing typed is lost; a sign-in stands over it. */
+  leave(): void {
+    this.phase = 'signed-out';
+    this.#socket?.close();
+    this.#socket = null;
+    this.#polling(false);
+    clearInterval(this.#fleetTimer);
+    this.#fleetTimer = undefined;
+  }
+
+  async signOut(): Promise<void> {
+    await write('POST', '/auth/logout');
+    location.assign('/');
+  }
+
+  async loadOverview(): Promise<void> {
+    try {
+      const overview = await get<Overview>('/overview');
+      this.skew = overview.at_unix_s - Date.now() / 1000;
+      // A server whose clock is within two seconds is taken to be right: the answer's own way explains that much.
+      if (Math.abs(this.skew) < 2) this.skew = 0;
+      this.now = Date.now() / 1000 + this.skew;
+      this.overview = overview;
+      this.overviewError = null;
+      this.dataAt = overview.at_unix_s;
+    } catch (error) {
+      if (error instanceof ApiError) this.overviewError = error;
+    }
+  }
+
+  /** Loads the whole table of hosts, once now and then each minute while somebody looks. */
+  needFleet(): void {
+    if (this.#fleetTimer !== undefined) return;
+    this.#fleetTimer = setInterval(() => void this.loadFleet(), FLEET_MS);
+    void this.loadFleet();
+  }
+
+  async loadFleet(): Promise<void> {
+    try {
+      const answer = await getIfChanged<FleetTable>('/fleet', this.#etag);
+      this.fleetError = null;
+      if (answer === null) return;
+      this.#etag = answer.etag;
+      this.fleet = new Fleet(answer.body);
+      this.fleetVersion += 1;
+    } catch (error) {
+      if (error instanceof ApiError) this.fleetError = error;
+    }
+  }
+
+  #polling(wanted: boolean): void {
+    clearInterval(this.#poll);
+    if (wanted) {
+      this.#poll = setInterval(() => {
+        if (this.paused || document.visibilityState === 'hidden') return;
+        void this.loadOverview();
+        if (this.fleet !== null) void this.loadFleet();
+        for (const listeners of this.#hosts.values()) for (const tell of listeners) tell({ checks_changed: true });
+      }, POLL_MS);
+    }
+  }
+
+  /** Asks for a topic while a view is there; returns what ends it. */
+  topic(name: string): () => void {
+    this.#topics.set(name, (this.#topics.get(name) ?? 0) + 1);
+    this.#subscribe();
+    return () => {
+      const left = (this.#topics.get(name) ?? 1) - 1;
+      if (left > 0) this.#topics.set(name, left);
+      else this.#topics.delete(name);
+      this.#subscribe();
+    };
+  }
+
+  /** Tells `listener` about one host; returns what ends it. */
+  host(name: string, listener: (patch: HostPatch) => void): () => void {
+    const listeners = this.#hosts.get(name) ?? new Set();
+    listeners.add(listener);
+    this.#hosts.set(name, listeners);
+    const end = this.topic(`host:${name}`);
+    return () => {
+      listeners.delete(listener);
+      if (listeners.size === 0) this.#hosts.delete(name);
+      end();
+    };
+  }
+
+  /** The rows that are in view. */
+  watch(rows: number[]): void {
+    this.#rows = rows;
+    this.#subscribe();
+  }
+
+  #subscribe(): void {
+    if (this.#subscribing) return;
+    this.#subscribing = true;
+    queueMicrotask(() => {
+      this.#subscribing = false;
+      const sub = ['counts', 'problems', 'events', ...this.#topics.keys()];
+      this.#socket?.want({ sub: [...new Set(sub)], rows: this.#rows });
+    });
+  }
+
+  #receive(frame: Frame): void {
+    this.#heardAt = Date.now() / 1000;
+    if (frame.at_unix_s !== undefined && !this.paused) this.dataAt = frame.at_unix_s;
+    if (frame.type === 'hello') {
+      if (frame.version !== undefined) this.version = frame.version;
+      // After a break the server sends snapshots of the topics; the rest of the overview is asked for.
+      if (this.overview !== null) void this.loadOverview();
+      return;
+    }
+    this.#frames.push(frame);
+    if (this.paused) {
+      this.#frames = [merge(this.#frames)];
+      this.waiting = changes(this.#frames[0] ?? frame);
+      return;
+    }
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    const run = (): void => {
+      this.#scheduled = false;
+      if (this.paused || this.#frames.length === 0) return;
+      const frame = this.#frames.length === 1 ? (this.#frames[0] as Frame) : merge(this.#frames);
+      this.#frames = [];
+      this.#apply(frame);
+    };
+    // A hidden tab gets no animation frames; its title still has to be right.
+    if (document.visibilityState === 'hidden') setTimeout(run, 0);
+    else requestAnimationFrame(run);
+  }
+
+  #apply(frame: Frame): void {
+    const snapshot = frame.snapshot === true;
+    if (this.overview !== null && (frame.counts || frame.problems || frame.events)) {
+      const before = this.overview.problems;
+      const problems = frame.problems ? patchProblems(before, frame.problems, snapshot) : before;
+      this.overview = {
+        ...this.overview,
+        counts: frame.counts ?? this.overview.counts,
+        problems: problems.slice(0, PROBLEMS_KEPT),
+        more: this.overview.more + Math.max(0, problems.length - PROBLEMS_KEPT),
+        events: frame.events ? patchEvents(this.overview.events, frame.events, snapshot) : this.overview.events,
+      };
+      this.#speak(before, problems);
+    }
+    if (frame.rows && this.fleet !== null && this.fleet.patch(frame.rows).rows > 0) this.fleetVersion += 1;
+    if (frame.deliveries) this.deliveries = patchDeliveries(this.deliveries, frame.deliveries);
+    if (frame.enrol) this.joined = [...frame.enrol, ...this.joined].slice(0, 50);
+    if (frame.self) this.self = { ...this.self, ...frame.self };
+    for (const [name, patch] of Object.entries(frame.host ?? {})) {
+      for (const tell of this.#hosts.get(name) ?? []) tell(patch);
+    }
+  }
+
+  #speak(before: readonly Problem[], now: readonly Problem[]): void {
+    const known = new Set(before.map((problem) => problem.incident));
+    const fresh = now.filter((problem) => !known.has(problem.incident) && problem.ack === null);
+    if (fresh.length === 0 || this.now - this.#spokenAt < 10) return;
+    this.#spokenAt = this.now;
+    this.spoken = fresh
+      .slice(0, 3)
+      .map((problem) => `${problem.host} ${problem.check}: ${problem.text}`)
+      .join('. ');
+  }
+
+  /** Stops all movement, or lets what waits come in. */
+  pause(on: boolean): void {
+    this.paused = on;
+    if (!on) this.show();
+  }
+
+  /** Applies what waits. */
+  show(): void {
+    this.waiting = 0;
+    if (this.#frames.length === 0) return;
+    const frame = merge(this.#frames);
+    this.#frames = [];
+    this.#apply(frame);
+  }
+
+  /** Puts a changed problem in place at once, before the next frame says the same. */
+  setProblem(problem: Problem): void {
+    if (this.overview === null) return;
+    this.overview = { ...this.overview, problems: patchProblems(this.overview.problems, { add: [problem] }, false) };
+  }
+
+  addEvents(events: Activity[]): void {
+    if (this.overview !== null) this.overview = { ...this.overview, events: patchEvents(this.overview.events, events, false) };
+  }
+
+  toast(text: string, undo: (() => void) | null = null, bad = false): void {
+    this.#toast += 1;
+    const id = this.#toast;
+    this.toasts = [...this.toasts.slice(-2), { id, text, undo, bad }];
+    this.expire(id);
+  }
+
+  /** Takes a toast away later; not while the focus is in it. */
+  expire(id: number): void {
+    setTimeout(() => {
+      if (document.activeElement?.closest(`[data-toast="${id}"]`)) this.expire(id);
+      else this.dismiss(id);
+    }, TOAST_MS);
+  }
+
+  dismiss(id: number): void {
+    this.toasts = this.toasts.filter((toast) => toast.id !== id);
+  }
+}
+
+export const store = new Store();
