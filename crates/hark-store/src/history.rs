@@ -1,1 +1,703 @@
-//! x
+//! Samples, kept small: an own layout for frames of many values that come every few seconds.
+//!
+//! ```text
+//! append ─> log (synced) ─> heads ──60 frames──> blocks ──960──> chunks (pco) ─> minutes, hours
+//!           wal/*.log       memory               level0/*        raw/<day>.db    minutes/, hours/
+//! ```
+//!
+//! A frame's value bytes are copied from the datagram to the log, the head and the block without
+//! being decoded; only when some four hours of a host are gathered are they turned into columns and
+//! compressed, once. What was synced is in the log until it is, synced, in a block, and in a block
+//! until it is, synced, in a chunk.
+//!
+//! A start reads the catalogue and the index of the blocks and is ready; what the old log still holds
+//! is taken in afterwards, by [`History::maintain`]. There are no threads here: whoever owns it calls
+//! [`History::append`], [`History::sync`] and [`History::maintain`] in turn.
+//!
+//! When the disk is full or fails, history *stops*: nothing is accepted, and every ten seconds it is
+//! tried whether the disk works again. Then everything is opened anew from what is on the disk, which
+//! is all that was ever acknowledged. Alerting never waits for any of this.
+
+mod bytes;
+mod catalogue;
+mod chunk;
+mod level0;
+mod maintain;
+mod partition;
+mod query;
+mod strand;
+mod tier;
+mod wal;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hark_model::frame::{ValueReader, scale};
+use hark_model::record::HostId;
+use hark_model::time::{Mono, Now, Unix};
+use hark_model::{SeriesDef, SeriesName};
+use thiserror::Error;
+
+pub use query::{Answer, Line, MAX_LINES, MAX_POINTS, QueryPlan};
+pub use tier::Tier;
+
+use crate::disk::Disk;
+use crate::fault::Fault;
+use catalogue::Catalogue;
+use level0::Level0;
+use maintain::{Pending, Replay};
+use partition::Partitions;
+use query::{LOOK_BACK_MS, PlannedSet};
+use strand::{BlockFrames, Strand};
+use tier::DAY_MS;
+use wal::Wal;
+
+/// Frames after which a head is sealed.
+const HEAD_FRAMES: u32 = 64;
+
+/// Bytes after which a head is sealed, and the least to which this is lowered for many hosts.
+const HEAD_BYTES: (usize, usize) = (6 * 1024, 1024);
+
+/// Bytes that all heads together may take, about: 10,000 hosts are below, 100,000 seal earlier.
+const ALL_HEADS_BYTES: usize = 64 * 1024 * 1024;
+
+/// Sealed frames after which they become a chunk: four hours at 15 seconds. Below 500 pco loses a
+/// quarter of its effect, above 2000 it gains nothing.
+const CHUNK_FRAMES: u64 = 900;
+
+/// Hosts are numbered from one on; a number above this is a mistake, not a host.
+const MAX_HOST: u32 = 4_000_000;
+
+/// How far in the future a frame's time may lie; more is a wrong clock.
+const MAX_AHEAD_MS: i64 = DAY_MS;
+
+/// For how long, and how much, history is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How long every sample is kept.
+    pub raw: Duration,
+    /// How long buckets of five minutes are kept.
+    pub minutes: Duration,
+    /// How long buckets of an hour are kept.
+    pub hours: Duration,
+    /// How many bytes all of it may take, about; the oldest samples go first.
+    pub max_bytes: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let days = |n: u64| Duration::from_secs(n * 86_400);
+        Self {
+            raw: days(14),
+            minutes: days(90),
+            hours: days(400),
+            max_bytes: 20 * 1024 * 1024 * 1024,
+        }
+    }
+}
+
+/// A set of series that was declared: see [`History::declare`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SetId {
+    number: u32,
+    epoch: u32,
+}
+
+/// Why history cannot be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// A newer program has written it.
+    #[error("history has version {found}, this hark knows version {known}: start the newer hark")]
+    Newer {
+        /// The version found.
+        found: u32,
+        /// The newest version known.
+        known: u32,
+    },
+    /// It cannot be read or written.
+    #[error("history cannot be opened: {}", fault.words())]
+    Unusable {
+        /// What kind of failure.
+        fault: Fault,
+        /// What it says.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// Why a set of series is refused.
+#[derive(Debug, Error)]
+pub enum DeclareError {
+    /// Too few or too many series for one set.
+    #[error("a set has 1 to {most} series, this has {found}")]
+    Size {
+        /// How many it has.
+        found: usize,
+        /// How many it may have.
+        most: usize,
+    },
+    /// The same series twice.
+    #[error("a series stands twice in the set")]
+    Twice,
+    /// A name is too long.
+    #[error("the name of a series has at most {most} bytes")]
+    Name {
+        /// How many it may have.
+        most: usize,
+    },
+    /// The host has too many series; those it had go on.
+    #[error("a host has at most {most} series")]
+    TooMany {
+        /// How many it may have.
+        most: usize,
+    },
+    /// The number of the host cannot be.
+    #[error("host number {0} is out of range")]
+    Host(u32),
+    /// History is stopped, or stops now.
+    #[error("history is stopped")]
+    Stopped(#[source] Option<Trouble>),
+}
+
+impl From<Trouble> for DeclareError {
+    fn from(trouble: Trouble) -> Self {
+        Self::Stopped(Some(trouble))
+    }
+}
+
+/// Why a frame is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum AppendError {
+    /// History is stopped: nothing may be acknowledged.
+    #[error("history is stopped")]
+    Stopped,
+    /// The set was not declared since history was opened anew: declare it again.
+    #[error("the set of the frame is not declared")]
+    Undeclared,
+    /// The frame's time lies more than a day ahead, or before what is kept. It may be acknowledged:
+    /// it will never be accepted.
+    #[error("the time of the frame is out of range")]
+    Time,
+}
+
+/// A failing disk, as the parts of history meet it.
+#[derive(Debug, Error)]
+pub enum Trouble {
+    /// The operating system failed.
+    #[error("cannot write: {}", Fault::of_io(.0).words())]
+    Io(#[from] io::Error),
+    /// SQLite failed.
+    #[error("cannot write: {}", Fault::of_sql(.0).words())]
+    Sql(#[from] rusqlite::Error),
+    /// A newer program has written it.
+    #[error("version {found} is not known")]
+    Newer {
+        /// The version found.
+        found: u32,
+        /// The newest version known.
+        known: u32,
+    },
+}
+
+impl Trouble {
+    /// Returns what kind of failure it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Io(error) => Fault::of_io(error),
+            Self::Sql(error) => Fault::of_sql(error),
+            Self::Newer { .. } => Fault::Other,
+        }
+    }
+}
+
+impl From<Trouble> for OpenError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Newer { found, known } => Self::Newer { found, known },
+            other => Self::Unusable { fault: other.fault(), source: Box::new(other) },
+        }
+    }
+}
+
+/// Why and since when history is stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// What kind of failure.
+    pub fault: Fault,
+    /// In words.
+    pub reason: String,
+    /// Since when.
+    pub since: Unix,
+    next_try: Mono,
+}
+
+/// What was counted since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Frames that were synced.
+    pub frames: u64,
+    /// Frames that were there already.
+    pub duplicates: u64,
+    /// Frames that were refused or dropped unacknowledged because history was stopped.
+    pub refused: u64,
+    /// Frames whose time was out of range.
+    pub out_of_range: u64,
+    /// Frames, blocks and files that were damaged and left out.
+    pub damaged: u64,
+    /// Frames taken in from the log after a start.
+    pub replayed: u64,
+    /// Chunks made.
+    pub chunks: u64,
+    /// How many times history was stopped.
+    pub stops: u64,
+}
+
+/// How history is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Set if it is stopped.
+    pub stopped: Option<Stopped>,
+    /// True while the log of the last run is taken in.
+    pub is_replaying: bool,
+    /// What was counted.
+    pub counts: Counts,
+    /// Series of all hosts.
+    pub series: u64,
+    /// Bytes of the log.
+    pub log_bytes: u64,
+    /// Bytes of sealed blocks.
+    pub block_bytes: u64,
+    /// Bytes of each tier, raw first, as measured within the last minutes.
+    pub tier_bytes: [u64; 3],
+}
+
+/// The newest value of a series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Latest {
+    /// The series.
+    pub def: SeriesDef,
+    /// When it was taken.
+    pub at: Unix,
+    /// The value; a counter's is what it counts, not its rate. NaN stands for absent.
+    pub value: f64,
+}
+
+/// The history, open for writing. One per data folder.
+#[derive(Debug)]
+pub struct History {
+    dir: PathBuf,
+    disk: Disk,
+    settings: Settings,
+    epoch: u32,
+    catalogue: Catalogue,
+    wal: Wal,
+    level0: Level0,
+    partitions: Partitions,
+    /// The strands of each host, by the host's number.
+    hosts: Vec<Vec<Strand>>,
+    n_strands: usize,
+    /// For each segment of the log how many strands have their first open frame there.
+    holding: BTreeMap<u64, u64>,
+    /// Strands with enough sealed frames for a chunk.
+    due: VecDeque<(u32, u32)>,
+    pending: Vec<Pending>,
+    pending_since: Mono,
+    replay: Replay,
+    sweep_at: usize,
+    next_minute: Mono,
+    counts: Counts,
+    stopped: Option<Stopped>,
+}
+
+impl History {
+    /// Opens the history in folder `dir`, making it if it is not there. Takes well under a second even
+    /// for 100,000 hosts: what the log of the last run holds is taken in by [`History::maintain`].
+    ///
+    /// # Errors
+    /// If it is of a newer hark, or cannot be used now: try again in some seconds, and go on without it
+    /// meanwhile.
+    pub fn open(dir: &Path, settings: Settings) -> Result<Self, OpenError> {
+        Self::open_on(dir, settings, Disk::real())
+    }
+
+    /// Opens the history on a given disk: for the simulator and for tests.
+    ///
+    /// # Errors
+    /// As [`History::open`].
+    pub fn open_on(dir: &Path, settings: Settings, disk: Disk) -> Result<Self, OpenError> {
+        Ok(Self::open_epoch(dir, settings, disk, 1)?)
+    }
+
+    fn open_epoch(
+        dir: &Path,
+        settings: Settings,
+        disk: Disk,
+        epoch: u32,
+    ) -> Result<Self, Trouble> {
+        std::fs::create_dir_all(dir)?;
+        let catalogue = Catalogue::open(dir)?;
+        let wal = Wal::open(&dir.join("wal"), disk.clone())?;
+        let (level0, found) = Level0::open(&dir.join("level0"), disk.clone())?;
+        let partitions = Partitions::open(dir, disk.clone())?;
+        let replay = Replay::of(&wal);
+        let mut history = Self {
+            dir: dir.to_owned(),
+            disk,
+            settings,
+            epoch,
+            catalogue,
+            wal,
+            level0,
+            partitions,
+            hosts: Vec::new(),
+            n_strands: 0,
+            holding: BTreeMap::new(),
+            due: VecDeque::new(),
+            pending: Vec::new(),
+            pending_since: Mono(0),
+            replay,
+            sweep_at: 0,
+            next_minute: Mono(0),
+            counts: Counts::default(),
+            stopped: None,
+        };
+        for found in found {
+            if found.host <= MAX_HOST {
+                let strand = strand_of(&mut history.hosts, &mut history.n_strands, found.host, found.set);
+                strand.sealed.push(found.block);
+            }
+        }
+        history.find_due();
+        Ok(history)
+    }
+
+    /// Returns the number under which frames of `series` of `host` are stored. The same list has the
+    /// same number; a few microseconds if it is known.
+    ///
+    /// # Errors
+    /// If the list cannot be, the host has too many series, or history is stopped.
+    pub fn declare(
+        &mut self,
+        host: HostId,
+        series: &[SeriesDef],
+        now: Now,
+    ) -> Result<SetId, DeclareError> {
+        if host.0 > MAX_HOST {
+            return Err(DeclareError::Host(host.0));
+        }
+        if self.stopped.is_some() {
+            return Err(DeclareError::Stopped(None));
+        }
+        match self.catalogue.declare(host.0, series, now.unix) {
+            Ok(number) => Ok(SetId { number, epoch: self.epoch }),
+            Err(DeclareError::Stopped(Some(trouble))) => {
+                self.stop(&trouble, now);
+                Err(DeclareError::Stopped(Some(trouble)))
+            }
+            Err(refused) => Err(refused),
+        }
+    }
+
+    /// Adds a frame to the batch that the next [`History::sync`] writes. `values` are bytes that
+    /// `hark_model::frame::check_values` accepts for the set; others are stored and left out later.
+    ///
+    /// # Errors
+    /// If the frame is not part of the batch.
+    #[inline]
+    pub fn append(
+        &mut self,
+        host: HostId,
+        set: SetId,
+        at: Unix,
+        values: &[u8],
+        now: Now,
+    ) -> Result<(), AppendError> {
+        if self.stopped.is_some() {
+            self.counts.refused += 1;
+            return Err(AppendError::Stopped);
+        }
+        if set.epoch != self.epoch || host.0 > MAX_HOST {
+            return Err(AppendError::Undeclared);
+        }
+        let oldest = now.unix - self.settings.raw;
+        if at.0 < oldest.0 || at.0 > now.unix.0.saturating_add(MAX_AHEAD_MS) {
+            self.counts.out_of_range += 1;
+            return Err(AppendError::Time);
+        }
+        self.wal.push(host.0, set.number, at.0, values);
+        if self.wal.is_batch_full() && self.sync(now).is_err() {
+            return Err(AppendError::Stopped);
+        }
+        Ok(())
+    }
+
+    /// Writes and syncs what was appended; what it returns may be acknowledged. Returns how many
+    /// frames that were.
+    ///
+    /// # Errors
+    /// If history is or becomes stopped: none of the frames appended since the last success may be
+    /// acknowledged.
+    pub fn sync(&mut self, now: Now) -> Result<u64, AppendError> {
+        if self.stopped.is_some() {
+            return Err(AppendError::Stopped);
+        }
+        let n_frames = self.wal.n_frames();
+        let written = self.catalogue.commit().and_then(|()| Ok(self.wal.sync()?));
+        if let Err(trouble) = written {
+            self.counts.refused += n_frames;
+            self.wal.clear();
+            self.stop(&trouble, now);
+            return Err(AppendError::Stopped);
+        }
+        self.counts.frames += n_frames;
+        let taken_in = self.take_in_batch();
+        self.wal.clear();
+        if let Err(trouble) = taken_in {
+            // The frames are safe in the log; sealing them is what failed.
+            self.stop(&trouble, now);
+        }
+        Ok(n_frames)
+    }
+
+    /// Puts the frames of the batch that was just written into the heads.
+    fn take_in_batch(&mut self) -> Result<(), Trouble> {
+        let segment = self.wal.segment();
+        let limit = self.head_limit();
+        let mut result = Ok(());
+        let mut n_duplicates = 0;
+        for frame in self.wal.batch() {
+            let strand = strand_of(&mut self.hosts, &mut self.n_strands, frame.host, frame.set);
+            let was_empty = strand.n_open == 0;
+            if !strand.push(frame.at, frame.values, segment) {
+                n_duplicates += 1;
+                continue;
+            }
+            if was_empty {
+                *self.holding.entry(segment).or_default() += 1;
+            }
+            if strand.n_open >= HEAD_FRAMES || strand.open.len() >= limit {
+                let sealed = maintain::seal(
+                    &mut self.level0,
+                    &mut self.holding,
+                    &mut self.due,
+                    frame.host,
+                    strand,
+                );
+                if result.is_ok() {
+                    result = sealed;
+                }
+            }
+        }
+        self.counts.duplicates += n_duplicates;
+        result
+    }
+
+    /// Returns at how many bytes a head is sealed.
+    fn head_limit(&self) -> usize {
+        let (most, least) = HEAD_BYTES;
+        (ALL_HEADS_BYTES / self.n_strands.max(1)).clamp(least, most)
+    }
+
+    fn stop(&mut self, trouble: &Trouble, now: Now) {
+        if self.stopped.is_some() {
+            return;
+        }
+        let reason = match trouble {
+            Trouble::Io(error) => format!("{}: {error}", trouble.fault().words()),
+            Trouble::Sql(error) => format!("{}: {error}", trouble.fault().words()),
+            Trouble::Newer { .. } => trouble.to_string(),
+        };
+        tracing::error!(reason, "history stopped");
+        self.counts.stops += 1;
+        self.stopped = Some(Stopped {
+            fault: trouble.fault(),
+            reason,
+            since: now.unix,
+            next_try: now.mono + maintain::RETRY,
+        });
+    }
+
+    /// Forgets which series a host has. Its samples expire with the rest.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn forget(&mut self, host: HostId) -> Result<(), Trouble> {
+        if let Some(strands) = self.hosts.get_mut(host.0 as usize) {
+            for strand in strands.iter_mut().filter(|s| s.n_open > 0) {
+                maintain::release(&mut self.holding, strand.segment);
+                strand.close();
+            }
+            strands.retain(|s| !s.sealed.is_empty());
+        }
+        self.catalogue.forget(host.0)
+    }
+
+    /// Returns the series that a host has declared, by set.
+    pub fn series_of(&self, host: HostId) -> Vec<SeriesDef> {
+        let mut all: Vec<SeriesDef> =
+            self.catalogue.sets_of(host.0).flat_map(|(_, defs)| defs.iter().cloned()).collect();
+        all.sort();
+        all.dedup_by(|a, b| a.name == b.name);
+        all
+    }
+
+    /// Returns the newest values of a host, by name. Right after a start there are none until the host
+    /// was heard or the log taken in.
+    pub fn latest(&self, host: HostId) -> Vec<Latest> {
+        let mut all: BTreeMap<SeriesName, Latest> = BTreeMap::new();
+        for strand in self.hosts.get(host.0 as usize).into_iter().flatten() {
+            let Some(defs) = self.catalogue.set(strand.set) else { continue };
+            let newest = BlockFrames::new(&strand.open).max_by_key(|(at, _)| *at);
+            let Some((at, values)) = newest else { continue };
+            for (item, def) in ValueReader::new(values).zip(defs.iter()) {
+                let Ok(item) = item else { break };
+                let value = scale(item, def.decimals);
+                let latest = Latest { def: def.clone(), at: Unix(at), value };
+                match all.get_mut(&def.name) {
+                    Some(other) if other.at.0 >= at => {}
+                    Some(other) => *other = latest,
+                    None => {
+                        all.insert(def.name.clone(), latest);
+                    }
+                }
+            }
+        }
+        all.into_values().collect()
+    }
+
+    /// Prepares the answer to a question about `names` of `host` from `from` to before `to` in about
+    /// `points` points. Run the plan on another thread. Names that are not known are left out, and so
+    /// is what is above [`MAX_LINES`] and [`MAX_POINTS`].
+    pub fn plan(
+        &self,
+        host: HostId,
+        names: &[SeriesName],
+        from: Unix,
+        to: Unix,
+        points: u32,
+    ) -> QueryPlan {
+        let points = i64::from(points.clamp(1, MAX_POINTS));
+        let (from, to) = (from.0.clamp(0, i64::MAX / 4), to.0.clamp(0, i64::MAX / 4));
+        let to = to.max(from);
+        let step = (to - from).div_euclid(points).max(1);
+        let tier = query::choose(step, from, Tier::ALL.map(|t| self.partitions.begin(t)));
+        let mut plan = QueryPlan {
+            host: host.0,
+            from,
+            to,
+            step: if (to - from) % points == 0 { step } else { step + 1 },
+            tier,
+            lines: Vec::new(),
+            sets: Vec::new(),
+            paths: self.partitions.paths(tier, from - LOOK_BACK_MS.max(tier.width_ms()), to),
+            below: self.partitions.next_id(),
+        };
+        let sets: Vec<_> = self.catalogue.sets_of(host.0).collect();
+        for name in names.iter().take(MAX_LINES) {
+            let newest = sets.iter().rev().find_map(|(_, d)| d.iter().find(|d| d.name == *name));
+            plan.lines.extend(newest.cloned());
+        }
+        for (number, defs) in sets {
+            let wanted: Vec<(usize, usize)> = plan
+                .lines
+                .iter()
+                .enumerate()
+                .filter_map(|(line, def)| {
+                    Some((line, defs.iter().position(|d| d.name == def.name)?))
+                })
+                .collect();
+            if !wanted.is_empty() {
+                let defs = std::sync::Arc::clone(defs);
+                let blocks = self.blocks(host, number, from - LOOK_BACK_MS, to);
+                plan.sets.push(PlannedSet { number, defs, wanted, blocks });
+            }
+        }
+        plan
+    }
+
+    /// Returns copies of the frames of a set that are not in chunks, if they touch that time.
+    fn blocks(&self, host: HostId, set: u32, from: i64, to: i64) -> Vec<Vec<u8>> {
+        let strands = self.hosts.get(host.0 as usize);
+        let Some(strand) = strands.into_iter().flatten().find(|s| s.set == set) else {
+            return Vec::new();
+        };
+        let mut blocks = Vec::new();
+        for block in strand.sealed.iter().filter(|b| b.newest >= from && b.oldest < to) {
+            match self.level0.read(block) {
+                Ok(Some(bytes)) => blocks.push(bytes),
+                Ok(None) => tracing::warn!(host = host.0, "damaged block left out of an answer"),
+                Err(error) => tracing::warn!(%error, host = host.0, "block not read"),
+            }
+        }
+        if strand.n_open > 0 {
+            blocks.push(strand.open.clone());
+        }
+        blocks
+    }
+
+    /// Answers a question on this thread: for tests and commands.
+    pub fn query(
+        &self,
+        host: HostId,
+        names: &[SeriesName],
+        from: Unix,
+        to: Unix,
+        points: u32,
+    ) -> Answer {
+        self.plan(host, names, from, to, points).run()
+    }
+
+    /// Returns how history is.
+    pub fn status(&self) -> Status {
+        Status {
+            stopped: self.stopped.clone(),
+            is_replaying: self.replay.is_going_on(),
+            counts: Counts {
+                damaged: self.counts.damaged + self.partitions.n_damaged,
+                ..self.counts
+            },
+            series: self.catalogue.n_series(),
+            log_bytes: self.wal.bytes(),
+            block_bytes: self.level0.bytes(),
+            tier_bytes: Tier::ALL.map(|t| self.partitions.bytes(t)),
+        }
+    }
+
+    /// Returns true if frames are accepted.
+    pub fn is_running(&self) -> bool {
+        self.stopped.is_none()
+    }
+}
+
+/// Returns the strand of a set of a host, making it if it is not there.
+#[inline]
+fn strand_of<'h>(
+    hosts: &'h mut Vec<Vec<Strand>>,
+    n_strands: &mut usize,
+    host: u32,
+    set: u32,
+) -> &'h mut Strand {
+    let at = host as usize;
+    if at >= hosts.len() {
+        hosts.resize_with(at + 1, Vec::new);
+    }
+    let Some(strands) = hosts.get_mut(at) else {
+        unreachable!("the list was made long enough above")
+    };
+    let found = strands.iter().position(|s| s.set == set);
+    let found = found.unwrap_or_else(|| {
+        strands.reserve_exact(1);
+        strands.push(Strand::new(set));
+        *n_strands += 1;
+        strands.len() - 1
+    });
+    match strands.get_mut(found) {
+        Some(strand) => strand,
+        None => unreachable!("it was found or pushed above"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

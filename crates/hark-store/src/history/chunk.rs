@@ -1,0 +1,448 @@
+//! The form in which samples rest: about 960 frames of one set as columns, compressed by pco.
+//!
+//! A chunk is: version (1 byte), number of frames (varint), number of columns (varint), then for the
+//! times and for each series of the set the length of its column (varint), then the columns, then
+//! the CRC-32 of all that (4 bytes). A column begins with its kind:
+//!
+//! | kind | follows |
+//! | --- | --- |
+//! | 0 | nothing: absent in every frame |
+//! | 1 | the scaled integer that stands in every frame (zigzag varint) |
+//! | 2 | scaled integers in every frame, by pco |
+//! | 3 | runs of (length, 0 scaled, 1 float, 2 absent), the length of the scaled integers by pco, these, the floats by pco |
+//!
+//! Values come back exactly, kind of item and all.
+
+use hark_model::frame::{Item, ValueReader};
+use pco::ChunkConfig;
+use pco::standalone::{simple_compress, simple_decompress};
+use pco::{DeltaSpec, ModeSpec};
+
+use super::bytes::{Reader, put_signed, put_varint, zigzag};
+
+const VERSION: u8 = 1;
+
+/// The level of pco: level 8 gives 2 % less for half as much again of time.
+const LEVEL: usize = 4;
+
+/// Bound on the frames of a chunk, for those who read one: a day of one a second is cut into more.
+pub(super) const MAX_FRAMES: usize = 4096;
+
+const ABSENT: u8 = 0;
+const CONSTANT: u8 = 1;
+const INTEGERS: u8 = 2;
+const MIXED: u8 = 3;
+
+/// The items of one series over the frames of a chunk.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Column {
+    /// Scaled integers in every frame.
+    Integers(Vec<i64>),
+    /// Anything.
+    Items(Vec<Item>),
+}
+
+impl Column {
+    /// Returns the item of frame `at`.
+    pub(super) fn item(&self, at: usize) -> Item {
+        match self {
+            Self::Integers(values) => values.get(at).map_or(Item::Absent, |v| Item::Scaled(*v)),
+            Self::Items(items) => items.get(at).copied().unwrap_or(Item::Absent),
+        }
+    }
+
+    fn push(&mut self, item: Item, capacity: usize) {
+        match (&mut *self, item) {
+            (Self::Integers(values), Item::Scaled(value)) => values.push(value),
+            (Self::Integers(values), other) => {
+                let mut items = Vec::with_capacity(capacity);
+                items.extend(values.iter().map(|v| Item::Scaled(*v)));
+                items.push(other);
+                *self = Self::Items(items);
+            }
+            (Self::Items(items), item) => items.push(item),
+        }
+    }
+
+    fn truncate(&mut self, len: usize) {
+        match self {
+            Self::Integers(values) => values.truncate(len),
+            Self::Items(items) => items.truncate(len),
+        }
+    }
+}
+
+/// Frames of one set turned into columns.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Columns {
+    /// When each frame was taken; ascending, none twice.
+    pub(super) times: Vec<i64>,
+    /// One for each series.
+    pub(super) series: Vec<Column>,
+    /// Frames that did not have one item for each series and were left out.
+    pub(super) damaged: u64,
+}
+
+impl Columns {
+    /// Turns `frames` (ascending times, none twice) of a set of `n_series` into columns.
+    pub(super) fn of<'a>(
+        frames: impl ExactSizeIterator<Item = (i64, &'a [u8])>,
+        n_series: usize,
+    ) -> Self {
+        let n_frames = frames.len();
+        let mut times = Vec::with_capacity(n_frames);
+        let empty = || Column::Integers(Vec::with_capacity(n_frames));
+        let mut series: Vec<Column> = std::iter::repeat_with(empty).take(n_series).collect();
+        let mut damaged = 0;
+        for (at, values) in frames {
+            if push_frame(&mut series, values, n_frames) {
+                times.push(at);
+            } else {
+                damaged += 1;
+                for column in &mut series {
+                    column.truncate(times.len());
+                }
+            }
+        }
+        Self { times, series, damaged }
+    }
+}
+
+/// Adds one item to each column; false if the frame has not exactly one for each.
+fn push_frame(series: &mut [Column], values: &[u8], capacity: usize) -> bool {
+    let mut items = ValueReader::new(values);
+    for column in series {
+        match items.next() {
+            Some(Ok(item)) => column.push(item, capacity),
+            Some(Err(_)) | None => return false,
+        }
+    }
+    items.next().is_none()
+}
+
+/// Returns the chunk of `columns`.
+pub(super) fn encode(columns: &Columns) -> Vec<u8> {
+    let mut bodies = Vec::with_capacity(columns.times.len() * columns.series.len());
+    let mut lengths = Vec::with_capacity(columns.series.len() + 1);
+    let mut begin = 0;
+    encode_integers(&columns.times, &mut bodies);
+    lengths.push(bodies.len());
+    for column in &columns.series {
+        begin = begin.max(bodies.len());
+        match column {
+            Column::Integers(values) => encode_integers(values, &mut bodies),
+            Column::Items(items) => encode_items(items, &mut bodies),
+        }
+        lengths.push(bodies.len() - begin);
+    }
+    let mut out = Vec::with_capacity(bodies.len() + lengths.len() * 2 + 16);
+    out.push(VERSION);
+    put_varint(&mut out, columns.times.len() as u64);
+    put_varint(&mut out, columns.series.len() as u64);
+    for length in lengths {
+        put_varint(&mut out, length as u64);
+    }
+    out.extend_from_slice(&bodies);
+    let crc = crc32fast::hash(&out);
+    out.extend_from_slice(&crc.to_le_bytes());
+    out
+}
+
+fn encode_integers(values: &[i64], out: &mut Vec<u8>) {
+    let Some((&first, rest)) = values.split_first() else {
+        out.push(ABSENT);
+        return;
+    };
+    if rest.iter().all(|v| *v == first) {
+        out.push(CONSTANT);
+        put_signed(out, first);
+        return;
+    }
+    out.push(INTEGERS);
+    out.extend_from_slice(&compressed(values));
+}
+
+fn encode_items(items: &[Item], out: &mut Vec<u8>) {
+    if items.iter().all(|i| *i == Item::Absent) {
+        out.push(ABSENT);
+        return;
+    }
+    let kind = |item: &Item| match item {
+        Item::Scaled(_) => 0u8,
+        Item::Float(_) => 1,
+        Item::Absent => 2,
+    };
+    out.push(MIXED);
+    let mut runs = Vec::new();
+    let mut n_runs = 0u64;
+    for run in items.chunk_by(|a, b| kind(a) == kind(b)) {
+        put_varint(&mut runs, run.len() as u64);
+        runs.extend(run.first().map(kind));
+        n_runs += 1;
+    }
+    put_varint(out, n_runs);
+    out.extend_from_slice(&runs);
+    let scaled: Vec<i64> = items
+        .iter()
+        .filter_map(|i| if let Item::Scaled(v) = i { Some(*v) } else { None })
+        .collect();
+    let floats: Vec<f64> = items
+        .iter()
+        .filter_map(|i| if let Item::Float(v) = i { Some(*v) } else { None })
+        .collect();
+    let scaled = compressed(&scaled);
+    put_varint(out, scaled.len() as u64);
+    out.extend_from_slice(&scaled);
+    if !floats.is_empty() {
+        let config = ChunkConfig::default().with_compression_level(LEVEL);
+        // pco refuses only more than 2^24 numbers and levels above 12.
+        out.extend_from_slice(&simple_compress(&floats, &config).unwrap_or_default());
+    }
+}
+
+/// Returns `values` by pco, as themselves or as differences, whichever looks smaller.
+///
+/// pco can find that out by itself, but looks at far more than these two for it, which costs more
+/// than the compression.
+fn compressed(values: &[i64]) -> Vec<u8> {
+    if values.is_empty() {
+        return Vec::new();
+    }
+    let bits = |v: i64| u64::from(64 - zigzag(v).leading_zeros());
+    let middle = values.get(values.len() / 2).copied().unwrap_or(0);
+    let mut plain = 0;
+    let mut differences = 0;
+    let mut last = middle;
+    for value in values {
+        plain += bits(value.wrapping_sub(middle));
+        differences += bits(value.wrapping_sub(last));
+        last = *value;
+    }
+    let delta = if differences < plain { DeltaSpec::TryConsecutive(1) } else { DeltaSpec::NoOp };
+    let config = ChunkConfig::default()
+        .with_compression_level(LEVEL)
+        .with_mode_spec(ModeSpec::Classic)
+        .with_delta_spec(delta);
+    // pco refuses only more than 2^24 numbers and levels above 12.
+    simple_compress(values, &config).unwrap_or_default()
+}
+
+/// A chunk whose checksum is right, ready to have columns taken out.
+#[derive(Debug)]
+pub(super) struct Chunk<'a> {
+    n_frames: usize,
+    columns: Vec<&'a [u8]>,
+}
+
+impl<'a> Chunk<'a> {
+    /// Opens a chunk; `None` if it is damaged or of another version.
+    pub(super) fn open(bytes: &'a [u8]) -> Option<Self> {
+        let (body, crc) = bytes.split_last_chunk::<4>()?;
+        if crc32fast::hash(body) != u32::from_le_bytes(*crc) {
+            return None;
+        }
+        let mut reader = Reader::new(body);
+        if reader.u8()? != VERSION {
+            return None;
+        }
+        let n_frames = usize::try_from(reader.varint()?).ok().filter(|n| *n <= MAX_FRAMES)?;
+        let n_columns = reader.count()? + 1;
+        let mut lengths = Vec::with_capacity(n_columns);
+        for _ in 0..n_columns {
+            lengths.push(usize::try_from(reader.varint()?).ok()?);
+        }
+        let mut columns = Vec::with_capacity(n_columns);
+        for length in lengths {
+            columns.push(reader.bytes(length)?);
+        }
+        Some(Self { n_frames, columns })
+    }
+
+    /// Returns when each frame was taken.
+    pub(super) fn times(&self) -> Option<Vec<i64>> {
+        match self.column_at(0)? {
+            Column::Integers(times) => Some(times),
+            Column::Items(_) => None,
+        }
+    }
+
+    /// Returns the column of series number `at` of the set.
+    pub(super) fn column(&self, at: usize) -> Option<Column> {
+        self.column_at(at + 1)
+    }
+
+    fn column_at(&self, at: usize) -> Option<Column> {
+        let mut reader = Reader::new(self.columns.get(at)?);
+        let n = self.n_frames;
+        match reader.u8()? {
+            ABSENT => Some(Column::Items(vec![Item::Absent; n])),
+            CONSTANT => Some(Column::Integers(vec![reader.signed()?; n])),
+            INTEGERS => {
+                let values = decompressed(&mut reader)?;
+                (values.len() == n).then_some(Column::Integers(values))
+            }
+            MIXED => mixed(&mut reader, n).map(Column::Items),
+            _ => None,
+        }
+    }
+}
+
+fn decompressed(reader: &mut Reader<'_>) -> Option<Vec<i64>> {
+    let len = reader.len();
+    simple_decompress(reader.bytes(len)?).ok()
+}
+
+fn mixed(reader: &mut Reader<'_>, n: usize) -> Option<Vec<Item>> {
+    let n_runs = reader.count()?;
+    let mut runs = Vec::with_capacity(n_runs);
+    for _ in 0..n_runs {
+        runs.push((usize::try_from(reader.varint()?).ok()?, reader.u8()?));
+    }
+    let len = reader.count()?;
+    let scaled: Vec<i64> =
+        if len == 0 { Vec::new() } else { simple_decompress(reader.bytes(len)?).ok()? };
+    let len = reader.len();
+    let floats: Vec<f64> =
+        if len == 0 { Vec::new() } else { simple_decompress(reader.bytes(len)?).ok()? };
+    let (mut scaled, mut floats) = (scaled.into_iter(), floats.into_iter());
+    let mut items = Vec::with_capacity(n);
+    for (length, kind) in runs {
+        if items.len() + length > n {
+            return None;
+        }
+        for _ in 0..length {
+            items.push(match kind {
+                0 => Item::Scaled(scaled.next()?),
+                1 => Item::Float(floats.next()?),
+                2 => Item::Absent,
+                _ => return None,
+            });
+        }
+    }
+    (items.len() == n).then_some(items)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use hark_model::frame::encode_item;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn columns_of(frames: &[(i64, Vec<Item>)], n_series: usize) -> Columns {
+        let encoded: Vec<(i64, Vec<u8>)> = frames
+            .iter()
+            .map(|(at, items)| {
+                let mut out = Vec::new();
+                items.iter().for_each(|i| encode_item(*i, &mut out));
+                (*at, out)
+            })
+            .collect();
+        Columns::of(encoded.iter().map(|(at, bytes)| (*at, bytes.as_slice())), n_series)
+    }
+
+    fn check_round_trip(frames: &[(i64, Vec<Item>)], n_series: usize) {
+        let bytes = encode(&columns_of(frames, n_series));
+        let chunk = Chunk::open(&bytes).unwrap();
+        let times: Vec<i64> = frames.iter().map(|f| f.0).collect();
+        if !times.is_empty() {
+            assert_eq!(chunk.times().unwrap(), times);
+        }
+        for series in 0..n_series {
+            let column = chunk.column(series).unwrap();
+            for (at, frame) in frames.iter().enumerate() {
+                assert_eq!(column.item(at), frame.1[series], "series {series} frame {at}");
+            }
+        }
+    }
+
+    fn sample() -> Vec<(i64, Vec<Item>)> {
+        (0..100i64)
+            .map(|n| {
+                let odd = if n % 10 == 3 { Item::Float(1e300) } else { Item::Scaled(n * n) };
+                let gap = if n > 50 { Item::Absent } else { Item::Scaled(-n) };
+                let items = vec![Item::Scaled(7), Item::Scaled(n % 13), odd, gap, Item::Absent];
+                (1_700_000_000_000 + n * 15_000 + n % 3, items)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_chunk_of_the_first_version_is_read() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/v1/chunk.bin");
+        let stored = std::fs::read(path).unwrap();
+        let chunk = Chunk::open(&stored).unwrap();
+        let frames = sample();
+        assert_eq!(chunk.times().unwrap(), frames.iter().map(|f| f.0).collect::<Vec<_>>());
+        for series in 0..5 {
+            let column = chunk.column(series).unwrap();
+            for (at, frame) in frames.iter().enumerate() {
+                assert_eq!(column.item(at), frame.1[series]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_chunk_is_refused() {
+        let bytes = encode(&columns_of(&sample(), 5));
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            assert!(Chunk::open(&damaged).is_none(), "byte {at}");
+            assert!(Chunk::open(&bytes[..at]).is_none());
+        }
+    }
+
+    #[test]
+    fn frames_with_too_few_or_too_many_items_are_left_out_and_counted() {
+        let frames = vec![
+            (1, vec![Item::Scaled(1), Item::Scaled(2)]),
+            (2, vec![Item::Scaled(1)]),
+            (3, vec![Item::Scaled(1), Item::Scaled(2), Item::Scaled(3)]),
+            (4, vec![Item::Scaled(5), Item::Absent]),
+        ];
+        let columns = columns_of(&frames, 2);
+        assert_eq!((columns.times.as_slice(), columns.damaged), ([1, 4].as_slice(), 2));
+        assert_eq!(columns.series[0], Column::Integers(vec![1, 5]));
+        assert_eq!(columns.series[1], Column::Items(vec![Item::Scaled(2), Item::Absent]));
+    }
+
+    fn any_item() -> impl Strategy<Value = Item> {
+        prop_oneof![
+            4 => (-1000i64..1000).prop_map(Item::Scaled),
+            1 => (i64::MIN / 2..=i64::MAX / 2).prop_map(Item::Scaled),
+            1 => any::<f64>().prop_filter("no value", |v| !v.is_nan()).prop_map(Item::Float),
+            1 => Just(Item::Absent),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_item_comes_back(
+            items in prop::collection::vec(prop::collection::vec(any_item(), 3), 1..80),
+            start in -1_000_000i64..1_000_000,
+            steps in prop::collection::vec(1i64..100_000, 80),
+        ) {
+            let mut at = start;
+            let frames: Vec<_> = items
+                .into_iter()
+                .zip(steps)
+                .map(|(items, step)| {
+                    at += step;
+                    (at, items)
+                })
+                .collect();
+            check_round_trip(&frames, 3);
+        }
+
+        #[test]
+        fn integers_of_any_size_come_back(values in prop::collection::vec(any::<i64>(), 1..200)) {
+            let mut out = Vec::new();
+            encode_integers(&values, &mut out);
+            let chunk = Chunk { n_frames: values.len(), columns: vec![&out] };
+            prop_assert_eq!(chunk.times().unwrap(), values);
+        }
+    }
+}

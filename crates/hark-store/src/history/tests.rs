@@ -1,0 +1,571 @@
+use hark_model::frame::{Item, encode_item};
+use hark_model::{MetricKind, Unit};
+use proptest::prelude::*;
+
+use super::*;
+use crate::disk::{Break, FaultPlan};
+
+/// 2026-11-20 00:00 UTC: a day begins.
+const MIDNIGHT: i64 = 1_795_132_800_000;
+const HOST: HostId = HostId(3);
+
+fn now_at(unix: i64) -> Now {
+    Now { mono: Mono(u64::try_from(unix - MIDNIGHT + 10 * DAY_MS).unwrap()), unix: Unix(unix) }
+}
+
+fn def(metric: &str, kind: MetricKind) -> SeriesDef {
+    SeriesDef {
+        name: SeriesName::plain("test_monitor", metric),
+        unit: Unit::None,
+        kind,
+        decimals: 1,
+    }
+}
+
+fn gauge_and_counter() -> Vec<SeriesDef> {
+    vec![def("gauge", MetricKind::Gauge), def("counter", MetricKind::Counter)]
+}
+
+fn frame(items: &[Item]) -> Vec<u8> {
+    let mut out = Vec::new();
+    items.iter().for_each(|item| encode_item(*item, &mut out));
+    out
+}
+
+fn both(gauge: i64, counter: i64) -> Vec<u8> {
+    frame(&[Item::Scaled(gauge), Item::Scaled(counter)])
+}
+
+fn open(dir: &Path) -> History {
+    History::open(dir, Settings::default()).unwrap()
+}
+
+fn name(metric: &str) -> SeriesName {
+    SeriesName::plain("test_monitor", metric)
+}
+
+/// Every sample of a gauge from `from` to `to`: the tests take them at whole seconds.
+fn samples(history: &History, metric: &str, from: i64, to: i64) -> Vec<(i64, f64)> {
+    let mut plan = history.plan(HOST, &[name(metric)], Unix(from), Unix(to), MAX_POINTS);
+    plan.tier = Tier::Raw;
+    plan.paths = history.partitions.paths(Tier::Raw, from - LOOK_BACK_MS, to);
+    plan.step = 1000;
+    let answer = plan.run();
+    assert_eq!(answer.damaged, 0);
+    let Some(line) = answer.lines.first() else { return Vec::new() };
+    answer.at.iter().zip(&line.avg).map(|(at, value)| (at.0, *value)).collect()
+}
+
+/// Appends `n` frames from `from` on, every 15 s, 50 a sync.
+fn fill(history: &mut History, set: SetId, from: i64, n: i64) {
+    for k in 0..n {
+        let at = from + k * 15_000;
+        let now = now_at(at);
+        history.append(HOST, set, Unix(at), &both(k % 1000, k * 10), now).unwrap();
+        if k % 50 == 49 || k == n - 1 {
+            history.sync(now).unwrap();
+            history.maintain(now, 2);
+        }
+    }
+}
+
+#[test]
+fn what_was_synced_is_there_after_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = open(dir.path());
+    let set = history.declare(HOST, &gauge_and_counter(), now_at(MIDNIGHT)).unwrap();
+    fill(&mut history, set, MIDNIGHT, 3000);
+    let end = MIDNIGHT + 3000 * 15_000;
+    let before = samples(&history, "gauge", MIDNIGHT, end);
+    assert_eq!(before.len(), 3000);
+    assert_eq!(before[10], (MIDNIGHT + 150_000, 1.0));
+    // Not synced: gone, and nobody was told otherwise.
+    history.append(HOST, set, Unix(end), &both(1, 1), now_at(end)).unwrap();
+    // As a kill would leave it: nothing is flushed, closed or committed.
+    #[expect(clippy::mem_forget, reason = "a killed process runs no destructors")]
+    std::mem::forget(history);
+    let mut history = open(dir.path());
+    assert!(history.status().is_replaying, "the start does not wait for the log");
+    while history.maintain(now_at(end), 4) {}
+    assert_eq!(samples(&history, "gauge", MIDNIGHT, end + 60_000), before);
+    history.settle(now_at(end)).unwrap();
+    assert_eq!(samples(&history, "gauge", MIDNIGHT, end + 60_000), before);
+    assert_eq!(history.status().counts.damaged, 0);
+}
+
+#[test]
+fn frames_sent_again_are_stored_once_wherever_the_first_copy_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = open(dir.path());
+    let set = history.declare(HOST, &gauge_and_counter(), now_at(MIDNIGHT)).unwrap();
+    fill(&mut history, set, MIDNIGHT, 200);
+    fill(&mut history, set, MIDNIGHT, 200);
+    let end = MIDNIGHT + 200 * 15_000;
+    assert_eq!(samples(&history, "gauge", MIDNIGHT, end).len(), 200);
+    history.settle(now_at(end)).unwrap();
+    fill(&mut history, set, MIDNIGHT + 10 * 15_000, 100);
+    history.settle(now_at(end)).unwrap();
+    assert_eq!(samples(&history, "gauge", MIDNIGHT, end).len(), 200);
+    assert_eq!(history.status().counts.duplicates, 300);
+    let mut plan = history.plan(HOST, &[name("gauge")], Unix(MIDNIGHT), Unix(end), 5);
+    plan.tier = Tier::Minutes;
+    plan.paths = history.partitions.paths(Tier::Minutes, MIDNIGHT, end);
+    let mut n = 0;
+    for path in &plan.paths {
+        partition::read(path, HOST.0, &[set.number], (0, i64::MAX), i64::MAX, |_, body| {
+            n += tier::decode(body).unwrap().frames.iter().sum::<u64>();
+        });
+    }
+    assert_eq!(n, 200, "no frame is counted twice in the buckets either");
+}
+
+#[test]
+fn old_frames_that_come_late_are_put_in_their_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = open(dir.path());
+    let set = history.declare(HOST, &gauge_and_counter(), now_at(MIDNIGHT)).unwrap();
+    let now = now_at(MIDNIGHT + 3_600_000);
+    let mut expected = Vec::new();
+    // Every second frame backwards, then the rest forwards, across midnight.
+    let times: Vec<i64> = (-100..100).map(|n| MIDNIGHT + n * 15_000).collect();
+    let (even, odd): (Vec<i64>, Vec<i64>) = times.iter().partition(|t| (*t / 15_000) % 2 == 0);
+    for at in even.iter().rev() {
+        history.append(HOST, set, Unix(*at), &both(at % 977, 0), now).unwrap();
+    }
+    history.sync(now).unwrap();
+    history.settle(now).unwrap();
+    for at in &odd {
+        history.append(HOST, set, Unix(*at), &both(at % 977, 0), now).unwrap();
+    }
+    history.sync(now).unwrap();
+    for at in times {
+        #[expect(clippy::cast_precision_loss, reason = "below 1000")]
+        expected.push((at, (at % 977) as f64 / 10.0));
+    }
+    let (from, to) = (MIDNIGHT - DAY_MS / 2, MIDNIGHT + DAY_MS / 2);
+    assert_eq!(samples(&history, "gauge", from, to), expected);
+    history.settle(now).unwrap();
+    assert_eq!(samples(&history, "gauge", from, to), expected);
+    assert_eq!(history.partitions.paths(Tier::Raw, from, to).len(), 2);
+}
+
+#[test]
+fn a_counter_is_shown_as_its_rate_at_every_zoom() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = open(dir.path());
+    let set = history.declare(HOST, &gauge_and_counter(), now_at(MIDNIGHT)).unwrap();
+    // Grows by 1.0 each 15 s.
+    fill(&mut history, set, MIDNIGHT, 2 * 5760);
+    let ask = |history: &History, points| {
+        let to = Unix(MIDNIGHT + 2 * DAY_MS);
+        history.query(HOST, &[name("counter"), name("nonsense")], Unix(MIDNIGHT), to, points)
+    };
+    for (points, tier) in [(4000, Tier::Raw), (500, Tier::Minutes), (40, Tier::Hours)] {
+        let answer = ask(&history, points);
+        assert_eq!(answer.tier, tier);
+        assert_eq!(answer.lines.len(), 1);
+        let line = &answer.lines[0];
+        assert!(answer.at.len() + 2 >= points as usize, "{} of {points}", answer.at.len());
+        for values in [&line.min, &line.avg, &line.max] {
+            for value in values {
+                assert!((value - 1.0 / 15.0).abs() < 1e-9, "{tier:?}: {value}");
+            }
+        }
+    }
+}
+
+#[test]
+fn hosts_do_not_mix_and_series_of_two_sets_are_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = open(dir.path());
+    let now = now_at(MIDNIGHT);
+    let (gauge, more) = (vec![def("gauge", MetricKind::Gauge)], gauge_and_counter());
+    let first = history.declare(HOST, &gauge, now).unwrap();
+    let other = history.declare(HostId(4), &gauge, now).unwrap();
+    history.append(HOST, first, Unix(MIDNIGHT), &frame(&[Item::Scaled(10)]), now).unwrap();
+    history.append(HostId(4), other, Unix(MIDNIGHT), &frame(&[Item::Scaled(99)]), now).unwrap();
+    let second = history.declare(HOST, &more, now).unwrap();
+    history.append(HOST, second, Unix(MIDNIGHT + 15_000), &both(20, 5), now).unwrap();
+    history.sync(now).unwrap();
+    let expected = [(MIDNIGHT, 1.0), (MIDNIGHT + 15_000, 2.0)];
+    assert_eq!(samples(&history, "gauge", MIDNIGHT, MIDNIGHT + 60_000), expected);
+    let latest = history.latest(HOST);
+    let values: Vec<_> = latest.iter().map(|l| (l.def.name.metric.as_str(), l.value)).collect();
+    assert_eq!(values, [("counter", 0.5), ("gauge", 2.0)]);
+    assert_eq!(history.series_of(HOST).len(), 2);
+    history.forget(HOST).unwrap();
+    assert!(history.latest(HOST).is_empty() && history.series_of(HOST).is_empty());
+    assert_eq!(history.latest(HostId(4)).len(), 1);
+}
+
+#[test]
+fn the_newest_values_are_there_after_sealing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = open(dir.path());
+    let set = history.declare(HOST, &gauge_and_counter(), now_at(MIDNIGHT)).unwrap();
+    fill(&mut history, set, MIDNIGHT, 64);
+    history.settle(now_at(MIDNIGHT + DAY_MS / 2)).unwrap();
+    let latest = history.latest(HOST);
+    assert_eq!(latest.len(), 2);
+    assert_eq!(latest[1].at, Unix(MIDNIGHT + 63 * 15_000));
+    assert_eq!(latest[1].value.to_string(), "6.3");
+}
+
+#[test]
+fn times_that_cannot_be_are_refused_and_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = open(dir.path());
+    let now = now_at(MIDNIGHT);
+    let set = history.declare(HOST, &gauge_and_counter(), now).unwrap();
+    for at in [i64::MIN, 0, MIDNIGHT - 15 * DAY_MS, MIDNIGHT + DAY_MS + 1, i64::MAX] {
+        let result = history.append(HOST, set, Unix(at), &both(1, 1), now);
+        assert_eq!(result, Err(AppendError::Time), "{at}");
+    }
+    assert!(history.append(HOST, set, Unix(MIDNIGHT + DAY_MS), &both(1, 1), now).is_ok());
+    assert_eq!(history.status().counts.out_of_range, 5);
+}
+
+#[test]
+fn damaged_frames_are_left_out_and_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = open(dir.path());
+    let now = now_at(MIDNIGHT);
+    let set = history.declare(HOST, &gauge_and_counter(), now).unwrap();
+    history.append(HOST, set, Unix(MIDNIGHT), &[5, 5], now).unwrap();
+    history.append(HOST, set, Unix(MIDNIGHT + 1), &both(7, 7), now).unwrap();
+    history.append(HOST, set, Unix(MIDNIGHT + 2), &[], now).unwrap();
+    history.sync(now).unwrap();
+    let answer =
+        history.query(HOST, &[name("gauge")], Unix(MIDNIGHT), Unix(MIDNIGHT + 1000), 1000);
+    assert_eq!((answer.damaged, answer.at.as_slice()), (2, [Unix(MIDNIGHT + 1)].as_slice()));
+    history.settle(now).unwrap();
+    assert_eq!(history.status().counts.damaged, 2);
+    assert_eq!(samples(&history, "gauge", MIDNIGHT, MIDNIGHT + 1000).len(), 1);
+}
+
+#[test]
+fn a_damaged_chunk_or_partition_costs_only_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = open(dir.path());
+    let set = history.declare(HOST, &gauge_and_counter(), now_at(MIDNIGHT)).unwrap();
+    fill(&mut history, set, MIDNIGHT, 2000);
+    let end = MIDNIGHT + 2000 * 15_000;
+    history.settle(now_at(end)).unwrap();
+    let path = history.partitions.paths(Tier::Raw, MIDNIGHT, MIDNIGHT)[0].clone();
+    let damage = rusqlite::Connection::open(&path).unwrap();
+    let sql = "UPDATE chunk SET body = zeroblob(100) WHERE id = (SELECT min(id) FROM chunk)";
+    assert_eq!(damage.execute(sql, []).unwrap(), 1);
+    drop(damage);
+    let from = Unix(MIDNIGHT);
+    let answer = history.query(HOST, &[name("gauge")], from, Unix(end), 4000);
+    assert_eq!(answer.damaged, 1);
+    assert!(answer.at.len() > 900 && answer.at.len() < 1200, "{}", answer.at.len());
+    drop(history);
+    // Now the whole file.
+    std::fs::write(&path, vec![0x55; 100_000]).unwrap();
+    let mut history = open(dir.path());
+    assert_eq!(history.status().counts.damaged, 1);
+    assert!(path.with_extension("damaged").exists());
+    let set = history.declare(HOST, &gauge_and_counter(), now_at(end)).unwrap();
+    fill(&mut history, set, end, 100);
+    history.settle(now_at(end + 100 * 15_000)).unwrap();
+    assert_eq!(samples(&history, "gauge", end, end + DAY_MS / 4).len(), 100);
+    let minutes = history.query(HOST, &[name("gauge")], from, Unix(end), 50);
+    assert_eq!(minutes.tier, Tier::Minutes, "the buckets are still there");
+    assert!(!minutes.at.is_empty());
+}
+
+#[test]
+fn old_partitions_are_dropped_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let day = Duration::from_secs(86_400);
+    let settings =
+        Settings { raw: 2 * day, minutes: 20 * day, hours: 400 * day, max_bytes: 1 << 40 };
+    let mut history = History::open(dir.path(), settings).unwrap();
+    let mut set = history.declare(HOST, &gauge_and_counter(), now_at(MIDNIGHT)).unwrap();
+    for n in 0..30 {
+        let begin = MIDNIGHT + n * DAY_MS;
+        set = history.declare(HOST, &gauge_and_counter(), now_at(begin)).unwrap();
+        fill(&mut history, set, begin, 20);
+        history.settle(now_at(begin + DAY_MS - 1)).unwrap();
+        history.maintain(now_at(begin + DAY_MS - 1), 1);
+    }
+    let end = MIDNIGHT + 30 * DAY_MS;
+    assert_eq!(history.partitions.paths(Tier::Raw, MIDNIGHT, end).len(), 3);
+    assert!(history.partitions.paths(Tier::Minutes, MIDNIGHT, end).len() <= 4);
+    let answer = history.query(HOST, &[name("gauge")], Unix(MIDNIGHT), Unix(end), 4000);
+    assert_eq!(answer.tier, Tier::Hours, "the tier that reaches back");
+    assert_eq!(answer.at.first(), Some(&Unix(MIDNIGHT)));
+    assert_eq!(answer.at.len(), 30);
+    let _ = set;
+}
+
+#[test]
+fn the_oldest_samples_go_when_history_is_too_large() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = open(dir.path());
+    for n in 0..5 {
+        let begin = MIDNIGHT + n * DAY_MS;
+        let set = history.declare(HOST, &gauge_and_counter(), now_at(begin)).unwrap();
+        fill(&mut history, set, begin, 20);
+        history.settle(now_at(begin)).unwrap();
+    }
+    history.settings.max_bytes = 1;
+    history.maintain(now_at(MIDNIGHT + 5 * DAY_MS), 1);
+    let end = MIDNIGHT + 5 * DAY_MS;
+    let left = history.partitions.paths(Tier::Raw, MIDNIGHT, end);
+    assert_eq!(left.len(), 1, "the newest one stays");
+    assert!(history.is_running());
+}
+
+#[test]
+fn a_full_disk_stops_history_which_goes_on_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = FaultPlan::counting();
+    let disk = Disk::breaking(plan.clone());
+    let mut history = History::open_on(dir.path(), Settings::default(), disk).unwrap();
+    let now = now_at(MIDNIGHT);
+    let set = history.declare(HOST, &gauge_and_counter(), now).unwrap();
+    fill(&mut history, set, MIDNIGHT, 100);
+    plan.fill(true);
+    let full = now_at(MIDNIGHT + 100 * 15_000);
+    history.append(HOST, set, full.unix, &both(1, 1), full).unwrap();
+    assert_eq!(history.sync(full), Err(AppendError::Stopped));
+    let status = history.status();
+    let stopped = status.stopped.unwrap();
+    assert_eq!(stopped.fault, Fault::Full);
+    assert!(stopped.reason.contains("disk is full"), "{}", stopped.reason);
+    assert_eq!(history.append(HOST, set, full.unix, &both(1, 1), full), Err(AppendError::Stopped));
+    assert_eq!(history.status().counts.refused, 2);
+    assert_eq!(samples(&history, "gauge", MIDNIGHT, full.unix.0).len(), 100, "still readable");
+    let later = full.after(Duration::from_secs(10));
+    assert!(!history.maintain(later, 4) && !history.is_running(), "still full");
+    plan.fill(false);
+    assert!(!history.maintain(later.after(Duration::from_secs(9)), 4) && !history.is_running());
+    let later = later.after(Duration::from_secs(10));
+    history.maintain(later, 4);
+    assert!(history.is_running());
+    let old = history.append(HOST, set, later.unix, &both(1, 1), later);
+    assert_eq!(old, Err(AppendError::Undeclared));
+    let set = history.declare(HOST, &gauge_and_counter(), later).unwrap();
+    history.append(HOST, set, later.unix, &both(1, 1), later).unwrap();
+    history.sync(later).unwrap();
+    while history.maintain(later, 4) {}
+    let all = samples(&history, "gauge", MIDNIGHT, later.unix.0 + 1);
+    assert_eq!(all.len(), 101, "all that was acknowledged, and nothing else");
+}
+
+/// A script of writing, sealing, compacting and dropping: run it and return what was acknowledged.
+fn script(history: &mut History) -> Vec<i64> {
+    let mut acknowledged = Vec::new();
+    let mut sent = Vec::new();
+    for k in 0..1100 {
+        let at = MIDNIGHT + k * 15_000;
+        let now = now_at(at);
+        let Ok(set) = history.declare(HOST, &gauge_and_counter(), now) else { break };
+        if history.append(HOST, set, Unix(at), &both(k, k), now).is_err() {
+            break;
+        }
+        sent.push(at);
+        if k % 100 == 99 {
+            if history.sync(now).is_err() {
+                break;
+            }
+            acknowledged.append(&mut sent);
+            history.maintain(now, 4);
+        }
+    }
+    let end = now_at(MIDNIGHT + 1100 * 15_000);
+    if history.is_running() && history.settle(end).is_ok() {
+        history.maintain(end.after(Duration::from_secs(120)), 4);
+    }
+    acknowledged
+}
+
+/// Every write point of the script is in turn the last thing that happens, torn in the middle.
+#[test]
+fn wherever_the_machine_dies_what_was_acknowledged_is_there_once() {
+    let counting = FaultPlan::counting();
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::breaking(counting.clone());
+        let mut history = History::open_on(dir.path(), Settings::default(), disk).unwrap();
+        assert_eq!(script(&mut history).len(), 1100);
+        assert_eq!(history.status().counts.chunks, 2);
+    }
+    let points = counting.points();
+    assert!(points > 40, "{points}");
+    for point in 0..points {
+        let breaks = [Break::Crash, Break::Tear(700), Break::Full, Break::Io];
+        // Failures that do not kill are rarer here: they have a test of their own.
+        let n_breaks = if point % 3 == 0 { 4 } else { 2 };
+        for what in breaks.into_iter().take(n_breaks) {
+            let dir = tempfile::tempdir().unwrap();
+            let disk = Disk::breaking(FaultPlan::at(point, what));
+            let opened = History::open_on(dir.path(), Settings::default(), disk);
+            let acknowledged = match opened {
+                Ok(mut history) => {
+                    let acknowledged = script(&mut history);
+                    #[expect(clippy::mem_forget, reason = "a dead machine runs no destructors")]
+                    std::mem::forget(history);
+                    acknowledged
+                }
+                Err(_) => Vec::new(),
+            };
+            let mut history = open(dir.path());
+            let end = now_at(MIDNIGHT + 1100 * 15_000);
+            while history.maintain(end, 4) {}
+            history.settle(end).unwrap();
+            let found = samples(&history, "gauge", MIDNIGHT, MIDNIGHT + 1100 * 15_000);
+            let times: Vec<i64> = found.iter().map(|(at, _)| *at).collect();
+            // A batch that was written but whose sync failed may be there whole.
+            assert!(times.len() >= acknowledged.len(), "{what:?} at {point}");
+            assert_eq!(times[..acknowledged.len()], acknowledged, "{what:?} at {point}");
+            assert_eq!(times.len() % 100, 0, "{what:?} at {point}");
+            for (at, value) in &found {
+                #[expect(clippy::cast_precision_loss, reason = "below 1100")]
+                let expected = ((at - MIDNIGHT) / 15_000) as f64 / 10.0;
+                assert_eq!(*value, expected);
+            }
+            let mut n = 0;
+            for path in history.partitions.paths(Tier::Hours, MIDNIGHT, MIDNIGHT + DAY_MS) {
+                let all = (0, i64::MAX);
+                assert!(partition::read(&path, HOST.0, &[1], all, i64::MAX, |_, body| {
+                    n += tier::decode(body).unwrap().frames.iter().sum::<u64>();
+                }));
+            }
+            assert_eq!(n, times.len() as u64, "hours count each frame once: {what:?} at {point}");
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Append { host: u32, at: i64 },
+    Sync,
+    Maintain,
+    Settle,
+    Restart,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        20 => (1u32..3, -400i64..400)
+            .prop_map(|(host, n)| Step::Append { host, at: MIDNIGHT + n * 20_000 }),
+        3 => Just(Step::Sync),
+        2 => Just(Step::Maintain),
+        1 => Just(Step::Settle),
+        1 => Just(Step::Restart),
+    ]
+}
+
+/// What a host measured at a time: the same each time that it is sent.
+fn items_of(host: u32, at: i64) -> [Item; 2] {
+    let n = (at / 1000 * 7919 + i64::from(host) * 104_729) % 9973;
+    let item = |n: i64| match n % 8 {
+        #[expect(clippy::cast_precision_loss, reason = "below 9973")]
+        0 => Item::Float(n as f64 * 1e5 + 0.25),
+        1 => Item::Absent,
+        _ => Item::Scaled(n - 5000),
+    };
+    [item(n), item(n / 3)]
+}
+
+/// The naive history: every acknowledged item by host, series and time; the first one counts.
+#[derive(Default)]
+struct Model {
+    acknowledged: BTreeMap<(u32, i64), [Item; 2]>,
+    sent: Vec<(u32, i64, [Item; 2])>,
+}
+
+impl Model {
+    fn sync(&mut self) {
+        for (host, at, items) in self.sent.drain(..) {
+            self.acknowledged.entry((host, at)).or_insert(items);
+        }
+    }
+
+    /// Minimum, mean and maximum of a gauge between two times.
+    fn gauge(&self, host: u32, from: i64, to: i64) -> Option<(f64, f64, f64)> {
+        let values: Vec<f64> = self
+            .acknowledged
+            .range((host, from)..(host, to))
+            .map(|(_, items)| scale(items[0], 1))
+            .filter(|v| !v.is_nan())
+            .collect();
+        let min = values.iter().copied().reduce(f64::min)?;
+        let max = values.iter().copied().reduce(f64::max)?;
+        #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
+        Some((min, values.iter().sum::<f64>() / values.len() as f64, max))
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn questions_are_answered_as_a_naive_history_would(
+        steps in prop::collection::vec(any_step(), 1..300), points in 1u32..300,
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut history = open(dir.path());
+        let mut model = Model::default();
+        let now = now_at(MIDNIGHT + DAY_MS / 4);
+        for step in steps {
+            match step {
+                Step::Append { host, at } => {
+                    let set = history.declare(HostId(host), &gauge_and_counter(), now).unwrap();
+                    let [gauge, counter] = items_of(host, at);
+                    let bytes = frame(&[gauge, counter]);
+                    history.append(HostId(host), set, Unix(at), &bytes, now).unwrap();
+                    model.sent.push((host, at, [gauge, counter]));
+                }
+                Step::Sync => {
+                    history.sync(now).unwrap();
+                    model.sync();
+                }
+                Step::Maintain => { history.maintain(now, 3); }
+                Step::Settle => history.settle(now).unwrap(),
+                Step::Restart => {
+                    model.sent.clear();
+                    history = open(dir.path());
+                    while history.maintain(now, 4) {}
+                }
+            }
+        }
+        history.sync(now).unwrap();
+        model.sync();
+        let (from, to) = (MIDNIGHT - 8_000_000, MIDNIGHT + 8_000_000);
+        for host in 1..3 {
+            let names = [name("gauge"), name("counter")];
+            let answer = history.query(HostId(host), &names, Unix(from), Unix(to), points);
+            prop_assert_eq!(answer.damaged, 0);
+            let Some(line) = answer.lines.first() else { continue };
+            let mut points = answer.at.iter().enumerate().peekable();
+            let grid = (from..to).step_by(usize::try_from(answer.step_ms).unwrap());
+            for begin in grid {
+                // Buckets lie where they lie: only samples can be compared point by point.
+                if answer.tier != Tier::Raw {
+                    break;
+                }
+                let end = (begin + answer.step_ms).min(to);
+                let found = points.next_if(|(_, at)| at.0 == begin).map(|(n, _)| n);
+                let value = |values: &[f64]| found.map_or(f64::NAN, |n| values[n]);
+                match model.gauge(host, begin, end) {
+                    None => prop_assert!(value(&line.avg).is_nan()),
+                    Some((min, avg, max)) => {
+                        prop_assert_eq!(value(&line.min), min);
+                        prop_assert_eq!(value(&line.max), max);
+                        prop_assert!((value(&line.avg) - avg).abs() <= avg.abs() * 1e-9 + 1e-9);
+                    }
+                }
+            }
+            if let Some((min, _, max)) = model.gauge(host, from, to) {
+                let lowest = line.min.iter().copied().fold(f64::INFINITY, f64::min);
+                let highest = line.max.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                prop_assert!((lowest - min).abs() <= min.abs() * 1e-12);
+                prop_assert!((highest - max).abs() <= max.abs() * 1e-12);
+            }
+        }
+    }
+}
