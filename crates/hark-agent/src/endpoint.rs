@@ -236,7 +236,7 @@ impl Endpoint {
                 match server.resolve() {
                     Ok(addresses) => found.extend(addresses),
                     Err(error) => {
-                        tracing::warn!(%server, %error, "cannot resolve the server's name")
+                        tracing::warn!(%server, %error, "cannot resolve the server's name");
                     }
                 }
             }

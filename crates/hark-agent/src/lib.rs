@@ -1,13 +1,52 @@
-//! Collectors, spool and sender.
+//! The agent: what runs on each host that is watched.
+//!
+//! One thread waits for its next heartbeat, for the server and for local programs ([`Agent::run`]).
+//! At each interval the [`collectors`] look at the machine; what they found goes into the [`spool`],
+//! then out as one sealed datagram. What the server has stored it acknowledges; what it has not waits
+//! on the disk and is sent later, behind everything that is new.
+//!
+//! ```text
+//! collectors -> sampler -> sender -> endpoint (socket)
+//!                            |  ^
+//!                            v  |
+//!                           spool (disk)
+//! ```
+//!
+//! Only [`collectors`], `endpoint`, `inject` and `home` touch the machine; `sender` decides, with time
+//! and datagrams as arguments, and is tested with the server's real machine over a bad network.
+//!
+//! Deliberately absent: any command the server could make it run, any listening on the network, an
+//! async runtime (but for the moment of joining, see `enrol`), and the meaning of what is measured.
+//!
+//! To add a collector: one file in `collectors/`, one line `mod`, one entry in
+//! [`collectors::COLLECTORS`].
 
+#![deny(clippy::indexing_slicing)]
+
+mod agent;
 pub mod collectors;
 mod endpoint;
+mod enrol;
+mod home;
+mod identity;
+pub mod inject;
 mod mounts;
 mod rate;
 mod sampler;
 mod schedule;
 mod sender;
+pub mod settings;
 mod slots;
 mod source;
 pub mod spool;
+mod stop;
 mod sys;
+
+pub use agent::{Agent, AgentError, Summary};
+pub use endpoint::{DEFAULT_PORT, Server, ServerError};
+pub use enrol::EnrolError;
+pub use home::HomeError;
+pub use identity::IdentityError;
+pub use sender::Counts;
+pub use settings::{Access, AgentConfig};
+pub use stop::Stop;

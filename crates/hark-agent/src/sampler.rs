@@ -156,7 +156,7 @@ impl Sampler {
     }
 
     /// Returns the sets in use.
-    pub(crate) fn sets(&self) -> impl Iterator<Item = &Set> {
+    pub(crate) fn sets(&self) -> impl Iterator<Item = &Set> + Clone {
         self.running.iter().flat_map(|running| &running.sets)
     }
 }
@@ -242,7 +242,7 @@ fn set(collector: &'static str, chunk: &[(usize, SeriesDef)]) -> Option<Set> {
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use hark_model::frame::ValueReader;
+    use hark_model::frame::{Item::Scaled, ValueReader};
     use hark_model::{MetricKind, SeriesName, Unit};
 
     use super::*;
@@ -356,7 +356,6 @@ mod tests {
         sampler.look(Now { mono: Mono(1), unix: Unix(7) }, &mut round);
         let (_, bytes) = round.frames().next().unwrap();
         let items: Vec<_> = ValueReader::new(bytes).map(|item| item.unwrap()).collect();
-        use hark_model::frame::Item::Scaled;
         assert_eq!(items, [Scaled(0), Scaled(2)], "values stay with their names");
         said.0.lock().unwrap().instances = names(MAX_SERIES + 500);
         let total: usize = look(&mut sampler, 20).iter().map(|f| f.1).sum();

@@ -44,11 +44,6 @@ impl Schedule {
         true
     }
 
-    /// Sends at another interval from the next heartbeat on.
-    pub(crate) fn change(&mut self, interval: Duration) {
-        self.interval = interval;
-    }
-
     /// Returns the interval.
     pub(crate) fn interval(&self) -> Duration {
         self.interval
@@ -145,15 +140,6 @@ mod tests {
             assert!(mono > last);
             last = mono;
         }
-    }
-
-    #[test]
-    fn another_interval_holds_from_the_next_heartbeat() {
-        let mut schedule = Schedule::begin(at(0), INTERVAL);
-        schedule.change(Duration::from_secs(1));
-        assert_eq!(schedule.interval(), Duration::from_secs(1));
-        assert!(schedule.is_due(at(1000), "a"));
-        assert!(schedule.next().since(at(1000).mono) <= Duration::from_millis(1250));
     }
 
     #[test]

@@ -209,7 +209,7 @@ impl Sender {
     pub(crate) fn beat<'s>(
         &mut self,
         round: &Round,
-        sets: impl Iterator<Item = &'s Set> + Clone,
+        sets: &(impl Iterator<Item = &'s Set> + Clone),
         moment: Moment,
         wire: Wire<'_>,
     ) {
@@ -292,24 +292,23 @@ impl Sender {
         }
     }
 
-    /// The host's facts are now these: differences to those before go into reports, if they have been
-    /// told already.
+    /// The host's facts are now these: differences to those before go into reports.
     pub(crate) fn set_facts(&mut self, facts: BTreeMap<String, String>, now: Now) {
-        let gone = self.facts.keys().filter(|name| !facts.contains_key(*name));
+        // The first ones are told by the hello, as far as they fit.
+        let told = if self.facts.is_empty() {
+            self.facts_in_hello(&facts)
+        } else {
+            std::mem::take(&mut self.facts)
+        };
+        let gone = told.keys().filter(|name| !facts.contains_key(*name));
         let gone = gone.map(|name| (name.clone(), String::new()));
-        let new = facts.iter().filter(|(name, value)| self.facts.get(*name) != Some(value));
+        let new = facts.iter().filter(|(name, value)| told.get(*name) != Some(value));
         let changed: Vec<(String, String)> =
             new.map(|(name, value)| (name.clone(), value.clone())).chain(gone).collect();
         for chunk in fact_chunks(changed) {
             self.report(&ReportItem::Facts(chunk), now);
         }
         self.facts = facts;
-    }
-
-    /// Tells the server another interval.
-    pub(crate) fn set_interval(&mut self, interval: Duration, now: Mono) {
-        self.introduction.interval = interval;
-        self.greet(now);
     }
 
     /// Takes in a datagram from the server. `known` are the sets in use.
@@ -441,20 +440,13 @@ impl Sender {
     /// Sends what is due. To be called after every other call and at [`Sender::next_deadline`].
     pub(crate) fn pump<'s>(
         &mut self,
-        sets: impl Iterator<Item = &'s Set> + Clone,
+        sets: &(impl Iterator<Item = &'s Set> + Clone),
         moment: Moment,
         wire: Wire<'_>,
     ) {
         self.begin_again_if_needed(moment);
         self.take_overdue(moment);
-        if let Greeting::Due { at, tries } = self.greeting {
-            if moment.now.mono >= at {
-                let hello = self.hello(sets.clone().map(|set| set.number));
-                if self.send(&hello, Load::Hello, moment, wire) {
-                    self.greeting = Greeting::UnderWay { tries: tries.saturating_add(1) };
-                }
-            }
-        }
+        self.greet_if_due(sets.clone().map(|set| set.number), moment, wire);
         self.send_wanted(sets, moment, wire);
         if moment.now.mono < self.quiet_until {
             return;
@@ -464,6 +456,16 @@ impl Sender {
             self.send(&content, load, moment, wire);
         }
         self.send_backlog(moment, wire);
+    }
+
+    fn greet_if_due(&mut self, sets: impl Iterator<Item = u32>, moment: Moment, wire: Wire<'_>) {
+        let Greeting::Due { at, tries } = self.greeting else { return };
+        if moment.now.mono >= at {
+            let hello = self.hello(sets);
+            if self.send(&hello, Load::Hello, moment, wire) {
+                self.greeting = Greeting::UnderWay { tries: tries.saturating_add(1) };
+            }
+        }
     }
 
     fn take_overdue(&mut self, moment: Moment) {
@@ -496,29 +498,49 @@ impl Sender {
     }
 
     fn hello(&self, sets: impl Iterator<Item = u32>) -> Content {
-        let mut hello = Hello {
-            host: self.introduction.host.clone(),
-            version: self.introduction.version.clone(),
-            interval_ms: u32::try_from(millis(self.introduction.interval)).unwrap_or(u32::MAX),
-            epoch: self.spool.epoch(),
-            booted_at: self.introduction.booted_at,
-            started_at: self.introduction.started_at,
-            sets: sets.take(MAX_HELLO_SETS).collect(),
-            facts: self.facts.clone(),
-        };
+        let mut hello = self.bare_hello();
+        hello.sets = sets.take(MAX_HELLO_SETS).collect();
+        hello.facts = self.facts_in_hello(&self.facts);
         loop {
             match hello.encode() {
                 Ok(content) => return content,
-                // What is left out here travels in reports: see `set_facts`.
                 Err(_) if hello.facts.pop_last().is_some() => {}
                 Err(_) => hello.sets.truncate(hello.sets.len() / 2),
             }
         }
     }
 
+    fn bare_hello(&self) -> Hello {
+        Hello {
+            host: self.introduction.host.clone(),
+            version: self.introduction.version.clone(),
+            interval_ms: u32::try_from(millis(self.introduction.interval)).unwrap_or(u32::MAX),
+            epoch: self.spool.epoch(),
+            booted_at: self.introduction.booted_at,
+            started_at: self.introduction.started_at,
+            sets: vec![u32::MAX; MAX_HELLO_SETS],
+            facts: BTreeMap::new(),
+        }
+    }
+
+    /// Returns those of `facts` that a hello has room for, whatever sets it names; those of one
+    /// instance (with a dot in their name) are the first to be left out.
+    fn facts_in_hello(&self, facts: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let mut hello = self.bare_hello();
+        let (of_instances, of_host): (Vec<_>, Vec<_>) =
+            facts.iter().partition(|(name, _)| name.contains('.'));
+        for (name, value) in of_host.into_iter().chain(of_instances) {
+            hello.facts.insert(name.clone(), value.clone());
+            if hello.encode().is_err() {
+                hello.facts.remove(name);
+            }
+        }
+        hello.facts
+    }
+
     fn send_wanted<'s>(
         &mut self,
-        sets: impl Iterator<Item = &'s Set> + Clone,
+        sets: &(impl Iterator<Item = &'s Set> + Clone),
         moment: Moment,
         wire: Wire<'_>,
     ) {
@@ -704,7 +726,7 @@ impl Sender {
 }
 
 /// Bound on sets named in a hello: those left out are asked for when they are used.
-const MAX_HELLO_SETS: usize = 64;
+const MAX_HELLO_SETS: usize = 32;
 
 /// What became of an entry.
 enum Packed {
@@ -734,12 +756,11 @@ fn fact_chunks(facts: Vec<(String, String)>) -> Vec<Vec<(String, String)>> {
     let mut room = 0;
     for (name, value) in facts {
         let takes = name.len() + value.len() + 5;
-        match chunks.last_mut().filter(|_| takes <= room) {
-            Some(chunk) => chunk.push((name, value)),
-            None => {
-                chunks.push(vec![(name, value)]);
-                room = MAX_FACTS;
-            }
+        if let Some(chunk) = chunks.last_mut().filter(|_| takes <= room) {
+            chunk.push((name, value));
+        } else {
+            chunks.push(vec![(name, value)]);
+            room = MAX_FACTS;
         }
         room = room.saturating_sub(takes);
     }

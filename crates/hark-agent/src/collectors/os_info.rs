@@ -19,8 +19,8 @@ pub struct Settings;
 /// Facts change with an upgrade; an hour later is soon enough.
 const EVERY: Duration = Duration::from_hours(1);
 
-/// Bound on a fact's text: facts travel in one datagram.
-pub(super) const MAX_TEXT: usize = 96;
+/// Bound on a fact's text, and on its name: several facts travel in one report.
+pub(super) const MAX_TEXT: usize = 64;
 
 impl CollectorType for OsInfo {
     fn name(&self) -> &'static str {

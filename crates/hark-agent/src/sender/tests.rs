@@ -162,7 +162,7 @@ impl Server {
                 wanted.push(frame.set);
             }
         }
-        if !wanted.is_empty() || (self.history_stopped && frames.len() > 0) {
+        if !wanted.is_empty() || (self.history_stopped && !frames.is_empty()) {
             return false;
         }
         for frame in frames {
@@ -257,7 +257,7 @@ impl World {
     fn pump(&mut self) {
         let mut out = Vec::new();
         let moment = moment(self.ms);
-        self.sender.pump(self.sets.iter(), moment, &mut |datagram| out.push(datagram.to_vec()));
+        self.sender.pump(&self.sets.iter(), moment, &mut |datagram| out.push(datagram.to_vec()));
         self.sent(&out);
     }
 
@@ -268,9 +268,9 @@ impl World {
             .iter()
             .map(|set| {
                 let mut bytes = Vec::new();
-                let defs = hark_proto_defs(set);
+                let defs = defs_of(set);
                 // Some of them take the most bytes that a value can.
-                let value = if self.ms % 3 == 0 { f64::MAX } else { 50.0 };
+                let value = if self.ms.is_multiple_of(3) { f64::MAX } else { 50.0 };
                 encode_values(&defs, &vec![value; defs.len()], &mut bytes);
                 (set.number, bytes)
             })
@@ -282,7 +282,7 @@ impl World {
             frames.iter().map(|(set, b)| (*set, b.as_slice())).collect();
         let round = Round::of(moment.now.unix, &frames);
         let mut out = Vec::new();
-        self.sender.beat(&round, self.sets.iter(), moment, &mut |d| out.push(d.to_vec()));
+        self.sender.beat(&round, &self.sets.iter(), moment, &mut |d| out.push(d.to_vec()));
         self.sent(&out);
     }
 
@@ -370,13 +370,13 @@ fn open(folder: &TempDir, ms: u64) -> Sender {
     Sender::begin(folder.path(), identity(), introduction, spool, now).unwrap()
 }
 
-fn hark_proto_defs(set: &Set) -> Vec<SeriesDef> {
+fn defs_of(set: &Set) -> Vec<SeriesDef> {
     let mut assembler = SetAssembler::default();
-    let parts = set.parts.iter().map(|bytes| match decode(Kind::Sets, bytes).unwrap() {
-        Body::Sets(part) => part,
-        other => panic!("not a set: {other:?}"),
+    let mut parts = set.parts.iter().map(|bytes| {
+        let Body::Sets(part) = decode(Kind::Sets, bytes).unwrap() else { panic!("not a set") };
+        part
     });
-    parts.filter_map(|part| assembler.add(part)).next().unwrap().1
+    parts.find_map(|part| assembler.add(part)).unwrap().1
 }
 
 #[test]
@@ -498,7 +498,7 @@ fn a_suspended_machine_begins_a_new_session() {
     let session = world.sender.client.session();
     let mut later = moment(world.ms);
     later.now.unix = later.now.unix + Duration::from_hours(1);
-    world.sender.pump(world.sets.iter(), later, &mut |_| {});
+    world.sender.pump(&world.sets.iter(), later, &mut |_| {});
     assert!(world.sender.client.session() > session);
 }
 
@@ -581,11 +581,10 @@ fn loss_of_the_spool_is_told() {
     }
     let missing = world.sent_frames.len() - world.server.frames.len();
     assert!(missing > 0);
-    let told = world.server.applied.iter().filter_map(|item| match item {
-        ReportItem::Event(event) if event.kind.word() == "spool_gap" => {
-            event.text.split(' ').nth(4)?.parse::<usize>().ok()
-        }
-        _ => None,
+    let told = world.server.applied.iter().filter_map(|item| {
+        let ReportItem::Event(event) = item else { return None };
+        let number = event.text.split(' ').nth(4).filter(|_| event.kind.word() == "spool_gap");
+        number?.parse::<usize>().ok()
     });
     // Two frames in each datagram.
     assert_eq!(told.sum::<usize>(), missing / 2);

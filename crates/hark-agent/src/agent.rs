@@ -1,0 +1,423 @@
+//! The agent: one thread that waits for its next heartbeat, for the server and for local programs.
+
+use std::io;
+use std::time::Duration;
+
+use hark_model::token::TokenError;
+use hark_model::{
+    Clock, EnrolToken, Event, EventKind, HostName, Mono, Now, Secret, Severity, Unix,
+};
+use hark_proto::{Identity, ReportItem};
+use thiserror::Error;
+
+use crate::collectors::{Root, uptime};
+use crate::endpoint::{Endpoint, Server};
+use crate::enrol::{EnrolError, enrol};
+use crate::home::{Home, HomeError};
+use crate::identity::{self, IdentityError, Stored};
+use crate::inject::{Injected, Injection};
+use crate::sampler::{Round, Sampler};
+use crate::schedule::Schedule;
+use crate::sender::{Counts, Introduction, Moment, Sender};
+use crate::settings::{Access, AgentConfig};
+use crate::spool::{Pending, Spool, SpoolError};
+use crate::stop::Stop;
+use crate::sys;
+
+/// How long the end of the agent may take: its last report is sent and waited for.
+const LAST_WORDS: Duration = Duration::from_millis(800);
+
+/// How often cursors are stored and losses told.
+const HOUSEKEEPING: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether the resolver has answered.
+const RESOLVING: Duration = Duration::from_millis(100);
+
+/// Without a boot known before, a machine that has been up for less than this has just booted.
+const JUST_BOOTED: Duration = Duration::from_mins(10);
+
+/// Bound on what is taken in at once, so that neither the server nor a local program can hold up the
+/// heartbeat.
+const MAX_AT_ONCE: usize = 64;
+
+/// The longest datagram that is looked at: replies are far shorter.
+const MAX_DATAGRAM: usize = 1500;
+
+/// The file with the boot that was told last.
+const BOOT: &str = "boot";
+
+/// Why an agent cannot run.
+#[derive(Debug, Error)]
+pub enum AgentError {
+    /// Its folder cannot be used.
+    #[error("cannot use the agent's folder")]
+    Home(#[from] HomeError),
+    /// The spool cannot be opened.
+    #[error("cannot open the agent's spool")]
+    Spool(#[from] SpoolError),
+    /// The token is none.
+    #[error("cannot read the token")]
+    Token(#[from] TokenError),
+    /// It could not join.
+    #[error("cannot join the server")]
+    Enrol(#[from] EnrolError),
+    /// What it was given is damaged.
+    #[error("cannot read who this agent is")]
+    Identity(#[from] IdentityError),
+    /// It has neither secret nor token, and none was used before.
+    #[error("this agent has never joined a server: give it a token or a secret")]
+    Unknown,
+    /// It does not know where the server is.
+    #[error("no server is named")]
+    NoServer,
+    /// The host has no name that can be used.
+    #[error("this host has no usable name: set `name`")]
+    NoName,
+    /// The session cannot be begun.
+    #[error("cannot store the session's number")]
+    Session(#[source] io::Error),
+    /// The socket for local programs cannot be made.
+    #[error("cannot listen for local programs")]
+    Injection(#[source] io::Error),
+    /// The system refuses to wait.
+    #[error("cannot wait for sockets")]
+    Wait(#[source] io::Error),
+}
+
+impl AgentError {
+    /// Returns true if starting again may help.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Enrol(error) if error.is_transient())
+    }
+}
+
+/// An agent that is ready to run.
+#[derive(Debug)]
+pub struct Agent {
+    host: HostName,
+    sampler: Sampler,
+    round: Round,
+    schedule: Schedule,
+    sender: Sender,
+    endpoint: Endpoint,
+    injection: Injection,
+    home: Home,
+    clock: Clock,
+}
+
+impl Agent {
+    /// Makes an agent: takes its folder, joins the server if it has a new token (this blocks up to
+    /// 15 s for each server), opens the spool, looks at the machine for the first time.
+    ///
+    /// # Errors
+    /// See [`AgentError`]; try again if [`AgentError::is_transient`].
+    pub fn new(config: &AgentConfig) -> Result<Self, AgentError> {
+        let clock = Clock;
+        let home = Home::take(&config.folder)?;
+        let mut sampler = Sampler::new(&config.collectors, &config.root);
+        let mut round = Round::default();
+        let moment = moment(clock);
+        // The base of all rates; its values are not sent.
+        sampler.look(moment.now, &mut round);
+        let known = who(&home, config, &sampler)?;
+        if known.servers.is_empty() {
+            return Err(AgentError::NoServer);
+        }
+        let interval = config.interval.or(known.interval).unwrap_or(AgentConfig::DEFAULT_INTERVAL);
+        let spool = Spool::open(&home.path().join("spool"), config.spool, moment.now.unix)?;
+        let introduction = Introduction {
+            host: known.host.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            interval,
+            booted_at: booted_at(&config.root),
+            started_at: moment.now.unix,
+        };
+        let mut sender = Sender::begin(home.path(), known.identity, introduction, spool, moment)
+            .map_err(AgentError::Session)?;
+        if let Some(facts) = sampler.changed_facts() {
+            sender.set_facts(facts, moment.now);
+        }
+        let mut agent = Self {
+            host: known.host,
+            sampler,
+            round,
+            schedule: Schedule::begin(moment.now, interval),
+            sender,
+            endpoint: Endpoint::new(known.servers),
+            injection: Injection::listen(home.path()).map_err(AgentError::Injection)?,
+            home,
+            clock,
+        };
+        agent.tell_boot(&config.root, moment.now)?;
+        Ok(agent)
+    }
+
+    /// Returns the host's name.
+    pub fn host(&self) -> &HostName {
+        &self.host
+    }
+
+    /// Works until `stop`, and then for less than a second more: the shutdown is told, what was not
+    /// acknowledged stays in the spool.
+    ///
+    /// # Errors
+    /// If the system refuses to wait.
+    pub fn run(mut self, stop: &Stop) -> Result<Summary, AgentError> {
+        if let Err(error) = sys::survive_memory_pressure() {
+            tracing::debug!(%error, "no protection against running out of memory");
+        }
+        tracing::info!(host = %self.host, interval = ?self.schedule.interval(), "agent runs");
+        let mut housekeeping = Mono(0);
+        loop {
+            let moment = moment(self.clock);
+            if moment.now.mono >= housekeeping {
+                housekeeping = moment.now.mono + HOUSEKEEPING;
+                self.keep_house(moment.now);
+            }
+            self.beat_if_due(moment);
+            self.pump(moment);
+            let until = housekeeping.min(self.schedule.next());
+            if self.wait(until, Some(stop))? {
+                break;
+            }
+        }
+        let event = event(self.clock.now().unix, EventKind::Shutdown, "agent ends");
+        self.sender.report(&ReportItem::Event(event), self.clock.now());
+        self.end(LAST_WORDS)
+    }
+
+    /// Sends `events` without heartbeats and ends: for a host where no agent runs. Returns true if
+    /// the server has them; else they wait in the spool for the next start.
+    ///
+    /// # Errors
+    /// As [`Agent::run`].
+    pub fn deliver(mut self, events: Vec<Event>, patience: Duration) -> Result<bool, AgentError> {
+        for event in events {
+            self.sender.report(&ReportItem::Event(event), self.clock.now());
+        }
+        Ok(self.end(patience)?.pending.reports == 0)
+    }
+
+    fn beat_if_due(&mut self, moment: Moment) {
+        if !self.schedule.is_due(moment.now, self.host.as_str()) {
+            return;
+        }
+        self.sampler.look(moment.now, &mut self.round);
+        if let Some(facts) = self.sampler.changed_facts() {
+            self.sender.set_facts(facts, moment.now);
+        }
+        let endpoint = &mut self.endpoint;
+        self.sender.beat(&self.round, &self.sampler.sets(), moment, &mut |d| endpoint.send(d));
+        tracing::trace!(counts = ?self.sender.counts, "heartbeat sent");
+    }
+
+    fn pump(&mut self, moment: Moment) {
+        if self.endpoint.settle() {
+            self.sender.reachable(moment.now.mono);
+        }
+        if self.sender.is_silent(moment) {
+            self.endpoint.next();
+        }
+        let endpoint = &mut self.endpoint;
+        self.sender.pump(&self.sampler.sets(), moment, &mut |d| endpoint.send(d));
+    }
+
+    /// Waits until `until` or until something is due or arrives, and takes in what has arrived.
+    /// Returns true if the agent shall stop.
+    fn wait(&mut self, until: Mono, stop: Option<&Stop>) -> Result<bool, AgentError> {
+        let now = self.clock.now().mono;
+        let mut until = until.min(self.sender.next_deadline());
+        if self.endpoint.is_asking() {
+            until = until.min(now + RESOLVING);
+        }
+        let waited = [
+            self.endpoint.descriptor(),
+            Some(self.injection.descriptor()),
+            stop.map(Stop::descriptor),
+        ];
+        let [server, local, stopped] =
+            sys::readable(waited, until.since(now)).map_err(AgentError::Wait)?;
+        if server {
+            self.take_replies();
+        }
+        if local {
+            self.take_injected();
+        }
+        Ok(stopped)
+    }
+
+    fn take_replies(&mut self) {
+        let mut buffer = [0; MAX_DATAGRAM];
+        for _ in 0..MAX_AT_ONCE {
+            let Some(datagram) = self.endpoint.receive(&mut buffer) else { return };
+            self.sender.receive(datagram, moment(self.clock));
+        }
+    }
+
+    fn take_injected(&mut self) {
+        let now = self.clock.now();
+        let mut taken: Vec<Injected> = Vec::new();
+        while let Some(injected) = self.injection.receive(now.mono, now.unix) {
+            self.sender.report(&ReportItem::Event(injected.event.clone()), now);
+            taken.push(injected);
+            if taken.len() == MAX_AT_ONCE {
+                break;
+            }
+        }
+        // One for all: whoever waits for an answer knows that the event is on the disk.
+        let synced = self.sync_reports();
+        for injected in &taken {
+            self.injection.settle(injected, &synced);
+        }
+    }
+
+    fn sync_reports(&mut self) -> io::Result<()> {
+        let synced = self.sender.spool.sync_reports();
+        if let Err(error) = &synced {
+            tracing::warn!(%error, "reports are not on the disk");
+        }
+        synced
+    }
+
+    fn keep_house(&mut self, now: Now) {
+        self.sender.report_losses(now);
+        if let Err(error) = self.sender.spool.store_cursor() {
+            tracing::debug!(%error, "cannot store how far the server has everything");
+        }
+    }
+
+    /// Tells the server that the machine has booted, once for each boot.
+    fn tell_boot(&mut self, root: &Root, now: Now) -> Result<(), AgentError> {
+        let Some(boot) = root.text("proc/sys/kernel/random/boot_id") else { return Ok(()) };
+        let told = self.home.read(BOOT)?;
+        if told.as_deref().map(str::trim) == Some(boot.as_str()) {
+            return Ok(());
+        }
+        if told.is_some() || up_for(root).is_some_and(|up| up < JUST_BOOTED) {
+            let at = booted_at(root).unwrap_or(now.unix);
+            let kernel = root.text("proc/sys/kernel/osrelease").unwrap_or_default();
+            let text = format!("host booted, kernel {kernel}");
+            self.sender.report(&ReportItem::Event(event(at, EventKind::Boot, &text)), now);
+            // The report first: told twice is better than not at all.
+            drop(self.sync_reports());
+        }
+        self.home.write(BOOT, &boot)?;
+        Ok(())
+    }
+
+    /// Sends what must be said, waits for its acknowledgement for at most `patience`, and closes the
+    /// spool.
+    fn end(mut self, patience: Duration) -> Result<Summary, AgentError> {
+        drop(self.sync_reports());
+        let until = self.clock.now().mono + patience;
+        loop {
+            let moment = moment(self.clock);
+            self.pump(moment);
+            if moment.now.mono >= until || self.sender.is_idle() {
+                break;
+            }
+            self.wait(until, None)?;
+        }
+        let spool = &mut self.sender.spool;
+        if let Err(error) = spool.sync().and(spool.store_cursor()) {
+            tracing::warn!(%error, "the spool is not whole on the disk");
+        }
+        let summary = Summary { counts: self.sender.counts, pending: spool.pending() };
+        tracing::info!(?summary, "agent has ended");
+        Ok(summary)
+    }
+}
+
+/// What an agent did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// What was sent and received.
+    pub counts: Counts,
+    /// What the server does not have yet.
+    pub pending: Pending,
+}
+
+/// Who this agent is, and where its servers are.
+struct Known {
+    host: HostName,
+    identity: Identity,
+    servers: Vec<Server>,
+    interval: Option<Duration>,
+}
+
+fn who(home: &Home, config: &AgentConfig, sampler: &Sampler) -> Result<Known, AgentError> {
+    let servers = config.servers.clone();
+    match &config.access {
+        Access::Secret(secret) => {
+            let host = host_name(config)?;
+            let identity = Identity::simple(secret.expose().as_bytes(), host.clone());
+            Ok(Known { host, identity, servers, interval: None })
+        }
+        Access::Known(identity) => {
+            let host = identity.name.clone().map_or_else(|| host_name(config), Ok)?;
+            Ok(Known { host, identity: identity.clone(), servers, interval: None })
+        }
+        Access::Stored => Ok(known(stored(home)?.ok_or(AgentError::Unknown)?, servers)),
+        Access::Token(text) => Ok(known(joined(home, config, text, sampler)?, servers)),
+    }
+}
+
+fn known(stored: Stored, servers: Vec<Server>) -> Known {
+    let identity = stored.identity();
+    let servers = if servers.is_empty() { stored.enrolled.servers } else { servers };
+    Known { host: stored.host, identity, servers, interval: stored.enrolled.interval }
+}
+
+fn stored(home: &Home) -> Result<Option<Stored>, AgentError> {
+    let text = home.read(identity::FILE)?;
+    Ok(text.map(|text| Stored::from_text(&text)).transpose()?)
+}
+
+/// Returns what the token gave when it was used; uses it if it was not.
+fn joined(
+    home: &Home,
+    config: &AgentConfig,
+    text: &Secret,
+    sampler: &Sampler,
+) -> Result<Stored, AgentError> {
+    let token = EnrolToken::decode(text.expose())?;
+    // A damaged identity is replaced by what a new token gives.
+    let known = stored(home).ok().flatten();
+    if let Some(stored) = known.filter(|stored| stored.is_for(&token)) {
+        return Ok(stored);
+    }
+    let host = host_name(config)?;
+    let enrolled = enrol(&token, text, &host, &sampler.facts())?;
+    let stored = Stored::new(host, enrolled, &token);
+    home.write(identity::FILE, &stored.to_text())?;
+    tracing::info!(host = %stored.host, servers = ?stored.enrolled.servers, "joined");
+    Ok(stored)
+}
+
+fn host_name(config: &AgentConfig) -> Result<HostName, AgentError> {
+    if let Some(host) = &config.host {
+        return Ok(host.clone());
+    }
+    let name = config.root.text("proc/sys/kernel/hostname").ok_or(AgentError::NoName)?;
+    HostName::new(&name).map_err(|_| AgentError::NoName)
+}
+
+fn moment(clock: Clock) -> Moment {
+    Moment { now: clock.now(), at: clock.micros() }
+}
+
+fn event(at: Unix, kind: EventKind, text: &str) -> Event {
+    Event { at, kind, severity: Severity::Info, text: text.to_owned(), tags: Vec::new() }
+}
+
+fn booted_at(root: &Root) -> Option<Unix> {
+    let stat = root.text("proc/stat")?;
+    let seconds: i64 =
+        stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+    Some(Unix(seconds.checked_mul(1000)?))
+}
+
+fn up_for(root: &Root) -> Option<Duration> {
+    let seconds = uptime::parse(root.text("proc/uptime")?.as_bytes())?;
+    Duration::try_from_secs_f64(seconds).ok()
+}

@@ -1,0 +1,166 @@
+//! The agent's folder: who it is, and nobody else in it.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// Why a folder cannot be used.
+#[derive(Debug, Error)]
+pub enum HomeError {
+    /// It cannot be made, or something in it cannot be read or written.
+    #[error("cannot use {path}")]
+    Io {
+        /// What.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It is not a folder.
+    #[error("{0} is not a folder")]
+    NotFolder(PathBuf),
+    /// Anybody may write to it: whoever did could take the agent's key or put another one there.
+    #[error("{0} can be written to by everybody: take that right away (chmod o-w)")]
+    Open(PathBuf),
+    /// Somebody else owns it.
+    #[error("{0} belongs to another user")]
+    Foreign(PathBuf),
+    /// Another agent uses it.
+    #[error("another agent runs in {0}")]
+    Taken(PathBuf),
+}
+
+/// A folder that was checked, and locked for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Home {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Home {
+    /// Takes `path`, which is made if it is not there.
+    pub(crate) fn take(path: &Path) -> Result<Self, HomeError> {
+        let io = |source| HomeError::Io { path: path.to_owned(), source };
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
+        // Not through a link: whoever can change the link chooses the folder.
+        let found = std::fs::symlink_metadata(path).map_err(io)?;
+        if !found.is_dir() {
+            return Err(HomeError::NotFolder(path.to_owned()));
+        }
+        if found.permissions().mode() & 0o002 != 0 {
+            return Err(HomeError::Open(path.to_owned()));
+        }
+        let lock_path = path.join("lock");
+        let open = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&lock_path);
+        let lock = open.map_err(|source| HomeError::Io { path: lock_path.clone(), source })?;
+        // What we make belongs to us: its owner tells who we are without asking the system.
+        let ours = lock.metadata().map_err(io)?.uid();
+        if found.uid() != ours && found.uid() != 0 {
+            return Err(HomeError::Foreign(path.to_owned()));
+        }
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(std::fs::TryLockError::WouldBlock) => Err(HomeError::Taken(path.to_owned())),
+            Err(std::fs::TryLockError::Error(source)) => {
+                Err(HomeError::Io { path: lock_path, source })
+            }
+        }
+    }
+
+    /// Returns the folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads a small file in it; none if it is not there.
+    pub(crate) fn read(&self, name: &str) -> Result<Option<String>, HomeError> {
+        let path = self.path.join(name);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(HomeError::Io { path, source }),
+        }
+    }
+
+    /// Writes a small file in it, readable by its owner only: whole or not at all, and on the disk
+    /// when this returns.
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<(), HomeError> {
+        let path = self.path.join(name);
+        let new = self.path.join(format!("{name}.new"));
+        let write = || -> io::Result<()> {
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&new)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            std::fs::rename(&new, &path)?;
+            File::open(&self.path)?.sync_all()
+        };
+        write().map_err(|source| HomeError::Io { path: path.clone(), source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn permit(path: &Path, mode: u32) {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn is_made_for_its_owner_alone_and_taken_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/agent");
+        let home = Home::take(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        assert!(matches!(Home::take(&path), Err(HomeError::Taken(_))));
+        drop(home);
+        assert!(Home::take(&path).is_ok());
+    }
+
+    #[test]
+    fn a_folder_that_everybody_can_write_to_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        permit(folder.path(), 0o777);
+        assert!(matches!(Home::take(folder.path()), Err(HomeError::Open(_))));
+        permit(folder.path(), 0o1777);
+        assert!(matches!(Home::take(folder.path()), Err(HomeError::Open(_))));
+        permit(folder.path(), 0o750);
+        assert!(Home::take(folder.path()).is_ok());
+    }
+
+    #[test]
+    fn a_link_or_a_file_is_no_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(folder.path(), &link).unwrap();
+        assert!(matches!(Home::take(&link), Err(HomeError::NotFolder(_))));
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert!(Home::take(&file).is_err());
+    }
+
+    #[test]
+    fn files_are_private_and_replaced_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::take(&folder.path().join("agent")).unwrap();
+        assert_eq!(home.read("identity").unwrap(), None);
+        home.write("identity", "one").unwrap();
+        home.write("identity", "two").unwrap();
+        assert_eq!(home.read("identity").unwrap().unwrap(), "two");
+        let found = std::fs::metadata(home.path().join("identity")).unwrap();
+        assert_eq!(found.permissions().mode() & 0o777, 0o600);
+    }
+}

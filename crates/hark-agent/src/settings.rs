@@ -1,0 +1,218 @@
+//! The section `agent` of the configuration.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hark_config::{Bare, Key, Kind, Section};
+use hark_model::{HostName, Secret};
+use hark_proto::Identity;
+
+use crate::collectors::{self, Configured, Root};
+use crate::endpoint::Server;
+use crate::spool::Limits;
+
+/// What an agent needs to run.
+#[derive(Debug)]
+pub struct AgentConfig {
+    /// The agent's own folder: identity, session, spool, the socket for `hark send`.
+    pub folder: PathBuf,
+    /// The servers, tried in turn. With a token or a stored identity it may be empty: they know.
+    pub servers: Vec<Server>,
+    /// How the agent shows who it is.
+    pub access: Access,
+    /// The host's name; none is the system's own.
+    pub host: Option<HostName>,
+    /// Time between two heartbeats; none is what the server said at enrolment, else
+    /// [`AgentConfig::DEFAULT_INTERVAL`].
+    pub interval: Option<Duration>,
+    /// The collectors that run.
+    pub collectors: Vec<Configured>,
+    /// How much is kept while the server is away.
+    pub spool: Limits,
+    /// Where `/proc`, `/sys` and `/etc` are.
+    pub root: Root,
+}
+
+/// How an agent shows who it is.
+#[derive(Clone, Debug)]
+pub enum Access {
+    /// By the secret that all share.
+    Secret(Secret),
+    /// By a token, once; then by what it was given for it.
+    Token(Secret),
+    /// By what it was given for a token earlier.
+    Stored,
+    /// By an identity that the caller made: `hark up` is both sides.
+    Known(Identity),
+}
+
+impl AgentConfig {
+    /// The seeds' default.
+    pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);
+
+    /// The shortest interval: sampling takes a millisecond, and the server has others.
+    pub const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+
+    /// The longest: an hour without a sign of life is no monitoring.
+    pub const LONGEST_INTERVAL: Duration = Duration::from_hours(1);
+
+    /// Returns the settings of an agent in `folder` where nothing is configured.
+    pub fn new(folder: PathBuf, access: Access) -> Self {
+        Self {
+            folder,
+            servers: Vec::new(),
+            access,
+            host: None,
+            interval: None,
+            collectors: collectors::read(None),
+            spool: Limits::default(),
+            root: Root::system(),
+        }
+    }
+
+    /// Reads the section; diagnostics are in it.
+    pub fn read(section: &Section<'_>, folder: PathBuf) -> Self {
+        let servers = section.parse_many("server", Server::parse);
+        let (secret, token) = (section.opt_secret("secret"), section.opt_secret("token"));
+        if secret.is_some() && token.is_some() {
+            let report = section.error("token", "an agent has a secret or a token, not both");
+            drop(report.hint("a token is for one host and safer: remove the secret"));
+        }
+        let access = match (token, secret) {
+            (Some(token), _) => Access::Token(token),
+            (None, Some(secret)) => Access::Secret(secret),
+            (None, None) => Access::Stored,
+        };
+        let config = Self {
+            folder,
+            servers: servers.into_iter().map(|server| server.value).collect(),
+            access,
+            host: section.parse("name", HostName::new),
+            interval: interval(section),
+            collectors: collectors::read(section.child("collectors").as_ref()),
+            spool: spool(section),
+            root: Root::system(),
+        };
+        section.finish(KEYS);
+        config
+    }
+}
+
+/// What [`AgentConfig`] is read from.
+pub const KEYS: &[Key] = &[
+    Key::new(
+        "server",
+        Kind::OneOrMany(&Kind::Text),
+        "Servers, tried in turn: name or address, `:port`.",
+    ),
+    Key::new("secret", Kind::Secret, "The secret that all agents share (simple mode)."),
+    Key::new("token", Kind::Secret, "A token made on the server, to join once."),
+    Key::new("name", Kind::Text, "The host's name.").default("the system's host name"),
+    Key::new("interval", Kind::Duration, "Time between two heartbeats, 1s to 1h.").default("30s"),
+    Key::new("collectors", Kind::Named(&Kind::Any), "Settings of the collectors."),
+    Key::new("spool", Kind::Section(SPOOL_KEYS), "What is kept while the server is away."),
+];
+
+const SPOOL_KEYS: &[Key] = &[
+    Key::new("size", Kind::Size, "Bytes on disk, 256KiB to 64GiB.").default("64MiB"),
+    Key::new("age", Kind::Duration, "Samples older than this are given up.").default("7d"),
+];
+
+fn interval(section: &Section<'_>) -> Option<Duration> {
+    let interval = section.opt_duration("interval", Bare::Seconds)?;
+    let allowed = AgentConfig::SHORTEST_INTERVAL..=AgentConfig::LONGEST_INTERVAL;
+    if !allowed.contains(&interval) {
+        section.error("interval", "an agent's interval is between 1s and 1h");
+        return None;
+    }
+    Some(interval)
+}
+
+fn spool(section: &Section<'_>) -> Limits {
+    const LARGEST: u64 = 64 << 30;
+    let Some(section) = section.child("spool") else { return Limits::default() };
+    let defaults = Limits::default();
+    let bytes = section.size("size", defaults.bytes);
+    if !(Limits::MIN_BYTES..=LARGEST).contains(&bytes) {
+        section.error("size", "a spool's size is between 256KiB and 64GiB");
+    }
+    let age = section.duration("age", Bare::Days, defaults.age);
+    if age < Duration::from_mins(1) {
+        section.error("age", "a spool's age is at least 1m");
+    }
+    section.finish(SPOOL_KEYS);
+    Limits { bytes: bytes.clamp(Limits::MIN_BYTES, LARGEST), age }
+}
+
+#[cfg(test)]
+mod tests {
+    use hark_config::{Document, NoSecrets, Style};
+
+    use super::*;
+
+    fn read(text: &str) -> (AgentConfig, String) {
+        let document = Document::single(text);
+        let config = AgentConfig::read(&document.root(&NoSecrets), PathBuf::from("/x"));
+        let said = document.diagnostics().render(Style::Plain);
+        (config, said)
+    }
+
+    #[test]
+    fn everything_has_a_default() {
+        let (config, said) = read("{}\n");
+        assert_eq!(said, "");
+        assert!(matches!(config.access, Access::Stored));
+        assert_eq!(config.spool, Limits::default());
+        assert_eq!(config.collectors.len(), collectors::COLLECTORS.len());
+    }
+
+    #[test]
+    fn reads_all_keys() {
+        let (config, said) = read(
+            "server: [hark.example.net, '192.0.2.7:1234']\nsecret: s\nname: web1\ninterval: 10s\n\
+             collectors:\n  cpu: {per_core: true}\n  diskio: {enabled: false}\n\
+             spool: {size: 1MiB, age: 2d}\n",
+        );
+        assert_eq!(said, "");
+        assert_eq!(format!("{:?}", config.servers), "[hark.example.net:50003, 192.0.2.7:1234]");
+        assert!(matches!(&config.access, Access::Secret(s) if s.expose() == "s"));
+        assert_eq!(config.host.unwrap().as_str(), "web1");
+        assert_eq!(config.interval, Some(Duration::from_secs(10)));
+        assert!(!config.collectors.iter().any(|c| c.name == "diskio"));
+        let spool = Limits { bytes: 1 << 20, age: Duration::from_hours(48) };
+        assert_eq!(config.spool, spool);
+    }
+
+    #[test]
+    fn says_what_is_wrong_and_where() {
+        for (text, said) in [
+            ("server: ['a b']\n", "a server is a name or an address"),
+            ("interval: 0.5s\n", "interval"),
+            ("interval: 2h\n", "between 1s and 1h"),
+            ("secret: a\ntoken: b\n", "a secret or a token, not both"),
+            ("spool: {size: 1KiB}\n", "between 256KiB and 64GiB"),
+            ("spool: {age: 1s}\n", "at least 1m"),
+            ("spool: {sise: 1MiB}\n", "`size`"),
+            ("collectors: {cpuu: {}}\n", "`cpu`"),
+            ("intervall: 5s\n", "`interval`"),
+            ("name: 'a b'\n", "host name"),
+        ] {
+            let found = read(text).1;
+            assert!(found.contains(said), "{text}: {found}");
+            assert!(found.contains("hark.yaml:"), "{text}: {found}");
+        }
+    }
+
+    #[test]
+    fn keys_in_the_table_are_the_keys_read() {
+        let document = Document::single("{}\n");
+        let section = document.root(&NoSecrets);
+        AgentConfig::read(&section, PathBuf::from("/x"));
+        let mut asked = section.asked();
+        asked.sort_unstable();
+        asked.dedup();
+        let mut told: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
+        told.sort_unstable();
+        assert_eq!(asked, told);
+    }
+}

@@ -1,0 +1,220 @@
+//! The whole agent over loopback: its own thread, real sockets, a server that dies and comes back.
+
+#[path = "support/server.rs"]
+mod server;
+
+use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use hark_agent::{Access, Agent, AgentConfig, AgentError, Stop, Summary, inject};
+use hark_model::{Clock, Event, EventKind, HostName, Secret, Severity, Unix};
+use hark_proto::{Identity, ReportItem};
+use server::{Disk, Server};
+
+const SECRET: &str = "shared by all";
+
+fn identity() -> Identity {
+    Identity::simple(SECRET.as_bytes(), HostName::new("web").unwrap())
+}
+
+fn anywhere() -> SocketAddr {
+    "127.0.0.1:0".parse().unwrap()
+}
+
+fn config(folder: &Path, server: SocketAddr) -> AgentConfig {
+    let access = Access::Secret(Secret::new(SECRET));
+    let mut config = AgentConfig::new(folder.to_owned(), access);
+    config.servers = vec![hark_agent::Server::parse(&server.to_string()).unwrap()];
+    config.host = Some(HostName::new("web").unwrap());
+    config.interval = Some(Duration::from_secs(1));
+    config
+}
+
+struct Running {
+    stop: Stop,
+    thread: JoinHandle<Result<Summary, AgentError>>,
+}
+
+impl Running {
+    fn start(config: &AgentConfig) -> Self {
+        let agent = Agent::new(config).unwrap();
+        let stop = Stop::new().unwrap();
+        let inside = stop.clone();
+        Self { stop, thread: std::thread::spawn(move || agent.run(&inside)) }
+    }
+
+    fn end(self) -> Summary {
+        let began = Clock.now().mono;
+        self.stop.stop();
+        let summary = self.thread.join().unwrap().unwrap();
+        let took = Clock.now().mono.since(began);
+        assert!(took < Duration::from_secs(3), "{took:?}");
+        summary
+    }
+}
+
+fn events(disk: &Disk) -> Vec<(String, String)> {
+    let event = |item: &ReportItem| match item {
+        ReportItem::Event(event) => Some((event.kind.word().to_owned(), event.text.clone())),
+        ReportItem::Result(_) | ReportItem::Facts(_) => None,
+    };
+    disk.applied.iter().filter_map(event).collect()
+}
+
+#[test]
+fn a_machine_is_on_the_servers_disk_within_seconds_and_says_when_it_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(identity(), anywhere(), Arc::default());
+    let agent = Running::start(&config(&folder.path().join("agent"), server.address));
+    assert!(server.wait(|disk| disk.values.contains_key("cpu_monitor.cpu_percent")));
+    assert!(server.wait(|disk| disk.beats >= 3));
+    let summary = agent.end();
+    assert_eq!((summary.pending.samples, summary.pending.reports), (0, 0));
+    let disk = server.disk.0.lock().unwrap();
+    let hello = disk.hello.as_ref().unwrap();
+    assert_eq!((hello.host.as_str(), hello.interval_ms), ("web", 1000));
+    assert!(hello.facts.contains_key("kernel") && hello.booted_at.is_some());
+    for path in [
+        "cpu_monitor.cpu_percent",
+        "cpu_monitor.load_1min",
+        "memory_monitor.percent",
+        "uptime_monitor.uptime_seconds",
+        "network_monitor.connections",
+    ] {
+        assert!(disk.values[path].is_finite(), "{path}");
+    }
+    assert_eq!(events(&disk).last().unwrap().0, "shutdown");
+}
+
+#[test]
+fn what_was_measured_while_server_and_agent_were_away_arrives_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("agent");
+    let server = Server::start(identity(), anywhere(), Arc::default());
+    let (address, disk) = (server.address, Arc::clone(&server.disk));
+    let agent = Running::start(&config(&home, address));
+    assert!(server.wait(|disk| disk.beats >= 2 && !disk.frames.is_empty()));
+    drop(server);
+    let began = Clock.now().mono;
+    let silent = UdpSocket::bind(address).unwrap();
+    silent.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut buffer = [0; 2048];
+    // Some heartbeats go to somebody who says nothing.
+    while Clock.now().mono.since(began) < Duration::from_secs(4) {
+        silent.recv(&mut buffer).unwrap();
+    }
+    let summary = agent.end();
+    assert!(summary.pending.samples >= 2, "{summary:?}");
+    assert_eq!(summary.pending.reports, 1, "the shutdown");
+    drop(silent);
+    let agent = Running::start(&config(&home, address));
+    let server = Server::start(identity(), address, disk);
+    assert!(server.wait(|disk| events(disk).iter().any(|(kind, _)| kind == "shutdown")));
+    // No hole of more than two intervals in what the server has.
+    let whole = |disk: &Disk| {
+        let mut times: Vec<i64> = disk.frames.iter().map(|(_, at)| *at).collect();
+        times.sort_unstable();
+        times.windows(2).all(|two| two[1] - two[0] < 3500) && disk.beats >= 4
+    };
+    assert!(server.wait(whole));
+    agent.end();
+}
+
+#[test]
+fn a_server_that_was_restarted_is_spoken_to_in_a_new_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(identity(), anywhere(), Arc::default());
+    let (address, disk) = (server.address, Arc::clone(&server.disk));
+    let agent = Running::start(&config(&folder.path().join("agent"), address));
+    assert!(server.wait(|disk| disk.beats >= 1));
+    drop(server);
+    let before = disk.0.lock().unwrap().highest;
+    let server = Server::start(identity(), address, disk);
+    assert!(server.wait(|disk| disk.highest > before && disk.beats >= 3));
+    assert_eq!(agent.end().counts.sessions, 2);
+}
+
+#[test]
+fn a_local_program_hands_in_an_event() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("agent");
+    let server = Server::start(identity(), anywhere(), Arc::default());
+    let agent = Running::start(&config(&home, server.address));
+    let event = Event {
+        at: Unix(0),
+        kind: EventKind::Other("backup".to_owned()),
+        severity: Severity::Warning,
+        text: "took 3 h".to_owned(),
+        tags: Vec::new(),
+    };
+    inject::send(&home, &event).unwrap();
+    assert!(server.wait(|disk| events(disk).contains(&("backup".into(), "took 3 h".into()))));
+    agent.end();
+}
+
+#[test]
+fn events_are_delivered_without_a_running_agent_or_kept_for_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("agent");
+    let event = |text: &str| Event {
+        at: Unix(5),
+        kind: EventKind::Message,
+        severity: Severity::Info,
+        text: text.to_owned(),
+        tags: Vec::new(),
+    };
+    let away = UdpSocket::bind(anywhere()).unwrap();
+    let address = away.local_addr().unwrap();
+    let agent = Agent::new(&config(&home, address)).unwrap();
+    assert!(!agent.deliver(vec![event("one")], Duration::from_millis(50)).unwrap());
+    drop(away);
+    let server = Server::start(identity(), address, Arc::default());
+    let agent = Agent::new(&config(&home, address)).unwrap();
+    assert!(agent.deliver(vec![event("two")], Duration::from_secs(20)).unwrap());
+    let disk = server.disk.0.lock().unwrap();
+    let texts: Vec<String> = events(&disk).into_iter().map(|(_, text)| text).collect();
+    assert!(texts.contains(&"one".to_owned()) && texts.contains(&"two".to_owned()), "{texts:?}");
+}
+
+#[test]
+fn a_boot_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (home, root) = (folder.path().join("agent"), folder.path().join("root"));
+    let random = root.join("proc/sys/kernel/random");
+    std::fs::create_dir_all(&random).unwrap();
+    std::fs::write(root.join("proc/stat"), "cpu 1 1 1 1\nbtime 1700000000\n").unwrap();
+    std::fs::write(root.join("proc/uptime"), "90000.00 1.0\n").unwrap();
+    let server = Server::start(identity(), anywhere(), Arc::default());
+    let run = |boot: &str| {
+        std::fs::write(random.join("boot_id"), boot).unwrap();
+        let mut config = config(&home, server.address);
+        config.root = hark_agent::collectors::Root::at(&root);
+        assert!(Agent::new(&config).unwrap().deliver(Vec::new(), Duration::from_secs(20)).unwrap());
+        let disk = server.disk.0.lock().unwrap();
+        events(&disk).iter().filter(|(kind, _)| kind == "boot").count()
+    };
+    assert_eq!(run("one"), 0, "up for a day at the first start: that boot is old news");
+    assert_eq!(run("one"), 0);
+    assert_eq!(run("two"), 1);
+    assert_eq!(run("two"), 1);
+}
+
+#[test]
+fn only_one_agent_runs_in_a_folder_and_none_without_a_server_or_a_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("agent");
+    let agent = Agent::new(&config(&home, anywhere_closed())).unwrap();
+    assert!(matches!(Agent::new(&config(&home, anywhere_closed())), Err(AgentError::Home(_))));
+    drop(agent);
+    let nowhere = AgentConfig { servers: Vec::new(), ..config(&home, anywhere_closed()) };
+    assert!(matches!(Agent::new(&nowhere), Err(AgentError::NoServer)));
+    let unknown = AgentConfig { access: Access::Stored, ..config(&home, anywhere_closed()) };
+    assert!(matches!(Agent::new(&unknown), Err(AgentError::Unknown)));
+}
+
+fn anywhere_closed() -> SocketAddr {
+    UdpSocket::bind(anywhere()).unwrap().local_addr().unwrap()
+}
