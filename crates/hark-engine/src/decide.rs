@@ -131,6 +131,8 @@ pub(crate) struct Decision {
     pub(crate) reason: Option<Reason>,
     /// Why it is not told now; `None` if it is.
     pub(crate) block: Option<Block>,
+    /// Whether there is a message to keep back: not where only a reminder would come, later.
+    pub(crate) due: bool,
     /// In words.
     pub(crate) text: String,
     /// When time alone may change this.
@@ -141,7 +143,7 @@ pub(crate) struct Decision {
 
 impl Decision {
     fn blocked(reason: Option<Reason>, block: Block, text: String, again: Moment) -> Self {
-        Self { reason, block: Some(block), text, again, quietly: false }
+        Self { reason, block: Some(block), due: true, text, again, quietly: false }
     }
 }
 
@@ -165,8 +167,11 @@ pub(crate) fn decide(
         };
         return Decision::blocked(None, Block::Told, text, Moment::NEVER);
     };
+    let early = reason == Reason::Reminder && moment < remind_at;
     if let Some((block, text, again)) = blocked(scene, receiver, due, reason, now) {
-        return Decision::blocked(Some(reason), block, text, again);
+        let again = if early { again.min(remind_at) } else { again };
+        let decision = Decision::blocked(Some(reason), block, text, again);
+        return Decision { due: !early, ..decision };
     }
     if told.dead && matches!(reason, Reason::Recovery | Reason::Removed) {
         let text = "nothing of it has ever arrived there".to_owned();
@@ -178,7 +183,7 @@ pub(crate) fn decide(
         let decision = Decision::blocked(Some(reason), Block::Severity, text, Moment::NEVER);
         return Decision { quietly: true, ..decision };
     }
-    if reason == Reason::Reminder && moment < remind_at {
+    if early {
         let since = clock(told.at.unix(now));
         let (block, text) = if remind_at == Moment::NEVER {
             (Block::Told, format!("knows since {since} that it is {}", told.status))
@@ -189,7 +194,14 @@ pub(crate) fn decide(
         return Decision::blocked(Some(reason), block, text, remind_at);
     }
     let text = format!("{}: nothing keeps it back", reason.word());
-    Decision { reason: Some(reason), block: None, text, again: Moment::NEVER, quietly: false }
+    Decision {
+        reason: Some(reason),
+        block: None,
+        due: true,
+        text,
+        again: Moment::NEVER,
+        quietly: false,
+    }
 }
 
 /// Returns what there is to tell, blocks left aside: the difference of what is believed and what
@@ -205,9 +217,7 @@ fn wanted(scene: &Scene<'_>, told: &Told) -> Option<Reason> {
         (Status::Ok, _) => Some(Reason::Problem),
         (_, Status::Ok) if scene.removed => Some(Reason::Removed),
         // Nothing has arrived yet: problem and end become one message (6.10, order).
-        (_, Status::Ok) if told.delivered.is_none() && !told.unsent.is_empty() => {
-            Some(Reason::Merged)
-        }
+        (_, Status::Ok) if told.is_all_unsent() => Some(Reason::Merged),
         (_, Status::Ok) => Some(Reason::Recovery),
         (was, is) if was == is => Some(Reason::Reminder),
         (was, is) if is.rank() > was.rank() => Some(Reason::Worse),
@@ -295,11 +305,11 @@ fn is_end(reason: Reason) -> bool {
 /// Returns when the next reminder is due: counted from the last delivery, spread by a share.
 fn remind_at(scene: &Scene<'_>, due: Option<Due>, told: &Told) -> Moment {
     let every = due.and_then(|d| d.repeat).unwrap_or(scene.reminders.every);
-    if every.is_zero() {
-        return Moment::NEVER;
-    }
     if told.remind_now {
         return Moment::LONG_AGO;
+    }
+    if every.is_zero() {
+        return Moment::NEVER;
     }
     if !told.unsent.is_empty() {
         // One is still on its way: a second copy would not help.
@@ -308,8 +318,9 @@ fn remind_at(scene: &Scene<'_>, due: Option<Due>, told: &Told) -> Moment {
     let from = told.delivered.unwrap_or(told.at);
     let parts = 1 << 16;
     let part = u32::try_from(mix(scene.spread, u64::from(told.sequence)) % parts).unwrap_or(0);
-    let share = f64::from(part) / 65_536.0;
-    from + every.mul_f64((1.0 + scene.reminders.jitter * share).max(0.0))
+    let share = scene.reminders.jitter.max(0.0) * f64::from(part) / 65_536.0;
+    // Whole seconds, so that people see the spread and no odd fractions.
+    from + every + Duration::from_secs(every.mul_f64(share).as_secs())
 }
 
 /// Spreads two numbers over all 64 bits; the same numbers always give the same.

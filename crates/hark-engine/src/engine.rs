@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hark_model::record::{JournalKind, JournalLine, Record, Snapshot};
-use hark_model::{CheckName, HostId, IncidentId, Mono, Now, ReceiverName, SilenceId};
+use hark_model::{CheckName, DeliveryId, HostId, IncidentId, Mono, Now, ReceiverName, SilenceId};
 
 use crate::check::Rules;
 use crate::effect::Effects;
@@ -154,6 +154,12 @@ impl Engine {
     /// Returns the plan that is in force.
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
+    }
+
+    /// Returns a number for a message that is not the engine's own: one that stands in for another at
+    /// a fallback receiver. All numbers come from one place, so that none is given twice.
+    pub fn delivery_number(&mut self) -> DeliveryId {
+        self.next_delivery()
     }
 
     /// Keeps time from going back when several sources stamp their inputs.

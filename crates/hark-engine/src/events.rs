@@ -117,7 +117,7 @@ impl Engine {
             at: now.unix,
             sequence: 0,
         };
-        self.put(notification, now, fx);
+        self.put(notification, fx);
         fx.journal(now, About::host(id).receiver(receiver), JournalKind::Told, text);
     }
 }

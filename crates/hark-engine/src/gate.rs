@@ -96,6 +96,12 @@ impl Engine {
             "reception is well again".to_owned(),
         );
         self.self_check(&part(), None, now, fx);
+        // Verdicts that waited for the limit may now be made earlier.
+        for id in self.hosts.ids() {
+            if let Some(next) = self.host_deadline(id, now) {
+                self.arm_host(id, next);
+            }
+        }
     }
 
     pub(crate) fn gate_opens(&mut self, now: Now) {

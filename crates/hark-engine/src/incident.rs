@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hark_model::record::{IncidentRecord, ToldRecord};
-use hark_model::{DeliveryId, HostName, IncidentId, Now, ReceiverName, Severity, Status, Unix};
+use hark_model::{
+    DeliveryId, HostName, IncidentId, Now, Reason, ReceiverName, Severity, Status, Unix,
+};
 
 use crate::decide::Block;
 use crate::moment::Moment;
@@ -51,14 +53,16 @@ pub(crate) struct Told {
     pub(crate) delivered: Option<Moment>,
     /// How many messages were put into the outbox.
     pub(crate) sequence: u32,
-    /// Which block was written to the journal last.
-    pub(crate) block: Option<Block>,
+    /// What was written to the journal last: which block kept which message back.
+    pub(crate) block: Option<(Block, Reason)>,
     /// What of the flapping was told.
     pub(crate) flap: FlapTold,
     /// A reminder is due at once: an acknowledgement has expired.
     pub(crate) remind_now: bool,
     /// All messages were given up: what ends was never known there.
     pub(crate) dead: bool,
+    /// One of the unsent ones is being sent right now.
+    pub(crate) in_flight: bool,
     /// Messages that have not arrived, oldest first.
     pub(crate) unsent: Vec<DeliveryId>,
 }
@@ -74,6 +78,7 @@ impl Default for Told {
             flap: FlapTold::No,
             remind_now: false,
             dead: false,
+            in_flight: false,
             unsent: Vec::new(),
         }
     }
@@ -89,6 +94,11 @@ impl Told {
             sequence: record.sequence,
             ..Self::default()
         }
+    }
+
+    /// Returns true if messages wait and none has arrived or is about to.
+    pub(crate) fn is_all_unsent(&self) -> bool {
+        self.delivered.is_none() && !self.unsent.is_empty() && !self.in_flight
     }
 
     /// Returns the told-state as it is stored.

@@ -212,7 +212,7 @@ impl Engine {
             at: now.unix,
             sequence: 0,
         };
-        self.put(notification, now, fx);
+        self.put(notification, fx);
         let about = About::default().receiver(receiver);
         fx.journal(now, about, JournalKind::Operator, format!("{by} asked for a test message"));
         Ok(Done::Delivery(id))

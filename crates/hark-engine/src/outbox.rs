@@ -1,5 +1,6 @@
-//! Messages on their way: rows for the outbox, what became of them, fallback and the storm rule
-//! (design rule 6.10). The engine decides and remembers; sending is another crate's.
+//! Messages on their way: rows for the outbox, what became of them, and the storm rule (design rule
+//! 6.10). The engine decides and remembers; sending, trying again and the fallback receiver are the
+//! delivery machine's, in another crate.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -17,8 +18,6 @@ use crate::message::{Words, clock, words};
 use crate::moment::Moment;
 use crate::timers::Timer;
 
-/// A critical message that has not arrived after this goes to the fallback as well.
-const FALLBACK_AFTER: Duration = Duration::from_secs(300);
 /// More messages than this to one receiver ...
 const STORM_MESSAGES: usize = 100;
 /// ... within this time are a storm.
@@ -49,8 +48,6 @@ struct Row {
     record: DeliveryRecord,
     /// It is being sent: it cannot be replaced any more.
     started: bool,
-    queued: Moment,
-    fell_back: bool,
 }
 
 /// Messages to one receiver, problems and ends counted apart so that ends never wait for problems.
@@ -113,8 +110,7 @@ impl Outbox {
     }
 
     /// Brings a row back from the store.
-    pub(crate) fn restore(&mut self, record: DeliveryRecord, now: Now) {
-        let queued = Moment::of_unix(record.notification.at, now);
+    pub(crate) fn restore(&mut self, record: DeliveryRecord) {
         let started = match record.state {
             // After a start no lease holds any more (rule R2).
             DeliveryState::Queued | DeliveryState::Leased { .. } | DeliveryState::Retry { .. } => {
@@ -125,7 +121,7 @@ impl Outbox {
             | DeliveryState::Superseded { .. } => return,
         };
         let id = record.notification.id;
-        self.rows.insert(id, Row { record, started, queued, fell_back: false });
+        self.rows.insert(id, Row { record, started });
     }
 
     /// Returns how many messages are on their way.
@@ -134,19 +130,9 @@ impl Outbox {
     }
 
     fn next(&self) -> Moment {
-        let fallbacks = self
-            .rows
-            .values()
-            .filter(|row| !row.fell_back && is_urgent(row))
-            .map(|row| row.queued + FALLBACK_AFTER);
         let summaries = self.storms.values().filter_map(|storm| storm.next_summary);
-        fallbacks.chain(summaries).min().unwrap_or(Moment::NEVER)
+        summaries.min().unwrap_or(Moment::NEVER)
     }
-}
-
-fn is_urgent(row: &Row) -> bool {
-    row.record.notification.severity == Severity::Critical
-        && row.record.notification.incident.is_some()
 }
 
 /// What a row is made of.
@@ -298,7 +284,7 @@ impl Engine {
             at: now.unix,
             sequence: draft.sequence,
         };
-        self.put(notification, now, fx);
+        self.put(notification, fx);
         id
     }
 
@@ -308,7 +294,7 @@ impl Engine {
     }
 
     /// Puts a row into the outbox.
-    pub(crate) fn put(&mut self, notification: Notification, now: Now, fx: &mut Effects) {
+    pub(crate) fn put(&mut self, notification: Notification, fx: &mut Effects) {
         let record = DeliveryRecord {
             notification,
             state: DeliveryState::Queued,
@@ -318,7 +304,7 @@ impl Engine {
         };
         fx.records.push(Record::Outbox(record.clone()));
         let id = record.notification.id;
-        let row = Row { record, started: false, queued: Moment::of(now), fell_back: false };
+        let row = Row { record, started: false };
         self.outbox.rows.insert(id, row);
     }
 
@@ -334,15 +320,18 @@ impl Engine {
     ) {
         match outcome {
             Outcome::Started | Outcome::Failed => {
+                let started = outcome == Outcome::Started;
                 if let Some(row) = self.outbox.rows.get_mut(&delivery) {
-                    row.started = outcome == Outcome::Started;
+                    row.started = started;
+                }
+                let told =
+                    incident.and_then(|id| self.incidents.get_mut(&id)?.told.get_mut(receiver));
+                if let Some(told) = told.filter(|told| told.unsent.contains(&delivery)) {
+                    told.in_flight = started;
                 }
                 return;
             }
             Outcome::Sent | Outcome::Dead => {}
-        }
-        if outcome == Outcome::Dead {
-            self.fall_back(delivery, now, fx);
         }
         self.outbox.rows.remove(&delivery);
         let Some(id) = incident else { return };
@@ -350,6 +339,7 @@ impl Engine {
         let about = About::incident(incident).receiver(receiver);
         let Some(told) = incident.told.get_mut(receiver) else { return };
         told.unsent.retain(|unsent| *unsent != delivery);
+        told.in_flight = false;
         if outcome == Outcome::Sent {
             told.delivered = Some(Moment::of(now));
             told.dead = false;
@@ -363,45 +353,12 @@ impl Engine {
         self.reconcile(id, now, fx);
     }
 
-    /// Has the fallback told what a receiver could not be told.
-    fn fall_back(&mut self, delivery: DeliveryId, now: Now, fx: &mut Effects) {
-        let Some(row) = self.outbox.rows.get_mut(&delivery) else { return };
-        if row.fell_back || !is_urgent(row) {
-            return;
-        }
-        row.fell_back = true;
-        let receiver = row.record.notification.receiver.clone();
-        let incident = row.record.notification.incident;
-        let fallback = self.plan.receivers.get(&receiver).and_then(|plan| plan.fallback.clone());
-        let (Some(fallback), Some(id)) = (fallback, incident) else { return };
-        let Some(mut incident) = self.incidents.remove(&id) else { return };
-        let knows = incident.told.get(&fallback).is_some_and(|t| t.status == incident.believed());
-        if incident.is_open() && !knows {
-            let text = format!("{receiver} cannot be reached: {fallback} is told instead");
-            let about = About::incident(&incident).receiver(&fallback);
-            fx.journal(now, about, JournalKind::Server, text);
-            self.tell(&mut incident, &fallback, Reason::Problem, now, fx);
-        }
-        self.incidents.insert(id, incident);
-    }
-
     pub(crate) fn look_at_outbox(&mut self, due: Moment, now: Now, fx: &mut Effects) {
         if self.outbox.armed != due {
             return;
         }
         self.outbox.armed = Moment::NEVER;
         let moment = Moment::of(now);
-        let late: Vec<DeliveryId> = self
-            .outbox
-            .rows
-            .iter()
-            .filter(|(_, row)| !row.fell_back && is_urgent(row))
-            .filter(|(_, row)| row.queued + FALLBACK_AFTER <= moment)
-            .map(|(id, _)| *id)
-            .collect();
-        for delivery in late {
-            self.fall_back(delivery, now, fx);
-        }
         let storms: Vec<ReceiverName> = self
             .outbox
             .storms
@@ -501,7 +458,7 @@ impl Engine {
             at: now.unix,
             sequence: 0,
         };
-        self.put(notification, now, fx);
+        self.put(notification, fx);
     }
 }
 

@@ -6,6 +6,7 @@
 //! the difference (rule R3).
 
 pub mod check;
+mod read;
 pub mod receiver;
 pub mod route;
 pub mod threshold;
@@ -15,10 +16,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hark_config::nearest;
 use hark_model::record::Matcher;
 use hark_model::{CheckName, HostName, ProfileName, ReceiverName, RouteName, Tag, Unix, UserName};
 
 pub use check::CheckPlan;
+pub use read::{HOST_KEYS, KEYS, LIMIT_KEYS, ROUTE_KEYS, SILENCE_KEYS, read};
 pub use receiver::ReceiverPlan;
 pub use route::{RouteMatch, RoutePlan};
 pub use threshold::{Limits, ThresholdLayer, ThresholdPath, ThresholdSet};
@@ -163,8 +166,6 @@ pub enum Place {
     Limits(Option<ProfileName>, ThresholdPath),
     /// A receiver of a route.
     RouteReceiver(RouteName, ReceiverName),
-    /// The fallback of a receiver.
-    Fallback(ReceiverName),
     /// A host that has a reserved name.
     Host(HostName),
     /// A check.
@@ -331,7 +332,8 @@ fn host_set(
                 suggestion: nearest(
                     profile.as_str(),
                     draft.profiles.keys().map(ProfileName::as_str),
-                ),
+                )
+                .map(str::to_owned),
                 hint: Some("profiles stand under `threshold_configs`".to_owned()),
             }),
         }
@@ -372,7 +374,8 @@ fn check_parents(draft: &Draft, names: &BTreeSet<&HostName>, faults: &mut Vec<Fa
                 faults.push(Fault {
                     place: Place::Parent(name.clone(), parent.clone()),
                     text: format!("there is no host `{parent}` that could be a parent"),
-                    suggestion: nearest(parent.as_str(), names.iter().map(|n| n.as_str())),
+                    suggestion: nearest(parent.as_str(), names.iter().map(|n| n.as_str()))
+                        .map(str::to_owned),
                     hint: Some("a parent must stand under `hosts`".to_owned()),
                 });
             }
@@ -433,36 +436,4 @@ fn cycles(draft: &Draft) -> Vec<Vec<&HostName>> {
         }
     }
     found
-}
-
-/// Returns the known name nearest to `wrong`, if one is near.
-pub(crate) fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    let limit = wrong.len().div_ceil(3).max(1);
-    known
-        .map(|name| (distance(wrong, name), name))
-        .filter(|(distance, _)| *distance <= limit)
-        .min()
-        .map(|(_, name)| name.to_owned())
-}
-
-/// Number of letters to change, add or leave out, a swap of neighbours counting once.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![vec![0_usize; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            rows[i][j] = if i == 0 || j == 0 {
-                i.max(j)
-            } else {
-                let cost = usize::from(a[i - 1] != b[j - 1]);
-                let mut best =
-                    (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(rows[i - 1][j - 1] + cost);
-                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                    best = best.min(rows[i - 2][j - 2] + 1);
-                }
-                best
-            };
-        }
-    }
-    rows[a.len()][b.len()]
 }

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use hark_model::record::Fresh;
 use hark_model::{HostId, IncidentId, Now, Status};
 
 use crate::check::{Check, Feed, Kind};
@@ -131,7 +132,10 @@ impl Engine {
         if !incident.is_open() || now >= until || check.rule.kind == Kind::Agent {
             return Reach::Reachable;
         }
-        let own = (!is_host).then_some(host.id).filter(|_| !gives_life_sign(host, incident.since));
+        // A value that an agent has just sent is a sign of life itself; one that stays out is not.
+        let sent = check.rule.feed() == Feed::Agent && check.fresh != Fresh::Stale;
+        let own = (!is_host && !sent).then_some(host.id);
+        let own = own.filter(|_| !gives_life_sign(host, incident.since));
         let waiting = own.or_else(|| {
             behind_parents.then(|| self.silent_group(host.id, incident.since)).flatten()
         });

@@ -152,8 +152,13 @@ impl Engine {
         now: Now,
         fx: &mut Effects,
     ) {
-        let Decision { reason, block, text, quietly, again: _ } = decision;
-        let Some(reason) = reason else { return };
+        let Decision { reason, block, due, text, quietly, again: _ } = decision;
+        let Some(reason) = reason else {
+            if let Some(told) = incident.told.get_mut(receiver) {
+                told.block = None;
+            }
+            return;
+        };
         let Some(block) = block else {
             self.tell(incident, receiver, reason, now, fx);
             return;
@@ -173,9 +178,9 @@ impl Engine {
             self.outbox.wait_for_summary(receiver, reason, id, Moment::of(now));
             self.arm_outbox(Moment::of(now));
         }
-        let news = !matches!(block, Block::Told | Block::Reminder) && told.block != Some(block);
-        if news {
-            told.block = Some(block);
+        let kept = !matches!(block, Block::Told | Block::Reminder) && due;
+        if kept && told.block != Some((block, reason)) {
+            told.block = Some((block, reason));
             let text = format!("{}: {}: {text}", block.word(), reason.word());
             fx.journal(now, about, JournalKind::Withheld, text);
             self.count_withheld(covers, block, fx);

@@ -41,10 +41,15 @@ impl Engine {
         for record in outbox {
             let row = &record.notification;
             let incident = row.incident.and_then(|id| self.incidents.get_mut(&id));
-            if let Some(told) = incident.and_then(|i| i.told.get_mut(&row.receiver)) {
-                told.unsent.push(row.id);
+            if let Some(incident) = incident {
+                // A row that stands in for another receiver has that one's key and is not ours.
+                let own =
+                    row.key.starts_with(&format!("{}/{}/", incident.record.id.0, row.receiver));
+                if let Some(told) = incident.told.get_mut(&row.receiver).filter(|_| own) {
+                    told.unsent.push(row.id);
+                }
             }
-            self.outbox.restore(record, now);
+            self.outbox.restore(record);
         }
         for record in silences {
             let silence = Silence { active: false, declared: None, record };
@@ -183,7 +188,8 @@ impl Engine {
             let due = self.due(&incident);
             for receiver in due.keys() {
                 let decision = self.decision(&incident, &reach, &covers, &due, receiver, now);
-                incident.told.entry(receiver.clone()).or_default().block = decision.block;
+                let block = decision.block.zip(decision.reason).filter(|_| decision.due);
+                incident.told.entry(receiver.clone()).or_default().block = block;
             }
             self.incidents.insert(id, incident);
         }

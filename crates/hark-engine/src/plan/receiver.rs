@@ -1,4 +1,5 @@
-//! Receivers, as far as the engine is concerned: how they are reached is another crate's.
+//! Receivers, as far as the engine is concerned: how they are reached, and who steps in for them, is
+//! another crate's.
 
 use hark_model::{ReceiverName, Severity};
 
@@ -7,8 +8,6 @@ use hark_model::{ReceiverName, Severity};
 pub struct ReceiverPlan {
     /// Its name.
     pub name: ReceiverName,
-    /// Who is told instead if this one cannot be reached (rule 6.10, fallback).
-    pub fallback: Option<ReceiverName>,
     /// Nothing below this is told.
     pub severity: Severity,
     /// Whether it wants to hear that a problem got better but is not over (rule T9).
@@ -18,6 +17,6 @@ pub struct ReceiverPlan {
 impl ReceiverPlan {
     /// Makes a receiver that is told everything.
     pub fn new(name: ReceiverName) -> Self {
-        Self { name, fallback: None, severity: Severity::Info, better: true }
+        Self { name, severity: Severity::Info, better: true }
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use hark_config::nearest;
 use hark_model::{EventKind, ReceiverName, RouteName, Severity, Tag};
 
-use super::{Draft, Fault, Place, ReceiverPlan, nearest};
+use super::{Draft, Fault, Place, ReceiverPlan};
 
 /// What a route is for; all given parts must match.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,23 +67,10 @@ pub(super) fn resolve(
     let unknown = |place: Place, name: &ReceiverName| Fault {
         place,
         text: format!("there is no receiver `{name}`"),
-        suggestion: nearest(name.as_str(), receivers.keys().map(ReceiverName::as_str)),
+        suggestion: nearest(name.as_str(), receivers.keys().map(ReceiverName::as_str))
+            .map(str::to_owned),
         hint: Some("receivers stand under `receivers`".to_owned()),
     };
-    for receiver in receivers.values() {
-        let Some(fallback) = &receiver.fallback else { continue };
-        let place = || Place::Fallback(receiver.name.clone());
-        if !receivers.contains_key(fallback) {
-            faults.push(unknown(place(), fallback));
-        } else if falls_back_on_itself(&receivers, receiver) {
-            faults.push(Fault {
-                place: place(),
-                text: format!("the receiver `{}` falls back on itself", receiver.name),
-                suggestion: None,
-                hint: Some("the last receiver of a chain has no `fallback`".to_owned()),
-            });
-        }
-    }
     let mut names = BTreeSet::new();
     for route in &draft.routes {
         if !names.insert(&route.name) {
@@ -103,22 +91,4 @@ pub(super) fn resolve(
         routes.push(RoutePlan::new(name, receivers.keys().cloned().collect()));
     }
     (receivers, routes)
-}
-
-fn falls_back_on_itself(
-    receivers: &BTreeMap<ReceiverName, ReceiverPlan>,
-    start: &ReceiverPlan,
-) -> bool {
-    let mut seen = BTreeSet::new();
-    let mut next = start.fallback.as_ref();
-    while let Some(name) = next {
-        if *name == start.name {
-            return true;
-        }
-        if !seen.insert(name) {
-            return false;
-        }
-        next = receivers.get(name).and_then(|r| r.fallback.as_ref());
-    }
-    false
 }

@@ -1,0 +1,135 @@
+//! The section `hosts`, and what of `checks` concerns the engine.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use hark_config::{Bare, Key, Kind, Section, Span};
+use hark_model::{CheckName, HostName, ProfileName, Tag, UserName};
+
+use super::Places;
+use crate::plan::threshold::{ConfirmRule, OnStale};
+use crate::plan::{CheckPlan, Draft, HostDraft, Place};
+
+/// The keys of a host. `owner`, `managers` and `monitors` say who may do what with it, which is not
+/// the engine's business.
+pub const HOST_KEYS: &[Key] = &[
+    Key::new("address", Kind::Text, "Where it is; by default its name is looked up."),
+    Key::new(
+        "parents",
+        Kind::List(&Kind::Either(&[Kind::Text, Kind::List(&Kind::Text)])),
+        "Hosts in front of it, all needed; of an inner list one suffices.",
+    ),
+    Key::new("tags", Kind::OneOrMany(&Kind::Text), "Words to match on, such as `role:db`."),
+    Key::new(
+        "threshold_config",
+        Kind::OneOrMany(&Kind::Text),
+        "Profiles, from left to right; later ones lie on top.",
+    ),
+    Key::new("owner", Kind::Text, "Whose it is."),
+    Key::new("managers", Kind::OneOrMany(&Kind::Text), "Who may also act on it."),
+    Key::new("monitors", Kind::OneOrMany(&Kind::Text), "Who may also see it."),
+];
+
+pub(super) fn read(root: &Section<'_>, draft: &mut Draft, places: &mut Places) {
+    for (key, section) in root.children("hosts") {
+        let name = match HostName::new(key.value) {
+            Ok(name) => name,
+            Err(error) => {
+                root.diagnostics().error(key.span, error.to_string());
+                continue;
+            }
+        };
+        places.insert(Place::Host(name.clone()), key.span);
+        let mut host = HostDraft {
+            parents: read_parents(&section, &name, places),
+            tags: values(section.parse_many("tags", Tag::new)),
+            owner: section.parse("owner", UserName::new),
+            profiles: Vec::new(),
+            address: section.parse("address", |text| {
+                text.parse::<IpAddr>().map_err(|_| "an address such as 192.0.2.7 was expected")
+            }),
+        };
+        for profile in section.parse_many("threshold_config", ProfileName::new) {
+            places.insert(Place::HostProfile(name.clone(), profile.value.clone()), profile.span);
+            host.profiles.push(profile.value);
+        }
+        section.finish(HOST_KEYS);
+        draft.hosts.insert(name, host);
+    }
+}
+
+fn values<T>(spanned: Vec<hark_config::Spanned<T>>) -> Vec<T> {
+    spanned.into_iter().map(|item| item.value).collect()
+}
+
+fn read_parents(section: &Section<'_>, host: &HostName, places: &mut Places) -> Vec<Vec<HostName>> {
+    let mut groups = Vec::new();
+    for item in section.one_or_many("parents") {
+        let mut group = Vec::new();
+        for value in item.one_or_many() {
+            if let Some(parent) = value.parse(HostName::new) {
+                places.insert(Place::Parent(host.clone(), parent.clone()), value.span());
+                group.push(parent);
+            }
+        }
+        if !group.is_empty() {
+            groups.push(group);
+        }
+    }
+    groups
+}
+
+/// Bound on attempts: more would only be a wait in disguise.
+const MAX_ATTEMPTS: u64 = 100;
+
+/// Reads what of the checks concerns the engine. What is wrong with a name or a time is reported by
+/// the owner of the section, so that it is told once: here such a check is left out.
+pub(super) fn read_checks(root: &Section<'_>, draft: &mut Draft, places: &mut Places) {
+    let mut seen: BTreeMap<(HostName, CheckName), Span> = BTreeMap::new();
+    for (key, section) in root.children("checks") {
+        let host = section.value("host").and_then(|value| value.scalar());
+        let (Ok(name), Some(Ok(host))) = (CheckName::new(key.value), host.map(HostName::new))
+        else {
+            continue;
+        };
+        if RESERVED.contains(&name.as_str()) {
+            root.diagnostics()
+                .error(key.span, format!("the check name `{name}` is the engine's own"))
+                .hint("choose another name");
+            continue;
+        }
+        seen.insert((host.clone(), name.clone()), key.span);
+        places.insert(Place::Check(host.clone(), name.clone()), key.span);
+        draft.checks.push(read_check(&section, host, name));
+    }
+}
+
+/// Names of checks that the engine keeps itself.
+const RESERVED: [&str; 4] = ["host", "agent", "clock", "rtt"];
+
+fn read_check(section: &Section<'_>, host: HostName, name: CheckName) -> CheckPlan {
+    let usual = CheckPlan::new(host, name);
+    let every = section.duration("every", Bare::Seconds, usual.every);
+    let count = |key, default: u32| {
+        let count = section.u64(key, u64::from(default), 1..=MAX_ATTEMPTS);
+        u32::try_from(count).unwrap_or(default)
+    };
+    CheckPlan {
+        every,
+        retry_every: section.duration("retry_every", Bare::Seconds, every / 4),
+        confirm: ConfirmRule {
+            attempts: count("attempts", usual.confirm.attempts),
+            hold_for: section.opt_duration("for", Bare::Seconds).unwrap_or_default(),
+            clear_attempts: count("clear_attempts", usual.confirm.clear_attempts),
+            keep_firing_for: section
+                .opt_duration("keep_firing_for", Bare::Seconds)
+                .unwrap_or_default(),
+        },
+        on_stale: section.word("on_stale", &OnStale::WORDS).unwrap_or_default(),
+        volatile: section.bool("volatile", false),
+        // A ping of the host tells whether the host answers (T19 to T22).
+        probes_host: section.has("ping"),
+        flapping: section.opt_bool("flapping"),
+        ..usual
+    }
+}

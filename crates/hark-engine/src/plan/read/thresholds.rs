@@ -1,0 +1,150 @@
+//! The sections `thresholds` and `threshold_configs`: trees of limits.
+
+use hark_config::{Bare, Key, Kind, Section, Spanned, Value};
+use hark_model::ProfileName;
+
+use super::Places;
+use crate::plan::threshold::{Limits, OnStale, Operator, ThresholdLayer, ThresholdPath};
+use crate::plan::{Draft, Place};
+
+/// What stands under a metric.
+pub const LIMIT_KEYS: &[Key] = &[
+    Key::new("warning", Kind::Number, "Where warning begins."),
+    Key::new("critical", Kind::Number, "Where critical begins."),
+    Key::new("operator", Kind::OneOf(&[">", ">=", "<", "<=", "==", "!="]), "How it is compared.")
+        .default(">"),
+    Key::new("hysteresis", Kind::Number, "Share of the limit by which a value must come back.")
+        .default("0.1"),
+    Key::new("warning_clear", Kind::Number, "Value that ends warning, instead of the share."),
+    Key::new("critical_clear", Kind::Number, "Value that ends critical, instead of the share."),
+    Key::new("attempts", Kind::Integer, "Bad values in a row that confirm it.").default("1"),
+    Key::new("for", Kind::Duration, "How long it must be bad.").default("0s").unit("seconds"),
+    Key::new("clear_attempts", Kind::Integer, "Good values in a row that end it.").default("1"),
+    Key::new("keep_firing_for", Kind::Duration, "How long it must be good to end.")
+        .default("0s")
+        .unit("seconds"),
+    Key::new(
+        "on_stale",
+        Kind::OneOf(&["unknown", "critical", "probe"]),
+        "What missing values are.",
+    )
+    .default("unknown"),
+];
+
+/// Deeper than any path: what stands there cannot be meant.
+const MAX_DEPTH: usize = 6;
+/// Bound on attempts, as for checks.
+const MAX_ATTEMPTS: u64 = 100;
+
+pub(super) fn read_profiles(
+    root: &Section<'_>,
+    keys: &[Key],
+    draft: &mut Draft,
+    places: &mut Places,
+) {
+    for (key, section) in root.children("threshold_configs") {
+        let name = match ProfileName::new(key.value) {
+            Ok(name) => name,
+            Err(error) => {
+                root.diagnostics().error(key.span, error.to_string());
+                continue;
+            }
+        };
+        section.finish(keys);
+        let layer = section
+            .value("thresholds")
+            .map(|tree| read_tree(&tree, Some(&name), places))
+            .unwrap_or_default();
+        draft.profiles.insert(name, layer);
+    }
+}
+
+/// Reads a tree of limits, of the global layer or of a profile.
+pub(super) fn read_tree(
+    tree: &Value<'_>,
+    profile: Option<&ProfileName>,
+    places: &mut Places,
+) -> ThresholdLayer {
+    let mut layer = ThresholdLayer::new();
+    let mut reader = Reader { layer: &mut layer, profile, places };
+    if let Some(section) = tree.section() {
+        reader.read(&section, &mut Vec::new());
+    }
+    layer
+}
+
+struct Reader<'a> {
+    layer: &'a mut ThresholdLayer,
+    profile: Option<&'a ProfileName>,
+    places: &'a mut Places,
+}
+
+impl Reader<'_> {
+    fn read<'d>(&mut self, section: &Section<'d>, keys: &mut Vec<&'d str>) {
+        for (key, value) in section.entries() {
+            if key.value.starts_with("x-") {
+                continue;
+            }
+            keys.push(key.value);
+            self.entry(&key, &value, keys);
+            keys.pop();
+        }
+    }
+
+    fn entry<'d>(&mut self, key: &Spanned<&'d str>, value: &Value<'d>, keys: &mut Vec<&'d str>) {
+        if !value.is_map() {
+            value
+                .error(format!("limits were expected under `{}`", key.value))
+                .hint("write for example `{warning: 80, critical: 90}`");
+            return;
+        }
+        let Some(section) = value.section() else { return };
+        if !is_leaf(&section) {
+            if keys.len() < MAX_DEPTH {
+                self.read(&section, keys);
+            } else {
+                value.error("the tree of limits is too deep");
+            }
+            return;
+        }
+        let limits = read_limits(&section);
+        let Some(path) = ThresholdPath::from_keys(keys) else {
+            section.diagnostics().error(key.span, "this is no path of a metric").hint(
+                "limits stand under collector and metric, or under collector, instance and metric",
+            );
+            return;
+        };
+        self.places.insert(Place::Limits(self.profile.cloned(), path.clone()), key.span);
+        self.layer.insert(path, limits);
+    }
+}
+
+/// Limits are what has at least one key of limits with a plain value.
+fn is_leaf(section: &Section<'_>) -> bool {
+    let entries = section.entries();
+    let plain = |(key, value): &(Spanned<&str>, Value<'_>)| {
+        !value.is_map() && LIMIT_KEYS.iter().any(|known| known.name == key.value)
+    };
+    entries.iter().any(plain) || entries.iter().all(|(_, value)| !value.is_map())
+}
+
+fn read_limits(section: &Section<'_>) -> Limits {
+    const ANY: std::ops::RangeInclusive<f64> = f64::MIN..=f64::MAX;
+    let count =
+        |key| section.opt_u64(key, 1..=MAX_ATTEMPTS).and_then(|count| u32::try_from(count).ok());
+    let limits = Limits {
+        warning: section.opt_f64("warning", ANY),
+        critical: section.opt_f64("critical", ANY),
+        operator: section.word("operator", &Operator::WORDS),
+        hysteresis: section.opt_f64("hysteresis", 0.0..=1.0),
+        warning_clear: section.opt_f64("warning_clear", ANY),
+        critical_clear: section.opt_f64("critical_clear", ANY),
+        attempts: count("attempts"),
+        hold_for: section.opt_duration("for", Bare::Seconds),
+        clear_attempts: count("clear_attempts"),
+        keep_firing_for: section.opt_duration("keep_firing_for", Bare::Seconds),
+        on_stale: section.word("on_stale", &OnStale::WORDS),
+    };
+    section.finish(LIMIT_KEYS);
+    limits
+}

@@ -1,0 +1,8 @@
+//! Tests of the engine from outside: scenarios, random sequences, a reference model.
+
+mod invariants;
+mod reference;
+mod scenarios;
+mod store;
+mod sweep;
+mod world;

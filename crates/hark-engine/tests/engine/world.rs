@@ -1,0 +1,321 @@
+//! A world around the engine: time that jumps from deadline to deadline, a store, receivers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hark_config::{Document, NoSecrets, Style};
+use hark_engine::{Action, Effect, Effects, Engine, Heard, HostSeen, Input, Outcome, Plan, plan};
+use hark_model::record::{JournalKind, Matcher, Record};
+use hark_model::{
+    CheckName, CheckResult, DeliveryId, Event, EventKind, HostId, HostName, Mono, Notification,
+    Now, Reason, ReceiverName, SeriesName, Severity, Status, Unix, UserName,
+};
+
+use crate::store::Store;
+
+/// 2026-11-20 00:00:00 UTC: times of day in scenarios are times since the beginning.
+pub(crate) const MIDNIGHT: Unix = Unix(1795132800000);
+
+/// Returns the plan that a text makes.
+pub(crate) fn plan_of(text: &str) -> Arc<Plan> {
+    let document = Document::single(text);
+    let root = document.root(&NoSecrets);
+    let plan = plan::read(&root);
+    assert!(plan.is_some(), "{}", document.diagnostics().render(Style::Plain));
+    Arc::new(plan.unwrap())
+}
+
+/// A message and when it was put into the outbox.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Said {
+    pub(crate) at: u64,
+    pub(crate) notification: Notification,
+}
+
+/// The engine and everything around it.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) engine: Engine,
+    pub(crate) store: Store,
+    pub(crate) plan: Arc<Plan>,
+    /// Milliseconds since the beginning.
+    pub(crate) time: u64,
+    /// How far the wall clock has been put forward.
+    pub(crate) wall: i64,
+    pub(crate) said: Vec<Said>,
+    /// What was kept back: time, receiver, block.
+    pub(crate) withheld: Vec<(u64, String, String)>,
+    pub(crate) probes: Vec<(u64, HostId, CheckName)>,
+    pub(crate) away: BTreeSet<ReceiverName>,
+    pub(crate) refuses: BTreeSet<ReceiverName>,
+    pub(crate) watches: BTreeMap<(HostId, String), u32>,
+    pub(crate) answers: Vec<Result<hark_engine::Done, hark_engine::Refused>>,
+    request: u64,
+    pub(crate) effects: usize,
+}
+
+impl World {
+    pub(crate) fn new(plan: Arc<Plan>) -> Self {
+        let start = Now { mono: Mono(3_600_000), unix: MIDNIGHT };
+        let (engine, effects) = Engine::new(Arc::clone(&plan), Default::default(), start);
+        let mut world = Self {
+            engine,
+            store: Store::default(),
+            plan,
+            time: 0,
+            wall: 0,
+            said: Vec::new(),
+            withheld: Vec::new(),
+            probes: Vec::new(),
+            away: BTreeSet::new(),
+            refuses: BTreeSet::new(),
+            watches: BTreeMap::new(),
+            answers: Vec::new(),
+            request: 0,
+            effects: 0,
+        };
+        world.take(effects);
+        world
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        let time = i64::try_from(self.time).unwrap();
+        Now { mono: Mono(3_600_000 + self.time), unix: Unix(MIDNIGHT.0 + time + self.wall) }
+    }
+
+    /// Lets time pass, ticking at each deadline.
+    pub(crate) fn run_to(&mut self, time: u64) {
+        for _ in 0..100_000 {
+            let Some(next) = self.engine.next_deadline() else { break };
+            let next = next.0.saturating_sub(3_600_000).max(self.time);
+            if next > time {
+                break;
+            }
+            self.time = next;
+            self.step(Input::Tick);
+        }
+        self.time = self.time.max(time);
+    }
+
+    /// Lets time pass without a tick.
+    pub(crate) fn sleep_to(&mut self, time: u64) {
+        self.time = self.time.max(time);
+    }
+
+    pub(crate) fn step(&mut self, input: Input) {
+        let mut effects = Effects::default();
+        self.engine.step(input, self.now(), &mut effects);
+        self.take(effects);
+    }
+
+    /// Carries effects out: commit first, then everything else.
+    fn take(&mut self, effects: Effects) {
+        self.effects += effects.records.len() + effects.effects.len();
+        self.store.commit(&effects.records);
+        let mut rows = Vec::new();
+        for record in effects.records {
+            match record {
+                Record::Outbox(row) if row.state == hark_model::record::DeliveryState::Queued => {
+                    rows.push(row.notification);
+                }
+                Record::Journal(line) if line.kind == JournalKind::Withheld => {
+                    let receiver = line.receiver.map_or("-".to_owned(), |r| r.to_string());
+                    let block = line.text.split(':').next().unwrap_or("").to_owned();
+                    let at = u64::try_from(line.at.0 - MIDNIGHT.0 - self.wall).unwrap_or(0);
+                    self.withheld.push((at, receiver, block));
+                }
+                _ => {}
+            }
+        }
+        for effect in effects.effects {
+            match effect {
+                Effect::Watch { host, watches } => {
+                    self.watches.retain(|(id, _), _| *id != host);
+                    for watch in watches {
+                        self.watches.insert((host, watch.series.path()), watch.number);
+                    }
+                }
+                Effect::Probe { host, check } => self.probes.push((self.time, host, check)),
+                Effect::Answer { result, .. } => self.answers.push(result),
+                Effect::HostLearned { .. } | Effect::HostDropped { .. } | Effect::Changed(_) => {}
+            }
+        }
+        for notification in rows {
+            let at = notification.at.0 - MIDNIGHT.0 - self.wall;
+            let said = Said { at: u64::try_from(at).unwrap_or(0), notification };
+            self.said.push(said.clone());
+            self.deliver(&said.notification);
+        }
+    }
+
+    fn deliver(&mut self, notification: &Notification) {
+        let outcome = if self.refuses.contains(&notification.receiver) {
+            Outcome::Dead
+        } else if self.away.contains(&notification.receiver) {
+            return;
+        } else {
+            Outcome::Sent
+        };
+        self.store.delivered(notification.id, outcome == Outcome::Sent, self.now());
+        self.step(Input::Delivery {
+            delivery: notification.id,
+            incident: notification.incident,
+            receiver: notification.receiver.clone(),
+            outcome,
+        });
+    }
+
+    /// A receiver can be reached again: what waits is delivered.
+    pub(crate) fn back(&mut self, receiver: &str) {
+        self.away.remove(receiver);
+        for row in self.store.snapshot(self.now()).outbox {
+            if row.notification.receiver.as_str() == receiver {
+                self.deliver(&row.notification);
+            }
+        }
+    }
+
+    /// Returns what has not arrived.
+    pub(crate) fn waiting(&self) -> Vec<DeliveryId> {
+        self.store.snapshot(self.now()).outbox.iter().map(|row| row.notification.id).collect()
+    }
+
+    pub(crate) fn host(&mut self, name: &str) -> HostId {
+        if let Some(host) = self.engine.host_named(name) {
+            return host.id();
+        }
+        self.step(Input::HostSeen(HostSeen {
+            name: HostName::new(name).unwrap(),
+            interval: Duration::from_secs(30),
+            address: None,
+        }));
+        self.engine.host_named(name).unwrap().id()
+    }
+
+    pub(crate) fn heard(&mut self, name: &str, values: &[(&str, f64)]) {
+        self.heard_taken(name, values, self.now().unix);
+    }
+
+    pub(crate) fn heard_taken(&mut self, name: &str, values: &[(&str, f64)], taken_at: Unix) {
+        let host = self.host(name);
+        let series: Vec<SeriesName> = values
+            .iter()
+            .filter(|(path, _)| *path != "rtt")
+            .map(|(path, _)| series(path))
+            .collect();
+        let known = |s: &SeriesName| self.watches.contains_key(&(host, s.path()));
+        if !series.iter().all(known) {
+            self.step(Input::SeriesSeen { host, series });
+        }
+        let rtt = values.iter().find(|(path, _)| *path == "rtt").map(|(_, value)| *value);
+        let numbered = values
+            .iter()
+            .filter_map(|(path, value)| {
+                self.watches.get(&(host, (*path).to_owned())).map(|number| (*number, *value))
+            })
+            .collect();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "test values")]
+        let rtt_us = rtt.map(|ms| (ms * 1000.0) as u32);
+        self.step(Input::Heard(Heard {
+            host,
+            interval_ms: 30_000,
+            moved_to: None,
+            rtt_us,
+            taken_at,
+            values: numbered,
+        }));
+    }
+
+    pub(crate) fn result(&mut self, host: &str, check: &str, status: Status, text: &str) {
+        let host = self.host(host);
+        let result = CheckResult {
+            check: CheckName::new(check).unwrap(),
+            status,
+            text: text.to_owned(),
+            began_at: self.now().unix,
+            took_ms: 10,
+            values: Vec::new(),
+        };
+        self.step(Input::Result { host, result });
+    }
+
+    pub(crate) fn event(&mut self, host: &str, kind: &str, text: &str) {
+        let host = self.host(host);
+        let event = Event {
+            at: self.now().unix,
+            kind: EventKind::from_word(kind),
+            severity: Severity::Info,
+            text: text.to_owned(),
+            tags: Vec::new(),
+        };
+        self.step(Input::Event { host, event });
+    }
+
+    pub(crate) fn operate(&mut self, by: &str, action: Action) {
+        self.request += 1;
+        let by = UserName::new(by).unwrap();
+        self.step(Input::Operator { request: self.request, by, action });
+    }
+
+    /// Returns the open incident of a check.
+    pub(crate) fn incident(&self, host: &str, check: &str) -> Option<hark_model::IncidentId> {
+        self.engine.host_named(host)?.check(check)?.incident()
+    }
+
+    pub(crate) fn silence(&mut self, host: &str, seconds: u64, reason: &str, maintenance: bool) {
+        let matcher = Matcher { hosts: vec![host.to_owned()], ..Matcher::default() };
+        let from = self.now().unix;
+        let until = from + Duration::from_secs(seconds);
+        let reason = reason.to_owned();
+        self.operate("mira", Action::Silence { matcher, reason, from, until, maintenance });
+    }
+
+    /// The server is killed and starts again `pause` milliseconds later.
+    pub(crate) fn restart(&mut self, pause: u64) {
+        self.time += pause;
+        let snapshot = self.store.snapshot(self.now());
+        let (engine, effects) = Engine::new(Arc::clone(&self.plan), snapshot, self.now());
+        self.engine = engine;
+        self.watches.clear();
+        self.take(effects);
+    }
+
+    pub(crate) fn reload(&mut self, plan: Arc<Plan>) {
+        self.plan = Arc::clone(&plan);
+        self.step(Input::Planned(plan));
+    }
+
+    /// Returns what was said, as lines.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.said.iter().map(|said| line(said.at, &said.notification)).collect()
+    }
+
+    /// Returns how many messages of a reason were said.
+    pub(crate) fn count(&self, reason: Reason) -> usize {
+        self.said.iter().filter(|said| said.notification.reason == reason).count()
+    }
+}
+
+/// Takes a path apart into a series.
+pub(crate) fn series(path: &str) -> SeriesName {
+    let (collector, rest) = path.split_once('.').unwrap();
+    match rest.rsplit_once('.') {
+        Some((instance, metric)) => SeriesName::of(collector, instance, metric),
+        None => SeriesName::plain(collector, rest),
+    }
+}
+
+/// Writes a message the way scenarios do.
+pub(crate) fn line(at: u64, notification: &Notification) -> String {
+    format!("{} > {} {}", seconds(at), notification.receiver, notification.summary)
+}
+
+/// Writes milliseconds as seconds.
+pub(crate) fn seconds(at: u64) -> String {
+    if at.is_multiple_of(1000) {
+        format!("{}s", at / 1000)
+    } else {
+        format!("{}.{:03}s", at / 1000, at % 1000)
+    }
+}
