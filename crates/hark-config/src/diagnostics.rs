@@ -56,6 +56,13 @@ pub struct Diagnostic {
     pub also: Vec<Note>,
 }
 
+impl Diagnostic {
+    /// Returns true if the configuration cannot be used because of it.
+    pub fn is_error(&self) -> bool {
+        self.level == Level::Error
+    }
+}
+
 /// All mistakes found so far in one document. Shared by every reader, hence the interior
 /// mutability; it is not used by two threads at once.
 pub struct Diagnostics {
@@ -98,6 +105,11 @@ impl Diagnostics {
     /// Returns true if there is at least one error; warnings do not count.
     pub fn has_errors(&self) -> bool {
         self.n_errors.get() > 0
+    }
+
+    /// Returns how many errors there are, also those that were not kept; warnings do not count.
+    pub fn n_errors(&self) -> usize {
+        self.n_errors.get()
     }
 
     /// Returns true if there is neither an error nor a warning.
@@ -154,7 +166,7 @@ impl Diagnostics {
         if kept.iter().any(same) {
             return;
         }
-        if diagnostic.level == Level::Error {
+        if diagnostic.is_error() {
             self.n_errors.set(self.n_errors.get() + 1);
         }
         if kept.len() < MAX_KEPT {
@@ -278,5 +290,6 @@ mod tests {
             diagnostics.error(at(start), "x");
         }
         assert_eq!((diagnostics.list().len(), diagnostics.n_not_kept()), (MAX_KEPT, 2));
+        assert_eq!(diagnostics.n_errors(), 502);
     }
 }
