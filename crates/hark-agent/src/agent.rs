@@ -76,9 +76,6 @@ pub enum AgentError {
     /// The session cannot be begun.
     #[error("cannot store the session's number")]
     Session(#[source] io::Error),
-    /// The socket for local programs cannot be made.
-    #[error("cannot listen for local programs")]
-    Injection(#[source] io::Error),
     /// The system refuses to wait.
     #[error("cannot wait for sockets")]
     Wait(#[source] io::Error),
@@ -100,7 +97,8 @@ pub struct Agent {
     schedule: Schedule,
     sender: Sender,
     endpoint: Endpoint,
-    injection: Injection,
+    /// None if the socket cannot be made (a full disk, a path too long): the rest works without.
+    injection: Option<Injection>,
     home: Home,
     clock: Clock,
 }
@@ -144,11 +142,11 @@ impl Agent {
             schedule: Schedule::begin(moment.now, interval),
             sender,
             endpoint: Endpoint::new(known.servers),
-            injection: Injection::listen(home.path()).map_err(AgentError::Injection)?,
+            injection: listen(&home),
             home,
             clock,
         };
-        agent.tell_boot(&config.root, moment.now)?;
+        agent.tell_boot(&config.root, moment.now);
         Ok(agent)
     }
 
@@ -232,7 +230,7 @@ impl Agent {
         }
         let waited = [
             self.endpoint.descriptor(),
-            Some(self.injection.descriptor()),
+            self.injection.as_ref().map(Injection::descriptor),
             stop.map(Stop::descriptor),
         ];
         let [server, local, stopped] =
@@ -255,9 +253,10 @@ impl Agent {
     }
 
     fn take_injected(&mut self) {
+        let Some(mut injection) = self.injection.take() else { return };
         let now = self.clock.now();
         let mut taken: Vec<Injected> = Vec::new();
-        while let Some(injected) = self.injection.receive(now.mono, now.unix) {
+        while let Some(injected) = injection.receive(now.mono, now.unix) {
             self.sender.report(&ReportItem::Event(injected.event.clone()), now);
             taken.push(injected);
             if taken.len() == MAX_AT_ONCE {
@@ -267,8 +266,9 @@ impl Agent {
         // One for all: whoever waits for an answer knows that the event is on the disk.
         let synced = self.sync_reports();
         for injected in &taken {
-            self.injection.settle(injected, &synced);
+            injection.settle(injected, &synced);
         }
+        self.injection = Some(injection);
     }
 
     fn sync_reports(&mut self) -> io::Result<()> {
@@ -287,11 +287,11 @@ impl Agent {
     }
 
     /// Tells the server that the machine has booted, once for each boot.
-    fn tell_boot(&mut self, root: &Root, now: Now) -> Result<(), AgentError> {
-        let Some(boot) = root.text("proc/sys/kernel/random/boot_id") else { return Ok(()) };
-        let told = self.home.read(BOOT)?;
+    fn tell_boot(&mut self, root: &Root, now: Now) {
+        let Some(boot) = root.text("proc/sys/kernel/random/boot_id") else { return };
+        let told = self.home.read(BOOT).ok().flatten();
         if told.as_deref().map(str::trim) == Some(boot.as_str()) {
-            return Ok(());
+            return;
         }
         if told.is_some() || up_for(root).is_some_and(|up| up < JUST_BOOTED) {
             let at = booted_at(root).unwrap_or(now.unix);
@@ -301,8 +301,9 @@ impl Agent {
             // The report first: told twice is better than not at all.
             drop(self.sync_reports());
         }
-        self.home.write(BOOT, &boot)?;
-        Ok(())
+        if let Err(error) = self.home.write(BOOT, &boot) {
+            tracing::warn!(%error, "cannot note that the boot was told: it may be told again");
+        }
     }
 
     /// Sends what must be said, waits for its acknowledgement for at most `patience`, and closes the
@@ -392,6 +393,16 @@ fn joined(
     home.write(identity::FILE, &stored.to_text())?;
     tracing::info!(host = %stored.host, servers = ?stored.enrolled.servers, "joined");
     Ok(stored)
+}
+
+fn listen(home: &Home) -> Option<Injection> {
+    match Injection::listen(home.path()) {
+        Ok(injection) => Some(injection),
+        Err(error) => {
+            tracing::warn!(%error, "local programs cannot hand in events");
+            None
+        }
+    }
 }
 
 fn host_name(config: &AgentConfig) -> Result<HostName, AgentError> {

@@ -1,5 +1,7 @@
 //! The whole agent over loopback: its own thread, real sockets, a server that dies and comes back.
 
+#![expect(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 #[path = "support/server.rs"]
 mod server;
 

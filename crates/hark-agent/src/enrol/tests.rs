@@ -91,6 +91,27 @@ fn the_server_gets_token_name_and_key_and_gives_a_number() {
 }
 
 #[test]
+fn an_agent_joins_once_and_is_known_at_its_next_start() {
+    use crate::{Access, Agent, AgentConfig, AgentError};
+    let folder = tempfile::tempdir().unwrap();
+    let start = |access| {
+        let mut config = AgentConfig::new(folder.path().join("agent"), access);
+        config.host = Some(HostName::new("web").unwrap());
+        Agent::new(&config)
+    };
+    let server = serve("200 OK", GOOD);
+    let token_one = token(server.fingerprint, &[server.address]).encode();
+    assert_eq!(start(Access::Token(token_one.clone())).unwrap().host().as_str(), "web");
+    assert!(!server.heard.join().unwrap().is_empty());
+    // The server is gone: the token is not used again, and no token is needed.
+    start(Access::Token(token_one)).unwrap();
+    start(Access::Stored).unwrap();
+    let another = EnrolToken::new([4; 16], [0; 32], vec![server.address.to_string()]).unwrap();
+    let error = start(Access::Token(another.encode())).unwrap_err();
+    assert!(matches!(error, AgentError::Enrol(_)) && error.is_transient(), "{error:?}");
+}
+
+#[test]
 fn nothing_is_said_to_a_server_with_another_certificate() {
     let server = serve("200 OK", GOOD);
     let error = join(&token([0; 32], &[server.address])).unwrap_err();
