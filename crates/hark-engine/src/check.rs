@@ -258,7 +258,7 @@ impl Check {
         check.value = record.value.unwrap_or(f64::NAN);
         check.began = record.began_at.unwrap_or(NEVER_BEGAN);
         if let Some(began) = record.began_at {
-            check.heard = Moment::of_unix(began, now).min(Moment::of(now));
+            check.heard = Moment::past(began, now);
         }
         check.ring = Ring { bits: record.flap_ring, filled: record.flap_filled };
         check.level = record.level;
@@ -270,7 +270,7 @@ impl Check {
             check.remembered = Status::Ok;
         }
         check.fresh = record.fresh;
-        let since = |unix: Unix| Since { unix, moment: Moment::of_unix(unix, now) };
+        let since = |unix: Unix| Since { unix, moment: Moment::past(unix, now) };
         let passage = match record.confirm {
             Confirm::Pending | Confirm::Hard(_) => Passage::Steady,
             Confirm::Soft { candidate, attempt, since: at, hard: _ } => {

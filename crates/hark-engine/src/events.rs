@@ -36,7 +36,7 @@ impl Engine {
             return;
         }
         for receiver in self.event_receivers(id, event) {
-            if self.event_silenced(id, event, now) {
+            if self.event_silenced(id, event) {
                 let text = format!("silence: {}: {}", event.kind.word(), event.text);
                 let about = About::host(id).receiver(&receiver);
                 fx.journal(now, about, JournalKind::Withheld, text);
@@ -72,7 +72,7 @@ impl Engine {
         receivers
     }
 
-    fn event_silenced(&self, id: HostId, event: &Event, now: Now) -> bool {
+    fn event_silenced(&self, id: HostId, event: &Event) -> bool {
         let Some(host) = self.hosts.get(id) else { return false };
         let subject = Subject {
             host: host.name.as_str(),
@@ -81,7 +81,7 @@ impl Engine {
             severity: Some(event.severity),
         };
         self.silences.values().any(|silence| {
-            silence.holds(now.unix)
+            silence.active
                 && silence.record.matcher.checks.is_empty()
                 && matching::covers(&silence.record.matcher, subject)
         })

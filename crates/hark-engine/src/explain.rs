@@ -102,7 +102,7 @@ impl Engine {
     pub fn explain(&self, id: IncidentId, now: Now) -> Option<Explanation> {
         let incident = self.incidents.get(&id)?;
         let reach = self.reach(incident, Moment::of(now));
-        let covers = self.covers(incident, now.unix);
+        let covers = self.covers(incident);
         let due = self.due(incident);
         let nothing = Told::default();
         let receivers: BTreeSet<&ReceiverName> = due.keys().chain(incident.told.keys()).collect();

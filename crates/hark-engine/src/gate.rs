@@ -85,7 +85,9 @@ impl Engine {
     pub(crate) fn ingest_healthy(&mut self, now: Now, fx: &mut Effects) {
         let moment = Moment::of(now);
         match &mut self.gate.trouble {
-            None => return,
+            // The trouble of an earlier run may still stand as a problem.
+            None => return self.self_check(&part(), None, now, fx),
+            Some(trouble) if trouble.healthy.is_some() => return,
             Some(trouble) if moment >= trouble.limit => self.gate.trouble = None,
             Some(trouble) => trouble.healthy = Some(moment),
         }

@@ -89,8 +89,8 @@ impl Told {
     pub(crate) fn restored(record: &ToldRecord, now: Now) -> Self {
         Self {
             status: record.status,
-            at: Moment::of_unix(record.at, now),
-            delivered: record.delivered_at.map(|at| Moment::of_unix(at, now)),
+            at: Moment::past(record.at, now),
+            delivered: record.delivered_at.map(|at| Moment::past(at, now)),
             sequence: record.sequence,
             ..Self::default()
         }

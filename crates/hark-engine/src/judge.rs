@@ -121,7 +121,7 @@ impl Engine {
             self.flap_turned(id, index, now, fx);
         }
         self.store_check(id, index, seen.change, fx);
-        self.refresh(id, now, fx);
+        self.refresh(id, fx);
         fx.effects.push(Effect::Changed(Changed::Host(id)));
         self.after(id, index, &seen, now, fx);
     }

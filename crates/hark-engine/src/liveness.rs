@@ -132,6 +132,7 @@ impl Engine {
             host.probe_until = Some(Moment::of(now) + PROBE_WAIT);
         }
         self.judge_by_probe(id, now, fx);
+        self.reconcile_host(id, now, fx);
         let Some(host) = self.hosts.get(id).filter(|host| host.probe_until.is_some()) else {
             return;
         };
@@ -296,6 +297,11 @@ impl Engine {
         }
         if news || before.not_reproven {
             self.judge_own(id, 0, Status::Ok, "", at, now, fx);
+        }
+        if before.silent {
+            // What the agent brings was unreachable: it is judged by its next results (D6).
+            self.release_host(id, now);
+            self.reconcile_host(id, now, fx);
         }
         if before.awaited {
             self.sign_of_life(id, now, fx);

@@ -35,6 +35,12 @@ impl Moment {
         Self(Self::of(now).0.saturating_add(unix.0.saturating_sub(now.unix.0)))
     }
 
+    /// Returns the moment of something past that was stored; `now` if the wall clock has been put
+    /// back since, which would place it in the future.
+    pub(crate) fn past(unix: Unix, now: Now) -> Self {
+        Self::of_unix(unix, now).min(Self::of(now))
+    }
+
     /// Returns the wall-clock time of this moment, as seen from `now`.
     pub(crate) fn unix(self, now: Now) -> Unix {
         Unix(now.unix.0.saturating_add(self.0.saturating_sub(Self::of(now).0)))

@@ -414,7 +414,7 @@ impl Engine {
     /// Returns true if nothing but the storm keeps a message back.
     fn is_free(&self, incident: &Incident, receiver: &ReceiverName, now: Now) -> bool {
         let reach = self.reach(incident, Moment::of(now));
-        let covers = self.covers(incident, now.unix);
+        let covers = self.covers(incident);
         let due = self.due(incident);
         let decision = self.decision(incident, &reach, &covers, &due, receiver, now);
         decision.block.is_none() && decision.reason != Some(Reason::Reminder)

@@ -34,7 +34,8 @@ pub(crate) struct Silence {
     pub(crate) record: SilenceRecord,
     /// The name in the file; none for one made by a user.
     pub(crate) declared: Option<String>,
-    /// Whether it held when it was looked at last.
+    /// Whether it holds, as of the last look at the wall clock: what is decided goes by this, so that
+    /// what `explain` says is what is done.
     pub(crate) active: bool,
 }
 
@@ -60,7 +61,7 @@ pub(crate) fn calendar_wake(at: Unix, now: Now) -> Moment {
 impl Engine {
     /// Returns what covers an incident. What the server says of itself cannot be covered, so that a
     /// silence on everything does not hide that the watch itself is broken.
-    pub(crate) fn covers(&self, incident: &Incident, at: Unix) -> Covers {
+    pub(crate) fn covers(&self, incident: &Incident) -> Covers {
         let mut covers = Covers::default();
         if incident.host_name.as_str() == SELF {
             return covers;
@@ -74,7 +75,7 @@ impl Engine {
         };
         for (id, silence) in &self.silences {
             let record = &silence.record;
-            if !silence.holds(at) || !matching::covers(&record.matcher, subject) {
+            if !silence.active || !matching::covers(&record.matcher, subject) {
                 continue;
             }
             let slot =
@@ -169,7 +170,7 @@ impl Engine {
             self.release_after_maintenance(&record, now);
         }
         for host in self.hosts.ids() {
-            self.refresh(host, now, fx);
+            self.refresh(host, fx);
         }
     }
 
@@ -221,10 +222,10 @@ impl Engine {
     }
 
     /// Recomputes a host's one-letter state.
-    pub(crate) fn refresh(&mut self, id: HostId, now: Now, fx: &mut Effects) {
+    pub(crate) fn refresh(&mut self, id: HostId, fx: &mut Effects) {
         let Some(host) = self.hosts.get(id) else { return };
         let state =
-            if self.in_maintenance(id, now.unix) { HostState::Maintenance } else { host.worst() };
+            if self.in_maintenance(id) { HostState::Maintenance } else { host.worst() };
         let before = host.state;
         if before != state {
             self.counts.take(before);
@@ -237,14 +238,14 @@ impl Engine {
     }
 
     /// Returns true if planned work covers the host as a whole.
-    fn in_maintenance(&self, id: HostId, at: Unix) -> bool {
+    fn in_maintenance(&self, id: HostId) -> bool {
         let Some(host) = self.hosts.get(id) else { return false };
         let subject =
             Subject { host: host.name.as_str(), check: None, tags: host.tags(), severity: None };
         self.silences.values().any(|silence| {
             silence.record.maintenance
                 && silence.record.matcher.checks.is_empty()
-                && silence.holds(at)
+                && silence.active
                 && matching::covers(&silence.record.matcher, subject)
         })
     }

@@ -233,7 +233,7 @@ impl Engine {
     }
 
     /// Lets the symptoms of a host go on only with a result that is newer than `now`, and asks for it.
-    fn release_host(&mut self, id: HostId, now: Now) {
+    pub(crate) fn release_host(&mut self, id: HostId, now: Now) {
         let moment = Moment::of(now);
         let Some(host) = self.hosts.get_mut(id) else { return };
         let limit = moment + SPREAD.max(host.interval().unwrap_or_default());

@@ -59,7 +59,7 @@ impl Engine {
         let reach = self.reach(&incident, moment);
         self.end_release(&mut incident, moment);
         self.note_reach(&mut incident, &reach, now, fx);
-        let covers = self.covers(&incident, now.unix);
+        let covers = self.covers(&incident);
         let due = self.due(&incident);
         let receivers: BTreeSet<ReceiverName> =
             due.keys().chain(incident.told.keys()).cloned().collect();

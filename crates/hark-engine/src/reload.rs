@@ -68,7 +68,7 @@ impl Engine {
         host.interval_ms = u32::try_from(record.interval_ms).unwrap_or(u32::MAX);
         host.address = record.address.or(host.address);
         if let Some(heard) = record.last_heard {
-            host.heard = Moment::of_unix(heard, now).min(Moment::of(now));
+            host.heard = Moment::past(heard, now);
             host.heard_unix = heard;
             host.stored_heard = heard;
         }
@@ -130,9 +130,9 @@ impl Engine {
             host_name,
             path,
             shown,
-            since: Moment::of_unix(record.since, now),
-            hard_since: Moment::of_unix(record.hard_since, now),
-            resolved: record.resolved_at.map(|at| Moment::of_unix(at, now)),
+            since: Moment::past(record.since, now),
+            hard_since: Moment::past(record.hard_since, now),
+            resolved: record.resolved_at.map(|at| Moment::past(at, now)),
             told: std::collections::BTreeMap::new(),
             release: None,
             symptoms: 0,
@@ -167,7 +167,7 @@ impl Engine {
         self.remember_blocks(now);
         self.hold_until_proven(now);
         for id in self.hosts.ids() {
-            self.refresh(id, now, fx);
+            self.refresh(id, fx);
             if let Some(next) = self.host_deadline(id, now) {
                 self.arm_host(id, next);
             }
@@ -184,7 +184,7 @@ impl Engine {
         for id in ids {
             let Some(mut incident) = self.incidents.remove(&id) else { continue };
             let reach = self.reach(&incident, Moment::of(now));
-            let covers = self.covers(&incident, now.unix);
+            let covers = self.covers(&incident);
             let due = self.due(&incident);
             for receiver in due.keys() {
                 let decision = self.decision(&incident, &reach, &covers, &due, receiver, now);
@@ -214,7 +214,7 @@ impl Engine {
         self.turn_silences(now, fx);
         self.arm_calendar(now);
         for id in self.hosts.ids() {
-            self.refresh(id, now, fx);
+            self.refresh(id, fx);
             if let Some(next) = self.host_deadline(id, now) {
                 self.arm_host(id, next);
             }

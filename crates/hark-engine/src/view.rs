@@ -343,8 +343,8 @@ impl<'a> IncidentView<'a> {
     }
 
     /// Returns until when a silence or maintenance covers it.
-    pub fn silenced_until(self, now: Now) -> Option<Unix> {
-        let covers = self.engine.covers(self.incident, now.unix);
+    pub fn silenced_until(self) -> Option<Unix> {
+        let covers = self.engine.covers(self.incident);
         let until = |cover: Option<(SilenceId, crate::decide::Cover)>| cover.map(|(_, c)| c.until);
         until(covers.silence).max(until(covers.maintenance))
     }

@@ -1,6 +1,7 @@
 //! Tests of the engine from outside: scenarios, random sequences, a reference model.
 
 mod invariants;
+mod ops;
 mod reference;
 mod scenarios;
 mod store;

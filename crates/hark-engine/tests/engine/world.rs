@@ -52,7 +52,9 @@ pub(crate) struct World {
     pub(crate) watches: BTreeMap<(HostId, String), u32>,
     pub(crate) answers: Vec<Result<hark_engine::Done, hark_engine::Refused>>,
     request: u64,
+    /// How many effects there were, and how many of them change what is stored, lines of history aside.
     pub(crate) effects: usize,
+    pub(crate) records: usize,
 }
 
 impl World {
@@ -74,6 +76,7 @@ impl World {
             answers: Vec::new(),
             request: 0,
             effects: 0,
+            records: 0,
         };
         world.take(effects);
         world
@@ -112,6 +115,8 @@ impl World {
     /// Carries effects out: commit first, then everything else.
     fn take(&mut self, effects: Effects) {
         self.effects += effects.records.len() + effects.effects.len();
+        let changes = effects.records.iter().filter(|r| !matches!(r, Record::Journal(_)));
+        self.records += changes.count();
         self.store.commit(&effects.records);
         let mut rows = Vec::new();
         for record in effects.records {
@@ -289,11 +294,6 @@ impl World {
     /// Returns what was said, as lines.
     pub(crate) fn lines(&self) -> Vec<String> {
         self.said.iter().map(|said| line(said.at, &said.notification)).collect()
-    }
-
-    /// Returns how many messages of a reason were said.
-    pub(crate) fn count(&self, reason: Reason) -> usize {
-        self.said.iter().filter(|said| said.notification.reason == reason).count()
     }
 }
 
