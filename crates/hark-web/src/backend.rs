@@ -222,7 +222,8 @@ impl fmt::Debug for JoinOrder {
     }
 }
 
-/// What the routes need from the server.
+/// What the routes need from the server. Every method fails as [`Refused`] says.
+#[expect(clippy::missing_errors_doc, reason = "said once, at the type that all of them return")]
 pub trait Backend: Send + Sync + fmt::Debug + 'static {
     // What is.
 

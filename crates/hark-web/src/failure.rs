@@ -161,26 +161,20 @@ impl Failure {
             status: status.as_u16(),
             detail: self.detail(),
             instance: Some(format!("/requests/{request}")),
-            errors: match &self {
-                Self::Wrong(errors) => errors.clone(),
-                _ => Vec::new(),
-            },
+            errors: if let Self::Wrong(errors) = &self { errors.clone() } else { Vec::new() },
         };
         let mut response = (status, Json(document)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-        match self {
-            Self::Limited(wait) => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds_up(wait)));
-            }
-            Self::Busy | Self::Timeout => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-            }
-            Self::Anonymous | Self::WrongLogin => {
-                // A scheme of one's own: `Basic` would make browsers ask in a window of theirs.
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            _ => {}
+        if let Self::Limited(wait) = self {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds_up(wait)));
+        }
+        if matches!(self, Self::Busy | Self::Timeout) {
+            headers.insert(header::RETRY_AFTER, const { HeaderValue::from_static("5") });
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            // Not `Basic`, which would make browsers ask in a window of theirs.
+            headers.insert(header::WWW_AUTHENTICATE, const { HeaderValue::from_static("Bearer") });
         }
         response
     }

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use crate::app::Shared;
 use crate::failure::{Failure, Reply};
 use crate::peer::{self, Origin, Peer};
-use crate::serve::Plain;
+use crate::serve::{Plain, WebConfig};
 use crate::who::{self, CSRF, Claim, Proof, Visit, Who};
 
 /// Paths of the API that are open before the first administrator exists.
@@ -30,7 +30,7 @@ async fn check(app: &Shared, request: &mut Request) -> Reply<Option<Response>> {
         return Ok(None);
     }
     let peer = *request.extensions().get::<Peer>().ok_or(Failure::Internal)?;
-    if let Some(answer) = transport(app, peer, request)? {
+    if let Some(answer) = transport(&app.config, peer, request)? {
         return Ok(Some(answer));
     }
     let live = path == "/ws";
@@ -58,9 +58,9 @@ async fn check(app: &Shared, request: &mut Request) -> Reply<Option<Response>> {
 }
 
 /// Leads a browser that came without TLS to where it is spoken.
-fn transport(app: &Shared, peer: Peer, request: &Request) -> Reply<Option<Response>> {
-    let plain_is_fine = app.config.tls.is_none()
-        || app.config.plain == Plain::Everywhere
+fn transport(config: &WebConfig, peer: Peer, request: &Request) -> Reply<Option<Response>> {
+    let plain_is_fine = config.tls.is_none()
+        || config.plain == Plain::Everywhere
         || peer.address.to_canonical().is_loopback();
     if peer.secure || plain_is_fine {
         return Ok(None);
@@ -104,4 +104,75 @@ fn sender(request: &Request, claim: Claim, who: Option<&Who>, live: bool) -> Rep
 
 fn csrf(headers: &HeaderMap) -> bool {
     headers.get("x-hark-csrf").is_some_and(|value| value == CSRF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serve::Tls;
+    use std::net::IpAddr;
+    use std::sync::Arc;
+
+    fn config(tls: bool, plain: Plain) -> WebConfig {
+        let tls = tls.then(|| {
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let resolver = rustls::server::ResolvesServerCertUsingSni::new();
+            let config = rustls::ServerConfig::builder_with_provider(provider)
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_no_client_auth()
+                .with_cert_resolver(Arc::new(resolver));
+            Tls { config: Arc::new(config), fingerprint: [0; 32] }
+        });
+        WebConfig { tls, plain, version: String::new(), setup_code: None }
+    }
+
+    fn request(method: &Method, uri: &str, host: Option<&str>) -> Request {
+        let mut builder = Request::builder().method(method).uri(uri);
+        if let Some(host) = host {
+            builder = builder.header("host", host);
+        }
+        builder.body(axum::body::Body::empty()).unwrap()
+    }
+
+    fn peer(address: [u8; 4], secure: bool) -> Peer {
+        Peer { address: IpAddr::from(address), secure }
+    }
+
+    #[test]
+    fn plain_http_from_afar_is_led_to_https() {
+        let config = config(true, Plain::Redirect);
+        let ask = request(&Method::GET, "/hosts?q=a", Some("mon.example.net:50004"));
+        let answer = transport(&config, peer([192, 0, 2, 1], false), &ask).unwrap().unwrap();
+        assert_eq!(answer.status(), 307);
+        assert_eq!(answer.headers()["location"], "https://mon.example.net:50004/hosts?q=a");
+        assert!(transport(&config, peer([192, 0, 2, 1], true), &ask).unwrap().is_none());
+        assert!(transport(&config, peer([127, 0, 0, 1], false), &ask).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_password_over_plain_http_is_refused_not_led_on() {
+        let ask = request(&Method::POST, "/api/0/auth/login", Some("mon.example.net"));
+        let refused = transport(&config(true, Plain::Redirect), peer([192, 0, 2, 1], false), &ask);
+        assert_eq!(refused.err(), Some(Failure::NeedsTls));
+    }
+
+    #[test]
+    fn nobody_is_led_to_a_host_that_cannot_be_one() {
+        let config = config(true, Plain::Redirect);
+        for host in [None, Some("a b"), Some("evil.example/x?"), Some("")] {
+            let ask = request(&Method::GET, "/", host);
+            let refused = transport(&config, peer([192, 0, 2, 1], false), &ask);
+            assert!(matches!(refused, Err(Failure::Malformed(_))), "{host:?}");
+        }
+    }
+
+    #[test]
+    fn where_there_is_no_tls_everybody_is_served() {
+        let ask = request(&Method::POST, "/", None);
+        for config in [config(false, Plain::Redirect), config(true, Plain::Everywhere)] {
+            let passed = transport(&config, peer([192, 0, 2, 1], false), &ask);
+            assert!(passed.unwrap().is_none());
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The page, the API and the live connections.
 //!
-//! [`serve`] answers HTTP and WebSockets on the listeners it is given, with what a [`Backend`] knows.
+//! [`serve`] answers HTTP and live connections on the listeners it is given, with what a [`Backend`] knows.
 //! All logic of log-in, sessions, tokens and rights is here (`auth`, `policy`); the backend stores and
 //! looks up. What changed while the server runs comes in through [`Live`].
 //!

@@ -52,10 +52,8 @@ pub(crate) async fn page(request: Request) -> Response {
 
 fn answer(assets: &'static [Asset], path: &str, headers: &HeaderMap) -> Response {
     let name = path.trim_start_matches('/');
-    let asset = match name.is_empty() || name.contains('#') {
-        true => None,
-        false => find(assets, name),
-    };
+    // Names with `#` are the start page's themes: chosen below, never by address.
+    let asset = find(assets, name).filter(|asset| !asset.name.contains('#'));
     if let Some(asset) = asset {
         return send(asset, headers);
     }
@@ -101,9 +99,10 @@ fn send(asset: &'static Asset, headers: &HeaderMap) -> Response {
         asset.hash,
         encoding.map_or("", |e| if e == "br" { "-br" } else { "-gz" })
     );
-    let mut response = match same(headers, &tag) {
-        true => StatusCode::NOT_MODIFIED.into_response(),
-        false => Body::from(bytes).into_response(),
+    let mut response = if same(headers, &tag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        Body::from(bytes).into_response()
     };
     let out = response.headers_mut();
     out.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(asset.name)));

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, Uri, header};
+use http::{HeaderMap, HeaderValue, Uri, header};
 
 /// The other end of a connection. Put into each request by the accept loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub(crate) fn origin(headers: &HeaderMap, authority: Option<&str>) -> Origin {
             _ => Origin::Other,
         };
     }
-    match headers.get("sec-fetch-site").map(|site| site.as_bytes()) {
+    match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
         Some(b"same-origin" | b"none") => Origin::Same,
         Some(_) => Origin::Other,
         None => Origin::Unsaid,
@@ -63,7 +63,7 @@ mod tests {
     fn headers(list: &[(&'static str, &'static str)]) -> HeaderMap {
         list.iter()
             .map(|(name, value)| {
-                (http::HeaderName::from_static(name), http::HeaderValue::from_static(value))
+                (http::HeaderName::from_static(name), HeaderValue::from_static(value))
             })
             .collect()
     }

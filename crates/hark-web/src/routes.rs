@@ -46,9 +46,9 @@ pub(crate) fn router(app: &Shared) -> Router {
         .route("/ws", get(ws::ws))
         .fallback(page)
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(from_fn_with_state(app.clone(), guard))
+        .layer(from_fn_with_state(Shared::clone(app), guard))
         .layer(from_fn(envelope))
-        .with_state(app.clone())
+        .with_state(Shared::clone(app))
 }
 
 /// Every path of the API, each with its part of the document.

@@ -185,9 +185,8 @@ pub(crate) async fn find(app: &Shared, claim: Claim, visit: Option<Visit>) -> Re
                 let proof = if by_cookie { Proof::Cookie(hash) } else { Proof::Session(hash) };
                 by_session(backend, &hash, now, visit).map(|account| (account, proof))
             }
-            Bearer::Api(hash) => {
-                by_api_token(backend, &hash, now, visit).map(|account| (account, Proof::Api(hash)))
-            }
+            Bearer::Api(hash) => by_api_token(backend, &hash, now, visit.as_ref())
+                .map(|account| (account, Proof::Api(hash))),
         };
         match found {
             Ok((account, proof)) => Ok(Some(Who { account: Arc::new(account), proof })),
@@ -225,7 +224,7 @@ fn by_api_token(
     backend: &dyn Backend,
     hash: &TokenHash,
     now: Unix,
-    visit: Option<Visit>,
+    visit: Option<&Visit>,
 ) -> Answer<Account> {
     let mut record = backend.api_token(hash)?;
     if !session::token_alive(&record, now) {

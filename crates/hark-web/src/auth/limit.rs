@@ -69,13 +69,8 @@ impl Limiter {
         let known = self.known.contains(&(account.clone(), address));
         let wait_address =
             self.addresses.get(&address).and_then(|b| b.wait(ADDRESS_BURST, ADDRESS_SECONDS, now));
-        let wait_account = match known {
-            true => None,
-            false => self
-                .accounts
-                .get(&account)
-                .and_then(|b| b.wait(ACCOUNT_BURST, ACCOUNT_SECONDS, now)),
-        };
+        let bucket = self.accounts.get(&account).filter(|_| !known);
+        let wait_account = bucket.and_then(|b| b.wait(ACCOUNT_BURST, ACCOUNT_SECONDS, now));
         if let Some(wait) = wait_address.max(wait_account) {
             return Err(wait);
         }

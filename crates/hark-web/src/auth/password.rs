@@ -116,6 +116,9 @@ pub fn weakness(password: &str) -> Option<String> {
 ///
 /// # Errors
 /// If the system gives no random bytes.
+///
+/// # Panics
+/// Never: the parameters are constants within Argon2's bounds.
 pub fn hash(password: &Secret) -> Result<Secret, NoRandom> {
     let salt = token::random::<16>()?;
     let params = Params::new(MEMORY_KIB, PASSES, LANES, None);
@@ -140,10 +143,10 @@ fn check(password: &Secret, stored: Option<&Secret>) -> Checked {
     if !right {
         return Checked::Wrong;
     }
-    match strong {
-        true => Checked::Right,
-        false => hash(password).map_or(Checked::Right, Checked::RightButOld),
+    if strong {
+        return Checked::Right;
     }
+    hash(password).map_or(Checked::Right, Checked::RightButOld)
 }
 
 /// Checks against an Argon2 hash; the second result says whether it is as strong as a new one.

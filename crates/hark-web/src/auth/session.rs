@@ -79,7 +79,7 @@ mod tests {
         let now = Unix(1_800_000_000_000);
         assert!(to_touch(None, now));
         assert!(!to_touch(Some(now - Duration::from_secs(59)), now));
-        assert!(to_touch(Some(now - Duration::from_secs(60)), now));
+        assert!(to_touch(Some(now - Duration::from_mins(1)), now));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! A machine without sockets: the WebSocket and the event stream drive the same one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hark_api::deliveries::DeliveriesQuery;
@@ -27,15 +27,35 @@ pub(crate) struct Client {
     problems: BTreeMap<u64, Problem>,
 }
 
+/// What a client can want to hear of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Topic {
+    Counts,
+    Problems,
+    Events,
+    Deliveries,
+    Enrol,
+    Server,
+}
+
+impl Topic {
+    fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "counts" => Some(Self::Counts),
+            "problems" => Some(Self::Problems),
+            "events" => Some(Self::Events),
+            "deliveries" => Some(Self::Deliveries),
+            "enrol" => Some(Self::Enrol),
+            "self" => Some(Self::Server),
+            _ => None,
+        }
+    }
+}
+
 /// What a client wants to hear of.
 #[derive(Clone, Debug, Default)]
 struct Wants {
-    counts: bool,
-    problems: bool,
-    events: bool,
-    deliveries: bool,
-    enrol: bool,
-    server: bool,
+    topics: BTreeSet<Topic>,
     hosts: Vec<HostName>,
     rows: Vec<HostId>,
 }
@@ -51,18 +71,11 @@ impl Client {
     pub(crate) fn subscribe(&mut self, subscribe: &Subscribe) {
         let mut wants = Wants::default();
         for topic in subscribe.sub.iter().take(Subscribe::MAX_TOPICS) {
-            match topic.as_str() {
-                "counts" => wants.counts = true,
-                "problems" => wants.problems = true,
-                "events" => wants.events = true,
-                "deliveries" => wants.deliveries = true,
-                "enrol" => wants.enrol = true,
-                "self" => wants.server = true,
-                other => {
-                    let name =
-                        other.strip_prefix("host:").and_then(|name| HostName::new(name).ok());
-                    wants.hosts.extend(name.filter(|name| self.sight.covers(name.as_str())));
-                }
+            if let Some(name) = topic.strip_prefix("host:") {
+                let name = HostName::new(name).ok();
+                wants.hosts.extend(name.filter(|name| self.sight.covers(name.as_str())));
+            } else {
+                wants.topics.extend(Topic::from_word(topic));
             }
         }
         let rows = subscribe.rows.iter().take(Subscribe::MAX_ROWS);
@@ -87,18 +100,18 @@ impl Client {
         self.problems.clear();
         let tick = Tick::new(PULSE, Changes { problems: true, ..Changes::default() });
         let mut frame = Frame { snapshot: true, ..self.common(backend, &tick) };
-        if self.wants.problems && frame.problems.is_none() {
+        if self.wants(Topic::Problems) && frame.problems.is_none() {
             frame.problems = Some(ProblemChange::default());
         }
         if !self.wants.rows.is_empty() {
             frame.rows = backend.rows(&self.sight, &self.wants.rows).ok();
         }
-        if self.wants.events {
+        if self.wants(Topic::Events) {
             let page = PageQuery { cursor: None, limit: u32::try_from(Overview::MAX_EVENTS).ok() };
             let events = backend.events(&self.sight, None, None, &page);
             frame.events = events.ok().map(|page| page.items.into_iter().rev().collect());
         }
-        if self.wants.deliveries {
+        if self.wants(Topic::Deliveries) {
             let query =
                 DeliveriesQuery { limit: Some(MAX_DELIVERIES), ..DeliveriesQuery::default() };
             frame.deliveries = backend.deliveries(&self.sight, &query).ok().map(|page| page.items);
@@ -132,18 +145,22 @@ impl Client {
         frame.rows = self.rows(backend, &changes);
         frame.host = self.hosts(backend, &changes);
         let sight = &self.sight;
-        if self.wants.events {
+        if self.wants(Topic::Events) {
             let seen = changes.events.into_iter().filter(|event| sight.covers_activity(event));
             frame.events = some(seen.collect());
         }
-        if self.wants.deliveries {
+        if self.wants(Topic::Deliveries) {
             let seen = changes.deliveries.iter().filter_map(|id| backend.delivery(sight, *id).ok());
             frame.deliveries = some(seen.collect());
         }
-        if self.wants.enrol && *sight == Sight::Everything {
+        if self.wants(Topic::Enrol) && *sight == Sight::Everything {
             frame.enrol = some::<Vec<JoinSeen>>(changes.joined);
         }
         (!frame.is_empty()).then(|| self.number(frame, at_unix_s))
+    }
+
+    fn wants(&self, topic: Topic) -> bool {
+        self.wants.topics.contains(&topic)
     }
 
     fn number(&mut self, mut frame: Frame, at_unix_s: i64) -> Frame {
@@ -156,18 +173,18 @@ impl Client {
     /// Returns a frame with what is compared with what was sent before.
     fn common(&mut self, backend: &dyn Backend, tick: &Tick) -> Frame {
         let mut frame = Frame::default();
-        if self.wants.server && tick.number.is_multiple_of(PULSE) {
+        if self.wants(Topic::Server) && tick.number.is_multiple_of(PULSE) {
             frame.server = backend.server().ok();
         }
-        if !(self.wants.counts || self.wants.problems) {
+        if !(self.wants(Topic::Counts) || self.wants(Topic::Problems)) {
             return frame;
         }
         let Some(common) = tick.common(backend, &self.sight) else { return frame };
-        if self.wants.counts && self.counts != Some(common.counts) {
+        if self.wants(Topic::Counts) && self.counts != Some(common.counts) {
             self.counts = Some(common.counts);
             frame.counts = self.counts;
         }
-        if self.wants.problems {
+        if self.wants(Topic::Problems) {
             frame.problems = self.problems(common.problems);
         }
         frame

@@ -1,11 +1,11 @@
 //! Paths of seed 001.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use hark_api::alerts::{Alerts, PluginHistory, PluginQuery, Plugins};
 
 use crate::app::Shared;
-use crate::extract::Params;
+use crate::extract::{Params, Path};
 use crate::failure::Reply;
 use crate::policy::Action;
 use crate::who::Who;

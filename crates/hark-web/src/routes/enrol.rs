@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use hark_api::Timestamp;
 use hark_api::enrol::{EnrolRequest, Enrolment, NewEnrolment};
 use hark_model::{HostName, Tag};
@@ -13,7 +13,7 @@ use crate::app::Shared;
 use crate::auth::token;
 use crate::backend::{Backend, EnrolmentRecord, Refused};
 use crate::config::DEFAULT_PORT;
-use crate::extract::Body;
+use crate::extract::{Body, Path};
 use crate::failure::{Failure, Reply};
 use crate::peer::{self, Peer};
 use crate::who::Admin;

@@ -1,13 +1,13 @@
 //! What happened.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use hark_api::Page;
 use hark_api::events::{Activity, EventsQuery};
 use hark_api::list::PageQuery;
 
 use crate::app::Shared;
-use crate::extract::Params;
+use crate::extract::{Params, Path};
 use crate::failure::Reply;
 use crate::policy::Action;
 use crate::who::Who;

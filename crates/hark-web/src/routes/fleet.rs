@@ -4,9 +4,12 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hark_api::fleet::Fleet;
+use hark_model::HostName;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::app::Shared;
+use crate::auth::token;
+use crate::backend::Sight;
 use crate::failure::Reply;
 use crate::page;
 use crate::who::Who;
@@ -21,11 +24,19 @@ pub(crate) async fn fleet(
     who: Who,
     headers: HeaderMap,
 ) -> Reply<Response> {
-    let fleet = app.ask(move |backend| backend.fleet(&who.sight())).await?;
+    let sight = who.sight();
+    let mut fleet = app
+        .ask({
+            let sight = sight.clone();
+            move |backend| backend.fleet(&sight)
+        })
+        .await?;
+    fleet.etag.push_str(&suffix(&sight));
     let tag = format!("\"{}\"", fleet.etag);
-    let mut response = match page::same(&headers, &tag) {
-        true => StatusCode::NOT_MODIFIED.into_response(),
-        false => Json(fleet).into_response(),
+    let mut response = if page::same(&headers, &tag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        Json(fleet).into_response()
     };
     let out = response.headers_mut();
     out.insert(header::CACHE_CONTROL, const { HeaderValue::from_static("private, no-cache") });
@@ -33,4 +44,16 @@ pub(crate) async fn fleet(
         out.insert(header::ETAG, tag);
     }
     Ok(response)
+}
+
+/// Returns what the tag of an answer ends in: two users see different fleets of the same revision, and
+/// a browser in which one follows the other must not show him the former's.
+fn suffix(sight: &Sight) -> String {
+    match sight {
+        Sight::Everything => String::new(),
+        Sight::Hosts(hosts) => {
+            let names: Vec<&str> = hosts.iter().map(HostName::as_str).collect();
+            format!("-{}", token::id(&token::hash(names.join("\n").as_bytes())))
+        }
+    }
 }

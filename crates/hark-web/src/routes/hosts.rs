@@ -1,13 +1,13 @@
 //! Hosts.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use hark_api::Page;
 use hark_api::hosts::{Host, HostRow, HostsQuery};
 use http::StatusCode;
 
 use crate::app::Shared;
-use crate::extract::Params;
+use crate::extract::{Params, Path};
 use crate::failure::Reply;
 use crate::peer::Peer;
 use crate::policy::Action;

@@ -1,7 +1,7 @@
 //! Incidents.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use hark_api::Page;
 use hark_api::incidents::{
     AckRequest, CommentRequest, Explanation, Incident, IncidentRow, IncidentsQuery,
@@ -14,7 +14,7 @@ use hark_model::record::{Comment, Matcher};
 use super::silences;
 use crate::app::Shared;
 use crate::backend::{AckOrder, SilenceOrder};
-use crate::extract::{Body, Params};
+use crate::extract::{Body, Params, Path};
 use crate::failure::{Failure, Reply};
 use crate::peer::Peer;
 use crate::policy::Action;
@@ -86,7 +86,7 @@ pub(crate) async fn ack(
     }
     let order = AckOrder {
         by: who.name().clone(),
-        comment: remark("comment", request.comment)?,
+        comment: remark("comment", &request.comment)?,
         until,
         sticky: request.sticky,
     };
@@ -131,7 +131,7 @@ pub(crate) async fn comment(
 ) -> Reply<Json<IncidentRow>> {
     let id = IncidentId(id);
     who.incident(&app, Action::Operate, id).await?;
-    let text = remark("text", request.text)?;
+    let text = remark("text", &request.text)?;
     let (by, said) = (who.name().clone(), text.clone());
     app.ask(move |backend| backend.comment(id, &by, &text)).await?;
     app.audit(Some(who.name()), peer.address, "incident.comment", format!("{}: {said}", id.0))
@@ -162,7 +162,7 @@ pub(crate) async fn silence(
             checks: vec![check.to_string()],
             ..Matcher::default()
         },
-        reason: remark("reason", request.reason)?,
+        reason: remark("reason", &request.reason)?,
         from,
         until: silences::until(from, request.duration_seconds)?,
         maintenance: false,
@@ -177,7 +177,7 @@ async fn row(app: &Shared, who: &Who, id: IncidentId) -> Reply<Json<IncidentRow>
 }
 
 /// Returns what somebody said, without space around it.
-pub(super) fn remark(field: &str, text: String) -> Reply<String> {
+pub(super) fn remark(field: &str, text: &str) -> Reply<String> {
     let text = text.trim();
     if text.is_empty() {
         return Err(Failure::field(field, "say why, in a few words"));

@@ -22,10 +22,10 @@ const OPEN: [&str; 2] = ["setup", "open"];
 /// Serves the finished `document`.
 pub(crate) fn router(document: OpenApi) -> Router<Shared> {
     let text = serde_json::to_vec(&finish(document)).map(Bytes::from).unwrap_or_default();
-    Router::new().route("/api/0/openapi.json", get(move || answer(text)))
+    Router::new().route("/api/0/openapi.json", get(async || answer(text)))
 }
 
-async fn answer(text: Bytes) -> Response {
+fn answer(text: Bytes) -> Response {
     let json = HeaderValue::from_static("application/json");
     ([(header::CONTENT_TYPE, json)], text).into_response()
 }

@@ -1,12 +1,13 @@
 //! Receivers and routes, for administrators: their targets are addresses of people.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use hark_api::receivers::{Receiver, Route, TestSent};
 use hark_model::ReceiverName;
 
 use crate::app::Shared;
 use crate::backend::Backend;
+use crate::extract::Path;
 use crate::failure::{Failure, Reply};
 use crate::peer::Peer;
 use crate::who::Admin;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use hark_api::series::{
     DEFAULT_POINTS, Lanes, MAX_NAMES, MAX_POINTS, Metrics, Series, SeriesQuery, SpanQuery,
 };
@@ -11,7 +11,7 @@ use hark_model::Unix;
 
 use crate::app::Shared;
 use crate::backend::SeriesOrder;
-use crate::extract::Params;
+use crate::extract::{Params, Path};
 use crate::failure::{Failure, Reply};
 use crate::policy::Action;
 use crate::who::Who;

@@ -1,7 +1,7 @@
 //! Sessions: beginning, listing, revoking.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use hark_api::Timestamp;
 use hark_api::sessions::Session;
@@ -12,6 +12,7 @@ use crate::app::Shared;
 use crate::auth::session::{self, ABSOLUTE, MAX_SESSIONS};
 use crate::auth::token;
 use crate::backend::{SessionRecord, TokenHash};
+use crate::extract::Path;
 use crate::failure::{Failure, Reply};
 use crate::peer::Peer;
 use crate::who::{Who, cookie_name};

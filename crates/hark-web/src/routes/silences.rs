@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use hark_api::silences::{
     MAX_PATTERNS, MAX_SECONDS, Matcher, Preview, PreviewRequest, Silence, SilenceRequest,
 };
@@ -13,7 +13,7 @@ use http::StatusCode;
 use super::incidents::remark;
 use crate::app::Shared;
 use crate::backend::SilenceOrder;
-use crate::extract::Body;
+use crate::extract::{Body, Path};
 use crate::failure::{Failure, Reply};
 use crate::peer::Peer;
 use crate::policy::{Action, Object};
@@ -62,7 +62,7 @@ pub(crate) async fn make(
     let order = SilenceOrder {
         by: who.name().clone(),
         matcher,
-        reason: remark("reason", request.reason)?,
+        reason: remark("reason", &request.reason)?,
         from,
         until: end,
         maintenance: request.maintenance,

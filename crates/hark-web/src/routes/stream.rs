@@ -1,4 +1,4 @@
-//! Live changes as server-sent events, where WebSockets are blocked: the same messages.
+//! Live changes as server-sent events, where a proxy blocks the other kind: the same messages.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -36,7 +36,7 @@ pub(crate) async fn stream(
     who: Who,
     Params(query): Params<StreamQuery>,
 ) -> Reply<Response> {
-    let place = app.live_places.clone().try_acquire_owned().map_err(|_| Failure::Busy)?;
+    let place = Arc::clone(&app.live_places).try_acquire_owned().map_err(|_| Failure::Busy)?;
     let mut feed = Feed::new(app, who);
     let subscribe = Subscribe {
         sub: query.sub.split(',').map(ToOwned::to_owned).collect(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use hark_api::Timestamp;
 use hark_api::tokens::{NewToken, Token, TokenRequest};
 use http::StatusCode;
@@ -12,7 +12,7 @@ use crate::app::Shared;
 use crate::auth::session::{self, MAX_TOKENS};
 use crate::auth::token;
 use crate::backend::{ApiTokenRecord, Refused};
-use crate::extract::Body;
+use crate::extract::{Body, Path};
 use crate::failure::{Failure, Reply};
 use crate::peer::Peer;
 use crate::who::{Proof, Who};

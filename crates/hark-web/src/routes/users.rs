@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use hark_api::auth::Role;
 use hark_api::users::{NewUser, User, UserChange};
 use hark_model::{HostName, Secret, UserName};
@@ -13,7 +13,7 @@ use super::sessions::end_others;
 use crate::app::Shared;
 use crate::auth::password;
 use crate::backend::{Account, Answer, Backend, Refused};
-use crate::extract::Body;
+use crate::extract::{Body, Path};
 use crate::failure::{Failure, Reply};
 use crate::peer::Peer;
 use crate::who::{self, Admin};

@@ -1,5 +1,6 @@
-//! Live changes over a WebSocket.
+//! Live changes over a WebSocket: the path `/ws`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -44,7 +45,7 @@ pub(crate) async fn ws(
     let upgrade = upgrade.map_err(|_| {
         Failure::Malformed("this path speaks WebSocket; without it, use /api/0/stream".to_owned())
     })?;
-    let place = app.live_places.clone().try_acquire_owned().map_err(|_| Failure::Busy)?;
+    let place = Arc::clone(&app.live_places).try_acquire_owned().map_err(|_| Failure::Busy)?;
     let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
     Ok(upgrade.on_upgrade(move |socket| run(socket, app, who, place)))
 }

@@ -1,0 +1,695 @@
+//! A server in memory: two hosts, an incident on each, and everything that is stored.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard};
+
+use hark_api::agents::{Agent, AgentMode, Joined};
+use hark_api::alerts::{Alert, Alerts, PluginHistory, PluginLatest, PluginSample, Plugins};
+use hark_api::audit::AuditLine;
+use hark_api::deliveries::{DeliveriesQuery, Delivery, DeliveryState};
+use hark_api::events::Activity;
+use hark_api::fleet::Fleet;
+use hark_api::hosts::{Check, Host, HostRow, HostsQuery, Limits};
+use hark_api::incidents::{
+    Ack, Decision, Earlier, ExplainLine, Explanation, Incident, IncidentRow, IncidentsQuery,
+    LastNotification, Symptom, Told,
+};
+use hark_api::list::{Page, PageQuery, limit};
+use hark_api::live::{HostChange, Rows};
+use hark_api::overview::{Counts, Kpis, Overview, Problem, Quiet, Soft, Verdict};
+use hark_api::receivers::{Receiver, Route};
+use hark_api::series::{IncidentSpan, Lane, LaneSpan, Lanes, Metric, MetricKind, Metrics, Series};
+use hark_api::server::{HistoryReport, HistoryState, ServerReport};
+use hark_api::silences::{self, Matches, Preview, Silence};
+use hark_api::words::{Fresh, Kind, Letter, State, Status};
+use hark_api::{Cursor, Timestamp};
+use hark_model::record::Matcher;
+use hark_model::{
+    CheckName, DeliveryId, HostId, HostName, IncidentId, ReceiverName, SilenceId, Unix, UserName,
+};
+use hark_web::{
+    Account, AckOrder, Answer, ApiTokenRecord, Backend, EnrolmentRecord, JoinOrder, Refused,
+    SeriesOrder, SessionRecord, Sight, SilenceOrder, TokenHash,
+};
+
+/// A fixed moment: 2026-11-20 12:00 UTC.
+const THEN: Unix = Unix(1_795_176_000_000);
+
+#[derive(Debug)]
+pub(crate) struct Fake {
+    state: Mutex<Stored>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Stored {
+    pub(crate) hosts: Vec<String>,
+    pub(crate) accounts: BTreeMap<UserName, Account>,
+    pub(crate) sessions: BTreeMap<TokenHash, SessionRecord>,
+    pub(crate) api_tokens: BTreeMap<TokenHash, ApiTokenRecord>,
+    pub(crate) enrolments: BTreeMap<TokenHash, EnrolmentRecord>,
+    pub(crate) silences: BTreeMap<u64, Silence>,
+    pub(crate) acks: BTreeMap<u64, Ack>,
+    pub(crate) comments: Vec<(u64, String)>,
+    pub(crate) audit: Vec<AuditLine>,
+    pub(crate) joined: Vec<(HostName, [u8; 32])>,
+    pub(crate) broken: bool,
+    pub(crate) panics: bool,
+    pub(crate) cpu: f64,
+}
+
+impl Fake {
+    pub(crate) fn new() -> Self {
+        let state = Stored {
+            hosts: vec!["db1".to_owned(), "web1".to_owned()],
+            cpu: 12.5,
+            ..Stored::default()
+        };
+        Self { state: Mutex::new(state) }
+    }
+
+    pub(crate) fn stored(&self) -> MutexGuard<'_, Stored> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn check(&self, host: &HostName) -> Answer<()> {
+        let known = self.stored().hosts.iter().any(|name| name == host.as_str());
+        if known { Ok(()) } else { Err(Refused::Absent) }
+    }
+
+    fn seen(&self, sight: &Sight) -> Vec<String> {
+        let stored = self.stored();
+        stored.hosts.iter().filter(|host| sight.covers(host)).cloned().collect()
+    }
+
+    fn rows_of(&self, sight: &Sight) -> Vec<IncidentRow> {
+        let stored = self.stored();
+        let rows = stored.hosts.iter().zip(1..).filter(|(host, _)| sight.covers(host));
+        rows.map(|(host, id)| incident_row(host, id, stored.acks.get(&id).cloned())).collect()
+    }
+}
+
+fn found<T>(item: Option<T>) -> Answer<T> {
+    item.ok_or(Refused::Absent)
+}
+
+fn activity(host: Option<&str>) -> Activity {
+    Activity {
+        at_unix_s: THEN.seconds(),
+        kind: if host.is_some() { Kind::Transition } else { Kind::Server },
+        host: host.map(ToOwned::to_owned),
+        check: host.map(|_| "cpu_monitor.cpu_percent".to_owned()),
+        incident: host.map(|_| 1),
+        state: host.map(|_| State::Crit),
+        text: "cpu is at 97".to_owned(),
+    }
+}
+
+fn delivery(host: &str, id: u64) -> Delivery {
+    Delivery {
+        id,
+        at: Timestamp(THEN),
+        sent_at: Some(Timestamp(THEN)),
+        incident: Some(1),
+        host: host.to_owned(),
+        check: Some("cpu_monitor.cpu_percent".to_owned()),
+        receiver: "ops-mail".to_owned(),
+        kind: "email".to_owned(),
+        reason: "problem".to_owned(),
+        summary: "CRITICAL: db1 - cpu_monitor.cpu_percent = 97.0".to_owned(),
+        state: DeliveryState::Sent,
+        attempts: 1,
+        next_try_at: None,
+        error: String::new(),
+        took_ms: 12,
+    }
+}
+
+fn incident_row(host: &str, id: u64, ack: Option<Ack>) -> IncidentRow {
+    IncidentRow {
+        id,
+        host: host.to_owned(),
+        check: "cpu_monitor.cpu_percent".to_owned(),
+        state: State::Crit,
+        peak: State::Crit,
+        status: Status::Critical,
+        text: "cpu is at 97".to_owned(),
+        since_at: Timestamp(THEN),
+        since_unix_s: THEN.seconds(),
+        resolved_at: None,
+        ack,
+        silenced_until_at: None,
+        cause: None,
+        symptoms: 1,
+        last_notification: Some(LastNotification {
+            receiver: "ops-mail".to_owned(),
+            result: Told::Sent,
+            at: Timestamp(THEN),
+            text: "sent".to_owned(),
+        }),
+    }
+}
+
+fn problem(host: &str, incident: u64, ack: Option<Ack>) -> Problem {
+    Problem {
+        incident,
+        host: host.to_owned(),
+        check: "cpu_monitor.cpu_percent".to_owned(),
+        state: State::Crit,
+        text: "cpu is at 97".to_owned(),
+        since_unix_s: THEN.seconds(),
+        ack,
+        silenced_until_unix_s: None,
+        symptoms: 0,
+        soft: Some(Soft { attempt: 2, of: 3 }),
+        strip: "o46c2".to_owned(),
+        spark: vec![Some(1.0), None, Some(97.0)],
+        limit: Some(90.0),
+        flapping: false,
+    }
+}
+
+impl Backend for Fake {
+    fn overview(&self, sight: &Sight) -> Answer<Overview> {
+        if self.stored().broken {
+            return Err(Refused::Unavailable("disk on fire".to_owned()));
+        }
+        assert!(!self.stored().panics, "the fake was told to panic");
+        let silences = self.silences(sight)?;
+        let (maintenance, silences) = silences.into_iter().partition(|s| s.maintenance);
+        Ok(Overview {
+            at_unix_s: THEN.seconds(),
+            verdict: Verdict { text: "2 hosts need attention".to_owned(), sub: String::new() },
+            counts: self.counts(sight)?,
+            kpis: Kpis { availability_24h: Some(0.999), ..Kpis::default() },
+            problems: self.problems(sight)?,
+            more: 0,
+            quiet: Quiet { silences, maintenance },
+            events: self.events(sight, None, None, &PageQuery::default())?.items,
+        })
+    }
+
+    fn fleet(&self, sight: &Sight) -> Answer<Fleet> {
+        let name = self.seen(sight);
+        let n = name.len();
+        Ok(Fleet {
+            etag: format!("r{n}"),
+            at_unix_s: THEN.seconds(),
+            id: (1..).take(n).collect(),
+            state: "c".repeat(n),
+            site: vec![0; n],
+            sites: vec![String::new()],
+            tags: vec![vec!["role:db".to_owned()]; n],
+            text: vec!["cpu is at 97".to_owned(); n],
+            since_unix_s: vec![THEN.seconds(); n],
+            last_heard_unix_s: vec![None; n],
+            cpu: vec![Some(97.0); n],
+            mem: vec![None; n],
+            disk: vec![None; n],
+            strip: vec!["o48".to_owned(); n],
+            address: vec![None; n],
+            os: vec![String::new(); n],
+            uptime_s: vec![None; n],
+            name,
+        })
+    }
+
+    fn hosts(&self, sight: &Sight, query: &HostsQuery) -> Answer<Page<HostRow>> {
+        let after = query.cursor.as_ref().and_then(Cursor::name).unwrap_or_default().to_owned();
+        let mut rest = self.seen(sight);
+        rest.retain(|name| name.as_str() > after.as_str());
+        let more = rest.len() > limit(query.limit);
+        rest.truncate(limit(query.limit));
+        let next = rest.last().filter(|_| more).and_then(|name| Cursor::of_name(name));
+        let items = rest.into_iter().zip(1..).map(|(name, id)| HostRow {
+            id,
+            name,
+            state: Letter::Critical,
+            text: "cpu is at 97".to_owned(),
+            last_heard_at: Some(Timestamp(THEN)),
+            interval_seconds: 30.0,
+            address: Some("192.0.2.7".to_owned()),
+            tags: Vec::new(),
+        });
+        Ok(Page { items: items.collect(), next })
+    }
+
+    fn host(&self, _: &Sight, host: &HostName) -> Answer<Host> {
+        self.check(host)?;
+        Ok(Host {
+            id: 1,
+            name: host.to_string(),
+            state: Letter::Critical,
+            word: "Critical".to_owned(),
+            text: "cpu is at 97".to_owned(),
+            since_at: Some(Timestamp(THEN)),
+            address: None,
+            tags: vec!["role:db".to_owned()],
+            facts: BTreeMap::from([("os".to_owned(), "Debian 12".to_owned())]),
+            interval_seconds: 30.0,
+            last_heard_at: None,
+            rtt_seconds: Some(0.001),
+            agent_version: "0.1.0".to_owned(),
+            loss_ratio: None,
+            checks: vec![Check {
+                name: "cpu_monitor.cpu_percent".to_owned(),
+                status: Status::Critical,
+                hard: Status::Pending,
+                soft: None,
+                value: Some(97.0),
+                unit: "percent".to_owned(),
+                text: "97".to_owned(),
+                rule: "above 90, clears at 81".to_owned(),
+                changed_at: None,
+                fresh: Fresh::Late,
+                flapping: false,
+                incident: Some(1),
+                limits: Limits { warning: None, critical: Some(90.0) },
+            }],
+            incidents: vec![1],
+            parents: Vec::new(),
+            children: Vec::new(),
+            profile: Vec::new(),
+            unreachable_because: None,
+            not_reproven: false,
+            declared: None,
+        })
+    }
+
+    fn metrics(&self, host: &HostName) -> Answer<Metrics> {
+        self.check(host)?;
+        Ok(Metrics {
+            items: vec![Metric {
+                path: "cpu_monitor.cpu_percent".to_owned(),
+                collector: "cpu_monitor".to_owned(),
+                instance: String::new(),
+                metric: "cpu_percent".to_owned(),
+                unit: "percent".to_owned(),
+                kind: MetricKind::Gauge,
+                last: Some(97.0),
+                at_unix_s: Some(THEN.seconds()),
+            }],
+        })
+    }
+
+    fn series(&self, host: &HostName, order: &SeriesOrder) -> Answer<Series> {
+        self.check(host)?;
+        let column = vec![vec![Some(1.0), None]; order.names.len()];
+        Ok(Series {
+            from_unix_s: order.from.seconds(),
+            to_unix_s: order.to.seconds(),
+            step_s: 60.0,
+            at_unix_s: vec![order.from.seconds(), order.from.seconds() + 60],
+            names: order.names.clone(),
+            units: vec!["percent".to_owned(); order.names.len()],
+            min: column.clone(),
+            avg: column.clone(),
+            max: column,
+            incidents: vec![IncidentSpan {
+                from_unix_s: order.from.seconds(),
+                to_unix_s: None,
+                id: 1,
+                state: State::Warn,
+            }],
+            limits: BTreeMap::from([("a".to_owned(), Limits::default())]),
+        })
+    }
+
+    fn lanes(&self, host: &HostName, from: Unix, to: Unix) -> Answer<Lanes> {
+        self.check(host)?;
+        let (from_unix_s, to_unix_s) = (from.seconds(), to.seconds());
+        let spans = vec![LaneSpan { from_unix_s, to_unix_s, state: Letter::None }];
+        Ok(Lanes { lanes: vec![Lane { check: "host".to_owned(), spans }] })
+    }
+
+    fn plugins(&self, host: &HostName) -> Answer<Plugins> {
+        self.check(host)?;
+        let values = BTreeMap::from([("cpu_percent".to_owned(), Some(97.0))]);
+        let latest = PluginLatest { at: Some(Timestamp(THEN)), values };
+        let plugins = BTreeMap::from([("cpu_monitor".to_owned(), latest)]);
+        Ok(Plugins { host: host.to_string(), plugins })
+    }
+
+    fn plugin(&self, host: &HostName, plugin: &str, limit: usize) -> Answer<PluginHistory> {
+        self.check(host)?;
+        let values = BTreeMap::from([("cpu_percent".to_owned(), None)]);
+        let samples = vec![PluginSample { at: Timestamp(THEN), values }; limit];
+        Ok(PluginHistory { host: host.to_string(), plugin: plugin.to_owned(), samples })
+    }
+
+    fn alerts(&self, sight: &Sight, host: Option<&HostName>) -> Answer<Alerts> {
+        if let Some(host) = host {
+            self.check(host)?;
+        }
+        let mut seen = self.seen(sight);
+        seen.retain(|name| host.is_none_or(|host| host.as_str() == name));
+        let alerts = seen.into_iter().map(|host| Alert {
+            host,
+            check: "cpu_monitor.cpu_percent".to_owned(),
+            status: Status::Critical,
+            value: Some(97.0),
+            text: String::new(),
+            since_at: None,
+            acknowledged: false,
+        });
+        Ok(Alerts { alerts: alerts.collect() })
+    }
+
+    fn events(
+        &self,
+        sight: &Sight,
+        host: Option<&HostName>,
+        _: Option<&str>,
+        _: &PageQuery,
+    ) -> Answer<Page<Activity>> {
+        if let Some(host) = host {
+            self.check(host)?;
+        }
+        let hosts = self.seen(sight);
+        let mut all: Vec<Activity> = hosts.iter().map(|name| activity(Some(name))).collect();
+        all.push(activity(None));
+        all.retain(|line| {
+            sight.covers_activity(line)
+                && host.is_none_or(|host| line.host.as_deref() == Some(host.as_str()))
+        });
+        Ok(Page::whole(all))
+    }
+
+    fn incidents(&self, sight: &Sight, _: &IncidentsQuery) -> Answer<Page<IncidentRow>> {
+        Ok(Page { items: self.rows_of(sight), next: Some(Cursor::of_number(2)) })
+    }
+
+    fn incident(&self, sight: &Sight, incident: IncidentId) -> Answer<Incident> {
+        let row = found(self.rows_of(sight).into_iter().find(|row| row.id == incident.0))?;
+        let check = row.check.clone();
+        Ok(Incident {
+            notifications: vec![delivery(&row.host, 1)],
+            timeline: vec![activity(Some(&row.host))],
+            symptoms_list: vec![Symptom { id: 9, host: row.host.clone(), check }],
+            row,
+            rule: "above 90".to_owned(),
+            value: Some(97.0),
+            unit: "percent".to_owned(),
+            limits: Limits::default(),
+            comments: Vec::new(),
+            seen_before: vec![Earlier {
+                id: 0,
+                since_at: Timestamp(THEN),
+                duration_seconds: Some(60.0),
+                resolution: "recovered".to_owned(),
+            }],
+        })
+    }
+
+    fn incident_of(&self, incident: IncidentId) -> Answer<(HostName, CheckName)> {
+        let rows = self.rows_of(&Sight::Everything);
+        let row = found(rows.iter().find(|row| row.id == incident.0))?;
+        Ok((HostName::new(&row.host).unwrap(), CheckName::new(&row.check).unwrap()))
+    }
+
+    fn explain(&self, incident: IncidentId) -> Answer<Explanation> {
+        self.incident_of(incident)?;
+        let line = ExplainLine {
+            at: Timestamp(THEN),
+            receiver: Some("ops-mail".to_owned()),
+            decision: Decision::Withheld,
+            block: Some("silence".to_owned()),
+            text: "silenced by mira".to_owned(),
+        };
+        Ok(Explanation { lines: vec![line] })
+    }
+
+    fn deliveries(&self, sight: &Sight, _: &DeliveriesQuery) -> Answer<Page<Delivery>> {
+        let seen = self.seen(sight);
+        Ok(Page::whole(seen.iter().zip(1..).map(|(host, id)| delivery(host, id)).collect()))
+    }
+
+    fn delivery(&self, sight: &Sight, id: DeliveryId) -> Answer<Delivery> {
+        let all = self.deliveries(sight, &DeliveriesQuery::default())?.items;
+        found(all.into_iter().find(|delivery| delivery.id == id.0))
+    }
+
+    fn silences(&self, sight: &Sight) -> Answer<Vec<Silence>> {
+        let stored = self.stored();
+        let seen = |silence: &&Silence| {
+            *sight == Sight::Everything
+                || silence.matcher.hosts.iter().any(|host| sight.covers(host))
+        };
+        Ok(stored.silences.values().filter(seen).cloned().collect())
+    }
+
+    fn preview(&self, sight: &Sight, _: &Matcher) -> Answer<Preview> {
+        let names = self.seen(sight);
+        Ok(Preview { hosts: names.len() as u64, incidents: names.len() as u64, names })
+    }
+
+    fn receivers(&self) -> Answer<Vec<Receiver>> {
+        Ok(vec![Receiver {
+            name: "ops-mail".to_owned(),
+            kind: "email".to_owned(),
+            target: "ops@example.net".to_owned(),
+            fallback: None,
+            last: Some(delivery("db1", 1)),
+            failing: false,
+        }])
+    }
+
+    fn routes(&self) -> Answer<Vec<Route>> {
+        Ok(vec![Route {
+            name: "all".to_owned(),
+            matches: "everything".to_owned(),
+            to: vec!["ops-mail".to_owned()],
+            sentence: "everything → ops-mail".to_owned(),
+        }])
+    }
+
+    fn agents(&self, sight: &Sight) -> Answer<Vec<Agent>> {
+        let agent = |host| Agent {
+            host,
+            mode: AgentMode::Enrolled,
+            version: "0.1.0".to_owned(),
+            last_seen_at: None,
+            address: None,
+            loss_ratio: Some(0.0),
+            rtt_seconds: None,
+            clock_skew_seconds: None,
+            duplicates: 0,
+        };
+        Ok(self.seen(sight).into_iter().map(agent).collect())
+    }
+
+    fn server(&self) -> Answer<ServerReport> {
+        Ok(ServerReport {
+            version: "0.1.0".to_owned(),
+            started_at: Timestamp(THEN),
+            uptime_seconds: 1.0,
+            hosts: 2,
+            series: 68,
+            datagrams: BTreeMap::from([("received".to_owned(), 7)]),
+            history: HistoryReport { state: HistoryState::Ok, reason: String::new(), bytes: 1 },
+            store: BTreeMap::from([("commits".to_owned(), 3.0)]),
+            queues: BTreeMap::new(),
+            receivers_failing: Vec::new(),
+        })
+    }
+
+    fn host_id(&self, host: &HostName) -> Answer<HostId> {
+        let stored = self.stored();
+        let place = stored.hosts.iter().zip(1..).find(|(name, _)| *name == host.as_str());
+        found(place.map(|(_, id)| HostId(id)))
+    }
+
+    fn counts(&self, sight: &Sight) -> Answer<Counts> {
+        Ok(Counts { crit: self.seen(sight).len() as u64, ..Counts::default() })
+    }
+
+    fn problems(&self, sight: &Sight) -> Answer<Vec<Problem>> {
+        let rows = self.rows_of(sight);
+        Ok(rows.into_iter().map(|row| problem(&row.host, row.id, row.ack)).collect())
+    }
+
+    fn rows(&self, sight: &Sight, hosts: &[HostId]) -> Answer<Rows> {
+        let stored = self.stored();
+        let mut rows = Rows::default();
+        for (name, id) in stored.hosts.iter().zip(1..) {
+            if hosts.contains(&HostId(id)) && sight.covers(name) {
+                rows.id.push(id);
+                rows.state.push('c');
+                rows.cpu.push(Some(stored.cpu));
+                rows.mem.push(None);
+                rows.disk.push(None);
+                rows.last_heard_unix_s.push(None);
+                rows.text.push(String::new());
+            }
+        }
+        Ok(rows)
+    }
+
+    fn host_change(&self, host: &HostName) -> Answer<HostChange> {
+        self.check(host)?;
+        let sample = (1.5, Some(self.stored().cpu));
+        Ok(HostChange {
+            state: "c".to_owned(),
+            samples: BTreeMap::from([("cpu_monitor.cpu_percent".to_owned(), sample)]),
+            ..HostChange::default()
+        })
+    }
+
+    fn ack(&self, incident: IncidentId, order: &AckOrder) -> Answer<()> {
+        let ack = Ack {
+            by: order.by.to_string(),
+            comment: order.comment.clone(),
+            until_unix_s: order.until.map(Unix::seconds),
+            sticky: order.sticky,
+        };
+        self.stored().acks.insert(incident.0, ack);
+        Ok(())
+    }
+
+    fn unack(&self, incident: IncidentId, _: &UserName) -> Answer<()> {
+        let removed = self.stored().acks.remove(&incident.0);
+        removed.map(drop).ok_or_else(|| Refused::Conflict("nobody has acknowledged it".to_owned()))
+    }
+
+    fn comment(&self, incident: IncidentId, _: &UserName, text: &str) -> Answer<()> {
+        self.stored().comments.push((incident.0, text.to_owned()));
+        Ok(())
+    }
+
+    fn silence(&self, order: &SilenceOrder) -> Answer<Silence> {
+        let mut stored = self.stored();
+        let id = stored.silences.len() as u64 + 1;
+        let silence = Silence {
+            id,
+            matcher: silences::Matcher {
+                hosts: order.matcher.hosts.clone(),
+                checks: order.matcher.checks.clone(),
+                tags: order.matcher.tags.iter().map(ToString::to_string).collect(),
+                severity: order.matcher.severity.map(Into::into),
+            },
+            by: order.by.to_string(),
+            reason: order.reason.clone(),
+            from_at: Timestamp(order.from),
+            until_at: Timestamp(order.until),
+            maintenance: order.maintenance,
+            withheld: 0,
+            matches: Matches::default(),
+            declared: None,
+        };
+        stored.silences.insert(id, silence.clone());
+        Ok(silence)
+    }
+
+    fn end_silence(&self, silence: SilenceId, _: &UserName) -> Answer<()> {
+        found(self.stored().silences.remove(&silence.0)).map(drop)
+    }
+
+    fn drop_host(&self, host: &HostName, _: &UserName) -> Answer<()> {
+        self.check(host)?;
+        self.stored().hosts.retain(|name| name != host.as_str());
+        Ok(())
+    }
+
+    fn test_receiver(&self, receiver: &ReceiverName, _: &UserName) -> Answer<DeliveryId> {
+        if receiver.as_str() == "ops-mail" { Ok(DeliveryId(7)) } else { Err(Refused::Absent) }
+    }
+
+    fn account(&self, user: &UserName) -> Answer<Account> {
+        found(self.stored().accounts.get(user).cloned())
+    }
+
+    fn accounts(&self) -> Answer<Vec<Account>> {
+        Ok(self.stored().accounts.values().cloned().collect())
+    }
+
+    fn put_account(&self, account: &Account) -> Answer<()> {
+        assert_eq!(account.declared, None, "a declared user is never written back");
+        self.stored().accounts.insert(account.name.clone(), account.clone());
+        Ok(())
+    }
+
+    fn drop_account(&self, user: &UserName) -> Answer<()> {
+        let mut stored = self.stored();
+        stored.sessions.retain(|_, session| session.user != *user);
+        stored.api_tokens.retain(|_, token| token.user != *user);
+        found(stored.accounts.remove(user)).map(drop)
+    }
+
+    fn session(&self, hash: &TokenHash) -> Answer<SessionRecord> {
+        found(self.stored().sessions.get(hash).cloned())
+    }
+
+    fn sessions(&self, user: &UserName) -> Answer<Vec<SessionRecord>> {
+        let stored = self.stored();
+        Ok(stored.sessions.values().filter(|session| session.user == *user).cloned().collect())
+    }
+
+    fn put_session(&self, session: &SessionRecord) -> Answer<()> {
+        self.stored().sessions.insert(session.hash, session.clone());
+        Ok(())
+    }
+
+    fn drop_session(&self, hash: &TokenHash) -> Answer<()> {
+        self.stored().sessions.remove(hash);
+        Ok(())
+    }
+
+    fn api_token(&self, hash: &TokenHash) -> Answer<ApiTokenRecord> {
+        found(self.stored().api_tokens.get(hash).cloned())
+    }
+
+    fn api_tokens(&self, user: &UserName) -> Answer<Vec<ApiTokenRecord>> {
+        let stored = self.stored();
+        Ok(stored.api_tokens.values().filter(|token| token.user == *user).cloned().collect())
+    }
+
+    fn put_api_token(&self, token: &ApiTokenRecord) -> Answer<()> {
+        self.stored().api_tokens.insert(token.hash, token.clone());
+        Ok(())
+    }
+
+    fn drop_api_token(&self, hash: &TokenHash) -> Answer<()> {
+        self.stored().api_tokens.remove(hash);
+        Ok(())
+    }
+
+    fn audit(&self, line: &AuditLine) -> Answer<()> {
+        self.stored().audit.push(line.clone());
+        Ok(())
+    }
+
+    fn audit_lines(&self, page: &PageQuery) -> Answer<Page<AuditLine>> {
+        let lines = self.stored().audit.iter().rev().take(limit(page.limit)).cloned().collect();
+        Ok(Page::whole(lines))
+    }
+
+    fn enrolment(&self, hash: &TokenHash) -> Answer<EnrolmentRecord> {
+        found(self.stored().enrolments.get(hash).cloned())
+    }
+
+    fn enrolments(&self) -> Answer<Vec<EnrolmentRecord>> {
+        Ok(self.stored().enrolments.values().cloned().collect())
+    }
+
+    fn put_enrolment(&self, enrolment: &EnrolmentRecord) -> Answer<()> {
+        self.stored().enrolments.insert(enrolment.hash, enrolment.clone());
+        Ok(())
+    }
+
+    fn drop_enrolment(&self, hash: &TokenHash) -> Answer<()> {
+        self.stored().enrolments.remove(hash);
+        Ok(())
+    }
+
+    fn join(&self, order: &JoinOrder) -> Answer<Joined> {
+        let mut stored = self.stored();
+        let record = found(stored.enrolments.get_mut(&order.token))?;
+        record.uses_left = found(record.uses_left.checked_sub(1))?;
+        stored.joined.push((order.name.clone(), order.key));
+        Ok(Joined {
+            agent_id: "00112233445566ff".to_owned(),
+            server_udp_port: 50003,
+            interval_seconds: 30.0,
+            config_revision: 1,
+        })
+    }
+}

@@ -1,0 +1,273 @@
+//! Live connections over real connections.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use hark_api::auth::Role;
+use hark_api::events::Activity;
+use hark_api::words::Kind;
+use hark_model::{DeliveryId, HostId};
+use http::Method;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::{self, Message};
+
+use crate::event_stream::EventStream;
+use crate::schema;
+use crate::server::{Caller, Running, start};
+
+/// Longer than any frame takes: the test fails instead of waiting for ever.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+struct Socket {
+    stream: WebSocketStream<TcpStream>,
+    document: Value,
+}
+
+async fn open(caller: &Caller) -> Result<WebSocketStream<TcpStream>, tungstenite::Error> {
+    let key = tungstenite::handshake::client::generate_key();
+    let request = caller
+        .request(&Method::GET, &format!("ws://{}/ws", caller.address))
+        .header("connection", "Upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", key)
+        .body(())
+        .unwrap();
+    let stream = TcpStream::connect(caller.address).await.unwrap();
+    Ok(tokio_tungstenite::client_async(request, stream).await?.0)
+}
+
+async fn refused(caller: &Caller) -> u16 {
+    match open(caller).await {
+        Err(tungstenite::Error::Http(response)) => response.status().as_u16(),
+        other => panic!("not refused: {:?}", other.map(drop)),
+    }
+}
+
+impl Socket {
+    async fn new(running: &Running, caller: &Caller) -> Self {
+        let document = running.nobody().get("/api/0/openapi.json").await.json();
+        let mut socket = Self { stream: open(caller).await.unwrap(), document };
+        let hello = socket.next().await;
+        assert_eq!((&hello["type"], &hello["seq"]), (&json!("hello"), &json!(0)));
+        socket
+    }
+
+    async fn subscribe(&mut self, what: Value) -> Value {
+        self.stream.send(Message::text(what.to_string())).await.unwrap();
+        let frame = self.next().await;
+        assert_eq!(frame["snapshot"], true, "{frame}");
+        frame
+    }
+
+    /// Returns the next message, checked against the document.
+    async fn next(&mut self) -> Value {
+        loop {
+            let next = tokio::time::timeout(PATIENCE, self.stream.next()).await;
+            let message = next.expect("no message").expect("closed").unwrap();
+            if let Message::Text(text) = message {
+                let value: Value = serde_json::from_str(&text).unwrap();
+                let described = &self.document["components"]["schemas"]["Message"];
+                assert_eq!(schema::check(&self.document, described, &value), Ok(()), "{value}");
+                return value;
+            }
+        }
+    }
+
+    /// Returns the next frame that has `topic`.
+    async fn next_with(&mut self, topic: &str) -> Value {
+        loop {
+            let frame = self.next().await;
+            if !frame[topic].is_null() {
+                return frame;
+            }
+        }
+    }
+}
+
+fn activity(host: Option<&str>, text: &str) -> Activity {
+    Activity {
+        at_unix_s: 1,
+        kind: Kind::Event,
+        host: host.map(ToOwned::to_owned),
+        check: None,
+        incident: None,
+        state: None,
+        text: text.to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_begins_with_a_snapshot_and_goes_on_with_changes() {
+    let running = start().await;
+    let mut socket = Socket::new(&running, &running.browser("root")).await;
+    let wants = ["counts", "problems", "events", "deliveries", "host:db1", "self", "nonsense"];
+    let snapshot = socket.subscribe(json!({"sub": wants, "rows": [1, 99]})).await;
+    assert_eq!(snapshot["seq"], 1);
+    assert_eq!(snapshot["counts"]["crit"], 2);
+    assert_eq!(snapshot["problems"]["add"].as_array().unwrap().len(), 2);
+    assert_eq!(snapshot["rows"]["id"], json!([1]));
+    assert_eq!(snapshot["host"]["db1"]["samples"]["cpu_monitor.cpu_percent"], json!([1.5, 12.5]));
+    assert_eq!(snapshot["self"]["series"], 68);
+
+    running.fake.stored().cpu = 55.0;
+    running.live.heard(HostId(1));
+    running.live.heard(HostId(2));
+    let frame = socket.next_with("rows").await;
+    assert_eq!(frame["rows"]["cpu"], json!([55.0]), "only the row that is shown");
+    assert_eq!(frame["host"]["db1"]["checks_changed"], false);
+    assert!(
+        frame["counts"].is_null() && frame["problems"].is_null(),
+        "they did not change: {frame}"
+    );
+
+    running.fake.stored().hosts.pop();
+    running.live.host(HostId(1));
+    running.live.delivery(DeliveryId(1));
+    running.live.event(activity(Some("db1"), "boot"));
+    let frame = socket.next_with("problems").await;
+    assert_eq!(frame["problems"], json!({"add": [], "drop": [2]}));
+    assert_eq!(frame["counts"]["crit"], 1);
+    assert_eq!(frame["host"]["db1"]["checks_changed"], true);
+    assert_eq!(frame["deliveries"][0]["id"], 1);
+    assert_eq!(frame["events"][0]["text"], "boot");
+}
+
+#[tokio::test]
+async fn numbers_of_frames_have_no_holes() {
+    let running = start().await;
+    let mut socket = Socket::new(&running, &running.browser("root")).await;
+    let mut last = socket.subscribe(json!({"rows": [1]})).await["seq"].as_u64().unwrap();
+    for _ in 0..3 {
+        running.live.heard(HostId(1));
+        let seq = socket.next().await["seq"].as_u64().unwrap();
+        assert_eq!(seq, last + 1);
+        last = seq;
+    }
+}
+
+#[tokio::test]
+async fn a_user_hears_only_of_what_he_may_see() {
+    let running = start().await;
+    running.user("monitor", false, &[("db1", Role::Monitor)]);
+    let mut socket = Socket::new(&running, &running.browser("monitor")).await;
+    let wants = ["counts", "problems", "events", "deliveries", "enrol", "host:db1", "host:web1"];
+    let snapshot = socket.subscribe(json!({"sub": wants, "rows": [1, 2]})).await;
+    assert!(!snapshot.to_string().contains("web1"), "{snapshot}");
+    assert_eq!((&snapshot["rows"]["id"], &snapshot["counts"]["crit"]), (&json!([1]), &json!(1)));
+    running.live.event(activity(Some("web1"), "hidden"));
+    running.live.event(activity(None, "hidden"));
+    running.live.event(activity(Some("db1"), "shown"));
+    running.live.delivery(DeliveryId(2));
+    running.live.host(HostId(2));
+    running.live.heard(HostId(1));
+    let frame = socket.next_with("events").await;
+    assert_eq!(frame["events"].as_array().unwrap().len(), 1);
+    assert_eq!(frame["rows"]["id"], json!([1]));
+    assert!(
+        !frame.to_string().contains("hidden") && !frame.to_string().contains("web1"),
+        "{frame}"
+    );
+    assert!(frame["deliveries"].is_null());
+}
+
+#[tokio::test]
+async fn only_a_page_of_this_server_opens_one() {
+    let running = start().await;
+    assert_eq!(refused(&running.nobody()).await, 401);
+    let mut evil = running.browser("root");
+    evil.origin = Some("https://evil.example".to_owned());
+    assert_eq!(refused(&evil).await, 403);
+    evil.origin = None;
+    assert_eq!(refused(&evil).await, 403, "a browser always says its origin");
+    assert!(open(&running.program("root")).await.is_ok(), "a program with its token needs none");
+    let mut page = running.browser("root");
+    page.csrf = false;
+    assert!(open(&page).await.is_ok(), "a WebSocket cannot carry further headers");
+    let in_address = running.program("root");
+    let token = in_address.bearer.clone().unwrap();
+    let reply = running.nobody().get(&format!("/ws?token={token}")).await;
+    assert_eq!(reply.status, 401, "a token in an address would be logged");
+}
+
+#[tokio::test]
+async fn an_agent_that_joined_is_shown_to_those_who_wait_for_it() {
+    let running = crate::server::start_tls().await;
+    let root = running.browser("root");
+    let made = root.post("/api/0/enrol", json!({})).await.json();
+    let mut events = EventStream::open(&running.program("root"), "/api/0/stream?sub=enrol").await;
+    events.until(|read| read.contains("\"snapshot\":true")).await;
+    let key = "CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk=";
+    let join =
+        json!({"token": made["token"], "name": "db9", "key": key, "facts": {"os": "Debian"}});
+    let reply = running.nobody().post("/api/0/agents/enrol", join).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    events.until(|read| read.contains("\"enrol\":") && read.ends_with("\n\n")).await;
+    let frame = events.data().find(|data| data.contains("\"enrol\":")).unwrap();
+    let frame: Value = serde_json::from_str(frame).unwrap();
+    let seen = &frame["enrol"][0];
+    assert_eq!((&seen["host"], &seen["os"]), (&json!("db9"), &json!("Debian")));
+}
+
+#[tokio::test]
+async fn messages_that_are_not_understood_are_left_out() {
+    let running = start().await;
+    let mut socket = Socket::new(&running, &running.browser("root")).await;
+    for text in ["", "{", "7", "{\"sub\": 7}", "hello"] {
+        socket.stream.send(Message::text(text)).await.unwrap();
+    }
+    socket.stream.send(Message::binary(vec![0, 1, 2])).await.unwrap();
+    let snapshot = socket.subscribe(json!({"sub": ["counts"]})).await;
+    assert_eq!(snapshot["counts"]["crit"], 2);
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_long_ends_the_connection() {
+    let running = start().await;
+    let mut socket = Socket::new(&running, &running.browser("root")).await;
+    let long = format!("{{\"sub\": [\"{}\"]}}", "a".repeat(20_000));
+    socket.stream.send(Message::text(long)).await.unwrap();
+    let ended = tokio::time::timeout(PATIENCE, async {
+        while let Some(Ok(message)) = socket.stream.next().await {
+            assert!(!message.is_text(), "it was answered");
+        }
+    });
+    assert!(ended.await.is_ok(), "the connection is still open");
+}
+
+#[tokio::test]
+async fn live_connections_have_a_bound() {
+    let running = start().await;
+    let page = running.browser("root");
+    let mut held = Vec::new();
+    for _ in 0..256 {
+        held.push(open(&page).await.unwrap());
+    }
+    assert_eq!(refused(&page).await, 503);
+    drop(held.pop());
+    let again = async {
+        while open(&page).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, again).await.is_ok(), "a place that is free is given");
+}
+
+#[tokio::test]
+async fn the_end_of_the_server_is_said() {
+    let running = start().await;
+    let mut socket = Socket::new(&running, &running.browser("root")).await;
+    running.shutdown.cancel();
+    let close = loop {
+        let next = tokio::time::timeout(PATIENCE, socket.stream.next()).await.unwrap();
+        if let Message::Close(frame) = next.expect("closed without a word").unwrap() {
+            break frame.unwrap();
+        }
+    };
+    assert_eq!(u16::from(close.code), 1001);
+    running.tasks.close();
+    let ended = tokio::time::timeout(PATIENCE, running.tasks.wait()).await;
+    assert!(ended.is_ok(), "the server did not end");
+}

@@ -1,0 +1,21 @@
+//! The web as clients see it: the real server loop on a real socket, over a server in memory.
+
+// `cfg(test)` is always true here; it tells the linter that helpers are test code as well.
+#[cfg(test)]
+mod auth;
+#[cfg(test)]
+mod event_stream;
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod headers;
+#[cfg(test)]
+mod live;
+#[cfg(test)]
+mod routes;
+#[cfg(test)]
+mod schema;
+#[cfg(test)]
+mod server;
+#[cfg(test)]
+mod transport;
