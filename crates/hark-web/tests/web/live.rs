@@ -204,7 +204,9 @@ async fn an_agent_that_joined_is_shown_to_those_who_wait_for_it() {
         json!({"token": made["token"], "name": "db9", "key": key, "facts": {"os": "Debian"}});
     let reply = running.nobody().post("/api/0/agents/enrol", join).await;
     assert_eq!(reply.status, 200, "{}", reply.text());
-    events.until(|read| read.contains("\"enrol\":") && read.ends_with("\n\n")).await;
+    let whole =
+        |read: &str| read.split("\"enrol\":").nth(1).is_some_and(|rest| rest.contains("\n\n"));
+    events.until(whole).await;
     let frame = events.data().find(|data| data.contains("\"enrol\":")).unwrap();
     let frame: Value = serde_json::from_str(frame).unwrap();
     let seen = &frame["enrol"][0];

@@ -229,7 +229,8 @@ async fn call(running: &Running, route: &Route, caller: &Caller, user: &str) -> 
 /// Reads the first two messages of a stream, which does not end by itself.
 async fn stream(caller: &Caller, path: &str) -> Reply {
     let mut events = EventStream::open(caller, path).await;
-    let enough = |read: &str| read.matches("data: ").count() == 2 && read.ends_with("\n\n");
+    // An empty line ends an event.
+    let enough = |read: &str| read.matches("\n\n").count() == 2;
     events.until(|read| enough(read) || read.contains("problem+json")).await;
     let status = events.read.split(' ').nth(1).unwrap().parse().unwrap();
     let last = events.data().next_back().unwrap_or_default().to_owned();
