@@ -149,13 +149,16 @@ export function moment(seconds: number | null): string {
   return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${clock(seconds, true)}`;
 }
 
+/** Locale of a language's dates: English ones begin with the day. */
+export const locale = (language: string): string => (language === 'en' ? 'en-GB' : language);
+
 /** Writes a moment as short as it stays clear: the clock today, the day otherwise. */
-export function when(seconds: number, now: number, locale = 'en'): string {
+export function when(seconds: number, now: number, language = 'en'): string {
   const at = new Date(seconds * 1000);
   const today = new Date(now * 1000);
   if (at.toDateString() === today.toDateString()) return clock(seconds);
   const year = at.getFullYear() === today.getFullYear() ? undefined : 'numeric';
-  return at.toLocaleDateString(locale, { day: 'numeric', month: 'short', year });
+  return at.toLocaleDateString(locale(language), { day: 'numeric', month: 'short', year });
 }
 
 /** Name of the zone in which `clock` writes: `UTC`, `CET`. */
@@ -171,6 +174,20 @@ export function visible(text: string): string {
     if (point < 0x20) return String.fromCodePoint(0x2400 + point);
     return `\\u${point.toString(16).padStart(4, '0')}`;
   });
+}
+
+/** Says the name of a check that watches a series in words: `disk_monitor./var.percent` is `disk /var`. */
+export function checkLabel(name: string): string {
+  const first = name.indexOf('.');
+  const collector = first < 0 ? '' : name.slice(0, first);
+  if (!collector.endsWith('_monitor')) return name;
+  const last = name.lastIndexOf('.');
+  const base = collector.slice(0, -'_monitor'.length);
+  const instance = last > first ? name.slice(first + 1, last) : '';
+  const metric = name.slice(last + 1).replaceAll('_', ' ').replace(/(\d)min\b/, '$1 min');
+  const own = metric === 'percent' || metric === `${base} percent` ? '' : metric;
+  const head = own !== '' && instance === '' ? '' : base;
+  return [head, instance, own].filter((part) => part !== '').join(' ');
 }
 
 /** Initials for the round sign of a person: `Mira Kvale` gives `MK`. */

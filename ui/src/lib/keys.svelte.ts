@@ -1,5 +1,7 @@
 // Single keys and sequences. They act only outside fields, and can be switched off (WCAG 2.1.4).
 
+import { untrack } from 'svelte';
+
 export interface Binding {
   keys: string;
   /** Text for the list of keys. */
@@ -26,11 +28,18 @@ class Keys {
   /** Adds keys while a view is there; returns what takes them away. Later ones win. */
   add(bindings: Binding[]): () => void {
     this.#stack.push(bindings);
-    this.version += 1;
+    this.#changed();
     return () => {
       this.#stack = this.#stack.filter((entry) => entry !== bindings);
-      this.version += 1;
+      this.#changed();
     };
+  }
+
+  // Bindings are added inside effects, which must not come to depend on the number that they change.
+  #changed(): void {
+    untrack(() => {
+      this.version += 1;
+    });
   }
 
   /** Every key that acts now, each once. */

@@ -1,5 +1,6 @@
 // Series as charts need them: which series share a chart, rates of counters, new points, gaps.
 import type { Metric, Series } from './api-types.ts';
+import { checkLabel } from './format.ts';
 
 /** A chart of one host: a title and at most five lines of one unit. */
 export interface ChartPlan {
@@ -100,10 +101,9 @@ export function plan(metrics: readonly Metric[], first: string | null = null): C
 /** A chart of one series. */
 export function single(metric: Metric): ChartPlan {
   const rate = metric.kind === 'counter';
-  const name = metric.metric.replaceAll('_', ' ');
   return {
     key: metric.path,
-    title: metric.instance === '' ? name : `${name} ${metric.instance}`,
+    title: checkLabel(metric.path),
     unit: rate ? rateUnit(metric.unit) : metric.unit,
     lines: [{ path: metric.path, label: metric.metric.replaceAll('_', ' '), rate }],
     more: 0,

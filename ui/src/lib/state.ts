@@ -29,7 +29,7 @@ export function ofAny(word: string | null | undefined): State {
   return OF_STATUS[word as Status] ?? OF_LETTER[word] ?? (word === 'maintenance' ? 'mnt' : 'off');
 }
 
-/** Worst first, then not acknowledged before acknowledged, then the newest. */
+/** Worst first, not acknowledged before acknowledged, then what has lasted longest. */
 export function byUrgency(
   a: { state: ProblemState; ack: unknown; since_unix_s: number },
   b: { state: ProblemState; ack: unknown; since_unix_s: number },

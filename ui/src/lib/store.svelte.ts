@@ -5,6 +5,7 @@ import type { Activity, Counts, Delivery, FleetTable, Frame, HostPatch, Joined, 
 import { Fleet } from './fleet.ts';
 import { BEHIND_S, changes, merge, patchDeliveries, patchEvents, patchProblems, PROBLEMS_KEPT } from './live.ts';
 import { Socket, type Link } from './socket.ts';
+import { byUrgency } from './state.ts';
 
 /** Pause between two plain requests while there is no socket. */
 const POLL_MS = 5000;
@@ -135,7 +136,7 @@ class Store {
       // A server whose clock is within two seconds is taken to be right: the answer's own way explains that much.
       if (Math.abs(this.skew) < 2) this.skew = 0;
       this.now = Date.now() / 1000 + this.skew;
-      this.overview = overview;
+      this.overview = { ...overview, problems: [...overview.problems].sort(byUrgency) };
       this.overviewError = null;
       this.dataAt = overview.at_unix_s;
     } catch (error) {

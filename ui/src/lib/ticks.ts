@@ -9,7 +9,7 @@ export function ticks(from: number, to: number, most: number): { at: number; tex
   const shift = new Date(from * 1000).getTimezoneOffset() * 60;
   const out: { at: number; text: string }[] = [];
   for (let at = Math.ceil((from - shift) / step) * step + shift; at <= to; at += step) {
-    const text = step >= 86_400 ? new Date(at * 1000).toLocaleDateString('en', { day: 'numeric', month: 'short' }) : clock(at);
+    const text = step >= 86_400 ? new Date(at * 1000).toLocaleDateString('en-GB', { day: 'numeric', month: 'short' }) : clock(at);
     // Names at the very edges would be cut.
     if ((at - from) / (to - from) > 0.02 && (at - from) / (to - from) < 0.98) out.push({ at, text });
   }

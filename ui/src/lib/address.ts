@@ -1,0 +1,58 @@
+// Which page an address leads to.
+
+/** The pages that there are. */
+export type PageName =
+  | 'overview'
+  | 'hosts'
+  | 'host'
+  | 'incidents'
+  | 'maintenance'
+  | 'notifications'
+  | 'agents'
+  | 'journal'
+  | 'settings'
+  | 'more'
+  | 'missing';
+
+export interface Found {
+  name: PageName;
+  params: Record<string, string>;
+}
+
+const FIXED: Record<string, PageName> = {
+  '/': 'overview',
+  '/hosts': 'hosts',
+  '/incidents': 'incidents',
+  '/maintenance': 'maintenance',
+  '/notifications': 'notifications',
+  '/agents': 'agents',
+  '/journal': 'journal',
+  '/settings': 'settings',
+  '/more': 'more',
+  '/login': 'overview',
+  '/setup': 'overview',
+  // Addresses of the first of the programs whose place this one takes.
+  '/live': 'hosts',
+  '/plugins': 'hosts',
+  '/alerts': 'incidents',
+};
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+/** The page at a path. */
+export function route(path: string): Found {
+  const clean = path.length > 1 ? path.replace(/\/+$/, '') : path;
+  const fixed = FIXED[clean];
+  if (fixed) return { name: fixed, params: {} };
+  const host = /^\/hosts\/([^/]+)$/.exec(clean);
+  if (host?.[1]) return { name: 'host', params: { name: decoded(host[1]) } };
+  const incident = /^\/incidents\/(\d+)$/.exec(clean);
+  if (incident?.[1]) return { name: 'incidents', params: { id: incident[1] } };
+  return { name: 'missing', params: {} };
+}

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { age, checkLabel, duration, initials, moment, number, precise, quantity, scale, unix, untilHour, visible, when } from '../../src/lib/format.ts';
+
+const N = '\u202f';
+const H = '\u00a0';
+
+test('thousands are split by a narrow space and never rounded twice', () => {
+  assert.equal(number(0), '0');
+  assert.equal(number(999), '999');
+  assert.equal(number(1216), `1${N}216`);
+  assert.equal(number(41_208_000), `41${N}208${N}000`);
+  assert.equal(number(999.96, 1), `1${N}000.0`);
+  assert.equal(number(-1234.5, 1), `−1${N}234.5`);
+  assert.equal(number(-0.04, 1), '0.0');
+  assert.equal(number(Number.NaN), '–');
+});
+
+test('three digits matter', () => {
+  assert.equal(precise(412.3), '412');
+  assert.equal(precise(96.24), '96.2');
+  assert.equal(precise(6.214), '6.21');
+  assert.equal(precise(7), '7');
+});
+
+test('a value has its unit behind a space that does not break', () => {
+  assert.equal(quantity(96.2, 'percent'), `96.2${H}%`);
+  assert.equal(quantity(0.0021, 'seconds'), `2.10${H}ms`);
+  assert.equal(quantity(0.00002, 'seconds'), `20${H}µs`);
+  assert.equal(quantity(3600, 'seconds'), `1${H}h`);
+  assert.equal(quantity(65_536, 'mebibytes'), `64${H}GiB`);
+  assert.equal(quantity(1536, 'bytes'), `1.50${H}KiB`);
+  assert.equal(quantity(11_000_000, 'bytes_per_second'), `11${H}MB/s`);
+  assert.equal(quantity(null, 'percent'), '–');
+  assert.equal(quantity(42, ''), '42');
+});
+
+test('one axis has one unit, chosen by its biggest value', () => {
+  assert.deepEqual(scale('bytes', 5 * 1024 ** 3), { by: 1024 ** 3, sign: 'GiB' });
+  assert.deepEqual(scale('gibibytes', 2048), { by: 1024, sign: 'TiB' });
+  assert.deepEqual(scale('percent', 100), { by: 1, sign: '%' });
+  assert.deepEqual(scale('per_second', 12_000_000), { by: 1e6, sign: 'M/s' });
+});
+
+test('durations show their biggest parts', () => {
+  assert.equal(duration(0), `0${H}s`);
+  assert.equal(duration(59.6), `1${H}min`);
+  assert.equal(duration(38 * 60), `38${H}min`);
+  assert.equal(duration(4080, 2), `1${H}h 8${H}min`);
+  assert.equal(duration(3600, 2), `1${H}h`);
+  assert.equal(duration(90, 2), `1${H}min`);
+  assert.equal(duration(86_400 * 112), `112${H}d`);
+  assert.equal(duration(-5), `0${H}s`);
+});
+
+test('an age is never below nothing', () => {
+  assert.equal(age(100, 90), `0${H}s`);
+  assert.equal(age(null, 90), '–');
+});
+
+test('times of today are a clock, others a day', () => {
+  const now = Date.UTC(2026, 10, 20, 14, 22, 15) / 1000;
+  assert.equal(when(now - 60, now), '14:21');
+  assert.equal(when(now - 86_400 * 10, now), '10 Nov');
+  assert.equal(when(now - 86_400 * 400, now), '16 Oct 2025');
+  assert.equal(moment(now), '2026-11-20 14:22:15');
+  assert.equal(unix('2026-11-20T14:22:15Z'), now);
+  assert.equal(unix('tomorrow'), null);
+});
+
+test('until nine is always ahead', () => {
+  const now = Date.UTC(2026, 10, 20, 9, 0, 0) / 1000;
+  assert.equal(untilHour(9, now), 86_400);
+  assert.equal(untilHour(9, now - 60), 60);
+});
+
+test('control characters of a host are made visible', () => {
+  assert.equal(visible('a\u0000b\u001b[31m'), 'a␀b␛[31m');
+  assert.equal(visible('evil\u202etxt'), 'evil\\u202etxt');
+  assert.equal(visible('line\nnext\ttab'), 'line\nnext\ttab');
+});
+
+test('a check that watches a series is named in words', () => {
+  assert.equal(checkLabel('disk_monitor./var/lib/postgresql.percent'), 'disk /var/lib/postgresql');
+  assert.equal(checkLabel('disk_monitor./srv/a.b.percent'), 'disk /srv/a.b');
+  assert.equal(checkLabel('cpu_monitor.cpu_percent'), 'cpu');
+  assert.equal(checkLabel('cpu_monitor.load_15min'), 'load 15 min');
+  assert.equal(checkLabel('network_monitor.eth0.errors_total'), 'network eth0 errors total');
+  assert.equal(checkLabel('https'), 'https');
+  assert.equal(checkLabel('api.example.net'), 'api.example.net');
+});
+
+test('initials come from the first and the last name', () => {
+  assert.equal(initials('Mira Kvale'), 'MK');
+  assert.equal(initials('mira'), 'MI');
+  assert.equal(initials(''), '?');
+});
