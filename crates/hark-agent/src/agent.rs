@@ -113,10 +113,8 @@ impl Agent {
         let clock = Clock;
         let home = Home::take(&config.folder)?;
         let mut sampler = Sampler::new(&config.collectors, &config.root);
-        let mut round = Round::default();
         let moment = moment(clock);
-        // The base of all rates; its values are not sent.
-        sampler.look(moment.now, &mut round);
+        sampler.begin(moment.now);
         let known = who(&home, config, &sampler)?;
         if known.servers.is_empty() {
             return Err(AgentError::NoServer);
@@ -138,7 +136,7 @@ impl Agent {
         let mut agent = Self {
             host: known.host,
             sampler,
-            round,
+            round: Round::default(),
             schedule: Schedule::begin(moment.now, interval),
             sender,
             endpoint: Endpoint::new(known.servers),

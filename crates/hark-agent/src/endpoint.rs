@@ -172,29 +172,36 @@ impl Endpoint {
     }
 
     /// Sends one datagram. If the network refuses (our address is gone, no route), it is lost as any
-    /// other may be, and the next one has a new socket.
+    /// other may be, and a new socket is made for the next.
     pub(crate) fn send(&mut self, datagram: &[u8]) {
-        if self.socket.is_none() && !self.addresses.is_empty() {
+        if self.socket.is_none() {
             self.connect();
         }
         let Some(socket) = &self.socket else { return };
-        match socket.send(datagram) {
+        let sent = match socket.send(datagram) {
+            // Nobody listened at the time of a datagram before; telling so took the place of sending
+            // this one.
+            Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => socket.send(datagram),
+            sent => sent,
+        };
+        match sent {
             Ok(_) => self.refused = false,
-            // Nobody listens there: said of a datagram before; this one was not sent.
-            Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => {
-                // The error is taken off the socket by this; the datagram goes with the second try.
-                if socket.send(datagram).is_ok() {
-                    tracing::trace!("sent after a refusal");
-                }
-            }
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::ConnectionRefused | io::ErrorKind::WouldBlock
+                ) => {}
             Err(error) => {
-                if !self.refused {
-                    tracing::warn!(%error, "the network refuses to send");
-                }
-                self.refused = true;
-                self.socket = None;
+                self.complain("the network refuses to send", &error);
+                self.connect();
             }
+        }
+    }
+
+    /// Logs the first of a row of errors.
+    fn complain(&mut self, what: &'static str, error: &io::Error) {
+        if !std::mem::replace(&mut self.refused, true) {
+            tracing::warn!(what, %error, "cannot speak to the server");
         }
     }
 
@@ -206,8 +213,9 @@ impl Endpoint {
         buffer.get_mut(..len)
     }
 
+    /// Makes a socket to the address whose turn it is. The one before is kept until then: with no
+    /// descriptor left, an old socket is better than none.
     fn connect(&mut self) {
-        self.socket = None;
         let Some(index) = self.turn.checked_rem(self.addresses.len()) else { return };
         let Some(address) = self.addresses.get(index).copied() else { return };
         match connected(address) {
@@ -215,12 +223,7 @@ impl Endpoint {
                 tracing::debug!(%address, "speaking to server");
                 self.socket = Some(socket);
             }
-            Err(error) => {
-                if !self.refused {
-                    tracing::warn!(%address, %error, "cannot reach the server's network");
-                }
-                self.refused = true;
-            }
+            Err(error) => self.complain("no way to its network", &error),
         }
     }
 

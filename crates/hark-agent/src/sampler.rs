@@ -116,6 +116,15 @@ impl Sampler {
         Self { running, values: Vec::new(), facts_changed: false }
     }
 
+    /// Asks every collector once, to have a base for rates and the facts. The values are not kept:
+    /// all that have some are due again at once.
+    pub(crate) fn begin(&mut self, now: Now) {
+        self.look(now, &mut Round::default());
+        for running in self.running.iter_mut().filter(|running| !running.sets.is_empty()) {
+            running.due = now.mono;
+        }
+    }
+
     /// Asks every collector that is due.
     pub(crate) fn look(&mut self, now: Now, round: &mut Round) {
         round.clear(now.unix);
@@ -390,6 +399,15 @@ mod tests {
             look(&mut sampler, seconds);
         }
         assert_eq!(said.0.lock().unwrap().looks, 3);
+    }
+
+    #[test]
+    fn a_slow_collector_is_asked_again_after_the_base_was_made() {
+        let (mut sampler, said) = sampler(Some(Duration::from_mins(5)));
+        said.0.lock().unwrap().instances = names(2);
+        sampler.begin(Now { mono: Mono(1000), unix: Unix(7) });
+        assert_eq!(look(&mut sampler, 2).len(), 1);
+        assert_eq!(look(&mut sampler, 3).len(), 0);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Tests written once for every entry of the table.
 
 use hark_config::{Document, NoSecrets};
+use proptest::prelude::*;
 
 use super::*;
 
@@ -117,4 +118,54 @@ fn series_are_named_once() {
     names.sort();
     names.dedup();
     assert_eq!(names.len(), all);
+}
+
+/// What collectors read, with what a kernel wrote there.
+const FILES: &[(&str, &str)] = &[
+    ("proc/stat", "cpu  1 2 3 4 5 6 7 8 9 0\ncpu0 1 2 3 4 5 6 7 8 9 0\nbtime 5\n"),
+    ("proc/loadavg", "3.75 2.03 0.80 1/95 14268\n"),
+    ("proc/meminfo", "MemTotal: 24684092 kB\nMemAvailable: 24195196 kB\nSwapTotal: 5 kB\n"),
+    ("proc/uptime", "1409.85 2507.93\n"),
+    ("proc/net/dev", "a|b\n c|d\n  eth0: 3 2 0 0 0 0 0 0 3 2 0 0 0 0 0 0\n"),
+    ("proc/net/snmp", "Tcp: A CurrEstab\nTcp: 1 2\n"),
+    ("proc/diskstats", " 8 0 sda 1 2 3 4 5 6 7 8 9 10 11 12\n"),
+    ("proc/self/mountinfo", "1 0 8:1 / / rw shared:1 - ext4 /dev/a rw\n"),
+    ("proc/cpuinfo", "processor : 0\ncpu MHz : 2596.1\nmodel name : X\n"),
+    ("etc/os-release", "PRETTY_NAME=\"Debian\"\nVERSION_ID=12\n"),
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_a_kernel_writes_values_match_the_set_and_nobody_panics(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), "[ -~\n\u{e9}\0]{0,6}"), 0..30),
+        looks in 1_u64..4,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut texts: Vec<Vec<u8>> = FILES.iter().map(|(_, text)| text.as_bytes().to_vec()).collect();
+        std::fs::create_dir_all(folder.path().join("sys/block/sda")).unwrap();
+        let mut collectors: Vec<_> =
+            read(None).iter().map(|c| c.make.make(&Root::at(folder.path()))).collect();
+        for look in 0..looks {
+            for (file, place, with) in &edits {
+                let text = &mut texts[file.index(FILES.len())];
+                let at = place.index(text.len() + 1);
+                let end = (at + with.len() / 2).min(text.len());
+                text.splice(at..end, with.bytes());
+            }
+            for ((path, _), text) in FILES.iter().zip(&texts) {
+                let path = folder.path().join(path);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, text).unwrap();
+            }
+            for collector in &mut collectors {
+                let mut values = Vec::new();
+                match collector.collect(Mono(1000 * look), &mut values) {
+                    Ok(_) => prop_assert_eq!(values.len(), collector.series().len()),
+                    Err(_) => prop_assert!(values.is_empty()),
+                }
+            }
+        }
+    }
 }
