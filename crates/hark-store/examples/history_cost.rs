@@ -23,7 +23,7 @@ fn series() -> Vec<SeriesDef> {
             name: SeriesName::plain("bench_monitor", &format!("series_{n}")),
             unit: Unit::None,
             kind: if n % 4 == 3 { MetricKind::Counter } else { MetricKind::Gauge },
-            decimals: if n % 4 == 3 { 0 } else { 1 },
+            decimals: u8::from(n % 4 != 3),
         })
         .collect()
 }
@@ -47,7 +47,7 @@ fn advance(values: &mut [f64], chance: &mut Chance) {
         match n % 4 {
             0 => *value = (*value + (step % 61) as f64 / 10.0 - 3.0).clamp(0.0, 100.0),
             1 => *value = (*value + (step % 2001) as f64 / 10.0 - 100.0).max(0.0),
-            2 if step % 50 == 0 => *value += 1.0,
+            2 if step.is_multiple_of(50) => *value += 1.0,
             3 => *value += (step % 2_000_000) as f64,
             _ => {}
         }
@@ -70,29 +70,67 @@ fn resident_kib() -> Result<u64, Box<dyn Error>> {
     Ok(line.split_whitespace().nth(1).ok_or("no number")?.parse()?)
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let mut numbers = std::env::args().skip(1).map(|a| a.parse::<u32>());
-    let n_hosts = numbers.next().transpose()?.unwrap_or(1000);
-    let n_beats = numbers.next().transpose()?.unwrap_or(2000);
-    let mut out = std::io::stdout().lock();
-    let dir = std::env::temp_dir().join(format!("hark-history-cost-{}", std::process::id()));
-    let mut history = History::open(&dir, Settings::default())?;
-    let begin = Unix(Clock.now().unix.0 - i64::from(n_beats) * INTERVAL_MS);
-    let series = series();
-    // Frames are made before the clock runs: 64 different walks of 256 beats, replayed with an offset.
-    let mut walks = Vec::new();
-    for walk in 0..64u64 {
-        let mut chance = Chance(walk * 2_654_435_761 + 88_172_645_463_325_252);
+/// Returns the frames before the clock runs: 64 different walks of 256 beats.
+fn walks(series: &[SeriesDef]) -> Vec<Vec<Vec<u8>>> {
+    let walk = |number: u64| {
+        let mut chance = Chance(number * 2_654_435_761 + 88_172_645_463_325_252);
         let mut values = vec![50.0; N_SERIES];
         let mut frames = Vec::new();
         for _ in 0..256 {
             advance(&mut values, &mut chance);
             let mut bytes = Vec::new();
-            encode_values(&series, &values, &mut bytes);
+            encode_values(series, &values, &mut bytes);
             frames.push(bytes);
         }
-        walks.push(frames);
+        frames
+    };
+    (0..64).map(walk).collect()
+}
+
+/// Sends every beat of every host; returns the most memory seen, in KiB.
+fn load(
+    history: &mut History,
+    sets: &[SetId],
+    walks: &[Vec<Vec<u8>>],
+    n_beats: u32,
+    begin: Unix,
+) -> Result<u64, Box<dyn Error>> {
+    let mut since_sync = 0;
+    let mut peak_kib = 0;
+    for beat in 0..n_beats {
+        let offset = i64::from(beat) * INTERVAL_MS;
+        let now = Now { mono: Mono(1 + u64::from(beat) * 1000), unix: Unix(begin.0 + offset) };
+        for (host, set) in (1u32..).zip(sets) {
+            let frames = walks.get(host as usize % walks.len()).ok_or("no walks")?;
+            let bytes = frames.get((beat + host) as usize % frames.len()).ok_or("no frames")?;
+            let at = Unix(now.unix.0 + i64::from(host % 15_000));
+            history.append(HostId(host), *set, at, bytes, now)?;
+            since_sync += 1;
+            if since_sync >= BATCH {
+                since_sync = 0;
+                history.sync(now)?;
+                while history.maintain(now, 64) {}
+            }
+        }
+        if beat % 16 == 0 {
+            peak_kib = peak_kib.max(resident_kib()?);
+        }
+        history.sync(now)?;
     }
+    Ok(peak_kib)
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut numbers = std::env::args().skip(1).map(|a| a.parse::<u32>());
+    let n_hosts = numbers.next().transpose()?.unwrap_or(1000);
+    let n_beats = numbers.next().transpose()?.unwrap_or(2000);
+    let n_frames = u64::from(n_hosts) * u64::from(n_beats);
+    let mut out = std::io::stdout().lock();
+    let dir = std::env::temp_dir().join(format!("hark-history-cost-{}", std::process::id()));
+    let mut history = History::open(&dir, Settings::default())?;
+    let begin = Unix(Clock.now().unix.0 - i64::from(n_beats) * INTERVAL_MS);
+    let series = series();
+    let walks = walks(&series);
     let now = Now { mono: Mono(1), unix: begin };
     let sets: Vec<SetId> = (1..=n_hosts)
         .map(|host| history.declare(HostId(host), &series, now))
@@ -100,44 +138,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     history.sync(now)?;
     let before_kib = resident_kib()?;
     let (started, cpu_started) = (Clock.now(), cpu_ns()?);
-    let (mut append_ns, mut since_sync, mut n_frames, mut peak_kib) = (0, 0, 0u64, 0);
-    for beat in 0..n_beats {
-        let offset = i64::from(beat) * INTERVAL_MS;
-        let now = Now { mono: Mono(1 + u64::from(beat) * 1000), unix: Unix(begin.0 + offset) };
-        let cpu = cpu_ns()?;
-        for host in 1..=n_hosts {
-            let walk = &walks[host as usize % walks.len()];
-            let bytes = &walk[(beat + host) as usize % walk.len()];
-            let set = sets[host as usize - 1];
-            let at = Unix(now.unix.0 + i64::from(host % 15_000));
-            history.append(HostId(host), set, at, bytes, now)?;
-            n_frames += 1;
-            since_sync += 1;
-            if since_sync >= BATCH {
-                history.sync(now)?;
-                since_sync = 0;
-                while history.maintain(now, 64) {}
-            }
-        }
-        append_ns += cpu_ns()? - cpu;
-        if beat % 16 == 0 {
-            peak_kib = peak_kib.max(resident_kib()?);
-        }
-    }
-    history.sync(now)?;
+    let peak_kib = load(&mut history, &sets, &walks, n_beats, begin)?;
     let (cpu, wall) = (cpu_ns()? - cpu_started, Clock.now().mono.since(started.mono));
     let status = history.status();
-    writeln!(out, "{n_hosts} hosts, {n_beats} beats of {N_SERIES} values, {n_frames} frames")?;
-    writeln!(out, "CPU per beat: {} ns in all ({append_ns} ns total)", cpu / n_frames)?;
-    writeln!(out, "wall: {:.2} s, {:.0} beats/s", wall.as_secs_f64(), n_frames as f64 / wall.as_secs_f64())?;
-    writeln!(out, "chunks: {}, log {} MiB, blocks {} MiB", status.counts.chunks, status.log_bytes >> 20, status.block_bytes >> 20)?;
+    let wall_ms = u64::try_from(wall.as_millis())?.max(1);
+    writeln!(out, "{n_hosts} hosts, {n_beats} beats each of {N_SERIES} values")?;
+    writeln!(out, "CPU per beat: {} ns, all work of history included", cpu / n_frames)?;
+    writeln!(out, "beats per second of wall time: {}", n_frames * 1000 / wall_ms)?;
+    writeln!(out, "chunks: {}", status.counts.chunks)?;
+    writeln!(out, "log: {} MiB, blocks: {} MiB", status.log_bytes >> 20, status.block_bytes >> 20)?;
     writeln!(out, "resident: {} MiB before, {} MiB at most", before_kib >> 10, peak_kib >> 10)?;
-    history.settle(Now { mono: Mono(u64::MAX / 2), unix: Clock.now().unix })?;
-    history.maintain(Now { mono: Mono(u64::MAX / 2), unix: Clock.now().unix }, 1);
-    let tiers = history.status().tier_bytes;
-    for (name, bytes) in ["raw", "minutes", "hours"].iter().zip(tiers) {
-        let per_sample = bytes as f64 / (n_frames as f64 * N_SERIES as f64);
-        writeln!(out, "{name}: {} MiB, {per_sample:.2} bytes a sample", bytes >> 20)?;
+    let end = Now { mono: Mono(u64::MAX / 2), unix: Clock.now().unix };
+    history.settle(end)?;
+    history.maintain(end, 1);
+    let n_samples = n_frames * u64::try_from(N_SERIES)?;
+    for (name, bytes) in ["raw", "minutes", "hours"].iter().zip(history.status().tier_bytes) {
+        let hundredths = bytes * 100 / n_samples;
+        writeln!(out, "{name}: {}.{:02} bytes a sample", hundredths / 100, hundredths % 100)?;
     }
     drop(history);
     std::fs::remove_dir_all(&dir)?;

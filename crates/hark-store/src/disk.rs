@@ -1,6 +1,6 @@
 //! The narrow way to the disk, and the place where tests break it.
 //!
-//! Every write of this crate that is not SQLite's goes through [`Disk`], and every commit of SQLite
+//! Every write of this crate that is not `SQLite`'s goes through [`Disk`], and every commit of `SQLite`
 //! passes it before its first statement, after each record and before and after its end. A
 //! [`FaultPlan`] counts these *write points* and makes one of them fail, tear or be the last thing
 //! that ever happened. In a real server the plan is absent and costs one branch.
@@ -119,7 +119,7 @@ impl Disk {
         Self { plan: Some(plan) }
     }
 
-    /// Passes a write point that writes nothing by itself (a commit of SQLite).
+    /// Passes a write point that writes nothing by itself (a commit of `SQLite`).
     ///
     /// # Errors
     /// If the plan says so.
@@ -130,7 +130,7 @@ impl Disk {
         }
     }
 
-    /// Passes a write point of SQLite that needs room.
+    /// Passes a write point of `SQLite` that needs room.
     ///
     /// # Errors
     /// If the plan says so.

@@ -25,6 +25,7 @@ pub enum Fault {
 
 impl Fault {
     /// Returns the kind of an error of the operating system.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what is not known is treated as the worst")]
     pub fn of_io(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
@@ -34,7 +35,8 @@ impl Fault {
         }
     }
 
-    /// Returns the kind of an error of SQLite.
+    /// Returns the kind of an error of `SQLite`.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "SQLite has a hundred codes; four matter")]
     pub fn of_sql(error: &rusqlite::Error) -> Self {
         match error {
             rusqlite::Error::SqliteFailure(failure, _) => match failure.code {

@@ -188,7 +188,7 @@ pub enum Trouble {
     /// The operating system failed.
     #[error("cannot write: {}", Fault::of_io(.0).words())]
     Io(#[from] io::Error),
-    /// SQLite failed.
+    /// `SQLite` failed.
     #[error("cannot write: {}", Fault::of_sql(.0).words())]
     Sql(#[from] rusqlite::Error),
     /// A newer program has written it.
@@ -216,7 +216,9 @@ impl From<Trouble> for OpenError {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::Newer { found, known } => Self::Newer { found, known },
-            other => Self::Unusable { fault: other.fault(), source: Box::new(other) },
+            Trouble::Io(_) | Trouble::Sql(_) => {
+                Self::Unusable { fault: trouble.fault(), source: Box::new(trouble) }
+            }
         }
     }
 }
@@ -330,12 +332,7 @@ impl History {
         Ok(Self::open_epoch(dir, settings, disk, 1)?)
     }
 
-    fn open_epoch(
-        dir: &Path,
-        settings: Settings,
-        disk: Disk,
-        epoch: u32,
-    ) -> Result<Self, Trouble> {
+    fn open_epoch(dir: &Path, settings: Settings, disk: Disk, epoch: u32) -> Result<Self, Trouble> {
         std::fs::create_dir_all(dir)?;
         let catalogue = Catalogue::open(dir)?;
         let wal = Wal::open(&dir.join("wal"), disk.clone())?;
@@ -365,7 +362,8 @@ impl History {
         };
         for found in found {
             if found.host <= MAX_HOST {
-                let strand = strand_of(&mut history.hosts, &mut history.n_strands, found.host, found.set);
+                let strand =
+                    strand_of(&mut history.hosts, &mut history.n_strands, found.host, found.set);
                 strand.sealed.push(found.block);
             }
         }

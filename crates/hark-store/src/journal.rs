@@ -125,9 +125,10 @@ impl Journal {
                 self.lost += self.n_buffered;
                 tracing::warn!(%error, lost = self.lost, "journal not written");
                 // Half a line would spoil the next one.
-                let cut = self.file.set_len(self.len).and_then(|()| {
-                    self.file.seek(SeekFrom::Start(self.len)).map(|_| ())
-                });
+                let cut = self
+                    .file
+                    .set_len(self.len)
+                    .and_then(|()| self.file.seek(SeekFrom::Start(self.len)).map(|_| ()));
                 if let Err(error) = cut {
                     tracing::warn!(%error, "journal may hold half a line");
                 }
@@ -173,7 +174,8 @@ impl Drop for Journal {
 
 /// Opens a file at its end; a last line that is not whole (the machine died) is ended.
 fn open_end(path: &Path) -> io::Result<(File, u64)> {
-    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    let mut file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     let mut len = file.seek(SeekFrom::End(0))?;
     if len > 0 {
         let mut last = [0];
@@ -231,7 +233,10 @@ impl Entry {
     fn read(line: &str) -> Option<Self> {
         let mut value: Value = serde_json::from_str(line).ok()?;
         let seconds = value.get("timestamp")?.as_f64()?;
-        #[expect(clippy::cast_possible_truncation, reason = "far out of range becomes the last moment")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "far out of range becomes the last moment"
+        )]
         let at = Unix((seconds * 1000.0).round() as i64);
         let source_ip = value.get("source_ip").and_then(Value::as_str).and_then(|s| s.parse().ok());
         let port = value.get("source_port").and_then(Value::as_u64);
@@ -265,9 +270,10 @@ pub struct Filter {
 impl Filter {
     /// Returns true if `entry` is one of these.
     pub fn matches(&self, entry: &Entry) -> bool {
-        self.id.as_ref().is_none_or(|id| {
-            entry.word("ID").is_some_and(|word| word.eq_ignore_ascii_case(id))
-        }) && self.name.as_ref().is_none_or(|name| entry.word("name") == Some(name))
+        self.id
+            .as_ref()
+            .is_none_or(|id| entry.word("ID").is_some_and(|word| word.eq_ignore_ascii_case(id)))
+            && self.name.as_ref().is_none_or(|name| entry.word("name") == Some(name))
             && self.source_ip.is_none_or(|ip| entry.source_ip == Some(ip))
             && self.from.is_none_or(|from| entry.at >= from)
             && self.before.is_none_or(|before| entry.at < before)
@@ -399,8 +405,8 @@ mod tests {
 
     const AT: Unix = Unix(1_795_212_181_250);
 
-    fn source() -> Option<SocketAddr> {
-        Some("192.0.2.7:50003".parse().unwrap())
+    fn source() -> SocketAddr {
+        "192.0.2.7:50003".parse().unwrap()
     }
 
     fn lines(path: &Path) -> Vec<String> {
@@ -420,7 +426,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sub/journal.jsonl");
         let mut journal = Journal::open(Settings::new(&path)).unwrap();
-        journal.write(AT, source(), &json!({"ID": "HTB", "name": "db1\nx", "interval": 30}));
+        journal.write(AT, Some(source()), &json!({"ID": "HTB", "name": "db1\nx", "interval": 30}));
         journal.write(Unix(5), None, &json!({"ID": "THR"}));
         drop(journal);
         let lines = lines(&path);
@@ -458,7 +464,7 @@ mod tests {
         let settings = Settings { max_size: 300, max_backups: 2, path: path.clone() };
         let mut journal = Journal::open(settings).unwrap();
         for n in 0..10 {
-            journal.write(AT, source(), &json!({"ID": "HTB", "name": format!("host{n}")}));
+            journal.write(AT, Some(source()), &json!({"ID": "HTB", "name": format!("host{n}")}));
         }
         journal.flush();
         for n in 0..=2 {
@@ -477,7 +483,7 @@ mod tests {
         let settings = Settings { max_size: 300, max_backups: 0, path: path.clone() };
         let mut journal = Journal::open(settings).unwrap();
         for _ in 0..5 {
-            journal.write(AT, source(), &json!({"ID": "HTB", "name": "a"}));
+            journal.write(AT, Some(source()), &json!({"ID": "HTB", "name": "a"}));
         }
         journal.flush();
         assert_eq!(lines(&path).len(), 1);
@@ -493,7 +499,7 @@ mod tests {
         let mut reader = JournalReader::open(&path, Filter::default());
         let mut seen = Vec::new();
         for n in 0..7 {
-            journal.write(AT, source(), &json!({"ID": "HTB", "name": n.to_string()}));
+            journal.write(AT, Some(source()), &json!({"ID": "HTB", "name": n.to_string()}));
             journal.flush();
             seen.extend(names(&mut reader));
         }
@@ -508,7 +514,7 @@ mod tests {
         for n in 0..6 {
             let id = if n % 2 == 0 { "HTB" } else { "BOOT" };
             let at = Unix(AT.0 + n * 1000);
-            journal.write(at, source(), &json!({"ID": id, "name": format!("host{n}")}));
+            journal.write(at, Some(source()), &json!({"ID": id, "name": format!("host{n}")}));
         }
         journal.flush();
         let mut bytes = std::fs::read(&path).unwrap();
@@ -534,7 +540,7 @@ mod tests {
         assert_eq!(last[1].word("name"), Some("host5"));
         // The writer ends the half line, so that the next one is whole.
         let mut journal = Journal::open(Settings::new(&path)).unwrap();
-        journal.write(AT, source(), &json!({"name": "after"}));
+        journal.write(AT, Some(source()), &json!({"name": "after"}));
         journal.flush();
         let mut reader = JournalReader::open(&path, all);
         assert_eq!(names(&mut reader).last().unwrap(), "after");
@@ -546,7 +552,7 @@ mod tests {
         let path = dir.path().join("journal");
         std::fs::write(&path, vec![b'x'; 3 * 1024 * 1024 + 5]).unwrap();
         let mut journal = Journal::open(Settings::new(&path)).unwrap();
-        journal.write(AT, source(), &json!({"name": "after"}));
+        journal.write(AT, Some(source()), &json!({"name": "after"}));
         drop(journal);
         let mut reader = JournalReader::open(&path, Filter::default());
         assert_eq!(names(&mut reader), ["after"]);
@@ -561,7 +567,7 @@ mod tests {
             let disk = Disk::breaking(FaultPlan::at(1, what));
             let mut journal = Journal::open_on(Settings::new(&path), disk).unwrap();
             for name in ["a", "b", "c"] {
-                journal.write(AT, source(), &json!({"name": name}));
+                journal.write(AT, Some(source()), &json!({"name": name}));
                 journal.flush();
             }
             assert_eq!(journal.lost(), 1);

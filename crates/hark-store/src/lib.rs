@@ -3,7 +3,7 @@
 //! Three things of different worth live side by side and fail apart:
 //!
 //! - [`state`]: what alerting stands on (hosts, checks, incidents, what was told, the outbox, users,
-//!   keys). One SQLite file, every commit synced. Start at [`state::State`].
+//!   keys). One `SQLite` file, every commit synced. Start at [`state::State`].
 //! - [`history`]: samples. An own write-ahead log, heads in memory, compressed chunks in partition
 //!   files. Losing it never hurts alerting. Start at [`history::History`].
 //! - [`journal`]: received messages as JSON lines for people with `grep`.
@@ -20,6 +20,7 @@ pub mod disk;
 pub mod fault;
 pub mod history;
 pub mod journal;
+pub mod settings;
 pub mod state;
 
 pub use fault::Fault;

@@ -1,4 +1,4 @@
-//! What alerting stands on: one SQLite file, every commit synced before it is said to be done.
+//! What alerting stands on: one `SQLite` file, every commit synced before it is said to be done.
 //!
 //! ```text
 //! engine step ── records ─┐
@@ -88,7 +88,7 @@ pub enum OpenError {
         /// The newest version known.
         known: u32,
     },
-    /// SQLite failed.
+    /// `SQLite` failed.
     #[error("cannot {attempt} {}: {}", path.display(), fault.words())]
     Sql {
         /// What was tried.
@@ -99,7 +99,7 @@ pub enum OpenError {
         migration: Option<u32>,
         /// What kind of failure.
         fault: Fault,
-        /// What SQLite says.
+        /// What `SQLite` says.
         #[source]
         source: rusqlite::Error,
     },
@@ -117,6 +117,7 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only one kind has a code to keep")]
     fn of(
         attempt: &'static str,
         path: &Path,

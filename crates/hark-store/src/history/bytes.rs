@@ -16,7 +16,7 @@ pub(super) fn put_varint(out: &mut Vec<u8>, mut v: u64) {
         out.push((v & 0x7f) as u8 | 0x80);
         v >>= 7;
     }
-    out.push(v as u8);
+    out.push((v & 0x7f) as u8);
 }
 
 /// Appends `n` with its sign.

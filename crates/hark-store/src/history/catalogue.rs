@@ -98,12 +98,11 @@ impl Catalogue {
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let (id, version, body): (u32, u32, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            match (version == 1).then(|| decode(&body)).flatten() {
-                Some(set) => {
-                    self.sets.insert(id, set.into());
-                    self.numbers.insert(body, id);
-                }
-                None => tracing::error!(set = id, "stored set of series skipped"),
+            if let Some(set) = (version == 1).then(|| decode(&body)).flatten() {
+                self.sets.insert(id, set.into());
+                self.numbers.insert(body, id);
+            } else {
+                tracing::error!(set = id, "stored set of series skipped");
             }
         }
         let mut statement = self.connection.prepare("SELECT host, id, day FROM host_set")?;
@@ -356,11 +355,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut catalogue = Catalogue::open(dir.path()).unwrap();
         let twice = [series(0..1), series(0..1)].concat();
-        for (bad, text) in [
-            (Vec::new(), "1 to 120"),
-            (series(0..MAX_SET + 1), "1 to 120"),
-            (twice, "twice"),
-        ] {
+        for (bad, text) in
+            [(Vec::new(), "1 to 120"), (series(0..MAX_SET + 1), "1 to 120"), (twice, "twice")]
+        {
             let error = catalogue.declare(1, &bad, day(1)).unwrap_err();
             assert!(error.to_string().contains(text), "{error}");
         }

@@ -186,10 +186,8 @@ fn encode_items(items: &[Item], out: &mut Vec<u8>) {
         .iter()
         .filter_map(|i| if let Item::Scaled(v) = i { Some(*v) } else { None })
         .collect();
-    let floats: Vec<f64> = items
-        .iter()
-        .filter_map(|i| if let Item::Float(v) = i { Some(*v) } else { None })
-        .collect();
+    let floats: Vec<f64> =
+        items.iter().filter_map(|i| if let Item::Float(v) = i { Some(*v) } else { None }).collect();
     let scaled = compressed(&scaled);
     put_varint(out, scaled.len() as u64);
     out.extend_from_slice(&scaled);
@@ -336,7 +334,9 @@ mod tests {
             .iter()
             .map(|(at, items)| {
                 let mut out = Vec::new();
-                items.iter().for_each(|i| encode_item(*i, &mut out));
+                for item in items {
+                    encode_item(*item, &mut out);
+                }
                 (*at, out)
             })
             .collect();

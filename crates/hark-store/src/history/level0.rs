@@ -170,7 +170,9 @@ impl Level0 {
         times: (i64, i64),
     ) -> io::Result<BlockRef> {
         let number = self.current_file()?;
-        let Some(file) = self.files.get_mut(&number) else { return Err(io::Error::other("no file")) };
+        let Some(file) = self.files.get_mut(&number) else {
+            return Err(io::Error::other("no file"));
+        };
         let offset = file.data_len + self.data.len() as u64;
         let (oldest, newest) = times;
         let block_ref = BlockRef {
@@ -206,12 +208,7 @@ impl Level0 {
 
     /// Says that the blocks of a host and set up to `last` are in chunks, and for how many blocks of
     /// which files that is.
-    pub(super) fn done(
-        &mut self,
-        host: u32,
-        set: u32,
-        blocks: &[BlockRef],
-    ) -> io::Result<()> {
+    pub(super) fn done(&mut self, host: u32, set: u32, blocks: &[BlockRef]) -> io::Result<()> {
         let Some(last) = blocks.last() else { return Ok(()) };
         self.current_file()?;
         let entry = Entry {

@@ -165,7 +165,7 @@ impl History {
         self.sweep(now)?;
         self.remove_log()?;
         if now.mono >= self.next_minute {
-            self.next_minute = now.mono + Duration::from_secs(60);
+            self.next_minute = now.mono + Duration::from_mins(1);
             self.expire(now.unix)?;
         }
         Ok(self.replay.is_going_on() || !self.due.is_empty())
@@ -261,13 +261,8 @@ impl History {
                 *self.holding.entry(segment).or_default() += 1;
             }
             if strand.n_open >= HEAD_FRAMES || strand.open.len() >= limit {
-                result = seal(
-                    &mut self.level0,
-                    &mut self.holding,
-                    &mut self.due,
-                    frame.host,
-                    strand,
-                );
+                result =
+                    seal(&mut self.level0, &mut self.holding, &mut self.due, frame.host, strand);
                 if result.is_err() {
                     break;
                 }

@@ -1,4 +1,4 @@
-//! Chunks on the disk: for each tier and some days one SQLite file, thrown away whole when it is old.
+//! Chunks on the disk: for each tier and some days one `SQLite` file, thrown away whole when it is old.
 //!
 //! Every row has a number that only grows over all files. Rows of coarser tiers are committed before
 //! the samples they were made of; a start that finds coarser rows with numbers above the highest one
@@ -192,9 +192,8 @@ impl Partitions {
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 )?;
                 for (id, row) in (first_id..).zip(rows) {
-                    statement.execute(params![
-                        id, row.host, row.set, row.from, row.to, row.body
-                    ])?;
+                    statement
+                        .execute(params![id, row.host, row.set, row.from, row.to, row.body])?;
                 }
             }
             transaction.commit()
@@ -327,9 +326,8 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
         return Err(rusqlite::Error::SqliteFailure(code, Some(text)));
     }
     if found == 0 {
-        connection.execute_batch(&format!(
-            "BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT"
-        ))?;
+        connection
+            .execute_batch(&format!("BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT"))?;
     }
     Ok(connection)
 }

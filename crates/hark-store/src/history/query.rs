@@ -150,11 +150,9 @@ impl QueryPlan {
             let columns = columns_of(&set.blocks, set.defs.len());
             damaged += columns.damaged;
             for (line, series) in &set.wanted {
-                let (Some(column), Some(def), Some(line)) = (
-                    columns.series.get(*series),
-                    set.defs.get(*series),
-                    samples.get_mut(*line),
-                ) else {
+                let (Some(column), Some(def), Some(line)) =
+                    (columns.series.get(*series), set.defs.get(*series), samples.get_mut(*line))
+                else {
                     continue;
                 };
                 for (n, at) in columns.times.iter().enumerate() {
@@ -227,8 +225,7 @@ struct Point {
     weight: f64,
 }
 
-const EMPTY: Point =
-    Point { min: f64::INFINITY, max: f64::NEG_INFINITY, sum: 0.0, weight: 0.0 };
+const EMPTY: Point = Point { min: f64::INFINITY, max: f64::NEG_INFINITY, sum: 0.0, weight: 0.0 };
 
 impl Point {
     fn add(&mut self, min: f64, max: f64, sum: f64, weight: f64) {

@@ -233,9 +233,7 @@ fn merge<T: Number>(parts: &[Bucket<T>], ranges: &[Range<usize>]) -> Vec<Bucket<
 
 fn aggregate(column: &Column, def: &SeriesDef, ranges: &[Range<usize>]) -> Aggregate {
     match (column, def.kind) {
-        (Column::Integers(values), MetricKind::Gauge) => {
-            Aggregate::Gauge(gauges(values, ranges))
-        }
+        (Column::Integers(values), MetricKind::Gauge) => Aggregate::Gauge(gauges(values, ranges)),
         (Column::Integers(values), MetricKind::Counter) => {
             let at = |n: usize| values.get(n).copied();
             Aggregate::Counter(counters(ranges, at, growth))
@@ -290,10 +288,7 @@ fn counters<T: Number>(
     buckets
 }
 
-fn plain<T: Number>(
-    ranges: &[Range<usize>],
-    at: impl Fn(usize) -> Option<T>,
-) -> Vec<Bucket<T>> {
+fn plain<T: Number>(ranges: &[Range<usize>], at: impl Fn(usize) -> Option<T>) -> Vec<Bucket<T>> {
     let mut buckets = Vec::with_capacity(ranges.len());
     for range in ranges {
         let mut bucket = Bucket::default();
@@ -474,12 +469,7 @@ mod tests {
     use super::*;
 
     fn def(kind: MetricKind) -> SeriesDef {
-        SeriesDef {
-            name: SeriesName::plain("a", "b"),
-            unit: Unit::None,
-            kind,
-            decimals: 1,
-        }
+        SeriesDef { name: SeriesName::plain("a", "b"), unit: Unit::None, kind, decimals: 1 }
     }
 
     fn defs() -> Vec<SeriesDef> {

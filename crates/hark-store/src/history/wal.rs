@@ -318,14 +318,14 @@ impl Segment {
 mod tests {
     use super::*;
 
-    fn read(path: &Path) -> (Vec<(u32, u32, i64, Vec<u8>)>, bool) {
+    type Frame = (u32, u32, i64, Vec<u8>);
+
+    fn read(path: &Path) -> (Vec<Frame>, bool) {
         let mut segment = Segment::open(path).unwrap();
         let mut frames = Vec::new();
         let mut all = Vec::new();
         while segment.next(&mut frames).unwrap() {
-            all.extend(
-                Frames::new(&frames).map(|f| (f.host, f.set, f.at, f.values.to_vec())),
-            );
+            all.extend(Frames::new(&frames).map(|f| (f.host, f.set, f.at, f.values.to_vec())));
         }
         (all, segment.is_torn())
     }
@@ -364,7 +364,8 @@ mod tests {
             let (frames, torn) = read(&path);
             let n_batches = cut.saturating_sub(MAGIC.len()) / batch;
             assert_eq!(frames.len(), 2 * n_batches, "cut at {cut}");
-            let ends_between = cut == 0 || cut >= MAGIC.len() && (cut - MAGIC.len()) % batch == 0;
+            let ends_between =
+                cut == 0 || cut >= MAGIC.len() && (cut - MAGIC.len()).is_multiple_of(batch);
             assert_eq!(torn, !ends_between, "cut at {cut}");
         }
     }

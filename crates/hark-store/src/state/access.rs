@@ -203,7 +203,7 @@ pub(super) fn audit_hash(
     hash
 }
 
-/// Returns `value` so that SQLite's signed order is its order.
+/// Returns `value` so that `SQLite`'s signed order is its order.
 pub(super) fn ordered(value: u64) -> i64 {
     (value ^ (1 << 63)).cast_signed()
 }

@@ -1,8 +1,8 @@
 //! What is written beside the engine's records: who may speak, what they did, how deliveries went.
 
 use hark_model::DeliveryId;
-use hark_model::record::DeliveryRecord;
 use hark_model::name::UserName;
+use hark_model::record::DeliveryRecord;
 use hark_model::time::Unix;
 use rusqlite::{Transaction, params};
 
@@ -204,6 +204,7 @@ fn reports(t: &Transaction<'_>, agent: u64, window: ReportWindow) -> Result<(), 
     )
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the caller has sorted them")]
 fn agent(t: &Transaction<'_>, change: &Change) -> Result<(), CommitError> {
     match change {
         Change::Agent(agent) => {
@@ -255,6 +256,7 @@ fn agent(t: &Transaction<'_>, change: &Change) -> Result<(), CommitError> {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the caller has sorted them")]
 fn user(t: &Transaction<'_>, change: &Change) -> Result<(), CommitError> {
     match change {
         Change::User(user) => run(

@@ -19,7 +19,7 @@ use crate::fault::Fault;
 /// Why a commit has changed nothing.
 #[derive(Debug, Error)]
 pub enum CommitError {
-    /// SQLite failed.
+    /// `SQLite` failed.
     #[error("the state is not written: {}", Fault::of_sql(.0).words())]
     Sql(#[from] rusqlite::Error),
     /// The operating system failed.
@@ -58,7 +58,7 @@ impl CommitError {
     }
 }
 
-/// Returns `value` as SQLite's integer.
+/// Returns `value` as `SQLite`'s integer.
 pub(super) fn int(value: u64) -> Result<i64, CommitError> {
     i64::try_from(value).map_err(|_| CommitError::Number(value))
 }
@@ -407,6 +407,7 @@ pub(super) enum RowError {
 }
 
 impl From<rusqlite::Error> for RowError {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others concern the file")]
     fn from(error: rusqlite::Error) -> Self {
         match error {
             // A column of another type than it should be is damage of this row only.

@@ -224,6 +224,7 @@ pub(super) fn advance(
 }
 
 /// Writes the outcome of a claimed message, if its fence is still the newest.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the caller has sorted them")]
 pub(super) fn finish(transaction: &Transaction<'_>, outcome: &Change) -> Result<(), CommitError> {
     let (delivery, fence, state, at, error, took_ms) = match outcome {
         Change::DeliverySent { delivery, fence, at, took_ms } => {

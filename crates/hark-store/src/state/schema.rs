@@ -18,7 +18,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[V1];
 /// The tables of the first version.
 ///
 /// Numbers of 64 bits without sign are stored as they are where only equality counts, and shifted
-/// by 2^63 where they are compared (`session`, `report_epoch`, `report_newest`): SQLite's integers have a sign.
+/// by 2^63 where they are compared (`session`, `report_epoch`, `report_newest`): `SQLite`'s integers have a sign.
 const V1: &str = "
 CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hark_model::name::{CheckName, HostName, ReceiverName, Tag, UserName};
@@ -380,7 +381,7 @@ fn users_sessions_and_tokens_come_and_go() {
     ];
     state.commit(&[], &changes).unwrap();
     let reader = state.reader().unwrap();
-    assert_eq!(reader.users().unwrap(), [user.clone()]);
+    assert_eq!(reader.users().unwrap(), std::slice::from_ref(&user));
     assert_eq!(reader.user(&name).unwrap(), Some(user));
     assert_eq!(reader.session(&[1; 32]).unwrap().unwrap().last_seen, Unix(30));
     assert_eq!(reader.session(&[3; 32]).unwrap(), None);
@@ -492,7 +493,7 @@ fn pruning_takes_bounded_steps_and_leaves_what_is_open() {
 fn a_full_disk_takes_the_reserve_and_gives_it_back() {
     let dir = tempfile::tempdir().unwrap();
     let plan = FaultPlan::counting();
-    let mut state = State::open_on(dir.path(), Disk::breaking(plan.clone())).unwrap();
+    let mut state = State::open_on(dir.path(), Disk::breaking(Arc::clone(&plan))).unwrap();
     let reserve = dir.path().join("reserve");
     assert_eq!(std::fs::metadata(&reserve).unwrap().len(), 8 * 1024 * 1024);
     plan.fill(true);
@@ -514,7 +515,7 @@ fn after_a_failing_disk_nothing_is_written_until_it_is_opened_again() {
     let dir = tempfile::tempdir().unwrap();
     let points = {
         let plan = FaultPlan::counting();
-        let state = State::open_on(dir.path(), Disk::breaking(plan.clone())).unwrap();
+        let state = State::open_on(dir.path(), Disk::breaking(Arc::clone(&plan))).unwrap();
         drop(state);
         plan.points()
     };
@@ -547,7 +548,7 @@ fn a_commit_is_whole_or_absent_wherever_the_machine_dies() {
         state.commit(&first, &[]).unwrap();
         let before = state.load(ALL).unwrap().snapshot;
         let plan = FaultPlan::at(point, Break::Crash);
-        state.disk = Disk::breaking(plan.clone());
+        state.disk = Disk::breaking(Arc::clone(&plan));
         let result = state.commit(&second, &extra);
         assert!(result.is_ok() != plan.is_dead());
         drop(state);
@@ -571,7 +572,7 @@ fn a_commit_is_whole_or_absent_wherever_the_machine_dies() {
     assert_eq!(whole, 2, "after the commit, and undisturbed");
 }
 
-/// The log is cut (or filled with zeros) as a power cut would leave it, at every place where SQLite
+/// The log is cut (or filled with zeros) as a power cut would leave it, at every place where `SQLite`
 /// may have been interrupted and many between.
 #[test]
 fn a_torn_log_gives_the_state_before_or_after_a_commit() {
@@ -580,7 +581,7 @@ fn a_torn_log_gives_the_state_before_or_after_a_commit() {
     state.commit(&step(1), &[]).unwrap();
     let before = state.load(ALL).unwrap().snapshot;
     let log = dir.path().join("state.db-wal");
-    let start = std::fs::metadata(&log).unwrap().len() as usize;
+    let start = std::fs::read(&log).unwrap().len();
     state.commit(&step(2), &[]).unwrap();
     let after = state.load(ALL).unwrap().snapshot;
     let database = std::fs::read(dir.path().join("state.db")).unwrap();

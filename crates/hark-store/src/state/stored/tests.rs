@@ -19,7 +19,6 @@ fn host() -> HostRecord {
         address: Some("2001:db8::7".parse().unwrap()),
         tags: vec![Tag::new("role:db").unwrap()],
         facts: BTreeMap::from([("os".to_owned(), "Debian 12 \"bookworm\"".to_owned())]),
-        ..bare_host()
     }
 }
 
