@@ -255,7 +255,9 @@ fn blocked(
     }
     for (block, cover) in [(Block::Maintenance, scene.maintenance), (Block::Silence, scene.silence)]
     {
-        if let Some(cover) = cover {
+        // That something is no longer watched is never kept back (T17): afterwards there is nothing
+        // left that a silence could end on.
+        if let Some(cover) = cover.filter(|_| reason != Reason::Removed) {
             let text = format!("{}, until {}", cover.text, clock(cover.until));
             return Some((block, text, never));
         }

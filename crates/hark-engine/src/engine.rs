@@ -109,12 +109,17 @@ impl Engine {
     pub fn step(&mut self, input: Input, now: Now, effects: &mut Effects) {
         let now = self.forward(now);
         // Rule F5: a pause must be known before the deadlines that passed in it are looked at.
-        if let Input::IngestDegraded { reason, gap } = &input {
+        if let Input::IngestDegraded { reason, gap } = &input
+            && !gap.is_zero()
+        {
             self.degrade(reason, *gap, now, effects);
+            self.live_through(now, effects);
+            return;
         }
         self.live_through(now, effects);
         match input {
-            Input::Tick | Input::IngestDegraded { .. } => {}
+            Input::Tick => {}
+            Input::IngestDegraded { reason, gap } => self.degrade(&reason, gap, now, effects),
             Input::HostSeen(seen) => self.host_seen(&seen, now, effects),
             Input::SeriesSeen { host, series } => self.series_seen(host, &series, now, effects),
             Input::Heard(heard) => self.heard_after(&heard, now, effects),

@@ -224,8 +224,7 @@ impl Engine {
     /// Recomputes a host's one-letter state.
     pub(crate) fn refresh(&mut self, id: HostId, fx: &mut Effects) {
         let Some(host) = self.hosts.get(id) else { return };
-        let state =
-            if self.in_maintenance(id) { HostState::Maintenance } else { host.worst() };
+        let state = if self.in_maintenance(id) { HostState::Maintenance } else { host.worst() };
         let before = host.state;
         if before != state {
             self.counts.take(before);

@@ -216,7 +216,7 @@ impl Engine {
         let Some(release) = incident.release else { return };
         let fresh = self.hosts.get(incident.record.host).is_none_or(|host| {
             let check = host.find(incident.record.check.as_str()).map(|i| &host.checks[i]);
-            check.is_none_or(|check| check.heard > release.since)
+            check.is_none_or(|check| check.heard >= release.since)
         });
         if fresh || now >= release.limit || !incident.is_open() {
             incident.release = None;

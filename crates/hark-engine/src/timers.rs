@@ -11,15 +11,17 @@ use hark_model::{HostId, IncidentId};
 
 use crate::moment::Moment;
 
-/// What is to be looked at.
+/// What is to be looked at. The order is that within one moment: what is observed comes before what
+/// people decided ends, so that a silence that ends as a host dies does not tell what the host's death
+/// explains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
-    /// Silences begin or end.
-    Calendar,
     /// The ingest gate opens again.
     Gate,
     /// A host's liveness, stale checks, checkpoints.
     Host(HostId),
+    /// Silences begin or end.
+    Calendar,
     /// An incident's delays, reminders, releases.
     Incident(IncidentId),
     /// Messages that wait too long, and summaries.

@@ -1,1 +1,294 @@
-//! Soon.
+//! A second, naive implementation of told-state, compared with the engine on random sequences.
+//!
+//! It knows nothing of the engine's structure: it goes through every second, looks at every host,
+//! metric and receiver anew, and writes a message where what it believes differs from what it has
+//! told and nothing stands in the way. Slow, and short enough to be checked by reading.
+
+use std::collections::BTreeMap;
+
+use hark_engine::Action;
+use proptest::prelude::*;
+
+use crate::world::{World, plan_of};
+
+const HOSTS: [&str; 2] = ["web1", "web2"];
+const METRIC: &str = "cpu_monitor.cpu_percent";
+/// Three intervals of 30 s and the grace of 5 s.
+const SILENT_AFTER: u64 = 95;
+const MINUTE: u64 = 60;
+
+const CONFIG: &str = r"
+receivers: {all: {}, bad: {severity: critical}, later: {}}
+threshold_renotify_interval: 0
+routes:
+  - {name: first, to: [all, bad], continue: true}
+  - {name: second, to: later, delay: 100s}
+thresholds: {cpu_monitor: {cpu_percent: {warning: 80, critical: 90}}}
+";
+
+/// 0 ok, 2 warning, 3 critical.
+type Level = u8;
+
+#[derive(Clone, Copy, Debug)]
+enum Deed {
+    Wait(u64),
+    Heard(usize, u32),
+    Silence(usize, u64, bool),
+    Ack(usize, bool, bool),
+}
+
+/// What is believed of one thing, and what was told about it to the three receivers.
+#[derive(Clone, Debug, Default)]
+struct Thing {
+    level: Level,
+    since: u64,
+    acked: Option<bool>,
+    told: [Level; 3],
+    /// When it was looked at last.
+    seen: u64,
+    /// Since when, and until when at most, a fresh result is waited for.
+    fresh: Option<(u64, u64)>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct NaiveHost {
+    heard: Option<u64>,
+    alive: Thing,
+    metric: Thing,
+    /// Until when nothing is told, and whether it is planned work.
+    silences: Vec<(u64, bool)>,
+}
+
+#[derive(Debug, Default)]
+struct Naive {
+    time: u64,
+    hosts: [NaiveHost; 2],
+    said: Vec<(u64, String)>,
+}
+
+const RECEIVERS: [&str; 3] = ["all", "bad", "later"];
+
+/// The naive threshold: 80 and 90, a held level until a tenth below its limit.
+fn naive_level(value: u32, before: Level) -> Level {
+    let raw = if value > 90 {
+        3
+    } else if value > 80 {
+        2
+    } else {
+        0
+    };
+    let held = (before == 3 && value > 81) || (before == 2 && value > 72);
+    if held { raw.max(before) } else { raw }
+}
+
+impl Thing {
+    fn become_level(&mut self, level: Level, time: u64) {
+        if self.level == level {
+            return;
+        }
+        if self.level == 0 {
+            self.since = time;
+        }
+        // Worse breaks a normal acknowledgement, good ends every one.
+        if level == 0 || (level > self.level && self.acked == Some(false)) {
+            self.acked = None;
+        }
+        self.level = level;
+    }
+}
+
+impl Naive {
+    fn second(&mut self) {
+        let time = self.time;
+        for host in &mut self.hosts {
+            if let Some(heard) = host.heard
+                && time == heard + SILENT_AFTER
+            {
+                host.alive.become_level(3, time);
+                host.alive.seen = time;
+            }
+            for (until, planned) in std::mem::take(&mut host.silences) {
+                if until > time {
+                    host.silences.push((until, planned));
+                } else if planned {
+                    for thing in [&mut host.alive, &mut host.metric] {
+                        if thing.level != 0 && thing.seen < time {
+                            thing.fresh = Some((time, time + MINUTE));
+                        }
+                    }
+                }
+            }
+        }
+        self.tell();
+    }
+
+    fn heard(&mut self, index: usize, value: u32) {
+        let time = self.time;
+        let host = &mut self.hosts[index];
+        let was_down = host.alive.level != 0;
+        host.heard = Some(time);
+        host.alive.become_level(0, time);
+        host.alive.fresh = None;
+        if was_down && host.metric.level != 0 {
+            host.metric.fresh = Some((time, time + MINUTE));
+        }
+        let level = naive_level(value, host.metric.level);
+        host.metric.become_level(level, time);
+        host.metric.seen = time;
+        // This value is as fresh as can be.
+        host.metric.fresh = None;
+        self.tell();
+    }
+
+    fn tell(&mut self) {
+        let time = self.time;
+        for (name, host) in HOSTS.iter().zip(&mut self.hosts) {
+            let silenced = !host.silences.is_empty();
+            let down = host.alive.level != 0;
+            for (thing, path, behind) in
+                [(&mut host.alive, "host", false), (&mut host.metric, METRIC, down)]
+            {
+                if thing.fresh.is_some_and(|(_, limit)| time >= limit) {
+                    thing.fresh = None;
+                }
+                for (receiver, told) in RECEIVERS.iter().zip(&mut thing.told) {
+                    let (is, was) = (thing.level, *told);
+                    let delay = if *receiver == "later" { 100 } else { 0 };
+                    let least = if *receiver == "bad" { 3 } else { 0 };
+                    let quiet = is == was || silenced;
+                    let kept = is != 0
+                        && (behind
+                            || thing.fresh.is_some()
+                            || thing.acked.is_some()
+                            || (was == 0 && time < thing.since + delay)
+                            || is < least);
+                    if !quiet && !kept {
+                        self.said.push((time, format!("{receiver} {name} {path} {is}")));
+                        *told = is;
+                    }
+                }
+            }
+        }
+    }
+
+    fn act(&mut self, deed: Deed) {
+        match deed {
+            Deed::Wait(seconds) => {
+                for _ in 0..seconds {
+                    self.time += 1;
+                    self.second();
+                }
+            }
+            Deed::Heard(host, value) => self.heard(host, value),
+            Deed::Silence(host, seconds, planned) => {
+                let until = self.time + seconds;
+                self.hosts[host].silences.push((until, planned));
+            }
+            Deed::Ack(host, metric, sticky) => {
+                let host = &mut self.hosts[host];
+                let thing = if metric { &mut host.metric } else { &mut host.alive };
+                if thing.level != 0 {
+                    thing.acked = Some(sticky);
+                }
+            }
+        }
+    }
+}
+
+fn act(world: &mut World, deed: Deed) {
+    match deed {
+        Deed::Wait(seconds) => world.run_to(world.time + seconds * 1000),
+        Deed::Heard(host, value) => world.heard(HOSTS[host], &[(METRIC, f64::from(value))]),
+        Deed::Silence(host, seconds, planned) => {
+            world.silence(HOSTS[host], seconds, "because", planned);
+        }
+        Deed::Ack(host, metric, sticky) => {
+            let check = if metric { METRIC } else { "host" };
+            if let Some(incident) = world.incident(HOSTS[host], check) {
+                let comment = "known".to_owned();
+                world.operate(
+                    "mira",
+                    Action::Acknowledge { incident, comment, until: None, sticky },
+                );
+            }
+        }
+    }
+}
+
+fn said(world: &World) -> BTreeMap<u64, Vec<String>> {
+    let mut said: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+    for message in &world.said {
+        let n = &message.notification;
+        let check = n.check.as_ref().unwrap();
+        let text = format!("{} {} {check} {}", n.receiver, n.host, n.status.rank());
+        said.entry(message.at / 1000).or_default().push(text);
+    }
+    said
+}
+
+fn by_second(naive: &Naive) -> BTreeMap<u64, Vec<String>> {
+    let mut said: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+    for (time, text) in &naive.said {
+        said.entry(*time).or_default().push(text.clone());
+    }
+    said
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    let values = [50_u32, 70, 75, 81, 85, 89, 95];
+    prop_oneof![
+        6 => (1_u64..40).prop_map(Deed::Wait),
+        2 => (60_u64..300).prop_map(Deed::Wait),
+        8 => (0_usize..2, proptest::sample::select(values.to_vec()))
+            .prop_map(|(host, value)| Deed::Heard(host, value)),
+        2 => (0_usize..2, 5_u64..200, any::<bool>())
+            .prop_map(|(host, span, planned)| Deed::Silence(host, span, planned)),
+        2 => (0_usize..2, any::<bool>(), any::<bool>())
+            .prop_map(|(host, metric, sticky)| Deed::Ack(host, metric, sticky)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 800, max_shrink_iters: 5000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_engine_tells_what_the_naive_model_tells(deeds in proptest::collection::vec(deed(), 1..100)) {
+        let mut world = World::new(plan_of(CONFIG));
+        let mut naive = Naive::default();
+        for deed in &deeds {
+            act(&mut world, *deed);
+            naive.act(*deed);
+            // Two heartbeats in the same millisecond are one: the model has seconds only.
+            if matches!(deed, Deed::Heard(..)) {
+                act(&mut world, Deed::Wait(1));
+                naive.act(Deed::Wait(1));
+            }
+        }
+        let (mut found, mut expected) = (said(&world), by_second(&naive));
+        for texts in found.values_mut().chain(expected.values_mut()) {
+            texts.sort();
+        }
+        prop_assert_eq!(found, expected);
+    }
+}
+
+/// The model itself is worth something only if it speaks.
+#[test]
+fn the_naive_model_tells_a_silent_host() {
+    let mut naive = Naive::default();
+    for deed in [Deed::Heard(0, 50), Deed::Wait(200), Deed::Heard(0, 50)] {
+        naive.act(deed);
+    }
+    let texts: Vec<String> = naive.said.iter().map(|(t, text)| format!("{t} {text}")).collect();
+    assert_eq!(
+        texts,
+        [
+            "95 all web1 host 3",
+            "95 bad web1 host 3",
+            "195 later web1 host 3",
+            "200 all web1 host 0",
+            "200 bad web1 host 0",
+            "200 later web1 host 0"
+        ]
+    );
+}

@@ -9,7 +9,7 @@ use hark_engine::{Action, Effect, Effects, Engine, Heard, HostSeen, Input, Outco
 use hark_model::record::{JournalKind, Matcher, Record};
 use hark_model::{
     CheckName, CheckResult, DeliveryId, Event, EventKind, HostId, HostName, Mono, Notification,
-    Now, Reason, ReceiverName, SeriesName, Severity, Status, Unix, UserName,
+    Now, ReceiverName, SeriesName, Severity, Status, Unix, UserName,
 };
 
 use crate::store::Store;
