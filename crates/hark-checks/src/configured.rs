@@ -1,8 +1,9 @@
 //! The section `checks` of the configuration, and checks made of a command line.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
-use hark_config::{Bare, Document, Key, Kind, NoSecrets, Section, Span, Style};
+use hark_config::{Bare, Document, Key, Kind, NoSecrets, Section, Span};
 use hark_model::{CheckName, HostName};
 
 use crate::{Check, CheckType, TYPES, types};
@@ -146,16 +147,38 @@ pub fn from_target(
         let words: Vec<_> = TYPES.iter().map(|known| known.name()).collect();
         return Err(format!("there is no check type `{kind}`; known are {}", words.join(", ")));
     };
-    let target = target_settings(*kind, target);
-    let text = settings_text(target.iter().chain(options));
-    let document = Document::single(&text);
+    let mut settings = target_settings(*kind, target);
+    settings.extend_from_slice(options);
+    let document = Document::single(&settings_text(&settings));
     let root = document.root(&NoSecrets);
     root.finish(kind.keys());
-    let check = kind.read(&root, None);
-    match check {
+    match kind.read(&root, None) {
         Some(check) if !document.has_errors() => Ok(check),
-        _ => Err(document.diagnostics().render(Style::Plain)),
+        _ => Err(mistakes(&document, &settings)),
     }
+}
+
+/// Writes what is wrong one a line, each with its setting: there is no file to point into.
+fn mistakes(document: &Document, settings: &[(String, String)]) -> String {
+    let mut lines = Vec::new();
+    for mistake in document.diagnostics().list() {
+        let line = usize::try_from(document.position(mistake.span).line).unwrap_or(usize::MAX);
+        let setting = settings.get(line.wrapping_sub(1));
+        let mut text = match setting {
+            // A message that quotes a word says itself what it is about.
+            Some((key, _)) if !mistake.message.contains('`') => {
+                format!("{key}: {}", mistake.message)
+            }
+            _ => mistake.message,
+        };
+        if let Some(word) = mistake.suggestion {
+            text = format!("{text}; did you mean `{word}`?");
+        } else if let Some(hint) = mistake.hint {
+            text = format!("{text}; {hint}");
+        }
+        lines.push(text);
+    }
+    lines.join("\n")
 }
 
 /// Puts the target where the type wants it. `HOST:PORT` is taken apart for types that have a port.
@@ -173,17 +196,20 @@ fn target_settings(kind: &dyn CheckType, target: &str) -> Vec<(String, String)> 
     vec![(key.to_owned(), target.to_owned())]
 }
 
-/// Writes settings as YAML. Each value is a quoted text, which readers of numbers take as well.
-fn settings_text<'a>(settings: impl Iterator<Item = &'a (String, String)>) -> String {
+/// Writes settings as YAML, one a line. Lists and numbers are left as they are, since readers of
+/// numbers refuse a quoted one; readers of texts take both.
+fn settings_text(settings: &[(String, String)]) -> String {
     let mut text = String::new();
     for (key, value) in settings {
         let key = serde_json::Value::from(key.as_str());
-        let value = if value.starts_with(['[', '{']) {
-            value.clone()
+        let is_bare = value.parse::<f64>().is_ok() || matches!(value.as_str(), "true" | "false");
+        let value = if is_bare || value.starts_with(['[', '{']) {
+            value.replace('\n', " ")
         } else {
             serde_json::Value::from(value.as_str()).to_string()
         };
-        text.push_str(&format!("{key}: {value}\n"));
+        // Writing to a string cannot fail.
+        let _written = writeln!(text, "{key}: {value}");
     }
     text
 }

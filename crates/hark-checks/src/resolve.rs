@@ -246,7 +246,7 @@ impl Resolver {
             source: io::Error::new(io::ErrorKind::NotFound, "no name server is configured"),
         };
         for _round in 0..servers.attempts {
-            for server in &servers.servers {
+            for server in &servers.addresses {
                 let server = SocketAddr::new(*server, self.port);
                 let exchange = exchange(server, &qname, rtype);
                 let answer = tokio::time::timeout(servers.timeout, exchange).await;
@@ -426,7 +426,7 @@ impl Parse for Hosts {
 /// The parts of `/etc/resolv.conf` that matter here.
 #[derive(Debug, PartialEq)]
 struct Servers {
-    servers: Vec<IpAddr>,
+    addresses: Vec<IpAddr>,
     search: Vec<String>,
     ndots: usize,
     timeout: Duration,
@@ -436,7 +436,7 @@ struct Servers {
 impl Parse for Servers {
     fn parse(text: &str) -> Self {
         let mut conf = Self {
-            servers: Vec::new(),
+            addresses: Vec::new(),
             search: Vec::new(),
             ndots: 1,
             // Shorter than the C library's 5 s: a check has a few seconds for everything.
@@ -449,8 +449,8 @@ impl Parse for Servers {
                 Some("nameserver") => {
                     // A zone (`fe80::1%eth0`) cannot be told to the socket by its name.
                     let server: Option<IpAddr> = words.next().and_then(|word| word.parse().ok());
-                    if conf.servers.len() < MAX_SERVERS {
-                        conf.servers.extend(server);
+                    if conf.addresses.len() < MAX_SERVERS {
+                        conf.addresses.extend(server);
                     }
                 }
                 Some("search" | "domain") => {
@@ -460,8 +460,8 @@ impl Parse for Servers {
                 _ => {}
             }
         }
-        if conf.servers.is_empty() {
-            conf.servers.push(Ipv4Addr::LOCALHOST.into());
+        if conf.addresses.is_empty() {
+            conf.addresses.push(Ipv4Addr::LOCALHOST.into());
         }
         conf
     }

@@ -3,3 +3,6 @@
 pub(crate) mod http;
 pub(crate) mod icmp;
 pub(crate) mod tcp;
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,102 @@
+use hark_config::Style;
+
 use super::*;
+
+fn read(text: &str) -> (Vec<Configured>, String) {
+    let document = Document::single(text);
+    let address_of = |host: &HostName| (host.as_str() == "web1").then(|| "192.0.2.7".to_owned());
+    let checks = Configured::read_all(&document.root(&NoSecrets), address_of);
+    (checks, document.diagnostics().render(Style::Plain))
+}
+
+#[test]
+fn checks_are_read_with_their_timing() {
+    let (checks, errors) = read(
+        "checks:
+  web: {http: {url: 'https://example.net/', timeout: 5s}, host: web1, every: 60s, retry_every: 15s, attempts: 3}
+  alive: {ping: {}, host: web1}
+  door: {tcp: {port: 22}, host: db1, every: 2m, clear_attempts: 2}
+",
+    );
+    assert_eq!(errors, "");
+    let shown: Vec<_> = checks
+        .iter()
+        .map(|c| (c.name.as_str(), c.host.as_str(), c.check.kind(), c.check.target()))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("web", "web1", "http", "https://example.net/".to_owned()),
+            ("alive", "web1", "ping", "192.0.2.7".to_owned()),
+            ("door", "db1", "tcp", "db1:22".to_owned()),
+        ]
+    );
+    let seconds = |c: &Configured| (c.timing.every.as_secs(), c.timing.retry_every.as_secs());
+    assert_eq!(checks.iter().map(seconds).collect::<Vec<_>>(), [(60, 15), (60, 15), (120, 30)]);
+    let counts = |c: &Configured| (c.attempts, c.clear_attempts);
+    assert_eq!(checks.iter().map(counts).collect::<Vec<_>>(), [(3, 1), (3, 1), (3, 2)]);
+}
+
+#[test]
+fn mistakes_are_found_when_the_configuration_is_read() {
+    for (text, expected) in [
+        ("{ping: {}}", "the key `host` is missing"),
+        ("{host: a}", "one of `http`, `ping`, `tcp` is expected"),
+        ("{host: a, ping: {}, tcp: {port: 1}}", "only one of"),
+        ("{host: a, pign: {}}", "ping"),
+        ("{host: a, tcp: {}}", "the key `port` is missing"),
+        ("{host: a, tcp: {port: 0}}", "port"),
+        ("{host: a, tcp: {port: 1}, every: 0s}", "must be from 1s to 31d"),
+        ("{host: a, tcp: {port: 1}, every: 3s}", "longer than the time between two runs"),
+        ("{host: a, tcp: {port: 1}, retry_every: 5m}", "longer than `every`"),
+        ("{host: a, tcp: {port: 1, warning: 2s, critical: 1s}}", "above the critical one"),
+        ("{host: a, ping: {count: 50, interval: 1s}}", "after the timeout"),
+        ("{host: a, http: {url: example.net}}", "begins with https://"),
+        ("{host: a, http: {url: 'http://a/', matches: '['}}", "regex"),
+        ("{host: a, http: {url: 'http://a/', status: [700]}}", "is not a status"),
+        ("{host: a, http: {url: 'http://a/', headers: {'x y': z}}}", "cannot be the name"),
+        ("{host: 'a b', ping: {}}", "cannot contain ' '"),
+    ] {
+        let (_, errors) = read(&format!("checks: {{c: {text}}}\n"));
+        assert!(errors.contains(expected), "{text}\n{errors}");
+    }
+}
+
+fn options(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+#[test]
+fn a_command_line_makes_a_check() {
+    let made = from_target("tcp", "[2001:db8::1]:22", &options(&[("timeout", "2s")])).unwrap();
+    assert_eq!(
+        (made.target(), made.timeout()),
+        ("[2001:db8::1]:22".to_owned(), Duration::from_secs(2))
+    );
+    let made = from_target("tcp", "2001:db8::1", &options(&[("port", "25"), ("expect", "220")]));
+    assert_eq!(made.unwrap().target(), "[2001:db8::1]:25");
+    let made = from_target("tcp", "db1:5432", &[]).unwrap();
+    assert_eq!(made.target(), "db1:5432");
+    assert_eq!(from_target("ping", "db1", &[]).unwrap().target(), "db1");
+    let status = options(&[("status", "[200, 301]"), ("contains", "a \"b\": c")]);
+    let made = from_target("http", "https://example.net/x?y=z", &status).unwrap();
+    assert_eq!(made.target(), "https://example.net/x?y=z");
+}
+
+#[test]
+fn mistakes_on_a_command_line_are_shown() {
+    let error = |kind, target, pairs: &[(&str, &str)]| {
+        from_target(kind, target, &options(pairs)).unwrap_err()
+    };
+    assert_eq!(error("smtp", "x", &[]), "there is no check type `smtp`; known are http, ping, tcp");
+    assert_eq!(
+        error("ping", "db1", &[("cuont", "3")]),
+        "unknown key `cuont`; did you mean `count`?"
+    );
+    assert!(error("ping", "a b", &[]).starts_with("address: a host name cannot contain ' '"));
+    assert_eq!(error("tcp", "db1", &[]), "the key `port` is missing");
+    let error_of_url = error("http", "example.net", &[]);
+    assert_eq!(error_of_url, "url: a web address begins with https:// or http://");
+    let wrong_count = error("ping", "db1", &[("timeout", "2s"), ("count", "many")]);
+    assert!(wrong_count.starts_with("count: "), "{wrong_count}");
+}

@@ -7,7 +7,6 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -202,13 +201,13 @@ struct Place {
 
 impl Place {
     fn parse(text: &str) -> Result<Self, String> {
-        let uri: Uri = text.parse().map_err(|error| format!("not a web address: {error}"))?;
-        let secure = match uri.scheme_str() {
-            Some("https") => true,
-            Some("http") => false,
-            Some(other) => return Err(format!("`{other}` is not http or https")),
+        let secure = match text.split_once("://") {
+            Some(("https", _)) => true,
+            Some(("http", _)) => false,
+            Some((other, _)) => return Err(format!("`{other}` is not http or https")),
             None => return Err("a web address begins with https:// or http://".to_owned()),
         };
+        let uri: Uri = text.parse().map_err(|error| format!("not a web address: {error}"))?;
         let Some(authority) = uri.authority() else {
             return Err("a web address needs a host".to_owned());
         };
@@ -541,17 +540,13 @@ async fn drive<C: Future, T: Future>(connection: C, talk: T) -> T::Output {
         if is_open && connection.as_mut().poll(cx).is_ready() {
             is_open = false;
         }
-        match talk.as_mut().poll(cx) {
-            Poll::Pending if is_open => {
-                // The talk may have given the connection something to do.
-                if connection.as_mut().poll(cx).is_ready() {
-                    is_open = false;
-                    return talk.as_mut().poll(cx);
-                }
-                Poll::Pending
-            }
-            other => other,
+        let answer = talk.as_mut().poll(cx);
+        // The talk may have given the connection something to do.
+        if answer.is_pending() && is_open && connection.as_mut().poll(cx).is_ready() {
+            is_open = false;
+            return talk.as_mut().poll(cx);
         }
+        answer
     })
     .await
 }

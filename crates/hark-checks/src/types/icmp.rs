@@ -207,9 +207,9 @@ impl Ping {
             let until_next = if n_sent < u32::from(self.count) {
                 (self.interval * n_sent).saturating_sub(since_first)
             } else {
-                end - spent
+                end.saturating_sub(spent)
             };
-            let wait = until_next.min(end - spent);
+            let wait = until_next.min(end.saturating_sub(spent));
             let Ok(Ok(sequence)) = tokio::time::timeout(wait, pinger.receive()).await else {
                 continue;
             };

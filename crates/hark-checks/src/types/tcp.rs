@@ -91,7 +91,7 @@ impl CheckType for Tcp {
         let expect = section.opt_str("expect").map(unescape);
         let tls_name = section.opt_str("tls_name").map(str::to_owned);
         let address = read_host(section, "address", host)?;
-        Some(Box::new(Port {
+        Some(Box::new(Door {
             tls_name: tls_name.unwrap_or_else(|| address.clone()),
             address,
             port: port?,
@@ -127,7 +127,7 @@ fn unescape(text: &str) -> String {
 }
 
 #[derive(Debug)]
-struct Port {
+struct Door {
     address: String,
     tls_name: String,
     port: u16,
@@ -173,7 +173,7 @@ enum Answer {
 /// How much of the time limit stays free for the judgement.
 const RESERVE: Duration = Duration::from_millis(50);
 
-impl Check for Port {
+impl Check for Door {
     fn kind(&self) -> &'static str {
         "tcp"
     }
@@ -191,7 +191,7 @@ impl Check for Port {
     }
 }
 
-impl Port {
+impl Door {
     async fn observe(&self, context: &Context) -> Observation {
         let limit = self.timeout.saturating_sub(RESERVE);
         let mut total = Stopwatch::start();
@@ -243,9 +243,8 @@ impl Port {
         let read = read_until(&mut stream, expect.as_bytes(), &mut got);
         match tokio::time::timeout(left, read).await {
             Ok(Ok(true)) => Answer::Matched,
-            Ok(Ok(false)) | Err(_) => Answer::Other(got),
             Ok(Err(error)) if got.is_empty() => Answer::Failed(error),
-            Ok(Err(_)) => Answer::Other(got),
+            Ok(Ok(false) | Err(_)) | Err(_) => Answer::Other(got),
         }
     }
 

@@ -1,0 +1,127 @@
+//! Tests written once for every check type.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hark_config::{Document, NoSecrets, Style};
+
+use crate::{CHECK_KEYS, Context, Resolver, TYPES};
+
+#[test]
+fn every_file_of_the_folder_is_in_the_table() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/types");
+    let files: BTreeSet<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .filter(|name| name != "tests")
+        // People say ping, the protocol is ICMP.
+        .map(|name| if name == "icmp" { "ping".to_owned() } else { name })
+        .collect();
+    let names: BTreeSet<String> = TYPES.iter().map(|kind| kind.name().to_owned()).collect();
+    assert_eq!(names.len(), TYPES.len(), "names are unique");
+    assert_eq!(names, files);
+    for name in names {
+        assert!(CHECK_KEYS.iter().any(|key| key.name == name), "{name} has no key");
+    }
+}
+
+#[test]
+fn every_example_is_accepted() {
+    for kind in TYPES {
+        let document = Document::single(kind.example());
+        let root = document.root(&NoSecrets);
+        root.finish(kind.keys());
+        let check = kind.read(&root, None);
+        assert_eq!(document.diagnostics().render(Style::Plain), "", "{}", kind.name());
+        let check = check.unwrap();
+        assert_eq!(check.kind(), kind.name());
+        assert!(!check.target().is_empty());
+        assert!(kind.keys().iter().any(|key| key.name == kind.target_key()));
+    }
+}
+
+#[test]
+fn unknown_keys_are_refused_with_a_suggestion() {
+    for kind in TYPES {
+        let text = format!("{}timeot: 5s\n", kind.example());
+        let document = Document::single(&text);
+        document.root(&NoSecrets).finish(kind.keys());
+        let errors = document.diagnostics().render(Style::Plain);
+        let line = text.lines().count();
+        assert!(errors.contains("unknown key `timeot`"), "{errors}");
+        assert!(errors.contains("timeout"), "{errors}");
+        assert!(errors.contains(&format!("hark.yaml:{line}:1")), "{errors}");
+    }
+}
+
+#[test]
+fn the_keys_of_the_manual_are_the_keys_that_are_read() {
+    for kind in TYPES {
+        let document = Document::single(kind.example());
+        let root = document.root(&NoSecrets);
+        drop(kind.read(&root, None));
+        let read: BTreeSet<&str> = root.asked().into_iter().collect();
+        let written: BTreeSet<&str> = kind.keys().iter().map(|key| key.name).collect();
+        assert_eq!(read, written, "{}", kind.name());
+        assert!(!kind.manual().is_empty());
+    }
+}
+
+#[test]
+fn a_wrong_value_is_an_error_and_not_a_default() {
+    for kind in TYPES {
+        for key in kind.keys() {
+            let kept: Vec<&str> = kind
+                .example()
+                .lines()
+                .filter(|line| !line.starts_with(&format!("{}:", key.name)))
+                .collect();
+            let text = format!("{}\n{}: [[]]\n", kept.join("\n"), key.name);
+            let document = Document::single(&text);
+            drop(kind.read(&document.root(&NoSecrets), None));
+            assert!(document.has_errors(), "{} takes anything for {}", kind.name(), key.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_run_leaves_nothing_behind() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let context = Context { resolver: Arc::new(Resolver::default()) };
+    for kind in TYPES {
+        let settings = match kind.name() {
+            "http" => format!("url: 'http://127.0.0.1:{port}/'"),
+            "tcp" => format!("address: 127.0.0.1\nport: {port}\nexpect: never"),
+            "ping" => "address: 127.0.0.1\ncount: 10\ninterval: 300ms".to_owned(),
+            other => panic!("{other} needs a target that does not answer"),
+        };
+        let document = Document::single(&settings);
+        let check = kind.read(&document.root(&NoSecrets), None).unwrap();
+        let began = hark_model::Clock.now().mono;
+        let cut =
+            tokio::time::timeout(Duration::from_millis(100), crate::run(&*check, &context)).await;
+        if let Ok((finding, _)) = &cut {
+            assert_eq!(
+                (kind.name(), finding.status),
+                ("ping", hark_model::Status::Unknown),
+                "only a machine that may not ping ends early: {finding:?}"
+            );
+        }
+        assert!(hark_model::Clock.now().mono.since(began) < Duration::from_secs(3));
+    }
+    // Every connection that was made is closed from the other side.
+    listener.set_nonblocking(true).unwrap();
+    let mut n_connections = 0;
+    while let Ok((stream, _)) = listener.accept() {
+        n_connections += 1;
+        stream.set_nonblocking(false).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let mut rest = Vec::new();
+        std::io::Read::read_to_end(&mut &stream, &mut rest).unwrap();
+    }
+    assert_eq!(n_connections, 2);
+}
