@@ -124,7 +124,7 @@ mod tests {
                 .with_cert_resolver(Arc::new(resolver));
             Tls { config: Arc::new(config), fingerprint: [0; 32] }
         });
-        WebConfig { tls, plain, version: String::new(), setup_code: None }
+        WebConfig { tls, plain, addresses: Vec::new(), version: String::new(), setup_code: None }
     }
 
     fn request(method: &Method, uri: &str, host: Option<&str>) -> Request {

@@ -136,6 +136,11 @@ impl Live {
         Self { shared: Arc::new(Shared { pending: Mutex::default(), ticks }) }
     }
 
+    /// Returns whether anybody watches: for callers who would tell a hundred thousand times a second.
+    pub fn is_watched(&self) -> bool {
+        self.shared.ticks.receiver_count() > 0
+    }
+
     /// A host was heard: its times and values changed.
     pub fn heard(&self, host: HostId) {
         self.change(|changes| note_host(changes, host, false));

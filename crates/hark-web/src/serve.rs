@@ -87,6 +87,9 @@ pub struct WebConfig {
     pub tls: Option<Tls>,
     /// What happens to plain HTTP from other machines.
     pub plain: Plain,
+    /// Where other machines reach this server's https, each `host:port`: put into tokens for agents
+    /// after the name that the administrator's browser uses. May be empty.
+    pub addresses: Vec<String>,
     /// The version shown to users.
     pub version: String,
     /// The one-time code for the first administrator; see [`crate::new_setup_code`].

@@ -1,26 +1,18 @@
 //! Random texts that prove something, and what is stored instead of them.
 //!
-//! A token is 256 random bits (the secret of an enrolment 128, so that its line stays short). The
-//! server keeps the SHA-256 alone: a slow hash would add nothing to that much randomness, and a copy
-//! of the store opens no door.
+//! A token is 256 random bits (the secret in a token for agents 128, so that its line stays short).
+//! The server keeps the SHA-256 alone: a slow hash would add nothing to that much randomness, and a
+//! copy of the store opens no door.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hark_model::EnrolToken;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::backend::TokenHash;
 
 /// What API tokens begin with: so that people and scanners for leaked secrets know one.
 const API_PREFIX: &str = "hark_";
-
-/// What tokens for agents begin with: the version of their form.
-const ENROL_PREFIX: &str = "hark1-";
-
-/// Bytes of a certificate's fingerprint.
-const FINGERPRINT: usize = 32;
-
-/// Bytes of an enrolment's secret.
-const ENROL_SECRET: usize = 16;
 
 /// The system gave no random bytes: nothing that needs a secret can be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,22 +55,15 @@ pub(crate) fn bearer(text: &str) -> Bearer {
     if text.starts_with(API_PREFIX) { Bearer::Api(hash) } else { Bearer::Session(hash) }
 }
 
-/// Returns a new token for agents, which carries the certificate's `fingerprint`, and the hash of
-/// its secret.
-pub(crate) fn new_enrol(fingerprint: &[u8; FINGERPRINT]) -> Result<(String, TokenHash), NoRandom> {
-    let secret = random::<ENROL_SECRET>()?;
-    let mut bytes = [0; FINGERPRINT + ENROL_SECRET];
-    let (head, tail) = bytes.split_at_mut(FINGERPRINT);
-    head.copy_from_slice(fingerprint);
-    tail.copy_from_slice(&secret);
-    Ok((format!("{ENROL_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)), hash(&secret)))
+/// Returns the secret of a new token for agents and its hash.
+pub(crate) fn new_enrol() -> Result<([u8; EnrolToken::SECRET], TokenHash), NoRandom> {
+    let secret = random()?;
+    Ok((secret, hash(&secret)))
 }
 
-/// Returns the hash of the secret in a token for agents; `None` if it is none.
+/// Returns the hash of the secret in a token for agents; `None` if the text is none.
 pub(crate) fn enrol(text: &str) -> Option<TokenHash> {
-    let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix(ENROL_PREFIX)?).ok()?;
-    let (_, secret) = bytes.split_first_chunk::<FINGERPRINT>()?;
-    (secret.len() == ENROL_SECRET).then(|| hash(secret))
+    Some(hash(EnrolToken::decode(text).ok()?.secret()))
 }
 
 /// Returns the SHA-256 of `bytes`.
@@ -125,21 +110,11 @@ mod tests {
     }
 
     #[test]
-    fn a_token_for_agents_carries_the_fingerprint() {
-        let (text, hash) = new_enrol(&[7; 32]).unwrap();
-        assert_eq!(text.len(), 6 + 64);
-        assert_eq!(enrol(&text), Some(hash));
-        let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix("hark1-").unwrap()).unwrap();
-        assert_eq!(bytes[..32], [7; 32]);
-    }
-
-    #[test]
-    fn what_is_no_token_for_agents_is_told() {
-        for text in ["", "hark1-", "hark1-AAAA", "hark2-AAAA", "hark1-*"] {
-            assert_eq!(enrol(text), None, "{text:?}");
-        }
-        let long = format!("hark1-{}", URL_SAFE_NO_PAD.encode([0; 49]));
-        assert_eq!(enrol(&long), None);
+    fn a_token_for_agents_is_found_by_its_secret() {
+        let (secret, hash) = new_enrol().unwrap();
+        let token = EnrolToken::new(secret, [7; 32], vec!["mon.example.net:50004".to_owned()]);
+        assert_eq!(enrol(token.unwrap().encode().expose()), Some(hash));
+        assert_eq!(enrol("hark-aaaa"), None);
     }
 
     #[test]

@@ -1,18 +1,18 @@
 //! One-time tokens with which agents join, for administrators.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use hark_api::Timestamp;
 use hark_api::enrol::{EnrolRequest, Enrolment, NewEnrolment};
-use hark_model::{HostName, Tag};
+use hark_model::{EnrolToken, HostName, Tag};
 use http::{HeaderMap, StatusCode, Uri};
 
 use crate::app::Shared;
 use crate::auth::token;
 use crate::backend::{Backend, EnrolmentRecord, Refused};
-use crate::config::DEFAULT_PORT;
 use crate::extract::{Body, Path};
 use crate::failure::{Failure, Reply};
 use crate::peer::{self, Peer};
@@ -73,7 +73,12 @@ pub(crate) async fn make(
     let host =
         request.host.as_deref().filter(|host| !host.is_empty()).map(HostName::new).transpose();
     let host = host.map_err(|error| Failure::field("host", error.to_string()))?;
-    let (text, hash) = token::new_enrol(&tls.fingerprint)?;
+    let (secret, hash) = token::new_enrol()?;
+    let authority = peer::authority(&uri, &headers).map(|authority| with_port(authority, peer));
+    let servers = servers(authority, &app.config.addresses);
+    let text = EnrolToken::new(secret, tls.fingerprint, servers)
+        .map_err(|error| Failure::Conflict(error.to_string()))?
+        .encode();
     let now = app.now().unix;
     let record = EnrolmentRecord {
         hash,
@@ -84,7 +89,8 @@ pub(crate) async fn make(
         expires: now + Duration::from_secs(seconds),
         uses_left: uses,
     };
-    let command = command(&headers, &uri, &text);
+    let text = text.expose().to_owned();
+    let command = format!("hark agent --token {text}");
     let (id, expires_at) = (token::id(&hash), Timestamp(record.expires));
     app.ask(move |backend| {
         if backend.enrolments()?.len() >= MAX_TOKENS {
@@ -120,13 +126,37 @@ pub(crate) async fn withdraw(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Returns the line to run on the new host. It names the server as the administrator's browser does:
-/// the server itself cannot know by which of its addresses others reach it.
-fn command(headers: &HeaderMap, uri: &Uri, text: &str) -> String {
-    let authority = peer::authority(uri, headers).unwrap_or("SERVER");
-    let usual = format!(":{DEFAULT_PORT}");
-    let server = authority.strip_suffix(usual.as_str()).unwrap_or(authority);
-    format!("hark agent {server} --token {text}")
+/// Returns where the agent finds this server: first as the administrator's browser names it, for the
+/// server cannot know by which of its addresses others reach it, then as the server itself does. A
+/// name that only this machine knows helps no other, so it stands alone or not at all.
+fn servers(authority: Option<String>, own: &[String]) -> Vec<String> {
+    let by_browser = authority.filter(|authority| own.is_empty() || !is_local(authority));
+    let mut servers: Vec<String> = by_browser.into_iter().collect();
+    for address in own {
+        if servers.len() < EnrolToken::MAX_SERVERS && !servers.contains(address) {
+            servers.push(address.clone());
+        }
+    }
+    servers
+}
+
+fn is_local(authority: &str) -> bool {
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Returns `authority` with its port; browsers leave out the usual one.
+fn with_port(authority: &str, peer: Peer) -> String {
+    let has_port = authority
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()));
+    match (has_port, peer.secure) {
+        (true, _) => authority.to_owned(),
+        (false, true) => format!("{authority}:443"),
+        (false, false) => format!("{authority}:80"),
+    }
 }
 
 fn tags(texts: &[String]) -> Reply<Vec<Tag>> {
@@ -152,18 +182,26 @@ fn shown(record: &EnrolmentRecord) -> Enrolment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::{HeaderValue, header};
 
     #[test]
-    fn the_command_names_the_server_as_the_browser_does() {
-        for (host, expected) in [
-            ("mon.example.net:50004", "hark agent mon.example.net --token T"),
-            ("mon.example.net:8443", "hark agent mon.example.net:8443 --token T"),
-            ("[2001:db8::1]:50004", "hark agent [2001:db8::1] --token T"),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::HOST, HeaderValue::from_static(host));
-            assert_eq!(command(&headers, &Uri::from_static("/"), "T"), expected);
-        }
+    fn the_token_names_the_server_as_others_reach_it() {
+        let own = ["192.0.2.1:50004".to_owned(), "mon:50004".to_owned()];
+        let check = |authority: &str, own: &[String], expected: &[&str]| {
+            assert_eq!(servers(Some(authority.to_owned()), own), expected, "{authority}");
+        };
+        check("mon:50004", &own, &["mon:50004", "192.0.2.1:50004"]);
+        check("mon.example.net:443", &own[..1], &["mon.example.net:443", "192.0.2.1:50004"]);
+        check("localhost:50004", &own, &["192.0.2.1:50004", "mon:50004"]);
+        check("[::1]:50004", &own[..1], &["192.0.2.1:50004"]);
+        check("127.0.0.1:50004", &[], &["127.0.0.1:50004"]);
+    }
+
+    #[test]
+    fn ports_that_browsers_leave_out_are_written() {
+        let peer = |secure| Peer { address: [127, 0, 0, 1].into(), secure };
+        assert_eq!(with_port("mon", peer(true)), "mon:443");
+        assert_eq!(with_port("mon", peer(false)), "mon:80");
+        assert_eq!(with_port("[2001:db8::1]", peer(true)), "[2001:db8::1]:443");
+        assert_eq!(with_port("[2001:db8::1]:50004", peer(true)), "[2001:db8::1]:50004");
     }
 }

@@ -10,10 +10,10 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use hark_api::live::{Hello, Message, StreamQuery, Subscribe};
-use hark_model::Mono;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::time::Interval;
 
 use crate::app::Shared;
 use crate::auth::token::Bearer;
@@ -84,13 +84,18 @@ pub(super) struct Feed {
     lost: bool,
     /// The user may see something else than before.
     other_sight: bool,
-    checked: Mono,
+    /// When to look the user up again.
+    recheck: Interval,
+    /// It is time to.
+    doubted: bool,
 }
 
 impl Feed {
     pub(super) fn new(app: Shared, who: Who) -> Self {
         let client = Client::new(who.sight());
-        let (ticks, checked) = (app.live.ticks(), app.now().mono);
+        let ticks = app.live.ticks();
+        let mut recheck = tokio::time::interval(RECHECK);
+        recheck.reset();
         Self {
             app,
             who,
@@ -99,7 +104,8 @@ impl Feed {
             pending: Vec::new(),
             lost: false,
             other_sight: false,
-            checked,
+            recheck,
+            doubted: false,
         }
     }
 
@@ -124,19 +130,24 @@ impl Feed {
     pub(super) async fn next(&mut self) -> Option<Vec<Message>> {
         loop {
             if self.pending.is_empty() && !self.lost {
-                let tick = self.ticks.recv().await;
-                self.take(tick.map_err(|error| match error {
-                    RecvError::Lagged(n) => TryRecvError::Lagged(n),
-                    RecvError::Closed => TryRecvError::Closed,
-                }));
+                tokio::select! {
+                    tick = self.ticks.recv() => {
+                        self.take(tick.map_err(|error| match error {
+                            RecvError::Lagged(n) => TryRecvError::Lagged(n),
+                            RecvError::Closed => TryRecvError::Closed,
+                        }));
+                    }
+                    _ = self.recheck.tick() => self.doubted = true,
+                }
             }
             // A slow client gets all ticks that have come meanwhile as one frame.
             while {
                 let tick = self.ticks.try_recv();
                 self.take(tick)
             } {}
-            if self.app.now().mono.since(self.checked) >= RECHECK {
-                self.recheck().await?;
+            if self.doubted {
+                self.look_up().await?;
+                self.doubted = false;
             }
             if self.lost || self.other_sight {
                 let snapshot = self.snapshot().await?;
@@ -144,6 +155,9 @@ impl Feed {
                 (self.lost, self.other_sight) = (false, false);
                 self.pending.clear();
                 return Some(gap.into_iter().chain([snapshot]).collect());
+            }
+            if self.pending.is_empty() {
+                continue;
             }
             let frame = self.frame().await?;
             self.pending.clear();
@@ -191,7 +205,7 @@ impl Feed {
 
     /// Looks the user up again; `None` if he is gone. A page that is open is not a person who is
     /// there, so this does not keep the session alive.
-    async fn recheck(&mut self) -> Option<()> {
+    async fn look_up(&mut self) -> Option<()> {
         let claim = match self.who.proof {
             Proof::Cookie(hash) => Claim::Cookie(hash),
             Proof::Session(hash) => Claim::Header(Bearer::Session(hash)),
@@ -199,7 +213,6 @@ impl Feed {
         };
         self.who = who::find(&self.app, claim, None).await.ok()??;
         self.other_sight |= self.client.set_sight(self.who.sight());
-        self.checked = self.app.now().mono;
         Some(())
     }
 }

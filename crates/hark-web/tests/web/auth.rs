@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use hark_api::auth::Role;
 use hark_api::hosts::Declared;
-use hark_model::{Clock, UserName};
+use hark_model::{Clock, EnrolToken, UserName};
 use http::Method;
 use serde_json::json;
 
@@ -262,13 +262,15 @@ async fn an_agent_joins_once_with_its_token() {
     let root = running.browser("root");
     let made = root.post("/api/0/enrol", json!({"host": "db2", "tags": ["role:db"]})).await.json();
     let token = made["token"].as_str().unwrap();
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD
-        .decode(token.strip_prefix("hark1-").unwrap())
-        .unwrap();
+    let read = EnrolToken::decode(token).unwrap();
     let fingerprint = sha256(running.certificate.as_ref().unwrap());
-    assert_eq!(bytes[..32], fingerprint, "the token names the certificate");
-    let command = made["command"].as_str().unwrap();
-    assert_eq!(command, format!("hark agent localhost:{} --token {token}", running.address.port()));
+    assert_eq!(*read.fingerprint(), fingerprint, "the token names the certificate");
+    assert_eq!(
+        read.servers(),
+        ["mon.example.net:50004"],
+        "not the name that only this machine knows"
+    );
+    assert_eq!(made["command"].as_str().unwrap(), format!("hark agent --token {token}"));
     let key = base64::engine::general_purpose::STANDARD.encode([9; 32]);
     let join = |token: &str, name: &str| json!({"token": token, "name": name, "key": key, "facts": {"os": "Debian 12"}});
     let nobody = running.nobody();

@@ -17,8 +17,9 @@ use crate::event_stream::EventStream;
 use crate::schema;
 use crate::server::{Caller, Running, start};
 
-/// Longer than any frame takes: the test fails instead of waiting for ever.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Longer than anything takes, the minute between two looks at the user included: a test fails
+/// instead of waiting for ever.
+const PATIENCE: Duration = Duration::from_secs(100);
 
 struct Socket {
     stream: WebSocketStream<TcpStream>,
@@ -72,6 +73,17 @@ impl Socket {
                 let described = &self.document["components"]["schemas"]["Message"];
                 assert_eq!(schema::check(&self.document, described, &value), Ok(()), "{value}");
                 return value;
+            }
+        }
+    }
+
+    /// Returns the code with which the server closes.
+    async fn close(&mut self) -> u16 {
+        loop {
+            let next = tokio::time::timeout(PATIENCE, self.stream.next()).await;
+            let message = next.expect("not closed").expect("closed without a word").unwrap();
+            if let Message::Close(frame) = message {
+                break u16::from(frame.unwrap().code);
             }
         }
     }
@@ -257,18 +269,36 @@ async fn live_connections_have_a_bound() {
     assert!(tokio::time::timeout(PATIENCE, again).await.is_ok(), "a place that is free is given");
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_lost_the_session_hears_nothing_further() {
+    let running = start().await;
+    let mut socket = Socket::new(&running, &running.browser("root")).await;
+    socket.subscribe(json!({"sub": ["counts"]})).await;
+    running.fake.stored().sessions.clear();
+    // The clock runs ahead while nothing happens: the minute between two looks is over at once.
+    let close = socket.close().await;
+    assert_eq!(close, 4401);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_lost_a_role_is_sent_what_is_left() {
+    let running = start().await;
+    let name = running.user("monitor", false, &[("db1", Role::Monitor), ("web1", Role::Monitor)]);
+    let mut socket = Socket::new(&running, &running.browser("monitor")).await;
+    let snapshot = socket.subscribe(json!({"sub": ["counts", "host:web1"], "rows": [1, 2]})).await;
+    assert_eq!(snapshot["counts"]["crit"], 2);
+    running.fake.stored().accounts.get_mut(&name).unwrap().roles.pop_last();
+    let frame = socket.next_with("snapshot").await;
+    assert_eq!((&frame["counts"]["crit"], &frame["rows"]["id"]), (&json!(1), &json!([1])));
+    assert!(frame["host"].is_null(), "{frame}");
+}
+
 #[tokio::test]
 async fn the_end_of_the_server_is_said() {
     let running = start().await;
     let mut socket = Socket::new(&running, &running.browser("root")).await;
     running.shutdown.cancel();
-    let close = loop {
-        let next = tokio::time::timeout(PATIENCE, socket.stream.next()).await.unwrap();
-        if let Message::Close(frame) = next.expect("closed without a word").unwrap() {
-            break frame.unwrap();
-        }
-    };
-    assert_eq!(u16::from(close.code), 1001);
+    assert_eq!(socket.close().await, 1001);
     running.tasks.close();
     let ended = tokio::time::timeout(PATIENCE, running.tasks.wait()).await;
     assert!(ended.is_ok(), "the server did not end");

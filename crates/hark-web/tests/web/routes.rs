@@ -179,7 +179,7 @@ fn table() -> Vec<Route> {
             ..post(
                 "/api/0/agents/enrol",
                 "/api/0/agents/enrol",
-                Some(json!({"token": "hark1-x", "name": "db2", "key": key})),
+                Some(json!({"token": "hark-x", "name": "db2", "key": key})),
                 Nothing,
             )
         },

@@ -61,6 +61,7 @@ pub(crate) async fn start_with(tls: Option<()>) -> Running {
     let config = WebConfig {
         tls: made.as_ref().map(|(tls, _)| tls.clone()),
         plain: Plain::Redirect,
+        addresses: vec!["mon.example.net:50004".to_owned()],
         version: "0.1.0".to_owned(),
         setup_code: Some(Secret::new(SETUP_CODE)),
     };
