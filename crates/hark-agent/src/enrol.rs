@@ -207,7 +207,7 @@ async fn post(
     stream.set_nodelay(true)?;
     let name = ServerName::try_from(server.host().to_owned())
         .unwrap_or_else(|_| ServerName::IpAddress(address.ip().into()));
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(pinned(fingerprint)?));
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(pinned_client_config(fingerprint)?));
     // Returns only after the certificate was checked: nothing of the request is sent before.
     let stream = connector.connect(name, stream).await?;
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
@@ -240,7 +240,12 @@ async fn post(
     }
 }
 
-fn pinned(fingerprint: [u8; 32]) -> Result<ClientConfig, std::io::Error> {
+/// Returns settings for TLS that take the certificate with this SHA-256 fingerprint (of its DER form)
+/// and no other.
+///
+/// # Errors
+/// If the provider of cryptography lacks what TLS needs.
+pub fn pinned_client_config(fingerprint: [u8; 32]) -> Result<ClientConfig, std::io::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = Arc::new(Pinned { fingerprint, provider: Arc::clone(&provider) });
     let config = ClientConfig::builder_with_provider(provider)

@@ -8,11 +8,14 @@
 //!   samples, if lost, come later as backlog, since the next heartbeat is fresher;
 //! - a **hello** opens a session and is repeated, with ever more time between, until the server has
 //!   answered; and again when the server was silent (it may have forgotten this host);
-//! - **reports** go next, oldest first and at most [`REPORTS_UNDER_WAY`] at a time;
-//! - the **backlog** goes last, oldest first, at most [`BACKLOG`] datagrams a second, and after a
+//! - **reports** go next, oldest first and only some at a time;
+//! - the **backlog** goes last, oldest first, at most [`past::BACKLOG`] datagrams a second, and after a
 //!   time of silence only after some chance delay: a thousand agents return at once.
 //!
 //! There is no socket here: datagrams are handed to a function, time is an argument.
+
+mod greeting;
+mod past;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
@@ -20,27 +23,19 @@ use std::time::Duration;
 
 use hark_model::time::{Micros, millis};
 use hark_model::{Event, EventKind, HostName, Mono, Now, Severity, Unix};
-use hark_proto::bucket::{Bucket, Rate};
+use hark_proto::bucket::Bucket;
+use hark_proto::client::MAX_WAITING;
 use hark_proto::{
-    AckFlags, Acked, BacklogBuilder, BeatBuilder, Body, ClientSession, Content, Hello, Identity,
-    Kind, Refused, Reply, ReportBuilder, ReportItem, SealError, decode, next_session,
+    AckFlags, Acked, BacklogBuilder, BeatBuilder, ClientSession, Content, Identity, Kind, Refused,
+    Reply, ReportBuilder, ReportItem, SealError, next_session,
 };
 
+use self::greeting::Greeting;
+use self::past::BACKLOG;
 use crate::sampler::{Round, Set};
 use crate::schedule::Chance;
 use crate::slots::Slots;
 use crate::spool::{Damage, Gap, Spool};
-
-/// How fast the past is sent: a day at 10 s and 33 values takes some minutes, and a thousand agents
-/// that return at once give the server 20,000 datagrams a second at most.
-const BACKLOG: Rate = Rate { burst: 4, per_second: 20 };
-
-/// Bound on reports under way: heartbeats and samples need room as well.
-pub(crate) const REPORTS_UNDER_WAY: usize = 16;
-
-/// How far a report may be ahead of the oldest that is not acknowledged: the server tells a second
-/// copy from a first one within 64, and an item further behind would be taken for a copy.
-const REPORTS_AHEAD: u64 = 60;
 
 /// Bound on reports kept in memory because the disk refuses them.
 const MAX_HOMELESS: usize = 64;
@@ -51,9 +46,6 @@ const MAX_ORPHANS: usize = 1024;
 /// Bound on datagrams that are remembered, besides those under way, in case the first copy is
 /// acknowledged after all.
 const MAX_LATE: usize = 64;
-
-/// The longest time between two hellos that are not answered.
-const LONGEST_BACKOFF: Duration = Duration::from_mins(1);
 
 /// The shortest time without an answer that counts as silence.
 const SHORTEST_SILENCE: Duration = Duration::from_secs(10);
@@ -153,14 +145,6 @@ enum Load {
     Report(u64, Option<Content>),
 }
 
-/// Whether the server has answered our hello.
-#[derive(Clone, Copy, Debug)]
-enum Greeting {
-    Due { at: Mono, tries: u32 },
-    UnderWay { tries: u32 },
-    Done,
-}
-
 impl Sender {
     /// Begins a session. `folder` holds the number of the last one.
     ///
@@ -214,6 +198,11 @@ impl Sender {
         wire: Wire<'_>,
     ) {
         self.begin_again_if_needed(moment);
+        if self.client.n_waiting() + 1 >= MAX_WAITING {
+            // Nothing was acknowledged for long. There is no room for another heartbeat, and these
+            // must go on: in a new session there is.
+            self.begin_again(0, moment);
+        }
         let mut frames = round.frames().peekable();
         loop {
             let (mut beat, mut kept) = (self.new_beat(), BacklogBuilder::new());
@@ -290,25 +279,6 @@ impl Sender {
                 format!("the spool was damaged: {entries} datagrams ({bytes} bytes) were skipped");
             self.report(&loss(now, "spool_damage", text), now);
         }
-    }
-
-    /// The host's facts are now these: differences to those before go into reports.
-    pub(crate) fn set_facts(&mut self, facts: BTreeMap<String, String>, now: Now) {
-        // The first ones are told by the hello, as far as they fit.
-        let told = if self.facts.is_empty() {
-            self.facts_in_hello(&facts)
-        } else {
-            std::mem::take(&mut self.facts)
-        };
-        let gone = told.keys().filter(|name| !facts.contains_key(*name));
-        let gone = gone.map(|name| (name.clone(), String::new()));
-        let new = facts.iter().filter(|(name, value)| told.get(*name) != Some(value));
-        let changed: Vec<(String, String)> =
-            new.map(|(name, value)| (name.clone(), value.clone())).chain(gone).collect();
-        for chunk in fact_chunks(changed) {
-            self.report(&ReportItem::Facts(chunk), now);
-        }
-        self.facts = facts;
     }
 
     /// Takes in a datagram from the server. `known` are the sets in use.
@@ -451,21 +421,8 @@ impl Sender {
         if moment.now.mono < self.quiet_until {
             return;
         }
-        while self.n_reports_under_way() < REPORTS_UNDER_WAY {
-            let Some((content, load)) = self.next_report() else { break };
-            self.send(&content, load, moment, wire);
-        }
+        self.send_reports(moment, wire);
         self.send_backlog(moment, wire);
-    }
-
-    fn greet_if_due(&mut self, sets: impl Iterator<Item = u32>, moment: Moment, wire: Wire<'_>) {
-        let Greeting::Due { at, tries } = self.greeting else { return };
-        if moment.now.mono >= at {
-            let hello = self.hello(sets);
-            if self.send(&hello, Load::Hello, moment, wire) {
-                self.greeting = Greeting::UnderWay { tries: tries.saturating_add(1) };
-            }
-        }
     }
 
     fn take_overdue(&mut self, moment: Moment) {
@@ -483,59 +440,12 @@ impl Sender {
     /// What `load` is waits again.
     fn lost(&mut self, load: &Load, mono: Mono) {
         match load {
-            Load::Hello => {
-                if let Greeting::UnderWay { tries } = self.greeting {
-                    let longest = LONGEST_BACKOFF.min(Duration::from_secs(1 << tries.min(6)));
-                    let at = mono + self.chance.below(longest);
-                    self.greeting = Greeting::Due { at, tries };
-                }
-            }
+            Load::Hello => self.greet_later(mono),
             Load::Nothing => {}
             Load::Samples(numbers) => numbers.iter().for_each(|n| self.spool.samples_lost(*n)),
             Load::Report(number, None) => self.spool.report_lost(*number),
             Load::Report(number, Some(content)) => self.keep_in_memory(*number, content.clone()),
         }
-    }
-
-    fn hello(&self, sets: impl Iterator<Item = u32>) -> Content {
-        let mut hello = self.bare_hello();
-        hello.sets = sets.take(MAX_HELLO_SETS).collect();
-        hello.facts = self.facts_in_hello(&self.facts);
-        loop {
-            match hello.encode() {
-                Ok(content) => return content,
-                Err(_) if hello.facts.pop_last().is_some() => {}
-                Err(_) => hello.sets.truncate(hello.sets.len() / 2),
-            }
-        }
-    }
-
-    fn bare_hello(&self) -> Hello {
-        Hello {
-            host: self.introduction.host.clone(),
-            version: self.introduction.version.clone(),
-            interval_ms: u32::try_from(millis(self.introduction.interval)).unwrap_or(u32::MAX),
-            epoch: self.spool.epoch(),
-            booted_at: self.introduction.booted_at,
-            started_at: self.introduction.started_at,
-            sets: vec![u32::MAX; MAX_HELLO_SETS],
-            facts: BTreeMap::new(),
-        }
-    }
-
-    /// Returns those of `facts` that a hello has room for, whatever sets it names; those of one
-    /// instance (with a dot in their name) are the first to be left out.
-    fn facts_in_hello(&self, facts: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-        let mut hello = self.bare_hello();
-        let (of_instances, of_host): (Vec<_>, Vec<_>) =
-            facts.iter().partition(|(name, _)| name.contains('.'));
-        for (name, value) in of_host.into_iter().chain(of_instances) {
-            hello.facts.insert(name.clone(), value.clone());
-            if hello.encode().is_err() {
-                hello.facts.remove(name);
-            }
-        }
-        hello.facts
     }
 
     fn send_wanted<'s>(
@@ -556,87 +466,6 @@ impl Sender {
                 self.send(&content, Load::Nothing, moment, wire);
             }
         }
-    }
-
-    fn n_reports_under_way(&self) -> usize {
-        self.under_way.values().filter(|load| matches!(load, Load::Report(..))).count()
-    }
-
-    /// Returns the oldest report that is not acknowledged.
-    fn oldest_report(&self) -> u64 {
-        let in_memory = self.homeless.iter().map(|(number, _)| *number);
-        let under_way = self.under_way.values().filter_map(|load| match load {
-            Load::Report(number, _) => Some(*number),
-            Load::Hello | Load::Nothing | Load::Samples(_) => None,
-        });
-        let oldest = in_memory.chain(under_way).min().unwrap_or(u64::MAX);
-        oldest.min(self.spool.oldest_report())
-    }
-
-    fn next_report(&mut self) -> Option<(Content, Load)> {
-        if let Some((number, content)) = self.homeless.pop_front() {
-            return Some((content.clone(), Load::Report(number, Some(content))));
-        }
-        let oldest = self.oldest_report();
-        loop {
-            let (number, bytes) = self.spool.read_report()?;
-            if number >= oldest + REPORTS_AHEAD {
-                self.spool.report_lost(number);
-                return None;
-            }
-            match Content::from_parts(Kind::Report, bytes) {
-                Ok(content) => return Some((content, Load::Report(number, None))),
-                // The check sum held, so this was written by a version with another form.
-                Err(error) => {
-                    tracing::warn!(number, %error, "a report in the spool cannot be read");
-                    self.spool.report_done(number);
-                }
-            }
-        }
-    }
-
-    /// Sends old frames, several entries a datagram.
-    fn send_backlog(&mut self, moment: Moment, wire: Wire<'_>) {
-        // While history is stopped the server stores no sample: heartbeats find out when that ends.
-        if self.history_stopped || !matches!(self.greeting, Greeting::Done) {
-            return;
-        }
-        while self.client.n_waiting() < hark_proto::client::MAX_WAITING_BULK / 2 {
-            if self.spool.samples_waiting() == 0 || !self.bulk.take(BACKLOG, moment.now.mono) {
-                return;
-            }
-            let (mut builder, mut numbers) = (BacklogBuilder::new(), Vec::new());
-            while let Some((number, bytes)) = self.spool.read_samples() {
-                match self.pack(&bytes, &mut builder) {
-                    Packed::All => numbers.push(number),
-                    Packed::None => self.spool.samples_done(number),
-                    Packed::Full => {
-                        self.spool.samples_lost(number);
-                        break;
-                    }
-                }
-            }
-            if numbers.is_empty()
-                || !self.send(&builder.finish(), Load::Samples(numbers), moment, wire)
-            {
-                return;
-            }
-        }
-    }
-
-    /// Adds all frames of an entry to a datagram, or none.
-    fn pack(&self, bytes: &[u8], builder: &mut BacklogBuilder) -> Packed {
-        let Ok(Body::Backlog(backlog)) = decode(Kind::Backlog, bytes) else { return Packed::None };
-        let mut with = builder.clone();
-        let mut packed = Packed::None;
-        for frame in backlog.frames.filter(|frame| !self.orphans.contains(&frame.set)) {
-            if !with.push(frame.set, frame.taken_at, frame.values) {
-                return Packed::Full;
-            }
-            packed = Packed::All;
-        }
-        *builder = with;
-        packed
     }
 
     /// Seals and sends; false if there is too much under way already, then what it carries waits
@@ -706,34 +535,12 @@ impl Sender {
         next
     }
 
-    /// Returns true if something waits that could be sent now.
-    fn has_bulk(&self) -> bool {
-        let reports = self.spool.reports_waiting() > 0 || !self.homeless.is_empty();
-        let room = self.client.n_waiting() < hark_proto::client::MAX_WAITING_BULK / 2;
-        let samples = self.spool.samples_waiting() > 0
-            && room
-            && !self.history_stopped
-            && matches!(self.greeting, Greeting::Done);
-        (reports && self.n_reports_under_way() < REPORTS_UNDER_WAY) || samples
-    }
-
     /// Returns true if the server has everything.
     pub(crate) fn is_idle(&self) -> bool {
         self.under_way.values().all(|load| matches!(load, Load::Nothing))
             && self.homeless.is_empty()
             && self.spool.reports_waiting() == 0
     }
-}
-
-/// Bound on sets named in a hello: those left out are asked for when they are used.
-const MAX_HELLO_SETS: usize = 32;
-
-/// What became of an entry.
-enum Packed {
-    All,
-    /// There is nothing in it that the server could read.
-    None,
-    Full,
 }
 
 fn loss(now: Now, kind: &str, text: String) -> ReportItem {
@@ -744,27 +551,6 @@ fn loss(now: Now, kind: &str, text: String) -> ReportItem {
         text,
         tags: Vec::new(),
     })
-}
-
-/// Bound on the bytes of facts in one report, with room for the lengths of each: what is more would
-/// be cut.
-const MAX_FACTS: usize = 240;
-
-/// Cuts facts into groups that fit a report each.
-fn fact_chunks(facts: Vec<(String, String)>) -> Vec<Vec<(String, String)>> {
-    let mut chunks: Vec<Vec<(String, String)>> = Vec::new();
-    let mut room = 0;
-    for (name, value) in facts {
-        let takes = name.len() + value.len() + 5;
-        if let Some(chunk) = chunks.last_mut().filter(|_| takes <= room) {
-            chunk.push((name, value));
-        } else {
-            chunks.push(vec![(name, value)]);
-            room = MAX_FACTS;
-        }
-        room = room.saturating_sub(takes);
-    }
-    chunks
 }
 
 #[cfg(test)]

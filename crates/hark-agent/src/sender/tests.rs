@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use hark_model::frame::{check_values, encode_values};
 use hark_model::{MetricKind, SeriesDef, SeriesName, Unit};
-use hark_proto::{AckFacts, AgentKey, ItemWindow, ServerSession, SetAssembler, peek};
+use hark_proto::{AckFacts, AgentKey, Body, ItemWindow, ServerSession, SetAssembler, decode, peek};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -196,6 +196,7 @@ struct World {
     /// When it arrives, to whom, and the datagram.
     wire: Vec<(u64, bool, Vec<u8>)>,
     next_beat: u64,
+    interval_ms: u64,
     sets: Vec<Set>,
     sent_frames: BTreeMap<(u32, i64), Vec<u8>>,
     sent_events: u64,
@@ -216,6 +217,7 @@ impl World {
             server_up: true,
             wire: Vec::new(),
             next_beat: 2000,
+            interval_ms: 10_000,
             sets: vec![set(5), set(70)],
             sent_frames: BTreeMap::new(),
             sent_events: 0,
@@ -312,7 +314,7 @@ impl World {
             }
         }
         if self.ms >= self.next_beat {
-            self.next_beat = self.ms + 10_000;
+            self.next_beat = self.ms + self.interval_ms;
             self.beat();
         }
         self.sender.is_silent(moment(self.ms));
@@ -443,6 +445,27 @@ fn an_agent_alone_speaks_at_its_interval_and_greets_ever_less_often() {
     assert!(extra < 200, "{extra} hellos in an hour");
     world.server_up = true;
     world.run(900);
+    world.check();
+}
+
+#[test]
+fn heartbeats_go_on_at_a_short_interval_though_nothing_is_acknowledged() {
+    let mut world = World::new(14);
+    world.interval_ms = 1000;
+    world.run(30);
+    world.server_up = false;
+    world.run(600);
+    let (sent, measured) = (world.datagrams, world.sent_frames.len());
+    world.run(600);
+    let beats = (world.sent_frames.len() - measured) as u64 / 2;
+    assert!(world.datagrams - sent >= beats && beats >= 599);
+    for _ in 0..100 {
+        world.event();
+    }
+    world.server_up = true;
+    world.run(600);
+    world.next_beat = u64::MAX;
+    world.run(5);
     world.check();
 }
 
