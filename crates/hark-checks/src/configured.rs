@@ -1,6 +1,7 @@
 //! The section `checks` of the configuration, and checks made of a command line.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hark_config::{Bare, Document, Key, Kind, NoSecrets, Section, Span};
@@ -48,7 +49,7 @@ pub struct Configured {
     /// The host it belongs to.
     pub host: HostName,
     /// What looks.
-    pub check: Box<dyn Check>,
+    pub check: Arc<dyn Check>,
     /// When it runs.
     pub timing: Timing,
     /// How many bad results in a row confirm it: for the engine.
@@ -108,7 +109,7 @@ fn read_one(
     Some(Configured {
         name: name?,
         host: host?,
-        check,
+        check: Arc::from(check),
         timing,
         attempts: u32::try_from(attempts).unwrap_or(3),
         clear_attempts: u32::try_from(clear_attempts).unwrap_or(1),

@@ -1,2 +1,24 @@
-//! The hark binary.
-fn main() {}
+//! The `hark` binary: server, agent and tools.
+//!
+//! This crate is the shell around the others: it reads the command line and the configuration, owns the
+//! sockets, threads and timers, and carries datagrams, results and reloads to the engine and the
+//! engine's effects to the disk, the receivers and the page. What it decides itself is little; where it
+//! does, the deciding part is a pure function with tests beside it.
+//!
+//! Start at [`cli`], then [`server`].
+
+mod cli;
+mod config;
+mod fleet;
+mod log;
+mod out;
+mod server;
+mod stop;
+mod sys;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sys::give_memory_back();
+    cli::run()
+}

@@ -1,0 +1,105 @@
+//! The command line: one command a file.
+
+mod agent;
+//BENCH
+mod check;
+pub(crate) mod client;
+mod completion;
+pub(crate) mod config;
+//DEMO
+mod enroll;
+mod explain;
+mod journal;
+mod passwd;
+mod send;
+mod server;
+pub(crate) mod service;
+mod status;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::out;
+
+/// Exit code for a person's mistake in configuration or usage, as clap's own.
+pub(crate) const EXIT_USAGE: u8 = 2;
+
+/// hark hears every heartbeat: one small program that watches hosts and the network between them,
+/// tells the right person once when something breaks, and stays quiet otherwise.
+#[derive(Debug, Parser)]
+#[command(name = "hark", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Start here:\n  hark up              server and agent for this machine\n  \
+    hark demo            the whole product with simulated hosts, nothing kept\n  \
+    hark check http https://example.net/\n\nEvery command has --help with an example.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Up(up::Args),
+    Server(server::Args),
+    Agent(agent::Args),
+    //DEMO2
+    Check(check::Args),
+    Send(send::Args),
+    Status(status::Args),
+    Explain(explain::Args),
+    Config(config::Args),
+    Passwd(passwd::Args),
+    Enroll(enroll::Args),
+    Journal(journal::Args),
+    //BENCH2
+    Completion(completion::Args),
+}
+
+/// Runs the command that the command line names and returns the exit code.
+pub(crate) fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Up(args) => up::run(args),
+        Command::Server(args) => server::run(args),
+        Command::Agent(args) => agent::run(args),
+        //DEMO3
+        Command::Check(args) => check::run(args),
+        Command::Send(args) => send::run(args),
+        Command::Status(args) => status::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Config(args) => config::run(args),
+        Command::Passwd(args) => passwd::run(args),
+        Command::Enroll(args) => enroll::run(args),
+        Command::Journal(args) => journal::run(args),
+        //BENCH3
+        Command::Completion(args) => completion::run(args),
+    };
+    result.unwrap_or_else(|error| {
+        out::error(&error);
+        ExitCode::FAILURE
+    })
+}
+
+/// Returns the whole command line's description: for completions.
+fn description() -> clap::Command {
+    Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_description_is_consistent() {
+        description().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_an_example() {
+        for command in description().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("hark "), "{} has no example", command.get_name());
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! `hark agent`: the agent alone.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use hark_agent::{Access, Agent, AgentConfig, Server, Stop};
+use hark_model::{HostName, Secret};
+
+use super::service::{self, ServiceArgs};
+use crate::config;
+use crate::out;
+use crate::stop::{Asked, Signals};
+
+/// How long between two tries while the server cannot be reached for enrolling.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// Run the agent: measure this machine and send it to a server.
+///
+/// The first start joins with `--token` (a line that the server prints) or with the secret that all
+/// agents share; afterwards it is known. What cannot be sent is kept and sent later.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  hark agent --token hark-…\n  \
+    hark agent hark.example.net --secret-file /etc/hark/secret --interval 10s")]
+pub(super) struct Args {
+    /// The server: name or address, with or without :port; more than one are tried in turn.
+    #[arg(value_name = "SERVER", value_parser = parse_server)]
+    servers: Vec<Server>,
+    /// The line that the server printed, to join once.
+    #[arg(long, env = "HARK_ENROL_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    token: Option<String>,
+    /// A file with the secret that all agents share.
+    #[arg(long, value_name = "FILE", conflicts_with = "token")]
+    secret_file: Option<PathBuf>,
+    /// The host's name. [default: the system's own]
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
+    name: Option<HostName>,
+    /// Time between two heartbeats. [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = parse_interval)]
+    interval: Option<Duration>,
+    /// Send one boot message and end.
+    #[arg(short, long)]
+    boot: bool,
+    #[command(flatten)]
+    service: ServiceArgs,
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if args.service.detach {
+        return service::detach();
+    }
+    let paths = args.service.paths();
+    let loaded = match config::load(&paths) {
+        Ok(loaded) => loaded,
+        Err(error) => return Ok(super::config::report(&error, false)),
+    };
+    args.service.start_log(&loaded.settings.log)?;
+    let folder = paths.data_dir(loaded.settings.data_dir.as_deref()).join("agent");
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let config = agent_config(&args, loaded, folder)?;
+    if args.boot {
+        return send_boot(&config);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let stop = Stop::new()?;
+    let agent = runtime.block_on(prepare(&config))?;
+    let Some(agent) = agent else { return Ok(ExitCode::SUCCESS) };
+    out::note(format!("hark agent: this is {}", agent.host()));
+    args.service.ready();
+    // The runtime only waits for signals from here on: the agent is one thread.
+    let flag = stop.clone();
+    let thread = std::thread::Builder::new()
+        .name("hark-agent".to_owned())
+        .spawn(move || agent.run(&flag))
+        .context("cannot start the agent's thread")?;
+    runtime.block_on(watch(&thread, &stop))?;
+    match thread.join() {
+        Ok(Ok(summary)) => {
+            tracing::info!(?summary, "ended");
+            Ok(ExitCode::SUCCESS)
+        }
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => anyhow::bail!("the agent ended with a fault of this program"),
+    }
+}
+
+fn agent_config(
+    args: &Args,
+    loaded: config::Loaded,
+    folder: PathBuf,
+) -> anyhow::Result<AgentConfig> {
+    let mut config = match loaded.agent {
+        Some(configured) => AgentConfig { folder, ..configured },
+        None => AgentConfig::new(folder, Access::Stored),
+    };
+    if let Some(token) = &args.token {
+        config.access = Access::Token(Secret::new(token.trim()));
+    } else if let Some(file) = &args.secret_file {
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read {}", file.display()))?;
+        config.access = Access::Secret(Secret::new(text.trim_end_matches(['\r', '\n'])));
+    } else if let (Access::Stored, Some(secret)) = (&config.access, loaded.settings.secret) {
+        config.access = Access::Secret(secret);
+    }
+    if !args.servers.is_empty() {
+        config.servers.clone_from(&args.servers);
+    }
+    config.host = args.name.clone().or(config.host);
+    config.interval = args.interval.or(config.interval);
+    Ok(config)
+}
+
+/// Makes the agent; while the server cannot be reached for enrolling, it is tried again. `None` if it
+/// was told to end meanwhile.
+async fn prepare(config: &AgentConfig) -> anyhow::Result<Option<Agent>> {
+    let mut signals = Signals::listen()?;
+    loop {
+        // Enrolling blocks this thread for some seconds at most and has its own runtime.
+        let made = std::thread::scope(|scope| scope.spawn(|| Agent::new(config)).join());
+        let Ok(made) = made else { anyhow::bail!("enrolling ended with a fault of this program") };
+        match made {
+            Ok(agent) => return Ok(Some(agent)),
+            Err(error) if error.is_transient() => {
+                let error = anyhow::Error::from(error);
+                tracing::warn!(error = format!("{error:#}"), "cannot join yet; trying again");
+            }
+            Err(error) => return Err(error.into()),
+        }
+        tokio::select! {
+            asked = signals.next() => {
+                if asked == Asked::Stop {
+                    return Ok(None);
+                }
+            }
+            () = tokio::time::sleep(AGAIN) => {}
+        }
+    }
+}
+
+/// Waits until a signal ends the agent or it ends by itself.
+async fn watch<T>(thread: &std::thread::JoinHandle<T>, stop: &Stop) -> anyhow::Result<()> {
+    let mut signals = Signals::listen()?;
+    let mut look = tokio::time::interval(Duration::from_secs(5));
+    while !thread.is_finished() {
+        tokio::select! {
+            asked = signals.next() => match asked {
+                Asked::Stop => {
+                    stop.stop();
+                    return Ok(());
+                }
+                Asked::Reload => tracing::info!("restart the agent to take up its configuration"),
+                Asked::Show => {}
+            },
+            _ = look.tick() => {}
+        }
+    }
+    Ok(())
+}
+
+fn send_boot(config: &AgentConfig) -> anyhow::Result<ExitCode> {
+    let event = hark_model::Event {
+        at: hark_model::Clock.now().unix,
+        kind: hark_model::EventKind::Boot,
+        severity: hark_model::Severity::Info,
+        text: "the host has booted".to_owned(),
+        tags: Vec::new(),
+    };
+    let delivered = Agent::new(config)?.deliver(vec![event], Duration::from_secs(10))?;
+    if !delivered {
+        out::note("hark: the server did not answer; the message is kept for the next start");
+    }
+    Ok(if delivered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn parse_server(text: &str) -> Result<Server, String> {
+    Server::parse(text).map_err(|e| e.to_string())
+}
+
+fn parse_name(text: &str) -> Result<HostName, String> {
+    HostName::new(text).map_err(|e| e.to_string())
+}
+
+fn parse_interval(text: &str) -> Result<Duration, String> {
+    let interval = hark_config::duration::parse(text, hark_config::Bare::Seconds)
+        .map_err(|e| e.to_string())?;
+    let allowed = AgentConfig::SHORTEST_INTERVAL..=AgentConfig::LONGEST_INTERVAL;
+    if allowed.contains(&interval) {
+        Ok(interval)
+    } else {
+        Err("an agent's interval is between 1s and 1h".to_owned())
+    }
+}

@@ -1,0 +1,81 @@
+//! `hark check`: one look, now.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::bail;
+use hark_checks::{Context, Resolver};
+use serde_json::json;
+
+use crate::out;
+
+/// Look once and say what was found, as a Nagios plugin does.
+///
+/// Exit code: 0 ok, 1 warning, 2 critical, 3 unknown. Settings of the type are given as key=value, as
+/// they stand in the configuration; `hark check TYPE --help-type` lists them.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  hark check ping example.net\n  \
+    hark check tcp mail.example.net:25 expect=220\n  \
+    hark check http https://example.net/ timeout=3s string=welcome")]
+pub(super) struct Args {
+    /// What kind of look: ping, tcp or http.
+    #[arg(value_name = "TYPE")]
+    kind: String,
+    /// Host, HOST:PORT, or address of a page.
+    #[arg(required_unless_present = "help_type")]
+    target: Option<String>,
+    /// Settings of the type.
+    #[arg(value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    /// Print what the type looks at and its settings.
+    #[arg(long)]
+    help_type: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let Some(target) = args.target.as_deref().filter(|_| !args.help_type) else {
+        return help(&args.kind);
+    };
+    let settings = args.settings.iter().map(|s| split(s)).collect::<anyhow::Result<Vec<_>>>()?;
+    let check = match hark_checks::from_target(&args.kind, target, &settings) {
+        Ok(check) => check,
+        Err(wrong) => {
+            out::note(wrong.trim_end());
+            return Ok(ExitCode::from(hark_model::Status::Unknown.exit_code()));
+        }
+    };
+    let context = Context { resolver: Arc::new(Resolver::default()) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (finding, took) = runtime.block_on(hark_checks::run(&*check, &context));
+    if args.json {
+        let values: serde_json::Map<_, _> =
+            finding.measures.iter().map(|m| (m.name.to_owned(), json!(m.value))).collect();
+        out::json(&json!({"type": check.kind(), "target": check.target(),
+            "status": finding.status.word(), "text": finding.text, "values": values,
+            "took_seconds": took.as_secs_f64()}));
+    } else {
+        out::line(finding.plugin_output(check.kind()));
+    }
+    Ok(ExitCode::from(finding.status.exit_code()))
+}
+
+fn split(setting: &str) -> anyhow::Result<(String, String)> {
+    match setting.split_once('=') {
+        Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
+        None => bail!("{setting} is not of the form key=value"),
+    }
+}
+
+fn help(kind: &str) -> anyhow::Result<ExitCode> {
+    let Some(found) = hark_checks::TYPES.iter().find(|t| t.name() == kind) else {
+        let words: Vec<_> = hark_checks::TYPES.iter().map(|t| t.name()).collect();
+        bail!("there is no check type {kind}; known are {}", words.join(", "));
+    };
+    out::line(found.manual().trim());
+    out::line("");
+    out::line(hark_config::manual(found.keys()).trim());
+    Ok(ExitCode::SUCCESS)
+}

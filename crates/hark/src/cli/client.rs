@@ -1,0 +1,246 @@
+//! The API, from the shell: where the server is, who asks, one request and its answer.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+/// How long one request may take: the command line is waited for by a person.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Longest answer read: the largest list of the API is far below.
+const MAX_ANSWER: usize = 64 << 20;
+
+/// Name of the file in the data folder with the token of this machine's administrator.
+pub(crate) const LOCAL_TOKEN: &str = "local-token";
+
+/// Where the server is and who asks.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct ApiArgs {
+    /// The server's page, such as https://hark.example.net:50004 [default: this machine].
+    #[arg(long, env = "HARK_URL", value_name = "URL")]
+    url: Option<String>,
+    /// An API token [default: the one that a local server keeps for its own machine].
+    #[arg(long, env = "HARK_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// SHA-256 fingerprint (hex) of the server's certificate, if it is self-signed.
+    #[arg(long, env = "HARK_FINGERPRINT", value_name = "HEX")]
+    fingerprint: Option<String>,
+    /// The data folder of a local server.
+    #[arg(long, env = "HARK_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// A server that answers.
+#[derive(Debug)]
+pub(super) struct Client {
+    base: Uri,
+    token: Option<hark_model::Secret>,
+    fingerprint: Option<[u8; 32]>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Client {
+    /// Finds the server and the token that `args` name, without speaking to it yet.
+    ///
+    /// # Errors
+    /// If the address or the fingerprint cannot be read.
+    pub(super) fn new(args: &ApiArgs) -> anyhow::Result<Self> {
+        let data = args.data.clone().unwrap_or_else(crate::config::default_data_dir);
+        let text = match &args.url {
+            Some(url) => url.clone(),
+            None => local_url(&data),
+        };
+        let base: Uri = text.parse().with_context(|| format!("{text} is not an address"))?;
+        let token = args.token.clone().or_else(|| local_token(&data));
+        let fingerprint = args.fingerprint.as_deref().map(parse_fingerprint).transpose()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(Self { base, token: token.map(hark_model::Secret::new), fingerprint, runtime })
+    }
+
+    /// Returns the answer to a reading request.
+    ///
+    /// # Errors
+    /// If the server cannot be reached or refuses; the error is what it said.
+    pub(super) fn get(&self, path: &str) -> anyhow::Result<Value> {
+        self.request(Method::GET, path, None)
+    }
+
+    /// Returns the answer to a writing request.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub(super) fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.request(Method::POST, path, Some(body))
+    }
+
+    fn request(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+        let answer = async {
+            tokio::time::timeout(TIMEOUT, self.exchange(method, path, body))
+                .await
+                .map_err(|_| anyhow!("no answer within {} s", TIMEOUT.as_secs()))?
+        };
+        self.runtime.block_on(answer).with_context(|| format!("cannot ask {}{path}", self.base))
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Value> {
+        let host = self.base.host().context("the address names no host")?;
+        let secure = self.base.scheme_str() == Some("https");
+        let port = self.base.port_u16().unwrap_or(if secure { 443 } else { 50004 });
+        let tcp = connect(host, port).await?;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(http::header::HOST, format!("{host}:{port}"))
+            .header(http::header::ACCEPT, "application/json");
+        if let Some(token) = &self.token {
+            let value = format!("Bearer {}", token.expose());
+            request = request.header(http::header::AUTHORIZATION, value);
+        }
+        let bytes = body.map(Value::to_string).unwrap_or_default();
+        if body.is_some() {
+            request = request.header(http::header::CONTENT_TYPE, "application/json");
+        }
+        let request = request.body(Full::new(Bytes::from(bytes)))?;
+        if secure {
+            let tls = self.tls(host, tcp).await?;
+            send(TokioIo::new(tls), request).await
+        } else {
+            send(TokioIo::new(tcp), request).await
+        }
+    }
+
+    async fn tls(
+        &self,
+        host: &str,
+        tcp: TcpStream,
+    ) -> anyhow::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+        let config = match self.fingerprint {
+            Some(fingerprint) => hark_agent::pinned_client_config(fingerprint)?,
+            None => trusting_the_system()?,
+        };
+        let name = rustls_pki_types::ServerName::try_from(host.to_owned())?;
+        Ok(tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, tcp).await?)
+    }
+}
+
+/// Believes what this system believes.
+fn trusting_the_system() -> anyhow::Result<rustls::ClientConfig> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
+
+async fn connect(host: &str, port: u16) -> anyhow::Result<TcpStream> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let tcp = match bare.parse() {
+        Ok(ip) => TcpStream::connect(SocketAddr::new(ip, port)).await,
+        Err(_) => TcpStream::connect((bare, port)).await,
+    };
+    let tcp = tcp.with_context(|| format!("no server answers at {host}:{port}"))?;
+    tcp.set_nodelay(true)?;
+    Ok(tcp)
+}
+
+async fn send<S>(io: TokioIo<S>, request: Request<Full<Bytes>>) -> anyhow::Result<Value>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await?;
+    let exchange = async {
+        let answer = sender.send_request(request).await?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
+        let body = body.map_err(|e| anyhow!("cannot read the answer: {e}"))?.to_bytes();
+        read_answer(status, &body)
+    };
+    tokio::select! {
+        answer = exchange => answer,
+        ended = connection => {
+            ended?;
+            bail!("the server closed the connection")
+        }
+    }
+}
+
+fn read_answer(status: StatusCode, body: &[u8]) -> anyhow::Result<Value> {
+    if body.is_empty() && status.is_success() {
+        return Ok(Value::Null);
+    }
+    let value: Value = serde_json::from_slice(body)
+        .with_context(|| format!("the server answered {status} with something that is not JSON"))?;
+    if status.is_success() {
+        return Ok(value);
+    }
+    let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (title, detail) = (text("title"), text("detail"));
+    if status == StatusCode::UNAUTHORIZED {
+        bail!("{title}: give a token with --token or HARK_TOKEN, or run this as the server's user");
+    }
+    bail!("{}", if detail.is_empty() { title } else { format!("{title}: {detail}") })
+}
+
+/// Returns the address that a local server wrote beside its token, else the default one.
+fn local_url(data: &Path) -> String {
+    let file = std::fs::read_to_string(data.join("local-url")).unwrap_or_default();
+    let url = file.trim();
+    if url.is_empty() { "http://127.0.0.1:50004".to_owned() } else { url.to_owned() }
+}
+
+fn local_token(data: &Path) -> Option<String> {
+    let token = std::fs::read_to_string(data.join(LOCAL_TOKEN)).ok()?;
+    Some(token.trim().to_owned())
+}
+
+fn parse_fingerprint(text: &str) -> anyhow::Result<[u8; 32]> {
+    let hex: String = text.chars().filter(|c| *c != ':').collect();
+    let bytes: Option<Vec<u8>> = (0..hex.len())
+        .step_by(2)
+        .map(|i| hex.get(i..i + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))
+        .collect();
+    bytes
+        .and_then(|b| b.try_into().ok())
+        .with_context(|| format!("{text} is not a SHA-256 fingerprint: 64 hex digits"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_are_read_with_and_without_colons() {
+        let plain = "00".repeat(31) + "ff";
+        let mut expected = [0; 32];
+        expected[31] = 0xff;
+        assert_eq!(parse_fingerprint(&plain).unwrap(), expected);
+        assert_eq!(parse_fingerprint(&("00:".repeat(31) + "FF")).unwrap(), expected);
+        assert!(parse_fingerprint("abc").is_err());
+    }
+
+    #[test]
+    fn a_problem_document_becomes_the_error() {
+        let body = br#"{"title":"not found","detail":"there is no host x"}"#;
+        let error = read_answer(StatusCode::NOT_FOUND, body).unwrap_err();
+        assert_eq!(error.to_string(), "not found: there is no host x");
+    }
+}

@@ -1,0 +1,89 @@
+//! `hark journal`: looks into the message journal.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use hark_model::{Clock, Unix};
+use hark_store::journal::{Entry, Filter, JournalReader};
+
+use crate::config::{self, Paths};
+use crate::out;
+
+/// Show what was received, from the journal's files, oldest first.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hark journal -n 20\n  hark journal --id EVT --host db1 --since 2h\n  \
+    hark journal --json | jq .message.ID | sort | uniq -c"
+)]
+pub(super) struct Args {
+    /// Only the newest lines.
+    #[arg(short = 'n', long, value_name = "N")]
+    last: Option<usize>,
+    /// Only of this kind: HEL, HTB, RES, EVT, FCT, THR.
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    /// Only of this host.
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
+    /// Only with this in it.
+    #[arg(long, value_name = "TEXT")]
+    contains: Option<String>,
+    /// Only of the last time, such as 2h.
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Print the lines as they stand in the file.
+    #[arg(long)]
+    json: bool,
+    /// The configuration that names the journal.
+    #[arg(short, long, env = "HARK_CONFIG", value_name = "PATH")]
+    config: Option<PathBuf>,
+    /// The data folder.
+    #[arg(long, env = "HARK_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let paths = Paths::new(args.config, args.data);
+    let loaded = match config::load(&paths) {
+        Ok(loaded) => loaded,
+        Err(error) => return Ok(super::config::report(&error, args.json)),
+    };
+    let Some(journal) = loaded.settings.journal else {
+        anyhow::bail!("no journal is kept: journal_enabled is false");
+    };
+    let data_dir = paths.data_dir(loaded.settings.data_dir.as_deref());
+    let path = journal.dir.unwrap_or_else(|| data_dir.join("journal")).join(journal.file);
+    let from = args.since.as_deref().map(since).transpose()?;
+    let filter =
+        Filter { id: args.id, name: args.host, from, contains: args.contains, ..Filter::default() };
+    let mut reader = JournalReader::open(&path, filter);
+    if let Some(n) = args.last {
+        for entry in reader.last(n)? {
+            print(&entry, args.json);
+        }
+    } else {
+        while let Some(entry) = reader.next_entry()? {
+            print(&entry, args.json);
+        }
+    }
+    if reader.skipped() > 0 {
+        out::note(format!("hark: {} lines could not be read", reader.skipped()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn since(text: &str) -> anyhow::Result<Unix> {
+    let back = hark_config::duration::parse(text, hark_config::Bare::Seconds)
+        .map_err(|e| anyhow::anyhow!("--since: {e}"))?;
+    Ok(Clock.now().unix - back)
+}
+
+fn print(entry: &Entry, as_json: bool) {
+    if as_json {
+        return out::line(&entry.line);
+    }
+    let at = hark_api::time::Timestamp(entry.at);
+    let source = entry.source_ip.map(|ip| ip.to_string()).unwrap_or_default();
+    let text = entry.message.to_string().replace(char::is_control, " ");
+    out::line(format!("{at}  {source:15}  {text}"));
+}

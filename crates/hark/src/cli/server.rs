@@ -1,0 +1,30 @@
+//! `hark server`: the server alone.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use super::service::{self, ServiceArgs};
+use crate::server::run::{Role, run_service};
+
+/// Run the server: listen for agents, probe, keep state, tell people, show the page.
+///
+/// SIGTERM and SIGINT end it in order, SIGHUP reads the configuration again, SIGUSR1 prints the state.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  hark server\n  hark server -c /etc/hark -d --log syslog")]
+pub(super) struct Args {
+    #[command(flatten)]
+    service: ServiceArgs,
+    /// Where agents send to (UDP). [default: hb_port, 50003]
+    #[arg(long, value_name = "ADDRESS", value_parser = service::parse_listen)]
+    udp: Option<SocketAddr>,
+    /// Where the page and the API are (HTTP and HTTPS). [default: hbd_host and hbd_port, 50004]
+    #[arg(long, value_name = "ADDRESS", value_parser = service::parse_listen)]
+    http: Option<SocketAddr>,
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if args.service.detach {
+        return service::detach();
+    }
+    run_service(&args.service, Role::Server { udp: args.udp, http: args.http })
+}

@@ -1,0 +1,152 @@
+//! The configuration: found, read, checked as a whole.
+//!
+//! Each domain reads its own sections; here they are brought together, the server's own keys are read,
+//! and the result is one value, [`Loaded`]. Nothing is opened or started: reading a configuration can
+//! always be tried.
+
+mod files;
+mod settings;
+mod show;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hark_agent::AgentConfig;
+use hark_checks::Configured;
+use hark_config::{Document, Key, Kind, Level, Style};
+use hark_engine::{Plan, plan};
+use hark_notify::Receivers;
+use hark_web::WebSettings;
+
+pub(crate) use files::{Paths, default_data_dir};
+pub(crate) use settings::{HistorySettings, LogSettings, Settings, UserEntry};
+pub(crate) use show::{show, yaml};
+
+/// Everything the configuration says.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// The server's own keys.
+    pub(crate) settings: Settings,
+    /// What the engine works by.
+    pub(crate) plan: Arc<Plan>,
+    /// Where messages go.
+    pub(crate) receivers: Arc<Receivers>,
+    /// What is looked at from here.
+    pub(crate) checks: Vec<Configured>,
+    /// The page's settings.
+    pub(crate) web: WebSettings,
+    /// The agent's settings; its folder is set by whoever runs it.
+    pub(crate) agent: Option<AgentConfig>,
+    /// The files that were read, for messages and for watching.
+    pub(crate) files: Vec<PathBuf>,
+    /// Number of this configuration: changes when any file does.
+    pub(crate) revision: u32,
+    /// What is doubtful but not wrong, as shown to people; empty if nothing is.
+    pub(crate) warnings: String,
+}
+
+/// Why there is no configuration.
+#[derive(Debug)]
+pub(crate) enum LoadError {
+    /// A file cannot be read.
+    File(anyhow::Error),
+    /// The configuration is wrong: everything that is, as shown to people and as JSON.
+    Wrong {
+        /// As a compiler would show it.
+        text: String,
+        /// For programs.
+        json: serde_json::Value,
+        /// How many errors.
+        errors: usize,
+    },
+}
+
+impl std::fmt::Display for LoadError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(error) => write!(f, "{error:#}"),
+            Self::Wrong { errors: 1, .. } => f.write_str("the configuration has an error"),
+            Self::Wrong { errors, .. } => write!(f, "the configuration has {errors} errors"),
+        }
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+/// The keys of the root that bring in a domain's section.
+const SECTIONS: &[Key] = &[
+    Key::new(
+        "receivers",
+        Kind::Named(&Kind::Section(hark_notify::RECEIVER_KEYS)),
+        "Where messages go, by name.",
+    ),
+    Key::new(
+        "checks",
+        Kind::Named(&Kind::Section(hark_checks::CHECK_KEYS)),
+        "What is looked at from the server, by name.",
+    ),
+    Key::new("agent", Kind::Section(hark_agent::settings::KEYS), "The agent of this machine."),
+];
+
+/// Returns every top-level key, of all domains, each once.
+pub(crate) fn keys() -> Vec<Key> {
+    let mut all = [settings::KEYS, hark_web::KEYS, SECTIONS, plan::KEYS].concat();
+    let mut seen = std::collections::BTreeSet::new();
+    all.retain(|key| seen.insert(key.name));
+    all
+}
+
+/// Reads what `paths` name.
+///
+/// # Errors
+/// If a file cannot be read, or with everything that is wrong.
+pub(crate) fn load(paths: &Paths) -> Result<Loaded, LoadError> {
+    let found = files::read(paths).map_err(LoadError::File)?;
+    let names = found.iter().map(|f| f.path.clone()).collect();
+    let revision = files::revision(&found);
+    let document = Document::parse(found.into_iter().map(|f| f.source).collect());
+    let style = if crate::out::error_is_terminal() { Style::Colour } else { Style::Plain };
+    let wrong = |document: &Document| {
+        let diagnostics = document.diagnostics();
+        LoadError::Wrong {
+            text: diagnostics.render(style),
+            json: diagnostics.to_json(),
+            errors: diagnostics.list().iter().filter(|d| d.level == Level::Error).count(),
+        }
+    };
+    if document.has_errors() {
+        return Err(wrong(&document));
+    }
+    let secrets = files::Secrets;
+    let root = document.root(&secrets);
+    let settings = Settings::read(&root);
+    let web = WebSettings::read(&root);
+    let receivers = Receivers::read(&root);
+    let plan = plan::read(&root);
+    let address = |host: &hark_model::HostName| {
+        let plan = plan.as_ref()?;
+        plan.host(host.as_str()).address.map(|a| a.to_string())
+    };
+    let checks = Configured::read_all(&root, address);
+    let agent = root.child("agent").map(|s| AgentConfig::read(&s, PathBuf::new()));
+    root.finish(&keys());
+    match plan {
+        Some(plan) if !document.diagnostics().has_errors() => Ok(Loaded {
+            settings,
+            web,
+            plan: Arc::new(plan),
+            receivers: Arc::new(receivers),
+            checks,
+            agent,
+            files: names,
+            revision,
+            warnings: document.diagnostics().render(style),
+        }),
+        _ => Err(wrong(&document)),
+    }
+}
+
+/// Returns the number of what `paths` name now; `None` if it cannot be read.
+pub(crate) fn revision(paths: &Paths) -> Option<u32> {
+    files::read(paths).ok().map(|found| files::revision(&found))
+}

@@ -1,0 +1,184 @@
+//! Where the configuration lies, and what it names beside itself.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use hark_config::{SecretSource, SourceFile};
+
+/// Longest configuration file: a thousand hosts take some 200 kB.
+const MAX_FILE: u64 = 16 << 20;
+
+/// Longest secret read from a file.
+const MAX_SECRET: u64 = 64 << 10;
+
+/// Where configuration and data lie.
+#[derive(Clone, Debug)]
+pub(crate) struct Paths {
+    /// A file or folder that was asked for.
+    config: Option<PathBuf>,
+    /// The data folder that was asked for.
+    data: Option<PathBuf>,
+}
+
+impl Paths {
+    /// Takes what the command line says.
+    pub(crate) fn new(config: Option<PathBuf>, data: Option<PathBuf>) -> Self {
+        Self { config, data }
+    }
+
+    /// Returns the data folder: that of the command line, of the configuration, or the usual one.
+    pub(crate) fn data_dir(&self, configured: Option<&Path>) -> PathBuf {
+        let asked = self.data.clone().or_else(|| configured.map(Path::to_owned));
+        asked.unwrap_or_else(default_data_dir)
+    }
+}
+
+/// Returns the data folder that is used if none is named.
+pub(crate) fn default_data_dir() -> PathBuf {
+    if crate::sys::is_root() {
+        return PathBuf::from("/var/lib/hark");
+    }
+    match environment("XDG_STATE_HOME").or_else(|| home().map(|h| h.join(".local/state"))) {
+        Some(state) => state.join("hark"),
+        None => PathBuf::from("hark-data"),
+    }
+}
+
+/// One file as it was found.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) path: PathBuf,
+    pub(super) source: SourceFile,
+}
+
+/// Reads the file that is asked for, the folder's `hark.yaml` and `conf.d/*.yaml` in the order of
+/// their names, or the first of the usual places that exists; no file at all is an empty
+/// configuration.
+pub(super) fn read(paths: &Paths) -> anyhow::Result<Vec<Found>> {
+    let Some(place) = place(paths)? else { return Ok(Vec::new()) };
+    if !place.is_dir() {
+        return Ok(vec![read_one(place)?]);
+    }
+    let mut files = Vec::new();
+    let main = place.join("hark.yaml");
+    if main.exists() {
+        files.push(read_one(main)?);
+    }
+    let folder = place.join("conf.d");
+    if folder.is_dir() {
+        let entries = std::fs::read_dir(&folder)
+            .with_context(|| format!("cannot read the folder {}", folder.display()))?;
+        let mut names = entries.map(|e| Ok(e?.path())).collect::<std::io::Result<Vec<_>>>()?;
+        names.retain(|n| n.extension().is_some_and(|e| e == "yaml" || e == "yml"));
+        names.sort();
+        for name in names {
+            files.push(read_one(name)?);
+        }
+    }
+    ensure!(!files.is_empty(), "{} holds neither hark.yaml nor conf.d/*.yaml", place.display());
+    Ok(files)
+}
+
+/// Returns a number that is the same as long as no file changes.
+pub(super) fn revision(files: &[Found]) -> u32 {
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    for file in files {
+        context.update(file.source.name.as_bytes());
+        context.update(&[0]);
+        context.update(file.source.text.as_bytes());
+        context.update(&[0]);
+    }
+    let digest = context.finish();
+    let mut first = [0; 4];
+    first.copy_from_slice(&digest.as_ref()[..4]);
+    u32::from_be_bytes(first)
+}
+
+fn place(paths: &Paths) -> anyhow::Result<Option<PathBuf>> {
+    if let Some(asked) = &paths.config {
+        ensure!(asked.exists(), "there is no configuration at {}", asked.display());
+        return Ok(Some(asked.clone()));
+    }
+    let mut usual = vec![PathBuf::from("hark.yaml")];
+    let config = environment("XDG_CONFIG_HOME").or_else(|| home().map(|h| h.join(".config")));
+    usual.extend(config.map(|c| c.join("hark")));
+    usual.extend(home().map(|h| h.join(".hb.yaml")));
+    usual.push(PathBuf::from("/etc/hark"));
+    let holds_one =
+        |p: &PathBuf| p.is_file() || p.join("hark.yaml").is_file() || p.join("conf.d").is_dir();
+    Ok(usual.into_iter().find(holds_one))
+}
+
+fn read_one(path: PathBuf) -> anyhow::Result<Found> {
+    let text = read_text(&path, MAX_FILE)?;
+    let source = SourceFile { name: path.display().to_string(), text };
+    Ok(Found { path, source })
+}
+
+fn read_text(path: &Path, longest: u64) -> anyhow::Result<String> {
+    let read = || format!("cannot read {}", path.display());
+    let length = std::fs::metadata(path).with_context(read)?.len();
+    if length > longest {
+        bail!("{} is longer than {longest} bytes", path.display());
+    }
+    std::fs::read_to_string(path).with_context(read)
+}
+
+fn home() -> Option<PathBuf> {
+    environment("HOME")
+}
+
+fn environment(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from)
+}
+
+/// Secrets that stand in files or in the environment.
+#[derive(Debug, Default)]
+pub(super) struct Secrets;
+
+impl SecretSource for Secrets {
+    fn file(&self, path: &str) -> Result<String, String> {
+        let text = read_text(Path::new(path), MAX_SECRET).map_err(|e| format!("{e:#}"))?;
+        Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+    }
+
+    fn env(&self, name: &str) -> Result<String, String> {
+        let value = std::env::var_os(name).ok_or_else(|| format!("{name} is not set"))?;
+        value.into_string().map_err(|_| format!("{name} is not UTF-8"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(config: &Path) -> Paths {
+        Paths::new(Some(config.to_owned()), None)
+    }
+
+    #[test]
+    fn a_folder_is_read_in_the_order_of_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        std::fs::create_dir(folder.path().join("conf.d")).unwrap();
+        write("conf.d/20-b.yaml", "b: 1");
+        write("conf.d/10-a.yaml", "a: 1");
+        write("conf.d/note.txt", "no");
+        write("hark.yaml", "m: 1");
+        let found = read(&paths(folder.path())).unwrap();
+        let texts: Vec<&str> = found.iter().map(|f| f.source.text.as_str()).collect();
+        assert_eq!(texts, ["m: 1", "a: 1", "b: 1"]);
+        let before = revision(&found);
+        write("conf.d/10-a.yaml", "a: 2");
+        assert_ne!(revision(&read(&paths(folder.path())).unwrap()), before);
+    }
+
+    #[test]
+    fn what_was_asked_for_must_be_there() {
+        let error = read(&paths(Path::new("/no/such/file"))).unwrap_err();
+        assert_eq!(error.to_string(), "there is no configuration at /no/such/file");
+        let empty = tempfile::tempdir().unwrap();
+        assert!(read(&paths(empty.path())).unwrap_err().to_string().contains("neither"));
+    }
+}

@@ -1,0 +1,31 @@
+//! The server: its threads, what they say to each other, and its life from start to end.
+//!
+//! ```text
+//! sockets -> intake ──Batch──> engine_loop ──Commit──> store_loop ──rows──> outbox -> receivers
+//!              │  ▲  ▲            ▲  │ │                  │   │
+//!              │  │  └──Watch─────┘  │ └─Probe─> probes   │   └─lines─> live page
+//!              │  └─Done──────────────────────────────────┘
+//!              └─frames─> history_loop ──Done──> intake
+//! ```
+//!
+//! [`run`] starts all of it and ends it in order: no more datagrams, then the engine, then the store and
+//! history with everything synced. Being killed at any moment is as good: see `store_loop`.
+
+pub(crate) mod assemble;
+pub(crate) mod backend;
+pub(crate) mod certificate;
+mod engine_loop;
+mod history_loop;
+mod hosts;
+mod intake;
+mod message_journal;
+mod messages;
+mod outbox;
+mod own_agent;
+mod probes;
+mod recorder;
+mod reload;
+pub(crate) mod run;
+mod store_loop;
+mod tally;
+mod vitals;

@@ -1,0 +1,341 @@
+//! What the page and the API show and do, over the engine, the store and history.
+//!
+//! The live state is asked of the engine between two of its inputs; what is past comes from the store by
+//! a connection that can only read; samples are planned on the history thread and read on the asker's.
+//! Nothing here decides who may see what: each method keeps to the sight it is given.
+
+mod access;
+mod agents;
+mod hosts;
+mod incidents;
+mod operate;
+mod overview;
+mod series;
+mod words;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hark_api::agents::{Agent, Joined};
+use hark_api::alerts::{Alerts, PluginHistory, Plugins};
+use hark_api::audit::AuditLine;
+use hark_api::deliveries::{DeliveriesQuery, Delivery};
+use hark_api::events::Activity;
+use hark_api::fleet::Fleet;
+use hark_api::hosts::{Host, HostRow, HostsQuery};
+use hark_api::incidents::{Explanation, Incident, IncidentRow, IncidentsQuery};
+use hark_api::list::{Page, PageQuery};
+use hark_api::live::{HostChange, Rows};
+use hark_api::overview::{Counts, Overview, Problem};
+use hark_api::receivers::{Receiver, Route};
+use hark_api::series::{Lanes, Metrics, Series};
+use hark_api::server::ServerReport;
+use hark_api::silences::{Preview, Silence};
+use hark_engine::Engine;
+use hark_model::record::Matcher;
+use hark_model::time::{Clock, Mono, Unix};
+use hark_model::{
+    CheckName, DeliveryId, HostId, HostName, IncidentId, ReceiverName, SilenceId, UserName,
+};
+use hark_notify::Receivers;
+use hark_store::state::{OpenError, StateReader};
+use hark_web::{
+    Account, AckOrder, Answer, ApiTokenRecord, Backend, EnrolmentRecord, JoinOrder, Refused,
+    SeriesOrder, SessionRecord, Sight, SilenceOrder, TokenHash,
+};
+
+pub(crate) use access::Access;
+pub(crate) use words::activity;
+
+use super::assemble::Links;
+use super::recorder::Recorder;
+use super::store_loop::chain;
+
+/// The server as the web sees it.
+pub(crate) struct ServerBackend {
+    links: Arc<Links>,
+    reader: Mutex<StateReader>,
+    access: Access,
+    receivers: Arc<arc_swap::ArcSwap<Receivers>>,
+    recorder: Arc<Recorder>,
+    sparks: Mutex<HashMap<IncidentId, (Mono, Vec<Option<f64>>)>>,
+    started: Unix,
+}
+
+impl std::fmt::Debug for ServerBackend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServerBackend").finish_non_exhaustive()
+    }
+}
+
+impl ServerBackend {
+    /// Puts it together.
+    pub(crate) fn new(
+        links: Arc<Links>,
+        reader: StateReader,
+        access: Access,
+        receivers: Arc<arc_swap::ArcSwap<Receivers>>,
+        recorder: Arc<Recorder>,
+    ) -> Self {
+        Self {
+            links,
+            reader: Mutex::new(reader),
+            access,
+            receivers,
+            recorder,
+            sparks: Mutex::default(),
+            started: Clock.now().unix,
+        }
+    }
+
+    /// Asks the engine.
+    fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Engine) -> T + Send + 'static,
+    ) -> Answer<T> {
+        self.links.ask(question).ok_or_else(ending)
+    }
+
+    /// Reads the store.
+    fn read<T>(&self, question: impl FnOnce(&StateReader) -> Result<T, OpenError>) -> Answer<T> {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        question(&reader).map_err(|error| Refused::Unavailable(chain(&error)))
+    }
+
+    /// Returns the number of a host within the sight.
+    fn visible(&self, sight: &Sight, host: &HostName) -> Answer<HostId> {
+        if !sight.covers(host.as_str()) {
+            return Err(Refused::Absent);
+        }
+        self.links.hosts.number(host).ok_or(Refused::Absent)
+    }
+}
+
+/// The answer while the server ends.
+fn ending() -> Refused {
+    Refused::Unavailable("the server is ending".to_owned())
+}
+
+impl Backend for ServerBackend {
+    fn overview(&self, sight: &Sight) -> Answer<Overview> {
+        self.first_screen(sight)
+    }
+
+    fn fleet(&self, sight: &Sight) -> Answer<Fleet> {
+        self.all_hosts(sight)
+    }
+
+    fn hosts(&self, sight: &Sight, query: &HostsQuery) -> Answer<Page<HostRow>> {
+        self.host_rows(sight, query)
+    }
+
+    fn host(&self, sight: &Sight, host: &HostName) -> Answer<Host> {
+        self.one_host(sight, host)
+    }
+
+    fn metrics(&self, host: &HostName) -> Answer<Metrics> {
+        self.metrics_of(host)
+    }
+
+    fn series(&self, host: &HostName, order: &SeriesOrder) -> Answer<Series> {
+        self.series_of(host, order)
+    }
+
+    fn lanes(&self, host: &HostName, from: Unix, to: Unix) -> Answer<Lanes> {
+        self.lanes_of(host, from, to)
+    }
+
+    fn plugins(&self, host: &HostName) -> Answer<Plugins> {
+        self.plugins_of(host)
+    }
+
+    fn plugin(&self, host: &HostName, plugin: &str, limit: usize) -> Answer<PluginHistory> {
+        self.plugin_history(host, plugin, limit)
+    }
+
+    fn alerts(&self, sight: &Sight, host: Option<&HostName>) -> Answer<Alerts> {
+        self.alert_states(sight, host)
+    }
+
+    fn events(
+        &self,
+        sight: &Sight,
+        host: Option<&HostName>,
+        q: Option<&str>,
+        page: &PageQuery,
+    ) -> Answer<Page<Activity>> {
+        self.activities(sight, host, q, page)
+    }
+
+    fn incidents(&self, sight: &Sight, query: &IncidentsQuery) -> Answer<Page<IncidentRow>> {
+        self.incident_rows(sight, query)
+    }
+
+    fn incident(&self, sight: &Sight, incident: IncidentId) -> Answer<Incident> {
+        self.one_incident(sight, incident)
+    }
+
+    fn incident_of(&self, incident: IncidentId) -> Answer<(HostName, CheckName)> {
+        self.about(incident)
+    }
+
+    fn explain(&self, incident: IncidentId) -> Answer<Explanation> {
+        self.explanation(incident)
+    }
+
+    fn deliveries(&self, sight: &Sight, query: &DeliveriesQuery) -> Answer<Page<Delivery>> {
+        self.messages(sight, query)
+    }
+
+    fn delivery(&self, sight: &Sight, delivery: DeliveryId) -> Answer<Delivery> {
+        self.message(sight, delivery)
+    }
+
+    fn silences(&self, sight: &Sight) -> Answer<Vec<Silence>> {
+        self.all_silences(sight)
+    }
+
+    fn preview(&self, sight: &Sight, matcher: &Matcher) -> Answer<Preview> {
+        self.preview_of(sight, matcher)
+    }
+
+    fn receivers(&self) -> Answer<Vec<Receiver>> {
+        self.all_receivers()
+    }
+
+    fn routes(&self) -> Answer<Vec<Route>> {
+        self.all_routes()
+    }
+
+    fn agents(&self, sight: &Sight) -> Answer<Vec<Agent>> {
+        self.all_agents(sight)
+    }
+
+    fn server(&self) -> Answer<ServerReport> {
+        self.report()
+    }
+
+    fn host_id(&self, host: &HostName) -> Answer<HostId> {
+        self.links.hosts.number(host).ok_or(Refused::Absent)
+    }
+
+    fn counts(&self, sight: &Sight) -> Answer<Counts> {
+        self.host_counts(sight)
+    }
+
+    fn problems(&self, sight: &Sight) -> Answer<Vec<Problem>> {
+        self.open_problems(sight).map(|(problems, _)| problems)
+    }
+
+    fn rows(&self, sight: &Sight, hosts: &[HostId]) -> Answer<Rows> {
+        self.live_rows(sight, hosts)
+    }
+
+    fn host_change(&self, host: &HostName) -> Answer<HostChange> {
+        self.live_host(host)
+    }
+
+    fn ack(&self, incident: IncidentId, order: &AckOrder) -> Answer<()> {
+        self.acknowledge(incident, order)
+    }
+
+    fn unack(&self, incident: IncidentId, by: &UserName) -> Answer<()> {
+        self.unacknowledge(incident, by)
+    }
+
+    fn comment(&self, incident: IncidentId, by: &UserName, text: &str) -> Answer<()> {
+        self.remark(incident, by, text)
+    }
+
+    fn silence(&self, order: &SilenceOrder) -> Answer<Silence> {
+        self.make_silence(order)
+    }
+
+    fn end_silence(&self, silence: SilenceId, by: &UserName) -> Answer<()> {
+        self.stop_silence(silence, by)
+    }
+
+    fn drop_host(&self, host: &HostName, by: &UserName) -> Answer<()> {
+        self.forget_host(host, by)
+    }
+
+    fn test_receiver(&self, receiver: &ReceiverName, by: &UserName) -> Answer<DeliveryId> {
+        self.send_test(receiver, by)
+    }
+
+    fn account(&self, user: &UserName) -> Answer<Account> {
+        self.find_account(user)
+    }
+
+    fn accounts(&self) -> Answer<Vec<Account>> {
+        self.all_accounts()
+    }
+
+    fn put_account(&self, account: &Account) -> Answer<()> {
+        self.store_account(account)
+    }
+
+    fn drop_account(&self, user: &UserName) -> Answer<()> {
+        self.remove_account(user)
+    }
+
+    fn session(&self, hash: &TokenHash) -> Answer<SessionRecord> {
+        self.find_session(hash)
+    }
+
+    fn sessions(&self, user: &UserName) -> Answer<Vec<SessionRecord>> {
+        self.sessions_of(user)
+    }
+
+    fn put_session(&self, session: &SessionRecord) -> Answer<()> {
+        self.store_session(session)
+    }
+
+    fn drop_session(&self, hash: &TokenHash) -> Answer<()> {
+        self.remove_session(hash)
+    }
+
+    fn api_token(&self, hash: &TokenHash) -> Answer<ApiTokenRecord> {
+        self.find_token(hash)
+    }
+
+    fn api_tokens(&self, user: &UserName) -> Answer<Vec<ApiTokenRecord>> {
+        self.tokens_of(user)
+    }
+
+    fn put_api_token(&self, token: &ApiTokenRecord) -> Answer<()> {
+        self.store_token(token)
+    }
+
+    fn drop_api_token(&self, hash: &TokenHash) -> Answer<()> {
+        self.remove_token(hash)
+    }
+
+    fn audit(&self, line: &AuditLine) -> Answer<()> {
+        self.note(line)
+    }
+
+    fn audit_lines(&self, page: &PageQuery) -> Answer<Page<AuditLine>> {
+        self.notes(page)
+    }
+
+    fn enrolment(&self, hash: &TokenHash) -> Answer<EnrolmentRecord> {
+        self.find_enrolment(hash)
+    }
+
+    fn enrolments(&self) -> Answer<Vec<EnrolmentRecord>> {
+        self.all_enrolments()
+    }
+
+    fn put_enrolment(&self, enrolment: &EnrolmentRecord) -> Answer<()> {
+        self.store_enrolment(enrolment)
+    }
+
+    fn drop_enrolment(&self, hash: &TokenHash) -> Answer<()> {
+        self.remove_enrolment(hash)
+    }
+
+    fn join(&self, order: &JoinOrder) -> Answer<Joined> {
+        self.join_agent(order)
+    }
+}

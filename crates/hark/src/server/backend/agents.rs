@@ -1,0 +1,205 @@
+//! Agents: who they are, how they join, and how the server itself is.
+
+use std::collections::BTreeMap;
+
+use hark_api::agents::{Agent, AgentMode, Joined};
+use hark_api::server::{HistoryReport, HistoryState, ServerReport};
+use hark_model::HostName;
+use hark_model::time::Clock;
+use hark_proto::ItemWindow;
+use hark_store::state::{Change, EnrolmentRecord as Stored};
+use hark_web::{Answer, EnrolmentRecord, JoinOrder, Refused, Sight, TokenHash};
+
+use super::{ServerBackend, ending};
+use crate::server::intake::{KnownAgent, Mode};
+use crate::server::messages::ToIntake;
+use crate::server::tally::Fate;
+
+/// How often an agent sends if it does not say itself: the seed's interval.
+const INTERVAL_SECONDS: f64 = 30.0;
+
+impl ServerBackend {
+    pub(super) fn all_agents(&self, sight: &Sight) -> Answer<Vec<Agent>> {
+        let facts = self.agent_facts()?;
+        let versions = self.ask(|engine| {
+            let version = |h: hark_engine::view::HostView<'_>| {
+                h.fact("agent_version").map(|v| (h.name().clone(), v.to_owned()))
+            };
+            engine.hosts().filter_map(version).collect::<BTreeMap<HostName, String>>()
+        })?;
+        let mut agents: Vec<Agent> = facts
+            .into_iter()
+            .filter(|f| sight.covers(f.name.as_str()))
+            .map(|f| Agent {
+                mode: match f.mode {
+                    Mode::Shared => AgentMode::Shared,
+                    Mode::Enrolled => AgentMode::Enrolled,
+                },
+                version: versions.get(&f.name).cloned().unwrap_or_default(),
+                last_seen_at: f.last_seen.map(Into::into),
+                address: f.address.map(|a| a.ip().to_canonical().to_string()),
+                loss_ratio: f.loss,
+                rtt_seconds: f.rtt_us.map(|us| f64::from(us) / 1e6),
+                #[expect(clippy::cast_precision_loss, reason = "a skew of 2^53 ms is no skew")]
+                clock_skew_seconds: f.last_seen.map(|_| f.skew_ms as f64 / 1000.0),
+                duplicates: u64::from(f.duplicates),
+                host: f.name.to_string(),
+            })
+            .collect();
+        agents.sort_by(|a, b| a.host.cmp(&b.host));
+        Ok(agents)
+    }
+
+    pub(super) fn find_enrolment(&self, hash: &TokenHash) -> Answer<EnrolmentRecord> {
+        let all = self.read(hark_store::state::StateReader::enrolments)?;
+        let found = all.into_iter().find(|e| e.token == *hash).ok_or(Refused::Absent)?;
+        Ok(enrolment(found))
+    }
+
+    pub(super) fn all_enrolments(&self) -> Answer<Vec<EnrolmentRecord>> {
+        let now = Clock.now().unix;
+        let all = self.read(hark_store::state::StateReader::enrolments)?;
+        Ok(all.into_iter().filter(|e| e.expires > now && e.uses > 0).map(enrolment).collect())
+    }
+
+    pub(super) fn store_enrolment(&self, e: &EnrolmentRecord) -> Answer<()> {
+        self.write(vec![Change::Enrolment(Stored {
+            id: 0,
+            token: e.hash,
+            user: e.by.clone(),
+            created: e.created,
+            expires: e.expires,
+            uses: e.uses_left,
+            host: e.host.clone(),
+            tags: e.tags.clone(),
+        })])
+    }
+
+    pub(super) fn remove_enrolment(&self, hash: &TokenHash) -> Answer<()> {
+        let all = self.read(hark_store::state::StateReader::enrolments)?;
+        let Some(found) = all.iter().find(|e| e.token == *hash) else { return Ok(()) };
+        self.write(vec![Change::EnrolmentRemoved(found.id)])
+    }
+
+    /// Takes on an agent. The use of the token is counted first: a crash between the two costs a use,
+    /// it never gives one away.
+    pub(super) fn join_agent(&self, order: &JoinOrder) -> Answer<Joined> {
+        let agents = self.read(hark_store::state::StateReader::agents)?;
+        let known = agents.iter().find(|a| a.host == order.name && a.revoked.is_none());
+        let is_enrolled = known.is_some_and(|a| a.mode == hark_store::state::AgentMode::Enrolled);
+        let bound = self.find_enrolment(&order.token)?.host.as_ref() == Some(&order.name);
+        if is_enrolled && !bound {
+            return Err(Refused::Conflict(format!(
+                "{} is enrolled already; make a token for that very name to enrol it anew",
+                order.name
+            )));
+        }
+        let (token, at) = (order.token, order.at);
+        let used = self.links.with_state(move |state| state.use_enrolment(&token, at));
+        match used.ok_or_else(ending)? {
+            Ok(Some(_)) => {}
+            Ok(None) => return Err(Refused::Absent),
+            Err(error) => return Err(Refused::Unavailable(error.to_string())),
+        }
+        let agent = KnownAgent {
+            id: random_id()?,
+            name: order.name.clone(),
+            key: order.key,
+            mode: Mode::Enrolled,
+            session: 0,
+            items: ItemWindow::default(),
+        };
+        let id = agent.id;
+        self.write(vec![Change::Agent(agent.record(at, 0))])?;
+        let (done, admitted) = tokio::sync::oneshot::channel();
+        let facts = order.facts.clone();
+        let enrolled = ToIntake::Enrolled { agent, facts, address: order.address, done };
+        self.links.intake.send(enrolled).map_err(|_| ending())?;
+        self.links.bell.ring();
+        admitted.blocking_recv().map_err(|_| ending())?;
+        Ok(Joined {
+            agent_id: format!("{id:016x}"),
+            server_udp_port: self.access.udp_port,
+            interval_seconds: INTERVAL_SECONDS,
+            config_revision: 0,
+        })
+    }
+
+    pub(super) fn report(&self) -> Answer<ServerReport> {
+        let now = Clock.now().unix;
+        let history = self.links.ask_history(|h| h.status());
+        let (hosts, unsent, deadlines) =
+            self.ask(|e| (e.n_hosts() as u64, e.n_unsent() as u64, e.n_deadlines() as u64))?;
+        let tally = &self.links.tally;
+        let totals = tally.totals();
+        let mut datagrams: BTreeMap<String, u64> = BTreeMap::new();
+        let mut received = 0;
+        for fate in Fate::all() {
+            let n = tally.of(fate);
+            received += n;
+            datagrams.insert(fate.word().to_owned(), n);
+        }
+        datagrams.insert("received".to_owned(), received);
+        datagrams.insert("answered".to_owned(), totals.answers);
+        datagrams.insert("lost_in_kernel".to_owned(), totals.lost);
+        let history_report = match &history {
+            Some(status) => HistoryReport {
+                state: match status.stopped {
+                    Some(_) => HistoryState::Stopped,
+                    None => HistoryState::Ok,
+                },
+                reason: status.stopped.as_ref().map(|s| s.reason.clone()).unwrap_or_default(),
+                bytes: status.log_bytes
+                    + status.block_bytes
+                    + status.tier_bytes.iter().sum::<u64>(),
+            },
+            None => HistoryReport {
+                state: HistoryState::Stopped,
+                reason: "history could not be opened".to_owned(),
+                bytes: 0,
+            },
+        };
+        #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+        let store = BTreeMap::from([
+            ("heartbeats".to_owned(), totals.heartbeats as f64),
+            ("samples".to_owned(), totals.samples as f64),
+            ("journal_dropped".to_owned(), totals.journal_dropped as f64),
+        ]);
+        Ok(ServerReport {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: self.started.into(),
+            uptime_seconds: now.since(self.started).as_secs_f64(),
+            hosts,
+            series: history.map_or(0, |h| h.series),
+            datagrams,
+            history: history_report,
+            store,
+            queues: BTreeMap::from([
+                ("messages_unsent".to_owned(), unsent),
+                ("deadlines".to_owned(), deadlines),
+            ]),
+            receivers_failing: self.failing()?,
+        })
+    }
+}
+
+fn enrolment(e: Stored) -> EnrolmentRecord {
+    EnrolmentRecord {
+        hash: e.token,
+        host: e.host,
+        tags: e.tags,
+        by: e.user,
+        created: e.created,
+        expires: e.expires,
+        uses_left: e.uses,
+    }
+}
+
+/// Returns a number that no other agent has: 64 random bits.
+fn random_id() -> Answer<u64> {
+    let mut bytes = [0; 8];
+    let random = ring::rand::SystemRandom::new();
+    ring::rand::SecureRandom::fill(&random, &mut bytes)
+        .map_err(|_| Refused::Unavailable("the system gives no random bytes".to_owned()))?;
+    Ok(u64::from_be_bytes(bytes))
+}

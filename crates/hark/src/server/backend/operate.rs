@@ -1,0 +1,192 @@
+//! What people do, and what they can do it with: silences, receivers, routes.
+
+use hark_api::receivers::{Receiver, Route};
+use hark_api::silences::{Matches, Preview, Silence};
+use hark_engine::input::Action;
+use hark_engine::plan::{RouteMatch, RoutePlan};
+use hark_engine::{Done, Refused as EngineRefused};
+use hark_model::record::Matcher;
+use hark_model::{DeliveryId, HostName, IncidentId, ReceiverName, SilenceId, UserName};
+use hark_web::{AckOrder, Answer, Refused, Sight, SilenceOrder};
+
+use super::{ServerBackend, ending, words};
+
+impl ServerBackend {
+    fn act(&self, by: &UserName, action: Action) -> Answer<Done> {
+        let outcome = self.links.act(by.clone(), action).ok_or_else(ending)?;
+        outcome.map_err(|refused| match refused {
+            EngineRefused::NotFound => Refused::Absent,
+            EngineRefused::Invalid(text) => Refused::Conflict(text),
+        })
+    }
+
+    pub(super) fn acknowledge(&self, incident: IncidentId, order: &AckOrder) -> Answer<()> {
+        let action = Action::Acknowledge {
+            incident,
+            comment: order.comment.clone(),
+            until: order.until,
+            sticky: order.sticky,
+        };
+        self.act(&order.by, action).map(|_| ())
+    }
+
+    pub(super) fn unacknowledge(&self, incident: IncidentId, by: &UserName) -> Answer<()> {
+        self.act(by, Action::Unacknowledge { incident }).map(|_| ())
+    }
+
+    pub(super) fn remark(&self, incident: IncidentId, by: &UserName, text: &str) -> Answer<()> {
+        self.act(by, Action::Comment { incident, text: text.to_owned() }).map(|_| ())
+    }
+
+    pub(super) fn make_silence(&self, order: &SilenceOrder) -> Answer<Silence> {
+        let action = Action::Silence {
+            matcher: order.matcher.clone(),
+            reason: order.reason.clone(),
+            from: order.from,
+            until: order.until,
+            maintenance: order.maintenance,
+        };
+        let done = self.act(&order.by, action)?;
+        let Done::Silence(id) = done else {
+            return Err(Refused::Unavailable("the engine made no silence".to_owned()));
+        };
+        let silences = self.all_silences(&Sight::Everything)?;
+        silences.into_iter().find(|s| s.id == id.0).ok_or(Refused::Absent)
+    }
+
+    pub(super) fn stop_silence(&self, silence: SilenceId, by: &UserName) -> Answer<()> {
+        self.act(by, Action::EndSilence { silence }).map(|_| ())
+    }
+
+    pub(super) fn forget_host(&self, host: &HostName, by: &UserName) -> Answer<()> {
+        let id = self.links.hosts.number(host).ok_or(Refused::Absent)?;
+        self.act(by, Action::DropHost { host: id })?;
+        let forgotten = self.links.ask_history(move |h| h.forget(id));
+        if let Some(Err(error)) = forgotten {
+            tracing::warn!(%error, %host, "the samples of a dropped host stay until they expire");
+        }
+        Ok(())
+    }
+
+    pub(super) fn send_test(&self, receiver: &ReceiverName, by: &UserName) -> Answer<DeliveryId> {
+        match self.act(by, Action::TestReceiver { receiver: receiver.clone() })? {
+            Done::Delivery(id) => Ok(id),
+            _ => Err(Refused::Unavailable("the engine made no message".to_owned())),
+        }
+    }
+
+    pub(super) fn all_silences(&self, sight: &Sight) -> Answer<Vec<Silence>> {
+        let sight = sight.clone();
+        self.ask(move |engine| {
+            let mut shown = Vec::new();
+            for silence in engine.silences() {
+                let record = silence.record();
+                let preview = engine.preview(&record.matcher);
+                let seen = sight == Sight::Everything
+                    || preview.names.iter().any(|n| sight.covers(n.as_str()));
+                if seen {
+                    let matches = Matches {
+                        hosts: preview.hosts as u64,
+                        incidents: preview.incidents as u64,
+                    };
+                    shown.push(words::silence(record, matches));
+                }
+            }
+            shown
+        })
+    }
+
+    pub(super) fn preview_of(&self, sight: &Sight, matcher: &Matcher) -> Answer<Preview> {
+        let sight = sight.clone();
+        let matcher = matcher.clone();
+        self.ask(move |engine| {
+            let preview = engine.preview(&matcher);
+            let names: Vec<String> = preview
+                .names
+                .iter()
+                .filter(|n| sight.covers(n.as_str()))
+                .map(ToString::to_string)
+                .collect();
+            let everything = sight == Sight::Everything;
+            Preview {
+                hosts: if everything { preview.hosts as u64 } else { names.len() as u64 },
+                incidents: if everything { preview.incidents as u64 } else { 0 },
+                names,
+            }
+        })
+    }
+
+    pub(super) fn all_receivers(&self) -> Answer<Vec<Receiver>> {
+        let receivers = self.receivers.load_full();
+        let failing = self.failing()?;
+        let mut shown = Vec::new();
+        for (name, configured) in receivers.iter() {
+            let last = self.read(|reader| reader.last_delivery(name))?;
+            shown.push(Receiver {
+                name: name.to_string(),
+                kind: configured.kind.to_owned(),
+                target: configured.receiver.target(),
+                fallback: configured.fallback.as_ref().map(ToString::to_string),
+                last: last.map(|row| self.shown(&row)),
+                failing: failing.contains(&name.to_string()),
+            });
+        }
+        Ok(shown)
+    }
+
+    /// Returns the receivers that are failing: their problems are checks of the host `self`.
+    pub(super) fn failing(&self) -> Answer<Vec<String>> {
+        self.ask(|engine| {
+            let own = engine.host_named("self");
+            let checks = own.into_iter().flat_map(hark_engine::view::HostView::checks);
+            let bad = checks.filter(|c| c.hard().is_some_and(hark_model::Status::is_problem));
+            bad.filter_map(|c| c.name().as_str().strip_prefix("receiver ").map(str::to_owned))
+                .collect()
+        })
+    }
+
+    pub(super) fn all_routes(&self) -> Answer<Vec<Route>> {
+        self.ask(|engine| {
+            engine
+                .plan()
+                .routes
+                .iter()
+                .map(|route| Route {
+                    name: route.name.to_string(),
+                    matches: matches(&route.matches),
+                    to: route.to.iter().map(ToString::to_string).collect(),
+                    sentence: sentence(route),
+                })
+                .collect()
+        })
+    }
+}
+
+/// Returns what a route matches, in words.
+fn matches(m: &RouteMatch) -> String {
+    let mut parts = Vec::new();
+    parts.extend(m.severity.map(|s| format!("{s} or worse")));
+    if !m.checks.is_empty() {
+        parts.push(m.checks.join(" or "));
+    }
+    if !m.hosts.is_empty() {
+        parts.push(format!("on {}", m.hosts.join(" or ")));
+    }
+    if !m.tags.is_empty() {
+        let tags: Vec<&str> = m.tags.iter().map(hark_model::Tag::as_str).collect();
+        parts.push(format!("tagged {}", tags.join(" or ")));
+    }
+    if parts.is_empty() { "everything".to_owned() } else { parts.join(" ") }
+}
+
+fn sentence(route: &RoutePlan) -> String {
+    let to: Vec<&str> = route.to.iter().map(ReceiverName::as_str).collect();
+    let mut text = format!("{} → {}", matches(&route.matches), to.join(", "));
+    if !route.delay.is_zero() {
+        text.push_str(&format!(", after {}", hark_config::duration::format(route.delay)));
+    }
+    if let Some(repeat) = route.repeat {
+        text.push_str(&format!(", again every {}", hark_config::duration::format(repeat)));
+    }
+    text
+}

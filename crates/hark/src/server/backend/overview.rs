@@ -1,0 +1,219 @@
+//! The first screen: headline, counts, what needs somebody.
+
+use std::time::Duration;
+
+use hark_api::hosts::Limits;
+use hark_api::overview::{Counts, Kpis, Overview, Problem, Quiet, Soft, Verdict};
+use hark_engine::view::IncidentView;
+use hark_engine::{Engine, HostState};
+use hark_model::time::{Clock, Now};
+use hark_model::{HostId, IncidentId, SeriesName};
+use hark_web::{Answer, Sight};
+
+use super::ServerBackend;
+use super::words;
+
+/// How long the small chart of a problem may be old.
+const SPARK_AGE: Duration = Duration::from_secs(60);
+
+/// Points of the small chart: one a minute.
+const SPARK_POINTS: u32 = 60;
+
+/// A problem and what must be looked up for it outside the engine.
+struct Found {
+    problem: Problem,
+    host: HostId,
+    series: Option<SeriesName>,
+}
+
+impl ServerBackend {
+    pub(super) fn first_screen(&self, sight: &Sight) -> Answer<Overview> {
+        let counts = self.host_counts(sight)?;
+        let (mut problems, all) = self.open_problems(sight)?;
+        let figures = self.recorder.figures();
+        let shown = problems.len() as u64;
+        problems.truncate(Overview::MAX_PROBLEMS);
+        let silences = self.all_silences(sight)?;
+        let now = Clock.now().unix;
+        let (maintenance, silences) = silences
+            .into_iter()
+            .filter(|s| s.from_at.0 <= now && now < s.until_at.0)
+            .partition(|s| s.maintenance);
+        let events = self.newest_activities(sight, Overview::MAX_EVENTS)?;
+        Ok(Overview {
+            at_unix_s: now.seconds(),
+            verdict: verdict(&counts, &problems),
+            more: shown.saturating_sub(problems.len() as u64),
+            counts,
+            kpis: Kpis {
+                availability_24h: figures.availability,
+                heartbeats_per_minute: figures.heartbeats_per_minute,
+                samples_per_second: figures.samples_per_second,
+                open_incidents: all,
+            },
+            problems,
+            quiet: Quiet { silences, maintenance },
+            events,
+        })
+    }
+
+    pub(super) fn host_counts(&self, sight: &Sight) -> Answer<Counts> {
+        let sight = sight.clone();
+        self.ask(move |engine| {
+            let mut counts = Counts::default();
+            if sight == Sight::Everything {
+                for state in HostState::ALL {
+                    *count_of(&mut counts, state) = engine.counts().of(state) as u64;
+                }
+            } else {
+                let seen = engine.hosts().filter(|h| sight.covers(h.name().as_str()));
+                seen.for_each(|h| *count_of(&mut counts, h.state()) += 1);
+            }
+            counts
+        })
+    }
+
+    /// Returns what needs somebody, worst first, and how many open incidents there are that follow
+    /// from no other.
+    pub(super) fn open_problems(&self, sight: &Sight) -> Answer<(Vec<Problem>, u64)> {
+        let sight = sight.clone();
+        let now = Clock.now();
+        let mut found = self.ask(move |engine| {
+            let open = engine.incidents().filter(|i| {
+                i.is_open() && i.record().cause.is_none() && sight.covers(i.host_name().as_str())
+            });
+            open.map(|i| problem(engine, i)).collect::<Vec<_>>()
+        })?;
+        let all = found.len() as u64;
+        // What is silenced has left the list; it is counted under "quiet on purpose".
+        found.retain(|f| f.problem.silenced_until_unix_s.is_none());
+        found.sort_by_key(|f| {
+            let p = &f.problem;
+            (p.ack.is_some(), p.state, p.since_unix_s, p.incident)
+        });
+        let mut problems = Vec::with_capacity(found.len());
+        for (place, f) in found.into_iter().enumerate() {
+            let mut problem = f.problem;
+            if place < Overview::MAX_PROBLEMS {
+                problem.strip = self.recorder.strip(f.host);
+                if let Some(series) = f.series {
+                    problem.spark = self.spark(IncidentId(problem.incident), f.host, series, now);
+                }
+            }
+            problems.push(problem);
+        }
+        Ok((problems, all))
+    }
+
+    /// Returns the last hour of a value, from memory if it was read within the last minute.
+    fn spark(
+        &self,
+        incident: IncidentId,
+        host: HostId,
+        series: SeriesName,
+        now: Now,
+    ) -> Vec<Option<f64>> {
+        {
+            let mut sparks = self.sparks.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            sparks.retain(|_, (at, _)| now.mono.since(*at) < SPARK_AGE);
+            if let Some((_, spark)) = sparks.get(&incident) {
+                return spark.clone();
+            }
+        }
+        let from = now.unix - Duration::from_secs(3600);
+        let plan =
+            self.links.ask_history(move |h| h.plan(host, &[series], from, now.unix, SPARK_POINTS));
+        let line = plan.and_then(|plan| plan.run().lines.into_iter().next());
+        let spark: Vec<Option<f64>> = line.map_or_else(Vec::new, |line| {
+            line.avg.into_iter().map(|v| (!v.is_nan()).then_some(v)).collect()
+        });
+        let mut sparks = self.sparks.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        sparks.insert(incident, (now.mono, spark.clone()));
+        spark
+    }
+}
+
+fn count_of(counts: &mut Counts, state: HostState) -> &mut u64 {
+    match state {
+        HostState::Pending => &mut counts.pending,
+        HostState::Ok => &mut counts.ok,
+        HostState::Maintenance => &mut counts.mnt,
+        HostState::Unknown => &mut counts.unk,
+        HostState::Warning => &mut counts.warn,
+        HostState::Critical => &mut counts.crit,
+    }
+}
+
+fn problem(engine: &Engine, incident: IncidentView<'_>) -> Found {
+    let record = incident.record();
+    let host = engine.host(record.host);
+    let check = host.and_then(|h| h.check(record.check.as_str()));
+    let soft = check.and_then(|c| c.underway());
+    let limits = check.map_or_else(Limits::default, |c| limits(c.limits()));
+    let is_metric = check.is_some_and(|c| c.value().is_some());
+    let problem = Problem {
+        incident: record.id.0,
+        host: incident.host_name().to_string(),
+        check: record.check.to_string(),
+        state: record.status.into(),
+        text: record.text.clone(),
+        since_unix_s: record.since.seconds(),
+        ack: record.ack.as_ref().map(words::ack),
+        silenced_until_unix_s: incident.silenced_until().map(hark_model::Unix::seconds),
+        symptoms: u64::from(incident.symptoms()),
+        soft: soft.map(|s| Soft { attempt: s.attempt, of: s.of }),
+        strip: String::new(),
+        spark: Vec::new(),
+        limit: limits.critical.or(limits.warning),
+        flapping: check.is_some_and(|c| c.flapping_since().is_some()),
+    };
+    let series = is_metric.then(|| super::series::name_of(record.check.as_str())).flatten();
+    Found { problem, host: record.host, series }
+}
+
+/// Returns limits for the API.
+pub(super) fn limits((warning, critical): (Option<f64>, Option<f64>)) -> Limits {
+    Limits { warning, critical }
+}
+
+fn verdict(counts: &Counts, problems: &[Problem]) -> Verdict {
+    let all = counts.crit + counts.warn + counts.unk + counts.mnt + counts.ok + counts.pending;
+    let hosts = |n: u64| if n == 1 { "1 host".to_owned() } else { format!("{n} hosts") };
+    let bad = counts.crit + counts.warn + counts.unk;
+    let text = match (all, bad) {
+        (0, _) => "Listening for the first host".to_owned(),
+        (1, 0) if counts.pending == 0 => "The one host is healthy".to_owned(),
+        (_, 0) if counts.pending == 0 => format!("All {all} hosts are healthy"),
+        (_, 0) => format!("Waiting for the first result of {}", hosts(counts.pending)),
+        (_, 1) => "1 host needs attention".to_owned(),
+        _ => format!("{bad} hosts need attention"),
+    };
+    let open = problems.iter().filter(|p| p.ack.is_none()).count();
+    let sub = match (bad, open) {
+        (0, _) => String::new(),
+        (_, 0) => format!("Somebody is on all of it. {} of {} healthy.", counts.ok, hosts(all)),
+        _ => format!("{open} not yet acknowledged. {} of {} healthy.", counts.ok, hosts(all)),
+    };
+    Verdict { text, sub }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(counts: Counts) -> String {
+        verdict(&counts, &[]).text
+    }
+
+    #[test]
+    fn the_headline_is_the_answer() {
+        let none = Counts::default();
+        assert_eq!(text(none.clone()), "Listening for the first host");
+        assert_eq!(text(Counts { ok: 1, ..none.clone() }), "The one host is healthy");
+        assert_eq!(text(Counts { ok: 9, mnt: 1, ..none.clone() }), "All 10 hosts are healthy");
+        assert_eq!(text(Counts { ok: 9, crit: 1, ..none.clone() }), "1 host needs attention");
+        assert_eq!(text(Counts { warn: 7, unk: 1, ..none.clone() }), "8 hosts need attention");
+        let waiting = Counts { ok: 3, pending: 1, ..none };
+        assert_eq!(text(waiting), "Waiting for the first result of 1 host");
+    }
+}

@@ -1,0 +1,122 @@
+//! The server's own certificate: given by the administrator, or made at the first start.
+//!
+//! Agents and tokens pin its SHA-256 fingerprint, so a self-made one is as safe for them as any
+//! other; only browsers ask once.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+/// A certificate ready to be served.
+#[derive(Clone, Debug)]
+pub(crate) struct Certificate {
+    /// For the listener.
+    pub(crate) config: Arc<rustls::ServerConfig>,
+    /// SHA-256 of the own certificate's DER form: what tokens carry.
+    pub(crate) fingerprint: [u8; 32],
+}
+
+impl Certificate {
+    /// Opens the administrator's certificate (chain and key, PEM) if `given`, else the one in `data_dir/tls`, which is
+    /// made if it is not there.
+    ///
+    /// # Errors
+    /// If a file cannot be read, written, or does not hold what it should.
+    pub(crate) fn open(
+        given: Option<&(PathBuf, PathBuf)>,
+        data_dir: &Path,
+    ) -> anyhow::Result<Self> {
+        let own = (data_dir.join("tls/certificate.pem"), data_dir.join("tls/key.pem"));
+        let (certificate, key) = given.unwrap_or(&own);
+        if given.is_none() && !(certificate.exists() && key.exists()) {
+            make(certificate, key).context("cannot make a certificate")?;
+        }
+        load(certificate, key).with_context(|| format!("cannot use {}", certificate.display()))
+    }
+}
+
+fn load(certificate: &Path, key: &Path) -> anyhow::Result<Certificate> {
+    let chain: Vec<CertificateDer<'static>> =
+        CertificateDer::pem_file_iter(certificate)?.collect::<Result<_, _>>()?;
+    ensure!(!chain.is_empty(), "the file holds no certificate");
+    let key = PrivateKeyDer::from_pem_file(key)
+        .with_context(|| format!("cannot read the key {}", key.display()))?;
+    let fingerprint = fingerprint(&chain[0]);
+    let mut config = rustls::ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Certificate { config: Arc::new(config), fingerprint })
+}
+
+/// The one place that names the provider of cryptography for TLS.
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn fingerprint(certificate: &CertificateDer<'_>) -> [u8; 32] {
+    let digest = ring::digest::digest(&ring::digest::SHA256, certificate);
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest.as_ref());
+    bytes
+}
+
+fn make(certificate_file: &Path, key_file: &Path) -> anyhow::Result<()> {
+    let key = rcgen::KeyPair::generate()?;
+    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    names.extend(crate::sys::host_name());
+    let mut params = rcgen::CertificateParams::new(names)?;
+    params.distinguished_name.push(rcgen::DnType::CommonName, "hark");
+    let certificate = params.self_signed(&key)?;
+    if let Some(folder) = key_file.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    write_private(key_file, key.serialize_pem().as_bytes())?;
+    write_private(certificate_file, certificate.pem().as_bytes())?;
+    Ok(())
+}
+
+/// Writes a file that only its owner can read, whole or not at all.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let part = path.with_extension("part");
+    if part.exists() {
+        fs::remove_file(&part)?;
+    }
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&part, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn is_made_once_and_kept_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Certificate::open(None, folder.path()).unwrap();
+        let again = Certificate::open(None, folder.path()).unwrap();
+        assert_eq!(first.fingerprint, again.fingerprint);
+        let mode = fs::metadata(folder.path().join("tls/key.pem")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_wrong_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let certificate = folder.path().join("c.pem");
+        fs::write(&certificate, "nonsense").unwrap();
+        let files = (certificate.clone(), certificate);
+        let error = format!("{:#}", Certificate::open(Some(&files), folder.path()).unwrap_err());
+        assert!(error.contains("c.pem"), "{error}");
+    }
+}

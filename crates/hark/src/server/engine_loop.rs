@@ -1,0 +1,275 @@
+//! The thread that owns the engine: feeds it inputs and time, carries its effects to the others.
+//!
+//! It never waits for the disk. Records go to the store thread in order; answers to people travel with
+//! them and are given after the commit. What the page shows is asked for between two inputs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::Duration;
+
+use hark_engine::Engine;
+use hark_engine::effect::{Changed, Done, Effect, Effects, Refused};
+use hark_engine::input::{Action, Input};
+use hark_model::name::{CheckName, UserName};
+use hark_model::record::Record;
+use hark_model::time::{Clock, Mono, Now};
+use hark_model::{HostId, HostName};
+use hark_store::state::Change;
+use tokio::sync::oneshot;
+
+use super::messages::{ToEngine, ToIntake};
+use super::store_loop::{Answer, ToStore};
+use crate::sys::Bell;
+
+/// The longest sleep: bounds how late the engine notices that the process stood still.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
+/// A sleep that took this much longer than asked means that the process was paused or starved
+/// (rule F5): silence of hosts in that time says nothing about them.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Messages taken before effects are handed on: bounds how long a commit can wait under load.
+const MESSAGES_AT_ONCE: usize = 64;
+
+/// Where effects go.
+pub(crate) struct Outlets {
+    /// Records and answers.
+    pub(crate) store: SyncSender<ToStore>,
+    /// Host numbers and watches.
+    pub(crate) intake: SyncSender<ToIntake>,
+    /// Wakes ingest.
+    pub(crate) bell: Arc<Bell>,
+    /// Probes to be run now.
+    pub(crate) probes: tokio::sync::mpsc::Sender<ProbeNow>,
+    /// What the page shows has changed.
+    pub(crate) changed: Box<dyn Fn(&[Changed]) + Send>,
+    /// A host got or lost its number.
+    pub(crate) hosts: Box<dyn Fn(HostId, Option<&HostName>) + Send>,
+}
+
+impl std::fmt::Debug for Outlets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Outlets")
+    }
+}
+
+/// A probe that the engine asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ProbeNow {
+    /// Of which host.
+    pub(crate) host: HostId,
+    /// Which check.
+    pub(crate) check: CheckName,
+}
+
+/// An operator's action on its way to the engine.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// Who.
+    pub(crate) by: UserName,
+    /// What.
+    pub(crate) action: Action,
+    /// Gets the outcome once it is on the disk.
+    pub(crate) reply: oneshot::Sender<Result<Done, Refused>>,
+}
+
+/// Starts the engine from what was stored and runs it until every sender is gone or the flag is up.
+pub(crate) fn run(
+    engine: Engine,
+    start: Effects,
+    inbox: &Receiver<ToEngine>,
+    outlets: Outlets,
+    stop: &crate::stop::Stop,
+) {
+    let mut driver = Driver {
+        engine,
+        effects: Effects::default(),
+        outlets,
+        records: Vec::new(),
+        changes: Vec::new(),
+        answers: Vec::new(),
+        waiting: HashMap::new(),
+        changed: Vec::new(),
+        next_request: 1,
+        ticket: 0,
+        told_ticket: 0,
+        degraded: false,
+    };
+    driver.carry(start);
+    driver.hand_on();
+    loop {
+        let before = Clock.now();
+        let sleep = driver.sleep(before.mono);
+        let first = inbox.recv_timeout(sleep);
+        let now = Clock.now();
+        driver.notice_pause(before.mono, sleep, now);
+        match first {
+            Ok(message) => {
+                driver.take(message, now);
+                for message in inbox.try_iter().take(MESSAGES_AT_ONCE) {
+                    driver.take(message, now);
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        driver.tick(now);
+        driver.hand_on();
+        if stop.is_raised() {
+            break;
+        }
+    }
+    driver.finish(inbox);
+}
+
+struct Driver {
+    engine: Engine,
+    effects: Effects,
+    outlets: Outlets,
+    records: Vec<Record>,
+    changes: Vec<Change>,
+    answers: Vec<Answer>,
+    waiting: HashMap<u64, oneshot::Sender<Result<Done, Refused>>>,
+    changed: Vec<Changed>,
+    next_request: u64,
+    ticket: u64,
+    told_ticket: u64,
+    degraded: bool,
+}
+
+impl Driver {
+    fn sleep(&self, now: Mono) -> Duration {
+        let due = self.engine.next_deadline().map_or(LONGEST_SLEEP, |at| at.since(now));
+        due.min(LONGEST_SLEEP)
+    }
+
+    fn notice_pause(&mut self, before: Mono, sleep: Duration, now: Now) {
+        let late = now.mono.since(before + sleep);
+        if late > PAUSE {
+            tracing::warn!(late_ms = hark_model::time::millis(late), "the process stood still");
+            let reason = format!("the server stood still for {} s", late.as_secs());
+            self.step(Input::IngestDegraded { reason, gap: late }, now);
+            self.degraded = true;
+        } else if self.degraded {
+            self.degraded = false;
+            self.step(Input::IngestHealthy, now);
+        }
+    }
+
+    fn take(&mut self, message: ToEngine, now: Now) {
+        match message {
+            ToEngine::Batch(batch) => {
+                self.ticket = self.ticket.max(batch.ticket);
+                self.changes.extend(batch.changes);
+                for input in batch.inputs {
+                    self.step(input, now);
+                }
+            }
+            ToEngine::Input(input) => self.step(input, now),
+            ToEngine::Request(request) => self.request(request, now),
+            ToEngine::Ask(question) => question(&self.engine),
+            ToEngine::StoreTrouble(problem) => self.step(part("store", problem), now),
+        }
+    }
+
+    fn request(&mut self, request: Request, now: Now) {
+        let number = self.next_request;
+        self.next_request += 1;
+        self.waiting.insert(number, request.reply);
+        let input = Input::Operator { request: number, by: request.by, action: request.action };
+        self.step(input, now);
+    }
+
+    fn tick(&mut self, now: Now) {
+        if self.engine.next_deadline().is_some_and(|at| at <= now.mono) {
+            self.step(Input::Tick, now);
+        }
+    }
+
+    fn step(&mut self, input: Input, now: Now) {
+        let mut effects = std::mem::take(&mut self.effects);
+        self.engine.step(input, now, &mut effects);
+        if !effects.is_empty() {
+            self.records.append(&mut effects.records);
+            for effect in effects.effects.drain(..) {
+                self.carry_one(effect);
+            }
+        }
+        self.effects = effects;
+    }
+
+    fn carry(&mut self, mut effects: Effects) {
+        self.records.append(&mut effects.records);
+        for effect in effects.effects {
+            self.carry_one(effect);
+        }
+    }
+
+    fn carry_one(&mut self, effect: Effect) {
+        match effect {
+            Effect::HostLearned { host, name } => {
+                (self.outlets.hosts)(host, Some(&name));
+                self.to_intake(ToIntake::HostLearned { host, name });
+            }
+            Effect::HostDropped { host } => {
+                (self.outlets.hosts)(host, None);
+                self.to_intake(ToIntake::HostDropped { host });
+            }
+            Effect::Watch { host, watches } => self.to_intake(ToIntake::Watch { host, watches }),
+            Effect::Probe { host, check } => {
+                // A full queue means that probes run late anyway; the engine asks again.
+                drop(self.outlets.probes.try_send(ProbeNow { host, check }));
+            }
+            Effect::Changed(changed) => self.changed.push(changed),
+            Effect::Answer { request, result } => {
+                if let Some(to) = self.waiting.remove(&request) {
+                    self.answers.push(Answer { to, result });
+                }
+            }
+        }
+    }
+
+    /// Ingest always empties its queue, also while ours is full, so this cannot stand still.
+    fn to_intake(&self, message: ToIntake) {
+        if self.outlets.intake.send(message).is_ok() {
+            self.outlets.bell.ring();
+        }
+    }
+
+    /// Hands on what has gathered: records to the store, what changed to the page.
+    fn hand_on(&mut self) {
+        if !self.changed.is_empty() {
+            (self.outlets.changed)(&self.changed);
+            self.changed.clear();
+        }
+        let idle = self.records.is_empty() && self.changes.is_empty() && self.answers.is_empty();
+        if idle && self.ticket == self.told_ticket {
+            return;
+        }
+        self.told_ticket = self.ticket;
+        let commit = ToStore::Commit {
+            ticket: self.ticket,
+            records: std::mem::take(&mut self.records),
+            changes: std::mem::take(&mut self.changes),
+            answers: std::mem::take(&mut self.answers),
+        };
+        if self.outlets.store.send(commit).is_err() {
+            tracing::error!("the store has ended before the engine");
+        }
+    }
+
+    fn finish(mut self, inbox: &Receiver<ToEngine>) {
+        let now = Clock.now();
+        for message in inbox.try_iter() {
+            self.take(message, now);
+        }
+        self.hand_on();
+    }
+}
+
+/// Makes the input that says how a part of the server is.
+pub(crate) fn part(name: &str, problem: Option<String>) -> Input {
+    let part = CheckName::new(name).expect("the names of the server's parts are plain words");
+    Input::SelfCheck { part, problem }
+}

@@ -1,0 +1,285 @@
+//! The thread that owns history: appends what ingest hands over, syncs groups, does the upkeep, answers
+//! questions.
+//!
+//! Everything that arrives within [`GATHER`] shares one sync. Upkeep (sealing, compressing, expiring) is
+//! done in slices between batches, so that neither waits for the other for long. Questions are planned
+//! here, from the heads in memory, and run on the thread of whoever asks.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::Duration;
+
+use hark_engine::input::Input;
+use hark_model::time::{Clock, Mono, Now};
+use hark_store::history::{AppendError, DeclareError, History, OpenError, SetId, Settings};
+
+use super::engine_loop::part;
+use super::messages::{DefineSet, HistoryBatch, Part, ToEngine, ToIntake};
+use crate::config::HistorySettings;
+use crate::stop::Stop;
+use crate::sys::Bell;
+
+/// The longest that a frame waits for others before it is synced: the bound of the group commit.
+const GATHER: Duration = Duration::from_millis(100);
+
+/// Steps of upkeep (about a millisecond each) at once, when frames wait and when none do.
+const STEPS: (u32, u32) = (4, 32);
+
+/// How often there is upkeep when nothing arrives.
+const UPKEEP: Duration = Duration::from_millis(250);
+
+/// How long after a failed opening it is tried again.
+const REOPEN: Duration = Duration::from_secs(10);
+
+/// Questions that may wait.
+pub(crate) const QUESTION_QUEUE: usize = 256;
+
+/// A question about samples, answered on the history thread: plan it there, run it elsewhere.
+pub(crate) type Question = Box<dyn FnOnce(Option<&mut History>) + Send>;
+
+/// What reaches the history thread.
+pub(crate) enum ToHistory {
+    /// Frames and sets.
+    Batch(HistoryBatch),
+    /// A question.
+    Ask(Question),
+}
+
+impl std::fmt::Debug for ToHistory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Batch(_) => "Batch",
+            Self::Ask(_) => "Ask",
+        })
+    }
+}
+
+/// Who listens.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    /// To ingest.
+    pub(crate) intake: SyncSender<ToIntake>,
+    /// Wakes ingest.
+    pub(crate) bell: Arc<Bell>,
+    /// To the engine.
+    pub(crate) engine: SyncSender<ToEngine>,
+}
+
+/// Translates the settings of the configuration.
+pub(crate) fn settings(configured: HistorySettings) -> Settings {
+    let defaults = Settings::default();
+    Settings {
+        raw: configured.raw,
+        minutes: configured.medium,
+        hours: configured.long,
+        max_bytes: configured.max_bytes.unwrap_or(defaults.max_bytes),
+    }
+}
+
+/// Runs history in `dir` until the flag is raised and everything handed over is synced.
+pub(crate) fn run(
+    dir: &std::path::Path,
+    settings: Settings,
+    inbox: &Receiver<ToHistory>,
+    listeners: Listeners,
+    stop: &Stop,
+) {
+    let open = || History::open(dir, settings);
+    let mut keeper = Keeper::new(open(), listeners);
+    let mut reopen_at = Clock.now().mono + REOPEN;
+    loop {
+        match inbox.recv_timeout(keeper.patience()) {
+            Ok(message) => {
+                keeper.take(message);
+                for message in inbox.try_iter().take(256) {
+                    keeper.take(message);
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        let now = Clock.now();
+        if keeper.history.is_none() && now.mono >= reopen_at {
+            reopen_at = now.mono + REOPEN;
+            keeper.opened(open());
+        }
+        keeper.sync_if_due(now);
+        keeper.keep_up(now);
+        if stop.is_raised() && keeper.idle_since_stop() {
+            break;
+        }
+    }
+    for message in inbox.try_iter() {
+        keeper.take(message);
+    }
+    keeper.sync(Clock.now());
+}
+
+struct Keeper {
+    history: Option<History>,
+    listeners: Listeners,
+    /// The newest ticket with frames that are not synced.
+    waiting: Option<(u64, Mono)>,
+    /// Whether every frame since the last sync was accepted.
+    kept: bool,
+    trouble: Option<String>,
+    upkeep_left: bool,
+    epoch_told: bool,
+    quiet_turns: u32,
+}
+
+impl Keeper {
+    fn new(opened: Result<History, OpenError>, listeners: Listeners) -> Self {
+        let mut keeper = Self {
+            history: None,
+            listeners,
+            waiting: None,
+            kept: true,
+            trouble: None,
+            upkeep_left: false,
+            epoch_told: false,
+            quiet_turns: 0,
+        };
+        keeper.opened(opened);
+        keeper
+    }
+
+    fn opened(&mut self, opened: Result<History, OpenError>) {
+        match opened {
+            Ok(history) => {
+                self.history = Some(history);
+                self.report(None);
+            }
+            Err(error) => {
+                let text = super::store_loop::chain(&error);
+                tracing::error!(error = text, "history cannot be opened; trying again");
+                self.report(Some(text));
+            }
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        let now = Clock.now().mono;
+        match self.waiting {
+            Some((_, since)) => (since + GATHER).since(now),
+            None if self.upkeep_left => Duration::ZERO,
+            None => UPKEEP,
+        }
+    }
+
+    fn take(&mut self, message: ToHistory) {
+        self.quiet_turns = 0;
+        match message {
+            ToHistory::Batch(batch) => self.batch(batch),
+            ToHistory::Ask(question) => question(self.history.as_mut()),
+        }
+    }
+
+    fn batch(&mut self, batch: HistoryBatch) {
+        let now = Clock.now();
+        let ticket = batch.ticket;
+        for set in batch.define {
+            let outcome = self.define(&set, now);
+            self.to_intake(ToIntake::SetReady { set, outcome });
+        }
+        let mut start = 0;
+        for frame in &batch.frames {
+            let values = batch.bytes.get(start..frame.end).unwrap_or_default();
+            start = frame.end;
+            let appended = match &mut self.history {
+                Some(history) => history.append(frame.host, frame.set, frame.taken_at, values, now),
+                None => Err(AppendError::Stopped),
+            };
+            match appended {
+                Ok(()) | Err(AppendError::Time) => {}
+                Err(AppendError::Stopped) => self.kept = false,
+                Err(AppendError::Undeclared) => {
+                    self.kept = false;
+                    self.forget_sets();
+                }
+            }
+        }
+        let since = self.waiting.map_or(now.mono, |(_, since)| since);
+        self.waiting = Some((ticket, since));
+    }
+
+    fn define(&mut self, set: &DefineSet, now: Now) -> Result<SetId, String> {
+        let Some(history) = &mut self.history else { return Err("history is stopped".to_owned()) };
+        let declared = history.declare(set.host, &set.series, now);
+        declared.map_err(|error| match error {
+            DeclareError::Stopped(_) => "history is stopped".to_owned(),
+            other => other.to_string(),
+        })
+    }
+
+    /// History was opened anew: agents declare their sets again.
+    fn forget_sets(&mut self) {
+        if !std::mem::replace(&mut self.epoch_told, true) {
+            self.to_intake(ToIntake::SetsForgotten);
+        }
+    }
+
+    fn sync_if_due(&mut self, now: Now) {
+        if self.waiting.is_some_and(|(_, since)| now.mono >= since + GATHER) {
+            self.sync(now);
+        }
+    }
+
+    fn sync(&mut self, now: Now) {
+        let Some((ticket, _)) = self.waiting.take() else { return };
+        let synced = self.history.as_mut().is_some_and(|h| h.sync(now).is_ok());
+        let kept = std::mem::replace(&mut self.kept, true) && synced;
+        // A full queue loses nothing: the next ticket covers this one. But one that was not kept
+        // must not be covered by one that was.
+        let done = ToIntake::Done { part: Part::History { kept }, ticket };
+        self.to_intake(done);
+        self.look_after();
+    }
+
+    fn keep_up(&mut self, now: Now) {
+        self.quiet_turns = self.quiet_turns.saturating_add(1);
+        let steps = if self.waiting.is_some() { STEPS.0 } else { STEPS.1 };
+        if let Some(history) = &mut self.history {
+            self.upkeep_left = history.maintain(now, steps);
+        }
+        self.look_after();
+    }
+
+    /// Says to the engine when history stops and when it is back.
+    fn look_after(&mut self) {
+        let problem = match &self.history {
+            Some(history) if history.is_running() => None,
+            Some(history) => history.status().stopped.map(|stopped| stopped.reason),
+            None => return,
+        };
+        if problem != self.trouble {
+            if problem.is_none() {
+                self.epoch_told = false;
+                self.to_intake(ToIntake::SetsForgotten);
+            }
+            self.report(problem);
+        }
+    }
+
+    fn report(&mut self, problem: Option<String>) {
+        self.trouble.clone_from(&problem);
+        let stopped = problem.is_some();
+        self.to_intake(ToIntake::HistoryStopped(stopped));
+        let input: Input = part("history", problem);
+        if self.listeners.engine.try_send(ToEngine::Input(input)).is_err() {
+            tracing::warn!("the engine's queue is full");
+            self.trouble = None;
+        }
+    }
+
+    fn to_intake(&self, message: ToIntake) {
+        if self.listeners.intake.send(message).is_ok() {
+            self.listeners.bell.ring();
+        }
+    }
+
+    /// Nothing has come for some turns after the end was asked for: ingest has handed over all.
+    fn idle_since_stop(&self) -> bool {
+        self.waiting.is_none() && self.quiet_turns > 2
+    }
+}

@@ -1,0 +1,48 @@
+//! Numbers and names of hosts, for the parts that speak of hosts by name.
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+
+use hark_model::{HostId, HostName};
+
+/// Which number belongs to which name. Written by the engine's thread alone.
+#[derive(Debug, Default)]
+pub(crate) struct Hosts(RwLock<Both>);
+
+#[derive(Debug, Default)]
+struct Both {
+    by_name: HashMap<HostName, HostId>,
+    by_number: HashMap<HostId, HostName>,
+}
+
+impl Hosts {
+    /// Notes that a host has this number.
+    pub(crate) fn learned(&self, host: HostId, name: &HostName) {
+        let mut both = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        both.by_name.insert(name.clone(), host);
+        both.by_number.insert(host, name.clone());
+    }
+
+    /// Forgets a host.
+    pub(crate) fn dropped(&self, host: HostId) {
+        let mut both = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(name) = both.by_number.remove(&host) {
+            both.by_name.remove(&name);
+        }
+    }
+
+    /// Returns the number of a host.
+    pub(crate) fn number(&self, name: &HostName) -> Option<HostId> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).by_name.get(name).copied()
+    }
+
+    /// Returns the name of a host.
+    pub(crate) fn name(&self, host: HostId) -> Option<HostName> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).by_number.get(&host).cloned()
+    }
+
+    /// Returns how many hosts there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).by_name.len()
+    }
+}

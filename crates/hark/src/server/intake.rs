@@ -1,0 +1,579 @@
+//! Ingest: sockets, keys, sessions. One thread receives in batches, refuses cheaply, opens, decodes,
+//! splits each datagram between the engine and history, and answers once both have kept it.
+//!
+//! ```text
+//! receive -> peek -> agent by id -> open (window, seal) -> decode -> frames  -> history thread
+//!                                                                 -> inputs  -> engine thread -> store thread
+//! answer  <- stored(counter) <- both have said that ticket N is on the disk
+//! ```
+//!
+//! Each flush of a batch gets a *ticket*. The engine's records caused by it are committed under the same
+//! ticket, the frames are synced under the same ticket, and only when both have come back are the
+//! datagrams of that ticket marked stored and acknowledged. If history is stopped (full disk), datagrams
+//! with frames are answered but not marked stored: their agent keeps them and sends them again.
+//!
+//! The thread never waits for the disk. It waits for the engine only when the engine's queue is full, and
+//! then the kernel's buffer is the queue; what that loses is counted and shown.
+
+mod agents;
+mod frames;
+mod limiter;
+mod pending;
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
+use std::time::Duration;
+
+use hark_engine::input::{Heard, HostSeen, Input};
+use hark_model::HostName;
+use hark_model::time::{Clock, Micros, Now};
+use hark_proto::header::SALT;
+use hark_proto::{AckFacts, AckFlags, Body, Header, Hello, Refused, Report, ReportItem};
+use hark_store::history::SetId;
+use hark_store::state::Change;
+use hark_web::Live;
+
+pub(crate) use agents::{AgentFacts, Agents, KnownAgent, Mode};
+use limiter::Limiter;
+use pending::{Entry, Outcome, Pending};
+
+use super::history_loop::ToHistory;
+use super::message_journal::{Line, MessageJournal};
+use super::messages::{DefineSet, EngineBatch, HistoryBatch, ToEngine, ToIntake};
+use super::tally::{Fate, Tally};
+use super::vitals::Vitals;
+use crate::stop::Stop;
+use crate::sys::{BATCH, Bell, ReceiveBatch, SendBatch, wait};
+
+/// How long the thread sleeps when nothing happens: bounds how late it notices the end.
+const IDLE: Duration = Duration::from_millis(500);
+
+/// How long to wait for an engine that is behind before looking again.
+const BEHIND: Duration = Duration::from_millis(2);
+
+/// Batches taken from one socket before what was found is handed on: bounds the latency of a flush
+/// under flood to about a millisecond.
+const BATCHES_PER_FLUSH: usize = 16;
+
+/// What the thread is given.
+pub(crate) struct Setup {
+    /// Bound sockets, all served alike.
+    pub(crate) sockets: Vec<UdpSocket>,
+    /// Rung when `inbox` has something.
+    pub(crate) bell: Arc<Bell>,
+    /// Who is known.
+    pub(crate) agents: Agents,
+    /// Messages from the engine, the store, history and the page.
+    pub(crate) inbox: Receiver<ToIntake>,
+    /// To the engine thread.
+    pub(crate) engine: SyncSender<ToEngine>,
+    /// To the history thread.
+    pub(crate) history: SyncSender<ToHistory>,
+    /// To the message journal, if it is kept.
+    pub(crate) journal: Option<MessageJournal>,
+    /// Counters.
+    pub(crate) tally: Arc<Tally>,
+    /// Newest values for lists.
+    pub(crate) vitals: Arc<Vitals>,
+    /// Told of every host that was heard, while somebody watches.
+    pub(crate) live: Live,
+    /// Ends the thread.
+    pub(crate) stop: Stop,
+}
+
+impl std::fmt::Debug for Setup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setup").field("sockets", &self.sockets).finish_non_exhaustive()
+    }
+}
+
+/// Runs ingest until the flag is raised and everything received is handed on.
+pub(crate) fn run(setup: Setup) {
+    let mut intake = Intake::new(setup);
+    let mut room = ReceiveBatch::new();
+    loop {
+        let busy = intake.turn(&mut room);
+        if intake.setup.stop.is_raised() {
+            break;
+        }
+        if !busy {
+            wait(&intake.setup.sockets, &intake.setup.bell, IDLE);
+        }
+    }
+    intake.close_ticket();
+}
+
+struct Intake {
+    setup: Setup,
+    limiter: Limiter,
+    pending: Pending,
+    out: SendBatch,
+    reply: Vec<u8>,
+    inputs: Vec<Input>,
+    changes: Vec<Change>,
+    frames: HistoryBatch,
+    /// Handed on by nobody yet because the engine's or history's queue is full.
+    unsent: Option<(EngineBatch, HistoryBatch)>,
+    ticket: u64,
+    history_stopped: bool,
+    revision: u32,
+    answers_due: Vec<usize>,
+    wanted: Vec<u32>,
+    heartbeats: u64,
+    samples: u64,
+}
+
+/// One datagram that passed the door.
+#[derive(Clone, Copy)]
+struct Arrival {
+    slot: usize,
+    header: Header,
+    from: SocketAddr,
+    socket: usize,
+    moved: bool,
+    now: Now,
+}
+
+impl Intake {
+    fn new(setup: Setup) -> Self {
+        Self {
+            setup,
+            limiter: Limiter::default(),
+            pending: Pending::default(),
+            out: SendBatch::new(),
+            reply: Vec::with_capacity(hark_proto::MAX_DATAGRAM),
+            inputs: Vec::new(),
+            changes: Vec::new(),
+            frames: HistoryBatch::default(),
+            unsent: None,
+            ticket: 0,
+            history_stopped: false,
+            revision: 0,
+            answers_due: Vec::new(),
+            wanted: Vec::new(),
+            heartbeats: 0,
+            samples: 0,
+        }
+    }
+
+    /// Reads what waits on every socket, hands it on, answers what is stored; returns true if there
+    /// may be more.
+    fn turn(&mut self, room: &mut ReceiveBatch) -> bool {
+        let now = Clock.now();
+        let at = Clock.micros();
+        self.read_inbox();
+        self.answer(now, at);
+        self.hand_on();
+        if self.unsent.is_some() {
+            // The engine is behind: the kernel's buffer is the queue until it has caught up.
+            wait(&[], &self.setup.bell, BEHIND);
+            return true;
+        }
+        let mut more = false;
+        for socket in 0..self.setup.sockets.len() {
+            more |= self.drain(room, socket, now, at);
+        }
+        self.close_ticket();
+        self.send_answers();
+        more
+    }
+
+    fn drain(&mut self, room: &mut ReceiveBatch, socket: usize, now: Now, at: Micros) -> bool {
+        for _ in 0..BATCHES_PER_FLUSH {
+            let n = match room.receive(&self.setup.sockets[socket]) {
+                Ok(n) => n,
+                Err(error) => {
+                    tracing::error!(%error, "cannot receive datagrams");
+                    return false;
+                }
+            };
+            for i in 0..n {
+                if let Some((datagram, from)) = room.get(i) {
+                    let fate = self.datagram(datagram, from, socket, now, at);
+                    self.setup.tally.count(fate);
+                }
+            }
+            if n < BATCH {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Looks at one datagram. Refusals come in the order of their cost.
+    fn datagram(
+        &mut self,
+        datagram: &mut [u8],
+        from: SocketAddr,
+        socket: usize,
+        now: Now,
+        at: Micros,
+    ) -> Fate {
+        let envelope = match hark_proto::peek(datagram) {
+            Ok(envelope) => envelope,
+            Err(refused) => return Fate::Refused(refused),
+        };
+        let header = envelope.header;
+        let Some(slot) = self.setup.agents.find(header.agent) else {
+            let name = envelope.name.and_then(|name| HostName::new(name).ok());
+            return match name {
+                Some(name) => self.stranger(&name, header, datagram, from, socket, now, at),
+                None => Fate::Refused(Refused::Agent),
+            };
+        };
+        let agent = self.setup.agents.slot(slot);
+        match agent.session.open(&agent.key, datagram, from.ip(), at) {
+            Ok(received) => {
+                let moved = received.moved;
+                let sent_at = received.sent_at;
+                if received.opened {
+                    let agent = header.agent.0;
+                    self.changes.push(Change::AgentSession { agent, session: header.session });
+                }
+                agent.reply_to = Some((from, socket));
+                agent.last_seen = Some(now.unix);
+                agent.skew_ms = sent_at.0.saturating_sub(now.unix.0);
+                let arrival = Arrival { slot, header, from, socket, moved, now };
+                match hark_proto::decode(received.header.kind, received.content) {
+                    Ok(body) => self.body(arrival, body),
+                    Err(refused) => Fate::Refused(refused),
+                }
+            }
+            Err(Refused::Stale) => {
+                self.owe_reset(slot, header, from, socket, at);
+                Fate::Refused(Refused::Stale)
+            }
+            Err(refused) => Fate::Refused(refused),
+        }
+    }
+
+    /// Looks at the hello of somebody who is not known but may hold the shared secret.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one datagram, passed on once")]
+    fn stranger(
+        &mut self,
+        name: &HostName,
+        header: Header,
+        datagram: &mut [u8],
+        from: SocketAddr,
+        socket: usize,
+        now: Now,
+        at: Micros,
+    ) -> Fate {
+        if !self.limiter.admit(from.ip(), at) {
+            return Fate::Refused(Refused::Limited);
+        }
+        let known = match self.setup.agents.stranger(header.agent, name) {
+            Ok(known) => known,
+            Err(fate) => return fate,
+        };
+        let mut session = hark_proto::ServerSession::new(0, None);
+        let key = hark_proto::AgentKey::new(known.key);
+        let received = match session.open(&key, datagram, from.ip(), at) {
+            Ok(received) => received,
+            Err(refused) => return Fate::Refused(refused),
+        };
+        let body = match hark_proto::decode(received.header.kind, received.content) {
+            Ok(body) => body,
+            Err(refused) => return Fate::Refused(refused),
+        };
+        self.changes.push(Change::Agent(known.record(now.unix, header.session)));
+        let slot = self.setup.agents.admit(known);
+        let agent = self.setup.agents.slot(slot);
+        agent.session = session;
+        agent.reply_to = Some((from, socket));
+        agent.last_seen = Some(now.unix);
+        self.body(Arrival { slot, header, from, socket, moved: false, now }, body)
+    }
+
+    fn owe_reset(
+        &mut self,
+        slot: usize,
+        header: Header,
+        from: SocketAddr,
+        socket: usize,
+        at: Micros,
+    ) {
+        let Ok(salt) = random_salt() else { return };
+        let agent = self.setup.agents.slot(slot);
+        if agent.session.reset(&agent.key, &header, salt, at, &mut self.reply) {
+            self.push_reply(from, socket);
+        }
+    }
+
+    /// Splits one decoded datagram between the engine and history. What cannot be kept yet, because
+    /// its host or one of its sets is not known so far, is not acknowledged and comes again.
+    fn body(&mut self, arrival: Arrival, body: Body<'_>) -> Fate {
+        let kept = match body {
+            Body::Hello(hello) => {
+                self.hello(arrival, &hello);
+                Some(false)
+            }
+            Body::Beat(beat) => self.beat(arrival, &beat),
+            Body::Backlog(backlog) => self.backlog(arrival, &backlog),
+            Body::Sets(part) => self.set(arrival, part),
+            Body::Report(report) => self.report(arrival, report),
+        };
+        if let Some(has_frames) = kept {
+            let Header { session, counter, .. } = arrival.header;
+            self.pending.add(Entry { slot: arrival.slot, session, counter, has_frames });
+        }
+        Fate::Accepted
+    }
+
+    fn hello(&mut self, arrival: Arrival, hello: &Hello) {
+        let agent = self.setup.agents.slot(arrival.slot);
+        let name = agent.name.clone();
+        let interval = Duration::from_millis(u64::from(hello.interval_ms));
+        let address = Some(arrival.from.ip());
+        if let Some(host) = agent.host {
+            let mut facts: Vec<(String, String)> =
+                hello.facts.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+            facts.push(("agent_version".to_owned(), hello.version.clone()));
+            self.inputs.push(Input::Facts { host, facts });
+            let heard = self.heard(arrival, host, hello.interval_ms, None);
+            self.inputs.push(Input::Heard(heard));
+        } else {
+            // The facts come again with the next hello or report, once the host has its number.
+            agent.hello = Some(Box::new(hello.clone()));
+            self.inputs.push(Input::HostSeen(HostSeen { name: name.clone(), interval, address }));
+        }
+        let unknown = hello.sets.iter().filter(|n| agent_lacks(&self.setup.agents, arrival, **n));
+        self.wanted.clear();
+        self.wanted.extend(unknown);
+        self.want_sets(arrival);
+        self.journal(arrival, || Line::hello(&name, hello));
+    }
+
+    fn heard(
+        &self,
+        arrival: Arrival,
+        host: hark_model::HostId,
+        interval_ms: u32,
+        rtt_us: Option<u32>,
+    ) -> Heard {
+        Heard {
+            host,
+            interval_ms,
+            moved_to: arrival.moved.then_some(arrival.from.ip()),
+            rtt_us,
+            taken_at: arrival.now.unix,
+            values: Vec::new(),
+        }
+    }
+
+    fn set(&mut self, arrival: Arrival, part: hark_proto::SetsPart) -> Option<bool> {
+        let agent = self.setup.agents.slot(arrival.slot);
+        let host = agent.host?;
+        let assembler = agent.assembler.get_or_insert_default();
+        let complete = assembler.add(part);
+        if assembler.is_empty() {
+            agent.assembler = None;
+        }
+        if let Some((number, series)) = complete {
+            let series = Arc::from(series);
+            self.frames.define.push(DefineSet { slot: arrival.slot, host, number, series });
+        }
+        Some(false)
+    }
+
+    fn report(&mut self, arrival: Arrival, report: Report) -> Option<bool> {
+        let agent = self.setup.agents.slot(arrival.slot);
+        let host = agent.host?;
+        let id = agent.id.0;
+        for (number, item) in report.items {
+            let agent = self.setup.agents.slot(arrival.slot);
+            if !agent.items.take(report.epoch, number) {
+                continue;
+            }
+            let Some(item) = item else { continue };
+            let name = agent.name.clone();
+            self.journal(arrival, || Line::item(&name, &item));
+            self.inputs.push(match item {
+                ReportItem::Result(result) => Input::Result { host, result },
+                ReportItem::Event(event) => Input::Event { host, event },
+                ReportItem::Facts(facts) => Input::Facts { host, facts },
+            });
+        }
+        let items = self.setup.agents.slot(arrival.slot).items;
+        self.changes.push(Change::AgentReports { agent: id, window: agents::stored_window(items) });
+        Some(false)
+    }
+
+    fn journal(&self, arrival: Arrival, line: impl FnOnce() -> Line) {
+        if let Some(journal) = &self.setup.journal {
+            let Arrival { from, now, .. } = arrival;
+            if !journal.write(now.unix, Some(from), line()) {
+                self.setup.tally.journal_dropped();
+            }
+        }
+    }
+
+    /// Gives what was found so far a ticket, if there is anything.
+    fn close_ticket(&mut self) {
+        let counted = (std::mem::take(&mut self.heartbeats), std::mem::take(&mut self.samples));
+        self.setup.tally.heard(counted.0, counted.1);
+        let nothing = self.inputs.is_empty()
+            && self.changes.is_empty()
+            && self.frames.is_empty()
+            && self.pending.is_open_empty();
+        if nothing {
+            return;
+        }
+        self.ticket += 1;
+        let ticket = self.ticket;
+        let inputs = std::mem::take(&mut self.inputs);
+        let changes = std::mem::take(&mut self.changes);
+        let mut frames = std::mem::take(&mut self.frames);
+        frames.ticket = ticket;
+        self.pending.close(ticket, !frames.is_empty());
+        self.unsent = Some((EngineBatch { ticket, inputs, changes }, frames));
+        self.hand_on();
+    }
+
+    fn hand_on(&mut self) {
+        let Some((batch, frames)) = self.unsent.take() else { return };
+        if !frames.is_empty()
+            && let Err(TrySendError::Full(ToHistory::Batch(frames))) =
+                self.setup.history.try_send(ToHistory::Batch(frames))
+        {
+            self.unsent = Some((batch, frames));
+            return;
+        }
+        if let Err(TrySendError::Full(ToEngine::Batch(batch))) =
+            self.setup.engine.try_send(ToEngine::Batch(batch))
+        {
+            self.unsent = Some((batch, HistoryBatch::default()));
+        }
+    }
+
+    /// Seals and queues the answers for everything that both parts have kept.
+    fn answer(&mut self, now: Now, at: Micros) {
+        let Self { pending, setup, answers_due, .. } = self;
+        pending.settle(|entry, outcome| {
+            let agent = setup.agents.slot(entry.slot);
+            agent.session.persisted(entry.session);
+            match outcome {
+                Outcome::Stored => agent.session.stored(entry.session, entry.counter),
+                Outcome::NotKept => agent.session.received(entry.session),
+            }
+            if !std::mem::replace(&mut agent.answer_due, true) {
+                answers_due.push(entry.slot);
+            }
+        });
+        let flags = if self.history_stopped { AckFlags::HISTORY_STOPPED } else { AckFlags(0) };
+        let facts = AckFacts { now, revision: self.revision, flags, retry_after_s: 0 };
+        for slot in std::mem::take(&mut self.answers_due) {
+            let agent = self.setup.agents.slot(slot);
+            agent.answer_due = false;
+            let Some((to, socket)) = agent.reply_to else { continue };
+            if agent.session.ack(agent.id, &facts, at, &mut self.reply) {
+                self.push_reply(to, socket);
+            }
+        }
+    }
+
+    fn want_sets(&mut self, arrival: Arrival) {
+        if self.wanted.is_empty() {
+            return;
+        }
+        let agent = self.setup.agents.slot(arrival.slot);
+        if agent.session.want_sets(agent.id, &self.wanted, &mut self.reply) {
+            self.push_reply(arrival.from, arrival.socket);
+        }
+    }
+
+    /// Queues what stands in `reply`. The batch goes out over the first socket of the family.
+    fn push_reply(&mut self, to: SocketAddr, socket: usize) {
+        if self.out.push(&self.reply, to, socket) {
+            self.send_answers();
+        }
+    }
+
+    fn send_answers(&mut self) {
+        let sent = self.out.send(&self.setup.sockets);
+        self.setup.tally.answered(sent);
+    }
+
+    fn read_inbox(&mut self) {
+        while let Ok(message) = self.setup.inbox.try_recv() {
+            self.message(message);
+        }
+    }
+
+    fn message(&mut self, message: ToIntake) {
+        let agents = &mut self.setup.agents;
+        match message {
+            ToIntake::Done { part, ticket } => {
+                self.pending.done(part, ticket);
+            }
+            ToIntake::SetsForgotten => agents.forget_sets(),
+            ToIntake::HistoryStopped(stopped) => self.history_stopped = stopped,
+            ToIntake::HostLearned { host, name } => self.learned(host, &name),
+            ToIntake::HostDropped { host } => {
+                agents.dropped(host);
+                self.setup.vitals.forget(host);
+            }
+            ToIntake::Watch { host, watches } => agents.watch(host, &watches),
+            ToIntake::SetReady { set, outcome } => self.set_ready(&set, outcome),
+            ToIntake::Enrolled { agent, facts, address, done } => {
+                let name = agent.name.clone();
+                let place = agents.admit(agent);
+                let facts: Vec<(String, String)> = facts.into_iter().collect();
+                match agents.slot(place).host {
+                    Some(host) => self.inputs.push(Input::Facts { host, facts }),
+                    None => {
+                        let address = Some(address);
+                        let seen = HostSeen { name, interval: Duration::ZERO, address };
+                        self.inputs.push(Input::HostSeen(seen));
+                    }
+                }
+                drop(done.send(()));
+            }
+            ToIntake::Reloaded { revision, secret } => {
+                self.revision = revision;
+                agents.change_secret(secret);
+                let all = agents.all_series();
+                self.inputs.extend(
+                    all.into_iter().map(|(host, series)| Input::SeriesSeen { host, series }),
+                );
+            }
+            ToIntake::Facts(reply) => drop(reply.send(agents.facts())),
+        }
+    }
+
+    fn learned(&mut self, host: hark_model::HostId, name: &HostName) {
+        let Some(place) = self.setup.agents.learned(host, name) else { return };
+        let agent = self.setup.agents.slot(place);
+        if let Some(hello) = agent.hello.take() {
+            let mut facts: Vec<(String, String)> = hello.facts.into_iter().collect();
+            facts.push(("agent_version".to_owned(), hello.version));
+            self.inputs.push(Input::Facts { host, facts });
+        }
+    }
+
+    fn set_ready(&mut self, set: &DefineSet, outcome: Result<SetId, String>) {
+        match outcome {
+            Ok(catalogue) => {
+                let agents = &mut self.setup.agents;
+                agents.define(set.slot, set.number, &set.series, catalogue);
+                let series = agents.series_of(set.slot);
+                self.inputs.push(Input::SeriesSeen { host: set.host, series });
+            }
+            Err(why) => {
+                tracing::warn!(host = set.host.0, why, "a set of series was refused");
+            }
+        }
+    }
+}
+
+fn agent_lacks(agents: &Agents, arrival: Arrival, number: u32) -> bool {
+    agents.peek(arrival.slot).set(number).is_none()
+}
+
+fn random_salt() -> Result<[u8; SALT], ring::error::Unspecified> {
+    let random = ring::rand::SystemRandom::new();
+    let mut salt = [0; SALT];
+    ring::rand::SecureRandom::fill(&random, &mut salt)?;
+    Ok(salt)
+}

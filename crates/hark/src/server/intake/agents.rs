@@ -1,0 +1,429 @@
+//! Who may send: every agent's key, session and dictionary.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use hark_engine::effect::Watch;
+use hark_model::time::Unix;
+use hark_model::{HostId, HostName, Secret, SeriesDef, SeriesName};
+use hark_proto::{
+    AgentId, AgentKey, Hello, ItemWindow, ServerSession, SetAssembler, simple_identity,
+};
+use hark_store::history::SetId;
+use hark_store::state::{AgentMode, AgentRecord, ReportWindow};
+
+use super::super::tally::Fate;
+use super::super::vitals::Vital;
+
+/// Agents a server takes on by itself with the shared secret: whoever holds the secret could otherwise
+/// fill the memory with invented names.
+const MAX_AGENTS: usize = 1_000_000;
+
+/// Sets an agent may use at once: about one a collector and instance group; more is a fault (42).
+const MAX_SETS: usize = 64;
+
+/// How a host's key came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Derived from the shared secret.
+    Shared,
+    /// Made by the agent when it was enrolled.
+    Enrolled,
+}
+
+/// An agent as the store keeps it.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownAgent {
+    /// Its opaque number.
+    pub(crate) id: u64,
+    /// Its host.
+    pub(crate) name: HostName,
+    /// Its key.
+    pub(crate) key: [u8; 32],
+    /// How the key came about.
+    pub(crate) mode: Mode,
+    /// The highest session that was ever accepted.
+    pub(crate) session: u64,
+    /// Which reports were applied.
+    pub(crate) items: ItemWindow,
+}
+
+impl KnownAgent {
+    /// Returns it as the store keeps it.
+    pub(crate) fn record(&self, now: Unix, session: u64) -> AgentRecord {
+        AgentRecord {
+            id: self.id,
+            host: self.name.clone(),
+            mode: match self.mode {
+                Mode::Shared => AgentMode::Shared,
+                Mode::Enrolled => AgentMode::Enrolled,
+            },
+            key: self.key,
+            session,
+            reports: stored_window(self.items),
+            created: now,
+            revoked: None,
+        }
+    }
+
+    /// Reads it from what the store keeps.
+    pub(crate) fn from_record(record: &AgentRecord) -> Self {
+        let ReportWindow { epoch, newest, before } = record.reports;
+        Self {
+            id: record.id,
+            name: record.host.clone(),
+            key: record.key,
+            mode: match record.mode {
+                AgentMode::Shared => Mode::Shared,
+                AgentMode::Enrolled => Mode::Enrolled,
+            },
+            session: record.session,
+            items: ItemWindow { epoch, newest, before },
+        }
+    }
+}
+
+/// Returns a report window as the store keeps it.
+pub(super) fn stored_window(window: ItemWindow) -> ReportWindow {
+    ReportWindow { epoch: window.epoch, newest: window.newest, before: window.before }
+}
+
+/// What the page shows of an agent.
+#[derive(Clone, Debug)]
+pub(crate) struct AgentFacts {
+    /// Its host.
+    pub(crate) name: HostName,
+    /// How its key came about.
+    pub(crate) mode: Mode,
+    /// Where it last sent from.
+    pub(crate) address: Option<SocketAddr>,
+    /// When it last sent.
+    pub(crate) last_seen: Option<Unix>,
+    /// Share of its datagrams that never arrived, 0 to 1.
+    pub(crate) loss: Option<f64>,
+    /// Its clock against ours in milliseconds; positive is ahead.
+    pub(crate) skew_ms: i64,
+    /// Its last round trip in microseconds.
+    pub(crate) rtt_us: Option<u32>,
+    /// How often its session changed hands: above zero, two machines share a key.
+    pub(crate) duplicates: u32,
+}
+
+/// What a set holds; the same for every host that declares the same list.
+#[derive(Debug)]
+pub(super) struct Shape {
+    pub(super) series: Arc<[SeriesDef]>,
+    vitals: Vec<(usize, Vital)>,
+}
+
+/// One value of a set that somebody wants.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Want {
+    /// Place in the set.
+    pub(super) place: usize,
+    /// For scaling.
+    pub(super) decimals: u8,
+    /// The engine's number, if a threshold looks at it.
+    pub(super) watch: Option<u32>,
+    /// The list's column, if it is one.
+    pub(super) vital: Option<Vital>,
+}
+
+/// A set as one agent uses it.
+#[derive(Debug)]
+pub(super) struct SetUse {
+    pub(super) number: u32,
+    /// The set in history's catalogue.
+    pub(super) catalogue: SetId,
+    pub(super) shape: Arc<Shape>,
+    /// What somebody wants of it, by place.
+    pub(super) wants: Box<[Want]>,
+}
+
+/// One agent.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) id: AgentId,
+    pub(super) key: AgentKey,
+    pub(super) name: HostName,
+    pub(super) mode: Mode,
+    pub(super) host: Option<HostId>,
+    pub(super) session: ServerSession,
+    pub(super) items: ItemWindow,
+    pub(super) sets: Vec<SetUse>,
+    pub(super) assembler: Option<Box<SetAssembler>>,
+    pub(super) reply_to: Option<(SocketAddr, usize)>,
+    pub(super) last_seen: Option<Unix>,
+    pub(super) skew_ms: i64,
+    pub(super) rtt_us: Option<u32>,
+    pub(super) answer_due: bool,
+    /// The hello of a host that has no number yet.
+    pub(super) hello: Option<Box<Hello>>,
+}
+
+impl Slot {
+    fn new(known: KnownAgent, host: Option<HostId>) -> Self {
+        Self {
+            id: AgentId(known.id),
+            key: AgentKey::new(known.key),
+            name: known.name,
+            mode: known.mode,
+            host,
+            session: ServerSession::new(known.session, None),
+            items: known.items,
+            sets: Vec::new(),
+            assembler: None,
+            reply_to: None,
+            last_seen: None,
+            skew_ms: 0,
+            rtt_us: None,
+            answer_due: false,
+            hello: None,
+        }
+    }
+
+    /// Returns the set with the agent's `number`.
+    pub(super) fn set(&self, number: u32) -> Option<&SetUse> {
+        self.sets.iter().find(|s| s.number == number)
+    }
+}
+
+/// Agent ids are themselves the output of a hash or of chance: hashing them again gains nothing.
+#[derive(Debug, Default)]
+pub(super) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        self.0 = n;
+    }
+}
+
+/// Every agent that is known.
+#[derive(Debug, Default)]
+pub(crate) struct Agents {
+    slots: Vec<Slot>,
+    by_id: HashMap<u64, usize, BuildHasherDefault<IdHasher>>,
+    by_name: HashMap<HostName, usize>,
+    by_host: HashMap<HostId, usize>,
+    shapes: HashMap<u32, Arc<Shape>>,
+    secret: Option<Secret>,
+}
+
+impl Agents {
+    /// Makes the registry from what the store knows.
+    pub(crate) fn new(
+        secret: Option<Secret>,
+        known: impl IntoIterator<Item = (KnownAgent, Option<HostId>)>,
+    ) -> Self {
+        let mut agents = Self { secret, ..Self::default() };
+        for (agent, host) in known {
+            agents.insert(Slot::new(agent, host));
+        }
+        agents
+    }
+
+    /// Takes another shared secret; agents that hold the old one are refused from now on.
+    pub(crate) fn change_secret(&mut self, secret: Option<Secret>) {
+        self.secret = secret;
+    }
+
+    /// Returns the place of the agent with this id.
+    pub(super) fn find(&self, id: AgentId) -> Option<usize> {
+        self.by_id.get(&id.0).copied()
+    }
+
+    /// Returns the agent at a place that [`Agents::find`] gave.
+    pub(super) fn slot(&mut self, place: usize) -> &mut Slot {
+        &mut self.slots[place]
+    }
+
+    /// As [`Agents::slot`], to look only.
+    pub(super) fn peek(&self, place: usize) -> &Slot {
+        &self.slots[place]
+    }
+
+    /// Returns every series that an agent has declared.
+    pub(super) fn series_of(&self, place: usize) -> Vec<SeriesName> {
+        let sets = self.slots[place].sets.iter();
+        sets.flat_map(|s| s.shape.series.iter()).map(|d| d.name.clone()).collect()
+    }
+
+    /// Returns how many agents are known.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Derives what a stranger must hold if it knows the shared secret and is called `name`. Costs a
+    /// key derivation: the caller limits how often.
+    pub(super) fn stranger(&self, id: AgentId, name: &HostName) -> Result<KnownAgent, Fate> {
+        let unknown = Fate::Refused(hark_proto::Refused::Agent);
+        let secret = self.secret.as_ref().ok_or(unknown)?;
+        if let Some(place) = self.by_name.get(name)
+            && self.slots[*place].mode == Mode::Enrolled
+        {
+            return Err(Fate::NotEnrolled);
+        }
+        if self.slots.len() >= MAX_AGENTS {
+            return Err(Fate::TooManyHosts);
+        }
+        let (derived, key) = simple_identity(secret.expose().as_bytes(), name.as_str());
+        if derived != id {
+            return Err(unknown);
+        }
+        Ok(KnownAgent {
+            id: id.0,
+            name: name.clone(),
+            key: *key.expose(),
+            mode: Mode::Shared,
+            session: 0,
+            items: ItemWindow::default(),
+        })
+    }
+
+    /// Takes on an agent, in the place of the one with the same host name if there is one, and returns
+    /// its place.
+    pub(super) fn admit(&mut self, known: KnownAgent) -> usize {
+        let former = self.by_name.get(&known.name).copied();
+        let host = former.and_then(|p| self.slots[p].host);
+        let slot = Slot::new(known, host);
+        match former {
+            Some(place) => {
+                self.by_id.remove(&self.slots[place].id.0);
+                self.by_id.insert(slot.id.0, place);
+                self.slots[place] = slot;
+                place
+            }
+            None => self.insert(slot),
+        }
+    }
+
+    fn insert(&mut self, slot: Slot) -> usize {
+        let place = self.slots.len();
+        self.by_id.insert(slot.id.0, place);
+        self.by_name.insert(slot.name.clone(), place);
+        if let Some(host) = slot.host {
+            self.by_host.insert(host, place);
+        }
+        self.slots.push(slot);
+        place
+    }
+
+    /// Notes the number of a host. Returns the place of its agent, if it has one.
+    pub(super) fn learned(&mut self, host: HostId, name: &HostName) -> Option<usize> {
+        let place = *self.by_name.get(name)?;
+        self.slots[place].host = Some(host);
+        self.by_host.insert(host, place);
+        Some(place)
+    }
+
+    /// Forgets the number of a host that was dropped: if its agent sends again, it is learned anew.
+    pub(super) fn dropped(&mut self, host: HostId) {
+        if let Some(place) = self.by_host.remove(&host) {
+            let slot = &mut self.slots[place];
+            slot.host = None;
+            slot.sets.clear();
+        }
+    }
+
+    /// Enters a set under the catalogue's number. Returns the list of its series for the engine.
+    pub(super) fn define(
+        &mut self,
+        place: usize,
+        number: u32,
+        series: &Arc<[SeriesDef]>,
+        catalogue: SetId,
+    ) {
+        let shape = match self.shapes.get(&number) {
+            // Numbers come from agents: two may give different lists the same number.
+            Some(shape) if *shape.series == **series => Arc::clone(shape),
+            _ => {
+                let shape = Arc::new(Shape::new(Arc::clone(series)));
+                self.shapes.insert(number, Arc::clone(&shape));
+                shape
+            }
+        };
+        let slot = &mut self.slots[place];
+        slot.sets.retain(|s| s.number != number);
+        if slot.sets.len() >= MAX_SETS {
+            slot.sets.remove(0);
+        }
+        let wants = shape.wants(|_| None);
+        slot.sets.push(SetUse { number, catalogue, shape, wants });
+    }
+
+    /// Forgets every set: agents are asked to declare them again when they use them.
+    pub(super) fn forget_sets(&mut self) {
+        for slot in &mut self.slots {
+            slot.sets.clear();
+        }
+    }
+
+    /// Notes which values of `host` the engine wants, in place of what it wanted before.
+    pub(super) fn watch(&mut self, host: HostId, watches: &[Watch]) {
+        let Some(place) = self.by_host.get(&host) else { return };
+        for set in &mut self.slots[*place].sets {
+            set.wants = set
+                .shape
+                .wants(|def| watches.iter().find(|w| w.series == def.name).map(|w| w.number));
+        }
+    }
+
+    /// Returns every series of every host, to be shown to the engine after a reload.
+    pub(super) fn all_series(&self) -> Vec<(HostId, Vec<SeriesName>)> {
+        let places = (0..self.slots.len()).filter(|p| !self.slots[*p].sets.is_empty());
+        places.filter_map(|p| Some((self.slots[p].host?, self.series_of(p)))).collect()
+    }
+
+    /// Returns what the page shows of every agent.
+    pub(crate) fn facts(&self) -> Vec<AgentFacts> {
+        self.slots.iter().map(Slot::facts).collect()
+    }
+}
+
+impl Slot {
+    fn facts(&self) -> AgentFacts {
+        AgentFacts {
+            name: self.name.clone(),
+            mode: self.mode,
+            address: self.reply_to.map(|(address, _)| address),
+            last_seen: self.last_seen,
+            loss: self.session.loss(),
+            skew_ms: self.skew_ms,
+            rtt_us: self.rtt_us,
+            duplicates: self.session.duplicates(),
+        }
+    }
+}
+
+impl Shape {
+    fn new(series: Arc<[SeriesDef]>) -> Self {
+        let vitals = series
+            .iter()
+            .enumerate()
+            .filter_map(|(place, def)| Some((place, Vital::of(&def.name)?)))
+            .collect();
+        Self { series, vitals }
+    }
+
+    fn wants(&self, watch: impl Fn(&SeriesDef) -> Option<u32>) -> Box<[Want]> {
+        let want = |(place, def): (usize, &SeriesDef)| {
+            let vital = self.vitals.iter().find(|(p, _)| *p == place).map(|(_, v)| *v);
+            let watch = watch(def);
+            let wanted = watch.is_some() || vital.is_some();
+            wanted.then_some(Want { place, decimals: def.decimals, watch, vital })
+        };
+        self.series.iter().enumerate().filter_map(want).collect()
+    }
+}

@@ -1,0 +1,142 @@
+//! The hot path: the frames of a heartbeat, once through each value.
+
+use hark_engine::input::{Heard, Input};
+use hark_model::HostId;
+use hark_model::frame::{FrameError, ValueReader, scale};
+use hark_model::time::Unix;
+use hark_proto::{Backlog, Beat, Frame, Refused};
+
+use super::super::message_journal::Line;
+use super::super::messages::FrameAt;
+use super::super::vitals::{Vital, Vitals};
+use super::agents::SetUse;
+use super::{Arrival, Intake};
+
+impl Intake {
+    /// Takes a heartbeat. The host lives even if its samples cannot be kept yet. Returns `None` if it
+    /// must come again, else whether it held samples.
+    pub(super) fn beat(&mut self, arrival: Arrival, beat: &Beat<'_>) -> Option<bool> {
+        let agent = self.setup.agents.slot(arrival.slot);
+        agent.rtt_us = beat.rtt_us.or(agent.rtt_us);
+        let host = agent.host?;
+        let mut heard = self.heard(arrival, host, beat.interval_ms, beat.rtt_us);
+        let known = self.frames(arrival, host, beat.frames.clone(), Some(&mut heard));
+        self.inputs.push(Input::Heard(heard));
+        if self.setup.live.is_watched() {
+            self.setup.live.heard(host);
+        }
+        self.heartbeats += 1;
+        if self.setup.journal.as_ref().is_some_and(|j| j.takes_heartbeats()) {
+            let name = self.setup.agents.slot(arrival.slot).name.clone();
+            self.journal(arrival, || Line::beat(&name, beat));
+        }
+        known.then_some(!beat.frames.is_empty())
+    }
+
+    /// Takes old frames: for history alone, they say nothing about now.
+    pub(super) fn backlog(&mut self, arrival: Arrival, backlog: &Backlog<'_>) -> Option<bool> {
+        let host = self.setup.agents.slot(arrival.slot).host?;
+        self.frames(arrival, host, backlog.frames.clone(), None).then_some(true)
+    }
+
+    /// Hands frames to history, and what somebody looks at to the engine and the lists. Returns false
+    /// if the set of one is not known: then all come again, and those kept already are dropped as
+    /// doubles by history.
+    fn frames<'a>(
+        &mut self,
+        arrival: Arrival,
+        host: HostId,
+        frames: impl Iterator<Item = Frame<'a>>,
+        mut heard: Option<&mut Heard>,
+    ) -> bool {
+        self.wanted.clear();
+        let mut newest: Option<Unix> = None;
+        let mut fullest = f64::NEG_INFINITY;
+        for frame in frames {
+            let agents = &self.setup.agents;
+            let Some(set) = agents.peek(arrival.slot).set(frame.set) else {
+                self.wanted.push(frame.set);
+                continue;
+            };
+            let live = heard.is_some();
+            let values = heard.as_deref_mut().map(|h| &mut h.values);
+            if read(set, &frame, values, live.then_some((&*self.setup.vitals, host)), &mut fullest)
+                .is_err()
+            {
+                self.setup.tally.count(super::Fate::Refused(Refused::Malformed));
+                continue;
+            }
+            newest = newest.max(Some(frame.taken_at));
+            self.samples += set.shape.series.len() as u64;
+            let bytes = &mut self.frames.bytes;
+            bytes.extend_from_slice(frame.values);
+            let end = bytes.len();
+            let catalogue = set.catalogue;
+            let taken_at = frame.taken_at;
+            self.frames.frames.push(FrameAt { host, set: catalogue, taken_at, end });
+        }
+        if let (Some(heard), Some(newest)) = (heard, newest) {
+            heard.taken_at = newest;
+            if fullest.is_finite() {
+                self.setup.vitals.set(host, Vital::Disk, fullest);
+            }
+        }
+        if self.wanted.is_empty() {
+            return true;
+        }
+        self.want_sets(arrival);
+        false
+    }
+}
+
+/// Reads every item of a frame, so that a broken one is refused whole, and picks what is wanted.
+fn read(
+    set: &SetUse,
+    frame: &Frame<'_>,
+    mut values: Option<&mut Vec<(u32, f64)>>,
+    vitals: Option<(&Vitals, HostId)>,
+    fullest: &mut f64,
+) -> Result<(), FrameError> {
+    let expected = set.shape.series.len();
+    let before = values.as_ref().map_or(0, |v| v.len());
+    let mut wants = set.wants.iter();
+    let mut want = wants.next();
+    let mut found = 0;
+    for item in ValueReader::new(frame.values) {
+        let item = match item {
+            Ok(item) => item,
+            Err(error) => {
+                forget(values, before);
+                return Err(error);
+            }
+        };
+        if let Some(wanted) = want
+            && wanted.place == found
+        {
+            let value = scale(item, wanted.decimals);
+            if let (Some(number), Some(values)) = (wanted.watch, values.as_deref_mut()) {
+                values.push((number, value));
+            }
+            match (wanted.vital, vitals) {
+                // Several mounts make one column: the fullest counts.
+                (Some(Vital::Disk), Some(_)) => *fullest = fullest.max(value),
+                (Some(vital), Some((vitals, host))) => vitals.set(host, vital, value),
+                _ => {}
+            }
+            want = wants.next();
+        }
+        found += 1;
+    }
+    if found == expected {
+        return Ok(());
+    }
+    forget(values, before);
+    Err(FrameError::Count { expected, found })
+}
+
+/// Takes back the values of a frame that turned out to be broken.
+fn forget(values: Option<&mut Vec<(u32, f64)>>, before: usize) {
+    if let Some(values) = values {
+        values.truncate(before);
+    }
+}

@@ -1,0 +1,137 @@
+//! Which datagrams wait for the disk, by ticket.
+
+use std::collections::VecDeque;
+
+use super::super::messages::Part;
+
+/// One accepted datagram that is to be acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// The agent's slot.
+    pub(super) slot: usize,
+    /// The session it came in.
+    pub(super) session: u64,
+    /// Its counter.
+    pub(super) counter: u64,
+    /// Whether it holds samples: those are stored only if history keeps them.
+    pub(super) has_frames: bool,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    ticket: u64,
+    state: bool,
+    history: Option<bool>,
+    entries: Vec<Entry>,
+}
+
+/// What waits, oldest ticket first.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    open: Vec<Entry>,
+    groups: VecDeque<Group>,
+    spare: Vec<Vec<Entry>>,
+}
+
+/// What became of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is on the disk.
+    Stored,
+    /// Its samples could not be kept.
+    NotKept,
+}
+
+impl Pending {
+    /// Adds a datagram to the ticket that is being filled.
+    pub(super) fn add(&mut self, entry: Entry) {
+        self.open.push(entry);
+    }
+
+    /// Returns true if the ticket that is being filled has nothing to acknowledge.
+    pub(super) fn is_open_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Closes the ticket that is being filled. `frames` says whether history has a part in it.
+    pub(super) fn close(&mut self, ticket: u64, frames: bool) {
+        let mut entries = self.spare.pop().unwrap_or_default();
+        std::mem::swap(&mut entries, &mut self.open);
+        let history = if frames { None } else { Some(true) };
+        self.groups.push_back(Group { ticket, state: false, history, entries });
+    }
+
+    /// Notes that `part` has done with everything up to `ticket`.
+    pub(super) fn done(&mut self, part: Part, ticket: u64) {
+        for group in self.groups.iter_mut().take_while(|g| g.ticket <= ticket) {
+            match part {
+                Part::State => group.state = true,
+                Part::History { kept } => {
+                    group.history.get_or_insert(kept);
+                }
+            }
+        }
+    }
+
+    /// Hands out every entry whose ticket both parts have done with.
+    pub(super) fn settle(&mut self, mut each: impl FnMut(Entry, Outcome)) {
+        while let Some(group) = self.groups.front() {
+            let (true, Some(kept)) = (group.state, group.history) else { return };
+            for entry in &group.entries {
+                let lost = entry.has_frames && !kept;
+                each(*entry, if lost { Outcome::NotKept } else { Outcome::Stored });
+            }
+            if let Some(mut group) = self.groups.pop_front() {
+                group.entries.clear();
+                self.spare.push(group.entries);
+            }
+        }
+    }
+
+    /// Returns how many tickets wait.
+    pub(super) fn len(&self) -> usize {
+        self.groups.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(counter: u64, has_frames: bool) -> Entry {
+        Entry { slot: 0, session: 1, counter, has_frames }
+    }
+
+    fn settled(pending: &mut Pending) -> Vec<(u64, Outcome)> {
+        let mut all = Vec::new();
+        pending.settle(|e, o| all.push((e.counter, o)));
+        all
+    }
+
+    #[test]
+    fn waits_for_both_parts_in_any_order() {
+        let mut pending = Pending::default();
+        pending.add(entry(1, true));
+        pending.close(1, true);
+        pending.add(entry(2, false));
+        pending.close(2, false);
+        pending.done(Part::State, 2);
+        assert_eq!(settled(&mut pending), []);
+        pending.done(Part::History { kept: true }, 1);
+        assert_eq!(settled(&mut pending), [(1, Outcome::Stored), (2, Outcome::Stored)]);
+        assert_eq!(pending.len(), 0);
+    }
+
+    #[test]
+    fn samples_that_history_could_not_keep_are_not_stored_but_reports_are() {
+        let mut pending = Pending::default();
+        pending.add(entry(1, true));
+        pending.add(entry(2, false));
+        pending.close(1, true);
+        pending.done(Part::History { kept: false }, 1);
+        pending.done(Part::State, 1);
+        // History coming back later does not make the past kept.
+        pending.done(Part::History { kept: true }, 1);
+        assert_eq!(settled(&mut pending), [(1, Outcome::NotKept), (2, Outcome::Stored)]);
+    }
+}

@@ -1,0 +1,182 @@
+//! What the threads of the server say to each other. Every channel between them is bounded.
+
+use std::sync::Arc;
+
+use hark_engine::effect::Watch;
+use hark_engine::{Engine, Input};
+use hark_model::time::Unix;
+use hark_model::{HostId, HostName, SeriesDef};
+use hark_store::history::SetId;
+use hark_store::state::Change;
+
+use super::engine_loop::Request;
+use super::intake::{AgentFacts, KnownAgent};
+
+/// Batches that may wait for the engine. At 1,000 datagrams a batch this is a second of the highest
+/// rate; more would only hide that the engine is too slow.
+pub(crate) const ENGINE_QUEUE: usize = 256;
+
+/// Batches that may wait for history: history may stand still for an fsync of some 100 ms.
+pub(crate) const HISTORY_QUEUE: usize = 1024;
+
+/// Messages that may wait for ingest.
+pub(crate) const INTAKE_QUEUE: usize = 65_536;
+
+/// What ingest found, for the engine.
+#[derive(Debug, Default)]
+pub(crate) struct EngineBatch {
+    /// Number of the flush; the records caused by it are committed before it is acknowledged.
+    pub(crate) ticket: u64,
+    /// In the order in which they arrived.
+    pub(crate) inputs: Vec<Input>,
+    /// To be committed with the engine's records: sessions, agents, report windows.
+    pub(crate) changes: Vec<Change>,
+}
+
+/// Everything that reaches the engine thread.
+pub(crate) enum ToEngine {
+    /// What ingest found.
+    Batch(EngineBatch),
+    /// One input from another part.
+    Input(Input),
+    /// Somebody does something.
+    Request(Request),
+    /// A question about the live state, answered on the engine's thread between two inputs. It must
+    /// be short: a view of one host, or one pass over all.
+    Ask(Box<dyn FnOnce(&Engine) + Send>),
+    /// The store cannot commit, and why; `None` when it can again.
+    StoreTrouble(Option<String>),
+}
+
+impl std::fmt::Debug for ToEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = match self {
+            Self::Batch(_) => "Batch",
+            Self::Input(_) => "Input",
+            Self::Request(_) => "Request",
+            Self::Ask(_) => "Ask",
+            Self::StoreTrouble(_) => "StoreTrouble",
+        };
+        f.write_str(name)
+    }
+}
+
+/// Where one frame lies in a [`HistoryBatch`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FrameAt {
+    /// Of which host.
+    pub(crate) host: HostId,
+    /// The set in history's catalogue.
+    pub(crate) set: SetId,
+    /// When it was taken.
+    pub(crate) taken_at: Unix,
+    /// End of its bytes in `bytes`; it begins where the one before ends.
+    pub(crate) end: usize,
+}
+
+/// A set that an agent declared.
+#[derive(Clone, Debug)]
+pub(crate) struct DefineSet {
+    /// The agent's slot in ingest.
+    pub(crate) slot: usize,
+    /// Of which host.
+    pub(crate) host: HostId,
+    /// The agent's number for it.
+    pub(crate) number: u32,
+    /// What it holds.
+    pub(crate) series: Arc<[SeriesDef]>,
+}
+
+/// What ingest found, for history.
+#[derive(Debug, Default)]
+pub(crate) struct HistoryBatch {
+    /// As [`EngineBatch::ticket`].
+    pub(crate) ticket: u64,
+    /// Sets to be entered into the catalogue first.
+    pub(crate) define: Vec<DefineSet>,
+    /// Where the frames lie.
+    pub(crate) frames: Vec<FrameAt>,
+    /// The frames' value bytes, one after the other.
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl HistoryBatch {
+    /// Returns true if there is nothing to keep.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.define.is_empty() && self.frames.is_empty()
+    }
+}
+
+/// Which part has kept a ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The state store.
+    State,
+    /// History; `kept` is false while it is stopped.
+    History {
+        /// Whether the frames are on the disk.
+        kept: bool,
+    },
+}
+
+/// Everything that reaches ingest.
+#[derive(Debug)]
+pub(crate) enum ToIntake {
+    /// A part has done with everything up to this ticket.
+    Done {
+        /// Which part.
+        part: Part,
+        /// Up to which ticket.
+        ticket: u64,
+    },
+    /// A host got its number.
+    HostLearned {
+        /// Its number.
+        host: HostId,
+        /// Its name.
+        name: HostName,
+    },
+    /// A host was forgotten.
+    HostDropped {
+        /// Its number.
+        host: HostId,
+    },
+    /// Which values of a host the engine wants.
+    Watch {
+        /// Of which host.
+        host: HostId,
+        /// Which values.
+        watches: Vec<Watch>,
+    },
+    /// The catalogue's number of a set, or why it was refused.
+    SetReady {
+        /// What was asked.
+        set: DefineSet,
+        /// The answer.
+        outcome: Result<SetId, String>,
+    },
+    /// History was opened anew: every set must be declared again.
+    SetsForgotten,
+    /// History stopped, or is back.
+    HistoryStopped(bool),
+    /// A host was enrolled, or enrolled anew.
+    Enrolled {
+        /// As whom.
+        agent: KnownAgent,
+        /// What it said of its host.
+        facts: std::collections::BTreeMap<String, String>,
+        /// Where it asked from.
+        address: std::net::IpAddr,
+        /// Told once ingest knows it.
+        done: tokio::sync::oneshot::Sender<()>,
+    },
+    /// The page asks for what is known of every agent.
+    Facts(tokio::sync::oneshot::Sender<Vec<AgentFacts>>),
+    /// The configuration has changed: agents see the new number, every host's series are asked for again.
+    Reloaded {
+        /// Number of the configuration.
+        revision: u32,
+        /// The shared secret, if there is one.
+        secret: Option<hark_model::Secret>,
+    },
+}

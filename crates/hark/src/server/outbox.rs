@@ -1,0 +1,301 @@
+//! The outbox at work: carries out what `hark_notify`'s machine orders.
+//!
+//! ```text
+//! committed row -> machine -> Send: write "leased", then send -> outcome -> Settled: write, tell the engine
+//! ```
+//!
+//! A row is written as leased before it is sent and as sent after it arrived, so a crash between
+//! the two sends that one message again, under the same key. One message a receiver is on its way at
+//! a time: that is what bounds the doubles after a crash to one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use hark_engine::input::{Input, Outcome};
+use hark_model::record::{DeliveryRecord, DeliveryState};
+use hark_model::time::Clock;
+use hark_model::{DeliveryId, ReceiverName};
+use hark_notify::delivery::{Chance, Policy, Tried};
+use hark_notify::outbox::{Attempt, Order, Outbox};
+use hark_notify::{Context, Receiver, Receivers};
+use hark_store::state::Change;
+use hark_web::Live;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::engine_loop::part;
+use super::messages::ToEngine;
+use super::store_loop::ToStore;
+
+/// Rows that may wait to be taken up by the outbox; each is small and the outbox never waits for the
+/// disk while it takes them.
+pub(crate) const OUTBOX_QUEUE: usize = 65_536;
+
+/// How long the outbox sleeps at most: what the wall clock's jumps could delay.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+
+/// How long messages on their way may take when the server ends.
+const ENDING: Duration = Duration::from_secs(2);
+
+/// What reaches the outbox.
+#[derive(Debug)]
+pub(crate) enum ToOutbox {
+    /// Rows that were committed.
+    Rows(Vec<DeliveryRecord>),
+    /// Other receivers, after a reload.
+    Receivers(Arc<Receivers>),
+}
+
+/// What the outbox needs.
+pub(crate) struct Setup {
+    /// What reaches it.
+    pub(crate) inbox: mpsc::Receiver<ToOutbox>,
+    /// Where messages go.
+    pub(crate) receivers: Arc<Receivers>,
+    /// Rows of before this start.
+    pub(crate) rows: Vec<DeliveryRecord>,
+    /// For the receivers.
+    pub(crate) context: Context,
+    /// Where rows are written.
+    pub(crate) store: SyncSender<ToStore>,
+    /// Who wants to know what came of them.
+    pub(crate) engine: SyncSender<ToEngine>,
+    /// The page.
+    pub(crate) live: Live,
+    /// Ends it.
+    pub(crate) stop: CancellationToken,
+}
+
+impl std::fmt::Debug for Setup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setup").field("receivers", &self.receivers).finish_non_exhaustive()
+    }
+}
+
+/// What came of one send.
+struct Sent {
+    receiver: ReceiverName,
+    delivery: DeliveryId,
+    tried: Tried,
+    took: Duration,
+}
+
+/// Delivers until the token is cancelled. What is on its way then gets [`ENDING`]; cancelling the
+/// future itself leaves leased rows, which the next start sends again under the same key.
+pub(crate) async fn run(setup: Setup) {
+    let policy = Policy { in_flight: 1, ..Policy::default() };
+    let mut driver = Driver {
+        machine: Outbox::new(without_fallbacks(&setup.receivers), policy),
+        receivers: Arc::clone(&setup.receivers),
+        context: setup.context,
+        store: setup.store,
+        engine: setup.engine,
+        live: setup.live,
+        sends: JoinSet::new(),
+    };
+    let mut inbox = setup.inbox;
+    driver.add(setup.rows);
+    let mut idle = tokio::time::interval(LONGEST_SLEEP);
+    while !setup.stop.is_cancelled() {
+        let sleep = driver.start_due();
+        tokio::select! {
+            () = setup.stop.cancelled() => break,
+            message = inbox.recv() => match message {
+                Some(ToOutbox::Rows(rows)) => driver.add(rows),
+                Some(ToOutbox::Receivers(receivers)) => driver.configure(receivers),
+                None => break,
+            },
+            Some(sent) = driver.sends.join_next() => driver.sent(sent),
+            _ = idle.tick() => driver.close_idle().await,
+            () = tokio::time::sleep(sleep) => {}
+        }
+    }
+    let ending = async {
+        while let Some(sent) = driver.sends.join_next().await {
+            driver.sent(sent);
+        }
+    };
+    if tokio::time::timeout(ENDING, ending).await.is_err() {
+        tracing::warn!("messages on their way were cut off; they go out again at the next start");
+    }
+}
+
+struct Driver {
+    machine: Outbox,
+    receivers: Arc<Receivers>,
+    context: Context,
+    store: SyncSender<ToStore>,
+    engine: SyncSender<ToEngine>,
+    live: Live,
+    sends: JoinSet<Sent>,
+}
+
+impl Driver {
+    fn add(&mut self, rows: Vec<DeliveryRecord>) {
+        let mut orders = Vec::new();
+        for row in rows {
+            self.machine.add(row, &mut orders, Clock.now().unix);
+        }
+        self.carry_out(orders);
+    }
+
+    fn configure(&mut self, receivers: Arc<Receivers>) {
+        let mut orders = Vec::new();
+        self.machine.configure(without_fallbacks(&receivers), &mut orders, Clock.now().unix);
+        self.receivers = receivers;
+        self.carry_out(orders);
+    }
+
+    /// Starts what is due and returns how long there is nothing else to do.
+    fn start_due(&mut self) -> Duration {
+        let mut orders = Vec::new();
+        self.machine.step(Clock.now(), &mut orders);
+        self.carry_out(orders);
+        self.machine.sleep(Clock.now()).unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP)
+    }
+
+    fn sent(&mut self, sent: Result<Sent, tokio::task::JoinError>) {
+        let Ok(sent) = sent else {
+            // The task panicked inside a receiver: the lease runs out and the message is tried again.
+            tracing::error!("a receiver failed in a way that is a fault of this program");
+            return;
+        };
+        let mut orders = Vec::new();
+        let Sent { receiver, delivery, tried, took } = sent;
+        let attempt = Attempt { receiver, delivery, tried, took, chance: chance() };
+        self.machine.tried(&attempt, Clock.now(), &mut orders);
+        self.carry_out(orders);
+    }
+
+    fn carry_out(&mut self, orders: Vec<Order>) {
+        for order in orders {
+            match order {
+                Order::Send(row) => self.send(row),
+                Order::Settled(row) => {
+                    self.tell(&row);
+                    self.write(vec![Change::Delivery(row)], None);
+                }
+                Order::Folded(rows) => {
+                    for row in &rows {
+                        self.tell(row);
+                    }
+                    self.write(rows.into_iter().map(Change::Delivery).collect(), None);
+                }
+                Order::HandOver(notification) => {
+                    tracing::error!(key = notification.key, "the engine owns fallbacks");
+                }
+                Order::Failing { receiver, problem } => {
+                    self.input(part(&format!("receiver {receiver}"), problem));
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, row: DeliveryRecord) {
+        let receiver = row.notification.receiver.clone();
+        let delivery = row.notification.id;
+        let Some(configured) = self.receivers.find(&receiver) else { return };
+        self.tell(&row);
+        let (done, written) = oneshot::channel();
+        let notification = row.notification.clone();
+        self.write(vec![Change::Delivery(row)], Some(done));
+        let to = Arc::clone(&configured.receiver);
+        let context = self.context.clone();
+        self.sends.spawn(async move {
+            let begun = Clock.now().mono;
+            // If the disk refuses the lease, a crash now could send it twice; silence is worse.
+            if !matches!(written.await, Ok(Ok(()))) {
+                tracing::warn!(%receiver, "sending a message whose lease could not be written");
+            }
+            let tried = try_once(&*to, &notification, &context).await;
+            Sent { receiver, delivery, tried, took: Clock.now().mono.since(begun) }
+        });
+    }
+
+    fn tell(&self, row: &DeliveryRecord) {
+        self.live.delivery(row.notification.id);
+        let outcome = match row.state {
+            DeliveryState::Sent { .. } => Outcome::Sent,
+            DeliveryState::Retry { .. } => Outcome::Failed,
+            DeliveryState::Dead { .. } => Outcome::Dead,
+            DeliveryState::Leased { .. } => Outcome::Started,
+            DeliveryState::Queued | DeliveryState::Superseded { .. } => return,
+        };
+        self.input(Input::Delivery {
+            delivery: row.notification.id,
+            incident: row.notification.incident,
+            receiver: row.notification.receiver.clone(),
+            outcome,
+        });
+    }
+
+    /// The engine always empties its queue, so this waits at most for one of its turns.
+    fn input(&self, input: Input) {
+        let message = ToEngine::Input(input);
+        tokio::task::block_in_place(|| {
+            if self.engine.send(message).is_err() {
+                tracing::debug!("the engine has ended before the outbox");
+            }
+        });
+    }
+
+    fn write(&self, changes: Vec<Change>, reply: Option<oneshot::Sender<Result<(), String>>>) {
+        let message = ToStore::Write { changes, reply };
+        tokio::task::block_in_place(|| {
+            if self.store.send(message).is_err() {
+                tracing::debug!("the store has ended before the outbox");
+            }
+        });
+    }
+
+    async fn close_idle(&self) {
+        for (_, configured) in self.receivers.iter() {
+            configured.receiver.close_idle().await;
+        }
+    }
+}
+
+/// The engine decides when a fallback receiver is told, so that it is also told of the end: the machine
+/// is given none.
+fn without_fallbacks(
+    receivers: &Receivers,
+) -> impl Iterator<Item = (ReceiverName, Option<ReceiverName>)> + '_ {
+    receivers.iter().map(|(name, _)| (name.clone(), None))
+}
+
+async fn try_once(
+    to: &dyn Receiver,
+    notification: &hark_model::Notification,
+    context: &Context,
+) -> Tried {
+    match to.send(notification, context).await {
+        Ok(delivered) => {
+            for (who, why) in delivered.refused {
+                tracing::warn!(receiver = %notification.receiver, who, why, "not everybody got it");
+            }
+            Tried::Arrived
+        }
+        Err(error) => {
+            tracing::warn!(receiver = %notification.receiver, %error, "a message did not arrive");
+            Tried::from(&error)
+        }
+    }
+}
+
+/// Chance for the jitter; without any the jitter is simply not random.
+fn chance() -> Chance {
+    let mut bytes = [0; 8];
+    let random = ring::rand::SystemRandom::new();
+    if ring::rand::SecureRandom::fill(&random, &mut bytes).is_err() {
+        tracing::debug!("no randomness for the jitter of a retry");
+    }
+    Chance::from_bits(u64::from_le_bytes(bytes))
+}
+
+/// Returns the types of the configured receivers, for the page.
+pub(crate) fn targets(receivers: &Receivers) -> BTreeMap<ReceiverName, (&'static str, String)> {
+    receivers.iter().map(|(n, c)| (n.clone(), (c.kind, c.receiver.target()))).collect()
+}

@@ -1,0 +1,68 @@
+//! Reading the configuration again while running (SIGHUP, or a file changed).
+
+use std::sync::Arc;
+
+use hark_engine::input::Input;
+
+use super::assemble::Links;
+use super::engine_loop::part;
+use super::messages::ToEngine;
+use super::outbox::ToOutbox;
+use crate::config::{self, LoadError, Paths};
+
+/// Carries over what changed. A wrong configuration changes nothing and becomes a problem of the server
+/// itself until a right one is read. What is bound at start (addresses, folders, certificate) stays as
+/// it is.
+///
+/// Returns the number of the configuration that was read last, right or wrong, so that a wrong file is
+/// reported once and not each time it is looked at.
+pub(super) async fn reload(links: &Arc<Links>, paths: &Paths, revision: u32) -> u32 {
+    let read = {
+        let paths = paths.clone();
+        tokio::task::spawn_blocking(move || config::load(&paths)).await
+    };
+    let loaded = match read {
+        Ok(Ok(loaded)) => loaded,
+        Ok(Err(error)) => {
+            report(links, &error);
+            return config::revision(paths).unwrap_or(revision);
+        }
+        Err(_) => {
+            tracing::error!("reading the configuration failed in a way that is a fault of hark");
+            return revision;
+        }
+    };
+    let revision = loaded.revision;
+    let links = Arc::clone(links);
+    let carried = tokio::task::spawn_blocking(move || carry_over(&links, loaded)).await;
+    if carried.is_err() {
+        tracing::error!("carrying over the configuration failed in a way that is a fault of hark");
+    }
+    revision
+}
+
+fn carry_over(links: &Links, loaded: config::Loaded) {
+    let ended = |_| tracing::debug!("the server is ending: nothing is carried over");
+    links.engine.send(ToEngine::Input(Input::Planned(loaded.plan))).unwrap_or_else(ended);
+    links.engine.send(ToEngine::Input(part("config", None))).unwrap_or_else(ended);
+    // After the plan: every host's series are shown to the engine again.
+    links.reloaded(loaded.revision, loaded.settings.secret);
+    let probes = links.probes.blocking_send(Arc::new(loaded.checks));
+    links.receivers.store(Arc::clone(&loaded.receivers));
+    let outbox = links.outbox.blocking_send(ToOutbox::Receivers(loaded.receivers));
+    if probes.is_err() || outbox.is_err() {
+        tracing::debug!("the server is ending: nothing is carried over");
+    }
+    tracing::info!(revision = loaded.revision, "the configuration was read again");
+}
+
+fn report(links: &Links, error: &LoadError) {
+    tracing::error!(%error, "the new configuration is not used; the old one goes on");
+    if let LoadError::Wrong { text, .. } = error {
+        crate::out::note(text.trim_end());
+    }
+    let problem = format!("{error}; the one before goes on");
+    if links.engine.try_send(ToEngine::Input(part("config", Some(problem)))).is_err() {
+        tracing::warn!("the engine's queue is full");
+    }
+}

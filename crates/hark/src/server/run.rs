@@ -1,0 +1,127 @@
+//! The life of `hark up`, `hark server` and `hark demo`: start, first lines, signals, end.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::assemble::{Options, Server};
+use crate::cli::service::ServiceArgs;
+use crate::config::{self, Loaded, Paths};
+use crate::out;
+use crate::stop::{Asked, Signals};
+
+/// Threads of the asynchronous runtime: the page, probes and receivers wait more than they work.
+const WORKERS: usize = 2;
+
+/// How often the files of the configuration are looked at for changes.
+const WATCH: Duration = Duration::from_secs(5);
+
+/// What this process is.
+#[derive(Clone, Debug)]
+pub(crate) enum Role {
+    /// The server alone.
+    Server {
+        /// Where agents send to, if not as configured.
+        udp: Option<SocketAddr>,
+        /// Where the page is, if not as configured.
+        http: Option<SocketAddr>,
+    },
+    /// The server and an agent for this machine.
+    Up {
+        /// Where agents send to, if not as configured.
+        udp: Option<SocketAddr>,
+        /// Where the page is, if not as configured.
+        http: Option<SocketAddr>,
+    },
+}
+
+/// Runs until it is told to end, and returns the exit code.
+///
+/// # Errors
+/// If it cannot start.
+pub(crate) fn run_service(args: &ServiceArgs, role: Role) -> anyhow::Result<ExitCode> {
+    let paths = args.paths();
+    let loaded = match config::load(&paths) {
+        Ok(loaded) => loaded,
+        Err(error) => return Ok(crate::cli::config::report(&error, false)),
+    };
+    args.start_log(&loaded.settings.log)?;
+    out::note(loaded.warnings.trim_end());
+    let data_dir = paths.data_dir(loaded.settings.data_dir.as_deref());
+    let options = match role {
+        Role::Server { udp, http } => Options { data_dir, own_agent: false, udp, http },
+        Role::Up { udp, http } => Options { data_dir, own_agent: true, udp, http },
+    };
+    let runtime = runtime()?;
+    runtime.block_on(live(args, &paths, loaded, options))
+}
+
+/// Makes the runtime for what waits: the page, probes, receivers.
+///
+/// # Errors
+/// If the system has no thread left.
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .thread_name("hark-async")
+        .enable_all()
+        .build()
+        .context("cannot start threads")
+}
+
+async fn live(
+    args: &ServiceArgs,
+    paths: &Paths,
+    loaded: Loaded,
+    options: Options,
+) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::listen().context("cannot listen to signals")?;
+    let mut revision = loaded.revision;
+    let server = Server::start(loaded, options).await?;
+    greet(&server);
+    args.ready();
+    let mut watch = tokio::time::interval(WATCH);
+    loop {
+        let asked = tokio::select! {
+            asked = signals.next() => asked,
+            _ = watch.tick() => {
+                if config::revision(paths).is_none_or(|now| now == revision) {
+                    continue;
+                }
+                Asked::Reload
+            }
+            () = server.failed() => {
+                tracing::error!("a part of the server has ended by itself");
+                server.end().await;
+                return Ok(ExitCode::FAILURE);
+            }
+        };
+        match asked {
+            Asked::Stop => break,
+            Asked::Reload => revision = server.reload(paths, revision).await,
+            Asked::Show => server.show_state().await,
+        }
+    }
+    tracing::info!("ending");
+    tokio::select! {
+        () = server.end() => Ok(ExitCode::SUCCESS),
+        asked = signals.next() => {
+            tracing::warn!(?asked, "asked again while ending: leaving at once");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn greet(server: &Server) {
+    out::line(format!("hark {}", env!("CARGO_PKG_VERSION")));
+    out::line(format!("  page    {}", server.page_url()));
+    out::line(format!("  agents  udp port {}", server.udp().port()));
+    out::line(format!("  data    {}", server.data_dir().display()));
+    if let Some(link) = server.setup_link() {
+        out::line("");
+        out::line("There is no administrator yet. Open this link once to make one:");
+        out::line(format!("  {link}"));
+    }
+}

@@ -1,0 +1,332 @@
+//! The thread that owns the state: group commit, writes of the page and the outbox.
+//!
+//! A commit that only keeps sessions or checkpoints may wait up to [`GATHER`] for company; one with
+//! a message for somebody, or that somebody waits for, does not. If the disk refuses, what was to be
+//! written is kept and tried again each second; nothing that depends on it is said or sent meanwhile.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::Duration;
+
+use hark_engine::effect::{Done, Refused};
+use hark_model::record::{JournalLine, Record};
+use hark_model::time::{Clock, Mono};
+use hark_store::state::{Change, CommitError, State};
+use tokio::sync::oneshot;
+
+use super::messages::{Part, ToEngine, ToIntake};
+use super::outbox::ToOutbox;
+use crate::sys::Bell;
+
+/// The longest that an unhurried commit waits for company: the bound of the group commit.
+const GATHER: Duration = Duration::from_millis(100);
+
+/// How long after a refused commit it is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How often the reserve is looked after and old rows are pruned.
+const HOUSEKEEPING: Duration = Duration::from_secs(5);
+
+/// How long journal lines, finished messages and resolved incidents are kept.
+const KEPT: Duration = Duration::from_secs(400 * 86_400);
+
+/// Rows of each kind pruned at once: a commit of some milliseconds.
+const PRUNED_AT_ONCE: u32 = 500;
+
+/// Messages that may wait for the store.
+pub(crate) const STORE_QUEUE: usize = 1024;
+
+/// An answer that is given once the commit is on the disk.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// Who waits.
+    pub(crate) to: oneshot::Sender<Result<Done, Refused>>,
+    /// What came of it.
+    pub(crate) result: Result<Done, Refused>,
+}
+
+/// Everything that reaches the store thread.
+#[derive(Debug)]
+pub(crate) enum ToStore {
+    /// The engine's records and ingest's changes, up to a ticket.
+    Commit {
+        /// Everything ingest handed on up to here is part of this or an earlier commit.
+        ticket: u64,
+        /// The engine's records, in order.
+        records: Vec<Record>,
+        /// Ingest's changes, in order.
+        changes: Vec<Change>,
+        /// To be given after the commit.
+        answers: Vec<Answer>,
+    },
+    /// The page's or the outbox's changes; the answer comes after the commit.
+    Write {
+        /// What to write.
+        changes: Vec<Change>,
+        /// Gets the outcome; `None` if nobody waits.
+        reply: Option<oneshot::Sender<Result<(), String>>>,
+    },
+    /// A question that needs the writing connection: backup, enrolment tokens.
+    With(StateWork),
+    /// Write what is left and end.
+    End,
+}
+
+/// A piece of work on the writing connection.
+pub(crate) struct StateWork(pub(crate) Box<dyn FnOnce(&mut State) + Send>);
+
+impl std::fmt::Debug for StateWork {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StateWork")
+    }
+}
+
+/// Where the outcome of commits goes.
+pub(crate) struct Listeners {
+    /// To ingest: tickets that are on the disk.
+    pub(crate) intake: SyncSender<ToIntake>,
+    /// Wakes ingest.
+    pub(crate) bell: Arc<Bell>,
+    /// To the engine: trouble.
+    pub(crate) engine: SyncSender<ToEngine>,
+    /// To the outbox: rows that are on the disk.
+    pub(crate) outbox: tokio::sync::mpsc::Sender<ToOutbox>,
+    /// To the page: lines of the journal, as they are written.
+    pub(crate) lines: Box<dyn Fn(&JournalLine) + Send>,
+}
+
+impl std::fmt::Debug for Listeners {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listeners")
+    }
+}
+
+/// Runs the store until it is told to end.
+pub(crate) fn run(state: State, inbox: &Receiver<ToStore>, listeners: Listeners) {
+    let mut store = Store {
+        state,
+        listeners,
+        waiting: Waiting::default(),
+        trouble: false,
+        retry_at: None,
+        kept_house_at: Clock.now().mono,
+        ended: false,
+    };
+    loop {
+        let message = inbox.recv_timeout(store.patience());
+        match message {
+            Ok(ToStore::End) | Err(RecvTimeoutError::Disconnected) => break,
+            Ok(message) => store.take(message),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        store.commit_if_due(inbox);
+        store.keep_house();
+        if store.ended {
+            break;
+        }
+    }
+    for message in inbox.try_iter() {
+        if !matches!(message, ToStore::End) {
+            store.take(message);
+        }
+    }
+    store.commit();
+}
+
+/// What is to be written by the next commit.
+#[derive(Debug, Default)]
+struct Waiting {
+    since: Option<Mono>,
+    hurried: bool,
+    ticket: u64,
+    records: Vec<Record>,
+    changes: Vec<Change>,
+    answers: Vec<Answer>,
+    replies: Vec<oneshot::Sender<Result<(), String>>>,
+}
+
+struct Store {
+    state: State,
+    listeners: Listeners,
+    waiting: Waiting,
+    trouble: bool,
+    retry_at: Option<Mono>,
+    kept_house_at: Mono,
+    ended: bool,
+}
+
+impl Store {
+    fn patience(&self) -> Duration {
+        let now = Clock.now().mono;
+        let due = match (self.retry_at, self.waiting.since) {
+            (Some(at), _) => at.since(now),
+            (None, Some(since)) => (since + GATHER).since(now),
+            (None, None) => HOUSEKEEPING,
+        };
+        due.min(HOUSEKEEPING)
+    }
+
+    fn take(&mut self, message: ToStore) {
+        match message {
+            ToStore::Commit { ticket, records, changes, answers } => {
+                let told = records.iter().any(|r| matches!(r, Record::Outbox(_)));
+                self.waiting.hurried |= told || !answers.is_empty();
+                self.waiting.ticket = self.waiting.ticket.max(ticket);
+                self.waiting.records.extend(records);
+                self.waiting.changes.extend(changes);
+                self.waiting.answers.extend(answers);
+                self.begin_waiting();
+            }
+            ToStore::Write { changes, reply } => {
+                self.waiting.hurried |= reply.is_some();
+                self.waiting.changes.extend(changes);
+                self.waiting.replies.extend(reply);
+                self.begin_waiting();
+            }
+            ToStore::With(work) => {
+                self.commit();
+                (work.0)(&mut self.state);
+            }
+            ToStore::End => {}
+        }
+    }
+
+    fn begin_waiting(&mut self) {
+        self.waiting.since.get_or_insert_with(|| Clock.now().mono);
+    }
+
+    fn commit_if_due(&mut self, inbox: &Receiver<ToStore>) {
+        let now = Clock.now().mono;
+        if self.retry_at.is_some_and(|at| now < at) {
+            return;
+        }
+        let Some(since) = self.waiting.since else { return };
+        if !self.waiting.hurried && now < since + GATHER {
+            return;
+        }
+        // Whatever else has arrived goes into the same sync.
+        while let Ok(message) = inbox.try_recv() {
+            self.ended |= matches!(message, ToStore::End);
+            self.take(message);
+        }
+        self.commit();
+    }
+
+    fn commit(&mut self) {
+        if self.waiting.since.is_none() {
+            return;
+        }
+        let result = self.state.commit(&self.waiting.records, &self.waiting.changes);
+        match result {
+            Ok(()) => self.committed(),
+            Err(error) if error.is_transient() => self.refused(&error),
+            Err(error) => self.rejected(&error),
+        }
+    }
+
+    fn committed(&mut self) {
+        let done = std::mem::take(&mut self.waiting);
+        self.retry_at = None;
+        if std::mem::take(&mut self.trouble) {
+            tracing::info!("the state can be written again");
+            self.listeners.tell_engine(ToEngine::StoreTrouble(None));
+        }
+        self.listeners.stored(done.ticket);
+        for given in done.answers {
+            answer(given.to, given.result);
+        }
+        for reply in done.replies {
+            answer(reply, Ok(()));
+        }
+        self.listeners.records(&done.records);
+    }
+
+    /// The disk is full or busy: keep everything, say so, try again.
+    fn refused(&mut self, error: &CommitError) {
+        self.retry_at = Some(Clock.now().mono + RETRY);
+        let text = chain(error);
+        if !std::mem::replace(&mut self.trouble, true) {
+            tracing::error!(error = text, "the state cannot be written; trying again each second");
+            self.listeners.tell_engine(ToEngine::StoreTrouble(Some(text.clone())));
+        }
+        // People must not wait for a full disk: they are told, and may try again.
+        for reply in std::mem::take(&mut self.waiting.replies) {
+            answer(reply, Err(text.clone()));
+        }
+    }
+
+    /// The disk is broken, or the change itself is wrong: it will never be written as it is.
+    fn rejected(&mut self, error: &CommitError) {
+        let text = chain(error);
+        tracing::error!(error = text, "the state refused a commit");
+        self.listeners.tell_engine(ToEngine::StoreTrouble(Some(text.clone())));
+        self.trouble = true;
+        let lost = std::mem::take(&mut self.waiting);
+        for reply in lost.replies {
+            answer(reply, Err(text.clone()));
+        }
+        for given in lost.answers {
+            let refused = Refused::Invalid(format!("it could not be stored: {text}"));
+            answer(given.to, Err(refused));
+        }
+    }
+
+    fn keep_house(&mut self) {
+        let now = Clock.now();
+        if now.mono.since(self.kept_house_at) < HOUSEKEEPING {
+            return;
+        }
+        self.kept_house_at = now.mono;
+        self.state.maintain();
+        if let Err(error) = self.state.prune(now.unix - KEPT, PRUNED_AT_ONCE) {
+            tracing::debug!(error = chain(&error), "old rows could not be removed");
+        }
+    }
+}
+
+impl Listeners {
+    fn stored(&self, ticket: u64) {
+        let done = ToIntake::Done { part: Part::State, ticket };
+        // A full queue loses nothing: the next ticket covers this one.
+        if self.intake.try_send(done).is_ok() {
+            self.bell.ring();
+        }
+    }
+
+    fn records(&self, records: &[Record]) {
+        let mut rows = Vec::new();
+        for record in records {
+            if let Record::Outbox(row) = record {
+                rows.push(row.clone());
+            } else if let Record::Journal(line) = record {
+                (self.lines)(line);
+            }
+        }
+        if !rows.is_empty() && self.outbox.blocking_send(ToOutbox::Rows(rows)).is_err() {
+            tracing::debug!("the outbox has ended: the next start sends what is left");
+        }
+    }
+
+    fn tell_engine(&self, message: ToEngine) {
+        // Never wait here: the engine may be waiting for us.
+        if self.engine.try_send(message).is_err() {
+            tracing::warn!("the engine's queue is full");
+        }
+    }
+}
+
+/// Gives an answer to somebody who may have gone.
+fn answer<T>(to: oneshot::Sender<T>, value: T) {
+    drop(to.send(value));
+}
+
+/// Writes an error with everything behind it.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    text
+}

@@ -1,0 +1,137 @@
+//! What came in, counted by what became of it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hark_proto::Refused;
+
+/// What became of a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Authenticated, new, decoded.
+    Accepted,
+    /// Not, and why.
+    Refused(Refused),
+    /// An enrolled host spoken for with the shared secret.
+    NotEnrolled,
+    /// The server already knows as many hosts as it may.
+    TooManyHosts,
+}
+
+const FATES: usize = 3 + Refused::ALL.len();
+
+impl Fate {
+    /// Returns every fate.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        [Self::Accepted, Self::NotEnrolled, Self::TooManyHosts]
+            .into_iter()
+            .chain(Refused::ALL.into_iter().map(Self::Refused))
+    }
+
+    /// Returns the word used in the API.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::NotEnrolled => "not_enrolled",
+            Self::TooManyHosts => "too_many_hosts",
+            Self::Refused(refused) => refused.word(),
+        }
+    }
+
+    fn place(self) -> usize {
+        match self {
+            Self::Accepted => 0,
+            Self::NotEnrolled => 1,
+            Self::TooManyHosts => 2,
+            Self::Refused(refused) => 3 + refused.index(),
+        }
+    }
+}
+
+/// Counters that one thread writes and others read.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    fates: [AtomicU64; FATES],
+    heartbeats: AtomicU64,
+    samples: AtomicU64,
+    answers: AtomicU64,
+    lost: AtomicU64,
+    journal_dropped: AtomicU64,
+}
+
+impl Tally {
+    /// Counts one datagram.
+    pub(crate) fn count(&self, fate: Fate) {
+        self.fates[fate.place()].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts accepted heartbeats and their samples.
+    pub(crate) fn heard(&self, heartbeats: u64, samples: u64) {
+        self.heartbeats.fetch_add(heartbeats, Ordering::Relaxed);
+        self.samples.fetch_add(samples, Ordering::Relaxed);
+    }
+
+    /// Counts answers sent.
+    pub(crate) fn answered(&self, n: usize) {
+        self.answers.fetch_add(n as u64, Ordering::Relaxed);
+    }
+
+    /// Sets how many datagrams the kernel dropped because we were too slow.
+    pub(crate) fn lost(&self, total: u64) {
+        self.lost.store(total, Ordering::Relaxed);
+    }
+
+    /// Counts a line that the message journal had no room for.
+    pub(crate) fn journal_dropped(&self) {
+        self.journal_dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns how many datagrams met this fate.
+    pub(crate) fn of(&self, fate: Fate) -> u64 {
+        self.fates[fate.place()].load(Ordering::Relaxed)
+    }
+
+    /// Returns the totals: heartbeats, samples, answers, lost in the kernel, journal lines dropped.
+    pub(crate) fn totals(&self) -> Totals {
+        let read = |c: &AtomicU64| c.load(Ordering::Relaxed);
+        Totals {
+            heartbeats: read(&self.heartbeats),
+            samples: read(&self.samples),
+            answers: read(&self.answers),
+            lost: read(&self.lost),
+            journal_dropped: read(&self.journal_dropped),
+        }
+    }
+}
+
+/// One reading of the totals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    /// Heartbeats accepted.
+    pub(crate) heartbeats: u64,
+    /// Samples accepted.
+    pub(crate) samples: u64,
+    /// Answers sent.
+    pub(crate) answers: u64,
+    /// Datagrams dropped by the kernel.
+    pub(crate) lost: u64,
+    /// Lines that the message journal had no room for.
+    pub(crate) journal_dropped: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fate_has_its_own_place_and_word() {
+        let tally = Tally::default();
+        let mut words: Vec<_> = Fate::all().map(Fate::word).collect();
+        for fate in Fate::all() {
+            tally.count(fate);
+        }
+        assert!(Fate::all().all(|fate| tally.of(fate) == 1));
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), FATES);
+    }
+}

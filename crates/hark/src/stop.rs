@@ -1,0 +1,103 @@
+//! Ending in order: one flag that every part watches, and the signals that raise it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// How long the parts have to end before the process ends without them (SIGTERM must take effect
+/// within 5 s; the rest is for the system).
+pub(crate) const GRACE: Duration = Duration::from_millis(4_500);
+
+/// A flag that is raised once; seen by threads and by tasks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stop {
+    shared: Arc<Shared>,
+    token: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    raised: AtomicBool,
+    lock: Mutex<()>,
+    changed: Condvar,
+}
+
+impl Stop {
+    /// Raises the flag; more than once is harmless.
+    pub(crate) fn raise(&self) {
+        let _guard = self.shared.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.shared.raised.store(true, Ordering::SeqCst);
+        self.shared.changed.notify_all();
+        self.token.cancel();
+    }
+
+    /// Returns true once the flag was raised.
+    pub(crate) fn is_raised(&self) -> bool {
+        self.shared.raised.load(Ordering::SeqCst)
+    }
+
+    /// Blocks this thread until the flag is raised or `limit` is over; returns true if it is raised.
+    pub(crate) fn wait(&self, limit: Duration) -> bool {
+        let guard = self.shared.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let raised = &self.shared.raised;
+        let outcome = self
+            .shared
+            .changed
+            .wait_timeout_while(guard, limit, |()| !raised.load(Ordering::SeqCst));
+        drop(outcome.unwrap_or_else(PoisonError::into_inner));
+        self.is_raised()
+    }
+
+    /// Returns the token that tasks of the asynchronous runtime watch.
+    pub(crate) fn token(&self) -> CancellationToken {
+        self.token.clone()
+    }
+}
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// SIGINT or SIGTERM.
+    Stop,
+    /// SIGHUP.
+    Reload,
+    /// SIGUSR1.
+    Show,
+}
+
+/// The signals that the server and the agent listen to.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    int: tokio::signal::unix::Signal,
+    term: tokio::signal::unix::Signal,
+    hup: tokio::signal::unix::Signal,
+    usr1: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    /// Starts to listen; must be called inside a runtime.
+    ///
+    /// # Errors
+    /// If the system refuses a handler.
+    pub(crate) fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            int: signal(SignalKind::interrupt())?,
+            term: signal(SignalKind::terminate())?,
+            hup: signal(SignalKind::hangup())?,
+            usr1: signal(SignalKind::user_defined1())?,
+        })
+    }
+
+    /// Waits for the next one. Cancelling it loses nothing.
+    pub(crate) async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.int.recv() => Asked::Stop,
+            _ = self.term.recv() => Asked::Stop,
+            _ = self.hup.recv() => Asked::Reload,
+            _ = self.usr1.recv() => Asked::Show,
+        }
+    }
+}
