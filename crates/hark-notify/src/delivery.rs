@@ -11,7 +11,7 @@ use crate::error::{SendError, one_line};
 use crate::render::rfc3339;
 
 /// A number from 0 up to, not including, 1. The driver draws it; tests choose it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Chance(f64);
 
 impl Chance {

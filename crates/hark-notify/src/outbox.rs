@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use hark_model::record::{DeliveryId, DeliveryRecord, DeliveryState, IncidentId};
-use hark_model::{Notification, Now, Reason, ReceiverName, Unix};
+use hark_model::{Mono, Notification, Now, Reason, ReceiverName, Unix};
 
 use crate::delivery::{
     Breaker, Chance, Change, Policy, Tried, collapse, decide, due, hand_over, handed_from,
@@ -76,7 +76,8 @@ pub struct Outbox {
 struct Queue {
     fallback: Option<ReceiverName>,
     waiting: BTreeMap<DeliveryId, DeliveryRecord>,
-    in_flight: BTreeSet<DeliveryId>,
+    /// What is on its way, and when its lease ends.
+    in_flight: BTreeMap<DeliveryId, Mono>,
     breaker: Breaker,
     /// Rows that the fallback got as well.
     handed: BTreeSet<DeliveryId>,
@@ -125,7 +126,7 @@ impl Outbox {
         if is_settled(&row.state) {
             // The engine has taken it back before it was begun.
             if let Some(queue) = self.queues.get_mut(&row.notification.receiver)
-                && !queue.in_flight.contains(&row.notification.id)
+                && !queue.in_flight.contains_key(&row.notification.id)
             {
                 queue.waiting.remove(&row.notification.id);
             }
@@ -134,7 +135,7 @@ impl Outbox {
         let Some(queue) = self.queues.get_mut(&row.notification.receiver) else {
             return orders.push(Order::Settled(gone(row, now)));
         };
-        if queue.in_flight.contains(&row.notification.id) {
+        if queue.in_flight.contains_key(&row.notification.id) {
             return;
         }
         if matches!(row.state, DeliveryState::Leased { .. }) {
@@ -159,8 +160,16 @@ impl Outbox {
         }
     }
 
-    /// Starts what is due.
+    /// Starts what is due. A message whose lease ended without word of what came of it failed: the
+    /// task that sent it is gone, and its place must not be taken for ever.
     pub fn step(&mut self, now: Now, orders: &mut Vec<Order>) {
+        for (receiver, delivery) in self.lost(now.mono) {
+            let error = "no word came of what became of it".to_owned();
+            let tried = Tried::Failed { permanent: false, retry_after: None, error };
+            let took = self.policy.lease;
+            let chance = Chance::default();
+            self.tried(&Attempt { receiver, delivery, tried, took, chance }, now, orders);
+        }
         for queue in self.queues.values_mut() {
             queue.fold(now.unix, orders);
             queue.hand_over_due(now.unix, &self.policy, orders);
@@ -168,11 +177,20 @@ impl Outbox {
         }
     }
 
+    fn lost(&self, now: Mono) -> Vec<(ReceiverName, DeliveryId)> {
+        let mut lost = Vec::new();
+        for (receiver, queue) in &self.queues {
+            let ended = queue.in_flight.iter().filter(|(_, until)| **until <= now);
+            lost.extend(ended.map(|(id, _)| (receiver.clone(), *id)));
+        }
+        lost
+    }
+
     /// Takes what came of a send. A message that is not on its way is ignored.
     pub fn tried(&mut self, attempt: &Attempt, now: Now, orders: &mut Vec<Order>) {
         let Attempt { receiver, delivery, tried, took, chance } = attempt;
         let Some(queue) = self.queues.get_mut(receiver) else { return };
-        if !queue.in_flight.remove(delivery) {
+        if queue.in_flight.remove(delivery).is_none() {
             return;
         }
         let Some(row) = queue.waiting.get(delivery) else { return };
@@ -232,7 +250,7 @@ impl Queue {
         let mut by_incident: BTreeMap<IncidentId, Vec<&DeliveryRecord>> = BTreeMap::new();
         for (id, row) in &self.waiting {
             if let Some(incident) = row.notification.incident
-                && !self.in_flight.contains(id)
+                && !self.in_flight.contains_key(id)
             {
                 by_incident.entry(incident).or_default().push(row);
             }
@@ -292,7 +310,7 @@ impl Queue {
         }
         let mut busy = self.busy();
         for (id, row) in &mut self.waiting {
-            if self.in_flight.contains(id) {
+            if self.in_flight.contains_key(id) {
                 continue;
             }
             // The oldest unsent message of an incident holds its place even while it is not due.
@@ -302,7 +320,7 @@ impl Queue {
                 continue;
             }
             row.state = DeliveryState::Leased { until: now.unix + policy.lease };
-            self.in_flight.insert(*id);
+            self.in_flight.insert(*id, now.mono + policy.lease);
             self.asked.remove(id);
             orders.push(Order::Send(row.clone()));
             room -= 1;
@@ -314,7 +332,7 @@ impl Queue {
 
     /// Returns the incidents of the messages that are on their way.
     fn busy(&self) -> BTreeSet<IncidentId> {
-        let rows = self.in_flight.iter().filter_map(|id| self.waiting.get(id));
+        let rows = self.in_flight.keys().filter_map(|id| self.waiting.get(id));
         rows.filter_map(|row| row.notification.incident).collect()
     }
 
@@ -368,7 +386,7 @@ impl Queue {
             let n = &row.notification;
             // What waits behind another message of its incident is woken by the end of that.
             if may_start
-                && !self.in_flight.contains(id)
+                && !self.in_flight.contains_key(id)
                 && n.incident.is_none_or(|incident| busy.insert(incident))
                 && let Some(at) = due(&row.state, now.unix, policy)
             {

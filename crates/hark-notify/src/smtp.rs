@@ -358,6 +358,7 @@ fn stuff_dots(message: &[u8]) -> Vec<u8> {
 mod tests {
     use std::time::Duration;
 
+    use proptest::prelude::*;
     use tokio::io::{DuplexStream, duplex};
 
     use super::*;
@@ -407,6 +408,16 @@ mod tests {
         let flood = "220-a very long greeting\r\n".repeat(1000);
         let error = open_against(flood.as_bytes()).await.0.err().unwrap();
         assert!(error.text().ends_with("too long"), "{}", error.text());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..3000)) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let (opened, _server) = runtime.block_on(open_against(&bytes));
+            // Nothing but a greeting and an answer to EHLO opens a session.
+            prop_assert!(opened.is_err() || bytes.starts_with(b"2"));
+        }
     }
 
     #[tokio::test]

@@ -113,6 +113,11 @@ fn what_becomes_of_a_message() {
 }
 
 #[test]
+fn a_lease_is_longer_than_any_try() {
+    assert!(Policy::default().lease > crate::types::email::MAX_TIMEOUT);
+}
+
+#[test]
 fn errors_tell_the_machine_what_they_mean() {
     let refused = |code, again| SendError::Refused { code, text: "no".to_owned(), again };
     let wait = Duration::from_secs(7);

@@ -326,6 +326,29 @@ fn leases_of_a_dead_process_end_at_start() {
 }
 
 #[test]
+fn a_send_that_never_reports_back_does_not_hold_its_receiver_for_ever() {
+    let mut world = World::new();
+    world.add(problem(1, 1));
+    world.pass(Policy::default().lease);
+    assert!(matches!(world.settled[0].state, DeliveryState::Retry { .. }));
+    assert_eq!(world.settled[0].last_error, "no word came of what became of it");
+    world.pass(Duration::from_secs(5));
+    assert_eq!(world.sending_ids(), [1, 1], "the same message under the same key");
+    world.end(Tried::Arrived);
+    assert_eq!(world.outbox.n_waiting(), 0);
+}
+
+#[test]
+fn a_wall_clock_that_jumps_ahead_ends_no_lease() {
+    let mut world = World::new();
+    world.add(problem(1, 1));
+    world.now.unix = world.now.unix + Duration::from_hours(48);
+    world.step();
+    assert_eq!(world.sending_ids(), [1]);
+    assert!(world.settled.is_empty());
+}
+
+#[test]
 fn what_waits_for_a_removed_receiver_is_given_up_in_words() {
     let mut world = World::new();
     world.add(problem(1, 1));
@@ -424,7 +447,11 @@ impl Store {
                     self.sending.push((row.notification.receiver.clone(), row.notification.id));
                     self.put(row);
                 }
-                Order::Settled(row) => self.put(row),
+                Order::Settled(row) => {
+                    let id = row.notification.id;
+                    self.sending.retain(|(_, sending)| *sending != id);
+                    self.put(row);
+                }
                 Order::Folded(rows) => rows.into_iter().for_each(|row| self.put(row)),
                 Order::HandOver(notification) => added.extend(self.insert(notification)),
                 Order::Failing { .. } => {}

@@ -100,6 +100,9 @@ const MAX_SUBJECT: usize = 900;
 /// busy receiver. What is forgotten is sent to all recipients again, under the same Message-ID.
 const MAX_PARTLY: usize = 1000;
 
+/// Longest time a kept connection is given to show that it lives.
+const PROBE: Duration = Duration::from_secs(5);
+
 /// Time for saying goodbye on a connection that is not needed any more.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -154,7 +157,7 @@ impl ReceiverType for Email {
             hello: section.parse("hello", HostName::new),
             subject: read_template(section, "subject").or_else(|| Template::parse(SUBJECT).ok()),
             body: read_template(section, "template"),
-            timeout: positive(section, "timeout", TIMEOUT),
+            timeout: read_timeout(section, "timeout", TIMEOUT),
             keepalive: section.duration("keepalive", Bare::Seconds, KEEPALIVE),
         };
         let ca_file = section.opt_str("ca_file").map(PathBuf::from);
@@ -168,11 +171,18 @@ const fn default_port_of_mail() -> u16 {
     25
 }
 
-/// Reads a duration that must not be zero.
-pub(crate) fn positive(section: &Section<'_>, key: &'static str, default: Duration) -> Duration {
+/// Longest time limit of a receiver: below the lease of a message, which another try follows.
+pub(crate) const MAX_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// Reads a time limit.
+pub(crate) fn read_timeout(
+    section: &Section<'_>,
+    key: &'static str,
+    default: Duration,
+) -> Duration {
     let duration = section.duration(key, Bare::Seconds, default);
-    if duration.is_zero() {
-        section.error(key, "must be more than 0s");
+    if duration.is_zero() || duration > MAX_TIMEOUT {
+        section.error(key, "must be more than 0s and at most 5m");
         return default;
     }
     duration
@@ -384,11 +394,17 @@ impl Mailer {
         let kept = lock(&self.idle).take();
         if let Some(mut idle) = kept
             && self.is_young(&idle)
-            && idle.session.reset(deadline).await.is_ok()
+            && idle.session.reset(self.probe()).await.is_ok()
         {
             return Ok(idle.session);
         }
         self.open(context, deadline).await
+    }
+
+    /// How long a kept connection may take to show that it lives: one whose other end vanished
+    /// without a word must leave time for a new one.
+    fn probe(&self) -> Deadline {
+        Deadline::start(PROBE.min(self.settings.timeout / 4))
     }
 
     async fn open(&self, context: &Context, deadline: Deadline) -> Result<Session, SendError> {

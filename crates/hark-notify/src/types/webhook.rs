@@ -20,7 +20,7 @@ use hyper_util::rt::TokioIo;
 use ring::hmac;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::email::{positive, read_template};
+use super::email::{read_template, read_timeout};
 use crate::connect::{Guard, connect};
 use crate::deadline::Deadline;
 use crate::digest;
@@ -120,7 +120,7 @@ impl ReceiverType for Webhook {
         let headers = read_headers(section);
         let template = read_template(section, "template");
         let secret = section.opt_secret("secret");
-        let timeout = positive(section, "timeout", TIMEOUT);
+        let timeout = read_timeout(section, "timeout", TIMEOUT);
         Some(Box::new(Hook {
             endpoint: endpoint?,
             method,

@@ -420,6 +420,15 @@ async fn a_connection_that_died_while_idle_is_replaced_within_the_same_try() {
 }
 
 #[tokio::test]
+async fn a_kept_connection_that_went_silent_is_replaced_within_the_same_try() {
+    let server = Server::start(Script { hang_after: "RSET", ..Script::default() }).await;
+    let receiver = receiver(server.address, "security: none\ntimeout: 2s\n");
+    send(&*receiver).await.unwrap();
+    send(&*receiver).await.unwrap();
+    assert_eq!((server.mails().len(), server.n_connections()), (2, 2));
+}
+
+#[tokio::test]
 async fn starttls_and_tls_verify_the_certificate() {
     let (config, pem) = certificate();
     let folder = tempfile::tempdir().unwrap();
