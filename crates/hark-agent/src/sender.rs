@@ -100,6 +100,8 @@ pub(crate) struct Sender {
     wanted: BTreeSet<u32>,
     /// Sets that it wants and nobody knows: frames of them can never be read.
     orphans: BTreeSet<u32>,
+    /// Entries that the disk has refused lately.
+    unsaved: u64,
     /// Reports that the disk refused.
     homeless: VecDeque<(u64, Content)>,
     bulk: Bucket,
@@ -171,6 +173,7 @@ impl Sender {
             greeting: Greeting::Due { at: moment.now.mono, tries: 0 },
             wanted: BTreeSet::new(),
             orphans: BTreeSet::new(),
+            unsaved: 0,
             homeless: VecDeque::new(),
             bulk: Bucket::full(BACKLOG),
             quiet_until: moment.now.mono,
@@ -278,6 +281,16 @@ impl Sender {
             let text =
                 format!("the spool was damaged: {entries} datagrams ({bytes} bytes) were skipped");
             self.report(&loss(now, "spool_damage", text), now);
+        }
+        let unsaved = self.spool.take_unsaved();
+        self.unsaved += unsaved;
+        // Told once the disk takes things again: before, telling would only be refused as well.
+        if unsaved == 0 && self.unsaved > 0 {
+            let count = std::mem::take(&mut self.unsaved);
+            let text = format!(
+                "the disk refused {count} datagrams: those that were not acknowledged at once are lost"
+            );
+            self.report(&loss(now, "spool_unsaved", text), now);
         }
     }
 

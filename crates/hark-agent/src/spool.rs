@@ -293,6 +293,13 @@ impl Spool {
         std::mem::take(&mut self.unsaved)
     }
 
+    /// Makes every write fail from now on, as on a full disk, or no more.
+    #[cfg(test)]
+    pub(crate) fn refuse_writes(&mut self, refuse: bool) {
+        self.samples.refuse = refuse;
+        self.reports.refuse = refuse;
+    }
+
     /// Brings what was appended onto the disk.
     ///
     /// # Errors

@@ -33,7 +33,7 @@ enum Packed {
 impl Sender {
     /// Sends reports, oldest first.
     pub(super) fn send_reports(&mut self, moment: Moment, wire: Wire<'_>) {
-        while self.n_reports_under_way() < REPORTS_UNDER_WAY {
+        while self.may_send_reports() {
             let Some((content, load)) = self.next_report() else { return };
             if !self.send(&content, load, moment, wire) {
                 return;
@@ -124,9 +124,15 @@ impl Sender {
             && matches!(self.greeting, Greeting::Done)
     }
 
+    /// Returns true if reports could be sent now, should some wait.
+    fn may_send_reports(&self) -> bool {
+        // To a server that does not answer only heartbeats and hellos are sent.
+        !self.silent && self.n_reports_under_way() < REPORTS_UNDER_WAY
+    }
+
     /// Returns true if something waits that could be sent now, but for the pace.
     pub(super) fn has_bulk(&self) -> bool {
         let reports = self.spool.reports_waiting() > 0 || !self.homeless.is_empty();
-        (reports && self.n_reports_under_way() < REPORTS_UNDER_WAY) || self.may_send_samples()
+        (reports && self.may_send_reports()) || self.may_send_samples()
     }
 }

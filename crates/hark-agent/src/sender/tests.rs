@@ -201,6 +201,7 @@ struct World {
     sent_frames: BTreeMap<(u32, i64), Vec<u8>>,
     sent_events: u64,
     datagrams: u64,
+    wakes: u64,
 }
 
 impl World {
@@ -222,6 +223,7 @@ impl World {
             sent_frames: BTreeMap::new(),
             sent_events: 0,
             datagrams: 0,
+            wakes: 0,
         }
     }
 
@@ -298,6 +300,7 @@ impl World {
 
     /// Goes to the next thing that happens, at most to `until`.
     fn step(&mut self, until: u64) {
+        self.wakes += 1;
         let arrival = self.wire.iter().map(|(at, ..)| *at).min().unwrap_or(u64::MAX);
         let deadline = self.sender.next_deadline().0;
         self.ms = arrival.min(deadline).min(self.next_beat).min(until).max(self.ms + 1);
@@ -577,6 +580,33 @@ fn many_reports_all_arrive_though_one_is_lost_again_and_again() {
 }
 
 #[test]
+fn it_sleeps_while_there_is_nothing_to_do_whatever_waits() {
+    let mut world = World::new(15);
+    world.run(60);
+    let wakes_of = |world: &mut World, what: &str| {
+        let before = world.wakes;
+        world.run(600);
+        let wakes = world.wakes - before;
+        // A heartbeat each 10 s, its timeout or its answer, and some hellos.
+        assert!(wakes < 400, "{what}: woke {wakes} times in 600 s");
+    };
+    wakes_of(&mut world, "calm");
+    world.server_up = false;
+    for _ in 0..100 {
+        world.event();
+    }
+    wakes_of(&mut world, "server away, reports wait");
+    world.server_up = true;
+    world.server.history_stopped = true;
+    world.run(60);
+    wakes_of(&mut world, "history stopped, samples wait");
+    world.server.retry_after_s = 3600;
+    world.run(20);
+    world.event();
+    wakes_of(&mut world, "asked to wait");
+}
+
+#[test]
 fn forged_and_foreign_datagrams_change_nothing() {
     let mut world = World::new(12);
     world.run(30);
@@ -611,6 +641,32 @@ fn loss_of_the_spool_is_told() {
     });
     // Two frames in each datagram.
     assert_eq!(told.sum::<usize>(), missing / 2);
+}
+
+#[test]
+fn while_the_disk_refuses_everything_reports_and_the_present_arrive() {
+    let mut world = World::new(16);
+    world.run(60);
+    world.sender.spool.refuse_writes(true);
+    world.weather = STORM;
+    for _ in 0..20 {
+        world.event();
+        world.run(10);
+    }
+    world.weather = CALM;
+    world.run(60);
+    assert_eq!(world.server.applied.len(), 20, "reports are kept in memory until they arrive");
+    world.sender.report_losses(moment(world.ms).now);
+    assert_eq!(world.sender.spool.pending().reports, 0, "nothing is told yet");
+    world.sender.spool.refuse_writes(false);
+    world.run(20);
+    world.sender.report_losses(moment(world.ms).now);
+    world.run(20);
+    let told = world.server.applied.iter().any(
+        |item| matches!(item, ReportItem::Event(event) if event.kind.word() == "spool_unsaved"),
+    );
+    assert!(told);
+    assert!(world.server.live.len() >= world.sent_frames.len() * 6 / 10);
 }
 
 proptest! {

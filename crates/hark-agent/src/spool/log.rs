@@ -30,6 +30,9 @@ pub(super) struct Log {
     reader: Reader,
     scratch: Vec<u8>,
     pub(super) damage: Damage,
+    /// Every write fails.
+    #[cfg(test)]
+    pub(super) refuse: bool,
 }
 
 /// What could not be read.
@@ -136,6 +139,8 @@ impl Log {
             reader: Reader::default(),
             scratch: Vec::new(),
             damage: Damage::default(),
+            #[cfg(test)]
+            refuse: false,
         };
         for (first, path) in log.files()? {
             log.open_segment(first, path)?;
@@ -244,6 +249,10 @@ impl Log {
     ) -> io::Result<()> {
         if entry.payload.len() > MAX_PAYLOAD {
             return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+        }
+        #[cfg(test)]
+        if self.refuse {
+            return Err(io::Error::from(io::ErrorKind::StorageFull));
         }
         let full = self.segments.back().is_some_and(|s| s.len >= self.segment_len);
         if full || self.active.is_none() {
