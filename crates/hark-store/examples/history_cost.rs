@@ -148,6 +148,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     writeln!(out, "chunks: {}", status.counts.chunks)?;
     writeln!(out, "log: {} MiB, blocks: {} MiB", status.log_bytes >> 20, status.block_bytes >> 20)?;
     writeln!(out, "resident: {} MiB before, {} MiB at most", before_kib >> 10, peak_kib >> 10)?;
+    drop(history);
+    let started = Clock.now();
+    let mut history = History::open(&dir, Settings::default())?;
+    writeln!(out, "opened again in {:?}", Clock.now().mono.since(started.mono))?;
     let end = Now { mono: Mono(u64::MAX / 2), unix: Clock.now().unix };
     history.settle(end)?;
     history.maintain(end, 1);

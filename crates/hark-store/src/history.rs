@@ -58,7 +58,7 @@ use wal::Wal;
 const HEAD_FRAMES: u32 = 64;
 
 /// Bytes after which a head is sealed, and the least to which this is lowered for many hosts.
-const HEAD_BYTES: (usize, usize) = (6 * 1024, 1024);
+const HEAD_BYTES: (usize, usize) = (6 * 1024, 2 * 1024);
 
 /// Bytes that all heads together may take, about: 10,000 hosts are below, 100,000 seal earlier.
 const ALL_HEADS_BYTES: usize = 64 * 1024 * 1024;

@@ -20,7 +20,6 @@ pub mod disk;
 pub mod fault;
 pub mod history;
 pub mod journal;
-pub mod settings;
 pub mod state;
 
 pub use fault::Fault;

@@ -305,7 +305,7 @@ fn mixed(reader: &mut Reader<'_>, n: usize) -> Option<Vec<Item>> {
     let (mut scaled, mut floats) = (scaled.into_iter(), floats.into_iter());
     let mut items = Vec::with_capacity(n);
     for (length, kind) in runs {
-        if items.len() + length > n {
+        if length > n - items.len() {
             return None;
         }
         for _ in 0..length {

@@ -572,3 +572,50 @@ proptest! {
         }
     }
 }
+
+/// What the first version has written: the log and the blocks, byte for byte. Never change these
+/// files: a new version gets new ones.
+#[test]
+fn log_and_blocks_of_the_first_version_are_read() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/v1");
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = Wal::open(&dir.path().join("wal"), Disk::real()).unwrap();
+    let (mut blocks, _) = Level0::open(&dir.path().join("level0"), Disk::real()).unwrap();
+    for (host, at) in [(1, MIDNIGHT), (200_000, MIDNIGHT + 15_000), (1, MIDNIGHT - 1)] {
+        log.push(host, 7, at, &both(852, -1));
+        let block = [3, 2, 1];
+        blocks.push(host, 7, &block, 1, (at, at)).unwrap();
+    }
+    log.sync().unwrap();
+    blocks.sync().unwrap();
+    for (written, stored) in [
+        ("wal/0000000001.log", "wal.log"),
+        ("level0/0000000001.dat", "level0.dat"),
+        ("level0/0000000001.idx", "level0.idx"),
+    ] {
+        let written = std::fs::read(dir.path().join(written)).unwrap();
+        let stored = std::fs::read(golden.join(stored)).unwrap();
+        assert_eq!(written, stored, "a changed form needs a new version");
+    }
+}
+
+proptest! {
+    #[test]
+    fn bytes_with_a_right_checksum_and_wrong_contents_make_nothing_panic(
+        body in prop::collection::vec(any::<u8>(), 0..300), version in 0u8..3,
+    ) {
+        let mut bytes = vec![version];
+        bytes.extend(body);
+        let crc = crc32fast::hash(&bytes);
+        bytes.extend(crc.to_le_bytes());
+        if let Some(chunk) = chunk::Chunk::open(&bytes) {
+            drop(chunk.times());
+            for series in 0..5 {
+                drop(chunk.column(series));
+            }
+        }
+        drop(tier::decode(&bytes));
+        prop_assert!(BlockFrames::new(&bytes).count() <= bytes.len());
+        prop_assert!(wal::Frames::new(&bytes).count() <= bytes.len());
+    }
+}
