@@ -9,6 +9,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+/// Where the start page leaves a place for the theme.
+const THEME_PLACE: &str = "data-theme=\"\"";
+
 fn main() -> io::Result<()> {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
@@ -57,7 +60,15 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
 /// Returns the start page for each theme: the server writes it into the page, so that the right
 /// colours are there before any script runs.
 fn themes(text: &str) -> [(&'static str, String); 3] {
-    let with = |theme: &str| text.replacen("<html", &format!("<html data-theme=\"{theme}\""), 1);
+    let with = |theme: &str| {
+        let attribute = format!("data-theme=\"{theme}\"");
+        // The page keeps a place for it; a page that does not gets it in front.
+        if text.contains(THEME_PLACE) {
+            text.replacen(THEME_PLACE, &attribute, 1)
+        } else {
+            text.replacen("<html", &format!("<html {attribute}"), 1)
+        }
+    };
     [("", text.to_owned()), ("#light", with("light")), ("#dark", with("dark"))]
 }
 

@@ -25,6 +25,7 @@ mod peer;
 mod policy;
 mod routes;
 mod serve;
+mod stall;
 mod who;
 
 pub use auth::password::{hash as hash_password, weakness as password_weakness};

@@ -258,6 +258,19 @@ mod tests {
     }
 
     #[test]
+    fn the_build_wrote_each_theme_once() {
+        for asset in ASSETS.iter().filter(|asset| asset.name.starts_with("index.html#")) {
+            let text = std::str::from_utf8(asset.raw).unwrap();
+            let theme = asset.name.trim_start_matches("index.html#");
+            assert_eq!(text.matches("data-theme=").count(), 1, "{theme}");
+            assert!(text.contains(&format!("data-theme=\"{theme}\"")), "{theme}");
+        }
+        // A build without a page has none; one with a page has all three.
+        let starts = ASSETS.iter().filter(|asset| asset.name.starts_with("index.html")).count();
+        assert_eq!(starts, if ASSETS.is_empty() { 0 } else { 3 });
+    }
+
+    #[test]
     fn what_the_browser_has_is_not_sent_again() {
         let response = get("/", &[(header::IF_NONE_MATCH, "W/\"zz\", \"a1\"")]);
         assert_eq!(response.status(), StatusCode::NOT_MODIFIED);

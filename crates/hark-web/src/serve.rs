@@ -27,6 +27,7 @@ use crate::backend::Backend;
 use crate::live::Live;
 use crate::peer::Peer;
 use crate::routes;
+use crate::stall::Stall;
 
 /// Connections at the same time: a browser holds one or two, a page of the API one.
 const MAX_CONNECTIONS: usize = 1024;
@@ -239,7 +240,8 @@ impl Server {
             .max_concurrent_streams(MAX_STREAMS)
             .keep_alive_interval(HEAD_TIMEOUT)
             .keep_alive_timeout(HEAD_TIMEOUT);
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        let connection =
+            builder.serve_connection_with_upgrades(TokioIo::new(Stall::new(stream)), service);
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,

@@ -72,6 +72,32 @@ async fn a_head_that_does_not_end_is_cut() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_end_is_cut() {
+    let running = start().await;
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    let head = "POST /api/0/auth/login HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\
+                content-length: 100\r\n\r\n{\"user";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    let cut =
+        tokio::time::timeout(Duration::from_mins(2), stream.read_to_string(&mut answer)).await;
+    cut.expect("it was held open").unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("/problems/timeout"), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_much_and_reads_nothing_is_cut() {
+    let running = start().await;
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    let ask = "GET /api/0/openapi.json HTTP/1.1\r\nhost: a\r\n\r\n".repeat(1000);
+    let asked = tokio::time::timeout(Duration::from_mins(5), async {
+        // The server stops reading as well when its answers are not taken.
+        while stream.write_all(ask.as_bytes()).await.is_ok() {}
+    });
+    assert!(asked.await.is_ok(), "it was held open");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_connection_that_says_nothing_is_cut() {
     let running = start_tls().await;
     for first in [&b""[..], &[0x16], &[0x16, 3, 1, 0xff]] {
