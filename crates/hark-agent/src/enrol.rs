@@ -147,8 +147,20 @@ fn judge(
     })
 }
 
-/// Asks one server, in a runtime of its own that ends with this.
+/// Asks one server, in a runtime of its own that ends with this. The runtime has a thread of its own
+/// too, since the caller's may belong to another runtime, within which no second one can wait.
 fn ask(server: &str, fingerprint: [u8; 32], body: &str) -> Result<Value, EnrolError> {
+    let unreachable = |source| EnrolError::Unreachable { server: server.to_owned(), source };
+    std::thread::scope(|scope| {
+        let asking = std::thread::Builder::new()
+            .name("hark-enrol".into())
+            .spawn_scoped(scope, || ask_here(server, fingerprint, body))
+            .map_err(unreachable)?;
+        asking.join().unwrap_or_else(|_| Err(EnrolError::Answer(server.to_owned())))
+    })
+}
+
+fn ask_here(server: &str, fingerprint: [u8; 32], body: &str) -> Result<Value, EnrolError> {
     let unreachable = |source| EnrolError::Unreachable { server: server.to_owned(), source };
     let parsed = Server::parse(server).map_err(|_| EnrolError::Answer(server.to_owned()))?;
     let addresses = parsed.resolve().map_err(unreachable)?;

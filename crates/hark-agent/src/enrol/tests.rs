@@ -132,6 +132,15 @@ fn the_next_server_of_the_token_is_asked_when_one_is_away() {
 }
 
 #[test]
+fn joining_works_also_within_another_runtime() {
+    let server = serve("200 OK", GOOD);
+    let token = token(server.fingerprint, &[server.address]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    assert!(runtime.block_on(async { join(&token) }).is_ok());
+    assert!(!server.heard.join().unwrap().is_empty());
+}
+
+#[test]
 fn a_refusal_is_told_in_the_servers_words() {
     let server = serve("403 Forbidden", r#"{"title":"Forbidden","detail":"the token was used"}"#);
     let error = join(&token(server.fingerprint, &[server.address])).unwrap_err();
