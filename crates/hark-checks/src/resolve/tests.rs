@@ -31,9 +31,7 @@ impl Server {
     async fn start(known: &[(&str, Known)]) -> Self {
         let known: BTreeMap<String, Known> =
             known.iter().map(|(name, known)| ((*name).to_owned(), known.clone())).collect();
-        let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let port = udp.local_addr().unwrap().port();
-        let tcp = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        let (udp, tcp, port) = sockets().await;
         let asked = Arc::new(Mutex::new(Vec::new()));
         let mut tasks = JoinSet::new();
         let (log, table) = (Arc::clone(&asked), known.clone());
@@ -68,6 +66,17 @@ impl Server {
         let mut asked = self.asked.lock().unwrap().clone();
         asked.sort();
         asked
+    }
+}
+
+/// Returns sockets of both kinds on one port; a port may be free for one and taken for the other.
+async fn sockets() -> (UdpSocket, TcpListener, u16) {
+    loop {
+        let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let port = udp.local_addr().unwrap().port();
+        if let Ok(tcp) = TcpListener::bind(("127.0.0.1", port)).await {
+            return (udp, tcp, port);
+        }
     }
 }
 
