@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-use hark_model::Mono;
+use hark_model::{Mono, UserName};
 
 /// Failures of one address in a burst: a person who tries all his passwords.
 const ADDRESS_BURST: f64 = 8.0;
@@ -65,7 +65,7 @@ impl Limiter {
         now: Mono,
     ) -> Result<(), Duration> {
         let address = prefix(address);
-        let account = account.to_ascii_lowercase();
+        let account = key(account);
         let known = self.known.contains(&(account.clone(), address));
         let wait_address =
             self.addresses.get(&address).and_then(|b| b.wait(ADDRESS_BURST, ADDRESS_SECONDS, now));
@@ -84,7 +84,7 @@ impl Limiter {
     /// Takes the last try back: it was right. The address is known from now on.
     pub(crate) fn succeeded(&mut self, address: IpAddr, account: &str, now: Mono) {
         let address = prefix(address);
-        let account = account.to_ascii_lowercase();
+        let account = key(account);
         self.addresses.remove(&address);
         let known = (account, address);
         if !self.known.contains(&known) {
@@ -98,6 +98,12 @@ impl Limiter {
             self.known.insert(known);
         }
     }
+}
+
+/// Returns under what an account is counted: what is longer than any name of a user is cut, so that
+/// a stranger cannot fill the memory with names.
+fn key(account: &str) -> String {
+    account.chars().take(UserName::MAX).collect::<String>().to_ascii_lowercase()
 }
 
 fn add<K: Ord + Clone>(buckets: &mut BTreeMap<K, Bucket>, key: K, seconds: f64, now: Mono) {
@@ -199,5 +205,7 @@ mod tests {
             limiter.attempt(address, &n.to_string(), Mono(5)).unwrap();
         }
         assert!(limiter.addresses.len() <= MAX_BUCKETS && limiter.accounts.len() <= MAX_BUCKETS);
+        limiter.attempt(HOME, &"a".repeat(60_000), Mono(5)).unwrap();
+        assert!(limiter.accounts.keys().all(|name| name.len() <= UserName::MAX));
     }
 }
