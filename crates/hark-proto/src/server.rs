@@ -16,6 +16,10 @@ use crate::window::{Seen, Window};
 /// own: a forger cannot buy a derivation with each datagram.
 const ATTEMPTS: Rate = Rate { burst: 8, per_second: 4 };
 
+/// The same for the address the agent last spoke from: after a restart of the server all that the
+/// agent has on the way comes in an unknown session. Also bounded, as a forger can write any address.
+const ATTEMPTS_AT_HOME: Rate = Rate { burst: 64, per_second: 16 };
+
 /// Resets per agent. An agent needs one for each server start; copies of a capture need none.
 const RESETS: Rate = Rate { burst: 4, per_second: 1 };
 
@@ -41,6 +45,7 @@ pub struct ServerSession {
     address_before: Option<IpAddr>,
     moved_at: Mono,
     attempts: Bucket,
+    attempts_at_home: Bucket,
     resets: Bucket,
     duplicates: u32,
     flaps: u32,
@@ -117,6 +122,7 @@ impl ServerSession {
             address_before: None,
             moved_at: Mono(0),
             attempts: Bucket::full(ATTEMPTS),
+            attempts_at_home: Bucket::full(ATTEMPTS_AT_HOME),
             resets: Bucket::full(RESETS),
             duplicates: 0,
             flaps: 0,
@@ -147,7 +153,7 @@ impl ServerSession {
             return self.accept(header, plain, false, from, at);
         }
         // Unknown session: its key must be derived before anything can be told.
-        if self.address != Some(from) && !self.attempts.take(ATTEMPTS, at.mono()) {
+        if !self.may_derive(from, at.mono()) {
             return Err(Refused::Limited);
         }
         let keys = SessionKeys::derive(key, header.session);
@@ -285,6 +291,14 @@ impl ServerSession {
     /// clone, or at a host with two ways out.
     pub fn flaps(&self) -> u32 {
         self.flaps
+    }
+
+    fn may_derive(&mut self, from: IpAddr, at: Mono) -> bool {
+        if self.address == Some(from) {
+            self.attempts_at_home.take(ATTEMPTS_AT_HOME, at)
+        } else {
+            self.attempts.take(ATTEMPTS, at)
+        }
     }
 
     fn begin(&mut self, session: u64, keys: SessionKeys, at: Mono) {
