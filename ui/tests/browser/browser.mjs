@@ -1,0 +1,61 @@
+// A browser that keeps account of what goes wrong: any error on the console, any refused resource, any fault of a script.
+import { chromium } from 'playwright-core';
+
+const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+
+export const THEMES = ['light', 'dark'];
+export const DESK = { width: 1440, height: 900 };
+export const PHONE = { width: 390, height: 844 };
+
+export const launch = () => chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
+
+/** What a browser writes about answers that a test asks for: nobody is signed in yet, no such host. */
+const EXPECTED = /Failed to load resource: the server responded with a status of (401|404|422|429)/;
+
+/** A fresh profile. `faults` fills with everything that should not have happened. */
+export async function open(browser, { theme = 'light', viewport = DESK, base, bypassCSP = false, touch = false } = {}) {
+  const context = await browser.newContext({ viewport, reducedMotion: 'reduce', ignoreHTTPSErrors: true, bypassCSP, hasTouch: touch, isMobile: touch, locale: 'en-GB' });
+  await context.addCookies([{ name: 'theme', value: theme, url: base }]);
+  const page = await context.newPage();
+  const faults = [];
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !EXPECTED.test(message.text())) faults.push(`${page.url()}: ${message.text().slice(0, 300)}`);
+  });
+  page.on('pageerror', (error) => faults.push(`${page.url()}: ${error.message} ${String(error.stack).slice(0, 300)}`));
+  page.on('request', (request) => {
+    const url = new URL(request.url());
+    if (url.protocol !== 'blob:' && url.host !== new URL(base).host) faults.push(`another host was asked: ${url.host}`);
+  });
+  return { context, page, faults };
+}
+
+export async function signIn(page, { base, user, password }) {
+  await page.goto(base);
+  await page.waitForSelector('#login-name');
+  await page.fill('#login-name', user);
+  await page.fill('#login-password', password);
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('main h1');
+}
+
+/** A page has settled: its heading stands and nothing waits as a skeleton. */
+export async function settled(page) {
+  // A locator, not a handle: a handle to the heading would keep the whole page alive after it has gone.
+  await page.locator('h1:visible, article h2:visible').first().waitFor();
+  await page.waitForFunction(() => document.querySelectorAll('main .skeleton').length === 0, undefined, { timeout: 10_000 });
+  await page.evaluate(() => document.fonts.ready.then(() => undefined));
+}
+
+export function check(truth, text) {
+  if (!truth) throw new Error(text);
+}
+
+/** Some names that the pages with an object need. */
+export async function names(page) {
+  return page.evaluate(async () => {
+    const get = async (path) => (await fetch(`/api/0${path}`)).json();
+    const fleet = await get('/fleet');
+    const overview = await get('/overview');
+    return { host: overview.problems[0]?.host ?? fleet.name[0] ?? null, incident: overview.problems.find((one) => one.ack === null && one.silenced_until_unix_s === null)?.incident ?? null, hosts: fleet.name.length };
+  });
+}

@@ -1,0 +1,134 @@
+// From the first start to a silence: set up, overview, the charts of a host, an incident acknowledged, undone and silenced.
+import { check, names, open, settled, signIn } from './browser.mjs';
+
+export async function journey({ browser, base, user, password, code, wait }) {
+  const { context, page, faults } = await open(browser, { base });
+
+  // Set-up where it is needed, sign-in otherwise.
+  const setup = await (await context.request.get(`${base}/api/0/setup`)).json();
+  if (setup.needed) {
+    check(code, 'the server wants to be set up: give its code in HARK_CODE');
+    await page.goto(`${base}/setup?code=${encodeURIComponent(code)}`);
+    await page.waitForSelector('#setup-code');
+    check((await page.inputValue('#setup-code')) === code, 'the code of the link stands in the field');
+    await page.fill('#setup-user', user);
+    await page.fill('#setup-name', 'Mira Kvale');
+    await page.fill('#setup-password', 'short');
+    await page.click('form .primary');
+    await page.waitForSelector('#setup-password[aria-invalid=true]');
+    await page.fill('#setup-password', password);
+    await page.click('form .primary');
+    await page.waitForSelector('main h1');
+    check(new URL(page.url()).search === '', 'the used code must not stay in the address');
+  } else {
+    await page.goto(base);
+    await page.waitForSelector('#login-name');
+    await page.fill('#login-name', user);
+    await page.fill('#login-password', `${password} wrong`);
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('[role=alert]');
+    check((await page.textContent('[role=alert]')).includes('Name or password'), 'one text for every wrong sign-in');
+    await page.fill('#login-password', password);
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('main h1');
+  }
+  await settled(page);
+  await page.waitForFunction(() => document.querySelector('.badge .word')?.textContent?.trim() === 'Live', undefined, { timeout: 10_000 });
+
+  // The overview says what is wrong.
+  await page.waitForSelector('[data-incident]', { timeout: wait * 1000 });
+  const known = await names(page);
+  check(/need|healthy/.test(await page.textContent('main h1')), 'the verdict is a sentence');
+  check(/^\(\d+\) /.test(await page.title()), 'the tab shows how many hosts are in need');
+  check((await page.locator('[role=group] button[aria-pressed]').count()) >= 5, 'the ledger filters');
+
+  // The charts of a host.
+  await page.click('[data-incident] a.host');
+  await settled(page);
+  await page.waitForSelector('.uplot canvas', { timeout: 15_000 });
+  const charts = await page.locator('.uplot').count();
+  check(charts >= 1, 'a host has charts');
+  await page.waitForFunction(() => !document.querySelector('.plot .empty') || document.querySelectorAll('.plot').length > document.querySelectorAll('.plot .empty').length, undefined, { timeout: 15_000 });
+  const over = page.locator('.u-over').first();
+  const box = await over.boundingBox();
+  await page.mouse.move(box.x + box.width * 0.3, box.y + 30);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.7, box.y + 34, { steps: 6 });
+  await page.mouse.up();
+  await page.waitForFunction(() => new URL(location.href).searchParams.has('from'));
+  await page.keyboard.press('0');
+  await page.waitForFunction(() => !new URL(location.href).searchParams.has('from'));
+  await page.keyboard.press('1');
+  await page.waitForFunction(() => new URL(location.href).searchParams.get('range') === '1h');
+  await page.locator('.plot').first().focus();
+  await page.keyboard.press('End');
+  await page.keyboard.press('ArrowLeft');
+  await page.keyboard.press('t');
+  await page.waitForSelector('figure table');
+  await page.keyboard.press(']');
+  await page.waitForFunction(() => new URL(location.href).searchParams.get('tab') === 'metrics');
+
+  // An incident: why, whom, and taken with two keys.
+  await page.goto(`${base}/incidents/${known.incident}`);
+  await page.waitForSelector('#incident-title');
+  await page.waitForFunction(() => /Why was/.test(document.querySelector('article')?.textContent ?? ''));
+  await page.waitForSelector('.explain li, .right-part');
+  await page.keyboard.press('a');
+  await page.waitForSelector('article form input.input');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('article [role=alert]');
+  await page.keyboard.type('looking at it');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.toast');
+  await page.waitForFunction(() => /has acknowledged: “looking at it”/.test(document.querySelector('article')?.textContent ?? ''));
+  const stored = await page.evaluate(async (id) => (await (await fetch(`/api/0/incidents/${id}`)).json()).ack, known.incident);
+  check(stored?.comment === 'looking at it', 'the acknowledgement is stored on the server');
+  await page.keyboard.press('u');
+  await page.waitForFunction(() => [...document.querySelectorAll('article .do button')].some((button) => button.textContent?.includes('Acknowledge')));
+
+  // A comment for the next person.
+  await page.keyboard.press('c');
+  await page.keyboard.type('called the provider');
+  await page.keyboard.press('Enter');
+  await page.waitForFunction(() => /called the provider/.test(document.querySelector('.right-part ol')?.textContent ?? ''));
+  await page.keyboard.press('Escape');
+
+  // A silence, with its reason, seen in the list, and ended.
+  await page.locator('h1').first().click();
+  await page.keyboard.press('s');
+  await page.waitForSelector('dialog[open] input');
+  await page.click('dialog[open] .seg button:nth-child(2)');
+  await page.fill('dialog[open] form > .field input', 'known, being replaced');
+  await page.click('dialog[open] .primary');
+  await page.waitForFunction(() => /is silenced until/.test(document.querySelector('.toasts')?.textContent ?? ''));
+  await page.goto(`${base}/maintenance`);
+  await page.waitForFunction(() => /known, being replaced/.test(document.querySelector('main table')?.textContent ?? ''));
+  const row = page.locator('main tr', { hasText: 'known, being replaced' });
+  await row.locator('button').click();
+  await page.click('dialog[open] .primary');
+  await page.waitForFunction(() => !/known, being replaced/.test(document.querySelector('main table')?.textContent ?? ''));
+
+  // Every other page opens, and the account can leave.
+  for (const path of ['/hosts', '/notifications', '/agents', '/journal', '/journal?tab=audit', '/settings', '/more', '/nothing-here', '/hosts/no-such-host']) {
+    await page.goto(base + path);
+    await settled(page);
+  }
+  check((await page.textContent('h1')).includes('No host called no-such-host'), 'an unknown host is named');
+  await context.close();
+  return faults;
+}
+
+/** The same first screen on a phone: no sideways movement, the tab bar leads on. */
+export async function phone({ browser, base, user, password }) {
+  const { context, page, faults } = await open(browser, { base, viewport: { width: 390, height: 844 }, touch: true, theme: 'dark' });
+  await signIn(page, { base, user, password });
+  await settled(page);
+  for (const text of ['Hosts', 'Incidents', 'Maintenance', 'More']) {
+    await page.locator('nav.tabs a', { hasText: text }).click();
+    await page.waitForFunction((wanted) => document.querySelector('h1')?.textContent?.startsWith(wanted), text);
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    check(wide <= 0, `${text} is ${wide} px too wide`);
+  }
+  await context.close();
+  return faults;
+}
