@@ -70,6 +70,9 @@ const CHUNK_FRAMES: u64 = 900;
 /// Hosts are numbered from one on; a number above this is a mistake, not a host.
 const MAX_HOST: u32 = 4_000_000;
 
+/// Damaged histories kept aside: a disk that damages one each day must not fill itself.
+const MAX_ASIDE: u32 = 3;
+
 /// How far in the future a frame's time may lie; more is a wrong clock.
 const MAX_AHEAD_MS: i64 = DAY_MS;
 
@@ -334,9 +337,17 @@ impl History {
 
     fn open_epoch(dir: &Path, settings: Settings, disk: Disk, epoch: u32) -> Result<Self, Trouble> {
         std::fs::create_dir_all(dir)?;
-        let catalogue = Catalogue::open(dir)?;
+        let (catalogue, n_lost) = match Catalogue::open(dir) {
+            Err(trouble) if trouble.fault() == Fault::Corrupt => {
+                tracing::error!(%trouble, "history cannot be understood any more: begun anew");
+                set_aside(dir, &disk)?;
+                (Catalogue::open(dir)?, 1)
+            }
+            opened => (opened?, 0),
+        };
         let wal = Wal::open(&dir.join("wal"), disk.clone())?;
         let (level0, found) = Level0::open(&dir.join("level0"), disk.clone())?;
+        let level0_damaged = level0.n_damaged();
         let partitions = Partitions::open(dir, disk.clone())?;
         let replay = Replay::of(&wal);
         let mut history = Self {
@@ -357,7 +368,7 @@ impl History {
             replay,
             sweep_at: 0,
             next_minute: Mono(0),
-            counts: Counts::default(),
+            counts: Counts { damaged: n_lost + level0_damaged, ..Counts::default() },
             stopped: None,
         };
         for found in found {
@@ -667,6 +678,23 @@ impl History {
     pub fn is_running(&self) -> bool {
         self.stopped.is_none()
     }
+}
+
+/// Puts everything in `dir` aside. Without the catalogue nobody knows what the numbers in the other
+/// files stand for, and new ones must not be mixed with them.
+fn set_aside(dir: &Path, disk: &Disk) -> io::Result<()> {
+    let name = |n: u32| {
+        let mut name = dir.as_os_str().to_owned();
+        name.push(format!(".damaged-{n}"));
+        PathBuf::from(name)
+    };
+    let aside = (1..=MAX_ASIDE).map(name).find(|path| !path.exists());
+    let aside = aside.unwrap_or_else(|| name(MAX_ASIDE));
+    if aside.exists() {
+        std::fs::remove_dir_all(&aside)?;
+    }
+    disk.rename(dir, &aside)?;
+    std::fs::create_dir_all(dir)
 }
 
 /// Returns the strand of a set of a host, making it if it is not there.

@@ -84,6 +84,7 @@ pub(super) struct Level0 {
     data: Vec<u8>,
     index: Vec<u8>,
     needs_sync: bool,
+    n_damaged: u64,
 }
 
 impl Level0 {
@@ -98,6 +99,7 @@ impl Level0 {
             data: Vec::new(),
             index: Vec::new(),
             needs_sync: false,
+            n_damaged: 0,
         };
         let mut numbers = Vec::new();
         for entry in std::fs::read_dir(dir)? {
@@ -134,9 +136,12 @@ impl Level0 {
             Err(error) => return Err(error),
         };
         let data_len = data.metadata()?.len();
+        // What a torn entry at the end spoke of is still in the log.
         for entry in bytes.chunks_exact(ENTRY) {
-            // A torn entry is the last one: what it spoke of is still in the log.
-            let Some(entry) = Entry::read(entry) else { break };
+            let Some(entry) = Entry::read(entry) else {
+                self.n_damaged += 1;
+                continue;
+            };
             let blocks = waiting.entry((entry.host, entry.set)).or_default();
             match entry.kind {
                 BLOCK if entry.end() <= data_len => blocks.extend(entry.block(number)),
@@ -338,6 +343,11 @@ impl Level0 {
         self.files.values().map(|f| f.data_len + f.index_len).sum()
     }
 
+    /// Returns how many entries could not be read at the start.
+    pub(super) fn n_damaged(&self) -> u64 {
+        self.n_damaged
+    }
+
     /// Returns the number of the oldest file.
     pub(super) fn oldest_file(&self) -> Option<u32> {
         self.files.first_key_value().map(|(number, _)| *number)
@@ -456,6 +466,23 @@ mod tests {
             let (_, found) = Level0::open(dir.path(), Disk::real()).unwrap();
             assert_eq!(found.len(), cut / ENTRY, "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn a_damaged_entry_is_counted_and_the_others_are_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut level0, _) = Level0::open(dir.path(), Disk::real()).unwrap();
+        for n in 0..5 {
+            level0.push(n, 1, b"abc", 1, (0, 0)).unwrap();
+        }
+        level0.sync().unwrap();
+        let path = dir.path().join("0000000001.idx");
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[2 * ENTRY + 5] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let (level0, found) = Level0::open(dir.path(), Disk::real()).unwrap();
+        let hosts: Vec<u32> = found.iter().map(|f| f.host).collect();
+        assert_eq!((hosts.as_slice(), level0.n_damaged()), ([0, 1, 3, 4].as_slice(), 1));
     }
 
     #[test]

@@ -279,6 +279,23 @@ fn a_damaged_chunk_or_partition_costs_only_itself() {
 }
 
 #[test]
+fn without_a_catalogue_history_begins_anew_and_keeps_the_old_aside() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("history");
+    let mut history = open(&dir);
+    let set = history.declare(HOST, &gauge_and_counter(), now_at(MIDNIGHT)).unwrap();
+    fill(&mut history, set, MIDNIGHT, 100);
+    drop(history);
+    std::fs::write(dir.join("catalogue.db"), vec![0x55; 50_000]).unwrap();
+    let mut history = open(&dir);
+    assert_eq!(history.status().counts.damaged, 1);
+    assert!(parent.path().join("history.damaged-1/wal").exists());
+    let set = history.declare(HOST, &gauge_and_counter(), now_at(MIDNIGHT)).unwrap();
+    fill(&mut history, set, MIDNIGHT, 10);
+    assert_eq!(samples(&history, "gauge", MIDNIGHT, MIDNIGHT + DAY_MS).len(), 10);
+}
+
+#[test]
 fn old_partitions_are_dropped_whole() {
     let dir = tempfile::tempdir().unwrap();
     let day = Duration::from_hours(24);
