@@ -3,6 +3,7 @@
 //! What is refused here still goes to history, which is another crate's; here it only must not move
 //! a check. A value that is too old neither raises nor clears anything.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hark_model::record::{Fresh, JournalKind, Record};
@@ -18,11 +19,11 @@ use crate::message::span;
 use crate::moment::Moment;
 
 /// A clock that is wrong by more than this is worth a word (rules A4, A5).
-const SKEW: Duration = Duration::from_secs(60);
+const SKEW: Duration = Duration::from_mins(1);
 /// Bound on the checks of a host: what an agent invents must not fill the memory.
 const MAX_CHECKS: usize = 4096;
 /// A gap between two results longer than this says nothing about their spacing.
-const MAX_SPACING: Duration = Duration::from_secs(3600);
+const MAX_SPACING: Duration = Duration::from_hours(1);
 
 /// What to do with a result, going by its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +116,7 @@ impl Engine {
     /// Makes the round trip check of a host that has a threshold on it.
     fn add_round_trip(&mut self, id: HostId, now: Now) -> Option<usize> {
         let host = self.hosts.get(id)?;
-        let threshold = host.plan.thresholds.of_rtt(host.name.as_str())?.clone();
+        let threshold = Arc::clone(host.plan.thresholds.of_rtt(host.name.as_str())?);
         let name = CheckName::new(RTT_CHECK).expect("the word is a name");
         let kind = Kind::RoundTrip(threshold);
         self.add_check(id, name, kind, now)
@@ -270,7 +271,7 @@ impl Engine {
             let Some(threshold) = host.plan.thresholds.of_series(name) else { continue };
             let Ok(check) = name.check() else { continue };
             if host.find(check.as_str()).is_none() {
-                let kind = Kind::Threshold(threshold.clone(), name.clone());
+                let kind = Kind::Threshold(Arc::clone(threshold), name.clone());
                 self.add_check(id, check, kind, now);
             }
         }

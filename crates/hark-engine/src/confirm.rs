@@ -167,6 +167,7 @@ fn soft(hard: Option<Status>, candidate: Status, attempt: u32, since: Since) -> 
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
     use std::time::Duration;
 
     use super::*;
@@ -194,7 +195,7 @@ mod tests {
             match belief.passage {
                 Passage::Steady => {}
                 Passage::Soft { attempt, .. } => out.push_str(&attempt.to_string()),
-                Passage::Recovering { good, .. } => out.push_str(&format!("+{good}")),
+                Passage::Recovering { good, .. } => write!(out, "+{good}").unwrap(),
             }
             out.push(' ');
         }

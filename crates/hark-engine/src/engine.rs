@@ -132,7 +132,7 @@ impl Engine {
             Input::Operator { request, by, action } => {
                 self.operate(request, &by, action, now, effects);
             }
-            Input::Planned(plan) => self.planned(plan, now, effects),
+            Input::Planned(plan) => self.planned(&plan, now, effects),
             Input::IngestHealthy => self.ingest_healthy(now, effects),
             Input::SelfCheck { part, problem } => {
                 self.self_check(&part, problem.as_deref(), now, effects);

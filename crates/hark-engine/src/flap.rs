@@ -10,7 +10,7 @@ const PLACES: u8 = 20;
 /// Fewer results say nothing (rule P2).
 const ENOUGH: u8 = 10;
 /// A change older than this counts as none (rule P1).
-const FORGOTTEN: Duration = Duration::from_secs(86_400);
+const FORGOTTEN: Duration = Duration::from_hours(24);
 /// Weight of the oldest and of the newest place (rule P1).
 const WEIGHTS: (f64, f64) = (0.8, 1.2);
 
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn flapping_begins_at_thirty_and_ends_below_twenty_percent() {
         let rule = Flapping::default();
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         let cases = [
             ("steady", "....................", false, false),
             ("too few results", "xxxxxxxxx", false, false),
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn changes_older_than_a_day_count_as_none() {
         let rule = Flapping::default();
-        let (ring, times, now) = feed("xxxxxxxxxxxxxxxxxxxx", Duration::from_secs(7200));
+        let (ring, times, now) = feed("xxxxxxxxxxxxxxxxxxxx", Duration::from_hours(2));
         let day = FORGOTTEN;
         assert!(ring.flaps(false, &rule, now, &times));
         assert!(!ring.flaps(false, &rule, now + day, &times));

@@ -13,9 +13,9 @@ use crate::timers::Timer;
 
 /// Verdicts resume after this, whatever is wrong: a server that hears badly for ever must not stay
 /// quiet for ever.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_mins(5);
 /// The least quiet time after a start or a disturbance (rule F4).
-const QUIET: Duration = Duration::from_secs(60);
+const QUIET: Duration = Duration::from_mins(1);
 /// The part of the server that this is about.
 const PART: &str = "ingest";
 

@@ -59,6 +59,10 @@ impl HostState {
 }
 
 /// What has happened with a host's agent lately. Most hosts have all of these `false`.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four independent facts, each set and cleared alone"
+)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Flags {
     /// The agent missed its deadline and that was acted upon.

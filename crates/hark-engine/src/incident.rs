@@ -12,7 +12,7 @@ use crate::decide::Block;
 use crate::moment::Moment;
 
 /// A check that fails again within this time reopens its incident (rule 6.10).
-pub(crate) const REOPEN_WINDOW: Duration = Duration::from_secs(300);
+pub(crate) const REOPEN_WINDOW: Duration = Duration::from_mins(5);
 
 /// How an incident ended when the check was good again.
 pub(crate) const RECOVERED: &str = "recovered";

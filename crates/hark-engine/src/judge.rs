@@ -1,5 +1,7 @@
 //! From a level seen to a belief, and what a changed belief sets off (design rule 6.5).
 
+use std::collections::BTreeMap;
+
 use hark_model::record::{Fresh, IncidentRecord, JournalKind, Record};
 use hark_model::{HostId, IncidentId, Now, Status, Unix};
 
@@ -7,6 +9,7 @@ use crate::check::{Check, Kind};
 use crate::confirm::{Change, Passage, Since, advance};
 use crate::effect::{Changed, Effect, Effects};
 use crate::engine::{About, Engine};
+use crate::host::Host;
 use crate::incident::{FlapTold, Incident, RECOVERED, REMOVED};
 use crate::moment::Moment;
 use crate::overlay::{break_ack, end_ack};
@@ -238,16 +241,16 @@ impl Engine {
         let reopened = former.filter(|former| {
             self.incidents.get(former).is_some_and(|i| flaps || i.may_reopen(moment))
         });
-        let incident = match reopened.and_then(|former| self.incidents.remove(&former)) {
-            Some(incident) => self.reopened(incident, check, now),
-            None => {
-                self.numbers.incident += 1;
-                self.opened(IncidentId(self.numbers.incident), id, check, since, now)
-            }
+        let again = reopened.is_some();
+        let incident = if let Some(former) = reopened.and_then(|id| self.incidents.remove(&id)) {
+            reopen(former, check, now)
+        } else {
+            self.numbers.incident += 1;
+            opened(IncidentId(self.numbers.incident), host, check, since, now)
         };
         let incident_id = incident.record.id;
         let status = incident.record.status;
-        let again = if reopened.is_some() { " again" } else { "" };
+        let again = if again { " again" } else { "" };
         let text = format!("is {status}{again}: {}", incident.shown);
         fx.records.push(Record::Incident(incident.record.clone()));
         fx.journal(now, About::incident(&incident), JournalKind::Transition, text);
@@ -259,65 +262,6 @@ impl Engine {
         more.incident = Some(incident_id);
         more.former = None;
         self.ask_parents(id, moment, fx);
-    }
-
-    fn opened(
-        &self,
-        id: IncidentId,
-        host_id: HostId,
-        check: &Check,
-        since: Since,
-        now: Now,
-    ) -> Incident {
-        let host_name = self
-            .hosts
-            .get(host_id)
-            .map(|h| h.name.clone())
-            .unwrap_or_else(crate::outbox::self_name);
-        let status = check.hard.unwrap_or(Status::Unknown);
-        let path = check.rule.path(host_name.as_str());
-        let shown = check.shown();
-        Incident {
-            record: IncidentRecord {
-                id,
-                host: host_id,
-                check: check.rule.name.clone(),
-                since: since.unix,
-                hard_since: now.unix,
-                peak: status,
-                status,
-                text: shown.clone(),
-                cause: None,
-                ack: None,
-                resolved_at: None,
-                resolution: String::new(),
-                comments: Vec::new(),
-            },
-            host_name,
-            path,
-            shown,
-            since: since.moment,
-            hard_since: Moment::of(now),
-            resolved: None,
-            told: std::collections::BTreeMap::new(),
-            release: None,
-            symptoms: 0,
-            nobody: false,
-            armed: Moment::NEVER,
-        }
-    }
-
-    fn reopened(&self, mut incident: Incident, check: &Check, now: Now) -> Incident {
-        incident.resolved = None;
-        incident.record.resolved_at = None;
-        incident.record.resolution.clear();
-        incident.record.cause = None;
-        incident.record.hard_since = now.unix;
-        incident.hard_since = Moment::of(now);
-        incident.turn(check.hard.unwrap_or(Status::Unknown));
-        incident.shown = check.shown();
-        incident.record.text.clone_from(&incident.shown);
-        incident
     }
 
     /// A believed problem became another one (T8, T9, T13, T14).
@@ -413,6 +357,56 @@ impl Engine {
     pub(crate) fn is_own(kind: &Kind) -> bool {
         matches!(kind, Kind::Host | Kind::Agent | Kind::Clock | Kind::Part)
     }
+}
+
+/// Makes a new incident.
+fn opened(id: IncidentId, host: &Host, check: &Check, since: Since, now: Now) -> Incident {
+    let host_name = host.name.clone();
+    let status = check.hard.unwrap_or(Status::Unknown);
+    let path = check.rule.path(host_name.as_str());
+    let shown = check.shown();
+    Incident {
+        record: IncidentRecord {
+            id,
+            host: host.id,
+            check: check.rule.name.clone(),
+            since: since.unix,
+            hard_since: now.unix,
+            peak: status,
+            status,
+            text: shown.clone(),
+            cause: None,
+            ack: None,
+            resolved_at: None,
+            resolution: String::new(),
+            comments: Vec::new(),
+        },
+        host_name,
+        path,
+        shown,
+        since: since.moment,
+        hard_since: Moment::of(now),
+        resolved: None,
+        told: BTreeMap::new(),
+        release: None,
+        symptoms: 0,
+        nobody: false,
+        armed: Moment::NEVER,
+    }
+}
+
+/// Opens an incident again (6.10).
+fn reopen(mut incident: Incident, check: &Check, now: Now) -> Incident {
+    incident.resolved = None;
+    incident.record.resolved_at = None;
+    incident.record.resolution.clear();
+    incident.record.cause = None;
+    incident.record.hard_since = now.unix;
+    incident.hard_since = Moment::of(now);
+    incident.turn(check.hard.unwrap_or(Status::Unknown));
+    incident.shown = check.shown();
+    incident.record.text.clone_from(&incident.shown);
+    incident
 }
 
 /// Returns `at` as seen now.

@@ -22,7 +22,7 @@ use crate::plan::threshold::OnStale;
 /// How long a silent host's probe may take to answer before the host counts as down.
 const PROBE_WAIT: Duration = Duration::from_secs(30);
 /// "Last heard" is stored this often while nothing else happens.
-const CHECKPOINT: Duration = Duration::from_secs(600);
+const CHECKPOINT: Duration = Duration::from_mins(10);
 
 /// When things about a host's agent are due.
 struct Windows {

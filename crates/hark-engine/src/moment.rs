@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn a_stored_time_before_the_clocks_start_keeps_its_distance() {
         let now = Now { mono: Mono(5_000), unix: Unix(1_000_000_000) };
-        let week = Duration::from_secs(7 * 86_400);
+        let week = Duration::from_hours(7 * 24);
         let stored = Moment::of_unix(now.unix - week, now);
         assert_eq!(Moment::of(now).since(stored), week);
         assert_eq!(stored.unix(now), now.unix - week);

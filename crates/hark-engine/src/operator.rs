@@ -253,7 +253,7 @@ fn covers(matcher: &Matcher) -> String {
         parts.push(format!("checks {}", matcher.checks.join(", ")));
     }
     if !matcher.tags.is_empty() {
-        let tags: Vec<&str> = matcher.tags.iter().map(|tag| tag.as_str()).collect();
+        let tags: Vec<&str> = matcher.tags.iter().map(hark_model::Tag::as_str).collect();
         parts.push(format!("tags {}", tags.join(", ")));
     }
     if let Some(severity) = matcher.severity {

@@ -21,11 +21,11 @@ use crate::timers::Timer;
 /// More messages than this to one receiver ...
 const STORM_MESSAGES: usize = 100;
 /// ... within this time are a storm.
-const STORM_WINDOW: Duration = Duration::from_secs(60);
+const STORM_WINDOW: Duration = Duration::from_mins(1);
 /// The first summary waits this long, so that it covers what comes together.
 const SUMMARY_FIRST: Duration = Duration::from_secs(5);
 /// Further summaries come this often.
-const SUMMARY_EVERY: Duration = Duration::from_secs(300);
+const SUMMARY_EVERY: Duration = Duration::from_mins(5);
 /// A summary names at most this many (6.10, grouping).
 const SUMMARY_LINES: usize = 50;
 
@@ -263,10 +263,8 @@ impl Engine {
     ) -> DeliveryId {
         let id = self.next_delivery();
         let record = &incident.record;
-        let severity = match draft.reason {
-            Reason::Removed => Severity::Info,
-            _ => incident.severity(),
-        };
+        let removed = draft.reason == Reason::Removed;
+        let severity = if removed { Severity::Info } else { incident.severity() };
         let notification = Notification {
             id,
             key: draft.key,

@@ -20,11 +20,11 @@ use crate::reconcile::shown_severity;
 use crate::timers::Timer;
 
 /// At most this long the wall clock is not looked at.
-const CALENDAR_STEP: Duration = Duration::from_secs(60);
+const CALENDAR_STEP: Duration = Duration::from_mins(1);
 /// After maintenance a fresh result is waited for this long (6.8, release rule).
-const RELEASE_LIMIT: Duration = Duration::from_secs(60);
+const RELEASE_LIMIT: Duration = Duration::from_mins(1);
 /// A silence must end within this time.
-pub(crate) const LONGEST_SILENCE: Duration = Duration::from_secs(30 * 86_400);
+pub(crate) const LONGEST_SILENCE: Duration = Duration::from_hours(30 * 24);
 /// Declared silences are numbered from here: they are never stored, and other numbers count from 1.
 pub(crate) const DECLARED: u64 = 1 << 52;
 
@@ -90,10 +90,12 @@ impl Engine {
 
     /// Counts a message kept back at the silence that did it.
     pub(crate) fn count_withheld(&mut self, covers: &Covers, block: Block, fx: &mut Effects) {
-        let by = match block {
-            Block::Maintenance => &covers.maintenance,
-            Block::Silence => &covers.silence,
-            _ => return,
+        let by = if block == Block::Maintenance {
+            &covers.maintenance
+        } else if block == Block::Silence {
+            &covers.silence
+        } else {
+            return;
         };
         let Some(silence) = by.as_ref().and_then(|(id, _)| self.silences.get_mut(id)) else {
             return;
@@ -209,18 +211,6 @@ impl Engine {
         }
     }
 
-    /// Ends an acknowledgement whose time is over: the problem is told again (6.8).
-    pub(crate) fn expire_ack(&mut self, incident: &mut Incident, now: Now, fx: &mut Effects) {
-        let expired = incident.record.ack.as_ref().and_then(|ack| ack.until);
-        if !expired.is_some_and(|until| until <= now.unix) {
-            return;
-        }
-        end_ack(incident, "the acknowledgement has expired", now, fx);
-        for told in incident.told.values_mut().filter(|told| told.status.is_problem()) {
-            told.remind_now = true;
-        }
-    }
-
     /// Recomputes a host's one-letter state.
     pub(crate) fn refresh(&mut self, id: HostId, fx: &mut Effects) {
         let Some(host) = self.hosts.get(id) else { return };
@@ -247,6 +237,18 @@ impl Engine {
                 && silence.active
                 && matching::covers(&silence.record.matcher, subject)
         })
+    }
+}
+
+/// Ends an acknowledgement whose time is over: the problem is told again (6.8).
+pub(crate) fn expire_ack(incident: &mut Incident, now: Now, fx: &mut Effects) {
+    let expired = incident.record.ack.as_ref().and_then(|ack| ack.until);
+    if expired.is_none_or(|until| until > now.unix) {
+        return;
+    }
+    end_ack(incident, "the acknowledgement has expired", now, fx);
+    for told in incident.told.values_mut().filter(|told| told.status.is_problem()) {
+        told.remind_now = true;
     }
 }
 

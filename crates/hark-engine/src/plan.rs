@@ -57,7 +57,7 @@ pub struct Reminders {
 
 impl Default for Reminders {
     fn default() -> Self {
-        Self { every: Duration::from_secs(3600), jitter: 0.05 }
+        Self { every: Duration::from_hours(1), jitter: 0.05 }
     }
 }
 

@@ -20,11 +20,11 @@ use crate::incident::{Incident, Release};
 use crate::moment::Moment;
 
 /// How long a problem waits for its parents' signs of life (rule D4).
-const HOLD: Duration = Duration::from_secs(60);
+const HOLD: Duration = Duration::from_mins(1);
 /// The same for critical ones.
 const HOLD_CRITICAL: Duration = Duration::from_secs(30);
 /// Within this time things behind a recovered parent are looked at again (rules D6, T21).
-const SPREAD: Duration = Duration::from_secs(60);
+const SPREAD: Duration = Duration::from_mins(1);
 /// A parent's result older than this is not enough when a child gets into trouble (rule D3).
 const RECENT: Duration = Duration::from_secs(15);
 

@@ -4,6 +4,7 @@
 //! may be called as often as one likes: it tells the difference, or writes down once why it does not.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use hark_model::record::{JournalKind, Record};
 use hark_model::{HostId, IncidentId, Now, ReceiverName, Severity, Status};
@@ -14,7 +15,7 @@ use crate::engine::{About, Engine};
 use crate::incident::{Incident, REMOVED, REOPEN_WINDOW, Told};
 use crate::matching::{self, Subject};
 use crate::moment::Moment;
-use crate::overlay::Covers;
+use crate::overlay::{Covers, calendar_wake, expire_ack};
 use crate::reach::Reach;
 use crate::timers::Timer;
 
@@ -55,7 +56,7 @@ impl Engine {
     pub(crate) fn reconcile(&mut self, id: IncidentId, now: Now, fx: &mut Effects) {
         let moment = Moment::of(now);
         let Some(mut incident) = self.incidents.remove(&id) else { return };
-        self.expire_ack(&mut incident, now, fx);
+        expire_ack(&mut incident, now, fx);
         let reach = self.reach(&incident, moment);
         self.end_release(&mut incident, moment);
         self.note_reach(&mut incident, &reach, now, fx);
@@ -69,12 +70,12 @@ impl Engine {
             again = again.min(decision.again);
             self.act(&mut incident, &covers, &receiver, decision, now, fx);
         }
-        self.note_nobody(&mut incident, due.is_empty(), now, fx);
+        note_nobody(&mut incident, due.is_empty(), now, fx);
         if incident.is_finished(moment) {
             self.forget(&incident);
             return;
         }
-        let again = again.min(self.own_deadline(&incident, now));
+        let again = again.min(own_deadline(&incident, now));
         self.timers.arm(&mut incident.armed, again, Timer::Incident(id));
         self.incidents.insert(id, incident);
     }
@@ -223,32 +224,6 @@ impl Engine {
         }
     }
 
-    /// Writes once that nobody is told.
-    fn note_nobody(&self, incident: &mut Incident, nobody: bool, now: Now, fx: &mut Effects) {
-        if nobody && incident.is_open() && !incident.nobody {
-            let text = format!("{}: no route leads to a receiver", Block::Route.word());
-            fx.journal(now, About::incident(incident), JournalKind::Withheld, text);
-        }
-        incident.nobody = nobody;
-    }
-
-    fn own_deadline(&self, incident: &Incident, now: Now) -> Moment {
-        let mut at = Moment::NEVER;
-        if let Some(release) = incident.release {
-            at = at.min(release.limit);
-        }
-        if let Some(until) = incident.record.ack.as_ref().and_then(|ack| ack.until) {
-            at = at.min(crate::overlay::calendar_wake(until, now));
-        }
-        if let Some(resolved) = incident.resolved {
-            let end = resolved + REOPEN_WINDOW + std::time::Duration::from_millis(1);
-            if end > Moment::of(now) {
-                at = at.min(end);
-            }
-        }
-        at
-    }
-
     fn flaps(&self, incident: &Incident) -> bool {
         self.hosts.get(incident.record.host).is_some_and(|host| {
             host.find(incident.record.check.as_str())
@@ -269,11 +244,36 @@ impl Engine {
     }
 }
 
+/// Writes once that nobody is told.
+fn note_nobody(incident: &mut Incident, nobody: bool, now: Now, fx: &mut Effects) {
+    if nobody && incident.is_open() && !incident.nobody {
+        let text = format!("{}: no route leads to a receiver", Block::Route.word());
+        fx.journal(now, About::incident(incident), JournalKind::Withheld, text);
+    }
+    incident.nobody = nobody;
+}
+
+/// Returns when an incident must be looked at for its own sake.
+fn own_deadline(incident: &Incident, now: Now) -> Moment {
+    let mut at = Moment::NEVER;
+    if let Some(release) = incident.release {
+        at = at.min(release.limit);
+    }
+    if let Some(until) = incident.record.ack.as_ref().and_then(|ack| ack.until) {
+        at = at.min(calendar_wake(until, now));
+    }
+    if let Some(resolved) = incident.resolved {
+        let end = resolved + REOPEN_WINDOW + Duration::from_millis(1);
+        if end > Moment::of(now) {
+            at = at.min(end);
+        }
+    }
+    at
+}
+
 /// Returns how bad an incident is for filters: its end is as bad as it was at its worst, so that
 /// what kept the problem back keeps its end back as well.
 pub(crate) fn shown_severity(incident: &Incident) -> Severity {
-    match incident.record.status {
-        Status::Ok => incident.record.peak.into(),
-        status => status.into(),
-    }
+    let status = incident.record.status;
+    if status == Status::Ok { incident.record.peak.into() } else { status.into() }
 }

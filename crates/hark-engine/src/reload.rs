@@ -206,11 +206,11 @@ impl Engine {
     }
 
     /// A new plan (rule R3): the difference is applied, what has not changed keeps its state.
-    pub(crate) fn planned(&mut self, plan: Arc<Plan>, now: Now, fx: &mut Effects) {
-        self.plan = Arc::clone(&plan);
+    pub(crate) fn planned(&mut self, plan: &Arc<Plan>, now: Now, fx: &mut Effects) {
+        self.plan = Arc::clone(plan);
         let text = "a new configuration is in force".to_owned();
         fx.journal(now, About::default(), JournalKind::Server, text);
-        self.lay_on(&plan, now, fx);
+        self.lay_on(plan, now, fx);
         self.turn_silences(now, fx);
         self.arm_calendar(now);
         for id in self.hosts.ids() {
@@ -293,7 +293,7 @@ impl Engine {
             Kind::Agent => None,
             Kind::Threshold(_, series) => {
                 let found = plan.thresholds.of_series(series);
-                found.map(|threshold| Kind::Threshold(threshold.clone(), series.clone()))
+                found.map(|threshold| Kind::Threshold(Arc::clone(threshold), series.clone()))
             }
             Kind::RoundTrip(_) | Kind::Declared(_) => planned(plan, &name, rule.name.as_str()),
             // A value shows that it was a metric with a threshold, which the plan has no more.
@@ -373,11 +373,11 @@ fn planned(plan: &crate::plan::HostPlan, host: &HostName, name: &str) -> Option<
         return Some(Kind::Declared(Arc::clone(check)));
     }
     if name == RTT_CHECK {
-        return plan.thresholds.of_rtt(host.as_str()).map(|t| Kind::RoundTrip(t.clone()));
+        return plan.thresholds.of_rtt(host.as_str()).map(|t| Kind::RoundTrip(Arc::clone(t)));
     }
     let series = series_of(name)?;
     let threshold = plan.thresholds.of_series(&series)?;
-    Some(Kind::Threshold(threshold.clone(), series))
+    Some(Kind::Threshold(Arc::clone(threshold), series))
 }
 
 /// Takes a path apart: the collector ends at the first dot, the metric begins after the last.

@@ -25,8 +25,7 @@ impl Engine {
         let known = self.hosts.get(id).and_then(|host| host.find(part.as_str()));
         let index = match (known, problem) {
             // A part that was never in trouble needs no check to be well.
-            (None, None) => return,
-            (Some(0), _) => return,
+            (None, None) | (Some(0), _) => return,
             (Some(index), _) => index,
             (None, Some(_)) => match self.add_check(id, part.clone(), Kind::Part, now) {
                 Some(index) => index,

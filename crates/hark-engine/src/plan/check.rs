@@ -32,7 +32,7 @@ pub struct CheckPlan {
 
 impl CheckPlan {
     /// Time between two runs, unless given.
-    pub const EVERY: Duration = Duration::from_secs(60);
+    pub const EVERY: Duration = Duration::from_mins(1);
     /// Time between two runs while it is not yet believed, unless given.
     pub const RETRY_EVERY: Duration = Duration::from_secs(15);
 

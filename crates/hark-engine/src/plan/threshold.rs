@@ -487,7 +487,7 @@ mod tests {
             if level != Status::Unknown {
                 before = level;
             }
-            seen.push_str(&level.word()[..1]);
+            seen.extend(level.word().chars().next());
         }
         seen
     }
@@ -555,10 +555,10 @@ mod tests {
         )]);
         let set = ThresholdSet::resolve(&[&general, &profile]).unwrap();
         let root = set.of_series(&SeriesName::of("disk_monitor", "/", "percent")).unwrap();
-        assert_eq!(root.warning.unwrap().raise, 85.0);
-        assert_eq!(root.critical.unwrap().raise, 99.0);
+        assert_eq!(root.words(Status::Warning), "above 85.0, clears at 76.5");
+        assert_eq!(root.words(Status::Critical), "above 99.0, clears at 89.1");
         let home = set.of_series(&SeriesName::of("disk_monitor", "/home", "percent")).unwrap();
-        assert_eq!(home.critical.unwrap().raise, 95.0);
+        assert_eq!(home.words(Status::Critical), "above 95.0, clears at 85.5");
         assert!(set.of_series(&SeriesName::of("disk_monitor", "/", "free_gb")).is_none());
     }
 

@@ -1,5 +1,12 @@
 //! Tests of the engine from outside: scenarios, random sequences, a reference model.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "the whole crate is tests: what is not expected may fail at once"
+)]
+
 mod invariants;
 mod ops;
 mod reference;

@@ -144,7 +144,9 @@ pub(crate) fn apply(world: &mut World, op: &Op) {
         Op::Healthy => world.step(Input::IngestHealthy),
         Op::Wall(seconds) => world.wall += seconds * 1000,
         Op::Drop(host) => {
-            if let Some(host) = world.engine.host_named(HOSTS[*host]).map(|host| host.id()) {
+            if let Some(host) =
+                world.engine.host_named(HOSTS[*host]).map(hark_engine::view::HostView::id)
+            {
                 world.operate("mira", Action::DropHost { host });
             }
         }

@@ -27,10 +27,9 @@ fn run(ops: &[Op], ticks: Ticks) -> World {
     }
     for op in ops {
         match (op, ticks) {
-            // These reach receivers, or begin a run: other tests are about them.
-            (Op::Back | Op::Away | Op::Restart(_), _) => {}
-            // The wall clock is looked at with each tick: when, is what this test varies.
-            (Op::Wall(_), _) => {}
+            // These reach receivers, or begin a run: other tests are about them. And the wall clock
+            // is looked at with each tick: when, is what this test varies.
+            (Op::Back | Op::Away | Op::Restart(_) | Op::Wall(_), _) => {}
             (Op::Pass(seconds), Ticks::Never) => world.sleep_to(world.time + seconds * 1000),
             (Op::Pass(seconds), Ticks::Every(every)) => {
                 let end = world.time + seconds * 1000;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hark_config::{Document, NoSecrets, Style};
 use hark_engine::{Action, Effect, Effects, Engine, Heard, HostSeen, Input, Outcome, Plan, plan};
-use hark_model::record::{JournalKind, Matcher, Record};
+use hark_model::record::{JournalKind, Matcher, Record, Snapshot};
 use hark_model::{
     CheckName, CheckResult, DeliveryId, Event, EventKind, HostId, HostName, Mono, Notification,
     Now, ReceiverName, SeriesName, Severity, Status, Unix, UserName,
@@ -15,7 +15,7 @@ use hark_model::{
 use crate::store::Store;
 
 /// 2026-11-20 00:00:00 UTC: times of day in scenarios are times since the beginning.
-pub(crate) const MIDNIGHT: Unix = Unix(1795132800000);
+pub(crate) const MIDNIGHT: Unix = Unix(1_795_132_800_000);
 
 /// Returns the plan that a text makes.
 pub(crate) fn plan_of(text: &str) -> Arc<Plan> {
@@ -60,7 +60,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(plan: Arc<Plan>) -> Self {
         let start = Now { mono: Mono(3_600_000), unix: MIDNIGHT };
-        let (engine, effects) = Engine::new(Arc::clone(&plan), Default::default(), start);
+        let (engine, effects) = Engine::new(Arc::clone(&plan), Snapshot::default(), start);
         let mut world = Self {
             engine,
             store: Store::default(),

@@ -100,7 +100,7 @@ fn read_route(section: &Section<'_>, places: &mut Places) -> Option<RoutePlan> {
 
 fn read_route_match(section: &Section<'_>) -> RouteMatch {
     let matcher = read_matcher(section);
-    let events = texts(section.one_or_many("events"));
+    let events = texts(&section.one_or_many("events"));
     section.finish(ROUTE_MATCH_KEYS);
     RouteMatch {
         hosts: matcher.hosts,
@@ -113,14 +113,14 @@ fn read_route_match(section: &Section<'_>) -> RouteMatch {
 
 fn read_matcher(section: &Section<'_>) -> Matcher {
     Matcher {
-        hosts: texts(section.one_or_many("hosts")),
-        checks: texts(section.one_or_many("checks")),
+        hosts: texts(&section.one_or_many("hosts")),
+        checks: texts(&section.one_or_many("checks")),
         tags: section.parse_many("tags", Tag::new).into_iter().map(|tag| tag.value).collect(),
         severity: section.word("severity", &SEVERITIES),
     }
 }
 
-fn texts(values: Vec<Value<'_>>) -> Vec<String> {
+fn texts(values: &[Value<'_>]) -> Vec<String> {
     values.iter().filter_map(Value::str).map(str::to_owned).collect()
 }
 

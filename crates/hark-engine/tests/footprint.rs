@@ -1,0 +1,131 @@
+//! What many hosts cost: bytes kept for each, and nothing at all for a heartbeat that changes nothing.
+//!
+//! A test of its own, because it counts what the allocator gives out.
+
+#![expect(clippy::unwrap_used, reason = "the whole crate is tests")]
+#![expect(unsafe_code, reason = "an allocator that counts")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use hark_config::{Document, NoSecrets};
+use hark_engine::{Effects, Engine, Heard, HostSeen, Input, plan};
+use hark_model::record::Snapshot;
+use hark_model::{Clock, HostId, HostName, Mono, Now, SeriesName, Unix};
+
+struct Counting;
+
+static GIVEN: AtomicUsize = AtomicUsize::new(0);
+static KEPT: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is passed on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        GIVEN.fetch_add(1, Ordering::Relaxed);
+        KEPT.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        KEPT.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller keeps the contract of `dealloc`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+const HOSTS: u32 = 20_000;
+/// The aim for a host with five thresholds.
+const MOST_BYTES: usize = 1536;
+
+const CONFIG: &str = r"
+receivers: {ops: {}}
+thresholds:
+  cpu_monitor: {cpu_percent: {warning: 80, critical: 90}, load_1min: {warning: 8}}
+  memory_monitor: {percent: {warning: 85, critical: 95}}
+  disk_monitor: {percent: {warning: 85, critical: 95}}
+";
+
+fn series() -> Vec<SeriesName> {
+    vec![
+        SeriesName::plain("cpu_monitor", "cpu_percent"),
+        SeriesName::plain("cpu_monitor", "load_1min"),
+        SeriesName::plain("memory_monitor", "percent"),
+        SeriesName::of("disk_monitor", "/", "percent"),
+        SeriesName::of("disk_monitor", "/home", "percent"),
+    ]
+}
+
+fn now(seconds: u64) -> Now {
+    let millis = seconds * 1000;
+    Now {
+        mono: Mono(3_600_000 + millis),
+        unix: Unix(1_795_132_800_000 + i64::try_from(millis).unwrap()),
+    }
+}
+
+fn heard(host: u32) -> Heard {
+    Heard {
+        host: HostId(host),
+        interval_ms: 30_000,
+        moved_to: None,
+        rtt_us: Some(400),
+        taken_at: Unix(0),
+        values: (1..6).map(|number| (number, 10.0)).collect(),
+    }
+}
+
+#[test]
+fn a_quiet_heartbeat_allocates_nothing_and_a_host_is_small() {
+    let document = Document::single(CONFIG);
+    let plan = plan::read(&document.root(&NoSecrets)).unwrap();
+    let (mut engine, _) = Engine::new(Arc::new(plan), Snapshot::default(), now(0));
+    let mut effects = Effects::default();
+    let series = series();
+    let before = KEPT.load(Ordering::Relaxed);
+    for number in 1..=HOSTS {
+        let name = HostName::new(&format!("host-{number}.example.net")).unwrap();
+        let interval = Duration::from_secs(30);
+        let seen = HostSeen { name, interval, address: None };
+        engine.step(Input::HostSeen(seen), now(0), &mut effects);
+        let seen = Input::SeriesSeen { host: HostId(number), series: series.clone() };
+        engine.step(seen, now(0), &mut effects);
+        effects.clear();
+    }
+    let mut heartbeats: Vec<Heard> = (1..=HOSTS).map(heard).collect();
+    let round = |engine: &mut Engine, heartbeats: &mut [Heard], effects: &mut Effects, at| {
+        for heartbeat in heartbeats {
+            heartbeat.taken_at = now(at).unix;
+            engine.heard(heartbeat, now(at), effects);
+        }
+    };
+    for at in [1, 31] {
+        round(&mut engine, &mut heartbeats, &mut effects, at);
+        effects.clear();
+    }
+    effects = Effects::default();
+    let beats: usize =
+        heartbeats.iter().map(|h| size_of::<Heard>() + h.values.capacity() * 16).sum();
+    let per_host = (KEPT.load(Ordering::Relaxed) - before - beats) / usize::try_from(HOSTS).unwrap();
+
+    // The deadlines of all hosts come up in between and are moved on: the heap must not grow.
+    engine.step(Input::Tick, now(50), &mut effects);
+    assert!(effects.is_empty(), "{:?}", effects.effects.first());
+    let given = GIVEN.load(Ordering::Relaxed);
+    let begun = Clock.now();
+    round(&mut engine, &mut heartbeats, &mut effects, 60);
+    round(&mut engine, &mut heartbeats, &mut effects, 90);
+    let taken = Clock.now().mono.since(begun.mono);
+    let allocated = GIVEN.load(Ordering::Relaxed) - given;
+    println!("{per_host} bytes a host; {:?} a heartbeat with 5 values", taken / (2 * HOSTS));
+    assert!(effects.is_empty());
+    assert_eq!(allocated, 0, "allocations in {} quiet heartbeats", 2 * HOSTS);
+    assert!(per_host <= MOST_BYTES, "{per_host} bytes");
+    assert_eq!(engine.host(HostId(7)).unwrap().checks().count(), 6);
+    assert!(engine.n_deadlines() <= usize::try_from(HOSTS).unwrap() * 2);
+}
