@@ -1,12 +1,12 @@
 //! The command line: one command a file.
 
 mod agent;
-//BENCH
+mod bench;
 mod check;
 pub(crate) mod client;
 mod completion;
 pub(crate) mod config;
-//DEMO
+mod demo;
 mod enroll;
 mod explain;
 mod journal;
@@ -43,7 +43,7 @@ enum Command {
     Up(up::Args),
     Server(server::Args),
     Agent(agent::Args),
-    //DEMO2
+    Demo(demo::Args),
     Check(check::Args),
     Send(send::Args),
     Status(status::Args),
@@ -52,7 +52,7 @@ enum Command {
     Passwd(passwd::Args),
     Enroll(enroll::Args),
     Journal(journal::Args),
-    //BENCH2
+    Bench(bench::Args),
     Completion(completion::Args),
 }
 
@@ -63,7 +63,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Up(args) => up::run(args),
         Command::Server(args) => server::run(args),
         Command::Agent(args) => agent::run(args),
-        //DEMO3
+        Command::Demo(args) => demo::run(args),
         Command::Check(args) => check::run(args),
         Command::Send(args) => send::run(args),
         Command::Status(args) => status::run(args),
@@ -72,7 +72,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Passwd(args) => passwd::run(args),
         Command::Enroll(args) => enroll::run(args),
         Command::Journal(args) => journal::run(args),
-        //BENCH3
+        Command::Bench(args) => bench::run(args),
         Command::Completion(args) => completion::run(args),
     };
     result.unwrap_or_else(|error| {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use hark_agent::AgentConfig;
 use hark_checks::Configured;
-use hark_config::{Document, Key, Kind, Level, Style};
+use hark_config::{Document, Key, Kind, Level, SourceFile, Style};
 use hark_engine::{Plan, plan};
 use hark_notify::Receivers;
 use hark_web::WebSettings;
@@ -104,7 +104,19 @@ pub(crate) fn load(paths: &Paths) -> Result<Loaded, LoadError> {
     let found = files::read(paths).map_err(LoadError::File)?;
     let names = found.iter().map(|f| f.path.clone()).collect();
     let revision = files::revision(&found);
-    let document = Document::parse(found.into_iter().map(|f| f.source).collect());
+    read(found.into_iter().map(|f| f.source).collect(), names, revision)
+}
+
+/// Reads a configuration that is not in a file.
+///
+/// # Errors
+/// With everything that is wrong.
+pub(crate) fn load_text(name: &str, text: String) -> Result<Loaded, LoadError> {
+    read(vec![SourceFile { name: name.to_owned(), text }], Vec::new(), 0)
+}
+
+fn read(sources: Vec<SourceFile>, names: Vec<PathBuf>, revision: u32) -> Result<Loaded, LoadError> {
+    let document = Document::parse(sources);
     let style = if crate::out::error_is_terminal() { Style::Colour } else { Style::Plain };
     let wrong = |document: &Document| {
         let diagnostics = document.diagnostics();

@@ -80,6 +80,7 @@ pub(crate) struct Fleet {
     values: Vec<f64>,
     report: Report,
     pending: u64,
+    settled: usize,
 }
 
 struct Simulated {
@@ -88,6 +89,7 @@ struct Simulated {
     machine: Machine,
     last_session: u64,
     greeted: bool,
+    settled: bool,
 }
 
 impl std::fmt::Debug for Fleet {
@@ -124,6 +126,7 @@ impl Fleet {
                 machine: Machine::new(random.next_u64(), now.unix),
                 last_session: session,
                 greeted: false,
+                settled: false,
             });
         }
         Ok(Self {
@@ -140,6 +143,7 @@ impl Fleet {
             values: Vec::new(),
             report: Report::default(),
             pending: 0,
+            settled: 0,
         })
     }
 
@@ -156,6 +160,16 @@ impl Fleet {
     /// Returns how many heartbeats are on their way.
     pub(crate) fn on_the_way(&self) -> u64 {
         self.pending
+    }
+
+    /// Returns how many hosts have ever been acknowledged.
+    pub(crate) fn settled(&self) -> usize {
+        self.settled
+    }
+
+    /// Returns whether host `i` has ever been acknowledged.
+    pub(crate) fn is_settled(&self, i: usize) -> bool {
+        self.hosts.get(i).is_some_and(|h| h.settled)
     }
 
     /// Returns how many hosts there are.
@@ -185,7 +199,9 @@ impl Fleet {
         hark_model::frame::encode_values(&self.set_series, &self.values, &mut bytes);
         let interval_ms = u32::try_from(self.plan.interval.as_millis()).unwrap_or(u32::MAX);
         let mut beat = BeatBuilder::new(interval_ms, host.client.rtt_us());
-        beat.push(self.set_number, now.unix, &bytes);
+        if !beat.push(self.set_number, now.unix, &bytes) {
+            tracing::error!("a simulated frame does not fit a datagram");
+        }
         let content = beat.finish();
         let at = Clock.micros();
         if self.seal(i, &content, at.0.max(FIRST_BEAT), now, at) {
@@ -263,6 +279,9 @@ impl Fleet {
                 for token in acked.stored {
                     if token >= FIRST_BEAT {
                         self.report.acknowledged += 1;
+                        if !std::mem::replace(&mut self.hosts[i].settled, true) {
+                            self.settled += 1;
+                        }
                         self.pending = self.pending.saturating_sub(1);
                         let took = at.0.saturating_sub(token);
                         self.report.latencies.push(u32::try_from(took).unwrap_or(u32::MAX));

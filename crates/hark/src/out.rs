@@ -29,11 +29,6 @@ pub(crate) fn error(error: &anyhow::Error) {
     note(format!("hark: {error:#}"));
 }
 
-/// Returns true if a person reads standard output.
-pub(crate) fn is_terminal() -> bool {
-    io::stdout().is_terminal()
-}
-
 /// Returns true if a person reads standard error.
 pub(crate) fn error_is_terminal() -> bool {
     io::stderr().is_terminal()

@@ -307,6 +307,26 @@ pub(crate) fn receive_buffer(socket: &UdpSocket, bytes: usize) -> usize {
     usize::try_from(given).unwrap_or(0)
 }
 
+/// Returns how many datagrams the kernel has dropped because this socket's buffer was full
+/// (`SO_MEMINFO`, Linux 4.12).
+pub(crate) fn dropped(socket: &UdpSocket) -> u64 {
+    /// Place of the drops among the kernel's figures (`SK_MEMINFO_DROPS` in linux/sock_diag.h).
+    const DROPS: usize = 8;
+    let mut figures = [0u32; DROPS + 1];
+    let mut length = size_of_val(&figures) as libc::socklen_t;
+    // SAFETY: the array lives until the call returns; its size is given and never exceeded.
+    unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            figures.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    u64::from(figures[DROPS])
+}
+
 /// Makes `command` the leader of a new session without a terminal (the `-d` option).
 pub(crate) fn detach(command: &mut Command) {
     // SAFETY: `setsid` is async-signal-safe and touches no memory of ours.
@@ -370,12 +390,15 @@ pub(crate) fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
-/// CPU time used by this whole process so far.
-pub(crate) fn cpu_time() -> Duration {
-    let mut t = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the structure lives until the call returns.
-    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut t) };
-    Duration::new(u64::try_from(t.tv_sec).unwrap_or(0), u32::try_from(t.tv_nsec).unwrap_or(0))
+/// Makes `command` start on one core and stay there, for benchmarks.
+pub(crate) fn start_on_core(command: &mut Command, core: usize) {
+    // SAFETY: `sched_setaffinity` is async-signal-safe and only reads a set on this stack.
+    unsafe {
+        command.pre_exec(move || {
+            pin_to_core(core);
+            Ok(())
+        });
+    }
 }
 
 /// Keeps this thread on one core, for benchmarks.

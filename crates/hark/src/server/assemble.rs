@@ -336,11 +336,6 @@ impl Server {
         &self.data_dir
     }
 
-    /// Returns the senders to every part.
-    pub(crate) fn links(&self) -> &Arc<Links> {
-        &self.links
-    }
-
     /// Returns the link that makes the first administrator, until there is one.
     pub(crate) fn setup_link(&self) -> Option<String> {
         let code = self.setup_code.as_ref()?;
@@ -435,7 +430,7 @@ impl Links {
         &self,
         question: impl FnOnce(&Engine) -> T + Send + 'static,
     ) -> Option<T> {
-        let (to, answer) = std::sync::mpsc::sync_channel(1);
+        let (to, answer) = sync_channel(1);
         let ask = move |engine: &Engine| drop(to.send(question(engine)));
         self.engine.send(ToEngine::Ask(Box::new(ask))).ok()?;
         answer.recv().ok()
@@ -457,7 +452,7 @@ impl Links {
         &self,
         question: impl FnOnce(&mut hark_store::history::History) -> T + Send + 'static,
     ) -> Option<T> {
-        let (to, answer) = std::sync::mpsc::sync_channel(1);
+        let (to, answer) = sync_channel(1);
         let ask = move |history: Option<&mut hark_store::history::History>| {
             drop(to.send(history.map(question)));
         };
@@ -470,7 +465,7 @@ impl Links {
         &self,
         work: impl FnOnce(&mut State) -> T + Send + 'static,
     ) -> Option<T> {
-        let (to, answer) = std::sync::mpsc::sync_channel(1);
+        let (to, answer) = sync_channel(1);
         let work = StateWork(Box::new(move |state| drop(to.send(work(state)))));
         self.store.send(ToStore::With(work)).ok()?;
         answer.recv().ok()

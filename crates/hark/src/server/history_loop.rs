@@ -31,9 +31,6 @@ const UPKEEP: Duration = Duration::from_millis(250);
 /// How long after a failed opening it is tried again.
 const REOPEN: Duration = Duration::from_secs(10);
 
-/// Questions that may wait.
-pub(crate) const QUESTION_QUEUE: usize = 256;
-
 /// A question about samples, answered on the history thread: plan it there, run it elsewhere.
 pub(crate) type Question = Box<dyn FnOnce(Option<&mut History>) + Send>;
 

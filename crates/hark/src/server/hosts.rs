@@ -40,9 +40,4 @@ impl Hosts {
     pub(crate) fn name(&self, host: HostId) -> Option<HostName> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).by_number.get(&host).cloned()
     }
-
-    /// Returns how many hosts there are.
-    pub(crate) fn len(&self) -> usize {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).by_name.len()
-    }
 }

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use hark_engine::input::{Heard, HostSeen, Input};
 use hark_model::HostName;
-use hark_model::time::{Clock, Micros, Now};
+use hark_model::time::{Clock, Micros, Mono, Now};
 use hark_proto::header::SALT;
 use hark_proto::{AckFacts, AckFlags, Body, Header, Hello, Refused, Report, ReportItem};
 use hark_store::history::SetId;
@@ -51,6 +51,9 @@ const IDLE: Duration = Duration::from_millis(500);
 
 /// How long to wait for an engine that is behind before looking again.
 const BEHIND: Duration = Duration::from_millis(2);
+
+/// How often the kernel is asked how many datagrams it dropped.
+const LOOK_FOR_DROPS: Duration = Duration::from_secs(1);
 
 /// Batches taken from one socket before what was found is handed on: bounds the latency of a flush
 /// under flood to about a millisecond.
@@ -122,6 +125,8 @@ struct Intake {
     wanted: Vec<u32>,
     heartbeats: u64,
     samples: u64,
+    drops: u64,
+    looked_at: Mono,
 }
 
 /// One datagram that passed the door.
@@ -154,7 +159,29 @@ impl Intake {
             wanted: Vec::new(),
             heartbeats: 0,
             samples: 0,
+            drops: 0,
+            looked_at: Clock.now().mono,
         }
+    }
+
+    /// Looks whether the kernel dropped datagrams because we were too slow: then silence of hosts says
+    /// nothing about them (rule F5).
+    fn look_for_drops(&mut self, now: Now) {
+        if now.mono.since(self.looked_at) < LOOK_FOR_DROPS {
+            return;
+        }
+        self.looked_at = now.mono;
+        let drops: u64 = self.setup.sockets.iter().map(crate::sys::dropped).sum();
+        let before = std::mem::replace(&mut self.drops, drops);
+        if drops == before {
+            return;
+        }
+        self.setup.tally.lost(drops);
+        let lost = drops.saturating_sub(before);
+        tracing::warn!(lost, "the kernel dropped datagrams: ingest is too slow");
+        let reason = format!("{lost} datagrams were dropped before they could be read");
+        self.inputs.push(Input::IngestDegraded { reason, gap: Duration::ZERO });
+        self.inputs.push(Input::IngestHealthy);
     }
 
     /// Reads what waits on every socket, hands it on, answers what is stored; returns true if there
@@ -174,6 +201,7 @@ impl Intake {
         for socket in 0..self.setup.sockets.len() {
             more |= self.drain(room, socket, now, at);
         }
+        self.look_for_drops(now);
         self.close_ticket();
         self.send_answers();
         more
@@ -528,7 +556,9 @@ impl Intake {
                         self.inputs.push(Input::HostSeen(seen));
                     }
                 }
-                drop(done.send(()));
+                if done.send(()).is_err() {
+                    tracing::debug!("whoever enrolled a host has gone");
+                }
             }
             ToIntake::Reloaded { revision, secret } => {
                 self.revision = revision;

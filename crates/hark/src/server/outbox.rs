@@ -8,7 +8,6 @@
 //! the two sends that one message again, under the same key. One message a receiver is on its way at
 //! a time: that is what bounds the doubles after a crash to one.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -293,9 +292,4 @@ fn chance() -> Chance {
         tracing::debug!("no randomness for the jitter of a retry");
     }
     Chance::from_bits(u64::from_le_bytes(bytes))
-}
-
-/// Returns the types of the configured receivers, for the page.
-pub(crate) fn targets(receivers: &Receivers) -> BTreeMap<ReceiverName, (&'static str, String)> {
-    receivers.iter().map(|(n, c)| (n.clone(), (c.kind, c.receiver.target()))).collect()
 }

@@ -260,11 +260,6 @@ impl Agents {
         sets.flat_map(|s| s.shape.series.iter()).map(|d| d.name.clone()).collect()
     }
 
-    /// Returns how many agents are known.
-    pub(crate) fn len(&self) -> usize {
-        self.slots.len()
-    }
-
     /// Derives what a stranger must hold if it knows the shared secret and is called `name`. Costs a
     /// key derivation: the caller limits how often.
     pub(super) fn stranger(&self, id: AgentId, name: &HostName) -> Result<KnownAgent, Fate> {

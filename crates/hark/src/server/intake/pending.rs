@@ -87,11 +87,6 @@ impl Pending {
             }
         }
     }
-
-    /// Returns how many tickets wait.
-    pub(super) fn len(&self) -> usize {
-        self.groups.len()
-    }
 }
 
 #[cfg(test)]
@@ -119,7 +114,7 @@ mod tests {
         assert_eq!(settled(&mut pending), []);
         pending.done(Part::History { kept: true }, 1);
         assert_eq!(settled(&mut pending), [(1, Outcome::Stored), (2, Outcome::Stored)]);
-        assert_eq!(pending.len(), 0);
+        assert!(pending.groups.is_empty());
     }
 
     #[test]
