@@ -39,6 +39,7 @@ pub(crate) const CI: &[Step] = &[
     Page(&["npm", "test"]),
     CLIPPY,
     Run(&["cargo", "test", "--workspace", "--locked"]),
+    Page(&["npm", "run", "journeys"]),
     Manual,
     DOCS,
     IfInstalled(
