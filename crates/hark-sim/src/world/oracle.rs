@@ -6,7 +6,7 @@ use hark_model::record::{
     DeliveryState, IncidentId, IncidentRecord, JournalKind, JournalLine, Record, SilenceId,
     Snapshot,
 };
-use hark_model::{HostName, Notification, Reason, ReceiverName, Status};
+use hark_model::{HostName, Notification, Reason, ReceiverName, Status, Unix};
 
 use super::receiver::Arrived;
 
@@ -40,8 +40,8 @@ pub(super) struct Oracle {
     quiet: BTreeMap<SilenceId, (Vec<String>, u64, u64)>,
     /// When the server's wall clock last jumped.
     jumped_at: u64,
-    /// When each silence was made.
-    silenced_at: BTreeMap<SilenceId, u64>,
+    /// When each silence was made, by the server's wall clock and in the world's time.
+    silenced_at: BTreeMap<SilenceId, (Unix, u64)>,
     /// When each message was decided, by its key.
     decided_at: BTreeMap<String, u64>,
 }
@@ -74,10 +74,12 @@ impl Oracle {
                 // What a crash undid is decided anew, under the same key.
                 self.decided_at.insert(row.notification.key.clone(), at);
             }
-            if let Record::Silence(silence) = record
-                && !self.quiet.contains_key(&silence.id)
-            {
-                self.silenced_at.insert(silence.id, at);
+            if let Record::Silence(silence) = record {
+                // What a crash undid may be made anew under the same number, but not at the same time.
+                let made = self.silenced_at.entry(silence.id).or_insert((silence.from, at));
+                if made.0 != silence.from {
+                    *made = (silence.from, at);
+                }
             }
             let Record::Incident(incident) = record else { continue };
             let before = self.opened.get(&incident.id).copied();
@@ -115,7 +117,7 @@ impl Oracle {
                 }
                 Record::Silence(silence) => {
                     let length = silence.until.0.abs_diff(silence.from.0);
-                    let made = self.silenced_at.get(&silence.id).copied().unwrap_or(at);
+                    let made = self.silenced_at.get(&silence.id).map_or(at, |(_, made)| *made);
                     let until = if self.jumped_at >= made { at } else { made + length };
                     // It is written again when it has kept something back: that makes it no longer.
                     let hosts = silence.matcher.hosts.clone();
@@ -315,7 +317,7 @@ impl Oracle {
 #[cfg(test)]
 mod tests {
     use hark_model::record::{DeliveryId, DeliveryRecord, Matcher, SilenceRecord};
-    use hark_model::{CheckName, Severity, Unix, UserName};
+    use hark_model::{CheckName, Severity, UserName};
 
     use super::*;
 
