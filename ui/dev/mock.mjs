@@ -597,11 +597,12 @@ async function api(request, answer, url) {
   }
   if (path === '/incidents') {
     const view = q.get('view') ?? 'open';
-    const sev = (q.get('sev') ?? '').split(',').filter(Boolean);
+    const sev = q.get('sev');
+    if (sev !== null && !['critical', 'warning', 'unknown', 'info'].includes(sev)) return problem(answer, 422, 'Not accepted', 'sev is one word', { errors: [{ field: 'sev', detail: 'not a severity' }] });
     const text = (q.get('q') ?? '').toLowerCase();
     const items = incidents
       .filter((one) => view === 'all' || (view === 'resolved' ? one.resolved !== null : view === 'silenced' ? one.resolved === null && one.silenced !== null : one.resolved === null && one.silenced === null))
-      .filter((one) => (sev.length === 0 || sev.includes(one.state)) && `${one.host} ${one.check} ${one.text}`.toLowerCase().includes(text))
+      .filter((one) => (sev === null || sev === one.status) && `${one.host} ${one.check} ${one.text}`.toLowerCase().includes(text))
       .map(rowOf);
     return json(answer, { items, next: null });
   }
@@ -647,7 +648,7 @@ async function api(request, answer, url) {
       return json(answer, made, 201);
     }
   }
-  if (path === '/silences' && method === 'GET') return json(answer, { items: silences, next: null });
+  if (path === '/silences' && method === 'GET') return json(answer, silences);
   if (path === '/silences') {
     if (!data.reason) return problem(answer, 422, 'Not accepted', 'a reason is needed', { errors: [{ field: 'reason', detail: 'a reason is needed' }] });
     nextSilence += 1;
@@ -709,7 +710,7 @@ async function api(request, answer, url) {
     answer.writeHead(204);
     return answer.end();
   }
-  if (path === '/agents') return json(answer, { items: hosts.map((one) => ({ host: one.name, mode: one.id % 9 === 0 ? 'shared' : 'enrolled', version: one.id % 33 === 0 ? '0.9.1' : '0.9.2', last_seen_at: at(one.heard), address: one.address, loss_ratio: one.id % 40 === 0 ? 0.012 : 0, rtt_seconds: 0.003 + (one.id % 17) / 1000, clock_skew_seconds: one.id === 12 ? 4.2 : 0.01, duplicates: one.id === 20 ? 1 : 0 })), next: null });
+  if (path === '/agents') return json(answer, hosts.map((one) => ({ host: one.name, mode: one.id % 9 === 0 ? 'shared' : 'enrolled', version: one.id % 33 === 0 ? '0.9.1' : '0.9.2', last_seen_at: at(one.heard), address: one.address, loss_ratio: one.id % 40 === 0 ? 0.012 : 0, rtt_seconds: 0.003 + (one.id % 17) / 1000, clock_skew_seconds: one.id === 12 ? 4.2 : 0.01, duplicates: one.id === 20 ? 1 : 0 })));
   if (path === '/events') {
     const text = (q.get('q') ?? '').toLowerCase();
     return json(answer, { items: events.filter((one) => `${one.host} ${one.check} ${one.text}`.toLowerCase().includes(text)), next: null });
@@ -740,6 +741,7 @@ function snapshot(client) {
   const message = { type: 'frame', snapshot: true };
   if (client.sub.includes('counts')) message.counts = counts();
   if (client.sub.includes('problems')) message.problems = { add: open().map(problemOf), drop: [] };
+  if (client.sub.includes('self')) message.self = self();
   if (client.sub.includes('events')) message.events = events.slice(0, 20);
   send(client, message);
 }
@@ -752,7 +754,8 @@ function tick() {
     }
   }
   for (const client of clients) {
-    const message = { type: 'frame', counts: counts() };
+    const message = { type: 'frame' };
+    if (client.sub.includes('self') && now() % 5 === 0) message.self = self();
     const rows = hosts.filter((host) => client.rows.has(host.id));
     if (rows.length > 0) {
       message.rows = { id: rows.map((one) => one.id), state: rows.map((one) => one.state).join(''), cpu: rows.map((one) => one.cpu), mem: rows.map((one) => one.mem), disk: rows.map((one) => one.disk), last_heard_unix_s: rows.map((one) => one.heard), text: rows.map((one) => one.text) };
@@ -761,7 +764,8 @@ function tick() {
       const host = topic.startsWith('host:') ? byName.get(topic.slice(5)) : undefined;
       if (host) message.host = { [host.name]: { state: host.state, text: host.text, last_heard_unix_s: host.heard, rtt_seconds: 0.004, checks_changed: false, samples: now() % 15 === 0 ? sampleOf(host.name) : {} } };
     }
-    send(client, message);
+    // Like the real one: nothing to say, nothing sent.
+    if (Object.keys(message).length > 1) send(client, message);
   }
 }
 setInterval(tick, 1000).unref();

@@ -134,7 +134,7 @@ export interface Check {
   unit: string;
   text: string;
   rule: string;
-  changed_at: string;
+  changed_at: string | null;
   fresh: 'fresh' | 'late' | 'stale';
   flapping: boolean;
   incident: number | null;
@@ -147,7 +147,7 @@ export interface Host {
   state: Letter;
   word: string;
   text: string;
-  since_at: string;
+  since_at: string | null;
   address: string | null;
   tags: string[];
   facts: Record<string, string>;
@@ -260,7 +260,7 @@ export interface Incident extends IncidentRow {
   timeline: Activity[];
   comments: { by: string; at: string; text: string }[];
   symptoms_list: { id: number; host: string; check: string }[];
-  seen_before: { id: number; since_at: string; duration_seconds: number; resolution: string }[];
+  seen_before: { id: number; since_at: string; duration_seconds: number | null; resolution: string }[];
 }
 
 export interface Explanation {
@@ -326,8 +326,8 @@ export interface Self {
   series: number;
   datagrams: Record<string, number>;
   history: { state: 'ok' | 'stopped'; reason: string | null; bytes: number };
-  store: Record<string, unknown>;
-  queues: Record<string, unknown>;
+  store: Record<string, number>;
+  queues: Record<string, number>;
   receivers_failing: string[];
 }
 

@@ -65,8 +65,13 @@ export interface Scale {
 const BYTES_IN: Record<string, number> = { bytes: 1, mebibytes: 1024 ** 2, gibibytes: 1024 ** 3 };
 const SIGNS: Record<string, string> = { percent: '%', megahertz: 'MHz', celsius: '°C', per_second: '/s', seconds: 's', milliseconds: 'ms' };
 
+/** The API writes units as words; signs are understood as well. */
+const WORDS: Record<string, string> = { '%': 'percent', B: 'bytes', 'B/s': 'bytes_per_second', MiB: 'mebibytes', GiB: 'gibibytes', s: 'seconds', ms: 'milliseconds', '/s': 'per_second', MHz: 'megahertz', '°C': 'celsius' };
+export const unitWord = (unit: string): string => WORDS[unit] ?? unit;
+
 /** Chooses the scale of a chart or a value: the biggest value decides, so that one axis has one unit. */
-export function scale(unit: string, biggest: number): Scale {
+export function scale(given: string, biggest: number): Scale {
+  const unit = unitWord(given);
   const bytes = BYTES_IN[unit];
   if (bytes !== undefined) {
     const found = prefix(biggest * bytes, 1024);
@@ -88,7 +93,8 @@ export function scale(unit: string, biggest: number): Scale {
 }
 
 /** Writes a value with its unit: `96.2 %`, `1.8 ms`, `12.4 GiB`, and long times as durations. */
-export function quantity(value: number | null | undefined, unit: string): string {
+export function quantity(value: number | null | undefined, given: string): string {
+  const unit = unitWord(given);
   if (value === null || value === undefined || !Number.isFinite(value)) return NOTHING;
   if (unit === 'seconds' && Math.abs(value) >= 60) return duration(value);
   const { by, sign } = scale(unit, value);

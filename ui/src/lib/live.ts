@@ -11,7 +11,7 @@ const LONGEST_WAIT_MS = 15_000;
 export const BEHIND_S = 12;
 /** Events kept on the overview. */
 export const EVENTS_KEPT = 20;
-/** Problems kept on the overview; the rest is counted. */
+/** Problems listed on the overview; the rest is counted. */
 export const PROBLEMS_KEPT = 50;
 
 /** Wait before try number `tries` (from 0): doubled each time, then between half and all of it, by chance. */
@@ -103,8 +103,11 @@ export function merge(frames: readonly Frame[]): Frame {
   const drops = new Set<number>();
   for (const frame of frames) {
     if (frame.snapshot) {
-      adds.clear();
-      drops.clear();
+      // Only of what it holds: a snapshot after a new subscription may leave a topic out.
+      if (frame.problems) {
+        adds.clear();
+        drops.clear();
+      }
       out.snapshot = true;
     }
     out.seq = frame.seq ?? out.seq;

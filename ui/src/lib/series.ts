@@ -1,6 +1,6 @@
 // Series as charts need them: which series share a chart, rates of counters, new points, gaps.
 import type { Metric, Series } from './api-types.ts';
-import { checkLabel } from './format.ts';
+import { checkLabel, unitWord } from './format.ts';
 
 /** A chart of one host: a title and at most five lines of one unit. */
 export interface ChartPlan {
@@ -46,7 +46,7 @@ const RECIPES: Recipe[] = [
 ];
 
 /** Unit of the rate of a counter. */
-export const rateUnit = (unit: string): string => (unit === 'bytes' ? 'bytes_per_second' : 'per_second');
+export const rateUnit = (unit: string): string => (unitWord(unit) === 'bytes' ? 'bytes_per_second' : 'per_second');
 
 /** File systems and devices that nobody asks for first. */
 const MINOR = /^(lo|docker|veth|br-|loop|ram|dm-|\/boot|\/run|\/snap|\/dev)/;
@@ -77,7 +77,7 @@ export function plan(metrics: readonly Metric[], first: string | null = null): C
       out.push({
         key: lines[0]?.path ?? recipe.title,
         title: instance === '' ? recipe.title : `${recipe.title} ${instance}`,
-        unit: rate ? rateUnit(metric?.unit ?? '') : (metric?.unit ?? ''),
+        unit: rate ? rateUnit(metric?.unit ?? '') : unitWord(metric?.unit ?? ''),
         lines: lines.slice(0, MOST_LINES),
         more: Math.max(0, lines.length - MOST_LINES),
       });
@@ -104,11 +104,14 @@ export function single(metric: Metric): ChartPlan {
   return {
     key: metric.path,
     title: checkLabel(metric.path),
-    unit: rate ? rateUnit(metric.unit) : metric.unit,
+    unit: rate ? rateUnit(metric.unit) : unitWord(metric.unit),
     lines: [{ path: metric.path, label: metric.metric.replaceAll('_', ' '), rate }],
     more: 0,
   };
 }
+
+/** Several paths in one parameter: a comma inside a path is written `%2C` before the whole is encoded. */
+export const namesOf = (paths: readonly string[]): string => paths.map((path) => path.replaceAll(',', '%2C')).join(',');
 
 type Column = readonly (number | null)[];
 

@@ -68,10 +68,10 @@ export class Socket {
     if (document.visibilityState === 'visible') this.#now();
   };
 
-  #subscribe(again = false): void {
+  #subscribe(): void {
     if (this.#socket?.readyState !== WebSocket.OPEN) return;
     const text = JSON.stringify(this.#wanted);
-    if (!again && text === this.#sent) return;
+    if (text === this.#sent) return;
     this.#sent = text;
     this.#socket.send(text);
   }
@@ -113,8 +113,9 @@ export class Socket {
         this.#events.frame(frame);
         break;
       case 'gap':
-        // A server that saw the gap itself sends the snapshot anyway; asking again costs one small message.
-        this.#subscribe(true);
+        // A server that fell behind says so and sends the whole by itself. A hole that it does not know of means that the
+        // way between is not to be trusted: begin again.
+        if (frame.type !== 'gap') this.#socket?.close();
         break;
       case 'drop':
         break;

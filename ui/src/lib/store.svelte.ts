@@ -3,7 +3,7 @@
 import { ApiError, get, getIfChanged, write } from './api.ts';
 import type { Activity, Counts, Delivery, FleetTable, Frame, HostPatch, Joined, Me, Overview, Problem, Self } from './api-types.ts';
 import { Fleet } from './fleet.ts';
-import { BEHIND_S, changes, merge, patchDeliveries, patchEvents, patchProblems, PROBLEMS_KEPT } from './live.ts';
+import { BEHIND_S, changes, merge, patchDeliveries, patchEvents, patchProblems } from './live.ts';
 import { Socket, type Link } from './socket.ts';
 import { byUrgency } from './state.ts';
 
@@ -11,6 +11,8 @@ import { byUrgency } from './state.ts';
 const POLL_MS = 5000;
 /** The whole table is asked for again this often: it brings strips and hosts that came or went (unchanged costs a 304). */
 const FLEET_MS = 60_000;
+/** From this many hosts on the table is worth waiting for. */
+const BIG_FLEET = 2000;
 /** Time that a toast stays; one with the focus inside stays longer. */
 const TOAST_MS = 8000;
 
@@ -58,6 +60,7 @@ class Store {
   #scheduled = false;
   #poll: ReturnType<typeof setInterval> | undefined;
   #fleetTimer: ReturnType<typeof setInterval> | undefined;
+  #soon: ReturnType<typeof setTimeout> | undefined;
   #topics = new Map<string, number>();
   #rows: number[] = [];
   #hosts = new Map<string, Set<(patch: HostPatch) => void>>();
@@ -164,6 +167,16 @@ class Store {
     }
   }
 
+  /** States have moved: the table is asked for again, the later the bigger it is. */
+  #fleetSoon(): void {
+    if (this.fleet === null || this.#soon !== undefined) return;
+    const wait = this.fleet.length > BIG_FLEET ? 10_000 : 2000;
+    this.#soon = setTimeout(() => {
+      this.#soon = undefined;
+      void this.loadFleet();
+    }, wait);
+  }
+
   #polling(wanted: boolean): void {
     clearInterval(this.#poll);
     if (wanted) {
@@ -212,7 +225,8 @@ class Store {
     this.#subscribing = true;
     queueMicrotask(() => {
       this.#subscribing = false;
-      const sub = ['counts', 'problems', 'events', ...this.#topics.keys()];
+      // The report of the server about itself comes every five seconds: it is the pulse of a fleet where nothing happens.
+      const sub = ['counts', 'problems', 'events', 'self', ...this.#topics.keys()];
       this.#socket?.want({ sub: [...new Set(sub)], rows: this.#rows });
     });
   }
@@ -258,11 +272,11 @@ class Store {
       this.overview = {
         ...this.overview,
         counts: frame.counts ?? this.overview.counts,
-        problems: problems.slice(0, PROBLEMS_KEPT),
-        more: this.overview.more + Math.max(0, problems.length - PROBLEMS_KEPT),
+        problems,
         events: frame.events ? patchEvents(this.overview.events, frame.events, snapshot) : this.overview.events,
       };
       this.#speak(before, problems);
+      if (frame.problems && problems.length + before.length > 0 && !snapshot) this.#fleetSoon();
     }
     if (frame.rows && this.fleet !== null && this.fleet.patch(frame.rows).rows > 0) this.fleetVersion += 1;
     if (frame.deliveries) this.deliveries = patchDeliveries(this.deliveries, frame.deliveries);

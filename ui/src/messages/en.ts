@@ -188,6 +188,7 @@ export const en = {
 
   'first.title': 'Nothing is monitored yet',
   'first.text': 'Run this on any Linux host. It shows up here a few seconds later, with its checks already running.',
+  'first.ask': 'An administrator of this server can add hosts.',
   'first.other': 'Other ways to add hosts',
   'first.joined': 'has joined. Its first values are coming in.',
   'first.receivers': 'Say where alerts go',
