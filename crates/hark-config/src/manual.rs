@@ -24,7 +24,9 @@ pub fn manual_of_schema(schema: &Json) -> String {
 
 fn section(table: &mut String, path: &str, schema: &Json, depth: usize) {
     let Some(properties) = schema.get("properties").and_then(Json::as_object) else { return };
-    let mut keys: Vec<(&String, &Json)> = properties.iter().collect();
+    // Only what stands in a table of keys: `{file: …}` of a secret is said once, for all.
+    let in_table = |(_, key): &(&String, &Json)| key.get("x-order").is_some();
+    let mut keys: Vec<(&String, &Json)> = properties.iter().filter(in_table).collect();
     keys.sort_by_key(|(_, key)| key.get("x-order").and_then(Json::as_u64));
     for (name, key) in keys {
         let required = schema.get("required").and_then(Json::as_array);
@@ -84,6 +86,7 @@ mod tests {
         Key::new("hosts", Kind::Named(&Kind::Section(HOST)), "Known hosts."),
         Key::new("to", Kind::OneOrMany(&Kind::OneOf(&["a", "b"])), "Who."),
         Key::new("limits", Kind::OneOrMany(&Kind::Section(LIMIT)), "One | several."),
+        Key::new("password", Kind::Secret, "Of the account."),
         Key::new("attempts", Kind::Integer, "How often.").default("3"),
     ];
 
@@ -98,6 +101,7 @@ mod tests {
         | `to` | `a`, `b`, or a list |  | Who. |
         | `limits` | section, or a list |  | One \| several. |
         | `limits.warning` | number |  | From here on. |
+        | `password` | secret |  | Of the account. |
         | `attempts` | whole number | `3` | How often. |
         ");
     }

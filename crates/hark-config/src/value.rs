@@ -155,7 +155,7 @@ impl<'d> Value<'d> {
             }
             Ok(text) => Some(Secret::new(text)),
             Err(reason) => {
-                value.error(format!("the secret in `{name}` cannot be read: {reason}"));
+                value.error(format!("this secret cannot be read: {reason}"));
                 None
             }
         }

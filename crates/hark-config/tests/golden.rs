@@ -47,15 +47,15 @@ const ROOT: &[Key] = &[
 struct FewSecrets;
 
 impl SecretSource for FewSecrets {
-    fn file(&self, _path: &str) -> Result<String, String> {
-        Err("no such file".into())
+    fn file(&self, path: &str) -> Result<String, String> {
+        Err(format!("{path}: no such file"))
     }
 
     fn env(&self, name: &str) -> Result<String, String> {
         match name {
             "MAIL_PASSWORD" => Ok("hunter2\n".into()),
             "EMPTY" => Ok(String::new()),
-            _ => Err("it is not set".into()),
+            _ => Err(format!("{name} is not set")),
         }
     }
 }
