@@ -59,7 +59,8 @@ impl Engine {
         self.look_at_checks(id, now, fx);
         self.checkpoint(id, fx);
         if let Some(next) = self.host_deadline(id, now) {
-            self.arm_host(id, next);
+            // What was looked at in a moment is not looked at again in it.
+            self.arm_host(id, next.max(Moment::of(now) + Duration::from_millis(1)));
         }
     }
 
@@ -280,7 +281,8 @@ impl Engine {
         let before = host.flags;
         host.flags = crate::host::Flags::default();
         host.probe_until = None;
-        if before.silent || before.not_reproven {
+        let is_first = host.liveness().hard.is_none();
+        if before.silent || before.not_reproven || is_first {
             host.whole_since = Moment::of(now);
             host.stored_heard = host.heard_unix;
             fx.records.push(Record::Host(host.record()));
@@ -337,6 +339,11 @@ impl Engine {
 fn silence_text(host: &Host, at: Moment, now: Now) -> String {
     if host.heard == Moment::LONG_AGO {
         return "never heard".to_owned();
+    }
+    if host.flags.not_reproven {
+        // What is stored is as old as the last checkpoint.
+        let about = clock(host.heard.unix(now));
+        return format!("no heartbeat since the server's start, last heard about {about}");
     }
     let seconds = at.since(host.heard).as_secs();
     format!("no heartbeat for {seconds}s, last heard {}", clock(host.heard.unix(now)))

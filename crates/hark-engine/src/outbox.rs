@@ -82,25 +82,22 @@ impl Storm {
 }
 
 impl Outbox {
-    /// Returns when the next summary comes, if messages to `receiver` are summed up now.
-    pub(crate) fn storm_until(
+    /// Returns true if messages to `receiver` are summed up now.
+    pub(crate) fn storms_at(
         &self,
         receiver: &ReceiverName,
         reason: Option<Reason>,
         now: Moment,
-    ) -> Option<Moment> {
-        let storm = self.storms.get(receiver)?;
-        match storm.next_summary {
-            Some(next) => Some(next),
-            None => storm.is_full(Storm::lane(reason), now).then(|| now + SUMMARY_FIRST),
-        }
+    ) -> bool {
+        self.storms.get(receiver).is_some_and(|storm| {
+            storm.next_summary.is_some() || storm.is_full(Storm::lane(reason), now)
+        })
     }
 
     /// Has an incident wait for the next summary.
     pub(crate) fn wait_for_summary(
         &mut self,
         receiver: &ReceiverName,
-        _reason: Reason,
         incident: IncidentId,
         now: Moment,
     ) {
@@ -401,6 +398,7 @@ impl Engine {
             self.incidents.insert(id, incident);
         }
         if lines.is_empty() {
+            // The storm is over: messages go one by one again.
             return;
         }
         if let Some(storm) = self.outbox.storms.get_mut(receiver) {

@@ -76,6 +76,8 @@ impl Engine {
             return;
         }
         let again = again.min(own_deadline(&incident, now));
+        // What is decided at a moment is not decided again in it, whatever a deadline says.
+        let again = again.max(moment + Duration::from_millis(1));
         self.timers.arm(&mut incident.armed, again, Timer::Incident(id));
         self.incidents.insert(id, incident);
     }
@@ -110,9 +112,10 @@ impl Engine {
         let decision = decide(&scene, plan, due.get(receiver).copied(), told, now);
         if decision.block.is_none() {
             let reason = decision.reason;
-            if let Some(until) = self.outbox.storm_until(receiver, reason, Moment::of(now)) {
+            if self.outbox.storms_at(receiver, reason, Moment::of(now)) {
                 let text = "too many at once, comes with the next summary".to_owned();
-                return Decision { block: Some(Block::Storm), text, again: until, ..decision };
+                // The summary comes by itself: nothing of the incident has to be looked at for it.
+                return Decision { block: Some(Block::Storm), text, ..decision };
             }
         }
         decision
@@ -176,7 +179,7 @@ impl Engine {
             return;
         }
         if block == Block::Storm {
-            self.outbox.wait_for_summary(receiver, reason, id, Moment::of(now));
+            self.outbox.wait_for_summary(receiver, id, Moment::of(now));
             self.arm_outbox(Moment::of(now));
         }
         let kept = !matches!(block, Block::Told | Block::Reminder) && due;

@@ -46,7 +46,7 @@ const MOST_BYTES: usize = 1536;
 const CONFIG: &str = r"
 receivers: {ops: {}}
 thresholds:
-  cpu_monitor: {cpu_percent: {warning: 80, critical: 90}, load_1min: {warning: 8}}
+  cpu_monitor: {cpu_percent: {warning: 80, critical: 90}, load_1min: {warning: 80}}
   memory_monitor: {percent: {warning: 85, critical: 95}}
   disk_monitor: {percent: {warning: 85, critical: 95}}
 ";
@@ -111,7 +111,8 @@ fn a_quiet_heartbeat_allocates_nothing_and_a_host_is_small() {
     effects = Effects::default();
     let beats: usize =
         heartbeats.iter().map(|h| size_of::<Heard>() + h.values.capacity() * 16).sum();
-    let per_host = (KEPT.load(Ordering::Relaxed) - before - beats) / usize::try_from(HOSTS).unwrap();
+    let per_host =
+        (KEPT.load(Ordering::Relaxed) - before - beats) / usize::try_from(HOSTS).unwrap();
 
     // The deadlines of all hosts come up in between and are moved on: the heap must not grow.
     engine.step(Input::Tick, now(50), &mut effects);

@@ -391,6 +391,8 @@ pub type ThresholdLayer = BTreeMap<ThresholdPath, Limits>;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ThresholdSet {
     by_path: BTreeMap<ThresholdPath, Arc<Threshold>>,
+    /// By host: looked up at each heartbeat, so without making a path.
+    round_trip: BTreeMap<String, Arc<Threshold>>,
 }
 
 impl ThresholdSet {
@@ -418,7 +420,12 @@ impl ThresholdSet {
             whole.overlay(limits);
             match whole.resolve() {
                 Ok(threshold) => {
-                    set.by_path.insert(path.clone(), Arc::new(threshold));
+                    let threshold = Arc::new(threshold);
+                    if let (RTT, Some(host)) = (path.collector.as_str(), &path.instance) {
+                        set.round_trip.insert(host.clone(), threshold);
+                    } else {
+                        set.by_path.insert(path.clone(), threshold);
+                    }
                 }
                 Err(error) => errors.push((path.clone(), error)),
             }
@@ -445,22 +452,17 @@ impl ThresholdSet {
 
     /// Returns the threshold on the round trip time of the host `name`; `*` stands for every host.
     pub fn of_rtt(&self, name: &str) -> Option<&Arc<Threshold>> {
-        let path = |host: &str| ThresholdPath {
-            collector: RTT.to_owned(),
-            instance: Some(host.to_owned()),
-            metric: String::new(),
-        };
-        self.by_path.get(&path(name)).or_else(|| self.by_path.get(&path("*")))
+        self.round_trip.get(name).or_else(|| self.round_trip.get("*"))
     }
 
     /// Returns how many metrics have a threshold.
     pub fn len(&self) -> usize {
-        self.by_path.len()
+        self.by_path.len() + self.round_trip.len()
     }
 
     /// Returns true if no metric has a threshold.
     pub fn is_empty(&self) -> bool {
-        self.by_path.is_empty()
+        self.len() == 0
     }
 }
 

@@ -266,3 +266,47 @@ fn superseded_rows_are_marked_and_told_in_the_newest() {
     );
     assert_eq!(world.waiting().len(), 1);
 }
+
+/// Invariant 13: however many things break, a receiver gets a bounded number of messages, and knows
+/// everything at the end.
+#[test]
+fn a_storm_is_summed_up_and_everybody_knows_at_the_end() {
+    let mut world = World::new(plan_of("receivers: {ops: {}}\n"));
+    let names: Vec<String> = (0..350).map(|number| format!("host{number}")).collect();
+    for name in &names {
+        world.heard(name, &[]);
+    }
+    world.run_to(94_000);
+    assert_eq!(world.said.len(), 0);
+    // All fall silent in the same moment.
+    world.run_to(110_000);
+    let reasons = |world: &World, reason| {
+        world.said.iter().filter(|said| said.notification.reason == reason).count()
+    };
+    assert_eq!(reasons(&world, Reason::Problem), 100);
+    assert_eq!(reasons(&world, Reason::Summary), 1);
+    let summary = &world.said.last().unwrap().notification;
+    assert_eq!(summary.summary, "SUMMARY: 250 changes at once: 250 critical");
+    assert!(summary.detail.ends_with("and 200 more"), "{}", summary.detail);
+    let told = world.store.told.values().filter(|told| told.status == Status::Critical).count();
+    assert_eq!(told, 350);
+    // All come back at once: one more summary, and the storm is over when nothing is left of it.
+    world.run_to(200_000);
+    for name in &names {
+        world.heard(name, &[]);
+    }
+    for minute in 4..14 {
+        world.run_to(minute * 60_000);
+        for name in &names {
+            world.heard(name, &[]);
+        }
+    }
+    let told = world.store.told.values().filter(|told| told.status != Status::Ok).count();
+    assert_eq!(told, 0);
+    assert!(world.said.len() <= 210, "{} messages", world.said.len());
+    world.run_to(2_000_000);
+    let before = world.said.len();
+    world.heard("host1", &[]);
+    world.run_to(2_200_000);
+    assert!(world.said.len() > before, "single messages again");
+}
