@@ -18,7 +18,7 @@ pub(crate) struct Crate {
     pub(crate) name: String,
     /// Path of its folder from the root.
     pub(crate) folder: String,
-    /// Names of everything it depends on outside of tests and build scripts.
+    /// Names of everything it depends on outside of tests.
     pub(crate) uses: Vec<String>,
     /// Names of what only its tests depend on.
     pub(crate) tests_use: Vec<String>,
@@ -76,14 +76,14 @@ impl Workspace {
         let manifest = PathBuf::from(text(&package["manifest_path"]));
         let folder = manifest.parent().and_then(|folder| folder.strip_prefix(&self.root).ok());
         let dependencies = package["dependencies"].as_array().map_or(&[][..], Vec::as_slice);
-        let names = |kind: &Json| {
+        let names = |kind: &Json| -> Vec<String> {
             let of_kind = dependencies.iter().filter(|d| &d["kind"] == kind);
             of_kind.map(|d| text(&d["name"])).collect()
         };
         Crate {
             name: text(&package["name"]),
             folder: folder.map(|f| f.display().to_string()).unwrap_or_default(),
-            uses: names(&Json::Null),
+            uses: [names(&Json::Null), names(&Json::from("build"))].concat(),
             tests_use: names(&Json::from("dev")),
         }
     }
