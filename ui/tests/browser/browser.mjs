@@ -16,6 +16,8 @@ const EXPECTED = /Failed to load resource: the server responded with a status of
 export async function open(browser, { theme = 'light', viewport = DESK, base, bypassCSP = false, touch = false } = {}) {
   const context = await browser.newContext({ viewport, reducedMotion: 'reduce', ignoreHTTPSErrors: true, bypassCSP, hasTouch: touch, isMobile: touch, locale: 'en-GB' });
   await context.addCookies([{ name: 'theme', value: theme, url: base }]);
+  // Longer words than English ones: the tests that look at no text run in another language as well.
+  if (process.env.HARK_LANG) await context.addCookies([{ name: 'lang', value: process.env.HARK_LANG, url: base }]);
   const page = await context.newPage();
   const faults = [];
   page.on('console', (message) => {
