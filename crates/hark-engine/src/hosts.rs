@@ -80,11 +80,11 @@ impl Engine {
         for id in host.incidents {
             // What is over but not yet told to be cannot wait any longer: nothing will be left of
             // the host that it could be told of after a restart.
-            if let Some(incident) = self.incidents.get_mut(&id) {
-                if incident.record.resolution != REMOVED {
-                    REMOVED.clone_into(&mut incident.record.resolution);
-                    fx.records.push(Record::Incident(incident.record.clone()));
-                }
+            if let Some(incident) = self.incidents.get_mut(&id)
+                && incident.record.resolution != REMOVED
+            {
+                REMOVED.clone_into(&mut incident.record.resolution);
+                fx.records.push(Record::Incident(incident.record.clone()));
             }
             self.reconcile(id, now, fx);
         }

@@ -148,3 +148,147 @@ fn read_flapping(root: &Section<'_>) -> Flapping {
     }
     read
 }
+
+#[cfg(test)]
+mod tests {
+    use hark_config::{Document, NoSecrets};
+
+    use super::*;
+
+    /// Returns what is wrong with a text: place, words, suggestion.
+    fn faults(text: &str) -> Vec<String> {
+        let document = Document::single(text);
+        let root = document.root(&NoSecrets);
+        let plan = read(&root);
+        let faults: Vec<String> = document
+            .diagnostics()
+            .list()
+            .into_iter()
+            .map(|diagnostic| {
+                let place = document.diagnostics().position(diagnostic.span);
+                let suggestion = diagnostic.suggestion.map(|s| format!(" [{s}]"));
+                let suggestion = suggestion.unwrap_or_default();
+                format!("{}:{} {}{suggestion}", place.line, place.column, diagnostic.message)
+            })
+            .collect();
+        assert_eq!(plan.is_none(), !faults.is_empty(), "a plan is there if nothing is wrong");
+        faults
+    }
+
+    #[test]
+    fn what_is_wrong_is_reported_at_its_place_with_the_way_out() {
+        let cases: [(&str, &[&str]); 17] = [
+            ("interval: 10ms\n", &["1:11 must be at least 100ms"]),
+            (
+                "hosts: {db1: {threshold_config: databse}}\nthreshold_configs: {database: {}}\n",
+                &["1:33 there is no profile `databse` [database]"],
+            ),
+            (
+                "hosts: {web1: {parents: [rtr2]}, rtr1: {}}\n",
+                &["1:26 there is no host `rtr2` that could be a parent [rtr1]"],
+            ),
+            (
+                "hosts: {a: {parents: [b]}, b: {parents: [c]}, c: {parents: [[a]]}}\n",
+                &["1:23 the parents go round in a circle: a -> b -> c -> a"],
+            ),
+            ("hosts: {a: {parents: [a]}}\n", &["1:23 the parents go round in a circle: a -> a"]),
+            (
+                "thresholds: {cpu_monitor: {cpu_percent: {warning: 90, critical: 80}}}\n",
+                &["1:28 warning (90.0) is stricter than critical (80.0): warning must come first"],
+            ),
+            (
+                "thresholds: {cpu_monitor: {cpu_percent: {warning: 80, warning_clear: 85}}}\n",
+                &[
+                    "1:28 `warning_clear` is 85.0, on the bad side of the limit 80.0: the level would \
+                   never be entered and left",
+                ],
+            ),
+            (
+                "thresholds: {cpu_monitor: {cpu_percent: {operator: '>'}}}\n",
+                &["1:28 neither `warning` nor `critical` is given"],
+            ),
+            (
+                "thresholds: {cpu_monitor: {cpu_percent: {warning: 80, critcal: 90}}}\n",
+                &["1:55 unknown key `critcal` [critical]"],
+            ),
+            ("thresholds: {cpu_monitor: 80}\n", &["1:27 limits were expected under `cpu_monitor`"]),
+            ("thresholds: {cpu: {warning: 80}}\n", &["1:14 this is no path of a metric"]),
+            (
+                "receivers: {ops: {}}\nroutes: [{name: all, to: [osp]}]\n",
+                &["2:27 there is no receiver `osp` [ops]"],
+            ),
+            (
+                "receivers: {ops: {}}\nroutes: [{name: a, to: ops}, {name: a, to: ops}]\n",
+                &["2:37 there are two routes `a`"],
+            ),
+            ("hosts: {self: {}}\n", &["1:9 the host name `self` stands for the server itself"]),
+            ("checks: {rtt: {host: web1}}\n", &["1:10 the check name `rtt` is the engine's own"]),
+            (
+                "silences: [{name: x, match: {hosts: a}, reason: y, from: 2026-11-01T00:00:00Z, \
+                 until: 2026-12-24T00:00:00Z}]\n",
+                &["1:87 a silence lasts at most 30 days"],
+            ),
+            (
+                "flapping: {start: 0.1, end: 0.2}\n",
+                &["1:29 must not be above `start`: flapping would end as it begins"],
+            ),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(faults(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_reported_at_once() {
+        let found = faults(
+            "thresholds: {cpu_monitor: {cpu_percent: {warning: 90, critical: 80}}}\n\
+             hosts: {db1: {threshold_config: nothing, parents: [nobody]}}\n\
+             routes: [{name: all, to: nobody}]\n",
+        );
+        assert_eq!(found.len(), 4, "{found:?}");
+    }
+
+    #[test]
+    fn an_empty_configuration_is_a_plan_of_defaults() {
+        assert_eq!(faults(""), Vec::<String>::new());
+        let document = Document::single("interval: 10\ngrace: 2s\nmissed: 2\n");
+        let plan = read(&document.root(&NoSecrets)).unwrap();
+        assert_eq!(plan.liveness.interval, Duration::from_secs(10));
+        assert_eq!((plan.liveness.grace, plan.liveness.miss), (Duration::from_secs(2), 2));
+        assert_eq!(plan.reminders.every, Duration::from_hours(1));
+        assert!(plan.notify && plan.routes.is_empty());
+    }
+
+    #[test]
+    fn without_routes_every_receiver_gets_everything() {
+        let document = Document::single("receivers: {b: {}, a: {severity: critical}}\n");
+        let plan = read(&document.root(&NoSecrets)).unwrap();
+        let to: Vec<&str> = plan.routes[0].to.iter().map(hark_model::ReceiverName::as_str).collect();
+        assert_eq!(to, ["a", "b"]);
+        assert_eq!(plan.routes[0].name.as_str(), crate::plan::route::EVERYTHING);
+    }
+
+    #[test]
+    fn chains_of_ten_thousand_parents_are_read_without_recursion() {
+        use std::fmt::Write;
+        let mut text = String::from("hosts:\n  h0: {}\n");
+        for number in 1..10_000 {
+            writeln!(text, "  h{number}: {{parents: [h{}]}}", number - 1).unwrap();
+        }
+        assert_eq!(faults(&text), Vec::<String>::new());
+    }
+
+    /// The tables feed the manual and the schema: what they name is read, and the other way round.
+    #[test]
+    fn keys_in_the_tables_are_the_keys_that_are_read() {
+        let document = Document::single("x-nothing: 1\n");
+        let root = document.root(&NoSecrets);
+        read(&root).unwrap();
+        let mut asked = root.asked();
+        asked.retain(|key| !["checks", "receivers"].contains(key));
+        let mut known: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
+        asked.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(asked, known);
+    }
+}
