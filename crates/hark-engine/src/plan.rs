@@ -1,6 +1,6 @@
 //! The plan: the resolved configuration of the engine, in which nothing is wrong any more.
 //!
-//! A [`Draft`] is what somebody wrote (read from files by [`read`](crate::plan::read), or made by a
+//! A [`Draft`] is what somebody wrote (read from files by [`read`], or made by a
 //! test); [`Plan::resolve`] turns names into things and refuses what cannot be: unknown names, cycles
 //! of parents (rule D1), impossible limits (rule 6.4). A reload makes a new plan; the engine computes
 //! the difference (rule R3).
