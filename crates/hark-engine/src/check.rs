@@ -90,9 +90,10 @@ impl Rule {
         Self {
             name: plan.name.clone(),
             kind: Kind::Declared(Arc::clone(plan)),
-            confirm: plan.confirm,
+            // Each bad result of a volatile check is a thing of its own: there is nothing to wait for.
+            confirm: if plan.volatile { ConfirmRule::AT_ONCE } else { plan.confirm },
             on_stale: plan.on_stale,
-            flapping: plan.flapping.unwrap_or(plan.confirm.attempts >= 2),
+            flapping: plan.flapping.unwrap_or(plan.confirm.attempts >= 2 && !plan.volatile),
         }
     }
 

@@ -219,6 +219,7 @@ fn wanted(scene: &Scene<'_>, told: &Told) -> Option<Reason> {
         // Nothing has arrived yet: problem and end become one message (6.10, order).
         (_, Status::Ok) if told.is_all_unsent() => Some(Reason::Merged),
         (_, Status::Ok) => Some(Reason::Recovery),
+        (was, is) if was == is && told.again => Some(Reason::Problem),
         (was, is) if was == is => Some(Reason::Reminder),
         (was, is) if is.rank() > was.rank() => Some(Reason::Worse),
         _ => Some(Reason::Better),

@@ -57,6 +57,8 @@ pub(crate) struct Told {
     pub(crate) block: Option<(Block, Reason)>,
     /// What of the flapping was told.
     pub(crate) flap: FlapTold,
+    /// It happened once more, which is news of its own (rule T15).
+    pub(crate) again: bool,
     /// A reminder is due at once: an acknowledgement has expired.
     pub(crate) remind_now: bool,
     /// All messages were given up: what ends was never known there.
@@ -76,6 +78,7 @@ impl Default for Told {
             sequence: 0,
             block: None,
             flap: FlapTold::No,
+            again: false,
             remind_now: false,
             dead: false,
             in_flight: false,

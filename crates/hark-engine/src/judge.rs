@@ -114,6 +114,12 @@ impl Engine {
             matches!(incident.record.peak, Status::Warning | Status::Critical)
         });
         let seen = check.see(look, was_problem, &self.plan.flapping);
+        let once_more = seen.change == Change::None
+            && look.level.is_problem()
+            && check.rule.plan().is_some_and(|plan| plan.volatile);
+        if once_more {
+            self.happened_again(id, index, now, fx);
+        }
         let visible = seen.visible || seen.flap.is_some();
         if !visible {
             self.look_again(id, index, now, fx);
@@ -127,6 +133,20 @@ impl Engine {
         self.refresh(id, fx);
         fx.effects.push(Effect::Changed(Changed::Host(id)));
         self.after(id, index, &seen, now, fx);
+    }
+
+    /// A volatile check was bad once more: one more thing to tell those who know (T15). Too many of
+    /// them become a summary, like all messages.
+    fn happened_again(&mut self, id: HostId, index: usize, now: Now, fx: &mut Effects) {
+        let Some(host) = self.hosts.get(id) else { return };
+        let shown = host.checks[index].shown();
+        let Some(incident) = host.checks[index].incident() else { return };
+        self.transition(id, index, format!("happened again: {shown}"), now, fx);
+        let Some(open) = self.incidents.get_mut(&incident) else { return };
+        for told in open.told.values_mut().filter(|told| told.status.is_problem()) {
+            told.again = true;
+        }
+        self.reconcile(incident, now, fx);
     }
 
     /// A result that changed nothing may be what a release waits for.

@@ -205,6 +205,7 @@ impl Engine {
         told.at = Moment::of(now);
         told.sequence += 1;
         told.block = None;
+        told.again = false;
         told.remind_now = false;
         told.dead = false;
         told.unsent.push(delivery);
@@ -388,6 +389,7 @@ impl Engine {
                 ));
                 let told = incident.told.entry(receiver.clone()).or_default();
                 told.status = status;
+                told.again = false;
                 told.at = Moment::of(now);
                 told.delivered = Some(Moment::of(now));
                 told.block = None;

@@ -263,7 +263,8 @@ mod tests {
     fn without_routes_every_receiver_gets_everything() {
         let document = Document::single("receivers: {b: {}, a: {severity: critical}}\n");
         let plan = read(&document.root(&NoSecrets)).unwrap();
-        let to: Vec<&str> = plan.routes[0].to.iter().map(hark_model::ReceiverName::as_str).collect();
+        let to: Vec<&str> =
+            plan.routes[0].to.iter().map(hark_model::ReceiverName::as_str).collect();
         assert_eq!(to, ["a", "b"]);
         assert_eq!(plan.routes[0].name.as_str(), crate::plan::route::EVERYTHING);
     }
