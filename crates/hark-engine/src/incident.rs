@@ -43,6 +43,7 @@ pub(crate) enum FlapTold {
 }
 
 /// What one receiver was told about one incident.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each set and cleared alone")]
 #[derive(Clone, Debug)]
 pub(crate) struct Told {
     /// The last status told; ok if nothing was.
