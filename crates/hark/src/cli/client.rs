@@ -25,7 +25,7 @@ pub(crate) const LOCAL_TOKEN: &str = "local-token";
 /// Where the server is and who asks.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ApiArgs {
-    /// The server's page, such as https://hark.example.net:50004 [default: this machine].
+    /// The server's page, such as <https://hark.example.net:50004> [default: this machine].
     #[arg(long, env = "HARK_URL", value_name = "URL")]
     url: Option<String>,
     /// An API token [default: the one that a local server keeps for its own machine].
@@ -74,20 +74,32 @@ impl Client {
     /// # Errors
     /// If the server cannot be reached or refuses; the error is what it said.
     pub(super) fn get(&self, path: &str) -> anyhow::Result<Value> {
-        self.request(Method::GET, path, None)
+        self.request(Method::GET, path, None, None)
     }
 
-    /// Returns the answer to a writing request.
+    /// Returns the answer to a writing request. `name` is what the server is called in it, if not as
+    /// it is reached: a token that the server makes tells its host to go where the request went.
     ///
     /// # Errors
     /// As [`Client::get`].
-    pub(super) fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        self.request(Method::POST, path, Some(body))
+    pub(super) fn post(
+        &self,
+        name: Option<&str>,
+        path: &str,
+        body: &Value,
+    ) -> anyhow::Result<Value> {
+        self.request(Method::POST, path, Some(body), name)
     }
 
-    fn request(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        name: Option<&str>,
+    ) -> anyhow::Result<Value> {
         let answer = async {
-            tokio::time::timeout(TIMEOUT, self.exchange(method, path, body))
+            tokio::time::timeout(TIMEOUT, self.exchange(method, path, body, name))
                 .await
                 .map_err(|_| anyhow!("no answer within {} s", TIMEOUT.as_secs()))?
         };
@@ -99,6 +111,7 @@ impl Client {
         method: Method,
         path: &str,
         body: Option<&Value>,
+        name: Option<&str>,
     ) -> anyhow::Result<Value> {
         let host = self.base.host().context("the address names no host")?;
         let secure = self.base.scheme_str() == Some("https");
@@ -107,7 +120,7 @@ impl Client {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header(http::header::HOST, format!("{host}:{port}"))
+            .header(http::header::HOST, authority(name.unwrap_or(host), port))
             .header(http::header::ACCEPT, "application/json");
         if let Some(token) = &self.token {
             let value = format!("Bearer {}", token.expose());
@@ -137,6 +150,17 @@ impl Client {
         };
         let name = rustls_pki_types::ServerName::try_from(host.to_owned())?;
         Ok(tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, tcp).await?)
+    }
+}
+
+/// Writes a host and a port; a port that the name already has stays.
+fn authority(name: &str, port: u16) -> String {
+    let bare_v6 = name.parse::<std::net::Ipv6Addr>().is_ok();
+    let has_port = name.rsplit_once(':').is_some_and(|(_, p)| p.parse::<u16>().is_ok());
+    match (bare_v6, has_port) {
+        (true, _) => format!("[{name}]:{port}"),
+        (false, true) => name.to_owned(),
+        (false, false) => format!("{name}:{port}"),
     }
 }
 
@@ -235,6 +259,14 @@ mod tests {
         assert_eq!(parse_fingerprint(&plain).unwrap(), expected);
         assert_eq!(parse_fingerprint(&("00:".repeat(31) + "FF")).unwrap(), expected);
         assert!(parse_fingerprint("abc").is_err());
+    }
+
+    #[test]
+    fn a_name_gets_a_port_unless_it_has_one() {
+        assert_eq!(authority("mon.example.net", 7), "mon.example.net:7");
+        assert_eq!(authority("mon.example.net:443", 7), "mon.example.net:443");
+        assert_eq!(authority("2001:db8::1", 7), "[2001:db8::1]:7");
+        assert_eq!(authority("[2001:db8::1]:443", 7), "[2001:db8::1]:443");
     }
 
     #[test]

@@ -32,14 +32,15 @@ pub(super) struct Args {
     api: ApiArgs,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let valid = hark_config::duration::parse(&args.valid, hark_config::Bare::Seconds)
         .map_err(|e| anyhow::anyhow!("--valid: {e}"))?;
     let client = Client::new(&args.api)?;
     let answer = client.post(
+        args.address.as_deref(),
         "/api/0/enrol",
         &json!({"host": args.host, "valid_seconds": valid.as_secs(), "uses": args.uses,
-                "tags": args.tags, "address": args.address}),
+                "tags": args.tags}),
     )?;
     if args.api.json {
         out::json(&answer);

@@ -1,0 +1,13 @@
+//! The whole program as its users run it: real processes, real servers around it, real addresses.
+//!
+//! Each test starts what it needs on ports that the system chooses, in a temporary folder, and ends all
+//! of it by its process number, also when it fails. Some need root, network namespaces, a mail server or
+//! a browser: `scripts/setup-test` installs them, and a test that lacks one fails and says which.
+
+// `cfg(test)` is always true here; it tells the linter that helpers are test code as well.
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod main_job;
+#[cfg(test)]
+mod support;

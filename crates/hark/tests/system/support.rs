@@ -1,0 +1,30 @@
+//! What the tests start and look at.
+
+pub(crate) mod hook;
+pub(crate) mod http;
+pub(crate) mod load;
+pub(crate) mod network;
+pub(crate) mod postfix;
+pub(crate) mod process;
+pub(crate) mod server;
+pub(crate) mod wait;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// The program that is tested.
+pub(crate) const HARK: &str = env!("CARGO_BIN_EXE_hark");
+
+/// Makes a folder that goes away with its value and that other users (the mail server's) may enter.
+pub(crate) fn folder() -> tempfile::TempDir {
+    let folder = tempfile::Builder::new().prefix("hark-system-").tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
+/// Writes a file of the test and returns its path.
+pub(crate) fn write(folder: &Path, name: &str, text: &str) -> std::path::PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}

@@ -1,0 +1,72 @@
+//! A machine of its own, as far as the network goes: a namespace, a pair of interfaces, two addresses.
+
+use std::net::Ipv4Addr;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use super::process::{run, succeed};
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Counts the namespaces of this test process.
+static MADE: AtomicU32 = AtomicU32::new(0);
+
+/// A namespace; it goes away with its value.
+#[derive(Debug)]
+pub(crate) struct Namespace {
+    /// Its name for `ip netns`.
+    pub(crate) name: String,
+    /// The address of this side.
+    pub(crate) here: Ipv4Addr,
+    /// The address inside.
+    pub(crate) there: Ipv4Addr,
+    link: String,
+}
+
+impl Namespace {
+    /// Makes it.
+    pub(crate) fn new() -> Self {
+        remove_left_over();
+        let id = std::process::id();
+        let n = MADE.fetch_add(1, Ordering::SeqCst);
+        let (name, link) = (format!("harkt-{id}-{n}"), format!("hkt{id:x}{n:x}"));
+        // A /30 out of 10.128.0.0/9, by the number of this process: tests may run side by side.
+        let base = 0x0a80_0000 | (((id * 4 + n) & 0x001f_ffff) << 2);
+        let (here, there) = (Ipv4Addr::from_bits(base + 1), Ipv4Addr::from_bits(base + 2));
+        let space = Self { name: name.clone(), here, there, link: link.clone() };
+        for line in [
+            format!("netns add {name}"),
+            format!("link add {link} type veth peer name eth0 netns {name}"),
+            format!("addr add {here}/30 dev {link}"),
+            format!("link set {link} up"),
+            format!("-n {name} addr add {there}/30 dev eth0"),
+            format!("-n {name} link set eth0 up"),
+            format!("-n {name} link set lo up"),
+        ] {
+            succeed(Command::new("ip").args(line.split(' ')), LIMIT);
+        }
+        space
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        drop(run(Command::new("ip").args(["link", "del", &self.link]), LIMIT));
+        drop(run(Command::new("ip").args(["netns", "del", &self.name]), LIMIT));
+    }
+}
+
+/// Removes namespaces of test processes that were killed before they could.
+fn remove_left_over() {
+    let list = run(Command::new("ip").args(["netns", "list"]), LIMIT);
+    for line in String::from_utf8_lossy(&list.stdout).lines() {
+        let name = line.split(' ').next().unwrap_or_default();
+        let Some(id) = name.strip_prefix("harkt-").and_then(|n| n.split('-').next()) else {
+            continue;
+        };
+        if !std::path::Path::new("/proc").join(id).exists() {
+            drop(run(Command::new("ip").args(["netns", "del", name]), LIMIT));
+        }
+    }
+}

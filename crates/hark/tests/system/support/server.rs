@@ -1,0 +1,167 @@
+//! `hark server` or `hark up` on ports that the system chooses, and its API.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::HARK;
+use super::http::{self, Answer};
+use super::process::{Process, clean};
+use super::wait::until;
+
+/// How long the server may take to start: debug builds on a busy machine.
+pub(crate) const START: Duration = Duration::from_secs(30);
+
+/// A server that runs.
+#[derive(Debug)]
+pub(crate) struct Server {
+    /// The process.
+    pub(crate) process: Process,
+    /// The port of the page and the API.
+    pub(crate) http: u16,
+    /// Where agents send to.
+    pub(crate) udp: u16,
+    /// The data folder.
+    pub(crate) data: PathBuf,
+    /// The code that makes the first administrator, while there is none.
+    pub(crate) code: Option<String>,
+}
+
+/// How to start one.
+#[derive(Clone, Debug)]
+pub(crate) struct Start {
+    /// `server` or `up`.
+    pub(crate) command: &'static str,
+    /// Where its output goes and where it runs.
+    pub(crate) folder: PathBuf,
+    /// The data folder.
+    pub(crate) data: PathBuf,
+    /// The configuration, if there is one.
+    pub(crate) config: Option<PathBuf>,
+    /// The address it listens on.
+    pub(crate) ip: Ipv4Addr,
+    /// The ports, 0 for any.
+    pub(crate) ports: (u16, u16),
+}
+
+impl Start {
+    /// Describes a server on loopback with its data in `folder/data`.
+    pub(crate) fn new(command: &'static str, folder: &Path) -> Self {
+        Self {
+            command,
+            folder: folder.to_owned(),
+            data: folder.join("data"),
+            config: None,
+            ip: Ipv4Addr::LOCALHOST,
+            ports: (0, 0),
+        }
+    }
+
+    /// Writes the configuration for it.
+    pub(crate) fn config(mut self, text: &str) -> Self {
+        self.config = Some(super::write(&self.folder, "hark.yaml", text));
+        self
+    }
+
+    /// Returns the command line.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = clean(HARK, &self.folder);
+        command.arg(self.command).arg("--data").arg(&self.data);
+        command.arg("--http").arg(format!("{}:{}", self.ip, self.ports.0));
+        command.arg("--udp").arg(format!("{}:{}", self.ip, self.ports.1));
+        if let Some(config) = &self.config {
+            command.arg("--config").arg(config);
+        }
+        command
+    }
+
+    /// Starts it and waits until it has said where it is.
+    pub(crate) fn go(&self) -> Server {
+        self.go_as(self.command)
+    }
+
+    /// As [`Start::go`]; output goes to files called `name`.
+    pub(crate) fn go_as(&self, name: &str) -> Server {
+        let mut process = Process::start(&mut self.command(), &self.folder, name);
+        let (http, udp) = until("the first lines of the server", START, || {
+            assert!(process.is_running(), "the server has ended: {}", process.errors());
+            places(&process.output())
+        });
+        let mut server = Server { process, http, udp, data: self.data.clone(), code: None };
+        let setup = until("the first answer", START, || {
+            http::request(http, "GET", "/api/0/setup", &[], None).ok()
+        });
+        if setup.body["needed"] == true {
+            server.code = Some(until("the setup link", START, || {
+                let output = server.process.output();
+                let (code, _) = output.split_once("setup?code=")?.1.split_once('\n')?;
+                Some(code.to_owned())
+            }));
+        }
+        server
+    }
+}
+
+impl Server {
+    /// Asks as this machine's administrator.
+    ///
+    /// # Panics
+    /// If the answer is no success.
+    pub(crate) fn get(&self, path: &str) -> Value {
+        let answer = self.try_get(path).unwrap_or_else(|e| panic!("{path}: {e}"));
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        answer.body
+    }
+
+    /// As [`Server::get`], but the server may be away or refuse.
+    ///
+    /// # Errors
+    /// If there is no whole answer.
+    pub(crate) fn try_get(&self, path: &str) -> std::io::Result<Answer> {
+        http::request(self.http, "GET", path, &[self.bearer()?], None)
+    }
+
+    /// Returns every item of a paged list.
+    pub(crate) fn all(&self, path: &str) -> Vec<Value> {
+        let mut items = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let sign = if path.contains('?') { '&' } else { '?' };
+            let page = self.get(&format!("{path}{sign}limit=500{cursor}"));
+            items.extend(page["items"].as_array().into_iter().flatten().cloned());
+            let Some(next) = page["next"].as_str() else { return items };
+            cursor = format!("&cursor={next}");
+        }
+    }
+
+    /// Waits until the server knows `host` and `wanted` is true of what it says about it.
+    pub(crate) fn host_when(
+        &self,
+        name: &str,
+        limit: Duration,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
+        until(&format!("what is wanted of host {name}"), limit, || {
+            let answer = self.try_get(&format!("/api/0/hosts/{name}")).ok()?;
+            (answer.status == 200 && wanted(&answer.body)).then_some(answer.body)
+        })
+    }
+
+    fn bearer(&self) -> std::io::Result<String> {
+        let token = std::fs::read_to_string(self.data.join("local-token"))?;
+        Ok(format!("Authorization: Bearer {}", token.trim()))
+    }
+}
+
+/// Reads the ports of the page and of the agents from the first lines.
+fn places(output: &str) -> Option<(u16, u16)> {
+    let after = |word: &str| {
+        let line = output.lines().find(|l| l.trim_start().starts_with(word))?;
+        line.rsplit([':', ' ']).next()?.parse().ok()
+    };
+    // The line after them is there: these two are whole.
+    output.contains("\n  data ").then(|| Some((after("page")?, after("agents")?)))?
+}
