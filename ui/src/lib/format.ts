@@ -196,6 +196,24 @@ export function checkLabel(name: string): string {
   return [head, instance, own].filter((part) => part !== '').join(' ');
 }
 
+/**
+ * Says what a check found. A check of a series has only its value to say: then the name and the limit are put round it,
+ * `Memory 91.4 %, limit 90 %`; every other text is the check's own. `check` is empty where the text names it: `name = value`.
+ */
+export function say(text: string, check = '', limit: number | null = null, word = 'limit'): string {
+  const split = /^(.+?) = (.+)$/s.exec(text);
+  const name = check !== '' ? check : (split?.[1] ?? '');
+  const found = split && (check === '' || split[1] === check) ? (split[2] ?? '') : text;
+  if (name.includes('_monitor.') && /^-?\d+(?:\.\d+)?$/.test(found)) {
+    const unit = /percent$/.test(name) ? 'percent' : '';
+    const label = checkLabel(name);
+    const value = `${label.charAt(0).toUpperCase()}${label.slice(1)} ${quantity(Number(found), unit)}`;
+    return limit === null ? value : `${value}, ${word} ${precise(limit)}${unit === '' ? '' : `${HARD}%`}`;
+  }
+  if (split && check === '' && !found.startsWith(name)) return visible(`${checkLabel(name)}: ${found}`);
+  return visible(found);
+}
+
 /** Initials for the round sign of a person: `Mira Kvale` gives `MK`. */
 export function initials(name: string): string {
   const words = name.trim().split(/\s+/).filter(Boolean);

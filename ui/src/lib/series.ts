@@ -129,6 +129,13 @@ export function rates(at: readonly number[], values: Column, longest: number): (
   return out;
 }
 
+/** Distance from which on two neighbours have a gap between them: three times the usual one, or three steps. */
+export function longestDistance(at: readonly number[], step: number): number {
+  const distances = at.slice(1).map((time, index) => time - (at[index] ?? time)).sort((a, b) => a - b);
+  const usual = distances[Math.floor(distances.length / 2)] ?? 0;
+  return Math.max(usual, step) * 3 + 1;
+}
+
 /** Columns of a chart: times, then for each line average, lowest and highest. */
 export interface Columns {
   at: number[];
@@ -149,7 +156,7 @@ export function columns(series: Series, lines: ChartPlan['lines']): Columns {
     let min: (number | null)[] = at < 0 ? empty() : (series.min[at] ?? avg);
     let max: (number | null)[] = at < 0 ? empty() : (series.max[at] ?? avg);
     if (line.rate) {
-      avg = rates(series.at_unix_s, max, series.step_s * 3 + 1);
+      avg = rates(series.at_unix_s, max, longestDistance(series.at_unix_s, series.step_s));
       min = avg;
       max = avg;
     }

@@ -37,7 +37,7 @@ export async function signIn(page, { base, user, password }) {
   await page.fill('#login-name', user);
   await page.fill('#login-password', password);
   await page.keyboard.press('Enter');
-  await page.waitForSelector('main h1');
+  await page.locator('#main h1').first().waitFor();
 }
 
 /** A page has settled: its heading stands and nothing waits as a skeleton. */

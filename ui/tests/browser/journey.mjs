@@ -18,7 +18,7 @@ export async function journey({ browser, base, user, password, code, wait }) {
     await page.waitForSelector('#setup-password[aria-invalid=true]');
     await page.fill('#setup-password', password);
     await page.click('form .primary');
-    await page.waitForSelector('main h1');
+    await page.locator('nav.rail').waitFor();
     check(new URL(page.url()).search === '', 'the used code must not stay in the address');
   } else {
     await page.goto(base);
@@ -30,7 +30,7 @@ export async function journey({ browser, base, user, password, code, wait }) {
     check((await page.textContent('[role=alert]')).includes('Name or password'), 'one text for every wrong sign-in');
     await page.fill('#login-password', password);
     await page.keyboard.press('Enter');
-    await page.waitForSelector('main h1');
+    await page.locator('nav.rail').waitFor();
   }
   await settled(page);
   await page.waitForFunction(() => document.querySelector('.badge .word')?.textContent?.trim() === 'Live', undefined, { timeout: 10_000 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { age, checkLabel, duration, initials, moment, number, precise, quantity, scale, unix, untilHour, visible, when } from '../../src/lib/format.ts';
+import { age, checkLabel, duration, initials, moment, number, precise, quantity, say, scale, unix, untilHour, visible, when } from '../../src/lib/format.ts';
 
 const N = '\u202f';
 const H = '\u00a0';
@@ -88,6 +88,17 @@ test('a check that watches a series is named in words', () => {
   assert.equal(checkLabel('network_monitor.eth0.errors_total'), 'network eth0 errors total');
   assert.equal(checkLabel('https'), 'https');
   assert.equal(checkLabel('api.example.net'), 'api.example.net');
+});
+
+test('a bare value is said with its name and its limit, other texts stay', () => {
+  assert.equal(say('91.4', 'memory_monitor.percent', 90), `Memory 91.4${H}%, limit 90${H}%`);
+  assert.equal(say('memory_monitor.percent = 8.5'), `Memory 8.5${H}%`);
+  assert.equal(say('5.5', 'cpu_monitor.load_1min'), 'Load 1 min 5.50');
+  assert.equal(say('receiver hook = receiver hook failing: refused'), 'receiver hook failing: refused');
+  assert.equal(say('https = 503 from 3 of 4'), 'https: 503 from 3 of 4');
+  assert.equal(say('answers a = b', 'https'), 'answers a = b');
+  assert.equal(say('Agent offline'), 'Agent offline');
+  assert.equal(say('12', 'queue'), '12');
 });
 
 test('initials come from the first and the last name', () => {

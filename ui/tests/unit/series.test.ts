@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Metric, Series } from '../../src/lib/api-types.ts';
 import { bounds } from '../../src/lib/chart.ts';
-import { columns, extend, gaps, open, plan, rates, single, summary } from '../../src/lib/series.ts';
+import { columns, extend, gaps, longestDistance, open, plan, rates, single, summary } from '../../src/lib/series.ts';
 import { ticks } from '../../src/lib/ticks.ts';
 
 const metric = (path: string, unit = 'percent', kind: Metric['kind'] = 'gauge'): Metric => {
@@ -34,6 +34,12 @@ test('gaps are found by time and by missing values', () => {
   assert.deepEqual(gaps([0, 10, 20, 90], [[1, 1, 1, 1]], 30), [[20, 90]]);
   assert.deepEqual(gaps([0, 10, 20, 30, 40], [[1, null, null, null, 1]], 30), [[0, 40]]);
   assert.deepEqual(gaps([0, 10], [[1, 1]], 30), []);
+});
+
+test('a gap is judged by the usual distance, not by the step alone', () => {
+  assert.equal(longestDistance([0, 5, 10, 15, 60], 1), 16);
+  assert.equal(longestDistance([0, 60, 120], 60), 181);
+  assert.equal(longestDistance([], 10), 31);
 });
 
 test('a gap is opened by an empty point, so that no line crosses it', () => {
