@@ -337,6 +337,8 @@ function seriesOf(host, names, from, to, points) {
     times.map((time) => {
       if (silent(host, time)) return null;
       const values = [];
+      // Counters are given as rates.
+      if (METRICS.some((one) => pathOf(one) === name && one[4] === 'counter')) return (valueAt(host, name, time) - valueAt(host, name, time - 15)) / 15;
       for (let i = 0; i < Math.min(8, step / 15); i += 1) values.push(valueAt(host, name, time - (i * step) / 8));
       return Math.round(pick(values) * 1000) / 1000;
     });

@@ -115,18 +115,28 @@ export const namesOf = (paths: readonly string[]): string => paths.map((path) =>
 
 type Column = readonly (number | null)[];
 
-/** Change per second of a counter. A step back is a reset: no value there, and none across a gap. */
-export function rates(at: readonly number[], values: Column, longest: number): (number | null)[] {
-  const out: (number | null)[] = new Array(values.length).fill(null);
-  for (let i = 1; i < values.length; i += 1) {
-    const now = values[i];
-    const before = values[i - 1];
-    const time = (at[i] ?? 0) - (at[i - 1] ?? 0);
-    if (now === null || now === undefined || before === null || before === undefined) continue;
-    if (time <= 0 || time > longest || now < before) continue;
-    out[i] = (now - before) / time;
+/**
+ * Turns live samples of counters into change per second, as the server does for what is stored. The first sample of a
+ * series gives nothing, and a step back is a reset.
+ */
+export class LiveRates {
+  readonly #before = new Map<string, [number, number]>();
+
+  /** The samples with rates in the place of counters; those that give no rate yet are left out. */
+  turn(samples: Record<string, [number, number | null]>, isCounter: (path: string) => boolean): Record<string, [number, number | null]> {
+    const out: Record<string, [number, number | null]> = {};
+    for (const [path, [at, value]] of Object.entries(samples)) {
+      if (!isCounter(path)) {
+        out[path] = [at, value];
+        continue;
+      }
+      const before = this.#before.get(path);
+      if (value === null || (before && at <= before[0])) continue;
+      this.#before.set(path, [at, value]);
+      if (before && value >= before[1]) out[path] = [at, (value - before[1]) / (at - before[0])];
+    }
+    return out;
   }
-  return out;
 }
 
 /** Distance from which on two neighbours have a gap between them: three times the usual one, or three steps. */
@@ -152,14 +162,10 @@ export function columns(series: Series, lines: ChartPlan['lines']): Columns {
   const empty = (): null[] => new Array(series.at_unix_s.length).fill(null);
   for (const line of lines) {
     const at = series.names.indexOf(line.path);
-    let avg: (number | null)[] = at < 0 ? empty() : (series.avg[at] ?? empty());
-    let min: (number | null)[] = at < 0 ? empty() : (series.min[at] ?? avg);
-    let max: (number | null)[] = at < 0 ? empty() : (series.max[at] ?? avg);
-    if (line.rate) {
-      avg = rates(series.at_unix_s, max, longestDistance(series.at_unix_s, series.step_s));
-      min = avg;
-      max = avg;
-    }
+    // Counters arrive as rates per second already.
+    const avg: (number | null)[] = at < 0 ? empty() : (series.avg[at] ?? empty());
+    const min: (number | null)[] = at < 0 ? empty() : (series.min[at] ?? avg);
+    const max: (number | null)[] = at < 0 ? empty() : (series.max[at] ?? avg);
     out.avg.push(avg);
     out.min.push(min);
     out.max.push(max);
@@ -172,8 +178,10 @@ export function columns(series: Series, lines: ChartPlan['lines']): Columns {
 export function extend(series: Series, samples: Record<string, [number, number | null]>, to: number): Series | null {
   const fresh = new Map<number, [number, number | null][]>();
   const last = series.at_unix_s.at(-1) ?? 0;
-  for (const [path, [at, value]] of Object.entries(samples)) {
+  for (const [path, [exact, value]] of Object.entries(samples)) {
     const index = series.names.indexOf(path);
+    // Stored points are in whole seconds: the same sample must not stand there twice.
+    const at = Math.floor(exact);
     if (index < 0 || at <= last) continue;
     fresh.set(at, [...(fresh.get(at) ?? []), [index, value]]);
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Metric, Series } from '../../src/lib/api-types.ts';
 import { bounds } from '../../src/lib/chart.ts';
-import { columns, extend, gaps, longestDistance, open, plan, rates, single, summary } from '../../src/lib/series.ts';
+import { columns, extend, gaps, LiveRates, longestDistance, open, plan, single, summary } from '../../src/lib/series.ts';
 import { ticks } from '../../src/lib/ticks.ts';
 
 const metric = (path: string, unit = 'percent', kind: Metric['kind'] = 'gauge'): Metric => {
@@ -24,10 +24,15 @@ const series = (at: number[], values: (number | null)[]): Series => ({
   limits: {},
 });
 
-test('a counter becomes a rate, and a reset or a gap leaves a hole', () => {
-  assert.deepEqual(rates([0, 10, 20, 30, 100], [100, 200, 50, 60, 900], 31), [null, 10, null, 1, null]);
-  assert.deepEqual(rates([0, 10, 20], [1, null, 3], 31), [null, null, null]);
-  assert.deepEqual(rates([10, 10], [1, 2], 31), [null, null]);
+test('live samples of a counter become rates; the first and a reset give none', () => {
+  const rates = new LiveRates();
+  const isCounter = (path: string): boolean => path === 'c';
+  assert.deepEqual(rates.turn({ c: [10, 100], g: [10, 5] }, isCounter), { g: [10, 5] });
+  assert.deepEqual(rates.turn({ c: [15, 150] }, isCounter), { c: [15, 10] });
+  assert.deepEqual(rates.turn({ c: [15, 150] }, isCounter), {}, 'the same sample again');
+  assert.deepEqual(rates.turn({ c: [20, 30] }, isCounter), {}, 'begun again');
+  assert.deepEqual(rates.turn({ c: [25, 80] }, isCounter), { c: [25, 10] });
+  assert.deepEqual(rates.turn({ c: [30, null] }, isCounter), {});
 });
 
 test('gaps are found by time and by missing values', () => {
@@ -60,7 +65,7 @@ test('new samples come in once, and the window moves on', () => {
   assert.deepEqual(next?.at_unix_s, [20, 100, 110]);
   assert.deepEqual(next?.avg[0], [2, 3, 4]);
   assert.equal(next?.from_unix_s, 15);
-  assert.equal(extend(now, { a: [100, 9] }, 116), null, 'a sample that is there already changes nothing');
+  assert.equal(extend(now, { a: [100.8, 9] }, 116), null, 'a sample that is there already changes nothing');
   assert.equal(extend(now, { other: [120, 9] }, 121), null);
   assert.deepEqual(now.at_unix_s, [10, 20, 100], 'the former answer is untouched');
 });
