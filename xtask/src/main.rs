@@ -26,6 +26,7 @@ cargo xtask COMMAND
   page        types, unit tests and build of the page
   fuzz-short  replay the corpora and run each fuzz target's short form
   fuzz        the long form: ten million mutations
+  soak        the long forms of the crash, mutation and simulation tests
   deny        licences, sources and duplicate versions (needs cargo-deny)
   manual      write the tables of keys into docs/configuration.md
   deps        print the dependency table as the manifests have it
@@ -54,6 +55,7 @@ fn run(command: &str) -> Result<bool> {
         "page" => steps::run(&workspace, steps::PAGE),
         "fuzz-short" => steps::run(&workspace, steps::FUZZ_SHORT),
         "fuzz" => steps::run(&workspace, steps::FUZZ),
+        "soak" => steps::run(&workspace, steps::SOAK),
         "deny" => steps::run(&workspace, steps::DENY),
         "manual" => manual::write(&workspace),
         "rules" => rules::report(&workspace),

@@ -116,6 +116,46 @@ pub(crate) const FUZZ: &[Step] = &[
     ),
 ];
 
+/// The long forms: what the tests do in minutes, for hours.
+pub(crate) const SOAK: &[Step] = &[
+    With(
+        "HARK_KILLS",
+        "200",
+        &[
+            "cargo",
+            "test",
+            "-p",
+            "hark",
+            "--profile",
+            "fast",
+            "--locked",
+            "--test",
+            "system",
+            "kills_under_load",
+        ],
+    ),
+    With(
+        "HARK_MUTATIONS",
+        "10000000",
+        &[
+            "cargo",
+            "test",
+            "-p",
+            "hark-proto",
+            "--profile",
+            "fast",
+            "--locked",
+            "--test",
+            "mutations",
+        ],
+    ),
+    With(
+        "HARK_SEEDS",
+        "20000",
+        &["cargo", "test", "-p", "hark-sim", "--profile", "fast", "--locked", "rough_worlds"],
+    ),
+];
+
 /// Licences, sources, duplicates.
 pub(crate) const DENY: &[Step] =
     &[IfInstalled(&["cargo", "deny", "check", "bans", "licenses", "sources"], "cargo-deny")];
