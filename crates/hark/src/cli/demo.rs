@@ -49,7 +49,7 @@ pub(super) struct Args {
     http: SocketAddr,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     crate::log::start(&Target::Stderr, "warn")?;
     let folder = Scratch::new()?;
     let secret = hark_web::new_setup_code()?;
@@ -62,7 +62,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         udp: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
         http: Some(args.http),
     };
-    runtime()?.block_on(live(&args, loaded, options, secret))
+    runtime()?.block_on(live(args, loaded, options, secret))
 }
 
 async fn live(
@@ -72,7 +72,7 @@ async fn live(
     secret: Secret,
 ) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
-    let server = Server::start(loaded, options).await?;
+    let server = Server::start(loaded, options)?;
     let plan = FleetPlan {
         hosts: args.hosts,
         prefix: "demo".to_owned(),

@@ -47,9 +47,12 @@ use hark_web::{
 pub(crate) use access::Access;
 pub(crate) use words::activity;
 
-use super::assemble::Links;
+use super::links::Links;
 use super::recorder::Recorder;
 use super::store_loop::chain;
+
+/// Small curves beside incidents, each with when it was read.
+type Sparks = HashMap<IncidentId, (Mono, Vec<Option<f64>>)>;
 
 /// The server as the web sees it.
 pub(crate) struct ServerBackend {
@@ -58,7 +61,7 @@ pub(crate) struct ServerBackend {
     access: Access,
     receivers: Arc<arc_swap::ArcSwap<Receivers>>,
     recorder: Arc<Recorder>,
-    sparks: Mutex<HashMap<IncidentId, (Mono, Vec<Option<f64>>)>>,
+    sparks: Mutex<Sparks>,
     started: Unix,
 }
 

@@ -12,7 +12,7 @@ use hark_engine::HostState;
 use hark_model::HostId;
 use hark_model::time::{Clock, Unix};
 
-use super::assemble::Links;
+use super::links::Links;
 use super::tally::Totals;
 use crate::stop::Stop;
 
@@ -20,11 +20,14 @@ use crate::stop::Stop;
 /// never missing in the journal.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Half hours in a strip.
-const SLOTS: usize = 48;
+/// Half hours in a strip: a day.
+const SPAN: u8 = 48;
+
+/// [`SPAN`] as the length of a list.
+const SLOTS: usize = SPAN as usize;
 
 /// One slot.
-const SLOT: Duration = Duration::from_secs(1800);
+const SLOT: Duration = Duration::from_mins(30);
 
 /// Looks that make a minute.
 const LOOKS_A_MINUTE: usize = 12;
@@ -136,7 +139,7 @@ impl Recorded {
         if slot == self.slot {
             return;
         }
-        let passed = slot.saturating_sub(self.slot).clamp(1, SLOTS as i64);
+        let passed = slot.saturating_sub(self.slot).clamp(1, i64::from(SPAN));
         for ahead in 0..passed {
             let empty = place(slot - ahead);
             for cells in self.hosts.values_mut() {
@@ -149,7 +152,7 @@ impl Recorded {
     fn strip(&self, host: HostId) -> String {
         let none = [0; SLOTS];
         let cells = self.hosts.get(&host).unwrap_or(&none);
-        let oldest = self.slot - SLOTS as i64 + 1;
+        let oldest = self.slot - i64::from(SPAN) + 1;
         strip((oldest..=self.slot).map(|slot| letter(cells[place(slot)])))
     }
 }
@@ -160,7 +163,7 @@ fn share(part: u64, whole: u64) -> Option<f64> {
 }
 
 fn place(slot: i64) -> usize {
-    usize::try_from(slot.rem_euclid(SLOTS as i64)).unwrap_or(0)
+    usize::try_from(slot.rem_euclid(i64::from(SPAN))).unwrap_or(0)
 }
 
 fn rank(state: HostState) -> Cell {

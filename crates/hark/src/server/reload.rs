@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use hark_engine::input::Input;
 
-use super::assemble::Links;
 use super::engine_loop::part;
+use super::links::Links;
 use super::messages::ToEngine;
 use super::outbox::ToOutbox;
 use crate::config::{self, LoadError, Paths};

@@ -19,7 +19,7 @@ const WORKERS: usize = 2;
 const WATCH: Duration = Duration::from_secs(5);
 
 /// What this process is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Role {
     /// The server alone.
     Server {
@@ -79,7 +79,7 @@ async fn live(
 ) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen().context("cannot listen to signals")?;
     let mut revision = loaded.revision;
-    let server = Server::start(loaded, options).await?;
+    let server = Server::start(loaded, options)?;
     greet(&server);
     args.ready();
     let mut watch = tokio::time::interval(WATCH);

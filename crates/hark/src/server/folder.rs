@@ -1,0 +1,87 @@
+//! The data folder at the start: its lock, what was stored, the token of this machine's administrator.
+
+use std::fs::{File, TryLockError};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use hark_model::Secret;
+use hark_model::record::{DeliveryRecord, Snapshot};
+use hark_model::time::Now;
+use hark_store::state::{DeliveryView, OpenError, State, StateReader};
+
+use super::certificate::write_private;
+use super::store_loop::chain;
+use crate::cli::client::LOCAL_TOKEN;
+
+/// How long after its end an incident may be reopened or its end told, so that it is loaded at start.
+const REOPEN_WINDOW: Duration = Duration::from_hours(24);
+
+/// What was stored, as the parts take it.
+pub(super) struct Stored {
+    /// For the engine.
+    pub(super) snapshot: Snapshot,
+    /// For the outbox.
+    pub(super) rows: Vec<DeliveryRecord>,
+    /// For the page.
+    pub(super) reader: StateReader,
+}
+
+/// Makes the folder if need be and locks it while the file lives: two servers on one folder would tell
+/// everything twice.
+pub(super) fn lock(data_dir: &Path) -> anyhow::Result<File> {
+    std::fs::create_dir_all(data_dir)
+        .with_context(|| format!("cannot make the folder {}", data_dir.display()))?;
+    let path = data_dir.join("lock");
+    let file = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            bail!("another hark already runs on {}", data_dir.display())
+        }
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        }
+    }
+}
+
+/// Opens the state; there is no server without it.
+pub(super) fn open_state(data_dir: &Path) -> anyhow::Result<State> {
+    State::open(data_dir).map_err(|e| anyhow!("{}", chain(&e))).with_context(|| {
+        format!(
+            "hark does not start without its state: it would alert from nothing. See {}",
+            data_dir.display()
+        )
+    })
+}
+
+/// Reads what the parts begin with.
+pub(super) fn load(state: &State, now: Now) -> anyhow::Result<Stored> {
+    let failed = |e: OpenError| anyhow!("cannot read the state: {}", chain(&e));
+    let loaded = state.load(now.unix - REOPEN_WINDOW).map_err(failed)?;
+    if loaded.damaged > 0 {
+        tracing::error!(rows = loaded.damaged, "rows of the state could not be read");
+    }
+    let reader = state.reader().map_err(failed)?;
+    let mut rows = loaded.snapshot.outbox.clone();
+    for incident in &loaded.snapshot.incidents {
+        let view = DeliveryView::Of(incident.id);
+        rows.extend(reader.deliveries(view, None, 1000).map_err(failed)?);
+    }
+    rows.sort_by_key(|row| row.notification.id);
+    rows.dedup_by_key(|row| row.notification.id);
+    Ok(Stored { snapshot: loaded.snapshot, rows, reader })
+}
+
+/// Makes the token with which commands of this machine's administrator speak to the server: new at
+/// each start, readable by the owner of the data folder only.
+pub(super) fn local_token(data_dir: &Path, http: SocketAddr) -> anyhow::Result<Secret> {
+    let code = hark_web::new_setup_code()?;
+    let token = format!("hark_{}", code.expose());
+    write_private(&data_dir.join(LOCAL_TOKEN), token.as_bytes())?;
+    let ip = if http.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { http.ip() };
+    let url = format!("http://{}\n", SocketAddr::new(ip, http.port()));
+    write_private(&data_dir.join("local-url"), url.as_bytes())?;
+    Ok(Secret::new(token))
+}

@@ -1,0 +1,173 @@
+//! The senders to every part of the server, and what can be asked over them.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use arc_swap::ArcSwap;
+use hark_checks::Configured;
+use hark_engine::input::Action;
+use hark_engine::{Done, Engine, Refused};
+use hark_model::{Secret, UserName};
+use hark_notify::Receivers;
+use hark_store::history::History;
+use hark_store::state::{Change, State};
+use hark_web::Live;
+use tokio::sync::{mpsc, oneshot};
+
+use super::engine_loop::Request;
+use super::history_loop::ToHistory;
+use super::hosts::Hosts;
+use super::messages::{ENGINE_QUEUE, HISTORY_QUEUE, INTAKE_QUEUE, ToEngine, ToIntake};
+use super::outbox::{OUTBOX_QUEUE, ToOutbox};
+use super::store_loop::{STORE_QUEUE, StateWork, ToStore};
+use super::tally::Tally;
+use super::vitals::Vitals;
+use crate::sys::Bell;
+
+/// Reloads that may wait for the probes: people make them, one at a time.
+const RELOAD_QUEUE: usize = 4;
+
+/// Senders to every part, for those who ask and write.
+#[derive(Debug)]
+pub(crate) struct Links {
+    /// To the engine.
+    pub(crate) engine: SyncSender<ToEngine>,
+    /// To the store.
+    pub(crate) store: SyncSender<ToStore>,
+    /// To history.
+    pub(crate) history: SyncSender<ToHistory>,
+    /// To ingest.
+    pub(crate) intake: SyncSender<ToIntake>,
+    /// Wakes ingest.
+    pub(crate) bell: Arc<Bell>,
+    /// To the outbox.
+    pub(crate) outbox: mpsc::Sender<ToOutbox>,
+    /// To the probes: other checks.
+    pub(crate) probes: mpsc::Sender<Arc<Vec<Configured>>>,
+    /// Numbers and names.
+    pub(crate) hosts: Arc<Hosts>,
+    /// Newest values.
+    pub(crate) vitals: Arc<Vitals>,
+    /// Counters.
+    pub(crate) tally: Arc<Tally>,
+    /// What the page watches.
+    pub(crate) live: Live,
+    /// Where messages go at present.
+    pub(crate) receivers: Arc<ArcSwap<Receivers>>,
+}
+
+/// The other ends: what each part receives.
+#[derive(Debug)]
+pub(super) struct Inboxes {
+    /// The engine's.
+    pub(super) engine: Receiver<ToEngine>,
+    /// The store's.
+    pub(super) store: Receiver<ToStore>,
+    /// History's.
+    pub(super) history: Receiver<ToHistory>,
+    /// Ingest's.
+    pub(super) intake: Receiver<ToIntake>,
+    /// The outbox's.
+    pub(super) outbox: mpsc::Receiver<ToOutbox>,
+    /// The probes': other checks.
+    pub(super) checks: mpsc::Receiver<Arc<Vec<Configured>>>,
+}
+
+impl Links {
+    /// Makes a queue to each part.
+    ///
+    /// # Errors
+    /// If the system has no descriptor left for the bell.
+    pub(super) fn new(receivers: Arc<Receivers>) -> std::io::Result<(Arc<Self>, Inboxes)> {
+        let (engine, engine_inbox) = sync_channel(ENGINE_QUEUE);
+        let (store, store_inbox) = sync_channel(STORE_QUEUE);
+        let (history, history_inbox) = sync_channel(HISTORY_QUEUE);
+        let (intake, intake_inbox) = sync_channel(INTAKE_QUEUE);
+        let (outbox, outbox_inbox) = mpsc::channel(OUTBOX_QUEUE);
+        let (probes, checks_inbox) = mpsc::channel(RELOAD_QUEUE);
+        let links = Self {
+            engine,
+            store,
+            history,
+            intake,
+            bell: Arc::new(Bell::new()?),
+            outbox,
+            probes,
+            hosts: Arc::default(),
+            vitals: Arc::default(),
+            tally: Arc::default(),
+            live: Live::new(),
+            receivers: Arc::new(ArcSwap::new(receivers)),
+        };
+        let inboxes = Inboxes {
+            engine: engine_inbox,
+            store: store_inbox,
+            history: history_inbox,
+            intake: intake_inbox,
+            outbox: outbox_inbox,
+            checks: checks_inbox,
+        };
+        Ok((Arc::new(links), inboxes))
+    }
+
+    /// Tells ingest the number of the configuration and the shared secret.
+    pub(crate) fn reloaded(&self, revision: u32, secret: Option<Secret>) {
+        if self.intake.try_send(ToIntake::Reloaded { revision, secret }).is_ok() {
+            self.bell.ring();
+        }
+    }
+
+    /// Asks the engine a question and waits for the answer; `None` if the engine has ended. For
+    /// threads that may block.
+    pub(crate) fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Engine) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (to, answer) = sync_channel(1);
+        let ask = move |engine: &Engine| drop(to.send(question(engine)));
+        self.engine.send(ToEngine::Ask(Box::new(ask))).ok()?;
+        answer.recv().ok()
+    }
+
+    /// Does something as a user and waits until it is on the disk. For threads that may block.
+    pub(crate) fn act(&self, by: UserName, action: Action) -> Option<Result<Done, Refused>> {
+        let (reply, outcome) = oneshot::channel();
+        self.engine.send(ToEngine::Request(Request { by, action, reply })).ok()?;
+        outcome.blocking_recv().ok()
+    }
+
+    /// Asks history and waits; `None` if it is stopped. For threads that may block.
+    pub(crate) fn ask_history<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut History) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (to, answer) = sync_channel(1);
+        let ask = move |history: Option<&mut History>| {
+            drop(to.send(history.map(question)));
+        };
+        self.history.send(ToHistory::Ask(Box::new(ask))).ok()?;
+        answer.recv().ok()?
+    }
+
+    /// Works on the writing connection of the state and waits. For threads that may block.
+    pub(crate) fn with_state<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut State) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (to, answer) = sync_channel(1);
+        let work = StateWork(Box::new(move |state| drop(to.send(work(state)))));
+        self.store.send(ToStore::With(work)).ok()?;
+        answer.recv().ok()
+    }
+
+    /// Writes changes and waits until they are on the disk. For threads that may block.
+    ///
+    /// # Errors
+    /// Why they are not.
+    pub(crate) fn write(&self, changes: Vec<Change>) -> Result<(), String> {
+        let (reply, outcome) = oneshot::channel();
+        let ended = || "the server is ending".to_owned();
+        self.store.send(ToStore::Write { changes, reply: Some(reply) }).map_err(|_| ended())?;
+        outcome.blocking_recv().map_err(|_| ended())?
+    }
+}

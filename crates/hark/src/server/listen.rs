@@ -1,0 +1,115 @@
+//! The sockets: where agents send to and where the page is.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
+use anyhow::Context;
+use socket2::{Domain, Socket, Type};
+use tokio::net::TcpListener;
+
+use crate::sys::receive_buffer;
+
+/// Receive buffer of the datagram sockets: a burst of 50,000 heartbeats of some 200 bytes, each of
+/// which the kernel counts as about 800.
+const RECEIVE_BUFFER: usize = 64 << 20;
+
+/// Connections that may wait to be taken up: browsers open several at once.
+const BACKLOG: i32 = 1024;
+
+/// Everything that is listened on.
+#[derive(Debug)]
+pub(super) struct Doors {
+    /// For agents.
+    pub(super) sockets: Vec<UdpSocket>,
+    /// For the page and the API.
+    pub(super) listeners: Vec<TcpListener>,
+    /// Where agents send to.
+    pub(super) udp: SocketAddr,
+    /// Where the page is.
+    pub(super) http: SocketAddr,
+}
+
+impl Doors {
+    /// Opens all of them: `second` is one more address of the page. Port 0 takes a free one.
+    ///
+    /// # Errors
+    /// If one of the addresses is taken or is not ours; then none is left open.
+    pub(super) fn open(
+        udp: SocketAddr,
+        http: SocketAddr,
+        second: Option<SocketAddr>,
+    ) -> anyhow::Result<Self> {
+        let sockets = bind_udp(udp)?;
+        let udp = sockets[0].local_addr()?;
+        let mut listeners = bind_tcp(http)?;
+        let http = listeners[0].local_addr()?;
+        if let Some(second) = second {
+            listeners.extend(bind_tcp(second)?);
+        }
+        Ok(Self { sockets, listeners, udp, http })
+    }
+}
+
+/// Opens a socket for each family where the address is that of all addresses: so that answers go out
+/// over the family they came in by, and addresses are shown as they are.
+fn bind_udp(address: SocketAddr) -> anyhow::Result<Vec<UdpSocket>> {
+    let mut sockets = Vec::new();
+    let mut port = address.port();
+    for address in families(address) {
+        match bind(SocketAddr::new(address, port), Type::DGRAM) {
+            Ok(socket) => {
+                let socket: UdpSocket = socket.into();
+                port = socket.local_addr()?.port();
+                receive_buffer(&socket, RECEIVE_BUFFER);
+                sockets.push(socket);
+            }
+            Err(error) if sockets.is_empty() => {
+                return Err(error).with_context(|| {
+                    format!("cannot listen on UDP {}", SocketAddr::new(address, port))
+                });
+            }
+            Err(error) => tracing::info!(%error, %address, "not listening on this family"),
+        }
+    }
+    Ok(sockets)
+}
+
+fn bind_tcp(address: SocketAddr) -> anyhow::Result<Vec<TcpListener>> {
+    let mut listeners: Vec<TcpListener> = Vec::new();
+    let mut port = address.port();
+    for address in families(address) {
+        match bind(SocketAddr::new(address, port), Type::STREAM) {
+            Ok(socket) => {
+                socket.listen(BACKLOG)?;
+                let listener: std::net::TcpListener = socket.into();
+                port = listener.local_addr()?.port();
+                listeners.push(TcpListener::from_std(listener)?);
+            }
+            Err(error) if listeners.is_empty() => {
+                return Err(error).with_context(|| {
+                    format!("cannot listen on TCP {}", SocketAddr::new(address, port))
+                });
+            }
+            Err(error) => tracing::info!(%error, %address, "not listening on this family"),
+        }
+    }
+    Ok(listeners)
+}
+
+/// Every address means both families, IPv4 first: it is always there.
+fn families(address: SocketAddr) -> Vec<IpAddr> {
+    let both = address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    if both { vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.ip()] } else { vec![address.ip()] }
+}
+
+fn bind(address: SocketAddr, kind: Type) -> std::io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    if kind == Type::STREAM {
+        socket.set_reuse_address(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}

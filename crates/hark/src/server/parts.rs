@@ -1,0 +1,352 @@
+//! The parts of the server, each started by one step.
+//!
+//! The order is the caller's: the store first, since everything else hands over to it; then what works;
+//! then what waits more than it works.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use anyhow::Context;
+use hark_checks::{Configured, Resolver};
+use hark_engine::Engine;
+use hark_engine::effect::Effects;
+use hark_model::Secret;
+use hark_model::record::{DeliveryRecord, JournalLine};
+use hark_notify::Receivers;
+use hark_store::state::{AgentRecord, State, StateReader};
+use hark_web::{WebConfig, WebSettings};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+use super::backend::{Access, ServerBackend};
+use super::certificate::Certificate;
+use super::engine_loop::{self, Outlets, ProbeNow};
+use super::folder::local_token;
+use super::history_loop::{self, ToHistory};
+use super::intake::{self, Agents, KnownAgent};
+use super::links::Links;
+use super::message_journal::MessageJournal;
+use super::messages::{ToEngine, ToIntake};
+use super::outbox::{self, ToOutbox};
+use super::own_agent::{Ends, OwnAgent};
+use super::probes;
+use super::recorder::{self, Recorder};
+use super::store_loop::{self, ToStore};
+use super::threads::Threads;
+use crate::config::Settings;
+use crate::stop::Stop;
+
+/// One flag for each stage of the end.
+#[derive(Debug, Default)]
+pub(super) struct Stops {
+    /// Ends ingest.
+    pub(super) intake: Stop,
+    /// Ends the engine.
+    pub(super) engine: Stop,
+    /// Ends history.
+    pub(super) history: Stop,
+    /// Ends the outbox, the probes and the page.
+    pub(super) tasks: Stop,
+    /// Ends the recorder.
+    pub(super) recorder: Stop,
+}
+
+/// What has been started.
+#[derive(Debug)]
+pub(super) struct Parts {
+    /// To each of them.
+    pub(super) links: Arc<Links>,
+    /// The server's own keys.
+    pub(super) settings: Settings,
+    /// Where state and history are kept.
+    pub(super) data_dir: PathBuf,
+    /// End them.
+    pub(super) stops: Stops,
+    /// Those that are threads.
+    pub(super) threads: Threads,
+    /// Those that are tasks.
+    pub(super) tasks: TaskTracker,
+    resolver: Arc<Resolver>,
+}
+
+/// What the page is given.
+pub(super) struct Page {
+    /// Its settings.
+    pub(super) settings: WebSettings,
+    /// Where it is served.
+    pub(super) listeners: Vec<TcpListener>,
+    /// The first of these.
+    pub(super) http: SocketAddr,
+    /// Where agents send to.
+    pub(super) udp: SocketAddr,
+    /// For TLS.
+    pub(super) certificate: Option<Certificate>,
+    /// What it reads.
+    pub(super) reader: StateReader,
+}
+
+impl Parts {
+    /// Begins with nothing started.
+    pub(super) fn new(links: Arc<Links>, settings: Settings, data_dir: PathBuf) -> Self {
+        Self {
+            links,
+            settings,
+            data_dir,
+            stops: Stops::default(),
+            threads: Threads::default(),
+            tasks: TaskTracker::new(),
+            resolver: Arc::default(),
+        }
+    }
+
+    /// Starts the thread that owns the state.
+    pub(super) fn store(
+        &self,
+        state: State,
+        inbox: Receiver<ToStore>,
+        journal: Option<MessageJournal>,
+    ) -> anyhow::Result<()> {
+        let told = store_loop::Listeners {
+            intake: self.links.intake.clone(),
+            bell: Arc::clone(&self.links.bell),
+            engine: self.links.engine.clone(),
+            outbox: self.links.outbox.clone(),
+            lines: line_listener(&self.links, journal),
+        };
+        self.threads.spawn("store", move || store_loop::run(state, &inbox, told))?;
+        Ok(())
+    }
+
+    /// Starts the thread that owns history.
+    pub(super) fn history(&self, inbox: Receiver<ToHistory>) -> anyhow::Result<()> {
+        let dir = self.data_dir.join("history");
+        let settings = history_loop::settings(self.settings.history);
+        let told = history_loop::Listeners {
+            intake: self.links.intake.clone(),
+            bell: Arc::clone(&self.links.bell),
+            engine: self.links.engine.clone(),
+        };
+        let stop = self.stops.history.clone();
+        self.threads
+            .spawn("history", move || history_loop::run(&dir, settings, &inbox, told, &stop))?;
+        Ok(())
+    }
+
+    /// Starts the thread that owns the engine; `effects` are those of its start.
+    pub(super) fn engine(
+        &self,
+        engine: Engine,
+        effects: Effects,
+        inbox: Receiver<ToEngine>,
+        probes: mpsc::Sender<ProbeNow>,
+    ) -> anyhow::Result<()> {
+        let outlets = outlets(&self.links, probes);
+        let stop = self.stops.engine.clone();
+        self.threads
+            .spawn("engine", move || engine_loop::run(engine, effects, &inbox, outlets, &stop))?;
+        Ok(())
+    }
+
+    /// Starts ingest: from here on datagrams are received.
+    pub(super) fn intake(
+        &self,
+        sockets: Vec<UdpSocket>,
+        agents: Agents,
+        inbox: Receiver<ToIntake>,
+        journal: Option<MessageJournal>,
+    ) -> anyhow::Result<()> {
+        let setup = intake::Setup {
+            sockets,
+            bell: Arc::clone(&self.links.bell),
+            agents,
+            inbox,
+            engine: self.links.engine.clone(),
+            history: self.links.history.clone(),
+            journal,
+            tally: Arc::clone(&self.links.tally),
+            vitals: Arc::clone(&self.links.vitals),
+            live: self.links.live.clone(),
+            stop: self.stops.intake.clone(),
+        };
+        self.threads.spawn("intake", move || intake::run(setup))?;
+        Ok(())
+    }
+
+    /// Starts the delivery of messages; `rows` are those of before this start.
+    pub(super) fn outbox(
+        &self,
+        inbox: mpsc::Receiver<ToOutbox>,
+        receivers: Arc<Receivers>,
+        rows: Vec<DeliveryRecord>,
+    ) {
+        self.tasks.spawn(outbox::run(outbox::Setup {
+            inbox,
+            receivers,
+            rows,
+            context: context(&self.settings, &self.resolver),
+            store: self.links.store.clone(),
+            engine: self.links.engine.clone(),
+            live: self.links.live.clone(),
+            stop: self.stops.tasks.token(),
+        }));
+    }
+
+    /// Starts the probes.
+    pub(super) fn probes(
+        &self,
+        checks: Vec<Configured>,
+        wanted: mpsc::Receiver<ProbeNow>,
+        reloads: mpsc::Receiver<Arc<Vec<Configured>>>,
+    ) {
+        self.tasks.spawn(probes::run(probes::Setup {
+            checks: Arc::new(checks),
+            wanted,
+            reloads,
+            hosts: Arc::clone(&self.links.hosts),
+            resolver: Arc::clone(&self.resolver),
+            engine: self.links.engine.clone(),
+            stop: self.stops.tasks.token(),
+        }));
+    }
+
+    /// Starts the page, the API and the recorder of what they show. Returns the code that makes the
+    /// first administrator, if there is none.
+    pub(super) fn page(&self, page: Page) -> anyhow::Result<Option<Secret>> {
+        let local = local_token(&self.data_dir, page.http)?;
+        let access = Access::new(&self.settings, &local, page.udp.port());
+        let recorder = Arc::new(Recorder::default());
+        let backend = ServerBackend::new(
+            Arc::clone(&self.links),
+            page.reader,
+            access,
+            Arc::clone(&self.links.receivers),
+            Arc::clone(&recorder),
+        );
+        let (links, stop) = (Arc::clone(&self.links), self.stops.recorder.clone());
+        self.threads.spawn("recorder", move || recorder::run(&recorder, &links, &stop))?;
+        let setup_code =
+            if backend.has_administrator()? { None } else { Some(hark_web::new_setup_code()?) };
+        let config = WebConfig {
+            tls: page
+                .certificate
+                .map(|c| hark_web::Tls { config: c.config, fingerprint: c.fingerprint }),
+            plain: page.settings.tls.map(|tls| tls.plain).unwrap_or_default(),
+            addresses: crate::sys::host_name()
+                .map(|name| format!("{name}:{}", page.http.port()))
+                .into_iter()
+                .collect(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            setup_code: setup_code.clone(),
+        };
+        self.tasks.spawn(hark_web::serve(
+            page.listeners,
+            Arc::new(backend),
+            self.links.live.clone(),
+            config,
+            self.stops.tasks.token(),
+        ));
+        Ok(setup_code)
+    }
+
+    /// Starts the agent of this machine.
+    pub(super) fn own_agent(&self, agent: OwnAgent) -> anyhow::Result<Ends> {
+        agent.start(&mut |name, work| self.threads.spawn(name, work))
+    }
+}
+
+/// Returns who may speak at the start: those that are stored, and with a shared secret everybody who has
+/// it.
+pub(super) fn agents(secret: Option<Secret>, known: &[AgentRecord], engine: &Engine) -> Agents {
+    let known = known.iter().filter(|a| a.revoked.is_none()).map(|record| {
+        let host = engine.host_named(record.host.as_str()).map(hark_engine::view::HostView::id);
+        (KnownAgent::from_record(record), host)
+    });
+    Agents::new(secret, known)
+}
+
+/// Opens the message journal, if it is to be kept, and starts its thread.
+pub(super) fn start_journal(
+    settings: &Settings,
+    data_dir: &Path,
+) -> anyhow::Result<Option<MessageJournal>> {
+    let Some(journal) = &settings.journal else { return Ok(None) };
+    let dir = journal.dir.clone().unwrap_or_else(|| data_dir.join("journal"));
+    let path = dir.join(&journal.file);
+    let journal_settings = hark_store::journal::Settings {
+        path: path.clone(),
+        max_size: journal.max_bytes,
+        max_backups: journal.keep,
+    };
+    let writer = std::fs::create_dir_all(&dir)
+        .and_then(|()| hark_store::journal::Journal::open(journal_settings))
+        .with_context(|| format!("cannot open the message journal {}", path.display()))?;
+    let (journal, thread) = MessageJournal::start(writer, journal.heartbeats)?;
+    // The thread ends with the last sender; a line that is not written at the end is in the state.
+    drop(thread);
+    Ok(Some(journal))
+}
+
+/// Shows each journal line on the live page, and puts transitions into the message journal.
+fn line_listener(
+    links: &Arc<Links>,
+    journal: Option<MessageJournal>,
+) -> Box<dyn Fn(&JournalLine) + Send> {
+    let live = links.live.clone();
+    let hosts = Arc::clone(&links.hosts);
+    Box::new(move |line| {
+        let host = line.host.and_then(|h| hosts.name(h));
+        live.event(super::backend::activity(line, host.as_ref()));
+        if line.kind == hark_model::record::JournalKind::Transition
+            && let (Some(journal), Some(host), Some(check)) = (&journal, &host, &line.check)
+        {
+            let entry = super::message_journal::Line::threshold(host, check, &line.text);
+            journal.write(line.at, None, entry);
+        }
+    })
+}
+
+/// Returns where the engine's effects go.
+fn outlets(links: &Arc<Links>, probes: mpsc::Sender<ProbeNow>) -> Outlets {
+    let live = links.live.clone();
+    let hosts = Arc::clone(&links.hosts);
+    Outlets {
+        store: links.store.clone(),
+        intake: links.intake.clone(),
+        bell: Arc::clone(&links.bell),
+        probes,
+        changed: Box::new(move |changed| {
+            for change in changed {
+                match change {
+                    hark_engine::Changed::Host(host) => live.host(*host),
+                    hark_engine::Changed::Incident(_) | hark_engine::Changed::Silence(_) => {
+                        live.incident();
+                    }
+                }
+            }
+        }),
+        hosts: Box::new(move |host, name| match name {
+            Some(name) => hosts.learned(host, name),
+            None => hosts.dropped(host),
+        }),
+    }
+}
+
+/// Returns what receivers need of this server.
+fn context(settings: &Settings, resolver: &Arc<Resolver>) -> hark_notify::Context {
+    let resolver = Arc::clone(resolver);
+    let resolve =
+        move |host: String| -> hark_notify::BoxFuture<'static, std::io::Result<Vec<IpAddr>>> {
+            let resolver = Arc::clone(&resolver);
+            Box::pin(async move {
+                resolver.lookup(&host, hark_checks::Family::Either).await.map_err(Into::into)
+            })
+        };
+    hark_notify::Context {
+        resolve: Arc::new(resolve),
+        page: settings.public_url.clone(),
+        own_name: crate::sys::host_name().unwrap_or_else(|| "localhost".to_owned()),
+    }
+}
