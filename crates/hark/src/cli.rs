@@ -60,20 +60,20 @@ enum Command {
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
-        Command::Up(args) => up::run(args),
-        Command::Server(args) => server::run(args),
-        Command::Agent(args) => agent::run(args),
-        Command::Demo(args) => demo::run(args),
-        Command::Check(args) => check::run(args),
-        Command::Send(args) => send::run(args),
-        Command::Status(args) => status::run(args),
-        Command::Explain(args) => explain::run(args),
-        Command::Config(args) => config::run(args),
-        Command::Passwd(args) => passwd::run(args),
-        Command::Enroll(args) => enroll::run(args),
-        Command::Journal(args) => journal::run(args),
-        Command::Bench(args) => bench::run(args),
-        Command::Completion(args) => completion::run(args),
+        Command::Up(args) => up::run(&args),
+        Command::Server(args) => server::run(&args),
+        Command::Agent(args) => agent::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Send(args) => send::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Config(args) => Ok(config::run(&args)),
+        Command::Passwd(args) => passwd::run(&args),
+        Command::Enroll(args) => enroll::run(&args),
+        Command::Journal(args) => journal::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Completion(args) => Ok(completion::run(&args)),
     };
     result.unwrap_or_else(|error| {
         out::error(&error);

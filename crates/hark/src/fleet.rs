@@ -331,7 +331,8 @@ impl Fleet {
     /// every 20 ms.
     pub(crate) fn run(&mut self, bell: &Bell, mut stop: impl FnMut(&Self) -> bool) {
         let began = Clock.micros();
-        let step = self.plan.interval.as_micros() as u64 / self.hosts.len().max(1) as u64;
+        let interval = u64::try_from(self.plan.interval.as_micros()).unwrap_or(u64::MAX);
+        let step = interval / self.hosts.len().max(1) as u64;
         let mut sent = 0u64;
         let mut chased = began;
         while !stop(self) {

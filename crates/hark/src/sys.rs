@@ -11,14 +11,17 @@ use std::process::Command;
 use std::time::Duration;
 
 /// How many datagrams one system call moves. 64 amortises the call; more only adds memory.
-pub(crate) const BATCH: usize = 64;
+pub(crate) const BATCH: usize = BATCH_FOR_C as usize;
+
+/// [`BATCH`] as the C library counts.
+const BATCH_FOR_C: libc::c_uint = 64;
 
 /// Longest datagram looked at: one more than the protocol allows, so that longer ones are seen to be.
 pub(crate) const DATAGRAM: usize = 1536;
 
 /// Room for one batch of received datagrams, reused for ever.
 pub(crate) struct ReceiveBatch {
-    room: Box<[[u8; DATAGRAM]; BATCH]>,
+    room: Box<[[u8; DATAGRAM]]>,
     from: Box<[libc::sockaddr_storage; BATCH]>,
     iov: Box<[libc::iovec; BATCH]>,
     headers: Box<[libc::mmsghdr; BATCH]>,
@@ -46,7 +49,8 @@ impl ReceiveBatch {
                 Box::new(MaybeUninit::<[libc::mmsghdr; BATCH]>::zeroed().assume_init()),
             )
         };
-        Self { room: Box::new([[0; DATAGRAM]; BATCH]), from, iov, headers, filled: 0 }
+        let room = vec![[0; DATAGRAM]; BATCH].into_boxed_slice();
+        Self { room, from, iov, headers, filled: 0 }
     }
 
     /// Receives what waits, up to [`BATCH`] datagrams, without blocking; returns how many.
@@ -59,7 +63,7 @@ impl ReceiveBatch {
                 libc::iovec { iov_base: self.room[i].as_mut_ptr().cast(), iov_len: DATAGRAM };
             let header = &mut self.headers[i].msg_hdr;
             header.msg_name = (&raw mut self.from[i]).cast();
-            header.msg_namelen = address_room();
+            header.msg_namelen = length_of::<libc::sockaddr_storage>();
             header.msg_iov = &raw mut self.iov[i];
             header.msg_iovlen = 1;
             header.msg_flags = 0;
@@ -70,7 +74,7 @@ impl ReceiveBatch {
             libc::recvmmsg(
                 socket.as_raw_fd(),
                 self.headers.as_mut_ptr(),
-                BATCH as libc::c_uint,
+                BATCH_FOR_C,
                 libc::MSG_DONTWAIT,
                 std::ptr::null_mut(),
             )
@@ -78,12 +82,15 @@ impl ReceiveBatch {
         self.filled = 0;
         if n < 0 {
             let error = io::Error::last_os_error();
-            return match error.kind() {
-                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(0),
-                // ICMP errors of earlier answers arrive here; they say nothing about what waits.
-                io::ErrorKind::ConnectionRefused => Ok(0),
-                _ => Err(error),
-            };
+            // ICMP errors of earlier answers arrive here as refused connections; they say nothing
+            // about what waits.
+            let nothing_waits = matches!(
+                error.kind(),
+                io::ErrorKind::WouldBlock
+                    | io::ErrorKind::Interrupted
+                    | io::ErrorKind::ConnectionRefused
+            );
+            return if nothing_waits { Ok(0) } else { Err(error) };
         }
         self.filled = usize::try_from(n).unwrap_or(0);
         Ok(self.filled)
@@ -172,7 +179,8 @@ impl SendBatch {
             libc::sendmmsg(
                 socket.as_raw_fd(),
                 headers.as_mut_ptr(),
-                i as libc::c_uint,
+                // At most `BATCH`.
+                libc::c_uint::try_from(i).unwrap_or(BATCH_FOR_C),
                 libc::MSG_DONTWAIT,
             )
         };
@@ -180,8 +188,16 @@ impl SendBatch {
     }
 }
 
-fn address_room() -> libc::socklen_t {
-    size_of::<libc::sockaddr_storage>() as libc::socklen_t
+/// Returns the size of `T` as socket calls want it.
+#[expect(clippy::cast_possible_truncation, reason = "no structure of a socket call is that large")]
+const fn length_of<T>() -> libc::socklen_t {
+    size_of::<T>() as libc::socklen_t
+}
+
+/// Returns an address family as it stands in an address.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "families are small")]
+const fn family(number: libc::c_int) -> libc::sa_family_t {
+    number as libc::sa_family_t
 }
 
 fn read_address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
@@ -207,18 +223,18 @@ fn write_address(address: SocketAddr, storage: &mut libc::sockaddr_storage) -> l
     match address {
         SocketAddr::V4(v4) => {
             let a = libc::sockaddr_in {
-                sin_family: libc::AF_INET as libc::sa_family_t,
+                sin_family: family(libc::AF_INET),
                 sin_port: v4.port().to_be(),
                 sin_addr: libc::in_addr { s_addr: u32::from(*v4.ip()).to_be() },
                 sin_zero: [0; 8],
             };
             // SAFETY: the storage is larger than and aligned for every socket address.
             unsafe { std::ptr::write((&raw mut *storage).cast(), a) };
-            size_of::<libc::sockaddr_in>() as libc::socklen_t
+            length_of::<libc::sockaddr_in>()
         }
         SocketAddr::V6(v6) => {
             let a = libc::sockaddr_in6 {
-                sin6_family: libc::AF_INET6 as libc::sa_family_t,
+                sin6_family: family(libc::AF_INET6),
                 sin6_port: v6.port().to_be(),
                 sin6_flowinfo: v6.flowinfo(),
                 sin6_addr: libc::in6_addr { s6_addr: v6.ip().octets() },
@@ -226,7 +242,7 @@ fn write_address(address: SocketAddr, storage: &mut libc::sockaddr_storage) -> l
             };
             // SAFETY: as above.
             unsafe { std::ptr::write((&raw mut *storage).cast(), a) };
-            size_of::<libc::sockaddr_in6>() as libc::socklen_t
+            length_of::<libc::sockaddr_in6>()
         }
     }
 }
@@ -288,12 +304,12 @@ pub(crate) fn receive_buffer(socket: &UdpSocket, bytes: usize) -> usize {
                 libc::SOL_SOCKET,
                 option,
                 (&raw const wanted).cast(),
-                size_of::<libc::c_int>() as libc::socklen_t,
+                length_of::<libc::c_int>(),
             )
         };
     }
     let mut given: libc::c_int = 0;
-    let mut length = size_of::<libc::c_int>() as libc::socklen_t;
+    let mut length = length_of::<libc::c_int>();
     // SAFETY: both values live until the call returns.
     unsafe {
         libc::getsockopt(
@@ -310,10 +326,10 @@ pub(crate) fn receive_buffer(socket: &UdpSocket, bytes: usize) -> usize {
 /// Returns how many datagrams the kernel has dropped because this socket's buffer was full
 /// (`SO_MEMINFO`, Linux 4.12).
 pub(crate) fn dropped(socket: &UdpSocket) -> u64 {
-    /// Place of the drops among the kernel's figures (`SK_MEMINFO_DROPS` in linux/sock_diag.h).
+    /// Place of the drops among the kernel's figures (`SK_MEMINFO_DROPS` in `linux/sock_diag.h`).
     const DROPS: usize = 8;
     let mut figures = [0u32; DROPS + 1];
-    let mut length = size_of_val(&figures) as libc::socklen_t;
+    let mut length = length_of::<[u32; DROPS + 1]>();
     // SAFETY: the array lives until the call returns; its size is given and never exceeded.
     unsafe {
         libc::getsockopt(
@@ -441,7 +457,7 @@ mod tests {
         let bell = Bell::new().unwrap();
         bell.ring();
         bell.ring();
-        wait(&[], &bell, Duration::from_secs(60));
+        wait(&[], &bell, Duration::from_mins(1));
         wait(&[], &bell, Duration::from_millis(1));
     }
 }

@@ -46,7 +46,7 @@ pub(super) struct Args {
     service: ServiceArgs,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.service.detach {
         return service::detach();
     }
@@ -59,7 +59,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let folder = paths.data_dir(loaded.settings.data_dir.as_deref()).join("agent");
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    let config = agent_config(&args, loaded, folder)?;
+    let config = agent_config(args, loaded, folder)?;
     if args.boot {
         return send_boot(&config);
     }

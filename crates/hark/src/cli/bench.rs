@@ -51,10 +51,10 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match args.server {
-        Some(server) => against(&args, server),
-        None => own::run(&args),
+        Some(server) => against(args, server),
+        None => own::run(args),
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let Some(target) = args.target.as_deref().filter(|_| !args.help_type) else {
         return help(&args.kind);
     };

@@ -25,7 +25,7 @@ pub(crate) const LOCAL_TOKEN: &str = "local-token";
 /// Where the server is and who asks.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ApiArgs {
-    /// The server's page, such as <https://hark.example.net:50004> [default: this machine].
+    /// The server's page, such as `https://hark.example.net:50004` [default: this machine].
     #[arg(long, env = "HARK_URL", value_name = "URL")]
     url: Option<String>,
     /// An API token [default: the one that a local server keeps for its own machine].

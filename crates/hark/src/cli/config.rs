@@ -38,22 +38,22 @@ struct What {
     json: bool,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    match args.command {
-        Command::Check(what) => check(&what),
-        Command::Show(what) => show(&what),
+pub(super) fn run(args: &Args) -> ExitCode {
+    match &args.command {
+        Command::Check(what) => check(what),
+        Command::Show(what) => show(what),
         Command::Schema => {
             out::json(&hark_config::schema(&config::keys()));
-            Ok(ExitCode::SUCCESS)
+            ExitCode::SUCCESS
         }
     }
 }
 
-fn check(what: &What) -> anyhow::Result<ExitCode> {
+fn check(what: &What) -> ExitCode {
     match config::load(&Paths::new(what.config.clone(), None)) {
         Ok(loaded) if what.json => {
             out::json(&json!({"ok": true, "files": loaded.files, "warnings": loaded.warnings}));
-            Ok(ExitCode::SUCCESS)
+            ExitCode::SUCCESS
         }
         Ok(loaded) => {
             out::text(&loaded.warnings);
@@ -63,13 +63,13 @@ fn check(what: &What) -> anyhow::Result<ExitCode> {
             } else {
                 out::line(format!("{} is in order.", files.join(", ")));
             }
-            Ok(ExitCode::SUCCESS)
+            ExitCode::SUCCESS
         }
-        Err(error) => Ok(report(&error, what.json)),
+        Err(error) => report(&error, what.json),
     }
 }
 
-fn show(what: &What) -> anyhow::Result<ExitCode> {
+fn show(what: &What) -> ExitCode {
     match config::load(&Paths::new(what.config.clone(), None)) {
         Ok(loaded) => {
             let shown = config::show(&loaded);
@@ -78,9 +78,9 @@ fn show(what: &What) -> anyhow::Result<ExitCode> {
             } else {
                 out::text(config::yaml(&shown));
             }
-            Ok(ExitCode::SUCCESS)
+            ExitCode::SUCCESS
         }
-        Err(error) => Ok(report(&error, what.json)),
+        Err(error) => report(&error, what.json),
     }
 }
 

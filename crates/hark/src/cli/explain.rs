@@ -17,7 +17,7 @@ pub(super) struct Args {
     api: ApiArgs,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let client = Client::new(&args.api)?;
     let explained = client.get(&format!("/api/0/incidents/{}/explain", args.incident))?;
     if args.api.json {

@@ -42,8 +42,8 @@ pub(super) struct Args {
     data: Option<PathBuf>,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let paths = Paths::new(args.config, args.data);
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let paths = Paths::new(args.config.clone(), args.data.clone());
     let loaded = match config::load(&paths) {
         Ok(loaded) => loaded,
         Err(error) => return Ok(super::config::report(&error, args.json)),
@@ -54,8 +54,13 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let data_dir = paths.data_dir(loaded.settings.data_dir.as_deref());
     let path = journal.dir.unwrap_or_else(|| data_dir.join("journal")).join(journal.file);
     let from = args.since.as_deref().map(since).transpose()?;
-    let filter =
-        Filter { id: args.id, name: args.host, from, contains: args.contains, ..Filter::default() };
+    let filter = Filter {
+        id: args.id.clone(),
+        name: args.host.clone(),
+        from,
+        contains: args.contains.clone(),
+        ..Filter::default()
+    };
     let mut reader = JournalReader::open(&path, filter);
     if let Some(n) = args.last {
         for entry in reader.last(n)? {

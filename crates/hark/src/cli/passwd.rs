@@ -22,7 +22,7 @@ pub(super) struct Args {
     bare: bool,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let user = hark_model::UserName::new(&args.user)?;
     let password = read_password()?;
     let hash = hark_web::hash_password(&password).context("cannot hash the password")?;

@@ -35,9 +35,9 @@ pub(super) struct Args {
     data: Option<PathBuf>,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let kind = if args.boot { EventKind::Boot } else { EventKind::from_word(&args.kind) };
-    let text = match (args.message, args.boot) {
+    let text = match (args.message.clone(), args.boot) {
         (Some(text), _) => text,
         (None, true) => "the host has booted".to_owned(),
         (None, false) => bail!("give a text with -m"),
@@ -46,8 +46,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         bail!("a text has at most {} bytes, this has {}", Event::MAX_TEXT, text.len());
     }
     let at = Clock.now().unix;
-    let event = Event { at, kind, severity: args.severity, text, tags: args.tags };
-    let folder = args.data.unwrap_or_else(crate::config::default_data_dir).join("agent");
+    let event = Event { at, kind, severity: args.severity, text, tags: args.tags.clone() };
+    let folder = args.data.clone().unwrap_or_else(crate::config::default_data_dir).join("agent");
     hark_agent::inject::send(&folder, &event)
         .with_context(|| format!("no agent took it (looked in {})", folder.display()))?;
     out::note("hark: the agent has it");

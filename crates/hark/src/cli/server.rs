@@ -14,15 +14,15 @@ use crate::server::run::{Role, run_service};
 pub(super) struct Args {
     #[command(flatten)]
     service: ServiceArgs,
-    /// Where agents send to (UDP). [default: hb_port, 50003]
+    /// Where agents send to (UDP). [default: `hb_port`, 50003]
     #[arg(long, value_name = "ADDRESS", value_parser = service::parse_listen)]
     udp: Option<SocketAddr>,
-    /// Where the page and the API are (HTTP and HTTPS). [default: hbd_host and hbd_port, 50004]
+    /// Where the page and the API are (HTTP and HTTPS). [default: `hbd_host` and `hbd_port`, 50004]
     #[arg(long, value_name = "ADDRESS", value_parser = service::parse_listen)]
     http: Option<SocketAddr>,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.service.detach {
         return service::detach();
     }

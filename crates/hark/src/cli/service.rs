@@ -16,7 +16,7 @@ use crate::{log, out, sys};
 const READY: &str = "ready";
 
 /// How long a detached child may take to become ready before we stop waiting for it.
-const READY_LIMIT: Duration = Duration::from_secs(60);
+const READY_LIMIT: Duration = Duration::from_mins(1);
 
 /// Options of everything that runs until it is told to end.
 #[derive(Clone, Debug, clap::Args)]

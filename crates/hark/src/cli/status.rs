@@ -20,7 +20,7 @@ pub(super) struct Args {
     all: bool,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let client = Client::new(&args.api)?;
     let overview = match client.get("/api/0/overview") {
         Ok(overview) => overview,

@@ -133,7 +133,7 @@ pub(crate) struct UserEntry {
     pub(crate) declared: hark_api::hosts::Declared,
 }
 
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 impl Settings {
     /// Reads the server's keys; what is wrong is reported to the document of `root`.

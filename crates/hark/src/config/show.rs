@@ -100,18 +100,18 @@ fn write(value: &Value, depth: usize, text: &mut String) {
                 let plain = !key.is_empty()
                     && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
                 let key = if plain { key.clone() } else { Value::String(key.clone()).to_string() };
-                text.push_str(&format!("{pad}{key}:"));
+                text.extend([pad.as_str(), key.as_str(), ":"]);
                 nested(inner, depth, text);
             }
         }
         Value::Array(items) => {
             for inner in items {
-                text.push_str(&format!("{pad}-"));
+                text.extend([pad.as_str(), "-"]);
                 nested(inner, depth, text);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            text.push_str(&format!("{pad}{value}\n"));
+            text.extend([pad.as_str(), &value.to_string(), "\n"]);
         }
     }
 }
@@ -127,7 +127,7 @@ fn nested(value: &Value, depth: usize, text: &mut String) {
         text.push('\n');
         write(value, depth + 1, text);
     } else {
-        text.push_str(&format!(" {value}\n"));
+        text.extend([" ", &value.to_string(), "\n"]);
     }
 }
 

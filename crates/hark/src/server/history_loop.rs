@@ -203,9 +203,12 @@ impl Keeper {
     fn define(&mut self, set: &DefineSet, now: Now) -> Result<SetId, String> {
         let Some(history) = &mut self.history else { return Err("history is stopped".to_owned()) };
         let declared = history.declare(set.host, &set.series, now);
-        declared.map_err(|error| match error {
-            DeclareError::Stopped(_) => "history is stopped".to_owned(),
-            other => other.to_string(),
+        declared.map_err(|error| {
+            if matches!(error, DeclareError::Stopped(_)) {
+                "history is stopped".to_owned()
+            } else {
+                error.to_string()
+            }
         })
     }
 

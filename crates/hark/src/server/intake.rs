@@ -359,7 +359,7 @@ impl Intake {
                 hello.facts.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
             facts.push(("agent_version".to_owned(), hello.version.clone()));
             self.inputs.push(Input::Facts { host, facts });
-            let heard = self.heard(arrival, host, hello.interval_ms, None);
+            let heard = heard(arrival, host, hello.interval_ms, None);
             self.inputs.push(Input::Heard(heard));
         } else {
             // The facts come again with the next hello or report, once the host has its number.
@@ -371,23 +371,6 @@ impl Intake {
         self.wanted.extend(unknown);
         self.want_sets(arrival);
         self.journal(arrival, || Line::hello(&name, hello));
-    }
-
-    fn heard(
-        &self,
-        arrival: Arrival,
-        host: hark_model::HostId,
-        interval_ms: u32,
-        rtt_us: Option<u32>,
-    ) -> Heard {
-        Heard {
-            host,
-            interval_ms,
-            moved_to: arrival.moved.then_some(arrival.from.ip()),
-            rtt_us,
-            taken_at: arrival.now.unix,
-            values: Vec::new(),
-        }
     }
 
     fn set(&mut self, arrival: Arrival, part: hark_proto::SetsPart) -> Option<bool> {
@@ -548,13 +531,12 @@ impl Intake {
                 let name = agent.name.clone();
                 let place = agents.admit(agent);
                 let facts: Vec<(String, String)> = facts.into_iter().collect();
-                match agents.slot(place).host {
-                    Some(host) => self.inputs.push(Input::Facts { host, facts }),
-                    None => {
-                        let address = Some(address);
-                        let seen = HostSeen { name, interval: Duration::ZERO, address };
-                        self.inputs.push(Input::HostSeen(seen));
-                    }
+                if let Some(host) = agents.slot(place).host {
+                    self.inputs.push(Input::Facts { host, facts });
+                } else {
+                    let address = Some(address);
+                    let seen = HostSeen { name, interval: Duration::ZERO, address };
+                    self.inputs.push(Input::HostSeen(seen));
                 }
                 if done.send(()).is_err() {
                     tracing::debug!("whoever enrolled a host has gone");
@@ -594,6 +576,22 @@ impl Intake {
                 tracing::warn!(host = set.host.0, why, "a set of series was refused");
             }
         }
+    }
+}
+
+fn heard(
+    arrival: Arrival,
+    host: hark_model::HostId,
+    interval_ms: u32,
+    rtt_us: Option<u32>,
+) -> Heard {
+    Heard {
+        host,
+        interval_ms,
+        moved_to: arrival.moved.then_some(arrival.from.ip()),
+        rtt_us,
+        taken_at: arrival.now.unix,
+        values: Vec::new(),
     }
 }
 

@@ -40,17 +40,17 @@ impl OwnAgent {
             .and_then(|c| c.host.clone())
             .map_or_else(|| HostName::new(&name), Ok)
             .with_context(|| format!("this machine is called {name:?}, which cannot be a host"))?;
-        let record = match known.iter().find(|a| a.host == name && a.revoked.is_none()) {
-            Some(record) => record.clone(),
-            None => {
+        let record =
+            if let Some(record) = known.iter().find(|a| a.host == name && a.revoked.is_none()) {
+                record.clone()
+            } else {
                 let record = make(name.clone())?;
                 state
                     .commit(&[], &[Change::Agent(record.clone())])
                     .map_err(|e| anyhow!("cannot write the state: {}", chain(&e)))?;
                 known.push(record.clone());
                 record
-            }
-        };
+            };
         let identity =
             Identity { agent: AgentId(record.id), key: AgentKey::new(record.key), name: None };
         let folder = data_dir.join("agent");

@@ -26,7 +26,7 @@ const MOST_RUNNING: usize = 256;
 pub(crate) const PROBE_QUEUE: usize = 4096;
 
 /// How long there is nothing to do at most.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
 /// What the probes need.
 pub(crate) struct Setup {

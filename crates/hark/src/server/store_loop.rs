@@ -28,7 +28,7 @@ const RETRY: Duration = Duration::from_secs(1);
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
 
 /// How long journal lines, finished messages and resolved incidents are kept.
-const KEPT: Duration = Duration::from_secs(400 * 86_400);
+const KEPT: Duration = Duration::from_hours(9600);
 
 /// Rows of each kind pruned at once: a commit of some milliseconds.
 const PRUNED_AT_ONCE: u32 = 500;
@@ -142,7 +142,14 @@ struct Waiting {
     records: Vec<Record>,
     changes: Vec<Change>,
     answers: Vec<Answer>,
-    replies: Vec<oneshot::Sender<Result<(), String>>>,
+    writes: Vec<Write>,
+}
+
+/// What the page or the outbox wants to be written.
+#[derive(Debug)]
+struct Write {
+    changes: Vec<Change>,
+    reply: Option<oneshot::Sender<Result<(), String>>>,
 }
 
 struct Store {
@@ -179,8 +186,7 @@ impl Store {
             }
             ToStore::Write { changes, reply } => {
                 self.waiting.hurried |= reply.is_some();
-                self.waiting.changes.extend(changes);
-                self.waiting.replies.extend(reply);
+                self.waiting.writes.push(Write { changes, reply });
                 self.begin_waiting();
             }
             ToStore::With(work) => {
@@ -216,8 +222,9 @@ impl Store {
         if self.waiting.since.is_none() {
             return;
         }
-        let result = self.state.commit(&self.waiting.records, &self.waiting.changes);
-        match result {
+        let mut changes = self.waiting.changes.clone();
+        changes.extend(self.waiting.writes.iter().flat_map(|w| w.changes.iter().cloned()));
+        match self.state.commit(&self.waiting.records, &changes) {
             Ok(()) => self.committed(),
             Err(error) if error.is_transient() => self.refused(&error),
             Err(error) => self.rejected(&error),
@@ -235,7 +242,7 @@ impl Store {
         for given in done.answers {
             answer(given.to, given.result);
         }
-        for reply in done.replies {
+        for reply in done.writes.into_iter().filter_map(|w| w.reply) {
             answer(reply, Ok(()));
         }
         self.listeners.records(&done.records);
@@ -249,25 +256,43 @@ impl Store {
             tracing::error!(error = text, "the state cannot be written; trying again each second");
             self.listeners.tell_engine(ToEngine::StoreTrouble(Some(text.clone())));
         }
-        // People must not wait for a full disk: they are told, and may try again.
-        for reply in std::mem::take(&mut self.waiting.replies) {
+        // People must not wait for a full disk: they are told, and nothing of theirs is done later.
+        let (asked, own) = std::mem::take(&mut self.waiting.writes)
+            .into_iter()
+            .partition::<Vec<_>, _>(|write| write.reply.is_some());
+        self.waiting.writes = own;
+        for reply in asked.into_iter().filter_map(|w| w.reply) {
             answer(reply, Err(text.clone()));
         }
     }
 
-    /// The disk is broken, or the change itself is wrong: it will never be written as it is.
+    /// The disk is broken, or one of the changes is wrong. A wrong change of one must not take those of
+    /// the others with it: each is tried alone.
     fn rejected(&mut self, error: &CommitError) {
-        let text = chain(error);
-        tracing::error!(error = text, "the state refused a commit");
-        self.listeners.tell_engine(ToEngine::StoreTrouble(Some(text.clone())));
-        self.trouble = true;
-        let lost = std::mem::take(&mut self.waiting);
-        for reply in lost.replies {
-            answer(reply, Err(text.clone()));
+        tracing::error!(error = chain(error), "the state refused a commit");
+        let together = std::mem::take(&mut self.waiting);
+        for write in together.writes {
+            let result = self.state.commit(&[], &write.changes).map_err(|e| chain(&e));
+            if let Some(reply) = write.reply {
+                answer(reply, result);
+            }
         }
-        for given in lost.answers {
-            let refused = Refused::Invalid(format!("it could not be stored: {text}"));
-            answer(given.to, Err(refused));
+        match self.state.commit(&together.records, &together.changes) {
+            Ok(()) => {
+                let Waiting { ticket, records, answers, .. } = together;
+                self.waiting = Waiting { ticket, records, answers, ..Waiting::default() };
+                self.committed();
+            }
+            Err(error) => {
+                let text = chain(&error);
+                tracing::error!(error = text, "records of the engine are lost");
+                self.listeners.tell_engine(ToEngine::StoreTrouble(Some(text.clone())));
+                self.trouble = true;
+                for given in together.answers {
+                    let refused = Refused::Invalid(format!("it could not be stored: {text}"));
+                    answer(given.to, Err(refused));
+                }
+            }
         }
     }
 

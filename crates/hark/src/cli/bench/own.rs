@@ -27,7 +27,7 @@ const BURST: usize = 10_000;
 const PACED: Duration = Duration::from_secs(20);
 
 /// How long anything may take before the measurement is given up.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Starts a server, loads it, and prints what was measured.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -55,7 +55,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     note("flood");
     figures.extend(flood(&mut fleet, &bell, &server, args.how_long)?);
     note("burst");
-    figures.extend(burst(&mut fleet, &bell)?);
+    figures.extend(burst(&mut fleet, &bell));
     note("each host at its interval");
     figures.extend(paced(&mut fleet, &bell, &server)?);
     note("killed and started again");
@@ -137,7 +137,7 @@ fn flood(
     let after = (server.usage()?, fleet.report().clone(), Clock.now().mono);
     let kept = after.1.acknowledged - before.1.acknowledged;
     let sent = after.1.sent - before.1.sent;
-    let cpu = (after.0.cpu - before.0.cpu).as_secs_f64();
+    let cpu = after.0.cpu.saturating_sub(before.0.cpu).as_secs_f64();
     let wall = after.2.since(before.2).as_secs_f64();
     let mut latencies = after.1.latencies;
     Ok(vec![
@@ -154,7 +154,7 @@ fn flood(
 }
 
 /// Sends many at once, without looking at what comes back.
-fn burst(fleet: &mut Fleet, bell: &Bell) -> anyhow::Result<Vec<(&'static str, Value)>> {
+fn burst(fleet: &mut Fleet, bell: &Bell) -> Vec<(&'static str, Value)> {
     let before = fleet.report().clone();
     for i in 0..BURST {
         fleet.beat(i % fleet.len());
@@ -166,7 +166,7 @@ fn burst(fleet: &mut Fleet, bell: &Bell) -> anyhow::Result<Vec<(&'static str, Va
         fleet.listen(Duration::from_millis(20), bell);
     }
     let kept = fleet.report().acknowledged - before.acknowledged;
-    Ok(vec![("burst_sent", json!(wanted)), ("burst_lost", json!(wanted.saturating_sub(kept)))])
+    vec![("burst_sent", json!(wanted)), ("burst_lost", json!(wanted.saturating_sub(kept)))]
 }
 
 /// Sends at the interval and measures what the server uses meanwhile.
@@ -186,7 +186,7 @@ fn paced(
     run(fleet, PACED);
     let after = (server.usage()?, Clock.now().mono);
     let wall = after.1.since(before.1).as_secs_f64();
-    let cpu = (after.0.cpu - before.0.cpu).as_secs_f64();
+    let cpu = after.0.cpu.saturating_sub(before.0.cpu).as_secs_f64();
     let mut latencies = fleet.report().latencies.clone();
     let hosts = fleet.len().max(1) as u64;
     Ok(vec![

@@ -109,7 +109,7 @@ fn configuration(secret: &str) -> String {
     )
 }
 
-/// Fields 14 and 15 of proc_pid_stat(5), after the name in parentheses.
+/// Fields 14 and 15 of `proc_pid_stat(5)`, after the name in parentheses.
 fn cpu(stat: &str) -> Duration {
     let after = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
     let fields: Vec<&str> = after.split(' ').collect();

@@ -219,7 +219,9 @@ fn etag(rows: &[Row]) -> String {
         context.update(row.tags.join(" ").as_bytes());
     }
     let digest = context.finish();
-    digest.as_ref().iter().take(12).map(|b| format!("{b:02x}")).collect()
+    // 96 bits: two lists of one page that differ never meet.
+    let number = digest.as_ref().iter().take(12).fold(0, |n: u128, b| n << 8 | u128::from(*b));
+    format!("{number:024x}")
 }
 
 fn mentions(host: HostView<'_>, q: &str) -> bool {
@@ -269,14 +271,14 @@ fn host(host: HostView<'_>, sight: &Sight) -> Host {
         parents: host.parents().iter().flatten().filter(visible).map(ToString::to_string).collect(),
         children: host
             .children()
-            .map(|c| c.name())
+            .map(HostView::name)
             .filter(visible)
             .map(ToString::to_string)
             .collect(),
         profile: host.profiles().iter().map(ToString::to_string).collect(),
         unreachable_because: host
             .unreachable_because()
-            .map(|h| h.name())
+            .map(HostView::name)
             .filter(visible)
             .map(ToString::to_string),
         not_reproven: host.is_not_reproven(),

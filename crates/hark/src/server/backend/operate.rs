@@ -71,7 +71,9 @@ impl ServerBackend {
     pub(super) fn send_test(&self, receiver: &ReceiverName, by: &UserName) -> Answer<DeliveryId> {
         match self.act(by, Action::TestReceiver { receiver: receiver.clone() })? {
             Done::Delivery(id) => Ok(id),
-            _ => Err(Refused::Unavailable("the engine made no message".to_owned())),
+            Done::Done | Done::Silence(_) => {
+                Err(Refused::Unavailable("the engine made no message".to_owned()))
+            }
         }
     }
 
@@ -183,10 +185,10 @@ fn sentence(route: &RoutePlan) -> String {
     let to: Vec<&str> = route.to.iter().map(ReceiverName::as_str).collect();
     let mut text = format!("{} → {}", matches(&route.matches), to.join(", "));
     if !route.delay.is_zero() {
-        text.push_str(&format!(", after {}", hark_config::duration::format(route.delay)));
+        text.extend([", after ", &hark_config::duration::format(route.delay)]);
     }
     if let Some(repeat) = route.repeat {
-        text.push_str(&format!(", again every {}", hark_config::duration::format(repeat)));
+        text.extend([", again every ", &hark_config::duration::format(repeat)]);
     }
     text
 }

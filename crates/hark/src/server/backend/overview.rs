@@ -14,7 +14,7 @@ use super::ServerBackend;
 use super::words;
 
 /// How long the small chart of a problem may be old.
-const SPARK_AGE: Duration = Duration::from_secs(60);
+const SPARK_AGE: Duration = Duration::from_mins(1);
 
 /// Points of the small chart: one a minute.
 const SPARK_POINTS: u32 = 60;
@@ -120,7 +120,7 @@ impl ServerBackend {
                 return spark.clone();
             }
         }
-        let from = now.unix - Duration::from_secs(3600);
+        let from = now.unix - Duration::from_hours(1);
         let plan =
             self.links.ask_history(move |h| h.plan(host, &[series], from, now.unix, SPARK_POINTS));
         let line = plan.and_then(|plan| plan.run().lines.into_iter().next());
@@ -148,7 +148,7 @@ fn problem(engine: &Engine, incident: IncidentView<'_>) -> Found {
     let record = incident.record();
     let host = engine.host(record.host);
     let check = host.and_then(|h| h.check(record.check.as_str()));
-    let soft = check.and_then(|c| c.underway());
+    let soft = check.and_then(hark_engine::view::CheckView::underway);
     let limits = check.map_or_else(Limits::default, |c| limits(c.limits()));
     let is_metric = check.is_some_and(|c| c.value().is_some());
     let problem = Problem {
@@ -208,11 +208,11 @@ mod tests {
     #[test]
     fn the_headline_is_the_answer() {
         let none = Counts::default();
-        assert_eq!(text(none.clone()), "Listening for the first host");
-        assert_eq!(text(Counts { ok: 1, ..none.clone() }), "The one host is healthy");
-        assert_eq!(text(Counts { ok: 9, mnt: 1, ..none.clone() }), "All 10 hosts are healthy");
-        assert_eq!(text(Counts { ok: 9, crit: 1, ..none.clone() }), "1 host needs attention");
-        assert_eq!(text(Counts { warn: 7, unk: 1, ..none.clone() }), "8 hosts need attention");
+        assert_eq!(text(none), "Listening for the first host");
+        assert_eq!(text(Counts { ok: 1, ..none }), "The one host is healthy");
+        assert_eq!(text(Counts { ok: 9, mnt: 1, ..none }), "All 10 hosts are healthy");
+        assert_eq!(text(Counts { ok: 9, crit: 1, ..none }), "1 host needs attention");
+        assert_eq!(text(Counts { warn: 7, unk: 1, ..none }), "8 hosts need attention");
         let waiting = Counts { ok: 3, pending: 1, ..none };
         assert_eq!(text(waiting), "Waiting for the first result of 1 host");
     }

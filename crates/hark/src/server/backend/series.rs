@@ -37,7 +37,7 @@ impl ServerBackend {
         let id = self.number(host)?;
         let (from, to) = (order.from, order.to);
         let names = self.series_names(id, &order.names);
-        let samples = self.samples(id, names, from, to, order.points)?;
+        let samples = self.samples(id, names, from, to, order.points);
         let at: Vec<i64> = samples
             .as_ref()
             .map_or_else(Vec::new, |s| s.at.iter().map(|at| at.seconds()).collect());
@@ -152,8 +152,8 @@ impl ServerBackend {
             return Err(Refused::Absent);
         }
         let now = Clock.now().unix;
-        let from = now - Duration::from_secs(86_400);
-        let samples = self.samples(id, names, from, now, 4000)?;
+        let from = now - Duration::from_hours(24);
+        let samples = self.samples(id, names, from, now, 4000);
         let mut history = Vec::new();
         if let Some(samples) = samples {
             for (place, at) in samples.at.iter().enumerate().rev().take(most) {
@@ -176,9 +176,9 @@ impl ServerBackend {
         from: Unix,
         to: Unix,
         points: u32,
-    ) -> Answer<Option<Samples>> {
+    ) -> Option<Samples> {
         let plan = self.links.ask_history(move |h| h.plan(id, &names, from, to, points));
-        Ok(plan.map(hark_store::history::QueryPlan::run))
+        plan.map(hark_store::history::QueryPlan::run)
     }
 
     /// Returns the series that paths mean. A path does not tell where an instance with dots begins

@@ -54,13 +54,13 @@ pub(super) fn ack(record: &AckRecord) -> Ack {
 /// Returns a message as the page shows it; `kind` is the word of its receiver's type.
 pub(super) fn delivery(record: &DeliveryRecord, kind: &str) -> Delivery {
     let n = &record.notification;
-    let sent_at = match record.state {
-        DeliveryState::Sent { at } => Some(at.into()),
-        _ => None,
-    };
-    let next_try_at = match record.state {
-        DeliveryState::Retry { at } => Some(at.into()),
-        _ => None,
+    let (sent_at, next_try_at) = match record.state {
+        DeliveryState::Sent { at } => (Some(at.into()), None),
+        DeliveryState::Retry { at } => (None, Some(at.into())),
+        DeliveryState::Queued
+        | DeliveryState::Leased { .. }
+        | DeliveryState::Dead { .. }
+        | DeliveryState::Superseded { .. } => (None, None),
     };
     Delivery {
         id: n.id.0,

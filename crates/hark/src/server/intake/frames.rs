@@ -19,14 +19,19 @@ impl Intake {
         let agent = self.setup.agents.slot(arrival.slot);
         agent.rtt_us = beat.rtt_us.or(agent.rtt_us);
         let host = agent.host?;
-        let mut heard = self.heard(arrival, host, beat.interval_ms, beat.rtt_us);
+        let mut heard = super::heard(arrival, host, beat.interval_ms, beat.rtt_us);
         let known = self.frames(arrival, host, beat.frames.clone(), Some(&mut heard));
         self.inputs.push(Input::Heard(heard));
         if self.setup.live.is_watched() {
             self.setup.live.heard(host);
         }
         self.heartbeats += 1;
-        if self.setup.journal.as_ref().is_some_and(|j| j.takes_heartbeats()) {
+        if self
+            .setup
+            .journal
+            .as_ref()
+            .is_some_and(super::super::message_journal::MessageJournal::takes_heartbeats)
+        {
             let name = self.setup.agents.slot(arrival.slot).name.clone();
             self.journal(arrival, || Line::beat(&name, beat));
         }
