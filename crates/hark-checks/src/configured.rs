@@ -23,6 +23,22 @@ pub const CHECK_KEYS: &[Key] = &[
     ),
     Key::new("attempts", Kind::Integer, "Bad results in a row that confirm it.").default("3"),
     Key::new("clear_attempts", Kind::Integer, "Good results in a row that end it.").default("1"),
+    Key::new("for", Kind::Duration, "How long it must be bad before it is confirmed.")
+        .default("0s"),
+    Key::new(
+        "keep_firing_for",
+        Kind::Duration,
+        "How long it must be good before its incident ends.",
+    )
+    .default("0s"),
+    Key::new(
+        "on_stale",
+        Kind::OneOf(&["unknown", "critical", "probe"]),
+        "What it is when results stop coming.",
+    )
+    .default("unknown"),
+    Key::new("volatile", Kind::Bool, "Each bad result is told.").default("false"),
+    Key::new("flapping", Kind::Bool, "Whether flapping is looked for."),
     Key::new("timeout", Kind::Duration, "Time for one run, where the type has none of its own."),
 ];
 

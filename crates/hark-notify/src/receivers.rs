@@ -13,6 +13,18 @@ pub const RECEIVER_KEYS: &[Key] = &[
     Key::new("email", Kind::Section(types::email::KEYS), "Sends mail."),
     Key::new("webhook", Kind::Section(types::webhook::KEYS), "Calls a web address."),
     Key::new(
+        "severity",
+        Kind::OneOf(&["info", "unknown", "warning", "critical"]),
+        "The lowest severity that it gets.",
+    )
+    .default("info"),
+    Key::new(
+        "better",
+        Kind::Bool,
+        "Whether it is told of a problem that got better but is not over.",
+    )
+    .default("true"),
+    Key::new(
         "fallback",
         Kind::Text,
         "Receiver that gets critical messages when this one fails or takes more than 5 minutes.",

@@ -275,7 +275,9 @@ fn user(t: &Transaction<'_>, change: &Change) -> Result<(), CommitError> {
         Change::Session(session) => run(
             t,
             "INSERT INTO session (token, name, created, last_seen, address, agent, csrf)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (token) DO UPDATE SET last_seen = excluded.last_seen,
+               address = excluded.address, agent = excluded.agent",
             params![
                 session.token.as_slice(),
                 session.user.as_str(),

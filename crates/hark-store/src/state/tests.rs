@@ -717,3 +717,23 @@ fn a_message_goes_on_until_it_is_finished() {
     let after = step(&mut state, DeliveryState::Retry { at: Unix(11) }, "late");
     assert_eq!(after.state, DeliveryState::Sent { at: Unix(10) }, "what arrived stays so");
 }
+
+#[test]
+fn a_session_that_goes_on_is_written_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut state = State::open(dir.path()).unwrap();
+    let user = UserName::new("mira").unwrap();
+    let first = SessionRecord {
+        token: [4; 32],
+        user: user.clone(),
+        created: Unix(1),
+        last_seen: Unix(1),
+        address: "192.0.2.1".to_owned(),
+        agent: "a browser".to_owned(),
+        csrf: String::new(),
+    };
+    let later =
+        SessionRecord { last_seen: Unix(9), address: "192.0.2.2".to_owned(), ..first.clone() };
+    state.commit(&[], &[Change::Session(first), Change::Session(later.clone())]).unwrap();
+    assert_eq!(state.reader().unwrap().sessions(&user).unwrap(), [later]);
+}

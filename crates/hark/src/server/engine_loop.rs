@@ -11,10 +11,11 @@ use std::time::Duration;
 use hark_engine::Engine;
 use hark_engine::effect::{Changed, Done, Effect, Effects, Refused};
 use hark_engine::input::{Action, Input};
+use hark_engine::view::HostView;
 use hark_model::name::{CheckName, UserName};
-use hark_model::record::Record;
+use hark_model::record::{DeliveryRecord, DeliveryState, Record};
 use hark_model::time::{Clock, Mono, Now};
-use hark_model::{HostId, HostName};
+use hark_model::{HostId, HostName, Notification};
 use hark_store::state::Change;
 use tokio::sync::oneshot;
 
@@ -32,6 +33,12 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// Messages taken before effects are handed on: bounds how long a commit can wait under load.
 const MESSAGES_AT_ONCE: usize = 64;
 
+/// Told what has changed, on the engine's thread: must not wait.
+pub(crate) type OnChange = Box<dyn Fn(&[Changed]) + Send>;
+
+/// Told that a host got its number and name, or (`None`) lost them; as [`OnChange`].
+pub(crate) type OnHost = Box<dyn Fn(HostId, Option<&HostName>) + Send>;
+
 /// Where effects go.
 pub(crate) struct Outlets {
     /// Records and answers.
@@ -43,9 +50,9 @@ pub(crate) struct Outlets {
     /// Probes to be run now.
     pub(crate) probes: tokio::sync::mpsc::Sender<ProbeNow>,
     /// What the page shows has changed.
-    pub(crate) changed: Box<dyn Fn(&[Changed]) + Send>,
+    pub(crate) changed: OnChange,
     /// A host got or lost its number.
-    pub(crate) hosts: Box<dyn Fn(HostId, Option<&HostName>) + Send>,
+    pub(crate) hosts: OnHost,
 }
 
 impl std::fmt::Debug for Outlets {
@@ -97,6 +104,7 @@ pub(crate) fn run(
         degraded: false,
     };
     driver.carry(start);
+    driver.all_is_well(Clock.now());
     driver.hand_on();
     loop {
         let before = Clock.now();
@@ -139,6 +147,20 @@ struct Driver {
 }
 
 impl Driver {
+    /// Problems of the server's own parts are of the run before: whoever still has one says so again.
+    fn all_is_well(&mut self, now: Now) {
+        let own = self.engine.host_named("self");
+        let bad = own
+            .into_iter()
+            .flat_map(HostView::checks)
+            .filter(|c| c.hard().is_some_and(hark_model::Status::is_problem));
+        let parts: Vec<CheckName> = bad.map(|c| c.name().clone()).collect();
+        for part in parts {
+            self.step(Input::SelfCheck { part, problem: None }, now);
+        }
+        self.step(Input::IngestHealthy, now);
+    }
+
     fn sleep(&self, now: Mono) -> Duration {
         let due = self.engine.next_deadline().map_or(LONGEST_SLEEP, |at| at.since(now));
         due.min(LONGEST_SLEEP)
@@ -167,10 +189,24 @@ impl Driver {
                 }
             }
             ToEngine::Input(input) => self.step(input, now),
+            ToEngine::HandOver(notification) => self.hand_over(notification),
             ToEngine::Request(request) => self.request(request, now),
             ToEngine::Ask(question) => question(&self.engine),
             ToEngine::StoreTrouble(problem) => self.step(part("store", problem), now),
         }
+    }
+
+    /// Puts a message that stands in for another into the outbox; a key that is there already changes
+    /// nothing.
+    fn hand_over(&mut self, notification: Notification) {
+        let id = self.engine.delivery_number();
+        self.records.push(Record::Outbox(DeliveryRecord {
+            notification: Notification { id, ..notification },
+            state: DeliveryState::Queued,
+            attempts: 0,
+            last_error: String::new(),
+            took_ms: 0,
+        }));
     }
 
     fn request(&mut self, request: Request, now: Now) {

@@ -49,6 +49,13 @@ use crate::sys::{BATCH, Bell, ReceiveBatch, SendBatch, wait};
 /// How long the thread sleeps when nothing happens: bounds how late it notices the end.
 const IDLE: Duration = Duration::from_millis(500);
 
+/// How long what was received waits for company before it is handed on: waking the engine and history
+/// for each datagram would cost more than the datagram.
+const GATHER: Duration = Duration::from_millis(10);
+
+/// How much is handed on at once at the latest.
+const GATHER_MOST: usize = 512;
+
 /// How long to wait for an engine that is behind before looking again.
 const BEHIND: Duration = Duration::from_millis(2);
 
@@ -101,7 +108,8 @@ pub(crate) fn run(setup: Setup) {
             break;
         }
         if !busy {
-            wait(&intake.setup.sockets, &intake.setup.bell, IDLE);
+            let limit = if intake.has_open() { GATHER } else { IDLE };
+            wait(&intake.setup.sockets, &intake.setup.bell, limit);
         }
     }
     intake.close_ticket();
@@ -127,6 +135,7 @@ struct Intake {
     samples: u64,
     drops: u64,
     looked_at: Mono,
+    open_since: Option<Mono>,
 }
 
 /// One datagram that passed the door.
@@ -161,6 +170,7 @@ impl Intake {
             samples: 0,
             drops: 0,
             looked_at: Clock.now().mono,
+            open_since: None,
         }
     }
 
@@ -202,9 +212,28 @@ impl Intake {
             more |= self.drain(room, socket, now, at);
         }
         self.look_for_drops(now);
-        self.close_ticket();
+        if self.has_gathered(now.mono) {
+            self.close_ticket();
+        }
         self.send_answers();
         more
+    }
+
+    /// Returns whether something waits to be handed on.
+    fn has_open(&self) -> bool {
+        !(self.inputs.is_empty()
+            && self.changes.is_empty()
+            && self.frames.is_empty()
+            && self.pending.is_open_empty())
+    }
+
+    /// Returns whether what waits has waited long enough, or is enough.
+    fn has_gathered(&mut self, now: Mono) -> bool {
+        if !self.has_open() {
+            return false;
+        }
+        let since = *self.open_since.get_or_insert(now);
+        self.inputs.len() >= GATHER_MOST || now.since(since) >= GATHER
     }
 
     fn drain(&mut self, room: &mut ReceiveBatch, socket: usize, now: Now, at: Micros) -> bool {
@@ -424,13 +453,10 @@ impl Intake {
     fn close_ticket(&mut self) {
         let counted = (std::mem::take(&mut self.heartbeats), std::mem::take(&mut self.samples));
         self.setup.tally.heard(counted.0, counted.1);
-        let nothing = self.inputs.is_empty()
-            && self.changes.is_empty()
-            && self.frames.is_empty()
-            && self.pending.is_open_empty();
-        if nothing {
+        if !self.has_open() {
             return;
         }
+        self.open_since = None;
         self.ticket += 1;
         let ticket = self.ticket;
         let inputs = std::mem::take(&mut self.inputs);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hark_engine::effect::Watch;
 use hark_engine::{Engine, Input};
 use hark_model::time::Unix;
-use hark_model::{HostId, HostName, SeriesDef};
+use hark_model::{HostId, HostName, Notification, SeriesDef};
 use hark_store::history::SetId;
 use hark_store::state::Change;
 
@@ -39,6 +39,8 @@ pub(crate) enum ToEngine {
     Batch(EngineBatch),
     /// One input from another part.
     Input(Input),
+    /// A message goes to a fallback receiver: it needs a number of its own.
+    HandOver(Notification),
     /// Somebody does something.
     Request(Request),
     /// A question about the live state, answered on the engine's thread between two inputs. It must
@@ -53,6 +55,7 @@ impl std::fmt::Debug for ToEngine {
         let name = match self {
             Self::Batch(_) => "Batch",
             Self::Input(_) => "Input",
+            Self::HandOver(_) => "HandOver",
             Self::Request(_) => "Request",
             Self::Ask(_) => "Ask",
             Self::StoreTrouble(_) => "StoreTrouble",

@@ -87,7 +87,7 @@ struct Sent {
 pub(crate) async fn run(setup: Setup) {
     let policy = Policy { in_flight: 1, ..Policy::default() };
     let mut driver = Driver {
-        machine: Outbox::new(without_fallbacks(&setup.receivers), policy),
+        machine: Outbox::new(setup.receivers.fallbacks(), policy),
         receivers: Arc::clone(&setup.receivers),
         context: setup.context,
         store: setup.store,
@@ -143,7 +143,7 @@ impl Driver {
 
     fn configure(&mut self, receivers: Arc<Receivers>) {
         let mut orders = Vec::new();
-        self.machine.configure(without_fallbacks(&receivers), &mut orders, Clock.now().unix);
+        self.machine.configure(receivers.fallbacks(), &mut orders, Clock.now().unix);
         self.receivers = receivers;
         self.carry_out(orders);
     }
@@ -183,9 +183,7 @@ impl Driver {
                     }
                     self.write(rows.into_iter().map(Change::Delivery).collect(), None);
                 }
-                Order::HandOver(notification) => {
-                    tracing::error!(key = notification.key, "the engine owns fallbacks");
-                }
+                Order::HandOver(notification) => self.tell_engine(ToEngine::HandOver(notification)),
                 Order::Failing { receiver, problem } => {
                     self.input(part(&format!("receiver {receiver}"), problem));
                 }
@@ -231,9 +229,12 @@ impl Driver {
         });
     }
 
-    /// The engine always empties its queue, so this waits at most for one of its turns.
     fn input(&self, input: Input) {
-        let message = ToEngine::Input(input);
+        self.tell_engine(ToEngine::Input(input));
+    }
+
+    /// The engine always empties its queue, so this waits at most for one of its turns.
+    fn tell_engine(&self, message: ToEngine) {
         tokio::task::block_in_place(|| {
             if self.engine.send(message).is_err() {
                 tracing::debug!("the engine has ended before the outbox");
@@ -255,14 +256,6 @@ impl Driver {
             configured.receiver.close_idle().await;
         }
     }
-}
-
-/// The engine decides when a fallback receiver is told, so that it is also told of the end: the machine
-/// is given none.
-fn without_fallbacks(
-    receivers: &Receivers,
-) -> impl Iterator<Item = (ReceiverName, Option<ReceiverName>)> + '_ {
-    receivers.iter().map(|(name, _)| (name.clone(), None))
 }
 
 async fn try_once(

@@ -176,6 +176,11 @@ impl Store {
     fn take(&mut self, message: ToStore) {
         match message {
             ToStore::Commit { ticket, records, changes, answers } => {
+                let nothing = records.is_empty() && changes.is_empty() && answers.is_empty();
+                if nothing && self.waiting.since.is_none() {
+                    // Heartbeats that changed nothing: what they need is on the disk already.
+                    return self.listeners.stored(ticket);
+                }
                 let told = records.iter().any(|r| matches!(r, Record::Outbox(_)));
                 self.waiting.hurried |= told || !answers.is_empty();
                 self.waiting.ticket = self.waiting.ticket.max(ticket);

@@ -15,8 +15,8 @@ use crate::support::hook::{Call, Hook};
 use crate::support::load::{Acknowledged, Load, Plan, watched};
 use crate::support::postfix::Postfix;
 use crate::support::server::{Server, Start};
-use crate::support::wait::{pause, until};
-use crate::support::{folder, write};
+use crate::support::wait::{Deadline, pause, until};
+use crate::support::{PASSWORD, folder};
 
 /// How many simulated agents.
 const HOSTS: usize = 1_000;
@@ -61,6 +61,7 @@ fn kills_under_load_lose_nothing_and_repeat_only_what_was_in_flight() {
         hook.url(),
     ));
     let mut server = start.go();
+    server.set_up(PASSWORD);
     start.ports = (server.http, server.udp);
     let load = Load::start(Plan {
         server: ([127, 0, 0, 1], server.udp).into(),
@@ -124,12 +125,20 @@ fn kills_wanted() -> usize {
 
 /// Waits until nothing is wrong and nothing is left to be told.
 fn wait_for_the_end(server: &Server) {
-    until("the end of every incident and message", Duration::from_secs(180), || {
-        let open = server.get("/api/0/incidents?view=open&limit=1");
-        let unsent = &server.get("/api/0/self")["queues"]["messages_unsent"];
-        let none = open["items"].as_array().is_some_and(Vec::is_empty);
-        (none && unsent == 0).then_some(())
-    });
+    let end = Deadline::after(Duration::from_secs(120));
+    loop {
+        let open = server.get("/api/0/incidents?view=open&limit=3");
+        let unsent = server.get("/api/0/self")["queues"]["messages_unsent"].clone();
+        if open["items"].as_array().is_some_and(Vec::is_empty) && unsent == 0 {
+            return;
+        }
+        if end.is_over() {
+            let waiting = server.get("/api/0/deliveries?limit=3&state=queued");
+            let failed = server.get("/api/0/deliveries?limit=3&state=retry");
+            panic!("unsent {unsent}, open {open:#}\nqueued {waiting:#}\nretry {failed:#}");
+        }
+        pause(Duration::from_millis(500));
+    }
 }
 
 fn read_books(data: &Path) -> Books {
@@ -165,7 +174,8 @@ fn everything_acknowledged_is_in_history(
     acknowledged: &BTreeMap<String, Vec<Acknowledged>>,
 ) {
     let day = Duration::from_secs(86_400);
-    let settings = Settings { raw: day * 14, minutes: day * 90, hours: day * 1830, max_bytes: u64::MAX };
+    let settings =
+        Settings { raw: day * 14, minutes: day * 90, hours: day * 1830, max_bytes: u64::MAX };
     let mut history = History::open(&data.join("history"), settings).unwrap();
     while history.maintain(Clock.now(), 100) {}
     let names = watched();
@@ -188,7 +198,11 @@ fn everything_acknowledged_is_in_history(
             for (place, name) in names.iter().enumerate() {
                 let line = answer.lines.iter().find(|l| l.def.name == *name).unwrap();
                 let (stored, sent) = (line.avg[*n], beat.values[place]);
-                assert!((stored - sent).abs() < 0.06, "{host} {name} {:?}: {stored} {sent}", beat.at);
+                assert!(
+                    (stored - sent).abs() < 0.06,
+                    "{host} {name} {:?}: {stored} {sent}",
+                    beat.at
+                );
             }
         }
     }
@@ -255,7 +269,7 @@ fn what_counts_as_told_was_delivered(books: &Books, calls: &[Call]) {
     let mut sent = BTreeSet::new();
     for delivery in &books.deliveries {
         let n = &delivery.notification;
-        let state = delivery.state;
+        let state = &delivery.state;
         assert!(
             matches!(state, DeliveryState::Sent { .. } | DeliveryState::Superseded { .. }),
             "{} is {state:?}: {}",

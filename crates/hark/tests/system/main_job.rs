@@ -13,7 +13,7 @@ use crate::support::postfix::Postfix;
 use crate::support::process::{Process, clean, succeed};
 use crate::support::server::{START, Start};
 use crate::support::wait::{pause, until};
-use crate::support::{HARK, folder};
+use crate::support::{HARK, PASSWORD, folder};
 
 /// How long a message may take in all: missed heartbeats, the outbox, the receiver, on a busy machine.
 const TOLD: Duration = Duration::from_secs(30);
@@ -24,8 +24,9 @@ fn a_silent_host_is_told_once_and_its_recovery_in_the_same_thread() {
     let postfix = Postfix::start(folder.path());
     let hook = Hook::start();
     let network = Namespace::new();
-    let start = Start { ip: std::net::Ipv4Addr::UNSPECIFIED, ..Start::new("server", folder.path()) };
-    let server = start
+    let start =
+        Start { ip: std::net::Ipv4Addr::UNSPECIFIED, ..Start::new("server", folder.path()) };
+    let mut server = start
         .config(&format!(
             "interval: 1s\ngrace: 1s\nreceivers:\n  \
              ops-mail: {{email: {{to: [ops@example.net], from: hark@example.net, \
@@ -38,12 +39,10 @@ fn a_silent_host_is_told_once_and_its_recovery_in_the_same_thread() {
 
     // The first administrator, by the link; then nobody else by that link.
     let code = server.code.clone().unwrap();
-    let setup = json!({"code": code, "user": "mira", "full_name": "Mira Kvale",
-        "password": "a long enough one"});
+    let setup = json!({"code": code, "user": "mallory", "password": PASSWORD});
     let refused = http::request(server.http, "GET", "/api/0/hosts", &[], None).unwrap();
     assert_eq!(refused.status, 403, "{}", refused.body);
-    let made = http::request(server.http, "POST", "/api/0/setup", &[], Some(&setup)).unwrap();
-    assert_eq!(made.status, 200, "{}", made.body);
+    let made = server.set_up(PASSWORD);
     assert_eq!(made.body["admin"], true);
     let cookie = made.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
     let again = http::request(server.http, "POST", "/api/0/setup", &[], Some(&setup)).unwrap();

@@ -15,6 +15,9 @@ use std::path::Path;
 /// The program that is tested.
 pub(crate) const HARK: &str = env!("CARGO_BIN_EXE_hark");
 
+/// The administrator's password.
+pub(crate) const PASSWORD: &str = "a long enough one";
+
 /// Makes a folder that goes away with its value and that other users (the mail server's) may enter.
 pub(crate) fn folder() -> tempfile::TempDir {
     let folder = tempfile::Builder::new().prefix("hark-system-").tempdir().unwrap();

@@ -12,6 +12,9 @@ use super::super::vitals::{Vital, Vitals};
 use super::agents::SetUse;
 use super::{Arrival, Intake};
 
+/// A clock more than this ahead is a problem to be told, not one to be corrected in silence.
+const FAR_AHEAD_MS: i64 = 60_000;
+
 impl Intake {
     /// Takes a heartbeat. The host lives even if its samples cannot be kept yet. Returns `None` if it
     /// must come again, else whether it held samples.
@@ -81,7 +84,8 @@ impl Intake {
             self.frames.frames.push(FrameAt { host, set: catalogue, taken_at, end });
         }
         if let (Some(heard), Some(newest)) = (heard, newest) {
-            heard.taken_at = newest;
+            let skew = self.setup.agents.peek(arrival.slot).skew_ms;
+            heard.taken_at = by_our_clock(newest, skew);
             if fullest.is_finite() {
                 self.setup.vitals.set(host, Vital::Disk, fullest);
             }
@@ -92,6 +96,12 @@ impl Intake {
         self.want_sets(arrival);
         false
     }
+}
+
+/// Returns a time of the agent's clock as ours would have shown it. A clock far ahead is left as it is:
+/// the engine raises the check `clock` for it (rule A5).
+fn by_our_clock(at: Unix, skew_ms: i64) -> Unix {
+    if skew_ms > FAR_AHEAD_MS { at } else { Unix(at.0.saturating_sub(skew_ms)) }
 }
 
 /// Reads every item of a frame, so that a broken one is refused whole, and picks what is wanted.
@@ -143,5 +153,17 @@ fn read(
 fn forget(values: Option<&mut Vec<(u32, f64)>>, before: usize) {
     if let Some(values) = values {
         values.truncate(before);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_clocks_are_corrected_and_fast_ones_are_told() {
+        assert_eq!(by_our_clock(Unix(1_000), -40_000), Unix(41_000));
+        assert_eq!(by_our_clock(Unix(100_000), 59_000), Unix(41_000));
+        assert_eq!(by_our_clock(Unix(100_000), 61_000), Unix(100_000));
     }
 }

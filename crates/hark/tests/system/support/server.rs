@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::HARK;
 use super::http::{self, Answer};
@@ -106,6 +106,16 @@ impl Start {
 }
 
 impl Server {
+    /// Makes the first administrator, `mira`, with the printed code.
+    pub(crate) fn set_up(&mut self, password: &str) -> Answer {
+        let code = self.code.take().unwrap();
+        let setup = json!({"code": code, "user": "mira", "full_name": "Mira Kvale",
+            "password": password});
+        let made = http::request(self.http, "POST", "/api/0/setup", &[], Some(&setup)).unwrap();
+        assert_eq!(made.status, 200, "{}", made.body);
+        made
+    }
+
     /// Asks as this machine's administrator.
     ///
     /// # Panics
