@@ -23,7 +23,7 @@ pub(crate) fn write(workspace: &Workspace) -> Result<bool> {
     Ok(true)
 }
 
-/// Returns false, and says so, if the document is not what [`write`] would make of it.
+/// Returns false, and says so, if the document is not what [`write()`] would make of it.
 pub(crate) fn is_current(workspace: &Workspace) -> Result<bool> {
     let document = workspace.read(DOCUMENT)?;
     let current = document == with_tables(&document, &tables(workspace)?)?;
