@@ -51,13 +51,19 @@ export function marks(plot: uPlot, what: Marks, token: (name: string) => string,
   ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
   ctx.clip();
   if (part === 'under') {
-    for (const band of what.incidents) {
+    // Spans that lie over each other are drawn once: two tints would look like something worse.
+    let drawn = Number.NEGATIVE_INFINITY;
+    for (const band of [...what.incidents].sort((a, b) => a.from_unix_s - b.from_unix_s)) {
       const colour = token(`--${band.state === 'unk' ? 'unk' : band.state === 'warn' ? 'warn' : 'crit'}-fill`);
       const left = plot.valToPos(band.from_unix_s, 'x', true);
       const right = plot.valToPos(band.to_unix_s ?? what.to, 'x', true);
       if (right < bbox.left || left > bbox.left + bbox.width) continue;
-      ctx.fillStyle = `${colour}14`;
-      ctx.fillRect(left, bbox.top, right - left, bbox.height);
+      const from = Math.max(left, drawn);
+      if (right > from) {
+        ctx.fillStyle = `${colour}14`;
+        ctx.fillRect(from, bbox.top, right - from, bbox.height);
+        drawn = right;
+      }
       ctx.fillStyle = `${colour}a0`;
       ctx.fillRect(Math.round(left), bbox.top, ratio, bbox.height);
     }
