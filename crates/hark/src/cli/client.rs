@@ -103,7 +103,9 @@ impl Client {
                 .await
                 .map_err(|_| anyhow!("no answer within {} s", TIMEOUT.as_secs()))?
         };
-        self.runtime.block_on(answer).with_context(|| format!("cannot ask {}{path}", self.base))
+        let base = self.base.to_string();
+        let base = base.trim_end_matches('/');
+        self.runtime.block_on(answer).with_context(|| format!("cannot ask {base}{path}"))
     }
 
     async fn exchange(

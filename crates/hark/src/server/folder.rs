@@ -85,3 +85,28 @@ pub(super) fn local_token(data_dir: &Path, http: SocketAddr) -> anyhow::Result<S
     write_private(&data_dir.join("local-url"), url.as_bytes())?;
     Ok(Secret::new(token))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_belongs_to_one_server_at_a_time() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path().join("made/when/missing");
+        let held = lock(&folder).unwrap();
+        let refused = lock(&folder).unwrap_err().to_string();
+        assert_eq!(refused, format!("another hark already runs on {}", folder.display()));
+        drop(held);
+        lock(&folder).unwrap();
+    }
+
+    #[test]
+    fn the_local_address_can_be_reached_from_this_machine() {
+        let folder = tempfile::tempdir().unwrap();
+        let token = local_token(folder.path(), "0.0.0.0:50004".parse().unwrap()).unwrap();
+        let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+        assert_eq!(read("local-url"), "http://127.0.0.1:50004\n");
+        assert_eq!(read(LOCAL_TOKEN), token.expose());
+    }
+}

@@ -113,3 +113,25 @@ fn bind(address: SocketAddr, kind: Type) -> std::io::Result<Socket> {
     socket.bind(&address.into())?;
     Ok(socket)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_means_both_families_on_one_port() {
+        let sockets = bind_udp("[::]:0".parse().unwrap()).unwrap();
+        let bound: Vec<_> = sockets.iter().map(|s| s.local_addr().unwrap()).collect();
+        assert_eq!(bound[0].ip(), IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        assert!(bound.iter().all(|a| a.port() == bound[0].port() && a.port() != 0), "{bound:?}");
+        assert_eq!(families("127.0.0.1:0".parse().unwrap()).len(), 1);
+    }
+
+    #[test]
+    fn an_address_in_use_is_named() {
+        let holder = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let taken = holder.local_addr().unwrap();
+        let error = bind_udp(taken).unwrap_err();
+        assert_eq!(error.to_string(), format!("cannot listen on UDP {taken}"));
+    }
+}

@@ -51,3 +51,28 @@ impl Threads {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_that_ended_is_found_until_it_is_waited_for() {
+        let threads = Threads::default();
+        let (hold, held) = sync_channel::<()>(0);
+        threads.spawn("long", move || held.iter().for_each(drop)).unwrap();
+        threads.spawn("short", || {}).unwrap();
+        while threads.ended().is_none() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(threads.ended(), Some("short"));
+        threads.join("short").await;
+        threads.join("never started").await;
+        assert_eq!(threads.ended(), None);
+        drop(hold);
+        threads.join("long").await;
+        assert!(threads.parts().is_empty());
+    }
+}
