@@ -93,6 +93,9 @@ impl Server {
         parts.engine(engine, effects, inboxes.engine, probe)?;
         parts.intake(sockets, agents, inboxes.intake, journal)?;
         parts.links.reloaded(revision, secret);
+        // Without either there is no start: what was wrong with them before is over.
+        parts.links.is_well("config");
+        parts.links.is_well("store");
         parts.outbox(inboxes.outbox, receivers, rows);
         parts.probes(checks, wanted, inboxes.checks);
         let page = Page { settings: web, listeners, http, udp, certificate, reader };

@@ -11,7 +11,6 @@ use std::time::Duration;
 use hark_engine::Engine;
 use hark_engine::effect::{Changed, Done, Effect, Effects, Refused};
 use hark_engine::input::{Action, Input};
-use hark_engine::view::HostView;
 use hark_model::name::{CheckName, UserName};
 use hark_model::record::{DeliveryRecord, DeliveryState, Record};
 use hark_model::time::{Clock, Mono, Now};
@@ -104,7 +103,8 @@ pub(crate) fn run(
         degraded: false,
     };
     driver.carry(start);
-    driver.all_is_well(Clock.now());
+    // A trouble of the run before is over; the other parts speak for themselves.
+    driver.step(Input::IngestHealthy, Clock.now());
     driver.hand_on();
     loop {
         let before = Clock.now();
@@ -147,20 +147,6 @@ struct Driver {
 }
 
 impl Driver {
-    /// Problems of the server's own parts are of the run before: whoever still has one says so again.
-    fn all_is_well(&mut self, now: Now) {
-        let own = self.engine.host_named("self");
-        let bad = own
-            .into_iter()
-            .flat_map(HostView::checks)
-            .filter(|c| c.hard().is_some_and(hark_model::Status::is_problem));
-        let parts: Vec<CheckName> = bad.map(|c| c.name().clone()).collect();
-        for part in parts {
-            self.step(Input::SelfCheck { part, problem: None }, now);
-        }
-        self.step(Input::IngestHealthy, now);
-    }
-
     fn sleep(&self, now: Mono) -> Duration {
         let due = self.engine.next_deadline().map_or(LONGEST_SLEEP, |at| at.since(now));
         due.min(LONGEST_SLEEP)

@@ -15,6 +15,7 @@ use hark_web::Live;
 use tokio::sync::{mpsc, oneshot};
 
 use super::engine_loop::Request;
+use super::engine_loop::part;
 use super::history_loop::ToHistory;
 use super::hosts::Hosts;
 use super::messages::{ENGINE_QUEUE, HISTORY_QUEUE, INTAKE_QUEUE, ToEngine, ToIntake};
@@ -114,6 +115,13 @@ impl Links {
     pub(crate) fn reloaded(&self, revision: u32, secret: Option<Secret>) {
         if self.intake.try_send(ToIntake::Reloaded { revision, secret }).is_ok() {
             self.bell.ring();
+        }
+    }
+
+    /// Tells the engine that a part of the server works.
+    pub(crate) fn is_well(&self, name: &str) {
+        if self.engine.try_send(ToEngine::Input(part(name, None))).is_err() {
+            tracing::warn!(part = name, "the engine's queue is full");
         }
     }
 

@@ -8,6 +8,7 @@
 //! the two sends that one message again, under the same key. One message a receiver is on its way at
 //! a time: that is what bounds the doubles after a crash to one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -94,6 +95,7 @@ pub(crate) async fn run(setup: Setup) {
         engine: setup.engine,
         live: setup.live,
         sends: JoinSet::new(),
+        proven: BTreeSet::new(),
     };
     let mut inbox = setup.inbox;
     driver.add(setup.rows);
@@ -130,6 +132,8 @@ struct Driver {
     engine: SyncSender<ToEngine>,
     live: Live,
     sends: JoinSet<Sent>,
+    /// Receivers that have taken a message since the start.
+    proven: BTreeSet<ReceiverName>,
 }
 
 impl Driver {
@@ -164,6 +168,10 @@ impl Driver {
         };
         let mut orders = Vec::new();
         let Sent { receiver, delivery, tried, took } = sent;
+        // That it was failing is known from before the start by the engine alone.
+        if matches!(tried, Tried::Arrived) && self.proven.insert(receiver.clone()) {
+            self.input(part(&format!("receiver {receiver}"), None));
+        }
         let attempt = Attempt { receiver, delivery, tried, took, chance: chance() };
         self.machine.tried(&attempt, Clock.now(), &mut orders);
         self.carry_out(orders);
