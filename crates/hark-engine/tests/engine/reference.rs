@@ -16,6 +16,8 @@ const METRIC: &str = "cpu_monitor.cpu_percent";
 /// Three intervals of 30 s and the grace of 5 s.
 const SILENT_AFTER: u64 = 95;
 const MINUTE: u64 = 60;
+/// What fails again later than this after its end is a new incident.
+const REOPEN: u64 = 300;
 
 const CONFIG: &str = r"
 receivers: {all: {}, bad: {severity: critical}, later: {}}
@@ -44,6 +46,10 @@ struct Thing {
     since: u64,
     acked: Option<bool>,
     told: [Level; 3],
+    /// Whether the end of a former incident is still owed to each receiver.
+    owed: [bool; 3],
+    /// When it became good, after it was not.
+    ended: Option<u64>,
     /// When it was looked at last.
     seen: u64,
     /// Since when, and until when at most, a fresh result is waited for.
@@ -88,12 +94,26 @@ impl Thing {
         }
         if self.level == 0 {
             self.since = time;
+            if self.ended.is_some_and(|ended| time > ended + REOPEN) {
+                self.begin_anew();
+            }
+        }
+        if level == 0 {
+            self.ended = Some(time);
         }
         // Worse breaks a normal acknowledgement, good ends every one.
         if level == 0 || (level > self.level && self.acked == Some(false)) {
             self.acked = None;
         }
         self.level = level;
+    }
+
+    /// The former incident is over for good: what it told must be ended, the new one has told nothing.
+    fn begin_anew(&mut self) {
+        for (owed, told) in self.owed.iter_mut().zip(&mut self.told) {
+            *owed |= *told != 0;
+            *told = 0;
+        }
     }
 }
 
@@ -151,7 +171,12 @@ impl Naive {
                 if thing.fresh.is_some_and(|(_, limit)| time >= limit) {
                     thing.fresh = None;
                 }
-                for (receiver, told) in RECEIVERS.iter().zip(&mut thing.told) {
+                let receivers = RECEIVERS.iter().zip(&mut thing.told).zip(&mut thing.owed);
+                for ((receiver, told), owed) in receivers {
+                    if *owed && !silenced {
+                        self.said.push((time, format!("{receiver} {name} {path} 0")));
+                        *owed = false;
+                    }
                     let (is, was) = (thing.level, *told);
                     let delay = if *receiver == "later" { 100 } else { 0 };
                     let least = if *receiver == "bad" { 3 } else { 0 };
@@ -248,28 +273,53 @@ fn deed() -> impl Strategy<Value = Deed> {
     ]
 }
 
+/// Carries the deeds out in both and returns what the engine said and what the model said.
+fn both(deeds: &[Deed]) -> (BTreeMap<u64, Vec<String>>, BTreeMap<u64, Vec<String>>) {
+    let mut world = World::new(plan_of(CONFIG));
+    let mut naive = Naive::default();
+    for deed in deeds {
+        act(&mut world, *deed);
+        naive.act(*deed);
+        // Two heartbeats in the same millisecond are one: the model has seconds only.
+        if matches!(deed, Deed::Heard(..)) {
+            act(&mut world, Deed::Wait(1));
+            naive.act(Deed::Wait(1));
+        }
+    }
+    let (mut found, mut expected) = (said(&world), by_second(&naive));
+    for texts in found.values_mut().chain(expected.values_mut()) {
+        texts.sort();
+    }
+    (found, expected)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 800, max_shrink_iters: 5000, ..ProptestConfig::default() })]
 
     #[test]
     fn the_engine_tells_what_the_naive_model_tells(deeds in proptest::collection::vec(deed(), 1..100)) {
-        let mut world = World::new(plan_of(CONFIG));
-        let mut naive = Naive::default();
-        for deed in &deeds {
-            act(&mut world, *deed);
-            naive.act(*deed);
-            // Two heartbeats in the same millisecond are one: the model has seconds only.
-            if matches!(deed, Deed::Heard(..)) {
-                act(&mut world, Deed::Wait(1));
-                naive.act(Deed::Wait(1));
-            }
-        }
-        let (mut found, mut expected) = (said(&world), by_second(&naive));
-        for texts in found.values_mut().chain(expected.values_mut()) {
-            texts.sort();
-        }
+        let (found, expected) = both(&deeds);
         prop_assert_eq!(found, expected);
     }
+}
+
+/// Random sequences found this once: the reopen window had passed by when it failed again, but the
+/// silences had not, and the receiver got an end and a beginning in the same second.
+#[test]
+fn a_problem_that_ends_and_comes_back_under_silences_is_no_news() {
+    let (found, expected) = both(&[
+        Deed::Heard(1, 81),
+        Deed::Silence(1, 152, false),
+        Deed::Heard(1, 50),
+        Deed::Wait(142),
+        Deed::Silence(1, 159, false),
+        Deed::Wait(158),
+        Deed::Heard(1, 81),
+        Deed::Wait(2),
+    ]);
+    assert_eq!(found, expected);
+    let texts: Vec<String> = found.into_values().flatten().collect();
+    assert_eq!(texts, ["all web2 cpu_monitor.cpu_percent 2"]);
 }
 
 /// The model itself is worth something only if it speaks.
