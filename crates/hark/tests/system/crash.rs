@@ -9,7 +9,7 @@ use hark_model::record::{DeliveryRecord, DeliveryState, IncidentId, IncidentReco
 use hark_model::{Clock, HostId, ReceiverName, Status, Unix};
 use hark_sim::random::Random;
 use hark_store::history::{History, MAX_POINTS, Settings};
-use hark_store::state::{DeliveryView, IncidentFilter, State, StateReader};
+use hark_store::state::{DeliveryView, IncidentFilter, JournalFilter, State, StateReader};
 
 use crate::support::hook::{Call, Hook};
 use crate::support::load::{Acknowledged, Load, Plan, watched};
@@ -32,6 +32,9 @@ const LIFE_MS: (u64, u64) = (300, 4_000);
 
 /// At and above this a watched value is critical; a machine without trouble stays below 90.
 const CRITICAL: f64 = 90.0;
+
+/// The server as a host of its own: that the mail server is away is its incident.
+const SELF: &str = "self";
 
 /// How far the clock of an incident and the time of its sample may be apart.
 const SLACK: Duration = Duration::from_secs(5);
@@ -68,11 +71,11 @@ fn kills_under_load_lose_nothing_and_repeat_only_what_was_in_flight() {
         secret: secret.to_owned(),
         hosts: HOSTS,
         interval: INTERVAL,
-        beats_between_troubles: 60.0,
+        beats_between_troubles: 30.0,
         seed: 1,
     });
     until("all hosts", Duration::from_secs(60), || {
-        (server.get("/api/0/self")["hosts"] == HOSTS).then_some(())
+        (server.get("/api/0/self")["hosts"].as_u64() >= Some(HOSTS as u64)).then_some(())
     });
 
     let n_kills = kills_wanted();
@@ -179,7 +182,7 @@ fn everything_acknowledged_is_in_history(
     let mut history = History::open(&data.join("history"), settings).unwrap();
     while history.maintain(Clock.now(), 100) {}
     let names = watched();
-    for (id, host) in &books.names {
+    for (id, host) in books.names.iter().filter(|(_, host)| *host != SELF) {
         let beats = &acknowledged[host];
         let (Some(first), Some(last)) = (beats.first(), beats.last()) else {
             panic!("nothing of {host} was acknowledged");
@@ -235,13 +238,17 @@ fn everything_bad_became_an_incident(
         }
     }
     for incident in &books.incidents {
-        let is_watched = checks.contains(&incident.check);
         let host = &books.names[&incident.host];
-        assert!(is_watched, "{host} {}: a false alarm: {}", incident.check, incident.text);
+        let is_true = match host.as_str() {
+            SELF => incident.check.as_str() == "receiver mail",
+            _ => checks.contains(&incident.check),
+        };
+        assert!(is_true, "{host} {}: a false alarm: {}", incident.check, incident.text);
         assert_eq!(incident.peak, Status::Critical, "{host} {}", incident.check);
         assert!(incident.resolved_at.is_some(), "{host} {} is open", incident.check);
     }
-    assert!(books.incidents.len() > HOSTS / 4, "only {} incidents", books.incidents.len());
+    let enough = kills_wanted() * 5;
+    assert!(books.incidents.len() > enough, "only {} incidents", books.incidents.len());
 }
 
 fn nothing_was_called_twice_but_what_was_in_flight(calls: &[Call], kills: &[Unix]) {
@@ -298,10 +305,14 @@ fn every_incident_was_told_to_its_end(data: &Path, books: &Books, calls: &[Call]
     }
     for incident in &books.incidents {
         let IncidentId(number) = incident.id;
-        let told = reader.told(incident.id).unwrap();
-        let to_hook = told.iter().find(|t| t.receiver == hook);
         let heard = last.get(&number).map_or("nothing", |c| c.text("status"));
-        assert_eq!(heard, "ok", "the hook's last word on incident {number}, told {to_hook:?}");
+        if heard != "ok" {
+            let told = reader.told(incident.id).unwrap();
+            let to_hook = told.iter().find(|t| t.receiver == hook);
+            let filter = JournalFilter { incident: Some(incident.id), ..JournalFilter::default() };
+            let lines = reader.journal(&filter, None, 100).unwrap();
+            panic!("the hook's last word is {heard}: {incident:#?}\ntold {to_hook:#?}\n{lines:#?}");
+        }
     }
 }
 

@@ -6,8 +6,16 @@
 
 // `cfg(test)` is always true here; it tells the linter that helpers are test code as well.
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod datagrams;
+#[cfg(test)]
+mod full_disk;
+#[cfg(test)]
 mod main_job;
+#[cfg(test)]
+mod page;
 #[cfg(test)]
 mod support;

@@ -277,9 +277,14 @@ impl Players {
         let player = &mut self.players[i];
         match player.client.open(datagram, now, at) {
             Ok(Reply::Acked(acked)) => {
+                // What came before the set was known was not kept: begin now, not an interval later.
+                let has_set = acked.stored.iter().any(|t| (SETS..FIRST_BEAT).contains(t));
                 for beat in acked.stored.iter().filter_map(|token| player.sent.remove(token)) {
                     player.acknowledged.push(beat);
                     shared.acknowledged.fetch_add(1, Ordering::SeqCst);
+                }
+                if has_set {
+                    self.beat(i);
                 }
             }
             Ok(Reply::Reset { highest }) => {
@@ -287,6 +292,7 @@ impl Players {
                 let lost = player.client.renew(player.session, at);
                 self.hello(i);
                 self.lost(i, &lost);
+                self.beat(i);
             }
             Ok(Reply::WantSets(_)) => self.send_set(i),
             Err(_) => {}

@@ -1,0 +1,273 @@
+//! The commands as one types them, and what services of a machine are asked to do: to detach, to end, to
+//! read their configuration again, to log to a file, and not to run twice.
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use crate::support::hook::Hook;
+use crate::support::process::{Process, clean, run, send_signal, succeed};
+use crate::support::server::{START, Server, Start};
+use crate::support::wait::{Deadline, until};
+use crate::support::{HARK, PASSWORD, folder, write};
+
+/// How long a command may take that asks nobody far away.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a service may take to end after SIGTERM.
+const END: Duration = Duration::from_secs(5);
+
+/// Runs `hark` in `folder` with words that hold no spaces.
+fn hark(folder: &Path, line: &str) -> Output {
+    run(clean(HARK, folder).args(line.split_whitespace()), LIMIT)
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn complained(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_wrong_configuration_is_shown_whole_and_starts_nothing() {
+    let folder = folder();
+    write(
+        folder.path(),
+        "wrong.yaml",
+        "interval: 10 parsecs\nhb_prot: 50003\nroutes:\n  - {name: all, to: [nobody]}\n",
+    );
+    let checked = hark(folder.path(), "config check -c wrong.yaml");
+    assert_eq!(code(&checked), 2);
+    let text = complained(&checked);
+    for expected in [
+        "wrong.yaml:1:11",
+        "parsecs",
+        "wrong.yaml:2:1",
+        "did you mean `hb_port`?",
+        "wrong.yaml:4:22",
+        "there is no receiver `nobody`",
+        "3 errors",
+    ] {
+        assert!(text.contains(expected), "{expected} is missing in:\n{text}");
+    }
+    for line in ["server -c wrong.yaml --data d", "up -c wrong.yaml --data d"] {
+        let refused = hark(folder.path(), line);
+        assert_eq!(code(&refused), 2, "{line}");
+        assert!(complained(&refused).contains("3 errors"), "{line}");
+        assert!(!folder.path().join("d").exists(), "{line} made something");
+    }
+    write(folder.path(), "right.yaml", "hb_port: 50123\nsecret: not to be shown\n");
+    let right = hark(folder.path(), "config check -c right.yaml");
+    assert_eq!(code(&right), 0, "{}", complained(&right));
+    let shown = said(&hark(folder.path(), "config show -c right.yaml"));
+    assert!(shown.contains("hb_port: 50123"), "{shown}");
+    assert!(!shown.contains("not to be shown"), "{shown}");
+    let schema = said(&hark(folder.path(), "config schema"));
+    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    assert!(schema["properties"]["thresholds"].is_object());
+}
+
+#[test]
+fn one_look_ends_with_the_exit_code_of_a_plugin() {
+    let folder = folder();
+    let hook = Hook::start();
+    let open = TcpListener::bind("127.0.0.1:0").unwrap();
+    let open_port = open.local_addr().unwrap().port();
+    let closed_port = {
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+        closed.local_addr().unwrap().port()
+    };
+    let page = hook.url();
+    for (line, expected, begins) in [
+        (format!("check tcp 127.0.0.1:{open_port}"), 0, "TCP OK"),
+        (format!("check tcp 127.0.0.1:{closed_port}"), 2, "TCP CRITICAL"),
+        ("check ping 127.0.0.1 count=1".to_owned(), 0, "PING OK"),
+        (format!("check http {page}"), 0, "HTTP OK"),
+        (format!("check http {page} string=not-there"), 2, "HTTP CRITICAL"),
+        (format!("check http http://127.0.0.1:{closed_port}/"), 2, "HTTP CRITICAL"),
+        ("check tcp 127.0.0.1:1 tiemout=3s".to_owned(), 3, ""),
+    ] {
+        let looked = hark(folder.path(), &line);
+        assert_eq!(code(&looked), expected, "{line}: {}{}", said(&looked), complained(&looked));
+        assert!(said(&looked).starts_with(begins), "{line}: {}", said(&looked));
+    }
+}
+
+#[test]
+fn a_piped_password_becomes_a_hash_that_logs_in() {
+    let folder = folder();
+    let passwd = |password: &str| {
+        let mut command = clean(HARK, folder.path());
+        command.args(["passwd", "mira"]).stdin(Stdio::piped());
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(format!("{password}\n").as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let weak = passwd("short");
+    assert_eq!(code(&weak), 1);
+    assert!(complained(&weak).contains("at least 10"), "{}", complained(&weak));
+    let users = said(&passwd(PASSWORD));
+    assert!(!users.contains(PASSWORD));
+    let config = users.replace("password:", "admin: true\n    password:");
+    let server = Start::new("server", folder.path()).config(&config).go();
+    assert!(server.code.is_none(), "there is an administrator already");
+    let log_in = |password: &str| {
+        let body = serde_json::json!({"username": "mira", "password": password});
+        crate::support::http::request(server.http, "POST", "/api/0/auth/login", &[], Some(&body))
+            .unwrap()
+            .status
+    };
+    assert_eq!(log_in("not this one"), 401);
+    assert_eq!(log_in(PASSWORD), 200);
+}
+
+#[test]
+fn a_message_goes_through_the_own_agent_into_journal_and_page() {
+    let folder = folder();
+    let mut server = Start::new("up", folder.path()).config("agent: {interval: 1s}\n").go();
+    server.set_up(PASSWORD);
+    let sent = hark(folder.path(), "send --data data --kind backup --tag nightly -m took-5-hours");
+    assert_eq!(code(&sent), 0, "{}", complained(&sent));
+    until("the message among the events", LIMIT, || {
+        let events = server.get("/api/0/events?limit=100");
+        events.to_string().contains("took-5-hours").then_some(())
+    });
+    until("the message in the journal", LIMIT, || {
+        let journal = hark(folder.path(), "journal -c hark.yaml --data data --json");
+        assert_eq!(code(&journal), 0, "{}", complained(&journal));
+        let text = said(&journal);
+        for line in text.lines() {
+            serde_json::from_str::<serde_json::Value>(line).unwrap();
+        }
+        text.contains("took-5-hours").then_some(())
+    });
+    let nobody = hark(folder.path(), "send --data elsewhere -m lost");
+    assert_eq!(code(&nobody), 1);
+    assert!(complained(&nobody).contains("elsewhere"), "{}", complained(&nobody));
+}
+
+#[test]
+fn the_status_command_says_in_its_exit_code_how_things_are() {
+    let folder = folder();
+    let away = hark(folder.path(), "status --data nowhere --url http://127.0.0.1:9");
+    assert_eq!(code(&away), 3, "{}", complained(&away));
+    let mut server = Start::new("up", folder.path()).config("agent: {interval: 1s}\n").go();
+    server.set_up(PASSWORD);
+    let status_is = |expected: i32| {
+        until(&format!("status {expected}"), LIMIT, || {
+            let status = hark(folder.path(), "status --all --data data");
+            (code(&status) == expected).then(|| said(&status))
+        })
+    };
+    let well = status_is(0);
+    assert!(well.contains("HOST"), "{well}");
+    let limits = |level: &str| {
+        let config = format!(
+            "agent: {{interval: 1s}}\nthresholds:\n  memory_monitor: {{percent: {{{level}: 0.1}}}}\n"
+        );
+        write(folder.path(), "hark.yaml", &config);
+        server.process.signal("HUP");
+    };
+    limits("warning");
+    assert!(status_is(1).contains("memory_monitor.percent"));
+    limits("critical");
+    assert!(status_is(2).contains("memory_monitor.percent"));
+}
+
+#[test]
+fn a_detached_server_runs_on_and_ends_within_five_seconds() {
+    let folder = folder();
+    let start = Start::new("server", folder.path());
+    let mut command = start.command();
+    command.args(["-d", "--log", "hark.log"]);
+    let mut starter = Process::start(&mut command, folder.path(), "starter");
+    let started = starter.wait(START);
+    let text = starter.errors();
+    assert!(started.success(), "{text}");
+    let id: u32 = text.rsplit("process ").next().unwrap().trim().parse().unwrap();
+    let process = Path::new("/proc").join(id.to_string());
+    assert!(process.exists(), "{text}");
+    assert!(starter.output().contains("setup?code="), "{}", starter.output());
+    // It has no terminal and is the head of its own session.
+    let stat = std::fs::read_to_string(process.join("stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    assert_eq!(fields[3], id.to_string(), "its session: {stat}");
+    let log = || std::fs::read_to_string(folder.path().join("hark.log")).unwrap_or_default();
+    assert!(log().contains("listening"), "{}", log());
+    send_signal(id, "TERM");
+    // Its parent has ended: whoever inherits it may not have buried it yet.
+    let ended = |stat: String| stat.rsplit(')').next().is_some_and(|s| s.trim().starts_with('Z'));
+    until("its end", END, || {
+        std::fs::read_to_string(process.join("stat")).map_or(Some(()), |s| ended(s).then_some(()))
+    });
+    assert!(log().contains("ending"), "{}", log());
+}
+
+#[test]
+fn a_wrong_file_at_reload_changes_nothing_and_is_told() {
+    let folder = folder();
+    let hook = Hook::start();
+    let config = format!(
+        "agent: {{interval: 1s}}\nreceivers:\n  hook: {{webhook: {{url: '{}'}}}}\n",
+        hook.url()
+    );
+    let mut server = Start::new("up", folder.path()).config(&config).go();
+    server.set_up(PASSWORD);
+    write(folder.path(), "hark.yaml", &config.replace("webhook", "wehook"));
+    server.process.signal("HUP");
+    let told = until("the call about the configuration", LIMIT, || {
+        hook.calls().into_iter().find(|c| c.text("check") == "config")
+    });
+    assert_eq!(told.text("status"), "critical");
+    assert!(server.process.errors().contains("did you mean `webhook`?"));
+    assert_eq!(receivers(&server), ["hook"]);
+    // Both signals that end it do so in time and in order, also then.
+    write(folder.path(), "hark.yaml", &config.replace("  hook:", "  second:"));
+    server.process.signal("HUP");
+    until("the new receiver", LIMIT, || (receivers(&server) == ["second"]).then_some(()));
+    server.process.signal("INT");
+    assert!(server.process.wait(END).success());
+}
+
+fn receivers(server: &Server) -> Vec<String> {
+    let all = server.get("/api/0/receivers");
+    let name = |r: &serde_json::Value| r["name"].as_str().unwrap().to_owned();
+    all.as_array().unwrap().iter().map(name).collect()
+}
+
+#[test]
+fn two_servers_do_not_share_a_folder() {
+    let folder = folder();
+    let start = Start::new("server", folder.path());
+    let mut first = start.go();
+    let second = run(&mut start.command(), START);
+    assert_eq!(code(&second), 1);
+    assert!(complained(&second).contains("another hark already runs"), "{}", complained(&second));
+    assert!(first.process.is_running());
+    first.process.kill();
+    // A lock does not outlive its process, however that ended.
+    let begun = Deadline::after(END);
+    drop(start.go());
+    assert!(!begun.is_over());
+}
+
+#[test]
+fn a_shell_takes_the_completions() {
+    let folder = folder();
+    let script = said(&hark(folder.path(), "completion bash"));
+    let file = write(folder.path(), "hark.bash", &script);
+    let line = format!(
+        "source {}; COMP_WORDS=(hark conf); COMP_CWORD=1; _hark hark conf hark; echo ${{COMPREPLY[@]}}",
+        file.display()
+    );
+    assert_eq!(succeed(Command::new("bash").args(["-c", &line]), LIMIT).trim(), "config");
+}

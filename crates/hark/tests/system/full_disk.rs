@@ -1,0 +1,135 @@
+//! The disk is full: alerting goes on, history stops and says so, and all returns by itself.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use hark_model::Clock;
+
+use crate::support::hook::Hook;
+use crate::support::process::{Process, clean, run, succeed};
+use crate::support::server::{START, Server, Start};
+use crate::support::wait::{pause, until};
+use crate::support::{HARK, PASSWORD, folder, write};
+
+/// Size of the disk: the state's reserve is 8 MiB of it.
+const DISK: &str = "40m";
+
+/// How long the disk stays full.
+const FULL: Duration = Duration::from_secs(5);
+
+/// How long history and the spools may take to return.
+const RETURN: Duration = Duration::from_secs(60);
+
+/// A small file system in memory; unmounted with its value.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(at: &Path) -> Self {
+        std::fs::create_dir(at).unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={DISK}"), "hark-test"]).arg(at);
+        succeed(&mut mount, START);
+        Self(at.to_owned())
+    }
+
+    /// Takes all the room that is left.
+    fn fill(&self) {
+        let mut file = File::options().create(true).append(true).open(self.0.join("filler")).unwrap();
+        for block in [1 << 20, 4096, 1] {
+            let bytes = vec![0; block];
+            while file.write_all(&bytes).is_ok() {}
+        }
+    }
+
+    fn free(&self) {
+        std::fs::remove_file(self.0.join("filler")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        drop(run(Command::new("umount").arg("--lazy").arg(&self.0), START));
+    }
+}
+
+#[test]
+fn a_full_disk_stops_history_alone_and_only_while_it_is_full() {
+    let folder = folder();
+    let disk = SmallDisk::mount(&folder.path().join("disk"));
+    let hook = Hook::start();
+    let secret = write(folder.path(), "secret", "shared by all hosts of this test\n");
+    let config = format!(
+        "secret: {{file: {}}}\ngrace: 1s\njournal_enabled: false\n\
+         receivers:\n  hook: {{webhook: {{url: '{}'}}}}\n",
+        secret.display(),
+        hook.url()
+    );
+    let start = Start { data: disk.0.join("data"), ..Start::new("server", folder.path()) };
+    let mut server = start.config(&config).go();
+    server.set_up(PASSWORD);
+    let agent = |name: &str| {
+        let mut command = clean(HARK, folder.path());
+        command.args(["agent", "--name", name, "--interval", "1s"]);
+        command.arg(format!("127.0.0.1:{}", server.udp)).arg("--secret-file").arg(&secret);
+        command.arg("--data").arg(folder.path().join(name));
+        Process::start(&mut command, folder.path(), name)
+    };
+    let _living = agent("living");
+    let mut dying = agent("dying");
+    for name in ["living", "dying"] {
+        server.host_when(name, START, |h| h["state"] == "o");
+    }
+    until("samples in history", START, || (points(&server, 10, 0) >= 2).then_some(()));
+    assert_eq!(history(&server), "ok");
+
+    disk.fill();
+    until("history to stop", START, || (history(&server) == "stopped").then_some(()));
+    let reason = server.get("/api/0/self")["history"]["reason"].to_string();
+    assert!(reason.len() > 4, "no reason is given: {reason}");
+    let full_since = Clock.now().unix.seconds();
+
+    dying.kill();
+    let told = until("the call about the silence", RETURN, || {
+        hook.calls().into_iter().find(|c| c.text("host") == "dying")
+    });
+    assert_eq!(told.text("status"), "critical");
+    server.host_when("living", START, |h| h["state"] == "o");
+    pause(FULL);
+    assert_eq!(history(&server), "stopped");
+    let full_until = Clock.now().unix.seconds();
+
+    disk.free();
+    until("history to return", RETURN, || (history(&server) == "ok").then_some(()));
+    // What was measured while the disk was full comes from the agent's spool.
+    let wanted = usize::try_from(full_until - full_since).unwrap() - 1;
+    until("the samples of meanwhile", RETURN, || {
+        let now = Clock.now().unix.seconds();
+        (points(&server, now - full_since, now - full_until) >= wanted).then_some(())
+    });
+    let calls: Vec<String> = hook.calls().iter().map(|c| c.text("summary").to_owned()).collect();
+    let about = |what: &str| calls.iter().filter(|c| c.contains(what)).count();
+    assert_eq!(about("dying"), 1, "{calls:?}");
+    assert_eq!(about("living"), 0, "{calls:?}");
+    until("the word that history is back", RETURN, || {
+        let all = hook.calls();
+        all.iter().any(|c| c.text("check") == "history" && c.text("status") == "ok").then_some(())
+    });
+}
+
+fn history(server: &Server) -> String {
+    server.get("/api/0/self")["history"]["state"].as_str().unwrap().to_owned()
+}
+
+/// Returns how many points the host that lives has between so many seconds ago.
+fn points(server: &Server, from_ago: i64, to_ago: i64) -> usize {
+    let now = Clock.now().unix.seconds();
+    let series = server.get(&format!(
+        "/api/0/hosts/living/series?names=cpu_monitor.cpu_percent&from={}&to={}&points=4000",
+        now - from_ago,
+        now - to_ago
+    ));
+    series["at_unix_s"].as_array().map_or(0, Vec::len)
+}
