@@ -16,8 +16,6 @@ const METRIC: &str = "cpu_monitor.cpu_percent";
 /// Three intervals of 30 s and the grace of 5 s.
 const SILENT_AFTER: u64 = 95;
 const MINUTE: u64 = 60;
-/// What fails again later than this after its end is a new incident.
-const REOPEN: u64 = 300;
 
 const CONFIG: &str = r"
 receivers: {all: {}, bad: {severity: critical}, later: {}}
@@ -46,10 +44,6 @@ struct Thing {
     since: u64,
     acked: Option<bool>,
     told: [Level; 3],
-    /// Whether the end of a former incident is still owed to each receiver.
-    owed: [bool; 3],
-    /// When it became good, after it was not.
-    ended: Option<u64>,
     /// When it was looked at last.
     seen: u64,
     /// Since when, and until when at most, a fresh result is waited for.
@@ -94,26 +88,12 @@ impl Thing {
         }
         if self.level == 0 {
             self.since = time;
-            if self.ended.is_some_and(|ended| time > ended + REOPEN) {
-                self.begin_anew();
-            }
-        }
-        if level == 0 {
-            self.ended = Some(time);
         }
         // Worse breaks a normal acknowledgement, good ends every one.
         if level == 0 || (level > self.level && self.acked == Some(false)) {
             self.acked = None;
         }
         self.level = level;
-    }
-
-    /// The former incident is over for good: what it told must be ended, the new one has told nothing.
-    fn begin_anew(&mut self) {
-        for (owed, told) in self.owed.iter_mut().zip(&mut self.told) {
-            *owed |= *told != 0;
-            *told = 0;
-        }
     }
 }
 
@@ -171,12 +151,7 @@ impl Naive {
                 if thing.fresh.is_some_and(|(_, limit)| time >= limit) {
                     thing.fresh = None;
                 }
-                let receivers = RECEIVERS.iter().zip(&mut thing.told).zip(&mut thing.owed);
-                for ((receiver, told), owed) in receivers {
-                    if *owed && !silenced {
-                        self.said.push((time, format!("{receiver} {name} {path} 0")));
-                        *owed = false;
-                    }
+                for (receiver, told) in RECEIVERS.iter().zip(&mut thing.told) {
                     let (is, was) = (thing.level, *told);
                     let delay = if *receiver == "later" { 100 } else { 0 };
                     let least = if *receiver == "bad" { 3 } else { 0 };
