@@ -10,6 +10,7 @@ use hark_model::{
 
 use crate::decide::Block;
 use crate::moment::Moment;
+use crate::plan::ReceiverPlan;
 
 /// A check that fails again within this time reopens its incident (rule 6.10).
 pub(crate) const REOPEN_WINDOW: Duration = Duration::from_mins(5);
@@ -105,6 +106,11 @@ impl Told {
         self.delivered.is_none() && !self.unsent.is_empty() && !self.in_flight
     }
 
+    /// Returns true if the last that was told is not that it is ok.
+    pub(crate) fn lacks_the_end(&self) -> bool {
+        self.status != Status::Ok || self.flap == FlapTold::Told
+    }
+
     /// Returns the told-state as it is stored.
     pub(crate) fn record(
         &self,
@@ -174,13 +180,24 @@ impl Incident {
             && self.record.resolution != REMOVED
     }
 
+    /// Returns true if one of `receivers` still believes in it, because something keeps its end
+    /// back. A check that fails again then opens it again at any time: the receiver is told the
+    /// difference to what it knows, not the end of one problem and the beginning of another at once
+    /// (release rule, 6.8). Receivers that are not configured any more hear of no end ever, and do
+    /// not count.
+    pub(crate) fn is_believed_in(&self, receivers: &BTreeMap<ReceiverName, ReceiverPlan>) -> bool {
+        self.record.resolution != REMOVED
+            && self
+                .told
+                .iter()
+                .any(|(receiver, told)| told.lacks_the_end() && receivers.contains_key(receiver))
+    }
+
     /// Returns true if nothing is left to do with it.
     pub(crate) fn is_finished(&self, now: Moment) -> bool {
         !self.is_open()
             && !self.may_reopen(now)
-            && self.told.values().all(|told| {
-                told.status == Status::Ok && told.unsent.is_empty() && told.flap != FlapTold::Told
-            })
+            && self.told.values().all(|told| !told.lacks_the_end() && told.unsent.is_empty())
     }
 
     /// Puts the present status, keeping the peak.

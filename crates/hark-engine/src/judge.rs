@@ -259,7 +259,9 @@ impl Engine {
         let flaps = check.flapping().is_some();
         let former = check.more().and_then(|more| more.former);
         let reopened = former.filter(|former| {
-            self.incidents.get(former).is_some_and(|i| flaps || i.may_reopen(moment))
+            self.incidents.get(former).is_some_and(|i| {
+                flaps || i.may_reopen(moment) || i.is_believed_in(&self.plan.receivers)
+            })
         });
         let again = reopened.is_some();
         let incident = if let Some(former) = reopened.and_then(|id| self.incidents.remove(&id)) {

@@ -3,6 +3,9 @@
 //! It knows nothing of the engine's structure: it goes through every second, looks at every host,
 //! metric and receiver anew, and writes a message where what it believes differs from what it has
 //! told and nothing stands in the way. Slow, and short enough to be checked by reading.
+//!
+//! What was told is kept per check, as the release rule (6.8) has it, and knows no incidents: whether
+//! a relapse is the former incident or a new one must not change what anybody is told.
 
 use std::collections::BTreeMap;
 
