@@ -48,7 +48,9 @@ pub(crate) fn run_service(args: &ServiceArgs, role: Role) -> anyhow::Result<Exit
         Err(error) => return Ok(crate::cli::config::report(&error, false)),
     };
     args.start_log(&loaded.settings.log)?;
-    out::note(loaded.warnings.trim_end());
+    if !loaded.warnings.is_empty() {
+        out::note(loaded.warnings.trim_end());
+    }
     let data_dir = paths.data_dir(loaded.settings.data_dir.as_deref());
     let options = match role {
         Role::Server { udp, http } => Options { data_dir, own_agent: false, udp, http },
