@@ -1,12 +1,13 @@
 //! Start and reload: what is stored meets a plan, and plans meet each other (design rules 6.11, T17,
 //! T18).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hark_model::record::{
     CheckRecord, HostRecord, IncidentRecord, JournalKind, Record, SilenceRecord, Snapshot,
 };
-use hark_model::{CheckName, HostId, HostName, Now, SeriesName, SilenceId, Status};
+use hark_model::{CheckName, HostId, HostName, Now, ReceiverName, SeriesName, SilenceId, Status};
 
 use crate::check::{AGENT_CHECK, CLOCK_CHECK, Check, Kind, RTT_CHECK, Rule};
 use crate::effect::{Changed, Effect, Effects};
@@ -186,7 +187,10 @@ impl Engine {
             let reach = self.reach(&incident, Moment::of(now));
             let covers = self.covers(&incident);
             let due = self.due(&incident);
-            for receiver in due.keys() {
+            // Also those that no route leads to any more, but who know of it.
+            let receivers: BTreeSet<ReceiverName> =
+                due.keys().chain(incident.told.keys()).cloned().collect();
+            for receiver in &receivers {
                 let decision = self.decision(&incident, &reach, &covers, &due, receiver, now);
                 let block = decision.block.zip(decision.reason).filter(|_| decision.due);
                 incident.told.entry(receiver.clone()).or_default().block = block;

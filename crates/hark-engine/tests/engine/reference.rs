@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use hark_engine::Action;
 use proptest::prelude::*;
 
+use crate::invariants::cases;
 use crate::world::{World, plan_of};
 
 const HOSTS: [&str; 2] = ["web1", "web2"];
@@ -272,7 +273,7 @@ fn both(deeds: &[Deed]) -> (BTreeMap<u64, Vec<String>>, BTreeMap<u64, Vec<String
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 800, max_shrink_iters: 5000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(800), max_shrink_iters: 5000, ..ProptestConfig::default() })]
 
     #[test]
     fn the_engine_tells_what_the_naive_model_tells(deeds in proptest::collection::vec(deed(), 1..100)) {
