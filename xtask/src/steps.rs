@@ -38,8 +38,7 @@ pub(crate) const CI: &[Step] = &[
     Page(&["npm", "run", "check"]),
     Page(&["npm", "test"]),
     CLIPPY,
-    // The same random cases each time: a change is judged by what it changed. `cargo xtask soak` looks
-    // for new ones.
+    // The same random cases each time: a change is judged by what it changed. The soak looks for new ones.
     With("PROPTEST_RNG_SEED", "1", &["cargo", "test", "--workspace", "--locked"]),
     Page(&["npm", "run", "journeys"]),
     Manual,
@@ -149,6 +148,21 @@ pub(crate) const SOAK: &[Step] = &[
             "--locked",
             "--test",
             "mutations",
+        ],
+    ),
+    With(
+        "PROPTEST_CASES",
+        "5000",
+        &[
+            "cargo",
+            "test",
+            "-p",
+            "hark-engine",
+            "--profile",
+            "fast",
+            "--locked",
+            "--test",
+            "engine",
         ],
     ),
     With(

@@ -20,5 +20,6 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     sys::give_memory_back();
+    sys::keep_files_private();
     cli::run()
 }

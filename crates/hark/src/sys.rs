@@ -363,6 +363,13 @@ pub(crate) fn give_memory_back() {
     }
 }
 
+/// Makes every file and folder that this process creates readable for its owner alone: keys, tokens
+/// and the state of monitoring are nobody else's.
+pub(crate) fn keep_files_private() {
+    // SAFETY: takes an integer, cannot fail.
+    unsafe { libc::umask(0o077) };
+}
+
 /// Reads one line from the terminal without showing what is typed.
 ///
 /// # Errors
