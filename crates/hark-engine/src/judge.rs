@@ -335,7 +335,7 @@ impl Engine {
     }
 
     /// A check began or stopped to flap (rules P3, P4).
-    fn flap_turned(&mut self, id: HostId, index: usize, now: Now, fx: &mut Effects) {
+    pub(crate) fn flap_turned(&mut self, id: HostId, index: usize, now: Now, fx: &mut Effects) {
         let Some(host) = self.hosts.get(id) else { return };
         let check = &host.checks[index];
         let flaps = check.flapping().is_some();

@@ -12,6 +12,7 @@ use hark_model::{CheckName, HostId, HostName, Now, ReceiverName, SeriesName, Sil
 use crate::check::{AGENT_CHECK, CLOCK_CHECK, Check, Kind, RTT_CHECK, Rule};
 use crate::effect::{Changed, Effect, Effects};
 use crate::engine::{About, Engine};
+use crate::flap::Ring;
 use crate::gate::quiet;
 use crate::host::{Flags, Host};
 use crate::incident::{Incident, Release, Told};
@@ -267,6 +268,7 @@ impl Engine {
         for index in (1..before).rev() {
             renumbered |= self.lay_on_check(id, index, &new, now, fx);
         }
+        self.stop_flapping(id, now, fx);
         self.add_declared(id, now);
         if let Some(host) = self.hosts.get_mut(id) {
             host.reindex();
@@ -275,6 +277,24 @@ impl Engine {
                 host.watch_base += u32::try_from(before).unwrap_or(u32::MAX);
                 self.watch(id, fx);
             }
+        }
+    }
+
+    /// Where flapping is looked at no more nothing flaps: no result would ever end it.
+    fn stop_flapping(&mut self, id: HostId, now: Now, fx: &mut Effects) {
+        let enabled = self.plan.flapping.enabled;
+        for index in 0..self.hosts.get(id).map_or(0, |host| host.checks.len()) {
+            let Some(host) = self.hosts.get_mut(id) else { return };
+            let check = &mut host.checks[index];
+            if check.flapping().is_none() || (enabled && check.rule.flapping) {
+                continue;
+            }
+            check.ring = Ring::default();
+            let more = check.more_mut();
+            more.flapping = None;
+            more.changes.clear();
+            fx.records.push(Record::Check(check.record(id)));
+            self.flap_turned(id, index, now, fx);
         }
     }
 
