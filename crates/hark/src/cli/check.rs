@@ -16,7 +16,7 @@ use crate::out;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hark check ping example.net\n  \
     hark check tcp mail.example.net:25 expect=220\n  \
-    hark check http https://example.net/ timeout=3s string=welcome")]
+    hark check http https://example.net/ timeout=3s contains=welcome")]
 pub(super) struct Args {
     /// What kind of look: ping, tcp or http.
     #[arg(value_name = "TYPE")]

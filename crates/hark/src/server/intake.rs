@@ -507,9 +507,16 @@ impl Intake {
             if agent.session.ack(agent.id, &facts, at, &mut self.reply) {
                 self.push_reply(to, socket);
             }
+            let agent = self.setup.agents.slot(slot);
+            let wanted = std::mem::take(&mut agent.wanted);
+            if agent.session.want_sets(agent.id, &wanted, &mut self.reply) {
+                self.push_reply(to, socket);
+            }
         }
     }
 
+    /// Asks for the sets in `wanted`: at once, or with the first answer of a session that is not on the
+    /// disk yet.
     fn want_sets(&mut self, arrival: Arrival) {
         if self.wanted.is_empty() {
             return;
@@ -517,6 +524,8 @@ impl Intake {
         let agent = self.setup.agents.slot(arrival.slot);
         if agent.session.want_sets(agent.id, &self.wanted, &mut self.reply) {
             self.push_reply(arrival.from, arrival.socket);
+        } else {
+            agent.wanted.clone_from(&self.wanted);
         }
     }
 

@@ -159,6 +159,8 @@ pub(super) struct Slot {
     pub(super) skew_ms: i64,
     pub(super) rtt_us: Option<u32>,
     pub(super) answer_due: bool,
+    /// Sets to be asked for once the session is on the disk.
+    pub(super) wanted: Vec<u32>,
     /// The hello of a host that has no number yet.
     pub(super) hello: Option<Box<Hello>>,
 }
@@ -180,6 +182,7 @@ impl Slot {
             skew_ms: 0,
             rtt_us: None,
             answer_due: false,
+            wanted: Vec::new(),
             hello: None,
         }
     }
