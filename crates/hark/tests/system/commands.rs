@@ -91,7 +91,7 @@ fn one_look_ends_with_the_exit_code_of_a_plugin() {
         (format!("check tcp 127.0.0.1:{closed_port}"), 2, "TCP CRITICAL"),
         ("check ping 127.0.0.1 count=1".to_owned(), 0, "PING OK"),
         (format!("check http {page}"), 0, "HTTP OK"),
-        (format!("check http {page} string=not-there"), 2, "HTTP CRITICAL"),
+        (format!("check http {page} contains=not-there"), 2, "HTTP CRITICAL"),
         (format!("check http http://127.0.0.1:{closed_port}/"), 2, "HTTP CRITICAL"),
         ("check tcp 127.0.0.1:1 tiemout=3s".to_owned(), 3, ""),
     ] {
@@ -107,8 +107,7 @@ fn a_piped_password_becomes_a_hash_that_logs_in() {
     let passwd = |password: &str| {
         let mut command = clean(HARK, folder.path());
         command.args(["passwd", "mira"]).stdin(Stdio::piped());
-        let mut child =
-            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(format!("{password}\n").as_bytes()).unwrap();
         child.wait_with_output().unwrap()
     };

@@ -37,7 +37,8 @@ impl SmallDisk {
 
     /// Takes all the room that is left.
     fn fill(&self) {
-        let mut file = File::options().create(true).append(true).open(self.0.join("filler")).unwrap();
+        let mut file =
+            File::options().create(true).append(true).open(self.0.join("filler")).unwrap();
         for block in [1 << 20, 4096, 1] {
             let bytes = vec![0; block];
             while file.write_all(&bytes).is_ok() {}

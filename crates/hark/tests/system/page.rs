@@ -4,8 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::support::process::{clean, run};
-use crate::support::server::{START, Start};
-use crate::support::wait::until;
+use crate::support::server::Start;
 use crate::support::{PASSWORD, folder};
 
 /// How long the browser may take for all journeys.
@@ -17,10 +16,9 @@ const JOURNEYS: [&str; 4] = ["journey", "phone", "keyboard", "reflow"];
 #[test]
 fn the_page_works_in_a_browser_from_the_setup_link_on() {
     let ui = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ui").canonicalize().unwrap();
-    for (needed, way) in [
-        ("dist/index.html", "make page"),
-        ("node_modules/playwright-core", "scripts/setup-test"),
-    ] {
+    for (needed, way) in
+        [("dist/index.html", "make page"), ("node_modules/playwright-core", "scripts/setup-test")]
+    {
         assert!(ui.join(needed).exists(), "ui/{needed} is missing: run {way}");
     }
     assert!(Path::new("/usr/bin/chromium").exists(), "chromium is missing: run scripts/setup-test");
@@ -34,10 +32,6 @@ fn the_page_works_in_a_browser_from_the_setup_link_on() {
         )
         .go();
     let code = server.code.clone().unwrap();
-    until("an incident", START, || {
-        // Before the set-up nobody may ask the API: the message journal is not asked either.
-        server.try_get("/healthz").ok().filter(|a| a.status == 200)
-    });
     let mut node = clean("node", &ui);
     node.arg(ui.join("tests/browser/run.mjs")).args(JOURNEYS);
     node.env("HARK_URL", format!("http://127.0.0.1:{}", server.http));

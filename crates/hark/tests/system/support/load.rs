@@ -98,7 +98,7 @@ impl Load {
         Self { shared, thread }
     }
 
-    /// Ends every trouble and begins none any more.
+    /// Begins no trouble any more; those there are end by themselves.
     pub(crate) fn calm(&self) {
         self.shared.calm.store(true, Ordering::SeqCst);
     }
@@ -195,11 +195,11 @@ impl Players {
     fn live(&mut self, i: usize, calm: bool) {
         let now = Clock.now().unix;
         let player = &mut self.players[i];
-        if calm || (player.machine.trouble() != Trouble::None && now >= player.trouble_until) {
-            player.machine.suffer(Trouble::None, now);
-        } else if player.machine.trouble() == Trouble::None
-            && self.random.chance(1.0 / self.plan.beats_between_troubles)
-        {
+        if player.machine.trouble() != Trouble::None {
+            if now >= player.trouble_until {
+                player.machine.suffer(Trouble::None, now);
+            }
+        } else if !calm && self.random.chance(1.0 / self.plan.beats_between_troubles) {
             let kinds = [Trouble::BusyCpu, Trouble::FullMemory, Trouble::FullDisk];
             let kind = kinds[usize::try_from(self.random.below(3)).unwrap()];
             let length = TROUBLE_MS.0 + self.random.below(TROUBLE_MS.1 - TROUBLE_MS.0);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -89,7 +90,8 @@ impl Postfix {
     /// Brings it back, on the same port.
     pub(crate) fn resume(&mut self) {
         let mut command = Command::new(MASTER);
-        command.arg("-c").arg(self.folder.join("etc")).arg("-d");
+        // At its end the master ends its process group: only in one of its own are these its children.
+        command.arg("-c").arg(self.folder.join("etc")).arg("-d").process_group(0);
         self.master = Some(Process::start(&mut command, &self.folder, "master"));
         until("the mail server's answer", PATIENCE, || self.answers().then_some(()));
     }
@@ -112,7 +114,8 @@ impl Postfix {
     }
 
     fn answers(&self) -> bool {
-        TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok()
+        let address = (Ipv4Addr::LOCALHOST, self.port).into();
+        TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
     }
 
     fn make_folders(&self) {
