@@ -21,7 +21,7 @@ const DISK: &str = "40m";
 const FULL: Duration = Duration::from_secs(5);
 
 /// How long history and the spools may take to return.
-const RETURN: Duration = Duration::from_secs(60);
+const RETURN: Duration = Duration::from_mins(1);
 
 /// A small file system in memory; unmounted with its value.
 struct SmallDisk(PathBuf);
