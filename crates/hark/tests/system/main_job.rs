@@ -11,7 +11,7 @@ use crate::support::http;
 use crate::support::network::Namespace;
 use crate::support::postfix::Postfix;
 use crate::support::process::{Process, clean, succeed};
-use crate::support::server::{START, Start};
+use crate::support::server::{START, Server, Start};
 use crate::support::wait::{pause, until};
 use crate::support::{HARK, PASSWORD, folder};
 
@@ -37,19 +37,7 @@ fn a_silent_host_is_told_once_and_its_recovery_in_the_same_thread() {
         ))
         .go();
 
-    // The first administrator, by the link; then nobody else by that link.
-    let code = server.code.clone().unwrap();
-    let setup = json!({"code": code, "user": "mallory", "password": PASSWORD});
-    let refused = http::request(server.http, "GET", "/api/0/hosts", &[], None).unwrap();
-    assert_eq!(refused.status, 403, "{}", refused.body);
-    let made = server.set_up(PASSWORD);
-    assert_eq!(made.body["admin"], true);
-    let cookie = made.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
-    let again = http::request(server.http, "POST", "/api/0/setup", &[], Some(&setup)).unwrap();
-    assert_eq!(again.status, 403, "{}", again.body);
-    let cookie = [format!("Cookie: {cookie}")];
-    let me = http::request(server.http, "GET", "/api/0/auth/me", &cookie, None).unwrap();
-    assert_eq!(me.body["name"], "mira");
+    only_the_link_makes_an_administrator(&mut server);
 
     // The line for the other machine.
     let mut enroll = clean(HARK, folder.path());
@@ -105,4 +93,20 @@ fn a_silent_host_is_told_once_and_its_recovery_in_the_same_thread() {
     let why = succeed(&mut explain, START);
     assert!(why.contains("told"), "{why}");
     assert!(why.contains("ops-mail") && why.contains("hook"), "{why}");
+}
+
+/// Makes the first administrator with the printed link, and nobody else by that link.
+fn only_the_link_makes_an_administrator(server: &mut Server) {
+    let code = server.code.clone().unwrap();
+    let setup = json!({"code": code, "user": "mallory", "password": PASSWORD});
+    let refused = http::request(server.http, "GET", "/api/0/hosts", &[], None).unwrap();
+    assert_eq!(refused.status, 403, "{}", refused.body);
+    let made = server.set_up(PASSWORD);
+    assert_eq!(made.body["admin"], true);
+    let cookie = made.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let again = http::request(server.http, "POST", "/api/0/setup", &[], Some(&setup)).unwrap();
+    assert_eq!(again.status, 403, "{}", again.body);
+    let cookie = [format!("Cookie: {cookie}")];
+    let me = http::request(server.http, "GET", "/api/0/auth/me", &cookie, None).unwrap();
+    assert_eq!(me.body["name"], "mira");
 }

@@ -68,13 +68,6 @@ impl Hook {
     pub(crate) fn calls(&self) -> Vec<Call> {
         self.shared.calls.lock().unwrap().clone()
     }
-
-    /// Returns the calls about one check of one host.
-    pub(crate) fn about(&self, host: &str, check: &str) -> Vec<Call> {
-        let mut calls = self.calls();
-        calls.retain(|c| c.text("host") == host && c.text("check") == check);
-        calls
-    }
 }
 
 impl Drop for Hook {

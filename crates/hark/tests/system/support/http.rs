@@ -48,10 +48,13 @@ pub(crate) fn request(
     let mut head =
         format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n");
     for header in headers {
-        head += &format!("{header}\r\n");
+        head.push_str(header);
+        head.push_str("\r\n");
     }
     if body.is_some() {
-        head += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", text.len());
+        head.push_str("Content-Type: application/json\r\nContent-Length: ");
+        head.push_str(&text.len().to_string());
+        head.push_str("\r\n");
     }
     stream.write_all(format!("{head}\r\n{text}").as_bytes())?;
     let mut bytes = Vec::new();

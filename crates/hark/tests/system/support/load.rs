@@ -131,7 +131,7 @@ struct Players {
     plan: Plan,
     random: Random,
     socket: UdpSocket,
-    players: Vec<Player>,
+    all: Vec<Player>,
     by_agent: HashMap<u64, usize>,
     defs: Vec<SeriesDef>,
     number: u32,
@@ -148,13 +148,13 @@ impl Players {
         let number = set_number(&defs);
         let mut random = Random::new(plan.seed);
         let mut by_agent = HashMap::new();
-        let mut players = Vec::new();
+        let mut all = Vec::new();
         for i in 0..plan.hosts {
             let name = HostName::new(&format!("load-{i:04}")).unwrap();
             let identity = Identity::simple(plan.secret.as_bytes(), name.clone());
             by_agent.insert(identity.agent.0, i);
             let session = next_session(now.unix, 0, 0);
-            players.push(Player {
+            all.push(Player {
                 name,
                 client: ClientSession::begin(identity, session, at),
                 machine: Machine::new(random.next_u64(), now.unix),
@@ -167,13 +167,13 @@ impl Players {
             });
         }
         let set = split_set(number, &defs).unwrap();
-        Self { plan, random, socket, players, by_agent, defs, number, set, sealed: Vec::new() }
+        Self { plan, random, socket, all, by_agent, defs, number, set, sealed: Vec::new() }
     }
 
     fn play(mut self, shared: &Shared) -> BTreeMap<String, Vec<Acknowledged>> {
         let began = Clock.micros();
         let interval_us = u64::try_from(self.plan.interval.as_micros()).unwrap();
-        let n = self.players.len() as u64;
+        let n = self.all.len() as u64;
         let mut sent = 0;
         while !shared.stop.load(Ordering::SeqCst) {
             // Each host has its place within the interval; what this thread missed stays missed.
@@ -188,13 +188,13 @@ impl Players {
             self.listen(shared);
         }
         let book = |p: Player| (p.name.to_string(), p.acknowledged);
-        self.players.into_iter().map(book).collect()
+        self.all.into_iter().map(book).collect()
     }
 
     /// Lets a host fall into trouble by chance, and out of it when its time is over.
     fn live(&mut self, i: usize, calm: bool) {
         let now = Clock.now().unix;
-        let player = &mut self.players[i];
+        let player = &mut self.all[i];
         if player.machine.trouble() != Trouble::None {
             if now >= player.trouble_until {
                 player.machine.suffer(Trouble::None, now);
@@ -209,12 +209,12 @@ impl Players {
     }
 
     fn beat(&mut self, i: usize) {
-        if !self.players[i].greeted {
-            self.players[i].greeted = true;
+        if !self.all[i].greeted {
+            self.all[i].greeted = true;
             self.hello(i);
         }
         let (now, at) = (Clock.now(), Clock.micros());
-        let player = &mut self.players[i];
+        let player = &mut self.all[i];
         let mut values = Vec::new();
         player.machine.measure(now.unix, self.plan.interval.as_secs_f64(), &mut values);
         let mut bytes = Vec::new();
@@ -231,7 +231,7 @@ impl Players {
 
     fn hello(&mut self, i: usize) {
         let now = Clock.now();
-        let player = &self.players[i];
+        let player = &self.all[i];
         let interval_ms = u32::try_from(self.plan.interval.as_millis()).unwrap();
         let hello = Hello {
             host: player.name.clone(),
@@ -247,7 +247,7 @@ impl Players {
     }
 
     fn seal(&mut self, i: usize, content: &Content, token: u64, now: Now, at: Micros) {
-        let client = &mut self.players[i].client;
+        let client = &mut self.all[i].client;
         if client.seal(content, token, now, at, &mut self.sealed).is_ok() {
             // The server may be away: then this one is lost, as on any network.
             drop(self.socket.send_to(&self.sealed, self.plan.server));
@@ -261,11 +261,11 @@ impl Players {
             self.reply(&mut room[..n], shared);
         }
         let at = Clock.micros();
-        for i in 0..self.players.len() {
-            if self.players[i].client.next_timeout().is_none_or(|due| due > at) {
+        for i in 0..self.all.len() {
+            if self.all[i].client.next_timeout().is_none_or(|due| due > at) {
                 continue;
             }
-            let overdue = self.players[i].client.overdue(at);
+            let overdue = self.all[i].client.overdue(at);
             self.lost(i, &overdue);
         }
     }
@@ -274,7 +274,7 @@ impl Players {
         let (now, at) = (Clock.now(), Clock.micros());
         let Ok(envelope) = hark_proto::header::peek_reply(datagram) else { return };
         let Some(&i) = self.by_agent.get(&envelope.header.agent.0) else { return };
-        let player = &mut self.players[i];
+        let player = &mut self.all[i];
         match player.client.open(datagram, now, at) {
             Ok(Reply::Acked(acked)) => {
                 // What came before the set was known was not kept: begin now, not an interval later.
@@ -302,7 +302,7 @@ impl Players {
     /// Forgets heartbeats whose acknowledgement did not come; the rest goes out again.
     fn lost(&mut self, i: usize, tokens: &[u64]) {
         for token in tokens {
-            self.players[i].sent.remove(token);
+            self.all[i].sent.remove(token);
         }
         if tokens.contains(&HELLO) {
             self.hello(i);

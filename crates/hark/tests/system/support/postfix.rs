@@ -51,8 +51,6 @@ pub(crate) struct Postfix {
 #[derive(Clone, Debug)]
 pub(crate) struct Mail {
     headers: BTreeMap<String, String>,
-    /// The text below the head, as it came.
-    pub(crate) body: String,
 }
 
 impl Mail {
@@ -155,12 +153,12 @@ impl Postfix {
 
 fn parse(text: &str) -> Mail {
     let text = text.replace("\r\n", "\n");
-    let (head, body) = text.split_once("\n\n").unwrap_or((&text, ""));
+    let (head, _) = text.split_once("\n\n").unwrap_or((&text, ""));
     let mut headers = BTreeMap::new();
     for line in head.replace("\n ", " ").replace("\n\t", " ").lines() {
         if let Some((name, value)) = line.split_once(':') {
             headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
         }
     }
-    Mail { headers, body: body.to_owned() }
+    Mail { headers }
 }

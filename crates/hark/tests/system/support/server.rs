@@ -134,19 +134,6 @@ impl Server {
         http::request(self.http, "GET", path, &[self.bearer()?], None)
     }
 
-    /// Returns every item of a paged list.
-    pub(crate) fn all(&self, path: &str) -> Vec<Value> {
-        let mut items = Vec::new();
-        let mut cursor = String::new();
-        loop {
-            let sign = if path.contains('?') { '&' } else { '?' };
-            let page = self.get(&format!("{path}{sign}limit=500{cursor}"));
-            items.extend(page["items"].as_array().into_iter().flatten().cloned());
-            let Some(next) = page["next"].as_str() else { return items };
-            cursor = format!("&cursor={next}");
-        }
-    }
-
     /// Waits until the server knows `host` and `wanted` is true of what it says about it.
     pub(crate) fn host_when(
         &self,
