@@ -363,6 +363,34 @@ pub(crate) fn give_memory_back() {
     }
 }
 
+/// Gives back the pages of program code that were read so far: what goes on being used is mapped again
+/// at once, what only the start needed is not. For a process that starts once and then does little.
+pub(crate) fn give_start_code_back() {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    for (start, end) in maps.lines().filter_map(code_of_a_file) {
+        // SAFETY: only mappings that are executable and not writable are named: they hold the bytes
+        // of a file as they are (what relocation changes lies in others), so a page that is given
+        // back is read from the file again when it is touched.
+        unsafe {
+            let address = std::ptr::without_provenance_mut(start);
+            libc::madvise(address, end - start, libc::MADV_DONTNEED);
+        }
+    }
+}
+
+/// Returns the ends of a mapping in `/proc/PID/maps` that is the code of a file.
+fn code_of_a_file(line: &str) -> Option<(usize, usize)> {
+    let mut fields = line.split_whitespace();
+    let (range, rights) = (fields.next()?, fields.next()?);
+    let file = fields.nth(3)?;
+    if rights != "r-xp" || !file.starts_with('/') {
+        return None;
+    }
+    let (start, end) = range.split_once('-')?;
+    let hex = |text: &str| usize::from_str_radix(text, 16).ok();
+    Some((hex(start)?, hex(end)?))
+}
+
 /// Makes every file and folder that this process creates readable for its owner alone: keys, tokens
 /// and the state of monitoring are nobody else's.
 pub(crate) fn keep_files_private() {
@@ -457,6 +485,24 @@ mod tests {
             assert!(batch.get(5).is_none());
             assert_eq!(batch.receive(&b).unwrap(), 0);
         }
+    }
+
+    #[test]
+    fn only_code_of_files_is_given_back() {
+        let code = "55d0-66d0 r-xp 00002000 fe:00 1234                       /usr/bin/hark";
+        assert_eq!(code_of_a_file(code), Some((0x55d0, 0x66d0)));
+        for other in [
+            "55d0-66d0 r--p 00002000 fe:00 1234                       /usr/bin/hark",
+            "55d0-66d0 rw-p 00002000 fe:00 1234                       /usr/bin/hark",
+            "7ffd-7fff r-xp 00000000 00:00 0                          [vdso]",
+            "7ffd-7fff rw-p 00000000 00:00 0",
+            "",
+        ] {
+            assert_eq!(code_of_a_file(other), None, "{other}");
+        }
+        // The program goes on.
+        give_start_code_back();
+        a_bell_wakes_once();
     }
 
     #[test]

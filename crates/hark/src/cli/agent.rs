@@ -16,6 +16,12 @@ use crate::stop::{Asked, Signals};
 /// How long between two tries while the server cannot be reached for enrolling.
 const AGAIN: Duration = Duration::from_secs(10);
 
+/// How often it is looked whether the agent has ended by itself.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// The look at which the start is over: every collector has run.
+const SETTLED: u32 = 8;
+
 /// Run the agent: measure this machine and send it to a server.
 ///
 /// The first start joins with `--token` (a line that the server prints) or with the secret that all
@@ -142,7 +148,8 @@ async fn prepare(config: &AgentConfig) -> anyhow::Result<Option<Agent>> {
 /// Waits until a signal ends the agent or it ends by itself.
 async fn watch<T>(thread: &std::thread::JoinHandle<T>, stop: &Stop) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
-    let mut look = tokio::time::interval(Duration::from_secs(5));
+    let mut look = tokio::time::interval(LOOK);
+    let mut looks = 0;
     while !thread.is_finished() {
         tokio::select! {
             asked = signals.next() => match asked {
@@ -153,7 +160,12 @@ async fn watch<T>(thread: &std::thread::JoinHandle<T>, stop: &Stop) -> anyhow::R
                 Asked::Reload => tracing::info!("restart the agent to take up its configuration"),
                 Asked::Show => {}
             },
-            _ = look.tick() => {}
+            _ = look.tick() => {
+                looks += 1;
+                if looks == SETTLED {
+                    crate::sys::give_start_code_back();
+                }
+            }
         }
     }
     Ok(())
