@@ -53,6 +53,9 @@ const IDLE: Duration = Duration::from_millis(500);
 /// for each datagram would cost more than the datagram.
 const GATHER: Duration = Duration::from_millis(10);
 
+/// How often the last batch is offered to an engine that is behind: a second in all.
+const HAND_ON_TRIES: usize = 500;
+
 /// How much is handed on at once at the latest.
 const GATHER_MOST: usize = 512;
 
@@ -112,7 +115,18 @@ pub(crate) fn run(setup: Setup) {
             wait(&intake.setup.sockets, &intake.setup.bell, limit);
         }
     }
-    intake.close_ticket();
+    // What was received is handed on, as far as the engine still takes it.
+    for _ in 0..HAND_ON_TRIES {
+        if intake.unsent.is_none() {
+            break;
+        }
+        intake.read_inbox();
+        intake.hand_on();
+        wait(&[], &intake.setup.bell, BEHIND);
+    }
+    if intake.unsent.is_none() {
+        intake.close_ticket();
+    }
 }
 
 struct Intake {
@@ -204,6 +218,7 @@ impl Intake {
         self.hand_on();
         if self.unsent.is_some() {
             // The engine is behind: the kernel's buffer is the queue until it has caught up.
+            self.send_answers();
             wait(&[], &self.setup.bell, BEHIND);
             return true;
         }

@@ -57,7 +57,10 @@ pub(crate) fn run_service(args: &ServiceArgs, role: Role) -> anyhow::Result<Exit
         Role::Up { udp, http } => Options { data_dir, own_agent: true, udp, http },
     };
     let runtime = runtime()?;
-    runtime.block_on(live(args, &paths, loaded, options))
+    let code = runtime.block_on(live(args, &paths, loaded, options));
+    // A thread that hangs must not hold the process back: what was acknowledged is on the disk.
+    runtime.shutdown_background();
+    code
 }
 
 /// Makes the runtime for what waits: the page, probes, receivers.

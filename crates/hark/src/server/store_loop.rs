@@ -111,6 +111,7 @@ pub(crate) fn run(state: State, inbox: &Receiver<ToStore>, listeners: Listeners)
         retry_at: None,
         kept_house_at: Clock.now().mono,
         ended: false,
+        broken: false,
     };
     loop {
         let message = inbox.recv_timeout(store.patience());
@@ -121,6 +122,9 @@ pub(crate) fn run(state: State, inbox: &Receiver<ToStore>, listeners: Listeners)
         }
         store.commit_if_due(inbox);
         store.keep_house();
+        if store.broken {
+            return;
+        }
         if store.ended {
             break;
         }
@@ -160,6 +164,7 @@ struct Store {
     retry_at: Option<Mono>,
     kept_house_at: Mono,
     ended: bool,
+    broken: bool,
 }
 
 impl Store {
@@ -177,7 +182,7 @@ impl Store {
         match message {
             ToStore::Commit { ticket, records, changes, answers } => {
                 let nothing = records.is_empty() && changes.is_empty() && answers.is_empty();
-                if nothing && self.waiting.since.is_none() {
+                if nothing && self.waiting.since.is_none() && !self.broken {
                     // Heartbeats that changed nothing: what they need is on the disk already.
                     return self.listeners.stored(ticket);
                 }
@@ -224,7 +229,7 @@ impl Store {
     }
 
     fn commit(&mut self) {
-        if self.waiting.since.is_none() {
+        if self.waiting.since.is_none() || self.broken {
             return;
         }
         let mut changes = self.waiting.changes.clone();
@@ -261,6 +266,11 @@ impl Store {
             tracing::error!(error = text, "the state cannot be written; trying again each second");
             self.listeners.tell_engine(ToEngine::StoreTrouble(Some(text.clone())));
         }
+        for given in std::mem::take(&mut self.waiting.answers) {
+            // The engine has done it already; it is written as soon as there is room.
+            let refused = Refused::Invalid(format!("it is not on the disk yet: {text}"));
+            answer(given.to, Err(refused));
+        }
         // People must not wait for a full disk: they are told, and nothing of theirs is done later.
         let (asked, own) = std::mem::take(&mut self.waiting.writes)
             .into_iter()
@@ -288,11 +298,19 @@ impl Store {
                 self.waiting = Waiting { ticket, records, answers, ..Waiting::default() };
                 self.committed();
             }
+            Err(error) if error.is_transient() => {
+                let Waiting { ticket, records, changes, answers, .. } = together;
+                let since = Some(Clock.now().mono);
+                self.waiting =
+                    Waiting { since, ticket, records, changes, answers, ..Waiting::default() };
+                self.refused(&error);
+            }
             Err(error) => {
+                // Going on would acknowledge what is not on the disk and tell nobody of anything:
+                // whoever started the server starts it again, from what is on the disk.
+                self.broken = true;
                 let text = chain(&error);
-                tracing::error!(error = text, "records of the engine are lost");
-                self.listeners.tell_engine(ToEngine::StoreTrouble(Some(text.clone())));
-                self.trouble = true;
+                tracing::error!(error = text, "the state is broken: the server ends");
                 for given in together.answers {
                     let refused = Refused::Invalid(format!("it could not be stored: {text}"));
                     answer(given.to, Err(refused));

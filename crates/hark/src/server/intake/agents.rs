@@ -234,12 +234,27 @@ impl Agents {
         for (agent, host) in known {
             agents.insert(Slot::new(agent, host));
         }
+        agents.refuse_old_secrets();
         agents
     }
 
     /// Takes another shared secret; agents that hold the old one are refused from now on.
     pub(crate) fn change_secret(&mut self, secret: Option<Secret>) {
         self.secret = secret;
+        self.refuse_old_secrets();
+    }
+
+    /// Takes the numbers away from agents whose key comes from another secret than the present one; with
+    /// the present one they introduce themselves again.
+    fn refuse_old_secrets(&mut self) {
+        let Self { slots, secret, by_id, .. } = self;
+        let derived = |slot: &Slot| {
+            secret.as_ref().is_some_and(|secret| {
+                let secret = secret.expose().as_bytes();
+                simple_identity(secret, slot.name.as_str()).0 == slot.id
+            })
+        };
+        by_id.retain(|_, place| slots[*place].mode == Mode::Enrolled || derived(&slots[*place]));
     }
 
     /// Returns the place of the agent with this id.
@@ -423,5 +438,38 @@ impl Shape {
             wanted.then_some(Want { place, decimals: def.decimals, watch, vital })
         };
         self.series.iter().enumerate().filter_map(want).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_secret_leaves_only_who_is_enrolled() {
+        let name = HostName::new("db1").unwrap();
+        let (id, key) = simple_identity(b"old", name.as_str());
+        let shared = KnownAgent {
+            id: id.0,
+            name,
+            key: *key.expose(),
+            mode: Mode::Shared,
+            session: 7,
+            items: ItemWindow::default(),
+        };
+        let enrolled = KnownAgent {
+            id: 42,
+            name: HostName::new("web1").unwrap(),
+            mode: Mode::Enrolled,
+            ..shared.clone()
+        };
+        let known = [(shared, None), (enrolled, None)];
+        let mut agents = Agents::new(Some(Secret::new("old")), known.clone());
+        assert!(agents.find(id).is_some() && agents.find(AgentId(42)).is_some());
+        agents.change_secret(Some(Secret::new("new")));
+        assert!(agents.find(id).is_none(), "its key comes from the old secret");
+        assert!(agents.find(AgentId(42)).is_some());
+        let after_a_restart = Agents::new(None, known);
+        assert!(after_a_restart.find(id).is_none());
     }
 }

@@ -17,6 +17,12 @@ pub(super) struct Entry {
     pub(super) has_frames: bool,
 }
 
+/// Tickets that may wait: a minute of a disk that does not answer. Beyond it agents keep what they have.
+const MOST_GROUPS: usize = 6_000;
+
+/// Emptied lists kept for the next tickets.
+const MOST_SPARE: usize = 64;
+
 #[derive(Debug, Default)]
 struct Group {
     ticket: u64,
@@ -57,6 +63,10 @@ impl Pending {
     pub(super) fn close(&mut self, ticket: u64, frames: bool) {
         let mut entries = self.spare.pop().unwrap_or_default();
         std::mem::swap(&mut entries, &mut self.open);
+        if self.groups.len() >= MOST_GROUPS {
+            // Never acknowledged: it comes again.
+            self.groups.pop_front();
+        }
         let history = if frames { None } else { Some(true) };
         self.groups.push_back(Group { ticket, state: false, history, entries });
     }
@@ -83,7 +93,9 @@ impl Pending {
             }
             if let Some(mut group) = self.groups.pop_front() {
                 group.entries.clear();
-                self.spare.push(group.entries);
+                if self.spare.len() < MOST_SPARE {
+                    self.spare.push(group.entries);
+                }
             }
         }
     }
@@ -128,5 +140,18 @@ mod tests {
         // History coming back later does not make the past kept.
         pending.done(Part::History { kept: true }, 1);
         assert_eq!(settled(&mut pending), [(1, Outcome::NotKept), (2, Outcome::Stored)]);
+    }
+
+    #[test]
+    fn a_disk_that_never_answers_costs_a_bounded_memory() {
+        let mut pending = Pending::default();
+        for ticket in 0..20_000 {
+            pending.add(entry(ticket, false));
+            pending.close(ticket, false);
+        }
+        assert_eq!(pending.groups.len(), MOST_GROUPS);
+        pending.done(Part::State, 20_000);
+        assert_eq!(settled(&mut pending).len(), MOST_GROUPS);
+        assert_eq!(pending.spare.len(), MOST_SPARE);
     }
 }
