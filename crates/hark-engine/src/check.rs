@@ -407,6 +407,18 @@ impl Check {
         (self.changed_s != 0).then(|| Unix(i64::from(self.changed_s) * 1000))
     }
 
+    /// Returns the newest value beside its limit, for checks that have both.
+    pub(crate) fn compared(&self) -> Option<String> {
+        let level = self.level.filter(|level| *level != Status::Unknown)?;
+        let threshold = self.rule.threshold().filter(|_| !self.value.is_nan())?;
+        Some(threshold.compared(self.value, level))
+    }
+
+    /// Returns what the text of an incident says: a value with its limit, else as in a message.
+    pub(crate) fn told(&self) -> String {
+        self.compared().unwrap_or_else(|| self.shown())
+    }
+
     /// Returns what stands behind the `=` in a message.
     pub(crate) fn shown(&self) -> String {
         let first_line = || self.text().lines().next().unwrap_or("");

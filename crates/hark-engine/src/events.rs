@@ -1,7 +1,7 @@
 //! Things that happened on a host: journalled, and told where a route says so.
 //!
 //! Messages go to the routes that name no events; boots and the rest are told only where a route
-//! names them.
+//! names them. Where no route is configured, warnings and worse of every kind are told to all.
 
 use std::collections::BTreeSet;
 
@@ -14,6 +14,7 @@ use crate::decide::mix;
 use crate::effect::{Changed, Effect, Effects};
 use crate::engine::{About, Engine};
 use crate::matching::{self, Subject};
+use crate::plan::route::GRAVE;
 
 /// So many events of a host are remembered, to know a second copy of one.
 const REMEMBERED: usize = 16;
@@ -61,10 +62,16 @@ impl Engine {
             let message = route.matches.events.is_empty() && event.kind == EventKind::Message;
             // A route that wants bad things only still wants what a person writes.
             let subject = if message { Subject { severity: None, ..subject } } else { subject };
-            if !(named || message) || !matching::routes(&route.matches, subject) {
+            let grave = route.matches.grave_events && event.severity >= GRAVE;
+            if !(named || message || grave) || !matching::routes(&route.matches, subject) {
                 continue;
             }
-            receivers.extend(route.to.iter().cloned());
+            // Nobody asked for these events, so at least each receiver's own filter is asked.
+            let wants = |receiver: &&ReceiverName| {
+                let least = self.plan.receivers.get(*receiver).map(|plan| plan.severity);
+                named || message || least.is_none_or(|least| event.severity >= least)
+            };
+            receivers.extend(route.to.iter().filter(wants).cloned());
             if !route.and_on {
                 break;
             }

@@ -8,7 +8,9 @@ use hark_model::{
     DeliveryId, HostName, IncidentId, Now, Reason, ReceiverName, Severity, Status, Unix,
 };
 
+use crate::check::Check;
 use crate::decide::Block;
+use crate::message::clock;
 use crate::moment::Moment;
 use crate::plan::ReceiverPlan;
 
@@ -19,6 +21,18 @@ pub(crate) const REOPEN_WINDOW: Duration = Duration::from_mins(5);
 pub(crate) const RECOVERED: &str = "recovered";
 /// How an incident ended when its check or host went away (rule T17).
 pub(crate) const REMOVED: &str = "removed";
+
+/// What the text of an incident ends with that was over in between: its beginning alone would look
+/// as if the problem had lasted all the time.
+fn first_at(since: Unix) -> String {
+    format!(" (again, first at {})", clock(since))
+}
+
+/// Returns since when a stored incident is a problem again: its text says whether it is, and it was
+/// believed anew when it was.
+pub(crate) fn again_since(record: &IncidentRecord) -> Option<Unix> {
+    record.text.ends_with(&first_at(record.since)).then_some(record.hard_since)
+}
 
 /// What is waited for after a block has ended (rules D6, 6.8, R2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +154,8 @@ pub(crate) struct Incident {
     pub(crate) path: String,
     /// What stood behind the `=` last.
     pub(crate) shown: String,
+    /// Since when it is a problem again, if it was over in between.
+    pub(crate) again: Option<Unix>,
     /// When the first bad result was received.
     pub(crate) since: Moment,
     /// When it was believed: first delays count from here.
@@ -198,6 +214,15 @@ impl Incident {
         !self.is_open()
             && !self.may_reopen(now)
             && self.told.values().all(|told| !told.lacks_the_end() && told.unsent.is_empty())
+    }
+
+    /// Puts the words of `check`: what stands in messages, and the text that is stored and listed.
+    pub(crate) fn say(&mut self, check: &Check) {
+        self.shown = check.shown();
+        self.record.text = check.told();
+        if self.again.is_some() {
+            self.record.text.push_str(&first_at(self.record.since));
+        }
     }
 
     /// Puts the present status, keeping the peak.

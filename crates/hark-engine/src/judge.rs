@@ -273,7 +273,7 @@ impl Engine {
         let incident_id = incident.record.id;
         let status = incident.record.status;
         let again = if again { " again" } else { "" };
-        let text = format!("is {status}{again}: {}", incident.shown);
+        let text = format!("is {status}{again}: {}", check.told());
         fx.records.push(Record::Incident(incident.record.clone()));
         fx.journal(now, About::incident(&incident), JournalKind::Transition, text);
         fx.effects.push(Effect::Changed(Changed::Incident(incident_id)));
@@ -295,10 +295,9 @@ impl Engine {
             return;
         };
         incident.turn(status);
-        incident.shown = check.shown();
-        incident.record.text.clone_from(&incident.shown);
+        incident.say(check);
         fx.records.push(Record::Incident(incident.record.clone()));
-        let text = format!("was {from}, is {status}: {}", incident.shown);
+        let text = format!("was {from}, is {status}: {}", check.told());
         fx.journal(now, About::incident(incident), JournalKind::Transition, text);
         fx.effects.push(Effect::Changed(Changed::Incident(incident.record.id)));
         break_ack(incident, from, now, fx);
@@ -316,16 +315,16 @@ impl Engine {
     ) {
         let Some(host) = self.hosts.get_mut(id) else { return };
         let check = &mut host.checks[index];
-        let shown = check.shown();
         let Some(incident_id) = check.incident() else { return };
         let more = check.more_mut();
         more.incident = None;
         more.former = (resolution != REMOVED).then_some(incident_id);
         let Some(mut incident) = self.incidents.remove(&incident_id) else { return };
         self.count_symptom(&incident, false);
-        incident.shown = shown;
+        if let Some(host) = self.hosts.get(id) {
+            incident.say(&host.checks[index]);
+        }
         incident.resolve(resolution, at.unix, Moment::of(now));
-        incident.record.text.clone_from(&incident.shown);
         end_ack(&mut incident, "the acknowledgement ends with its incident", now, fx);
         fx.records.push(Record::Incident(incident.record.clone()));
         let text = format!("is over: {resolution}");
@@ -396,7 +395,7 @@ fn opened(id: IncidentId, host: &Host, check: &Check, since: Since, now: Now) ->
             hard_since: now.unix,
             peak: status,
             status,
-            text: shown.clone(),
+            text: check.told(),
             cause: None,
             ack: None,
             resolved_at: None,
@@ -406,6 +405,7 @@ fn opened(id: IncidentId, host: &Host, check: &Check, since: Since, now: Now) ->
         host_name,
         path,
         shown,
+        again: None,
         since: since.moment,
         hard_since: Moment::of(now),
         resolved: None,
@@ -426,8 +426,8 @@ fn reopen(mut incident: Incident, check: &Check, now: Now) -> Incident {
     incident.record.hard_since = now.unix;
     incident.hard_since = Moment::of(now);
     incident.turn(check.hard.unwrap_or(Status::Unknown));
-    incident.shown = check.shown();
-    incident.record.text.clone_from(&incident.shown);
+    incident.again = Some(now.unix);
+    incident.say(check);
     incident
 }
 

@@ -72,6 +72,9 @@ fn detail(
 ) -> String {
     let mut lines: Vec<String> = Vec::new();
     let record = &incident.record;
+    if let Some(value) = check.and_then(Check::compared) {
+        lines.push(format!("Value: {value}."));
+    }
     if let Some(rule) = check.and_then(|c| c.rule.threshold()) {
         lines.push(format!("Rule: {}.", rule.words(record.peak)));
     }
@@ -87,10 +90,20 @@ fn detail(
             clock(end),
             lasted(end)
         ),
-        None => format!("Since {} ({}).", clock(record.since), lasted(now.unix)),
+        None => match incident.again {
+            Some(again) => format!(
+                "Again since {} ({}), first at {}.",
+                clock(again),
+                span(now.unix.since(again).as_secs()),
+                clock(record.since)
+            ),
+            None => format!("Since {} ({}).", clock(record.since), lasted(now.unix)),
+        },
     });
-    if incident.symptoms > 0 {
-        lines.push(format!("{} further problems follow from it.", incident.symptoms));
+    match incident.symptoms {
+        0 => {}
+        1 => lines.push("1 further problem follows from it.".to_owned()),
+        n => lines.push(format!("{n} further problems follow from it.")),
     }
     if reason == Reason::Merged {
         lines.push("The problem could not be delivered before it was over.".to_owned());

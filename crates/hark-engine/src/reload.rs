@@ -15,7 +15,7 @@ use crate::engine::{About, Engine};
 use crate::flap::Ring;
 use crate::gate::quiet;
 use crate::host::{Flags, Host};
-use crate::incident::{Incident, Release, Told};
+use crate::incident::{Incident, Release, Told, again_since};
 use crate::judge::{Look, since};
 use crate::moment::Moment;
 use crate::overlay::{DECLARED, Silence};
@@ -132,6 +132,7 @@ impl Engine {
             host_name,
             path,
             shown,
+            again: again_since(&record),
             since: Moment::past(record.since, now),
             hard_since: Moment::past(record.hard_since, now),
             resolved: record.resolved_at.map(|at| Moment::past(at, now)),

@@ -22,6 +22,10 @@ pub struct RouteMatch {
     /// Kinds of events (`boot`, `shutdown`, `message` ...). A route that names some is for these
     /// events and for nothing else; a route that names none is for incidents and for messages.
     pub events: Vec<EventKind>,
+    /// Whether events that name no route of their own are told from [`GRAVE`] on. No file can say
+    /// so: it holds for the route that is there when none is configured, because a critical event
+    /// that nobody hears of is the worst default; boots and other news stay quiet.
+    pub grave_events: bool,
 }
 
 /// One route.
@@ -55,8 +59,12 @@ impl RoutePlan {
     }
 }
 
-/// The name of the route that is there when none is configured: everything to everybody.
+/// The name of the route that is there when none is configured: every problem, every message of a
+/// person and every grave event to everybody.
 pub const EVERYTHING: &str = "everything";
+
+/// From here on an event is told without a route that names its kind.
+pub const GRAVE: Severity = Severity::Warning;
 
 pub(super) fn resolve(
     draft: &Draft,
@@ -88,7 +96,9 @@ pub(super) fn resolve(
     let mut routes = draft.routes.clone();
     if routes.is_empty() && !receivers.is_empty() {
         let name = RouteName::new(EVERYTHING).expect("the word is a name: a test checks it");
-        routes.push(RoutePlan::new(name, receivers.keys().cloned().collect()));
+        let mut everything = RoutePlan::new(name, receivers.keys().cloned().collect());
+        everything.matches.grave_events = true;
+        routes.push(everything);
     }
     (receivers, routes)
 }

@@ -49,6 +49,11 @@ impl Operator {
         }
     }
 
+    /// Returns its word in the configuration.
+    pub fn sign(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, known)| *known == self).map_or("", |(word, _)| word)
+    }
+
     /// Returns the preposition that stands before the limit in a sentence.
     fn words(self) -> &'static str {
         match self {
@@ -183,13 +188,32 @@ impl Threshold {
         })
     }
 
-    /// Returns the rule in words for one level, for people: `above 90.0, clears at 81.0`.
-    pub fn words(&self, level: Status) -> String {
-        let limit = match level {
+    /// Returns the limit that belongs to a level; for ok the one that is crossed first.
+    fn limit_of(&self, level: Status) -> Option<Limit> {
+        match level {
             Status::Critical => self.critical.or(self.warning),
             Status::Ok | Status::Warning | Status::Unknown => self.warning.or(self.critical),
-        };
-        let Some(limit) = limit else { return String::new() };
+        }
+    }
+
+    /// Returns a value beside the limit that made it `level`: `98.5 > 95.0`, and where the value is
+    /// on the good side of that limit, why the level is what it is.
+    pub fn compared(&self, value: f64, level: Status) -> String {
+        let value_text = show(value);
+        let Some(limit) = self.limit_of(level) else { return value_text };
+        let rule = format!("{} {}", self.operator.sign(), show(limit.raise));
+        if level == Status::Ok {
+            format!("{value_text} (limit {rule})")
+        } else if self.operator.crossed(value, limit.raise) {
+            format!("{value_text} {rule}")
+        } else {
+            format!("{value_text} (limit {rule}, clears at {})", show(limit.clear))
+        }
+    }
+
+    /// Returns the rule in words for one level, for people: `above 90.0, clears at 81.0`.
+    pub fn words(&self, level: Status) -> String {
+        let Some(limit) = self.limit_of(level) else { return String::new() };
         let over = format!("{} {}", self.operator.words(), show(limit.raise));
         if self.operator.direction() == Direction::None {
             over
@@ -576,6 +600,18 @@ mod tests {
         )]);
         let set = ThresholdSet::resolve(&[&layer]).unwrap();
         assert!(set.of_rtt("web1").is_some() && set.of_rtt("web2").is_none());
+    }
+
+    #[test]
+    fn a_value_is_shown_beside_the_limit_that_counts() {
+        let above = limits(Operator::Greater, 80.0, 95.0).resolve().unwrap();
+        assert_eq!(above.compared(98.5, Status::Critical), "98.5 > 95.0");
+        assert_eq!(above.compared(85.0, Status::Warning), "85.0 > 80.0");
+        let held = above.compared(90.0, Status::Critical);
+        assert_eq!(held, "90.0 (limit > 95.0, clears at 85.5)");
+        assert_eq!(above.compared(10.0, Status::Ok), "10.0 (limit > 80.0)");
+        let below = limits(Operator::LessEqual, 20.0, 10.0).resolve().unwrap();
+        assert_eq!(below.compared(10.0, Status::Critical), "10.0 <= 10.0");
     }
 
     #[test]

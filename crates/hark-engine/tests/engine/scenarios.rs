@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hark_engine::{Action, Input};
-use hark_model::{CheckName, ReceiverName, Status, Unix};
+use hark_model::{CheckName, ReceiverName, Severity, Status, Unix};
 
 use crate::world::{World, plan_of, seconds};
 
@@ -146,7 +146,10 @@ fn carry_out(world: &mut World, order: &Order) {
         ["result", host, check, status] => {
             world.result(host, check, Status::from_word(status).expect("a status"), reason);
         }
-        ["event", host, kind] => world.event(host, kind, reason),
+        ["event", host, kind] => world.event(host, kind, Severity::Info, reason),
+        ["event", host, kind, severity] => {
+            world.event(host, kind, Severity::from_word(severity).expect("a severity"), reason);
+        }
         ["ack", host, check, ref rest @ ..] => acknowledge(world, host, check, rest, reason),
         ["unack", host, check] => {
             let incident = world.incident(host, check).expect("an open incident");
@@ -190,7 +193,7 @@ fn carry_out(world: &mut World, order: &Order) {
             part: CheckName::new(part).unwrap(),
             problem: (!reason.is_empty()).then(|| reason.to_owned()),
         }),
-        ["state" | "explain" | "check" | "unreachable" | "probed" | "incident", ..] => {
+        ["state" | "explain" | "check" | "unreachable" | "probed" | "incident" | "detail", ..] => {
             look(world, &words, reason, order);
         }
         _ => panic!("unknown order: {}", order.text),
@@ -247,6 +250,16 @@ fn look(world: &mut World, words: &[&str], reason: &str, order: &Order) {
         ["incident", host, check, number] => {
             let incident = world.incident(host, check).map(|incident| incident.0.to_string());
             assert_eq!(incident.as_deref(), Some(number), "{at}");
+            if !reason.is_empty() {
+                let id = world.incident(host, check).expect("an open incident");
+                assert_eq!(world.engine.incident(id).unwrap().record().text, reason, "{at}");
+            }
+        }
+        ["detail", receiver] => {
+            let mut said = world.said.iter().rev();
+            let newest = said.find(|s| s.notification.receiver.as_str() == receiver);
+            let detail = &newest.expect("a message").notification.detail;
+            assert!(detail.lines().any(|line| line == reason), "{at}: {detail}");
         }
         ["probed", host, check] => {
             let id = world.host(host);

@@ -245,12 +245,12 @@ impl World {
         self.step(Input::Result { host, result });
     }
 
-    pub(crate) fn event(&mut self, host: &str, kind: &str, text: &str) {
+    pub(crate) fn event(&mut self, host: &str, kind: &str, severity: Severity, text: &str) {
         let host = self.host(host);
         let event = Event {
             at: self.now().unix,
             kind: EventKind::from_word(kind),
-            severity: Severity::Info,
+            severity,
             text: text.to_owned(),
             tags: Vec::new(),
         };

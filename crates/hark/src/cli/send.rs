@@ -11,7 +11,8 @@ use crate::out;
 /// Send a message or event through the agent of this machine.
 ///
 /// Returns when the agent has it on its disk: it reaches the server even if that is away now. Without
-/// routes, messages are told to every receiver; other kinds are told by routes that match them.
+/// routes, messages are told to every receiver, and other kinds from warning on; else a kind is told by
+/// the routes that name it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hark send -m 'backup finished'\n  \
     hark send --kind backup --severity warning -m 'took 5 hours' --tag nightly")]

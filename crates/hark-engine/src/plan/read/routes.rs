@@ -108,6 +108,7 @@ fn read_route_match(section: &Section<'_>) -> RouteMatch {
         tags: matcher.tags,
         severity: matcher.severity,
         events: events.iter().map(|word| EventKind::from_word(word)).collect(),
+        grave_events: false,
     }
 }
 
