@@ -202,6 +202,9 @@ impl Agent {
         if let Some(facts) = self.sampler.changed_facts() {
             self.sender.set_facts(facts, moment.now);
         }
+        for event in self.sampler.events() {
+            self.sender.report(&ReportItem::Event(event), moment.now);
+        }
         let endpoint = &mut self.endpoint;
         self.sender.beat(&self.round, &self.sampler.sets(), moment, &mut |d| endpoint.send(d));
         tracing::trace!(counts = ?self.sender.counts, "heartbeat sent");

@@ -11,21 +11,24 @@ pub mod load;
 pub mod memory;
 pub mod network;
 pub mod os_info;
+pub mod processes;
 pub mod uptime;
 
 use std::fmt::Debug;
 use std::time::Duration;
 
 use hark_config::{Bare, Key, Kind, Section};
-use hark_model::{MetricKind, Mono, SeriesDef, SeriesName, Unit};
+use hark_model::{MetricKind, Mono, SeriesDef, SeriesName, Severity, Unit};
 
 pub use crate::source::{Absent, Root};
 
 /// Every collector. The order is that of the manual and of the frames in a datagram.
 pub const COLLECTORS: &[&dyn CollectorType] = &[
     &cpu::Cpu,
-    &load::Load,
     &memory::Memory,
+    // After the two whose levels it goes by, and before the one that counts what it has seen.
+    &processes::ProcessStates,
+    &load::Load,
     &disk::Disk,
     &diskio::DiskIo,
     &network::Network,
@@ -72,6 +75,21 @@ pub trait Collector: Send + Debug {
     fn facts(&self) -> Vec<(String, String)> {
         Vec::new()
     }
+    /// Returns what happened since the last call: asked after each `collect` that found something.
+    fn noticed(&mut self) -> Vec<Noticed> {
+        Vec::new()
+    }
+}
+
+/// A thing that happened, as a collector saw it: it becomes an event of the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Noticed {
+    /// The word that routes match on.
+    pub kind: &'static str,
+    /// How bad.
+    pub severity: Severity,
+    /// For people.
+    pub text: String,
 }
 
 /// Whether the set of series (or the facts) is the one of the call before.

@@ -5,10 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use hark_model::frame::{MAX_SERIES, MAX_SET, encode_values};
-use hark_model::{Mono, Now, SeriesDef, Unix};
+use hark_model::{Event, EventKind, Mono, Now, SeriesDef, Unix};
 use hark_proto::{set_number, split_set};
 
-use crate::collectors::{Absent, Change, Collector, Configured, Root};
+use crate::collectors::{Absent, Change, Collector, Configured, Noticed, Root};
 
 /// The collectors at work.
 #[derive(Debug)]
@@ -16,7 +16,11 @@ pub(crate) struct Sampler {
     running: Vec<Running>,
     values: Vec<f64>,
     facts_changed: bool,
+    events: Vec<Event>,
 }
+
+/// Bound on events of one round: a collector that sees more of them at once has seen one thing.
+const MAX_EVENTS: usize = 16;
 
 #[derive(Debug)]
 struct Running {
@@ -113,7 +117,7 @@ impl Sampler {
             state: State::Works,
         };
         let running = configured.iter().map(make).collect();
-        Self { running, values: Vec::new(), facts_changed: false }
+        Self { running, values: Vec::new(), facts_changed: false, events: Vec::new() }
     }
 
     /// Asks every collector once, to have a base for rates and the facts. The values are not kept:
@@ -150,8 +154,20 @@ impl Sampler {
             others += running.sets.iter().map(|set| set.defs.len()).sum::<usize>();
             if found.is_some() {
                 running.encode(&self.values, round);
+                for noticed in running.collector.noticed() {
+                    if self.events.len() < MAX_EVENTS {
+                        self.events.push(event(noticed, now.unix));
+                    } else {
+                        tracing::warn!(text = noticed.text, "event left out: too many at once");
+                    }
+                }
             }
         }
+    }
+
+    /// Returns what happened since the last call.
+    pub(crate) fn events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
     }
 
     /// Returns the facts if they have changed since the last call.
@@ -206,6 +222,12 @@ impl Running {
             round.frames.push((set.number, round.bytes.len()));
         }
     }
+}
+
+fn event(noticed: Noticed, at: Unix) -> Event {
+    let Noticed { kind, severity, mut text } = noticed;
+    text.truncate(text.floor_char_boundary(Event::MAX_TEXT));
+    Event { at, kind: EventKind::from_word(kind), severity, text, tags: Vec::new() }
 }
 
 fn report_absent(collector: &'static str, absent: &Absent) {
@@ -266,6 +288,7 @@ mod tests {
         instances: Vec<String>,
         told: Vec<String>,
         facts: Vec<(String, String)>,
+        noticed: Vec<Noticed>,
         told_facts: Vec<(String, String)>,
         absent: bool,
         broken: bool,
@@ -310,6 +333,10 @@ mod tests {
 
         fn facts(&self) -> Vec<(String, String)> {
             self.0.lock().unwrap().facts.clone()
+        }
+
+        fn noticed(&mut self) -> Vec<Noticed> {
+            std::mem::take(&mut self.0.lock().unwrap().noticed)
         }
     }
 
@@ -421,5 +448,23 @@ mod tests {
         said.0.lock().unwrap().facts.clear();
         look(&mut sampler, 30);
         assert_eq!(sampler.changed_facts().unwrap().len(), 0);
+    }
+
+    #[test]
+    fn what_a_collector_notices_becomes_an_event_once() {
+        let (mut sampler, said) = sampler(None);
+        let noticed =
+            |text: String| Noticed { kind: "busy", severity: hark_model::Severity::Info, text };
+        said.0.lock().unwrap().noticed = vec![noticed("\u{e9}".repeat(1000)), noticed("b".into())];
+        look(&mut sampler, 10);
+        let events = sampler.events();
+        assert_eq!(events.len(), 2);
+        assert_eq!((events[0].at, events[0].text.len()), (Unix(7), Event::MAX_TEXT));
+        assert_eq!(events[1].kind.word(), "busy");
+        look(&mut sampler, 20);
+        assert!(sampler.events().is_empty());
+        said.0.lock().unwrap().noticed = vec![noticed("c".into()); 100];
+        look(&mut sampler, 30);
+        assert_eq!(sampler.events().len(), MAX_EVENTS);
     }
 }

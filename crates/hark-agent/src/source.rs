@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::levels::Levels;
+use crate::process_table::Processes;
+
 /// Bound on what is read of one file: `/proc/stat` of a machine with a thousand processors has some
 /// 300 kB. What is longer is cut.
 const MAX_LEN: usize = 1024 * 1024;
@@ -37,30 +40,45 @@ pub enum Absent {
     },
 }
 
-/// Where `/proc`, `/sys` and `/etc` are: `/` but for tests.
+/// Where `/proc`, `/sys` and `/etc` are: `/` but for tests. Clones share what is looked at once for
+/// all: the table of processes, and how busy the machine is.
 #[derive(Clone, Debug)]
-pub struct Root(PathBuf);
+pub struct Root {
+    folder: PathBuf,
+    processes: Processes,
+    levels: Levels,
+}
 
 impl Root {
     /// Returns the root of this machine.
     pub fn system() -> Self {
-        Self(PathBuf::from("/"))
+        Self::at(Path::new("/"))
     }
 
     /// Returns a root elsewhere: a folder with copies of the files.
     pub fn at(folder: &Path) -> Self {
-        Self(folder.to_owned())
+        Self { folder: folder.to_owned(), processes: Processes::new(folder), levels: Levels::new() }
     }
 
     /// Returns `path` (without leading slash) under this root.
     pub fn join(&self, path: &str) -> PathBuf {
-        self.0.join(path)
+        self.folder.join(path)
+    }
+
+    /// Returns the table of processes that all clones share.
+    pub(crate) fn processes(&self) -> Processes {
+        self.processes.clone()
+    }
+
+    /// Returns how busy the machine was found to be, which all clones share.
+    pub(crate) fn levels(&self) -> Levels {
+        self.levels.clone()
     }
 
     /// Returns true if this is the machine's own root, so that calls which cannot be led elsewhere
     /// (`statvfs`) mean the same machine.
     pub fn is_system(&self) -> bool {
-        self.0 == Path::new("/")
+        self.folder == Path::new("/")
     }
 
     /// Reads a short text file once, without the white space around it.

@@ -1,7 +1,7 @@
 //! The few calls of the operating system that std does not offer. The only unsafe code of the
 //! agent; every function here is safe to call with any argument.
 
-#![expect(unsafe_code, reason = "statvfs, poll and readdir have no safe form in std")]
+#![expect(unsafe_code, reason = "statvfs, poll, readdir and sysconf have no safe form in std")]
 
 use std::ffi::CStr;
 use std::io;
@@ -71,8 +71,8 @@ pub(crate) fn readable<const N: usize>(
     Ok(polled.map(|p| p.revents != 0))
 }
 
-/// A folder kept open, to count its numeric entries (the processes under `/proc`) without
-/// allocating for each.
+/// A folder kept open, to see its numeric entries (the processes under `/proc`) without allocating
+/// for each.
 #[derive(Debug)]
 pub(crate) struct NumberedEntries(*mut libc::DIR);
 
@@ -87,21 +87,20 @@ impl NumberedEntries {
         if dir.is_null() { Err(io::Error::last_os_error()) } else { Ok(Self(dir)) }
     }
 
-    /// Counts the entries whose name begins with a digit, as of now.
-    pub(crate) fn count(&mut self) -> u32 {
-        let mut count = 0;
+    /// Calls `see` with each entry whose name is a number, as of now.
+    pub(crate) fn each(&mut self, mut see: impl FnMut(u32)) {
         // SAFETY: `self.0` is an open stream: `open` checked it and only `drop` closes it.
         unsafe { libc::rewinddir(self.0) };
         loop {
             // SAFETY: as above; the entry is only looked at before the next call on the stream.
             let entry = unsafe { libc::readdir(self.0) };
             if entry.is_null() {
-                return count;
+                return;
             }
-            // SAFETY: `entry` points to a valid entry, whose name has at least its ending NUL.
-            let first = unsafe { (*entry).d_name[0] };
-            if u8::try_from(first).is_ok_and(|b| b.is_ascii_digit()) {
-                count += 1;
+            // SAFETY: `entry` points to a valid entry, whose name ends in NUL.
+            let name = unsafe { CStr::from_ptr((*entry).d_name.as_ptr()) };
+            if let Some(number) = name.to_str().ok().and_then(|name| name.parse().ok()) {
+                see(number);
             }
         }
     }
@@ -112,6 +111,20 @@ impl Drop for NumberedEntries {
         // SAFETY: the stream is open and not used after this.
         unsafe { libc::closedir(self.0) };
     }
+}
+
+/// Returns the bytes of a page of memory.
+pub(crate) fn page_size() -> u64 {
+    // SAFETY: a question without arguments in memory.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    u64::try_from(size).unwrap_or(4096)
+}
+
+/// Returns how many ticks of processor time `/proc` counts in a second.
+pub(crate) fn ticks_per_second() -> u64 {
+    // SAFETY: a question without arguments in memory.
+    let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+    u64::try_from(ticks).ok().filter(|ticks| *ticks > 0).unwrap_or(100)
 }
 
 /// Asks the kernel to take this process late when memory runs out: a monitor that dies first says
@@ -153,15 +166,21 @@ mod tests {
     }
 
     #[test]
-    fn counts_only_numbers_and_sees_new_ones() {
+    fn sees_only_numbers_and_new_ones_as_well() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["1", "23", "self", "net"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
         let path = std::ffi::CString::new(folder.path().to_str().unwrap()).unwrap();
         let mut entries = NumberedEntries::open(&path).unwrap();
-        assert_eq!(entries.count(), 2);
+        let mut seen = || {
+            let mut numbers = Vec::new();
+            entries.each(|number| numbers.push(number));
+            numbers.sort_unstable();
+            numbers
+        };
+        assert_eq!(seen(), [1, 23]);
         std::fs::create_dir(folder.path().join("456")).unwrap();
-        assert_eq!(entries.count(), 3);
+        assert_eq!(seen(), [1, 23, 456]);
     }
 }

@@ -6,6 +6,7 @@ use hark_config::{Key, Kind, Section};
 use hark_model::{Mono, SeriesDef, SeriesName, Unit};
 
 use super::{Absent, Change, Collector, CollectorType, Make, Root, gauge};
+use crate::levels::{Level, Levels};
 use crate::rate::{number, percent};
 use crate::source::{Source, lines};
 
@@ -66,6 +67,7 @@ impl Make for Settings {
             stat: Source::new(root, "proc/stat"),
             frequency: Frequency::Unknown(root.clone()),
             last: Stat::default(),
+            levels: root.levels(),
             first: true,
         })
     }
@@ -77,6 +79,7 @@ struct CpuCollector {
     stat: Source,
     frequency: Frequency,
     last: Stat,
+    levels: Levels,
     first: bool,
 }
 
@@ -109,6 +112,7 @@ impl Collector for CpuCollector {
         }
         let shares = self.last.all.shares_until(all);
         self.last.all = all;
+        self.levels.set(Level::Cpu, shares.busy);
         self.first = false;
         let plain = [
             shares.busy,

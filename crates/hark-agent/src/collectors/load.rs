@@ -1,14 +1,12 @@
 //! Load averages and the number of processes.
 
-use std::ffi::CString;
-use std::os::unix::ffi::OsStrExt;
-
 use hark_config::{Key, Section};
 use hark_model::{Mono, SeriesDef, SeriesName, Unit};
 
 use super::{Absent, Change, Collector, CollectorType, Make, Root, gauge};
+use crate::process_table::Processes;
+use crate::rate::number;
 use crate::source::Source;
-use crate::sys::NumberedEntries;
 
 /// The kind of collector.
 #[derive(Debug)]
@@ -45,11 +43,9 @@ impl CollectorType for Load {
 
 impl Make for Settings {
     fn make(&self, root: &Root) -> Box<dyn Collector> {
-        let proc = CString::new(root.join("proc").as_os_str().as_bytes());
-        let processes = proc.ok().and_then(|proc| NumberedEntries::open(&proc).ok());
         Box::new(LoadCollector {
             loadavg: Source::new(root, "proc/loadavg"),
-            processes,
+            processes: root.processes(),
             first: true,
         })
     }
@@ -58,14 +54,14 @@ impl Make for Settings {
 #[derive(Debug)]
 struct LoadCollector {
     loadavg: Source,
-    processes: Option<NumberedEntries>,
+    processes: Processes,
     first: bool,
 }
 
 impl Collector for LoadCollector {
-    fn collect(&mut self, _at: Mono, values: &mut Vec<f64>) -> Result<Change, Absent> {
+    fn collect(&mut self, at: Mono, values: &mut Vec<f64>) -> Result<Change, Absent> {
         let Some(load) = parse(self.loadavg.read()?) else { return Err(self.loadavg.form()) };
-        let processes = self.processes.as_mut().map_or(f64::NAN, |p| f64::from(p.count()));
+        let processes = self.processes.lock().count(at).map_or(f64::NAN, |n| number(n as u64));
         let [one, five, fifteen, running] = load;
         values.extend([one, five, fifteen, processes, running]);
         Ok(if std::mem::take(&mut self.first) { Change::Other } else { Change::Same })

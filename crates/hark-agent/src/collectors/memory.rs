@@ -4,6 +4,7 @@ use hark_config::{Key, Section};
 use hark_model::{Mono, SeriesDef, SeriesName, Unit};
 
 use super::{Absent, Change, Collector, CollectorType, Make, Root, gauge};
+use crate::levels::{Level, Levels};
 use crate::rate::{number, percent};
 use crate::source::{Source, lines};
 
@@ -44,13 +45,18 @@ impl CollectorType for Memory {
 
 impl Make for Settings {
     fn make(&self, root: &Root) -> Box<dyn Collector> {
-        Box::new(MemoryCollector { meminfo: Source::new(root, "proc/meminfo"), first: true })
+        Box::new(MemoryCollector {
+            meminfo: Source::new(root, "proc/meminfo"),
+            levels: root.levels(),
+            first: true,
+        })
     }
 }
 
 #[derive(Debug)]
 struct MemoryCollector {
     meminfo: Source,
+    levels: Levels,
     first: bool,
 }
 
@@ -61,6 +67,7 @@ impl Collector for MemoryCollector {
         let swap_used = found.swap_total.saturating_sub(found.swap_free);
         let swap_percent =
             if found.swap_total == 0 { 0.0 } else { percent(swap_used, found.swap_total) };
+        self.levels.set(Level::Memory, percent(used, found.total));
         values.extend([
             percent(used, found.total),
             mebibytes(found.total),

@@ -1,0 +1,60 @@
+//! How busy the machine is, as the collectors of this round found it.
+//!
+//! Whether it is worth a look at who uses processor and memory is known by the collectors that ran
+//! before; so nobody measures twice, and nothing is looked for while nothing is wrong.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Levels in percent that collectors of one machine share; NaN until they are known.
+#[derive(Clone, Debug)]
+pub(crate) struct Levels(Arc<[AtomicU64; 2]>);
+
+/// Which level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// All processors.
+    Cpu,
+    /// Memory that programs cannot get any more.
+    Memory,
+}
+
+impl Levels {
+    /// Makes levels of which nothing is known.
+    pub(crate) fn new() -> Self {
+        let unknown = || AtomicU64::new(f64::NAN.to_bits());
+        Self(Arc::new([unknown(), unknown()]))
+    }
+
+    /// Notes what was found.
+    pub(crate) fn set(&self, level: Level, percent: f64) {
+        self.place(level).store(percent.to_bits(), Ordering::Relaxed);
+    }
+
+    /// Returns what was found last.
+    pub(crate) fn get(&self, level: Level) -> f64 {
+        f64::from_bits(self.place(level).load(Ordering::Relaxed))
+    }
+
+    fn place(&self, level: Level) -> &AtomicU64 {
+        let [cpu, memory] = &*self.0;
+        match level {
+            Level::Cpu => cpu,
+            Level::Memory => memory,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_share_what_is_known() {
+        let levels = Levels::new();
+        assert!(levels.get(Level::Cpu).is_nan());
+        levels.clone().set(Level::Memory, 81.5);
+        assert!((levels.get(Level::Memory) - 81.5).abs() < 1e-9);
+        assert!(levels.get(Level::Cpu).is_nan());
+    }
+}
