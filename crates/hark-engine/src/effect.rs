@@ -100,6 +100,8 @@ pub enum Done {
     Silence(SilenceId),
     /// A message was put into the outbox.
     Delivery(DeliveryId),
+    /// A host joined, and has this number.
+    Host(HostId),
 }
 
 /// Why an operator's action was refused.

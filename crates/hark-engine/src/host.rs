@@ -75,6 +75,15 @@ pub(crate) struct Flags {
     pub(crate) not_reproven: bool,
 }
 
+/// The tags of a host that joined with a token that has some.
+#[derive(Debug)]
+struct Joined {
+    /// The token's.
+    own: Vec<Tag>,
+    /// The plan's and, behind them, the token's: what filters are held against.
+    all: Vec<Tag>,
+}
+
 /// A host.
 #[derive(Debug)]
 pub(crate) struct Host {
@@ -84,6 +93,8 @@ pub(crate) struct Host {
     /// Index 0 is the host's own liveness, always.
     pub(crate) checks: Vec<Check>,
     pub(crate) facts: Vec<(Arc<str>, Arc<str>)>,
+    /// Only of hosts that joined with tags: most have those of their plan alone.
+    joined: Option<Box<Joined>>,
     pub(crate) first_seen: Unix,
     /// When it was last heard; `LONG_AGO` if never.
     pub(crate) heard: Moment,
@@ -164,7 +175,28 @@ impl Host {
 
     /// Returns the tags.
     pub(crate) fn tags(&self) -> &[Tag] {
-        &self.plan.tags
+        self.joined.as_ref().map_or(&self.plan.tags, |joined| &joined.all)
+    }
+
+    /// Returns the tags that it joined with.
+    pub(crate) fn joined_tags(&self) -> &[Tag] {
+        self.joined.as_ref().map_or(&[], |joined| &joined.own)
+    }
+
+    /// Gives it the tags of the token that it joined with, in place of those it had from another.
+    pub(crate) fn join(&mut self, own: Vec<Tag>) {
+        let mut all = self.plan.tags.clone();
+        all.extend(own.iter().filter(|tag| !self.plan.tags.contains(tag)).cloned());
+        self.joined = (!own.is_empty()).then(|| Box::new(Joined { own, all }));
+    }
+
+    /// Takes another plan and returns the one before.
+    pub(crate) fn replace_plan(&mut self, plan: Arc<HostPlan>) -> Arc<HostPlan> {
+        let old = std::mem::replace(&mut self.plan, plan);
+        if let Some(joined) = self.joined.take() {
+            self.join(joined.own);
+        }
+        old
     }
 
     /// Returns the worst of all checks.
@@ -190,7 +222,8 @@ impl Host {
             first_seen: self.first_seen,
             last_heard: (self.heard != Moment::LONG_AGO).then_some(self.heard_unix),
             address: self.address,
-            tags: self.plan.tags.clone(),
+            tags: self.tags().to_vec(),
+            joined_tags: self.joined_tags().to_vec(),
             facts: self
                 .facts
                 .iter()
@@ -214,6 +247,7 @@ impl Host {
             plan,
             checks: vec![liveness],
             facts: Vec::new(),
+            joined: None,
             first_seen: now.unix,
             heard: Moment::LONG_AGO,
             heard_unix: Unix(0),

@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use hark_model::record::{HostRecord, JournalKind, Record};
-use hark_model::{CheckName, HostId, HostName, Now};
+use hark_model::{CheckName, HostId, HostName, IncidentId, Now, UserName};
 
 use crate::check::{Check, Kind};
-use crate::effect::{Changed, Effect, Effects};
+use crate::effect::{Changed, Done, Effect, Effects, Refused};
 use crate::engine::{About, Engine};
 use crate::host::Host;
 use crate::incident::REMOVED;
-use crate::input::HostSeen;
+use crate::input::{HostJoined, HostSeen};
 use crate::judge::since;
 use crate::moment::Moment;
 use crate::plan::SELF;
@@ -21,7 +21,12 @@ const WORDS_SLACK: usize = 1024;
 
 impl Engine {
     pub(crate) fn host_seen(&mut self, seen: &HostSeen, now: Now, fx: &mut Effects) {
-        if seen.name.as_str() == SELF || self.hosts.id(seen.name.as_str()).is_some() {
+        if seen.name.as_str() == SELF {
+            return;
+        }
+        if let Some(host) = self.hosts.id(seen.name.as_str()) {
+            // It stands in a file: whoever met it just now does not know its number yet.
+            fx.effects.push(Effect::HostLearned { host, name: seen.name.clone() });
             return;
         }
         let id = self.learn(seen.name.clone(), now, fx);
@@ -32,6 +37,62 @@ impl Engine {
         fx.records.push(Record::Host(host.record()));
         if let Some(next) = self.host_deadline(id, now) {
             self.arm_host(id, next);
+        }
+    }
+
+    /// Takes on a host that joined with a token, with the token's tags; one that is known already gets
+    /// them in place of those it joined with before.
+    pub(crate) fn join(
+        &mut self,
+        joined: HostJoined,
+        by: &UserName,
+        now: Now,
+        fx: &mut Effects,
+    ) -> Result<Done, Refused> {
+        let HostJoined { name, address, facts, tags } = joined;
+        if name.as_str() == SELF {
+            return Err(Refused::Invalid(format!("`{SELF}` stands for the server itself")));
+        }
+        if tags.len() > HostRecord::MAX_JOINED_TAGS {
+            let most = HostRecord::MAX_JOINED_TAGS;
+            return Err(Refused::Invalid(format!("at most {most} tags")));
+        }
+        let words: Vec<&str> = tags.iter().map(hark_model::Tag::as_str).collect();
+        let tagged =
+            if words.is_empty() { String::new() } else { format!(", tagged {}", words.join(", ")) };
+        let text = format!("joined with a token of {by}{tagged}");
+        let known = self.hosts.id(name.as_str());
+        let id = known.unwrap_or_else(|| self.learn(name, now, fx));
+        for (name, value) in facts {
+            self.fact(id, &name, &value);
+        }
+        let host = self.hosts.get_mut(id).ok_or(Refused::NotFound)?;
+        host.address = address.or(host.address);
+        let before = host.tags().to_vec();
+        host.join(tags);
+        let retagged = host.tags() != before;
+        fx.records.push(Record::Host(host.record()));
+        fx.effects.push(Effect::Changed(Changed::Host(id)));
+        fx.journal(now, About::host(id), JournalKind::Operator, text);
+        if retagged {
+            self.retagged(id, now, fx);
+        }
+        if let Some(next) = self.host_deadline(id, now) {
+            self.arm_host(id, next);
+        }
+        Ok(Done::Host(id))
+    }
+
+    /// A host has other tags: other routes may be for it, and other silences cover it.
+    fn retagged(&mut self, id: HostId, now: Now, fx: &mut Effects) {
+        self.refresh(id, fx);
+        let incidents: Vec<IncidentId> = self
+            .hosts
+            .get(id)
+            .map(|host| host.incidents.iter().copied().collect())
+            .unwrap_or_default();
+        for incident in incidents {
+            self.reconcile(incident, now, fx);
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hark_model::name::{CheckName, HostName, ReceiverName, UserName};
 use hark_model::record::{DeliveryId, HostId, IncidentId, Matcher, SilenceId};
 use hark_model::time::Unix;
-use hark_model::{CheckResult, Event, SeriesName};
+use hark_model::{CheckResult, Event, SeriesName, Tag};
 
 use crate::plan::Plan;
 
@@ -16,8 +16,8 @@ use crate::plan::Plan;
 pub enum Input {
     /// Time has passed. Late, twice or early is harmless.
     Tick,
-    /// A host was met for the first time (first authenticated datagram, or declared). Known names
-    /// are ignored; the engine gives the number in `Effect::HostLearned`.
+    /// A host was met for the first time (first authenticated datagram, or declared). Of known names
+    /// nothing changes; the engine gives the number in `Effect::HostLearned`.
     HostSeen(HostSeen),
     /// A host declared series (a new session's dictionary), or asked again after a reload: the engine
     /// answers with `Effect::Watch` for those that some threshold looks at.
@@ -102,6 +102,20 @@ pub struct HostSeen {
     pub address: Option<IpAddr>,
 }
 
+/// A host that joined with a token.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostJoined {
+    /// Its name.
+    pub name: HostName,
+    /// Where it asked from.
+    pub address: Option<IpAddr>,
+    /// What its agent said of it: name and value.
+    pub facts: Vec<(String, String)>,
+    /// The token's tags, at most [`hark_model::record::HostRecord::MAX_JOINED_TAGS`]: its own from now
+    /// on, beside those that a file gives it.
+    pub tags: Vec<Tag>,
+}
+
 /// One authenticated heartbeat with the values that some threshold looks at.
 #[derive(Clone, Debug)]
 pub struct Heard {
@@ -181,6 +195,8 @@ pub enum Action {
         /// Which.
         host: HostId,
     },
+    /// Take on a host that joined with a token made by the user.
+    Join(HostJoined),
     /// Send a test message to a receiver.
     TestReceiver {
         /// Which.

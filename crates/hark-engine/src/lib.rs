@@ -49,5 +49,5 @@ pub use effect::{Changed, Done, Effect, Effects, Refused, Watch};
 pub use engine::{Counts, Engine};
 pub use explain::{Explanation, Line, Preview, Verdict, WouldTell};
 pub use host::HostState;
-pub use input::{Action, Heard, HostSeen, Input, Outcome};
+pub use input::{Action, Heard, HostJoined, HostSeen, Input, Outcome};
 pub use plan::Plan;

@@ -49,6 +49,7 @@ impl Engine {
             }
             Action::EndSilence { silence } => self.end_silence(silence, by, now, fx),
             Action::DropHost { host } => self.drop_by(host, by, now, fx),
+            Action::Join(joined) => self.join(joined, by, now, fx),
             Action::TestReceiver { receiver } => self.test_receiver(&receiver, by, now, fx),
         };
         fx.effects.push(Effect::Answer { request, result });

@@ -66,11 +66,11 @@ impl Engine {
         if incident.host_name.as_str() == SELF {
             return covers;
         }
-        let plan = self.hosts.get(incident.record.host).map(|host| &host.plan);
+        let host = self.hosts.get(incident.record.host);
         let subject = Subject {
             host: incident.host_name.as_str(),
             check: Some(incident.record.check.as_str()),
-            tags: plan.map_or(&[], |plan| plan.tags.as_slice()),
+            tags: host.map_or(&[], |host| host.tags()),
             severity: Some(shown_severity(incident)),
         };
         for (id, silence) in &self.silences {

@@ -123,12 +123,13 @@ impl Engine {
 
     /// Returns the receivers that routes lead to, each with its first route's settings.
     pub(crate) fn due(&self, incident: &Incident) -> BTreeMap<ReceiverName, Due> {
-        let plan = self.hosts.get(incident.record.host).map(|host| &host.plan);
-        let plan = plan.unwrap_or_else(|| self.plan.host(incident.host_name.as_str()));
+        let tags = self.hosts.get(incident.record.host).map(crate::host::Host::tags);
+        let tags =
+            tags.unwrap_or_else(|| self.plan.host(incident.host_name.as_str()).tags.as_slice());
         let subject = Subject {
             host: incident.host_name.as_str(),
             check: Some(incident.record.check.as_str()),
-            tags: &plan.tags,
+            tags,
             severity: Some(shown_severity(incident)),
         };
         let mut due = BTreeMap::new();

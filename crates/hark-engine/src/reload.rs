@@ -66,6 +66,7 @@ impl Engine {
         let liveness = self.rules.intern(CheckName::host(), Kind::Host);
         let liveness = Check::new(liveness, Moment::of(now));
         let mut host = Host::new(record.id, record.name, plan, liveness, now);
+        host.join(record.joined_tags);
         host.first_seen = record.first_seen;
         host.interval_ms = u32::try_from(record.interval_ms).unwrap_or(u32::MAX);
         host.address = record.address.or(host.address);
@@ -253,8 +254,12 @@ impl Engine {
     fn lay_on_host(&mut self, id: HostId, plan: &Arc<Plan>, now: Now, fx: &mut Effects) {
         let Some(host) = self.hosts.get_mut(id) else { return };
         let new = Arc::clone(plan.host(host.name.as_str()));
-        let old = std::mem::replace(&mut host.plan, Arc::clone(&new));
-        let gone = !new.declared && !host.has_agent() && host.heard == Moment::LONG_AGO;
+        let old = host.replace_plan(Arc::clone(&new));
+        // One that joined with tags but has not been heard yet stays: nobody could tell it its tags again.
+        let gone = !new.declared
+            && !host.has_agent()
+            && host.heard == Moment::LONG_AGO
+            && host.joined_tags().is_empty();
         if gone && host.name.as_str() != SELF {
             self.drop_host(id, now, fx);
             return;

@@ -105,9 +105,9 @@ impl<'a> HostView<'a> {
         (rtt != u32::MAX).then(|| Duration::from_micros(u64::from(rtt)))
     }
 
-    /// Returns its tags.
+    /// Returns its tags: those of its file and those it joined with.
     pub fn tags(self) -> &'a [Tag] {
-        &self.host.plan.tags
+        self.host.tags()
     }
 
     /// Returns whose it is.

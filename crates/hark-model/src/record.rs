@@ -42,8 +42,11 @@ pub struct HostRecord {
     pub last_heard: Option<Unix>,
     /// The address it last sent from.
     pub address: Option<std::net::IpAddr>,
-    /// Words to match on.
+    /// Words to match on: those of its file and those it joined with.
     pub tags: Vec<Tag>,
+    /// The tags of the token it joined with, at most [`HostRecord::MAX_JOINED_TAGS`]. They are its
+    /// own: a file may add to them, and a reload takes none of them away.
+    pub joined_tags: Vec<Tag>,
     /// Facts from `os_info` and the agent: `os`, `kernel`, `arch`, `agent_version` ... At most
     /// [`HostRecord::MAX_FACTS`].
     pub facts: BTreeMap<String, String>,
@@ -52,6 +55,9 @@ pub struct HostRecord {
 impl HostRecord {
     /// Bound on the facts: they stand on the page and in memory for every host.
     pub const MAX_FACTS: usize = 64;
+
+    /// Bound on the tags of a token: each filter is held against each of them, for every host.
+    pub const MAX_JOINED_TAGS: usize = 32;
 }
 
 /// The confirmation of a check (design rule 6.5).

@@ -24,6 +24,7 @@ fn records(id: u32) -> Result<Vec<Record>, Box<dyn Error>> {
         last_heard: Some(Unix(1_795_000_100_000)),
         address: Some("192.0.2.1".parse()?),
         tags: vec![Tag::new("role:web")?],
+        joined_tags: Vec::new(),
         facts: facts
             .iter()
             .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))

@@ -27,6 +27,7 @@ pub(crate) enum Op {
     Healthy,
     Wall(i64),
     Drop(usize),
+    Join(usize, bool),
 }
 
 pub(crate) const HOSTS: [&str; 4] = ["rtr1", "web1", "db1", "lone"];
@@ -96,7 +97,8 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Degraded),
         1 => Just(Op::Healthy),
         1 => (-100_000_i64..100_000).prop_map(Op::Wall),
-        1 => host.prop_map(Op::Drop),
+        1 => host.clone().prop_map(Op::Drop),
+        1 => (host, any::<bool>()).prop_map(|(host, tagged)| Op::Join(host, tagged)),
     ]
 }
 
@@ -143,6 +145,9 @@ pub(crate) fn apply(world: &mut World, op: &Op) {
         }),
         Op::Healthy => world.step(Input::IngestHealthy),
         Op::Wall(seconds) => world.wall += seconds * 1000,
+        Op::Join(host, tagged) => {
+            world.join(HOSTS[*host], if *tagged { &["role:db"] } else { &[] });
+        }
         Op::Drop(host) => {
             if let Some(host) =
                 world.engine.host_named(HOSTS[*host]).map(hark_engine::view::HostView::id)

@@ -163,6 +163,12 @@ fn carry_out(world: &mut World, order: &Order) {
             let silence = world.engine.silences().next().expect("a silence").record().id;
             world.operate("mira", Action::EndSilence { silence });
         }
+        ["join", host, ref tags @ ..] => world.join(host, tags),
+        ["tags", host, ref tags @ ..] => {
+            let host = world.engine.host_named(host).expect("a known host");
+            let found: Vec<&str> = host.tags().iter().map(hark_model::Tag::as_str).collect();
+            assert_eq!(found, tags, "{}", order.text);
+        }
         ["drop", host] => {
             let host = world.host(host);
             world.operate("mira", Action::DropHost { host });

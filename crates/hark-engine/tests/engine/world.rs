@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hark_config::{Document, NoSecrets, Style};
-use hark_engine::{Action, Effect, Effects, Engine, Heard, HostSeen, Input, Outcome, Plan, plan};
+use hark_engine::{
+    Action, Effect, Effects, Engine, Heard, HostJoined, HostSeen, Input, Outcome, Plan, plan,
+};
 use hark_model::record::{JournalKind, Matcher, Record, Snapshot};
 use hark_model::{
     CheckName, CheckResult, DeliveryId, Event, EventKind, HostId, HostName, Mono, Notification,
-    Now, ReceiverName, SeriesName, Severity, Status, Unix, UserName,
+    Now, ReceiverName, SeriesName, Severity, Status, Tag, Unix, UserName,
 };
 
 use crate::store::Store;
@@ -196,6 +198,17 @@ impl World {
             address: None,
         }));
         self.engine.host_named(name).unwrap().id()
+    }
+
+    /// A host joins with a token that has these tags.
+    pub(crate) fn join(&mut self, name: &str, tags: &[&str]) {
+        let joined = HostJoined {
+            name: HostName::new(name).unwrap(),
+            address: None,
+            facts: Vec::new(),
+            tags: tags.iter().map(|tag| Tag::new(tag).unwrap()).collect(),
+        };
+        self.operate("mira", Action::Join(joined));
     }
 
     pub(crate) fn heard(&mut self, name: &str, values: &[(&str, f64)]) {

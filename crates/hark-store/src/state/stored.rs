@@ -115,6 +115,9 @@ struct StoredHostV1 {
     address: Option<IpAddr>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     tags: Vec<String>,
+    /// Left out where there are none, as in every file written before there were any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    joined_tags: Vec<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     facts: BTreeMap<String, String>,
 }
@@ -127,6 +130,7 @@ pub(crate) fn encode_host(host: &HostRecord) -> Result<String, StoredError> {
         last_heard: host.last_heard.map(|t| t.0),
         address: host.address,
         tags: host.tags.iter().map(ToString::to_string).collect(),
+        joined_tags: host.joined_tags.iter().map(ToString::to_string).collect(),
         facts: host.facts.clone(),
     })?)
 }
@@ -148,6 +152,7 @@ pub(crate) fn decode_host(
         last_heard: stored.last_heard.map(Unix),
         address: stored.address,
         tags: tags(&stored.tags)?,
+        joined_tags: tags(&stored.joined_tags)?,
         facts: stored.facts,
     })
 }

@@ -24,6 +24,7 @@ fn host(id: u32) -> HostRecord {
         last_heard: Some(Unix(2)),
         address: Some("192.0.2.1".parse().unwrap()),
         tags: vec![Tag::new("role:web").unwrap()],
+        joined_tags: Vec::new(),
         facts: BTreeMap::from([("os".to_owned(), "Debian".to_owned())]),
     }
 }

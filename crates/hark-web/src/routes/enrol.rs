@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use hark_api::Timestamp;
 use hark_api::enrol::{EnrolRequest, Enrolment, NewEnrolment};
+use hark_model::record::HostRecord;
 use hark_model::{EnrolToken, HostName, Tag};
 use http::{HeaderMap, StatusCode, Uri};
 
@@ -26,9 +27,6 @@ const MAX_SECONDS: u64 = 30 * 24 * 3600;
 
 /// The most hosts that may join with one token.
 const MAX_USES: u32 = 10_000;
-
-/// The most tags of a token.
-const MAX_TAGS: usize = 32;
 
 /// The most tokens at the same time.
 const MAX_TOKENS: usize = 1000;
@@ -160,8 +158,8 @@ fn with_port(authority: &str, peer: Peer) -> String {
 }
 
 fn tags(texts: &[String]) -> Reply<Vec<Tag>> {
-    if texts.len() > MAX_TAGS {
-        return Err(Failure::field("tags", format!("use at most {MAX_TAGS}")));
+    if texts.len() > HostRecord::MAX_JOINED_TAGS {
+        return Err(Failure::field("tags", format!("use at most {}", HostRecord::MAX_JOINED_TAGS)));
     }
     let tags: Result<_, _> = texts.iter().map(|text| Tag::new(text)).collect();
     tags.map_err(|error| Failure::field("tags", error.to_string()))

@@ -577,17 +577,10 @@ impl Intake {
             }
             ToIntake::Watch { host, watches } => agents.watch(host, &watches),
             ToIntake::SetReady { set, outcome } => self.set_ready(&set, outcome),
-            ToIntake::Enrolled { agent, facts, address, done } => {
+            ToIntake::Enrolled { agent, host, done } => {
                 let name = agent.name.clone();
-                let place = agents.admit(agent);
-                let facts: Vec<(String, String)> = facts.into_iter().collect();
-                if let Some(host) = agents.slot(place).host {
-                    self.inputs.push(Input::Facts { host, facts });
-                } else {
-                    let address = Some(address);
-                    let seen = HostSeen { name, interval: Duration::ZERO, address };
-                    self.inputs.push(Input::HostSeen(seen));
-                }
+                agents.admit(agent);
+                agents.learned(host, &name);
                 if done.send(()).is_err() {
                     tracing::debug!("whoever enrolled a host has gone");
                 }

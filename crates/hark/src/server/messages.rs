@@ -166,10 +166,8 @@ pub(crate) enum ToIntake {
     Enrolled {
         /// As whom.
         agent: KnownAgent,
-        /// What it said of its host.
-        facts: std::collections::BTreeMap<String, String>,
-        /// Where it asked from.
-        address: std::net::IpAddr,
+        /// Its host's number.
+        host: HostId,
         /// Told once ingest knows it.
         done: tokio::sync::oneshot::Sender<()>,
     },

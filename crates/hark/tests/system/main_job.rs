@@ -41,7 +41,8 @@ fn a_silent_host_is_told_once_and_its_recovery_in_the_same_thread() {
 
     // The line for the other machine.
     let mut enroll = clean(HARK, folder.path());
-    enroll.args(["enroll", "--address", &network.here.to_string(), "--data"]).arg(&server.data);
+    enroll.args(["enroll", "--address", &network.here.to_string(), "--tag", "role:branch"]);
+    enroll.arg("--data").arg(&server.data);
     let line = succeed(&mut enroll, START);
     let words: Vec<&str> = line.split_whitespace().collect();
     assert_eq!(words[0], "hark");
@@ -56,6 +57,7 @@ fn a_silent_host_is_told_once_and_its_recovery_in_the_same_thread() {
     let mut agent = inside(&words[1..]);
     let host = server.host_when("branch", START, |h| h["state"] == "o");
     assert_eq!(host["address"], network.there.to_string());
+    assert_eq!(host["tags"], json!(["role:branch"]), "the token's tags are the host's");
     let agents = server.get("/api/0/agents");
     assert_eq!(agents[0]["mode"], "enrolled", "{agents}");
 

@@ -18,6 +18,7 @@ fn host() -> HostRecord {
         last_heard: Some(Unix(1_700_000_100_000)),
         address: Some("2001:db8::7".parse().unwrap()),
         tags: vec![Tag::new("role:db").unwrap()],
+        joined_tags: Vec::new(),
         facts: BTreeMap::from([("os".to_owned(), "Debian 12 \"bookworm\"".to_owned())]),
     }
 }
@@ -31,6 +32,7 @@ fn bare_host() -> HostRecord {
         last_heard: None,
         address: None,
         tags: Vec::new(),
+        joined_tags: Vec::new(),
         facts: BTreeMap::new(),
     }
 }
@@ -129,6 +131,9 @@ fn rows_of_every_released_version_are_read() {
         Confirm::Soft { hard: None, candidate: Status::Critical, attempt: 2, since: Unix(11) };
     let body = text("host.json", encode_host(&host()).unwrap());
     assert_eq!(decode_host(1, 7, "db1", &body).unwrap(), host());
+    let joined = HostRecord { joined_tags: vec![Tag::new("role:db").unwrap()], ..bare_host() };
+    let body = text("host-joined.json", encode_host(&joined).unwrap());
+    assert_eq!(decode_host(1, 8, "192.0.2.1", &body).unwrap(), joined);
     let body = text("check.json", encode_check(&check(soft)).unwrap());
     assert_eq!(decode_check(1, 7, check(soft).name.as_str(), &body).unwrap(), check(soft));
     let body = text("incident.json", encode_incident(&incident()).unwrap());

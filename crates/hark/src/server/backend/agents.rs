@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use hark_api::agents::{Agent, AgentMode, Joined};
 use hark_api::server::{HistoryReport, HistoryState, ServerReport};
+use hark_engine::{Action, Done, HostJoined};
 use hark_model::HostName;
 use hark_model::time::Clock;
 use hark_proto::ItemWindow;
@@ -82,7 +83,8 @@ impl ServerBackend {
     }
 
     /// Takes on an agent. The use of the token is counted first: a crash between the two costs a use,
-    /// it never gives one away.
+    /// it never gives one away. The host with the token's tags is on the disk before its agent may
+    /// speak, so that nothing is ever told of it by the routes of a host without tags.
     pub(super) fn join_agent(&self, order: &JoinOrder) -> Answer<Joined> {
         let agents = self.read(hark_store::state::StateReader::agents)?;
         let known = agents.iter().find(|a| a.host == order.name && a.revoked.is_none());
@@ -96,11 +98,20 @@ impl ServerBackend {
         }
         let (token, at) = (order.token, order.at);
         let used = self.links.with_state(move |state| state.use_enrolment(&token, at));
-        match used.ok_or_else(ending)? {
-            Ok(Some(_)) => {}
+        let token = match used.ok_or_else(ending)? {
+            Ok(Some(token)) => token,
             Ok(None) => return Err(Refused::Absent),
             Err(error) => return Err(Refused::Unavailable(error.to_string())),
-        }
+        };
+        let joined = HostJoined {
+            name: order.name.clone(),
+            address: Some(order.address),
+            facts: order.facts.clone().into_iter().collect(),
+            tags: token.tags,
+        };
+        let Done::Host(host) = self.act(&token.user, Action::Join(joined))? else {
+            return Err(Refused::Unavailable("the engine gave the host no number".to_owned()));
+        };
         let agent = KnownAgent {
             id: random_id()?,
             name: order.name.clone(),
@@ -112,8 +123,7 @@ impl ServerBackend {
         let id = agent.id;
         self.write(vec![Change::Agent(agent.record(at, 0))])?;
         let (done, admitted) = tokio::sync::oneshot::channel();
-        let facts = order.facts.clone();
-        let enrolled = ToIntake::Enrolled { agent, facts, address: order.address, done };
+        let enrolled = ToIntake::Enrolled { agent, host, done };
         self.links.intake.send(enrolled).map_err(|_| ending())?;
         self.links.bell.ring();
         admitted.blocking_recv().map_err(|_| ending())?;

@@ -12,7 +12,7 @@ use hark_web::{AckOrder, Answer, Refused, Sight, SilenceOrder};
 use super::{ServerBackend, ending, words};
 
 impl ServerBackend {
-    fn act(&self, by: &UserName, action: Action) -> Answer<Done> {
+    pub(super) fn act(&self, by: &UserName, action: Action) -> Answer<Done> {
         let outcome = self.links.act(by.clone(), action).ok_or_else(ending)?;
         outcome.map_err(|refused| match refused {
             EngineRefused::NotFound => Refused::Absent,
@@ -71,7 +71,7 @@ impl ServerBackend {
     pub(super) fn send_test(&self, receiver: &ReceiverName, by: &UserName) -> Answer<DeliveryId> {
         match self.act(by, Action::TestReceiver { receiver: receiver.clone() })? {
             Done::Delivery(id) => Ok(id),
-            Done::Done | Done::Silence(_) => {
+            Done::Done | Done::Silence(_) | Done::Host(_) => {
                 Err(Refused::Unavailable("the engine made no message".to_owned()))
             }
         }

@@ -1,0 +1,62 @@
+//! Hosts that are met, and that join.
+
+use std::time::Duration;
+
+use hark_engine::{Action, Done, Effect, Effects, HostJoined, HostSeen, Input, Refused};
+use hark_model::record::HostRecord;
+use hark_model::{HostName, Tag, UserName};
+
+use crate::world::{World, plan_of};
+
+fn step(world: &mut World, input: Input) -> Vec<Effect> {
+    let mut effects = Effects::default();
+    let now = world.now();
+    world.engine.step(input, now, &mut effects);
+    effects.effects
+}
+
+fn join(world: &mut World, name: &str, tags: usize) -> Result<Done, Refused> {
+    let joined = HostJoined {
+        name: HostName::new(name).unwrap(),
+        address: None,
+        facts: vec![("os".to_owned(), "Debian 12".to_owned())],
+        tags: (0..tags).map(|n| Tag::new(&format!("tag{n}")).unwrap()).collect(),
+    };
+    let by = UserName::new("mira").unwrap();
+    let input = Input::Operator { request: 7, by, action: Action::Join(joined) };
+    let answer = step(world, input).into_iter().find_map(|effect| match effect {
+        Effect::Answer { request: 7, result } => Some(result),
+        _ => None,
+    });
+    answer.expect("an operator is answered")
+}
+
+#[test]
+fn whoever_meets_a_declared_host_is_told_its_number() {
+    let mut world = World::new(plan_of("hosts: {db1: {}}"));
+    let id = world.engine.host_named("db1").unwrap().id();
+    let name = HostName::new("db1").unwrap();
+    let seen = HostSeen { name: name.clone(), interval: Duration::from_secs(30), address: None };
+    let effects = step(&mut world, Input::HostSeen(seen));
+    assert_eq!(effects, [Effect::HostLearned { host: id, name }]);
+}
+
+#[test]
+fn a_host_that_joins_has_its_facts_and_its_number_at_once() {
+    let mut world = World::new(plan_of(""));
+    let Ok(Done::Host(id)) = join(&mut world, "db7", 1) else { panic!("it joins") };
+    let host = world.engine.host_named("db7").unwrap();
+    assert_eq!((host.id(), host.fact("os")), (id, Some("Debian 12")));
+    assert_eq!(join(&mut world, "db7", 0), Ok(Done::Host(id)), "the same host joins anew");
+    assert!(world.engine.host(id).unwrap().tags().is_empty(), "the new token has no tags");
+}
+
+#[test]
+fn the_servers_own_name_and_too_many_tags_do_not_join() {
+    let mut world = World::new(plan_of(""));
+    assert!(matches!(join(&mut world, "self", 0), Err(Refused::Invalid(_))));
+    let most = HostRecord::MAX_JOINED_TAGS;
+    assert!(matches!(join(&mut world, "db7", most + 1), Err(Refused::Invalid(_))));
+    assert!(world.engine.host_named("db7").is_none());
+    assert!(join(&mut world, "db7", most).is_ok());
+}
