@@ -65,13 +65,16 @@ pub enum AgentError {
     #[error("cannot read who this agent is")]
     Identity(#[from] IdentityError),
     /// It has neither secret nor token, and none was used before.
-    #[error("this agent has never joined a server: give it a token or a secret")]
+    #[error(
+        "this agent has never joined a server: run `hark enroll` on the server and the line that it \
+         prints here, or give the servers' shared secret with --secret-file FILE"
+    )]
     Unknown,
     /// It does not know where the server is.
-    #[error("no server is named")]
+    #[error("no server is named: give its name or address, as in `hark agent hark.example.net`")]
     NoServer,
     /// The host has no name that can be used.
-    #[error("this host has no usable name: set `name`")]
+    #[error("this host has no usable name: give one with --name")]
     NoName,
     /// The session cannot be begun.
     #[error("cannot store the session's number")]

@@ -21,7 +21,7 @@ use hark_model::record::Matcher;
 use hark_model::{CheckName, HostName, ProfileName, ReceiverName, RouteName, Tag, Unix, UserName};
 
 pub use check::CheckPlan;
-pub use read::{HOST_KEYS, KEYS, LIMIT_KEYS, ROUTE_KEYS, SILENCE_KEYS, read};
+pub use read::{Catalogue, HOST_KEYS, KEYS, LIMIT_KEYS, ROUTE_KEYS, SILENCE_KEYS, read, read_with};
 pub use receiver::ReceiverPlan;
 pub use route::{RouteMatch, RoutePlan};
 pub use threshold::{Limits, ThresholdLayer, ThresholdPath, ThresholdSet};
@@ -225,6 +225,8 @@ pub struct Plan {
     pub routes: Vec<RoutePlan>,
     /// Declared silences and maintenance.
     pub silences: Vec<SilencePlan>,
+    /// The profiles as they are written: kept to be shown, the hosts have them already.
+    pub profiles: BTreeMap<ProfileName, ThresholdLayer>,
     hosts: BTreeMap<HostName, Arc<HostPlan>>,
     unnamed: Arc<HostPlan>,
 }
@@ -256,6 +258,7 @@ impl Plan {
             receivers,
             routes,
             silences: draft.silences.clone(),
+            profiles: draft.profiles.clone(),
             hosts,
             unnamed: Arc::new(unnamed),
         })
@@ -264,6 +267,11 @@ impl Plan {
     /// Returns what is known of a host; hosts that no file names share one plan.
     pub fn host(&self, name: &str) -> &Arc<HostPlan> {
         self.hosts.get(name).unwrap_or(&self.unnamed)
+    }
+
+    /// Returns what holds for hosts that no file names.
+    pub fn unnamed(&self) -> &Arc<HostPlan> {
+        &self.unnamed
     }
 
     /// Returns the hosts that a file names, by name.

@@ -53,58 +53,30 @@ impl Receivers {
     /// there; receivers that could be read are returned.
     pub fn read(root: &Section<'_>) -> Self {
         let mut receivers = BTreeMap::new();
-        let mut named = Vec::new();
+        // Fallbacks are looked at by name alone, so that a mistake in a receiver's settings neither
+        // hides a mistake in its fallback nor makes another's fallback look unknown.
+        let mut chain = Fallbacks::default();
         for (key, section) in root.children("receivers") {
             let name = match ReceiverName::new(key.value) {
-                Ok(name) => Some(name),
+                Ok(name) => name,
                 Err(error) => {
                     root.diagnostics().error(key.span, error.to_string());
-                    None
+                    read_one(&section);
+                    continue;
                 }
             };
-            let configured = read_one(&section);
             let fallback = section.opt_str("fallback").map(str::to_owned);
-            if let (Some(name), Some(configured)) = (name, configured) {
-                named.push((name.clone(), fallback, section.value_span("fallback")));
+            chain.0.insert(name.clone(), (fallback, section.value_span("fallback")));
+            if let Some(configured) = read_one(&section) {
                 receivers.insert(name, configured);
             }
         }
-        let mut receivers = Self(receivers);
-        for (name, fallback, span) in named {
-            if let Some(fallback) = fallback
-                && let Err(what) = receivers.link(&name, &fallback)
-            {
-                let report = root.diagnostics().error(span, what);
-                let known = receivers.0.keys().map(ReceiverName::as_str);
-                if let Some(near) = hark_config::nearest(&fallback, known) {
-                    report.suggest(near);
-                }
+        for (name, fallback) in chain.check(root) {
+            if let Some(configured) = receivers.get_mut(&name) {
+                configured.fallback = Some(fallback);
             }
         }
-        receivers
-    }
-
-    /// Makes `fallback` step in for `name`, unless that would lead back to `name`.
-    fn link(&mut self, name: &ReceiverName, fallback: &str) -> Result<(), String> {
-        let Some((fallback, _)) = self.0.get_key_value(fallback) else {
-            return Err(format!("there is no receiver `{fallback}`"));
-        };
-        let fallback = fallback.clone();
-        let mut chain = vec![name.clone()];
-        let mut next = Some(fallback.clone());
-        while let Some(link) = next {
-            let is_end = chain.contains(&link);
-            next = self.0.get(&link).and_then(|configured| configured.fallback.clone());
-            chain.push(link);
-            if is_end {
-                let names: Vec<_> = chain.iter().map(ReceiverName::as_str).collect();
-                return Err(format!("fallbacks lead in a circle: {}", names.join(" -> ")));
-            }
-        }
-        if let Some(configured) = self.0.get_mut(name) {
-            configured.fallback = Some(fallback);
-        }
-        Ok(())
+        Self(receivers)
     }
 
     /// Returns the receiver called `name`.
@@ -120,6 +92,58 @@ impl Receivers {
     /// Returns names with fallbacks, as [`crate::outbox::Outbox::new`] takes them.
     pub fn fallbacks(&self) -> impl Iterator<Item = (ReceiverName, Option<ReceiverName>)> + '_ {
         self.0.iter().map(|(name, configured)| (name.clone(), configured.fallback.clone()))
+    }
+}
+
+/// Every receiver that has a name, with the fallback as written and its place.
+#[derive(Default)]
+struct Fallbacks(BTreeMap<ReceiverName, (Option<String>, Span)>);
+
+impl Fallbacks {
+    /// Reports every fallback that leads nowhere or in a circle, and returns the others.
+    fn check(&self, root: &Section<'_>) -> Vec<(ReceiverName, ReceiverName)> {
+        let mut good = Vec::new();
+        for (name, (fallback, span)) in &self.0 {
+            let Some(fallback) = fallback else { continue };
+            let Some((next, _)) = self.0.get_key_value(fallback.as_str()) else {
+                root.diagnostics()
+                    .error(*span, format!("there is no receiver `{fallback}`"))
+                    .nearest(fallback, self.0.keys().map(ReceiverName::as_str));
+                continue;
+            };
+            match self.circle(name) {
+                // One report for each circle, at the first of its names.
+                Some(circle) if circle.iter().min() == Some(&name) => {
+                    let way: Vec<_> =
+                        circle.iter().chain(circle.first()).map(|n| n.as_str()).collect();
+                    let text = format!("fallbacks lead in a circle: {}", way.join(" -> "));
+                    root.diagnostics().error(*span, text).hint("remove one of these fallbacks");
+                }
+                Some(_) => {}
+                None => good.push((name.clone(), next.clone())),
+            }
+        }
+        good
+    }
+
+    /// Returns the receivers that fallbacks lead through from `start` back to it.
+    fn circle<'a>(&'a self, start: &'a ReceiverName) -> Option<Vec<&'a ReceiverName>> {
+        let mut way = vec![start];
+        let mut at = start;
+        // A way that comes to another circle ends where it has been before.
+        while let Some((next, _)) =
+            self.0.get(at).and_then(|(fallback, _)| self.0.get_key_value(fallback.as_deref()?))
+        {
+            if next == start {
+                return Some(way);
+            }
+            if way.contains(&next) {
+                return None;
+            }
+            way.push(next);
+            at = next;
+        }
+        None
     }
 }
 
@@ -174,9 +198,31 @@ mod tests {
         assert!(errors.contains("hook"), "{errors}");
         let circle = TWO.replace("/x'}}", "/x'}, fallback: mail}");
         let (_, errors) = read(&circle);
-        assert!(errors.contains("fallbacks lead in a circle"), "{errors}");
+        assert!(errors.contains("fallbacks lead in a circle: hook -> mail -> hook"), "{errors}");
+        assert_eq!(errors.matches("error:").count(), 1, "{errors}");
         let (_, errors) = read(&TWO.replace("fallback: hook", "fallback: mail"));
         assert!(errors.contains("mail -> mail"), "{errors}");
+    }
+
+    #[test]
+    fn mistakes_in_fallbacks_and_in_settings_are_reported_together() {
+        let text = "receivers:
+  mail: {email: {to: [], from: hark@example.net}, fallback: hok}
+  hook: {webhook: {url: 'https://example.net/x', methd: PUT}, fallback: mail}
+  a: {webhook: {url: 'https://example.net/x'}, fallback: b}
+  b: {webhook: {}, fallback: a}
+";
+        let (_, errors) = read(text);
+        for expected in [
+            "nobody would get the mail",
+            "there is no receiver `hok`",
+            "did you mean `hook`?",
+            "unknown key `methd`",
+            "fallbacks lead in a circle: a -> b -> a",
+        ] {
+            assert!(errors.contains(expected), "{expected} is missing in {errors}");
+        }
+        assert!(!errors.contains("there is no receiver `mail`"), "{errors}");
     }
 
     #[test]

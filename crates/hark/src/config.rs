@@ -134,7 +134,7 @@ fn read(sources: Vec<SourceFile>, names: Vec<PathBuf>, revision: u32) -> Result<
     let settings = Settings::read(&root);
     let web = WebSettings::read(&root);
     let receivers = Receivers::read(&root);
-    let plan = plan::read(&root);
+    let plan = plan::read_with(&root, hark_agent::METRICS);
     let address = |host: &hark_model::HostName| {
         let plan = plan.as_ref()?;
         plan.host(host.as_str()).address.map(|a| a.to_string())

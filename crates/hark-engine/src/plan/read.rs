@@ -6,6 +6,7 @@
 //! the crates that own these sections.
 
 mod hosts;
+mod metrics;
 mod routes;
 mod thresholds;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 use hark_config::{Bare, Key, Kind, Section, Span};
 
 pub use hosts::HOST_KEYS;
+pub use metrics::Catalogue;
 pub use routes::{ROUTE_KEYS, SILENCE_KEYS};
 pub use thresholds::LIMIT_KEYS;
 
@@ -69,8 +71,13 @@ pub const KEYS: &[Key] = &[
 type Places = BTreeMap<Place, Span>;
 
 /// Reads the engine's part of the configuration. `None` if anything in it is wrong; what, stands in
-/// the document's diagnostics.
+/// the document's diagnostics. Any metric may have limits.
 pub fn read(root: &Section<'_>) -> Option<Plan> {
+    read_with(root, &[])
+}
+
+/// As [`read`], with the metrics that are known: limits on others are reported.
+pub fn read_with(root: &Section<'_>, catalogue: Catalogue<'_>) -> Option<Plan> {
     let mut draft = Draft::default();
     let mut places = Places::new();
     draft.liveness = read_liveness(root);
@@ -85,9 +92,9 @@ pub fn read(root: &Section<'_>) -> Option<Plan> {
     draft.notify = root.bool("notifications", true);
     draft.flapping = read_flapping(root);
     if let Some(tree) = root.value("thresholds") {
-        draft.thresholds = thresholds::read_tree(&tree, None, &mut places);
+        draft.thresholds = thresholds::read_tree(&tree, None, catalogue, &mut places);
     }
-    thresholds::read_profiles(root, PROFILE_KEYS, &mut draft, &mut places);
+    thresholds::read_profiles(root, PROFILE_KEYS, catalogue, &mut draft, &mut places);
     hosts::read(root, &mut draft, &mut places);
     hosts::read_checks(root, &mut draft, &mut places);
     routes::read(root, &mut draft, &mut places);
@@ -160,19 +167,58 @@ mod tests {
         let document = Document::single(text);
         let root = document.root(&NoSecrets);
         let plan = read(&root);
-        let faults: Vec<String> = document
+        let faults = said(&document, hark_config::Level::Error);
+        assert_eq!(plan.is_none(), !faults.is_empty(), "a plan is there if nothing is wrong");
+        faults
+    }
+
+    fn said(document: &Document, level: hark_config::Level) -> Vec<String> {
+        document
             .diagnostics()
             .list()
             .into_iter()
+            .filter(|diagnostic| diagnostic.level == level)
             .map(|diagnostic| {
                 let place = document.diagnostics().position(diagnostic.span);
                 let suggestion = diagnostic.suggestion.map(|s| format!(" [{s}]"));
                 let suggestion = suggestion.unwrap_or_default();
                 format!("{}:{} {}{suggestion}", place.line, place.column, diagnostic.message)
             })
-            .collect();
-        assert_eq!(plan.is_none(), !faults.is_empty(), "a plan is there if nothing is wrong");
-        faults
+            .collect()
+    }
+
+    #[test]
+    fn a_metric_that_nobody_measures_is_found_and_a_foreign_collector_is_doubtful() {
+        let known: Catalogue<'_> =
+            &[("cpu_monitor", &["cpu_percent", "load_1min"]), ("disk_monitor", &["percent"])];
+        let text = "thresholds:\n  cpu_monitor:\n    cpu_percnet: {warning: 80}\n  \
+                    cpu: {load_1min: {warning: 4}}\n  \
+                    my_raid: {failed: {critical: 0}}\n  \
+                    disk_monitor: {partitions: {/: {percent: {warning: 90}}}}\n  \
+                    rtt: {web1: {warning: 90}}\n\
+                    threshold_configs:\n  db:\n    thresholds: {disk_monitor: {/: {precent: {critical: 99}}}}\n";
+        let document = Document::single(text);
+        let plan = read_with(&document.root(&NoSecrets), known);
+        assert!(plan.is_none());
+        let errors = [
+            "3:5 `cpu_monitor` has no metric `cpu_percnet` [cpu_percent]",
+            "10:37 `disk_monitor` has no metric `precent` [percent]",
+        ];
+        assert_eq!(said(&document, hark_config::Level::Error), errors);
+        let warnings = [
+            "4:9 there is no own collector `cpu` [cpu_monitor]",
+            "5:13 there is no own collector `my_raid`",
+        ];
+        assert_eq!(said(&document, hark_config::Level::Warning), warnings);
+    }
+
+    #[test]
+    fn a_check_of_a_host_that_no_file_names_is_doubtful() {
+        let text = "hosts: {web1: {}}\nchecks:\n  a: {host: web1}\n  b: {host: wbe1}\n";
+        let document = Document::single(text);
+        assert!(read(&document.root(&NoSecrets)).is_some());
+        let warnings = said(&document, hark_config::Level::Warning);
+        assert_eq!(warnings, ["4:13 no file declares the host `wbe1` [web1]"]);
     }
 
     #[test]

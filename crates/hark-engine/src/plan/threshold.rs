@@ -479,6 +479,17 @@ impl ThresholdSet {
         self.round_trip.get(name).or_else(|| self.round_trip.get("*"))
     }
 
+    /// Returns every threshold with its path.
+    pub fn iter(&self) -> impl Iterator<Item = (ThresholdPath, &Threshold)> {
+        let rtt = |host: &String| ThresholdPath {
+            collector: RTT.to_owned(),
+            instance: Some(host.clone()),
+            metric: String::new(),
+        };
+        let metrics = self.by_path.iter().map(|(path, limits)| (path.clone(), &**limits));
+        metrics.chain(self.round_trip.iter().map(move |(host, limits)| (rtt(host), &**limits)))
+    }
+
     /// Returns how many metrics have a threshold.
     pub fn len(&self) -> usize {
         self.by_path.len() + self.round_trip.len()

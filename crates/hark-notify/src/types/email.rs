@@ -208,6 +208,11 @@ fn read_recipients(section: &Section<'_>) -> Vec<Mailbox> {
     }
     let mut seen = BTreeSet::new();
     let mut recipients = Vec::new();
+    if section.one_or_many("to").is_empty() {
+        section
+            .error("to", "nobody would get the mail")
+            .hint("write for example `[ops@example.net]`");
+    }
     for recipient in section.parse_many("to", mailbox) {
         if seen.insert(recipient.value.email.to_string()) {
             recipients.push(recipient.value);

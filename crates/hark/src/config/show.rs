@@ -1,8 +1,12 @@
 //! The configuration in effect, for people: defaults filled in, secrets left out.
 
+mod monitoring;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use hark_agent::AgentConfig;
+use serde_json::{Map, Value, json};
 
 use super::Loaded;
 use crate::log::Target;
@@ -10,35 +14,13 @@ use crate::log::Target;
 /// Returns everything that is in effect. Secrets appear only as the fact that there is one.
 pub(crate) fn show(loaded: &Loaded) -> Value {
     let s = &loaded.settings;
-    let time = |d: Duration| hark_config::duration::format(d);
     let log = match &s.log.target {
         Target::Stderr => "stderr".to_owned(),
         Target::Syslog => "syslog".to_owned(),
         Target::Journald => "journald".to_owned(),
         Target::File { path, .. } => path.display().to_string(),
     };
-    let receivers: serde_json::Map<String, Value> = loaded
-        .receivers
-        .iter()
-        .map(|(name, c)| {
-            let fallback = c.fallback.as_ref().map(ToString::to_string);
-            let shown =
-                json!({"type": c.kind, "target": c.receiver.target(), "fallback": fallback});
-            (name.to_string(), shown)
-        })
-        .collect();
-    let checks: serde_json::Map<String, Value> = loaded
-        .checks
-        .iter()
-        .map(|c| {
-            let shown = json!({"host": c.host.as_str(), "type": c.check.kind(),
-                "target": c.check.target(), "every": time(c.timing.every),
-                "retry_every": time(c.timing.retry_every), "attempts": c.attempts,
-                "timeout": time(c.check.timeout())});
-            (c.name.to_string(), shown)
-        })
-        .collect();
-    let users: serde_json::Map<String, Value> = s
+    let users: Map<String, Value> = s
         .users
         .iter()
         .map(|u| {
@@ -46,43 +28,117 @@ pub(crate) fn show(loaded: &Loaded) -> Value {
             (u.name.to_string(), shown)
         })
         .collect();
+    let mut shown = Map::new();
+    let parts = [
+        ("hb_port", json!(s.udp_port)),
+        ("hbd_port", json!(loaded.web.port)),
+        ("hbd_host", json!(loaded.web.host.to_string())),
+        ("ws_port", json!(loaded.web.ws_port)),
+        ("data_dir", json!(s.data_dir.clone().unwrap_or_else(super::default_data_dir))),
+        ("secret", json!(s.secret.as_ref().map(|_| "set"))),
+        ("public_url", json!(s.public_url)),
+        ("tls", tls(loaded)),
+        (
+            "log",
+            json!({"target": log, "level": s.log.level, "max_size": s.log.max_bytes,
+            "keep": s.log.keep}),
+        ),
+        (
+            "history",
+            json!({"raw": time(s.history.raw), "medium": time(s.history.medium),
+            "long": time(s.history.long), "max_size": s.history.max_bytes}),
+        ),
+        ("users", Value::Object(users)),
+        ("agent", agent(loaded)),
+        ("checks", Value::Object(checks(loaded))),
+        ("receivers", Value::Object(receivers(loaded))),
+        ("files", json!(loaded.files)),
+    ];
+    shown.extend(parts.map(|(key, value)| (key.to_owned(), value)));
+    journal(loaded, &mut shown);
+    monitoring::put(&loaded.plan, &mut shown);
+    Value::Object(shown)
+}
+
+fn tls(loaded: &Loaded) -> Value {
+    let Some(tls) = &loaded.web.tls else { return json!({"plain": "only"}) };
+    let plain = match tls.plain {
+        hark_web::Plain::Redirect => "redirect",
+        hark_web::Plain::Everywhere => "everywhere",
+    };
+    let certificate = tls.files.as_ref().map(|(certificate, _)| certificate);
+    json!({"certificate": certificate, "plain": plain})
+}
+
+fn journal(loaded: &Loaded, shown: &mut Map<String, Value>) {
+    shown.insert("journal_enabled".to_owned(), json!(loaded.settings.journal.is_some()));
+    let Some(journal) = &loaded.settings.journal else { return };
+    let parts = [
+        ("journal_dir", json!(journal.dir)),
+        ("journal_file", json!(journal.file)),
+        ("journal_max_size", json!(journal.max_bytes)),
+        ("journal_max_backups", json!(journal.keep)),
+        ("journal_heartbeats", json!(journal.heartbeats)),
+    ];
+    shown.extend(parts.map(|(key, value)| (key.to_owned(), value)));
+}
+
+/// Returns the settings of this machine's agent, which also holds where none are written.
+fn agent(loaded: &Loaded) -> Value {
+    let configured = loaded.agent.as_ref();
+    let usual = AgentConfig::new(PathBuf::new(), hark_agent::Access::Stored);
+    let agent = configured.unwrap_or(&usual);
+    let collectors: Map<String, Value> = agent
+        .collectors
+        .iter()
+        .map(|c| (c.name.to_owned(), json!({"interval": c.interval.map(time)})))
+        .collect();
     json!({
-        "hb_port": s.udp_port,
-        "hbd_port": loaded.web.port,
-        "hbd_host": loaded.web.host.to_string(),
-        "data_dir": s.data_dir.clone().unwrap_or_else(super::default_data_dir),
-        "secret": s.secret.as_ref().map(|_| "set"),
-        "public_url": s.public_url,
-        "tls": loaded.web.tls.as_ref().map(|t| json!({
-            "own_certificate": t.files.as_ref().map(|(certificate, _)| certificate)})),
-        "log": {"target": log, "level": s.log.level},
-        "journal": s.journal.as_ref().map(|j| json!({"file": j.file, "max_bytes": j.max_bytes,
-            "keep": j.keep, "heartbeats": j.heartbeats})),
-        "history": {"raw": time(s.history.raw), "medium": time(s.history.medium),
-            "long": time(s.history.long), "max_bytes": s.history.max_bytes},
-        "users": users,
-        "receivers": receivers,
-        "checks": checks,
-        "hosts": hosts(loaded),
-        "files": loaded.files,
+        "servers": agent.servers.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "name": agent.host.as_ref().map(ToString::to_string),
+        "interval": agent.interval.map(time),
+        "collectors": collectors,
+        "spool": {"max_size": agent.spool.bytes, "max_age": time(agent.spool.age)},
     })
 }
 
-/// Returns every declared host with what it takes on.
-fn hosts(loaded: &Loaded) -> Value {
-    let show = |host: &hark_engine::plan::HostPlan| {
+fn receivers(loaded: &Loaded) -> Map<String, Value> {
+    let show = |name: &hark_model::ReceiverName, c: &hark_notify::Configured| {
+        let plan = loaded.plan.receivers.get(name);
         json!({
-            "address": host.address.map(|a| a.to_string()),
-            "tags": host.tags.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "owner": host.owner.as_ref().map(ToString::to_string),
-            "threshold_config": host.profiles.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "parents": host.parents.iter().map(|group| {
-                group.iter().map(ToString::to_string).collect::<Vec<_>>()
-            }).collect::<Vec<_>>(),
-            "thresholds": host.thresholds.len(),
+            "type": c.kind,
+            "target": c.receiver.target(),
+            "fallback": c.fallback.as_ref().map(ToString::to_string),
+            "severity": plan.map(|plan| plan.severity.word()),
+            "better": plan.map(|plan| plan.better),
         })
     };
-    loaded.plan.hosts().map(|(name, host)| (name.to_string(), show(host))).collect()
+    loaded.receivers.iter().map(|(name, c)| (name.to_string(), show(name, c))).collect()
+}
+
+fn checks(loaded: &Loaded) -> Map<String, Value> {
+    let show = |c: &hark_checks::Configured| {
+        let mut shown = Map::new();
+        let parts = [
+            ("host", json!(c.host.as_str())),
+            ("type", json!(c.check.kind())),
+            ("target", json!(c.check.target())),
+            ("every", json!(time(c.timing.every))),
+            ("retry_every", json!(time(c.timing.retry_every))),
+            ("timeout", json!(time(c.check.timeout()))),
+        ];
+        shown.extend(parts.map(|(key, value)| (key.to_owned(), value)));
+        let host = loaded.plan.host(c.host.as_str());
+        if let Some(plan) = host.checks.iter().find(|plan| plan.name == c.name) {
+            shown.extend(monitoring::check(plan));
+        }
+        Value::Object(shown)
+    };
+    loaded.checks.iter().map(|c| (c.name.to_string(), show(c))).collect()
+}
+
+fn time(span: Duration) -> String {
+    hark_config::duration::format(span)
 }
 
 /// Writes a value as YAML: mappings and lists in block form, scalars as JSON, which YAML contains.
@@ -117,8 +173,8 @@ fn write(value: &Value, depth: usize, text: &mut String) {
 }
 
 fn nested(value: &Value, depth: usize, text: &mut String) {
-    let empty = value.as_object().is_some_and(serde_json::Map::is_empty)
-        || value.as_array().is_some_and(Vec::is_empty);
+    let empty =
+        value.as_object().is_some_and(Map::is_empty) || value.as_array().is_some_and(Vec::is_empty);
     if value.is_object() || value.is_array() {
         if empty {
             text.push_str(if value.is_object() { " {}\n" } else { " []\n" });
@@ -134,6 +190,72 @@ fn nested(value: &Value, depth: usize, text: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const EVERYTHING: &str = "
+interval: 10s
+grace: 2s
+secret: not to be shown
+thresholds:
+  cpu_monitor: {cpu_percent: {warning: 80, critical: 90}}
+  rtt: {web1: {warning: 50}}
+threshold_configs:
+  database: {thresholds: {disk_monitor: {/: {percent: {critical: 99}}}}}
+hosts:
+  db1: {threshold_config: database, tags: [role:db]}
+  web1: {}
+checks:
+  web: {tcp: {port: 80}, host: web1, attempts: 5}
+receivers:
+  hook: {webhook: {url: 'https://example.net/x'}, severity: warning}
+routes:
+  - {name: dbs, match: {tags: [role:db], severity: critical}, to: hook, repeat: 1h}
+silences:
+  - {name: s, match: {hosts: db*}, reason: move, from: 2026-11-20T18:00:00Z, until: 2026-11-21T18:00:00Z}
+maintenance:
+  - {name: m, match: {hosts: web1}, reason: disks, from: 2026-11-20T18:00:00Z, until: 2026-11-21T18:00:00Z}
+";
+
+    #[test]
+    fn the_whole_configuration_is_shown_with_its_defaults_and_without_secrets() {
+        let loaded = crate::config::load_text("hark.yaml", EVERYTHING.to_owned()).unwrap();
+        let shown = show(&loaded);
+        let at = |path: &str| shown.pointer(path).unwrap_or_else(|| panic!("no {path}: {shown:#}"));
+        assert_eq!(at("/interval"), "10s");
+        assert_eq!(at("/grace"), "2s");
+        assert_eq!(at("/threshold_renotify_interval"), "1h");
+        assert_eq!(at("/secret"), "set");
+        let cpu = json!({"operator": ">", "warning": 80.0, "warning_clear": 72.0, "critical": 90.0,
+            "critical_clear": 81.0, "attempts": 1, "for": "0s", "clear_attempts": 1,
+            "keep_firing_for": "0s", "on_stale": "unknown"});
+        assert_eq!(*at("/thresholds/cpu_monitor/cpu_percent"), cpu);
+        assert_eq!(*at("/thresholds/rtt/web1/warning"), 50.0);
+        let profile = json!({"critical": 99.0});
+        assert_eq!(*at("/threshold_configs/database/thresholds/disk_monitor/~1/percent"), profile);
+        assert_eq!(*at("/hosts/db1/thresholds/disk_monitor/~1/percent/critical"), 99.0);
+        assert_eq!(*at("/hosts/db1/thresholds/cpu_monitor/cpu_percent"), cpu);
+        assert_eq!(*at("/checks/web/attempts"), 5);
+        assert_eq!(at("/receivers/hook/severity"), "warning");
+        let matches = json!({"tags": ["role:db"], "severity": "critical"});
+        assert_eq!(*at("/routes/0/match"), matches);
+        assert_eq!(at("/routes/0/repeat"), "1h");
+        assert_eq!(at("/silences/0/until"), "2026-11-21T18:00:00Z");
+        assert_eq!(at("/maintenance/0/name"), "m");
+        assert!(at("/agent/collectors").as_object().unwrap().contains_key("cpu"));
+        assert!(!yaml(&shown).contains("not to be shown"));
+    }
+
+    #[test]
+    fn every_key_of_the_root_is_shown() {
+        let loaded = crate::config::load_text("hark.yaml", String::new()).unwrap();
+        let shown = show(&loaded);
+        // One is short for another that is shown, the other is read but gives no rights yet.
+        let elsewhere = ["logfile", "default_owner"];
+        let journal = |key: &str| key.starts_with("journal_");
+        for key in crate::config::keys() {
+            let known = elsewhere.contains(&key.name) || journal(key.name);
+            assert!(known || shown.get(key.name).is_some(), "{} is not shown", key.name);
+        }
+    }
 
     #[test]
     fn yaml_is_block_form() {

@@ -64,6 +64,27 @@ fn a_wrong_configuration_is_shown_whole_and_starts_nothing() {
         assert!(complained(&refused).contains("3 errors"), "{line}");
         assert!(!folder.path().join("d").exists(), "{line} made something");
     }
+    write(
+        folder.path(),
+        "slips.yaml",
+        "thresholds:\n  cpu_monitor: {cpu_percnet: {warning: 80}}\n  my_raid: {failed: {critical: 0}}\n\
+         checks:\n  web: {tcp: {port: 80}, host: web1}\n\
+         receivers:\n  mail: {email: {to: [], from: hark@example.net}, fallback: mial}\n",
+    );
+    let checked = hark(folder.path(), "config check -c slips.yaml");
+    assert_eq!(code(&checked), 2);
+    let text = complained(&checked);
+    for expected in [
+        "slips.yaml:2:17",
+        "did you mean `cpu_percent`?",
+        "warning: there is no own collector `my_raid`",
+        "warning: no file declares the host `web1`",
+        "nobody would get the mail",
+        "did you mean `mail`?",
+        "3 errors",
+    ] {
+        assert!(text.contains(expected), "{expected} is missing in:\n{text}");
+    }
     write(folder.path(), "right.yaml", "hb_port: 50123\nsecret: not to be shown\n");
     let right = hark(folder.path(), "config check -c right.yaml");
     assert_eq!(code(&right), 0, "{}", complained(&right));

@@ -99,6 +99,14 @@ pub(super) fn read_checks(root: &Section<'_>, draft: &mut Draft, places: &mut Pl
             continue;
         }
         seen.insert((host.clone(), name.clone()), key.span);
+        if !draft.hosts.contains_key(&host) {
+            // Hosts are learned from their agents, so this is right as often as not.
+            let known = draft.hosts.keys().map(HostName::as_str);
+            section
+                .warn("host", format!("no file declares the host `{host}`"))
+                .nearest(host.as_str(), known)
+                .hint("it is right if an agent has this name; else write it under `hosts`");
+        }
         places.insert(Place::Check(host.clone(), name.clone()), key.span);
         draft.checks.push(read_check(&section, host, name));
     }

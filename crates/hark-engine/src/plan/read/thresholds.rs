@@ -3,7 +3,7 @@
 use hark_config::{Bare, Key, Kind, Section, Spanned, Value};
 use hark_model::ProfileName;
 
-use super::Places;
+use super::{Catalogue, Places, metrics};
 use crate::plan::threshold::{Limits, OnStale, Operator, ThresholdLayer, ThresholdPath};
 use crate::plan::{Draft, Place};
 
@@ -39,6 +39,7 @@ const MAX_ATTEMPTS: u64 = 100;
 pub(super) fn read_profiles(
     root: &Section<'_>,
     keys: &[Key],
+    catalogue: Catalogue<'_>,
     draft: &mut Draft,
     places: &mut Places,
 ) {
@@ -53,7 +54,7 @@ pub(super) fn read_profiles(
         section.finish(keys);
         let layer = section
             .value("thresholds")
-            .map(|tree| read_tree(&tree, Some(&name), places))
+            .map(|tree| read_tree(&tree, Some(&name), catalogue, places))
             .unwrap_or_default();
         draft.profiles.insert(name, layer);
     }
@@ -63,10 +64,11 @@ pub(super) fn read_profiles(
 pub(super) fn read_tree(
     tree: &Value<'_>,
     profile: Option<&ProfileName>,
+    catalogue: Catalogue<'_>,
     places: &mut Places,
 ) -> ThresholdLayer {
     let mut layer = ThresholdLayer::new();
-    let mut reader = Reader { layer: &mut layer, profile, places };
+    let mut reader = Reader { layer: &mut layer, profile, catalogue, places };
     if let Some(section) = tree.section() {
         reader.read(&section, &mut Vec::new());
     }
@@ -76,6 +78,7 @@ pub(super) fn read_tree(
 struct Reader<'a> {
     layer: &'a mut ThresholdLayer,
     profile: Option<&'a ProfileName>,
+    catalogue: Catalogue<'a>,
     places: &'a mut Places,
 }
 
@@ -114,6 +117,7 @@ impl Reader<'_> {
             );
             return;
         };
+        metrics::check(self.catalogue, &path, key.span, &section);
         self.places.insert(Place::Limits(self.profile.cloned(), path.clone()), key.span);
         self.layer.insert(path, limits);
     }

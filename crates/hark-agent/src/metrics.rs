@@ -1,0 +1,102 @@
+//! What the collectors of this program measure, by the names that stand in series and thresholds.
+//!
+//! Instances (file systems, interfaces, disks, processors) are made by the machine and stand in
+//! between; they are not listed. The configuration is checked against this table, so that a misspelt
+//! metric is found when it is written and not when nobody was told.
+
+/// Metrics that this program's collectors make, under the first part of their series' names.
+///
+/// A program of somebody else may send others under names of its own.
+pub const METRICS: &[(&str, &[&str])] = &[
+    (
+        "cpu_monitor",
+        &[
+            "cpu_percent",
+            "user_percent",
+            "system_percent",
+            "iowait_percent",
+            "steal_percent",
+            "cpu_count",
+            "frequency_mhz",
+            "load_1min",
+            "load_5min",
+            "load_15min",
+            "processes",
+            "processes_running",
+        ],
+    ),
+    (
+        "memory_monitor",
+        &[
+            "percent",
+            "total_mb",
+            "available_mb",
+            "used_mb",
+            "cached_mb",
+            "swap_percent",
+            "swap_total_mb",
+            "swap_used_mb",
+        ],
+    ),
+    ("disk_monitor", &["percent", "free_gb", "free_mb", "total_gb", "inodes_percent"]),
+    ("diskio_monitor", &["read_bytes", "written_bytes", "reads", "writes", "busy_percent"]),
+    (
+        "network_monitor",
+        &[
+            "connections",
+            "received_bytes",
+            "sent_bytes",
+            "receive_rate",
+            "send_rate",
+            "errors_total",
+            "dropped_total",
+        ],
+    ),
+    (
+        "process_monitor",
+        &["total", "kernel", "running", "blocked", "zombies", "stopped", "threads"],
+    ),
+    ("uptime_monitor", &["uptime_seconds"]),
+];
+
+/// Returns the metrics of a collector by the name in its series; `None` if it is not one of ours.
+pub fn metrics_of(collector: &str) -> Option<&'static [&'static str]> {
+    METRICS.iter().find(|(name, _)| *name == collector).map(|(_, metrics)| *metrics)
+}
+
+#[cfg(test)]
+mod tests {
+    use hark_model::Mono;
+
+    use super::*;
+    use crate::collectors::{self, Root};
+
+    /// The other direction depends on the machine; the manual of each collector names its metrics.
+    #[test]
+    fn whatever_a_collector_measures_is_in_the_table() {
+        let mut seen = 0;
+        for configured in collectors::read(None) {
+            let mut collector = configured.make.make(&Root::system());
+            if collector.collect(Mono(1000), &mut Vec::new()).is_err() {
+                continue;
+            }
+            for series in collector.series() {
+                let known = metrics_of(&series.name.collector).unwrap_or_default();
+                assert!(known.contains(&series.name.metric.as_str()), "{}", series.name);
+                seen += 1;
+            }
+        }
+        assert!(seen > 20, "only {seen} series on this machine");
+    }
+
+    #[test]
+    fn every_metric_of_the_table_stands_in_a_manual() {
+        let manuals: Vec<&str> = collectors::COLLECTORS.iter().map(|kind| kind.manual()).collect();
+        for (collector, metrics) in METRICS {
+            for metric in *metrics {
+                let named = |manual: &&str| manual.contains(collector) && manual.contains(metric);
+                assert!(manuals.iter().any(named), "{collector}.{metric}");
+            }
+        }
+    }
+}

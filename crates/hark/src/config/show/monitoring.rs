@@ -1,0 +1,211 @@
+//! What the engine works by, as it is in effect: liveness, thresholds, hosts, routes, silences.
+
+use std::time::Duration;
+
+use hark_engine::Plan;
+use hark_engine::plan::threshold::{ConfirmRule, Limit, Limits, OnStale, Operator, Threshold};
+use hark_engine::plan::{
+    CheckPlan, HostPlan, RoutePlan, SilencePlan, ThresholdPath, ThresholdSet, threshold,
+};
+use hark_model::record::Matcher;
+use serde_json::{Map, Value, json};
+
+/// Puts everything of the plan but receivers, under the keys of the configuration.
+pub(super) fn put(plan: &Plan, shown: &mut Map<String, Value>) {
+    let liveness = plan.liveness;
+    let flapping = plan.flapping;
+    let silences = |maintenance: bool| -> Vec<Value> {
+        plan.silences.iter().filter(|s| s.maintenance == maintenance).map(silence).collect()
+    };
+    let hosts: Map<String, Value> =
+        plan.hosts().map(|(name, plan)| (name.to_string(), host(plan))).collect();
+    let profiles: Map<String, Value> = plan
+        .profiles
+        .iter()
+        .map(|(name, layer)| {
+            let mut tree = Map::new();
+            for (path, limits) in layer {
+                put_path(&mut tree, path, written(limits));
+            }
+            (name.to_string(), json!({"thresholds": tree}))
+        })
+        .collect();
+    let parts = [
+        ("interval", json!(time(liveness.interval))),
+        ("grace", json!(time(liveness.grace))),
+        ("missed", json!(liveness.miss)),
+        ("notifications", json!(plan.notify)),
+        ("threshold_renotify_interval", json!(time(plan.reminders.every))),
+        (
+            "flapping",
+            json!({"enabled": flapping.enabled, "start": flapping.start, "end": flapping.end}),
+        ),
+        ("thresholds", tree(&plan.unnamed().thresholds)),
+        ("threshold_configs", Value::Object(profiles)),
+        ("hosts", Value::Object(hosts)),
+        ("routes", plan.routes.iter().map(route).collect()),
+        ("silences", silences(false).into()),
+        ("maintenance", silences(true).into()),
+    ];
+    shown.extend(parts.map(|(key, value)| (key.to_owned(), value)));
+}
+
+/// Returns what the engine knows of a check: how it is believed and what missing results are.
+pub(super) fn check(plan: &CheckPlan) -> Map<String, Value> {
+    let mut shown = confirm(&plan.confirm);
+    shown.insert("on_stale".to_owned(), json!(stale(plan.on_stale)));
+    shown.insert("volatile".to_owned(), json!(plan.volatile));
+    if let Some(flapping) = plan.flapping {
+        shown.insert("flapping".to_owned(), json!(flapping));
+    }
+    shown
+}
+
+fn host(host: &HostPlan) -> Value {
+    json!({
+        "address": host.address.map(|a| a.to_string()),
+        "tags": words(&host.tags),
+        "owner": host.owner.as_ref().map(ToString::to_string),
+        "threshold_config": words(&host.profiles),
+        "parents": host.parents.iter().map(|group| words(group)).collect::<Vec<_>>(),
+        "checks": host.checks.iter().map(|check| check.name.to_string()).collect::<Vec<_>>(),
+        "thresholds": tree(&host.thresholds),
+    })
+}
+
+fn route(route: &RoutePlan) -> Value {
+    let matches = &route.matches;
+    let mut shown = filter(&Matcher {
+        hosts: matches.hosts.clone(),
+        checks: matches.checks.clone(),
+        tags: matches.tags.clone(),
+        severity: matches.severity,
+    });
+    if !matches.events.is_empty() {
+        let kinds: Vec<&str> = matches.events.iter().map(hark_model::EventKind::word).collect();
+        shown.insert("events".to_owned(), json!(kinds));
+    }
+    json!({
+        "name": route.name.to_string(),
+        "match": shown,
+        "to": words(&route.to),
+        "delay": time(route.delay),
+        "repeat": route.repeat.map(time),
+        "continue": route.and_on,
+    })
+}
+
+fn silence(silence: &SilencePlan) -> Value {
+    let at = |at| hark_api::time::Timestamp(at).to_string();
+    json!({
+        "name": silence.name,
+        "match": filter(&silence.matcher),
+        "reason": silence.reason,
+        "from": at(silence.from),
+        "until": at(silence.until),
+    })
+}
+
+/// Returns the parts of a filter that are given; none matches everything.
+fn filter(matcher: &Matcher) -> Map<String, Value> {
+    let mut shown = Map::new();
+    for (key, patterns) in [("hosts", &matcher.hosts), ("checks", &matcher.checks)] {
+        if !patterns.is_empty() {
+            shown.insert(key.to_owned(), json!(patterns));
+        }
+    }
+    if !matcher.tags.is_empty() {
+        shown.insert("tags".to_owned(), json!(words(&matcher.tags)));
+    }
+    if let Some(severity) = matcher.severity {
+        shown.insert("severity".to_owned(), json!(severity.word()));
+    }
+    shown
+}
+
+/// Returns resolved thresholds in the form of the configuration's tree.
+fn tree(set: &ThresholdSet) -> Value {
+    let mut tree = Map::new();
+    for (path, threshold) in set.iter() {
+        put_path(&mut tree, &path, resolved(threshold));
+    }
+    Value::Object(tree)
+}
+
+fn put_path(tree: &mut Map<String, Value>, path: &ThresholdPath, limits: Map<String, Value>) {
+    fn below<'t>(map: &'t mut Map<String, Value>, key: &str) -> Option<&'t mut Map<String, Value>> {
+        map.entry(key.to_owned()).or_insert_with(|| json!({})).as_object_mut()
+    }
+    let Some(mut place) = below(tree, &path.collector) else { return };
+    if let Some(instance) = &path.instance {
+        let Some(inner) = below(place, instance) else { return };
+        place = inner;
+    }
+    if path.collector == threshold::RTT {
+        place.extend(limits);
+    } else if let Some(place) = below(place, &path.metric) {
+        place.extend(limits);
+    }
+}
+
+fn resolved(threshold: &Threshold) -> Map<String, Value> {
+    let mut shown = Map::new();
+    shown.insert("operator".to_owned(), json!(threshold.operator.sign()));
+    let mut put = |key: &str, clear: &str, limit: Option<Limit>| {
+        if let Some(limit) = limit {
+            shown.insert(key.to_owned(), json!(limit.raise));
+            // Computed from the share, so with what floating point adds to it.
+            shown.insert(clear.to_owned(), json!(rounded(limit.clear)));
+        }
+    };
+    put("warning", "warning_clear", threshold.warning);
+    put("critical", "critical_clear", threshold.critical);
+    shown.extend(confirm(&threshold.confirm));
+    shown.insert("on_stale".to_owned(), json!(stale(threshold.on_stale)));
+    shown
+}
+
+/// Returns limits as a profile gives them: the rest comes from below.
+fn written(limits: &Limits) -> Map<String, Value> {
+    let parts = [
+        ("operator", limits.operator.map(|operator: Operator| json!(operator.sign()))),
+        ("warning", limits.warning.map(|limit| json!(limit))),
+        ("critical", limits.critical.map(|limit| json!(limit))),
+        ("hysteresis", limits.hysteresis.map(|share| json!(share))),
+        ("warning_clear", limits.warning_clear.map(|limit| json!(limit))),
+        ("critical_clear", limits.critical_clear.map(|limit| json!(limit))),
+        ("attempts", limits.attempts.map(|count| json!(count))),
+        ("for", limits.hold_for.map(|span| json!(time(span)))),
+        ("clear_attempts", limits.clear_attempts.map(|count| json!(count))),
+        ("keep_firing_for", limits.keep_firing_for.map(|span| json!(time(span)))),
+        ("on_stale", limits.on_stale.map(|policy| json!(stale(policy)))),
+    ];
+    parts.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+}
+
+fn confirm(rule: &ConfirmRule) -> Map<String, Value> {
+    let parts = [
+        ("attempts", json!(rule.attempts)),
+        ("for", json!(time(rule.hold_for))),
+        ("clear_attempts", json!(rule.clear_attempts)),
+        ("keep_firing_for", json!(time(rule.keep_firing_for))),
+    ];
+    parts.map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
+}
+
+fn stale(policy: OnStale) -> &'static str {
+    OnStale::WORDS.iter().find(|(_, known)| *known == policy).map_or("", |(word, _)| word)
+}
+
+fn words<T: ToString>(items: &[T]) -> Vec<String> {
+    items.iter().map(ToString::to_string).collect()
+}
+
+fn time(span: Duration) -> String {
+    hark_config::duration::format(span)
+}
+
+/// Rounds to nine decimals: more than anybody writes, fewer than the noise of a multiplication.
+fn rounded(value: f64) -> f64 {
+    (value * 1e9).round() / 1e9
+}
