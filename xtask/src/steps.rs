@@ -166,7 +166,7 @@ pub(crate) const SOAK: &[Step] = &[
         ],
     ),
     With(
-        "HARK_SEEDS",
+        "HARK_CASES",
         "20000",
         &["cargo", "test", "-p", "hark-sim", "--profile", "fast", "--locked", "rough_worlds"],
     ),

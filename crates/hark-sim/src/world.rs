@@ -1,5 +1,5 @@
 //! A seeded world: hosts with agents, a bad network, a server that dies at any write, clocks that jump,
-//! receivers that are away; driving the real engine, protocol and state without sleeping.
+//! receivers that are away; driving the real engine, protocol, outbox machine, state and history without sleeping.
 //!
 //! Time is a number. The world jumps from one thing that happens to the next; what happens in the same
 //! millisecond happens in the order it was asked for. The same seed and the same configuration give the
@@ -15,6 +15,7 @@ mod messages;
 mod network;
 mod oracle;
 mod receiver;
+mod samples;
 mod server;
 
 use std::collections::BTreeMap;
@@ -30,7 +31,6 @@ use hark_model::record::{JournalKind, JournalLine, Record};
 use hark_model::time::Micros;
 use hark_model::{CheckName, CheckResult, HostName, Mono, Now, ReceiverName, Status, Unix};
 use hark_proto::AgentId;
-use hark_store::disk::FaultPlan;
 use thiserror::Error;
 
 use crate::machine::Trouble;
@@ -45,7 +45,8 @@ use oracle::Oracle;
 pub use oracle::Violation;
 pub use receiver::Arrived;
 use receiver::SimReceiver;
-use server::{Committed, History, SimServer, Wish};
+use samples::Promised;
+use server::{Committed, Failed, Lies, SimServer, Wish};
 
 /// When the world begins: 2026-11-20 00:00 UTC.
 const BEGIN: i64 = 1_795_132_800_000;
@@ -59,6 +60,12 @@ const GATHER: u64 = 100;
 /// How long the kernel keeps what a paused server does not read: more is lost.
 const SOCKET: usize = 200;
 
+/// How long after a refused commit it is tried again.
+const AGAIN: u64 = 1_000;
+
+/// How often history's upkeep is done.
+const UPKEEP: u64 = 5_000;
+
 const SECRET: &[u8] = b"simulated";
 
 /// Why a world cannot go on: the machine that runs it has a fault of its own.
@@ -70,6 +77,12 @@ pub enum WorldError {
     /// The state refuses a commit although nothing broke it.
     #[error("the simulated server's state refuses a commit")]
     Commit(#[from] hark_store::state::CommitError),
+    /// History cannot be opened although nothing broke it.
+    #[error("the simulated server's history cannot be opened")]
+    History(#[from] hark_store::history::OpenError),
+    /// History cannot put its samples in order although nothing breaks it any more.
+    #[error("the simulated server's history fails")]
+    Settle(#[from] hark_store::history::Trouble),
 }
 
 /// One thing that happens.
@@ -83,8 +96,9 @@ enum Happening {
     ServerStarts,
     ServerTicks,
     Commit,
+    Upkeep,
     Deliver,
-    Tried(Try),
+    Tried(Box<Try>),
     Probe(usize, CheckName),
     Probed(usize, CheckName, Unix, bool),
     Fault(Kind),
@@ -114,16 +128,16 @@ pub struct World {
     paused_since: Option<u64>,
     in_socket: Vec<(usize, Vec<u8>)>,
     server_clock: i64,
-    history: History,
+    promised: Promised,
     /// Records whose commit the server died in.
     maybe: Vec<Record>,
     oracle: Oracle,
     fingerprint: u64,
     commit_due: bool,
+    /// When the outbox is next looked at.
+    deliver_at: Option<u64>,
     counts: Counts,
-    /// A server that lies, to see that the oracle notices.
-    #[cfg(test)]
-    acks_before_commit: bool,
+    lies: Lies,
 }
 
 /// What has happened so far: a test that nothing happened in shows nothing.
@@ -143,6 +157,8 @@ pub struct Counts {
     pub copies: u64,
     /// Sessions that were reset.
     pub resets: u64,
+    /// How often history was stopped.
+    pub stops: u64,
 }
 
 impl World {
@@ -164,7 +180,9 @@ impl World {
             .map(|(n, agent)| (hark_proto::simple_identity(SECRET, agent.name.as_str()).0, n))
             .collect();
         let receivers = (0..config.n_receivers)
-            .map(|n| (receiver_name(n), SimReceiver::new(config.faults.unsure)))
+            .map(receiver_name)
+            .chain([standby()])
+            .map(|name| (name, SimReceiver::new(config.faults.unsure)))
             .collect();
         let mut world = Self {
             plan: Arc::new(plan(&config)),
@@ -182,14 +200,14 @@ impl World {
             paused_since: None,
             in_socket: Vec::new(),
             server_clock: 0,
-            history: History::default(),
+            promised: Promised::default(),
             maybe: Vec::new(),
-            oracle: Oracle::default(),
+            oracle: Oracle::new(standby()),
             fingerprint: 0xcbf2_9ce4_8422_2325,
             commit_due: false,
+            deliver_at: None,
             counts: Counts::default(),
-            #[cfg(test)]
-            acks_before_commit: false,
+            lies: Lies::default(),
             config,
         };
         world.set_off();
@@ -198,6 +216,7 @@ impl World {
 
     fn set_off(&mut self) {
         self.after(0, Happening::ServerStarts);
+        self.after(UPKEEP, Happening::Upkeep);
         for agent in 0..self.agents.len() {
             let spread = self.random.below(self.config.interval_ms);
             self.after(1 + spread, Happening::AgentStarts(agent));
@@ -237,8 +256,8 @@ impl World {
     /// As [`World::run`].
     pub fn run_to_rest(&mut self) -> Result<&[Violation], WorldError> {
         self.run(self.config.end_ms())?;
-        let names: Vec<ReceiverName> =
-            self.receivers.iter().map(|(name, _)| name.clone()).collect();
+        let names: Vec<ReceiverName> = (0..self.config.n_receivers).map(receiver_name).collect();
+        self.all_kept()?;
         if let Some(server) = &self.server {
             let snapshot = server.state.load(Unix(0))?.snapshot;
             let journal = server.journal()?;
@@ -268,8 +287,8 @@ impl World {
         Counts {
             incidents: self.oracle.n_incidents(),
             arrived: self.receivers.iter().map(|(_, r)| r.inbox.len()).sum(),
-            frames: self.history.frames.values().map(BTreeMap::len).sum(),
-            copies: self.history.copies,
+            frames: self.promised.frames.values().map(BTreeMap::len).sum(),
+            copies: self.promised.copies,
             resets: self.agents.iter().map(|agent| agent.resets).sum(),
             ..self.counts
         }
@@ -296,8 +315,9 @@ impl World {
             Happening::ServerStarts => self.server_starts()?,
             Happening::ServerTicks => self.feed(Input::Tick),
             Happening::Commit => self.commit()?,
+            Happening::Upkeep => self.upkeep(),
             Happening::Deliver => self.deliver()?,
-            Happening::Tried(tried) => self.tried(tried)?,
+            Happening::Tried(tried) => self.tried(*tried)?,
             Happening::Probe(host, check) => self.probe(host, check),
             Happening::Probed(host, check, began_at, good) => {
                 self.probed(host, check, began_at, good);
@@ -311,6 +331,7 @@ impl World {
             Happening::DiskFree => {
                 if let Some(server) = &self.server {
                     server.disk.fill(false);
+                    server.samples.disk.fill(false);
                 }
             }
             Happening::Calm => self.calm(),
@@ -386,31 +407,61 @@ impl World {
         }
         self.life += 1;
         self.counts.server_starts += 1;
-        let disk = FaultPlan::counting();
         let (now, mut wishes) = (self.server_now(), Vec::new());
         let plan = Arc::clone(&self.plan);
         let salt = self.life << 32;
-        let server = SimServer::start(&self.dir, disk, plan, SECRET, now, salt, &mut wishes)?;
+        let receivers = self.fallbacks();
+        let mut server =
+            SimServer::start(&self.dir, plan, receivers, SECRET, now, salt, &mut wishes)?;
+        server.lies = self.lies;
         let snapshot = server.state.load(Unix(0))?.snapshot;
+        let rows = server.rows(now)?;
         let maybe = std::mem::take(&mut self.maybe);
         self.oracle.reloaded(self.now, &snapshot, &maybe);
         self.server = Some(server);
-        for (_, receiver) in &mut self.receivers {
-            receiver.busy = false;
-        }
         self.commit_due = false;
+        self.deliver_at = None;
         self.fulfil(wishes);
-        self.after(0, Happening::Deliver);
+        // Whatever the server before said of its history: this one's is open.
+        self.say("history", None);
         self.after(30_000, Happening::Healthy);
-        Ok(())
+        self.hand_rows(rows)
+    }
+
+    /// Returns the receivers with their fallbacks: the first has one, which nothing else goes to.
+    fn fallbacks(&self) -> Vec<(ReceiverName, Option<ReceiverName>)> {
+        let names = self.receivers.iter().map(|(name, _)| name.clone());
+        names.enumerate().map(|(n, name)| (name, (n == 0).then(standby))).collect()
     }
 
     fn server_dies(&mut self) {
-        self.server = None;
+        if let Some(server) = self.server.take() {
+            self.counts.stops += server.samples.n_stops();
+            for key in server.unwritten_keys() {
+                self.oracle.unsure(&key);
+            }
+        }
         self.paused_since = None;
         self.in_socket.clear();
         let away = 500 + self.random.below(60_000);
         self.after(away, Happening::ServerStarts);
+    }
+
+    /// Does history's upkeep, and says when it stops and goes on.
+    fn upkeep(&mut self) {
+        self.after(UPKEEP, Happening::Upkeep);
+        let now = self.server_now();
+        if self.paused_since.is_some() {
+            return;
+        }
+        let Some(server) = &mut self.server else { return };
+        let changed = server.samples.maintain(now);
+        if server.samples.disk.is_dead() {
+            self.maybe = server.staged_records();
+            self.server_dies();
+        } else if let Some(changed) = changed {
+            self.say("history", changed.problem());
+        }
     }
 
     fn feed(&mut self, input: Input) {
@@ -434,15 +485,24 @@ impl World {
         let (now, at) = (self.server_now(), self.at());
         let Some(server) = &mut self.server else { return };
         let mut wishes = Vec::new();
-        let reset = server.receive(datagram, &self.history, now, at, &mut wishes);
+        let reset = server.receive(datagram, now, at, &mut wishes);
         if let Some(reset) = reset {
             self.sends_to_agent(agent, &reset);
         }
-        #[cfg(test)]
-        if self.acks_before_commit {
+        if self.lies.acks_before_commit {
             self.lie();
         }
         self.fulfil(wishes);
+    }
+
+    fn lie(&mut self) {
+        let (now, at) = (self.server_now(), self.at());
+        let Some(server) = &mut self.server else { return };
+        for (agent, datagram) in server.lie(now, at) {
+            if let Some(number) = self.by_id.get(&agent).copied() {
+                self.sends_to_agent(number, &datagram);
+            }
+        }
     }
 
     fn sends_to_agent(&mut self, agent: usize, datagram: &[u8]) {
@@ -465,6 +525,10 @@ impl World {
                 }
             }
         }
+        self.plan_commit();
+    }
+
+    fn plan_commit(&mut self) {
         if !self.commit_due && self.server.as_ref().is_some_and(SimServer::is_dirty) {
             self.commit_due = true;
             self.after(GATHER, Happening::Commit);
@@ -502,27 +566,26 @@ impl World {
         }
         let (now, at) = (self.server_now(), self.at());
         let Some(server) = &mut self.server else { return Ok(()) };
-        match server.commit(&mut self.history, now, at) {
+        match server.commit(&mut self.promised, now, at) {
             Ok(Committed { records, replies }) => {
                 self.oracle.committed(self.now, &records);
+                let rows = server.new_rows(records)?;
                 for (agent, datagram) in replies {
                     if let Some(number) = self.by_id.get(&agent).copied() {
                         self.sends_to_agent(number, &datagram);
                     }
                 }
-                self.deliver()
+                self.hand_rows(rows)
             }
-            Err(_) if server.disk.is_dead() => {
-                self.maybe = server.staged_records();
-                self.server_dies();
-                Ok(())
-            }
-            Err(error) if error.is_transient() => {
+            Err(Failed::Later) => {
                 self.commit_due = true;
-                self.after(1_000, Happening::Commit);
+                self.after(AGAIN, Happening::Commit);
                 Ok(())
             }
-            Err(error) => Err(error.into()),
+            Err(failed) => {
+                self.maybe = server.staged_records();
+                self.failed(failed)
+            }
         }
     }
 
@@ -556,13 +619,36 @@ impl World {
         self.feed(Input::Result { host, result });
     }
 
+    /// What was promised to agents is in history, wherever it lies by now.
+    fn all_kept(&mut self) -> Result<(), WorldError> {
+        let now = self.server_now();
+        let is_settled = self.random.chance(0.5);
+        let Some(server) = &mut self.server else { return Ok(()) };
+        self.counts.stops += server.samples.n_stops();
+        if is_settled {
+            server.samples.settle(now)?;
+        }
+        let nothing = BTreeMap::new();
+        for agent in &self.agents {
+            let promised = self.promised.frames.get(&agent.name).unwrap_or(&nothing);
+            let Some(id) = server.host_id(&agent.name) else { continue };
+            let wrong = server.samples.compare(id, agent.series(), &agent.measured, promised);
+            if let Some(first) = wrong.first() {
+                let text =
+                    format!("{}: {} wrong in history, first {first}", agent.name, wrong.len());
+                self.oracle.violate(self.now, 0, text);
+            }
+        }
+        Ok(())
+    }
+
     /// What agents measured and made is stored, as it was and once.
     fn all_arrived(&mut self, journal: &[JournalLine]) {
         let now = self.now;
         let mut wrong = Vec::new();
         for agent in &self.agents {
             let nothing = BTreeMap::new();
-            let stored = self.history.frames.get(&agent.name).unwrap_or(&nothing);
+            let stored = self.promised.frames.get(&agent.name).unwrap_or(&nothing);
             let is_there = |taken_at: &Unix| {
                 agent
                     .measured
@@ -594,8 +680,8 @@ impl World {
                 }
             }
         }
-        if self.history.different > 0 {
-            wrong.push(format!("{} frames came with two contents", self.history.different));
+        if self.promised.different > 0 {
+            wrong.push(format!("{} frames came with two contents", self.promised.different));
         }
         if let Some(server) = self.server.as_ref().filter(|server| server.duplicates() > 0) {
             wrong.push(format!("{} clones were seen where there are none", server.duplicates()));
@@ -616,6 +702,11 @@ fn self_host() -> HostName {
 
 fn receiver_name(number: usize) -> ReceiverName {
     ReceiverName::new(&format!("receiver-{number}")).expect("letters, digits and a hyphen")
+}
+
+/// The fallback of the first receiver.
+fn standby() -> ReceiverName {
+    ReceiverName::new("standby").expect("letters")
 }
 
 fn ping() -> CheckName {

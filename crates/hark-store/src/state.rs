@@ -4,7 +4,7 @@
 //! engine step ── records ─┐
 //! ingest ─ agents' sessions ├─> State::commit ── one transaction ──> state.db
 //! web ─ users, tokens ────┘        │ full disk: the reserve is given up, once more
-//! outbox ─ claim, sent, retry ─────┘
+//! outbox ─ leased, sent, retry ────┘
 //! page ── StateReader (own connection, cannot write)
 //! ```
 //!
@@ -12,9 +12,8 @@
 //! - a commit is whole or absent, whatever dies at whatever moment;
 //! - a failed sync stops the state: nothing is written until it was opened again, because nobody
 //!   knows what of the last pages is on the disk;
-//! - a message of the outbox is claimed by one at a time, and who lost its lease cannot say how the
-//!   message went (the fence has moved on);
-//! - the messages of one incident to one receiver leave in the order in which they were decided.
+//! - a message is in the outbox once under its key, whoever puts it there again;
+//! - a message that arrived, was given up or replaced stays so.
 
 mod access;
 mod change;
@@ -40,7 +39,6 @@ pub use access::{
 };
 pub use change::{AuditEntry, Change};
 pub use commit::CommitError;
-pub use outbox::{Claim, Fence};
 pub use reader::{
     AuditCheck, DeliveryView, IncidentFilter, JournalEntry, JournalFilter, StateReader,
 };

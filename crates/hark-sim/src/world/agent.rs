@@ -108,6 +108,11 @@ impl SimAgent {
         }
     }
 
+    /// Returns what it measures.
+    pub(super) fn series(&self) -> &[SeriesDef] {
+        &self.series
+    }
+
     pub(super) fn is_running(&self) -> bool {
         self.process.is_some()
     }

@@ -9,7 +9,7 @@ pub struct WorldConfig {
     pub n_hosts: usize,
     /// How often agents send.
     pub interval_ms: u64,
-    /// How many receivers; everything goes to each.
+    /// How many receivers; everything goes to each. The first has a fallback besides.
     pub n_receivers: usize,
     /// How bad the network is until it is calm.
     pub weather: Weather,
@@ -24,12 +24,16 @@ pub struct WorldConfig {
 pub struct Faults {
     /// The server is killed.
     pub server_killed: u64,
-    /// The server dies at a write of its state.
+    /// The server dies at a write of its state or of history.
     pub server_dies_writing: u64,
     /// The server stands still, as under SIGSTOP.
     pub server_paused: u64,
     /// The server's disk is full for a while.
     pub disk_full: u64,
+    /// History alone has no room for a while.
+    pub history_full: u64,
+    /// A write of history fails once.
+    pub history_fails: u64,
     /// An agent is killed and comes back.
     pub agent_killed: u64,
     /// A host is cut off.
@@ -62,6 +66,8 @@ impl WorldConfig {
                 server_dies_writing: minutes(8),
                 server_paused: minutes(25),
                 disk_full: minutes(25),
+                history_full: minutes(15),
+                history_fails: minutes(15),
                 agent_killed: minutes(10),
                 host_cut: minutes(8),
                 server_clock: minutes(25),

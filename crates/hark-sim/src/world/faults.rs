@@ -8,6 +8,7 @@ use hark_model::{CheckName, UserName};
 use hark_store::disk::Break;
 
 use super::config::Faults;
+use super::receiver::Away;
 use super::{Happening, World, below, self_host, signed};
 use crate::machine::Trouble;
 
@@ -18,6 +19,8 @@ pub(super) enum Kind {
     ServerDiesWriting,
     ServerPaused,
     DiskFull,
+    HistoryFull,
+    HistoryFails,
     AgentKilled,
     HostCut,
     ServerClock,
@@ -28,11 +31,13 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::ServerKilled,
         Self::ServerDiesWriting,
         Self::ServerPaused,
         Self::DiskFull,
+        Self::HistoryFull,
+        Self::HistoryFails,
         Self::AgentKilled,
         Self::HostCut,
         Self::ServerClock,
@@ -48,6 +53,8 @@ impl Kind {
             Self::ServerDiesWriting => faults.server_dies_writing,
             Self::ServerPaused => faults.server_paused,
             Self::DiskFull => faults.disk_full,
+            Self::HistoryFull => faults.history_full,
+            Self::HistoryFails => faults.history_fails,
             Self::AgentKilled => faults.agent_killed,
             Self::HostCut => faults.host_cut,
             Self::ServerClock => faults.server_clock,
@@ -91,8 +98,23 @@ impl World {
             Kind::DiskFull => {
                 if let Some(server) = &self.server {
                     server.disk.fill(true);
+                    server.samples.disk.fill(true);
                     let full = 30_000 + self.random.below(90_000);
                     self.after(full, Happening::DiskFree);
+                }
+            }
+            Kind::HistoryFull => {
+                if let Some(server) = &self.server {
+                    server.samples.disk.fill(true);
+                    let full = 30_000 + self.random.below(90_000);
+                    self.after(full, Happening::DiskFree);
+                }
+            }
+            Kind::HistoryFails => {
+                let ahead = self.random.below(20);
+                if let Some(server) = &self.server {
+                    let disk = &server.samples.disk;
+                    disk.break_at(disk.points() + ahead, Break::Io);
                 }
             }
             Kind::AgentKilled => {
@@ -118,20 +140,29 @@ impl World {
             Kind::Trouble => self.trouble(host, until),
             Kind::ReceiverAway => {
                 let place = below(&mut self.random, self.receivers.len());
-                if let Some((_, receiver)) = self.receivers.get_mut(place) {
+                let ways = [Away::Refuses, Away::Hangs, Away::Overrun];
+                let way = ways.get(below(&mut self.random, ways.len())).copied();
+                if let (Some((_, receiver)), Some(way)) = (self.receivers.get_mut(place), way) {
                     receiver.away_until = until;
+                    receiver.away = way;
                 }
             }
             Kind::Silence => self.silence(host, until),
         }
     }
 
-    /// Has the server die at one of its next writes.
+    /// Has the server die at one of its next writes, of state or in the middle of one of history.
     fn die_writing(&mut self) {
         let ahead = self.random.below(60);
-        if let Some(server) = &mut self.server {
-            server.disk.break_at(server.disk.points() + ahead, Break::Crash);
-        }
+        let torn = usize::try_from(self.random.below(4_096)).unwrap_or(0);
+        let in_history = self.random.chance(0.5);
+        let Some(server) = &self.server else { return };
+        let (disk, how) = if in_history {
+            (&server.samples.disk, Break::Tear(torn))
+        } else {
+            (&server.disk, Break::Crash)
+        };
+        disk.break_at(disk.points() + ahead, how);
     }
 
     fn trouble(&mut self, host: usize, until: u64) {
@@ -211,6 +242,7 @@ impl World {
         }
         if let Some(server) = &self.server {
             server.disk.mend();
+            server.samples.disk.mend();
         }
         if self.paused_since.is_some() {
             self.server_resumes(self.life);

@@ -44,9 +44,16 @@ pub(super) struct Oracle {
     silenced_at: BTreeMap<SilenceId, (Unix, u64)>,
     /// When each message was decided, by its key.
     decided_at: BTreeMap<String, u64>,
+    /// The fallback receiver.
+    standby: Option<ReceiverName>,
 }
 
 impl Oracle {
+    /// Begins to follow a world in which `standby` is told only what others could not be.
+    pub(super) fn new(standby: ReceiverName) -> Self {
+        Self { standby: Some(standby), ..Self::default() }
+    }
+
     pub(super) fn fed(&mut self, host: &HostName, at: u64) {
         self.fed.insert(host.clone(), at);
     }
@@ -202,7 +209,10 @@ impl Oracle {
             | Reason::Summary
             | Reason::Test => false,
         };
-        if needs_first && is_first {
+        // The first thing a fallback hears of an incident may be that it got worse or goes on.
+        let stands_in = self.standby.as_ref() == Some(receiver)
+            && !matches!(notification.reason, Reason::Recovery | Reason::Removed);
+        if needs_first && is_first && !stands_in {
             let text = format!("{receiver} was told {} first", notification.key);
             self.violate(at, 2, text);
         }

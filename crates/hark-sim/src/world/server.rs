@@ -1,8 +1,9 @@
-//! The server of the world: the real engine, the real protocol machine, the real state on disk, and
+//! The server of the world: the real engine, protocol machine, outbox machine, state and history, and
 //! between them the shortest driver that keeps the promises of the real one.
 //!
 //! What an input causes is staged; a commit writes records, sessions and applied items in one
-//! transaction after the frames; only then is anything acknowledged or sent.
+//! transaction after the frames; only then is anything acknowledged or sent. While history is out of
+//! order, datagrams with samples are not acknowledged, and all else goes on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -15,33 +16,30 @@ use hark_engine::effect::{Effect, Effects, Watch};
 use hark_engine::input::{Heard, HostSeen, Input};
 use hark_engine::plan::Plan;
 use hark_model::frame::{ValueReader, check_values, scale};
-use hark_model::record::{HostId, JournalLine, Record};
+use hark_model::record::{DeliveryRecord, DeliveryState, HostId, JournalLine, Record};
 use hark_model::time::Micros;
-use hark_model::{CheckName, HostName, Now, SeriesDef, Unix};
+use hark_model::{CheckName, HostName, Notification, Now, ReceiverName, Unix};
+use hark_notify::delivery::Policy;
+use hark_notify::outbox::Outbox;
 use hark_proto::{
     AckFacts, AgentId, AgentKey, Beat, Body, Frame, Header, ItemWindow, Refused, Report,
     ReportItem, ServerSession, SetAssembler, decode, peek, simple_identity,
 };
 use hark_store::disk::{Disk, FaultPlan};
 use hark_store::state::{
-    AgentMode, AgentRecord, Change, CommitError, JournalFilter, OpenError, ReportWindow, State,
+    AgentMode, AgentRecord, Change, CommitError, DeliveryView, JournalFilter, OpenError,
+    ReportWindow, State,
 };
 
+use super::WorldError;
 use super::agent::KeptFrame;
+use super::samples::{Promised, Samples};
 
 /// How long resolved incidents are loaded for: the reopen window and room.
 const RESOLVED_SINCE: Duration = Duration::from_hours(1);
 
-/// What survives the server beside its state: the stand-in for history.
-#[derive(Debug, Default)]
-pub(super) struct History {
-    pub(super) frames: BTreeMap<HostName, BTreeMap<(u32, Unix), Vec<u8>>>,
-    pub(super) sets: BTreeMap<(HostName, u32), Vec<SeriesDef>>,
-    /// Second copies that were dropped.
-    pub(super) copies: u64,
-    /// Second copies with other bytes: must stay 0.
-    pub(super) different: u64,
-}
+/// Messages of one incident that are read at a start: more than any incident of a world has.
+const MAX_ROWS: u32 = 1000;
 
 /// An agent as the server knows it.
 #[derive(Debug)]
@@ -62,11 +60,29 @@ struct Known {
 struct Staged {
     records: Vec<Record>,
     changes: Vec<Change>,
-    frames: Vec<(HostName, Unix, KeptFrame)>,
-    sets: Vec<(HostName, u32, Vec<SeriesDef>)>,
-    stored: Vec<(AgentId, u64, u64)>,
+    stored: Vec<Receipt>,
     sessions: BTreeMap<AgentId, u64>,
     wanted: BTreeMap<AgentId, BTreeSet<u32>>,
+}
+
+/// A datagram that is acknowledged once what it brought is on the disk.
+#[derive(Clone, Copy, Debug)]
+struct Receipt {
+    agent: AgentId,
+    session: u64,
+    counter: u64,
+    has_samples: bool,
+}
+
+/// Why a write did not succeed.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// The machine died in it.
+    Died,
+    /// The disk has no room; it is tried again.
+    Later,
+    /// Something is broken that nobody broke.
+    Broken(CommitError),
 }
 
 /// What a commit has written, and the datagrams that may be sent since.
@@ -74,6 +90,17 @@ struct Staged {
 pub(super) struct Committed {
     pub(super) records: Vec<Record>,
     pub(super) replies: Vec<(AgentId, Vec<u8>)>,
+}
+
+/// How a server breaks its promises, to see that the oracle notices.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Lies {
+    /// Acknowledges what is not on the disk.
+    pub(super) acks_before_commit: bool,
+    /// Acknowledges samples that history has refused.
+    pub(super) acks_without_history: bool,
+    /// Sends a message that stands in for another again after each restart.
+    pub(super) sends_known_keys: bool,
 }
 
 /// What a step wants of the world.
@@ -95,47 +122,72 @@ pub(super) struct SimServer {
     pub(super) engine: Engine,
     pub(super) state: State,
     pub(super) disk: Arc<FaultPlan>,
+    pub(super) samples: Samples,
+    pub(super) outbox: Outbox,
+    /// Receivers that have taken a message in this life.
+    pub(super) proven: BTreeSet<ReceiverName>,
+    /// Where messages stand, not written yet for want of room.
+    unwritten: Vec<DeliveryRecord>,
     secret: Vec<u8>,
     agents: BTreeMap<AgentId, Known>,
     hosts: BTreeMap<HostName, HostId>,
     staged: Staged,
     pub(super) refused: [u64; Refused::ALL.len()],
     salt: u64,
+    pub(super) lies: Lies,
 }
 
 impl SimServer {
     /// Starts on what is in `dir`.
     pub(super) fn start(
         dir: &Path,
-        disk: Arc<FaultPlan>,
         plan: Arc<Plan>,
+        receivers: Vec<(ReceiverName, Option<ReceiverName>)>,
         secret: &[u8],
         now: Now,
         salt: u64,
         wishes: &mut Vec<Wish>,
-    ) -> Result<Self, OpenError> {
-        let mut state = State::open_on(dir, Disk::breaking(Arc::clone(&disk)))?;
+    ) -> Result<Self, WorldError> {
+        let disk = FaultPlan::counting();
+        let state = State::open_on(dir, Disk::breaking(Arc::clone(&disk)))?;
         let loaded = state.load(now.unix - RESOLVED_SINCE)?;
-        let records = state.reader()?.agents()?;
+        let agents = state.reader()?.agents()?.into_iter().map(known).collect();
         let hosts = loaded.snapshot.hosts.iter().map(|h| (h.name.clone(), h.id)).collect();
         let (engine, effects) = Engine::new(plan, loaded.snapshot, now);
-        let agents = records.into_iter().map(known).collect();
-        // A crash in here is a crash like any other: the next commit meets it.
-        let released = state.release_leases(now.unix).unwrap_or(0);
-        wishes.push(Wish::Log(format!("started, {released} leases released")));
+        // One message a receiver at a time, as the real driver has it: the bound on doubles.
+        let policy = Policy { in_flight: 1, ..Policy::default() };
         let mut server = Self {
             engine,
             state,
             disk,
+            samples: Samples::open(dir, FaultPlan::counting())?,
+            outbox: Outbox::new(receivers, policy),
+            proven: BTreeSet::new(),
+            unwritten: Vec::new(),
             secret: secret.to_vec(),
             agents,
             hosts,
             staged: Staged::default(),
             refused: [0; Refused::ALL.len()],
             salt,
+            lies: Lies::default(),
         };
         server.absorb(effects, wishes);
         Ok(server)
+    }
+
+    /// Returns the messages of before this start that the outbox must know: all that are open, and
+    /// those of incidents that may go on.
+    pub(super) fn rows(&self, now: Now) -> Result<Vec<DeliveryRecord>, OpenError> {
+        let snapshot = self.state.load(now.unix - RESOLVED_SINCE)?.snapshot;
+        let reader = self.state.reader()?;
+        let mut rows = snapshot.outbox;
+        for incident in &snapshot.incidents {
+            rows.extend(reader.deliveries(DeliveryView::Of(incident.id), None, MAX_ROWS)?);
+        }
+        rows.sort_by_key(|row| row.notification.id);
+        rows.dedup_by_key(|row| row.notification.id);
+        Ok(rows)
     }
 
     /// Feeds the engine.
@@ -189,13 +241,12 @@ impl SimServer {
     pub(super) fn receive(
         &mut self,
         mut datagram: Vec<u8>,
-        history: &History,
         now: Now,
         at: Micros,
         wishes: &mut Vec<Wish>,
     ) -> Option<Vec<u8>> {
         let header = peek(&datagram).ok()?.header;
-        match self.accept(&mut datagram, history, now, at, wishes) {
+        match self.accept(&mut datagram, now, at, wishes) {
             Ok(()) => None,
             Err(refused) => {
                 self.refused[refused.index()] += 1;
@@ -220,7 +271,6 @@ impl SimServer {
     fn accept(
         &mut self,
         datagram: &mut [u8],
-        history: &History,
         now: Now,
         at: Micros,
         wishes: &mut Vec<Wish>,
@@ -242,9 +292,11 @@ impl SimServer {
         let header = received.header;
         let body = decode(header.kind, received.content)?;
         let skew_ms = skew(received.sent_at, now);
-        let is_stored = self.take(agent, body, skew_ms, history, now, wishes)?;
+        let has_samples = matches!(body, Body::Beat(_) | Body::Backlog(_));
+        let is_stored = self.take(agent, body, skew_ms, now, wishes)?;
         if is_stored {
-            self.staged.stored.push((agent, header.session, header.counter));
+            let Header { session, counter, .. } = header;
+            self.staged.stored.push(Receipt { agent, session, counter, has_samples });
         }
         Ok(())
     }
@@ -275,7 +327,6 @@ impl SimServer {
         agent: AgentId,
         body: Body<'_>,
         skew_ms: i64,
-        history: &History,
         now: Now,
         wishes: &mut Vec<Wish>,
     ) -> Result<bool, Refused> {
@@ -284,17 +335,17 @@ impl SimServer {
                 let interval = Duration::from_millis(u64::from(hello.interval_ms));
                 self.seen(agent, interval, now, wishes);
                 let host = self.host_of(agent)?;
-                let is_known = |set: &u32| history.sets.contains_key(&(host.clone(), *set));
+                let sets = hello.sets.iter().copied();
                 let unknown: BTreeSet<u32> =
-                    hello.sets.iter().copied().filter(|set| !is_known(set)).collect();
+                    sets.filter(|set| self.samples.set(&host, *set).is_none()).collect();
                 self.staged.wanted.entry(agent).or_default().extend(unknown);
                 Ok(true)
             }
-            Body::Beat(beat) => self.beat(agent, beat, skew_ms, history, now, wishes),
+            Body::Beat(beat) => self.beat(agent, beat, skew_ms, now, wishes),
             Body::Backlog(backlog) => {
                 let mut is_stored = true;
                 for frame in backlog.frames {
-                    is_stored &= self.keep(agent, frame, history)?;
+                    is_stored &= self.keep(agent, frame)?;
                 }
                 Ok(is_stored)
             }
@@ -303,7 +354,9 @@ impl SimServer {
                 let known = self.agents.get_mut(&agent).ok_or(Refused::Agent)?;
                 if let Some((set, series)) = known.assembler.add(part) {
                     known.declared = false;
-                    self.staged.sets.push((host, set, series));
+                    if let Some(id) = known.host_id {
+                        self.samples.declare(&host, id, set, series, now);
+                    }
                 }
                 Ok(true)
             }
@@ -316,19 +369,18 @@ impl SimServer {
         agent: AgentId,
         beat: Beat<'_>,
         skew_ms: i64,
-        history: &History,
         now: Now,
         wishes: &mut Vec<Wish>,
     ) -> Result<bool, Refused> {
         let interval = Duration::from_millis(u64::from(beat.interval_ms));
         self.seen(agent, interval, now, wishes);
-        self.declare(agent, history, now, wishes);
+        self.declare(agent, now, wishes);
         let mut is_stored = true;
         let (mut values, mut taken_at) = (Vec::new(), now.unix);
         for frame in beat.frames {
-            is_stored &= self.keep(agent, frame, history)?;
+            is_stored &= self.keep(agent, frame)?;
             taken_at = Unix(frame.taken_at.0 - skew_ms);
-            self.watched(agent, frame, history, &mut values)?;
+            self.watched(agent, frame, &mut values)?;
         }
         let host = self.agents.get(&agent).and_then(|known| known.host_id);
         let host = host.ok_or(Refused::Agent)?;
@@ -395,12 +447,10 @@ impl SimServer {
     }
 
     /// Tells the engine once in this life, and after each new set, which series the host has.
-    fn declare(&mut self, agent: AgentId, history: &History, now: Now, wishes: &mut Vec<Wish>) {
+    fn declare(&mut self, agent: AgentId, now: Now, wishes: &mut Vec<Wish>) {
         let Some(known) = self.agents.get_mut(&agent) else { return };
         let (Some(host), false) = (known.host_id, known.declared) else { return };
-        let of_host = history.sets.iter().filter(|((name, _), _)| *name == known.host);
-        let series: Vec<_> =
-            of_host.flat_map(|(_, series)| series.iter().map(|def| def.name.clone())).collect();
+        let series = self.samples.series_of(&known.host);
         if series.is_empty() {
             return;
         }
@@ -409,20 +459,16 @@ impl SimServer {
     }
 
     /// Stages a frame; false if its set is not known.
-    fn keep(
-        &mut self,
-        agent: AgentId,
-        frame: Frame<'_>,
-        history: &History,
-    ) -> Result<bool, Refused> {
+    fn keep(&mut self, agent: AgentId, frame: Frame<'_>) -> Result<bool, Refused> {
         let host = self.host_of(agent)?;
-        let Some(series) = history.sets.get(&(host.clone(), frame.set)) else {
+        let id = self.host_id(&host).ok_or(Refused::Agent)?;
+        let Some(series) = self.samples.set(&host, frame.set) else {
             self.staged.wanted.entry(agent).or_default().insert(frame.set);
             return Ok(false);
         };
         check_values(frame.values, series.len()).map_err(|_| Refused::Malformed)?;
         let kept = KeptFrame { set: frame.set, values: frame.values.to_vec() };
-        self.staged.frames.push((host, frame.taken_at, kept));
+        self.samples.keep(host, id, frame.taken_at, kept);
         Ok(true)
     }
 
@@ -431,13 +477,10 @@ impl SimServer {
         &self,
         agent: AgentId,
         frame: Frame<'_>,
-        history: &History,
         values: &mut Vec<(u32, f64)>,
     ) -> Result<(), Refused> {
         let Some(known) = self.agents.get(&agent) else { return Ok(()) };
-        let Some(series) = history.sets.get(&(known.host.clone(), frame.set)) else {
-            return Ok(());
-        };
+        let Some(series) = self.samples.set(&known.host, frame.set) else { return Ok(()) };
         for (def, item) in series.iter().zip(ValueReader::new(frame.values)) {
             let item = item.map_err(|_| Refused::Malformed)?;
             for watch in known.watches.iter().filter(|watch| watch.series == def.name) {
@@ -447,45 +490,100 @@ impl SimServer {
         Ok(())
     }
 
+    /// Returns the messages among committed `records` that are in the outbox: one whose key was there
+    /// before is not.
+    pub(super) fn new_rows(
+        &self,
+        records: Vec<Record>,
+    ) -> Result<Vec<DeliveryRecord>, CommitError> {
+        let mut rows = Vec::new();
+        for record in records {
+            if let Record::Outbox(row) = record
+                && (self.lies.sends_known_keys || self.state.has_delivery(row.notification.id)?)
+            {
+                rows.push(row);
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Puts a message that stands in for another into the outbox.
+    pub(super) fn hand_over(&mut self, notification: Notification) {
+        let id = self.engine.delivery_number();
+        self.staged.records.push(Record::Outbox(DeliveryRecord {
+            notification: Notification { id, ..notification },
+            state: DeliveryState::Queued,
+            attempts: 0,
+            last_error: String::new(),
+            took_ms: 0,
+        }));
+    }
+
     /// Returns true if there is something to commit.
     pub(super) fn is_dirty(&self) -> bool {
-        let Staged { records, changes, frames, sets, stored, sessions, wanted } = &self.staged;
-        !(records.is_empty()
-            && changes.is_empty()
-            && frames.is_empty()
-            && sets.is_empty()
-            && stored.is_empty()
-            && sessions.is_empty()
-            && wanted.is_empty())
+        let Staged { records, changes, stored, sessions, wanted } = &self.staged;
+        self.samples.is_dirty()
+            || !(records.is_empty()
+                && changes.is_empty()
+                && stored.is_empty()
+                && sessions.is_empty()
+                && wanted.is_empty()
+                && self.unwritten.is_empty())
+    }
+
+    /// Returns the keys of the messages of which it is not written where they stand.
+    pub(super) fn unwritten_keys(&self) -> Vec<String> {
+        self.unwritten.iter().map(|row| row.notification.key.clone()).collect()
+    }
+
+    /// Writes where messages stand, behind what waits already.
+    pub(super) fn write(&mut self, rows: Vec<DeliveryRecord>) -> Result<(), Failed> {
+        self.unwritten.extend(rows);
+        let changes: Vec<Change> = self.unwritten.iter().cloned().map(Change::Delivery).collect();
+        self.state.commit(&[], &changes).map_err(|error| self.why(error))?;
+        self.unwritten.clear();
+        Ok(())
     }
 
     /// Writes what is staged: frames first, then state in one transaction. Returns the committed
     /// records and the datagrams that may now be sent; nothing is lost if it fails.
     pub(super) fn commit(
         &mut self,
-        history: &mut History,
+        promised: &mut Promised,
         now: Now,
         at: Micros,
-    ) -> Result<Committed, CommitError> {
-        for (host, set, series) in &self.staged.sets {
-            history.sets.insert((host.clone(), *set), series.clone());
+    ) -> Result<Committed, Failed> {
+        if !self.samples.sync(promised, now) && !self.lies.acks_without_history {
+            self.staged.stored.retain(|receipt| !receipt.has_samples);
         }
-        for (host, taken_at, frame) in &self.staged.frames {
-            history.keep(host, *taken_at, frame);
+        if self.samples.disk.is_dead() {
+            return Err(Failed::Died);
         }
-        self.staged.frames.clear();
         let mut changes = self.staged.changes.clone();
         let sessions = self.staged.sessions.iter();
         changes.extend(
             sessions
                 .map(|(agent, session)| Change::AgentSession { agent: agent.0, session: *session }),
         );
+        changes.extend(self.unwritten.iter().cloned().map(Change::Delivery));
         if !(changes.is_empty() && self.staged.records.is_empty()) {
-            self.state.commit(&self.staged.records, &changes)?;
+            let written = self.state.commit(&self.staged.records, &changes);
+            written.map_err(|error| self.why(error))?;
         }
+        self.unwritten.clear();
         let staged = std::mem::take(&mut self.staged);
         let replies = self.allow(&staged, now, at);
         Ok(Committed { records: staged.records, replies })
+    }
+
+    fn why(&self, error: CommitError) -> Failed {
+        if self.disk.is_dead() {
+            Failed::Died
+        } else if error.is_transient() {
+            Failed::Later
+        } else {
+            Failed::Broken(error)
+        }
     }
 
     /// Returns what may be said now that `staged` is on the disk.
@@ -495,9 +593,9 @@ impl SimServer {
                 known.session.persisted(*session);
             }
         }
-        for (agent, session, counter) in &staged.stored {
-            if let Some(known) = self.agents.get_mut(agent) {
-                known.session.stored(*session, *counter);
+        for receipt in &staged.stored {
+            if let Some(known) = self.agents.get_mut(&receipt.agent) {
+                known.session.stored(receipt.session, receipt.counter);
             }
         }
         let mut replies = Vec::new();
@@ -518,7 +616,6 @@ impl SimServer {
     }
 
     /// Says that everything is on the disk, which it is not.
-    #[cfg(test)]
     pub(super) fn lie(&mut self, now: Now, at: Micros) -> Vec<(AgentId, Vec<u8>)> {
         let stored = self.staged.stored.clone();
         let sessions = self.staged.sessions.clone();
@@ -546,19 +643,6 @@ impl SimServer {
     /// Returns how often two agents seemed to share a key.
     pub(super) fn duplicates(&self) -> u32 {
         self.agents.values().map(|known| known.session.duplicates()).sum()
-    }
-}
-
-impl History {
-    fn keep(&mut self, host: &HostName, taken_at: Unix, frame: &KeptFrame) {
-        let frames = self.frames.entry(host.clone()).or_default();
-        match frames.get(&(frame.set, taken_at)) {
-            Some(values) if *values == frame.values => self.copies += 1,
-            Some(_) => self.different += 1,
-            None => {
-                frames.insert((frame.set, taken_at), frame.values.clone());
-            }
-        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! What is written beside the engine's records: who may speak, what they did, how deliveries went.
 
-use hark_model::DeliveryId;
 use hark_model::name::UserName;
 use hark_model::record::DeliveryRecord;
 use hark_model::time::Unix;
@@ -11,7 +10,7 @@ use super::access::{
     UserRecord, audit_hash, ordered,
 };
 use super::commit::{CommitError, int};
-use super::outbox::{self, Fence};
+use super::outbox;
 
 /// One change that the engine does not know of. Applied in order, in the same transaction as the
 /// records it comes with.
@@ -86,43 +85,6 @@ pub enum Change {
     /// A message of the outbox went on: it is being sent, arrived, failed, was given up, folded into
     /// another, or changed its text before it was sent. Without effect on one that is finished.
     Delivery(DeliveryRecord),
-    /// A message arrived. Without effect if the claim is not the newest one.
-    DeliverySent {
-        /// Which message.
-        delivery: DeliveryId,
-        /// The claim under which it was sent.
-        fence: Fence,
-        /// When.
-        at: Unix,
-        /// How long the try took, in milliseconds.
-        took_ms: u32,
-    },
-    /// A message failed and is to be tried again. Without effect if the claim is not the newest.
-    DeliveryRetry {
-        /// Which message.
-        delivery: DeliveryId,
-        /// The claim under which it failed.
-        fence: Fence,
-        /// When to try again.
-        again_at: Unix,
-        /// What was said.
-        error: String,
-        /// How long the try took, in milliseconds.
-        took_ms: u32,
-    },
-    /// A message is given up. Without effect if the claim is not the newest.
-    DeliveryDead {
-        /// Which message.
-        delivery: DeliveryId,
-        /// The claim under which it failed.
-        fence: Fence,
-        /// When.
-        at: Unix,
-        /// What was said.
-        error: String,
-        /// How long the try took, in milliseconds.
-        took_ms: u32,
-    },
 }
 
 /// What somebody did.
@@ -173,9 +135,6 @@ pub(super) fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<()
             run(transaction, "DELETE FROM setting WHERE name = ?1", [name])
         }
         Change::Audit(entry) => audit(transaction, entry),
-        Change::DeliverySent { .. }
-        | Change::DeliveryRetry { .. }
-        | Change::DeliveryDead { .. } => outbox::finish(transaction, change),
         Change::Delivery(row) => outbox::advance(transaction, row),
     }
 }

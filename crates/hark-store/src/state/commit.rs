@@ -310,8 +310,8 @@ fn put_outbox(t: &Transaction<'_>, row: &DeliveryRecord) -> Result<(), CommitErr
     let (state, due_at) = stored::delivery_state(row);
     t.prepare_cached(
         "INSERT INTO outbox
-           (id, key, receiver, incident, state, due_at, fence, attempts, last_error, took_ms, v, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10, ?11)
+           (id, key, receiver, incident, state, due_at, attempts, last_error, took_ms, v, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
          ON CONFLICT (key) DO UPDATE SET state = excluded.state, due_at = excluded.due_at
            WHERE outbox.state IN ('queued', 'retry')
              AND excluded.state IN ('superseded', 'dead')",

@@ -13,7 +13,7 @@ use super::OpenError;
 use crate::fault::Fault;
 
 /// Every migration, oldest first.
-pub(crate) const MIGRATIONS: &[&str] = &[V1];
+pub(crate) const MIGRATIONS: &[&str] = &[V1, V2];
 
 /// The tables of the first version.
 ///
@@ -101,6 +101,14 @@ CREATE TABLE audit (
   id INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL, address TEXT NOT NULL,
   what TEXT NOT NULL, detail TEXT NOT NULL, hash BLOB NOT NULL
 ) STRICT;
+";
+
+/// The outbox without the numbers of claims: one process delivers, so nobody claims a message.
+const V2: &str = "
+DROP INDEX outbox_due;
+DROP INDEX outbox_order;
+ALTER TABLE outbox DROP COLUMN fence;
+CREATE INDEX outbox_open ON outbox (id) WHERE state IN ('queued', 'leased', 'retry');
 ";
 
 /// Brings the tables to the newest version and returns where the copy of the old file is, if one

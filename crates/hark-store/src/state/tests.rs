@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use hark_model::name::{CheckName, HostName, ReceiverName, Tag, UserName};
 use hark_model::record::{
@@ -13,7 +12,6 @@ use super::*;
 use crate::disk::{Break, FaultPlan};
 
 const ALL: Unix = Unix(i64::MIN);
-const LEASE: Duration = Duration::from_secs(30);
 
 fn host(id: u32) -> HostRecord {
     HostRecord {
@@ -140,10 +138,6 @@ fn agent(id: u64, session: u64) -> AgentRecord {
     }
 }
 
-fn mail() -> ReceiverName {
-    ReceiverName::new("mail").unwrap()
-}
-
 /// One of every kind of record, as one engine step could make them.
 fn step(n: u64) -> Vec<Record> {
     let id = u32::try_from(n).unwrap();
@@ -230,85 +224,71 @@ fn the_same_key_is_never_queued_twice() {
     assert_eq!(state.load(ALL).unwrap().snapshot.outbox, [message(1, "mail", None)]);
 }
 
+/// Returns message 1 as it stands when it was tried once.
+fn tried(state: DeliveryState, error: &str) -> DeliveryRecord {
+    DeliveryRecord {
+        state,
+        attempts: 1,
+        last_error: error.to_owned(),
+        took_ms: 7,
+        ..message(1, "mail", None)
+    }
+}
+
 #[test]
 fn a_message_can_be_taken_back_until_somebody_sends_it() {
     let dir = tempfile::tempdir().unwrap();
     let mut state = State::open(dir.path()).unwrap();
     let both = [message(1, "mail", None), message(2, "mail", None)];
     state.commit(&both.clone().map(Record::Outbox), &[]).unwrap();
-    let claimed = state.claim(&mail(), Unix(10), LEASE).unwrap().unwrap();
-    assert_eq!(claimed.record.notification.id, DeliveryId(1));
+    let leased = tried(DeliveryState::Leased { until: Unix(40) }, "");
+    state.commit(&[], &[Change::Delivery(leased.clone())]).unwrap();
     let back = both.map(|mut message| {
         message.state = DeliveryState::Superseded { at: Unix(11) };
         Record::Outbox(message)
     });
     state.commit(&back, &[]).unwrap();
-    let open = state.load(ALL).unwrap().snapshot.outbox;
-    assert_eq!(open.len(), 1);
-    assert_eq!(open[0].notification.id, DeliveryId(1));
-    assert!(state.mark_sent(DeliveryId(1), claimed.fence, Unix(12), 5).unwrap());
+    assert_eq!(state.load(ALL).unwrap().snapshot.outbox, [leased]);
 }
 
 #[test]
-fn a_recovery_never_overtakes_its_problem() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut state = State::open(dir.path()).unwrap();
-    let rows = [
-        message(1, "mail", Some(7)),
-        message(2, "mail", Some(7)),
-        message(3, "mail", Some(8)),
-        message(4, "hook", Some(7)),
-    ];
-    state.commit(&rows.map(Record::Outbox), &[]).unwrap();
-    let first = state.claim(&mail(), Unix(10), LEASE).unwrap().unwrap();
-    let second = state.claim(&mail(), Unix(10), LEASE).unwrap().unwrap();
-    assert_eq!(first.record.notification.id, DeliveryId(1));
-    assert_eq!(second.record.notification.id, DeliveryId(3));
-    assert_eq!(state.claim(&mail(), Unix(10), LEASE).unwrap(), None);
-    let failed = state.mark_retry(DeliveryId(1), first.fence, Unix(60), "421 later", 7).unwrap();
-    assert!(failed);
-    assert_eq!(state.claim(&mail(), Unix(59), LEASE).unwrap(), None);
-    let again = state.claim(&mail(), Unix(60), LEASE).unwrap().unwrap();
-    assert_eq!(again.record.notification.id, DeliveryId(1));
-    assert_eq!((again.record.attempts, again.record.last_error.as_str()), (2, "421 later"));
-    assert!(state.mark_sent(DeliveryId(1), again.fence, Unix(61), 5).unwrap());
-    let recovery = state.claim(&mail(), Unix(62), LEASE).unwrap().unwrap();
-    assert_eq!(recovery.record.notification.id, DeliveryId(2));
-    let hook = state.claim(&ReceiverName::new("hook").unwrap(), Unix(62), LEASE).unwrap();
-    assert_eq!(hook.unwrap().record.notification.id, DeliveryId(4));
+fn a_message_that_arrived_or_was_given_up_stays_so() {
+    for end in [DeliveryState::Sent { at: Unix(12) }, DeliveryState::Dead { at: Unix(12) }] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut state = State::open(dir.path()).unwrap();
+        state.commit(&[Record::Outbox(message(1, "mail", None))], &[]).unwrap();
+        let late = tried(DeliveryState::Retry { at: Unix(60) }, "421 later");
+        for step in [&late, &tried(end.clone(), ""), &late] {
+            state.commit(&[], &[Change::Delivery(step.clone())]).unwrap();
+        }
+        let rows = state.reader().unwrap().deliveries(DeliveryView::All, None, 10).unwrap();
+        assert_eq!(rows, [tried(end, "")]);
+    }
 }
 
 #[test]
-fn who_lost_its_lease_cannot_say_how_it_went() {
+fn a_restart_finds_what_was_on_its_way_under_the_same_key() {
     let dir = tempfile::tempdir().unwrap();
     let mut state = State::open(dir.path()).unwrap();
     state.commit(&[Record::Outbox(message(1, "mail", None))], &[]).unwrap();
-    let slow = state.claim(&mail(), Unix(10), LEASE).unwrap().unwrap();
-    let later = Unix(10) + LEASE;
-    let quick = state.claim(&mail(), later, LEASE).unwrap().unwrap();
-    assert!(quick.fence > slow.fence);
-    assert!(!state.mark_dead(DeliveryId(1), slow.fence, later, "timeout", 30_000).unwrap());
-    assert!(state.mark_sent(DeliveryId(1), quick.fence, later, 4).unwrap());
-    assert!(!state.mark_sent(DeliveryId(1), slow.fence, later, 4).unwrap());
-    let sent = state.reader().unwrap().deliveries(DeliveryView::Sent, None, 10).unwrap();
-    assert_eq!(sent.len(), 1);
-    assert_eq!((sent[0].attempts, sent[0].took_ms), (2, 4));
-}
-
-#[test]
-fn a_restart_gives_leased_messages_free_with_the_same_key() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut state = State::open(dir.path()).unwrap();
-    state.commit(&[Record::Outbox(message(1, "mail", None))], &[]).unwrap();
-    let before = state.claim(&mail(), Unix(10), LEASE).unwrap().unwrap();
+    let leased = tried(DeliveryState::Leased { until: Unix(40) }, "");
+    state.commit(&[], &[Change::Delivery(leased.clone())]).unwrap();
     drop(state);
+    let state = State::open(dir.path()).unwrap();
+    assert_eq!(state.load(ALL).unwrap().snapshot.outbox, [leased]);
+}
+
+#[test]
+fn a_message_whose_key_is_there_already_is_not_put_in_again() {
+    let dir = tempfile::tempdir().unwrap();
     let mut state = State::open(dir.path()).unwrap();
-    assert_eq!(state.release_leases(Unix(11)).unwrap(), 1);
-    let due = state.next_due().unwrap();
-    assert_eq!(due, [(mail(), Unix(11))]);
-    let after = state.claim(&mail(), Unix(11), LEASE).unwrap().unwrap();
-    assert_eq!(after.record.notification.key, before.record.notification.key);
-    assert!(!state.mark_sent(DeliveryId(1), before.fence, Unix(12), 1).unwrap());
+    let mut second = message(2, "mail", None);
+    second.notification.key = "key1".to_owned();
+    for row in [message(1, "mail", None), second] {
+        state.commit(&[Record::Outbox(row)], &[]).unwrap();
+    }
+    assert!(state.has_delivery(DeliveryId(1)).unwrap());
+    assert!(!state.has_delivery(DeliveryId(2)).unwrap());
 }
 
 #[test]
@@ -617,7 +597,7 @@ fn tables_of_a_newer_hark_are_refused_with_the_way_out() {
     assert!(state.copy_before_migration().unwrap().exists());
     drop(state);
     let error = State::open(dir.path()).unwrap_err();
-    assert!(matches!(error, OpenError::Newer { found: 2, known: 1, .. }));
+    assert!(matches!(error, OpenError::Newer { found: 3, known: 2, .. }));
     assert!(error.to_string().contains("start the newer hark"));
 }
 
@@ -633,14 +613,14 @@ fn an_interrupted_migration_goes_on_where_it_stopped_and_loses_nothing() {
     let whole = "CREATE TABLE two (a INTEGER) STRICT";
     let stops = [schema::MIGRATIONS, &[one, broken]].concat();
     let error = State::open_with(dir.path(), Disk::real(), &stops).unwrap_err();
-    assert!(matches!(error, OpenError::Sql { migration: Some(3), .. }), "{error:?}");
+    assert!(matches!(error, OpenError::Sql { migration: Some(4), .. }), "{error:?}");
     let goes_on = [schema::MIGRATIONS, &[one, whole]].concat();
     let state = State::open_with(dir.path(), Disk::real(), &goes_on).unwrap();
     assert_eq!(state.load(ALL).unwrap().snapshot, before);
-    let copy = dir.path().join("state.db.before-v2");
+    let copy = dir.path().join("state.db.before-v3");
     let old = Connection::open(copy).unwrap();
     let version: u32 = old.query_row("PRAGMA user_version", [], |r| r.get(0)).unwrap();
-    assert_eq!(version, 1);
+    assert_eq!(version, 2);
 }
 
 #[test]
@@ -656,8 +636,8 @@ fn a_damaged_row_is_counted_and_the_rest_is_loaded() {
     assert_eq!(loaded.damaged, 3);
     assert_eq!(loaded.snapshot.checks.len(), 3);
     assert_eq!(loaded.snapshot.incidents, [incident(2, None)]);
-    let claim = state.claim(&mail(), Unix(10), LEASE).unwrap().unwrap();
-    assert_eq!(claim.record.notification.id, DeliveryId(2), "the unreadable one is buried");
+    let open = loaded.snapshot.outbox.iter().map(|row| row.notification.id);
+    assert_eq!(open.collect::<Vec<_>>(), [DeliveryId(2)]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
 use hark_engine::effect::{Done, Refused};
-use hark_model::record::{JournalLine, Record};
+use hark_model::record::{DeliveryRecord, JournalLine, Record};
 use hark_model::time::{Clock, Mono};
 use hark_store::state::{Change, CommitError, State};
 use tokio::sync::oneshot;
@@ -255,7 +255,27 @@ impl Store {
         for reply in done.writes.into_iter().filter_map(|w| w.reply) {
             answer(reply, Ok(()));
         }
-        self.listeners.records(&done.records);
+        self.listeners.lines(&done.records);
+        let rows = self.new_rows(done.records);
+        self.listeners.rows(rows);
+    }
+
+    /// Returns the messages among `records` that are in the outbox. One that stands in for another and
+    /// was put there before a restart has its key in use: sent again, it would be told twice.
+    fn new_rows(&self, records: Vec<Record>) -> Vec<DeliveryRecord> {
+        let is_new = |row: &DeliveryRecord| {
+            // Telling twice is better than telling nobody, should the question fail.
+            self.state.has_delivery(row.notification.id).unwrap_or(true)
+        };
+        let mut rows = Vec::new();
+        for record in records {
+            if let Record::Outbox(row) = record
+                && is_new(&row)
+            {
+                rows.push(row);
+            }
+        }
+        rows
     }
 
     /// The disk is full or busy: keep everything, say so, try again.
@@ -341,15 +361,15 @@ impl Listeners {
         }
     }
 
-    fn records(&self, records: &[Record]) {
-        let mut rows = Vec::new();
+    fn lines(&self, records: &[Record]) {
         for record in records {
-            if let Record::Outbox(row) = record {
-                rows.push(row.clone());
-            } else if let Record::Journal(line) = record {
+            if let Record::Journal(line) = record {
                 (self.lines)(line);
             }
         }
+    }
+
+    fn rows(&self, rows: Vec<DeliveryRecord>) {
         if !rows.is_empty() && self.outbox.blocking_send(ToOutbox::Rows(rows)).is_err() {
             tracing::debug!("the outbox has ended: the next start sends what is left");
         }
