@@ -175,7 +175,7 @@ impl Agent {
             }
             self.beat_if_due(moment);
             self.pump(moment);
-            let until = housekeeping.min(self.schedule.next());
+            let until = wake(housekeeping, self.schedule.next());
             if self.wait(until, Some(stop))? {
                 break;
             }
@@ -333,6 +333,12 @@ impl Agent {
     }
 }
 
+/// Returns when to wake next: for the heartbeat, and for the housekeeping only if no heartbeat comes soon
+/// enough to do it along with.
+fn wake(housekeeping: Mono, heartbeat: Mono) -> Mono {
+    if heartbeat < housekeeping + HOUSEKEEPING { heartbeat } else { housekeeping }
+}
+
 /// What an agent did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Summary {
@@ -435,4 +441,17 @@ fn booted_at(root: &Root) -> Option<Unix> {
 fn up_for(root: &Root) -> Option<Duration> {
     let seconds = uptime::parse(root.text("proc/uptime")?.as_bytes())?;
     Duration::try_from_secs_f64(seconds).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn housekeeping_wakes_nobody_when_a_heartbeat_comes_soon() {
+        let at = |seconds: u64| Mono(seconds * 1000);
+        assert_eq!(wake(at(30), at(10)), at(10));
+        assert_eq!(wake(at(30), at(40)), at(40), "it is done with that heartbeat");
+        assert_eq!(wake(at(30), at(3600)), at(30));
+    }
 }

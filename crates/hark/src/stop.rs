@@ -26,6 +26,27 @@ struct Shared {
 }
 
 impl Stop {
+    /// Returns one that SIGINT and SIGTERM raise, for a command that has no runtime of its own. Its
+    /// thread ends with the process.
+    ///
+    /// # Errors
+    /// If the system refuses a thread or a handler.
+    pub(crate) fn at_signal() -> std::io::Result<Self> {
+        let stop = Self::default();
+        let flag = stop.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let mut signals = {
+            let _inside = runtime.enter();
+            Signals::listen()?
+        };
+        let watch = async move { while signals.next().await != Asked::Stop {} };
+        std::thread::Builder::new().name("hark-signals".to_owned()).spawn(move || {
+            runtime.block_on(watch);
+            flag.raise();
+        })?;
+        Ok(stop)
+    }
+
     /// Raises the flag; more than once is harmless.
     pub(crate) fn raise(&self) {
         let _guard = self.shared.lock.lock().unwrap_or_else(PoisonError::into_inner);

@@ -363,14 +363,27 @@ pub(crate) fn give_memory_back() {
     }
 }
 
-/// Gives back the pages of program code that were read so far: what goes on being used is mapped again
-/// at once, what only the start needed is not. For a process that starts once and then does little.
-pub(crate) fn give_start_code_back() {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    for (start, end) in maps.lines().filter_map(code_of_a_file) {
-        // SAFETY: only mappings that are executable and not writable are named: they hold the bytes
-        // of a file as they are (what relocation changes lies in others), so a page that is given
-        // back is read from the file again when it is touched.
+/// Tells the allocator that one place to allocate from is enough for all threads: each further one costs
+/// memory, and is worth it only to threads that allocate at the same time. Called before threads start.
+pub(crate) fn allocate_from_one_place() {
+    // SAFETY: plain integers; documented in mallopt(3).
+    unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+}
+
+/// Gives back what only the start of the program needed: memory that was freed since, and the pages of
+/// files (code, constants, tables for the linker) that were read. What goes on being used is mapped again
+/// at once. For a process that starts once and then does little.
+pub(crate) fn give_start_back() {
+    let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap_or_default();
+    let files = unchanged_files(&smaps);
+    drop(smaps);
+    // SAFETY: takes an integer; the allocator keeps what is in use.
+    unsafe { libc::malloc_trim(0) };
+    for (start, end) in files {
+        // SAFETY: only mappings of a file are named that cannot be written and of which no page was
+        // ever changed (what relocation has changed shows as anonymous memory): they hold the bytes of
+        // the file as they are, so a page that is given back is read from the file again when it is
+        // touched.
         unsafe {
             let address = std::ptr::without_provenance_mut(start);
             libc::madvise(address, end - start, libc::MADV_DONTNEED);
@@ -378,12 +391,30 @@ pub(crate) fn give_start_code_back() {
     }
 }
 
-/// Returns the ends of a mapping in `/proc/PID/maps` that is the code of a file.
-fn code_of_a_file(line: &str) -> Option<(usize, usize)> {
+/// Returns the ends of each mapping in `/proc/PID/smaps` that holds a file's bytes as they are: none of
+/// its pages was changed, neither one in memory nor one that was swapped out since.
+fn unchanged_files(smaps: &str) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    let mut file = None;
+    let mut unchanged = false;
+    for line in smaps.lines() {
+        match line.split_once(':') {
+            Some(("Anonymous", size)) => unchanged = size.trim() == "0 kB",
+            Some(("Swap", size)) if unchanged && size.trim() == "0 kB" => found.extend(file.take()),
+            // Every other figure; a mapping's own line has a space before its first colon.
+            Some((figure, _)) if !figure.contains(' ') => {}
+            _ => (file, unchanged) = (read_only_file(line), false),
+        }
+    }
+    found
+}
+
+/// Returns the ends of a mapping in `/proc/PID/maps` that is of a file and cannot be written.
+fn read_only_file(line: &str) -> Option<(usize, usize)> {
     let mut fields = line.split_whitespace();
     let (range, rights) = (fields.next()?, fields.next()?);
     let file = fields.nth(3)?;
-    if rights != "r-xp" || !file.starts_with('/') {
+    if !matches!(rights, "r-xp" | "r--p") || !file.starts_with('/') {
         return None;
     }
     let (start, end) = range.split_once('-')?;
@@ -488,20 +519,35 @@ mod tests {
     }
 
     #[test]
-    fn only_code_of_files_is_given_back() {
-        let code = "55d0-66d0 r-xp 00002000 fe:00 1234                       /usr/bin/hark";
-        assert_eq!(code_of_a_file(code), Some((0x55d0, 0x66d0)));
+    fn only_unchanged_pages_of_files_are_given_back() {
+        let found = |mapping: &str, anonymous: u32, swap: u32| {
+            unchanged_files(&format!(
+                "{mapping}\nSize: 9 kB\nRss: 9 kB\nAnonymous: {anonymous} kB\nSwap: {swap} kB\n\
+                 VmFlags: rd ex\n"
+            ))
+        };
+        let file = "fe:00 1234                       /usr/bin/hark";
+        for rights in ["r-xp", "r--p"] {
+            let mapping = format!("55d0-66d0 {rights} 00002000 {file}");
+            assert_eq!(found(&mapping, 0, 0), [(0x55d0, 0x66d0)]);
+            assert_eq!(found(&mapping, 420, 0), [], "what relocation changed stays");
+            assert_eq!(found(&mapping, 0, 420), [], "also where it was swapped out");
+        }
         for other in [
-            "55d0-66d0 r--p 00002000 fe:00 1234                       /usr/bin/hark",
-            "55d0-66d0 rw-p 00002000 fe:00 1234                       /usr/bin/hark",
+            &format!("55d0-66d0 rw-p 00002000 {file}"),
             "7ffd-7fff r-xp 00000000 00:00 0                          [vdso]",
             "7ffd-7fff rw-p 00000000 00:00 0",
             "",
         ] {
-            assert_eq!(code_of_a_file(other), None, "{other}");
+            assert_eq!(found(other, 0, 0), [], "{other}");
         }
-        // The program goes on.
-        give_start_code_back();
+    }
+
+    #[test]
+    fn the_program_goes_on_without_its_start() {
+        let kept: Vec<String> = (0..10_000).map(|n| format!("kept {n}")).collect();
+        give_start_back();
+        assert!(kept.iter().enumerate().all(|(n, text)| *text == format!("kept {n}")));
         a_bell_wakes_once();
     }
 

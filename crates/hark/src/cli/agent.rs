@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use hark_agent::{Access, Agent, AgentConfig, Server, Stop};
 use hark_model::{HostName, Secret};
+use tokio::sync::oneshot;
 
 use super::service::{self, ServiceArgs};
 use crate::config;
@@ -16,11 +17,8 @@ use crate::stop::{Asked, Signals};
 /// How long between two tries while the server cannot be reached for enrolling.
 const AGAIN: Duration = Duration::from_secs(10);
 
-/// How often it is looked whether the agent has ended by itself.
-const LOOK: Duration = Duration::from_secs(5);
-
-/// The look at which the start is over: every collector has run.
-const SETTLED: u32 = 8;
+/// When the start is over: every collector has run.
+const SETTLED: Duration = Duration::from_secs(40);
 
 /// Run the agent: measure this machine and send it to a server.
 ///
@@ -69,6 +67,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.boot {
         return send_boot(&config);
     }
+    crate::sys::allocate_from_one_place();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let stop = Stop::new()?;
     let agent = runtime.block_on(prepare(&config))?;
@@ -77,11 +76,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     args.service.ready();
     // The runtime only waits for signals from here on: the agent is one thread.
     let flag = stop.clone();
+    let (running, ended) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("hark-agent".to_owned())
-        .spawn(move || agent.run(&flag))
+        .spawn(move || {
+            // Dropped however it ends.
+            let _running: oneshot::Sender<()> = running;
+            agent.run(&flag)
+        })
         .context("cannot start the agent's thread")?;
-    runtime.block_on(watch(&thread, &stop))?;
+    runtime.block_on(watch(ended, &stop))?;
     match thread.join() {
         Ok(Ok(summary)) => {
             tracing::info!(?summary, "ended");
@@ -145,12 +149,13 @@ async fn prepare(config: &AgentConfig) -> anyhow::Result<Option<Agent>> {
     }
 }
 
-/// Waits until a signal ends the agent or it ends by itself.
-async fn watch<T>(thread: &std::thread::JoinHandle<T>, stop: &Stop) -> anyhow::Result<()> {
+/// Waits until a signal ends the agent or it ends by itself. Once the start is over, only these wake
+/// this thread.
+async fn watch(mut ended: oneshot::Receiver<()>, stop: &Stop) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
-    let mut look = tokio::time::interval(LOOK);
-    let mut looks = 0;
-    while !thread.is_finished() {
+    let settled = tokio::time::sleep(SETTLED);
+    tokio::pin!(settled);
+    loop {
         tokio::select! {
             asked = signals.next() => match asked {
                 Asked::Stop => {
@@ -160,15 +165,10 @@ async fn watch<T>(thread: &std::thread::JoinHandle<T>, stop: &Stop) -> anyhow::R
                 Asked::Reload => tracing::info!("restart the agent to take up its configuration"),
                 Asked::Show => {}
             },
-            _ = look.tick() => {
-                looks += 1;
-                if looks == SETTLED {
-                    crate::sys::give_start_code_back();
-                }
-            }
+            _ = &mut ended => return Ok(()),
+            () = &mut settled, if !settled.is_elapsed() => crate::sys::give_start_back(),
         }
     }
-    Ok(())
 }
 
 fn send_boot(config: &AgentConfig) -> anyhow::Result<ExitCode> {

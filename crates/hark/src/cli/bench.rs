@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::fleet::{Fleet, FleetPlan, percentile};
 use crate::out;
+use crate::stop::Stop;
 use crate::sys::Bell;
 
 /// Load a server with simulated agents that speak the real protocol, and print rates, losses and
@@ -52,14 +53,15 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let stop = Stop::at_signal()?;
     match args.server {
-        Some(server) => against(args, server),
-        None => own::run(args),
+        Some(server) => against(args, server, &stop),
+        None => own::run(args, &stop),
     }
 }
 
 /// Plays the hosts of a server that somebody else started.
-fn against(args: &Args, server: SocketAddr) -> anyhow::Result<ExitCode> {
+fn against(args: &Args, server: SocketAddr, stop: &Stop) -> anyhow::Result<ExitCode> {
     let file = args.secret_file.as_ref().context("a server needs --secret-file")?;
     let text =
         std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -75,7 +77,7 @@ fn against(args: &Args, server: SocketAddr) -> anyhow::Result<ExitCode> {
     let mut fleet = Fleet::new(plan)?;
     let bell = Bell::new()?;
     let end = Clock.now().mono + args.how_long;
-    fleet.run(&bell, |_| Clock.now().mono >= end);
+    fleet.run(&bell, |_| stop.is_raised() || Clock.now().mono >= end);
     // What is on its way may still arrive.
     let last = Clock.now().mono + Duration::from_secs(2);
     while fleet.on_the_way() > 0 && Clock.now().mono < last {

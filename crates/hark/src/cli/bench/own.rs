@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use hark_model::Secret;
 use hark_model::time::{Clock, Mono};
 use serde_json::{Value, json};
@@ -14,7 +14,14 @@ use super::{Args, milliseconds};
 use crate::cli::demo::Scratch;
 use crate::fleet::{Fleet, FleetPlan, percentile};
 use crate::out;
+use crate::stop::Stop;
 use crate::sys::{Bell, pin_to_core};
+
+/// A name and what was measured.
+type Figure = (&'static str, Value);
+
+/// What one part of the measurement gave.
+type Figures = Vec<Figure>;
 
 /// Heartbeats that may be on their way during the flood: enough to keep the server busy between two
 /// group commits, and few enough for the kernel's buffers.
@@ -26,12 +33,33 @@ const BURST: usize = 10_000;
 /// How long the paced load is measured.
 const PACED: Duration = Duration::from_secs(20);
 
-/// How long anything may take before the measurement is given up.
+/// How long the server may take after a restart until it acknowledges anything.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Starts a server, loads it, and prints what was measured.
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+/// How long no further host may be acknowledged before joining is given up. How long all of them take
+/// depends on their number and on the machine, so the whole has no bound.
+const STALLED: Duration = Duration::from_secs(30);
+
+/// How often it is told how many hosts have joined.
+const TOLD: Duration = Duration::from_secs(5);
+
+/// How many hosts join between two looks at what the server answers: few enough for its buffers.
+const JOINING: usize = 500;
+
+/// Exit code after Ctrl-C, as shells give it.
+const INTERRUPTED: u8 = 130;
+
+/// Starts a server, loads it, and prints what was measured, also if a signal ended it early.
+pub(super) fn run(args: &Args, stop: &Stop) -> anyhow::Result<ExitCode> {
     pin_to_core(1);
+    let mut figures = Vec::new();
+    measure(args, stop, &mut figures)?;
+    print(args, &figures);
+    Ok(if stop.is_raised() { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
+}
+
+/// Adds to `figures` what each part gave. A part that `stop` cuts short gives nothing.
+fn measure(args: &Args, stop: &Stop, figures: &mut Figures) -> anyhow::Result<()> {
     let folder = Scratch::new()?;
     let secret = hark_web::new_setup_code()?;
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -48,24 +76,37 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let mut fleet = Fleet::new(plan)?;
     let bell = Bell::new()?;
-    let mut figures =
-        vec![("hosts", json!(args.hosts)), ("memory_empty_bytes", json!(empty.resident))];
+    figures.push(("hosts", json!(args.hosts)));
+    figures.push(("memory_empty_bytes", json!(empty.resident)));
+    let mut part = |name: &str, found: anyhow::Result<Figures>| -> anyhow::Result<bool> {
+        let found = found.with_context(|| format!("cannot measure: {name}"))?;
+        if !stop.is_raised() {
+            figures.extend(found);
+        }
+        Ok(stop.is_raised())
+    };
     note("every host joins");
-    join(&mut fleet, &bell)?;
+    if part("joining", join(&mut fleet, &bell, stop))? {
+        return Ok(());
+    }
     note("flood");
-    figures.extend(flood(&mut fleet, &bell, &server, args.how_long)?);
+    if part("flood", flood(&mut fleet, &bell, &server, args.how_long, stop))? {
+        return Ok(());
+    }
     note("burst");
-    figures.extend(burst(&mut fleet, &bell));
+    if part("burst", Ok(burst(&mut fleet, &bell, stop)))? {
+        return Ok(());
+    }
     note("each host at its interval");
-    figures.extend(paced(&mut fleet, &bell, &server)?);
+    if part("pace", paced(&mut fleet, &bell, &server, stop))? {
+        return Ok(());
+    }
     note("killed and started again");
     let udp = server.udp;
     server.kill()?;
-    let (server, took) = restart(&mut fleet, &bell, folder.path(), secret.expose(), udp)?;
-    figures.push(("restart_to_first_beat_seconds", json!(took.as_secs_f64())));
-    figures.push(("memory_after_restart_bytes", json!(server.usage()?.resident)));
-    print(args, &figures);
-    Ok(ExitCode::SUCCESS)
+    let again = restart(&mut fleet, &bell, folder.path(), secret.expose(), udp, stop);
+    part("restart", again)?;
+    Ok(())
 }
 
 fn note(text: &str) {
@@ -73,38 +114,82 @@ fn note(text: &str) {
 }
 
 /// Sends from every host until each has been acknowledged.
-fn join(fleet: &mut Fleet, bell: &Bell) -> anyhow::Result<()> {
-    let end = Clock.now().mono + PATIENCE;
-    let mut before = 0;
-    loop {
+fn join(fleet: &mut Fleet, bell: &Bell, stop: &Stop) -> anyhow::Result<Figures> {
+    let began = Clock.now().mono;
+    let mut progress = Progress::begin(began);
+    while fleet.settled() < fleet.len() && !stop.is_raised() {
         for i in 0..fleet.len() {
             if !fleet.is_settled(i) {
                 fleet.beat(i);
             }
-            if i % 500 == 499 {
+            if i % JOINING == JOINING - 1 {
                 fleet.flush();
                 fleet.listen(Duration::from_millis(5), bell);
+                if stop.is_raised() {
+                    break;
+                }
             }
         }
         fleet.flush();
         let settle = Clock.now().mono + Duration::from_secs(3);
-        while Clock.now().mono < settle && fleet.settled() < fleet.len() {
+        while Clock.now().mono < settle && fleet.settled() < fleet.len() && !stop.is_raised() {
             fleet.listen(Duration::from_millis(50), bell);
         }
         fleet.chase();
-        if fleet.settled() == fleet.len() {
-            break;
+        let (settled, all) = (fleet.settled(), fleet.len());
+        match progress.seen(settled, Clock.now().mono) {
+            Seen::Stalled => {
+                bail!(
+                    "{settled} of {all} hosts were acknowledged, and for {} s no other",
+                    STALLED.as_secs()
+                )
+            }
+            Seen::Tell => note(&format!("{settled} of {all} hosts have joined")),
+            Seen::Quiet => {}
         }
-        ensure!(
-            Clock.now().mono < end,
-            "only {} of {} hosts were acknowledged (before: {before})",
-            fleet.settled(),
-            fleet.len()
-        );
-        before = fleet.settled();
     }
+    let took = Clock.now().mono.since(began);
     drain(fleet, bell, Duration::from_secs(3));
-    Ok(())
+    Ok(vec![("join_seconds", json!(took.as_secs_f64()))])
+}
+
+/// How joining goes on.
+#[derive(Debug)]
+struct Progress {
+    settled: usize,
+    /// When the last host joined.
+    moved: Mono,
+    told: Mono,
+}
+
+/// What is to be done about it.
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    Quiet,
+    Tell,
+    Stalled,
+}
+
+impl Progress {
+    fn begin(now: Mono) -> Self {
+        Self { settled: 0, moved: now, told: now }
+    }
+
+    /// Takes in how many have joined until `now`.
+    fn seen(&mut self, settled: usize, now: Mono) -> Seen {
+        if settled > self.settled {
+            self.settled = settled;
+            self.moved = now;
+        }
+        if now.since(self.moved) >= STALLED {
+            return Seen::Stalled;
+        }
+        if now.since(self.told) < TOLD {
+            return Seen::Quiet;
+        }
+        self.told = now;
+        Seen::Tell
+    }
 }
 
 /// Sends as fast as the server acknowledges.
@@ -113,12 +198,13 @@ fn flood(
     bell: &Bell,
     server: &Own,
     how_long: Duration,
-) -> anyhow::Result<Vec<(&'static str, Value)>> {
+    stop: &Stop,
+) -> anyhow::Result<Figures> {
     let before = (server.usage()?, fleet.report().clone(), Clock.now().mono);
     fleet.forget_latencies();
     let end = before.2 + how_long;
     let mut next = 0;
-    while Clock.now().mono < end {
+    while Clock.now().mono < end && !stop.is_raised() {
         let mut sent = 0;
         while fleet.on_the_way() < WINDOW && sent < 512 {
             fleet.beat(next);
@@ -154,7 +240,7 @@ fn flood(
 }
 
 /// Sends many at once, without looking at what comes back.
-fn burst(fleet: &mut Fleet, bell: &Bell) -> Vec<(&'static str, Value)> {
+fn burst(fleet: &mut Fleet, bell: &Bell, stop: &Stop) -> Figures {
     let before = fleet.report().clone();
     for i in 0..BURST {
         fleet.beat(i % fleet.len());
@@ -162,22 +248,19 @@ fn burst(fleet: &mut Fleet, bell: &Bell) -> Vec<(&'static str, Value)> {
     fleet.flush();
     let end = Clock.now().mono + Duration::from_secs(10);
     let wanted = fleet.report().sent - before.sent;
-    while fleet.report().acknowledged - before.acknowledged < wanted && Clock.now().mono < end {
+    let kept = |fleet: &Fleet| fleet.report().acknowledged - before.acknowledged;
+    while kept(fleet) < wanted && Clock.now().mono < end && !stop.is_raised() {
         fleet.listen(Duration::from_millis(20), bell);
     }
-    let kept = fleet.report().acknowledged - before.acknowledged;
+    let kept = kept(fleet);
     vec![("burst_sent", json!(wanted)), ("burst_lost", json!(wanted.saturating_sub(kept)))]
 }
 
 /// Sends at the interval and measures what the server uses meanwhile.
-fn paced(
-    fleet: &mut Fleet,
-    bell: &Bell,
-    server: &Own,
-) -> anyhow::Result<Vec<(&'static str, Value)>> {
+fn paced(fleet: &mut Fleet, bell: &Bell, server: &Own, stop: &Stop) -> anyhow::Result<Figures> {
     let run = |fleet: &mut Fleet, how_long: Duration| {
         let end = Clock.now().mono + how_long;
-        fleet.run(bell, |_| Clock.now().mono >= end);
+        fleet.run(bell, |_| stop.is_raised() || Clock.now().mono >= end);
     };
     // What the flood left to be compressed must not be counted here.
     run(fleet, Duration::from_secs(5));
@@ -206,20 +289,25 @@ fn restart(
     folder: &std::path::Path,
     secret: &str,
     udp: SocketAddr,
-) -> anyhow::Result<(Own, Duration)> {
+    stop: &Stop,
+) -> anyhow::Result<Figures> {
     drain(fleet, bell, Duration::from_millis(200));
     let began: Mono = Clock.now().mono;
     let server = Own::start(folder, secret, udp).context("the server did not start again")?;
     let before = fleet.report().acknowledged;
     let mut host = 0;
-    while fleet.report().acknowledged == before {
+    while fleet.report().acknowledged == before && !stop.is_raised() {
         fleet.beat(host % fleet.len());
         host += 1;
         fleet.flush();
         fleet.listen(Duration::from_millis(5), bell);
         ensure!(Clock.now().mono.since(began) < PATIENCE, "no heartbeat was accepted after it");
     }
-    Ok((server, Clock.now().mono.since(began)))
+    let took = Clock.now().mono.since(began);
+    Ok(vec![
+        ("restart_to_first_beat_seconds", json!(took.as_secs_f64())),
+        ("memory_after_restart_bytes", json!(server.usage()?.resident)),
+    ])
 }
 
 fn drain(fleet: &mut Fleet, bell: &Bell, limit: Duration) {
@@ -239,7 +327,7 @@ fn rate(count: u64, seconds: f64) -> Value {
     if seconds > 0.0 { json!((count as f64 / seconds).round() as u64) } else { Value::Null }
 }
 
-fn print(args: &Args, figures: &[(&'static str, Value)]) {
+fn print(args: &Args, figures: &[Figure]) {
     if args.json {
         let map: serde_json::Map<String, Value> =
             figures.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
@@ -253,5 +341,24 @@ fn print(args: &Args, figures: &[(&'static str, Value)]) {
             _ => value.to_string(),
         };
         out::line(format!("{name:32} {shown}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joining_is_given_up_only_when_nothing_moves() {
+        let at = |seconds: u64| Mono(7_000 + seconds * 1000);
+        let mut progress = Progress::begin(at(0));
+        assert_eq!(progress.seen(10, at(4)), Seen::Quiet);
+        for minute in 1..=20 {
+            let (joined, now) = (usize::try_from(minute).unwrap() * 100, at(minute * 29));
+            assert_eq!(progress.seen(joined, now), Seen::Tell, "it goes on, however slowly");
+        }
+        let last = 20 * 29;
+        assert_eq!(progress.seen(2000, at(last + 29)), Seen::Tell);
+        assert_eq!(progress.seen(2000, at(last + 30)), Seen::Stalled);
     }
 }
