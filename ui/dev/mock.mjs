@@ -617,10 +617,11 @@ async function api(request, answer, url) {
     if (what === 'explain') {
       return json(answer, {
         lines: [
-          { at: at(incident.since), receiver: null, decision: 'waiting', block: 'dependency', text: 'held: parent rtr-core-1.fra was being checked, at most 60 s' },
-          { at: at(incident.since + 2), receiver: 'ops-mail', decision: 'told', block: null, text: 'route db: critical on role:db' },
-          { at: at(incident.since + 2), receiver: 'lead', decision: 'waiting', block: 'delay', text: 'after 30 min without an acknowledgement' },
-          { at: at(incident.since + 3), receiver: 'hook', decision: 'withheld', block: 'route', text: 'no route leads there: severity is critical, the route takes warnings' },
+          { present: true, at: at(now()), receiver: 'ops-mail', decision: 'told', block: null, text: 'knows that it is critical' },
+          { present: false, at: at(incident.since), receiver: null, decision: 'waiting', block: 'dependency', text: 'held: parent rtr-core-1.fra was being checked, at most 60 s' },
+          { present: false, at: at(incident.since + 2), receiver: 'ops-mail', decision: 'told', block: null, text: 'route db: critical on role:db' },
+          { present: false, at: at(incident.since + 2), receiver: 'lead', decision: 'waiting', block: 'delay', text: 'after 30 min without an acknowledgement' },
+          { present: false, at: at(incident.since + 3), receiver: 'hook', decision: 'withheld', block: 'route', text: 'no route leads there: severity is critical, the route takes warnings' },
         ],
       });
     }

@@ -197,6 +197,9 @@ pub struct Explanation {
 /// One decision of the engine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ExplainLine {
+    /// True for what is decided at this moment, as of `at`; false for what was told or withheld then.
+    #[serde(default)]
+    pub present: bool,
     /// When.
     pub at: Timestamp,
     /// About whom; null if about all.

@@ -10,6 +10,7 @@ use hark_model::{
 
 use crate::decide::{Block, Decision};
 use crate::engine::Engine;
+use crate::host::Host;
 use crate::incident::Told;
 use crate::matching::{self, Subject};
 use crate::moment::Moment;
@@ -135,26 +136,23 @@ impl Engine {
 
     /// Returns what a filter covers: hosts, and open incidents with their checks and severities.
     pub fn preview(&self, matcher: &Matcher) -> Preview {
-        let mut names: Vec<&HostName> = Vec::new();
+        self.preview_within(matcher, |_| true)
+    }
+
+    /// As [`Engine::preview`], of the hosts alone that `seen` holds for: what is hidden from a person
+    /// is not counted for him either.
+    pub fn preview_within(&self, matcher: &Matcher, seen: impl Fn(&HostName) -> bool) -> Preview {
         let mut hosts = 0;
-        for host in self.hosts.iter() {
-            let subject = Subject {
-                host: host.name.as_str(),
-                check: None,
-                tags: host.tags(),
-                severity: None,
-            };
-            if matching::covers(matcher, subject) {
-                hosts += 1;
-                names.push(&host.name);
+        let mut first: BTreeSet<&HostName> = BTreeSet::new();
+        for host in self.hosts_covered(matcher).filter(|host| seen(&host.name)) {
+            hosts += 1;
+            first.insert(&host.name);
+            if first.len() > PREVIEW_NAMES {
+                first.pop_last();
             }
         }
-        names.sort();
-        let names = names.into_iter().take(PREVIEW_NAMES).cloned().collect();
-        let incidents = self
-            .incidents
-            .values()
-            .filter(|incident| incident.is_open())
+        let incidents = self.incidents.values().filter(|incident| incident.is_open());
+        let incidents = incidents
             .filter(|incident| {
                 let host = self.hosts.get(incident.record.host);
                 let subject = Subject {
@@ -163,10 +161,18 @@ impl Engine {
                     tags: host.map_or(&[], |host| host.tags()),
                     severity: Some(shown_severity(incident)),
                 };
-                matching::covers(matcher, subject)
+                matching::covers(matcher, subject) && seen(&incident.host_name)
             })
             .count();
-        Preview { hosts, names, incidents }
+        Preview { hosts, names: first.into_iter().cloned().collect(), incidents }
+    }
+
+    fn hosts_covered<'a>(&'a self, matcher: &'a Matcher) -> impl Iterator<Item = &'a Host> {
+        self.hosts.iter().filter(|host| {
+            let name = host.name.as_str();
+            let subject = Subject { host: name, check: None, tags: host.tags(), severity: None };
+            matching::covers(matcher, subject)
+        })
     }
 
     /// Returns who would be told if `check` of `host` had a problem of this severity.

@@ -265,6 +265,8 @@ export interface Incident extends IncidentRow {
 
 export interface Explanation {
   lines: {
+    /** What is decided now, not what was told or withheld then. */
+    present: boolean;
     at: string;
     receiver: string | null;
     decision: 'told' | 'withheld' | 'waiting';

@@ -1,5 +1,7 @@
 //! Reading the state for the page: a connection of its own that cannot write.
 
+mod newest;
+
 use std::path::{Path, PathBuf};
 
 use hark_model::name::{CheckName, HostName, ReceiverName, Tag, UserName};

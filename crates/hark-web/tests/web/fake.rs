@@ -409,6 +409,7 @@ impl Backend for Fake {
     fn explain(&self, incident: IncidentId) -> Answer<Explanation> {
         self.incident_of(incident)?;
         let line = ExplainLine {
+            present: true,
             at: Timestamp(THEN),
             receiver: Some("ops-mail".to_owned()),
             decision: Decision::Withheld,

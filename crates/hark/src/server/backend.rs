@@ -7,9 +7,11 @@
 mod access;
 mod agents;
 mod hosts;
+mod incident_list;
 mod incidents;
 mod operate;
 mod overview;
+mod paging;
 mod series;
 mod words;
 

@@ -593,6 +593,7 @@ impl Intake {
                     all.into_iter().map(|(host, series)| Input::SeriesSeen { host, series }),
                 );
             }
+            ToIntake::FactsOf(host, reply) => drop(reply.send(agents.facts_of(&host))),
             ToIntake::Facts(reply) => drop(reply.send(agents.facts())),
         }
     }

@@ -171,6 +171,8 @@ pub(crate) enum ToIntake {
         /// Told once ingest knows it.
         done: tokio::sync::oneshot::Sender<()>,
     },
+    /// The page asks for what is known of the agent of one host.
+    FactsOf(HostName, tokio::sync::oneshot::Sender<Option<AgentFacts>>),
     /// The page asks for what is known of every agent.
     Facts(tokio::sync::oneshot::Sender<Vec<AgentFacts>>),
     /// The configuration has changed: agents see the new number, every host's series are asked for again.

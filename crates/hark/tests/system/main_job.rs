@@ -90,6 +90,15 @@ fn a_silent_host_is_told_once_and_its_recovery_in_the_same_thread() {
     let statuses: Vec<String> = hook.calls().iter().map(|c| c.text("status").to_owned()).collect();
     assert_eq!(statuses, ["critical", "ok"]);
     assert_eq!(postfix.mails().len(), 2);
+    let explained = server.get(&format!("/api/0/incidents/{incident}/explain"));
+    let present: Vec<bool> = explained["lines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| line["present"].as_bool().unwrap())
+        .collect();
+    assert!(present[0], "what is decided now stands first, and says so: {explained}");
+    assert!(present.contains(&false), "what was told stands below: {explained}");
     let mut explain = clean(HARK, folder.path());
     explain.args(["explain", &incident.to_string(), "--data"]).arg(&server.data);
     let why = succeed(&mut explain, START);

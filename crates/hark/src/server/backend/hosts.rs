@@ -16,6 +16,8 @@ use hark_web::{Answer, Refused, Sight};
 use super::overview::limits;
 use super::words::{letter, seconds};
 use super::{ServerBackend, ending};
+use crate::server::intake::AgentFacts;
+use crate::server::messages::ToIntake;
 use crate::server::vitals::Vital;
 
 /// What the fleet needs of one host from the engine.
@@ -121,8 +123,7 @@ impl ServerBackend {
         let seen = sight.clone();
         let mut host = self.ask(move |engine| engine.host(id).map(|h| host(h, &seen)))?;
         let host = host.as_mut().ok_or(Refused::Absent)?;
-        let facts = self.agent_facts()?;
-        host.loss_ratio = facts.iter().find(|f| f.name == *name).and_then(|f| f.loss);
+        host.loss_ratio = self.facts_of(name)?.and_then(|facts| facts.loss);
         Ok(host.clone())
     }
 
@@ -199,11 +200,18 @@ impl ServerBackend {
         Ok(change)
     }
 
-    /// Returns what ingest knows of every agent.
-    pub(super) fn agent_facts(&self) -> Answer<Vec<crate::server::intake::AgentFacts>> {
+    /// Returns what ingest knows of the agent of one host; of a host without one, nothing.
+    fn facts_of(&self, host: &HostName) -> Answer<Option<AgentFacts>> {
         let (to, facts) = tokio::sync::oneshot::channel();
-        let ask = crate::server::messages::ToIntake::Facts(to);
-        self.links.intake.send(ask).map_err(|_| ending())?;
+        self.links.intake.send(ToIntake::FactsOf(host.clone(), to)).map_err(|_| ending())?;
+        self.links.bell.ring();
+        facts.blocking_recv().map_err(|_| ending())
+    }
+
+    /// Returns what ingest knows of every agent.
+    pub(super) fn agent_facts(&self) -> Answer<Vec<AgentFacts>> {
+        let (to, facts) = tokio::sync::oneshot::channel();
+        self.links.intake.send(ToIntake::Facts(to)).map_err(|_| ending())?;
         self.links.bell.ring();
         facts.blocking_recv().map_err(|_| ending())
     }

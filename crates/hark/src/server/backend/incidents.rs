@@ -1,37 +1,33 @@
 //! Incidents, messages, and what happened.
 
+use std::collections::HashMap;
+
 use hark_api::deliveries::{DeliveriesQuery, Delivery, DeliveryState as ApiState};
 use hark_api::events::Activity;
 use hark_api::hosts::Limits;
 use hark_api::incidents::{
     Comment, Decision, Earlier, ExplainLine, Explanation, Incident, IncidentRow, IncidentsQuery,
-    LastNotification, Symptom, Told, View,
+    Symptom,
 };
 use hark_api::list::{Cursor, Page, PageQuery, limit};
 use hark_engine::Verdict;
-use hark_model::record::{DeliveryRecord, DeliveryState, IncidentRecord, JournalKind};
+use hark_model::record::{DeliveryRecord, IncidentRecord, JournalKind};
 use hark_model::time::{Clock, Now};
-use hark_model::{CheckName, DeliveryId, HostId, HostName, IncidentId, Severity, Status, Unix};
+use hark_model::{CheckName, DeliveryId, HostId, HostName, IncidentId};
 use hark_store::state::{DeliveryView, IncidentFilter, JournalEntry, JournalFilter};
 use hark_web::{Answer, Refused, Sight};
 
 use super::hosts::unit_of;
+use super::incident_list::{self, Source, Standing};
 use super::overview::limits;
-use super::{ServerBackend, words};
-
-/// Rows read from the store at once while a filter that it does not know is applied here.
-const CHUNK: u32 = 500;
-
-/// Rows looked at for one page: a filter that matches nothing must end.
-const MOST_READ: u32 = 10_000;
+use super::{ServerBackend, paging, words};
 
 /// Lines of an incident's history, messages and earlier incidents that are shown.
 const SHOWN: u32 = 200;
 
-/// What the engine alone knows of an incident.
+/// What the engine alone knows of an incident, beside what the list shows.
 #[derive(Clone, Debug, Default)]
 struct LiveSide {
-    silenced_until: Option<Unix>,
     symptoms: Vec<Symptom>,
     rule: String,
     value: Option<f64>,
@@ -44,79 +40,7 @@ impl ServerBackend {
         sight: &Sight,
         query: &IncidentsQuery,
     ) -> Answer<Page<IncidentRow>> {
-        let open = match query.view {
-            View::Open | View::Silenced => Some(true),
-            View::Resolved => Some(false),
-            View::All => None,
-        };
-        let filter = IncidentFilter { open, ..IncidentFilter::default() };
-        let most = limit(query.limit);
-        let mut before = query.cursor.as_ref().and_then(Cursor::number);
-        let mut rows = Vec::new();
-        let mut read = 0;
-        while rows.len() <= most && read < MOST_READ {
-            let chunk = self.read(|reader| reader.incidents(&filter, before, CHUNK))?;
-            let Some(last) = chunk.last() else { break };
-            before = Some(last.id.0);
-            read += u32::try_from(chunk.len()).unwrap_or(CHUNK);
-            for record in chunk {
-                let row = self.row(&record)?;
-                if sight.covers(&row.host) && wanted(&row, query) {
-                    rows.push(row);
-                }
-            }
-        }
-        let more = rows.len() > most;
-        rows.truncate(most);
-        let next = more.then(|| rows.last().map(|r| Cursor::of_number(r.id))).flatten();
-        Ok(Page { items: rows, next })
-    }
-
-    fn row(&self, record: &IncidentRecord) -> Answer<IncidentRow> {
-        let live = self.live_side(record)?;
-        self.row_with(record, &live)
-    }
-
-    fn row_with(&self, record: &IncidentRecord, live: &LiveSide) -> Answer<IncidentRow> {
-        let view = DeliveryView::Of(record.id);
-        let last = self.read(|reader| reader.deliveries(view, None, 1))?;
-        let shown = if record.status == Status::Ok { record.peak } else { record.status };
-        Ok(IncidentRow {
-            id: record.id.0,
-            host: self.host_name(record.host),
-            check: record.check.to_string(),
-            state: shown.into(),
-            peak: record.peak.into(),
-            status: record.status.into(),
-            text: record.text.clone(),
-            since_at: record.since.into(),
-            since_unix_s: record.since.seconds(),
-            resolved_at: record.resolved_at.map(Into::into),
-            ack: record.ack.as_ref().map(words::ack),
-            silenced_until_at: live.silenced_until.map(Into::into),
-            cause: record.cause.map(|c| c.0),
-            symptoms: live.symptoms.len() as u64,
-            last_notification: match last.first() {
-                Some(row) => Some(last_notification(row)),
-                None => self.last_withheld(record.id)?,
-            },
-        })
-    }
-
-    /// Returns why the last message was kept back, if none was ever made.
-    fn last_withheld(&self, incident: IncidentId) -> Answer<Option<LastNotification>> {
-        let filter = JournalFilter {
-            incident: Some(incident),
-            kind: Some(JournalKind::Withheld),
-            ..JournalFilter::default()
-        };
-        let lines = self.read(|reader| reader.journal(&filter, None, 1))?;
-        Ok(lines.first().map(|entry| LastNotification {
-            receiver: entry.line.receiver.as_ref().map(ToString::to_string).unwrap_or_default(),
-            result: Told::Withheld,
-            at: entry.line.at.into(),
-            text: entry.line.text.clone(),
-        }))
+        incident_list::page(self, sight, query)
     }
 
     fn live_side(&self, record: &IncidentRecord) -> Answer<LiveSide> {
@@ -124,7 +48,6 @@ impl ServerBackend {
         self.ask(move |engine| {
             let mut side = LiveSide::default();
             if let Some(incident) = engine.incident(id) {
-                side.silenced_until = incident.silenced_until();
                 side.symptoms = incident
                     .symptoms_list()
                     .map(|s| Symptom {
@@ -145,11 +68,12 @@ impl ServerBackend {
 
     pub(super) fn one_incident(&self, sight: &Sight, id: IncidentId) -> Answer<Incident> {
         let record = self.record(id)?;
-        let live = self.live_side(&record)?;
-        let row = self.row_with(&record, &live)?;
-        if !sight.covers(&row.host) {
+        if !sight.covers(&self.host_name(record.host)) {
             return Err(Refused::Absent);
         }
+        let live = self.live_side(&record)?;
+        let mut rows = incident_list::rows(self, vec![record.clone()])?;
+        let row = rows.pop().ok_or(Refused::Absent)?;
         let view = DeliveryView::Of(id);
         let messages = self.read(|reader| reader.deliveries(view, None, SHOWN))?;
         let filter = JournalFilter { incident: Some(id), ..JournalFilter::default() };
@@ -225,22 +149,16 @@ impl ServerBackend {
             Some(ApiState::Dead) => DeliveryView::Dead,
             Some(ApiState::Superseded) => DeliveryView::Superseded,
         };
-        let most = limit(query.limit);
-        let mut before = query.cursor.as_ref().and_then(Cursor::number).map(DeliveryId);
-        let mut items = Vec::new();
-        let mut read = 0;
-        while items.len() <= most && read < MOST_READ {
-            let chunk = self.read(|reader| reader.deliveries(view, before, CHUNK))?;
-            let Some(last) = chunk.last() else { break };
-            before = Some(last.notification.id);
-            read += u32::try_from(chunk.len()).unwrap_or(CHUNK);
-            let seen = chunk.iter().filter(|r| sight.covers(r.notification.host.as_str()));
-            items.extend(seen.map(|r| self.shown(r)));
-        }
-        let more = items.len() > most;
-        items.truncate(most);
-        let next = more.then(|| items.last().map(|d| Cursor::of_number(d.id))).flatten();
-        Ok(Page { items, next })
+        paging::scan(
+            limit(query.limit),
+            query.cursor.as_ref().and_then(Cursor::number),
+            |row: &DeliveryRecord| row.notification.id.0,
+            |before, most| self.read(|r| r.deliveries(view, before.map(DeliveryId), most)),
+            |chunk| {
+                let seen = chunk.iter().filter(|r| sight.covers(r.notification.host.as_str()));
+                Ok(seen.map(|row| (row.notification.id.0, self.shown(row))).collect())
+            },
+        )
     }
 
     pub(super) fn message(&self, sight: &Sight, id: DeliveryId) -> Answer<Delivery> {
@@ -275,27 +193,19 @@ impl ServerBackend {
         &self,
         sight: &Sight,
         filter: &JournalFilter,
-        mut before: Option<u64>,
+        before: Option<u64>,
         most: usize,
     ) -> Answer<Page<Activity>> {
-        let mut found: Vec<(u64, Activity)> = Vec::new();
-        let mut read = 0;
-        while found.len() <= most && read < MOST_READ {
-            let chunk = self.read(|reader| reader.journal(filter, before, CHUNK))?;
-            let Some(last) = chunk.last() else { break };
-            before = Some(last.id);
-            read += u32::try_from(chunk.len()).unwrap_or(CHUNK);
-            for entry in &chunk {
-                let shown = self.shown_line(entry);
-                if sight.covers_activity(&shown) {
-                    found.push((entry.id, shown));
-                }
-            }
-        }
-        let more = found.len() > most;
-        found.truncate(most);
-        let next = more.then(|| found.last().map(|(id, _)| Cursor::of_number(*id))).flatten();
-        Ok(Page { items: found.into_iter().map(|(_, a)| a).collect(), next })
+        paging::scan(
+            most,
+            before,
+            |entry: &JournalEntry| entry.id,
+            |before, most| self.read(|reader| reader.journal(filter, before, most)),
+            |chunk| {
+                let lines = chunk.iter().map(|entry| (entry.id, self.shown_line(entry)));
+                Ok(lines.filter(|(_, line)| sight.covers_activity(line)).collect())
+            },
+        )
     }
 
     fn shown_line(&self, entry: &JournalEntry) -> Activity {
@@ -308,48 +218,40 @@ impl ServerBackend {
         let kind = receivers.find(&record.notification.receiver).map_or("", |c| c.kind);
         words::delivery(record, kind)
     }
+}
+
+impl Source for ServerBackend {
+    fn incidents(
+        &self,
+        filter: &IncidentFilter,
+        before: Option<u64>,
+        most: u32,
+    ) -> Answer<Vec<IncidentRecord>> {
+        self.read(|reader| reader.incidents(filter, before, most))
+    }
+
+    fn standing(&self, incidents: Vec<IncidentId>) -> Answer<HashMap<IncidentId, Standing>> {
+        self.ask(move |engine| {
+            let known = incidents.into_iter().filter_map(|id| Some((id, engine.incident(id)?)));
+            let standing = |incident: hark_engine::view::IncidentView<'_>| Standing {
+                silenced_until: incident.silenced_until(),
+                symptoms: incident.symptoms(),
+            };
+            known.map(|(id, incident)| (id, standing(incident))).collect()
+        })
+    }
+
+    fn newest_messages(&self, incidents: &[IncidentId]) -> Answer<Vec<DeliveryRecord>> {
+        self.read(|reader| reader.newest_deliveries(incidents))
+    }
+
+    fn newest_withheld(&self, incidents: &[IncidentId]) -> Answer<Vec<JournalEntry>> {
+        self.read(|reader| reader.newest_lines(incidents, JournalKind::Withheld))
+    }
 
     fn host_name(&self, host: HostId) -> String {
         let name = self.links.hosts.name(host);
         name.map_or_else(|| format!("host {}", host.0), |n| n.to_string())
-    }
-}
-
-fn wanted(row: &IncidentRow, query: &IncidentsQuery) -> bool {
-    let silenced = row.silenced_until_at.is_some();
-    let in_view = match query.view {
-        View::Open => !silenced,
-        View::Silenced => silenced,
-        View::Resolved | View::All => true,
-    };
-    let severity: Severity = match row.state {
-        hark_api::words::State::Crit => Severity::Critical,
-        hark_api::words::State::Warn => Severity::Warning,
-        hark_api::words::State::Unk => Severity::Unknown,
-        hark_api::words::State::Ok => Severity::Info,
-    };
-    let severe = query.sev.is_none_or(|least| severity >= Severity::from(least));
-    let mentioned = query.q.as_deref().is_none_or(|q| {
-        let q = q.to_lowercase();
-        [&row.host, &row.check, &row.text].iter().any(|t| t.to_lowercase().contains(&q))
-    });
-    in_view && severe && mentioned
-}
-
-fn last_notification(row: &DeliveryRecord) -> LastNotification {
-    let (result, at) = match row.state {
-        DeliveryState::Sent { at } => (Told::Sent, at),
-        DeliveryState::Dead { at } => (Told::Failed, at),
-        DeliveryState::Retry { .. } => (Told::Failed, row.notification.at),
-        DeliveryState::Queued | DeliveryState::Leased { .. } => (Told::Queued, row.notification.at),
-        DeliveryState::Superseded { at } => (Told::Withheld, at),
-    };
-    let text = if row.last_error.is_empty() { &row.notification.summary } else { &row.last_error };
-    LastNotification {
-        receiver: row.notification.receiver.to_string(),
-        result,
-        at: at.into(),
-        text: text.clone(),
     }
 }
 
@@ -364,6 +266,7 @@ fn seen_before(record: &IncidentRecord) -> Earlier {
 
 fn present_line(line: hark_engine::Line, now: Now) -> ExplainLine {
     ExplainLine {
+        present: true,
         at: now.unix.into(),
         receiver: line.receiver.map(|r| r.to_string()),
         decision: match line.verdict {
@@ -385,6 +288,7 @@ fn past_line(entry: &JournalEntry) -> ExplainLine {
         None => (None, entry.line.text.clone()),
     };
     ExplainLine {
+        present: false,
         at: entry.line.at.into(),
         receiver: entry.line.receiver.as_ref().map(ToString::to_string),
         decision: if withheld { Decision::Withheld } else { Decision::Told },

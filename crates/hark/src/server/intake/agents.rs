@@ -399,6 +399,11 @@ impl Agents {
         places.filter_map(|p| Some((self.slots[p].host?, self.series_of(p)))).collect()
     }
 
+    /// Returns what the page shows of the agent of one host.
+    pub(crate) fn facts_of(&self, host: &HostName) -> Option<AgentFacts> {
+        self.by_name.get(host).map(|place| self.slots[*place].facts())
+    }
+
     /// Returns what the page shows of every agent.
     pub(crate) fn facts(&self) -> Vec<AgentFacts> {
         self.slots.iter().map(Slot::facts).collect()
@@ -444,6 +449,23 @@ impl Shape {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_facts_of_one_host_are_those_of_its_agent() {
+        let known = ["db1", "web1"].map(|name| KnownAgent {
+            id: name.len() as u64,
+            name: HostName::new(name).unwrap(),
+            key: [0; 32],
+            mode: Mode::Enrolled,
+            session: 0,
+            items: ItemWindow::default(),
+        });
+        let agents = Agents::new(None, known.map(|agent| (agent, None)));
+        let of = |name: &str| agents.facts_of(&HostName::new(name).unwrap()).map(|f| f.name);
+        assert_eq!(of("web1").as_ref().map(HostName::as_str), Some("web1"));
+        assert_eq!(of("db1").as_ref().map(HostName::as_str), Some("db1"));
+        assert_eq!(of("db2"), None, "a host without an agent");
+    }
 
     #[test]
     fn another_secret_leaves_only_who_is_enrolled() {

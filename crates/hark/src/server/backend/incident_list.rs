@@ -1,0 +1,206 @@
+//! The list of incidents, page by page: filtered before a row is made, and with the same few questions
+//! to the store however many rows a page has.
+
+use std::collections::HashMap;
+
+use hark_api::incidents::{IncidentRow, IncidentsQuery, LastNotification, Told, View};
+use hark_api::list::{Cursor, Page, limit};
+use hark_model::record::{DeliveryRecord, DeliveryState, IncidentRecord};
+use hark_model::{HostId, IncidentId, Severity, Status, Unix};
+use hark_store::state::{IncidentFilter, JournalEntry};
+use hark_web::{Answer, Sight};
+
+use super::{paging, words};
+
+/// What the engine alone knows of an incident; of one that it has forgotten, nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// Until when a silence covers it.
+    pub(super) silenced_until: Option<Unix>,
+    /// How many open incidents follow from it.
+    pub(super) symptoms: u32,
+}
+
+/// Where the list comes from. Each method but [`Source::host_name`] is one question.
+pub(super) trait Source {
+    /// Returns incidents below a number, newest first.
+    fn incidents(
+        &self,
+        filter: &IncidentFilter,
+        before: Option<u64>,
+        most: u32,
+    ) -> Answer<Vec<IncidentRecord>>;
+    /// Returns how the engine sees those of `incidents` that it has.
+    fn standing(&self, incidents: Vec<IncidentId>) -> Answer<HashMap<IncidentId, Standing>>;
+    /// Returns the newest message of each.
+    fn newest_messages(&self, incidents: &[IncidentId]) -> Answer<Vec<DeliveryRecord>>;
+    /// Returns the newest line that says why a message was kept back, of each.
+    fn newest_withheld(&self, incidents: &[IncidentId]) -> Answer<Vec<JournalEntry>>;
+    /// Returns the name of a host, from memory.
+    fn host_name(&self, host: HostId) -> String;
+}
+
+/// Returns one page of what `query` asks for within `sight`, newest first.
+pub(super) fn page(
+    source: &dyn Source,
+    sight: &Sight,
+    query: &IncidentsQuery,
+) -> Answer<Page<IncidentRow>> {
+    let open = match query.view {
+        View::Open | View::Silenced => Some(true),
+        View::Resolved => Some(false),
+        View::All => None,
+    };
+    let filter = IncidentFilter { open, ..IncidentFilter::default() };
+    let wanted = Wanted::of(query);
+    let found = paging::scan(
+        limit(query.limit),
+        query.cursor.as_ref().and_then(Cursor::number),
+        |record: &IncidentRecord| record.id.0,
+        |before, most| source.incidents(&filter, before, most),
+        |chunk| wanted.filter(source, sight, chunk),
+    )?;
+    Ok(Page { items: rows(source, found.items)?, next: found.next })
+}
+
+/// Returns the rows of `incidents`: three questions, whatever their number.
+pub(super) fn rows(
+    source: &dyn Source,
+    incidents: Vec<IncidentRecord>,
+) -> Answer<Vec<IncidentRow>> {
+    if incidents.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<IncidentId> = incidents.iter().map(|record| record.id).collect();
+    let messages = source.newest_messages(&ids)?;
+    let mut last: HashMap<IncidentId, LastNotification> = HashMap::new();
+    for entry in source.newest_withheld(&ids)? {
+        last.extend(entry.line.incident.map(|id| (id, last_withheld(&entry))));
+    }
+    // A message tells more than what was kept back before or after it.
+    for message in &messages {
+        last.extend(message.notification.incident.map(|id| (id, last_notification(message))));
+    }
+    let standing = source.standing(ids)?;
+    let row = |record: IncidentRecord| {
+        let standing = standing.get(&record.id).copied().unwrap_or_default();
+        let host = source.host_name(record.host);
+        let last = last.remove(&record.id);
+        row(record, host, standing, last)
+    };
+    Ok(incidents.into_iter().map(row).collect())
+}
+
+fn row(
+    record: IncidentRecord,
+    host: String,
+    standing: Standing,
+    last_notification: Option<LastNotification>,
+) -> IncidentRow {
+    IncidentRow {
+        id: record.id.0,
+        host,
+        check: record.check.to_string(),
+        state: shown(&record).into(),
+        peak: record.peak.into(),
+        status: record.status.into(),
+        text: record.text,
+        since_at: record.since.into(),
+        since_unix_s: record.since.seconds(),
+        resolved_at: record.resolved_at.map(Into::into),
+        ack: record.ack.as_ref().map(words::ack),
+        silenced_until_at: standing.silenced_until.map(Into::into),
+        cause: record.cause.map(|cause| cause.0),
+        symptoms: u64::from(standing.symptoms),
+        last_notification,
+    }
+}
+
+/// What is over is shown as the worst that it was.
+fn shown(record: &IncidentRecord) -> Status {
+    if record.status == Status::Ok { record.peak } else { record.status }
+}
+
+/// The filter, as far as the store does not know it.
+struct Wanted {
+    /// Whether what is silenced is left out, or everything else.
+    silenced: Option<bool>,
+    least: Option<Severity>,
+    /// In small letters.
+    q: Option<String>,
+}
+
+impl Wanted {
+    fn of(query: &IncidentsQuery) -> Self {
+        Self {
+            silenced: match query.view {
+                View::Open => Some(false),
+                View::Silenced => Some(true),
+                View::Resolved | View::All => None,
+            },
+            least: query.sev.map(Severity::from),
+            q: query.q.as_deref().map(str::to_lowercase),
+        }
+    }
+
+    /// Takes what passes, with its number. The engine is asked last and once, and only if the view
+    /// depends on it.
+    fn filter(
+        &self,
+        source: &dyn Source,
+        sight: &Sight,
+        mut chunk: Vec<IncidentRecord>,
+    ) -> Answer<Vec<(u64, IncidentRecord)>> {
+        chunk.retain(|record| {
+            let host = source.host_name(record.host);
+            sight.covers(&host) && self.severe(record) && self.mentioned(record, &host)
+        });
+        if let Some(silenced) = self.silenced.filter(|_| !chunk.is_empty()) {
+            let standing = source.standing(chunk.iter().map(|record| record.id).collect())?;
+            let is_silenced =
+                |id: &IncidentId| standing.get(id).is_some_and(|s| s.silenced_until.is_some());
+            chunk.retain(|record| is_silenced(&record.id) == silenced);
+        }
+        Ok(chunk.into_iter().map(|record| (record.id.0, record)).collect())
+    }
+
+    fn severe(&self, record: &IncidentRecord) -> bool {
+        self.least.is_none_or(|least| Severity::from(shown(record)) >= least)
+    }
+
+    fn mentioned(&self, record: &IncidentRecord, host: &str) -> bool {
+        self.q.as_deref().is_none_or(|q| {
+            let texts = [host, record.check.as_str(), &record.text];
+            texts.iter().any(|text| text.to_lowercase().contains(q))
+        })
+    }
+}
+
+fn last_withheld(entry: &JournalEntry) -> LastNotification {
+    LastNotification {
+        receiver: entry.line.receiver.as_ref().map(ToString::to_string).unwrap_or_default(),
+        result: Told::Withheld,
+        at: entry.line.at.into(),
+        text: entry.line.text.clone(),
+    }
+}
+
+fn last_notification(row: &DeliveryRecord) -> LastNotification {
+    let (result, at) = match row.state {
+        DeliveryState::Sent { at } => (Told::Sent, at),
+        DeliveryState::Dead { at } => (Told::Failed, at),
+        DeliveryState::Retry { .. } => (Told::Failed, row.notification.at),
+        DeliveryState::Queued | DeliveryState::Leased { .. } => (Told::Queued, row.notification.at),
+        DeliveryState::Superseded { at } => (Told::Withheld, at),
+    };
+    let text = if row.last_error.is_empty() { &row.notification.summary } else { &row.last_error };
+    LastNotification {
+        receiver: row.notification.receiver.to_string(),
+        result,
+        at: at.into(),
+        text: text.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! Pages of long lists that are filtered here, because the store does not know the filter.
+
+use hark_api::list::{Cursor, Page};
+use hark_web::Answer;
+
+/// Rows read from the store at once.
+pub(super) const CHUNK: u32 = 500;
+
+/// Rows looked at for one page. A filter that nothing passes must not hold the store for long: then
+/// the page is short, or empty, and its cursor leads on from where the search stopped.
+pub(super) const MOST_LOOKED: usize = 10_000;
+
+/// Returns up to `most` items that `keep` takes of the rows below `before`, newest first.
+///
+/// `read` gives the rows below a number, `keep` turns those that pass the filter into items, each with
+/// its row's number. The page's cursor is missing only where the list ends.
+pub(super) fn scan<T, R>(
+    most: usize,
+    mut before: Option<u64>,
+    number: impl Fn(&T) -> u64,
+    mut read: impl FnMut(Option<u64>, u32) -> Answer<Vec<T>>,
+    mut keep: impl FnMut(Vec<T>) -> Answer<Vec<(u64, R)>>,
+) -> Answer<Page<R>> {
+    let mut found: Vec<(u64, R)> = Vec::new();
+    let mut looked = 0;
+    let mut ended = false;
+    while found.len() <= most && looked < MOST_LOOKED && !ended {
+        let chunk = read(before, CHUNK)?;
+        looked += chunk.len();
+        match chunk.last() {
+            Some(last) => before = Some(number(last)),
+            // Not a short chunk: rows that cannot be decoded are left out of one.
+            None => ended = true,
+        }
+        found.extend(keep(chunk)?);
+    }
+    let more = found.len() > most;
+    found.truncate(most);
+    let next = match (more, ended) {
+        (true, _) => found.last().map(|(number, _)| *number),
+        (false, false) => before,
+        (false, true) => None,
+    };
+    let items = found.into_iter().map(|(_, item)| item).collect();
+    Ok(Page { items, next: next.map(Cursor::of_number) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A list of the numbers 1 to `rows`, of which those pass that `of` divides. Returns all pages and,
+    /// for each, how many rows were looked at.
+    fn pages(rows: u64, of: u64, most: usize) -> (Vec<Vec<u64>>, Vec<usize>) {
+        let (mut pages, mut looks) = (Vec::new(), Vec::new());
+        let mut before = None;
+        loop {
+            let mut looked = 0;
+            let read = |before: Option<u64>, limit: u32| {
+                let top = before.unwrap_or(rows + 1);
+                let chunk: Vec<u64> = (1..top).rev().take(limit as usize).collect();
+                looked += chunk.len();
+                Ok(chunk)
+            };
+            let keep = |chunk: Vec<u64>| {
+                Ok(chunk.into_iter().filter(|n| n % of == 0).map(|n| (n, n)).collect())
+            };
+            let page = scan(most, before, |n| *n, read, keep).unwrap();
+            pages.push(page.items);
+            looks.push(looked);
+            match page.next {
+                Some(next) => before = next.number(),
+                None => return (pages, looks),
+            }
+        }
+    }
+
+    #[test]
+    fn a_rare_row_is_found_however_far_down_it_is() {
+        let (pages, looks) = pages(100_000, 99_999, 50);
+        assert_eq!(pages.concat(), [99_999]);
+        assert!(looks.iter().all(|n| *n <= MOST_LOOKED + CHUNK as usize), "{looks:?}");
+    }
+
+    #[test]
+    fn the_pages_are_the_list_without_a_hole() {
+        assert_eq!(pages(30_000, 1, 1000).0.concat(), (1..=30_000).rev().collect::<Vec<u64>>());
+    }
+
+    #[test]
+    fn every_page_but_the_last_is_full_where_rows_are_frequent() {
+        let (pages, looks) = pages(5_000, 3, 100);
+        assert_eq!(pages.concat().len(), 1666);
+        assert!(pages.iter().rev().skip(1).all(|page| page.len() == 100));
+        assert!(looks.iter().all(|n| *n <= CHUNK as usize), "one chunk is enough: {looks:?}");
+    }
+
+    #[test]
+    fn an_empty_list_has_one_empty_page() {
+        assert_eq!(pages(0, 1, 100).0, [Vec::<u64>::new()]);
+    }
+}
