@@ -16,6 +16,7 @@ use crate::enrol::{EnrolError, enrol};
 use crate::home::{Home, HomeError};
 use crate::identity::{self, IdentityError, Stored};
 use crate::inject::{Injected, Injection};
+use crate::levels::Levels;
 use crate::sampler::{Round, Sampler};
 use crate::schedule::Schedule;
 use crate::sender::{Counts, Introduction, Moment, Sender};
@@ -103,6 +104,7 @@ pub struct Agent {
     /// None if the socket cannot be made (a full disk, a path too long): the rest works without.
     injection: Option<Injection>,
     home: Home,
+    levels: Levels,
     clock: Clock,
 }
 
@@ -145,6 +147,7 @@ impl Agent {
             endpoint: Endpoint::new(known.servers),
             injection: listen(&home),
             home,
+            levels: config.root.levels(),
             clock,
         };
         agent.tell_boot(&config.root, moment.now);
@@ -200,6 +203,10 @@ impl Agent {
     fn beat_if_due(&mut self, moment: Moment) {
         if !self.schedule.is_due(moment.now, self.host.as_str()) {
             return;
+        }
+        if let Some(ahead) = self.sender.server_ahead_ms.take() {
+            let behind = Duration::from_millis(ahead.unsigned_abs()).as_secs_f64();
+            self.levels.set_ahead_of_server(if ahead > 0 { -behind } else { behind });
         }
         self.sampler.look(moment.now, &mut self.round);
         if let Some(facts) = self.sampler.changed_facts() {

@@ -3,16 +3,25 @@
 //! A collector looks (reads files that it keeps open) and then understands what it read with pure
 //! functions over bytes; those carry the tests. What a kernel does not offer is *absent*, never zero.
 
+pub mod addresses;
+pub mod clock;
 pub mod cpu;
 pub mod disk;
 pub mod diskio;
+pub mod files;
 pub mod filesystem;
 pub mod load;
+pub mod logins;
 pub mod memory;
 pub mod network;
 pub mod os_info;
+pub mod power;
 pub mod processes;
+pub mod raid;
+pub mod sensors;
+pub mod sockets;
 pub mod uptime;
+pub mod zfs;
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -32,9 +41,18 @@ pub const COLLECTORS: &[&dyn CollectorType] = &[
     &disk::Disk,
     &diskio::DiskIo,
     &network::Network,
+    &sockets::Sockets,
+    &files::Files,
+    &sensors::Sensors,
+    &power::Power,
+    &raid::Raid,
+    &zfs::Zfs,
+    &clock::ClockState,
+    &logins::Logins,
     &uptime::Uptime,
     &os_info::OsInfo,
     &filesystem::Filesystem,
+    &addresses::Addresses,
 ];
 
 /// A kind of collector: what the configuration and the manual know of it.
@@ -52,6 +70,14 @@ pub trait CollectorType: Sync + Debug {
     /// Returns how often it looks if nothing else is configured: `None` is each heartbeat.
     fn default_interval(&self) -> Option<Duration> {
         None
+    }
+    /// Returns true if it runs where nothing is said of it: what costs nearly nothing does.
+    fn is_on_by_default(&self) -> bool {
+        true
+    }
+    /// Returns true if it may take long, and so looks on the thread for that.
+    fn is_slow(&self) -> bool {
+        false
     }
 }
 
@@ -118,6 +144,8 @@ pub struct Configured {
     pub name: &'static str,
     /// Time between two looks; `None` is each heartbeat.
     pub interval: Option<Duration>,
+    /// Whether it looks on the thread for what may take long.
+    pub is_slow: bool,
     /// How to make it.
     pub make: Box<dyn Make>,
 }
@@ -129,8 +157,9 @@ pub fn read(section: Option<&Section<'_>>) -> Vec<Configured> {
     let mut configured = Vec::new();
     for kind in COLLECTORS {
         let child = section.and_then(|s| s.child(kind.name()));
+        let is_on = child.is_some() || kind.is_on_by_default();
         let section = child.as_ref().unwrap_or(&defaults);
-        configured.extend(read_one(*kind, section));
+        configured.extend(read_one(*kind, section, is_on));
     }
     if let Some(section) = section {
         section.finish(&keys());
@@ -140,12 +169,16 @@ pub fn read(section: Option<&Section<'_>>) -> Vec<Configured> {
 
 /// Returns the keys of the section `collectors`.
 pub fn keys() -> Vec<Key> {
-    COLLECTORS.iter().map(|k| Key::new(k.name(), Kind::Any, "A collector's settings.")).collect()
+    COLLECTORS
+        .iter()
+        .map(|k| Key::new(k.name(), Kind::Any, "A collector's settings: docs/collectors.md."))
+        .collect()
 }
 
-/// Reads the settings of one collector; none if it is switched off.
-fn read_one(kind: &dyn CollectorType, section: &Section<'_>) -> Option<Configured> {
-    let enabled = section.bool("enabled", true);
+/// Reads the settings of one collector; none if it is switched off, or `is_on` is false and nothing is
+/// said of it.
+fn read_one(kind: &dyn CollectorType, section: &Section<'_>, is_on: bool) -> Option<Configured> {
+    let enabled = section.bool("enabled", is_on);
     let mut interval = section.opt_duration("interval", Bare::Seconds).or(kind.default_interval());
     if interval.is_some_and(|i| i.is_zero() || i > MAX_INTERVAL) {
         section.error("interval", "a collector's interval is between 1ms and 1d");
@@ -154,7 +187,7 @@ fn read_one(kind: &dyn CollectorType, section: &Section<'_>) -> Option<Configure
     let make = kind.read(section);
     let keys: Vec<Key> = COMMON_KEYS.iter().chain(kind.keys()).copied().collect();
     section.finish(&keys);
-    enabled.then_some(Configured { name: kind.name(), interval, make })
+    enabled.then_some(Configured { name: kind.name(), interval, is_slow: kind.is_slow(), make })
 }
 
 /// Declares a series that goes up and down.

@@ -1,4 +1,4 @@
-//! How busy the machine is, as the collectors of this round found it.
+//! What parts of the agent know of the machine that a collector does not measure itself.
 //!
 //! Whether it is worth a look at who uses processor and memory is known by the collectors that ran
 //! before; so nobody measures twice, and nothing is looked for while nothing is wrong.
@@ -6,16 +6,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Levels in percent that collectors of one machine share; NaN until they are known.
+/// Levels that parts of one agent share; NaN until they are known.
 #[derive(Clone, Debug)]
-pub(crate) struct Levels(Arc<[AtomicU64; 2]>);
+pub(crate) struct Levels(Arc<[AtomicU64; 3]>);
 
 /// Which level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
-    /// All processors.
+    /// All processors, in percent.
     Cpu,
-    /// Memory that programs cannot get any more.
+    /// Memory that programs cannot get any more, in percent.
     Memory,
 }
 
@@ -23,12 +23,12 @@ impl Levels {
     /// Makes levels of which nothing is known.
     pub(crate) fn new() -> Self {
         let unknown = || AtomicU64::new(f64::NAN.to_bits());
-        Self(Arc::new([unknown(), unknown()]))
+        Self(Arc::new([unknown(), unknown(), unknown()]))
     }
 
     /// Notes what was found.
-    pub(crate) fn set(&self, level: Level, percent: f64) {
-        self.place(level).store(percent.to_bits(), Ordering::Relaxed);
+    pub(crate) fn set(&self, level: Level, value: f64) {
+        self.place(level).store(value.to_bits(), Ordering::Relaxed);
     }
 
     /// Returns what was found last.
@@ -36,8 +36,20 @@ impl Levels {
         f64::from_bits(self.place(level).load(Ordering::Relaxed))
     }
 
+    /// Notes by how many seconds this machine's clock is ahead of the server's.
+    pub(crate) fn set_ahead_of_server(&self, seconds: f64) {
+        let [.., ahead] = &*self.0;
+        ahead.store(seconds.to_bits(), Ordering::Relaxed);
+    }
+
+    /// Returns that, once; NaN until it is noted again.
+    pub(crate) fn take_ahead_of_server(&self) -> f64 {
+        let [.., ahead] = &*self.0;
+        f64::from_bits(ahead.swap(f64::NAN.to_bits(), Ordering::Relaxed))
+    }
+
     fn place(&self, level: Level) -> &AtomicU64 {
-        let [cpu, memory] = &*self.0;
+        let [cpu, memory, _] = &*self.0;
         match level {
             Level::Cpu => cpu,
             Level::Memory => memory,

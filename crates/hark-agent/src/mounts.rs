@@ -13,6 +13,8 @@ pub(crate) struct Mount {
     pub(crate) source: String,
     /// Major and minor number.
     device: String,
+    /// Whether nothing can be written: here, or on the whole file system.
+    pub(crate) read_only: bool,
     /// Which folder of the file system is at the mount point; not `/` for bind mounts.
     root: String,
 }
@@ -123,14 +125,35 @@ fn line(text: &str) -> Option<Mount> {
     let mut left = left.split(' ').skip(2);
     let (device, root, point) = (left.next()?, left.next()?, left.next()?);
     let mut right = right.split(' ');
+    let options = left.next()?;
     let (kind, source) = (right.next()?, right.next()?);
+    let read_only = [Some(options), right.next()].into_iter().flatten().any(is_read_only);
     Some(Mount {
         point: unescape(point),
         kind: kind.to_owned(),
         source: unescape(source),
+        read_only,
         device: device.to_owned(),
         root: root.to_owned(),
     })
+}
+
+/// Returns true if `ro` is among options with commas between.
+fn is_read_only(options: &str) -> bool {
+    options.split(',').any(|option| option == "ro")
+}
+
+/// Returns the mount points that `/etc/fstab` wants to be writable (fstab(5)).
+pub(crate) fn writable_by_fstab(text: &str) -> Vec<String> {
+    let wanted = |line: &str| {
+        let mut fields = line.split_ascii_whitespace();
+        let source = fields.next().filter(|source| !source.starts_with('#'))?;
+        let (point, _kind) = (fields.next()?, fields.next()?);
+        let options = fields.next().unwrap_or("defaults");
+        let writable = !source.is_empty() && !is_read_only(options);
+        writable.then(|| unescape(point))
+    };
+    text.lines().filter_map(wanted).take(MAX_MOUNTS).collect()
 }
 
 /// The kernel writes blanks, tabs, line feeds and backslashes as three octal digits.
@@ -208,6 +231,25 @@ mod tests {
 2 0 0:9 / /mnt rw - tmpfs none rw
 ";
         assert_eq!(points(text, Place::Local), Vec::<String>::new());
+    }
+
+    #[test]
+    fn read_only_is_said_of_the_mount_or_of_the_file_system() {
+        let text = "\
+1 0 8:1 / /a rw,relatime shared:1 - ext4 /dev/sda1 rw,errors=remount-ro
+2 0 8:2 / /b rw,relatime - ext4 /dev/sda2 ro
+3 0 8:3 / /c ro,relatime - ext4 /dev/sda3 rw
+";
+        let found: Vec<_> =
+            parse(text.as_bytes(), |_| true).into_iter().map(|m| m.read_only).collect();
+        assert_eq!(found, [false, true, true]);
+    }
+
+    #[test]
+    fn fstab_says_what_is_to_be_writable() {
+        let text = "# a comment\nUUID=1 / ext4 errors=remount-ro 0 1\n/dev/sdb1 /my\\040data xfs\n\
+                    /dev/sr0 /cd iso9660 ro,noauto 0 0\nbroken\n\nUUID=2 none swap sw 0 0\n";
+        assert_eq!(writable_by_fstab(text), ["/", "/my data", "none"]);
     }
 
     #[test]

@@ -9,11 +9,13 @@ use hark_model::{Event, EventKind, Mono, Now, SeriesDef, Unix};
 use hark_proto::{set_number, split_set};
 
 use crate::collectors::{Absent, Change, Collector, Configured, Noticed, Root};
+use crate::slow::{Answer, Asking, Other, SlowCollector, SlowThread};
 
 /// The collectors at work.
 #[derive(Debug)]
 pub(crate) struct Sampler {
     running: Vec<Running>,
+    asking: Asking,
     values: Vec<f64>,
     facts_changed: bool,
     events: Vec<Event>,
@@ -25,12 +27,21 @@ const MAX_EVENTS: usize = 16;
 #[derive(Debug)]
 struct Running {
     name: &'static str,
-    collector: Box<dyn Collector>,
+    by: By,
     interval: Option<Duration>,
     due: Mono,
     sets: Vec<Set>,
     facts: Vec<(String, String)>,
     state: State,
+}
+
+/// Who looks.
+#[derive(Debug)]
+enum By {
+    /// The agent's own thread, each time it is due.
+    Us(Box<dyn Collector>),
+    /// The thread for what may take long.
+    Slow(SlowCollector),
 }
 
 /// Whether a collector has something to say; each change is logged once.
@@ -107,17 +118,31 @@ const EARLY: Duration = Duration::from_millis(500);
 impl Sampler {
     /// Makes the collectors.
     pub(crate) fn new(configured: &[Configured], root: &Root) -> Self {
-        let make = |configured: &Configured| Running {
-            name: configured.name,
-            collector: configured.make.make(root),
-            interval: configured.interval,
-            due: Mono(0),
-            sets: Vec::new(),
-            facts: Vec::new(),
-            state: State::Works,
+        let mut slow = SlowThread::default();
+        let mut make = |configured: &Configured| {
+            let collector = configured.make.make(root);
+            Running {
+                name: configured.name,
+                by: if configured.is_slow {
+                    By::Slow(slow.add(collector))
+                } else {
+                    By::Us(collector)
+                },
+                interval: configured.interval,
+                due: Mono(0),
+                sets: Vec::new(),
+                facts: Vec::new(),
+                state: State::Works,
+            }
         };
-        let running = configured.iter().map(make).collect();
-        Self { running, values: Vec::new(), facts_changed: false, events: Vec::new() }
+        let running = configured.iter().map(&mut make).collect();
+        Self {
+            running,
+            asking: slow.start(),
+            values: Vec::new(),
+            facts_changed: false,
+            events: Vec::new(),
+        }
     }
 
     /// Asks every collector once, to have a base for rates and the facts. The values are not kept:
@@ -135,31 +160,24 @@ impl Sampler {
         let mut others: usize =
             self.running.iter().flat_map(|r| &r.sets).map(|set| set.defs.len()).sum();
         for running in self.running.iter_mut().filter(|r| r.state != State::Broken) {
-            if now.mono < running.due {
-                continue;
-            }
-            if let Some(interval) = running.interval {
-                running.due = now.mono + interval.saturating_sub(EARLY);
-            }
             self.values.clear();
+            let Some(found) = running.look(&self.asking, now.mono, &mut self.values) else {
+                continue;
+            };
             let before: usize = running.sets.iter().map(|set| set.defs.len()).sum();
             others -= before;
-            let found = running.collect(now.mono, &mut self.values);
-            if found == Some(Change::Other) {
-                running.sets = sets(running.name, running.collector.series(), MAX_SERIES - others);
-                let facts = running.collector.facts();
+            if let Some(Other { series, facts }) = found.other {
+                running.sets = sets(running.name, series, MAX_SERIES - others);
                 self.facts_changed |= facts != running.facts;
                 running.facts = facts;
             }
             others += running.sets.iter().map(|set| set.defs.len()).sum::<usize>();
-            if found.is_some() {
-                running.encode(&self.values, round);
-                for noticed in running.collector.noticed() {
-                    if self.events.len() < MAX_EVENTS {
-                        self.events.push(event(noticed, now.unix));
-                    } else {
-                        tracing::warn!(text = noticed.text, "event left out: too many at once");
-                    }
+            running.encode(&self.values, round);
+            for noticed in found.noticed {
+                if self.events.len() < MAX_EVENTS {
+                    self.events.push(event(noticed, now.unix));
+                } else {
+                    tracing::warn!(text = noticed.text, "event left out: too many at once");
                 }
             }
         }
@@ -186,20 +204,76 @@ impl Sampler {
     }
 }
 
+/// Why a collector says nothing.
+enum Silence {
+    Absent(Absent),
+    Broken,
+}
+
+/// What a collector found, besides its values.
+struct Found {
+    other: Option<Other>,
+    noticed: Vec<Noticed>,
+}
+
 impl Running {
-    /// Looks once; none if there is nothing to say.
-    fn collect(&mut self, at: Mono, values: &mut Vec<f64>) -> Option<Change> {
-        // What the collector holds may be half done after a panic: it is not asked again.
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.collector.collect(at, values)));
-        let (state, change) = match outcome {
-            Ok(Ok(change)) => (State::Works, Some(change)),
-            Ok(Err(absent)) => {
+    /// Looks if it is due; none if there is nothing to say.
+    fn look(&mut self, asking: &Asking, at: Mono, values: &mut Vec<f64>) -> Option<Found> {
+        let is_due = at >= self.due;
+        if let (true, Some(interval)) = (is_due, self.interval) {
+            self.due = at + interval.saturating_sub(EARLY);
+        }
+        let answer = match &mut self.by {
+            By::Us(collector) if is_due => {
+                // What it holds may be half done after a panic: it is not asked again.
+                let look = AssertUnwindSafe(|| Self::collect(collector.as_mut(), at, values));
+                catch_unwind(look).map_err(|_| Silence::Broken).and_then(|found| found)
+            }
+            By::Us(_) => return None,
+            By::Slow(slow) => {
+                let answer = slow.take();
+                if is_due {
+                    slow.ask(asking, at);
+                }
+                Self::answered(answer?, values)
+            }
+        };
+        self.judge(answer)
+    }
+
+    fn collect(
+        collector: &mut dyn Collector,
+        at: Mono,
+        values: &mut Vec<f64>,
+    ) -> Result<Found, Silence> {
+        let change = collector.collect(at, values).map_err(Silence::Absent)?;
+        let other = (change == Change::Other)
+            .then(|| Other { series: collector.series(), facts: collector.facts() });
+        Ok(Found { other, noticed: collector.noticed() })
+    }
+
+    fn answered(answer: Answer, values: &mut Vec<f64>) -> Result<Found, Silence> {
+        match answer {
+            Answer::Found { values: found, other, noticed } => {
+                values.extend(found);
+                Ok(Found { other, noticed })
+            }
+            Answer::Absent(absent) => Err(Silence::Absent(absent)),
+            Answer::Broken => Err(Silence::Broken),
+        }
+    }
+
+    /// Logs each change of state once.
+    fn judge(&mut self, answer: Result<Found, Silence>) -> Option<Found> {
+        let (state, found) = match answer {
+            Ok(found) => (State::Works, Some(found)),
+            Err(Silence::Absent(absent)) => {
                 if self.state == State::Works {
                     report_absent(self.name, &absent);
                 }
                 (State::Absent, None)
             }
-            Err(_) => {
+            Err(Silence::Broken) => {
                 tracing::error!(collector = self.name, "collector failed and is switched off");
                 (State::Broken, None)
             }
@@ -208,7 +282,7 @@ impl Running {
             tracing::info!(collector = self.name, "collector has a source again");
         }
         self.state = state;
-        change
+        found
     }
 
     fn encode(&self, values: &[f64], round: &mut Round) {
@@ -230,9 +304,15 @@ fn event(noticed: Noticed, at: Unix) -> Event {
     Event { at, kind: EventKind::from_word(kind), severity, text, tags: Vec::new() }
 }
 
+/// Most machines have no battery, no RAID, no ZFS: that a source is not there is no news. That it is
+/// there and cannot be read is.
 fn report_absent(collector: &'static str, absent: &Absent) {
     let cause = std::error::Error::source(absent).map(ToString::to_string).unwrap_or_default();
-    tracing::warn!(collector, %absent, cause, "collector has no source: its values are absent");
+    if absent.is_missing() {
+        tracing::debug!(collector, %absent, cause, "collector has no source: its values are absent");
+    } else {
+        tracing::warn!(collector, %absent, cause, "collector has no source: its values are absent");
+    }
 }
 
 /// Cuts a collector's series into sets. Left out, and said so, is what cannot be named on the wire
@@ -342,7 +422,8 @@ mod tests {
 
     fn sampler(interval: Option<Duration>) -> (Sampler, Said) {
         let said = Said::default();
-        let configured = [Configured { name: "test", interval, make: Box::new(said.clone()) }];
+        let make = Box::new(said.clone());
+        let configured = [Configured { name: "test", interval, is_slow: false, make }];
         (Sampler::new(&configured, &Root::system()), said)
     }
 
@@ -466,5 +547,28 @@ mod tests {
         said.0.lock().unwrap().noticed = vec![noticed("c".into()); 100];
         look(&mut sampler, 30);
         assert_eq!(sampler.events().len(), MAX_EVENTS);
+    }
+
+    #[test]
+    fn a_slow_collector_answers_in_a_later_round_and_holds_nobody_up() {
+        let said = Said::default();
+        let make = Box::new(said.clone());
+        let interval = Some(Duration::from_mins(1));
+        let configured = [Configured { name: "test", interval, is_slow: true, make }];
+        let mut sampler = Sampler::new(&configured, &Root::system());
+        said.0.lock().unwrap().instances = names(2);
+        let hang = said.0.lock().unwrap();
+        for seconds in 1..50 {
+            assert_eq!(look(&mut sampler, seconds).len(), 0, "it hangs");
+        }
+        drop(hang);
+        let mut frames = Vec::new();
+        while frames.is_empty() {
+            std::thread::yield_now();
+            frames = look(&mut sampler, 50);
+        }
+        assert_eq!(frames[0].1, 2);
+        assert_eq!(look(&mut sampler, 51).len(), 0, "only when it is due again");
+        assert_eq!(said.0.lock().unwrap().looks, 1);
     }
 }

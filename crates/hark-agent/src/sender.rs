@@ -116,6 +116,8 @@ pub(crate) struct Sender {
     history_stopped: bool,
     last_rtt: Option<u32>,
     skewed: bool,
+    /// How far the server's clock is ahead, by the last acknowledgement; taken by who wants to know.
+    pub(crate) server_ahead_ms: Option<i64>,
     clocks: Now,
     chance: Chance,
     out: Vec<u8>,
@@ -183,6 +185,7 @@ impl Sender {
             history_stopped: false,
             last_rtt: None,
             skewed: false,
+            server_ahead_ms: None,
             clocks: moment.now,
             // Different for each agent and start: enough to spread them.
             chance: Chance(session ^ introduction.host.as_str().len() as u64),
@@ -337,6 +340,7 @@ impl Sender {
             // Not all at once after it, either.
             self.quiet_until = mono + pause + self.chance.below(pause / 4 + Duration::from_secs(1));
         }
+        self.server_ahead_ms = Some(acked.clock_offset_ms);
         let skewed = acked.clock_offset_ms.abs() > SKEW_MS;
         if skewed != self.skewed {
             self.skewed = skewed;

@@ -40,6 +40,23 @@ pub enum Absent {
     },
 }
 
+impl Absent {
+    /// Returns true if it is simply not there, as on most machines.
+    pub(crate) fn is_missing(&self) -> bool {
+        match self {
+            Self::Unreadable { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+            }
+            Self::Form { .. } => false,
+        }
+    }
+
+    /// Says that nothing of it was found at `path`.
+    pub(crate) fn nothing_at(path: PathBuf) -> Self {
+        Self::Unreadable { path, source: io::ErrorKind::NotFound.into() }
+    }
+}
+
 /// Where `/proc`, `/sys` and `/etc` are: `/` but for tests. Clones share what is looked at once for
 /// all: the table of processes, and how busy the machine is.
 #[derive(Clone, Debug)]
@@ -152,6 +169,54 @@ impl Source {
     }
 }
 
+/// Bound on a [`Short`] file: most of `/sys` is a number or a word.
+const SHORT: usize = 256;
+
+/// A file of one short line, such as most of `/sys` has: kept open, and read without a buffer of its
+/// own, since there may be hundreds of them.
+#[derive(Debug)]
+pub(crate) struct Short {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl Short {
+    /// Names the file; it is opened when first read.
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, file: None }
+    }
+
+    /// Gives its line, without white space around it, to `read`; none if it cannot be read as of now
+    /// (many files of `/sys` are there and give an error while their device sleeps).
+    pub(crate) fn line<T>(&mut self, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let mut buffer = [0; SHORT];
+        let file = match &mut self.file {
+            Some(file) => file,
+            empty @ None => empty.insert(File::open(&self.path).ok()?),
+        };
+        if let Ok(len) = file.read_at(&mut buffer, 0) {
+            return read(std::str::from_utf8(buffer.get(..len)?).ok()?.trim());
+        }
+        // A device that went and came again has another file under the same name.
+        self.file = None;
+        None
+    }
+
+    /// Returns its line as a number.
+    pub(crate) fn number(&mut self) -> Option<f64> {
+        self.line(|line| line.parse::<f64>().ok().filter(|number| number.is_finite()))
+    }
+}
+
+/// Returns the names in a folder, sorted, at most `max` of them; none if it cannot be read.
+pub(crate) fn names(folder: &Path, max: usize) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().take(max);
+    let mut names: Vec<String> =
+        entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    names.sort_unstable();
+    names
+}
+
 /// Returns the lines of `bytes` that are text.
 pub(crate) fn lines(bytes: &[u8]) -> impl Iterator<Item = &str> {
     bytes.split(|b| *b == b'\n').filter_map(|line| std::str::from_utf8(line).ok())
@@ -188,5 +253,23 @@ mod tests {
         assert!(matches!(source.read(), Err(Absent::Unreadable { .. })));
         std::fs::write(folder.path().join("late"), "here").unwrap();
         assert_eq!(source.read().unwrap(), b"here");
+    }
+
+    #[test]
+    fn short_files_are_read_again_and_may_come_and_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("speed");
+        let mut short = Short::new(path.clone());
+        assert_eq!(short.number(), None);
+        std::fs::write(&path, " 1000\n").unwrap();
+        assert_eq!(short.number(), Some(1000.0));
+        std::fs::write(&path, "-1\n").unwrap();
+        assert_eq!(short.number(), Some(-1.0));
+        for bad in ["", "up\n", "nan\n", "\u{fffd}"] {
+            std::fs::write(&path, bad).unwrap();
+            assert_eq!(short.number(), None, "{bad}");
+        }
+        assert_eq!(names(folder.path(), 9), ["speed"]);
+        assert!(names(&path, 9).is_empty());
     }
 }

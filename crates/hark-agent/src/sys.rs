@@ -1,7 +1,10 @@
 //! The few calls of the operating system that std does not offer. The only unsafe code of the
 //! agent; every function here is safe to call with any argument.
 
-#![expect(unsafe_code, reason = "statvfs, poll, readdir and sysconf have no safe form in std")]
+#![expect(
+    unsafe_code,
+    reason = "statvfs, poll, readdir, sysconf and adjtimex have no safe form in std"
+)]
 
 use std::ffi::CStr;
 use std::io;
@@ -125,6 +128,35 @@ pub(crate) fn ticks_per_second() -> u64 {
     // SAFETY: a question without arguments in memory.
     let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
     u64::try_from(ticks).ok().filter(|ticks| *ticks > 0).unwrap_or(100)
+}
+
+/// How well the kernel's clock is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClockState {
+    /// Whether a program keeps it in step.
+    pub(crate) synchronized: bool,
+    /// The most it can be off.
+    pub(crate) max_error: Duration,
+    /// What it is thought to be off.
+    pub(crate) estimated_error: Duration,
+}
+
+/// Asks how well the kernel's clock is kept; changes nothing.
+pub(crate) fn clock_state() -> io::Result<ClockState> {
+    // SAFETY: an all-zero `timex` is a valid value of a plain C struct, and asks for no change.
+    let mut found: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: `found` is a valid place to read from and write to.
+    let state = unsafe { libc::adjtimex(&raw mut found) };
+    if state < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let micros = |value: libc::c_long| Duration::from_micros(u64::try_from(value).unwrap_or(0));
+    Ok(ClockState {
+        // The kernel itself sets the bit when nobody has told the time for long enough.
+        synchronized: found.status & libc::STA_UNSYNC == 0,
+        max_error: micros(found.maxerror),
+        estimated_error: micros(found.esterror),
+    })
 }
 
 /// Asks the kernel to take this process late when memory runs out: a monitor that dies first says

@@ -7,8 +7,9 @@ use hark_model::{Mono, SeriesDef, SeriesName, Unit};
 
 use super::{Absent, Change, Collector, CollectorType, Make, Root, gauge};
 use crate::levels::{Level, Levels};
+use crate::pressure::Pressure;
 use crate::rate::{number, percent};
-use crate::source::{Source, lines};
+use crate::source::{Short, Source, lines};
 
 /// The kind of collector.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub struct Settings {
 }
 
 const KEYS: &[Key] =
-    &[Key::new("per_core", Kind::Bool, "Also one `cpu_percent` for each processor.")
+    &[Key::new("per_core", Kind::Bool, "Also load and frequency of each processor.")
         .default("false")];
 
 /// Bound on processors with their own series, of the 4096 that a host may have.
@@ -31,19 +32,27 @@ const MAX_CORES: usize = 1024;
 /// Bound on frequency files read each time: reading one may interrupt the processor it tells of.
 const MAX_FREQUENCIES: usize = 8;
 
+/// Bound on processors whose own frequency is read, for the same reason; whoever wants each
+/// processor pays for it.
+const MAX_CORE_FREQUENCIES: usize = 64;
+
 impl CollectorType for Cpu {
     fn name(&self) -> &'static str {
         "cpu"
     }
 
     fn manual(&self) -> &'static str {
-        "Load of the processors since the last look, from `/proc/stat`, as `cpu_monitor`:\n\n\
+        "Load of the processors since the last look, from `/proc/stat` (proc_stat(5)), as \
+         `cpu_monitor`:\n\n\
          - `cpu_percent`: all that is neither idle nor waiting for a disk\n\
          - `user_percent` (with niced), `system_percent` (with interrupts), `iowait_percent`, \
          `steal_percent` (taken by the hypervisor)\n\
          - `cpu_count`: processors in use\n\
          - `frequency_mhz`: mean of up to 8 processors; absent where the kernel does not tell\n\
-         - with `per_core`, `cpu_monitor.cpu0.cpu_percent` and so on\n\n\
+         - `pressure_percent`: share of time in which work waited for a processor, from \
+         `/proc/pressure/cpu`\n\
+         - with `per_core`, `cpu_monitor.cpu0.cpu_percent` and `frequency_mhz` (where the kernel \
+         tells it) and so on\n\n\
          The first look after a start has no percentages."
     }
 
@@ -66,8 +75,9 @@ impl Make for Settings {
             settings: *self,
             stat: Source::new(root, "proc/stat"),
             frequency: Frequency::Unknown(root.clone()),
-            last: Stat::default(),
+            last: Stat { root: root.clone(), all: Times::default(), cores: Vec::new() },
             levels: root.levels(),
+            pressure: Pressure::new(root, "cpu"),
             first: true,
         })
     }
@@ -80,11 +90,12 @@ struct CpuCollector {
     frequency: Frequency,
     last: Stat,
     levels: Levels,
+    pressure: Pressure,
     first: bool,
 }
 
 impl Collector for CpuCollector {
-    fn collect(&mut self, _at: Mono, values: &mut Vec<f64>) -> Result<Change, Absent> {
+    fn collect(&mut self, at: Mono, values: &mut Vec<f64>) -> Result<Change, Absent> {
         let bytes = self.stat.read()?;
         let mut cores = 0;
         let mut changed = self.first;
@@ -122,6 +133,7 @@ impl Collector for CpuCollector {
             shares.steal,
             number(cores as u64),
             self.frequency.megahertz(),
+            self.pressure.next(at).some,
         ];
         for (place, value) in values.iter_mut().skip(start).zip(plain) {
             *place = value;
@@ -136,16 +148,20 @@ impl Collector for CpuCollector {
                 gauge(SeriesName::plain("cpu_monitor", metric), *unit, *decimals)
             })
             .collect();
-        for (core, _) in &self.last.cores {
-            let name = SeriesName::of("cpu_monitor", &format!("cpu{core}"), "cpu_percent");
-            series.push(gauge(name, Unit::Percent, 1));
+        for core in &self.last.cores {
+            let named =
+                |metric| SeriesName::of("cpu_monitor", &format!("cpu{}", core.number), metric);
+            series.push(gauge(named("cpu_percent"), Unit::Percent, 1));
+            if core.frequency.is_some() {
+                series.push(gauge(named("frequency_mhz"), Unit::Megahertz, 0));
+            }
         }
         series
     }
 }
 
 /// The series that are always there.
-const PLAIN: [(&str, Unit, u8); 7] = [
+const PLAIN: [(&str, Unit, u8); 8] = [
     ("cpu_percent", Unit::Percent, 1),
     ("user_percent", Unit::Percent, 1),
     ("system_percent", Unit::Percent, 1),
@@ -153,32 +169,56 @@ const PLAIN: [(&str, Unit, u8); 7] = [
     ("steal_percent", Unit::Percent, 1),
     ("cpu_count", Unit::None, 0),
     ("frequency_mhz", Unit::Megahertz, 0),
+    ("pressure_percent", Unit::Percent, 1),
 ];
 
 /// The counters of the look before.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Stat {
+    root: Root,
     all: Times,
-    cores: Vec<(u32, Times)>,
+    cores: Vec<Core>,
+}
+
+/// A processor with series of its own.
+#[derive(Debug)]
+struct Core {
+    number: u32,
+    last: Times,
+    /// None on machines whose kernel does not tell the frequency of each.
+    frequency: Option<Short>,
+}
+
+impl Core {
+    fn new(root: &Root, number: u32, last: Times, with_frequency: bool) -> Self {
+        let path =
+            root.join(&format!("sys/devices/system/cpu/cpu{number}/cpufreq/scaling_cur_freq"));
+        let frequency = (with_frequency && path.exists()).then(|| Short::new(path));
+        Self { number, last, frequency }
+    }
+
+    fn push(&mut self, busy: f64, values: &mut Vec<f64>) {
+        values.push(busy);
+        let kilohertz = self.frequency.as_mut().map(|file| file.number().unwrap_or(f64::NAN));
+        values.extend(kilohertz.map(|kilohertz| kilohertz / 1000.0));
+    }
 }
 
 impl Stat {
     /// Pushes the load of the processor `core`, at place `index` of those seen; returns true if
     /// another one was at that place before (processors come and go).
     fn take_core(&mut self, index: usize, core: u32, now: Times, values: &mut Vec<f64>) -> bool {
-        match self.cores.get_mut(index) {
-            Some((known, last)) if *known == core => {
-                values.push(last.shares_until(now).busy);
-                *last = now;
-                false
-            }
-            _ => {
-                self.cores.truncate(index);
-                self.cores.push((core, now));
-                values.push(f64::NAN);
-                true
-            }
+        if let Some(known) = self.cores.get_mut(index).filter(|known| known.number == core) {
+            let busy = known.last.shares_until(now).busy;
+            known.last = now;
+            known.push(busy, values);
+            return false;
         }
+        self.cores.truncate(index);
+        let mut new = Core::new(&self.root, core, now, index < MAX_CORE_FREQUENCIES);
+        new.push(f64::NAN, values);
+        self.cores.push(new);
+        true
     }
 }
 
@@ -370,20 +410,39 @@ btime 1763672000
         let mut collector = Settings { per_core: true }.make(&Root::at(folder.path()));
         write("cpu  100 0 0 100\ncpu0 100 0 0 100\n");
         let (change, values) = collect(&mut *collector);
-        assert_eq!((change, values.len()), (Change::Other, 8));
+        assert_eq!((change, values.len()), (Change::Other, 9));
         assert!(values[0].is_nan());
         write("cpu  200 0 0 200\ncpu0 200 0 0 200\n");
         let (change, values) = collect(&mut *collector);
         assert_eq!(change, Change::Same);
-        assert!((values[0] - 50.0).abs() < 1e-9 && (values[7] - 50.0).abs() < 1e-9);
+        assert!((values[0] - 50.0).abs() < 1e-9 && (values[8] - 50.0).abs() < 1e-9);
         write("cpu  300 0 0 300\ncpu0 250 0 0 250\ncpu1 5 0 0 5\n");
+        let (change, values) = collect(&mut *collector);
+        assert_eq!((change, values.len()), (Change::Other, 10));
+        assert_eq!(collector.series()[9].name.path(), "cpu_monitor.cpu1.cpu_percent");
+        write("cpu  300 0 0 400\ncpu1 5 0 0 6\n");
         let (change, values) = collect(&mut *collector);
         assert_eq!((change, values.len()), (Change::Other, 9));
         assert_eq!(collector.series()[8].name.path(), "cpu_monitor.cpu1.cpu_percent");
-        write("cpu  300 0 0 400\ncpu1 5 0 0 6\n");
-        let (change, values) = collect(&mut *collector);
-        assert_eq!((change, values.len()), (Change::Other, 8));
-        assert_eq!(collector.series()[7].name.path(), "cpu_monitor.cpu1.cpu_percent");
+    }
+
+    #[test]
+    fn each_processor_has_its_frequency_where_the_kernel_tells_it() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("proc")).unwrap();
+        std::fs::write(
+            folder.path().join("proc/stat"),
+            "cpu  1 1 1 1\ncpu0 1 1 1 1\ncpu1 1 1 1 1\n",
+        )
+        .unwrap();
+        let cpufreq = folder.path().join("sys/devices/system/cpu/cpu1/cpufreq");
+        std::fs::create_dir_all(&cpufreq).unwrap();
+        std::fs::write(cpufreq.join("scaling_cur_freq"), "2400000\n").unwrap();
+        let mut collector = Settings { per_core: true }.make(&Root::at(folder.path()));
+        let (_, values) = collect(&mut *collector);
+        assert_eq!(values.len(), 8 + 1 + 2);
+        assert_eq!(collector.series()[10].name.path(), "cpu_monitor.cpu1.frequency_mhz");
+        assert!((values[10] - 2400.0).abs() < 1e-9);
     }
 
     #[test]

@@ -9,9 +9,9 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 
 use hark_config::{Key, Kind, Section};
-use hark_model::{Mono, SeriesDef, SeriesName, Unit};
+use hark_model::{Mono, SeriesDef, SeriesName, Severity, Unit};
 
-use super::{Absent, Change, Collector, CollectorType, Make, Root, gauge};
+use super::{Absent, Change, Collector, CollectorType, Make, Noticed, Root, gauge};
 use crate::mounts::{self, Mount, Place};
 use crate::rate::{number, percent};
 use crate::source::Source;
@@ -71,7 +71,9 @@ impl CollectorType for Disk {
         "Room on each mounted file system, as `disk_monitor.<mount point>`:\n\n\
          - `percent`: used, of what is used and still available to anybody (as `df` shows it)\n\
          - `free_mb`, `free_gb`: available to anybody; `total_gb`\n\
-         - `inodes_percent`: used inodes; absent where the file system has no bound\n\n\
+         - `inodes_percent`: used inodes; absent where the file system has no bound\n\
+         - `read_only`: 1 if it was writable (or is to be so by `/etc/fstab`) and now is read-only, \
+         as a kernel makes it that found it damaged; else 0. It is also the event `read_only`\n\n\
          Only file systems on this machine's disks; `network` adds those of other machines, each \
          asked by a thread of its own, since such a question can hang; `all` adds those in memory \
          and read-only images. A bind mount is not counted again."
@@ -94,9 +96,11 @@ impl Make for Settings {
     fn make(&self, root: &Root) -> Box<dyn Collector> {
         Box::new(DiskCollector {
             settings: *self,
+            root: root.clone(),
             mountinfo: Source::new(root, "proc/self/mountinfo"),
             seen: Vec::new(),
             watched: Vec::new(),
+            noticed: Vec::new(),
             first: true,
         })
     }
@@ -104,11 +108,13 @@ impl Make for Settings {
 
 #[derive(Debug)]
 struct DiskCollector {
+    root: Root,
     settings: Settings,
     mountinfo: Source,
     /// What `mountinfo` said at the look before: it is only understood again when it differs.
     seen: Vec<u8>,
     watched: Vec<Watched>,
+    noticed: Vec<Noticed>,
     first: bool,
 }
 
@@ -116,6 +122,36 @@ struct DiskCollector {
 struct Watched {
     point: String,
     asked: Asked,
+    access: Access,
+}
+
+impl Watched {
+    fn new(mount: &Mount, asked: Asked) -> Self {
+        Self { point: mount.point.clone(), asked, access: Access::Writable }
+    }
+}
+
+/// Whether a file system can be written to as it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    /// It can.
+    Writable,
+    /// It cannot, and never could since we looked: somebody wants it so.
+    Never,
+    /// It could, and cannot any more.
+    Lost,
+}
+
+impl Access {
+    /// Returns what it is after `self`, none for a file system that was not there before.
+    fn next(before: Option<Self>, read_only: bool, by_fstab: bool) -> Self {
+        match (read_only, before) {
+            (false, _) => Self::Writable,
+            (true, Some(Self::Writable | Self::Lost)) => Self::Lost,
+            (true, None | Some(Self::Never)) if by_fstab => Self::Lost,
+            (true, None | Some(Self::Never)) => Self::Never,
+        }
+    }
 }
 
 impl Collector for DiskCollector {
@@ -126,16 +162,32 @@ impl Collector for DiskCollector {
             self.seen.clear();
             self.seen.extend_from_slice(bytes);
             let mounts = mounts::parse(bytes, |mount| self.settings.wants(mount));
+            let before: Vec<(String, Access)> =
+                self.watched.iter().map(|w| (w.point.clone(), w.access)).collect();
             change |= rearrange(&mut self.watched, &mounts);
+            let fstab = self.root.text("etc/fstab").unwrap_or_default();
+            let writable = mounts::writable_by_fstab(&fstab);
+            for watched in &mut self.watched {
+                let Some(mount) = mounts.iter().find(|m| m.point == watched.point) else {
+                    continue;
+                };
+                let known = before.iter().find(|(point, _)| *point == mount.point);
+                let by_fstab = writable.contains(&mount.point);
+                watched.access = Access::next(known.map(|k| k.1), mount.read_only, by_fstab);
+                if watched.access == Access::Lost && known.is_none_or(|k| k.1 != Access::Lost) {
+                    self.noticed.push(lost(mount));
+                }
+            }
         }
         for watched in &mut self.watched {
             values.extend(watched.asked.space().map_or([f64::NAN; 5], judge));
+            values.push(if watched.access == Access::Lost { 1.0 } else { 0.0 });
         }
         Ok(if change { Change::Other } else { Change::Same })
     }
 
     fn series(&self) -> Vec<SeriesDef> {
-        let mut series = Vec::with_capacity(self.watched.len() * 5);
+        let mut series = Vec::with_capacity(self.watched.len() * 6);
         for watched in &self.watched {
             let named = |metric, unit, decimals| {
                 gauge(SeriesName::of("disk_monitor", &watched.point, metric), unit, decimals)
@@ -146,10 +198,21 @@ impl Collector for DiskCollector {
                 named("free_mb", Unit::Mebibytes, 0),
                 named("total_gb", Unit::Gibibytes, 2),
                 named("inodes_percent", Unit::Percent, 1),
+                named("read_only", Unit::None, 0),
             ]);
         }
         series
     }
+
+    fn noticed(&mut self) -> Vec<Noticed> {
+        std::mem::take(&mut self.noticed)
+    }
+}
+
+fn lost(mount: &Mount) -> Noticed {
+    let Mount { point, kind, source, .. } = mount;
+    let text = format!("file system {point} ({kind} {source}) has become read-only");
+    Noticed { kind: "read_only", severity: Severity::Critical, text }
 }
 
 /// Makes `watched` what `mounts` are, keeping the threads of those that stay; returns true if
@@ -173,10 +236,8 @@ fn rearrange(watched: &mut Vec<Watched>, mounts: &[Mount]) -> bool {
             before.iter().position(|w| w.point == mount.point && w.asked.is_remote() == is_remote);
         watched.push(match kept {
             Some(index) => before.swap_remove(index),
-            None if is_remote => {
-                Watched { point: mount.point.clone(), asked: Asked::elsewhere(path) }
-            }
-            None => Watched { point: mount.point.clone(), asked: Asked::Here(path) },
+            None if is_remote => Watched::new(mount, Asked::elsewhere(path)),
+            None => Watched::new(mount, Asked::Here(path)),
         });
     }
     true
@@ -303,11 +364,54 @@ mod tests {
         collect(Change::Same);
         write("1 0 8:1 / / rw - ext4 /dev/a rw\n3 1 8:2 / /no/such rw - xfs /dev/b rw\n");
         let (values, _) = collect(Change::Other);
-        assert!(values[5..].iter().all(|v| v.is_nan()), "what cannot be asked is absent");
+        assert!(values[6..11].iter().all(|v| v.is_nan()), "what cannot be asked is absent");
         write("1 0 8:1 / / ro - ext4 /dev/a rw\n3 1 8:2 / /no/such rw - xfs /dev/b rw\n");
         collect(Change::Same);
         write("1 0 8:1 / / rw - ext4 /dev/a rw\n");
-        assert_eq!(collect(Change::Other).1.len(), 5);
+        assert_eq!(collect(Change::Other).1.len(), 6);
+    }
+
+    #[test]
+    fn a_file_system_that_becomes_read_only_is_told_once_and_one_that_always_was_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("proc/self")).unwrap();
+        let write = |a: &str, b: &str| {
+            let text = format!(
+                "1 0 8:1 / / {a} - ext4 /dev/a rw\n2 1 8:2 / /b rw - xfs /dev/b {b}\n\
+                 3 1 8:3 / /c ro - ext4 /dev/c ro\n"
+            );
+            std::fs::write(folder.path().join("proc/self/mountinfo"), text).unwrap();
+        };
+        let root = Root::at(folder.path());
+        let mut collector = Settings::default().make(&root);
+        let mut look = || {
+            let mut values = Vec::new();
+            collector.collect(Mono(0), &mut values).unwrap();
+            let noticed = collector.noticed();
+            (
+                values[5],
+                values[11],
+                values[17],
+                noticed.into_iter().map(|n| n.text).collect::<Vec<_>>(),
+            )
+        };
+        write("rw", "rw");
+        assert_eq!(look(), (0.0, 0.0, 0.0, Vec::new()));
+        write("rw", "ro");
+        let said = vec!["file system /b (xfs /dev/b) has become read-only".to_owned()];
+        assert_eq!(look(), (0.0, 1.0, 0.0, said));
+        assert_eq!(look(), (0.0, 1.0, 0.0, Vec::new()));
+        write("rw", "rw");
+        assert_eq!(look(), (0.0, 0.0, 0.0, Vec::new()));
+
+        write("ro", "ro");
+        std::fs::create_dir(folder.path().join("etc")).unwrap();
+        std::fs::write(folder.path().join("etc/fstab"), "UUID=1 / ext4 defaults 0 1\n").unwrap();
+        let mut after_restart = Settings::default().make(&root);
+        let mut values = Vec::new();
+        after_restart.collect(Mono(0), &mut values).unwrap();
+        assert_eq!((values[5], values[11]), (1.0, 0.0), "fstab knows what it was");
+        assert_eq!(after_restart.noticed().len(), 1);
     }
 
     #[test]

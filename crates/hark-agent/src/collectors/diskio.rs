@@ -4,6 +4,7 @@ use hark_config::{Key, Section};
 use hark_model::{Mono, SeriesDef, SeriesName, Unit};
 
 use super::{Absent, Change, Collector, CollectorType, Make, Root, counter, gauge};
+use crate::pressure::Pressure;
 use crate::rate::{Rate, number};
 use crate::source::{Source, lines};
 
@@ -33,7 +34,9 @@ impl CollectorType for DiskIo {
         "What each disk (no partitions, no RAID or mapper devices) reads and writes, from \
          `/proc/diskstats`, as `diskio_monitor.<device>`:\n\n\
          - `read_bytes`, `written_bytes`, `reads`, `writes`: counted since boot\n\
-         - `busy_percent`: share of time with at least one request under way since the last look"
+         - `busy_percent`: share of time with at least one request under way since the last look\n\n\
+         and for all of them, from `/proc/pressure/io`, `diskio_monitor.pressure_percent` and \
+         `pressure_full_percent`: share of time in which some work, or all of it, waited for a disk."
     }
 
     fn keys(&self) -> &'static [Key] {
@@ -54,6 +57,7 @@ impl Make for Settings {
         Box::new(DiskIoCollector {
             root: root.clone(),
             diskstats: Source::new(root, "proc/diskstats"),
+            pressure: Pressure::new(root, "io"),
             devices: Vec::new(),
             first: true,
         })
@@ -64,6 +68,7 @@ impl Make for Settings {
 struct DiskIoCollector {
     root: Root,
     diskstats: Source,
+    pressure: Pressure,
     devices: Vec<Device>,
     first: bool,
 }
@@ -108,10 +113,13 @@ impl Collector for DiskIoCollector {
                 if busy.is_nan() { busy } else { busy.min(100.0) },
             ]);
         }
+        let pressure = self.pressure.next(at);
+        values.extend([pressure.some, pressure.full]);
         Ok(if change { Change::Other } else { Change::Same })
     }
 
     fn series(&self) -> Vec<SeriesDef> {
+        let plain = |metric| gauge(SeriesName::plain("diskio_monitor", metric), Unit::Percent, 1);
         let mut series = Vec::new();
         for device in self.devices.iter().filter(|d| d.is_disk).take(MAX_DISKS) {
             let named = |metric| SeriesName::of("diskio_monitor", &device.name, metric);
@@ -123,6 +131,7 @@ impl Collector for DiskIoCollector {
                 gauge(named("busy_percent"), Unit::Percent, 1),
             ]);
         }
+        series.extend([plain("pressure_percent"), plain("pressure_full_percent")]);
         series
     }
 }
@@ -201,7 +210,7 @@ mod tests {
         assert_eq!(collector.collect(Mono(1000), &mut values).unwrap(), Change::Other);
         let names: Vec<_> = collector.series().iter().map(|s| s.name.path()).collect();
         assert_eq!(names[0], "diskio_monitor.vda.read_bytes");
-        assert_eq!(names.len(), 5);
+        assert_eq!(names.len(), 7);
         assert_eq!(values[..4], [6_238_194.0 * 512.0, 4_400_712.0 * 512.0, 107_604.0, 7696.0]);
         assert!(values[4].is_nan());
         let later = STATS.replace(" 7896 ", " 8396 ");
@@ -221,6 +230,6 @@ mod tests {
             .unwrap();
         values.clear();
         assert_eq!(collector.collect(Mono(0), &mut values).unwrap(), Change::Other);
-        assert_eq!((values.len(), collector.series().len()), (0, 0));
+        assert_eq!((values.len(), collector.series().len()), (2, 2));
     }
 }

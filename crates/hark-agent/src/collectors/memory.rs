@@ -1,10 +1,11 @@
 //! Memory and swap, from `/proc/meminfo`.
 
 use hark_config::{Key, Section};
-use hark_model::{Mono, SeriesDef, SeriesName, Unit};
+use hark_model::{Mono, SeriesDef, SeriesName, Severity, Unit};
 
-use super::{Absent, Change, Collector, CollectorType, Make, Root, gauge};
+use super::{Absent, Change, Collector, CollectorType, Make, Noticed, Root, counter, gauge};
 use crate::levels::{Level, Levels};
+use crate::pressure::Pressure;
 use crate::rate::{number, percent};
 use crate::source::{Source, lines};
 
@@ -26,7 +27,11 @@ impl CollectorType for Memory {
          - `percent`: what programs cannot get any more: total without available\n\
          - `total_mb`, `available_mb`, `used_mb` (total without available), `cached_mb` (page cache, \
          buffers and reclaimable slab)\n\
-         - `swap_percent`, `swap_total_mb`, `swap_used_mb`; 0 on a machine without swap\n\n\
+         - `swap_percent`, `swap_total_mb`, `swap_used_mb`; 0 on a machine without swap\n\
+         - `pressure_percent`, `pressure_full_percent`: share of time in which some work, or all of \
+         it, waited for memory, from `/proc/pressure/memory`\n\
+         - `oom_kills`: processes killed because memory ran out, since boot, from `/proc/vmstat` \
+         (Linux 4.13); each is also the event `oom_kill`\n\n\
          Kernels before 3.14 do not tell what is available: there it is free memory and caches."
     }
 
@@ -47,7 +52,11 @@ impl Make for Settings {
     fn make(&self, root: &Root) -> Box<dyn Collector> {
         Box::new(MemoryCollector {
             meminfo: Source::new(root, "proc/meminfo"),
+            vmstat: Source::new(root, "proc/vmstat"),
+            pressure: Pressure::new(root, "memory"),
             levels: root.levels(),
+            killed: None,
+            noticed: Vec::new(),
             first: true,
         })
     }
@@ -56,12 +65,17 @@ impl Make for Settings {
 #[derive(Debug)]
 struct MemoryCollector {
     meminfo: Source,
+    vmstat: Source,
+    pressure: Pressure,
     levels: Levels,
+    /// Killed at the look before.
+    killed: Option<u64>,
+    noticed: Vec<Noticed>,
     first: bool,
 }
 
 impl Collector for MemoryCollector {
-    fn collect(&mut self, _at: Mono, values: &mut Vec<f64>) -> Result<Change, Absent> {
+    fn collect(&mut self, at: Mono, values: &mut Vec<f64>) -> Result<Change, Absent> {
         let Some(found) = parse(self.meminfo.read()?) else { return Err(self.meminfo.form()) };
         let used = found.total.saturating_sub(found.available);
         let swap_used = found.swap_total.saturating_sub(found.swap_free);
@@ -78,6 +92,16 @@ impl Collector for MemoryCollector {
             mebibytes(found.swap_total),
             mebibytes(swap_used),
         ]);
+        let pressure = self.pressure.next(at);
+        values.extend([pressure.some, pressure.full]);
+        let killed = self.vmstat.read().ok().and_then(oom_kills);
+        values.push(killed.map_or(f64::NAN, number));
+        let more = killed.zip(self.killed).map_or(0, |(now, before)| now.saturating_sub(before));
+        if more > 0 {
+            let text = format!("memory ran out: the kernel killed {more} of the processes");
+            self.noticed.push(Noticed { kind: "oom_kill", severity: Severity::Warning, text });
+        }
+        self.killed = killed;
         Ok(if std::mem::take(&mut self.first) { Change::Other } else { Change::Same })
     }
 
@@ -94,7 +118,14 @@ impl Collector for MemoryCollector {
             named("swap_percent", Unit::Percent, 1),
             named("swap_total_mb", Unit::Mebibytes, 1),
             named("swap_used_mb", Unit::Mebibytes, 1),
+            named("pressure_percent", Unit::Percent, 1),
+            named("pressure_full_percent", Unit::Percent, 1),
+            counter(SeriesName::plain("memory_monitor", "oom_kills"), Unit::None),
         ]
+    }
+
+    fn noticed(&mut self) -> Vec<Noticed> {
+        std::mem::take(&mut self.noticed)
     }
 }
 
@@ -134,6 +165,11 @@ fn parse(bytes: &[u8]) -> Option<Found> {
     let total = total.filter(|total| *total > 0)?;
     let available = available.or(free.map(|free| free.saturating_add(caches)))?.min(total);
     Some(Found { total, available, cached: caches, swap_total, swap_free })
+}
+
+/// Reads `/proc/vmstat`.
+fn oom_kills(bytes: &[u8]) -> Option<u64> {
+    lines(bytes).find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
 }
 
 #[cfg(test)]
@@ -183,7 +219,32 @@ HugePages_Total:       0
         let mut collector = Settings.make(&Root::at(folder.path()));
         let mut values = Vec::new();
         assert_eq!(collector.collect(Mono(0), &mut values).unwrap(), Change::Other);
-        assert_eq!(values, [75.0, 4.0, 1.0, 3.0, 0.0, 0.0, 0.0, 0.0]);
+        assert_eq!(values[..8], [75.0, 4.0, 1.0, 3.0, 0.0, 0.0, 0.0, 0.0]);
+        assert!(values[8..].iter().all(|v| v.is_nan()), "an old kernel does not tell");
         assert_eq!(collector.series().len(), values.len());
+    }
+
+    #[test]
+    fn a_process_killed_for_memory_is_an_event_and_those_before_the_start_are_not() {
+        assert_eq!(oom_kills(b"pgfault 5\noom_kill 3\nnuma_hit 1\n"), Some(3));
+        assert_eq!(oom_kills(b"oom_killer 3\n"), None);
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("proc")).unwrap();
+        std::fs::write(folder.path().join("proc/meminfo"), "MemTotal: 8 kB\nMemFree: 4 kB\n")
+            .unwrap();
+        let mut collector = Settings.make(&Root::at(folder.path()));
+        let mut look = |killed: u64| {
+            std::fs::write(folder.path().join("proc/vmstat"), format!("oom_kill {killed}\n"))
+                .unwrap();
+            let mut values = Vec::new();
+            collector.collect(Mono(0), &mut values).unwrap();
+            assert_eq!(values.len(), collector.series().len());
+            (values[10], collector.noticed().into_iter().map(|n| n.text).collect::<Vec<_>>())
+        };
+        assert_eq!(look(4), (4.0, Vec::new()));
+        assert_eq!(look(4), (4.0, Vec::new()));
+        let said = vec!["memory ran out: the kernel killed 2 of the processes".to_owned()];
+        assert_eq!(look(6), (6.0, said));
+        assert_eq!(look(6), (6.0, Vec::new()));
     }
 }

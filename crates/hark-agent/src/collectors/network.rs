@@ -1,11 +1,14 @@
 //! Traffic of the interfaces and the number of connections.
 
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
 use hark_config::{Key, Kind, Section};
 use hark_model::{Mono, SeriesDef, SeriesName, Unit};
 
 use super::{Absent, Change, Collector, CollectorType, Make, Root, counter, gauge};
 use crate::rate::{Rate, number};
-use crate::source::{Source, lines};
+use crate::source::{Short, Source, lines};
 
 /// The kind of collector.
 #[derive(Debug)]
@@ -29,7 +32,11 @@ const KEYS: &[Key] = &[Key::new(
 /// containers.
 const EXCLUDED: &[&str] = &["lo", "veth*", "ifb*", "dummy*"];
 
-/// Bound on interfaces: each is six series of the 4096 that a host may have.
+/// The speed is asked of the driver, which may take a lock and a millisecond: now and then, and when
+/// the interface goes up or down.
+const SPEED_EVERY: Duration = Duration::from_mins(5);
+
+/// Bound on interfaces: each is ten series of the 4096 that a host may have.
 const MAX_INTERFACES: usize = 128;
 
 impl CollectorType for Network {
@@ -41,7 +48,11 @@ impl CollectorType for Network {
         "Traffic of each interface, from `/proc/net/dev`, as `network_monitor.<interface>`:\n\n\
          - `received_bytes`, `sent_bytes`: counted since the interface came up\n\
          - `receive_rate`, `send_rate`: bytes a second since the last look\n\
-         - `errors_total`, `dropped_total`: packets in both directions, counted\n\n\
+         - `errors_total`, `dropped_total`: packets in both directions, counted; `error_rate`, \
+         `drop_rate`: those a second since the last look\n\
+         - `up`: 1 while it carries traffic, 0 while it is switched off or its cable is out, from \
+         `/sys/class/net/<interface>/operstate` (Documentation/ABI/testing/sysfs-class-net)\n\
+         - `speed_mbit`: what the cable was negotiated at, in Mbit/s; absent where there is none\n\n\
          and `network_monitor.connections`: established TCP connections, from `/proc/net/snmp`."
     }
 
@@ -70,6 +81,7 @@ impl Make for Settings {
             exclude: self.exclude.clone(),
             dev: Source::new(root, "proc/net/dev"),
             snmp: Source::new(root, "proc/net/snmp"),
+            class: root.join("sys/class/net"),
             interfaces: Vec::new(),
             first: true,
         })
@@ -81,6 +93,7 @@ struct NetworkCollector {
     exclude: Vec<String>,
     dev: Source,
     snmp: Source,
+    class: PathBuf,
     interfaces: Vec<Interface>,
     first: bool,
 }
@@ -90,6 +103,47 @@ struct Interface {
     name: String,
     received: Rate,
     sent: Rate,
+    errors: Rate,
+    dropped: Rate,
+    link: Link,
+}
+
+/// Whether an interface carries traffic, and how fast.
+#[derive(Debug)]
+struct Link {
+    operstate: Short,
+    speed: Short,
+    /// The speed as it was told last, and when, and whether the interface was up.
+    known: Option<(f64, Mono, bool)>,
+}
+
+impl Link {
+    fn new(class: &Path, interface: &str) -> Self {
+        let folder = class.join(interface);
+        Self {
+            operstate: Short::new(folder.join("operstate")),
+            speed: Short::new(folder.join("speed")),
+            known: None,
+        }
+    }
+
+    /// Returns whether it is up (1 or 0) and its speed; NaN where it is not told.
+    fn look(&mut self, at: Mono) -> [f64; 2] {
+        let Some(up) = self.operstate.line(|line| Some(is_up(line))) else { return [f64::NAN; 2] };
+        let old =
+            |(_, then, was_up): &(f64, Mono, bool)| *was_up != up || at.since(*then) >= SPEED_EVERY;
+        if self.known.as_ref().is_none_or(old) {
+            // -1 is "unknown"; the file of an interface that is down gives an error.
+            let speed = self.speed.number().filter(|speed| *speed > 0.0);
+            self.known = Some((speed.unwrap_or(f64::NAN), at, up));
+        }
+        [if up { 1.0 } else { 0.0 }, self.known.map_or(f64::NAN, |(speed, ..)| speed)]
+    }
+}
+
+/// Interfaces without a cable (tunnels, bridges of programs) say `unknown` while they work.
+fn is_up(operstate: &str) -> bool {
+    matches!(operstate, "up" | "unknown")
 }
 
 impl Collector for NetworkCollector {
@@ -108,6 +162,9 @@ impl Collector for NetworkCollector {
                         name: name.to_owned(),
                         received: Rate::default(),
                         sent: Rate::default(),
+                        errors: Rate::default(),
+                        dropped: Rate::default(),
+                        link: Link::new(&self.class, name),
                     },
                 });
             }
@@ -123,7 +180,10 @@ impl Collector for NetworkCollector {
                 interface.sent.next(at, counts.sent),
                 number(counts.errors),
                 number(counts.dropped),
+                interface.errors.next(at, counts.errors),
+                interface.dropped.next(at, counts.dropped),
             ]);
+            values.extend(interface.link.look(at));
         }
         let connections = self.snmp.read().ok().and_then(established);
         if let (Some(place), Some(connections)) = (values.get_mut(start), connections) {
@@ -144,13 +204,17 @@ impl Collector for NetworkCollector {
                 gauge(named("send_rate"), Unit::BytesPerSecond, 0),
                 counter(named("errors_total"), Unit::None),
                 counter(named("dropped_total"), Unit::None),
+                gauge(named("error_rate"), Unit::PerSecond, 2),
+                gauge(named("drop_rate"), Unit::PerSecond, 2),
+                gauge(named("up"), Unit::None, 0),
+                gauge(named("speed_mbit"), Unit::None, 0),
             ]);
         }
         series
     }
 }
 
-fn is_excluded(patterns: &[String], name: &str) -> bool {
+pub(super) fn is_excluded(patterns: &[String], name: &str) -> bool {
     patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
         Some(prefix) => name.starts_with(prefix),
         None => pattern == name,
@@ -185,7 +249,7 @@ fn parse(bytes: &[u8]) -> impl Iterator<Item = (&str, Counts)> {
 }
 
 /// Reads `CurrEstab` of `/proc/net/snmp`: a line of names and one of values. Counts IPv6 as well.
-fn established(bytes: &[u8]) -> Option<u64> {
+pub(super) fn established(bytes: &[u8]) -> Option<u64> {
     let mut tcp = lines(bytes).filter_map(|line| line.strip_prefix("Tcp: "));
     let place = tcp.next()?.split_ascii_whitespace().position(|name| name == "CurrEstab")?;
     tcp.next()?.split_ascii_whitespace().nth(place)?.parse().ok()
@@ -249,7 +313,7 @@ Udp: 5
         let mut collector = settings().make(&Root::at(folder.path()));
         let mut values = Vec::new();
         assert_eq!(collector.collect(Mono(0), &mut values).unwrap(), Change::Other);
-        assert_eq!(values.len(), 1 + 2 * 6);
+        assert_eq!(values.len(), 1 + 2 * 10);
         assert!(values[0].is_nan() && values[3].is_nan());
         assert_eq!(collector.series()[1].name.path(), "network_monitor.eth0.received_bytes");
         let later = DEV.replace("352686962", "352786962").replace("600740", "100");
@@ -272,8 +336,37 @@ Udp: 5
         std::fs::write(folder.path().join("proc/net/dev"), more).unwrap();
         values.clear();
         assert_eq!(collector.collect(Mono(1000), &mut values).unwrap(), Change::Other);
-        assert_eq!(values.len(), 1 + 3 * 6);
+        assert_eq!(values.len(), 1 + 3 * 10);
         assert!((values[3] - 0.0).abs() < 1e-9, "eth0 goes on");
-        assert!(values[15].is_nan(), "tun0 has no rate yet");
+        assert!(values[23].is_nan(), "tun0 has no rate yet");
+    }
+
+    #[test]
+    fn a_link_is_up_or_down_and_its_speed_is_asked_seldom() {
+        let folder = machine();
+        let class = folder.path().join("sys/class/net/eth0");
+        std::fs::create_dir_all(&class).unwrap();
+        let write = |name: &str, text: &str| std::fs::write(class.join(name), text).unwrap();
+        write("operstate", "up\n");
+        write("speed", "1000\n");
+        let mut collector = settings().make(&Root::at(folder.path()));
+        let mut look = |seconds: u64| {
+            let mut values = Vec::new();
+            collector.collect(Mono(seconds * 1000), &mut values).unwrap();
+            assert!(values[19].is_nan() && values[20].is_nan(), "wg0 has no folder");
+            (values[9], values[10])
+        };
+        assert_eq!(look(0), (1.0, 1000.0));
+        write("speed", "100\n");
+        assert_eq!(look(10), (1.0, 1000.0));
+        assert_eq!(look(300), (1.0, 100.0));
+        write("operstate", "down\n");
+        write("speed", "-1\n");
+        let (up, speed) = look(310);
+        assert!(up.abs() < 1e-9 && speed.is_nan());
+        write("operstate", "lowerlayerdown\n");
+        assert!(look(320).0.abs() < 1e-9);
+        write("operstate", "unknown\n");
+        assert!(look(330).0 > 0.9);
     }
 }

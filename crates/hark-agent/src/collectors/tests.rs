@@ -7,7 +7,7 @@ use super::*;
 
 fn configured(kind: &dyn CollectorType, text: &str) -> (Option<Configured>, String) {
     let document = Document::single(text);
-    let found = read_one(kind, &document.root(&NoSecrets));
+    let found = read_one(kind, &document.root(&NoSecrets), true);
     let text = document.diagnostics().render(hark_config::Style::Plain);
     (found, text)
 }
@@ -49,7 +49,7 @@ fn keys_in_the_table_are_the_keys_read() {
     for kind in COLLECTORS {
         let document = Document::single("{}\n");
         let section = document.root(&NoSecrets);
-        read_one(*kind, &section);
+        read_one(*kind, &section, true);
         let mut asked = section.asked();
         asked.sort_unstable();
         asked.dedup();
