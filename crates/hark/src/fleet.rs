@@ -5,7 +5,7 @@
 //! are shared, since replies carry the agent's number.
 
 use std::collections::HashMap;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use hark_model::time::{Clock, Micros, Now};
@@ -27,6 +27,9 @@ const SETS: u64 = 2;
 
 /// Tokens below this are not heartbeats.
 const FIRST_BEAT: u64 = 1_000;
+
+/// Hosts that speak from one address: fewer than a server lets one address introduce at once.
+const HOSTS_AN_ADDRESS: usize = 4_000;
 
 /// Receive buffer of each socket: acknowledgements of a whole burst.
 const BUFFER: usize = 8 << 20;
@@ -106,9 +109,7 @@ impl Fleet {
     pub(crate) fn new(plan: FleetPlan) -> anyhow::Result<Self> {
         let now = Clock.now();
         let at = Clock.micros();
-        let local = if plan.server.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
-        let socket = UdpSocket::bind(local)?;
-        receive_buffer(&socket, BUFFER);
+        let sockets = sockets(plan.server.ip(), plan.hosts as usize)?;
         let set_series = series();
         let set_number = set_number(&set_series);
         let set = split_set(set_number, &set_series)?;
@@ -131,7 +132,7 @@ impl Fleet {
         }
         Ok(Self {
             plan,
-            sockets: vec![socket],
+            sockets,
             hosts,
             by_id,
             set,
@@ -239,7 +240,8 @@ impl Fleet {
         if host.client.seal(content, token, now, at, &mut self.sealed).is_err() {
             return false;
         }
-        if self.out.push(&self.sealed, self.plan.server, 0) {
+        let socket = (i / HOSTS_AN_ADDRESS).min(self.sockets.len().saturating_sub(1));
+        if self.out.push(&self.sealed, self.plan.server, socket) {
             self.flush();
         }
         true
@@ -255,13 +257,14 @@ impl Fleet {
         if !limit.is_zero() {
             wait(&self.sockets, bell, limit);
         }
-        loop {
-            let Ok(n) = self.room.receive(&self.sockets[0]) else { return };
-            for k in 0..n {
-                self.reply(k);
-            }
-            if n < crate::sys::BATCH {
-                break;
+        for socket in 0..self.sockets.len() {
+            while let Ok(n) = self.room.receive(&self.sockets[socket]) {
+                for k in 0..n {
+                    self.reply(k);
+                }
+                if n < crate::sys::BATCH {
+                    break;
+                }
             }
         }
         self.flush();
@@ -355,6 +358,26 @@ impl Fleet {
     }
 }
 
+/// Opens what `hosts` hosts speak to `server` from. On one machine many hosts have many addresses, as they
+/// have in a network; elsewhere they have the one of this machine, and its share of introductions.
+fn sockets(server: IpAddr, hosts: usize) -> std::io::Result<Vec<UdpSocket>> {
+    let many = hosts.div_ceil(HOSTS_AN_ADDRESS).max(1);
+    let addresses: Vec<IpAddr> = match server {
+        IpAddr::V4(ip) if ip.is_loopback() => (1..)
+            .take(many)
+            .map(|n| IpAddr::V4(Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 0, 0, 0)) + n)))
+            .collect(),
+        IpAddr::V4(_) => vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)],
+        IpAddr::V6(_) => vec![IpAddr::V6(Ipv6Addr::UNSPECIFIED)],
+    };
+    let open = |ip| {
+        let socket = UdpSocket::bind(SocketAddr::new(ip, 0))?;
+        receive_buffer(&socket, BUFFER);
+        Ok(socket)
+    };
+    addresses.into_iter().map(open).collect()
+}
+
 /// Returns the value below which the share `p` of `latencies` lies, in microseconds.
 pub(crate) fn percentile(latencies: &mut [u32], p: f64) -> u32 {
     if latencies.is_empty() {
@@ -370,4 +393,20 @@ pub(crate) fn percentile(latencies: &mut [u32], p: f64) -> u32 {
     )]
     let place = (last as f64 * p).round() as usize;
     latencies[place.min(last)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_hosts_of_one_machine_have_many_addresses() {
+        let addresses = |server: &str, hosts| -> Vec<String> {
+            let sockets = sockets(server.parse().unwrap(), hosts).unwrap();
+            sockets.iter().map(|s| s.local_addr().unwrap().ip().to_string()).collect()
+        };
+        assert_eq!(addresses("127.0.0.1", 4_000), ["127.0.0.1"]);
+        assert_eq!(addresses("127.0.0.1", 8_001), ["127.0.0.1", "127.0.0.2", "127.0.0.3"]);
+        assert_eq!(addresses("192.0.2.7", 100_000), ["0.0.0.0"], "another machine's server");
+    }
 }
