@@ -90,6 +90,16 @@ fn a_silent_host_is_told_once_and_its_recovery_in_the_same_thread() {
     let statuses: Vec<String> = hook.calls().iter().map(|c| c.text("status").to_owned()).collect();
     assert_eq!(statuses, ["critical", "ok"]);
     assert_eq!(postfix.mails().len(), 2);
+    what_is_decided_now_stands_apart(&server, incident);
+    let mut explain = clean(HARK, folder.path());
+    explain.args(["explain", &incident.to_string(), "--data"]).arg(&server.data);
+    let why = succeed(&mut explain, START);
+    assert!(why.contains("told"), "{why}");
+    assert!(why.contains("ops-mail") && why.contains("hook"), "{why}");
+}
+
+/// The reasons of an incident: what holds at present, then what was told.
+fn what_is_decided_now_stands_apart(server: &Server, incident: u64) {
     let explained = server.get(&format!("/api/0/incidents/{incident}/explain"));
     let present: Vec<bool> = explained["lines"]
         .as_array()
@@ -99,11 +109,6 @@ fn a_silent_host_is_told_once_and_its_recovery_in_the_same_thread() {
         .collect();
     assert!(present[0], "what is decided now stands first, and says so: {explained}");
     assert!(present.contains(&false), "what was told stands below: {explained}");
-    let mut explain = clean(HARK, folder.path());
-    explain.args(["explain", &incident.to_string(), "--data"]).arg(&server.data);
-    let why = succeed(&mut explain, START);
-    assert!(why.contains("told"), "{why}");
-    assert!(why.contains("ops-mail") && why.contains("hook"), "{why}");
 }
 
 /// Makes the first administrator with the printed link, and nobody else by that link.
