@@ -58,15 +58,18 @@ enum Command {
 
 /// Runs the command that the command line names and returns the exit code.
 pub(crate) fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error),
+    };
     let result = match cli.command {
         Command::Up(args) => up::run(&args),
         Command::Server(args) => server::run(&args),
         Command::Agent(args) => agent::run(&args),
         Command::Demo(args) => demo::run(&args),
-        Command::Check(args) => check::run(&args),
+        Command::Check(args) => Ok(check::run(&args)),
         Command::Send(args) => send::run(&args),
-        Command::Status(args) => status::run(&args),
+        Command::Status(args) => Ok(status::run(&args)),
         Command::Explain(args) => explain::run(&args),
         Command::Config(args) => Ok(config::run(&args)),
         Command::Passwd(args) => passwd::run(&args),
@@ -79,6 +82,19 @@ pub(crate) fn run() -> ExitCode {
         out::error(&error);
         ExitCode::FAILURE
     })
+}
+
+/// Prints what is wrong with the command line, or the help that was asked for, and returns the exit
+/// code: a plugin that is called wrongly is "unknown", where 2 would be a critical result.
+fn misused(error: &clap::Error) -> ExitCode {
+    // Nobody is left to tell if this cannot be printed.
+    drop(error.print());
+    let is_check = std::env::args_os().nth(1).is_some_and(|word| word == "check");
+    match (error.use_stderr(), is_check) {
+        (false, _) => ExitCode::SUCCESS,
+        (true, true) => ExitCode::from(hark_model::Status::Unknown.exit_code()),
+        (true, false) => ExitCode::from(EXIT_USAGE),
+    }
 }
 
 /// Returns the whole command line's description: for completions.

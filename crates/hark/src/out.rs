@@ -37,25 +37,88 @@ pub(crate) fn error_is_terminal() -> bool {
 /// There is nobody left to tell that nobody listens.
 fn ignore(_result: io::Result<()>) {}
 
-/// Prints rows as a table with the columns aligned, two spaces apart.
+/// Returns true if colours are wanted on standard output: a terminal, and nobody said no.
+fn wants_colour() -> bool {
+    let said_no = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+    io::stdout().is_terminal() && !said_no
+}
+
+/// Returns the escape sequence that a word for a state begins with on a terminal; none for others.
+fn colour_of(word: &str) -> Option<&'static str> {
+    match word {
+        "critical" => Some("\u{1b}[31m"),
+        "warning" => Some("\u{1b}[33m"),
+        "unknown" => Some("\u{1b}[35m"),
+        "ok" => Some("\u{1b}[32m"),
+        "maintenance" | "pending" => Some("\u{1b}[36m"),
+        _ => None,
+    }
+}
+
+/// Prints rows as a table with the columns aligned, two spaces apart; words for states have a colour
+/// on a terminal.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) {
+    for text in lines(head, rows, wants_colour()) {
+        line(text);
+    }
+}
+
+fn lines(head: &[&str], rows: &[Vec<String>], colours: bool) -> Vec<String> {
     let mut widths: Vec<usize> = head.iter().map(|h| h.chars().count()).collect();
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let print = |cells: &[String]| {
+    let write = |cells: &[String]| {
         let mut text = String::new();
         for (i, (cell, width)) in cells.iter().zip(&widths).enumerate() {
             let pad = if i + 1 == cells.len() { 0 } else { width + 2 - cell.chars().count() };
-            text.push_str(cell);
+            match colour_of(cell).filter(|_| colours) {
+                Some(colour) => text.extend([colour, cell, "\u{1b}[0m"]),
+                None => text.push_str(cell),
+            }
             text.extend(std::iter::repeat_n(' ', pad));
         }
-        line(text.trim_end());
+        text.trim_end().to_owned()
     };
-    print(&head.iter().map(|h| (*h).to_owned()).collect::<Vec<_>>());
-    for row in rows {
-        print(row);
+    let head: Vec<String> = head.iter().map(|h| (*h).to_owned()).collect();
+    std::iter::once(&head).chain(rows).map(|cells| write(cells)).collect()
+}
+
+/// Writes a moment of the API for people: `2026-11-20 14:18:03 UTC`; another text stays as it is.
+pub(crate) fn moment(text: &str) -> String {
+    let Some(at) = hark_api::time::Timestamp::parse(text) else { return text.to_owned() };
+    let seconds = hark_model::Unix(at.0.seconds().saturating_mul(1000));
+    let text = hark_api::time::Timestamp(seconds).to_string();
+    text.replacen('T', " ", 1).replacen('Z', " UTC", 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_colours_take_no_room() {
+        let rows: Vec<Vec<String>> = [["web1", "ok", "x"], ["a-longer-name", "critical", "y"]]
+            .map(|row| row.map(str::to_owned).to_vec())
+            .to_vec();
+        let plain = lines(&["HOST", "STATE", "TEXT"], &rows, false);
+        assert_eq!(
+            plain,
+            [
+                "HOST           STATE     TEXT",
+                "web1           ok        x",
+                "a-longer-name  critical  y"
+            ]
+        );
+        let coloured = lines(&["HOST", "STATE", "TEXT"], &rows, true);
+        assert_eq!(coloured[1], "web1           \u{1b}[32mok\u{1b}[0m        x");
+    }
+
+    #[test]
+    fn moments_are_written_for_people() {
+        assert_eq!(moment("2026-11-21T01:15:09.178Z"), "2026-11-21 01:15:09 UTC");
+        assert_eq!(moment("soon"), "soon");
     }
 }

@@ -11,6 +11,7 @@
 //! [`run`] starts all of it and ends it in order: no more datagrams, then the engine, then the store and
 //! history with everything synced. Being killed at any moment is as good: see `store_loop`.
 
+mod addresses;
 pub(crate) mod assemble;
 pub(crate) mod backend;
 pub(crate) mod certificate;

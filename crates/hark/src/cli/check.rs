@@ -35,7 +35,15 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+/// Looks once. Whatever keeps it from looking is "unknown" for whoever reads the exit code.
+pub(super) fn run(args: &Args) -> ExitCode {
+    look(args).unwrap_or_else(|error| {
+        out::error(&error);
+        ExitCode::from(hark_model::Status::Unknown.exit_code())
+    })
+}
+
+fn look(args: &Args) -> anyhow::Result<ExitCode> {
     let Some(target) = args.target.as_deref().filter(|_| !args.help_type) else {
         return help(&args.kind);
     };

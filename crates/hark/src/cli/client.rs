@@ -22,6 +22,12 @@ const MAX_ANSWER: usize = 64 << 20;
 /// Name of the file in the data folder with the token of this machine's administrator.
 pub(crate) const LOCAL_TOKEN: &str = "local-token";
 
+/// Name of the file in the data folder with the address of the page on this machine.
+pub(crate) const LOCAL_URL: &str = "local-url";
+
+/// Name of the file in the data folder with the link that makes the first administrator.
+pub(crate) const SETUP_LINK: &str = "setup-link";
+
 /// Where the server is and who asks.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ApiArgs {
@@ -46,6 +52,8 @@ pub(super) struct ApiArgs {
 #[derive(Debug)]
 pub(super) struct Client {
     base: Uri,
+    /// The data folder of a server of this machine; `None` if another address was given.
+    local: Option<PathBuf>,
     token: Option<hark_model::Secret>,
     fingerprint: Option<[u8; 32]>,
     runtime: tokio::runtime::Runtime,
@@ -66,7 +74,9 @@ impl Client {
         let token = args.token.clone().or_else(|| local_token(&data));
         let fingerprint = args.fingerprint.as_deref().map(parse_fingerprint).transpose()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { base, token: token.map(hark_model::Secret::new), fingerprint, runtime })
+        let token = token.map(hark_model::Secret::new);
+        let local = args.url.is_none().then_some(data);
+        Ok(Self { base, local, token, fingerprint, runtime })
     }
 
     /// Returns the answer to a reading request.
@@ -105,7 +115,26 @@ impl Client {
         };
         let base = self.base.to_string();
         let base = base.trim_end_matches('/');
-        self.runtime.block_on(answer).with_context(|| format!("cannot ask {base}{path}"))
+        let (status, body) =
+            self.runtime.block_on(answer).with_context(|| format!("cannot ask {base}"))?;
+        // From here on the server was reached: what it says is no trouble of the network.
+        read_answer(status, &body, self.local.as_deref())
+    }
+
+    /// Returns what a person can do about a server that does not answer.
+    fn way_out(&self) -> String {
+        match &self.local {
+            None => "no server answers there".to_owned(),
+            Some(data) if data.join(LOCAL_URL).exists() => format!(
+                "the server of {} does not run: start it with `hark up` or `hark server`",
+                data.display()
+            ),
+            Some(data) => format!(
+                "no server has run here with the data folder {}: start one with `hark up`, or name \
+                 its data folder with --data, or another machine's page with --url",
+                data.display()
+            ),
+        }
     }
 
     async fn exchange(
@@ -114,11 +143,11 @@ impl Client {
         path: &str,
         body: Option<&Value>,
         name: Option<&str>,
-    ) -> anyhow::Result<Value> {
+    ) -> anyhow::Result<(StatusCode, Bytes)> {
         let host = self.base.host().context("the address names no host")?;
         let secure = self.base.scheme_str() == Some("https");
         let port = self.base.port_u16().unwrap_or(if secure { 443 } else { 50004 });
-        let tcp = connect(host, port).await?;
+        let tcp = connect(host, port).await.with_context(|| self.way_out())?;
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -177,18 +206,21 @@ fn trusting_the_system() -> anyhow::Result<rustls::ClientConfig> {
         .with_no_client_auth())
 }
 
-async fn connect(host: &str, port: u16) -> anyhow::Result<TcpStream> {
+async fn connect(host: &str, port: u16) -> std::io::Result<TcpStream> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let tcp = match bare.parse() {
         Ok(ip) => TcpStream::connect(SocketAddr::new(ip, port)).await,
         Err(_) => TcpStream::connect((bare, port)).await,
     };
-    let tcp = tcp.with_context(|| format!("no server answers at {host}:{port}"))?;
+    let tcp = tcp?;
     tcp.set_nodelay(true)?;
     Ok(tcp)
 }
 
-async fn send<S>(io: TokioIo<S>, request: Request<Full<Bytes>>) -> anyhow::Result<Value>
+async fn send<S>(
+    io: TokioIo<S>,
+    request: Request<Full<Bytes>>,
+) -> anyhow::Result<(StatusCode, Bytes)>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
@@ -198,7 +230,7 @@ where
         let status = answer.status();
         let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
         let body = body.map_err(|e| anyhow!("cannot read the answer: {e}"))?.to_bytes();
-        read_answer(status, &body)
+        Ok((status, body))
     };
     tokio::select! {
         answer = exchange => answer,
@@ -209,7 +241,8 @@ where
     }
 }
 
-fn read_answer(status: StatusCode, body: &[u8]) -> anyhow::Result<Value> {
+/// Reads an answer; `local` is the data folder of a server of this machine.
+fn read_answer(status: StatusCode, body: &[u8], local: Option<&Path>) -> anyhow::Result<Value> {
     if body.is_empty() && status.is_success() {
         return Ok(Value::Null);
     }
@@ -220,15 +253,32 @@ fn read_answer(status: StatusCode, body: &[u8]) -> anyhow::Result<Value> {
     }
     let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (title, detail) = (text("title"), text("detail"));
+    if text("type").ends_with("/setup-required") {
+        bail!("{}", not_set_up(local));
+    }
     if status == StatusCode::UNAUTHORIZED {
         bail!("{title}: give a token with --token or HARK_TOKEN, or run this as the server's user");
     }
     bail!("{}", if detail.is_empty() { title } else { format!("{title}: {detail}") })
 }
 
+/// Says that there is no administrator yet, and where the link is that makes one.
+fn not_set_up(local: Option<&Path>) -> String {
+    let link = local.and_then(|data| std::fs::read_to_string(data.join(SETUP_LINK)).ok());
+    match link.as_deref().map(str::trim).filter(|link| !link.is_empty()) {
+        Some(link) => format!(
+            "this server is not set up yet: open this link once to make the first administrator\n  {link}"
+        ),
+        None => format!(
+            "this server is not set up yet: it has no administrator. The link that makes one was \
+             printed at the server's start, and stands in the file {SETUP_LINK} of its data folder"
+        ),
+    }
+}
+
 /// Returns the address that a local server wrote beside its token, else the default one.
 fn local_url(data: &Path) -> String {
-    let file = std::fs::read_to_string(data.join("local-url")).unwrap_or_default();
+    let file = std::fs::read_to_string(data.join(LOCAL_URL)).unwrap_or_default();
     let url = file.trim();
     if url.is_empty() { "http://127.0.0.1:50004".to_owned() } else { url.to_owned() }
 }
@@ -274,7 +324,20 @@ mod tests {
     #[test]
     fn a_problem_document_becomes_the_error() {
         let body = br#"{"title":"not found","detail":"there is no host x"}"#;
-        let error = read_answer(StatusCode::NOT_FOUND, body).unwrap_err();
+        let error = read_answer(StatusCode::NOT_FOUND, body, None).unwrap_err();
         assert_eq!(error.to_string(), "not found: there is no host x");
+    }
+
+    #[test]
+    fn before_set_up_the_link_is_shown_or_where_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let body = br#"{"type":"/problems/setup-required","title":"Set-up is not done"}"#;
+        let said = |local: Option<&Path>| {
+            read_answer(StatusCode::FORBIDDEN, body, local).unwrap_err().to_string()
+        };
+        assert!(said(None).contains("not set up yet"), "{}", said(None));
+        assert!(said(Some(folder.path())).contains("setup-link"));
+        std::fs::write(folder.path().join(SETUP_LINK), "http://x/setup?code=1\n").unwrap();
+        assert!(said(Some(folder.path())).ends_with("\n  http://x/setup?code=1"));
     }
 }

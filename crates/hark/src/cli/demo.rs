@@ -85,11 +85,18 @@ async fn live(
     let stop = Stop::default();
     let hosts = spawn_fleet(plan, stop.clone())?;
     out::line(format!("hark demo: {} simulated hosts, nothing is kept", args.hosts));
+    let data = server.data_dir().display();
     out::line(format!("  page  {}", server.page_url()));
+    out::line(format!("  data  {data}"));
     if let Some(link) = server.setup_link() {
         out::line("Open this link once to make an administrator for this demonstration:");
         out::line(format!("  {link}"));
+        out::line("Then the commands reach it as well:");
+    } else {
+        out::line("The commands reach it as well:");
     }
+    out::line(format!("  hark status -a --data {data}"));
+    out::line(format!("  hark explain INCIDENT --data {data}"));
     while signals.next().await != Asked::Stop {}
     stop.raise();
     server.end().await;

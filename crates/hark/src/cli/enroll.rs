@@ -1,7 +1,9 @@
 //! `hark enroll`: makes the one line that joins a host.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use hark_model::EnrolToken;
 use serde_json::json;
 
 use super::client::{ApiArgs, Client};
@@ -45,8 +47,48 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.api.json {
         out::json(&answer);
     } else {
-        out::note(format!("Run this on the new host before {}:", answer["expires_at"]));
-        out::line(answer["command"].as_str().unwrap_or_default());
+        let word = |key: &str| answer[key].as_str().unwrap_or_default();
+        let expires = out::moment(word("expires_at"));
+        out::note(format!("Run this on the new host before {expires}:"));
+        out::line(word("command"));
+        out::note(whereabouts(word("token")));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says where a token leads, since it cannot be seen in it.
+fn whereabouts(token: &str) -> String {
+    let Ok(token) = EnrolToken::decode(token) else {
+        return "The token cannot be read back: make another one.".to_owned();
+    };
+    let servers = token.servers().join(", ");
+    let near = |server: &String| {
+        server.parse::<SocketAddr>().is_ok_and(|at| at.ip().is_loopback())
+            || server.starts_with("localhost:")
+    };
+    if token.servers().iter().all(near) {
+        return format!(
+            "It leads to {servers}, which only this machine reaches: let the server listen elsewhere \
+             (`hbd_host`, --http), or name it with --address."
+        );
+    }
+    format!("It leads to {servers}; --address names the server otherwise.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_said_where_a_token_leads() {
+        let lead = |servers: &[&str]| {
+            let servers = servers.iter().map(|s| (*s).to_owned()).collect();
+            let secret = [7; EnrolToken::SECRET];
+            let token = EnrolToken::new(secret, [8; EnrolToken::FINGERPRINT], servers).unwrap();
+            whereabouts(token.encode().expose())
+        };
+        let text = lead(&["192.0.2.7:50004", "mon:50004"]);
+        assert!(text.starts_with("It leads to 192.0.2.7:50004, mon:50004;"), "{text}");
+        assert!(lead(&["127.0.0.1:50004"]).contains("only this machine reaches"));
+    }
 }

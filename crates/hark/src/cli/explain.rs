@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::client::{ApiArgs, Client};
 use crate::out;
 
-/// Explain an incident: each message sent or withheld, with the reason.
+/// Explain an incident: each message sent or withheld, with the reason; last, what would be done now.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  hark explain 17")]
 pub(super) struct Args {
@@ -33,17 +33,59 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         word(&incident["status"])
     ));
     out::line(word(&incident["text"]));
-    let rows: Vec<Vec<String>> = explained["lines"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|l| ["at", "decision", "receiver", "block", "text"].map(|k| word(&l[k])).to_vec())
-        .collect();
     out::line("");
-    out::table(&["WHEN", "DECISION", "RECEIVER", "BLOCK", "WHY"], &rows);
+    out::table(&["WHEN", "DECISION", "RECEIVER", "BLOCK", "WHY"], &rows(&explained));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns what was decided, oldest first, then what would be decided now.
+fn rows(explained: &Value) -> Vec<Vec<String>> {
+    let lines = || explained["lines"].as_array().into_iter().flatten();
+    let is_present = |line: &&Value| line["present"].as_bool().unwrap_or(false);
+    let past = lines().rev().filter(|line| !is_present(line));
+    past.chain(lines().filter(is_present)).map(row).collect()
+}
+
+fn row(line: &Value) -> Vec<String> {
+    let [decision, receiver, block, text] =
+        ["decision", "receiver", "block", "text"].map(|key| word(&line[key]));
+    let present = line["present"].as_bool().unwrap_or(false);
+    let when = if present { "now".to_owned() } else { out::moment(&word(&line["at"])) };
+    let decision = match (present, decision.as_str(), block.is_empty()) {
+        (true, "told", true) => "would be told".to_owned(),
+        (true, "told", false) => "knows it".to_owned(),
+        (true, "withheld", _) => "would be withheld".to_owned(),
+        (true, "waiting", _) => "waits".to_owned(),
+        _ => decision,
+    };
+    vec![when, decision, receiver, block, text]
 }
 
 fn word(value: &Value) -> String {
     value.as_str().unwrap_or_default().replace(char::is_control, " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_was_decided_comes_first_and_what_would_be_now_is_marked() {
+        let line = |at: &str, decision: &str, block: Option<&str>, present: bool| {
+            json!({"at": at, "decision": decision, "receiver": "ops", "block": block,
+                "text": "why", "present": present})
+        };
+        let explained = json!({"lines": [
+            line("2026-11-21T00:03:00Z", "told", Some("told"), true),
+            line("2026-11-21T00:02:00Z", "told", None, false),
+            line("2026-11-21T00:01:00.5Z", "withheld", Some("silence"), false),
+        ]});
+        let shown: Vec<String> = rows(&explained).iter().map(|row| row[..2].join(" ")).collect();
+        assert_eq!(
+            shown,
+            ["2026-11-21 00:01:00 UTC withheld", "2026-11-21 00:02:00 UTC told", "now knows it"]
+        );
+    }
 }

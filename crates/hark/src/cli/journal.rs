@@ -1,8 +1,9 @@
 //! `hark journal`: looks into the message journal.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use hark_model::{Clock, Unix};
 use hark_store::journal::{Entry, Filter, JournalReader};
 
@@ -53,6 +54,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let data_dir = paths.data_dir(loaded.settings.data_dir.as_deref());
     let path = journal.dir.unwrap_or_else(|| data_dir.join("journal")).join(journal.file);
+    if !is_there(&path)? {
+        anyhow::bail!(
+            "there is no journal at {}: nothing was received yet, or the server has another data \
+             folder (--data) or configuration (-c)",
+            path.display()
+        );
+    }
     let from = args.since.as_deref().map(since).transpose()?;
     let filter = Filter {
         id: args.id.clone(),
@@ -62,19 +70,38 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         ..Filter::default()
     };
     let mut reader = JournalReader::open(&path, filter);
+    let mut any = false;
     if let Some(n) = args.last {
         for entry in reader.last(n)? {
             print(&entry, args.json);
+            any = true;
         }
     } else {
         while let Some(entry) = reader.next_entry()? {
             print(&entry, args.json);
+            any = true;
         }
+    }
+    if !any {
+        out::note(format!("hark: no line of {} fits", path.display()));
     }
     if reader.skipped() > 0 {
         out::note(format!("hark: {} lines could not be read", reader.skipped()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns whether the journal has a file: the present one or, just rotated, the one before.
+fn is_there(path: &Path) -> anyhow::Result<bool> {
+    let mut before = path.as_os_str().to_owned();
+    before.push(".1");
+    for file in [path, Path::new(&before)] {
+        let there = file.try_exists().with_context(|| format!("cannot see {}", file.display()))?;
+        if there {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn since(text: &str) -> anyhow::Result<Unix> {

@@ -1,9 +1,11 @@
 //! `hark send`: puts an event in.
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
+use hark_agent::inject::SendError;
 use hark_model::{Clock, Event, EventKind, Severity};
 
 use crate::out;
@@ -42,7 +44,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let text = match (args.message.clone(), args.boot) {
         (Some(text), _) => text,
         (None, true) => "the host has booted".to_owned(),
-        (None, false) => bail!("give a text with -m"),
+        (None, false) => bail!("there is nothing to send: give a text with -m TEXT, or --boot"),
     };
     if text.len() > Event::MAX_TEXT {
         bail!("a text has at most {} bytes, this has {}", Event::MAX_TEXT, text.len());
@@ -50,10 +52,27 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let at = Clock.now().unix;
     let event = Event { at, kind, severity: args.severity, text, tags: args.tags.clone() };
     let folder = args.data.clone().unwrap_or_else(crate::config::default_data_dir).join("agent");
-    hark_agent::inject::send(&folder, &event)
-        .with_context(|| format!("no agent took it (looked in {})", folder.display()))?;
+    hark_agent::inject::send(&folder, &event).map_err(|error| explained(error, &folder))?;
     out::note("hark: the agent has it");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says what a person can do about an event that no agent took.
+fn explained(error: SendError, folder: &Path) -> anyhow::Error {
+    let SendError::Unreachable { source, .. } = &error else { return error.into() };
+    let (kind, folder) = (source.kind(), folder.display());
+    if [ErrorKind::NotFound, ErrorKind::ConnectionRefused].contains(&kind) {
+        return anyhow!(
+            "no agent runs on this machine with the folder {folder}: start one with `hark up` or \
+             `hark agent`, or name its data folder with --data"
+        );
+    }
+    if kind == ErrorKind::PermissionDenied {
+        return anyhow!(
+            "the agent's folder {folder} belongs to somebody else: run this as the agent's user"
+        );
+    }
+    error.into()
 }
 
 fn parse_severity(word: &str) -> Result<Severity, String> {

@@ -7,6 +7,9 @@ use serde_json::Value;
 use super::client::{ApiArgs, Client};
 use crate::out;
 
+/// Hosts asked for at once: the most that the API gives.
+const PAGE: u32 = 1000;
+
 /// Show what is wrong, and the state of every host.
 ///
 /// Exit code: 0 all is well, 1 a warning or unknown, 2 something is critical, 3 no answer.
@@ -20,21 +23,22 @@ pub(super) struct Args {
     all: bool,
 }
 
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> ExitCode {
+    ask(args).unwrap_or_else(|error| {
+        out::error(&error);
+        ExitCode::from(3)
+    })
+}
+
+fn ask(args: &Args) -> anyhow::Result<ExitCode> {
     let client = Client::new(&args.api)?;
-    let overview = match client.get("/api/0/overview") {
-        Ok(overview) => overview,
-        Err(error) => {
-            out::error(&error);
-            return Ok(ExitCode::from(3));
-        }
-    };
+    let overview = client.get("/api/0/overview")?;
     if args.api.json {
         out::json(&overview);
     } else {
         print(&overview);
         if args.all {
-            print_hosts(&client.get("/api/0/hosts?limit=1000")?);
+            print_hosts(&client)?;
         }
     }
     let count = |key: &str| overview["counts"][key].as_u64().unwrap_or(0);
@@ -64,7 +68,7 @@ fn problem_row(problem: &Value) -> Vec<String> {
     let age = hark_model::Clock.now().unix.seconds().saturating_sub(since);
     vec![
         problem["incident"].to_string(),
-        text(&problem["state"]),
+        state_word(&problem["state"]),
         text(&problem["host"]),
         text(&problem["check"]),
         age_text(age),
@@ -73,23 +77,59 @@ fn problem_row(problem: &Value) -> Vec<String> {
     ]
 }
 
-fn print_hosts(hosts: &Value) {
-    let rows: Vec<Vec<String>> = hosts["items"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|h| {
-            vec![
-                text(&h["name"]),
-                text(&h["state"]),
-                text(&h["address"]),
-                text(&h["last_heard_at"]),
-                text(&h["text"]),
-            ]
-        })
-        .collect();
+/// Prints every host, page by page.
+fn print_hosts(client: &Client) -> anyhow::Result<()> {
+    // What was heard before the server's start is stored now and then only: an old figure would look
+    // like silence. Whoever may not ask when it started sees the figure as it is.
+    let started = client.get("/api/0/server").ok();
+    let started = started.and_then(|server| seconds_of(&server["started_at"]));
+    let mut rows = Vec::new();
+    let mut next = Some(String::new());
+    while let Some(cursor) = next {
+        let page = client.get(&format!("/api/0/hosts?limit={PAGE}{cursor}"))?;
+        let now = hark_model::Clock.now().unix.seconds();
+        rows.extend(
+            page["items"].as_array().into_iter().flatten().map(|h| host_row(h, started, now)),
+        );
+        next = page["next"].as_str().map(|cursor| format!("&cursor={cursor}"));
+    }
     out::line("");
     out::table(&["HOST", "STATE", "ADDRESS", "LAST HEARD", "TEXT"], &rows);
+    Ok(())
+}
+
+fn host_row(host: &Value, started: Option<i64>, now: i64) -> Vec<String> {
+    let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+    let heard = match seconds_of(&host["last_heard_at"]) {
+        None => "never".to_owned(),
+        Some(at) if started.is_some_and(|started| at < started) => "before the start".to_owned(),
+        Some(at) => format!("{} ago", age_text(now.saturating_sub(at).max(0))),
+    };
+    vec![
+        text(&host["name"]),
+        state_word(&host["state"]),
+        or_dash(text(&host["address"])),
+        heard,
+        text(&host["text"]),
+    ]
+}
+
+fn seconds_of(moment: &Value) -> Option<i64> {
+    hark_api::time::Timestamp::parse(moment.as_str()?).map(|at| at.0.seconds())
+}
+
+/// Writes a state of the API, which has letters and short words, as people say it.
+fn state_word(state: &Value) -> String {
+    let word = match state.as_str().unwrap_or_default() {
+        "o" | "ok" => "ok",
+        "w" | "warn" => "warning",
+        "c" | "crit" => "critical",
+        "u" | "unk" => "unknown",
+        "m" | "mnt" => "maintenance",
+        "-" | "pending" => "pending",
+        _ => return text(state),
+    };
+    word.to_owned()
 }
 
 fn text(value: &Value) -> String {
@@ -114,7 +154,21 @@ fn age_text(seconds: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn hosts_have_words_and_what_was_heard_before_the_start_is_no_age() {
+        let host = |state: &str, heard: Value| json!({"name": "web1", "state": state, "address": null, "last_heard_at": heard, "text": ""});
+        let row = |host: Value| host_row(&host, Some(1_000), 1_100)[1..4].join(" ");
+        assert_eq!(row(host("c", json!("1970-01-01T00:17:30Z"))), "critical - 50 s ago");
+        assert_eq!(row(host("o", json!("1970-01-01T00:16:39Z"))), "ok - before the start");
+        assert_eq!(row(host("-", Value::Null)), "pending - never");
+        let mut words: Vec<String> = ["w", "u", "m"].map(|l| state_word(&json!(l))).into();
+        words.push(state_word(&json!("crit")));
+        assert_eq!(words, ["warning", "unknown", "maintenance", "critical"]);
+    }
 
     #[test]
     fn ages_are_short() {

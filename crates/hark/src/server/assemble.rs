@@ -102,7 +102,9 @@ impl Server {
         let setup_code = parts.page(page)?;
         let agent_stop = own.map(|own| parts.own_agent(own)).transpose()?;
         tracing::info!(%udp, %http, "listening");
-        Ok(Self { parts, udp, http, setup_code, agent_stop, _lock: lock })
+        let server = Self { parts, udp, http, setup_code, agent_stop, _lock: lock };
+        folder::setup_link(server.data_dir(), server.setup_link().as_deref())?;
+        Ok(server)
     }
 
     /// Returns the address of the page as a person on this machine opens it.

@@ -13,7 +13,7 @@ use hark_store::state::{DeliveryView, OpenError, State, StateReader};
 
 use super::certificate::write_private;
 use super::store_loop::chain;
-use crate::cli::client::LOCAL_TOKEN;
+use crate::cli::client::{LOCAL_TOKEN, LOCAL_URL, SETUP_LINK};
 
 /// How long after its end an incident may be reopened or its end told, so that it is loaded at start.
 const REOPEN_WINDOW: Duration = Duration::from_hours(24);
@@ -82,8 +82,24 @@ pub(super) fn local_token(data_dir: &Path, http: SocketAddr) -> anyhow::Result<S
     write_private(&data_dir.join(LOCAL_TOKEN), token.as_bytes())?;
     let ip = if http.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { http.ip() };
     let url = format!("http://{}\n", SocketAddr::new(ip, http.port()));
-    write_private(&data_dir.join("local-url"), url.as_bytes())?;
+    write_private(&data_dir.join(LOCAL_URL), url.as_bytes())?;
     Ok(Secret::new(token))
+}
+
+/// Keeps the link that makes the first administrator, readable by the owner of the data folder only:
+/// what the server printed may be gone when it is looked for. Without a link, an old one is removed.
+pub(super) fn setup_link(data_dir: &Path, link: Option<&str>) -> anyhow::Result<()> {
+    let path = data_dir.join(SETUP_LINK);
+    match link {
+        Some(link) => write_private(&path, format!("{link}\n").as_bytes())
+            .with_context(|| format!("cannot write {}", path.display())),
+        None => match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot remove {}", path.display()))
+            }
+            _ => Ok(()),
+        },
+    }
 }
 
 #[cfg(test)]
@@ -99,6 +115,17 @@ mod tests {
         assert_eq!(refused, format!("another hark already runs on {}", folder.display()));
         drop(held);
         lock(&folder).unwrap();
+    }
+
+    #[test]
+    fn the_setup_link_is_kept_until_a_start_that_has_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(SETUP_LINK);
+        setup_link(folder.path(), Some("http://x/setup?code=1")).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "http://x/setup?code=1\n");
+        setup_link(folder.path(), None).unwrap();
+        assert!(!path.exists());
+        setup_link(folder.path(), None).unwrap();
     }
 
     #[test]

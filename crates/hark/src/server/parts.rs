@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
+use super::addresses;
 use super::backend::{Access, ServerBackend};
 use super::certificate::Certificate;
 use super::engine_loop::{self, Outlets, ProbeNow};
@@ -234,10 +235,11 @@ impl Parts {
                 .certificate
                 .map(|c| hark_web::Tls { config: c.config, fingerprint: c.fingerprint }),
             plain: page.settings.tls.map(|tls| tls.plain).unwrap_or_default(),
-            addresses: crate::sys::host_name()
-                .map(|name| format!("{name}:{}", page.http.port()))
-                .into_iter()
-                .collect(),
+            addresses: addresses::reachable(
+                &self.settings.public_url,
+                page.http,
+                crate::sys::host_name(),
+            ),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             setup_code: setup_code.clone(),
         };

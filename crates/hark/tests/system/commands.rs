@@ -115,11 +115,69 @@ fn one_look_ends_with_the_exit_code_of_a_plugin() {
         (format!("check http {page} contains=not-there"), 2, "HTTP CRITICAL"),
         (format!("check http http://127.0.0.1:{closed_port}/"), 2, "HTTP CRITICAL"),
         ("check tcp 127.0.0.1:1 tiemout=3s".to_owned(), 3, ""),
+        // Called wrongly it is unknown, not critical.
+        ("check".to_owned(), 3, ""),
+        ("check tcp".to_owned(), 3, ""),
+        ("check tcp 127.0.0.1:1 timeout".to_owned(), 3, ""),
+        ("check tpc 127.0.0.1:1".to_owned(), 3, ""),
+        ("check tcp 127.0.0.1:1 --no-such-option".to_owned(), 3, ""),
+        ("check --help".to_owned(), 0, "Look once"),
+        ("status --no-such-option".to_owned(), 2, ""),
     ] {
         let looked = hark(folder.path(), &line);
         assert_eq!(code(&looked), expected, "{line}: {}{}", said(&looked), complained(&looked));
         assert!(said(&looked).starts_with(begins), "{line}: {}", said(&looked));
     }
+}
+
+#[test]
+fn where_nothing_runs_each_command_says_what_to_do() {
+    let folder = folder();
+    for (line, expected, says) in [
+        ("status --data none", 3, "hark up"),
+        ("explain 1 --data none", 1, "hark up"),
+        ("enroll --data none", 1, "--url"),
+        ("send --data none -m hello", 1, "hark agent"),
+        ("send --data none", 1, "-m TEXT"),
+        ("agent --data none", 1, "hark enroll"),
+        ("agent localhost --data none", 1, "hark enroll"),
+        ("agent --token nonsense --data none", 1, "begins with"),
+        ("agent --secret-file nowhere localhost --data none", 1, "cannot read nowhere"),
+        ("journal --data none", 1, "there is no journal at none/journal/messages.journal"),
+    ] {
+        let done = hark(folder.path(), line);
+        let text = complained(&done);
+        assert_eq!(code(&done), expected, "{line}: {text}");
+        assert!(text.contains(says), "{line}: {text}");
+    }
+}
+
+#[test]
+fn before_set_up_commands_show_the_link() {
+    let folder = folder();
+    let mut server = Start::new("server", folder.path()).go();
+    for (line, expected) in [("status --data data", 3), ("enroll --data data", 1)] {
+        let early = hark(folder.path(), line);
+        assert_eq!(code(&early), expected);
+        let text = complained(&early);
+        assert!(text.contains("not set up yet") && text.contains("/setup?code="), "{text}");
+        assert!(!text.contains("cannot ask"), "{text}");
+    }
+    server.set_up(PASSWORD);
+    assert_eq!(code(&hark(folder.path(), "status --data data")), 0);
+    let enrolled = hark(folder.path(), "enroll --data data --address mon.example.net");
+    let text = complained(&enrolled);
+    assert_eq!(code(&enrolled), 0, "{text}");
+    assert!(text.contains(" UTC:\n") && !text.contains('"'), "{text}");
+    assert!(text.contains("It leads to mon.example.net:"), "{text}");
+    assert!(said(&enrolled).starts_with("hark agent --token hark-"));
+    // What was stored for set-up is gone with the next start.
+    server.process.signal("TERM");
+    assert!(server.process.wait(END).success());
+    assert!(folder.path().join("data/setup-link").exists());
+    let again = Start::new("server", folder.path()).go();
+    assert!(!folder.path().join("data/setup-link").exists());
+    drop(again);
 }
 
 #[test]
@@ -200,7 +258,18 @@ fn the_status_command_says_in_its_exit_code_how_things_are() {
     limits("warning");
     assert!(status_is(1).contains("memory_monitor.percent"));
     limits("critical");
-    assert!(status_is(2).contains("memory_monitor.percent"));
+    let bad = status_is(2);
+    assert!(bad.contains("memory_monitor.percent"), "{bad}");
+    assert!(bad.contains("critical") && bad.contains(" ago"), "{bad}");
+    assert!(!bad.contains('\u{1b}'), "colours are for terminals: {bad}");
+    let rows: Vec<&str> = bad.lines().skip_while(|line| !line.starts_with("INCIDENT")).collect();
+    let incident = rows[1].split_whitespace().next().unwrap();
+    assert!(rows[1].contains(" > 0.1"), "{bad}");
+    let explained = said(&hark(folder.path(), &format!("explain {incident} --data data")));
+    assert!(explained.contains(" > 0.1"), "{explained}");
+    let last = explained.lines().last().unwrap();
+    assert!(last.starts_with("now "), "{explained}");
+    assert_eq!(explained.matches("\nnow ").count(), 1, "{explained}");
 }
 
 #[test]
