@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hark_engine::effect::Watch;
 use hark_engine::{Engine, Input};
+use hark_model::record::DeliveryRecord;
 use hark_model::time::Unix;
 use hark_model::{HostId, HostName, Notification, SeriesDef};
 use hark_store::history::SetId;
@@ -40,14 +41,17 @@ pub(crate) enum ToEngine {
     /// One input from another part.
     Input(Input),
     /// A message goes to a fallback receiver: it needs a number of its own.
-    HandOver(Notification),
+    HandOver {
+        /// What is to be written in the same transaction: the message that it stands in for, given up.
+        settled: Option<DeliveryRecord>,
+        /// The message.
+        stand_in: Notification,
+    },
     /// Somebody does something.
     Request(Request),
     /// A question about the live state, answered on the engine's thread between two inputs. It must
     /// be short: a view of one host, or one pass over all.
     Ask(Box<dyn FnOnce(&Engine) + Send>),
-    /// The store cannot commit, and why; `None` when it can again.
-    StoreTrouble(Option<String>),
 }
 
 impl std::fmt::Debug for ToEngine {
@@ -55,10 +59,9 @@ impl std::fmt::Debug for ToEngine {
         let name = match self {
             Self::Batch(_) => "Batch",
             Self::Input(_) => "Input",
-            Self::HandOver(_) => "HandOver",
+            Self::HandOver { .. } => "HandOver",
             Self::Request(_) => "Request",
             Self::Ask(_) => "Ask",
-            Self::StoreTrouble(_) => "StoreTrouble",
         };
         f.write_str(name)
     }

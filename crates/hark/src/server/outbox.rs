@@ -191,7 +191,15 @@ impl Driver {
                     }
                     self.write(rows.into_iter().map(Change::Delivery).collect(), None);
                 }
-                Order::HandOver(notification) => self.tell_engine(ToEngine::HandOver(notification)),
+                Order::HandOver(stand_in) => {
+                    self.tell_engine(ToEngine::HandOver { settled: None, stand_in });
+                }
+                // The engine gives the number, and both rows are in the commit of that turn. If it has
+                // ended, neither is written, and the message goes out again at the next start.
+                Order::SettledFor { settled, stand_in } => {
+                    self.tell(&settled);
+                    self.tell_engine(ToEngine::HandOver { settled: Some(settled), stand_in });
+                }
                 Order::Failing { receiver, problem } => {
                     self.input(part(&format!("receiver {receiver}"), problem));
                 }
