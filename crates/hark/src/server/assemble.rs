@@ -157,17 +157,15 @@ impl Server {
         reload::reload(&self.parts.links, paths, revision).await
     }
 
-    /// Writes the state to the log, failing hosts first (SIGUSR1).
-    pub(crate) async fn show_state(&self) {
+    /// Returns a line about each host, failing ones first (SIGUSR1).
+    pub(crate) async fn state(&self) -> Vec<String> {
         let (to, answer) = oneshot::channel();
         let ask = move |engine: &Engine| drop(to.send(state_lines(engine)));
         if self.parts.links.engine.try_send(ToEngine::Ask(Box::new(ask))).is_err() {
             tracing::warn!("the engine is too busy to show its state");
-            return;
+            return Vec::new();
         }
-        for line in answer.await.unwrap_or_default() {
-            crate::out::line(line);
-        }
+        answer.await.unwrap_or_default()
     }
 
     /// Ends everything in order, within the grace time: the own agent says good-bye, nothing more is

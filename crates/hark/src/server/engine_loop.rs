@@ -183,9 +183,9 @@ impl Driver {
                 }
             }
             ToEngine::Input(input) => self.step(input, now),
-            ToEngine::HandOver { settled, stand_in } => {
-                self.changes.extend(settled.map(Change::Delivery));
-                self.hand_over(stand_in);
+            ToEngine::HandOver(message) => {
+                self.changes.extend(message.settled.map(Change::Delivery));
+                self.hand_over(message.stand_in);
             }
             ToEngine::Request(request) => self.request(request, now),
             ToEngine::Ask(question) => question(&self.engine),
@@ -248,7 +248,9 @@ impl Driver {
                 (self.outlets.hosts)(host, None);
                 self.to_intake(ToIntake::HostDropped { host });
             }
-            Effect::Watch { host, watches } => self.to_intake(ToIntake::Watch { host, watches }),
+            Effect::Watch { host, watches } => {
+                self.to_intake(ToIntake::Watch { host, watches, ticket: self.ticket });
+            }
             Effect::Probe { host, check } => {
                 // A full queue means that probes run late anyway; the engine asks again.
                 drop(self.outlets.probes.try_send(ProbeNow { host, check }));

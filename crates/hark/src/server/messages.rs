@@ -34,6 +34,15 @@ pub(crate) struct EngineBatch {
     pub(crate) changes: Vec<Change>,
 }
 
+/// A message that goes to a fallback receiver.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct HandOver {
+    /// What is to be written in the same transaction: the message that it stands in for, settled.
+    pub(crate) settled: Option<DeliveryRecord>,
+    /// The message, which gets a number of its own.
+    pub(crate) stand_in: Notification,
+}
+
 /// Everything that reaches the engine thread.
 pub(crate) enum ToEngine {
     /// What ingest found.
@@ -41,12 +50,7 @@ pub(crate) enum ToEngine {
     /// One input from another part.
     Input(Input),
     /// A message goes to a fallback receiver: it needs a number of its own.
-    HandOver {
-        /// What is to be written in the same transaction: the message that it stands in for, given up.
-        settled: Option<DeliveryRecord>,
-        /// The message.
-        stand_in: Notification,
-    },
+    HandOver(Box<HandOver>),
     /// Somebody does something.
     Request(Request),
     /// A question about the live state, answered on the engine's thread between two inputs. It must
@@ -59,7 +63,7 @@ impl std::fmt::Debug for ToEngine {
         let name = match self {
             Self::Batch(_) => "Batch",
             Self::Input(_) => "Input",
-            Self::HandOver { .. } => "HandOver",
+            Self::HandOver(_) => "HandOver",
             Self::Request(_) => "Request",
             Self::Ask(_) => "Ask",
         };
@@ -153,6 +157,8 @@ pub(crate) enum ToIntake {
         host: HostId,
         /// Which values.
         watches: Vec<Watch>,
+        /// Up to which ticket the engine has seen what ingest found: it knows the series in it.
+        ticket: u64,
     },
     /// The catalogue's number of a set, or why it was refused.
     SetReady {

@@ -58,7 +58,9 @@ fn carry_over(links: &Links, loaded: config::Loaded) {
 async fn report(links: &Arc<Links>, error: &LoadError) {
     tracing::error!(%error, "the new configuration is not used; the old one goes on");
     if let LoadError::Wrong { text, .. } = error {
-        crate::out::note(text.trim_end());
+        for line in text.trim_end().lines() {
+            tracing::error!("{line}");
+        }
     }
     let problem = format!("{error}; the one before goes on");
     let links = Arc::clone(links);

@@ -18,7 +18,13 @@ pub(super) const AGAIN: Duration = Duration::from_millis(100);
 pub(crate) struct SelfReport {
     name: &'static str,
     engine: SyncSender<ToEngine>,
-    untold: Option<Option<String>>,
+    untold: Option<Word>,
+}
+
+/// How a part is.
+#[derive(Clone, Debug)]
+struct Word {
+    problem: Option<String>,
 }
 
 impl SelfReport {
@@ -29,14 +35,14 @@ impl SelfReport {
 
     /// Says what is wrong, or with `None` that all is well.
     pub(crate) fn say(&mut self, problem: Option<String>) {
-        self.untold = Some(problem);
+        self.untold = Some(Word { problem });
         self.tell();
     }
 
     /// Offers what was not taken yet once more. To be called at each turn of the part.
     pub(crate) fn tell(&mut self) {
-        let Some(problem) = &self.untold else { return };
-        match self.engine.try_send(ToEngine::Input(part(self.name, problem.clone()))) {
+        let Some(Word { problem }) = self.untold.clone() else { return };
+        match self.engine.try_send(ToEngine::Input(part(self.name, problem))) {
             Err(TrySendError::Full(_)) => {
                 tracing::debug!(part = self.name, "the engine's queue is full: told later");
             }

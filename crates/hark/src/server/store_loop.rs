@@ -128,7 +128,7 @@ pub(crate) fn run(state: State, inbox: &Receiver<ToStore>, listeners: Listeners)
         listeners,
         waiting: Waiting::default(),
         trouble: false,
-        full: false,
+        full_since: None,
         unwritten: BTreeSet::new(),
         retry_at: None,
         kept_house_at: Clock.now().mono,
@@ -137,7 +137,7 @@ pub(crate) fn run(state: State, inbox: &Receiver<ToStore>, listeners: Listeners)
     };
     loop {
         let message = if store.takes_no_more() {
-            std::thread::sleep(store.patience());
+            std::thread::park_timeout(store.patience());
             Err(RecvTimeoutError::Timeout)
         } else {
             inbox.recv_timeout(store.patience())
@@ -198,8 +198,8 @@ struct Store {
     report: SelfReport,
     /// The last commit was refused.
     trouble: bool,
-    /// So much waits that nothing more is taken.
-    full: bool,
+    /// Since when so much waits that nothing more is taken.
+    full_since: Option<Mono>,
     /// Messages that were given to the outbox before they were on the disk.
     unwritten: BTreeSet<DeliveryId>,
     retry_at: Option<Mono>,
@@ -223,15 +223,23 @@ impl Store {
     /// Returns true while so much waits for the disk that no more may be taken.
     fn takes_no_more(&mut self) -> bool {
         let waiting = self.waiting.len();
-        let full = self.trouble && waiting >= MOST_WAITING;
-        if full && !std::mem::replace(&mut self.full, full) {
-            tracing::error!(waiting, "too much waits for the disk: nothing more is taken");
-            self.report.say(Some(format!(
-                "the state cannot be written: {waiting} changes wait, and monitoring stands still"
-            )));
+        let is_full = self.trouble && waiting >= MOST_WAITING;
+        match (is_full, self.full_since) {
+            (true, None) => {
+                self.full_since = Some(Clock.now().mono);
+                tracing::error!(waiting, "too much waits for the disk: nothing more is taken");
+                self.report.say(Some(format!(
+                    "the state cannot be written: {waiting} changes wait, and monitoring stands still"
+                )));
+            }
+            (false, Some(since)) => {
+                self.full_since = None;
+                let seconds = Clock.now().mono.since(since).as_secs();
+                tracing::info!(seconds, "the store takes what waits for it again");
+            }
+            (true, Some(_)) | (false, None) => {}
         }
-        self.full = full;
-        full
+        is_full
     }
 
     fn take(&mut self, message: ToStore) {

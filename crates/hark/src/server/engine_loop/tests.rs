@@ -4,8 +4,17 @@ use hark_engine::{Heard, HostSeen, Plan};
 use hark_model::record::{JournalKind, Snapshot};
 use hark_model::{DeliveryId, Mono, Reason, ReceiverName, Severity, Status, Unix};
 
+use super::super::messages::{EngineBatch, HandOver};
 use super::*;
 use crate::stop::Stop;
+
+/// Does nothing for a while.
+fn pause(time: Duration) {
+    let until = Clock.now().mono + time;
+    while Clock.now().mono < until {
+        std::thread::park_timeout(until.since(Clock.now().mono));
+    }
+}
 
 /// An engine that runs, and what it says to the store: nothing is taken from it but by the test.
 struct World {
@@ -37,7 +46,7 @@ impl World {
     }
 
     fn hears(&self, ticket: u64, inputs: Vec<Input>) {
-        let batch = super::super::messages::EngineBatch { ticket, inputs, changes: Vec::new() };
+        let batch = EngineBatch { ticket, inputs, changes: Vec::new() };
         self.engine.send(ToEngine::Batch(batch)).unwrap();
     }
 
@@ -72,10 +81,8 @@ fn nobody_is_called_silent_for_the_time_in_which_the_store_took_nothing() {
     let name = HostName::new("db1").unwrap();
     world.hears(1, vec![Input::HostSeen(HostSeen { name, interval, address: None })]);
     let (records, _) = world.commits_for(Duration::from_millis(100));
-    let host = records.iter().find_map(|r| match r {
-        Record::Host(host) => Some(host.id),
-        _ => None,
-    });
+    let host =
+        records.iter().find_map(|r| if let Record::Host(host) = r { Some(host.id) } else { None });
     let host = host.expect("the host is new");
     world.hears(
         2,
@@ -89,7 +96,7 @@ fn nobody_is_called_silent_for_the_time_in_which_the_store_took_nothing() {
         })],
     );
     // The store's queue is full: the engine cannot go on, and the host's deadline passes.
-    std::thread::sleep(PAUSE + Duration::from_millis(700));
+    pause(PAUSE + Duration::from_millis(700));
     let (records, _) = world.commits_for(Duration::from_millis(300));
     let noticed = records.iter().any(|r| {
         matches!(r, Record::Journal(line)
@@ -133,7 +140,8 @@ fn what_is_given_up_is_written_with_what_stands_in_for_it() {
         ..row.notification.clone()
     };
     let settled = Some(row.clone());
-    world.engine.send(ToEngine::HandOver { settled, stand_in: stand_in.clone() }).unwrap();
+    let message = HandOver { settled, stand_in: stand_in.clone() };
+    world.engine.send(ToEngine::HandOver(Box::new(message))).unwrap();
     let first = world.commits.recv_timeout(Duration::from_secs(10)).unwrap();
     let ToStore::Commit { records, changes, .. } = first else { panic!("{first:?}") };
     assert_eq!(changes, [Change::Delivery(row)]);
