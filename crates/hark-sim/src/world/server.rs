@@ -509,7 +509,11 @@ impl SimServer {
 
     /// Puts a message that stands in for another into the outbox, in the same transaction as the other if
     /// that is settled by it.
-    pub(super) fn hand_over(&mut self, settled: Option<DeliveryRecord>, notification: Notification) {
+    pub(super) fn hand_over(
+        &mut self,
+        settled: Option<DeliveryRecord>,
+        notification: Notification,
+    ) {
         self.staged.changes.extend(settled.map(Change::Delivery));
         let id = self.engine.delivery_number();
         self.staged.records.push(Record::Outbox(DeliveryRecord {
@@ -535,9 +539,10 @@ impl SimServer {
 
     /// Returns the keys of the messages of which it is not written where they stand.
     pub(super) fn unwritten_keys(&self) -> Vec<String> {
-        let staged = self.staged.changes.iter().filter_map(|change| {
-            if let Change::Delivery(row) = change { Some(row) } else { None }
-        });
+        let staged =
+            self.staged.changes.iter().filter_map(|change| {
+                if let Change::Delivery(row) = change { Some(row) } else { None }
+            });
         self.unwritten.iter().chain(staged).map(|row| row.notification.key.clone()).collect()
     }
 
