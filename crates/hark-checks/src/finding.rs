@@ -94,6 +94,7 @@ impl Finding {
             began_at,
             took_ms: u32::try_from(took.as_millis()).unwrap_or(u32::MAX),
             values,
+            limits: Vec::new(),
             check,
         }
     }

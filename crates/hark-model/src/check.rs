@@ -21,6 +21,43 @@ pub struct CheckResult {
     pub took_ms: u32,
     /// What it measured.
     pub values: Vec<(SeriesName, f64)>,
+    /// What the one who measured calls bad, for those values (here or in samples) where it says so.
+    pub limits: Vec<SeriesLimits>,
+}
+
+/// The values between two bounds, both included.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Range {
+    /// The lower bound; may be minus infinity.
+    pub low: f64,
+    /// The upper bound; may be infinity.
+    pub high: f64,
+    /// Whether a value is bad inside of it; else it is outside.
+    pub inside: bool,
+}
+
+impl Range {
+    /// Returns true if `value` is bad by this range. No number is not.
+    pub fn is_bad(self, value: f64) -> bool {
+        let within = self.low <= value && value <= self.high;
+        !value.is_nan() && within == self.inside
+    }
+}
+
+/// What the one who measures a series says of its values. For charts and people: the status was
+/// decided by him already.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeriesLimits {
+    /// Which series.
+    pub series: SeriesName,
+    /// Where it warns.
+    pub warning: Option<Range>,
+    /// Where it is critical.
+    pub critical: Option<Range>,
+    /// The smallest value there can be.
+    pub min: Option<f64>,
+    /// The largest.
+    pub max: Option<f64>,
 }
 
 impl CheckResult {

@@ -16,9 +16,10 @@ use hark_model::frame::{Item, ValueReader, check_values, encode_item};
 use hark_model::name::{CheckName, HostName};
 use hark_model::time::{Micros, Mono, Now, Unix};
 use hark_model::{
-    CheckResult, Event, EventKind, MetricKind, SeriesDef, SeriesName, Severity, Status, Unit,
+    CheckResult, Event, EventKind, MetricKind, Range, SeriesDef, SeriesLimits, SeriesName,
+    Severity, Status, Unit,
 };
-use hark_proto::body::Preamble;
+use hark_proto::body::{Body, Preamble};
 use hark_proto::header::{Header, Kind, SALT, peek_reply};
 use hark_proto::key::SealingKey;
 use hark_proto::{
@@ -112,6 +113,7 @@ fn report() -> Content {
             began_at: Unix(1_795_199_999_000),
             took_ms: 12,
             values: vec![(SeriesName::plain("web", "seconds"), 0.5)],
+            limits: Vec::new(),
         }),
         ReportItem::Event(Event {
             at: Unix(1_795_199_999_500),
@@ -160,6 +162,37 @@ fn sealed(content: &Content, simple: bool, counter: u64) -> Vec<u8> {
     let mut out = Vec::new();
     while client.seal(content, counter, NOW, AT, &mut out).unwrap() < counter {}
     out
+}
+
+/// A result with what a plugin itself calls bad: added after the first golden reports, which have none.
+fn limited() -> CheckResult {
+    CheckResult {
+        check: CheckName::new("load").unwrap(),
+        status: Status::Warning,
+        text: "load is high".to_owned(),
+        began_at: Unix(1_795_199_999_000),
+        took_ms: 12,
+        values: Vec::new(),
+        limits: vec![SeriesLimits {
+            series: SeriesName::of("nagios_runner", "load", "load1"),
+            warning: Some(Range { low: 0.0, high: 5.0, inside: false }),
+            critical: Some(Range { low: 10.0, high: f64::INFINITY, inside: true }),
+            min: Some(0.0),
+            max: None,
+        }],
+    }
+}
+
+#[test]
+fn a_report_with_limits_is_the_golden_one() {
+    let mut builder = ReportBuilder::new(1_795_000_000_000);
+    let item = ReportItem::Result(limited());
+    assert_eq!(builder.push(7, &item), hark_proto::body::Pushed::Whole);
+    let content = builder.finish();
+    let held = golden("report-with-limits.json", &json!({ "content": hex(content.bytes()) }));
+    let bytes = unhex(&held["content"]);
+    let Body::Report(report) = decode(Kind::Report, &bytes).unwrap() else { panic!("no report") };
+    assert_eq!(report.items, [(7, Some(item))]);
 }
 
 #[test]

@@ -18,7 +18,9 @@ use std::path::PathBuf;
 
 use hark_model::name::{CheckName, HostName};
 use hark_model::time::{Micros, Now, Unix};
-use hark_model::{CheckResult, MetricKind, SeriesDef, SeriesName, Status, Unit};
+use hark_model::{
+    CheckResult, MetricKind, Range, SeriesDef, SeriesLimits, SeriesName, Status, Unit,
+};
 use hark_proto::body::{PREAMBLE, Pushed};
 use hark_proto::{
     AckFacts, BacklogBuilder, BeatBuilder, ClientSession, Content, Hello, Identity, Refused,
@@ -171,6 +173,13 @@ fn contents() -> Vec<Content> {
         began_at: Unix(1),
         took_ms: 900,
         values: vec![(SeriesName::plain("web", "seconds"), 0.9)],
+        limits: vec![SeriesLimits {
+            series: SeriesName::plain("web", "seconds"),
+            warning: Some(Range { low: f64::NEG_INFINITY, high: 0.5, inside: false }),
+            critical: None,
+            min: Some(0.0),
+            max: None,
+        }],
     });
     assert_eq!(report.push(1, &result), Pushed::Whole);
     let hello = Hello {

@@ -612,7 +612,8 @@ impl World {
         };
         let status = if good { Status::Ok } else { Status::Critical };
         let text = if good { "answers" } else { "does not answer" }.to_owned();
-        let result = CheckResult { check, status, text, began_at, took_ms: 5, values: Vec::new() };
+        let (values, limits) = (Vec::new(), Vec::new());
+        let result = CheckResult { check, status, text, began_at, took_ms: 5, values, limits };
         if self.paused_since.is_none() {
             self.oracle.fed(&name, self.now);
         }

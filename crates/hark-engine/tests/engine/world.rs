@@ -254,6 +254,7 @@ impl World {
             began_at: self.now().unix,
             took_ms: 10,
             values: Vec::new(),
+            limits: Vec::new(),
         };
         self.step(Input::Result { host, result });
     }

@@ -1,6 +1,6 @@
 //! Reports: check results, events and facts, numbered so that each is applied once.
 
-use hark_model::check::CheckResult;
+use hark_model::check::{CheckResult, Range, SeriesLimits};
 use hark_model::event::{Event, EventKind};
 use hark_model::name::CheckName;
 use hark_model::sample::SeriesName;
@@ -21,6 +21,9 @@ const MAX_WORD: usize = 64;
 
 /// How many bytes the tags, values or facts of one item take at most; those after are left out.
 const MAX_LIST: usize = 250;
+
+/// How many bytes the limits of one result take at most, some five of them: the text keeps the rest.
+const MAX_LIMITS: usize = 400;
 
 /// Bytes for the map, the epoch and the array's head.
 const HEAD: usize = 20;
@@ -83,6 +86,8 @@ struct WireResult<'b> {
     took_ms: u32,
     #[b(5)]
     values: Option<Vec<WireValue<'b>>>,
+    #[b(6)]
+    limits: Option<Vec<WireLimits<'b>>>,
 }
 
 #[derive(Encode, Decode)]
@@ -96,6 +101,38 @@ struct WireValue<'b> {
     metric: &'b str,
     #[n(3)]
     value: f64,
+}
+
+/// What an agent's plugin says of a series. A range is its two ends, of which none is without end, and
+/// whether a value is bad inside; no range at all is no limit.
+#[derive(Encode, Decode)]
+#[cbor(array)]
+struct WireLimits<'b> {
+    #[b(0)]
+    collector: &'b str,
+    #[b(1)]
+    instance: &'b str,
+    #[b(2)]
+    metric: &'b str,
+    #[n(3)]
+    warning: Option<WireRange>,
+    #[n(4)]
+    critical: Option<WireRange>,
+    #[n(5)]
+    min: Option<f64>,
+    #[n(6)]
+    max: Option<f64>,
+}
+
+#[derive(Clone, Copy, Encode, Decode)]
+#[cbor(array)]
+struct WireRange {
+    #[n(0)]
+    low: Option<f64>,
+    #[n(1)]
+    high: Option<f64>,
+    #[n(2)]
+    inside: bool,
 }
 
 #[derive(Encode, Decode)]
@@ -195,14 +232,16 @@ fn to_wire(number: u64, item: &ReportItem) -> (WireItem<'_>, bool) {
     let cut = match item {
         ReportItem::Result(result) => {
             let check = result.check.as_str();
-            let (values, length) = some_of(&result.values, |(name, value)| WireValue {
+            let (values, length) = some_of(&result.values, MAX_LIST, |(name, value)| WireValue {
                 collector: &name.collector,
                 instance: &name.instance,
                 metric: &name.metric,
                 value: *value,
             });
-            let few = values.len() < result.values.len();
-            let text = shortened(&result.text, MAX_ITEM_TEXT - length - check.len());
+            let (limits, limits_length) = some_of(&result.limits, MAX_LIMITS, to_wire_limits);
+            let few = values.len() < result.values.len() || limits.len() < result.limits.len();
+            let room = MAX_ITEM_TEXT - length - limits_length - check.len();
+            let text = shortened(&result.text, room);
             wire.result = Some(WireResult {
                 check,
                 status: result.status.exit_code(),
@@ -210,12 +249,13 @@ fn to_wire(number: u64, item: &ReportItem) -> (WireItem<'_>, bool) {
                 began_at: result.began_at.0,
                 took_ms: result.took_ms,
                 values: Some(values),
+                limits: (!limits.is_empty()).then_some(limits),
             });
             few || text.len() < result.text.len()
         }
         ReportItem::Event(event) => {
             let kind = shortened(event.kind.word(), MAX_WORD);
-            let (tags, length) = some_of(&event.tags, |tag| shortened(tag, MAX_WORD));
+            let (tags, length) = some_of(&event.tags, MAX_LIST, |tag| shortened(tag, MAX_WORD));
             let few = tags.len() < event.tags.len();
             let text = shortened(&event.text, MAX_ITEM_TEXT - length - kind.len());
             wire.event = Some(WireEvent {
@@ -228,7 +268,7 @@ fn to_wire(number: u64, item: &ReportItem) -> (WireItem<'_>, bool) {
             few || text.len() < event.text.len()
         }
         ReportItem::Facts(facts) => {
-            let (some, _) = some_of(facts, |(name, value)| WireFact {
+            let (some, _) = some_of(facts, MAX_LIST, |(name, value)| WireFact {
                 name: shortened(name, MAX_WORD),
                 value: shortened(value, MAX_LIST - MAX_WORD - 10),
             });
@@ -240,14 +280,18 @@ fn to_wire(number: u64, item: &ReportItem) -> (WireItem<'_>, bool) {
     (wire, cut)
 }
 
-/// Takes from the front what fits [`MAX_LIST`] bytes; returns how many bytes that takes.
-fn some_of<'a, T, W: Encode<()>>(all: &'a [T], wire: impl Fn(&'a T) -> W) -> (Vec<W>, usize) {
+/// Takes from the front what fits `most` bytes; returns how many bytes that takes.
+fn some_of<'a, T, W: Encode<()>>(
+    all: &'a [T],
+    most: usize,
+    wire: impl Fn(&'a T) -> W,
+) -> (Vec<W>, usize) {
     let mut length = 0;
     let mut some = Vec::new();
     for one in all {
         let one = wire(one);
         let longer = length + cbor(&one).len();
-        if longer > MAX_LIST {
+        if longer > most {
             break;
         }
         length = longer;
@@ -295,7 +339,40 @@ fn from_wire_result(wire: WireResult<'_>) -> Result<CheckResult, Refused> {
             .iter()
             .map(|v| (SeriesName::of(v.collector, v.instance, v.metric), v.value))
             .collect(),
+        limits: wire.limits.unwrap_or_default().iter().map(from_wire_limits).collect(),
     })
+}
+
+fn to_wire_limits(limits: &SeriesLimits) -> WireLimits<'_> {
+    let range = |range: Range| WireRange {
+        low: Some(range.low).filter(|low| low.is_finite()),
+        high: Some(range.high).filter(|high| high.is_finite()),
+        inside: range.inside,
+    };
+    WireLimits {
+        collector: &limits.series.collector,
+        instance: &limits.series.instance,
+        metric: &limits.series.metric,
+        warning: limits.warning.map(range),
+        critical: limits.critical.map(range),
+        min: limits.min,
+        max: limits.max,
+    }
+}
+
+fn from_wire_limits(wire: &WireLimits<'_>) -> SeriesLimits {
+    let range = |range: WireRange| Range {
+        low: range.low.unwrap_or(f64::NEG_INFINITY),
+        high: range.high.unwrap_or(f64::INFINITY),
+        inside: range.inside,
+    };
+    SeriesLimits {
+        series: SeriesName::of(wire.collector, wire.instance, wire.metric),
+        warning: wire.warning.map(range),
+        critical: wire.critical.map(range),
+        min: wire.min,
+        max: wire.max,
+    }
 }
 
 fn severity_number(severity: Severity) -> u8 {
@@ -332,6 +409,18 @@ mod tests {
         })
     }
 
+    fn limits(n: usize) -> SeriesLimits {
+        let warning = Range { low: f64::NEG_INFINITY, high: 10.0, inside: false };
+        let critical = Range { low: 5.0, high: f64::INFINITY, inside: true };
+        SeriesLimits {
+            series: SeriesName::of("p", &n.to_string(), "t"),
+            warning: (n != 1).then_some(warning),
+            critical: Some(critical),
+            min: Some(0.0),
+            max: None,
+        }
+    }
+
     fn result(text: &str, n_values: usize) -> ReportItem {
         ReportItem::Result(CheckResult {
             check: CheckName::new("web").unwrap(),
@@ -342,6 +431,7 @@ mod tests {
             values: (0..n_values)
                 .map(|n| (SeriesName::of("p", &n.to_string(), "t"), 0.5))
                 .collect(),
+            limits: (0..n_values).map(limits).collect(),
         })
     }
 
@@ -422,6 +512,7 @@ mod tests {
                     began_at: Unix(at),
                     took_ms: 1,
                     values: (0..n_values).map(|n| (SeriesName::plain("a", "b"), f64::from(n))).collect(),
+                    limits: (0..n_values).map(|n| limits(n.into())).collect(),
                 });
                 if builder.push(number, &item) == Pushed::Whole {
                     expected.push((number, Some(item)));

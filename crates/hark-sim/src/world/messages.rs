@@ -93,14 +93,7 @@ impl World {
                 }
                 Order::HandOver(notification) => {
                     if let Some(server) = &mut self.server {
-                        server.hand_over(None, notification);
-                    }
-                    self.plan_commit();
-                }
-                Order::SettledFor { settled, stand_in } => {
-                    self.tell_engine(&settled);
-                    if let Some(server) = &mut self.server {
-                        server.hand_over(Some(settled), stand_in);
+                        server.hand_over(notification);
                     }
                     self.plan_commit();
                 }
