@@ -16,6 +16,8 @@ use crate::enrol::{EnrolError, enrol};
 use crate::home::{Home, HomeError};
 use crate::identity::{self, IdentityError, Stored};
 use crate::inject::{Injected, Injection};
+use crate::inlet::{Found, Outlet, inlet};
+use crate::jobs::{Jobs, JobsConfig};
 use crate::levels::Levels;
 use crate::sampler::{Round, Sampler};
 use crate::schedule::Schedule;
@@ -105,6 +107,9 @@ pub struct Agent {
     injection: Option<Injection>,
     home: Home,
     levels: Levels,
+    jobs: JobsConfig,
+    /// Where what other threads find comes out; none if there are none.
+    outlet: Option<Outlet>,
     clock: Clock,
 }
 
@@ -148,6 +153,8 @@ impl Agent {
             injection: listen(&home),
             home,
             levels: config.root.levels(),
+            jobs: config.jobs.clone(),
+            outlet: None,
             clock,
         };
         agent.tell_boot(&config.root, moment.now);
@@ -169,6 +176,7 @@ impl Agent {
             tracing::debug!(%error, "no protection against running out of memory");
         }
         tracing::info!(host = %self.host, interval = ?self.schedule.interval(), "agent runs");
+        let jobs = self.start_jobs();
         let mut housekeeping = Mono(0);
         loop {
             let moment = moment(self.clock);
@@ -183,6 +191,9 @@ impl Agent {
                 break;
             }
         }
+        // What they run ends with them, and what they found last is still reported.
+        drop(jobs);
+        self.take_found();
         let event = event(self.clock.now().unix, EventKind::Shutdown, "agent ends");
         self.sender.report(&ReportItem::Event(event), self.clock.now());
         self.end(LAST_WORDS)
@@ -198,6 +209,27 @@ impl Agent {
             self.sender.report(&ReportItem::Event(event), self.clock.now());
         }
         Ok(self.end(patience)?.pending.reports == 0)
+    }
+
+    /// Starts the thread of jobs if there are some. Without it the agent does all the rest.
+    fn start_jobs(&mut self) -> Option<Jobs> {
+        if self.jobs.is_empty() {
+            return None;
+        }
+        let folder = self.home.path().as_os_str().as_encoded_bytes();
+        let mark = format!("agent-{:08x}", crc32fast::hash(folder));
+        let started = inlet()
+            .and_then(|(inlet, outlet)| Ok((Jobs::start(self.jobs.make(), inlet, &mark)?, outlet)));
+        match started {
+            Ok((jobs, outlet)) => {
+                self.outlet = Some(outlet);
+                Some(jobs)
+            }
+            Err(error) => {
+                tracing::error!(%error, "plugins, commands and exporters do not work");
+                None
+            }
+        }
     }
 
     fn beat_if_due(&mut self, moment: Moment) {
@@ -242,9 +274,10 @@ impl Agent {
         let waited = [
             self.endpoint.descriptor(),
             self.injection.as_ref().map(Injection::descriptor),
+            self.outlet.as_ref().map(Outlet::descriptor),
             stop.map(Stop::descriptor),
         ];
-        let [server, local, stopped] =
+        let [server, local, found, stopped] =
             sys::readable(waited, until.since(now)).map_err(AgentError::Wait)?;
         if server {
             self.take_replies();
@@ -252,7 +285,36 @@ impl Agent {
         if local {
             self.take_injected();
         }
+        if found {
+            self.take_found();
+        }
         Ok(stopped)
+    }
+
+    /// Takes in what other threads have found: values wait for the next heartbeat.
+    fn take_found(&mut self) {
+        let Some(outlet) = &mut self.outlet else { return };
+        let mut taken = Vec::new();
+        outlet.take(MAX_AT_ONCE, &mut taken);
+        let lost = outlet.take_lost();
+        if lost > 0 {
+            tracing::warn!(lost, "results of jobs are lost: more came than can be taken in");
+        }
+        let now = self.clock.now();
+        let mut events = false;
+        for found in taken {
+            match found {
+                Found::Report(item) => {
+                    events |= matches!(item, ReportItem::Event(_));
+                    self.sender.report(&item, now);
+                }
+                Found::Batch(batch) => self.sampler.take(&batch),
+            }
+        }
+        // A result comes again, an event does not: it is on the disk before anything else happens.
+        if events {
+            drop(self.sync_reports());
+        }
     }
 
     fn take_replies(&mut self) {
@@ -335,7 +397,7 @@ impl Agent {
             tracing::warn!(%error, "the spool is not whole on the disk");
         }
         let summary = Summary { counts: self.sender.counts, pending: spool.pending() };
-        tracing::info!("{summary}");
+        tracing::info!(?summary, "agent has ended");
         Ok(summary)
     }
 }
@@ -353,22 +415,6 @@ pub struct Summary {
     pub counts: Counts,
     /// What the server does not have yet.
     pub pending: Pending,
-}
-
-impl std::fmt::Display for Summary {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Counts { sent, stored, overdue, .. } = self.counts;
-        write!(
-            f,
-            "the agent has ended: of {sent} datagrams sent the server has stored {stored}, {overdue} \
-             were not answered in time; "
-        )?;
-        match self.pending.samples + self.pending.reports {
-            0 => f.write_str("nothing waits for the next start"),
-            1 => f.write_str("1 waits on the disk for the next start"),
-            n => write!(f, "{n} wait on the disk for the next start"),
-        }
-    }
 }
 
 /// Who this agent is, and where its servers are.
@@ -476,16 +522,5 @@ mod tests {
         assert_eq!(wake(at(30), at(10)), at(10));
         assert_eq!(wake(at(30), at(40)), at(40), "it is done with that heartbeat");
         assert_eq!(wake(at(30), at(3600)), at(30));
-    }
-
-    #[test]
-    fn what_an_agent_did_is_a_sentence() {
-        let counts = Counts { sent: 12, stored: 10, overdue: 1, ..Counts::default() };
-        let pending = Pending { samples: 1, reports: 1, bytes: 300 };
-        assert_eq!(
-            Summary { counts, pending }.to_string(),
-            "the agent has ended: of 12 datagrams sent the server has stored 10, 1 were not answered \
-             in time; 2 wait on the disk for the next start"
-        );
     }
 }

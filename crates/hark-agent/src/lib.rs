@@ -25,13 +25,13 @@
 
 mod agent;
 pub mod collectors;
-mod debian_version;
 mod endpoint;
 mod enrol;
 mod home;
-mod http_get;
 mod identity;
 pub mod inject;
+mod inlet;
+pub mod jobs;
 mod levels;
 mod metrics;
 mod mounts;

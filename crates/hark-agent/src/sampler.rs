@@ -1,5 +1,7 @@
 //! Runs the collectors, and turns what they say into frames.
 
+mod guests;
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -8,7 +10,9 @@ use hark_model::frame::{MAX_SERIES, MAX_SET, encode_values};
 use hark_model::{Event, EventKind, Mono, Now, SeriesDef, Unix};
 use hark_proto::{set_number, split_set};
 
+use self::guests::Guests;
 use crate::collectors::{Absent, Change, Collector, Configured, Noticed, Root};
+use crate::inlet::Batch;
 use crate::slow::{Answer, Asking, Other, SlowCollector, SlowThread};
 
 /// The collectors at work.
@@ -16,6 +20,7 @@ use crate::slow::{Answer, Asking, Other, SlowCollector, SlowThread};
 pub(crate) struct Sampler {
     running: Vec<Running>,
     asking: Asking,
+    guests: Guests,
     values: Vec<f64>,
     facts_changed: bool,
     events: Vec<Event>,
@@ -79,19 +84,42 @@ impl Set {
 pub(crate) struct Round {
     /// When.
     pub(crate) taken_at: Unix,
-    frames: Vec<(u32, usize)>,
+    frames: Vec<(u32, Unix, usize)>,
     bytes: Vec<u8>,
 }
 
 impl Round {
-    /// Returns the frames: number of the set, value bytes.
-    pub(crate) fn frames(&self) -> impl Iterator<Item = (u32, &[u8])> {
+    /// Returns the frames: number of the set, when its values were taken, value bytes.
+    pub(crate) fn frames(&self) -> impl Iterator<Item = (u32, Unix, &[u8])> {
         let mut start = 0;
-        self.frames.iter().map(move |(set, end)| {
+        self.frames.iter().map(move |(set, taken_at, end)| {
             let bytes = self.bytes.get(start..*end).unwrap_or_default();
             start = *end;
-            (*set, bytes)
+            (*set, *taken_at, bytes)
         })
+    }
+
+    /// Returns how many frames there are.
+    fn len(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// Adds a frame of `set` with those of `values` that belong to it.
+    fn push(&mut self, set: &Set, values: &[f64], taken_at: Unix) {
+        let mut ordered = [f64::NAN; MAX_SET];
+        for (to, place) in ordered.iter_mut().zip(&set.places) {
+            *to = values.get(*place).copied().unwrap_or(f64::NAN);
+        }
+        let ordered = ordered.get(..set.defs.len()).unwrap_or_default();
+        encode_values(&set.defs, ordered, &mut self.bytes);
+        self.frames.push((set.number, taken_at, self.bytes.len()));
+    }
+
+    /// Moves all frames of `other` to the end.
+    fn append(&mut self, other: &mut Self) {
+        let start = self.bytes.len();
+        self.bytes.append(&mut other.bytes);
+        self.frames.extend(other.frames.drain(..).map(|(set, at, end)| (set, at, start + end)));
     }
 
     /// Makes a round of these frames.
@@ -100,7 +128,7 @@ impl Round {
         let mut round = Self { taken_at, ..Self::default() };
         for (set, bytes) in frames {
             round.bytes.extend_from_slice(bytes);
-            round.frames.push((*set, round.bytes.len()));
+            round.frames.push((*set, taken_at, round.bytes.len()));
         }
         round
     }
@@ -139,10 +167,17 @@ impl Sampler {
         Self {
             running,
             asking: slow.start(),
+            guests: Guests::default(),
             values: Vec::new(),
             facts_changed: false,
             events: Vec::new(),
         }
+    }
+
+    /// Takes in what another thread measured, for the next heartbeat.
+    pub(crate) fn take(&mut self, batch: &Batch) {
+        let own = self.running.iter().flat_map(|r| &r.sets).map(|set| set.defs.len()).sum();
+        self.guests.take(batch, own);
     }
 
     /// Asks every collector once, to have a base for rates and the facts. The values are not kept:
@@ -159,6 +194,8 @@ impl Sampler {
         round.clear(now.unix);
         let mut others: usize =
             self.running.iter().flat_map(|r| &r.sets).map(|set| set.defs.len()).sum();
+        others += self.guests.n();
+        self.guests.hand_over(round);
         for running in self.running.iter_mut().filter(|r| r.state != State::Broken) {
             self.values.clear();
             let Some(found) = running.look(&self.asking, now.mono, &mut self.values) else {
@@ -167,7 +204,7 @@ impl Sampler {
             let before: usize = running.sets.iter().map(|set| set.defs.len()).sum();
             others -= before;
             if let Some(Other { series, facts }) = found.other {
-                running.sets = sets(running.name, series, MAX_SERIES - others);
+                running.sets = sets(running.name, series, MAX_SERIES.saturating_sub(others));
                 self.facts_changed |= facts != running.facts;
                 running.facts = facts;
             }
@@ -200,7 +237,7 @@ impl Sampler {
 
     /// Returns the sets in use.
     pub(crate) fn sets(&self) -> impl Iterator<Item = &Set> + Clone {
-        self.running.iter().flat_map(|running| &running.sets)
+        self.running.iter().flat_map(|running| &running.sets).chain(self.guests.sets())
     }
 }
 
@@ -286,14 +323,9 @@ impl Running {
     }
 
     fn encode(&self, values: &[f64], round: &mut Round) {
-        let mut ordered = [f64::NAN; MAX_SET];
+        let taken_at = round.taken_at;
         for set in &self.sets {
-            for (to, place) in ordered.iter_mut().zip(&set.places) {
-                *to = values.get(*place).copied().unwrap_or(f64::NAN);
-            }
-            let ordered = ordered.get(..set.defs.len()).unwrap_or_default();
-            encode_values(&set.defs, ordered, &mut round.bytes);
-            round.frames.push((set.number, round.bytes.len()));
+            round.push(set, values, taken_at);
         }
     }
 }
@@ -317,7 +349,7 @@ fn report_absent(collector: &'static str, absent: &Absent) {
 
 /// Cuts a collector's series into sets. Left out, and said so, is what cannot be named on the wire
 /// and what is more than `room`.
-fn sets(collector: &'static str, series: Vec<SeriesDef>, room: usize) -> Vec<Set> {
+fn sets(collector: &str, series: Vec<SeriesDef>, room: usize) -> Vec<Set> {
     let all = series.len();
     let sound: Vec<(usize, SeriesDef)> = series
         .into_iter()
@@ -332,7 +364,7 @@ fn sets(collector: &'static str, series: Vec<SeriesDef>, room: usize) -> Vec<Set
     sound.chunks(MAX_SET).filter_map(|chunk| set(collector, chunk)).collect()
 }
 
-fn set(collector: &'static str, chunk: &[(usize, SeriesDef)]) -> Option<Set> {
+fn set(collector: &str, chunk: &[(usize, SeriesDef)]) -> Option<Set> {
     let defs: Vec<SeriesDef> = chunk.iter().map(|(_, def)| def.clone()).collect();
     let number = set_number(&defs);
     match split_set(number, &defs) {
@@ -435,7 +467,7 @@ mod tests {
         let mut round = Round::default();
         let now = Now { mono: Mono(seconds * 1000), unix: Unix(7) };
         sampler.look(now, &mut round);
-        round.frames().map(|(set, bytes)| (set, ValueReader::new(bytes).count())).collect()
+        round.frames().map(|(set, _, bytes)| (set, ValueReader::new(bytes).count())).collect()
     }
 
     #[test]
@@ -471,7 +503,7 @@ mod tests {
         said.0.lock().unwrap().instances = instances;
         let mut round = Round::default();
         sampler.look(Now { mono: Mono(1), unix: Unix(7) }, &mut round);
-        let (_, bytes) = round.frames().next().unwrap();
+        let (_, _, bytes) = round.frames().next().unwrap();
         let items: Vec<_> = ValueReader::new(bytes).map(|item| item.unwrap()).collect();
         assert_eq!(items, [Scaled(0), Scaled(2)], "values stay with their names");
         said.0.lock().unwrap().instances = names(MAX_SERIES + 500);

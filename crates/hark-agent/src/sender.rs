@@ -213,11 +213,9 @@ impl Sender {
         loop {
             let (mut beat, mut kept) = (self.new_beat(), BacklogBuilder::new());
             let mut used = BTreeSet::new();
-            while let Some((set, bytes)) = frames.peek() {
+            while let Some((set, taken_at, bytes)) = frames.peek() {
                 // A heartbeat has less room than a datagram of old frames: what fits it fits both.
-                if !(beat.push(*set, round.taken_at, bytes)
-                    && kept.push(*set, round.taken_at, bytes))
-                {
+                if !(beat.push(*set, *taken_at, bytes) && kept.push(*set, *taken_at, bytes)) {
                     break;
                 }
                 used.insert(*set);

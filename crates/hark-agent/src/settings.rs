@@ -9,6 +9,7 @@ use hark_proto::Identity;
 
 use crate::collectors::{self, Configured, Root};
 use crate::endpoint::Server;
+use crate::jobs::{self, JobsConfig};
 use crate::spool::Limits;
 
 /// What an agent needs to run.
@@ -27,6 +28,8 @@ pub struct AgentConfig {
     pub interval: Option<Duration>,
     /// The collectors that run.
     pub collectors: Vec<Configured>,
+    /// What it does besides: plugins, commands.
+    pub jobs: JobsConfig,
     /// How much is kept while the server is away.
     pub spool: Limits,
     /// Where `/proc`, `/sys` and `/etc` are.
@@ -65,6 +68,7 @@ impl AgentConfig {
             host: None,
             interval: None,
             collectors: collectors::read(None),
+            jobs: JobsConfig::default(),
             spool: Limits::default(),
             root: Root::system(),
         }
@@ -90,6 +94,7 @@ impl AgentConfig {
             host: section.parse("name", HostName::new),
             interval: interval(section),
             collectors: collectors::read(section.child("collectors").as_ref()),
+            jobs: JobsConfig::read(section),
             spool: spool(section),
             root: Root::system(),
         };
@@ -110,6 +115,8 @@ pub const KEYS: &[Key] = &[
     Key::new("name", Kind::Text, "The host's name.").default("the system's host name"),
     Key::new("interval", Kind::Duration, "Time between two heartbeats, 1s to 1h.").default("30s"),
     Key::new("collectors", Kind::Named(&Kind::Any), "Settings of the collectors."),
+    jobs::PLUGINS,
+    jobs::NAGIOS_RUNNER,
     Key::new("spool", Kind::Section(SPOOL_KEYS), "What is kept while the server is away."),
 ];
 
@@ -163,8 +170,7 @@ mod tests {
         assert_eq!(said, "");
         assert!(matches!(config.access, Access::Stored));
         assert_eq!(config.spool, Limits::default());
-        let on = collectors::COLLECTORS.iter().filter(|kind| kind.is_on_by_default());
-        assert_eq!(config.collectors.len(), on.count());
+        assert_eq!(config.collectors.len(), collectors::COLLECTORS.len());
     }
 
     #[test]

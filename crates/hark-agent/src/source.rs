@@ -45,8 +45,7 @@ impl Absent {
     pub(crate) fn is_missing(&self) -> bool {
         match self {
             Self::Unreadable { source, .. } => {
-                use io::ErrorKind::{ConnectionRefused, NotADirectory, NotFound};
-                matches!(source.kind(), NotFound | NotADirectory | ConnectionRefused)
+                matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
             }
             Self::Form { .. } => false,
         }

@@ -31,7 +31,6 @@ mod probes;
 mod recorder;
 mod reload;
 pub(crate) mod run;
-mod self_report;
 mod store_loop;
 mod tally;
 mod threads;

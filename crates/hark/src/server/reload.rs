@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hark_engine::input::Input;
 
+use super::engine_loop::part;
 use super::links::Links;
 use super::messages::ToEngine;
 use super::outbox::ToOutbox;
@@ -23,7 +24,7 @@ pub(super) async fn reload(links: &Arc<Links>, paths: &Paths, revision: u32) -> 
     let loaded = match read {
         Ok(Ok(loaded)) => loaded,
         Ok(Err(error)) => {
-            report(links, &error).await;
+            report(links, &error);
             return config::revision(paths).unwrap_or(revision);
         }
         Err(_) => {
@@ -43,7 +44,7 @@ pub(super) async fn reload(links: &Arc<Links>, paths: &Paths, revision: u32) -> 
 fn carry_over(links: &Links, loaded: config::Loaded) {
     let ended = |_| tracing::debug!("the server is ending: nothing is carried over");
     links.engine.send(ToEngine::Input(Input::Planned(loaded.plan))).unwrap_or_else(ended);
-    links.is("config", None);
+    links.engine.send(ToEngine::Input(part("config", None))).unwrap_or_else(ended);
     // After the plan: every host's series are shown to the engine again.
     links.reloaded(loaded.revision, loaded.settings.secret);
     let probes = links.probes.blocking_send(Arc::new(loaded.checks));
@@ -55,17 +56,13 @@ fn carry_over(links: &Links, loaded: config::Loaded) {
     tracing::info!(revision = loaded.revision, "the configuration was read again");
 }
 
-async fn report(links: &Arc<Links>, error: &LoadError) {
+fn report(links: &Links, error: &LoadError) {
     tracing::error!(%error, "the new configuration is not used; the old one goes on");
     if let LoadError::Wrong { text, .. } = error {
-        for line in text.trim_end().lines() {
-            tracing::error!("{line}");
-        }
+        crate::out::note(text.trim_end());
     }
     let problem = format!("{error}; the one before goes on");
-    let links = Arc::clone(links);
-    let told = tokio::task::spawn_blocking(move || links.is("config", Some(problem))).await;
-    if told.is_err() {
-        tracing::error!("telling the engine failed in a way that is a fault of hark");
+    if links.engine.try_send(ToEngine::Input(part("config", Some(problem)))).is_err() {
+        tracing::warn!("the engine's queue is full");
     }
 }

@@ -1,0 +1,144 @@
+//! When each job's time is: spread over its interval by its name, never twice for what was missed.
+
+use std::time::Duration;
+
+use hark_model::time::millis;
+use hark_model::{Mono, Now};
+
+use super::Timing;
+
+/// The first times are spread over at most this, so that a start soon shows what works.
+const FIRST: Duration = Duration::from_secs(5);
+
+/// Nothing is run in the first moment: the heartbeat is first.
+const SETTLE: Duration = Duration::from_millis(500);
+
+#[derive(Debug)]
+pub(super) struct Clockwork {
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    timing: Timing,
+    due: Option<Mono>,
+}
+
+impl Clockwork {
+    /// Begins with the names and timings of all jobs.
+    pub(super) fn new(jobs: impl Iterator<Item = (String, Timing)>, now: Now) -> Self {
+        let entry = |(name, timing): (String, Timing)| {
+            let spread = timing.every.unwrap_or_default().min(FIRST);
+            let share = (u64::from(crc32fast::hash(name.as_bytes())) * millis(spread)) >> 32;
+            Entry { timing, due: Some(now.mono + SETTLE + Duration::from_millis(share)) }
+        };
+        Self { entries: jobs.map(entry).collect() }
+    }
+
+    /// Returns when the next time is.
+    pub(super) fn next(&self) -> Option<Mono> {
+        self.entries.iter().filter_map(|entry| entry.due).min()
+    }
+
+    /// Returns whose time has come, and sets their next ones.
+    pub(super) fn due(&mut self, now: Now) -> Vec<usize> {
+        let mut due = Vec::new();
+        for (index, entry) in self.entries.iter_mut().enumerate() {
+            let Some(at) = entry.due.filter(|at| *at <= now.mono) else { continue };
+            entry.due = entry.timing.every.map(|every| {
+                let next = at + every;
+                // What was missed (a suspended machine) is not made up for.
+                if next > now.mono { next } else { now.mono + every }
+            });
+            let active = entry.timing.active.as_ref();
+            if active.is_none_or(|window| window.contains(now.unix)) {
+                due.push(index);
+            }
+        }
+        due
+    }
+
+    /// Sets a job's next time.
+    pub(super) fn set(&mut self, index: usize, at: Mono) {
+        if let Some(entry) = self.entries.get_mut(index) {
+            entry.due = Some(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hark_calendar::ActiveWindow;
+    use hark_model::Unix;
+
+    use super::*;
+
+    fn timing(seconds: u64) -> Timing {
+        Timing { every: Some(Duration::from_secs(seconds)), active: None }
+    }
+
+    fn at(ms: u64) -> Now {
+        // A Monday, at midnight.
+        let unix = Unix(1_795_392_000_000 + i64::try_from(ms).unwrap());
+        Now { mono: Mono(1_000_000 + ms), unix }
+    }
+
+    fn times(timing: &Timing, until: u64) -> Vec<u64> {
+        let mut clockwork = Clockwork::new([("x".to_owned(), timing.clone())].into_iter(), at(0));
+        let mut times = Vec::new();
+        while let Some(next) = clockwork.next().filter(|next| *next < at(until).mono) {
+            let ms = next.0 - at(0).mono.0;
+            if !clockwork.due(at(ms)).is_empty() {
+                times.push(ms);
+            }
+        }
+        times
+    }
+
+    #[test]
+    fn times_are_an_interval_apart_and_begin_soon() {
+        let times = times(&timing(60), 600_000);
+        assert!((500..5500).contains(&times[0]), "{times:?}");
+        assert!(times.windows(2).all(|w| w[1] - w[0] == 60_000));
+        assert_eq!(times.len(), 10);
+    }
+
+    #[test]
+    fn jobs_are_spread() {
+        let jobs = (0..100).map(|n| (format!("job {n}"), timing(60)));
+        let mut clockwork = Clockwork::new(jobs, at(0));
+        let mut most = 0;
+        for second in 0..6 {
+            most = most.max(clockwork.due(at(second * 1000)).len());
+        }
+        assert!(most < 40, "{most}");
+    }
+
+    #[test]
+    fn what_was_missed_is_not_made_up_for() {
+        let mut clockwork = Clockwork::new([("x".to_owned(), timing(10))].into_iter(), at(0));
+        assert_eq!(clockwork.due(at(3_600_000)), [0]);
+        assert_eq!(clockwork.due(at(3_600_001)), [0; 0]);
+        assert_eq!(clockwork.next(), Some(at(3_610_000).mono));
+    }
+
+    #[test]
+    fn outside_of_its_window_a_jobs_time_passes_by() {
+        let mut timing = timing(60);
+        timing.active = Some(ActiveWindow::parse("mon 00:10-00:20", None).unwrap());
+        let times = times(&timing, 3_600_000);
+        assert_eq!(times.len(), 10);
+        assert!(times.iter().all(|ms| (600_000..1_200_000).contains(ms)), "{times:?}");
+    }
+
+    #[test]
+    fn a_job_without_interval_is_called_once_and_when_it_says() {
+        let once = Timing { every: None, active: None };
+        assert_eq!(times(&once, 1_000_000), [500]);
+        let mut clockwork = Clockwork::new([("x".to_owned(), once)].into_iter(), at(0));
+        assert_eq!(clockwork.due(at(1000)), [0]);
+        clockwork.set(0, at(9000).mono);
+        assert_eq!(clockwork.due(at(8999)), [0; 0]);
+        assert_eq!(clockwork.due(at(9000)), [0]);
+    }
+}

@@ -1,0 +1,173 @@
+//! The sections of jobs in the agent's configuration.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hark_calendar::ActiveWindow;
+use hark_config::{Bare, Key, Kind, Section, Span};
+use hark_model::CheckName;
+
+use super::{Job, Timing, plugins};
+
+/// The jobs of an agent, as configured.
+#[derive(Clone, Debug, Default)]
+pub struct JobsConfig {
+    prototypes: Vec<Arc<dyn Prototype>>,
+}
+
+/// A job before it works: copied when an agent begins.
+trait Prototype: Send + Sync + Debug {
+    fn make(&self) -> Box<dyn Job>;
+}
+
+impl<J: Job + Clone + Sync + 'static> Prototype for J {
+    fn make(&self) -> Box<dyn Job> {
+        Box::new(self.clone())
+    }
+}
+
+/// The key of plugins.
+pub const PLUGINS: Key = Key::new(
+    "plugins",
+    Kind::Named(&Kind::Either(&[Kind::Text, Kind::Section(plugins::KEYS)])),
+    "Plugins of Nagios, each a check: a command, or settings.",
+);
+
+/// The key of several plugins with one status.
+pub const NAGIOS_RUNNER: Key = Key::new(
+    "nagios_runner",
+    Kind::Section(plugins::RUNNER_KEYS),
+    "Plugins of Nagios with one status over all.",
+);
+
+impl JobsConfig {
+    /// Reads the sections; diagnostics are in `section`.
+    pub(crate) fn read(section: &Section<'_>) -> Self {
+        let mut reader = Reader { section, prototypes: Vec::new(), checks: BTreeMap::new() };
+        plugins::read(&mut reader);
+        Self { prototypes: reader.prototypes }
+    }
+
+    /// Returns true if there is nothing to do.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.prototypes.is_empty()
+    }
+
+    /// Makes the jobs.
+    pub(crate) fn make(&self) -> Vec<Box<dyn Job>> {
+        self.prototypes.iter().map(|prototype| prototype.make()).collect()
+    }
+}
+
+/// Collects what the sections say.
+pub(super) struct Reader<'r, 'd> {
+    pub(super) section: &'r Section<'d>,
+    prototypes: Vec<Arc<dyn Prototype>>,
+    checks: BTreeMap<String, Span>,
+}
+
+impl Reader<'_, '_> {
+    /// Adds a job.
+    pub(super) fn add(&mut self, job: impl Job + Clone + Sync + 'static) {
+        self.prototypes.push(Arc::new(job));
+    }
+
+    /// Returns the check that is called `name`, if a check may be and none is yet.
+    pub(super) fn check(&mut self, name: &str, span: Span) -> Option<CheckName> {
+        let diagnostics = self.section.diagnostics();
+        let check = match CheckName::new(name) {
+            Ok(check) => check,
+            Err(error) => {
+                diagnostics.error(span, error.to_string());
+                return None;
+            }
+        };
+        if let Some(first) = self.checks.get(name) {
+            let report = diagnostics.error(span, format!("there is a check `{name}` already"));
+            drop(report.also(*first, "first one here"));
+            return None;
+        }
+        self.checks.insert(name.to_owned(), span);
+        Some(check)
+    }
+}
+
+/// The shortest time between two runs: a program takes a thousand times as much as a sample.
+const SHORTEST: Duration = Duration::from_secs(1);
+
+/// The longest.
+const LONGEST: Duration = Duration::from_hours(7 * 24);
+
+/// The longest time limit: what takes longer is no check.
+const LONGEST_LIMIT: Duration = Duration::from_hours(1);
+
+/// How often a program is run, and how long it may take.
+#[derive(Clone, Debug)]
+pub(super) struct Pace {
+    pub(super) every: Duration,
+    pub(super) timeout: Duration,
+    pub(super) active: Option<ActiveWindow>,
+}
+
+/// A program's time limit if nothing else is said: the one of Nagios is 60 s, of its plugins 10 s.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Pace {
+    /// Reads `every`, `timeout` and `active`.
+    pub(super) fn read(section: &Section<'_>, default: Duration) -> Self {
+        let every = every(section, "every", default);
+        let timeout = section.duration("timeout", Bare::Seconds, TIMEOUT);
+        if timeout.is_zero() || timeout > LONGEST_LIMIT {
+            section.error("timeout", "a time limit is between 1ms and 1h");
+        }
+        Self { every, timeout, active: active(section) }
+    }
+
+    pub(super) fn of(every: Duration) -> Self {
+        Self { every, timeout: TIMEOUT, active: None }
+    }
+
+    pub(super) fn timing(&self) -> Timing {
+        Timing { every: Some(self.every), active: self.active.clone() }
+    }
+}
+
+/// Reads how often something is done.
+pub(super) fn every(section: &Section<'_>, key: &'static str, default: Duration) -> Duration {
+    let every = section.duration(key, Bare::Seconds, default);
+    if (SHORTEST..=LONGEST).contains(&every) {
+        return every;
+    }
+    section.error(key, "this is done between every 1s and every 7d");
+    default
+}
+
+/// Reads a window.
+pub(super) fn active(section: &Section<'_>) -> Option<ActiveWindow> {
+    section.value("active").and_then(|value| ActiveWindow::read(&value))
+}
+
+/// The key of a window.
+pub(super) const ACTIVE: Key = Key::new(
+    "active",
+    Kind::Either(&[Kind::Text, Kind::Section(hark_calendar::KEYS)]),
+    "Days and hours in which it is done: `mon-fri 08:00-18:00, sat 10:00-12:00 Europe/Berlin`.",
+)
+.default("always");
+
+/// The key of a time limit.
+pub(super) const TIMEOUT_KEY: Key = Key::new(
+    "timeout",
+    Kind::Duration,
+    "After it the program and all that it started is ended, and the status is unknown.",
+)
+.default("30s");
+
+/// The key of a command.
+pub(super) const COMMAND: Key = Key::new(
+    "command",
+    Kind::Either(&[Kind::Text, Kind::List(&Kind::Text)]),
+    "The program and its arguments: a line, or a list. No shell is used.",
+);
