@@ -40,7 +40,12 @@ pub(crate) enum Target {
 /// If the target cannot be opened or the filter cannot be read.
 pub(crate) fn start(target: &Target, level: &str) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(level)?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_span_events(FmtSpan::NONE);
+    // What cannot be written (a full disk) is lost: to complain of it on standard error, which may lie
+    // on the same disk, would end the thread that logs.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_span_events(FmtSpan::NONE)
+        .log_internal_errors(false);
     let result = match target {
         Target::Stderr => builder
             .with_writer(io::stderr)

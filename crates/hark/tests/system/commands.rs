@@ -1,7 +1,7 @@
 //! The commands as one types them, and what services of a machine are asked to do: to detach, to end, to
 //! read their configuration again, to log to a file, and not to run twice.
 
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -299,6 +299,19 @@ fn a_detached_server_runs_on_and_ends_within_five_seconds() {
         std::fs::read_to_string(process.join("stat")).map_or(Some(()), |s| ended(s).then_some(()))
     });
     assert!(log().contains("ending"), "{}", log());
+}
+
+#[test]
+fn a_log_that_cannot_be_written_ends_nothing() {
+    let folder = folder();
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = Start::new("server", folder.path()).command();
+    let mut child = command.stdout(Stdio::piped()).stderr(full).spawn().unwrap();
+    let output = std::io::BufReader::new(child.stdout.take().unwrap());
+    let started = output.lines().map_while(Result::ok).any(|line| line.contains("data"));
+    send_signal(child.id(), "TERM");
+    let status = child.wait().unwrap();
+    assert!(started && status.success(), "{status:?}");
 }
 
 #[test]
