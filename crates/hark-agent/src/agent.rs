@@ -397,7 +397,7 @@ impl Agent {
             tracing::warn!(%error, "the spool is not whole on the disk");
         }
         let summary = Summary { counts: self.sender.counts, pending: spool.pending() };
-        tracing::info!(?summary, "agent has ended");
+        tracing::info!("{summary}");
         Ok(summary)
     }
 }
@@ -415,6 +415,22 @@ pub struct Summary {
     pub counts: Counts,
     /// What the server does not have yet.
     pub pending: Pending,
+}
+
+impl std::fmt::Display for Summary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Counts { sent, stored, overdue, .. } = self.counts;
+        write!(
+            f,
+            "the agent has ended: of {sent} datagrams sent the server has stored {stored}, {overdue} \
+             were not answered in time; "
+        )?;
+        match self.pending.samples + self.pending.reports {
+            0 => f.write_str("nothing waits for the next start"),
+            1 => f.write_str("1 waits on the disk for the next start"),
+            n => write!(f, "{n} wait on the disk for the next start"),
+        }
+    }
 }
 
 /// Who this agent is, and where its servers are.
@@ -522,5 +538,16 @@ mod tests {
         assert_eq!(wake(at(30), at(10)), at(10));
         assert_eq!(wake(at(30), at(40)), at(40), "it is done with that heartbeat");
         assert_eq!(wake(at(30), at(3600)), at(30));
+    }
+
+    #[test]
+    fn what_an_agent_did_is_a_sentence() {
+        let counts = Counts { sent: 12, stored: 10, overdue: 1, ..Counts::default() };
+        let pending = Pending { samples: 1, reports: 1, bytes: 300 };
+        assert_eq!(
+            Summary { counts, pending }.to_string(),
+            "the agent has ended: of 12 datagrams sent the server has stored 10, 1 were not answered \
+             in time; 2 wait on the disk for the next start"
+        );
     }
 }

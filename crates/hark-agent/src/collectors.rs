@@ -4,7 +4,9 @@
 //! functions over bytes; those carry the tests. What a kernel does not offer is *absent*, never zero.
 
 pub mod addresses;
+pub mod certificates;
 pub mod clock;
+pub mod containers;
 pub mod cpu;
 pub mod disk;
 pub mod diskio;
@@ -15,11 +17,13 @@ pub mod logins;
 pub mod memory;
 pub mod network;
 pub mod os_info;
+pub mod packages;
 pub mod power;
 pub mod processes;
 pub mod raid;
 pub mod sensors;
 pub mod sockets;
+pub mod ups;
 pub mod uptime;
 pub mod zfs;
 
@@ -45,6 +49,7 @@ pub const COLLECTORS: &[&dyn CollectorType] = &[
     &files::Files,
     &sensors::Sensors,
     &power::Power,
+    &ups::Ups,
     &raid::Raid,
     &zfs::Zfs,
     &clock::ClockState,
@@ -53,6 +58,9 @@ pub const COLLECTORS: &[&dyn CollectorType] = &[
     &os_info::OsInfo,
     &filesystem::Filesystem,
     &addresses::Addresses,
+    &packages::Packages,
+    &containers::Containers,
+    &certificates::Certificates,
 ];
 
 /// A kind of collector: what the configuration and the manual know of it.

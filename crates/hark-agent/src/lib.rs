@@ -25,9 +25,11 @@
 
 mod agent;
 pub mod collectors;
+mod debian_version;
 mod endpoint;
 mod enrol;
 mod home;
+mod http_get;
 mod identity;
 pub mod inject;
 mod inlet;

@@ -103,6 +103,24 @@ pub const METRICS: &[(&str, &[&str])] = &[
         &["synchronized", "max_error_seconds", "estimated_error_seconds", "server_offset_seconds"],
     ),
     ("login_monitor", &["sessions", "users"]),
+    (
+        "ups_monitor",
+        &[
+            "charge_percent",
+            "runtime_seconds",
+            "load_percent",
+            "input_volts",
+            "on_battery",
+            "low_battery",
+            "replace_battery",
+        ],
+    ),
+    ("package_monitor", &["updates", "security_updates", "held", "reboot_required"]),
+    (
+        "container_monitor",
+        &["total", "running", "unhealthy", "healthy", "restarts", "cpu_percent", "memory_mb"],
+    ),
+    ("certificate_monitor", &["days_left"]),
     ("uptime_monitor", &["uptime_seconds"]),
 ];
 

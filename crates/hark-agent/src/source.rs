@@ -45,7 +45,8 @@ impl Absent {
     pub(crate) fn is_missing(&self) -> bool {
         match self {
             Self::Unreadable { source, .. } => {
-                matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+                use io::ErrorKind::{ConnectionRefused, NotADirectory, NotFound};
+                matches!(source.kind(), NotFound | NotADirectory | ConnectionRefused)
             }
             Self::Form { .. } => false,
         }

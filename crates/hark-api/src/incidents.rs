@@ -212,9 +212,6 @@ pub struct ExplainLine {
     pub block: Option<String>,
     /// In words.
     pub text: String,
-    /// This is what would be done now, and no record of what was.
-    #[serde(default)]
-    pub present: bool,
 }
 
 /// A decision about a message.

@@ -37,6 +37,15 @@ pub enum Order {
     /// Give this message a number and put it into the outbox unless its key is there already, then
     /// [`Outbox::add`] it. Its `id` is that of the message it stands in for.
     HandOver(Notification),
+    /// Both at once: write the row, which is settled, and put its stand-in into the outbox as with
+    /// [`Order::HandOver`], in one transaction. A crash between the two would leave a message that is
+    /// given up and that nobody stands in for.
+    SettledFor {
+        /// As in [`Order::Settled`].
+        settled: DeliveryRecord,
+        /// As in [`Order::HandOver`].
+        stand_in: Notification,
+    },
     /// Raise (`Some`, in words) or clear the problem `receiver NAME` of the server itself.
     Failing {
         /// Which receiver.
@@ -195,8 +204,10 @@ impl Outbox {
         }
         let Some(row) = queue.waiting.get(delivery) else { return };
         let next = decide(row, tried, *took, now.unix, *chance, &self.policy);
-        queue.finish(&next, tried, orders);
-        orders.push(Order::Settled(next));
+        orders.push(match queue.finish(&next, tried) {
+            Some(stand_in) => Order::SettledFor { settled: next, stand_in },
+            None => Order::Settled(next),
+        });
         let change = match tried {
             Tried::Arrived => queue.breaker.succeeded(),
             Tried::Failed { .. } => queue.breaker.failed(now.mono, *chance, &self.policy),
@@ -284,14 +295,15 @@ impl Queue {
             }
         }
         for (id, n) in handed {
-            self.give(&n, &fallback, orders);
+            orders.extend(self.give(&n, &fallback).map(Order::HandOver));
             self.handed.insert(id);
         }
     }
 
-    fn give(&mut self, n: &Notification, fallback: &ReceiverName, orders: &mut Vec<Order>) {
+    /// Returns what stands in for `n` at the fallback; `None` if the fallback has failed with it already.
+    fn give(&mut self, n: &Notification, fallback: &ReceiverName) -> Option<Notification> {
         if was_tried_by(n, fallback) {
-            return;
+            return None;
         }
         if let Some(incident) = n.incident {
             if is_end(n) {
@@ -300,7 +312,7 @@ impl Queue {
                 self.followed.insert(incident);
             }
         }
-        orders.push(Order::HandOver(hand_over(n, fallback)));
+        Some(hand_over(n, fallback))
     }
 
     fn start_due(&mut self, now: Now, policy: &Policy, orders: &mut Vec<Order>) {
@@ -336,27 +348,24 @@ impl Queue {
         rows.filter_map(|row| row.notification.incident).collect()
     }
 
-    /// Takes a row's new state after a try. A critical message that is refused for good goes to the
-    /// fallback at once.
-    fn finish(&mut self, next: &DeliveryRecord, tried: &Tried, orders: &mut Vec<Order>) {
+    /// Takes a row's new state after a try, and returns its stand-in: a critical message that is
+    /// refused for good goes to the fallback at once.
+    fn finish(&mut self, next: &DeliveryRecord, tried: &Tried) -> Option<Notification> {
         let n = &next.notification;
         if !is_settled(&next.state) {
             if matches!(tried, Tried::Failed { retry_after: Some(_), .. }) {
                 self.asked.insert(n.id);
             }
             self.waiting.insert(n.id, next.clone());
-            return;
+            return None;
         }
         let was_handed = self.handed.remove(&n.id);
         self.waiting.remove(&n.id);
         let is_followed = n.incident.is_some_and(|i| self.followed.contains(&i));
         let is_dead = matches!(next.state, DeliveryState::Dead { .. });
-        if let Some(fallback) = self.fallback.clone()
-            && !was_handed
-            && ((is_dead && is_urgent(n)) || is_followed)
-        {
-            self.give(n, &fallback, orders);
-        }
+        let fallback = self.fallback.clone()?;
+        let wanted = !was_handed && ((is_dead && is_urgent(n)) || is_followed);
+        wanted.then(|| self.give(n, &fallback)).flatten()
     }
 
     /// Makes everything due that only waits because of earlier failures.

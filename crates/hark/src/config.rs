@@ -162,3 +162,27 @@ fn read(sources: Vec<SourceFile>, names: Vec<PathBuf>, revision: u32) -> Result<
 pub(crate) fn revision(paths: &Paths) -> Option<u32> {
     files::read(paths).ok().map(|found| files::revision(&found))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What somebody pastes first must not be the first thing that fails.
+    #[test]
+    fn every_configuration_of_the_readme_is_in_order_as_it_stands() {
+        let readme = include_str!("../../../README.md");
+        let mut found = 0;
+        for block in readme.split("```yaml\n").skip(1) {
+            let text = block.split("```").next().unwrap_or_default();
+            let loaded = load_text("README.md", text.to_owned());
+            let loaded = loaded.unwrap_or_else(|error| match error {
+                LoadError::Wrong { text, .. } => panic!("{text}"),
+                LoadError::File(error) => panic!("{error:#}"),
+            });
+            assert_eq!(loaded.warnings, "");
+            assert!(!loaded.plan.routes.is_empty(), "it tells nobody:\n{text}");
+            found += 1;
+        }
+        assert_eq!(found, 2, "the README has two configurations");
+    }
+}

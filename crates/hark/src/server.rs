@@ -31,6 +31,7 @@ mod probes;
 mod recorder;
 mod reload;
 pub(crate) mod run;
+mod self_report;
 mod store_loop;
 mod tally;
 mod threads;

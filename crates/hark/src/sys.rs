@@ -108,6 +108,15 @@ impl ReceiveBatch {
     }
 }
 
+/// What became of a batch of datagrams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sent {
+    /// The system took so many.
+    pub(crate) taken: usize,
+    /// It refused so many: an address that cannot be sent to, a full buffer.
+    pub(crate) refused: usize,
+}
+
 /// Datagrams to be sent in one system call, reused for ever.
 pub(crate) struct SendBatch {
     bytes: Vec<u8>,
@@ -134,13 +143,15 @@ impl SendBatch {
         self.ends.len() >= BATCH
     }
 
-    /// Sends all and forgets them; returns how many the system took. A full socket buffer drops the
-    /// rest: an answer is never worth waiting for.
-    pub(crate) fn send(&mut self, sockets: &[UdpSocket]) -> usize {
+    /// Sends all and forgets them. A full socket buffer drops the rest, since an answer is never worth
+    /// waiting for; an address that cannot be sent to drops its own alone.
+    pub(crate) fn send(&mut self, sockets: &[UdpSocket]) -> Sent {
         if self.ends.is_empty() {
-            return 0;
+            return Sent::default();
         }
-        let sent = sockets.iter().enumerate().map(|(i, s)| self.send_over(i, s)).sum();
+        let waiting = self.ends.len();
+        let taken = sockets.iter().enumerate().map(|(i, s)| self.send_over(i, s)).sum();
+        let sent = Sent { taken, refused: waiting - taken };
         self.bytes.clear();
         self.ends.clear();
         sent
@@ -176,19 +187,39 @@ impl SendBatch {
             header.msg_iovlen = 1;
             i += 1;
         }
-        // SAFETY: every header points to an iovec and an address that live until the call returns;
-        // the kernel only reads the bytes, which `self` keeps alive.
+        send_each(socket, &mut headers[..i])
+    }
+}
+
+/// Sends what `headers` describe and returns how many the system took. The call stops at the first
+/// datagram that it refuses, and says why only if that is the first of all: so it goes on behind it.
+fn send_each(socket: &UdpSocket, mut headers: &mut [libc::mmsghdr]) -> usize {
+    let mut taken = 0;
+    while !headers.is_empty() {
+        // SAFETY: every header points to an iovec and an address that the caller keeps until this
+        // returns, as are the bytes, which the kernel only reads; the length is that of the slice, at
+        // most `BATCH`.
         let n = unsafe {
             libc::sendmmsg(
                 socket.as_raw_fd(),
                 headers.as_mut_ptr(),
-                // At most `BATCH`.
-                libc::c_uint::try_from(i).unwrap_or(BATCH_FOR_C),
+                libc::c_uint::try_from(headers.len()).unwrap_or(BATCH_FOR_C),
                 libc::MSG_DONTWAIT,
             )
         };
-        usize::try_from(n).unwrap_or(0)
+        let done = if let Ok(n) = usize::try_from(n) {
+            taken += n;
+            n
+        } else {
+            let why = io::Error::last_os_error().kind();
+            if why == io::ErrorKind::WouldBlock {
+                return taken;
+            }
+            usize::from(why != io::ErrorKind::Interrupted)
+        };
+        headers = headers.get_mut(done..).unwrap_or_default();
     }
+    taken
 }
 
 /// Returns the size of `T` as socket calls want it.
@@ -355,6 +386,22 @@ pub(crate) fn detach(command: &mut Command) {
     }
 }
 
+/// Lets go of whatever standard input, output and errors were: they become `/dev/null`, so that nobody
+/// waits for their end.
+///
+/// # Errors
+/// If that cannot be opened.
+pub(crate) fn let_go_of_terminal() -> io::Result<()> {
+    let nothing = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    for standard in [libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO] {
+        // SAFETY: takes no pointers; `nothing` is open. The standard descriptors are never closed.
+        if unsafe { libc::dup2(nothing.as_raw_fd(), standard) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
 /// Tells the allocator to give large blocks back to the system: one password hash takes 19 MiB, which
 /// glibc would otherwise keep for ever. Called once, before threads start.
 pub(crate) fn give_memory_back() {
@@ -510,7 +557,7 @@ mod tests {
             for i in 0..5u8 {
                 assert!(!out.push(&[i; 9], b.local_addr().unwrap(), 0));
             }
-            assert_eq!(out.send(std::slice::from_ref(&a)), 5);
+            assert_eq!(out.send(std::slice::from_ref(&a)), Sent { taken: 5, refused: 0 });
             wait(std::slice::from_ref(&b), &Bell::new().unwrap(), Duration::from_secs(5));
             let mut batch = ReceiveBatch::new();
             assert_eq!(batch.receive(&b).unwrap(), 5);
@@ -519,6 +566,25 @@ mod tests {
             assert!(batch.get(5).is_none());
             assert_eq!(batch.receive(&b).unwrap(), 0);
         }
+    }
+
+    #[test]
+    fn one_address_that_cannot_be_sent_to_costs_the_others_nothing() {
+        let a = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let b = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut out = SendBatch::new();
+        // Port 0 cannot be sent to; it stands first, in between twice in a row, and last.
+        let nowhere: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let good = b.local_addr().unwrap();
+        for (i, to) in [nowhere, good, nowhere, nowhere, good, good, nowhere].iter().enumerate() {
+            out.push(&[u8::try_from(i).unwrap()], *to, 0);
+        }
+        assert_eq!(out.send(std::slice::from_ref(&a)), Sent { taken: 3, refused: 4 });
+        let mut batch = ReceiveBatch::new();
+        wait(std::slice::from_ref(&b), &Bell::new().unwrap(), Duration::from_secs(5));
+        assert_eq!(batch.receive(&b).unwrap(), 3);
+        let got: Vec<u8> = (0..3).map(|i| batch.get(i).unwrap().0[0]).collect();
+        assert_eq!(got, [1, 4, 5]);
     }
 
     #[test]

@@ -58,6 +58,10 @@ impl World {
                 Order::Settled(row) => self.settled.push(row),
                 Order::Folded(rows) => self.folded.push(rows),
                 Order::HandOver(notification) => self.handed.push(notification),
+                Order::SettledFor { settled, stand_in } => {
+                    self.settled.push(settled);
+                    self.handed.push(stand_in);
+                }
                 Order::Failing { problem, .. } => self.failing.push(problem),
             }
         }
@@ -235,6 +239,26 @@ fn a_critical_message_refused_for_good_goes_to_the_fallback_at_once() {
     assert!(matches!(world.settled[0].state, DeliveryState::Dead { .. }));
     assert_eq!(world.handed.len(), 1);
     assert_eq!(world.outbox.n_waiting(), 0);
+}
+
+#[test]
+fn what_is_given_up_and_its_stand_in_are_one_order() {
+    let mut world = World::new();
+    world.add(problem(1, 1));
+    let mut orders = Vec::new();
+    let attempt = Attempt {
+        receiver: name("ops"),
+        delivery: DeliveryId(1),
+        tried: Tried::Failed { permanent: true, retry_after: None, error: "404".to_owned() },
+        took: Duration::ZERO,
+        chance: Chance::default(),
+    };
+    world.outbox.tried(&attempt, world.now, &mut orders);
+    let [Order::SettledFor { settled, stand_in }] = &orders[..] else {
+        panic!("a crash between two orders would lose the message: {orders:?}");
+    };
+    assert!(matches!(settled.state, DeliveryState::Dead { .. }));
+    assert_eq!((&stand_in.receiver, stand_in.incident), (&name("hook"), Some(IncidentId(1))));
 }
 
 #[test]
@@ -454,6 +478,12 @@ impl Store {
                 }
                 Order::Folded(rows) => rows.into_iter().for_each(|row| self.put(row)),
                 Order::HandOver(notification) => added.extend(self.insert(notification)),
+                Order::SettledFor { settled, stand_in } => {
+                    let id = settled.notification.id;
+                    self.sending.retain(|(_, sending)| *sending != id);
+                    self.put(settled);
+                    added.extend(self.insert(stand_in));
+                }
                 Order::Failing { .. } => {}
             }
         }

@@ -93,7 +93,14 @@ impl World {
                 }
                 Order::HandOver(notification) => {
                     if let Some(server) = &mut self.server {
-                        server.hand_over(notification);
+                        server.hand_over(None, notification);
+                    }
+                    self.plan_commit();
+                }
+                Order::SettledFor { settled, stand_in } => {
+                    self.tell_engine(&settled);
+                    if let Some(server) = &mut self.server {
+                        server.hand_over(Some(settled), stand_in);
                     }
                     self.plan_commit();
                 }

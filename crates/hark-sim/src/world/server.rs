@@ -507,8 +507,14 @@ impl SimServer {
         Ok(rows)
     }
 
-    /// Puts a message that stands in for another into the outbox.
-    pub(super) fn hand_over(&mut self, notification: Notification) {
+    /// Puts a message that stands in for another into the outbox, in the same transaction as the other if
+    /// that is settled by it.
+    pub(super) fn hand_over(
+        &mut self,
+        settled: Option<DeliveryRecord>,
+        notification: Notification,
+    ) {
+        self.staged.changes.extend(settled.map(Change::Delivery));
         let id = self.engine.delivery_number();
         self.staged.records.push(Record::Outbox(DeliveryRecord {
             notification: Notification { id, ..notification },
@@ -533,7 +539,11 @@ impl SimServer {
 
     /// Returns the keys of the messages of which it is not written where they stand.
     pub(super) fn unwritten_keys(&self) -> Vec<String> {
-        self.unwritten.iter().map(|row| row.notification.key.clone()).collect()
+        let staged =
+            self.staged.changes.iter().filter_map(|change| {
+                if let Change::Delivery(row) = change { Some(row) } else { None }
+            });
+        self.unwritten.iter().chain(staged).map(|row| row.notification.key.clone()).collect()
     }
 
     /// Writes where messages stand, behind what waits already.

@@ -415,7 +415,6 @@ impl Backend for Fake {
             decision: Decision::Withheld,
             block: Some("silence".to_owned()),
             text: "silenced by mira".to_owned(),
-            present: false,
         };
         Ok(Explanation { lines: vec![line] })
     }

@@ -59,8 +59,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Ok(loaded) => loaded,
         Err(error) => return Ok(super::config::report(&error, false)),
     };
-    args.service.start_log(&loaded.settings.log)?;
     let folder = paths.data_dir(loaded.settings.data_dir.as_deref()).join("agent");
+    args.service.start_log(&loaded.settings.log, &folder)?;
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let config = agent_config(args, loaded, folder)?;
@@ -87,10 +87,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .context("cannot start the agent's thread")?;
     runtime.block_on(watch(ended, &stop))?;
     match thread.join() {
-        Ok(Ok(summary)) => {
-            tracing::info!(?summary, "ended");
-            Ok(ExitCode::SUCCESS)
-        }
+        Ok(Ok(_)) => Ok(ExitCode::SUCCESS),
         Ok(Err(error)) => Err(error.into()),
         Err(_) => anyhow::bail!("the agent ended with a fault of this program"),
     }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use serde_json::Value;
 
 use super::client::{ApiArgs, Client};
@@ -19,7 +20,9 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let client = Client::new(&args.api)?;
-    let explained = client.get(&format!("/api/0/incidents/{}/explain", args.incident))?;
+    let explained = client
+        .get(&format!("/api/0/incidents/{}/explain", args.incident))
+        .with_context(|| format!("cannot explain incident {}", args.incident))?;
     if args.api.json {
         out::json(&explained);
         return Ok(ExitCode::SUCCESS);

@@ -3,7 +3,7 @@
 
 use std::io::Read;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
@@ -14,6 +14,9 @@ use crate::{log, out, sys};
 
 /// What a detached child prints on its standard output when it is ready.
 const READY: &str = "ready";
+
+/// The log of a detached process that is told no other place, in the data folder.
+const DETACHED_LOG: &str = "hark.log";
 
 /// How long a detached child may take to become ready before we stop waiting for it.
 const READY_LIMIT: Duration = Duration::from_mins(1);
@@ -51,11 +54,16 @@ impl ServiceArgs {
         Paths::new(self.config.clone(), self.data.clone())
     }
 
-    /// Starts the log as the options say; `configured` is what the configuration says.
+    /// Starts the log as the options say; `configured` is what the configuration says. A detached process
+    /// has no standard error: its log goes to a file in `folder` instead.
     ///
     /// # Errors
     /// If the target cannot be opened.
-    pub(crate) fn start_log(&self, configured: &crate::config::LogSettings) -> anyhow::Result<()> {
+    pub(crate) fn start_log(
+        &self,
+        configured: &crate::config::LogSettings,
+        folder: &Path,
+    ) -> anyhow::Result<()> {
         let target = match self.log.as_deref() {
             None => configured.target.clone(),
             Some("stderr") => log::Target::Stderr,
@@ -67,6 +75,20 @@ impl ServiceArgs {
                 keep: configured.keep,
             },
         };
+        let target = match target {
+            log::Target::Stderr if self.report_ready => {
+                std::fs::create_dir_all(folder)
+                    .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+                let path = folder.join(DETACHED_LOG);
+                out::note(format!("hark logs to {}", path.display()));
+                let (max_bytes, keep) = (configured.max_bytes, configured.keep);
+                log::Target::File { path, max_bytes, keep }
+            }
+            other @ (log::Target::Stderr
+            | log::Target::File { .. }
+            | log::Target::Syslog
+            | log::Target::Journald) => other,
+        };
         let level = match self.verbose {
             0 => configured.level.as_str(),
             1 => "info,hark=debug,hark_agent=debug,hark_web=debug,hark_notify=debug",
@@ -75,10 +97,15 @@ impl ServiceArgs {
         log::start(&target, level)
     }
 
-    /// Says to the process that detached us that everything has started.
+    /// Says to the process that detached us that everything has started, and lets go of what we have of
+    /// the terminal: whoever waits for the end of our output (ssh does) waits no longer.
     pub(crate) fn ready(&self) {
-        if self.report_ready {
-            out::line(READY);
+        if !self.report_ready {
+            return;
+        }
+        out::line(READY);
+        if let Err(error) = sys::let_go_of_terminal() {
+            tracing::warn!(%error, "the terminal is kept open");
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::TrySendError;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -24,6 +25,10 @@ use super::reload;
 use super::store_loop::{ToStore, chain};
 use crate::config::{Loaded, Paths};
 use crate::stop::GRACE;
+
+/// How long the end waits before it looks again whether the store's queue has room: short against the
+/// grace time.
+const STORE_BUSY: Duration = Duration::from_millis(20);
 
 /// How the server is to be.
 #[derive(Clone, Debug)]
@@ -94,8 +99,8 @@ impl Server {
         parts.intake(sockets, agents, inboxes.intake, journal)?;
         parts.links.reloaded(revision, secret);
         // Without either there is no start: what was wrong with them before is over.
-        parts.links.is_well("config");
-        parts.links.is_well("store");
+        parts.links.is("config", None);
+        parts.links.is("store", None);
         parts.outbox(inboxes.outbox, receivers, rows);
         parts.probes(checks, wanted, inboxes.checks);
         let page = Page { settings: web, listeners, http, udp, certificate, reader };
@@ -152,23 +157,22 @@ impl Server {
         reload::reload(&self.parts.links, paths, revision).await
     }
 
-    /// Writes the state to the log, failing hosts first (SIGUSR1).
-    pub(crate) async fn show_state(&self) {
+    /// Returns a line about each host, failing ones first (SIGUSR1).
+    pub(crate) async fn state(&self) -> Vec<String> {
         let (to, answer) = oneshot::channel();
         let ask = move |engine: &Engine| drop(to.send(state_lines(engine)));
         if self.parts.links.engine.try_send(ToEngine::Ask(Box::new(ask))).is_err() {
             tracing::warn!("the engine is too busy to show its state");
-            return;
+            return Vec::new();
         }
-        for line in answer.await.unwrap_or_default() {
-            crate::out::line(line);
-        }
+        answer.await.unwrap_or_default()
     }
 
     /// Ends everything in order, within the grace time: the own agent says good-bye, nothing more is
-    /// received, the engine works off what came, the store and history write it.
+    /// received or sent, the engine works off what came and what became of the last messages, the store
+    /// and history write it.
     pub(crate) async fn end(&self) {
-        let Parts { links, stops, threads, tasks, .. } = &self.parts;
+        let Parts { links, stops, threads, tasks, delivery, .. } = &self.parts;
         let ending = async {
             if let Some(agent) = &self.agent_stop {
                 agent.raise();
@@ -180,18 +184,28 @@ impl Server {
             stops.intake.raise();
             links.bell.ring();
             threads.join("intake").await;
+            delivery.close();
+            delivery.wait().await;
             stops.engine.raise();
             threads.join("engine").await;
             stops.history.raise();
             tasks.close();
             tasks.wait().await;
-            drop(links.store.send(ToStore::End));
+            end_store(links).await;
             threads.join("store").await;
             threads.join("history").await;
         };
         if tokio::time::timeout(GRACE, ending).await.is_err() {
             tracing::warn!("some parts did not end in time; nothing that was acknowledged is lost");
         }
+    }
+}
+
+/// Tells the store to end. Its queue may be full while the disk refuses: waiting for room in it must not
+/// hold up the thread on which the grace time is measured.
+async fn end_store(links: &Links) {
+    while let Err(TrySendError::Full(_)) = links.store.try_send(ToStore::End) {
+        tokio::time::sleep(STORE_BUSY).await;
     }
 }
 

@@ -25,9 +25,15 @@ use crate::sys::Bell;
 /// The longest sleep: bounds how late the engine notices that the process stood still.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
-/// A sleep that took this much longer than asked means that the process was paused or starved
-/// (rule F5): silence of hosts in that time says nothing about them.
+/// A round that took this much longer than it was to sleep means that the process was paused or starved,
+/// or that this thread was held up by another or by its own work (rule F5): silence of hosts in that
+/// time says nothing about them.
 const PAUSE: Duration = Duration::from_secs(2);
+
+/// The wall clock going ahead of the other by more than this means that the machine was suspended, in
+/// which our clock stands still. That somebody set the clock looks the same and costs a quiet minute;
+/// smaller steps are those of time daemons at their start.
+const SUSPENDED: Duration = Duration::from_secs(10);
 
 /// Messages taken before effects are handed on: bounds how long a commit can wait under load.
 const MESSAGES_AT_ONCE: usize = 64;
@@ -102,16 +108,17 @@ pub(crate) fn run(
         told_ticket: 0,
         degraded: false,
     };
+    let mut last = Clock.now();
     driver.carry(start);
     // A trouble of the run before is over; the other parts speak for themselves.
     driver.step(Input::IngestHealthy, Clock.now());
     driver.hand_on();
     loop {
-        let before = Clock.now();
-        let sleep = driver.sleep(before.mono);
+        let sleep = driver.sleep(Clock.now().mono);
         let first = inbox.recv_timeout(sleep);
         let now = Clock.now();
-        driver.notice_pause(before.mono, sleep, now);
+        driver.notice_pause(last, sleep, now);
+        last = now;
         match first {
             Ok(message) => {
                 driver.take(message, now);
@@ -152,9 +159,10 @@ impl Driver {
         due.min(LONGEST_SLEEP)
     }
 
-    fn notice_pause(&mut self, before: Mono, sleep: Duration, now: Now) {
-        let late = now.mono.since(before + sleep);
-        if late > PAUSE {
+    /// Looks whether the round since `last`, in which there was `sleep` at most, took too long: asleep,
+    /// at work, or waiting for the store.
+    fn notice_pause(&mut self, last: Now, sleep: Duration, now: Now) {
+        if let Some(late) = stood_still(last, sleep, now) {
             tracing::warn!(late_ms = hark_model::time::millis(late), "the process stood still");
             let reason = format!("the server stood still for {} s", late.as_secs());
             self.step(Input::IngestDegraded { reason, gap: late }, now);
@@ -175,10 +183,12 @@ impl Driver {
                 }
             }
             ToEngine::Input(input) => self.step(input, now),
-            ToEngine::HandOver(notification) => self.hand_over(notification),
+            ToEngine::HandOver(message) => {
+                self.changes.extend(message.settled.map(Change::Delivery));
+                self.hand_over(message.stand_in);
+            }
             ToEngine::Request(request) => self.request(request, now),
             ToEngine::Ask(question) => question(&self.engine),
-            ToEngine::StoreTrouble(problem) => self.step(part("store", problem), now),
         }
     }
 
@@ -238,7 +248,9 @@ impl Driver {
                 (self.outlets.hosts)(host, None);
                 self.to_intake(ToIntake::HostDropped { host });
             }
-            Effect::Watch { host, watches } => self.to_intake(ToIntake::Watch { host, watches }),
+            Effect::Watch { host, watches } => {
+                self.to_intake(ToIntake::Watch { host, watches, ticket: self.ticket });
+            }
             Effect::Probe { host, check } => {
                 // A full queue means that probes run late anyway; the engine asks again.
                 drop(self.outlets.probes.try_send(ProbeNow { host, check }));
@@ -290,8 +302,21 @@ impl Driver {
     }
 }
 
+/// Returns how long the process, or this thread, did not do its work in a round from `last` to `now`.
+fn stood_still(last: Now, sleep: Duration, now: Now) -> Option<Duration> {
+    let late = now.mono.since(last.mono + sleep);
+    if late > PAUSE {
+        return Some(late);
+    }
+    let ahead = now.unix.since(last.unix).saturating_sub(now.mono.since(last.mono));
+    (ahead > SUSPENDED).then_some(ahead)
+}
+
 /// Makes the input that says how a part of the server is.
 pub(crate) fn part(name: &str, problem: Option<String>) -> Input {
     let part = CheckName::new(name).expect("the names of the server's parts are plain words");
     Input::SelfCheck { part, problem }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,12 +9,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
-use hark_engine::input::Input;
 use hark_model::time::{Clock, Mono, Now};
 use hark_store::history::{AppendError, DeclareError, History, OpenError, SetId, Settings};
 
-use super::engine_loop::part;
 use super::messages::{DefineSet, HistoryBatch, Part, ToEngine, ToIntake};
+use super::self_report::SelfReport;
 use crate::config::HistorySettings;
 use crate::stop::Stop;
 use crate::sys::Bell;
@@ -115,6 +114,7 @@ pub(crate) fn run(
 struct Keeper {
     history: Option<History>,
     listeners: Listeners,
+    report: SelfReport,
     /// The newest ticket with frames that are not synced.
     waiting: Option<(u64, Mono)>,
     /// Whether every frame since the last sync was accepted.
@@ -129,6 +129,7 @@ impl Keeper {
     fn new(opened: Result<History, OpenError>, listeners: Listeners) -> Self {
         let mut keeper = Self {
             history: None,
+            report: SelfReport::new("history", listeners.engine.clone()),
             listeners,
             waiting: None,
             kept: true,
@@ -247,6 +248,7 @@ impl Keeper {
 
     /// Says to the engine when history stops and when it is back.
     fn look_after(&mut self) {
+        self.report.tell();
         let problem = match &self.history {
             Some(history) if history.is_running() => None,
             Some(history) => history.status().stopped.map(|stopped| stopped.reason),
@@ -265,11 +267,7 @@ impl Keeper {
         self.trouble.clone_from(&problem);
         let stopped = problem.is_some();
         self.to_intake(ToIntake::HistoryStopped(stopped));
-        let input: Input = part("history", problem);
-        if self.listeners.engine.try_send(ToEngine::Input(input)).is_err() {
-            tracing::warn!("the engine's queue is full");
-            self.trouble = None;
-        }
+        self.report.say(problem);
     }
 
     fn to_intake(&self, message: ToIntake) {

@@ -44,7 +44,7 @@ use super::messages::{DefineSet, EngineBatch, HistoryBatch, ToEngine, ToIntake};
 use super::tally::{Fate, Tally};
 use super::vitals::Vitals;
 use crate::stop::Stop;
-use crate::sys::{BATCH, Bell, ReceiveBatch, SendBatch, wait};
+use crate::sys::{BATCH, Bell, ReceiveBatch, SendBatch, Sent, wait};
 
 /// How long the thread sleeps when nothing happens: bounds how late it notices the end.
 const IDLE: Duration = Duration::from_millis(500);
@@ -300,6 +300,7 @@ impl Intake {
                 let moved = received.moved;
                 let sent_at = received.sent_at;
                 if received.opened {
+                    self.limiter.prove(from.ip(), at);
                     let agent = header.agent.0;
                     self.changes.push(Change::AgentSession { agent, session: header.session });
                 }
@@ -349,6 +350,7 @@ impl Intake {
             Ok(body) => body,
             Err(refused) => return Fate::Refused(refused),
         };
+        self.limiter.prove(from.ip(), at);
         self.changes.push(Change::Agent(known.record(now.unix, header.session)));
         let slot = self.setup.agents.admit(known);
         let agent = self.setup.agents.slot(slot);
@@ -552,8 +554,8 @@ impl Intake {
     }
 
     fn send_answers(&mut self) {
-        let sent = self.out.send(&self.setup.sockets);
-        self.setup.tally.answered(sent);
+        let Sent { taken, refused } = self.out.send(&self.setup.sockets);
+        self.setup.tally.answered(taken, refused);
     }
 
     fn read_inbox(&mut self) {
@@ -575,7 +577,7 @@ impl Intake {
                 agents.dropped(host);
                 self.setup.vitals.forget(host);
             }
-            ToIntake::Watch { host, watches } => agents.watch(host, &watches),
+            ToIntake::Watch { host, watches, ticket } => agents.watch(host, &watches, ticket),
             ToIntake::SetReady { set, outcome } => self.set_ready(&set, outcome),
             ToIntake::Enrolled { agent, host, done } => {
                 let name = agent.name.clone();
@@ -612,8 +614,12 @@ impl Intake {
         match outcome {
             Ok(catalogue) => {
                 let agents = &mut self.setup.agents;
-                agents.define(set.slot, set.number, &set.series, catalogue);
+                // The engine sees it under the ticket that is being filled, and all sets of the host at
+                // once: its answer to that ticket says what it wants of this one.
+                agents.define(set.slot, set.number, &set.series, catalogue, self.ticket + 1);
                 let series = agents.series_of(set.slot);
+                let earlier = |input: &Input| matches!(input, Input::SeriesSeen { host, .. } if *host == set.host);
+                self.inputs.retain(|input| !earlier(input));
                 self.inputs.push(Input::SeriesSeen { host: set.host, series });
             }
             Err(why) => {
@@ -649,3 +655,6 @@ fn random_salt() -> Result<[u8; SALT], ring::error::Unspecified> {
     ring::rand::SecureRandom::fill(&random, &mut salt)?;
     Ok(salt)
 }
+
+#[cfg(test)]
+mod tests;

@@ -111,17 +111,19 @@ impl Links {
         Ok((Arc::new(links), inboxes))
     }
 
-    /// Tells ingest the number of the configuration and the shared secret.
+    /// Tells ingest the number of the configuration and the shared secret. Waits for room in its queue,
+    /// which it always empties: for threads that may block.
     pub(crate) fn reloaded(&self, revision: u32, secret: Option<Secret>) {
-        if self.intake.try_send(ToIntake::Reloaded { revision, secret }).is_ok() {
+        if self.intake.send(ToIntake::Reloaded { revision, secret }).is_ok() {
             self.bell.ring();
         }
     }
 
-    /// Tells the engine that a part of the server works.
-    pub(crate) fn is_well(&self, name: &str) {
-        if self.engine.try_send(ToEngine::Input(part(name, None))).is_err() {
-            tracing::warn!(part = name, "the engine's queue is full");
+    /// Tells the engine how a part of the server is that has no thread of its own: what is wrong with
+    /// it, or with `None` that it works. Waits for room in its queue: for threads that may block.
+    pub(crate) fn is(&self, name: &str, problem: Option<String>) {
+        if self.engine.send(ToEngine::Input(part(name, problem))).is_err() {
+            tracing::debug!(part = name, "the engine has ended");
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hark_engine::effect::Watch;
 use hark_engine::{Engine, Input};
+use hark_model::record::DeliveryRecord;
 use hark_model::time::Unix;
 use hark_model::{HostId, HostName, Notification, SeriesDef};
 use hark_store::history::SetId;
@@ -33,6 +34,15 @@ pub(crate) struct EngineBatch {
     pub(crate) changes: Vec<Change>,
 }
 
+/// A message that goes to a fallback receiver.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct HandOver {
+    /// What is to be written in the same transaction: the message that it stands in for, settled.
+    pub(crate) settled: Option<DeliveryRecord>,
+    /// The message, which gets a number of its own.
+    pub(crate) stand_in: Notification,
+}
+
 /// Everything that reaches the engine thread.
 pub(crate) enum ToEngine {
     /// What ingest found.
@@ -40,14 +50,12 @@ pub(crate) enum ToEngine {
     /// One input from another part.
     Input(Input),
     /// A message goes to a fallback receiver: it needs a number of its own.
-    HandOver(Notification),
+    HandOver(Box<HandOver>),
     /// Somebody does something.
     Request(Request),
     /// A question about the live state, answered on the engine's thread between two inputs. It must
     /// be short: a view of one host, or one pass over all.
     Ask(Box<dyn FnOnce(&Engine) + Send>),
-    /// The store cannot commit, and why; `None` when it can again.
-    StoreTrouble(Option<String>),
 }
 
 impl std::fmt::Debug for ToEngine {
@@ -58,7 +66,6 @@ impl std::fmt::Debug for ToEngine {
             Self::HandOver(_) => "HandOver",
             Self::Request(_) => "Request",
             Self::Ask(_) => "Ask",
-            Self::StoreTrouble(_) => "StoreTrouble",
         };
         f.write_str(name)
     }
@@ -150,6 +157,8 @@ pub(crate) enum ToIntake {
         host: HostId,
         /// Which values.
         watches: Vec<Watch>,
+        /// Up to which ticket the engine has seen what ingest found: it knows the series in it.
+        ticket: u64,
     },
     /// The catalogue's number of a set, or why it was refused.
     SetReady {

@@ -27,7 +27,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::engine_loop::part;
-use super::messages::ToEngine;
+use super::messages::{HandOver, ToEngine};
 use super::store_loop::ToStore;
 
 /// Rows that may wait to be taken up by the outbox; each is small and the outbox never waits for the
@@ -36,6 +36,10 @@ pub(crate) const OUTBOX_QUEUE: usize = 65_536;
 
 /// How long the outbox sleeps at most: what the wall clock's jumps could delay.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+
+/// How long a message waits for its lease to be on the disk: longer than a slow disk takes, and short
+/// against the time after which the fallback is told.
+const LEASE_WRITTEN: Duration = Duration::from_secs(10);
 
 /// How long messages on their way may take when the server ends.
 const ENDING: Duration = Duration::from_secs(2);
@@ -191,7 +195,15 @@ impl Driver {
                     }
                     self.write(rows.into_iter().map(Change::Delivery).collect(), None);
                 }
-                Order::HandOver(notification) => self.tell_engine(ToEngine::HandOver(notification)),
+                Order::HandOver(stand_in) => {
+                    self.hand_over(HandOver { settled: None, stand_in });
+                }
+                // The engine gives the number, and both rows are in the commit of that turn. If it has
+                // ended, neither is written, and the message goes out again at the next start.
+                Order::SettledFor { settled, stand_in } => {
+                    self.tell(&settled);
+                    self.hand_over(HandOver { settled: Some(settled), stand_in });
+                }
                 Order::Failing { receiver, problem } => {
                     self.input(part(&format!("receiver {receiver}"), problem));
                 }
@@ -212,7 +224,8 @@ impl Driver {
         self.sends.spawn(async move {
             let begun = Clock.now().mono;
             // If the disk refuses the lease, a crash now could send it twice; silence is worse.
-            if !matches!(written.await, Ok(Ok(()))) {
+            let written = tokio::time::timeout(LEASE_WRITTEN, written).await;
+            if !matches!(written, Ok(Ok(Ok(())))) {
                 tracing::warn!(%receiver, "sending a message whose lease could not be written");
             }
             let tried = try_once(&*to, &notification, &context).await;
@@ -235,6 +248,10 @@ impl Driver {
             receiver: row.notification.receiver.clone(),
             outcome,
         });
+    }
+
+    fn hand_over(&self, message: HandOver) {
+        self.tell_engine(ToEngine::HandOver(Box::new(message)));
     }
 
     fn input(&self, input: Input) {

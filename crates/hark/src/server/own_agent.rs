@@ -98,10 +98,7 @@ fn run(config: &AgentConfig, ends: &Ends) {
     loop {
         let ran = Agent::new(config).and_then(|agent| agent.run(&ends.running));
         match ran {
-            Ok(summary) => {
-                tracing::debug!(?summary, "the agent of this machine has ended");
-                return;
-            }
+            Ok(_) => return,
             Err(error) => tracing::error!(
                 error = chain(&error),
                 "the agent of this machine does not run; trying again"

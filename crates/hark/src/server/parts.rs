@@ -68,7 +68,10 @@ pub(super) struct Parts {
     pub(super) stops: Stops,
     /// Those that are threads.
     pub(super) threads: Threads,
-    /// Those that are tasks.
+    /// The one task that delivers messages: it ends before the engine, which must hear what came of
+    /// the last of them.
+    pub(super) delivery: TaskTracker,
+    /// Those others that are tasks.
     pub(super) tasks: TaskTracker,
     resolver: Arc<Resolver>,
 }
@@ -98,6 +101,7 @@ impl Parts {
             data_dir,
             stops: Stops::default(),
             threads: Threads::default(),
+            delivery: TaskTracker::new(),
             tasks: TaskTracker::new(),
             resolver: Arc::default(),
         }
@@ -183,7 +187,7 @@ impl Parts {
         receivers: Arc<Receivers>,
         rows: Vec<DeliveryRecord>,
     ) {
-        self.tasks.spawn(outbox::run(outbox::Setup {
+        self.delivery.spawn(outbox::run(outbox::Setup {
             inbox,
             receivers,
             rows,

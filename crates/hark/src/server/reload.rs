@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use hark_engine::input::Input;
 
-use super::engine_loop::part;
 use super::links::Links;
 use super::messages::ToEngine;
 use super::outbox::ToOutbox;
@@ -24,7 +23,7 @@ pub(super) async fn reload(links: &Arc<Links>, paths: &Paths, revision: u32) -> 
     let loaded = match read {
         Ok(Ok(loaded)) => loaded,
         Ok(Err(error)) => {
-            report(links, &error);
+            report(links, &error).await;
             return config::revision(paths).unwrap_or(revision);
         }
         Err(_) => {
@@ -44,7 +43,7 @@ pub(super) async fn reload(links: &Arc<Links>, paths: &Paths, revision: u32) -> 
 fn carry_over(links: &Links, loaded: config::Loaded) {
     let ended = |_| tracing::debug!("the server is ending: nothing is carried over");
     links.engine.send(ToEngine::Input(Input::Planned(loaded.plan))).unwrap_or_else(ended);
-    links.engine.send(ToEngine::Input(part("config", None))).unwrap_or_else(ended);
+    links.is("config", None);
     // After the plan: every host's series are shown to the engine again.
     links.reloaded(loaded.revision, loaded.settings.secret);
     let probes = links.probes.blocking_send(Arc::new(loaded.checks));
@@ -56,13 +55,17 @@ fn carry_over(links: &Links, loaded: config::Loaded) {
     tracing::info!(revision = loaded.revision, "the configuration was read again");
 }
 
-fn report(links: &Links, error: &LoadError) {
+async fn report(links: &Arc<Links>, error: &LoadError) {
     tracing::error!(%error, "the new configuration is not used; the old one goes on");
     if let LoadError::Wrong { text, .. } = error {
-        crate::out::note(text.trim_end());
+        for line in text.trim_end().lines() {
+            tracing::error!("{line}");
+        }
     }
     let problem = format!("{error}; the one before goes on");
-    if links.engine.try_send(ToEngine::Input(part("config", Some(problem)))).is_err() {
-        tracing::warn!("the engine's queue is full");
+    let links = Arc::clone(links);
+    let told = tokio::task::spawn_blocking(move || links.is("config", Some(problem))).await;
+    if told.is_err() {
+        tracing::error!("telling the engine failed in a way that is a fault of hark");
     }
 }

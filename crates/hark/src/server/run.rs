@@ -47,11 +47,11 @@ pub(crate) fn run_service(args: &ServiceArgs, role: Role) -> anyhow::Result<Exit
         Ok(loaded) => loaded,
         Err(error) => return Ok(crate::cli::config::report(&error, false)),
     };
-    args.start_log(&loaded.settings.log)?;
+    let data_dir = paths.data_dir(loaded.settings.data_dir.as_deref());
+    args.start_log(&loaded.settings.log, &data_dir)?;
     if !loaded.warnings.is_empty() {
         out::note(loaded.warnings.trim_end());
     }
-    let data_dir = paths.data_dir(loaded.settings.data_dir.as_deref());
     let options = match role {
         Role::Server { udp, http } => Options { data_dir, own_agent: false, udp, http },
         Role::Up { udp, http } => Options { data_dir, own_agent: true, udp, http },
@@ -106,7 +106,12 @@ async fn live(
         match asked {
             Asked::Stop => break,
             Asked::Reload => revision = server.reload(paths, revision).await,
-            Asked::Show => server.show_state().await,
+            Asked::Show => {
+                for line in server.state().await {
+                    // A detached server has no output.
+                    if args.report_ready { tracing::info!("{line}") } else { out::line(line) }
+                }
+            }
         }
     }
     tracing::info!("ending");

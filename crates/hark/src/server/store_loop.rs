@@ -2,20 +2,29 @@
 //!
 //! A commit that only keeps sessions or checkpoints may wait up to [`GATHER`] for company; one with
 //! a message for somebody, or that somebody waits for, does not. If the disk refuses, what was to be
-//! written is kept and tried again each second; nothing that depends on it is said or sent meanwhile.
+//! written is kept and tried again each second; nothing that depends on it is said or sent meanwhile,
+//! but for one message: that the state cannot be written goes out without being on the disk, marked as
+//! such, since nobody would hear of it otherwise.
+//!
+//! What is kept has a bound ([`MOST_WAITING`]). Beyond it nothing more is taken: the queue to this thread
+//! fills, then the engine waits, then ingest, and the kernel drops datagrams. Nobody is called silent for
+//! that time (the engine notices that it stood still), and agents keep what was not acknowledged.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
 use hark_engine::effect::{Done, Refused};
-use hark_model::record::{DeliveryRecord, JournalLine, Record};
+use hark_model::DeliveryId;
+use hark_model::record::{DeliveryRecord, DeliveryState, JournalLine, Record};
 use hark_model::time::{Clock, Mono};
 use hark_store::state::{Change, CommitError, State};
 use tokio::sync::oneshot;
 
 use super::messages::{Part, ToEngine, ToIntake};
 use super::outbox::ToOutbox;
+use super::self_report::{self, SelfReport};
 use crate::sys::Bell;
 
 /// The longest that an unhurried commit waits for company: the bound of the group commit.
@@ -23,6 +32,13 @@ const GATHER: Duration = Duration::from_millis(100);
 
 /// How long after a refused commit it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// Records and changes that may wait while the disk refuses them: at some 300 bytes each 30 MB, and an
+/// hour of 25 transitions a second.
+const MOST_WAITING: usize = 100_000;
+
+/// What the one message says that is sent before it is on the disk.
+const UNWRITTEN: &str = "This message is not on the server's disk yet: if the server ends before it is, it comes again.";
 
 /// How often the reserve is looked after and old rows are pruned.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
@@ -32,6 +48,9 @@ const KEPT: Duration = Duration::from_hours(9600);
 
 /// Rows of each kind pruned at once: a commit of some milliseconds.
 const PRUNED_AT_ONCE: u32 = 500;
+
+/// The part of the server that this is.
+const PART: &str = "store";
 
 /// Messages that may wait for the store.
 pub(crate) const STORE_QUEUE: usize = 1024;
@@ -105,16 +124,24 @@ impl std::fmt::Debug for Listeners {
 pub(crate) fn run(state: State, inbox: &Receiver<ToStore>, listeners: Listeners) {
     let mut store = Store {
         state,
+        report: SelfReport::new(PART, listeners.engine.clone()),
         listeners,
         waiting: Waiting::default(),
         trouble: false,
+        full_since: None,
+        unwritten: BTreeSet::new(),
         retry_at: None,
         kept_house_at: Clock.now().mono,
         ended: false,
         broken: false,
     };
     loop {
-        let message = inbox.recv_timeout(store.patience());
+        let message = if store.takes_no_more() {
+            std::thread::park_timeout(store.patience());
+            Err(RecvTimeoutError::Timeout)
+        } else {
+            inbox.recv_timeout(store.patience())
+        };
         match message {
             Ok(ToStore::End) | Err(RecvTimeoutError::Disconnected) => break,
             Ok(message) => store.take(message),
@@ -122,6 +149,7 @@ pub(crate) fn run(state: State, inbox: &Receiver<ToStore>, listeners: Listeners)
         }
         store.commit_if_due(inbox);
         store.keep_house();
+        store.report.tell();
         if store.broken {
             return;
         }
@@ -149,6 +177,13 @@ struct Waiting {
     writes: Vec<Write>,
 }
 
+impl Waiting {
+    fn len(&self) -> usize {
+        let writes: usize = self.writes.iter().map(|write| write.changes.len()).sum();
+        self.records.len() + self.changes.len() + writes
+    }
+}
+
 /// What the page or the outbox wants to be written.
 #[derive(Debug)]
 struct Write {
@@ -160,7 +195,13 @@ struct Store {
     state: State,
     listeners: Listeners,
     waiting: Waiting,
+    report: SelfReport,
+    /// The last commit was refused.
     trouble: bool,
+    /// Since when so much waits that nothing more is taken.
+    full_since: Option<Mono>,
+    /// Messages that were given to the outbox before they were on the disk.
+    unwritten: BTreeSet<DeliveryId>,
     retry_at: Option<Mono>,
     kept_house_at: Mono,
     ended: bool,
@@ -175,7 +216,30 @@ impl Store {
             (None, Some(since)) => (since + GATHER).since(now),
             (None, None) => HOUSEKEEPING,
         };
-        due.min(HOUSEKEEPING)
+        let longest = if self.report.is_untold() { self_report::AGAIN } else { HOUSEKEEPING };
+        due.min(longest)
+    }
+
+    /// Returns true while so much waits for the disk that no more may be taken.
+    fn takes_no_more(&mut self) -> bool {
+        let waiting = self.waiting.len();
+        let is_full = self.trouble && waiting >= MOST_WAITING;
+        match (is_full, self.full_since) {
+            (true, None) => {
+                self.full_since = Some(Clock.now().mono);
+                tracing::error!(waiting, "too much waits for the disk: nothing more is taken");
+                self.report.say(Some(format!(
+                    "the state cannot be written: {waiting} changes wait, and monitoring stands still"
+                )));
+            }
+            (false, Some(since)) => {
+                self.full_since = None;
+                let seconds = Clock.now().mono.since(since).as_secs();
+                tracing::info!(seconds, "the store takes what waits for it again");
+            }
+            (true, Some(_)) | (false, None) => {}
+        }
+        is_full
     }
 
     fn take(&mut self, message: ToStore) {
@@ -188,6 +252,9 @@ impl Store {
                 }
                 let told = records.iter().any(|r| matches!(r, Record::Outbox(_)));
                 self.waiting.hurried |= told || !answers.is_empty();
+                if told && self.trouble {
+                    self.tell_unwritten(&records);
+                }
                 self.waiting.ticket = self.waiting.ticket.max(ticket);
                 self.waiting.records.extend(records);
                 self.waiting.changes.extend(changes);
@@ -207,6 +274,28 @@ impl Store {
         }
     }
 
+    /// Gives the message that the state cannot be written to the outbox at once, marked as not written.
+    fn tell_unwritten(&mut self, records: &[Record]) {
+        for record in records {
+            let Record::Outbox(row) = record else { continue };
+            if !is_about_us(row) || self.unwritten.contains(&row.notification.id) {
+                continue;
+            }
+            let mut row = row.clone();
+            let detail = &mut row.notification.detail;
+            if !detail.is_empty() {
+                detail.push('\n');
+            }
+            detail.push_str(UNWRITTEN);
+            let id = row.notification.id;
+            tracing::warn!(delivery = id.0, "sending a message that could not be written");
+            // A full queue means that it is told with the commit, as all others.
+            if self.listeners.outbox.try_send(ToOutbox::Rows(vec![row])).is_ok() {
+                self.unwritten.insert(id);
+            }
+        }
+    }
+
     fn begin_waiting(&mut self) {
         self.waiting.since.get_or_insert_with(|| Clock.now().mono);
     }
@@ -221,7 +310,9 @@ impl Store {
             return;
         }
         // Whatever else has arrived goes into the same sync.
-        while let Ok(message) = inbox.try_recv() {
+        while !self.takes_no_more()
+            && let Ok(message) = inbox.try_recv()
+        {
             self.ended |= matches!(message, ToStore::End);
             self.take(message);
         }
@@ -246,7 +337,7 @@ impl Store {
         self.retry_at = None;
         if std::mem::take(&mut self.trouble) {
             tracing::info!("the state can be written again");
-            self.listeners.tell_engine(ToEngine::StoreTrouble(None));
+            self.report.say(None);
         }
         self.listeners.stored(done.ticket);
         for given in done.answers {
@@ -262,10 +353,16 @@ impl Store {
 
     /// Returns the messages among `records` that are in the outbox. One that stands in for another and
     /// was put there before a restart has its key in use: sent again, it would be told twice.
-    fn new_rows(&self, records: Vec<Record>) -> Vec<DeliveryRecord> {
+    fn new_rows(&mut self, records: Vec<Record>) -> Vec<DeliveryRecord> {
+        let unwritten = std::mem::take(&mut self.unwritten);
         let is_new = |row: &DeliveryRecord| {
+            let id = row.notification.id;
+            if row.state == DeliveryState::Queued && unwritten.contains(&id) {
+                // The outbox has got it already.
+                return false;
+            }
             // Telling twice is better than telling nobody, should the question fail.
-            self.state.has_delivery(row.notification.id).unwrap_or(true)
+            self.state.has_delivery(id).unwrap_or(true)
         };
         let mut rows = Vec::new();
         for record in records {
@@ -284,7 +381,7 @@ impl Store {
         let text = chain(error);
         if !std::mem::replace(&mut self.trouble, true) {
             tracing::error!(error = text, "the state cannot be written; trying again each second");
-            self.listeners.tell_engine(ToEngine::StoreTrouble(Some(text.clone())));
+            self.report.say(Some(text.clone()));
         }
         for given in std::mem::take(&mut self.waiting.answers) {
             // The engine has done it already; it is written as soon as there is room.
@@ -374,13 +471,14 @@ impl Listeners {
             tracing::debug!("the outbox has ended: the next start sends what is left");
         }
     }
+}
 
-    fn tell_engine(&self, message: ToEngine) {
-        // Never wait here: the engine may be waiting for us.
-        if self.engine.try_send(message).is_err() {
-            tracing::warn!("the engine's queue is full");
-        }
-    }
+/// Returns true for the message that the state cannot be written.
+fn is_about_us(row: &DeliveryRecord) -> bool {
+    let n = &row.notification;
+    row.state == DeliveryState::Queued
+        && n.host.as_str() == hark_engine::plan::SELF
+        && n.check.as_ref().is_some_and(|check| check.as_str() == PART)
 }
 
 /// Gives an answer to somebody who may have gone.
@@ -398,3 +496,6 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,6 +54,7 @@ pub(crate) struct Tally {
     heartbeats: AtomicU64,
     samples: AtomicU64,
     answers: AtomicU64,
+    answers_refused: AtomicU64,
     lost: AtomicU64,
     journal_dropped: AtomicU64,
 }
@@ -70,9 +71,10 @@ impl Tally {
         self.samples.fetch_add(samples, Ordering::Relaxed);
     }
 
-    /// Counts answers sent.
-    pub(crate) fn answered(&self, n: usize) {
-        self.answers.fetch_add(n as u64, Ordering::Relaxed);
+    /// Counts answers that the system took, and those that it refused to send.
+    pub(crate) fn answered(&self, taken: usize, refused: usize) {
+        self.answers.fetch_add(taken as u64, Ordering::Relaxed);
+        self.answers_refused.fetch_add(refused as u64, Ordering::Relaxed);
     }
 
     /// Sets how many datagrams the kernel dropped because we were too slow.
@@ -90,13 +92,14 @@ impl Tally {
         self.fates[fate.place()].load(Ordering::Relaxed)
     }
 
-    /// Returns the totals: heartbeats, samples, answers, lost in the kernel, journal lines dropped.
+    /// Returns the totals: heartbeats, samples, answers, lost in the kernel, journal lines dropped ...
     pub(crate) fn totals(&self) -> Totals {
         let read = |c: &AtomicU64| c.load(Ordering::Relaxed);
         Totals {
             heartbeats: read(&self.heartbeats),
             samples: read(&self.samples),
             answers: read(&self.answers),
+            answers_refused: read(&self.answers_refused),
             lost: read(&self.lost),
             journal_dropped: read(&self.journal_dropped),
         }
@@ -112,6 +115,8 @@ pub(crate) struct Totals {
     pub(crate) samples: u64,
     /// Answers sent.
     pub(crate) answers: u64,
+    /// Answers that the system refused to send.
+    pub(crate) answers_refused: u64,
     /// Datagrams dropped by the kernel.
     pub(crate) lost: u64,
     /// Lines that the message journal had no room for.

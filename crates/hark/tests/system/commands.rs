@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use crate::support::hook::Hook;
-use crate::support::process::{Process, clean, run, send_signal, succeed};
+use crate::support::process::{clean, run, send_signal, succeed};
 use crate::support::server::{START, Server, Start};
 use crate::support::wait::{Deadline, until};
 use crate::support::{HARK, PASSWORD, folder, write};
@@ -277,20 +277,26 @@ fn a_detached_server_runs_on_and_ends_within_five_seconds() {
     let folder = folder();
     let start = Start::new("server", folder.path());
     let mut command = start.command();
-    command.args(["-d", "--log", "hark.log"]);
-    let mut starter = Process::start(&mut command, folder.path(), "starter");
-    let started = starter.wait(START);
-    let text = starter.errors();
-    assert!(started.success(), "{text}");
+    command.arg("-d");
+    // As ssh does, this waits for the end of output and errors and not only of the process.
+    let started = run(&mut command, START);
+    let text = complained(&started);
+    assert!(started.status.success(), "{text}");
     let id: u32 = text.rsplit("process ").next().unwrap().trim().parse().unwrap();
     let process = Path::new("/proc").join(id.to_string());
     assert!(process.exists(), "{text}");
-    assert!(starter.output().contains("setup?code="), "{}", starter.output());
+    assert!(said(&started).contains("setup?code="), "{}", said(&started));
+    for standard in ["0", "1", "2"] {
+        let open = std::fs::read_link(process.join("fd").join(standard)).unwrap();
+        assert_eq!(open, Path::new("/dev/null"));
+    }
     // It has no terminal and is the head of its own session.
     let stat = std::fs::read_to_string(process.join("stat")).unwrap();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
     assert_eq!(fields[3], id.to_string(), "its session: {stat}");
-    let log = || std::fs::read_to_string(folder.path().join("hark.log")).unwrap_or_default();
+    let log_file = start.data.join("hark.log");
+    assert!(text.contains(&format!("logs to {}", log_file.display())), "{text}");
+    let log = || std::fs::read_to_string(&log_file).unwrap_or_default();
     assert!(log().contains("listening"), "{}", log());
     send_signal(id, "TERM");
     // Its parent has ended: whoever inherits it may not have buried it yet.

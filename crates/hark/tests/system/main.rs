@@ -12,6 +12,8 @@ mod crash;
 #[cfg(test)]
 mod datagrams;
 #[cfg(test)]
+mod ending;
+#[cfg(test)]
 mod full_disk;
 #[cfg(test)]
 mod main_job;

@@ -151,6 +151,7 @@ impl ServerBackend {
         }
         datagrams.insert("received".to_owned(), received);
         datagrams.insert("answered".to_owned(), totals.answers);
+        datagrams.insert("answers_refused".to_owned(), totals.answers_refused);
         datagrams.insert("lost_in_kernel".to_owned(), totals.lost);
         let history_report = match &history {
             Some(status) => HistoryReport {

@@ -276,7 +276,6 @@ fn present_line(line: hark_engine::Line, now: Now) -> ExplainLine {
         },
         block: line.block.map(|b| b.word().to_owned()),
         text: line.text,
-        present: true,
     }
 }
 
@@ -295,6 +294,5 @@ fn past_line(entry: &JournalEntry) -> ExplainLine {
         decision: if withheld { Decision::Withheld } else { Decision::Told },
         block,
         text,
-        present: false,
     }
 }

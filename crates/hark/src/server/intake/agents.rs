@@ -140,6 +140,9 @@ pub(super) struct SetUse {
     pub(super) shape: Arc<Shape>,
     /// What somebody wants of it, by place.
     pub(super) wants: Box<[Want]>,
+    /// The ticket under which the engine was asked what it wants of it, until it has answered. Meanwhile
+    /// a heartbeat with it would be stored without being compared with its thresholds.
+    pub(super) asked: Option<u64>,
 }
 
 /// One agent.
@@ -350,13 +353,14 @@ impl Agents {
         }
     }
 
-    /// Enters a set under the catalogue's number. Returns the list of its series for the engine.
+    /// Enters a set under the catalogue's number; the engine is asked under `ticket` what it wants of it.
     pub(super) fn define(
         &mut self,
         place: usize,
         number: u32,
         series: &Arc<[SeriesDef]>,
         catalogue: SetId,
+        ticket: u64,
     ) {
         let shape = match self.shapes.get(&number) {
             // Numbers come from agents: two may give different lists the same number.
@@ -373,7 +377,7 @@ impl Agents {
             slot.sets.remove(0);
         }
         let wants = shape.wants(|_| None);
-        slot.sets.push(SetUse { number, catalogue, shape, wants });
+        slot.sets.push(SetUse { number, catalogue, shape, wants, asked: Some(ticket) });
     }
 
     /// Forgets every set: agents are asked to declare them again when they use them.
@@ -383,13 +387,15 @@ impl Agents {
         }
     }
 
-    /// Notes which values of `host` the engine wants, in place of what it wanted before.
-    pub(super) fn watch(&mut self, host: HostId, watches: &[Watch]) {
+    /// Notes which values of `host` the engine wants, in place of what it wanted before. It has seen
+    /// everything up to `ticket`.
+    pub(super) fn watch(&mut self, host: HostId, watches: &[Watch], ticket: u64) {
         let Some(place) = self.by_host.get(&host) else { return };
         for set in &mut self.slots[*place].sets {
             set.wants = set
                 .shape
                 .wants(|def| watches.iter().find(|w| w.series == def.name).map(|w| w.number));
+            set.asked = set.asked.filter(|asked| *asked > ticket);
         }
     }
 

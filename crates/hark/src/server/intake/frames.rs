@@ -48,8 +48,8 @@ impl Intake {
     }
 
     /// Hands frames to history, and what somebody looks at to the engine and the lists. Returns false
-    /// if the set of one is not known: then all come again, and those kept already are dropped as
-    /// doubles by history.
+    /// if the set of one is not known, or if it is fresh and the engine has not said yet what it wants of
+    /// its set: then all come again, and those kept already are dropped as doubles by history.
     fn frames<'a>(
         &mut self,
         arrival: Arrival,
@@ -60,6 +60,7 @@ impl Intake {
         self.wanted.clear();
         let mut newest: Option<Unix> = None;
         let mut fullest = f64::NEG_INFINITY;
+        let mut unjudged = false;
         for frame in frames {
             let agents = &self.setup.agents;
             let Some(set) = agents.peek(arrival.slot).set(frame.set) else {
@@ -67,6 +68,10 @@ impl Intake {
                 continue;
             };
             let live = heard.is_some();
+            if live && set.asked.is_some() {
+                unjudged = true;
+                continue;
+            }
             let values = heard.as_deref_mut().map(|h| &mut h.values);
             if read(set, &frame, values, live.then_some((&*self.setup.vitals, host)), &mut fullest)
                 .is_err()
@@ -91,7 +96,7 @@ impl Intake {
             }
         }
         if self.wanted.is_empty() {
-            return true;
+            return !unjudged;
         }
         self.want_sets(arrival);
         false

@@ -9,6 +9,8 @@ use std::time::Duration;
 use hark_model::{Clock, Unix};
 use serde_json::Value;
 
+use super::wait::pause;
+
 /// One call.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
@@ -38,14 +40,25 @@ pub(crate) struct Hook {
 struct Shared {
     calls: Mutex<Vec<Call>>,
     stop: AtomicBool,
+    /// How long it takes until each call is refused for good; `None`: each is taken at once.
+    refuses_after: Option<Duration>,
 }
 
 impl Hook {
     /// Starts to listen.
     pub(crate) fn start() -> Self {
+        Self::listen(Shared::default())
+    }
+
+    /// As [`Hook::start`], but answers each call after `delay` that there is no such place.
+    pub(crate) fn refusing_after(delay: Duration) -> Self {
+        Self::listen(Shared { refuses_after: Some(delay), ..Shared::default() })
+    }
+
+    fn listen(shared: Shared) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(shared);
         let inside = Arc::clone(&shared);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -85,8 +98,15 @@ fn serve(mut stream: TcpStream, shared: &Shared) {
     while let Some(call) = read(&mut reader) {
         // Kept before it is answered: what the caller believes to have told is in the list.
         shared.calls.lock().unwrap().push(call);
-        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-        if stream.write_all(answer).is_err() {
+        let status = match shared.refuses_after {
+            None => "200 OK",
+            Some(delay) => {
+                pause(delay);
+                "404 Not Found"
+            }
+        };
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+        if stream.write_all(answer.as_bytes()).is_err() {
             return;
         }
     }

@@ -1,0 +1,29 @@
+// What the parts of a host's page share: its tabs and ranges, and how its checks are ordered and written.
+import type { Check } from '../../lib/api-types.ts';
+import { NOTHING, quantity, say, visible } from '../../lib/format.ts';
+import { ofStatus, rank } from '../../lib/state.ts';
+import { t } from '../../messages/index.ts';
+
+export const RANGES: [string, number][] = [
+  ['1h', 3600],
+  ['6h', 21_600],
+  ['24h', 86_400],
+  ['7d', 604_800],
+  ['30d', 2_592_000],
+  ['1y', 31_536_000],
+];
+
+export const TABS = ['overview', 'metrics', 'checks', 'events'] as const;
+export type Tab = (typeof TABS)[number];
+
+/** Returns the checks, the worst first. */
+export const worstFirst = (checks: Check[]): Check[] =>
+  [...checks].sort((a, b) => rank(ofStatus(a.hard)) - rank(ofStatus(b.hard)) || rank(ofStatus(a.status)) - rank(ofStatus(b.status)) || (a.name < b.name ? -1 : 1));
+
+/** The value has a column of its own: a text that is nothing else gives way to the word of the state. */
+export const resultOf = (check: Check): string => (/^-?[\d.]*$/.test(check.text) ? t(`status.${check.hard}`) : visible(check.text));
+
+export const valueOf = (check: Check): string => (check.fresh === 'stale' ? NOTHING : quantity(check.value, check.unit));
+
+/** A sentence ends with a full stop, whoever wrote it. */
+export const sentence = (text: string): string => (/[.!?…]$/.test(text) ? say(text) : `${say(text)}.`);
