@@ -51,8 +51,15 @@ const RETURNING: usize = 50;
 /// How often it is told how many hosts have joined.
 const TOLD: Duration = Duration::from_secs(5);
 
-/// How many hosts join between two looks at what the server answers: few enough for its buffers.
-const JOINING: usize = 500;
+/// Hosts that join at the same time: the server writes all that it learns of them in one commit, and
+/// acknowledges nothing before.
+const JOINING: usize = 4_000;
+
+/// How long after a heartbeat a host that is joining sends the next, if the server keeps up.
+const ASKED_AGAIN: Duration = Duration::from_secs(1);
+
+/// The same if it does not.
+const ASKED_SELDOM: Duration = Duration::from_secs(8);
 
 /// Exit code after Ctrl-C, as shells give it.
 const INTERRUPTED: u8 = 130;
@@ -121,29 +128,33 @@ fn note(text: &str) {
     out::note(format!("hark bench: {text} …"));
 }
 
-/// Sends from every host until each has been acknowledged.
+/// Sends from one host after the other until each has been acknowledged. A host needs some heartbeats for
+/// that: the first ones come before the server knows it and what its values are called.
 fn join(fleet: &mut Fleet, bell: &Bell, stop: &Stop) -> anyhow::Result<Figures> {
     let began = Clock.now().mono;
     let mut progress = Progress::begin(began);
+    let mut asked = 0;
+    let (mut again, mut pause, mut before) = (began + ASKED_AGAIN, ASKED_AGAIN, 0);
     while fleet.settled() < fleet.len() && !stop.is_raised() {
-        for i in 0..fleet.len() {
-            if !fleet.is_settled(i) {
-                fleet.beat(i);
-            }
-            if i % JOINING == JOINING - 1 {
-                fleet.flush();
-                fleet.listen(Duration::from_millis(5), bell);
-                if stop.is_raised() {
-                    break;
+        if Clock.now().mono >= again {
+            fleet.chase();
+            for i in 0..asked {
+                if !fleet.is_settled(i) {
+                    fleet.beat(i);
                 }
             }
+            // A server that is behind is not helped by more of the same.
+            let joined = fleet.settled() - before;
+            pause = if joined < JOINING / 4 { (pause * 2).min(ASKED_SELDOM) } else { ASKED_AGAIN };
+            before = fleet.settled();
+            again = Clock.now().mono + pause;
+        }
+        while asked < fleet.len() && asked - fleet.settled() < JOINING {
+            fleet.beat(asked);
+            asked += 1;
         }
         fleet.flush();
-        let settle = Clock.now().mono + Duration::from_secs(3);
-        while Clock.now().mono < settle && fleet.settled() < fleet.len() && !stop.is_raised() {
-            fleet.listen(Duration::from_millis(50), bell);
-        }
-        fleet.chase();
+        fleet.listen(Duration::from_millis(20), bell);
         let (settled, all) = (fleet.settled(), fleet.len());
         match progress.seen(settled, Clock.now().mono) {
             Seen::Stalled => {
