@@ -321,7 +321,7 @@ export const de: Messages = {
   'lanes.title': 'Zustände im Verlauf',
   'lanes.taller': 'höher ist schlimmer',
   'lanes.fine': '{check}: nichts auszusetzen in dieser Zeit',
-  'lanes.more': '{n} weitere Prüfungen',
+  'lanes.more': '{n, plural, one {# weitere Prüfung} other {# weitere Prüfungen}}',
   'lanes.fewer': 'Weniger Prüfungen',
   'chart.limit': 'Grenze',
   'chart.line': '{name}: jetzt {now}, niedrigster {low}, höchster {high}',

@@ -319,7 +319,7 @@ export const en = {
   'lanes.title': 'Status timeline',
   'lanes.taller': 'taller is worse',
   'lanes.fine': '{check}: nothing wrong in this time',
-  'lanes.more': '{n} more checks',
+  'lanes.more': '{n, plural, one {# more check} other {# more checks}}',
   'lanes.fewer': 'Fewer checks',
   'chart.limit': 'limit',
   'chart.line': '{name}: now {now}, lowest {low}, highest {high}',
