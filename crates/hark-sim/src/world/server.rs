@@ -149,7 +149,8 @@ impl SimServer {
         wishes: &mut Vec<Wish>,
     ) -> Result<Self, WorldError> {
         let disk = FaultPlan::counting();
-        let state = State::open_on(dir, Disk::breaking(Arc::clone(&disk)))?;
+        let mut state = State::open_on(dir, Disk::breaking(Arc::clone(&disk)))?;
+        state.release_leases(now.unix)?;
         let loaded = state.load(now.unix - RESOLVED_SINCE)?;
         let agents = state.reader()?.agents()?.into_iter().map(known).collect();
         let hosts = loaded.snapshot.hosts.iter().map(|h| (h.name.clone(), h.id)).collect();

@@ -4,8 +4,8 @@
 //! is locked by one process, so nothing here keeps two senders apart. A lease is only written down, so
 //! that a start knows what may have arrived already.
 
-use hark_model::DeliveryId;
 use hark_model::record::DeliveryRecord;
+use hark_model::{DeliveryId, Unix};
 use rusqlite::{Transaction, params};
 
 use super::State;
@@ -13,6 +13,20 @@ use super::commit::{CommitError, int};
 use super::stored;
 
 impl State {
+    /// Ends the leases of the process before: at start, when nobody can be sending. Returns how many
+    /// there were. They may have arrived; they go out again with the same key, unless the engine
+    /// replaces them first, which it can do with what is not on its way.
+    ///
+    /// # Errors
+    /// As [`State::commit`].
+    pub fn release_leases(&mut self, now: Unix) -> Result<usize, CommitError> {
+        self.transact(|transaction, _| {
+            let sql = "UPDATE outbox SET state = 'retry', due_at = ?1,
+                         last_error = 'interrupted by a restart' WHERE state = 'leased'";
+            Ok(transaction.prepare_cached(sql)?.execute([now.0])?)
+        })
+    }
+
     /// Returns true if message `id` is in the outbox. A message that was committed is not if another
     /// with its key was there already: then it must not be sent.
     ///

@@ -274,8 +274,16 @@ fn a_restart_finds_what_was_on_its_way_under_the_same_key() {
     let leased = tried(DeliveryState::Leased { until: Unix(40) }, "");
     state.commit(&[], &[Change::Delivery(leased.clone())]).unwrap();
     drop(state);
-    let state = State::open(dir.path()).unwrap();
-    assert_eq!(state.load(ALL).unwrap().snapshot.outbox, [leased]);
+    let mut state = State::open(dir.path()).unwrap();
+    assert_eq!(state.load(ALL).unwrap().snapshot.outbox, std::slice::from_ref(&leased));
+    assert_eq!(state.release_leases(Unix(50)).unwrap(), 1);
+    let open = state.load(ALL).unwrap().snapshot.outbox;
+    assert_eq!(open[0].state, DeliveryState::Retry { at: Unix(50) });
+    assert_eq!(open[0].notification.key, leased.notification.key);
+    let back =
+        DeliveryRecord { state: DeliveryState::Superseded { at: Unix(51) }, ..open[0].clone() };
+    state.commit(&[Record::Outbox(back)], &[]).unwrap();
+    assert!(state.load(ALL).unwrap().snapshot.outbox.is_empty(), "it was taken back");
 }
 
 #[test]

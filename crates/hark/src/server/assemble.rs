@@ -76,7 +76,7 @@ impl Server {
 
         let now = Clock.now();
         let mut state = folder::open_state(&data_dir)?;
-        let Stored { snapshot, rows, reader } = folder::load(&state, now)?;
+        let Stored { snapshot, rows, reader } = folder::load(&mut state, now)?;
         let mut known = reader.agents().map_err(|e| anyhow!(chain(&e)))?;
         let own = options
             .own_agent

@@ -56,8 +56,15 @@ pub(super) fn open_state(data_dir: &Path) -> anyhow::Result<State> {
     })
 }
 
-/// Reads what the parts begin with.
-pub(super) fn load(state: &State, now: Now) -> anyhow::Result<Stored> {
+/// Reads what the parts begin with. The messages that were on their way when the server before ended
+/// are not any more: the engine must be able to replace them.
+pub(super) fn load(state: &mut State, now: Now) -> anyhow::Result<Stored> {
+    match state.release_leases(now.unix) {
+        Ok(0) => {}
+        Ok(messages) => tracing::info!(messages, "messages may have been sent at the end before"),
+        // With a full disk all the rest still works, and they are sent as well.
+        Err(error) => tracing::warn!(error = chain(&error), "leases of before cannot be ended"),
+    }
     let failed = |e: OpenError| anyhow!("cannot read the state: {}", chain(&e));
     let loaded = state.load(now.unix - REOPEN_WINDOW).map_err(failed)?;
     if loaded.damaged > 0 {
