@@ -11,25 +11,18 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use hark_model::{EnrolToken, HostName, Secret};
+use hark_net::{End, Limits, Tls, TlsError, Trust, Version, exchange};
 use hark_proto::{AgentId, AgentKey};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::rt::TokioIo;
-use ring::digest::{SHA256, digest};
+use http_body_util::Full;
 use ring::rand::{SecureRandom, SystemRandom};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use serde_json::{Value, json};
 use thiserror::Error;
-use tokio::net::TcpStream;
 
 use crate::endpoint::Server;
 
@@ -200,10 +193,18 @@ enum PostError {
 
 impl From<std::io::Error> for PostError {
     fn from(error: std::io::Error) -> Self {
-        let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        match tls {
-            Some(rustls::Error::InvalidCertificate(_)) => Self::Fingerprint,
-            Some(_) | None => Self::Io(error),
+        Self::Io(error)
+    }
+}
+
+impl From<TlsError> for PostError {
+    fn from(error: TlsError) -> Self {
+        match error {
+            _ if error.is_untrusted() => Self::Fingerprint,
+            TlsError::Handshake(error) => Self::Io(error),
+            other @ (TlsError::CaFile { .. } | TlsError::Name(_)) => {
+                Self::Io(std::io::Error::other(other))
+            }
         }
     }
 }
@@ -215,15 +216,9 @@ async fn post(
     fingerprint: [u8; 32],
     body: String,
 ) -> Result<(u16, Value), PostError> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    let name = ServerName::try_from(server.host().to_owned())
-        .unwrap_or_else(|_| ServerName::IpAddress(address.ip().into()));
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(pinned_client_config(fingerprint)?));
+    let stream = hark_net::connect_to(address, None).await?;
     // Returns only after the certificate was checked: nothing of the request is sent before.
-    let stream = connector.connect(name, stream).await?;
-    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-    let (mut sender, connection) = handshake.map_err(|_| PostError::Answer)?;
+    let stream = Tls::new(Trust::Pinned(fingerprint)).secure(stream, server.host()).await?;
     let request = http::Request::post(PATH)
         .header(http::header::HOST, server.to_string())
         .header(http::header::CONTENT_TYPE, "application/json")
@@ -231,91 +226,14 @@ async fn post(
         .header(http::header::CONNECTION, "close")
         .body(Full::new(Bytes::from(body)))
         .map_err(|_| PostError::Answer)?;
-    let exchange = async {
-        let response = sender.send_request(request).await.map_err(|_| PostError::Answer)?;
-        let status = response.status().as_u16();
-        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
-        let bytes = body.map_err(|_| PostError::Answer)?.to_bytes();
-        let value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Ok((status, value))
-    };
-    // The connection is driven here beside the exchange, as nothing may be spawned loose.
-    tokio::pin!(connection);
-    tokio::pin!(exchange);
-    tokio::select! {
-        biased;
-        done = &mut exchange => done,
-        ended = &mut connection => {
-            ended.map_err(|_| PostError::Answer)?;
-            exchange.await
-        }
+    let limits = Limits { max_body: MAX_ANSWER, time: PATIENCE };
+    let answer = exchange(stream, Version::Http1, request, limits).await;
+    let answer = answer.map_err(|_| PostError::Answer)?;
+    if !matches!(answer.end, End::Whole) {
+        return Err(PostError::Answer);
     }
-}
-
-/// Returns settings for TLS that take the certificate with this SHA-256 fingerprint (of its DER form)
-/// and no other.
-///
-/// # Errors
-/// If the provider of cryptography lacks what TLS needs.
-pub fn pinned_client_config(fingerprint: [u8; 32]) -> Result<ClientConfig, std::io::Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = Arc::new(Pinned { fingerprint, provider: Arc::clone(&provider) });
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(std::io::Error::other)?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
-    Ok(config)
-}
-
-/// Takes one certificate and no other.
-#[derive(Debug)]
-struct Pinned {
-    fingerprint: [u8; 32],
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        // The fingerprint is no secret, so comparing it may take any time.
-        if digest(&SHA256, end_entity).as_ref() == self.fingerprint {
-            return Ok(ServerCertVerified::assertion());
-        }
-        Err(rustls::CertificateError::ApplicationVerificationFailure.into())
-    }
-
-    // A copy of the certificate is not enough: its key must have signed this handshake.
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, cert, dss, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, cert, dss, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
+    let value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+    Ok((answer.status.as_u16(), value))
 }
 
 #[cfg(test)]

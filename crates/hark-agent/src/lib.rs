@@ -54,7 +54,7 @@ mod sys;
 
 pub use agent::{Agent, AgentError, Summary};
 pub use endpoint::{DEFAULT_PORT, Server, ServerError};
-pub use enrol::{EnrolError, pinned_client_config};
+pub use enrol::EnrolError;
 pub use home::HomeError;
 pub use identity::IdentityError;
 pub use metrics::{METRICS, metrics_of};

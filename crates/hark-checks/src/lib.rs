@@ -8,34 +8,27 @@
 //! - [`Configured::read_all`] reads the section `checks` of the configuration, [`from_target`] makes
 //!   a check of a command line.
 //! - [`schedule::Schedule`] says when each is due. It is pure: the driver gives it the time.
-//! - [`resolve::Resolver`] turns names into addresses without the C library.
 //!
 //! This crate does not know what a bad result means for anybody (the engine's incidents), nor where
 //! results go.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hark_config::{Key, Section};
 use hark_model::time::Clock;
+use hark_net::{BoxFuture, Resolver};
 
 mod configured;
 mod finding;
 mod net;
-pub mod resolve;
 pub mod schedule;
 mod tls;
 mod types;
 
 pub use configured::{CHECK_KEYS, Configured, Timing, from_target};
 pub use finding::{Finding, Measure};
-pub use resolve::{Family, Resolver};
-
-/// A boxed future: the plug-in trait is object safe, which `async fn` is not.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What a check needs from the program around it.
 #[derive(Clone, Debug)]

@@ -1,18 +1,14 @@
-//! What the check types share on the way to the other side: where it is, and a connection with the
-//! time each part took.
+//! What the check types share on the way to the other side: the settings of where it is and how long it
+//! may take, and what not reaching it means.
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use hark_config::{Bare, Key, Kind, Section};
-use hark_model::time::{Clock, Micros};
 use hark_model::{HostName, Status};
-use tokio::net::TcpStream;
+use hark_net::{Family, Unreached};
 
-use crate::Context;
 use crate::finding::Finding;
-use crate::resolve::{Family, ResolveError};
 
 /// Settings of every check type that goes to an address.
 pub(crate) const FAMILY_KEY: Key =
@@ -98,85 +94,16 @@ impl TimeLimits {
     }
 }
 
-/// Measures one step after the other.
-#[derive(Debug)]
-pub(crate) struct Stopwatch(Micros);
-
-impl Stopwatch {
-    pub(crate) fn start() -> Self {
-        Self(Clock.micros())
-    }
-
-    /// Returns the time since the start or the last lap.
-    pub(crate) fn lap(&mut self) -> Duration {
-        let now = Clock.micros();
-        let lap = Duration::from_micros(now.since(self.0));
-        self.0 = now;
-        lap
-    }
-}
-
-/// Why the other side was not reached.
-#[derive(Debug)]
-pub(crate) enum Unreached {
-    /// Its name has no address: says nothing about the other side.
-    Unresolved(ResolveError),
-    /// Nobody answers there.
-    Unconnected { address: SocketAddr, error: io::Error },
-}
-
-impl Unreached {
-    /// A name that cannot be resolved is unknown, not critical: the fault lies between here and the
-    /// name servers as often as there.
-    pub(crate) fn judge(&self) -> Finding {
-        match self {
-            Self::Unresolved(error) => Finding::new(Status::Unknown, chain(error)),
-            Self::Unconnected { address, error } => {
-                Finding::new(Status::Critical, format!("no connection to {address}: {error}"))
-            }
+/// Judges why the other side was not reached. A name that cannot be resolved is unknown, not critical:
+/// the fault lies between here and the name servers as often as there.
+pub(crate) fn judge_unreached(unreached: &Unreached) -> Finding {
+    match unreached {
+        Unreached::Unresolved { source, .. } => Finding::new(Status::Unknown, chain(source)),
+        Unreached::NotResolved { .. } => Finding::new(Status::Unknown, unreached.to_string()),
+        Unreached::Forbidden { .. } | Unreached::Refused { .. } | Unreached::Silent { .. } => {
+            Finding::new(Status::Critical, chain(unreached))
         }
     }
-}
-
-/// A connection, and the time that each part of making it took.
-#[derive(Debug)]
-pub(crate) struct Connected {
-    pub(crate) stream: TcpStream,
-    pub(crate) address: SocketAddr,
-    pub(crate) resolve: Duration,
-    pub(crate) connect: Duration,
-}
-
-/// Connects to the first address of `host` that answers. An address that hangs gets its share of
-/// `limit`, so that the others have theirs.
-pub(crate) async fn connect(
-    context: &Context,
-    host: &str,
-    port: u16,
-    family: Family,
-    limit: Duration,
-) -> Result<Connected, Unreached> {
-    let mut watch = Stopwatch::start();
-    let found = context.resolver.lookup(host, family).await.map_err(Unreached::Unresolved)?;
-    let resolve = watch.lap();
-    let share = limit.saturating_sub(resolve) / u32::try_from(found.len().max(1)).unwrap_or(1);
-    let mut failure = None;
-    for ip in found {
-        let address = SocketAddr::new(ip, port);
-        match tokio::time::timeout(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                return Ok(Connected { stream, address, resolve, connect: watch.lap() });
-            }
-            Ok(Err(error)) => failure = Some(Unreached::Unconnected { address, error }),
-            Err(_elapsed) => {
-                let error = io::Error::new(io::ErrorKind::TimedOut, "timed out");
-                failure = Some(Unreached::Unconnected { address, error });
-            }
-        }
-    }
-    Err(failure.unwrap_or_else(|| {
-        Unreached::Unresolved(ResolveError::NoAddress { name: host.to_owned(), family })
-    }))
 }
 
 /// Returns an error with its causes in one line.
@@ -204,6 +131,8 @@ pub(crate) fn host_port(host: &str, port: u16) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     #[test]
@@ -220,13 +149,20 @@ mod tests {
 
     #[test]
     fn an_unknown_name_says_nothing_about_the_host() {
-        let unresolved =
-            Unreached::Unresolved(ResolveError::NoSuchName { name: "x.example".to_owned() });
-        assert_eq!(unresolved.judge().status, Status::Unknown);
-        let refused = Unreached::Unconnected {
-            address: ([127, 0, 0, 1], 1).into(),
-            error: io::ErrorKind::ConnectionRefused.into(),
+        let unresolved = Unreached::Unresolved {
+            host: "x.example".to_owned(),
+            source: io::Error::new(io::ErrorKind::NotFound, "there is no name x.example"),
         };
-        assert_eq!(refused.judge().status, Status::Critical);
+        let finding = judge_unreached(&unresolved);
+        assert_eq!(finding.status, Status::Unknown);
+        assert_eq!(finding.text, "there is no name x.example");
+        let (host, after) = ("x.example".to_owned(), Duration::from_secs(5));
+        let slow = Unreached::NotResolved { host, after };
+        assert_eq!(judge_unreached(&slow).status, Status::Unknown);
+        let refused = Unreached::Refused {
+            address: ([127, 0, 0, 1], 1).into(),
+            source: io::ErrorKind::ConnectionRefused.into(),
+        };
+        assert_eq!(judge_unreached(&refused).status, Status::Critical);
     }
 }

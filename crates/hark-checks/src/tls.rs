@@ -1,20 +1,12 @@
 //! TLS for checks: the certificate is verified as a browser would, and looked at for the days it has
 //! left.
 
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, OnceLock};
-
 use hark_config::{Key, Kind, Section};
 use hark_model::sample::Unit;
 use hark_model::{Status, Unix};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use hark_net::{Tls, Trust, certificate_of};
+use rustls_pki_types::CertificateDer;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::finding::Measure;
@@ -44,72 +36,23 @@ pub(crate) const CERTIFICATE_CRITICAL_KEY: Key = Key::new(
 /// Longest time a limit may name: no authority gives certificates for ten years.
 const MAX_DAYS: f64 = 3650.0;
 
-/// The settings of TLS of one check. The configuration of rustls is made at the first run and kept;
-/// a reload makes a new check.
+/// The settings of TLS of one check: whom it trusts, and how long the certificate must be good.
 #[derive(Debug)]
-pub(crate) struct Tls {
-    ca_file: Option<PathBuf>,
-    insecure: bool,
+pub(crate) struct TlsSettings {
+    pub(crate) tls: Tls,
     warning_days: f64,
     critical_days: f64,
-    alpn: &'static [&'static [u8]],
-    config: OnceLock<Arc<ClientConfig>>,
 }
 
-impl Tls {
+impl TlsSettings {
     pub(crate) fn read(section: &Section<'_>, alpn: &'static [&'static [u8]]) -> Self {
         let warning_days = section.f64("certificate_warning", 14.0, 0.0..=MAX_DAYS);
         let critical_days = section.f64("certificate_critical", 3.0, 0.0..=MAX_DAYS);
         if critical_days > warning_days {
             section.error("certificate_critical", "the critical limit is above the warning one");
         }
-        Self {
-            ca_file: section.opt_str("ca_file").map(PathBuf::from),
-            insecure: section.bool("insecure", false),
-            warning_days,
-            critical_days,
-            alpn,
-            config: OnceLock::new(),
-        }
-    }
-
-    /// Agrees on TLS with the holder of a certificate for `name`.
-    pub(crate) async fn connect(
-        &self,
-        stream: TcpStream,
-        name: &str,
-    ) -> io::Result<TlsStream<TcpStream>> {
-        let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
-        TlsConnector::from(self.config()?).connect(name, stream).await
-    }
-
-    fn config(&self) -> io::Result<Arc<ClientConfig>> {
-        if let Some(config) = self.config.get() {
-            return Ok(Arc::clone(config));
-        }
-        let made = Arc::new(self.make()?);
-        Ok(Arc::clone(self.config.get_or_init(|| made)))
-    }
-
-    fn make(&self) -> io::Result<ClientConfig> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .expect("ring offers the suites of TLS 1.2 and 1.3");
-        let mut config = if self.insecure {
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Anybody { provider }))
-                .with_no_client_auth()
-        } else {
-            let roots = match &self.ca_file {
-                Some(path) => Arc::new(read_roots(path)?),
-                None => Arc::clone(&SYSTEM_ROOTS),
-            };
-            builder.with_root_certificates(roots).with_no_client_auth()
-        };
-        config.alpn_protocols = self.alpn.iter().map(|protocol| protocol.to_vec()).collect();
-        Ok(config)
+        let trust = Trust::of_settings(section.opt_str("ca_file"), section.bool("insecure", false));
+        Self { tls: Tls::new(trust).offering(alpn), warning_days, critical_days }
     }
 
     /// Judges how long the certificate is still good.
@@ -130,8 +73,7 @@ impl Tls {
 /// Returns the days until the certificate of the other side ends, negative if it has; `None` if it
 /// cannot be read.
 pub(crate) fn days_left(stream: &TlsStream<TcpStream>, now: Unix) -> Option<f64> {
-    let (_, session) = stream.get_ref();
-    days_until_end(session.peer_certificates()?.first()?, now)
+    days_until_end(certificate_of(stream)?, now)
 }
 
 fn days_until_end(certificate: &CertificateDer<'_>, now: Unix) -> Option<f64> {
@@ -139,73 +81,6 @@ fn days_until_end(certificate: &CertificateDer<'_>, now: Unix) -> Option<f64> {
     let seconds = certificate.validity().not_after.timestamp().saturating_sub(now.seconds());
     let seconds = i32::try_from(seconds / 60).ok().map(f64::from)? * 60.0;
     Some(seconds / 86_400.0)
-}
-
-static SYSTEM_ROOTS: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() {
-        // A bare container has no store.
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    }
-    Arc::new(roots)
-});
-
-fn read_roots(path: &Path) -> io::Result<RootCertStore> {
-    let within = |error: io::Error| io::Error::other(format!("{}: {error}", path.display()));
-    let pem = std::fs::read(path).map_err(within)?;
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| within(io::Error::other(error)))?;
-        roots.add(certificate).map_err(|error| within(io::Error::other(error)))?;
-    }
-    if roots.is_empty() {
-        return Err(within(io::Error::other("no certificate in it")));
-    }
-    Ok(roots)
-}
-
-/// Believes any certificate; signatures are still checked, so that the handshake is a real one.
-#[derive(Debug)]
-struct Anybody {
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 #[cfg(test)]
@@ -217,7 +92,7 @@ mod tests {
     #[test]
     fn certificates_near_their_end_are_judged_by_days() {
         let document = Document::single("certificate_warning: 30\n");
-        let tls = Tls::read(&document.root(&NoSecrets), &[]);
+        let tls = TlsSettings::read(&document.root(&NoSecrets), &[]);
         assert_eq!(tls.judge_days(30.0).0, Status::Ok);
         assert_eq!(tls.judge_days(29.9).0, Status::Warning);
         assert_eq!(tls.judge_days(2.9).0, Status::Critical);

@@ -20,30 +20,20 @@ impl Deadline {
         Self { allowed, end: Clock.now().mono + allowed }
     }
 
+    /// Returns the time that is left.
+    pub(crate) fn left(&self) -> Duration {
+        self.end.since(Clock.now().mono)
+    }
+
     /// Waits for `step`, at most until the deadline. Cancelling drops `step`.
     pub(crate) async fn within<T>(
         &self,
         doing: Doing,
         step: impl Future<Output = T>,
     ) -> Result<T, SendError> {
-        let left = self.end.since(Clock.now().mono);
-        tokio::time::timeout(left, step)
+        tokio::time::timeout(self.left(), step)
             .await
             .map_err(|_elapsed| SendError::Timeout { doing, after: self.allowed })
-    }
-
-    /// As [`Deadline::within`], for the first of `n` steps that could replace each other: it gets
-    /// its share of what is left, so that one that hangs does not use up the time of the rest.
-    pub(crate) async fn share<T>(
-        &self,
-        doing: Doing,
-        n: usize,
-        step: impl Future<Output = T>,
-    ) -> Result<T, SendError> {
-        let left = self.end.since(Clock.now().mono) / u32::try_from(n.max(1)).unwrap_or(u32::MAX);
-        tokio::time::timeout(left, step)
-            .await
-            .map_err(|_elapsed| SendError::Timeout { doing, after: left })
     }
 
     /// As [`Deadline::within`], for a step whose failure means that the connection broke.

@@ -13,32 +13,26 @@
 //! the clock: the machine takes the time and the chance of its jitter as arguments.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use hark_config::{Key, Section};
 use hark_model::Notification;
+use hark_net::{BoxFuture, Resolve};
 
-mod connect;
 mod deadline;
 pub mod delivery;
 mod digest;
 mod error;
 pub mod outbox;
+mod reach;
 mod receivers;
 mod render;
 mod smtp;
-mod tls;
 mod types;
 
-pub use connect::Resolve;
 pub use error::{Again, Doing, SendError};
 pub use receivers::{Configured, RECEIVER_KEYS, Receivers};
 pub use render::{FIELDS, samples};
-
-/// A boxed future: the plug-in traits are object safe, which `async fn` is not.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What a receiver needs from the program around it.
 #[derive(Clone)]

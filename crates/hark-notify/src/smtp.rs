@@ -10,7 +10,8 @@ use std::io;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hark_model::Secret;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use hark_net::{Lines, Wire};
+use tokio::io::AsyncWriteExt as _;
 
 use crate::deadline::Deadline;
 use crate::error::{Again, Doing, SendError, one_line};
@@ -21,10 +22,6 @@ const MAX_REPLY: usize = 16 * 1024;
 
 /// Bound on what is kept of an answer's text.
 const MAX_REPLY_TEXT: usize = 300;
-
-/// A stream that mail can go over.
-pub(crate) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
 /// What the server said.
 #[derive(Debug)]
@@ -105,14 +102,17 @@ pub(crate) struct Accepted {
 /// An open dialogue. Dropping it closes the connection, at any point: the server then forgets what
 /// was not ended by the final dot.
 pub(crate) struct Session {
-    stream: Box<dyn Wire>,
-    /// Received and not yet read.
-    pending: Vec<u8>,
+    lines: Lines<Box<dyn Wire>>,
     host: String,
     abilities: Abilities,
 }
 
 impl Session {
+    fn over(stream: Box<dyn Wire>, host: &str) -> Self {
+        let lines = Lines::new(stream);
+        Self { lines, host: host.to_owned(), abilities: Abilities::default() }
+    }
+
     /// Reads the greeting of `host` and says hello as `hello`.
     pub(crate) async fn open(
         stream: Box<dyn Wire>,
@@ -120,12 +120,7 @@ impl Session {
         hello: &str,
         deadline: Deadline,
     ) -> Result<Self, SendError> {
-        let mut session = Self {
-            stream,
-            pending: Vec::new(),
-            host: host.to_owned(),
-            abilities: Abilities::default(),
-        };
+        let mut session = Self::over(stream, host);
         let greeting = session.reply(Doing::Greeting, deadline).await?;
         if !greeting.is(2) {
             return Err(greeting.refusal());
@@ -143,11 +138,8 @@ impl Session {
         if !reply.is(2) {
             return Err(reply.refusal());
         }
-        if !self.pending.is_empty() {
-            let source = broken("the server went on talking before TLS began");
-            return Err(SendError::Broken { doing: Doing::Securing, source });
-        }
-        Ok(self.stream)
+        let broken = |source| SendError::Broken { doing: Doing::Securing, source };
+        self.lines.into_stream().map_err(broken)
     }
 
     /// Goes on after TLS was agreed on over the stream from [`Session::starttls`].
@@ -157,12 +149,7 @@ impl Session {
         hello: &str,
         deadline: Deadline,
     ) -> Result<Self, SendError> {
-        let mut session = Self {
-            stream,
-            pending: Vec::new(),
-            host: host.to_owned(),
-            abilities: Abilities::default(),
-        };
+        let mut session = Self::over(stream, host);
         session.hello(hello, deadline).await?;
         Ok(session)
     }
@@ -246,8 +233,8 @@ impl Session {
         }
         let mut body = stuff_dots(message);
         body.extend_from_slice(b".\r\n");
-        deadline.io(doing, self.stream.write_all(&body)).await?;
-        deadline.io(Doing::Waiting, self.stream.flush()).await?;
+        deadline.io(doing, self.lines.stream().write_all(&body)).await?;
+        deadline.io(Doing::Waiting, self.lines.stream().flush()).await?;
         let reply = self.reply(Doing::Waiting, deadline).await?;
         if !reply.is(2) {
             return Err(reply.refusal());
@@ -271,8 +258,8 @@ impl Session {
         if line.contains(['\r', '\n', '\0']) {
             return Err(SendError::Compose { what: "a line break in an SMTP command".to_owned() });
         }
-        deadline.io(doing, self.stream.write_all(format!("{line}\r\n").as_bytes())).await?;
-        deadline.io(doing, self.stream.flush()).await?;
+        deadline.io(doing, self.lines.stream().write_all(format!("{line}\r\n").as_bytes())).await?;
+        deadline.io(doing, self.lines.stream().flush()).await?;
         self.reply(doing, deadline).await
     }
 
@@ -284,7 +271,7 @@ impl Session {
         let mut lines = Vec::new();
         let mut size = 0;
         loop {
-            let line = self.read_line(MAX_REPLY.saturating_sub(size)).await?;
+            let line = self.lines.read(MAX_REPLY.saturating_sub(size)).await?;
             size += line.len();
             let code = line.get(..3).and_then(|code| code.parse().ok());
             let Some(code @ 200..=599) = code else {
@@ -295,24 +282,6 @@ impl Session {
             if !more {
                 return Ok(Reply { code, lines });
             }
-        }
-    }
-
-    async fn read_line(&mut self, room: usize) -> io::Result<String> {
-        let mut chunk = [0; 1024];
-        loop {
-            if let Some(end) = self.pending.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.pending.drain(..=end).collect();
-                return Ok(String::from_utf8_lossy(&line).trim_end().to_owned());
-            }
-            if self.pending.len() >= room {
-                return Err(broken("the answer is too long"));
-            }
-            let n = self.stream.read(&mut chunk).await?;
-            if n == 0 {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server hung up"));
-            }
-            self.pending.extend_from_slice(chunk.get(..n).unwrap_or_default());
         }
     }
 }

@@ -3,10 +3,7 @@
 //! HTTP/1.1 over a connection of its own for each run, so that every part is measured every time. No
 //! connection outlives the run, and no task is spawned.
 
-use std::future::poll_fn;
-use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,24 +11,24 @@ use hark_config::{Key, Kind, Section};
 use hark_model::sample::Unit;
 use hark_model::time::Clock;
 use hark_model::{HostName, Status};
+use hark_net::{
+    Answer as HttpAnswer, BoxFuture, Dial, End, Family, HttpError, Limits, Origin, Stopwatch,
+    TlsError, Unreached, Version, connect, exchange, read_headers,
+};
 use http::header::{HOST, LOCATION, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Body as _, Incoming};
-use hyper_util::rt::TokioIo;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use http_body_util::Full;
 use regex::Regex;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::finding::{Finding, Measure};
 use crate::net::{
-    Connected, FAMILY_KEY, Stopwatch, TIMEOUT_KEY, TimeLimits, Unreached, chain, connect,
-    read_family, read_timeout,
+    FAMILY_KEY, TIMEOUT_KEY, TimeLimits, chain, judge_unreached, read_family, read_timeout,
 };
-use crate::resolve::Family;
 use crate::tls::{
-    CA_FILE_KEY, CERTIFICATE_CRITICAL_KEY, CERTIFICATE_WARNING_KEY, INSECURE_KEY, Tls, days_left,
+    CA_FILE_KEY, CERTIFICATE_CRITICAL_KEY, CERTIFICATE_WARNING_KEY, INSECURE_KEY, TlsSettings,
+    days_left,
 };
-use crate::{BoxFuture, Check, CheckType, Context};
+use crate::{Check, CheckType, Context};
 
 /// The check type `http`.
 #[derive(Debug)]
@@ -120,13 +117,13 @@ impl CheckType for Http {
             address: section.parse("address", HostName::new).map(|name| name.to_string()),
             family: read_family(section),
             method: section.parse("method", read_method).unwrap_or(Method::GET),
-            headers: read_headers(section),
+            headers: read_headers(section, OWN_HEADERS),
             body: Bytes::from(section.str("body", "").to_owned()),
             statuses,
             contains: section.opt_str("contains").map(str::to_owned),
             matches: section.parse("matches", read_regex),
             redirects: usize::try_from(redirects).unwrap_or(0),
-            tls: Tls::read(section, &[b"http/1.1"]),
+            tls: TlsSettings::read(section, &[b"http/1.1"]),
             limits: TimeLimits::read(section),
             timeout: read_timeout(section),
             place: url?,
@@ -145,29 +142,8 @@ fn read_regex(text: &str) -> Result<Regex, String> {
     built.map_err(|error| error.to_string())
 }
 
-fn read_headers(section: &Section<'_>) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    let Some(child) = section.child("headers") else { return headers };
-    for (key, value) in child.entries() {
-        let Ok(name) = HeaderName::from_bytes(key.value.as_bytes()) else {
-            value.error(format!("`{}` cannot be the name of a header", key.value));
-            continue;
-        };
-        if matches!(name.as_str(), "content-length" | "transfer-encoding" | "connection") {
-            value.error(format!("hark sets the header `{}` itself", key.value));
-            continue;
-        }
-        let Some(secret) = value.secret() else { continue };
-        match HeaderValue::from_str(secret.expose()) {
-            Ok(mut content) => {
-                content.set_sensitive(true);
-                headers.insert(name, content);
-            }
-            Err(_) => drop(value.error("a header cannot contain control characters")),
-        }
-    }
-    headers
-}
+/// Headers that the request itself decides.
+const OWN_HEADERS: &[&str] = &["content-length", "transfer-encoding", "connection"];
 
 /// Statuses from one number to another, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,55 +166,32 @@ impl StatusRange {
 /// A web address, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Place {
-    secure: bool,
-    host: String,
-    port: u16,
-    /// Value of the header `Host`.
-    authority: String,
+    origin: Origin,
     /// Path and query.
     path: Uri,
 }
 
 impl Place {
     fn parse(text: &str) -> Result<Self, String> {
-        let secure = match text.split_once("://") {
-            Some(("https", _)) => true,
-            Some(("http", _)) => false,
-            Some((other, _)) => return Err(format!("`{other}` is not http or https")),
-            None => return Err("a web address begins with https:// or http://".to_owned()),
-        };
-        let uri: Uri = text.parse().map_err(|error| format!("not a web address: {error}"))?;
-        let Some(authority) = uri.authority() else {
-            return Err("a web address needs a host".to_owned());
-        };
-        if authority.as_str().contains('@') {
-            return Err("no name or password here: use `headers: {Authorization: …}`".to_owned());
-        }
-        let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        Ok(Self {
-            secure,
-            host: authority.host().trim_matches(['[', ']']).to_owned(),
-            port: authority.port_u16().unwrap_or(if secure { 443 } else { 80 }),
-            authority: authority.as_str().to_owned(),
-            path: path.parse().map_err(|error| format!("not a web address: {error}"))?,
-        })
+        let (origin, path) = Origin::split(text)?;
+        let slash = if path.starts_with('/') { "" } else { "/" };
+        let path = format!("{slash}{path}").parse();
+        Ok(Self { origin, path: path.map_err(|error| format!("not a web address: {error}"))? })
     }
 
     fn url(&self) -> String {
-        let scheme = if self.secure { "https" } else { "http" };
-        format!("{scheme}://{}{}", self.authority, self.path)
+        format!("{}{}", self.origin, self.path)
     }
 
     /// Returns where `location` leads from here (RFC 3986, without the dots in paths, which servers
     /// resolve themselves).
     fn follow(&self, location: &str) -> Result<Self, String> {
         let location = location.split('#').next().unwrap_or_default();
-        let scheme = if self.secure { "https" } else { "http" };
         if location.contains("://") {
             return Self::parse(location);
         }
         if location.starts_with("//") {
-            return Self::parse(&format!("{scheme}:{location}"));
+            return Self::parse(&format!("{}:{location}", self.origin.scheme()));
         }
         let path = self.path.path();
         let folder = path.rfind('/').map_or("/", |at| path.split_at(at + 1).0);
@@ -248,7 +201,7 @@ impl Place {
             Some(_) => format!("{folder}{location}"),
             None => return Err("the redirect leads nowhere".to_owned()),
         };
-        Self::parse(&format!("{scheme}://{}{absolute}", self.authority))
+        Self::parse(&format!("{}{absolute}", self.origin))
     }
 }
 
@@ -264,7 +217,7 @@ struct Page {
     contains: Option<String>,
     matches: Option<Regex>,
     redirects: usize,
-    tls: Tls,
+    tls: TlsSettings,
     limits: TimeLimits,
     timeout: Duration,
 }
@@ -286,12 +239,12 @@ enum Observation {
     /// No trusted TLS.
     Untrusted {
         place: String,
-        error: io::Error,
+        error: TlsError,
     },
     /// The connection was there, an answer was not.
     Unanswered {
         address: SocketAddr,
-        error: String,
+        error: HttpError,
     },
     /// A redirect that leads nowhere, or one too many.
     Lost {
@@ -379,31 +332,40 @@ impl Page {
         times: &mut Times,
     ) -> Result<Hop, Observation> {
         // A fixed address holds for the host of the settings, not for where it sends us.
-        let fixed = self.address.as_ref().filter(|_| place.host == self.place.host);
-        let host = fixed.unwrap_or(&place.host);
+        let origin = &place.origin;
+        let fixed = self.address.as_ref().filter(|_| origin.host == self.place.origin.host);
         let limit = self.timeout.saturating_sub(RESERVE);
-        let connected = connect(context, host, place.port, self.family, limit)
-            .await
-            .map_err(Observation::Unreached)?;
-        let Connected { stream, address, resolve, connect } = connected;
-        times.resolve += resolve;
-        times.connect += connect;
+        let host = fixed.unwrap_or(&origin.host);
+        let dial = Dial { family: self.family, ..Dial::new(host, origin.port, limit) };
+        let connected = connect(&*context.resolver, dial).await.map_err(Observation::Unreached)?;
+        let (stream, address) = (connected.stream, connected.address);
+        times.resolve += connected.resolve;
+        times.connect += connected.connect;
         let request = self.request(place);
-        let mut watch = Stopwatch::start();
-        let (exchanged, certificate_days) = if place.secure {
-            let stream = self.tls.connect(stream, &place.host).await.map_err(|error| {
-                Observation::Untrusted { place: format!("{} at {address}", place.host), error }
+        let limits = Limits { max_body: MAX_BODY, time: self.timeout };
+        let (answer, certificate_days) = if origin.secure {
+            let mut watch = Stopwatch::start();
+            let secured = self.tls.tls.secure(stream, &origin.host).await;
+            let stream = secured.map_err(|error| Observation::Untrusted {
+                place: format!("{} at {address}", origin.host),
+                error,
             })?;
             times.tls += watch.lap();
             let days = days_left(&stream, Clock.now().unix);
-            (exchange(stream, request, &mut watch).await, days)
+            (exchange(stream, Version::Http1, request, limits).await, days)
         } else {
-            (exchange(stream, request, &mut watch).await, None)
+            (exchange(stream, Version::Http1, request, limits).await, None)
         };
-        let (status, location, first_byte, body) =
-            exchanged.map_err(|error| Observation::Unanswered { address, error: chain(&error) })?;
-        times.first_byte += first_byte;
-        Ok(Hop { address, status, location, body, certificate_days })
+        let answer = answer.and_then(|answer| whole(answer, self.timeout));
+        let answer = answer.map_err(|error| Observation::Unanswered { address, error })?;
+        times.first_byte += answer.first_byte;
+        Ok(Hop {
+            address,
+            status: answer.status,
+            location: location(&answer.headers),
+            body: answer.body,
+            certificate_days,
+        })
     }
 
     fn request(&self, place: &Place) -> Request<Full<Bytes>> {
@@ -411,11 +373,12 @@ impl Page {
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = place.path.clone();
         let headers = request.headers_mut();
-        let host = HeaderValue::from_str(&place.authority);
+        let host = HeaderValue::from_str(&place.origin.authority);
         headers.insert(HOST, host.unwrap_or(HeaderValue::from_static("")));
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         // Headers may hold credentials, which are for the host of the settings alone.
-        if place.host == self.place.host && (place.secure || !self.place.secure) {
+        let (here, ours) = (&place.origin, &self.place.origin);
+        if here.host == ours.host && (here.secure || !ours.secure) {
             headers.extend(self.headers.clone());
         }
         request
@@ -423,13 +386,14 @@ impl Page {
 
     fn judge(&self, observation: &Observation) -> Finding {
         match observation {
-            Observation::Unreached(unreached) => unreached.judge(),
+            Observation::Unreached(unreached) => judge_unreached(unreached),
             Observation::Untrusted { place, error } => {
                 Finding::new(Status::Critical, format!("no TLS with {place}: {}", chain(error)))
             }
-            Observation::Unanswered { address, error } => {
-                Finding::new(Status::Critical, format!("no answer from {address}: {error}"))
-            }
+            Observation::Unanswered { address, error } => Finding::new(
+                Status::Critical,
+                format!("no answer from {address}: {}", chain(error)),
+            ),
             Observation::Lost { why } => Finding::new(Status::Critical, why.clone()),
             Observation::Answered(answer) => self.judge_answer(answer),
         }
@@ -491,64 +455,17 @@ struct Hop {
     certificate_days: Option<f64>,
 }
 
-type Exchanged = (StatusCode, Option<String>, Duration, Vec<u8>);
-
-/// Sends the request; returns the answer and the time until its first byte.
-async fn exchange<S>(
-    stream: S,
-    request: Request<Full<Bytes>>,
-    watch: &mut Stopwatch,
-) -> Result<Exchanged, hyper::Error>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let talk = async {
-        let answer = sender.send_request(request).await?;
-        let first_byte = watch.lap();
-        let status = answer.status();
-        let location = location(&answer);
-        let body = read_some(answer.into_body()).await?;
-        Ok((status, location, first_byte, body))
-    };
-    drive(connection, talk).await
-}
-
-fn location<B>(answer: &Response<B>) -> Option<String> {
-    Some(answer.headers().get(LOCATION)?.to_str().ok()?.to_owned())
-}
-
-async fn read_some(mut body: Incoming) -> Result<Vec<u8>, hyper::Error> {
-    let mut bytes = Vec::new();
-    while !body.is_end_stream() && bytes.len() < MAX_BODY {
-        let Some(frame) = body.frame().await else { break };
-        if let Some(data) = frame?.data_ref() {
-            bytes.extend(data.iter().take(MAX_BODY - bytes.len()));
-        }
+/// Refuses an answer whose content did not come: what it must contain is not known then.
+fn whole(answer: HttpAnswer, limit: Duration) -> Result<HttpAnswer, HttpError> {
+    match answer.end {
+        End::Whole | End::Cut => Ok(answer),
+        End::Late => Err(HttpError::Late(limit)),
+        End::Broken(error) => Err(HttpError::Failed(error)),
     }
-    Ok(bytes)
 }
 
-/// Runs `talk` while keeping `connection` going, without a task of its own: dropping the future
-/// closes everything.
-async fn drive<C: Future, T: Future>(connection: C, talk: T) -> T::Output {
-    let mut connection = pin!(connection);
-    let mut talk = pin!(talk);
-    let mut is_open = true;
-    poll_fn(|cx| {
-        if is_open && connection.as_mut().poll(cx).is_ready() {
-            is_open = false;
-        }
-        let answer = talk.as_mut().poll(cx);
-        // The talk may have given the connection something to do.
-        if answer.is_pending() && is_open && connection.as_mut().poll(cx).is_ready() {
-            is_open = false;
-            return talk.as_mut().poll(cx);
-        }
-        answer
-    })
-    .await
+fn location(headers: &HeaderMap) -> Option<String> {
+    Some(headers.get(LOCATION)?.to_str().ok()?.to_owned())
 }
 
 #[cfg(test)]

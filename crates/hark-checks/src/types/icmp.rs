@@ -13,15 +13,15 @@ use hark_config::{Bare, Key, Kind, Section};
 use hark_model::Status;
 use hark_model::sample::Unit;
 use hark_model::time::{Clock, Micros};
+use hark_net::{BoxFuture, Family, Unreached};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
 use crate::finding::{Finding, Measure};
 use crate::net::{
-    FAMILY_KEY, TIMEOUT_KEY, TimeLimits, Unreached, read_family, read_host, read_timeout,
+    FAMILY_KEY, TIMEOUT_KEY, TimeLimits, judge_unreached, read_family, read_host, read_timeout,
 };
-use crate::resolve::Family;
-use crate::{BoxFuture, Check, CheckType, Context};
+use crate::{Check, CheckType, Context};
 
 /// The check type `ping`.
 #[derive(Debug)]
@@ -170,7 +170,10 @@ impl Ping {
         let began = Clock.micros();
         let address = match context.resolver.lookup(&self.address, self.family).await {
             Ok(addresses) => addresses.first().copied(),
-            Err(error) => return Observation::Unreached(Unreached::Unresolved(error)),
+            Err(error) => {
+                let (host, source) = (self.address.clone(), error.into());
+                return Observation::Unreached(Unreached::Unresolved { host, source });
+            }
         };
         let Some(address) = address else {
             return Observation::Unable(io::ErrorKind::AddrNotAvailable.into());
@@ -224,7 +227,7 @@ impl Ping {
 
     fn judge(&self, observation: &Observation) -> Finding {
         match observation {
-            Observation::Unreached(unreached) => unreached.judge(),
+            Observation::Unreached(unreached) => judge_unreached(unreached),
             Observation::Unable(error) => {
                 let hint = if error.kind() == io::ErrorKind::PermissionDenied {
                     "; allow it with the sysctl net.ipv4.ping_group_range or with CAP_NET_RAW"

@@ -7,18 +7,19 @@ use std::time::Duration;
 use hark_config::{Key, Kind, Section};
 use hark_model::Status;
 use hark_model::time::Clock;
+use hark_net::{BoxFuture, Dial, Family, Stopwatch, TlsError, Unreached, connect};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use crate::finding::{Finding, Measure};
 use crate::net::{
-    FAMILY_KEY, Stopwatch, TIMEOUT_KEY, TimeLimits, Unreached, chain, connect, host_port,
-    read_family, read_host, read_timeout,
+    FAMILY_KEY, TIMEOUT_KEY, TimeLimits, chain, host_port, judge_unreached, read_family, read_host,
+    read_timeout,
 };
-use crate::resolve::Family;
 use crate::tls::{
-    CA_FILE_KEY, CERTIFICATE_CRITICAL_KEY, CERTIFICATE_WARNING_KEY, INSECURE_KEY, Tls, days_left,
+    CA_FILE_KEY, CERTIFICATE_CRITICAL_KEY, CERTIFICATE_WARNING_KEY, INSECURE_KEY, TlsSettings,
+    days_left,
 };
-use crate::{BoxFuture, Check, CheckType, Context};
+use crate::{Check, CheckType, Context};
 
 /// The check type `tcp`.
 #[derive(Debug)]
@@ -83,7 +84,7 @@ impl CheckType for Tcp {
         let port = section.opt_u64("port", 1..=65535).and_then(|port| u16::try_from(port).ok());
         section.required("port");
         let speak_tls = section.bool("tls", false);
-        let tls = Tls::read(section, &[]);
+        let tls = TlsSettings::read(section, &[]);
         let timeout = read_timeout(section);
         let family = read_family(section);
         let limits = TimeLimits::read(section);
@@ -134,7 +135,7 @@ struct Door {
     family: Family,
     send: Option<String>,
     expect: Option<String>,
-    tls: Option<Tls>,
+    tls: Option<TlsSettings>,
     limits: TimeLimits,
     timeout: Duration,
 }
@@ -143,7 +144,7 @@ struct Door {
 #[derive(Debug)]
 enum Observation {
     Unreached(Unreached),
-    Untrusted { address: SocketAddr, error: io::Error },
+    Untrusted { address: SocketAddr, error: TlsError },
     Connected(Seen),
 }
 
@@ -195,8 +196,8 @@ impl Door {
     async fn observe(&self, context: &Context) -> Observation {
         let limit = self.timeout.saturating_sub(RESERVE);
         let mut total = Stopwatch::start();
-        let connected = connect(context, &self.address, self.port, self.family, limit).await;
-        let connected = match connected {
+        let dial = Dial { family: self.family, ..Dial::new(&self.address, self.port, limit) };
+        let connected = match connect(&*context.resolver, dial).await {
             Ok(connected) => connected,
             Err(unreached) => return Observation::Unreached(unreached),
         };
@@ -208,7 +209,7 @@ impl Door {
                 (None, self.talk(connected.stream, left).await)
             }
             Some(tls) => {
-                let stream = match tls.connect(connected.stream, &self.tls_name).await {
+                let stream = match tls.tls.secure(connected.stream, &self.tls_name).await {
                     Ok(stream) => stream,
                     Err(error) => return Observation::Untrusted { address, error },
                 };
@@ -250,7 +251,7 @@ impl Door {
 
     fn judge(&self, observation: &Observation) -> Finding {
         match observation {
-            Observation::Unreached(unreached) => unreached.judge(),
+            Observation::Unreached(unreached) => judge_unreached(unreached),
             Observation::Untrusted { address, error } => {
                 Finding::new(Status::Critical, format!("no TLS with {address}: {}", chain(error)))
             }

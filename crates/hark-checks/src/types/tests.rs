@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hark_config::{Document, NoSecrets, Style};
 
-use crate::{CHECK_KEYS, Context, Resolver, TYPES};
+use crate::{CHECK_KEYS, Context, TYPES};
 
 #[test]
 fn every_file_of_the_folder_is_in_the_table() {
@@ -91,7 +91,7 @@ fn a_wrong_value_is_an_error_and_not_a_default() {
 async fn a_cancelled_run_leaves_nothing_behind() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let context = Context { resolver: Arc::new(Resolver::default()) };
+    let context = Context { resolver: Arc::new(hark_net::Resolver::default()) };
     for kind in TYPES {
         let settings = match kind.name() {
             "http" => format!("url: 'http://127.0.0.1:{port}/'"),

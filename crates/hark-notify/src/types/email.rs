@@ -6,24 +6,23 @@
 //! server and needs no memory of what was sent.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use hark_config::{Bare, Key, Kind, Section};
 use hark_model::time::{Clock, Mono};
 use hark_model::{HostName, Notification, Secret};
+use hark_net::{BoxFuture, Guard, Tls, Trust, Wire};
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
 use lettre::message::{Body, Mailbox, Message, SinglePart};
 
-use crate::connect::{Guard, connect};
 use crate::deadline::Deadline;
 use crate::digest;
 use crate::error::{SendError, one_line};
+use crate::reach::{connect, secure};
 use crate::render::{self, Template};
-use crate::smtp::{Accepted, Refusal, Session, Wire};
-use crate::tls::Trust;
-use crate::{BoxFuture, Context, Delivered, Receiver, ReceiverType};
+use crate::smtp::{Accepted, Refusal, Session};
+use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `email`.
 #[derive(Debug)]
@@ -160,10 +159,10 @@ impl ReceiverType for Email {
             timeout: read_timeout(section, "timeout", TIMEOUT),
             keepalive: section.duration("keepalive", Bare::Seconds, KEEPALIVE),
         };
-        let ca_file = section.opt_str("ca_file").map(PathBuf::from);
-        let trust = Trust::new(ca_file, section.bool("insecure", false));
+        let ca_file = section.opt_str("ca_file");
+        let tls = Tls::new(Trust::of_settings(ca_file, section.bool("insecure", false)));
         let complete = !settings.to.is_empty() && settings.from.is_some();
-        complete.then(|| Box::new(Mailer::new(settings, trust)) as Box<dyn Receiver>)
+        complete.then(|| Box::new(Mailer::new(settings, tls)) as Box<dyn Receiver>)
     }
 }
 
@@ -284,7 +283,7 @@ struct Idle {
 /// One configured e-mail receiver.
 struct Mailer {
     settings: Settings,
-    trust: Trust,
+    tls: Tls,
     idle: Mutex<Option<Idle>>,
     /// Who already has a message of which others were put off, by the message's key.
     partly: Mutex<BTreeMap<String, BTreeSet<String>>>,
@@ -294,7 +293,7 @@ impl std::fmt::Debug for Mailer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Mailer")
             .field("settings", &self.settings)
-            .field("trust", &self.trust)
+            .field("trust", self.tls.trust())
             .finish_non_exhaustive()
     }
 }
@@ -307,7 +306,7 @@ impl Receiver for Mailer {
 
     fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        if self.trust.insecure && self.settings.security != Security::None {
+        if *self.tls.trust() == Trust::Anybody && self.settings.security != Security::None {
             warnings.push("the mail server's certificate is not verified".to_owned());
         }
         if self.settings.security == Security::None && self.settings.login.is_some() {
@@ -335,8 +334,8 @@ impl Receiver for Mailer {
 }
 
 impl Mailer {
-    fn new(settings: Settings, trust: Trust) -> Self {
-        Self { settings, trust, idle: Mutex::new(None), partly: Mutex::new(BTreeMap::new()) }
+    fn new(settings: Settings, tls: Tls) -> Self {
+        Self { settings, tls, idle: Mutex::new(None), partly: Mutex::new(BTreeMap::new()) }
     }
 
     async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
@@ -419,14 +418,14 @@ impl Mailer {
         let mut session = match s.security {
             Security::None => Session::open(Box::new(stream), &s.server, &hello, deadline).await?,
             Security::Tls => {
-                let stream = self.trust.secure(stream, &s.tls_name, deadline).await?;
+                let stream = secure(&self.tls, stream, &s.tls_name, deadline).await?;
                 Session::open(Box::new(stream), &s.server, &hello, deadline).await?
             }
             Security::StartTls => {
                 let plain = Session::open(Box::new(stream), &s.server, &hello, deadline).await?;
                 let stream = plain.starttls(deadline).await?;
                 let stream: Box<dyn Wire> =
-                    Box::new(self.trust.secure(stream, &s.tls_name, deadline).await?);
+                    Box::new(secure(&self.tls, stream, &s.tls_name, deadline).await?);
                 Session::resume(stream, &s.server, &hello, deadline).await?
             }
         };

@@ -3,31 +3,29 @@
 //! Each message is one connection: calls are rare, and a kept connection would have to be watched.
 //! Redirects are not followed, since a guard on the first address says nothing about the second.
 
-use std::future::poll_fn;
-use std::path::PathBuf;
-use std::pin::pin;
+use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hark_config::{Key, Kind, Section};
 use hark_model::time::{Clock, Unix};
 use hark_model::{Notification, Secret};
+use hark_net::{
+    Answer, BoxFuture, Guard, HttpError, Limits, Origin, Tls, Trust, Version, exchange,
+    read_headers,
+};
 use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Body, Incoming};
-use hyper_util::rt::TokioIo;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
+use http_body_util::Full;
 use ring::hmac;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::email::{read_template, read_timeout};
-use crate::connect::{Guard, connect};
 use crate::deadline::Deadline;
 use crate::digest;
 use crate::error::{Again, Doing, SendError, one_line};
+use crate::reach::{connect, secure};
 use crate::render::{self, Template};
-use crate::tls::Trust;
-use crate::{BoxFuture, Context, Delivered, Receiver, ReceiverType};
+use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `webhook`.
 #[derive(Debug)]
@@ -114,10 +112,9 @@ impl ReceiverType for Webhook {
         };
         let guard =
             if section.bool("forbid_private", false) { Guard::PublicOnly } else { Guard::Open };
-        let ca_file = section.opt_str("ca_file").map(PathBuf::from);
-        let trust = Trust::new(ca_file, section.bool("insecure", false));
+        let trust = Trust::of_settings(section.opt_str("ca_file"), section.bool("insecure", false));
         let content_type = section.parse("content_type", HeaderValue::from_str);
-        let headers = read_headers(section);
+        let headers = read_headers(section, OWN_HEADERS);
         let template = read_template(section, "template");
         let secret = section.opt_secret("secret");
         let timeout = read_timeout(section, "timeout", TIMEOUT);
@@ -130,7 +127,7 @@ impl ReceiverType for Webhook {
             secret,
             timeout,
             guard,
-            trust,
+            tls: Tls::new(trust),
         }))
     }
 }
@@ -139,39 +136,11 @@ impl ReceiverType for Webhook {
 const OWN_HEADERS: &[&str] =
     &["host", "content-length", "transfer-encoding", "connection", "upgrade", "idempotency-key"];
 
-fn read_headers(section: &Section<'_>) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    let Some(child) = section.child("headers") else { return headers };
-    for (key, value) in child.entries() {
-        let Ok(name) = HeaderName::from_bytes(key.value.as_bytes()) else {
-            value.error(format!("`{}` cannot be the name of a header", key.value));
-            continue;
-        };
-        if OWN_HEADERS.contains(&name.as_str()) {
-            value.error(format!("hark sets the header `{}` itself", key.value));
-            continue;
-        }
-        let Some(secret) = value.secret() else { continue };
-        match HeaderValue::from_str(secret.expose()) {
-            Ok(mut content) => {
-                content.set_sensitive(true);
-                headers.insert(name, content);
-            }
-            Err(_) => drop(value.error("a header cannot contain control characters")),
-        }
-    }
-    headers
-}
-
 /// An address that was found to be one. Its path is treated as a secret: chat services put their
 /// tokens there.
 #[derive(Debug)]
 struct Endpoint {
-    secure: bool,
-    host: String,
-    port: u16,
-    /// Value of the header `Host`.
-    authority: String,
+    origin: Origin,
     /// Path and query, a template.
     path: Path,
 }
@@ -187,36 +156,17 @@ impl std::fmt::Debug for Path {
 impl Endpoint {
     fn parse(url: &Secret) -> Result<Self, String> {
         let url = url.expose().trim();
-        let Some((scheme, rest)) = url.split_once("://") else {
-            return Err("an address begins with https:// or http://".to_owned());
-        };
-        let secure = match scheme {
-            "https" => true,
-            "http" => false,
-            other => return Err(format!("`{other}` is not http or https")),
-        };
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(end);
-        if authority.contains('{') {
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        if rest.split(['/', '?']).next().is_some_and(|authority| authority.contains('{')) {
             return Err(
                 "the host must be written out: only what follows it is a template".to_owned()
             );
         }
-        if authority.contains('@') {
-            return Err("no name or password here: use `headers: {Authorization: …}`".to_owned());
-        }
-        let parsed: http::uri::Authority =
-            authority.parse().map_err(|_| "this has no valid host".to_owned())?;
+        let (origin, path) = Origin::split(url)?;
         let slash = if path.starts_with('/') { "" } else { "/" };
         let template =
             Template::parse(&format!("{slash}{path}")).map_err(|error| render::explain(&error))?;
-        let endpoint = Self {
-            secure,
-            host: parsed.host().trim_matches(['[', ']']).to_owned(),
-            port: parsed.port_u16().unwrap_or(if secure { 443 } else { 80 }),
-            authority: authority.to_owned(),
-            path: Path(template),
-        };
+        let endpoint = Self { origin, path: Path(template) };
         for sample in render::samples() {
             endpoint.uri(&sample, "").map_err(|_| "this is not an address".to_owned())?;
         }
@@ -243,17 +193,16 @@ struct Hook {
     secret: Option<Secret>,
     timeout: Duration,
     guard: Guard,
-    trust: Trust,
+    tls: Tls,
 }
 
 impl Receiver for Hook {
     fn target(&self) -> String {
-        let scheme = if self.endpoint.secure { "https" } else { "http" };
-        format!("{scheme}://{}", self.endpoint.authority)
+        self.endpoint.origin.to_string()
     }
 
     fn warnings(&self) -> Vec<String> {
-        let unverified = self.trust.insecure && self.endpoint.secure;
+        let unverified = *self.tls.trust() == Trust::Anybody && self.endpoint.origin.secure;
         unverified.then(|| "the certificate is not verified".to_owned()).into_iter().collect()
     }
 
@@ -271,15 +220,21 @@ impl Hook {
         let now = Clock.now().unix;
         let request = self.request(n, context, now)?;
         let deadline = Deadline::start(self.timeout);
-        let Endpoint { host, port, .. } = &self.endpoint;
+        let Origin { host, port, secure: is_secure, .. } = &self.endpoint.origin;
         let stream = connect(context, host, *port, self.guard, deadline).await?;
-        let (status, retry_after, text) = if self.endpoint.secure {
-            let stream = self.trust.secure(stream, host, deadline).await?;
-            exchange(stream, request, deadline, now).await?
+        let answer = if *is_secure {
+            let stream = secure(&self.tls, stream, host, deadline).await?;
+            let limits = Limits { max_body: MAX_ANSWER, time: deadline.left() };
+            exchange(stream, Version::Http1, request, limits).await
         } else {
-            exchange(stream, request, deadline, now).await?
+            let limits = Limits { max_body: MAX_ANSWER, time: deadline.left() };
+            exchange(stream, Version::Http1, request, limits).await
         };
-        judge(status, retry_after, self.redact(&text))
+        // Whether the content came whole does not matter: the status has come.
+        let Answer { status, headers, body, .. } =
+            answer.map_err(|error| unanswered(error, self.timeout))?;
+        let text = self.redact(&String::from_utf8_lossy(&body));
+        judge(status, retry_after(&headers, now), text)
     }
 
     fn request(
@@ -297,7 +252,7 @@ impl Hook {
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.endpoint.uri(n, &context.page)?;
         let headers = request.headers_mut();
-        headers.insert(HOST, value(&self.endpoint.authority)?);
+        headers.insert(HOST, value(&self.endpoint.origin.authority)?);
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         if self.method != Method::GET {
             headers.insert(CONTENT_TYPE, self.content_type.clone());
@@ -354,75 +309,23 @@ fn sign(secret: &Secret, timestamp: &str, body: &str) -> String {
     format!("v1={}", digest::hex(context.sign().as_ref()))
 }
 
-type Answer = (StatusCode, Option<Duration>, String);
-
-/// Sends the request and reads what is of interest of the answer.
-async fn exchange<S>(
-    stream: S,
-    request: Request<Full<Bytes>>,
-    deadline: Deadline,
-    now: Unix,
-) -> Result<Answer, SendError>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let broken =
-        |doing| move |error| SendError::Broken { doing, source: std::io::Error::other(error) };
-    let (mut sender, connection) = deadline
-        .within(Doing::Sending, hyper::client::conn::http1::handshake(TokioIo::new(stream)))
-        .await?
-        .map_err(broken(Doing::Sending))?;
-    let talk = async {
-        // The request is small: hyper writes it at once, so time is lost on waiting.
-        let answer = deadline
-            .within(Doing::Waiting, sender.send_request(request))
-            .await?
-            .map_err(broken(Doing::Waiting))?;
-        let retry_after = retry_after(&answer, now);
-        let status = answer.status();
-        let body = read_some(answer.into_body(), MAX_ANSWER);
-        // The status has come: a body that never ends does not change it.
-        let body = deadline.within(Doing::Waiting, body).await.unwrap_or_default();
-        Ok((status, retry_after, String::from_utf8_lossy(&body).into_owned()))
-    };
-    drive(connection, talk).await
-}
-
-/// Runs `talk` while keeping `connection` going, without a task of its own: dropping the future
-/// closes everything.
-async fn drive<C: Future, T: Future>(connection: C, talk: T) -> T::Output {
-    let mut connection = pin!(connection);
-    let mut talk = pin!(talk);
-    let mut is_open = true;
-    poll_fn(|cx| {
-        if is_open && connection.as_mut().poll(cx).is_ready() {
-            is_open = false;
+/// Says what a missing answer means. The request is small and written at once, so time is lost on
+/// waiting for the answer.
+fn unanswered(error: HttpError, after: Duration) -> SendError {
+    match error {
+        HttpError::Begin(source) => {
+            SendError::Broken { doing: Doing::Sending, source: io::Error::other(source) }
         }
-        let answer = talk.as_mut().poll(cx);
-        // The talk may have given the connection something to do.
-        if answer.is_pending() && is_open && connection.as_mut().poll(cx).is_ready() {
-            is_open = false;
-            return talk.as_mut().poll(cx);
+        HttpError::Failed(source) => {
+            SendError::Broken { doing: Doing::Waiting, source: io::Error::other(source) }
         }
-        answer
-    })
-    .await
-}
-
-async fn read_some(mut body: Incoming, max: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while !body.is_end_stream() && bytes.len() < max {
-        let Some(Ok(frame)) = body.frame().await else { break };
-        if let Some(data) = frame.data_ref() {
-            bytes.extend(data.iter().take(max - bytes.len()));
-        }
+        HttpError::Late(_) => SendError::Timeout { doing: Doing::Waiting, after },
     }
-    bytes
 }
 
 /// Reads `Retry-After` in both its forms, seconds and date.
-fn retry_after<B>(answer: &Response<B>, now: Unix) -> Option<Duration> {
-    let text = answer.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+fn retry_after(headers: &HeaderMap, now: Unix) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::bail;
-use hark_checks::{Context, Resolver};
+use hark_checks::Context;
+use hark_net::Resolver;
 use serde_json::json;
 
 use crate::out;

@@ -1,15 +1,13 @@
 //! The API, from the shell: where the server is, who asks, one request and its answer.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
+use hark_net::{End, Limits, Tls, Trust, Version, exchange};
 use http::{Method, Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
@@ -143,11 +141,11 @@ impl Client {
         path: &str,
         body: Option<&Value>,
         name: Option<&str>,
-    ) -> anyhow::Result<(StatusCode, Bytes)> {
+    ) -> anyhow::Result<(StatusCode, Vec<u8>)> {
         let host = self.base.host().context("the address names no host")?;
         let secure = self.base.scheme_str() == Some("https");
         let port = self.base.port_u16().unwrap_or(if secure { 443 } else { 50004 });
-        let tcp = connect(host, port).await.with_context(|| self.way_out())?;
+        let stream = connect(host, port).await.with_context(|| self.way_out())?;
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -162,25 +160,20 @@ impl Client {
             request = request.header(http::header::CONTENT_TYPE, "application/json");
         }
         let request = request.body(Full::new(Bytes::from(bytes)))?;
-        if secure {
-            let tls = self.tls(host, tcp).await?;
-            send(TokioIo::new(tls), request).await
+        let limits = Limits { max_body: MAX_ANSWER, time: TIMEOUT };
+        let answer = if secure {
+            let trust = self.fingerprint.map_or(Trust::System, Trust::Pinned);
+            let stream = Tls::new(trust).secure(stream, host).await?;
+            exchange(stream, Version::Http1, request, limits).await?
         } else {
-            send(TokioIo::new(tcp), request).await
-        }
-    }
-
-    async fn tls(
-        &self,
-        host: &str,
-        tcp: TcpStream,
-    ) -> anyhow::Result<tokio_rustls::client::TlsStream<TcpStream>> {
-        let config = match self.fingerprint {
-            Some(fingerprint) => hark_agent::pinned_client_config(fingerprint)?,
-            None => trusting_the_system()?,
+            exchange(stream, Version::Http1, request, limits).await?
         };
-        let name = rustls_pki_types::ServerName::try_from(host.to_owned())?;
-        Ok(tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, tcp).await?)
+        match answer.end {
+            End::Whole => Ok((answer.status, answer.body)),
+            End::Cut => bail!("the answer is longer than {} MiB", MAX_ANSWER >> 20),
+            End::Late => bail!("the answer did not end"),
+            End::Broken(error) => Err(error).context("cannot read the answer"),
+        }
     }
 }
 
@@ -195,50 +188,17 @@ fn authority(name: &str, port: u16) -> String {
     }
 }
 
-/// Believes what this system believes.
-fn trusting_the_system() -> anyhow::Result<rustls::ClientConfig> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    Ok(rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth())
-}
-
+/// Connects as `ping` would: by what the C library finds, not only by the name servers.
 async fn connect(host: &str, port: u16) -> std::io::Result<TcpStream> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let tcp = match bare.parse() {
-        Ok(ip) => TcpStream::connect(SocketAddr::new(ip, port)).await,
-        Err(_) => TcpStream::connect((bare, port)).await,
-    };
-    let tcp = tcp?;
-    tcp.set_nodelay(true)?;
-    Ok(tcp)
-}
-
-async fn send<S>(
-    io: TokioIo<S>,
-    request: Request<Full<Bytes>>,
-) -> anyhow::Result<(StatusCode, Bytes)>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-{
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await?;
-    let exchange = async {
-        let answer = sender.send_request(request).await?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
-        let body = body.map_err(|e| anyhow!("cannot read the answer: {e}"))?.to_bytes();
-        Ok((status, body))
-    };
-    tokio::select! {
-        answer = exchange => answer,
-        ended = connection => {
-            ended?;
-            bail!("the server closed the connection")
+    let mut last = std::io::Error::from(std::io::ErrorKind::NotFound);
+    for address in tokio::net::lookup_host((bare, port)).await? {
+        match hark_net::connect_to(address, None).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
         }
     }
+    Err(last)
 }
 
 /// Reads an answer; `local` is the data folder of a server of this machine.

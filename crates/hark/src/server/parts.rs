@@ -3,17 +3,18 @@
 //! The order is the caller's: the store first, since everything else hands over to it; then what works;
 //! then what waits more than it works.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use anyhow::Context;
-use hark_checks::{Configured, Resolver};
+use hark_checks::Configured;
 use hark_engine::Engine;
 use hark_engine::effect::Effects;
 use hark_model::Secret;
 use hark_model::record::{DeliveryRecord, JournalLine};
+use hark_net::Resolver;
 use hark_notify::Receivers;
 use hark_store::state::{AgentRecord, State, StateReader};
 use hark_web::{WebConfig, WebSettings};
@@ -342,16 +343,8 @@ fn outlets(links: &Arc<Links>, probes: mpsc::Sender<ProbeNow>) -> Outlets {
 
 /// Returns what receivers need of this server.
 fn context(settings: &Settings, resolver: &Arc<Resolver>) -> hark_notify::Context {
-    let resolver = Arc::clone(resolver);
-    let resolve =
-        move |host: String| -> hark_notify::BoxFuture<'static, std::io::Result<Vec<IpAddr>>> {
-            let resolver = Arc::clone(&resolver);
-            Box::pin(async move {
-                resolver.lookup(&host, hark_checks::Family::Either).await.map_err(Into::into)
-            })
-        };
     hark_notify::Context {
-        resolve: Arc::new(resolve),
+        resolve: Arc::clone(resolver) as Arc<dyn hark_net::Resolve>,
         page: settings.public_url.clone(),
         own_name: crate::sys::host_name().unwrap_or_else(|| "localhost".to_owned()),
     }

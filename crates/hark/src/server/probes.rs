@@ -6,10 +6,11 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use hark_checks::schedule::{Pace, Schedule};
-use hark_checks::{Check, Configured, Context, Finding, Resolver};
+use hark_checks::{Check, Configured, Context, Finding};
 use hark_engine::input::Input;
 use hark_model::time::{Clock, Unix};
 use hark_model::{CheckName, CheckResult, HostName, Status};
+use hark_net::Resolver;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;

@@ -3,8 +3,9 @@ use std::sync::Arc;
 
 use hark_config::{Document, NoSecrets, Style};
 
+use hark_net::Resolver;
+
 use super::*;
-use crate::Resolver;
 
 fn ping(more: &str) -> Ping {
     let document = Document::single(more);

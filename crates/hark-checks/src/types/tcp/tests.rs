@@ -7,8 +7,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use hark_net::Resolver;
+
 use super::*;
-use crate::Resolver;
 
 struct Server {
     port: u16,

@@ -4,9 +4,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use hark_config::{Document, NoSecrets, Style};
+use http::Response;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
 use rustls_pki_types::PrivateKeyDer;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -125,11 +130,11 @@ async fn answer(request: Request<Incoming>, calls: &Mutex<Vec<Call>>) -> Respons
 }
 
 fn context() -> Context {
-    let resolve = |host: String| -> BoxFuture<'static, std::io::Result<Vec<IpAddr>>> {
+    let resolve = |host: String| -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
         Box::pin(async move {
             match host.as_str() {
                 "hook.test" => Ok(vec![IpAddr::from(Ipv4Addr::LOCALHOST)]),
-                _ => Err(std::io::Error::other("no such name")),
+                _ => Err(io::Error::other("no such name")),
             }
         })
     };
@@ -241,7 +246,7 @@ fn retry_after_is_read_as_seconds_and_as_a_date() {
     let read = |text: &str| {
         let mut response = Response::new(());
         response.headers_mut().insert(RETRY_AFTER, text.parse().unwrap());
-        retry_after(&response, now)
+        retry_after(response.headers(), now)
     };
     assert_eq!(read("120"), Some(Duration::from_mins(2)));
     assert_eq!(read("Fri, 01 Jan 2027 00:00:30 GMT"), Some(Duration::from_secs(30)));

@@ -17,6 +17,8 @@ use thiserror::Error;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 
+use crate::BoxFuture;
+
 /// Which addresses are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Family {
@@ -34,7 +36,8 @@ impl Family {
     pub const WORDS: &'static [(&'static str, Self)] =
         &[("either", Self::Either), ("ipv4", Self::V4), ("ipv6", Self::V6)];
 
-    fn takes(self, address: IpAddr) -> bool {
+    /// Returns true if `address` is of it.
+    pub fn takes(self, address: IpAddr) -> bool {
         match self {
             Self::Either => true,
             Self::V4 => address.is_ipv4(),
@@ -48,6 +51,47 @@ impl Family {
             Self::V4 => "IPv4 address",
             Self::V6 => "IPv6 address",
         }
+    }
+}
+
+/// Turns a name into addresses. [`Resolver`] does; tests give a table.
+pub trait Resolve: Send + Sync {
+    /// Returns the addresses of `host` that are of `family`, the best first. Cancelling leaves nothing
+    /// behind.
+    ///
+    /// # Errors
+    /// If the name has no such address or no name server answers.
+    fn resolve<'a>(
+        &'a self,
+        host: &'a str,
+        family: Family,
+    ) -> BoxFuture<'a, io::Result<Vec<IpAddr>>>;
+}
+
+impl Resolve for Resolver {
+    fn resolve<'a>(
+        &'a self,
+        host: &'a str,
+        family: Family,
+    ) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
+        Box::pin(async move { Ok(self.lookup(host, family).await?) })
+    }
+}
+
+impl<F> Resolve for F
+where
+    F: Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync,
+{
+    fn resolve<'a>(
+        &'a self,
+        host: &'a str,
+        family: Family,
+    ) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
+        Box::pin(async move {
+            let mut found = self(host.to_owned()).await?;
+            found.retain(|address| family.takes(*address));
+            Ok(found)
+        })
     }
 }
 

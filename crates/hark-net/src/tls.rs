@@ -1,0 +1,225 @@
+//! TLS over any stream, and whom the other side must be.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, OnceLock};
+
+use ring::digest::{SHA256, digest};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// Whom the other side must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Whom an authority of this system vouches for; of the bundled ones where the system has none.
+    System,
+    /// Whom an authority in this PEM file vouches for.
+    File(PathBuf),
+    /// The holder of the certificate with this SHA-256 fingerprint of its DER form, whatever its name
+    /// and dates.
+    Pinned([u8; 32]),
+    /// Anybody.
+    Anybody,
+}
+
+impl Trust {
+    /// Returns what the settings `ca_file` and `insecure` mean together.
+    pub fn of_settings(ca_file: Option<&str>, insecure: bool) -> Self {
+        match ca_file {
+            _ if insecure => Self::Anybody,
+            Some(path) => Self::File(path.into()),
+            None => Self::System,
+        }
+    }
+}
+
+/// Why there is no TLS.
+#[derive(Debug, Error)]
+pub enum TlsError {
+    /// The file of authorities cannot be used.
+    #[error("cannot use the certificates in {path}")]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: io::Error,
+    },
+    /// The name cannot stand in a certificate.
+    #[error("no certificate can be for `{0}`")]
+    Name(String),
+    /// The other side is not who it must be, or speaks no TLS.
+    #[error(transparent)]
+    Handshake(io::Error),
+}
+
+impl TlsError {
+    /// Returns true if the certificate is what was wrong.
+    pub fn is_untrusted(&self) -> bool {
+        let Self::Handshake(error) = self else { return false };
+        let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
+    }
+}
+
+/// TLS with one kind of trust. What it takes is read at the first use and kept: a reload of the
+/// configuration makes a new one.
+#[derive(Debug)]
+pub struct Tls {
+    trust: Trust,
+    alpn: &'static [&'static [u8]],
+    config: OnceLock<Arc<ClientConfig>>,
+}
+
+impl Tls {
+    /// Trusts whom `trust` says.
+    pub fn new(trust: Trust) -> Self {
+        Self { trust, alpn: &[], config: OnceLock::new() }
+    }
+
+    /// Offers these protocols (ALPN), the best first.
+    #[must_use]
+    pub fn offering(mut self, alpn: &'static [&'static [u8]]) -> Self {
+        self.alpn = alpn;
+        self
+    }
+
+    /// Returns whom it trusts.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// Agrees on TLS over `stream` with the holder of a certificate for `name`. Nothing of what is to
+    /// be said is sent before the certificate was found to be good. Cancelling drops the stream.
+    ///
+    /// # Errors
+    /// If the authorities cannot be read, or the other side is not trusted.
+    pub async fn secure<S>(&self, stream: S, name: &str) -> Result<TlsStream<S>, TlsError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let bare = name.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let server = ServerName::try_from(bare).map_err(|_| TlsError::Name(name.to_owned()))?;
+        let connector = TlsConnector::from(self.config()?);
+        connector.connect(server, stream).await.map_err(TlsError::Handshake)
+    }
+
+    fn config(&self) -> Result<Arc<ClientConfig>, TlsError> {
+        if let Some(config) = self.config.get() {
+            return Ok(Arc::clone(config));
+        }
+        let made = Arc::new(self.make()?);
+        Ok(Arc::clone(self.config.get_or_init(|| made)))
+    }
+
+    fn make(&self) -> Result<ClientConfig, TlsError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .expect("ring offers the suites of TLS 1.2 and 1.3");
+        let by = |pin| {
+            let verifier = Arc::new(Certificate { pin, provider });
+            builder.clone().dangerous().with_custom_certificate_verifier(verifier)
+        };
+        let by_roots = |roots| builder.clone().with_root_certificates(roots);
+        let builder = match &self.trust {
+            Trust::Anybody => by(None),
+            Trust::Pinned(fingerprint) => by(Some(*fingerprint)),
+            Trust::System => by_roots(Arc::clone(&SYSTEM_ROOTS)),
+            Trust::File(path) => {
+                let unusable = |source| TlsError::CaFile { path: path.clone(), source };
+                by_roots(Arc::new(read_roots(path).map_err(unusable)?))
+            }
+        };
+        let mut config = builder.with_no_client_auth();
+        config.alpn_protocols = self.alpn.iter().map(|protocol| protocol.to_vec()).collect();
+        Ok(config)
+    }
+}
+
+/// Returns the certificate that the other side has shown.
+pub fn certificate_of<S>(stream: &TlsStream<S>) -> Option<&CertificateDer<'static>> {
+    stream.get_ref().1.peer_certificates()?.first()
+}
+
+static SYSTEM_ROOTS: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        // A bare container has no store.
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    Arc::new(roots)
+});
+
+fn read_roots(path: &Path) -> io::Result<RootCertStore> {
+    let pem = std::fs::read(path)?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(io::Error::other)?;
+        roots.add(certificate).map_err(io::Error::other)?;
+    }
+    if roots.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "no certificate in it"));
+    }
+    Ok(roots)
+}
+
+/// Takes the certificate with the pinned fingerprint, or any where none is pinned.
+#[derive(Debug)]
+struct Certificate {
+    pin: Option<[u8; 32]>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Certificate {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        // The fingerprint is no secret, so comparing it may take any time.
+        if self.pin.is_none_or(|pin| digest(&SHA256, end_entity).as_ref() == pin) {
+            return Ok(ServerCertVerified::assertion());
+        }
+        Err(rustls::CertificateError::ApplicationVerificationFailure.into())
+    }
+
+    // A copy of the certificate is not enough: its key must have signed this handshake.
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests;
