@@ -104,4 +104,43 @@ mod tests {
         assert_eq!(compare("1.01", "1.1"), Ordering::Equal);
         assert_eq!(compare("7.88.1-10+deb12u12", "7.88.1-10+deb12u5"), Ordering::Greater);
     }
+
+    #[test]
+    fn dpkg_says_the_same() {
+        let versions = [
+            "1.0",
+            "1.0-1",
+            "1.0-1~bpo12+1",
+            "1.0+dfsg-1",
+            "1:0.9",
+            "2.36-9+deb12u10",
+            "2.36-9+deb12u9",
+            "0~20230101",
+            "0",
+            "1.0a",
+            "1.0.1",
+            "1.00",
+            "1.0-1+b2",
+            "9.18.28-1~deb12u2",
+            "1.0~~rc1",
+        ];
+        for a in versions {
+            for b in versions {
+                let is = |relation: &str| {
+                    let status = std::process::Command::new("dpkg")
+                        .args(["--compare-versions", a, relation, b])
+                        .status();
+                    status.unwrap().success()
+                };
+                let expected = if is("lt") {
+                    Ordering::Less
+                } else if is("gt") {
+                    Ordering::Greater
+                } else {
+                    Ordering::Equal
+                };
+                assert_eq!(compare(a, b), expected, "{a} {b}");
+            }
+        }
+    }
 }

@@ -59,6 +59,8 @@ pub(crate) struct Process {
     pub(crate) ppid: u32,
     /// Its short name.
     comm: [u8; 16],
+    /// Bits of the kernel, see `PF_` in `include/linux/sched.h`.
+    flags: u64,
     /// The letter of its state: `R`, `S`, `D`, `Z` ...
     pub(crate) state: u8,
     /// How many threads it has.
@@ -97,12 +99,12 @@ impl Process {
 
     /// Returns true for a thread of the kernel: it has no program and no memory of its own.
     pub(crate) fn is_kernel(&self) -> bool {
-        self.pid == KTHREADD || self.ppid == KTHREADD
+        self.flags & PF_KTHREAD != 0
     }
 }
 
-/// The process that all threads of the kernel stem from.
-const KTHREADD: u32 = 2;
+/// The kernel's own mark. That they all stem from process 2 only holds outside of containers.
+const PF_KTHREAD: u64 = 0x0020_0000;
 
 /// What a look gives.
 #[derive(Debug)]
@@ -271,8 +273,9 @@ fn parse(line: &[u8]) -> Option<Process> {
     let state = *fields.next()?.as_bytes().first()?;
     let ppid = fields.next()?.parse().ok()?;
     let mut after = |skip: usize| fields.nth(skip)?.parse::<i64>().ok();
-    // Fields 14 and 15, 20, 22, 24 of proc_pid_stat(5); the state was field 3.
-    let (user, system) = (after(9)?, after(0)?);
+    // Fields 9, 14 and 15, 20, 22, 24 of proc_pid_stat(5); the parent was field 4.
+    let flags = after(4)?;
+    let (user, system) = (after(4)?, after(0)?);
     let threads = after(4)?;
     let started = after(1)?;
     let rss = after(1)?;
@@ -281,6 +284,7 @@ fn parse(line: &[u8]) -> Option<Process> {
         pid,
         ppid,
         comm,
+        flags: positive(flags),
         state,
         threads: u32::try_from(threads).unwrap_or(0),
         ticks: positive(user).saturating_add(positive(system)),
@@ -416,6 +420,14 @@ mod tests {
     }
 
     #[test]
+    fn threads_of_the_kernel_are_known_by_its_mark() {
+        let line = "3 (rcu_gp) I 2 0 0 0 -1 69238880 0 0 0 0 0 0 0 0 0 -20 1 0 7 0 0 0\n";
+        assert!(parse(line.as_bytes()).unwrap().is_kernel());
+        let in_a_container = line.replace("69238880", "4194560");
+        assert!(!parse(in_a_container.as_bytes()).unwrap().is_kernel());
+    }
+
+    #[test]
     fn a_young_look_is_used_again_and_an_old_one_is_not() {
         let (folder, mut table) = table();
         let proc = folder.path().join("proc");
@@ -471,7 +483,7 @@ mod tests {
         let look = table.look(Mono(4), Duration::ZERO).unwrap();
         let process = look.processes[0];
         assert_eq!(look.details.command_line(&process), "[kworker/0:1]");
-        assert!(!process.is_kernel() && Process { ppid: 2, ..process }.is_kernel());
+        assert!(!process.is_kernel());
     }
 
     #[test]

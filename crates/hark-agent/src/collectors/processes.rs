@@ -253,8 +253,9 @@ mod tests {
     fn put(root: &Path, pid: u32, ppid: u32, state: char, ticks: u64, pages: u64) {
         let folder = root.join("proc").join(pid.to_string());
         std::fs::create_dir_all(&folder).unwrap();
+        let flags = if ppid == 2 || pid == 2 { 0x0420_8060 } else { 0x40_0100 };
         let line = format!(
-            "{pid} (p{pid}) {state} {ppid} 1 1 0 -1 0 0 0 0 0 {ticks} 0 0 0 20 0 2 0 5 0 {pages} 0\n"
+            "{pid} (p{pid}) {state} {ppid} 1 1 0 -1 {flags} 0 0 0 0 {ticks} 0 0 0 20 0 2 0 5 0 {pages} 0\n"
         );
         std::fs::write(folder.join("stat"), line).unwrap();
         std::fs::write(folder.join("cmdline"), format!("/usr/bin/p{pid}\0-x\0")).unwrap();
