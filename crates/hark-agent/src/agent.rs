@@ -108,6 +108,7 @@ pub struct Agent {
     home: Home,
     levels: Levels,
     jobs: JobsConfig,
+    root: Root,
     /// Where what other threads find comes out; none if there are none.
     outlet: Option<Outlet>,
     clock: Clock,
@@ -154,6 +155,7 @@ impl Agent {
             home,
             levels: config.root.levels(),
             jobs: config.jobs.clone(),
+            root: config.root.clone(),
             outlet: None,
             clock,
         };
@@ -218,8 +220,9 @@ impl Agent {
         }
         let folder = self.home.path().as_os_str().as_encoded_bytes();
         let mark = format!("agent-{:08x}", crc32fast::hash(folder));
-        let started = inlet()
-            .and_then(|(inlet, outlet)| Ok((Jobs::start(self.jobs.make(), inlet, &mark)?, outlet)));
+        let started = inlet().and_then(|(inlet, outlet)| {
+            Ok((Jobs::start(self.jobs.make(&self.root), inlet, &mark)?, outlet))
+        });
         match started {
             Ok((jobs, outlet)) => {
                 self.outlet = Some(outlet);

@@ -11,9 +11,14 @@
 //! wait for it.
 
 mod clockwork;
+mod commands;
+mod custom;
 mod debounce;
 mod plugins;
+mod processes;
+mod series;
 mod settings;
+mod told;
 
 use std::collections::VecDeque;
 use std::fmt::Debug;
@@ -24,15 +29,16 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hark_calendar::ActiveWindow;
-use hark_model::{Clock, Mono, Now, SeriesDef};
+use hark_model::{Clock, Event, Mono, Now, SeriesDef};
 use hark_plugin::{
     Finished, Happened, Invocation, Output, Poller, RunId, Runner, StartError, runner,
 };
 use hark_proto::ReportItem;
 
 use self::clockwork::Clockwork;
-pub use self::settings::{JobsConfig, NAGIOS_RUNNER, PLUGINS};
+pub use self::settings::{COMMANDS, CUSTOM, JobsConfig, NAGIOS_RUNNER, PLUGINS, PROCESSES};
 use crate::inlet::{Batch, Found, Inlet};
+use crate::source::Root;
 use crate::stop::Stop;
 
 /// What the thread's stack takes: enough for a regular expression and for JSON of bounded depth.
@@ -60,6 +66,9 @@ pub(crate) trait Job: Send + Debug {
 
     /// Returns when its time comes.
     fn timing(&self) -> Timing;
+
+    /// Learns where the machine's files are, before anything else.
+    fn settle(&mut self, _root: &Root) {}
 
     /// Its time has come, and no program of it runs.
     fn begin(&mut self, turn: &mut Turn<'_>);
@@ -109,6 +118,11 @@ impl Turn<'_> {
     /// Reports a check's result or facts.
     pub(crate) fn report(&self, item: ReportItem) {
         self.offer(Found::Report(item));
+    }
+
+    /// Reports an event.
+    pub(crate) fn event(&self, event: Event) {
+        self.report(ReportItem::Event(event));
     }
 
     /// Hands over values of `source`, measured now.

@@ -73,7 +73,18 @@ pub const METRICS: &[(&str, &[&str])] = &[
     ),
     (
         "process_monitor",
-        &["total", "kernel", "running", "blocked", "zombies", "stopped", "threads"],
+        &[
+            "total",
+            "kernel",
+            "running",
+            "blocked",
+            "zombies",
+            "stopped",
+            "threads",
+            "count",
+            "cpu_percent",
+            "memory_mb",
+        ],
     ),
     (
         "socket_monitor",

@@ -115,8 +115,11 @@ pub const KEYS: &[Key] = &[
     Key::new("name", Kind::Text, "The host's name.").default("the system's host name"),
     Key::new("interval", Kind::Duration, "Time between two heartbeats, 1s to 1h.").default("30s"),
     Key::new("collectors", Kind::Named(&Kind::Any), "Settings of the collectors."),
+    jobs::PROCESSES,
+    jobs::COMMANDS,
     jobs::PLUGINS,
     jobs::NAGIOS_RUNNER,
+    jobs::CUSTOM,
     Key::new("spool", Kind::Section(SPOOL_KEYS), "What is kept while the server is away."),
 ];
 

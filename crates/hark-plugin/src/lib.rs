@@ -13,6 +13,7 @@
 
 #![deny(clippy::indexing_slicing)]
 
+pub mod document;
 pub mod exposition;
 pub mod extract;
 pub mod lines;

@@ -28,6 +28,11 @@ impl Debounce {
         self.bad >= self.attempts
     }
 
+    /// Counts from the start again, as after a good result.
+    pub(super) fn begin_again(&mut self) {
+        self.bad = 0;
+    }
+
     /// Returns true while bad results are held back: it is worth looking again soon.
     pub(super) fn is_held_back(self) -> bool {
         self.bad > 0 && self.bad < self.attempts

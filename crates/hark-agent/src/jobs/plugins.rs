@@ -10,12 +10,13 @@ use std::time::Duration;
 use hark_config::{Bare, Key, Kind, Section, Spanned, Value};
 use hark_model::check::SeriesLimits;
 use hark_model::time::millis;
-use hark_model::{CheckName, CheckResult, SeriesDef, Status, Unix};
+use hark_model::{CheckName, CheckResult, Status, Unix};
 use hark_plugin::nagios::{self, Said};
 use hark_plugin::{Finished, Invocation, Measured, Output, Permit, Program, StartError};
 use hark_proto::ReportItem;
 
 use super::debounce::Debounce;
+use super::series::Source;
 use super::settings::{ACTIVE, COMMAND, Pace, Reader, TIMEOUT, TIMEOUT_KEY};
 use super::{Job, Timing, Turn};
 
@@ -101,7 +102,8 @@ fn read_runner(reader: &mut Reader<'_, '_>, section: &Section<'_>) {
     let mut members = Vec::new();
     for (name, program) in commands {
         let Some(check) = reader.check(&name.value, name.span) else { continue };
-        members.push(Member { name: check, program: Arc::new(program), said: None });
+        let source = Source::new(COLLECTOR, check.as_str());
+        members.push(Member { name: check, program: Arc::new(program), source, said: None });
     }
     if members.is_empty() {
         return;
@@ -135,13 +137,13 @@ struct Plugin {
     retry: Duration,
     debounce: Debounce,
     memory: Option<u64>,
-    series: Known,
+    source: Source,
 }
 
 impl Plugin {
     fn new(check: CheckName, program: Program, pace: Pace) -> Self {
         Self {
-            series: Known::default(),
+            source: Source::new(COLLECTOR, check.as_str()),
             check,
             program: Arc::new(program),
             retry: pace.every,
@@ -181,8 +183,8 @@ impl Job for Plugin {
 
     fn ended(&mut self, finished: &Finished, turn: &mut Turn<'_>) {
         let said = nagios::read(finished);
-        self.series.tell(self.check.as_str(), finished, &said, turn);
         let result = result(&self.check, finished, &said);
+        tell(&mut self.source, finished, said, turn);
         self.judge(result, turn);
     }
 }
@@ -203,6 +205,7 @@ struct NagiosRunner {
 struct Member {
     name: CheckName,
     program: Arc<Program>,
+    source: Source,
     said: Option<Status>,
 }
 
@@ -288,10 +291,10 @@ impl Job for NagiosRunner {
     }
 
     fn ended(&mut self, finished: &Finished, turn: &mut Turn<'_>) {
-        let Some(member) = self.members.get(self.at) else { return };
+        let Some(member) = self.members.get_mut(self.at) else { return };
         let said = nagios::read(finished);
-        Known::default().tell(member.name.as_str(), finished, &said, turn);
         let result = result(&member.name, finished, &said);
+        tell(&mut member.source, finished, said, turn);
         self.take(result, turn);
     }
 }
@@ -342,22 +345,10 @@ fn result(check: &CheckName, finished: &Finished, said: &Said) -> CheckResult {
     }
 }
 
-/// The series of the run before, which the next run mostly has as well.
-#[derive(Clone, Debug, Default)]
-struct Known(Option<Arc<[SeriesDef]>>);
-
-impl Known {
-    /// Hands over what a plugin measured, and its exit code.
-    fn tell(&mut self, name: &str, finished: &Finished, said: &Said, turn: &Turn<'_>) {
-        let code = Measured::number("exit_code", f64::from(nagios::exit_code(&finished.exit)));
-        let all = || std::iter::once(&code).chain(&said.values);
-        let series: Vec<SeriesDef> = all().map(|value| value.series(COLLECTOR, name)).collect();
-        let series = match &self.0 {
-            Some(known) if **known == *series => Arc::clone(known),
-            _ => Arc::from(series),
-        };
-        self.0 = Some(Arc::clone(&series));
-        let source: Arc<str> = Arc::from(format!("{COLLECTOR}.{name}"));
-        turn.values(&source, series, all().map(|value| value.value).collect());
-    }
+/// Hands over what a plugin measured, and its exit code.
+fn tell(source: &mut Source, finished: &Finished, said: Said, turn: &Turn<'_>) {
+    let code = Measured::number("exit_code", f64::from(nagios::exit_code(&finished.exit)));
+    let mut values = vec![code];
+    values.extend(said.values);
+    source.tell(&values, turn);
 }

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hark_calendar::ActiveWindow;
-use hark_config::{Bare, Key, Kind, Section, Span};
+use hark_config::{Bare, Key, Kind, Section, Span, Value};
 use hark_model::CheckName;
 
-use super::{Job, Timing, plugins};
+use regex::{Regex, RegexBuilder};
+
+use super::{Job, Timing, commands, custom, plugins, processes};
+use crate::source::Root;
 
 /// The jobs of an agent, as configured.
 #[derive(Clone, Debug, Default)]
@@ -19,12 +22,14 @@ pub struct JobsConfig {
 
 /// A job before it works: copied when an agent begins.
 trait Prototype: Send + Sync + Debug {
-    fn make(&self) -> Box<dyn Job>;
+    fn make(&self, root: &Root) -> Box<dyn Job>;
 }
 
 impl<J: Job + Clone + Sync + 'static> Prototype for J {
-    fn make(&self) -> Box<dyn Job> {
-        Box::new(self.clone())
+    fn make(&self, root: &Root) -> Box<dyn Job> {
+        let mut job = self.clone();
+        job.settle(root);
+        Box::new(job)
     }
 }
 
@@ -42,11 +47,35 @@ pub const NAGIOS_RUNNER: Key = Key::new(
     "Plugins of Nagios with one status over all.",
 );
 
+/// The key of processes.
+pub const PROCESSES: Key = Key::new(
+    "processes",
+    Kind::Named(&Kind::Section(processes::KEYS)),
+    "Processes that must run, each a check.",
+);
+
+/// The key of commands.
+pub const COMMANDS: Key = Key::new(
+    "commands",
+    Kind::Named(&Kind::Section(commands::KEYS)),
+    "Commands whose output is looked through, each a check.",
+);
+
+/// The key of programs that print JSON lines.
+pub const CUSTOM: Key = Key::new(
+    "custom",
+    Kind::Named(&Kind::Section(custom::KEYS)),
+    "Programs that print metrics, facts, events and results as JSON lines.",
+);
+
 impl JobsConfig {
     /// Reads the sections; diagnostics are in `section`.
     pub(crate) fn read(section: &Section<'_>) -> Self {
         let mut reader = Reader { section, prototypes: Vec::new(), checks: BTreeMap::new() };
+        processes::read(&mut reader);
+        commands::read(&mut reader);
         plugins::read(&mut reader);
+        custom::read(&mut reader);
         Self { prototypes: reader.prototypes }
     }
 
@@ -56,8 +85,8 @@ impl JobsConfig {
     }
 
     /// Makes the jobs.
-    pub(crate) fn make(&self) -> Vec<Box<dyn Job>> {
-        self.prototypes.iter().map(|prototype| prototype.make()).collect()
+    pub(crate) fn make(&self, root: &Root) -> Vec<Box<dyn Job>> {
+        self.prototypes.iter().map(|prototype| prototype.make(root)).collect()
     }
 }
 
@@ -171,3 +200,19 @@ pub(super) const COMMAND: Key = Key::new(
     Kind::Either(&[Kind::Text, Kind::List(&Kind::Text)]),
     "The program and its arguments: a line, or a list. No shell is used.",
 );
+
+/// Bound on a compiled pattern: a fleet's agents are small.
+const MAX_PATTERN: usize = 256 * 1024;
+
+/// Reads a regular expression. Its time is linear in the text, whatever it is.
+pub(super) fn pattern(value: &Value<'_>) -> Option<Regex> {
+    value.parse(|text| {
+        let built = RegexBuilder::new(text).size_limit(MAX_PATTERN).build();
+        // The last line of the message says what is wrong, those before show where.
+        built.map_err(|error| {
+            let text = error.to_string();
+            let reason = text.lines().last().unwrap_or_default();
+            format!("this pattern is wrong: {}", reason.trim_start_matches("error: "))
+        })
+    })
+}

@@ -1,5 +1,9 @@
 //! Jobs with real programs, driven by the thread's own loop.
 
+mod commands;
+mod custom;
+mod processes;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -40,7 +44,7 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) fn of(text: &str) -> Self {
-        Self::with(configured(text).make())
+        Self::with(configured(text).make(&Root::system()))
     }
 
     fn with(jobs: Vec<Box<dyn Job>>) -> Self {
@@ -207,7 +211,7 @@ impl Job for Broken {
 #[test]
 fn a_job_that_panics_is_switched_off_and_the_others_go_on() {
     let mut jobs: Vec<Box<dyn Job>> = vec![Box::new(Broken)];
-    jobs.extend(configured("plugins: {x: {command: echo x, every: 1s}}\n").make());
+    jobs.extend(configured("plugins: {x: {command: echo x, every: 1s}}\n").make(&Root::system()));
     let mut scene = Scene::with(jobs);
     scene.until(|scene| scene.results.len() >= 2);
 }
