@@ -83,6 +83,9 @@ fn content(kind: Kind, bytes: &[u8]) {
             }
             assert!(decode(Kind::Report, builder.finish().bytes()).is_ok());
         }
+        Ok(Body::Fetch(fetch)) => {
+            assert_eq!(decode(Kind::Fetch, fetch.encode().bytes()), Ok(Body::Fetch(fetch)));
+        }
         Err(_) => {}
     }
     // What a spool gives back is checked the same way.

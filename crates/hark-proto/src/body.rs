@@ -10,6 +10,7 @@
 
 mod beat;
 mod hello;
+mod paper;
 mod reply;
 mod report;
 mod sets;
@@ -20,8 +21,9 @@ use thiserror::Error;
 
 pub use beat::{Backlog, BacklogBuilder, Beat, BeatBuilder, Frame, Frames};
 pub use hello::Hello;
+pub use paper::{Assembled, Fetch, MAX_PAPER, MAX_PIECE, Paper, PaperAssembler, Piece};
 pub use reply::{Ack, AckFlags, MAX_WANTED, Reset, WantSets};
-pub use report::{MAX_ITEM_TEXT, Pushed, Report, ReportBuilder, ReportItem};
+pub use report::{MAX_ITEM_TEXT, Outcome, Pushed, Report, ReportBuilder, ReportItem};
 pub use sets::{MAX_ASSEMBLIES, SetAssembler, SetError, SetsPart, set_number, split_set};
 
 use crate::header::{HEADER, Kind, MAX_NAME};
@@ -97,6 +99,8 @@ pub enum Body<'a> {
     Report(Report),
     /// Frames of the past.
     Backlog(Backlog<'a>),
+    /// It wants a piece of a paper.
+    Fetch(Fetch),
 }
 
 /// Reads the content of a request.
@@ -110,7 +114,8 @@ pub fn decode(kind: Kind, content: &[u8]) -> Result<Body<'_>, Refused> {
         Kind::Sets => Body::Sets(SetsPart::decode(content)?),
         Kind::Report => Body::Report(Report::decode(content)?),
         Kind::Backlog => Body::Backlog(Backlog::decode(content)?),
-        Kind::Ack | Kind::Reset | Kind::WantSets => return Err(Refused::Kind),
+        Kind::Fetch => Body::Fetch(Fetch::decode(content)?),
+        Kind::Ack | Kind::Reset | Kind::WantSets | Kind::Piece => return Err(Refused::Kind),
     })
 }
 
@@ -198,7 +203,7 @@ mod tests {
 
     #[test]
     fn replies_are_no_contents() {
-        for kind in [Kind::Ack, Kind::Reset, Kind::WantSets] {
+        for kind in [Kind::Ack, Kind::Reset, Kind::WantSets, Kind::Piece] {
             assert_eq!(decode(kind, &[0; 60]), Err(Refused::Kind));
             assert_eq!(Content::from_parts(kind, vec![0; 60]), Err(Refused::Kind));
         }
@@ -217,7 +222,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(
-            kind in 0usize..5, bytes in prop::collection::vec(any::<u8>(), 0..1200),
+            kind in 0usize..6, bytes in prop::collection::vec(any::<u8>(), 0..1200),
         ) {
             // Reading must end without a panic; whatever it gives is bounded by the datagram.
             if let Ok(Body::Beat(beat)) = decode(Kind::ALL[kind], &bytes) {

@@ -7,7 +7,7 @@ use hark_model::name::HostName;
 use hark_model::time::{Micros, Now, Unix};
 use thiserror::Error;
 
-use crate::body::{Ack, AckFlags, Content, Preamble, Reset, WantSets};
+use crate::body::{Ack, AckFlags, Content, Piece, Preamble, Reset, WantSets};
 use crate::bucket::{Bucket, Rate};
 use crate::header::{AgentId, Envelope, HEADER, Header, Kind, MAX_SESSION, SALT, peek_reply};
 use crate::key::{AgentKey, SealingKey, SessionKeys, simple_identity};
@@ -120,6 +120,8 @@ pub enum Reply {
     },
     /// Tell these sets.
     WantSets(Vec<u32>),
+    /// A piece of a paper that was asked for.
+    Piece(Piece),
 }
 
 /// An acknowledgement.
@@ -137,6 +139,8 @@ pub struct Acked {
     pub flags: AckFlags,
     /// Send nothing but heartbeats for this long.
     pub retry_after: Option<Duration>,
+    /// The oldest order that waits for us; 0 if there is none.
+    pub order: u32,
 }
 
 impl ClientSession {
@@ -231,6 +235,9 @@ impl ClientSession {
         if header.kind == Kind::Ack {
             let ack = Ack::read(plain)?;
             return Ok(Reply::Acked(self.acked(&ack, now, at)));
+        }
+        if header.kind == Kind::Piece {
+            return Ok(Reply::Piece(Piece::read(plain)?));
         }
         Ok(Reply::WantSets(WantSets::read(plain)?.sets))
     }
@@ -353,6 +360,7 @@ impl ClientSession {
             flags: ack.flags,
             retry_after: (ack.retry_after_s > 0)
                 .then(|| Duration::from_secs(u64::from(ack.retry_after_s))),
+            order: ack.order,
         }
     }
 }

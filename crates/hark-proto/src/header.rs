@@ -55,25 +55,31 @@ pub enum Kind {
     Report,
     /// Agent: sample frames of the past.
     Backlog,
+    /// Agent: a piece of a paper, please.
+    Fetch,
     /// Server: what is stored, and what time it is.
     Ack,
     /// Server: this session is over.
     Reset,
     /// Server: these sets are not known.
     WantSets,
+    /// Server: a piece of a paper.
+    Piece,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Hello,
         Self::Beat,
         Self::Sets,
         Self::Report,
         Self::Backlog,
+        Self::Fetch,
         Self::Ack,
         Self::Reset,
         Self::WantSets,
+        Self::Piece,
     ];
 
     /// Returns the number on the wire; the top bit is set for the server's.
@@ -84,9 +90,11 @@ impl Kind {
             Self::Sets => 3,
             Self::Report => 4,
             Self::Backlog => 5,
+            Self::Fetch => 6,
             Self::Ack => 0x81,
             Self::Reset => 0x82,
             Self::WantSets => 0x83,
+            Self::Piece => 0x84,
         }
     }
 
@@ -108,9 +116,11 @@ impl Kind {
             Self::Sets => "sets",
             Self::Report => "report",
             Self::Backlog => "backlog",
+            Self::Fetch => "fetch",
             Self::Ack => "ack",
             Self::Reset => "reset",
             Self::WantSets => "want_sets",
+            Self::Piece => "piece",
         }
     }
 }
@@ -202,8 +212,12 @@ pub fn peek(datagram: &[u8]) -> Result<Envelope<'_>, Refused> {
 /// # Errors
 /// Why it is refused.
 pub fn peek_reply(datagram: &[u8]) -> Result<Envelope<'_>, Refused> {
-    bounded(datagram, HEADER + TAG, MAX_REPLY)?;
+    bounded(datagram, HEADER + TAG, MAX_DATAGRAM)?;
     let (header, _) = Header::read(datagram)?;
+    // Only what was asked for with a datagram as long may be longer than the shortest request.
+    if header.kind != Kind::Piece {
+        bounded(datagram, HEADER + TAG, MAX_REPLY)?;
+    }
     if header.kind.is_request() {
         return Err(Refused::Kind);
     }

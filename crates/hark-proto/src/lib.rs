@@ -24,8 +24,9 @@ pub mod server;
 pub mod window;
 
 pub use body::{
-    AckFlags, Backlog, BacklogBuilder, Beat, BeatBuilder, Body, Content, Frame, Frames, Hello,
-    Report, ReportBuilder, ReportItem, SetAssembler, SetsPart, decode, set_number, split_set,
+    AckFlags, Backlog, BacklogBuilder, Beat, BeatBuilder, Body, Content, Fetch, Frame, Frames,
+    Hello, MAX_PAPER, Outcome, Paper, PaperAssembler, Piece, Report, ReportBuilder, ReportItem,
+    SetAssembler, SetsPart, decode, set_number, split_set,
 };
 pub use client::{Acked, ClientSession, Identity, Reply, SealError, next_session};
 pub use header::{AgentId, Envelope, Header, Kind, peek};
@@ -38,11 +39,12 @@ pub use window::Window;
 /// The longest datagram: what passes every IPv6 path and the usual tunnels unfragmented.
 pub const MAX_DATAGRAM: usize = 1199;
 
-/// The shortest datagram to the server; shorter bodies are padded. No reply is longer than
-/// [`MAX_REPLY`], so the server never answers with more than it was sent.
+/// The shortest datagram to the server; shorter bodies are padded. No reply but a [`Kind::Piece`] is
+/// longer than [`MAX_REPLY`], and a piece is asked for with a datagram as long: so the server never
+/// answers with more than it was sent.
 pub const MIN_REQUEST: usize = 96;
 
-/// The longest reply.
+/// The longest reply, pieces excepted.
 pub const MAX_REPLY: usize = MIN_REQUEST;
 
 /// The bytes that authentication adds (Poly1305).

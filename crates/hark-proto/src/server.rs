@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hark_model::time::{Micros, Mono, Now, Unix};
 
-use crate::body::{Ack, AckFlags, Preamble, Reset, WantSets};
+use crate::body::{Ack, AckFlags, Piece, Preamble, Reset, WantSets};
 use crate::bucket::{Bucket, Rate};
 use crate::header::{AgentId, HEADER, Header, Kind, SALT, peek};
 use crate::key::{AgentKey, SealingKey, SessionKeys};
@@ -108,6 +108,8 @@ pub struct AckFacts {
     pub flags: AckFlags,
     /// If not 0: the agent shall send nothing but heartbeats for so many seconds.
     pub retry_after_s: u16,
+    /// The oldest order that waits for the agent; 0 if there is none.
+    pub order: u32,
 }
 
 impl ServerSession {
@@ -195,6 +197,16 @@ impl ServerSession {
         }
     }
 
+    /// Makes an acknowledgement due although nothing came: its agent shall learn of a new revision or
+    /// order at once. False if no session is open: the next one is told anyway.
+    pub fn nudge(&mut self) -> bool {
+        let open = self.open.as_deref_mut();
+        open.is_some_and(|open| {
+            open.ack_due = true;
+            true
+        })
+    }
+
     /// Returns the share of the open session's datagrams that never arrived, 0 to 1; `None` before
     /// the first. Datagrams still on the way count as lost until they arrive.
     pub fn loss(&self) -> Option<f64> {
@@ -227,6 +239,7 @@ impl ServerSession {
             revision: facts.revision,
             flags: facts.flags,
             retry_after_s: facts.retry_after_s,
+            order: facts.order,
         };
         open.ack_due = false;
         open.seal(agent, Kind::Ack, out, |plain| ack.write(plain));
@@ -241,6 +254,17 @@ impl ServerSession {
         }
         let Some(open) = self.open.as_deref_mut() else { return false };
         open.seal(agent, Kind::WantSets, out, |plain| WantSets::write(sets, plain));
+        true
+    }
+
+    /// Writes the sealed answer to a [`crate::Fetch`] to `out`, which is cleared before; false if there
+    /// is no session or it is not synced yet.
+    pub fn piece(&mut self, agent: AgentId, piece: &Piece, out: &mut Vec<u8>) -> bool {
+        if self.to_persist().is_some() {
+            return false;
+        }
+        let Some(open) = self.open.as_deref_mut() else { return false };
+        open.seal(agent, Kind::Piece, out, |plain| piece.write(plain));
         true
     }
 

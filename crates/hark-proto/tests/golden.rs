@@ -23,9 +23,9 @@ use hark_proto::body::{Body, Preamble};
 use hark_proto::header::{Header, Kind, SALT, peek_reply};
 use hark_proto::key::SealingKey;
 use hark_proto::{
-    AckFacts, AckFlags, AgentKey, BacklogBuilder, BeatBuilder, ClientSession, Content, Hello,
-    Identity, Refused, Reply, ReportBuilder, ReportItem, ServerSession, SessionKeys, decode, peek,
-    set_number, simple_identity, split_set,
+    AckFacts, AckFlags, AgentKey, BacklogBuilder, BeatBuilder, ClientSession, Content, Fetch,
+    Hello, Identity, Outcome, Paper, Piece, Refused, Reply, ReportBuilder, ReportItem,
+    ServerSession, SessionKeys, decode, peek, set_number, simple_identity, split_set,
 };
 use serde_json::{Value, json};
 
@@ -130,6 +130,18 @@ fn report() -> Content {
     builder.finish()
 }
 
+fn fetch() -> Fetch {
+    Fetch { paper: Paper::Configuration(3), offset: 4 }
+}
+
+fn outcome() -> Content {
+    let mut builder = ReportBuilder::new(1_795_000_000_000);
+    let item = Outcome { order: 9, exit: Some(0), text: "restarted".to_owned() };
+    let pushed = builder.push(10, &ReportItem::Outcome(item));
+    assert_eq!(pushed, hark_proto::body::Pushed::Whole);
+    builder.finish()
+}
+
 fn beat() -> Content {
     let mut builder = BeatBuilder::new(10_000, Some(250));
     assert!(builder.push(set_number(&series()), Unix(1_795_200_000_200), &values()));
@@ -149,6 +161,8 @@ fn requests() -> Vec<(&'static str, Content, bool)> {
         ("sets", split_set(set_number(&series()), &series()).unwrap().remove(0), true),
         ("report", report(), true),
         ("backlog with two frames", backlog.finish(), true),
+        ("fetch of a configuration", fetch().encode(), true),
+        ("report of an outcome", outcome(), true),
     ]
 }
 
@@ -326,13 +340,26 @@ fn replies() -> Vec<(&'static str, Vec<u8>)> {
         revision: 3,
         flags: AckFlags::HISTORY_STOPPED,
         retry_after_s: 30,
+        order: 0,
     };
     assert!(server.ack(agent, &facts, Micros(AT.0 + 60_000), &mut ack));
     let mut want = Vec::new();
     assert!(server.want_sets(agent, &[set_number(&series()), 7], &mut want));
     let mut reset = Vec::new();
     assert!(server.reset(&key(), &stale.unwrap(), SALT_BYTES, AT, &mut reset));
-    vec![("ack of 1, 2 and 4", ack), ("want sets", want), ("reset", reset)]
+    let mut piece = Vec::new();
+    assert!(server.piece(agent, &Piece::cut(fetch(), b"interval: 10s\n"), &mut piece));
+    let mut nudge = Vec::new();
+    assert!(server.nudge());
+    let facts = AckFacts { order: 9, ..facts };
+    assert!(server.ack(agent, &facts, Micros(AT.0 + 60_000), &mut nudge));
+    vec![
+        ("ack of 1, 2 and 4", ack),
+        ("want sets", want),
+        ("reset", reset),
+        ("piece of a configuration", piece),
+        ("ack unasked, with an order", nudge),
+    ]
 }
 
 #[test]
@@ -379,6 +406,11 @@ fn replies_are_the_golden_ones() {
     assert_eq!(acked.retry_after, Some(Duration::from_secs(30)));
     assert_eq!(said[1], Reply::WantSets(vec![set_number(&series()), 7]));
     assert_eq!(said[2], Reply::Reset { highest: SESSION });
+    let piece = Piece::cut(fetch(), b"interval: 10s\n");
+    assert_eq!(piece.bytes, b"rval: 10s\n");
+    assert_eq!(said[3], Reply::Piece(piece));
+    let Reply::Acked(acked) = &said[4] else { panic!("the last is an ack") };
+    assert_eq!((acked.order, acked.stored.len()), (9, 0));
 }
 
 /// What a server must refuse, each with the word of its reason.
@@ -411,7 +443,7 @@ fn refused() -> Vec<(&'static str, Refused, Vec<u8>)> {
         ("1200 bytes", Refused::Long, vec![0xa1; 1200]),
         ("version 2", Refused::Magic, changed(&good, 0, 0xa2)),
         ("a text", Refused::Magic, changed(&good, 0, b'{')),
-        ("an unknown kind", Refused::Kind, changed(&good, 1, 6)),
+        ("an unknown kind", Refused::Kind, changed(&good, 1, 0x7f)),
         ("a reply's kind", Refused::Kind, changed(&good, 1, 0x81)),
         ("counter 0", Refused::Header, changed(&good, 25, 0)),
         ("a session above 2^53", Refused::Header, changed(&good, 10, 1)),

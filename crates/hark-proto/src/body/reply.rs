@@ -10,7 +10,7 @@ use crate::{MAX_REPLY, TAG};
 /// How many unknown sets one reply can name; the others are named once these are known.
 pub const MAX_WANTED: usize = (MAX_REPLY - HEADER - TAG - 1) / 4;
 
-/// What the server has stored, and what time it is there. 43 bytes.
+/// What the server has stored, and what time it is there. 43 bytes, or 47 with an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ack {
     /// The highest counter of this session whose datagram is stored; 0 if none.
@@ -32,6 +32,9 @@ pub struct Ack {
     pub flags: AckFlags,
     /// If not 0: send nothing but heartbeats for so many seconds.
     pub retry_after_s: u16,
+    /// The oldest order that waits for this agent, to be fetched as [`super::Paper::Order`]; 0 if there
+    /// is none.
+    pub order: u32,
 }
 
 /// What the agent should know.
@@ -81,6 +84,9 @@ impl Ack {
         out.extend_from_slice(&self.revision.to_be_bytes());
         out.push(self.flags.0);
         out.extend_from_slice(&self.retry_after_s.to_be_bytes());
+        if self.order != 0 {
+            out.extend_from_slice(&self.order.to_be_bytes());
+        }
     }
 
     /// Reads a plaintext; bytes that follow are of a later version.
@@ -98,6 +104,7 @@ impl Ack {
             revision: bytes.u32()?,
             flags: AckFlags(bytes.u8()?),
             retry_after_s: bytes.u16()?,
+            order: bytes.u32().unwrap_or(0),
         })
     }
 
@@ -150,7 +157,7 @@ impl WantSets {
 
 /// No reply is longer than the shortest request: no amplification.
 const _: () = {
-    assert!(HEADER + 43 + TAG <= MAX_REPLY);
+    assert!(HEADER + 47 + TAG <= MAX_REPLY);
     assert!(HEADER + SALT + 8 + TAG <= MAX_REPLY);
 };
 
@@ -170,6 +177,7 @@ mod tests {
             revision: 4,
             flags: AckFlags::HISTORY_STOPPED,
             retry_after_s: 5,
+            order: 0,
         }
     }
 

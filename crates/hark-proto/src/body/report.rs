@@ -37,6 +37,19 @@ pub enum ReportItem {
     Event(Event),
     /// Facts about the host; an empty value removes one.
     Facts(Vec<(String, String)>),
+    /// What became of an order.
+    Outcome(Outcome),
+}
+
+/// What became of an order that the server gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Its number.
+    pub order: u32,
+    /// The exit status of what it ran; none if nothing ran (refused, expired) or a signal ended it.
+    pub exit: Option<u8>,
+    /// What it printed, or why it was refused; cut to what a datagram holds.
+    pub text: String,
 }
 
 /// Items of an agent.
@@ -69,6 +82,19 @@ struct WireItem<'b> {
     event: Option<WireEvent<'b>>,
     #[b(3)]
     facts: Option<Vec<WireFact<'b>>>,
+    #[b(4)]
+    outcome: Option<WireOutcome<'b>>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct WireOutcome<'b> {
+    #[n(0)]
+    order: u32,
+    #[n(1)]
+    exit: Option<u8>,
+    #[b(2)]
+    text: &'b str,
 }
 
 #[derive(Encode, Decode)]
@@ -159,6 +185,24 @@ struct WireFact<'b> {
     value: &'b str,
 }
 
+impl Outcome {
+    /// Returns it as a thing that happened at `at`, for people.
+    pub fn event(&self, at: Unix) -> Event {
+        let (severity, text) = match self.exit {
+            Some(0) => (Severity::Info, format!("order {} is done: {}", self.order, self.text)),
+            Some(exit) => (
+                Severity::Warning,
+                format!("order {} ended with {exit}: {}", self.order, self.text),
+            ),
+            None => {
+                (Severity::Warning, format!("order {} was not done: {}", self.order, self.text))
+            }
+        };
+        let text = shortened(&text, Event::MAX_TEXT).to_owned();
+        Event { at, kind: EventKind::Other("order".to_owned()), severity, text, tags: Vec::new() }
+    }
+}
+
 impl Report {
     pub(super) fn decode(content: &[u8]) -> Result<Self, Refused> {
         let wire: Wire<'_> = from_cbor(content)?;
@@ -228,7 +272,7 @@ fn head(epoch: u64, n_items: usize) -> Vec<u8> {
 }
 
 fn to_wire(number: u64, item: &ReportItem) -> (WireItem<'_>, bool) {
-    let mut wire = WireItem { number, result: None, event: None, facts: None };
+    let mut wire = WireItem { number, result: None, event: None, facts: None, outcome: None };
     let cut = match item {
         ReportItem::Result(result) => {
             let check = result.check.as_str();
@@ -276,6 +320,12 @@ fn to_wire(number: u64, item: &ReportItem) -> (WireItem<'_>, bool) {
             wire.facts = Some(some);
             !whole
         }
+        ReportItem::Outcome(outcome) => {
+            let text = shortened(&outcome.text, MAX_ITEM_TEXT);
+            let (order, exit) = (outcome.order, outcome.exit);
+            wire.outcome = Some(WireOutcome { order, exit, text });
+            text.len() < outcome.text.len()
+        }
     };
     (wire, cut)
 }
@@ -318,6 +368,9 @@ fn from_wire(wire: WireItem<'_>) -> Result<Option<ReportItem>, Refused> {
             text: event.text.to_owned(),
             tags: event.tags.unwrap_or_default().into_iter().map(str::to_owned).collect(),
         })));
+    }
+    if let Some(WireOutcome { order, exit, text }) = wire.outcome {
+        return Ok(Some(ReportItem::Outcome(Outcome { order, exit, text: text.to_owned() })));
     }
     Ok(wire.facts.map(|facts| {
         let pairs = facts.iter().map(|fact| (fact.name, fact.value));
@@ -442,7 +495,9 @@ mod tests {
     #[test]
     fn items_come_back_with_their_numbers() {
         let facts = ReportItem::Facts(vec![("os".to_owned(), "Debian".to_owned())]);
-        let items = [event("x"), result("y", 3), facts];
+        let outcome =
+            |exit| ReportItem::Outcome(Outcome { order: 4, exit, text: "restarted".to_owned() });
+        let items = [event("x"), result("y", 3), facts, outcome(Some(2)), outcome(None)];
         let mut builder = ReportBuilder::new(99);
         assert!(builder.is_empty());
         for (number, item) in (5..).zip(&items) {
@@ -467,7 +522,8 @@ mod tests {
             result.check = CheckName::new(&"é".repeat(127)).unwrap();
         }
         let facts = ReportItem::Facts(vec![(long.clone(), long.clone()); 100]);
-        for item in [name, named, facts] {
+        let outcome = ReportItem::Outcome(Outcome { order: u32::MAX, exit: Some(255), text: long });
+        for item in [name, named, facts, outcome] {
             let mut builder = ReportBuilder::new(u64::MAX);
             assert_eq!(builder.push(u64::MAX, &item), Pushed::Cut);
             let content = builder.finish();

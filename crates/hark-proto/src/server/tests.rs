@@ -484,7 +484,7 @@ impl World {
                     self.seal(token);
                 }
             }
-            Ok(Reply::WantSets(_)) => panic!("nothing was wanted"),
+            Ok(Reply::WantSets(_) | Reply::Piece(_)) => panic!("nothing was wanted"),
             Err(_) => {}
         }
     }
