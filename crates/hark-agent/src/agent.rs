@@ -7,9 +7,10 @@ use hark_model::token::TokenError;
 use hark_model::{
     Clock, EnrolToken, Event, EventKind, HostName, Mono, Now, Secret, Severity, Unix,
 };
-use hark_proto::{Identity, ReportItem};
+use hark_proto::{Identity, Outcome, Paper, ReportItem};
 use thiserror::Error;
 
+use crate::central::Central;
 use crate::collectors::{Root, uptime};
 use crate::endpoint::{Endpoint, Server};
 use crate::enrol::{EnrolError, enrol};
@@ -21,8 +22,8 @@ use crate::jobs::{Jobs, JobsConfig};
 use crate::levels::Levels;
 use crate::sampler::{Round, Sampler};
 use crate::schedule::Schedule;
-use crate::sender::{Counts, Introduction, Moment, Sender};
-use crate::settings::{Access, AgentConfig};
+use crate::sender::{Arrived, Counts, Introduction, Moment, Sender};
+use crate::settings::{Access, AgentConfig, Given};
 use crate::spool::{Pending, Spool, SpoolError};
 use crate::stop::Stop;
 use crate::sys;
@@ -79,6 +80,9 @@ pub enum AgentError {
     /// The host has no name that can be used.
     #[error("this host has no usable name: give one with --name")]
     NoName,
+    /// What the server gave cannot be kept.
+    #[error("cannot open what the server gave")]
+    Central(#[source] io::Error),
     /// The session cannot be begun.
     #[error("cannot store the session's number")]
     Session(#[source] io::Error),
@@ -105,6 +109,10 @@ pub struct Agent {
     endpoint: Endpoint,
     /// None if the socket cannot be made (a full disk, a path too long): the rest works without.
     injection: Option<Injection>,
+    central: Central,
+    root: Root,
+    /// The interval where neither the host's file nor the server says one.
+    usual: Duration,
     home: Home,
     levels: Levels,
     jobs: JobsConfig,
@@ -123,14 +131,19 @@ impl Agent {
     pub fn new(config: &AgentConfig) -> Result<Self, AgentError> {
         let clock = Clock;
         let home = Home::take(&config.folder)?;
-        let mut sampler = Sampler::new(&config.collectors, &config.root);
+        let central = Central::open(&home, config.own.clone()).map_err(AgentError::Central)?;
+        let given = central.at_start(&home);
+        let collectors = given.as_ref().map_or(&config.collectors, |given| &given.collectors);
+        let mut sampler = Sampler::new(collectors, &config.root);
         let moment = moment(clock);
         sampler.begin(moment.now);
         let known = who(&home, config, &sampler)?;
         if known.servers.is_empty() {
             return Err(AgentError::NoServer);
         }
-        let interval = config.interval.or(known.interval).unwrap_or(AgentConfig::DEFAULT_INTERVAL);
+        let usual = known.interval.unwrap_or(AgentConfig::DEFAULT_INTERVAL);
+        let given_interval = given.as_ref().and_then(|given| given.interval);
+        let interval = config.interval.or(given_interval).unwrap_or(usual);
         let spool = Spool::open(&home.path().join("spool"), config.spool, moment.now.unix)?;
         let introduction = Introduction {
             host: known.host.clone(),
@@ -144,6 +157,8 @@ impl Agent {
         if let Some(facts) = sampler.changed_facts() {
             sender.set_facts(facts, moment.now);
         }
+        let (configuration, order) = central.taken();
+        sender.has_papers(configuration, order);
         let mut agent = Self {
             host: known.host,
             sampler,
@@ -152,6 +167,9 @@ impl Agent {
             sender,
             endpoint: Endpoint::new(known.servers),
             injection: listen(&home),
+            central,
+            root: config.root.clone(),
+            usual,
             home,
             levels: config.root.levels(),
             jobs: config.jobs.clone(),
@@ -320,11 +338,46 @@ impl Agent {
         }
     }
 
+    /// Takes what the server gave.
+    fn take_papers(&mut self) {
+        while let Some(Arrived { paper, bytes }) = self.sender.arrived() {
+            let now = self.clock.now();
+            match paper {
+                Paper::Configuration(revision) => {
+                    let told = match self.central.take(&self.home, revision, &bytes, now) {
+                        Ok((given, told)) => {
+                            self.apply(&given, now);
+                            told
+                        }
+                        Err(told) => told,
+                    };
+                    self.sender.report(&told, now);
+                }
+                Paper::Order(order) => {
+                    let text = "this agent takes no orders".to_owned();
+                    let outcome = Outcome { order, exit: None, text };
+                    self.sender.report(&ReportItem::Outcome(outcome), now);
+                }
+            }
+        }
+    }
+
+    /// Goes over to other settings; what has not changed goes on as it is.
+    fn apply(&mut self, given: &Given, now: Now) {
+        self.sampler.change(&given.collectors, &self.root, now);
+        let interval = given.interval.unwrap_or(self.usual);
+        if interval != self.schedule.interval() {
+            self.schedule = Schedule::begin(now, interval);
+            self.sender.set_interval(interval);
+        }
+    }
+
     fn take_replies(&mut self) {
         let mut buffer = [0; MAX_DATAGRAM];
         for _ in 0..MAX_AT_ONCE {
             let Some(datagram) = self.endpoint.receive(&mut buffer) else { return };
             self.sender.receive(datagram, moment(self.clock));
+            self.take_papers();
         }
     }
 

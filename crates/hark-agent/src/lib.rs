@@ -24,6 +24,7 @@
 #![deny(clippy::indexing_slicing)]
 
 mod agent;
+mod central;
 pub mod collectors;
 mod debian_version;
 mod endpoint;

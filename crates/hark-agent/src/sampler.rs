@@ -32,6 +32,8 @@ const MAX_EVENTS: usize = 16;
 #[derive(Debug)]
 struct Running {
     name: &'static str,
+    /// Its settings, to tell whether others are others.
+    settings: String,
     by: By,
     interval: Option<Duration>,
     due: Mono,
@@ -147,23 +149,7 @@ impl Sampler {
     /// Makes the collectors.
     pub(crate) fn new(configured: &[Configured], root: &Root) -> Self {
         let mut slow = SlowThread::default();
-        let mut make = |configured: &Configured| {
-            let collector = configured.make.make(root);
-            Running {
-                name: configured.name,
-                by: if configured.is_slow {
-                    By::Slow(slow.add(collector))
-                } else {
-                    By::Us(collector)
-                },
-                interval: configured.interval,
-                due: Mono(0),
-                sets: Vec::new(),
-                facts: Vec::new(),
-                state: State::Works,
-            }
-        };
-        let running = configured.iter().map(&mut make).collect();
+        let running = configured.iter().map(|one| Running::new(one, root, &mut slow)).collect();
         Self {
             running,
             asking: slow.start(),
@@ -178,6 +164,31 @@ impl Sampler {
     pub(crate) fn take(&mut self, batch: &Batch) {
         let own = self.running.iter().flat_map(|r| &r.sets).map(|set| set.defs.len()).sum();
         self.guests.take(batch, own);
+    }
+
+    /// Goes over to other settings: a collector whose own have not changed keeps its counters, the
+    /// others are made anew and have their first values with the look after the next. The slow ones
+    /// share a thread, and go on only if none of them has changed.
+    pub(crate) fn change(&mut self, configured: &[Configured], root: &Root, now: Now) {
+        let mut former = std::mem::take(&mut self.running);
+        let slow_before = former.iter().filter(|r| matches!(r.by, By::Slow(_)));
+        let slow_after = configured.iter().filter(|one| one.is_slow).map(settings_of);
+        let is_slow_same = slow_before.map(|r| r.settings.clone()).eq(slow_after);
+        let mut slow = SlowThread::default();
+        for one in configured {
+            let settings = settings_of(one);
+            let may_stay = !one.is_slow || is_slow_same;
+            let same = |r: &Running| r.name == one.name && r.settings == settings;
+            let place = former.iter().position(|r| may_stay && same(r));
+            self.running.push(match place {
+                Some(place) => former.swap_remove(place),
+                None => Running { due: now.mono, ..Running::new(one, root, &mut slow) },
+            });
+        }
+        if !is_slow_same {
+            self.asking = slow.start();
+        }
+        self.facts_changed |= former.iter().any(|gone| !gone.facts.is_empty());
     }
 
     /// Asks every collector once, to have a base for rates and the facts. The values are not kept:
@@ -253,7 +264,26 @@ struct Found {
     noticed: Vec<Noticed>,
 }
 
+fn settings_of(configured: &Configured) -> String {
+    format!("{:?} {:?}", configured.interval, configured.make)
+}
+
 impl Running {
+    fn new(configured: &Configured, root: &Root, slow: &mut SlowThread) -> Self {
+        let collector = configured.make.make(root);
+        let by = if configured.is_slow { By::Slow(slow.add(collector)) } else { By::Us(collector) };
+        Self {
+            name: configured.name,
+            settings: settings_of(configured),
+            by,
+            interval: configured.interval,
+            due: Mono(0),
+            sets: Vec::new(),
+            facts: Vec::new(),
+            state: State::Works,
+        }
+    }
+
     /// Looks if it is due; none if there is nothing to say.
     fn look(&mut self, asking: &Asking, at: Mono, values: &mut Vec<f64>) -> Option<Found> {
         let is_due = at >= self.due;

@@ -15,6 +15,7 @@
 //! There is no socket here: datagrams are handed to a function, time is an argument.
 
 mod greeting;
+mod papers;
 mod past;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -31,6 +32,8 @@ use hark_proto::{
 };
 
 use self::greeting::Greeting;
+pub(crate) use self::papers::Arrived;
+use self::papers::Papers;
 use self::past::BACKLOG;
 use crate::sampler::{Round, Set};
 use crate::schedule::Chance;
@@ -114,6 +117,7 @@ pub(crate) struct Sender {
     /// Datagrams since then that look like copies of earlier ones.
     copies: u32,
     history_stopped: bool,
+    papers: Papers,
     last_rtt: Option<u32>,
     skewed: bool,
     /// How far the server's clock is ahead, by the last acknowledgement; taken by who wants to know.
@@ -147,6 +151,8 @@ enum Load {
     Nothing,
     Samples(Vec<u64>),
     Report(u64, Option<Content>),
+    /// For a piece of a paper that begins here: asked again if it is lost.
+    Question(u32),
 }
 
 impl Sender {
@@ -183,6 +189,7 @@ impl Sender {
             silent: false,
             copies: 0,
             history_stopped: false,
+            papers: Papers::default(),
             last_rtt: None,
             skewed: false,
             server_ahead_ms: None,
@@ -237,6 +244,11 @@ impl Sender {
                 return;
             }
         }
+    }
+
+    /// Takes another interval: heartbeats tell it.
+    pub(crate) fn set_interval(&mut self, interval: Duration) {
+        self.introduction.interval = interval;
     }
 
     fn new_beat(&mut self) -> BeatBuilder {
@@ -308,6 +320,10 @@ impl Sender {
                 self.answered(moment.now.mono);
                 self.wanted.extend(sets);
             }
+            Ok(Reply::Piece(piece)) => {
+                self.answered(moment.now.mono);
+                self.take_piece(&piece);
+            }
             Err(refused) => self.refused(refused),
         }
     }
@@ -325,6 +341,7 @@ impl Sender {
         self.answered(mono);
         self.last_rtt = Some(acked.rtt_us);
         self.counts.stored += acked.stored.len() as u64;
+        self.papers.told(&acked);
         for token in acked.stored {
             let load = self.under_way.remove(&token).or_else(|| self.take_late(token));
             self.stored(load);
@@ -364,6 +381,8 @@ impl Sender {
                 self.spool.report_done(number);
                 self.homeless.retain(|(other, _)| *other != number);
             }
+            // Its answer is on the way, or was lost.
+            Some(Load::Question(offset)) => self.papers.unasked(offset),
             Some(Load::Nothing) | None => {}
         }
     }
@@ -433,6 +452,7 @@ impl Sender {
         self.take_overdue(moment);
         self.greet_if_due(sets.clone().map(|set| set.number), moment, wire);
         self.send_wanted(sets, moment, wire);
+        self.fetch(moment, wire);
         if moment.now.mono < self.quiet_until {
             return;
         }
@@ -457,6 +477,7 @@ impl Sender {
         match load {
             Load::Hello => self.greet_later(mono),
             Load::Nothing => {}
+            Load::Question(offset) => self.papers.unasked(*offset),
             Load::Samples(numbers) => numbers.iter().for_each(|n| self.spool.samples_lost(*n)),
             Load::Report(number, None) => self.spool.report_lost(*number),
             Load::Report(number, Some(content)) => self.keep_in_memory(*number, content.clone()),
@@ -552,7 +573,7 @@ impl Sender {
 
     /// Returns true if the server has everything.
     pub(crate) fn is_idle(&self) -> bool {
-        self.under_way.values().all(|load| matches!(load, Load::Nothing))
+        self.under_way.values().all(|load| matches!(load, Load::Nothing | Load::Question(_)))
             && self.homeless.is_empty()
             && self.spool.reports_waiting() == 0
     }

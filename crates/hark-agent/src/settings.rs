@@ -34,6 +34,8 @@ pub struct AgentConfig {
     pub spool: Limits,
     /// Where `/proc`, `/sys` and `/etc` are.
     pub root: Root,
+    /// What of [`GIVEN_KEYS`] the host's own file says: it lies on top of what the server gives.
+    pub own: serde_json::Value,
 }
 
 /// How an agent shows who it is.
@@ -71,6 +73,7 @@ impl AgentConfig {
             jobs: JobsConfig::default(),
             spool: Limits::default(),
             root: Root::system(),
+            own: serde_json::json!({}),
         }
     }
 
@@ -97,6 +100,7 @@ impl AgentConfig {
             jobs: JobsConfig::read(section),
             spool: spool(section),
             root: Root::system(),
+            own: own(section),
         };
         section.finish(KEYS);
         config
@@ -113,8 +117,8 @@ pub const KEYS: &[Key] = &[
     Key::new("secret", Kind::Secret, "The secret that all agents share (simple mode)."),
     Key::new("token", Kind::Secret, "A token made on the server, to join once."),
     Key::new("name", Kind::Text, "The host's name.").default("the system's host name"),
-    Key::new("interval", Kind::Duration, "Time between two heartbeats, 1s to 1h.").default("30s"),
-    Key::new("collectors", Kind::Named(&Kind::Any), "Settings of the collectors."),
+    INTERVAL,
+    COLLECTORS,
     jobs::PROCESSES,
     jobs::COMMANDS,
     jobs::PLUGINS,
@@ -122,6 +126,51 @@ pub const KEYS: &[Key] = &[
     jobs::CUSTOM,
     Key::new("spool", Kind::Section(SPOOL_KEYS), "What is kept while the server is away."),
 ];
+
+const INTERVAL: Key =
+    Key::new("interval", Kind::Duration, "Time between two heartbeats, 1s to 1h.").default("30s");
+
+const COLLECTORS: Key =
+    Key::new("collectors", Kind::Named(&Kind::Any), "Settings of the collectors.");
+
+/// What of the section the server may give: how and what is looked at, not who the agent is and
+/// whom it believes.
+pub const GIVEN_KEYS: &[Key] = &[INTERVAL, COLLECTORS];
+
+/// Returns what of [`GIVEN_KEYS`] is there.
+fn own(section: &Section<'_>) -> serde_json::Value {
+    let mut all = section.to_json();
+    if let Some(members) = all.as_object_mut() {
+        members.retain(|name, _| GIVEN_KEYS.iter().any(|key| key.name == name));
+    }
+    all
+}
+
+/// Looks whether an agent would take this as given by its server; diagnostics are in the section.
+pub fn check_given(section: &Section<'_>) {
+    drop(Given::read(section));
+}
+
+/// What the server gives.
+#[derive(Debug)]
+pub(crate) struct Given {
+    /// Time between two heartbeats, if it says.
+    pub(crate) interval: Option<Duration>,
+    /// The collectors that run.
+    pub(crate) collectors: Vec<Configured>,
+}
+
+impl Given {
+    /// Reads it; diagnostics are in the section.
+    pub(crate) fn read(section: &Section<'_>) -> Self {
+        let given = Self {
+            interval: interval(section),
+            collectors: collectors::read(section.child("collectors").as_ref()),
+        };
+        section.finish(GIVEN_KEYS);
+        given
+    }
+}
 
 const SPOOL_KEYS: &[Key] = &[
     Key::new("size", Kind::Size, "Bytes on disk, 256KiB to 64GiB.").default("64MiB"),

@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hark_agent::{Access, Agent, AgentConfig, AgentError, Stop, Summary, inject};
-use hark_model::{Clock, Event, EventKind, HostName, Secret, Severity, Unix};
+use hark_model::{Clock, Event, EventKind, HostName, Secret, Severity, Status, Unix};
 use hark_proto::{Identity, ReportItem};
 use server::{Disk, Server};
 
@@ -61,7 +61,7 @@ impl Running {
 fn events(disk: &Disk) -> Vec<(String, String)> {
     let event = |item: &ReportItem| match item {
         ReportItem::Event(event) => Some((event.kind.word().to_owned(), event.text.clone())),
-        ReportItem::Result(_) | ReportItem::Facts(_) => None,
+        ReportItem::Result(_) | ReportItem::Facts(_) | ReportItem::Outcome(_) => None,
     };
     disk.applied.iter().filter_map(event).collect()
 }
@@ -91,6 +91,71 @@ fn a_machine_is_on_the_servers_disk_within_seconds_and_says_when_it_ends() {
     assert_eq!(events(&disk).last().unwrap().0, "shutdown");
 }
 
+fn configured(disk: &Disk, status: Status) -> Option<String> {
+    disk.applied.iter().rev().find_map(|item| match item {
+        ReportItem::Result(r) if r.check.as_str() == "agent configuration" => {
+            (r.status == status).then(|| r.text.clone())
+        }
+        ReportItem::Result(_)
+        | ReportItem::Event(_)
+        | ReportItem::Facts(_)
+        | ReportItem::Outcome(_) => None,
+    })
+}
+
+#[test]
+fn settings_come_from_the_server_and_a_wrong_one_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("agent");
+    let server = Server::start(identity(), anywhere(), Arc::default());
+    let (address, disk) = (server.address, Arc::clone(&server.disk));
+    let give = |revision: u32, text: &str| {
+        disk.0.lock().unwrap().given = Some((revision, text.to_owned()));
+    };
+    give(1, "{\"collectors\": {\"uptime\": {\"enabled\": false}, \"cpu\": {\"enabled\": true}}}\n");
+    let mut settings = config(&home, address);
+    settings.own =
+        serde_json::json!({ "interval": "1s", "collectors": { "load": { "enabled": false } } });
+    let agent = Running::start(&settings);
+    assert!(server.wait(|disk| configured(disk, Status::Ok).is_some()));
+    let forget = || {
+        let mut disk = disk.0.lock().unwrap();
+        disk.values.clear();
+        disk.beats = 0;
+    };
+    forget();
+    assert!(server.wait(|disk| disk.beats >= 3));
+    let has = |path: &str| disk.0.lock().unwrap().values.contains_key(path);
+    assert!(has("cpu_monitor.cpu_percent") && !has("uptime_monitor.uptime_seconds"));
+    assert!(!has("load_monitor.load_1min"), "the host's own file wins");
+
+    give(2, "{\"collectors\": {\"uptimes\": {}}}\n");
+    assert!(server.wait(|disk| configured(disk, Status::Warning).is_some()));
+    let refused = configured(&disk.0.lock().unwrap(), Status::Warning).unwrap();
+    assert!(refused.contains("00000002 is refused") && refused.contains("`uptime`"), "{refused}");
+    forget();
+    assert!(server.wait(|disk| disk.beats >= 2));
+    assert!(!has("uptime_monitor.uptime_seconds"), "the one before goes on");
+
+    // What was given last holds while the server is away, also after a start of the agent.
+    agent.end();
+    drop(server);
+    let silent = UdpSocket::bind(address).unwrap();
+    silent.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let agent = Running::start(&settings);
+    for _ in 0..4 {
+        silent.recv(&mut [0; 2048]).unwrap();
+    }
+    agent.end();
+    drop(silent);
+    forget();
+    disk.0.lock().unwrap().given = None;
+    let server = Server::start(identity(), address, Arc::clone(&disk));
+    let agent = Running::start(&settings);
+    assert!(server.wait(|disk| disk.values.contains_key("uptime_monitor.uptime_seconds")));
+    agent.end();
+}
+
 #[test]
 fn what_was_measured_while_server_and_agent_were_away_arrives_afterwards() {
     let folder = tempfile::tempdir().unwrap();
@@ -110,7 +175,7 @@ fn what_was_measured_while_server_and_agent_were_away_arrives_afterwards() {
     }
     let summary = agent.end();
     assert!(summary.pending.samples >= 2, "{summary:?}");
-    assert_eq!(summary.pending.reports, 1, "the shutdown");
+    assert!(summary.pending.reports >= 1, "the shutdown, and facts of slow collectors");
     drop(silent);
     let agent = Running::start(&config(&home, address));
     let server = Server::start(identity(), address, disk);

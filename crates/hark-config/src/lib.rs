@@ -39,4 +39,5 @@ pub use schema::schema;
 pub use secret::{NoSecrets, SecretSource};
 pub use section::Section;
 pub use source::{Position, SourceFile, Span, Spanned};
+pub use tree::plain_json;
 pub use value::Value;

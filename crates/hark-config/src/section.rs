@@ -73,6 +73,11 @@ impl<'d> Section<'d> {
         (!value.is_null()).then_some(value)
     }
 
+    /// Returns everything in it as JSON: see [`Value::to_json`].
+    pub fn to_json(&self) -> serde_json::Value {
+        crate::tree::json_of(self.entries)
+    }
+
     /// Returns the node of `key`, and reports an error if it is missing.
     pub fn required(&self, key: &'static str) -> Option<Value<'d>> {
         let value = self.value(key);

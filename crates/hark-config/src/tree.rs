@@ -55,7 +55,38 @@ impl Entry {
     }
 }
 
+/// Reads a scalar that is not quoted: a number, true, false, or a text.
+pub fn plain_json(text: &str) -> serde_json::Value {
+    match text {
+        "true" => true.into(),
+        "false" => false.into(),
+        "" | "~" | "null" => serde_json::Value::Null,
+        _ if text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '.')) => {
+            // What a number would lose (leading zeros, a plus sign) makes it a text.
+            let number = serde_json::from_str::<serde_json::Number>(text);
+            number.map_or_else(|_| text.into(), serde_json::Value::Number)
+        }
+        _ => text.into(),
+    }
+}
+
+/// Returns the entries of a mapping as JSON.
+pub(crate) fn json_of(entries: &[Entry]) -> serde_json::Value {
+    let members = entries.iter().map(|entry| (entry.key.to_string(), entry.value.to_json()));
+    serde_json::Value::Object(members.collect())
+}
+
 impl Node {
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        match &self.body {
+            Body::Null => serde_json::Value::Null,
+            Body::Scalar { text, plain: true } => plain_json(text),
+            Body::Scalar { text, plain: false } => (&**text).into(),
+            Body::List(items) => items.iter().map(Self::to_json).collect(),
+            Body::Map(entries) => json_of(entries),
+        }
+    }
+
     pub(crate) fn kind(&self) -> &'static str {
         match &self.body {
             Body::Null => "nothing",

@@ -239,6 +239,12 @@ impl<'d> Value<'d> {
         matches!(self.node.body, Body::Scalar { .. })
     }
 
+    /// Returns it, and everything in it, as JSON: plain scalars that look like a number, true or false
+    /// are one.
+    pub fn to_json(&self) -> serde_json::Value {
+        self.node.to_json()
+    }
+
     /// Returns its place.
     pub fn span(&self) -> Span {
         self.span

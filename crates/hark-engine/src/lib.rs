@@ -50,4 +50,5 @@ pub use engine::{Counts, Engine};
 pub use explain::{Explanation, Line, Preview, Verdict, WouldTell};
 pub use host::HostState;
 pub use input::{Action, Heard, HostJoined, HostSeen, Input, Outcome};
+pub use matching::covers_host;
 pub use plan::Plan;

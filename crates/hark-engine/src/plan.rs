@@ -21,7 +21,10 @@ use hark_model::record::Matcher;
 use hark_model::{CheckName, HostName, ProfileName, ReceiverName, RouteName, Tag, Unix, UserName};
 
 pub use check::CheckPlan;
-pub use read::{Catalogue, HOST_KEYS, KEYS, LIMIT_KEYS, ROUTE_KEYS, SILENCE_KEYS, read, read_with};
+pub use read::{
+    Catalogue, HOST_KEYS, HOST_MATCH_KEYS, KEYS, LIMIT_KEYS, ROUTE_KEYS, SILENCE_KEYS, read,
+    read_host_match, read_with,
+};
 pub use receiver::ReceiverPlan;
 pub use route::{RouteMatch, RoutePlan};
 pub use threshold::{Limits, ThresholdLayer, ThresholdPath, ThresholdSet};

@@ -147,6 +147,11 @@ impl<'a> HostView<'a> {
         engine.links.children(self.host.id).iter().filter_map(|id| engine.host(*id))
     }
 
+    /// Returns the tags that it joined with.
+    pub fn joined_tags(self) -> &'a [Tag] {
+        self.host.joined_tags()
+    }
+
     /// Returns the parent that is down, if that makes it unreachable (rule D5).
     pub fn unreachable_because(self) -> Option<HostView<'a>> {
         self.engine.down_group(self.host.id).and_then(|id| self.engine.host(id))

@@ -5,6 +5,7 @@
 //! always be tried.
 
 mod files;
+mod given;
 mod settings;
 mod show;
 
@@ -19,6 +20,7 @@ use hark_notify::Receivers;
 use hark_web::WebSettings;
 
 pub(crate) use files::{Paths, default_data_dir};
+pub(crate) use given::{AgentConfigs, Given};
 pub(crate) use settings::{HistorySettings, LogSettings, Settings, UserEntry};
 pub(crate) use show::{show, yaml};
 
@@ -37,6 +39,8 @@ pub(crate) struct Loaded {
     pub(crate) web: WebSettings,
     /// The agent's settings; its folder is set by whoever runs it.
     pub(crate) agent: Option<AgentConfig>,
+    /// What agents are given.
+    pub(crate) agent_configs: Arc<AgentConfigs>,
     /// The files that were read, for messages and for watching.
     pub(crate) files: Vec<PathBuf>,
     /// Number of this configuration: changes when any file does.
@@ -90,7 +94,7 @@ const SECTIONS: &[Key] = &[
 
 /// Returns every top-level key, of all domains, each once.
 pub(crate) fn keys() -> Vec<Key> {
-    let mut all = [settings::KEYS, hark_web::KEYS, SECTIONS, plan::KEYS].concat();
+    let mut all = [settings::KEYS, hark_web::KEYS, SECTIONS, given::KEYS, plan::KEYS].concat();
     let mut seen = std::collections::BTreeSet::new();
     all.retain(|key| seen.insert(key.name));
     all
@@ -140,20 +144,25 @@ fn read(sources: Vec<SourceFile>, names: Vec<PathBuf>, revision: u32) -> Result<
         plan.host(host.as_str()).address.map(|a| a.to_string())
     };
     let checks = Configured::read_all(&root, address);
+    let agent_configs = AgentConfigs::read(&root);
     let agent = root.child("agent").map(|s| AgentConfig::read(&s, PathBuf::new()));
     root.finish(&keys());
     match plan {
-        Some(plan) if !document.diagnostics().has_errors() => Ok(Loaded {
-            settings,
-            web,
-            plan: Arc::new(plan),
-            receivers: Arc::new(receivers),
-            checks,
-            agent,
-            files: names,
-            revision,
-            warnings: document.diagnostics().render(style),
-        }),
+        Some(plan) if !document.diagnostics().has_errors() => {
+            let plan = Arc::new(plan);
+            Ok(Loaded {
+                settings,
+                web,
+                agent_configs: Arc::new(agent_configs.with_plan(Arc::clone(&plan))),
+                plan,
+                receivers: Arc::new(receivers),
+                checks,
+                agent,
+                files: names,
+                revision,
+                warnings: document.diagnostics().render(style),
+            })
+        }
         _ => Err(wrong(&document)),
     }
 }

@@ -300,6 +300,8 @@ impl Fleet {
                 self.hello(i, now);
             }
             Reply::WantSets(_) => self.send_sets(i, now),
+            // A simulated agent asks for none.
+            Reply::Piece(_) => {}
         }
     }
 

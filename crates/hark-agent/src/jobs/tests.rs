@@ -79,6 +79,7 @@ impl Scene {
             Found::Report(ReportItem::Result(result)) => self.results.push(result),
             Found::Report(ReportItem::Event(event)) => self.events.push(event),
             Found::Report(ReportItem::Facts(facts)) => self.facts.extend(facts),
+            Found::Report(ReportItem::Outcome(_)) => panic!("jobs take no orders"),
             Found::Batch(batch) => {
                 for (def, value) in batch.series.iter().zip(batch.values) {
                     self.values.entry(def.name.path()).or_default().push(value);

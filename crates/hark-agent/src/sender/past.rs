@@ -50,7 +50,7 @@ impl Sender {
         let in_memory = self.homeless.iter().map(|(number, _)| *number);
         let under_way = self.under_way.values().filter_map(|load| match load {
             Load::Report(number, _) => Some(*number),
-            Load::Hello | Load::Nothing | Load::Samples(_) => None,
+            Load::Hello | Load::Nothing | Load::Samples(_) | Load::Question(_) => None,
         });
         let oldest = in_memory.chain(under_way).min().unwrap_or(u64::MAX);
         oldest.min(self.spool.oldest_report())

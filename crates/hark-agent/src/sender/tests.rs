@@ -6,7 +6,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use hark_model::frame::{check_values, encode_values};
 use hark_model::{MetricKind, SeriesDef, SeriesName, Unit};
-use hark_proto::{AckFacts, AgentKey, Body, ItemWindow, ServerSession, SetAssembler, decode, peek};
+use hark_proto::{
+    AckFacts, AgentKey, Body, ItemWindow, Paper, Piece, ServerSession, SetAssembler, decode, peek,
+};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -53,6 +55,8 @@ struct Server {
     history_stopped: bool,
     retry_after_s: u16,
     salt: u8,
+    papers: BTreeMap<Paper, Vec<u8>>,
+    pieces: Vec<Piece>,
 }
 
 impl Server {
@@ -70,6 +74,8 @@ impl Server {
             history_stopped: false,
             retry_after_s: 0,
             salt: 0,
+            papers: BTreeMap::new(),
+            pieces: Vec::new(),
         }
     }
 
@@ -111,12 +117,33 @@ impl Server {
         if self.history_stopped {
             flags = flags.with(AckFlags::HISTORY_STOPPED);
         }
-        let facts =
-            AckFacts { now: moment.now, flags, retry_after_s: self.retry_after_s, revision: 0 };
+        let facts = AckFacts {
+            now: moment.now,
+            flags,
+            retry_after_s: self.retry_after_s,
+            revision: self.newest(|paper| match paper {
+                Paper::Configuration(revision) => Some(revision),
+                Paper::Order(_) => None,
+            }),
+            order: self.newest(|paper| match paper {
+                Paper::Order(number) => Some(number),
+                Paper::Configuration(_) => None,
+            }),
+        };
+        for piece in std::mem::take(&mut self.pieces) {
+            if self.session.piece(agent, &piece, &mut out) {
+                replies.push(out.clone());
+            }
+        }
         if self.session.ack(agent, &facts, moment.at, &mut out) {
             replies.push(out);
         }
         replies
+    }
+
+    /// The newest paper of a kind, 0 if there is none.
+    fn newest(&self, number: impl Fn(Paper) -> Option<u32>) -> u32 {
+        self.papers.keys().filter_map(|paper| number(*paper)).max().unwrap_or(0)
     }
 
     fn take(&mut self, body: Body<'_>, wanted: &mut Vec<u32>) -> bool {
@@ -136,6 +163,11 @@ impl Server {
                     assert_eq!(hark_proto::set_number(&defs), number);
                     self.sets.insert(number, defs.len());
                 }
+                true
+            }
+            Body::Fetch(fetch) => {
+                let whole = self.papers.get(&fetch.paper).map(Vec::as_slice);
+                self.pieces.push(Piece::cut(fetch, whole.unwrap_or_default()));
                 true
             }
             Body::Report(report) => {
@@ -258,6 +290,10 @@ impl World {
         self.pump();
     }
 
+    fn take(&mut self) -> Vec<Arrived> {
+        std::iter::from_fn(|| self.sender.arrived()).collect()
+    }
+
     fn pump(&mut self) {
         let mut out = Vec::new();
         let moment = moment(self.ms);
@@ -310,8 +346,9 @@ impl World {
             if !to_server {
                 self.sender.receive(&mut datagram, moment(self.ms));
             } else if self.server_up {
+                let asked = datagram.len();
                 for reply in self.server.hear(datagram, moment(self.ms)) {
-                    assert!(reply.len() <= hark_proto::MAX_REPLY);
+                    assert!(reply.len() <= asked.max(hark_proto::MAX_REPLY), "no amplification");
                     self.carry(false, &reply);
                 }
             }
@@ -349,7 +386,7 @@ impl World {
             .iter()
             .filter_map(|item| match item {
                 ReportItem::Event(event) => Some(event.text.as_str()),
-                ReportItem::Result(_) | ReportItem::Facts(_) => None,
+                ReportItem::Result(_) | ReportItem::Facts(_) | ReportItem::Outcome(_) => None,
             })
             .collect();
         texts.sort_unstable();
@@ -541,6 +578,46 @@ fn frames_whose_set_nobody_knows_are_given_up() {
     world.run(300);
     assert_eq!(world.sender.spool.pending().samples, 0);
     world.check();
+}
+
+#[test]
+fn papers_arrive_whole_and_once_over_a_bad_network() {
+    for seed in 0..20 {
+        let mut world = World::new(seed);
+        world.weather = Weather { loss: 30, double: 20, delay_ms: 400 };
+        let long: Vec<u8> = (0..20_000u32).map(|n| n.to_le_bytes()[0]).collect();
+        world.server.papers.insert(Paper::Configuration(7), long.clone());
+        world.server.papers.insert(Paper::Order(3), b"restart".to_vec());
+        world.run(600);
+        let arrived = world.take();
+        assert_eq!(
+            arrived,
+            [
+                Arrived { paper: Paper::Configuration(7), bytes: long },
+                Arrived { paper: Paper::Order(3), bytes: b"restart".to_vec() },
+            ],
+            "{seed}"
+        );
+        world.run(600);
+        assert_eq!(world.take(), [], "{seed}");
+        world.server.papers.clear();
+        world.run(120);
+        let nothing = Arrived { paper: Paper::Configuration(0), bytes: Vec::new() };
+        assert_eq!(world.take(), [nothing], "{seed}");
+    }
+}
+
+#[test]
+fn a_paper_that_changes_while_it_is_fetched_is_the_newer_one() {
+    let mut world = World::new(3);
+    world.weather = Weather { loss: 0, double: 0, delay_ms: 900 };
+    world.server.papers.insert(Paper::Configuration(7), vec![7; 30_000]);
+    world.run(15);
+    world.server.papers.remove(&Paper::Configuration(7));
+    world.server.papers.insert(Paper::Configuration(9), vec![9; 3000]);
+    world.run(300);
+    let newer = Arrived { paper: Paper::Configuration(9), bytes: vec![9; 3000] };
+    assert_eq!(world.take(), [newer]);
 }
 
 #[test]

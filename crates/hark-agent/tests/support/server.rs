@@ -12,8 +12,8 @@ use std::time::Duration;
 use hark_model::frame::{ValueReader, check_values, scale};
 use hark_model::{Clock, SeriesDef};
 use hark_proto::{
-    AckFacts, Body, Hello, Identity, ItemWindow, Refused, ReportItem, ServerSession, SetAssembler,
-    decode, peek,
+    AckFacts, Body, Hello, Identity, ItemWindow, Paper, Piece, Refused, ReportItem, ServerSession,
+    SetAssembler, decode, peek,
 };
 
 /// What survives a restart of the server.
@@ -31,6 +31,9 @@ pub(crate) struct Disk {
     pub(crate) beats: u64,
     pub(crate) datagrams: u64,
     pub(crate) bytes: u64,
+    /// What the agent is given: revision and text.
+    pub(crate) given: Option<(u32, String)>,
+    pieces: Vec<Piece>,
 }
 
 /// A server at work; ends when dropped.
@@ -116,12 +119,19 @@ fn serve(
             disk_now.highest = number;
             session.persisted(number);
         }
+        let pieces = std::mem::take(&mut disk_now.pieces);
+        let revision = disk_now.given.as_ref().map_or(0, |(revision, _)| *revision);
         drop(disk_now);
         disk.1.notify_all();
         if session.want_sets(identity.agent, &wanted, &mut out) {
             socket.send_to(&out, from).unwrap();
         }
-        let facts = AckFacts { now: Clock.now(), ..AckFacts::default() };
+        for piece in pieces {
+            if session.piece(identity.agent, &piece, &mut out) {
+                socket.send_to(&out, from).unwrap();
+            }
+        }
+        let facts = AckFacts { now: Clock.now(), revision, ..AckFacts::default() };
         if session.ack(identity.agent, &facts, Clock.micros(), &mut out) {
             socket.send_to(&out, from).unwrap();
         }
@@ -143,6 +153,13 @@ impl Disk {
             }
             Body::Sets(part) => {
                 self.sets.extend(assembler.add(part));
+                return true;
+            }
+            Body::Fetch(fetch) => {
+                let given = self.given.as_ref();
+                let whole = given.filter(|(r, _)| fetch.paper == Paper::Configuration(*r));
+                let whole = whole.map_or(&b""[..], |(_, text)| text.as_bytes());
+                self.pieces.push(Piece::cut(fetch, whole));
                 return true;
             }
             Body::Report(report) => {

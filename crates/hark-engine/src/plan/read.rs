@@ -17,7 +17,7 @@ use hark_config::{Bare, Key, Kind, Section, Span};
 
 pub use hosts::HOST_KEYS;
 pub use metrics::Catalogue;
-pub use routes::{ROUTE_KEYS, SILENCE_KEYS};
+pub use routes::{HOST_MATCH_KEYS, ROUTE_KEYS, SILENCE_KEYS, read_host_match};
 pub use thresholds::LIMIT_KEYS;
 
 use super::{Draft, Fault, Flapping, Liveness, Place, Plan, Reminders};

@@ -212,6 +212,7 @@ impl SimAgent {
                 self.hello(now, at, out);
                 self.again(&tokens, now, at, out);
             }
+            Reply::Piece(_) => {}
             Reply::WantSets(sets) => {
                 if sets.contains(&self.set) {
                     let contents = split_set(self.set, &self.series).unwrap_or_default();

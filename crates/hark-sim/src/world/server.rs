@@ -362,6 +362,8 @@ impl SimServer {
                 Ok(true)
             }
             Body::Report(report) => self.report(agent, report, now, wishes),
+            // Nobody is given anything here.
+            Body::Fetch(_) => Ok(true),
         }
     }
 
@@ -426,6 +428,7 @@ impl SimServer {
             ReportItem::Result(result) => Input::Result { host, result },
             ReportItem::Event(event) => Input::Event { host, event },
             ReportItem::Facts(facts) => Input::Facts { host, facts },
+            ReportItem::Outcome(outcome) => Input::Event { host, event: outcome.event(now.unix) },
         };
         self.step(input, now, wishes);
     }

@@ -61,7 +61,7 @@ impl Server {
     /// # Errors
     /// If the data folder is in use or broken, or an address cannot be listened on; nothing runs then.
     pub(crate) fn start(loaded: Loaded, options: Options) -> anyhow::Result<Self> {
-        let Loaded { settings, web, plan, receivers, checks, agent, revision, .. } = loaded;
+        let Loaded { settings, web, plan, receivers, checks, agent, agent_configs, .. } = loaded;
         let data_dir = options.data_dir;
         let lock = folder::lock(&data_dir)?;
         let tls = web.tls.as_ref();
@@ -97,7 +97,7 @@ impl Server {
         parts.history(inboxes.history)?;
         parts.engine(engine, effects, inboxes.engine, probe)?;
         parts.intake(sockets, agents, inboxes.intake, journal)?;
-        parts.links.reloaded(revision, secret);
+        parts.links.reloaded(secret, agent_configs);
         // Without either there is no start: what was wrong with them before is over.
         parts.links.is("config", None);
         parts.links.is("store", None);

@@ -18,6 +18,7 @@
 mod agents;
 mod frames;
 mod limiter;
+mod papers;
 mod pending;
 
 use std::net::{SocketAddr, UdpSocket};
@@ -36,6 +37,7 @@ use hark_web::Live;
 
 pub(crate) use agents::{AgentFacts, Agents, KnownAgent, Mode};
 use limiter::Limiter;
+use papers::Papers;
 use pending::{Entry, Outcome, Pending};
 
 use super::history_loop::ToHistory;
@@ -142,7 +144,7 @@ struct Intake {
     unsent: Option<(EngineBatch, HistoryBatch)>,
     ticket: u64,
     history_stopped: bool,
-    revision: u32,
+    papers: Papers,
     answers_due: Vec<usize>,
     wanted: Vec<u32>,
     heartbeats: u64,
@@ -177,7 +179,7 @@ impl Intake {
             unsent: None,
             ticket: 0,
             history_stopped: false,
-            revision: 0,
+            papers: Papers::default(),
             answers_due: Vec::new(),
             wanted: Vec::new(),
             heartbeats: 0,
@@ -214,6 +216,7 @@ impl Intake {
         let now = Clock.now();
         let at = Clock.micros();
         self.read_inbox();
+        self.spread_papers(now);
         self.answer(now, at);
         self.hand_on();
         if self.unsent.is_some() {
@@ -231,7 +234,7 @@ impl Intake {
             self.close_ticket();
         }
         self.send_answers();
-        more
+        more || self.papers.is_busy()
     }
 
     /// Returns whether something waits to be handed on.
@@ -387,6 +390,10 @@ impl Intake {
             Body::Backlog(backlog) => self.backlog(arrival, &backlog),
             Body::Sets(part) => self.set(arrival, part),
             Body::Report(report) => self.report(arrival, report),
+            Body::Fetch(fetch) => {
+                self.fetch(arrival.slot, fetch);
+                Some(false)
+            }
         };
         if let Some(has_frames) = kept {
             let Header { session, counter, .. } = arrival.header;
@@ -417,6 +424,7 @@ impl Intake {
         self.wanted.extend(unknown);
         self.want_sets(arrival);
         self.journal(arrival, || Line::hello(&name, hello));
+        self.paper_for(arrival.slot);
     }
 
     fn set(&mut self, arrival: Arrival, part: hark_proto::SetsPart) -> Option<bool> {
@@ -450,6 +458,9 @@ impl Intake {
                 ReportItem::Result(result) => Input::Result { host, result },
                 ReportItem::Event(event) => Input::Event { host, event },
                 ReportItem::Facts(facts) => Input::Facts { host, facts },
+                ReportItem::Outcome(outcome) => {
+                    Input::Event { host, event: outcome.event(arrival.now.unix) }
+                }
             });
         }
         let items = self.setup.agents.slot(arrival.slot).items;
@@ -516,9 +527,14 @@ impl Intake {
             }
         });
         let flags = if self.history_stopped { AckFlags::HISTORY_STOPPED } else { AckFlags(0) };
-        let facts = AckFacts { now, revision: self.revision, flags, retry_after_s: 0 };
+        if self.papers.is_unread() {
+            return;
+        }
         for slot in std::mem::take(&mut self.answers_due) {
             let agent = self.setup.agents.slot(slot);
+            self.papers.renew(agent);
+            let revision = agent.paper.revision();
+            let facts = AckFacts { now, revision, flags, ..AckFacts::default() };
             agent.answer_due = false;
             let Some((to, socket)) = agent.reply_to else { continue };
             if agent.session.ack(agent.id, &facts, at, &mut self.reply) {
@@ -587,8 +603,8 @@ impl Intake {
                     tracing::debug!("whoever enrolled a host has gone");
                 }
             }
-            ToIntake::Reloaded { revision, secret } => {
-                self.revision = revision;
+            ToIntake::Reloaded { secret, configs } => {
+                self.papers.change(configs);
                 agents.change_secret(secret);
                 let all = agents.all_series();
                 self.inputs.extend(

@@ -23,6 +23,7 @@ use super::outbox::{OUTBOX_QUEUE, ToOutbox};
 use super::store_loop::{STORE_QUEUE, StateWork, ToStore};
 use super::tally::Tally;
 use super::vitals::Vitals;
+use crate::config::AgentConfigs;
 use crate::sys::Bell;
 
 /// Reloads that may wait for the probes: people make them, one at a time.
@@ -111,10 +112,10 @@ impl Links {
         Ok((Arc::new(links), inboxes))
     }
 
-    /// Tells ingest the number of the configuration and the shared secret. Waits for room in its queue,
-    /// which it always empties: for threads that may block.
-    pub(crate) fn reloaded(&self, revision: u32, secret: Option<Secret>) {
-        if self.intake.send(ToIntake::Reloaded { revision, secret }).is_ok() {
+    /// Tells ingest the shared secret and what agents are given. Waits for room in its queue, which it
+    /// always empties: for threads that may block.
+    pub(crate) fn reloaded(&self, secret: Option<Secret>, configs: Arc<AgentConfigs>) {
+        if self.intake.send(ToIntake::Reloaded { secret, configs }).is_ok() {
             self.bell.ring();
         }
     }

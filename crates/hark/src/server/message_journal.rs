@@ -41,6 +41,8 @@ impl Line {
                 "status": r.status.word(), "text": r.text, "began_at": r.began_at.0}),
             ReportItem::Event(e) => json!({"ID": "EVT", "name": name, "kind": e.kind.word(),
                 "severity": e.severity.word(), "text": e.text, "tags": e.tags, "at": e.at.0}),
+            ReportItem::Outcome(o) => json!({"ID": "ORD", "name": name, "order": o.order,
+                "exit": o.exit, "text": o.text}),
             ReportItem::Facts(facts) => {
                 let facts: serde_json::Map<_, _> =
                     facts.iter().map(|(k, v)| (k.clone(), Value::from(v.as_str()))).collect();

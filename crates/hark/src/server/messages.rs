@@ -12,6 +12,7 @@ use hark_store::state::Change;
 
 use super::engine_loop::Request;
 use super::intake::{AgentFacts, KnownAgent};
+use crate::config::AgentConfigs;
 
 /// Batches that may wait for the engine. At 1,000 datagrams a batch this is a second of the highest
 /// rate; more would only hide that the engine is too slow.
@@ -184,11 +185,12 @@ pub(crate) enum ToIntake {
     FactsOf(HostName, tokio::sync::oneshot::Sender<Option<AgentFacts>>),
     /// The page asks for what is known of every agent.
     Facts(tokio::sync::oneshot::Sender<Vec<AgentFacts>>),
-    /// The configuration has changed: agents see the new number, every host's series are asked for again.
+    /// The configuration has changed: agents are given what it has for them, every host's series are
+    /// asked for again.
     Reloaded {
-        /// Number of the configuration.
-        revision: u32,
         /// The shared secret, if there is one.
         secret: Option<hark_model::Secret>,
+        /// What agents are given.
+        configs: Arc<AgentConfigs>,
     },
 }

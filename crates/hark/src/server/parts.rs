@@ -268,8 +268,9 @@ impl Parts {
 /// it.
 pub(super) fn agents(secret: Option<Secret>, known: &[AgentRecord], engine: &Engine) -> Agents {
     let known = known.iter().filter(|a| a.revoked.is_none()).map(|record| {
-        let host = engine.host_named(record.host.as_str()).map(hark_engine::view::HostView::id);
-        (KnownAgent::from_record(record), host)
+        let host = engine.host_named(record.host.as_str());
+        let tags = host.map(|host| host.joined_tags().to_vec()).unwrap_or_default();
+        (KnownAgent::from_record(record, tags), host.map(hark_engine::view::HostView::id))
     });
     Agents::new(secret, known)
 }

@@ -45,7 +45,7 @@ fn carry_over(links: &Links, loaded: config::Loaded) {
     links.engine.send(ToEngine::Input(Input::Planned(loaded.plan))).unwrap_or_else(ended);
     links.is("config", None);
     // After the plan: every host's series are shown to the engine again.
-    links.reloaded(loaded.revision, loaded.settings.secret);
+    links.reloaded(loaded.settings.secret, loaded.agent_configs);
     let probes = links.probes.blocking_send(Arc::new(loaded.checks));
     links.receivers.store(Arc::clone(&loaded.receivers));
     let outbox = links.outbox.blocking_send(ToOutbox::Receivers(loaded.receivers));

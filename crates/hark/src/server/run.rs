@@ -15,8 +15,9 @@ use crate::stop::{Asked, Signals};
 /// Threads of the asynchronous runtime: the page, probes and receivers wait more than they work.
 const WORKERS: usize = 2;
 
-/// How often the files of the configuration are looked at for changes.
-const WATCH: Duration = Duration::from_secs(5);
+/// How often the files of the configuration are looked at for changes: a change reaches every agent
+/// within 5 s.
+const WATCH: Duration = Duration::from_secs(2);
 
 /// What this process is.
 #[derive(Clone, Copy, Debug)]

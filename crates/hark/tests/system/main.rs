@@ -16,6 +16,8 @@ mod ending;
 #[cfg(test)]
 mod full_disk;
 #[cfg(test)]
+mod given;
+#[cfg(test)]
 mod main_job;
 #[cfg(test)]
 mod page;

@@ -23,6 +23,9 @@ const MATCH_KEYS: &[Key] = &[
     Key::new("severity", Kind::OneOf(SEVERITY_WORDS), "The lowest severity that matches."),
 ];
 
+/// The keys of a filter on hosts alone.
+pub const HOST_MATCH_KEYS: &[Key] = &[MATCH_KEYS[0], MATCH_KEYS[2]];
+
 const ROUTE_MATCH_KEYS: &[Key] = &[
     MATCH_KEYS[0],
     MATCH_KEYS[1],
@@ -110,6 +113,17 @@ fn read_route_match(section: &Section<'_>) -> RouteMatch {
         events: events.iter().map(|word| EventKind::from_word(word)).collect(),
         grave_events: false,
     }
+}
+
+/// Reads a filter on hosts; what is wrong is reported to the document.
+pub fn read_host_match(section: &Section<'_>) -> Matcher {
+    let matcher = Matcher {
+        hosts: texts(&section.one_or_many("hosts")),
+        tags: section.parse_many("tags", Tag::new).into_iter().map(|tag| tag.value).collect(),
+        ..Matcher::default()
+    };
+    section.finish(HOST_MATCH_KEYS);
+    matcher
 }
 
 fn read_matcher(section: &Section<'_>) -> Matcher {

@@ -107,7 +107,7 @@ impl ServerBackend {
             name: order.name.clone(),
             address: Some(order.address),
             facts: order.facts.clone().into_iter().collect(),
-            tags: token.tags,
+            tags: token.tags.clone(),
         };
         let Done::Host(host) = self.act(&token.user, Action::Join(joined))? else {
             return Err(Refused::Unavailable("the engine gave the host no number".to_owned()));
@@ -119,6 +119,7 @@ impl ServerBackend {
             mode: Mode::Enrolled,
             session: 0,
             items: ItemWindow::default(),
+            tags: token.tags,
         };
         let id = agent.id;
         self.write(vec![Change::Agent(agent.record(at, 0))])?;

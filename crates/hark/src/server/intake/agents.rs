@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hark_engine::effect::Watch;
 use hark_model::time::Unix;
-use hark_model::{HostId, HostName, Secret, SeriesDef, SeriesName};
+use hark_model::{HostId, HostName, Secret, SeriesDef, SeriesName, Tag};
 use hark_proto::{
     AgentId, AgentKey, Hello, ItemWindow, ServerSession, SetAssembler, simple_identity,
 };
@@ -16,6 +16,7 @@ use hark_store::state::{AgentMode, AgentRecord, ReportWindow};
 
 use super::super::tally::Fate;
 use super::super::vitals::Vital;
+use super::papers::SlotPaper;
 
 /// Agents a server takes on by itself with the shared secret: whoever holds the secret could otherwise
 /// fill the memory with invented names.
@@ -48,6 +49,8 @@ pub(crate) struct KnownAgent {
     pub(crate) session: u64,
     /// Which reports were applied.
     pub(crate) items: ItemWindow,
+    /// The tags that it joined with: what it is given may depend on them.
+    pub(crate) tags: Vec<Tag>,
 }
 
 impl KnownAgent {
@@ -69,7 +72,7 @@ impl KnownAgent {
     }
 
     /// Reads it from what the store keeps.
-    pub(crate) fn from_record(record: &AgentRecord) -> Self {
+    pub(crate) fn from_record(record: &AgentRecord, tags: Vec<Tag>) -> Self {
         let ReportWindow { epoch, newest, before } = record.reports;
         Self {
             id: record.id,
@@ -81,6 +84,7 @@ impl KnownAgent {
             },
             session: record.session,
             items: ItemWindow { epoch, newest, before },
+            tags,
         }
     }
 }
@@ -155,6 +159,7 @@ pub(super) struct Slot {
     pub(super) host: Option<HostId>,
     pub(super) session: ServerSession,
     pub(super) items: ItemWindow,
+    pub(super) tags: Vec<Tag>,
     pub(super) sets: Vec<SetUse>,
     pub(super) assembler: Option<Box<SetAssembler>>,
     pub(super) reply_to: Option<(SocketAddr, usize)>,
@@ -166,6 +171,10 @@ pub(super) struct Slot {
     pub(super) wanted: Vec<u32>,
     /// The hello of a host that has no number yet.
     pub(super) hello: Option<Box<Hello>>,
+    /// What it is given.
+    pub(super) paper: SlotPaper,
+    /// Whether the engine was told that it cannot be given anything.
+    pub(super) paper_trouble_told: bool,
 }
 
 impl Slot {
@@ -178,6 +187,7 @@ impl Slot {
             host,
             session: ServerSession::new(known.session, None),
             items: known.items,
+            tags: known.tags,
             sets: Vec::new(),
             assembler: None,
             reply_to: None,
@@ -187,6 +197,8 @@ impl Slot {
             answer_due: false,
             wanted: Vec::new(),
             hello: None,
+            paper: SlotPaper::default(),
+            paper_trouble_told: false,
         }
     }
 
@@ -260,6 +272,11 @@ impl Agents {
         by_id.retain(|_, place| slots[*place].mode == Mode::Enrolled || derived(&slots[*place]));
     }
 
+    /// Returns how many places there are.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
     /// Returns the place of the agent with this id.
     pub(super) fn find(&self, id: AgentId) -> Option<usize> {
         self.by_id.get(&id.0).copied()
@@ -305,6 +322,7 @@ impl Agents {
             mode: Mode::Shared,
             session: 0,
             items: ItemWindow::default(),
+            tags: Vec::new(),
         })
     }
 
@@ -465,6 +483,7 @@ mod tests {
             mode: Mode::Enrolled,
             session: 0,
             items: ItemWindow::default(),
+            tags: Vec::new(),
         });
         let agents = Agents::new(None, known.map(|agent| (agent, None)));
         let of = |name: &str| agents.facts_of(&HostName::new(name).unwrap()).map(|f| f.name);
@@ -484,6 +503,7 @@ mod tests {
             mode: Mode::Shared,
             session: 7,
             items: ItemWindow::default(),
+            tags: Vec::new(),
         };
         let enrolled = KnownAgent {
             id: 42,

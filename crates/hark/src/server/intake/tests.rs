@@ -31,6 +31,7 @@ fn restarted() -> (Intake, Receiver<ToEngine>, Receiver<ToHistory>) {
         mode: Mode::Enrolled,
         session: 1,
         items: ItemWindow::default(),
+        tags: Vec::new(),
     };
     let (engine, to_engine) = sync_channel(16);
     let (history, to_history) = sync_channel(16);

@@ -295,7 +295,8 @@ impl Players {
                 self.beat(i);
             }
             Ok(Reply::WantSets(_)) => self.send_set(i),
-            Err(_) => {}
+            // A player asks for no piece.
+            Ok(Reply::Piece(_)) | Err(_) => {}
         }
     }
 

@@ -1,0 +1,226 @@
+//! Settings that the server gives, under those of the host's own file.
+//!
+//! The server's text is kept in the agent's folder: what was given last holds also when the agent is
+//! started while the server is away. Where both say something the host's own file wins. A text that is
+//! wrong is refused with its mistakes, the one before goes on, and the check `agent configuration` tells
+//! the server.
+
+use std::io;
+
+use hark_config::{Document, NoSecrets, Style};
+use hark_model::check::CheckResult;
+use hark_model::name::CheckName;
+use hark_model::{Now, Status};
+use hark_proto::ReportItem;
+use serde_json::Value as Json;
+
+use crate::home::Home;
+use crate::settings::Given;
+use crate::slots::Slots;
+
+/// The text that was given last and was right.
+const FILE: &str = "given";
+
+/// The check that says whether the agent takes what it is given.
+const CHECK: &str = "agent configuration";
+
+/// How many lines of mistakes are told: the rest is found once these are mended.
+const MAX_LINES: usize = 12;
+
+/// What is given, and what the host itself says.
+#[derive(Debug)]
+pub(crate) struct Central {
+    own: Json,
+    /// The revision taken last plus one (0: none ever), and the newest order taken.
+    numbers: Slots<2>,
+    taken: [u64; 2],
+}
+
+impl Central {
+    /// Opens what was given last. `own` are the settings of the host's file.
+    ///
+    /// # Errors
+    /// If the folder cannot be used.
+    pub(crate) fn open(home: &Home, own: Json) -> io::Result<Self> {
+        let (numbers, taken) = Slots::<2>::open(&home.path().join("papers"))?;
+        Ok(Self { own, numbers, taken: taken.unwrap_or_default() })
+    }
+
+    /// Returns the revision taken last, if one ever was, and the newest order.
+    pub(crate) fn taken(&self) -> (Option<u32>, u32) {
+        let [revision, order] = self.taken;
+        let number = |n: u64| u32::try_from(n).ok();
+        (revision.checked_sub(1).and_then(number), number(order).unwrap_or(0))
+    }
+
+    /// Returns the settings to start with: those given last, if there are any.
+    pub(crate) fn at_start(&self, home: &Home) -> Option<Given> {
+        let text = home.read(FILE).ok().flatten()?;
+        match self.under_own(&text) {
+            Ok(given) => Some(given),
+            // It was right when it was kept: this is another version, or another file of the host.
+            Err(mistakes) => {
+                tracing::warn!(mistakes, "what the server gave is not used");
+                None
+            }
+        }
+    }
+
+    /// Takes what arrived. Returns the settings that hold from now on, and what is to be told.
+    ///
+    /// # Errors
+    /// What to tell of a text that is wrong: the one before goes on.
+    pub(crate) fn take(
+        &mut self,
+        home: &Home,
+        revision: u32,
+        bytes: &[u8],
+        now: Now,
+    ) -> Result<(Given, ReportItem), ReportItem> {
+        let text = String::from_utf8_lossy(bytes);
+        let text = if revision == 0 { "{}\n" } else { &*text };
+        let taken = self.under_own(text);
+        if taken.is_ok()
+            && let Err(error) = home.write(FILE, text)
+        {
+            tracing::warn!(%error, "what the server gave is not kept: it is fetched again");
+        }
+        self.note(revision);
+        match taken {
+            Ok(given) => {
+                let said =
+                    if revision == 0 { "the host's own alone".to_owned() } else { name(revision) };
+                tracing::info!(configuration = said, "settings changed");
+                Ok((given, result(Status::Ok, said, now)))
+            }
+            Err(mistakes) => {
+                tracing::warn!(revision, mistakes, "what the server gave is refused");
+                // Lists show the first line alone: it has the first mistake.
+                let first = mistakes.lines().next().unwrap_or_default();
+                let first = first.strip_prefix("error: ").unwrap_or(first);
+                let mut text =
+                    format!("{} is refused, the one before goes on: {first}", name(revision));
+                for line in mistakes.lines().take(MAX_LINES) {
+                    text.push('\n');
+                    text.push_str(line);
+                }
+                Err(result(Status::Warning, text, now))
+            }
+        }
+    }
+
+    fn note(&mut self, revision: u32) {
+        self.taken[0] = u64::from(revision) + 1;
+        if let Err(error) = self.numbers.store(self.taken, true) {
+            tracing::warn!(%error, "cannot note which settings were taken: they are fetched again");
+        }
+    }
+
+    /// Reads a text with the host's own settings on top.
+    fn under_own(&self, text: &str) -> Result<Given, String> {
+        let given = Document::single(text);
+        if given.has_errors() {
+            return Err(given.diagnostics().render(Style::Plain));
+        }
+        let mut all = given.root(&NoSecrets).to_json();
+        lay(&mut all, &self.own);
+        let all = Document::single(&format!("{all:#}\n"));
+        let settings = Given::read(&all.root(&NoSecrets));
+        if all.has_errors() { Err(all.diagnostics().render(Style::Plain)) } else { Ok(settings) }
+    }
+}
+
+fn name(revision: u32) -> String {
+    format!("configuration {revision:08x}")
+}
+
+fn result(status: Status, text: String, now: Now) -> ReportItem {
+    let check = CheckName::new(CHECK).expect("a name without control characters, and short");
+    ReportItem::Result(CheckResult {
+        check,
+        status,
+        text,
+        began_at: now.unix,
+        took_ms: 0,
+        values: Vec::new(),
+        limits: Vec::new(),
+    })
+}
+
+fn lay(onto: &mut Json, own: &Json) {
+    match (onto, own) {
+        (Json::Object(onto), Json::Object(own)) => {
+            for (key, value) in own {
+                lay(onto.entry(key.as_str()).or_insert(Json::Null), value);
+            }
+        }
+        (onto, own) => *onto = own.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use hark_model::{Mono, Unix};
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: Now = Now { mono: Mono(0), unix: Unix(0) };
+
+    fn open(own: Json) -> (tempfile::TempDir, Home, Central) {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::take(&folder.path().join("agent")).unwrap();
+        let central = Central::open(&home, own).unwrap();
+        (folder, home, central)
+    }
+
+    fn status(item: &ReportItem) -> (Status, &str) {
+        let ReportItem::Result(result) = item else { panic!("not a result") };
+        (result.status, &result.text)
+    }
+
+    #[test]
+    fn what_is_given_holds_where_the_host_says_nothing() {
+        let (_folder, home, mut central) =
+            open(json!({ "collectors": { "cpu": { "enabled": false } } }));
+        let text = br#"{"interval": "20s", "collectors": {"cpu": {"enabled": true}, "load": {"enabled": false}}}"#;
+        let (given, told) = central.take(&home, 7, text, NOW).unwrap();
+        assert_eq!(given.interval, Some(Duration::from_secs(20)));
+        let names: Vec<_> = given.collectors.iter().map(|c| c.name).collect();
+        assert!(!names.contains(&"cpu") && !names.contains(&"load") && names.contains(&"memory"));
+        assert_eq!(status(&told).0, Status::Ok);
+    }
+
+    #[test]
+    fn a_wrong_one_is_refused_with_its_mistakes_and_the_one_before_stays() {
+        let (_folder, home, mut central) = open(json!({}));
+        assert!(central.take(&home, 7, b"interval: 20s\n", NOW).is_ok());
+        for text in [&b"intervall: 5s\n"[..], b"interval: [\n", b"\xff\xfe", b"interval: 0.1s\n"] {
+            let told = central.take(&home, 8, text, NOW).unwrap_err();
+            let (status, text) = status(&told);
+            assert_eq!(status, Status::Warning);
+            assert!(text.starts_with("configuration 00000008 is refused") && text.contains('\n'));
+        }
+        assert_eq!(central.taken().0, Some(8), "it is not fetched again");
+        let again = Central::open(&home, json!({})).unwrap();
+        assert_eq!(again.at_start(&home).unwrap().interval, Some(Duration::from_secs(20)));
+        assert_eq!(again.taken(), (Some(8), 0));
+    }
+
+    #[test]
+    fn when_nothing_is_given_any_more_the_hosts_own_holds() {
+        let (_folder, home, mut central) = open(json!({ "interval": "9s" }));
+        assert_eq!(central.taken(), (None, 0));
+        assert!(
+            central
+                .take(&home, 7, b"{\"collectors\": {\"cpu\": {\"enabled\": false}}}", NOW)
+                .is_ok()
+        );
+        let (given, _) = central.take(&home, 0, b"", NOW).unwrap();
+        assert_eq!(given.interval, Some(Duration::from_secs(9)));
+        assert!(given.collectors.iter().any(|c| c.name == "cpu"));
+        assert_eq!(Central::open(&home, json!({})).unwrap().taken().0, Some(0));
+    }
+}

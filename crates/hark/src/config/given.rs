@@ -1,0 +1,405 @@
+//! What agents are given by the server: the section `agent_configs`.
+//!
+//! Each entry has settings of an agent (`give`), a filter that says which hosts get them (`match`), other
+//! entries that lie below it (`include`) and words for templates (`vars`). What a host gets is every
+//! entry whose filter covers it, in the order of the file, later ones on top: mappings are merged, all
+//! else is replaced. Texts may hold templates: `{{ host }}`, `{{ tags.role }}`, `{{ vars.level }}`.
+//!
+//! The result is text again (JSON, which is YAML): the agent reads it as it reads its own file, and can
+//! refuse it with the place of the mistake.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use hark_config::{Key, Kind, Section, Value, plain_json};
+use hark_engine::Plan;
+use hark_engine::plan::{HOST_MATCH_KEYS, read_host_match};
+use hark_model::record::Matcher;
+use hark_model::{HostName, Tag};
+use hark_proto::MAX_PAPER;
+use minijinja::{Environment, UndefinedBehavior, Value as Words};
+use serde_json::{Map, Value as Json, json};
+
+/// The section's key.
+pub(crate) const KEYS: &[Key] = &[Key::new(
+    "agent_configs",
+    Kind::Named(&Kind::Section(ENTRY_KEYS)),
+    "Settings that agents are given, by name; in order, later ones on top.",
+)];
+
+const ENTRY_KEYS: &[Key] = &[
+    Key::new(
+        "match",
+        Kind::Section(HOST_MATCH_KEYS),
+        "Hosts that get it; `{}` is all. Without it an entry is there to be included.",
+    ),
+    Key::new("include", Kind::OneOrMany(&Kind::Text), "Entries that lie below this one."),
+    Key::new("vars", Kind::Named(&Kind::Any), "Words for templates: `{{ vars.name }}`."),
+    Key::new(
+        "give",
+        Kind::Section(hark_agent::settings::GIVEN_KEYS),
+        "Settings as in the section `agent`.",
+    ),
+];
+
+/// How many steps one text may take to render: a template is a name in a path, not a program.
+const FUEL: u64 = 10_000;
+
+/// What agents are given.
+#[derive(Debug, Default)]
+pub(crate) struct AgentConfigs {
+    entries: Vec<Entry>,
+    plan: Option<Arc<Plan>>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    name: String,
+    matcher: Option<Matcher>,
+    include: Vec<usize>,
+    vars: Map<String, Json>,
+    give: Json,
+}
+
+/// What one agent is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Given {
+    /// Its number, made from the text; never 0, which stands for "nothing".
+    pub(crate) revision: u32,
+    /// The text.
+    pub(crate) text: Vec<u8>,
+}
+
+impl AgentConfigs {
+    /// Reads the section; what is wrong is reported to the document.
+    pub(crate) fn read(root: &Section<'_>) -> Self {
+        let sections = root.children("agent_configs");
+        let mut entries = Vec::new();
+        for (name, section) in &sections {
+            let vars = section.child("vars").map(|vars| vars.to_json());
+            let vars = match vars {
+                Some(Json::Object(vars)) => vars,
+                _ => Map::new(),
+            };
+            let give = section.value("give").map_or_else(|| json!({}), |give| give.to_json());
+            if !holds_template(&give)
+                && let Some(give) = section.child("give")
+            {
+                hark_agent::settings::check_given(&give);
+            }
+            entries.push(Entry {
+                name: name.value.to_owned(),
+                matcher: section.child("match").map(|part| read_host_match(&part)),
+                include: Vec::new(),
+                vars,
+                give,
+            });
+        }
+        for (place, (_, section)) in sections.iter().enumerate() {
+            let include = section.one_or_many("include");
+            let include: Vec<usize> =
+                include.iter().filter_map(|name| find(&entries, name)).collect();
+            entries[place].include = include;
+            section.finish(ENTRY_KEYS);
+        }
+        let configs = Self { entries, plan: None };
+        for (place, (_, section)) in sections.iter().enumerate() {
+            configs.look_at_includes(place, section);
+        }
+        configs
+    }
+
+    /// Takes the hosts' tags from `plan`.
+    pub(crate) fn with_plan(self, plan: Arc<Plan>) -> Self {
+        Self { plan: Some(plan), ..self }
+    }
+
+    /// Returns true if nobody is given anything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.iter().all(|entry| entry.matcher.is_none())
+    }
+
+    /// Returns what the agent of `host` is given, which has the tags `own` beside those of the plan;
+    /// `None` if that is nothing.
+    ///
+    /// # Errors
+    /// Why there is no such text: a template failed, or it is too long.
+    pub(crate) fn for_host(&self, host: &HostName, own: &[Tag]) -> Result<Option<Given>, String> {
+        if self.is_empty() {
+            return Ok(None);
+        }
+        let mut tags = own.to_vec();
+        if let Some(plan) = &self.plan {
+            tags.extend(plan.host(host.as_str()).tags.iter().cloned());
+        }
+        let mut all: Option<Json> = None;
+        for (place, entry) in self.entries.iter().enumerate() {
+            let Some(matcher) = &entry.matcher else { continue };
+            if hark_engine::covers_host(matcher, host.as_str(), &tags) {
+                let all = all.get_or_insert_with(|| json!({}));
+                self.lay(place, host, &tags, all)?;
+            }
+        }
+        let Some(all) = all else { return Ok(None) };
+        let mut text = format!("{all:#}").into_bytes();
+        text.push(b'\n');
+        if text.len() > MAX_PAPER as usize {
+            return Err(format!("it has {} bytes, {MAX_PAPER} are the most", text.len()));
+        }
+        let digest = ring::digest::digest(&ring::digest::SHA256, &text);
+        let number = digest.as_ref().first_chunk().map_or(1, |bytes| u32::from_be_bytes(*bytes));
+        Ok(Some(Given { revision: number.max(1), text }))
+    }
+
+    /// Lays an entry, and before it what it includes, on top of `onto`.
+    fn lay(
+        &self,
+        place: usize,
+        host: &HostName,
+        tags: &[Tag],
+        onto: &mut Json,
+    ) -> Result<(), String> {
+        let mut vars = Map::new();
+        for place in self.order(place) {
+            let entry = &self.entries[place];
+            vars.extend(entry.vars.clone());
+            let give = rendered(&entry.give, host, tags, &vars)
+                .map_err(|error| format!("agent_configs.{}: {error}", entry.name))?;
+            merge(onto, give);
+        }
+        Ok(())
+    }
+
+    /// Returns an entry after everything that it includes, each once.
+    fn order(&self, place: usize) -> Vec<usize> {
+        fn visit(entries: &[Entry], place: usize, seen: &mut BTreeSet<usize>, to: &mut Vec<usize>) {
+            if seen.insert(place) {
+                for below in &entries[place].include {
+                    visit(entries, *below, seen, to);
+                }
+                to.push(place);
+            }
+        }
+        let mut order = Vec::new();
+        visit(&self.entries, place, &mut BTreeSet::new(), &mut order);
+        order
+    }
+
+    fn look_at_includes(&self, place: usize, section: &Section<'_>) {
+        let name = |place: usize| self.entries[place].name.as_str();
+        let in_circle =
+            |of: usize| self.entries[of].include.iter().any(|b| self.order(*b).contains(&of));
+        if in_circle(place) {
+            section.error("include", format!("`{}` includes itself in the end", name(place)));
+        }
+        let is_included = self.entries.iter().any(|entry| entry.include.contains(&place));
+        if self.entries[place].matcher.is_none() && !is_included {
+            let report = section.warn("match", "nobody is given this: it has no `match`");
+            drop(report.hint("`match: {}` is every host"));
+        }
+    }
+}
+
+fn find(entries: &[Entry], name: &Value<'_>) -> Option<usize> {
+    let text = name.str()?;
+    let place = entries.iter().position(|entry| entry.name == text);
+    if place.is_none() {
+        name.error(format!("there is no entry `{text}` in `agent_configs`"));
+    }
+    place
+}
+
+fn holds_template(value: &Json) -> bool {
+    match value {
+        Json::String(text) => text.contains("{{") || text.contains("{%"),
+        Json::Array(items) => items.iter().any(holds_template),
+        Json::Object(members) => members.values().any(holds_template),
+        Json::Null | Json::Bool(_) | Json::Number(_) => false,
+    }
+}
+
+/// Returns `value` with its templates filled in. A text that was a template is read again: `'{{ 5 }}'`
+/// gives a number.
+fn rendered(
+    value: &Json,
+    host: &HostName,
+    tags: &[Tag],
+    vars: &Map<String, Json>,
+) -> Result<Json, minijinja::Error> {
+    if !holds_template(value) {
+        return Ok(value.clone());
+    }
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_fuel(Some(FUEL));
+    let words = tags.iter().filter_map(|tag| tag.as_str().split_once(':'));
+    let words: BTreeMap<String, Words> =
+        words.map(|(key, word)| (key.to_owned(), Words::from(word))).collect();
+    let vars: BTreeMap<String, Words> =
+        vars.iter().map(|(key, var)| (key.clone(), word(var))).collect();
+    let known = [
+        ("host", Words::from(host.as_str())),
+        ("tags", Words::from(words)),
+        ("vars", Words::from(vars)),
+    ];
+    fill(value, &environment, &Words::from(BTreeMap::from(known)))
+}
+
+/// Returns a word of `vars` as templates know it.
+fn word(value: &Json) -> Words {
+    match value {
+        Json::Null => Words::from(()),
+        Json::Bool(flag) => Words::from(*flag),
+        Json::Number(number) => match number.as_i64() {
+            Some(whole) => Words::from(whole),
+            None => Words::from(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Json::String(text) => Words::from(text.as_str()),
+        Json::Array(items) => items.iter().map(word).collect(),
+        Json::Object(members) => {
+            let members = members.iter().map(|(key, value)| (key.clone(), word(value)));
+            Words::from(members.collect::<BTreeMap<_, _>>())
+        }
+    }
+}
+
+fn fill(
+    value: &Json,
+    environment: &Environment<'_>,
+    context: &Words,
+) -> Result<Json, minijinja::Error> {
+    Ok(match value {
+        Json::String(text) if text.contains("{{") || text.contains("{%") => {
+            plain_json(&environment.render_str(text, context)?)
+        }
+        Json::Array(items) => Json::Array(
+            items.iter().map(|i| fill(i, environment, context)).collect::<Result<_, _>>()?,
+        ),
+        Json::Object(members) => {
+            let filled =
+                members.iter().map(|(k, v)| Ok((k.clone(), fill(v, environment, context)?)));
+            Json::Object(filled.collect::<Result<_, minijinja::Error>>()?)
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => value.clone(),
+    })
+}
+
+fn merge(onto: &mut Json, from: Json) {
+    match (onto, from) {
+        (Json::Object(onto), Json::Object(from)) => {
+            for (key, value) in from {
+                merge(onto.entry(key).or_insert(Json::Null), value);
+            }
+        }
+        (onto, from) => *onto = from,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hark_config::{Document, NoSecrets, Style};
+
+    use super::*;
+
+    fn read(text: &str) -> (AgentConfigs, String) {
+        let document = Document::single(text);
+        let root = document.root(&NoSecrets);
+        let configs = AgentConfigs::read(&root);
+        let configs = match hark_engine::plan::read(&root) {
+            Some(plan) => configs.with_plan(Arc::new(plan)),
+            None => configs,
+        };
+        (configs, document.diagnostics().render(Style::Plain))
+    }
+
+    fn given(configs: &AgentConfigs, host: &str) -> Option<Json> {
+        let given = configs.for_host(&HostName::new(host).unwrap(), &[]).unwrap()?;
+        Some(serde_json::from_slice(&given.text).unwrap())
+    }
+
+    const LAYERS: &str = "hosts:\n  web1: {tags: [role:web]}\n  db1: {tags: [role:db]}\n\
+        agent_configs:\n  \
+          base: {give: {collectors: {diskio: {enabled: false}, cpu: {interval: 1m}}}}\n  \
+          all: {match: {}, include: base, give: {interval: 20s}}\n  \
+          web: {match: {tags: role:web}, give: {collectors: {cpu: {interval: 10s}}}}\n  \
+          none: {match: {hosts: 'mail*'}, give: {interval: 5s}}\n";
+
+    #[test]
+    fn later_entries_lie_on_top_of_earlier_ones() {
+        let (configs, said) = read(LAYERS);
+        assert_eq!(said, "");
+        let base = json!({ "diskio": { "enabled": false }, "cpu": { "interval": "1m" } });
+        assert_eq!(given(&configs, "db1"), Some(json!({ "collectors": base, "interval": "20s" })));
+        let web = given(&configs, "web1").unwrap();
+        assert_eq!(web["collectors"]["cpu"]["interval"], "10s");
+        assert_eq!(web["collectors"]["diskio"]["enabled"], false);
+        assert_eq!(given(&configs, "mail7").unwrap()["interval"], "5s");
+    }
+
+    #[test]
+    fn a_revision_changes_with_the_text_and_with_nothing_else() {
+        let revision = |text: &str, host: &str| {
+            let host = HostName::new(host).unwrap();
+            read(text).0.for_host(&host, &[]).unwrap().unwrap().revision
+        };
+        assert_eq!(revision(LAYERS, "db1"), revision(LAYERS, "db2"));
+        assert_ne!(revision(LAYERS, "db1"), revision(LAYERS, "web1"));
+        let other = LAYERS.replace("20s", "21s");
+        assert_ne!(revision(LAYERS, "db1"), revision(&other, "db1"));
+    }
+
+    #[test]
+    fn who_is_covered_by_no_entry_gets_nothing() {
+        let (configs, _) = read("agent_configs: {a: {match: {hosts: x}, give: {interval: 5s}}}\n");
+        assert_eq!(given(&configs, "y"), None);
+        assert_eq!(given(&AgentConfigs::default(), "y"), None);
+    }
+
+    #[test]
+    fn templates_know_the_host_its_tags_and_the_words_of_all_below() {
+        let (configs, said) = read(
+            "hosts: {web1: {tags: [role:web]}}\nagent_configs:\n  \
+             low: {vars: {every: 7s}}\n  \
+             a: {match: {}, include: low, give: {interval: '{{ vars.every }}', \
+             collectors: {disk: {mounts: ['/srv/{{ host }}/{{ tags.role }}'], all: '{{ true }}'}}}}\n",
+        );
+        assert_eq!(said, "");
+        let web = given(&configs, "web1").unwrap();
+        assert_eq!(web["interval"], "7s");
+        assert_eq!(web["collectors"]["disk"]["mounts"][0], "/srv/web1/web");
+        let host = HostName::new("db1").unwrap();
+        let error = configs.for_host(&host, &[]).unwrap_err();
+        assert!(error.contains("agent_configs.a") && error.contains("undefined"), "{error}");
+        let own = [Tag::new("role:db").unwrap()];
+        assert!(configs.for_host(&host, &own).is_ok(), "tags of its own count");
+    }
+
+    #[test]
+    fn a_template_that_does_not_end_is_stopped() {
+        let (configs, _) = read(
+            "agent_configs: {a: {match: {}, give: {collectors: {cpu: {interval: \
+             '{% for i in range(10000) %}{% for j in range(10000) %}x{% endfor %}{% endfor %}'}}}}}\n",
+        );
+        assert!(configs.for_host(&HostName::new("h").unwrap(), &[]).is_err());
+    }
+
+    #[test]
+    fn says_what_is_wrong_and_where() {
+        for (text, said) in [
+            ("agent_configs: {a: {match: {}, include: b}}\n", "there is no entry `b`"),
+            ("agent_configs: {a: {match: {}, include: a}}\n", "includes itself"),
+            (
+                "agent_configs: {a: {match: {}, include: b}, b: {include: c}, c: {include: b}}\n",
+                "includes itself",
+            ),
+            ("agent_configs: {a: {give: {interval: 5s}}}\n", "no `match`"),
+            ("agent_configs: {a: {match: {}, give: {intervall: 5s}}}\n", "`interval`"),
+            ("agent_configs: {a: {match: {}, give: {secret: x}}}\n", "secret"),
+            ("agent_configs: {a: {match: {}, giv: {}}}\n", "`give`"),
+            ("agent_configs: {a: {match: {host: x}}}\n", "`hosts`"),
+        ] {
+            let found = read(text).1;
+            assert!(found.contains(said), "{text}: {found}");
+        }
+    }
+}

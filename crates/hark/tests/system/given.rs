@@ -1,0 +1,93 @@
+//! What the server gives its agents: soon after a change, per host and tag, refused where it is wrong.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::process::{Process, clean};
+use crate::support::server::{Server, Start};
+use crate::support::wait::until;
+use crate::support::{HARK, PASSWORD, folder, write};
+
+/// How soon after the change of a file the agent works by it.
+const SOON: Duration = Duration::from_secs(5);
+
+/// For what takes longer on a busy machine: starts and first heartbeats.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn config(give: &str) -> String {
+    format!(
+        "secret: a secret of this run only\nhosts: {{web1: {{tags: [role:web, every:1s]}}}}\n\
+         agent_configs:\n  \
+           all: {{match: {{}}, give: {{interval: 1s, collectors: {{load: {{enabled: false}}}}}}}}\n  \
+           web: {{match: {{tags: role:web}}, give: {give}}}\n"
+    )
+}
+
+fn agent(folder: &Path, server: &Server) -> Process {
+    let secret = write(folder, "secret", "a secret of this run only");
+    let mut command = clean(HARK, folder);
+    command.arg("agent").arg(format!("127.0.0.1:{}", server.udp)).args(["--name", "web1"]);
+    command.arg("--secret-file").arg(secret).arg("--data").arg(folder.join("agent"));
+    Process::start(&mut command, folder, "agent")
+}
+
+fn check(host: &Value) -> Option<(String, String)> {
+    let checks = host["checks"].as_array()?;
+    let check = checks.iter().find(|check| check["name"] == "agent configuration")?;
+    let word = |key: &str| check[key].as_str().unwrap_or_default().to_owned();
+    Some((word("status"), word("text")))
+}
+
+fn waits_for(server: &Server, limit: Duration, wanted: impl Fn(&str, &str) -> bool) -> String {
+    let what = "what the agent says of its configuration";
+    until(what, limit, || {
+        let answer = server.try_get("/api/0/hosts/web1").ok()?;
+        let (status, text) = check(&answer.body)?;
+        wanted(&status, &text).then_some(text)
+    })
+}
+
+#[test]
+fn agents_work_by_what_the_server_gives_soon_after_it_changed() {
+    let folder = folder();
+    let start = Start::new("server", folder.path());
+    let mut start = start.config(&config("{collectors: {uptime: {enabled: false}}}"));
+    let mut server = start.go();
+    server.set_up(PASSWORD);
+    let mut agent_process = agent(folder.path(), &server);
+    let first = waits_for(&server, PATIENCE, |status, _| status == "ok");
+
+    // Another text, and the agent works by it.
+    write(folder.path(), "hark.yaml", &config("{collectors: {uptime: {interval: 1m}}}"));
+    let second = waits_for(&server, SOON, |status, text| status == "ok" && text != first);
+
+    // A text that only this agent can refuse, as it comes from a tag: the one before goes on.
+    write(folder.path(), "hark.yaml", &config("{interval: '{{ tags.role }}'}"));
+    let refused = waits_for(&server, SOON, |status, _| status == "warning");
+    assert!(
+        refused.contains("is refused") && refused.contains("`web` is not a duration"),
+        "{refused}"
+    );
+    assert!(agent_process.is_running());
+
+    // A text that the server itself refuses changes nothing at the agents.
+    write(folder.path(), "hark.yaml", &config("{intervall: 5s}"));
+    until("the server's own problem", PATIENCE, || {
+        let open = server.try_get("/api/0/incidents?view=open&limit=20").ok()?;
+        let items = open.body["items"].as_array()?.clone();
+        items.iter().any(|item| item["host"] == "self" && item["check"] == "config").then_some(())
+    });
+    write(folder.path(), "hark.yaml", &config("{collectors: {uptime: {interval: 1m}}}"));
+    let third = waits_for(&server, PATIENCE, |status, _| status == "ok");
+    assert_eq!(third, second, "the same text has the same number");
+
+    // Killed and started again, both sides go on where they were.
+    agent_process.kill();
+    server.process.kill();
+    start.ports = (server.http, server.udp);
+    let server = start.go_as("again");
+    let _agent = agent(folder.path(), &server);
+    waits_for(&server, PATIENCE, |status, text| status == "ok" && text == second);
+}
