@@ -116,7 +116,6 @@ pub struct Agent {
     home: Home,
     levels: Levels,
     jobs: JobsConfig,
-    root: Root,
     /// Where what other threads find comes out; none if there are none.
     outlet: Option<Outlet>,
     clock: Clock,
@@ -173,7 +172,6 @@ impl Agent {
             home,
             levels: config.root.levels(),
             jobs: config.jobs.clone(),
-            root: config.root.clone(),
             outlet: None,
             clock,
         };
