@@ -16,15 +16,19 @@ pub mod load;
 pub mod logins;
 pub mod memory;
 pub mod network;
+pub mod ntp;
 pub mod os_info;
 pub mod packages;
 pub mod power;
 pub mod processes;
 pub mod raid;
 pub mod sensors;
+pub mod smart;
 pub mod sockets;
+pub mod systemd;
 pub mod ups;
 pub mod uptime;
+pub mod wan;
 pub mod zfs;
 
 use std::fmt::Debug;
@@ -53,12 +57,16 @@ pub const COLLECTORS: &[&dyn CollectorType] = &[
     &raid::Raid,
     &zfs::Zfs,
     &clock::ClockState,
+    &ntp::Ntp,
     &logins::Logins,
     &uptime::Uptime,
     &os_info::OsInfo,
     &filesystem::Filesystem,
     &addresses::Addresses,
+    &wan::Wan,
     &packages::Packages,
+    &systemd::Systemd,
+    &smart::Smart,
     &containers::Containers,
     &certificates::Certificates,
 ];

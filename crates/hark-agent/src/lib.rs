@@ -41,6 +41,7 @@ mod mounts;
 mod netlink;
 mod pressure;
 mod process_table;
+mod programs;
 mod rate;
 mod sampler;
 mod schedule;

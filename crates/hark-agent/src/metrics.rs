@@ -132,6 +132,25 @@ pub const METRICS: &[(&str, &[&str])] = &[
         &["total", "running", "unhealthy", "healthy", "restarts", "cpu_percent", "memory_mb"],
     ),
     ("certificate_monitor", &["days_left"]),
+    (
+        "ntp_monitor",
+        &["since_sync_seconds", "offset_seconds", "root_dispersion_seconds", "stratum"],
+    ),
+    ("systemd_monitor", &["failed_units", "active", "failed", "restarts"]),
+    (
+        "smart_monitor",
+        &[
+            "healthy",
+            "temperature",
+            "power_on_hours",
+            "reallocated_sectors",
+            "pending_sectors",
+            "uncorrectable_sectors",
+            "wear_percent",
+            "spare_percent",
+            "media_errors",
+        ],
+    ),
     ("uptime_monitor", &["uptime_seconds"]),
 ];
 

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::levels::Levels;
 use crate::process_table::Processes;
+use crate::programs::Programs;
 
 /// Bound on what is read of one file: `/proc/stat` of a machine with a thousand processors has some
 /// 300 kB. What is longer is cut.
@@ -65,6 +66,7 @@ pub struct Root {
     folder: PathBuf,
     processes: Processes,
     levels: Levels,
+    programs: Programs,
 }
 
 impl Root {
@@ -75,7 +77,12 @@ impl Root {
 
     /// Returns a root elsewhere: a folder with copies of the files.
     pub fn at(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), processes: Processes::new(folder), levels: Levels::new() }
+        Self {
+            folder: folder.to_owned(),
+            processes: Processes::new(folder),
+            levels: Levels::new(),
+            programs: Programs::default(),
+        }
     }
 
     /// Returns `path` (without leading slash) under this root.
@@ -97,6 +104,11 @@ impl Root {
     /// (`statvfs`) mean the same machine.
     pub fn is_system(&self) -> bool {
         self.folder == Path::new("/")
+    }
+
+    /// Returns the runner of programs that all clones share.
+    pub(crate) fn programs(&self) -> Programs {
+        self.programs.clone()
     }
 
     /// Reads a short text file once, without the white space around it.
