@@ -14,6 +14,8 @@ mod clockwork;
 mod commands;
 mod custom;
 mod debounce;
+mod exporters;
+mod listening;
 mod plugins;
 mod processes;
 mod series;
@@ -36,7 +38,9 @@ use hark_plugin::{
 use hark_proto::ReportItem;
 
 use self::clockwork::Clockwork;
-pub use self::settings::{COMMANDS, CUSTOM, JobsConfig, NAGIOS_RUNNER, PLUGINS, PROCESSES};
+pub use self::settings::{
+    COMMANDS, CUSTOM, EXPORTERS, JobsConfig, LINES, NAGIOS_RUNNER, PLUGINS, PROCESSES, STATSD,
+};
 use crate::inlet::{Batch, Found, Inlet};
 use crate::source::Root;
 use crate::stop::Stop;

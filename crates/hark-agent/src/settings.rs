@@ -124,6 +124,9 @@ pub const KEYS: &[Key] = &[
     jobs::PLUGINS,
     jobs::NAGIOS_RUNNER,
     jobs::CUSTOM,
+    jobs::EXPORTERS,
+    jobs::STATSD,
+    jobs::LINES,
     Key::new("spool", Kind::Section(SPOOL_KEYS), "What is kept while the server is away."),
 ];
 

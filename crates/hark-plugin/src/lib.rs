@@ -21,6 +21,7 @@ mod measure;
 pub mod nagios;
 mod program;
 pub mod runner;
+pub mod statsd;
 mod sys;
 pub mod text;
 pub mod trust;

@@ -11,7 +11,7 @@ use hark_model::CheckName;
 
 use regex::{Regex, RegexBuilder};
 
-use super::{Job, Timing, commands, custom, plugins, processes};
+use super::{Job, Timing, commands, custom, exporters, listening, plugins, processes};
 use crate::source::Root;
 
 /// The jobs of an agent, as configured.
@@ -68,6 +68,27 @@ pub const CUSTOM: Key = Key::new(
     "Programs that print metrics, facts, events and results as JSON lines.",
 );
 
+/// The key of exporters.
+pub const EXPORTERS: Key = Key::new(
+    "exporters",
+    Kind::Named(&Kind::Either(&[Kind::Text, Kind::Section(exporters::KEYS)])),
+    "Pages of metrics on this host, as Prometheus reads them: a URL, or settings.",
+);
+
+/// The key of `StatsD`.
+pub const STATSD: Key = Key::new(
+    "statsd",
+    Kind::Section(listening::STATSD_KEYS),
+    "Takes counters, gauges, timers and sets of local programs.",
+);
+
+/// The key of the socket for JSON lines.
+pub const LINES: Key = Key::new(
+    "lines",
+    Kind::Section(listening::LINES_KEYS),
+    "Takes JSON lines of local programs, as `custom` programs print them.",
+);
+
 impl JobsConfig {
     /// Reads the sections; diagnostics are in `section`.
     pub(crate) fn read(section: &Section<'_>) -> Self {
@@ -76,6 +97,8 @@ impl JobsConfig {
         commands::read(&mut reader);
         plugins::read(&mut reader);
         custom::read(&mut reader);
+        exporters::read(&mut reader);
+        listening::read(&mut reader);
         Self { prototypes: reader.prototypes }
     }
 

@@ -2,6 +2,8 @@
 
 mod commands;
 mod custom;
+mod exporters;
+mod listening;
 mod processes;
 
 use std::collections::BTreeMap;
