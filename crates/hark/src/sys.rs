@@ -420,10 +420,10 @@ pub(crate) fn allocate_from_one_place() {
     unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
 }
 
-/// Gives back what only the start of the program needed: memory that was freed since, and the pages of
-/// files (code, constants, tables for the linker) that were read. What goes on being used is mapped again
-/// at once. For a process that starts once and then does little.
-pub(crate) fn give_start_back() {
+/// Gives back what is not in use: memory that was freed, and the pages of files (code, constants, tables
+/// for the linker) that were read, above all by the start. What goes on being used is mapped again at
+/// once. For a process that starts once and then does little.
+pub(crate) fn give_unused_back() {
     let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap_or_default();
     let files = unchanged_files(&smaps);
     drop(smaps);
@@ -613,9 +613,9 @@ mod tests {
     }
 
     #[test]
-    fn the_program_goes_on_without_its_start() {
+    fn the_program_goes_on_after_giving_back() {
         let kept: Vec<String> = (0..10_000).map(|n| format!("kept {n}")).collect();
-        give_start_back();
+        give_unused_back();
         assert!(kept.iter().enumerate().all(|(n, text)| *text == format!("kept {n}")));
         a_bell_wakes_once();
     }
