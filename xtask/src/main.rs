@@ -28,7 +28,7 @@ cargo xtask COMMAND
   fuzz        the long form: ten million mutations
   soak        the long forms of the crash, mutation and simulation tests
   deny        licences, sources and duplicate versions (needs cargo-deny)
-  manual      write the tables of keys into docs/configuration.md
+  manual      write what the program says of itself into docs/
   deps        print the dependency table as the manifests have it
   parity      print how many rows of docs/parity.md are in which state
 ";

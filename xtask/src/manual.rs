@@ -1,7 +1,7 @@
-//! The tables of keys in docs/configuration.md, as the program itself has them.
+//! What the program says of itself, in docs/: the tables of keys, and what collectors measure.
 //!
-//! They are made from `hark config schema`, not from the crates: what the built program takes is
-//! what the manual must say.
+//! The keys come from `hark config schema`, not from the crates: what the built program takes is
+//! what the manual must say. The collectors' own texts are printed by an example of their crate.
 
 use std::fs;
 use std::process::Command;
@@ -12,37 +12,64 @@ use serde_json::Value as Json;
 use crate::say;
 use crate::workspace::Workspace;
 
-const DOCUMENT: &str = "docs/configuration.md";
 const BEGIN: &str = "<!-- made by `cargo xtask manual`: begin -->\n";
 const END: &str = "<!-- made by `cargo xtask manual`: end -->";
 
-/// Writes the tables into the document.
+/// A document with a part that is made, and what makes it.
+struct Document {
+    path: &'static str,
+    make: fn(&Workspace) -> Result<String>,
+}
+
+const DOCUMENTS: &[Document] = &[
+    Document { path: "docs/configuration.md", make: tables },
+    Document { path: "docs/collectors.md", make: collectors },
+];
+
+/// Writes the made parts into the documents.
 pub(crate) fn write(workspace: &Workspace) -> Result<bool> {
-    let document = workspace.read(DOCUMENT)?;
-    fs::write(workspace.path(DOCUMENT), with_tables(&document, &tables(workspace)?)?)?;
+    for Document { path, make } in DOCUMENTS {
+        let document = workspace.read(path)?;
+        fs::write(workspace.path(path), with_tables(&document, &make(workspace)?)?)?;
+    }
     Ok(true)
 }
 
-/// Returns false, and says so, if the document is not what [`write()`] would make of it.
+/// Returns false, and says so, if a document is not what [`write()`] would make of it.
 pub(crate) fn is_current(workspace: &Workspace) -> Result<bool> {
-    let document = workspace.read(DOCUMENT)?;
-    let current = document == with_tables(&document, &tables(workspace)?)?;
-    if !current {
-        say(&format!("{DOCUMENT} is stale: run `cargo xtask manual`"));
+    let mut all_current = true;
+    for Document { path, make } in DOCUMENTS {
+        let document = workspace.read(path)?;
+        if document != with_tables(&document, &make(workspace)?)? {
+            say(&format!("{path} is stale: run `cargo xtask manual`"));
+            all_current = false;
+        }
     }
-    Ok(current)
+    Ok(all_current)
 }
 
 fn tables(workspace: &Workspace) -> Result<String> {
+    let printed = printed(workspace, &["--package", "hark", "--locked", "--", "config", "schema"])?;
+    let schema: Json = serde_json::from_slice(&printed).context("the schema is not JSON")?;
+    Ok(hark_config::manual_of_schema(&schema))
+}
+
+fn collectors(workspace: &Workspace) -> Result<String> {
+    let printed =
+        printed(workspace, &["--package", "hark-agent", "--locked", "--example", "manual"])?;
+    Ok(String::from_utf8(printed)?)
+}
+
+fn printed(workspace: &Workspace, arguments: &[&str]) -> Result<Vec<u8>> {
     let output = Command::new(env!("CARGO"))
-        .args(["run", "--quiet", "--package", "hark", "--locked", "--", "config", "schema"])
+        .args(["run", "--quiet"])
+        .args(arguments)
         .current_dir(workspace.path(""))
         .output()
         .context("cannot start cargo")?;
     let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "`hark config schema` failed: {errors}");
-    let schema: Json = serde_json::from_slice(&output.stdout).context("the schema is not JSON")?;
-    Ok(hark_config::manual_of_schema(&schema))
+    ensure!(output.status.success(), "`cargo run {}` failed: {errors}", arguments.join(" "));
+    Ok(output.stdout)
 }
 
 fn with_tables(document: &str, tables: &str) -> Result<String> {
@@ -69,8 +96,10 @@ mod tests {
     }
 
     #[test]
-    fn the_document_has_the_marks() {
-        let document = Workspace::open().unwrap().read(DOCUMENT).unwrap();
-        assert!(with_tables(&document, "").is_ok());
+    fn the_documents_have_the_marks() {
+        for Document { path, .. } in DOCUMENTS {
+            let document = Workspace::open().unwrap().read(path).unwrap();
+            assert!(with_tables(&document, "").is_ok(), "{path}");
+        }
     }
 }

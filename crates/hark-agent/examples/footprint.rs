@@ -1,4 +1,5 @@
-//! Measures what an agent costs: `footprint [SECONDS [INTERVAL_SECONDS]]`.
+//! Measures what an agent costs: `footprint [SECONDS [INTERVAL_SECONDS [everything]]]`; with
+//! `everything` also what is off by default. `footprint looks` says what each collector takes.
 //!
 //! The server runs in a process of its own (this program again, called with `serve`), so that only
 //! the agent is measured: its memory, and the time all its threads were on a processor.
@@ -15,8 +16,9 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use hark_agent::collectors::{self, Root};
+use hark_agent::collectors::{self, Configured, Root};
 use hark_agent::{Access, Agent, AgentConfig, Stop};
+use hark_config::{Document, NoSecrets};
 use hark_model::{Clock, HostName, Secret};
 use hark_proto::Identity;
 use server::Server;
@@ -27,19 +29,37 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.first().is_some_and(|a| a == "serve") {
         serve();
+    } else if arguments.first().is_some_and(|a| a == "looks") {
+        time_looks();
     } else {
         let number = |place: usize, default: u64| {
             arguments.get(place).map_or(default, |text| text.parse().unwrap())
         };
-        time_looks();
-        measure(Duration::from_secs(number(0, 60)), Duration::from_secs(number(1, 10)));
+        let collectors =
+            if arguments.get(2).is_some() { everything() } else { collectors::read(None) };
+        let (time, interval) = (number(0, 60), number(1, 10));
+        measure(Duration::from_secs(time), Duration::from_secs(interval), collectors);
     }
+}
+
+/// Every collector, also those that are off unless they are asked for.
+fn everything() -> Vec<Configured> {
+    let of = |kind: &&dyn collectors::CollectorType| match kind.name() {
+        "cpu" => "cpu: {per_core: true}\n".to_owned(),
+        "certificates" => "certificates: {paths: ['/etc/ssl/certs/*.pem']}\n".to_owned(),
+        "systemd" => "systemd: {units: [ssh, cron]}\n".to_owned(),
+        "smart" => "smart: {drives: [/dev/sda]}\n".to_owned(),
+        name => format!("{name}: {{enabled: true}}\n"),
+    };
+    let text: String = collectors::COLLECTORS.iter().map(of).collect();
+    let document = Document::single(&text);
+    collectors::read(Some(&document.root(&NoSecrets)))
 }
 
 /// Prints what one look of each collector takes, with files warm.
 fn time_looks() {
-    const LOOKS: u32 = 1000;
-    for configured in collectors::read(None) {
+    const LOOKS: u32 = 300;
+    for configured in everything() {
         let mut collector = configured.make.make(&Root::system());
         let mut values = Vec::new();
         let began = Clock.micros();
@@ -77,7 +97,7 @@ fn serve() {
     );
 }
 
-fn measure(time: Duration, interval: Duration) {
+fn measure(time: Duration, interval: Duration, collectors: Vec<Configured>) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .arg("serve")
         .stdin(Stdio::piped())
@@ -94,6 +114,7 @@ fn measure(time: Duration, interval: Duration) {
     config.servers = vec![hark_agent::Server::parse(&address).unwrap()];
     config.host = Some(HostName::new("footprint").unwrap());
     config.interval = Some(interval);
+    config.collectors = collectors;
     let agent = Agent::new(&config).unwrap();
     let stop = Stop::new().unwrap();
     let (timer, end) = (stop.clone(), sync_channel::<()>(1));

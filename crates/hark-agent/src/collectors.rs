@@ -185,10 +185,7 @@ pub fn read(section: Option<&Section<'_>>) -> Vec<Configured> {
 
 /// Returns the keys of the section `collectors`.
 pub fn keys() -> Vec<Key> {
-    COLLECTORS
-        .iter()
-        .map(|k| Key::new(k.name(), Kind::Any, "A collector's settings: docs/collectors.md."))
-        .collect()
+    COLLECTORS.iter().map(|k| Key::new(k.name(), Kind::Any, "A collector's settings.")).collect()
 }
 
 /// Reads the settings of one collector; none if it is switched off, or `is_on` is false and nothing is

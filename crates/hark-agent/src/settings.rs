@@ -133,8 +133,11 @@ pub const KEYS: &[Key] = &[
 const INTERVAL: Key =
     Key::new("interval", Kind::Duration, "Time between two heartbeats, 1s to 1h.").default("30s");
 
-const COLLECTORS: Key =
-    Key::new("collectors", Kind::Named(&Kind::Any), "Settings of the collectors.");
+const COLLECTORS: Key = Key::new(
+    "collectors",
+    Kind::Named(&Kind::Any),
+    "Settings of the collectors: docs/collectors.md.",
+);
 
 /// What of the section the server may give: how and what is looked at, not who the agent is and
 /// whom it believes.

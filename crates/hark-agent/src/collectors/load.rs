@@ -22,7 +22,7 @@ impl CollectorType for Load {
     }
 
     fn manual(&self) -> &'static str {
-        "Run queue and processes, as `cpu_monitor` (the seed's name):\n\n\
+        "Run queue and processes, as `cpu_monitor`, the name they have always had:\n\n\
          - `load_1min`, `load_5min`, `load_15min`: processes running or waiting for a disk, damped \
          over that time, from `/proc/loadavg`\n\
          - `processes`: how many there are; `processes_running`: threads that run or could run now"
