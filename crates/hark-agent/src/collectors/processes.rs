@@ -63,7 +63,9 @@ impl CollectorType for ProcessStates {
          - `threads`: of all of them\n\n\
          Where the load is above `cpu_mark` or used memory above `memory_mark`, the event `busy` \
          names the five processes that use most: when the mark is crossed, and each hour while it \
-         lasts. Nothing is looked for while no mark is crossed."
+         lasts. Nothing is looked for while no mark is crossed.\n\n\
+         Processes that must run are set elsewhere, as `agent.processes`; those are \
+         `process_monitor.<name>.count`, `cpu_percent` and `memory_mb`."
     }
 
     fn keys(&self) -> &'static [Key] {
