@@ -65,6 +65,9 @@ const IMAGES: &[&str] = &["cramfs", "erofs", "iso9660", "romfs", "squashfs", "ud
 /// Types of one file system that is mounted in parts with different names, each worth its own line.
 const IN_PARTS: &[&str] = &["bcachefs", "btrfs", "zfs"];
 
+/// Files that container programs bind from the machine below: its disk, seen through a keyhole.
+const BOUND_FILES: &[&str] = &["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];
+
 /// Bound on mounts looked at: each is up to five series of the 4096 that a host may have.
 pub(crate) const MAX_MOUNTS: usize = 256;
 
@@ -74,7 +77,10 @@ impl Mount {
         let kind = self.kind.as_str();
         if REMOTE.contains(&kind) || kind.starts_with("fuse.") || kind == "fuse" {
             Place::Remote
-        } else if IMAGES.contains(&kind) || kind == "autofs" {
+        } else if IMAGES.contains(&kind)
+            || kind == "autofs"
+            || BOUND_FILES.contains(&self.point.as_str())
+        {
             // Asking an autofs would mount it.
             Place::Unreal
         } else if LOCAL.contains(&kind)
@@ -221,7 +227,7 @@ mod tests {
 502 500 254:0 /x/hostname /etc/hostname rw - ext4 /dev/vda rw
 503 500 0:61 / /layers/1 rw - overlay overlay rw
 ";
-        assert_eq!(points(text, Place::Local), ["/", "/etc/hosts"]);
+        assert_eq!(points(text, Place::Local), ["/"]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Memory and swap, from `/proc/meminfo`.
 
+use std::time::Duration;
+
 use hark_config::{Key, Section};
 use hark_model::{Mono, SeriesDef, SeriesName, Severity, Unit};
 
@@ -17,6 +19,10 @@ pub struct Memory;
 #[derive(Clone, Copy, Debug)]
 pub struct Settings;
 
+/// How often `/proc/vmstat` is read: the kernel adds up the figures of all processors for each of two
+/// hundred lines, which takes longer than all else here together.
+const KILLS_EVERY: Duration = Duration::from_mins(1);
+
 impl CollectorType for Memory {
     fn name(&self) -> &'static str {
         "memory"
@@ -31,7 +37,7 @@ impl CollectorType for Memory {
          - `pressure_percent`, `pressure_full_percent`: share of time in which some work, or all of \
          it, waited for memory, from `/proc/pressure/memory`\n\
          - `oom_kills`: processes killed because memory ran out, since boot, from `/proc/vmstat` \
-         (Linux 4.13); each is also the event `oom_kill`\n\n\
+         (Linux 4.13), looked at each minute; more of them are the event `oom_kill`\n\n\
          Kernels before 3.14 do not tell what is available: there it is free memory and caches."
     }
 
@@ -56,6 +62,7 @@ impl Make for Settings {
             pressure: Pressure::new(root, "memory"),
             levels: root.levels(),
             killed: None,
+            asked: None,
             noticed: Vec::new(),
             first: true,
         })
@@ -68,8 +75,9 @@ struct MemoryCollector {
     vmstat: Source,
     pressure: Pressure,
     levels: Levels,
-    /// Killed at the look before.
+    /// Killed as of the last look at that, and when that was.
     killed: Option<u64>,
+    asked: Option<Mono>,
     noticed: Vec<Noticed>,
     first: bool,
 }
@@ -94,14 +102,11 @@ impl Collector for MemoryCollector {
         ]);
         let pressure = self.pressure.next(at);
         values.extend([pressure.some, pressure.full]);
-        let killed = self.vmstat.read().ok().and_then(oom_kills);
-        values.push(killed.map_or(f64::NAN, number));
-        let more = killed.zip(self.killed).map_or(0, |(now, before)| now.saturating_sub(before));
-        if more > 0 {
-            let text = format!("memory ran out: the kernel killed {more} of the processes");
-            self.noticed.push(Noticed { kind: "oom_kill", severity: Severity::Warning, text });
+        if self.asked.is_none_or(|then| at.since(then) >= KILLS_EVERY) {
+            self.asked = Some(at);
+            self.look_at_kills();
         }
-        self.killed = killed;
+        values.push(self.killed.map_or(f64::NAN, number));
         Ok(if std::mem::take(&mut self.first) { Change::Other } else { Change::Same })
     }
 
@@ -126,6 +131,18 @@ impl Collector for MemoryCollector {
 
     fn noticed(&mut self) -> Vec<Noticed> {
         std::mem::take(&mut self.noticed)
+    }
+}
+
+impl MemoryCollector {
+    fn look_at_kills(&mut self) {
+        let killed = self.vmstat.read().ok().and_then(oom_kills);
+        let more = killed.zip(self.killed).map_or(0, |(now, before)| now.saturating_sub(before));
+        if more > 0 {
+            let text = format!("memory ran out: the kernel killed {more} of the processes");
+            self.noticed.push(Noticed { kind: "oom_kill", severity: Severity::Warning, text });
+        }
+        self.killed = killed;
     }
 }
 
@@ -233,18 +250,19 @@ HugePages_Total:       0
         std::fs::write(folder.path().join("proc/meminfo"), "MemTotal: 8 kB\nMemFree: 4 kB\n")
             .unwrap();
         let mut collector = Settings.make(&Root::at(folder.path()));
-        let mut look = |killed: u64| {
+        let mut look = |minute: u64, killed: u64| {
             std::fs::write(folder.path().join("proc/vmstat"), format!("oom_kill {killed}\n"))
                 .unwrap();
             let mut values = Vec::new();
-            collector.collect(Mono(0), &mut values).unwrap();
+            collector.collect(Mono(minute * 60_000), &mut values).unwrap();
             assert_eq!(values.len(), collector.series().len());
             (values[10], collector.noticed().into_iter().map(|n| n.text).collect::<Vec<_>>())
         };
-        assert_eq!(look(4), (4.0, Vec::new()));
-        assert_eq!(look(4), (4.0, Vec::new()));
+        assert_eq!(look(0, 4), (4.0, Vec::new()));
+        assert_eq!(look(1, 4), (4.0, Vec::new()));
+        assert_eq!(look(1, 6), (4.0, Vec::new()), "not asked again so soon");
         let said = vec!["memory ran out: the kernel killed 2 of the processes".to_owned()];
-        assert_eq!(look(6), (6.0, said));
-        assert_eq!(look(6), (6.0, Vec::new()));
+        assert_eq!(look(2, 6), (6.0, said));
+        assert_eq!(look(3, 6), (6.0, Vec::new()));
     }
 }

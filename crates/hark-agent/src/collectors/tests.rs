@@ -131,6 +131,38 @@ const FILES: &[(&str, &str)] = &[
     ("proc/diskstats", " 8 0 sda 1 2 3 4 5 6 7 8 9 10 11 12\n"),
     ("proc/self/mountinfo", "1 0 8:1 / / rw shared:1 - ext4 /dev/a rw\n"),
     ("proc/cpuinfo", "processor : 0\ncpu MHz : 2596.1\nmodel name : X\n"),
+    ("proc/pressure/io", "some avg10=0.00 total=5\nfull avg10=0.00 total=7\n"),
+    ("proc/vmstat", "pgfault 1\noom_kill 2\n"),
+    (
+        "proc/mdstat",
+        "md0 : active raid1 a[1](F) b[0]\n  1 blocks [2/1] [_U]\n  [=>] check = 1.5% (1/2)\n",
+    ),
+    (
+        "proc/net/sockstat",
+        "sockets: used 9\nTCP: inuse 1 orphan 0 tw 2 alloc 3 mem 4\nUDP: inuse 5\n",
+    ),
+    ("proc/net/tcp", " sl\n 0: 0100007F:0016 00000000:0000 0A 0:0 0:0 0 0 0 1\n"),
+    ("proc/sys/fs/file-nr", "9344 0 100000\n"),
+    ("proc/spl/kstat/zfs/arcstats", "a\nb\nhits 4 9\nmisses 4 1\nc_max 4 8\nsize 4 7\n"),
+    ("proc/spl/kstat/zfs/tank/state", "ONLINE\n"),
+    ("proc/7/stat", "7 (a b) S 1 1 1 0 -1 64 1 0 0 0 13 5 0 0 20 0 4 0 97 335 20 18 0\n"),
+    ("sys/class/net/eth0/operstate", "up\n"),
+    ("sys/class/net/eth0/speed", "1000\n"),
+    ("sys/class/hwmon/hwmon0/name", "nct\n"),
+    ("sys/class/hwmon/hwmon0/temp1_input", "40000\n"),
+    ("sys/class/hwmon/hwmon0/fan1_input", "1200\n"),
+    ("sys/class/power_supply/BAT0/type", "Battery\n"),
+    ("sys/class/power_supply/BAT0/capacity", "50\n"),
+    ("run/systemd/sessions/4", "USER=bob\nSTATE=active\nCLASS=user\n"),
+    (
+        "var/lib/dpkg/status",
+        "Package: a\nStatus: install ok installed\nArchitecture: all\nVersion: 1\n\n",
+    ),
+    (
+        "var/lib/apt/lists/x_main_binary-all_Packages",
+        "Package: a\nArchitecture: all\nVersion: 1:2~3-4\n\n",
+    ),
+    ("etc/fstab", "/dev/a / ext4 defaults 0 1\n"),
     ("etc/os-release", "PRETTY_NAME=\"Debian\"\nVERSION_ID=12\n"),
 ];
 
