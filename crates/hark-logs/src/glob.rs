@@ -1,0 +1,264 @@
+//! Names of files with wildcards: `*`, `?` and `[a-z]` in any part of the path.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// Bound on the files that one name stands for: more is a mistake (`/**`), not a log.
+pub(crate) const MAX_FILES: usize = 1000;
+
+/// An absolute path whose parts may have wildcards.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Glob(String);
+
+/// Why a text names no files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum GlobError {
+    /// The agent has no folder of its own that a relative path could start from.
+    #[error("a file's name begins with /")]
+    Relative,
+    /// It names a folder.
+    #[error("this names a folder: end it with a file's name, or /*")]
+    Folder,
+    /// There is no such wildcard.
+    #[error("`**` is not a wildcard here: name the folders with `*`")]
+    Deep,
+}
+
+impl Glob {
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// See [`GlobError`].
+    pub fn new(text: &str) -> Result<Self, GlobError> {
+        if !text.starts_with('/') {
+            return Err(GlobError::Relative);
+        }
+        if text.ends_with('/') || text.ends_with("/.") || text.ends_with("/..") {
+            return Err(GlobError::Folder);
+        }
+        if text.split('/').any(|part| part == "**") {
+            return Err(GlobError::Deep);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Returns it as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns true if it stands for one file alone.
+    pub fn is_plain(&self) -> bool {
+        !self.0.contains(['*', '?', '['])
+    }
+
+    /// Returns true if it stands for `path`.
+    pub(crate) fn matches(&self, path: &str) -> bool {
+        let (mut patterns, mut parts) = (self.0.split('/'), path.split('/'));
+        loop {
+            match (patterns.next(), parts.next()) {
+                (None, None) => return true,
+                (Some(pattern), Some(part)) if matches_part(pattern, part) => {}
+                _ => return false,
+            }
+        }
+    }
+
+    /// Returns the folders that hold such files now, or would: the deepest that exist on the way.
+    pub(crate) fn folders(&self) -> Vec<PathBuf> {
+        let (folders, _) = self.0.rsplit_once('/').unwrap_or_default();
+        let mut found = vec![PathBuf::from("/")];
+        let mut deepest = found.clone();
+        for part in folders.split('/').filter(|part| !part.is_empty()) {
+            let mut next = Vec::new();
+            for folder in &found {
+                next.extend(below(folder, part).into_iter().filter(|path| path.is_dir()));
+                next.truncate(MAX_FILES);
+            }
+            if next.is_empty() {
+                return deepest;
+            }
+            // With a wildcard a new folder can also appear beside those.
+            if part.contains(['*', '?', '[']) {
+                deepest.extend(next.iter().cloned());
+            } else {
+                deepest.clone_from(&next);
+            }
+            found = next;
+        }
+        deepest
+    }
+
+    /// Returns the files that there are now, in order; what is packed is left out.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let (folders, name) = self.0.rsplit_once('/').unwrap_or_default();
+        let mut found = vec![PathBuf::from("/")];
+        for part in folders.split('/').filter(|part| !part.is_empty()) {
+            found = found.iter().flat_map(|folder| below(folder, part)).take(MAX_FILES).collect();
+        }
+        let files = found.iter().flat_map(|folder| below(folder, name));
+        let mut files: Vec<PathBuf> =
+            files.filter(|path| path.is_file() && !is_packed(path)).take(MAX_FILES).collect();
+        files.sort();
+        files
+    }
+}
+
+impl fmt::Display for Glob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Old logs that were packed: nothing is ever appended to them.
+pub(crate) fn is_packed(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    ending.is_some_and(|ending| ["gz", "xz", "bz2", "zst", "lz4"].contains(&ending))
+}
+
+fn below(folder: &Path, pattern: &str) -> Vec<PathBuf> {
+    if !pattern.contains(['*', '?', '[']) {
+        let path = folder.join(pattern);
+        return if path.exists() { vec![path] } else { Vec::new() };
+    }
+    // A folder that cannot be read has no such files.
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let fits = |entry: &std::fs::DirEntry| {
+        entry.file_name().to_str().is_some_and(|name| matches_part(pattern, name))
+    };
+    let fitting = entries.filter_map(Result::ok).filter(fits);
+    fitting.map(|entry| entry.path()).collect()
+}
+
+/// Tells whether one part of a path fits. As in a shell, a leading dot must be written.
+fn matches_part(pattern: &str, name: &str) -> bool {
+    if name.starts_with('.') && !pattern.starts_with('.') {
+        return false;
+    }
+    let (pattern, name): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), name.chars().collect());
+    fits(&pattern, &name)
+}
+
+/// Goes back to the last star only: a star further left could not do better.
+fn fits(pattern: &[char], name: &[char]) -> bool {
+    let (mut p, mut n) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while n < name.len() {
+        match one(pattern.get(p..).unwrap_or_default(), name.get(n).copied()) {
+            One::Star => {
+                star = Some((p + 1, n));
+                p += 1;
+            }
+            One::Fits(len) => {
+                p += len;
+                n += 1;
+            }
+            One::No => {
+                let Some((after, from)) = star else { return false };
+                star = Some((after, from + 1));
+                (p, n) = (after, from + 1);
+            }
+        }
+    }
+    pattern.get(p..).unwrap_or_default().iter().all(|c| *c == '*')
+}
+
+enum One {
+    Star,
+    /// The first so many of the pattern stand for the character.
+    Fits(usize),
+    No,
+}
+
+fn one(pattern: &[char], character: Option<char>) -> One {
+    let (Some(first), Some(character)) = (pattern.first(), character) else { return One::No };
+    match first {
+        '*' => One::Star,
+        '?' => One::Fits(1),
+        '[' => match class(pattern, character) {
+            Some((true, len)) => One::Fits(len),
+            Some((false, _)) => One::No,
+            // No end: the bracket itself.
+            None if character == '[' => One::Fits(1),
+            None => One::No,
+        },
+        other if *other == character => One::Fits(1),
+        _ => One::No,
+    }
+}
+
+/// Reads `[abc0-9]` or `[!abc]`; returns whether it stands for the character, and its length.
+fn class(pattern: &[char], character: char) -> Option<(bool, usize)> {
+    let not = matches!(pattern.get(1), Some('!' | '^'));
+    let begin = if not { 2 } else { 1 };
+    let mut at = begin;
+    let mut holds = false;
+    loop {
+        let from = *pattern.get(at)?;
+        if from == ']' && at > begin {
+            return Some((holds != not, at + 1));
+        }
+        if pattern.get(at + 1) == Some(&'-') && pattern.get(at + 2).is_some_and(|c| *c != ']') {
+            let to = *pattern.get(at + 2)?;
+            holds |= (from..=to).contains(&character);
+            at += 3;
+        } else {
+            holds |= from == character;
+            at += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_stand_for_what_a_shell_says() {
+        for (glob, path, fits) in [
+            ("/var/log/*.log", "/var/log/app.log", true),
+            ("/var/log/*.log", "/var/log/app.log.1", false),
+            ("/var/log/*.log", "/var/log/x/app.log", false),
+            ("/var/log/*.log", "/var/log/.hidden.log", false),
+            ("/var/*/a?c", "/var/x/abc", true),
+            ("/var/*/a?c", "/var/x/ac", false),
+            ("/l/[a-c]*[!0-9]", "/l/bx", true),
+            ("/l/[a-c]*[!0-9]", "/l/b7", false),
+            ("/l/*a*b*c", "/l/xaxbxbxc", true),
+            ("/l/*a*b*c", "/l/xaxcxb", false),
+            ("/l/[x", "/l/[x", true),
+            ("/l/a", "/l/a", true),
+        ] {
+            assert_eq!(Glob::new(glob).unwrap().matches(path), fits, "{glob} {path}");
+        }
+    }
+
+    #[test]
+    fn finds_files_and_the_folders_where_new_ones_can_appear() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for name in ["a/x.log", "b/y.log", "b/y.log.1.gz", "b/z.txt"] {
+            std::fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
+            std::fs::write(root.join(name), "").unwrap();
+        }
+        let glob = Glob::new(&format!("{}/*/*.log*", root.display())).unwrap();
+        assert_eq!(glob.files(), [root.join("a/x.log"), root.join("b/y.log")]);
+        let folders = glob.folders();
+        for wanted in [root.to_owned(), root.join("a"), root.join("b")] {
+            assert!(folders.contains(&wanted), "{folders:?}");
+        }
+        let missing = Glob::new(&format!("{}/later/c/x.log", root.display())).unwrap();
+        assert_eq!(missing.folders(), [root.to_owned()]);
+        assert_eq!(missing.files(), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn says_what_names_no_file() {
+        for text in ["x.log", "/var/log/", "/var/**/x", ""] {
+            assert!(Glob::new(text).is_err(), "{text}");
+        }
+    }
+}
