@@ -77,7 +77,7 @@ pub(crate) fn relatives(path: &Path) -> Vec<Relative> {
         .filter_map(|entry| {
             let other = entry.file_name();
             let other = other.to_str().filter(|other| *other != name)?;
-            let packed = other.ends_with(".gz");
+            let packed = is_packed(other);
             let named = was_rotated(name, other);
             let found = entry.metadata().ok().filter(Metadata::is_file)?;
             Some(Relative { path: entry.path(), found, packed, named })
@@ -140,6 +140,11 @@ pub(crate) fn was_rotated(name: &str, other: &str) -> bool {
         .and_then(|rest| rest.strip_suffix(ending))
         .and_then(|rest| rest.strip_suffix('.'));
     middle.is_some_and(dated)
+}
+
+/// As gzip names them.
+fn is_packed(name: &str) -> bool {
+    name.strip_suffix(".gz").is_some()
 }
 
 /// Returns the number at the end of a name, `.gz` aside.

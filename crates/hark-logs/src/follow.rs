@@ -80,8 +80,6 @@ pub struct Logs {
     budget: Budget,
     /// When folders are read.
     rescan: Option<Mono>,
-    /// Whether some folders must be read now and then.
-    look_for_files: bool,
     /// When files are looked at that nobody tells of.
     poll: Option<Mono>,
     /// The reader that is next.
@@ -128,7 +126,7 @@ impl Logs {
         now: Now,
         notifier: Notifier,
     ) -> Result<Self, TooLarge> {
-        let state = state.unwrap_or_else(State::new);
+        let state = state.unwrap_or_else(State::empty);
         let mut logs = Self {
             crew: Crew { works: Vec::new(), out: Out::default() },
             framings: Vec::new(),
@@ -140,7 +138,6 @@ impl Logs {
             buffer: Vec::new(),
             budget: Budget::new(settings.cpu_percent, sys::thread_cpu(), now),
             rescan: Some(now.mono),
-            look_for_files: false,
             poll: None,
             turn: 0,
             all_read: false,
@@ -232,6 +229,9 @@ impl Logs {
         if self.rescan.is_some_and(|at| at <= now.mono) {
             self.find_files(now);
         }
+        for work in &mut self.crew.works {
+            work.look_at_hours(now);
+        }
         self.buffer.resize(BUFFER, 0);
         self.all_read = false;
         for _ in 0..MAX_STEPS {
@@ -253,7 +253,7 @@ impl Logs {
             // Between changes the buffer is worth more to others.
             self.buffer = Vec::new();
             for work in &mut self.crew.works {
-                work.machine.tick(now, &mut self.crew.out);
+                work.tick(now, &mut self.crew.out);
             }
         }
         self.batch(now)
@@ -290,7 +290,7 @@ impl Logs {
             let pause = if self.budget.allows() { Duration::ZERO } else { self.budget.pause() };
             return Some(now.mono + pause);
         }
-        let machines = self.crew.works.iter().filter_map(|work| work.machine.next_deadline());
+        let machines = self.crew.works.iter().filter_map(|work| work.next_deadline(now));
         let readers = self.readers.iter().filter_map(|reader| {
             let framed = self.framings.get(reader.framing)?;
             reader.next_deadline(framed.wait)
@@ -375,7 +375,9 @@ impl Logs {
             wait: framed.wait,
             now,
         };
-        match reader.step(&mut desk) {
+        let step = reader.step(&mut desk);
+        self.placed |= std::mem::take(&mut reader.learned);
+        match step {
             Ok(Step::More | Step::Idle) => {}
             Err(error) => {
                 tracing::warn!(%error, file = reader.name, "cannot read a log: trying again");
@@ -423,8 +425,7 @@ impl Logs {
             self.followed.iter().flat_map(|followed| followed.glob.folders()).collect();
         folders.sort();
         folders.dedup();
-        self.look_for_files = !self.notifier.watch_folders(&folders);
-        if self.look_for_files {
+        if !self.notifier.watch_folders(&folders) {
             self.rescan = Some(now.mono + LOOK_FOR_FILES);
         }
         let before = self.readers.len();
@@ -514,7 +515,7 @@ impl Logs {
 
     /// Returns where everything stands.
     fn state(&self) -> State {
-        let mut state = State::new();
+        let mut state = State::empty();
         state.globs = self.followed.iter().map(|f| f.glob.as_str().to_owned()).collect();
         state.globs.sort();
         state.globs.dedup();

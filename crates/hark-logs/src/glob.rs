@@ -180,10 +180,9 @@ fn one(pattern: &[char], character: Option<char>) -> One {
         '?' => One::Fits(1),
         '[' => match class(pattern, character) {
             Some((true, len)) => One::Fits(len),
-            Some((false, _)) => One::No,
             // No end: the bracket itself.
             None if character == '[' => One::Fits(1),
-            None => One::No,
+            Some((false, _)) | None => One::No,
         },
         other if *other == character => One::Fits(1),
         _ => One::No,

@@ -44,8 +44,7 @@ impl Pattern {
         if text.len() > MAX_LEN {
             return Err(PatternError::Long);
         }
-        let hir = parse(text, false).or_else(|_| parse(text, true));
-        let hir = hir.map_err(|error| PatternError::Syntax(plain(&error)))?;
+        let hir = parse(text, false).or_else(|_| parse(text, true))?;
         let pattern = Self { text: text.to_owned(), hir };
         // An empty class is how the library writes "nothing": its shortest match has no length.
         if pattern.hir.properties().minimum_len().is_none() {
@@ -96,8 +95,9 @@ impl PartialEq for Pattern {
     }
 }
 
-fn parse(text: &str, unicode: bool) -> Result<Hir, regex_syntax::Error> {
-    regex_syntax::ParserBuilder::new().utf8(false).unicode(unicode).build().parse(text)
+fn parse(text: &str, unicode: bool) -> Result<Hir, PatternError> {
+    let mut parser = regex_syntax::ParserBuilder::new().utf8(false).unicode(unicode).build();
+    parser.parse(text).map_err(|error| PatternError::Syntax(plain(&error)))
 }
 
 /// The library shows the pattern with a mark below it on several lines; its last line says why.

@@ -50,6 +50,9 @@ pub(crate) struct Reader {
     former_tails: Vec<Place>,
     /// Beginnings of files that are done with, so that a copy of one is not read again.
     done: VecDeque<Fingerprint>,
+    /// Its place is in another file now, or has got a beginning by which it is known again: worth
+    /// storing at once.
+    pub(crate) learned: bool,
     /// There may be something to read.
     pub(crate) dirty: bool,
     /// Whether the file was looked at since it became dirty.
@@ -71,7 +74,7 @@ enum Source {
     Live(File),
     /// An old file on the way to the live one.
     Old(File),
-    Packed(Packed),
+    Packed(Box<Packed>),
 }
 
 #[derive(Debug)]
@@ -124,6 +127,7 @@ impl Reader {
             tails: Vec::new(),
             former_tails: Vec::new(),
             done: VecDeque::new(),
+            learned: false,
             dirty: true,
             checked: false,
             grown: now.mono,
@@ -146,7 +150,9 @@ impl Reader {
 
     pub(crate) fn tail_places(&self) -> Vec<Place> {
         let open = self.tails.iter().map(|tail| tail.place.clone());
-        open.chain(self.former_tails.iter().cloned()).collect()
+        // One without a beginning would be known by its number alone, which others get after it.
+        let known = |place: &Place| !place.print.is_empty();
+        open.chain(self.former_tails.iter().cloned()).filter(known).collect()
     }
 
     /// Says that there may be something new.
@@ -194,7 +200,7 @@ impl Reader {
                 return Ok(Step::Idle);
             }
             Source::Live(_) | Source::Old(_) => self.read_plain(desk)?,
-            Source::Packed(_) => self.read_packed(desk)?,
+            Source::Packed(_) => self.read_packed(desk),
         };
         if let Some(consumed) = consumed
             && consumed > 0
@@ -216,6 +222,7 @@ impl Reader {
             tracing::debug!(file = self.name, "log was emptied");
             self.source = Source::None;
         } else if !self.place.print.is_full() && found.len() > 0 {
+            self.learned |= self.place.print.is_empty();
             self.place.print = Fingerprint::of_file(file)?;
         }
         Ok(())
@@ -248,6 +255,7 @@ impl Reader {
         }
         let Some(file) = live else { return Ok(()) };
         self.finish_print();
+        self.learned = true;
         self.place = Place::beginning(&file, &file.metadata()?)?;
         self.source = Source::Live(file);
         Ok(())
@@ -259,7 +267,7 @@ impl Reader {
         if packed {
             let decoder = MultiGzDecoder::new(file);
             let packed = Packed { decoder, at: 0, held: Vec::new(), file: found };
-            self.source = Source::Packed(packed);
+            self.source = Source::Packed(Box::new(packed));
         } else {
             (self.place.dev, self.place.ino) = (found.dev(), found.ino());
             self.source = Source::Old(file);
@@ -278,6 +286,7 @@ impl Reader {
         }
         // A place within a file whose beginning is unknown could not be found again.
         if len > 0 && !self.place.print.is_full() {
+            self.learned |= self.place.print.is_empty();
             self.place.print = Fingerprint::of_file(file)?;
         }
         let more = len == desk.buffer.len();
@@ -299,8 +308,8 @@ impl Reader {
         Ok(Some(consumed))
     }
 
-    fn read_packed(&mut self, desk: &mut Desk<'_>) -> io::Result<Option<usize>> {
-        let Source::Packed(packed) = &mut self.source else { return Ok(None) };
+    fn read_packed(&mut self, desk: &mut Desk<'_>) -> Option<usize> {
+        let Source::Packed(packed) = &mut self.source else { return None };
         let mut last = false;
         // A damaged end is the end: what came before it was read.
         while packed.at < self.place.offset {
@@ -309,7 +318,7 @@ impl Reader {
             let read = packed.decoder.read(desk.buffer.get_mut(..len).unwrap_or_default());
             let read = read.unwrap_or(0);
             if read == 0 {
-                return Ok(None);
+                return None;
             }
             packed.at += read as u64;
         }
@@ -328,7 +337,7 @@ impl Reader {
         let sinks = (&mut *desk.team, &mut *desk.crew);
         let consumed = desk.cutter.cut(read, &mut self.place, &self.name, sinks, desk.now);
         packed.held = data.get(consumed..).unwrap_or_default().to_vec();
-        Ok(Some(consumed))
+        Some(consumed)
     }
 
     /// At the end of a file: goes on to the one that followed it. Returns true if there is one.
@@ -349,6 +358,7 @@ impl Reader {
             Source::None => return Ok(false),
         };
         self.finish_print();
+        self.learned = true;
         let source = std::mem::replace(&mut self.source, Source::None);
         if let Source::Live(file) | Source::Old(file) = source {
             self.keep_tail(file, desk)?;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hark_calendar::ActiveWindow;
 use hark_config::{Bare, Key, Kind, Section};
 use hark_model::{CheckName, SeriesName, Severity};
 
@@ -50,6 +51,8 @@ pub struct Watch {
     pub framing: Framing,
     /// Events a minute.
     pub at_most: u32,
+    /// When it is active; none is always.
+    pub active: Option<ActiveWindow>,
 }
 
 /// Where lines come from.
@@ -165,6 +168,7 @@ impl Watch {
             framing: framing(section),
             at_most: u32::try_from(section.u64("at_most", u64::from(Self::AT_MOST), 1..=1_000_000))
                 .unwrap_or(Self::AT_MOST),
+            active: section.value("active").and_then(|value| ActiveWindow::read(&value)),
             patterns,
         };
         if matches!((&watch.source, &watch.framing), (Source::Journal(_), Framing::Multiline(_))) {
@@ -258,6 +262,12 @@ pub const KEYS: &[Key] = &[
     Key::new("multiline", Kind::Section(MULTILINE_KEYS), "Several lines are one record."),
     Key::new("at_most", Kind::Integer, "Events a minute; of the others their number is told.")
         .default("60"),
+    Key::new(
+        "active",
+        Kind::Either(&[Kind::Text, Kind::Section(hark_calendar::KEYS)]),
+        "Days and hours in which it is active: `mon-fri 08:00-18:00`. Lines of other times are skipped.",
+    )
+    .default("always"),
 ];
 
 const JOURNAL_KEYS: &[Key] = &[

@@ -80,8 +80,8 @@ mod tests {
 
     #[test]
     fn says_which_descriptor_can_be_read() {
-        let (a, mut b) = std::io::pipe().unwrap();
-        let (c, _d) = std::io::pipe().unwrap();
+        let (a, mut b) = io::pipe().unwrap();
+        let (c, _d) = io::pipe().unwrap();
         let wait = |ms| readable(&[a.as_fd(), c.as_fd()], Duration::from_millis(ms)).unwrap();
         assert_eq!(wait(0), [false, false]);
         b.write_all(b"x").unwrap();

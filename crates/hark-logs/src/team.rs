@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hark_model::Now;
+use hark_model::{Mono, Now};
 use regex_automata::PatternSet;
 
 use crate::pattern::Pattern;
 use crate::scan::{Scanner, TooLarge, Unit};
 use crate::settings::Watch;
-use crate::text::Found;
+use crate::text::{Found, Template};
 use crate::watch::{Machine, Out, WatchState};
 
 /// The patterns of all watches that look at the same records.
@@ -85,6 +85,8 @@ pub(crate) struct Work {
     exclude: Option<Scanner>,
     /// Its patterns, to find their groups; empty if its text does not ask for them.
     groups: Vec<regex::bytes::Regex>,
+    /// Whether its hours are now.
+    active: bool,
 }
 
 /// One record that has hits.
@@ -107,9 +109,9 @@ impl Work {
             let some = !patterns.is_empty();
             some.then(|| Scanner::new(patterns, Unit::Records)).transpose()
         };
-        let wants_groups = watch.text.as_ref().is_some_and(|text| text.has_groups());
+        let wants_groups = watch.text.as_ref().is_some_and(Template::has_groups);
         let groups = if wants_groups {
-            watch.patterns.iter().filter_map(|pattern| pattern.with_groups()).collect()
+            watch.patterns.iter().filter_map(Pattern::with_groups).collect()
         } else {
             Vec::new()
         };
@@ -117,11 +119,39 @@ impl Work {
             include: scanner(&watch.include)?,
             exclude: scanner(&watch.exclude)?,
             groups,
+            active: watch.active.as_ref().is_none_or(|window| window.contains(now.unix)),
             machine: Machine::new(watch, state, repeat, now),
         })
     }
 
+    /// Looks whether its hours are now. When they begin, it counts anew.
+    pub(crate) fn look_at_hours(&mut self, now: Now) {
+        let Some(window) = &self.machine.watch.active else { return };
+        let active = window.contains(now.unix);
+        if active && !self.active {
+            self.machine.begin_again(now);
+        }
+        self.active = active;
+    }
+
+    /// Time has passed, and everything was read.
+    pub(crate) fn tick(&mut self, now: Now, out: &mut Out) {
+        if self.active { self.machine.tick(now, out) } else { self.machine.idle(now, out) }
+    }
+
+    /// Returns when [`Work::tick`] has something to do.
+    pub(crate) fn next_deadline(&self, now: Now) -> Option<Mono> {
+        let own =
+            if self.active { self.machine.next_deadline() } else { self.machine.idle_deadline() };
+        let window = self.machine.watch.active.as_ref();
+        let change = window.and_then(|window| window.next_change(now.unix));
+        own.into_iter().chain(change.map(|at| now.mono + at.since(now.unix))).min()
+    }
+
     fn wants(&mut self, text: &[u8]) -> bool {
+        if !self.active {
+            return false;
+        }
         let has = |scanner: &mut Option<Scanner>, otherwise| {
             scanner.as_mut().map_or(otherwise, |scanner| scanner.record(text).is_some())
         };

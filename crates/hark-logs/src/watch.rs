@@ -185,6 +185,19 @@ impl Machine {
         }
     }
 
+    /// Time has passed outside of the hours in which the watch is active: its check stays as it is.
+    pub(crate) fn idle(&mut self, now: Now, out: &mut Out) {
+        self.end_minute(now, out);
+        if now.mono >= self.next_result {
+            self.say(now, out);
+        }
+    }
+
+    /// Returns when [`Machine::idle`] has something to do.
+    pub(crate) fn idle_deadline(&self) -> Option<Mono> {
+        self.minute_deadline().into_iter().chain(self.result_deadline()).min()
+    }
+
     /// Time has passed. Everything that was written before `now` has been read.
     pub(crate) fn tick(&mut self, now: Now, out: &mut Out) {
         self.end_minute(now, out);
@@ -198,9 +211,18 @@ impl Machine {
 
     /// Returns when [`Machine::tick`] has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Mono> {
-        let minute = self.minute.filter(|_| self.withheld > 0).map(|began| began + LIMITED);
-        let result = self.watch.check().map(|_| self.next_result);
-        [minute, self.window_end(), result].into_iter().flatten().min()
+        [self.minute_deadline(), self.window_end(), self.result_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn minute_deadline(&self) -> Option<Mono> {
+        self.minute.filter(|_| self.withheld > 0).map(|began| began + LIMITED)
+    }
+
+    fn result_deadline(&self) -> Option<Mono> {
+        self.watch.check().map(|_| self.next_result)
     }
 
     /// Forgets the window: nothing was looked at for a time.
@@ -273,7 +295,15 @@ impl Machine {
             (Status::Ok, self.good())
         };
         let began_at = out.stamp(now.unix);
-        let result = CheckResult { check, status, text, began_at, took_ms: 0, values: Vec::new() };
+        let result = CheckResult {
+            check,
+            status,
+            text,
+            began_at,
+            took_ms: 0,
+            values: Vec::new(),
+            limits: Vec::new(),
+        };
         out.items.push(Item::Result(result));
     }
 

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
+use crate::glob::is_packed;
 
 /// A folder with logs, an agent that watches them, and a clock that goes when it is told to.
 struct World {
@@ -397,6 +398,30 @@ fn without_inotify_logs_are_looked_at() {
 }
 
 #[test]
+fn lines_outside_the_hours_of_a_watch_are_skipped_and_not_late() {
+    // The world begins on a Friday at 18:45:22 UTC.
+    let mut world = World::of(
+        "logs:\n\
+         \x20 w: {file: DIR/a.log, match: '.', active: {when: 'fri 19:00-20:00', zone: UTC}}\n\
+         \x20 s: {file: DIR/a.log, match: 'x', silent_for: 20m, severity: info, \
+         active: {when: 'fri 19:00-20:00', zone: UTC}}\n",
+    );
+    world.append("a.log", "early\n");
+    assert_eq!(world.told(), Vec::<String>::new());
+    let next = world.logs.next_deadline(world.now).unwrap().since(world.now.mono);
+    assert!(next <= Duration::from_mins(15), "{next:?}");
+    world.wait(Duration::from_mins(15));
+    world.append("a.log", "in time\n");
+    assert_eq!(world.told(), ["in time"], "and the silence begins with the hour");
+    world.wait(Duration::from_mins(20));
+    assert_eq!(world.told(), ["nothing seen for 20 min"]);
+    world.wait(Duration::from_mins(40));
+    world.told();
+    world.append("a.log", "late\n");
+    assert_eq!(world.told(), Vec::<String>::new());
+}
+
+#[test]
 fn old_files_below_the_same_wildcard_are_not_read_again() {
     let mut world = World::of("logs: {w: {file: DIR/*, match: '.', at_most: 1000}}\n");
     world.append("a.log", "1\n");
@@ -481,7 +506,9 @@ impl Play {
             let n = self.written.len();
             let begun = self.half.take();
             let line = format!("line {n} of the log");
-            let rest = begun.as_ref().map_or(line.as_str(), |half| &line[half.len()..]);
+            let rest = begun
+                .as_ref()
+                .map_or(line.as_str(), |half| line.strip_prefix(half.as_str()).unwrap());
             self.world.append("a.log", format!("{rest}\n"));
             self.written.push(line);
         }
@@ -534,7 +561,7 @@ impl Play {
                 if self.blind {
                     self.look();
                 }
-                if let Some(name) = self.old.iter_mut().find(|name| !name.ends_with(".gz")) {
+                if let Some(name) = self.old.iter_mut().find(|name| !is_packed(Path::new(name))) {
                     let packed = format!("{name}.gz");
                     pack(&self.world.path(name), &self.world.path(&packed));
                     *name = packed;

@@ -16,6 +16,7 @@ fn watch(kind: WatchKind) -> Watch {
         text: None,
         framing: Framing::Lines,
         at_most: 3,
+        active: None,
     }
 }
 
@@ -100,7 +101,7 @@ fn a_count_is_told_for_each_window_also_zero_and_does_not_drift() {
 #[test]
 fn silence_is_told_a_period_after_the_last_hit_and_again_and_ends_with_the_next_hit() {
     let (mut machine, mut out) =
-        (machine(WatchKind::SilentFor(Duration::from_secs(60))), Out::default());
+        (machine(WatchKind::SilentFor(Duration::from_mins(1))), Out::default());
     machine.tick(at(0), &mut out);
     assert_eq!(told(&mut out), ["ok: seen in time"]);
     hit(&mut machine, 50, &mut out);
@@ -149,7 +150,7 @@ fn a_check_says_again_how_it_is_and_that_may_be_lost() {
 #[test]
 fn for_information_there_is_no_check() {
     let quiet =
-        Watch { severity: Severity::Info, ..watch(WatchKind::SilentFor(Duration::from_secs(60))) };
+        Watch { severity: Severity::Info, ..watch(WatchKind::SilentFor(Duration::from_mins(1))) };
     let mut out = Out::default();
     let mut machine = Machine::new(Arc::new(quiet), None, Duration::from_secs(30), at(0));
     machine.tick(at(60), &mut out);
