@@ -20,6 +20,7 @@ use crate::inject::{Injected, Injection};
 use crate::inlet::{Found, Outlet, inlet};
 use crate::jobs::{Jobs, JobsConfig};
 use crate::levels::Levels;
+use crate::logs::{Desk, Given, Handover, LogThread, LogsConfig};
 use crate::sampler::{Round, Sampler};
 use crate::schedule::Schedule;
 use crate::sender::{Arrived, Counts, Introduction, Moment, Sender};
@@ -116,6 +117,9 @@ pub struct Agent {
     home: Home,
     levels: Levels,
     jobs: JobsConfig,
+    logs: LogsConfig,
+    /// What watches logs; none if there are none.
+    log_watch: Option<(LogThread, Handover)>,
     /// Where what other threads find comes out; none if there are none.
     outlet: Option<Outlet>,
     clock: Clock,
@@ -172,6 +176,8 @@ impl Agent {
             home,
             levels: config.root.levels(),
             jobs: config.jobs.clone(),
+            logs: config.logs.clone(),
+            log_watch: None,
             outlet: None,
             clock,
         };
@@ -195,6 +201,7 @@ impl Agent {
         }
         tracing::info!(host = %self.host, interval = ?self.schedule.interval(), "agent runs");
         let jobs = self.start_jobs();
+        self.start_logs();
         let mut housekeeping = Mono(0);
         loop {
             let moment = moment(self.clock);
@@ -203,8 +210,11 @@ impl Agent {
                 self.keep_house(moment.now);
             }
             self.beat_if_due(moment);
+            self.with_logs(Handover::try_again);
             self.pump(moment);
-            let until = wake(housekeeping, self.schedule.next());
+            let again = self.log_watch.as_ref().and_then(|(_, handover)| handover.next_deadline());
+            let next = again.map_or(self.schedule.next(), |at| at.min(self.schedule.next()));
+            let until = wake(housekeeping, next);
             if self.wait(until, Some(stop))? {
                 break;
             }
@@ -212,6 +222,7 @@ impl Agent {
         // What they run ends with them, and what they found last is still reported.
         drop(jobs);
         self.take_found();
+        self.end_logs();
         let event = event(self.clock.now().unix, EventKind::Shutdown, "agent ends");
         self.sender.report(&ReportItem::Event(event), self.clock.now());
         self.end(LAST_WORDS)
@@ -249,6 +260,64 @@ impl Agent {
                 None
             }
         }
+    }
+
+    /// Starts the thread that watches logs if there are some. Without it the agent does all the rest.
+    fn start_logs(&mut self) {
+        if self.logs.watches.is_empty() {
+            return;
+        }
+        let settings = hark_logs::Settings {
+            cpu_percent: self.logs.cpu_percent,
+            repeat: self.schedule.interval(),
+            ..hark_logs::Settings::new(self.logs.watches.clone())
+        };
+        let started = Handover::begin(&mut self.desk())
+            .and_then(|(handover, state)| Ok((LogThread::start(settings, state)?, handover)));
+        match started {
+            Ok(started) => self.log_watch = Some(started),
+            Err(error) => tracing::error!(%error, "logs are not watched"),
+        }
+    }
+
+    fn take_from_logs(&mut self) {
+        let Some((thread, _)) = &mut self.log_watch else { return };
+        match thread.take() {
+            Given::Batch(batch) => self.with_logs(|handover, desk| handover.take(batch, desk)),
+            Given::Nothing => {}
+            Given::Ended => {
+                tracing::error!("watching logs has failed: they are read on after a restart");
+                self.log_watch = None;
+            }
+        }
+    }
+
+    /// Lets the thread end, and takes what it still has.
+    fn end_logs(&mut self) {
+        if let Some((thread, _)) = &self.log_watch {
+            thread.stop();
+        }
+        while let Some(batch) = self
+            .log_watch
+            .as_ref()
+            .filter(|(_, handover)| !handover.is_held())
+            .and_then(|(thread, _)| thread.rest())
+        {
+            self.with_logs(|handover, desk| handover.take(batch, desk));
+        }
+        self.log_watch = None;
+    }
+
+    fn with_logs(&mut self, act: impl FnOnce(&mut Handover, &mut Desk<'_>)) {
+        let Some((thread, mut handover)) = self.log_watch.take() else { return };
+        act(&mut handover, &mut self.desk());
+        self.log_watch = Some((thread, handover));
+    }
+
+    fn desk(&mut self) -> Desk<'_> {
+        let (moment, endpoint) = (moment(self.clock), &mut self.endpoint);
+        let (home, sender, sampler) = (&self.home, &mut self.sender, &mut self.sampler);
+        Desk { home, sender, sampler, endpoint, moment }
     }
 
     fn beat_if_due(&mut self, moment: Moment) {
@@ -294,9 +363,10 @@ impl Agent {
             self.endpoint.descriptor(),
             self.injection.as_ref().map(Injection::descriptor),
             self.outlet.as_ref().map(Outlet::descriptor),
+            self.log_watch.as_ref().filter(|watch| !watch.1.is_held()).map(|w| w.0.descriptor()),
             stop.map(Stop::descriptor),
         ];
-        let [server, local, found, stopped] =
+        let [server, local, found, logs, stopped] =
             sys::readable(waited, until.since(now)).map_err(AgentError::Wait)?;
         if server {
             self.take_replies();
@@ -306,6 +376,9 @@ impl Agent {
         }
         if found {
             self.take_found();
+        }
+        if logs {
+            self.take_from_logs();
         }
         Ok(stopped)
     }

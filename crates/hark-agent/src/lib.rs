@@ -36,6 +36,7 @@ pub mod inject;
 mod inlet;
 pub mod jobs;
 mod levels;
+pub mod logs;
 mod manual;
 mod metrics;
 mod mounts;

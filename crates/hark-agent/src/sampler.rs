@@ -191,6 +191,13 @@ impl Sampler {
         self.facts_changed |= former.iter().any(|gone| !gone.facts.is_empty());
     }
 
+    /// Returns what other threads measured since the last look, to be sent at once.
+    pub(crate) fn hand_over(&mut self, now: Unix) -> Round {
+        let mut round = Round { taken_at: now, ..Round::default() };
+        self.guests.hand_over(&mut round);
+        round
+    }
+
     /// Asks every collector once, to have a base for rates and the facts. The values are not kept:
     /// all that have some are due again at once.
     pub(crate) fn begin(&mut self, now: Now) {

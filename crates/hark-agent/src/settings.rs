@@ -10,6 +10,7 @@ use hark_proto::Identity;
 use crate::collectors::{self, Configured, Root};
 use crate::endpoint::Server;
 use crate::jobs::{self, JobsConfig};
+use crate::logs::{self, LogsConfig};
 use crate::spool::Limits;
 
 /// What an agent needs to run.
@@ -30,6 +31,8 @@ pub struct AgentConfig {
     pub collectors: Vec<Configured>,
     /// What it does besides: plugins, commands.
     pub jobs: JobsConfig,
+    /// The logs that it watches.
+    pub logs: LogsConfig,
     /// How much is kept while the server is away.
     pub spool: Limits,
     /// Where `/proc`, `/sys` and `/etc` are.
@@ -71,6 +74,7 @@ impl AgentConfig {
             interval: None,
             collectors: collectors::read(None),
             jobs: JobsConfig::default(),
+            logs: LogsConfig::default(),
             spool: Limits::default(),
             root: Root::system(),
             own: serde_json::json!({}),
@@ -98,6 +102,7 @@ impl AgentConfig {
             interval: interval(section),
             collectors: collectors::read(section.child("collectors").as_ref()),
             jobs: JobsConfig::read(section),
+            logs: LogsConfig::read(section),
             spool: spool(section),
             root: Root::system(),
             own: own(section),
@@ -127,6 +132,8 @@ pub const KEYS: &[Key] = &[
     jobs::EXPORTERS,
     jobs::STATSD,
     jobs::LINES,
+    logs::LOGS,
+    logs::LOGS_CPU,
     Key::new("spool", Kind::Section(SPOOL_KEYS), "What is kept while the server is away."),
 ];
 

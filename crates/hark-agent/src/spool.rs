@@ -177,14 +177,33 @@ impl Spool {
     }
 
     fn reserve(&mut self) {
-        if self.next_report() < self.reserved {
-            return;
+        if self.next_report() >= self.reserved
+            && let Err(error) = self.reserve_reports(1)
+        {
+            tracing::warn!(%error, "cannot reserve report numbers");
         }
-        let reserved = self.next_report() + BLOCK;
-        match self.numbers.store([self.epoch, reserved], true) {
-            Ok(()) => self.reserved = reserved,
-            Err(error) => tracing::warn!(%error, "cannot reserve report numbers"),
+    }
+
+    /// Makes sure that the next `count` reports can have numbers that follow one another, and that
+    /// nobody else ever gets; returns the first of them.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn reserve_reports(&mut self, count: usize) -> io::Result<u64> {
+        let first = self.next_report();
+        let end = first + count as u64;
+        if end > self.reserved {
+            let reserved = end + BLOCK;
+            self.numbers.store([self.epoch, reserved], true)?;
+            self.reserved = reserved;
         }
+        Ok(first)
+    }
+
+    /// Returns the number after the last report that was found on the disk when the spool was
+    /// opened.
+    pub fn first_report_not_found(&self) -> u64 {
+        self.reports.found
     }
 
     /// Gives up the oldest samples, at last the oldest reports, until `len` more bytes fit.

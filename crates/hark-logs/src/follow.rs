@@ -55,6 +55,16 @@ pub struct Settings {
     pub cpu_percent: f64,
     /// How often checks say how they are.
     pub repeat: Duration,
+    /// The program that shows the journal.
+    pub journalctl: PathBuf,
+}
+
+impl Settings {
+    /// The settings where nothing else is said.
+    pub fn new(watches: Vec<Watch>) -> Self {
+        let (repeat, journalctl) = (Duration::from_secs(30), PathBuf::from("journalctl"));
+        Self { watches, cpu_percent: 20.0, repeat, journalctl }
+    }
 }
 
 /// What was found, and how far that is: to be stored together.
@@ -146,7 +156,7 @@ impl Logs {
             placed: false,
         };
         for watch in settings.watches {
-            logs.add(watch, &state, settings.repeat, now)?;
+            logs.add(watch, &state, (settings.repeat, &settings.journalctl), now)?;
         }
         logs.take_back(state.files, now);
         Ok(logs)
@@ -156,7 +166,7 @@ impl Logs {
         &mut self,
         watch: Watch,
         state: &State,
-        repeat: Duration,
+        (repeat, journalctl): (Duration, &Path),
         now: Now,
     ) -> Result<(), TooLarge> {
         let member = self.crew.works.len();
@@ -172,7 +182,7 @@ impl Logs {
                 let known = self.journals.iter().position(|journal| journal.filter == *filter);
                 let at = known.unwrap_or_else(|| {
                     let stood = state.journals.get(&format!("{filter:?}")).cloned();
-                    self.journals.push(Journal::new(filter.clone(), stood, now));
+                    self.journals.push(Journal::new(journalctl, filter.clone(), stood, now));
                     self.journals.len() - 1
                 });
                 self.journals.get_mut(at).into_iter().for_each(|j| j.members.push(member));

@@ -6,6 +6,7 @@
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -16,9 +17,6 @@ use crate::settings::JournalFilter;
 use crate::state::JournalState;
 use crate::sys;
 use crate::team::{Crew, Record, Team};
-
-/// The program.
-const PROGRAM: &str = "journalctl";
 
 /// How long to wait before it is started again.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -38,7 +36,7 @@ pub(crate) struct Journal {
     pub(crate) filter: JournalFilter,
     pub(crate) members: Vec<usize>,
     pub(crate) state: JournalState,
-    program: String,
+    program: PathBuf,
     running: Option<Running>,
     /// When it is started next.
     start: Mono,
@@ -67,26 +65,24 @@ pub(crate) enum Said {
 }
 
 impl Journal {
-    pub(crate) fn new(filter: JournalFilter, state: Option<JournalState>, now: Now) -> Self {
+    pub(crate) fn new(
+        program: &Path,
+        filter: JournalFilter,
+        state: Option<JournalState>,
+        now: Now,
+    ) -> Self {
         let fresh = || JournalState { cursor: None, since: now.unix.seconds() };
         Self {
             filter,
             members: Vec::new(),
             state: state.unwrap_or_else(fresh),
-            program: PROGRAM.to_owned(),
+            program: program.to_owned(),
             running: None,
             start: now.mono,
             held: Vec::new(),
             skips: false,
             failed: false,
         }
-    }
-
-    /// Asks another program.
-    #[cfg(test)]
-    pub(crate) fn with_program(mut self, program: &str) -> Self {
-        program.clone_into(&mut self.program);
-        self
     }
 
     /// Returns what can be waited on, while it runs.

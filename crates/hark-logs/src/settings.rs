@@ -20,6 +20,9 @@ const MAX_WATCHES: usize = 200;
 /// Bound on the patterns of one watch.
 const MAX_PATTERNS: usize = 200;
 
+/// Bound on events a minute: a hundred a second is what the way to the server carries.
+const MAX_EVENTS: u64 = 6000;
+
 /// Bound on a watch's name: it stands in every metric's name.
 const MAX_NAME: usize = 64;
 
@@ -166,8 +169,12 @@ impl Watch {
             tags: tags(section),
             text: section.parse("text", Template::new),
             framing: framing(section),
-            at_most: u32::try_from(section.u64("at_most", u64::from(Self::AT_MOST), 1..=1_000_000))
-                .unwrap_or(Self::AT_MOST),
+            at_most: u32::try_from(section.u64(
+                "at_most",
+                u64::from(Self::AT_MOST),
+                1..=MAX_EVENTS,
+            ))
+            .unwrap_or(Self::AT_MOST),
             active: section.value("active").and_then(|value| ActiveWindow::read(&value)),
             patterns,
         };

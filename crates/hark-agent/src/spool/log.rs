@@ -24,6 +24,8 @@ pub(super) struct Log {
     /// a failed write: what follows a torn entry goes to a new file.
     active: Option<Active>,
     next: u64,
+    /// The number after the last entry that was there at the start.
+    pub(super) found: u64,
     pub(super) acked: Acked,
     /// Numbers that are under way: sent, neither acknowledged nor given up.
     flying: BTreeSet<u64>,
@@ -134,6 +136,7 @@ impl Log {
             segments: VecDeque::new(),
             active: None,
             next: 1,
+            found: 1,
             acked: Acked::below(cursor.max(1)),
             flying: BTreeSet::new(),
             reader: Reader::default(),
@@ -145,6 +148,7 @@ impl Log {
         for (first, path) in log.files()? {
             log.open_segment(first, path)?;
         }
+        log.found = log.next;
         let next = next.max(log.next).max(cursor);
         log.acked.insert(log.next, next);
         log.next = next;

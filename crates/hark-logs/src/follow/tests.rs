@@ -35,9 +35,9 @@ fn watches(yaml: &str, folder: &Path) -> Vec<Watch> {
 
 fn begin(yaml: &str, folder: &Path, state: Option<State>, now: Now, polls: bool) -> Logs {
     let settings = Settings {
-        watches: watches(yaml, folder),
         cpu_percent: 100.0,
         repeat: Duration::from_hours(1000),
+        ..Settings::new(watches(yaml, folder))
     };
     let notifier = if polls { Notifier::none() } else { Notifier::new() };
     Logs::with_notifier(settings, state, now, notifier).unwrap()
@@ -127,7 +127,7 @@ impl World {
     }
 }
 
-const ALL: &str = "logs: {w: {file: DIR/a.log, match: '.', at_most: 1000000}}\n";
+const ALL: &str = "logs: {w: {file: DIR/a.log, match: '.', at_most: 6000}}\n";
 
 #[test]
 fn what_was_there_before_is_no_news_and_what_comes_is_told_once() {
