@@ -20,7 +20,7 @@ use crate::inject::{Injected, Injection};
 use crate::inlet::{Found, Outlet, inlet};
 use crate::jobs::{Jobs, JobsConfig};
 use crate::levels::Levels;
-use crate::logs::{Desk, Given, Handover, LogThread, LogsConfig};
+use crate::logs::{Desk, Handover, LogThread, LogsConfig, Taken};
 use crate::sampler::{Round, Sampler};
 use crate::schedule::Schedule;
 use crate::sender::{Arrived, Counts, Introduction, Moment, Sender};
@@ -283,9 +283,9 @@ impl Agent {
     fn take_from_logs(&mut self) {
         let Some((thread, _)) = &mut self.log_watch else { return };
         match thread.take() {
-            Given::Batch(batch) => self.with_logs(|handover, desk| handover.take(batch, desk)),
-            Given::Nothing => {}
-            Given::Ended => {
+            Taken::Batch(batch) => self.with_logs(|handover, desk| handover.take(batch, desk)),
+            Taken::Nothing => {}
+            Taken::Ended => {
                 tracing::error!("watching logs has failed: they are read on after a restart");
                 self.log_watch = None;
             }

@@ -80,7 +80,7 @@ pub(crate) struct LogThread {
 
 /// What the thread has for us.
 #[derive(Debug)]
-pub(crate) enum Given {
+pub(crate) enum Taken {
     /// This.
     Batch(Batch),
     /// Nothing now.
@@ -114,13 +114,13 @@ impl LogThread {
     }
 
     /// Returns a batch if there is one. To be called when the descriptor can be read.
-    pub(crate) fn take(&mut self) -> Given {
+    pub(crate) fn take(&mut self) -> Taken {
         // One for each batch; at the end of the thread there are none.
         drop(self.bell.read(&mut [0]));
         match self.batches.try_recv() {
-            Ok(batch) => Given::Batch(batch),
-            Err(TryRecvError::Empty) => Given::Nothing,
-            Err(TryRecvError::Disconnected) => Given::Ended,
+            Ok(batch) => Taken::Batch(batch),
+            Err(TryRecvError::Empty) => Taken::Nothing,
+            Err(TryRecvError::Disconnected) => Taken::Ended,
         }
     }
 

@@ -75,7 +75,10 @@ fn append(path: &Path, text: &str) {
 fn lines(disk: &Disk) -> Vec<String> {
     let text = |item: &ReportItem| match item {
         ReportItem::Event(event) if event.kind.word() == "log" => Some(event.text.clone()),
-        ReportItem::Event(_) | ReportItem::Result(_) | ReportItem::Facts(_) => None,
+        ReportItem::Event(_)
+        | ReportItem::Result(_)
+        | ReportItem::Facts(_)
+        | ReportItem::Outcome(_) => None,
     };
     disk.applied.iter().filter_map(text).collect()
 }
@@ -83,7 +86,10 @@ fn lines(disk: &Disk) -> Vec<String> {
 fn statuses(disk: &Disk, check: &str) -> Vec<Status> {
     let status = |item: &ReportItem| match item {
         ReportItem::Result(result) if result.check.as_str() == check => Some(result.status),
-        ReportItem::Event(_) | ReportItem::Result(_) | ReportItem::Facts(_) => None,
+        ReportItem::Event(_)
+        | ReportItem::Result(_)
+        | ReportItem::Facts(_)
+        | ReportItem::Outcome(_) => None,
     };
     let mut statuses: Vec<Status> = disk.applied.iter().filter_map(status).collect();
     statuses.dedup();

@@ -55,7 +55,7 @@ impl Place {
             let Ok(Body::Report(report)) = decode(Kind::Report, &bytes) else { panic!() };
             texts.extend(report.items.into_iter().filter_map(|(_, item)| match item? {
                 ReportItem::Event(event) => Some(event.text),
-                ReportItem::Result(_) | ReportItem::Facts(_) => None,
+                ReportItem::Result(_) | ReportItem::Facts(_) | ReportItem::Outcome(_) => None,
             }));
         }
         texts
