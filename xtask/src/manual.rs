@@ -24,6 +24,19 @@ struct Document {
 const DOCUMENTS: &[Document] = &[
     Document { path: "docs/configuration.md", make: tables },
     Document { path: "docs/collectors.md", make: collectors },
+    Document { path: "docs/plugins.md", make: plugins },
+];
+
+/// The keys below `agent` that docs/plugins.md shows: those of foreign programs.
+const PLUGIN_KEYS: &[&str] = &[
+    "processes",
+    "commands",
+    "plugins",
+    "nagios_runner",
+    "custom",
+    "exporters",
+    "statsd",
+    "lines",
 ];
 
 /// Writes the made parts into the documents.
@@ -49,9 +62,25 @@ pub(crate) fn is_current(workspace: &Workspace) -> Result<bool> {
 }
 
 fn tables(workspace: &Workspace) -> Result<String> {
+    Ok(hark_config::manual_of_schema(&schema(workspace)?))
+}
+
+fn plugins(workspace: &Workspace) -> Result<String> {
+    Ok(hark_config::manual_of_schema(&plugin_keys(&schema(workspace)?)?))
+}
+
+fn schema(workspace: &Workspace) -> Result<Json> {
     let printed = printed(workspace, &["--package", "hark", "--locked", "--", "config", "schema"])?;
-    let schema: Json = serde_json::from_slice(&printed).context("the schema is not JSON")?;
-    Ok(hark_config::manual_of_schema(&schema))
+    serde_json::from_slice(&printed).context("the schema is not JSON")
+}
+
+/// Returns the part of the schema that is about foreign programs.
+fn plugin_keys(schema: &Json) -> Result<Json> {
+    let mut agent = schema["properties"]["agent"].clone();
+    let keys = agent["properties"].as_object_mut().context("the schema has no section `agent`")?;
+    keys.retain(|key, _| PLUGIN_KEYS.contains(&key.as_str()));
+    ensure!(keys.len() == PLUGIN_KEYS.len(), "a key of docs/plugins.md is gone from the schema");
+    Ok(serde_json::json!({ "type": "object", "properties": { "agent": agent } }))
 }
 
 fn collectors(workspace: &Workspace) -> Result<String> {
@@ -101,5 +130,17 @@ mod tests {
             let document = Workspace::open().unwrap().read(path).unwrap();
             assert!(with_tables(&document, "").is_ok(), "{path}");
         }
+    }
+
+    #[test]
+    fn only_the_keys_of_foreign_programs_are_taken() {
+        let all = PLUGIN_KEYS.iter().chain(&["interval"]);
+        let keys: serde_json::Map<String, Json> =
+            all.map(|key| ((*key).to_owned(), Json::Null)).collect();
+        let schema = serde_json::json!({"properties": {"agent": {"properties": keys}, "x": {}}});
+        let taken = plugin_keys(&schema).unwrap();
+        let taken = taken["properties"]["agent"]["properties"].as_object().unwrap();
+        assert!(taken.len() == PLUGIN_KEYS.len() && !taken.contains_key("interval"));
+        assert!(plugin_keys(&serde_json::json!({})).is_err());
     }
 }

@@ -81,6 +81,16 @@ pub(crate) const FUZZ_SHORT: &[Step] = &[
         "--test",
         "never_panics",
     ]),
+    Run(&[
+        "cargo",
+        "test",
+        "-p",
+        "hark-plugin",
+        "--locked",
+        "--test",
+        "plugin",
+        "whatever_foreign_programs_print",
+    ]),
 ];
 
 /// The long form of the fuzz targets, on stable Rust; fuzz/README.md has the one guided by coverage.
@@ -113,6 +123,22 @@ pub(crate) const FUZZ: &[Step] = &[
             "--locked",
             "--test",
             "never_panics",
+        ],
+    ),
+    With(
+        "HARK_MUTATIONS",
+        "3000000",
+        &[
+            "cargo",
+            "test",
+            "-p",
+            "hark-plugin",
+            "--profile",
+            "fast",
+            "--locked",
+            "--test",
+            "plugin",
+            "whatever_foreign_programs_print",
         ],
     ),
 ];
@@ -203,7 +229,7 @@ impl Step {
     fn name(&self) -> String {
         match self {
             Rules => "rules of the repository".to_owned(),
-            Manual => "docs/configuration.md is current".to_owned(),
+            Manual => "the tables of keys are current".to_owned(),
             Run(words) | IfInstalled(words, _) => words.join(" "),
             With(name, value, words) => format!("{name}={value} {}", words.join(" ")),
             Page(words) => format!("{} (in ui/)", words.join(" ")),

@@ -182,6 +182,17 @@ mod tests {
     }
 
     #[test]
+    fn a_server_cannot_name_programs() {
+        let (_folder, home, mut central) = open(json!({}));
+        for key in ["plugins", "commands", "custom", "nagios_runner", "statsd", "lines"] {
+            let text = format!("{key}: {{x: {{command: id}}}}\n");
+            let told = central.take(&home, 7, text.as_bytes(), NOW).unwrap_err();
+            let ReportItem::Result(told) = told else { panic!("{told:?}") };
+            assert!(told.text.contains(&format!("unknown key `{key}`")), "{}", told.text);
+        }
+    }
+
+    #[test]
     fn what_is_given_holds_where_the_host_says_nothing() {
         let (_folder, home, mut central) =
             open(json!({ "collectors": { "cpu": { "enabled": false } } }));

@@ -7,12 +7,15 @@
 //!
 //! ```text
 //! collectors -> sampler -> sender -> endpoint (socket)
-//!                            |  ^
+//!   jobs -> inlet ^          |  ^
 //!                            v  |
 //!                           spool (disk)
 //! ```
 //!
-//! Only [`collectors`], `endpoint`, `inject` and `home` touch the machine; `sender` decides, with time
+//! Plugins, commands, exporters and what else foreign programs say is the matter of [`jobs`], a thread
+//! of its own that exists only where something of it is configured.
+//!
+//! Only [`collectors`], [`jobs`], `endpoint`, `inject` and `home` touch the machine; `sender` decides, with time
 //! and datagrams as arguments, and is tested with the server's real machine over a bad network.
 //!
 //! Deliberately absent: any command the server could make it run, any listening on the network, an

@@ -91,6 +91,58 @@ fn a_machine_is_on_the_servers_disk_within_seconds_and_says_when_it_ends() {
     assert_eq!(events(&disk).last().unwrap().0, "shutdown");
 }
 
+/// Settings of an agent, as its host's file has them.
+fn read(text: &str) -> AgentConfig {
+    let document = hark_config::Document::single(text);
+    let section = document.root(&hark_config::NoSecrets);
+    let config = AgentConfig::read(&section, std::path::PathBuf::from("/nowhere"));
+    assert_eq!(document.diagnostics().render(hark_config::Style::Plain), "");
+    config
+}
+
+#[test]
+fn plugins_and_commands_are_checks_and_series_on_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(identity(), anywhere(), Arc::default());
+    let mut settings = config(&folder.path().join("agent"), server.address);
+    settings.jobs = read(
+        "plugins: {answer: {command: [printf, 'ANSWER WARNING | ''the answer''=42ms;40;50;0'], every: 1s}}\n\
+         commands: {load: {command: echo load=5.25, extract: '(load)=([0-9.]+)', every: 1s,\n  \
+         metrics: {value: 2, name: load}, alert_if: {value: 2, above: 4, message: load above 4, tags: LOAD}}}\n\
+         custom: {mine: {command: [echo, '{\"facts\": {\"release\": \"7\"}}'], every: 1s}}\n",
+    )
+    .jobs;
+    let agent = Running::start(&settings);
+    let results = |disk: &Disk, name: &str| -> Vec<hark_model::CheckResult> {
+        let result = |item: &ReportItem| match item {
+            ReportItem::Result(result) if result.check.as_str() == name => Some(result.clone()),
+            ReportItem::Result(_)
+            | ReportItem::Event(_)
+            | ReportItem::Facts(_)
+            | ReportItem::Outcome(_) => None,
+        };
+        disk.applied.iter().filter_map(result).collect()
+    };
+    assert!(server.wait(|disk| results(disk, "answer").len() >= 2));
+    assert!(server.wait(|disk| disk.values.contains_key("nagios_runner.answer.the answer")));
+    assert!(server.wait(|disk| disk.values.contains_key("command.load.load")));
+    agent.end();
+    let disk = server.disk.0.lock().unwrap();
+    let answer = &results(&disk, "answer")[0];
+    assert_eq!((answer.status, answer.text.as_str()), (Status::Ok, "ANSWER WARNING"));
+    let limits = &answer.limits[0];
+    assert_eq!(limits.series.path(), "nagios_runner.answer.the answer");
+    assert!(limits.warning.unwrap().is_bad(42.0) && !limits.critical.unwrap().is_bad(42.0));
+    assert!((disk.values["nagios_runner.answer.the answer"] - 42.0).abs() < 1e-9);
+    assert!((disk.values["command.load.load"] - 5.25).abs() < 1e-9);
+    assert_eq!(results(&disk, "load")[0].text, "load above 4 (5.25)");
+    assert_eq!(results(&disk, "mine")[0].status, Status::Ok);
+    let fact = ReportItem::Facts(vec![("release".to_owned(), "7".to_owned())]);
+    assert!(disk.applied.contains(&fact));
+    let told = events(&disk).iter().filter(|(kind, _)| kind == "command").count();
+    assert_eq!(told, 1, "a trouble that goes on is one event");
+}
+
 fn configured(disk: &Disk, status: Status) -> Option<String> {
     disk.applied.iter().rev().find_map(|item| match item {
         ReportItem::Result(r) if r.check.as_str() == "agent configuration" => {
