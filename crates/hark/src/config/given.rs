@@ -114,6 +114,22 @@ impl AgentConfigs {
         Self { plan: Some(plan), ..self }
     }
 
+    /// Returns the entries as they are written, for people.
+    pub(crate) fn show(&self) -> Json {
+        let entries = self.entries.iter().map(|entry| {
+            let include = entry.include.iter().map(|place| &self.entries[*place].name);
+            let mut shown = json!({
+                "include": include.collect::<Vec<_>>(), "vars": entry.vars, "give": entry.give,
+            });
+            if let Some(matcher) = &entry.matcher {
+                let tags: Vec<&str> = matcher.tags.iter().map(Tag::as_str).collect();
+                shown["match"] = json!({ "hosts": matcher.hosts, "tags": tags });
+            }
+            (entry.name.clone(), shown)
+        });
+        Json::Object(entries.collect())
+    }
+
     /// Returns true if nobody is given anything.
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.iter().all(|entry| entry.matcher.is_none())
@@ -334,6 +350,10 @@ mod tests {
         assert_eq!(web["collectors"]["cpu"]["interval"], "10s");
         assert_eq!(web["collectors"]["diskio"]["enabled"], false);
         assert_eq!(given(&configs, "mail7").unwrap()["interval"], "5s");
+        let shown = configs.show();
+        assert_eq!(shown["all"]["include"][0], "base");
+        assert_eq!(shown["web"]["match"]["tags"][0], "role:web");
+        assert!(shown["base"].get("match").is_none());
     }
 
     #[test]

@@ -52,6 +52,7 @@ pub(crate) fn show(loaded: &Loaded) -> Value {
         ("agent", agent(loaded)),
         ("checks", Value::Object(checks(loaded))),
         ("receivers", Value::Object(receivers(loaded))),
+        ("agent_configs", loaded.agent_configs.show()),
         ("files", json!(loaded.files)),
     ];
     shown.extend(parts.map(|(key, value)| (key.to_owned(), value)));
