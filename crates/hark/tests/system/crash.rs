@@ -221,7 +221,7 @@ fn everything_acknowledged_is_in_history(
             let (Some(first), Some(last)) = (beats.first(), beats.last()) else { continue };
             let (from, to) = (first.at, last.at + Duration::from_millis(1));
             let answer = history.query(*id, &names, from, to, MAX_POINTS);
-            // A load that was held up sends two heartbeats in a row, never within so short a step.
+            // Two heartbeats may come in a row after a restart, never within so short a step.
             assert!(answer.step_ms <= WINDOW_MS / i64::from(MAX_POINTS));
             these_are_in(&answer, host, &names, beats);
         }
@@ -256,14 +256,10 @@ fn everything_bad_became_an_incident(
     }
     let checks = watched().map(|name| name.check().unwrap());
     for (host, beats) in acknowledged {
-        for pair in beats.windows(2) {
-            let (former, beat) = (pair[0], pair[1]);
+        for beat in beats {
             for (place, check) in checks.iter().enumerate() {
-                // A single bad value may have come in the moment after a restart in which a host's
-                // series are known again but not yet which of them have limits.
                 let value = beat.values[place];
-                let in_a_row = beat.at.since(former.at) < INTERVAL * 3;
-                if value < CRITICAL || former.values[place] < CRITICAL || !in_a_row {
+                if value < CRITICAL {
                     continue;
                 }
                 let found = by_check.get(&(host.as_str(), check.as_str())).is_some_and(|all| {

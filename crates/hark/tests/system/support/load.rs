@@ -75,6 +75,9 @@ pub(crate) struct Acknowledged {
     pub(crate) values: [f64; 3],
 }
 
+/// Between two measurements of one machine at least; what reads history looks in steps of 5 ms.
+const APART: Duration = Duration::from_millis(20);
+
 /// The load while it runs.
 #[derive(Debug)]
 pub(crate) struct Load {
@@ -123,6 +126,8 @@ struct Player {
     session: u64,
     greeted: bool,
     next_token: u64,
+    /// When it measured last: no agent measures twice within [`APART`], also when told to begin again.
+    measured_at: Unix,
     sent: HashMap<u64, Acknowledged>,
     acknowledged: Vec<Acknowledged>,
 }
@@ -162,6 +167,7 @@ impl Players {
                 session,
                 greeted: false,
                 next_token: FIRST_BEAT,
+                measured_at: Unix(0),
                 sent: HashMap::new(),
                 acknowledged: Vec::new(),
             });
@@ -215,17 +221,19 @@ impl Players {
         }
         let (now, at) = (Clock.now(), Clock.micros());
         let player = &mut self.all[i];
+        let taken_at = now.unix.max(player.measured_at + APART);
+        player.measured_at = taken_at;
         let mut values = Vec::new();
-        player.machine.measure(now.unix, self.plan.interval.as_secs_f64(), &mut values);
+        player.machine.measure(taken_at, self.plan.interval.as_secs_f64(), &mut values);
         let mut bytes = Vec::new();
         encode_values(&self.defs, &values, &mut bytes);
         let interval_ms = u32::try_from(self.plan.interval.as_millis()).unwrap();
         let mut beat = BeatBuilder::new(interval_ms, player.client.rtt_us());
-        assert!(beat.push(self.number, now.unix, &bytes));
+        assert!(beat.push(self.number, taken_at, &bytes));
         let token = player.next_token;
         player.next_token += 1;
         let watched = WATCHED.map(|(.., place)| values[place]);
-        player.sent.insert(token, Acknowledged { at: now.unix, values: watched });
+        player.sent.insert(token, Acknowledged { at: taken_at, values: watched });
         self.seal(i, &beat.finish(), token, now, at);
     }
 
