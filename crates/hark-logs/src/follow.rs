@@ -37,6 +37,9 @@ const RESCAN: Duration = Duration::from_secs(1);
 /// Folders that cannot be watched are read so often.
 const LOOK_FOR_FILES: Duration = Duration::from_secs(5);
 
+/// Files that may not be read are tried again so often: nobody tells of a right that was given.
+const UNREADABLE: Duration = Duration::from_mins(1);
+
 /// How often the places are handed over where nothing was found: what is read again after a kill.
 const STORE: Duration = Duration::from_secs(30);
 
@@ -350,7 +353,7 @@ impl Logs {
         let count = self.readers.len();
         for nth in 0..count {
             let at = (self.turn + nth) % count;
-            if self.readers.get(at).is_some_and(|reader| reader.dirty) {
+            if self.readers.get(at).is_some_and(Reader::is_dirty) {
                 self.turn = at + 1;
                 self.read_file(at, now);
                 any = true;
@@ -371,7 +374,7 @@ impl Logs {
                     Ok(team) => entry.insert(team),
                     Err(error) => {
                         tracing::error!(%error, file = reader.name, "log is not watched");
-                        reader.dirty = false;
+                        reader.sleep();
                         return;
                     }
                 }
@@ -388,10 +391,12 @@ impl Logs {
         let step = reader.step(&mut desk);
         self.placed |= std::mem::take(&mut reader.learned);
         match step {
-            Ok(Step::More | Step::Idle) => {}
+            Ok(Step::More | Step::Idle) => reader.failed = false,
             Err(error) => {
-                tracing::warn!(%error, file = reader.name, "cannot read a log: trying again");
-                reader.dirty = false;
+                if !std::mem::replace(&mut reader.failed, true) {
+                    tracing::warn!(%error, file = reader.name, "cannot read a log: trying again");
+                }
+                reader.sleep();
                 // It is looked at again as one that nobody tells of.
                 for number in std::mem::take(&mut reader.notices) {
                     self.notifier.forget_file(number);
@@ -492,7 +497,10 @@ impl Logs {
                     reader.members = self.members(framing, &reader.name);
                     self.readers.push(reader);
                 }
-                Err(error) => tracing::warn!(%error, file = name, "cannot read a log"),
+                Err(error) => {
+                    tracing::warn!(%error, file = name, "cannot read a log: trying again");
+                    self.rescan.get_or_insert(now.mono + UNREADABLE);
+                }
             }
         }
     }

@@ -145,9 +145,10 @@ fn without_line_feed(mut class: Class) -> Class {
 /// The line's end may be written `\r\n`, which belongs to neither line.
 fn of_line(look: Look) -> Look {
     match look {
-        Look::Start | Look::StartLF | Look::StartCRLF => Look::StartLF,
+        Look::Start | Look::StartLF => Look::StartLF,
         Look::End | Look::EndLF | Look::EndCRLF => Look::EndCRLF,
-        Look::WordAscii
+        Look::StartCRLF
+        | Look::WordAscii
         | Look::WordAsciiNegate
         | Look::WordUnicode
         | Look::WordUnicodeNegate

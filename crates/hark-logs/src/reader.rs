@@ -53,10 +53,9 @@ pub(crate) struct Reader {
     /// Its place is in another file now, or has got a beginning by which it is known again: worth
     /// storing at once.
     pub(crate) learned: bool,
-    /// There may be something to read.
-    pub(crate) dirty: bool,
-    /// Whether the file was looked at since it became dirty.
-    checked: bool,
+    /// It could not be read lately, which was said.
+    pub(crate) failed: bool,
+    attention: Attention,
     /// When it grew last.
     grown: Mono,
     size: u64,
@@ -65,6 +64,17 @@ pub(crate) struct Reader {
     /// Bytes that are no whole record yet, as of the last reading; and whether they were looked at.
     rest: usize,
     rest_told: usize,
+}
+
+/// Whether a log is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attention {
+    /// Everything was read.
+    Sleeps,
+    /// Something may have happened: what became of the file is looked at first.
+    Woken,
+    /// It is read.
+    Reads,
 }
 
 #[derive(Debug)]
@@ -128,8 +138,8 @@ impl Reader {
             former_tails: Vec::new(),
             done: VecDeque::new(),
             learned: false,
-            dirty: true,
-            checked: false,
+            failed: false,
+            attention: Attention::Woken,
             grown: now.mono,
             size: 0,
             notices: Vec::new(),
@@ -155,16 +165,25 @@ impl Reader {
         open.chain(self.former_tails.iter().cloned()).filter(known).collect()
     }
 
+    /// Returns true if there may be something to read.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.attention != Attention::Sleeps
+    }
+
+    /// There is nothing to read until it is woken.
+    pub(crate) fn sleep(&mut self) {
+        self.attention = Attention::Sleeps;
+    }
+
     /// Says that there may be something new.
     pub(crate) fn wake(&mut self) {
-        self.dirty = true;
-        self.checked = false;
+        self.attention = Attention::Woken;
     }
 
     /// Returns true if nothing is left of the log: its name is gone, and its file too or read to
     /// its end.
     pub(crate) fn is_gone(&self) -> bool {
-        if self.dirty || self.path.exists() {
+        if self.is_dirty() || self.path.exists() {
             return false;
         }
         match &self.source {
@@ -185,8 +204,8 @@ impl Reader {
 
     /// Reads up to a buffer.
     pub(crate) fn step(&mut self, desk: &mut Desk<'_>) -> io::Result<Step> {
-        if !self.checked {
-            self.checked = true;
+        if self.attention != Attention::Reads {
+            self.attention = Attention::Reads;
             self.open_former_tails(desk.now);
             self.read_tails(desk)?;
             self.check_live()?;
@@ -196,7 +215,7 @@ impl Reader {
         }
         let consumed = match &mut self.source {
             Source::None => {
-                self.dirty = false;
+                self.sleep();
                 return Ok(Step::Idle);
             }
             Source::Live(_) | Source::Old(_) => self.read_plain(desk)?,
@@ -210,7 +229,7 @@ impl Reader {
         if self.go_on(desk)? {
             return Ok(Step::More);
         }
-        self.dirty = false;
+        self.sleep();
         Ok(Step::Idle)
     }
 

@@ -590,7 +590,7 @@ impl Play {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
     #[test]
     fn each_line_is_told_exactly_once_whatever_happens_to_the_log(
         deeds in prop::collection::vec(deed(), 1..30),
