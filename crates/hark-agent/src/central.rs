@@ -14,6 +14,7 @@ use hark_model::{Now, Status};
 use hark_proto::ReportItem;
 use serde_json::Value as Json;
 
+use crate::collectors;
 use crate::home::Home;
 use crate::settings::Given;
 use crate::slots::Slots;
@@ -119,6 +120,9 @@ impl Central {
     /// Reads a text with the host's own settings on top.
     fn under_own(&self, text: &str) -> Result<Given, String> {
         let given = Document::single(text);
+        if let Some(section) = given.root(&NoSecrets).child("collectors") {
+            collectors::refuse_from_server(&section);
+        }
         if given.has_errors() {
             return Err(given.diagnostics().render(Style::Plain));
         }
@@ -202,6 +206,30 @@ mod tests {
         let names: Vec<_> = given.collectors.iter().map(|c| c.name).collect();
         assert!(!names.contains(&"cpu") && !names.contains(&"load") && names.contains(&"memory"));
         assert_eq!(status(&told).0, Status::Ok);
+    }
+
+    #[test]
+    fn a_server_starts_no_program_and_sends_the_agent_nowhere() {
+        let (_folder, home, mut central) =
+            open(json!({ "collectors": { "systemd": { "units": ["nginx"] } } }));
+        for text in [
+            "collectors: {smart: {drives: [/dev/sda]}}\n",
+            "collectors: {systemd: {units: [sshd]}}\n",
+            "collectors: {systemd: {interval: 5m}}\n",
+            "collectors: {containers: {}}\n",
+            "collectors: {wan: {url: 'http://192.0.2.1/'}}\n",
+            "collectors: {ntp: {chrony: true}}\n",
+            "collectors: {ups: {server: '192.0.2.1:25'}}\n",
+        ] {
+            let told = central.take(&home, 7, text.as_bytes(), NOW).unwrap_err();
+            assert!(status(&told).1.contains("by the host's own file alone"), "{text}: {told:?}");
+        }
+        let harmless =
+            b"collectors: {certificates: {paths: [/etc/a.pem]}, ups: {enabled: false}}\n";
+        let (given, _) = central.take(&home, 8, harmless, NOW).unwrap();
+        let names: Vec<_> = given.collectors.iter().map(|c| c.name).collect();
+        assert!(names.contains(&"certificates") && names.contains(&"systemd"));
+        assert!(!names.contains(&"ups") && !names.contains(&"smart"));
     }
 
     #[test]

@@ -91,10 +91,25 @@ pub trait CollectorType: Sync + Debug {
     fn is_on_by_default(&self) -> bool {
         true
     }
+    /// Returns which of its settings only the host's own file may make, and not a server: those by which
+    /// a program is run, or somebody else is spoken with. A server that was taken over must not reach
+    /// further than it could before.
+    fn for_host_alone(&self) -> ForHost {
+        ForHost::Keys(&[])
+    }
     /// Returns true if it may take long, and so looks on the thread for that.
     fn is_slow(&self) -> bool {
         false
     }
+}
+
+/// What a collector lets nobody but its host set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForHost {
+    /// These keys.
+    Keys(&'static [&'static str]),
+    /// Everything, also whether it runs.
+    Whole,
 }
 
 /// Settings that were read, ready to make the collector on the machine where it runs.
@@ -181,6 +196,25 @@ pub fn read(section: Option<&Section<'_>>) -> Vec<Configured> {
         section.finish(&keys());
     }
     configured
+}
+
+/// Reports what stands in `section` (the section `collectors` of settings that a server gives) and is for
+/// the host's own file alone.
+pub(crate) fn refuse_from_server(section: &Section<'_>) {
+    for kind in COLLECTORS.iter().filter(|kind| section.has(kind.name())) {
+        match kind.for_host_alone() {
+            ForHost::Whole => {
+                let text = format!("`{}` is switched on by the host's own file alone", kind.name());
+                drop(section.error(kind.name(), text));
+            }
+            ForHost::Keys(keys) => {
+                let Some(child) = section.child(kind.name()) else { continue };
+                for key in keys.iter().filter(|key| child.has(key)) {
+                    drop(child.error(key, format!("`{key}` is set by the host's own file alone")));
+                }
+            }
+        }
+    }
 }
 
 /// Returns the keys of the section `collectors`.

@@ -21,6 +21,9 @@
 //! Deliberately absent: any command the server could make it run, any listening on the network, an
 //! async runtime (but for the moment of joining, see `enrol`), and the meaning of what is measured.
 //!
+//! What may take long has threads of its own: slow collectors one (`slow`), programs and sockets of
+//! the host's settings another ([`jobs`]), each file system on another machine one.
+//!
 //! To add a collector: one file in `collectors/`, one line `mod`, one entry in
 //! [`collectors::COLLECTORS`].
 

@@ -1,7 +1,7 @@
 //! Programs that collectors ask, one at a time, on the thread for what may take long.
 //!
-//! Only programs of collectors that the host's own settings name are run: those are switched off
-//! unless they stand there.
+//! Only programs of collectors that the host's own file names are run: those are switched off unless
+//! they stand there, and a server that gives settings cannot switch them on.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};

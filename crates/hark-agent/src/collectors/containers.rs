@@ -13,7 +13,9 @@ use hark_config::{Key, Kind, Section};
 use hark_model::{Mono, SeriesDef, SeriesName, Severity, Unit};
 use serde::Deserialize;
 
-use super::{Absent, Change, Collector, CollectorType, Make, Noticed, Root, counter, gauge};
+use super::{
+    Absent, Change, Collector, CollectorType, ForHost, Make, Noticed, Root, counter, gauge,
+};
 use crate::http_get;
 use crate::rate::{Rate, number};
 use crate::source::{Short, Source, lines};
@@ -63,7 +65,8 @@ impl CollectorType for Containers {
          - `cpu_percent`: of one processor, since the last look; `memory_mb`: without what the kernel \
          can give up at once (both from cgroups(7), version 1 and 2)\n\n\
          and `container_monitor.total`, `container_monitor.running`, `container_monitor.unhealthy`. \
-         That one stops or becomes unhealthy is also the event `container`.\n\n\
+         That one stops, is started again or becomes unhealthy is also the event `container`: a warning, \
+         but no more than news where somebody stopped it or its work was done.\n\n\
          It only runs where it stands in the settings: whoever may use the engine's socket can become \
          root, so the agent does not open it unasked."
     }
@@ -86,6 +89,10 @@ impl CollectorType for Containers {
 
     fn is_on_by_default(&self) -> bool {
         false
+    }
+
+    fn for_host_alone(&self) -> ForHost {
+        ForHost::Whole
     }
 
     fn is_slow(&self) -> bool {
@@ -149,7 +156,7 @@ impl Collector for ContainerCollector {
                 group: None,
                 id: said.id,
             };
-            self.noticed.extend(was.as_ref().and_then(|was| noticed(was, &is)));
+            self.noticed.extend(was.as_ref().and_then(|was| noticed(was, &is, said.state.end())));
             let pid = said.state.pid.filter(|pid| is.running && *pid > 0);
             let same_life = was.and_then(|was| was.group).filter(|group| Some(group.pid) == pid);
             let group = same_life.or_else(|| Group::of(&self.root, pid?, &is.id));
@@ -193,12 +200,18 @@ impl Collector for ContainerCollector {
 }
 
 /// Returns what is worth telling of the step from `was` to `is`.
-fn noticed(was: &Container, is: &Container) -> Option<Noticed> {
+fn noticed(was: &Container, is: &Container, end: End) -> Option<Noticed> {
     let name = &is.name;
     let (severity, text) = match (was, is) {
-        _ if was.running && !is.running => {
-            (Severity::Warning, format!("container {name} has stopped"))
-        }
+        _ if was.running && !is.running => match end {
+            End::Asked => (Severity::Info, format!("container {name} has stopped")),
+            End::Failed(code) => {
+                (Severity::Warning, format!("container {name} has ended with code {code}"))
+            }
+            End::Memory => {
+                (Severity::Warning, format!("container {name} was killed: its memory ran out"))
+            }
+        },
         _ if !was.running && is.running => (Severity::Info, format!("container {name} runs")),
         _ if is.healthy == Some(false) && was.healthy != Some(false) => {
             (Severity::Warning, format!("container {name} is unhealthy"))
@@ -212,6 +225,15 @@ fn noticed(was: &Container, is: &Container) -> Option<Noticed> {
         _ => return None,
     };
     Some(Noticed { kind: "container", severity, text })
+}
+
+/// How a container ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Its work was done, or somebody stopped it: no trouble.
+    Asked,
+    Failed(i64),
+    Memory,
 }
 
 #[derive(Debug, Deserialize)]
@@ -236,6 +258,10 @@ struct State {
     #[serde(default)]
     running: bool,
     pid: Option<u32>,
+    #[serde(default)]
+    exit_code: i64,
+    #[serde(default, rename = "OOMKilled")]
+    oom_killed: bool,
     health: Option<Health>,
 }
 
@@ -254,6 +280,16 @@ impl Said {
 }
 
 impl State {
+    fn end(&self) -> End {
+        /// Ended by SIGTERM and by SIGKILL: what stopping a container does.
+        const STOPPED: [i64; 3] = [0, 128 + 15, 128 + 9];
+        match self.exit_code {
+            _ if self.oom_killed => End::Memory,
+            code if STOPPED.contains(&code) => End::Asked,
+            code => End::Failed(code),
+        }
+    }
+
     /// None without a health check, and until the first one has ended.
     fn healthy(&self) -> Option<bool> {
         match self.health.as_ref()?.status.as_str() {
@@ -493,6 +529,29 @@ mod tests {
         answers.lock().unwrap().remove(2);
         let (change, values, _) = look(30);
         assert_eq!((change, values.len()), (Change::Other, 3 + 5));
+    }
+
+    #[test]
+    fn how_a_container_ended_decides_how_bad_it_is() {
+        let end = |state: &str| serde_json::from_str::<State>(state).unwrap().end();
+        assert_eq!(end(r#"{"Running":false,"ExitCode":0}"#), End::Asked);
+        assert_eq!(end(r#"{"ExitCode":143}"#), End::Asked);
+        assert_eq!(end(r#"{"ExitCode":137,"OOMKilled":true}"#), End::Memory);
+        assert_eq!(end(r#"{"ExitCode":2}"#), End::Failed(2));
+        let of = |running| Container {
+            id: "a".into(),
+            name: "web".into(),
+            running,
+            healthy: None,
+            restarts: 0,
+            group: None,
+        };
+        let told = |end| noticed(&of(true), &of(false), end).map(|n| (n.severity, n.text)).unwrap();
+        assert_eq!(told(End::Asked), (Severity::Info, "container web has stopped".into()));
+        let failed = (Severity::Warning, "container web has ended with code 2".to_owned());
+        assert_eq!(told(End::Failed(2)), failed);
+        let text = "container web was killed: its memory ran out".to_owned();
+        assert_eq!(told(End::Memory), (Severity::Warning, text));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use hark_config::{Key, Kind, Section};
 use hark_model::{Clock, Mono, SeriesDef, SeriesName, Unit};
 
-use super::{Absent, Change, Collector, CollectorType, Make, Root, gauge};
+use super::{Absent, Change, Collector, CollectorType, ForHost, Make, Root, gauge};
 use crate::programs::Programs;
 
 /// The kind of collector.
@@ -60,6 +60,10 @@ impl CollectorType for Ntp {
 
     fn default_interval(&self) -> Option<Duration> {
         Some(EVERY)
+    }
+
+    fn for_host_alone(&self) -> ForHost {
+        ForHost::Keys(&["chrony"])
     }
 
     fn is_slow(&self) -> bool {

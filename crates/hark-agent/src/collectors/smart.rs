@@ -6,7 +6,7 @@ use hark_config::{Key, Kind, Section};
 use hark_model::{Mono, SeriesDef, SeriesName, Severity, Unit};
 use serde::Deserialize;
 
-use super::{Absent, Change, Collector, CollectorType, Make, Noticed, Root, gauge};
+use super::{Absent, Change, Collector, CollectorType, ForHost, Make, Noticed, Root, gauge};
 use crate::programs::Programs;
 
 /// The kind of collector.
@@ -82,6 +82,10 @@ impl CollectorType for Smart {
 
     fn is_on_by_default(&self) -> bool {
         false
+    }
+
+    fn for_host_alone(&self) -> ForHost {
+        ForHost::Whole
     }
 
     fn is_slow(&self) -> bool {

@@ -24,7 +24,8 @@ pub struct Sockets;
 #[derive(Clone, Copy, Debug)]
 pub struct Settings;
 
-/// Walking the table of connections takes a millisecond or more on a machine with much memory.
+/// The kernel walks its whole table of connections: two milliseconds on an idle machine, 57 with 216,000
+/// connections (reading `/proc/net/tcp` takes 1250 then).
 const EVERY: Duration = Duration::from_mins(1);
 
 impl CollectorType for Sockets {
@@ -57,6 +58,10 @@ impl CollectorType for Sockets {
 
     fn default_interval(&self) -> Option<Duration> {
         Some(EVERY)
+    }
+
+    fn is_slow(&self) -> bool {
+        true
     }
 }
 

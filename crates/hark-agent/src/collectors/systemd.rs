@@ -5,7 +5,9 @@ use std::time::Duration;
 use hark_config::{Key, Kind, Section};
 use hark_model::{Mono, SeriesDef, SeriesName, Severity, Unit as UnitOfValue};
 
-use super::{Absent, Change, Collector, CollectorType, Make, Noticed, Root, counter, gauge};
+use super::{
+    Absent, Change, Collector, CollectorType, ForHost, Make, Noticed, Root, counter, gauge,
+};
 use crate::programs::Programs;
 use crate::rate::number;
 
@@ -77,6 +79,10 @@ impl CollectorType for Systemd {
 
     fn is_on_by_default(&self) -> bool {
         false
+    }
+
+    fn for_host_alone(&self) -> ForHost {
+        ForHost::Whole
     }
 
     fn is_slow(&self) -> bool {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hark_config::{Key, Kind, Section};
 use hark_model::{Mono, SeriesDef, SeriesName, Severity, Unit};
 
-use super::{Absent, Change, Collector, CollectorType, Make, Noticed, Root, gauge};
+use super::{Absent, Change, Collector, CollectorType, ForHost, Make, Noticed, Root, gauge};
 
 /// The kind of collector.
 #[derive(Debug)]
@@ -72,6 +72,10 @@ impl CollectorType for Ups {
 
     fn default_interval(&self) -> Option<Duration> {
         Some(EVERY)
+    }
+
+    fn for_host_alone(&self) -> ForHost {
+        ForHost::Keys(&["server"])
     }
 
     fn is_slow(&self) -> bool {

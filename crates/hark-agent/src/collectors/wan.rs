@@ -11,7 +11,7 @@ use hark_model::{Mono, Secret, SeriesDef, Severity};
 use hark_net::{Limits, Origin, Tls, Trust, Version, connect_to, exchange};
 use http_body_util::Full;
 
-use super::{Absent, Change, Collector, CollectorType, Make, Noticed, Root};
+use super::{Absent, Change, Collector, CollectorType, ForHost, Make, Noticed, Root};
 
 /// The kind of collector.
 #[derive(Debug)]
@@ -95,6 +95,10 @@ impl CollectorType for Wan {
 
     fn is_on_by_default(&self) -> bool {
         false
+    }
+
+    fn for_host_alone(&self) -> ForHost {
+        ForHost::Whole
     }
 
     fn is_slow(&self) -> bool {
