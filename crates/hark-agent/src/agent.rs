@@ -1,5 +1,6 @@
 //! The agent: one thread that waits for its next heartbeat, for the server and for local programs.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::home::{Home, HomeError};
 use crate::identity::{self, IdentityError, Stored};
 use crate::inject::{Injected, Injection};
 use crate::inlet::{Found, Outlet, inlet};
-use crate::jobs::{Jobs, JobsConfig};
+use crate::jobs::{Actions, Jobs, JobsConfig};
 use crate::levels::Levels;
 use crate::logs::{Desk, Handover, LogThread, LogsConfig, Taken};
 use crate::sampler::{Round, Sampler};
@@ -47,6 +48,9 @@ const MAX_AT_ONCE: usize = 64;
 
 /// The longest datagram that is looked at: replies are far shorter.
 const MAX_DATAGRAM: usize = 1500;
+
+/// The fact that names the actions that this host offers.
+const ACTIONS: &str = "actions";
 
 /// The file with the boot that was told last.
 const BOOT: &str = "boot";
@@ -120,6 +124,9 @@ pub struct Agent {
     logs: LogsConfig,
     /// What watches logs; none if there are none.
     log_watch: Option<(LogThread, Handover)>,
+    actions: Actions,
+    /// The thread of jobs; none if there are none, or before the agent runs.
+    working: Option<Jobs>,
     /// Where what other threads find comes out; none if there are none.
     outlet: Option<Outlet>,
     clock: Clock,
@@ -134,8 +141,11 @@ impl Agent {
     pub fn new(config: &AgentConfig) -> Result<Self, AgentError> {
         let clock = Clock;
         let home = Home::take(&config.folder)?;
-        let central = Central::open(&home, config.own.clone()).map_err(AgentError::Central)?;
-        let given = central.at_start(&home);
+        let central = Central::open(&home, config.own.clone(), config.allowed.clone());
+        let central = central.map_err(AgentError::Central)?;
+        let (given, told) = central.at_start(&home, clock.now());
+        let jobs = given.as_ref().map_or(&config.jobs, |given| &given.jobs).clone();
+        let logs = given.as_ref().map_or(&config.logs, |given| &given.logs).clone();
         let collectors = given.as_ref().map_or(&config.collectors, |given| &given.collectors);
         let mut sampler = Sampler::new(collectors, &config.root);
         let moment = moment(clock);
@@ -158,7 +168,7 @@ impl Agent {
         let mut sender = Sender::begin(home.path(), known.identity, introduction, spool, moment)
             .map_err(AgentError::Session)?;
         if let Some(facts) = sampler.changed_facts() {
-            sender.set_facts(facts, moment.now);
+            sender.set_facts(with_actions(facts, &config.actions), moment.now);
         }
         let (configuration, order) = central.taken();
         sender.has_papers(configuration, order);
@@ -175,13 +185,18 @@ impl Agent {
             usual,
             home,
             levels: config.root.levels(),
-            jobs: config.jobs.clone(),
-            logs: config.logs.clone(),
+            jobs,
+            logs,
             log_watch: None,
+            actions: config.actions.clone(),
+            working: None,
             outlet: None,
             clock,
         };
         agent.tell_boot(&config.root, moment.now);
+        if let Some(told) = told {
+            agent.sender.report(&told, moment.now);
+        }
         Ok(agent)
     }
 
@@ -200,7 +215,7 @@ impl Agent {
             tracing::debug!(%error, "no protection against running out of memory");
         }
         tracing::info!(host = %self.host, interval = ?self.schedule.interval(), "agent runs");
-        let jobs = self.start_jobs();
+        self.change_jobs();
         self.start_logs();
         let mut housekeeping = Mono(0);
         loop {
@@ -220,7 +235,7 @@ impl Agent {
             }
         }
         // What they run ends with them, and what they found last is still reported.
-        drop(jobs);
+        drop(self.working.take());
         self.take_found();
         self.end_logs();
         let event = event(self.clock.now().unix, EventKind::Shutdown, "agent ends");
@@ -240,10 +255,16 @@ impl Agent {
         Ok(self.end(patience)?.pending.reports == 0)
     }
 
-    /// Starts the thread of jobs if there are some. Without it the agent does all the rest.
-    fn start_jobs(&mut self) -> Option<Jobs> {
-        if self.jobs.is_empty() {
-            return None;
+    /// Lets the thread of jobs do what is to be done; it is there only if something is. Without it
+    /// the agent does all the rest.
+    fn change_jobs(&mut self) {
+        if self.jobs.is_empty() && self.actions.is_empty() {
+            self.working = None;
+            return;
+        }
+        if let Some(working) = &mut self.working {
+            working.change(self.jobs.clone(), self.root.clone());
+            return;
         }
         let folder = self.home.path().as_os_str().as_encoded_bytes();
         let mark = format!("agent-{:08x}", crc32fast::hash(folder));
@@ -251,14 +272,8 @@ impl Agent {
             Ok((Jobs::start(self.jobs.make(&self.root), inlet, &mark)?, outlet))
         });
         match started {
-            Ok((jobs, outlet)) => {
-                self.outlet = Some(outlet);
-                Some(jobs)
-            }
-            Err(error) => {
-                tracing::error!(%error, "plugins, commands and exporters do not work");
-                None
-            }
+            Ok((jobs, outlet)) => (self.working, self.outlet) = (Some(jobs), Some(outlet)),
+            Err(error) => tracing::error!(%error, "plugins, commands and exporters do not work"),
         }
     }
 
@@ -330,7 +345,7 @@ impl Agent {
         }
         self.sampler.look(moment.now, &mut self.round);
         if let Some(facts) = self.sampler.changed_facts() {
-            self.sender.set_facts(facts, moment.now);
+            self.sender.set_facts(with_actions(facts, &self.actions), moment.now);
         }
         for event in self.sampler.events() {
             self.sender.report(&ReportItem::Event(event), moment.now);
@@ -397,13 +412,13 @@ impl Agent {
         for found in taken {
             match found {
                 Found::Report(item) => {
-                    events |= matches!(item, ReportItem::Event(_));
+                    events |= matches!(item, ReportItem::Event(_) | ReportItem::Outcome(_));
                     self.sender.report(&item, now);
                 }
                 Found::Batch(batch) => self.sampler.take(&batch),
             }
         }
-        // A result comes again, an event does not: it is on the disk before anything else happens.
+        // A result comes again, an event or an outcome does not: it is on the disk before anything else happens.
         if events {
             drop(self.sync_reports());
         }
@@ -424,13 +439,29 @@ impl Agent {
                     };
                     self.sender.report(&told, now);
                 }
-                Paper::Order(order) => {
-                    let text = "this agent takes no orders".to_owned();
-                    let outcome = Outcome { order, exit: None, text };
-                    self.sender.report(&ReportItem::Outcome(outcome), now);
-                }
+                Paper::Order(order) => self.obey(order, &bytes, now),
             }
         }
+    }
+
+    /// Has run what is ordered, once: it is noted on the disk before it begins.
+    fn obey(&mut self, order: u32, bytes: &[u8], now: Now) {
+        let refused = match self.central.take_order(order, bytes, now.unix) {
+            Ok(None) => return,
+            Ok(Some(name)) => match (self.actions.run(order, &name), &mut self.working) {
+                (None, _) => format!("this host offers no action `{name}`"),
+                (Some(_), None) => "this agent cannot run programs now".to_owned(),
+                (Some(run), Some(working)) => {
+                    if working.order(run).is_none() {
+                        return;
+                    }
+                    "this agent runs as many programs as it can".to_owned()
+                }
+            },
+            Err(why) => why,
+        };
+        tracing::warn!(order, refused, "an order is not carried out");
+        self.sender.report(&ReportItem::Outcome(Outcome { order, exit: None, text: refused }), now);
     }
 
     /// Goes over to other settings; what has not changed goes on as it is.
@@ -440,6 +471,16 @@ impl Agent {
         if interval != self.schedule.interval() {
             self.schedule = Schedule::begin(now, interval);
             self.sender.set_interval(interval);
+        }
+        if given.logs.is_other_than(&self.logs) {
+            // What it found last and its places are on the disk before it begins again.
+            self.end_logs();
+            self.logs = given.logs.clone();
+            self.start_logs();
+        }
+        if given.jobs.is_other_than(&self.jobs) {
+            self.jobs = given.jobs.clone();
+            self.change_jobs();
         }
     }
 
@@ -615,6 +656,18 @@ fn joined(
     home.write(identity::FILE, &stored.to_text())?;
     tracing::info!(host = %stored.host, servers = ?stored.enrolled.servers, "joined");
     Ok(stored)
+}
+
+/// Adds the names of what can be ordered.
+fn with_actions(
+    mut facts: BTreeMap<String, String>,
+    actions: &Actions,
+) -> BTreeMap<String, String> {
+    if !actions.is_empty() {
+        let names: Vec<&str> = actions.names().collect();
+        facts.insert(ACTIONS.to_owned(), names.join(" "));
+    }
+    facts
 }
 
 fn listen(home: &Home) -> Option<Injection> {

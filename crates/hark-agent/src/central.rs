@@ -10,12 +10,13 @@ use std::io;
 use hark_config::{Document, NoSecrets, Style};
 use hark_model::check::CheckResult;
 use hark_model::name::CheckName;
-use hark_model::{Now, Status};
+use hark_model::{Now, Status, Unix};
 use hark_proto::ReportItem;
 use serde_json::Value as Json;
 
 use crate::collectors;
 use crate::home::Home;
+use crate::jobs::{Allowed, Rights};
 use crate::settings::Given;
 use crate::slots::Slots;
 
@@ -28,23 +29,32 @@ const CHECK: &str = "agent configuration";
 /// How many lines of mistakes are told: the rest is found once these are mended.
 const MAX_LINES: usize = 12;
 
+/// How far this host's clock may be ahead of the server's before orders are too late for it: the
+/// server does not hand out what has expired by its own.
+const MAX_AHEAD_MS: i64 = 10 * 60 * 1000;
+
+/// How many names of what is not allowed are told.
+const MAX_NAMES: usize = 12;
+
 /// What is given, and what the host itself says.
 #[derive(Debug)]
 pub(crate) struct Central {
     own: Json,
+    allowed: Allowed,
     /// The revision taken last plus one (0: none ever), and the newest order taken.
     numbers: Slots<2>,
     taken: [u64; 2],
 }
 
 impl Central {
-    /// Opens what was given last. `own` are the settings of the host's file.
+    /// Opens what was given last. `own` are the settings of the host's file, `allowed` what it lets
+    /// the server have run.
     ///
     /// # Errors
     /// If the folder cannot be used.
-    pub(crate) fn open(home: &Home, own: Json) -> io::Result<Self> {
+    pub(crate) fn open(home: &Home, own: Json, allowed: Allowed) -> io::Result<Self> {
         let (numbers, taken) = Slots::<2>::open(&home.path().join("papers"))?;
-        Ok(Self { own, numbers, taken: taken.unwrap_or_default() })
+        Ok(Self { own, allowed, numbers, taken: taken.unwrap_or_default() })
     }
 
     /// Returns the revision taken last, if one ever was, and the newest order.
@@ -54,15 +64,20 @@ impl Central {
         (revision.checked_sub(1).and_then(number), number(order).unwrap_or(0))
     }
 
-    /// Returns the settings to start with: those given last, if there are any.
-    pub(crate) fn at_start(&self, home: &Home) -> Option<Given> {
-        let text = home.read(FILE).ok().flatten()?;
+    /// Returns the settings to start with, those given last, and what is to be told of them: the
+    /// host's own file may be another one since.
+    pub(crate) fn at_start(&self, home: &Home, now: Now) -> (Option<Given>, Option<ReportItem>) {
+        let revision = self.taken().0.unwrap_or(0);
+        let Some(text) = home.read(FILE).ok().flatten() else { return (None, None) };
         match self.under_own(&text) {
-            Ok(given) => Some(given),
+            Ok(given) => {
+                let told = taken(&given, revision, now);
+                (Some(given), Some(told))
+            }
             // It was right when it was kept: this is another version, or another file of the host.
             Err(mistakes) => {
                 tracing::warn!(mistakes, "what the server gave is not used");
-                None
+                (None, Some(refused(revision, &mistakes, now)))
             }
         }
     }
@@ -89,25 +104,46 @@ impl Central {
         self.note(revision);
         match taken {
             Ok(given) => {
-                let said =
-                    if revision == 0 { "the host's own alone".to_owned() } else { name(revision) };
-                tracing::info!(configuration = said, "settings changed");
-                Ok((given, result(Status::Ok, said, now)))
+                tracing::info!(configuration = name(revision), "settings changed");
+                let told = self::taken(&given, revision, now);
+                Ok((given, told))
             }
             Err(mistakes) => {
                 tracing::warn!(revision, mistakes, "what the server gave is refused");
-                // Lists show the first line alone: it has the first mistake.
-                let first = mistakes.lines().next().unwrap_or_default();
-                let first = first.strip_prefix("error: ").unwrap_or(first);
-                let mut text =
-                    format!("{} is refused, the one before goes on: {first}", name(revision));
-                for line in mistakes.lines().take(MAX_LINES) {
-                    text.push('\n');
-                    text.push_str(line);
-                }
-                Err(result(Status::Warning, text, now))
+                Err(refused(revision, &mistakes, now))
             }
         }
+    }
+
+    /// Takes an order that arrived, and returns the action that is to be run: none if this one was
+    /// taken before. It is on the disk before this returns, so that nothing is run twice.
+    ///
+    /// # Errors
+    /// Why it is not carried out, for people.
+    pub(crate) fn take_order(
+        &mut self,
+        order: u32,
+        bytes: &[u8],
+        now: Unix,
+    ) -> Result<Option<String>, String> {
+        // Numbers grow: one at or below the newest was carried out, or its outcome is on its way.
+        if u64::from(order) <= self.taken[1] {
+            return Ok(None);
+        }
+        self.taken[1] = u64::from(order);
+        if let Err(error) = self.numbers.store(self.taken, true) {
+            return Err(format!("it cannot be noted on the disk, and might be run twice: {error}"));
+        }
+        let order: Json = serde_json::from_slice(bytes).map_err(|_| "it cannot be read")?;
+        let action = order.get("action").and_then(Json::as_str);
+        let expires = order.get("expires").and_then(Json::as_i64).map(Unix);
+        let (Some(action), Some(expires)) = (action, expires) else {
+            return Err("it is of a kind that this agent does not know".to_owned());
+        };
+        if now.0 > expires.0.saturating_add(MAX_AHEAD_MS) {
+            return Err("it came too late".to_owned());
+        }
+        Ok(Some(action.to_owned()))
     }
 
     fn note(&mut self, revision: u32) {
@@ -129,13 +165,46 @@ impl Central {
         let mut all = given.root(&NoSecrets).to_json();
         lay(&mut all, &self.own);
         let all = Document::single(&format!("{all:#}\n"));
-        let settings = Given::read(&all.root(&NoSecrets));
+        let rights = Rights::Given { own: &self.own, allowed: &self.allowed };
+        let settings = Given::read(&all.root(&NoSecrets), rights);
         if all.has_errors() { Err(all.diagnostics().render(Style::Plain)) } else { Ok(settings) }
     }
 }
 
 fn name(revision: u32) -> String {
-    format!("configuration {revision:08x}")
+    match revision {
+        0 => "the host's own alone".to_owned(),
+        revision => format!("configuration {revision:08x}"),
+    }
+}
+
+/// Says what holds, and what of it the host does not allow.
+fn taken(given: &Given, revision: u32, now: Now) -> ReportItem {
+    let names = given.jobs.refused();
+    if names.is_empty() {
+        return result(Status::Ok, name(revision), now);
+    }
+    let shown = names.iter().take(MAX_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = if names.len() > MAX_NAMES { ", …" } else { "" };
+    let text = format!(
+        "{}: not run, as the host's own file does not allow it: {shown}{more}; to allow it, write \
+         there under `agent`: permit: [{shown}]",
+        name(revision)
+    );
+    result(Status::Warning, text, now)
+}
+
+/// Says what is wrong.
+fn refused(revision: u32, mistakes: &str, now: Now) -> ReportItem {
+    // Lists show the first line alone: it has the first mistake.
+    let first = mistakes.lines().next().unwrap_or_default();
+    let first = first.strip_prefix("error: ").unwrap_or(first);
+    let mut text = format!("{} is refused, the one before goes on: {first}", name(revision));
+    for line in mistakes.lines().take(MAX_LINES) {
+        text.push('\n');
+        text.push_str(line);
+    }
+    result(Status::Warning, text, now)
 }
 
 fn result(status: Status, text: String, now: Now) -> ReportItem {
@@ -166,7 +235,7 @@ fn lay(onto: &mut Json, own: &Json) {
 mod tests {
     use std::time::Duration;
 
-    use hark_model::{Mono, Unix};
+    use hark_model::Mono;
     use serde_json::json;
 
     use super::*;
@@ -176,7 +245,7 @@ mod tests {
     fn open(own: Json) -> (tempfile::TempDir, Home, Central) {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::take(&folder.path().join("agent")).unwrap();
-        let central = Central::open(&home, own).unwrap();
+        let central = Central::open(&home, own, Allowed::Nothing).unwrap();
         (folder, home, central)
     }
 
@@ -243,9 +312,74 @@ mod tests {
             assert!(text.starts_with("configuration 00000008 is refused") && text.contains('\n'));
         }
         assert_eq!(central.taken().0, Some(8), "it is not fetched again");
-        let again = Central::open(&home, json!({})).unwrap();
-        assert_eq!(again.at_start(&home).unwrap().interval, Some(Duration::from_secs(20)));
+        let again = Central::open(&home, json!({}), Allowed::Nothing).unwrap();
+        let (given, told) = again.at_start(&home, NOW);
+        assert_eq!(given.unwrap().interval, Some(Duration::from_secs(20)));
+        assert_eq!(status(&told.unwrap()).0, Status::Ok);
         assert_eq!(again.taken(), (Some(8), 0));
+    }
+
+    #[test]
+    fn a_program_that_the_server_names_is_run_only_if_the_host_allows_its_name() {
+        let given = br#"{"plugins": {"disk": "/bin/true", "mail": {"command": "/bin/false"}},
+            "commands": {"queue": {"command": "/bin/echo"}, "own": {"command": "/bin/evil"}},
+            "custom": {"lines": {"command": "/bin/cat"}},
+            "nagios_runner": {"commands": [{"name": "swap", "command": "/bin/true"}]}}"#;
+        let own = json!({ "commands": { "own": { "command": "/bin/date" } } });
+        let took = |allowed| {
+            let (_folder, home, _) = open(json!({}));
+            let mut central = Central::open(&home, own.clone(), allowed).unwrap();
+            let (given, told) = central.take(&home, 7, given, NOW).unwrap();
+            let jobs = format!("{:?}", given.jobs);
+            assert!(jobs.contains("/bin/date") && !jobs.contains("/bin/evil"), "{jobs}");
+            let (status, text) = status(&told);
+            (status, text.to_owned(), given.jobs.refused().join(" "), jobs)
+        };
+        let (status, text, refused, jobs) = took(Allowed::Nothing);
+        assert_eq!((status, &*refused), (Status::Warning, "queue disk mail swap lines"));
+        assert!(text.contains("permit: [queue, disk, mail, swap, lines]"), "{text}");
+        for program in ["/bin/true", "/bin/false", "/bin/echo", "/bin/cat"] {
+            assert!(!jobs.contains(program), "{program}: {jobs}");
+        }
+        let names = Allowed::Names(vec!["disk".to_owned(), "swap".to_owned()]);
+        let (_, _, refused, jobs) = took(names);
+        assert_eq!(refused, "queue mail lines");
+        assert!(jobs.contains("/bin/true") && jobs.contains("origin: Server"), "{jobs}");
+        let (status, _, refused, jobs) = took(Allowed::All);
+        assert_eq!((status, &*refused), (Status::Ok, ""));
+        assert!(jobs.contains("/bin/cat"), "{jobs}");
+    }
+
+    #[test]
+    fn the_server_gives_neither_permits_nor_actions_nor_identity() {
+        let (_folder, home, mut central) = open(json!({}));
+        for text in [
+            "{\"permit\": \"all\"}",
+            "{\"actions\": {\"x\": {\"run\": \"/bin/true\"}}}",
+            "{\"secret\": \"x\"}",
+        ] {
+            let told = central.take(&home, 7, text.as_bytes(), NOW).unwrap_err();
+            assert!(status(&told).1.contains("is refused"), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn an_order_is_taken_once_whatever_happens() {
+        let (_folder, home, mut central) = open(json!({}));
+        let order = br#"{"action": "restart", "expires": 1000}"#;
+        assert_eq!(central.take_order(5, order, Unix(0)), Ok(Some("restart".to_owned())));
+        assert_eq!(central.take_order(5, order, Unix(0)), Ok(None));
+        drop(central);
+        let mut again = Central::open(&home, json!({}), Allowed::Nothing).unwrap();
+        assert_eq!(again.taken().1, 5);
+        assert_eq!(again.take_order(5, order, Unix(0)), Ok(None), "not after a restart either");
+        assert_eq!(again.take_order(4, order, Unix(0)), Ok(None));
+        let late = Unix(1001 + MAX_AHEAD_MS);
+        assert_eq!(again.take_order(6, order, late), Err("it came too late".to_owned()));
+        for wrong in [&b"restart"[..], b"{}", b"{\"action\": 1, \"expires\": 1}"] {
+            let number = again.taken().1 + 1;
+            assert!(again.take_order(number, wrong, Unix(0)).is_err());
+        }
     }
 
     #[test]
@@ -260,6 +394,6 @@ mod tests {
         let (given, _) = central.take(&home, 0, b"", NOW).unwrap();
         assert_eq!(given.interval, Some(Duration::from_secs(9)));
         assert!(given.collectors.iter().any(|c| c.name == "cpu"));
-        assert_eq!(Central::open(&home, json!({})).unwrap().taken().0, Some(0));
+        assert_eq!(Central::open(&home, json!({}), Allowed::Nothing).unwrap().taken().0, Some(0));
     }
 }

@@ -16,17 +16,21 @@ mod custom;
 mod debounce;
 mod exporters;
 mod listening;
+mod orders;
 mod plugins;
 mod processes;
+mod rights;
 mod series;
 mod settings;
 mod told;
 
 use std::collections::VecDeque;
 use std::fmt::Debug;
-use std::io;
+use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
+use std::os::fd::AsFd as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -38,6 +42,11 @@ use hark_plugin::{
 use hark_proto::ReportItem;
 
 use self::clockwork::Clockwork;
+pub use self::orders::{ACTIONS, Actions};
+use self::orders::{OrderedRun, Orders};
+pub(crate) use self::rights::Rights;
+pub use self::rights::{Allowed, PERMIT};
+pub(crate) use self::settings::Made;
 pub use self::settings::{
     COMMANDS, CUSTOM, EXPORTERS, JobsConfig, LINES, NAGIOS_RUNNER, PLUGINS, PROCESSES, STATSD,
 };
@@ -50,6 +59,10 @@ const STACK: usize = 256 * 1024;
 
 /// Bound on programs that run on for ever, beside those that are run now and then.
 const MAX_STREAMS: usize = 16;
+
+/// Bound on what the main thread has asked for and the thread has not taken: it takes it within
+/// milliseconds.
+const MAX_ASKED: usize = 16;
 
 /// How long a failed wait is waited out: no memory for the kernel.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -148,7 +161,18 @@ impl Turn<'_> {
 #[derive(Debug)]
 pub(crate) struct Jobs {
     stop: Stop,
+    asked: SyncSender<Asked>,
+    bell: PipeWriter,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What the main thread asks for.
+#[derive(Debug)]
+enum Asked {
+    /// Other jobs; those whose settings are the same go on.
+    Change(JobsConfig, Root),
+    /// A program run once.
+    Order(Box<OrderedRun>),
 }
 
 impl Jobs {
@@ -157,15 +181,54 @@ impl Jobs {
     ///
     /// # Errors
     /// If the system has no thread or descriptor left.
-    pub(crate) fn start(jobs: Vec<Box<dyn Job>>, inlet: Inlet, mark: &str) -> io::Result<Self> {
+    pub(crate) fn start(jobs: Vec<Made>, inlet: Inlet, mark: &str) -> io::Result<Self> {
         let stop = Stop::new()?;
         let mark = mark.to_owned();
         let stopped = stop.clone();
-        let run = move || Works::new(jobs, inlet, &mark, Clock.now()).run(&stopped);
+        let (asked, takes) = sync_channel(MAX_ASKED);
+        let (rope, bell) = io::pipe()?;
+        let line = Line { takes, rope };
+        let run = move || Works::new(jobs, inlet, &mark, Clock.now()).run(&stopped, line);
         let thread =
             std::thread::Builder::new().name("hark-jobs".into()).stack_size(STACK).spawn(run)?;
-        Ok(Self { stop, thread: Some(thread) })
+        Ok(Self { stop, asked, bell, thread: Some(thread) })
     }
+
+    /// Goes over to other jobs. Those whose settings are the same go on as they are.
+    pub(crate) fn change(&mut self, jobs: JobsConfig, root: Root) {
+        if self.ask(Asked::Change(jobs, root)).is_some() {
+            tracing::error!("the thread of jobs does not take other settings");
+        }
+    }
+
+    /// Runs a program once; its outcome is reported. Returns it if it cannot be taken.
+    pub(crate) fn order(&mut self, run: OrderedRun) -> Option<OrderedRun> {
+        match self.ask(Asked::Order(Box::new(run)))? {
+            Asked::Order(run) => Some(*run),
+            Asked::Change(..) => None,
+        }
+    }
+
+    /// Returns what cannot be taken.
+    fn ask(&mut self, asked: Asked) -> Option<Asked> {
+        match self.asked.try_send(asked) {
+            Ok(()) => {
+                // One for each that waits, and far fewer wait than a pipe holds.
+                if let Err(error) = self.bell.write_all(&[1]) {
+                    tracing::error!(%error, "the thread of jobs cannot be woken");
+                }
+                None
+            }
+            Err(TrySendError::Full(asked) | TrySendError::Disconnected(asked)) => Some(asked),
+        }
+    }
+}
+
+/// Where what the main thread asks for comes out.
+#[derive(Debug)]
+struct Line {
+    takes: Receiver<Asked>,
+    rope: PipeReader,
 }
 
 impl Drop for Jobs {
@@ -190,6 +253,7 @@ struct Works {
     programs: Runner,
     /// Programs that run on.
     streams: Runner,
+    orders: Orders,
     /// Which job waits for room, and with what.
     queue: VecDeque<(usize, Invocation)>,
 }
@@ -197,6 +261,7 @@ struct Works {
 #[derive(Debug)]
 struct Kept {
     job: Box<dyn Job>,
+    identity: Arc<str>,
     run: Option<(Output, RunId)>,
     /// In the queue.
     waits: bool,
@@ -204,26 +269,37 @@ struct Kept {
     broken: bool,
 }
 
+impl Kept {
+    fn new(made: Made) -> Self {
+        let Made { job, identity } = made;
+        Self { job, identity, run: None, waits: false, broken: false }
+    }
+}
+
+fn clockwork(jobs: &[Kept], now: Now) -> Clockwork {
+    Clockwork::new(jobs.iter().map(|kept| (kept.job.name().to_owned(), kept.job.timing())), now)
+}
+
 impl Works {
-    fn new(jobs: Vec<Box<dyn Job>>, inlet: Inlet, mark: &str, now: Now) -> Self {
-        let timings = jobs.iter().map(|job| (job.name().to_owned(), job.timing()));
-        let clockwork = Clockwork::new(timings, now);
-        let keep = |job| Kept { job, run: None, waits: false, broken: false };
+    fn new(jobs: Vec<Made>, inlet: Inlet, mark: &str, now: Now) -> Self {
+        let jobs: Vec<Kept> = jobs.into_iter().map(Kept::new).collect();
         Self {
-            jobs: jobs.into_iter().map(keep).collect(),
+            clockwork: clockwork(&jobs, now),
+            jobs,
             inlet,
-            clockwork,
+            orders: Orders::new(&format!("{mark}-o")),
             programs: Runner::new(&format!("{mark}-p"), runner::MAX_RUNNING),
             streams: Runner::new(&format!("{mark}-s"), MAX_STREAMS),
             queue: VecDeque::new(),
         }
     }
 
-    fn run(mut self, stop: &Stop) {
+    fn run(mut self, stop: &Stop, mut line: Line) {
         let mut poller = Poller::default();
         loop {
             poller.clear();
             let stopped = poller.readable(stop.descriptor());
+            let asked = poller.readable(line.rope.as_fd());
             self.wait_for(&mut poller);
             let now = Clock.now();
             let until = self.deadline().map(|at| at.since(now.mono));
@@ -235,13 +311,60 @@ impl Works {
             if poller.is_ready(stopped) {
                 return;
             }
-            self.advance(&poller, Clock.now());
+            let now = Clock.now();
+            self.advance(&poller, now);
+            // After it: the poller knows the sockets of the jobs that were.
+            if poller.is_ready(asked) && line.rope.read(&mut [0]).is_ok() {
+                match line.takes.try_recv() {
+                    Ok(Asked::Change(jobs, root)) => self.change(&jobs, &root, now),
+                    Ok(Asked::Order(run)) => self.orders.start(*run, now, &self.inlet),
+                    Err(_) => {}
+                }
+            }
         }
+    }
+
+    /// Goes over to other jobs.
+    fn change(&mut self, wanted: &JobsConfig, root: &Root, now: Now) {
+        let identities = wanted.identities();
+        let stays = |kept: &Kept| {
+            let place = identities.iter().position(|identity| *identity == kept.identity);
+            place.filter(|_| !kept.broken)
+        };
+        let places: Vec<Option<usize>> = self.jobs.iter().map(stays).collect();
+        let mut jobs: Vec<Option<Kept>> = identities.iter().map(|_| None).collect();
+        for (kept, place) in self.jobs.drain(..).zip(&places) {
+            match place.and_then(|place| jobs.get_mut(place)) {
+                Some(free) => *free = Some(kept),
+                // What it listens on is free again before another is made that may want it.
+                None => match kept.run {
+                    Some((Output::Whole, id)) => self.programs.stop(id, now.mono),
+                    Some((Output::Lines, id)) => self.streams.stop(id, now.mono),
+                    None => {}
+                },
+            }
+        }
+        for (place, kept) in jobs.iter_mut().enumerate().filter(|(_, kept)| kept.is_none()) {
+            *kept = wanted.make_one(place, root).map(Kept::new);
+        }
+        self.jobs = jobs.into_iter().flatten().collect();
+        let former = std::mem::replace(&mut self.clockwork, clockwork(&self.jobs, now));
+        for (from, place) in places.iter().enumerate() {
+            if let Some(place) = place {
+                self.clockwork.keep(*place, &former, from);
+            }
+        }
+        let queue = std::mem::take(&mut self.queue);
+        let moved = |(from, what): (usize, Invocation)| Some(((*places.get(from)?)?, what));
+        self.queue = queue.into_iter().filter_map(moved).collect();
+        let kept = places.iter().flatten().count();
+        tracing::info!(jobs = self.jobs.len(), kept, "jobs changed");
     }
 
     fn wait_for(&mut self, poller: &mut Poller) {
         self.programs.wait_for(poller);
         self.streams.wait_for(poller);
+        self.orders.wait_for(poller);
         for kept in self.jobs.iter_mut().filter(|kept| !kept.broken) {
             kept.job.wait_for(poller);
         }
@@ -252,12 +375,14 @@ impl Works {
         jobs.filter_map(|kept| kept.job.deadline())
             .chain(self.programs.deadline())
             .chain(self.streams.deadline())
+            .chain(self.orders.deadline())
             .chain(self.clockwork.next())
             .min()
     }
 
     /// Does what is due.
     fn advance(&mut self, poller: &Poller, now: Now) {
+        self.orders.advance(poller, now, &self.inlet);
         let mut happened = Vec::new();
         self.programs.advance(poller, now, &mut happened);
         let periodic = happened.len();

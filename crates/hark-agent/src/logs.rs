@@ -40,11 +40,13 @@ pub struct LogsConfig {
     pub watches: Vec<Watch>,
     /// Percent of a core that reading may take.
     pub cpu_percent: f64,
+    /// Its settings in words: with the same they are the same.
+    identity: String,
 }
 
 impl Default for LogsConfig {
     fn default() -> Self {
-        Self { watches: Vec::new(), cpu_percent: SHARE }
+        Self { watches: Vec::new(), cpu_percent: SHARE, identity: String::new() }
     }
 }
 
@@ -65,7 +67,14 @@ impl LogsConfig {
     /// Reads the settings; diagnostics are in `section`.
     pub(crate) fn read(section: &Section<'_>) -> Self {
         let cpu_percent = section.f64("logs_cpu", SHARE, 1.0..=100.0);
-        Self { watches: Watch::read_all(section, "logs"), cpu_percent }
+        let watches = Watch::read_all(section, "logs");
+        let identity = section.value("logs").map_or_else(String::new, |v| v.to_json().to_string());
+        Self { watches, cpu_percent, identity }
+    }
+
+    /// Returns true if something else is watched, or as fast.
+    pub(crate) fn is_other_than(&self, other: &Self) -> bool {
+        self.identity != other.identity || self.cpu_percent.total_cmp(&other.cpu_percent).is_ne()
     }
 }
 

@@ -9,7 +9,7 @@ use hark_proto::Identity;
 
 use crate::collectors::{self, Configured, Root};
 use crate::endpoint::Server;
-use crate::jobs::{self, JobsConfig};
+use crate::jobs::{self, Actions, Allowed, JobsConfig, Rights};
 use crate::logs::{self, LogsConfig};
 use crate::spool::Limits;
 
@@ -33,6 +33,10 @@ pub struct AgentConfig {
     pub jobs: JobsConfig,
     /// The logs that it watches.
     pub logs: LogsConfig,
+    /// What of what the server names it runs.
+    pub allowed: Allowed,
+    /// What operators may have run on this host.
+    pub actions: Actions,
     /// How much is kept while the server is away.
     pub spool: Limits,
     /// Where `/proc`, `/sys` and `/etc` are.
@@ -75,6 +79,8 @@ impl AgentConfig {
             collectors: collectors::read(None),
             jobs: JobsConfig::default(),
             logs: LogsConfig::default(),
+            allowed: Allowed::default(),
+            actions: Actions::default(),
             spool: Limits::default(),
             root: Root::system(),
             own: serde_json::json!({}),
@@ -103,6 +109,8 @@ impl AgentConfig {
             collectors: collectors::read(section.child("collectors").as_ref()),
             jobs: JobsConfig::read(section),
             logs: LogsConfig::read(section),
+            allowed: Allowed::read(section),
+            actions: Actions::read(section),
             spool: spool(section),
             root: Root::system(),
             own: own(section),
@@ -134,6 +142,8 @@ pub const KEYS: &[Key] = &[
     jobs::LINES,
     logs::LOGS,
     logs::LOGS_CPU,
+    jobs::PERMIT,
+    jobs::ACTIONS,
     Key::new("spool", Kind::Section(SPOOL_KEYS), "What is kept while the server is away."),
 ];
 
@@ -147,8 +157,21 @@ const COLLECTORS: Key = Key::new(
 );
 
 /// What of the section the server may give: how and what is looked at, not who the agent is and
-/// whom it believes.
-pub const GIVEN_KEYS: &[Key] = &[INTERVAL, COLLECTORS];
+/// whom it believes, what the server may have run and what operators may order.
+pub const GIVEN_KEYS: &[Key] = &[
+    INTERVAL,
+    COLLECTORS,
+    jobs::PROCESSES,
+    jobs::COMMANDS,
+    jobs::PLUGINS,
+    jobs::NAGIOS_RUNNER,
+    jobs::CUSTOM,
+    jobs::EXPORTERS,
+    jobs::STATSD,
+    jobs::LINES,
+    logs::LOGS,
+    logs::LOGS_CPU,
+];
 
 /// Returns what of [`GIVEN_KEYS`] is there.
 fn own(section: &Section<'_>) -> serde_json::Value {
@@ -161,7 +184,7 @@ fn own(section: &Section<'_>) -> serde_json::Value {
 
 /// Looks whether an agent would take this as given by its server; diagnostics are in the section.
 pub fn check_given(section: &Section<'_>) {
-    drop(Given::read(section));
+    drop(Given::read(section, Rights::HostFile));
 }
 
 /// What the server gives.
@@ -171,14 +194,20 @@ pub(crate) struct Given {
     pub(crate) interval: Option<Duration>,
     /// The collectors that run.
     pub(crate) collectors: Vec<Configured>,
+    /// What it does besides, without what the host's file does not allow.
+    pub(crate) jobs: JobsConfig,
+    /// The logs that it watches.
+    pub(crate) logs: LogsConfig,
 }
 
 impl Given {
     /// Reads it; diagnostics are in the section.
-    pub(crate) fn read(section: &Section<'_>) -> Self {
+    pub(crate) fn read(section: &Section<'_>, rights: Rights<'_>) -> Self {
         let given = Self {
             interval: interval(section),
             collectors: collectors::read(section.child("collectors").as_ref()),
+            jobs: JobsConfig::read_with(section, rights),
+            logs: LogsConfig::read(section),
         };
         section.finish(GIVEN_KEYS);
         given

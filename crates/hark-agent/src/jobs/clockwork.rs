@@ -58,6 +58,14 @@ impl Clockwork {
         due
     }
 
+    /// Takes over the time that the job at `from` of another clockwork had.
+    pub(super) fn keep(&mut self, place: usize, other: &Self, from: usize) {
+        if let (Some(entry), Some(former)) = (self.entries.get_mut(place), other.entries.get(from))
+        {
+            entry.due = former.due;
+        }
+    }
+
     /// Sets a job's next time.
     pub(super) fn set(&mut self, index: usize, at: Mono) {
         if let Some(entry) = self.entries.get_mut(index) {

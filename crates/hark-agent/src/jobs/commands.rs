@@ -92,8 +92,9 @@ pub(super) fn read(reader: &mut Reader<'_, '_>) {
     let commands = reader.section.child("commands");
     for (name, value) in commands.iter().flat_map(Section::entries) {
         let Some(check) = reader.check(name.value, name.span) else { continue };
-        if let Some(command) = read_one(check, &value) {
-            reader.add(command);
+        let Some(command) = read_one(check, &value) else { continue };
+        if let Some(permit) = reader.permit("commands", name.value) {
+            reader.add(Command { permit, ..command });
         }
     }
 }
@@ -131,6 +132,7 @@ fn read_one(check: CheckName, value: &Value<'_>) -> Option<Command> {
     };
     Some(Command {
         source: Source::new(COLLECTOR, check.as_str()),
+        permit: Permit::host_file(check.as_str()),
         check,
         program: Arc::new(program?),
         pace,
@@ -219,6 +221,7 @@ enum Reading {
 #[derive(Clone, Debug)]
 struct Command {
     check: CheckName,
+    permit: Permit,
     program: Arc<Program>,
     pace: Pace,
     reading: Reading,
@@ -363,7 +366,7 @@ impl Job for Command {
     fn begin(&mut self, turn: &mut Turn<'_>) {
         turn.run(Invocation {
             program: Arc::clone(&self.program),
-            permit: Permit::host_file(self.check.as_str()),
+            permit: self.permit.clone(),
             limit: Some(self.pace.timeout),
             output: Output::Whole,
             memory: None,

@@ -57,8 +57,9 @@ pub(super) fn read(reader: &mut Reader<'_, '_>) {
     let custom = reader.section.child("custom");
     for (name, value) in custom.iter().flat_map(Section::entries) {
         let Some(check) = reader.check(name.value, name.span) else { continue };
-        if let Some(custom) = read_one(check, &value) {
-            reader.add(custom);
+        let Some(custom) = read_one(check, &value) else { continue };
+        if let Some(permit) = reader.permit("custom", name.value) {
+            reader.add(Custom { permit, ..custom });
         }
     }
 }
@@ -78,6 +79,7 @@ fn read_one(check: CheckName, value: &Value<'_>) -> Option<Custom> {
     section.finish(KEYS);
     Some(Custom {
         intake: Intake::new(check.as_str()),
+        permit: Permit::host_file(check.as_str()),
         check,
         program: Arc::new(program?),
         pace,
@@ -92,6 +94,7 @@ fn read_one(check: CheckName, value: &Value<'_>) -> Option<Custom> {
 #[derive(Clone, Debug)]
 struct Custom {
     check: CheckName,
+    permit: Permit,
     program: Arc<Program>,
     pace: Pace,
     runs_on: bool,
@@ -147,7 +150,7 @@ impl Job for Custom {
         }
         turn.run(Invocation {
             program: Arc::clone(&self.program),
-            permit: Permit::host_file(self.check.as_str()),
+            permit: self.permit.clone(),
             limit: (!self.runs_on).then_some(self.pace.timeout),
             output: if self.runs_on { Output::Lines } else { Output::Whole },
             memory: None,

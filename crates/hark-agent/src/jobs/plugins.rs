@@ -62,8 +62,9 @@ pub(super) fn read(reader: &mut Reader<'_, '_>) {
     let plugins = reader.section.child("plugins");
     for (name, value) in plugins.iter().flat_map(Section::entries) {
         let Some(check) = reader.check(name.value, name.span) else { continue };
-        if let Some(plugin) = read_one(check, &value) {
-            reader.add(plugin);
+        let Some(plugin) = read_one(check, &value) else { continue };
+        if let Some(permit) = reader.permit("plugins", name.value) {
+            reader.add(Plugin { permit, ..plugin });
         }
     }
     if let Some(section) = reader.section.child("nagios_runner") {
@@ -103,7 +104,10 @@ fn read_runner(reader: &mut Reader<'_, '_>, section: &Section<'_>) {
     for (name, program) in commands {
         let Some(check) = reader.check(&name.value, name.span) else { continue };
         let source = Source::new(COLLECTOR, check.as_str());
-        members.push(Member { name: check, program: Arc::new(program), source, said: None });
+        let permit = reader.permit_in("nagios_runner", "commands", check.as_str());
+        let Some(permit) = permit else { continue };
+        let program = Arc::new(program);
+        members.push(Member { name: check, permit, program, source, said: None });
     }
     if members.is_empty() {
         return;
@@ -132,6 +136,7 @@ fn runner_command(value: &Value<'_>) -> Option<(Spanned<String>, Program)> {
 #[derive(Clone, Debug)]
 struct Plugin {
     check: CheckName,
+    permit: Permit,
     program: Arc<Program>,
     pace: Pace,
     retry: Duration,
@@ -144,6 +149,7 @@ impl Plugin {
     fn new(check: CheckName, program: Program, pace: Pace) -> Self {
         Self {
             source: Source::new(COLLECTOR, check.as_str()),
+            permit: Permit::host_file(check.as_str()),
             check,
             program: Arc::new(program),
             retry: pace.every,
@@ -172,7 +178,7 @@ impl Job for Plugin {
     }
 
     fn begin(&mut self, turn: &mut Turn<'_>) {
-        let permit = Permit::host_file(self.check.as_str());
+        let permit = self.permit.clone();
         turn.run(invocation(&self.program, permit, &self.pace, self.memory));
     }
 
@@ -204,6 +210,7 @@ struct NagiosRunner {
 #[derive(Clone, Debug)]
 struct Member {
     name: CheckName,
+    permit: Permit,
     program: Arc<Program>,
     source: Source,
     said: Option<Status>,
@@ -215,7 +222,7 @@ impl NagiosRunner {
             self.sum_up(turn);
             return;
         };
-        let permit = Permit::host_file(member.name.as_str());
+        let permit = member.permit.clone();
         turn.run(invocation(&member.program, permit, &self.pace, None));
     }
 

@@ -8,21 +8,43 @@ use std::time::Duration;
 use hark_calendar::ActiveWindow;
 use hark_config::{Bare, Key, Kind, Section, Span, Value};
 use hark_model::CheckName;
-
+use hark_plugin::Permit;
 use regex::{Regex, RegexBuilder};
+use serde_json::Value as Json;
 
+use super::rights::Rights;
 use super::{Job, Timing, commands, custom, exporters, listening, plugins, processes};
 use crate::source::Root;
 
 /// The jobs of an agent, as configured.
 #[derive(Clone, Debug, Default)]
 pub struct JobsConfig {
-    prototypes: Vec<Arc<dyn Prototype>>,
+    planned: Vec<Planned>,
+    refused: Vec<String>,
+}
+
+/// A job, and what tells whether it has changed.
+#[derive(Clone, Debug)]
+struct Planned {
+    prototype: Arc<dyn Prototype>,
+    identity: Arc<str>,
+}
+
+/// A job that was made.
+#[derive(Debug)]
+pub(crate) struct Made {
+    /// The job.
+    pub(super) job: Box<dyn Job>,
+    /// Its settings in words: a job with the same is the same.
+    pub(super) identity: Arc<str>,
 }
 
 /// A job before it works: copied when an agent begins.
 trait Prototype: Send + Sync + Debug {
     fn make(&self, root: &Root) -> Box<dyn Job>;
+
+    /// Returns the job's name.
+    fn called(&self) -> &str;
 }
 
 impl<J: Job + Clone + Sync + 'static> Prototype for J {
@@ -30,6 +52,10 @@ impl<J: Job + Clone + Sync + 'static> Prototype for J {
         let mut job = self.clone();
         job.settle(root);
         Box::new(job)
+    }
+
+    fn called(&self) -> &str {
+        self.name()
     }
 }
 
@@ -90,40 +116,122 @@ pub const LINES: Key = Key::new(
 );
 
 impl JobsConfig {
-    /// Reads the sections; diagnostics are in `section`.
+    /// Reads the sections of the host's own file; diagnostics are in `section`.
     pub(crate) fn read(section: &Section<'_>) -> Self {
-        let mut reader = Reader { section, prototypes: Vec::new(), checks: BTreeMap::new() };
-        processes::read(&mut reader);
-        commands::read(&mut reader);
-        plugins::read(&mut reader);
-        custom::read(&mut reader);
-        exporters::read(&mut reader);
-        listening::read(&mut reader);
-        Self { prototypes: reader.prototypes }
+        Self::read_with(section, Rights::HostFile)
+    }
+
+    /// Reads the sections; diagnostics are in `section`. What may not be run is left out, and named
+    /// in [`JobsConfig::refused`].
+    pub(crate) fn read_with(section: &Section<'_>, rights: Rights<'_>) -> Self {
+        let (checks, refused) = (BTreeMap::new(), Vec::new());
+        let mut reader = Reader { section, rights, prototypes: Vec::new(), checks, refused };
+        let all = section.to_json();
+        let mut planned = Vec::new();
+        for (keys, read) in KINDS {
+            read(&mut reader);
+            for prototype in reader.prototypes.drain(..) {
+                let identity = identity(&all, keys, prototype.called()).into();
+                planned.push(Planned { prototype, identity });
+            }
+        }
+        Self { planned, refused: reader.refused }
     }
 
     /// Returns true if there is nothing to do.
     pub(crate) fn is_empty(&self) -> bool {
-        self.prototypes.is_empty()
+        self.planned.is_empty()
+    }
+
+    /// Returns the names of what the host's file does not allow, each with its section.
+    pub(crate) fn refused(&self) -> &[String] {
+        &self.refused
+    }
+
+    /// Returns true if its jobs are not the same.
+    pub(crate) fn is_other_than(&self, other: &Self) -> bool {
+        self.identities() != other.identities()
+    }
+
+    /// Returns the settings of each job in words, in order.
+    pub(super) fn identities(&self) -> Vec<Arc<str>> {
+        self.planned.iter().map(|planned| Arc::clone(&planned.identity)).collect()
+    }
+
+    /// Makes the job at `place`.
+    pub(super) fn make_one(&self, place: usize, root: &Root) -> Option<Made> {
+        let Planned { prototype, identity } = self.planned.get(place)?;
+        Some(Made { job: prototype.make(root), identity: Arc::clone(identity) })
     }
 
     /// Makes the jobs.
-    pub(crate) fn make(&self, root: &Root) -> Vec<Box<dyn Job>> {
-        self.prototypes.iter().map(|prototype| prototype.make(root)).collect()
+    pub(crate) fn make(&self, root: &Root) -> Vec<Made> {
+        (0..self.planned.len()).filter_map(|place| self.make_one(place, root)).collect()
     }
+}
+
+/// What reads a section.
+type Read = fn(&mut Reader<'_, '_>);
+
+/// The sections, and what reads them.
+const KINDS: &[(&[&str], Read)] = &[
+    (&["processes"], processes::read),
+    (&["commands"], commands::read),
+    (&["plugins", "nagios_runner"], plugins::read),
+    (&["custom"], custom::read),
+    (&["exporters"], exporters::read),
+    (&["statsd", "lines"], listening::read),
+];
+
+/// Returns the settings of a job in words: those of its name if it has some, else all of its
+/// sections.
+fn identity(all: &Json, keys: &[&str], name: &str) -> String {
+    let sections = || keys.iter().filter_map(|key| Some((*key, all.get(key)?)));
+    let own = sections().find_map(|(key, section)| Some((key, section.get(name)?)));
+    if let Some((key, settings)) = own {
+        return format!("{key} {name} {settings}");
+    }
+    let all: Vec<String> = sections().map(|(key, all)| format!("{key} {all}")).collect();
+    format!("{} {name}", all.join(" "))
 }
 
 /// Collects what the sections say.
 pub(super) struct Reader<'r, 'd> {
     pub(super) section: &'r Section<'d>,
+    rights: Rights<'r>,
     prototypes: Vec<Arc<dyn Prototype>>,
     checks: BTreeMap<String, Span>,
+    refused: Vec<String>,
 }
 
 impl Reader<'_, '_> {
     /// Adds a job.
     pub(super) fn add(&mut self, job: impl Job + Clone + Sync + 'static) {
         self.prototypes.push(Arc::new(job));
+    }
+
+    /// Returns the right to run the command of `name` in `section`; without it that is noted.
+    pub(super) fn permit(&mut self, section: &str, name: &str) -> Option<Permit> {
+        let permit = self.rights.of_entry(section, name);
+        self.noted(permit, section, name)
+    }
+
+    /// As [`Reader::permit`], for one of a list.
+    pub(super) fn permit_in(&mut self, section: &str, list: &str, name: &str) -> Option<Permit> {
+        let permit = self.rights.of_list(section, list, name);
+        self.noted(permit, section, name)
+    }
+
+    fn noted(&mut self, permit: Option<Permit>, section: &str, name: &str) -> Option<Permit> {
+        if permit.is_none() {
+            tracing::warn!(
+                section,
+                name,
+                "the server names a program that this host does not allow"
+            );
+            self.refused.push(name.to_owned());
+        }
+        permit
     }
 
     /// Returns the check that is called `name`, if a check may be and none is yet.

@@ -13,6 +13,7 @@ use std::path::Path;
 
 use hark_config::{Document, NoSecrets, Style};
 use hark_model::{CheckResult, Event, Status};
+use hark_proto::Outcome;
 
 use super::*;
 use crate::inlet::{Outlet, inlet};
@@ -36,10 +37,11 @@ pub(super) fn read(text: &str) -> (JobsConfig, String) {
 
 /// The thread at work, and what it found so far.
 pub(super) struct Scene {
-    _jobs: Jobs,
+    pub(super) jobs: Jobs,
     outlet: Outlet,
     pub(super) results: Vec<CheckResult>,
     pub(super) events: Vec<Event>,
+    pub(super) outcomes: Vec<Outcome>,
     pub(super) facts: BTreeMap<String, String>,
     pub(super) values: BTreeMap<String, Vec<f64>>,
 }
@@ -49,14 +51,15 @@ impl Scene {
         Self::with(configured(text).make(&Root::system()))
     }
 
-    fn with(jobs: Vec<Box<dyn Job>>) -> Self {
+    fn with(jobs: Vec<Made>) -> Self {
         let (inlet, outlet) = inlet().unwrap();
         let mark = format!("jobs-test-{}-{:?}", std::process::id(), std::thread::current().id());
         Self {
-            _jobs: Jobs::start(jobs, inlet, &mark).unwrap(),
+            jobs: Jobs::start(jobs, inlet, &mark).unwrap(),
             outlet,
             results: Vec::new(),
             events: Vec::new(),
+            outcomes: Vec::new(),
             facts: BTreeMap::new(),
             values: BTreeMap::new(),
         }
@@ -81,7 +84,7 @@ impl Scene {
             Found::Report(ReportItem::Result(result)) => self.results.push(result),
             Found::Report(ReportItem::Event(event)) => self.events.push(event),
             Found::Report(ReportItem::Facts(facts)) => self.facts.extend(facts),
-            Found::Report(ReportItem::Outcome(_)) => panic!("jobs take no orders"),
+            Found::Report(ReportItem::Outcome(outcome)) => self.outcomes.push(outcome),
             Found::Batch(batch) => {
                 for (def, value) in batch.series.iter().zip(batch.values) {
                     self.values.entry(def.name.path()).or_default().push(value);
@@ -97,8 +100,8 @@ impl Scene {
 
 impl Debug for Scene {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { results, events, facts, values, .. } = self;
-        write!(f, "{results:#?} {events:#?} {facts:?} {values:?}")
+        let Self { results, events, outcomes, facts, values, .. } = self;
+        write!(f, "{results:#?} {events:#?} {outcomes:?} {facts:?} {values:?}")
     }
 }
 
@@ -213,7 +216,7 @@ impl Job for Broken {
 
 #[test]
 fn a_job_that_panics_is_switched_off_and_the_others_go_on() {
-    let mut jobs: Vec<Box<dyn Job>> = vec![Box::new(Broken)];
+    let mut jobs = vec![Made { job: Box::new(Broken), identity: "broken".into() }];
     jobs.extend(configured("plugins: {x: {command: echo x, every: 1s}}\n").make(&Root::system()));
     let mut scene = Scene::with(jobs);
     scene.until(|scene| scene.results.len() >= 2);
@@ -234,4 +237,78 @@ fn the_thread_ends_at_once_with_what_it_runs() {
     let begin = Clock.now().mono;
     drop(scene);
     assert!(Clock.now().mono.since(begin) < Duration::from_secs(5));
+}
+
+#[test]
+fn what_has_not_changed_goes_on_and_what_is_gone_is_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let pids = |name: &str| {
+        let text = fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+        text.lines().filter_map(|line| line.trim().parse::<u32>().ok()).collect::<Vec<_>>()
+    };
+    let program = |name: &str| {
+        let file = folder.path().join(name).display().to_string();
+        script(folder.path(), &format!("run-{name}"), &format!("echo $$ >>{file}; exec sleep 600"))
+    };
+    let (stays, goes, comes) = (program("stays"), program("goes"), program("comes"));
+    let running = |pid: u32| Path::new(&format!("/proc/{pid}/stat")).exists();
+    let begin = Clock.now().mono;
+    let until = |enough: &dyn Fn() -> bool| {
+        while !enough() {
+            assert!(Clock.now().mono.since(begin) < Duration::from_secs(30));
+            drop(sys::readable([None], Duration::from_millis(20)));
+        }
+    };
+
+    let mut scene =
+        Scene::of(&format!("custom: {{goes: {{command: {goes}}}, stays: {{command: {stays}}}}}\n"));
+    until(&|| pids("stays").len() == 1 && pids("goes").len() == 1);
+    let wanted = configured(&format!(
+        "custom: {{comes: {{command: {comes}}}, stays: {{command: {stays}}}}}\n"
+    ));
+    scene.jobs.change(wanted, Root::system());
+    until(&|| pids("comes").len() == 1 && !running(pids("goes")[0]));
+    assert_eq!(pids("stays").len(), 1, "it was not started again");
+    assert!(running(pids("stays")[0]));
+
+    // Another command under the same name is another job.
+    let wanted = configured(&format!("custom: {{stays: {{command: {stays} x}}}}\n"));
+    let first = pids("stays")[0];
+    scene.jobs.change(wanted, Root::system());
+    until(&|| pids("stays").len() == 2 && !running(first) && !running(pids("comes")[0]));
+}
+
+#[test]
+fn an_ordered_action_is_run_once_and_its_outcome_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = script(folder.path(), "act", "echo done $1; echo but >&2; exit 3");
+    let document = Document::single(&format!(
+        "actions: {{act: {{run: {path} twice, timeout: 5s}}, gone: {{run: /no/such/program}}}}\n"
+    ));
+    let actions = Actions::read(&document.root(&NoSecrets));
+    assert_eq!(actions.names().collect::<Vec<_>>(), ["act", "gone"]);
+    assert!(actions.run(7, "rm").is_none());
+    let mut scene = Scene::with(Vec::new());
+    assert!(scene.jobs.order(actions.run(7, "act").unwrap()).is_none());
+    assert!(scene.jobs.order(actions.run(8, "gone").unwrap()).is_none());
+    scene.until(|scene| scene.outcomes.len() == 2);
+    scene.outcomes.sort_by_key(|outcome| outcome.order);
+    let [done, not_run] = scene.outcomes.as_slice() else { panic!("{:?}", scene.outcomes) };
+    assert_eq!((done.exit, done.text.as_str()), (Some(3), "but\ndone twice"));
+    assert!(not_run.exit.is_none() && not_run.text.starts_with("not run: "), "{not_run:?}");
+}
+
+#[test]
+fn wrong_actions_are_named() {
+    for (text, said) in [
+        ("{'a b': {run: /bin/true}}", "an action's name is"),
+        ("{a: {timeout: 5s}}", "`run`"),
+        ("{a: {run: /bin/true, timeout: 2h}}", "between 1ms and 1h"),
+        ("{a: {run: '/bin/true | /bin/false'}}", "shell"),
+    ] {
+        let document = Document::single(&format!("actions: {text}\n"));
+        drop(Actions::read(&document.root(&NoSecrets)));
+        let found = document.diagnostics().render(Style::Plain);
+        assert!(found.contains(said), "{text}: {found}");
+    }
 }

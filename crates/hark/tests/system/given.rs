@@ -49,6 +49,99 @@ fn waits_for(server: &Server, limit: Duration, wanted: impl Fn(&str, &str) -> bo
     })
 }
 
+/// What the host says of one of its checks.
+fn told(server: &Server, name: &str) -> Option<(String, String)> {
+    let answer = server.try_get("/api/0/hosts/web1").ok()?;
+    let checks = answer.body["checks"].as_array()?.clone();
+    let check = checks.iter().find(|check| check["name"] == name)?;
+    let word = |key: &str| check[key].as_str().unwrap_or_default().to_owned();
+    Some((word("status"), word("text")))
+}
+
+#[test]
+fn a_program_that_the_server_names_runs_only_where_the_host_allows_it() {
+    let folder = folder();
+    let plugin = folder.path().join("plugin");
+    std::fs::write(&plugin, "#!/bin/sh\necho \"OK - it is $1\"\n").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&plugin, mode).unwrap();
+    let give = |word: &str| {
+        let plugin = plugin.display();
+        config(&format!(
+            "{{plugins: {{allowed: {{command: {plugin} {word}, every: 1s}}, \
+               other: {{command: {plugin} bad, every: 1s}}}}}}"
+        ))
+    };
+    let start = Start::new("server", folder.path());
+    let mut server = start.config(&give("first")).go();
+    server.set_up(PASSWORD);
+    let own = write(folder.path(), "agent.yaml", "agent: {permit: [allowed]}\n");
+    let secret = write(folder.path(), "secret", "a secret of this run only");
+    let mut command = clean(HARK, folder.path());
+    command.arg("agent").arg(format!("127.0.0.1:{}", server.udp)).args(["--name", "web1"]);
+    command.arg("--secret-file").arg(secret).arg("--data").arg(folder.path().join("agent"));
+    command.arg("--config").arg(own);
+    let _agent = Process::start(&mut command, folder.path(), "agent");
+
+    let said =
+        waits_for(&server, PATIENCE, |status, text| status == "warning" && text.contains("other"));
+    assert!(said.contains("permit: [other]"), "{said}");
+    let wait = |word: &str| {
+        until("the plugin's result", PATIENCE, || {
+            told(&server, "allowed").filter(|(_, text)| *text == format!("OK - it is {word}"))
+        })
+    };
+    assert_eq!(wait("first").0, "ok");
+    write(folder.path(), "hark.yaml", &give("second"));
+    wait("second");
+    assert_eq!(told(&server, "other"), None, "it was never run");
+}
+
+/// How many events of the host have this text.
+fn events(server: &Server, text: &str) -> usize {
+    let Ok(answer) = server.try_get("/api/0/hosts/web1/events?limit=100") else { return 0 };
+    let items = answer.body["items"].as_array().cloned().unwrap_or_default();
+    let has = |item: &&Value| item["text"].as_str().is_some_and(|found| found.contains(text));
+    items.iter().filter(has).count()
+}
+
+#[test]
+fn logs_are_watched_as_the_server_says_and_read_on_after_a_change() {
+    let folder = folder();
+    let log = write(folder.path(), "app.log", "ERROR of before\n");
+    let give = |more: &str| {
+        config(&format!("{{logs: {{app: {{file: {}, match: ERROR}}{more}}}}}", log.display()))
+    };
+    let start = Start::new("server", folder.path());
+    let mut server = start.config(&give("")).go();
+    server.set_up(PASSWORD);
+    let _agent = agent(folder.path(), &server);
+    let first = waits_for(&server, PATIENCE, |status, _| status == "ok");
+    let append = |line: &str| {
+        let mut file = std::fs::OpenOptions::new().append(true).open(&log).unwrap();
+        std::io::Write::write_all(&mut file, format!("{line}\n").as_bytes()).unwrap();
+    };
+    let arrives = |text: &str| {
+        until("the event", PATIENCE, || (events(&server, text) > 0).then_some(()));
+    };
+    // The agent begins at the end of the file; until it watches, lines are not for it.
+    until("the watch", PATIENCE, || {
+        append("ERROR probing");
+        (events(&server, "ERROR probing") > 0).then_some(())
+    });
+    append("ERROR one");
+    arrives("ERROR one");
+    write(folder.path(), "hark.yaml", &give(", other: {file: /no/such/file, match: x}"));
+    append("ERROR two");
+    waits_for(&server, PATIENCE, |status, text| status == "ok" && text != first);
+    append("ERROR three");
+    arrives("ERROR three");
+    for text in ["ERROR one", "ERROR two", "ERROR three"] {
+        assert_eq!(events(&server, text), 1, "{text}");
+    }
+    assert_eq!(events(&server, "of before"), 0);
+}
+
 #[test]
 fn agents_work_by_what_the_server_gives_soon_after_it_changed() {
     let folder = folder();
