@@ -291,7 +291,10 @@ impl Agent {
             .and_then(|(handover, state)| Ok((LogThread::start(settings, state)?, handover)));
         match started {
             Ok(started) => self.log_watch = Some(started),
-            Err(error) => tracing::error!(%error, "logs are not watched"),
+            Err(error) => {
+                tracing::error!(%error, "logs are not watched");
+                self.tell_logs_failed(&error.to_string());
+            }
         }
     }
 
@@ -303,8 +306,19 @@ impl Agent {
             Taken::Ended => {
                 tracing::error!("watching logs has failed: they are read on after a restart");
                 self.log_watch = None;
+                self.tell_logs_failed("the thread has ended");
             }
         }
+    }
+
+    /// What watches must not be silent about itself.
+    fn tell_logs_failed(&mut self, why: &str) {
+        let kind = EventKind::Other(hark_logs::ABOUT.to_owned());
+        let text = format!("logs are not watched until the agent is started again: {why}");
+        let severity = Severity::Critical;
+        let now = self.clock.now();
+        let event = Event { severity, ..event(now.unix, kind, &text) };
+        self.sender.report(&ReportItem::Event(event), now);
     }
 
     /// Lets the thread end, and takes what it still has.

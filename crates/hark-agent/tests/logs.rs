@@ -165,6 +165,22 @@ fn what_is_written_while_the_agent_is_restarted_with_other_settings_is_told_once
     }
 }
 
+#[test]
+fn an_agent_that_cannot_watch_its_logs_says_so_and_does_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(identity(), anywhere(), Arc::default());
+    // A folder where the number of the last batch should stand.
+    std::fs::create_dir_all(folder.path().join("agent/logs-done")).unwrap();
+    let logs = "  w: {file: DIR/a.log, match: line}\n";
+    let agent = Running::start(&config(folder.path(), server.address, logs));
+    let told = |item: &ReportItem| {
+        matches!(item, ReportItem::Event(event)
+            if event.kind.word() == "log_watch" && event.text.contains("logs are not watched"))
+    };
+    assert!(server.wait(|disk| disk.applied.iter().any(told) && disk.beats >= 2));
+    agent.end();
+}
+
 /// The agent as a process of its own.
 struct Process(Child);
 
