@@ -27,6 +27,7 @@ pub mod live;
 pub mod overview;
 pub mod problem;
 pub mod receivers;
+pub mod reports;
 pub mod series;
 pub mod server;
 pub mod sessions;

@@ -6,6 +6,7 @@
 //! - [`header`]: the 26 bytes in clear, and what is refused for a look at them alone.
 //! - [`key`]: from a shared secret or an enrolled key to the two keys of a session; seal and open.
 //! - [`body`]: what is inside: heartbeats with sample frames, sets, reports, and the replies.
+//! - [`request`]: the same agent over HTTPS, where datagrams do not pass.
 //! - [`server::ServerSession`] and [`client::ClientSession`]: the two machines. Start there.
 //!
 //! Deliberately absent: sockets, clocks, random numbers, disks (all are arguments), the meaning of
@@ -20,6 +21,7 @@ pub mod header;
 pub mod items;
 pub mod key;
 pub mod refused;
+pub mod request;
 pub mod server;
 pub mod window;
 
@@ -33,6 +35,7 @@ pub use header::{AgentId, Envelope, Header, Kind, peek};
 pub use items::ItemWindow;
 pub use key::{AgentKey, SessionKeys, simple_identity};
 pub use refused::Refused;
+pub use request::{PROOF, Signed};
 pub use server::{AckFacts, Received, ServerSession};
 pub use window::Window;
 

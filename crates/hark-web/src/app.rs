@@ -22,6 +22,10 @@ use crate::serve::WebConfig;
 /// more would only take threads.
 const MAX_ASKING: usize = 16;
 
+/// Requests of agents at the same time. They wait for the disk, and have places of their own, so that a
+/// disk that is slow does not keep people from asking.
+const MAX_DELIVERING: usize = 48;
+
 /// Live connections at the same time: each costs a task, a buffer and a share of each second.
 const MAX_LIVE: usize = 256;
 
@@ -39,6 +43,7 @@ pub(crate) struct App {
     pub(crate) shutdown: CancellationToken,
     limiter: Mutex<Limiter>,
     asking: Arc<Semaphore>,
+    delivering: Arc<Semaphore>,
 }
 
 /// How handlers hold it.
@@ -63,6 +68,7 @@ impl App {
             shutdown,
             limiter: Mutex::new(Limiter::default()),
             asking: Arc::new(Semaphore::new(MAX_ASKING)),
+            delivering: Arc::new(Semaphore::new(MAX_DELIVERING)),
         })
     }
 
@@ -78,7 +84,23 @@ impl App {
         &self,
         question: impl FnOnce(&dyn Backend) -> Answer<T> + Send + 'static,
     ) -> Reply<T> {
-        let place = Arc::clone(&self.asking).acquire_owned().await;
+        self.ask_at(&self.asking, question).await
+    }
+
+    /// As [`App::ask`], for what agents bring.
+    pub(crate) async fn deliver<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&dyn Backend) -> Answer<T> + Send + 'static,
+    ) -> Reply<T> {
+        self.ask_at(&self.delivering, question).await
+    }
+
+    async fn ask_at<T: Send + 'static>(
+        &self,
+        places: &Arc<Semaphore>,
+        question: impl FnOnce(&dyn Backend) -> Answer<T> + Send + 'static,
+    ) -> Reply<T> {
+        let place = Arc::clone(places).acquire_owned().await;
         let place = place.map_err(|_| Failure::Unavailable)?;
         let backend = Arc::clone(&self.backend);
         let asked = tokio::task::spawn_blocking(move || {

@@ -27,12 +27,15 @@ use hark_api::live::{HostChange, Rows};
 use hark_api::overview::{Counts, Overview, Problem};
 use hark_api::problem::FieldError;
 use hark_api::receivers::{Receiver, Route};
+use hark_api::reports::{GivenConfiguration, ReportStored};
 use hark_api::series::{Lanes, Metrics, Series};
 use hark_api::server::ServerReport;
 use hark_api::silences::{Preview, Silence};
 use hark_model::record::Matcher;
 use hark_model::{CheckName, DeliveryId, HostId, HostName, IncidentId, ReceiverName};
 use hark_model::{Secret, SilenceId, Tag, Unix, UserName};
+
+use crate::agent::{AgentClaim, AgentProof, Batch};
 
 /// The SHA-256 of a token: what is stored instead of it.
 pub type TokenHash = [u8; 32];
@@ -354,4 +357,15 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     /// Stores the agent and counts the use of its token, both or neither. A name that is enrolled
     /// already is [`Refused::Conflict`] unless the token is bound to that very name.
     fn join(&self, order: &JoinOrder) -> Answer<Joined>;
+
+    // Agents over HTTPS. What they bring may wait for the disk for some seconds.
+
+    /// Checks who sends a request, and uses its number up.
+    fn prove_agent(&self, claim: &AgentClaim) -> Answer<AgentProof>;
+
+    /// Takes what the agent at `place` brings from `address`; returns once it is on the disk.
+    fn take_batch(&self, place: usize, address: IpAddr, batch: Batch) -> Answer<ReportStored>;
+
+    /// Returns what the agent at `place` is given as settings.
+    fn given_configuration(&self, place: usize) -> Answer<GivenConfiguration>;
 }

@@ -43,13 +43,7 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Body<T> {
         if !is_json(request.headers()) {
             return Err(Failure::MediaType);
         }
-        let bytes = Bytes::from_request(request, app).await.map_err(|rejection| match rejection
-            .status()
-        {
-            StatusCode::PAYLOAD_TOO_LARGE => Failure::TooLarge,
-            _ => Failure::Malformed("the body ended too early".to_owned()),
-        })?;
-        parse(&bytes).map(Self)
+        parse(&whole(request, app).await?).map(Self)
     }
 }
 
@@ -77,13 +71,23 @@ impl FromRequestParts<Shared> for Peer {
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+/// Reads a whole body, as long as its route takes.
+pub(crate) async fn whole(request: Request, app: &Shared) -> Reply<Bytes> {
+    Bytes::from_request(request, app).await.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Failure::TooLarge,
+        _ => Failure::Malformed("the body ended too early".to_owned()),
+    })
+}
+
+/// Returns true if a body is said to be JSON.
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = value.and_then(|value| value.split(';').next()).unwrap_or_default();
     essence.trim().eq_ignore_ascii_case("application/json")
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Reply<T> {
+/// Reads JSON; what is wrong is told by its field.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Reply<T> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let parsed: Result<T, _> = serde_path_to_error::deserialize(&mut deserializer);
     match parsed {

@@ -10,9 +10,12 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use hark_api::hosts::Declared;
 use hark_api::problem::{FieldError, MEDIA_TYPE, ProblemDocument};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use crate::backend::Refused;
+
+/// The header that tells an agent the highest number it has used.
+const HIGHEST: HeaderName = HeaderName::from_static("hark-highest");
 
 /// Why a request was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +38,10 @@ pub(crate) enum Failure {
     WrongLogin,
     /// The token for agents is wrong, ended or used up.
     WrongToken,
+    /// The request is not signed with the key of an agent that is known.
+    WrongProof,
+    /// The number of a signed request was used: the highest one that was.
+    StaleNumber(u64),
     /// Another site sent the browser.
     CrossOrigin,
     /// The header that a form of another site cannot send is missing.
@@ -87,6 +94,8 @@ impl Failure {
             Self::WrongCode => (S::FORBIDDEN, "wrong-code", "The code is not valid"),
             Self::WrongLogin => (S::UNAUTHORIZED, "wrong-login", "Sign-in failed"),
             Self::WrongToken => (S::FORBIDDEN, "wrong-token", "The token is not valid"),
+            Self::WrongProof => (S::UNAUTHORIZED, "wrong-proof", "The signature is not valid"),
+            Self::StaleNumber(_) => (S::CONFLICT, "stale-number", "The number was used"),
             Self::CrossOrigin => (S::FORBIDDEN, "cross-origin", "Sent by another site"),
             Self::Csrf => (S::FORBIDDEN, "csrf", "A header is missing"),
             Self::NeedsTls => (S::FORBIDDEN, "needs-tls", "Use https"),
@@ -122,6 +131,12 @@ impl Failure {
             }
             Self::WrongLogin => "the name or the password is wrong",
             Self::WrongToken => "the token is wrong, has ended or was used up; make a new one",
+            Self::WrongProof => {
+                "sign the request with the key of an agent that this server knows: see docs/protocol.md"
+            }
+            Self::StaleNumber(highest) => {
+                return format!("use a number above {highest}, the highest of this agent");
+            }
             Self::CrossOrigin => "the page that sent this is not a page of this server",
             Self::Csrf => "writes with a cookie need the header X-Hark-CSRF: 1",
             Self::NeedsTls => "this server takes plain http from its own machine only; use https",
@@ -169,12 +184,16 @@ impl Failure {
         if let Self::Limited(wait) = self {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds_up(wait)));
         }
+        if let Self::StaleNumber(highest) = self {
+            headers.insert(HIGHEST, HeaderValue::from(highest));
+        }
         if matches!(self, Self::Busy | Self::Timeout) {
             headers.insert(header::RETRY_AFTER, const { HeaderValue::from_static("5") });
         }
         if status == StatusCode::UNAUTHORIZED {
             // Not `Basic`, which would make browsers ask in a window of theirs.
-            headers.insert(header::WWW_AUTHENTICATE, const { HeaderValue::from_static("Bearer") });
+            let scheme = if self == Self::WrongProof { "Hark" } else { "Bearer" };
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
         }
         response
     }

@@ -11,6 +11,7 @@
 //! Deliberately absent: this crate opens no file and no outgoing connection, knows no engine and no
 //! store, makes no certificate, and reads no clock but `hark_model::Clock`.
 
+mod agent;
 mod app;
 mod auth;
 mod backend;
@@ -28,6 +29,7 @@ mod serve;
 mod stall;
 mod who;
 
+pub use agent::{AgentClaim, AgentProof, Batch, Item, Sample};
 pub use auth::password::{hash as hash_password, weakness as password_weakness};
 pub use auth::setup::new_setup_code;
 pub use auth::token::NoRandom;

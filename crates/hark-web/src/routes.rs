@@ -1,5 +1,6 @@
 //! Every path, in one table.
 
+mod agent;
 mod agents;
 mod alerts;
 mod audit;
@@ -95,8 +96,17 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(enrol::withdraw))
         .routes(routes!(agents::list))
         .routes(routes!(agents::join))
+        .merge(reports())
         .routes(routes!(server::server))
         .routes(routes!(events::all))
         .routes(routes!(audit::list))
         .routes(routes!(stream::stream))
+}
+
+/// What agents send over HTTPS: longer than anything else.
+fn reports() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(agent::report))
+        .routes(routes!(agent::configuration))
+        .layer(DefaultBodyLimit::max(agent::MAX_REPORT))
 }

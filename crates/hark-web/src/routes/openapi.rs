@@ -19,6 +19,9 @@ use crate::app::Shared;
 /// Tags of paths that need no session.
 const OPEN: [&str; 2] = ["setup", "open"];
 
+/// The tag of paths for agents, which sign their requests.
+const AGENT: &str = "agent";
+
 /// Serves the finished `document`.
 pub(crate) fn router(document: OpenApi) -> Router<Shared> {
     let text = serde_json::to_vec(&finish(document)).map(Bytes::from).unwrap_or_default();
@@ -54,6 +57,11 @@ pub(super) fn finish(mut document: OpenApi) -> OpenApi {
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     let cookie = ApiKey::Cookie(ApiKeyValue::new("__Host-hark"));
     components.add_security_scheme("cookie", SecurityScheme::ApiKey(cookie));
+    let signed = ApiKey::Header(ApiKeyValue::with_description(
+        "Authorization",
+        "Hark agent=…,number=…,digest=…,tag=…: see docs/protocol.md, section 8.",
+    ));
+    components.add_security_scheme("agent", SecurityScheme::ApiKey(signed));
     for item in document.paths.paths.values_mut() {
         let operations =
             [&mut item.get, &mut item.post, &mut item.put, &mut item.delete].into_iter().flatten();
@@ -70,10 +78,11 @@ fn finish_operation(operation: &mut Operation) {
         .content(MEDIA_TYPE, problem)
         .build();
     operation.responses.responses.insert("default".to_owned(), failed.into());
-    let tags = operation.tags.iter().flatten();
-    let open = tags.into_iter().any(|tag| OPEN.contains(&tag.as_str()));
-    if !open {
-        let none: [&str; 0] = [];
+    let has = |tag: &str| operation.tags.iter().flatten().any(|other| other == tag);
+    let none: [&str; 0] = [];
+    if has(AGENT) {
+        operation.security = Some(vec![SecurityRequirement::new("agent", none)]);
+    } else if !OPEN.iter().any(|tag| has(tag)) {
         operation.security = Some(vec![
             SecurityRequirement::new("cookie", none),
             SecurityRequirement::new("bearer", none),

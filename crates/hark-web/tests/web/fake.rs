@@ -1,6 +1,7 @@
 //! A server in memory: two hosts, an incident on each, and everything that is stored.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard};
 
 use hark_api::agents::{Agent, AgentMode, Joined};
@@ -18,6 +19,7 @@ use hark_api::list::{Page, PageQuery, limit};
 use hark_api::live::{HostChange, Rows};
 use hark_api::overview::{Counts, Kpis, Overview, Problem, Quiet, Soft, Verdict};
 use hark_api::receivers::{Receiver, Route};
+use hark_api::reports::{GivenConfiguration, ReportStored};
 use hark_api::series::{IncidentSpan, Lane, LaneSpan, Lanes, Metric, MetricKind, Metrics, Series};
 use hark_api::server::{HistoryReport, HistoryState, ServerReport};
 use hark_api::silences::{self, Matches, Preview, Silence};
@@ -28,9 +30,14 @@ use hark_model::{
     CheckName, DeliveryId, HostId, HostName, IncidentId, ReceiverName, SilenceId, Unix, UserName,
 };
 use hark_web::{
-    Account, AckOrder, Answer, ApiTokenRecord, Backend, EnrolmentRecord, JoinOrder, Refused,
-    SeriesOrder, SessionRecord, Sight, SilenceOrder, TokenHash,
+    Account, AckOrder, AgentClaim, AgentProof, Answer, ApiTokenRecord, Backend, Batch,
+    EnrolmentRecord, JoinOrder, Refused, SeriesOrder, SessionRecord, Sight, SilenceOrder,
+    TokenHash,
 };
+
+/// The one agent whose proof is taken, and the tag that is.
+pub(crate) const AGENT: u64 = 0xff;
+pub(crate) const AGENT_TAG: [u8; 32] = [0xab; 32];
 
 /// A fixed moment: 2026-11-20 12:00 UTC.
 const THEN: Unix = Unix(1_795_176_000_000);
@@ -52,6 +59,9 @@ pub(crate) struct Stored {
     pub(crate) comments: Vec<(u64, String)>,
     pub(crate) audit: Vec<AuditLine>,
     pub(crate) joined: Vec<(HostName, [u8; 32])>,
+    pub(crate) number: u64,
+    pub(crate) claims: Vec<AgentClaim>,
+    pub(crate) batches: Vec<Batch>,
     pub(crate) broken: bool,
     pub(crate) panics: bool,
     pub(crate) cpu: f64,
@@ -692,5 +702,35 @@ impl Backend for Fake {
             interval_seconds: 30.0,
             config_revision: 1,
         })
+    }
+
+    fn prove_agent(&self, claim: &AgentClaim) -> Answer<AgentProof> {
+        let mut stored = self.stored();
+        let good = claim.agent == AGENT && claim.tag == AGENT_TAG;
+        Ok(if !good {
+            AgentProof::Wrong
+        } else if claim.number <= stored.number {
+            AgentProof::Stale(stored.number)
+        } else {
+            stored.number = claim.number;
+            stored.claims.push(claim.clone());
+            AgentProof::Proven(3)
+        })
+    }
+
+    fn take_batch(&self, place: usize, _: IpAddr, batch: Batch) -> Answer<ReportStored> {
+        assert_eq!(place, 3, "what the proof gave");
+        self.stored().batches.push(batch);
+        Ok(ReportStored {
+            samples_stored: true,
+            held_seconds: 0.0,
+            now_unix_s: 1_795_176_000.5,
+            config_revision: 7,
+        })
+    }
+
+    fn given_configuration(&self, place: usize) -> Answer<GivenConfiguration> {
+        assert_eq!(place, 3, "what the proof gave");
+        Ok(GivenConfiguration { revision: 7, text: "{\"interval\": \"10s\"}".to_owned() })
     }
 }

@@ -183,6 +183,15 @@ fn table() -> Vec<Route> {
                 Nothing,
             )
         },
+        // Not signed: whoever asks. What a signed one does is tested by itself.
+        Route {
+            status: 401,
+            ..post("/api/0/agent/report", "/api/0/agent/report", Some(json!({})), Nothing)
+        },
+        Route {
+            status: 401,
+            ..get("/api/0/agent/configuration", "/api/0/agent/configuration", Nothing)
+        },
         get("/api/0/self", "/api/0/self", User),
         get("/api/0/events", "/api/0/events?q=cpu", User),
         get("/api/0/audit", "/api/0/audit?limit=10", Admin),

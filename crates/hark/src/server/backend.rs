@@ -12,10 +12,12 @@ mod incidents;
 mod operate;
 mod overview;
 mod paging;
+mod reports;
 mod series;
 mod words;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hark_api::agents::{Agent, Joined};
@@ -30,6 +32,7 @@ use hark_api::list::{Page, PageQuery};
 use hark_api::live::{HostChange, Rows};
 use hark_api::overview::{Counts, Overview, Problem};
 use hark_api::receivers::{Receiver, Route};
+use hark_api::reports::{GivenConfiguration, ReportStored};
 use hark_api::series::{Lanes, Metrics, Series};
 use hark_api::server::ServerReport;
 use hark_api::silences::{Preview, Silence};
@@ -42,8 +45,9 @@ use hark_model::{
 use hark_notify::Receivers;
 use hark_store::state::{OpenError, StateReader};
 use hark_web::{
-    Account, AckOrder, Answer, ApiTokenRecord, Backend, EnrolmentRecord, JoinOrder, Refused,
-    SeriesOrder, SessionRecord, Sight, SilenceOrder, TokenHash,
+    Account, AckOrder, AgentClaim, AgentProof, Answer, ApiTokenRecord, Backend, Batch,
+    EnrolmentRecord, JoinOrder, Refused, SeriesOrder, SessionRecord, Sight, SilenceOrder,
+    TokenHash,
 };
 
 pub(crate) use access::Access;
@@ -342,5 +346,17 @@ impl Backend for ServerBackend {
 
     fn join(&self, order: &JoinOrder) -> Answer<Joined> {
         self.join_agent(order)
+    }
+
+    fn prove_agent(&self, claim: &AgentClaim) -> Answer<AgentProof> {
+        self.check_claim(claim)
+    }
+
+    fn take_batch(&self, place: usize, address: IpAddr, batch: Batch) -> Answer<ReportStored> {
+        self.bring(place, address, batch)
+    }
+
+    fn given_configuration(&self, place: usize) -> Answer<GivenConfiguration> {
+        self.configuration_of(place)
     }
 }

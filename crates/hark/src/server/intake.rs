@@ -17,6 +17,7 @@
 
 mod agents;
 mod frames;
+mod https;
 mod limiter;
 mod papers;
 mod pending;
@@ -36,9 +37,10 @@ use hark_store::state::Change;
 use hark_web::Live;
 
 pub(crate) use agents::{AgentFacts, Agents, KnownAgent, Mode};
+pub(crate) use https::{Brought, Taken};
 use limiter::Limiter;
 use papers::Papers;
-use pending::{Entry, Outcome, Pending};
+use pending::{Entry, Outcome, Pending, To};
 
 use super::history_loop::ToHistory;
 use super::message_journal::{Line, MessageJournal};
@@ -135,6 +137,7 @@ struct Intake {
     setup: Setup,
     limiter: Limiter,
     pending: Pending,
+    waiting: https::Waiting,
     out: SendBatch,
     reply: Vec<u8>,
     inputs: Vec<Input>,
@@ -154,11 +157,12 @@ struct Intake {
     open_since: Option<Mono>,
 }
 
-/// One datagram that passed the door.
+/// One datagram, or request, that passed the door.
 #[derive(Clone, Copy)]
 struct Arrival {
     slot: usize,
-    header: Header,
+    session: u64,
+    counter: u64,
     from: SocketAddr,
     socket: usize,
     moved: bool,
@@ -171,6 +175,7 @@ impl Intake {
             setup,
             limiter: Limiter::default(),
             pending: Pending::default(),
+            waiting: https::Waiting::default(),
             out: SendBatch::new(),
             reply: Vec::with_capacity(hark_proto::MAX_DATAGRAM),
             inputs: Vec::new(),
@@ -310,7 +315,8 @@ impl Intake {
                 agent.reply_to = Some((from, socket));
                 agent.last_seen = Some(now.unix);
                 agent.skew_ms = sent_at.0.saturating_sub(now.unix.0);
-                let arrival = Arrival { slot, header, from, socket, moved, now };
+                let Header { session, counter, .. } = header;
+                let arrival = Arrival { slot, session, counter, from, socket, moved, now };
                 match hark_proto::decode(received.header.kind, received.content) {
                     Ok(body) => self.body(arrival, body),
                     Err(refused) => Fate::Refused(refused),
@@ -360,7 +366,8 @@ impl Intake {
         agent.session = session;
         agent.reply_to = Some((from, socket));
         agent.last_seen = Some(now.unix);
-        self.body(Arrival { slot, header, from, socket, moved: false, now }, body)
+        let Header { session, counter, .. } = header;
+        self.body(Arrival { slot, session, counter, from, socket, moved: false, now }, body)
     }
 
     fn owe_reset(
@@ -396,8 +403,8 @@ impl Intake {
             }
         };
         if let Some(has_frames) = kept {
-            let Header { session, counter, .. } = arrival.header;
-            self.pending.add(Entry { slot: arrival.slot, session, counter, has_frames });
+            let Arrival { slot, session, counter, .. } = arrival;
+            self.pending.add(Entry { slot, session, to: To::Counter(counter), has_frames });
         }
         Fate::Accepted
     }
@@ -514,13 +521,16 @@ impl Intake {
 
     /// Seals and queues the answers for everything that both parts have kept.
     fn answer(&mut self, now: Now, at: Micros) {
-        let Self { pending, setup, answers_due, .. } = self;
+        let Self { pending, setup, answers_due, waiting, .. } = self;
         pending.settle(|entry, outcome| {
             let agent = setup.agents.slot(entry.slot);
             agent.session.persisted(entry.session);
-            match outcome {
-                Outcome::Stored => agent.session.stored(entry.session, entry.counter),
-                Outcome::NotKept => agent.session.received(entry.session),
+            match (entry.to, outcome) {
+                (To::Counter(counter), Outcome::Stored) => {
+                    agent.session.stored(entry.session, counter);
+                }
+                (To::Counter(_), Outcome::NotKept) => agent.session.received(entry.session),
+                (To::Asker(asker), outcome) => return waiting.settle(asker, outcome),
             }
             if !std::mem::replace(&mut agent.answer_due, true) {
                 answers_due.push(entry.slot);
@@ -611,6 +621,9 @@ impl Intake {
                     all.into_iter().map(|(host, series)| Input::SeriesSeen { host, series }),
                 );
             }
+            ToIntake::Prove(claim, reply) => drop(reply.send(self.prove(&claim))),
+            ToIntake::Brought(brought, reply) => self.brought(brought, reply),
+            ToIntake::Given(place, reply) => drop(reply.send(self.given(place))),
             ToIntake::FactsOf(host, reply) => drop(reply.send(agents.facts_of(&host))),
             ToIntake::Facts(reply) => drop(reply.send(agents.facts())),
         }

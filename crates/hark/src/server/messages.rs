@@ -9,10 +9,11 @@ use hark_model::time::Unix;
 use hark_model::{HostId, HostName, Notification, SeriesDef};
 use hark_store::history::SetId;
 use hark_store::state::Change;
+use hark_web::{AgentClaim, AgentProof};
 
 use super::engine_loop::Request;
-use super::intake::{AgentFacts, KnownAgent};
-use crate::config::AgentConfigs;
+use super::intake::{AgentFacts, Brought, KnownAgent, Taken};
+use crate::config::{AgentConfigs, Given};
 
 /// Batches that may wait for the engine. At 1,000 datagrams a batch this is a second of the highest
 /// rate; more would only hide that the engine is too slow.
@@ -181,6 +182,12 @@ pub(crate) enum ToIntake {
         /// Told once ingest knows it.
         done: tokio::sync::oneshot::Sender<()>,
     },
+    /// Somebody says over HTTPS that it is an agent.
+    Prove(Box<AgentClaim>, tokio::sync::oneshot::Sender<AgentProof>),
+    /// An agent that has proven itself brings something over HTTPS.
+    Brought(Box<Brought>, tokio::sync::oneshot::Sender<Taken>),
+    /// It asks for the settings that it is given.
+    Given(usize, tokio::sync::oneshot::Sender<Option<Arc<Given>>>),
     /// The page asks for what is known of the agent of one host.
     FactsOf(HostName, tokio::sync::oneshot::Sender<Option<AgentFacts>>),
     /// The page asks for what is known of every agent.

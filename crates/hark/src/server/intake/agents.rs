@@ -167,6 +167,10 @@ pub(super) struct Slot {
     pub(super) skew_ms: i64,
     pub(super) rtt_us: Option<u32>,
     pub(super) answer_due: bool,
+    /// The highest number of a request over HTTPS in this life of the server.
+    pub(super) number: u64,
+    /// Where the last such request came from.
+    pub(super) asked_from: Option<SocketAddr>,
     /// Sets to be asked for once the session is on the disk.
     pub(super) wanted: Vec<u32>,
     /// The hello of a host that has no number yet.
@@ -195,6 +199,8 @@ impl Slot {
             skew_ms: 0,
             rtt_us: None,
             answer_due: false,
+            number: 0,
+            asked_from: None,
             wanted: Vec::new(),
             hello: None,
             paper: SlotPaper::default(),
@@ -439,7 +445,7 @@ impl Slot {
         AgentFacts {
             name: self.name.clone(),
             mode: self.mode,
-            address: self.reply_to.map(|(address, _)| address),
+            address: self.reply_to.map(|(address, _)| address).or(self.asked_from),
             last_seen: self.last_seen,
             loss: self.session.loss(),
             skew_ms: self.skew_ms,

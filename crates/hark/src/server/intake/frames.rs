@@ -22,13 +22,8 @@ impl Intake {
         let agent = self.setup.agents.slot(arrival.slot);
         agent.rtt_us = beat.rtt_us.or(agent.rtt_us);
         let host = agent.host?;
-        let mut heard = super::heard(arrival, host, beat.interval_ms, beat.rtt_us);
-        let known = self.frames(arrival, host, beat.frames.clone(), Some(&mut heard));
-        self.inputs.push(Input::Heard(heard));
-        if self.setup.live.is_watched() {
-            self.setup.live.heard(host);
-        }
-        self.heartbeats += 1;
+        let frames = beat.frames.clone();
+        let known = self.lives(arrival, host, beat.interval_ms, beat.rtt_us, frames);
         if self
             .setup
             .journal
@@ -41,6 +36,25 @@ impl Intake {
         known.then_some(!beat.frames.is_empty())
     }
 
+    /// Takes a sign of life with its fresh frames; returns as [`Intake::frames`].
+    pub(super) fn lives<'a>(
+        &mut self,
+        arrival: Arrival,
+        host: HostId,
+        interval_ms: u32,
+        rtt_us: Option<u32>,
+        frames: impl Iterator<Item = Frame<'a>>,
+    ) -> bool {
+        let mut heard = super::heard(arrival, host, interval_ms, rtt_us);
+        let known = self.frames(arrival, host, frames, Some(&mut heard));
+        self.inputs.push(Input::Heard(heard));
+        if self.setup.live.is_watched() {
+            self.setup.live.heard(host);
+        }
+        self.heartbeats += 1;
+        known
+    }
+
     /// Takes old frames: for history alone, they say nothing about now.
     pub(super) fn backlog(&mut self, arrival: Arrival, backlog: &Backlog<'_>) -> Option<bool> {
         let host = self.setup.agents.slot(arrival.slot).host?;
@@ -50,7 +64,7 @@ impl Intake {
     /// Hands frames to history, and what somebody looks at to the engine and the lists. Returns false
     /// if the set of one is not known, or if it is fresh and the engine has not said yet what it wants of
     /// its set: then all come again, and those kept already are dropped as doubles by history.
-    fn frames<'a>(
+    pub(super) fn frames<'a>(
         &mut self,
         arrival: Arrival,
         host: HostId,

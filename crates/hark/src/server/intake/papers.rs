@@ -134,6 +134,13 @@ impl Intake {
         }
     }
 
+    /// Returns what an agent is given, for one that asks over HTTPS. The server serves HTTPS only after its
+    /// configuration was told here.
+    pub(super) fn given(&mut self, place: usize) -> Option<Arc<Given>> {
+        self.paper_for(place);
+        self.setup.agents.peek(place).paper.given.clone()
+    }
+
     /// Goes on with what a reload has left to do.
     pub(super) fn spread_papers(&mut self, now: Now) {
         if let Some(from) = self.papers.sweep {

@@ -4,15 +4,24 @@ use std::collections::VecDeque;
 
 use super::super::messages::Part;
 
-/// One accepted datagram that is to be acknowledged.
+/// Who is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum To {
+    /// The agent, that the datagram with this counter is stored.
+    Counter(u64),
+    /// Who waits for the answer to a request under this number.
+    Asker(u64),
+}
+
+/// One accepted datagram or request that is to be acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     /// The agent's slot.
     pub(super) slot: usize,
-    /// The session it came in.
+    /// The session it came in; of a request its number.
     pub(super) session: u64,
-    /// Its counter.
-    pub(super) counter: u64,
+    /// Who is told.
+    pub(super) to: To,
     /// Whether it holds samples: those are stored only if history keeps them.
     pub(super) has_frames: bool,
 }
@@ -106,12 +115,15 @@ mod tests {
     use super::*;
 
     fn entry(counter: u64, has_frames: bool) -> Entry {
-        Entry { slot: 0, session: 1, counter, has_frames }
+        Entry { slot: 0, session: 1, to: To::Counter(counter), has_frames }
     }
 
     fn settled(pending: &mut Pending) -> Vec<(u64, Outcome)> {
         let mut all = Vec::new();
-        pending.settle(|e, o| all.push((e.counter, o)));
+        pending.settle(|entry, outcome| {
+            let To::Counter(counter) = entry.to else { panic!("nobody asked") };
+            all.push((counter, outcome));
+        });
         all
     }
 

@@ -3,7 +3,7 @@ use std::sync::mpsc::sync_channel;
 use hark_engine::Watch;
 use hark_model::frame::encode_values;
 use hark_model::{HostId, MetricKind, SeriesDef, SeriesName, Unit};
-use hark_proto::{AgentId, BeatBuilder, ItemWindow, Kind};
+use hark_proto::{BeatBuilder, ItemWindow, Kind};
 use hark_store::history::{History, Settings};
 
 use super::*;
@@ -63,9 +63,8 @@ fn beat(intake: &mut Intake, at: i64) -> Option<bool> {
     let Ok(Body::Beat(beat)) = hark_proto::decode(Kind::Beat, content.bytes()) else {
         panic!("not a heartbeat")
     };
-    let header = Header { kind: Kind::Beat, agent: AgentId(7), session: 2, counter: 1 };
     let from = "127.0.0.1:9".parse().unwrap();
-    let arrival = Arrival { slot: 0, header, from, socket: 0, moved: false, now };
+    let arrival = Arrival { slot: 0, session: 2, counter: 1, from, socket: 0, moved: false, now };
     intake.beat(arrival, &beat)
 }
 
