@@ -20,6 +20,8 @@ mod given;
 #[cfg(test)]
 mod main_job;
 #[cfg(test)]
+mod mini;
+#[cfg(test)]
 mod page;
 #[cfg(test)]
 mod support;

@@ -2,9 +2,15 @@ use std::sync::mpsc::sync_channel;
 
 use hark_engine::Watch;
 use hark_model::frame::encode_values;
-use hark_model::{HostId, MetricKind, SeriesDef, SeriesName, Unit};
-use hark_proto::{BeatBuilder, ItemWindow, Kind};
+use hark_model::{
+    Event, EventKind, HostId, MetricKind, SeriesDef, SeriesName, Severity, Unit, Unix,
+};
+use hark_proto::{AgentKey, BeatBuilder, ItemWindow, Kind, Signed};
 use hark_store::history::{History, Settings};
+use hark_web::{AgentClaim, AgentProof, Batch, Item, Sample};
+use tokio::sync::oneshot;
+
+use super::super::messages::Part;
 
 use super::*;
 
@@ -58,7 +64,7 @@ fn beat(intake: &mut Intake, at: i64) -> Option<bool> {
     encode_values(&[series()], &[4.5], &mut values);
     let mut builder = BeatBuilder::new(1000, None);
     let now = Clock.now();
-    assert!(builder.push(SET, hark_model::Unix(now.unix.0 + at), &values));
+    assert!(builder.push(SET, Unix(now.unix.0 + at), &values));
     let content = builder.finish();
     let Ok(Body::Beat(beat)) = hark_proto::decode(Kind::Beat, content.bytes()) else {
         panic!("not a heartbeat")
@@ -106,4 +112,109 @@ fn no_heartbeat_is_acknowledged_before_the_engine_has_said_what_it_looks_at() {
     let asked = |input: &&Input| matches!(input, Input::SeriesSeen { host: HOST, .. });
     assert_eq!(intake.inputs.iter().filter(asked).count(), 1);
     assert_eq!(beat(&mut intake, 4), None);
+}
+
+/// Returns what the agent of [`restarted`] sends as the head of a request.
+fn claim(number: u64) -> AgentClaim {
+    let digest = [5; 32];
+    let signed = Signed { method: "POST", path: "/x", number, digest: &digest };
+    AgentClaim {
+        agent: 7,
+        host: None,
+        number,
+        digest,
+        tag: signed.tag(&AgentKey::new([1; 32])),
+        method: "POST".to_owned(),
+        path: "/x".to_owned(),
+        address: [127, 0, 0, 1].into(),
+    }
+}
+
+#[test]
+fn a_number_of_a_request_is_used_once_and_shared_with_sessions() {
+    let (mut intake, to_engine, _to_history) = restarted();
+    assert_eq!(intake.prove(&claim(1)), AgentProof::Stale(1), "a session had it");
+    assert_eq!(intake.prove(&claim(9)), AgentProof::Proven(0));
+    assert_eq!(intake.prove(&claim(9)), AgentProof::Stale(9));
+    assert_eq!(intake.prove(&claim(8)), AgentProof::Stale(9));
+    for wrong in [
+        AgentClaim { number: 11, ..claim(10) },
+        AgentClaim { path: "/y".to_owned(), ..claim(10) },
+        AgentClaim { agent: 8, ..claim(10) },
+        AgentClaim { digest: [6; 32], ..claim(10) },
+    ] {
+        assert_eq!(intake.prove(&wrong), AgentProof::Wrong);
+    }
+    intake.close_ticket();
+    // It is on the disk with the ticket, so that a copy is refused after a restart as well.
+    let ToEngine::Batch(batch) = to_engine.try_recv().unwrap() else { panic!("no batch") };
+    assert_eq!(batch.changes, [Change::AgentSession { agent: 7, session: 9 }]);
+}
+
+/// Has it take a batch; returns what became of it, or where that will be told.
+fn bring(intake: &mut Intake, brought: Box<Brought>) -> Result<Taken, oneshot::Receiver<Taken>> {
+    let (reply, mut taken) = oneshot::channel();
+    intake.message(ToIntake::Brought(brought, reply));
+    taken.try_recv().map_err(|_| taken)
+}
+
+#[test]
+fn a_batch_over_https_waits_for_its_sets_and_is_answered_when_it_is_on_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut history = History::open(folder.path(), Settings::default()).unwrap();
+    let (mut intake, to_engine, to_history) = restarted();
+    assert_eq!(intake.prove(&claim(9)), AgentProof::Proven(0));
+    let event = Event {
+        at: Unix(1),
+        kind: EventKind::Message,
+        severity: Severity::Info,
+        text: "hello".to_owned(),
+        tags: Vec::new(),
+    };
+    let taken_at = Clock.now().unix;
+    let sample = |taken_at| Sample { set: 0, taken_at, values: vec![4.5] };
+    let batch = Batch {
+        interval_ms: Some(1000),
+        sets: vec![vec![series()]],
+        samples: vec![sample(taken_at)],
+        backlog: vec![sample(Unix(taken_at.0 - 60_000))],
+        sent_at: taken_at,
+        epoch: 3,
+        items: vec![(1, Item::Event(event))],
+        ..Batch::default()
+    };
+    let brought = Box::new(Brought::new(0, [127, 0, 0, 1].into(), batch));
+    let Ok(Taken::Again(brought)) = bring(&mut intake, brought) else { panic!("the set is new") };
+    let count = |intake: &Intake, wanted: fn(&Input) -> bool| {
+        intake.inputs.iter().filter(|input| wanted(input)).count()
+    };
+    let heard: fn(&Input) -> bool = |input| matches!(input, Input::Heard(_));
+    let told: fn(&Input) -> bool = |input| matches!(input, Input::Event { .. });
+    assert_eq!((count(&intake, heard), count(&intake, told)), (1, 1), "the host lives");
+    let define = intake.frames.define.pop().unwrap();
+    // Until the catalogue has answered nothing is asked or applied a second time.
+    let Ok(Taken::Again(brought)) = bring(&mut intake, brought) else { panic!("still new") };
+    assert!(intake.frames.define.is_empty());
+    assert_eq!((count(&intake, heard), count(&intake, told)), (1, 1));
+    let catalogue = history.declare(HOST, &[series()], Clock.now()).unwrap();
+    intake.message(ToIntake::SetReady { set: define, outcome: Ok(catalogue) });
+    intake.close_ticket();
+    let ToEngine::Batch(asked) = to_engine.try_recv().unwrap() else { panic!("no batch") };
+    watched(&mut intake, asked.ticket);
+
+    let Err(mut waits) = bring(&mut intake, brought) else { panic!("not on the disk yet") };
+    assert_eq!(values_judged(&intake), 1, "the fresh sample is judged, the old one is not");
+    assert_eq!(intake.frames.frames.len(), 2);
+    assert_eq!(count(&intake, told), 0, "applied before");
+    intake.close_ticket();
+    let ToEngine::Batch(last) = to_engine.try_recv().unwrap() else { panic!("no batch") };
+    assert!(to_history.try_recv().is_ok());
+    let (now, at) = (Clock.now(), Clock.micros());
+    intake.message(ToIntake::Done { part: Part::State, ticket: last.ticket });
+    intake.answer(now, at);
+    assert!(waits.try_recv().is_err(), "the samples are not on the disk yet");
+    let part = Part::History { kept: true };
+    intake.message(ToIntake::Done { part, ticket: last.ticket });
+    intake.answer(now, at);
+    assert!(matches!(waits.try_recv(), Ok(Taken::Stored)));
 }
