@@ -116,7 +116,9 @@ impl Handover {
         };
         let missing = usize::try_from(missing).unwrap_or(usize::MAX);
         let reports = stored.reports.get(missing..).unwrap_or_default();
-        tracing::info!(reports = reports.len(), "finishing what was found in logs before a kill");
+        if !reports.is_empty() {
+            tracing::info!(reports = reports.len(), "finishing what was found before a kill");
+        }
         for report in reports {
             let Ok(Body::Report(report)) = decode(Kind::Report, report) else { continue };
             for item in report.items.into_iter().filter_map(|(_, item)| item) {
@@ -186,8 +188,8 @@ impl Handover {
         if let Err(error) = desk.sender.spool.sync_reports() {
             tracing::warn!(%error, "reports are not on the disk");
         }
-        // Lost in a power cut, the batch is begun again, and the spool has its reports.
-        if let Err(error) = self.done.store([stored.number], false) {
+        // Synced before anything is sent: after a power cut the spool may not have what the server has.
+        if let Err(error) = self.done.store([stored.number], true) {
             tracing::warn!(%error, "a batch may be told twice if the agent is killed now");
         }
         Ok(())
