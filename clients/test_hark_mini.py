@@ -1,6 +1,7 @@
 """hark_mini.py alone: what it reads, keeps and computes. With a server it is tested in
 crates/hark/tests/system/mini.rs. Run: python -m unittest discover -s clients -t clients"""
 
+import ast
 import contextlib
 import io
 import json
@@ -269,6 +270,86 @@ class Keeping(Temporary):
         home.leave(mini.event("message", "hello"))
         self.assertEqual([event["text"] for event in home.left()], ["hello"])
         self.assertEqual(home.left(), [])
+
+
+class Answers:
+    """A server that gives these answers, one after the other, and remembers what it was asked."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.asked = []
+
+    def ask(self, method, path, body, headers):
+        self.asked.append((method, path, json.loads(body) if body else None, headers))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return dict({"samples_stored": True, "held_seconds": 0.0, "config_revision": 0}, **answer), 0.001
+
+
+class Bringing(Temporary):
+    def agent(self, *answers):
+        home = mini.Home(self.path)
+        settings = mini.Settings({"server": "mon", "data": str(self.path), "interval": 30})
+        agent = mini.Agent(home, settings, mini.Identity(home, "0" * 16, b"k" * 32, None), Answers(*answers))
+        agent.begin()
+        mini.LOG.setLevel("CRITICAL")
+        self.addCleanup(mini.LOG.setLevel, "NOTSET")
+        return agent
+
+    SAMPLE = {"at": 17.5, "series": [["c", "", "m", "percent", False, 1]], "values": [4.5]}
+
+    def test_a_number_that_the_server_knows_is_passed_once(self):
+        agent = self.agent(mini.Refused(409, "used", 2**52), {})
+        self.assertTrue(agent.bring_present([self.SAMPLE]))
+        number = "number={},".format(2**52 + 1)
+        self.assertIn(number, agent.server.asked[1][3]["Authorization"])
+        twice = self.agent(mini.Refused(409, "used", 2**52), mini.Refused(409, "used", 2**52 + 9))
+        self.assertFalse(twice.bring_present([self.SAMPLE]))
+
+    def test_what_is_not_stored_is_kept_and_brought_as_the_past(self):
+        fresh = dict(self.SAMPLE, at=time.time())
+        agent = self.agent(mini.Away("no"), {"samples_stored": False}, {}, {})
+        agent.tell("message", "hello")
+        self.assertFalse(agent.bring_present([fresh]))
+        self.assertEqual(len(agent.items.waiting), 1)
+        self.assertFalse(agent.bring_present([]), "history is out of order: what is no sample is stored")
+        self.assertEqual(len(agent.items.waiting), 0)
+        self.assertTrue(agent.bring_present([]))
+        self.assertTrue(agent.bring_past())
+        report = agent.server.asked[-1][2]
+        self.assertEqual((report["interval_seconds"], report["samples"]), (0, []))
+        self.assertEqual(report["backlog"][0]["values"], [4.5])
+        self.assertEqual(report["sets"][0][0]["unit"], "percent")
+        self.assertFalse(agent.bring_past())
+
+    def test_a_report_that_is_never_taken_keeps_nothing_after_it(self):
+        agent = self.agent(mini.Refused(422, "wrong"), {})
+        agent.tell("message", "odd")
+        self.assertTrue(agent.bring_present([self.SAMPLE]))
+        self.assertEqual((len(agent.items.waiting), agent.samples.numbers), (0, []))
+
+    def test_another_revision_is_fetched_and_a_wrong_one_is_told(self):
+        good = {"revision": 5, "text": '{"interval": "10s"}'}
+        agent = self.agent({"config_revision": 5}, good)
+        # The host's own file says 30 s: that lies on top.
+        self.assertTrue(agent.bring_present([]))
+        self.assertEqual((agent.revision, agent.interval), (5, 30))
+        again = self.agent({"config_revision": 6}, {"revision": 6, "text": '{"interval": "x"}'}, {})
+        self.assertEqual(again.revision, 5, "kept over a restart")
+        again.items = mini.Items(self.path / "other.json")
+        self.assertTrue(again.bring_present([]))
+        result = again.items.oldest()[0]["result"]
+        self.assertEqual((result["check"], result["status"]), ("agent configuration", "warning"))
+        self.assertTrue(again.bring_present([]), "and not fetched again")
+
+
+class Language(unittest.TestCase):
+    def test_every_file_is_of_python_3_8(self):
+        files = [ROOT / "clients" / "hark_mini.py", *(ROOT / "sdk" / "python").rglob("*.py")]
+        self.assertGreater(len(files), 5)
+        for file in files:
+            ast.parse(file.read_text(encoding="utf-8"), str(file), feature_version=(3, 8))
 
 
 class Command(Temporary):
