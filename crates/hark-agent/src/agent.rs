@@ -22,6 +22,7 @@ use crate::inlet::{Found, Outlet, inlet};
 use crate::jobs::{Actions, Jobs, JobsConfig};
 use crate::levels::Levels;
 use crate::logs::{Desk, Handover, LogThread, LogsConfig, Taken};
+use crate::pulse::Pulse;
 use crate::sampler::{Round, Sampler};
 use crate::schedule::Schedule;
 use crate::sender::{Arrived, Counts, Introduction, Moment, Sender};
@@ -129,6 +130,7 @@ pub struct Agent {
     working: Option<Jobs>,
     /// Where what other threads find comes out; none if there are none.
     outlet: Option<Outlet>,
+    pulse: Pulse,
     clock: Clock,
 }
 
@@ -191,6 +193,7 @@ impl Agent {
             actions: config.actions.clone(),
             working: None,
             outlet: None,
+            pulse: Pulse::default(),
             clock,
         };
         agent.tell_boot(&config.root, moment.now);
@@ -203,6 +206,16 @@ impl Agent {
     /// Returns the host's name.
     pub fn host(&self) -> &HostName {
         &self.host
+    }
+
+    /// Returns the time between two heartbeats.
+    pub fn interval(&self) -> Duration {
+        self.schedule.interval()
+    }
+
+    /// Returns what tells others, while the agent runs, that it does.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Works until `stop`, and then for less than a second more: the shutdown is told, what was not
@@ -220,6 +233,7 @@ impl Agent {
         let mut housekeeping = Mono(0);
         loop {
             let moment = moment(self.clock);
+            self.pulse.beat(self.sender.counts.stored, self.schedule.interval());
             if moment.now.mono >= housekeeping {
                 housekeeping = moment.now.mono + HOUSEKEEPING;
                 self.keep_house(moment.now);

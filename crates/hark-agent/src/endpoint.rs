@@ -74,6 +74,14 @@ impl Server {
         self.host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, self.port))
     }
 
+    /// Returns its addresses as of now. Blocks for as long as the system's resolver does.
+    ///
+    /// # Errors
+    /// What the resolver says.
+    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.resolve()
+    }
+
     /// Resolves it now. Blocks.
     pub(crate) fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
         if let Some(address) = self.literal() {

@@ -1,5 +1,7 @@
 //! The section `agent` of the configuration.
 
+mod update;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +14,8 @@ use crate::endpoint::Server;
 use crate::jobs::{self, Actions, Allowed, JobsConfig, Rights};
 use crate::logs::{self, LogsConfig};
 use crate::spool::Limits;
+
+pub use update::{UpdateSettings, UpdateSource};
 
 /// What an agent needs to run.
 #[derive(Debug)]
@@ -39,6 +43,8 @@ pub struct AgentConfig {
     pub actions: Actions,
     /// How much is kept while the server is away.
     pub spool: Limits,
+    /// Whether and how this machine's hark replaces itself by a newer one.
+    pub update: UpdateSettings,
     /// Where `/proc`, `/sys` and `/etc` are.
     pub root: Root,
     /// What of [`GIVEN_KEYS`] the host's own file says: it lies on top of what the server gives.
@@ -82,6 +88,7 @@ impl AgentConfig {
             allowed: Allowed::default(),
             actions: Actions::default(),
             spool: Limits::default(),
+            update: UpdateSettings::default(),
             root: Root::system(),
             own: serde_json::json!({}),
         }
@@ -112,6 +119,7 @@ impl AgentConfig {
             allowed: Allowed::read(section),
             actions: Actions::read(section),
             spool: spool(section),
+            update: section.child("update").map(|s| UpdateSettings::read(&s)).unwrap_or_default(),
             root: Root::system(),
             own: own(section),
         };
@@ -145,6 +153,7 @@ pub const KEYS: &[Key] = &[
     jobs::PERMIT,
     jobs::ACTIONS,
     Key::new("spool", Kind::Section(SPOOL_KEYS), "What is kept while the server is away."),
+    Key::new("update", Kind::Section(update::KEYS), "How this machine's hark is updated."),
 ];
 
 const INTERVAL: Key =

@@ -7,8 +7,10 @@ pub(crate) mod client;
 mod completion;
 pub(crate) mod config;
 mod demo;
+mod doctor;
 mod enroll;
 mod explain;
+mod install;
 mod journal;
 mod passwd;
 mod send;
@@ -16,6 +18,7 @@ mod server;
 pub(crate) mod service;
 mod status;
 mod up;
+mod update;
 
 use std::process::ExitCode;
 
@@ -53,6 +56,8 @@ enum Command {
     Enroll(enroll::Args),
     Journal(journal::Args),
     Bench(bench::Args),
+    Doctor(doctor::Args),
+    Update(update::Args),
     Completion(completion::Args),
 }
 
@@ -76,6 +81,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Enroll(args) => enroll::run(&args),
         Command::Journal(args) => journal::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Update(args) => update::run(&args),
         Command::Completion(args) => Ok(completion::run(&args)),
     };
     result.unwrap_or_else(|error| {

@@ -9,12 +9,16 @@
 
 mod cli;
 mod config;
+mod doctor;
 mod fleet;
+mod install;
 mod log;
+mod manager;
 mod out;
 mod server;
 mod stop;
 mod sys;
+mod update;
 
 use std::process::ExitCode;
 

@@ -2,6 +2,8 @@
 //! descriptor, detaching from the terminal, memory settings. All `unsafe` of the binary is here.
 #![expect(unsafe_code, reason = "the one place of this crate that calls the C library")]
 
+mod rights;
+
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
@@ -9,6 +11,10 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
+
+pub(crate) use rights::{
+    become_user, die_with_parent, groups, may_open_raw_socket, may_write, pass_on,
+};
 
 /// How many datagrams one system call moves. 64 amortises the call; more only adds memory.
 pub(crate) const BATCH: usize = BATCH_FOR_C as usize;

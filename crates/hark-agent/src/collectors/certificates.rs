@@ -116,7 +116,7 @@ impl Collector for CertificateCollector {
         }
         let now = Clock.now().unix.seconds();
         for file in &self.files {
-            let end = read(&self.root.join(file.trim_start_matches('/')));
+            let end = end_of(&self.root.join(file.trim_start_matches('/')));
             values.push(end.map_or(f64::NAN, |end| days_between(now, end)));
         }
         Ok(if change { Change::Other } else { Change::Same })
@@ -174,7 +174,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 }
 
 /// Returns when the first certificate of the file ends, in seconds since 1970.
-fn read(path: &Path) -> Option<i64> {
+pub(crate) fn end_of(path: &Path) -> Option<i64> {
     let file = std::fs::File::open(path).ok()?;
     let mut bytes = Vec::new();
     std::io::Read::read_to_end(&mut std::io::Read::take(file, MAX_LEN), &mut bytes).ok()?;

@@ -1,18 +1,22 @@
 //! `hark agent`: the agent alone.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
-use hark_agent::{Access, Agent, AgentConfig, Server, Stop};
+use hark_agent::{Access, Agent, AgentConfig, Pulse, Server, Stop, UpdateSettings};
+use hark_model::time::{Clock, Mono};
 use hark_model::{HostName, Secret};
 use tokio::sync::oneshot;
 
+use super::install;
 use super::service::{self, ServiceArgs};
-use crate::config;
-use crate::out;
 use crate::stop::{Asked, Signals};
+use crate::update::{self, Begun, Watcher};
+use crate::{config, manager, out};
 
 /// How long between two tries while the server cannot be reached for enrolling.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -25,14 +29,28 @@ const SETTLED: Duration = Duration::from_secs(40);
 /// millisecond of page faults follows each time.
 const SELDOM: Duration = Duration::from_mins(10);
 
+/// The longest time that an answer of the server may take, for knowing whether it answers.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// How much longer than its interval the agent's thread may take before it counts as stuck: a disk that
+/// stands still for a minute is no reason to start anew.
+const STUCK: Duration = Duration::from_mins(2);
+
+/// Where there is no watchdog.
+const NEVER: Duration = Duration::from_hours(24);
+
 /// Run the agent: measure this machine and send it to a server.
 ///
 /// The first start joins with `--token` (a line that the server prints) or with the secret that all
 /// agents share; afterwards it is known. What cannot be sent is kept and sent later.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(after_help = "Examples:\n  hark agent --token hark-…\n  \
-    hark agent hark.example.net --secret-file /etc/hark/secret --interval 10s")]
+    hark agent hark.example.net --secret-file /etc/hark/secret --interval 10s\n  \
+    hark agent install --token hark-…")]
 pub(super) struct Args {
+    #[command(subcommand)]
+    action: Option<Action>,
     /// The server: name or address, with or without :port; more than one are tried in turn.
     #[arg(value_name = "SERVER", value_parser = parse_server)]
     servers: Vec<Server>,
@@ -55,7 +73,16 @@ pub(super) struct Args {
     service: ServiceArgs,
 }
 
+/// What else can be done with an agent.
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    Install(install::AgentArgs),
+}
+
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(Action::Install(args)) = &args.action {
+        return install::run_agent(args);
+    }
     if args.service.detach {
         return service::detach();
     }
@@ -64,13 +91,18 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Ok(loaded) => loaded,
         Err(error) => return Ok(super::config::report(&error, false)),
     };
-    let folder = paths.data_dir(loaded.settings.data_dir.as_deref()).join("agent");
+    let data_dir = paths.data_dir(loaded.settings.data_dir.as_deref());
+    let folder = data_dir.join("agent");
     args.service.start_log(&loaded.settings.log, &folder)?;
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let config = agent_config(args, loaded, folder)?;
     if args.boot {
         return send_boot(&config);
+    }
+    if let Begun::Ended(code) = update::begin(&data_dir, &config.update, args.service.report_ready)
+    {
+        return Ok(code);
     }
     crate::sys::allocate_from_one_place();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -79,6 +111,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let Some(agent) = agent else { return Ok(ExitCode::SUCCESS) };
     out::note(format!("hark agent: this is {}", agent.host()));
     args.service.ready();
+    let newer = Arc::new(AtomicBool::new(false));
+    let watcher = watch_for_newer(&data_dir, &config.update, &agent, &stop, &newer)?;
+    let life = Life::of(&agent);
     // The runtime only waits for signals from here on: the agent is one thread.
     let flag = stop.clone();
     let (running, ended) = oneshot::channel();
@@ -90,12 +125,39 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             agent.run(&flag)
         })
         .context("cannot start the agent's thread")?;
-    runtime.block_on(watch(ended, &stop))?;
+    runtime.block_on(watch(ended, &stop, life))?;
+    drop(watcher);
     match thread.join() {
+        Ok(Ok(_)) if newer.load(Ordering::SeqCst) => match update::go_over() {
+            Begun::Ended(code) => Ok(code),
+            Begun::GoOn => Ok(ExitCode::SUCCESS),
+        },
         Ok(Ok(_)) => Ok(ExitCode::SUCCESS),
         Ok(Err(error)) => Err(error.into()),
         Err(_) => anyhow::bail!("the agent ended with a fault of this program"),
     }
+}
+
+/// Starts the thread that looks for newer versions: one that is there ends the agent and is noted in
+/// `newer`.
+fn watch_for_newer(
+    data_dir: &Path,
+    settings: &UpdateSettings,
+    agent: &Agent,
+    stop: &Stop,
+    newer: &Arc<AtomicBool>,
+) -> anyhow::Result<Option<Watcher>> {
+    let pulse = agent.pulse();
+    // Two heartbeats, and the time that an answer may take.
+    let patience = agent.interval() * 2 + ANSWER;
+    let (stop, newer) = (stop.clone(), Arc::clone(newer));
+    let staged = move || {
+        newer.store(true, Ordering::SeqCst);
+        stop.stop();
+    };
+    let progress = Box::new(move || pulse.stored());
+    Watcher::start(data_dir, settings, patience, progress, Box::new(staged))
+        .context("cannot start a thread")
 }
 
 fn agent_config(
@@ -151,11 +213,40 @@ async fn prepare(config: &AgentConfig) -> anyhow::Result<Option<Agent>> {
     }
 }
 
-/// Waits until a signal ends the agent or it ends by itself. Once the start is over, little else wakes this
-/// thread.
-async fn watch(mut ended: oneshot::Receiver<()>, stop: &Stop) -> anyhow::Result<()> {
+/// Whether the agent's thread lives.
+struct Life {
+    pulse: Pulse,
+    rounds: u64,
+    at: Mono,
+}
+
+impl Life {
+    fn of(agent: &Agent) -> Self {
+        Self { pulse: agent.pulse(), rounds: 0, at: Clock.now().mono }
+    }
+
+    /// Returns true unless the thread has not come around for too long.
+    fn is_there(&mut self, now: Mono) -> bool {
+        let rounds = self.pulse.rounds();
+        if rounds != self.rounds {
+            (self.rounds, self.at) = (rounds, now);
+        }
+        now.since(self.at) <= self.pulse.interval() + STUCK
+    }
+}
+
+/// Waits until a signal ends the agent or it ends by itself. Once the start is over, little else wakes
+/// this thread.
+async fn watch(
+    mut ended: oneshot::Receiver<()>,
+    stop: &Stop,
+    mut life: Life,
+) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
-    let mut pause = SETTLED;
+    let unused = tokio::time::sleep(SETTLED);
+    tokio::pin!(unused);
+    let every = manager::alive_every();
+    let mut alive = tokio::time::interval(every.unwrap_or(NEVER));
     loop {
         tokio::select! {
             asked = signals.next() => match asked {
@@ -167,9 +258,14 @@ async fn watch(mut ended: oneshot::Receiver<()>, stop: &Stop) -> anyhow::Result<
                 Asked::Show => {}
             },
             _ = &mut ended => return Ok(()),
-            () = tokio::time::sleep(pause) => {
+            () = &mut unused => {
                 crate::sys::give_unused_back();
-                pause = SELDOM;
+                unused.set(tokio::time::sleep(SELDOM));
+            }
+            _ = alive.tick(), if every.is_some() => {
+                if life.is_there(Clock.now().mono) {
+                    manager::alive();
+                }
             }
         }
     }
@@ -177,7 +273,7 @@ async fn watch(mut ended: oneshot::Receiver<()>, stop: &Stop) -> anyhow::Result<
 
 fn send_boot(config: &AgentConfig) -> anyhow::Result<ExitCode> {
     let event = hark_model::Event {
-        at: hark_model::Clock.now().unix,
+        at: Clock.now().unix,
         kind: hark_model::EventKind::Boot,
         severity: hark_model::Severity::Info,
         text: "the host has booted".to_owned(),

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use super::install;
 use super::service::{self, ServiceArgs};
 use crate::server::run::{Role, run_service};
 
@@ -10,8 +11,12 @@ use crate::server::run::{Role, run_service};
 ///
 /// SIGTERM and SIGINT end it in order, SIGHUP reads the configuration again, SIGUSR1 prints the state.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  hark server\n  hark server -c /etc/hark -d --log syslog")]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(after_help = "Examples:\n  hark server\n  hark server -c /etc/hark -d --log syslog\n  \
+    hark server install")]
 pub(super) struct Args {
+    #[command(subcommand)]
+    action: Option<Action>,
     #[command(flatten)]
     service: ServiceArgs,
     /// Where agents send to (UDP). [default: `hb_port`, 50003]
@@ -22,7 +27,16 @@ pub(super) struct Args {
     http: Option<SocketAddr>,
 }
 
+/// What else can be done with a server.
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    Install(install::ServerArgs),
+}
+
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(Action::Install(args)) = &args.action {
+        return install::run_server(args);
+    }
     if args.service.detach {
         return service::detach();
     }

@@ -100,6 +100,7 @@ impl ServiceArgs {
     /// Says to the process that detached us that everything has started, and lets go of what we have of
     /// the terminal: whoever waits for the end of our output (ssh does) waits no longer.
     pub(crate) fn ready(&self) {
+        crate::manager::ready();
         if !self.report_ready {
             return;
         }

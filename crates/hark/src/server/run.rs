@@ -1,16 +1,21 @@
 //! The life of `hark up`, `hark server` and `hark demo`: start, first lines, signals, end.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
+use hark_agent::UpdateSettings;
+use hark_model::Clock;
+use tokio_util::sync::CancellationToken;
 
 use super::assemble::{Options, Server};
 use crate::cli::service::ServiceArgs;
 use crate::config::{self, Loaded, Paths};
-use crate::out;
 use crate::stop::{Asked, Signals};
+use crate::update::{self, Begun, Watcher};
+use crate::{manager, out};
 
 /// Threads of the asynchronous runtime: the page, probes and receivers wait more than they work.
 const WORKERS: usize = 2;
@@ -18,6 +23,10 @@ const WORKERS: usize = 2;
 /// How often the files of the configuration are looked at for changes: a change reaches every agent
 /// within 5 s.
 const WATCH: Duration = Duration::from_secs(2);
+
+/// How long a new version of the server runs until it is known to work: its parts report a failure at
+/// once, or when they first write.
+const WORKS: Duration = Duration::from_secs(20);
 
 /// What this process is.
 #[derive(Clone, Copy, Debug)]
@@ -53,15 +62,33 @@ pub(crate) fn run_service(args: &ServiceArgs, role: Role) -> anyhow::Result<Exit
     if !loaded.warnings.is_empty() {
         out::note(loaded.warnings.trim_end());
     }
+    let update = loaded.agent.as_ref().map(|agent| agent.update.clone()).unwrap_or_default();
+    if let Begun::Ended(code) = update::begin(&data_dir, &update, args.report_ready) {
+        return Ok(code);
+    }
     let options = match role {
         Role::Server { udp, http } => Options { data_dir, own_agent: false, udp, http },
         Role::Up { udp, http } => Options { data_dir, own_agent: true, udp, http },
     };
     let runtime = runtime()?;
-    let code = runtime.block_on(live(args, &paths, loaded, options));
+    let ended = runtime.block_on(live(args, &paths, loaded, options, &update));
     // A thread that hangs must not hold the process back: what was acknowledged is on the disk.
     runtime.shutdown_background();
-    code
+    match ended? {
+        Ended::With(code) => Ok(code),
+        Ended::ForNewer => match update::go_over() {
+            Begun::Ended(code) => Ok(code),
+            Begun::GoOn => Ok(ExitCode::SUCCESS),
+        },
+    }
+}
+
+/// How the server has ended.
+enum Ended {
+    /// With an exit code.
+    With(ExitCode),
+    /// So that a newer version can go on.
+    ForNewer,
 }
 
 /// Makes the runtime for what waits: the page, probes, receivers.
@@ -82,17 +109,25 @@ async fn live(
     paths: &Paths,
     loaded: Loaded,
     options: Options,
-) -> anyhow::Result<ExitCode> {
+    update: &UpdateSettings,
+) -> anyhow::Result<Ended> {
     let mut signals = Signals::listen().context("cannot listen to signals")?;
     let mut revision = loaded.revision;
+    let data_dir = options.data_dir.clone();
     let server = Server::start(loaded, options)?;
     greet(&server);
     args.ready();
+    let newer = CancellationToken::new();
+    let _watcher = watch_for_newer(&data_dir, update, &newer)?;
+    let alive = manager::alive_every().is_some();
     let mut watch = tokio::time::interval(WATCH);
     loop {
         let asked = tokio::select! {
             asked = signals.next() => asked,
             _ = watch.tick() => {
+                if alive {
+                    manager::alive();
+                }
                 if config::revision(paths).is_none_or(|now| now == revision) {
                     continue;
                 }
@@ -101,7 +136,11 @@ async fn live(
             () = server.failed() => {
                 tracing::error!("a part of the server has ended by itself");
                 server.end().await;
-                return Ok(ExitCode::FAILURE);
+                return Ok(Ended::With(ExitCode::FAILURE));
+            }
+            () = newer.cancelled() => {
+                server.end().await;
+                return Ok(Ended::ForNewer);
             }
         };
         match asked {
@@ -117,12 +156,30 @@ async fn live(
     }
     tracing::info!("ending");
     tokio::select! {
-        () = server.end() => Ok(ExitCode::SUCCESS),
+        () = server.end() => Ok(Ended::With(ExitCode::SUCCESS)),
         asked = signals.next() => {
             tracing::warn!(?asked, "asked again while ending: leaving at once");
-            Ok(ExitCode::FAILURE)
+            Ok(Ended::With(ExitCode::FAILURE))
         }
     }
+}
+
+/// Starts the thread that notes that this version works, and looks for newer ones: `newer` is cancelled
+/// once one waits. A server that has run for [`WORKS`] works.
+fn watch_for_newer(
+    data_dir: &Path,
+    settings: &UpdateSettings,
+    newer: &CancellationToken,
+) -> anyhow::Result<Option<Watcher>> {
+    let begun = Clock.now().mono;
+    let progress = move || {
+        let runs = Clock.now().mono.since(begun);
+        if runs < WORKS { 0 } else { hark_model::time::millis(runs) }
+    };
+    let newer = newer.clone();
+    let staged = Box::new(move || newer.cancel());
+    Watcher::start(data_dir, settings, Duration::from_secs(1), Box::new(progress), staged)
+        .context("cannot start a thread")
 }
 
 fn greet(server: &Server) {

@@ -12,11 +12,15 @@ mod crash;
 #[cfg(test)]
 mod datagrams;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod ending;
 #[cfg(test)]
 mod full_disk;
 #[cfg(test)]
 mod given;
+#[cfg(test)]
+mod install;
 #[cfg(test)]
 mod main_job;
 #[cfg(test)]
@@ -25,3 +29,5 @@ mod mini;
 mod page;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod update;

@@ -1,0 +1,196 @@
+//! What an agent cannot see here.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use hark_agent::collectors::Root;
+use hark_agent::doctor::{Tried, try_collectors};
+
+use super::{Finding, Level, Patient};
+
+/// What is kept from most users, and how an agent is allowed to see it.
+struct Closed {
+    /// Where, below the root.
+    path: &'static str,
+    /// Whether it is a socket, which is not opened but connected to.
+    is_socket: bool,
+    /// What an agent reads there.
+    holds: &'static str,
+    /// The way in.
+    mend: &'static str,
+}
+
+const CLOSED: &[Closed] = &[
+    Closed {
+        path: "proc/1/stat",
+        is_socket: false,
+        holds: "processes of other users",
+        mend: "mount -o remount,hidepid=0 /proc (or give the agent's group with gid=)",
+    },
+    Closed {
+        path: "proc/1/io",
+        is_socket: false,
+        holds: "what processes of other users read and write",
+        mend: "hark agent install --capability sys-ptrace",
+    },
+    Closed {
+        path: "var/log/syslog",
+        is_socket: false,
+        holds: "the system's log",
+        mend: "hark agent install --group adm",
+    },
+    Closed {
+        path: "var/log/messages",
+        is_socket: false,
+        holds: "the system's log",
+        mend: "hark agent install --capability dac-read-search",
+    },
+    Closed {
+        path: "var/log/journal",
+        is_socket: false,
+        holds: "systemd's journal",
+        mend: "hark agent install --group systemd-journal",
+    },
+    Closed {
+        path: "run/docker.sock",
+        is_socket: true,
+        holds: "containers of Docker (who may use it can become root)",
+        mend: "hark agent install --group docker",
+    },
+    Closed {
+        path: "run/podman/podman.sock",
+        is_socket: true,
+        holds: "containers of Podman",
+        mend: "hark agent install --group podman",
+    },
+];
+
+pub(super) fn look(patient: &Patient) -> Vec<Finding> {
+    let mut findings = collectors(patient);
+    findings.extend(CLOSED.iter().filter_map(|closed| try_closed(&patient.root, closed)));
+    findings.extend(servers(patient));
+    findings
+}
+
+fn collectors(patient: &Patient) -> Vec<Finding> {
+    let defaults;
+    let configured = if let Some(agent) = &patient.loaded.agent {
+        &agent.collectors
+    } else {
+        defaults = hark_agent::collectors::read(None);
+        &defaults
+    };
+    let tried = try_collectors(configured, &Root::at(&patient.root));
+    let mut missing = Vec::new();
+    let mut findings = Vec::new();
+    for (name, tried) in tried {
+        let area = "collector";
+        findings.push(match tried {
+            Tried::Works { series, facts } => {
+                Finding::fine(area, format!("{name}: {series} series, {facts} facts"))
+            }
+            Tried::Missing(_) => {
+                missing.push(name);
+                continue;
+            }
+            Tried::Refused(path) => Finding::bad(
+                Level::Warning,
+                area,
+                format!("{name}: {} may not be read", path.display()),
+                "its values are absent, and thresholds on them never fire",
+                "hark agent install --capability dac-read-search",
+            ),
+            Tried::Broken { path, why } => Finding::bad(
+                Level::Warning,
+                area,
+                format!("{name}: {}: {why}", path.display()),
+                "its values are absent, and thresholds on them never fire",
+                format!(
+                    "look at {}, or switch it off: collectors: {{{name}: {{enabled: false}}}}",
+                    path.display()
+                ),
+            ),
+            Tried::Panicked => Finding::bad(
+                Level::Problem,
+                area,
+                format!("{name}: fell over"),
+                "this is a fault of hark; the other collectors go on",
+                format!("switch it off and report it: collectors: {{{name}: {{enabled: false}}}}"),
+            ),
+        });
+    }
+    if !missing.is_empty() {
+        let text = format!("not on this machine: {}", missing.join(", "));
+        findings.push(Finding::fine("collector", text));
+    }
+    findings
+}
+
+/// Tries to open it as the agent would; none if it is not there or can be read.
+fn try_closed(root: &Path, closed: &Closed) -> Option<Finding> {
+    let path = root.join(closed.path);
+    let tried = if closed.is_socket {
+        UnixStream::connect(&path).map(drop)
+    } else if path.is_dir() {
+        std::fs::read_dir(&path).map(drop)
+    } else {
+        // Some files under /proc can be opened and refuse to be read.
+        File::open(&path).and_then(|mut file| file.read(&mut [0; 1]).map(drop))
+    };
+    match tried {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Some(Finding::bad(
+            Level::Warning,
+            "rights",
+            format!("{} may not be read", path.display()),
+            format!("it holds {}; an agent that shall see them needs the right", closed.holds),
+            closed.mend,
+        )),
+        _ => None,
+    }
+}
+
+fn servers(patient: &Patient) -> Vec<Finding> {
+    let Some(agent) = &patient.loaded.agent else { return Vec::new() };
+    let try_name = |server: &hark_agent::Server| match server.addresses() {
+        Ok(addresses) if !addresses.is_empty() => {
+            Finding::fine("dns", format!("{server} is {}", addresses[0].ip()))
+        }
+        tried => Finding::bad(
+            Level::Problem,
+            "dns",
+            match tried {
+                Err(error) => format!("{server} has no address: {error}"),
+                Ok(_) => format!("{server} has no address"),
+            },
+            "the agent cannot reach its server; it keeps what it measures until it can",
+            format!(
+                "getent hosts {}; or name the server by its address: agent.server",
+                server.host()
+            ),
+        ),
+    };
+    agent.servers.iter().map(try_name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_closed_place_names_the_way_in() {
+        for closed in CLOSED {
+            assert!(!closed.path.starts_with('/'), "{}", closed.path);
+            let named =
+                ["hark agent install --", "mount "].iter().any(|w| closed.mend.starts_with(w));
+            assert!(named, "{}", closed.mend);
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_no_finding() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(CLOSED.iter().all(|closed| try_closed(root.path(), closed).is_none()));
+    }
+}

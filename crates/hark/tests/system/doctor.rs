@@ -1,0 +1,122 @@
+//! The doctor, asked about sound machines and sick ones, by root and by somebody else.
+
+use std::net::{TcpListener, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::process::{clean, run};
+use crate::support::{HARK, folder, write};
+
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// Asks the doctor; returns the exit code and the findings.
+fn doctor(folder: &Path, words: &[&str]) -> (i32, Vec<Value>) {
+    let mut command = clean(HARK, folder);
+    command.args(["doctor", "--json", "--data", "data"]).args(words);
+    let output = run(&mut command, LIMIT);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    let answer: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|e| panic!("{words:?}: {e}: {errors}"));
+    let code = output.status.code().unwrap();
+    assert_eq!(answer["exit_code"], code);
+    (code, answer["findings"].as_array().unwrap().clone())
+}
+
+fn find<'f>(findings: &'f [Value], area: &str, what: &str) -> &'f Value {
+    findings
+        .iter()
+        .find(|f| f["area"] == area && f["what"].as_str().unwrap().contains(what))
+        .unwrap_or_else(|| panic!("nothing about {area} {what}: {findings:#?}"))
+}
+
+#[test]
+fn what_another_user_may_not_do_is_told_with_the_command_that_mends_it() {
+    let folder = folder();
+    std::fs::create_dir(folder.path().join("data")).unwrap();
+    std::fs::set_permissions(folder.path().join("data"), std::fs::Permissions::from_mode(0o755))
+        .unwrap();
+    let config =
+        write(folder.path(), "hark.yaml", "checks: {gw: {ping: {address: 127.0.0.1}, host: gw}}\n");
+    std::fs::set_permissions(&config, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let (code, findings) = doctor(folder.path(), &["--agent", "--user", "nobody"]);
+    assert_eq!(code, 2, "{findings:#?}");
+    let io = find(&findings, "rights", "/proc/1/io");
+    assert_eq!(
+        (&io["level"], &io["mend"]),
+        (&Value::from("warning"), &Value::from("hark agent install --capability sys-ptrace"),)
+    );
+    assert_eq!(find(&findings, "data", "cannot be written")["level"], "problem");
+    assert!(
+        find(&findings, "data", "open to others")["mend"].as_str().unwrap().starts_with("chmod")
+    );
+    for finding in findings.iter().filter(|f| f["level"] != "ok") {
+        for part in ["what", "why", "mend"] {
+            assert_ne!(finding[part], "", "{finding}");
+        }
+    }
+    // What works is said as well: this machine has a processor and memory.
+    assert_eq!(find(&findings, "collector", "cpu")["level"], "ok");
+    // It is said of root as well if root may not, as in many containers, and not if root may.
+    let (_, findings) = doctor(folder.path(), &["--agent", "--as-told"]);
+    let told = findings.iter().any(|f| f["what"].as_str().unwrap().contains("/proc/1/io"));
+    assert_eq!(told, std::fs::read("/proc/1/io").is_err());
+    assert_eq!(find(&findings, "data", "can be written")["level"], "ok");
+}
+
+#[test]
+fn a_servers_ports_certificate_and_names_are_tried() {
+    let folder = folder();
+    let (taken, also_taken) =
+        (TcpListener::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    let tcp = taken.local_addr().unwrap().port();
+    let udp = also_taken.local_addr().unwrap().port();
+    write(folder.path(), "bad.pem", "this is none\n");
+    let config = write(
+        folder.path(),
+        "hark.yaml",
+        &format!(
+            "hbd_host: 127.0.0.1\nhbd_port: {tcp}\nhb_port: {udp}\n\
+         tls: {{certificate: {0}/bad.pem, key: {0}/bad.pem}}\n\
+         agent: {{server: no-such-name.invalid}}\n",
+            folder.path().display()
+        ),
+    );
+    let (code, findings) = doctor(folder.path(), &["--as-told", "-c", config.to_str().unwrap()]);
+    assert_eq!(code, 2);
+    for kind in [format!("tcp 127.0.0.1:{tcp}"), format!("udp 127.0.0.1:{udp}")] {
+        let port = find(&findings, "ports", &kind);
+        assert!(port["level"] == "problem" && port["mend"].as_str().unwrap().contains("ss -lnp"));
+    }
+    assert_eq!(find(&findings, "tls", "bad.pem")["level"], "problem");
+    assert_eq!(find(&findings, "dns", "no-such-name.invalid")["level"], "problem");
+}
+
+#[test]
+fn a_tree_of_another_machine_is_looked_at_in_its_place() {
+    let folder = folder();
+    let root = folder.path().join("root");
+    for (name, text) in [
+        ("proc/sys/fs/inotify/max_user_instances", "8\n"),
+        ("proc/sys/fs/inotify/max_user_watches", "65536\n"),
+        ("proc/loadavg", "nonsense\n"),
+    ] {
+        std::fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
+        write(&root, name, text);
+    }
+    let words = ["--agent", "--as-told", "--root", root.to_str().unwrap()];
+    let (code, findings) = doctor(folder.path(), &words);
+    assert_eq!(code, 1, "{findings:#?}");
+    let limit = find(&findings, "limits", "max_user_instances is 8");
+    assert!(
+        limit["mend"].as_str().unwrap().contains("sysctl -w fs.inotify.max_user_instances=128")
+    );
+    assert_eq!(find(&findings, "limits", "max_user_watches")["level"], "ok");
+    assert_eq!(find(&findings, "collector", "proc/loadavg")["level"], "warning");
+    let wrong = write(folder.path(), "wrong.yaml", "nonsense: 1\n");
+    let mut command = clean(HARK, folder.path());
+    command.args(["doctor", "--as-told", "-c"]).arg(&wrong);
+    assert_eq!(run(&mut command, LIMIT).status.code(), Some(2));
+}
