@@ -217,6 +217,7 @@ fn result(status: Status, text: String, now: Now) -> ReportItem {
         took_ms: 0,
         values: Vec::new(),
         limits: Vec::new(),
+        next: hark_model::Next::Whenever,
     })
 }
 
@@ -255,13 +256,26 @@ mod tests {
     }
 
     #[test]
-    fn a_server_cannot_name_programs() {
+    fn a_server_cannot_name_programs_that_the_host_does_not_allow() {
         let (_folder, home, mut central) = open(json!({}));
-        for key in ["plugins", "commands", "custom", "nagios_runner", "statsd", "lines"] {
+        for key in ["plugins", "commands", "custom"] {
             let text = format!("{key}: {{x: {{command: id}}}}\n");
+            let (given, told) = central.take(&home, 7, text.as_bytes(), NOW).unwrap();
+            assert!(given.jobs.is_empty(), "{key}: {given:?}");
+            assert!(status(&told).1.contains("does not allow it: x"), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_cannot_make_sockets_or_ask_addresses() {
+        let (_folder, home, mut central) = open(json!({}));
+        for text in [
+            "lines: {socket: /run/other.sock}\n",
+            "statsd: {socket: /run/other.sock}\n",
+            "exporters: {x: 'http://192.0.2.1/'}\n",
+        ] {
             let told = central.take(&home, 7, text.as_bytes(), NOW).unwrap_err();
-            let ReportItem::Result(told) = told else { panic!("{told:?}") };
-            assert!(told.text.contains(&format!("unknown key `{key}`")), "{}", told.text);
+            assert!(status(&told).1.contains("unknown key"), "{told:?}");
         }
     }
 

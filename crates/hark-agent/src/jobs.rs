@@ -35,7 +35,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hark_calendar::ActiveWindow;
-use hark_model::{Clock, Event, Mono, Now, SeriesDef};
+use hark_model::{Clock, Event, Mono, Next, Now, SeriesDef};
 use hark_plugin::{
     Finished, Happened, Invocation, Output, Poller, RunId, Runner, StartError, runner,
 };
@@ -119,6 +119,8 @@ pub(crate) struct Turn<'t> {
     inlet: &'t Inlet,
     wanted: Option<Invocation>,
     again_at: Option<Mono>,
+    /// When the job's next time is, for its results.
+    next: Next,
 }
 
 impl Turn<'_> {
@@ -132,8 +134,14 @@ impl Turn<'_> {
         self.again_at = Some(at);
     }
 
-    /// Reports a check's result or facts.
-    pub(crate) fn report(&self, item: ReportItem) {
+    /// Reports a check's result or facts. A result that does not say itself when the next one comes is
+    /// followed by one at the job's next time.
+    pub(crate) fn report(&self, mut item: ReportItem) {
+        if let ReportItem::Result(result) = &mut item
+            && result.next == Next::AsBefore
+        {
+            result.next = self.next;
+        }
         self.offer(Found::Report(item));
     }
 
@@ -443,7 +451,8 @@ impl Works {
     /// Calls a job, and does what it asks for.
     fn call(&mut self, index: usize, now: Now, what: impl FnOnce(&mut dyn Job, &mut Turn<'_>)) {
         let Some(kept) = self.jobs.get_mut(index).filter(|kept| !kept.broken) else { return };
-        let mut turn = Turn { now, inlet: &self.inlet, wanted: None, again_at: None };
+        let next = self.clockwork.until_next(index, now);
+        let mut turn = Turn { now, inlet: &self.inlet, wanted: None, again_at: None, next };
         let job = &mut kept.job;
         if catch_unwind(AssertUnwindSafe(|| what(&mut **job, &mut turn))).is_err() {
             kept.broken = true;

@@ -167,6 +167,9 @@ const COLLECTORS: Key = Key::new(
 
 /// What of the section the server may give: how and what is looked at, not who the agent is and
 /// whom it believes, what the server may have run and what operators may order.
+///
+/// Not what makes sockets or asks addresses (`exporters`, `statsd`, `lines`): a server that was taken over
+/// could put a socket in the place of another, or have pages fetched that only this host can reach.
 pub const GIVEN_KEYS: &[Key] = &[
     INTERVAL,
     COLLECTORS,
@@ -175,9 +178,6 @@ pub const GIVEN_KEYS: &[Key] = &[
     jobs::PLUGINS,
     jobs::NAGIOS_RUNNER,
     jobs::CUSTOM,
-    jobs::EXPORTERS,
-    jobs::STATSD,
-    jobs::LINES,
     logs::LOGS,
     logs::LOGS_CPU,
 ];

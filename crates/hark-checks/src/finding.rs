@@ -95,6 +95,7 @@ impl Finding {
             took_ms: u32::try_from(took.as_millis()).unwrap_or(u32::MAX),
             values,
             limits: Vec::new(),
+            next: hark_model::Next::default(),
             check,
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hark_model::record::{Fresh, JournalKind, Record};
-use hark_model::{CheckName, CheckResult, HostId, Now, SeriesName, Status, Unix};
+use hark_model::{CheckName, CheckResult, HostId, Next, Now, SeriesName, Status, Unix};
 
 use crate::check::{CLOCK_CHECK, Check, Kind, RTT_CHECK};
 use crate::confirm::Since;
@@ -213,13 +213,19 @@ impl Engine {
             // Nobody may speak for what the engine observes itself.
             return;
         }
+        let said = spacing_said(result.next);
+        if let Some(ms) = said {
+            check.spacing_ms = ms;
+        }
         let every = check.rule.plan().map_or(self.plan.liveness.interval, |plan| plan.every);
         let spacing = Duration::from_millis(u64::from(check.spacing_ms));
         let window = every.max(spacing) * self.plan.liveness.miss + self.plan.liveness.grace;
         let took = Duration::from_millis(u64::from(result.took_ms));
         let Age::News(at) = age(check, result.began_at, window + took, now) else { return };
         let first = check.began().is_none();
-        note_spacing(check, at);
+        if said.is_none() {
+            note_spacing(check, at);
+        }
         let fresh_before = check.fresh;
         check.received(at, Moment::of(now));
         check.fresh = fresh_before;
@@ -315,6 +321,17 @@ impl Engine {
         }
         let name = CheckName::new(name).expect("own checks have constant names");
         self.add_check(id, name, kind, now).unwrap_or(0)
+    }
+}
+
+/// Returns how far results are apart, if who makes them says so; those that come whenever there is
+/// something to say are as far apart as can be told: months.
+fn spacing_said(next: Next) -> Option<u32> {
+    let ms = |time| u32::try_from(hark_model::time::millis(time)).unwrap_or(u32::MAX);
+    match next {
+        Next::AsBefore => None,
+        Next::Within(time) => Some(ms(time)),
+        Next::Whenever => Some(u32::MAX),
     }
 }
 

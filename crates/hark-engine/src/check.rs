@@ -210,6 +210,10 @@ impl More {
     }
 }
 
+/// How far apart the results of a restored check are taken to be until the first one comes: an hour, so
+/// that a start of the server does not miss those that come seldom.
+const RESTORED_SPACING_MS: u32 = 3_600_000;
+
 /// A check.
 #[derive(Debug)]
 pub(crate) struct Check {
@@ -256,6 +260,10 @@ impl Check {
     /// Brings a check back from the store.
     pub(crate) fn restored(rule: Arc<Rule>, record: &CheckRecord, now: Now) -> Self {
         let mut check = Self::new(rule, Moment::of(now));
+        if matches!(check.rule.kind, Kind::Reported) {
+            // How often it comes is not stored: the first result says it, or a second one shows it.
+            check.spacing_ms = RESTORED_SPACING_MS;
+        }
         check.value = record.value.unwrap_or(f64::NAN);
         check.began = record.began_at.unwrap_or(NEVER_BEGAN);
         if let Some(began) = record.began_at {

@@ -303,6 +303,7 @@ impl Machine {
             took_ms: 0,
             values: Vec::new(),
             limits: Vec::new(),
+            next: hark_model::Next::Whenever,
         };
         out.items.push(Item::Result(result));
     }

@@ -1,5 +1,7 @@
 //! The result of looking once.
 
+use std::time::Duration;
+
 use crate::name::CheckName;
 use crate::sample::SeriesName;
 use crate::status::Status;
@@ -23,6 +25,20 @@ pub struct CheckResult {
     pub values: Vec<(SeriesName, f64)>,
     /// What the one who measured calls bad, for those values (here or in samples) where it says so.
     pub limits: Vec<SeriesLimits>,
+    /// When the next result is to be expected.
+    pub next: Next,
+}
+
+/// When the next result of a check is to be expected: one that stays out longer is missed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Next {
+    /// Not said: as far apart as the results before.
+    #[default]
+    AsBefore,
+    /// Within this time.
+    Within(Duration),
+    /// When there is something to say; none is missed.
+    Whenever,
 }
 
 /// The values between two bounds, both included.

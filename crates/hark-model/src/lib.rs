@@ -19,7 +19,7 @@ pub mod status;
 pub mod time;
 pub mod token;
 
-pub use check::{CheckResult, Range, SeriesLimits};
+pub use check::{CheckResult, Next, Range, SeriesLimits};
 pub use event::{Event, EventKind};
 pub use name::{
     CheckName, HostName, NameError, ProfileName, ReceiverName, RouteName, Tag, UserName,

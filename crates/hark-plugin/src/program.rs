@@ -180,7 +180,8 @@ fn quoted(
 /// Leave to run a program: who named it, and by what right. Nothing is run without one.
 ///
 /// What the host's own file names is allowed by standing there. What a server names is allowed only
-/// under a name that the host's file allows: a server that was taken over can run nothing new.
+/// under a name that the host's file allows. The command line under that name is the server's: whoever
+/// allows a name lets that server run what it wants under it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permit {
     origin: Origin,

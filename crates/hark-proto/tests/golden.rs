@@ -114,6 +114,7 @@ fn report() -> Content {
             took_ms: 12,
             values: vec![(SeriesName::plain("web", "seconds"), 0.5)],
             limits: Vec::new(),
+            next: hark_model::Next::default(),
         }),
         ReportItem::Event(Event {
             at: Unix(1_795_199_999_500),
@@ -194,6 +195,7 @@ fn limited() -> CheckResult {
             min: Some(0.0),
             max: None,
         }],
+        next: hark_model::Next::default(),
     }
 }
 

@@ -180,6 +180,7 @@ fn contents() -> Vec<Content> {
             min: Some(0.0),
             max: None,
         }],
+        next: hark_model::Next::Within(std::time::Duration::from_mins(5)),
     });
     assert_eq!(report.push(1, &result), Pushed::Whole);
     let hello = Hello {

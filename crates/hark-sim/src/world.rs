@@ -613,7 +613,9 @@ impl World {
         let status = if good { Status::Ok } else { Status::Critical };
         let text = if good { "answers" } else { "does not answer" }.to_owned();
         let (values, limits) = (Vec::new(), Vec::new());
-        let result = CheckResult { check, status, text, began_at, took_ms: 5, values, limits };
+        let next = hark_model::Next::AsBefore;
+        let result =
+            CheckResult { check, status, text, began_at, took_ms: 5, values, limits, next };
         if self.paused_since.is_none() {
             self.oracle.fed(&name, self.now);
         }

@@ -294,6 +294,8 @@ fn result(field: &str, found: ReportedResult) -> Read<CheckResult> {
         took_ms: small(found.took_seconds.max(0.0) * 1000.0),
         values: Vec::new(),
         limits: Vec::new(),
+        // Not said there: as far apart as those before.
+        next: hark_model::Next::AsBefore,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hark_model::time::millis;
-use hark_model::{Mono, Now};
+use hark_model::{Mono, Next, Now};
 
 use super::Timing;
 
@@ -63,6 +63,22 @@ impl Clockwork {
         if let (Some(entry), Some(former)) = (self.entries.get_mut(place), other.entries.get(from))
         {
             entry.due = former.due;
+        }
+    }
+
+    /// Returns within which time a job has something to say again. One without an interval of its own
+    /// says so itself, or never again.
+    pub(super) fn until_next(&self, index: usize, now: Now) -> Next {
+        let Some(entry) = self.entries.get(index) else { return Next::Whenever };
+        let Some(every) = entry.timing.every else { return Next::Whenever };
+        let Some(active) = &entry.timing.active else { return Next::Within(every) };
+        let due = now.after(entry.due.map_or(every, |due| due.since(now.mono)));
+        if active.contains(due.unix) {
+            return Next::Within(every);
+        }
+        match active.next_change(due.unix) {
+            Some(opens) => Next::Within(opens.since(now.unix) + every),
+            None => Next::Whenever,
         }
     }
 
@@ -133,10 +149,37 @@ mod tests {
     #[test]
     fn outside_of_its_window_a_jobs_time_passes_by() {
         let mut timing = timing(60);
-        timing.active = Some(ActiveWindow::parse("mon 00:10-00:20", None).unwrap());
+        timing.active = Some(ActiveWindow::parse("mon 00:10-00:20 UTC", None).unwrap());
         let times = times(&timing, 3_600_000);
         assert_eq!(times.len(), 10);
         assert!(times.iter().all(|ms| (600_000..1_200_000).contains(ms)), "{times:?}");
+    }
+
+    #[test]
+    fn the_next_result_is_expected_after_the_interval_or_when_the_window_opens_again() {
+        let mut night = timing(60);
+        night.active = Some(ActiveWindow::parse("mon 00:00-00:10 UTC", None).unwrap());
+        let jobs = [("a".to_owned(), timing(60)), ("b".to_owned(), night)];
+        let mut clockwork = Clockwork::new(jobs.into_iter(), at(0));
+        clockwork.due(at(6000));
+        let minute = Next::Within(Duration::from_mins(1));
+        assert_eq!(
+            (clockwork.until_next(0, at(6000)), clockwork.until_next(1, at(6000))),
+            (minute, minute)
+        );
+        for ms in (7000..599_000).step_by(1000) {
+            clockwork.due(at(ms));
+        }
+        let last = at(599_000);
+        assert_eq!(clockwork.until_next(0, last), minute);
+        let Next::Within(week) = clockwork.until_next(1, last) else {
+            panic!("there is a next one")
+        };
+        let days = week.as_secs_f64() / 86400.0;
+        assert!((6.9..7.1).contains(&days), "{days}");
+        let once = Timing { every: None, active: None };
+        let clockwork = Clockwork::new([("c".to_owned(), once)].into_iter(), at(0));
+        assert_eq!(clockwork.until_next(0, last), Next::Whenever);
     }
 
     #[test]

@@ -296,6 +296,7 @@ impl Command {
             took_ms: u32::try_from(millis(took)).unwrap_or(u32::MAX),
             values: Vec::new(),
             limits: Vec::new(),
+            next: hark_model::Next::default(),
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hark_config::{Bare, Key, Kind, Section, Value};
-use hark_model::{CheckName, CheckResult, Mono, Status, Unix};
+use hark_model::{CheckName, CheckResult, Mono, Next, Status, Unix};
 use hark_plugin::lines::{self, Line};
 use hark_plugin::{
     Exit, Finished, Invocation, Measured, Output, Permit, Poller, Program, StartError,
@@ -107,7 +107,11 @@ struct Custom {
 
 impl Custom {
     fn report(&self, status: Status, text: String, began_at: Unix, turn: &Turn<'_>) {
-        turn.report(ReportItem::Result(result(self.check.clone(), status, text, began_at)));
+        let mut result = result(self.check.clone(), status, text, began_at);
+        if self.runs_on {
+            result.next = Next::Within(ALIVE);
+        }
+        turn.report(ReportItem::Result(result));
     }
 
     /// Says how it runs; a wrong line is said once.
@@ -222,6 +226,7 @@ fn result(check: CheckName, status: Status, text: String, began_at: Unix) -> Che
         took_ms: 0,
         values: Vec::new(),
         limits: Vec::new(),
+        next: Next::AsBefore,
     }
 }
 
@@ -276,12 +281,10 @@ impl Intake {
             && self.may(turn)
             && let Some(check) = self.check(&verdict.check)
         {
-            turn.report(ReportItem::Result(result(
-                check,
-                verdict.status,
-                verdict.text,
-                turn.now.unix,
-            )));
+            let mut result = result(check, verdict.status, verdict.text, turn.now.unix);
+            // How often it says so is the program's own matter.
+            result.next = Next::Whenever;
+            turn.report(ReportItem::Result(result));
         }
     }
 

@@ -317,6 +317,7 @@ impl Exporter {
             took_ms: u32::try_from(took).unwrap_or(u32::MAX),
             values: Vec::new(),
             limits: Vec::new(),
+            next: hark_model::Next::default(),
         }));
     }
 }

@@ -304,6 +304,7 @@ impl Listening {
             took_ms: 0,
             values: Vec::new(),
             limits: Vec::new(),
+            next: hark_model::Next::Within(self.every.max(AGAIN)),
         }));
     }
 

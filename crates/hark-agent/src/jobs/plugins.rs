@@ -261,6 +261,7 @@ impl NagiosRunner {
             took_ms: u32::try_from(millis(turn.now.unix.since(began_at))).unwrap_or(u32::MAX),
             values: Vec::new(),
             limits: Vec::new(),
+            next: hark_model::Next::default(),
         }));
     }
 }
@@ -331,6 +332,7 @@ fn refused(check: &CheckName, error: &StartError, at: Unix) -> CheckResult {
         took_ms: 0,
         values: Vec::new(),
         limits: Vec::new(),
+        next: hark_model::Next::default(),
     }
 }
 
@@ -349,6 +351,7 @@ fn result(check: &CheckName, finished: &Finished, said: &Said) -> CheckResult {
         // The values are samples of series.
         values: Vec::new(),
         limits,
+        next: hark_model::Next::default(),
     }
 }
 

@@ -311,6 +311,7 @@ impl Watch {
             took_ms: 0,
             values: Vec::new(),
             limits: Vec::new(),
+            next: hark_model::Next::default(),
         }));
     }
 }

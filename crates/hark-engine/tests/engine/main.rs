@@ -11,6 +11,7 @@ mod hosts;
 mod invariants;
 mod ops;
 mod reference;
+mod results;
 mod scenarios;
 mod store;
 mod sweep;

@@ -10,8 +10,8 @@ use hark_engine::{
 };
 use hark_model::record::{JournalKind, Matcher, Record, Snapshot};
 use hark_model::{
-    CheckName, CheckResult, DeliveryId, Event, EventKind, HostId, HostName, Mono, Notification,
-    Now, ReceiverName, SeriesName, Severity, Status, Tag, Unix, UserName,
+    CheckName, CheckResult, DeliveryId, Event, EventKind, HostId, HostName, Mono, Next,
+    Notification, Now, ReceiverName, SeriesName, Severity, Status, Tag, Unix, UserName,
 };
 
 use crate::store::Store;
@@ -246,6 +246,18 @@ impl World {
     }
 
     pub(crate) fn result(&mut self, host: &str, check: &str, status: Status, text: &str) {
+        self.result_before(host, check, status, text, Next::AsBefore);
+    }
+
+    /// A result that says when the next one comes.
+    pub(crate) fn result_before(
+        &mut self,
+        host: &str,
+        check: &str,
+        status: Status,
+        text: &str,
+        next: Next,
+    ) {
         let host = self.host(host);
         let result = CheckResult {
             check: CheckName::new(check).unwrap(),
@@ -255,6 +267,7 @@ impl World {
             took_ms: 10,
             values: Vec::new(),
             limits: Vec::new(),
+            next,
         };
         self.step(Input::Result { host, result });
     }

@@ -1,6 +1,8 @@
 //! Reports: check results, events and facts, numbered so that each is applied once.
 
-use hark_model::check::{CheckResult, Range, SeriesLimits};
+use std::time::Duration;
+
+use hark_model::check::{CheckResult, Next, Range, SeriesLimits};
 use hark_model::event::{Event, EventKind};
 use hark_model::name::CheckName;
 use hark_model::sample::SeriesName;
@@ -114,6 +116,9 @@ struct WireResult<'b> {
     values: Option<Vec<WireValue<'b>>>,
     #[b(6)]
     limits: Option<Vec<WireLimits<'b>>>,
+    /// Milliseconds to the next result; 0 is whenever there is something to say.
+    #[n(7)]
+    next_ms: Option<u32>,
 }
 
 #[derive(Encode, Decode)]
@@ -294,6 +299,11 @@ fn to_wire(number: u64, item: &ReportItem) -> (WireItem<'_>, bool) {
                 took_ms: result.took_ms,
                 values: Some(values),
                 limits: (!limits.is_empty()).then_some(limits),
+                next_ms: match result.next {
+                    Next::AsBefore => None,
+                    Next::Whenever => Some(0),
+                    Next::Within(time) => Some(next_ms(time)),
+                },
             });
             few || text.len() < result.text.len()
         }
@@ -393,7 +403,16 @@ fn from_wire_result(wire: WireResult<'_>) -> Result<CheckResult, Refused> {
             .map(|v| (SeriesName::of(v.collector, v.instance, v.metric), v.value))
             .collect(),
         limits: wire.limits.unwrap_or_default().iter().map(from_wire_limits).collect(),
+        next: match wire.next_ms {
+            None => Next::AsBefore,
+            Some(0) => Next::Whenever,
+            Some(ms) => Next::Within(Duration::from_millis(ms.into())),
+        },
     })
+}
+
+fn next_ms(time: Duration) -> u32 {
+    u32::try_from(hark_model::time::millis(time)).unwrap_or(u32::MAX).max(1)
 }
 
 fn to_wire_limits(limits: &SeriesLimits) -> WireLimits<'_> {
@@ -485,6 +504,11 @@ mod tests {
                 .map(|n| (SeriesName::of("p", &n.to_string(), "t"), 0.5))
                 .collect(),
             limits: (0..n_values).map(limits).collect(),
+            next: match n_values {
+                0 => Next::AsBefore,
+                1 => Next::Whenever,
+                _ => Next::Within(Duration::from_mins(5)),
+            },
         })
     }
 
@@ -497,7 +521,15 @@ mod tests {
         let facts = ReportItem::Facts(vec![("os".to_owned(), "Debian".to_owned())]);
         let outcome =
             |exit| ReportItem::Outcome(Outcome { order: 4, exit, text: "restarted".to_owned() });
-        let items = [event("x"), result("y", 3), facts, outcome(Some(2)), outcome(None)];
+        let items = [
+            event("x"),
+            result("y", 3),
+            result("z", 0),
+            result("w", 1),
+            facts,
+            outcome(Some(2)),
+            outcome(None),
+        ];
         let mut builder = ReportBuilder::new(99);
         assert!(builder.is_empty());
         for (number, item) in (5..).zip(&items) {
@@ -569,6 +601,7 @@ mod tests {
                     took_ms: 1,
                     values: (0..n_values).map(|n| (SeriesName::plain("a", "b"), f64::from(n))).collect(),
                     limits: (0..n_values).map(|n| limits(n.into())).collect(),
+                    next: Next::Within(Duration::from_millis(u64::from(n_values) + 1)),
                 });
                 if builder.push(number, &item) == Pushed::Whole {
                     expected.push((number, Some(item)));

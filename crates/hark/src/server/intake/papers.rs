@@ -202,6 +202,7 @@ fn trouble_input(host: HostId, trouble: Option<String>, now: Now) -> Option<Inpu
     let text = trouble.unwrap_or_else(|| "as the server's configuration says".to_owned());
     let (began_at, values) = (now.unix, Vec::new());
     let limits = Vec::new();
-    let result = CheckResult { check, status, text, began_at, took_ms: 0, values, limits };
+    let next = hark_model::Next::Whenever;
+    let result = CheckResult { check, status, text, began_at, took_ms: 0, values, limits, next };
     Some(Input::Result { host, result })
 }
