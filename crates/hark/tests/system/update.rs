@@ -268,3 +268,25 @@ fn whenever_power_is_lost_the_next_start_runs_a_whole_program() {
     world.until_heard();
     assert_eq!(agent.output(), "");
 }
+
+#[test]
+fn a_server_goes_over_likewise_and_ends_when_it_is_asked_to() {
+    let world = World::new();
+    world.release("7.0.0", &world.program);
+    world.update_says("7.0.0 is taken");
+    let start = || {
+        let mut command = world.command("server");
+        command.args(["--http", "127.0.0.1:0", "--udp", "127.0.0.1:0"]);
+        Process::start(&mut command, world.folder.path(), "second")
+    };
+    let mut server = start();
+    world.until_in_use("7.0.0");
+    assert!(server.output().contains("  page "), "{}", server.output());
+    // The parent passes on that it shall end, and ends as its child does.
+    server.signal("TERM");
+    assert!(server.wait(LIMIT).success(), "{}", server.errors());
+    let server = start();
+    let slot = world.at("agent-data/bin/a/hark");
+    until("the new version", LIMIT, || (program_of(server.id()) == slot).then_some(()));
+    until("its first lines", LIMIT, || server.output().contains("  page ").then_some(()));
+}
