@@ -26,6 +26,7 @@ mod message_journal;
 mod messages;
 mod outbox;
 mod own_agent;
+mod own_limits;
 mod parts;
 mod probes;
 mod recorder;

@@ -45,6 +45,7 @@ use pending::{Entry, Outcome, Pending, To};
 use super::history_loop::ToHistory;
 use super::message_journal::{Line, MessageJournal};
 use super::messages::{DefineSet, EngineBatch, HistoryBatch, ToEngine, ToIntake};
+use super::own_limits::OwnLimits;
 use super::tally::{Fate, Tally};
 use super::vitals::Vitals;
 use crate::stop::Stop;
@@ -93,6 +94,8 @@ pub(crate) struct Setup {
     pub(crate) tally: Arc<Tally>,
     /// Newest values for lists.
     pub(crate) vitals: Arc<Vitals>,
+    /// Limits that came with plugins' results, for charts.
+    pub(crate) own_limits: Arc<OwnLimits>,
     /// Told of every host that was heard, while somebody watches.
     pub(crate) live: Live,
     /// Ends the thread.
@@ -462,7 +465,10 @@ impl Intake {
             let name = agent.name.clone();
             self.journal(arrival, || Line::item(&name, &item));
             self.inputs.push(match item {
-                ReportItem::Result(result) => Input::Result { host, result },
+                ReportItem::Result(result) => {
+                    self.setup.own_limits.take(host, &result.limits);
+                    Input::Result { host, result }
+                }
                 ReportItem::Event(event) => Input::Event { host, event },
                 ReportItem::Facts(facts) => Input::Facts { host, facts },
                 ReportItem::Outcome(outcome) => {
@@ -602,6 +608,7 @@ impl Intake {
             ToIntake::HostDropped { host } => {
                 agents.dropped(host);
                 self.setup.vitals.forget(host);
+                self.setup.own_limits.forget(host);
             }
             ToIntake::Watch { host, watches, ticket } => agents.watch(host, &watches, ticket),
             ToIntake::SetReady { set, outcome } => self.set_ready(&set, outcome),

@@ -20,6 +20,7 @@ use super::history_loop::ToHistory;
 use super::hosts::Hosts;
 use super::messages::{ENGINE_QUEUE, HISTORY_QUEUE, INTAKE_QUEUE, ToEngine, ToIntake};
 use super::outbox::{OUTBOX_QUEUE, ToOutbox};
+use super::own_limits::OwnLimits;
 use super::store_loop::{STORE_QUEUE, StateWork, ToStore};
 use super::tally::Tally;
 use super::vitals::Vitals;
@@ -50,6 +51,8 @@ pub(crate) struct Links {
     pub(crate) hosts: Arc<Hosts>,
     /// Newest values.
     pub(crate) vitals: Arc<Vitals>,
+    /// Limits that came with plugins' results.
+    pub(crate) own_limits: Arc<OwnLimits>,
     /// Counters.
     pub(crate) tally: Arc<Tally>,
     /// What the page watches.
@@ -97,6 +100,7 @@ impl Links {
             probes,
             hosts: Arc::default(),
             vitals: Arc::default(),
+            own_limits: Arc::default(),
             tally: Arc::default(),
             live: Live::new(),
             receivers: Arc::new(ArcSwap::new(receivers)),

@@ -174,6 +174,7 @@ impl Parts {
             journal,
             tally: Arc::clone(&self.links.tally),
             vitals: Arc::clone(&self.links.vitals),
+            own_limits: Arc::clone(&self.links.own_limits),
             live: self.links.live.clone(),
             stop: self.stops.intake.clone(),
         };

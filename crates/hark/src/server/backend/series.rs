@@ -71,12 +71,16 @@ impl ServerBackend {
         id: HostId,
         names: &[String],
     ) -> Answer<BTreeMap<String, hark_api::hosts::Limits>> {
+        // The server's own limits, where there are some, are those that decide.
+        let mut all = self.links.own_limits.of(id, names);
         let names = names.to_vec();
-        self.ask(move |engine| {
+        let decisive: BTreeMap<_, _> = self.ask(move |engine| {
             let host = engine.host(id);
             let of = |n: &String| Some((n.clone(), limits(host?.check(n)?.limits())));
             names.iter().filter_map(of).collect()
-        })
+        })?;
+        all.extend(decisive);
+        Ok(all)
     }
 
     fn spans(&self, id: HostId, from: Unix, to: Unix) -> Answer<Vec<IncidentSpan>> {

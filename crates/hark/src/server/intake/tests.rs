@@ -52,6 +52,7 @@ fn restarted() -> (Intake, Receiver<ToEngine>, Receiver<ToHistory>) {
         journal: None,
         tally: Arc::default(),
         vitals: Arc::default(),
+        own_limits: Arc::default(),
         live: Live::new(),
         stop: Stop::default(),
     });
