@@ -12,6 +12,7 @@
 //! This crate knows no routes, no sockets and no store, and decides nothing: it converts words of
 //! `hark-model` into words on the wire. Start at [`problem`] for errors and [`list`] for lists.
 
+pub mod actions;
 pub mod agents;
 pub mod alerts;
 pub mod audit;

@@ -34,8 +34,8 @@ use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 
 pub use access::{
-    AgentMode, AgentRecord, ApiTokenRecord, AuditRecord, EnrolmentRecord, ReportWindow,
-    SessionRecord, TokenHash, UserRecord,
+    AgentMode, AgentRecord, ApiTokenRecord, AuditRecord, EnrolmentRecord, OrderRecord,
+    ReportWindow, SessionRecord, TokenHash, UserRecord,
 };
 pub use change::{AuditEntry, Change};
 pub use commit::CommitError;

@@ -12,7 +12,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
+use hark_api::actions::{Actions, Order};
 use hark_api::agents::{Agent, Joined};
 use hark_api::alerts::{Alerts, PluginHistory, Plugins};
 use hark_api::audit::AuditLine;
@@ -128,6 +130,21 @@ pub struct SilenceOrder {
     pub maintenance: bool,
 }
 
+/// Orders an action of a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActionOrder {
+    /// For which host.
+    pub host: HostName,
+    /// Which of those that it offers.
+    pub action: String,
+    /// Who.
+    pub by: UserName,
+    /// Why: not empty.
+    pub reason: String,
+    /// How long it may wait for the agent.
+    pub expires_after: Duration,
+}
+
 /// A user as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -238,6 +255,8 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     fn hosts(&self, sight: &Sight, query: &HostsQuery) -> Answer<Page<HostRow>>;
     /// Returns a host; names of others in it (parents, children) only within the sight.
     fn host(&self, sight: &Sight, host: &HostName) -> Answer<Host>;
+    /// Returns what a host offers, and its newest orders.
+    fn actions(&self, host: &HostName) -> Answer<Actions>;
     /// Returns the metrics of a host.
     fn metrics(&self, host: &HostName) -> Answer<Metrics>;
     /// Returns series of a host; a name that it does not have is a column of gaps.
@@ -310,6 +329,8 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     fn end_silence(&self, silence: SilenceId, by: &UserName) -> Answer<()>;
     /// Drops a host with all that is known about it.
     fn drop_host(&self, host: &HostName, by: &UserName) -> Answer<()>;
+    /// Orders an action; it is stored when this returns.
+    fn order(&self, order: &ActionOrder) -> Answer<Order>;
     /// Puts a test message into the outbox.
     fn test_receiver(&self, receiver: &ReceiverName, by: &UserName) -> Answer<DeliveryId>;
 

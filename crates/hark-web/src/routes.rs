@@ -1,5 +1,6 @@
 //! Every path, in one table.
 
+mod actions;
 mod agent;
 mod agents;
 mod alerts;
@@ -70,6 +71,8 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(fleet::fleet))
         .routes(routes!(hosts::list))
         .routes(routes!(hosts::one, hosts::remove))
+        .routes(routes!(actions::list))
+        .routes(routes!(actions::order))
         .routes(routes!(series::metrics))
         .routes(routes!(series::series))
         .routes(routes!(series::lanes))

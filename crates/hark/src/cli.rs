@@ -4,6 +4,7 @@ mod agent;
 mod bench;
 mod check;
 pub(crate) mod client;
+mod cmd;
 mod completion;
 pub(crate) mod config;
 mod demo;
@@ -51,6 +52,7 @@ enum Command {
     Send(send::Args),
     Status(status::Args),
     Explain(explain::Args),
+    Cmd(cmd::Args),
     Config(config::Args),
     Passwd(passwd::Args),
     Enroll(enroll::Args),
@@ -76,6 +78,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Send(args) => send::run(&args),
         Command::Status(args) => Ok(status::run(&args)),
         Command::Explain(args) => explain::run(&args),
+        Command::Cmd(args) => cmd::run(&args),
         Command::Config(args) => Ok(config::run(&args)),
         Command::Passwd(args) => passwd::run(&args),
         Command::Enroll(args) => enroll::run(&args),

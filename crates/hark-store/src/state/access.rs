@@ -160,6 +160,33 @@ pub struct EnrolmentRecord {
     pub tags: Vec<Tag>,
 }
 
+/// An order to an agent: one of the actions that its host offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderRecord {
+    /// Its number: higher than that of every earlier one.
+    pub id: u32,
+    /// For which host.
+    pub host: HostName,
+    /// Which action.
+    pub action: String,
+    /// Who gave it.
+    pub by: UserName,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Unix,
+    /// When it is given up if it was not fetched.
+    pub expires: Unix,
+    /// When the agent fetched it.
+    pub taken: Option<Unix>,
+    /// When its outcome came.
+    pub ended: Option<Unix>,
+    /// Its exit status, if it has one.
+    pub exit: Option<u8>,
+    /// What it printed, or why it was not carried out.
+    pub text: String,
+}
+
 /// One line of the audit: what somebody did. Chained by hashes, so that a line cannot be changed or
 /// taken out without a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,16 +1,19 @@
 //! What is written beside the engine's records: who may speak, what they did, how deliveries went.
 
-use hark_model::name::UserName;
+use hark_model::name::{HostName, UserName};
 use hark_model::record::DeliveryRecord;
 use hark_model::time::Unix;
 use rusqlite::{Transaction, params};
 
 use super::access::{
-    AgentRecord, ApiTokenRecord, EnrolmentRecord, ReportWindow, SessionRecord, TokenHash,
-    UserRecord, audit_hash, ordered,
+    AgentRecord, ApiTokenRecord, EnrolmentRecord, OrderRecord, ReportWindow, SessionRecord,
+    TokenHash, UserRecord, audit_hash, ordered,
 };
 use super::commit::{CommitError, int};
 use super::outbox;
+
+/// Orders kept of each host: the audit has all of them.
+const KEPT_ORDERS: u32 = 50;
 
 /// One change that the engine does not know of. Applied in order, in the same transaction as the
 /// records it comes with.
@@ -80,6 +83,30 @@ pub enum Change {
         /// Its value.
         value: Option<String>,
     },
+    /// An order to an agent. Of each host the newest are kept.
+    Order(OrderRecord),
+    /// An agent fetched an order.
+    OrderTaken {
+        /// Which.
+        id: u32,
+        /// The agent's host: with another one this changes nothing.
+        host: HostName,
+        /// When.
+        at: Unix,
+    },
+    /// The outcome of an order came. The first one counts.
+    OrderEnded {
+        /// Which.
+        id: u32,
+        /// The agent's host: with another one this changes nothing.
+        host: HostName,
+        /// When.
+        at: Unix,
+        /// Its exit status, if it has one.
+        exit: Option<u8>,
+        /// What it printed, or why it was not carried out.
+        text: String,
+    },
     /// Somebody did something that must be traceable.
     Audit(AuditEntry),
     /// A message of the outbox went on: it is being sent, arrived, failed, was given up, folded into
@@ -134,6 +161,18 @@ pub(super) fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<()
         Change::Setting { name, value: None } => {
             run(transaction, "DELETE FROM setting WHERE name = ?1", [name])
         }
+        Change::Order(order) => new_order(transaction, order),
+        Change::OrderTaken { id, host, at } => run(
+            transaction,
+            "UPDATE action_order SET taken = ?3 WHERE id = ?1 AND host = ?2 AND taken IS NULL",
+            params![id, host.as_str(), at.0],
+        ),
+        Change::OrderEnded { id, host, at, exit, text } => run(
+            transaction,
+            "UPDATE action_order SET taken = coalesce(taken, ?3), ended = ?3, exit = ?4, said = ?5
+             WHERE id = ?1 AND host = ?2 AND ended IS NULL",
+            params![id, host.as_str(), at.0, exit, text],
+        ),
         Change::Audit(entry) => audit(transaction, entry),
         Change::Delivery(row) => outbox::advance(transaction, row),
     }
@@ -294,9 +333,33 @@ fn enrolment(t: &Transaction<'_>, token: &EnrolmentRecord) -> Result<(), CommitE
             token.created.0,
             token.expires.0,
             token.uses,
-            token.host.as_ref().map(hark_model::HostName::as_str),
+            token.host.as_ref().map(HostName::as_str),
             tags.join("\n")
         ],
+    )
+}
+
+fn new_order(t: &Transaction<'_>, order: &OrderRecord) -> Result<(), CommitError> {
+    run(
+        t,
+        "INSERT INTO action_order (id, host, action, who, reason, at, expires, said)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![
+            order.id,
+            order.host.as_str(),
+            order.action,
+            order.by.as_str(),
+            order.reason,
+            order.at.0,
+            order.expires.0,
+            order.text
+        ],
+    )?;
+    run(
+        t,
+        "DELETE FROM action_order WHERE host = ?1 AND id <= (SELECT id FROM action_order
+           WHERE host = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+        params![order.host.as_str(), KEPT_ORDERS],
     )
 }
 

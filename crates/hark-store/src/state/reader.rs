@@ -14,8 +14,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
 
 use super::access::{
-    AgentMode, AgentRecord, ApiTokenRecord, AuditRecord, EnrolmentRecord, ReportWindow,
-    SessionRecord, TokenHash, UserRecord, audit_hash, unordered,
+    AgentMode, AgentRecord, ApiTokenRecord, AuditRecord, EnrolmentRecord, OrderRecord,
+    ReportWindow, SessionRecord, TokenHash, UserRecord, audit_hash, unordered,
 };
 use super::commit::{self, RowError, number, text};
 use super::stored::StoredError;
@@ -333,6 +333,36 @@ impl StateReader {
         self.rows(&query.sql(ENROLMENT, "enrolment", MAX_ROWS), &query, enrolment)
     }
 
+    /// Returns orders to a host's agent, newest first.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn orders(&self, host: &HostName, limit: u32) -> Result<Vec<OrderRecord>, OpenError> {
+        let mut query = Query::new();
+        query.with("host =", Some(host.to_string()));
+        self.rows(&query.sql(ORDER, "action_order", limit), &query, order)
+    }
+
+    /// Returns the orders without an outcome, newest first.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn open_orders(&self) -> Result<Vec<OrderRecord>, OpenError> {
+        let mut query = Query::new();
+        query.fixed("ended IS NULL");
+        self.rows(&query.sql(ORDER, "action_order", MAX_ROWS), &query, order)
+    }
+
+    /// Returns the number of the newest order; 0 if there is none.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn newest_order(&self) -> Result<u32, OpenError> {
+        let query = Query::new();
+        let newest = self.one(&query.sql(ORDER, "action_order", 1), &query, order)?;
+        Ok(newest.map_or(0, |order| order.id))
+    }
+
     /// Returns a setting made in the page.
     ///
     /// # Errors
@@ -560,6 +590,26 @@ fn api_token(row: &Row<'_>) -> Result<ApiTokenRecord, RowError> {
         scope: row.get(4)?,
         created: Unix(row.get(5)?),
         expires: row.get::<_, Option<i64>>(6)?.map(Unix),
+    })
+}
+
+const ORDER: &str = "id, host, action, who, reason, at, expires, taken, ended, exit, said";
+
+fn order(row: &Row<'_>) -> Result<OrderRecord, RowError> {
+    let host = HostName::new(text(row, 1)?).map_err(StoredError::Name)?;
+    let moment = |column| Ok::<_, RowError>(row.get::<_, Option<i64>>(column)?.map(Unix));
+    Ok(OrderRecord {
+        id: row.get(0)?,
+        host,
+        action: row.get(2)?,
+        by: user_name(row, 3)?,
+        reason: row.get(4)?,
+        at: Unix(row.get(5)?),
+        expires: Unix(row.get(6)?),
+        taken: moment(7)?,
+        ended: moment(8)?,
+        exit: row.get(9)?,
+        text: row.get(10)?,
     })
 }
 

@@ -13,7 +13,7 @@ use super::OpenError;
 use crate::fault::Fault;
 
 /// Every migration, oldest first.
-pub(crate) const MIGRATIONS: &[&str] = &[V1, V2];
+pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3];
 
 /// The tables of the first version.
 ///
@@ -109,6 +109,17 @@ DROP INDEX outbox_due;
 DROP INDEX outbox_order;
 ALTER TABLE outbox DROP COLUMN fence;
 CREATE INDEX outbox_open ON outbox (id) WHERE state IN ('queued', 'leased', 'retry');
+";
+
+/// Orders to agents.
+const V3: &str = "
+CREATE TABLE action_order (
+  id INTEGER PRIMARY KEY, host TEXT NOT NULL, action TEXT NOT NULL, who TEXT NOT NULL,
+  reason TEXT NOT NULL, at INTEGER NOT NULL, expires INTEGER NOT NULL, taken INTEGER,
+  ended INTEGER, exit INTEGER, said TEXT NOT NULL
+) STRICT;
+CREATE INDEX action_order_host ON action_order (host, id);
+CREATE INDEX action_order_open ON action_order (id) WHERE ended IS NULL;
 ";
 
 /// Brings the tables to the newest version and returns where the copy of the old file is, if one

@@ -331,6 +331,49 @@ fn a_host_enrolled_anew_has_one_agent() {
 }
 
 #[test]
+fn an_order_has_one_outcome_and_that_of_its_host() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut state = State::open(dir.path()).unwrap();
+    let web1 = HostName::new("web1").unwrap();
+    let web2 = HostName::new("web2").unwrap();
+    let order = |id: u32| {
+        Change::Order(OrderRecord {
+            id,
+            host: web1.clone(),
+            action: "restart".to_owned(),
+            by: UserName::new("root").unwrap(),
+            reason: "it hangs".to_owned(),
+            at: Unix(1),
+            expires: Unix(2),
+            taken: None,
+            ended: None,
+            exit: None,
+            text: String::new(),
+        })
+    };
+    let ended = |host: &HostName, at, exit| Change::OrderEnded {
+        id: 7,
+        host: host.clone(),
+        at: Unix(at),
+        exit: Some(exit),
+        text: "done".to_owned(),
+    };
+    let changes = [order(7), ended(&web2, 3, 9), ended(&web1, 4, 0), ended(&web1, 5, 1), order(8)];
+    state.commit(&[], &changes).unwrap();
+    let reader = state.reader().unwrap();
+    let [waits, done] = <[_; 2]>::try_from(reader.orders(&web1, 10).unwrap()).unwrap();
+    assert_eq!((waits.id, waits.ended, waits.taken), (8, None, None));
+    assert_eq!((done.id, done.ended, done.exit), (7, Some(Unix(4)), Some(0)));
+    assert_eq!(reader.open_orders().unwrap(), [waits]);
+    assert_eq!(reader.newest_order().unwrap(), 8);
+    assert_eq!(reader.orders(&web2, 10).unwrap(), []);
+    let many: Vec<Change> = (9..200).map(order).collect();
+    state.commit(&[], &many).unwrap();
+    let kept = reader.orders(&web1, 1000).unwrap();
+    assert_eq!((kept.len(), kept[0].id), (50, 199), "the newest are kept");
+}
+
+#[test]
 fn users_sessions_and_tokens_come_and_go() {
     let dir = tempfile::tempdir().unwrap();
     let mut state = State::open(dir.path()).unwrap();
@@ -605,7 +648,7 @@ fn tables_of_a_newer_hark_are_refused_with_the_way_out() {
     assert!(state.copy_before_migration().unwrap().exists());
     drop(state);
     let error = State::open(dir.path()).unwrap_err();
-    assert!(matches!(error, OpenError::Newer { found: 3, known: 2, .. }));
+    assert!(matches!(error, OpenError::Newer { found: 4, known: 3, .. }));
     assert!(error.to_string().contains("start the newer hark"));
 }
 
@@ -621,14 +664,14 @@ fn an_interrupted_migration_goes_on_where_it_stopped_and_loses_nothing() {
     let whole = "CREATE TABLE two (a INTEGER) STRICT";
     let stops = [schema::MIGRATIONS, &[one, broken]].concat();
     let error = State::open_with(dir.path(), Disk::real(), &stops).unwrap_err();
-    assert!(matches!(error, OpenError::Sql { migration: Some(4), .. }), "{error:?}");
+    assert!(matches!(error, OpenError::Sql { migration: Some(5), .. }), "{error:?}");
     let goes_on = [schema::MIGRATIONS, &[one, whole]].concat();
     let state = State::open_with(dir.path(), Disk::real(), &goes_on).unwrap();
     assert_eq!(state.load(ALL).unwrap().snapshot, before);
-    let copy = dir.path().join("state.db.before-v3");
+    let copy = dir.path().join("state.db.before-v4");
     let old = Connection::open(copy).unwrap();
     let version: u32 = old.query_row("PRAGMA user_version", [], |r| r.get(0)).unwrap();
-    assert_eq!(version, 2);
+    assert_eq!(version, 3);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard};
 
+use hark_api::actions::{Actions, Order, OrderState};
 use hark_api::agents::{Agent, AgentMode, Joined};
 use hark_api::alerts::{Alert, Alerts, PluginHistory, PluginLatest, PluginSample, Plugins};
 use hark_api::audit::AuditLine;
@@ -30,7 +31,7 @@ use hark_model::{
     CheckName, DeliveryId, HostId, HostName, IncidentId, ReceiverName, SilenceId, Unix, UserName,
 };
 use hark_web::{
-    Account, AckOrder, AgentClaim, AgentProof, Answer, ApiTokenRecord, Backend, Batch,
+    Account, AckOrder, ActionOrder, AgentClaim, AgentProof, Answer, ApiTokenRecord, Backend, Batch,
     EnrolmentRecord, JoinOrder, Refused, SeriesOrder, SessionRecord, Sight, SilenceOrder,
     TokenHash,
 };
@@ -594,6 +595,17 @@ impl Backend for Fake {
         found(self.stored().silences.remove(&silence.0)).map(drop)
     }
 
+    fn actions(&self, host: &HostName) -> Answer<Actions> {
+        self.check(host)?;
+        Ok(Actions { offered: vec!["restart".to_owned()], orders: vec![ordered("restart")] })
+    }
+
+    fn order(&self, order: &ActionOrder) -> Answer<Order> {
+        self.check(&order.host)?;
+        assert_eq!(order.reason, "it hangs");
+        Ok(ordered(&order.action))
+    }
+
     fn drop_host(&self, host: &HostName, _: &UserName) -> Answer<()> {
         self.check(host)?;
         self.stored().hosts.retain(|name| name != host.as_str());
@@ -732,5 +744,21 @@ impl Backend for Fake {
     fn given_configuration(&self, place: usize) -> Answer<GivenConfiguration> {
         assert_eq!(place, 3, "what the proof gave");
         Ok(GivenConfiguration { revision: 7, text: "{\"interval\": \"10s\"}".to_owned() })
+    }
+}
+
+fn ordered(action: &str) -> Order {
+    Order {
+        id: 7,
+        host: "db1".to_owned(),
+        action: action.to_owned(),
+        by: "root".to_owned(),
+        reason: "it hangs".to_owned(),
+        at: Timestamp(Unix(1000)),
+        expires_at: Timestamp(Unix(301_000)),
+        state: OrderState::Waiting,
+        exit: None,
+        text: String::new(),
+        ended_at: None,
     }
 }

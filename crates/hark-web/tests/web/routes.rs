@@ -113,6 +113,13 @@ fn table() -> Vec<Route> {
         get("/api/0/hosts", "/api/0/hosts?limit=1&state=c&q=d", User),
         get("/api/0/hosts/{host}", "/api/0/hosts/db1", SEE),
         delete("/api/0/hosts/{host}", "/api/0/hosts/db1", OWN),
+        get("/api/0/hosts/{host}/actions", "/api/0/hosts/db1/actions", SEE),
+        post(
+            "/api/0/hosts/{host}/actions/{name}",
+            "/api/0/hosts/db1/actions/restart",
+            Some(json!({"reason": "it hangs", "expires_seconds": 60})),
+            OPERATE,
+        ),
         get("/api/0/hosts/{host}/metrics", "/api/0/hosts/db1/metrics", SEE),
         get(
             "/api/0/hosts/{host}/series",

@@ -77,6 +77,11 @@ impl Client {
         Ok(Self { base, local, token, fingerprint, runtime })
     }
 
+    /// Waits.
+    pub(super) fn pause(&self, time: Duration) {
+        self.runtime.block_on(async { tokio::time::sleep(time).await });
+    }
+
     /// Returns the answer to a reading request.
     ///
     /// # Errors

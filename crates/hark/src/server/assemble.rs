@@ -82,6 +82,7 @@ impl Server {
             .own_agent
             .then(|| OwnAgent::prepare(agent, &mut known, &mut state, &data_dir, udp))
             .transpose()?;
+        let waiting = reader.open_orders().map_err(|e| anyhow!(chain(&e)))?;
         let (engine, effects) = Engine::new(plan, snapshot, now);
 
         let (links, inboxes) = Links::new(Arc::clone(&receivers))?;
@@ -98,6 +99,7 @@ impl Server {
         parts.engine(engine, effects, inboxes.engine, probe)?;
         parts.intake(sockets, agents, inboxes.intake, journal)?;
         parts.links.reloaded(secret, agent_configs);
+        super::backend::actions::offer(&parts.links, &waiting);
         // Without either there is no start: what was wrong with them before is over.
         parts.links.is("config", None);
         parts.links.is("store", None);

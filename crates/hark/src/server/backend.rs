@@ -5,6 +5,7 @@
 //! Nothing here decides who may see what: each method keeps to the sight it is given.
 
 mod access;
+pub(super) mod actions;
 mod agents;
 mod hosts;
 mod incident_list;
@@ -20,6 +21,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use hark_api::actions::{Actions, Order};
 use hark_api::agents::{Agent, Joined};
 use hark_api::alerts::{Alerts, PluginHistory, Plugins};
 use hark_api::audit::AuditLine;
@@ -45,7 +47,7 @@ use hark_model::{
 use hark_notify::Receivers;
 use hark_store::state::{OpenError, StateReader};
 use hark_web::{
-    Account, AckOrder, AgentClaim, AgentProof, Answer, ApiTokenRecord, Backend, Batch,
+    Account, AckOrder, ActionOrder, AgentClaim, AgentProof, Answer, ApiTokenRecord, Backend, Batch,
     EnrolmentRecord, JoinOrder, Refused, SeriesOrder, SessionRecord, Sight, SilenceOrder,
     TokenHash,
 };
@@ -68,6 +70,8 @@ pub(crate) struct ServerBackend {
     receivers: Arc<arc_swap::ArcSwap<Receivers>>,
     recorder: Arc<Recorder>,
     sparks: Mutex<Sparks>,
+    /// Held while an order gets its number.
+    ordering: Mutex<()>,
     started: Unix,
 }
 
@@ -93,6 +97,7 @@ impl ServerBackend {
             receivers,
             recorder,
             sparks: Mutex::default(),
+            ordering: Mutex::default(),
             started: Clock.now().unix,
         }
     }
@@ -262,6 +267,14 @@ impl Backend for ServerBackend {
 
     fn end_silence(&self, silence: SilenceId, by: &UserName) -> Answer<()> {
         self.stop_silence(silence, by)
+    }
+
+    fn actions(&self, host: &HostName) -> Answer<Actions> {
+        self.actions_of(host)
+    }
+
+    fn order(&self, order: &ActionOrder) -> Answer<Order> {
+        self.give_order(order)
     }
 
     fn drop_host(&self, host: &HostName, by: &UserName) -> Answer<()> {

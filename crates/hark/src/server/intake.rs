@@ -19,6 +19,7 @@ mod agents;
 mod frames;
 mod https;
 mod limiter;
+mod orders;
 mod papers;
 mod pending;
 
@@ -39,6 +40,7 @@ use hark_web::Live;
 pub(crate) use agents::{AgentFacts, Agents, KnownAgent, Mode};
 pub(crate) use https::{Brought, Taken};
 use limiter::Limiter;
+use orders::Orders;
 use papers::Papers;
 use pending::{Entry, Outcome, Pending, To};
 
@@ -151,6 +153,7 @@ struct Intake {
     ticket: u64,
     history_stopped: bool,
     papers: Papers,
+    orders: Orders,
     answers_due: Vec<usize>,
     wanted: Vec<u32>,
     heartbeats: u64,
@@ -188,6 +191,7 @@ impl Intake {
             ticket: 0,
             history_stopped: false,
             papers: Papers::default(),
+            orders: Orders::default(),
             answers_due: Vec::new(),
             wanted: Vec::new(),
             heartbeats: 0,
@@ -401,7 +405,7 @@ impl Intake {
             Body::Sets(part) => self.set(arrival, part),
             Body::Report(report) => self.report(arrival, report),
             Body::Fetch(fetch) => {
-                self.fetch(arrival.slot, fetch);
+                self.fetch(arrival.slot, fetch, arrival.now);
                 Some(false)
             }
         };
@@ -464,6 +468,9 @@ impl Intake {
             let Some(item) = item else { continue };
             let name = agent.name.clone();
             self.journal(arrival, || Line::item(&name, &item));
+            if let ReportItem::Outcome(outcome) = &item {
+                self.order_ended(name.clone(), outcome, arrival.now);
+            }
             self.inputs.push(match item {
                 ReportItem::Result(result) => {
                     self.setup.own_limits.take(host, &result.limits);
@@ -550,7 +557,8 @@ impl Intake {
             let agent = self.setup.agents.slot(slot);
             self.papers.renew(agent);
             let revision = agent.paper.revision();
-            let facts = AckFacts { now, revision, flags, ..AckFacts::default() };
+            let order = self.orders.oldest(&agent.name, now.unix);
+            let facts = AckFacts { now, revision, order, flags, ..AckFacts::default() };
             agent.answer_due = false;
             let Some((to, socket)) = agent.reply_to else { continue };
             if agent.session.ack(agent.id, &facts, at, &mut self.reply) {
@@ -604,6 +612,7 @@ impl Intake {
             }
             ToIntake::SetsForgotten => agents.forget_sets(),
             ToIntake::HistoryStopped(stopped) => self.history_stopped = stopped,
+            ToIntake::Orders { host, offers } => self.take_orders(&host, offers),
             ToIntake::HostLearned { host, name } => self.learned(host, &name),
             ToIntake::HostDropped { host } => {
                 agents.dropped(host);

@@ -131,6 +131,17 @@ pub(crate) enum Part {
     },
 }
 
+/// An order that waits for an agent, on the disk.
+#[derive(Clone, Debug)]
+pub(crate) struct Offer {
+    /// Its number.
+    pub(crate) id: u32,
+    /// When it is given up.
+    pub(crate) expires: Unix,
+    /// What the agent gets.
+    pub(crate) text: Arc<str>,
+}
+
 /// Everything that reaches ingest.
 #[derive(Debug)]
 pub(crate) enum ToIntake {
@@ -147,6 +158,13 @@ pub(crate) enum ToIntake {
         host: HostId,
         /// Its name.
         name: HostName,
+    },
+    /// Orders wait for the agent of a host.
+    Orders {
+        /// Of which host.
+        host: HostName,
+        /// Which.
+        offers: Vec<Offer>,
     },
     /// A host was forgotten.
     HostDropped {

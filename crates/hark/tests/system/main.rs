@@ -25,6 +25,7 @@ mod install;
 mod main_job;
 #[cfg(test)]
 mod mini;
+mod orders;
 #[cfg(test)]
 mod page;
 #[cfg(test)]

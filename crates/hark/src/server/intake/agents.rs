@@ -288,6 +288,11 @@ impl Agents {
         self.by_id.get(&id.0).copied()
     }
 
+    /// Returns the place of a host's agent.
+    pub(super) fn place_of(&self, host: &HostName) -> Option<usize> {
+        self.by_name.get(host).copied()
+    }
+
     /// Returns the agent at a place that [`Agents::find`] gave.
     pub(super) fn slot(&mut self, place: usize) -> &mut Slot {
         &mut self.slots[place]

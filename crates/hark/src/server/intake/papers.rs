@@ -117,7 +117,11 @@ impl Intake {
     }
 
     /// Answers a question for a piece.
-    pub(super) fn fetch(&mut self, place: usize, fetch: Fetch) {
+    pub(super) fn fetch(&mut self, place: usize, fetch: Fetch, now: Now) {
+        if let Paper::Order(id) = fetch.paper {
+            self.fetch_order(place, id, fetch, now);
+            return;
+        }
         let slot = self.setup.agents.slot(place);
         self.papers.renew(slot);
         let whole: &[u8] = match (fetch.paper, &slot.paper.given) {
