@@ -34,7 +34,7 @@ const MAX_NAME: usize = 64;
 pub const ACTIONS: Key = Key::new(
     "actions",
     Kind::Named(&Kind::Section(ACTION_KEYS)),
-    "What operators may have run here by its name, from the page or with `hark cmd`.",
+    "What operators may have run here by its name, with `hark cmd` or the API.",
 );
 
 const ACTION_KEYS: &[Key] = &[
