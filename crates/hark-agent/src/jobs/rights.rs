@@ -1,7 +1,8 @@
 //! By what right a program is run.
 //!
 //! What the host's own file names is allowed by standing there. What the server names is run only under
-//! a name that the host's file allows (`permit`): a server that was taken over can run nothing new.
+//! a name that the host's file allows (`permit`), and what stands under that name is the server's to
+//! say: whoever allows a name trusts the server with it.
 
 use hark_config::{Key, Kind, Section};
 use hark_plugin::Permit;
