@@ -46,10 +46,13 @@ export HARK_CONFIG
 # How long an end in order may take; then it is killed, which loses nothing either.
 PATIENCE=TERM/8/KILL/5
 
+# In a container there may be nobody who buries the dead.
+is_alive() {
+	read -r pid <"$PIDFILE" && read -r _ _ state _ 2>/dev/null <"/proc/$pid/stat" && [ "$state" != Z ]
+}
+
 is_running() {
-	start-stop-daemon --status --pidfile "$PIDFILE" --name hark || return
-	# In a container there may be nobody who buries the dead.
-	read -r pid <"$PIDFILE" && read -r _ _ state _ <"/proc/$pid/stat" && [ "$state" != Z ]
+	start-stop-daemon --status --pidfile "$PIDFILE" --name hark && is_alive
 }
 
 do_start() {
@@ -66,7 +69,8 @@ do_start() {
 	# What is wrong with its configuration ends it at once.
 	for _ in 1 2 3 4 5; do
 		sleep 0.2 2>/dev/null || sleep 1
-		is_running || { echo "$NAME has ended at once: see syslog, or run: $PROGRAM config check"; return 1; }
+		# On a busy machine it may not be called hark yet.
+		is_alive || { echo "$NAME has ended at once: see syslog, or run: $PROGRAM config check"; return 1; }
 	done
 	echo "$NAME started"
 }

@@ -187,7 +187,8 @@ fn the_script_starts_stops_and_tells_how_it_is() {
     assert_ne!(pid(), running);
     send_signal(pid(), "KILL");
     until("that it is seen to be dead", LIMIT, || (script("status").0 == 1).then_some(()));
-    assert_eq!(script("start").0, 0);
+    let (code, said) = script("start");
+    assert_eq!(code, 0, "{said} {}", served());
     assert_eq!(script("stop"), (0, "hark-server stopped\n".to_owned()));
     assert_eq!(script("status").0, 3);
     assert_eq!(script("stop"), (0, "hark-server does not run\n".to_owned()));
