@@ -78,8 +78,14 @@ pub(crate) struct Timing {
 
 /// Something that is done at its time.
 pub(crate) trait Job: Send + Debug {
-    /// Returns its name, which no other job has. It decides when within its interval its time is.
+    /// Returns its name, which no other job has.
     fn name(&self) -> &str;
+
+    /// Returns the word that decides when within its interval its time is: jobs that share a look
+    /// share it, and with it the waking up.
+    fn phase(&self) -> &str {
+        self.name()
+    }
 
     /// Returns when its time comes.
     fn timing(&self) -> Timing;
@@ -285,7 +291,7 @@ impl Kept {
 }
 
 fn clockwork(jobs: &[Kept], now: Now) -> Clockwork {
-    Clockwork::new(jobs.iter().map(|kept| (kept.job.name().to_owned(), kept.job.timing())), now)
+    Clockwork::new(jobs.iter().map(|kept| (kept.job.phase().to_owned(), kept.job.timing())), now)
 }
 
 impl Works {

@@ -1,4 +1,4 @@
-//! When each job's time is: spread over its interval by its name, never twice for what was missed.
+//! When each job's time is: spread over its interval by its phase, never twice for what was missed.
 
 use std::time::Duration;
 
@@ -25,11 +25,11 @@ struct Entry {
 }
 
 impl Clockwork {
-    /// Begins with the names and timings of all jobs.
+    /// Begins with the phases and timings of all jobs.
     pub(super) fn new(jobs: impl Iterator<Item = (String, Timing)>, now: Now) -> Self {
-        let entry = |(name, timing): (String, Timing)| {
+        let entry = |(phase, timing): (String, Timing)| {
             let spread = timing.every.unwrap_or_default().min(FIRST);
-            let share = (u64::from(crc32fast::hash(name.as_bytes())) * millis(spread)) >> 32;
+            let share = (u64::from(crc32fast::hash(phase.as_bytes())) * millis(spread)) >> 32;
             Entry { timing, due: Some(now.mono + SETTLE + Duration::from_millis(share)) }
         };
         Self { entries: jobs.map(entry).collect() }
@@ -136,6 +136,18 @@ mod tests {
             most = most.max(clockwork.due(at(second * 1000)).len());
         }
         assert!(most < 40, "{most}");
+    }
+
+    #[test]
+    fn jobs_of_one_phase_have_their_time_together() {
+        let jobs = (0..10).map(|_| ("processes".to_owned(), timing(20)));
+        let mut clockwork = Clockwork::new(jobs, at(0));
+        let first = clockwork.next().unwrap();
+        for round in 0..3 {
+            let ms = first.0 - at(0).mono.0 + round * 20_000;
+            assert_eq!(clockwork.due(at(ms - 1)), [0; 0]);
+            assert_eq!(clockwork.due(at(ms)).len(), 10);
+        }
     }
 
     #[test]

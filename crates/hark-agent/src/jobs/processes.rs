@@ -348,6 +348,11 @@ impl Job for Watch {
         self.check.as_str()
     }
 
+    /// One look at the process table serves all.
+    fn phase(&self) -> &'static str {
+        "processes"
+    }
+
     fn timing(&self) -> Timing {
         self.timing.clone()
     }
