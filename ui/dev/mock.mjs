@@ -274,6 +274,34 @@ const quietCount = (matcher) => {
   return incidents.filter((one) => one.resolved === null && names.has(one.host) && (matcher.checks.length === 0 || matcher.checks.some((check) => wild(check, one.check)))).length;
 };
 
+// ---- Actions: what a host offers, with the exit status and the output of each, and the orders
+
+const OFFERED = { 'db-03.fra': { 'reload-postgres': [0, 'server signaled'], 'rotate-wal': [3, 'archiving 000000010000021A000000C4\nrsync: connection to bkp-02.ams timed out\n1 of 14 segments archived'] } };
+/** How long an order waits, and how long it runs. */
+const ORDER_MS = 700;
+const orders = [];
+function order(host, action, reason, age, state, exit = null, text = '', by = USER.name) {
+  const made = { id: now() - age, host, action, by, reason, at: at(now() - age), expires_at: at(now() - age + 300), state, exit, text, ended_at: state === 'done' || state === 'failed' ? at(now() - age + 4) : null };
+  orders.unshift(made);
+  return made;
+}
+if (COUNT > 0) {
+  order('db-03.fra', 'reload-postgres', 'new pg_hba.conf', 190_000, 'expired', null, 'the agent did not fetch it in time', 'jonas');
+  order('db-03.fra', 'reload-postgres', 'new pg_hba.conf, the agent is back', 180_000, 'done', 0, 'server signaled', 'jonas');
+  order('db-03.fra', 'rotate-wal', 'the volume is full in two hours', 1500, 'failed', ...OFFERED['db-03.fra']['rotate-wal']);
+}
+function give(host, action, reason) {
+  const made = order(host, action, reason, 0, 'waiting');
+  made.id = Math.max(made.id, ...orders.slice(1).map((one) => one.id + 1));
+  setTimeout(() => (made.state = 'taken'), ORDER_MS);
+  setTimeout(() => {
+    const [exit, text] = OFFERED[host][action];
+    Object.assign(made, { state: exit === 0 ? 'done' : 'failed', exit, text, ended_at: at(now()) });
+    event('event', `${action}: ${made.state}`, { host });
+  }, 2 * ORDER_MS);
+  return made;
+}
+
 // ---- Values of a host
 
 const METRICS = [
@@ -387,7 +415,7 @@ function hostOf(host) {
     since_at: at(host.since),
     address: host.address,
     tags: [...host.tags, ...(db ? ['postgres 16'] : [])],
-    facts: { os: host.os, kernel: '6.1.0-31', architecture: 'x86_64', hostname: host.name, filesystem: 'ext4' },
+    facts: { os: host.os, kernel: '6.1.0-31', architecture: 'x86_64', hostname: host.name, filesystem: 'ext4', ...(OFFERED[host.name] && { actions: Object.keys(OFFERED[host.name]).join(' ') }) },
     interval_seconds: 30,
     last_heard_at: at(host.heard),
     rtt_seconds: host.name === 'edge-07.sin' ? null : 0.0042 + noise(host.name, now()) * 0.001,
@@ -577,6 +605,16 @@ async function api(request, answer, url) {
       return answer.end();
     }
     return json(answer, fleet(), 200, { etag });
+  }
+  const actionMatch = /^\/hosts\/([^/]+)\/actions(?:\/([^/]+))?$/.exec(path);
+  if (actionMatch) {
+    const [, host, action] = actionMatch.map((part) => part && decodeURIComponent(part));
+    const offered = Object.keys(OFFERED[host] ?? {});
+    if (!byName.has(host)) return problem(answer, 404, 'No such host', 'no host has this name');
+    if (!action) return json(answer, { offered, orders: orders.filter((one) => one.host === host) });
+    if (!offered.includes(action)) return problem(answer, 422, 'Not accepted', 'a field is wrong', { errors: [{ field: 'name', detail: `${host} offers no such action` }] });
+    if (!String(data.reason ?? '').trim()) return problem(answer, 422, 'Not accepted', 'a field is wrong', { errors: [{ field: 'reason', detail: 'say why, in a few words' }] });
+    return json(answer, give(host, action, data.reason));
   }
   const hostMatch = /^\/hosts\/([^/]+)(?:\/(\w+))?$/.exec(path);
   if (hostMatch) {

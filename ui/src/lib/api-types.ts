@@ -166,6 +166,27 @@ export interface Host {
   declared: Declared | null;
 }
 
+/** An order to carry out one of a host's actions. */
+export interface Order {
+  id: number;
+  host: string;
+  action: string;
+  by: string;
+  reason: string;
+  at: string;
+  expires_at: string;
+  state: 'waiting' | 'taken' | 'done' | 'failed' | 'expired';
+  exit: number | null;
+  text: string;
+  ended_at: string | null;
+}
+
+/** What a host offers, and the newest orders, newest first. */
+export interface Actions {
+  offered: string[];
+  orders: Order[];
+}
+
 export interface Metric {
   path: string;
   collector: string;

@@ -11,7 +11,7 @@ const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-prac
 const paths = (known) => [
   ['overview', '/'],
   ['hosts', '/hosts'],
-  ...(known.host ? [['host', `/hosts/${known.host}`], ['host-metrics', `/hosts/${known.host}?tab=metrics`], ['host-checks', `/hosts/${known.host}?tab=checks`]] : []),
+  ...(known.host ? [['host', `/hosts/${known.host}`], ['host-metrics', `/hosts/${known.host}?tab=metrics`], ['host-checks', `/hosts/${known.host}?tab=checks`], ['host-actions', `/hosts/${known.host}?tab=actions`]] : []),
   ...(known.incident ? [['incident', `/incidents/${known.incident}`]] : []),
   ['incidents', '/incidents'],
   ['maintenance', '/maintenance'],

@@ -5,6 +5,7 @@
 // HARK_WAIT is how many seconds an open incident may take to appear (60). HARK_SHOTS=<folder> keeps pictures.
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { actions } from './actions.mjs';
 import { launch } from './browser.mjs';
 import { journey, phone } from './journey.mjs';
 import { keyboard } from './keys.mjs';
@@ -41,9 +42,9 @@ class Server {
   }
 }
 
-const ALL = { journey, phone, keyboard, reflow, weight, axe, polling, expiry, reconnect };
-/** These need a server that can be treated badly. */
-const OWN = new Set(['reconnect']);
+const ALL = { journey, phone, keyboard, actions, reflow, weight, axe, polling, expiry, reconnect };
+/** These need a server that can be treated badly, or a host that offers what they order. */
+const OWN = new Set(['reconnect', 'actions']);
 
 const wanted = process.argv.slice(2);
 const url = process.env.HARK_URL?.replace(/\/$/, '');

@@ -13,7 +13,7 @@ export const RANGES: [string, number][] = [
   ['1y', 31_536_000],
 ];
 
-export const TABS = ['overview', 'metrics', 'checks', 'events'] as const;
+export const TABS = ['overview', 'metrics', 'checks', 'events', 'actions'] as const;
 export type Tab = (typeof TABS)[number];
 
 /** Returns the checks, the worst first. */
