@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use hark_model::token::TokenError;
@@ -30,6 +31,7 @@ use crate::settings::{Access, AgentConfig, Given};
 use crate::spool::{Pending, Spool, SpoolError};
 use crate::stop::Stop;
 use crate::sys;
+use crate::way_back::WayBack;
 
 /// How long the end of the agent may take: its last report is sent and waited for.
 const LAST_WORDS: Duration = Duration::from_millis(800);
@@ -113,6 +115,9 @@ pub struct Agent {
     schedule: Schedule,
     sender: Sender,
     endpoint: Endpoint,
+    /// The address that the present session is spoken to.
+    spoken_to: Option<SocketAddr>,
+    way_back: WayBack,
     /// None if the socket cannot be made (a full disk, a path too long): the rest works without.
     injection: Option<Injection>,
     central: Central,
@@ -181,6 +186,8 @@ impl Agent {
             schedule: Schedule::begin(moment.now, interval),
             sender,
             endpoint: Endpoint::new(known.servers),
+            spoken_to: None,
+            way_back: WayBack::new(config.returning),
             injection: listen(&home),
             central,
             root: config.root.clone(),
@@ -390,8 +397,54 @@ impl Agent {
         if self.sender.is_silent(moment) {
             self.endpoint.next();
         }
+        self.follow(0, moment);
+        self.look_back(moment);
         let endpoint = &mut self.endpoint;
         self.sender.pump(&self.sampler.sets(), moment, &mut |d| endpoint.send(d));
+    }
+
+    /// If another server is spoken to now, begins a session there, above `highest`: two servers must
+    /// not answer in one.
+    fn follow(&mut self, highest: u64, moment: Moment) {
+        let there = self.endpoint.address();
+        if there != self.spoken_to {
+            if self.spoken_to.is_some() {
+                self.sender.change_server(highest, moment);
+                self.way_back.forget_question();
+            }
+            self.spoken_to = there;
+        }
+        if self.endpoint.is_at_first() {
+            self.way_back.is_home();
+        } else {
+            self.way_back.is_away(moment.now.mono);
+        }
+    }
+
+    /// Asks the first server whether it is back, if it is time to.
+    fn look_back(&mut self, moment: Moment) {
+        let Some(turn) = self.way_back.due(moment.now.mono) else { return };
+        self.endpoint.ask_names();
+        let Some((address, socket)) = self.endpoint.way_to_first(turn) else { return };
+        let sets = self.sampler.sets().map(|set| set.number);
+        self.sender.probe(address, sets, moment, &mut |datagram| {
+            // Lost is as good as not answered.
+            drop(socket.send(datagram));
+        });
+        self.way_back.asked(address, socket);
+    }
+
+    /// Goes back to the first server if it has answered.
+    fn take_probed(&mut self) {
+        let mut buffer = [0; MAX_DATAGRAM];
+        let Some((address, datagram)) = self.way_back.receive(&mut buffer) else { return };
+        let moment = moment(self.clock);
+        let Some(highest) = self.sender.probed(address, datagram, moment) else { return };
+        if self.endpoint.go_to(address) {
+            tracing::info!(%address, "the first server answers: going back to it");
+            self.way_back.returns(moment.now.mono);
+            self.follow(highest, moment);
+        }
     }
 
     /// Waits until `until` or until something is due or arrives, and takes in what has arrived.
@@ -402,17 +455,22 @@ impl Agent {
         if self.endpoint.is_asking() {
             until = until.min(now + RESOLVING);
         }
+        until = self.way_back.next_deadline().map_or(until, |at| until.min(at));
         let waited = [
             self.endpoint.descriptor(),
+            self.way_back.descriptor(),
             self.injection.as_ref().map(Injection::descriptor),
             self.outlet.as_ref().map(Outlet::descriptor),
             self.log_watch.as_ref().filter(|watch| !watch.1.is_held()).map(|w| w.0.descriptor()),
             stop.map(Stop::descriptor),
         ];
-        let [server, local, found, logs, stopped] =
+        let [server, first, local, found, logs, stopped] =
             sys::readable(waited, until.since(now)).map_err(AgentError::Wait)?;
         if server {
             self.take_replies();
+        }
+        if first {
+            self.take_probed();
         }
         if local {
             self.take_injected();

@@ -15,6 +15,13 @@ use thiserror::Error;
 /// The port where the server listens if nothing else is said.
 pub const DEFAULT_PORT: u16 = 50003;
 
+/// An address, and how much it is wanted: the lower, the more. Those of one server are equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    address: SocketAddr,
+    rank: usize,
+}
+
 /// Bound on the addresses kept of all names.
 const MAX_ADDRESSES: usize = 32;
 
@@ -111,26 +118,33 @@ impl fmt::Debug for Server {
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     servers: Vec<Server>,
-    addresses: Vec<SocketAddr>,
+    places: Vec<Place>,
     turn: usize,
+    /// Where the socket leads.
+    address: Option<SocketAddr>,
     socket: Option<UdpSocket>,
-    asked: Option<Receiver<Vec<SocketAddr>>>,
+    asked: Option<Receiver<Vec<Place>>>,
     refused: bool,
 }
 
 impl Endpoint {
     /// Begins to find `servers`.
     pub(crate) fn new(servers: Vec<Server>) -> Self {
-        let literal: Option<Vec<SocketAddr>> = servers.iter().map(Server::literal).collect();
+        let literal: Option<Vec<Place>> = servers
+            .iter()
+            .enumerate()
+            .map(|(rank, server)| server.literal().map(|address| Place { address, rank }))
+            .collect();
         let mut endpoint = Self {
             servers,
-            addresses: literal.unwrap_or_default(),
+            places: literal.unwrap_or_default(),
             turn: 0,
+            address: None,
             socket: None,
             asked: None,
             refused: false,
         };
-        if endpoint.addresses.is_empty() {
+        if endpoint.places.is_empty() {
             endpoint.ask();
         } else {
             endpoint.connect();
@@ -143,9 +157,42 @@ impl Endpoint {
     pub(crate) fn next(&mut self) {
         self.turn = self.turn.wrapping_add(1);
         self.connect();
+        self.ask_names();
+    }
+
+    /// Resolves the names anew, if there are some.
+    pub(crate) fn ask_names(&mut self) {
         if self.servers.iter().any(|server| server.literal().is_none()) {
             self.ask();
         }
+    }
+
+    /// Returns where datagrams go now.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// Returns true at the server that is named first, and if there is no way to any yet.
+    pub(crate) fn is_at_first(&self) -> bool {
+        let rank = |place: &&Place| Some(place.address) == self.address;
+        self.places.iter().find(rank).is_none_or(|place| place.rank == 0)
+    }
+
+    /// Returns the address of the first server whose turn it is, and a socket to it.
+    pub(crate) fn way_to_first(&self, turn: usize) -> Option<(SocketAddr, UdpSocket)> {
+        let first = || self.places.iter().filter(|place| place.rank == 0);
+        let address = first().nth(turn.checked_rem(first().count())?)?.address;
+        connected(address).ok().map(|socket| (address, socket))
+    }
+
+    /// Goes to `address`, if it is one of those known; returns whether it did.
+    pub(crate) fn go_to(&mut self, address: SocketAddr) -> bool {
+        let Some(turn) = self.places.iter().position(|place| place.address == address) else {
+            return false;
+        };
+        self.turn = turn;
+        self.connect();
+        self.address == Some(address)
     }
 
     /// Takes in the answer of the resolver, if it is there. Returns true if there is a way to the
@@ -155,11 +202,17 @@ impl Endpoint {
         match asked.try_recv() {
             Err(TryRecvError::Empty) => return false,
             Err(TryRecvError::Disconnected) => self.asked = None,
-            Ok(addresses) => {
+            Ok(places) => {
                 self.asked = None;
-                if !addresses.is_empty() && addresses != self.addresses {
-                    self.addresses = addresses;
-                    self.turn = 0;
+                if !places.is_empty() && places != self.places {
+                    self.places = places;
+                    // Another order is no reason to leave a server.
+                    let here =
+                        self.places.iter().position(|place| Some(place.address) == self.address);
+                    self.turn = here.unwrap_or(0);
+                    if here.is_some() {
+                        return false;
+                    }
                     let before = self.socket.is_some();
                     self.connect();
                     return !before && self.socket.is_some();
@@ -224,12 +277,13 @@ impl Endpoint {
     /// Makes a socket to the address whose turn it is. The one before is kept until then: with no
     /// descriptor left, an old socket is better than none.
     fn connect(&mut self) {
-        let Some(index) = self.turn.checked_rem(self.addresses.len()) else { return };
-        let Some(address) = self.addresses.get(index).copied() else { return };
+        let Some(index) = self.turn.checked_rem(self.places.len()) else { return };
+        let Some(Place { address, .. }) = self.places.get(index).copied() else { return };
         match connected(address) {
             Ok(socket) => {
                 tracing::debug!(%address, "speaking to server");
                 self.socket = Some(socket);
+                self.address = Some(address);
             }
             Err(error) => self.complain("no way to its network", &error),
         }
@@ -242,10 +296,17 @@ impl Endpoint {
         let servers = self.servers.clone();
         let (tell, answer) = sync_channel(1);
         let resolve = move || {
-            let mut found = Vec::new();
-            for server in &servers {
+            let mut found: Vec<Place> = Vec::new();
+            for (rank, server) in servers.iter().enumerate() {
                 match server.resolve() {
-                    Ok(addresses) => found.extend(addresses),
+                    Ok(addresses) => {
+                        for address in addresses {
+                            // The system tells an address once for each kind of socket.
+                            if !found.iter().any(|place| place.address == address) {
+                                found.push(Place { address, rank });
+                            }
+                        }
+                    }
                     Err(error) => {
                         tracing::warn!(%server, %error, "cannot resolve the server's name");
                     }

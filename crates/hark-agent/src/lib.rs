@@ -15,7 +15,7 @@
 //! Plugins, commands, exporters and what else foreign programs say is the matter of [`jobs`], a thread
 //! of its own that exists only where something of it is configured.
 //!
-//! Only [`collectors`], [`jobs`], `endpoint`, `inject` and `home` touch the machine; `sender` decides, with time
+//! Only [`collectors`], [`jobs`], `endpoint`, `way_back`, `inject` and `home` touch the machine; `sender` decides, with time
 //! and datagrams as arguments, and is tested with the server's real machine over a bad network.
 //!
 //! Deliberately absent: any command the server could make it run, any listening on the network, an
@@ -63,6 +63,7 @@ mod source;
 pub mod spool;
 mod stop;
 mod sys;
+mod way_back;
 
 pub use agent::{Agent, AgentError, Summary};
 pub use endpoint::{DEFAULT_PORT, Server, ServerError};
@@ -75,3 +76,4 @@ pub use pulse::Pulse;
 pub use sender::Counts;
 pub use settings::{Access, AgentConfig, UpdateSettings, UpdateSource};
 pub use stop::Stop;
+pub use way_back::Returning;

@@ -17,6 +17,7 @@
 mod greeting;
 mod papers;
 mod past;
+mod probe;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
@@ -28,13 +29,14 @@ use hark_proto::bucket::Bucket;
 use hark_proto::client::MAX_WAITING;
 use hark_proto::{
     AckFlags, Acked, BacklogBuilder, BeatBuilder, ClientSession, Content, Identity, Kind, Refused,
-    Reply, ReportBuilder, ReportItem, SealError, next_session,
+    Reply, ReportBuilder, ReportItem, SealError,
 };
 
 use self::greeting::Greeting;
 pub(crate) use self::papers::Arrived;
 use self::papers::Papers;
 use self::past::BACKLOG;
+use self::probe::{Probes, next_number};
 use crate::sampler::{Round, Set};
 use crate::schedule::Chance;
 use crate::slots::Slots;
@@ -89,6 +91,8 @@ pub(crate) struct Introduction {
 #[derive(Debug)]
 pub(crate) struct Sender {
     client: ClientSession,
+    /// The sessions in which other servers are asked whether they live.
+    probes: Probes,
     sessions: Slots<1>,
     introduction: Introduction,
     facts: BTreeMap<String, String>,
@@ -168,9 +172,10 @@ impl Sender {
         moment: Moment,
     ) -> std::io::Result<Self> {
         let (mut sessions, last) = Slots::<1>::open(&folder.join("session"))?;
-        let session = next_session(moment.now.unix, last.map_or(0, |[last]| last), 0);
+        let session = next_number(moment, last.map_or(0, |[last]| last), 0);
         sessions.store([session], true)?;
         Ok(Self {
+            probes: Probes::new(identity.clone()),
             client: ClientSession::begin(identity, session, moment.at),
             sessions,
             facts: BTreeMap::new(),
@@ -339,6 +344,7 @@ impl Sender {
     fn acked(&mut self, acked: Acked, moment: Moment) {
         let mono = moment.now.mono;
         self.answered(mono);
+        self.tell_facts_if_changed(moment);
         self.last_rtt = Some(acked.rtt_us);
         self.counts.stored += acked.stored.len() as u64;
         self.papers.told(&acked);
@@ -538,13 +544,14 @@ impl Sender {
 
     /// Begins a session above `highest`; everything under way waits again.
     fn begin_again(&mut self, highest: u64, moment: Moment) {
-        let session = next_session(moment.now.unix, self.client.session(), highest);
+        let session = next_number(moment, self.client.session(), highest);
         if let Err(error) = self.sessions.store([session], true) {
             // The number is above every one used, also if this agent ends now: the clock has gone
             // on by then. Only a clock that goes back could meet it again, which the server refuses.
             tracing::warn!(%error, "cannot store the session's number");
         }
         drop(self.client.renew(session, moment.at));
+        self.probes.clear();
         self.counts.sessions += 1;
         self.late.clear();
         for load in std::mem::take(&mut self.under_way).into_values() {

@@ -14,6 +14,7 @@ use crate::endpoint::Server;
 use crate::jobs::{self, Actions, Allowed, JobsConfig, Rights};
 use crate::logs::{self, LogsConfig};
 use crate::spool::Limits;
+use crate::way_back::Returning;
 
 pub use update::{UpdateSettings, UpdateSource};
 
@@ -24,6 +25,8 @@ pub struct AgentConfig {
     pub folder: PathBuf,
     /// The servers, tried in turn. With a token or a stored identity it may be empty: they know.
     pub servers: Vec<Server>,
+    /// How soon it goes back to the first of them.
+    pub returning: Returning,
     /// How the agent shows who it is.
     pub access: Access,
     /// The host's name; none is the system's own.
@@ -79,6 +82,7 @@ impl AgentConfig {
         Self {
             folder,
             servers: Vec::new(),
+            returning: Returning::default(),
             access,
             host: None,
             interval: None,
@@ -110,6 +114,7 @@ impl AgentConfig {
         let config = Self {
             folder,
             servers: servers.into_iter().map(|server| server.value).collect(),
+            returning: Returning::default(),
             access,
             host: section.parse("name", HostName::new),
             interval: interval(section),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use hark_agent::{Access, Agent, AgentConfig, AgentError, Stop, Summary, inject};
+use hark_agent::{Access, Agent, AgentConfig, AgentError, Returning, Stop, Summary, inject};
 use hark_model::{Clock, Event, EventKind, HostName, Secret, Severity, Status, Unix};
 use hark_proto::{Identity, ReportItem};
 use server::{Disk, Server};
@@ -254,6 +254,52 @@ fn a_server_that_was_restarted_is_spoken_to_in_a_new_session() {
     let server = Server::start(identity(), address, disk);
     assert!(server.wait(|disk| disk.highest > before && disk.beats >= 3));
     assert_eq!(agent.end().counts.sessions, 2);
+}
+
+#[test]
+fn an_agent_goes_to_the_second_server_after_silence_and_back_when_the_first_lives() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("agent");
+    let first = Server::start(identity(), anywhere(), Arc::default());
+    let second = Server::start(identity(), anywhere(), Arc::default());
+    let (address, disk) = (first.address, Arc::clone(&first.disk));
+    let mut settings = config(&home, address);
+    settings.servers.push(hark_agent::Server::parse(&second.address.to_string()).unwrap());
+    let seconds = Duration::from_secs;
+    settings.returning = Returning { stay: seconds(3), shortest: seconds(1), longest: seconds(2) };
+    let agent = Running::start(&settings);
+    let tell = |text: &str| {
+        let kind = EventKind::Other("backup".to_owned());
+        let (severity, text) = (Severity::Info, text.to_owned());
+        inject::send(&home, &Event { at: Unix(0), kind, severity, text, tags: Vec::new() })
+            .unwrap();
+    };
+    let has = |disk: &Disk, text: &str| events(disk).iter().any(|(_, told)| told == text);
+    tell("at the first");
+    assert!(first.wait(|disk| disk.beats >= 3 && has(disk, "at the first")));
+    assert_eq!(second.disk.0.lock().unwrap().datagrams, 0);
+
+    drop(first);
+    tell("at none");
+    assert!(second.wait(|disk| disk.beats >= 3 && has(disk, "at none")));
+    // The first one is asked all the while, and the second notices nothing of it.
+    assert!(second.wait(|disk| disk.beats >= 9));
+    assert_eq!(second.disk.0.lock().unwrap().sessions.len(), 1);
+
+    let before = disk.0.lock().unwrap().beats;
+    let first = Server::start(identity(), address, disk);
+    assert!(first.wait(|disk| disk.beats >= before + 3));
+    tell("at the first again");
+    assert!(first.wait(|disk| has(disk, "at the first again")));
+    assert!(agent.end().pending.samples == 0);
+
+    let (first, second) = (first.disk.0.lock().unwrap(), second.disk.0.lock().unwrap());
+    assert!(first.sessions.is_disjoint(&second.sessions), "no two servers answer in one session");
+    assert!(!has(&second, "at the first again"));
+    let mut times: Vec<i64> = first.frames.union(&second.frames).map(|(_, at)| *at).collect();
+    times.sort_unstable();
+    let longest = times.windows(2).map(|two| two[1] - two[0]).max().unwrap();
+    assert!(longest < 3500, "{longest} ms are missing");
 }
 
 #[test]

@@ -72,7 +72,7 @@ impl Sender {
         }
     }
 
-    fn hello(&self, sets: impl Iterator<Item = u32>) -> Content {
+    pub(super) fn hello(&self, sets: impl Iterator<Item = u32>) -> Content {
         let mut hello = self.bare_hello();
         hello.sets = sets.take(MAX_HELLO_SETS).collect();
         hello.facts = self.facts_in_hello(&self.facts);

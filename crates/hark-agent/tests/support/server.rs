@@ -20,6 +20,8 @@ use hark_proto::{
 #[derive(Debug, Default)]
 pub(crate) struct Disk {
     pub(crate) highest: u64,
+    /// All sessions that it has answered in.
+    pub(crate) sessions: BTreeSet<u64>,
     pub(crate) hello: Option<Hello>,
     pub(crate) sets: BTreeMap<u32, Vec<SeriesDef>>,
     /// When each set's frames were taken.
@@ -117,6 +119,7 @@ fn serve(
         }
         if let Some(number) = session.to_persist() {
             disk_now.highest = number;
+            disk_now.sessions.insert(number);
             session.persisted(number);
         }
         let pieces = std::mem::take(&mut disk_now.pieces);
