@@ -279,6 +279,7 @@ export const de: Messages = {
   'host.told-failed': '{receiver} konnte um {time} nicht benachrichtigt werden.',
   'host.told-queued': 'Eine Meldung an {receiver} wartet seit {time}.',
   'host.told-withheld': '{receiver} wurde nicht benachrichtigt.',
+  'host.told-nobody': 'Keine Route führt zu jemandem: niemand weiß davon.',
   'host.nobody': 'Noch hat niemand quittiert.',
   'host.acked': '{who} hat quittiert: „{comment}“.',
   'host.incident': 'Vorfall {id} öffnen',

@@ -277,6 +277,7 @@ export const en = {
   'host.told-failed': '{receiver} could not be told at {time}.',
   'host.told-queued': 'A message to {receiver} waits since {time}.',
   'host.told-withheld': 'Not told to {receiver}.',
+  'host.told-nobody': 'No route leads to anybody: nobody was told.',
   'host.nobody': 'Nobody has acknowledged yet.',
   'host.acked': '{who} has acknowledged: “{comment}”.',
   'host.incident': 'Open incident {id}',
