@@ -39,7 +39,20 @@ pub const CHECK_KEYS: &[Key] = &[
     .default("unknown"),
     Key::new("volatile", Kind::Bool, "Each bad result is told.").default("false"),
     Key::new("flapping", Kind::Bool, "Whether flapping is looked for."),
+    Key::new(
+        "repair",
+        Kind::Section(REPAIR_KEYS),
+        "An action of the host that is ordered when it is confirmed bad: docs/actions.md.",
+    ),
     Key::new("timeout", Kind::Duration, "Time for one run, where the type has none of its own."),
+];
+
+/// The settings of a repair; the engine reads them.
+const REPAIR_KEYS: &[Key] = &[
+    Key::new("action", Kind::Text, "Name of the action in the host's own list.").required(),
+    Key::new("tries", Kind::Integer, "How often it is ordered for one incident, at most 10.")
+        .default("3"),
+    Key::new("wait", Kind::Duration, "Time from one try to the next, 10s to 1d.").default("1m"),
 ];
 
 /// When a check runs.
@@ -105,6 +118,9 @@ fn read_one(
     address_of: &impl Fn(&HostName) -> Option<String>,
 ) -> Option<Configured> {
     section.finish(CHECK_KEYS);
+    if let Some(repair) = section.child("repair") {
+        repair.finish(REPAIR_KEYS);
+    }
     section.required("host");
     let host = section.parse("host", HostName::new);
     let timing = read_timing(section);

@@ -1,5 +1,7 @@
 //! Everything the engine can want. Reading this is reading what hark can do.
 
+use std::time::Duration;
+
 use hark_model::name::{CheckName, HostName};
 use hark_model::record::{DeliveryId, HostId, IncidentId, Record, SilenceId};
 use hark_model::sample::SeriesName;
@@ -59,6 +61,20 @@ pub enum Effect {
         host: HostId,
         /// Which check.
         check: CheckName,
+    },
+    /// An action that the host offers must be ordered there: its check is confirmed bad, and names it
+    /// as its repair. The try is counted in the records of the same step.
+    Order {
+        /// At which host.
+        host: HostName,
+        /// Which of its actions.
+        action: String,
+        /// Why, in words.
+        reason: String,
+        /// For which incident.
+        incident: IncidentId,
+        /// How long it may wait for the agent.
+        expires_after: Duration,
     },
     /// What the page shows of this host, check or incident has changed.
     Changed(Changed),

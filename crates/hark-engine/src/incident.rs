@@ -13,6 +13,7 @@ use crate::decide::Block;
 use crate::message::clock;
 use crate::moment::Moment;
 use crate::plan::ReceiverPlan;
+use crate::repair::Kept;
 
 /// A check that fails again within this time reopens its incident (rule 6.10).
 pub(crate) const REOPEN_WINDOW: Duration = Duration::from_mins(5);
@@ -170,6 +171,10 @@ pub(crate) struct Incident {
     pub(crate) symptoms: u32,
     /// Whether "nobody is told" is in the journal.
     pub(crate) nobody: bool,
+    /// When its repair was ordered last.
+    pub(crate) repaired: Option<Moment>,
+    /// Why it is not repaired, as far as that is in the journal.
+    pub(crate) unrepaired: Option<Kept>,
     /// When it is looked at next.
     pub(crate) armed: Moment,
 }

@@ -401,6 +401,7 @@ fn opened(id: IncidentId, host: &Host, check: &Check, since: Since, now: Now) ->
             resolved_at: None,
             resolution: String::new(),
             comments: Vec::new(),
+            repair: None,
         },
         host_name,
         path,
@@ -413,6 +414,8 @@ fn opened(id: IncidentId, host: &Host, check: &Check, since: Since, now: Now) ->
         release: None,
         symptoms: 0,
         nobody: false,
+        repaired: None,
+        unrepaired: None,
         armed: Moment::NEVER,
     }
 }

@@ -40,6 +40,7 @@ pub mod plan;
 mod reach;
 mod reconcile;
 mod reload;
+mod repair;
 mod server;
 mod timers;
 pub mod view;

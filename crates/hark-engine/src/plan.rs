@@ -20,7 +20,7 @@ use hark_config::nearest;
 use hark_model::record::Matcher;
 use hark_model::{CheckName, HostName, ProfileName, ReceiverName, RouteName, Tag, Unix, UserName};
 
-pub use check::CheckPlan;
+pub use check::{CheckPlan, RepairPlan};
 pub use read::{
     Catalogue, HOST_KEYS, HOST_MATCH_KEYS, KEYS, LIMIT_KEYS, ROUTE_KEYS, SILENCE_KEYS, read,
     read_host_match, read_with,

@@ -61,10 +61,11 @@ impl Engine {
         self.end_release(&mut incident, moment);
         self.note_reach(&mut incident, &reach, now, fx);
         let covers = self.covers(&incident);
+        // Before messages, so that they say what was tried.
+        let mut again = self.repair(&mut incident, &reach, &covers, now, fx);
         let due = self.due(&incident);
         let receivers: BTreeSet<ReceiverName> =
             due.keys().chain(incident.told.keys()).cloned().collect();
-        let mut again = Moment::NEVER;
         for receiver in receivers {
             let decision = self.decision(&incident, &reach, &covers, &due, &receiver, now);
             again = again.min(decision.again);

@@ -141,6 +141,8 @@ impl Engine {
             release: None,
             symptoms: 0,
             nobody: true,
+            repaired: record.repair.map(|repair| Moment::past(repair.at, now)),
+            unrepaired: None,
             armed: Moment::NEVER,
             record,
         };
@@ -189,6 +191,7 @@ impl Engine {
             let Some(mut incident) = self.incidents.remove(&id) else { continue };
             let reach = self.reach(&incident, Moment::of(now));
             let covers = self.covers(&incident);
+            incident.unrepaired = self.unrepaired(&incident, &reach, &covers, now);
             let due = self.due(&incident);
             // Also those that no route leads to any more, but who know of it.
             let receivers: BTreeSet<ReceiverName> =

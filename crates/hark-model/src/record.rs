@@ -187,6 +187,17 @@ pub struct IncidentRecord {
     pub resolution: String,
     /// What people said about it.
     pub comments: Vec<Comment>,
+    /// What was done by itself to mend it.
+    pub repair: Option<RepairRecord>,
+}
+
+/// How often an incident's repair was ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RepairRecord {
+    /// How often.
+    pub tries: u32,
+    /// When last.
+    pub at: Unix,
 }
 
 /// A remark of a user on an incident.

@@ -60,6 +60,7 @@ fn step(n: u64) -> Vec<Record> {
             resolved_at: None,
             resolution: String::new(),
             comments: Vec::new(),
+            repair: None,
         }),
         Record::Told(ToldRecord {
             incident: IncidentId(n),

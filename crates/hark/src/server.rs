@@ -31,6 +31,7 @@ mod parts;
 mod probes;
 mod recorder;
 mod reload;
+mod repairs;
 pub(crate) mod run;
 mod self_report;
 mod store_loop;

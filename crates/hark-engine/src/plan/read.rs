@@ -295,6 +295,43 @@ mod tests {
     }
 
     #[test]
+    fn a_repair_that_cannot_be_ordered_is_refused() {
+        let cases: [(&str, &[&str]); 3] = [
+            (
+                "checks: {a: {host: h, repair: {tries: 11, action: x}}}\n",
+                &["1:39 a whole number from 1 to 10 is expected, not `11`"],
+            ),
+            (
+                "checks: {a: {host: h, repair: {wait: 2s, tries: 1}}}\n",
+                &["1:23 the key `action` is missing", "1:38 must be between 10s and 1d"],
+            ),
+            (
+                "checks: {a: {host: h, repair: {action: rm -rf}}}\n",
+                &["1:40 this is no name of an action"],
+            ),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(faults(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_check_names_its_repair() {
+        let document = Document::single(
+            "checks:\n  a: {host: h, repair: {action: restart-nginx, tries: 2, wait: 5m}}\n  \
+             b: {host: h, repair: {action: reload}}\n  c: {host: h}\n",
+        );
+        let plan = read(&document.root(&NoSecrets)).unwrap();
+        let repair = |check: usize| {
+            let repair = plan.host("h").checks[check].repair.clone()?;
+            Some((repair.action.to_string(), repair.tries, repair.wait.as_secs()))
+        };
+        assert_eq!(repair(0), Some(("restart-nginx".to_owned(), 2, 300)));
+        assert_eq!(repair(1), Some(("reload".to_owned(), 3, 60)));
+        assert_eq!(repair(2), None);
+    }
+
+    #[test]
     fn an_empty_configuration_is_a_plan_of_defaults() {
         assert_eq!(faults(""), Vec::<String>::new());
         let document = Document::single("interval: 10\ngrace: 2s\nmissed: 2\n");

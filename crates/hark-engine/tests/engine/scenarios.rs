@@ -163,6 +163,13 @@ fn carry_out(world: &mut World, order: &Order) {
             let silence = world.engine.silences().next().expect("a silence").record().id;
             world.operate("mira", Action::EndSilence { silence });
         }
+        ["facts", host, ref fact @ ..] => {
+            let fact = fact.join(" ");
+            let (name, value) = fact.split_once('=').expect("NAME=VALUE");
+            let host = world.host(host);
+            let facts = vec![(name.to_owned(), value.to_owned())];
+            world.step(Input::Facts { host, facts });
+        }
         ["join", host, ref tags @ ..] => world.join(host, tags),
         ["tags", host, ref tags @ ..] => {
             let host = world.engine.host_named(host).expect("a known host");
@@ -199,7 +206,11 @@ fn carry_out(world: &mut World, order: &Order) {
             part: CheckName::new(part).unwrap(),
             problem: (!reason.is_empty()).then(|| reason.to_owned()),
         }),
-        ["state" | "explain" | "check" | "unreachable" | "probed" | "incident" | "detail", ..] => {
+        [
+            "state" | "explain" | "check" | "unreachable" | "probed" | "incident" | "detail"
+            | "ordered" | "repair",
+            ..,
+        ] => {
             look(world, &words, reason, order);
         }
         _ => panic!("unknown order: {}", order.text),
@@ -266,6 +277,14 @@ fn look(world: &mut World, words: &[&str], reason: &str, order: &Order) {
             let newest = said.find(|s| s.notification.receiver.as_str() == receiver);
             let detail = &newest.expect("a message").notification.detail;
             assert!(detail.lines().any(|line| line == reason), "{at}: {detail}");
+        }
+        ["ordered", host, ref actions @ ..] => {
+            let of = |(of, _): &mut (hark_model::HostName, String)| of.as_str() == host;
+            let ordered = world.ordered.extract_if(.., of).map(|(_, action)| action);
+            assert_eq!(ordered.collect::<Vec<_>>(), actions, "{at}: {:?}", world.repairs);
+        }
+        ["repair"] => {
+            assert_eq!(world.repairs.last().map(String::as_str), Some(at.as_str()), "{at}");
         }
         ["probed", host, check] => {
             let id = world.host(host);

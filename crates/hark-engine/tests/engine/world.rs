@@ -49,6 +49,10 @@ pub(crate) struct World {
     /// What was kept back: time, receiver, block.
     pub(crate) withheld: Vec<(u64, String, String)>,
     pub(crate) probes: Vec<(u64, HostId, CheckName)>,
+    /// Repairs that were ordered: host and action.
+    pub(crate) ordered: Vec<(HostName, String)>,
+    /// What the history says of repairs.
+    pub(crate) repairs: Vec<String>,
     pub(crate) away: BTreeSet<ReceiverName>,
     pub(crate) refuses: BTreeSet<ReceiverName>,
     pub(crate) watches: BTreeMap<(HostId, String), u32>,
@@ -72,6 +76,8 @@ impl World {
             said: Vec::new(),
             withheld: Vec::new(),
             probes: Vec::new(),
+            ordered: Vec::new(),
+            repairs: Vec::new(),
             away: BTreeSet::new(),
             refuses: BTreeSet::new(),
             watches: BTreeMap::new(),
@@ -132,6 +138,10 @@ impl World {
                     let at = u64::try_from(line.at.0 - MIDNIGHT.0 - self.wall).unwrap_or(0);
                     self.withheld.push((at, receiver, block));
                 }
+                Record::Journal(line) if line.text.starts_with("repair: ") => {
+                    assert!(line.incident.is_some(), "it is in the incident's history: {line:?}");
+                    self.repairs.push(line.text);
+                }
                 _ => {}
             }
         }
@@ -144,6 +154,7 @@ impl World {
                     }
                 }
                 Effect::Probe { host, check } => self.probes.push((self.time, host, check)),
+                Effect::Order { host, action, .. } => self.ordered.push((host, action)),
                 Effect::Answer { result, .. } => self.answers.push(result),
                 Effect::HostLearned { .. } | Effect::HostDropped { .. } | Effect::Changed(_) => {}
             }

@@ -390,6 +390,7 @@ mod tests {
             resolved_at,
             resolution: if resolved_at.is_some() { "recovered" } else { "" }.to_owned(),
             comments: Vec::new(),
+            repair: None,
         }
     }
 

@@ -219,7 +219,8 @@ impl SimServer {
                         wishes.push(Wish::Probe(name, check));
                     }
                 }
-                Effect::Changed(_) | Effect::Answer { .. } => {}
+                // Agents of this world offer no actions.
+                Effect::Order { .. } | Effect::Changed(_) | Effect::Answer { .. } => {}
             }
         }
         if !effects.records.is_empty() {

@@ -11,7 +11,8 @@ use std::net::IpAddr;
 use hark_model::name::{CheckName, HostName, NameError, ReceiverName, Tag, UserName};
 use hark_model::record::{
     AckRecord, CheckRecord, Comment, Confirm, DeliveryId, DeliveryRecord, DeliveryState, Fresh,
-    HostId, HostRecord, IncidentId, IncidentRecord, Matcher, SilenceId, SilenceRecord,
+    HostId, HostRecord, IncidentId, IncidentRecord, Matcher, RepairRecord, SilenceId,
+    SilenceRecord,
 };
 use hark_model::{Notification, Reason, Severity, Status, Unix};
 use serde::{Deserialize, Serialize};
@@ -320,6 +321,14 @@ struct StoredIncidentV1 {
     resolution: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     comments: Vec<StoredCommentV1>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    repair: Option<StoredRepairV1>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredRepairV1 {
+    tries: u32,
+    at: i64,
 }
 
 /// Returns the JSON of `incident`.
@@ -345,6 +354,7 @@ pub(crate) fn encode_incident(incident: &IncidentRecord) -> Result<String, Store
         resolved_at: incident.resolved_at.map(|t| t.0),
         resolution: incident.resolution.clone(),
         comments: incident.comments.iter().map(comment).collect(),
+        repair: incident.repair.map(|r| StoredRepairV1 { tries: r.tries, at: r.at.0 }),
     })?)
 }
 
@@ -384,6 +394,7 @@ pub(crate) fn decode_incident(
         resolved_at: stored.resolved_at.map(Unix),
         resolution: stored.resolution,
         comments,
+        repair: stored.repair.map(|r| RepairRecord { tries: r.tries, at: Unix(r.at) }),
     })
 }
 

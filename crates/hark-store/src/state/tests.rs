@@ -60,6 +60,7 @@ fn incident(id: u64, resolved_at: Option<Unix>) -> IncidentRecord {
         resolved_at,
         resolution: String::new(),
         comments: Vec::new(),
+        repair: None,
     }
 }
 

@@ -19,6 +19,7 @@ use hark_store::state::Change;
 use tokio::sync::oneshot;
 
 use super::messages::{ToEngine, ToIntake};
+use super::repairs::Repair;
 use super::store_loop::{Answer, ToStore};
 use crate::sys::Bell;
 
@@ -54,6 +55,8 @@ pub(crate) struct Outlets {
     pub(crate) bell: Arc<Bell>,
     /// Probes to be run now.
     pub(crate) probes: tokio::sync::mpsc::Sender<ProbeNow>,
+    /// Repairs to be ordered.
+    pub(crate) repairs: tokio::sync::mpsc::Sender<Repair>,
     /// What the page shows has changed.
     pub(crate) changed: OnChange,
     /// A host got or lost its number.
@@ -101,6 +104,7 @@ pub(crate) fn run(
         records: Vec::new(),
         changes: Vec::new(),
         answers: Vec::new(),
+        repairs: Vec::new(),
         waiting: HashMap::new(),
         changed: Vec::new(),
         next_request: 1,
@@ -145,6 +149,7 @@ struct Driver {
     records: Vec<Record>,
     changes: Vec<Change>,
     answers: Vec<Answer>,
+    repairs: Vec<Repair>,
     waiting: HashMap<u64, oneshot::Sender<Result<Done, Refused>>>,
     changed: Vec<Changed>,
     next_request: u64,
@@ -255,6 +260,9 @@ impl Driver {
                 // A full queue means that probes run late anyway; the engine asks again.
                 drop(self.outlets.probes.try_send(ProbeNow { host, check }));
             }
+            Effect::Order { host, action, reason, incident, expires_after } => {
+                self.repairs.push(Repair { host, action, reason, incident, expires_after });
+            }
             Effect::Changed(changed) => self.changed.push(changed),
             Effect::Answer { request, result } => {
                 if let Some(to) = self.waiting.remove(&request) {
@@ -290,6 +298,13 @@ impl Driver {
         };
         if self.outlets.store.send(commit).is_err() {
             tracing::error!("the store has ended before the engine");
+            return;
+        }
+        // Behind the records that count the tries, so that none is made that the store does not know.
+        for repair in self.repairs.drain(..) {
+            if let Err(error) = self.outlets.repairs.try_send(repair) {
+                tracing::warn!(%error, "a repair is not ordered");
+            }
         }
     }
 

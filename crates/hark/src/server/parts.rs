@@ -36,6 +36,7 @@ use super::outbox::{self, ToOutbox};
 use super::own_agent::{Ends, OwnAgent};
 use super::probes;
 use super::recorder::{self, Recorder};
+use super::repairs::{self, Repair};
 use super::store_loop::{self, ToStore};
 use super::threads::Threads;
 use crate::config::Settings;
@@ -91,6 +92,8 @@ pub(super) struct Page {
     pub(super) certificate: Option<Certificate>,
     /// What it reads.
     pub(super) reader: StateReader,
+    /// Repairs that the engine wants, ordered as people order actions on the page.
+    pub(super) repairs: mpsc::Receiver<Repair>,
 }
 
 impl Parts {
@@ -148,8 +151,9 @@ impl Parts {
         effects: Effects,
         inbox: Receiver<ToEngine>,
         probes: mpsc::Sender<ProbeNow>,
+        repairs: mpsc::Sender<Repair>,
     ) -> anyhow::Result<()> {
-        let outlets = outlets(&self.links, probes);
+        let outlets = outlets(&self.links, probes, repairs);
         let stop = self.stops.engine.clone();
         self.threads
             .spawn("engine", move || engine_loop::run(engine, effects, &inbox, outlets, &stop))?;
@@ -225,13 +229,14 @@ impl Parts {
         let local = local_token(&self.data_dir, page.http)?;
         let access = Access::new(&self.settings, &local, page.udp.port());
         let recorder = Arc::new(Recorder::default());
-        let backend = ServerBackend::new(
+        let backend = Arc::new(ServerBackend::new(
             Arc::clone(&self.links),
             page.reader,
             access,
             Arc::clone(&self.links.receivers),
             Arc::clone(&recorder),
-        );
+        ));
+        self.tasks.spawn(repairs::run(page.repairs, Arc::clone(&backend)));
         let (links, stop) = (Arc::clone(&self.links), self.stops.recorder.clone());
         self.threads.spawn("recorder", move || recorder::run(&recorder, &links, &stop))?;
         let setup_code =
@@ -251,7 +256,7 @@ impl Parts {
         };
         self.tasks.spawn(hark_web::serve(
             page.listeners,
-            Arc::new(backend),
+            backend,
             self.links.live.clone(),
             config,
             self.stops.tasks.token(),
@@ -318,7 +323,11 @@ fn line_listener(
 }
 
 /// Returns where the engine's effects go.
-fn outlets(links: &Arc<Links>, probes: mpsc::Sender<ProbeNow>) -> Outlets {
+fn outlets(
+    links: &Arc<Links>,
+    probes: mpsc::Sender<ProbeNow>,
+    repairs: mpsc::Sender<Repair>,
+) -> Outlets {
     let live = links.live.clone();
     let hosts = Arc::clone(&links.hosts);
     Outlets {
@@ -326,6 +335,7 @@ fn outlets(links: &Arc<Links>, probes: mpsc::Sender<ProbeNow>) -> Outlets {
         intake: links.intake.clone(),
         bell: Arc::clone(&links.bell),
         probes,
+        repairs,
         changed: Box::new(move |changed| {
             for change in changed {
                 match change {

@@ -99,3 +99,40 @@ fn an_action_of_the_hosts_own_list_is_carried_out_once_and_its_outcome_shown() {
     });
     assert_eq!(runs(folder.path()), 3, "neither the expired one nor any twice");
 }
+
+#[test]
+fn a_check_that_is_confirmed_bad_has_its_repair_carried_out_once_also_over_a_restart() {
+    let folder = folder();
+    // Nobody listens on port 1.
+    let config = "secret: a secret of this run only\n\
+                  hosts: {web1: {address: 127.0.0.1, tags: [every:1s]}}\n\
+                  checks: {port: {tcp: {port: 1}, host: web1, every: 10s, attempts: 1, \
+                  repair: {action: good, tries: 1, wait: 10s}}}\n";
+    let start = Start::new("server", folder.path());
+    let mut start = start.config(config);
+    let mut server = start.go();
+    server.set_up(PASSWORD);
+    let _agent = agent(folder.path(), &server);
+    let newest = |server: &Server| {
+        server.try_get("/api/0/hosts/web1/actions").ok().map(|a| a.body["orders"].clone())
+    };
+    let orders = until("the outcome", 2 * PATIENCE, || {
+        newest(&server).filter(|orders| orders[0]["state"] == "done")
+    });
+    assert_eq!(orders[0]["by"], "hark", "{orders}");
+    assert_eq!(orders[0]["action"], "good", "{orders}");
+    let reason = orders[0]["reason"].as_str().unwrap();
+    assert!(reason.ends_with("port is critical, try 1 of 1"), "{orders}");
+    let audit = server.try_get("/api/0/audit").unwrap().body.to_string();
+    assert!(audit.contains("web1 good: incident "), "{audit}");
+    server.process.kill();
+    start.ports = (server.http, server.udp);
+    let server = start.go_as("again");
+    // What was tried is known, and that it did not help.
+    until("the end of tries", 2 * PATIENCE, || {
+        let lines = server.try_get("/api/0/hosts/web1/events").ok()?.body.to_string();
+        lines.contains("good tried 1 of 1, it did not help").then_some(())
+    });
+    assert_eq!(newest(&server).unwrap().as_array().unwrap().len(), 1);
+    assert_eq!(runs(folder.path()), 1);
+}

@@ -76,6 +76,7 @@ fn incident() -> IncidentRecord {
         resolved_at: Some(Unix(8)),
         resolution: "recovered".to_owned(),
         comments: vec![Comment { by: user("mira"), at: Unix(7), text: "fan".to_owned() }],
+        repair: None,
     }
 }
 
@@ -165,6 +166,14 @@ fn what_is_empty_takes_no_room_and_comes_back() {
     let body = encode_check(&bare).unwrap();
     assert_eq!(body, r#"{"confirm":"pending"}"#);
     assert_eq!(decode_check(1, 7, bare.name.as_str(), &body).unwrap(), bare);
+}
+
+#[test]
+fn tries_of_a_repair_come_back() {
+    let repair = Some(RepairRecord { tries: 2, at: Unix(12) });
+    let tried = IncidentRecord { repair, ..incident() };
+    let body = encode_incident(&tried).unwrap();
+    assert_eq!(decode_incident(1, 9, &body).unwrap(), tried);
 }
 
 #[test]

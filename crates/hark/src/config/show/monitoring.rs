@@ -58,6 +58,12 @@ pub(super) fn check(plan: &CheckPlan) -> Map<String, Value> {
     if let Some(flapping) = plan.flapping {
         shown.insert("flapping".to_owned(), json!(flapping));
     }
+    if let Some(repair) = &plan.repair {
+        let repair = json!({
+            "action": &*repair.action, "tries": repair.tries, "wait": time(repair.wait),
+        });
+        shown.insert("repair".to_owned(), repair);
+    }
     shown
 }
 

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use hark_api::Timestamp;
 use hark_api::actions::{Actions, Order, OrderState};
+use hark_api::audit::AuditLine;
 use hark_api::problem::FieldError;
 use hark_model::time::{Clock, Unix};
-use hark_model::{HostName, time::millis};
+use hark_model::{HostName, UserName, time::millis};
 use hark_store::state::{Change, OrderRecord};
 use hark_web::{ActionOrder, Answer, Refused};
 
 use super::super::links::Links;
 use super::super::messages::{Offer, ToIntake};
+use super::super::repairs::Repair;
 use super::ServerBackend;
 
 /// Bound on orders that wait for one agent: people give them one at a time.
@@ -19,6 +21,9 @@ const MAX_OPEN: usize = 8;
 
 /// How many of a host's orders are shown.
 const SHOWN: u32 = 20;
+
+/// Who orders repairs.
+const REPAIRER: &str = "hark";
 
 /// The fact in which an agent names what can be ordered.
 const FACT: &str = "actions";
@@ -50,6 +55,26 @@ impl ServerBackend {
                 detail: format!("{} offers no such action; it offers {names}", order.host),
             }]));
         }
+        self.store_order(order)
+    }
+
+    /// Orders what the engine wants, which has seen that the host offers it.
+    pub(in crate::server) fn give_repair(&self, repair: Repair) -> Answer<()> {
+        let Repair { host, action, reason, incident, expires_after } = repair;
+        let by = UserName::new(REPAIRER).map_err(|e| Refused::Unavailable(e.to_string()))?;
+        let reason = format!("incident {}: {reason}", incident.0);
+        let order = ActionOrder { host, action, by, reason, expires_after };
+        self.store_order(&order)?;
+        self.note(&AuditLine {
+            at: Timestamp(Clock.now().unix),
+            who: REPAIRER.to_owned(),
+            address: String::new(),
+            what: "host.action".to_owned(),
+            detail: format!("{} {}: {}", order.host, order.action, order.reason),
+        })
+    }
+
+    fn store_order(&self, order: &ActionOrder) -> Answer<Order> {
         // One at a time: numbers grow, and the bound holds.
         let _turn = self.ordering.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let now = Clock.now().unix;

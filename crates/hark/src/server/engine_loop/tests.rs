@@ -30,11 +30,13 @@ impl World {
         let (store, commits) = sync_channel(0);
         let (intake, _) = sync_channel(16);
         let (probes, _) = tokio::sync::mpsc::channel(1);
+        let (repairs, _) = tokio::sync::mpsc::channel(1);
         let outlets = Outlets {
             store,
             intake,
             bell: Arc::new(Bell::new().unwrap()),
             probes,
+            repairs,
             changed: Box::new(|_| {}),
             hosts: Box::new(|_, _| {}),
         };

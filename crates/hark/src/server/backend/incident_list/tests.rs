@@ -79,6 +79,7 @@ fn incident(id: u64) -> IncidentRecord {
         resolved_at: (id < OPEN_FROM).then_some(Unix(99)),
         resolution: String::new(),
         comments: Vec::new(),
+        repair: None,
     }
 }
 
