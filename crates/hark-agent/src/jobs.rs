@@ -2,9 +2,9 @@
 //! listening to local programs. One thread, which waits for all of it at once and exists only if
 //! something is configured.
 //!
-//! A [`Job`] is a machine with a time of its own: when that has come it may ask for one program to be
-//! run ([`Turn::run`]), and is called again with what the program printed; or it has sockets, which are
-//! waited for with everything else. What it finds goes through the [`Inlet`] to the main thread. A job
+//! A `Job` is a machine with a time of its own: when that has come it may ask for one program to be
+//! run (`Turn::run`), and is called again with what the program printed; or it has sockets, which are
+//! waited for with everything else. What it finds goes through the `Inlet` to the main thread. A job
 //! that panics is asked no more, the others go on.
 //!
 //! Never here: anything that blocks (name resolution, a file system that may hang), since all jobs would

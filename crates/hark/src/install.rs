@@ -1,6 +1,6 @@
 //! Making hark a service of the machine: `hark agent install`, `hark server install`.
 //!
-//! What must be done is computed first, as a [`Plan`] that can be printed (`--dry-run`) and compared;
+//! What must be done is computed first, as a plan that can be printed (`--dry-run`) and compared;
 //! `steps` carries it out and decides nothing but "is already so". The texts of the services are pure
 //! functions of [`Wanted`] (`unit`, `sysvinit`).
 //!
