@@ -3,7 +3,7 @@
 //! One automaton of all patterns runs over a whole buffer of lines, not over each line: most lines
 //! hold nothing, and looking for their ends would cost more than looking for the patterns. Only a
 //! line with a hit is cut out and asked which patterns are in it. The automaton is made lazily
-//! within [`CACHE`] bytes; the time of a pass is linear in the buffer, whatever the patterns.
+//! within `CACHE` bytes; the time of a pass is linear in the buffer, whatever the patterns.
 
 use std::ops::Range;
 
