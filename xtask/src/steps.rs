@@ -93,23 +93,16 @@ pub(crate) const FUZZ_SHORT: &[Step] = &[
     ]),
 ];
 
+/// Mutated datagrams, as many as the promise of the protocol names.
+const MUTATIONS: Step = With(
+    "HARK_MUTATIONS",
+    "10000000",
+    &["cargo", "test", "-p", "hark-proto", "--profile", "fast", "--locked", "--test", "mutations"],
+);
+
 /// The long form of the fuzz targets, on stable Rust; fuzz/README.md has the one guided by coverage.
 pub(crate) const FUZZ: &[Step] = &[
-    With(
-        "HARK_MUTATIONS",
-        "10000000",
-        &[
-            "cargo",
-            "test",
-            "-p",
-            "hark-proto",
-            "--profile",
-            "fast",
-            "--locked",
-            "--test",
-            "mutations",
-        ],
-    ),
+    MUTATIONS,
     With(
         "PROPTEST_CASES",
         "100000",
@@ -161,21 +154,7 @@ pub(crate) const SOAK: &[Step] = &[
             "kills_under_load",
         ],
     ),
-    With(
-        "HARK_MUTATIONS",
-        "10000000",
-        &[
-            "cargo",
-            "test",
-            "-p",
-            "hark-proto",
-            "--profile",
-            "fast",
-            "--locked",
-            "--test",
-            "mutations",
-        ],
-    ),
+    MUTATIONS,
     With(
         "PROPTEST_CASES",
         "5000",
