@@ -8,8 +8,10 @@ use hark_proto::{Backlog, Beat, Frame, Refused};
 
 use super::super::message_journal::Line;
 use super::super::messages::FrameAt;
+use super::super::tally::Fate;
 use super::super::vitals::{Vital, Vitals};
 use super::agents::SetUse;
+use super::bodies::heard;
 use super::{Arrival, Intake};
 
 /// A clock more than this ahead is a problem to be told, not one to be corrected in silence.
@@ -45,7 +47,7 @@ impl Intake {
         rtt_us: Option<u32>,
         frames: impl Iterator<Item = Frame<'a>>,
     ) -> bool {
-        let mut heard = super::heard(arrival, host, interval_ms, rtt_us);
+        let mut heard = heard(arrival, host, interval_ms, rtt_us);
         let known = self.frames(arrival, host, frames, Some(&mut heard));
         self.inputs.push(Input::Heard(heard));
         if self.setup.live.is_watched() {
@@ -90,7 +92,7 @@ impl Intake {
             if read(set, &frame, values, live.then_some((&*self.setup.vitals, host)), &mut fullest)
                 .is_err()
             {
-                self.setup.tally.count(super::Fate::Refused(Refused::Malformed));
+                self.setup.tally.count(Fate::Refused(Refused::Malformed));
                 continue;
             }
             newest = newest.max(Some(frame.taken_at));

@@ -3,14 +3,14 @@ use std::sync::mpsc::sync_channel;
 use hark_engine::Watch;
 use hark_model::frame::encode_values;
 use hark_model::{
-    Event, EventKind, HostId, MetricKind, SeriesDef, SeriesName, Severity, Unit, Unix,
+    Event, EventKind, HostId, HostName, MetricKind, SeriesDef, SeriesName, Severity, Unit, Unix,
 };
-use hark_proto::{AgentKey, BeatBuilder, ItemWindow, Kind, Signed};
+use hark_proto::{AgentKey, BeatBuilder, Body, ItemWindow, Kind, Signed};
 use hark_store::history::{History, Settings};
 use hark_web::{AgentClaim, AgentProof, Batch, Item, Sample};
 use tokio::sync::oneshot;
 
-use super::super::messages::Part;
+use super::super::messages::{DefineSet, Part};
 
 use super::*;
 

@@ -1,0 +1,71 @@
+//! What the server gives: the agent's configuration and orders.
+
+use hark_model::Now;
+use hark_proto::{Outcome, Paper, ReportItem};
+
+use super::Agent;
+use crate::schedule::Schedule;
+use crate::sender::Arrived;
+use crate::settings::Given;
+
+impl Agent {
+    /// Takes what the server gave.
+    pub(super) fn take_papers(&mut self) {
+        while let Some(Arrived { paper, bytes }) = self.sender.arrived() {
+            let now = self.clock.now();
+            match paper {
+                Paper::Configuration(revision) => {
+                    let told = match self.central.take(&self.home, revision, &bytes, now) {
+                        Ok((given, told)) => {
+                            self.apply(&given, now);
+                            told
+                        }
+                        Err(told) => told,
+                    };
+                    self.sender.report(&told, now);
+                }
+                Paper::Order(order) => self.obey(order, &bytes, now),
+            }
+        }
+    }
+
+    /// Has run what is ordered, once: it is noted on the disk before it begins.
+    pub(super) fn obey(&mut self, order: u32, bytes: &[u8], now: Now) {
+        let refused = match self.central.take_order(order, bytes, now.unix) {
+            Ok(None) => return,
+            Ok(Some(name)) => match (self.actions.run(order, &name), &mut self.working) {
+                (None, _) => format!("this host offers no action `{name}`"),
+                (Some(_), None) => "this agent cannot run programs now".to_owned(),
+                (Some(run), Some(working)) => {
+                    if working.order(run).is_none() {
+                        return;
+                    }
+                    "this agent runs as many programs as it can".to_owned()
+                }
+            },
+            Err(why) => why,
+        };
+        tracing::warn!(order, refused, "an order is not carried out");
+        self.sender.report(&ReportItem::Outcome(Outcome { order, exit: None, text: refused }), now);
+    }
+
+    /// Goes over to other settings; what has not changed goes on as it is.
+    pub(super) fn apply(&mut self, given: &Given, now: Now) {
+        self.sampler.change(&given.collectors, &self.root, now);
+        let interval = given.interval.unwrap_or(self.usual);
+        if interval != self.schedule.interval() {
+            self.schedule = Schedule::begin(now, interval);
+            self.sender.set_interval(interval);
+        }
+        if given.logs.is_other_than(&self.logs) {
+            // What it found last and its places are on the disk before it begins again.
+            self.end_logs();
+            self.logs = given.logs.clone();
+            self.start_logs();
+        }
+        if given.jobs.is_other_than(&self.jobs) {
+            self.jobs = given.jobs.clone();
+            self.change_jobs();
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The door: each datagram is looked at, refusals in the order of their cost.
+
+use std::net::SocketAddr;
+
+use hark_model::HostName;
+use hark_model::time::{Micros, Now};
+use hark_proto::header::SALT;
+use hark_proto::{Header, Refused};
+use hark_store::state::Change;
+
+use super::{Arrival, Intake};
+use crate::server::tally::Fate;
+
+impl Intake {
+    /// Looks at one datagram. Refusals come in the order of their cost.
+    pub(super) fn datagram(
+        &mut self,
+        datagram: &mut [u8],
+        from: SocketAddr,
+        socket: usize,
+        now: Now,
+        at: Micros,
+    ) -> Fate {
+        let envelope = match hark_proto::peek(datagram) {
+            Ok(envelope) => envelope,
+            Err(refused) => return Fate::Refused(refused),
+        };
+        let header = envelope.header;
+        let Some(slot) = self.setup.agents.find(header.agent) else {
+            let name = envelope.name.and_then(|name| HostName::new(name).ok());
+            return match name {
+                Some(name) => self.stranger(&name, header, datagram, from, socket, now, at),
+                None => Fate::Refused(Refused::Agent),
+            };
+        };
+        let agent = self.setup.agents.slot(slot);
+        match agent.session.open(&agent.key, datagram, from.ip(), at) {
+            Ok(received) => {
+                let moved = received.moved;
+                let sent_at = received.sent_at;
+                if received.opened {
+                    self.limiter.prove(from.ip(), at);
+                    let agent = header.agent.0;
+                    self.changes.push(Change::AgentSession { agent, session: header.session });
+                }
+                agent.reply_to = Some((from, socket));
+                agent.last_seen = Some(now.unix);
+                agent.skew_ms = sent_at.0.saturating_sub(now.unix.0);
+                let Header { session, counter, .. } = header;
+                let arrival = Arrival { slot, session, counter, from, socket, moved, now };
+                match hark_proto::decode(received.header.kind, received.content) {
+                    Ok(body) => self.body(arrival, body),
+                    Err(refused) => Fate::Refused(refused),
+                }
+            }
+            Err(Refused::Stale) => {
+                self.owe_reset(slot, header, from, socket, at);
+                Fate::Refused(Refused::Stale)
+            }
+            Err(refused) => Fate::Refused(refused),
+        }
+    }
+
+    /// Looks at the hello of somebody who is not known but may hold the shared secret.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one datagram, passed on once")]
+    pub(super) fn stranger(
+        &mut self,
+        name: &HostName,
+        header: Header,
+        datagram: &mut [u8],
+        from: SocketAddr,
+        socket: usize,
+        now: Now,
+        at: Micros,
+    ) -> Fate {
+        if !self.limiter.admit(from.ip(), at) {
+            return Fate::Refused(Refused::Limited);
+        }
+        let known = match self.setup.agents.stranger(header.agent, name) {
+            Ok(known) => known,
+            Err(fate) => return fate,
+        };
+        let mut session = hark_proto::ServerSession::new(0, None);
+        let key = hark_proto::AgentKey::new(known.key);
+        let received = match session.open(&key, datagram, from.ip(), at) {
+            Ok(received) => received,
+            Err(refused) => return Fate::Refused(refused),
+        };
+        let body = match hark_proto::decode(received.header.kind, received.content) {
+            Ok(body) => body,
+            Err(refused) => return Fate::Refused(refused),
+        };
+        self.limiter.prove(from.ip(), at);
+        self.changes.push(Change::Agent(known.record(now.unix, header.session)));
+        let slot = self.setup.agents.admit(known);
+        let agent = self.setup.agents.slot(slot);
+        agent.session = session;
+        agent.reply_to = Some((from, socket));
+        agent.last_seen = Some(now.unix);
+        let Header { session, counter, .. } = header;
+        self.body(Arrival { slot, session, counter, from, socket, moved: false, now }, body)
+    }
+
+    pub(super) fn owe_reset(
+        &mut self,
+        slot: usize,
+        header: Header,
+        from: SocketAddr,
+        socket: usize,
+        at: Micros,
+    ) {
+        let Ok(salt) = random_salt() else { return };
+        let agent = self.setup.agents.slot(slot);
+        if agent.session.reset(&agent.key, &header, salt, at, &mut self.reply) {
+            self.push_reply(from, socket);
+        }
+    }
+}
+
+fn random_salt() -> Result<[u8; SALT], ring::error::Unspecified> {
+    let random = ring::rand::SystemRandom::new();
+    let mut salt = [0; SALT];
+    ring::rand::SecureRandom::fill(&random, &mut salt)?;
+    Ok(salt)
+}

@@ -1,0 +1,85 @@
+//! What other threads tell the intake.
+
+use hark_engine::input::Input;
+use hark_model::HostName;
+use hark_store::history::SetId;
+
+use super::Intake;
+use crate::server::messages::{DefineSet, ToIntake};
+
+impl Intake {
+    pub(super) fn read_inbox(&mut self) {
+        while let Ok(message) = self.setup.inbox.try_recv() {
+            self.message(message);
+        }
+    }
+
+    pub(super) fn message(&mut self, message: ToIntake) {
+        let agents = &mut self.setup.agents;
+        match message {
+            ToIntake::Done { part, ticket } => {
+                self.pending.done(part, ticket);
+            }
+            ToIntake::SetsForgotten => agents.forget_sets(),
+            ToIntake::HistoryStopped(stopped) => self.history_stopped = stopped,
+            ToIntake::Orders { host, offers } => self.take_orders(&host, offers),
+            ToIntake::HostLearned { host, name } => self.learned(host, &name),
+            ToIntake::HostDropped { host } => {
+                agents.dropped(host);
+                self.setup.vitals.forget(host);
+                self.setup.own_limits.forget(host);
+            }
+            ToIntake::Watch { host, watches, ticket } => agents.watch(host, &watches, ticket),
+            ToIntake::SetReady { set, outcome } => self.set_ready(&set, outcome),
+            ToIntake::Enrolled { agent, host, done } => {
+                let name = agent.name.clone();
+                agents.admit(agent);
+                agents.learned(host, &name);
+                if done.send(()).is_err() {
+                    tracing::debug!("whoever enrolled a host has gone");
+                }
+            }
+            ToIntake::Reloaded { secret, configs } => {
+                self.papers.change(configs);
+                agents.change_secret(secret);
+                let all = agents.all_series();
+                self.inputs.extend(
+                    all.into_iter().map(|(host, series)| Input::SeriesSeen { host, series }),
+                );
+            }
+            ToIntake::Prove(claim, reply) => drop(reply.send(self.prove(&claim))),
+            ToIntake::Brought(brought, reply) => self.brought(brought, reply),
+            ToIntake::Given(place, reply) => drop(reply.send(self.given(place))),
+            ToIntake::FactsOf(host, reply) => drop(reply.send(agents.facts_of(&host))),
+            ToIntake::Facts(reply) => drop(reply.send(agents.facts())),
+        }
+    }
+
+    pub(super) fn learned(&mut self, host: hark_model::HostId, name: &HostName) {
+        let Some(place) = self.setup.agents.learned(host, name) else { return };
+        let agent = self.setup.agents.slot(place);
+        if let Some(hello) = agent.hello.take() {
+            let mut facts: Vec<(String, String)> = hello.facts.into_iter().collect();
+            facts.push(("agent_version".to_owned(), hello.version));
+            self.inputs.push(Input::Facts { host, facts });
+        }
+    }
+
+    pub(super) fn set_ready(&mut self, set: &DefineSet, outcome: Result<SetId, String>) {
+        match outcome {
+            Ok(catalogue) => {
+                let agents = &mut self.setup.agents;
+                // The engine sees it under the ticket that is being filled, and all sets of the host at
+                // once: its answer to that ticket says what it wants of this one.
+                agents.define(set.slot, set.number, &set.series, catalogue, self.ticket + 1);
+                let series = agents.series_of(set.slot);
+                let earlier = |input: &Input| matches!(input, Input::SeriesSeen { host, .. } if *host == set.host);
+                self.inputs.retain(|input| !earlier(input));
+                self.inputs.push(Input::SeriesSeen { host: set.host, series });
+            }
+            Err(why) => {
+                tracing::warn!(host = set.host.0, why, "a set of series was refused");
+            }
+        }
+    }
+}
