@@ -7,7 +7,7 @@ use std::time::Duration;
 use hark_config::{Bare, Document, Key, Kind, NoSecrets, Section, Span};
 use hark_model::{CheckName, HostName};
 
-use crate::{Check, CheckType, TYPES, types};
+use crate::{Check, CheckType, TYPES, families, types};
 
 /// The settings of one check beside those of its type.
 pub const CHECK_KEYS: &[Key] = &[
@@ -132,7 +132,7 @@ fn read_one(
     let address = host.as_ref().map(|host| address_of(host).unwrap_or_else(|| host.to_string()));
     let settings = value.section()?;
     settings.finish(kind.keys());
-    let check = kind.read(&settings, address.as_deref())?;
+    let check = families::read(*kind, &settings, address.as_deref(), |check| check)?;
     if check.timeout() > timing.every {
         section
             .error("every", "the check may take longer than the time between two runs")
@@ -185,7 +185,7 @@ pub fn from_target(
     let document = Document::single(&settings_text(&settings));
     let root = document.root(&NoSecrets);
     root.finish(kind.keys());
-    match kind.read(&root, None) {
+    match families::read(*kind, &root, None, |check| check) {
         Some(check) if !document.has_errors() => Ok(check),
         _ => Err(mistakes(&document, &settings)),
     }

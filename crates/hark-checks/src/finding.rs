@@ -1,9 +1,11 @@
 //! What one look found, and how it is written: as a result for the engine, and as the line that
 //! Nagios plugins print.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use hark_conditions::{Fact, Facts};
 use hark_model::name::CheckName;
 use hark_model::sample::{SeriesName, Unit};
 use hark_model::{CheckResult, Status, Unix};
@@ -11,8 +13,8 @@ use hark_model::{CheckResult, Status, Unix};
 /// A number that a look measured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measure {
-    /// Its name: `total_seconds`, `loss_percent`. A fixed word of the check type.
-    pub name: &'static str,
+    /// Its name: `total_seconds`, `loss_percent`, `eth0_in_bytes`. Letters, digits, `_` and `-`.
+    pub name: Cow<'static, str>,
     /// Its value.
     pub value: f64,
     /// What it counts in.
@@ -24,13 +26,14 @@ pub struct Measure {
 }
 
 impl Measure {
-    /// Makes a measure without limits.
-    pub fn new(name: &'static str, value: f64, unit: Unit) -> Self {
-        Self { name, value, unit, warning: None, critical: None }
+    /// Makes a measure without limits. A name that was made from what another machine says is cut to
+    /// its bound, and other characters than letters, digits, `_` and `-` become `_`.
+    pub fn new(name: impl Into<Cow<'static, str>>, value: f64, unit: Unit) -> Self {
+        Self { name: clean(name.into()), value, unit, warning: None, critical: None }
     }
 
     /// Makes a measure of a time in seconds.
-    pub fn seconds(name: &'static str, time: Duration) -> Self {
+    pub fn seconds(name: impl Into<Cow<'static, str>>, time: Duration) -> Self {
         Self::new(name, time.as_secs_f64(), Unit::Seconds)
     }
 
@@ -43,6 +46,21 @@ impl Measure {
     }
 }
 
+/// Longest name of a measure: charts show it beside others.
+const MAX_NAME: usize = 64;
+
+/// Most measures of one look: those of a switch with two hundred ports.
+pub(crate) const MAX_MEASURES: usize = 2000;
+
+fn clean(name: Cow<'static, str>) -> Cow<'static, str> {
+    let is_fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if name.len() <= MAX_NAME && name.chars().all(is_fine) {
+        return name;
+    }
+    let cleaned = name.chars().map(|c| if is_fine(c) { c } else { '_' });
+    Cow::Owned(cleaned.take(MAX_NAME).collect())
+}
+
 /// What one look found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
@@ -52,12 +70,46 @@ pub struct Finding {
     pub text: String,
     /// What was measured.
     pub measures: Vec<Measure>,
+    /// What else was seen, for conditions: `code`, `banner`, `answer`. Every measure is a fact too,
+    /// without being named here.
+    pub facts: Facts,
 }
 
 impl Finding {
     /// Makes a finding without measures.
     pub fn new(status: Status, text: impl Into<String>) -> Self {
-        Self { status, text: text.into(), measures: Vec::new() }
+        Self { status, text: text.into(), measures: Vec::new(), facts: Facts::default() }
+    }
+
+    /// Adds a measure.
+    #[must_use]
+    pub fn measured(mut self, measure: Measure) -> Self {
+        self.measures.push(measure);
+        self
+    }
+
+    /// Adds a fact.
+    #[must_use]
+    pub fn saw(mut self, name: impl Into<Cow<'static, str>>, fact: impl Into<Fact>) -> Self {
+        self.facts.put(name, fact);
+        self
+    }
+
+    /// Adds words to the first line of the text.
+    #[must_use]
+    pub(crate) fn and(mut self, words: &str) -> Self {
+        let end = self.text.find('\n').unwrap_or(self.text.len());
+        self.text.insert_str(end, words);
+        self
+    }
+
+    /// Returns everything that was seen, the measures too.
+    pub fn all_facts(&self) -> Facts {
+        let mut facts = self.facts.clone();
+        for measure in &self.measures {
+            facts.put(measure.name.clone(), measure.value);
+        }
+        facts
     }
 
     /// The finding of a look that did not end in time.
@@ -66,8 +118,13 @@ impl Finding {
         Self::new(Status::Critical, format!("no result within {limit}"))
     }
 
-    /// Cuts the text to what a result may hold.
+    /// Cuts text and measures to what a result may hold.
     pub(crate) fn bounded(mut self) -> Self {
+        let beyond = self.measures.len().saturating_sub(MAX_MEASURES);
+        if beyond > 0 {
+            self.measures.truncate(MAX_MEASURES);
+            self = self.and(&format!(", {beyond} measures were too many"));
+        }
         if self.text.len() > CheckResult::MAX_TEXT {
             self.text.truncate(self.text.floor_char_boundary(CheckResult::MAX_TEXT));
         }
@@ -86,7 +143,7 @@ impl Finding {
         let values = self
             .measures
             .iter()
-            .map(|m| (SeriesName::of(kind, check.as_str(), m.name), m.value))
+            .map(|m| (SeriesName::of(kind, check.as_str(), &m.name), m.value))
             .collect();
         CheckResult {
             status: self.status,
@@ -156,15 +213,11 @@ mod tests {
     use super::*;
 
     fn finding() -> Finding {
-        Finding {
-            status: Status::Warning,
-            text: "slow | odd\nmore".to_owned(),
-            measures: vec![
-                Measure::seconds("total_seconds", Duration::from_micros(12_500))
-                    .limits(Some(0.01), None),
-                Measure::new("loss_percent", 0.0, Unit::Percent),
-            ],
-        }
+        let total = Measure::seconds("total_seconds", Duration::from_micros(12_500));
+        Finding::new(Status::Warning, "slow | odd\nmore")
+            .measured(total.limits(Some(0.01), None))
+            .measured(Measure::new("loss_percent", 0.0, Unit::Percent))
+            .saw("code", 7.0)
     }
 
     #[test]
@@ -182,6 +235,25 @@ mod tests {
         let result = finding().into_result("http", check, Unix(5), Duration::from_millis(13));
         assert_eq!(result.values[0].0.path(), "http.web.total_seconds");
         assert_eq!(result.took_ms, 13);
+    }
+
+    #[test]
+    fn every_measure_is_a_fact_too() {
+        let facts = finding().all_facts();
+        assert_eq!(facts.get("code"), &Fact::Number(7.0));
+        assert_eq!(facts.get("loss_percent"), &Fact::Number(0.0));
+    }
+
+    #[test]
+    fn names_from_outside_are_cleaned_and_measures_bounded() {
+        let odd = Measure::new(format!("eth0/1.100 in {}", "x".repeat(99)), 1.0, Unit::None);
+        assert!(odd.name.starts_with("eth0_1_100_in_xxx"), "{}", odd.name);
+        assert_eq!(odd.name.len(), MAX_NAME);
+        let mut many = Finding::new(Status::Ok, "fine\nmore");
+        many.measures = vec![odd; MAX_MEASURES + 3];
+        let many = many.bounded();
+        assert_eq!(many.measures.len(), MAX_MEASURES);
+        assert_eq!(many.text, "fine, 3 measures were too many\nmore");
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //!
 //! This crate does not know what a bad result means for anybody (the engine's incidents), nor where
 //! results go.
+#![expect(dead_code, reason = "not every part of a link has its type yet")]
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,16 +19,22 @@ use std::time::Duration;
 
 use hark_config::{Key, Section};
 use hark_model::time::Clock;
-use hark_net::{BoxFuture, Resolver};
+use hark_net::{BoxFuture, Family, Guard, Resolver};
 
 mod configured;
+mod endpoint;
+mod facts;
+mod families;
 mod finding;
+mod keys;
+mod link;
 mod net;
 pub mod schedule;
 mod tls;
 mod types;
 
 pub use configured::{CHECK_KEYS, Configured, Timing, from_target};
+pub use facts::FactKey;
 pub use finding::{Finding, Measure};
 
 /// What a check needs from the program around it.
@@ -35,6 +42,25 @@ pub use finding::{Finding, Measure};
 pub struct Context {
     /// Turns names into addresses.
     pub resolver: Arc<Resolver>,
+    /// Which addresses may be gone to.
+    pub guard: Guard,
+}
+
+impl Context {
+    /// Goes to any address.
+    pub fn new(resolver: Arc<Resolver>) -> Self {
+        Self { resolver, guard: Guard::Open }
+    }
+}
+
+/// What a check is told beside its own settings.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Given<'a> {
+    /// The address to look at where the settings name none: that of the check's host.
+    pub host: Option<&'a str>,
+    /// Which addresses to use. The setting `family` is read for every type that has its key; with
+    /// `both` a check is read once for each family.
+    pub family: Family,
 }
 
 /// One configured check.
@@ -69,13 +95,20 @@ pub trait CheckType: Sync {
     /// Returns settings that must be accepted, as YAML.
     fn example(&self) -> &'static str;
 
-    /// Reads the settings; `host` is the address to look at where they name none. `None`: what is
-    /// wrong was reported to the section's document.
-    fn read(&self, section: &Section<'_>, host: Option<&str>) -> Option<Box<dyn Check>>;
+    /// Returns every value that it may see, measures too: what conditions can be about.
+    fn facts(&self) -> &'static [FactKey];
+
+    /// Reads the settings. `None`: what is wrong was reported to the section's document.
+    fn read(&self, section: &Section<'_>, given: Given<'_>) -> Option<Box<dyn Check>>;
 }
 
 /// Every kind of check.
-pub const TYPES: &[&dyn CheckType] = &[&types::http::Http, &types::icmp::Icmp, &types::tcp::Tcp];
+pub const TYPES: &[&dyn CheckType] = &[
+    // By file, one a line.
+    &types::http::Http,
+    &types::icmp::Icmp,
+    &types::tcp::Tcp,
+];
 
 /// Runs `check` once. Returns what it found and how long it took. It ends within the check's time
 /// limit: a check that does not is critical, since nothing else is known of what it looks at.
@@ -84,5 +117,18 @@ pub async fn run(check: &dyn Check, context: &Context) -> (Finding, Duration) {
     let finding = tokio::time::timeout(check.timeout(), check.look(context)).await;
     let took = Duration::from_micros(Clock.micros().since(began));
     let finding = finding.unwrap_or_else(|_elapsed| Finding::timed_out(check.timeout()));
+    debug_assert!(facts_are_listed(check.kind(), &finding), "{finding:?}");
     (finding.bounded(), took)
+}
+
+/// Returns true if the type's table has every value that was seen: the manual says what conditions
+/// can be about.
+fn facts_are_listed(kind: &str, finding: &Finding) -> bool {
+    let Some(kind) = TYPES.iter().find(|known| known.name() == kind) else { return true };
+    let bare = |name: &str| {
+        let name =
+            name.strip_prefix("ipv4_").or_else(|| name.strip_prefix("ipv6_")).unwrap_or(name);
+        kind.facts().iter().any(|fact| fact.takes(name))
+    };
+    finding.all_facts().iter().all(|(name, _)| bare(name))
 }

@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use hark_config::{Bare, Key, Kind, Section};
 use hark_model::{HostName, Status};
-use hark_net::{Family, Unreached};
+use hark_net::Unreached;
 
 use crate::finding::Finding;
 
 /// Settings of every check type that goes to an address.
-pub(crate) const FAMILY_KEY: Key =
-    Key::new("family", Kind::OneOf(&["either", "ipv4", "ipv6"]), "Which addresses to use.")
-        .default("either");
+pub(crate) const FAMILY_KEY: Key = Key::new(
+    "family",
+    Kind::OneOf(&["either", "ipv4", "ipv6", "both"]),
+    "Which addresses to use; with `both` it must be well over each.",
+)
+.default("either");
 
 /// The setting of the time limit.
 pub(crate) const TIMEOUT_KEY: Key =
@@ -33,11 +36,6 @@ pub(crate) fn read_timeout(section: &Section<'_>) -> Duration {
         return TIMEOUT;
     }
     timeout
-}
-
-/// Reads the family.
-pub(crate) fn read_family(section: &Section<'_>) -> Family {
-    section.word("family", Family::WORDS).unwrap_or_default()
 }
 
 /// Reads a name or address to look at; `host` is meant where the key is absent.
@@ -99,8 +97,10 @@ impl TimeLimits {
 pub(crate) fn judge_unreached(unreached: &Unreached) -> Finding {
     match unreached {
         Unreached::Unresolved { source, .. } => Finding::new(Status::Unknown, chain(source)),
-        Unreached::NotResolved { .. } => Finding::new(Status::Unknown, unreached.to_string()),
-        Unreached::Forbidden { .. } | Unreached::Refused { .. } | Unreached::Silent { .. } => {
+        Unreached::NotResolved { .. } | Unreached::Forbidden { .. } => {
+            Finding::new(Status::Unknown, unreached.to_string())
+        }
+        Unreached::Refused { .. } | Unreached::Silent { .. } => {
             Finding::new(Status::Critical, chain(unreached))
         }
     }

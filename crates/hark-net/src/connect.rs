@@ -104,17 +104,12 @@ pub enum Unreached {
 /// If there is no address or none of them answers: what the last one met.
 pub async fn connect(resolver: &dyn Resolve, dial: Dial<'_>) -> Result<Connected, Unreached> {
     let mut watch = Stopwatch::start();
-    let found = addresses(resolver, &dial).await?;
+    let found = find(resolver, dial).await?;
     let resolve = watch.lap();
     let (mut failure, mut left, mut connect) =
         (None, dial.limit.saturating_sub(resolve), Duration::ZERO);
     let n_found = found.len();
     for (tried, ip) in found.into_iter().enumerate() {
-        if !dial.guard.allows(ip) {
-            let host = dial.host.to_owned();
-            failure.get_or_insert(Unreached::Forbidden { host, address: ip });
-            continue;
-        }
         let address = SocketAddr::new(ip, dial.port);
         let share = left / u32::try_from((n_found - tried).max(1)).unwrap_or(u32::MAX);
         let attempt = tokio::time::timeout(share, connect_to(address, dial.source)).await;
@@ -127,10 +122,29 @@ pub async fn connect(resolver: &dyn Resolve, dial: Dial<'_>) -> Result<Connected
             Err(_elapsed) => failure = Some(Unreached::Silent { address, after: share }),
         }
     }
-    Err(failure.unwrap_or_else(|| Unreached::Unresolved {
-        host: dial.host.to_owned(),
+    Err(failure.unwrap_or_else(|| nowhere(dial.host)))
+}
+
+/// Returns the addresses of the host that may be used, the best first; there is at least one.
+///
+/// # Errors
+/// If there is no address, or none that may be used.
+pub async fn find(resolver: &dyn Resolve, dial: Dial<'_>) -> Result<Vec<IpAddr>, Unreached> {
+    let found = addresses(resolver, &dial).await?;
+    let kept_out = found.iter().find(|ip| !dial.guard.allows(**ip)).copied();
+    let allowed: Vec<_> = found.into_iter().filter(|ip| dial.guard.allows(*ip)).collect();
+    match (allowed.is_empty(), kept_out) {
+        (false, _) => Ok(allowed),
+        (true, Some(address)) => Err(Unreached::Forbidden { host: dial.host.to_owned(), address }),
+        (true, None) => Err(nowhere(dial.host)),
+    }
+}
+
+fn nowhere(host: &str) -> Unreached {
+    Unreached::Unresolved {
+        host: host.to_owned(),
         source: io::Error::new(io::ErrorKind::NotFound, "the answer has no address"),
-    }))
+    }
 }
 
 /// Connects to one address, from `source` if that is given.

@@ -29,7 +29,7 @@ mod resolve;
 mod stopwatch;
 mod tls;
 
-pub use connect::{Connected, Dial, Unreached, connect, connect_to};
+pub use connect::{Connected, Dial, Unreached, connect, connect_to, find};
 pub use guard::Guard;
 pub use headers::read_headers;
 pub use http::{Answer, End, HttpError, Limits, Version, exchange};

@@ -20,15 +20,16 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use regex::Regex;
 
+use crate::endpoint::FACTS as CONNECTION_FACTS;
+use crate::facts::FactKey;
 use crate::finding::{Finding, Measure};
-use crate::net::{
-    FAMILY_KEY, TIMEOUT_KEY, TimeLimits, chain, judge_unreached, read_family, read_timeout,
-};
+use crate::keys::join;
+use crate::net::{FAMILY_KEY, TIMEOUT_KEY, TimeLimits, chain, judge_unreached, read_timeout};
 use crate::tls::{
     CA_FILE_KEY, CERTIFICATE_CRITICAL_KEY, CERTIFICATE_WARNING_KEY, INSECURE_KEY, TlsSettings,
     days_left,
 };
-use crate::{Check, CheckType, Context};
+use crate::{Check, CheckType, Context, Given};
 
 /// The check type `http`.
 #[derive(Debug)]
@@ -72,6 +73,16 @@ const MAX_REDIRECTS: u64 = 20;
 /// Bound on the compiled regular expression.
 const MAX_REGEX: usize = 1024 * 1024;
 
+const OWN_FACTS: &[FactKey] = &[
+    FactKey::new("status", "status of the answer: 200"),
+    FactKey::new("redirects", "how many redirects were followed"),
+    FactKey::new("body", "content of the answer, its first MiB"),
+    FactKey::new("size_bytes", "size of the content"),
+];
+
+const FACTS: &[FactKey] =
+    &join::<_, { OWN_FACTS.len() + CONNECTION_FACTS.len() }>(OWN_FACTS, CONNECTION_FACTS);
+
 const AGENT: &str = concat!("hark/", env!("CARGO_PKG_VERSION"));
 
 impl CheckType for Http {
@@ -91,6 +102,10 @@ impl CheckType for Http {
         KEYS
     }
 
+    fn facts(&self) -> &'static [FactKey] {
+        FACTS
+    }
+
     fn target_key(&self) -> &'static str {
         "url"
     }
@@ -104,7 +119,7 @@ impl CheckType for Http {
          critical: 3s\n"
     }
 
-    fn read(&self, section: &Section<'_>, _host: Option<&str>) -> Option<Box<dyn Check>> {
+    fn read(&self, section: &Section<'_>, given: Given<'_>) -> Option<Box<dyn Check>> {
         section.required("url");
         let url = section.parse("url", Place::parse);
         let mut statuses: Vec<StatusRange> =
@@ -115,7 +130,7 @@ impl CheckType for Http {
         let redirects = section.u64("redirects", 0, 0..=MAX_REDIRECTS);
         let page = Page {
             address: section.parse("address", HostName::new).map(|name| name.to_string()),
-            family: read_family(section),
+            family: given.family,
             method: section.parse("method", read_method).unwrap_or(Method::GET),
             headers: read_headers(section, OWN_HEADERS),
             body: Bytes::from(section.str("body", "").to_owned()),
@@ -336,7 +351,8 @@ impl Page {
         let fixed = self.address.as_ref().filter(|_| origin.host == self.place.origin.host);
         let limit = self.timeout.saturating_sub(RESERVE);
         let host = fixed.unwrap_or(&origin.host);
-        let dial = Dial { family: self.family, ..Dial::new(host, origin.port, limit) };
+        let dial = Dial::new(host, origin.port, limit);
+        let dial = Dial { family: self.family, guard: context.guard, ..dial };
         let connected = connect(&*context.resolver, dial).await.map_err(Observation::Unreached)?;
         let (stream, address) = (connected.stream, connected.address);
         times.resolve += connected.resolve;
@@ -428,7 +444,14 @@ impl Page {
             text = format!("{text}, certificate good for {days:.0} days");
         }
         let ms = times.total.as_secs_f64() * 1000.0;
-        Finding { status, text: format!("{text}, {} bytes in {ms:.1} ms", body.len()), measures }
+        let text = format!("{text}, {} bytes in {ms:.1} ms", body.len());
+        let mut finding = Finding::new(status, text)
+            .saw("address", answer.address.ip().to_string())
+            .saw("status", code.as_u16())
+            .saw("redirects", size_of_count(answer.followed))
+            .saw("body", String::from_utf8_lossy(body).into_owned());
+        finding.measures = measures;
+        finding
     }
 
     /// Returns what the body lacks, in words.
@@ -443,7 +466,11 @@ impl Page {
 }
 
 fn size(body: &[u8]) -> f64 {
-    u32::try_from(body.len()).map_or(f64::MAX, f64::from)
+    size_of_count(body.len())
+}
+
+fn size_of_count(n: usize) -> f64 {
+    u32::try_from(n).map_or(f64::MAX, f64::from)
 }
 
 /// The answer of one place.

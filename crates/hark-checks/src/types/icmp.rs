@@ -13,15 +13,14 @@ use hark_config::{Bare, Key, Kind, Section};
 use hark_model::Status;
 use hark_model::sample::Unit;
 use hark_model::time::{Clock, Micros};
-use hark_net::{BoxFuture, Family, Unreached};
+use hark_net::{BoxFuture, Dial, Family, Unreached, find};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
+use crate::facts::FactKey;
 use crate::finding::{Finding, Measure};
-use crate::net::{
-    FAMILY_KEY, TIMEOUT_KEY, TimeLimits, judge_unreached, read_family, read_host, read_timeout,
-};
-use crate::{Check, CheckType, Context};
+use crate::net::{FAMILY_KEY, TIMEOUT_KEY, TimeLimits, judge_unreached, read_host, read_timeout};
+use crate::{Check, CheckType, Context, Given};
 
 /// The check type `ping`.
 #[derive(Debug)]
@@ -42,6 +41,16 @@ pub(crate) const KEYS: &[Key] = &[
     Key::new("warning", Kind::Duration, "Warning from this mean round trip time on."),
     Key::new("critical", Kind::Duration, "Critical from this mean round trip time on."),
     TIMEOUT_KEY,
+];
+
+const FACTS: &[FactKey] = &[
+    FactKey::new("address", "address that was asked"),
+    FactKey::new("loss_percent", "share of the requests without a reply"),
+    FactKey::new("replies", "how many replies came"),
+    FactKey::new("rtt_seconds", "mean round trip time"),
+    FactKey::new("rtt_min_seconds", "shortest round trip time"),
+    FactKey::new("rtt_max_seconds", "longest round trip time"),
+    FactKey::new("jitter_seconds", "mean difference of one round trip time to the next"),
 ];
 
 /// Most requests of one run.
@@ -72,6 +81,10 @@ impl CheckType for Icmp {
         KEYS
     }
 
+    fn facts(&self) -> &'static [FactKey] {
+        FACTS
+    }
+
     fn target_key(&self) -> &'static str {
         "address"
     }
@@ -80,7 +93,7 @@ impl CheckType for Icmp {
         "address: 192.0.2.7\ncount: 5\nloss_warning: 20\nwarning: 100ms\ncritical: 1s\n"
     }
 
-    fn read(&self, section: &Section<'_>, host: Option<&str>) -> Option<Box<dyn Check>> {
+    fn read(&self, section: &Section<'_>, given: Given<'_>) -> Option<Box<dyn Check>> {
         let loss_warning = section.f64("loss_warning", 50.0, 0.0..=100.0);
         let loss_critical = section.f64("loss_critical", 100.0, 0.0..=100.0);
         if loss_warning > loss_critical {
@@ -101,7 +114,7 @@ impl CheckType for Icmp {
         let smallest = u64::try_from(MARK).unwrap_or(0);
         let size = section.u64("size", 56, smallest..=MAX_SIZE);
         let ping = Ping {
-            family: read_family(section),
+            family: given.family,
             count,
             interval: interval.max(MIN_INTERVAL),
             size: usize::try_from(size).unwrap_or(MARK),
@@ -109,7 +122,7 @@ impl CheckType for Icmp {
             loss_critical,
             limits: TimeLimits::read(section),
             timeout,
-            address: read_host(section, "address", host)?,
+            address: read_host(section, "address", given.host)?,
         };
         Some(Box::new(ping))
     }
@@ -168,12 +181,12 @@ impl Check for Ping {
 impl Ping {
     async fn observe(&self, context: &Context) -> Observation {
         let began = Clock.micros();
-        let address = match context.resolver.lookup(&self.address, self.family).await {
+        // Echo requests have no port.
+        let dial = Dial::new(&self.address, 0, self.timeout.saturating_sub(RESERVE));
+        let dial = Dial { family: self.family, guard: context.guard, ..dial };
+        let address = match find(&*context.resolver, dial).await {
             Ok(addresses) => addresses.first().copied(),
-            Err(error) => {
-                let (host, source) = (self.address.clone(), error.into());
-                return Observation::Unreached(Unreached::Unresolved { host, source });
-            }
+            Err(unreached) => return Observation::Unreached(unreached),
         };
         let Some(address) = address else {
             return Observation::Unable(io::ErrorKind::AddrNotAvailable.into());
@@ -269,13 +282,28 @@ impl Ping {
             measures.push(Measure::seconds("rtt_seconds", mean).limits(warning, critical));
             measures.push(Measure::seconds("rtt_min_seconds", *least));
             measures.push(Measure::seconds("rtt_max_seconds", *most));
+            measures.extend(jitter(replies).map(|j| Measure::seconds("jitter_seconds", j)));
             let ms = |time: &Duration| format!("{:.3}", time.as_secs_f64() * 1000.0);
             text = format!("{text}, {}/{}/{} ms", ms(least), ms(&mean), ms(most));
         } else if let Some(refusal) = refusal {
             text = format!("{text}, {refusal}");
         }
-        Finding { status, text, measures }
+        let mut finding = Finding::new(status, text)
+            .saw("address", address.to_string())
+            .saw("replies", n_replies);
+        finding.measures = measures;
+        finding
     }
+}
+
+/// Returns the mean difference of one round trip time to the next, of two and more.
+fn jitter(replies: &[Duration]) -> Option<Duration> {
+    let differences = replies.windows(2).map(|pair| match pair {
+        [one, next] => one.abs_diff(*next),
+        _ => Duration::ZERO,
+    });
+    let n = u32::try_from(replies.len()).unwrap_or(u32::MAX).checked_sub(1)?;
+    differences.sum::<Duration>().checked_div(n)
 }
 
 /// A socket for echo requests to one address.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hark_config::{Document, NoSecrets, Style};
 
-use crate::{CHECK_KEYS, Context, TYPES};
+use crate::{CHECK_KEYS, Context, TYPES, families};
 
 #[test]
 fn every_file_of_the_folder_is_in_the_table() {
@@ -34,7 +34,7 @@ fn every_example_is_accepted() {
         let document = Document::single(kind.example());
         let root = document.root(&NoSecrets);
         root.finish(kind.keys());
-        let check = kind.read(&root, None);
+        let check = families::read(*kind, &root, None, |check| check);
         assert_eq!(document.diagnostics().render(Style::Plain), "", "{}", kind.name());
         let check = check.unwrap();
         assert_eq!(check.kind(), kind.name());
@@ -62,7 +62,7 @@ fn the_keys_of_the_manual_are_the_keys_that_are_read() {
     for kind in TYPES {
         let document = Document::single(kind.example());
         let root = document.root(&NoSecrets);
-        drop(kind.read(&root, None));
+        drop(families::read(*kind, &root, None, |check| check));
         let read: BTreeSet<&str> = root.asked().into_iter().collect();
         let written: BTreeSet<&str> = kind.keys().iter().map(|key| key.name).collect();
         assert_eq!(read, written, "{}", kind.name());
@@ -81,7 +81,8 @@ fn a_wrong_value_is_an_error_and_not_a_default() {
                 .collect();
             let text = format!("{}\n{}: [[]]\n", kept.join("\n"), key.name);
             let document = Document::single(&text);
-            drop(kind.read(&document.root(&NoSecrets), None));
+            let root = document.root(&NoSecrets);
+            drop(families::read(*kind, &root, None, |check| check));
             assert!(document.has_errors(), "{} takes anything for {}", kind.name(), key.name);
         }
     }
@@ -91,16 +92,18 @@ fn a_wrong_value_is_an_error_and_not_a_default() {
 async fn a_cancelled_run_leaves_nothing_behind() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let context = Context { resolver: Arc::new(hark_net::Resolver::default()) };
+    let context = Context::new(Arc::new(hark_net::Resolver::default()));
     for kind in TYPES {
         let settings = match kind.name() {
             "http" => format!("url: 'http://127.0.0.1:{port}/'"),
             "tcp" => format!("address: 127.0.0.1\nport: {port}\nexpect: never"),
             "ping" => "address: 127.0.0.1\ncount: 10\ninterval: 300ms".to_owned(),
-            other => panic!("{other} needs a target that does not answer"),
+            // A type with an endpoint waits for what this port never says.
+            _ => format!("address: 127.0.0.1\nport: {port}"),
         };
         let document = Document::single(&settings);
-        let check = kind.read(&document.root(&NoSecrets), None).unwrap();
+        let root = document.root(&NoSecrets);
+        let check = families::read(*kind, &root, None, |check| check).unwrap();
         let began = hark_model::Clock.now().mono;
         let cut =
             tokio::time::timeout(Duration::from_millis(100), crate::run(&*check, &context)).await;
@@ -123,5 +126,5 @@ async fn a_cancelled_run_leaves_nothing_behind() {
         let mut rest = Vec::new();
         std::io::Read::read_to_end(&mut &stream, &mut rest).unwrap();
     }
-    assert_eq!(n_connections, 2);
+    assert!(n_connections >= 2, "tcp and http have connected");
 }

@@ -56,12 +56,12 @@ fn look(args: &Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(hark_model::Status::Unknown.exit_code()));
         }
     };
-    let context = Context { resolver: Arc::new(Resolver::default()) };
+    let context = Context::new(Arc::new(Resolver::default()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (finding, took) = runtime.block_on(hark_checks::run(&*check, &context));
     if args.json {
         let values: serde_json::Map<_, _> =
-            finding.measures.iter().map(|m| (m.name.to_owned(), json!(m.value))).collect();
+            finding.measures.iter().map(|m| (m.name.to_string(), json!(m.value))).collect();
         out::json(&json!({"type": check.kind(), "target": check.target(),
             "status": finding.status.word(), "text": finding.text, "values": values,
             "took_seconds": took.as_secs_f64()}));

@@ -94,7 +94,7 @@ pub(crate) async fn run(mut setup: Setup) {
     let mut driver = Driver {
         schedule: Schedule::new(MOST_RUNNING),
         watched: BTreeMap::new(),
-        context: Context { resolver: setup.resolver },
+        context: Context::new(setup.resolver),
         hosts: setup.hosts,
         engine: setup.engine,
         running: JoinSet::new(),

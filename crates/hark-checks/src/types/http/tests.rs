@@ -104,9 +104,9 @@ async fn answer(request: Request<Incoming>, port: u16, calls: &Calls) -> Respons
 
 async fn look_at(settings: &str) -> Finding {
     let document = Document::single(settings);
-    let check = Http.read(&document.root(&NoSecrets), None);
+    let check = Http.read(&document.root(&NoSecrets), Given::default());
     assert_eq!(document.diagnostics().render(Style::Plain), "");
-    let context = Context { resolver: Arc::new(Resolver::default()) };
+    let context = Context::new(Arc::new(Resolver::default()));
     crate::run(&*check.unwrap(), &context).await.0
 }
 
@@ -121,7 +121,7 @@ async fn a_page_that_is_served_is_ok_and_measured() {
     assert_eq!(finding.status, Status::Ok, "{}", finding.text);
     let expected = format!("200 OK from 127.0.0.1:{}, 26 bytes in ", server.port);
     assert!(finding.text.starts_with(&expected), "{}", finding.text);
-    let measures: BTreeMap<_, _> = finding.measures.iter().map(|m| (m.name, m.value)).collect();
+    let measures: BTreeMap<_, _> = finding.measures.iter().map(|m| (&*m.name, m.value)).collect();
     assert!((measures["size_bytes"] - 26.0).abs() < f64::EPSILON);
     assert!(
         measures["total_seconds"] >= measures["connect_seconds"] + measures["first_byte_seconds"]
@@ -281,7 +281,7 @@ async fn certificates_are_verified_and_their_end_is_seen_coming() {
         let url = format!("url: 'https://www.test:{}/health'\naddress: 127.0.0.1\n", server.port);
         let finding = look_at(&format!("{url}ca_file: {}\n", ca_file.display())).await;
         assert_eq!(finding.status, status, "{}", finding.text);
-        assert!(finding.measures.iter().any(|m| m.name == "certificate_days"));
+        assert!(finding.measures.iter().any(|m| &*m.name == "certificate_days"));
         let untrusted = look_at(&url).await;
         assert_eq!(untrusted.status, Status::Critical);
         assert!(untrusted.text.contains("no TLS with www.test"), "{}", untrusted.text);

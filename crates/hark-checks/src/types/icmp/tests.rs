@@ -10,7 +10,7 @@ use super::*;
 fn ping(more: &str) -> Ping {
     let document = Document::single(more);
     let section = document.root(&NoSecrets);
-    drop(Icmp.read(&section, Some("192.0.2.7")));
+    drop(Icmp.read(&section, Given { host: Some("192.0.2.7"), ..Given::default() }));
     assert_eq!(document.diagnostics().render(Style::Plain), "");
     Ping {
         address: "192.0.2.7".to_owned(),
@@ -60,7 +60,7 @@ fn round_trips_are_measured_and_judged_by_their_mean() {
         finding.plugin_output("ping"),
         "PING WARNING - 192.0.2.7: 4 of 4 replies, 10.000/25.000/40.000 ms | \
          loss_percent=0%;50;100 rtt_seconds=0.025s;0.025;1 rtt_min_seconds=0.01s \
-         rtt_max_seconds=0.04s"
+         rtt_max_seconds=0.04s jitter_seconds=0.01s"
     );
     assert_eq!(ping("warning: 26ms\n").judge(&asked(4)).status, Status::Ok);
 }
@@ -135,8 +135,8 @@ async fn runs_at_the_same_time_do_not_take_each_others_replies() {
 
 async fn look(settings: &str) -> Finding {
     let document = Document::single(settings);
-    let check = Icmp.read(&document.root(&NoSecrets), None).unwrap();
-    let context = Context { resolver: Arc::new(Resolver::default()) };
+    let check = Icmp.read(&document.root(&NoSecrets), Given::default()).unwrap();
+    let context = Context::new(Arc::new(Resolver::default()));
     crate::run(&*check, &context).await.0
 }
 
@@ -150,7 +150,7 @@ async fn this_machine_answers_itself_in_both_families() {
         let finding = look(&settings).await;
         assert_eq!(finding.status, Status::Ok, "{finding:?}");
         assert!(finding.text.contains("3 of 3 replies"), "{}", finding.text);
-        let rtt = finding.measures.iter().find(|m| m.name == "rtt_seconds").unwrap();
+        let rtt = finding.measures.iter().find(|m| &*m.name == "rtt_seconds").unwrap();
         assert!(rtt.value > 0.0 && rtt.value < 1.0, "{rtt:?}");
     }
 }

@@ -8,8 +8,10 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use hark_net::Resolver;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::*;
+use crate::link::Phases;
 
 struct Server {
     port: u16,
@@ -41,6 +43,11 @@ async fn server(greeting: &'static str, tls: Option<Arc<ServerConfig>>) -> Serve
     Server { port, _tasks: tasks }
 }
 
+async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes).await?;
+    stream.flush().await
+}
+
 async fn echo(mut stream: impl AsyncRead + AsyncWrite + Unpin, greeting: &str) {
     // Clients that hang up are part of some tests.
     let _greeted = write(&mut stream, greeting.as_bytes()).await;
@@ -58,8 +65,8 @@ async fn look(server: &Server, more: &str) -> Finding {
 
 async fn look_at(settings: &str) -> Finding {
     let document = Document::single(settings);
-    let check = Tcp.read(&document.root(&NoSecrets), None).unwrap();
-    let context = Context { resolver: Arc::new(Resolver::default()) };
+    let check = Tcp.read(&document.root(&NoSecrets), Given::default()).unwrap();
+    let context = Context::new(Arc::new(Resolver::default()));
     crate::run(&*check, &context).await.0
 }
 
@@ -69,7 +76,7 @@ async fn an_open_port_is_ok() {
     let finding = look(&server, "").await;
     assert_eq!(finding.status, Status::Ok);
     assert!(finding.text.starts_with(&format!("127.0.0.1:{} is open, ", server.port)));
-    let names: Vec<_> = finding.measures.iter().map(|m| m.name).collect();
+    let names: Vec<_> = finding.measures.iter().map(|m| &*m.name).collect();
     assert_eq!(names, ["resolve_seconds", "connect_seconds", "total_seconds"]);
 }
 
@@ -133,7 +140,7 @@ async fn tls_is_verified_and_its_certificate_looked_at() {
     let trusting = format!("tls: true\ntls_name: svc.test\nca_file: {}\n", ca_file.display());
     let good = look(&server, &format!("{trusting}expect: hello\n")).await;
     assert_eq!(good.status, Status::Ok, "{}", good.text);
-    let days = good.measures.iter().find(|m| m.name == "certificate_days").unwrap();
+    let days = good.measures.iter().find(|m| &*m.name == "certificate_days").unwrap();
     assert!(days.value > 30_000.0, "{days:?}");
     let untrusted = look(&server, "tls: true\ntls_name: svc.test\n").await;
     assert_eq!(untrusted.status, Status::Critical);
@@ -144,38 +151,16 @@ async fn tls_is_verified_and_its_certificate_looked_at() {
     assert_eq!(insecure.status, Status::Ok, "{}", insecure.text);
 }
 
-fn door(limits: TimeLimits) -> Door {
-    Door {
-        address: "192.0.2.7".to_owned(),
-        tls_name: "192.0.2.7".to_owned(),
-        port: 25,
-        family: Family::Either,
-        send: None,
-        expect: None,
-        tls: None,
-        limits,
-        timeout: Duration::from_secs(5),
-    }
-}
-
 #[test]
-fn time_is_judged_over_connection_and_answer() {
-    let limits = TimeLimits {
-        warning: Some(Duration::from_millis(100)),
-        critical: Some(Duration::from_millis(300)),
-    };
-    for (connect, answer_took, status) in
-        [(40, 50, Status::Ok), (50, 50, Status::Warning), (250, 50, Status::Critical)]
-    {
-        let seen = Seen {
-            address: ([192, 0, 2, 7], 25).into(),
-            resolve: Duration::from_secs(1),
-            connect: Duration::from_millis(connect),
-            tls: None,
-            answer: Answer::Matched,
-            answer_took: Duration::from_millis(answer_took),
-        };
-        let finding = door(limits).judge(&Observation::Connected(seen));
+fn time_is_judged_over_all_parts() {
+    let document =
+        Document::single("address: 192.0.2.7\nport: 25\nwarning: 100ms\ncritical: 300ms\n");
+    let endpoint = Endpoint::read(&document.root(&NoSecrets), Given::default(), &DEFAULTS).unwrap();
+    let door = Door { endpoint, send: None, expect: None };
+    for (total, status) in [(90, Status::Ok), (100, Status::Warning), (300, Status::Critical)] {
+        let phases = Phases { total: Duration::from_millis(total), ..Phases::default() };
+        let seen = Seen { address: ([192, 0, 2, 7], 25).into(), phases, tls: None };
+        let finding = door.judge(&seen, &Answer::Matched(Vec::new()));
         assert_eq!(finding.status, status, "{}", finding.text);
     }
 }
@@ -188,15 +173,23 @@ fn escapes_stand_for_what_cannot_be_typed() {
 
 #[tokio::test]
 async fn expected_text_is_found_across_the_pieces_it_comes_in() {
-    for size in 1..6 {
-        let (mut ours, mut theirs) = tokio::io::duplex(size);
-        let mut got = Vec::new();
-        let write = async {
-            theirs.write_all(b"xx220 220-re").await.unwrap();
-            drop(theirs);
+    let server = server("", None).await;
+    for cut in 1..6 {
+        let settings = format!("address: 127.0.0.1\nport: {}\n", server.port);
+        let document = Document::single(&settings);
+        let root = document.root(&NoSecrets);
+        let endpoint = Endpoint::read(&root, Given::default(), &DEFAULTS).unwrap();
+        let mut link = endpoint.open(&Context::new(Arc::new(Resolver::default()))).await.unwrap();
+        let (first, rest) = b"xx220 220-re".split_at(cut + 4);
+        link.send(first).await.unwrap();
+        let (found, ()) = {
+            let mut n = 0;
+            while n < first.len() {
+                n += link.more().await.unwrap();
+            }
+            link.send(rest).await.unwrap();
+            (read_until(&mut link, b"220-re").await, ())
         };
-        let (found, ()) = tokio::join!(read_until(&mut ours, b"220-re", &mut got), write);
-        assert!(found.unwrap(), "{size}");
-        drop(ours);
+        assert!(found.unwrap(), "{cut}");
     }
 }
