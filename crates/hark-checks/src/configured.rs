@@ -14,6 +14,12 @@ pub const CHECK_KEYS: &[Key] = &[
     Key::new("ping", Kind::Section(types::icmp::KEYS), "Echo requests."),
     Key::new("tcp", Kind::Section(types::tcp::KEYS), "A TCP port."),
     Key::new("http", Kind::Section(types::http::KEYS), "A web address."),
+    Key::new("ftp", Kind::Section(types::ftp::KEYS), "A file server."),
+    Key::new("imap", Kind::Section(types::imap::KEYS), "A mailbox server, IMAP."),
+    Key::new("pop3", Kind::Section(types::pop3::KEYS), "A mailbox server, POP3."),
+    Key::new("smtp", Kind::Section(types::smtp::KEYS), "A mail server."),
+    Key::new("ssh", Kind::Section(types::ssh::KEYS), "A server of remote logins."),
+    Key::new("xmpp", Kind::Section(types::xmpp::KEYS), "A server of instant messages."),
     Key::new("host", Kind::Text, "Host that the check belongs to.").required(),
     Key::new("every", Kind::Duration, "Time between two runs.").default("60s"),
     Key::new(

@@ -22,14 +22,18 @@ use hark_model::time::Clock;
 use hark_net::{BoxFuture, Family, Guard, Resolver};
 
 mod configured;
+mod dialogue;
 mod endpoint;
 mod facts;
 mod families;
 mod finding;
 mod keys;
 mod link;
+mod login;
 mod net;
 pub mod schedule;
+mod session;
+mod stream;
 mod tls;
 mod types;
 
@@ -104,10 +108,15 @@ pub trait CheckType: Sync {
 
 /// Every kind of check.
 pub const TYPES: &[&dyn CheckType] = &[
-    // By file, one a line.
+    &types::ftp::Ftp,
     &types::http::Http,
     &types::icmp::Icmp,
+    &types::imap::Imap,
+    &types::pop3::Pop3,
+    &types::smtp::Smtp,
+    &types::ssh::Ssh,
     &types::tcp::Tcp,
+    &types::xmpp::Xmpp,
 ];
 
 /// Runs `check` once. Returns what it found and how long it took. It ends within the check's time

@@ -41,7 +41,7 @@ fn checks_are_read_with_their_timing() {
 fn mistakes_are_found_when_the_configuration_is_read() {
     for (text, expected) in [
         ("{ping: {}}", "the key `host` is missing"),
-        ("{host: a}", "one of `http`, `ping`, `tcp` is expected"),
+        ("{host: a}", "is expected"),
         ("{host: a, ping: {}, tcp: {port: 1}}", "only one of"),
         ("{host: a, pign: {}}", "ping"),
         ("{host: a, tcp: {}}", "the key `port` is missing"),
@@ -88,7 +88,9 @@ fn mistakes_on_a_command_line_are_shown() {
     let error = |kind, target, pairs: &[(&str, &str)]| {
         from_target(kind, target, &options(pairs)).unwrap_err()
     };
-    assert_eq!(error("smtp", "x", &[]), "there is no check type `smtp`; known are http, ping, tcp");
+    let unknown = error("gopher", "x", &[]);
+    assert!(unknown.starts_with("there is no check type `gopher`; known are "), "{unknown}");
+    assert!(unknown.contains(", http, ping, "), "{unknown}");
     assert_eq!(
         error("ping", "db1", &[("cuont", "3")]),
         "unknown key `cuont`; did you mean `count`?"

@@ -1,0 +1,113 @@
+//! A file server (FTP): it greets, and takes a login if asked, over TLS if asked.
+
+use std::time::Duration;
+
+use hark_config::{Key, Kind, Section};
+use hark_model::Status;
+use hark_net::BoxFuture;
+
+use crate::dialogue::Dialogue as _;
+use crate::endpoint::{self, Defaults, Endpoint, stream_keys};
+use crate::facts::FactKey;
+use crate::finding::Finding;
+use crate::keys::join;
+use crate::{Check, CheckType, Context, Given, login, session};
+
+mod talk;
+
+use talk::{Order, Talk};
+
+/// The check type `ftp`.
+#[derive(Debug)]
+pub(crate) struct Ftp;
+
+const OWN_KEYS: &[Key] =
+    &[Key::new("greeting", Kind::Text, "Text that the greeting must contain.")];
+
+const KEYS_OF_TYPE: &[Key] =
+    &join::<_, { OWN_KEYS.len() + login::KEYS.len() }>(OWN_KEYS, &login::KEYS);
+
+pub(crate) const KEYS: &[Key] =
+    &join::<_, { KEYS_OF_TYPE.len() + 12 }>(&stream_keys("21"), KEYS_OF_TYPE);
+
+const OWN_FACTS: &[FactKey] = &[
+    FactKey::new("greeting", "first line of the greeting"),
+    FactKey::new("logged_in", "whether a login was taken"),
+];
+
+const FACTS: &[FactKey] =
+    &join::<_, { OWN_FACTS.len() + endpoint::FACTS.len() }>(OWN_FACTS, endpoint::FACTS);
+
+const DEFAULTS: Defaults =
+    Defaults { tls_port: Some(990), starttls: true, ..Defaults::stream(Some(21)) };
+
+impl CheckType for Ftp {
+    fn name(&self) -> &'static str {
+        "ftp"
+    }
+
+    fn manual(&self) -> &'static str {
+        "Speaks with a file server (FTP) over its control connection. It must greet with 220; with \
+         `tls: starttls` agree on TLS (`AUTH TLS`), with `tls: true` speak it from the start, on port \
+         990. With `user` the login must be taken; `anonymous` needs no password. No file is looked at. \
+         Critical if anything of that fails or takes longer than the timeout. Warning or critical by the \
+         limits of the time and, with TLS, of the days that the certificate is still good. Unknown if \
+         the name has no address."
+    }
+
+    fn keys(&self) -> &'static [Key] {
+        KEYS
+    }
+
+    fn facts(&self) -> &'static [FactKey] {
+        FACTS
+    }
+
+    fn target_key(&self) -> &'static str {
+        "address"
+    }
+
+    fn example(&self) -> &'static str {
+        "address: ftp.example.net\n\
+         tls: starttls\n\
+         user: anonymous\n\
+         password: hark@example.net\n"
+    }
+
+    fn read(&self, section: &Section<'_>, given: Given<'_>) -> Option<Box<dyn Check>> {
+        let greeting = section.opt_str("greeting").map(str::to_owned);
+        let endpoint = Endpoint::read(section, given, &DEFAULTS)?;
+        let login = login::read(section, endpoint.mode);
+        let starttls = session::starttls(&endpoint);
+        let order = Order { greeting, starttls, login };
+        Some(Box::new(Server { endpoint, order }))
+    }
+}
+
+#[derive(Debug)]
+struct Server {
+    endpoint: Endpoint,
+    order: Order,
+}
+
+impl Check for Server {
+    fn kind(&self) -> &'static str {
+        "ftp"
+    }
+
+    fn target(&self) -> String {
+        self.endpoint.target()
+    }
+
+    fn timeout(&self) -> Duration {
+        self.endpoint.timeout
+    }
+
+    fn look<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Finding> {
+        Box::pin(async {
+            let mut talk = Talk::new(&self.order);
+            let held = session::hold_lines(&self.endpoint, context, &mut talk).await;
+            session::judge(&self.endpoint, held, (Status::Ok, talk.good()), talk.facts())
+        })
+    }
+}
