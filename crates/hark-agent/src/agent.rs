@@ -134,7 +134,7 @@ impl Agent {
             round: Round::default(),
             schedule: Schedule::begin(moment.now, interval),
             sender,
-            endpoint: Endpoint::new(known.servers),
+            endpoint: Endpoint::new(known.servers, config.names.clone()),
             spoken_to: None,
             way_back: WayBack::new(config.returning),
             injection: listen(&home),

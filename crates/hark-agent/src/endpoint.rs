@@ -1,147 +1,84 @@
-//! Where the server is: names, the addresses behind them, and the socket to one of them.
+//! The way to the server: the addresses behind its names, and the socket to one of them.
 //!
-//! Names are resolved by the C library (`ToSocketAddrs`), which knows `/etc/hosts`, search domains and
-//! whatever else the machine uses: the agent must find what `ping` finds. It may take half a minute,
-//! so a thread is made for each question and ends with its answer; an address needs none.
+//! Finding addresses may take half a minute, so a thread is made for each question and ends with its
+//! answer; an address needs none. What one server's name led to is kept while the name servers fail, and
+//! the list of a service is asked for again when its time is over.
 
-use std::fmt;
+mod names;
+mod server;
+
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::time::Duration;
 
-use thiserror::Error;
+use hark_model::Mono;
 
-/// The port where the server listens if nothing else is said.
-pub const DEFAULT_PORT: u16 = 50003;
+pub use names::Names;
+pub use server::{DEFAULT_PORT, Server, ServerError};
 
-/// An address, and how much it is wanted: the lower, the more. Those of one server are equal.
+/// An address, and how much it is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
     address: SocketAddr,
-    rank: usize,
+    /// Which of the servers it is of, as they are named.
+    server: usize,
+    /// Among those of one server: the lower, the more.
+    priority: u16,
 }
+
+/// The shortest and the longest time that the list of a service holds, whatever the name servers say: a
+/// time of 0 must not make each heartbeat a question, and a move is noticed within the hour.
+const HOLDS: (Duration, Duration) = (Duration::from_secs(30), Duration::from_hours(1));
 
 /// Bound on the addresses kept of all names.
 const MAX_ADDRESSES: usize = 32;
-
-/// A name or address and a port.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Server {
-    host: String,
-    port: u16,
-}
-
-/// Why a text is not a [`Server`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum ServerError {
-    /// Nothing, or nothing before the port.
-    #[error("a server is a name or an address, with :port if it is not {DEFAULT_PORT}")]
-    Empty,
-    /// What follows the colon is no port.
-    #[error("a port is a number from 1 to 65535")]
-    Port,
-}
-
-impl Server {
-    /// Reads `name`, `name:port`, `192.0.2.1:port`, `2001:db8::1` or `[2001:db8::1]:port`.
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn parse(text: &str) -> Result<Self, ServerError> {
-        let text = text.trim();
-        if text.parse::<Ipv6Addr>().is_ok() {
-            return Ok(Self { host: text.to_owned(), port: DEFAULT_PORT });
-        }
-        let (host, port) = match text.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => (host, port.parse::<u16>().ok()),
-            _ => (text, Some(DEFAULT_PORT)),
-        };
-        let port = port.filter(|port| *port > 0).ok_or(ServerError::Port)?;
-        let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-        if host.is_empty() || host.contains(char::is_whitespace) {
-            return Err(ServerError::Empty);
-        }
-        Ok(Self { host: host.to_owned(), port })
-    }
-
-    /// Returns the name or address.
-    pub fn host(&self) -> &str {
-        &self.host
-    }
-
-    /// Returns the same host at another port.
-    #[must_use]
-    pub fn at_port(&self, port: u16) -> Self {
-        Self { host: self.host.clone(), port }
-    }
-
-    /// Returns the address, if it is one and needs no resolving.
-    fn literal(&self) -> Option<SocketAddr> {
-        self.host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, self.port))
-    }
-
-    /// Returns its addresses as of now. Blocks for as long as the system's resolver does.
-    ///
-    /// # Errors
-    /// What the resolver says.
-    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
-        self.resolve()
-    }
-
-    /// Resolves it now. Blocks.
-    pub(crate) fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
-        if let Some(address) = self.literal() {
-            return Ok(vec![address]);
-        }
-        (self.host.as_str(), self.port).to_socket_addrs().map(Iterator::collect)
-    }
-}
-
-impl fmt::Display for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
-}
-
-impl fmt::Debug for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
-    }
-}
 
 /// The way to the server that is used now.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     servers: Vec<Server>,
+    names: Names,
     places: Vec<Place>,
     turn: usize,
     /// Where the socket leads.
     address: Option<SocketAddr>,
     socket: Option<UdpSocket>,
-    asked: Option<Receiver<Vec<Place>>>,
+    asked: Option<Receiver<Answer>>,
+    /// When the list of a service is asked for again; none without services.
+    renewal: Option<Mono>,
     refused: bool,
+}
+
+/// What the resolver found.
+#[derive(Debug)]
+struct Answer {
+    /// The addresses of each server; none of those that could not be resolved.
+    found: Vec<Option<Vec<Place>>>,
+    /// How long the lists of services hold.
+    holds: Option<Duration>,
 }
 
 impl Endpoint {
     /// Begins to find `servers`.
-    pub(crate) fn new(servers: Vec<Server>) -> Self {
+    pub(crate) fn new(servers: Vec<Server>, names: Names) -> Self {
         let literal: Option<Vec<Place>> = servers
             .iter()
             .enumerate()
-            .map(|(rank, server)| server.literal().map(|address| Place { address, rank }))
+            .map(|(n, server)| {
+                server.literal().map(|address| Place { address, server: n, priority: 0 })
+            })
             .collect();
         let mut endpoint = Self {
             servers,
+            names,
             places: literal.unwrap_or_default(),
             turn: 0,
             address: None,
             socket: None,
             asked: None,
+            renewal: None,
             refused: false,
         };
         if endpoint.places.is_empty() {
@@ -167,6 +104,14 @@ impl Endpoint {
         }
     }
 
+    /// Asks for the lists of services again if their time is over.
+    pub(crate) fn renew(&mut self, now: Mono) {
+        if self.renewal.is_some_and(|at| now >= at) {
+            self.renewal = None;
+            self.ask();
+        }
+    }
+
     /// Returns where datagrams go now.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.address
@@ -174,13 +119,20 @@ impl Endpoint {
 
     /// Returns true at the server that is named first, and if there is no way to any yet.
     pub(crate) fn is_at_first(&self) -> bool {
-        let rank = |place: &&Place| Some(place.address) == self.address;
-        self.places.iter().find(rank).is_none_or(|place| place.rank == 0)
+        let here = self.places.iter().find(|place| Some(place.address) == self.address);
+        here.is_none_or(|place| self.is_first(place))
+    }
+
+    /// Returns true for those of the first server that are wanted most.
+    fn is_first(&self, place: &Place) -> bool {
+        let of_first = self.places.iter().filter(|other| other.server == 0);
+        let best = of_first.map(|other| other.priority).min();
+        place.server == 0 && best == Some(place.priority)
     }
 
     /// Returns the address of the first server whose turn it is, and a socket to it.
     pub(crate) fn way_to_first(&self, turn: usize) -> Option<(SocketAddr, UdpSocket)> {
-        let first = || self.places.iter().filter(|place| place.rank == 0);
+        let first = || self.places.iter().filter(|place| self.is_first(place));
         let address = first().nth(turn.checked_rem(first().count())?)?.address;
         connected(address).ok().map(|socket| (address, socket))
     }
@@ -197,29 +149,49 @@ impl Endpoint {
 
     /// Takes in the answer of the resolver, if it is there. Returns true if there is a way to the
     /// server now and there was none before.
-    pub(crate) fn settle(&mut self) -> bool {
+    pub(crate) fn settle(&mut self, now: Mono) -> bool {
         let Some(asked) = &self.asked else { return false };
-        match asked.try_recv() {
+        let answer = match asked.try_recv() {
             Err(TryRecvError::Empty) => return false,
-            Err(TryRecvError::Disconnected) => self.asked = None,
-            Ok(places) => {
-                self.asked = None;
-                if !places.is_empty() && places != self.places {
-                    self.places = places;
-                    // Another order is no reason to leave a server.
-                    let here =
-                        self.places.iter().position(|place| Some(place.address) == self.address);
-                    self.turn = here.unwrap_or(0);
-                    if here.is_some() {
-                        return false;
-                    }
-                    let before = self.socket.is_some();
-                    self.connect();
-                    return !before && self.socket.is_some();
+            Err(TryRecvError::Disconnected) => None,
+            Ok(answer) => Some(answer),
+        };
+        self.asked = None;
+        if self.servers.iter().any(Server::is_service) {
+            let holds = answer.as_ref().and_then(|answer| answer.holds).unwrap_or(HOLDS.0);
+            self.renewal = Some(now + holds.clamp(HOLDS.0, HOLDS.1));
+        }
+        answer.is_some_and(|answer| self.take(answer))
+    }
+
+    fn take(&mut self, answer: Answer) -> bool {
+        let mut places: Vec<Place> = Vec::new();
+        for (n, found) in answer.found.into_iter().enumerate() {
+            // What could not be resolved now is where it was.
+            let of_this = |place: &&Place| place.server == n;
+            let found =
+                found.unwrap_or_else(|| self.places.iter().filter(of_this).copied().collect());
+            for place in found {
+                // The system tells an address once for each kind of socket.
+                if !places.iter().any(|other| other.address == place.address) {
+                    places.push(place);
                 }
             }
         }
-        false
+        places.truncate(MAX_ADDRESSES);
+        if places.is_empty() || places == self.places {
+            return false;
+        }
+        self.places = places;
+        // Another order is no reason to leave a server.
+        let here = self.places.iter().position(|place| Some(place.address) == self.address);
+        self.turn = here.unwrap_or(0);
+        if here.is_some() {
+            return false;
+        }
+        let before = self.socket.is_some();
+        self.connect();
+        !before && self.socket.is_some()
     }
 
     /// Returns true while names are being resolved.
@@ -293,34 +265,37 @@ impl Endpoint {
         if self.asked.is_some() {
             return;
         }
-        let servers = self.servers.clone();
+        let (servers, names) = (self.servers.clone(), self.names.clone());
         let (tell, answer) = sync_channel(1);
-        let resolve = move || {
-            let mut found: Vec<Place> = Vec::new();
-            for (rank, server) in servers.iter().enumerate() {
-                match server.resolve() {
-                    Ok(addresses) => {
-                        for address in addresses {
-                            // The system tells an address once for each kind of socket.
-                            if !found.iter().any(|place| place.address == address) {
-                                found.push(Place { address, rank });
-                            }
-                        }
-                    }
-                    Err(error) => {
-                        tracing::warn!(%server, %error, "cannot resolve the server's name");
-                    }
-                }
-            }
-            found.truncate(MAX_ADDRESSES);
-            // Nobody waits any more when the agent has ended.
-            drop(tell.send(found));
-        };
+        // Nobody waits any more when the agent has ended.
+        let resolve = move || drop(tell.send(resolve(&servers, &names)));
         match std::thread::Builder::new().name("hark-resolve".into()).spawn(resolve) {
             Ok(_) => self.asked = Some(answer),
             Err(error) => tracing::warn!(%error, "cannot make a thread to resolve names"),
         }
     }
+}
+
+fn resolve(servers: &[Server], names: &Names) -> Answer {
+    let mut holds: Option<Duration> = None;
+    let mut found = Vec::new();
+    for (n, server) in servers.iter().enumerate() {
+        found.push(match names.find(server) {
+            Ok(of_one) => {
+                let longest = of_one.holds.unwrap_or(HOLDS.1);
+                holds = Some(holds.map_or(longest, |least| least.min(longest)));
+                let place = |(address, priority)| Place { address, server: n, priority };
+                Some(of_one.places.into_iter().map(place).collect())
+            }
+            Err(error) => {
+                tracing::warn!(%server, %error, "cannot resolve the server's name");
+                // Soon again.
+                holds = Some(HOLDS.0);
+                None
+            }
+        });
+    }
+    Answer { found, holds }
 }
 
 fn connected(address: SocketAddr) -> io::Result<UdpSocket> {
@@ -339,31 +314,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_names_and_addresses() {
-        for (text, shown) in [
-            ("hark.example.net", "hark.example.net:50003"),
-            ("hark:1234", "hark:1234"),
-            (" 192.0.2.1 ", "192.0.2.1:50003"),
-            ("192.0.2.1:7", "192.0.2.1:7"),
-            ("2001:db8::1", "[2001:db8::1]:50003"),
-            ("[2001:db8::1]:99", "[2001:db8::1]:99"),
-            ("[2001:db8::1]", "[2001:db8::1]:50003"),
-        ] {
-            assert_eq!(Server::parse(text).unwrap().to_string(), shown);
-        }
-        for (text, error) in [
-            ("", ServerError::Empty),
-            (":5", ServerError::Empty),
-            ("a b", ServerError::Empty),
-            ("a:0", ServerError::Port),
-            ("a:x", ServerError::Port),
-            ("a:70000", ServerError::Port),
-        ] {
-            assert_eq!(Server::parse(text), Err(error), "{text}");
-        }
-    }
-
-    #[test]
     fn names_are_resolved_aside_and_the_next_address_is_taken_after_silence() {
         let there = UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = there.local_addr().unwrap().port();
@@ -372,12 +322,12 @@ mod tests {
         drop(dead);
         let servers = [format!("127.0.0.1:{dead_port}"), format!("localhost:{port}")];
         let servers = servers.iter().map(|s| Server::parse(s).unwrap()).collect();
-        let mut endpoint = Endpoint::new(servers);
-        there.set_read_timeout(Some(std::time::Duration::from_millis(50))).unwrap();
+        let mut endpoint = Endpoint::new(servers, Names::default());
+        there.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         let mut buffer = [0; 16];
         let mut came = false;
         for _ in 0..200 {
-            endpoint.settle();
+            endpoint.settle(Mono(0));
             endpoint.send(b"hello");
             came = there.recv(&mut buffer).is_ok();
             if came {
@@ -392,13 +342,14 @@ mod tests {
     fn a_server_that_comes_back_on_its_port_is_heard_without_a_new_socket() {
         let server = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = server.local_addr().unwrap();
-        let mut endpoint = Endpoint::new(vec![Server::parse(&address.to_string()).unwrap()]);
+        let servers = vec![Server::parse(&address.to_string()).unwrap()];
+        let mut endpoint = Endpoint::new(servers, Names::default());
         drop(server);
         for _ in 0..3 {
             endpoint.send(b"lost");
         }
         let server = UdpSocket::bind(address).unwrap();
-        server.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+        server.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         endpoint.send(b"heard");
         let mut buffer = [0; 16];
         let (len, from) = server.recv_from(&mut buffer).unwrap();
@@ -410,5 +361,43 @@ mod tests {
             answer = endpoint.receive(&mut buffer).map(|d| d.to_vec());
         }
         assert_eq!(answer.unwrap(), b"answer");
+    }
+
+    #[test]
+    fn a_list_is_kept_while_name_servers_fail_and_its_best_are_the_first() {
+        let place = |server, priority, port| Place {
+            address: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port),
+            server,
+            priority,
+        };
+        let servers = ["srv:example.net", "other.example.net"];
+        let mut endpoint = Endpoint {
+            servers: servers.iter().map(|text| Server::parse(text).unwrap()).collect(),
+            names: Names::default(),
+            places: Vec::new(),
+            turn: 0,
+            address: None,
+            socket: None,
+            asked: None,
+            renewal: None,
+            refused: false,
+        };
+        let mut answered = |found: Vec<Option<Vec<Place>>>, holds: u64, now: u64| {
+            let (tell, asked) = sync_channel(1);
+            endpoint.asked = Some(asked);
+            tell.send(Answer { found, holds: Some(Duration::from_secs(holds)) }).unwrap();
+            let new = endpoint.settle(Mono(now));
+            let port = endpoint.address.map(|address| address.port());
+            (new, port, endpoint.is_at_first(), endpoint.renewal, endpoint.places.len())
+        };
+        let both = vec![place(0, 20, 1), place(0, 10, 2), place(0, 10, 3)];
+        let first = answered(vec![Some(both), Some(vec![place(1, 0, 4)])], 5, 0);
+        assert_eq!(first, (true, Some(1), false, Some(Mono(30_000)), 4));
+        let failed = answered(vec![None, Some(vec![place(1, 0, 5)])], 100_000, 1000);
+        assert_eq!(failed, (false, Some(1), false, Some(Mono(3_601_000)), 4));
+        let moved = answered(vec![Some(vec![place(0, 10, 2)]), None], 60, 2000);
+        assert_eq!(moved, (false, Some(2), true, Some(Mono(62_000)), 2));
+        let nothing = answered(vec![None, None], 30, 3000);
+        assert_eq!(nothing, (false, Some(2), true, Some(Mono(33_000)), 2));
     }
 }

@@ -24,7 +24,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use crate::endpoint::Server;
+use crate::endpoint::{Names, Server};
 
 /// Where agents enrol.
 const PATH: &str = "/api/0/agents/enrol";
@@ -93,6 +93,7 @@ pub(crate) fn enrol(
     text: &Secret,
     host: &HostName,
     facts: &BTreeMap<String, String>,
+    names: &Names,
 ) -> Result<Enrolled, EnrolError> {
     let mut bytes = [0; 32];
     SystemRandom::new().fill(&mut bytes).map_err(|_| EnrolError::Random)?;
@@ -104,7 +105,7 @@ pub(crate) fn enrol(
     });
     let mut last = None;
     for server in token.servers() {
-        match ask(server, *token.fingerprint(), &request.to_string()) {
+        match ask(server, *token.fingerprint(), &request.to_string(), names) {
             Ok(answer) => return judge(server, &answer, token, AgentKey::new(bytes)),
             Err(error @ EnrolError::Refused { .. }) => return Err(error),
             Err(error) => {
@@ -142,21 +143,31 @@ fn judge(
 
 /// Asks one server, in a runtime of its own that ends with this. The runtime has a thread of its own
 /// too, since the caller's may belong to another runtime, within which no second one can wait.
-fn ask(server: &str, fingerprint: [u8; 32], body: &str) -> Result<Value, EnrolError> {
+fn ask(
+    server: &str,
+    fingerprint: [u8; 32],
+    body: &str,
+    names: &Names,
+) -> Result<Value, EnrolError> {
     let unreachable = |source| EnrolError::Unreachable { server: server.to_owned(), source };
     std::thread::scope(|scope| {
         let asking = std::thread::Builder::new()
             .name("hark-enrol".into())
-            .spawn_scoped(scope, || ask_here(server, fingerprint, body))
+            .spawn_scoped(scope, || ask_here(server, fingerprint, body, names))
             .map_err(unreachable)?;
         asking.join().unwrap_or_else(|_| Err(EnrolError::Answer(server.to_owned())))
     })
 }
 
-fn ask_here(server: &str, fingerprint: [u8; 32], body: &str) -> Result<Value, EnrolError> {
+fn ask_here(
+    server: &str,
+    fingerprint: [u8; 32],
+    body: &str,
+    names: &Names,
+) -> Result<Value, EnrolError> {
     let unreachable = |source| EnrolError::Unreachable { server: server.to_owned(), source };
     let parsed = Server::parse(server).map_err(|_| EnrolError::Answer(server.to_owned()))?;
-    let addresses = parsed.resolve().map_err(unreachable)?;
+    let addresses = names.addresses(&parsed).map_err(unreachable)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unreachable)?;
     let mut last = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);

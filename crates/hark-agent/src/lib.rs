@@ -66,7 +66,7 @@ mod sys;
 mod way_back;
 
 pub use agent::{Agent, AgentError, Summary};
-pub use endpoint::{DEFAULT_PORT, Server, ServerError};
+pub use endpoint::{DEFAULT_PORT, Names, Server, ServerError};
 pub use enrol::EnrolError;
 pub use home::HomeError;
 pub use identity::IdentityError;

@@ -10,7 +10,7 @@ use hark_model::{HostName, Secret};
 use hark_proto::Identity;
 
 use crate::collectors::{self, Configured, Root};
-use crate::endpoint::Server;
+use crate::endpoint::{Names, Server};
 use crate::jobs::{self, Actions, Allowed, JobsConfig, Rights};
 use crate::logs::{self, LogsConfig};
 use crate::spool::Limits;
@@ -25,6 +25,8 @@ pub struct AgentConfig {
     pub folder: PathBuf,
     /// The servers, tried in turn. With a token or a stored identity it may be empty: they know.
     pub servers: Vec<Server>,
+    /// How their names are looked up.
+    pub names: Names,
     /// How soon it goes back to the first of them.
     pub returning: Returning,
     /// How the agent shows who it is.
@@ -82,6 +84,7 @@ impl AgentConfig {
         Self {
             folder,
             servers: Vec::new(),
+            names: Names::default(),
             returning: Returning::default(),
             access,
             host: None,
@@ -101,6 +104,7 @@ impl AgentConfig {
     /// Reads the section; diagnostics are in it.
     pub fn read(section: &Section<'_>, folder: PathBuf) -> Self {
         let servers = section.parse_many("server", Server::parse);
+        let asked = section.parse_many("resolver", Names::parse);
         let (secret, token) = (section.opt_secret("secret"), section.opt_secret("token"));
         if secret.is_some() && token.is_some() {
             let report = section.error("token", "an agent has a secret or a token, not both");
@@ -114,6 +118,7 @@ impl AgentConfig {
         let config = Self {
             folder,
             servers: servers.into_iter().map(|server| server.value).collect(),
+            names: Names::asking(asked.into_iter().map(|server| server.value).collect()),
             returning: Returning::default(),
             access,
             host: section.parse("name", HostName::new),
@@ -138,7 +143,12 @@ pub const KEYS: &[Key] = &[
     Key::new(
         "server",
         Kind::OneOrMany(&Kind::Text),
-        "Servers, tried in turn: name or address, `:port`.",
+        "Servers, tried in turn: name or address, `:port`; or `srv:example.net`.",
+    ),
+    Key::new(
+        "resolver",
+        Kind::OneOrMany(&Kind::Text),
+        "Name servers to ask for them, addresses; else as the system does.",
     ),
     Key::new("secret", Kind::Secret, "The secret that all agents share (simple mode)."),
     Key::new("token", Kind::Secret, "A token made on the server, to join once."),
@@ -303,6 +313,8 @@ mod tests {
     fn says_what_is_wrong_and_where() {
         for (text, said) in [
             ("server: ['a b']\n", "a server is a name or an address"),
+            ("server: 'srv:a..b'\n", "after srv: comes a domain"),
+            ("resolver: ns.example.net\n", "a name server is an address"),
             ("interval: 0.5s\n", "interval"),
             ("interval: 2h\n", "between 1s and 1h"),
             ("secret: a\ntoken: b\n", "a secret or a token, not both"),

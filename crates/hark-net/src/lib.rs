@@ -35,7 +35,7 @@ pub use headers::read_headers;
 pub use http::{Answer, End, HttpError, Limits, Version, exchange};
 pub use lines::{Lines, Wire};
 pub use origin::Origin;
-pub use resolve::{Family, Resolve, ResolveError, Resolver};
+pub use resolve::{Family, Resolve, ResolveError, Resolver, Service, Services};
 pub use stopwatch::Stopwatch;
 pub use tls::{Tls, TlsError, Trust, certificate_of};
 

@@ -4,6 +4,8 @@
 //! must not do; the stub resolver of the crate `domain` leaves tasks behind. So only its messages
 //! are used: one socket per question, closed when the future is dropped.
 
+mod services;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +20,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 
 use crate::BoxFuture;
+pub use services::{Service, Services};
 
 /// Which addresses are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,6 +121,12 @@ pub enum ResolveError {
         /// The wanted family.
         family: Family,
     },
+    /// Nobody offers the service.
+    #[error("nobody offers {name}")]
+    NoService {
+        /// The name of the service.
+        name: String,
+    },
     /// The name servers could not find out.
     #[error("the name servers failed on {name}: {rcode}")]
     Failed {
@@ -141,9 +150,9 @@ impl From<ResolveError> for io::Error {
     fn from(error: ResolveError) -> Self {
         let kind = match &error {
             ResolveError::NotAName { .. } => io::ErrorKind::InvalidInput,
-            ResolveError::NoSuchName { .. } | ResolveError::NoAddress { .. } => {
-                io::ErrorKind::NotFound
-            }
+            ResolveError::NoSuchName { .. }
+            | ResolveError::NoAddress { .. }
+            | ResolveError::NoService { .. } => io::ErrorKind::NotFound,
             ResolveError::Failed { .. } => io::ErrorKind::Other,
             ResolveError::Silent { .. } => io::ErrorKind::TimedOut,
         };
@@ -171,6 +180,8 @@ const MAX_DATAGRAM: usize = 4096;
 pub struct Resolver {
     hosts: Watched<Hosts>,
     servers: Watched<Servers>,
+    /// Name servers to ask in place of those of the file.
+    instead: Vec<SocketAddr>,
     /// Only tests ask on another port.
     port: u16,
 }
@@ -187,8 +198,16 @@ impl Resolver {
         Self {
             hosts: Watched::new(hosts.into()),
             servers: Watched::new(resolv_conf.into()),
+            instead: Vec::new(),
             port: 53,
         }
+    }
+
+    /// Makes a resolver that asks these name servers, at most three; `/etc/hosts` and the options of
+    /// `/etc/resolv.conf` hold all the same.
+    pub fn asking(servers: &[SocketAddr]) -> Self {
+        let instead = servers.iter().take(MAX_SERVERS).copied().collect();
+        Self { instead, ..Self::default() }
     }
 
     /// Returns the addresses of `name`, the best first; there is at least one. An address is its own
@@ -276,29 +295,41 @@ impl Resolver {
         }
     }
 
-    /// Asks each server in turn until one knows.
     async fn query(
         &self,
         servers: &Servers,
         name: &str,
         rtype: Rtype,
     ) -> Result<Vec<IpAddr>, ResolveError> {
+        self.ask_each(servers, name, rtype, |answer| read_answer(answer, rtype)).await
+    }
+
+    /// Asks each server in turn until one knows.
+    async fn ask_each<T>(
+        &self,
+        servers: &Servers,
+        name: &str,
+        rtype: Rtype,
+        read: impl Fn(&[u8]) -> io::Result<(Rcode, T)>,
+    ) -> Result<T, ResolveError> {
         let qname: Name<Vec<u8>> =
             name.parse().map_err(|_| ResolveError::NotAName { name: name.to_owned() })?;
         let mut error = ResolveError::Silent {
             name: name.to_owned(),
             source: io::Error::new(io::ErrorKind::NotFound, "no name server is configured"),
         };
+        let of_file = servers.addresses.iter().map(|server| SocketAddr::new(*server, self.port));
+        let asked: Vec<SocketAddr> =
+            if self.instead.is_empty() { of_file.collect() } else { self.instead.clone() };
         for _round in 0..servers.attempts {
-            for server in &servers.addresses {
-                let server = SocketAddr::new(*server, self.port);
-                let exchange = exchange(server, &qname, rtype);
+            for server in &asked {
+                let exchange = exchange(*server, &qname, rtype);
                 let answer = tokio::time::timeout(servers.timeout, exchange).await;
                 let answer = answer.unwrap_or_else(|_elapsed| {
                     let what = format!("{} did not answer in time", server.ip());
                     Err(io::Error::new(io::ErrorKind::TimedOut, what))
                 });
-                match answer.and_then(|answer| read_answer(&answer, rtype)) {
+                match answer.and_then(|answer| read(&answer)) {
                     Ok((Rcode::NOERROR, found)) => return Ok(found),
                     Ok((Rcode::NXDOMAIN, _)) => {
                         return Err(ResolveError::NoSuchName { name: name.to_owned() });

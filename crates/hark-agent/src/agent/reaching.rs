@@ -5,7 +5,8 @@ use crate::sender::Moment;
 
 impl Agent {
     pub(super) fn pump(&mut self, moment: Moment) {
-        if self.endpoint.settle() {
+        self.endpoint.renew(moment.now.mono);
+        if self.endpoint.settle(moment.now.mono) {
             self.sender.reachable(moment.now.mono);
         }
         if self.sender.is_silent(moment) {

@@ -17,6 +17,8 @@ struct Server {
 #[derive(Clone, Debug, Default)]
 struct Known {
     addresses: Vec<IpAddr>,
+    /// Who offers it as a service: priority, weight, port, target.
+    services: Vec<(u16, u16, u16, &'static str)>,
     /// Another name of it, whose addresses are given in its place.
     alias: Option<&'static str>,
     rcode: Option<Rcode>,
@@ -112,6 +114,13 @@ fn answer(
             (IpAddr::V4(v4), Rtype::A) => builder.push((&owner, 60, A::from(*v4))).unwrap(),
             (IpAddr::V6(v6), Rtype::AAAA) => builder.push((&owner, 60, Aaaa::from(*v6))).unwrap(),
             _ => {}
+        }
+    }
+    if asked.qtype() == Rtype::SRV {
+        for (n, (priority, weight, port, target)) in (0_u32..).zip(&known.services) {
+            let target: Name<Vec<u8>> = target.parse().unwrap();
+            let srv = domain::rdata::Srv::new(*priority, *weight, *port, target);
+            builder.push((&owner, 60 + n, srv)).unwrap();
         }
     }
     // A record of another name, which nobody asked for.
@@ -277,4 +286,35 @@ fn resolv_conf_is_read_within_bounds() {
     assert_eq!(conf.addresses.len(), MAX_SERVERS);
     assert_eq!((conf.timeout.as_secs(), conf.attempts, conf.ndots), (30, 5, 15));
     assert_eq!(Servers::parse("").addresses, addresses(&["127.0.0.1"]));
+}
+
+#[tokio::test]
+async fn a_service_is_found_in_the_order_of_its_priorities_with_the_shortest_time_to_live() {
+    let services = vec![(20, 0, 3, "c.example"), (10, 0, 1, "a.example"), (30, 9, 4, "d.example")];
+    let offered = Known { services, ..Known::default() };
+    let none = Known { services: vec![(0, 0, 0, ".")], ..Known::default() };
+    let aliased = Known { alias: Some("_hark._udp.b.example"), ..offered.clone() };
+    let cut = Known { cut: true, ..offered.clone() };
+    let server = Server::start(&[
+        ("_hark._udp.a.example", offered),
+        ("_hark._udp.no.example", none),
+        ("_hark._udp.alias.example", aliased),
+        ("_hark._udp.cut.example", cut),
+        ("_hark._udp.empty.example", has(&["192.0.2.1"])),
+    ])
+    .await;
+    let resolver = Resolver::asking(&[(Ipv4Addr::LOCALHOST, server.port).into()]);
+    for name in ["a", "alias", "cut"] {
+        let services = resolver.services(&format!("_hark._udp.{name}.example")).await.unwrap();
+        assert_eq!(services.ttl, Duration::from_mins(1), "{name}");
+        let found: Vec<_> =
+            services.found.iter().map(|s| (s.priority, s.port, s.target.as_str())).collect();
+        assert_eq!(found, [(10, 1, "a.example"), (20, 3, "c.example"), (30, 4, "d.example")]);
+    }
+    for name in ["no", "empty"] {
+        let error = resolver.services(&format!("_hark._udp.{name}.example.")).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("nobody offers _hark._udp.{name}.example"));
+    }
+    let error = resolver.services("_hark._udp.nowhere.example").await.unwrap_err();
+    assert!(matches!(error, ResolveError::NoSuchName { .. }), "{error}");
 }

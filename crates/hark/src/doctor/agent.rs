@@ -153,7 +153,7 @@ fn try_closed(root: &Path, closed: &Closed) -> Option<Finding> {
 
 fn servers(patient: &Patient) -> Vec<Finding> {
     let Some(agent) = &patient.loaded.agent else { return Vec::new() };
-    let try_name = |server: &hark_agent::Server| match server.addresses() {
+    let try_name = |server: &hark_agent::Server| match agent.names.addresses(server) {
         Ok(addresses) if !addresses.is_empty() => {
             Finding::fine("dns", format!("{server} is {}", addresses[0].ip()))
         }
@@ -165,10 +165,17 @@ fn servers(patient: &Patient) -> Vec<Finding> {
                 Ok(_) => format!("{server} has no address"),
             },
             "the agent cannot reach its server; it keeps what it measures until it can",
-            format!(
-                "getent hosts {}; or name the server by its address: agent.server",
-                server.host()
-            ),
+            if server.is_service() {
+                format!(
+                    "dig SRV {}; or name the server by its address: agent.server",
+                    server.host()
+                )
+            } else {
+                format!(
+                    "getent hosts {}; or name the server by its address: agent.server",
+                    server.host()
+                )
+            },
         ),
     };
     agent.servers.iter().map(try_name).collect()

@@ -34,7 +34,7 @@ impl Place {
         let identity = Identity::simple(b"secret", host);
         let sender = Sender::begin(folder, identity, introduction, spool, moment).unwrap();
         let server = crate::endpoint::Server::parse("127.0.0.1:9").unwrap();
-        let endpoint = Endpoint::new(vec![server]);
+        let endpoint = Endpoint::new(vec![server], crate::endpoint::Names::default());
         Self { home, sender, sampler: Sampler::new(&[], &Root::system()), endpoint }
     }
 
