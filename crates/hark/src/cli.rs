@@ -11,6 +11,7 @@ mod demo;
 mod doctor;
 mod enroll;
 mod explain;
+mod import;
 mod install;
 mod journal;
 mod passwd;
@@ -54,6 +55,7 @@ enum Command {
     Explain(explain::Args),
     Cmd(cmd::Args),
     Config(config::Args),
+    Import(import::Args),
     Passwd(passwd::Args),
     Enroll(enroll::Args),
     Journal(journal::Args),
@@ -80,6 +82,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Cmd(args) => cmd::run(&args),
         Command::Config(args) => Ok(config::run(&args)),
+        Command::Import(args) => import::run(&args),
         Command::Passwd(args) => passwd::run(&args),
         Command::Enroll(args) => enroll::run(&args),
         Command::Journal(args) => journal::run(&args),

@@ -379,3 +379,40 @@ fn a_shell_takes_the_completions() {
     );
     assert_eq!(succeed(Command::new("bash").args(["-c", &line]), LIMIT).trim(), "config");
 }
+
+#[test]
+fn foreign_configurations_are_turned_into_ones_that_hark_takes() {
+    let folder = folder();
+    write(
+        folder.path(),
+        "config.py",
+        "config.base_tick = 30\nconfig.emails.to = ['me@example.net']\n\
+         www = Host('127.0.0.1', name='www')\nchecks.add([CheckPing4, CheckHTTP4], www, retry=2)\n\
+         checks.add(Mine, www)\n",
+    );
+    let imported = hark(folder.path(), "import picomon config.py -o hark.yaml");
+    assert_eq!(code(&imported), 0, "{}", complained(&imported));
+    let notes = complained(&imported);
+    assert!(notes.contains("config.py:5: left out: `Mine` is a class of your own"), "{notes}");
+    assert!(notes.contains("1 hosts and 2 checks in hark.yaml"), "{notes}");
+    assert_eq!(code(&hark(folder.path(), "config check -c hark.yaml")), 0);
+    let again = hark(folder.path(), "import picomon config.py -o hark.yaml");
+    assert_eq!(code(&again), 1);
+    assert!(complained(&again).contains("--force"), "{}", complained(&again));
+
+    std::fs::create_dir(folder.path().join("objects")).unwrap();
+    write(
+        folder.path(),
+        "objects/all.cfg",
+        "define command{\n command_name ping\n command_line $USER1$/check_ping -H $HOSTADDRESS$ -w $ARG1$ -c $ARG2$\n}\n\
+         define host{\n host_name gw\n address 127.0.0.1\n check_command ping!100,20%!500,60%\n}\n",
+    );
+    let imported = hark(folder.path(), "import nagios objects --json");
+    assert_eq!(code(&imported), 0, "{}", complained(&imported));
+    let result: serde_json::Value = serde_json::from_slice(&imported.stdout).unwrap();
+    assert_eq!(result["is_accepted"], true, "{result:#}");
+    assert_eq!(result["checks"], 1);
+    let broken = hark(folder.path(), "import nagios config.py");
+    assert_eq!(code(&broken), 2);
+    assert!(complained(&broken).contains("config.py:"), "{}", complained(&broken));
+}
