@@ -1,6 +1,7 @@
 //! Nagios and its kin (Icinga 1, Naemon): object files.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::names::Names;
 use crate::yaml::{self, Map};
@@ -280,8 +281,12 @@ fn timing(check: &mut Map, object: &Object, objects: &Objects) {
     check.put("attempts", attempts.round());
 }
 
+/// Longest time that is written: a year. Longer ones are mistakes in the source.
+const MAX_SECONDS: f64 = 366.0 * 86_400.0;
+
+/// Writes seconds as a duration of the configuration.
 fn seconds(value: f64) -> String {
-    format!("{}s", value.round())
+    hark_config::duration::format(Duration::from_secs_f64(value.clamp(1.0, MAX_SECONDS).round()))
 }
 
 #[cfg(test)]

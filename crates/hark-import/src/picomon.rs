@@ -1,6 +1,7 @@
 //! Picomon: a configuration in Python that fills an object `config` and calls `checks.add`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::names::Names;
 use crate::python::{self, Call, Value};
@@ -314,14 +315,11 @@ fn why(value: &Value) -> String {
 
 /// Writes seconds as a duration of the configuration.
 fn duration(seconds: f64) -> String {
-    let milliseconds = (seconds * 1000.0).round();
-    for (unit, size) in [("d", 86_400_000.0), ("h", 3_600_000.0), ("m", 60_000.0), ("s", 1000.0)] {
-        if milliseconds >= size && milliseconds % size == 0.0 {
-            return format!("{}{unit}", milliseconds / size);
-        }
-    }
-    format!("{milliseconds}ms")
+    hark_config::duration::format(Duration::from_secs_f64(seconds.clamp(0.0, MAX_SECONDS)))
 }
+
+/// Longest time that is written: a year. Longer ones are mistakes in the source.
+const MAX_SECONDS: f64 = 366.0 * 86_400.0;
 
 #[cfg(test)]
 mod tests;

@@ -139,7 +139,7 @@ fn services_of_standard_plugins_become_check_types() {
     assert_eq!(page["http"]["url"], "http://192.0.2.10/");
     assert_eq!(page["http"]["status"], serde_json::json!(["200", "302"]));
     assert_eq!(page["http"]["contains"], "it works");
-    assert_eq!((page["every"].as_str(), page["retry_every"].as_str()), (Some("60s"), Some("30s")));
+    assert_eq!((page["every"].as_str(), page["retry_every"].as_str()), (Some("1m"), Some("30s")));
     assert_eq!(page["attempts"], "4");
 }
 
