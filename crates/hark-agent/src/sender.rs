@@ -45,6 +45,9 @@ use crate::spool::{Damage, Gap, Spool};
 /// Bound on reports kept in memory because the disk refuses them.
 const MAX_HOMELESS: usize = 64;
 
+/// Bound on reports that are kept to be sent with others soon; what is more is read from the spool.
+const MAX_FRESH: usize = 64;
+
 /// Bound on sets that nobody knows any more.
 const MAX_ORPHANS: usize = 1024;
 
@@ -111,6 +114,11 @@ pub(crate) struct Sender {
     unsaved: u64,
     /// Reports that the disk refused.
     homeless: VecDeque<(u64, Content)>,
+    /// Reports that are on the disk and were not sent yet, so that nothing is read back to send them.
+    fresh: VecDeque<(u64, Content)>,
+    /// Whether the next report is too far ahead of one that is under way: nothing to do before that
+    /// has arrived or is lost.
+    too_far_ahead: bool,
     bulk: Bucket,
     /// Nothing but heartbeats before this.
     quiet_until: Mono,
@@ -154,7 +162,8 @@ enum Load {
     /// Nothing that must arrive: an empty heartbeat, a set (the server asks again).
     Nothing,
     Samples(Vec<u64>),
-    Report(u64, Option<Content>),
+    /// Their numbers, and themselves where the disk does not have them.
+    Reports(Vec<(u64, Option<Content>)>),
     /// For a piece of a paper that begins here: asked again if it is lost.
     Question(u32),
 }
@@ -188,6 +197,8 @@ impl Sender {
             orphans: BTreeSet::new(),
             unsaved: 0,
             homeless: VecDeque::new(),
+            fresh: VecDeque::new(),
+            too_far_ahead: false,
             bulk: Bucket::full(BACKLOG),
             quiet_until: moment.now.mono,
             heard: moment.now.mono,
@@ -270,10 +281,12 @@ impl Sender {
         }
         let content = builder.finish();
         let (number, saved) = self.spool.append_report(now.unix, content.bytes());
-        if saved {
-            self.spool.report_lost(number);
-        } else {
+        if !saved {
             self.keep_in_memory(number, content);
+        } else if self.fresh.len() < MAX_FRESH && self.spool.reports_waiting() == 0 {
+            self.fresh.push_back((number, content));
+        } else {
+            self.spool.report_lost(number);
         }
     }
 
@@ -383,9 +396,12 @@ impl Sender {
                     self.spool.samples_done(number);
                 }
             }
-            Some(Load::Report(number, _)) => {
-                self.spool.report_done(number);
-                self.homeless.retain(|(other, _)| *other != number);
+            Some(Load::Reports(reports)) => {
+                self.too_far_ahead = false;
+                for (number, _) in reports {
+                    self.spool.report_done(number);
+                    self.homeless.retain(|(other, _)| *other != number);
+                }
             }
             // Its answer is on the way, or was lost.
             Some(Load::Question(offset)) => self.papers.unasked(offset),
@@ -485,8 +501,15 @@ impl Sender {
             Load::Nothing => {}
             Load::Question(offset) => self.papers.unasked(*offset),
             Load::Samples(numbers) => numbers.iter().for_each(|n| self.spool.samples_lost(*n)),
-            Load::Report(number, None) => self.spool.report_lost(*number),
-            Load::Report(number, Some(content)) => self.keep_in_memory(*number, content.clone()),
+            Load::Reports(reports) => {
+                self.too_far_ahead = false;
+                for (number, content) in reports {
+                    match content {
+                        None => self.spool.report_lost(*number),
+                        Some(content) => self.keep_in_memory(*number, content.clone()),
+                    }
+                }
+            }
         }
     }
 
@@ -581,8 +604,7 @@ impl Sender {
     /// Returns true if the server has everything.
     pub(crate) fn is_idle(&self) -> bool {
         self.under_way.values().all(|load| matches!(load, Load::Nothing | Load::Question(_)))
-            && self.homeless.is_empty()
-            && self.spool.reports_waiting() == 0
+            && !self.has_reports()
     }
 }
 

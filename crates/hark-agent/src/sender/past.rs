@@ -2,7 +2,7 @@
 
 use hark_proto::bucket::Rate;
 use hark_proto::client::MAX_WAITING_BULK;
-use hark_proto::{BacklogBuilder, Body, Content, Kind, decode};
+use hark_proto::{BacklogBuilder, Body, Content, Kind, ReportBuilder, decode};
 
 use super::greeting::Greeting;
 use super::{Load, Moment, Sender, Wire};
@@ -30,11 +30,29 @@ enum Packed {
     Full,
 }
 
+/// A report that is next.
+struct Next {
+    number: u64,
+    content: Content,
+    place: Place,
+}
+
+/// Where a report was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In memory alone: the disk refused it.
+    Memory,
+    /// In memory, and on the disk as well.
+    Fresh,
+    /// On the disk.
+    Disk,
+}
+
 impl Sender {
-    /// Sends reports, oldest first.
+    /// Sends reports, oldest first, as many in a datagram as fit.
     pub(super) fn send_reports(&mut self, moment: Moment, wire: Wire<'_>) {
         while self.may_send_reports() {
-            let Some((content, load)) = self.next_report() else { return };
+            let Some((content, load)) = self.next_reports() else { return };
             if !self.send(&content, load, moment, wire) {
                 return;
             }
@@ -42,39 +60,78 @@ impl Sender {
     }
 
     fn n_reports_under_way(&self) -> usize {
-        self.under_way.values().filter(|load| matches!(load, Load::Report(..))).count()
+        self.under_way.values().filter(|load| matches!(load, Load::Reports(_))).count()
     }
 
     /// Returns the oldest report that is not acknowledged.
     fn oldest_report(&self) -> u64 {
         let in_memory = self.homeless.iter().map(|(number, _)| *number);
         let under_way = self.under_way.values().filter_map(|load| match load {
-            Load::Report(number, _) => Some(*number),
+            Load::Reports(reports) => reports.iter().map(|(number, _)| *number).min(),
             Load::Hello | Load::Nothing | Load::Samples(_) | Load::Question(_) => None,
         });
         let oldest = in_memory.chain(under_way).min().unwrap_or(u64::MAX);
         oldest.min(self.spool.oldest_report())
     }
 
-    fn next_report(&mut self) -> Option<(Content, Load)> {
-        if let Some((number, content)) = self.homeless.pop_front() {
-            return Some((content.clone(), Load::Report(number, Some(content))));
-        }
+    /// Returns as many reports as fit a datagram.
+    fn next_reports(&mut self) -> Option<(Content, Load)> {
         let oldest = self.oldest_report();
+        let mut together = ReportBuilder::new(self.spool.epoch());
+        let mut reports = Vec::new();
+        while let Some(Next { number, content, place }) = self.next_report(oldest) {
+            let kept = (place == Place::Memory).then(|| content.clone());
+            if together.append(&content) {
+                reports.push((number, kept));
+            } else if together.is_empty() {
+                // Of a spool before this one, or of a version with another form: alone, as it is.
+                return Some((content, Load::Reports(vec![(number, kept)])));
+            } else {
+                self.put_back(number, content, place);
+                break;
+            }
+        }
+        (!together.is_empty()).then(|| (together.finish(), Load::Reports(reports)))
+    }
+
+    /// Returns the next report, if it is not too far ahead of `oldest`, which is not acknowledged.
+    fn next_report(&mut self, oldest: u64) -> Option<Next> {
+        if let Some((number, content)) = self.homeless.pop_front() {
+            return Some(Next { number, content, place: Place::Memory });
+        }
+        let is_near = |number: u64| number < oldest.saturating_add(REPORTS_AHEAD);
+        if self.fresh.front().is_some_and(|(number, _)| is_near(*number))
+            && let Some((number, content)) = self.fresh.pop_front()
+        {
+            return Some(Next { number, content, place: Place::Fresh });
+        }
+        if !self.fresh.is_empty() && self.spool.reports_waiting() == 0 {
+            self.too_far_ahead = true;
+            return None;
+        }
         loop {
             let (number, bytes) = self.spool.read_report()?;
-            if number >= oldest + REPORTS_AHEAD {
+            if !is_near(number) {
                 self.spool.report_lost(number);
+                self.too_far_ahead = true;
                 return None;
             }
             match Content::from_parts(Kind::Report, bytes) {
-                Ok(content) => return Some((content, Load::Report(number, None))),
+                Ok(content) => return Some(Next { number, content, place: Place::Disk }),
                 // The check sum held, so this was written by a version with another form.
                 Err(error) => {
                     tracing::warn!(number, %error, "a report in the spool cannot be read");
                     self.spool.report_done(number);
                 }
             }
+        }
+    }
+
+    fn put_back(&mut self, number: u64, content: Content, place: Place) {
+        match place {
+            Place::Memory => self.homeless.push_front((number, content)),
+            Place::Fresh => self.fresh.push_front((number, content)),
+            Place::Disk => self.spool.report_lost(number),
         }
     }
 
@@ -127,12 +184,17 @@ impl Sender {
     /// Returns true if reports could be sent now, should some wait.
     fn may_send_reports(&self) -> bool {
         // To a server that does not answer only heartbeats and hellos are sent.
-        !self.silent && self.n_reports_under_way() < REPORTS_UNDER_WAY
+        !self.silent && !self.too_far_ahead && self.n_reports_under_way() < REPORTS_UNDER_WAY
     }
 
     /// Returns true if something waits that could be sent now, but for the pace.
     pub(super) fn has_bulk(&self) -> bool {
-        let reports = self.spool.reports_waiting() > 0 || !self.homeless.is_empty();
-        (reports && self.may_send_reports()) || self.may_send_samples()
+        (self.has_reports() && self.may_send_reports()) || self.may_send_samples()
+    }
+
+    /// Returns true if reports wait.
+    pub(super) fn has_reports(&self) -> bool {
+        let in_memory = self.homeless.len() + self.fresh.len();
+        in_memory > 0 || self.spool.reports_waiting() > 0
     }
 }

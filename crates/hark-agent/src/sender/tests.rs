@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use hark_model::frame::{check_values, encode_values};
-use hark_model::{MetricKind, SeriesDef, SeriesName, Unit};
+use hark_model::{CheckName, CheckResult, MetricKind, Next, SeriesDef, SeriesName, Status, Unit};
 use hark_proto::{
     AckFacts, AgentKey, Body, ItemWindow, Paper, Piece, ServerSession, SetAssembler, decode, peek,
 };
@@ -290,6 +290,24 @@ impl World {
         self.pump();
     }
 
+    /// So many checks say how they are.
+    fn results(&mut self, count: usize) {
+        for n in 0..count {
+            let item = ReportItem::Result(CheckResult {
+                check: CheckName::new(&format!("process-{n}")).unwrap(),
+                status: Status::Ok,
+                text: "3 running".to_owned(),
+                began_at: moment(self.ms).now.unix,
+                took_ms: 0,
+                values: Vec::new(),
+                limits: Vec::new(),
+                next: Next::Within(INTERVAL),
+            });
+            self.sender.report(&item, moment(self.ms).now);
+        }
+        self.pump();
+    }
+
     fn take(&mut self) -> Vec<Arrived> {
         std::iter::from_fn(|| self.sender.arrived()).collect()
     }
@@ -435,6 +453,23 @@ fn a_calm_day_takes_one_datagram_a_heartbeat_and_no_retransmission() {
     let extra = world.datagrams - world.sent_frames.len() as u64;
     assert!(extra <= 8, "{extra}");
     world.run(5);
+    world.check();
+}
+
+#[test]
+fn the_results_of_a_round_share_two_datagrams_and_one_answer() {
+    let mut world = World::new(1);
+    world.run(60);
+    let (datagrams, wakes, applied) = (world.datagrams, world.wakes, world.server.applied.len());
+    for _ in 0..30 {
+        world.results(20);
+        world.run(10);
+    }
+    assert_eq!(world.server.applied.len() - applied, 30 * 20);
+    let (datagrams, wakes) = (world.datagrams - datagrams, world.wakes - wakes);
+    assert!(datagrams <= 30 * 3, "a heartbeat and two of results: {datagrams}");
+    // In this world each datagram and each answer arrives at its own time.
+    assert!(wakes <= 30 * 7, "{wakes}");
     world.check();
 }
 

@@ -111,11 +111,13 @@ struct Reader {
     loaded: Option<Loaded>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Loaded {
     first: u64,
     bytes: Vec<u8>,
     offset: usize,
+    /// The number that was read last, and where it was looked for.
+    last: Option<(u64, usize)>,
 }
 
 impl Log {
@@ -328,6 +330,15 @@ impl Log {
     /// `number` did not arrive: it is read again by [`Log::read`].
     pub(super) fn release(&mut self, number: u64) {
         if self.flying.remove(&number) && number < self.reader.at {
+            let mut loaded = self.reader.loaded.take();
+            if let Some(loaded) = &mut loaded
+                && let Some((_, offset)) = loaded.last.take_if(|(last, _)| *last == number)
+            {
+                // Read, and found not to fit: the file need not be read again for it.
+                loaded.offset = offset;
+                self.reader = Reader { at: number, loaded: Some(std::mem::take(loaded)) };
+                return;
+            }
             self.reader = Reader { at: number, loaded: None };
         }
     }
@@ -399,7 +410,7 @@ impl Log {
                 match std::fs::read(&segment.path) {
                     Ok(bytes) => {
                         self.reader.loaded =
-                            Some(Loaded { first: segment.first, bytes, offset: 0 });
+                            Some(Loaded { first: segment.first, bytes, offset: 0, last: None });
                     }
                     Err(error) => {
                         // Trying again for ever would hold up everything after it.
@@ -435,6 +446,7 @@ impl Log {
                 return Scanned::Later(entry.number);
             }
             let payload = entry.payload.to_vec();
+            loaded.last = Some((at, loaded.offset));
             loaded.offset = scan.offset;
             return Scanned::Here(payload);
         }

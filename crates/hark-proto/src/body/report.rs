@@ -254,6 +254,18 @@ impl ReportBuilder {
         if cut { Pushed::Cut } else { Pushed::Whole }
     }
 
+    /// Adds the items of a whole report as [`ReportBuilder::finish`] made it. Returns false, and adds
+    /// nothing, if they do not fit any more, or are numbered in another epoch.
+    pub fn append(&mut self, report: &Content) -> bool {
+        let Some((epoch, count, items)) = parts(report) else { return false };
+        if epoch != self.epoch || self.items.len() + items.len() + HEAD > MAX_CONTENT {
+            return false;
+        }
+        self.items.extend_from_slice(items);
+        self.count += count;
+        true
+    }
+
     /// Returns true if no item was added.
     pub fn is_empty(&self) -> bool {
         self.count == 0
@@ -261,19 +273,29 @@ impl ReportBuilder {
 
     /// Returns the content.
     pub fn finish(self) -> Content {
-        let mut bytes = head(self.epoch, self.count);
+        let mut bytes = Vec::with_capacity(HEAD + self.items.len());
+        head(self.epoch, self.count, &mut bytes);
         bytes.extend_from_slice(&self.items);
         Content::new(Kind::Report, bytes)
     }
 }
 
 /// Writes what stands before the items: the same bytes as [`Wire`] would give.
-fn head(epoch: u64, n_items: usize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(MAX_CONTENT);
-    let mut encoder = minicbor::Encoder::new(&mut bytes);
+fn head(epoch: u64, n_items: usize, bytes: &mut Vec<u8>) {
+    let mut encoder = minicbor::Encoder::new(bytes);
     let written = encoder.map(2).and_then(|e| e.u8(0)?.u64(epoch)?.u8(1)?.array(n_items as u64));
     written.expect("writing to memory does not fail");
-    bytes
+}
+
+/// Reads what [`head`] wrote: epoch, how many items there are, and the items as they are.
+fn parts(report: &Content) -> Option<(u64, usize, &[u8])> {
+    let bytes = (report.kind() == Kind::Report).then(|| report.bytes())?;
+    let mut decoder = minicbor::Decoder::new(bytes);
+    let is_whole = decoder.map().ok()? == Some(2) && decoder.u8().ok()? == 0;
+    let epoch = decoder.u64().ok()?;
+    let count = (decoder.u8().ok()? == 1).then_some(decoder.array().ok()??)?;
+    let items = bytes.get(decoder.position()..)?;
+    is_whole.then_some((epoch, usize::try_from(count).ok()?, items))
 }
 
 fn to_wire(number: u64, item: &ReportItem) -> (WireItem<'_>, bool) {
@@ -575,6 +597,30 @@ mod tests {
         let content = builder.finish();
         assert!(content.bytes().len() <= MAX_CONTENT && number > 10);
         assert_eq!(read(&content).items.len() as u64, number);
+    }
+
+    #[test]
+    fn reports_of_one_epoch_are_put_together_while_there_is_room() {
+        let one = |epoch, number, text: &str| {
+            let mut builder = ReportBuilder::new(epoch);
+            assert_eq!(builder.push(number, &event(text)), Pushed::Whole);
+            builder.finish()
+        };
+        let mut all = ReportBuilder::new(7);
+        assert!(all.append(&one(7, 3, "a")) && all.append(&one(7, 4, "b")));
+        assert!(!all.append(&one(8, 5, "of another spool")));
+        let mut several = ReportBuilder::new(7);
+        assert!(several.append(&all.clone().finish()) && several.append(&one(7, 9, "c")));
+        let read = read(&several.finish());
+        let expected = [(3, Some(event("a"))), (4, Some(event("b"))), (9, Some(event("c")))];
+        assert_eq!((read.epoch, &read.items[..]), (7, &expected[..]));
+        let mut number = 10;
+        while all.append(&one(7, number, &"x".repeat(90))) {
+            number += 1;
+        }
+        let content = all.finish();
+        assert!(content.bytes().len() <= MAX_CONTENT && content.bytes().len() > MAX_CONTENT - 150);
+        assert_eq!(Report::decode(content.bytes()).unwrap().items.len() as u64, number - 10 + 2);
     }
 
     #[test]
