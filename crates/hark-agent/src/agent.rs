@@ -21,7 +21,7 @@ use crate::endpoint::Endpoint;
 use crate::home::Home;
 use crate::inject::Injection;
 use crate::inlet::Outlet;
-use crate::jobs::{Actions, Jobs, JobsConfig};
+use crate::jobs::{Actions, Jobs, JobsConfig, Looks};
 use crate::levels::Levels;
 use crate::logs::{Handover, LogThread, LogsConfig};
 use crate::pulse::Pulse;
@@ -80,6 +80,8 @@ pub struct Agent {
     /// What watches logs; none if there are none.
     log_watch: Option<(LogThread, Handover)>,
     actions: Actions,
+    /// The jobs that are done along with heartbeats.
+    looks: Looks,
     /// The thread of jobs; none if there are none, or before the agent runs.
     working: Option<Jobs>,
     /// Where what other threads find comes out; none if there are none.
@@ -147,6 +149,7 @@ impl Agent {
             logs,
             log_watch: None,
             actions: config.actions.clone(),
+            looks: Looks::new(interval, moment.now),
             working: None,
             outlet: None,
             pulse: Pulse::default(),
@@ -195,10 +198,13 @@ impl Agent {
                 self.keep_house(moment.now);
             }
             self.beat_if_due(moment);
+            let found = self.looks.between(moment.now);
+            self.take_in(found);
             self.with_logs(Handover::try_again);
             self.pump(moment);
             let again = self.log_watch.as_ref().and_then(|(_, handover)| handover.next_deadline());
-            let next = again.map_or(self.schedule.next(), |at| at.min(self.schedule.next()));
+            let others = again.into_iter().chain(self.looks.next());
+            let next = others.fold(self.schedule.next(), Mono::min);
             let until = wake(housekeeping, next);
             if self.wait(until, Some(stop))? {
                 break;
@@ -233,6 +239,10 @@ impl Agent {
             let behind = Duration::from_millis(ahead.unsigned_abs()).as_secs_f64();
             self.levels.set_ahead_of_server(if ahead > 0 { -behind } else { behind });
         }
+        // Before the collectors: what they find goes with this heartbeat, and one look at the processes
+        // serves all.
+        let found = self.looks.along(moment.now);
+        self.take_in(found);
         self.sampler.look(moment.now, &mut self.round);
         if let Some(facts) = self.sampler.changed_facts() {
             self.sender.set_facts(with_actions(facts, &self.actions), moment.now);

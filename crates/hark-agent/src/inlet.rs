@@ -7,9 +7,9 @@
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hark_model::{SeriesDef, Unix};
 use hark_proto::ReportItem;
@@ -42,10 +42,20 @@ pub(crate) struct Batch {
 
 /// Where things are put in.
 #[derive(Clone, Debug)]
-pub(crate) struct Inlet {
-    sender: SyncSender<Found>,
-    shared: Arc<Shared>,
+pub(crate) struct Inlet(Way);
+
+#[derive(Clone, Debug)]
+enum Way {
+    /// To another thread.
+    Over { sender: SyncSender<Found>, shared: Arc<Shared> },
+    /// To whoever asks for it on the same one.
+    Here(Gathered),
 }
+
+/// What was put into an inlet without another thread. Bounded by who puts in: each thing that looks
+/// finds one or two.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gathered(Arc<Mutex<Vec<Found>>>);
 
 /// Where they come out.
 #[derive(Debug)]
@@ -61,7 +71,22 @@ struct Shared {
     bell: UnixStream,
     /// Whether the bell was rung and not yet heard.
     rung: AtomicBool,
+    /// Whether something was put in since.
+    unheard: AtomicBool,
     lost: AtomicU64,
+}
+
+/// Makes an inlet whose other end is on the same thread.
+pub(crate) fn gathering() -> (Inlet, Gathered) {
+    let gathered = Gathered::default();
+    (Inlet(Way::Here(gathered.clone())), gathered)
+}
+
+impl Gathered {
+    /// Takes out everything.
+    pub(crate) fn take(&self) -> Vec<Found> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// Makes both ends.
@@ -73,25 +98,47 @@ pub(crate) fn inlet() -> io::Result<(Inlet, Outlet)> {
     here.set_nonblocking(true)?;
     there.set_nonblocking(true)?;
     let (sender, receiver) = sync_channel(MOST_WAITING);
-    let shared =
-        Arc::new(Shared { bell: there, rung: AtomicBool::new(false), lost: AtomicU64::new(0) });
-    let inlet = Inlet { sender, shared: Arc::clone(&shared) };
+    let shared = Arc::new(Shared {
+        bell: there,
+        rung: AtomicBool::new(false),
+        unheard: AtomicBool::new(false),
+        lost: AtomicU64::new(0),
+    });
+    let inlet = Inlet(Way::Over { sender, shared: Arc::clone(&shared) });
     Ok((inlet, Outlet { receiver, shared, bell: here }))
 }
 
 impl Inlet {
     /// Puts something in. Returns false if there is no room, or nobody takes it out any more: then
-    /// it is lost, and counted.
+    /// it is lost, and counted. It is heard of with the next [`Inlet::ring`].
     pub(crate) fn offer(&self, found: Found) -> bool {
-        if self.sender.try_send(found).is_err() {
-            self.shared.lost.fetch_add(1, Ordering::Relaxed);
-            return false;
+        match &self.0 {
+            Way::Over { sender, shared } => {
+                let taken = sender.try_send(found).is_ok();
+                if taken {
+                    shared.unheard.store(true, Ordering::Release);
+                } else {
+                    shared.lost.fetch_add(1, Ordering::Relaxed);
+                    self.ring();
+                }
+                taken
+            }
+            Way::Here(gathered) => {
+                gathered.0.lock().unwrap_or_else(PoisonError::into_inner).push(found);
+                true
+            }
         }
-        if !self.shared.rung.swap(true, Ordering::AcqRel) {
+    }
+
+    /// Says that something was put in, if something was: once for all that was found together, since
+    /// each time wakes the main thread.
+    pub(crate) fn ring(&self) {
+        let Way::Over { shared, .. } = &self.0 else { return };
+        if shared.unheard.swap(false, Ordering::AcqRel) && !shared.rung.swap(true, Ordering::AcqRel)
+        {
             // Full means that it is heard anyway.
-            drop((&self.shared.bell).write(&[1]));
+            drop((&shared.bell).write(&[1]));
         }
-        true
     }
 }
 
@@ -147,6 +194,8 @@ mod tests {
         for n in 0..10 {
             assert!(inlet.clone().offer(fact(n)));
         }
+        assert!(!rings(&outlet), "once for all of them");
+        inlet.ring();
         assert!(rings(&outlet));
         let mut taken = Vec::new();
         outlet.take(7, &mut taken);
@@ -154,7 +203,20 @@ mod tests {
         outlet.take(7, &mut taken);
         assert!(!rings(&outlet));
         assert_eq!(taken.iter().map(number).collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
-        assert!(inlet.offer(fact(10)) && rings(&outlet));
+        inlet.ring();
+        assert!(!rings(&outlet), "nothing is new");
+        assert!(inlet.offer(fact(10)));
+        inlet.ring();
+        assert!(rings(&outlet));
+    }
+
+    #[test]
+    fn on_the_same_thread_it_is_taken_without_a_bell() {
+        let (inlet, gathered) = gathering();
+        assert!(inlet.offer(fact(1)) && inlet.clone().offer(fact(2)));
+        inlet.ring();
+        assert_eq!(gathered.take().iter().map(number).collect::<Vec<_>>(), [1, 2]);
+        assert!(gathered.take().is_empty());
     }
 
     #[test]
@@ -176,6 +238,7 @@ mod tests {
             let mut n = 0;
             while n < 20_000 {
                 if inlet.offer(fact(n)) {
+                    inlet.ring();
                     n += 1;
                 } else {
                     std::thread::yield_now();

@@ -16,6 +16,7 @@ mod custom;
 mod debounce;
 mod exporters;
 mod listening;
+mod looks;
 mod orders;
 mod plugins;
 mod processes;
@@ -42,6 +43,7 @@ use hark_plugin::{
 use hark_proto::ReportItem;
 
 use self::clockwork::Clockwork;
+pub(crate) use self::looks::Looks;
 pub use self::orders::{ACTIONS, Actions};
 use self::orders::{OrderedRun, Orders};
 pub(crate) use self::rights::Rights;
@@ -90,6 +92,12 @@ pub(crate) trait Job: Send + Debug {
     /// Returns when its time comes.
     fn timing(&self) -> Timing;
 
+    /// Returns true if it runs no program, has no socket and takes no time to speak of: it needs no
+    /// thread.
+    fn only_looks(&self) -> bool {
+        false
+    }
+
     /// Learns where the machine's files are, before anything else.
     fn settle(&mut self, _root: &Root) {}
 
@@ -129,7 +137,11 @@ pub(crate) struct Turn<'t> {
     next: Next,
 }
 
-impl Turn<'_> {
+impl<'t> Turn<'t> {
+    fn new(now: Now, inlet: &'t Inlet, next: Next) -> Self {
+        Self { now, inlet, wanted: None, again_at: None, next }
+    }
+
     /// Asks for a program to be run, as soon as there is room. One at a time for each job.
     pub(crate) fn run(&mut self, invocation: Invocation) {
         self.wanted = Some(invocation);
@@ -327,6 +339,8 @@ impl Works {
             }
             let now = Clock.now();
             self.advance(&poller, now);
+            // Once for all that was found.
+            self.inlet.ring();
             // After it: the poller knows the sockets of the jobs that were.
             if poller.is_ready(asked) && line.rope.read(&mut [0]).is_ok() {
                 match line.takes.try_recv() {
@@ -334,6 +348,7 @@ impl Works {
                     Ok(Asked::Order(run)) => self.orders.start(*run, now, &self.inlet),
                     Err(_) => {}
                 }
+                self.inlet.ring();
             }
         }
     }
@@ -458,7 +473,7 @@ impl Works {
     fn call(&mut self, index: usize, now: Now, what: impl FnOnce(&mut dyn Job, &mut Turn<'_>)) {
         let Some(kept) = self.jobs.get_mut(index).filter(|kept| !kept.broken) else { return };
         let next = self.clockwork.until_next(index, now);
-        let mut turn = Turn { now, inlet: &self.inlet, wanted: None, again_at: None, next };
+        let mut turn = Turn::new(now, &self.inlet, next);
         let job = &mut kept.job;
         if catch_unwind(AssertUnwindSafe(|| what(&mut **job, &mut turn))).is_err() {
             kept.broken = true;

@@ -13,7 +13,8 @@
 //! ```
 //!
 //! Plugins, commands, exporters and what else foreign programs say is the matter of [`jobs`], a thread
-//! of its own that exists only where something of it is configured.
+//! of its own that exists only where something of it is configured. Checks of processes run no program:
+//! they are done along with heartbeats.
 //!
 //! Only [`collectors`], [`jobs`], `endpoint`, `way_back`, `inject` and `home` touch the machine; `sender` decides, with time
 //! and datagrams as arguments, and is tested with the server's real machine over a bad network.

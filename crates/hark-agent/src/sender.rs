@@ -116,9 +116,7 @@ pub(crate) struct Sender {
     homeless: VecDeque<(u64, Content)>,
     /// Reports that are on the disk and were not sent yet, so that nothing is read back to send them.
     fresh: VecDeque<(u64, Content)>,
-    /// Whether the next report is too far ahead of one that is under way: nothing to do before that
-    /// has arrived or is lost.
-    too_far_ahead: bool,
+    next_report: NextReport,
     bulk: Bucket,
     /// Nothing but heartbeats before this.
     quiet_until: Mono,
@@ -153,6 +151,14 @@ pub struct Counts {
     pub refused: u64,
     /// Sessions begun.
     pub sessions: u64,
+}
+
+/// Whether the next report may go, if there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NextReport {
+    MayGo,
+    /// It is too far ahead of one that is under way: nothing to do before that has arrived or is lost.
+    TooFarAhead,
 }
 
 /// What a datagram carries.
@@ -198,7 +204,7 @@ impl Sender {
             unsaved: 0,
             homeless: VecDeque::new(),
             fresh: VecDeque::new(),
-            too_far_ahead: false,
+            next_report: NextReport::MayGo,
             bulk: Bucket::full(BACKLOG),
             quiet_until: moment.now.mono,
             heard: moment.now.mono,
@@ -397,7 +403,7 @@ impl Sender {
                 }
             }
             Some(Load::Reports(reports)) => {
-                self.too_far_ahead = false;
+                self.next_report = NextReport::MayGo;
                 for (number, _) in reports {
                     self.spool.report_done(number);
                     self.homeless.retain(|(other, _)| *other != number);
@@ -502,7 +508,7 @@ impl Sender {
             Load::Question(offset) => self.papers.unasked(*offset),
             Load::Samples(numbers) => numbers.iter().for_each(|n| self.spool.samples_lost(*n)),
             Load::Reports(reports) => {
-                self.too_far_ahead = false;
+                self.next_report = NextReport::MayGo;
                 for (number, content) in reports {
                     match content {
                         None => self.spool.report_lost(*number),

@@ -56,6 +56,7 @@ impl Agent {
         if interval != self.schedule.interval() {
             self.schedule = Schedule::begin(now, interval);
             self.sender.set_interval(interval);
+            self.looks.set_interval(interval);
         }
         if given.logs.is_other_than(&self.logs) {
             // What it found last and its places are on the disk before it begins again.

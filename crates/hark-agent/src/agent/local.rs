@@ -15,21 +15,23 @@ use crate::jobs::{Actions, Jobs};
 const ACTIONS: &str = "actions";
 
 impl Agent {
-    /// Lets the thread of jobs do what is to be done; it is there only if something is. Without it
-    /// the agent does all the rest.
+    /// Lets what is to be done be done: looks by ourselves, the rest by the thread of jobs, which is
+    /// there only if something is left for it. Without it the agent does all the rest.
     pub(super) fn change_jobs(&mut self) {
-        if self.jobs.is_empty() && self.actions.is_empty() {
+        let (jobs, looks) = self.jobs.parted();
+        self.looks.change(&looks, &self.root, self.clock.now());
+        if jobs.is_empty() && self.actions.is_empty() {
             self.working = None;
             return;
         }
         if let Some(working) = &mut self.working {
-            working.change(self.jobs.clone(), self.root.clone());
+            working.change(jobs, self.root.clone());
             return;
         }
         let folder = self.home.path().as_os_str().as_encoded_bytes();
         let mark = format!("agent-{:08x}", crc32fast::hash(folder));
         let started = inlet().and_then(|(inlet, outlet)| {
-            Ok((Jobs::start(self.jobs.make(&self.root), inlet, &mark)?, outlet))
+            Ok((Jobs::start(jobs.make(&self.root), inlet, &mark)?, outlet))
         });
         match started {
             Ok((jobs, outlet)) => (self.working, self.outlet) = (Some(jobs), Some(outlet)),
@@ -37,7 +39,7 @@ impl Agent {
         }
     }
 
-    /// Takes in what other threads have found: values wait for the next heartbeat.
+    /// Takes in what other threads have found.
     pub(super) fn take_found(&mut self) {
         let Some(outlet) = &mut self.outlet else { return };
         let mut taken = Vec::new();
@@ -46,9 +48,14 @@ impl Agent {
         if lost > 0 {
             tracing::warn!(lost, "results of jobs are lost: more came than can be taken in");
         }
+        self.take_in(taken);
+    }
+
+    /// Takes in what was found: values wait for the next heartbeat.
+    pub(super) fn take_in(&mut self, found: Vec<Found>) {
         let now = self.clock.now();
         let mut events = false;
-        for found in taken {
+        for found in found {
             match found {
                 Found::Report(item) => {
                     events |= matches!(item, ReportItem::Event(_) | ReportItem::Outcome(_));

@@ -37,16 +37,34 @@ impl Clockwork {
 
     /// Returns when the next time is.
     pub(super) fn next(&self) -> Option<Mono> {
-        self.entries.iter().filter_map(|entry| entry.due).min()
+        self.next_of(|_| true)
+    }
+
+    /// Returns when the next time is of those with such an interval.
+    pub(super) fn next_of(&self, of: impl Fn(Option<Duration>) -> bool) -> Option<Mono> {
+        let wanted = self.entries.iter().filter(|entry| of(entry.timing.every));
+        wanted.filter_map(|entry| entry.due).min()
     }
 
     /// Returns whose time has come, and sets their next ones.
     pub(super) fn due(&mut self, now: Now) -> Vec<usize> {
+        self.due_soon(now, |_| Duration::ZERO)
+    }
+
+    /// Returns whose time has come or comes within what `early` says for their interval, and sets their
+    /// next ones.
+    pub(super) fn due_soon(
+        &mut self,
+        now: Now,
+        early: impl Fn(Duration) -> Duration,
+    ) -> Vec<usize> {
         let mut due = Vec::new();
         for (index, entry) in self.entries.iter_mut().enumerate() {
-            let Some(at) = entry.due.filter(|at| *at <= now.mono) else { continue };
+            let soon = now.mono + entry.timing.every.map_or(Duration::ZERO, &early);
+            let Some(at) = entry.due.filter(|at| *at <= soon) else { continue };
             entry.due = entry.timing.every.map(|every| {
-                let next = at + every;
+                // One that is early is so for company, and has its time from here on.
+                let next = at.min(now.mono) + every;
                 // What was missed (a suspended machine) is not made up for.
                 if next > now.mono { next } else { now.mono + every }
             });

@@ -357,6 +357,10 @@ impl Job for Watch {
         self.timing.clone()
     }
 
+    fn only_looks(&self) -> bool {
+        true
+    }
+
     fn settle(&mut self, root: &Root) {
         self.root = root.clone();
         self.table = Some(root.processes());

@@ -45,6 +45,9 @@ trait Prototype: Send + Sync + Debug {
 
     /// Returns the job's name.
     fn called(&self) -> &str;
+
+    /// Returns true if it needs no thread.
+    fn needs_no_thread(&self) -> bool;
 }
 
 impl<J: Job + Clone + Sync + 'static> Prototype for J {
@@ -56,6 +59,10 @@ impl<J: Job + Clone + Sync + 'static> Prototype for J {
 
     fn called(&self) -> &str {
         self.name()
+    }
+
+    fn needs_no_thread(&self) -> bool {
+        self.only_looks()
     }
 }
 
@@ -141,6 +148,15 @@ impl JobsConfig {
     /// Returns true if there is nothing to do.
     pub(crate) fn is_empty(&self) -> bool {
         self.planned.is_empty()
+    }
+
+    /// Returns those that need a thread, and those that are done along with heartbeats.
+    pub(crate) fn parted(&self) -> (Self, Self) {
+        let part = |looks: bool| {
+            let planned = self.planned.iter().filter(|p| p.prototype.needs_no_thread() == looks);
+            Self { planned: planned.cloned().collect(), refused: Vec::new() }
+        };
+        (part(false), part(true))
     }
 
     /// Returns the names of what the host's file does not allow, each with its section.

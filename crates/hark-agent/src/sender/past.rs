@@ -5,7 +5,7 @@ use hark_proto::client::MAX_WAITING_BULK;
 use hark_proto::{BacklogBuilder, Body, Content, Kind, ReportBuilder, decode};
 
 use super::greeting::Greeting;
-use super::{Load, Moment, Sender, Wire};
+use super::{Load, Moment, NextReport, Sender, Wire};
 
 /// How fast the past is sent: a day at 10 s and 33 values takes some minutes, and a thousand agents
 /// that return at once give the server 20,000 datagrams a second at most.
@@ -106,14 +106,14 @@ impl Sender {
             return Some(Next { number, content, place: Place::Fresh });
         }
         if !self.fresh.is_empty() && self.spool.reports_waiting() == 0 {
-            self.too_far_ahead = true;
+            self.next_report = NextReport::TooFarAhead;
             return None;
         }
         loop {
             let (number, bytes) = self.spool.read_report()?;
             if !is_near(number) {
                 self.spool.report_lost(number);
-                self.too_far_ahead = true;
+                self.next_report = NextReport::TooFarAhead;
                 return None;
             }
             match Content::from_parts(Kind::Report, bytes) {
@@ -184,7 +184,9 @@ impl Sender {
     /// Returns true if reports could be sent now, should some wait.
     fn may_send_reports(&self) -> bool {
         // To a server that does not answer only heartbeats and hellos are sent.
-        !self.silent && !self.too_far_ahead && self.n_reports_under_way() < REPORTS_UNDER_WAY
+        !self.silent
+            && self.next_report == NextReport::MayGo
+            && self.n_reports_under_way() < REPORTS_UNDER_WAY
     }
 
     /// Returns true if something waits that could be sent now, but for the pace.
