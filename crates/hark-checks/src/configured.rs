@@ -16,6 +16,8 @@ pub const CHECK_KEYS: &[Key] = &[
     Key::new("http", Kind::Section(types::http::KEYS), "A web address."),
     Key::new("ftp", Kind::Section(types::ftp::KEYS), "A file server."),
     Key::new("imap", Kind::Section(types::imap::KEYS), "A mailbox server, IMAP."),
+    Key::new("openvpn", Kind::Section(types::openvpn::KEYS), "A server of virtual networks."),
+    Key::new("sip", Kind::Section(types::sip::KEYS), "A server of telephony."),
     Key::new("pop3", Kind::Section(types::pop3::KEYS), "A mailbox server, POP3."),
     Key::new("smtp", Kind::Section(types::smtp::KEYS), "A mail server."),
     Key::new("ssh", Kind::Section(types::ssh::KEYS), "A server of remote logins."),

@@ -10,6 +10,7 @@ use crate::dialogue::{Dialogue, Step};
 use crate::endpoint::{Endpoint, TlsMode};
 use crate::finding::Finding;
 use crate::link::{Link, Seen};
+use crate::net::chain;
 use crate::stream::{Machine, Turn};
 
 /// Longest line of a server: lists of capabilities are the longest.
@@ -156,6 +157,15 @@ pub(crate) fn judge(
         }
         End::NoTls(finding) => tell(finding),
     }
+}
+
+/// Says in words why no datagram came back. What a connection calls refused is known of datagrams only
+/// because the other machine said that the port is closed.
+pub(crate) fn unanswered(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::ConnectionRefused {
+        return "nobody listens there".to_owned();
+    }
+    chain(error)
 }
 
 /// Returns true if TLS is asked for in the midst of the dialogue.

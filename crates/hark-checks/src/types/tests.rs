@@ -92,6 +92,8 @@ fn a_wrong_value_is_an_error_and_not_a_default() {
 async fn a_cancelled_run_leaves_nothing_behind() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
+    // The same port for datagrams, which nobody answers either.
+    let _silent = std::net::UdpSocket::bind(("127.0.0.1", port)).unwrap();
     let context = Context::new(Arc::new(hark_net::Resolver::default()));
     for kind in TYPES {
         let settings = match kind.name() {
