@@ -6,7 +6,8 @@
 
 /// Metrics that this program's collectors make, under the first part of their series' names.
 ///
-/// A program of somebody else may send others under names of its own.
+/// A collector without metrics is one of ours whose metrics are named by others. A program of somebody
+/// else may send others under names of its own.
 pub const METRICS: &[(&str, &[&str])] = &[
     (
         "cpu_monitor",
@@ -152,6 +153,13 @@ pub const METRICS: &[(&str, &[&str])] = &[
         ],
     ),
     ("uptime_monitor", &["uptime_seconds"]),
+    // What these measure is named by the configuration and by the programs.
+    ("command", &[]),
+    ("nagios_runner", &[]),
+    ("custom", &[]),
+    ("exporter", &[]),
+    ("statsd", &[]),
+    ("log_monitor", &[]),
 ];
 
 /// Returns the metrics of a collector by the name in its series; `None` if it is not one of ours.

@@ -192,6 +192,10 @@ pub struct Earlier {
 pub struct Explanation {
     /// Newest first.
     pub lines: Vec<ExplainLine>,
+    /// What is done about its repair at this moment, in words; null if its check has none.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub repair: Option<String>,
 }
 
 /// One decision of the engine.

@@ -10,8 +10,8 @@ use hark_model::{CheckName, HostId, IncidentId, Now, SeriesName, Status, Unix};
 use crate::confirm::{Belief, Passage, Since};
 use crate::flap::Ring;
 use crate::moment::Moment;
-use crate::plan::CheckPlan;
 use crate::plan::threshold::{ConfirmRule, OnStale, Threshold};
+use crate::plan::{CheckPlan, RepairPlan};
 
 /// What a check looks at.
 #[derive(Clone, Debug, PartialEq)]
@@ -130,6 +130,17 @@ impl Rule {
             | Kind::RoundTrip(_)
             | Kind::Reported
             | Kind::Part => None,
+        }
+    }
+
+    /// Returns what is ordered when it is confirmed bad.
+    pub(crate) fn repair(&self) -> Option<&RepairPlan> {
+        match &self.kind {
+            Kind::Declared(plan) => plan.repair.as_ref(),
+            Kind::Threshold(threshold, _) | Kind::RoundTrip(threshold) => {
+                threshold.repair.as_deref()
+            }
+            Kind::Host | Kind::Agent | Kind::Clock | Kind::Reported | Kind::Part => None,
         }
     }
 

@@ -71,6 +71,8 @@ pub struct Explanation {
     pub incident: IncidentId,
     /// One line for each receiver that a route leads to or that was told.
     pub lines: Vec<Line>,
+    /// What is done about its repair, if its check has one: `restart-nginx tried 1 of 3, …`.
+    pub repair: Option<String>,
 }
 
 /// Who would be told by which route.
@@ -131,7 +133,8 @@ impl Engine {
                 text: "no route leads to a receiver".to_owned(),
             });
         }
-        Some(Explanation { incident: id, lines })
+        let repair = self.repair_in_words(incident, &reach, &covers, now);
+        Some(Explanation { incident: id, lines, repair })
     }
 
     /// Returns what a filter covers: hosts, and open incidents with their checks and severities.

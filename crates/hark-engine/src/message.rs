@@ -105,7 +105,7 @@ fn detail(
         1 => lines.push("1 further problem follows from it.".to_owned()),
         n => lines.push(format!("{n} further problems follow from it.")),
     }
-    let repair = check.and_then(|check| check.rule.plan()?.repair.as_ref());
+    let repair = check.and_then(|check| check.rule.repair());
     if let (Some(repair), Some(done)) = (repair, record.repair) {
         lines.push(format!("Repair: {}.", repair.tried(done.tries)));
     }

@@ -8,6 +8,7 @@
 pub mod check;
 mod read;
 pub mod receiver;
+pub mod repair;
 pub mod route;
 pub mod threshold;
 
@@ -20,12 +21,13 @@ use hark_config::nearest;
 use hark_model::record::Matcher;
 use hark_model::{CheckName, HostName, ProfileName, ReceiverName, RouteName, Tag, Unix, UserName};
 
-pub use check::{CheckPlan, RepairPlan};
+pub use check::CheckPlan;
 pub use read::{
     Catalogue, HOST_KEYS, HOST_MATCH_KEYS, KEYS, LIMIT_KEYS, ROUTE_KEYS, SILENCE_KEYS, read,
     read_host_match, read_with,
 };
 pub use receiver::ReceiverPlan;
+pub use repair::RepairPlan;
 pub use route::{RouteMatch, RoutePlan};
 pub use threshold::{Limits, ThresholdLayer, ThresholdPath, ThresholdSet};
 

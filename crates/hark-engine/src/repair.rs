@@ -20,6 +20,7 @@ use crate::confirm::Passage;
 use crate::effect::{Changed, Effect, Effects};
 use crate::engine::{About, Engine};
 use crate::incident::Incident;
+use crate::message::span;
 use crate::moment::Moment;
 use crate::overlay::Covers;
 use crate::plan::RepairPlan;
@@ -174,6 +175,38 @@ impl Engine {
         }
     }
 
+    /// Returns what is done about the repair of an incident, in words; `None` if it has none.
+    pub(crate) fn repair_in_words(
+        &self,
+        incident: &Incident,
+        reach: &Reach,
+        covers: &Covers,
+        now: Now,
+    ) -> Option<String> {
+        let (plan, step) = self.next_repair(incident, reach, covers, now)?;
+        let tries = incident.record.repair.map_or(0, |repair| repair.tries);
+        let so_far =
+            if tries == 0 { format!("{} not tried yet", plan.action) } else { plan.tried(tries) };
+        let left = |until: Moment| span(until.since(Moment::of(now)).as_secs());
+        Some(match step {
+            Step::Keep(kept, _) => kept.words(plan, tries),
+            Step::Order => format!("{so_far}, ordered next"),
+            Step::Wait(until) if tries >= plan.tries => {
+                format!("{so_far}, {} are left for the last to help", left(until))
+            }
+            Step::Wait(until) => format!("{so_far}, next in {} at the earliest", left(until)),
+            Step::Nothing => match (incident.believed(), reach) {
+                (Status::Ok, _) => format!("{so_far}, it is over"),
+                (Status::Unknown, _) => {
+                    format!("{so_far}: nothing is known of what is to be mended")
+                }
+                (Status::Warning | Status::Critical, _) => {
+                    format!("{so_far}: the host is not reached")
+                }
+            },
+        })
+    }
+
     /// Returns the repair of an incident, if it has one, and what is to be done about it.
     fn next_repair(
         &self,
@@ -184,7 +217,7 @@ impl Engine {
     ) -> Option<(&RepairPlan, Step)> {
         let host = self.hosts.get(incident.record.host)?;
         let check = &host.checks[host.find(incident.record.check.as_str())?];
-        let plan = check.rule.plan()?.repair.as_ref()?;
+        let plan = check.rule.repair()?;
         let offer = self.host(host.id).and_then(|host| host.fact(OFFER)).unwrap_or_default();
         let scene = Scene {
             plan,

@@ -294,6 +294,8 @@ export interface Explanation {
     block: string | null;
     text: string;
   }[];
+  /** What is done about its repair now, in words. */
+  repair: string | null;
 }
 
 export interface Page<T> {

@@ -424,6 +424,7 @@ export const de: Messages = {
   'incident.first-time': 'Das ist das erste Mal.',
   'explain.now': 'jetzt',
   'explain.step': '({step})',
+  'explain.repair': 'Reparatur: {text}.',
   'explain.none': 'Noch wurde nichts entschieden.',
   'explain.loading': 'Die Entscheidungen werden geladen',
   'decision.told': 'Gemeldet',

@@ -422,6 +422,7 @@ export const en = {
   'incident.first-time': 'This is the first time.',
   'explain.now': 'now',
   'explain.step': '({step})',
+  'explain.repair': 'Repair: {text}.',
   'explain.none': 'No decision has been made yet.',
   'explain.loading': 'Loading the decisions',
   'decision.told': 'Told',

@@ -7,6 +7,7 @@
 
 mod hosts;
 mod metrics;
+mod repairs;
 mod routes;
 mod thresholds;
 
@@ -329,6 +330,29 @@ mod tests {
         assert_eq!(repair(0), Some(("restart-nginx".to_owned(), 2, 300)));
         assert_eq!(repair(1), Some(("reload".to_owned(), 3, 60)));
         assert_eq!(repair(2), None);
+    }
+
+    #[test]
+    fn a_limit_names_its_repair_also_where_a_profile_says_nothing_else() {
+        let limits = "cpu_monitor: {cpu_percent: {critical: 90, repair: {action: a, tries: 2}}}";
+        let text = format!(
+            "thresholds: {{{limits}}}\nthreshold_configs: {{calm: {{thresholds: {{cpu_monitor: \
+             {{cpu_percent: {{repair: {{action: b}}}}}}}}}}}}\nhosts: {{h: {{threshold_config: calm}}}}\n"
+        );
+        let document = Document::single(&text);
+        let plan = read(&document.root(&NoSecrets));
+        let plan = plan.unwrap_or_else(|| panic!("{:?}", faults(&text)));
+        let series = hark_model::SeriesName::of("cpu_monitor", "", "cpu_percent");
+        let repair = |host: &str| {
+            let threshold = plan.host(host).thresholds.of_series(&series).unwrap();
+            let repair = threshold.repair.clone().unwrap();
+            assert_eq!(threshold.critical.unwrap().raise.to_bits(), 90f64.to_bits());
+            (repair.action.to_string(), repair.tries)
+        };
+        assert_eq!(repair("h"), ("b".to_owned(), 3));
+        assert_eq!(repair("other"), ("a".to_owned(), 2));
+        let unknown = "thresholds: {cpu_monitor: {cpu_percent: {critical: 9, repair: {act: x}}}}\n";
+        assert_eq!(faults(unknown).len(), 2, "{:?}", faults(unknown));
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::time::Duration;
 use hark_model::sample::show;
 use hark_model::{SeriesName, Status};
 
+use super::repair::RepairPlan;
+
 /// How a value is compared with a limit (seed 001, item 113).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Operator {
@@ -148,6 +150,8 @@ pub struct Threshold {
     pub confirm: ConfirmRule,
     /// What is done without fresh values.
     pub on_stale: OnStale,
+    /// What is ordered at the host when it is confirmed bad.
+    pub repair: Option<Arc<RepairPlan>>,
 }
 
 impl Threshold {
@@ -249,6 +253,8 @@ pub struct Limits {
     pub keep_firing_for: Option<Duration>,
     /// See [`Threshold::on_stale`].
     pub on_stale: Option<OnStale>,
+    /// See [`Threshold::repair`].
+    pub repair: Option<Arc<RepairPlan>>,
 }
 
 /// Why limits cannot be.
@@ -285,7 +291,7 @@ impl Limits {
 
     /// Lays `over` on top: what it gives wins, key by key (seed 001, item 143).
     pub fn overlay(&mut self, over: &Self) {
-        fn put<T: Copy>(under: &mut Option<T>, over: Option<T>) {
+        fn put<T>(under: &mut Option<T>, over: Option<T>) {
             if over.is_some() {
                 *under = over;
             }
@@ -301,6 +307,7 @@ impl Limits {
         put(&mut self.clear_attempts, over.clear_attempts);
         put(&mut self.keep_firing_for, over.keep_firing_for);
         put(&mut self.on_stale, over.on_stale);
+        put(&mut self.repair, over.repair.clone());
     }
 
     /// Returns the threshold that these limits make.
@@ -337,6 +344,7 @@ impl Limits {
                 keep_firing_for: self.keep_firing_for.unwrap_or_default(),
             },
             on_stale: self.on_stale.unwrap_or_default(),
+            repair: self.repair.clone(),
         })
     }
 

@@ -283,6 +283,11 @@ fn look(world: &mut World, words: &[&str], reason: &str, order: &Order) {
             let ordered = world.ordered.extract_if(.., of).map(|(_, action)| action);
             assert_eq!(ordered.collect::<Vec<_>>(), actions, "{at}: {:?}", world.repairs);
         }
+        ["explain", host, check] => {
+            let incident = world.incident(host, check).expect("an open incident");
+            let explained = world.engine.explain(incident, world.now()).unwrap();
+            assert_eq!(explained.repair.as_deref(), Some(reason), "{at}");
+        }
         ["repair"] => {
             assert_eq!(world.repairs.last().map(String::as_str), Some(at.as_str()), "{at}");
         }

@@ -427,7 +427,7 @@ impl Backend for Fake {
             block: Some("silence".to_owned()),
             text: "silenced by mira".to_owned(),
         };
-        Ok(Explanation { lines: vec![line] })
+        Ok(Explanation { lines: vec![line], repair: None })
     }
 
     fn deliveries(&self, sight: &Sight, _: &DeliveriesQuery) -> Answer<Page<Delivery>> {

@@ -36,6 +36,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         word(&incident["status"])
     ));
     out::line(word(&incident["text"]));
+    if explained["repair"].is_string() {
+        out::line(format!("Repair: {}.", word(&explained["repair"])));
+    }
     out::line("");
     out::table(&["WHEN", "DECISION", "RECEIVER", "BLOCK", "WHY"], &rows(&explained));
     Ok(ExitCode::SUCCESS)

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use hark_config::{Bare, Key, Kind, Section, Span};
 use hark_model::{CheckName, HostName, ProfileName, Tag, UserName};
 
-use super::Places;
+use super::{Places, repairs};
 use crate::plan::threshold::{ConfirmRule, OnStale};
-use crate::plan::{CheckPlan, Draft, HostDraft, Place, RepairPlan};
+use crate::plan::{CheckPlan, Draft, HostDraft, Place};
 
 /// The keys of a host. `owner`, `managers` and `monitors` say who may do what with it, which is not
 /// the engine's business.
@@ -139,36 +138,7 @@ fn read_check(section: &Section<'_>, host: HostName, name: CheckName) -> CheckPl
         // A ping of the host tells whether the host answers (T19 to T22).
         probes_host: section.has("ping"),
         flapping: section.opt_bool("flapping"),
-        repair: section.child("repair").and_then(|repair| read_repair(&repair)),
+        repair: section.child("repair").and_then(|repair| repairs::read(&repair)),
         ..usual
     }
 }
-
-/// Bound on tries: what ten did not mend, more will not.
-const MAX_TRIES: u64 = 10;
-/// An action needs time to show, and the check to see it.
-const SHORTEST_WAIT: Duration = Duration::from_secs(10);
-/// What helps only a day later helped by chance.
-const LONGEST_WAIT: Duration = Duration::from_hours(24);
-
-fn read_repair(section: &Section<'_>) -> Option<RepairPlan> {
-    let tries = section.u64("tries", u64::from(RepairPlan::TRIES), 1..=MAX_TRIES);
-    let wait = section.duration("wait", Bare::Seconds, RepairPlan::WAIT);
-    if !(SHORTEST_WAIT..=LONGEST_WAIT).contains(&wait) {
-        section.error("wait", "must be between 10s and 1d");
-    }
-    let action = section.required("action")?.parse(|text| {
-        if is_action(text) { Ok(text.into()) } else { Err("this is no name of an action") }
-    })?;
-    Some(RepairPlan { action, tries: u32::try_from(tries).unwrap_or(RepairPlan::TRIES), wait })
-}
-
-/// As agents have it: what they would not offer is not asked of them.
-fn is_action(name: &str) -> bool {
-    let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
-    let rest = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    first && name.len() <= MAX_ACTION && name.bytes().all(rest)
-}
-
-/// Bound on the name of an action, as agents have it.
-const MAX_ACTION: usize = 64;

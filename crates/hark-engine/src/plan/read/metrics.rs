@@ -5,7 +5,8 @@ use hark_config::{Section, Span, nearest};
 use crate::plan::threshold::{RTT, ThresholdPath};
 
 /// The metrics that are known, by collector, as whoever measures says. Collectors of other programs
-/// are not in it, so an unknown collector is doubtful while an unknown metric of a known one is wrong.
+/// are not in it, so an unknown collector is doubtful while an unknown metric of a known one is wrong. A
+/// collector without metrics has whatever it is given.
 pub type Catalogue<'c> = &'c [(&'c str, &'c [&'c str])];
 
 /// At most so many names are listed when none is near.
@@ -32,7 +33,7 @@ pub(super) fn check(catalogue: Catalogue<'_>, path: &ThresholdPath, span: Span, 
         ));
         return;
     };
-    if metrics.contains(&metric) {
+    if metrics.is_empty() || metrics.contains(&metric) {
         return;
     }
     at.diagnostics()

@@ -1,8 +1,11 @@
 //! The sections `thresholds` and `threshold_configs`: trees of limits.
 
+use std::sync::Arc;
+
 use hark_config::{Bare, Key, Kind, Section, Spanned, Value};
 use hark_model::ProfileName;
 
+use super::repairs::{self, REPAIR_KEYS};
 use super::{Catalogue, Places, metrics};
 use crate::plan::threshold::{Limits, OnStale, Operator, ThresholdLayer, ThresholdPath};
 use crate::plan::{Draft, Place};
@@ -29,6 +32,11 @@ pub const LIMIT_KEYS: &[Key] = &[
         "What missing values are.",
     )
     .default("unknown"),
+    Key::new(
+        "repair",
+        Kind::Section(REPAIR_KEYS),
+        "An action of the host that is ordered when it is confirmed bad: docs/actions.md.",
+    ),
 ];
 
 /// Deeper than any path: what stands there cannot be meant.
@@ -123,13 +131,14 @@ impl Reader<'_> {
     }
 }
 
-/// Limits are what has at least one key of limits with a plain value.
+/// Limits are what has at least one key of limits with a plain value, or a repair.
 fn is_leaf(section: &Section<'_>) -> bool {
     let entries = section.entries();
     let plain = |(key, value): &(Spanned<&str>, Value<'_>)| {
         !value.is_map() && LIMIT_KEYS.iter().any(|known| known.name == key.value)
     };
-    entries.iter().any(plain) || entries.iter().all(|(_, value)| !value.is_map())
+    let is_repair = section.child("repair").is_some_and(|repair| repair.has("action"));
+    is_repair || entries.iter().any(plain) || entries.iter().all(|(_, value)| !value.is_map())
 }
 
 fn read_limits(section: &Section<'_>) -> Limits {
@@ -148,6 +157,11 @@ fn read_limits(section: &Section<'_>) -> Limits {
         clear_attempts: count("clear_attempts"),
         keep_firing_for: section.opt_duration("keep_firing_for", Bare::Seconds),
         on_stale: section.word("on_stale", &OnStale::WORDS),
+        repair: section.child("repair").and_then(|repair| {
+            let read = repairs::read(&repair);
+            repair.finish(REPAIR_KEYS);
+            read.map(Arc::new)
+        }),
     };
     section.finish(LIMIT_KEYS);
     limits

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hark_engine::Plan;
 use hark_engine::plan::threshold::{ConfirmRule, Limit, Limits, OnStale, Operator, Threshold};
 use hark_engine::plan::{
-    CheckPlan, HostPlan, RoutePlan, SilencePlan, ThresholdPath, ThresholdSet, threshold,
+    CheckPlan, HostPlan, RepairPlan, RoutePlan, SilencePlan, ThresholdPath, ThresholdSet, threshold,
 };
 use hark_model::record::Matcher;
 use serde_json::{Map, Value, json};
@@ -59,12 +59,13 @@ pub(super) fn check(plan: &CheckPlan) -> Map<String, Value> {
         shown.insert("flapping".to_owned(), json!(flapping));
     }
     if let Some(repair) = &plan.repair {
-        let repair = json!({
-            "action": &*repair.action, "tries": repair.tries, "wait": time(repair.wait),
-        });
-        shown.insert("repair".to_owned(), repair);
+        shown.insert("repair".to_owned(), mending(repair));
     }
     shown
+}
+
+fn mending(plan: &RepairPlan) -> Value {
+    json!({"action": &*plan.action, "tries": plan.tries, "wait": time(plan.wait)})
 }
 
 fn host(host: &HostPlan) -> Value {
@@ -168,6 +169,9 @@ fn resolved(threshold: &Threshold) -> Map<String, Value> {
     put("critical", "critical_clear", threshold.critical);
     shown.extend(confirm(&threshold.confirm));
     shown.insert("on_stale".to_owned(), json!(stale(threshold.on_stale)));
+    if let Some(repair) = &threshold.repair {
+        shown.insert("repair".to_owned(), mending(repair));
+    }
     shown
 }
 
@@ -185,6 +189,7 @@ fn written(limits: &Limits) -> Map<String, Value> {
         ("clear_attempts", limits.clear_attempts.map(|count| json!(count))),
         ("keep_firing_for", limits.keep_firing_for.map(|span| json!(time(span)))),
         ("on_stale", limits.on_stale.map(|policy| json!(stale(policy)))),
+        ("repair", limits.repair.as_deref().map(mending)),
     ];
     parts.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
 }

@@ -123,6 +123,7 @@ impl ServerBackend {
     pub(super) fn explanation(&self, id: IncidentId) -> Answer<Explanation> {
         let now = Clock.now();
         let present = self.ask(move |engine| engine.explain(id, now))?;
+        let repair = present.as_ref().and_then(|explained| explained.repair.clone());
         let mut lines: Vec<ExplainLine> = present
             .map(|e| e.lines.into_iter().map(|l| present_line(l, now)).collect())
             .unwrap_or_default();
@@ -133,7 +134,7 @@ impl ServerBackend {
             lines.extend(past.iter().map(past_line));
         }
         lines.sort_by_key(|l| std::cmp::Reverse(l.at.0));
-        Ok(Explanation { lines })
+        Ok(Explanation { lines, repair })
     }
 
     pub(super) fn messages(
