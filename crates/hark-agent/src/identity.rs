@@ -1,5 +1,6 @@
 //! What an agent was given for its token, on its disk.
 
+use std::path::Path;
 use std::time::Duration;
 
 use base64::Engine;
@@ -32,6 +33,11 @@ pub(crate) struct Stored {
 #[derive(Debug, Error)]
 #[error("{FILE} in the agent's folder cannot be read: enrol again with a new token")]
 pub struct IdentityError;
+
+/// Returns whether an agent with this folder has joined a server with a token.
+pub fn has_joined(folder: &Path) -> bool {
+    folder.join(FILE).exists()
+}
 
 impl Stored {
     /// Keeps what `token` gave.

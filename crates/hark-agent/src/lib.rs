@@ -70,7 +70,7 @@ pub use agent::{Agent, AgentError, Summary};
 pub use endpoint::{DEFAULT_PORT, Names, Server, ServerError};
 pub use enrol::EnrolError;
 pub use home::HomeError;
-pub use identity::IdentityError;
+pub use identity::{IdentityError, has_joined};
 pub use manual::manual;
 pub use metrics::{METRICS, metrics_of};
 pub use pulse::Pulse;

@@ -109,6 +109,12 @@ pub struct SetId {
     epoch: u32,
 }
 
+impl SetId {
+    /// The id of every set where frames are read and none is kept: no history takes it, as its epochs
+    /// begin at 1.
+    pub const KEPT_NOWHERE: Self = Self { number: 0, epoch: 0 };
+}
+
 /// Why and since when history is stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stopped {

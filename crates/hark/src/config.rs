@@ -12,7 +12,7 @@ mod show;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hark_agent::AgentConfig;
+use hark_agent::{Access, AgentConfig};
 use hark_checks::Configured;
 use hark_config::{Document, Key, Kind, Level, SourceFile, Style};
 use hark_engine::{Plan, plan};
@@ -47,6 +47,17 @@ pub(crate) struct Loaded {
     pub(crate) revision: u32,
     /// What is doubtful but not wrong, as shown to people; empty if nothing is.
     pub(crate) warnings: String,
+}
+
+impl Loaded {
+    /// Returns whether an agent with this configuration, if it has joined no server before, decides
+    /// itself whom to tell: it names no server and has receivers.
+    pub(crate) fn tells_itself(&self) -> bool {
+        let is_sent_on = self.agent.as_ref().is_some_and(|agent| {
+            !agent.servers.is_empty() || matches!(agent.access, Access::Token(_))
+        });
+        !is_sent_on && self.receivers.iter().next().is_some()
+    }
 }
 
 /// Why there is no configuration.

@@ -24,6 +24,7 @@ mod links;
 mod listen;
 mod message_journal;
 mod messages;
+mod no_history;
 mod outbox;
 mod own_agent;
 mod own_limits;

@@ -31,7 +31,8 @@ pub enum AgentError {
     /// It has neither secret nor token, and none was used before.
     #[error(
         "this agent has never joined a server: run `hark enroll` on the server and the line that it \
-         prints here, or give the servers' shared secret with --secret-file FILE"
+         prints here, or give the servers' shared secret with --secret-file FILE; an agent that has \
+         `receivers` in its configuration tells them itself and needs no server"
     )]
     Unknown,
     /// It does not know where the server is.

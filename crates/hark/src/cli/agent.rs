@@ -13,7 +13,9 @@ use hark_model::{HostName, Secret};
 use tokio::sync::oneshot;
 
 use super::install;
+use super::send::explained;
 use super::service::{self, ServiceArgs};
+use crate::server::run::{Role, run_loaded};
 use crate::stop::{Asked, Signals};
 use crate::update::{self, Begun, Watcher};
 use crate::{config, manager, out};
@@ -43,6 +45,8 @@ const NEVER: Duration = Duration::from_hours(24);
 ///
 /// The first start joins with `--token` (a line that the server prints) or with the secret that all
 /// agents share; afterwards it is known. What cannot be sent is kept and sent later.
+///
+/// Without a server, but with `receivers` in its configuration, it decides itself and tells them.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(after_help = "Examples:\n  hark agent --token hark-…\n  \
@@ -93,6 +97,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let data_dir = paths.data_dir(loaded.settings.data_dir.as_deref());
     let folder = data_dir.join("agent");
+    if is_alone(args, &loaded, &folder) {
+        if args.boot {
+            return hand_in_boot(&folder);
+        }
+        let role = Role::AgentAlone { name: args.name.clone(), interval: args.interval };
+        return run_loaded(&args.service, &paths, loaded, role);
+    }
     args.service.start_log(&loaded.settings.log, &folder)?;
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
@@ -136,6 +147,18 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Ok(Err(error)) => Err(error.into()),
         Err(_) => anyhow::bail!("the agent ended with a fault of this program"),
     }
+}
+
+/// Returns whether the agent has no server, never had one, and has receivers of its own.
+fn is_alone(args: &Args, loaded: &config::Loaded, folder: &Path) -> bool {
+    let is_told = args.token.is_some() || args.secret_file.is_some() || !args.servers.is_empty();
+    !is_told && loaded.tells_itself() && !hark_agent::has_joined(folder)
+}
+
+/// Hands a boot message to the agent that runs here: there is no server to send it to.
+fn hand_in_boot(folder: &Path) -> anyhow::Result<ExitCode> {
+    hark_agent::inject::send(folder, &boot_event()).map_err(|e| explained(e, folder))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Starts the thread that looks for newer versions: one that is there ends the agent and is noted in
@@ -271,15 +294,18 @@ async fn watch(
     }
 }
 
-fn send_boot(config: &AgentConfig) -> anyhow::Result<ExitCode> {
-    let event = hark_model::Event {
+fn boot_event() -> hark_model::Event {
+    hark_model::Event {
         at: Clock.now().unix,
         kind: hark_model::EventKind::Boot,
         severity: hark_model::Severity::Info,
         text: "the host has booted".to_owned(),
         tags: Vec::new(),
-    };
-    let delivered = Agent::new(config)?.deliver(vec![event], Duration::from_secs(10))?;
+    }
+}
+
+fn send_boot(config: &AgentConfig) -> anyhow::Result<ExitCode> {
+    let delivered = Agent::new(config)?.deliver(vec![boot_event()], Duration::from_secs(10))?;
     if !delivered {
         out::note("hark: the server did not answer; the message is kept for the next start");
     }

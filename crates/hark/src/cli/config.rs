@@ -63,6 +63,13 @@ fn check(what: &What) -> ExitCode {
             } else {
                 out::line(format!("{} is in order.", files.join(", ")));
             }
+            if loaded.agent.is_some() && loaded.tells_itself() {
+                let names: Vec<&str> = loaded.receivers.iter().map(|(n, _)| n.as_str()).collect();
+                out::line(format!(
+                    "`hark agent` with it has no server: it tells {} itself.",
+                    names.join(", ")
+                ));
+            }
             ExitCode::SUCCESS
         }
         Err(error) => report(&error, what.json),

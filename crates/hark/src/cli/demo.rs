@@ -13,8 +13,8 @@ use crate::config;
 use crate::fleet::{Fleet, FleetPlan};
 use crate::log::Target;
 use crate::out;
-use crate::server::assemble::{Options, Server};
-use crate::server::run::runtime;
+use crate::server::assemble::{Options, Reach, Server};
+use crate::server::run::{WORKERS, runtime};
 use crate::stop::{Asked, Signals, Stop};
 use crate::sys::Bell;
 
@@ -59,10 +59,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let options = Options {
         data_dir: folder.path().to_owned(),
         own_agent: false,
-        udp: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
-        http: Some(args.http),
+        reach: Reach::Others {
+            udp: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+            http: Some(args.http),
+        },
     };
-    runtime()?.block_on(live(args, loaded, options, secret))
+    runtime(WORKERS)?.block_on(live(args, loaded, options, secret))
 }
 
 async fn live(
@@ -86,7 +88,7 @@ async fn live(
     let hosts = spawn_fleet(plan, stop.clone())?;
     out::line(format!("hark demo: {} simulated hosts, nothing is kept", args.hosts));
     let data = server.data_dir().display();
-    out::line(format!("  page  {}", server.page_url()));
+    out::line(format!("  page  {}", server.page_url().unwrap_or_default()));
     out::line(format!("  data  {data}"));
     if let Some(link) = server.setup_link() {
         out::line("Open this link once to make an administrator for this demonstration:");

@@ -58,7 +58,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Says what a person can do about an event that no agent took.
-fn explained(error: SendError, folder: &Path) -> anyhow::Error {
+pub(super) fn explained(error: SendError, folder: &Path) -> anyhow::Error {
     let SendError::Unreachable { source, .. } = &error else { return error.into() };
     let (kind, folder) = (source.kind(), folder.display());
     if [ErrorKind::NotFound, ErrorKind::ConnectionRefused].contains(&kind) {

@@ -13,14 +13,16 @@ use hark_model::Secret;
 use hark_model::time::Clock;
 use tokio::sync::{mpsc, oneshot};
 
+use super::backend::Access;
 use super::certificate::Certificate;
 use super::folder::{self, Stored};
 use super::links::Links;
 use super::listen::Doors;
-use super::messages::ToEngine;
+use super::messages::{INTAKE_QUEUE, INTAKE_QUEUE_ALONE, ToEngine};
 use super::own_agent::{Ends, OwnAgent};
 use super::parts::{self, Page, Parts};
 use super::probes::PROBE_QUEUE;
+use super::recorder::Recorder;
 use super::reload;
 use super::repairs::REPAIR_QUEUE;
 use super::store_loop::{ToStore, chain};
@@ -38,10 +40,22 @@ pub(crate) struct Options {
     pub(crate) data_dir: PathBuf,
     /// Also watch this machine.
     pub(crate) own_agent: bool,
-    /// Where agents send to, if not as configured.
-    pub(crate) udp: Option<SocketAddr>,
-    /// Where the page is, if not as configured.
-    pub(crate) http: Option<SocketAddr>,
+    /// Who reaches it.
+    pub(crate) reach: Reach,
+}
+
+/// Who reaches a server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Reach {
+    /// Agents and people.
+    Others {
+        /// Where agents send to, if not as configured.
+        udp: Option<SocketAddr>,
+        /// Where the page is, if not as configured.
+        http: Option<SocketAddr>,
+    },
+    /// The agent of this machine alone, in this process: no page, no other host, no history.
+    OwnAgent,
 }
 
 /// A server that runs.
@@ -49,7 +63,8 @@ pub(crate) struct Options {
 pub(crate) struct Server {
     parts: Parts,
     udp: SocketAddr,
-    http: SocketAddr,
+    /// Where the page is, if there is one.
+    http: Option<SocketAddr>,
     setup_code: Option<Secret>,
     agent_stop: Option<Ends>,
     _lock: File,
@@ -62,18 +77,26 @@ impl Server {
     /// # Errors
     /// If the data folder is in use or broken, or an address cannot be listened on; nothing runs then.
     pub(crate) fn start(loaded: Loaded, options: Options) -> anyhow::Result<Self> {
-        let Loaded { settings, web, plan, receivers, checks, agent, agent_configs, .. } = loaded;
+        let Loaded { mut settings, web, plan, receivers, checks, agent, agent_configs, .. } =
+            loaded;
         let data_dir = options.data_dir;
         let lock = folder::lock(&data_dir)?;
-        let tls = web.tls.as_ref();
-        let certificate =
-            tls.map(|tls| Certificate::open(tls.files.as_ref(), &data_dir)).transpose()?;
         let at = |port| SocketAddr::new(web.host, port);
-        let Doors { sockets, listeners, udp, http } = Doors::open(
-            options.udp.unwrap_or(at(settings.udp_port)),
-            options.http.unwrap_or(at(web.port)),
-            web.ws_port.map(at),
-        )?;
+        let (doors, certificate, intake_queue) = match options.reach {
+            Reach::Others { udp, http } => {
+                let tls = web.tls.as_ref();
+                let tls = tls.map(|tls| Certificate::open(tls.files.as_ref(), &data_dir));
+                let certificate = tls.transpose()?;
+                let udp = udp.unwrap_or(at(settings.udp_port));
+                let http = http.unwrap_or(at(web.port));
+                (Doors::open(udp, http, web.ws_port.map(at))?, certificate, INTAKE_QUEUE)
+            }
+            Reach::OwnAgent => {
+                settings.secret = None;
+                (Doors::inner()?, None, INTAKE_QUEUE_ALONE)
+            }
+        };
+        let Doors { sockets, listeners, udp, http } = doors;
 
         let now = Clock.now();
         let mut state = folder::open_state(&data_dir)?;
@@ -86,7 +109,7 @@ impl Server {
         let waiting = reader.open_orders().map_err(|e| anyhow!(chain(&e)))?;
         let (engine, effects) = Engine::new(plan, snapshot, now);
 
-        let (links, inboxes) = Links::new(Arc::clone(&receivers))?;
+        let (links, inboxes) = Links::new(Arc::clone(&receivers), intake_queue)?;
         for host in engine.hosts() {
             links.hosts.learned(host.id(), host.name());
         }
@@ -97,7 +120,10 @@ impl Server {
         let (repair, repairs) = mpsc::channel(REPAIR_QUEUE);
         let parts = Parts::new(links, settings, data_dir);
         parts.store(state, inboxes.store, journal.clone())?;
-        parts.history(inboxes.history)?;
+        match options.reach {
+            Reach::Others { .. } => parts.history(inboxes.history)?,
+            Reach::OwnAgent => parts.no_history(inboxes.history)?,
+        }
         parts.engine(engine, effects, inboxes.engine, probe, repair)?;
         parts.intake(sockets, agents, inboxes.intake, journal)?;
         parts.links.reloaded(secret, agent_configs);
@@ -107,24 +133,39 @@ impl Server {
         parts.links.is("store", None);
         parts.outbox(inboxes.outbox, receivers, rows);
         parts.probes(checks, wanted, inboxes.checks);
-        let page = Page { settings: web, listeners, http, udp, certificate, reader, repairs };
-        let setup_code = parts.page(page)?;
+        let local = http.map(|http| folder::local_token(&parts.data_dir, http)).transpose()?;
+        let access = Access::new(&parts.settings, local.as_ref(), udp.port());
+        let recorder = Arc::new(Recorder::default());
+        let backend = parts.backend(reader, access, &recorder, repairs);
+        let page = |http| Page { settings: web, listeners, http, certificate, backend, recorder };
+        let setup_code = http.map(|http| parts.page(page(http))).transpose()?.flatten();
         let agent_stop = own.map(|own| parts.own_agent(own)).transpose()?;
-        tracing::info!(%udp, %http, "listening");
+        if let Some(http) = http {
+            tracing::info!(%udp, %http, "listening");
+        } else {
+            tracing::info!(%udp, "speaking to the agent of this process alone");
+        }
         let server = Self { parts, udp, http, setup_code, agent_stop, _lock: lock };
         folder::setup_link(server.data_dir(), server.setup_link().as_deref())?;
         Ok(server)
     }
 
-    /// Returns the address of the page as a person on this machine opens it.
-    pub(crate) fn page_url(&self) -> String {
+    /// Returns the address of the page as a person on this machine opens it, if there is one.
+    pub(crate) fn page_url(&self) -> Option<String> {
+        let http = self.http?;
         if !self.parts.settings.public_url.is_empty() {
-            return self.parts.settings.public_url.clone();
+            return Some(self.parts.settings.public_url.clone());
         }
-        let ip = self.http.ip();
+        let ip = http.ip();
         let ip = if ip.is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { ip };
         let scheme = if ip.is_loopback() { "http" } else { "https" };
-        format!("{scheme}://{}", SocketAddr::new(ip, self.http.port()))
+        Some(format!("{scheme}://{}", SocketAddr::new(ip, http.port())))
+    }
+
+    /// Returns the names of those who are told.
+    pub(crate) fn receivers(&self) -> Vec<String> {
+        let receivers = self.parts.links.receivers.load();
+        receivers.iter().map(|(name, _)| name.to_string()).collect()
     }
 
     /// Returns where agents send to.
@@ -140,7 +181,7 @@ impl Server {
     /// Returns the link that makes the first administrator, until there is one.
     pub(crate) fn setup_link(&self) -> Option<String> {
         let code = self.setup_code.as_ref()?;
-        Some(format!("{}/setup?code={}", self.page_url(), code.expose()))
+        Some(format!("{}/setup?code={}", self.page_url()?, code.expose()))
     }
 
     /// Returns once a thread has ended that should not have. Cancelling it changes nothing.
@@ -158,7 +199,8 @@ impl Server {
     /// Reads the configuration again and carries over what changed; a wrong one changes nothing and is
     /// reported. Returns the number of the configuration in effect.
     pub(crate) async fn reload(&self, paths: &Paths, revision: u32) -> u32 {
-        reload::reload(&self.parts.links, paths, revision).await
+        let admits_others = self.http.is_some();
+        reload::reload(&self.parts.links, paths, revision, admits_others).await
     }
 
     /// Returns a line about each host, failing ones first (SIGUSR1).

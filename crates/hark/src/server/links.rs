@@ -18,7 +18,7 @@ use super::engine_loop::Request;
 use super::engine_loop::part;
 use super::history_loop::ToHistory;
 use super::hosts::Hosts;
-use super::messages::{ENGINE_QUEUE, HISTORY_QUEUE, INTAKE_QUEUE, ToEngine, ToIntake};
+use super::messages::{ENGINE_QUEUE, HISTORY_QUEUE, ToEngine, ToIntake};
 use super::outbox::{OUTBOX_QUEUE, ToOutbox};
 use super::own_limits::OwnLimits;
 use super::store_loop::{STORE_QUEUE, StateWork, ToStore};
@@ -79,15 +79,18 @@ pub(super) struct Inboxes {
 }
 
 impl Links {
-    /// Makes a queue to each part.
+    /// Makes a queue to each part; ingest's has room for so many messages.
     ///
     /// # Errors
     /// If the system has no descriptor left for the bell.
-    pub(super) fn new(receivers: Arc<Receivers>) -> std::io::Result<(Arc<Self>, Inboxes)> {
+    pub(super) fn new(
+        receivers: Arc<Receivers>,
+        intake_queue: usize,
+    ) -> std::io::Result<(Arc<Self>, Inboxes)> {
         let (engine, engine_inbox) = sync_channel(ENGINE_QUEUE);
         let (store, store_inbox) = sync_channel(STORE_QUEUE);
         let (history, history_inbox) = sync_channel(HISTORY_QUEUE);
-        let (intake, intake_inbox) = sync_channel(INTAKE_QUEUE);
+        let (intake, intake_inbox) = sync_channel(intake_queue);
         let (outbox, outbox_inbox) = mpsc::channel(OUTBOX_QUEUE);
         let (probes, checks_inbox) = mpsc::channel(RELOAD_QUEUE);
         let links = Self {

@@ -24,8 +24,8 @@ pub(super) struct Doors {
     pub(super) listeners: Vec<TcpListener>,
     /// Where agents send to.
     pub(super) udp: SocketAddr,
-    /// Where the page is.
-    pub(super) http: SocketAddr,
+    /// Where the page is; `None` if there is none.
+    pub(super) http: Option<SocketAddr>,
 }
 
 impl Doors {
@@ -45,7 +45,17 @@ impl Doors {
         if let Some(second) = second {
             listeners.extend(bind_tcp(second)?);
         }
-        Ok(Self { sockets, listeners, udp, http })
+        Ok(Self { sockets, listeners, udp, http: Some(http) })
+    }
+
+    /// Opens a socket that this machine alone reaches, for its own agent, and no page.
+    ///
+    /// # Errors
+    /// If there is no loopback interface.
+    pub(super) fn inner() -> anyhow::Result<Self> {
+        let sockets = bind_udp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        let udp = sockets[0].local_addr()?;
+        Ok(Self { sockets, listeners: Vec::new(), udp, http: None })
     }
 }
 

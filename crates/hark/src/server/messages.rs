@@ -25,6 +25,10 @@ pub(crate) const HISTORY_QUEUE: usize = 1024;
 /// Messages that may wait for ingest.
 pub(crate) const INTAKE_QUEUE: usize = 65_536;
 
+/// As [`INTAKE_QUEUE`], where the agent of this process is all that speaks: the room of a queue is made
+/// with it, and the long one is 8 MiB.
+pub(crate) const INTAKE_QUEUE_ALONE: usize = 256;
+
 /// What ingest found, for the engine.
 #[derive(Debug, Default)]
 pub(crate) struct EngineBatch {

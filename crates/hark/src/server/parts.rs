@@ -26,12 +26,12 @@ use super::addresses;
 use super::backend::{Access, ServerBackend};
 use super::certificate::Certificate;
 use super::engine_loop::{self, Outlets, ProbeNow};
-use super::folder::local_token;
 use super::history_loop::{self, ToHistory};
 use super::intake::{self, Agents, KnownAgent};
 use super::links::Links;
 use super::message_journal::MessageJournal;
 use super::messages::{ToEngine, ToIntake};
+use super::no_history;
 use super::outbox::{self, ToOutbox};
 use super::own_agent::{Ends, OwnAgent};
 use super::probes;
@@ -86,14 +86,12 @@ pub(super) struct Page {
     pub(super) listeners: Vec<TcpListener>,
     /// The first of these.
     pub(super) http: SocketAddr,
-    /// Where agents send to.
-    pub(super) udp: SocketAddr,
     /// For TLS.
     pub(super) certificate: Option<Certificate>,
-    /// What it reads.
-    pub(super) reader: StateReader,
-    /// Repairs that the engine wants, ordered as people order actions on the page.
-    pub(super) repairs: mpsc::Receiver<Repair>,
+    /// What stands behind it.
+    pub(super) backend: Arc<ServerBackend>,
+    /// What it shows of the last day.
+    pub(super) recorder: Arc<Recorder>,
 }
 
 impl Parts {
@@ -133,15 +131,25 @@ impl Parts {
     pub(super) fn history(&self, inbox: Receiver<ToHistory>) -> anyhow::Result<()> {
         let dir = self.data_dir.join("history");
         let settings = history_loop::settings(self.settings.history);
-        let told = history_loop::Listeners {
-            intake: self.links.intake.clone(),
-            bell: Arc::clone(&self.links.bell),
-            engine: self.links.engine.clone(),
-        };
-        let stop = self.stops.history.clone();
+        let (told, stop) = (self.told_of_history(), self.stops.history.clone());
         self.threads
             .spawn("history", move || history_loop::run(&dir, settings, &inbox, told, &stop))?;
         Ok(())
+    }
+
+    /// Starts the thread that takes samples where no history is kept.
+    pub(super) fn no_history(&self, inbox: Receiver<ToHistory>) -> anyhow::Result<()> {
+        let (told, stop) = (self.told_of_history(), self.stops.history.clone());
+        self.threads.spawn("history", move || no_history::run(&inbox, &told, &stop))?;
+        Ok(())
+    }
+
+    fn told_of_history(&self) -> history_loop::Listeners {
+        history_loop::Listeners {
+            intake: self.links.intake.clone(),
+            bell: Arc::clone(&self.links.bell),
+            engine: self.links.engine.clone(),
+        }
     }
 
     /// Starts the thread that owns the engine; `effects` are those of its start.
@@ -223,39 +231,48 @@ impl Parts {
         }));
     }
 
+    /// Starts ordering the repairs that the engine wants, as people order actions on the page; returns
+    /// what stands behind both.
+    pub(super) fn backend(
+        &self,
+        reader: StateReader,
+        access: Access,
+        recorder: &Arc<Recorder>,
+        repairs: mpsc::Receiver<Repair>,
+    ) -> Arc<ServerBackend> {
+        let backend = Arc::new(ServerBackend::new(
+            Arc::clone(&self.links),
+            reader,
+            access,
+            Arc::clone(&self.links.receivers),
+            Arc::clone(recorder),
+        ));
+        self.tasks.spawn(repairs::run(repairs, Arc::clone(&backend)));
+        backend
+    }
+
     /// Starts the page, the API and the recorder of what they show. Returns the code that makes the
     /// first administrator, if there is none.
     pub(super) fn page(&self, page: Page) -> anyhow::Result<Option<Secret>> {
-        let local = local_token(&self.data_dir, page.http)?;
-        let access = Access::new(&self.settings, &local, page.udp.port());
-        let recorder = Arc::new(Recorder::default());
-        let backend = Arc::new(ServerBackend::new(
-            Arc::clone(&self.links),
-            page.reader,
-            access,
-            Arc::clone(&self.links.receivers),
-            Arc::clone(&recorder),
-        ));
-        self.tasks.spawn(repairs::run(page.repairs, Arc::clone(&backend)));
+        let Page { settings, listeners, http, certificate, backend, recorder } = page;
         let (links, stop) = (Arc::clone(&self.links), self.stops.recorder.clone());
         self.threads.spawn("recorder", move || recorder::run(&recorder, &links, &stop))?;
         let setup_code =
             if backend.has_administrator()? { None } else { Some(hark_web::new_setup_code()?) };
         let config = WebConfig {
-            tls: page
-                .certificate
+            tls: certificate
                 .map(|c| hark_web::Tls { config: c.config, fingerprint: c.fingerprint }),
-            plain: page.settings.tls.map(|tls| tls.plain).unwrap_or_default(),
+            plain: settings.tls.map(|tls| tls.plain).unwrap_or_default(),
             addresses: addresses::reachable(
                 &self.settings.public_url,
-                page.http,
+                http,
                 crate::sys::host_name(),
             ),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             setup_code: setup_code.clone(),
         };
         self.tasks.spawn(hark_web::serve(
-            page.listeners,
+            listeners,
             backend,
             self.links.live.clone(),
             config,

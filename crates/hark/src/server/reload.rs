@@ -14,13 +14,19 @@ use crate::config::{self, LoadError, Paths};
 /// it is.
 ///
 /// Returns the number of the configuration that was read last, right or wrong, so that a wrong file is
-/// reported once and not each time it is looked at.
-pub(super) async fn reload(links: &Arc<Links>, paths: &Paths, revision: u32) -> u32 {
+/// reported once and not each time it is looked at. Where `admits_others` is false, a shared secret lets
+/// nobody in.
+pub(super) async fn reload(
+    links: &Arc<Links>,
+    paths: &Paths,
+    revision: u32,
+    admits_others: bool,
+) -> u32 {
     let read = {
         let paths = paths.clone();
         tokio::task::spawn_blocking(move || config::load(&paths)).await
     };
-    let loaded = match read {
+    let mut loaded = match read {
         Ok(Ok(loaded)) => loaded,
         Ok(Err(error)) => {
             report(links, &error).await;
@@ -31,6 +37,9 @@ pub(super) async fn reload(links: &Arc<Links>, paths: &Paths, revision: u32) -> 
             return revision;
         }
     };
+    if !admits_others {
+        loaded.settings.secret = None;
+    }
     let revision = loaded.revision;
     let links = Arc::clone(links);
     let carried = tokio::task::spawn_blocking(move || carry_over(&links, loaded)).await;

@@ -1,16 +1,17 @@
-//! The life of `hark up`, `hark server` and `hark demo`: start, first lines, signals, end.
+//! The life of `hark up`, `hark server` and of an agent without a server: start, first lines, signals,
+//! end.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use hark_agent::UpdateSettings;
-use hark_model::Clock;
+use hark_agent::{Access, AgentConfig, UpdateSettings};
+use hark_model::{Clock, HostName};
 use tokio_util::sync::CancellationToken;
 
-use super::assemble::{Options, Server};
+use super::assemble::{Options, Reach, Server};
 use crate::cli::service::ServiceArgs;
 use crate::config::{self, Loaded, Paths};
 use crate::stop::{Asked, Signals};
@@ -18,7 +19,7 @@ use crate::update::{self, Begun, Watcher};
 use crate::{manager, out};
 
 /// Threads of the asynchronous runtime: the page, probes and receivers wait more than they work.
-const WORKERS: usize = 2;
+pub(crate) const WORKERS: usize = 2;
 
 /// How often the files of the configuration are looked at for changes: a change reaches every agent
 /// within 5 s.
@@ -28,8 +29,16 @@ const WATCH: Duration = Duration::from_secs(2);
 /// once, or when they first write.
 const WORKS: Duration = Duration::from_secs(20);
 
+/// Threads of the runtime of an agent without a server: it has no page, and few receivers.
+const WORKERS_ALONE: usize = 1;
+
+/// When the start of an agent without a server is over, and how often what is not in use is given back
+/// then, as `hark agent` does with a server.
+const SETTLED: Duration = Duration::from_secs(40);
+const SELDOM: Duration = Duration::from_mins(10);
+
 /// What this process is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Role {
     /// The server alone.
     Server {
@@ -45,6 +54,13 @@ pub(crate) enum Role {
         /// Where the page is, if not as configured.
         http: Option<SocketAddr>,
     },
+    /// An agent that decides itself and tells its own receivers.
+    AgentAlone {
+        /// The host's name, if not as configured.
+        name: Option<HostName>,
+        /// Time between two heartbeats, if not as configured.
+        interval: Option<Duration>,
+    },
 }
 
 /// Runs until it is told to end, and returns the exit code.
@@ -57,6 +73,19 @@ pub(crate) fn run_service(args: &ServiceArgs, role: Role) -> anyhow::Result<Exit
         Ok(loaded) => loaded,
         Err(error) => return Ok(crate::cli::config::report(&error, false)),
     };
+    run_loaded(args, &paths, loaded, role)
+}
+
+/// As [`run_service`], where the configuration has been read.
+///
+/// # Errors
+/// If it cannot start.
+pub(crate) fn run_loaded(
+    args: &ServiceArgs,
+    paths: &Paths,
+    mut loaded: Loaded,
+    role: Role,
+) -> anyhow::Result<ExitCode> {
     let data_dir = paths.data_dir(loaded.settings.data_dir.as_deref());
     args.start_log(&loaded.settings.log, &data_dir)?;
     if !loaded.warnings.is_empty() {
@@ -66,12 +95,18 @@ pub(crate) fn run_service(args: &ServiceArgs, role: Role) -> anyhow::Result<Exit
     if let Begun::Ended(code) = update::begin(&data_dir, &update, args.report_ready) {
         return Ok(code);
     }
-    let options = match role {
-        Role::Server { udp, http } => Options { data_dir, own_agent: false, udp, http },
-        Role::Up { udp, http } => Options { data_dir, own_agent: true, udp, http },
+    let (own_agent, reach, workers) = match role {
+        Role::Server { udp, http } => (false, Reach::Others { udp, http }, WORKERS),
+        Role::Up { udp, http } => (true, Reach::Others { udp, http }, WORKERS),
+        Role::AgentAlone { name, interval } => {
+            crate::sys::allocate_from_one_place();
+            loaded.agent = Some(alone(loaded.agent, name, interval));
+            (true, Reach::OwnAgent, WORKERS_ALONE)
+        }
     };
-    let runtime = runtime()?;
-    let ended = runtime.block_on(live(args, &paths, loaded, options, &update));
+    let options = Options { data_dir, own_agent, reach };
+    let runtime = runtime(workers)?;
+    let ended = runtime.block_on(live(args, paths, loaded, options, &update));
     // A thread that hangs must not hold the process back: what was acknowledged is on the disk.
     runtime.shutdown_background();
     match ended? {
@@ -81,6 +116,19 @@ pub(crate) fn run_service(args: &ServiceArgs, role: Role) -> anyhow::Result<Exit
             Begun::GoOn => Ok(ExitCode::SUCCESS),
         },
     }
+}
+
+/// Returns the settings of an agent without a server: as `hark agent` has them, not as `hark up`.
+fn alone(
+    configured: Option<AgentConfig>,
+    name: Option<HostName>,
+    interval: Option<Duration>,
+) -> AgentConfig {
+    let mut agent = configured.unwrap_or_else(|| AgentConfig::new(PathBuf::new(), Access::Stored));
+    agent.host = name.or(agent.host);
+    let interval = interval.or(agent.interval);
+    agent.interval = Some(interval.unwrap_or(AgentConfig::DEFAULT_INTERVAL));
+    agent
 }
 
 /// How the server has ended.
@@ -95,9 +143,9 @@ enum Ended {
 ///
 /// # Errors
 /// If the system has no thread left.
-pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+pub(crate) fn runtime(workers: usize) -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
+        .worker_threads(workers)
         .thread_name("hark-async")
         .enable_all()
         .build()
@@ -114,6 +162,7 @@ async fn live(
     let mut signals = Signals::listen().context("cannot listen to signals")?;
     let mut revision = loaded.revision;
     let data_dir = options.data_dir.clone();
+    let is_alone = matches!(options.reach, Reach::OwnAgent);
     let server = Server::start(loaded, options)?;
     greet(&server);
     args.ready();
@@ -121,6 +170,8 @@ async fn live(
     let _watcher = watch_for_newer(&data_dir, update, &newer)?;
     let alive = manager::alive_every().is_some();
     let mut watch = tokio::time::interval(WATCH);
+    let unused = tokio::time::sleep(SETTLED);
+    tokio::pin!(unused);
     loop {
         let asked = tokio::select! {
             asked = signals.next() => asked,
@@ -132,6 +183,11 @@ async fn live(
                     continue;
                 }
                 Asked::Reload
+            }
+            () = &mut unused, if is_alone => {
+                crate::sys::give_unused_back();
+                unused.set(tokio::time::sleep(SELDOM));
+                continue;
             }
             () = server.failed() => {
                 tracing::error!("a part of the server has ended by itself");
@@ -184,8 +240,12 @@ fn watch_for_newer(
 
 fn greet(server: &Server) {
     out::line(format!("hark {}", env!("CARGO_PKG_VERSION")));
-    out::line(format!("  page    {}", server.page_url()));
-    out::line(format!("  agents  udp port {}", server.udp().port()));
+    if let Some(page) = server.page_url() {
+        out::line(format!("  page    {page}"));
+        out::line(format!("  agents  udp port {}", server.udp().port()));
+    } else {
+        out::line(format!("  tells   {}", server.receivers().join(", ")));
+    }
     out::line(format!("  data    {}", server.data_dir().display()));
     if let Some(link) = server.setup_link() {
         out::line("");

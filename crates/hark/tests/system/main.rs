@@ -6,6 +6,8 @@
 
 // `cfg(test)` is always true here; it tells the linter that helpers are test code as well.
 #[cfg(test)]
+mod alone;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod crash;

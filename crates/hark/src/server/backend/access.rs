@@ -21,7 +21,8 @@ const LOCAL_USER: &str = "local";
 #[derive(Debug)]
 pub(crate) struct Access {
     declared: Vec<UserEntry>,
-    local: TokenHash,
+    /// None where there is no page.
+    local: Option<TokenHash>,
     used: Mutex<HashMap<TokenHash, Option<Unix>>>,
     /// Where agents send to.
     pub(super) udp_port: u16,
@@ -29,11 +30,14 @@ pub(crate) struct Access {
 
 impl Access {
     /// Makes it. `local` is the token of this machine's administrator.
-    pub(crate) fn new(settings: &Settings, local: &Secret, udp_port: u16) -> Self {
-        let digest = ring::digest::digest(&ring::digest::SHA256, local.expose().as_bytes());
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest.as_ref());
-        Self { declared: settings.users.clone(), local: hash, used: Mutex::default(), udp_port }
+    pub(crate) fn new(settings: &Settings, local: Option<&Secret>, udp_port: u16) -> Self {
+        let local = local.map(|local| {
+            let digest = ring::digest::digest(&ring::digest::SHA256, local.expose().as_bytes());
+            let mut hash = [0; 32];
+            hash.copy_from_slice(digest.as_ref());
+            hash
+        });
+        Self { declared: settings.users.clone(), local, used: Mutex::default(), udp_port }
     }
 
     fn declared(&self, name: &UserName) -> Option<Account> {
@@ -156,7 +160,7 @@ impl ServerBackend {
     }
 
     pub(super) fn find_token(&self, hash: &TokenHash) -> Answer<ApiTokenRecord> {
-        if *hash == self.access.local {
+        if self.access.local == Some(*hash) {
             let user = UserName::new(LOCAL_USER).map_err(|_| Refused::Absent)?;
             return Ok(ApiTokenRecord {
                 hash: *hash,
@@ -184,7 +188,7 @@ impl ServerBackend {
         }
         // When a token was last used is kept in memory: a write a minute for each would tell little.
         let known = self.read(|reader| reader.api_token(&t.hash))?;
-        if t.hash == self.access.local || known.is_some() {
+        if self.access.local == Some(t.hash) || known.is_some() {
             return Ok(());
         }
         self.write(vec![Change::ApiToken(StoredToken {
