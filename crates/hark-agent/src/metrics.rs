@@ -169,7 +169,7 @@ pub fn metrics_of(collector: &str) -> Option<&'static [&'static str]> {
 
 #[cfg(test)]
 mod tests {
-    use hark_model::Mono;
+    use hark_model::{Mono, Unit};
 
     use super::*;
     use crate::collectors::{self, Root};
@@ -186,6 +186,8 @@ mod tests {
             for series in collector.series() {
                 let known = metrics_of(&series.name.collector).unwrap_or_default();
                 assert!(known.contains(&series.name.metric.as_str()), "{}", series.name);
+                let said = Unit::of_metric(&series.name.metric);
+                assert!([Unit::None, series.unit].contains(&said), "{}: {said:?}", series.name);
                 seen += 1;
             }
         }

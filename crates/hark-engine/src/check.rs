@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hark_model::record::{CheckRecord, Confirm, Fresh};
 use hark_model::sample::show;
-use hark_model::{CheckName, HostId, IncidentId, Now, SeriesName, Status, Unix};
+use hark_model::{CheckName, HostId, IncidentId, Now, SeriesName, Status, Unit, Unix};
 
 use crate::confirm::{Belief, Passage, Since};
 use crate::flap::Ring;
@@ -130,6 +130,20 @@ impl Rule {
             | Kind::RoundTrip(_)
             | Kind::Reported
             | Kind::Part => None,
+        }
+    }
+
+    /// Returns the unit of its values, as far as the metric's name says it.
+    pub(crate) fn unit(&self) -> Unit {
+        match &self.kind {
+            Kind::Threshold(_, series) => Unit::of_metric(&series.metric),
+            Kind::RoundTrip(_) => Unit::Milliseconds,
+            Kind::Host
+            | Kind::Agent
+            | Kind::Clock
+            | Kind::Declared(_)
+            | Kind::Reported
+            | Kind::Part => Unit::None,
         }
     }
 
@@ -430,7 +444,7 @@ impl Check {
     pub(crate) fn compared(&self) -> Option<String> {
         let level = self.level.filter(|level| *level != Status::Unknown)?;
         let threshold = self.rule.threshold().filter(|_| !self.value.is_nan())?;
-        Some(threshold.compared(self.value, level))
+        Some(threshold.compared(self.value, level, self.rule.unit()))
     }
 
     /// Returns what the text of an incident says: a value with its limit, else as in a message.

@@ -73,10 +73,11 @@ fn detail(
     let mut lines: Vec<String> = Vec::new();
     let record = &incident.record;
     if let Some(value) = check.and_then(Check::compared) {
-        lines.push(format!("Value: {value}."));
+        // The detail may be read without the line above it, which names the metric.
+        lines.push(format!("Value: {} {value}.", incident.path));
     }
-    if let Some(rule) = check.and_then(|c| c.rule.threshold()) {
-        lines.push(format!("Rule: {}.", rule.words(record.peak)));
+    if let Some((check, limits)) = check.and_then(|check| Some((check, check.rule.threshold()?))) {
+        lines.push(format!("Rule: {}.", limits.words(record.peak, check.rule.unit())));
     }
     if let Some((_, rest)) = check.and_then(|c| c.text().split_once('\n')) {
         lines.push(rest.to_owned());

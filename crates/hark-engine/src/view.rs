@@ -261,12 +261,13 @@ impl<'a> CheckView<'a> {
     /// Returns the rule in words: `warning above 80.0, clears at 72.0; critical above 90.0 ...`.
     pub fn rule(self) -> String {
         let Some(threshold) = self.check.rule.threshold() else { return String::new() };
+        let unit = self.check.rule.unit();
         let mut parts = Vec::new();
         if threshold.warning.is_some() {
-            parts.push(format!("warning {}", threshold.words(Status::Warning)));
+            parts.push(format!("warning {}", threshold.words(Status::Warning, unit)));
         }
         if threshold.critical.is_some() {
-            parts.push(format!("critical {}", threshold.words(Status::Critical)));
+            parts.push(format!("critical {}", threshold.words(Status::Critical, unit)));
         }
         parts.join("; ")
     }

@@ -82,6 +82,31 @@ impl Unit {
             Self::Celsius => "°C",
         }
     }
+
+    /// Returns the unit that the name of a metric says, by the endings that all of ours have: for
+    /// where its definition is not at hand. [`Unit::None`] if it says none.
+    pub fn of_metric(metric: &str) -> Self {
+        const ENDINGS: [(&str, Unit); 8] = [
+            ("percent", Unit::Percent),
+            ("mb", Unit::Mebibytes),
+            ("gb", Unit::Gibibytes),
+            ("bytes", Unit::Bytes),
+            ("seconds", Unit::Seconds),
+            ("ms", Unit::Milliseconds),
+            ("mhz", Unit::Megahertz),
+            ("temperature", Unit::Celsius),
+        ];
+        let ending = metric.rsplit('_').next().unwrap_or_default();
+        ENDINGS.iter().find(|(known, _)| *known == ending).map_or(Self::None, |(_, unit)| *unit)
+    }
+
+    /// Returns a value as people read it, with its unit: `98.5 %`, `12.0`.
+    pub fn show(self, value: f64) -> String {
+        match self.sign() {
+            "" => show(value),
+            sign => format!("{} {sign}", show(value)),
+        }
+    }
 }
 
 /// How a series moves.

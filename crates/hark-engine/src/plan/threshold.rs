@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hark_model::sample::show;
-use hark_model::{SeriesName, Status};
+use hark_model::{SeriesName, Status, Unit};
 
 use super::repair::RepairPlan;
 
@@ -200,29 +200,29 @@ impl Threshold {
         }
     }
 
-    /// Returns a value beside the limit that made it `level`: `98.5 > 95.0`, and where the value is
+    /// Returns a value beside the limit that made it `level`: `98.5 % > 95.0 %`, and where the value is
     /// on the good side of that limit, why the level is what it is.
-    pub fn compared(&self, value: f64, level: Status) -> String {
-        let value_text = show(value);
+    pub fn compared(&self, value: f64, level: Status, unit: Unit) -> String {
+        let value_text = unit.show(value);
         let Some(limit) = self.limit_of(level) else { return value_text };
-        let rule = format!("{} {}", self.operator.sign(), show(limit.raise));
+        let rule = format!("{} {}", self.operator.sign(), unit.show(limit.raise));
         if level == Status::Ok {
             format!("{value_text} (limit {rule})")
         } else if self.operator.crossed(value, limit.raise) {
             format!("{value_text} {rule}")
         } else {
-            format!("{value_text} (limit {rule}, clears at {})", show(limit.clear))
+            format!("{value_text} (limit {rule}, clears at {})", unit.show(limit.clear))
         }
     }
 
-    /// Returns the rule in words for one level, for people: `above 90.0, clears at 81.0`.
-    pub fn words(&self, level: Status) -> String {
+    /// Returns the rule in words for one level, for people: `above 90.0 %, clears at 81.0 %`.
+    pub fn words(&self, level: Status, unit: Unit) -> String {
         let Some(limit) = self.limit_of(level) else { return String::new() };
-        let over = format!("{} {}", self.operator.words(), show(limit.raise));
+        let over = format!("{} {}", self.operator.words(), unit.show(limit.raise));
         if self.operator.direction() == Direction::None {
             over
         } else {
-            format!("{over}, clears at {}", show(limit.clear))
+            format!("{over}, clears at {}", unit.show(limit.clear))
         }
     }
 }
@@ -600,10 +600,10 @@ mod tests {
         )]);
         let set = ThresholdSet::resolve(&[&general, &profile]).unwrap();
         let root = set.of_series(&SeriesName::of("disk_monitor", "/", "percent")).unwrap();
-        assert_eq!(root.words(Status::Warning), "above 85.0, clears at 76.5");
-        assert_eq!(root.words(Status::Critical), "above 99.0, clears at 89.1");
+        assert_eq!(root.words(Status::Warning, Unit::None), "above 85.0, clears at 76.5");
+        assert_eq!(root.words(Status::Critical, Unit::None), "above 99.0, clears at 89.1");
         let home = set.of_series(&SeriesName::of("disk_monitor", "/home", "percent")).unwrap();
-        assert_eq!(home.words(Status::Critical), "above 95.0, clears at 85.5");
+        assert_eq!(home.words(Status::Critical, Unit::None), "above 95.0, clears at 85.5");
         assert!(set.of_series(&SeriesName::of("disk_monitor", "/", "free_gb")).is_none());
     }
 
@@ -624,19 +624,21 @@ mod tests {
     #[test]
     fn a_value_is_shown_beside_the_limit_that_counts() {
         let above = limits(Operator::Greater, 80.0, 95.0).resolve().unwrap();
-        assert_eq!(above.compared(98.5, Status::Critical), "98.5 > 95.0");
-        assert_eq!(above.compared(85.0, Status::Warning), "85.0 > 80.0");
-        let held = above.compared(90.0, Status::Critical);
+        assert_eq!(above.compared(98.5, Status::Critical, Unit::None), "98.5 > 95.0");
+        assert_eq!(above.compared(85.0, Status::Warning, Unit::None), "85.0 > 80.0");
+        let held = above.compared(90.0, Status::Critical, Unit::None);
         assert_eq!(held, "90.0 (limit > 95.0, clears at 85.5)");
-        assert_eq!(above.compared(10.0, Status::Ok), "10.0 (limit > 80.0)");
+        assert_eq!(above.compared(10.0, Status::Ok, Unit::None), "10.0 (limit > 80.0)");
+        let percent = above.compared(98.5, Status::Critical, Unit::Percent);
+        assert_eq!(percent, "98.5 % > 95.0 %");
         let below = limits(Operator::LessEqual, 20.0, 10.0).resolve().unwrap();
-        assert_eq!(below.compared(10.0, Status::Critical), "10.0 <= 10.0");
+        assert_eq!(below.compared(10.0, Status::Critical, Unit::None), "10.0 <= 10.0");
     }
 
     #[test]
     fn rules_read_as_words() {
         let threshold = limits(Operator::Greater, 80.0, 90.0).resolve().unwrap();
-        assert_eq!(threshold.words(Status::Critical), "above 90.0, clears at 81.0");
-        assert_eq!(threshold.words(Status::Warning), "above 80.0, clears at 72.0");
+        assert_eq!(threshold.words(Status::Critical, Unit::None), "above 90.0, clears at 81.0");
+        assert_eq!(threshold.words(Status::Warning, Unit::None), "above 80.0, clears at 72.0");
     }
 }
