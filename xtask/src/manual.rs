@@ -25,6 +25,7 @@ const DOCUMENTS: &[Document] = &[
     Document { path: "docs/configuration.md", make: tables },
     Document { path: "docs/collectors.md", make: collectors },
     Document { path: "docs/plugins.md", make: plugins },
+    Document { path: "docs/checks.md", make: checks },
 ];
 
 /// The keys below `agent` that docs/plugins.md shows: those of foreign programs.
@@ -86,6 +87,12 @@ fn plugin_keys(schema: &Json) -> Result<Json> {
 fn collectors(workspace: &Workspace) -> Result<String> {
     let printed =
         printed(workspace, &["--package", "hark-agent", "--locked", "--example", "manual"])?;
+    Ok(String::from_utf8(printed)?)
+}
+
+fn checks(workspace: &Workspace) -> Result<String> {
+    let printed =
+        printed(workspace, &["--package", "hark-checks", "--locked", "--example", "manual"])?;
     Ok(String::from_utf8(printed)?)
 }
 

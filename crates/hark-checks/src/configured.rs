@@ -7,10 +7,15 @@ use std::time::Duration;
 use hark_config::{Bare, Document, Key, Kind, NoSecrets, Section, Span};
 use hark_model::{CheckName, HostName};
 
+use crate::conditions::{self, Conditions};
+use crate::keys::join;
 use crate::{Check, CheckType, TYPES, families, types};
 
 /// The settings of one check beside those of its type.
-pub const CHECK_KEYS: &[Key] = &[
+pub const CHECK_KEYS: &[Key] =
+    &join::<_, { OWN_KEYS.len() + conditions::KEYS.len() }>(OWN_KEYS, conditions::KEYS);
+
+const OWN_KEYS: &[Key] = &[
     Key::new("ping", Kind::Section(types::icmp::KEYS), "Echo requests."),
     Key::new("tcp", Kind::Section(types::tcp::KEYS), "A TCP port."),
     Key::new("http", Kind::Section(types::http::KEYS), "A web address."),
@@ -140,7 +145,8 @@ fn read_one(
     let address = host.as_ref().map(|host| address_of(host).unwrap_or_else(|| host.to_string()));
     let settings = value.section()?;
     settings.finish(kind.keys());
-    let check = families::read(*kind, &settings, address.as_deref(), |check| check)?;
+    let check =
+        families::read(*kind, &settings, address.as_deref(), Conditions::read(section, *kind))?;
     if check.timeout() > timing.every {
         section
             .error("every", "the check may take longer than the time between two runs")
@@ -192,8 +198,8 @@ pub fn from_target(
     settings.extend_from_slice(options);
     let document = Document::single(&settings_text(&settings));
     let root = document.root(&NoSecrets);
-    root.finish(kind.keys());
-    match families::read(*kind, &root, None, |check| check) {
+    root.finish(&[kind.keys(), conditions::KEYS].concat());
+    match families::read(*kind, &root, None, Conditions::read(&root, *kind)) {
         Some(check) if !document.has_errors() => Ok(check),
         _ => Err(mistakes(&document, &settings)),
     }

@@ -1,10 +1,12 @@
 //! One check over IPv4 and IPv6: well only if it is well over each.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hark_config::Section;
 use hark_net::{BoxFuture, Family};
 
+use crate::conditions::Conditions;
 use crate::finding::{Finding, Measure};
 use crate::{Check, CheckType, Context, Given};
 
@@ -24,17 +26,21 @@ impl Families {
     ];
 }
 
-/// Reads a check of `kind`, and makes two of it where its settings ask for both families. `dress`
-/// puts onto each what holds for every type.
+/// Reads a check of `kind` with its conditions, and makes two of it where its settings ask for both
+/// families.
 pub(crate) fn read(
     kind: &dyn CheckType,
     section: &Section<'_>,
     host: Option<&str>,
-    dress: impl Fn(Box<dyn Check>) -> Box<dyn Check>,
+    conditions: Conditions,
 ) -> Option<Box<dyn Check>> {
     let has_family = kind.keys().iter().any(|key| key.name == "family");
     let families = if has_family { section.word("family", Families::WORDS) } else { None };
-    let of = |family| kind.read(section, Given { host, family }).map(&dress);
+    let (wanted, conditions) = (conditions.names(), Arc::new(conditions));
+    let of = |family| {
+        let check = kind.read(section, Given { host, family, wanted: &wanted })?;
+        Some(conditions.onto(check))
+    };
     match families.unwrap_or(Families::One(Family::Either)) {
         Families::One(family) => of(family),
         Families::Both => {
@@ -118,7 +124,7 @@ mod tests {
 
     async fn look(settings: &str) -> Finding {
         let document = Document::single(settings);
-        let check = read(&Tcp, &document.root(&NoSecrets), None, |check| check).unwrap();
+        let check = read(&Tcp, &document.root(&NoSecrets), None, Conditions::default()).unwrap();
         let context = Context::new(Arc::new(hark_net::Resolver::default()));
         crate::run(&*check, &context).await.0
     }

@@ -21,6 +21,7 @@ use hark_config::{Key, Section};
 use hark_model::time::Clock;
 use hark_net::{BoxFuture, Family, Guard, Resolver};
 
+mod conditions;
 mod configured;
 mod dialogue;
 mod endpoint;
@@ -30,6 +31,7 @@ mod finding;
 mod keys;
 mod link;
 mod login;
+mod manual;
 mod net;
 pub mod schedule;
 mod session;
@@ -40,6 +42,7 @@ mod types;
 pub use configured::{CHECK_KEYS, Configured, Timing, from_target};
 pub use facts::FactKey;
 pub use finding::{Finding, Measure};
+pub use manual::{by_name, first_sentence, manual};
 
 /// What a check needs from the program around it.
 #[derive(Clone, Debug)]
@@ -65,6 +68,9 @@ pub struct Given<'a> {
     /// Which addresses to use. The setting `family` is read for every type that has its key; with
     /// `both` a check is read once for each family.
     pub family: Family,
+    /// The names of the values that the check's conditions are about: a type that can see countless
+    /// ones (headers, places in JSON) looks for these.
+    pub wanted: &'a [String],
 }
 
 /// One configured check.

@@ -102,6 +102,11 @@ impl Diagnostics {
         self.report(Level::Warning, span, message.into())
     }
 
+    /// Returns what stands at `span`.
+    pub(crate) fn written(&self, span: Span) -> Option<&str> {
+        self.sources.file(span)?.text.get(span.start as usize..span.end as usize)
+    }
+
     /// Returns true if there is at least one error; warnings do not count.
     pub fn has_errors(&self) -> bool {
         self.n_errors.get() > 0

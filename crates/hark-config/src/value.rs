@@ -1,7 +1,7 @@
 //! A cursor on one node: turns it into a typed value or reports why it cannot be one.
 
 use std::fmt;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
 use hark_model::Secret;
@@ -263,6 +263,26 @@ impl<'d> Value<'d> {
     /// Reports an error here.
     pub fn error(&self, message: impl Into<String>) -> Report<'d> {
         self.diagnostics.error(self.span, message)
+    }
+
+    /// Reports an error at some bytes of the text; at all of it where it stands otherwise in the file
+    /// than it reads (escapes, several lines).
+    pub fn error_at(&self, part: Range<usize>, message: impl Into<String>) -> Report<'d> {
+        self.diagnostics.error(self.part(part).unwrap_or(self.span), message)
+    }
+
+    fn part(&self, part: Range<usize>) -> Option<Span> {
+        let text = self.scalar()?;
+        let written = self.diagnostics.written(self.span)?;
+        let quote = usize::from(written != text);
+        if quote == 1 && written.get(1..written.len().checked_sub(1)?)? != text {
+            return None;
+        }
+        // An end that is missing is shown at the last character.
+        let start = part.start.min(text.len().saturating_sub(1));
+        let end = part.end.clamp(start + 1, text.len().max(start + 1));
+        let at = |offset: usize| Some(self.span.start + u32::try_from(quote + offset).ok()?);
+        Some(Span { start: at(start)?, end: at(end)?, ..self.span })
     }
 
     /// Reports a warning here.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hark_config::{Document, NoSecrets, Style};
 
+use crate::conditions::Conditions;
 use crate::{CHECK_KEYS, Context, TYPES, families};
 
 #[test]
@@ -34,7 +35,7 @@ fn every_example_is_accepted() {
         let document = Document::single(kind.example());
         let root = document.root(&NoSecrets);
         root.finish(kind.keys());
-        let check = families::read(*kind, &root, None, |check| check);
+        let check = families::read(*kind, &root, None, Conditions::default());
         assert_eq!(document.diagnostics().render(Style::Plain), "", "{}", kind.name());
         let check = check.unwrap();
         assert_eq!(check.kind(), kind.name());
@@ -62,7 +63,7 @@ fn the_keys_of_the_manual_are_the_keys_that_are_read() {
     for kind in TYPES {
         let document = Document::single(kind.example());
         let root = document.root(&NoSecrets);
-        drop(families::read(*kind, &root, None, |check| check));
+        drop(families::read(*kind, &root, None, Conditions::default()));
         let read: BTreeSet<&str> = root.asked().into_iter().collect();
         let written: BTreeSet<&str> = kind.keys().iter().map(|key| key.name).collect();
         assert_eq!(read, written, "{}", kind.name());
@@ -82,7 +83,7 @@ fn a_wrong_value_is_an_error_and_not_a_default() {
             let text = format!("{}\n{}: [[]]\n", kept.join("\n"), key.name);
             let document = Document::single(&text);
             let root = document.root(&NoSecrets);
-            drop(families::read(*kind, &root, None, |check| check));
+            drop(families::read(*kind, &root, None, Conditions::default()));
             assert!(document.has_errors(), "{} takes anything for {}", kind.name(), key.name);
         }
     }
@@ -105,7 +106,7 @@ async fn a_cancelled_run_leaves_nothing_behind() {
         };
         let document = Document::single(&settings);
         let root = document.root(&NoSecrets);
-        let check = families::read(*kind, &root, None, |check| check).unwrap();
+        let check = families::read(*kind, &root, None, Conditions::default()).unwrap();
         let began = hark_model::Clock.now().mono;
         let cut =
             tokio::time::timeout(Duration::from_millis(100), crate::run(&*check, &context)).await;

@@ -286,6 +286,69 @@ mod tests {
     }
 
     #[test]
+    fn limits_may_be_words_in_the_language_of_conditions() {
+        use crate::plan::threshold::{Operator, ThresholdPath};
+        let document = Document::single(
+            "thresholds:\n  disk_monitor:\n    free_gb: {warning: below 10, critical: < 2}\n  \
+             certificate_monitor: {days_left: {critical: is at most 72h}}\n  \
+             raid: {missing_disks: {warning: is not 0}}\n  \
+             cpu_monitor: {cpu_percent: {warning: 80, critical: cpu_percent > 90%, operator: '>'}}\n  \
+             rtt: {db1: {warning: over 20ms}}\n",
+        );
+        let plan = read(&document.root(&NoSecrets)).unwrap();
+        let limits = |keys: &[&str]| {
+            let path = ThresholdPath::from_keys(keys).unwrap();
+            let found = plan.unnamed.thresholds.iter().find(|(known, _)| *known == path);
+            let threshold = found.unwrap().1;
+            let raise = |limit: Option<crate::plan::threshold::Limit>| limit.map(|l| l.raise);
+            (threshold.operator, raise(threshold.warning), raise(threshold.critical))
+        };
+        let free = limits(&["disk_monitor", "free_gb"]);
+        assert_eq!(free, (Operator::Less, Some(10.0), Some(2.0)));
+        let days = limits(&["certificate_monitor", "days_left"]);
+        assert_eq!(days, (Operator::LessEqual, None, Some(3.0)));
+        let raid = limits(&["raid", "missing_disks"]);
+        assert_eq!(raid, (Operator::NotEqual, Some(0.0), None));
+        let cpu = limits(&["cpu_monitor", "cpu_percent"]);
+        assert_eq!(cpu, (Operator::Greater, Some(80.0), Some(90.0)));
+        assert_eq!(limits(&["rtt", "db1"]), (Operator::Greater, Some(20.0), None));
+    }
+
+    #[test]
+    fn words_that_are_no_limit_are_refused_at_their_place() {
+        let cases: [(&str, &[&str]); 6] = [
+            (
+                "thresholds: {cpu: {percent: {warning: above fast}}}\n",
+                &["1:45 a number is expected here, such as 5, 2s, 10MiB or 5%"],
+            ),
+            (
+                "thresholds: {cpu: {percent: {warning: '> 80 and < 90'}}}\n",
+                &["1:39 a limit compares the value with one number"],
+            ),
+            (
+                "thresholds: {cpu: {percent: {warning: load > 80}}}\n",
+                &["1:39 a limit is about `percent`, under which it stands"],
+            ),
+            (
+                "thresholds: {cpu: {percent: {warning: '> 80', critical: '>= 90'}}}\n",
+                &["1:57 warning and critical compare in different ways"],
+            ),
+            (
+                "thresholds: {cpu: {percent: {warning: '< 80', operator: '>'}}}\n",
+                &["1:57 the limits say `<` already"],
+            ),
+            (
+                "thresholds: {cpu: {percent: {warning: '> 80', critical: 90}}}\n",
+                &["1:57 one limit has words and the other has none"],
+            ),
+        ];
+        for (text, expected) in cases {
+            let found = faults(text);
+            assert!(found.iter().any(|fault| fault == expected[0]), "{text}: {found:#?}");
+        }
+    }
+
+    #[test]
     fn everything_that_is_wrong_is_reported_at_once() {
         let found = faults(
             "thresholds: {cpu_monitor: {cpu_percent: {warning: 90, critical: 80}}}\n\

@@ -7,7 +7,7 @@ fn errors(text: &str) -> String {
     let document = Document::single(&format!("address: mx.example\n{text}"));
     let root = document.root(&NoSecrets);
     root.finish(KEYS);
-    drop(families::read(&Smtp, &root, None, |check| check));
+    drop(families::read(&Smtp, &root, None, crate::conditions::Conditions::default()));
     document.diagnostics().render(Style::Plain)
 }
 
@@ -40,7 +40,9 @@ fn tls_from_the_start_has_its_own_port() {
     let target = |text: &str| {
         let document = Document::single(&format!("address: mx.example\n{text}"));
         let root = document.root(&NoSecrets);
-        families::read(&Smtp, &root, None, |check| check).unwrap().target()
+        families::read(&Smtp, &root, None, crate::conditions::Conditions::default())
+            .unwrap()
+            .target()
     };
     assert_eq!(target(""), "mx.example:25");
     assert_eq!(target("tls: starttls\n"), "mx.example:25");

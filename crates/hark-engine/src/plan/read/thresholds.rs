@@ -2,18 +2,27 @@
 
 use std::sync::Arc;
 
+use hark_conditions::{Condition, Order};
 use hark_config::{Bare, Key, Kind, Section, Spanned, Value};
 use hark_model::ProfileName;
 
 use super::repairs::{self, REPAIR_KEYS};
 use super::{Catalogue, Places, metrics};
-use crate::plan::threshold::{Limits, OnStale, Operator, ThresholdLayer, ThresholdPath};
+use crate::plan::threshold::{Limits, OnStale, Operator, RTT, ThresholdLayer, ThresholdPath};
 use crate::plan::{Draft, Place};
 
 /// What stands under a metric.
 pub const LIMIT_KEYS: &[Key] = &[
-    Key::new("warning", Kind::Number, "Where warning begins."),
-    Key::new("critical", Kind::Number, "Where critical begins."),
+    Key::new(
+        "warning",
+        Kind::Either(&[Kind::Number, Kind::Text]),
+        "Where warning begins: a number, or words such as `above 80`, `< 14d`, `is not 0`.",
+    ),
+    Key::new(
+        "critical",
+        Kind::Either(&[Kind::Number, Kind::Text]),
+        "Where critical begins: a number, or words.",
+    ),
     Key::new("operator", Kind::OneOf(&[">", ">=", "<", "<=", "==", "!="]), "How it is compared.")
         .default(">"),
     Key::new("hysteresis", Kind::Number, "Share of the limit by which a value must come back.")
@@ -118,7 +127,13 @@ impl Reader<'_> {
             }
             return;
         }
-        let limits = read_limits(&section);
+        let metric = match keys.as_slice() {
+            // What stands there is a host; its round trip time is in milliseconds.
+            [RTT, ..] => "rtt_ms",
+            [.., metric] => metric,
+            [] => "",
+        };
+        let limits = read_limits(&section, metric);
         let Some(path) = ThresholdPath::from_keys(keys) else {
             section.diagnostics().error(key.span, "this is no path of a metric").hint(
                 "limits stand under collector and metric, or under collector, instance and metric",
@@ -141,14 +156,16 @@ fn is_leaf(section: &Section<'_>) -> bool {
     is_repair || entries.iter().any(plain) || entries.iter().all(|(_, value)| !value.is_map())
 }
 
-fn read_limits(section: &Section<'_>) -> Limits {
+fn read_limits(section: &Section<'_>, metric: &str) -> Limits {
     const ANY: std::ops::RangeInclusive<f64> = f64::MIN..=f64::MAX;
     let count =
         |key| section.opt_u64(key, 1..=MAX_ATTEMPTS).and_then(|count| u32::try_from(count).ok());
+    let warning = read_level(section, "warning", metric);
+    let critical = read_level(section, "critical", metric);
     let limits = Limits {
-        warning: section.opt_f64("warning", ANY),
-        critical: section.opt_f64("critical", ANY),
-        operator: section.word("operator", &Operator::WORDS),
+        warning: warning.map(|level| level.limit),
+        critical: critical.map(|level| level.limit),
+        operator: read_operator(section, warning, critical),
         hysteresis: section.opt_f64("hysteresis", 0.0..=1.0),
         warning_clear: section.opt_f64("warning_clear", ANY),
         critical_clear: section.opt_f64("critical_clear", ANY),
@@ -165,4 +182,80 @@ fn read_limits(section: &Section<'_>) -> Limits {
     };
     section.finish(LIMIT_KEYS);
     limits
+}
+
+/// Where a level begins.
+#[derive(Clone, Copy)]
+struct Level {
+    limit: f64,
+    /// How it is compared, where words say so.
+    operator: Option<Operator>,
+}
+
+/// Reads a number, or a condition about the metric that is one comparison: a threshold has one limit
+/// for each level, to which hysteresis belongs.
+fn read_level(section: &Section<'_>, key: &'static str, metric: &str) -> Option<Level> {
+    let value = section.value(key)?;
+    let text = value.scalar().unwrap_or_default();
+    let is_words = text.contains(|c: char| c.is_alphabetic() || "<>=!".contains(c))
+        && text.parse::<f64>().is_err();
+    if !is_words {
+        let limit = value.f64(f64::MIN..=f64::MAX)?;
+        return Some(Level { limit, operator: None });
+    }
+    let condition = match Condition::about(metric, text) {
+        Ok(condition) => condition,
+        Err(error) => {
+            drop(value.error_at(error.at, error.message));
+            return None;
+        }
+    };
+    let Some((order, limit)) = condition.limit() else {
+        value
+            .error("a limit compares the value with one number")
+            .hint("write for example `above 80`, `< 14d` or `is not 0`");
+        return None;
+    };
+    if !condition.names().contains(metric) {
+        value.error(format!("a limit is about `{metric}`, under which it stands"));
+        return None;
+    }
+    let operator = match order {
+        Order::Less => Operator::Less,
+        Order::LessEqual => Operator::LessEqual,
+        Order::Greater => Operator::Greater,
+        Order::GreaterEqual => Operator::GreaterEqual,
+        Order::Equal => Operator::Equal,
+        Order::NotEqual => Operator::NotEqual,
+    };
+    Some(Level { limit, operator: Some(operator) })
+}
+
+/// Reads how values are compared: `operator`, or what the words of both levels say.
+fn read_operator(
+    section: &Section<'_>,
+    warning: Option<Level>,
+    critical: Option<Level>,
+) -> Option<Operator> {
+    let set = section.word("operator", &Operator::WORDS);
+    let said = |level: Option<Level>| level.and_then(|level| level.operator);
+    let words = said(warning).or(said(critical));
+    let bare = |level: Option<Level>| level.is_some_and(|level| level.operator.is_none());
+    if let (Some(one), Some(other)) = (said(warning), said(critical))
+        && one != other
+    {
+        section.error("critical", "warning and critical compare in different ways").hint(format!(
+            "the one says `{}`, the other `{}`: a metric has one way",
+            one.sign(),
+            other.sign()
+        ));
+    } else if let (Some(words), Some(set)) = (words, set)
+        && words != set
+    {
+        section.error("operator", format!("the limits say `{}` already", words.sign()));
+    } else if words.is_some() && (bare(warning) || bare(critical)) && set.is_none() {
+        let key = if bare(warning) { "warning" } else { "critical" };
+        section.error(key, "one limit has words and the other has none").hint("write both alike");
+    }
+    words.or(set)
 }
