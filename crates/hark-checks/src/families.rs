@@ -98,7 +98,7 @@ fn combine(v4: Finding, v6: Finding) -> Finding {
             let name = format!("{mark}_{}", measure.name);
             let limits = (measure.warning, measure.critical);
             let renamed = Measure::new(name, measure.value, measure.unit);
-            joined.measures.push(renamed.limits(limits.0, limits.1));
+            joined.measures.push(renamed.ranges(limits.0, limits.1));
         }
         for (name, fact) in finding.facts.iter() {
             joined.facts.put(format!("{mark}_{name}"), fact.clone());

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use hark_conditions::{Fact, Facts};
+use hark_model::check::{Range, SeriesLimits};
 use hark_model::name::CheckName;
 use hark_model::sample::{SeriesName, Unit};
 use hark_model::{CheckResult, Status, Unix};
@@ -19,10 +20,10 @@ pub struct Measure {
     pub value: f64,
     /// What it counts in.
     pub unit: Unit,
-    /// From where on it is a warning; shown in plugin output.
-    pub warning: Option<f64>,
-    /// From where on it is critical; shown in plugin output.
-    pub critical: Option<f64>,
+    /// Where it is a warning; shown in charts and plugin output.
+    pub warning: Option<Range>,
+    /// Where it is critical; shown in charts and plugin output.
+    pub critical: Option<Range>,
 }
 
 impl Measure {
@@ -37,9 +38,16 @@ impl Measure {
         Self::new(name, time.as_secs_f64(), Unit::Seconds)
     }
 
-    /// Adds limits.
+    /// Adds limits that are met from below.
     #[must_use]
-    pub fn limits(mut self, warning: Option<f64>, critical: Option<f64>) -> Self {
+    pub fn limits(self, warning: Option<f64>, critical: Option<f64>) -> Self {
+        let above = |limit: f64| Range { low: f64::NEG_INFINITY, high: limit, inside: false };
+        self.ranges(warning.map(above), critical.map(above))
+    }
+
+    /// Adds limits of any kind.
+    #[must_use]
+    pub fn ranges(mut self, warning: Option<Range>, critical: Option<Range>) -> Self {
         self.warning = warning;
         self.critical = critical;
         self
@@ -140,10 +148,19 @@ impl Finding {
         began_at: Unix,
         took: Duration,
     ) -> CheckResult {
-        let values = self
+        let series = |m: &Measure| SeriesName::of(kind, check.as_str(), &m.name);
+        let values = self.measures.iter().map(|m| (series(m), m.value)).collect();
+        let limits = self
             .measures
             .iter()
-            .map(|m| (SeriesName::of(kind, check.as_str(), &m.name), m.value))
+            .filter(|m| m.warning.is_some() || m.critical.is_some())
+            .map(|m| SeriesLimits {
+                series: series(m),
+                warning: m.warning,
+                critical: m.critical,
+                min: None,
+                max: None,
+            })
             .collect();
         CheckResult {
             status: self.status,
@@ -151,7 +168,7 @@ impl Finding {
             began_at,
             took_ms: u32::try_from(took.as_millis()).unwrap_or(u32::MAX),
             values,
-            limits: Vec::new(),
+            limits,
             next: hark_model::Next::default(),
             check,
         }
@@ -195,11 +212,25 @@ fn performance(m: &Measure) -> String {
     };
     let mut text = format!("{}={}{unit}", m.name, number(m.value));
     if m.warning.is_some() || m.critical.is_some() {
-        let limit = |limit: Option<f64>| limit.map(number).unwrap_or_default();
+        let limit = |limit: Option<Range>| limit.map(range).unwrap_or_default();
         // Writing to a string cannot fail.
         let _written = write!(text, ";{};{}", limit(m.warning), limit(m.critical));
     }
     text
+}
+
+/// Writes a range as plugins do: `10` is bad above 10 (or below 0), `~:10` only above, `5:` below 5,
+/// `@5:10` within.
+fn range(range: Range) -> String {
+    let inside = if range.inside { "@" } else { "" };
+    let low = match range.low {
+        f64::NEG_INFINITY if range.inside => "~:".to_owned(),
+        // What is measured is never negative: the short form says the same.
+        f64::NEG_INFINITY | 0.0 => String::new(),
+        low => format!("{}:", number(low)),
+    };
+    let high = if range.high == f64::INFINITY { String::new() } else { number(range.high) };
+    format!("{inside}{low}{high}")
 }
 
 /// Writes a number with at most six decimals and no trailing zeros.
@@ -235,6 +266,17 @@ mod tests {
         let result = finding().into_result("http", check, Unix(5), Duration::from_millis(13));
         assert_eq!(result.values[0].0.path(), "http.web.total_seconds");
         assert_eq!(result.took_ms, 13);
+        assert_eq!(result.limits.len(), 1, "the limits of the time go with it");
+        assert_eq!(result.limits[0].series.path(), "http.web.total_seconds");
+    }
+
+    #[test]
+    fn ranges_are_written_as_plugins_write_them() {
+        let written = |low, high, inside| range(Range { low, high, inside });
+        assert_eq!(written(f64::NEG_INFINITY, 10.0, false), "10");
+        assert_eq!(written(5.0, f64::INFINITY, false), "5:");
+        assert_eq!(written(5.0, 10.0, true), "@5:10");
+        assert_eq!(written(f64::NEG_INFINITY, 1.5, true), "@~:1.5");
     }
 
     #[test]
