@@ -18,6 +18,12 @@ pub const CHECK_KEYS: &[Key] =
 const OWN_KEYS: &[Key] = &[
     Key::new("ping", Kind::Section(types::icmp::KEYS), "Echo requests."),
     Key::new("tcp", Kind::Section(types::tcp::KEYS), "A TCP port."),
+    Key::new(
+        "plugin",
+        Kind::Section(types::plugin::KEYS),
+        "A plugin of Nagios, run on the server.",
+    ),
+    Key::new("exec", Kind::Section(types::exec::KEYS), "Any program, run on the server."),
     Key::new("http", Kind::Section(types::http::KEYS), "A web address."),
     Key::new("ftp", Kind::Section(types::ftp::KEYS), "A file server."),
     Key::new("imap", Kind::Section(types::imap::KEYS), "A mailbox server, IMAP."),

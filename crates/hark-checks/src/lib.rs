@@ -21,6 +21,7 @@ use hark_config::{Key, Section};
 use hark_model::time::Clock;
 use hark_net::{BoxFuture, Family, Guard, Resolver};
 
+mod command;
 mod conditions;
 mod configured;
 mod dialogue;
@@ -33,6 +34,8 @@ mod link;
 mod login;
 mod manual;
 mod net;
+mod pattern;
+mod programs;
 pub mod schedule;
 mod session;
 mod stream;
@@ -43,6 +46,7 @@ pub use configured::{CHECK_KEYS, Configured, Timing, from_target};
 pub use facts::FactKey;
 pub use finding::{Finding, Measure};
 pub use manual::{by_name, first_sentence, manual};
+pub use programs::Programs;
 
 /// What a check needs from the program around it.
 #[derive(Clone, Debug)]
@@ -51,12 +55,14 @@ pub struct Context {
     pub resolver: Arc<Resolver>,
     /// Which addresses may be gone to.
     pub guard: Guard,
+    /// Runs programs, if checks may run any.
+    pub programs: Programs,
 }
 
 impl Context {
-    /// Goes to any address.
+    /// Goes to any address, and runs no program.
     pub fn new(resolver: Arc<Resolver>) -> Self {
-        Self { resolver, guard: Guard::Open }
+        Self { resolver, guard: Guard::Open, programs: Programs::none() }
     }
 }
 
@@ -114,11 +120,13 @@ pub trait CheckType: Sync {
 
 /// Every kind of check.
 pub const TYPES: &[&dyn CheckType] = &[
+    &types::exec::Exec,
     &types::ftp::Ftp,
     &types::http::Http,
     &types::icmp::Icmp,
     &types::imap::Imap,
     &types::openvpn::OpenVpn,
+    &types::plugin::Plugin,
     &types::pop3::Pop3,
     &types::sip::Sip,
     &types::smtp::Smtp,

@@ -26,7 +26,7 @@ pub(crate) const TIMEOUT_KEY: Key =
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Longest time limit: a run must end before the next hour's.
-const MAX_TIMEOUT: Duration = Duration::from_mins(10);
+pub(crate) const MAX_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// Reads the time limit.
 pub(crate) fn read_timeout(section: &Section<'_>) -> Duration {

@@ -17,7 +17,7 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 /// How many run at a time: a process each, and what they do is unknown.
-pub const MAX_RUNNING: usize = 32;
+const MAX_RUNNING: usize = 32;
 
 /// Bound on those that wait for room. The scheduler starts no more checks at once than this.
 const MAX_WAITING: usize = 1024;
@@ -158,7 +158,7 @@ impl Work {
             let now = Clock.now().mono;
             let until = self.runner.deadline().map(|deadline| deadline.since(now));
             if poller.wait(until).is_err() {
-                Clock.sleep(PATIENCE);
+                std::thread::park_timeout(PATIENCE);
                 continue;
             }
             if poller.is_ready(bell) && self.is_over() {

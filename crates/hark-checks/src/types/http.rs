@@ -25,6 +25,7 @@ use crate::facts::FactKey;
 use crate::finding::{Finding, Measure};
 use crate::keys::join;
 use crate::net::{FAMILY_KEY, TIMEOUT_KEY, TimeLimits, chain, judge_unreached, read_timeout};
+use crate::pattern::read_regex;
 use crate::tls::{
     CA_FILE_KEY, CERTIFICATE_CRITICAL_KEY, CERTIFICATE_WARNING_KEY, INSECURE_KEY, TlsSettings,
     days_left,
@@ -69,9 +70,6 @@ const MAX_BODY: usize = 1024 * 1024;
 
 /// Most redirects that may be followed: browsers give up at 20.
 const MAX_REDIRECTS: u64 = 20;
-
-/// Bound on the compiled regular expression.
-const MAX_REGEX: usize = 1024 * 1024;
 
 const OWN_FACTS: &[FactKey] = &[
     FactKey::new("status", "status of the answer: 200"),
@@ -150,11 +148,6 @@ impl CheckType for Http {
 fn read_method(text: &str) -> Result<Method, String> {
     let method = Method::from_bytes(text.as_bytes());
     method.map_err(|_| format!("`{text}` cannot be a method"))
-}
-
-fn read_regex(text: &str) -> Result<Regex, String> {
-    let built = regex::RegexBuilder::new(text).size_limit(MAX_REGEX).build();
-    built.map_err(|error| error.to_string())
 }
 
 /// Headers that the request itself decides.

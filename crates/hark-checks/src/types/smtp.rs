@@ -5,13 +5,13 @@ use std::time::Duration;
 use hark_config::{Key, Kind, Section, Value};
 use hark_model::Status;
 use hark_net::BoxFuture;
-use regex::Regex;
 
 use crate::dialogue::Dialogue as _;
 use crate::endpoint::{self, Defaults, Endpoint, stream_keys};
 use crate::facts::FactKey;
 use crate::finding::Finding;
 use crate::keys::join;
+use crate::pattern::read_regex;
 use crate::{Check, CheckType, Context, Given, session};
 
 mod talk;
@@ -68,9 +68,6 @@ const MAX_COMMAND: usize = 510;
 
 /// Most commands of one check: beyond it one would write a plugin.
 const MAX_COMMANDS: usize = 50;
-
-/// Bound on a compiled regular expression.
-const MAX_REGEX: usize = 1024 * 1024;
 
 impl CheckType for Smtp {
     fn name(&self) -> &'static str {
@@ -145,11 +142,6 @@ fn read_line(text: &str) -> Result<String, String> {
         return Err(format!("a command is one line of at most {MAX_COMMAND} bytes"));
     }
     Ok(text.to_owned())
-}
-
-fn read_regex(text: &str) -> Result<Regex, String> {
-    let built = regex::RegexBuilder::new(text).multi_line(true).size_limit(MAX_REGEX).build();
-    built.map_err(|error| error.to_string())
 }
 
 fn read_command(value: &Value<'_>) -> Option<Command> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use hark_config::{Document, NoSecrets, Style};
 
 use crate::conditions::Conditions;
+use crate::programs::Programs;
 use crate::{CHECK_KEYS, Context, TYPES, families};
 
 #[test]
@@ -95,9 +96,11 @@ async fn a_cancelled_run_leaves_nothing_behind() {
     let port = listener.local_addr().unwrap().port();
     // The same port for datagrams, which nobody answers either.
     let _silent = std::net::UdpSocket::bind(("127.0.0.1", port)).unwrap();
-    let context = Context::new(Arc::new(hark_net::Resolver::default()));
+    let mut context = Context::new(Arc::new(hark_net::Resolver::default()));
+    context.programs = Programs::new("a-cancelled-run");
     for kind in TYPES {
         let settings = match kind.name() {
+            "plugin" | "exec" => "command: sleep 60".to_owned(),
             "http" => format!("url: 'http://127.0.0.1:{port}/'"),
             "tcp" => format!("address: 127.0.0.1\nport: {port}\nexpect: never"),
             "ping" => "address: 127.0.0.1\ncount: 10\ninterval: 300ms".to_owned(),

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::bail;
-use hark_checks::Context;
+use hark_checks::{Context, Programs};
 use hark_net::Resolver;
 use serde_json::json;
 
@@ -56,7 +56,9 @@ fn look(args: &Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(hark_model::Status::Unknown.exit_code()));
         }
     };
-    let context = Context::new(Arc::new(Resolver::default()));
+    // Two of these must not end each other's programs.
+    let programs = Programs::new(&format!("check-{}", std::process::id()));
+    let context = Context { programs, ..Context::new(Arc::new(Resolver::default())) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (finding, took) = runtime.block_on(hark_checks::run(&*check, &context));
     if args.json {

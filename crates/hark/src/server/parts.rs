@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use anyhow::Context;
-use hark_checks::Configured;
+use hark_checks::{Configured, Programs};
 use hark_engine::Engine;
 use hark_engine::effect::Effects;
 use hark_model::Secret;
@@ -226,9 +226,17 @@ impl Parts {
             reloads,
             hosts: Arc::clone(&self.links.hosts),
             resolver: Arc::clone(&self.resolver),
+            programs: self.programs(),
             engine: self.links.engine.clone(),
             stop: self.stops.tasks.token(),
         }));
+    }
+
+    /// Makes what runs programs for checks. Those of an earlier life of this server, and no other's, are
+    /// known by its folder.
+    fn programs(&self) -> Programs {
+        let folder = crc32fast::hash(self.data_dir.as_os_str().as_encoded_bytes());
+        Programs::new(&format!("server-{folder:08x}"))
     }
 
     /// Starts ordering the repairs that the engine wants, as people order actions on the page; returns

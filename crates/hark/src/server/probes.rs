@@ -41,6 +41,8 @@ pub(crate) struct Setup {
     pub(crate) hosts: Arc<Hosts>,
     /// Turns names into addresses.
     pub(crate) resolver: Arc<Resolver>,
+    /// Runs the programs of checks.
+    pub(crate) programs: Programs,
     /// Gets the results.
     pub(crate) engine: SyncSender<ToEngine>,
     /// Ends it.
@@ -94,7 +96,7 @@ pub(crate) async fn run(mut setup: Setup) {
     let mut driver = Driver {
         schedule: Schedule::new(MOST_RUNNING),
         watched: BTreeMap::new(),
-        context: Context::new(setup.resolver),
+        context: Context { programs: setup.programs, ..Context::new(setup.resolver) },
         hosts: setup.hosts,
         engine: setup.engine,
         running: JoinSet::new(),
