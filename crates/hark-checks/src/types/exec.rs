@@ -175,7 +175,7 @@ fn both(complaint: &str, output: &str, errors: &str) -> String {
         let said = said.trim();
         if !said.is_empty() {
             let shown = said.get(..said.floor_char_boundary(MAX_SHOWN)).unwrap_or(said);
-            text.push_str(&format!("\n{word}: {shown}"));
+            text.extend(["\n", word, ": ", shown]);
         }
     }
     text

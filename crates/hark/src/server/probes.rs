@@ -6,7 +6,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use hark_checks::schedule::{Pace, Schedule};
-use hark_checks::{Check, Configured, Context, Finding};
+use hark_checks::{Check, Configured, Context, Finding, Programs};
 use hark_engine::input::Input;
 use hark_model::time::{Clock, Unix};
 use hark_model::{CheckName, CheckResult, HostName, Status};
