@@ -21,19 +21,23 @@ use hark_config::{Key, Section};
 use hark_model::time::Clock;
 use hark_net::{BoxFuture, Family, Guard, Resolver};
 
+mod ber;
 mod command;
 mod conditions;
 mod configured;
 mod dialogue;
+mod dns;
 mod endpoint;
 mod facts;
 mod families;
 mod finding;
+mod frames;
 mod keys;
 mod link;
 mod login;
 mod manual;
 mod net;
+mod octets;
 mod pattern;
 mod programs;
 pub mod schedule;
@@ -120,18 +124,31 @@ pub trait CheckType: Sync {
 
 /// Every kind of check.
 pub const TYPES: &[&dyn CheckType] = &[
+    // By file, one a line.
+    &types::amqp::Amqp,
+    &types::dns::Dns,
+    &types::dns_zone::DnsZone,
     &types::exec::Exec,
     &types::ftp::Ftp,
     &types::http::Http,
     &types::icmp::Icmp,
     &types::imap::Imap,
+    &types::ldap::Ldap,
+    &types::memcached::Memcached,
+    &types::mqtt::Mqtt,
+    &types::mysql::Mysql,
+    &types::ntp::Ntp,
     &types::openvpn::OpenVpn,
     &types::plugin::Plugin,
     &types::pop3::Pop3,
+    &types::postgres::Postgres,
+    &types::redis::Redis,
     &types::sip::Sip,
     &types::smtp::Smtp,
+    &types::snmp::Snmp,
     &types::ssh::Ssh,
     &types::tcp::Tcp,
+    &types::udp::Udp,
     &types::xmpp::Xmpp,
 ];
 

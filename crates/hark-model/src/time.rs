@@ -119,7 +119,13 @@ pub struct Clock;
 impl Clock {
     /// Returns this moment.
     pub fn now(self) -> Now {
-        Now { mono: self.micros().mono(), unix: Unix(unix_millis()) }
+        Now { mono: self.micros().mono(), unix: Unix(unix_micros() / 1000) }
+    }
+
+    /// Returns this moment of the wall clock in microseconds since 1970, for comparing it with other
+    /// clocks. It may jump.
+    pub fn unix_micros(self) -> i64 {
+        unix_micros()
     }
 
     /// Returns this moment on the monotonic clock, in microseconds.
@@ -140,9 +146,9 @@ fn boot_micros() -> u64 {
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one clock")]
-fn unix_millis() -> i64 {
+fn unix_micros() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+    since.map_or(0, |d| i64::try_from(d.as_micros()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

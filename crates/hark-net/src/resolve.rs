@@ -233,6 +233,12 @@ impl Resolver {
         Ok(found)
     }
 
+    /// Returns the name servers that are asked, for questions of one's own.
+    pub fn name_servers(&self) -> Vec<SocketAddr> {
+        let servers = self.servers.read();
+        servers.addresses.iter().map(|address| SocketAddr::new(*address, self.port)).collect()
+    }
+
     /// Returns what is known without asking: `/etc/hosts`, and `localhost` (RFC 6761).
     fn known(&self, name: &str) -> Vec<IpAddr> {
         let name = name.trim_end_matches('.').to_ascii_lowercase();

@@ -104,6 +104,9 @@ async fn a_cancelled_run_leaves_nothing_behind() {
             "http" => format!("url: 'http://127.0.0.1:{port}/'"),
             "tcp" => format!("address: 127.0.0.1\nport: {port}\nexpect: never"),
             "ping" => "address: 127.0.0.1\ncount: 10\ninterval: 300ms".to_owned(),
+            "dns" => format!("address: 127.0.0.1\nport: {port}\nname: a.example"),
+            "dns_zone" => format!("resolver: '127.0.0.1:{port}'\nzone: a.example"),
+            "udp" => format!("address: 127.0.0.1\nport: {port}\nsend: anybody"),
             // A type with an endpoint waits for what this port never says.
             _ => format!("address: 127.0.0.1\nport: {port}"),
         };
