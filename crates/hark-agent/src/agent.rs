@@ -239,6 +239,7 @@ impl Agent {
             let behind = Duration::from_millis(ahead.unsigned_abs()).as_secs_f64();
             self.levels.set_ahead_of_server(if ahead > 0 { -behind } else { behind });
         }
+        self.take_along_from_logs();
         // Before the collectors: what they find goes with this heartbeat, and one look at the processes
         // serves all.
         let found = self.looks.along(moment.now);

@@ -1,14 +1,15 @@
 //! Watching logs: a thread of its own, and the way from it to the spool.
 //!
 //! The thread blocks until something is written, reads it within its share of a processor, and hands
-//! over [`Batch`]es: what was found, and how far that is. It waits while the main thread has no room:
-//! what is not read yet stays in the logs, so nothing is dropped.
+//! over [`Batch`]es: what was found, and how far that is. Those that somebody waits for wake the main
+//! thread, the others are taken along with its next heartbeat. It waits while the main thread has no
+//! room: what is not read yet stays in the logs, so nothing is dropped.
 
 mod handover;
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -124,8 +125,13 @@ impl LogThread {
 
     /// Returns a batch if there is one. To be called when the descriptor can be read.
     pub(crate) fn take(&mut self) -> Taken {
-        // One for each batch; at the end of the thread there are none.
+        // One was written; at the end of the thread there is none.
         drop(self.bell.read(&mut [0]));
+        self.take_along()
+    }
+
+    /// Returns a batch if there is one, also one that nobody is woken for. Whenever we are awake.
+    pub(crate) fn take_along(&mut self) -> Taken {
         match self.batches.try_recv() {
             Ok(batch) => Taken::Batch(batch),
             Err(TryRecvError::Empty) => Taken::Nothing,
@@ -158,9 +164,18 @@ impl Drop for LogThread {
 }
 
 fn watch(mut logs: Logs, batches: &SyncSender<Batch>, mut rope: PipeWriter, stop: &Stop) {
-    let mut hand_over = |batch| {
-        // Nobody takes it any more: the agent ends, and will read this again.
-        batches.send(batch).is_ok() && rope.write_all(&[1]).is_ok()
+    let mut ring = move || rope.write_all(&[1]).is_ok();
+    // False if nobody takes it any more: the agent ends, and will read this again.
+    let mut hand_over = |batch: Batch| {
+        let urgent = batch.urgent;
+        match batches.try_send(batch) {
+            Ok(()) => !urgent || ring(),
+            // The one before waits for a heartbeat, and has to go first.
+            Err(TrySendError::Full(batch)) => {
+                ring() && batches.send(batch).is_ok() && (!urgent || ring())
+            }
+            Err(TrySendError::Disconnected(_)) => false,
+        }
     };
     loop {
         if let Some(batch) = logs.work(Clock.now())
@@ -168,7 +183,7 @@ fn watch(mut logs: Logs, batches: &SyncSender<Batch>, mut rope: PipeWriter, stop
         {
             return;
         }
-        match logs.wait(stop.descriptor(), Clock.now()) {
+        match logs.wait(stop.descriptor(), || Clock.now()) {
             Ok(true) => break,
             Ok(false) => {}
             Err(error) => {

@@ -37,7 +37,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
             }
         }
         turns += 1;
-        logs.wait(never.as_fd(), Clock.now())?;
+        logs.wait(never.as_fd(), || Clock.now())?;
     }
     let after = resident()?;
     println(&format!(

@@ -27,9 +27,9 @@ use crate::watch::{Item, Out};
 /// The kind of events about watching itself.
 pub const ABOUT: &str = "log_watch";
 
-/// What is written within this time is read together: a busy log must not wake the agent for each
-/// line.
-const GATHER: Duration = Duration::from_millis(100);
+/// What is written within this time after something was read is read together: a busy log must not wake
+/// the agent for each line. What comes after a rest is read at once.
+const GATHER: Duration = Duration::from_secs(1);
 
 /// Folders are read again at most so often.
 const RESCAN: Duration = Duration::from_secs(1);
@@ -40,8 +40,9 @@ const LOOK_FOR_FILES: Duration = Duration::from_secs(5);
 /// Files that may not be read are tried again so often: nobody tells of a right that was given.
 const UNREADABLE: Duration = Duration::from_mins(1);
 
-/// How often the places are handed over where nothing was found: what is read again after a kill.
-const STORE: Duration = Duration::from_secs(30);
+/// How often the places are handed over where nothing was found: what is read again after a kill. Each
+/// time is a file and two waits for the disk.
+const STORE: Duration = Duration::from_mins(5);
 
 /// Bound on items of one batch, besides those of the last buffer.
 const MAX_ITEMS: usize = 256;
@@ -77,6 +78,9 @@ pub struct Batch {
     pub items: Vec<Item>,
     /// Where everything stands after it; none if nothing of it need survive a restart.
     pub state: Option<State>,
+    /// Whether somebody waits for it: an event, or a check that has turned. Counts, places and checks
+    /// that are as they were can wait for company.
+    pub urgent: bool,
 }
 
 /// Logs being watched.
@@ -100,6 +104,8 @@ pub struct Logs {
     all_read: bool,
     /// Whether anything has moved since the state was handed over.
     moved: bool,
+    /// When something was read last.
+    read: Option<Mono>,
     store: Mono,
     /// Whether there are places that were never handed over.
     placed: bool,
@@ -155,6 +161,7 @@ impl Logs {
             turn: 0,
             all_read: false,
             moved: true,
+            read: None,
             store: now.mono,
             placed: false,
         };
@@ -245,7 +252,10 @@ impl Logs {
         for work in &mut self.crew.works {
             work.look_at_hours(now);
         }
-        self.buffer.resize(BUFFER, 0);
+        if !self.journals.is_empty() || self.readers.iter().any(Reader::is_dirty) {
+            // Zeros of the system's making: only what is read into is touched.
+            self.buffer = vec![0; BUFFER];
+        }
         self.all_read = false;
         for _ in 0..MAX_STEPS {
             if !self.budget.allows() || self.crew.out.items.len() >= MAX_ITEMS {
@@ -258,6 +268,7 @@ impl Logs {
                 break;
             }
             self.moved = true;
+            self.read = Some(now.mono);
         }
         if let Some(news) = self.budget.note(self.all_read, now) {
             self.tell_late(news, now);
@@ -274,14 +285,17 @@ impl Logs {
 
     /// Returns what is left to be stored at the end.
     pub fn end(&mut self) -> Batch {
-        Batch { items: self.crew.out.take(), state: Some(self.state()) }
+        let (items, urgent) = self.crew.out.take();
+        Batch { items, state: Some(self.state()), urgent }
     }
 
-    /// Waits until there is something to do, or `other` can be read; returns true in that case.
+    /// Waits until there is something to do, or `other` can be read; returns true in that case. `clock`
+    /// tells the time, before and after.
     ///
     /// # Errors
     /// If the system refuses to wait.
-    pub fn wait(&self, other: BorrowedFd<'_>, now: Now) -> io::Result<bool> {
+    pub fn wait(&self, other: BorrowedFd<'_>, clock: impl Fn() -> Now) -> io::Result<bool> {
+        let now = clock();
         let until = self.next_deadline(now);
         let mut descriptors = vec![other];
         if self.all_read {
@@ -294,7 +308,11 @@ impl Logs {
         if *asked || !told.contains(&true) {
             return Ok(*asked);
         }
-        Ok(sys::readable(&[other], GATHER)?.contains(&true))
+        let early = self.read.map_or(Duration::ZERO, |read| (read + GATHER).since(clock().mono));
+        if early.is_zero() {
+            return Ok(false);
+        }
+        Ok(sys::readable(&[other], early)?.contains(&true))
     }
 
     /// Returns when there is something to do even if nothing is written.
@@ -528,7 +546,8 @@ impl Logs {
             self.store = now.mono;
             self.state()
         });
-        Some(Batch { items: self.crew.out.take(), state })
+        let (items, urgent) = self.crew.out.take();
+        Some(Batch { items, state, urgent })
     }
 
     /// Returns where everything stands.

@@ -20,6 +20,12 @@ pub const KIND: &str = "log";
 /// The time that [`Watch::at_most`] counts in.
 const LIMITED: Duration = Duration::from_mins(1);
 
+/// So often a check that is good says so at the usual pace: whoever confirms things asks for less.
+const SETTLED: u32 = 5;
+
+/// How often it says so afterwards, for a server that has forgotten it.
+const CALM: Duration = Duration::from_mins(5);
+
 /// What came of hits and time.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
@@ -61,6 +67,8 @@ pub(crate) struct Out {
     pub(crate) items: Vec<Item>,
     /// Whether all of them may be lost in a crash without harm.
     pub(crate) only_repeats: bool,
+    /// Whether somebody waits for one of them.
+    urgent: bool,
     last: Option<Unix>,
 }
 
@@ -77,10 +85,10 @@ impl Out {
         at
     }
 
-    /// Takes the items.
-    pub(crate) fn take(&mut self) -> Vec<Item> {
+    /// Takes the items, and whether somebody waits for them.
+    pub(crate) fn take(&mut self) -> (Vec<Item>, bool) {
         self.only_repeats = true;
-        std::mem::take(&mut self.items)
+        (std::mem::take(&mut self.items), std::mem::take(&mut self.urgent))
     }
 
     pub(crate) fn event(
@@ -94,6 +102,7 @@ impl Out {
         let at = self.stamp(now.unix);
         let kind = EventKind::Other(kind.to_owned());
         self.only_repeats = false;
+        self.urgent = true;
         self.items.push(Item::Event(Event { at, kind, severity, text, tags }));
     }
 }
@@ -115,6 +124,8 @@ pub(crate) struct Machine {
     next_result: Mono,
     /// How often it does.
     repeat: Duration,
+    /// How often it has said the same in a row.
+    said: u32,
 }
 
 impl Machine {
@@ -137,6 +148,7 @@ impl Machine {
             minute_unix: Unix(0),
             next_result: now.mono,
             repeat,
+            said: 0,
         };
         if let Some(state) = state {
             machine.hits = state.hits;
@@ -167,6 +179,7 @@ impl Machine {
 
     /// One pattern was found in one record.
     pub(crate) fn hit(&mut self, found: &Found<'_>, now: Now, out: &mut Out) {
+        self.pass_empty_windows(now);
         self.hits = self.hits.saturating_add(1);
         match self.watch.kind {
             WatchKind::Each => self.tell(found, now, out),
@@ -201,6 +214,7 @@ impl Machine {
     /// Time has passed. Everything that was written before `now` has been read.
     pub(crate) fn tick(&mut self, now: Now, out: &mut Out) {
         self.end_minute(now, out);
+        self.pass_empty_windows(now);
         if let Some(end) = self.window_end().filter(|end| *end <= now.mono) {
             self.end_window(end, now, out);
         }
@@ -211,10 +225,8 @@ impl Machine {
 
     /// Returns when [`Machine::tick`] has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Mono> {
-        [self.minute_deadline(), self.window_end(), self.result_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        let window_end = self.window_end().filter(|_| !self.is_window_empty());
+        [self.minute_deadline(), window_end, self.result_deadline()].into_iter().flatten().min()
     }
 
     fn minute_deadline(&self) -> Option<Mono> {
@@ -237,6 +249,21 @@ impl Machine {
             WatchKind::MoreThan { within: period, .. }
             | WatchKind::CountEvery(period)
             | WatchKind::SilentFor(period) => Some(self.since + period),
+        }
+    }
+
+    /// Returns true if nothing happens at the window's end, so that nobody need be woken for it.
+    fn is_window_empty(&self) -> bool {
+        matches!(self.watch.kind, WatchKind::MoreThan { .. }) && self.hits == 0 && !self.bad
+    }
+
+    /// Goes over to the window of `now`, if nothing was found in the one before.
+    fn pass_empty_windows(&mut self, now: Now) {
+        let WatchKind::MoreThan { within, .. } = self.watch.kind else { return };
+        let windows = now.mono.since(self.since).as_millis() / within.as_millis().max(1);
+        let passed = u32::try_from(windows).ok().and_then(|n| within.checked_mul(n));
+        if let Some(passed) = passed.filter(|_| self.is_window_empty()) {
+            (self.since, self.since_unix) = (self.since + passed, self.since_unix + passed);
         }
     }
 
@@ -276,12 +303,16 @@ impl Machine {
 
     fn turn(&mut self, bad: bool, now: Now, out: &mut Out) {
         self.bad = bad;
+        self.said = 0;
         out.only_repeats = false;
+        out.urgent = true;
         self.say(now, out);
     }
 
     fn say(&mut self, now: Now, out: &mut Out) {
-        self.next_result = now.mono + self.repeat;
+        self.said = self.said.saturating_add(1);
+        let is_settled = !self.bad && self.said > SETTLED;
+        self.next_result = now.mono + if is_settled { self.repeat.max(CALM) } else { self.repeat };
         let Some(check) = self.watch.check() else { return };
         let (status, text) = if self.bad {
             let status = match self.watch.severity {

@@ -123,7 +123,7 @@ fn fifty_thousand_lines_a_second_with_twenty_patterns_lose_nothing() {
                 *counts.entry(series.instance).or_default() += value;
             }
         }
-        logs.wait(never.as_fd(), Clock.now()).unwrap();
+        logs.wait(never.as_fd(), || Clock.now()).unwrap();
     }
     writer.join().unwrap();
     assert!(counts.values().all(|count| *count == all / 20), "{counts:?}");

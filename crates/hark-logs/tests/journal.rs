@@ -48,7 +48,7 @@ fn told(program: &Path, state: Option<State>, last: &str) -> (Vec<String>, State
         if told.iter().any(|text| text == last) {
             return (told, logs.end().state.unwrap());
         }
-        logs.wait(never.as_fd(), now).unwrap();
+        logs.wait(never.as_fd(), || now).unwrap();
     }
 }
 

@@ -30,7 +30,20 @@ impl Agent {
 
     pub(super) fn take_from_logs(&mut self) {
         let Some((thread, _)) = &mut self.log_watch else { return };
-        match thread.take() {
+        let taken = thread.take();
+        self.took_from_logs(taken);
+    }
+
+    /// Takes what waits for a heartbeat.
+    pub(super) fn take_along_from_logs(&mut self) {
+        let free = |(_, handover): &&mut (LogThread, Handover)| !handover.is_held();
+        let Some((thread, _)) = self.log_watch.as_mut().filter(free) else { return };
+        let taken = thread.take_along();
+        self.took_from_logs(taken);
+    }
+
+    fn took_from_logs(&mut self, taken: Taken) {
+        match taken {
             Taken::Batch(batch) => self.with_logs(|handover, desk| handover.take(batch, desk)),
             Taken::Nothing => {}
             Taken::Ended => {

@@ -31,7 +31,7 @@ fn machine(kind: WatchKind) -> Machine {
 
 /// What is told: (seconds, text) of events, counts as texts, checks with their status.
 fn told(out: &mut Out) -> Vec<String> {
-    let items = out.take();
+    let (items, _) = out.take();
     let text = |item: Item| match item {
         Item::Event(event) => event.text,
         Item::Result(result) => format!("{}: {}", result.status, result.text),
@@ -50,7 +50,7 @@ fn each_hit_is_an_event_with_the_line_and_its_own_time() {
     let (mut machine, mut out) = (machine(WatchKind::Each), Out::default());
     hit(&mut machine, 9, &mut out);
     hit(&mut machine, 9, &mut out);
-    let items = out.take();
+    let (items, _) = out.take();
     let [Item::Event(first), Item::Event(second)] = &items[..] else { panic!("{items:?}") };
     assert_eq!((first.text.as_str(), first.severity), ("a line", Severity::Critical));
     assert_eq!(first.tags, ["w", "APP"]);
@@ -138,13 +138,71 @@ fn a_check_says_again_how_it_is_and_that_may_be_lost() {
     let kind = WatchKind::SilentFor(Duration::from_hours(25));
     let mut out = Out::default();
     let mut machine = Machine::new(Arc::new(watch(kind)), None, Duration::from_secs(30), at(0));
-    for seconds in [0, 30, 60] {
+    for seconds in [0, 30, 60, 90, 120, 150, 450, 750] {
         out.only_repeats = true;
         assert_eq!(machine.next_deadline(), Some(at(seconds).mono));
         machine.tick(at(seconds), &mut out);
-        assert!(out.only_repeats);
+        assert!(out.only_repeats && !out.urgent);
         assert_eq!(told(&mut out), ["ok: seen in time"]);
     }
+}
+
+#[test]
+fn a_check_that_is_bad_says_so_at_the_usual_pace() {
+    let kind = WatchKind::SilentFor(Duration::from_mins(1));
+    let mut out = Out::default();
+    let mut machine = Machine::new(Arc::new(watch(kind)), None, Duration::from_secs(30), at(0));
+    machine.tick(at(60), &mut out);
+    assert!(out.urgent, "somebody waits for it");
+    drop(out.take());
+    for seconds in (90..600).step_by(30) {
+        assert!(machine.next_deadline().unwrap() <= at(seconds).mono);
+        machine.tick(at(seconds), &mut out);
+        assert!(told(&mut out).iter().any(|text| text.starts_with("critical")), "{seconds}");
+    }
+}
+
+#[test]
+fn while_nothing_is_found_twenty_watches_wake_a_dozen_times_an_hour() {
+    let within = Duration::from_secs(15);
+    let kinds = [
+        WatchKind::Each,
+        WatchKind::MoreThan { count: 3, within },
+        WatchKind::SilentFor(Duration::from_hours(25)),
+    ];
+    let machine = |n: usize| Machine::new(Arc::new(watch(kinds[n % 3])), None, within, at(0));
+    let mut machines: Vec<Machine> = (0..20).map(machine).collect();
+    let mut out = Out::default();
+    let mut wakes = 0;
+    while let Some(next) = machines.iter().filter_map(Machine::next_deadline).min() {
+        let seconds = next.since(at(0).mono).as_secs();
+        if seconds >= 3600 {
+            break;
+        }
+        wakes += 1;
+        for machine in &mut machines {
+            machine.tick(at(seconds), &mut out);
+        }
+        assert!(wakes == 1 || !out.urgent);
+        drop(out.take());
+    }
+    assert!((12..=18).contains(&wakes), "{wakes}");
+}
+
+#[test]
+fn windows_keep_their_phase_while_nothing_is_found() {
+    let within = Duration::from_secs(15);
+    let (mut machine, mut out) =
+        (machine(WatchKind::MoreThan { count: 1, within }), Out::default());
+    machine.tick(at(0), &mut out);
+    hit(&mut machine, 151, &mut out);
+    assert_eq!(machine.next_deadline(), Some(at(165).mono));
+    hit(&mut machine, 164, &mut out);
+    machine.tick(at(165), &mut out);
+    let told = told(&mut out);
+    assert!(told.contains(&"more than 1 hits within 15 s".to_owned()), "{told:?}");
+    hit(&mut machine, 166, &mut out);
+    assert_eq!(machine.next_deadline(), Some(at(180).mono));
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn batch(numbers: std::ops::Range<usize>) -> Batch {
     let mut items: Vec<Item> = numbers.map(event).collect();
     let series = SeriesName::of("log_monitor", "w", "count");
     items.push(Item::Count { series, at: Unix(2000), value: 3 });
-    Batch { items, state }
+    Batch { items, state, urgent: true }
 }
 
 #[test]
