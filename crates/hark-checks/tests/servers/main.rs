@@ -1,0 +1,26 @@
+//! Check types against the real servers of Debian's packages, and beside the Nagios plugins that do the
+//! same.
+//!
+//! Each test starts what it needs with folders of its own on ports that the system chooses, and ends it
+//! by its process number, also when it fails. `scripts/setup-test` installs the servers; a test that
+//! lacks one fails and says which.
+
+// `cfg(test)` is always true here; it tells the linter that helpers are test code as well.
+#[cfg(test)]
+mod bad;
+#[cfg(test)]
+mod dovecot;
+#[cfg(test)]
+mod kamailio;
+#[cfg(test)]
+mod openvpn;
+#[cfg(test)]
+mod postfix;
+#[cfg(test)]
+mod prosody;
+#[cfg(test)]
+mod sshd;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod vsftpd;
