@@ -23,9 +23,9 @@ use talk::{Command, Order, Talk};
 pub(crate) struct Smtp;
 
 const COMMAND_KEYS: &[Key] = &[
-    Key::new("say", Kind::Text, "The command.").required(),
+    Key::new("send", Kind::Text, "The command.").required(),
     Key::new(
-        "answer",
+        "expect",
         Kind::Text,
         "Regular expression that must be found in the answer; else the answer must not be an error.",
     ),
@@ -100,7 +100,7 @@ impl CheckType for Smtp {
          tls: starttls\n\
          from: hark@example.net\n\
          commands:\n\
-         - {say: 'RCPT TO:<postmaster@example.net>', answer: '^250'}\n\
+         - {send: 'RCPT TO:<postmaster@example.net>', expect: '^250'}\n\
          - RSET\n\
          warning: 1s\n"
     }
@@ -150,9 +150,9 @@ fn read_command(value: &Value<'_>) -> Option<Command> {
     }
     let section = value.section()?;
     section.finish(COMMAND_KEYS);
-    section.required("say");
-    let answer = section.parse("answer", read_regex);
-    Some(Command { say: section.parse("say", read_line)?, answer })
+    section.required("send");
+    let answer = section.parse("expect", read_regex);
+    Some(Command { say: section.parse("send", read_line)?, answer })
 }
 
 #[derive(Debug)]

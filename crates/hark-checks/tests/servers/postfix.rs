@@ -94,7 +94,7 @@ async fn smtp_speaks_with_postfix_as_check_smtp_does() {
 
     // What Picomon asked: a sender, a command, and the answer that must come.
     let rcpt = "RCPT TO:<postmaster@example.net>";
-    let commands = format!("[{{say: '{rcpt}', answer: '^250 2\\.1\\.5'}}]");
+    let commands = format!("[{{send: '{rcpt}', expect: '^250 2\\.1\\.5'}}]");
     let options = [("from", "picomon@localhost.local"), ("commands", commands.as_str())];
     let taken = expect("smtp", port, &options, Status::Ok, "").await;
     let from = ["-f", "picomon@localhost.local"];
@@ -102,7 +102,7 @@ async fn smtp_speaks_with_postfix_as_check_smtp_does() {
 
     // A wrong answer is a warning there and critical here; Picomon made no difference.
     let strange = "RCPT TO:<a@elsewhere.test>";
-    let commands = format!("[{{say: '{strange}', answer: '^250'}}]");
+    let commands = format!("[{{send: '{strange}', expect: '^250'}}]");
     let options = [("from", "picomon@localhost.local"), ("commands", commands.as_str())];
     expect("smtp", port, &options, Status::Critical, "with 554 5.7.1").await;
     let theirs = beside(&[&from[..], &["-C", strange, "-R", "^250"]].concat());

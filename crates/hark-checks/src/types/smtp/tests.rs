@@ -18,9 +18,9 @@ fn what_cannot_be_said_is_refused() {
         ("from: \"a@b\\r\\nDATA\"\n", "is no address"),
         ("from: a b@example\n", "is no address"),
         ("commands: [\"RSET\\r\\nDATA\"]\n", "one line"),
-        ("commands: [{answer: x}]\n", "the key `say` is missing"),
-        ("commands: [{say: RSET, anwser: x}]\n", "anwser"),
-        ("commands: [{say: RSET, answer: '('}]\n", "unclosed group"),
+        ("commands: [{expect: x}]\n", "the key `send` is missing"),
+        ("commands: [{send: RSET, exepct: x}]\n", "exepct"),
+        ("commands: [{send: RSET, expect: '('}]\n", "unclosed group"),
     ] {
         let errors = errors(text);
         assert!(errors.contains(wrong), "{text}: {errors}");
