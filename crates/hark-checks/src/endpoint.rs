@@ -262,18 +262,12 @@ impl Endpoint {
         finding.measures.push(total);
         finding.status = finding.status.worse(self.limits.judge(phases.total));
         if let Some(tls) = &seen.tls {
-            finding = finding
-                .saw("tls_version", tls.version.as_str())
-                .saw("tls_cipher", tls.cipher.as_str());
+            finding = tls.tell(finding);
             if let (Some(certificate), Some(settings)) = (&tls.certificate, &self.tls) {
                 let (by_days, measure) = settings.judge_days(certificate.days_left);
                 finding.status = finding.status.worse(by_days);
                 finding = finding
                     .measured(measure)
-                    .saw("certificate_subject", certificate.subject.as_str())
-                    .saw("certificate_issuer", certificate.issuer.as_str())
-                    .saw("certificate_names", certificate.names.clone())
-                    .saw("certificate_serial", certificate.serial.as_str())
                     .and(&format!(", certificate good for {:.0} days", certificate.days_left));
             }
         }

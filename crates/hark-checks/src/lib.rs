@@ -45,6 +45,7 @@ mod session;
 mod stream;
 mod tls;
 mod types;
+mod web;
 
 pub use configured::{CHECK_KEYS, Configured, Timing, from_target};
 pub use facts::FactKey;

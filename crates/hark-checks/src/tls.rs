@@ -4,15 +4,15 @@
 use std::net::IpAddr;
 
 use hark_config::{Key, Kind, Section};
+use hark_model::check::Range;
 use hark_model::sample::Unit;
 use hark_model::{Status, Unix};
 use hark_net::{Tls, Trust, certificate_of};
 use rustls_pki_types::CertificateDer;
-use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use x509_parser::extensions::GeneralName;
 
-use crate::finding::Measure;
+use crate::finding::{Finding, Measure};
 
 pub(crate) const CA_FILE_KEY: Key = Key::new(
     "ca_file",
@@ -60,8 +60,9 @@ impl TlsSettings {
 
     /// Judges how long the certificate is still good.
     pub(crate) fn judge_days(&self, days: f64) -> (Status, Measure) {
+        let below = |days| Range { low: days, high: f64::INFINITY, inside: false };
         let measure = Measure::new("certificate_days", days, Unit::None)
-            .limits(Some(self.warning_days), Some(self.critical_days));
+            .ranges(Some(below(self.warning_days)), Some(below(self.critical_days)));
         let status = if days < self.critical_days {
             Status::Critical
         } else if days < self.warning_days {
@@ -103,6 +104,19 @@ impl TlsSeen {
             certificate: certificate_of(stream)
                 .and_then(|certificate| CertificateFacts::read(certificate, now)),
         }
+    }
+
+    /// Adds what conditions can be about.
+    pub(crate) fn tell(&self, finding: Finding) -> Finding {
+        let finding = finding
+            .saw("tls_version", self.version.as_str())
+            .saw("tls_cipher", self.cipher.as_str());
+        let Some(certificate) = &self.certificate else { return finding };
+        finding
+            .saw("certificate_subject", certificate.subject.as_str())
+            .saw("certificate_issuer", certificate.issuer.as_str())
+            .saw("certificate_names", certificate.names.clone())
+            .saw("certificate_serial", certificate.serial.as_str())
     }
 }
 
@@ -172,12 +186,6 @@ fn name(name: &GeneralName<'_>) -> Option<String> {
         | GeneralName::RegisteredID(_)
         | GeneralName::Invalid(..) => None,
     }
-}
-
-/// Returns the days until the certificate of the other side ends, negative if it has; `None` if it
-/// cannot be read.
-pub(crate) fn days_left(stream: &TlsStream<TcpStream>, now: Unix) -> Option<f64> {
-    Some(CertificateFacts::read(certificate_of(stream)?, now)?.days_left)
 }
 
 #[cfg(test)]

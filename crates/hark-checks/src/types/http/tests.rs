@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use hark_config::{Document, NoSecrets, Style};
 use hark_net::Resolver;
-use http::Response;
+use http::header::LOCATION;
+use http::{Request, Response};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -16,6 +18,8 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
+
+const MAX_BODY: usize = 1024 * 1024;
 
 type Calls = Arc<Mutex<Vec<(String, BTreeMap<String, String>)>>>;
 
@@ -66,9 +70,9 @@ where
         async move { Ok::<_, Infallible>(answer(request, port, &calls).await) }
     });
     // Clients that hang up are part of some tests.
-    let _ended = hyper::server::conn::http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    let builder =
+        hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
+    let _ended = builder.serve_connection(TokioIo::new(stream), service).await;
 }
 
 /// Answers by path: a number is a status, `/to/...` redirects there.
@@ -79,15 +83,21 @@ async fn answer(request: Request<Incoming>, port: u16, calls: &Calls) -> Respons
     let line = format!("{} {}", request.method(), request.uri());
     calls.lock().unwrap().push((line, headers.collect()));
     let path = request.uri().path().to_owned();
+    let is_connect = request.method() == Method::CONNECT;
     let body = match path.as_str() {
         "/hang" => std::future::pending().await,
         "/huge" => Bytes::from("x".repeat(5 * MAX_BODY)),
+        "/json" => Bytes::from_static(br#"{"queue": [1, 2]}"#),
         "/health" => Bytes::from_static("all is well: 42 users, é\n".as_bytes()),
         _ => Bytes::new(),
     };
     let mut response = Response::new(Full::new(body));
+    response.headers_mut().insert("x-served-by", "a".parse().unwrap());
     if let Ok(code) = path.trim_start_matches('/').parse() {
         *response.status_mut() = code;
+    }
+    if is_connect {
+        *response.status_mut() = StatusCode::FORBIDDEN;
     }
     let target = match path.as_str() {
         "/to/health" => "/health".to_owned(),
@@ -318,5 +328,59 @@ fn statuses_are_numbers_or_ranges() {
     assert_eq!(StatusRange::parse("200-299"), Ok(StatusRange(200, 299)));
     for bad in ["", "2xx", "299-200", "99", "600", "200-"] {
         assert!(StatusRange::parse(bad).is_err(), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn a_json_answer_can_be_asked_for_its_values() {
+    let server = Server::start(None).await;
+    let finding = look(&server, "/json", "user: me\npassword: secret\n").await;
+    let facts = finding.all_facts();
+    assert_eq!(facts.get("json.queue.length"), &hark_conditions::Fact::Number(2.0));
+    assert_eq!(facts.get("header.x-served-by"), &hark_conditions::Fact::Text("a".to_owned()));
+    let (_, headers) = server.calls().remove(0);
+    assert_eq!(headers["authorization"], "Basic bWU6c2VjcmV0");
+}
+
+#[tokio::test]
+async fn an_answer_is_read_up_to_its_bound() {
+    let server = Server::start(None).await;
+    let finding = look(&server, "/health", "max_size: 5\ncontains: all i\n").await;
+    assert_eq!(finding.status, Status::Ok, "{}", finding.text);
+    let finding = look(&server, "/health", "max_size: 5\ncontains: well\n").await;
+    assert_eq!(finding.status, Status::Critical, "{}", finding.text);
+}
+
+#[tokio::test]
+async fn a_proxy_is_gone_through() {
+    let server = Server::start(None).await;
+    let settings = format!(
+        "url: 'http://shop.example/health'\nproxy: 'http://me:secret@127.0.0.1:{}'\ncontains: well\n",
+        server.port
+    );
+    let finding = look_at(&settings).await;
+    assert_eq!(finding.status, Status::Ok, "{}", finding.text);
+    let (line, headers) = server.calls().remove(0);
+    assert_eq!(line, "GET http://shop.example/health");
+    assert_eq!(headers["proxy-authorization"], "Basic bWU6c2VjcmV0");
+    // This proxy forbids TLS: nothing is known of the other side then.
+    let settings = settings.replace("http://shop", "https://shop");
+    let finding = look_at(&settings).await;
+    assert_eq!(finding.status, Status::Unknown, "{}", finding.text);
+    assert!(
+        finding.text.contains("the proxy refuses shop.example:443: HTTP/1.1 403"),
+        "{}",
+        finding.text
+    );
+}
+
+#[tokio::test]
+async fn both_versions_of_http_are_spoken() {
+    let server = Server::start(None).await;
+    for (version, seen) in [("1.1", "1.1"), ("2", "2"), ("best", "1.1")] {
+        let finding = look(&server, "/health", &format!("version: {version:?}\n")).await;
+        assert_eq!(finding.status, Status::Ok, "{version}: {}", finding.text);
+        let fact = finding.all_facts().get("http_version").clone();
+        assert_eq!(fact, hark_conditions::Fact::Text(seen.to_owned()));
     }
 }
