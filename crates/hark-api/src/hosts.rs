@@ -137,6 +137,9 @@ pub struct Check {
     /// When what is believed last changed.
     #[schema(required = true)]
     pub changed_at: Option<Timestamp>,
+    /// When the look began that the newest result is of.
+    #[schema(required = true)]
+    pub seen_at: Option<Timestamp>,
     /// How fresh the newest result is.
     pub fresh: Fresh,
     /// It changes to and fro.
@@ -157,4 +160,20 @@ pub struct Limits {
     /// Where critical begins.
     #[schema(required = true)]
     pub critical: Option<f64>,
+}
+
+/// Which of a host's checks are looked at now.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct LookQuery {
+    /// The check; all that the server runs for the host if none is named.
+    pub check: Option<String>,
+}
+
+/// What a wish to look now leads to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Looking {
+    /// How many checks are looked at, as soon as there is room.
+    pub checks: u64,
 }

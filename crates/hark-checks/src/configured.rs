@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hark_config::{Bare, Document, Key, Kind, NoSecrets, Section, Span};
 use hark_model::{CheckName, HostName};
+use hark_net::Guard;
 
 use crate::conditions::{self, Conditions};
 use crate::keys::join;
@@ -52,7 +53,17 @@ const OWN_KEYS: &[Key] = &[
         Kind::Duration,
         "Time between two runs while a bad result is not yet confirmed; by default a quarter of `every`.",
     ),
+    Key::new(
+        "error_every",
+        Kind::Duration,
+        "Time between two runs while it is confirmed bad; by default `every`.",
+    ),
     Key::new("attempts", Kind::Integer, "Bad results in a row that confirm it.").default("3"),
+    Key::new(
+        "retry",
+        Kind::Integer,
+        "The same as `attempts`, as picomon calls it: 0 and 1 mean that the first bad result confirms it.",
+    ),
     Key::new("clear_attempts", Kind::Integer, "Good results in a row that end it.").default("1"),
     Key::new("for", Kind::Duration, "How long it must be bad before it is confirmed.")
         .default("0s"),
@@ -86,6 +97,60 @@ const REPAIR_KEYS: &[Key] = &[
     Key::new("wait", Kind::Duration, "Time from one try to the next, 10s to 1d.").default("1m"),
 ];
 
+/// The settings of the section `check_defaults`: what holds for checks that say nothing else.
+pub const DEFAULT_KEYS: &[Key] = &[
+    Key::new(
+        "base_tick",
+        Kind::Duration,
+        "If set, a bare number at `every`, `retry_every` and `error_every` counts these instead of seconds; fractions too.",
+    ),
+    Key::new("every", Kind::Duration, "Time between two runs.").default("60s"),
+    Key::new(
+        "retry_every",
+        Kind::Duration,
+        "Time between two runs while a bad result is not yet confirmed.",
+    ),
+    Key::new("error_every", Kind::Duration, "Time between two runs while it is confirmed bad."),
+    Key::new(
+        "private_targets",
+        Kind::Bool,
+        "Whether checks may go to addresses of private networks, of links and of this machine.",
+    )
+    .default("true"),
+];
+
+/// What holds for checks that say nothing else.
+#[derive(Debug)]
+struct Defaults<'d> {
+    section: Option<Section<'d>>,
+    tick: Option<Duration>,
+}
+
+impl<'d> Defaults<'d> {
+    fn read(root: &Section<'d>) -> Self {
+        let section = root.child("check_defaults");
+        let mut tick = None;
+        if let Some(section) = &section {
+            section.finish(DEFAULT_KEYS);
+            tick = section.opt_duration("base_tick", Bare::Seconds);
+            if tick.is_some_and(|tick| tick < MIN_TICK || tick > MAX_EVERY) {
+                section.error("base_tick", "must be from 100ms to 31d");
+            }
+        }
+        Self { section, tick }
+    }
+}
+
+/// Returns which addresses checks may go to.
+pub fn read_guard(root: &Section<'_>) -> Guard {
+    let defaults = root.child("check_defaults");
+    let all = defaults.is_none_or(|defaults| defaults.bool("private_targets", true));
+    if all { Guard::Open } else { Guard::PublicOnly }
+}
+
+/// Shortest tick: a check is never run more often than each second, but fractions of ticks add up.
+const MIN_TICK: Duration = Duration::from_millis(100);
+
 /// When a check runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
@@ -93,6 +158,8 @@ pub struct Timing {
     pub every: Duration,
     /// Time between two runs while a bad result is not yet confirmed.
     pub retry_every: Duration,
+    /// Time between two runs while it is confirmed bad.
+    pub error_every: Duration,
 }
 
 /// Shortest time between two runs of one check.
@@ -129,6 +196,7 @@ impl Configured {
         address_of: impl Fn(&HostName) -> Option<String>,
     ) -> Vec<Self> {
         let mut checks = Vec::new();
+        let defaults = Defaults::read(root);
         for (key, section) in root.children("checks") {
             let name = match CheckName::new(key.value) {
                 Ok(name) => Some(name),
@@ -137,7 +205,7 @@ impl Configured {
                     None
                 }
             };
-            checks.extend(read_one(&section, name, &address_of));
+            checks.extend(read_one(&section, &defaults, name, &address_of));
         }
         checks
     }
@@ -145,6 +213,7 @@ impl Configured {
 
 fn read_one(
     section: &Section<'_>,
+    defaults: &Defaults<'_>,
     name: Option<CheckName>,
     address_of: &impl Fn(&HostName) -> Option<String>,
 ) -> Option<Configured> {
@@ -154,8 +223,12 @@ fn read_one(
     }
     section.required("host");
     let host = section.parse("host", HostName::new);
-    let timing = read_timing(section);
-    let attempts = section.u64("attempts", 3, 1..=100);
+    let timing = read_timing(section, defaults);
+    let retry = section.opt_u64("retry", 0..=100).map(|retry| retry.max(1));
+    if retry.is_some() && section.has("attempts") {
+        section.error("retry", "`attempts` says the same already");
+    }
+    let attempts = retry.unwrap_or_else(|| section.u64("attempts", 3, 1..=100));
     let clear_attempts = section.u64("clear_attempts", 1, 1..=100);
     let words: Vec<&'static str> = TYPES.iter().map(|kind| kind.name()).collect();
     let (word, value) = section.exactly_one_of(&words)?;
@@ -181,21 +254,31 @@ fn read_one(
     })
 }
 
-fn read_timing(section: &Section<'_>) -> Timing {
-    let read = |key: &'static str, default: Duration| {
-        let duration = section.duration(key, Bare::Seconds, default);
+fn read_timing(section: &Section<'_>, defaults: &Defaults<'_>) -> Timing {
+    let within = |of: &Section<'_>, key: &'static str| {
+        let duration = of.opt_ticks(key, defaults.tick)?;
         if duration < MIN_EVERY || duration > MAX_EVERY {
-            section.error(key, "must be from 1s to 31d");
-            return default;
+            of.error(key, "must be from 1s to 31d");
+            return None;
         }
-        duration
+        Some(duration)
     };
-    let every = read("every", Duration::from_mins(1));
-    let retry_every = read("retry_every", (every / 4).max(MIN_EVERY));
-    if retry_every > every {
+    let read = |key: &'static str| {
+        let own = within(section, key);
+        own.or_else(|| defaults.section.as_ref().and_then(|section| within(section, key)))
+    };
+    let every = read("every").unwrap_or(Duration::from_mins(1));
+    let own_retry = within(section, "retry_every");
+    // What holds for all may be too long for one that runs often; only its own word is a mistake.
+    let retry_every = read("retry_every").map(|retry| retry.min(every));
+    if own_retry.is_some_and(|retry| retry > every) {
         section.error("retry_every", "is longer than `every`");
     }
-    Timing { every, retry_every }
+    Timing {
+        every,
+        retry_every: retry_every.unwrap_or((every / 4).max(MIN_EVERY)),
+        error_every: read("error_every").unwrap_or(every),
+    }
 }
 
 /// Makes a check of what stands on a command line: the word of its type, its target and further

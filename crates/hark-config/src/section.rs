@@ -138,6 +138,21 @@ impl<'d> Section<'d> {
         self.opt_duration(key, bare).unwrap_or(default)
     }
 
+    /// Reads a span of time of which a bare number counts `tick`s, fractions too; seconds without one.
+    pub fn opt_ticks(&self, key: &'static str, tick: Option<Duration>) -> Option<Duration> {
+        let value = self.value(key)?;
+        let n_ticks = value.scalar().and_then(|text| text.parse::<f64>().ok());
+        let (Some(tick), Some(n_ticks)) = (tick, n_ticks) else {
+            return value.duration(Bare::Seconds);
+        };
+        let span = Duration::try_from_secs_f64(tick.as_secs_f64() * n_ticks).ok();
+        let span = span.filter(|span| *span <= crate::duration::MAX);
+        if span.is_none() {
+            value.error("a number of ticks is expected, or a duration such as 30s");
+        }
+        span
+    }
+
     /// Reads an amount of bytes.
     pub fn opt_size(&self, key: &'static str) -> Option<u64> {
         self.value(key)?.size()

@@ -22,7 +22,7 @@ use hark_api::auth::Role;
 use hark_api::deliveries::{DeliveriesQuery, Delivery};
 use hark_api::events::Activity;
 use hark_api::fleet::Fleet;
-use hark_api::hosts::{Declared, Host, HostRow, HostsQuery};
+use hark_api::hosts::{Declared, Host, HostRow, HostsQuery, Looking};
 use hark_api::incidents::{Explanation, Incident, IncidentRow, IncidentsQuery};
 use hark_api::list::{Page, PageQuery};
 use hark_api::live::{HostChange, Rows};
@@ -331,6 +331,8 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     fn drop_host(&self, host: &HostName, by: &UserName) -> Answer<()>;
     /// Orders an action; it is stored when this returns.
     fn order(&self, order: &ActionOrder) -> Answer<Order>;
+    /// Looks at a check of a host as soon as there is room, or at all that the server runs for it.
+    fn look_now(&self, host: &HostName, check: Option<&CheckName>) -> Answer<Looking>;
     /// Puts a test message into the outbox.
     fn test_receiver(&self, receiver: &ReceiverName, by: &UserName) -> Answer<DeliveryId>;
 

@@ -71,6 +71,7 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(fleet::fleet))
         .routes(routes!(hosts::list))
         .routes(routes!(hosts::one, hosts::remove))
+        .routes(routes!(hosts::look))
         .routes(routes!(actions::list))
         .routes(routes!(actions::order))
         .routes(routes!(series::metrics))

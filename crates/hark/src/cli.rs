@@ -3,6 +3,7 @@
 mod agent;
 mod bench;
 mod check;
+mod checks;
 pub(crate) mod client;
 mod cmd;
 mod completion;
@@ -14,6 +15,7 @@ mod explain;
 mod import;
 mod install;
 mod journal;
+mod once;
 mod passwd;
 mod send;
 mod server;
@@ -50,6 +52,8 @@ enum Command {
     Agent(agent::Args),
     Demo(demo::Args),
     Check(check::Args),
+    Checks(checks::Args),
+    Once(once::Args),
     Send(send::Args),
     Status(status::Args),
     Explain(explain::Args),
@@ -77,6 +81,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Agent(args) => agent::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Check(args) => Ok(check::run(&args)),
+        Command::Checks(args) => Ok(checks::run(&args)),
+        Command::Once(args) => once::run(&args),
         Command::Send(args) => send::run(&args),
         Command::Status(args) => Ok(status::run(&args)),
         Command::Explain(args) => explain::run(&args),

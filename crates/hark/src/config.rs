@@ -16,6 +16,7 @@ use hark_agent::{Access, AgentConfig};
 use hark_checks::Configured;
 use hark_config::{Document, Key, Kind, Level, SourceFile, Style};
 use hark_engine::{Plan, plan};
+use hark_net::Guard;
 use hark_notify::Receivers;
 use hark_web::WebSettings;
 
@@ -35,6 +36,8 @@ pub(crate) struct Loaded {
     pub(crate) receivers: Arc<Receivers>,
     /// What is looked at from here.
     pub(crate) checks: Vec<Configured>,
+    /// Which addresses checks may go to.
+    pub(crate) guard: Guard,
     /// The page's settings.
     pub(crate) web: WebSettings,
     /// The agent's settings; its folder is set by whoever runs it.
@@ -100,6 +103,11 @@ const SECTIONS: &[Key] = &[
         Kind::Named(&Kind::Section(hark_checks::CHECK_KEYS)),
         "What is looked at from the server, by name.",
     ),
+    Key::new(
+        "check_defaults",
+        Kind::Section(hark_checks::DEFAULT_KEYS),
+        "What holds for checks that say nothing else.",
+    ),
     Key::new("agent", Kind::Section(hark_agent::settings::KEYS), "The agent of this machine."),
 ];
 
@@ -155,6 +163,7 @@ fn read(sources: Vec<SourceFile>, names: Vec<PathBuf>, revision: u32) -> Result<
         plan.host(host.as_str()).address.map(|a| a.to_string())
     };
     let checks = Configured::read_all(&root, address);
+    let guard = hark_checks::read_guard(&root);
     let agent_configs = AgentConfigs::read(&root);
     let agent = root.child("agent").map(|s| AgentConfig::read(&s, PathBuf::new()));
     root.finish(&keys());
@@ -168,6 +177,7 @@ fn read(sources: Vec<SourceFile>, names: Vec<PathBuf>, revision: u32) -> Result<
                 plan,
                 receivers: Arc::new(receivers),
                 checks,
+                guard,
                 agent,
                 files: names,
                 revision,

@@ -34,6 +34,17 @@ pub(crate) fn error_is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
+/// Shows a line on standard error that the next one takes the place of: progress, for a terminal.
+pub(crate) fn passing_note(text: impl Display) {
+    let mut out = io::stderr().lock();
+    ignore(write!(out, "\r\u{1b}[K{text}").and_then(|()| out.flush()));
+}
+
+/// Takes the passing line away.
+pub(crate) fn erase_note() {
+    passing_note("");
+}
+
 /// There is nobody left to tell that nobody listens.
 fn ignore(_result: io::Result<()>) {}
 

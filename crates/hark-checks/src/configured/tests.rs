@@ -38,6 +38,50 @@ fn checks_are_read_with_their_timing() {
 }
 
 #[test]
+fn defaults_hold_for_checks_that_say_nothing_and_bare_numbers_may_count_ticks() {
+    let (checks, errors) = read(
+        "check_defaults: {base_tick: 60s, every: 2, error_every: 5, retry_every: 30s}
+checks:
+  a: {ping: {}, host: web1}
+  b: {ping: {}, host: web1, every: 0.5, retry: 0}
+  c: {ping: {}, host: web1, every: 1d, error_every: 1440.5, retry: 4}
+",
+    );
+    assert_eq!(errors, "");
+    let seconds = |c: &Configured| {
+        let Timing { every, retry_every, error_every } = c.timing;
+        (every.as_secs(), retry_every.as_secs(), error_every.as_secs(), c.attempts)
+    };
+    assert_eq!(
+        checks.iter().map(seconds).collect::<Vec<_>>(),
+        [(120, 30, 300, 3), (30, 30, 300, 1), (86_400, 30, 86_430, 4)]
+    );
+    for (text, expected) in [
+        (
+            "check_defaults: {base_tick: 60s}\nchecks: {a: {ping: {}, host: b, every: 0}}",
+            "1s to 31d",
+        ),
+        ("check_defaults: {base_tick: 1ms}\n", "must be from 100ms to 31d"),
+        ("check_defaults: {evry: 5}\n", "every"),
+        ("checks: {a: {ping: {}, host: b, retry: 1, attempts: 1}}\n", "says the same already"),
+    ] {
+        let (_, errors) = read(text);
+        assert!(errors.contains(expected), "{text}: {errors}");
+    }
+}
+
+#[test]
+fn private_targets_can_be_kept_out_for_all_checks() {
+    for (text, guard) in [
+        ("", Guard::Open),
+        ("check_defaults: {private_targets: true}\n", Guard::Open),
+        ("check_defaults: {private_targets: false}\n", Guard::PublicOnly),
+    ] {
+        assert_eq!(read_guard(&Document::single(text).root(&NoSecrets)), guard, "{text}");
+    }
+}
+
+#[test]
 fn mistakes_are_found_when_the_configuration_is_read() {
     for (text, expected) in [
         ("{ping: {}}", "the key `host` is missing"),

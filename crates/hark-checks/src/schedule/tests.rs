@@ -3,16 +3,35 @@ use super::*;
 const START: Mono = Mono(3_600_000);
 
 fn timing(every: u64, retry: u64) -> Timing {
-    Timing { every: Duration::from_secs(every), retry_every: Duration::from_secs(retry) }
+    Timing {
+        every: Duration::from_secs(every),
+        retry_every: Duration::from_secs(retry),
+        error_every: Duration::from_secs(every),
+    }
 }
 
-fn many(n: usize) -> Vec<(String, Timing)> {
-    (0..n).map(|n| (format!("host{n}/web"), timing(60, 15))).collect()
+fn wanted(key: impl Into<String>, timing: Timing) -> Wanted<String> {
+    let key = key.into();
+    Wanted { target: key.as_str().into(), key, timing, kind: "tcp" }
+}
+
+fn many(n: usize) -> Vec<Wanted<String>> {
+    (0..n).map(|n| wanted(format!("host{n}/web"), timing(60, 15))).collect()
+}
+
+/// Room for so many checks, whatever they are.
+fn room(total: usize) -> Schedule<String> {
+    Schedule::new(Limits { total, of_kind: total, of_target: total })
+}
+
+/// Starts what is due.
+fn start(schedule: &mut Schedule<String>, now: Mono) -> Vec<String> {
+    schedule.next(now).into_iter().map(|started| started.key).collect()
 }
 
 fn one() -> Schedule<String> {
-    let mut schedule = Schedule::new(10);
-    schedule.set([("a".to_owned(), timing(60, 15))], START);
+    let mut schedule = room(10);
+    schedule.set([wanted("a", timing(60, 15))], START);
     schedule
 }
 
@@ -22,7 +41,7 @@ fn run(schedule: &mut Schedule<String>, now: &mut Mono, span: Duration) -> Vec<(
     let mut started = Vec::new();
     while let Some(at) = schedule.next_deadline().filter(|at| *at <= end) {
         *now = at.max(*now);
-        for key in schedule.next(*now) {
+        for key in start(schedule, *now) {
             started.push((*now, key.clone()));
             schedule.done(&key, Pace::Normal, *now);
         }
@@ -33,7 +52,7 @@ fn run(schedule: &mut Schedule<String>, now: &mut Mono, span: Duration) -> Vec<(
 
 #[test]
 fn first_runs_are_spread_over_the_interval() {
-    let mut schedule = Schedule::new(10_000);
+    let mut schedule = room(10_000);
     schedule.set(many(6000), START);
     let mut now = START;
     let started = run(&mut schedule, &mut now, Duration::from_mins(1));
@@ -56,7 +75,7 @@ fn nothing_drifts_however_long_a_run_takes() {
         assert_eq!(schedule.next_deadline(), Some(due));
         // Late by some, and slow.
         let began = due + Duration::from_millis(700);
-        assert_eq!(schedule.next(began), ["a"]);
+        assert_eq!(start(&mut schedule, began), ["a"]);
         schedule.done(&"a".to_owned(), Pace::Normal, began + Duration::from_secs(20));
     }
 }
@@ -65,9 +84,9 @@ fn nothing_drifts_however_long_a_run_takes() {
 fn a_run_longer_than_the_interval_skips_what_it_missed() {
     let mut schedule = one();
     let first = schedule.next_deadline().unwrap();
-    schedule.next(first);
+    start(&mut schedule, first);
     assert_eq!(schedule.next_deadline(), None, "it runs");
-    assert_eq!(schedule.next(first + Duration::from_mins(5)), Vec::<String>::new());
+    assert_eq!(start(&mut schedule, first + Duration::from_mins(5)), Vec::<String>::new());
     schedule.done(&"a".to_owned(), Pace::Normal, first + Duration::from_secs(150));
     assert_eq!(schedule.next_deadline(), Some(first + Duration::from_mins(3)));
 }
@@ -78,37 +97,37 @@ fn an_unconfirmed_result_is_looked_at_again_soon_and_the_phase_returns() {
     let first = schedule.next_deadline().unwrap();
     let mut now = first;
     for _ in 0..2 {
-        assert_eq!(schedule.next(now), ["a"]);
+        assert_eq!(start(&mut schedule, now), ["a"]);
         schedule.done(&"a".to_owned(), Pace::Retry, now);
         assert_eq!(schedule.next_deadline(), Some(now + Duration::from_secs(15)));
         now += Duration::from_secs(15);
     }
-    schedule.next(now);
+    start(&mut schedule, now);
     schedule.done(&"a".to_owned(), Pace::Normal, now);
     assert_eq!(schedule.next_deadline(), Some(first + Duration::from_mins(1)));
 }
 
 #[test]
 fn at_most_so_many_run_at_once() {
-    let mut schedule = Schedule::new(3);
+    let mut schedule = room(3);
     schedule.set(many(10), START);
     let late = START + Duration::from_mins(2);
-    let running = schedule.next(late);
+    let running = start(&mut schedule, late);
     assert_eq!((running.len(), schedule.n_running()), (3, 3));
-    assert_eq!(schedule.next(late), Vec::<String>::new());
+    assert_eq!(start(&mut schedule, late), Vec::<String>::new());
     assert_eq!(schedule.next_deadline(), None);
     schedule.done(&running[0], Pace::Normal, late);
-    assert_eq!(schedule.next(late).len(), 1);
+    assert_eq!(start(&mut schedule, late).len(), 1);
 }
 
 #[test]
 fn the_longest_overdue_goes_first_so_that_none_starves() {
-    let mut schedule = Schedule::new(1);
+    let mut schedule = room(1);
     schedule.set(many(50), START);
     let mut now = START + Duration::from_mins(2);
     let mut seen = BTreeSet::new();
     for _ in 0..50 {
-        let key = schedule.next(now).remove(0);
+        let key = start(&mut schedule, now).remove(0);
         now += Duration::from_secs(3);
         schedule.done(&key, Pace::Normal, now);
         assert!(seen.insert(key), "a second run before everybody had one");
@@ -117,7 +136,7 @@ fn the_longest_overdue_goes_first_so_that_none_starves() {
 
 #[test]
 fn a_reload_keeps_the_times_of_what_is_unchanged_and_bursts_nothing() {
-    let mut schedule = Schedule::new(1000);
+    let mut schedule = room(1000);
     schedule.set(many(100), START);
     let mut now = START;
     run(&mut schedule, &mut now, Duration::from_secs(90));
@@ -125,7 +144,7 @@ fn a_reload_keeps_the_times_of_what_is_unchanged_and_bursts_nothing() {
     schedule.set(many(100), now);
     assert_eq!(schedule.queue, before);
     schedule.set(many(200), now);
-    assert!(schedule.next(now).is_empty());
+    assert!(start(&mut schedule, now).is_empty());
     assert_eq!(schedule.n_checks(), 200);
     schedule.set(many(5), now);
     assert_eq!(run(&mut schedule, &mut now, Duration::from_mins(1)).len(), 5);
@@ -135,11 +154,11 @@ fn a_reload_keeps_the_times_of_what_is_unchanged_and_bursts_nothing() {
 fn a_check_that_is_removed_and_added_while_it_runs_does_not_run_twice() {
     let mut schedule = one();
     let now = schedule.next_deadline().unwrap();
-    schedule.next(now);
+    start(&mut schedule, now);
     schedule.set([], now);
     assert_eq!(schedule.n_running(), 1);
-    schedule.set([("a".to_owned(), timing(60, 15))], now);
-    assert_eq!(schedule.next(now + Duration::from_mins(5)), Vec::<String>::new());
+    schedule.set([wanted("a", timing(60, 15))], now);
+    assert_eq!(start(&mut schedule, now + Duration::from_mins(5)), Vec::<String>::new());
     schedule.done(&"a".to_owned(), Pace::Normal, now);
     assert_eq!(schedule.n_running(), 0);
     assert!(schedule.next_deadline().is_some());
@@ -149,7 +168,7 @@ fn a_check_that_is_removed_and_added_while_it_runs_does_not_run_twice() {
 fn a_removed_check_gives_its_room_back_when_it_ends() {
     let mut schedule = one();
     let now = schedule.next_deadline().unwrap();
-    schedule.next(now);
+    start(&mut schedule, now);
     schedule.set([], now);
     schedule.done(&"a".to_owned(), Pace::Normal, now);
     assert_eq!((schedule.n_running(), schedule.next_deadline()), (0, None));
@@ -160,7 +179,7 @@ fn a_removed_check_gives_its_room_back_when_it_ends() {
 #[test]
 fn a_changed_interval_takes_effect_within_it() {
     let mut schedule = one();
-    schedule.set([("a".to_owned(), timing(10, 5))], START);
+    schedule.set([wanted("a", timing(10, 5))], START);
     assert!(schedule.next_deadline().unwrap() <= START + Duration::from_secs(10));
 }
 
@@ -170,13 +189,13 @@ fn check_now_runs_at_once_and_after_a_run_that_began_before() {
     let key = "a".to_owned();
     let now = START + Duration::from_millis(1);
     assert!(schedule.hurry(&key, now));
-    assert_eq!(schedule.next(now), ["a"]);
+    assert_eq!(start(&mut schedule, now), ["a"]);
     assert!(schedule.hurry(&key, now), "the one that runs began too early");
-    assert!(schedule.next(now).is_empty());
+    assert!(start(&mut schedule, now).is_empty());
     schedule.done(&key, Pace::Normal, now);
-    assert_eq!(schedule.next(now), ["a"]);
+    assert_eq!(start(&mut schedule, now), ["a"]);
     schedule.done(&key, Pace::Normal, now);
-    assert!(schedule.next(now).is_empty());
+    assert!(start(&mut schedule, now).is_empty());
     assert!(!schedule.hurry(&"b".to_owned(), now));
 }
 
@@ -186,7 +205,7 @@ fn the_pace_can_change_between_runs() {
     let key = "a".to_owned();
     let due = schedule.next_deadline().unwrap();
     let now = due + Duration::from_secs(1);
-    schedule.next(due);
+    start(&mut schedule, due);
     schedule.done(&key, Pace::Normal, now);
     schedule.set_pace(&key, Pace::Retry, now);
     assert_eq!(schedule.next_deadline(), Some(now + Duration::from_secs(15)));
@@ -196,11 +215,11 @@ fn the_pace_can_change_between_runs() {
 
 #[test]
 fn after_a_pause_overdue_checks_wait_for_their_phase() {
-    let mut schedule = Schedule::new(10_000);
+    let mut schedule = room(10_000);
     schedule.set(many(1000), START);
     let mut now = START + Duration::from_hours(1);
     schedule.resumed(now);
-    assert!(schedule.next(now).is_empty());
+    assert!(start(&mut schedule, now).is_empty());
     let started = run(&mut schedule, &mut now, Duration::from_mins(1));
     assert_eq!(started.len(), 1000);
 }
@@ -209,7 +228,127 @@ fn after_a_pause_overdue_checks_wait_for_their_phase() {
 fn without_word_of_a_pause_what_was_missed_runs_once() {
     let mut schedule = one();
     let now = START + Duration::from_hours(1);
-    assert_eq!(schedule.next(now), ["a"]);
+    assert_eq!(start(&mut schedule, now), ["a"]);
     schedule.done(&"a".to_owned(), Pace::Normal, now);
-    assert!(schedule.next(now).is_empty());
+    assert!(start(&mut schedule, now).is_empty());
+}
+
+#[test]
+fn what_is_confirmed_bad_is_looked_at_at_its_own_interval() {
+    let mut schedule = room(10);
+    let timing = Timing { error_every: Duration::from_mins(5), ..timing(60, 15) };
+    schedule.set([wanted("a", timing)], START);
+    let due = schedule.next_deadline().unwrap();
+    start(&mut schedule, due);
+    schedule.done(&"a".to_owned(), Pace::Error, due);
+    let later = schedule.next_deadline().unwrap();
+    assert!(later > due && later <= due + Duration::from_mins(5));
+    start(&mut schedule, later);
+    schedule.done(&"a".to_owned(), Pace::Error, later);
+    assert_eq!(schedule.next_deadline(), Some(later + Duration::from_mins(5)), "at its phase");
+    schedule.set_pace(&"a".to_owned(), Pace::Normal, later);
+    assert!(schedule.next_deadline().unwrap() <= later + Duration::from_mins(1));
+}
+
+/// Checks of two types at two targets each, due within a second.
+fn mixed(limits: Limits, n: usize) -> Schedule<String> {
+    let mut schedule = Schedule::new(limits);
+    let every = timing(1, 1);
+    let checks = (0..n).map(|n| Wanted {
+        key: format!("check{n}"),
+        timing: every,
+        kind: if n % 2 == 0 { "http" } else { "tcp" },
+        target: if n % 4 < 2 { "one".into() } else { "two".into() },
+    });
+    schedule.set(checks, START);
+    schedule
+}
+
+#[test]
+fn what_hangs_takes_no_room_from_other_types_and_targets() {
+    let mut schedule = mixed(Limits { total: 100, of_kind: 4, of_target: 3 }, 40);
+    let now = START + Duration::from_secs(2);
+    let running = start(&mut schedule, now);
+    // Three at each target, of which at most four of one type; the others wait in their lanes.
+    assert_eq!((running.len(), schedule.n_running()), (6, 6));
+    assert_eq!(schedule.n_parked(), 34);
+    assert!(schedule.next_deadline().is_none_or(|at| at > now), "nothing to do before one ends");
+    schedule.done(&running[0], Pace::Normal, now);
+    assert_eq!(start(&mut schedule, now).len(), 1);
+}
+
+#[test]
+fn nothing_is_left_behind_in_a_lane() {
+    for of_kind in 1..6 {
+        for of_target in 1..6 {
+            let mut schedule = mixed(Limits { total: 8, of_kind, of_target }, 60);
+            // Standing still for long: everything is due once, and nothing again before the end.
+            let now = START + Duration::from_secs(5);
+            let mut seen = BTreeSet::new();
+            let mut running = start(&mut schedule, now);
+            while let Some(key) = running.pop() {
+                schedule.done(&key, Pace::Normal, now);
+                assert!(seen.insert(key), "twice");
+                running.extend(start(&mut schedule, now));
+            }
+            assert_eq!(seen.len(), 60, "{of_kind} of a type, {of_target} at a target");
+            assert_eq!((schedule.n_parked(), schedule.n_running()), (0, 0));
+        }
+    }
+}
+
+#[test]
+fn a_reload_forgets_no_lane_and_doubles_none() {
+    let limits = Limits { total: 8, of_kind: 2, of_target: 2 };
+    let mut schedule = mixed(limits, 20);
+    let now = START + Duration::from_secs(5);
+    let running = start(&mut schedule, now);
+    let again: Vec<Wanted<String>> = schedule
+        .checks
+        .iter()
+        .map(|(key, planned)| Wanted {
+            key: key.clone(),
+            timing: planned.timing,
+            kind: planned.lanes.kind,
+            target: Arc::clone(&planned.lanes.target),
+        })
+        .collect();
+    schedule.set(again, now);
+    assert!(start(&mut schedule, now).is_empty(), "the same run still");
+    let mut seen: BTreeSet<String> = BTreeSet::new();
+    let mut running = running;
+    while let Some(key) = running.pop() {
+        schedule.done(&key, Pace::Normal, now);
+        assert!(seen.insert(key));
+        running.extend(start(&mut schedule, now));
+    }
+    assert_eq!(seen.len(), 20);
+}
+
+#[test]
+fn what_is_wanted_now_goes_before_what_is_due_and_counts_as_not_late() {
+    let mut schedule = room(1);
+    schedule.set(many(50), START);
+    let now = START + Duration::from_mins(2);
+    assert!(schedule.hurry(&"host7/web".to_owned(), now));
+    let first = schedule.next(now);
+    assert_eq!(first, [Started { key: "host7/web".to_owned(), late: None }]);
+    schedule.done(&"host7/web".to_owned(), Pace::Normal, now);
+    let second = schedule.next(now).remove(0);
+    assert!(second.late.unwrap() > Duration::from_mins(1), "{second:?}");
+    // Also one that waits in its lane.
+    let mut schedule = mixed(Limits { total: 8, of_kind: 1, of_target: 8 }, 20);
+    let running = start(&mut schedule, now);
+    let parked = schedule.checks.keys().find(|key| !running.contains(key)).unwrap().clone();
+    assert!(schedule.hurry(&parked, now));
+    start(&mut schedule, now);
+    let mut order = Vec::new();
+    let mut left = std::collections::VecDeque::from(running);
+    while let Some(key) = left.pop_front() {
+        schedule.done(&key, Pace::Normal, now);
+        let started = start(&mut schedule, now);
+        order.extend(started.clone());
+        left.extend(started);
+    }
+    assert!(order.iter().position(|key| *key == parked).unwrap() < 2, "{order:?}");
 }

@@ -3,12 +3,13 @@
 use axum::Json;
 use axum::extract::State;
 use hark_api::Page;
-use hark_api::hosts::{Host, HostRow, HostsQuery};
+use hark_api::hosts::{Host, HostRow, HostsQuery, LookQuery, Looking};
+use hark_model::CheckName;
 use http::StatusCode;
 
 use crate::app::Shared;
 use crate::extract::{Params, Path};
-use crate::failure::Reply;
+use crate::failure::{Failure, Reply};
 use crate::peer::Peer;
 use crate::policy::Action;
 use crate::who::Who;
@@ -58,4 +59,30 @@ pub(crate) async fn remove(
     app.ask(move |backend| backend.drop_host(&dropped, &by)).await?;
     app.audit(Some(who.name()), peer.address, "host.drop", host.as_str()).await;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Looks at a check of a host now, or at all that the server runs for it. Its result comes as any other
+/// does.
+#[utoipa::path(
+    post, path = "/api/0/hosts/{host}/look", tag = "hosts",
+    params(("host" = String, Path, description = "The host's name."), LookQuery),
+    responses((status = 200, body = Looking))
+)]
+pub(crate) async fn look(
+    State(app): State<Shared>,
+    peer: Peer,
+    who: Who,
+    Path(host): Path<String>,
+    Params(query): Params<LookQuery>,
+) -> Reply<Json<Looking>> {
+    let host = who.host(Action::Operate, &host)?;
+    let check = query.check.as_deref().map(CheckName::new).transpose();
+    let check = check.map_err(|error| Failure::field("check", error.to_string()))?;
+    let what = match &check {
+        Some(check) => format!("{host}/{check}"),
+        None => host.to_string(),
+    };
+    let looking = app.ask(move |backend| backend.look_now(&host, check.as_ref())).await?;
+    app.audit(Some(who.name()), peer.address, "check.look", what).await;
+    Ok(Json(looking))
 }

@@ -11,7 +11,7 @@ use hark_api::audit::AuditLine;
 use hark_api::deliveries::{DeliveriesQuery, Delivery, DeliveryState};
 use hark_api::events::Activity;
 use hark_api::fleet::Fleet;
-use hark_api::hosts::{Check, Host, HostRow, HostsQuery, Limits};
+use hark_api::hosts::{Check, Host, HostRow, HostsQuery, Limits, Looking};
 use hark_api::incidents::{
     Ack, Decision, Earlier, ExplainLine, Explanation, Incident, IncidentRow, IncidentsQuery,
     LastNotification, Symptom, Told,
@@ -271,6 +271,7 @@ impl Backend for Fake {
                 text: "97".to_owned(),
                 rule: "above 90, clears at 81".to_owned(),
                 changed_at: None,
+                seen_at: None,
                 fresh: Fresh::Late,
                 flapping: false,
                 incident: Some(1),
@@ -604,6 +605,15 @@ impl Backend for Fake {
         self.check(&order.host)?;
         assert_eq!(order.reason, "it hangs");
         Ok(ordered(&order.action))
+    }
+
+    fn look_now(&self, host: &HostName, check: Option<&CheckName>) -> Answer<Looking> {
+        self.check(host)?;
+        match check.map(CheckName::as_str) {
+            None => Ok(Looking { checks: 2 }),
+            Some("web") => Ok(Looking { checks: 1 }),
+            Some(_) => Err(Refused::Absent),
+        }
     }
 
     fn drop_host(&self, host: &HostName, _: &UserName) -> Answer<()> {

@@ -114,6 +114,7 @@ fn table() -> Vec<Route> {
         get("/api/0/hosts/{host}", "/api/0/hosts/db1", SEE),
         delete("/api/0/hosts/{host}", "/api/0/hosts/db1", OWN),
         get("/api/0/hosts/{host}/actions", "/api/0/hosts/db1/actions", SEE),
+        post("/api/0/hosts/{host}/look", "/api/0/hosts/db1/look?check=web", None, OPERATE),
         post(
             "/api/0/hosts/{host}/actions/{name}",
             "/api/0/hosts/db1/actions/restart",

@@ -1,10 +1,12 @@
 //! `hark check`: one look, now.
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::bail;
-use hark_checks::{Context, Programs};
+use clap::builder::PossibleValuesParser;
+use hark_checks::{CheckType, Context, Programs};
 use hark_net::Resolver;
 use serde_json::json;
 
@@ -15,12 +17,10 @@ use crate::out;
 /// Exit code: 0 ok, 1 warning, 2 critical, 3 unknown. Settings of the type are given as key=value, as
 /// they stand in the configuration; `hark check TYPE --help-type` lists them.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  hark check ping example.net\n  \
-    hark check tcp mail.example.net:25 expect=220\n  \
-    hark check http https://example.net/ timeout=3s contains=welcome")]
+#[command(after_help = types_and_examples())]
 pub(super) struct Args {
-    /// What kind of look: ping, tcp or http.
-    #[arg(value_name = "TYPE")]
+    /// What kind of look.
+    #[arg(value_name = "TYPE", value_parser = type_words(), hide_possible_values = true)]
     kind: String,
     /// Host, HOST:PORT, or address of a page.
     #[arg(required_unless_present = "help_type")]
@@ -34,6 +34,44 @@ pub(super) struct Args {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+}
+
+/// Returns the words of the types: for completions, and for the nearest one to a slip.
+fn type_words() -> PossibleValuesParser {
+    PossibleValuesParser::new(hark_checks::by_name().into_iter().map(CheckType::name))
+}
+
+/// Returns every type with what it looks at and how it is called.
+fn types_and_examples() -> String {
+    let mut text = String::from("Types:\n");
+    for kind in hark_checks::by_name() {
+        let about = hark_checks::first_sentence(kind.manual());
+        let target = example_target(kind);
+        // Writing to a text cannot fail.
+        let _written = writeln!(
+            text,
+            "  {:11} {about}\n              hark check {} {target}",
+            kind.name(),
+            kind.name()
+        );
+    }
+    text.push_str(
+        "\nExamples:\n  hark check tcp mail.example.net:25 expect=220 timeout=3s\n  \
+         hark check http https://example.net/ family=both 'conditions=total_seconds < 1s'\n  \
+         hark check http --help-type",
+    );
+    text
+}
+
+/// Returns the target that stands in a type's example.
+fn example_target(kind: &dyn CheckType) -> String {
+    let value_of = |key: &str| {
+        let mut lines = kind.example().lines();
+        lines.find_map(|line| line.strip_prefix(key)?.strip_prefix(": ").map(str::to_owned))
+    };
+    let target = value_of(kind.target_key()).unwrap_or_else(|| "TARGET".to_owned());
+    let target = target.trim_matches(['"', '\'']).to_owned();
+    if target.contains(' ') { format!("'{target}'") } else { target }
 }
 
 /// Looks once. Whatever keeps it from looking is "unknown" for whoever reads the exit code.
@@ -88,5 +126,9 @@ fn help(kind: &str) -> anyhow::Result<ExitCode> {
     out::line(found.manual().trim());
     out::line("");
     out::line(hark_config::manual(found.keys()).trim());
+    out::line("\nConditions can be about:");
+    for fact in found.facts() {
+        out::line(format!("  {:24} {}", fact.name, fact.help));
+    }
     Ok(ExitCode::SUCCESS)
 }

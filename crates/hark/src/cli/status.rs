@@ -81,7 +81,7 @@ fn problem_row(problem: &Value) -> Vec<String> {
 fn print_hosts(client: &Client) -> anyhow::Result<()> {
     // What was heard before the server's start is stored now and then only: an old figure would look
     // like silence. Whoever may not ask when it started sees the figure as it is.
-    let started = client.get("/api/0/server").ok();
+    let started = client.get("/api/0/self").ok();
     let started = started.and_then(|server| seconds_of(&server["started_at"]));
     let mut rows = Vec::new();
     let mut next = Some(String::new());
@@ -114,12 +114,12 @@ fn host_row(host: &Value, started: Option<i64>, now: i64) -> Vec<String> {
     ]
 }
 
-fn seconds_of(moment: &Value) -> Option<i64> {
+pub(super) fn seconds_of(moment: &Value) -> Option<i64> {
     hark_api::time::Timestamp::parse(moment.as_str()?).map(|at| at.0.seconds())
 }
 
 /// Writes a state of the API, which has letters and short words, as people say it.
-fn state_word(state: &Value) -> String {
+pub(super) fn state_word(state: &Value) -> String {
     let word = match state.as_str().unwrap_or_default() {
         "o" | "ok" => "ok",
         "w" | "warn" => "warning",
@@ -132,7 +132,7 @@ fn state_word(state: &Value) -> String {
     word.to_owned()
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(s) => {
@@ -143,7 +143,7 @@ fn text(value: &Value) -> String {
 }
 
 /// Writes an age the way lists show it: the largest unit that fits twice, else the one below.
-fn age_text(seconds: i64) -> String {
+pub(super) fn age_text(seconds: i64) -> String {
     match seconds {
         ..120 => format!("{seconds} s"),
         120..7_200 => format!("{} min", seconds / 60),

@@ -126,6 +126,7 @@ fn checks(loaded: &Loaded) -> Map<String, Value> {
             ("target", json!(c.check.target())),
             ("every", json!(time(c.timing.every))),
             ("retry_every", json!(time(c.timing.retry_every))),
+            ("error_every", json!(time(c.timing.error_every))),
             ("timeout", json!(time(c.check.timeout()))),
         ];
         shown.extend(parts.map(|(key, value)| (key.to_owned(), value)));

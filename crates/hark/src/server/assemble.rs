@@ -8,9 +8,11 @@ use std::sync::mpsc::TrySendError;
 use std::time::Duration;
 
 use anyhow::anyhow;
+use hark_api::time::Timestamp;
 use hark_engine::Engine;
-use hark_model::Secret;
+use hark_engine::view::HostView;
 use hark_model::time::Clock;
+use hark_model::{Secret, Status};
 use tokio::sync::{mpsc, oneshot};
 
 use super::backend::Access;
@@ -21,7 +23,7 @@ use super::listen::Doors;
 use super::messages::{INTAKE_QUEUE, INTAKE_QUEUE_ALONE, ToEngine};
 use super::own_agent::{Ends, OwnAgent};
 use super::parts::{self, Page, Parts};
-use super::probes::PROBE_QUEUE;
+use super::probes::{self, PROBE_QUEUE};
 use super::recorder::Recorder;
 use super::reload;
 use super::repairs::REPAIR_QUEUE;
@@ -77,8 +79,9 @@ impl Server {
     /// # Errors
     /// If the data folder is in use or broken, or an address cannot be listened on; nothing runs then.
     pub(crate) fn start(loaded: Loaded, options: Options) -> anyhow::Result<Self> {
-        let Loaded { mut settings, web, plan, receivers, checks, agent, agent_configs, .. } =
-            loaded;
+        let Loaded {
+            mut settings, web, plan, receivers, checks, guard, agent, agent_configs, ..
+        } = loaded;
         let data_dir = options.data_dir;
         let lock = folder::lock(&data_dir)?;
         let at = |port| SocketAddr::new(web.host, port);
@@ -132,7 +135,7 @@ impl Server {
         parts.links.is("config", None);
         parts.links.is("store", None);
         parts.outbox(inboxes.outbox, receivers, rows);
-        parts.probes(checks, wanted, inboxes.checks);
+        parts.probes(Arc::new(probes::Plan { checks, guard }), wanted, inboxes.checks);
         let local = http.map(|http| folder::local_token(&parts.data_dir, http)).transpose()?;
         let access = Access::new(&parts.settings, local.as_ref(), udp.port());
         let recorder = Arc::new(Recorder::default());
@@ -203,7 +206,8 @@ impl Server {
         reload::reload(&self.parts.links, paths, revision, admits_others).await
     }
 
-    /// Returns a line about each host, failing ones first (SIGUSR1).
+    /// Returns the failing checks, those that are tried again, and a line about each host, failing ones
+    /// first (SIGUSR1).
     pub(crate) async fn state(&self) -> Vec<String> {
         let (to, answer) = oneshot::channel();
         let ask = move |engine: &Engine| drop(to.send(state_lines(engine)));
@@ -258,8 +262,21 @@ async fn end_store(links: &Links) {
 fn state_lines(engine: &Engine) -> Vec<String> {
     let mut hosts: Vec<_> = engine.hosts().collect();
     hosts.sort_by_key(|h| (std::cmp::Reverse(h.state()), h.name().clone()));
-    hosts
-        .into_iter()
-        .map(|h| format!("{:12} {:32} {}", h.word(), h.name().as_str(), h.text()))
-        .collect()
+    let checks = || hosts.iter().flat_map(|host| host.checks().map(move |check| (host, check)));
+    let is_bad = |status: Option<Status>| status.is_some_and(Status::is_problem);
+    let mut failing: Vec<_> = checks().filter(|(_, check)| is_bad(check.hard())).collect();
+    failing.sort_by_key(|(_, check)| std::cmp::Reverse(check.hard().map(Status::rank)));
+    let tried_again = checks().filter(|(_, check)| is_bad(check.status()) && !is_bad(check.hard()));
+    let mut lines = vec![format!("{} of {} checks are failing", failing.len(), checks().count())];
+    lines.extend(failing.iter().map(|(host, check)| {
+        let since = check.changed_at().map(|at| Timestamp(at).to_string()).unwrap_or_default();
+        let word = check.hard().map_or("", Status::word);
+        format!("{word:12} {}/{} since {since}: {}", host.name(), check.name(), check.shown())
+    }));
+    lines.extend(tried_again.map(|(host, check)| {
+        format!("{:12} {}/{}: {}", "tried again", host.name(), check.name(), check.shown())
+    }));
+    let row = |h: &HostView<'_>| format!("{:12} {:32} {}", h.word(), h.name().as_str(), h.text());
+    lines.extend(hosts.iter().map(row));
+    lines
 }

@@ -28,7 +28,7 @@ use hark_api::audit::AuditLine;
 use hark_api::deliveries::{DeliveriesQuery, Delivery};
 use hark_api::events::Activity;
 use hark_api::fleet::Fleet;
-use hark_api::hosts::{Host, HostRow, HostsQuery};
+use hark_api::hosts::{Host, HostRow, HostsQuery, Looking};
 use hark_api::incidents::{Explanation, Incident, IncidentRow, IncidentsQuery};
 use hark_api::list::{Page, PageQuery};
 use hark_api::live::{HostChange, Rows};
@@ -275,6 +275,10 @@ impl Backend for ServerBackend {
 
     fn order(&self, order: &ActionOrder) -> Answer<Order> {
         self.give_order(order)
+    }
+
+    fn look_now(&self, host: &HostName, check: Option<&CheckName>) -> Answer<Looking> {
+        self.hurry_checks(host, check)
     }
 
     fn drop_host(&self, host: &HostName, by: &UserName) -> Answer<()> {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use arc_swap::ArcSwap;
-use hark_checks::Configured;
 use hark_engine::input::Action;
 use hark_engine::{Done, Engine, Refused};
 use hark_model::{Secret, UserName};
@@ -21,14 +20,15 @@ use super::hosts::Hosts;
 use super::messages::{ENGINE_QUEUE, HISTORY_QUEUE, ToEngine, ToIntake};
 use super::outbox::{OUTBOX_QUEUE, ToOutbox};
 use super::own_limits::OwnLimits;
+use super::probes::{Figures, ToProbes};
 use super::store_loop::{STORE_QUEUE, StateWork, ToStore};
 use super::tally::Tally;
 use super::vitals::Vitals;
 use crate::config::AgentConfigs;
 use crate::sys::Bell;
 
-/// Reloads that may wait for the probes: people make them, one at a time.
-const RELOAD_QUEUE: usize = 4;
+/// Words that may wait for the probes: people say them, one at a time.
+const RELOAD_QUEUE: usize = 16;
 
 /// Senders to every part, for those who ask and write.
 #[derive(Debug)]
@@ -45,8 +45,10 @@ pub(crate) struct Links {
     pub(crate) bell: Arc<Bell>,
     /// To the outbox.
     pub(crate) outbox: mpsc::Sender<ToOutbox>,
-    /// To the probes: other checks.
-    pub(crate) probes: mpsc::Sender<Arc<Vec<Configured>>>,
+    /// To the probes.
+    pub(crate) probes: mpsc::Sender<ToProbes>,
+    /// How the probes do.
+    pub(crate) probing: Arc<Figures>,
     /// Numbers and names.
     pub(crate) hosts: Arc<Hosts>,
     /// Newest values.
@@ -74,8 +76,8 @@ pub(super) struct Inboxes {
     pub(super) intake: Receiver<ToIntake>,
     /// The outbox's.
     pub(super) outbox: mpsc::Receiver<ToOutbox>,
-    /// The probes': other checks.
-    pub(super) checks: mpsc::Receiver<Arc<Vec<Configured>>>,
+    /// The probes'.
+    pub(super) checks: mpsc::Receiver<ToProbes>,
 }
 
 impl Links {
@@ -101,6 +103,7 @@ impl Links {
             bell: Arc::new(Bell::new()?),
             outbox,
             probes,
+            probing: Arc::default(),
             hosts: Arc::default(),
             vitals: Arc::default(),
             own_limits: Arc::default(),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use anyhow::Context;
-use hark_checks::{Configured, Programs};
+use hark_checks::Programs;
 use hark_engine::Engine;
 use hark_engine::effect::Effects;
 use hark_model::Secret;
@@ -216,14 +216,15 @@ impl Parts {
     /// Starts the probes.
     pub(super) fn probes(
         &self,
-        checks: Vec<Configured>,
+        plan: Arc<probes::Plan>,
         wanted: mpsc::Receiver<ProbeNow>,
-        reloads: mpsc::Receiver<Arc<Vec<Configured>>>,
+        inbox: mpsc::Receiver<probes::ToProbes>,
     ) {
         self.tasks.spawn(probes::run(probes::Setup {
-            checks: Arc::new(checks),
+            plan,
             wanted,
-            reloads,
+            inbox,
+            figures: Arc::clone(&self.links.probing),
             hosts: Arc::clone(&self.links.hosts),
             resolver: Arc::clone(&self.resolver),
             programs: self.programs(),

@@ -1,17 +1,18 @@
 //! Probes at work: runs each configured check when its schedule says so and feeds the engine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use hark_checks::schedule::{Pace, Schedule};
+use hark_checks::schedule::{Limits, Pace, Schedule, Started, Wanted};
 use hark_checks::{Check, Configured, Context, Finding, Programs};
 use hark_engine::input::Input;
-use hark_model::time::{Clock, Unix};
+use hark_model::time::{Clock, Unix, millis};
 use hark_model::{CheckName, CheckResult, HostName, Status};
-use hark_net::Resolver;
-use tokio::sync::mpsc;
+use hark_net::{Guard, Resolver};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -19,9 +20,15 @@ use super::engine_loop::ProbeNow;
 use super::hosts::Hosts;
 use super::messages::ToEngine;
 
-/// Checks that run at once: each holds a socket or two; 256 of five seconds make 50 a second even
-/// when everything times out.
-const MOST_RUNNING: usize = 256;
+/// Checks that run at once: each holds a socket or two, of the 65,536 that the service may have open.
+/// What hangs for five seconds each time leaves room for 400 a second.
+const MOST_RUNNING: Limits = Limits {
+    total: 2048,
+    // Half: a type that hangs everywhere leaves as much for all others.
+    of_kind: 1024,
+    // A host is not to feel that it is looked at.
+    of_target: 16,
+};
 
 /// Probes that the engine may ask for before they are started.
 pub(crate) const PROBE_QUEUE: usize = 4096;
@@ -29,14 +36,45 @@ pub(crate) const PROBE_QUEUE: usize = 4096;
 /// How long there is nothing to do at most.
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
+/// Waking so much later than planned means that the machine was suspended, or this process stopped.
+const STOOD_STILL: Duration = Duration::from_secs(10);
+
+/// A start later than this counts as late.
+const LATE: Duration = Duration::from_secs(1);
+
+/// What is looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// Every check.
+    pub(crate) checks: Vec<Configured>,
+    /// Which addresses they may go to.
+    pub(crate) guard: Guard,
+}
+
+/// What the probes are told while they run.
+#[derive(Debug)]
+pub(crate) enum ToProbes {
+    /// Other checks, after a reload.
+    Plan(Arc<Plan>),
+    /// Somebody wants to know now: tells whether there is such a check.
+    Now {
+        /// Of which host.
+        host: HostName,
+        /// Which check; all of the host's if none is named.
+        check: Option<CheckName>,
+        /// Gets how many are looked at.
+        reply: oneshot::Sender<usize>,
+    },
+}
+
 /// What the probes need.
 pub(crate) struct Setup {
     /// What is looked at.
-    pub(crate) checks: Arc<Vec<Configured>>,
+    pub(crate) plan: Arc<Plan>,
     /// Probes wanted at once.
     pub(crate) wanted: mpsc::Receiver<ProbeNow>,
-    /// Other checks after a reload.
-    pub(crate) reloads: mpsc::Receiver<Arc<Vec<Configured>>>,
+    /// What others say.
+    pub(crate) inbox: mpsc::Receiver<ToProbes>,
     /// Numbers of hosts.
     pub(crate) hosts: Arc<Hosts>,
     /// Turns names into addresses.
@@ -45,23 +83,67 @@ pub(crate) struct Setup {
     pub(crate) programs: Programs,
     /// Gets the results.
     pub(crate) engine: SyncSender<ToEngine>,
+    /// Gets the figures.
+    pub(crate) figures: Arc<Figures>,
     /// Ends it.
     pub(crate) stop: CancellationToken,
 }
 
 impl std::fmt::Debug for Setup {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Setup").field("checks", &self.checks.len()).finish_non_exhaustive()
+        f.debug_struct("Setup").field("checks", &self.plan.checks.len()).finish_non_exhaustive()
+    }
+}
+
+/// How the scheduler does, for the API.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    planned: AtomicU64,
+    running: AtomicU64,
+    waiting: AtomicU64,
+    runs: AtomicU64,
+    late: AtomicU64,
+    latest_ms: AtomicU64,
+}
+
+impl Figures {
+    /// Returns each figure with its word.
+    pub(crate) fn all(&self) -> [(&'static str, u64); 6] {
+        let read = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
+        [
+            ("checks_planned", read(&self.planned)),
+            ("checks_running", read(&self.running)),
+            ("checks_waiting", read(&self.waiting)),
+            ("checks_runs", read(&self.runs)),
+            ("checks_started_late", read(&self.late)),
+            ("checks_late_ms_max", read(&self.latest_ms)),
+        ]
+    }
+
+    fn started(&self, late: Option<Duration>) {
+        self.runs.fetch_add(1, Ordering::Relaxed);
+        let late = late.unwrap_or_default();
+        if late > LATE {
+            self.late.fetch_add(1, Ordering::Relaxed);
+        }
+        self.latest_ms.fetch_max(millis(late), Ordering::Relaxed);
+    }
+
+    fn show(&self, schedule: &Schedule<Key>) {
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        self.planned.store(count(schedule.n_checks()), Ordering::Relaxed);
+        self.running.store(count(schedule.n_running()), Ordering::Relaxed);
+        self.waiting.store(count(schedule.n_parked()), Ordering::Relaxed);
     }
 }
 
 /// Host and check: the schedule's key, spread by its bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Key(String);
+struct Key(Arc<str>);
 
 impl Key {
     fn of(host: &HostName, check: &CheckName) -> Self {
-        Self(format!("{host}/{check}"))
+        Self(format!("{host}/{check}").into())
     }
 }
 
@@ -84,7 +166,6 @@ struct Watched {
 
 /// What one run found.
 struct Ran {
-    key: Key,
     began_at: Unix,
     took: Duration,
     finding: Finding,
@@ -99,19 +180,26 @@ pub(crate) async fn run(mut setup: Setup) {
         context: Context { programs: setup.programs, ..Context::new(setup.resolver) },
         hosts: setup.hosts,
         engine: setup.engine,
+        figures: setup.figures,
         running: JoinSet::new(),
+        keys: HashMap::new(),
     };
-    driver.configure(&setup.checks);
+    driver.configure(&setup.plan);
     while !setup.stop.is_cancelled() {
         driver.start_due();
         let now = Clock.now().mono;
         let due = driver.schedule.next_deadline().map_or(LONGEST_SLEEP, |at| at.since(now));
+        let due = due.min(LONGEST_SLEEP);
         tokio::select! {
             () = setup.stop.cancelled() => break,
             Some(wanted) = setup.wanted.recv() => driver.hurry(&wanted),
-            Some(checks) = setup.reloads.recv() => driver.configure(&checks),
-            Some(ran) = driver.running.join_next() => driver.ran(ran),
-            () = tokio::time::sleep(due.min(LONGEST_SLEEP)) => {}
+            Some(told) = setup.inbox.recv() => driver.told(told),
+            Some(ran) = driver.running.join_next_with_id() => driver.ran(ran),
+            () = tokio::time::sleep(due) => {}
+        }
+        if Clock.now().mono.since(now) > due + STOOD_STILL {
+            tracing::info!("stood still: what was missed waits for its next time");
+            driver.schedule.resumed(Clock.now().mono);
         }
     }
 }
@@ -122,62 +210,97 @@ struct Driver {
     context: Context,
     hosts: Arc<Hosts>,
     engine: SyncSender<ToEngine>,
+    figures: Arc<Figures>,
     running: JoinSet<Ran>,
+    /// Which check each task looks at: also one that failed must be told from the others.
+    keys: HashMap<tokio::task::Id, Key>,
 }
 
 impl Driver {
-    fn configure(&mut self, checks: &[Configured]) {
+    fn configure(&mut self, plan: &Plan) {
         let mut before = std::mem::take(&mut self.watched);
-        let mut timings = Vec::new();
-        for configured in checks {
+        let mut wanted = Vec::new();
+        for configured in &plan.checks {
             let key = Key::of(&configured.host, &configured.name);
             let former = before.remove(&key);
-            timings.push((key.clone(), configured.timing));
+            wanted.push(Wanted {
+                key: key.clone(),
+                timing: configured.timing,
+                kind: configured.check.kind(),
+                target: configured.host.as_str().into(),
+            });
             self.watched.insert(key, Watched::new(configured, former.as_ref()));
         }
-        self.schedule.set(timings, Clock.now().mono);
+        self.context.guard = plan.guard;
+        self.schedule.set(wanted, Clock.now().mono);
+    }
+
+    fn told(&mut self, told: ToProbes) {
+        match told {
+            ToProbes::Plan(plan) => self.configure(&plan),
+            ToProbes::Now { host, check, reply } => {
+                let n = match check {
+                    Some(check) => {
+                        let key = Key::of(&host, &check);
+                        usize::from(self.schedule.hurry(&key, Clock.now().mono))
+                    }
+                    None => self.hurry_all(&host),
+                };
+                if reply.send(n).is_err() {
+                    tracing::debug!("who wanted to know now has stopped waiting");
+                }
+            }
+        }
     }
 
     fn hurry(&mut self, wanted: &ProbeNow) {
         let Some(host) = self.hosts.name(wanted.host) else { return };
-        let now = Clock.now().mono;
         if wanted.check.is_host() {
             // The engine asks for a look at the host itself: every probe of it may answer.
-            let keys: Vec<Key> = self
-                .watched
-                .iter()
-                .filter(|(_, w)| w.host == host)
-                .map(|(k, _)| k.clone())
-                .collect();
-            for key in keys {
-                self.schedule.hurry(&key, now);
-            }
+            self.hurry_all(&host);
         } else {
-            self.schedule.hurry(&Key::of(&host, &wanted.check), now);
+            self.schedule.hurry(&Key::of(&host, &wanted.check), Clock.now().mono);
         }
+    }
+
+    fn hurry_all(&mut self, host: &HostName) -> usize {
+        let of_host = self.watched.iter().filter(|(_, watched)| watched.host == *host);
+        let keys: Vec<Key> = of_host.map(|(key, _)| key.clone()).collect();
+        let now = Clock.now().mono;
+        keys.iter().filter(|key| self.schedule.hurry(key, now)).count()
     }
 
     fn start_due(&mut self) {
-        for key in self.schedule.next(Clock.now().mono) {
+        for Started { key, late } in self.schedule.next(Clock.now().mono) {
+            self.figures.started(late);
             let Some(watched) = self.watched.get(&key) else { continue };
             let check = Arc::clone(&watched.check);
             let context = self.context.clone();
-            self.running.spawn(async move {
+            let task = self.running.spawn(async move {
                 let began_at = Clock.now().unix;
                 let (finding, took) = hark_checks::run(&*check, &context).await;
-                Ran { key, began_at, took, finding }
+                Ran { began_at, took, finding }
             });
+            self.keys.insert(task.id(), key);
         }
+        self.figures.show(&self.schedule);
     }
 
-    fn ran(&mut self, ran: Result<Ran, tokio::task::JoinError>) {
-        let Ok(ran) = ran else {
-            tracing::error!("a check failed in a way that is a fault of this program");
+    fn ran(&mut self, ended: Result<(tokio::task::Id, Ran), tokio::task::JoinError>) {
+        let (id, ran) = ended.unwrap_or_else(|error| {
+            tracing::error!(%error, "a check failed in a way that is a fault of this program");
+            let text = "the check failed in a way that is a fault of hark";
+            let finding = Finding::new(Status::Unknown, text);
+            (error.id(), Ran { began_at: Clock.now().unix, took: Duration::ZERO, finding })
+        });
+        let Some(key) = self.keys.remove(&id) else { return };
+        let Some(watched) = self.watched.get_mut(&key) else {
+            // It was removed meanwhile; its room is free again.
+            self.schedule.done(&key, Pace::Normal, Clock.now().mono);
             return;
         };
-        let Some(watched) = self.watched.get_mut(&ran.key) else { return };
         let pace = watched.note(ran.finding.status);
-        self.schedule.done(&ran.key, pace, Clock.now().mono);
+        self.schedule.done(&key, pace, Clock.now().mono);
         let Some(host) = self.hosts.number(&watched.host) else {
             tracing::debug!(host = %watched.host, "a check's host has no number yet");
             return;
@@ -211,7 +334,7 @@ impl Watched {
     fn note(&mut self, status: Status) -> Pace {
         if status.is_problem() {
             self.bad = self.bad.saturating_add(1);
-            if self.bad < self.attempts { Pace::Retry } else { Pace::Normal }
+            if self.bad < self.attempts { Pace::Retry } else { Pace::Error }
         } else {
             if self.bad > 0 {
                 // What was never confirmed bad need not be confirmed good.
@@ -241,7 +364,7 @@ mod tests {
             good: u32::MAX,
         };
         let bad: Vec<Pace> = (0..4).map(|_| watched.note(Status::Critical)).collect();
-        assert_eq!(bad, [Pace::Retry, Pace::Retry, Pace::Normal, Pace::Normal]);
+        assert_eq!(bad, [Pace::Retry, Pace::Retry, Pace::Error, Pace::Error]);
         let good: Vec<Pace> = (0..3).map(|_| watched.note(Status::Ok)).collect();
         assert_eq!(good, [Pace::Retry, Pace::Normal, Pace::Normal]);
         assert_eq!(watched.note(Status::Warning), Pace::Retry);

@@ -7,6 +7,7 @@ use hark_engine::input::Input;
 use super::links::Links;
 use super::messages::ToEngine;
 use super::outbox::ToOutbox;
+use super::probes::{Plan, ToProbes};
 use crate::config::{self, LoadError, Paths};
 
 /// Carries over what changed. A wrong configuration changes nothing and becomes a problem of the server
@@ -55,7 +56,8 @@ fn carry_over(links: &Links, loaded: config::Loaded) {
     links.is("config", None);
     // After the plan: every host's series are shown to the engine again.
     links.reloaded(loaded.settings.secret, loaded.agent_configs);
-    let probes = links.probes.blocking_send(Arc::new(loaded.checks));
+    let plan = Plan { checks: loaded.checks, guard: loaded.guard };
+    let probes = links.probes.blocking_send(ToProbes::Plan(Arc::new(plan)));
     links.receivers.store(Arc::clone(&loaded.receivers));
     let outbox = links.outbox.blocking_send(ToOutbox::Receivers(loaded.receivers));
     if probes.is_err() || outbox.is_err() {

@@ -31,6 +31,8 @@ mod orders;
 #[cfg(test)]
 mod page;
 #[cfg(test)]
+mod probes;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod update;

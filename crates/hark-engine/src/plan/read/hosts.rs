@@ -85,6 +85,7 @@ const MAX_ATTEMPTS: u64 = 100;
 /// Reads what of the checks concerns the engine. What is wrong with a name or a time is reported by
 /// the owner of the section, so that it is told once: here such a check is left out.
 pub(super) fn read_checks(root: &Section<'_>, draft: &mut Draft, places: &mut Places) {
+    let defaults = root.child("check_defaults");
     let mut seen: BTreeMap<(HostName, CheckName), Span> = BTreeMap::new();
     for (key, section) in root.children("checks") {
         let host = section.value("host").and_then(|value| value.scalar());
@@ -108,25 +109,38 @@ pub(super) fn read_checks(root: &Section<'_>, draft: &mut Draft, places: &mut Pl
                 .hint("it is right if an agent has this name; else write it under `hosts`");
         }
         places.insert(Place::Check(host.clone(), name.clone()), key.span);
-        draft.checks.push(read_check(&section, host, name));
+        draft.checks.push(read_check(&section, defaults.as_ref(), host, name));
     }
 }
 
 /// Names of checks that the engine keeps itself.
 const RESERVED: [&str; 4] = ["host", "agent", "clock", "rtt"];
 
-fn read_check(section: &Section<'_>, host: HostName, name: CheckName) -> CheckPlan {
+fn read_check(
+    section: &Section<'_>,
+    defaults: Option<&Section<'_>>,
+    host: HostName,
+    name: CheckName,
+) -> CheckPlan {
     let usual = CheckPlan::new(host, name);
-    let every = section.duration("every", Bare::Seconds, usual.every);
+    let tick = defaults.and_then(|defaults| defaults.opt_duration("base_tick", Bare::Seconds));
+    let time = |key| {
+        let own = section.opt_ticks(key, tick);
+        own.or_else(|| defaults.and_then(|defaults| defaults.opt_ticks(key, tick)))
+    };
+    let every = time("every").unwrap_or(usual.every);
     let count = |key, default: u32| {
         let count = section.u64(key, u64::from(default), 1..=MAX_ATTEMPTS);
         u32::try_from(count).unwrap_or(default)
     };
+    // Picomon's word for attempts, of which 0 means the same as 1.
+    let retry = section.opt_u64("retry", 0..=MAX_ATTEMPTS).and_then(|n| u32::try_from(n).ok());
     CheckPlan {
-        every,
-        retry_every: section.duration("retry_every", Bare::Seconds, every / 4),
+        // While it is bad it may be looked at more seldom: its result is fresh for as long.
+        every: every.max(time("error_every").unwrap_or_default()),
+        retry_every: time("retry_every").unwrap_or(every / 4),
         confirm: ConfirmRule {
-            attempts: count("attempts", usual.confirm.attempts),
+            attempts: retry.map_or_else(|| count("attempts", usual.confirm.attempts), |n| n.max(1)),
             hold_for: section.opt_duration("for", Bare::Seconds).unwrap_or_default(),
             clear_attempts: count("clear_attempts", usual.confirm.clear_attempts),
             keep_firing_for: section

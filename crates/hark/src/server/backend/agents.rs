@@ -186,10 +186,11 @@ impl ServerBackend {
             datagrams,
             history: history_report,
             store,
-            queues: BTreeMap::from([
-                ("messages_unsent".to_owned(), unsent),
-                ("deadlines".to_owned(), deadlines),
-            ]),
+            queues: {
+                let probing = self.links.probing.all();
+                let all = [("messages_unsent", unsent), ("deadlines", deadlines)].into_iter();
+                all.chain(probing).map(|(word, n)| (word.to_owned(), n)).collect()
+            },
             receivers_failing: self.failing()?,
         })
     }

@@ -305,6 +305,7 @@ fn check(check: CheckView<'_>) -> Check {
         text: check.shown(),
         rule: check.rule(),
         changed_at: check.changed_at().map(Into::into),
+        seen_at: check.began_at().map(Into::into),
         fresh: check.fresh().into(),
         flapping: check.flapping_since().is_some(),
         incident: check.incident().map(|i| i.0),

@@ -1,15 +1,19 @@
 //! What people do, and what they can do it with: silences, receivers, routes.
 
+use hark_api::hosts::Looking;
 use hark_api::receivers::{Receiver, Route};
 use hark_api::silences::{Matches, Preview, Silence};
 use hark_engine::input::Action;
 use hark_engine::plan::{RouteMatch, RoutePlan};
 use hark_engine::{Done, Engine, Refused as EngineRefused};
 use hark_model::record::Matcher;
-use hark_model::{DeliveryId, HostName, IncidentId, ReceiverName, SilenceId, UserName};
+use hark_model::{CheckName, DeliveryId, HostName, IncidentId, ReceiverName, SilenceId, UserName};
 use hark_web::{AckOrder, Answer, Refused, Sight, SilenceOrder};
 
+use tokio::sync::oneshot;
+
 use super::{ServerBackend, ending, words};
+use crate::server::probes::ToProbes;
 
 impl ServerBackend {
     pub(super) fn act(&self, by: &UserName, action: Action) -> Answer<Done> {
@@ -52,6 +56,22 @@ impl ServerBackend {
         };
         let silences = self.all_silences(&Sight::Everything)?;
         silences.into_iter().find(|s| s.id == id.0).ok_or(Refused::Absent)
+    }
+
+    /// Has the probes look at once; a host without checks of the server's has nothing to look at.
+    pub(super) fn hurry_checks(
+        &self,
+        host: &HostName,
+        check: Option<&CheckName>,
+    ) -> Answer<Looking> {
+        let (reply, answer) = oneshot::channel();
+        let now = ToProbes::Now { host: host.clone(), check: check.cloned(), reply };
+        self.links.probes.blocking_send(now).map_err(|_| ending())?;
+        let n = answer.blocking_recv().map_err(|_| ending())?;
+        if n == 0 {
+            return Err(Refused::Absent);
+        }
+        Ok(Looking { checks: u64::try_from(n).unwrap_or(u64::MAX) })
     }
 
     pub(super) fn stop_silence(&self, silence: SilenceId, by: &UserName) -> Answer<()> {

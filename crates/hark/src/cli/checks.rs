@@ -1,0 +1,109 @@
+//! `hark checks`: the checks of a host, and a look at them now.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use hark_model::time::Clock;
+use serde_json::{Value, json};
+
+use super::client::{ApiArgs, Client};
+use super::status::{age_text, seconds_of, state_word, text};
+use crate::out;
+
+/// How often it is looked whether newer results are there.
+const LOOK: Duration = Duration::from_millis(300);
+
+/// How long newer results are waited for.
+const WAIT: Duration = Duration::from_secs(30);
+
+/// Show the checks of a host, worst first, and with --now have the server look at them at once.
+///
+/// Exit code: 0 all shown are ok, 1 a warning or unknown, 2 something is critical, 3 no answer.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  hark checks web1\n  hark checks web1 shop --now\n  \
+    hark checks web1 --now")]
+pub(super) struct Args {
+    /// The host.
+    host: String,
+    /// Only this check.
+    check: Option<String>,
+    /// Look at once, before what is due, and wait for the result.
+    #[arg(long)]
+    now: bool,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+pub(super) fn run(args: &Args) -> ExitCode {
+    ask(args).unwrap_or_else(|error| {
+        out::error(&error);
+        ExitCode::from(3)
+    })
+}
+
+fn ask(args: &Args) -> anyhow::Result<ExitCode> {
+    let client = Client::new(&args.api)?;
+    let path = format!("/api/0/hosts/{}", args.host);
+    let mut checks = chosen(args, &client.get(&path)?);
+    if args.check.is_some() && checks.is_empty() && !args.now {
+        bail!("the host {} has no such check", args.host);
+    }
+    if args.now {
+        let seen = results(&checks);
+        let query = args.check.as_ref().map(|check| format!("?check={check}")).unwrap_or_default();
+        let looking = client
+            .post(None, &format!("{path}/look{query}"), &json!({}))
+            .context("the server runs no such check")?;
+        let wanted = looking["checks"].as_u64().unwrap_or(0);
+        let begin = Clock.now().mono;
+        loop {
+            client.pause(LOOK);
+            checks = chosen(args, &client.get(&path)?);
+            let newer = results(&checks).into_iter().filter(|result| !seen.contains(result));
+            let n_newer = u64::try_from(newer.count()).unwrap_or(u64::MAX);
+            if n_newer >= wanted || Clock.now().mono.since(begin) > WAIT {
+                break;
+            }
+        }
+    }
+    show(args, &checks);
+    let is = |word: &str| checks.iter().any(|check| check["status"] == word);
+    Ok(ExitCode::from(match (is("critical"), is("warning") || is("unknown")) {
+        (true, _) => 2,
+        (false, true) => 1,
+        (false, false) => 0,
+    }))
+}
+
+fn chosen(args: &Args, host: &Value) -> Vec<Value> {
+    let all = host["checks"].as_array().into_iter().flatten();
+    let is_wanted = |check: &&Value| {
+        args.check.as_ref().is_none_or(|wanted| check["name"].as_str() == Some(wanted))
+    };
+    all.filter(is_wanted).cloned().collect()
+}
+
+/// Returns each check with the moment of its newest result.
+fn results(checks: &[Value]) -> Vec<(String, String)> {
+    let result = |check: &Value| (text(&check["name"]), text(&check["seen_at"]));
+    checks.iter().map(result).collect()
+}
+
+fn show(args: &Args, checks: &[Value]) {
+    if args.api.json {
+        return out::json(&json!(checks));
+    }
+    let now = Clock.now().unix.seconds();
+    let rows: Vec<Vec<String>> = checks
+        .iter()
+        .map(|check| {
+            let seen = seconds_of(&check["seen_at"]);
+            let age = seen.map_or("never".to_owned(), |at| {
+                format!("{} ago", age_text(now.saturating_sub(at).max(0)))
+            });
+            vec![text(&check["name"]), state_word(&check["status"]), age, text(&check["text"])]
+        })
+        .collect();
+    out::table(&["CHECK", "STATE", "SEEN", "TEXT"], &rows);
+}
