@@ -75,12 +75,6 @@ impl Pattern {
         let make = |unicode| regex::bytes::RegexBuilder::new(&self.text).unicode(unicode).build();
         make(false).or_else(|_| make(true)).ok()
     }
-
-    /// Returns true if it asks for the end of the line, which may be written in two ways.
-    pub(crate) fn looks_at_end(&self) -> bool {
-        let looks = self.hir.properties().look_set();
-        [Look::End, Look::EndLF, Look::EndCRLF].into_iter().any(|look| looks.contains(look))
-    }
 }
 
 impl fmt::Debug for Pattern {

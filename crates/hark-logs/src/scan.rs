@@ -1,26 +1,29 @@
 //! All patterns of a file in one pass.
 //!
-//! One automaton of all patterns runs over a whole buffer of lines, not over each line: most lines
-//! hold nothing, and looking for their ends would cost more than looking for the patterns. Only a
-//! line with a hit is cut out and asked which patterns are in it. The automaton is made lazily
-//! within `CACHE` bytes; the time of a pass is linear in the buffer, whatever the patterns.
+//! A whole buffer of lines is looked at, not each line: most lines hold nothing, and looking for their
+//! ends would cost more than looking for the patterns. Only a line that may have a hit is cut out and
+//! asked which patterns are in it. How a pattern is looked for depends on what it is:
+//!
+//! | it | is found by | and then |
+//! | --- | --- | --- |
+//! | has a rare word in every match | the words of all such patterns at once, with vectors ([`literals`]) | the line is looked at with an automaton of these patterns |
+//! | has none | its positions as bits ([`bits`]), a few operations a byte | nothing: the bits tell which patterns |
+//! | has none and is too large for that | an automaton that is made lazily within bounds | another one of these patterns |
+//!
+//! The time of a pass is linear in the buffer, whatever the patterns and the text.
+
+mod bits;
+mod literals;
+mod part;
+mod positions;
 
 use std::ops::Range;
 
-use regex_automata::meta::{self, Cache};
-use regex_automata::util::syntax;
-use regex_automata::{Input, MatchKind, PatternID, PatternSet};
-use regex_syntax::hir::Hir;
+use regex_automata::{PatternID, PatternSet};
 use thiserror::Error;
 
+use self::part::{Numbered, Part};
 use crate::pattern::Pattern;
-
-/// Bound on the compiled form of all patterns of a file: some thousand alternatives. What is larger
-/// comes from a large counted repetition, and would cost the agent more memory than all else.
-const MAX_COMPILED: usize = 1 << 20;
-
-/// Bound on the states of an automaton that are remembered. Twenty usual patterns need a fifth.
-const CACHE: usize = 512 * 1024;
 
 /// Why patterns cannot be looked for together.
 #[derive(Debug, Error)]
@@ -39,18 +42,10 @@ pub enum Unit {
 /// Patterns, ready to be looked for.
 #[derive(Debug)]
 pub struct Scanner {
-    find: Machine,
-    /// Tells which patterns are in one line or record.
-    which: Machine,
-    /// Whether what `find` finds needs no second look: there is one pattern.
+    parts: Vec<Part>,
+    /// Whether what a part finds in a record needs no second look: there is one pattern.
     sure: bool,
     found: PatternSet,
-}
-
-#[derive(Debug)]
-struct Machine {
-    regex: meta::Regex,
-    cache: Cache,
 }
 
 impl Scanner {
@@ -62,96 +57,81 @@ impl Scanner {
         patterns: impl IntoIterator<Item = &'p Pattern>,
         unit: Unit,
     ) -> Result<Self, TooLarge> {
-        let patterns: Vec<&Pattern> = patterns.into_iter().collect();
-        debug_assert!(!patterns.is_empty(), "a watch has a pattern");
-        let forms: Vec<Hir> = match unit {
-            Unit::Lines => patterns.iter().map(|p| p.within_line()).collect(),
-            Unit::Records => patterns.iter().map(|p| p.hir().clone()).collect(),
+        let form = |pattern: &Pattern| match unit {
+            Unit::Lines => pattern.within_line(),
+            Unit::Records => pattern.hir().clone(),
         };
-        let mut found = PatternSet::new(patterns.len());
-        if patterns.len() == 1 {
+        let patterns: Vec<Numbered<'p>> = patterns
+            .into_iter()
+            .enumerate()
+            .map(|(at, pattern)| Numbered {
+                number: PatternID::new(at).unwrap_or(PatternID::MAX),
+                pattern,
+                form: form(pattern),
+            })
+            .collect();
+        debug_assert!(!patterns.is_empty(), "a watch has a pattern");
+        let n_patterns = patterns.len();
+        let sure = n_patterns == 1 && unit == Unit::Records;
+        let parts = match unit {
+            Unit::Lines => part::group(patterns)?,
+            Unit::Records => vec![Part::automaton(&patterns)?],
+        };
+        let mut found = PatternSet::new(n_patterns);
+        if sure {
             found.insert(PatternID::ZERO);
         }
-        // In a line alone its end is the end: the patterns as they are written.
-        let alone: Vec<&Hir> = patterns.iter().map(|p| p.hir()).collect();
-        let which = Machine::new(MatchKind::All, &alone)?;
-        let sure = patterns.len() == 1 && !patterns.iter().any(|p| p.looks_at_end());
-        let all = Hir::alternation(forms);
-        let find = Machine::new(MatchKind::LeftmostFirst, &[&all])?;
-        Ok(Self { find, which, sure, found })
+        Ok(Self { parts, sure, found })
     }
 
     /// Looks through `buffer`, which holds whole lines (the last one's end may be missing), and
     /// calls `hit` for each line that has any of the patterns, with its place without its end, and
     /// the numbers of the patterns.
     pub fn lines(&mut self, buffer: &[u8], mut hit: impl FnMut(Range<usize>, &PatternSet)) {
-        let mut at = 0;
-        while at < buffer.len() {
-            let input = Input::new(buffer).range(at..).earliest(true);
-            let Some(half) = self.find.regex.search_half_with(&mut self.find.cache, &input) else {
-                return;
-            };
-            let (line, next) = line_around(buffer, half.offset());
-            // What was found may have been the carriage return that belongs to the line's end.
-            let sure = self.sure && buffer.get(line.end) != Some(&b'\r');
+        for part in &mut self.parts {
+            part.begin();
+            part.next = part.find(buffer, 0);
+        }
+        while let Some(at) = self.parts.iter().filter_map(|part| part.next).min() {
+            let (line, after) = line_around(buffer, at);
             if line.start >= buffer.len() {
                 return;
             }
-            if sure || self.which(buffer.get(line.clone()).unwrap_or_default()) {
+            let text = buffer.get(line.clone()).unwrap_or_default();
+            self.found.clear();
+            for part in &mut self.parts {
+                if part.next.is_some_and(|next| next < after) {
+                    part.tell(text, &mut self.found);
+                    part.next = part.find(buffer, after);
+                }
+            }
+            if !self.found.is_empty() {
                 hit(line, &self.found);
             }
-            at = next;
         }
     }
 
     /// Says which patterns are in one record; none if no pattern is.
     pub fn record(&mut self, record: &[u8]) -> Option<&PatternSet> {
-        let input = Input::new(record).earliest(true);
-        self.find.regex.search_half_with(&mut self.find.cache, &input)?;
-        (self.sure || self.which(record)).then_some(&self.found)
-    }
-
-    fn which(&mut self, text: &[u8]) -> bool {
-        let which = &mut self.which;
-        self.found.clear();
-        let input = Input::new(text);
-        which.regex.which_overlapping_matches_with(&mut which.cache, &input, &mut self.found);
-        let any = !self.found.is_empty();
-        if self.sure && !any {
-            self.found.insert(PatternID::ZERO);
+        if !self.sure {
+            self.found.clear();
         }
-        any
+        let mut any = false;
+        for part in &mut self.parts {
+            part.begin();
+            if part.find(record, 0).is_some() {
+                any = true;
+                if !self.sure {
+                    part.tell(record, &mut self.found);
+                }
+            }
+        }
+        (any && !self.found.is_empty()).then_some(&self.found)
     }
 
     /// Returns the bytes that its automata hold now.
     pub fn memory(&self) -> usize {
-        let of = |machine: &Machine| machine.regex.memory_usage() + machine.cache.memory_usage();
-        of(&self.find) + of(&self.which)
-    }
-}
-
-impl Machine {
-    fn new(kind: MatchKind, forms: &[&Hir]) -> Result<Self, TooLarge> {
-        let config = meta::Config::new()
-            .match_kind(kind)
-            .utf8_empty(false)
-            .nfa_size_limit(Some(MAX_COMPILED))
-            .hybrid_cache_capacity(CACHE)
-            // Whole automata, and engines for captures, are memory without use here.
-            .dfa(false)
-            .onepass(false)
-            .backtrack(false);
-        let mut builder = meta::Regex::builder();
-        builder.configure(config).syntax(syntax::Config::new().utf8(false).unicode(false));
-        let regex = builder.build_many_from_hir(forms).map_err(|error| {
-            let limit = error.size_limit();
-            TooLarge(limit.map_or_else(
-                || error.to_string(),
-                |limit| format!("more than {limit} bytes when compiled"),
-            ))
-        })?;
-        let cache = regex.create_cache();
-        Ok(Self { regex, cache })
+        self.parts.iter().map(Part::memory).sum()
     }
 }
 
@@ -266,6 +246,104 @@ mod tests {
                 })
                 .collect();
             prop_assert_eq!(hits(&texts, &buffer), each);
+        }
+    }
+
+    /// Patterns of each kind: with words in either case, short and long, with positions that are one
+    /// word of bits or more, with ways back and around, too large for bits, and for every line.
+    const KINDS: [&str; 35] = [
+        "error: disk",
+        "(?i)Error: Disk",
+        "(full|empty) disk",
+        "disk.*full",
+        "(?i)x{3}disk",
+        "^error",
+        "full$",
+        "^disk full$",
+        "(^|x)disk f",
+        "[a-q][^u-z]{3}x",
+        "[de][^f]{7}l",
+        "(er|di)+[^ ]*s",
+        "(ab?c*d|e){2,4}",
+        "^[a-e]+$",
+        "[a-e]?k{0,3}$",
+        r"\b[a-e]r",
+        "(?u)[\u{e0}-\u{ff}]r",
+        "(?u)\\wr",
+        r"[^ ]{70}",
+        "([de]{3}|[fg]{2,}|i?)+k",
+        "[a-z]{300}",
+        "(?s)r.d",
+        "x*",
+        "[ab]$^",
+        r"^\s*$",
+        "$",
+        "^",
+        "a^b",
+        "[de]$|^[fx]",
+        "(x|[ad]+)*e",
+        "[dr]{2}(: ){1,2}[a-e]",
+        "((a|b)?[r-s])+ ",
+        r"[^\x00-\x7f]{2}",
+        "[ex].{9}[r-t]",
+        "(?mR)r$",
+    ];
+
+    /// What each line alone has, by the plainest way to find it.
+    fn one_by_one(texts: &[&str], buffer: &[u8]) -> Vec<(Vec<u8>, Vec<usize>)> {
+        let machines: Vec<regex::bytes::Regex> =
+            patterns(texts).iter().map(|pattern| pattern.with_groups().unwrap()).collect();
+        let mut lines: Vec<&[u8]> = buffer.split(|byte| *byte == b'\n').collect();
+        if lines.last() == Some(&&b""[..]) {
+            lines.pop();
+        }
+        let lines = lines.into_iter().map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        let found = lines.map(|line| {
+            let has = |machine: &regex::bytes::Regex| machine.is_match(line);
+            let numbers = machines.iter().enumerate().filter(|(_, machine)| has(machine));
+            (line.to_vec(), numbers.map(|(number, _)| number).collect::<Vec<_>>())
+        });
+        found.filter(|(_, numbers)| !numbers.is_empty()).collect()
+    }
+
+    #[test]
+    fn each_kind_of_pattern_alone_finds_what_it_finds_in_each_line() {
+        let mut buffer = Vec::new();
+        for n in 0..3000_usize {
+            buffer.extend_from_slice(match n % 11 {
+                0 => b"error: disk full".as_slice(),
+                1 => b"ERROR: DISK xxxDISK\r",
+                2 => b"an empty disk",
+                3 => b"aqqqx disk\xc3\xa9r\xff",
+                4 if n % 5 == 0 => b"",
+                5 if n % 7 == 0 => b"abcde",
+                6 => b"  \r",
+                7 if n % 3 == 0 => b"ab\rcd",
+                _ => b"nothing here",
+            });
+            buffer.resize(buffer.len() + (n % 97) * usize::from(n % 4 == 0), b'x');
+            buffer.push(b'\n');
+        }
+        for kind in KINDS {
+            assert!(hits(&[kind], &buffer) == one_by_one(&[kind], &buffer), "{kind}");
+        }
+        assert!(hits(&KINDS, &buffer) == one_by_one(&KINDS, &buffer), "all of them");
+    }
+
+    proptest! {
+        #[test]
+        fn every_way_to_find_a_pattern_finds_the_same(
+            lines in prop::collection::vec(
+                "(error: disk|ERROR: Disk| full|[a-fx]{0,9}|[dr]{2}: |\u{e9}r|k|\r|[^\n]{0,3}|x{60,80}){0,5}", 0..40),
+            ended: bool,
+            chosen in prop::collection::btree_set(0usize..KINDS.len(), 1..9),
+        ) {
+            let texts: Vec<&str> = chosen.iter().map(|n| KINDS[*n]).collect();
+            let mut buffer = lines.concat_with_ends();
+            if !ended {
+                buffer.pop();
+            }
+            prop_assert_eq!(hits(&texts, &buffer), one_by_one(&texts, &buffer));
         }
     }
 
