@@ -25,6 +25,7 @@ const OWN_KEYS: &[Key] = &[
         "A plugin of Nagios, run on the server.",
     ),
     Key::new("exec", Kind::Section(types::exec::KEYS), "Any program, run on the server."),
+    Key::new("flow", Kind::Section(types::flow::KEYS), "Several web requests in a row."),
     Key::new("http", Kind::Section(types::http::KEYS), "A web address."),
     Key::new("ftp", Kind::Section(types::ftp::KEYS), "A file server."),
     Key::new("imap", Kind::Section(types::imap::KEYS), "A mailbox server, IMAP."),

@@ -130,6 +130,7 @@ pub const TYPES: &[&dyn CheckType] = &[
     &types::dns::Dns,
     &types::dns_zone::DnsZone,
     &types::exec::Exec,
+    &types::flow::Flow,
     &types::ftp::Ftp,
     &types::http::Http,
     &types::icmp::Icmp,

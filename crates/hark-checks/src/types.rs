@@ -4,6 +4,7 @@ pub(crate) mod amqp;
 pub(crate) mod dns;
 pub(crate) mod dns_zone;
 pub(crate) mod exec;
+pub(crate) mod flow;
 pub(crate) mod ftp;
 pub(crate) mod http;
 pub(crate) mod icmp;
