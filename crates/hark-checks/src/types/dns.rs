@@ -22,6 +22,7 @@ use crate::frames::foreign;
 use crate::keys::join;
 use crate::link::Seen;
 use crate::net::host_port;
+use crate::session::unanswered;
 use crate::{Check, CheckType, Context, Given};
 
 /// The check type `dns`.
@@ -254,7 +255,8 @@ impl Check for NameServer {
             match answer {
                 Ok(answer) => self.endpoint.judge(&seen, self.judge(&answer)),
                 Err(error) => {
-                    let text = format!("no answer from {}: {error}", seen.address);
+                    let why = unanswered(&error);
+                    let text = format!("no answer from {}: {why}", seen.address);
                     self.endpoint.judge(&seen, Finding::new(Status::Critical, text))
                 }
             }

@@ -18,6 +18,7 @@ use crate::endpoint::{Endpoint, TlsMode};
 use crate::facts::FactKey;
 use crate::finding::Finding;
 use crate::net::{FAMILY_KEY, TIMEOUT_KEY, TimeLimits, host_port, read_timeout};
+use crate::session::unanswered;
 use crate::{Check, CheckType, Context, Given};
 
 mod judge;
@@ -316,7 +317,7 @@ impl Servers {
         let said = match over_udp(&endpoint, context, &question).await {
             Ok((seen, answer)) => answer
                 .map(|answer| (answer, seen.phases.first_byte.unwrap_or_default()))
-                .map_err(|error| (error.to_string(), false)),
+                .map_err(|error| (unanswered(&error), false)),
             Err(finding) => {
                 let no_route = finding.text.contains("unreachable");
                 Err((finding.text, no_route))

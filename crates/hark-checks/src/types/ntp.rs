@@ -16,6 +16,7 @@ use crate::facts::FactKey;
 use crate::finding::{Finding, Measure};
 use crate::keys::join;
 use crate::link::Datagrams;
+use crate::session::unanswered;
 use crate::{Check, CheckType, Context, Given};
 
 mod packet;
@@ -165,7 +166,8 @@ impl Check for TimeServer {
             match self.ask(&mut link).await {
                 Ok(sample) => self.endpoint.judge(&link.seen(), self.limits.judge(&sample)),
                 Err(error) => {
-                    let text = format!("no answer from {}: {error}", link.address());
+                    let why = unanswered(&error);
+                    let text = format!("no answer from {}: {why}", link.address());
                     self.endpoint.judge(&link.seen(), Finding::new(Status::Critical, text))
                 }
             }

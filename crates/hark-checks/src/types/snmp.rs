@@ -18,6 +18,7 @@ use crate::endpoint::{self, Defaults, Endpoint, plain_keys};
 use crate::facts::FactKey;
 use crate::finding::{Finding, Measure};
 use crate::keys::join;
+use crate::session::unanswered;
 use crate::{Check, CheckType, Context, Given};
 
 mod interfaces;
@@ -228,7 +229,8 @@ impl Check for Device {
             match said {
                 Ok(said) => self.endpoint.judge(&link.seen(), self.judge(&said)),
                 Err(error) => {
-                    let text = format!("no values from {}: {error}", link.address());
+                    let why = unanswered(&error);
+                    let text = format!("no values from {}: {why}", link.address());
                     self.endpoint.judge(&link.seen(), Finding::new(Status::Critical, text))
                 }
             }

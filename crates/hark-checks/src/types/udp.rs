@@ -10,6 +10,7 @@ use crate::endpoint::{self, Defaults, Endpoint, plain_keys};
 use crate::facts::FactKey;
 use crate::finding::Finding;
 use crate::keys::join;
+use crate::session::unanswered;
 use crate::{Check, CheckType, Context, Given, octets};
 
 /// The check type `udp`.
@@ -140,7 +141,8 @@ impl Check for Port {
             match link.ask(&self.send, MAX_ANSWER, |_any| true).await {
                 Ok(answer) => self.endpoint.judge(&link.seen(), self.judge(&answer)),
                 Err(error) => {
-                    let text = format!("no answer from {}: {error}", link.address());
+                    let why = unanswered(&error);
+                    let text = format!("no answer from {}: {why}", link.address());
                     self.endpoint.judge(&link.seen(), Finding::new(Status::Critical, text))
                 }
             }

@@ -19,12 +19,21 @@ const OVER_TCP: &[(&str, &[(&str, &str)])] = &[
     ("xmpp", &[]),
     ("sip", &[("transport", "tcp")]),
     ("openvpn", &[("transport", "tcp")]),
+    ("amqp", &[]),
+    ("dns", &[("transport", "tcp"), ("name", "a.test")]),
+    ("ldap", &[]),
+    ("memcached", &[]),
+    ("mqtt", &[]),
+    ("mysql", &[]),
+    ("postgres", &[]),
+    ("redis", &[]),
 ];
 
 /// Those of them that speak TLS.
-const OVER_TLS: &[&str] = &["smtp", "imap", "pop3", "ftp", "xmpp", "sip"];
+const OVER_TLS: &[&str] =
+    &["smtp", "imap", "pop3", "ftp", "xmpp", "sip", "amqp", "ldap", "memcached", "mqtt", "redis"];
 
-const OVER_UDP: &[&str] = &["sip", "openvpn"];
+const OVER_UDP: &[&str] = &["sip", "openvpn", "ntp", "snmp"];
 
 #[tokio::test]
 async fn a_port_that_refuses_is_critical_at_once() {

@@ -9,18 +9,38 @@
 #[cfg(test)]
 mod bad;
 #[cfg(test)]
+mod bind;
+#[cfg(test)]
+mod caches;
+#[cfg(test)]
+mod chrony;
+#[cfg(test)]
 mod dovecot;
 #[cfg(test)]
 mod kamailio;
+#[cfg(test)]
+mod mariadb;
+#[cfg(test)]
+mod mosquitto;
 #[cfg(test)]
 mod openvpn;
 #[cfg(test)]
 mod postfix;
 #[cfg(test)]
+mod postgres;
+#[cfg(test)]
 mod prosody;
+#[cfg(test)]
+mod rabbitmq;
+#[cfg(test)]
+mod slapd;
+#[cfg(test)]
+mod snmpd;
 #[cfg(test)]
 mod sshd;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod udp;
 #[cfg(test)]
 mod vsftpd;
