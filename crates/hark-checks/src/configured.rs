@@ -34,6 +34,7 @@ const OWN_KEYS: &[Key] = &[
     Key::new("pop3", Kind::Section(types::pop3::KEYS), "A mailbox server, POP3."),
     Key::new("smtp", Kind::Section(types::smtp::KEYS), "A mail server."),
     Key::new("ssh", Kind::Section(types::ssh::KEYS), "A server of remote logins."),
+    Key::new("tls", Kind::Section(types::tls::KEYS), "Certificates and versions of TLS."),
     Key::new("xmpp", Kind::Section(types::xmpp::KEYS), "A server of instant messages."),
     Key::new("amqp", Kind::Section(types::amqp::KEYS), "A message broker that speaks AMQP 0-9-1."),
     Key::new("dns", Kind::Section(types::dns::KEYS), "A question to a name server."),

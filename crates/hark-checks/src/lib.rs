@@ -150,6 +150,7 @@ pub const TYPES: &[&dyn CheckType] = &[
     &types::snmp::Snmp,
     &types::ssh::Ssh,
     &types::tcp::Tcp,
+    &types::tls::TlsOfServer,
     &types::udp::Udp,
     &types::xmpp::Xmpp,
 ];

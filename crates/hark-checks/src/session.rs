@@ -49,28 +49,65 @@ pub(crate) async fn hold_lines(
     Ok((link.seen(), end))
 }
 
+/// Where a dialogue has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Met {
+    /// TLS is to begin.
+    Tls,
+    /// All that was to be seen was seen.
+    End,
+}
+
 async fn lines(
     endpoint: &Endpoint,
     link: &mut Link,
     dialogue: &mut impl Dialogue,
 ) -> Result<End, End> {
+    let mut begin = Step::Hear;
+    while converse(link, dialogue, begin).await? == Met::Tls {
+        endpoint.secure(link).await.map_err(End::NoTls)?;
+        begin = dialogue.secured();
+    }
+    Ok(End::Parted)
+}
+
+async fn converse(link: &mut Link, dialogue: &mut impl Dialogue, begin: Step) -> Result<Met, End> {
+    let mut step = begin;
     loop {
-        let line = link.line(MAX_LINE).await?;
-        let mut step = dialogue.hear(&line).map_err(End::Wrong)?;
-        if step == Step::Secure {
-            endpoint.secure(link).await.map_err(End::NoTls)?;
-            step = dialogue.secured();
-        }
         match step {
-            Step::Hear | Step::Secure => {}
+            Step::Hear => {}
+            Step::Secure => return Ok(Met::Tls),
             Step::Say(line) => link.send(format!("{line}\r\n").as_bytes()).await?,
             Step::Part(line) => {
                 // Everything was seen: whether the farewell arrives changes nothing.
                 let _sent = link.send(format!("{line}\r\n").as_bytes()).await;
-                return Ok(End::Parted);
+                return Ok(Met::End);
             }
         }
+        step = dialogue.hear(&link.line(MAX_LINE).await?).map_err(End::Wrong)?;
     }
+}
+
+/// Holds a dialogue of lines until TLS is to begin.
+///
+/// # Errors
+/// If it does not come to that: the finding says why.
+pub(crate) async fn lines_to_tls(
+    endpoint: &Endpoint,
+    link: &mut Link,
+    dialogue: &mut impl Dialogue,
+) -> Result<(), Finding> {
+    let met = converse(link, dialogue, Step::Hear).await;
+    reached_tls(endpoint, link, met)
+}
+
+fn reached_tls(endpoint: &Endpoint, link: &Link, met: Result<Met, End>) -> Result<(), Finding> {
+    let end = match met {
+        Ok(Met::Tls) => return Ok(()),
+        Ok(Met::End) => End::Wrong("TLS does not begin".to_owned()),
+        Err(end) => end,
+    };
+    Err(judge(endpoint, Ok((link.seen(), end)), (Status::Critical, String::new()), Vec::new()))
 }
 
 /// Holds a dialogue of bytes. Returns what is known of the connection, and how it ended.
@@ -92,28 +129,46 @@ async fn bytes(
     link: &mut Link,
     machine: &mut impl Machine,
 ) -> Result<End, End> {
-    let mut turn = machine.begin();
+    let mut begin = machine.begin();
+    while take_turns(link, machine, begin).await? == Met::Tls {
+        endpoint.secure(link).await.map_err(End::NoTls)?;
+        begin = machine.secured();
+    }
+    Ok(End::Parted)
+}
+
+async fn take_turns(link: &mut Link, machine: &mut impl Machine, begin: Turn) -> Result<Met, End> {
+    let mut turn = begin;
     loop {
-        turn = match turn {
-            Turn::Hear => {
-                let heard = some(link).await?;
-                machine.hear(&heard).map_err(End::Wrong)?
-            }
+        let heard = match turn {
+            Turn::Hear => some(link).await?,
             Turn::Say(words) => {
                 link.send(&words).await?;
-                machine.hear(&[]).map_err(End::Wrong)?
+                Vec::new()
             }
-            Turn::Secure => {
-                endpoint.secure(link).await.map_err(End::NoTls)?;
-                machine.secured()
-            }
+            Turn::Secure => return Ok(Met::Tls),
             Turn::Part(words) => {
                 // Everything was seen: whether the farewell arrives changes nothing.
                 let _sent = link.send(&words).await;
-                return Ok(End::Parted);
+                return Ok(Met::End);
             }
-        }
+        };
+        turn = machine.hear(&heard).map_err(End::Wrong)?;
     }
+}
+
+/// Holds a dialogue of bytes until TLS is to begin.
+///
+/// # Errors
+/// If it does not come to that: the finding says why.
+pub(crate) async fn bytes_to_tls(
+    endpoint: &Endpoint,
+    link: &mut Link,
+    machine: &mut impl Machine,
+) -> Result<(), Finding> {
+    let begin = machine.begin();
+    let met = take_turns(link, machine, begin).await;
+    reached_tls(endpoint, link, met)
 }
 
 /// Returns what has come, or what comes next.

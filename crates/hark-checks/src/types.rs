@@ -24,6 +24,7 @@ pub(crate) mod smtp;
 pub(crate) mod snmp;
 pub(crate) mod ssh;
 pub(crate) mod tcp;
+pub(crate) mod tls;
 pub(crate) mod udp;
 pub(crate) mod xmpp;
 

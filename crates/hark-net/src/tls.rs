@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use ring::digest::{SHA256, digest};
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
@@ -111,6 +112,46 @@ impl Tls {
         connector.connect(server, stream).await.map_err(TlsError::Handshake)
     }
 
+    /// Says whether the holder of `chain` (its own certificate first) is trusted to be `name` at that
+    /// time, as [`Tls::secure`] does, and is not on one of the lists of revoked certificates. A list that
+    /// has run out is an error where it is the one to ask; without one for its authority a certificate
+    /// passes.
+    ///
+    /// # Errors
+    /// What is wrong with the chain, or with the authorities.
+    pub fn verify(
+        &self,
+        chain: &[CertificateDer<'static>],
+        name: &str,
+        now: UnixTime,
+        revoked: Vec<CertificateRevocationListDer<'static>>,
+    ) -> Result<(), TlsError> {
+        let roots = match &self.trust {
+            Trust::Anybody => return Ok(()),
+            Trust::Pinned(pin) => return pinned(*pin, chain),
+            Trust::System => Arc::clone(&SYSTEM_ROOTS),
+            Trust::File(path) => authorities(path)?,
+        };
+        let bare = name.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let server = ServerName::try_from(bare).map_err(|_| TlsError::Name(name.to_owned()))?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut builder = WebPkiServerVerifier::builder_with_provider(roots, provider);
+        if !revoked.is_empty() {
+            builder = builder
+                .with_crls(revoked)
+                .only_check_end_entity_revocation()
+                .allow_unknown_revocation_status()
+                .enforce_revocation_expiration();
+        }
+        let unusable = |error: rustls::server::VerifierBuilderError| {
+            TlsError::Handshake(io::Error::new(io::ErrorKind::InvalidData, error))
+        };
+        let verifier = builder.build().map_err(unusable)?;
+        let (own, above) = chain.split_first().ok_or_else(nothing_shown)?;
+        let verdict = verifier.verify_server_cert(own, above, &server, &[], now);
+        verdict.map(drop).map_err(untrusted)
+    }
+
     fn config(&self) -> Result<Arc<ClientConfig>, TlsError> {
         if let Some(config) = self.config.get() {
             return Ok(Arc::clone(config));
@@ -133,10 +174,7 @@ impl Tls {
             Trust::Anybody => by(None),
             Trust::Pinned(fingerprint) => by(Some(*fingerprint)),
             Trust::System => by_roots(Arc::clone(&SYSTEM_ROOTS)),
-            Trust::File(path) => {
-                let unusable = |source| TlsError::CaFile { path: path.clone(), source };
-                by_roots(Arc::new(read_roots(path).map_err(unusable)?))
-            }
+            Trust::File(path) => by_roots(authorities(path)?),
         };
         let mut config = builder.with_no_client_auth();
         config.alpn_protocols = self.alpn.iter().map(|protocol| protocol.to_vec()).collect();
@@ -158,6 +196,28 @@ static SYSTEM_ROOTS: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
     }
     Arc::new(roots)
 });
+
+fn untrusted(error: rustls::Error) -> TlsError {
+    TlsError::Handshake(io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+fn nothing_shown() -> TlsError {
+    untrusted(rustls::Error::NoCertificatesPresented)
+}
+
+/// Says whether the first certificate is the pinned one.
+fn pinned(pin: [u8; 32], chain: &[CertificateDer<'static>]) -> Result<(), TlsError> {
+    let own = chain.first().ok_or_else(nothing_shown)?;
+    if digest(&SHA256, own).as_ref() == pin {
+        return Ok(());
+    }
+    Err(untrusted(rustls::CertificateError::ApplicationVerificationFailure.into()))
+}
+
+fn authorities(path: &Path) -> Result<Arc<RootCertStore>, TlsError> {
+    let unusable = |source| TlsError::CaFile { path: path.to_owned(), source };
+    read_roots(path).map(Arc::new).map_err(unusable)
+}
 
 fn read_roots(path: &Path) -> io::Result<RootCertStore> {
     let pem = std::fs::read(path)?;

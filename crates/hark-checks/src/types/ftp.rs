@@ -15,7 +15,7 @@ use crate::{Check, CheckType, Context, Given, login, session};
 
 mod talk;
 
-use talk::{Order, Talk};
+pub(crate) use talk::{Order, Talk};
 
 /// The check type `ftp`.
 #[derive(Debug)]

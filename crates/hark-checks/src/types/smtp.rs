@@ -16,7 +16,8 @@ use crate::{Check, CheckType, Context, Given, session};
 
 mod talk;
 
-use talk::{Command, Order, Talk};
+use talk::Command;
+pub(crate) use talk::{Order, Talk};
 
 /// The check type `smtp`.
 #[derive(Debug)]

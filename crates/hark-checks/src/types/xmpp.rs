@@ -14,7 +14,8 @@ use crate::{Check, CheckType, Context, Given, session};
 
 mod talk;
 
-use talk::{Order, Role, Talk};
+use talk::Role;
+pub(crate) use talk::{Order, Talk};
 
 /// The check type `xmpp`.
 #[derive(Debug)]

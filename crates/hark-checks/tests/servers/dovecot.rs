@@ -101,6 +101,8 @@ async fn imap_logs_in_at_dovecot() {
     let clear = [("tls", "false"), ("user", "mon"), ("password", "s3cret")];
     // Dovecot takes passwords in the clear from its own machine, which this is.
     expect("imap", server.imap, &clear, Status::Ok, "").await;
+    let chain = [&server.trusting("starttls")[..], &[("protocol", "imap")]].concat();
+    expect("tls", server.imap, &chain, Status::Ok, "TLSv1.3 with").await;
     let number = server.imaps.to_string();
     let good = look("imap", server.imaps, &server.trusting("true")).await;
     same(&good, &plugin("check_simap", &["-H", "127.0.0.1", "-p", &number]));
@@ -137,6 +139,8 @@ async fn pop3_counts_the_messages_at_dovecot_over_tls() {
         let options = [&server.trusting(tls)[..], &login].concat();
         expect("pop3", port, &options, Status::Critical, "refuses the login").await;
     }
+    let chain = [&server.trusting("starttls")[..], &[("protocol", "pop3")]].concat();
+    expect("tls", server.pop3, &chain, Status::Ok, "TLSv1.3 with").await;
     let number = server.pop3s.to_string();
     let good = look("pop3", server.pop3s, &server.trusting("true")).await;
     same(&good, &plugin("check_spop", &["-H", "127.0.0.1", "-p", &number]));

@@ -23,6 +23,8 @@ mod mariadb;
 #[cfg(test)]
 mod mosquitto;
 #[cfg(test)]
+mod nginx;
+#[cfg(test)]
 mod openvpn;
 #[cfg(test)]
 mod postfix;

@@ -132,6 +132,8 @@ async fn smtp_agrees_on_tls_with_postfix() {
         let soon = [&with(tls)[..], &[("certificate_warning", "3650")]].concat();
         expect("smtp", port, &soon, Status::Ok, "").await;
     }
+    let chain = [&with("starttls")[..], &[("protocol", "smtp")]].concat();
+    expect("tls", server.port, &chain, Status::Ok, "TLSv1.3 with").await;
     // The plugin's days are about the same certificate.
     let number = server.port.to_string();
     let theirs = plugin("check_smtp", &["-H", "127.0.0.1", "-p", &number, "-S", "-D", "14"]);

@@ -90,6 +90,9 @@ async fn xmpp_agrees_on_tls_with_prosody_for_the_domain() {
     expect("xmpp", server.clients, &untrusted, Status::Critical, "UnknownIssuer").await;
     let other_name = [&trusting[..], &[("tls_name", "other.test")]].concat();
     expect("xmpp", server.clients, &other_name, Status::Critical, "other.test").await;
+    let chain = [("tls", "starttls"), ("protocol", "xmpp"), ("tls_name", NAME)];
+    let chain = [&chain[..], &[("ca_file", ca_file.as_str())]].concat();
+    expect("tls", server.clients, &chain, Status::Ok, "with").await;
     // TLS from the start, before a server that speaks none.
     let acceptor = server.authority.good().acceptor();
     let direct = Relay::secured(server.clients, acceptor).await;

@@ -68,6 +68,8 @@ async fn ftp_logs_in_at_vsftpd_in_the_clear_and_over_tls() {
     let good = expect("ftp", server.port, &anonymous, Status::Ok, "").await;
     assert_eq!(good.facts.get("logged_in"), &Fact::from(true));
     let trust = [("tls", "starttls"), ("ca_file", server.ca_file.as_str()), ("tls_name", NAME)];
+    let chain = [&trust[..], &[("protocol", "ftp")]].concat();
+    expect("tls", server.port, &chain, Status::Ok, "with").await;
     let secured = [&trust[..], &anonymous].concat();
     expect("ftp", server.port, &secured, Status::Ok, "certificate good for").await;
     let somebody = [&trust[..], &[("user", "somebody"), ("password", "x")]].concat();

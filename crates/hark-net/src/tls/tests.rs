@@ -101,3 +101,25 @@ async fn a_file_without_authorities_is_named() {
     let odd = agree(&server(&[]), &Tls::new(Trust::Anybody), "not a name").await.unwrap_err();
     assert!(matches!(odd, TlsError::Name(_)), "{odd}");
 }
+
+#[test]
+fn a_chain_is_verified_apart_from_the_connection_as_in_it() {
+    let server = server(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let ca_file = folder.path().join("ca.pem");
+    std::fs::write(&ca_file, &server.pem).unwrap();
+    let chain: Vec<CertificateDer<'static>> =
+        CertificateDer::pem_slice_iter(server.pem.as_bytes()).map(Result::unwrap).collect();
+    let now = UnixTime::since_unix_epoch(std::time::Duration::from_hours(500_000));
+    let verify = |trust: Trust, name: &str| Tls::new(trust).verify(&chain, name, now, Vec::new());
+    let trusting = || Trust::File(ca_file.clone());
+    assert!(verify(trusting(), "a.example").is_ok());
+    assert!(verify(trusting(), "b.example").unwrap_err().is_untrusted());
+    assert!(verify(Trust::Anybody, "b.example").is_ok());
+    assert!(verify(Trust::Pinned(server.fingerprint), "b.example").is_ok());
+    assert!(verify(Trust::Pinned([0; 32]), "a.example").unwrap_err().is_untrusted());
+    let nothing = Tls::new(trusting()).verify(&[], "a.example", now, Vec::new());
+    assert!(nothing.is_err());
+    let early = UnixTime::since_unix_epoch(std::time::Duration::from_secs(1));
+    assert!(Tls::new(trusting()).verify(&chain, "a.example", early, Vec::new()).is_err());
+}

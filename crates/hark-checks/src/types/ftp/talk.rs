@@ -16,6 +16,13 @@ pub(crate) struct Order {
     pub(crate) login: Option<Login>,
 }
 
+impl Order {
+    /// What is said to get to TLS, and nothing else.
+    pub(crate) fn to_tls() -> Self {
+        Self { greeting: None, starttls: true, login: None }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum State {
     Greeting,

@@ -27,6 +27,14 @@ pub(crate) struct Order {
     pub(crate) commands: Vec<Command>,
 }
 
+impl Order {
+    /// What is said to get to TLS, and nothing else.
+    pub(crate) fn to_tls() -> Self {
+        let (greeting, from, commands) = (None, None, Vec::new());
+        Self { greeting, helo: super::HELO.to_owned(), starttls: true, from, commands }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum State {
     Greeting,

@@ -41,6 +41,14 @@ pub(crate) struct Order {
     pub(crate) mechanisms: Vec<String>,
 }
 
+impl Order {
+    /// What is said to get to TLS, and nothing else.
+    pub(crate) fn to_tls(domain: &str) -> Self {
+        let (domain, mechanisms) = (domain.to_owned(), Vec::new());
+        Self { domain, role: Role::Client, starttls: true, mechanisms }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum State {
     /// The opening tag, then the features.
