@@ -8,8 +8,9 @@ use hark_model::{CheckName, UserName};
 use hark_store::disk::Break;
 
 use super::config::Faults;
+use super::plan::{below, self_host, signed};
 use super::receiver::Away;
-use super::{Happening, World, below, self_host, signed};
+use super::{Happening, World};
 use crate::machine::Trouble;
 
 /// The kinds of faults, in the order of [`Faults`].

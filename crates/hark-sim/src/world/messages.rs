@@ -12,9 +12,10 @@ use hark_model::{CheckName, Notification};
 use hark_notify::delivery::{Chance, Tried};
 use hark_notify::outbox::{Attempt, Order};
 
+use super::plan::self_host;
 use super::receiver::{Arrived, Course};
 use super::server::Failed;
-use super::{Happening, World, WorldError, self_host};
+use super::{Happening, World, WorldError};
 
 /// How long the answer to a message waits in the socket of a server that stands still until it is
 /// looked for again.
