@@ -7,8 +7,8 @@ use hark_model::time::{Micros, Now};
 use hark_proto::body::Preamble;
 use hark_proto::header::{HEADER, Header, Kind};
 use hark_proto::{
-    Body, ClientSession, Content, Identity, MAX_DATAGRAM, MIN_REQUEST, ServerSession, SessionKeys,
-    SetAssembler, TAG, decode,
+    Body, ClientSession, Content, Fetch, Identity, MAX_DATAGRAM, MIN_REQUEST, Paper, Piece, Reply,
+    ServerSession, SessionKeys, SetAssembler, TAG, decode,
 };
 
 const AT: Micros = Micros(10_000_000);
@@ -26,12 +26,15 @@ pub(crate) fn run(input: &[u8]) {
             let from = IpAddr::V4(Ipv4Addr::LOCALHOST);
             assert!(server.open(&identity.key, &mut datagram, from, AT).is_err(), "forged");
         }
+        // And so may a server.
+        1 if mode / 8 % 2 == 1 => reply(&identity, Kind::ALL[6 + usize::from(mode / 16) % 4], rest),
         1 => {
             let mut client = ClientSession::begin(identity, SESSION, AT);
             assert!(client.open(&mut rest.to_vec(), Now::default(), AT).is_err(), "forged");
         }
         // Sealed by somebody who has the key: an agent may be malicious.
-        2 => sealed(&identity, Kind::ALL[usize::from(mode / 8) % 5], rest),
+        2 => sealed(&identity, Kind::ALL[usize::from(mode / 8) % 6], rest),
+        7 if mode / 8 % 2 == 1 => content(Kind::Fetch, rest),
         number => content(Kind::ALL[usize::from(number - 3)], rest),
     }
 }
@@ -53,6 +56,25 @@ fn sealed(identity: &Identity, kind: Kind, plain: &[u8]) {
         Ok(received) => content(kind, received.content),
         Err(_) => assert!(!fits || plain.len() + HEADER + TAG < 16, "a sealed one opens"),
     }
+}
+
+/// Whatever a server says, an agent keeps its session until one is needed.
+fn reply(identity: &Identity, kind: Kind, plain: &[u8]) {
+    let mut client = ClientSession::begin(identity.clone(), SESSION, AT);
+    let mut sent = Vec::new();
+    let question = Fetch { paper: Paper::Configuration(1), offset: 0 };
+    client.seal(&question.encode(), 1, Now::default(), AT, &mut sent).expect("the first one fits");
+    let mut datagram = Vec::new();
+    Header { kind, agent: identity.agent, session: SESSION, counter: 1 }.write(&mut datagram);
+    let clear = datagram.len();
+    datagram.extend_from_slice(plain);
+    SessionKeys::derive(&identity.key, SESSION).to_agent.seal(1, clear, &mut datagram);
+    if let Ok(Reply::Piece(piece)) = client.open(&mut datagram, Now::default(), AT) {
+        let mut again = Vec::new();
+        piece.write(&mut again);
+        assert_eq!(Piece::read(&again).as_ref(), Ok(&piece));
+    }
+    assert_eq!(client.session(), SESSION);
 }
 
 fn content(kind: Kind, bytes: &[u8]) {

@@ -23,8 +23,8 @@ use hark_model::{
 };
 use hark_proto::body::{PREAMBLE, Pushed};
 use hark_proto::{
-    AckFacts, BacklogBuilder, BeatBuilder, ClientSession, Content, Hello, Identity, Refused,
-    ReportBuilder, ReportItem, ServerSession, split_set,
+    AckFacts, BacklogBuilder, BeatBuilder, ClientSession, Content, Fetch, Hello, Identity, Kind,
+    Paper, Piece, Refused, ReportBuilder, ReportItem, ServerSession, split_set,
 };
 
 /// How many mutations a common run makes: some seconds.
@@ -196,7 +196,13 @@ fn contents() -> Vec<Content> {
     let mut contents = vec![hello.encode().unwrap(), beat.finish(), report.finish()];
     contents.extend(split_set(7, &series).unwrap());
     contents.push(backlog.finish());
+    contents.push(Fetch { paper: Paper::Configuration(3), offset: 1144 }.encode());
     contents
+}
+
+/// The second piece of a paper, as long as one can be.
+fn piece() -> Piece {
+    Piece::cut(Fetch { paper: Paper::Configuration(3), offset: 1144 }, &[b' '; 4000])
 }
 
 /// What can be seen of a session; all of it is compared after each wrong datagram.
@@ -225,9 +231,15 @@ fn mutated_inputs_are_read_or_refused_within_bounded_memory() {
     for content in contents() {
         // The harness' modes: as a content, and as the content of a sealed datagram.
         let kind = content.kind().number() - 1;
-        seeds.push([&[kind + 3], content.bytes()].concat());
+        let mode = if content.kind() == Kind::Fetch { 8 + 7 } else { kind + 3 };
+        seeds.push([&[mode], content.bytes()].concat());
         seeds.push([&[kind * 8 + 2], &[0; PREAMBLE][..], content.bytes()].concat());
     }
+    // And what a server says: acknowledgement, reset, want sets, piece.
+    let mut plain = Vec::new();
+    piece().write(&mut plain);
+    seeds.push([&[3 * 16 + 8 + 1], &plain[..]].concat());
+    seeds.extend((0..3).map(|kind| [&[kind * 16 + 8 + 1], &[1; 47][..]].concat()));
     for number in 0..mutations() {
         let mut input = seeds[random.below(seeds.len())].clone();
         mutate(&mut input, &seeds, &mut random);
@@ -295,12 +307,13 @@ fn mutated_replies_leave_an_agent_as_it_was() {
     let header = server.open(&identity().key, &mut out, HOME, AT).unwrap().header;
     server.persisted(1000);
     server.stored(1000, header.counter);
-    let mut replies = vec![Vec::new(); 3];
+    let mut replies = vec![Vec::new(); 4];
     assert!(server.ack(header.agent, &AckFacts::default(), AT, &mut replies[0]));
     assert!(server.want_sets(header.agent, &[1, 2], &mut replies[1]));
-    assert!(server.reset(&identity().key, &header, [9; 16], AT, &mut replies[2]));
+    assert!(server.piece(header.agent, &piece(), &mut replies[2]));
+    assert!(server.reset(&identity().key, &header, [9; 16], AT, &mut replies[3]));
     for number in 0..mutations() {
-        let mut wrong = replies[random.below(3)].clone();
+        let mut wrong = replies[random.below(4)].clone();
         mutate(&mut wrong, &replies, &mut random);
         if replies.contains(&wrong) {
             continue;
@@ -308,7 +321,7 @@ fn mutated_replies_leave_an_agent_as_it_was() {
         assert!(client.open(&mut wrong, Now::default(), AT).is_err(), "mutation {number}");
         assert_eq!((client.n_waiting(), client.rtt_us(), client.session()), (1, None, 1000));
     }
-    for reply in &mut replies[..2] {
+    for reply in &mut replies[..3] {
         assert!(client.open(reply, Now::default(), AT).is_ok());
     }
 }
