@@ -34,7 +34,9 @@ impl Schedule {
             return false;
         }
         let interval = millis(self.interval).max(1);
-        let unix = u64::try_from(now.unix.0).unwrap_or(0);
+        // Also before 1970, where a clock that was never set may stand.
+        let unix =
+            now.unix.0.rem_euclid(i64::try_from(interval).unwrap_or(i64::MAX)).cast_unsigned();
         let phase = phase(host) % interval;
         let until = interval - (unix % interval + interval - phase) % interval;
         // At the joint between the first one and the phase, or after a step of the wall clock, the
@@ -131,14 +133,26 @@ mod tests {
         let mut schedule = Schedule::begin(at(0), INTERVAL);
         assert!(schedule.is_due(at(1000), "a"));
         let mut last = Mono(6000);
-        for step in [3_600_000_i64, -86_400_000, 7] {
+        for unix in [1_700_003_600_000_i64, 1_699_913_600_000, 7, 0, -3_333, -5_000_000_000_007] {
             let mono = schedule.next();
-            let unix = Unix(1_700_000_000_000 + step);
+            let unix = Unix(unix);
             assert!(schedule.is_due(Now { mono, unix }, "a"));
             let gap = schedule.next().since(mono);
             assert!(gap >= INTERVAL / 4 && gap <= INTERVAL * 5 / 4, "{gap:?}");
             assert!(mono > last);
             last = mono;
+        }
+    }
+
+    #[test]
+    fn a_clock_before_1970_keeps_the_interval() {
+        for host in ["a", "b", "web.example.net", "host-17"] {
+            let start = -2_000_000_000_007_i64;
+            let at = |ms: u64| Now { mono: Mono(ms), unix: Unix(start + ms.cast_signed()) };
+            let mut schedule = Schedule::begin(at(0), INTERVAL);
+            let times: Vec<u64> =
+                (0..100_000).filter(|ms| schedule.is_due(at(*ms), host)).collect();
+            assert!(times.windows(2).skip(1).all(|w| w[1] - w[0] == 10_000), "{host}: {times:?}");
         }
     }
 

@@ -81,6 +81,30 @@ impl Unix {
     pub fn seconds(self) -> i64 {
         self.0.div_euclid(1000)
     }
+
+    /// Returns it in UTC with whole seconds, as `2026-11-20T22:03:01Z` (RFC 3339).
+    pub fn rfc3339(self) -> String {
+        let (year, month, day) = civil(self.0.div_euclid(86_400_000));
+        let second = self.0.rem_euclid(86_400_000) / 1000;
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+}
+
+/// Returns year, month and day of the Gregorian calendar, so many days after 1970-01-01.
+///
+/// Years are counted from March, so that the leap day is the last one; 146,097 days are 400 years.
+pub fn civil(days: i64) -> (i64, i64, i64) {
+    let days = days.saturating_add(719_468);
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let (month, later) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    (year_of_era + era * 400 + later, month, day)
 }
 
 impl Add<Duration> for Unix {
@@ -147,8 +171,12 @@ fn boot_micros() -> u64 {
 
 #[expect(clippy::disallowed_methods, reason = "this is the one clock")]
 fn unix_micros() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |d| i64::try_from(d.as_micros()).unwrap_or(i64::MAX))
+    let micros = |d: Duration| i64::try_from(d.as_micros()).unwrap_or(i64::MAX);
+    // A clock that was never set may well stand before 1970; it goes on there like any other.
+    match std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH) {
+        Ok(since) => micros(since),
+        Err(before) => -micros(before.duration()),
+    }
 }
 
 #[cfg(test)]
@@ -166,6 +194,20 @@ mod tests {
     fn seconds_round_down_before_1970() {
         assert_eq!(Unix(-1).seconds(), -1);
         assert_eq!(Unix(1999).seconds(), 1);
+    }
+
+    #[test]
+    fn days_are_named_as_the_calendar_does() {
+        for (at, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (-1, "1969-12-31T23:59:59Z"),
+            (951_782_400_000, "2000-02-29T00:00:00Z"),
+            (2_147_483_648_000, "2038-01-19T03:14:08Z"),
+            (4_294_967_296_000, "2106-02-07T06:28:16Z"),
+            (1_795_219_381_250, "2026-11-21T00:03:01Z"),
+        ] {
+            assert_eq!(Unix(at).rfc3339(), text);
+        }
     }
 
     #[test]
