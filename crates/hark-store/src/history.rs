@@ -18,6 +18,7 @@
 //! tried whether the disk works again. Then everything is opened anew from what is on the disk, which
 //! is all that was ever acknowledged. Alerting never waits for any of this.
 
+mod aging;
 mod bytes;
 mod catalogue;
 mod chunk;
@@ -46,6 +47,7 @@ pub use tier::Tier;
 
 use crate::disk::Disk;
 use crate::fault::Fault;
+use aging::Aging;
 use catalogue::Catalogue;
 use level0::Level0;
 use maintain::{Pending, Replay};
@@ -201,6 +203,7 @@ pub struct History {
     replay: Replay,
     sweep_at: usize,
     next_minute: Mono,
+    aging: Aging,
     counts: Counts,
     stopped: Option<Stopped>,
 }
@@ -257,6 +260,7 @@ impl History {
             replay,
             sweep_at: 0,
             next_minute: Mono(0),
+            aging: Aging::default(),
             counts: Counts { damaged: n_lost + level0_damaged, ..Counts::default() },
             stopped: None,
         };

@@ -166,7 +166,9 @@ impl History {
         self.remove_log()?;
         if now.mono >= self.next_minute {
             self.next_minute = now.mono + Duration::from_mins(1);
-            self.expire(now.unix)?;
+            let newest = self.newest_possible();
+            let aged = self.aging.at(now, newest);
+            self.expire(aged)?;
         }
         Ok(self.replay.is_going_on() || !self.due.is_empty())
     }
@@ -416,6 +418,14 @@ impl History {
             self.wal.remove_before(keep_from)?;
         }
         Ok(())
+    }
+
+    /// Returns when the newest samples that are there can have been written, at most: the end of their
+    /// day, and as long after it as samples are kept.
+    fn newest_possible(&self) -> Option<Unix> {
+        let newest = self.partitions.newest(Tier::Raw)?;
+        let end = newest.saturating_add(1).saturating_mul(DAY_MS * Tier::Raw.days());
+        Some(Unix(end) + self.settings.raw)
     }
 
     fn expire(&mut self, now: Unix) -> Result<(), Trouble> {

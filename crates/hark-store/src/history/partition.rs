@@ -286,7 +286,7 @@ impl Partitions {
         self.of(tier).next()
     }
 
-    fn newest(&self, tier: Tier) -> Option<i64> {
+    pub(super) fn newest(&self, tier: Tier) -> Option<i64> {
         self.of(tier).next_back()
     }
 
