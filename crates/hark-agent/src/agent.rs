@@ -12,38 +12,33 @@ mod summary;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use hark_model::{Clock, Event, EventKind, HostName, Mono, Now, Severity, Unix};
+use hark_model::{Clock, Event, EventKind, HostName, Mono, Severity, Unix};
 use hark_proto::ReportItem;
 
 use crate::central::Central;
 use crate::collectors::Root;
 use crate::endpoint::Endpoint;
+use crate::heart::{Heart, Setup};
 use crate::home::Home;
 use crate::inject::Injection;
 use crate::inlet::Outlet;
 use crate::jobs::{Actions, Jobs, JobsConfig, Looks};
-use crate::levels::Levels;
 use crate::logs::{Handover, LogThread, LogsConfig};
 use crate::pulse::Pulse;
-use crate::sampler::{Round, Sampler};
-use crate::schedule::Schedule;
-use crate::sender::{Introduction, Moment, Sender};
+use crate::sampler::Sampler;
+use crate::sender::Moment;
 use crate::settings::AgentConfig;
-use crate::spool::Spool;
 use crate::stop::Stop;
 use crate::sys;
 use crate::way_back::WayBack;
 use boot::booted_at;
 pub use error::AgentError;
 use joining::who;
-use local::{listen, with_actions};
+use local::listen;
 pub use summary::Summary;
 
 /// How long the end of the agent may take: its last report is sent and waited for.
 const LAST_WORDS: Duration = Duration::from_millis(800);
-
-/// How often cursors are stored and losses told.
-const HOUSEKEEPING: Duration = Duration::from_secs(30);
 
 /// How often it is looked whether the resolver has answered.
 const RESOLVING: Duration = Duration::from_millis(100);
@@ -59,10 +54,7 @@ const MAX_DATAGRAM: usize = 1500;
 #[derive(Debug)]
 pub struct Agent {
     host: HostName,
-    sampler: Sampler,
-    round: Round,
-    schedule: Schedule,
-    sender: Sender,
+    heart: Heart,
     endpoint: Endpoint,
     /// The address that the present session is spoken to.
     spoken_to: Option<SocketAddr>,
@@ -74,7 +66,6 @@ pub struct Agent {
     /// The interval where neither the host's file nor the server says one.
     usual: Duration,
     home: Home,
-    levels: Levels,
     jobs: JobsConfig,
     logs: LogsConfig,
     /// What watches logs; none if there are none.
@@ -115,27 +106,23 @@ impl Agent {
         let usual = known.interval.unwrap_or(AgentConfig::DEFAULT_INTERVAL);
         let given_interval = given.as_ref().and_then(|given| given.interval);
         let interval = config.interval.or(given_interval).unwrap_or(usual);
-        let spool = Spool::open(&home.path().join("spool"), config.spool, moment.now.unix)?;
-        let introduction = Introduction {
+        let setup = Setup {
+            folder: home.path(),
             host: known.host.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            identity: known.identity,
             interval,
+            spool: config.spool,
+            collectors,
+            root: &config.root,
             booted_at: booted_at(&config.root),
-            started_at: moment.now.unix,
+            actions: config.actions.names().collect::<Vec<_>>().join(" "),
         };
-        let mut sender = Sender::begin(home.path(), known.identity, introduction, spool, moment)
-            .map_err(AgentError::Session)?;
-        if let Some(facts) = sampler.changed_facts() {
-            sender.set_facts(with_actions(facts, &config.actions), moment.now);
-        }
+        let mut heart = Heart::with(setup, sampler, moment)?;
         let (configuration, order) = central.taken();
-        sender.has_papers(configuration, order);
+        heart.sender.has_papers(configuration, order);
         let mut agent = Self {
             host: known.host,
-            sampler,
-            round: Round::default(),
-            schedule: Schedule::begin(moment.now, interval),
-            sender,
+            heart,
             endpoint: Endpoint::new(known.servers, config.names.clone()),
             spoken_to: None,
             way_back: WayBack::new(config.returning),
@@ -144,7 +131,6 @@ impl Agent {
             root: config.root.clone(),
             usual,
             home,
-            levels: config.root.levels(),
             jobs,
             logs,
             log_watch: None,
@@ -157,7 +143,7 @@ impl Agent {
         };
         agent.tell_boot(&config.root, moment.now);
         if let Some(told) = told {
-            agent.sender.report(&told, moment.now);
+            agent.heart.sender.report(&told, moment.now);
         }
         Ok(agent)
     }
@@ -169,7 +155,7 @@ impl Agent {
 
     /// Returns the time between two heartbeats.
     pub fn interval(&self) -> Duration {
-        self.schedule.interval()
+        self.heart.schedule.interval()
     }
 
     /// Returns what tells others, while the agent runs, that it does.
@@ -186,17 +172,13 @@ impl Agent {
         if let Err(error) = sys::survive_memory_pressure() {
             tracing::debug!(%error, "no protection against running out of memory");
         }
-        tracing::info!(host = %self.host, interval = ?self.schedule.interval(), "agent runs");
+        tracing::info!(host = %self.host, interval = ?self.heart.schedule.interval(), "agent runs");
         self.change_jobs();
         self.start_logs();
-        let mut housekeeping = Mono(0);
         loop {
             let moment = moment(self.clock);
-            self.pulse.beat(self.sender.counts.stored, self.schedule.interval());
-            if moment.now.mono >= housekeeping {
-                housekeeping = moment.now.mono + HOUSEKEEPING;
-                self.keep_house(moment.now);
-            }
+            self.pulse.beat(self.heart.sender.counts.stored, self.heart.schedule.interval());
+            self.heart.keep_house_if_due(moment.now);
             self.beat_if_due(moment);
             let found = self.looks.between(moment.now);
             self.take_in(found);
@@ -204,8 +186,8 @@ impl Agent {
             self.pump(moment);
             let again = self.log_watch.as_ref().and_then(|(_, handover)| handover.next_deadline());
             let others = again.into_iter().chain(self.looks.next());
-            let next = others.fold(self.schedule.next(), Mono::min);
-            let until = wake(housekeeping, next);
+            let next = others.fold(self.heart.schedule.next(), Mono::min);
+            let until = self.heart.wake(next);
             if self.wait(until, Some(stop))? {
                 break;
             }
@@ -215,7 +197,7 @@ impl Agent {
         self.take_found();
         self.end_logs();
         let event = event(self.clock.now().unix, EventKind::Shutdown, "agent ends");
-        self.sender.report(&ReportItem::Event(event), self.clock.now());
+        self.heart.sender.report(&ReportItem::Event(event), self.clock.now());
         self.end(LAST_WORDS)
     }
 
@@ -226,41 +208,29 @@ impl Agent {
     /// As [`Agent::run`].
     pub fn deliver(mut self, events: Vec<Event>, patience: Duration) -> Result<bool, AgentError> {
         for event in events {
-            self.sender.report(&ReportItem::Event(event), self.clock.now());
+            self.heart.sender.report(&ReportItem::Event(event), self.clock.now());
         }
         Ok(self.end(patience)?.pending.reports == 0)
     }
 
     fn beat_if_due(&mut self, moment: Moment) {
-        if !self.schedule.is_due(moment.now, self.host.as_str()) {
+        if !self.heart.is_due(moment.now) {
             return;
-        }
-        if let Some(ahead) = self.sender.server_ahead_ms.take() {
-            let behind = Duration::from_millis(ahead.unsigned_abs()).as_secs_f64();
-            self.levels.set_ahead_of_server(if ahead > 0 { -behind } else { behind });
         }
         self.take_along_from_logs();
         // Before the collectors: what they find goes with this heartbeat, and one look at the processes
         // serves all.
         let found = self.looks.along(moment.now);
         self.take_in(found);
-        self.sampler.look(moment.now, &mut self.round);
-        if let Some(facts) = self.sampler.changed_facts() {
-            self.sender.set_facts(with_actions(facts, &self.actions), moment.now);
-        }
-        for event in self.sampler.events() {
-            self.sender.report(&ReportItem::Event(event), moment.now);
-        }
         let endpoint = &mut self.endpoint;
-        self.sender.beat(&self.round, &self.sampler.sets(), moment, &mut |d| endpoint.send(d));
-        tracing::trace!(counts = ?self.sender.counts, "heartbeat sent");
+        self.heart.beat(moment, &mut |datagram| endpoint.send(datagram));
     }
 
     /// Waits until `until` or until something is due or arrives, and takes in what has arrived.
     /// Returns true if the agent shall stop.
     fn wait(&mut self, until: Mono, stop: Option<&Stop>) -> Result<bool, AgentError> {
         let now = self.clock.now().mono;
-        let mut until = until.min(self.sender.next_deadline());
+        let mut until = until.min(self.heart.sender.next_deadline());
         if self.endpoint.is_asking() {
             until = until.min(now + RESOLVING);
         }
@@ -293,40 +263,27 @@ impl Agent {
         Ok(stopped)
     }
 
-    fn keep_house(&mut self, now: Now) {
-        self.sender.report_losses(now);
-        if let Err(error) = self.sender.spool.store_cursor() {
-            tracing::debug!(%error, "cannot store how far the server has everything");
-        }
-    }
-
     /// Sends what must be said, waits for its acknowledgement for at most `patience`, and closes the
     /// spool.
     fn end(mut self, patience: Duration) -> Result<Summary, AgentError> {
-        drop(self.sync_reports());
+        drop(self.heart.sync_reports());
         let until = self.clock.now().mono + patience;
         loop {
             let moment = moment(self.clock);
             self.pump(moment);
-            if moment.now.mono >= until || self.sender.is_idle() {
+            if moment.now.mono >= until || self.heart.sender.is_idle() {
                 break;
             }
             self.wait(until, None)?;
         }
-        let spool = &mut self.sender.spool;
+        let spool = &mut self.heart.sender.spool;
         if let Err(error) = spool.sync().and(spool.store_cursor()) {
             tracing::warn!(%error, "the spool is not whole on the disk");
         }
-        let summary = Summary { counts: self.sender.counts, pending: spool.pending() };
+        let summary = Summary { counts: self.heart.sender.counts, pending: spool.pending() };
         tracing::info!("{summary}");
         Ok(summary)
     }
-}
-
-/// Returns when to wake next: for the heartbeat, and for the housekeeping only if no heartbeat comes soon
-/// enough to do it along with.
-fn wake(housekeeping: Mono, heartbeat: Mono) -> Mono {
-    if heartbeat < housekeeping + HOUSEKEEPING { heartbeat } else { housekeeping }
 }
 
 fn moment(clock: Clock) -> Moment {
@@ -335,17 +292,4 @@ fn moment(clock: Clock) -> Moment {
 
 fn event(at: Unix, kind: EventKind, text: &str) -> Event {
     Event { at, kind, severity: Severity::Info, text: text.to_owned(), tags: Vec::new() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn housekeeping_wakes_nobody_when_a_heartbeat_comes_soon() {
-        let at = |seconds: u64| Mono(seconds * 1000);
-        assert_eq!(wake(at(30), at(10)), at(10));
-        assert_eq!(wake(at(30), at(40)), at(40), "it is done with that heartbeat");
-        assert_eq!(wake(at(30), at(3600)), at(30));
-    }
 }

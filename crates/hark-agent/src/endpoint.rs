@@ -18,6 +18,8 @@ use hark_model::Mono;
 pub use names::Names;
 pub use server::{DEFAULT_PORT, Server, ServerError};
 
+use crate::sender::Out;
+
 /// An address, and how much it is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
@@ -307,6 +309,12 @@ fn connected(address: SocketAddr) -> io::Result<UdpSocket> {
     socket.connect(address)?;
     socket.set_nonblocking(true)?;
     Ok(socket)
+}
+
+impl Out for Endpoint {
+    fn send(&mut self, datagram: &[u8]) {
+        Self::send(self, datagram);
+    }
 }
 
 #[cfg(test)]

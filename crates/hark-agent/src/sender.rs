@@ -18,7 +18,9 @@ mod greeting;
 mod papers;
 mod past;
 mod probe;
+mod steady;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::time::Duration;
@@ -37,6 +39,7 @@ pub(crate) use self::papers::Arrived;
 use self::papers::Papers;
 use self::past::BACKLOG;
 use self::probe::{Probes, next_number};
+use self::steady::Steady;
 use crate::sampler::{Round, Set};
 use crate::schedule::Chance;
 use crate::slots::Slots;
@@ -70,15 +73,21 @@ const SKEW_MS: i64 = 60_000;
 
 /// One moment, as fine as round trips need it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
+pub struct Moment {
     /// Both clocks.
-    pub(crate) now: Now,
+    pub now: Now,
     /// The monotonic one in microseconds.
-    pub(crate) at: Micros,
+    pub at: Micros,
 }
 
 /// Where datagrams go.
-pub(crate) type Wire<'a> = &'a mut dyn FnMut(&[u8]);
+pub type Wire<'a> = &'a mut dyn FnMut(&[u8]);
+
+/// Where datagrams go, kept.
+pub(crate) trait Out {
+    /// Sends one; what cannot be sent is lost, as on the network.
+    fn send(&mut self, datagram: &[u8]);
+}
 
 /// What an agent says of itself.
 #[derive(Clone, Debug)]
@@ -133,6 +142,7 @@ pub(crate) struct Sender {
     /// How far the server's clock is ahead, by the last acknowledgement; taken by who wants to know.
     pub(crate) server_ahead_ms: Option<i64>,
     clocks: Now,
+    steady: Steady,
     chance: Chance,
     out: Vec<u8>,
     pub(crate) counts: Counts,
@@ -194,7 +204,6 @@ impl Sender {
             client: ClientSession::begin(identity, session, moment.at),
             sessions,
             facts: BTreeMap::new(),
-            spool,
             under_way: BTreeMap::new(),
             late: VecDeque::new(),
             next_token: 1,
@@ -216,6 +225,8 @@ impl Sender {
             skewed: false,
             server_ahead_ms: None,
             clocks: moment.now,
+            steady: Steady::new(moment.now, spool.next_samples()),
+            spool,
             // Different for each agent and start: enough to spread them.
             chance: Chance(session ^ introduction.host.as_str().len() as u64),
             introduction,
@@ -243,8 +254,9 @@ impl Sender {
             let (mut beat, mut kept) = (self.new_beat(), BacklogBuilder::new());
             let mut used = BTreeSet::new();
             while let Some((set, taken_at, bytes)) = frames.peek() {
+                let taken_at = self.steady.time(*taken_at);
                 // A heartbeat has less room than a datagram of old frames: what fits it fits both.
-                if !(beat.push(*set, *taken_at, bytes) && kept.push(*set, *taken_at, bytes)) {
+                if !(beat.push(*set, taken_at, bytes) && kept.push(*set, taken_at, bytes)) {
                     break;
                 }
                 used.insert(*set);
@@ -258,7 +270,8 @@ impl Sender {
                 let defs = sets.clone().filter(|set| used.contains(&set.number));
                 let defs = defs.map(|set| (set.number, &set.parts[..]));
                 let payload = kept.finish();
-                let number = self.spool.append_samples(round.taken_at, payload.bytes(), defs);
+                let taken_at = self.steady.time(round.taken_at);
+                let number = self.spool.append_samples(taken_at, payload.bytes(), defs);
                 Load::Samples(vec![number])
             };
             self.send(&beat.finish(), load, moment, wire);
@@ -280,13 +293,16 @@ impl Sender {
 
     /// Spools a report; [`Sender::pump`] sends it. Not on the disk before [`Spool::sync_reports`].
     pub(crate) fn report(&mut self, item: &ReportItem, now: Now) {
+        self.steady.look(now, self.spool.next_samples());
         let number = self.spool.next_report();
         let mut builder = ReportBuilder::new(self.spool.epoch());
-        if builder.push(number, item) == hark_proto::body::Pushed::Cut {
+        let item = self.at_even_times(item);
+        if builder.push(number, &item) == hark_proto::body::Pushed::Cut {
             tracing::debug!(number, "report was cut to fit a datagram");
         }
         let content = builder.finish();
-        let (number, saved) = self.spool.append_report(now.unix, content.bytes());
+        let at = self.steady.time(now.unix);
+        let (number, saved) = self.spool.append_report(at, content.bytes());
         if !saved {
             self.keep_in_memory(number, content);
         } else if self.fresh.len() < MAX_FRESH && self.spool.reports_waiting() == 0 {
@@ -294,6 +310,25 @@ impl Sender {
         } else {
             self.spool.report_lost(number);
         }
+    }
+
+    /// Returns `item` with times that no setting of the clock has moved.
+    fn at_even_times<'i>(&self, item: &'i ReportItem) -> Cow<'i, ReportItem> {
+        let mut item = Cow::Borrowed(item);
+        let time = match &*item {
+            ReportItem::Result(result) => result.began_at,
+            ReportItem::Event(event) => event.at,
+            ReportItem::Facts(_) | ReportItem::Outcome(_) => return item,
+        };
+        let even = self.steady.time(time);
+        if even != time {
+            match item.to_mut() {
+                ReportItem::Result(result) => result.began_at = even,
+                ReportItem::Event(event) => event.at = even,
+                ReportItem::Facts(_) | ReportItem::Outcome(_) => {}
+            }
+        }
+        item
     }
 
     fn keep_in_memory(&mut self, number: u64, content: Content) {
@@ -306,14 +341,8 @@ impl Sender {
 
     /// Tells what the spool lost, as events of their own.
     pub(crate) fn report_losses(&mut self, now: Now) {
-        if let Some(Gap { entries, from, until }) = self.spool.take_gap() {
-            let text = format!(
-                "the spool was full: {entries} datagrams of samples or events from {} to {} were given up",
-                Unix(from).seconds(),
-                Unix(until).seconds()
-            );
-            self.report(&loss(now, "spool_gap", text), now);
-        }
+        self.spool.give_up_old(now.mono);
+        self.report_gap(now);
         if let Some(Damage { bytes, entries }) = self.spool.take_damage() {
             let text =
                 format!("the spool was damaged: {entries} datagrams ({bytes} bytes) were skipped");
@@ -329,6 +358,22 @@ impl Sender {
             );
             self.report(&loss(now, "spool_unsaved", text), now);
         }
+    }
+
+    /// Tells once what was given up, when the server is there again: while it is away more may follow,
+    /// and telling takes room of its own.
+    fn report_gap(&mut self, now: Now) {
+        if self.silent || !matches!(self.greeting, Greeting::Done) {
+            return;
+        }
+        let Some(Gap { entries, from, until }) = self.spool.gap() else { return };
+        let text = format!(
+            "the spool was full: {entries} datagrams of samples or events from {} to {} were given up",
+            Unix(from).rfc3339(),
+            Unix(until).rfc3339()
+        );
+        self.report(&loss(now, "spool_gap", text), now);
+        self.spool.gap_told();
     }
 
     /// Takes in a datagram from the server. `known` are the sets in use.
@@ -381,6 +426,8 @@ impl Sender {
             self.quiet_until = mono + pause + self.chance.below(pause / 4 + Duration::from_secs(1));
         }
         self.server_ahead_ms = Some(acked.clock_offset_ms);
+        self.steady.look(moment.now, self.spool.next_samples());
+        self.steady.learn(acked.clock_offset_ms, self.spool.next_samples());
         let skewed = acked.clock_offset_ms.abs() > SKEW_MS;
         if skewed != self.skewed {
             self.skewed = skewed;
@@ -563,6 +610,7 @@ impl Sender {
         let mono = moment.now.mono.since(self.clocks.mono);
         let suspended = unix.saturating_sub(mono) > SUSPENDED;
         self.clocks = moment.now;
+        self.steady.look(moment.now, self.spool.next_samples());
         if suspended {
             tracing::info!("machine was suspended or its clock set: beginning a new session");
         }

@@ -240,7 +240,12 @@ impl Given {
 
 const SPOOL_KEYS: &[Key] = &[
     Key::new("size", Kind::Size, "Bytes on disk, 256KiB to 64GiB.").default("64MiB"),
-    Key::new("age", Kind::Duration, "Samples older than this are given up.").default("7d"),
+    Key::new(
+        "age",
+        Kind::Duration,
+        "Samples that have waited longer than this while the agent ran are given up.",
+    )
+    .default("7d"),
 ];
 
 fn interval(section: &Section<'_>) -> Option<Duration> {

@@ -6,7 +6,10 @@
 //! then: what is lost of them in a crash is sent again, and the server drops what it has.
 //!
 //! A damaged or torn entry is skipped and counted; what is given up for want of room or for age is
-//! counted as a gap with its times. Both are told to the server.
+//! counted as a gap with its times. Both are told to the server; the gap is on the disk until then.
+//!
+//! Age is counted while the agent runs, on the clock that never jumps: by the wall clock, one that is
+//! set wrong by years would make everything old that waits.
 //!
 //! A kill of the process at any instant loses nothing that was appended. A power cut may lose what
 //! was appended since the last [`Spool::sync`]; reports are synced at once.
@@ -20,7 +23,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hark_model::Unix;
+use hark_model::{Mono, Unix};
 use thiserror::Error;
 
 use log::Log;
@@ -34,7 +37,7 @@ use crate::slots::Slots;
 pub struct Limits {
     /// Bytes of all files.
     pub bytes: u64,
-    /// Age of samples.
+    /// Age of samples, counted while the agent runs.
     pub age: Duration,
 }
 
@@ -92,6 +95,8 @@ pub struct Spool {
     epoch: u64,
     reserved: u64,
     gap: Gap,
+    /// The gap on the disk: how many, from, until.
+    gap_kept: Slots<3>,
     unsaved: u64,
 }
 
@@ -108,6 +113,7 @@ impl Spool {
         let open = || -> io::Result<Self> {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
             let (cursor, cursors) = Slots::<2>::open(&folder.join("cursor"))?;
+            let (gap_kept, gap) = Slots::<3>::open(&folder.join("gap"))?;
             let (numbers, known) = Slots::<2>::open(&folder.join("numbers"))?;
             let [samples_cursor, reports_cursor] = cursors.unwrap_or([1, 1]);
             let fresh = u64::try_from(now.0).unwrap_or(0).max(1);
@@ -123,7 +129,12 @@ impl Spool {
                 numbers,
                 epoch,
                 reserved: if known.is_some() { reserved } else { 0 },
-                gap: Gap::default(),
+                gap: gap.map_or_else(Gap::default, |[entries, from, until]| Gap {
+                    entries,
+                    from: from.cast_signed(),
+                    until: until.cast_signed(),
+                }),
+                gap_kept,
                 unsaved: 0,
             })
         };
@@ -140,6 +151,11 @@ impl Spool {
         self.reports.next_number()
     }
 
+    /// Returns the number that the next samples get.
+    pub fn next_samples(&self) -> u64 {
+        self.samples.next_number()
+    }
+
     /// Appends the samples of one datagram, with the definitions of the sets in it, and returns
     /// their number: under way until [`Spool::samples_done`] or [`Spool::samples_lost`]. If the disk
     /// refuses, they have a number all the same, and are only in the caller's hands.
@@ -149,7 +165,7 @@ impl Spool {
         payload: &[u8],
         sets: impl IntoIterator<Item = SetParts<'a>>,
     ) -> u64 {
-        self.make_room(at, payload.len());
+        self.make_room(payload.len());
         let (number, written) = self.samples.append(at.0, payload, &mut sets.into_iter());
         self.note(written);
         number
@@ -160,7 +176,7 @@ impl Spool {
     /// [`Spool::sync_reports`].
     pub fn append_report(&mut self, at: Unix, payload: &[u8]) -> (u64, bool) {
         self.reserve();
-        self.make_room(at, payload.len());
+        self.make_room(payload.len());
         let (number, written) = self.reports.append(at.0, payload, &mut std::iter::empty());
         let saved = written.is_ok();
         self.note(written);
@@ -207,11 +223,7 @@ impl Spool {
     }
 
     /// Gives up the oldest samples, at last the oldest reports, until `len` more bytes fit.
-    fn make_room(&mut self, now: Unix, len: usize) {
-        let oldest_kept = (now - self.limits.age).0;
-        while self.samples.oldest().is_some_and(|at| at < oldest_kept) {
-            self.give_up();
-        }
+    fn make_room(&mut self, len: usize) {
         let len = len as u64 + segment::OVERHEAD as u64;
         while self.samples.len() + self.reports.len() + len > self.limits.bytes {
             if !self.give_up() {
@@ -222,8 +234,31 @@ impl Spool {
 
     fn give_up(&mut self) -> bool {
         let gap = self.samples.drop_oldest().or_else(|| self.reports.drop_oldest());
-        self.gap.add(gap.unwrap_or_default());
+        self.lost(gap.unwrap_or_default());
         gap.is_some()
+    }
+
+    /// Gives up samples that have waited longer than the bound while this agent ran. To be called now
+    /// and then.
+    pub fn give_up_old(&mut self, now: Mono) {
+        while let Some(gap) = self.samples.drop_old(self.limits.age, now) {
+            self.lost(gap);
+        }
+    }
+
+    fn lost(&mut self, gap: Gap) {
+        if gap.entries > 0 {
+            self.gap.add(gap);
+            self.keep_gap();
+        }
+    }
+
+    fn keep_gap(&mut self) {
+        let Gap { entries, from, until } = self.gap;
+        let kept = [entries, from.cast_unsigned(), until.cast_unsigned()];
+        if let Err(error) = self.gap_kept.store(kept, false) {
+            tracing::warn!(%error, entries, "what was given up is not noted on the disk");
+        }
     }
 
     /// Returns the oldest samples that wait, and puts them under way.
@@ -294,10 +329,16 @@ impl Spool {
         self.reports.waiting()
     }
 
-    /// Returns what was given up since the last call; none if nothing.
-    pub fn take_gap(&mut self) -> Option<Gap> {
-        let gap = std::mem::take(&mut self.gap);
-        (gap.entries > 0).then_some(gap)
+    /// Returns what was given up and is not told yet; none if nothing.
+    pub fn gap(&self) -> Option<Gap> {
+        (self.gap.entries > 0).then_some(self.gap)
+    }
+
+    /// What [`Spool::gap`] returned is in a report: it is told once. After a kill between the two it
+    /// is told twice, which is better than not at all.
+    pub fn gap_told(&mut self) {
+        self.gap = Gap::default();
+        self.keep_gap();
     }
 
     /// Returns what was found damaged since the last call; none if nothing.

@@ -26,9 +26,9 @@ impl Agent {
             let at = booted_at(root).unwrap_or(now.unix);
             let kernel = root.text("proc/sys/kernel/osrelease").unwrap_or_default();
             let text = format!("host booted, kernel {kernel}");
-            self.sender.report(&ReportItem::Event(event(at, EventKind::Boot, &text)), now);
+            self.heart.sender.report(&ReportItem::Event(event(at, EventKind::Boot, &text)), now);
             // The report first: told twice is better than not at all.
-            drop(self.sync_reports());
+            drop(self.heart.sync_reports());
         }
         if let Err(error) = self.home.write(BOOT, &boot) {
             tracing::warn!(%error, "cannot note that the boot was told: it may be told again");

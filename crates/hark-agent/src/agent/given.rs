@@ -11,7 +11,7 @@ use crate::settings::Given;
 impl Agent {
     /// Takes what the server gave.
     pub(super) fn take_papers(&mut self) {
-        while let Some(Arrived { paper, bytes }) = self.sender.arrived() {
+        while let Some(Arrived { paper, bytes }) = self.heart.sender.arrived() {
             let now = self.clock.now();
             match paper {
                 Paper::Configuration(revision) => {
@@ -22,7 +22,7 @@ impl Agent {
                         }
                         Err(told) => told,
                     };
-                    self.sender.report(&told, now);
+                    self.heart.sender.report(&told, now);
                 }
                 Paper::Order(order) => self.obey(order, &bytes, now),
             }
@@ -46,16 +46,18 @@ impl Agent {
             Err(why) => why,
         };
         tracing::warn!(order, refused, "an order is not carried out");
-        self.sender.report(&ReportItem::Outcome(Outcome { order, exit: None, text: refused }), now);
+        self.heart
+            .sender
+            .report(&ReportItem::Outcome(Outcome { order, exit: None, text: refused }), now);
     }
 
     /// Goes over to other settings; what has not changed goes on as it is.
     pub(super) fn apply(&mut self, given: &Given, now: Now) {
-        self.sampler.change(&given.collectors, &self.root, now);
+        self.heart.sampler.change(&given.collectors, &self.root, now);
         let interval = given.interval.unwrap_or(self.usual);
-        if interval != self.schedule.interval() {
-            self.schedule = Schedule::begin(now, interval);
-            self.sender.set_interval(interval);
+        if interval != self.heart.schedule.interval() {
+            self.heart.schedule = Schedule::begin(now, interval);
+            self.heart.sender.set_interval(interval);
             self.looks.set_interval(interval);
         }
         if given.logs.is_other_than(&self.logs) {

@@ -1,18 +1,12 @@
 //! What comes from the host itself: what jobs find, and what local programs hand in.
 
-use std::collections::BTreeMap;
-use std::io;
-
 use hark_proto::ReportItem;
 
 use super::{Agent, MAX_AT_ONCE};
 use crate::home::Home;
 use crate::inject::{Injected, Injection};
 use crate::inlet::{Found, inlet};
-use crate::jobs::{Actions, Jobs};
-
-/// The fact that names the actions that this host offers.
-const ACTIONS: &str = "actions";
+use crate::jobs::Jobs;
 
 impl Agent {
     /// Lets what is to be done be done: looks by ourselves, the rest by the thread of jobs, which is
@@ -59,14 +53,14 @@ impl Agent {
             match found {
                 Found::Report(item) => {
                     events |= matches!(item, ReportItem::Event(_) | ReportItem::Outcome(_));
-                    self.sender.report(&item, now);
+                    self.heart.sender.report(&item, now);
                 }
-                Found::Batch(batch) => self.sampler.take(&batch),
+                Found::Batch(batch) => self.heart.sampler.take(&batch),
             }
         }
         // A result comes again, an event or an outcome does not: it is on the disk before anything else happens.
         if events {
-            drop(self.sync_reports());
+            drop(self.heart.sync_reports());
         }
     }
 
@@ -75,39 +69,19 @@ impl Agent {
         let now = self.clock.now();
         let mut taken: Vec<Injected> = Vec::new();
         while let Some(injected) = injection.receive(now.mono, now.unix) {
-            self.sender.report(&ReportItem::Event(injected.event.clone()), now);
+            self.heart.sender.report(&ReportItem::Event(injected.event.clone()), now);
             taken.push(injected);
             if taken.len() == MAX_AT_ONCE {
                 break;
             }
         }
         // One for all: whoever waits for an answer knows that the event is on the disk.
-        let synced = self.sync_reports();
+        let synced = self.heart.sync_reports();
         for injected in &taken {
             injection.settle(injected, &synced);
         }
         self.injection = Some(injection);
     }
-
-    pub(super) fn sync_reports(&mut self) -> io::Result<()> {
-        let synced = self.sender.spool.sync_reports();
-        if let Err(error) = &synced {
-            tracing::warn!(%error, "reports are not on the disk");
-        }
-        synced
-    }
-}
-
-/// Adds the names of what can be ordered.
-pub(super) fn with_actions(
-    mut facts: BTreeMap<String, String>,
-    actions: &Actions,
-) -> BTreeMap<String, String> {
-    if !actions.is_empty() {
-        let names: Vec<&str> = actions.names().collect();
-        facts.insert(ACTIONS.to_owned(), names.join(" "));
-    }
-    facts
 }
 
 pub(super) fn listen(home: &Home) -> Option<Injection> {

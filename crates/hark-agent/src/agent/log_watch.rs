@@ -14,7 +14,7 @@ impl Agent {
         }
         let settings = hark_logs::Settings {
             cpu_percent: self.logs.cpu_percent,
-            repeat: self.schedule.interval(),
+            repeat: self.heart.schedule.interval(),
             ..hark_logs::Settings::new(self.logs.watches.clone())
         };
         let started = Handover::begin(&mut self.desk())
@@ -61,7 +61,7 @@ impl Agent {
         let severity = Severity::Critical;
         let now = self.clock.now();
         let event = Event { severity, ..event(now.unix, kind, &text) };
-        self.sender.report(&ReportItem::Event(event), now);
+        self.heart.sender.report(&ReportItem::Event(event), now);
     }
 
     /// Lets the thread end, and takes what it still has.
@@ -87,8 +87,8 @@ impl Agent {
     }
 
     fn desk(&mut self) -> Desk<'_> {
-        let (moment, endpoint) = (moment(self.clock), &mut self.endpoint);
-        let (home, sender, sampler) = (&self.home, &mut self.sender, &mut self.sampler);
-        Desk { home, sender, sampler, endpoint, moment }
+        let (moment, out) = (moment(self.clock), &mut self.endpoint);
+        let (home, sender, sampler) = (&self.home, &mut self.heart.sender, &mut self.heart.sampler);
+        Desk { home, sender, sampler, out, moment }
     }
 }

@@ -7,15 +7,15 @@ impl Agent {
     pub(super) fn pump(&mut self, moment: Moment) {
         self.endpoint.renew(moment.now.mono);
         if self.endpoint.settle(moment.now.mono) {
-            self.sender.reachable(moment.now.mono);
+            self.heart.sender.reachable(moment.now.mono);
         }
-        if self.sender.is_silent(moment) {
+        if self.heart.sender.is_silent(moment) {
             self.endpoint.next();
         }
         self.follow(0, moment);
         self.look_back(moment);
         let endpoint = &mut self.endpoint;
-        self.sender.pump(&self.sampler.sets(), moment, &mut |d| endpoint.send(d));
+        self.heart.sender.pump(&self.heart.sampler.sets(), moment, &mut |d| endpoint.send(d));
     }
 
     /// If another server is spoken to now, begins a session there, above `highest`: two servers must
@@ -24,7 +24,7 @@ impl Agent {
         let there = self.endpoint.address();
         if there != self.spoken_to {
             if self.spoken_to.is_some() {
-                self.sender.change_server(highest, moment);
+                self.heart.sender.change_server(highest, moment);
                 self.way_back.forget_question();
             }
             self.spoken_to = there;
@@ -41,8 +41,8 @@ impl Agent {
         let Some(turn) = self.way_back.due(moment.now.mono) else { return };
         self.endpoint.ask_names();
         let Some((address, socket)) = self.endpoint.way_to_first(turn) else { return };
-        let sets = self.sampler.sets().map(|set| set.number);
-        self.sender.probe(address, sets, moment, &mut |datagram| {
+        let sets = self.heart.sampler.sets().map(|set| set.number);
+        self.heart.sender.probe(address, sets, moment, &mut |datagram| {
             // Lost is as good as not answered.
             drop(socket.send(datagram));
         });
@@ -54,7 +54,7 @@ impl Agent {
         let mut buffer = [0; MAX_DATAGRAM];
         let Some((address, datagram)) = self.way_back.receive(&mut buffer) else { return };
         let moment = moment(self.clock);
-        let Some(highest) = self.sender.probed(address, datagram, moment) else { return };
+        let Some(highest) = self.heart.sender.probed(address, datagram, moment) else { return };
         if self.endpoint.go_to(address) {
             tracing::info!(%address, "the first server answers: going back to it");
             self.way_back.returns(moment.now.mono);
@@ -66,7 +66,7 @@ impl Agent {
         let mut buffer = [0; MAX_DATAGRAM];
         for _ in 0..MAX_AT_ONCE {
             let Some(datagram) = self.endpoint.receive(&mut buffer) else { return };
-            self.sender.receive(datagram, moment(self.clock));
+            self.heart.sender.receive(datagram, moment(self.clock));
             self.take_papers();
         }
     }

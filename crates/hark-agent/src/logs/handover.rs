@@ -20,11 +20,10 @@ use hark_proto::{Body, Kind, ReportBuilder, ReportItem, decode};
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use crate::endpoint::Endpoint;
 use crate::home::{Home, HomeError};
 use crate::inlet;
 use crate::sampler::Sampler;
-use crate::sender::{Moment, Sender, Wire};
+use crate::sender::{Moment, Out, Sender, Wire};
 use crate::slots::Slots;
 
 /// The file with the batch, and with where logs are read on.
@@ -68,7 +67,7 @@ pub(crate) struct Desk<'a> {
     pub(crate) home: &'a Home,
     pub(crate) sender: &'a mut Sender,
     pub(crate) sampler: &'a mut Sampler,
-    pub(crate) endpoint: &'a mut Endpoint,
+    pub(crate) out: &'a mut dyn Out,
     pub(crate) moment: Moment,
 }
 
@@ -211,8 +210,8 @@ impl Handover {
             desk.sampler.take(&inlet::Batch { source, taken_at: *taken_at, series, values });
         }
         let round = desk.sampler.hand_over(desk.moment.now.unix);
-        let endpoint = &mut *desk.endpoint;
-        let wire: Wire<'_> = &mut |datagram| endpoint.send(datagram);
+        let out = &mut *desk.out;
+        let wire: Wire<'_> = &mut |datagram| out.send(datagram);
         desk.sender.beat(&round, &desk.sampler.sets(), desk.moment, wire);
     }
 }

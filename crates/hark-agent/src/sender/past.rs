@@ -1,5 +1,6 @@
 //! What goes behind the present: reports, and the samples of the past.
 
+use hark_model::Unix;
 use hark_proto::bucket::Rate;
 use hark_proto::client::MAX_WAITING_BULK;
 use hark_proto::{BacklogBuilder, Body, Content, Kind, ReportBuilder, decode};
@@ -140,7 +141,7 @@ impl Sender {
         while self.may_send_samples() && self.bulk.take(BACKLOG, moment.now.mono) {
             let (mut builder, mut numbers) = (BacklogBuilder::new(), Vec::new());
             while let Some((number, bytes)) = self.spool.read_samples() {
-                match self.pack(&bytes, &mut builder) {
+                match self.pack(number, &bytes, &mut builder) {
                     Packed::All => numbers.push(number),
                     Packed::None => self.spool.samples_done(number),
                     Packed::Full => {
@@ -158,12 +159,14 @@ impl Sender {
     }
 
     /// Adds all frames of an entry to a datagram, or none.
-    fn pack(&self, bytes: &[u8], builder: &mut BacklogBuilder) -> Packed {
+    fn pack(&self, number: u64, bytes: &[u8], builder: &mut BacklogBuilder) -> Packed {
         let Ok(Body::Backlog(backlog)) = decode(Kind::Backlog, bytes) else { return Packed::None };
         let mut with = builder.clone();
         let mut packed = Packed::None;
+        let correction = self.steady.correction(number);
         for frame in backlog.frames.filter(|frame| !self.orphans.contains(&frame.set)) {
-            if !with.push(frame.set, frame.taken_at, frame.values) {
+            let taken_at = Unix(frame.taken_at.0.saturating_add(correction));
+            if !with.push(frame.set, taken_at, frame.values) {
                 return Packed::Full;
             }
             packed = Packed::All;

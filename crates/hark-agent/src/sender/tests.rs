@@ -740,6 +740,8 @@ fn loss_of_the_spool_is_told() {
     world.server_up = false;
     world.run(4 * 3600);
     world.server_up = true;
+    world.sender.report_losses(moment(world.ms).now);
+    assert_eq!(world.sender.spool.pending().reports, 0, "nobody is there to be told");
     for _ in 0..60 {
         world.sender.report_losses(moment(world.ms).now);
         world.run(10);

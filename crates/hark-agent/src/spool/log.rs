@@ -5,6 +5,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hark_model::Mono;
 
 use super::acked::Acked;
 use super::segment::{Entry, Kind, MAX_PAYLOAD, Scan, encode};
@@ -64,14 +67,14 @@ impl Damage {
 pub struct Gap {
     /// Entries that were not acknowledged.
     pub entries: u64,
-    /// When the first and the last of the files that went were made, milliseconds since 1970.
+    /// When the first and the last of them were made, milliseconds since 1970.
     pub from: i64,
     /// See `from`.
     pub until: i64,
 }
 
 impl Gap {
-    /// Adds the later `other`.
+    /// Adds `other`.
     pub(super) fn add(&mut self, other: Self) {
         if self.entries == 0 {
             *self = other;
@@ -80,6 +83,11 @@ impl Gap {
             self.from = self.from.min(other.from);
             self.until = self.until.max(other.until);
         }
+    }
+
+    /// Adds one entry made `at`.
+    fn add_one(&mut self, at: i64) {
+        self.add(Self { entries: 1, from: at, until: at });
     }
 }
 
@@ -92,6 +100,8 @@ struct Segment {
     /// When its first and its last entry were made.
     from: i64,
     until: i64,
+    /// When it was first seen to be complete.
+    complete: Option<Mono>,
 }
 
 #[derive(Debug)]
@@ -161,7 +171,8 @@ impl Log {
     /// Takes in one file, in order of the numbers.
     fn open_segment(&mut self, first: u64, path: PathBuf) -> io::Result<()> {
         let bytes = std::fs::read(&path)?;
-        let mut segment = Segment { path, first, len: bytes.len() as u64, from: 0, until: 0 };
+        let mut segment =
+            Segment { path, first, len: bytes.len() as u64, from: 0, until: 0, complete: None };
         // Between two files numbers may be left out on purpose; within one they may not.
         self.acked.insert(self.next, first.max(self.next));
         self.next = self.next.max(first);
@@ -301,7 +312,7 @@ impl Log {
         let file =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
         File::open(&self.folder)?.sync_all()?;
-        self.segments.push_back(Segment { path, first, len: 0, from: 0, until: 0 });
+        self.segments.push_back(Segment { path, first, len: 0, from: 0, until: 0, complete: None });
         self.active = Some(Active { file, sets: BTreeSet::new(), dirty: false });
         Ok(())
     }
@@ -372,18 +383,43 @@ impl Log {
         if self.segments.is_empty() {
             self.active = None;
         }
-        let entries = self.acked.missing(oldest.first, end);
+        let lost = self.lost_with(&oldest, end);
         self.acked.insert(oldest.first, end);
         self.flying = self.flying.split_off(&end);
         if let Err(error) = std::fs::remove_file(&oldest.path) {
             tracing::warn!(path = %oldest.path.display(), %error, "cannot remove a spool file");
         }
-        Some(Gap { entries, from: oldest.from, until: oldest.until })
+        Some(lost)
     }
 
-    /// Returns when the newest entry of the oldest file was made.
-    pub(super) fn oldest(&self) -> Option<i64> {
-        self.segments.front().map(|s| s.until)
+    /// Returns what is in `segment` and was not acknowledged. Its entries are below `end`.
+    fn lost_with(&self, segment: &Segment, end: u64) -> Gap {
+        let entries = self.acked.missing(segment.first, end);
+        let mut lost = Gap::default();
+        // What is whole and was acknowledged is removed all the time, and need not be read.
+        if entries > 0 {
+            let bytes = std::fs::read(&segment.path).unwrap_or_default();
+            let found = Scan::new(&bytes, 0)
+                .filter(|entry| entry.kind == self.kind && !self.acked.contains(entry.number));
+            found.for_each(|entry| lost.add_one(entry.at));
+        }
+        if lost.entries == 0 {
+            // It cannot be read: as near as is known.
+            lost = Gap { entries, from: segment.from, until: segment.until };
+        }
+        // Also those that are damaged.
+        Gap { entries, ..lost }
+    }
+
+    /// Removes the oldest file if it has been complete for `age`; returns what was lost by that, none
+    /// if it has not.
+    pub(super) fn drop_old(&mut self, age: Duration, now: Mono) -> Option<Gap> {
+        let n_complete = self.segments.len().saturating_sub(1);
+        for segment in self.segments.iter_mut().take(n_complete) {
+            segment.complete.get_or_insert(now);
+        }
+        let complete = self.segments.front()?.complete?;
+        if now.since(complete) > age { self.drop_oldest() } else { None }
     }
 
     /// Returns the oldest entry that is neither done with nor under way, and puts it under way.

@@ -7,6 +7,7 @@ use hark_logs::{Logs, Settings};
 
 use super::*;
 use crate::collectors::Root;
+use crate::endpoint::Endpoint;
 use crate::sender::Introduction;
 use crate::spool::{Limits, Spool};
 
@@ -43,7 +44,7 @@ impl Place {
             home: &self.home,
             sender: &mut self.sender,
             sampler: &mut self.sampler,
-            endpoint: &mut self.endpoint,
+            out: &mut self.endpoint,
             moment: moment(),
         }
     }
