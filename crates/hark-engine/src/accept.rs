@@ -67,6 +67,7 @@ impl Engine {
         if let Some(rtt_us) = heard.rtt_us {
             self.round_trip(heard.host, rtt_us, now, fx);
         }
+        self.clock_of(heard, now, fx);
         if !heard.values.is_empty() {
             self.values(heard, now, fx);
         }
@@ -123,7 +124,6 @@ impl Engine {
     }
 
     fn values(&mut self, heard: &Heard, now: Now, fx: &mut Effects) {
-        self.clock_of(heard, now, fx);
         for (number, value) in &heard.values {
             let Some(host) = self.hosts.get(heard.host) else { return };
             let Some(index) = number.checked_sub(host.watch_base) else { continue };
@@ -182,15 +182,21 @@ impl Engine {
 
     /// Raises or clears the check of an agent's clock (A5).
     fn clock_of(&mut self, heard: &Heard, now: Now, fx: &mut Effects) {
-        let ahead = heard.taken_at.since(now.unix);
+        let skew = Duration::from_millis(heard.skew_ms.unsigned_abs());
+        let wrong = skew > SKEW;
+        if self.own_clock.is_to_blame(heard.skew_ms, wrong) {
+            self.blame_own_clock(now, fx);
+            return;
+        }
+        self.own_clock_is_right(wrong, now, fx);
         let Some(host) = self.hosts.get(heard.host) else { return };
-        let wrong = ahead > SKEW;
         if !wrong && !host.checks.iter().any(|check| check.rule.kind == Kind::Clock) {
             return;
         }
         let index = self.own_check(heard.host, CLOCK_CHECK, Kind::Clock, now);
         let (level, text) = if wrong {
-            (Status::Warning, format!("the agent's clock is {} ahead", span(ahead.as_secs())))
+            let side = if heard.skew_ms > 0 { "ahead" } else { "behind" };
+            (Status::Warning, format!("the agent's clock is {} {side}", span(skew.as_secs())))
         } else {
             (Status::Ok, "the agent's clock is right".to_owned())
         };

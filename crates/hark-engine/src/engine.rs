@@ -16,6 +16,7 @@ use crate::input::Input;
 use crate::moment::Moment;
 use crate::outbox::Outbox;
 use crate::overlay::Silence;
+use crate::own_clock::OwnClock;
 use crate::plan::Plan;
 use crate::reach::Links;
 use crate::timers::{Timer, Timers};
@@ -69,6 +70,7 @@ pub struct Engine {
     pub(crate) started: Moment,
     /// The newest moment that was lived through: time does not go back.
     pub(crate) lived: Moment,
+    pub(crate) own_clock: OwnClock,
 }
 
 impl Engine {
@@ -97,6 +99,7 @@ impl Engine {
             words: Words::default(),
             started: Moment::of(now),
             lived: Moment::of(now),
+            own_clock: OwnClock::new(now),
         };
         engine.restore(snapshot, now, &mut effects);
         (engine, effects)
@@ -169,6 +172,7 @@ impl Engine {
 
     /// Keeps time from going back when several sources stamp their inputs.
     fn forward(&mut self, now: Now) -> Now {
+        self.own_clock.look(now);
         let mono = self.lived.mono().map_or(now.mono, |lived| lived.max(now.mono));
         Now { mono, unix: now.unix }
     }

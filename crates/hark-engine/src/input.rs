@@ -127,8 +127,10 @@ pub struct Heard {
     pub moved_to: Option<IpAddr>,
     /// Round trip time in microseconds, measured by the agent.
     pub rtt_us: Option<u32>,
-    /// When the values were taken, by the agent's clock.
+    /// When the values were taken, by our clock.
     pub taken_at: Unix,
+    /// What the agent's clock is ahead of ours.
+    pub skew_ms: i64,
     /// Watch number (see `Effect::Watch`) and value; NaN stands for "absent".
     pub values: Vec<(u32, f64)>,
 }

@@ -36,6 +36,7 @@ mod moment;
 mod operator;
 mod outbox;
 mod overlay;
+mod own_clock;
 pub mod plan;
 mod reach;
 mod reconcile;

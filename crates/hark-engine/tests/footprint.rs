@@ -76,6 +76,7 @@ fn heard(host: u32) -> Heard {
         moved_to: None,
         rtt_us: Some(400),
         taken_at: Unix(0),
+        skew_ms: 0,
         values: (1..6).map(|number| (number, 10.0)).collect(),
     }
 }

@@ -7,6 +7,7 @@
 //! - [`key`]: from a shared secret or an enrolled key to the two keys of a session; seal and open.
 //! - [`body`]: what is inside: heartbeats with sample frames, sets, reports, and the replies.
 //! - [`request`]: the same agent over HTTPS, where datagrams do not pass.
+//! - [`times`]: what an agent's clock says, by the server's.
 //! - [`server::ServerSession`] and [`client::ClientSession`]: the two machines. Start there.
 //!
 //! Deliberately absent: sockets, clocks, random numbers, disks (all are arguments), the meaning of
@@ -23,6 +24,7 @@ pub mod key;
 pub mod refused;
 pub mod request;
 pub mod server;
+pub mod times;
 pub mod window;
 
 pub use body::{

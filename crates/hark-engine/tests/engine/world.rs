@@ -252,6 +252,7 @@ impl World {
             moved_to: None,
             rtt_us,
             taken_at,
+            skew_ms: (taken_at.0 - self.now().unix.0).max(0),
             values: numbered,
         }));
     }

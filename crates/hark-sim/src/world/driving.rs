@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hark_engine::input::Input;
 use hark_model::{CheckName, CheckResult, ReceiverName, Status, Unix};
 
-use super::plan::{ping, standby};
+use super::plan::{ping, self_host, standby};
 use super::server::{Committed, Failed, SimServer, Wish};
 use super::{AGAIN, GATHER, HEAD, Happening, SECRET, SOCKET, UPKEEP, World, WorldError};
 use crate::machine::Trouble;
@@ -126,7 +126,11 @@ impl World {
         for wish in wishes {
             match wish {
                 Wish::Log(text) => self.log(&text),
-                Wish::Fed(host) => self.oracle.fed(&host, self.now),
+                Wish::Fed(host) => {
+                    self.oracle.fed(&host, self.now);
+                    // Each agent shows whether the server's own clock is right.
+                    self.oracle.fed(&self_host(), self.now);
+                }
                 Wish::Records(records) => self.oracle.decided(self.now, &records),
                 Wish::Probe(host, check) => {
                     if let Some(number) = self.agents.iter().position(|agent| agent.name == host) {

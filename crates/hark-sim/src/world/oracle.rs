@@ -201,7 +201,9 @@ impl Oracle {
         let needs_first = match notification.reason {
             // An unsent problem that is replaced is named in the message that replaces it.
             Reason::Worse | Reason::Better => !notification.detail.contains("Not delivered before"),
-            Reason::Recovery | Reason::Reminder | Reason::Removed | Reason::FlapEnd => true,
+            // So is one that waited at a receiver that was away.
+            Reason::Recovery => !notification.detail.contains("not delivered until now"),
+            Reason::Reminder | Reason::Removed | Reason::FlapEnd => true,
             Reason::Problem
             | Reason::FlapStart
             | Reason::Merged

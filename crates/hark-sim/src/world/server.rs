@@ -18,7 +18,7 @@ use hark_engine::effect::{Effect, Effects, Watch};
 use hark_engine::input::Input;
 use hark_engine::plan::Plan;
 use hark_model::record::{DeliveryRecord, HostId, JournalLine, Record};
-use hark_model::{CheckName, HostName, Now, ReceiverName};
+use hark_model::{CheckName, HostName, Now, ReceiverName, Unix};
 use hark_notify::delivery::Policy;
 use hark_notify::outbox::Outbox;
 use hark_proto::{AgentId, AgentKey, ItemWindow, Refused, ServerSession, SetAssembler};
@@ -130,6 +130,8 @@ pub(super) struct SimServer {
     pub(super) refused: [u64; Refused::ALL.len()],
     salt: u64,
     pub(super) lies: Lies,
+    /// When the results began that were fed to the engine in this life.
+    pub(super) results: Vec<Unix>,
 }
 
 impl SimServer {
@@ -167,6 +169,7 @@ impl SimServer {
             refused: [0; Refused::ALL.len()],
             salt,
             lies: Lies::default(),
+            results: Vec::new(),
         };
         server.absorb(effects, wishes);
         Ok(server)

@@ -8,7 +8,8 @@ use hark_engine::input::{Heard, HostSeen, Input};
 use hark_model::frame::{ValueReader, check_values, scale};
 use hark_model::record::HostId;
 use hark_model::time::Micros;
-use hark_model::{HostName, Now, Unix};
+use hark_model::{HostName, Now};
+use hark_proto::times::{placed, taken};
 use hark_proto::{
     AgentId, Beat, Body, Frame, Header, ItemWindow, Refused, Report, ReportItem, decode, peek,
     simple_identity,
@@ -73,7 +74,7 @@ impl SimServer {
         }
         let header = received.header;
         let body = decode(header.kind, received.content)?;
-        let skew_ms = skew(received.sent_at, now);
+        let skew_ms = received.sent_at.0.saturating_sub(now.unix.0);
         let has_samples = matches!(body, Body::Beat(_) | Body::Backlog(_));
         let is_stored = self.take(agent, body, skew_ms, now, wishes)?;
         if is_stored {
@@ -127,7 +128,7 @@ impl SimServer {
             Body::Backlog(backlog) => {
                 let mut is_stored = true;
                 for frame in backlog.frames {
-                    is_stored &= self.keep(agent, frame)?;
+                    is_stored &= self.keep(agent, frame, skew_ms, now)?;
                 }
                 Ok(is_stored)
             }
@@ -162,8 +163,8 @@ impl SimServer {
         let mut is_stored = true;
         let (mut values, mut taken_at) = (Vec::new(), now.unix);
         for frame in beat.frames {
-            is_stored &= self.keep(agent, frame)?;
-            taken_at = Unix(frame.taken_at.0 - skew_ms);
+            is_stored &= self.keep(agent, frame, skew_ms, now)?;
+            taken_at = taken(frame.taken_at, skew_ms, now.unix);
             self.watched(agent, frame, &mut values)?;
         }
         let host = self.agents.get(&agent).and_then(|known| known.host_id);
@@ -175,6 +176,7 @@ impl SimServer {
             moved_to: None,
             rtt_us: beat.rtt_us,
             taken_at,
+            skew_ms,
             values,
         };
         self.step(Input::Heard(heard), now, wishes);
@@ -206,7 +208,10 @@ impl SimServer {
 
     fn apply(&mut self, host: HostId, item: ReportItem, now: Now, wishes: &mut Vec<Wish>) {
         let input = match item {
-            ReportItem::Result(result) => Input::Result { host, result },
+            ReportItem::Result(result) => {
+                self.results.push(result.began_at);
+                Input::Result { host, result }
+            }
             ReportItem::Event(event) => Input::Event { host, event },
             ReportItem::Facts(facts) => Input::Facts { host, facts },
             ReportItem::Outcome(outcome) => Input::Event { host, event: outcome.event(now.unix) },
@@ -244,7 +249,13 @@ impl SimServer {
     }
 
     /// Stages a frame; false if its set is not known.
-    fn keep(&mut self, agent: AgentId, frame: Frame<'_>) -> Result<bool, Refused> {
+    fn keep(
+        &mut self,
+        agent: AgentId,
+        frame: Frame<'_>,
+        skew_ms: i64,
+        now: Now,
+    ) -> Result<bool, Refused> {
         let host = self.host_of(agent)?;
         let id = self.host_id(&host).ok_or(Refused::Agent)?;
         let Some(series) = self.samples.set(&host, frame.set) else {
@@ -253,7 +264,7 @@ impl SimServer {
         };
         check_values(frame.values, series.len()).map_err(|_| Refused::Malformed)?;
         let kept = KeptFrame { set: frame.set, values: frame.values.to_vec() };
-        self.samples.keep(host, id, frame.taken_at, kept);
+        self.samples.keep(host, id, placed(frame.taken_at, skew_ms, now.unix), kept);
         Ok(true)
     }
 
@@ -274,14 +285,4 @@ impl SimServer {
         }
         Ok(())
     }
-}
-
-/// Returns what must be taken off an agent's times before the engine sees them: what it measured just now
-/// must not count as old because its clock is wrong (fault 9). Of a clock that is far ahead the engine
-/// shall know.
-fn skew(sent_at: Unix, now: Now) -> i64 {
-    const ON_THE_WAY: i64 = 5_000;
-    const FAR_AHEAD: i64 = 60_000;
-    let ahead = sent_at.0 - now.unix.0;
-    if (-ON_THE_WAY..=ON_THE_WAY).contains(&ahead) || ahead > FAR_AHEAD { 0 } else { ahead }
 }

@@ -94,6 +94,7 @@ fn nobody_is_called_silent_for_the_time_in_which_the_store_took_nothing() {
             moved_to: None,
             rtt_us: None,
             taken_at: Clock.now().unix,
+            skew_ms: 0,
             values: Vec::new(),
         })],
     );

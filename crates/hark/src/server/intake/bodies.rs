@@ -48,7 +48,7 @@ impl Intake {
                 hello.facts.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
             facts.push(("agent_version".to_owned(), hello.version.clone()));
             self.inputs.push(Input::Facts { host, facts });
-            let heard = heard(arrival, host, hello.interval_ms, None);
+            let heard = heard(agent, arrival, host, hello.interval_ms, None);
             self.inputs.push(Input::Heard(heard));
         } else {
             // The facts come again with the next hello or report, once the host has its number.
@@ -121,6 +121,7 @@ impl Intake {
 }
 
 pub(super) fn heard(
+    agent: &Slot,
     arrival: Arrival,
     host: hark_model::HostId,
     interval_ms: u32,
@@ -132,6 +133,7 @@ pub(super) fn heard(
         moved_to: arrival.moved.then_some(arrival.from.ip()),
         rtt_us,
         taken_at: arrival.now.unix,
+        skew_ms: agent.skew_ms,
         values: Vec::new(),
     }
 }

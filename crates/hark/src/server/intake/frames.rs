@@ -4,6 +4,7 @@ use hark_engine::input::{Heard, Input};
 use hark_model::HostId;
 use hark_model::frame::{FrameError, ValueReader, scale};
 use hark_model::time::Unix;
+use hark_proto::times::{placed, taken};
 use hark_proto::{Backlog, Beat, Frame, Refused};
 
 use super::super::message_journal::Line;
@@ -13,9 +14,6 @@ use super::super::vitals::{Vital, Vitals};
 use super::agents::SetUse;
 use super::bodies::heard;
 use super::{Arrival, Intake};
-
-/// A clock more than this ahead is a problem to be told, not one to be corrected in silence.
-const FAR_AHEAD_MS: i64 = 60_000;
 
 impl Intake {
     /// Takes a heartbeat. The host lives even if its samples cannot be kept yet. Returns `None` if it
@@ -47,7 +45,7 @@ impl Intake {
         rtt_us: Option<u32>,
         frames: impl Iterator<Item = Frame<'a>>,
     ) -> bool {
-        let mut heard = heard(arrival, host, interval_ms, rtt_us);
+        let mut heard = heard(self.setup.agents.peek(arrival.slot), arrival, host, interval_ms, rtt_us);
         let known = self.frames(arrival, host, frames, Some(&mut heard));
         self.inputs.push(Input::Heard(heard));
         if self.setup.live.is_watched() {
@@ -77,6 +75,7 @@ impl Intake {
         let mut newest: Option<Unix> = None;
         let mut fullest = f64::NEG_INFINITY;
         let mut unjudged = false;
+        let skew_ms = self.setup.agents.peek(arrival.slot).skew_ms;
         for frame in frames {
             let agents = &self.setup.agents;
             let Some(set) = agents.peek(arrival.slot).set(frame.set) else {
@@ -101,12 +100,11 @@ impl Intake {
             bytes.extend_from_slice(frame.values);
             let end = bytes.len();
             let catalogue = set.catalogue;
-            let taken_at = frame.taken_at;
+            let taken_at = placed(frame.taken_at, skew_ms, arrival.now.unix);
             self.frames.frames.push(FrameAt { host, set: catalogue, taken_at, end });
         }
         if let (Some(heard), Some(newest)) = (heard, newest) {
-            let skew = self.setup.agents.peek(arrival.slot).skew_ms;
-            heard.taken_at = by_our_clock(newest, skew);
+            heard.taken_at = taken(newest, skew_ms, arrival.now.unix);
             if fullest.is_finite() {
                 self.setup.vitals.set(host, Vital::Disk, fullest);
             }
@@ -117,12 +115,6 @@ impl Intake {
         self.want_sets(arrival);
         false
     }
-}
-
-/// Returns a time of the agent's clock as ours would have shown it. A clock far ahead is left as it is:
-/// the engine raises the check `clock` for it (rule A5).
-fn by_our_clock(at: Unix, skew_ms: i64) -> Unix {
-    if skew_ms > FAR_AHEAD_MS { at } else { Unix(at.0.saturating_sub(skew_ms)) }
 }
 
 /// Reads every item of a frame, so that a broken one is refused whole, and picks what is wanted.
@@ -174,17 +166,5 @@ fn read(
 fn forget(values: Option<&mut Vec<(u32, f64)>>, before: usize) {
     if let Some(values) = values {
         values.truncate(before);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slow_clocks_are_corrected_and_fast_ones_are_told() {
-        assert_eq!(by_our_clock(Unix(1_000), -40_000), Unix(41_000));
-        assert_eq!(by_our_clock(Unix(100_000), 59_000), Unix(41_000));
-        assert_eq!(by_our_clock(Unix(100_000), 61_000), Unix(100_000));
     }
 }
