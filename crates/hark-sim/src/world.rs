@@ -404,4 +404,6 @@ impl World {
 }
 
 #[cfg(test)]
+mod days;
+#[cfg(test)]
 mod tests;
