@@ -121,7 +121,7 @@ impl Intake {
 }
 
 pub(super) fn heard(
-    agent: &Slot,
+    agent: &agents::Slot,
     arrival: Arrival,
     host: hark_model::HostId,
     interval_ms: u32,

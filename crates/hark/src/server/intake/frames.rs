@@ -45,7 +45,8 @@ impl Intake {
         rtt_us: Option<u32>,
         frames: impl Iterator<Item = Frame<'a>>,
     ) -> bool {
-        let mut heard = heard(self.setup.agents.peek(arrival.slot), arrival, host, interval_ms, rtt_us);
+        let mut heard =
+            heard(self.setup.agents.peek(arrival.slot), arrival, host, interval_ms, rtt_us);
         let known = self.frames(arrival, host, frames, Some(&mut heard));
         self.inputs.push(Input::Heard(heard));
         if self.setup.live.is_watched() {
