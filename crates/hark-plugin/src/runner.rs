@@ -21,6 +21,7 @@
 
 mod leftovers;
 mod live;
+mod places;
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -33,6 +34,7 @@ use thiserror::Error;
 
 pub use self::leftovers::MARK;
 use self::live::Live;
+use self::places::Places;
 use crate::program::{PATH, Permit, Program};
 use crate::sys::{self, Limit, Poller};
 use crate::trust::{self, Untrusted};
@@ -161,6 +163,7 @@ pub struct Runner {
     /// Stands in the environment of what we start, and of all that it starts.
     mark: String,
     buffer: Box<[u8]>,
+    places: Places,
 }
 
 /// Bytes read at once, and by program and turn: one that floods must not keep the others waiting.
@@ -177,6 +180,7 @@ impl Runner {
             user: sys::user(),
             mark: mark.to_owned(),
             buffer: vec![0; READ].into_boxed_slice(),
+            places: Places::default(),
         };
         leftovers::kill(&format!("{}-", runner.mark));
         runner
@@ -192,8 +196,11 @@ impl Runner {
         }
         let program = &invocation.program;
         let name = || program.arguments().first().cloned().unwrap_or_default();
-        let path = program.path().ok_or_else(|| StartError::Missing(name()))?;
-        trust::check(&path, self.user)?;
+        let path = self.places.of(program, now.mono).ok_or_else(|| StartError::Missing(name()))?;
+        if let Err(error) = trust::check(&path, self.user) {
+            self.places.forget(program);
+            return Err(error.into());
+        }
         let id = RunId(self.next);
         self.next += 1;
         let mark = format!("{}-{}", self.mark, id.0);

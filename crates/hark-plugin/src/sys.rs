@@ -80,13 +80,9 @@ pub(crate) fn signal_group(leader: u32, signal: Signal) -> io::Result<()> {
 
 /// Makes reading from `fd` return at once.
 pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
-    // SAFETY: the call takes numbers; the descriptor is borrowed, so it is open.
-    let flags = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) };
-    if flags < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: as above.
-    let set = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK) };
+    let yes: libc::c_int = 1;
+    // SAFETY: `yes` lives over the call, which reads it; the descriptor is borrowed, so it is open.
+    let set = unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONBIO, &raw const yes) };
     if set < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 

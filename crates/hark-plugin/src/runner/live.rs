@@ -21,6 +21,11 @@ const MAX_LINE: usize = 16 * 1024;
 /// in its pipe and slows it down, instead of us.
 const PACE: u64 = 1024 * 1024;
 
+/// For so long after its start only the end of a program is waited for: most have ended by then, and
+/// what they printed is in their pipes, so that one wake-up does instead of four. One that prints more
+/// than a pipe holds waits for us as long.
+const QUIET: Duration = Duration::from_millis(100);
+
 /// A program that runs.
 #[derive(Debug)]
 pub(super) struct Live {
@@ -35,6 +40,8 @@ pub(super) struct Live {
     began: Now,
     limit: Option<Duration>,
     stage: Stage,
+    /// Whether only its end is waited for; see [`QUIET`].
+    quiet: bool,
     /// How we ended it, if we did.
     ended_by_us: Option<Exit>,
     kept: Vec<u8>,
@@ -98,6 +105,7 @@ impl Live {
             began: now,
             limit: invocation.limit,
             stage: Stage::Running,
+            quiet: invocation.output == Output::Whole,
             ended_by_us: None,
             kept: Vec::new(),
             kept_errors: Vec::new(),
@@ -118,7 +126,7 @@ impl Live {
     pub(super) fn wait_for(&mut self, poller: &mut Poller) {
         let running = !matches!(self.stage, Stage::Ended(..) | Stage::Hunted(..));
         self.process_token = running.then(|| poller.readable(self.process.as_fd()));
-        if self.is_paced() {
+        if self.is_paced() || self.quiet {
             return;
         }
         if let Some(output) = &mut self.output {
@@ -131,7 +139,8 @@ impl Live {
 
     pub(super) fn deadline(&self) -> Option<Mono> {
         let paced = self.is_paced().then(|| self.second + Duration::from_secs(1));
-        [self.stage_ends(), paced].into_iter().flatten().min()
+        let quiet = self.quiet.then(|| self.began.mono + QUIET);
+        [self.stage_ends(), paced, quiet].into_iter().flatten().min()
     }
 
     /// Whether it has printed more in this second than is read.
@@ -158,6 +167,7 @@ impl Live {
         if self.kind == Output::Lines && now.mono.since(self.second) >= Duration::from_secs(1) {
             (self.read, self.second) = (0, now.mono);
         }
+        self.quiet &= now.mono < self.began.mono + QUIET;
         self.read_output(poller, buffer, happened);
         self.read_errors(poller, buffer);
         self.end_flood();
@@ -165,6 +175,7 @@ impl Live {
         let ended = self.process_token.is_some_and(|token| poller.is_ready(token));
         if ended && !matches!(self.stage, Stage::Ended(..) | Stage::Hunted(..)) {
             self.reap(now.mono);
+            self.quiet = false;
             // It may have printed its last words after we read.
             self.drain(buffer, happened);
         }
