@@ -26,6 +26,7 @@ const OWN_KEYS: &[Key] = &[
     ),
     Key::new("exec", Kind::Section(types::exec::KEYS), "Any program, run on the server."),
     Key::new("flow", Kind::Section(types::flow::KEYS), "Several web requests in a row."),
+    Key::new("domain", Kind::Section(types::domain::KEYS), "A domain's registration."),
     Key::new("http", Kind::Section(types::http::KEYS), "A web address."),
     Key::new("ftp", Kind::Section(types::ftp::KEYS), "A file server."),
     Key::new("imap", Kind::Section(types::imap::KEYS), "A mailbox server, IMAP."),

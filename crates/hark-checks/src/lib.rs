@@ -129,6 +129,7 @@ pub const TYPES: &[&dyn CheckType] = &[
     &types::amqp::Amqp,
     &types::dns::Dns,
     &types::dns_zone::DnsZone,
+    &types::domain::Domain,
     &types::exec::Exec,
     &types::flow::Flow,
     &types::ftp::Ftp,

@@ -3,6 +3,7 @@
 pub(crate) mod amqp;
 pub(crate) mod dns;
 pub(crate) mod dns_zone;
+pub(crate) mod domain;
 pub(crate) mod exec;
 pub(crate) mod flow;
 pub(crate) mod ftp;

@@ -60,10 +60,14 @@ pub(crate) const WEB_KEYS: &[Key] = &[
     INSECURE_KEY,
     CERTIFICATE_WARNING_KEY,
     CERTIFICATE_CRITICAL_KEY,
-    Key::new("warning", Kind::Duration, "Warning from this time on, everything together."),
-    Key::new("critical", Kind::Duration, "Critical from this time on."),
     TIMEOUT_KEY,
 ];
+
+/// Settings of the time that a type may call slow.
+pub(crate) const WARNING_KEY: Key =
+    Key::new("warning", Kind::Duration, "Warning from this time on, everything together.");
+pub(crate) const CRITICAL_KEY: Key =
+    Key::new("critical", Kind::Duration, "Critical from this time on.");
 
 /// How much is read of an answer where nothing is set; what is looked for must stand within it.
 pub(crate) const MAX_BODY: u64 = 1024 * 1024;

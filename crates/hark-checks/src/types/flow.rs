@@ -24,7 +24,9 @@ use crate::keys::join;
 use crate::net::TimeLimits;
 use crate::pattern::read_regex;
 use crate::types::http::{StatusRange, read_statuses};
-use crate::web::{Ask, OWN_HEADERS, Place, Visited, WEB_KEYS, Web, read_method};
+use crate::web::{
+    Ask, CRITICAL_KEY, OWN_HEADERS, Place, Visited, WARNING_KEY, WEB_KEYS, Web, read_method,
+};
 use crate::{Check, CheckType, Context, Given};
 
 mod cookies;
@@ -59,6 +61,8 @@ const OWN_KEYS: &[Key] = &[
         Kind::Named(&Kind::Secret),
         "Values for all steps, such as a password from a file.",
     ),
+    WARNING_KEY,
+    CRITICAL_KEY,
 ];
 
 pub(crate) const KEYS: &[Key] = &join::<_, { OWN_KEYS.len() + WEB_KEYS.len() }>(OWN_KEYS, WEB_KEYS);

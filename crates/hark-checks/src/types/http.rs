@@ -17,7 +17,9 @@ use crate::finding::{Finding, Measure};
 use crate::keys::join;
 use crate::net::TimeLimits;
 use crate::pattern::read_regex;
-use crate::web::{Ask, OWN_HEADERS, Place, Visited, WEB_KEYS, Web, read_method};
+use crate::web::{
+    Ask, CRITICAL_KEY, OWN_HEADERS, Place, Visited, WARNING_KEY, WEB_KEYS, Web, read_method,
+};
 use crate::{Check, CheckType, Context, Given};
 
 mod json;
@@ -39,6 +41,8 @@ const OWN_KEYS: &[Key] = &[
         .default("200-399"),
     Key::new("contains", Kind::Text, "Text that the answer must contain."),
     Key::new("matches", Kind::Text, "Regular expression that must be found in the answer."),
+    WARNING_KEY,
+    CRITICAL_KEY,
 ];
 
 pub(crate) const KEYS: &[Key] = &join::<_, { OWN_KEYS.len() + WEB_KEYS.len() }>(OWN_KEYS, WEB_KEYS);

@@ -102,6 +102,7 @@ async fn a_cancelled_run_leaves_nothing_behind() {
         let settings = match kind.name() {
             "plugin" | "exec" => "command: sleep 60".to_owned(),
             "http" => format!("url: 'http://127.0.0.1:{port}/'"),
+            "domain" => format!("name: example.net\nwhois: '127.0.0.1:{port}'"),
             "flow" => format!("steps: [{{url: 'http://127.0.0.1:{port}/'}}]"),
             "tcp" => format!("address: 127.0.0.1\nport: {port}\nexpect: never"),
             "ping" => "address: 127.0.0.1\ncount: 10\ninterval: 300ms".to_owned(),
