@@ -10,6 +10,7 @@
 mod hosts;
 mod invariants;
 mod ops;
+mod reach;
 mod reference;
 mod results;
 mod scenarios;

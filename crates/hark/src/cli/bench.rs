@@ -1,5 +1,6 @@
 //! `hark bench`: loads a server with the real protocol and measures it.
 
+mod checks;
 mod own;
 mod process;
 
@@ -24,6 +25,7 @@ use crate::sys::Bell;
 /// is kept.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hark bench\n  hark bench --hosts 1000 --for 30s\n  \
+    hark bench --checks 1000 --for 2m\n  \
     hark bench --server 127.0.0.1:50003 --secret-file /etc/hark/secret --hosts 200 --interval 10s")]
 pub(super) struct Args {
     /// How many hosts.
@@ -44,6 +46,10 @@ pub(super) struct Args {
     /// Mean hours between two troubles of one host. [default: all stay healthy]
     #[arg(long, value_name = "HOURS")]
     trouble_hours: Option<f64>,
+    /// Measure the checks that a server runs instead: so many a second, ping, TCP and HTTP mixed.
+    #[arg(long, value_name = "RATE", conflicts_with_all = ["server", "hosts"],
+        value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    checks: Option<u32>,
     /// The same number gives the same hosts.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -54,9 +60,10 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let stop = Stop::at_signal()?;
-    match args.server {
-        Some(server) => against(args, server, &stop),
-        None => own::run(args, &stop),
+    match (args.checks, args.server) {
+        (Some(rate), _) => checks::run(args, rate, &stop),
+        (None, Some(server)) => against(args, server, &stop),
+        (None, None) => own::run(args, &stop),
     }
 }
 

@@ -77,6 +77,20 @@ impl Client {
         Ok(Self { base, local, token, fingerprint, runtime })
     }
 
+    /// Finds the server of the data folder `data`, as this machine's administrator.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub(super) fn local(data: &Path) -> anyhow::Result<Self> {
+        Self::new(&ApiArgs {
+            url: None,
+            token: None,
+            fingerprint: None,
+            data: Some(data.to_owned()),
+            json: true,
+        })
+    }
+
     /// Waits.
     pub(super) fn pause(&self, time: Duration) {
         self.runtime.block_on(async { tokio::time::sleep(time).await });

@@ -39,8 +39,22 @@ impl Own {
     /// # Errors
     /// If it does not.
     pub(super) fn start(folder: &Path, secret: &str, udp: SocketAddr) -> anyhow::Result<Self> {
+        Self::start_with(folder, secret, udp, "")
+    }
+
+    /// As [`Own::start`], with `more` in its configuration.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub(super) fn start_with(
+        folder: &Path,
+        secret: &str,
+        udp: SocketAddr,
+        more: &str,
+    ) -> anyhow::Result<Self> {
         let config = folder.join("bench.yaml");
-        std::fs::write(&config, configuration(secret)).context("cannot write a configuration")?;
+        let text = format!("{}{more}", configuration(secret));
+        std::fs::write(&config, text).context("cannot write a configuration")?;
         let program = std::env::current_exe().context("cannot find this program")?;
         let mut command = Command::new(program);
         command
