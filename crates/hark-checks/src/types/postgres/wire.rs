@@ -5,6 +5,9 @@ use crate::octets::{Octets, text};
 /// Bound on one message: an answer of one value, or an error with its hints.
 pub(super) const MAX_MESSAGE: usize = 64 * 1024;
 
+/// Longest message that is believed to be one: letters of other protocols make longer ones.
+const MAX_PLAUSIBLE: usize = 0x1fff_ffff;
+
 /// What asks for TLS before anything else.
 pub(super) const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
@@ -79,9 +82,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<(Message, usize)>, String> {
     }
     let Some(length) = octets.u32() else { return Ok(None) };
     let body = usize::try_from(length).ok().and_then(|length| length.checked_sub(4));
-    let Some(n) = body.filter(|n| *n <= MAX_MESSAGE) else {
+    let Some(n) = body.filter(|n| *n <= MAX_PLAUSIBLE) else {
         return Err("it does not speak the protocol of PostgreSQL".to_owned());
     };
+    if n > MAX_MESSAGE {
+        return Err(format!("a message of {n} bytes is more than is read"));
+    }
     let Some(body) = octets.take(n) else { return Ok(None) };
     let message = message(kind, body).ok_or("a message of the server is broken")?;
     Ok(Some((message, n + 5)))
@@ -214,7 +220,8 @@ mod tests {
         assert_eq!((&*error.code, &*error.message), ("28P01", "password"));
         assert!(error.is_about_us());
         assert!(read(b"HTTP/1.1 400").is_err());
-        assert!(read(b"SSH-2.0-OpenSSH").is_err(), "a length beyond the bound");
+        assert!(read(b"SSH-2.0-OpenSSH").unwrap_err().contains("does not speak"));
+        assert!(read(b"D\0\x10\0\0").unwrap_err().contains("more than is read"));
     }
 
     #[test]
