@@ -39,7 +39,12 @@ use hark_model::{MetricKind, Mono, SeriesDef, SeriesName, Severity, Unit};
 
 pub use crate::source::{Absent, Root};
 
+/// Every collector of this system.
+#[cfg(not(target_os = "linux"))]
+pub const COLLECTORS: &[&dyn CollectorType] = crate::portable::COLLECTORS;
+
 /// Every collector. The order is that of the manual and of the frames in a datagram.
+#[cfg(target_os = "linux")]
 pub const COLLECTORS: &[&dyn CollectorType] = &[
     &cpu::Cpu,
     &memory::Memory,
@@ -238,12 +243,12 @@ fn read_one(kind: &dyn CollectorType, section: &Section<'_>, is_on: bool) -> Opt
 }
 
 /// Declares a series that goes up and down.
-fn gauge(name: SeriesName, unit: Unit, decimals: u8) -> SeriesDef {
+pub(crate) fn gauge(name: SeriesName, unit: Unit, decimals: u8) -> SeriesDef {
     SeriesDef { name, unit, kind: MetricKind::Gauge, decimals }
 }
 
 /// Declares a series that only grows.
-fn counter(name: SeriesName, unit: Unit) -> SeriesDef {
+pub(crate) fn counter(name: SeriesName, unit: Unit) -> SeriesDef {
     SeriesDef { name, unit, kind: MetricKind::Counter, decimals: 0 }
 }
 

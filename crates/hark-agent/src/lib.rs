@@ -50,6 +50,8 @@ mod manual;
 mod metrics;
 mod mounts;
 mod netlink;
+#[cfg(any(test, not(target_os = "linux")))]
+mod portable;
 mod pressure;
 mod process_table;
 mod programs;
