@@ -227,3 +227,6 @@ pub(crate) fn unanswered(error: &io::Error) -> String {
 pub(crate) fn starttls(endpoint: &Endpoint) -> bool {
     endpoint.mode == TlsMode::StartTls
 }
+
+#[cfg(test)]
+mod tests;

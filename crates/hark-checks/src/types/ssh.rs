@@ -22,7 +22,8 @@ mod exchange;
 mod key;
 mod wire;
 
-use exchange::{Exchange, Identification};
+pub(crate) use exchange::Exchange;
+use exchange::Identification;
 use key::{HostKey, read_fingerprint};
 
 /// The check type `ssh`.

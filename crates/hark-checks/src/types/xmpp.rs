@@ -22,7 +22,11 @@ pub(crate) use talk::{Order, Talk};
 pub(crate) struct Xmpp;
 
 const OWN_KEYS: &[Key] = &[
-    Key::new("domain", Kind::Text, "Name that the server answers for; by default `address`."),
+    Key::new(
+        "domain",
+        Kind::Text,
+        "Name that the server answers for; without one `address` is tried, and need not be known.",
+    ),
     Key::new(
         "role",
         Kind::OneOf(&["client", "server"]),
@@ -96,6 +100,7 @@ impl CheckType for Xmpp {
             endpoint.tls_name.clone_from(domain);
         }
         let order = Order {
+            is_named: domain.is_some(),
             domain: domain.unwrap_or_else(|| endpoint.address.clone()),
             role,
             starttls: session::starttls(&endpoint),

@@ -35,6 +35,9 @@ impl Role {
 pub(crate) struct Order {
     /// The name that the server answers for.
     pub(crate) domain: String,
+    /// Whether the domain was set. Where it was not, a server that does not know the name that is tried
+    /// speaks XMPP none the less.
+    pub(crate) is_named: bool,
     pub(crate) role: Role,
     pub(crate) starttls: bool,
     /// Mechanisms of login that must be offered, in capital letters.
@@ -45,7 +48,7 @@ impl Order {
     /// What is said to get to TLS, and nothing else.
     pub(crate) fn to_tls(domain: &str) -> Self {
         let (domain, mechanisms) = (domain.to_owned(), Vec::new());
-        Self { domain, role: Role::Client, starttls: true, mechanisms }
+        Self { domain, is_named: true, role: Role::Client, starttls: true, mechanisms }
     }
 }
 
@@ -106,7 +109,14 @@ impl<'a> Talk<'a> {
             return Err(format!("opens no stream: {}", shown(text)));
         }
         if let Some(at) = tags.iter().position(|tag| tag.local() == "error") {
+            // What is wrong stands in the next tag.
+            if tags.len() <= at + 1 {
+                return Ok(None);
+            }
             let what = tags.get(at + 1).map_or("unknown", Tag::local);
+            if what == "host-unknown" && !self.order.is_named && !self.order.starttls {
+                return Ok(Some(Turn::Part(FAREWELL.to_vec())));
+            }
             return Err(format!("ends the stream: {what}"));
         }
         self.from = first.attribute("from").map(shown);
@@ -313,7 +323,7 @@ mod tests {
 
     fn order(starttls: bool) -> Order {
         let (domain, mechanisms) = ("example.net".to_owned(), Vec::new());
-        Order { domain, role: Role::Client, starttls, mechanisms }
+        Order { domain, is_named: true, role: Role::Client, starttls, mechanisms }
     }
 
     const OPEN: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:client' \
@@ -368,6 +378,18 @@ mod tests {
         assert_eq!(facts[2], ("mechanisms", Fact::from(mechanisms)));
         let order = Order { mechanisms: vec!["EXTERNAL".to_owned()], ..order };
         assert_eq!(run(&order, &answers, 10_000).1, Err("does not offer EXTERNAL".to_owned()));
+    }
+
+    #[test]
+    fn an_unknown_host_is_an_error_only_where_it_was_named() {
+        let answer = format!("{OPEN}<stream:error><host-unknown xmlns='x'/></stream:error>");
+        let end = |is_named, starttls| {
+            let order = Order { is_named, ..order(starttls) };
+            run(&order, std::slice::from_ref(&answer), 10_000).1
+        };
+        assert_eq!(end(false, false), Ok(()));
+        assert!(end(true, false).is_err());
+        assert!(end(false, true).is_err(), "TLS does not begin");
     }
 
     #[test]
