@@ -78,6 +78,53 @@ const MAPPINGS: &[Mapping] = &[
         tcp,
     ),
     (
+        &["check_smtp"],
+        "smtp",
+        &[
+            HOST,
+            PORT,
+            ('e', &["expect"], true),
+            ('f', &["from"], true),
+            ('F', &["fqdn"], true),
+            ('S', &["starttls"], false),
+            WARNING,
+            CRITICAL,
+            TIMEOUT,
+            IPV4,
+            IPV6,
+        ],
+        smtp,
+    ),
+    (&["check_ssh"], "ssh", &[HOST, PORT, TIMEOUT, IPV4, IPV6], |given, map| {
+        address(given, map)?;
+        port(given, map)
+    }),
+    (&["check_ftp"], "ftp", SESSION, session),
+    (&["check_imap"], "imap", SESSION, session),
+    (&["check_pop"], "pop3", SESSION, session),
+    (&["check_simap"], "imap", SESSION, |given, map| secure(given, map)),
+    (&["check_spop"], "pop3", SESSION, |given, map| secure(given, map)),
+    (&["check_jabber"], "xmpp", SESSION, session),
+    (
+        &["check_dns"],
+        "dns",
+        &[
+            ('H', &["hostname"], true),
+            ('s', &["server"], true),
+            ('a', &["expected-address"], true),
+            WARNING,
+            CRITICAL,
+            TIMEOUT,
+        ],
+        dns,
+    ),
+    (
+        &["check_ntp_time", "check_ntp_peer"],
+        "ntp",
+        &[HOST, PORT, WARNING, CRITICAL, TIMEOUT, IPV4, IPV6, ('q', &["quiet"], false)],
+        ntp,
+    ),
+    (
         &["check_http", "check_curl"],
         "http",
         &[
@@ -165,6 +212,80 @@ fn tcp(given: &Given, map: &mut Map) -> Option<()> {
         map.put("tls", true).put("insecure", true);
     }
     times(given, map)
+}
+
+/// Options of the plugins that are `check_tcp` under another name; those of what is sent and expected
+/// there are the protocol's own here.
+const SESSION: &[Option_] =
+    &[HOST, PORT, ('S', &["ssl"], false), WARNING, CRITICAL, TIMEOUT, IPV4, IPV6];
+
+fn session(given: &Given, map: &mut Map) -> Option<()> {
+    if given.has('S') {
+        return secure(given, map);
+    }
+    address(given, map)?;
+    port(given, map)?;
+    times(given, map)
+}
+
+/// TLS from the start, with any certificate, as the plugins take it.
+fn secure(given: &Given, map: &mut Map) -> Option<()> {
+    address(given, map)?;
+    port(given, map)?;
+    map.put("tls", true).put("insecure", true);
+    times(given, map)
+}
+
+fn port(given: &Given, map: &mut Map) -> Option<()> {
+    if let Some(port) = given.get('p') {
+        map.put("port", f64::from(port.parse::<u16>().ok()?));
+    }
+    Some(())
+}
+
+fn smtp(given: &Given, map: &mut Map) -> Option<()> {
+    address(given, map)?;
+    port(given, map)?;
+    if let Some(expect) = given.get('e') {
+        map.put("greeting", expect);
+    }
+    if let Some(from) = given.get('f') {
+        map.put("from", from);
+    }
+    if let Some(name) = given.get('F') {
+        map.put("helo", name);
+    }
+    if given.has('S') {
+        map.put("tls", "starttls").put("insecure", true);
+    }
+    times(given, map)
+}
+
+/// `-H` is the question and `-s` who is asked; without it the machine's own resolver is, which the plugin
+/// asks itself.
+fn dns(given: &Given, map: &mut Map) -> Option<()> {
+    map.put("name", given.get('H')?).put("address", given.get('s')?);
+    let expected: Vec<String> = given
+        .all('a')
+        .iter()
+        .flat_map(|list| list.split(','))
+        .map(|answer| answer.trim().to_owned())
+        .collect();
+    if !expected.is_empty() {
+        map.put("expect", expected);
+    }
+    times(given, map)
+}
+
+fn ntp(given: &Given, map: &mut Map) -> Option<()> {
+    address(given, map)?;
+    port(given, map)?;
+    for (letter, key) in [('w', "offset_warning"), ('c', "offset_critical")] {
+        if let Some(limit) = given.get(letter) {
+            map.put(key, seconds(limit)?);
+        }
+    }
+    Some(())
 }
 
 fn http(given: &Given, map: &mut Map) -> Option<()> {

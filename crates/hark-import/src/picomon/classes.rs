@@ -149,7 +149,7 @@ fn zone(host: &Host, options: &mut Options<'_>) -> Map {
 /// The seed asks for this name; it is outside of what a resolver answers by itself.
 fn resolver(address: &str) -> Map {
     let mut map = Map::new();
-    map.put("name", "www.google.com").put("server", address);
+    map.put("name", "www.google.com").put("address", address);
     map
 }
 

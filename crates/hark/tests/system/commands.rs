@@ -387,14 +387,17 @@ fn foreign_configurations_are_turned_into_ones_that_hark_takes() {
         folder.path(),
         "config.py",
         "config.base_tick = 30\nconfig.emails.to = ['me@example.net']\n\
-         www = Host('127.0.0.1', name='www')\nchecks.add([CheckPing4, CheckHTTP4], www, retry=2)\n\
-         checks.add(Mine, www)\n",
+         www = Host('127.0.0.1', '::1', 'www')\nchecks.add([CheckPing4, CheckHTTP4], www, retry=2)\n\
+         checks.add(Mine, www)\n\
+         checks.add([CheckPing6, CheckDNSRec4, CheckHTTPS6, CheckOpenVPN4, CheckJabber6], www, error_every=1, every=4)\n\
+         checks.add(CheckSMTP4, www, command='RCPT TO:<a@b>', response='550')\n\
+         checks.add(CheckDNSZone, ['example.net'], ip_version=4)\n",
     );
     let imported = hark(folder.path(), "import picomon config.py -o hark.yaml");
     assert_eq!(code(&imported), 0, "{}", complained(&imported));
     let notes = complained(&imported);
     assert!(notes.contains("config.py:5: left out: `Mine` is a class of your own"), "{notes}");
-    assert!(notes.contains("1 hosts and 2 checks in hark.yaml"), "{notes}");
+    assert!(notes.contains("2 hosts and 9 checks in hark.yaml"), "{notes}");
     assert_eq!(code(&hark(folder.path(), "config check -c hark.yaml")), 0);
     let again = hark(folder.path(), "import picomon config.py -o hark.yaml");
     assert_eq!(code(&again), 1);
@@ -405,13 +408,28 @@ fn foreign_configurations_are_turned_into_ones_that_hark_takes() {
         folder.path(),
         "objects/all.cfg",
         "define command{\n command_name ping\n command_line $USER1$/check_ping -H $HOSTADDRESS$ -w $ARG1$ -c $ARG2$\n}\n\
-         define host{\n host_name gw\n address 127.0.0.1\n check_command ping!100,20%!500,60%\n}\n",
+         define host{\n host_name gw\n address 127.0.0.1\n check_command ping!100,20%!500,60%\n}\n\
+         define command{\n command_name any\n command_line $USER1$/$ARG1$\n}\n\
+         define service{\n host_name gw\n service_description a\n check_command any!check_smtp -H $HOSTADDRESS$ -S -f a@b\n}\n\
+         define service{\n host_name gw\n service_description b\n check_command any!check_ssh -p 2222 gw\n}\n\
+         define service{\n host_name gw\n service_description c\n check_command any!check_dns -H a.example -s 192.0.2.53 -a 192.0.2.1\n}\n\
+         define service{\n host_name gw\n service_description d\n check_command any!check_ntp_time -H gw -w 0.5 -c 1\n}\n\
+         define service{\n host_name gw\n service_description e\n check_command any!check_imap -H gw -S -p 993 -w 1 -c 3\n}\n\
+         define service{\n host_name gw\n service_description f\n check_command any!check_jabber -H gw\n}\n\
+         define service{\n host_name gw\n service_description g\n check_command any!check_http -I 192.0.2.1 -H www -S --sni -e 200 -r ok -k 'A: b'\n}\n\
+         define service{\n host_name gw\n service_description h\n check_command any!check_disk -w 10% -c 5%\n}\n",
     );
     let imported = hark(folder.path(), "import nagios objects --json");
     assert_eq!(code(&imported), 0, "{}", complained(&imported));
     let result: serde_json::Value = serde_json::from_slice(&imported.stdout).unwrap();
     assert_eq!(result["is_accepted"], true, "{result:#}");
-    assert_eq!(result["checks"], 1);
+    assert_eq!(result["checks"], 9);
+    let config = result["config"].as_str().unwrap();
+    assert_eq!(
+        config.matches("plugin:").count(),
+        1,
+        "only check_disk has no type of its own: {config}"
+    );
     let broken = hark(folder.path(), "import nagios config.py");
     assert_eq!(code(&broken), 2);
     assert!(complained(&broken).contains("config.py:"), "{}", complained(&broken));
