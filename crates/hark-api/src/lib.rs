@@ -27,6 +27,7 @@ pub mod list;
 pub mod live;
 pub mod overview;
 pub mod problem;
+pub mod pushes;
 pub mod receivers;
 pub mod reports;
 pub mod series;

@@ -1,9 +1,11 @@
-//! Days and hours in which something applies.
+//! Days and hours in which something applies, and when something is to happen again.
 //!
 //! An [`ActiveWindow`] says for each moment whether it is inside, and when that next changes. People write
 //! it as `mon-fri 08:00-18:00, sat 10:00-12:00`; see [`ActiveWindow::parse`]. Hours are those of the clock
 //! on the wall in the window's time zone: where the clocks are put forward an hour of it is missing,
 //! where they are put back it is there twice.
+//!
+//! A [`Recurrence`] says when something is to happen the next time: after a while, or by a pattern of cron.
 //!
 //! Deliberately absent: a clock (moments are arguments), holidays, and what a window is good for.
 
@@ -11,10 +13,12 @@
 
 mod parse;
 mod read;
+mod recurrence;
 mod seed;
 mod window;
 
 pub use parse::WindowError;
 pub use read::KEYS;
+pub use recurrence::{Recurrence, RecurrenceError};
 pub use seed::Monday;
 pub use window::ActiveWindow;

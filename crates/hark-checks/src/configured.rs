@@ -49,6 +49,7 @@ const OWN_KEYS: &[Key] = &[
     Key::new("redis", Kind::Section(types::redis::KEYS), "Redis and its kin."),
     Key::new("snmp", Kind::Section(types::snmp::KEYS), "A device that speaks SNMP."),
     Key::new("udp", Kind::Section(types::udp::KEYS), "A UDP port that answers."),
+    Key::new("push", Kind::Section(PUSH_KEYS), "A job that reports itself: docs/push.md."),
     Key::new("host", Kind::Text, "Host that the check belongs to.").required(),
     Key::new("every", Kind::Duration, "Time between two runs.").default("60s"),
     Key::new(
@@ -90,6 +91,32 @@ const OWN_KEYS: &[Key] = &[
         "An action of the host that is ordered when it is confirmed bad: docs/actions.md.",
     ),
     Key::new("timeout", Kind::Duration, "Time for one run, where the type has none of its own."),
+];
+
+/// The settings of a job that reports itself; the engine reads them.
+pub const PUSH_KEYS: &[Key] = &[
+    Key::new("every", Kind::Duration, "It is due this long after its last success, 10s to 400d."),
+    Key::new("cron", Kind::Text, "Instead: when it is due, as in cron: `0 3 * * mon-fri`."),
+    Key::new("timezone", Kind::Text, "Time zone of `cron`, such as `Europe/Berlin`.")
+        .default("the server's"),
+    Key::new("grace", Kind::Duration, "How late it may be.").default("5m"),
+    Key::new(
+        "max_run",
+        Kind::Duration,
+        "How long it may run after it has said that it began; it is not called late meanwhile.",
+    ),
+    Key::new(
+        "first_by",
+        Kind::Text,
+        "When it must have reported for the first time, such as `2026-12-01T06:00:00Z`.",
+    ),
+    Key::new("paused", Kind::Bool, "Nothing is expected of it for now.").default("false"),
+    Key::new(
+        "rotation",
+        Kind::Integer,
+        "Another number makes another address; the one before is void.",
+    )
+    .default("0"),
 ];
 
 /// The settings of a repair; the engine reads them.
@@ -233,7 +260,13 @@ fn read_one(
     }
     let attempts = retry.unwrap_or_else(|| section.u64("attempts", 3, 1..=100));
     let clear_attempts = section.u64("clear_attempts", 1, 1..=100);
-    let words: Vec<&'static str> = TYPES.iter().map(|kind| kind.name()).collect();
+    let mut words: Vec<&'static str> = TYPES.iter().map(|kind| kind.name()).collect();
+    if section.has("push") {
+        // Nobody looks at a job that reports itself; what is expected of it the engine reads.
+        words.push("push");
+        section.exactly_one_of(&words);
+        return None;
+    }
     let (word, value) = section.exactly_one_of(&words)?;
     let kind = TYPES.iter().find(|kind| kind.name() == word)?;
     let address = host.as_ref().map(|host| address_of(host).unwrap_or_else(|| host.to_string()));

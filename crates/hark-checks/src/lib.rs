@@ -47,7 +47,9 @@ mod tls;
 mod types;
 mod web;
 
-pub use configured::{CHECK_KEYS, Configured, DEFAULT_KEYS, Timing, from_target, read_guard};
+pub use configured::{
+    CHECK_KEYS, Configured, DEFAULT_KEYS, PUSH_KEYS, Timing, from_target, read_guard,
+};
 pub use facts::FactKey;
 pub use finding::{Finding, Measure};
 pub use manual::{by_name, first_sentence, manual};

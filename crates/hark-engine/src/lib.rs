@@ -38,6 +38,7 @@ mod outbox;
 mod overlay;
 mod own_clock;
 pub mod plan;
+pub mod push;
 mod reach;
 mod reconcile;
 mod reload;

@@ -192,10 +192,12 @@ impl Engine {
         }
     }
 
-    /// Returns when a check's newest result is too old; `None` for what the engine itself observes
-    /// and for checks that never had a result.
+    /// Returns when a check's newest result is too old; `None` for what the engine itself observes,
+    /// for checks that never had a result, and for jobs that report themselves, which a machine of
+    /// their own expects ([`crate::push`]).
     fn check_deadline(&self, host: &Host, check: &Check) -> Option<Moment> {
-        if Self::is_own(&check.rule.kind) || check.began().is_none() {
+        let reports_itself = check.rule.plan().is_some_and(|plan| plan.push.is_some());
+        if Self::is_own(&check.rule.kind) || reports_itself || check.began().is_none() {
             return None;
         }
         let rule = &self.plan.liveness;

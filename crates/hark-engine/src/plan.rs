@@ -6,6 +6,7 @@
 //! the difference (rule R3).
 
 pub mod check;
+pub mod push;
 mod read;
 pub mod receiver;
 pub mod repair;
@@ -22,9 +23,10 @@ use hark_model::record::Matcher;
 use hark_model::{CheckName, HostName, ProfileName, ReceiverName, RouteName, Tag, Unix, UserName};
 
 pub use check::CheckPlan;
+pub use push::PushPlan;
 pub use read::{
-    Catalogue, HOST_KEYS, HOST_MATCH_KEYS, KEYS, LIMIT_KEYS, ROUTE_KEYS, SILENCE_KEYS, read,
-    read_host_match, read_with,
+    Catalogue, HOST_KEYS, HOST_MATCH_KEYS, KEYS, LIMIT_KEYS, PUSH_KEYS, ROUTE_KEYS, SILENCE_KEYS,
+    read, read_host_match, read_with,
 };
 pub use receiver::ReceiverPlan;
 pub use repair::RepairPlan;

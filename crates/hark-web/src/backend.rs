@@ -28,6 +28,7 @@ use hark_api::list::{Page, PageQuery};
 use hark_api::live::{HostChange, Rows};
 use hark_api::overview::{Counts, Overview, Problem};
 use hark_api::problem::FieldError;
+use hark_api::pushes::Push;
 use hark_api::receivers::{Receiver, Route};
 use hark_api::reports::{GivenConfiguration, ReportStored};
 use hark_api::series::{Lanes, Metrics, Series};
@@ -98,6 +99,17 @@ pub struct SeriesOrder {
     pub to: Unix,
     /// How many points at most: 1 to [`hark_api::series::MAX_POINTS`].
     pub points: u32,
+}
+
+/// What a job says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobPing {
+    /// It began.
+    Start,
+    /// It is done.
+    Success,
+    /// It failed, perhaps with an exit code.
+    Failure(Option<u8>),
 }
 
 /// Takes an incident.
@@ -391,4 +403,13 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
 
     /// Returns what the agent at `place` is given as settings.
     fn given_configuration(&self, place: usize) -> Answer<GivenConfiguration>;
+
+    // Jobs that report themselves.
+
+    /// Takes what the job whose address has this token says, with what it printed; returns once it is
+    /// on the disk.
+    fn push(&self, token: &str, ping: JobPing, log: &str) -> Answer<()>;
+
+    /// Returns every job that reports itself, with its address.
+    fn pushes(&self) -> Answer<Vec<Push>>;
 }

@@ -34,8 +34,8 @@ pub use auth::password::{hash as hash_password, weakness as password_weakness};
 pub use auth::setup::new_setup_code;
 pub use auth::token::NoRandom;
 pub use backend::{
-    Account, AckOrder, ActionOrder, Answer, ApiTokenRecord, Backend, EnrolmentRecord, JoinOrder,
-    Refused, SeriesOrder, SessionRecord, Sight, SilenceOrder, TokenHash,
+    Account, AckOrder, ActionOrder, Answer, ApiTokenRecord, Backend, EnrolmentRecord, JobPing,
+    JoinOrder, Refused, SeriesOrder, SessionRecord, Sight, SilenceOrder, TokenHash,
 };
 pub use config::{DEFAULT_PORT, KEYS, TLS_KEYS, TlsSettings, WebSettings};
 pub use live::Live;

@@ -15,6 +15,7 @@ mod hosts;
 mod incidents;
 mod openapi;
 mod overview;
+mod pushes;
 mod receivers;
 mod series;
 mod server;
@@ -46,6 +47,8 @@ pub(crate) fn router(app: &Shared) -> Router {
         .merge(openapi::router(document))
         .route("/healthz", get(health::healthz))
         .route("/ws", get(ws::ws))
+        .route("/push/{token}", get(pushes::done).post(pushes::done))
+        .route("/push/{token}/{word}", get(pushes::said).post(pushes::said))
         .fallback(page)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(Shared::clone(app), guard))
@@ -101,6 +104,7 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(agents::list))
         .routes(routes!(agents::join))
         .merge(reports())
+        .routes(routes!(pushes::list))
         .routes(routes!(server::server))
         .routes(routes!(events::all))
         .routes(routes!(audit::list))

@@ -17,6 +17,7 @@ mod install;
 mod journal;
 mod once;
 mod passwd;
+mod push;
 mod send;
 mod server;
 pub(crate) mod service;
@@ -61,6 +62,7 @@ enum Command {
     Config(config::Args),
     Import(import::Args),
     Passwd(passwd::Args),
+    Push(push::Args),
     Enroll(enroll::Args),
     Journal(journal::Args),
     Bench(bench::Args),
@@ -90,6 +92,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Config(args) => Ok(config::run(&args)),
         Command::Import(args) => import::run(&args),
         Command::Passwd(args) => passwd::run(&args),
+        Command::Push(args) => push::run(&args),
         Command::Enroll(args) => enroll::run(&args),
         Command::Journal(args) => journal::run(&args),
         Command::Bench(args) => bench::run(&args),

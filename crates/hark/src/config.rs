@@ -197,6 +197,15 @@ pub(crate) fn revision(paths: &Paths) -> Option<u32> {
 mod tests {
     use super::*;
 
+    /// The table of the engine says what is read, that of the checks what is shown of it.
+    #[test]
+    fn the_keys_of_a_job_that_reports_itself_are_those_that_are_read() {
+        let words = |keys: &[Key]| -> Vec<(String, String)> {
+            keys.iter().map(|key| (key.name.to_owned(), key.help.to_owned())).collect()
+        };
+        assert_eq!(words(hark_checks::PUSH_KEYS), words(plan::PUSH_KEYS));
+    }
+
     /// What somebody pastes first must not be the first thing that fails.
     #[test]
     fn every_configuration_of_the_readme_is_in_order_as_it_stands() {

@@ -30,6 +30,7 @@ mod own_agent;
 mod own_limits;
 mod parts;
 mod probes;
+mod pushes;
 mod recorder;
 mod reload;
 mod repairs;

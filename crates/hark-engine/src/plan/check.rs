@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hark_model::{CheckName, HostName};
 
+use super::push::PushPlan;
 use super::repair::RepairPlan;
 use super::threshold::{ConfirmRule, OnStale};
 
@@ -31,6 +32,8 @@ pub struct CheckPlan {
     pub flapping: Option<bool>,
     /// What is ordered at the host when it is confirmed bad.
     pub repair: Option<RepairPlan>,
+    /// What is expected of it, if it reports itself: nobody looks at it then.
+    pub push: Option<PushPlan>,
 }
 
 impl CheckPlan {
@@ -52,6 +55,7 @@ impl CheckPlan {
             probes_host: false,
             flapping: None,
             repair: None,
+            push: None,
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod hosts;
 mod metrics;
+mod pushes;
 mod repairs;
 mod routes;
 mod thresholds;
@@ -18,6 +19,7 @@ use hark_config::{Bare, Key, Kind, Section, Span};
 
 pub use hosts::HOST_KEYS;
 pub use metrics::Catalogue;
+pub use pushes::PUSH_KEYS;
 pub use routes::{HOST_MATCH_KEYS, ROUTE_KEYS, SILENCE_KEYS, read_host_match};
 pub use thresholds::LIMIT_KEYS;
 
@@ -393,6 +395,40 @@ mod tests {
         assert_eq!(repair(0), Some(("restart-nginx".to_owned(), 2, 300)));
         assert_eq!(repair(1), Some(("reload".to_owned(), 3, 60)));
         assert_eq!(repair(2), None);
+    }
+
+    #[test]
+    fn a_job_that_reports_itself_says_when_it_is_expected() {
+        let document = Document::single(
+            "checks:\n  a: {host: h, push: {every: 1d, grace: 1h, max_run: 2h, rotation: 3}}\n  \
+             b: {host: h, push: {cron: '0 3 * * *', timezone: Europe/Berlin, paused: true}}\n  \
+             c: {host: h}\n",
+        );
+        let plan = read(&document.root(&NoSecrets)).unwrap();
+        let check = |check: usize| &plan.host("h").checks[check];
+        let daily = check(0).push.as_ref().unwrap();
+        assert_eq!(daily.due.to_string(), "every 1d");
+        assert_eq!((daily.grace.as_secs(), daily.rotation), (3600, 3));
+        assert_eq!(daily.max_run.map(|most| most.as_secs()), Some(7200));
+        assert_eq!(check(0).confirm.attempts, 1, "what it says needs no second look");
+        let nightly = check(1).push.as_ref().unwrap();
+        assert_eq!(nightly.due.to_string(), "0 3 * * * Europe/Berlin");
+        assert!(nightly.paused && nightly.grace == crate::plan::PushPlan::GRACE);
+        assert_eq!(check(2).push, None);
+        for (text, expected) in [
+            ("{}", "every"),
+            ("{every: 1s}", "must be from 10s to 400d"),
+            ("{every: 1d, cron: '* * * * *'}", "every"),
+            ("{cron: '0 3 * *'}", "is no pattern of cron"),
+            ("{cron: '0 0 31 2 *'}", "is never"),
+            ("{cron: '0 3 * * *', timezone: Berlin}", "is no time zone"),
+            ("{every: 1d, timezone: UTC}", "belongs to `cron`"),
+            ("{every: 1d, graze: 1h}", "`graze`"),
+            ("{every: 1d}, every: 1d", "has no meaning"),
+        ] {
+            let found = faults(&format!("checks: {{a: {{host: h, push: {text}}}}}\n"));
+            assert!(found.iter().any(|fault| fault.contains(expected)), "{text}: {found:?}");
+        }
     }
 
     #[test]

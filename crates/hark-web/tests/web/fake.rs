@@ -19,6 +19,7 @@ use hark_api::incidents::{
 use hark_api::list::{Page, PageQuery, limit};
 use hark_api::live::{HostChange, Rows};
 use hark_api::overview::{Counts, Kpis, Overview, Problem, Quiet, Soft, Verdict};
+use hark_api::pushes::Push;
 use hark_api::receivers::{Receiver, Route};
 use hark_api::reports::{GivenConfiguration, ReportStored};
 use hark_api::series::{IncidentSpan, Lane, LaneSpan, Lanes, Metric, MetricKind, Metrics, Series};
@@ -32,7 +33,7 @@ use hark_model::{
 };
 use hark_web::{
     Account, AckOrder, ActionOrder, AgentClaim, AgentProof, Answer, ApiTokenRecord, Backend, Batch,
-    EnrolmentRecord, JoinOrder, Refused, SeriesOrder, SessionRecord, Sight, SilenceOrder,
+    EnrolmentRecord, JobPing, JoinOrder, Refused, SeriesOrder, SessionRecord, Sight, SilenceOrder,
     TokenHash,
 };
 
@@ -63,6 +64,7 @@ pub(crate) struct Stored {
     pub(crate) number: u64,
     pub(crate) claims: Vec<AgentClaim>,
     pub(crate) batches: Vec<Batch>,
+    pub(crate) pings: Vec<(JobPing, String)>,
     pub(crate) broken: bool,
     pub(crate) panics: bool,
     pub(crate) cpu: f64,
@@ -754,6 +756,27 @@ impl Backend for Fake {
     fn given_configuration(&self, place: usize) -> Answer<GivenConfiguration> {
         assert_eq!(place, 3, "what the proof gave");
         Ok(GivenConfiguration { revision: 7, text: "{\"interval\": \"10s\"}".to_owned() })
+    }
+
+    fn push(&self, token: &str, ping: JobPing, log: &str) -> Answer<()> {
+        if token != "a-token" {
+            return Err(Refused::Absent);
+        }
+        self.stored().pings.push((ping, log.to_owned()));
+        Ok(())
+    }
+
+    fn pushes(&self) -> Answer<Vec<Push>> {
+        Ok(vec![Push {
+            host: "db1".to_owned(),
+            check: "backup".to_owned(),
+            state: "up".to_owned(),
+            text: "done in 3m".to_owned(),
+            schedule: "every 1d".to_owned(),
+            done_at: Some(Timestamp(Unix(1000))),
+            due_at: Some(Timestamp(Unix(86_401_000))),
+            path: "/push/a-token".to_owned(),
+        }])
     }
 }
 

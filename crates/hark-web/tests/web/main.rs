@@ -14,6 +14,8 @@ mod headers;
 #[cfg(test)]
 mod live;
 #[cfg(test)]
+mod pushes;
+#[cfg(test)]
 mod routes;
 #[cfg(test)]
 mod schema;

@@ -108,6 +108,7 @@ fn table() -> Vec<Route> {
             Admin,
         ),
         delete("/api/0/users/{name}", "/api/0/users/monitor", Admin),
+        get("/api/0/pushes", "/api/0/pushes", Admin),
         get("/api/0/overview", "/api/0/overview", User),
         get("/api/0/fleet", "/api/0/fleet", User),
         get("/api/0/hosts", "/api/0/hosts?limit=1&state=c&q=d", User),

@@ -26,6 +26,12 @@ pub(crate) const LOCAL_URL: &str = "local-url";
 /// Name of the file in the data folder with the link that makes the first administrator.
 pub(crate) const SETUP_LINK: &str = "setup-link";
 
+/// The type of what the API is sent.
+const JSON: &str = "application/json";
+
+/// A body with its type.
+type Typed = (&'static str, Vec<u8>);
+
 /// Where the server is and who asks.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ApiArgs {
@@ -91,6 +97,11 @@ impl Client {
         })
     }
 
+    /// Returns the address of the server, without a slash at its end.
+    pub(super) fn base(&self) -> String {
+        self.base.to_string().trim_end_matches('/').to_owned()
+    }
+
     /// Waits.
     pub(super) fn pause(&self, time: Duration) {
         self.runtime.block_on(async { tokio::time::sleep(time).await });
@@ -115,16 +126,48 @@ impl Client {
         path: &str,
         body: &Value,
     ) -> anyhow::Result<Value> {
+        let body = (JSON, body.to_string().into_bytes());
         self.request(Method::POST, path, Some(body), name)
+    }
+
+    /// Posts a text to an address that needs no token. `fingerprint` is that of a certificate that
+    /// nobody else has signed.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub(super) fn call(url: &str, fingerprint: Option<&str>, text: &str) -> anyhow::Result<()> {
+        let base: Uri = url.parse().with_context(|| format!("{url} is not an address"))?;
+        let path = base.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        let fingerprint = fingerprint.map(parse_fingerprint).transpose()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let client = Self { base, local: None, token: None, fingerprint, runtime };
+        let body = ("text/plain; charset=utf-8", text.as_bytes().to_vec());
+        let (status, answer) = client.ask(Method::POST, &path, Some(body), None)?;
+        if status.is_success() {
+            return Ok(());
+        }
+        read_answer(status, &answer, None).map(drop)
     }
 
     fn request(
         &self,
         method: Method,
         path: &str,
-        body: Option<&Value>,
+        body: Option<Typed>,
         name: Option<&str>,
     ) -> anyhow::Result<Value> {
+        let (status, body) = self.ask(method, path, body, name)?;
+        // From here on the server was reached: what it says is no trouble of the network.
+        read_answer(status, &body, self.local.as_deref())
+    }
+
+    fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Typed>,
+        name: Option<&str>,
+    ) -> anyhow::Result<(StatusCode, Vec<u8>)> {
         let answer = async {
             tokio::time::timeout(TIMEOUT, self.exchange(method, path, body, name))
                 .await
@@ -132,10 +175,7 @@ impl Client {
         };
         let base = self.base.to_string();
         let base = base.trim_end_matches('/');
-        let (status, body) =
-            self.runtime.block_on(answer).with_context(|| format!("cannot ask {base}"))?;
-        // From here on the server was reached: what it says is no trouble of the network.
-        read_answer(status, &body, self.local.as_deref())
+        self.runtime.block_on(answer).with_context(|| format!("cannot ask {base}"))
     }
 
     /// Returns what a person can do about a server that does not answer.
@@ -158,7 +198,7 @@ impl Client {
         &self,
         method: Method,
         path: &str,
-        body: Option<&Value>,
+        body: Option<Typed>,
         name: Option<&str>,
     ) -> anyhow::Result<(StatusCode, Vec<u8>)> {
         let host = self.base.host().context("the address names no host")?;
@@ -174,10 +214,11 @@ impl Client {
             let value = format!("Bearer {}", token.expose());
             request = request.header(http::header::AUTHORIZATION, value);
         }
-        let bytes = body.map(Value::to_string).unwrap_or_default();
-        if body.is_some() {
-            request = request.header(http::header::CONTENT_TYPE, "application/json");
-        }
+        let bytes = body.map(|(kind, bytes)| {
+            request = std::mem::take(&mut request).header(http::header::CONTENT_TYPE, kind);
+            bytes
+        });
+        let bytes = bytes.unwrap_or_default();
         let request = request.body(Full::new(Bytes::from(bytes)))?;
         let limits = Limits { max_body: MAX_ANSWER, time: TIMEOUT };
         let answer = if secure {

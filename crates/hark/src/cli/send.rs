@@ -1,4 +1,6 @@
-//! `hark send`: puts an event in.
+//! `hark send`: puts an event in, or says how a job went.
+
+mod mail;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -8,6 +10,7 @@ use anyhow::{anyhow, bail};
 use hark_agent::inject::SendError;
 use hark_model::{Clock, Event, EventKind, Severity};
 
+use super::client::Client;
 use crate::out;
 
 /// Send a message or event through the agent of this machine.
@@ -15,9 +18,13 @@ use crate::out;
 /// Returns when the agent has it on its disk: it reaches the server even if that is away now. Without
 /// routes, messages are told to every receiver, and other kinds from warning on; else a kind is told by
 /// the routes that name it.
+///
+/// With --push it says to the address of a job instead how the job went; no agent is needed then.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hark send -m 'backup finished'\n  \
-    hark send --kind backup --severity warning -m 'took 5 hours' --tag nightly")]
+    hark send --kind backup --severity warning -m 'took 5 hours' --tag nightly\n  \
+    backup; hark send --push https://hark.example.net:50004/push/0123… --exit-code $?\n  \
+    hark send --mail --push https://hark.example.net:50004/push/0123… < mail")]
 pub(super) struct Args {
     /// The text.
     #[arg(short, long, value_name = "TEXT")]
@@ -34,17 +41,64 @@ pub(super) struct Args {
     /// A word to match on; may be given more than once.
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
+    /// Read a mail from standard input: its subject and text are what is sent.
+    #[arg(long, conflicts_with_all = ["message", "boot"])]
+    mail: bool,
+    #[command(flatten)]
+    job: Job,
     /// The data folder of the agent (or of `hark up`).
     #[arg(long, env = "HARK_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
 }
 
+/// How a job went.
+#[derive(Debug, clap::Args)]
+struct Job {
+    /// The address of a job (`hark push` shows it): say that it is done, or what follows.
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "boot")]
+    push: Option<String>,
+    /// It begins.
+    #[arg(long, requires = "push", group = "went")]
+    start: bool,
+    /// It failed.
+    #[arg(long, requires = "push", group = "went")]
+    fail: bool,
+    /// It ended with this code; 0 is done, all others failed.
+    #[arg(long, value_name = "CODE", requires = "push", group = "went")]
+    exit_code: Option<u8>,
+    /// SHA-256 fingerprint (hex) of the server's certificate, if it is self-signed.
+    #[arg(long, env = "HARK_FINGERPRINT", value_name = "HEX", requires = "push")]
+    fingerprint: Option<String>,
+}
+
+impl Job {
+    /// Returns what follows the address.
+    fn word(&self) -> String {
+        match (self.start, self.fail, self.exit_code) {
+            (true, _, _) => "/start".to_owned(),
+            (_, true, _) => "/fail".to_owned(),
+            (_, _, Some(code)) => format!("/{code}"),
+            (false, false, None) => String::new(),
+        }
+    }
+}
+
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let mail = if args.mail { Some(mail::read(std::io::stdin().lock())?) } else { None };
+    let given = mail.as_ref().map(mail::Mail::text).or_else(|| args.message.clone());
+    if let Some(address) = &args.job.push {
+        let url = format!("{}{}", address.trim_end_matches('/'), args.job.word());
+        Client::call(&url, args.job.fingerprint.as_deref(), &given.unwrap_or_default())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let kind = if args.boot { EventKind::Boot } else { EventKind::from_word(&args.kind) };
-    let text = match (args.message.clone(), args.boot) {
+    let given = if args.mail { given.map(|text| mail::shortened(&text)) } else { given };
+    let text = match (given, args.boot) {
         (Some(text), _) => text,
         (None, true) => "the host has booted".to_owned(),
-        (None, false) => bail!("there is nothing to send: give a text with -m TEXT, or --boot"),
+        (None, false) => {
+            bail!("there is nothing to send: give a text with -m TEXT, or --mail, or --boot")
+        }
     };
     if text.len() > Event::MAX_TEXT {
         bail!("a text has at most {} bytes, this has {}", Event::MAX_TEXT, text.len());

@@ -136,7 +136,17 @@ fn checks(loaded: &Loaded) -> Map<String, Value> {
         }
         Value::Object(shown)
     };
-    loaded.checks.iter().map(|c| (c.name.to_string(), show(c))).collect()
+    let mut all: Map<String, Value> =
+        loaded.checks.iter().map(|c| (c.name.to_string(), show(c))).collect();
+    for (host, plan) in loaded.plan.hosts() {
+        for check in plan.checks.iter().filter(|check| check.push.is_some()) {
+            let mut shown = monitoring::check(check);
+            shown.insert("host".to_owned(), json!(host.as_str()));
+            shown.insert("type".to_owned(), json!("push"));
+            all.insert(check.name.to_string(), Value::Object(shown));
+        }
+    }
+    all
 }
 
 fn time(span: Duration) -> String {

@@ -13,6 +13,7 @@ use hark_engine::Engine;
 use hark_engine::view::HostView;
 use hark_model::time::Clock;
 use hark_model::{Secret, Status};
+use hark_web::WebSettings;
 use tokio::sync::{mpsc, oneshot};
 
 use super::backend::Access;
@@ -24,6 +25,7 @@ use super::messages::{INTAKE_QUEUE, INTAKE_QUEUE_ALONE, ToEngine};
 use super::own_agent::{Ends, OwnAgent};
 use super::parts::{self, Page, Parts};
 use super::probes::{self, PROBE_QUEUE};
+use super::pushes;
 use super::recorder::Recorder;
 use super::reload;
 use super::repairs::REPAIR_QUEUE;
@@ -84,22 +86,15 @@ impl Server {
         } = loaded;
         let data_dir = options.data_dir;
         let lock = folder::lock(&data_dir)?;
-        let at = |port| SocketAddr::new(web.host, port);
-        let (doors, certificate, intake_queue) = match options.reach {
-            Reach::Others { udp, http } => {
-                let tls = web.tls.as_ref();
-                let tls = tls.map(|tls| Certificate::open(tls.files.as_ref(), &data_dir));
-                let certificate = tls.transpose()?;
-                let udp = udp.unwrap_or(at(settings.udp_port));
-                let http = http.unwrap_or(at(web.port));
-                (Doors::open(udp, http, web.ws_port.map(at))?, certificate, INTAKE_QUEUE)
-            }
+        let (doors, certificate) = open(options.reach, &web, settings.udp_port, &data_dir)?;
+        let Doors { sockets, listeners, udp, http } = doors;
+        let intake_queue = match options.reach {
+            Reach::Others { .. } => INTAKE_QUEUE,
             Reach::OwnAgent => {
                 settings.secret = None;
-                (Doors::inner()?, None, INTAKE_QUEUE_ALONE)
+                INTAKE_QUEUE_ALONE
             }
         };
-        let Doors { sockets, listeners, udp, http } = doors;
 
         let now = Clock.now();
         let mut state = folder::open_state(&data_dir)?;
@@ -110,7 +105,8 @@ impl Server {
             .then(|| OwnAgent::prepare(agent, &mut known, &mut state, &data_dir, udp))
             .transpose()?;
         let waiting = reader.open_orders().map_err(|e| anyhow!(chain(&e)))?;
-        let (engine, effects) = Engine::new(plan, snapshot, now);
+        let jobs = pushes::Memory::open(&mut state)?;
+        let (engine, effects) = Engine::new(Arc::clone(&plan), snapshot, now);
 
         let (links, inboxes) = Links::new(Arc::clone(&receivers), intake_queue)?;
         for host in engine.hosts() {
@@ -136,6 +132,7 @@ impl Server {
         parts.links.is("store", None);
         parts.outbox(inboxes.outbox, receivers, rows);
         parts.probes(Arc::new(probes::Plan { checks, guard }), wanted, inboxes.checks);
+        parts.pushes(inboxes.pushes, plan, jobs);
         let local = http.map(|http| folder::local_token(&parts.data_dir, http)).transpose()?;
         let access = Access::new(&parts.settings, local.as_ref(), udp.port());
         let recorder = Arc::new(Recorder::default());
@@ -249,6 +246,21 @@ impl Server {
             tracing::warn!("some parts did not end in time; nothing that was acknowledged is lost");
         }
     }
+}
+
+/// Opens what a server is reached by.
+fn open(
+    reach: Reach,
+    web: &WebSettings,
+    udp_port: u16,
+    data_dir: &Path,
+) -> anyhow::Result<(Doors, Option<Certificate>)> {
+    let Reach::Others { udp, http } = reach else { return Ok((Doors::inner()?, None)) };
+    let at = |port| SocketAddr::new(web.host, port);
+    let tls = web.tls.as_ref();
+    let certificate = tls.map(|tls| Certificate::open(tls.files.as_ref(), data_dir)).transpose()?;
+    let (udp, http) = (udp.unwrap_or(at(udp_port)), http.unwrap_or(at(web.port)));
+    Ok((Doors::open(udp, http, web.ws_port.map(at))?, certificate))
 }
 
 /// Tells the store to end. Its queue may be full while the disk refuses: waiting for room in it must not

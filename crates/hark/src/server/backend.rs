@@ -13,6 +13,7 @@ mod incidents;
 mod operate;
 mod overview;
 mod paging;
+mod pushes;
 mod reports;
 mod series;
 mod words;
@@ -33,6 +34,7 @@ use hark_api::incidents::{Explanation, Incident, IncidentRow, IncidentsQuery};
 use hark_api::list::{Page, PageQuery};
 use hark_api::live::{HostChange, Rows};
 use hark_api::overview::{Counts, Overview, Problem};
+use hark_api::pushes::Push;
 use hark_api::receivers::{Receiver, Route};
 use hark_api::reports::{GivenConfiguration, ReportStored};
 use hark_api::series::{Lanes, Metrics, Series};
@@ -48,7 +50,7 @@ use hark_notify::Receivers;
 use hark_store::state::{OpenError, StateReader};
 use hark_web::{
     Account, AckOrder, ActionOrder, AgentClaim, AgentProof, Answer, ApiTokenRecord, Backend, Batch,
-    EnrolmentRecord, JoinOrder, Refused, SeriesOrder, SessionRecord, Sight, SilenceOrder,
+    EnrolmentRecord, JobPing, JoinOrder, Refused, SeriesOrder, SessionRecord, Sight, SilenceOrder,
     TokenHash,
 };
 
@@ -375,5 +377,13 @@ impl Backend for ServerBackend {
 
     fn given_configuration(&self, place: usize) -> Answer<GivenConfiguration> {
         self.configuration_of(place)
+    }
+
+    fn push(&self, token: &str, ping: JobPing, log: &str) -> Answer<()> {
+        self.call(token, ping, log)
+    }
+
+    fn pushes(&self) -> Answer<Vec<Push>> {
+        self.all_pushes()
     }
 }

@@ -21,6 +21,7 @@ use super::messages::{ENGINE_QUEUE, HISTORY_QUEUE, ToEngine, ToIntake};
 use super::outbox::{OUTBOX_QUEUE, ToOutbox};
 use super::own_limits::OwnLimits;
 use super::probes::{Figures, ToProbes};
+use super::pushes::{PUSH_QUEUE, ToPush};
 use super::store_loop::{STORE_QUEUE, StateWork, ToStore};
 use super::tally::Tally;
 use super::vitals::Vitals;
@@ -49,6 +50,8 @@ pub(crate) struct Links {
     pub(crate) probes: mpsc::Sender<ToProbes>,
     /// How the probes do.
     pub(crate) probing: Arc<Figures>,
+    /// To the jobs that report themselves.
+    pub(crate) pushes: mpsc::Sender<ToPush>,
     /// Numbers and names.
     pub(crate) hosts: Arc<Hosts>,
     /// Newest values.
@@ -78,6 +81,8 @@ pub(super) struct Inboxes {
     pub(super) outbox: mpsc::Receiver<ToOutbox>,
     /// The probes'.
     pub(super) checks: mpsc::Receiver<ToProbes>,
+    /// The jobs'.
+    pub(super) pushes: mpsc::Receiver<ToPush>,
 }
 
 impl Links {
@@ -95,6 +100,7 @@ impl Links {
         let (intake, intake_inbox) = sync_channel(intake_queue);
         let (outbox, outbox_inbox) = mpsc::channel(OUTBOX_QUEUE);
         let (probes, checks_inbox) = mpsc::channel(RELOAD_QUEUE);
+        let (pushes, pushes_inbox) = mpsc::channel(PUSH_QUEUE);
         let links = Self {
             engine,
             store,
@@ -104,6 +110,7 @@ impl Links {
             outbox,
             probes,
             probing: Arc::default(),
+            pushes,
             hosts: Arc::default(),
             vitals: Arc::default(),
             own_limits: Arc::default(),
@@ -118,6 +125,7 @@ impl Links {
             intake: intake_inbox,
             outbox: outbox_inbox,
             checks: checks_inbox,
+            pushes: pushes_inbox,
         };
         Ok((Arc::new(links), inboxes))
     }

@@ -10,8 +10,8 @@ use std::sync::mpsc::Receiver;
 
 use anyhow::Context;
 use hark_checks::Programs;
-use hark_engine::Engine;
 use hark_engine::effect::Effects;
+use hark_engine::{Engine, Plan};
 use hark_model::Secret;
 use hark_model::record::{DeliveryRecord, JournalLine};
 use hark_net::Resolver;
@@ -35,6 +35,7 @@ use super::no_history;
 use super::outbox::{self, ToOutbox};
 use super::own_agent::{Ends, OwnAgent};
 use super::probes;
+use super::pushes::{self, ToPush};
 use super::recorder::{self, Recorder};
 use super::repairs::{self, Repair};
 use super::store_loop::{self, ToStore};
@@ -238,6 +239,22 @@ impl Parts {
     fn programs(&self) -> Programs {
         let folder = crc32fast::hash(self.data_dir.as_os_str().as_encoded_bytes());
         Programs::new(&format!("server-{folder:08x}"))
+    }
+
+    /// Starts to expect the jobs that report themselves.
+    pub(super) fn pushes(
+        &self,
+        inbox: mpsc::Receiver<ToPush>,
+        plan: Arc<Plan>,
+        memory: pushes::Memory,
+    ) {
+        self.tasks.spawn(pushes::run(pushes::Setup {
+            inbox,
+            plan,
+            memory,
+            links: Arc::clone(&self.links),
+            stop: self.stops.tasks.token(),
+        }));
     }
 
     /// Starts ordering the repairs that the engine wants, as people order actions on the page; returns

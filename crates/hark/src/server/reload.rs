@@ -8,6 +8,7 @@ use super::links::Links;
 use super::messages::ToEngine;
 use super::outbox::ToOutbox;
 use super::probes::{Plan, ToProbes};
+use super::pushes::ToPush;
 use crate::config::{self, LoadError, Paths};
 
 /// Carries over what changed. A wrong configuration changes nothing and becomes a problem of the server
@@ -52,7 +53,9 @@ pub(super) async fn reload(
 
 fn carry_over(links: &Links, loaded: config::Loaded) {
     let ended = |_| tracing::debug!("the server is ending: nothing is carried over");
+    let plan = Arc::clone(&loaded.plan);
     links.engine.send(ToEngine::Input(Input::Planned(loaded.plan))).unwrap_or_else(ended);
+    let pushes = links.pushes.blocking_send(ToPush::Planned(plan));
     links.is("config", None);
     // After the plan: every host's series are shown to the engine again.
     links.reloaded(loaded.settings.secret, loaded.agent_configs);
@@ -60,7 +63,7 @@ fn carry_over(links: &Links, loaded: config::Loaded) {
     let probes = links.probes.blocking_send(ToProbes::Plan(Arc::new(plan)));
     links.receivers.store(Arc::clone(&loaded.receivers));
     let outbox = links.outbox.blocking_send(ToOutbox::Receivers(loaded.receivers));
-    if probes.is_err() || outbox.is_err() {
+    if probes.is_err() || outbox.is_err() || pushes.is_err() {
         tracing::debug!("the server is ending: nothing is carried over");
     }
     tracing::info!(revision = loaded.revision, "the configuration was read again");

@@ -33,6 +33,8 @@ mod page;
 #[cfg(test)]
 mod probes;
 #[cfg(test)]
+mod push;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod update;

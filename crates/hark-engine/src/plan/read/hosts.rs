@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use hark_config::{Bare, Key, Kind, Section, Span};
 use hark_model::{CheckName, HostName, ProfileName, Tag, UserName};
 
-use super::{Places, repairs};
+use super::{Places, pushes, repairs};
 use crate::plan::threshold::{ConfirmRule, OnStale};
 use crate::plan::{CheckPlan, Draft, HostDraft, Place};
 
@@ -122,7 +122,12 @@ fn read_check(
     host: HostName,
     name: CheckName,
 ) -> CheckPlan {
-    let usual = CheckPlan::new(host, name);
+    let mut usual = CheckPlan::new(host, name);
+    usual.push = pushes::read(section);
+    if section.has("push") {
+        // What a job says of itself needs no second look.
+        usual.confirm = ConfirmRule::AT_ONCE;
+    }
     let tick = defaults.and_then(|defaults| defaults.opt_duration("base_tick", Bare::Seconds));
     let time = |key| {
         let own = section.opt_ticks(key, tick);

@@ -178,7 +178,7 @@ fn read_silence(section: &Section<'_>, maintenance: bool) -> Option<SilencePlan>
     Some(silence)
 }
 
-fn time(text: &str) -> Result<Unix, String> {
+pub(super) fn time(text: &str) -> Result<Unix, String> {
     text.parse::<jiff::Timestamp>().map(|at| Unix(at.as_millisecond())).map_err(|_| {
         "a time such as 2026-11-20T18:00:00Z or 2026-11-20T18:00:00+01:00 was expected".to_owned()
     })

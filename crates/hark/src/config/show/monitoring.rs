@@ -61,6 +61,17 @@ pub(super) fn check(plan: &CheckPlan) -> Map<String, Value> {
     if let Some(repair) = &plan.repair {
         shown.insert("repair".to_owned(), mending(repair));
     }
+    if let Some(push) = &plan.push {
+        let expected = json!({
+            "due": push.due.to_string(),
+            "grace": time(push.grace),
+            "max_run": push.max_run.map(time),
+            "first_by": push.first_by.map(|at| hark_api::time::Timestamp(at).to_string()),
+            "paused": push.paused,
+            "rotation": push.rotation,
+        });
+        shown.insert("push".to_owned(), expected);
+    }
     shown
 }
 
