@@ -12,19 +12,21 @@
 //! | prints much | [`KEPT`] bytes are kept, up to [`FLOOD`] are read and thrown away, then it is killed |
 //! | runs too long | its group gets SIGTERM at its time limit, SIGKILL [`GRACE`] later |
 //! | leaves children behind | they are killed with its group when it ends |
-//! | starts children that leave its group | they are found by a mark in their environment and killed |
+//! | starts children that leave its group | they are killed with its control group, if it has one; else those that must be are found by a mark in their environment |
 //! | writes files, dumps core, burns cycles | limits of the kernel hold it and its children |
 //!
 //! Starting uses `vfork` inside the C library (std does, as long as nothing has to be run in the
 //! child), so that it costs the same in an agent of 5 MB and in a server of 5 GB. Limits are therefore
 //! set from outside, right after the start.
 
+mod cgroup;
 mod leftovers;
 mod live;
 mod places;
 
 use std::io;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +34,7 @@ use std::time::Duration;
 use hark_model::{Mono, Now, Unix};
 use thiserror::Error;
 
+use self::cgroup::Groups;
 pub use self::leftovers::MARK;
 use self::live::Live;
 use self::places::Places;
@@ -164,6 +167,8 @@ pub struct Runner {
     mark: String,
     buffer: Box<[u8]>,
     places: Places,
+    /// Where each program gets a control group of its own, if this process may make some.
+    groups: Option<Groups>,
 }
 
 /// Bytes read at once, and by program and turn: one that floods must not keep the others waiting.
@@ -173,6 +178,11 @@ impl Runner {
     /// Makes one that runs at most `most` programs at a time. `mark` is a word that no other runner on
     /// this machine has: programs of an earlier life of this runner are known by it and killed now.
     pub fn new(mark: &str, most: usize) -> Self {
+        Self::within(mark, most, cgroup::own().as_deref())
+    }
+
+    /// As [`Runner::new`], with control groups below `group` instead of the one of this process.
+    pub fn within(mark: &str, most: usize, group: Option<&Path>) -> Self {
         let runner = Self {
             live: Vec::new(),
             next: 1,
@@ -181,6 +191,7 @@ impl Runner {
             mark: mark.to_owned(),
             buffer: vec![0; READ].into_boxed_slice(),
             places: Places::default(),
+            groups: group.and_then(|group| Groups::below(group, mark)),
         };
         leftovers::kill(&format!("{}-", runner.mark));
         runner
@@ -222,8 +233,11 @@ impl Runner {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let child = command.spawn().map_err(StartError::System)?;
-        let live = Live::begin(id, child, invocation, mark, now).map_err(StartError::System)?;
+        let mut live = Live::begin(id, child, invocation, mark, now).map_err(StartError::System)?;
         live.limit(&limits(invocation));
+        if let Some(groups) = &mut self.groups {
+            live.move_to(groups);
+        }
         self.live.push(live);
         Ok(id)
     }
@@ -264,7 +278,10 @@ impl Runner {
         while let Some(live) = self.live.get_mut(at) {
             match live.advance(poller, &mut self.buffer, now, happened) {
                 Some(finished) => {
-                    let live = self.live.swap_remove(at);
+                    let mut live = self.live.swap_remove(at);
+                    if let (Some(groups), Some(group)) = (&mut self.groups, live.group.take()) {
+                        groups.give_back(group);
+                    }
                     happened.push(Happened::Ended(live.id, finished));
                 }
                 None => at += 1,

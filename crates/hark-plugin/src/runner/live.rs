@@ -10,6 +10,7 @@ use hark_model::{Mono, Now};
 
 use super::{
     Exit, FLOOD, Finished, GRACE, Happened, Invocation, KEPT, KEPT_ERRORS, LINGER, Output, RunId,
+    cgroup::{Group, Groups},
     leftovers,
 };
 use crate::sys::{self, Limit, Poller, Signal, Token};
@@ -30,6 +31,8 @@ const QUIET: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Live {
     pub(super) id: RunId,
+    /// Its control group, if it has one.
+    pub(super) group: Option<Group>,
     child: Child,
     process: OwnedFd,
     output: Option<Pipe<ChildStdout>>,
@@ -95,6 +98,7 @@ impl Live {
         };
         Ok(Self {
             id,
+            group: None,
             child,
             process,
             output: Some(Pipe { pipe: output, token: None }),
@@ -121,6 +125,11 @@ impl Live {
         if let Err(error) = sys::limit(self.child.id(), limits) {
             tracing::debug!(%error, "a program runs without limits of the kernel");
         }
+    }
+
+    /// Gives it a control group of its own.
+    pub(super) fn move_to(&mut self, groups: &mut Groups) {
+        self.group = groups.take_in(self.child.id());
     }
 
     pub(super) fn wait_for(&mut self, poller: &mut Poller) {
@@ -225,6 +234,9 @@ impl Live {
     fn signal(&self, signal: Signal) {
         // Fails only for a group that is gone already.
         drop(sys::signal_group(self.child.id(), signal));
+        if let (Signal::Kill, Some(group)) = (signal, &self.group) {
+            group.kill();
+        }
     }
 
     fn reap(&mut self, now: Mono) {

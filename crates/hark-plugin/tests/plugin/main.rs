@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod foreign_bytes;
+mod groups;
 mod plugins;
 mod runner;
 mod support;

@@ -10,6 +10,8 @@ const WATCHDOG: &str = "5min";
 /// - Home folders and `/tmp` stay readable for an agent: it measures the file systems under them, and
 ///   their files are protected from it by their owners as from any other user.
 /// - `adjtimex` only asks: without `CAP_SYS_TIME` nobody sets a clock.
+/// - An agent gets its control group for itself (`Delegate`), to make one below for each program that it
+///   runs; the others belong to root, and a server may not even see them as files that can be written.
 /// - `AF_NETLINK` is how sockets and addresses are counted.
 const SANDBOX: &str = "\
 NoNewPrivileges=yes
@@ -20,7 +22,6 @@ ProtectHostname=yes
 ProtectKernelTunables=yes
 ProtectKernelModules=yes
 ProtectKernelLogs=yes
-ProtectControlGroups=yes
 RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
 RestrictNamespaces=yes
 RestrictRealtime=yes
@@ -47,11 +48,11 @@ pub(super) fn text(wanted: &Wanted, program: &str) -> String {
     };
     let own = match wanted.part {
         // A monitor that dies first says nothing about why memory ran out.
-        Part::Agent => "ProtectHome=read-only\nOOMScoreAdjust=-500\n",
+        Part::Agent => "ProtectHome=read-only\nOOMScoreAdjust=-500\nDelegate=yes\n",
         Part::Server => {
-            "ProtectHome=yes\nProtectProc=invisible\nProtectClock=yes\nLimitNOFILE=65536\n"
+            "ProtectHome=yes\nProtectProc=invisible\nProtectClock=yes\nProtectControlGroups=yes\nLimitNOFILE=65536\n"
         }
-        Part::Up => "ProtectHome=read-only\nLimitNOFILE=65536\n",
+        Part::Up => "ProtectHome=read-only\nDelegate=yes\nLimitNOFILE=65536\n",
     };
     format!(
         "# Written by `hark {word} install`, which writes it anew. Own settings: systemctl edit {service}\n\
