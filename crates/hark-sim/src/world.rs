@@ -407,3 +407,5 @@ impl World {
 mod days;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod weight;

@@ -21,6 +21,7 @@ use super::agent::KeptFrame;
 use super::plan::{host_name, signed};
 use super::samples::Promised;
 use super::server::{SimServer, Wish};
+use super::weight::{held, unweighed, weighed};
 use super::{BEGIN, GATHER, HEAD, SECRET, UPKEEP};
 
 const HOUR: u64 = 3_600_000;
@@ -108,7 +109,8 @@ impl Day {
             booted_at: None,
             actions: String::new(),
         };
-        let heart = Heart::begin(setup, moment(0, agent_off)).expect("an agent begins");
+        let heart = weighed(|| Heart::begin(setup, moment(0, agent_off)));
+        let heart = heart.expect("an agent begins");
         let mut day = Self {
             plan: Arc::new(Plan::resolve(&draft).expect("an empty plan has no faults")),
             dir,
@@ -202,7 +204,8 @@ impl Day {
                 limits: Vec::new(),
                 next: hark_model::Next::Within(Duration::from_millis(RESULTS)),
             };
-            self.heart.report(&ReportItem::Result(result), now);
+            let result = ReportItem::Result(result);
+            weighed(|| self.heart.report(&result, now));
             self.results.push(moment(at, 0).now.unix);
             if at % EVENTS == 0 {
                 self.n_events += 1;
@@ -213,7 +216,8 @@ impl Day {
                     text: format!("event <{}>", self.n_events),
                     tags: Vec::new(),
                 };
-                self.heart.report(&ReportItem::Event(event), now);
+                let event = ReportItem::Event(event);
+                weighed(|| self.heart.report(&event, now));
             }
         }
     }
@@ -223,7 +227,9 @@ impl Day {
         self.deliver();
         let agent = moment(self.ms, self.agent_off);
         let mut out = Vec::new();
-        self.heart.live(agent, &mut |datagram| out.push(datagram.to_vec()));
+        let heart = &mut self.heart;
+        let mut wire = |datagram: &[u8]| unweighed(|| out.push(datagram.to_vec()));
+        weighed(|| heart.live(agent, &mut wire));
         let right = moment(self.ms, 0).now.unix;
         let fresh = self.heart.found().filter(|(_, taken_at, _)| *taken_at == agent.now.unix);
         self.measured.extend(fresh.map(|(set, _, values)| ((set, right), values.to_vec())));
@@ -247,7 +253,8 @@ impl Day {
         {
             let (to_server, mut datagram) = entry.remove();
             if !to_server {
-                self.heart.receive(&mut datagram, moment(self.ms, self.agent_off));
+                let now = moment(self.ms, self.agent_off);
+                weighed(|| self.heart.receive(&mut datagram, now));
                 continue;
             }
             let now = self.server_now();
@@ -377,6 +384,28 @@ fn a_day_in_which_the_server_is_away_for_eight_hours_loses_nothing() {
     day.check_history();
     day.check_reports();
     assert_eq!(day.incidents, BTreeSet::new());
+}
+
+/// What the bytes that an agent keeps may differ by between two times of a day: lists that have grown to
+/// what they were once full of.
+const SLACK: isize = 16 * 1024;
+
+#[test]
+fn an_agent_holds_as_much_after_a_day_as_after_two_hours() {
+    let mut day = Day::new(Limits::default(), 0);
+    day.run(2 * HOUR);
+    let early = held();
+    assert!(early > 1024, "the agent is weighed: {early}");
+    day.run(8 * HOUR);
+    day.stop_server();
+    day.run(16 * HOUR);
+    let away = held();
+    day.start_server();
+    day.run(24 * HOUR);
+    let late = held();
+    assert!(late - early < SLACK, "{early} bytes after two hours, {late} after 24");
+    // What waits for the server is on the disk.
+    assert!(away - early < SLACK, "{early} bytes, {away} while the server is away");
 }
 
 #[test]
