@@ -72,7 +72,7 @@ fn a_log_that_is_written_faster_than_it_may_be_read_takes_its_share_and_no_more(
                 Item::Result(_) => {}
             }
         }
-        logs.wait(never.as_fd(), Clock.now()).unwrap();
+        logs.wait(never.as_fd(), || Clock.now()).unwrap();
     }
     let took = Duration::from_nanos(used() - before).as_secs_f64();
     // The share of the time, the bucket of a second that was full at the beginning, and a piece of

@@ -1,8 +1,8 @@
 //! A control group for each program that runs, where this process may make some.
 //!
 //! What a program starts stays in its group of version 2 whatever it does, and `cgroup.kill` ends all of it
-//! at once: no process can leave it as it can leave its process group or wipe the mark out of its
-//! environment. Groups are made once and used again: making one costs as much as starting a program.
+//! at once: only who may write to other groups can leave it, while everybody can leave a process group
+//! and wipe the mark out of the environment. Groups are made once and used again: making one costs as much as starting a program.
 //!
 //! This process stays where it is, so no limits of memory or processes are set by group: a group with
 //! such limits below it may have no processes of its own. The limits of [`crate::Invocation`] hold each process.
