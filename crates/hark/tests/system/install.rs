@@ -121,7 +121,10 @@ fn systemd_finds_no_fault_in_the_units_and_little_exposure() {
         let said: String = text(&verified).lines().filter(|line| line.contains("hark")).collect();
         assert_eq!(said, "", "{arguments:?}");
         let mut judge = Command::new("systemd-analyze");
-        judge.args(["security", "--offline=true", "--threshold=25", "--no-pager"]).arg(&here);
+        // An agent's control group is its own, so that its programs can be held in groups below.
+        let threshold =
+            if unit_text.contains("Delegate=yes") { "--threshold=26" } else { "--threshold=25" };
+        judge.args(["security", "--offline=true", threshold, "--no-pager"]).arg(&here);
         let judged = run(&mut judge, LIMIT);
         assert!(judged.status.success(), "{arguments:?}: {}", text(&judged));
     }
