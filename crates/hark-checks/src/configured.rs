@@ -142,6 +142,11 @@ pub const DEFAULT_KEYS: &[Key] = &[
     ),
     Key::new("error_every", Kind::Duration, "Time between two runs while it is confirmed bad."),
     Key::new(
+        "uplink",
+        Kind::OneOrMany(&Kind::Text),
+        "Addresses (ping) or ADDRESS:PORT (TCP) far from each other: while none answers, this server is the one that is cut off, and bad results say nothing.",
+    ),
+    Key::new(
         "private_targets",
         Kind::Bool,
         "Whether checks may go to addresses of private networks, of links and of this machine.",
@@ -176,6 +181,33 @@ pub fn read_guard(root: &Section<'_>) -> Guard {
     let defaults = root.child("check_defaults");
     let all = defaults.is_none_or(|defaults| defaults.bool("private_targets", true));
     if all { Guard::Open } else { Guard::PublicOnly }
+}
+
+/// Most targets of the uplink: more than a few only cost time.
+const MAX_UPLINK: usize = 8;
+
+/// Time in which a target of the uplink must answer: bad results wait for it.
+const UPLINK_TIMEOUT: &str = "2s";
+
+/// Returns what is looked at to know whether this server is cut off; what is wrong is reported.
+pub fn read_uplink(root: &Section<'_>) -> Vec<Arc<dyn Check>> {
+    let Some(defaults) = root.child("check_defaults") else { return Vec::new() };
+    let targets = defaults.parse_many("uplink", |target| {
+        let timeout = ("timeout".to_owned(), UPLINK_TIMEOUT.to_owned());
+        let is_port = |port: &str| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+        let has_port = target.rsplit_once(':').is_some_and(|(host, port)| {
+            is_port(port) && (!host.contains(':') || host.ends_with(']'))
+        });
+        if has_port {
+            from_target("tcp", target, &[timeout])
+        } else {
+            from_target("ping", target, &[timeout, ("count".to_owned(), "1".to_owned())])
+        }
+    });
+    if targets.len() > MAX_UPLINK {
+        defaults.error("uplink", format!("there are at most {MAX_UPLINK} targets"));
+    }
+    targets.into_iter().take(MAX_UPLINK).map(|target| Arc::from(target.value)).collect()
 }
 
 /// Shortest tick: a check is never run more often than each second, but fractions of ticks add up.

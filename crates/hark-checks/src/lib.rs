@@ -45,10 +45,11 @@ mod session;
 mod stream;
 mod tls;
 mod types;
+pub mod uplink;
 mod web;
 
 pub use configured::{
-    CHECK_KEYS, Configured, DEFAULT_KEYS, PUSH_KEYS, Timing, from_target, read_guard,
+    CHECK_KEYS, Configured, DEFAULT_KEYS, PUSH_KEYS, Timing, from_target, read_guard, read_uplink,
 };
 pub use facts::FactKey;
 pub use finding::{Finding, Measure};

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hark_agent::{Access, AgentConfig};
-use hark_checks::Configured;
+use hark_checks::{Check, Configured};
 use hark_config::{Document, Key, Kind, Level, SourceFile, Style};
 use hark_engine::{Plan, plan};
 use hark_net::Guard;
@@ -38,6 +38,8 @@ pub(crate) struct Loaded {
     pub(crate) checks: Vec<Configured>,
     /// Which addresses checks may go to.
     pub(crate) guard: Guard,
+    /// What tells whether this server is cut off.
+    pub(crate) uplink: Vec<Arc<dyn Check>>,
     /// The page's settings.
     pub(crate) web: WebSettings,
     /// The agent's settings; its folder is set by whoever runs it.
@@ -164,6 +166,7 @@ fn read(sources: Vec<SourceFile>, names: Vec<PathBuf>, revision: u32) -> Result<
     };
     let checks = Configured::read_all(&root, address);
     let guard = hark_checks::read_guard(&root);
+    let uplink = hark_checks::read_uplink(&root);
     let agent_configs = AgentConfigs::read(&root);
     let agent = root.child("agent").map(|s| AgentConfig::read(&s, PathBuf::new()));
     root.finish(&keys());
@@ -178,6 +181,7 @@ fn read(sources: Vec<SourceFile>, names: Vec<PathBuf>, revision: u32) -> Result<
                 receivers: Arc::new(receivers),
                 checks,
                 guard,
+                uplink,
                 agent,
                 files: names,
                 revision,

@@ -82,6 +82,23 @@ fn private_targets_can_be_kept_out_for_all_checks() {
 }
 
 #[test]
+fn the_uplink_is_addresses_and_ports() {
+    let targets = |text: &str| {
+        let document = Document::single(text);
+        let uplink = read_uplink(&document.root(&NoSecrets));
+        let shown: Vec<String> =
+            uplink.iter().map(|check| format!("{} {}", check.kind(), check.target())).collect();
+        (shown, document.diagnostics().render(Style::Plain))
+    };
+    let (shown, wrong) =
+        targets("check_defaults: {uplink: [192.0.2.1, 'a.example:53', '2001:db8::1']}");
+    assert_eq!(wrong, "");
+    assert_eq!(shown, ["ping 192.0.2.1", "tcp a.example:53", "ping 2001:db8::1"]);
+    assert_eq!(targets("").0, [""; 0]);
+    assert!(targets("check_defaults: {uplink: 'a b'}").1.contains("cannot contain"));
+}
+
+#[test]
 fn mistakes_are_found_when_the_configuration_is_read() {
     for (text, expected) in [
         ("{ping: {}}", "the key `host` is missing"),

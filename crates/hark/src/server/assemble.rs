@@ -80,10 +80,9 @@ impl Server {
     ///
     /// # Errors
     /// If the data folder is in use or broken, or an address cannot be listened on; nothing runs then.
-    pub(crate) fn start(loaded: Loaded, options: Options) -> anyhow::Result<Self> {
-        let Loaded {
-            mut settings, web, plan, receivers, checks, guard, agent, agent_configs, ..
-        } = loaded;
+    pub(crate) fn start(mut loaded: Loaded, options: Options) -> anyhow::Result<Self> {
+        let probing = Arc::new(probes::Plan::of(&mut loaded));
+        let Loaded { mut settings, web, plan, receivers, agent, agent_configs, .. } = loaded;
         let data_dir = options.data_dir;
         let lock = folder::lock(&data_dir)?;
         let (doors, certificate) = open(options.reach, &web, settings.udp_port, &data_dir)?;
@@ -131,7 +130,7 @@ impl Server {
         parts.links.is("config", None);
         parts.links.is("store", None);
         parts.outbox(inboxes.outbox, receivers, rows);
-        parts.probes(Arc::new(probes::Plan { checks, guard }), wanted, inboxes.checks);
+        parts.probes(probing, wanted, inboxes.checks);
         parts.pushes(inboxes.pushes, plan, jobs);
         let local = http.map(|http| folder::local_token(&parts.data_dir, http)).transpose()?;
         let access = Access::new(&parts.settings, local.as_ref(), udp.port());

@@ -7,6 +7,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use hark_checks::schedule::{Limits, Pace, Schedule, Started, Wanted};
+use hark_checks::uplink::Uplink;
 use hark_checks::{Check, Configured, Context, Finding, Programs};
 use hark_engine::input::Input;
 use hark_model::time::{Clock, Unix, millis};
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::engine_loop::ProbeNow;
 use super::hosts::Hosts;
 use super::messages::ToEngine;
+use crate::config::Loaded;
 
 /// Checks that run at once: each holds a socket or two, of the 65,536 that the service may have open.
 /// What hangs for five seconds each time leaves room for 400 a second.
@@ -49,6 +51,19 @@ pub(crate) struct Plan {
     pub(crate) checks: Vec<Configured>,
     /// Which addresses they may go to.
     pub(crate) guard: Guard,
+    /// What tells whether this server is the one that is cut off.
+    pub(crate) uplink: Vec<Arc<dyn Check>>,
+}
+
+impl Plan {
+    /// Takes what the probes need out of a configuration.
+    pub(crate) fn of(loaded: &mut Loaded) -> Self {
+        Self {
+            checks: std::mem::take(&mut loaded.checks),
+            guard: loaded.guard,
+            uplink: std::mem::take(&mut loaded.uplink),
+        }
+    }
 }
 
 /// What the probes are told while they run.
@@ -165,6 +180,7 @@ struct Watched {
 }
 
 /// What one run found.
+#[derive(Debug)]
 struct Ran {
     began_at: Unix,
     took: Duration,
@@ -183,18 +199,25 @@ pub(crate) async fn run(mut setup: Setup) {
         figures: setup.figures,
         running: JoinSet::new(),
         keys: HashMap::new(),
+        uplink: Uplink::default(),
+        ways_out: Arc::default(),
+        looks_out: JoinSet::new(),
     };
     driver.configure(&setup.plan);
     while !setup.stop.is_cancelled() {
         driver.start_due();
         let now = Clock.now().mono;
         let due = driver.schedule.next_deadline().map_or(LONGEST_SLEEP, |at| at.since(now));
-        let due = due.min(LONGEST_SLEEP);
+        let look_out = driver.uplink.next_look().map_or(LONGEST_SLEEP, |at| at.since(now));
+        let due = due.min(look_out).min(LONGEST_SLEEP);
         tokio::select! {
             () = setup.stop.cancelled() => break,
             Some(wanted) = setup.wanted.recv() => driver.hurry(&wanted),
             Some(told) = setup.inbox.recv() => driver.told(told),
             Some(ran) = driver.running.join_next_with_id() => driver.ran(ran),
+            Some(answered) = driver.looks_out.join_next() => {
+                driver.looked_out(answered.unwrap_or(true));
+            }
             () = tokio::time::sleep(due) => {}
         }
         if Clock.now().mono.since(now) > due + STOOD_STILL {
@@ -214,6 +237,11 @@ struct Driver {
     running: JoinSet<Ran>,
     /// Which check each task looks at: also one that failed must be told from the others.
     keys: HashMap<tokio::task::Id, Key>,
+    /// Bad results that wait until it is known that this server is not cut off.
+    uplink: Uplink<(Key, Ran)>,
+    ways_out: Arc<[Arc<dyn Check>]>,
+    /// The look at those that is under way.
+    looks_out: JoinSet<bool>,
 }
 
 impl Driver {
@@ -232,6 +260,7 @@ impl Driver {
             self.watched.insert(key, Watched::new(configured, former.as_ref()));
         }
         self.context.guard = plan.guard;
+        self.ways_out = plan.uplink.clone().into();
         self.schedule.set(wanted, Clock.now().mono);
     }
 
@@ -284,6 +313,11 @@ impl Driver {
             self.keys.insert(task.id(), key);
         }
         self.figures.show(&self.schedule);
+        if self.uplink.wants_look(Clock.now().mono) {
+            self.uplink.begins();
+            let (ways, context) = (Arc::clone(&self.ways_out), self.context.clone());
+            self.looks_out.spawn(async move { anything_answers(&ways, &context).await });
+        }
     }
 
     fn ran(&mut self, ended: Result<(tokio::task::Id, Ran), tokio::task::JoinError>) {
@@ -294,26 +328,84 @@ impl Driver {
             (error.id(), Ran { began_at: Clock.now().unix, took: Duration::ZERO, finding })
         });
         let Some(key) = self.keys.remove(&id) else { return };
-        let Some(watched) = self.watched.get_mut(&key) else {
+        let Some(watched) = self.watched.get(&key) else {
             // It was removed meanwhile; its room is free again.
             self.schedule.done(&key, Pace::Normal, Clock.now().mono);
             return;
         };
-        let pace = watched.note(ran.finding.status);
+        // What is confirmed bad is so whether anything else answers or not.
+        let is_news = ran.finding.status.is_problem() && watched.bad < watched.attempts;
+        if is_news && !self.ways_out.is_empty() {
+            let now = Clock.now().mono;
+            self.schedule.done(&key, Pace::Retry, now);
+            if let Some((key, ran)) = self.uplink.bad((key, ran), now) {
+                self.count(&key, ran);
+            }
+            return;
+        }
+        let pace = self.count(&key, ran);
         self.schedule.done(&key, pace, Clock.now().mono);
+    }
+
+    /// Goes on with results that waited for a look at the uplink.
+    fn looked_out(&mut self, answered: bool) {
+        let now = Clock.now().mono;
+        let looked = self.uplink.ended(answered, now);
+        match looked.change {
+            Some(true) => {
+                let reason = "none of the uplink's targets answers: this server is cut off";
+                tracing::warn!(held = looked.dropped, "{reason}");
+                self.tell(Input::IngestDegraded { reason: reason.to_owned(), gap: Duration::ZERO });
+            }
+            Some(false) => {
+                tracing::info!("the uplink is back");
+                self.tell(Input::IngestHealthy);
+            }
+            None => {}
+        }
+        for (key, ran) in looked.counts {
+            let pace = self.count(&key, ran);
+            self.schedule.set_pace(&key, pace, now);
+        }
+    }
+
+    /// Counts a result and hands it to the engine. Returns the pace that follows.
+    fn count(&mut self, key: &Key, ran: Ran) -> Pace {
+        let Some(watched) = self.watched.get_mut(key) else { return Pace::Normal };
+        let pace = watched.note(ran.finding.status);
         let Some(host) = self.hosts.number(&watched.host) else {
             tracing::debug!(host = %watched.host, "a check's host has no number yet");
-            return;
+            return pace;
         };
         let kind = watched.check.kind();
         let result: CheckResult =
             ran.finding.into_result(kind, watched.name.clone(), ran.began_at, ran.took);
+        self.tell(Input::Result { host, result });
+        pace
+    }
+
+    fn tell(&self, input: Input) {
         tokio::task::block_in_place(|| {
-            if self.engine.send(ToEngine::Input(Input::Result { host, result })).is_err() {
+            if self.engine.send(ToEngine::Input(input)).is_err() {
                 tracing::debug!("the engine has ended before the probes");
             }
         });
     }
+}
+
+/// Returns true as soon as one of the targets answers.
+async fn anything_answers(ways: &[Arc<dyn Check>], context: &Context) -> bool {
+    let mut looks = JoinSet::new();
+    for way in ways {
+        let (way, context) = (Arc::clone(way), context.clone());
+        looks.spawn(async move { hark_checks::run(&*way, &context).await.0.status });
+    }
+    while let Some(ended) = looks.join_next().await {
+        if matches!(ended, Ok(Status::Ok | Status::Warning)) {
+            return true;
+        }
+    }
+    false
 }
 
 impl Watched {

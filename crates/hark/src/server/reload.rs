@@ -51,16 +51,16 @@ pub(super) async fn reload(
     revision
 }
 
-fn carry_over(links: &Links, loaded: config::Loaded) {
+fn carry_over(links: &Links, mut loaded: config::Loaded) {
     let ended = |_| tracing::debug!("the server is ending: nothing is carried over");
     let plan = Arc::clone(&loaded.plan);
+    let probing = Plan::of(&mut loaded);
     links.engine.send(ToEngine::Input(Input::Planned(loaded.plan))).unwrap_or_else(ended);
     let pushes = links.pushes.blocking_send(ToPush::Planned(plan));
     links.is("config", None);
     // After the plan: every host's series are shown to the engine again.
     links.reloaded(loaded.settings.secret, loaded.agent_configs);
-    let plan = Plan { checks: loaded.checks, guard: loaded.guard };
-    let probes = links.probes.blocking_send(ToProbes::Plan(Arc::new(plan)));
+    let probes = links.probes.blocking_send(ToProbes::Plan(Arc::new(probing)));
     links.receivers.store(Arc::clone(&loaded.receivers));
     let outbox = links.outbox.blocking_send(ToOutbox::Receivers(loaded.receivers));
     if probes.is_err() || outbox.is_err() || pushes.is_err() {

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::support::hook::Hook;
+use crate::support::network::Namespace;
 use crate::support::process::{clean, run};
 use crate::support::server::Start;
 use crate::support::wait::until;
@@ -107,4 +109,50 @@ fn a_check_is_looked_at_now_and_the_state_is_shown_failing_first() {
     assert!(line("checks are failing") < line("critical     web1/door since 20"), "{shown}");
     assert!(line("critical     web1/door") < line("tried again  web1/gate: "), "{shown}");
     assert!(shown.contains("no connection to 127.0.0.1:"), "{shown}");
+}
+
+#[test]
+fn a_server_that_is_cut_off_calls_nobody_down() {
+    let folder = folder();
+    let hook = Hook::start();
+    let (site, elsewhere) = (Namespace::new(), Namespace::new());
+    let config = format!(
+        "receivers:\n  hook: {{webhook: {{url: '{}'}}}}\nhosts: {{web1: {{}}}}\n\
+         check_defaults: {{uplink: ['{}'], every: 2s, retry_every: 1s}}\nchecks:\n  \
+         alive: {{host: web1, ping: {{address: {}, count: 1, timeout: 1s}}, attempts: 2}}\n",
+        hook.url(),
+        elsewhere.there,
+        site.there
+    );
+    let mut server = Start::new("up", folder.path()).config(&config).go();
+    server.set_up(PASSWORD);
+    let runs = || server.get("/api/0/self")["queues"]["checks_runs"].as_u64().unwrap();
+    let is_ok =
+        |host: &Value| host["checks"].as_array().unwrap().iter().any(|c| c["status"] == "ok");
+    server.host_when("web1", LIMIT, is_ok);
+    // Both are gone: it is this server that is cut off. Enough looks to confirm it three times over.
+    site.set_wire("down");
+    elsewhere.set_wire("down");
+    let of_host = |host: &str| {
+        let calls = hook.calls().into_iter().filter(|call| call.text("host") == host);
+        calls.map(|call| call.text("summary").to_owned()).collect::<Vec<String>>()
+    };
+    let told = until("word of the uplink", LIMIT, || {
+        let told = of_host("self");
+        told.iter().any(|text| text.contains("this server is cut off")).then_some(told)
+    });
+    assert_eq!(told.len(), 1, "{told:?}");
+    let before = runs();
+    until("four more looks", LIMIT, || (runs() >= before + 4).then_some(()));
+    assert_eq!(of_host("web1"), [""; 0], "a false alarm");
+    // The network is back: nothing was told of the host, and nothing is.
+    site.set_wire("up");
+    elsewhere.set_wire("up");
+    until("the uplink is back", LIMIT, || (of_host("self").len() == 2).then_some(()));
+    server.host_when("web1", LIMIT, is_ok);
+    assert_eq!(of_host("web1"), [""; 0]);
+    // Now the host alone is cut from here: that is told.
+    site.set_wire("down");
+    let told = until("the alarm", LIMIT, || of_host("web1").first().cloned());
+    assert!(told.contains("web1"), "{told}");
 }

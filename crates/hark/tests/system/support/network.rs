@@ -50,6 +50,13 @@ impl Namespace {
     }
 }
 
+impl Namespace {
+    /// Cuts the wire to it, or joins it again.
+    pub(crate) fn set_wire(&self, state: &str) {
+        succeed(Command::new("ip").args(["link", "set", &self.link, state]), LIMIT);
+    }
+}
+
 impl Drop for Namespace {
     fn drop(&mut self) {
         drop(run(Command::new("ip").args(["link", "del", &self.link]), LIMIT));
