@@ -47,7 +47,7 @@ async fn sweep(
     let mut room = 0;
     for target in targets {
         while running.len() >= most {
-            n_well += well(running.join_next().await);
+            n_well += well(running.join_next().await.as_ref());
         }
         if rate > 0 {
             while room == 0 {
@@ -65,15 +65,15 @@ async fn sweep(
         let context = Arc::clone(&context);
         running.spawn(async move { hark_checks::run(&*check, &context).await.0.status });
         while let Some(done) = running.try_join_next() {
-            n_well += well(Some(done));
+            n_well += well(Some(&done));
         }
     }
     while let Some(done) = running.join_next().await {
-        n_well += well(Some(done));
+        n_well += well(Some(&done));
     }
     n_well
 }
 
-fn well(done: Option<Result<Status, tokio::task::JoinError>>) -> usize {
+fn well(done: Option<&Result<Status, tokio::task::JoinError>>) -> usize {
     usize::from(matches!(done, Some(Ok(Status::Ok))))
 }
