@@ -54,10 +54,19 @@ OLD_UDP_PORT = 50003
 
 REPORT = "/api/0/agent/report"
 CONFIGURATION = "/api/0/agent/configuration"
+NEWS = "/api/0/agent/news"
+ORDER = "/api/0/agent/order"
 ENROL = "/api/0/agents/enrol"
 
 #: How long one request may take. The server answers once everything is on its disk.
 PATIENCE = 20.0
+#: How long the server is asked to hold a question for news: less than a request may take.
+NEWS_SECONDS = 15
+#: How much later than it expires an order is still carried out: this clock may be ahead of the server's,
+#: which hands out none that has expired by its own.
+MAX_AHEAD = 600.0
+#: Output of an action that is told.
+MAX_OUTCOME = 700
 #: Bound on an answer of the server.
 MAX_ANSWER = 1 << 20
 #: Samples and bytes of one report: below what the server takes (1000 and 512 KiB).
@@ -199,7 +208,7 @@ class Settings:
 
     KEYS = (
         "server", "port", "hb_port", "https_port", "interval", "name", "plugins", "token", "secret",
-        "secret_file", "fingerprint", "ca_file", "data", "log", "spool_bytes", "spool_age",
+        "secret_file", "fingerprint", "ca_file", "data", "log", "spool_bytes", "spool_age", "actions",
     )  # fmt: skip
 
     def __init__(self, found: Dict[str, Any]) -> None:
@@ -244,6 +253,23 @@ class Settings:
         self.log = found.get("log")
         self.spool_bytes = int(found.get("spool_bytes", SPOOL_BYTES))
         self.spool_age = seconds(found.get("spool_age", SPOOL_SECONDS), "spool_age")
+        self.actions = read_actions(found.get("actions", {}))
+
+
+def read_actions(found: Any) -> Dict[str, Tuple[List[str], float]]:
+    """Returns the programs, and their times, that operators may have run here, by name."""
+    expected = "actions: an object like {\"restart\": {\"run\": [\"/bin/program\"], \"timeout\": 30}} is expected"
+    if not isinstance(found, dict):
+        raise Wrong(expected)
+    actions = {}
+    for name, action in found.items():
+        words = action.get("run") if isinstance(action, dict) else None
+        if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
+            raise Wrong(expected)
+        if not os.path.isabs(words[0]) or not re.match(r"^[A-Za-z0-9._-]{1,64}$", name):
+            raise Wrong("actions: `{}` needs a plain name, and the whole path of a program".format(name))
+        actions[name] = (words, seconds(action.get("timeout", PROGRAM_SECONDS), "timeout"))
+    return actions
 
 
 def place(server: str, port: int) -> Tuple[str, int]:
@@ -309,6 +335,12 @@ class Server:
             # The fingerprint says more than a name and a date: addresses change, clocks are wrong.
             self.context.check_hostname = False
             self.context.verify_mode = ssl.CERT_NONE
+
+    def copy(self) -> "Server":
+        """Returns the same servers for another thread."""
+        other = Server(self.places, self.fingerprint, None)
+        other.context = self.context
+        return other
 
     def ask(
         self, method: str, path: str, body: Optional[bytes], headers: Dict[str, str]
@@ -400,14 +432,21 @@ class Identity:
         self.key = key
         self.host = host
         self.number = int(read_json(home.path / "number.json").get("number", 0))
+        self.numbering = threading.Lock()
+
+    def next_number(self) -> int:
+        """Returns a number that was never used; it is on the disk before it is."""
+        with self.numbering:
+            self.number = max(int(time.time() * 1000), self.number + 1)
+            write_whole(self.home.path / "number.json", json.dumps({"number": self.number}))
+            return self.number
 
     def headers(self, method: str, path: str, body: bytes) -> Dict[str, str]:
-        """Signs a request; its number is on the disk before it is used."""
-        self.number = max(int(time.time() * 1000), self.number + 1)
-        write_whole(self.home.path / "number.json", json.dumps({"number": self.number}))
+        """Signs a request."""
+        number = self.next_number()
         digest = hashlib.sha256(body).hexdigest()
         text = "Hark agent={},number={},digest={},tag={}".format(
-            self.agent, self.number, digest, tag(self.key, method, path, self.number, digest)
+            self.agent, number, digest, tag(self.key, method, path, number, digest)
         )
         return {"Authorization": text + (",host=" + self.host if self.host else "")}
 
@@ -1147,7 +1186,10 @@ class Agent:
         self.facts: Dict[str, str] = {}
         self.trip: Optional[float] = None
         self.revision = 0
+        self.order = int(read_json(home.path / "order.json").get("order", 0))
         self.stop = threading.Event()
+        self.wake = threading.Event()
+        self.told: Dict[str, Any] = {}
         self.failures = 0
         self.quiet_until = 0.0
         self.last_trouble = ""
@@ -1258,10 +1300,107 @@ class Agent:
         if not stored.get("samples_stored", False):
             self.samples.put(samples)
             return False
-        revision = stored.get("config_revision", 0)
+        self.take_news(stored)
+        return True
+
+    def bring_items(self) -> None:
+        """Brings what waits of items, between two heartbeats."""
+        self.samples.put(self.collect())
+        items = self.items.oldest()
+        if items and self.bring(self.report(0, [], [], items)) is not None:
+            self.items.forget(items)
+
+    # News.
+
+    def take_news(self, news: Dict[str, Any]) -> None:
+        """Takes other settings and an order, if there are some."""
+        revision, order = news.get("config_revision", 0), news.get("order", 0)
         if isinstance(revision, int) and revision != self.revision:
             self.fetch_configuration(revision)
-        return True
+        if isinstance(order, int) and order > self.order:
+            self.fetch_order(order)
+
+    def hear_news(self, server: Server) -> None:
+        """Asks for news as long as the agent works: a question is held until there is some."""
+        failures = 0
+        while not self.stop.is_set():
+            path = "{}?config_revision={}&order={}&wait_seconds={}".format(
+                NEWS, self.revision, self.order, NEWS_SECONDS
+            )
+            try:
+                news, took = self.signed("GET", path, None, server)
+                failures = 0
+            except (Away, Refused) as error:
+                if isinstance(error, Refused) and error.status == 404:
+                    return  # An older server: each heartbeat's answer says it as well.
+                failures += 1
+                LOG.debug("no news: %s", error)
+                self.stop.wait(min(FIRST_RETRY * 2 ** min(failures - 1, 10), LAST_RETRY))
+                continue
+            if news.get("config_revision") != self.revision or news.get("order", 0) > self.order:
+                self.told = news
+                self.wake.set()
+                # The loop fetches it; until then the same would be heard again.
+                self.stop.wait(1.0)
+            elif took < 1:
+                # The server holds no more questions: what it has comes with the heartbeats.
+                self.stop.wait(float(NEWS_SECONDS))
+
+    def fetch_order(self, number: int) -> None:
+        """Takes an order. It is noted on the disk before anything is run, so that nothing is run twice."""
+        try:
+            given, _ = self.signed("GET", "{}?number={}".format(ORDER, number), None)
+        except (Away, Refused) as error:
+            LOG.warning("an order cannot be fetched: %s", error)
+            return
+        self.order = number
+        write_whole(self.home.path / "order.json", json.dumps({"order": number}))
+        if not given.get("text"):
+            return  # It has expired meanwhile.
+        refused = ""
+        action = ""
+        try:
+            order = json.loads(given["text"])
+            action, expires = str(order["action"]), float(order["expires"]) / 1000
+            if time.time() > expires + MAX_AHEAD:
+                refused = "it came too late"
+            elif action not in self.settings.actions:
+                refused = "this host offers no action `{}`".format(action)
+        except (ValueError, KeyError, TypeError):
+            refused = "it is of a kind that this agent does not know"
+        if refused:
+            LOG.warning("order %d is not carried out: %s", number, refused)
+            self.tell_outcome(number, None, refused)
+            return
+        LOG.info("order %d: %s", number, action)
+        threading.Thread(target=self.obey, args=(number, action), daemon=True).start()
+
+    def offered(self) -> str:
+        """Returns the names of what can be ordered, as many as a fact holds."""
+        names = ""
+        for name in sorted(self.settings.actions):
+            longer = (names + " " + name).strip()
+            if len(longer) > MAX_FACT:
+                LOG.warning("not all actions are offered: their names are too long")
+                break
+            names = longer
+        return names
+
+    def obey(self, number: int, action: str) -> None:
+        words, limit = self.settings.actions[action]
+        code, out, errors = run_program(words, limit)
+        said = (out + errors).strip()
+        if code is None:
+            said = (said + "\nended after {:g} s".format(limit)).strip()
+        elif code < 0:
+            said = (said + "\nended by signal {}".format(-code)).strip()
+        self.tell_outcome(number, code if code is not None and 0 <= code <= 255 else None, said)
+
+    def tell_outcome(self, number: int, code: Optional[int], text: str) -> None:
+        found = Found()
+        found.items.append({"outcome": {"order": number, "exit": code, "text": cut(text, MAX_OUTCOME)}})
+        self.found.put(("", time.time(), found))
+        self.wake.set()
 
     def bring_past(self) -> bool:
         """Brings some of what waits; true if there may be more."""
@@ -1335,7 +1474,9 @@ class Agent:
         # Not longer than a heartbeat at first: the server may only have been restarted.
         self.quiet_until = time.monotonic() + (wait if self.failures > 3 else 0)
 
-    def signed(self, method: str, path: str, report: Optional[Dict[str, Any]]) -> Tuple[Dict[str, Any], float]:
+    def signed(
+        self, method: str, path: str, report: Optional[Dict[str, Any]], server: Optional[Server] = None
+    ) -> Tuple[Dict[str, Any], float]:
         """Sends a signed request; takes a greater number once if the server knows this one."""
         for attempt in (1, 2):
             body = b""
@@ -1346,12 +1487,13 @@ class Agent:
             if report is not None:
                 headers["Content-Type"] = "application/json"
             try:
-                return self.server.ask(method, path, body or None, headers)
+                return (server or self.server).ask(method, path, body or None, headers)
             except Refused as error:
                 if attempt == 2 or error.highest is None:
                     raise
-                LOG.info("the server knows a higher number of this agent: taking a greater one")
-                self.identity.number = max(self.identity.number, error.highest)
+                LOG.debug("the server knows a higher number of this agent: taking a greater one")
+                with self.identity.numbering:
+                    self.identity.number = max(self.identity.number, error.highest)
         raise AssertionError("the second attempt returns or raises")
 
     def fetch_configuration(self, revision: int) -> None:
@@ -1397,12 +1539,22 @@ class Agent:
     def run(self) -> None:
         """Works until it is told to stop."""
         self.tell_boot()
+        self.items.put([{"facts": {"actions": self.offered()}}])
+        hearing = threading.Thread(target=self.hear_news, args=(self.server.copy(),), daemon=True)
+        hearing.start()
         due = time.monotonic()
         while not self.stop.is_set():
             self.beat()
             due = max(due + self.interval, time.monotonic())
             # Programs that end meanwhile have their samples in the next heartbeat.
-            self.stop.wait(max(0.0, due - time.monotonic()))
+            while not self.stop.is_set() and self.wake.wait(max(0.0, due - time.monotonic())):
+                self.wake.clear()
+                before = self.interval
+                news, self.told = self.told, {}
+                self.take_news(dict({"config_revision": self.revision}, **news))
+                self.bring_items()
+                if self.interval != before:
+                    break
         self.tell("shutdown", "agent ends")
         self.quiet_until = 0.0
         self.bring_present(self.collect())
@@ -1516,7 +1668,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
         print("hark_mini: cannot join: {}".format(error), file=sys.stderr)
         return 1
     for name in ("SIGTERM", "SIGINT"):
-        signal.signal(getattr(signal, name), lambda *_: agent.stop.set())
+        signal.signal(getattr(signal, name), lambda *_: (agent.stop.set(), agent.wake.set()))
     agent.run()
     return 0
 

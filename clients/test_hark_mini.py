@@ -23,6 +23,53 @@ class Temporary(unittest.TestCase):
         self.path = Path(folder.name)
 
 
+class Orders(Temporary):
+    """Orders as the server hands them out, without a server."""
+
+    def agent(self, text):
+        settings = mini.Settings({"server": "x", "actions": {"say": {"run": ["/bin/echo", "done"]}}})
+        home = mini.Home(self.path)
+        agent = mini.Agent(home, settings, mini.Identity(home, "0" * 16, b"k" * 32, None), None)
+        agent.signed = lambda *_: ({"number": 7, "text": text}, 0.1)
+        return agent
+
+    def outcome(self, agent):
+        agent.fetch_order(7)
+        return agent.found.get(timeout=10)[2].items[0]["outcome"]
+
+    def order(self, action, seconds):
+        return json.dumps({"action": action, "expires": (time.time() + seconds) * 1000})
+
+    def test_an_order_is_carried_out_once_and_its_outcome_told(self):
+        agent = self.agent(self.order("say", 60))
+        self.assertEqual(self.outcome(agent), {"order": 7, "exit": 0, "text": "done"})
+        self.assertTrue(agent.wake.is_set())
+        again = self.agent(self.order("say", 60))
+        self.assertEqual(again.order, 7, "it is noted on the disk")
+        agent.take_news({"config_revision": 0, "order": 7})
+        self.assertTrue(agent.found.empty())
+
+    def test_what_cannot_be_carried_out_is_said(self):
+        for text, said in [
+            (self.order("other", 60), "offers no action `other`"),
+            (self.order("say", -700), "too late"),
+            ("[]", "does not know"),
+            ("{", "does not know"),
+        ]:
+            outcome = self.outcome(self.agent(text))
+            self.assertIn(said, outcome["text"])
+            self.assertIsNone(outcome["exit"])
+        agent = self.agent("")
+        agent.fetch_order(7)
+        self.assertTrue(agent.found.empty(), "it has expired")
+
+    def test_actions_are_programs_with_their_whole_path(self):
+        for wrong in [[], {"a": "echo"}, {"a": {"run": []}}, {"a": {"run": ["echo"]}}, {"a b": {"run": ["/bin/echo"]}}]:
+            with self.assertRaises(mini.Wrong):
+                mini.read_actions(wrong)
+        self.assertEqual(mini.read_actions({"a": {"run": ["/x"], "timeout": "5s"}}), {"a": (["/x"], 5.0)})
+
+
 class Keys(unittest.TestCase):
     def test_keys_and_tags_are_those_of_the_document(self):
         agent, key = mini.simple_identity(b"correct horse battery staple", "db-1.example.net")

@@ -106,6 +106,7 @@ impl Agent {
         let usual = known.interval.unwrap_or(AgentConfig::DEFAULT_INTERVAL);
         let given_interval = given.as_ref().and_then(|given| given.interval);
         let interval = config.interval.or(given_interval).unwrap_or(usual);
+        let names = config.names.clone().calling_as(known.identity.clone());
         let setup = Setup {
             folder: home.path(),
             host: known.host.clone(),
@@ -123,7 +124,7 @@ impl Agent {
         let mut agent = Self {
             host: known.host,
             heart,
-            endpoint: Endpoint::new(known.servers, config.names.clone()),
+            endpoint: Endpoint::new(known.servers, names),
             spoken_to: None,
             way_back: WayBack::new(config.returning),
             injection: listen(&home),

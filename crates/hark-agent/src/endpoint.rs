@@ -4,6 +4,7 @@
 //! answer; an address needs none. What one server's name led to is kept while the name servers fail, and
 //! the list of a service is asked for again when its time is over.
 
+mod calling;
 mod names;
 mod server;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use hark_model::Mono;
 
+pub(crate) use calling::call;
 pub use names::Names;
 pub use server::{DEFAULT_PORT, Server, ServerError};
 
@@ -48,7 +50,7 @@ pub(crate) struct Endpoint {
     address: Option<SocketAddr>,
     socket: Option<UdpSocket>,
     asked: Option<Receiver<Answer>>,
-    /// When the list of a service is asked for again; none without services.
+    /// When names are asked for again that may lead elsewhere by then, or led nowhere.
     renewal: Option<Mono>,
     refused: bool,
 }
@@ -159,10 +161,8 @@ impl Endpoint {
             Ok(answer) => Some(answer),
         };
         self.asked = None;
-        if self.servers.iter().any(Server::is_service) {
-            let holds = answer.as_ref().and_then(|answer| answer.holds).unwrap_or(HOLDS.0);
-            self.renewal = Some(now + holds.clamp(HOLDS.0, HOLDS.1));
-        }
+        let holds = answer.as_ref().map_or(Some(HOLDS.0), |answer| answer.holds);
+        self.renewal = holds.map(|holds| now + holds.clamp(HOLDS.0, HOLDS.1));
         answer.is_some_and(|answer| self.take(answer))
     }
 
@@ -284,15 +284,15 @@ fn resolve(servers: &[Server], names: &Names) -> Answer {
     for (n, server) in servers.iter().enumerate() {
         found.push(match names.find(server) {
             Ok(of_one) => {
-                let longest = of_one.holds.unwrap_or(HOLDS.1);
-                holds = Some(holds.map_or(longest, |least| least.min(longest)));
+                holds = holds.into_iter().chain(of_one.holds).min();
                 let place = |(address, priority)| Place { address, server: n, priority };
                 Some(of_one.places.into_iter().map(place).collect())
             }
             Err(error) => {
                 tracing::warn!(%server, %error, "cannot resolve the server's name");
-                // Soon again.
-                holds = Some(HOLDS.0);
+                if server.is_sought() {
+                    holds = Some(HOLDS.0);
+                }
                 None
             }
         });

@@ -18,13 +18,15 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use hark_model::{EnrolToken, HostName, Secret};
 use hark_net::{End, Limits, Tls, TlsError, Trust, Version, exchange};
+use hark_proto::seek::Here;
 use hark_proto::{AgentId, AgentKey};
 use http_body_util::Full;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use crate::endpoint::{Names, Server};
+use crate::endpoint::{Names, Server, call};
+use crate::settings::AgentConfig;
 
 /// Where agents enrol.
 const PATH: &str = "/api/0/agents/enrol";
@@ -93,7 +95,7 @@ pub(crate) fn enrol(
     text: &Secret,
     host: &HostName,
     facts: &BTreeMap<String, String>,
-    names: &Names,
+    config: &AgentConfig,
 ) -> Result<Enrolled, EnrolError> {
     let mut bytes = [0; 32];
     SystemRandom::new().fill(&mut bytes).map_err(|_| EnrolError::Random)?;
@@ -104,8 +106,11 @@ pub(crate) fn enrol(
         "facts": facts,
     });
     let mut last = None;
-    for server in token.servers() {
-        match ask(server, *token.fingerprint(), &request.to_string(), names) {
+    let told = token.servers().iter().cloned();
+    let called = config.servers.iter().flat_map(|server| called(token, server));
+    for server in told.chain(called) {
+        let server = &server;
+        match ask(server, *token.fingerprint(), &request.to_string(), &config.names) {
             Ok(answer) => return judge(server, &answer, token, AgentKey::new(bytes)),
             Err(error @ EnrolError::Refused { .. }) => return Err(error),
             Err(error) => {
@@ -115,6 +120,17 @@ pub(crate) fn enrol(
         }
     }
     Err(last.unwrap_or_else(|| EnrolError::Answer("no server".to_owned())))
+}
+
+/// Returns who answers on the local network, if that is where a server is to be looked for. Anybody who
+/// knows the certificate can answer: whom the token is shown decides the certificate itself.
+fn called(token: &EnrolToken, server: &Server) -> Vec<String> {
+    let Some(port) = server.local_port() else { return Vec::new() };
+    let found = call(&hark_proto::seek::token_identity(token.fingerprint()), port);
+    let found = found.inspect_err(|error| tracing::debug!(%error, "nobody answers a call"));
+    let to_page =
+        |(address, here): (SocketAddr, Here)| SocketAddr::new(address.ip(), here.https_port);
+    found.unwrap_or_default().into_iter().map(|found| to_page(found).to_string()).collect()
 }
 
 /// Reads the answer.

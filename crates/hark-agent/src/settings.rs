@@ -115,7 +115,7 @@ impl AgentConfig {
             (None, Some(secret)) => Access::Secret(secret),
             (None, None) => Access::Stored,
         };
-        let config = Self {
+        let mut config = Self {
             folder,
             servers: servers.into_iter().map(|server| server.value).collect(),
             names: Names::asking(asked.into_iter().map(|server| server.value).collect()),
@@ -133,6 +133,7 @@ impl AgentConfig {
             root: Root::system(),
             own: own(section),
         };
+        config.update.host.clone_from(&config.host);
         section.finish(KEYS);
         config
     }
@@ -143,7 +144,7 @@ pub const KEYS: &[Key] = &[
     Key::new(
         "server",
         Kind::OneOrMany(&Kind::Text),
-        "Servers, tried in turn: name or address, `:port`; or `srv:example.net`.",
+        "Servers, tried in turn: name or address, `:port`; `srv:example.net`; `discover`.",
     ),
     Key::new(
         "resolver",

@@ -37,6 +37,7 @@ pub mod setup;
 pub mod silences;
 pub mod time;
 pub mod tokens;
+pub mod updates;
 pub mod users;
 pub mod words;
 

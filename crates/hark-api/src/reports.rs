@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// The most sets in one report, and for one agent.
 pub const MAX_SETS: usize = 64;
@@ -81,7 +81,7 @@ pub struct ReportedSample {
     pub values: Vec<Option<f64>>,
 }
 
-/// Something to be applied once: one of `result`, `event` and `facts`.
+/// Something to be applied once: one of `result`, `event`, `facts` and `outcome`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReportedItem {
@@ -96,6 +96,9 @@ pub struct ReportedItem {
     /// Facts by name; an empty text removes one.
     #[serde(default)]
     pub facts: Option<BTreeMap<String, String>>,
+    /// What became of an order.
+    #[serde(default)]
+    pub outcome: Option<ReportedOutcome>,
 }
 
 /// What a check found.
@@ -134,6 +137,19 @@ pub struct ReportedEvent {
     pub tags: Vec<String>,
 }
 
+/// What became of an order that the agent took.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReportedOutcome {
+    /// The order's number.
+    pub order: u32,
+    /// The exit status of what it ran; absent if nothing ran or a signal ended it.
+    #[serde(default)]
+    pub exit: Option<u8>,
+    /// What it printed, or why it was refused.
+    pub text: String,
+}
+
 /// What became of a report.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ReportStored {
@@ -146,6 +162,60 @@ pub struct ReportStored {
     pub now_unix_s: f64,
     /// The revision of the agent's configuration; 0 if it is given none.
     pub config_revision: u32,
+    /// The oldest order that waits for the agent; 0 if there is none.
+    pub order: u32,
+}
+
+/// The longest time for which a question for news is held.
+pub const MAX_NEWS_WAIT_SECONDS: u64 = 20;
+
+/// What an agent has heard already, and how long it is content to wait for something else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct NewsQuestion {
+    /// The revision of the configuration that it has.
+    #[serde(default)]
+    pub config_revision: u32,
+    /// The newest order that it has taken.
+    #[serde(default)]
+    pub order: u32,
+    /// Answer at once if there is news, else after so many seconds, at most 20.
+    #[serde(default)]
+    pub wait_seconds: u64,
+}
+
+/// What there is for an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AgentNews {
+    /// The revision of the agent's configuration; 0 if it is given none.
+    pub config_revision: u32,
+    /// The oldest order that waits for the agent; 0 if there is none.
+    pub order: u32,
+}
+
+impl AgentNews {
+    /// Returns true if there is something that who asked does not have.
+    pub fn answers(&self, question: NewsQuestion) -> bool {
+        self.config_revision != question.config_revision || self.order > question.order
+    }
+}
+
+/// Which order is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct OrderQuestion {
+    /// Its number.
+    pub number: u32,
+}
+
+/// An order for an agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GivenOrder {
+    /// Its number.
+    pub number: u32,
+    /// What is to be done, as JSON: `action` and `expires`, the latter in milliseconds since 1970; empty if
+    /// there is no such order any more.
+    pub text: String,
 }
 
 /// What the server gives an agent as settings.

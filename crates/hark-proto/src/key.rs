@@ -21,6 +21,9 @@ const ID_LABEL: &[u8] = b"hark v1 agent id ";
 const TO_SERVER: &[u8] = b"hark v1 to server";
 const TO_AGENT: &[u8] = b"hark v1 to agent";
 const RESET: &[u8] = b"hark v1 reset";
+const CALL: &[u8] = b"hark v1 call";
+const HERE: &[u8] = b"hark v1 here";
+const TOKEN: &[u8] = b"hark v1 token";
 
 /// The key that one agent and the server share. Random in enrolled mode, derived in simple mode.
 #[derive(Clone, PartialEq, Eq)]
@@ -30,6 +33,11 @@ impl AgentKey {
     /// Wraps a key.
     pub fn new(bytes: [u8; KEY]) -> Self {
         Self(bytes)
+    }
+
+    /// Makes the key of those who hold a token for the server with this certificate.
+    pub(crate) fn of_token(fingerprint: &[u8; 32]) -> Self {
+        Self(expand(&Salt::new(HKDF_SHA256, TOKEN).extract(fingerprint), &[TOKEN]))
     }
 
     /// Returns the bytes, for the store. Each call is a place to review.
@@ -98,6 +106,17 @@ impl SealingKey {
         both.extend_from_slice(salt);
         let extracted = Salt::new(HKDF_SHA256, &both).extract(&key.0);
         Self(expand(&extracted, &[RESET]))
+    }
+
+    /// Derives the key that seals exactly one call, by the random number in it.
+    pub(crate) fn for_call(key: &AgentKey, random: &[u8]) -> Self {
+        Self(expand(&Salt::new(HKDF_SHA256, random).extract(&key.0), &[CALL]))
+    }
+
+    /// Derives the key that seals exactly one answer to a call.
+    pub(crate) fn for_answer(key: &AgentKey, random: &[u8], salt: &[u8; SALT]) -> Self {
+        let both = [random, salt].concat();
+        Self(expand(&Salt::new(HKDF_SHA256, &both).extract(&key.0), &[HERE]))
     }
 
     /// Returns the bytes, for the test vectors.

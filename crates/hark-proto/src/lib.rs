@@ -8,6 +8,7 @@
 //! - [`body`]: what is inside: heartbeats with sample frames, sets, reports, and the replies.
 //! - [`request`]: the same agent over HTTPS, where datagrams do not pass.
 //! - [`times`]: what an agent's clock says, by the server's.
+//! - [`seek`]: how an agent finds its server on the local network.
 //! - [`server::ServerSession`] and [`client::ClientSession`]: the two machines. Start there.
 //!
 //! Deliberately absent: sockets, clocks, random numbers, disks (all are arguments), the meaning of
@@ -23,6 +24,7 @@ pub mod items;
 pub mod key;
 pub mod refused;
 pub mod request;
+pub mod seek;
 pub mod server;
 pub mod times;
 pub mod window;

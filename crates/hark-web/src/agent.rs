@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use hark_api::problem::FieldError;
 use hark_api::reports::{
-    AgentReport, MAX_ITEMS, MAX_SAMPLES, MAX_SETS, ReportedEvent, ReportedItem, ReportedResult,
-    ReportedSample, ReportedSeries,
+    AgentReport, MAX_ITEMS, MAX_SAMPLES, MAX_SETS, ReportedEvent, ReportedItem, ReportedOutcome,
+    ReportedResult, ReportedSample, ReportedSeries,
 };
 use hark_model::frame::{MAX_DECIMALS, MAX_SERIES, MAX_SET};
 use hark_model::record::HostRecord;
@@ -103,6 +103,19 @@ pub enum Item {
     Event(Event),
     /// Facts; an empty value removes one.
     Facts(Vec<(String, String)>),
+    /// What became of an order.
+    Outcome(Outcome),
+}
+
+/// What became of an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Its number.
+    pub order: u32,
+    /// The exit status, if something ran to its end.
+    pub exit: Option<u8>,
+    /// What it printed, or why it was refused.
+    pub text: String,
 }
 
 /// Reads what a request of `method` and `path` claims; `None` if it has no such header.
@@ -263,10 +276,13 @@ fn item((n, item): (usize, ReportedItem)) -> Read<(u64, Item)> {
     if item.number == 0 {
         return Err(wrong("numbers begin at 1"));
     }
-    let read = match (item.result, item.event, item.facts) {
-        (Some(found), None, None) => Item::Result(result(&field, found)?),
-        (None, Some(happened), None) => Item::Event(event(&field, happened)?),
-        (None, None, Some(facts)) => {
+    let read = match (item.result, item.event, item.facts, item.outcome) {
+        (Some(found), None, None, None) => Item::Result(result(&field, found)?),
+        (None, Some(happened), None, None) => Item::Event(event(&field, happened)?),
+        (None, None, None, Some(ReportedOutcome { order, exit, text })) => {
+            Item::Outcome(Outcome { order, exit, text: cut(text, Event::MAX_TEXT) })
+        }
+        (None, None, Some(facts), None) => {
             let long = |(name, value): (&String, &String)| {
                 name.is_empty() || name.len() > MAX_WORD || value.len() > MAX_WORD
             };
@@ -276,7 +292,7 @@ fn item((n, item): (usize, ReportedItem)) -> Read<(u64, Item)> {
             }
             Item::Facts(facts.into_iter().collect())
         }
-        _ => return Err(wrong("an item is one of `result`, `event` and `facts`")),
+        _ => return Err(wrong("an item is one of `result`, `event`, `facts` and `outcome`")),
     };
     Ok((item.number, read))
 }

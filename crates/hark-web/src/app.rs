@@ -26,6 +26,14 @@ const MAX_ASKING: usize = 16;
 /// disk that is slow does not keep people from asking.
 const MAX_DELIVERING: usize = 48;
 
+/// Agents that wait for news at the same time: each costs a connection, and a question to ingest every
+/// second. Those beyond are answered at once, and hear of news with their next report.
+const MAX_NEWS: usize = 512;
+
+/// Releases that are fetched at the same time: anybody may, so they must not fill the line. Agents that find
+/// no place look again at their next turn.
+const MAX_DOWNLOADS: usize = 8;
+
 /// Live connections at the same time: each costs a task, a buffer and a share of each second.
 const MAX_LIVE: usize = 256;
 
@@ -44,6 +52,10 @@ pub(crate) struct App {
     limiter: Mutex<Limiter>,
     asking: Arc<Semaphore>,
     delivering: Arc<Semaphore>,
+    /// One place for each agent that waits for news.
+    pub(crate) news_places: Arc<Semaphore>,
+    /// One place for each release that is being fetched.
+    pub(crate) downloads: Arc<Semaphore>,
 }
 
 /// How handlers hold it.
@@ -69,6 +81,8 @@ impl App {
             limiter: Mutex::new(Limiter::default()),
             asking: Arc::new(Semaphore::new(MAX_ASKING)),
             delivering: Arc::new(Semaphore::new(MAX_DELIVERING)),
+            news_places: Arc::new(Semaphore::new(MAX_NEWS)),
+            downloads: Arc::new(Semaphore::new(MAX_DOWNLOADS)),
         })
     }
 

@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use hark_api::actions::{Actions, Order};
@@ -30,10 +31,11 @@ use hark_api::overview::{Counts, Overview, Problem};
 use hark_api::problem::FieldError;
 use hark_api::pushes::Push;
 use hark_api::receivers::{Receiver, Route};
-use hark_api::reports::{GivenConfiguration, ReportStored};
+use hark_api::reports::{AgentNews, GivenConfiguration, GivenOrder, ReportStored};
 use hark_api::series::{Lanes, Metrics, Series};
 use hark_api::server::ServerReport;
 use hark_api::silences::{Preview, Silence};
+use hark_api::updates::Rollout;
 use hark_model::record::Matcher;
 use hark_model::{CheckName, DeliveryId, HostId, HostName, IncidentId, ReceiverName};
 use hark_model::{Secret, SilenceId, Tag, Unix, UserName};
@@ -393,6 +395,12 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     /// already is [`Refused::Conflict`] unless the token is bound to that very name.
     fn join(&self, order: &JoinOrder) -> Answer<Joined>;
 
+    /// Returns which releases are offered, and how far they have come among the hosts within the sight.
+    fn rollout(&self, sight: &Sight) -> Answer<Rollout>;
+
+    /// Returns where the file `name` of a release lies, for `host`; none if it is not for this host now.
+    fn release(&self, name: &str, host: &HostName) -> Answer<Option<PathBuf>>;
+
     // Agents over HTTPS. What they bring may wait for the disk for some seconds.
 
     /// Checks who sends a request, and uses its number up.
@@ -412,4 +420,10 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
 
     /// Returns every job that reports itself, with its address.
     fn pushes(&self) -> Answer<Vec<Push>>;
+
+    /// Returns what there is for the agent at `place`.
+    fn agent_news(&self, place: usize) -> Answer<AgentNews>;
+
+    /// Returns the order of this number for the agent at `place`, which takes it with that.
+    fn given_order(&self, place: usize, number: u32) -> Answer<GivenOrder>;
 }

@@ -29,7 +29,7 @@ mod serve;
 mod stall;
 mod who;
 
-pub use agent::{AgentClaim, AgentProof, Batch, Item, Sample};
+pub use agent::{AgentClaim, AgentProof, Batch, Item, Outcome, Sample};
 pub use auth::password::{hash as hash_password, weakness as password_weakness};
 pub use auth::setup::new_setup_code;
 pub use auth::token::NoRandom;

@@ -24,6 +24,7 @@ mod setup;
 mod silences;
 mod stream;
 mod tokens;
+mod updates;
 mod users;
 mod ws;
 
@@ -103,6 +104,8 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(enrol::withdraw))
         .routes(routes!(agents::list))
         .routes(routes!(agents::join))
+        .routes(routes!(updates::rollout))
+        .routes(routes!(updates::file))
         .merge(reports())
         .routes(routes!(pushes::list))
         .routes(routes!(server::server))
@@ -116,5 +119,7 @@ fn reports() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(agent::report))
         .routes(routes!(agent::configuration))
+        .routes(routes!(agent::news))
+        .routes(routes!(agent::order))
         .layer(DefaultBodyLimit::max(agent::MAX_REPORT))
 }

@@ -8,6 +8,7 @@ mod files;
 mod given;
 mod settings;
 mod show;
+mod updates;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub(crate) use files::{Paths, default_data_dir};
 pub(crate) use given::{AgentConfigs, Given};
 pub(crate) use settings::{HistorySettings, LogSettings, Settings, UserEntry};
 pub(crate) use show::{show, yaml};
+pub(crate) use updates::Offer;
 
 /// Everything the configuration says.
 #[derive(Debug)]
@@ -46,6 +48,8 @@ pub(crate) struct Loaded {
     pub(crate) agent: Option<AgentConfig>,
     /// What agents are given.
     pub(crate) agent_configs: Arc<AgentConfigs>,
+    /// To whom releases are offered, if to anybody.
+    pub(crate) offer: Option<Offer>,
     /// The files that were read, for messages and for watching.
     pub(crate) files: Vec<PathBuf>,
     /// Number of this configuration: changes when any file does.
@@ -115,7 +119,8 @@ const SECTIONS: &[Key] = &[
 
 /// Returns every top-level key, of all domains, each once.
 pub(crate) fn keys() -> Vec<Key> {
-    let mut all = [settings::KEYS, hark_web::KEYS, SECTIONS, given::KEYS, plan::KEYS].concat();
+    let mut all =
+        [settings::KEYS, hark_web::KEYS, SECTIONS, given::KEYS, updates::KEYS, plan::KEYS].concat();
     let mut seen = std::collections::BTreeSet::new();
     all.retain(|key| seen.insert(key.name));
     all
@@ -168,6 +173,7 @@ fn read(sources: Vec<SourceFile>, names: Vec<PathBuf>, revision: u32) -> Result<
     let guard = hark_checks::read_guard(&root);
     let uplink = hark_checks::read_uplink(&root);
     let agent_configs = AgentConfigs::read(&root);
+    let offer = Offer::read(&root);
     let agent = root.child("agent").map(|s| AgentConfig::read(&s, PathBuf::new()));
     root.finish(&keys());
     match plan {
@@ -178,6 +184,7 @@ fn read(sources: Vec<SourceFile>, names: Vec<PathBuf>, revision: u32) -> Result<
                 web,
                 agent_configs: Arc::new(agent_configs.with_plan(Arc::clone(&plan))),
                 plan,
+                offer,
                 receivers: Arc::new(receivers),
                 checks,
                 guard,

@@ -27,6 +27,7 @@ mod watcher;
 use std::path::PathBuf;
 
 pub(crate) use order::{Found, Wish, look};
+pub(crate) use release::{is_at_least, offered};
 pub(crate) use start::{Begun, begin, go_over};
 pub(crate) use watcher::Watcher;
 

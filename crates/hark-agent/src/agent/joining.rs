@@ -67,7 +67,7 @@ fn joined(
         return Ok(stored);
     }
     let host = host_name(config)?;
-    let enrolled = enrol(&token, text, &host, &sampler.facts(), &config.names)?;
+    let enrolled = enrol(&token, text, &host, &sampler.facts(), config)?;
     let stored = Stored::new(host, enrolled, &token);
     home.write(identity::FILE, &stored.to_text())?;
     tracing::info!(host = %stored.host, servers = ?stored.enrolled.servers, "joined");

@@ -10,17 +10,21 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use hark_net::{Family, Resolver};
+use hark_proto::Identity;
 
+use super::calling;
 use super::server::{Server, Way};
 
 /// The port of name servers.
 const DNS_PORT: u16 = 53;
 
 /// How names of servers are looked up.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Names {
     /// The name servers that are asked; none: as the system does.
     asked: Vec<SocketAddr>,
+    /// Who calls on the local network; nobody, nobody is found there.
+    caller: Option<Identity>,
 }
 
 /// Where a server is.
@@ -35,7 +39,13 @@ pub(crate) struct Found {
 impl Names {
     /// Asks these name servers.
     pub fn asking(asked: Vec<SocketAddr>) -> Self {
-        Self { asked }
+        Self { asked, caller: None }
+    }
+
+    /// Lets the agent with this identity be the one who calls on the local network.
+    #[must_use]
+    pub(crate) fn calling_as(self, caller: Identity) -> Self {
+        Self { caller: Some(caller), ..self }
     }
 
     /// Reads a name server: `192.0.2.53`, `192.0.2.53:5353` or `[2001:db8::53]:5353`.
@@ -67,6 +77,14 @@ impl Names {
                 Ok(Found { places: places.collect(), holds: None })
             }
             Way::Service(name) => self.service(name),
+            Way::Local(port) => {
+                let unknown =
+                    || io::Error::other("an agent that has not joined is known to nobody");
+                let caller = self.caller.as_ref().ok_or_else(unknown)?;
+                let found = calling::call(caller, *port)?;
+                let places = found.into_iter().map(|(address, _)| (address, 0)).collect();
+                Ok(Found { places, holds: None })
+            }
         }
     }
 

@@ -1,4 +1,5 @@
-//! How a server is named in settings: by its name or address, or by the service that it offers.
+//! How a server is named in settings: by its name or address, by the service that it offers, or as the one
+//! that answers on the local network.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -13,6 +14,9 @@ const SRV: &str = "srv:";
 
 /// The service in a domain that is named alone.
 const SERVICE: &str = "_hark._udp";
+
+/// What stands for the server on the local network.
+const DISCOVER: &str = "discover";
 
 /// The longest name that DNS has.
 const MAX_NAME: usize = 253;
@@ -30,6 +34,8 @@ pub(super) enum Way {
     At(String, u16),
     /// Those who offer this service, as the records SRV of the name say.
     Service(String),
+    /// Whoever holds this agent's key and listens on this port in the local network.
+    Local(u16),
 }
 
 /// Why a text is not a [`Server`].
@@ -48,7 +54,7 @@ pub enum ServerError {
 
 impl Server {
     /// Reads `name`, `name:port`, `192.0.2.1:port`, `2001:db8::1`, `[2001:db8::1]:port`,
-    /// `srv:example.net` or `srv:_hark._udp.example.net`.
+    /// `srv:example.net`, `srv:_hark._udp.example.net`, `discover` or `discover:port`.
     ///
     /// # Errors
     /// Why not.
@@ -71,6 +77,9 @@ impl Server {
         if host.is_empty() || host.contains(char::is_whitespace) {
             return Err(ServerError::Empty);
         }
+        if host == DISCOVER {
+            return Ok(Self { way: Way::Local(port) });
+        }
         Ok(Self::at(host, port))
     }
 
@@ -83,6 +92,7 @@ impl Server {
         match &self.way {
             Way::At(host, _) => host,
             Way::Service(name) => name,
+            Way::Local(_) => DISCOVER,
         }
     }
 
@@ -91,13 +101,31 @@ impl Server {
     pub fn at_port(&self, port: u16) -> Self {
         match &self.way {
             Way::At(host, _) => Self::at(host, port),
-            Way::Service(_) => self.clone(),
+            Way::Service(_) | Way::Local(_) => self.clone(),
         }
     }
 
     /// Returns true if those who offer a service are meant.
     pub fn is_service(&self) -> bool {
         matches!(self.way, Way::Service(_))
+    }
+
+    /// Returns true if whoever answers on the local network is meant.
+    pub fn is_local(&self) -> bool {
+        self.local_port().is_some()
+    }
+
+    /// Returns where servers on the local network listen, if such a one is meant.
+    pub(crate) fn local_port(&self) -> Option<u16> {
+        match self.way {
+            Way::Local(port) => Some(port),
+            Way::At(..) | Way::Service(_) => None,
+        }
+    }
+
+    /// Returns true if it is asked for again when it was not found: a machine may be up before its network.
+    pub(super) fn is_sought(&self) -> bool {
+        self.is_service() || self.is_local()
     }
 
     pub(super) fn way(&self) -> &Way {
@@ -108,7 +136,7 @@ impl Server {
     pub(super) fn literal(&self) -> Option<SocketAddr> {
         match &self.way {
             Way::At(host, port) => host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, *port)),
-            Way::Service(_) => None,
+            Way::Service(_) | Way::Local(_) => None,
         }
     }
 }
@@ -131,6 +159,8 @@ impl fmt::Display for Server {
             Way::At(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
             Way::At(host, port) => write!(f, "{host}:{port}"),
             Way::Service(name) => write!(f, "{SRV}{name}"),
+            Way::Local(DEFAULT_PORT) => f.write_str(DISCOVER),
+            Way::Local(port) => write!(f, "{DISCOVER}:{port}"),
         }
     }
 }
@@ -160,6 +190,9 @@ mod tests {
             ("srv:_watch._udp.example.net", "srv:_watch._udp.example.net"),
             ("srv", "srv:50003"),
             ("srv:1234", "srv:1234"),
+            ("discover", "discover"),
+            ("discover:7", "discover:7"),
+            ("discover.", "discover.:50003"),
         ] {
             let server = Server::parse(text).unwrap();
             assert_eq!(server.to_string(), shown);

@@ -72,7 +72,8 @@ fn token(fingerprint: [u8; 32], servers: &[SocketAddr]) -> EnrolToken {
 
 fn join(token: &EnrolToken) -> Result<Enrolled, EnrolError> {
     let facts = BTreeMap::from([("kernel".to_owned(), "6.1".to_owned())]);
-    enrol(token, &token.encode(), &HostName::new("web").unwrap(), &facts, &Names::default())
+    let config = AgentConfig::new(std::path::PathBuf::new(), crate::Access::Stored);
+    enrol(token, &token.encode(), &HostName::new("web").unwrap(), &facts, &config)
 }
 
 #[test]

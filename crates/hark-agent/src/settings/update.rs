@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hark_config::{Bare, Key, Kind, Section};
+use hark_model::HostName;
 
 /// Where newer versions come from, who has signed them, and how they are tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub struct UpdateSettings {
     pub automatic: bool,
     /// Where they lie; none if nothing is configured.
     pub from: Option<UpdateSource>,
+    /// The host's name, by which a server knows whether a version is for it; none: the system's.
+    pub host: Option<HostName>,
     /// Keys of minisign, any of which may have signed.
     pub keys: Vec<String>,
     /// Time between two looks.
@@ -49,8 +52,8 @@ const KEY_BYTES: usize = 42;
 
 impl Default for UpdateSettings {
     fn default() -> Self {
-        let (from, keys) = (None, Vec::new());
-        Self { automatic: false, from, keys, every: EVERY, confirm_within: CONFIRM }
+        let (from, host, keys) = (None, None, Vec::new());
+        Self { automatic: false, from, host, keys, every: EVERY, confirm_within: CONFIRM }
     }
 }
 
@@ -80,6 +83,7 @@ impl UpdateSettings {
         let settings = Self {
             automatic: section.bool("automatic", false),
             from: section.parse("from", source),
+            host: None,
             keys: keys.into_iter().map(|key| key.value).collect(),
             every: within(section, "every", Bare::Hours, EVERY, EVERY_RANGE),
             confirm_within: within(

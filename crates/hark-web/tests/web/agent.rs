@@ -119,6 +119,50 @@ async fn the_configuration_is_given_to_who_signs() {
 }
 
 #[tokio::test]
+async fn an_agent_hears_of_news_as_soon_as_there_is_some() {
+    let running = start_tls().await;
+    let mut number = 2;
+    let mut asked = async |path: &str| {
+        number += 1;
+        let caller = with(&running.nobody(), &signed(number, b"", &AGENT_TAG));
+        caller.get(path).await
+    };
+    let now = asked("/api/0/agent/news?config_revision=6&wait_seconds=20").await;
+    assert_eq!(now.json(), json!({"config_revision": 7, "order": 0}), "another revision is news");
+    let waited = asked("/api/0/agent/news?config_revision=7&wait_seconds=20").await;
+    assert_eq!(waited.json(), json!({"config_revision": 7, "order": 5}), "the next look finds it");
+    let none = asked("/api/0/agent/news?config_revision=7&order=5").await;
+    assert_eq!(none.json()["order"], 5, "who does not wait is told what there is");
+    let order = asked("/api/0/agent/order?number=5").await;
+    assert_eq!(order.json(), json!({"number": 5, "text": "{\"action\":\"restart\"}"}));
+    assert_eq!(asked("/api/0/agent/order?number=6").await.json()["text"], "");
+    assert_eq!(asked("/api/0/agent/news?revision=7").await.status, 422);
+    let unsigned = running.nobody().get("/api/0/agent/news").await;
+    assert_eq!(unsigned.status, 401);
+}
+
+#[tokio::test]
+async fn a_release_goes_to_the_hosts_that_it_is_for() {
+    let running = start_tls().await;
+    let path = "/api/0/updates/hark-x86_64-linux";
+    let host = |name: &str| {
+        let mut caller = running.nobody();
+        caller.headers.insert("hark-host", HeaderValue::from_str(name).unwrap());
+        caller
+    };
+    let reply = host("web1").get(path).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert!(reply.text().contains("fn release("), "the file itself");
+    assert_eq!(reply.headers["content-type"], "application/octet-stream");
+    assert_eq!(host("web2").get(path).await.status, 204);
+    assert_eq!(host("web1").get("/api/0/updates/local-token").await.status, 404);
+    assert_eq!(running.nobody().get(path).await.status, 422, "who asks says its name");
+    assert_eq!(running.nobody().get("/api/0/updates").await.status, 401);
+    let rollout = running.browser("root").get("/api/0/updates").await;
+    assert_eq!(rollout.json()["versions"]["0.1.0"], 2);
+}
+
+#[tokio::test]
 async fn from_this_machine_it_works_without_tls() {
     let running = start().await;
     let reply = report(&running, 1, &body(), &AGENT_TAG).await;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 
 use hark_api::actions::{Actions, Order, OrderState};
@@ -21,10 +22,11 @@ use hark_api::live::{HostChange, Rows};
 use hark_api::overview::{Counts, Kpis, Overview, Problem, Quiet, Soft, Verdict};
 use hark_api::pushes::Push;
 use hark_api::receivers::{Receiver, Route};
-use hark_api::reports::{GivenConfiguration, ReportStored};
+use hark_api::reports::{AgentNews, GivenConfiguration, GivenOrder, ReportStored};
 use hark_api::series::{IncidentSpan, Lane, LaneSpan, Lanes, Metric, MetricKind, Metrics, Series};
 use hark_api::server::{HistoryReport, HistoryState, ServerReport};
 use hark_api::silences::{self, Matches, Preview, Silence};
+use hark_api::updates::Rollout;
 use hark_api::words::{Fresh, Kind, Letter, State, Status};
 use hark_api::{Cursor, Timestamp};
 use hark_model::record::Matcher;
@@ -63,6 +65,7 @@ pub(crate) struct Stored {
     pub(crate) joined: Vec<(HostName, [u8; 32])>,
     pub(crate) number: u64,
     pub(crate) claims: Vec<AgentClaim>,
+    pub(crate) looks: u32,
     pub(crate) batches: Vec<Batch>,
     pub(crate) pings: Vec<(JobPing, String)>,
     pub(crate) broken: bool,
@@ -728,6 +731,27 @@ impl Backend for Fake {
         })
     }
 
+    fn rollout(&self, _: &Sight) -> Answer<Rollout> {
+        Ok(Rollout {
+            enabled: true,
+            percent: 25,
+            hosts: Vec::new(),
+            tags: vec!["canary".to_owned()],
+            releases: Vec::new(),
+            versions: [("0.1.0".to_owned(), 2)].into(),
+        })
+    }
+
+    fn release(&self, name: &str, host: &HostName) -> Answer<Option<PathBuf>> {
+        match (name, host.as_str()) {
+            ("hark-x86_64-linux", "web1") => {
+                Ok(Some(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/web/fake.rs"))))
+            }
+            ("hark-x86_64-linux", _) => Ok(None),
+            _ => Err(Refused::Absent),
+        }
+    }
+
     fn prove_agent(&self, claim: &AgentClaim) -> Answer<AgentProof> {
         let mut stored = self.stored();
         let good = claim.agent == AGENT && claim.tag == AGENT_TAG;
@@ -750,7 +774,22 @@ impl Backend for Fake {
             held_seconds: 0.0,
             now_unix_s: 1_795_176_000.5,
             config_revision: 7,
+            order: 0,
         })
+    }
+
+    fn agent_news(&self, place: usize) -> Answer<AgentNews> {
+        assert_eq!(place, 3, "what the proof gave");
+        let mut stored = self.stored();
+        stored.looks += 1;
+        // The second look finds an order.
+        Ok(AgentNews { config_revision: 7, order: if stored.looks > 1 { 5 } else { 0 } })
+    }
+
+    fn given_order(&self, place: usize, number: u32) -> Answer<GivenOrder> {
+        assert_eq!(place, 3, "what the proof gave");
+        let text = if number == 5 { "{\"action\":\"restart\"}" } else { "" };
+        Ok(GivenOrder { number, text: text.to_owned() })
     }
 
     fn given_configuration(&self, place: usize) -> Answer<GivenConfiguration> {

@@ -201,6 +201,11 @@ fn table() -> Vec<Route> {
             status: 401,
             ..get("/api/0/agent/configuration", "/api/0/agent/configuration", Nothing)
         },
+        Route { status: 401, ..get("/api/0/agent/news", "/api/0/agent/news", Nothing) },
+        Route { status: 401, ..get("/api/0/agent/order", "/api/0/agent/order?number=5", Nothing) },
+        get("/api/0/updates", "/api/0/updates", User),
+        // No host is named. What one that is named gets is tested by itself.
+        Route { status: 422, ..get("/api/0/updates/{name}", "/api/0/updates/x", Nothing) },
         get("/api/0/self", "/api/0/self", User),
         get("/api/0/events", "/api/0/events?q=cpu", User),
         get("/api/0/audit", "/api/0/audit?limit=10", Admin),

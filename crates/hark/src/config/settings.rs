@@ -11,6 +11,12 @@ use crate::log::Target;
 /// The keys of the root that belong to the server itself.
 pub(crate) const KEYS: &[Key] = &[
     Key::new("hb_port", Kind::Integer, "UDP port where agents send to.").default("50003"),
+    Key::new(
+        "discovery",
+        Kind::Bool,
+        "Answer agents that call for their server on the local network.",
+    )
+    .default("false"),
     Key::new("data_dir", Kind::Text, "Folder of state and history."),
     Key::new(
         "secret",
@@ -61,6 +67,8 @@ const USER_KEYS: &[Key] = &[
 pub(crate) struct Settings {
     /// UDP port where agents send to.
     pub(crate) udp_port: u16,
+    /// Whether agents that call on the local network are answered.
+    pub(crate) discovery: bool,
     /// The data folder, if one is named.
     pub(crate) data_dir: Option<PathBuf>,
     /// The shared secret.
@@ -140,6 +148,7 @@ impl Settings {
     pub(crate) fn read(root: &Section<'_>) -> Self {
         Self {
             udp_port: port(root, "hb_port", 50_003),
+            discovery: root.bool("discovery", false),
             data_dir: root.opt_str("data_dir").map(PathBuf::from),
             secret: root.opt_secret("secret"),
             public_url: root.str("public_url", "").trim_end_matches('/').to_owned(),

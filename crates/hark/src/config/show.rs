@@ -8,7 +8,7 @@ use std::time::Duration;
 use hark_agent::AgentConfig;
 use serde_json::{Map, Value, json};
 
-use super::Loaded;
+use super::{Loaded, Offer};
 use crate::log::Target;
 
 /// Returns everything that is in effect. Secrets appear only as the fact that there is one.
@@ -34,6 +34,7 @@ pub(crate) fn show(loaded: &Loaded) -> Value {
         ("hbd_port", json!(loaded.web.port)),
         ("hbd_host", json!(loaded.web.host.to_string())),
         ("ws_port", json!(loaded.web.ws_port)),
+        ("discovery", json!(s.discovery)),
         ("data_dir", json!(s.data_dir.clone().unwrap_or_else(super::default_data_dir))),
         ("secret", json!(s.secret.as_ref().map(|_| "set"))),
         ("public_url", json!(s.public_url)),
@@ -52,6 +53,7 @@ pub(crate) fn show(loaded: &Loaded) -> Value {
         ("agent", agent(loaded)),
         ("checks", Value::Object(checks(loaded))),
         ("receivers", Value::Object(receivers(loaded))),
+        ("updates", loaded.offer.as_ref().map_or(Value::Null, Offer::show)),
         ("agent_configs", loaded.agent_configs.show()),
         ("files", json!(loaded.files)),
     ];

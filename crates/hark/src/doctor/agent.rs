@@ -153,6 +153,7 @@ fn try_closed(root: &Path, closed: &Closed) -> Option<Finding> {
 
 fn servers(patient: &Patient) -> Vec<Finding> {
     let Some(agent) = &patient.loaded.agent else { return Vec::new() };
+    let by_name = agent.servers.iter().filter(|server| !server.is_local());
     let try_name = |server: &hark_agent::Server| match agent.names.addresses(server) {
         Ok(addresses) if !addresses.is_empty() => {
             Finding::fine("dns", format!("{server} is {}", addresses[0].ip()))
@@ -178,7 +179,8 @@ fn servers(patient: &Patient) -> Vec<Finding> {
             },
         ),
     };
-    agent.servers.iter().map(try_name).collect()
+    // Only the agent itself can call on the local network: its key is what is answered.
+    by_name.map(try_name).collect()
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::backend::Access;
 use super::certificate::Certificate;
+use super::discovery::Discovery;
 use super::folder::{self, Stored};
 use super::links::Links;
 use super::listen::Doors;
@@ -27,10 +28,11 @@ use super::parts::{self, Page, Parts};
 use super::probes::{self, PROBE_QUEUE};
 use super::pushes;
 use super::recorder::Recorder;
+use super::releases::Releases;
 use super::reload;
 use super::repairs::REPAIR_QUEUE;
 use super::store_loop::{ToStore, chain};
-use crate::config::{Loaded, Paths};
+use crate::config::{Loaded, Paths, Settings};
 use crate::stop::GRACE;
 
 /// How long the end waits before it looks again whether the store's queue has room: short against the
@@ -82,18 +84,13 @@ impl Server {
     /// If the data folder is in use or broken, or an address cannot be listened on; nothing runs then.
     pub(crate) fn start(mut loaded: Loaded, options: Options) -> anyhow::Result<Self> {
         let probing = Arc::new(probes::Plan::of(&mut loaded));
-        let Loaded { mut settings, web, plan, receivers, agent, agent_configs, .. } = loaded;
+        let Loaded { mut settings, web, plan, receivers, agent, agent_configs, offer, .. } = loaded;
         let data_dir = options.data_dir;
         let lock = folder::lock(&data_dir)?;
-        let (doors, certificate) = open(options.reach, &web, settings.udp_port, &data_dir)?;
+        let (mut doors, certificate, intake_queue) =
+            open_doors(options.reach, &mut settings, &web, &data_dir)?;
+        let discovery = Discovery::open(settings.discovery, &mut doors, certificate.as_ref())?;
         let Doors { sockets, listeners, udp, http } = doors;
-        let intake_queue = match options.reach {
-            Reach::Others { .. } => INTAKE_QUEUE,
-            Reach::OwnAgent => {
-                settings.secret = None;
-                INTAKE_QUEUE_ALONE
-            }
-        };
 
         let now = Clock.now();
         let mut state = folder::open_state(&data_dir)?;
@@ -107,7 +104,8 @@ impl Server {
         let jobs = pushes::Memory::open(&mut state)?;
         let (engine, effects) = Engine::new(Arc::clone(&plan), snapshot, now);
 
-        let (links, inboxes) = Links::new(Arc::clone(&receivers), intake_queue)?;
+        let releases = Releases::new(&data_dir, offer);
+        let (links, inboxes) = Links::new(Arc::clone(&receivers), intake_queue, releases)?;
         for host in engine.hosts() {
             links.hosts.learned(host.id(), host.name());
         }
@@ -123,7 +121,7 @@ impl Server {
             Reach::OwnAgent => parts.no_history(inboxes.history)?,
         }
         parts.engine(engine, effects, inboxes.engine, probe, repair)?;
-        parts.intake(sockets, agents, inboxes.intake, journal)?;
+        parts.intake(sockets, agents, inboxes.intake, journal, discovery)?;
         parts.links.reloaded(secret, agent_configs);
         super::backend::actions::offer(&parts.links, &waiting);
         // Without either there is no start: what was wrong with them before is over.
@@ -139,11 +137,7 @@ impl Server {
         let page = |http| Page { settings: web, listeners, http, certificate, backend, recorder };
         let setup_code = http.map(|http| parts.page(page(http))).transpose()?.flatten();
         let agent_stop = own.map(|own| parts.own_agent(own)).transpose()?;
-        if let Some(http) = http {
-            tracing::info!(%udp, %http, "listening");
-        } else {
-            tracing::info!(%udp, "speaking to the agent of this process alone");
-        }
+        say_where(udp, http);
         let server = Self { parts, udp, http, setup_code, agent_stop, _lock: lock };
         folder::setup_link(server.data_dir(), server.setup_link().as_deref())?;
         Ok(server)
@@ -247,21 +241,6 @@ impl Server {
     }
 }
 
-/// Opens what a server is reached by.
-fn open(
-    reach: Reach,
-    web: &WebSettings,
-    udp_port: u16,
-    data_dir: &Path,
-) -> anyhow::Result<(Doors, Option<Certificate>)> {
-    let Reach::Others { udp, http } = reach else { return Ok((Doors::inner()?, None)) };
-    let at = |port| SocketAddr::new(web.host, port);
-    let tls = web.tls.as_ref();
-    let certificate = tls.map(|tls| Certificate::open(tls.files.as_ref(), data_dir)).transpose()?;
-    let (udp, http) = (udp.unwrap_or(at(udp_port)), http.unwrap_or(at(web.port)));
-    Ok((Doors::open(udp, http, web.ws_port.map(at))?, certificate))
-}
-
 /// Tells the store to end. Its queue may be full while the disk refuses: waiting for room in it must not
 /// hold up the thread on which the grace time is measured.
 async fn end_store(links: &Links) {
@@ -290,4 +269,37 @@ fn state_lines(engine: &Engine) -> Vec<String> {
     let row = |h: &HostView<'_>| format!("{:12} {:32} {}", h.word(), h.name().as_str(), h.text());
     lines.extend(hosts.iter().map(row));
     lines
+}
+
+/// Opens what is listened on, and says how many messages may wait for what comes in.
+fn open_doors(
+    reach: Reach,
+    settings: &mut Settings,
+    web: &WebSettings,
+    data_dir: &Path,
+) -> anyhow::Result<(Doors, Option<Certificate>, usize)> {
+    let at = |port| SocketAddr::new(web.host, port);
+    match reach {
+        Reach::Others { udp, http } => {
+            let tls = web.tls.as_ref();
+            let tls = tls.map(|tls| Certificate::open(tls.files.as_ref(), data_dir));
+            let certificate = tls.transpose()?;
+            let udp = udp.unwrap_or(at(settings.udp_port));
+            let http = http.unwrap_or(at(web.port));
+            Ok((Doors::open(udp, http, web.ws_port.map(at))?, certificate, INTAKE_QUEUE))
+        }
+        Reach::OwnAgent => {
+            settings.secret = None;
+            Ok((Doors::inner()?, None, INTAKE_QUEUE_ALONE))
+        }
+    }
+}
+
+/// Logs what is listened on.
+fn say_where(udp: SocketAddr, http: Option<SocketAddr>) {
+    if let Some(http) = http {
+        tracing::info!(%udp, %http, "listening");
+    } else {
+        tracing::info!(%udp, "speaking to the agent of this process alone");
+    }
 }

@@ -16,10 +16,12 @@ mod paging;
 mod pushes;
 mod reports;
 mod series;
+mod updates;
 mod words;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hark_api::actions::{Actions, Order};
@@ -36,10 +38,11 @@ use hark_api::live::{HostChange, Rows};
 use hark_api::overview::{Counts, Overview, Problem};
 use hark_api::pushes::Push;
 use hark_api::receivers::{Receiver, Route};
-use hark_api::reports::{GivenConfiguration, ReportStored};
+use hark_api::reports::{AgentNews, GivenConfiguration, GivenOrder, ReportStored};
 use hark_api::series::{Lanes, Metrics, Series};
 use hark_api::server::ServerReport;
 use hark_api::silences::{Preview, Silence};
+use hark_api::updates::Rollout;
 use hark_engine::Engine;
 use hark_model::record::Matcher;
 use hark_model::time::{Clock, Mono, Unix};
@@ -367,6 +370,14 @@ impl Backend for ServerBackend {
         self.join_agent(order)
     }
 
+    fn rollout(&self, sight: &Sight) -> Answer<Rollout> {
+        self.rollout_now(sight)
+    }
+
+    fn release(&self, name: &str, host: &HostName) -> Answer<Option<PathBuf>> {
+        self.release_for(name, host)
+    }
+
     fn prove_agent(&self, claim: &AgentClaim) -> Answer<AgentProof> {
         self.check_claim(claim)
     }
@@ -385,5 +396,13 @@ impl Backend for ServerBackend {
 
     fn pushes(&self) -> Answer<Vec<Push>> {
         self.all_pushes()
+    }
+
+    fn agent_news(&self, place: usize) -> Answer<AgentNews> {
+        self.news_of(place)
+    }
+
+    fn given_order(&self, place: usize, number: u32) -> Answer<GivenOrder> {
+        self.order_of(place, number)
     }
 }

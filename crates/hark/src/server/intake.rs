@@ -18,6 +18,7 @@
 mod agents;
 mod answers;
 mod bodies;
+mod calls;
 mod door;
 mod frames;
 mod https;
@@ -46,6 +47,7 @@ use papers::Papers;
 use pending::Pending;
 use tickets::GATHER;
 
+use super::discovery::Discovery;
 use super::history_loop::ToHistory;
 use super::message_journal::MessageJournal;
 use super::messages::{EngineBatch, HistoryBatch, ToEngine, ToIntake};
@@ -95,6 +97,8 @@ pub(crate) struct Setup {
     pub(crate) own_limits: Arc<OwnLimits>,
     /// Told of every host that was heard, while somebody watches.
     pub(crate) live: Live,
+    /// Answers calls on the local network; none: they are refused.
+    pub(crate) discovery: Option<Discovery>,
     /// Ends the thread.
     pub(crate) stop: Stop,
 }
@@ -237,6 +241,9 @@ impl Intake {
             more |= self.drain(room, socket, now, at);
         }
         self.look_for_drops(now);
+        if let Some(discovery) = &mut self.setup.discovery {
+            discovery.join(&self.setup.sockets, now.mono);
+        }
         if self.has_gathered(now.mono) {
             self.close_ticket();
         }

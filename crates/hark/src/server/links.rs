@@ -22,6 +22,7 @@ use super::outbox::{OUTBOX_QUEUE, ToOutbox};
 use super::own_limits::OwnLimits;
 use super::probes::{Figures, ToProbes};
 use super::pushes::{PUSH_QUEUE, ToPush};
+use super::releases::Releases;
 use super::store_loop::{STORE_QUEUE, StateWork, ToStore};
 use super::tally::Tally;
 use super::vitals::Vitals;
@@ -64,6 +65,8 @@ pub(crate) struct Links {
     pub(crate) live: Live,
     /// Where messages go at present.
     pub(crate) receivers: Arc<ArcSwap<Receivers>>,
+    /// What is offered to agents.
+    pub(crate) releases: Releases,
 }
 
 /// The other ends: what each part receives.
@@ -93,6 +96,7 @@ impl Links {
     pub(super) fn new(
         receivers: Arc<Receivers>,
         intake_queue: usize,
+        releases: Releases,
     ) -> std::io::Result<(Arc<Self>, Inboxes)> {
         let (engine, engine_inbox) = sync_channel(ENGINE_QUEUE);
         let (store, store_inbox) = sync_channel(STORE_QUEUE);
@@ -117,6 +121,7 @@ impl Links {
             tally: Arc::default(),
             live: Live::new(),
             receivers: Arc::new(ArcSwap::new(receivers)),
+            releases,
         };
         let inboxes = Inboxes {
             engine: engine_inbox,

@@ -210,6 +210,10 @@ pub(crate) enum ToIntake {
     Brought(Box<Brought>, tokio::sync::oneshot::Sender<Taken>),
     /// It asks for the settings that it is given.
     Given(usize, tokio::sync::oneshot::Sender<Option<Arc<Given>>>),
+    /// It asks what there is: the revision of its settings, and the oldest order.
+    News(usize, tokio::sync::oneshot::Sender<(u32, u32)>),
+    /// It takes the order of this number.
+    TakeOrder(usize, u32, tokio::sync::oneshot::Sender<Option<Arc<str>>>),
     /// The page asks for what is known of the agent of one host.
     FactsOf(HostName, tokio::sync::oneshot::Sender<Option<AgentFacts>>),
     /// The page asks for what is known of every agent.

@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use super::addresses;
 use super::backend::{Access, ServerBackend};
 use super::certificate::Certificate;
+use super::discovery::Discovery;
 use super::engine_loop::{self, Outlets, ProbeNow};
 use super::history_loop::{self, ToHistory};
 use super::intake::{self, Agents, KnownAgent};
@@ -176,6 +177,7 @@ impl Parts {
         agents: Agents,
         inbox: Receiver<ToIntake>,
         journal: Option<MessageJournal>,
+        discovery: Option<Discovery>,
     ) -> anyhow::Result<()> {
         let setup = intake::Setup {
             sockets,
@@ -189,6 +191,7 @@ impl Parts {
             vitals: Arc::clone(&self.links.vitals),
             own_limits: Arc::clone(&self.links.own_limits),
             live: self.links.live.clone(),
+            discovery,
             stop: self.stops.intake.clone(),
         };
         self.threads.spawn("intake", move || intake::run(setup))?;

@@ -61,6 +61,7 @@ fn carry_over(links: &Links, mut loaded: config::Loaded) {
     // After the plan: every host's series are shown to the engine again.
     links.reloaded(loaded.settings.secret, loaded.agent_configs);
     let probes = links.probes.blocking_send(ToProbes::Plan(Arc::new(probing)));
+    links.releases.change(loaded.offer);
     links.receivers.store(Arc::clone(&loaded.receivers));
     let outbox = links.outbox.blocking_send(ToOutbox::Receivers(loaded.receivers));
     if probes.is_err() || outbox.is_err() || pushes.is_err() {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use hark_agent::UpdateSettings;
-use hark_model::Clock;
+use hark_model::{Clock, HostName};
 
 use super::fetch::fetch;
 use super::release::{MAX_PROGRAM, MAX_SIGNATURE, Release, Version, target};
@@ -71,10 +71,13 @@ fn look_stopping(
         "`agent.update.from` does not say where newer versions lie, and `public_key` who signs them",
     )?;
     let name = format!("hark-{}", target());
-    let text = fetch(source, &format!("{name}.minisig"), MAX_SIGNATURE)?;
+    let own_name = crate::sys::host_name().and_then(|name| HostName::new(&name).ok());
+    let host = settings.host.as_ref().or(own_name.as_ref());
+    let in_use = State::load(data_dir).version(Version::base());
+    let text = fetch(source, &format!("{name}.minisig"), MAX_SIGNATURE, host)?;
+    let Some(text) = text else { return Ok(Found::Newest(in_use)) };
     let text = String::from_utf8(text).context("the signature is no text")?;
     let release = Release::read(&text, Clock.now().unix)?;
-    let in_use = State::load(data_dir).version(Version::base());
     if release.version <= in_use {
         return Ok(Found::Newest(in_use));
     }
@@ -88,7 +91,9 @@ fn look_stopping(
     if !wish.take {
         return Ok(Found::Newer(release.version));
     }
-    let program = fetch(source, &name, MAX_PROGRAM)?;
+    let program = fetch(source, &name, MAX_PROGRAM, host)?;
+    // It is another one by now.
+    let Some(program) = program else { return Ok(Found::Newest(in_use)) };
     stage(data_dir, settings, &release, &text, &program, after)?;
     Ok(Found::Staged(release.version))
 }

@@ -12,6 +12,8 @@ use hark_model::Unix;
 use minisign_verify::{PublicKey, Signature};
 use thiserror::Error;
 
+use super::slots::read_bounded;
+
 /// Longest signature read: minisign's are some 300 bytes.
 pub(super) const MAX_SIGNATURE: u64 = 4096;
 
@@ -46,6 +48,24 @@ impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [major, minor, patch] = self.0;
         write!(f, "{major}.{minor}.{patch}")
+    }
+}
+
+/// Returns which version of what a signature in this file says it is of; none if it is no such signature.
+/// Nothing is verified: that is for who starts it.
+pub(crate) fn offered(signature: &Path) -> Option<(String, String)> {
+    let text = read_bounded(signature, MAX_SIGNATURE).ok()?;
+    let signature = Signature::decode(&String::from_utf8(text).ok()?).ok()?;
+    let mut words = signature.trusted_comment().split(' ');
+    let version = words.next().filter(|word| *word == "hark").and_then(|_| words.next())?;
+    Some((Version::parse(version)?.to_string(), words.next()?.to_owned()))
+}
+
+/// Returns true if `version` is `wanted` or newer; what is no version is neither.
+pub(crate) fn is_at_least(version: &str, wanted: &str) -> bool {
+    match (Version::parse(version), Version::parse(wanted)) {
+        (Some(version), Some(wanted)) => version >= wanted,
+        _ => false,
     }
 }
 

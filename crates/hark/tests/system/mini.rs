@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::support::process::{Process, clean, run, succeed};
 use crate::support::server::{START, Server, Start};
 use crate::support::wait::{pause, until};
-use crate::support::{HARK, PASSWORD, folder};
+use crate::support::{HARK, PASSWORD, folder, write};
 
 /// What starts it; `scripts/setup-test` installs it.
 const PYTHON: &str = "python3";
@@ -121,6 +121,59 @@ fn the_small_agent_joins_brings_and_keeps_what_it_cannot_bring() {
 }
 
 #[test]
+fn settings_and_orders_reach_the_small_agent_between_its_heartbeats() {
+    let folder = folder();
+    let mut server = Start::new("server", folder.path()).config("{}\n").go();
+    server.set_up(PASSWORD);
+    let settings = json!({
+        "interval": 300,
+        "actions": {
+            "say": {"run": ["/bin/echo", "it is done"]},
+            "fail": {"run": ["/bin/false"]},
+            "hang": {"run": ["/bin/sleep", "60"], "timeout": 1},
+        },
+    });
+    let file = write(folder.path(), "mini.json", &settings.to_string());
+    let token = token(&server, folder.path());
+    let mut command = mini(folder.path());
+    command.arg("-c").arg(&file).args(["--token", &token]);
+    let mut agent = Process::start(&mut command, folder.path(), "mini");
+    server.host_when("mini-1", SOON, |host| host["facts"]["actions"] == "fail hang say");
+
+    // The next heartbeat is minutes away.
+    let began = Clock.now().mono;
+    write(
+        folder.path(),
+        "hark.yaml",
+        "agent_configs:\n  all: {match: {}, give: {collectors: {disk: {enabled: false}}}}\n",
+    );
+    server.host_when("mini-1", SOON, |host| {
+        let checks = host["checks"].as_array().into_iter().flatten();
+        checks.into_iter().any(|c| c["name"] == "agent configuration" && c["status"] == "ok")
+    });
+    // 5 s are promised; the rest is for a busy machine.
+    let took = Clock.now().mono.since(began);
+    assert!(took < Duration::from_secs(10), "{took:?}");
+
+    let order = |action: &str| {
+        let mut command = clean(HARK, folder.path());
+        command.args(["cmd", "mini-1", action, "--reason", "test", "--data"]).arg(&server.data);
+        run(&mut command, SOON)
+    };
+    let said = order("say");
+    assert_eq!(said.status.code(), Some(0), "{said:?}");
+    assert!(String::from_utf8_lossy(&said.stdout).contains("it is done"), "{said:?}");
+    assert_eq!(order("fail").status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&order("hang").stdout).contains("ended after 1 s"));
+    let orders = server.get("/api/0/hosts/mini-1/actions");
+    let states: Vec<&str> =
+        orders["orders"].as_array().unwrap().iter().map(|o| o["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["failed", "failed", "done"], "the newest first: {orders}");
+    agent.signal("TERM");
+    assert!(agent.wait(SOON).success());
+}
+
+#[test]
 fn another_key_is_refused_and_what_it_brings_is_kept_by_the_agent() {
     let folder = folder();
     let mut server = Start::new("server", folder.path()).go();
@@ -176,7 +229,7 @@ fn hosts_that_share_a_secret_are_learned_over_https_too() {
                 {"name": "two", "command": "/bin/sh -c 'echo \"bad | n=3\"; exit 2'"}]},
         },
     });
-    let path = crate::support::write(folder.path(), "mini.json", &settings.to_string());
+    let path = write(folder.path(), "mini.json", &settings.to_string());
     let mut agent = mini(folder.path());
     let _agent = Process::start(agent.arg("-c").arg(path), folder.path(), "mini");
     let host = server.host_when("mini-1", SOON, |host| {
@@ -216,7 +269,7 @@ fn a_collector_in_python_reaches_the_page_through_the_real_agent() {
     let folder = folder();
     let plugins = folder.path().join("plugins");
     std::fs::create_dir(&plugins).unwrap();
-    crate::support::write(
+    write(
         &plugins,
         "mine.py",
         "from hark import Metric, MonitorPlugin\n\n\n\

@@ -51,13 +51,17 @@ impl World {
 
     /// Writes the agent's configuration; `more` are further keys of `update`.
     fn configure(&self, more: &str) {
+        self.configure_from(&self.at("releases").display().to_string(), more);
+    }
+
+    /// As [`World::configure`], with releases from there.
+    fn configure_from(&self, from: &str, more: &str) {
         let key = std::fs::read_to_string(self.at("key.pub")).unwrap();
         let key = key.lines().nth(1).unwrap().to_owned();
         let text = format!(
             "agent:\n  name: web1\n  server: '127.0.0.1:{}'\n  secret: a shared one\n  \
-             interval: 1s\n  update: {{from: {}, public_key: {key}, {more}}}\n",
+             interval: 1s\n  update: {{from: '{from}', public_key: {key}, {more}}}\n",
             self.server.udp,
-            self.at("releases").display()
         );
         write(self.folder.path(), "agent.yaml", &text);
     }
@@ -154,6 +158,40 @@ fn a_good_version_is_taken_proves_itself_and_is_started_directly_from_then_on() 
     world.update_says("7.0.0 is the newest");
     world.release("6.0.0", &world.program);
     world.update_says("7.0.0 is the newest");
+}
+
+#[test]
+fn the_server_hands_out_its_releases_to_the_hosts_that_they_are_for() {
+    let world = World::new();
+    world.release("7.0.0", &world.program);
+    std::fs::rename(world.at("releases"), world.server.data.join("updates")).unwrap();
+    let from = format!("http://127.0.0.1:{}/api/0/updates", world.server.http);
+    world.configure_from(&from, "confirm_within: 60s");
+    let refused = world.update();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("404"), "{said}");
+
+    let until_said = |offer: &str, expected: &str| {
+        let text = format!("secret: a shared one\nupdates: {offer}\n");
+        write(world.folder.path(), "hark.yaml", &text);
+        until(expected, LIMIT, || {
+            let said = world.update().stdout;
+            String::from_utf8_lossy(&said).contains(expected).then_some(())
+        });
+    };
+    let newest = format!("{} is the newest", env!("CARGO_PKG_VERSION"));
+    until_said("{match: {hosts: [web2]}}", &newest);
+    until_said("{match: {hosts: ['web*']}, percent: 100}", "7.0.0 is taken at the next start");
+    let _agent = world.start();
+    world.until_in_use("7.0.0");
+    world.until_heard();
+    let rollout = world.server.get("/api/0/updates");
+    assert_eq!((&rollout["enabled"], &rollout["percent"]), (&true.into(), &100.into()));
+    let release = &rollout["releases"][0];
+    assert_eq!(release["version"], "7.0.0", "{rollout}");
+    // The program says its own version, which a signature cannot change.
+    assert_eq!((&release["offered_to"], &release["arrived"]), (&1.into(), &0.into()), "{rollout}");
+    assert_eq!(rollout["versions"][env!("CARGO_PKG_VERSION")], 1, "{rollout}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use hark_api::reports::{GivenConfiguration, ReportStored};
+use hark_api::reports::{AgentNews, GivenConfiguration, GivenOrder, ReportStored};
 use hark_model::time::{Clock, Mono};
 use hark_web::{AgentClaim, AgentProof, Answer, Batch, Refused};
 
@@ -49,8 +49,8 @@ impl ServerBackend {
         };
         #[expect(clippy::cast_precision_loss, reason = "milliseconds of this age are exact")]
         let now_unix_s = Clock.now().unix.0 as f64 / 1000.0;
-        let config_revision = self.configuration_of(place)?.revision;
-        Ok(ReportStored { samples_stored, held_seconds: 0.0, now_unix_s, config_revision })
+        let AgentNews { config_revision, order } = self.news_of(place)?;
+        Ok(ReportStored { samples_stored, held_seconds: 0.0, now_unix_s, config_revision, order })
     }
 
     pub(super) fn configuration_of(&self, place: usize) -> Answer<GivenConfiguration> {
@@ -62,6 +62,20 @@ impl ServerBackend {
             revision: given.revision,
             text: String::from_utf8_lossy(&given.text).into_owned(),
         }))
+    }
+
+    pub(super) fn news_of(&self, place: usize) -> Answer<AgentNews> {
+        let (reply, news) = tokio::sync::oneshot::channel();
+        self.tell_intake(ToIntake::News(place, reply))?;
+        let (config_revision, order) = news.blocking_recv().map_err(|_| ending())?;
+        Ok(AgentNews { config_revision, order })
+    }
+
+    pub(super) fn order_of(&self, place: usize, number: u32) -> Answer<GivenOrder> {
+        let (reply, text) = tokio::sync::oneshot::channel();
+        self.tell_intake(ToIntake::TakeOrder(place, number, reply))?;
+        let text = text.blocking_recv().map_err(|_| ending())?;
+        Ok(GivenOrder { number, text: text.map_or_else(String::new, |text| text.to_string()) })
     }
 
     fn tell_intake(&self, message: ToIntake) -> Answer<()> {

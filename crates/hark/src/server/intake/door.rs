@@ -21,6 +21,9 @@ impl Intake {
         now: Now,
         at: Micros,
     ) -> Fate {
+        if hark_proto::seek::is_call(datagram) {
+            return self.called(datagram, from, socket, at);
+        }
         let envelope = match hark_proto::peek(datagram) {
             Ok(envelope) => envelope,
             Err(refused) => return Fate::Refused(refused),
@@ -117,7 +120,7 @@ impl Intake {
     }
 }
 
-fn random_salt() -> Result<[u8; SALT], ring::error::Unspecified> {
+pub(super) fn random_salt() -> Result<[u8; SALT], ring::error::Unspecified> {
     let random = ring::rand::SystemRandom::new();
     let mut salt = [0; SALT];
     ring::rand::SecureRandom::fill(&random, &mut salt)?;

@@ -268,5 +268,8 @@ fn wire(item: Item) -> ReportItem {
         Item::Result(result) => ReportItem::Result(result),
         Item::Event(event) => ReportItem::Event(event),
         Item::Facts(facts) => ReportItem::Facts(facts),
+        Item::Outcome(hark_web::Outcome { order, exit, text }) => {
+            ReportItem::Outcome(hark_proto::Outcome { order, exit, text })
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use hark_engine::input::Input;
 use hark_model::HostName;
+use hark_model::time::Clock;
 use hark_store::history::SetId;
 
 use super::Intake;
@@ -50,6 +51,10 @@ impl Intake {
             ToIntake::Prove(claim, reply) => drop(reply.send(self.prove(&claim))),
             ToIntake::Brought(brought, reply) => self.brought(brought, reply),
             ToIntake::Given(place, reply) => drop(reply.send(self.given(place))),
+            ToIntake::News(place, reply) => drop(reply.send(self.news(place, Clock.now()))),
+            ToIntake::TakeOrder(place, id, reply) => {
+                drop(reply.send(self.hand_out(place, id, Clock.now())));
+            }
             ToIntake::FactsOf(host, reply) => drop(reply.send(agents.facts_of(&host))),
             ToIntake::Facts(reply) => drop(reply.send(agents.facts())),
         }

@@ -74,16 +74,30 @@ impl Intake {
         }
     }
 
-    /// Answers a question for a piece of an order.
-    pub(super) fn fetch_order(&mut self, place: usize, id: u32, fetch: Fetch, now: Now) {
+    /// Returns the text of an order to its agent, which takes it with that.
+    pub(super) fn hand_out(&mut self, place: usize, id: u32, now: Now) -> Option<Arc<str>> {
         let slot = self.setup.agents.slot(place);
-        let taken = self.orders.take(&slot.name, id, now.unix);
-        if let Some((_, true)) = taken {
+        let (text, is_first) = self.orders.take(&slot.name, id, now.unix)?;
+        if is_first {
             let host = slot.name.clone();
             self.changes.push(Change::OrderTaken { id, host, at: now.unix });
         }
-        let whole = taken.as_ref().map_or(&b""[..], |(text, _)| text.as_bytes());
+        Some(text)
+    }
+
+    /// Returns the revision of what an agent is given and the oldest order that waits for it.
+    pub(super) fn news(&mut self, place: usize, now: Now) -> (u32, u32) {
+        self.paper_for(place);
+        let slot = self.setup.agents.slot(place);
+        (slot.paper.revision(), self.orders.oldest(&slot.name, now.unix))
+    }
+
+    /// Answers a question for a piece of an order.
+    pub(super) fn fetch_order(&mut self, place: usize, id: u32, fetch: Fetch, now: Now) {
+        let text = self.hand_out(place, id, now);
+        let whole = text.as_deref().map_or(&b""[..], str::as_bytes);
         let piece = Piece::cut(fetch, whole);
+        let slot = self.setup.agents.slot(place);
         let Some((to, socket)) = slot.reply_to else { return };
         if slot.session.piece(slot.id, &piece, &mut self.reply) {
             self.push_reply(to, socket);

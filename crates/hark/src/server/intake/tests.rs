@@ -5,12 +5,13 @@ use hark_model::frame::encode_values;
 use hark_model::{
     Event, EventKind, HostId, HostName, MetricKind, SeriesDef, SeriesName, Severity, Unit, Unix,
 };
-use hark_proto::{AgentKey, BeatBuilder, Body, ItemWindow, Kind, Signed};
+use hark_proto::{AgentKey, BeatBuilder, Body, ItemWindow, Kind, Refused, Signed};
 use hark_store::history::{History, Settings};
 use hark_web::{AgentClaim, AgentProof, Batch, Item, Sample};
 use tokio::sync::oneshot;
 
 use super::super::messages::{DefineSet, Part};
+use super::super::tally::Fate;
 
 use super::*;
 
@@ -54,6 +55,7 @@ fn restarted() -> (Intake, Receiver<ToEngine>, Receiver<ToHistory>) {
         vitals: Arc::default(),
         own_limits: Arc::default(),
         live: Live::new(),
+        discovery: None,
         stop: Stop::default(),
     });
     (intake, to_engine, to_history)
@@ -218,4 +220,30 @@ fn a_batch_over_https_waits_for_its_sets_and_is_answered_when_it_is_on_the_disk(
     intake.message(ToIntake::Done { part, ticket: last.ticket });
     intake.answer(now, at);
     assert!(matches!(waits.try_recv(), Ok(Taken::Stored)));
+}
+
+#[test]
+fn calls_are_answered_by_key_and_only_where_it_is_configured() {
+    let (mut intake, _engine, _history) = restarted();
+    let key = AgentKey::new([1; 32]);
+    let known = hark_proto::Identity { agent: hark_proto::AgentId(7), key, name: None };
+    let stranger = hark_proto::Identity { key: AgentKey::new([2; 32]), ..known.clone() };
+    let token = hark_proto::seek::token_identity(&[9; 32]);
+    let from = "192.0.2.1:4000".parse().unwrap();
+    let called = |intake: &mut Intake, identity: &hark_proto::Identity| {
+        let mut datagram = hark_proto::seek::call(identity, &[3; 16]);
+        intake.called(&mut datagram, from, 0, Clock.micros())
+    };
+    let refused = |fate: &Fate, why| matches!(fate, Fate::Refused(reason) if *reason == why);
+    assert!(refused(&called(&mut intake, &known), Refused::Kind));
+    let here = hark_proto::seek::Here { udp_port: 1, https_port: 2 };
+    intake.setup.discovery = Some(Discovery::new(here, None));
+    assert!(matches!(called(&mut intake, &known), Fate::Accepted));
+    assert!(refused(&called(&mut intake, &stranger), Refused::Forged));
+    assert!(refused(&called(&mut intake, &token), Refused::Agent), "there is no certificate");
+    intake.setup.discovery = Some(Discovery::new(here, Some([9; 32])));
+    assert!(matches!(called(&mut intake, &token), Fate::Accepted));
+    let other = hark_proto::seek::token_identity(&[8; 32]);
+    assert!(refused(&called(&mut intake, &other), Refused::Forged));
+    assert!(intake.pending.is_open_empty(), "nothing is stored for a call");
 }

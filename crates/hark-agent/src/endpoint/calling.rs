@@ -1,0 +1,211 @@
+//! Calling for the server on the local network, on each interface: by IPv4 broadcast and multicast, and by
+//! IPv6 multicast. Only who holds the agent's key can answer (`hark_proto::seek`); what anybody else sends
+//! is dropped, so a forged answer leads nowhere.
+//!
+//! All true answers are taken: who repeats a true one from another address has the agent speak to nobody
+//! for a while, until it goes on to the next of them.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::Duration;
+
+use hark_model::Clock;
+use hark_proto::Identity;
+use hark_proto::seek::{self, GROUP_V4, GROUP_V6, Here, RANDOM};
+use ring::rand::{SecureRandom, SystemRandom};
+use socket2::{Domain, Socket, Type};
+
+use crate::sys;
+
+/// When it is called, counted from the beginning: a datagram may be lost, and a switch port may come up
+/// a moment after its interface.
+const CALLS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(300), Duration::from_secs(1)];
+
+/// How long is listened in all.
+const PATIENCE: Duration = Duration::from_millis(2500);
+
+/// How long is listened after the first answer: the same server answers on several ways.
+const MORE: Duration = Duration::from_millis(300);
+
+/// Bound on the interfaces: a host of containers has hundreds that lead nowhere.
+const MAX_INTERFACES: usize = 8;
+
+/// Both families of each.
+const MAX_SOCKETS: usize = 2 * MAX_INTERFACES;
+
+/// Bound on the answers taken.
+const MAX_ANSWERS: usize = 16;
+
+/// Longer than any answer.
+const BUFFER: usize = 256;
+
+/// What the kernel says of interfaces (`IFF_UP`, `IFF_LOOPBACK`).
+const UP: u32 = 1;
+const LOOPBACK: u32 = 8;
+
+/// One way out, and the addresses that are called on it.
+struct Way {
+    socket: UdpSocket,
+    to: Vec<SocketAddr>,
+}
+
+/// Calls for servers that listen on `port`, and returns where those are that answered, IPv4 first. Blocks
+/// for 2.5 s at most.
+///
+/// # Errors
+/// If no socket can be made or nobody answers.
+pub(crate) fn call(identity: &Identity, port: u16) -> io::Result<Vec<(SocketAddr, Here)>> {
+    let mut random = [0; RANDOM];
+    let filled = SystemRandom::new().fill(&mut random);
+    filled.map_err(|_| io::Error::other("the system has no random numbers"))?;
+    let datagram = seek::call(identity, &random);
+    let ways = ways(port)?;
+    let begun = Clock.now().mono;
+    let (mut until, mut calls) = (begun + PATIENCE, CALLS.iter());
+    let mut next = calls.next().map(|after| begun + *after);
+    let (mut found, mut has_answer) = (Vec::new(), false);
+    loop {
+        let now = Clock.now().mono;
+        if now >= until || found.len() >= MAX_ANSWERS {
+            break;
+        }
+        if next.is_some_and(|at| now >= at) {
+            shout(&ways, &datagram);
+            next = calls.next().map(|after| begun + *after);
+        }
+        listen(&ways, identity, &random, next.unwrap_or(until).min(until).since(now), &mut found)?;
+        if !found.is_empty() && !std::mem::replace(&mut has_answer, true) {
+            next = None;
+            until = until.min(Clock.now().mono + MORE);
+        }
+    }
+    if found.is_empty() {
+        let why = "no server that knows this agent answers on the local network";
+        return Err(io::Error::new(io::ErrorKind::NotFound, why));
+    }
+    found.sort_by_key(|(address, _)| address.is_ipv6());
+    Ok(found)
+}
+
+fn shout(ways: &[Way], datagram: &[u8]) {
+    for way in ways {
+        for to in &way.to {
+            // An interface without addresses of the family refuses: there is nobody on it.
+            drop(way.socket.send_to(datagram, to));
+        }
+    }
+}
+
+/// Waits for answers for at most `patience`, and takes those that are true.
+fn listen(
+    ways: &[Way],
+    identity: &Identity,
+    random: &[u8; RANDOM],
+    patience: Duration,
+    found: &mut Vec<(SocketAddr, Here)>,
+) -> io::Result<()> {
+    let mut descriptors = [None; MAX_SOCKETS];
+    for (place, way) in descriptors.iter_mut().zip(ways) {
+        *place = Some(way.socket.as_fd());
+    }
+    let ready = sys::readable(descriptors, patience)?;
+    for (way, _) in ways.iter().zip(ready).filter(|(_, ready)| *ready) {
+        let mut buffer = [0; BUFFER];
+        let Ok((length, from)) = way.socket.recv_from(&mut buffer) else { continue };
+        let Some(datagram) = buffer.get_mut(..length) else { continue };
+        match seek::read_answer(identity, random, datagram) {
+            Ok(here) => {
+                let mut address = from;
+                address.set_port(here.udp_port);
+                if !found.iter().any(|(other, _)| *other == address) {
+                    found.push((address, here));
+                }
+            }
+            Err(refused) => tracing::debug!(%from, %refused, "an answer to a call is not believed"),
+        }
+    }
+    Ok(())
+}
+
+/// Makes the sockets: two for each interface that is up, or, where interfaces cannot be told apart, one for
+/// the way that the system would take.
+fn ways(port: u16) -> io::Result<Vec<Way>> {
+    let mut ways = Vec::new();
+    for (name, index) in interfaces(Path::new("/sys/class/net")) {
+        ways.extend(way_v4(port, Some(&name)).ok());
+        ways.extend(way_v6(port, &name, index).ok());
+    }
+    if ways.is_empty() {
+        ways.push(way_v4(port, None)?);
+    }
+    Ok(ways)
+}
+
+fn way_v4(port: u16, interface: Option<&str>) -> io::Result<Way> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+    if let Some(name) = interface {
+        socket.bind_device(Some(name.as_bytes()))?;
+    }
+    socket.set_broadcast(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into())?;
+    let to = vec![(GROUP_V4, port).into(), (Ipv4Addr::BROADCAST, port).into()];
+    Ok(Way { socket: socket.into(), to })
+}
+
+fn way_v6(port: u16, interface: &str, index: u32) -> io::Result<Way> {
+    let socket = Socket::new(Domain::IPV6, Type::DGRAM, None)?;
+    socket.set_only_v6(true)?;
+    socket.bind_device(Some(interface.as_bytes()))?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)).into())?;
+    Ok(Way { socket: socket.into(), to: vec![SocketAddrV6::new(GROUP_V6, port, 0, index).into()] })
+}
+
+/// Returns names and numbers of the interfaces that are up and lead out of the machine.
+fn interfaces(folder: &Path) -> Vec<(String, u32)> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut found: Vec<(String, u32)> = entries
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let text = |name| std::fs::read_to_string(path.join(name)).ok();
+            let flags = text("flags")?;
+            let flags = u32::from_str_radix(flags.trim().trim_start_matches("0x"), 16).ok()?;
+            if flags & UP == 0 || flags & LOOPBACK != 0 {
+                return None;
+            }
+            let index = text("ifindex")?.trim().parse().ok()?;
+            Some((path.file_name()?.to_str()?.to_owned(), index))
+        })
+        .collect();
+    // The machine's own come before those made later for containers.
+    found.sort_by_key(|(_, index)| *index);
+    found.truncate(MAX_INTERFACES);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interfaces_that_are_down_or_lead_nowhere_are_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, flags, index) in [
+            ("eth1", "0x1003", "7"),
+            ("lo", "0x9", "1"),
+            ("eth0", "0x1003", "2"),
+            ("wlan0", "0x1002", "3"),
+        ] {
+            let path = folder.path().join(name);
+            std::fs::create_dir(&path).unwrap();
+            std::fs::write(path.join("flags"), format!("{flags}\n")).unwrap();
+            std::fs::write(path.join("ifindex"), format!("{index}\n")).unwrap();
+        }
+        let found = interfaces(folder.path());
+        assert_eq!(found, [("eth0".to_owned(), 2), ("eth1".to_owned(), 7)]);
+        assert!(interfaces(&folder.path().join("nothing")).is_empty());
+    }
+}
