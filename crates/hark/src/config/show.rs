@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hark_agent::AgentConfig;
+use hark_net::Guard;
 use serde_json::{Map, Value, json};
 
 use super::{Loaded, Offer};
@@ -51,6 +52,7 @@ pub(crate) fn show(loaded: &Loaded) -> Value {
         ),
         ("users", Value::Object(users)),
         ("agent", agent(loaded)),
+        ("check_defaults", check_defaults(loaded)),
         ("checks", Value::Object(checks(loaded))),
         ("receivers", Value::Object(receivers(loaded))),
         ("updates", loaded.offer.as_ref().map_or(Value::Null, Offer::show)),
@@ -117,6 +119,12 @@ fn receivers(loaded: &Loaded) -> Map<String, Value> {
         })
     };
     loaded.receivers.iter().map(|(name, c)| (name.to_string(), show(name, c))).collect()
+}
+
+/// Returns what holds for all checks together; times stand at each check.
+fn check_defaults(loaded: &Loaded) -> Value {
+    let uplink: Vec<String> = loaded.uplink.iter().map(|check| check.target()).collect();
+    json!({"private_targets": loaded.guard == Guard::Open, "uplink": uplink})
 }
 
 fn checks(loaded: &Loaded) -> Map<String, Value> {
