@@ -261,7 +261,10 @@ mod tests {
     #[test]
     fn the_documents_vector_holds() {
         let (ours, random) = (identity(b"shared"), [0x11; RANDOM]);
-        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        let hex = |bytes: &[u8]| {
+            let digits: Vec<String> = bytes.iter().map(|b| format!("{b:02x}")).collect();
+            digits.concat()
+        };
         let said = std::fs::read_to_string("../../docs/protocol.md").unwrap();
         let joined: String = said.split_whitespace().collect();
         let sent = hex(&call(&ours, &random));
