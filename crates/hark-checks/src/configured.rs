@@ -50,7 +50,12 @@ const OWN_KEYS: &[Key] = &[
     Key::new("snmp", Kind::Section(types::snmp::KEYS), "A device that speaks SNMP."),
     Key::new("udp", Kind::Section(types::udp::KEYS), "A UDP port that answers."),
     Key::new("push", Kind::Section(PUSH_KEYS), "A job that reports itself: docs/push.md."),
-    Key::new("host", Kind::Text, "Host that the check belongs to.").required(),
+    Key::new(
+        "host",
+        Kind::OneOrMany(&Kind::Text),
+        "Host that the check belongs to; of several, each has its own.",
+    )
+    .required(),
     Key::new("every", Kind::Duration, "Time between two runs.").default("60s"),
     Key::new(
         "retry_every",
@@ -267,24 +272,44 @@ impl Configured {
                     None
                 }
             };
-            checks.extend(read_one(&section, &defaults, name, &address_of));
+            let hosts = read_hosts(&section);
+            let before = root.diagnostics().n_errors();
+            for host in hosts.iter().map(Some).chain(hosts.is_empty().then_some(None)) {
+                checks.extend(read_one(&section, &defaults, name.as_ref(), host, &address_of));
+                // Every host has the same mistakes: they are told once.
+                if root.diagnostics().n_errors() > before {
+                    break;
+                }
+            }
         }
         checks
     }
 }
 
+/// Most hosts of one check: more are a matter of a file that a program writes.
+const MAX_HOSTS: usize = 10_000;
+
+/// Reads which hosts a check belongs to.
+fn read_hosts(section: &Section<'_>) -> Vec<HostName> {
+    section.required("host");
+    let hosts = section.parse_many("host", HostName::new);
+    if hosts.len() > MAX_HOSTS {
+        section.error("host", format!("a check belongs to at most {MAX_HOSTS} hosts"));
+    }
+    hosts.into_iter().map(|host| host.value).collect()
+}
+
 fn read_one(
     section: &Section<'_>,
     defaults: &Defaults<'_>,
-    name: Option<CheckName>,
+    name: Option<&CheckName>,
+    host: Option<&HostName>,
     address_of: &impl Fn(&HostName) -> Option<String>,
 ) -> Option<Configured> {
     section.finish(CHECK_KEYS);
     if let Some(repair) = section.child("repair") {
         repair.finish(REPAIR_KEYS);
     }
-    section.required("host");
-    let host = section.parse("host", HostName::new);
     let timing = read_timing(section, defaults);
     let retry = section.opt_u64("retry", 0..=100).map(|retry| retry.max(1));
     if retry.is_some() && section.has("attempts") {
@@ -301,7 +326,7 @@ fn read_one(
     }
     let (word, value) = section.exactly_one_of(&words)?;
     let kind = TYPES.iter().find(|kind| kind.name() == word)?;
-    let address = host.as_ref().map(|host| address_of(host).unwrap_or_else(|| host.to_string()));
+    let address = host.map(|host| address_of(host).unwrap_or_else(|| host.to_string()));
     let settings = value.section()?;
     settings.finish(kind.keys());
     let check =
@@ -312,8 +337,8 @@ fn read_one(
             .hint("raise `every` or lower `timeout`");
     }
     Some(Configured {
-        name: name?,
-        host: host?,
+        name: name?.clone(),
+        host: host?.clone(),
         check: Arc::from(check),
         timing,
         attempts: u32::try_from(attempts).unwrap_or(3),

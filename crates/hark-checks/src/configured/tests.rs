@@ -38,6 +38,21 @@ fn checks_are_read_with_their_timing() {
 }
 
 #[test]
+fn one_check_may_belong_to_several_hosts() {
+    let (checks, errors) = read("checks:\n  alive: {ping: {}, host: [web1, db1]}\n");
+    assert_eq!(errors, "");
+    let shown: Vec<_> =
+        checks.iter().map(|c| (c.name.as_str(), c.host.as_str(), c.check.target())).collect();
+    assert_eq!(
+        shown,
+        [("alive", "web1", "192.0.2.7".to_owned()), ("alive", "db1", "db1".to_owned())],
+        "each looks at its own address"
+    );
+    let (_, errors) = read("checks:\n  alive: {ping: {count: many}, host: [web1, db1]}\n");
+    assert_eq!(errors.matches("error:").count(), 1, "a mistake is told once: {errors}");
+}
+
+#[test]
 fn defaults_hold_for_checks_that_say_nothing_and_bare_numbers_may_count_ticks() {
     let (checks, errors) = read(
         "check_defaults: {base_tick: 60s, every: 2, error_every: 5, retry_every: 30s}

@@ -2,10 +2,13 @@
 
 mod monitoring;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use hark_agent::AgentConfig;
+use hark_checks::Configured;
+use hark_model::CheckName;
 use hark_net::Guard;
 use serde_json::{Map, Value, json};
 
@@ -128,7 +131,7 @@ fn check_defaults(loaded: &Loaded) -> Value {
 }
 
 fn checks(loaded: &Loaded) -> Map<String, Value> {
-    let show = |c: &hark_checks::Configured| {
+    let show = |c: &Configured| {
         let mut shown = Map::new();
         let parts = [
             ("host", json!(c.host.as_str())),
@@ -146,8 +149,12 @@ fn checks(loaded: &Loaded) -> Map<String, Value> {
         }
         Value::Object(shown)
     };
+    let mut counts: BTreeMap<&CheckName, u32> = BTreeMap::new();
+    for check in &loaded.checks {
+        *counts.entry(&check.name).or_default() += 1;
+    }
     let mut all: Map<String, Value> =
-        loaded.checks.iter().map(|c| (c.name.to_string(), show(c))).collect();
+        loaded.checks.iter().map(|c| (key(c, &counts), show(c))).collect();
     for (host, plan) in loaded.plan.hosts() {
         for check in plan.checks.iter().filter(|check| check.push.is_some()) {
             let mut shown = monitoring::check(check);
@@ -157,6 +164,14 @@ fn checks(loaded: &Loaded) -> Map<String, Value> {
         }
     }
     all
+}
+
+/// Names a check; one that belongs to several hosts together with its host.
+fn key(check: &Configured, counts: &BTreeMap<&CheckName, u32>) -> String {
+    match counts.get(&check.name) {
+        Some(2..) => format!("{} ({})", check.name, check.host),
+        _ => check.name.to_string(),
+    }
 }
 
 fn time(span: Duration) -> String {

@@ -88,28 +88,30 @@ pub(super) fn read_checks(root: &Section<'_>, draft: &mut Draft, places: &mut Pl
     let defaults = root.child("check_defaults");
     let mut seen: BTreeMap<(HostName, CheckName), Span> = BTreeMap::new();
     for (key, section) in root.children("checks") {
-        let host = section.value("host").and_then(|value| value.scalar());
-        let (Ok(name), Some(Ok(host))) = (CheckName::new(key.value), host.map(HostName::new))
-        else {
-            continue;
-        };
+        let Ok(name) = CheckName::new(key.value) else { continue };
         if RESERVED.contains(&name.as_str()) {
             root.diagnostics()
                 .error(key.span, format!("the check name `{name}` is the engine's own"))
                 .hint("choose another name");
             continue;
         }
-        seen.insert((host.clone(), name.clone()), key.span);
-        if !draft.hosts.contains_key(&host) {
-            // Hosts are learned from their agents, so this is right as often as not.
-            let known = draft.hosts.keys().map(HostName::as_str);
-            section
-                .warn("host", format!("no file declares the host `{host}`"))
-                .nearest(host.as_str(), known)
-                .hint("it is right if an agent has this name; else write it under `hosts`");
+        for value in section.one_or_many("host") {
+            let Some(Ok(host)) = value.scalar().map(HostName::new) else { continue };
+            if !draft.hosts.contains_key(&host) {
+                // Hosts are learned from their agents, so this is right as often as not.
+                let known = draft.hosts.keys().map(HostName::as_str);
+                root.diagnostics()
+                    .warn(value.span(), format!("no file declares the host `{host}`"))
+                    .nearest(host.as_str(), known)
+                    .hint("it is right if an agent has this name; else write it under `hosts`");
+            }
+            if seen.insert((host.clone(), name.clone()), value.span()).is_some() {
+                root.diagnostics().error(value.span(), format!("the host `{host}` is named twice"));
+                continue;
+            }
+            places.insert(Place::Check(host.clone(), name.clone()), key.span);
+            draft.checks.push(read_check(&section, defaults.as_ref(), host, name.clone()));
         }
-        places.insert(Place::Check(host.clone(), name.clone()), key.span);
-        draft.checks.push(read_check(&section, defaults.as_ref(), host, name));
     }
 }
 
