@@ -95,7 +95,7 @@ const OWN_KEYS: &[Key] = &[
         Kind::Section(REPAIR_KEYS),
         "An action of the host that is ordered when it is confirmed bad: docs/actions.md.",
     ),
-    Key::new("timeout", Kind::Duration, "Time for one run, where the type has none of its own."),
+    Key::new("timeout", Kind::Duration, "Time for one run, where the type's settings name none."),
 ];
 
 /// The settings of a job that reports itself; the engine reads them.
@@ -327,7 +327,7 @@ fn read_one(
     let (word, value) = section.exactly_one_of(&words)?;
     let kind = TYPES.iter().find(|kind| kind.name() == word)?;
     let address = host.map(|host| address_of(host).unwrap_or_else(|| host.to_string()));
-    let settings = value.section()?;
+    let settings = value.section()?.lending("timeout", section);
     settings.finish(kind.keys());
     let check =
         families::read(*kind, &settings, address.as_deref(), Conditions::read(section, *kind))?;

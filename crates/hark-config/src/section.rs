@@ -27,6 +27,8 @@ pub struct Section<'d> {
     secrets: &'d dyn SecretSource,
     /// Which keys a reader looked for: tests compare it with the table of keys.
     asked: RefCell<BTreeSet<&'static str>>,
+    /// An entry of another section, which holds where this one has none of its key.
+    lent: Option<&'d Entry>,
 }
 
 impl fmt::Debug for Section<'_> {
@@ -58,7 +60,15 @@ impl<'d> Section<'d> {
             Body::Map(entries) => entries.as_slice(),
             Body::Null | Body::Scalar { .. } | Body::List(_) => &[],
         };
-        Self { entries, span, diagnostics, secrets, asked: RefCell::default() }
+        Self { entries, span, diagnostics, secrets, asked: RefCell::default(), lent: None }
+    }
+
+    /// Takes the entry `key` of `other` as its own where it has none: a setting that may stand on
+    /// either level.
+    #[must_use]
+    pub fn lending(self, key: &'static str, other: &Section<'d>) -> Self {
+        other.asked.borrow_mut().insert(key);
+        Self { lent: other.entry(key), ..self }
     }
 
     /// Returns true if `key` is there with a value.
@@ -319,7 +329,8 @@ impl<'d> Section<'d> {
     }
 
     fn entry(&self, key: &str) -> Option<&'d Entry> {
-        self.entries.iter().find(|entry| &*entry.key == key)
+        let own = self.entries.iter().find(|entry| &*entry.key == key);
+        own.or_else(|| self.lent.filter(|entry| &*entry.key == key))
     }
 
     fn value_of(&self, entry: &'d Entry) -> Value<'d> {

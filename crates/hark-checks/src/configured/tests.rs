@@ -38,6 +38,20 @@ fn checks_are_read_with_their_timing() {
 }
 
 #[test]
+fn the_time_limit_may_stand_at_the_check_or_at_its_type() {
+    let (checks, errors) = read(
+        "checks:
+  a: {ping: {count: 1}, host: web1, every: 2s, timeout: 1s}
+  b: {ping: {count: 1, timeout: 2s}, host: web1, timeout: 1s}
+  c: {ping: {count: 1}, host: web1}
+",
+    );
+    assert_eq!(errors, "");
+    let limits: Vec<u64> = checks.iter().map(|c| c.check.timeout().as_secs()).collect();
+    assert_eq!(limits, [1, 2, 5]);
+}
+
+#[test]
 fn one_check_may_belong_to_several_hosts() {
     let (checks, errors) = read("checks:\n  alive: {ping: {}, host: [web1, db1]}\n");
     assert_eq!(errors, "");

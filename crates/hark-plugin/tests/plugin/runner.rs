@@ -216,12 +216,13 @@ fn programs_that_others_could_change_or_that_are_missing_are_not_run() {
 #[test]
 fn lines_come_while_the_program_runs_and_long_ones_are_cut() {
     let folder = tempfile::tempdir().unwrap();
-    let path = script(
-        folder.path(),
-        "lines",
+    let said = folder.path().join("said");
+    let words = format!(
         "echo one; echo two\nhead -c 100000 /dev/zero | tr '\\0' x; echo; echo three\nprintf last\n\
-         exec sleep 1000",
+         : > {}\nexec sleep 1000",
+        said.display()
     );
+    let path = script(folder.path(), "lines", &words);
     let mut runner = Runner::new(&mark("lines"), 2);
     let mut wanted = invocation(&path.display().to_string(), LONG);
     wanted.limit = None;
@@ -229,7 +230,8 @@ fn lines_come_while_the_program_runs_and_long_ones_are_cut() {
     let id = runner.start(&wanted, Clock.now()).unwrap();
     let mut poller = Poller::default();
     let mut lines: Vec<Vec<u8>> = Vec::new();
-    while lines.len() < 4 {
+    // It is stopped when it has said all.
+    while lines.len() < 4 || !said.exists() {
         for happened in turn(&mut runner, &mut poller) {
             if let Happened::Line(_, line) = happened {
                 lines.push(line);
