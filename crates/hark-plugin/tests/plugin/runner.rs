@@ -230,8 +230,7 @@ fn lines_come_while_the_program_runs_and_long_ones_are_cut() {
     let id = runner.start(&wanted, Clock.now()).unwrap();
     let mut poller = Poller::default();
     let mut lines: Vec<Vec<u8>> = Vec::new();
-    // It is stopped when it has said all.
-    while lines.len() < 4 || !said.exists() {
+    while lines.len() < 4 {
         for happened in turn(&mut runner, &mut poller) {
             if let Happened::Line(_, line) = happened {
                 lines.push(line);
@@ -240,6 +239,10 @@ fn lines_come_while_the_program_runs_and_long_ones_are_cut() {
     }
     let lengths: Vec<usize> = lines.iter().map(Vec::len).collect();
     assert_eq!(lengths, [3, 3, 16 * 1024, 5]);
+    // It is stopped when it has said all.
+    while !said.exists() {
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
     runner.stop(id, Clock.now().mono);
     let mut exit = None;
     while exit.is_none() {
