@@ -4,7 +4,7 @@
 //! A machine without IO: the driver looks at the uplink's targets when [`Uplink::wants_look`] says so. A
 //! bad result waits for a look that began after it came: if anything answers, it counts; if nothing does,
 //! this place is the one that is cut off, and the result says nothing about anybody else. As everywhere,
-//! nobody stays quiet for ever: after [`LIMIT`] bad results count again.
+//! nobody stays quiet for ever: after `LIMIT` bad results count again.
 
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 //!
 //! - [`KINDS`] lists the programs; each is one module. What it reads are texts, what it returns is
 //!   [`Imported`]: a configuration as YAML, and a note for everything that could not be taken over.
-//! - Nothing is executed: a configuration that is a program (Picomon's) is read by [`python`], which
+//! - Nothing is executed: a configuration that is a program (Picomon's) is read by `python`, which
 //!   understands what such files consist of and says what it left out.
 //! - This crate reads no file and asks nobody; the command `hark import` gives it the texts and checks
 //!   what it wrote with hark's own reader.

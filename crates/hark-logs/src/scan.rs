@@ -6,8 +6,8 @@
 //!
 //! | it | is found by | and then |
 //! | --- | --- | --- |
-//! | has a rare word in every match | the words of all such patterns at once, with vectors ([`literals`]) | the line is looked at with an automaton of these patterns |
-//! | has none | its positions as bits ([`bits`]), a few operations a byte | nothing: the bits tell which patterns |
+//! | has a rare word in every match | the words of all such patterns at once, with vectors (`literals`) | the line is looked at with an automaton of these patterns |
+//! | has none | its positions as bits (`bits`), a few operations a byte | nothing: the bits tell which patterns |
 //! | has none and is too large for that | an automaton that is made lazily within bounds | another one of these patterns |
 //!
 //! The time of a pass is linear in the buffer, whatever the patterns and the text.
