@@ -1,7 +1,7 @@
 //! The options of a plugin's command line.
 
 /// An option that a plugin has: its letter, its long names, and whether a value follows.
-pub(super) type Option_ = (char, &'static [&'static str], bool);
+pub(super) type KnownOption = (char, &'static [&'static str], bool);
 
 /// The options that were given, each with its value (empty for flags).
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ impl Given {
 }
 
 /// Reads words as `getopt_long` would. `None`: an option is not in the table.
-pub(super) fn read(words: &[String], table: &[Option_]) -> Option<Given> {
+pub(super) fn read(words: &[String], table: &[KnownOption]) -> Option<Given> {
     let mut given = Given::default();
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn options_are_read_as_getopt_reads_them() {
-        let table: &[Option_] = &[
+        let table: &[KnownOption] = &[
             ('H', &["hostname"], true),
             ('S', &["ssl"], false),
             ('4', &[], false),

@@ -3,7 +3,7 @@
 //! A command line becomes a check type only if every option of it has a counterpart; otherwise the plugin
 //! is run as it is, so that no check means something else than before.
 
-use super::arguments::{Given, Option_, read};
+use super::arguments::{Given, KnownOption, read};
 use crate::yaml::Map;
 
 /// Makes a check of a command line: its type and settings.
@@ -34,17 +34,21 @@ fn native(line: &[String]) -> Option<(&'static str, Map)> {
     Some((word, map))
 }
 
-type Mapping =
-    (&'static [&'static str], &'static str, &'static [Option_], fn(&Given, &mut Map) -> Option<()>);
+type Mapping = (
+    &'static [&'static str],
+    &'static str,
+    &'static [KnownOption],
+    fn(&Given, &mut Map) -> Option<()>,
+);
 
 /// Options that most network plugins share.
-const HOST: Option_ = ('H', &["hostname", "host", "url"], true);
-const PORT: Option_ = ('p', &["port"], true);
-const WARNING: Option_ = ('w', &["warning"], true);
-const CRITICAL: Option_ = ('c', &["critical"], true);
-const TIMEOUT: Option_ = ('t', &["timeout"], true);
-const IPV4: Option_ = ('4', &["use-ipv4"], false);
-const IPV6: Option_ = ('6', &["use-ipv6"], false);
+const HOST: KnownOption = ('H', &["hostname", "host", "url"], true);
+const PORT: KnownOption = ('p', &["port"], true);
+const WARNING: KnownOption = ('w', &["warning"], true);
+const CRITICAL: KnownOption = ('c', &["critical"], true);
+const TIMEOUT: KnownOption = ('t', &["timeout"], true);
+const IPV4: KnownOption = ('4', &["use-ipv4"], false);
+const IPV6: KnownOption = ('6', &["use-ipv6"], false);
 
 const MAPPINGS: &[Mapping] = &[
     (
@@ -216,7 +220,7 @@ fn tcp(given: &Given, map: &mut Map) -> Option<()> {
 
 /// Options of the plugins that are `check_tcp` under another name; those of what is sent and expected
 /// there are the protocol's own here.
-const SESSION: &[Option_] =
+const SESSION: &[KnownOption] =
     &[HOST, PORT, ('S', &["ssl"], false), WARNING, CRITICAL, TIMEOUT, IPV4, IPV6];
 
 fn session(given: &Given, map: &mut Map) -> Option<()> {
