@@ -7,6 +7,7 @@ mod joining;
 mod local;
 mod log_watch;
 mod reaching;
+mod site_thread;
 mod summary;
 
 use std::net::SocketAddr;
@@ -28,6 +29,7 @@ use crate::pulse::Pulse;
 use crate::sampler::Sampler;
 use crate::sender::Moment;
 use crate::settings::AgentConfig;
+use crate::site::{Probes, SiteSettings, SiteThread};
 use crate::stop::Stop;
 use crate::sys;
 use crate::way_back::WayBack;
@@ -71,6 +73,10 @@ pub struct Agent {
     /// What watches logs; none if there are none.
     log_watch: Option<(LogThread, Handover)>,
     actions: Actions,
+    site: SiteSettings,
+    probes: Probes,
+    /// What looks at other hosts, and where what it finds comes out; none if there is nothing to look at.
+    site_at_work: Option<(SiteThread, Outlet)>,
     /// The jobs that are done along with heartbeats.
     looks: Looks,
     /// The thread of jobs; none if there are none, or before the agent runs.
@@ -91,10 +97,11 @@ impl Agent {
         let clock = Clock;
         let home = Home::take(&config.folder)?;
         let central = Central::open(&home, config.own.clone(), config.allowed.clone());
-        let central = central.map_err(AgentError::Central)?;
+        let central = central.map_err(AgentError::Central)?.with_site(config.site.enabled);
         let (given, told) = central.at_start(&home, clock.now());
         let jobs = given.as_ref().map_or(&config.jobs, |given| &given.jobs).clone();
         let logs = given.as_ref().map_or(&config.logs, |given| &given.logs).clone();
+        let probes = given.as_ref().map(|given| given.probes.clone()).unwrap_or_default();
         let collectors = given.as_ref().map_or(&config.collectors, |given| &given.collectors);
         let mut sampler = Sampler::new(collectors, &config.root);
         let moment = moment(clock);
@@ -136,6 +143,9 @@ impl Agent {
             logs,
             log_watch: None,
             actions: config.actions.clone(),
+            site: config.site.clone(),
+            probes,
+            site_at_work: None,
             looks: Looks::new(interval, moment.now),
             working: None,
             outlet: None,
@@ -176,6 +186,7 @@ impl Agent {
         tracing::info!(host = %self.host, interval = ?self.heart.schedule.interval(), "agent runs");
         self.change_jobs();
         self.start_logs();
+        self.change_probes();
         loop {
             let moment = moment(self.clock);
             self.pulse.beat(self.heart.sender.counts.stored, self.heart.schedule.interval());
@@ -196,6 +207,7 @@ impl Agent {
         // What they run ends with them, and what they found last is still reported.
         drop(self.working.take());
         self.take_found();
+        self.end_probes();
         self.end_logs();
         let event = event(self.clock.now().unix, EventKind::Shutdown, "agent ends");
         self.heart.sender.report(&ReportItem::Event(event), self.clock.now());
@@ -242,9 +254,10 @@ impl Agent {
             self.injection.as_ref().map(Injection::descriptor),
             self.outlet.as_ref().map(Outlet::descriptor),
             self.log_watch.as_ref().filter(|watch| !watch.1.is_held()).map(|w| w.0.descriptor()),
+            self.site_at_work.as_ref().map(|(_, outlet)| outlet.descriptor()),
             stop.map(Stop::descriptor),
         ];
-        let [server, first, local, found, logs, stopped] =
+        let [server, first, local, found, logs, probed, stopped] =
             sys::readable(waited, until.since(now)).map_err(AgentError::Wait)?;
         if server {
             self.take_replies();
@@ -260,6 +273,9 @@ impl Agent {
         }
         if logs {
             self.take_from_logs();
+        }
+        if probed {
+            self.take_from_site();
         }
         Ok(stopped)
     }

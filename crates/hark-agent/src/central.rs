@@ -41,6 +41,8 @@ const MAX_NAMES: usize = 12;
 pub(crate) struct Central {
     own: Json,
     allowed: Allowed,
+    /// Whether the server may have this host look at others.
+    site: bool,
     /// The revision taken last plus one (0: none ever), and the newest order taken.
     numbers: Slots<2>,
     taken: [u64; 2],
@@ -54,7 +56,13 @@ impl Central {
     /// If the folder cannot be used.
     pub(crate) fn open(home: &Home, own: Json, allowed: Allowed) -> io::Result<Self> {
         let (numbers, taken) = Slots::<2>::open(&home.path().join("papers"))?;
-        Ok(Self { own, allowed, numbers, taken: taken.unwrap_or_default() })
+        Ok(Self { own, allowed, site: false, numbers, taken: taken.unwrap_or_default() })
+    }
+
+    /// Lets the server have this host look at others, or not.
+    #[must_use]
+    pub(crate) fn with_site(self, site: bool) -> Self {
+        Self { site, ..self }
     }
 
     /// Returns the revision taken last, if one ever was, and the newest order.
@@ -166,7 +174,10 @@ impl Central {
         lay(&mut all, &self.own);
         let all = Document::single(&format!("{all:#}\n"));
         let rights = Rights::Given { own: &self.own, allowed: &self.allowed };
-        let settings = Given::read(&all.root(&NoSecrets), rights);
+        let mut settings = Given::read(&all.root(&NoSecrets), rights);
+        if !self.site {
+            settings.probes.refuse();
+        }
         if all.has_errors() { Err(all.diagnostics().render(Style::Plain)) } else { Ok(settings) }
     }
 }
@@ -180,6 +191,20 @@ fn name(revision: u32) -> String {
 
 /// Says what holds, and what of it the host does not allow.
 fn taken(given: &Given, revision: u32, now: Now) -> ReportItem {
+    let probes = given.probes.refused();
+    if let Some(first) = probes.first() {
+        let more = if probes.len() > 1 {
+            format!(" and {} more", probes.len() - 1)
+        } else {
+            String::new()
+        };
+        let text = format!(
+            "{}: not looked at from here, as the host's own file does not make it a site: {first}{more}; \
+             to allow it, write there under `agent`: site: true",
+            name(revision)
+        );
+        return result(Status::Warning, text, now);
+    }
     let names = given.jobs.refused();
     if names.is_empty() {
         return result(Status::Ok, name(revision), now);
@@ -264,6 +289,27 @@ mod tests {
             assert!(given.jobs.is_empty(), "{key}: {given:?}");
             assert!(status(&told).1.contains("does not allow it: x"), "{told:?}");
         }
+    }
+
+    #[test]
+    fn only_a_site_looks_at_what_the_server_names() {
+        let probe =
+            br#"{"probes": {"door": {"host": "web1", "check": "door", "address": "192.0.2.7",
+            "tcp": {"port": 22}, "every": "30s"}}}"#;
+        let (_folder, home, mut central) = open(json!({}));
+        let (given, told) = central.take(&home, 7, probe, NOW).unwrap();
+        assert!(given.probes.is_empty());
+        let (status_of, text) = status(&told);
+        assert_eq!(status_of, Status::Warning);
+        assert!(text.contains("a site: web1/door") && text.contains("site: true"), "{text}");
+        let (_folder, home, central) = open(json!({}));
+        let mut central = central.with_site(true);
+        let (given, told) = central.take(&home, 7, probe, NOW).unwrap();
+        assert!(!given.probes.is_empty());
+        assert_eq!(status(&told).0, Status::Ok);
+        let program = br#"{"probes": {"x": {"host": "web1", "check": "x", "exec": {"command": ["/bin/true"]}}}}"#;
+        let told = central.take(&home, 8, program, NOW).unwrap_err();
+        assert!(status(&told).1.contains("runs a program"), "{told:?}");
     }
 
     #[test]

@@ -20,7 +20,7 @@
 //! and datagrams as arguments, and is tested with the server's real machine over a bad network.
 //!
 //! Deliberately absent: any command the server could make it run, any listening on the network, an
-//! async runtime (but for the moment of joining, see `enrol`), and the meaning of what is measured.
+//! async runtime (but for the moment of joining, see `enrol`, and on hosts that are sites, see `site`), and the meaning of what is measured.
 //!
 //! What may take long has threads of its own: slow collectors one (`slow`), programs and sockets of
 //! the host's settings another ([`jobs`]), each file system on another machine one.
@@ -61,6 +61,7 @@ mod sampler;
 mod schedule;
 mod sender;
 pub mod settings;
+mod site;
 mod slots;
 mod slow;
 mod source;
@@ -80,5 +81,6 @@ pub use metrics::{METRICS, metrics_of};
 pub use pulse::Pulse;
 pub use sender::{Counts, Moment, Wire};
 pub use settings::{Access, AgentConfig, UpdateSettings, UpdateSource};
+pub use site::SiteSettings;
 pub use stop::Stop;
 pub use way_back::Returning;

@@ -13,6 +13,7 @@ use crate::collectors::{self, Configured, Root};
 use crate::endpoint::{Names, Server};
 use crate::jobs::{self, Actions, Allowed, JobsConfig, Rights};
 use crate::logs::{self, LogsConfig};
+use crate::site::{self, Probes, SiteSettings};
 use crate::spool::Limits;
 use crate::way_back::Returning;
 
@@ -46,6 +47,8 @@ pub struct AgentConfig {
     pub allowed: Allowed,
     /// What operators may have run on this host.
     pub actions: Actions,
+    /// Whether it looks at things for the server.
+    pub site: SiteSettings,
     /// How much is kept while the server is away.
     pub spool: Limits,
     /// Whether and how this machine's hark replaces itself by a newer one.
@@ -94,6 +97,7 @@ impl AgentConfig {
             logs: LogsConfig::default(),
             allowed: Allowed::default(),
             actions: Actions::default(),
+            site: SiteSettings::default(),
             spool: Limits::default(),
             update: UpdateSettings::default(),
             root: Root::system(),
@@ -128,6 +132,7 @@ impl AgentConfig {
             logs: LogsConfig::read(section),
             allowed: Allowed::read(section),
             actions: Actions::read(section),
+            site: SiteSettings::read(section),
             spool: spool(section),
             update: section.child("update").map(|s| UpdateSettings::read(&s)).unwrap_or_default(),
             root: Root::system(),
@@ -168,6 +173,8 @@ pub const KEYS: &[Key] = &[
     logs::LOGS_CPU,
     jobs::PERMIT,
     jobs::ACTIONS,
+    site::SITE,
+    site::UPLINK,
     Key::new("spool", Kind::Section(SPOOL_KEYS), "What is kept while the server is away."),
     Key::new("update", Kind::Section(update::KEYS), "How this machine's hark is updated."),
 ];
@@ -223,6 +230,8 @@ pub(crate) struct Given {
     pub(crate) jobs: JobsConfig,
     /// The logs that it watches.
     pub(crate) logs: LogsConfig,
+    /// What it looks at for the server.
+    pub(crate) probes: Probes,
 }
 
 impl Given {
@@ -233,8 +242,16 @@ impl Given {
             collectors: collectors::read(section.child("collectors").as_ref()),
             jobs: JobsConfig::read_with(section, rights),
             logs: LogsConfig::read(section),
+            probes: match rights {
+                // The server makes them of its checks; nobody writes them.
+                Rights::HostFile => Probes::default(),
+                Rights::Given { .. } => Probes::read(section),
+            },
         };
-        section.finish(GIVEN_KEYS);
+        match rights {
+            Rights::HostFile => section.finish(GIVEN_KEYS),
+            Rights::Given { .. } => section.finish(&[GIVEN_KEYS, &[site::PROBES]].concat()),
+        }
         given
     }
 }

@@ -10,11 +10,25 @@ use hark_net::Guard;
 
 use crate::conditions::{self, Conditions};
 use crate::keys::join;
+use crate::sites::{self, Sites};
 use crate::{Check, CheckType, TYPES, families, types};
 
 /// The settings of one check beside those of its type.
 pub const CHECK_KEYS: &[Key] =
-    &join::<_, { OWN_KEYS.len() + conditions::KEYS.len() }>(OWN_KEYS, conditions::KEYS);
+    &join::<_, { OWN_KEYS.len() + MORE_KEYS.len() }>(OWN_KEYS, MORE_KEYS);
+
+const MORE_KEYS: &[Key] =
+    &join::<_, { sites::KEYS.len() + conditions::KEYS.len() }>(sites::KEYS, conditions::KEYS);
+
+/// The settings of a check that a site is given.
+pub(crate) const PROBE_KEYS: &[Key] =
+    &join::<_, { CHECK_KEYS.len() + GIVEN_KEYS.len() }>(CHECK_KEYS, GIVEN_KEYS);
+
+const GIVEN_KEYS: &[Key] = &[
+    Key::new("check", Kind::Text, "Its name."),
+    Key::new("address", Kind::Text, "Where its host is."),
+    Key::new("private_targets", Kind::Bool, "As in `check_defaults`.").default("true"),
+];
 
 const OWN_KEYS: &[Key] = &[
     Key::new("ping", Kind::Section(types::icmp::KEYS), "Echo requests."),
@@ -196,8 +210,12 @@ const UPLINK_TIMEOUT: &str = "2s";
 
 /// Returns what is looked at to know whether this server is cut off; what is wrong is reported.
 pub fn read_uplink(root: &Section<'_>) -> Vec<Arc<dyn Check>> {
-    let Some(defaults) = root.child("check_defaults") else { return Vec::new() };
-    let targets = defaults.parse_many("uplink", |target| {
+    root.child("check_defaults").map_or_else(Vec::new, |defaults| read_ways_out(&defaults))
+}
+
+/// As [`read_uplink`], of the section in which `uplink` stands.
+pub fn read_ways_out(section: &Section<'_>) -> Vec<Arc<dyn Check>> {
+    let targets = section.parse_many("uplink", |target| {
         let timeout = ("timeout".to_owned(), UPLINK_TIMEOUT.to_owned());
         let is_port = |port: &str| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
         let has_port = target.rsplit_once(':').is_some_and(|(host, port)| {
@@ -210,7 +228,7 @@ pub fn read_uplink(root: &Section<'_>) -> Vec<Arc<dyn Check>> {
         }
     });
     if targets.len() > MAX_UPLINK {
-        defaults.error("uplink", format!("there are at most {MAX_UPLINK} targets"));
+        section.error("uplink", format!("there are at most {MAX_UPLINK} targets"));
     }
     targets.into_iter().take(MAX_UPLINK).map(|target| Arc::from(target.value)).collect()
 }
@@ -250,19 +268,24 @@ pub struct Configured {
     pub attempts: u32,
     /// How many good results in a row end it: for the engine.
     pub clear_attempts: u32,
+    /// From where it is looked at; `None`: from the server alone.
+    pub sites: Option<Sites>,
     /// Where it stands in the configuration.
     pub span: Span,
 }
 
 impl Configured {
     /// Reads the section `checks` of the root of the configuration. `address_of` gives the address
-    /// of a host that is declared with one; a host's name is meant otherwise. What is wrong is
-    /// reported; checks that could be read are returned, in the order of the file.
+    /// of a host that is declared with one; a host's name is meant otherwise. `hosts_of` gives the hosts
+    /// that a name or a tag stands for. What is wrong is reported; checks that could be read are
+    /// returned, in the order of the file.
     pub fn read_all(
         root: &Section<'_>,
         address_of: impl Fn(&HostName) -> Option<String>,
+        hosts_of: impl Fn(&str) -> Vec<HostName>,
     ) -> Vec<Self> {
         let mut checks = Vec::new();
+        let guard = read_guard(root);
         let defaults = Defaults::read(root);
         for (key, section) in root.children("checks") {
             let name = match CheckName::new(key.value) {
@@ -272,10 +295,21 @@ impl Configured {
                     None
                 }
             };
+            section.finish(CHECK_KEYS);
+            let sites = Sites::read(&section, &hosts_of);
             let hosts = read_hosts(&section);
             let before = root.diagnostics().n_errors();
             for host in hosts.iter().map(Some).chain(hosts.is_empty().then_some(None)) {
-                checks.extend(read_one(&section, &defaults, name.as_ref(), host, &address_of));
+                let one = read_one(&section, &defaults, name.as_ref(), host, &address_of);
+                if let Some((word, mut check)) = one {
+                    check.sites = sites.clone().map(|mut sites| {
+                        let address = address_of(&check.host);
+                        let address = address.unwrap_or_else(|| check.host.to_string());
+                        sites.give(&section, word, &check, &address, guard);
+                        sites
+                    });
+                    checks.push(check);
+                }
                 // Every host has the same mistakes: they are told once.
                 if root.diagnostics().n_errors() > before {
                     break;
@@ -299,14 +333,26 @@ fn read_hosts(section: &Section<'_>) -> Vec<HostName> {
     hosts.into_iter().map(|host| host.value).collect()
 }
 
+/// Reads what a site is given; what is wrong is reported.
+pub(crate) fn read_probe(
+    section: &Section<'_>,
+    name: Option<&CheckName>,
+    address: Option<&str>,
+) -> Option<Configured> {
+    section.finish(PROBE_KEYS);
+    let defaults = Defaults { section: None, tick: None };
+    let host = section.parse("host", HostName::new);
+    let address_of = |_: &HostName| address.map(str::to_owned);
+    read_one(section, &defaults, name, host.as_ref(), &address_of).map(|(_, check)| check)
+}
+
 fn read_one(
     section: &Section<'_>,
     defaults: &Defaults<'_>,
     name: Option<&CheckName>,
     host: Option<&HostName>,
     address_of: &impl Fn(&HostName) -> Option<String>,
-) -> Option<Configured> {
-    section.finish(CHECK_KEYS);
+) -> Option<(&'static str, Configured)> {
     if let Some(repair) = section.child("repair") {
         repair.finish(REPAIR_KEYS);
     }
@@ -336,15 +382,17 @@ fn read_one(
             .error("every", "the check may take longer than the time between two runs")
             .hint("raise `every` or lower `timeout`");
     }
-    Some(Configured {
+    let check = Configured {
         name: name?.clone(),
         host: host?.clone(),
         check: Arc::from(check),
         timing,
         attempts: u32::try_from(attempts).unwrap_or(3),
         clear_attempts: u32::try_from(clear_attempts).unwrap_or(1),
+        sites: None,
         span: section.span(),
-    })
+    };
+    Some((word, check))
 }
 
 fn read_timing(section: &Section<'_>, defaults: &Defaults<'_>) -> Timing {

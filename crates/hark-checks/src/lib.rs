@@ -8,6 +8,7 @@
 //! - [`Configured::read_all`] reads the section `checks` of the configuration, [`from_target`] makes
 //!   a check of a command line.
 //! - [`schedule::Schedule`] says when each is due. It is pure: the driver gives it the time.
+//! - [`sites`] has checks looked at from several places, [`quorum::Quorum`] makes one result of what they see.
 //!
 //! This crate does not know what a bad result means for anybody (the engine's incidents), nor where
 //! results go.
@@ -40,8 +41,11 @@ mod net;
 mod octets;
 mod pattern;
 mod programs;
+pub mod quorum;
 pub mod schedule;
 mod session;
+pub mod sites;
+mod streak;
 mod stream;
 mod tls;
 mod types;
@@ -50,11 +54,13 @@ mod web;
 
 pub use configured::{
     CHECK_KEYS, Configured, DEFAULT_KEYS, PUSH_KEYS, Timing, from_target, read_guard, read_uplink,
+    read_ways_out,
 };
 pub use facts::FactKey;
 pub use finding::{Finding, Measure};
 pub use manual::{by_name, first_sentence, manual};
 pub use programs::Programs;
+pub use streak::Streak;
 
 /// What a check needs from the program around it.
 #[derive(Clone, Debug)]

@@ -1,14 +1,18 @@
 //! Whether this place is cut off itself: what it calls bad is held back until it is known that something
 //! else answers.
 //!
-//! A machine without IO: the driver looks at the uplink's targets when [`Uplink::wants_look`] says so. A
+//! A machine without IO: the driver looks ([`anything_answers`]) at the uplink's targets when [`Uplink::wants_look`] says so. A
 //! bad result waits for a look that began after it came: if anything answers, it counts; if nothing does,
 //! this place is the one that is cut off, and the result says nothing about anybody else. As everywhere,
 //! nobody stays quiet for ever: after `LIMIT` bad results count again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use hark_model::Mono;
+use hark_model::{Mono, Status};
+use tokio::task::JoinSet;
+
+use crate::{Check, Context};
 
 /// How long bad results are held back at most while nothing answers (as the engine's gate, rule F5).
 const LIMIT: Duration = Duration::from_mins(5);
@@ -61,6 +65,11 @@ impl<T> Uplink<T> {
         None
     }
 
+    /// Returns true while nothing answers.
+    pub fn is_cut(&self) -> bool {
+        self.cut.is_some()
+    }
+
     /// Returns true if the targets must be looked at now.
     pub fn wants_look(&self, now: Mono) -> bool {
         self.next_look().is_some_and(|at| at <= now)
@@ -101,6 +110,21 @@ impl<T> Uplink<T> {
         let change = (!was_cut).then_some(true);
         Looked { counts: Vec::new(), dropped: before.len(), change }
     }
+}
+
+/// Looks at all of them; returns true as soon as one answers.
+pub async fn anything_answers(ways: &[Arc<dyn Check>], context: &Context) -> bool {
+    let mut looks = JoinSet::new();
+    for way in ways {
+        let (way, context) = (Arc::clone(way), context.clone());
+        looks.spawn(async move { crate::run(&*way, &context).await.0.status });
+    }
+    while let Some(ended) = looks.join_next().await {
+        if matches!(ended, Ok(Status::Ok | Status::Warning)) {
+            return true;
+        }
+    }
+    false
 }
 
 #[cfg(test)]

@@ -169,7 +169,14 @@ fn read(sources: Vec<SourceFile>, names: Vec<PathBuf>, revision: u32) -> Result<
         let plan = plan.as_ref()?;
         plan.host(host.as_str()).address.map(|a| a.to_string())
     };
-    let checks = Configured::read_all(&root, address);
+    let hosts_of = |word: &str| -> Vec<hark_model::HostName> {
+        let Some(plan) = plan.as_ref() else { return Vec::new() };
+        let is_meant = |name: &hark_model::HostName, host: &plan::HostPlan| {
+            name.as_str() == word || host.tags.iter().any(|tag| tag.as_str() == word)
+        };
+        plan.hosts().filter(|(name, host)| is_meant(name, host)).map(|(n, _)| n.clone()).collect()
+    };
+    let checks = Configured::read_all(&root, address, hosts_of);
     let guard = hark_checks::read_guard(&root);
     let uplink = hark_checks::read_uplink(&root);
     let agent_configs = AgentConfigs::read(&root);
@@ -182,7 +189,9 @@ fn read(sources: Vec<SourceFile>, names: Vec<PathBuf>, revision: u32) -> Result<
             Ok(Loaded {
                 settings,
                 web,
-                agent_configs: Arc::new(agent_configs.with_plan(Arc::clone(&plan))),
+                agent_configs: Arc::new(
+                    agent_configs.with_plan(Arc::clone(&plan)).with_probes(&checks),
+                ),
                 plan,
                 offer,
                 receivers: Arc::new(receivers),

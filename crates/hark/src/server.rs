@@ -30,6 +30,7 @@ mod outbox;
 mod own_agent;
 mod own_limits;
 mod parts;
+mod polls;
 mod probes;
 mod pushes;
 mod recorder;

@@ -66,6 +66,10 @@ impl Agent {
             self.logs = given.logs.clone();
             self.start_logs();
         }
+        if given.probes.is_other_than(&self.probes) {
+            self.probes = given.probes.clone();
+            self.change_probes();
+        }
         if given.jobs.is_other_than(&self.jobs) {
             self.jobs = given.jobs.clone();
             self.change_jobs();

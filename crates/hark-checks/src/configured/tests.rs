@@ -5,7 +5,7 @@ use super::*;
 fn read(text: &str) -> (Vec<Configured>, String) {
     let document = Document::single(text);
     let address_of = |host: &HostName| (host.as_str() == "web1").then(|| "192.0.2.7".to_owned());
-    let checks = Configured::read_all(&document.root(&NoSecrets), address_of);
+    let checks = Configured::read_all(&document.root(&NoSecrets), address_of, |_| Vec::new());
     (checks, document.diagnostics().render(Style::Plain))
 }
 

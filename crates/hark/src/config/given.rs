@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use hark_checks::Configured;
 use hark_config::{Key, Kind, Section, Value, plain_json};
 use hark_engine::Plan;
 use hark_engine::plan::{HOST_MATCH_KEYS, read_host_match};
@@ -50,6 +51,8 @@ const FUEL: u64 = 10_000;
 pub(crate) struct AgentConfigs {
     entries: Vec<Entry>,
     plan: Option<Arc<Plan>>,
+    /// What each site looks at, by the names of host and check.
+    probes: BTreeMap<HostName, Map<String, Json>>,
 }
 
 #[derive(Clone, Debug)]
@@ -102,7 +105,7 @@ impl AgentConfigs {
             entries[place].include = include;
             section.finish(ENTRY_KEYS);
         }
-        let configs = Self { entries, plan: None };
+        let configs = Self { entries, plan: None, probes: BTreeMap::new() };
         for (place, (_, section)) in sections.iter().enumerate() {
             configs.look_at_includes(place, section);
         }
@@ -112,6 +115,19 @@ impl AgentConfigs {
     /// Takes the hosts' tags from `plan`.
     pub(crate) fn with_plan(self, plan: Arc<Plan>) -> Self {
         Self { plan: Some(plan), ..self }
+    }
+
+    /// Takes what sites look at from `checks`.
+    pub(crate) fn with_probes(mut self, checks: &[Configured]) -> Self {
+        for check in checks {
+            let Some(sites) = &check.sites else { continue };
+            for host in &sites.hosts {
+                let probes = self.probes.entry(host.clone()).or_default();
+                let name = format!("{}/{}", check.host, check.name);
+                probes.insert(name, sites.given.clone());
+            }
+        }
+        self
     }
 
     /// Returns the entries as they are written, for people.
@@ -132,7 +148,7 @@ impl AgentConfigs {
 
     /// Returns true if nobody is given anything.
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.iter().all(|entry| entry.matcher.is_none())
+        self.probes.is_empty() && self.entries.iter().all(|entry| entry.matcher.is_none())
     }
 
     /// Returns what the agent of `host` is given, which has the tags `own` beside those of the plan;
@@ -155,6 +171,9 @@ impl AgentConfigs {
                 let all = all.get_or_insert_with(|| json!({}));
                 self.lay(place, host, &tags, all)?;
             }
+        }
+        if let Some(probes) = self.probes.get(host) {
+            merge(all.get_or_insert_with(|| json!({})), json!({ "probes": probes }));
         }
         let Some(all) = all else { return Ok(None) };
         let mut text = format!("{all:#}").into_bytes();
@@ -392,6 +411,21 @@ mod tests {
         assert!(error.contains("agent_configs.a") && error.contains("undefined"), "{error}");
         let own = [Tag::new("role:db").unwrap()];
         assert!(configs.for_host(&host, &own).is_ok(), "tags of its own count");
+    }
+
+    #[test]
+    fn a_site_is_given_what_it_looks_at_and_nobody_else() {
+        let document = Document::single(
+            "checks: {door: {host: web1, tcp: {port: 22}, sites: a, every: 90s}}\n",
+        );
+        let root = document.root(&NoSecrets);
+        let hosts_of = |word: &str| vec![HostName::new(word).unwrap()];
+        let checks = Configured::read_all(&root, |_| Some("192.0.2.7".to_owned()), hosts_of);
+        let configs = AgentConfigs::default().with_probes(&checks);
+        let probe = &given(&configs, "a").unwrap()["probes"]["web1/door"];
+        assert_eq!((&probe["host"], &probe["address"]), (&json!("web1"), &json!("192.0.2.7")));
+        assert_eq!(probe["every"], "1m30s");
+        assert_eq!(given(&configs, "web1"), None);
     }
 
     #[test]

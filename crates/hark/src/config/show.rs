@@ -143,6 +143,10 @@ fn checks(loaded: &Loaded) -> Map<String, Value> {
             ("timeout", json!(time(c.check.timeout()))),
         ];
         shown.extend(parts.map(|(key, value)| (key.to_owned(), value)));
+        if let Some(sites) = &c.sites {
+            shown.insert("sites".to_owned(), json!(sites.names().collect::<Vec<_>>()));
+            shown.insert("quorum".to_owned(), json!(sites.quorum));
+        }
         let host = loaded.plan.host(c.host.as_str());
         if let Some(plan) = host.checks.iter().find(|plan| plan.name == c.name) {
             shown.extend(monitoring::check(plan));

@@ -38,6 +38,7 @@ use hark_engine::input::Input;
 use hark_model::time::{Clock, Micros, Mono, Now};
 use hark_store::state::Change;
 use hark_web::Live;
+use tokio::sync::mpsc;
 
 pub(crate) use agents::{AgentFacts, Agents, KnownAgent, Mode};
 pub(crate) use https::{Brought, Taken};
@@ -52,6 +53,7 @@ use super::history_loop::ToHistory;
 use super::message_journal::MessageJournal;
 use super::messages::{EngineBatch, HistoryBatch, ToEngine, ToIntake};
 use super::own_limits::OwnLimits;
+use super::probes::ToProbes;
 use super::tally::Tally;
 use super::vitals::Vitals;
 use crate::stop::Stop;
@@ -89,6 +91,8 @@ pub(crate) struct Setup {
     pub(crate) history: SyncSender<ToHistory>,
     /// To the message journal, if it is kept.
     pub(crate) journal: Option<MessageJournal>,
+    /// To the probes: what sites found.
+    pub(crate) probes: mpsc::Sender<ToProbes>,
     /// Counters.
     pub(crate) tally: Arc<Tally>,
     /// Newest values for lists.

@@ -29,8 +29,8 @@ use super::vitals::Vitals;
 use crate::config::AgentConfigs;
 use crate::sys::Bell;
 
-/// Words that may wait for the probes: people say them, one at a time.
-const RELOAD_QUEUE: usize = 16;
+/// What may wait for the probes: the results of sites of a few seconds, and words of people.
+const PROBES_QUEUE: usize = 4096;
 
 /// Senders to every part, for those who ask and write.
 #[derive(Debug)]
@@ -103,7 +103,7 @@ impl Links {
         let (history, history_inbox) = sync_channel(HISTORY_QUEUE);
         let (intake, intake_inbox) = sync_channel(intake_queue);
         let (outbox, outbox_inbox) = mpsc::channel(OUTBOX_QUEUE);
-        let (probes, checks_inbox) = mpsc::channel(RELOAD_QUEUE);
+        let (probes, checks_inbox) = mpsc::channel(PROBES_QUEUE);
         let (pushes, pushes_inbox) = mpsc::channel(PUSH_QUEUE);
         let links = Self {
             engine,

@@ -187,6 +187,7 @@ impl Parts {
             engine: self.links.engine.clone(),
             history: self.links.history.clone(),
             journal,
+            probes: self.links.probes.clone(),
             tally: Arc::clone(&self.links.tally),
             vitals: Arc::clone(&self.links.vitals),
             own_limits: Arc::clone(&self.links.own_limits),

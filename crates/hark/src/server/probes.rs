@@ -7,10 +7,11 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use hark_checks::schedule::{Limits, Pace, Schedule, Started, Wanted};
-use hark_checks::uplink::Uplink;
-use hark_checks::{Check, Configured, Context, Finding, Programs};
+use hark_checks::sites::Sites;
+use hark_checks::uplink::{Uplink, anything_answers};
+use hark_checks::{Check, Configured, Context, Finding, Programs, Streak};
 use hark_engine::input::Input;
-use hark_model::time::{Clock, Unix, millis};
+use hark_model::time::{Clock, Mono, Unix, millis};
 use hark_model::{CheckName, CheckResult, HostName, Status};
 use hark_net::{Guard, Resolver};
 use tokio::sync::{mpsc, oneshot};
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::engine_loop::ProbeNow;
 use super::hosts::Hosts;
 use super::messages::ToEngine;
+use super::polls::{self, Polls, Vote};
 use crate::config::Loaded;
 
 /// Checks that run at once: each holds a socket or two, of the 65,536 that the service may have open.
@@ -71,6 +73,8 @@ impl Plan {
 pub(crate) enum ToProbes {
     /// Other checks, after a reload.
     Plan(Arc<Plan>),
+    /// What a site found.
+    Vote(Vote),
     /// Somebody wants to know now: tells whether there is such a check.
     Now {
         /// Of which host.
@@ -173,10 +177,7 @@ struct Watched {
     check: Arc<dyn Check>,
     host: HostName,
     name: CheckName,
-    attempts: u32,
-    clear_attempts: u32,
-    bad: u32,
-    good: u32,
+    streak: Streak,
 }
 
 /// What one run found.
@@ -202,6 +203,7 @@ pub(crate) async fn run(mut setup: Setup) {
         uplink: Uplink::default(),
         ways_out: Arc::default(),
         looks_out: JoinSet::new(),
+        polls: Polls::default(),
     };
     driver.configure(&setup.plan);
     while !setup.stop.is_cancelled() {
@@ -209,7 +211,8 @@ pub(crate) async fn run(mut setup: Setup) {
         let now = Clock.now().mono;
         let due = driver.schedule.next_deadline().map_or(LONGEST_SLEEP, |at| at.since(now));
         let look_out = driver.uplink.next_look().map_or(LONGEST_SLEEP, |at| at.since(now));
-        let due = due.min(look_out).min(LONGEST_SLEEP);
+        let poll = driver.polls.sleep(now).unwrap_or(LONGEST_SLEEP);
+        let due = due.min(look_out).min(poll).min(LONGEST_SLEEP);
         tokio::select! {
             () = setup.stop.cancelled() => break,
             Some(wanted) = setup.wanted.recv() => driver.hurry(&wanted),
@@ -220,6 +223,7 @@ pub(crate) async fn run(mut setup: Setup) {
             }
             () = tokio::time::sleep(due) => {}
         }
+        driver.tell_polls();
         if Clock.now().mono.since(now) > due + STOOD_STILL {
             tracing::info!("stood still: what was missed waits for its next time");
             driver.schedule.resumed(Clock.now().mono);
@@ -242,13 +246,19 @@ struct Driver {
     ways_out: Arc<[Arc<dyn Check>]>,
     /// The look at those that is under way.
     looks_out: JoinSet<bool>,
+    /// What sites say of the checks that have some.
+    polls: Polls,
 }
 
 impl Driver {
     fn configure(&mut self, plan: &Plan) {
         let mut before = std::mem::take(&mut self.watched);
         let mut wanted = Vec::new();
+        self.polls.configure(&plan.checks, Clock.now().mono);
         for configured in &plan.checks {
+            if configured.sites.as_ref().is_some_and(|sites| !sites.server) {
+                continue;
+            }
             let key = Key::of(&configured.host, &configured.name);
             let former = before.remove(&key);
             wanted.push(Wanted {
@@ -267,6 +277,7 @@ impl Driver {
     fn told(&mut self, told: ToProbes) {
         match told {
             ToProbes::Plan(plan) => self.configure(&plan),
+            ToProbes::Vote(vote) => self.polls.take(vote),
             ToProbes::Now { host, check, reply } => {
                 let n = match check {
                     Some(check) => {
@@ -334,7 +345,7 @@ impl Driver {
             return;
         };
         // What is confirmed bad is so whether anything else answers or not.
-        let is_news = ran.finding.status.is_problem() && watched.bad < watched.attempts;
+        let is_news = ran.finding.status.is_problem() && !watched.streak.is_confirmed_bad();
         if is_news && !self.ways_out.is_empty() {
             let now = Clock.now().mono;
             self.schedule.done(&key, Pace::Retry, now);
@@ -372,7 +383,19 @@ impl Driver {
     /// Counts a result and hands it to the engine. Returns the pace that follows.
     fn count(&mut self, key: &Key, ran: Ran) -> Pace {
         let Some(watched) = self.watched.get_mut(key) else { return Pace::Normal };
-        let pace = watched.note(ran.finding.status);
+        let pace = watched.streak.note(ran.finding.status);
+        if self.polls.has(&watched.host, &watched.name) {
+            let age = millis(Clock.now().unix.since(ran.began_at));
+            self.polls.take(Vote {
+                host: watched.host.clone(),
+                check: watched.name.clone(),
+                site: Sites::server_name().to_owned(),
+                status: ran.finding.status,
+                text: ran.finding.text,
+                at: Mono(Clock.now().mono.0.saturating_sub(age)),
+            });
+            return pace;
+        }
         let Some(host) = self.hosts.number(&watched.host) else {
             tracing::debug!(host = %watched.host, "a check's host has no number yet");
             return pace;
@@ -384,6 +407,23 @@ impl Driver {
         pace
     }
 
+    /// Hands on what sites say together, where that is new.
+    fn tell_polls(&mut self) {
+        let now = Clock.now();
+        for (host, check, combined) in self.polls.due(now.mono) {
+            // Sites that this server cannot hear because it is cut off are not too few.
+            if combined.status == Status::Unknown && self.uplink.is_cut() {
+                continue;
+            }
+            let Some(host) = self.hosts.number(&host) else {
+                tracing::debug!(%host, "a check's host has no number yet");
+                continue;
+            };
+            let result = polls::result(check, combined, now.unix);
+            self.tell(Input::Result { host, result });
+        }
+    }
+
     fn tell(&self, input: Input) {
         tokio::task::block_in_place(|| {
             if self.engine.send(ToEngine::Input(input)).is_err() {
@@ -393,73 +433,14 @@ impl Driver {
     }
 }
 
-/// Returns true as soon as one of the targets answers.
-async fn anything_answers(ways: &[Arc<dyn Check>], context: &Context) -> bool {
-    let mut looks = JoinSet::new();
-    for way in ways {
-        let (way, context) = (Arc::clone(way), context.clone());
-        looks.spawn(async move { hark_checks::run(&*way, &context).await.0.status });
-    }
-    while let Some(ended) = looks.join_next().await {
-        if matches!(ended, Ok(Status::Ok | Status::Warning)) {
-            return true;
-        }
-    }
-    false
-}
-
 impl Watched {
     fn new(configured: &Configured, former: Option<&Self>) -> Self {
+        let streak = Streak::new(configured.attempts, configured.clear_attempts);
         Self {
             check: Arc::clone(&configured.check),
             host: configured.host.clone(),
             name: configured.name.clone(),
-            attempts: configured.attempts,
-            clear_attempts: configured.clear_attempts,
-            bad: former.map_or(0, |f| f.bad),
-            good: former.map_or(u32::MAX, |f| f.good),
+            streak: former.map_or(streak, |former| streak.after(&former.streak)),
         }
-    }
-
-    /// Counts a result. While it is neither confirmed bad nor confirmed good, the check is looked at
-    /// more often; the confirming itself is the engine's.
-    fn note(&mut self, status: Status) -> Pace {
-        if status.is_problem() {
-            self.bad = self.bad.saturating_add(1);
-            if self.bad < self.attempts { Pace::Retry } else { Pace::Error }
-        } else {
-            if self.bad > 0 {
-                // What was never confirmed bad need not be confirmed good.
-                self.good = if self.bad < self.attempts { u32::MAX } else { 0 };
-            }
-            self.bad = 0;
-            self.good = self.good.saturating_add(1);
-            if self.good < self.clear_attempts { Pace::Retry } else { Pace::Normal }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn looks_more_often_until_it_is_confirmed() {
-        let check = hark_checks::from_target("tcp", "127.0.0.1:1", &[]).unwrap();
-        let mut watched = Watched {
-            check: Arc::from(check),
-            host: HostName::new("h").unwrap(),
-            name: CheckName::new("c").unwrap(),
-            attempts: 3,
-            clear_attempts: 2,
-            bad: 0,
-            good: u32::MAX,
-        };
-        let bad: Vec<Pace> = (0..4).map(|_| watched.note(Status::Critical)).collect();
-        assert_eq!(bad, [Pace::Retry, Pace::Retry, Pace::Error, Pace::Error]);
-        let good: Vec<Pace> = (0..3).map(|_| watched.note(Status::Ok)).collect();
-        assert_eq!(good, [Pace::Retry, Pace::Normal, Pace::Normal]);
-        assert_eq!(watched.note(Status::Warning), Pace::Retry);
-        assert_eq!(watched.note(Status::Ok), Pace::Normal, "it was never confirmed bad");
     }
 }

@@ -37,6 +37,8 @@ mod probes;
 #[cfg(test)]
 mod push;
 #[cfg(test)]
+mod sites;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod update;

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hark_checks::sites;
 use hark_engine::input::{Heard, HostSeen, Input};
+use hark_model::time::{Mono, millis};
+use hark_model::{CheckResult, HostName};
+use hark_proto::times::taken;
 use hark_proto::{Body, Hello, Report, ReportItem};
 use hark_store::state::Change;
 
@@ -11,6 +15,8 @@ use super::pending::{Entry, To};
 use super::{Agents, Arrival, Intake, agents};
 use crate::server::message_journal::Line;
 use crate::server::messages::DefineSet;
+use crate::server::polls::Vote;
+use crate::server::probes::ToProbes;
 use crate::server::tally::Fate;
 
 impl Intake {
@@ -94,6 +100,10 @@ impl Intake {
                 self.order_ended(name.clone(), outcome, arrival.now);
             }
             self.inputs.push(match item {
+                ReportItem::Result(result) if sites::reported(&result.check).is_some() => {
+                    self.vote(arrival, &name, result);
+                    continue;
+                }
                 ReportItem::Result(result) => {
                     self.setup.own_limits.take(host, &result.limits);
                     Input::Result { host, result }
@@ -108,6 +118,20 @@ impl Intake {
         let items = self.setup.agents.slot(arrival.slot).items;
         self.changes.push(Change::AgentReports { agent: id, window: agents::stored_window(items) });
         Some(false)
+    }
+
+    /// Hands on what a site found of another host. It comes again: what there is no room for is left out.
+    pub(super) fn vote(&mut self, arrival: Arrival, site: &HostName, result: CheckResult) {
+        let Some((host, check)) = sites::reported(&result.check) else { return };
+        let Arrival { slot, now, .. } = arrival;
+        let skew_ms = self.setup.agents.peek(slot).skew_ms;
+        let age = now.unix.since(taken(result.began_at, skew_ms, now.unix));
+        let at = Mono(now.mono.0.saturating_sub(millis(age)));
+        let CheckResult { status, text, .. } = result;
+        let vote = Vote { host, check, site: site.to_string(), status, text, at };
+        if self.setup.probes.try_send(ToProbes::Vote(vote)).is_err() {
+            tracing::warn!(%site, "more results of sites than can be taken in");
+        }
     }
 
     pub(super) fn journal(&self, arrival: Arrival, line: impl FnOnce() -> Line) {

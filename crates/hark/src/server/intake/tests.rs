@@ -51,6 +51,7 @@ fn restarted() -> (Intake, Receiver<ToEngine>, Receiver<ToHistory>) {
         engine,
         history,
         journal: None,
+        probes: mpsc::channel(1).0,
         tally: Arc::default(),
         vitals: Arc::default(),
         own_limits: Arc::default(),

@@ -51,6 +51,13 @@ impl Namespace {
 }
 
 impl Namespace {
+    /// Gives it a way to everywhere else over this side, or takes that away: this side itself stays in reach.
+    pub(crate) fn set_way_out(&self, is_open: bool) {
+        let (verb, here) = (if is_open { "add" } else { "del" }, self.here);
+        let line = format!("-n {} route {verb} default via {here}", self.name);
+        succeed(Command::new("ip").args(line.split(' ')), LIMIT);
+    }
+
     /// Cuts the wire to it, or joins it again.
     pub(crate) fn set_wire(&self, state: &str) {
         succeed(Command::new("ip").args(["link", "set", &self.link, state]), LIMIT);

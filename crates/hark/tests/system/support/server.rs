@@ -43,6 +43,8 @@ pub(crate) struct Start {
     pub(crate) config: Option<PathBuf>,
     /// The address it listens on.
     pub(crate) ip: Ipv4Addr,
+    /// The address it listens on for agents, if that is another.
+    pub(crate) agents_ip: Option<Ipv4Addr>,
     /// The ports, 0 for any.
     pub(crate) ports: (u16, u16),
 }
@@ -56,6 +58,7 @@ impl Start {
             data: folder.join("data"),
             config: None,
             ip: Ipv4Addr::LOCALHOST,
+            agents_ip: None,
             ports: (0, 0),
         }
     }
@@ -71,7 +74,8 @@ impl Start {
         let mut command = clean(HARK, &self.folder);
         command.arg(self.command).arg("--data").arg(&self.data);
         command.arg("--http").arg(format!("{}:{}", self.ip, self.ports.0));
-        command.arg("--udp").arg(format!("{}:{}", self.ip, self.ports.1));
+        let agents_ip = self.agents_ip.unwrap_or(self.ip);
+        command.arg("--udp").arg(format!("{agents_ip}:{}", self.ports.1));
         if let Some(config) = &self.config {
             command.arg("--config").arg(config);
         }

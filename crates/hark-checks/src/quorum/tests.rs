@@ -1,0 +1,154 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const NOW: Mono = Mono(10_000_000);
+const EVERY: Duration = Duration::from_mins(1);
+
+fn at(seconds: u64) -> Mono {
+    NOW + Duration::from_secs(seconds)
+}
+
+fn of(sites: usize, quorum: usize) -> Quorum {
+    Quorum::new((0..sites).map(|n| format!("s{n}")), quorum, EVERY, NOW)
+}
+
+/// What each site says, one letter each: ok, warning, critical, unknown, silent, old.
+fn says(quorum: usize, words: &str) -> Combined {
+    let mut all = of(words.len(), quorum);
+    for (n, word) in words.chars().enumerate() {
+        let (status, from) = match word {
+            'o' => (Status::Ok, at(300)),
+            'w' => (Status::Warning, at(300)),
+            'c' => (Status::Critical, at(300)),
+            'u' => (Status::Unknown, at(300)),
+            'x' => (Status::Critical, at(0)),
+            _ => continue,
+        };
+        assert!(all.take(&format!("s{n}"), status, "refused", from));
+    }
+    all.combined(at(301))
+}
+
+#[test]
+fn bad_is_what_enough_sites_see_that_count() {
+    for (quorum, words, status) in [
+        (2, "ooo", Status::Ok),
+        (2, "coo", Status::Ok),
+        (2, "cco", Status::Critical),
+        (2, "cwo", Status::Warning),
+        (2, "cuo", Status::Ok),
+        (2, "c-o", Status::Ok),
+        (2, "cxo", Status::Ok),
+        (2, "cc-", Status::Critical),
+        (2, "c--", Status::Unknown),
+        (2, "o--", Status::Unknown),
+        (2, "uuo", Status::Unknown),
+        (2, "---", Status::Unknown),
+        (2, "xxx", Status::Unknown),
+        (1, "c--", Status::Critical),
+        (1, "woo", Status::Warning),
+        (3, "cco", Status::Ok),
+        (3, "ccc", Status::Critical),
+    ] {
+        assert_eq!(says(quorum, words).status, status, "{quorum} of {words}");
+    }
+}
+
+#[test]
+fn the_text_names_who_sees_it_bad_and_who_does_not_count() {
+    assert_eq!(says(2, "ooo").text, "ok at 3 of 3 sites");
+    assert_eq!(says(2, "cco").text, "bad at 2 of 3 sites: s0: refused; s1: refused");
+    assert_eq!(
+        says(2, "co-").text,
+        "bad at 1 of 2 sites, which is fewer than 2: s0: refused\nnot counted: s2: no fresh result"
+    );
+    assert_eq!(
+        says(2, "cux").text,
+        "too few sites: 1 can tell, 2 must\nnot counted: s1: refused; s2: no fresh result"
+    );
+}
+
+#[test]
+fn one_result_comes_of_one_round_of_looks() {
+    let mut all = of(3, 2);
+    for (second, site) in [(1, "s0"), (2, "s1")] {
+        assert!(all.take(site, Status::Ok, "fine", at(second)));
+        assert_eq!(all.due(at(second)), None, "the others have not looked yet");
+    }
+    assert!(all.take("s2", Status::Ok, "fine", at(3)));
+    assert_eq!(all.due(at(3)).unwrap().status, Status::Ok);
+    assert_eq!(all.due(at(4)), None, "nothing new");
+    // Two of three are enough to say that it is bad.
+    assert!(all.take("s0", Status::Critical, "refused", at(61)));
+    assert_eq!(all.due(at(61)), None);
+    assert!(all.take("s2", Status::Critical, "refused", at(62)));
+    assert_eq!(all.due(at(62)).unwrap().status, Status::Critical);
+    // One that is silent holds the others up for one interval.
+    assert!(all.take("s0", Status::Ok, "fine", at(121)));
+    assert!(all.take("s2", Status::Ok, "fine", at(121)));
+    assert_eq!(all.next_deadline(), at(122));
+    assert_eq!(all.due(at(122)).unwrap().status, Status::Ok);
+}
+
+#[test]
+fn sites_that_never_speak_are_told_once_a_while_and_no_sooner() {
+    let mut all = of(2, 1);
+    assert_eq!(all.due(at(129)), None);
+    assert_eq!(all.next_deadline(), at(130));
+    assert_eq!(all.due(at(130)).unwrap().status, Status::Unknown);
+    assert_eq!(all.due(at(131)), None);
+}
+
+#[test]
+fn what_comes_late_or_from_elsewhere_changes_nothing() {
+    let mut all = of(2, 1);
+    assert!(!all.take("other", Status::Critical, "refused", at(1)));
+    assert!(all.take("s0", Status::Ok, "fine", at(5)));
+    assert!(!all.take("s0", Status::Critical, "refused", at(4)), "out of a spool");
+    assert_eq!(all.combined(at(6)).status, Status::Ok);
+}
+
+#[test]
+fn a_reload_keeps_what_the_sites_that_stay_have_said() {
+    let mut before = of(3, 2);
+    for site in ["s0", "s1", "s2"] {
+        assert!(before.take(site, Status::Critical, "refused", at(1)));
+    }
+    let after = of(2, 2).after(&before);
+    assert_eq!(after.combined(at(2)).status, Status::Critical);
+    assert_eq!(after.sites.len(), 2);
+}
+
+fn status() -> impl Strategy<Value = Status> {
+    prop::sample::select(vec![Status::Ok, Status::Warning, Status::Critical, Status::Unknown])
+}
+
+proptest! {
+    #[test]
+    fn no_number_of_silent_or_unknowing_sites_makes_it_bad_or_good(
+        found in prop::collection::vec((0_usize..6, status(), 0_u64..600), 0..40),
+        quorum in 1_usize..6,
+    ) {
+        let mut all = of(6, quorum);
+        let mut newest: [Option<(u64, Status)>; 6] = [None; 6];
+        for (site, status, second) in found {
+            let later = newest[site].is_none_or(|(at, _)| at <= second);
+            prop_assert_eq!(all.take(&format!("s{site}"), status, "x", at(second)), later);
+            if later {
+                newest[site] = Some((second, status));
+            }
+        }
+        let now = 600;
+        let counts = newest.iter().flatten().filter(|(second, status)| {
+            now - second <= all.fresh_for().as_secs() && *status != Status::Unknown
+        });
+        let counts: Vec<Status> = counts.map(|(_, status)| *status).collect();
+        let critical = counts.iter().filter(|status| **status == Status::Critical).count();
+        let bad = counts.iter().filter(|status| status.is_problem()).count();
+        let combined = all.combined(at(now)).status;
+        prop_assert_eq!(combined == Status::Unknown, counts.len() < quorum);
+        prop_assert_eq!(combined == Status::Critical, critical >= quorum);
+        prop_assert_eq!(combined == Status::Ok, counts.len() >= quorum && bad < quorum);
+    }
+}
