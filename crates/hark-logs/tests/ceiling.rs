@@ -75,9 +75,11 @@ fn a_log_that_is_written_faster_than_it_may_be_read_takes_its_share_and_no_more(
         logs.wait(never.as_fd(), || Clock.now()).unwrap();
     }
     let took = Duration::from_nanos(used() - before).as_secs_f64();
-    // The share of the time, the bucket of a second that was full at the beginning, and a piece of
-    // work that is not interrupted.
-    let most = PERCENT / 100.0 * (LONG.as_secs_f64() + 1.0) + 0.1;
+    // The share of the time that it really lasted, the bucket of a second that was full at the
+    // beginning, and a piece of work that is not interrupted: on a machine that others use as well
+    // the same piece takes up to three times as long. Without a ceiling it would be all the time.
+    let lasted = Clock.now().mono.since(begin).as_secs_f64();
+    let most = PERCENT / 100.0 * (lasted + 1.0) + 0.3;
     assert!(took <= most, "{took} s instead of {most} s");
     assert!(events > 0, "nothing was read in {took} s");
     // A window is counted once all of it was read.
