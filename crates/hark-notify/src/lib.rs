@@ -5,6 +5,8 @@
 //!   what the section `receivers` of the configuration became.
 //! - A [`Receiver`] sends one [`Notification`] once. It keeps no queue and decides nothing: whether
 //!   to try again is [`SendError::is_permanent`], [`SendError::retry_after`] and the machine below.
+//! - [`handling`] is what comes back: tokens with which people acknowledge from outside the page, and
+//!   calls of services.
 //! - [`outbox::Outbox`] is that machine, without IO: rows of the outbox go in, leases, outcomes and
 //!   hand-overs to fallback receivers come out. Its parts, for those who need less, are in
 //!   [`delivery`].
@@ -19,10 +21,13 @@ use hark_config::{Key, Section};
 use hark_model::Notification;
 use hark_net::{BoxFuture, Resolve};
 
+use crate::handling::{Acknowledged, Call, CallError, Called};
+
 mod deadline;
 pub mod delivery;
 mod digest;
 mod error;
+pub mod handling;
 pub mod outbox;
 mod reach;
 mod receivers;
@@ -44,6 +49,9 @@ pub struct Context {
     pub page: String,
     /// This machine's own name, with which it greets mail servers.
     pub own_name: String,
+    /// Makes the tokens with which people acknowledge from outside; `None` where nothing would take
+    /// them back.
+    pub tokens: Option<handling::Tokens>,
 }
 
 impl fmt::Debug for Context {
@@ -85,6 +93,23 @@ pub trait Receiver: Send + Sync + fmt::Debug {
         notification: &'a Notification,
         context: &'a Context,
     ) -> BoxFuture<'a, Result<Delivered, SendError>>;
+
+    /// Reads a call that the service makes to us, such as somebody pressing a button. It verifies the
+    /// service's signature, in constant time, before it believes anything else. `None`: the receiver
+    /// does not offer that.
+    fn called(&self, _call: &Call<'_>) -> Option<Result<Called, CallError>> {
+        None
+    }
+
+    /// Asks the service whether somebody has taken the message that it calls `reference`. `None`: the
+    /// receiver does not offer that. It ends within the receiver's own time limit.
+    fn acknowledged<'a>(
+        &'a self,
+        _reference: &'a str,
+        _context: &'a Context,
+    ) -> Option<BoxFuture<'a, Result<Option<Acknowledged>, SendError>>> {
+        None
+    }
 
     /// Closes connections that were kept open for too long. To be called every few seconds to
     /// minutes; cheap if there is nothing to close.

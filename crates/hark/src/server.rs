@@ -18,6 +18,7 @@ pub(crate) mod certificate;
 mod discovery;
 mod engine_loop;
 mod folder;
+mod handling;
 mod history_loop;
 mod hosts;
 mod intake;

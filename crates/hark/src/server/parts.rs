@@ -16,6 +16,7 @@ use hark_model::Secret;
 use hark_model::record::{DeliveryRecord, JournalLine};
 use hark_net::Resolver;
 use hark_notify::Receivers;
+use hark_notify::handling::Tokens;
 use hark_store::state::{AgentRecord, State, StateReader};
 use hark_web::{WebConfig, WebSettings};
 use tokio::net::TcpListener;
@@ -27,6 +28,7 @@ use super::backend::{Access, ServerBackend};
 use super::certificate::Certificate;
 use super::discovery::Discovery;
 use super::engine_loop::{self, Outlets, ProbeNow};
+use super::handling;
 use super::history_loop::{self, ToHistory};
 use super::intake::{self, Agents, KnownAgent};
 use super::links::Links;
@@ -78,6 +80,7 @@ pub(super) struct Parts {
     /// Those others that are tasks.
     pub(super) tasks: TaskTracker,
     resolver: Arc<Resolver>,
+    tokens: Option<Tokens>,
 }
 
 /// What the page is given.
@@ -102,6 +105,7 @@ impl Parts {
         Self {
             links,
             settings,
+            tokens: handling::tokens(&data_dir),
             data_dir,
             stops: Stops::default(),
             threads: Threads::default(),
@@ -210,12 +214,22 @@ impl Parts {
             inbox,
             receivers,
             rows,
-            context: context(&self.settings, &self.resolver),
+            context: self.context(),
             store: self.links.store.clone(),
             engine: self.links.engine.clone(),
             live: self.links.live.clone(),
             stop: self.stops.tasks.token(),
         }));
+    }
+
+    /// Returns what receivers need of this server.
+    fn context(&self) -> hark_notify::Context {
+        hark_notify::Context {
+            resolve: Arc::clone(&self.resolver) as Arc<dyn hark_net::Resolve>,
+            page: self.settings.public_url.clone(),
+            own_name: crate::sys::host_name().unwrap_or_else(|| "localhost".to_owned()),
+            tokens: self.tokens.clone(),
+        }
     }
 
     /// Starts the probes.
@@ -397,14 +411,5 @@ fn outlets(
             Some(name) => hosts.learned(host, name),
             None => hosts.dropped(host),
         }),
-    }
-}
-
-/// Returns what receivers need of this server.
-fn context(settings: &Settings, resolver: &Arc<Resolver>) -> hark_notify::Context {
-    hark_notify::Context {
-        resolve: Arc::clone(resolver) as Arc<dyn hark_net::Resolve>,
-        page: settings.public_url.clone(),
-        own_name: crate::sys::host_name().unwrap_or_else(|| "localhost".to_owned()),
     }
 }

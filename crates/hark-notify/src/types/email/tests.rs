@@ -281,6 +281,7 @@ fn context() -> Context {
         resolve: Arc::new(resolve),
         page: "https://hark.example.net".to_owned(),
         own_name: "mon.example.net".to_owned(),
+        tokens: None,
     }
 }
 
