@@ -28,6 +28,7 @@ mod conditions;
 mod configured;
 mod dialogue;
 mod dns;
+mod echo;
 mod endpoint;
 mod facts;
 mod families;
@@ -56,6 +57,7 @@ pub use configured::{
     CHECK_KEYS, Configured, DEFAULT_KEYS, PUSH_KEYS, Timing, from_target, read_guard, read_uplink,
     read_ways_out,
 };
+pub use echo::Echoes;
 pub use facts::FactKey;
 pub use finding::{Finding, Measure};
 pub use manual::{by_name, first_sentence, manual};
@@ -71,12 +73,14 @@ pub struct Context {
     pub guard: Guard,
     /// Runs programs, if checks may run any.
     pub programs: Programs,
+    /// The sockets of all echo requests.
+    pub echoes: Echoes,
 }
 
 impl Context {
     /// Goes to any address, and runs no program.
     pub fn new(resolver: Arc<Resolver>) -> Self {
-        Self { resolver, guard: Guard::Open, programs: Programs::none() }
+        Self { resolver, guard: Guard::Open, programs: Programs::none(), echoes: Echoes::default() }
     }
 }
 

@@ -311,8 +311,17 @@ impl Web {
     ) -> Result<Link, Missed> {
         let limit = self.left(began);
         let dial = if let Some(proxy) = &self.proxy {
-            // Where the proxy lets one go is its own affair.
-            Dial::new(&proxy.origin.host, proxy.origin.port, limit)
+            // Where a name leads is the proxy's affair, which must be one that may be gone to itself. An
+            // address is what it is.
+            let host = place.origin.host.trim_matches(['[', ']']);
+            if let Ok(address) = host.parse()
+                && !context.guard.allows(address)
+            {
+                let host = host.to_owned();
+                return Err(Missed::Unreached(Unreached::Forbidden { host, address }));
+            }
+            let dial = Dial::new(&proxy.origin.host, proxy.origin.port, limit);
+            Dial { guard: context.guard, ..dial }
         } else {
             // A fixed address holds for the host of the settings, not for where it sends us.
             let origin = &place.origin;

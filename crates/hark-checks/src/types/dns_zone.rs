@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use hark_config::{Bare, Key, Kind, Section};
 use hark_model::Status;
 use hark_model::time::Clock;
-use hark_net::{BoxFuture, Family, Stopwatch};
+use hark_net::{BoxFuture, Family, Guard, Stopwatch};
 
 use self::judge::{Limits, Outcome, Zone};
 use crate::dns::{Answer, Question, over_udp, read_name};
@@ -291,9 +291,10 @@ impl Servers {
         let mut error = io::Error::new(io::ErrorKind::NotFound, "no name server is configured");
         for resolver in resolvers {
             let endpoint = endpoint(resolver, share);
-            // The settings name the resolver, not the zone: the guard is for what the zone names.
-            let open = Context { guard: hark_net::Guard::Open, ..context.clone() };
-            match over_udp(&endpoint, &open, &question).await {
+            // The name servers of this machine are its own affair; one of the settings is a target.
+            let guard = if self.resolver.is_some() { context.guard } else { Guard::Open };
+            let context = Context { guard, ..context.clone() };
+            match over_udp(&endpoint, &context, &question).await {
                 Ok((_, Ok(answer))) => return Ok(answer),
                 Ok((_, Err(met))) => {
                     error = io::Error::new(met.kind(), format!("{resolver}: {met}"));

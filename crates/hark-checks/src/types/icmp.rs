@@ -1,12 +1,9 @@
 //! Echo requests (`ping`).
 //!
-//! An unprivileged datagram socket where the system allows it (`net.ipv4.ping_group_range`), else a
-//! raw one, which needs `CAP_NET_RAW`. Replies are known by a payload that is unique to the run: a
-//! raw socket sees every reply that reaches the machine.
+//! When to ask, and what the replies mean; [`Echoes`](crate::Echoes) has the sockets.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use hark_config::{Bare, Key, Kind, Section};
@@ -14,9 +11,8 @@ use hark_model::Status;
 use hark_model::sample::Unit;
 use hark_model::time::{Clock, Micros};
 use hark_net::{BoxFuture, Dial, Family, Unreached, find};
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::UdpSocket;
 
+use crate::echo::{Asking, Heard, SMALLEST};
 use crate::facts::FactKey;
 use crate::finding::{Finding, Measure};
 use crate::net::{FAMILY_KEY, TIMEOUT_KEY, TimeLimits, judge_unreached, read_host, read_timeout};
@@ -58,9 +54,6 @@ const MAX_COUNT: u64 = 100;
 
 /// Largest request: fits one packet on every path.
 const MAX_SIZE: u64 = 1400;
-
-/// Smallest request: the bytes that tell our replies from others'.
-const MARK: usize = 16;
 
 /// Shortest time between two requests: below it is a flood.
 const MIN_INTERVAL: Duration = Duration::from_millis(10);
@@ -111,13 +104,13 @@ impl CheckType for Icmp {
                 .error("count", "the last request would be sent after the timeout")
                 .hint("lower `count` or `interval`, or raise `timeout`");
         }
-        let smallest = u64::try_from(MARK).unwrap_or(0);
+        let smallest = u64::try_from(SMALLEST).unwrap_or(0);
         let size = section.u64("size", 56, smallest..=MAX_SIZE);
         let ping = Ping {
             family: given.family,
             count,
             interval: interval.max(MIN_INTERVAL),
-            size: usize::try_from(size).unwrap_or(MARK),
+            size: usize::try_from(size).unwrap_or(SMALLEST),
             loss_warning,
             loss_critical,
             limits: TimeLimits::read(section),
@@ -191,17 +184,19 @@ impl Ping {
         let Some(address) = address else {
             return Observation::Unable(io::ErrorKind::AddrNotAvailable.into());
         };
-        match Pinger::open(address, self.size) {
-            Ok(pinger) => self.ask(pinger, began).await,
+        match context.echoes.begin(address, self.size, self.count) {
+            Ok(asking) => self.ask(asking, address, began).await,
             Err(error) => Observation::Unable(error),
         }
     }
 
     /// Sends at the interval and collects replies meanwhile, until all have come or time is up.
-    async fn ask(&self, mut pinger: Pinger, began: Micros) -> Observation {
+    async fn ask(&self, mut asking: Asking, address: IpAddr, began: Micros) -> Observation {
         let end = self.timeout.saturating_sub(RESERVE);
         let mut sent_at: Vec<Option<Micros>> = Vec::with_capacity(self.count.into());
         let mut replies = Vec::new();
+        // Requests that nothing will be heard of any more.
+        let mut n_undelivered = 0;
         let mut refusal = None;
         let first = Clock.micros();
         loop {
@@ -209,15 +204,16 @@ impl Ping {
             let since_first = Duration::from_micros(now.since(first));
             let n_sent = u32::try_from(sent_at.len()).unwrap_or(u32::MAX);
             if n_sent < u32::from(self.count) && since_first >= self.interval * n_sent {
-                let sequence = u16::try_from(n_sent).unwrap_or(u16::MAX);
+                let n = u16::try_from(n_sent).unwrap_or(u16::MAX);
                 sent_at.push(Some(Clock.micros()));
-                if let Err(error) = pinger.send(sequence).await {
+                if let Err(error) = asking.send(n).await {
                     refusal = Some(error);
+                    n_undelivered += 1;
                 }
                 continue;
             }
             let spent = Duration::from_micros(now.since(began));
-            if replies.len() >= self.count.into() || spent >= end {
+            if replies.len() + n_undelivered >= self.count.into() || spent >= end {
                 break;
             }
             let until_next = if n_sent < u32::from(self.count) {
@@ -226,16 +222,21 @@ impl Ping {
                 end.saturating_sub(spent)
             };
             let wait = until_next.min(end.saturating_sub(spent));
-            let Ok(Ok(sequence)) = tokio::time::timeout(wait, pinger.receive()).await else {
-                continue;
-            };
-            // A second reply to the same request counts for nothing.
-            if let Some(sent) = sent_at.get_mut(usize::from(sequence)).and_then(Option::take) {
-                replies.push(Duration::from_micros(Clock.micros().since(sent)));
+            match tokio::time::timeout(wait, asking.heard()).await {
+                Ok(Ok(Heard::Reply(n, at))) => {
+                    let sent = sent_at.get_mut(usize::from(n)).and_then(Option::take);
+                    replies.extend(sent.map(|sent| Duration::from_micros(at.since(sent))));
+                }
+                Ok(Ok(Heard::Undelivered(_, errno))) => {
+                    refusal = Some(io::Error::from_raw_os_error(errno));
+                    n_undelivered += 1;
+                }
+                Ok(Err(error)) => return Observation::Unable(error),
+                Err(_elapsed) => {}
             }
         }
         let sent = u16::try_from(sent_at.len()).unwrap_or(u16::MAX);
-        Observation::Asked { address: pinger.address, sent, replies, refusal }
+        Observation::Asked { address, sent, replies, refusal }
     }
 
     fn judge(&self, observation: &Observation) -> Finding {
@@ -304,119 +305,6 @@ fn jitter(replies: &[Duration]) -> Option<Duration> {
     });
     let n = u32::try_from(replies.len()).unwrap_or(u32::MAX).checked_sub(1)?;
     differences.sum::<Duration>().checked_div(n)
-}
-
-/// A socket for echo requests to one address.
-struct Pinger {
-    socket: UdpSocket,
-    address: IpAddr,
-    identifier: u16,
-    mark: [u8; MARK - 2],
-    size: usize,
-}
-
-const ECHO_REQUEST_V4: u8 = 8;
-const ECHO_REPLY_V4: u8 = 0;
-const ECHO_REQUEST_V6: u8 = 128;
-const ECHO_REPLY_V6: u8 = 129;
-const HEADER: usize = 8;
-
-impl Pinger {
-    fn open(address: IpAddr, size: usize) -> io::Result<Self> {
-        let (domain, protocol) = match address {
-            IpAddr::V4(_) => (Domain::IPV4, Protocol::ICMPV4),
-            IpAddr::V6(_) => (Domain::IPV6, Protocol::ICMPV6),
-        };
-        let socket = Socket::new(domain, Type::DGRAM, Some(protocol))
-            .or_else(|_| Socket::new(domain, Type::RAW, Some(protocol)))?;
-        socket.set_nonblocking(true)?;
-        socket.connect(&SocketAddr::new(address, 0).into())?;
-        let unique = unique();
-        let mut mark = *b"hark ping     ";
-        mark[MARK - 10..].copy_from_slice(&unique.to_be_bytes());
-        let [.., high, low] = unique.to_be_bytes();
-        let identifier = u16::from_be_bytes([high, low]);
-        let socket = UdpSocket::from_std(socket.into())?;
-        Ok(Self { socket, address, identifier, mark, size: size.max(MARK) })
-    }
-
-    async fn send(&mut self, sequence: u16) -> io::Result<()> {
-        let packet = self.request(sequence);
-        self.socket.send(&packet).await.map(drop)
-    }
-
-    fn request(&self, sequence: u16) -> Vec<u8> {
-        let kind = if self.address.is_ipv4() { ECHO_REQUEST_V4 } else { ECHO_REQUEST_V6 };
-        let mut packet = vec![kind, 0, 0, 0];
-        packet.extend(self.identifier.to_be_bytes());
-        packet.extend(sequence.to_be_bytes());
-        packet.extend(self.mark);
-        packet.extend(sequence.to_be_bytes());
-        packet.resize(HEADER + self.size, b'.');
-        if self.address.is_ipv4() {
-            // For IPv6 the system does it, since it needs the source address.
-            let sum = checksum(&packet).to_be_bytes();
-            packet[2..4].copy_from_slice(&sum);
-        }
-        packet
-    }
-
-    /// Waits for a reply to one of our requests and returns its sequence. Others are passed over.
-    async fn receive(&mut self) -> io::Result<u16> {
-        let mut buffer = [0; 2048];
-        loop {
-            let n = match self.socket.recv(&mut buffer).await {
-                Ok(n) => n,
-                // Word of a router; later requests may pass.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
-                Err(error) => return Err(error),
-            };
-            let reply = buffer.get(..n).and_then(|packet| self.reply(packet));
-            if let Some(sequence) = reply {
-                return Ok(sequence);
-            }
-        }
-    }
-
-    /// Returns the sequence of a packet that is a reply to one of our requests.
-    fn reply(&self, packet: &[u8]) -> Option<u16> {
-        let kind = if self.address.is_ipv4() { ECHO_REPLY_V4 } else { ECHO_REPLY_V6 };
-        // A raw IPv4 socket shows the IP header too.
-        let packet = match packet.first()? {
-            first if self.address.is_ipv4() && first >> 4 == 4 => {
-                packet.get(usize::from(first & 0x0f) * 4..)?
-            }
-            _ => packet,
-        };
-        if *packet.first()? != kind || packet.get(HEADER..HEADER + self.mark.len())? != self.mark {
-            return None;
-        }
-        // The sequence is in the payload as well, where nothing on the way rewrites it.
-        let at = HEADER + self.mark.len();
-        Some(u16::from_be_bytes([*packet.get(at)?, *packet.get(at + 1)?]))
-    }
-}
-
-/// Returns a number that no other run of this process had, and hardly one of another.
-fn unique() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let run = NEXT.fetch_add(1, Ordering::Relaxed);
-    let start = u64::from(std::process::id()) << 32;
-    start ^ Clock.micros().0.rotate_left(20) ^ run
-}
-
-/// The sum of RFC 1071.
-fn checksum(packet: &[u8]) -> u16 {
-    let mut sum: u32 = 0;
-    for pair in packet.chunks(2) {
-        let high = pair.first().copied().unwrap_or(0);
-        let low = pair.get(1).copied().unwrap_or(0);
-        sum += u32::from(u16::from_be_bytes([high, low]));
-    }
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !u16::try_from(sum).unwrap_or(u16::MAX)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hark_config::{Document, NoSecrets, Style};
+use hark_model::Status;
 
 use crate::conditions::Conditions;
 use crate::programs::Programs;
@@ -121,7 +122,7 @@ async fn a_cancelled_run_leaves_nothing_behind() {
         if let Ok((finding, _)) = &cut {
             assert_eq!(
                 (kind.name(), finding.status),
-                ("ping", hark_model::Status::Unknown),
+                ("ping", Status::Unknown),
                 "only a machine that may not ping ends early: {finding:?}"
             );
         }
@@ -138,4 +139,84 @@ async fn a_cancelled_run_leaves_nothing_behind() {
         std::io::Read::read_to_end(&mut &stream, &mut rest).unwrap();
     }
     assert!(n_connections >= 2, "tcp and http have connected");
+}
+
+/// Settings with which each type goes to `host` at `port`, in every way that it can go.
+fn ways_to(kind: &str, host: &str, port: u16) -> Vec<String> {
+    let in_url = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    let address = format!("address: '{host}'\nport: {port}\n");
+    match kind {
+        "http" => vec![
+            format!("url: 'http://{in_url}:{port}/'"),
+            format!("url: 'http://192.0.2.7:{port}/'\naddress: '{host}'"),
+            format!("url: 'http://192.0.2.7/'\nproxy: 'http://{in_url}:{port}'"),
+            format!("url: 'https://192.0.2.7/'\nproxy: 'http://{in_url}:{port}'"),
+        ],
+        "flow" => vec![
+            format!("steps: [{{url: 'http://{in_url}:{port}/'}}]"),
+            format!("steps: [{{url: 'http://192.0.2.7/'}}]\nproxy: 'http://{in_url}:{port}'"),
+        ],
+        "domain" => {
+            let rdap = format!("name: example.net\nrdap: 'http://{in_url}:{port}/'");
+            let whois = format!("name: example.net\nwhois: '{host}:{port}'");
+            // Addresses of IPv6 are no names of WHOIS servers.
+            [rdap, whois].into_iter().take(if host.contains(':') { 1 } else { 2 }).collect()
+        }
+        "ping" => vec![format!("address: '{host}'\ncount: 1")],
+        "dns" => ["udp", "tcp", "tls", "https"]
+            .map(|way| format!("{address}name: a.example\ntransport: {way}"))
+            .to_vec(),
+        "dns_zone" => vec![
+            format!("zone: a.example\nservers: ['{host}']\nport: {port}"),
+            format!("zone: a.example\nresolver: '{in_url}:{port}'"),
+        ],
+        "udp" => vec![format!("{address}send: anybody")],
+        "sip" | "openvpn" => {
+            ["udp", "tcp"].map(|way| format!("{address}transport: {way}")).to_vec()
+        }
+        "plugin" | "exec" => Vec::new(),
+        _ => vec![address],
+    }
+}
+
+#[tokio::test]
+async fn no_type_goes_to_a_private_address_where_that_is_forbidden() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let datagrams = std::net::UdpSocket::bind(("127.0.0.1", port)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let hosts = folder.path().join("hosts");
+    std::fs::write(&hosts, "127.0.0.1 inner.example\n").unwrap();
+    let resolver = hark_net::Resolver::with_files(hosts, folder.path().join("none"));
+    let context =
+        Context { guard: hark_net::Guard::PublicOnly, ..Context::new(Arc::new(resolver)) };
+    let mut n_ways = 0;
+    for kind in TYPES {
+        for host in ["127.0.0.1", "inner.example", "fd00::7", "::ffff:127.0.0.1", "169.254.169.254"]
+        {
+            for settings in ways_to(kind.name(), host, port) {
+                let document = Document::single(&settings);
+                let root = document.root(&NoSecrets);
+                let check = families::read(*kind, &root, None, Conditions::default());
+                if document.has_errors() {
+                    // Where only addresses are taken, names are none; nothing else is refused here.
+                    let said = document.diagnostics().render(Style::Plain);
+                    assert_eq!(host, "inner.example", "{said}");
+                    continue;
+                }
+                let Some(check) = check else { continue };
+                let finding = crate::run(&*check, &context).await.0;
+                let said = format!("{}\n{settings}\n{}", kind.name(), finding.text);
+                assert_ne!(finding.status, Status::Ok, "{said}");
+                assert!(finding.text.contains("private address"), "{said}");
+                n_ways += 1;
+            }
+        }
+    }
+    assert!(n_ways >= 5 * TYPES.len(), "{n_ways}");
+    for refused in [listener.set_nonblocking(true), datagrams.set_nonblocking(true)] {
+        refused.unwrap();
+    }
+    assert!(listener.accept().is_err(), "somebody has connected");
+    assert!(datagrams.recv(&mut [0; 64]).is_err(), "somebody has sent a datagram");
 }

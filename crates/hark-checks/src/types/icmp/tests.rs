@@ -6,6 +6,7 @@ use hark_config::{Document, NoSecrets, Style};
 use hark_net::Resolver;
 
 use super::*;
+use crate::echo::line::{HERE, Line};
 
 fn ping(more: &str) -> Ping {
     let document = Document::single(more);
@@ -85,54 +86,6 @@ fn a_refusal_is_told_when_nothing_came_back() {
     assert_eq!(finding.text, "192.0.2.7: 0 of 4 replies, network unreachable");
 }
 
-#[test]
-fn the_checksum_is_that_of_rfc_1071() {
-    assert_eq!(checksum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), !0xddf2);
-    assert_eq!(checksum(&[0xff]), 0x00ff);
-    assert_eq!(checksum(&[]), 0xffff);
-}
-
-/// A pinger, or none where this machine may not ping.
-fn pinger(address: IpAddr) -> Option<Pinger> {
-    Pinger::open(address, 56).ok()
-}
-
-#[tokio::test]
-async fn only_replies_to_our_own_requests_count() {
-    let Some(pinger) = pinger(Ipv4Addr::LOCALHOST.into()) else { return };
-    let request = pinger.request(7);
-    assert_eq!(checksum(&request), 0, "a packet with its checksum sums up to nothing");
-    assert_eq!(request.len(), HEADER + 56);
-    let mut reply = request.clone();
-    reply[0] = ECHO_REPLY_V4;
-    assert_eq!(pinger.reply(&reply), Some(7));
-    assert_eq!(pinger.reply(&request), None, "our own request on the loopback");
-    let mut with_ip_header = vec![0x45; 20];
-    with_ip_header.extend(&reply);
-    assert_eq!(pinger.reply(&with_ip_header), Some(7), "as raw sockets show it");
-    let mut stranger = reply.clone();
-    stranger[HEADER + 13] ^= 1;
-    assert_eq!(pinger.reply(&stranger), None);
-    for n in 0..reply.len() {
-        let cut = pinger.reply(&reply[..n]);
-        assert!(cut.is_none() || n >= HEADER + MARK, "{n}");
-    }
-    assert_eq!(pinger.reply(&[0x4f]), None);
-}
-
-#[tokio::test]
-async fn runs_at_the_same_time_do_not_take_each_others_replies() {
-    let (Some(one), Some(other)) =
-        (pinger(Ipv4Addr::LOCALHOST.into()), pinger(Ipv4Addr::LOCALHOST.into()))
-    else {
-        return;
-    };
-    let mut reply = one.request(0);
-    reply[0] = ECHO_REPLY_V4;
-    assert_eq!(one.reply(&reply), Some(0));
-    assert_eq!(other.reply(&reply), None);
-}
-
 async fn look(settings: &str) -> Finding {
     let document = Document::single(settings);
     let check = Icmp.read(&document.root(&NoSecrets), Given::default()).unwrap();
@@ -143,7 +96,8 @@ async fn look(settings: &str) -> Finding {
 #[tokio::test]
 async fn this_machine_answers_itself_in_both_families() {
     for address in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
-        if std::net::UdpSocket::bind((address, 0)).is_err() || pinger(address).is_none() {
+        let may_ping = crate::Echoes::default().begin(address, 56, 1).is_ok();
+        if std::net::UdpSocket::bind((address, 0)).is_err() || !may_ping {
             continue;
         }
         let settings = format!("address: '{address}'\ncount: 3\ninterval: 10ms\ntimeout: 3s\n");
@@ -155,38 +109,20 @@ async fn this_machine_answers_itself_in_both_families() {
     }
 }
 
-/// A pinger whose packets go to a UDP socket here, and that socket: no right to ping is needed.
-async fn pair() -> (Pinger, UdpSocket) {
-    let far = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let near = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    near.connect(far.local_addr().unwrap()).await.unwrap();
-    far.connect(near.local_addr().unwrap()).await.unwrap();
-    let pinger = Pinger {
-        socket: near,
-        address: Ipv4Addr::LOCALHOST.into(),
-        identifier: 7,
-        mark: *b"hark ping test",
-        size: 56,
-    };
-    (pinger, far)
-}
-
 /// Asks over a line where the reply to request `n` comes `copies[n]` times.
 async fn ask_over_line(copies: [usize; 4]) -> Observation {
-    let (pinger, far) = pair().await;
+    let line = Line::new().await;
     let ping = Ping { timeout: Duration::from_millis(300), ..ping("") };
     let answer = async {
-        let mut packet = [0; 128];
         loop {
-            let n = far.recv(&mut packet).await.unwrap();
-            packet[0] = ECHO_REPLY_V4;
-            for _ in 0..copies[usize::from(packet[7])] {
-                far.send(&packet[..n]).await.unwrap();
+            let reply = line.reply().await;
+            for _ in 0..copies[usize::from(reply[7])] {
+                line.send(&reply).await;
             }
         }
     };
     tokio::select! {
-        observation = ping.ask(pinger, Clock.micros()) => observation,
+        observation = ping.ask(line.begin(), HERE, Clock.micros()) => observation,
         () = answer => panic!("the far end does not end"),
     }
 }
@@ -214,14 +150,9 @@ async fn silence_ends_with_the_timeout() {
 
 #[tokio::test]
 async fn a_run_ends_with_its_last_reply() {
-    let (pinger, far) = pair().await;
+    let line = Line::new().await;
     let ping = Ping { timeout: Duration::from_mins(10), count: 1, ..ping("") };
-    let answer = async {
-        let mut packet = [0; 128];
-        let n = far.recv(&mut packet).await.unwrap();
-        packet[0] = ECHO_REPLY_V4;
-        far.send(&packet[..n]).await.unwrap();
-    };
-    let (observation, ()) = tokio::join!(ping.ask(pinger, Clock.micros()), answer);
+    let answer = async { line.send(&line.reply().await).await };
+    let (observation, ()) = tokio::join!(ping.ask(line.begin(), HERE, Clock.micros()), answer);
     assert_eq!(replies(&observation), (1, 1));
 }
