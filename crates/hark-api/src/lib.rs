@@ -21,6 +21,7 @@ pub mod deliveries;
 pub mod enrol;
 pub mod events;
 pub mod fleet;
+pub mod handling;
 pub mod hosts;
 pub mod incidents;
 pub mod list;

@@ -22,6 +22,19 @@ pub enum Status {
     Pending,
 }
 
+impl Status {
+    /// Returns its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+            Self::Unknown => "unknown",
+            Self::Pending => "pending",
+        }
+    }
+}
+
 impl From<hark_model::Status> for Status {
     fn from(status: hark_model::Status) -> Self {
         match status {

@@ -152,6 +152,29 @@ impl HostName {
     }
 }
 
+/// What the name of those begins with who act by what a receiver's messages carried. The space keeps
+/// it apart from all names that anybody can log in with.
+const VIA: &str = "via ";
+
+impl UserName {
+    /// Returns the name under which those act who read the messages of `receiver`, and whom nobody
+    /// knows better. No user can be called so.
+    pub fn via(receiver: &ReceiverName) -> Self {
+        Self(Arc::from(format!("{VIA}{receiver}")))
+    }
+
+    /// Reads a name from a record of what was done: a user's, or one of [`UserName::via`].
+    ///
+    /// # Errors
+    /// If it is neither.
+    pub fn recorded(text: &str) -> Result<Self, NameError> {
+        match text.strip_prefix(VIA) {
+            Some(receiver) => ReceiverName::new(receiver).map(|receiver| Self::via(&receiver)),
+            None => Self::new(text),
+        }
+    }
+}
+
 impl CheckName {
     /// Returns the name of the check that is the host's own liveness.
     pub fn host() -> Self {
@@ -178,6 +201,16 @@ mod tests {
         assert!(HostName::new(&"a".repeat(254)).is_err());
         assert!(CheckName::new("disk_monitor./var lib.percent").is_ok());
         assert!(CheckName::new("a\nb").is_err());
+    }
+
+    #[test]
+    fn nobody_can_be_called_as_those_who_read_a_receivers_messages() {
+        let via = UserName::via(&ReceiverName::new("ops-mail").unwrap());
+        assert_eq!(via.as_str(), "via ops-mail");
+        assert!(UserName::new(via.as_str()).is_err());
+        assert_eq!(UserName::recorded("via ops-mail"), Ok(via));
+        assert_eq!(UserName::recorded("mira"), UserName::new("mira"));
+        assert!(UserName::recorded("via a b").is_err() && UserName::recorded("via ").is_err());
     }
 
     #[test]

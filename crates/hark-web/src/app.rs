@@ -50,6 +50,8 @@ pub(crate) struct App {
     /// Ends live connections and lets the others finish.
     pub(crate) shutdown: CancellationToken,
     limiter: Mutex<Limiter>,
+    /// Counts tokens of messages that are none, by where they came from.
+    token_limiter: Mutex<Limiter>,
     asking: Arc<Semaphore>,
     delivering: Arc<Semaphore>,
     /// One place for each agent that waits for news.
@@ -78,6 +80,7 @@ impl App {
             gate,
             live_places: Arc::new(Semaphore::new(MAX_LIVE)),
             shutdown,
+            token_limiter: Mutex::default(),
             limiter: Mutex::new(Limiter::default()),
             asking: Arc::new(Semaphore::new(MAX_ASKING)),
             delivering: Arc::new(Semaphore::new(MAX_DELIVERING)),
@@ -141,6 +144,19 @@ impl App {
     pub(crate) fn succeeded(&self, address: IpAddr, account: &str) {
         let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
         limiter.succeeded(address, account, self.now().mono);
+    }
+
+    /// Takes a try of the token of a message from `address`. Only those that are none count: what people
+    /// do with good ones is bounded by the good ones.
+    pub(crate) fn attempt_token(&self, address: IpAddr, token: &str) -> Reply<()> {
+        let mut limiter = self.token_limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        limiter.attempt(address, token, self.now().mono).map_err(Failure::Limited)
+    }
+
+    /// Takes the try back: it was one.
+    pub(crate) fn token_was_good(&self, address: IpAddr, token: &str) {
+        let mut limiter = self.token_limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        limiter.succeeded(address, token, self.now().mono);
     }
 
     /// Appends a line to the audit. What was done is done: a failure is logged.

@@ -23,6 +23,7 @@ use hark_api::auth::Role;
 use hark_api::deliveries::{DeliveriesQuery, Delivery};
 use hark_api::events::Activity;
 use hark_api::fleet::Fleet;
+use hark_api::handling::{Handled, Way};
 use hark_api::hosts::{Declared, Host, HostRow, HostsQuery, Looking};
 use hark_api::incidents::{Explanation, Incident, IncidentRow, IncidentsQuery};
 use hark_api::list::{Page, PageQuery};
@@ -125,6 +126,65 @@ pub struct AckOrder {
     pub until: Option<Unix>,
     /// Survives a rise in severity.
     pub sticky: bool,
+}
+
+/// Acknowledges with the token of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenOrder {
+    /// How the token came back.
+    pub way: Way,
+    /// Why; may be empty.
+    pub comment: String,
+    /// Until when; without, until it is over.
+    pub until: Option<Unix>,
+    /// Survives a rise in severity.
+    pub sticky: bool,
+}
+
+/// What the token of a message is for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Offer {
+    /// To whom the message went.
+    pub receiver: ReceiverName,
+    /// Until when the token is good.
+    pub until: Unix,
+    /// The incident as it is now.
+    pub incident: IncidentRow,
+}
+
+/// A call of the service behind a receiver.
+#[derive(Clone)]
+pub struct ServiceCall {
+    /// Its headers, with the service's signature.
+    pub headers: http::HeaderMap,
+    /// Its body, as it came.
+    pub body: bytes::Bytes,
+    /// When it came.
+    pub now: Unix,
+}
+
+impl fmt::Debug for ServiceCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceCall").field("bytes", &self.body.len()).finish_non_exhaustive()
+    }
+}
+
+/// What a call of a service is answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServiceAnswer {
+    /// It bears the service's signature.
+    Signed {
+        /// The type of the body.
+        content_type: &'static str,
+        /// The body, as the service wants it.
+        body: String,
+        /// Who did what, for the audit; none if nothing was done.
+        deed: Option<(UserName, String)>,
+    },
+    /// It does not.
+    Unsigned,
+    /// It does, but is not understood; why.
+    Malformed(String),
 }
 
 /// Makes a silence or maintenance.
@@ -349,6 +409,16 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     fn look_now(&self, host: &HostName, check: Option<&CheckName>) -> Answer<Looking>;
     /// Puts a test message into the outbox.
     fn test_receiver(&self, receiver: &ReceiverName, by: &UserName) -> Answer<DeliveryId>;
+
+    // People who handle incidents from outside the page.
+
+    /// Returns what the token of a message is for. A foreign one is [`Refused::Absent`], one whose time
+    /// is over [`Refused::Conflict`].
+    fn offered(&self, token: &str) -> Answer<Offer>;
+    /// Acknowledges with the token of a message; refused as [`Backend::offered`] does.
+    fn handle(&self, token: &str, order: &TokenOrder) -> Answer<Handled>;
+    /// Takes a call of the service behind a receiver; [`Refused::Absent`] if that makes none.
+    fn called(&self, receiver: &ReceiverName, call: &ServiceCall) -> Answer<ServiceAnswer>;
 
     // Users, sessions, tokens: storage only.
 

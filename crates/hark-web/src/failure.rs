@@ -40,6 +40,8 @@ pub(crate) enum Failure {
     WrongToken,
     /// The request is not signed with the key of an agent that is known.
     WrongProof,
+    /// A call of a service does not bear its signature.
+    Unsigned,
     /// The number of a signed request was used: the highest one that was.
     StaleNumber(u64),
     /// Another site sent the browser.
@@ -95,6 +97,7 @@ impl Failure {
             Self::WrongLogin => (S::UNAUTHORIZED, "wrong-login", "Sign-in failed"),
             Self::WrongToken => (S::FORBIDDEN, "wrong-token", "The token is not valid"),
             Self::WrongProof => (S::UNAUTHORIZED, "wrong-proof", "The signature is not valid"),
+            Self::Unsigned => (S::UNAUTHORIZED, "unsigned", "The signature is not valid"),
             Self::StaleNumber(_) => (S::CONFLICT, "stale-number", "The number was used"),
             Self::CrossOrigin => (S::FORBIDDEN, "cross-origin", "Sent by another site"),
             Self::Csrf => (S::FORBIDDEN, "csrf", "A header is missing"),
@@ -134,6 +137,7 @@ impl Failure {
             Self::WrongProof => {
                 "sign the request with the key of an agent that this server knows: see docs/protocol.md"
             }
+            Self::Unsigned => "the call does not bear the signature of the receiver's service",
             Self::StaleNumber(highest) => {
                 return format!("use a number above {highest}, the highest of this agent");
             }

@@ -10,6 +10,7 @@ mod deliveries;
 mod enrol;
 mod events;
 mod fleet;
+mod handling;
 mod health;
 mod hosts;
 mod incidents;
@@ -50,6 +51,8 @@ pub(crate) fn router(app: &Shared) -> Router {
         .route("/ws", get(ws::ws))
         .route("/push/{token}", get(pushes::done).post(pushes::done))
         .route("/push/{token}/{word}", get(pushes::said).post(pushes::said))
+        .route("/a.css", get(handling::style))
+        .route("/a/{token}", get(handling::show).post(handling::take))
         .fallback(page)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(Shared::clone(app), guard))
@@ -99,6 +102,8 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(silences::preview))
         .routes(routes!(receivers::list))
         .routes(routes!(receivers::test))
+        .routes(routes!(handling::call))
+        .routes(routes!(handling::handle))
         .routes(routes!(receivers::routes))
         .routes(routes!(enrol::list, enrol::make))
         .routes(routes!(enrol::withdraw))

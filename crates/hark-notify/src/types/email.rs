@@ -24,6 +24,10 @@ use crate::render::{self, Template};
 use crate::smtp::{Accepted, Refusal, Session};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
+mod reply;
+
+use reply::ReplyTo;
+
 /// The receiver type `email`.
 #[derive(Debug)]
 pub(crate) struct Email;
@@ -47,7 +51,12 @@ pub(crate) const KEYS: &[Key] = &[
     )
     .required(),
     Key::new("from", Kind::Text, "The sender.").required(),
-    Key::new("reply_to", Kind::Text, "Where answers go, if not to the sender."),
+    Key::new(
+        "reply_to",
+        Kind::Text,
+        "Where answers go, if not to the sender; with `{token}` in it, as in \
+         `ops+{token}@example.net`, each mail has an address of its own (docs/handling.md).",
+    ),
     Key::new("server", Kind::Text, "Name or address of the mail server.").default("localhost"),
     Key::new(
         "port",
@@ -147,7 +156,7 @@ impl ReceiverType for Email {
         let settings = Settings {
             to: read_recipients(section),
             from: section.required("from").and_then(|_| section.parse("from", mailbox)),
-            reply_to: section.parse("reply_to", mailbox),
+            reply_to: section.parse("reply_to", ReplyTo::parse),
             tls_name: section.opt_str("tls_name").unwrap_or(&server).to_owned(),
             server,
             port: u16::try_from(port).unwrap_or(default_port_of_mail()),
@@ -261,7 +270,7 @@ fn mailbox(text: &str) -> Result<Mailbox, String> {
 struct Settings {
     to: Vec<Mailbox>,
     from: Option<Mailbox>,
-    reply_to: Option<Mailbox>,
+    reply_to: Option<ReplyTo>,
     server: String,
     tls_name: String,
     port: u16,
@@ -482,7 +491,7 @@ fn compose(s: &Settings, n: &Notification, context: &Context) -> Result<Vec<u8>,
     };
     let body = match &s.body {
         Some(template) => template.render(n, &context.page).map_err(SendError::Render)?,
-        None => render::long_text(n, &context.page),
+        None => text(n, context),
     };
     let subject = match &s.subject {
         Some(template) => template.render(n, &context.page).map_err(SendError::Render)?,
@@ -501,15 +510,26 @@ fn compose(s: &Settings, n: &Notification, context: &Context) -> Result<Vec<u8>,
     for to in &s.to {
         builder = builder.to(to.clone());
     }
-    if let Some(reply_to) = &s.reply_to {
-        builder = builder.reply_to(reply_to.clone());
+    let token = context.acknowledge_token(n);
+    if let Some(reply_to) = s.reply_to.as_ref().and_then(|to| to.of(token.as_deref())) {
+        builder = builder.reply_to(reply_to);
     }
+    let mut references: Vec<String> =
+        token.iter().map(|token| reply::reference(token, domain)).collect();
     builder = if n.incident.is_some() && n.sequence == 0 {
         builder.message_id(Some(thread))
     } else {
         let own = builder.message_id(Some(message_id(&n.key, domain)));
-        if n.incident.is_some() { own.in_reply_to(thread.clone()).references(thread) } else { own }
+        if n.incident.is_some() {
+            references.push(thread.clone());
+            own.in_reply_to(thread)
+        } else {
+            own
+        }
     };
+    if !references.is_empty() {
+        builder = builder.references(references.join(" "));
+    }
     let encoding = ContentTransferEncoding::QuotedPrintable;
     let body = Body::new_with_encoding(body, encoding)
         .map_err(|_text| SendError::Compose { what: "the text cannot be encoded".to_owned() })?;
@@ -517,6 +537,17 @@ fn compose(s: &Settings, n: &Notification, context: &Context) -> Result<Vec<u8>,
     let message =
         builder.singlepart(part).map_err(|error| SendError::Compose { what: error.to_string() })?;
     Ok(message.formatted())
+}
+
+/// Returns the text of a mail without a template.
+fn text(n: &Notification, context: &Context) -> String {
+    let mut text = render::long_text(n, &context.page);
+    if let Some(link) = context.acknowledge_link(n) {
+        text.push_str("\nAcknowledge, without a log-in, for a day:\n");
+        text.push_str(&link);
+        text.push('\n');
+    }
+    text
 }
 
 fn header(name: &'static str, value: &str) -> HeaderValue {

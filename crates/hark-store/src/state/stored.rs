@@ -369,7 +369,7 @@ pub(crate) fn decode_incident(
     let ack = match stored.ack {
         None => None,
         Some(a) => Some(AckRecord {
-            by: UserName::new(&a.by)?,
+            by: UserName::recorded(&a.by)?,
             comment: a.comment,
             at: Unix(a.at),
             until: a.until.map(Unix),
@@ -378,7 +378,7 @@ pub(crate) fn decode_incident(
     };
     let mut comments = Vec::with_capacity(stored.comments.len());
     for c in stored.comments {
-        comments.push(Comment { by: UserName::new(&c.by)?, at: Unix(c.at), text: c.text });
+        comments.push(Comment { by: UserName::recorded(&c.by)?, at: Unix(c.at), text: c.text });
     }
     Ok(IncidentRecord {
         id: IncidentId(id),
@@ -449,7 +449,7 @@ pub(crate) fn decode_silence(
             tags: tags(&stored.tags)?,
             severity: stored.severity.map(Into::into),
         },
-        by: UserName::new(&stored.by)?,
+        by: UserName::recorded(&stored.by)?,
         reason: stored.reason,
         from: Unix(stored.from),
         until: Unix(stored.until),

@@ -12,6 +12,7 @@ use hark_api::audit::AuditLine;
 use hark_api::deliveries::{DeliveriesQuery, Delivery, DeliveryState};
 use hark_api::events::Activity;
 use hark_api::fleet::Fleet;
+use hark_api::handling::Handled;
 use hark_api::hosts::{Check, Host, HostRow, HostsQuery, Limits, Looking};
 use hark_api::incidents::{
     Ack, Decision, Earlier, ExplainLine, Explanation, Incident, IncidentRow, IncidentsQuery,
@@ -35,8 +36,8 @@ use hark_model::{
 };
 use hark_web::{
     Account, AckOrder, ActionOrder, AgentClaim, AgentProof, Answer, ApiTokenRecord, Backend, Batch,
-    EnrolmentRecord, JobPing, JoinOrder, Refused, SeriesOrder, SessionRecord, Sight, SilenceOrder,
-    TokenHash,
+    EnrolmentRecord, JobPing, JoinOrder, Offer, Refused, SeriesOrder, ServiceAnswer, ServiceCall,
+    SessionRecord, Sight, SilenceOrder, TokenHash, TokenOrder,
 };
 
 /// The one agent whose proof is taken, and the tag that is.
@@ -629,6 +630,61 @@ impl Backend for Fake {
 
     fn test_receiver(&self, receiver: &ReceiverName, _: &UserName) -> Answer<DeliveryId> {
         if receiver.as_str() == "ops-mail" { Ok(DeliveryId(7)) } else { Err(Refused::Absent) }
+    }
+
+    fn offered(&self, token: &str) -> Answer<Offer> {
+        match token {
+            "a-token" => {
+                let ack = self.stored().acks.get(&1).cloned();
+                Ok(Offer {
+                    receiver: ReceiverName::new("chat").unwrap(),
+                    until: THEN + std::time::Duration::from_hours(24),
+                    incident: incident_row("db1<b>", 1, ack),
+                })
+            }
+            "an-old-token" => Err(Refused::Conflict("the token is no longer good".to_owned())),
+            _ => Err(Refused::Absent),
+        }
+    }
+
+    fn handle(&self, token: &str, order: &TokenOrder) -> Answer<Handled> {
+        let offer = self.offered(token)?;
+        let by = UserName::via(&offer.receiver);
+        let done = offer.incident.ack.is_none();
+        if done {
+            let ack = Ack {
+                by: by.to_string(),
+                comment: order.comment.clone(),
+                until_unix_s: order.until.map(Unix::seconds),
+                sticky: order.sticky,
+            };
+            self.stored().acks.insert(1, ack);
+        }
+        Ok(Handled {
+            incident: 1,
+            host: "db1".to_owned(),
+            check: "cpu_monitor.cpu_percent".to_owned(),
+            by: by.to_string(),
+            done,
+            text: if done { "acknowledged" } else { "somebody has it already" }.to_owned(),
+        })
+    }
+
+    fn called(&self, receiver: &ReceiverName, call: &ServiceCall) -> Answer<ServiceAnswer> {
+        if receiver.as_str() != "chat" {
+            return Err(Refused::Absent);
+        }
+        if call.headers.get("x-signature").is_none_or(|signature| signature != "good") {
+            return Ok(ServiceAnswer::Unsigned);
+        }
+        if call.body.is_empty() {
+            return Ok(ServiceAnswer::Malformed("it is empty".to_owned()));
+        }
+        Ok(ServiceAnswer::Signed {
+            content_type: "application/json",
+            body: format!("{{\"bytes\":{}}}", call.body.len()),
+            deed: Some((UserName::via(receiver), "1: on it".to_owned())),
+        })
     }
 
     fn account(&self, user: &UserName) -> Answer<Account> {

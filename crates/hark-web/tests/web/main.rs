@@ -10,6 +10,7 @@ mod event_stream;
 #[cfg(test)]
 mod fake;
 #[cfg(test)]
+mod handling;
 mod headers;
 #[cfg(test)]
 mod live;

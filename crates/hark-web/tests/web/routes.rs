@@ -178,6 +178,17 @@ fn table() -> Vec<Route> {
         get("/api/0/receivers", "/api/0/receivers", Admin),
         post("/api/0/receivers/{name}/test", "/api/0/receivers/ops-mail/test", None, Admin),
         get("/api/0/routes", "/api/0/routes", Admin),
+        // Not signed: whoever asks. What a signed one does is tested by itself.
+        Route {
+            status: 401,
+            ..post("/api/0/receivers/{name}/call", "/api/0/receivers/chat/call", None, Nothing)
+        },
+        post(
+            "/api/0/handle",
+            "/api/0/handle",
+            Some(json!({"token": "a-token", "comment": "on it", "way": "mail"})),
+            Nothing,
+        ),
         get("/api/0/enrol", "/api/0/enrol", Admin),
         post("/api/0/enrol", "/api/0/enrol", Some(json!({"host": "db2", "tags": ["a"]})), Admin),
         delete("/api/0/enrol/{id}", "/api/0/enrol/{own}", Admin),

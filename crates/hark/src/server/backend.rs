@@ -7,6 +7,7 @@
 mod access;
 pub(super) mod actions;
 mod agents;
+mod handling;
 mod hosts;
 mod incident_list;
 mod incidents;
@@ -31,6 +32,7 @@ use hark_api::audit::AuditLine;
 use hark_api::deliveries::{DeliveriesQuery, Delivery};
 use hark_api::events::Activity;
 use hark_api::fleet::Fleet;
+use hark_api::handling::Handled;
 use hark_api::hosts::{Host, HostRow, HostsQuery, Looking};
 use hark_api::incidents::{Explanation, Incident, IncidentRow, IncidentsQuery};
 use hark_api::list::{Page, PageQuery};
@@ -50,11 +52,12 @@ use hark_model::{
     CheckName, DeliveryId, HostId, HostName, IncidentId, ReceiverName, SilenceId, UserName,
 };
 use hark_notify::Receivers;
+use hark_notify::handling::Tokens;
 use hark_store::state::{OpenError, StateReader};
 use hark_web::{
     Account, AckOrder, ActionOrder, AgentClaim, AgentProof, Answer, ApiTokenRecord, Backend, Batch,
-    EnrolmentRecord, JobPing, JoinOrder, Refused, SeriesOrder, SessionRecord, Sight, SilenceOrder,
-    TokenHash,
+    EnrolmentRecord, JobPing, JoinOrder, Offer, Refused, SeriesOrder, ServiceAnswer, ServiceCall,
+    SessionRecord, Sight, SilenceOrder, TokenHash, TokenOrder,
 };
 
 pub(crate) use access::Access;
@@ -74,6 +77,7 @@ pub(crate) struct ServerBackend {
     access: Access,
     receivers: Arc<arc_swap::ArcSwap<Receivers>>,
     recorder: Arc<Recorder>,
+    tokens: Option<Tokens>,
     sparks: Mutex<Sparks>,
     /// Held while an order gets its number.
     ordering: Mutex<()>,
@@ -94,6 +98,7 @@ impl ServerBackend {
         access: Access,
         receivers: Arc<arc_swap::ArcSwap<Receivers>>,
         recorder: Arc<Recorder>,
+        tokens: Option<Tokens>,
     ) -> Self {
         Self {
             links,
@@ -101,6 +106,7 @@ impl ServerBackend {
             access,
             receivers,
             recorder,
+            tokens,
             sparks: Mutex::default(),
             ordering: Mutex::default(),
             started: Clock.now().unix,
@@ -388,6 +394,18 @@ impl Backend for ServerBackend {
 
     fn given_configuration(&self, place: usize) -> Answer<GivenConfiguration> {
         self.configuration_of(place)
+    }
+
+    fn offered(&self, token: &str) -> Answer<Offer> {
+        self.offer_of(token)
+    }
+
+    fn handle(&self, token: &str, order: &TokenOrder) -> Answer<Handled> {
+        self.handle_by_token(token, order)
+    }
+
+    fn called(&self, receiver: &ReceiverName, call: &ServiceCall) -> Answer<ServiceAnswer> {
+        self.service_called(receiver, call)
     }
 
     fn push(&self, token: &str, ping: JobPing, log: &str) -> Answer<()> {

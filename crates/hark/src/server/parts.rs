@@ -290,6 +290,7 @@ impl Parts {
             access,
             Arc::clone(&self.links.receivers),
             Arc::clone(recorder),
+            self.tokens.clone(),
         ));
         self.tasks.spawn(repairs::run(repairs, Arc::clone(&backend)));
         backend

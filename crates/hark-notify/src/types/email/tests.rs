@@ -366,6 +366,40 @@ async fn mails_of_one_incident_form_one_thread() {
 }
 
 #[tokio::test]
+async fn a_mail_can_be_answered_and_carries_what_proves_the_answer() {
+    use crate::handling::{KEY_BYTES, Tokens};
+    let server = Server::start(Script::default()).await;
+    let mailer =
+        receiver(server.address, &format!("{PLAIN}reply_to: 'ops+{{token}}@example.net'\n"));
+    let tokens = Tokens::new(&[9; KEY_BYTES]);
+    let context = Context { tokens: Some(tokens.clone()), ..context() };
+    let [problem, recovery, _event] = samples().try_into().unwrap();
+    let mut reminder = problem.clone();
+    (reminder.sequence, reminder.key) = (1, "1/reminder/1".to_owned());
+    reminder.at = problem.at + Duration::from_hours(1);
+    for message in [&problem, &reminder, &recovery] {
+        mailer.send(message, &context).await.unwrap();
+    }
+    let mails = server.mails();
+    for (mail, message) in mails.iter().zip([&problem, &reminder]) {
+        let token = context.acknowledge_token(message).unwrap();
+        assert_eq!(mail.header("Reply-To").unwrap(), format!("ops+{token}@example.net"));
+        let carried = format!("<{token}.hark@example.net>");
+        assert!(mail.header("References").unwrap().starts_with(&carried));
+        // Lines of the body are folded with `=` at their end.
+        let text = mail.text.replace("=\r\n", "");
+        assert!(text.contains(&format!("https://hark.example.net/a/{token}")), "{text}");
+        tokens.open(&token, [&message.receiver], message.at).unwrap();
+    }
+    let root = mails[0].header("Message-ID").unwrap();
+    assert!(mails[1].header("References").unwrap().ends_with(&root), "the thread stays one");
+    assert_eq!(mails[1].header("In-Reply-To").unwrap(), root);
+    assert_eq!(mails[2].header("References").unwrap(), root, "a recovery is not answered");
+    assert_eq!(mails[2].header("Reply-To"), None);
+    assert!(!mails[2].text.contains("/a/"));
+}
+
+#[tokio::test]
 async fn no_text_can_add_a_header_or_end_the_mail() {
     let server = Server::start(Script::default()).await;
     let receiver = receiver(server.address, PLAIN);
