@@ -123,6 +123,7 @@ impl Engine {
             since: event.at,
             at: now.unix,
             sequence: 0,
+            reference: None,
         };
         self.put(notification, fx);
         fx.journal(now, About::host(id).receiver(receiver), JournalKind::Told, text);

@@ -212,6 +212,7 @@ impl Engine {
             since: now.unix,
             at: now.unix,
             sequence: 0,
+            reference: None,
         };
         self.put(notification, fx);
         let about = About::default().receiver(receiver);

@@ -279,6 +279,7 @@ impl Engine {
             since: record.since,
             at: now.unix,
             sequence: draft.sequence,
+            reference: None,
         };
         self.put(notification, fx);
         id
@@ -455,6 +456,7 @@ impl Engine {
             since: now.unix,
             at: now.unix,
             sequence: 0,
+            reference: None,
         };
         self.put(notification, fx);
     }

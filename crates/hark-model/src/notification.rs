@@ -109,4 +109,7 @@ pub struct Notification {
     pub at: Unix,
     /// Sequence of this message within (incident, receiver): 0 opens the thread, the rest answer it.
     pub sequence: u32,
+    /// What the receiver's service calls this message, once it is sent; before that what it called
+    /// the newest one of the same incident that it gave a name: to answer it, edit it or close it.
+    pub reference: Option<String>,
 }

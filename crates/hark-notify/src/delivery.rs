@@ -321,6 +321,8 @@ pub fn hand_over(notification: &Notification, to: &ReceiverName) -> Notification
     let mut handed = notification.clone();
     handed.key = format!("{}{HANDED}{}", notification.key, notification.receiver);
     handed.receiver = to.clone();
+    // Another service calls it something else.
+    handed.reference = None;
     let note = format!("Sent here because the receiver {} is failing.", notification.receiver);
     handed.detail = match handed.detail.as_str() {
         "" => note,

@@ -70,6 +70,12 @@ pub struct Delivered {
     pub text: String,
     /// For whom it refused the message for good, and why; the others have it.
     pub refused: Vec<(String, String)>,
+    /// What the service calls the message, where later ones need that: the start of the thread, the
+    /// message to edit, the receipt to cancel. It is kept durably, and every later message of the
+    /// same incident to this receiver carries it as [`Notification::reference`]; a later one
+    /// replaces it, so an answer in a thread returns none. More than [`outbox::MAX_REFERENCE`] bytes
+    /// are not kept. Never a secret: it is stored and shown.
+    pub reference: Option<String>,
 }
 
 /// One place where messages go, as configured.

@@ -8,6 +8,8 @@
 //! - What waits for the same incident and receiver is folded into one message that tells the passage.
 //! - A receiver that fails again and again gets single trials until one succeeds; then everything
 //!   that waits for it goes at once.
+//! - What a receiver's service calls a message ([`Attempt::reference`]) stands in the row once it is sent,
+//!   and goes with each later message of that incident to that receiver: it can answer, edit or close.
 //! - Critical messages that wait too long, or for a failing receiver, or were refused for good, also
 //!   go to its fallback; so does what follows about the same incident, so that nobody who was told of
 //!   a problem is left without its end.
@@ -18,10 +20,15 @@ use std::time::Duration;
 use hark_model::record::{DeliveryId, DeliveryRecord, DeliveryState, IncidentId};
 use hark_model::{Mono, Notification, Now, Reason, ReceiverName, Unix};
 
+use self::references::References;
 use crate::delivery::{
     Breaker, Chance, Change, Policy, Tried, collapse, decide, due, hand_over, handed_from,
     is_settled, is_urgent, was_tried_by,
 };
+
+mod references;
+
+pub use references::MAX_REFERENCE;
 
 /// One thing the driver must do, in the order given.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +71,8 @@ pub struct Attempt {
     pub delivery: DeliveryId,
     /// What came of it.
     pub tried: Tried,
+    /// What the receiver's service calls the message, if it arrived and has such a name.
+    pub reference: Option<String>,
     /// How long it took.
     pub took: Duration,
     /// The chance of the wait before the next one.
@@ -94,6 +103,7 @@ struct Queue {
     followed: BTreeSet<IncidentId>,
     /// Rows whose receiver asked for a time: these do not go early when it works again.
     asked: BTreeSet<DeliveryId>,
+    references: References,
 }
 
 impl Outbox {
@@ -132,6 +142,11 @@ impl Outbox {
     /// once it was committed. A lease found at start has ended with the process that held it.
     pub fn add(&mut self, mut row: DeliveryRecord, orders: &mut Vec<Order>, now: Unix) {
         self.note_hand_over(&row);
+        if let DeliveryState::Sent { .. } = row.state
+            && let Some(queue) = self.queues.get_mut(&row.notification.receiver)
+        {
+            queue.references.note(&row.notification);
+        }
         if is_settled(&row.state) {
             // The engine has taken it back before it was begun.
             if let Some(queue) = self.queues.get_mut(&row.notification.receiver)
@@ -177,7 +192,8 @@ impl Outbox {
             let tried = Tried::Failed { permanent: false, retry_after: None, error };
             let took = self.policy.lease;
             let chance = Chance::default();
-            self.tried(&Attempt { receiver, delivery, tried, took, chance }, now, orders);
+            let lost = Attempt { receiver, delivery, tried, reference: None, took, chance };
+            self.tried(&lost, now, orders);
         }
         for queue in self.queues.values_mut() {
             queue.fold(now.unix, orders);
@@ -197,13 +213,19 @@ impl Outbox {
 
     /// Takes what came of a send. A message that is not on its way is ignored.
     pub fn tried(&mut self, attempt: &Attempt, now: Now, orders: &mut Vec<Order>) {
-        let Attempt { receiver, delivery, tried, took, chance } = attempt;
+        let Attempt { receiver, delivery, tried, reference, took, chance } = attempt;
         let Some(queue) = self.queues.get_mut(receiver) else { return };
         if queue.in_flight.remove(delivery).is_none() {
             return;
         }
         let Some(row) = queue.waiting.get(delivery) else { return };
-        let next = decide(row, tried, *took, now.unix, *chance, &self.policy);
+        let mut next = decide(row, tried, *took, now.unix, *chance, &self.policy);
+        if *tried == Tried::Arrived {
+            if let Some(reference) = reference.as_ref().filter(|r| r.len() <= MAX_REFERENCE) {
+                next.notification.reference = Some(reference.clone());
+            }
+            queue.references.note(&next.notification);
+        }
         orders.push(match queue.finish(&next, tried) {
             Some(stand_in) => Order::SettledFor { settled: next, stand_in },
             None => Order::Settled(next),
@@ -332,6 +354,9 @@ impl Queue {
                 continue;
             }
             row.state = DeliveryState::Leased { until: now.unix + policy.lease };
+            if let Some(reference) = self.references.of(&row.notification) {
+                row.notification.reference = Some(reference.clone());
+            }
             self.in_flight.insert(*id, now.mono + policy.lease);
             self.asked.remove(id);
             orders.push(Order::Send(row.clone()));

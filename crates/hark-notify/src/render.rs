@@ -191,7 +191,7 @@ pub(crate) fn rfc3339(at: Unix) -> String {
     jiff::Timestamp::from_second(at.seconds()).map_or_else(|_| at.0.to_string(), |t| t.to_string())
 }
 
-fn link(notification: &Notification, page: &str) -> String {
+pub(crate) fn link(notification: &Notification, page: &str) -> String {
     let page = page.trim_end_matches('/');
     match (page, notification.incident) {
         ("", _) => String::new(),
@@ -222,6 +222,7 @@ pub fn samples() -> Vec<Notification> {
         since: Unix(1_800_000_000_000),
         at: Unix(1_800_000_030_000),
         sequence: 0,
+        reference: None,
     };
     let recovery = Notification {
         key: "1/recovery/1".to_owned(),

@@ -102,6 +102,7 @@ fn message(n: u64, receiver: ReceiverName, check: CheckName) -> DeliveryRecord {
             since: Unix(1),
             at: Unix(1),
             sequence: 0,
+            reference: None,
         },
         state: DeliveryState::Queued,
         attempts: 0,

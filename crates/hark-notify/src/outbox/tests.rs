@@ -74,11 +74,17 @@ impl World {
 
     /// Ends the oldest send.
     fn end(&mut self, tried: Tried) {
+        self.end_as(tried, None);
+    }
+
+    /// Ends the oldest send, with what the service calls the message.
+    fn end_as(&mut self, tried: Tried, reference: Option<&str>) {
         let row = self.sending.remove(0);
         let attempt = Attempt {
             receiver: row.notification.receiver.clone(),
             delivery: row.notification.id,
             tried,
+            reference: reference.map(str::to_owned),
             took: Duration::ZERO,
             chance: Chance::from_bits(u64::MAX / 2),
         };
@@ -125,6 +131,58 @@ fn one_message_of_an_incident_is_on_its_way_at_a_time() {
     world.end(Tried::Arrived);
     assert_eq!(world.sending_ids(), [3, 2]);
     assert!(world.folded.is_empty());
+}
+
+#[test]
+fn later_messages_of_an_incident_carry_what_the_service_calls_the_first() {
+    let mut world = World::new();
+    world.add(problem(1, 1));
+    assert_eq!(world.sending[0].notification.reference, None);
+    world.end_as(Tried::Arrived, Some("ts-1"));
+    let sent = world.settled.pop().unwrap();
+    assert_eq!(sent.notification.reference.as_deref(), Some("ts-1"));
+
+    world.add(problem(2, 2));
+    assert_eq!(world.sending[0].notification.reference, None, "another incident");
+    world.end(Tried::Arrived);
+    world.add(recovery(3, 1));
+    assert_eq!(world.sending[0].notification.reference.as_deref(), Some("ts-1"));
+    world.end(Tried::Arrived);
+    let sent = world.settled.pop().unwrap();
+    assert_eq!(sent.notification.reference.as_deref(), Some("ts-1"), "an answer has no other");
+}
+
+#[test]
+fn a_reference_outlives_a_restart_and_a_later_one_replaces_it() {
+    let mut world = World::new();
+    world.add(problem(1, 1));
+    world.end_as(Tried::Arrived, Some("first"));
+    let sent = world.settled.pop().unwrap();
+
+    let mut after = World::new();
+    after.add(sent);
+    after.add(problem(2, 1));
+    assert_eq!(after.sending[0].notification.reference.as_deref(), Some("first"));
+    after.end_as(Tried::Arrived, Some("second"));
+    after.add(recovery(3, 1));
+    assert_eq!(after.sending[0].notification.reference.as_deref(), Some("second"));
+}
+
+#[test]
+fn a_reference_beyond_its_bound_and_one_of_another_receiver_are_not_carried() {
+    let mut world = World::new();
+    world.add(problem(1, 1));
+    world.end_as(Tried::Arrived, Some(&"x".repeat(MAX_REFERENCE + 1)));
+    world.add(problem(2, 1));
+    assert_eq!(world.sending[0].notification.reference, None);
+    world.end_as(Tried::Arrived, Some("ops-calls-it-this"));
+    let mut elsewhere = problem(3, 1);
+    elsewhere.notification.receiver = name("alone");
+    world.add(elsewhere);
+    assert_eq!(world.sending[0].notification.reference, None);
+    let mut carried = problem(4, 1).notification;
+    carried.reference = Some("ops-calls-it-this".to_owned());
+    assert_eq!(hand_over(&carried, &name("hook")).reference, None);
 }
 
 #[test]
@@ -250,6 +308,7 @@ fn what_is_given_up_and_its_stand_in_are_one_order() {
         receiver: name("ops"),
         delivery: DeliveryId(1),
         tried: Tried::Failed { permanent: true, retry_after: None, error: "404".to_owned() },
+        reference: None,
         took: Duration::ZERO,
         chance: Chance::default(),
     };
@@ -562,6 +621,7 @@ proptest! {
                             receiver,
                             delivery,
                             tried,
+                            reference: None,
                             took: Duration::ZERO,
                             chance: Chance::from_bits(bits),
                         };
@@ -585,6 +645,7 @@ proptest! {
                     receiver,
                     delivery,
                     tried: Tried::Arrived,
+                    reference: None,
                     took: Duration::ZERO,
                     chance: Chance::from_bits(0),
                 };

@@ -390,7 +390,11 @@ impl Mailer {
             partly.remove(key);
             let refused =
                 refused.into_iter().map(|r| (r.recipient, format!("{} {}", r.code, r.text)));
-            return Ok(Delivered { text: accepted.text, refused: refused.collect() });
+            return Ok(Delivered {
+                text: accepted.text,
+                refused: refused.collect(),
+                ..Delivered::default()
+            });
         };
         let text = format!("{} {}", first.code, first.text);
         let waiting: Vec<_> = put_off.into_iter().map(|refusal| refusal.recipient).collect();

@@ -207,6 +207,10 @@ impl World {
         let attempt = Attempt {
             receiver: notification.receiver,
             delivery: notification.id,
+            reference: notification
+                .reference
+                .or_else(|| Some(format!("{}", notification.id.0)))
+                .filter(|_| course.tried == Tried::Arrived),
             tried: course.tried,
             took: Duration::from_millis(course.took),
             chance: Chance::from_bits(self.random.next_u64()),

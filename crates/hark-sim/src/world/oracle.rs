@@ -354,6 +354,7 @@ mod tests {
             since: Unix(0),
             at: Unix(0),
             sequence,
+            reference: None,
         }
     }
 

@@ -481,6 +481,9 @@ struct StoredNotificationV1 {
     at: i64,
     #[serde(default, skip_serializing_if = "is_zero")]
     sequence: u32,
+    /// Left out where there is none, as in every file written before there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
 }
 
 /// Returns the JSON of `notification`.
@@ -500,6 +503,7 @@ pub(crate) fn encode_notification(notification: &Notification) -> Result<String,
         since: notification.since.0,
         at: notification.at.0,
         sequence: notification.sequence,
+        reference: notification.reference.clone(),
     })?)
 }
 
@@ -527,6 +531,7 @@ pub(crate) fn decode_notification(
         since: Unix(stored.since),
         at: Unix(stored.at),
         sequence: stored.sequence,
+        reference: stored.reference,
     })
 }
 

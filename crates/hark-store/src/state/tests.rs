@@ -106,6 +106,7 @@ fn message(id: u64, receiver: &str, incident: Option<u64>) -> DeliveryRecord {
             since: Unix(1),
             at: Unix(10),
             sequence: 0,
+            reference: None,
         },
         state: DeliveryState::Queued,
         attempts: 0,

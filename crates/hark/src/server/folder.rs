@@ -1,5 +1,6 @@
 //! The data folder at the start: its lock, what was stored, the token of this machine's administrator.
 
+use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -72,8 +73,11 @@ pub(super) fn load(state: &mut State, now: Now) -> anyhow::Result<Stored> {
     }
     let reader = state.reader().map_err(failed)?;
     let mut rows = loaded.snapshot.outbox.clone();
-    for incident in &loaded.snapshot.incidents {
-        let view = DeliveryView::Of(incident.id);
+    // Also incidents that are long over but of which somebody is still to be told the end.
+    let mut incidents: BTreeSet<_> = rows.iter().filter_map(|r| r.notification.incident).collect();
+    incidents.extend(loaded.snapshot.incidents.iter().map(|incident| incident.id));
+    for incident in incidents {
+        let view = DeliveryView::Of(incident);
         rows.extend(reader.deliveries(view, None, 1000).map_err(failed)?);
     }
     rows.sort_by_key(|row| row.notification.id);
@@ -111,7 +115,69 @@ pub(super) fn setup_link(data_dir: &Path, link: Option<&str>) -> anyhow::Result<
 
 #[cfg(test)]
 mod tests {
+    use hark_model::record::{DeliveryState, Record};
+    use hark_model::time::{Clock, Mono, Unix};
+    use hark_model::{Notification, Reason};
+    use hark_notify::delivery::{Chance, Policy, Tried};
+    use hark_notify::outbox::{Attempt, Order, Outbox};
+    use hark_store::state::Change;
+
     use super::*;
+
+    fn queued(notification: Notification) -> DeliveryRecord {
+        let state = DeliveryState::Queued;
+        DeliveryRecord { notification, state, attempts: 0, last_error: String::new(), took_ms: 0 }
+    }
+
+    /// Returns the one message that the outbox wants to send.
+    fn to_send(outbox: &mut Outbox, rows: Vec<DeliveryRecord>, now: Now) -> DeliveryRecord {
+        let mut orders = Vec::new();
+        for row in rows {
+            outbox.add(row, &mut orders, now.unix);
+        }
+        outbox.step(now, &mut orders);
+        let [Order::Send(row)] = orders.as_slice() else { panic!("{orders:?}") };
+        row.clone()
+    }
+
+    #[test]
+    fn after_a_restart_the_end_of_an_incident_still_carries_what_the_service_called_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let [mut problem, mut recovery, _] = hark_notify::samples().try_into().unwrap();
+        recovery.receiver.clone_from(&problem.receiver);
+        problem.reason = Reason::Problem;
+        recovery.id = hark_model::DeliveryId(2);
+        let receivers = || [(problem.receiver.clone(), None)];
+        let now = Now { mono: Mono(1), unix: Unix(1_800_000_100_000) };
+
+        let mut state = open_state(folder.path()).unwrap();
+        let row = queued(problem.clone());
+        state.commit(&[Record::Outbox(row.clone())], &[]).unwrap();
+        let mut outbox = Outbox::new(receivers(), Policy::default());
+        let sending = to_send(&mut outbox, vec![row], now);
+        let attempt = Attempt {
+            receiver: problem.receiver.clone(),
+            delivery: sending.notification.id,
+            tried: Tried::Arrived,
+            reference: Some("1503435956.000247".to_owned()),
+            took: Duration::ZERO,
+            chance: Chance::default(),
+        };
+        let mut orders = Vec::new();
+        outbox.tried(&attempt, now, &mut orders);
+        let [Order::Settled(sent)] = orders.as_slice() else { panic!("{orders:?}") };
+        // The incident has left the state meanwhile: what is unsent finds its thread all the same.
+        let unsent = Record::Outbox(queued(recovery));
+        state.commit(&[unsent], &[Change::Delivery(sent.clone())]).unwrap();
+        drop((state, outbox));
+
+        let mut state = open_state(folder.path()).unwrap();
+        let stored = load(&mut state, Now { unix: now.unix, ..Clock.now() }).unwrap();
+        let mut outbox = Outbox::new(receivers(), Policy::default());
+        let end = to_send(&mut outbox, stored.rows, now).notification;
+        assert_eq!(end.reason, Reason::Recovery);
+        assert_eq!(end.reference.as_deref(), Some("1503435956.000247"));
+    }
 
     #[test]
     fn a_folder_belongs_to_one_server_at_a_time() {

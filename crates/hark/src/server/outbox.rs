@@ -84,6 +84,7 @@ struct Sent {
     receiver: ReceiverName,
     delivery: DeliveryId,
     tried: Tried,
+    reference: Option<String>,
     took: Duration,
 }
 
@@ -171,12 +172,12 @@ impl Driver {
             return;
         };
         let mut orders = Vec::new();
-        let Sent { receiver, delivery, tried, took } = sent;
+        let Sent { receiver, delivery, tried, reference, took } = sent;
         // That it was failing is known from before the start by the engine alone.
         if matches!(tried, Tried::Arrived) && self.proven.insert(receiver.clone()) {
             self.input(part(&format!("receiver {receiver}"), None));
         }
-        let attempt = Attempt { receiver, delivery, tried, took, chance: chance() };
+        let attempt = Attempt { receiver, delivery, tried, reference, took, chance: chance() };
         self.machine.tried(&attempt, Clock.now(), &mut orders);
         self.carry_out(orders);
     }
@@ -228,8 +229,8 @@ impl Driver {
             if !matches!(written, Ok(Ok(Ok(())))) {
                 tracing::warn!(%receiver, "sending a message whose lease could not be written");
             }
-            let tried = try_once(&*to, &notification, &context).await;
-            Sent { receiver, delivery, tried, took: Clock.now().mono.since(begun) }
+            let (tried, reference) = try_once(&*to, &notification, &context).await;
+            Sent { receiver, delivery, tried, reference, took: Clock.now().mono.since(begun) }
         });
     }
 
@@ -287,17 +288,17 @@ async fn try_once(
     to: &dyn Receiver,
     notification: &hark_model::Notification,
     context: &Context,
-) -> Tried {
+) -> (Tried, Option<String>) {
     match to.send(notification, context).await {
         Ok(delivered) => {
             for (who, why) in delivered.refused {
                 tracing::warn!(receiver = %notification.receiver, who, why, "not everybody got it");
             }
-            Tried::Arrived
+            (Tried::Arrived, delivered.reference)
         }
         Err(error) => {
             tracing::warn!(receiver = %notification.receiver, %error, "a message did not arrive");
-            Tried::from(&error)
+            (Tried::from(&error), None)
         }
     }
 }

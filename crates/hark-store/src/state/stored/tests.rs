@@ -115,6 +115,7 @@ fn notification() -> Notification {
         since: Unix(1),
         at: Unix(2),
         sequence: 3,
+        reference: None,
     }
 }
 
@@ -174,6 +175,14 @@ fn tries_of_a_repair_come_back() {
     let tried = IncidentRecord { repair, ..incident() };
     let body = encode_incident(&tried).unwrap();
     assert_eq!(decode_incident(1, 9, &body).unwrap(), tried);
+}
+
+#[test]
+fn what_a_service_calls_a_message_comes_back() {
+    let named = Notification { reference: Some("1503435956.000247".to_owned()), ..notification() };
+    let body = encode_notification(&named).unwrap();
+    assert_eq!(decode_notification(1, 44, &body).unwrap(), named);
+    assert!(!encode_notification(&notification()).unwrap().contains("reference"));
 }
 
 #[test]

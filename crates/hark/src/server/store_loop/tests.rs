@@ -90,6 +90,7 @@ fn message(id: u64, host: &str, check: &str) -> Record {
             since: Unix(0),
             at: Unix(0),
             sequence: 0,
+            reference: None,
         },
         state: DeliveryState::Queued,
         attempts: 0,

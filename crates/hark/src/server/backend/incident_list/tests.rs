@@ -100,6 +100,7 @@ fn message(id: u64, incident: u64, summary: &str) -> Record {
         since: Unix(1),
         at: Unix(1),
         sequence: 1,
+        reference: None,
     };
     let state = DeliveryState::Sent { at: Unix(5) };
     Record::Outbox(DeliveryRecord {
