@@ -1,10 +1,17 @@
 //! Digests in hexadecimal: for identifiers and signatures.
 
-use ring::digest;
+use ring::{digest, hmac};
 
 /// Returns the SHA-256 of `text`.
 pub(crate) fn sha256(text: &str) -> String {
     hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
+}
+
+/// Compares what must be kept secret with what came, in a time that says nothing about either.
+pub(crate) fn same(secret: &[u8], given: &[u8]) -> bool {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+    let code = hmac::sign(&key, secret);
+    hmac::verify(&key, given, code.as_ref()).is_ok()
 }
 
 /// Returns `bytes` in hexadecimal.
@@ -18,6 +25,13 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_same_is_the_same() {
+        assert!(same(b"correct", b"correct"));
+        assert!(!same(b"correct", b"correct-"));
+        assert!(!same(b"correct", b""));
+    }
 
     #[test]
     fn digests_are_those_of_the_standard() {

@@ -23,6 +23,7 @@ use hark_net::{BoxFuture, Resolve};
 
 use crate::handling::{Acknowledged, Call, CallError, Called};
 
+mod card;
 mod deadline;
 pub mod delivery;
 mod digest;
@@ -32,6 +33,8 @@ pub mod outbox;
 mod reach;
 mod receivers;
 mod render;
+mod served;
+mod service;
 mod smtp;
 mod types;
 
@@ -142,5 +145,15 @@ pub trait ReceiverType: Sync {
     fn read(&self, section: &Section<'_>) -> Option<Box<dyn Receiver>>;
 }
 
-/// Every kind of receiver.
-pub const TYPES: &[&dyn ReceiverType] = &[&types::email::Email, &types::webhook::Webhook];
+/// Every kind of receiver, by name, one a line.
+#[rustfmt::skip]
+pub const TYPES: &[&dyn ReceiverType] = &[
+    &types::discord::Discord,
+    &types::email::Email,
+    &types::gotify::Gotify,
+    &types::ntfy::Ntfy,
+    &types::pushbullet::Pushbullet,
+    &types::pushover::Pushover,
+    &types::telegram::Telegram,
+    &types::webhook::Webhook,
+];

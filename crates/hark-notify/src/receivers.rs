@@ -8,9 +8,16 @@ use hark_model::ReceiverName;
 
 use crate::{Receiver, TYPES, types};
 
-/// The settings of one receiver beside those of its type.
+/// The settings of one receiver: those of its type, by name, one a line, then what all have.
+#[rustfmt::skip]
 pub const RECEIVER_KEYS: &[Key] = &[
+    Key::new("discord", Kind::Section(types::discord::KEYS), "Posts to a channel of Discord."),
     Key::new("email", Kind::Section(types::email::KEYS), "Sends mail."),
+    Key::new("gotify", Kind::Section(types::gotify::KEYS), "Pushes through Gotify."),
+    Key::new("ntfy", Kind::Section(types::ntfy::KEYS), "Publishes to a topic of ntfy."),
+    Key::new("pushbullet", Kind::Section(types::pushbullet::KEYS), "Pushes to accounts of Pushbullet."),
+    Key::new("pushover", Kind::Section(types::pushover::KEYS), "Pushes through Pushover, with emergencies."),
+    Key::new("telegram", Kind::Section(types::telegram::KEYS), "Writes to a chat of Telegram."),
     Key::new("webhook", Kind::Section(types::webhook::KEYS), "Calls a web address."),
     Key::new(
         "severity",
@@ -228,6 +235,6 @@ mod tests {
     #[test]
     fn a_receiver_needs_exactly_one_type() {
         let (_, errors) = read("receivers: {a: {fallback: b}}");
-        assert!(errors.contains("one of `email`, `webhook` is expected"), "{errors}");
+        assert!(errors.contains("`email`") && errors.contains("is expected"), "{errors}");
     }
 }

@@ -6,6 +6,9 @@ use hark_config::{Document, NoSecrets, Style};
 
 use crate::{RECEIVER_KEYS, TYPES};
 
+pub(crate) mod server;
+mod services;
+
 #[test]
 fn every_file_of_the_folder_is_in_the_table() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/types");

@@ -1,156 +1,28 @@
-use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use hark_config::{Document, NoSecrets, Style};
-use http::Response;
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use rustls::ServerConfig;
-use rustls_pki_types::PrivateKeyDer;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 
 use super::*;
 use crate::samples;
-
-/// What the server got.
-#[derive(Clone, Debug)]
-struct Call {
-    method: String,
-    uri: String,
-    headers: BTreeMap<String, String>,
-    body: String,
-}
-
-struct Server {
-    address: SocketAddr,
-    calls: Arc<Mutex<Vec<Call>>>,
-    _tasks: JoinSet<()>,
-}
-
-impl Server {
-    async fn start(tls: Option<Arc<ServerConfig>>) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let calls = Arc::new(Mutex::new(Vec::new()));
-        let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, tls, Arc::clone(&calls)));
-        Self { address, calls, _tasks: tasks }
-    }
-
-    fn calls(&self) -> Vec<Call> {
-        self.calls.lock().unwrap().clone()
-    }
-}
-
-async fn accept(
-    listener: TcpListener,
-    tls: Option<Arc<ServerConfig>>,
-    calls: Arc<Mutex<Vec<Call>>>,
-) {
-    let mut tasks = JoinSet::new();
-    loop {
-        let (stream, _) = listener.accept().await.unwrap();
-        let (tls, calls) = (tls.clone(), Arc::clone(&calls));
-        tasks.spawn(async move {
-            match tls {
-                None => serve(stream, calls).await,
-                Some(tls) => {
-                    if let Ok(stream) = TlsAcceptor::from(tls).accept(stream).await {
-                        serve(stream, calls).await;
-                    }
-                }
-            }
-        });
-    }
-}
-
-async fn serve<S>(stream: S, calls: Arc<Mutex<Vec<Call>>>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let service = service_fn(move |request: Request<Incoming>| {
-        let calls = Arc::clone(&calls);
-        async move { Ok::<_, Infallible>(answer(request, &calls).await) }
-    });
-    // Clients that hang up are part of some tests.
-    let _ended = hyper::server::conn::http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
-}
+use crate::types::tests::server::{self, Answer, Server, certificate, context};
 
 /// Answers by path: `/500`, `/429`, `/hang`, `/huge`, `/redirect`, `/echo`, everything else 200.
-async fn answer(request: Request<Incoming>, calls: &Mutex<Vec<Call>>) -> Response<Full<Bytes>> {
-    let (head, body) = request.into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
-    let body = String::from_utf8(body.to_vec()).unwrap();
-    let headers: BTreeMap<String, String> = head
-        .headers
-        .iter()
-        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
-        .collect();
-    let path = head.uri.path().trim_start_matches('/').to_owned();
-    let echo = format!("{headers:?} {body}");
-    calls.lock().unwrap().push(Call {
-        method: head.method.to_string(),
-        uri: head.uri.to_string(),
-        headers,
-        body,
-    });
-    let answer = |status: u16, body: String| {
-        let mut response = Response::new(Full::new(Bytes::from(body)));
-        *response.status_mut() = StatusCode::from_u16(status).unwrap();
-        response
-    };
-    match path.as_str() {
-        "hang" => std::future::pending().await,
-        "huge" => answer(500, "x".repeat(10 * 1024 * 1024)),
-        "echo" => answer(400, echo),
-        "redirect" => {
-            let mut response = answer(302, String::new());
-            response.headers_mut().insert("location", "/elsewhere".parse().unwrap());
-            response
-        }
-        "429" => {
-            let mut response = answer(429, "slow down".to_owned());
-            response.headers_mut().insert(RETRY_AFTER, "17".parse().unwrap());
-            response
-        }
+fn by_path(call: &server::Call) -> Answer {
+    match call.uri.trim_start_matches('/') {
+        "hang" => Answer::never(),
+        "huge" => Answer::new(500, "x".repeat(10 * 1024 * 1024)),
+        "echo" => Answer::new(400, format!("{:?} {}", call.headers, call.body)),
+        "redirect" => Answer::new(302, "").with("location", "/elsewhere"),
+        "429" => Answer::slow_down(),
         code => match code.parse() {
-            Ok(code) => answer(code, format!("because {code}")),
-            Err(_) => answer(200, "thanks".to_owned()),
+            Ok(code) => Answer::new(code, format!("because {code}")),
+            Err(_) => Answer::new(200, "thanks"),
         },
     }
 }
 
-fn context() -> Context {
-    let resolve = |host: String| -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
-        Box::pin(async move {
-            match host.as_str() {
-                "hook.test" => Ok(vec![IpAddr::from(Ipv4Addr::LOCALHOST)]),
-                _ => Err(io::Error::other("no such name")),
-            }
-        })
-    };
-    Context {
-        resolve: Arc::new(resolve),
-        page: "https://hark.example.net".to_owned(),
-        own_name: "mon.example.net".to_owned(),
-        tokens: None,
-    }
-}
-
 fn read(text: &str) -> Box<dyn Receiver> {
-    let document = Document::single(text);
-    let receiver = Webhook.read(&document.root(&NoSecrets));
-    assert_eq!(document.diagnostics().render(Style::Plain), "");
-    receiver.unwrap()
+    server::read(&Webhook, text)
 }
 
 fn hook(server: &Server, path: &str, more: &str) -> Box<dyn Receiver> {
@@ -163,7 +35,7 @@ async fn send(receiver: &dyn Receiver) -> Result<Delivered, SendError> {
 
 #[tokio::test]
 async fn a_call_carries_all_fields_as_json() {
-    let server = Server::start(None).await;
+    let server = Server::start(by_path).await;
     let delivered = send(&*hook(&server, "x?a=1", "")).await.unwrap();
     assert_eq!(delivered.text, "200 thanks");
     let call = server.calls().remove(0);
@@ -181,7 +53,7 @@ async fn a_call_carries_all_fields_as_json() {
 
 #[tokio::test]
 async fn templates_make_address_and_body() {
-    let server = Server::start(None).await;
+    let server = Server::start(by_path).await;
     let more = "method: PUT\ncontent_type: text/plain\nheaders: {X-Token: abcdef-token}\n\
                 template: 'now {{ status }}'\n";
     let receiver = hook(&server, "hosts/{{ host|urlencode }}?c={{ check|urlencode }}", more);
@@ -196,7 +68,7 @@ async fn templates_make_address_and_body() {
 
 #[tokio::test]
 async fn calls_are_signed_so_that_the_other_side_can_check_them() {
-    let server = Server::start(None).await;
+    let server = Server::start(by_path).await;
     send(&*hook(&server, "x", "secret: correct-horse\n")).await.unwrap();
     let call = server.calls().remove(0);
     let timestamp = &call.headers["hark-timestamp"];
@@ -216,7 +88,7 @@ fn the_signature_is_what_openssl_computes() {
 
 #[tokio::test]
 async fn answers_decide_whether_to_try_again() {
-    let server = Server::start(None).await;
+    let server = Server::start(by_path).await;
     for (path, permanent, text) in [
         ("500", false, "answered 500: because 500"),
         ("503", false, "answered 503: because 503"),
@@ -241,23 +113,9 @@ async fn answers_decide_whether_to_try_again() {
     assert!(send(&*hook(&server, "204", "")).await.is_ok());
 }
 
-#[test]
-fn retry_after_is_read_as_seconds_and_as_a_date() {
-    let now = Unix(1_798_761_600_000);
-    let read = |text: &str| {
-        let mut response = Response::new(());
-        response.headers_mut().insert(RETRY_AFTER, text.parse().unwrap());
-        retry_after(response.headers(), now)
-    };
-    assert_eq!(read("120"), Some(Duration::from_mins(2)));
-    assert_eq!(read("Fri, 01 Jan 2027 00:00:30 GMT"), Some(Duration::from_secs(30)));
-    assert_eq!(read("Thu, 31 Dec 2026 00:00:00 GMT"), Some(Duration::ZERO), "already over");
-    assert_eq!(read("soon"), None);
-}
-
 #[tokio::test]
 async fn a_server_that_hangs_costs_the_timeout_and_leaves_the_outcome_open() {
-    let server = Server::start(None).await;
+    let server = Server::start(by_path).await;
     let port = server.address.port();
     let receiver = read(&format!("url: 'http://hook.test:{port}/hang'\ntimeout: 200ms\n"));
     let error = send(&*receiver).await.unwrap_err();
@@ -267,7 +125,7 @@ async fn a_server_that_hangs_costs_the_timeout_and_leaves_the_outcome_open() {
 
 #[tokio::test]
 async fn a_huge_answer_is_not_read_to_its_end() {
-    let server = Server::start(None).await;
+    let server = Server::start(by_path).await;
     let error = send(&*hook(&server, "huge", "")).await.unwrap_err();
     assert!(error.text().len() <= 330, "{}", error.text().len());
     assert!(!error.is_permanent());
@@ -275,7 +133,7 @@ async fn a_huge_answer_is_not_read_to_its_end() {
 
 #[tokio::test]
 async fn secrets_do_not_come_back_from_an_answer_that_repeats_them() {
-    let server = Server::start(None).await;
+    let server = Server::start(by_path).await;
     let more = "secret: correct-horse\nheaders: {Authorization: Bearer abcdef-token}\n\
                 template: 'correct-horse'\n";
     let receiver = hook(&server, "echo", more);
@@ -287,7 +145,7 @@ async fn secrets_do_not_come_back_from_an_answer_that_repeats_them() {
 
 #[tokio::test]
 async fn the_path_of_the_address_is_never_shown() {
-    let server = Server::start(None).await;
+    let server = Server::start(by_path).await;
     let receiver = hook(&server, "404", "");
     assert_eq!(receiver.target(), format!("http://hook.test:{}", server.address.port()));
     let secret = hook(&server, "services/T0KEN-PATH", "");
@@ -295,23 +153,10 @@ async fn the_path_of_the_address_is_never_shown() {
     assert!(!listing.contains("T0KEN-PATH"), "{listing}");
 }
 
-fn certificate() -> (Arc<ServerConfig>, String) {
-    let issued = rcgen::generate_simple_self_signed(vec!["hook.test".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![issued.cert.der().clone()], key)
-        .unwrap();
-    (Arc::new(config), issued.cert.pem())
-}
-
 #[tokio::test]
 async fn certificates_are_verified_unless_the_settings_say_otherwise() {
     let (config, pem) = certificate();
-    let server = Server::start(Some(config)).await;
+    let server = Server::start_with(Some(config), by_path).await;
     let url = format!("url: 'https://hook.test:{}/x'\n", server.address.port());
     let error = send(&*read(&url)).await.unwrap_err();
     assert!(matches!(error, SendError::Untrusted { .. }), "{error:?}");
@@ -334,7 +179,7 @@ async fn certificates_are_verified_unless_the_settings_say_otherwise() {
 
 #[tokio::test]
 async fn private_addresses_are_kept_out_by_what_the_name_leads_to() {
-    let server = Server::start(None).await;
+    let server = Server::start(by_path).await;
     let error = send(&*hook(&server, "x", "forbid_private: true\n")).await.unwrap_err();
     let SendError::Forbidden { address, .. } = &error else { panic!("{error:?}") };
     assert!(address.is_loopback());
@@ -344,7 +189,7 @@ async fn private_addresses_are_kept_out_by_what_the_name_leads_to() {
 
 #[tokio::test]
 async fn keys_that_no_header_can_hold_are_still_unique() {
-    let server = Server::start(None).await;
+    let server = Server::start(by_path).await;
     let receiver = hook(&server, "x", "");
     for key in ["a\r\nb", "a\r\nc"] {
         let mut notification = samples().swap_remove(0);
@@ -358,7 +203,7 @@ async fn keys_that_no_header_can_hold_are_still_unique() {
 
 #[tokio::test]
 async fn a_call_that_is_cancelled_closes_its_connection() {
-    let server = Server::start(None).await;
+    let server = Server::start(by_path).await;
     let receiver = hook(&server, "hang", "");
     let cut = tokio::time::timeout(Duration::from_millis(100), send(&*receiver)).await;
     assert!(cut.is_err());

@@ -1,0 +1,529 @@
+//! The frame of services that are called over HTTP: everything that their receivers have in common,
+//! so that the file of a service holds only what is its own.
+//!
+//! A receiver's file holds its keys with [`TIMEOUT`], [`FORBID_PRIVATE`], [`CA_FILE`] and [`INSECURE`]
+//! among them, what it makes of a message, and what it reads out of the answers. From here it takes:
+//! - [`Service`]: where calls go, as configured. [`Service::at`] reads an address that may be shown,
+//!   [`Service::at_secret`] one whose path is a token; [`Service::bearing`] adds a header, and
+//!   [`Service::hiding`] makes sure that a secret which stands elsewhere is in no text that is shown.
+//! - [`Service::begin`] starts one delivery: a [`Talk`], with one time limit for all its calls. Each
+//!   [`Talk::call`] sends one [`Call`] over a connection of its own (calls are rare, and a kept
+//!   connection would have to be watched), follows no redirect, and ends with an [`Answered`] or,
+//!   without a status, with the [`SendError`] that says how far it came.
+//! - [`Answered::delivered`] judges by status alone: 2xx arrived; 408, 425, 429 and 5xx again later,
+//!   not before `Retry-After`; all else never. Services that say more in the body look at
+//!   [`Answered::json`] first and use [`Answered::refused`] with their own [`Again`].
+//!
+//! Texts of errors and answers are shortened to one line and cleaned of every secret known here. The
+//! tests of a type use `types/tests/server.rs`, a server that keeps what it was sent; a type that is
+//! in the list there is also held to what all services must do.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hark_config::{Key, Kind, Section};
+use hark_model::Secret;
+use hark_model::time::{Clock, Unix};
+use hark_net::{Answer, Guard, HttpError, Limits, Origin, Tls, Trust, Version, exchange};
+use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
+use http_body_util::Full;
+
+use crate::deadline::Deadline;
+use crate::digest;
+use crate::error::{Again, Doing, SendError, one_line};
+use crate::reach::{connect, secure};
+use crate::types::email::read_timeout;
+use crate::{Context, Delivered};
+
+/// The setting for the time of one delivery.
+pub(crate) const TIMEOUT: Key =
+    Key::new("timeout", Kind::Duration, "Time for one delivery, all steps together.")
+        .default("10s");
+
+/// The setting that keeps private addresses out.
+pub(crate) const FORBID_PRIVATE: Key = Key::new(
+    "forbid_private",
+    Kind::Bool,
+    "Refuse addresses of this machine and of private networks.",
+)
+.default("false");
+
+/// The setting for authorities of one's own.
+pub(crate) const CA_FILE: Key = Key::new(
+    "ca_file",
+    Kind::Text,
+    "PEM file of the authorities to trust instead of the system's.",
+);
+
+/// The setting that takes any certificate.
+pub(crate) const INSECURE: Key =
+    Key::new("insecure", Kind::Bool, "Accept any certificate. The page shows that.")
+        .default("false");
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bound on what is read of an answer, in bytes: enough for any message about an error. The rest is
+/// not waited for.
+const MAX_ANSWER: usize = 64 * 1024;
+
+/// Bound on what is kept of an answer.
+const MAX_ANSWER_TEXT: usize = 300;
+
+/// Secrets shorter than this are not looked for in answers: they would match by chance.
+const MIN_REDACTED: usize = 6;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
+const AGENT: &str = concat!("hark/", env!("CARGO_PKG_VERSION"));
+
+/// Where a service is called and how, as configured.
+pub(crate) struct Service {
+    origin: Origin,
+    /// What stands before the path of each call; begins with a slash or is empty, ends without one.
+    /// It is never shown: chat services put their tokens there.
+    base: String,
+    /// What stands in the query of each call; empty or without question mark. Never shown either.
+    query: String,
+    headers: HeaderMap,
+    /// What must not be shown, in addition to the headers.
+    secrets: Vec<Secret>,
+    settings: Settings,
+}
+
+/// How a service is called: the settings that are the same for all.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    timeout: Duration,
+    guard: Guard,
+    tls: Tls,
+}
+
+impl Settings {
+    /// Reads [`TIMEOUT`], [`FORBID_PRIVATE`], [`CA_FILE`] and [`INSECURE`].
+    pub(crate) fn read(section: &Section<'_>) -> Self {
+        let timeout = read_timeout(section, TIMEOUT.name, DEFAULT_TIMEOUT);
+        let is_public = section.bool(FORBID_PRIVATE.name, false);
+        let guard = if is_public { Guard::PublicOnly } else { Guard::Open };
+        let ca_file = section.opt_str(CA_FILE.name);
+        let trust = Trust::of_settings(ca_file, section.bool(INSECURE.name, false));
+        Self { timeout, guard, tls: Tls::new(trust) }
+    }
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service")
+            .field("origin", &self.origin)
+            .field("headers", &self.headers)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Service {
+    /// Reads the address `key` of a service, which is `default` if it is not there; without a default
+    /// it is required. Calls are made to paths below it.
+    pub(crate) fn at(
+        section: &Section<'_>,
+        key: &'static str,
+        default: Option<&str>,
+    ) -> Option<Self> {
+        if default.is_none() {
+            section.required(key);
+        }
+        // What stands there and is no text was reported, and is no reason to use the default.
+        let url = if section.has(key) { section.opt_str(key) } else { default };
+        let settings = Settings::read(section);
+        Self::split(section, key, url?, settings)
+    }
+
+    /// Reads the address `key`, whose path is a secret.
+    pub(crate) fn at_secret(section: &Section<'_>, key: &'static str) -> Option<Self> {
+        section.required(key);
+        let url = section.opt_secret(key);
+        let settings = Settings::read(section);
+        let url = url?;
+        let service = Self::split(section, key, url.expose().trim(), settings)?;
+        let (path, query) = (service.base.clone(), service.query.clone());
+        Some(service.hiding(Secret::new(path)).hiding(Secret::new(query)))
+    }
+
+    /// Makes a service of what was read elsewhere; `base` begins with a slash or is empty.
+    pub(crate) fn of(settings: Settings, origin: Origin, base: String) -> Self {
+        let (query, headers, secrets) = (String::new(), HeaderMap::new(), Vec::new());
+        Self { origin, base, query, headers, secrets, settings }
+    }
+
+    fn split(
+        section: &Section<'_>,
+        key: &'static str,
+        url: &str,
+        settings: Settings,
+    ) -> Option<Self> {
+        let (origin, path) = match Origin::split(url) {
+            Ok(parts) => parts,
+            Err(what) => {
+                section.error(key, what);
+                return None;
+            }
+        };
+        let path = path.split_once('#').map_or(path, |(path, _)| path);
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        if format!("/{path}?{query}").parse::<Uri>().is_err() {
+            section.error(key, "this is not an address");
+            return None;
+        }
+        let service = Self::of(settings, origin, path.trim_end_matches('/').to_owned());
+        Some(Self { query: query.to_owned(), ..service })
+    }
+
+    /// Adds a header to each call. Its value is a credential. A value that no header can hold is
+    /// reported at `key`.
+    pub(crate) fn bearing(
+        mut self,
+        section: &Section<'_>,
+        key: &str,
+        name: HeaderName,
+        value: &str,
+    ) -> Option<Self> {
+        let Ok(mut content) = HeaderValue::from_str(value) else {
+            section.error(key, "a header cannot contain control characters");
+            return None;
+        };
+        content.set_sensitive(true);
+        self.headers.insert(name, content);
+        Some(self)
+    }
+
+    /// Adds headers, whose values are credentials.
+    pub(crate) fn with_headers(mut self, headers: HeaderMap) -> Self {
+        self.headers.extend(headers);
+        self
+    }
+
+    /// Takes `secret` out of every text that comes from this service.
+    pub(crate) fn hiding(mut self, secret: Secret) -> Self {
+        self.secrets.push(secret);
+        self
+    }
+
+    /// Returns where messages go, for people: never the path.
+    pub(crate) fn target(&self) -> String {
+        self.origin.to_string()
+    }
+
+    /// Returns what people should be warned of.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let unverified = *self.settings.tls.trust() == Trust::Anybody && self.origin.secure;
+        unverified.then(|| "the certificate is not verified".to_owned()).into_iter().collect()
+    }
+
+    /// Starts one delivery: its calls share one time limit.
+    pub(crate) fn begin<'a>(&'a self, context: &'a Context) -> Talk<'a> {
+        Talk { service: self, context, deadline: Deadline::start(self.settings.timeout) }
+    }
+
+    fn request(&self, call: Call) -> Result<Request<Full<Bytes>>, SendError> {
+        let mut request = Request::new(Full::new(Bytes::from(call.body)));
+        *request.method_mut() = call.method;
+        let (path, query) = call.path.split_once('?').unwrap_or((&call.path, ""));
+        let slash = if self.base.is_empty() && !path.starts_with('/') { "/" } else { "" };
+        let mut uri = format!("{}{slash}{path}", self.base);
+        for (query, sign) in
+            [&*self.query, query].into_iter().filter(|q| !q.is_empty()).zip(["?", "&"])
+        {
+            uri.push_str(sign);
+            uri.push_str(query);
+        }
+        *request.uri_mut() = uri.parse().map_err(|_| SendError::Compose {
+            what: "the address has characters that it cannot have; use the filter `urlencode`"
+                .to_owned(),
+        })?;
+        let headers = request.headers_mut();
+        headers.insert(HOST, value(&self.origin.authority)?);
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        headers.extend(call.headers);
+        headers.extend(self.headers.clone());
+        Ok(request)
+    }
+
+    /// Takes our own secrets out of an answer that repeats the request.
+    fn redact(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        let headers = self.headers.values().filter_map(|v| v.to_str().ok());
+        for secret in headers.chain(self.secrets.iter().map(Secret::expose)) {
+            // `Bearer abc` is also known as `abc`.
+            for part in std::iter::once(secret).chain(secret.split_whitespace()) {
+                if part.len() >= MIN_REDACTED {
+                    text = text.replace(part, "…").replace(&encoded(part), "…");
+                }
+            }
+        }
+        one_line(&text, MAX_ANSWER_TEXT)
+    }
+}
+
+/// One delivery under way.
+#[derive(Debug)]
+pub(crate) struct Talk<'a> {
+    service: &'a Service,
+    context: &'a Context,
+    deadline: Deadline,
+}
+
+impl Talk<'_> {
+    /// Makes one call and waits for its answer.
+    ///
+    /// # Errors
+    /// If no status came back, or the call cannot be put together.
+    pub(crate) async fn call(&self, call: Call) -> Result<Answered, SendError> {
+        let service = self.service;
+        let Settings { timeout, guard, tls } = &service.settings;
+        let request = service.request(call)?;
+        let Origin { host, port, secure: is_secure, .. } = &service.origin;
+        let stream = connect(self.context, host, *port, *guard, self.deadline).await?;
+        let answer = if *is_secure {
+            let stream = secure(tls, stream, host, self.deadline).await?;
+            let limits = Limits { max_body: MAX_ANSWER, time: self.deadline.left() };
+            exchange(stream, Version::Http1, request, limits).await
+        } else {
+            let limits = Limits { max_body: MAX_ANSWER, time: self.deadline.left() };
+            exchange(stream, Version::Http1, request, limits).await
+        };
+        // Whether the content came whole does not matter: the status has come.
+        let Answer { status, headers, body, .. } =
+            answer.map_err(|error| unanswered(error, *timeout))?;
+        let text = service.redact(&String::from_utf8_lossy(&body));
+        let retry_after = retry_after(&headers, Clock.now().unix);
+        Ok(Answered { status, retry_after, text, body })
+    }
+}
+
+/// One call of a service.
+#[derive(Debug)]
+pub(crate) struct Call {
+    method: Method,
+    /// Below the address of the service: path and query.
+    path: String,
+    headers: HeaderMap,
+    body: String,
+}
+
+impl Call {
+    /// Makes a call without content.
+    pub(crate) fn new(method: Method, path: impl Into<String>) -> Self {
+        Self { method, path: path.into(), headers: HeaderMap::new(), body: String::new() }
+    }
+
+    /// Makes a POST of a JSON document.
+    pub(crate) fn post_json(path: impl Into<String>, document: &serde_json::Value) -> Self {
+        Self::new(Method::POST, path).json(document)
+    }
+
+    /// Makes a POST of a form.
+    pub(crate) fn post_form(path: impl Into<String>, fields: &[(&str, &str)]) -> Self {
+        Self::new(Method::POST, path).content(FORM, form(fields))
+    }
+
+    /// Gives it a JSON document as content.
+    #[must_use]
+    pub(crate) fn json(self, document: &serde_json::Value) -> Self {
+        self.content(JSON, document.to_string())
+    }
+
+    /// Gives it content of any type.
+    #[must_use]
+    pub(crate) fn content(mut self, content_type: HeaderValue, body: String) -> Self {
+        self.headers.insert(CONTENT_TYPE, content_type);
+        self.body = body;
+        self
+    }
+
+    /// Adds a header that is this call's own.
+    ///
+    /// # Errors
+    /// If no header can hold `text`.
+    pub(crate) fn header(mut self, name: &'static str, text: &str) -> Result<Self, SendError> {
+        self.headers.insert(HeaderName::from_static(name), value(text)?);
+        Ok(self)
+    }
+
+    /// Adds the header `Idempotency-Key`: the same for each try of one message.
+    #[must_use]
+    pub(crate) fn once(mut self, key: &str) -> Self {
+        let name = HeaderName::from_static("idempotency-key");
+        self.headers.insert(name, idempotency_key(key));
+        self
+    }
+}
+
+/// What a service answered.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    /// The status.
+    pub(crate) status: StatusCode,
+    /// What it said about when to come again.
+    pub(crate) retry_after: Option<Duration>,
+    /// The beginning of the content in one line, without our secrets: may be shown.
+    pub(crate) text: String,
+    body: Vec<u8>,
+}
+
+impl Answered {
+    /// Returns the content as JSON; nothing if it is none. It may repeat secrets: only what is taken
+    /// out of it on purpose may be shown.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// Returns when to try again, by the status and the headers alone.
+    pub(crate) fn again(&self) -> Again {
+        let status = self.status;
+        if !status.is_server_error() && !matches!(status.as_u16(), 408 | 425 | 429) {
+            return Again::Never;
+        }
+        self.retry_after.map_or(Again::Later, Again::After)
+    }
+
+    /// Judges by the status alone.
+    ///
+    /// # Errors
+    /// If the status is not 2xx.
+    pub(crate) fn delivered(self) -> Result<Delivered, SendError> {
+        if self.status.is_success() {
+            let text = format!("{} {}", self.status.as_u16(), self.text).trim().to_owned();
+            return Ok(Delivered { text, ..Delivered::default() });
+        }
+        let again = self.again();
+        Err(self.refused(again))
+    }
+
+    /// As [`Answered::delivered`], with what the service calls the message.
+    ///
+    /// # Errors
+    /// If the status is not 2xx.
+    pub(crate) fn delivered_as(self, reference: Option<String>) -> Result<Delivered, SendError> {
+        Ok(Delivered { reference, ..self.delivered()? })
+    }
+
+    /// Returns that the service said no, in its own words.
+    pub(crate) fn refused(self, again: Again) -> SendError {
+        let text = if self.status.is_redirection() {
+            "redirects are not followed, put the final address into `url`".to_owned()
+        } else {
+            self.text
+        };
+        SendError::Refused { code: self.status.as_u16(), text, again }
+    }
+}
+
+/// Returns `fields` as the content of a form.
+pub(crate) fn form(fields: &[(&str, &str)]) -> String {
+    let mut form = String::new();
+    for (name, value) in fields {
+        if !form.is_empty() {
+            form.push('&');
+        }
+        form.push_str(&encoded(name));
+        form.push('=');
+        form.push_str(&encoded(value));
+    }
+    form
+}
+
+/// Returns `text` as one part of a path or query: everything but letters, digits and `-._~` is
+/// written as `%` and two digits (RFC 3986).
+pub(crate) fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push('%');
+            encoded.push_str(&digest::hex(&[byte]).to_ascii_uppercase());
+        }
+    }
+    encoded
+}
+
+fn value(text: &str) -> Result<HeaderValue, SendError> {
+    HeaderValue::from_str(text)
+        .map_err(|_| SendError::Compose { what: "a header with control characters".to_owned() })
+}
+
+/// Returns the key as it is where a header can hold it, else its digest: unique all the same.
+fn idempotency_key(key: &str) -> HeaderValue {
+    HeaderValue::from_str(key).unwrap_or_else(|_| {
+        HeaderValue::from_str(&digest::sha256(key))
+            .expect("hexadecimal digits are valid in a header")
+    })
+}
+
+/// Says what a missing answer means. The request is small and written at once, so time is lost on
+/// waiting for the answer.
+fn unanswered(error: HttpError, after: Duration) -> SendError {
+    match error {
+        HttpError::Begin(source) => {
+            SendError::Broken { doing: Doing::Sending, source: io::Error::other(source) }
+        }
+        HttpError::Failed(source) => {
+            SendError::Broken { doing: Doing::Waiting, source: io::Error::other(source) }
+        }
+        HttpError::Late(_) => SendError::Timeout { doing: Doing::Waiting, after },
+    }
+}
+
+/// Reads `Retry-After` in both its forms, seconds and date.
+fn retry_after(headers: &HeaderMap, now: Unix) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    // Some services write fractions.
+    if let Some(wait) = text.parse().ok().and_then(|s: f64| Duration::try_from_secs_f64(s).ok()) {
+        return Some(wait);
+    }
+    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    Some(Unix(at.as_millisecond()).since(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_read_as_seconds_and_as_a_date() {
+        let now = Unix(1_798_761_600_000);
+        let read = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, text.parse().unwrap());
+            retry_after(&headers, now)
+        };
+        assert_eq!(read("120"), Some(Duration::from_mins(2)));
+        assert_eq!(read("0.25"), Some(Duration::from_millis(250)));
+        assert_eq!(read("Fri, 01 Jan 2027 00:00:30 GMT"), Some(Duration::from_secs(30)));
+        assert_eq!(read("Thu, 31 Dec 2026 00:00:00 GMT"), Some(Duration::ZERO), "already over");
+        assert_eq!(read("soon"), None);
+        assert_eq!(read("-1"), None);
+    }
+
+    #[test]
+    fn queries_of_the_address_and_of_the_call_come_together() {
+        let uri = |url: &str, path: &str| {
+            let document = hark_config::Document::single(&format!("url: '{url}'"));
+            let service =
+                Service::at_secret(&document.root(&hark_config::NoSecrets), "url").unwrap();
+            service.request(Call::new(Method::POST, path)).unwrap().uri().to_string()
+        };
+        assert_eq!(uri("https://a.example", ""), "/");
+        assert_eq!(uri("https://a.example/b/", "/c?d=e"), "/b/c?d=e");
+        assert_eq!(uri("https://a.example/b?key=1&token=2#x", ""), "/b?key=1&token=2");
+        assert_eq!(uri("https://a.example/b?key=1", "?d=e"), "/b?key=1&d=e");
+    }
+
+    #[test]
+    fn forms_and_paths_are_encoded() {
+        assert_eq!(form(&[("a b", "1&2=3"), ("c", "é")]), "a%20b=1%262%3D3&c=%C3%A9");
+        assert_eq!(encoded("!room:example.org"), "%21room%3Aexample.org");
+    }
+}

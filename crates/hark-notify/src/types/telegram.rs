@@ -1,0 +1,340 @@
+//! Telegram: messages of a bot to a chat, answered in one thread, with a button that acknowledges.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hark_config::{Key, Kind, Section};
+use hark_model::time::{Clock, Mono};
+use hark_model::{Notification, Secret};
+use hark_net::BoxFuture;
+use serde_json::{Value, json};
+
+use crate::card::{self, Tone, Unit, Words, cut, escaped};
+use crate::digest::same;
+use crate::error::{Again, SendError};
+use crate::handling::{Acknowledged, Call as Pressed, CallAnswer, CallError, Called, person};
+use crate::service::{self, Answered, Call, Service, Talk};
+use crate::{Context, Delivered, Receiver, ReceiverType};
+
+/// The receiver type `telegram`.
+#[derive(Debug)]
+pub(crate) struct Telegram;
+
+pub(crate) const KEYS: &[Key] = &[
+    Key::new("token", Kind::Secret, "Token of the bot, from BotFather.").required(),
+    Key::new("chat", Kind::Text, "Number of the chat, or `@name` of a public channel.").required(),
+    Key::new("topic", Kind::Integer, "Number of the topic in a group that has topics."),
+    Key::new(
+        "webhook_secret",
+        Kind::Secret,
+        "The `secret_token` given to `setWebhook`, if the bot's updates are sent to `/api/0/receivers/NAME/call`. Without it hark asks for them.",
+    ),
+    Key::new("url", Kind::Text, "Address of the service.").default(URL),
+    card::TEMPLATE,
+    service::TIMEOUT,
+    service::FORBID_PRIVATE,
+    service::CA_FILE,
+    service::INSECURE,
+];
+
+const URL: &str = "https://api.telegram.org";
+
+/// Bound of Telegram on a text, in halves of UTF-16; escaping counts too, so ours is lower.
+const MAX_TEXT: usize = 3000;
+
+/// Bound on the summary, which stands in bold above the text.
+const MAX_SUMMARY: usize = 500;
+
+/// Bound of Telegram on what a button carries, in bytes.
+const MAX_BUTTON: usize = 64;
+
+/// Presses of buttons that nobody has asked for yet, at most: one for each open message.
+const MAX_PRESSES: usize = 1000;
+
+/// Presses are asked for at most this often, however many messages are open.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// Updates read at a time, Telegram's own bound.
+const MAX_UPDATES: usize = 100;
+
+impl ReceiverType for Telegram {
+    fn name(&self) -> &'static str {
+        "telegram"
+    }
+
+    fn manual(&self) -> &'static str {
+        "Writes to a chat of [Telegram](https://telegram.org) as a bot. Each later message of an incident \
+         answers its first one. The button \"Acknowledge\" acknowledges the incident in the name of who \
+         presses it, and goes away with the end of the incident. Presses are asked for every half minute; \
+         to have them at once, give the bot a webhook to `/api/0/receivers/NAME/call` with a \
+         `secret_token`, and say it in `webhook_secret`. A bot can have only one of both, and its presses \
+         go to one server. Messages for information come without sound. 429 is tried again after \
+         `retry_after`, 5xx later; all else is final."
+    }
+
+    fn keys(&self) -> &'static [Key] {
+        KEYS
+    }
+
+    fn example(&self) -> &'static str {
+        "token: 123456:correct-horse\nchat: '-1001234567890'\nurl: https://api.telegram.org\n"
+    }
+
+    fn read(&self, section: &Section<'_>) -> Option<Box<dyn Receiver>> {
+        section.required("token");
+        section.required("chat");
+        let token = section.opt_secret("token").filter(|token| {
+            let is_good = |c: char| c.is_ascii_alphanumeric() || "_:-".contains(c);
+            let is_token = token.expose().chars().all(is_good);
+            if !is_token {
+                section.error("token", "a bot's token has only letters, digits, `:`, `_` and `-`");
+            }
+            is_token
+        });
+        let chat = section.opt_str("chat").map(str::to_owned);
+        let topic = section.opt_u64("topic", 1..=u64::from(u32::MAX));
+        let webhook_secret = section.opt_secret("webhook_secret");
+        let service = Service::at(section, "url", Some(URL));
+        let words = Words::read(section);
+        let token = token?;
+        let mut service = service?.hiding(token.clone());
+        if let Some(secret) = &webhook_secret {
+            service = service.hiding(secret.clone());
+        }
+        let (chat, presses) = (chat?, Mutex::default());
+        Some(Box::new(Chat { service, token, id: chat, topic, webhook_secret, words, presses }))
+    }
+}
+
+/// One configured chat.
+#[derive(Debug)]
+struct Chat {
+    service: Service,
+    token: Secret,
+    id: String,
+    topic: Option<u64>,
+    webhook_secret: Option<Secret>,
+    words: Words,
+    presses: Mutex<Presses>,
+}
+
+/// Presses of buttons that were asked for.
+#[derive(Debug, Default)]
+struct Presses {
+    /// The first update that was not read.
+    offset: i64,
+    /// When updates were last asked for.
+    asked: Option<Mono>,
+    /// Who pressed, by the number of the first message of the incident.
+    by: BTreeMap<String, String>,
+}
+
+impl Receiver for Chat {
+    fn target(&self) -> String {
+        format!("{} ({})", self.service.target(), self.id)
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.service.warnings()
+    }
+
+    fn send<'a>(
+        &'a self,
+        notification: &'a Notification,
+        context: &'a Context,
+    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
+        Box::pin(self.deliver(notification, context))
+    }
+
+    fn called(&self, call: &Pressed<'_>) -> Option<Result<Called, CallError>> {
+        Some(read_update(self.webhook_secret.as_ref()?, call))
+    }
+
+    fn acknowledged<'a>(
+        &'a self,
+        reference: &'a str,
+        context: &'a Context,
+    ) -> Option<BoxFuture<'a, Result<Option<Acknowledged>, SendError>>> {
+        if self.webhook_secret.is_some() {
+            return None;
+        }
+        Some(Box::pin(async move {
+            self.ask_for_presses(context).await?;
+            let by = self.presses().by.get(reference).cloned();
+            Ok(by.map(|by| Acknowledged { by, comment: String::new() }))
+        }))
+    }
+}
+
+impl Chat {
+    fn presses(&self) -> MutexGuard<'_, Presses> {
+        // What it holds is whole at every moment.
+        self.presses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn method(&self, method: &str, document: &Value) -> Call {
+        Call::post_json(format!("/bot{}/{method}", self.token.expose()), document)
+    }
+
+    async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
+        let talk = self.service.begin(context);
+        let answered = talk.call(self.method("sendMessage", &self.message(n, context)?)).await?;
+        let number = answered.json()["result"]["message_id"].as_i64().map(|id| id.to_string());
+        let delivered = judge(answered, number.filter(|_| n.reference.is_none()))?;
+        if let Some(first) = n.reference.as_deref().filter(|_| card::is_over(n)) {
+            self.take_button(first, &talk).await;
+        }
+        Ok(delivered)
+    }
+
+    /// Takes the button of the first message away. The end has been told already: that this fails
+    /// leaves a button that does nothing.
+    async fn take_button(&self, first: &str, talk: &Talk<'_>) {
+        let Ok(first) = first.parse::<i64>() else { return };
+        let keyboard = json!({"inline_keyboard": []});
+        let edit = json!({"chat_id": self.id, "message_id": first, "reply_markup": keyboard});
+        drop(talk.call(self.method("editMessageReplyMarkup", &edit)).await);
+    }
+
+    fn message(&self, n: &Notification, context: &Context) -> Result<Value, SendError> {
+        let tone = Tone::of(n);
+        let summary = escaped(&cut(&n.summary, MAX_SUMMARY, Unit::Utf16));
+        let text = cut(&self.words.text(n, context)?, MAX_TEXT, Unit::Utf16);
+        let mut text = format!("{} <b>{summary}</b>\n{}", tone.mark(), escaped(&text));
+        if let Some(link) = card::link(n, context) {
+            let _written = write!(text, "\n\n<a href=\"{}\">Open in hark</a>", escaped(&link));
+        }
+        let mut message = json!({
+            "chat_id": self.id,
+            "text": text,
+            "parse_mode": "HTML",
+            "link_preview_options": {"is_disabled": true},
+            "disable_notification": tone == Tone::Info,
+        });
+        if let Some(topic) = self.topic {
+            message["message_thread_id"] = topic.into();
+        }
+        let first = n.reference.as_deref();
+        if let Some(number) = first.and_then(|first| first.parse::<i64>().ok()) {
+            message["reply_parameters"] =
+                json!({"message_id": number, "allow_sending_without_reply": true});
+        }
+        if let Some(data) = context.acknowledge_token(n).and_then(|token| button(&token, first)) {
+            let button = json!({"text": "Acknowledge", "callback_data": data});
+            message["reply_markup"] = json!({"inline_keyboard": [[button]]});
+        }
+        Ok(message)
+    }
+
+    /// Reads who pressed a button since the last time, and tells those people's apps that it counted.
+    async fn ask_for_presses(&self, context: &Context) -> Result<(), SendError> {
+        let offset = {
+            let mut presses = self.presses();
+            let now = Clock.now().mono;
+            // Each open message asks; the service answers for all of them at once.
+            if presses.asked.is_some_and(|asked| now.since(asked) < PAUSE) {
+                return Ok(());
+            }
+            presses.asked = Some(now);
+            presses.offset
+        };
+        let talk = self.service.begin(context);
+        let question = json!({
+            "offset": offset,
+            "limit": MAX_UPDATES,
+            "timeout": 0,
+            "allowed_updates": ["callback_query"],
+        });
+        let answered = talk.call(self.method("getUpdates", &question)).await?;
+        let document = answered.json();
+        judge(answered, None)?;
+        let updates = document["result"].as_array().map_or(&[][..], Vec::as_slice);
+        for update in updates.iter().take(MAX_UPDATES) {
+            let query = &update["callback_query"];
+            if let Some(first) = pressed_on(query) {
+                let mut presses = self.presses();
+                presses.by.insert(first, name_of(&query["from"]));
+                if presses.by.len() > MAX_PRESSES {
+                    presses.by.pop_first();
+                }
+            }
+            if let Some(id) = query["id"].as_str() {
+                let answer = json!({"callback_query_id": id, "text": "Acknowledged in hark."});
+                drop(talk.call(self.method("answerCallbackQuery", &answer)).await);
+            }
+            if let Some(number) = update["update_id"].as_i64() {
+                let mut presses = self.presses();
+                presses.offset = presses.offset.max(number.saturating_add(1));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns what the button carries: the token, and the number of the first message of the incident
+/// where this is not the first.
+fn button(token: &str, first: Option<&str>) -> Option<String> {
+    let data = match first {
+        Some(first) => format!("{token}.{first}"),
+        None => token.to_owned(),
+    };
+    (data.len() <= MAX_BUTTON).then_some(data)
+}
+
+/// Returns the number of the first message of the incident whose button was pressed.
+fn pressed_on(query: &Value) -> Option<String> {
+    match query["data"].as_str()?.split_once('.') {
+        Some((_, first)) => Some(first.to_owned()),
+        None => Some(query["message"]["message_id"].as_i64()?.to_string()),
+    }
+}
+
+/// Returns the name of a person: the one that others see, and the account's if there is one.
+fn name_of(from: &Value) -> String {
+    let part = |key: &str| from[key].as_str().unwrap_or_default();
+    let name = format!("{} {}", part("first_name"), part("last_name"));
+    match part("username") {
+        "" => person(&name),
+        account => person(&format!("{name} (@{account})")),
+    }
+}
+
+/// Reads an update that Telegram sent by itself.
+fn read_update(secret: &Secret, call: &Pressed<'_>) -> Result<Called, CallError> {
+    let given = call.headers.get("x-telegram-bot-api-secret-token");
+    if !given.is_some_and(|given| same(secret.expose().as_bytes(), given.as_bytes())) {
+        return Err(CallError::Unsigned);
+    }
+    let update: Value = serde_json::from_slice(call.body)
+        .map_err(|error| CallError::Malformed { what: error.to_string() })?;
+    let query = &update["callback_query"];
+    let Some(data) = query["data"].as_str() else {
+        // What people write to the bot is none of our business.
+        return Ok(Called::Nothing(nothing("")));
+    };
+    let token = data.split('.').next().unwrap_or_default().to_owned();
+    let by = name_of(&query["from"]);
+    Ok(Called::Acknowledge { token, by, comment: String::new(), answer: nothing })
+}
+
+fn nothing(_said: &str) -> CallAnswer {
+    CallAnswer { content_type: "application/json", body: "{}".to_owned() }
+}
+
+/// Judges an answer; Telegram says in the body when to come again.
+fn judge(mut answered: Answered, reference: Option<String>) -> Result<Delivered, SendError> {
+    let document = answered.json();
+    if let Some(seconds) = document["parameters"]["retry_after"].as_u64() {
+        return Err(answered.refused(Again::After(Duration::from_secs(seconds))));
+    }
+    if answered.status.is_success() {
+        // The answer repeats the whole message.
+        answered.text.clear();
+    }
+    answered.delivered_as(reference)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+use hark_model::Unix;
+use http::HeaderMap;
+
+use super::*;
+use crate::types::tests::server::{
+    self, Answer, Server, context, mistakes, problem, read, recovery, reminder, send,
+};
+
+const SENT: &str = r#"{"ok":true,"result":{"message_id":4711,"text":"…"}}"#;
+
+fn chat(server: &Server, more: &str) -> Box<dyn Receiver> {
+    let text = format!("token: 123:abc-token\nchat: '-100'\nurl: {}\n{more}", server.url(""));
+    read(&Telegram, &text)
+}
+
+#[tokio::test]
+async fn a_problem_has_bold_summary_link_and_button() {
+    let server = Server::saying(200, SENT).await;
+    let delivered = send(&*chat(&server, "topic: 7\n"), &problem()).await.unwrap();
+    assert_eq!(delivered.reference.as_deref(), Some("4711"));
+    let call = server.only_call();
+    assert_eq!(call.line(), "POST /bot123:abc-token/sendMessage");
+    let message = call.json();
+    assert_eq!((&message["chat_id"], &message["message_thread_id"]), (&"-100".into(), &7.into()));
+    assert_eq!(message["parse_mode"], "HTML");
+    assert_eq!(message["disable_notification"], false);
+    let text = message["text"].as_str().unwrap();
+    assert!(
+        text.starts_with("🚨 <b>CRITICAL: db1 - cpu_monitor.cpu_percent = 95.0</b>\n"),
+        "{text}"
+    );
+    assert!(text.contains("<a href=\"https://hark.example.net/incidents/1\">"), "{text}");
+    let button = &message["reply_markup"]["inline_keyboard"][0][0];
+    assert_eq!(button["callback_data"], context().acknowledge_token(&problem()).unwrap());
+}
+
+#[tokio::test]
+async fn later_messages_answer_the_first_and_the_end_takes_its_button() {
+    let server = Server::saying(200, SENT).await;
+    let receiver = chat(&server, "");
+    let delivered = send(&*receiver, &reminder(Some("4000"))).await.unwrap();
+    assert_eq!(delivered.reference, None);
+    let message = server.last_call().json();
+    let reply = json!({"message_id": 4000, "allow_sending_without_reply": true});
+    assert_eq!(message["reply_parameters"], reply);
+    let button = message["reply_markup"]["inline_keyboard"][0][0]["callback_data"].clone();
+    let button = button.as_str().unwrap().to_owned();
+    assert!(button.ends_with(".4000") && button.len() <= MAX_BUTTON, "{button}");
+
+    send(&*receiver, &recovery(Some("4000"))).await.unwrap();
+    let calls = server.calls();
+    assert_eq!(calls[1].json().get("reply_markup"), None);
+    assert_eq!(calls[2].uri, "/bot123:abc-token/editMessageReplyMarkup");
+    let edit = calls[2].json();
+    assert_eq!(edit["message_id"], 4000);
+    assert_eq!(edit["reply_markup"], json!({"inline_keyboard": []}));
+}
+
+#[tokio::test]
+async fn texts_are_escaped_and_cut() {
+    let server = Server::saying(200, SENT).await;
+    let mut long = problem();
+    long.summary = "load <b>high</b> & rising".to_owned();
+    long.detail = "🚨".repeat(5000);
+    send(&*chat(&server, ""), &long).await.unwrap();
+    let text = server.only_call().json()["text"].as_str().unwrap().to_owned();
+    assert!(text.contains("<b>load &lt;b&gt;high&lt;/b&gt; &amp; rising</b>"), "{text}");
+    assert!(text.encode_utf16().count() <= 4096);
+}
+
+#[tokio::test]
+async fn errors_and_limits_are_read_from_the_body() {
+    let body = r#"{"ok":false,"error_code":429,"description":"Too Many Requests: retry after 35","parameters":{"retry_after":35}}"#;
+    let server = Server::saying(429, body).await;
+    let error = send(&*chat(&server, ""), &problem()).await.unwrap_err();
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(35)));
+    let body = r#"{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}"#;
+    let server = Server::saying(400, body).await;
+    let error = send(&*chat(&server, ""), &problem()).await.unwrap_err();
+    assert!(error.is_permanent() && error.text().contains("chat not found"), "{error:?}");
+}
+
+fn press(update: i64, data: &str) -> String {
+    format!(
+        r#"{{"ok":true,"result":[{{"update_id":{update},"callback_query":{{"id":"q{update}","data":"{data}",
+        "from":{{"id":5,"first_name":"Mira","last_name":"Noor","username":"mira"}},
+        "message":{{"message_id":4711,"chat":{{"id":-100}}}}}}}}]}}"#
+    )
+}
+
+#[tokio::test]
+async fn a_press_is_asked_for_answered_and_found_by_the_first_message() {
+    let server = Server::start(|call: &server::Call| {
+        if call.uri.ends_with("/getUpdates") {
+            Answer::new(200, press(900, "token.4000"))
+        } else {
+            Answer::new(200, r#"{"ok":true,"result":true}"#)
+        }
+    })
+    .await;
+    let receiver = chat(&server, "");
+    let context = context();
+    let found = receiver.acknowledged("4000", &context).unwrap().await.unwrap().unwrap();
+    assert_eq!(found.by, "Mira Noor (@mira)");
+    assert_eq!(receiver.acknowledged("4711", &context).unwrap().await.unwrap(), None);
+    let calls = server.calls();
+    assert_eq!(calls.len(), 2, "the second question came too soon to be asked");
+    assert_eq!(calls[0].json()["allowed_updates"], json!(["callback_query"]));
+    assert_eq!(calls[1].uri, "/bot123:abc-token/answerCallbackQuery");
+    assert_eq!(calls[1].json()["callback_query_id"], "q900");
+}
+
+#[test]
+fn a_press_on_the_first_message_is_found_by_its_number() {
+    let query = json!({"data": "token", "message": {"message_id": 4711}});
+    assert_eq!(pressed_on(&query).unwrap(), "4711");
+}
+
+fn pressed(secret: Option<&str>, body: &str) -> Result<Called, CallError> {
+    let mut headers = HeaderMap::new();
+    if let Some(secret) = secret {
+        headers.insert("x-telegram-bot-api-secret-token", secret.parse().unwrap());
+    }
+    let text = "token: 123:abc\nchat: '1'\nwebhook_secret: right-secret\n";
+    let receiver = read(&Telegram, text);
+    let call = Pressed { headers: &headers, body: body.as_bytes(), now: Unix(0) };
+    assert!(receiver.acknowledged("1", &context()).is_none(), "presses come by themselves");
+    receiver.called(&call).unwrap()
+}
+
+#[test]
+fn only_updates_with_the_secret_are_read() {
+    let body = r#"{"update_id":1,"callback_query":{"id":"q","data":"the-token.4000","from":{"first_name":"Mira"}}}"#;
+    assert_eq!(pressed(None, body).unwrap_err(), CallError::Unsigned);
+    assert_eq!(pressed(Some("wrong-secret"), body).unwrap_err(), CallError::Unsigned);
+    let Called::Acknowledge { token, by, .. } = pressed(Some("right-secret"), body).unwrap() else {
+        panic!("a press is an acknowledgement")
+    };
+    assert_eq!((token.as_str(), by.as_str()), ("the-token", "Mira"));
+    let other = pressed(Some("right-secret"), r#"{"update_id":2,"message":{"text":"hi"}}"#);
+    assert!(matches!(other, Ok(Called::Nothing(_))), "{other:?}");
+    let broken = pressed(Some("right-secret"), "{");
+    assert!(matches!(broken, Err(CallError::Malformed { .. })), "{broken:?}");
+}
+
+#[test]
+fn a_token_that_would_change_the_path_is_refused() {
+    let errors = mistakes(&Telegram, "token: a/../b\nchat: '1'\n");
+    assert!(errors.contains("only letters, digits"), "{errors}");
+}
