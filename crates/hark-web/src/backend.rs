@@ -496,4 +496,10 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
 
     /// Returns the order of this number for the agent at `place`, which takes it with that.
     fn given_order(&self, place: usize, number: u32) -> Answer<GivenOrder>;
+
+    /// Says which part of the server hangs, if one does, from memory and without waiting. By default
+    /// none does.
+    fn stuck(&self) -> Option<String> {
+        None
+    }
 }

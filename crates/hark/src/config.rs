@@ -9,6 +9,7 @@ mod given;
 mod settings;
 mod show;
 mod updates;
+mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub(crate) use given::{AgentConfigs, Given};
 pub(crate) use settings::{HistorySettings, LogSettings, Settings, UserEntry};
 pub(crate) use show::{show, yaml};
 pub(crate) use updates::Offer;
+pub(crate) use watch::WatchSettings;
 
 /// Everything the configuration says.
 #[derive(Debug)]
@@ -50,6 +52,8 @@ pub(crate) struct Loaded {
     pub(crate) agent_configs: Arc<AgentConfigs>,
     /// To whom releases are offered, if to anybody.
     pub(crate) offer: Option<Offer>,
+    /// What watches the server itself.
+    pub(crate) watch: WatchSettings,
     /// The files that were read, for messages and for watching.
     pub(crate) files: Vec<PathBuf>,
     /// Number of this configuration: changes when any file does.
@@ -119,8 +123,16 @@ const SECTIONS: &[Key] = &[
 
 /// Returns every top-level key, of all domains, each once.
 pub(crate) fn keys() -> Vec<Key> {
-    let mut all =
-        [settings::KEYS, hark_web::KEYS, SECTIONS, given::KEYS, updates::KEYS, plan::KEYS].concat();
+    let mut all = [
+        settings::KEYS,
+        hark_web::KEYS,
+        SECTIONS,
+        given::KEYS,
+        updates::KEYS,
+        watch::KEYS,
+        plan::KEYS,
+    ]
+    .concat();
     let mut seen = std::collections::BTreeSet::new();
     all.retain(|key| seen.insert(key.name));
     all
@@ -181,6 +193,7 @@ fn read(sources: Vec<SourceFile>, names: Vec<PathBuf>, revision: u32) -> Result<
     let uplink = hark_checks::read_uplink(&root);
     let agent_configs = AgentConfigs::read(&root);
     let offer = Offer::read(&root);
+    let watch = WatchSettings::read(&root);
     let agent = root.child("agent").map(|s| AgentConfig::read(&s, PathBuf::new()));
     root.finish(&keys());
     match plan {
@@ -199,6 +212,7 @@ fn read(sources: Vec<SourceFile>, names: Vec<PathBuf>, revision: u32) -> Result<
                 guard,
                 uplink,
                 agent,
+                watch,
                 files: names,
                 revision,
                 warnings: document.diagnostics().render(style),

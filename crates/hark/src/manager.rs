@@ -17,6 +17,12 @@ pub(crate) fn alive() {
     say("WATCHDOG=1");
 }
 
+/// Says in words how the service is.
+pub(crate) fn status(text: &str) {
+    // One line: what follows would be another message.
+    say(&format!("STATUS={}", text.replace('\n', " ")));
+}
+
 /// Returns how often life should be told: thrice in the time after which it would be missed.
 ///
 /// `WATCHDOG_PID` is not looked at: a version on trial is a child of the process that was started, and

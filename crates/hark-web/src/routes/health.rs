@@ -1,6 +1,14 @@
-//! Whether the server answers: for load balancers and supervisors.
+//! Whether the server works: for load balancers and supervisors.
 
-/// Says `ok`, to anybody.
-pub(crate) async fn healthz() -> &'static str {
-    "ok"
+use axum::extract::State;
+use http::StatusCode;
+
+use crate::app::Shared;
+
+/// Says `ok` to anybody, or with status 503 which part of the server hangs.
+pub(crate) async fn healthz(State(app): State<Shared>) -> (StatusCode, String) {
+    match app.backend.stuck() {
+        None => (StatusCode::OK, "ok".to_owned()),
+        Some(stuck) => (StatusCode::SERVICE_UNAVAILABLE, stuck),
+    }
 }

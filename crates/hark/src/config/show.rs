@@ -59,6 +59,7 @@ pub(crate) fn show(loaded: &Loaded) -> Value {
         ("checks", Value::Object(checks(loaded))),
         ("receivers", Value::Object(receivers(loaded))),
         ("updates", loaded.offer.as_ref().map_or(Value::Null, Offer::show)),
+        ("deadman", loaded.watch.deadman.as_ref().map_or(Value::Null, |d| d.show())),
         ("agent_configs", loaded.agent_configs.show()),
         ("files", json!(loaded.files)),
     ];

@@ -26,11 +26,13 @@ use super::messages::{INTAKE_QUEUE, INTAKE_QUEUE_ALONE, ToEngine};
 use super::own_agent::{Ends, OwnAgent};
 use super::parts::{self, Page, Parts};
 use super::probes::{self, PROBE_QUEUE};
+use super::progress::Stuck;
 use super::pushes;
 use super::recorder::Recorder;
 use super::releases::Releases;
 use super::reload;
 use super::repairs::REPAIR_QUEUE;
+use super::self_report::SelfReport;
 use super::store_loop::{ToStore, chain};
 use crate::config::{Loaded, Paths, Settings};
 use crate::stop::GRACE;
@@ -84,7 +86,9 @@ impl Server {
     /// If the data folder is in use or broken, or an address cannot be listened on; nothing runs then.
     pub(crate) fn start(mut loaded: Loaded, options: Options) -> anyhow::Result<Self> {
         let probing = Arc::new(probes::Plan::of(&mut loaded));
-        let Loaded { mut settings, web, plan, receivers, agent, agent_configs, offer, .. } = loaded;
+        let Loaded {
+            mut settings, web, plan, receivers, agent, agent_configs, offer, watch, ..
+        } = loaded;
         let data_dir = options.data_dir;
         let lock = folder::lock(&data_dir)?;
         let (mut doors, certificate, intake_queue) =
@@ -130,6 +134,7 @@ impl Server {
         parts.outbox(inboxes.outbox, receivers, rows);
         parts.probes(probing, wanted, inboxes.checks);
         parts.pushes(inboxes.pushes, plan, jobs);
+        parts.watch(watch, udp, http.is_some());
         let local = http.map(|http| folder::local_token(&parts.data_dir, http)).transpose()?;
         let access = Access::new(&parts.settings, local.as_ref(), udp.port());
         let recorder = Arc::new(Recorder::default());
@@ -187,6 +192,22 @@ impl Server {
                 return;
             }
         }
+    }
+
+    /// Makes the voice of a part of this server.
+    pub(crate) fn self_report(&self, part: &'static str) -> SelfReport {
+        SelfReport::new(part, self.parts.links.engine.clone())
+    }
+
+    /// Returns which loop hangs that the server can do without for a while.
+    pub(crate) fn degraded(&self) -> Option<Stuck> {
+        self.parts.links.progress.degraded(Clock.now().mono)
+    }
+
+    /// Returns which loop hangs that the server cannot do without.
+    pub(crate) fn stuck(&self) -> Option<Stuck> {
+        let progress = &self.parts.links.progress;
+        progress.stuck(Clock.now().mono)
     }
 
     /// Reads the configuration again and carries over what changed; a wrong one changes nothing and is

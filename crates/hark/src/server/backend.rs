@@ -420,6 +420,11 @@ impl Backend for ServerBackend {
         self.news_of(place)
     }
 
+    fn stuck(&self) -> Option<String> {
+        let stuck = self.links.progress.stuck(Clock.now().mono)?;
+        Some(stuck.to_string())
+    }
+
     fn given_order(&self, place: usize, number: u32) -> Answer<GivenOrder> {
         self.order_of(place, number)
     }

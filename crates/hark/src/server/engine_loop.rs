@@ -19,6 +19,7 @@ use hark_store::state::Change;
 use tokio::sync::oneshot;
 
 use super::messages::{ToEngine, ToIntake};
+use super::progress::{Loop, Progress};
 use super::repairs::Repair;
 use super::store_loop::{Answer, ToStore};
 use crate::sys::Bell;
@@ -61,6 +62,8 @@ pub(crate) struct Outlets {
     pub(crate) changed: OnChange,
     /// A host got or lost its number.
     pub(crate) hosts: OnHost,
+    /// Told of each turn.
+    pub(crate) progress: Arc<Progress>,
 }
 
 impl std::fmt::Debug for Outlets {
@@ -118,6 +121,7 @@ pub(crate) fn run(
     driver.step(Input::IngestHealthy, Clock.now());
     driver.hand_on();
     loop {
+        driver.outlets.progress.turn(Loop::Engine);
         let sleep = driver.sleep(Clock.now().mono);
         let first = inbox.recv_timeout(sleep);
         let now = Clock.now();
@@ -139,6 +143,7 @@ pub(crate) fn run(
             break;
         }
     }
+    driver.outlets.progress.ended(Loop::Engine);
     driver.finish(inbox);
 }
 

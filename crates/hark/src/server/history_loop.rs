@@ -13,6 +13,7 @@ use hark_model::time::{Clock, Mono, Now};
 use hark_store::history::{AppendError, DeclareError, History, OpenError, SetId, Settings};
 
 use super::messages::{DefineSet, HistoryBatch, Part, ToEngine, ToIntake};
+use super::progress::{Loop, Progress};
 use super::self_report::SelfReport;
 use crate::config::HistorySettings;
 use crate::stop::Stop;
@@ -59,6 +60,8 @@ pub(crate) struct Listeners {
     pub(crate) bell: Arc<Bell>,
     /// To the engine.
     pub(crate) engine: SyncSender<ToEngine>,
+    /// Told of each turn.
+    pub(crate) progress: Arc<Progress>,
 }
 
 /// Translates the settings of the configuration.
@@ -84,6 +87,7 @@ pub(crate) fn run(
     let mut keeper = Keeper::new(open(), listeners);
     let mut reopen_at = Clock.now().mono + REOPEN;
     loop {
+        keeper.listeners.progress.turn(Loop::History);
         match inbox.recv_timeout(keeper.patience()) {
             Ok(message) => {
                 keeper.take(message);
@@ -105,6 +109,7 @@ pub(crate) fn run(
             break;
         }
     }
+    keeper.listeners.progress.ended(Loop::History);
     for message in inbox.try_iter() {
         keeper.take(message);
     }

@@ -52,8 +52,10 @@ use super::discovery::Discovery;
 use super::history_loop::ToHistory;
 use super::message_journal::MessageJournal;
 use super::messages::{EngineBatch, HistoryBatch, ToEngine, ToIntake};
+use super::own_datagram::OwnDatagram;
 use super::own_limits::OwnLimits;
 use super::probes::ToProbes;
+use super::progress::{Loop, Progress};
 use super::tally::Tally;
 use super::vitals::Vitals;
 use crate::stop::Stop;
@@ -103,6 +105,10 @@ pub(crate) struct Setup {
     pub(crate) live: Live,
     /// Answers calls on the local network; none: they are refused.
     pub(crate) discovery: Option<Discovery>,
+    /// Told of each turn.
+    pub(crate) progress: Arc<Progress>,
+    /// What the server sends to its own socket.
+    pub(crate) own_datagram: Arc<OwnDatagram>,
     /// Ends the thread.
     pub(crate) stop: Stop,
 }
@@ -118,6 +124,7 @@ pub(crate) fn run(setup: Setup) {
     let mut intake = Intake::new(setup);
     let mut room = ReceiveBatch::new();
     loop {
+        intake.setup.progress.turn(Loop::Intake);
         let busy = intake.turn(&mut room);
         if intake.setup.stop.is_raised() {
             break;
@@ -127,6 +134,7 @@ pub(crate) fn run(setup: Setup) {
             wait(&intake.setup.sockets, &intake.setup.bell, limit);
         }
     }
+    intake.setup.progress.ended(Loop::Intake);
     // What was received is handed on, as far as the engine still takes it.
     for _ in 0..HAND_ON_TRIES {
         if intake.unsent.is_none() {

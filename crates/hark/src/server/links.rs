@@ -11,16 +11,19 @@ use hark_notify::Receivers;
 use hark_store::history::History;
 use hark_store::state::{Change, State};
 use hark_web::Live;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::deadman::Deadman;
 use super::engine_loop::Request;
 use super::engine_loop::part;
 use super::history_loop::ToHistory;
 use super::hosts::Hosts;
 use super::messages::{ENGINE_QUEUE, HISTORY_QUEUE, ToEngine, ToIntake};
 use super::outbox::{OUTBOX_QUEUE, ToOutbox};
+use super::own_datagram::OwnDatagram;
 use super::own_limits::OwnLimits;
 use super::probes::{Figures, ToProbes};
+use super::progress::Progress;
 use super::pushes::{PUSH_QUEUE, ToPush};
 use super::releases::Releases;
 use super::store_loop::{STORE_QUEUE, StateWork, ToStore};
@@ -67,6 +70,14 @@ pub(crate) struct Links {
     pub(crate) receivers: Arc<ArcSwap<Receivers>>,
     /// What is offered to agents.
     pub(crate) releases: Releases,
+    /// Whether the loops turn.
+    pub(crate) progress: Arc<Progress>,
+    /// Who is called while all is well, at present.
+    pub(crate) deadman: arc_swap::ArcSwapOption<Deadman>,
+    /// Told when that has changed.
+    pub(crate) deadman_changed: Notify,
+    /// What the server sends to its own socket.
+    pub(crate) own_datagram: Arc<OwnDatagram>,
 }
 
 /// The other ends: what each part receives.
@@ -122,6 +133,10 @@ impl Links {
             live: Live::new(),
             receivers: Arc::new(ArcSwap::new(receivers)),
             releases,
+            progress: Arc::default(),
+            deadman: arc_swap::ArcSwapOption::empty(),
+            deadman_changed: Notify::new(),
+            own_datagram: Arc::default(),
         };
         let inboxes = Inboxes {
             engine: engine_inbox,

@@ -64,7 +64,8 @@ mod tests {
         let ask = move |history: Option<&mut _>| asked.send(history.is_none()).unwrap();
         to.send(ToHistory::Ask(Box::new(ask))).unwrap();
         drop(to);
-        let told = Listeners { intake, bell: Arc::new(Bell::new().unwrap()), engine };
+        let progress = Arc::default();
+        let told = Listeners { intake, bell: Arc::new(Bell::new().unwrap()), engine, progress };
         run(&inbox, &told, &Stop::default());
         let ready = answers.try_recv().unwrap();
         assert!(

@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::engine_loop::part;
 use super::messages::{HandOver, ToEngine};
+use super::progress::{Loop, Progress};
 use super::store_loop::ToStore;
 
 /// Rows that may wait to be taken up by the outbox; each is small and the outbox never waits for the
@@ -51,6 +52,8 @@ pub(crate) enum ToOutbox {
     Rows(Vec<DeliveryRecord>),
     /// Other receivers, after a reload.
     Receivers(Arc<Receivers>),
+    /// Somebody wants to know that the loop turns.
+    Turn(oneshot::Sender<()>),
 }
 
 /// What the outbox needs.
@@ -69,6 +72,8 @@ pub(crate) struct Setup {
     pub(crate) engine: SyncSender<ToEngine>,
     /// The page.
     pub(crate) live: Live,
+    /// Told of each turn.
+    pub(crate) progress: Arc<Progress>,
     /// Ends it.
     pub(crate) stop: CancellationToken,
 }
@@ -106,12 +111,14 @@ pub(crate) async fn run(setup: Setup) {
     driver.add(setup.rows);
     let mut idle = tokio::time::interval(LONGEST_SLEEP);
     while !setup.stop.is_cancelled() {
+        setup.progress.turn(Loop::Outbox);
         let sleep = driver.start_due();
         tokio::select! {
             () = setup.stop.cancelled() => break,
             message = inbox.recv() => match message {
                 Some(ToOutbox::Rows(rows)) => driver.add(rows),
                 Some(ToOutbox::Receivers(receivers)) => driver.configure(receivers),
+                Some(ToOutbox::Turn(asked)) => turned(asked),
                 None => break,
             },
             Some(sent) = driver.sends.join_next() => driver.sent(sent),
@@ -119,6 +126,7 @@ pub(crate) async fn run(setup: Setup) {
             () = tokio::time::sleep(sleep) => {}
         }
     }
+    setup.progress.ended(Loop::Outbox);
     let ending = async {
         while let Some(sent) = driver.sends.join_next().await {
             driver.sent(sent);
@@ -126,6 +134,13 @@ pub(crate) async fn run(setup: Setup) {
     };
     if tokio::time::timeout(ENDING, ending).await.is_err() {
         tracing::warn!("messages on their way were cut off; they go out again at the next start");
+    }
+}
+
+/// Answers that the loop turns, if somebody still wants to know.
+fn turned(asked: oneshot::Sender<()>) {
+    if asked.send(()).is_err() {
+        tracing::debug!("who asked whether the outbox turns has given up");
     }
 }
 

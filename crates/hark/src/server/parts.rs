@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use super::addresses;
 use super::backend::{Access, ServerBackend};
 use super::certificate::Certificate;
+use super::deadman;
 use super::discovery::Discovery;
 use super::engine_loop::{self, Outlets, ProbeNow};
 use super::handling;
@@ -41,9 +42,10 @@ use super::probes;
 use super::pushes::{self, ToPush};
 use super::recorder::{self, Recorder};
 use super::repairs::{self, Repair};
+use super::self_test::SelfTest;
 use super::store_loop::{self, ToStore};
 use super::threads::Threads;
-use crate::config::Settings;
+use crate::config::{Settings, WatchSettings};
 use crate::stop::Stop;
 
 /// One flag for each stage of the end.
@@ -128,6 +130,7 @@ impl Parts {
             engine: self.links.engine.clone(),
             outbox: self.links.outbox.clone(),
             lines: line_listener(&self.links, journal),
+            progress: Arc::clone(&self.links.progress),
         };
         self.threads.spawn("store", move || store_loop::run(state, &inbox, told))?;
         Ok(())
@@ -155,6 +158,7 @@ impl Parts {
             intake: self.links.intake.clone(),
             bell: Arc::clone(&self.links.bell),
             engine: self.links.engine.clone(),
+            progress: Arc::clone(&self.links.progress),
         }
     }
 
@@ -197,6 +201,8 @@ impl Parts {
             own_limits: Arc::clone(&self.links.own_limits),
             live: self.links.live.clone(),
             discovery,
+            progress: Arc::clone(&self.links.progress),
+            own_datagram: Arc::clone(&self.links.own_datagram),
             stop: self.stops.intake.clone(),
         };
         self.threads.spawn("intake", move || intake::run(setup))?;
@@ -218,6 +224,7 @@ impl Parts {
             store: self.links.store.clone(),
             engine: self.links.engine.clone(),
             live: self.links.live.clone(),
+            progress: Arc::clone(&self.links.progress),
             stop: self.stops.tasks.token(),
         }));
     }
@@ -244,12 +251,22 @@ impl Parts {
             wanted,
             inbox,
             figures: Arc::clone(&self.links.probing),
+            progress: Arc::clone(&self.links.progress),
             hosts: Arc::clone(&self.links.hosts),
             resolver: Arc::clone(&self.resolver),
             programs: self.programs(),
             engine: self.links.engine.clone(),
             stop: self.stops.tasks.token(),
         }));
+    }
+
+    /// Starts what watches the server itself.
+    pub(super) fn watch(&self, watch: WatchSettings, udp: SocketAddr, has_history: bool) {
+        let links = &self.links;
+        links.deadman.store(watch.deadman);
+        let test = SelfTest { links: Arc::clone(links), udp, has_history };
+        let (resolver, stop) = (Arc::clone(&self.resolver), self.stops.tasks.token());
+        self.tasks.spawn(deadman::run(Arc::clone(links), test, resolver, stop));
     }
 
     /// Makes what runs programs for checks. Those of an earlier life of this server, and no other's, are
@@ -396,6 +413,7 @@ fn outlets(
         store: links.store.clone(),
         intake: links.intake.clone(),
         bell: Arc::clone(&links.bell),
+        progress: Arc::clone(&links.progress),
         probes,
         repairs,
         changed: Box::new(move |changed| {

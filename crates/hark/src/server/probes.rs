@@ -22,6 +22,7 @@ use super::engine_loop::ProbeNow;
 use super::hosts::Hosts;
 use super::messages::ToEngine;
 use super::polls::{self, Polls, Vote};
+use super::progress::{Loop, Progress};
 use crate::config::Loaded;
 
 /// Checks that run at once: each holds a socket or two, of the 65,536 that the service may have open.
@@ -104,6 +105,8 @@ pub(crate) struct Setup {
     pub(crate) engine: SyncSender<ToEngine>,
     /// Gets the figures.
     pub(crate) figures: Arc<Figures>,
+    /// Told of each turn.
+    pub(crate) progress: Arc<Progress>,
     /// Ends it.
     pub(crate) stop: CancellationToken,
 }
@@ -207,6 +210,7 @@ pub(crate) async fn run(mut setup: Setup) {
     };
     driver.configure(&setup.plan);
     while !setup.stop.is_cancelled() {
+        setup.progress.turn(Loop::Probes);
         driver.start_due();
         let now = Clock.now().mono;
         let due = driver.schedule.next_deadline().map_or(LONGEST_SLEEP, |at| at.since(now));
@@ -229,6 +233,7 @@ pub(crate) async fn run(mut setup: Setup) {
             driver.schedule.resumed(Clock.now().mono);
         }
     }
+    setup.progress.ended(Loop::Probes);
 }
 
 struct Driver {

@@ -62,6 +62,8 @@ fn carry_over(links: &Links, mut loaded: config::Loaded) {
     links.reloaded(loaded.settings.secret, loaded.agent_configs);
     let probes = links.probes.blocking_send(ToProbes::Plan(Arc::new(probing)));
     links.releases.change(loaded.offer);
+    links.deadman.store(loaded.watch.deadman);
+    links.deadman_changed.notify_one();
     links.receivers.store(Arc::clone(&loaded.receivers));
     let outbox = links.outbox.blocking_send(ToOutbox::Receivers(loaded.receivers));
     if probes.is_err() || outbox.is_err() || pushes.is_err() {

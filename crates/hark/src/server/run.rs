@@ -12,6 +12,8 @@ use hark_model::{Clock, HostName};
 use tokio_util::sync::CancellationToken;
 
 use super::assemble::{Options, Reach, Server};
+use super::progress::Loop;
+use super::self_report::SelfReport;
 use crate::cli::service::ServiceArgs;
 use crate::config::{self, Loaded, Paths};
 use crate::stop::{Asked, Signals};
@@ -24,6 +26,9 @@ pub(crate) const WORKERS: usize = 2;
 /// How often the files of the configuration are looked at for changes: a change reaches every agent
 /// within 5 s.
 const WATCH: Duration = Duration::from_secs(2);
+
+/// The part of the server that stands for loops which hang.
+const LOOPS: &str = "loops";
 
 /// How long a new version of the server runs until it is known to work: its parts report a failure at
 /// once, or when they first write.
@@ -168,17 +173,16 @@ async fn live(
     args.ready();
     let newer = CancellationToken::new();
     let _watcher = watch_for_newer(&data_dir, update, &newer)?;
-    let alive = manager::alive_every().is_some();
-    let mut watch = tokio::time::interval(WATCH);
+    let alive = manager::alive_every();
+    let mut watch = tokio::time::interval(WATCH.min(alive.unwrap_or(WATCH)));
+    let mut pulse = Pulse::new(&server, alive.is_some());
     let unused = tokio::time::sleep(SETTLED);
     tokio::pin!(unused);
     loop {
         let asked = tokio::select! {
             asked = signals.next() => asked,
             _ = watch.tick() => {
-                if alive {
-                    manager::alive();
-                }
+                pulse.tell(&server);
                 if config::revision(paths).is_none_or(|now| now == revision) {
                     continue;
                 }
@@ -236,6 +240,50 @@ fn watch_for_newer(
     let staged = Box::new(move || newer.cancel());
     Watcher::start(data_dir, settings, Duration::from_secs(1), Box::new(progress), staged)
         .context("cannot start a thread")
+}
+
+/// What is said of the loops: to systemd, and to the engine.
+#[derive(Debug)]
+struct Pulse {
+    is_watched: bool,
+    /// What systemd was told last.
+    said: String,
+    report: SelfReport,
+    degraded: Option<Loop>,
+}
+
+impl Pulse {
+    fn new(server: &Server, is_watched: bool) -> Self {
+        let report = server.self_report(LOOPS);
+        Self { is_watched, said: String::new(), report, degraded: None }
+    }
+
+    /// Tells systemd that the server lives, if its loops turn, and in words how it is if that is news. A
+    /// loop that hangs is no life: systemd then starts the server anew. One that can be done without for
+    /// a while is told to people instead.
+    fn tell(&mut self, server: &Server) {
+        let stuck = server.stuck();
+        if self.is_watched && stuck.is_none() {
+            manager::alive();
+        }
+        let text = match &stuck {
+            Some(stuck) => format!("{} stands still", stuck.who.word()),
+            None => "all loops turn".to_owned(),
+        };
+        if self.said != text {
+            if let Some(stuck) = stuck {
+                tracing::error!(%stuck, "a loop of the server hangs");
+            }
+            manager::status(&text);
+            self.said = text;
+        }
+        let degraded = server.degraded();
+        if degraded.map(|stuck| stuck.who) != self.degraded {
+            self.degraded = degraded.map(|stuck| stuck.who);
+            self.report.say(degraded.map(|stuck| stuck.to_string()));
+        }
+        self.report.tell();
+    }
 }
 
 fn greet(server: &Server) {

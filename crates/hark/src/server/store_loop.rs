@@ -24,6 +24,7 @@ use tokio::sync::oneshot;
 
 use super::messages::{Part, ToEngine, ToIntake};
 use super::outbox::ToOutbox;
+use super::progress::{Loop, Progress};
 use super::self_report::{self, SelfReport};
 use crate::sys::Bell;
 
@@ -112,6 +113,8 @@ pub(crate) struct Listeners {
     pub(crate) outbox: tokio::sync::mpsc::Sender<ToOutbox>,
     /// To the page: lines of the journal, as they are written.
     pub(crate) lines: Box<dyn Fn(&JournalLine) + Send>,
+    /// Told of each turn.
+    pub(crate) progress: Arc<Progress>,
 }
 
 impl std::fmt::Debug for Listeners {
@@ -136,6 +139,7 @@ pub(crate) fn run(state: State, inbox: &Receiver<ToStore>, listeners: Listeners)
         broken: false,
     };
     loop {
+        store.listeners.progress.turn(Loop::Store);
         let message = if store.takes_no_more() {
             std::thread::park_timeout(store.patience());
             Err(RecvTimeoutError::Timeout)
@@ -157,6 +161,7 @@ pub(crate) fn run(state: State, inbox: &Receiver<ToStore>, listeners: Listeners)
             break;
         }
     }
+    store.listeners.progress.ended(Loop::Store);
     for message in inbox.try_iter() {
         if !matches!(message, ToStore::End) {
             store.take(message);

@@ -15,14 +15,16 @@ pub(crate) enum Fate {
     NotEnrolled,
     /// The server already knows as many hosts as it may.
     TooManyHosts,
+    /// The server sent it to itself, to know that it is read.
+    Own,
 }
 
-const FATES: usize = 3 + Refused::ALL.len();
+const FATES: usize = 4 + Refused::ALL.len();
 
 impl Fate {
     /// Returns every fate.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
-        [Self::Accepted, Self::NotEnrolled, Self::TooManyHosts]
+        [Self::Accepted, Self::NotEnrolled, Self::TooManyHosts, Self::Own]
             .into_iter()
             .chain(Refused::ALL.into_iter().map(Self::Refused))
     }
@@ -33,6 +35,7 @@ impl Fate {
             Self::Accepted => "accepted",
             Self::NotEnrolled => "not_enrolled",
             Self::TooManyHosts => "too_many_hosts",
+            Self::Own => "own",
             Self::Refused(refused) => refused.word(),
         }
     }
@@ -42,7 +45,8 @@ impl Fate {
             Self::Accepted => 0,
             Self::NotEnrolled => 1,
             Self::TooManyHosts => 2,
-            Self::Refused(refused) => 3 + refused.index(),
+            Self::Own => 3,
+            Self::Refused(refused) => 4 + refused.index(),
         }
     }
 }

@@ -42,3 +42,5 @@ mod sites;
 mod support;
 #[cfg(test)]
 mod update;
+#[cfg(test)]
+mod watch;

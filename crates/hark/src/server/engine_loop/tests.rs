@@ -38,6 +38,7 @@ impl World {
             probes,
             repairs,
             changed: Box::new(|_| {}),
+            progress: Arc::default(),
             hosts: Box::new(|_, _| {}),
         };
         let stop = Stop::default();

@@ -9,6 +9,7 @@ use hark_proto::{Header, Refused};
 use hark_store::state::Change;
 
 use super::{Arrival, Intake};
+use crate::server::own_datagram::OwnDatagram;
 use crate::server::tally::Fate;
 
 impl Intake {
@@ -23,6 +24,9 @@ impl Intake {
     ) -> Fate {
         if hark_proto::seek::is_call(datagram) {
             return self.called(datagram, from, socket, at);
+        }
+        if OwnDatagram::is_one(datagram) && self.setup.own_datagram.take(datagram) {
+            return Fate::Own;
         }
         let envelope = match hark_proto::peek(datagram) {
             Ok(envelope) => envelope,

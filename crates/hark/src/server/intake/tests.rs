@@ -57,6 +57,8 @@ fn restarted() -> (Intake, Receiver<ToEngine>, Receiver<ToHistory>) {
         own_limits: Arc::default(),
         live: Live::new(),
         discovery: None,
+        progress: Arc::default(),
+        own_datagram: Arc::default(),
         stop: Stop::default(),
     });
     (intake, to_engine, to_history)

@@ -36,6 +36,7 @@ impl World {
             bell: Arc::new(Bell::new().unwrap()),
             engine: to_engine,
             outbox: to_outbox,
+            progress: Arc::default(),
             lines: Box::new(|_| {}),
         };
         let thread = std::thread::spawn(move || run(state, &inbox, listeners));
@@ -61,7 +62,7 @@ impl World {
     fn rows(&mut self) -> Vec<DeliveryRecord> {
         match self.outbox.blocking_recv().unwrap() {
             ToOutbox::Rows(rows) => rows,
-            other @ ToOutbox::Receivers(_) => panic!("{other:?}"),
+            other @ (ToOutbox::Receivers(_) | ToOutbox::Turn(_)) => panic!("{other:?}"),
         }
     }
 

@@ -18,8 +18,12 @@ pub(crate) struct Call {
     pub(crate) at: Unix,
     /// Its header `Idempotency-Key`.
     pub(crate) key: String,
-    /// Its body.
+    /// Its path.
+    pub(crate) path: String,
+    /// Its body; null if it is no JSON.
     pub(crate) body: Value,
+    /// Its body as it came.
+    pub(crate) raw: String,
 }
 
 impl Call {
@@ -114,6 +118,9 @@ fn serve(mut stream: TcpStream, shared: &Shared) {
 
 fn read(reader: &mut BufReader<TcpStream>) -> Option<Call> {
     let (mut key, mut length) = (String::new(), 0);
+    let mut first = String::new();
+    reader.read_line(&mut first).ok()?;
+    let path = first.split(' ').nth(1)?.to_owned();
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line).ok()? == 0 {
@@ -131,6 +138,7 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Call> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
+    let raw = String::from_utf8_lossy(&body).into_owned();
     let body = serde_json::from_slice(&body).unwrap_or_default();
-    Some(Call { at: Clock.now().unix, key, body })
+    Some(Call { at: Clock.now().unix, key, path, body, raw })
 }

@@ -1,0 +1,174 @@
+//! The watch on the server itself: what it says to systemd and to a dead man's switch, and what is said of
+//! it by others when it cannot.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::support::hook::Hook;
+use crate::support::http;
+use crate::support::process::Process;
+use crate::support::server::{START, Start};
+use crate::support::wait::{Deadline, until};
+use crate::support::{PASSWORD, folder, write};
+
+/// How long a message may take on a busy machine.
+const TOLD: Duration = Duration::from_secs(30);
+
+#[test]
+fn the_dead_mans_switch_is_called_while_the_whole_server_works_and_told_what_does_not() {
+    let folder = folder();
+    let switch = Hook::start();
+    let config = format!("deadman: {{url: '{}?a=b', every: 5s}}\n", switch.url());
+    let start = Start::new("server", folder.path()).config(&config);
+    let mut server = start.go();
+    server.set_up(PASSWORD);
+    let first = until("the first call", TOLD, || switch.calls().first().cloned());
+    assert_eq!(first.path, "/hook?a=b");
+    assert!(server.get("/api/0/self")["datagrams"]["own"].as_u64().unwrap() >= 1, "it was sent");
+
+    // A mistake in the file: the one before goes on, and the server is not whole.
+    write(folder.path(), "hark.yaml", &config.replace("every", "evry"));
+    let failed = until("the call about the mistake", TOLD, || {
+        switch.calls().into_iter().find(|call| call.path == "/hook/fail?a=b")
+    });
+    assert!(failed.raw.contains("config: the configuration has"), "{}", failed.raw);
+    assert_eq!(failed.raw.lines().count(), 1, "nothing else is wrong: {}", failed.raw);
+
+    write(folder.path(), "hark.yaml", &config);
+    until("the call after the mistake was mended", TOLD, || {
+        let calls = switch.calls();
+        let failed = calls.iter().rposition(|call| call.path.contains("/fail"))?;
+        (failed + 1 < calls.len()).then_some(())
+    });
+}
+
+#[test]
+fn a_dead_mans_switch_that_is_not_reached_is_told_by_the_receivers() {
+    let folder = folder();
+    let (hook, switch) = (Hook::start(), Hook::refusing_after(Duration::ZERO));
+    let config = format!(
+        "deadman: {{url: '{}', every: 5s}}\nreceivers:\n  hook: {{webhook: {{url: '{}'}}}}\n",
+        switch.url(),
+        hook.url()
+    );
+    let _server = Start::new("server", folder.path()).config(&config).go();
+    let told = until("the call about the switch", TOLD, || hook.calls().first().cloned());
+    assert_eq!((told.text("host"), told.text("check")), ("self", "deadman"), "{}", told.raw);
+    assert!(told.raw.contains("answered 404"), "{}", told.raw);
+    assert!(!told.raw.contains("/hook\""), "the address's path is nobody's business: {}", told.raw);
+}
+
+/// Holds one thread of a process as a debugger does, and lets go of it with its value.
+struct Held(Child);
+
+const HOLD: &str = "\
+import ctypes, os, sys
+ptrace = ctypes.CDLL(None, use_errno=True).ptrace
+ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+thread = int(sys.argv[1])
+if ptrace(16, thread, None, None) != 0:
+    sys.exit('cannot hold the thread: ' + os.strerror(ctypes.get_errno()))
+os.waitpid(thread, 0x40000000)
+print('held', flush=True)
+sys.stdin.readline()
+ptrace(17, thread, None, None)
+";
+
+impl Held {
+    fn thread(process: &Process, name: &str) -> Self {
+        let tasks = format!("/proc/{}/task", process.id());
+        let thread = std::fs::read_dir(tasks).unwrap().map(|task| task.unwrap()).find(|task| {
+            let comm = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+            comm.trim() == name
+        });
+        let thread = thread.unwrap_or_else(|| panic!("there is no thread {name}")).file_name();
+        let mut holder = Command::new("python3");
+        holder.arg("-c").arg(HOLD).arg(thread).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut holder = holder.spawn().unwrap();
+        let mut said = String::new();
+        BufReader::new(holder.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        assert_eq!(said, "held\n", "nothing is held");
+        Self(holder)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(mut stdin) = self.0.stdin.take() {
+            drop(stdin.write_all(b"\n"));
+        }
+        drop(self.0.wait());
+    }
+}
+
+/// What systemd would be: hears what a service says.
+struct Manager(UnixDatagram);
+
+impl Manager {
+    fn listen(at: &Path) -> Self {
+        let socket = UnixDatagram::bind(at).unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        Self(socket)
+    }
+
+    /// Returns the next word, if one comes soon.
+    fn heard(&self) -> Option<String> {
+        let mut room = [0; 512];
+        let len = self.0.recv(&mut room).ok()?;
+        Some(String::from_utf8_lossy(&room[..len]).into_owned())
+    }
+
+    /// Waits for a word.
+    fn hears(&self, word: &str) {
+        until(&format!("{word} for systemd"), TOLD, || {
+            self.heard().is_some_and(|heard| heard == word).then_some(())
+        });
+    }
+
+    /// Counts the signs of life in a time.
+    fn lives_in(&self, length: Duration) -> usize {
+        let end = Deadline::after(length);
+        let mut n = 0;
+        while !end.is_over() {
+            n += usize::from(self.heard().is_some_and(|heard| heard == "WATCHDOG=1"));
+        }
+        n
+    }
+}
+
+#[test]
+fn systemd_hears_of_life_while_every_essential_loop_turns_and_not_by_a_timer() {
+    let folder = folder();
+    let socket = folder.path().join("notify");
+    let manager = Manager::listen(&socket);
+    let start = Start::new("server", folder.path());
+    let mut command = start.command();
+    command.env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "1500000");
+    let server = Process::start(&mut command, folder.path(), "server");
+    manager.hears("READY=1");
+    manager.hears("STATUS=all loops turn");
+    assert!(manager.lives_in(Duration::from_secs(3)) >= 3, "thrice in the time of the watchdog");
+
+    // One thread hangs; the others, and the timer that tells systemd, go on.
+    let held = Held::thread(&server, "hark-store");
+    manager.hears("STATUS=store stands still");
+    assert_eq!(manager.lives_in(Duration::from_secs(3)), 0, "a hanging store is no life");
+    drop(held);
+    manager.hears("STATUS=all loops turn");
+    assert!(manager.lives_in(Duration::from_secs(3)) >= 3);
+}
+
+#[test]
+fn healthz_says_which_loop_hangs() {
+    let folder = folder();
+    let server = Start::new("server", folder.path()).go();
+    let ask = || http::request(server.http, "GET", "/healthz", &[], None).unwrap();
+    assert_eq!(ask().status, 200);
+    let held = Held::thread(&server.process, "hark-intake");
+    until("the hanging loop", TOLD, || (ask().status == 503).then_some(()));
+    drop(held);
+    until("the turning loop", START, || (ask().status == 200).then_some(()));
+}
