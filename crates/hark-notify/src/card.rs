@@ -57,6 +57,11 @@ impl Tone {
         }
     }
 
+    /// Returns its colour as `#rrggbb`.
+    pub(crate) fn hex(self) -> String {
+        format!("#{:06x}", self.colour())
+    }
+
     /// Returns a mark that is told from the others without colour.
     pub(crate) fn mark(self) -> &'static str {
         match self {
@@ -215,6 +220,7 @@ mod tests {
         assert_eq!(Tone::of(&problem), Tone::Critical);
         assert_eq!(Tone::of(&recovery), Tone::Good);
         assert_eq!(Tone::of(&event), Tone::Info);
+        assert_eq!(Tone::Critical.hex(), "#d1242f");
         assert_eq!([is_over(&problem), is_over(&recovery), is_over(&event)], [false, true, false]);
     }
 

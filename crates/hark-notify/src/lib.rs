@@ -151,9 +151,12 @@ pub const TYPES: &[&dyn ReceiverType] = &[
     &types::discord::Discord,
     &types::email::Email,
     &types::gotify::Gotify,
+    &types::matrix::Matrix,
+    &types::mattermost::Mattermost,
     &types::ntfy::Ntfy,
     &types::pushbullet::Pushbullet,
     &types::pushover::Pushover,
+    &types::slack::Slack,
     &types::telegram::Telegram,
     &types::webhook::Webhook,
 ];

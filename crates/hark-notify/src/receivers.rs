@@ -14,9 +14,12 @@ pub const RECEIVER_KEYS: &[Key] = &[
     Key::new("discord", Kind::Section(types::discord::KEYS), "Posts to a channel of Discord."),
     Key::new("email", Kind::Section(types::email::KEYS), "Sends mail."),
     Key::new("gotify", Kind::Section(types::gotify::KEYS), "Pushes through Gotify."),
+    Key::new("matrix", Kind::Section(types::matrix::KEYS), "Writes to a room of Matrix, in threads."),
+    Key::new("mattermost", Kind::Section(types::mattermost::KEYS), "Posts to a channel of Mattermost."),
     Key::new("ntfy", Kind::Section(types::ntfy::KEYS), "Publishes to a topic of ntfy."),
     Key::new("pushbullet", Kind::Section(types::pushbullet::KEYS), "Pushes to accounts of Pushbullet."),
     Key::new("pushover", Kind::Section(types::pushover::KEYS), "Pushes through Pushover, with emergencies."),
+    Key::new("slack", Kind::Section(types::slack::KEYS), "Posts to a channel of Slack, in threads."),
     Key::new("telegram", Kind::Section(types::telegram::KEYS), "Writes to a chat of Telegram."),
     Key::new("webhook", Kind::Section(types::webhook::KEYS), "Calls a web address."),
     Key::new(

@@ -449,6 +449,21 @@ pub(crate) fn encoded(text: &str) -> String {
     encoded
 }
 
+/// Returns what a value of a form says; `None` if it is none.
+pub(crate) fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => u8::try_from(digit(rest.next())? << 4 | digit(rest.next())?).ok()?,
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
 fn value(text: &str) -> Result<HeaderValue, SendError> {
     HeaderValue::from_str(text)
         .map_err(|_| SendError::Compose { what: "a header with control characters".to_owned() })
@@ -525,5 +540,7 @@ mod tests {
     fn forms_and_paths_are_encoded() {
         assert_eq!(form(&[("a b", "1&2=3"), ("c", "é")]), "a%20b=1%262%3D3&c=%C3%A9");
         assert_eq!(encoded("!room:example.org"), "%21room%3Aexample.org");
+        assert_eq!(decoded("a+b%26%C3%A9").unwrap(), "a b&é");
+        assert_eq!([decoded("%4"), decoded("%zz"), decoded("%FF")], [None, None, None]);
     }
 }

@@ -2,33 +2,35 @@
 
 use std::time::Duration;
 
-use hark_config::Kind;
+use hark_config::{Key, Kind};
 
 use super::server::{Answer, Server, read, send};
 use crate::{Receiver, ReceiverType, SendError, TYPES, samples};
 
-/// Returns the types that are called at an address `url` through the frame of services.
-fn services() -> impl Iterator<Item = &'static &'static dyn ReceiverType> {
-    TYPES.iter().filter(|kind| {
-        let has = |name: &str| kind.keys().iter().any(|key| key.name == name);
-        has("url") && has("forbid_private")
+/// Returns the types that are called over the frame of services, with the key of their address.
+fn services() -> impl Iterator<Item = (&'static dyn ReceiverType, &'static Key)> {
+    TYPES.iter().filter_map(|kind| {
+        let key = |name: &str| kind.keys().iter().find(|key| key.name == name);
+        key("forbid_private")?;
+        // Where there are several ways to a service, the example has the one that is no webhook.
+        let address = key("api").or_else(|| key("server")).or_else(|| key("url"))?;
+        Some((*kind, address))
     })
 }
 
 /// Reads the example of `kind`, with calls going to `server` instead.
-fn at(kind: &dyn ReceiverType, server: &Server, more: &str) -> Box<dyn Receiver> {
-    let others = kind.example().lines().filter(|line| !line.starts_with("url:"));
-    let others: Vec<_> = others.collect();
+fn at(kind: &dyn ReceiverType, key: &Key, server: &Server, more: &str) -> Box<dyn Receiver> {
+    let own = format!("{}:", key.name);
+    let others: Vec<_> = kind.example().lines().filter(|line| !line.starts_with(&own)).collect();
     // The path is a secret where the whole address is one.
-    let key = kind.keys().iter().find(|key| key.name == "url").unwrap();
     let is_secret = matches!(key.kind, Kind::Secret);
     let url = server.url(if is_secret { "/hooks/correct-horse-path" } else { "/below" });
-    read(kind, &format!("url: '{url}'\n{}\n{more}", others.join("\n")))
+    read(kind, &format!("{own} '{url}'\n{}\n{more}", others.join("\n")))
 }
 
-async fn fail(kind: &dyn ReceiverType, answer: Answer) -> SendError {
+async fn fail(kind: &dyn ReceiverType, key: &Key, answer: Answer) -> SendError {
     let server = Server::start(move |_| answer.clone()).await;
-    let receiver = at(kind, &server, "");
+    let receiver = at(kind, key, &server, "");
     let error = send(&*receiver, &samples()[0]).await.unwrap_err();
     assert!(!server.calls().is_empty(), "{}", kind.name());
     error
@@ -41,7 +43,7 @@ fn there_are_services() {
 
 #[tokio::test]
 async fn refusals_are_final_and_failures_are_tried_again() {
-    for kind in services() {
+    for (kind, key) in services() {
         for (status, is_permanent) in [
             (400, true),
             (401, true),
@@ -51,7 +53,7 @@ async fn refusals_are_final_and_failures_are_tried_again() {
             (500, false),
             (503, false),
         ] {
-            let error = fail(*kind, Answer::new(status, "because")).await;
+            let error = fail(kind, key, Answer::new(status, "because")).await;
             assert_eq!(error.is_permanent(), is_permanent, "{} {status}: {error:?}", kind.name());
         }
     }
@@ -59,8 +61,8 @@ async fn refusals_are_final_and_failures_are_tried_again() {
 
 #[tokio::test]
 async fn a_rate_limit_is_waited_for() {
-    for kind in services() {
-        let error = fail(*kind, Answer::slow_down()).await;
+    for (kind, key) in services() {
+        let error = fail(kind, key, Answer::slow_down()).await;
         let name = kind.name();
         assert_eq!(error.retry_after(), Some(Duration::from_secs(17)), "{name}: {error:?}");
     }
@@ -68,9 +70,9 @@ async fn a_rate_limit_is_waited_for() {
 
 #[tokio::test]
 async fn a_service_that_hangs_costs_the_timeout_and_leaves_the_outcome_open() {
-    for kind in services() {
+    for (kind, key) in services() {
         let server = Server::start(|_| Answer::never()).await;
-        let receiver = at(*kind, &server, "timeout: 200ms\n");
+        let receiver = at(kind, key, &server, "timeout: 200ms\n");
         let error = send(&*receiver, &samples()[0]).await.unwrap_err();
         assert!(error.is_outcome_unknown(), "{}: {error:?}", kind.name());
     }
@@ -78,12 +80,12 @@ async fn a_service_that_hangs_costs_the_timeout_and_leaves_the_outcome_open() {
 
 #[tokio::test]
 async fn no_secret_is_shown_even_if_the_answer_repeats_the_call() {
-    for kind in services() {
+    for (kind, key) in services() {
         let server = Server::start(|call| {
             Answer::new(400, format!("{} {:?} {}", call.uri, call.headers, call.body))
         })
         .await;
-        let receiver = at(*kind, &server, "");
+        let receiver = at(kind, key, &server, "");
         let error = send(&*receiver, &samples()[0]).await.unwrap_err();
         let shown = format!("{receiver:?} {error:?} {} {}", error.text(), receiver.target());
         for secret in ["correct-horse", "correct%2Dhorse"] {
@@ -94,9 +96,9 @@ async fn no_secret_is_shown_even_if_the_answer_repeats_the_call() {
 
 #[tokio::test]
 async fn private_addresses_are_kept_out_if_so_configured() {
-    for kind in services() {
+    for (kind, key) in services() {
         let server = Server::saying(200, "{}").await;
-        let receiver = at(*kind, &server, "forbid_private: true\n");
+        let receiver = at(kind, key, &server, "forbid_private: true\n");
         let error = send(&*receiver, &samples()[0]).await.unwrap_err();
         assert!(matches!(error, SendError::Forbidden { .. }), "{}: {error:?}", kind.name());
         assert!(server.calls().is_empty());
