@@ -28,5 +28,5 @@ pub mod trust;
 
 pub use measure::Measured;
 pub use program::{Origin, PATH, Permit, Program, ProgramError};
-pub use runner::{Exit, Finished, Happened, Invocation, Output, RunId, Runner, StartError};
+pub use runner::{Exit, Finished, Given, Happened, Invocation, Output, RunId, Runner, StartError};
 pub use sys::{Poller, Token};

@@ -24,7 +24,7 @@ mod leftovers;
 mod live;
 mod places;
 
-use std::io;
+use std::io::{self, Seek as _, Write as _};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -96,6 +96,16 @@ pub enum Output {
     /// It is handed over line by line while the program runs. Nothing is too much over time, and
     /// the program is not killed for it: who reads slowly slows it down.
     Lines,
+}
+
+/// What a program is given beside its arguments. Most are given nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Given {
+    /// What it reads from its standard input, whole before it starts: it need not be read, and nobody
+    /// waits for it to be.
+    pub input: Vec<u8>,
+    /// Variables of its environment, beside the few that every program gets.
+    pub variables: Vec<(String, String)>,
 }
 
 /// Why a program was not started.
@@ -202,6 +212,19 @@ impl Runner {
     /// # Errors
     /// Why it was not started; then nothing of it is left.
     pub fn start(&mut self, invocation: &Invocation, now: Now) -> Result<RunId, StartError> {
+        self.start_with(invocation, &Given::default(), now)
+    }
+
+    /// As [`Runner::start`], for a program that is given something.
+    ///
+    /// # Errors
+    /// Why it was not started; then nothing of it is left.
+    pub fn start_with(
+        &mut self,
+        invocation: &Invocation,
+        given: &Given,
+        now: Now,
+    ) -> Result<RunId, StartError> {
         if self.live.len() >= self.most {
             return Err(StartError::Busy);
         }
@@ -222,6 +245,7 @@ impl Runner {
         command
             .args(program.arguments().iter().skip(1))
             .env_clear()
+            .envs(given.variables.iter().map(|(name, value)| (name, value)))
             .env("PATH", PATH)
             .env("LANG", "C")
             .env("LC_ALL", "C")
@@ -229,7 +253,7 @@ impl Runner {
             .env(MARK, &mark)
             .current_dir("/")
             .process_group(0)
-            .stdin(Stdio::null())
+            .stdin(input(given).map_err(StartError::System)?)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let child = command.spawn().map_err(StartError::System)?;
@@ -296,6 +320,16 @@ impl Drop for Runner {
             live.kill_now();
         }
     }
+}
+
+fn input(given: &Given) -> io::Result<Stdio> {
+    if given.input.is_empty() {
+        return Ok(Stdio::null());
+    }
+    let mut file = sys::memory_file()?;
+    file.write_all(&given.input)?;
+    file.rewind()?;
+    Ok(Stdio::from(file))
 }
 
 fn limits(invocation: &Invocation) -> Vec<Limit> {

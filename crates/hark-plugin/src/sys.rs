@@ -1,8 +1,9 @@
 //! The few calls of the operating system that std does not offer. The only unsafe code of this
 //! crate; every function here is safe to call with any argument.
 
-#![expect(unsafe_code, reason = "poll, pidfd, prlimit and kill have no safe form in std")]
+#![expect(unsafe_code, reason = "poll, pidfd, prlimit, memfd and kill have no safe form in std")]
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
@@ -115,6 +116,17 @@ pub(crate) fn keep_descriptors() {
     unsafe {
         libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
     }
+}
+
+/// Returns an empty file without a name, in memory: gone with the last who has it open.
+pub(crate) fn memory_file() -> io::Result<File> {
+    // SAFETY: the name is a constant that ends with a zero byte; the call copies it.
+    let fd = unsafe { libc::memfd_create(c"hark".as_ptr(), libc::MFD_CLOEXEC) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made this descriptor, and nobody else knows its number.
+    Ok(unsafe { File::from_raw_fd(fd) })
 }
 
 /// Returns the user on whose behalf this process acts.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::support::{all_gone, invocation, mark, marked, run, script, turn};
 use hark_model::Clock;
 use hark_plugin::runner::{KEPT, KEPT_ERRORS};
-use hark_plugin::{Exit, Happened, Output, Poller, Program, Runner, StartError};
+use hark_plugin::{Exit, Given, Happened, Output, Poller, Program, Runner, StartError};
 
 const LONG: Duration = Duration::from_mins(1);
 const SHORT: Duration = Duration::from_millis(300);
@@ -279,4 +279,38 @@ fn a_list_of_arguments_is_run_as_it_stands() {
     wanted.program = Arc::new(program.unwrap());
     let finished = run(&mut Runner::new(&mark("list"), 1), &wanted).unwrap();
     assert_eq!(finished.output, b"*,a b,");
+}
+
+#[test]
+fn a_program_is_given_input_and_variables_and_need_not_read_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut runner = Runner::new(&mark("given"), 1);
+    let large = "x".repeat(1024 * 1024);
+    let given = Given {
+        input: format!("{large}\nend\n").into_bytes(),
+        variables: vec![
+            ("HARK_X".to_owned(), "a b;c".to_owned()),
+            ("PATH".to_owned(), "/nowhere".to_owned()),
+        ],
+    };
+    let reads = script(folder.path(), "reads", "tail -n 1; printf '%s|%s' \"$HARK_X\" \"$PATH\"");
+    for (path, expected) in [
+        (reads.display().to_string(), format!("end\na b;c|{}", hark_plugin::PATH)),
+        ("/bin/true".to_owned(), String::new()),
+    ] {
+        let invocation = invocation(&path, Duration::from_secs(20));
+        let id = runner.start_with(&invocation, &given, Clock.now()).unwrap();
+        let mut poller = Poller::default();
+        let finished = loop {
+            let ended = turn(&mut runner, &mut poller).into_iter().find_map(|event| match event {
+                Happened::Ended(ended, finished) if ended == id => Some(finished),
+                Happened::Ended(..) | Happened::Line(..) => None,
+            });
+            if let Some(finished) = ended {
+                break finished;
+            }
+        };
+        assert_eq!(finished.exit, Exit::Code(0));
+        assert_eq!(String::from_utf8_lossy(&finished.output), expected);
+    }
 }
