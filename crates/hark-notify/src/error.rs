@@ -131,6 +131,14 @@ pub enum SendError {
         /// Whether to ask again.
         again: Again,
     },
+    /// A program of this machine, or a service that speaks no HTTP, did not take it.
+    #[error("{what}")]
+    Program {
+        /// What it did, and its words.
+        what: String,
+        /// Whether to ask again.
+        again: Again,
+    },
     /// Some recipients were served, others were put off; a retry goes to those alone.
     #[error("put off for {}: {text}", .waiting.join(", "))]
     Partly {
@@ -160,7 +168,7 @@ impl SendError {
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Render(_) | Self::Compose { .. } | Self::Forbidden { .. } => true,
-            Self::Refused { again, .. } => *again == Again::Never,
+            Self::Refused { again, .. } | Self::Program { again, .. } => *again == Again::Never,
             Self::Unresolved { .. }
             | Self::Unreachable { .. }
             | Self::Untrusted { .. }
@@ -175,8 +183,10 @@ impl SendError {
     /// Returns how long the other side asked to be left alone.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Refused { again: Again::After(wait), .. } => Some(*wait),
+            Self::Refused { again: Again::After(wait), .. }
+            | Self::Program { again: Again::After(wait), .. } => Some(*wait),
             Self::Refused { again: Again::Never | Again::Later, .. }
+            | Self::Program { again: Again::Never | Again::Later, .. }
             | Self::Render(_)
             | Self::Compose { .. }
             | Self::Unresolved { .. }

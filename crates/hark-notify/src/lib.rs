@@ -29,10 +29,12 @@ pub mod delivery;
 mod digest;
 mod error;
 pub mod handling;
+mod issues;
 pub mod outbox;
 mod reach;
 mod receivers;
 mod render;
+mod scram;
 mod served;
 mod service;
 mod smtp;
@@ -150,13 +152,22 @@ pub trait ReceiverType: Sync {
 pub const TYPES: &[&dyn ReceiverType] = &[
     &types::discord::Discord,
     &types::email::Email,
+    &types::exec::Exec,
+    &types::github::Github,
+    &types::gitlab::Gitlab,
     &types::gotify::Gotify,
     &types::matrix::Matrix,
     &types::mattermost::Mattermost,
+    &types::mqtt::Mqtt,
     &types::ntfy::Ntfy,
+    &types::opsgenie::Opsgenie,
+    &types::pagerduty::Pagerduty,
     &types::pushbullet::Pushbullet,
     &types::pushover::Pushover,
     &types::slack::Slack,
+    &types::syslog::Syslog,
     &types::telegram::Telegram,
+    &types::twilio::Twilio,
     &types::webhook::Webhook,
+    &types::xmpp::Xmpp,
 ];

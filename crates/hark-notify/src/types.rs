@@ -2,15 +2,24 @@
 
 pub(crate) mod discord;
 pub(crate) mod email;
+pub(crate) mod exec;
+pub(crate) mod github;
+pub(crate) mod gitlab;
 pub(crate) mod gotify;
 pub(crate) mod matrix;
 pub(crate) mod mattermost;
+pub(crate) mod mqtt;
 pub(crate) mod ntfy;
+pub(crate) mod opsgenie;
+pub(crate) mod pagerduty;
 pub(crate) mod pushbullet;
 pub(crate) mod pushover;
 pub(crate) mod slack;
+pub(crate) mod syslog;
 pub(crate) mod telegram;
+pub(crate) mod twilio;
 pub(crate) mod webhook;
+pub(crate) mod xmpp;
 
 #[cfg(test)]
 pub(crate) mod tests;
