@@ -29,6 +29,7 @@ use socket2::Socket;
 use tokio::io::unix::AsyncFd;
 
 use self::packet::Packet;
+use self::sys::Batch;
 
 pub(crate) use packet::SMALLEST;
 
@@ -200,21 +201,31 @@ impl Lane {
     fn read(&self, state: &mut State, cx: &mut Poller<'_>) -> io::Result<()> {
         while let Poll::Ready(ready) = self.socket.poll_read_ready(cx) {
             let mut ready = ready?;
-            if ready.ready().is_priority() {
-                sys::undelivered(self.socket.get_ref(), |to, packet, errno| {
-                    state.undelivered(self.identifier, to, packet, errno);
-                });
-            }
             // Of the batch: what comes while it is read is hardly later.
             let now = Clock.micros();
-            let is_full = sys::receive(self.socket.get_ref(), |from, packet| {
+            let batch = sys::receive(self.socket.get_ref(), |from, packet| {
                 state.reply(self.identifier, from, packet, now);
             })?;
-            if !is_full {
+            match batch {
+                Batch::Full => {}
+                Batch::Last => ready.clear_ready(),
+                // Nothing came that it was woken for, or an error that is no failure of the socket.
+                Batch::None | Batch::Word => self.read_words(state),
+            }
+            if batch == Batch::None {
                 ready.clear_ready();
             }
         }
         Ok(())
+    }
+}
+
+impl Lane {
+    /// Reads what routers say and tells whom it concerns.
+    fn read_words(&self, state: &mut State) {
+        sys::undelivered(self.socket.get_ref(), |to, packet, errno| {
+            state.undelivered(self.identifier, to, packet, errno);
+        });
     }
 }
 
@@ -332,6 +343,7 @@ impl Asking {
                 }
                 // Word of a router about an earlier request, maybe of somebody else.
                 Err(error) if error.raw_os_error().is_some_and(sys::is_word_of_router) => {
+                    self.lane.read_words(&mut lock(&self.lane.state));
                     let again = self.lane.socket.get_ref().send_to(&self.packet, &to);
                     return again.map(drop);
                 }

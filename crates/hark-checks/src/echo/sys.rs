@@ -127,33 +127,43 @@ const fn length_of<T>() -> libc::socklen_t {
     size_of::<T>() as libc::socklen_t
 }
 
+/// What reading a batch came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Batch {
+    /// Packets, and there may be more.
+    Full,
+    /// Packets, and there are no more.
+    Last,
+    /// Nothing was there.
+    None,
+    /// An error that is about a packet sent earlier.
+    Word,
+}
+
 /// Room for one batch, one for each thread that reads.
-struct Batch {
+struct Room {
     room: Box<[[u8; ROOM]; BATCH]>,
     from: Box<[libc::sockaddr_storage; BATCH]>,
 }
 
 thread_local! {
-    static ROOM_OF_THREAD: RefCell<Batch> = RefCell::new(Batch {
+    static ROOM_OF_THREAD: RefCell<Room> = RefCell::new(Room {
         room: Box::new([[0; ROOM]; BATCH]),
         // SAFETY: a plain C structure for which all-zero bytes are a valid value.
         from: Box::new(unsafe { MaybeUninit::zeroed().assume_init() }),
     });
 }
 
-/// Reads what waits, one batch, and hands out each packet with its sender. Returns true if more may wait.
+/// Reads what waits, one batch, and hands out each packet with its sender.
 ///
 /// # Errors
 /// What the system says; "would block" and words of routers are none.
-pub(super) fn receive(socket: &Socket, mut take: impl FnMut(IpAddr, &[u8])) -> io::Result<bool> {
-    ROOM_OF_THREAD.with_borrow_mut(|batch| {
-        let n = batch.receive(socket.as_raw_fd(), &mut take)?;
-        Ok(n == BATCH)
-    })
+pub(super) fn receive(socket: &Socket, mut take: impl FnMut(IpAddr, &[u8])) -> io::Result<Batch> {
+    ROOM_OF_THREAD.with_borrow_mut(|room| room.receive(socket.as_raw_fd(), &mut take))
 }
 
-impl Batch {
-    fn receive(&mut self, fd: RawFd, take: &mut dyn FnMut(IpAddr, &[u8])) -> io::Result<usize> {
+impl Room {
+    fn receive(&mut self, fd: RawFd, take: &mut dyn FnMut(IpAddr, &[u8])) -> io::Result<Batch> {
         // SAFETY: plain C structures for which all-zero bytes are a valid value.
         let (mut iov, mut headers) = unsafe {
             (
@@ -178,10 +188,10 @@ impl Batch {
         let Ok(n) = usize::try_from(n) else {
             let error = io::Error::last_os_error();
             return match error.raw_os_error() {
-                Some(libc::EINTR) => Ok(BATCH),
+                Some(libc::EINTR) => Ok(Batch::Full),
                 // The error is taken by this; what waits behind it is read next time.
-                Some(number) if is_word_of_router(number) => Ok(BATCH),
-                _ if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+                Some(number) if is_word_of_router(number) => Ok(Batch::Word),
+                _ if error.kind() == io::ErrorKind::WouldBlock => Ok(Batch::None),
                 _ => Err(error),
             };
         };
@@ -193,7 +203,7 @@ impl Batch {
                 take(from, packet);
             }
         }
-        Ok(n)
+        Ok(if n == BATCH { Batch::Full } else { Batch::Last })
     }
 }
 

@@ -30,6 +30,9 @@ const OVER_TCP: &[(&str, &[(&str, &str)])] = &[
     ("mysql", &[]),
     ("postgres", &[]),
     ("redis", &[]),
+    ("http", &[]),
+    ("flow", &[]),
+    ("tcp", &[("expect", "hark")]),
 ];
 
 /// Those of them that speak TLS.
@@ -37,6 +40,68 @@ const OVER_TLS: &[&str] =
     &["smtp", "imap", "pop3", "ftp", "xmpp", "sip", "amqp", "ldap", "memcached", "mqtt", "redis"];
 
 const OVER_UDP: &[&str] = &["sip", "openvpn", "ntp", "snmp"];
+
+/// What else there is, and why the tables above do not have it.
+const OTHERS: &[(&str, &str)] = &[
+    ("udp", "says only what it is told to: udp.rs"),
+    ("ping", "has no port: ping.rs"),
+    ("dns_zone", "asks many servers: bind.rs"),
+    ("domain", "a registry that does not answer says nothing of the domain: its own tests"),
+    ("exec", "runs a program"),
+    ("plugin", "runs a program"),
+];
+
+/// The file with the real server of each type that is looked at over a connection: there it is good, slow, too
+/// slow, away, and over IPv6 alone.
+const BESIDE_REAL_SERVERS: &[(&str, &str)] = &[
+    ("amqp", include_str!("rabbitmq.rs")),
+    ("dns", include_str!("bind.rs")),
+    ("flow", include_str!("http.rs")),
+    ("ftp", include_str!("vsftpd.rs")),
+    ("http", include_str!("http.rs")),
+    ("imap", include_str!("dovecot.rs")),
+    ("ldap", include_str!("slapd.rs")),
+    ("memcached", include_str!("caches.rs")),
+    ("mqtt", include_str!("mosquitto.rs")),
+    ("mysql", include_str!("mariadb.rs")),
+    ("ntp", include_str!("chrony.rs")),
+    ("openvpn", include_str!("openvpn.rs")),
+    ("pop3", include_str!("dovecot.rs")),
+    ("postgres", include_str!("postgres.rs")),
+    ("redis", include_str!("caches.rs")),
+    ("sip", include_str!("kamailio.rs")),
+    ("smtp", include_str!("postfix.rs")),
+    ("snmp", include_str!("snmpd.rs")),
+    ("ssh", include_str!("sshd.rs")),
+    ("tcp", include_str!("tcp.rs")),
+    ("tls", include_str!("nginx.rs")),
+    ("xmpp", include_str!("prosody.rs")),
+];
+
+#[test]
+fn every_type_meets_every_kind_of_server() {
+    for kind in hark_checks::TYPES {
+        let name = kind.name();
+        let has_keys = |word: &str| kind.keys().iter().any(|key| key.name == word);
+        if OTHERS.iter().any(|(other, _)| *other == name) {
+            continue;
+        }
+        let over_tcp = OVER_TCP.iter().any(|(kind, _)| *kind == name);
+        assert!(over_tcp || OVER_UDP.contains(&name), "{name} meets no bad server");
+        // `tls` and `http` meet bad certificates beside nginx, `tcp` beside its relay.
+        let elsewhere = ["tls", "http", "flow", "tcp", "dns"].contains(&name);
+        let over_tls = !has_keys("tls_name") || OVER_TLS.contains(&name) || elsewhere;
+        let starts_late = ["mysql", "postgres"].contains(&name);
+        assert!(over_tls || starts_late, "{name} meets no bad certificate");
+        let real = BESIDE_REAL_SERVERS.iter().find(|(kind, _)| *kind == name);
+        let Some((_, file)) = real else { panic!("{name} meets no real server") };
+        let all = file.contains(&format!("good_slow_and_over_ipv6_alone(\"{name}\""));
+        let by_hand = ["dns", "ntp", "snmp"].contains(&name)
+            && file.contains(&format!("expect(\"{name}\", slow.port()"))
+            && file.contains("\"::1\"");
+        assert!(all || by_hand, "{name} is not looked at slow and over IPv6 alone");
+    }
+}
 
 #[tokio::test]
 async fn a_port_that_refuses_is_critical_at_once() {
@@ -54,7 +119,12 @@ async fn a_server_that_says_nothing_is_critical_when_the_time_is_over() {
     let silent = Relay::says("").await;
     for (kind, options) in OVER_TCP {
         let options = [*options, &[("timeout", "250ms")]].concat();
-        expect(kind, silent.port(), &options, Status::Critical, "timed out").await;
+        let late = match *kind {
+            "http" | "flow" => "within 0.25 s",
+            "tcp" => "nothing came back",
+            _ => "timed out",
+        };
+        expect(kind, silent.port(), &options, Status::Critical, late).await;
     }
     let socket = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let port = socket.local_addr().unwrap().port();

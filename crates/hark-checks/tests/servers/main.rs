@@ -17,6 +17,8 @@ mod chrony;
 #[cfg(test)]
 mod dovecot;
 #[cfg(test)]
+mod http;
+#[cfg(test)]
 mod kamailio;
 #[cfg(test)]
 mod mariadb;
@@ -26,6 +28,8 @@ mod mosquitto;
 mod nginx;
 #[cfg(test)]
 mod openvpn;
+#[cfg(test)]
+mod ping;
 #[cfg(test)]
 mod postfix;
 #[cfg(test)]
@@ -42,6 +46,8 @@ mod snmpd;
 mod sshd;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tcp;
 #[cfg(test)]
 mod udp;
 #[cfg(test)]

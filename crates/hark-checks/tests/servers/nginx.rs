@@ -1,5 +1,7 @@
 //! `tls` against nginx, beside `check_tcp`.
 
+use std::path::Path;
+
 use hark_conditions::Fact;
 use hark_model::Status;
 use tempfile::TempDir;
@@ -37,31 +39,37 @@ async fn nginx() -> Nginx {
     };
     let new = "ssl_protocols TLSv1.2 TLSv1.3;";
     let ancient = "ssl_protocols TLSv1 TLSv1.1 TLSv1.2; ssl_ciphers ALL:@SECLEVEL=0;";
-    let dir = folder.path().display();
-    let paths: Vec<String> = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .map(|name| format!("{name}_temp_path {dir}/{name};"))
-        .to_vec();
-    let settings = format!(
-        "user root;\nworker_processes 1;\npid {dir}/pid;\nerror_log {dir}/log;\n\
-         events {{}}\nhttp {{\naccess_log off;\n{}\n{}{}{}{}\
-         server {{ listen 127.0.0.1:{plain}; return 200; }}\n}}\n",
-        paths.join("\n"),
+    let servers = format!(
+        "{}{}{}{}server {{ listen 127.0.0.1:{plain}; return 200; }}\n",
         server(good, &authority.good(), new),
         server(expired, &authority.expired(), new),
         server(other, &authority.for_another(), new),
         server(old, &authority.good(), ancient),
     );
-    let file = folder.path().join("nginx.conf");
-    std::fs::write(&file, settings).unwrap();
-    let log = folder.path().join("log").display().to_string();
-    let file = file.display().to_string();
-    let arguments = ["-c", &file, "-e", &log, "-g", "daemon off;"];
-    let process = start("/usr/sbin/nginx", &arguments, folder.path());
+    let process = serve(folder.path(), &servers);
     for port in [good, expired, other, old, plain] {
         until_open(port).await;
     }
     let ca_file = authority.file();
     Nginx { good, expired, other, old, plain, ca_file, _process: process, _folder: folder }
+}
+
+/// Starts a web server with these `server` blocks.
+pub(crate) fn serve(folder: &Path, servers: &str) -> Process {
+    let dir = folder.display();
+    let paths: Vec<String> = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|name| format!("{name}_temp_path {dir}/{name};"))
+        .to_vec();
+    let settings = format!(
+        "user root;\nworker_processes 1;\npid {dir}/pid;\nerror_log {dir}/log;\n\
+         events {{}}\nhttp {{\naccess_log off;\n{}\n{servers}\n}}\n",
+        paths.join("\n"),
+    );
+    let file = folder.join("nginx.conf");
+    std::fs::write(&file, settings).unwrap();
+    let log = folder.join("log").display().to_string();
+    let file = file.display().to_string();
+    start("/usr/sbin/nginx", &["-c", &file, "-e", &log, "-g", "daemon off;"], folder)
 }
 
 impl Nginx {

@@ -24,6 +24,8 @@ enum Manner {
     Secured(u16, TlsAcceptor),
     /// This is said and nothing else.
     Says(&'static str),
+    /// This is said at the end.
+    Leaves(&'static str),
 }
 
 impl Relay {
@@ -40,6 +42,11 @@ impl Relay {
     /// Says one thing to everybody, and then nothing more.
     pub(crate) async fn says(text: &'static str) -> Self {
         Self::listen("127.0.0.1", Manner::Says(text)).await
+    }
+
+    /// Says one thing to everybody and hangs up.
+    pub(crate) async fn says_and_leaves(text: &'static str) -> Self {
+        Self::listen("127.0.0.1", Manner::Leaves(text)).await
     }
 
     /// Returns its port.
@@ -76,6 +83,7 @@ async fn serve(mut stream: TcpStream, manner: Manner) {
             drop(stream.write_all(text.as_bytes()).await);
             drop(stream.read_to_end(&mut Vec::new()).await);
         }
+        Manner::Leaves(text) => drop(stream.write_all(text.as_bytes()).await),
     }
 }
 
