@@ -12,6 +12,7 @@
 //!
 //! The time of a pass is linear in the buffer, whatever the patterns and the text.
 
+mod automaton;
 mod bits;
 mod literals;
 mod part;

@@ -3,11 +3,8 @@
 
 #![expect(unsafe_code, reason = "poll, statfs and the clock of a thread have no safe form in std")]
 
-use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::time::Duration;
 
 /// Waits until one of `descriptors` can be read or `timeout` is over, and says which can.
@@ -35,7 +32,7 @@ pub(crate) fn readable(descriptors: &[BorrowedFd<'_>], timeout: Duration) -> io:
 /// Returns how long this thread has been on a processor.
 pub(crate) fn thread_cpu() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid place to write to; the clock exists on every Linux.
+    // SAFETY: `time` is a valid place to write to; POSIX has the clock.
     if unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) } != 0 {
         return Duration::ZERO;
     }
@@ -44,7 +41,9 @@ pub(crate) fn thread_cpu() -> Duration {
 }
 
 /// Tells whether `path` is on a file system where others can write without this machine noticing.
-pub(crate) fn is_remote(path: &Path) -> bool {
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
+pub(crate) fn is_remote(path: &std::path::Path) -> bool {
+    use std::os::unix::ffi::OsStrExt as _;
     /// NFS, SMB (three generations), Ceph, FUSE, 9p, AFS: from `linux/magic.h`.
     const REMOTE: [i64; 8] = [
         0x6969,
@@ -56,7 +55,7 @@ pub(crate) fn is_remote(path: &Path) -> bool {
         0x0102_1997,
         0x5346_414f,
     ];
-    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    let Ok(path) = std::ffi::CString::new(path.as_os_str().as_bytes()) else { return false };
     // SAFETY: an all-zero `statfs` is a valid value of a plain C struct.
     let mut found: libc::statfs = unsafe { std::mem::zeroed() };
     // SAFETY: `path` ends in NUL and lives over the call, `found` is a valid place to write to.
@@ -95,7 +94,7 @@ mod tests {
         while thread_cpu() == began {
             sum = std::hint::black_box(sum + 1);
         }
-        assert!(!is_remote(Path::new("/proc")));
-        assert!(!is_remote(Path::new("/no/such")));
+        assert!(!is_remote(std::path::Path::new("/proc")));
+        assert!(!is_remote(std::path::Path::new("/no/such")));
     }
 }

@@ -1,21 +1,13 @@
 //! Patterns that are found in the same way, and how they are found.
 
-use regex_automata::meta::{self, Cache};
-use regex_automata::util::syntax;
-use regex_automata::{Input, MatchKind, PatternID, PatternSet};
+use regex_automata::{PatternID, PatternSet};
 use regex_syntax::hir::{Capture, Hir, HirKind, Look, Repetition};
 
 use super::TooLarge;
+use super::automaton::{Asked, Automaton};
 use super::bits::Bits;
 use super::literals::{Finder, MOST, Needles};
 use crate::pattern::Pattern;
-
-/// Bound on the compiled form of all patterns of a file: some thousand alternatives. What is larger
-/// comes from a large counted repetition, and would cost the agent more memory than all else.
-const MAX_COMPILED: usize = 1 << 20;
-
-/// Bound on the states of an automaton that are remembered. Twenty usual patterns need a fifth.
-const CACHE: usize = 512 * 1024;
 
 /// Bound on passes over the buffer with bits: with more of them one automaton is faster.
 const MOST_BITS: usize = 4;
@@ -61,12 +53,6 @@ enum Tell {
     Found,
     Bits(Bits),
     Automaton(Box<Automaton>, PatternSet),
-}
-
-#[derive(Debug)]
-struct Automaton {
-    regex: meta::Regex,
-    cache: Cache,
 }
 
 /// A pattern with its number and the form in which it is looked for.
@@ -241,7 +227,7 @@ impl Part {
     /// One whose patterns are found by an automaton, whatever they are.
     pub(super) fn automaton(patterns: &[Numbered<'_>]) -> Result<Self, TooLarge> {
         let forms: Vec<Hir> = patterns.iter().map(|pattern| pattern.form.clone()).collect();
-        let find = Automaton::new(MatchKind::LeftmostFirst, &[&Hir::alternation(forms)])?;
+        let find = Automaton::new(&[&Hir::alternation(forms)], Asked::Where)?;
         let tellers = vec![Teller::automaton(patterns)?];
         Ok(Self { find: Find::Automaton(Box::new(find)), tellers, next: None })
     }
@@ -261,11 +247,7 @@ impl Part {
         match &mut self.find {
             Find::Words(finder) => finder.find(buffer, at),
             Find::Bits(bits) => bits.find(buffer, at),
-            Find::Automaton(automaton) if at <= buffer.len() => {
-                let input = Input::new(buffer).range(at..).earliest(true);
-                let found = automaton.regex.search_half_with(&mut automaton.cache, &input)?;
-                Some(found.offset())
-            }
+            Find::Automaton(automaton) if at <= buffer.len() => automaton.find(buffer, at),
             Find::Automaton(_) => None,
         }
     }
@@ -285,8 +267,7 @@ impl Part {
                 }
                 (Tell::Automaton(automaton, set), _) => {
                     set.clear();
-                    let (regex, cache) = (&automaton.regex, &mut automaton.cache);
-                    regex.which_overlapping_matches_with(cache, &Input::new(text), set);
+                    automaton.which(text, set);
                     set.iter().for_each(|id| add(id.as_usize()));
                 }
             }
@@ -316,37 +297,8 @@ impl Teller {
     ) -> Result<Self, TooLarge> {
         let (numbers, forms): (Vec<PatternID>, Vec<&Hir>) =
             patterns.into_iter().map(|pattern| (pattern.number, pattern.pattern.hir())).unzip();
-        let automaton = Automaton::new(MatchKind::All, &forms)?;
+        let automaton = Automaton::new(&forms, Asked::Which)?;
         let set = PatternSet::new(numbers.len());
         Ok(Self { how: Tell::Automaton(Box::new(automaton), set), numbers })
-    }
-}
-
-impl Automaton {
-    fn new(kind: MatchKind, forms: &[&Hir]) -> Result<Self, TooLarge> {
-        let config = meta::Config::new()
-            .match_kind(kind)
-            .utf8_empty(false)
-            .nfa_size_limit(Some(MAX_COMPILED))
-            .hybrid_cache_capacity(CACHE)
-            // Whole automata, and engines for captures, are memory without use here.
-            .dfa(false)
-            .onepass(false)
-            .backtrack(false);
-        let mut builder = meta::Regex::builder();
-        builder.configure(config).syntax(syntax::Config::new().utf8(false).unicode(false));
-        let regex = builder.build_many_from_hir(forms).map_err(|error| {
-            let limit = error.size_limit();
-            TooLarge(limit.map_or_else(
-                || error.to_string(),
-                |limit| format!("more than {limit} bytes when compiled"),
-            ))
-        })?;
-        let cache = regex.create_cache();
-        Ok(Self { regex, cache })
-    }
-
-    fn memory(&self) -> usize {
-        self.regex.memory_usage() + self.cache.memory_usage()
     }
 }
