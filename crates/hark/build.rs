@@ -3,6 +3,8 @@
 //! The system maps a program in stretches of some sixteen pages, so that what is used and lies scattered over
 //! fourteen megabytes takes several of them in each agent's memory. `agent-first.ld` names it. Whether the
 //! linker understands that is tried with an empty program: without it all is the same, but larger in memory.
+//!
+//! Names of functions are left out of what is shipped, unless `HARK_SYMBOLS` is set in the environment.
 
 use std::env;
 use std::ffi::OsString;
@@ -11,13 +13,25 @@ use std::process::{Command, Stdio};
 
 const ORDER: &str = "agent-first.ld";
 
+/// Keeps the names of functions in the program, and has the linker say where it has put what: for
+/// scripts/order-agent.
+const SYMBOLS: &str = "HARK_SYMBOLS";
+
 fn main() {
     println!("cargo::rerun-if-changed={ORDER}");
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed={SYMBOLS}");
     let is = |name: &str, value: &str| env::var_os(name).is_some_and(|found| found == value);
     // What is shipped; the others are for tests, and linked often.
     if !(is("OPT_LEVEL", "s") && is("CARGO_CFG_TARGET_OS", "linux")) {
         return;
+    }
+    match (env::var_os(SYMBOLS), env::var_os("OUT_DIR")) {
+        (Some(_), Some(out)) => {
+            let map = PathBuf::from(out).join("hark.map");
+            println!("cargo::rustc-link-arg-bins=-Wl,-Map={}", map.display());
+        }
+        _ => println!("cargo::rustc-link-arg-bins=-Wl,--strip-all"),
     }
     let Some(folder) = env::var_os("CARGO_MANIFEST_DIR") else { return };
     let order = PathBuf::from(folder).join(ORDER);

@@ -96,7 +96,7 @@ impl Agent {
     pub fn new(config: &AgentConfig) -> Result<Self, AgentError> {
         let clock = Clock;
         let home = Home::take(&config.folder)?;
-        let central = Central::open(&home, config.own.clone(), config.allowed.clone());
+        let central = Central::open(&home, &config.own, config.allowed.clone());
         let central = central.map_err(AgentError::Central)?.with_site(config.site.enabled);
         let (given, told) = central.at_start(&home, clock.now());
         let jobs = given.as_ref().map_or(&config.jobs, |given| &given.jobs).clone();

@@ -39,7 +39,8 @@ const MAX_NAMES: usize = 12;
 /// What is given, and what the host itself says.
 #[derive(Debug)]
 pub(crate) struct Central {
-    own: Json,
+    /// As text: read when something is given, which is seldom, and a tree of it is ten times larger.
+    own: Box<str>,
     allowed: Allowed,
     /// Whether the server may have this host look at others.
     site: bool,
@@ -49,12 +50,13 @@ pub(crate) struct Central {
 }
 
 impl Central {
-    /// Opens what was given last. `own` are the settings of the host's file, `allowed` what it lets
+    /// Opens what was given last. `own` are the settings of the host's file as JSON, `allowed` what it lets
     /// the server have run.
     ///
     /// # Errors
     /// If the folder cannot be used.
-    pub(crate) fn open(home: &Home, own: Json, allowed: Allowed) -> io::Result<Self> {
+    pub(crate) fn open(home: &Home, own: &str, allowed: Allowed) -> io::Result<Self> {
+        let own = own.into();
         let (numbers, taken) = Slots::<2>::open(&home.path().join("papers"))?;
         Ok(Self { own, allowed, site: false, numbers, taken: taken.unwrap_or_default() })
     }
@@ -171,9 +173,10 @@ impl Central {
             return Err(given.diagnostics().render(Style::Plain));
         }
         let mut all = given.root(&NoSecrets).to_json();
-        lay(&mut all, &self.own);
+        let own: Json = serde_json::from_str(&self.own).map_err(|error| error.to_string())?;
+        lay(&mut all, &own);
         let all = Document::single(&format!("{all:#}\n"));
-        let rights = Rights::Given { own: &self.own, allowed: &self.allowed };
+        let rights = Rights::Given { own: &own, allowed: &self.allowed };
         let mut settings = Given::read(&all.root(&NoSecrets), rights);
         if !self.site {
             settings.probes.refuse();
@@ -268,10 +271,10 @@ mod tests {
 
     const NOW: Now = Now { mono: Mono(0), unix: Unix(0) };
 
-    fn open(own: Json) -> (tempfile::TempDir, Home, Central) {
+    fn open(own: &Json) -> (tempfile::TempDir, Home, Central) {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::take(&folder.path().join("agent")).unwrap();
-        let central = Central::open(&home, own, Allowed::Nothing).unwrap();
+        let central = Central::open(&home, &own.to_string(), Allowed::Nothing).unwrap();
         (folder, home, central)
     }
 
@@ -282,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_server_cannot_name_programs_that_the_host_does_not_allow() {
-        let (_folder, home, mut central) = open(json!({}));
+        let (_folder, home, mut central) = open(&json!({}));
         for key in ["plugins", "commands", "custom"] {
             let text = format!("{key}: {{x: {{command: id}}}}\n");
             let (given, told) = central.take(&home, 7, text.as_bytes(), NOW).unwrap();
@@ -296,13 +299,13 @@ mod tests {
         let probe =
             br#"{"probes": {"door": {"host": "web1", "check": "door", "address": "192.0.2.7",
             "tcp": {"port": 22}, "every": "30s"}}}"#;
-        let (_folder, home, mut central) = open(json!({}));
+        let (_folder, home, mut central) = open(&json!({}));
         let (given, told) = central.take(&home, 7, probe, NOW).unwrap();
         assert!(given.probes.is_empty());
         let (status_of, text) = status(&told);
         assert_eq!(status_of, Status::Warning);
         assert!(text.contains("a site: web1/door") && text.contains("site: true"), "{text}");
-        let (_folder, home, central) = open(json!({}));
+        let (_folder, home, central) = open(&json!({}));
         let mut central = central.with_site(true);
         let (given, told) = central.take(&home, 7, probe, NOW).unwrap();
         assert!(!given.probes.is_empty());
@@ -314,7 +317,7 @@ mod tests {
 
     #[test]
     fn a_server_cannot_make_sockets_or_ask_addresses() {
-        let (_folder, home, mut central) = open(json!({}));
+        let (_folder, home, mut central) = open(&json!({}));
         for text in [
             "lines: {socket: /run/other.sock}\n",
             "statsd: {socket: /run/other.sock}\n",
@@ -328,7 +331,7 @@ mod tests {
     #[test]
     fn what_is_given_holds_where_the_host_says_nothing() {
         let (_folder, home, mut central) =
-            open(json!({ "collectors": { "cpu": { "enabled": false } } }));
+            open(&json!({ "collectors": { "cpu": { "enabled": false } } }));
         let text = br#"{"interval": "20s", "collectors": {"cpu": {"enabled": true}, "load": {"enabled": false}}}"#;
         let (given, told) = central.take(&home, 7, text, NOW).unwrap();
         assert_eq!(given.interval, Some(Duration::from_secs(20)));
@@ -340,7 +343,7 @@ mod tests {
     #[test]
     fn a_server_starts_no_program_and_sends_the_agent_nowhere() {
         let (_folder, home, mut central) =
-            open(json!({ "collectors": { "systemd": { "units": ["nginx"] } } }));
+            open(&json!({ "collectors": { "systemd": { "units": ["nginx"] } } }));
         for text in [
             "collectors: {smart: {drives: [/dev/sda]}}\n",
             "collectors: {systemd: {units: [sshd]}}\n",
@@ -363,7 +366,7 @@ mod tests {
 
     #[test]
     fn a_wrong_one_is_refused_with_its_mistakes_and_the_one_before_stays() {
-        let (_folder, home, mut central) = open(json!({}));
+        let (_folder, home, mut central) = open(&json!({}));
         assert!(central.take(&home, 7, b"interval: 20s\n", NOW).is_ok());
         for text in [&b"intervall: 5s\n"[..], b"interval: [\n", b"\xff\xfe", b"interval: 0.1s\n"] {
             let told = central.take(&home, 8, text, NOW).unwrap_err();
@@ -372,7 +375,7 @@ mod tests {
             assert!(text.starts_with("configuration 00000008 is refused") && text.contains('\n'));
         }
         assert_eq!(central.taken().0, Some(8), "it is not fetched again");
-        let again = Central::open(&home, json!({}), Allowed::Nothing).unwrap();
+        let again = Central::open(&home, "{}", Allowed::Nothing).unwrap();
         let (given, told) = again.at_start(&home, NOW);
         assert_eq!(given.unwrap().interval, Some(Duration::from_secs(20)));
         assert_eq!(status(&told.unwrap()).0, Status::Ok);
@@ -387,8 +390,8 @@ mod tests {
             "nagios_runner": {"commands": [{"name": "swap", "command": "/bin/true"}]}}"#;
         let own = json!({ "commands": { "own": { "command": "/bin/date" } } });
         let took = |allowed| {
-            let (_folder, home, _) = open(json!({}));
-            let mut central = Central::open(&home, own.clone(), allowed).unwrap();
+            let (_folder, home, _) = open(&json!({}));
+            let mut central = Central::open(&home, &own.to_string(), allowed).unwrap();
             let (given, told) = central.take(&home, 7, given, NOW).unwrap();
             let jobs = format!("{:?}", given.jobs);
             assert!(jobs.contains("/bin/date") && !jobs.contains("/bin/evil"), "{jobs}");
@@ -412,7 +415,7 @@ mod tests {
 
     #[test]
     fn the_server_gives_neither_permits_nor_actions_nor_identity() {
-        let (_folder, home, mut central) = open(json!({}));
+        let (_folder, home, mut central) = open(&json!({}));
         for text in [
             "{\"permit\": \"all\"}",
             "{\"actions\": {\"x\": {\"run\": \"/bin/true\"}}}",
@@ -425,12 +428,12 @@ mod tests {
 
     #[test]
     fn an_order_is_taken_once_whatever_happens() {
-        let (_folder, home, mut central) = open(json!({}));
+        let (_folder, home, mut central) = open(&json!({}));
         let order = br#"{"action": "restart", "expires": 1000}"#;
         assert_eq!(central.take_order(5, order, Unix(0)), Ok(Some("restart".to_owned())));
         assert_eq!(central.take_order(5, order, Unix(0)), Ok(None));
         drop(central);
-        let mut again = Central::open(&home, json!({}), Allowed::Nothing).unwrap();
+        let mut again = Central::open(&home, "{}", Allowed::Nothing).unwrap();
         assert_eq!(again.taken().1, 5);
         assert_eq!(again.take_order(5, order, Unix(0)), Ok(None), "not after a restart either");
         assert_eq!(again.take_order(4, order, Unix(0)), Ok(None));
@@ -444,7 +447,7 @@ mod tests {
 
     #[test]
     fn when_nothing_is_given_any_more_the_hosts_own_holds() {
-        let (_folder, home, mut central) = open(json!({ "interval": "9s" }));
+        let (_folder, home, mut central) = open(&json!({ "interval": "9s" }));
         assert_eq!(central.taken(), (None, 0));
         assert!(
             central
@@ -454,6 +457,6 @@ mod tests {
         let (given, _) = central.take(&home, 0, b"", NOW).unwrap();
         assert_eq!(given.interval, Some(Duration::from_secs(9)));
         assert!(given.collectors.iter().any(|c| c.name == "cpu"));
-        assert_eq!(Central::open(&home, json!({}), Allowed::Nothing).unwrap().taken().0, Some(0));
+        assert_eq!(Central::open(&home, "{}", Allowed::Nothing).unwrap().taken().0, Some(0));
     }
 }

@@ -3,6 +3,7 @@
 //! A collector looks (reads files that it keeps open) and then understands what it read with pure
 //! functions over bytes; those carry the tests. What a kernel does not offer is *absent*, never zero.
 
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
 pub mod addresses;
 pub mod certificates;
 pub mod clock;
@@ -24,6 +25,7 @@ pub mod processes;
 pub mod raid;
 pub mod sensors;
 pub mod smart;
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
 pub mod sockets;
 pub mod systemd;
 pub mod ups;
@@ -40,11 +42,11 @@ use hark_model::{MetricKind, Mono, SeriesDef, SeriesName, Severity, Unit};
 pub use crate::source::{Absent, Root};
 
 /// Every collector of this system.
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", not(feature = "portable"))))]
 pub const COLLECTORS: &[&dyn CollectorType] = crate::portable::COLLECTORS;
 
 /// Every collector. The order is that of the manual and of the frames in a datagram.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
 pub const COLLECTORS: &[&dyn CollectorType] = &[
     &cpu::Cpu,
     &memory::Memory,

@@ -49,8 +49,9 @@ pub mod logs;
 mod manual;
 mod metrics;
 mod mounts;
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
 mod netlink;
-#[cfg(any(test, not(target_os = "linux")))]
+#[cfg(any(test, not(all(target_os = "linux", not(feature = "portable")))))]
 mod portable;
 mod pressure;
 mod process_table;

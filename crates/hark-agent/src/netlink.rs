@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// What the kernel fills at once; its own buffers for dumps are as large.
-const BUFFER: usize = 32 * 1024;
+/// What the kernel fills at once: it makes its pieces of a dump as large as what was asked for last. The room
+/// is there for the time of a dump alone.
+const BUFFER: usize = 8 * 1024;
 
 /// The kernel answers at once: what takes longer is broken.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -26,7 +27,6 @@ const DUMP: u16 = 0x1 | 0x300;
 #[derive(Debug)]
 pub(crate) struct Netlink {
     socket: Socket,
-    buffer: Vec<u8>,
     sequence: u32,
 }
 
@@ -36,7 +36,7 @@ impl Netlink {
         let domain = Domain::from(libc::AF_NETLINK);
         let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(family)))?;
         socket.set_read_timeout(Some(PATIENCE))?;
-        Ok(Self { socket, buffer: vec![0; BUFFER], sequence: 0 })
+        Ok(Self { socket, sequence: 0 })
     }
 
     /// Asks for a dump, and gives the contents of each message of it to `see`.
@@ -56,10 +56,11 @@ impl Netlink {
         request.extend_from_slice(&[0; 4]);
         request.extend_from_slice(question);
         self.socket.send(&request)?;
+        let mut buffer = vec![0; BUFFER];
         let mut seen = 0;
         loop {
-            let received = self.socket.read(&mut self.buffer)?;
-            let bytes = self.buffer.get(..received).unwrap_or_default();
+            let received = self.socket.read(&mut buffer)?;
+            let bytes = buffer.get(..received).unwrap_or_default();
             for message in Messages(bytes) {
                 if message.sequence != self.sequence {
                     // The rest of a dump that was given up.

@@ -6,32 +6,31 @@
 //! for those that are asked for, and kept as long as the process lives: a number is given out
 //! again, so that a process is its number and its start.
 
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
+#[path = "process_table/proc.rs"]
+mod lister;
+#[cfg(not(all(target_os = "linux", not(feature = "portable"))))]
+#[path = "process_table/portable.rs"]
+mod lister;
+
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::fs::File;
-use std::io::Read as _;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hark_model::Mono;
 
+use self::lister::Lister;
 use crate::source::Absent;
-use crate::sys::{self, NumberedEntries};
+use crate::sys;
 
 /// Bound on processes in the table: 2.5 MB. What is more is counted and not looked at.
 const MAX_PROCESSES: usize = 32 * 1024;
 
-/// The line of a process has 52 numbers and a name of 15 bytes.
-const MAX_LINE: usize = 1280;
-
-/// Bound on the command line of one process; what is longer is cut.
-const MAX_COMMAND_LINE: usize = 4096;
-
-/// Bound on the list of groups of one process; cgroup v1 has a dozen.
-const MAX_CGROUP: usize = 2048;
+/// Whom a process belongs to is asked at its first looks, since a service drops its rights after it was
+/// started, and then at every eighth: it is a call more for each process.
+const USER_LOOKS: u8 = 3;
+const USER_EVERY: u8 = 8;
 
 /// The table, shared by all who ask.
 #[derive(Clone, Debug)]
@@ -75,6 +74,8 @@ pub(crate) struct Process {
     pub(crate) started: u64,
     /// The user it runs as.
     pub(crate) uid: u32,
+    /// How many looks it was there before, modulo 256.
+    looks: u8,
 }
 
 impl Process {
@@ -122,23 +123,48 @@ pub(crate) struct Look<'t> {
 /// See the module's text.
 #[derive(Debug)]
 pub(crate) struct ProcessTable {
-    folder: PathBuf,
-    entries: Option<NumberedEntries>,
+    lister: Lister,
     processes: Vec<Process>,
-    /// Number, start and ticks at the look before.
-    before: Vec<(u32, u64, u64)>,
+    /// By number, what the look before has found.
+    before: Vec<Before>,
     total: usize,
     looked: Option<Mono>,
     since_last: Option<Duration>,
     details: Details,
 }
 
+/// What is kept of a process until the next look.
+#[derive(Clone, Copy, Debug)]
+struct Before {
+    pid: u32,
+    uid: u32,
+    started: u64,
+    ticks: u64,
+    looks: u8,
+}
+
+impl Process {
+    /// Fills in what is known of it from `before`, the processes of the look before, in order. Returns
+    /// whether its user is to be asked.
+    fn compare(&mut self, before: &[Before]) -> bool {
+        let place = before.binary_search_by_key(&self.pid, |known| known.pid).ok();
+        let known = place.and_then(|place| before.get(place));
+        if let Some(known) = known.filter(|known| known.started == self.started) {
+            self.recent_ticks = self.ticks.saturating_sub(known.ticks);
+            self.looks = known.looks.wrapping_add(1);
+            self.uid = known.uid;
+        } else if !before.is_empty() {
+            self.recent_ticks = self.ticks;
+        }
+        self.looks < USER_LOOKS || self.looks.is_multiple_of(USER_EVERY)
+    }
+}
+
 impl ProcessTable {
     fn new(folder: PathBuf) -> Self {
         Self {
             details: Details::new(folder.clone()),
-            folder,
-            entries: None,
+            lister: Lister::new(folder),
             processes: Vec::new(),
             before: Vec::new(),
             total: 0,
@@ -174,125 +200,26 @@ impl ProcessTable {
         if self.looked == Some(at) {
             return Ok(self.total);
         }
-        let mut count = 0;
-        self.open()?.each(|_| count += 1);
-        Ok(count)
-    }
-
-    fn open(&mut self) -> Result<&mut NumberedEntries, Absent> {
-        let entries = if let Some(entries) = self.entries.take() {
-            entries
-        } else {
-            let unreadable = |source| Absent::Unreadable { path: self.folder.clone(), source };
-            let path = std::ffi::CString::new(self.folder.as_os_str().as_bytes())
-                .map_err(|error| unreadable(error.into()))?;
-            NumberedEntries::open(&path).map_err(unreadable)?
-        };
-        Ok(self.entries.insert(entries))
+        self.lister.count()
     }
 
     fn scan(&mut self) -> Result<(), Absent> {
-        self.open()?;
-        let Some(entries) = self.entries.as_mut() else { return Ok(()) };
-        let first = self.looked.is_none();
         self.before.clear();
-        self.before.extend(self.processes.iter().map(|p| (p.pid, p.started, p.ticks)));
+        self.before.extend(self.processes.iter().map(|p| Before {
+            pid: p.pid,
+            uid: p.uid,
+            started: p.started,
+            ticks: p.ticks,
+            looks: p.looks,
+        }));
         self.processes.clear();
-        self.total = 0;
-        let mut reader = Reader::new(&self.folder);
-        let (processes, total) = (&mut self.processes, &mut self.total);
-        entries.each(|pid| {
-            *total += 1;
-            if processes.len() < MAX_PROCESSES {
-                // One that ended meanwhile is none.
-                processes.extend(reader.process(pid));
-            }
-        });
+        self.total = self.lister.list(&self.before, &mut self.processes)?;
         if !self.processes.is_sorted_by_key(|p| p.pid) {
             self.processes.sort_unstable_by_key(|p| p.pid);
-        }
-        if !first {
-            fill_recent(&mut self.processes, &self.before);
         }
         self.details.forget_but(&self.processes);
         Ok(())
     }
-}
-
-/// Fills in what each process used since the look before; both are in order.
-fn fill_recent(processes: &mut [Process], before: &[(u32, u64, u64)]) {
-    let mut before = before.iter().peekable();
-    for process in processes {
-        while before.next_if(|(pid, ..)| *pid < process.pid).is_some() {}
-        let known = before
-            .peek()
-            .filter(|(pid, started, _)| (*pid, *started) == (process.pid, process.started))
-            .map_or(0, |(.., ticks)| *ticks);
-        process.recent_ticks = process.ticks.saturating_sub(known);
-    }
-}
-
-/// Reads processes without allocating for each.
-struct Reader {
-    path: String,
-    folder: usize,
-}
-
-impl Reader {
-    fn new(folder: &std::path::Path) -> Self {
-        let mut path = folder.to_string_lossy().into_owned();
-        path.push('/');
-        Self { folder: path.len(), path }
-    }
-
-    fn process(&mut self, pid: u32) -> Option<Process> {
-        self.path.truncate(self.folder);
-        write!(self.path, "{pid}/stat").ok()?;
-        let mut file = File::open(&self.path).ok()?;
-        let mut line = [0; MAX_LINE];
-        let len = file.read(&mut line).ok()?;
-        let mut process = parse(line.get(..len)?)?;
-        process.uid = file.metadata().ok()?.uid();
-        Some(process)
-    }
-}
-
-/// Reads `/proc/PID/stat`. The name is in parentheses and may have any byte in it, also a
-/// parenthesis: what follows the last one are numbers.
-fn parse(line: &[u8]) -> Option<Process> {
-    let open = line.iter().position(|b| *b == b'(')?;
-    let close = line.iter().rposition(|b| *b == b')')?;
-    let pid = std::str::from_utf8(line.get(..open)?).ok()?.trim().parse().ok()?;
-    let name = line.get(open + 1..close)?;
-    let mut comm = [0; 16];
-    for (to, from) in comm.iter_mut().zip(name) {
-        // A line feed in a name would make two lines of it wherever it is shown.
-        *to = if from.is_ascii_control() { b'?' } else { *from };
-    }
-    let mut fields = std::str::from_utf8(line.get(close + 1..)?).ok()?.split_ascii_whitespace();
-    let state = *fields.next()?.as_bytes().first()?;
-    let ppid = fields.next()?.parse().ok()?;
-    let mut after = |skip: usize| fields.nth(skip)?.parse::<i64>().ok();
-    // Fields 9, 14 and 15, 20, 22, 24 of proc_pid_stat(5); the parent was field 4.
-    let flags = after(4)?;
-    let (user, system) = (after(4)?, after(0)?);
-    let threads = after(4)?;
-    let started = after(1)?;
-    let rss = after(1)?;
-    let positive = |value: i64| u64::try_from(value).unwrap_or(0);
-    Some(Process {
-        pid,
-        ppid,
-        comm,
-        flags: positive(flags),
-        state,
-        threads: u32::try_from(threads).unwrap_or(0),
-        ticks: positive(user).saturating_add(positive(system)),
-        recent_ticks: 0,
-        rss_pages: positive(rss),
-        started: positive(started),
-        uid: 0,
-    })
 }
 
 /// What is only read of processes that are asked for.
@@ -321,8 +248,7 @@ impl Details {
         let folder = &self.folder;
         let detail = self.kept.entry((process.pid, process.started)).or_default();
         detail.command_line.get_or_insert_with(|| {
-            let path = folder.join(process.pid.to_string()).join("cmdline");
-            let mut bytes = read_at_most(&path, MAX_COMMAND_LINE);
+            let mut bytes = lister::command_line(folder, process.pid);
             while bytes.last() == Some(&0) {
                 bytes.pop();
             }
@@ -340,8 +266,7 @@ impl Details {
         let folder = &self.folder;
         let detail = self.kept.entry((process.pid, process.started)).or_default();
         detail.cgroup.get_or_insert_with(|| {
-            let path = folder.join(process.pid.to_string()).join("cgroup");
-            String::from_utf8_lossy(&read_at_most(&path, MAX_CGROUP)).trim_end().to_owned()
+            String::from_utf8_lossy(&lister::cgroup(folder, process.pid)).trim_end().to_owned()
         })
     }
 
@@ -357,20 +282,14 @@ impl Details {
     }
 }
 
-/// Returns the first bytes of a file; none if it cannot be read.
-fn read_at_most(path: &std::path::Path, len: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(len as u64).read_to_end(&mut bytes));
-    if read.is_err() {
-        bytes.clear();
-    }
-    bytes
-}
-
 #[cfg(test)]
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
 mod tests {
     use std::path::Path;
 
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::lister::parse;
     use super::*;
 
     /// A process of a folder `proc` made by a test.

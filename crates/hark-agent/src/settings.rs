@@ -55,8 +55,8 @@ pub struct AgentConfig {
     pub update: UpdateSettings,
     /// Where `/proc`, `/sys` and `/etc` are.
     pub root: Root,
-    /// What of [`GIVEN_KEYS`] the host's own file says: it lies on top of what the server gives.
-    pub own: serde_json::Value,
+    /// What of [`GIVEN_KEYS`] the host's own file says, as JSON: it lies on top of what the server gives.
+    pub own: String,
 }
 
 /// How an agent shows who it is.
@@ -101,7 +101,7 @@ impl AgentConfig {
             spool: Limits::default(),
             update: UpdateSettings::default(),
             root: Root::system(),
-            own: serde_json::json!({}),
+            own: "{}".to_owned(),
         }
     }
 
@@ -206,12 +206,12 @@ pub const GIVEN_KEYS: &[Key] = &[
 ];
 
 /// Returns what of [`GIVEN_KEYS`] is there.
-fn own(section: &Section<'_>) -> serde_json::Value {
+fn own(section: &Section<'_>) -> String {
     let mut all = section.to_json();
     if let Some(members) = all.as_object_mut() {
         members.retain(|name, _| GIVEN_KEYS.iter().any(|key| key.name == name));
     }
-    all
+    all.to_string()
 }
 
 /// Looks whether an agent would take this as given by its server; diagnostics are in the section.

@@ -1,15 +1,28 @@
 //! The few calls of the operating system that std does not offer. The only unsafe code of the
 //! agent; every function here is safe to call with any argument.
+//!
+//! What POSIX has stands here. What only Linux has is in `linux`; what takes its place elsewhere, in
+//! `portable`.
 
 #![expect(
     unsafe_code,
-    reason = "statvfs, poll, readdir, sysconf and adjtimex have no safe form in std"
+    reason = "statvfs, poll, openat, getdents, sysconf and adjtimex have no safe form in std"
 )]
+
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
+mod linux;
+#[cfg(not(all(target_os = "linux", not(feature = "portable"))))]
+mod portable;
 
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
+
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
+pub(crate) use linux::{Numbered, NumberedEntries, clock_state, survive_memory_pressure};
+#[cfg(not(all(target_os = "linux", not(feature = "portable"))))]
+pub(crate) use portable::{clock_state, survive_memory_pressure};
 
 /// Room on a file system, as `statvfs` tells it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,48 +87,6 @@ pub(crate) fn readable<const N: usize>(
     Ok(polled.map(|p| p.revents != 0))
 }
 
-/// A folder kept open, to see its numeric entries (the processes under `/proc`) without allocating
-/// for each.
-#[derive(Debug)]
-pub(crate) struct NumberedEntries(*mut libc::DIR);
-
-// SAFETY: the stream is used through `&mut self` only, never from two threads at once.
-unsafe impl Send for NumberedEntries {}
-
-impl NumberedEntries {
-    /// Opens `folder`.
-    pub(crate) fn open(folder: &CStr) -> io::Result<Self> {
-        // SAFETY: `folder` ends in NUL and lives over the call.
-        let dir = unsafe { libc::opendir(folder.as_ptr()) };
-        if dir.is_null() { Err(io::Error::last_os_error()) } else { Ok(Self(dir)) }
-    }
-
-    /// Calls `see` with each entry whose name is a number, as of now.
-    pub(crate) fn each(&mut self, mut see: impl FnMut(u32)) {
-        // SAFETY: `self.0` is an open stream: `open` checked it and only `drop` closes it.
-        unsafe { libc::rewinddir(self.0) };
-        loop {
-            // SAFETY: as above; the entry is only looked at before the next call on the stream.
-            let entry = unsafe { libc::readdir(self.0) };
-            if entry.is_null() {
-                return;
-            }
-            // SAFETY: `entry` points to a valid entry, whose name ends in NUL.
-            let name = unsafe { CStr::from_ptr((*entry).d_name.as_ptr()) };
-            if let Some(number) = name.to_str().ok().and_then(|name| name.parse().ok()) {
-                see(number);
-            }
-        }
-    }
-}
-
-impl Drop for NumberedEntries {
-    fn drop(&mut self) {
-        // SAFETY: the stream is open and not used after this.
-        unsafe { libc::closedir(self.0) };
-    }
-}
-
 /// Returns the bytes of a page of memory.
 pub(crate) fn page_size() -> u64 {
     // SAFETY: a question without arguments in memory.
@@ -141,34 +112,10 @@ pub(crate) struct ClockState {
     pub(crate) estimated_error: Duration,
 }
 
-/// Asks how well the kernel's clock is kept; changes nothing.
-pub(crate) fn clock_state() -> io::Result<ClockState> {
-    // SAFETY: an all-zero `timex` is a valid value of a plain C struct, and asks for no change.
-    let mut found: libc::timex = unsafe { std::mem::zeroed() };
-    // SAFETY: `found` is a valid place to read from and write to.
-    let state = unsafe { libc::adjtimex(&raw mut found) };
-    if state < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let micros = |value: libc::c_long| Duration::from_micros(u64::try_from(value).unwrap_or(0));
-    Ok(ClockState {
-        // The kernel itself sets the bit when nobody has told the time for long enough.
-        synchronized: found.status & libc::STA_UNSYNC == 0,
-        max_error: micros(found.maxerror),
-        estimated_error: micros(found.esterror),
-    })
-}
-
-/// Asks the kernel to take this process late when memory runs out: a monitor that dies first says
-/// nothing about why. Needs a privilege; without it nothing changes.
-pub(crate) fn survive_memory_pressure() -> io::Result<()> {
-    std::fs::write("/proc/self/oom_score_adj", "-500")
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::os::fd::AsFd;
+    use std::io::Write as _;
+    use std::os::fd::AsFd as _;
     use std::os::unix::net::UnixStream;
 
     use super::*;
@@ -195,24 +142,5 @@ mod tests {
         assert_eq!(wait(0), [false, false, false]);
         b.write_all(b"x").unwrap();
         assert_eq!(wait(1000), [true, false, false]);
-    }
-
-    #[test]
-    fn sees_only_numbers_and_new_ones_as_well() {
-        let folder = tempfile::tempdir().unwrap();
-        for name in ["1", "23", "self", "net"] {
-            std::fs::create_dir(folder.path().join(name)).unwrap();
-        }
-        let path = std::ffi::CString::new(folder.path().to_str().unwrap()).unwrap();
-        let mut entries = NumberedEntries::open(&path).unwrap();
-        let mut seen = || {
-            let mut numbers = Vec::new();
-            entries.each(|number| numbers.push(number));
-            numbers.sort_unstable();
-            numbers
-        };
-        assert_eq!(seen(), [1, 23]);
-        std::fs::create_dir(folder.path().join("456")).unwrap();
-        assert_eq!(seen(), [1, 23, 456]);
     }
 }

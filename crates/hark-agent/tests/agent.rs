@@ -166,8 +166,7 @@ fn settings_come_from_the_server_and_a_wrong_one_is_refused() {
     };
     give(1, "{\"collectors\": {\"uptime\": {\"enabled\": false}, \"cpu\": {\"enabled\": true}}}\n");
     let mut settings = config(&home, address);
-    settings.own =
-        serde_json::json!({ "interval": "1s", "collectors": { "load": { "enabled": false } } });
+    settings.own = r#"{"interval":"1s","collectors":{"load":{"enabled":false}}}"#.to_owned();
     let agent = Running::start(&settings);
     assert!(server.wait(|disk| configured(disk, Status::Ok).is_some()));
     let forget = || {

@@ -15,6 +15,9 @@
 //! | starts children that leave its group | they are killed with its control group, if it has one; else those that must be are found by a mark in their environment |
 //! | writes files, dumps core, burns cycles | limits of the kernel hold it and its children |
 //!
+//! Where the system is not Linux there are no control groups, and nobody can be asked for the environment of
+//! another: a child that leaves its group is not found. Limits are set in the child there.
+//!
 //! Starting uses `vfork` inside the C library (std does, as long as nothing has to be run in the
 //! child), so that it costs the same in an agent of 5 MB and in a server of 5 GB. Limits are therefore
 //! set from outside, right after the start.
@@ -188,7 +191,9 @@ impl Runner {
     /// Makes one that runs at most `most` programs at a time. `mark` is a word that no other runner on
     /// this machine has: programs of an earlier life of this runner are known by it and killed now.
     pub fn new(mark: &str, most: usize) -> Self {
-        Self::within(mark, most, cgroup::own().as_deref())
+        let has_groups = cfg!(all(target_os = "linux", not(feature = "portable")));
+        let group = if has_groups { cgroup::own() } else { None };
+        Self::within(mark, most, group.as_deref())
     }
 
     /// As [`Runner::new`], with control groups below `group` instead of the one of this process.
@@ -256,9 +261,11 @@ impl Runner {
             .stdin(input(given).map_err(StartError::System)?)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        let limits = limits(invocation);
+        sys::limit_at_start(&mut command, &limits);
         let child = command.spawn().map_err(StartError::System)?;
         let mut live = Live::begin(id, child, invocation, mark, now).map_err(StartError::System)?;
-        live.limit(&limits(invocation));
+        live.limit(&limits);
         if let Some(groups) = &mut self.groups {
             live.move_to(groups);
         }

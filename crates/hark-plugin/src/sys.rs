@@ -1,12 +1,24 @@
 //! The few calls of the operating system that std does not offer. The only unsafe code of this
 //! crate; every function here is safe to call with any argument.
+//!
+//! What POSIX has stands here. What only Linux has is in [`linux`], and what takes its place elsewhere in
+//! `portable`: the same functions.
 
-#![expect(unsafe_code, reason = "poll, pidfd, prlimit, memfd and kill have no safe form in std")]
+#![expect(unsafe_code, reason = "poll, pidfd, limits, memfd and kill have no safe form in std")]
 
-use std::fs::File;
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
+mod linux;
+#[cfg(not(all(target_os = "linux", not(feature = "portable"))))]
+mod portable;
+
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
+
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
+pub(crate) use linux::{Ending, keep_descriptors, kill_if, limit, limit_at_start, memory_file};
+#[cfg(not(all(target_os = "linux", not(feature = "portable"))))]
+pub(crate) use portable::{Ending, keep_descriptors, kill_if, limit, limit_at_start, memory_file};
 
 /// A signal that is sent to a process or a group of processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,27 +53,25 @@ pub(crate) enum Limit {
     Memory(u64),
 }
 
-/// Returns a descriptor of process `pid`: readable when it has ended.
-pub(crate) fn pidfd(pid: u32) -> io::Result<OwnedFd> {
-    let pid = libc::pid_t::try_from(pid).map_err(io::Error::other)?;
-    // SAFETY: the call takes two numbers and returns a new descriptor or an error.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the kernel has just made this descriptor, and nobody else knows its number.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
+/// The number of a limit, as the C library of each system has it.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+type Resource = libc::__rlimit_resource_t;
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+type Resource = libc::c_int;
 
-/// Sends `signal` to the process that `pidfd` stands for, and to no other that got its number later.
-pub(crate) fn signal(pidfd: BorrowedFd<'_>, signal: Signal) -> io::Result<()> {
-    let nothing: *const libc::siginfo_t = std::ptr::null();
-    // SAFETY: the call takes numbers and a pointer that may be null.
-    let result = unsafe {
-        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal.number(), nothing, 0)
-    };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+impl Limit {
+    fn for_c(self) -> (Resource, libc::rlimit) {
+        let (resource, bound) = match self {
+            Self::Core(bound) => (libc::RLIMIT_CORE, bound),
+            Self::Files(bound) => (libc::RLIMIT_NOFILE, bound),
+            Self::FileSize(bound) => (libc::RLIMIT_FSIZE, bound),
+            Self::Cpu(bound) => (libc::RLIMIT_CPU, bound),
+            Self::Memory(bound) => (libc::RLIMIT_AS, bound),
+        };
+        // Signed on FreeBSD.
+        let bound = libc::rlim_t::try_from(bound).unwrap_or(libc::rlim_t::MAX);
+        (resource, libc::rlimit { rlim_cur: bound, rlim_max: bound })
+    }
 }
 
 /// Sends `signal` to every process of the group that `leader` leads. The caller has not yet waited
@@ -85,48 +95,6 @@ pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: `yes` lives over the call, which reads it; the descriptor is borrowed, so it is open.
     let set = unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONBIO, &raw const yes) };
     if set < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
-/// Holds process `pid` to `limits`, and all that it starts from now on.
-pub(crate) fn limit(pid: u32, limits: &[Limit]) -> io::Result<()> {
-    let pid = libc::pid_t::try_from(pid).map_err(io::Error::other)?;
-    for limit in limits {
-        let (resource, bound) = match *limit {
-            Limit::Core(bound) => (libc::RLIMIT_CORE, bound),
-            Limit::Files(bound) => (libc::RLIMIT_NOFILE, bound),
-            Limit::FileSize(bound) => (libc::RLIMIT_FSIZE, bound),
-            Limit::Cpu(bound) => (libc::RLIMIT_CPU, bound),
-            Limit::Memory(bound) => (libc::RLIMIT_AS, bound),
-        };
-        let bound = libc::rlim_t::from(bound);
-        let new = libc::rlimit { rlim_cur: bound, rlim_max: bound };
-        // SAFETY: `new` lives over the call, and null means that the old limits are not asked for.
-        if unsafe { libc::prlimit(pid, resource, &raw const new, std::ptr::null_mut()) } < 0 {
-            return Err(io::Error::last_os_error());
-        }
-    }
-    Ok(())
-}
-
-/// Marks every descriptor but the standard three as one that no program started from now on gets.
-/// std does so with its own; this is for what this process was itself started with.
-pub(crate) fn keep_descriptors() {
-    // SAFETY: the call takes numbers and changes a flag of descriptors only. A kernel before 5.11
-    // refuses it; then those of std are marked as always.
-    unsafe {
-        libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
-    }
-}
-
-/// Returns an empty file without a name, in memory: gone with the last who has it open.
-pub(crate) fn memory_file() -> io::Result<File> {
-    // SAFETY: the name is a constant that ends with a zero byte; the call copies it.
-    let fd = unsafe { libc::memfd_create(c"hark".as_ptr(), libc::MFD_CLOEXEC) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the kernel has just made this descriptor, and nobody else knows its number.
-    Ok(unsafe { File::from_raw_fd(fd) })
 }
 
 /// Returns the user on whose behalf this process acts.

@@ -7,9 +7,8 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::fd::AsFd;
 
-use crate::sys::{self, Signal};
+use crate::sys;
 
 /// The variable that has the mark.
 pub const MARK: &str = "HARK_RUN";
@@ -44,12 +43,7 @@ fn round(wanted: &[u8]) -> usize {
 }
 
 fn kill_if_marked(pid: u32, wanted: &[u8]) -> bool {
-    if !is_marked(pid, wanted) {
-        return false;
-    }
-    // The descriptor first, then the look: the number cannot have gone to another in between.
-    let Ok(process) = sys::pidfd(pid) else { return false };
-    is_marked(pid, wanted) && sys::signal(process.as_fd(), Signal::Kill).is_ok()
+    is_marked(pid, wanted) && sys::kill_if(pid, || is_marked(pid, wanted))
 }
 
 /// A process that has ended has no environment any more, so the dead are not found again.

@@ -1,7 +1,7 @@
 //! One program that runs.
 
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStderr, ChildStdout, ExitStatus};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::{
     cgroup::{Group, Groups},
     leftovers,
 };
-use crate::sys::{self, Limit, Poller, Signal, Token};
+use crate::sys::{self, Ending, Limit, Poller, Signal, Token};
 
 /// Bound on one line of a program whose output is read line by line; what is longer is cut.
 const MAX_LINE: usize = 16 * 1024;
@@ -34,10 +34,9 @@ pub(super) struct Live {
     /// Its control group, if it has one.
     pub(super) group: Option<Group>,
     child: Child,
-    process: OwnedFd,
+    ending: Ending,
     output: Option<Pipe<ChildStdout>>,
     errors: Option<Pipe<ChildStderr>>,
-    process_token: Option<Token>,
     kind: Output,
     mark: String,
     began: Now,
@@ -88,7 +87,7 @@ impl Live {
         now: Now,
     ) -> io::Result<Self> {
         let prepared = prepare(&mut child);
-        let (process, output, errors) = match prepared {
+        let (ending, output, errors) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
                 drop(child.kill());
@@ -100,10 +99,9 @@ impl Live {
             id,
             group: None,
             child,
-            process,
+            ending,
             output: Some(Pipe { pipe: output, token: None }),
             errors: Some(Pipe { pipe: errors, token: None }),
-            process_token: None,
             kind: invocation.output,
             mark,
             began: now,
@@ -133,8 +131,9 @@ impl Live {
     }
 
     pub(super) fn wait_for(&mut self, poller: &mut Poller) {
-        let running = !matches!(self.stage, Stage::Ended(..) | Stage::Hunted(..));
-        self.process_token = running.then(|| poller.readable(self.process.as_fd()));
+        if !self.is_over() {
+            self.ending.wait_for(poller);
+        }
         if self.is_paced() || self.quiet {
             return;
         }
@@ -149,7 +148,13 @@ impl Live {
     pub(super) fn deadline(&self) -> Option<Mono> {
         let paced = self.is_paced().then(|| self.second + Duration::from_secs(1));
         let quiet = self.quiet.then(|| self.began.mono + QUIET);
-        [self.stage_ends(), paced, quiet].into_iter().flatten().min()
+        let looked_at = if self.is_over() { None } else { self.ending.look_at() };
+        [self.stage_ends(), paced, quiet, looked_at].into_iter().flatten().min()
+    }
+
+    /// Whether it was waited for.
+    fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Ended(..) | Stage::Hunted(..))
     }
 
     /// Whether it has printed more in this second than is read.
@@ -181,8 +186,7 @@ impl Live {
         self.read_errors(poller, buffer);
         self.end_flood();
         self.be_strict(now.mono);
-        let ended = self.process_token.is_some_and(|token| poller.is_ready(token));
-        if ended && !matches!(self.stage, Stage::Ended(..) | Stage::Hunted(..)) {
+        if !self.is_over() && self.ending.is_there(poller, now.mono) {
             self.reap(now.mono);
             self.quiet = false;
             // It may have printed its last words after we read.
@@ -202,7 +206,7 @@ impl Live {
 
     /// Ends it and waits for it. What it started and left is killed as well.
     pub(super) fn kill_now(&mut self) {
-        if !matches!(self.stage, Stage::Ended(..) | Stage::Hunted(..)) {
+        if !self.is_over() {
             self.signal(Signal::Kill);
             drop(self.child.wait());
         }
@@ -287,7 +291,7 @@ impl Live {
             return;
         }
         self.ended_by_us.get_or_insert(Exit::Flooded);
-        if matches!(self.stage, Stage::Ended(..) | Stage::Hunted(..)) {
+        if self.is_over() {
             // What left its group goes on printing.
             leftovers::kill(&self.mark);
             (self.output, self.errors) = (None, None);
@@ -374,13 +378,13 @@ impl Live {
     }
 }
 
-fn prepare(child: &mut Child) -> io::Result<(OwnedFd, ChildStdout, ChildStderr)> {
+fn prepare(child: &mut Child) -> io::Result<(Ending, ChildStdout, ChildStderr)> {
     let missing = || io::Error::other("a pipe is missing");
     let output = child.stdout.take().ok_or_else(missing)?;
     let errors = child.stderr.take().ok_or_else(missing)?;
     sys::set_nonblocking(output.as_fd())?;
     sys::set_nonblocking(errors.as_fd())?;
-    Ok((sys::pidfd(child.id())?, output, errors))
+    Ok((Ending::of(child.id())?, output, errors))
 }
 
 enum Read<'b> {

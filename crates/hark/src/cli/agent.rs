@@ -125,6 +125,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let newer = Arc::new(AtomicBool::new(false));
     let watcher = watch_for_newer(&data_dir, &config.update, &agent, &stop, &newer)?;
     let life = Life::of(&agent);
+    // The agent has what it needs of it.
+    drop(config);
     // The runtime only waits for signals from here on: the agent is one thread.
     let flag = stop.clone();
     let (running, ended) = oneshot::channel();
