@@ -29,6 +29,19 @@ use Step::{IfInstalled, Manual, Page, Rules, Run, With};
 const FORMAT: Step = Run(&["cargo", "fmt", "--all", "--check"]);
 const CLIPPY: Step =
     Run(&["cargo", "clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]);
+/// What takes the place of Linux elsewhere: docs/platforms.md.
+const PORTABLE: Step = Run(&[
+    "cargo",
+    "clippy",
+    "-p",
+    "hark",
+    "--features",
+    "portable",
+    "--locked",
+    "--",
+    "-D",
+    "warnings",
+]);
 const DOCS: Step = Run(&["cargo", "doc", "--workspace", "--no-deps", "--locked"]);
 
 /// Everything. Tests come before the documents: they are what fails most.
@@ -38,6 +51,7 @@ pub(crate) const CI: &[Step] = &[
     Page(&["npm", "run", "check"]),
     Page(&["npm", "test"]),
     CLIPPY,
+    PORTABLE,
     // The same random cases each time: a change is judged by what it changed. The soak looks for new ones.
     With("PROPTEST_RNG_SEED", "1", &["cargo", "test", "--workspace", "--locked"]),
     Page(&["npm", "run", "journeys"]),

@@ -2,8 +2,9 @@
 //! nobody asks (`NOTIFY_SOCKET`, `WATCHDOG_USEC`).
 
 use std::ffi::OsStr;
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::ffi::OsStrExt;
+#[cfg(target_os = "linux")]
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
@@ -44,6 +45,7 @@ fn say(text: &str) {
 fn say_to(path: &OsStr, text: &str) -> std::io::Result<()> {
     let socket = UnixDatagram::unbound()?;
     let address = match path.as_bytes() {
+        #[cfg(target_os = "linux")]
         [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
         _ => SocketAddr::from_pathname(path)?,
     };

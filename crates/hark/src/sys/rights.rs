@@ -4,19 +4,6 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// Makes the process of `command` end with the thread that starts it, however that ends.
-pub(crate) fn die_with_parent(command: &mut Command) {
-    // SAFETY: `prctl` with these words takes no pointers and is async-signal-safe.
-    unsafe {
-        command.pre_exec(|| {
-            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            Ok(())
-        });
-    }
-}
-
 /// Tells a child of ours what we were asked for. One that has ended hears nothing, which is harmless
 /// while it has not been waited for.
 pub(crate) fn pass_on(child: u32, asked: crate::stop::Asked) {
