@@ -5,7 +5,9 @@ pub(crate) mod email;
 pub(crate) mod exec;
 pub(crate) mod github;
 pub(crate) mod gitlab;
+pub(crate) mod google_chat;
 pub(crate) mod gotify;
+pub(crate) mod line;
 pub(crate) mod matrix;
 pub(crate) mod mattermost;
 pub(crate) mod mqtt;
@@ -14,12 +16,17 @@ pub(crate) mod opsgenie;
 pub(crate) mod pagerduty;
 pub(crate) mod pushbullet;
 pub(crate) mod pushover;
+pub(crate) mod rocketchat;
+pub(crate) mod signal;
 pub(crate) mod slack;
 pub(crate) mod syslog;
+pub(crate) mod teams;
 pub(crate) mod telegram;
 pub(crate) mod twilio;
+pub(crate) mod webex;
 pub(crate) mod webhook;
 pub(crate) mod xmpp;
+pub(crate) mod zulip;
 
 #[cfg(test)]
 pub(crate) mod tests;
