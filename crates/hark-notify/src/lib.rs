@@ -150,13 +150,17 @@ pub trait ReceiverType: Sync {
 /// Every kind of receiver, by name, one a line.
 #[rustfmt::skip]
 pub const TYPES: &[&dyn ReceiverType] = &[
+    &types::alertmanager::Alertmanager,
+    &types::apprise::Apprise,
     &types::discord::Discord,
+    &types::dweet::Dweet,
     &types::email::Email,
     &types::exec::Exec,
     &types::github::Github,
     &types::gitlab::Gitlab,
     &types::google_chat::GoogleChat,
     &types::gotify::Gotify,
+    &types::home_assistant::HomeAssistant,
     &types::line::Line,
     &types::matrix::Matrix,
     &types::mattermost::Mattermost,
@@ -173,6 +177,7 @@ pub const TYPES: &[&dyn ReceiverType] = &[
     &types::teams::Teams,
     &types::telegram::Telegram,
     &types::twilio::Twilio,
+    &types::url::Url,
     &types::webex::Webex,
     &types::webhook::Webhook,
     &types::xmpp::Xmpp,

@@ -11,13 +11,17 @@ use crate::{Receiver, TYPES, types};
 /// The settings of one receiver: those of its type, by name, one a line, then what all have.
 #[rustfmt::skip]
 pub const RECEIVER_KEYS: &[Key] = &[
+    Key::new("alertmanager", Kind::Section(types::alertmanager::KEYS), "Feeds an Alertmanager."),
+    Key::new("apprise", Kind::Section(types::apprise::KEYS), "Sends through an Apprise API, and so to whatever Apprise knows."),
     Key::new("discord", Kind::Section(types::discord::KEYS), "Posts to a channel of Discord."),
+    Key::new("dweet", Kind::Section(types::dweet::KEYS), "Posts to a thing of dweet.io or its kind."),
     Key::new("email", Kind::Section(types::email::KEYS), "Sends mail."),
     Key::new("exec", Kind::Section(types::exec::KEYS), "Runs a program."),
     Key::new("github", Kind::Section(types::github::KEYS), "Opens and closes issues at GitHub."),
     Key::new("gitlab", Kind::Section(types::gitlab::KEYS), "Opens and closes issues at GitLab."),
     Key::new("google_chat", Kind::Section(types::google_chat::KEYS), "Posts to a space of Google Chat, in threads."),
     Key::new("gotify", Kind::Section(types::gotify::KEYS), "Pushes through Gotify."),
+    Key::new("home_assistant", Kind::Section(types::home_assistant::KEYS), "Notifies through Home Assistant."),
     Key::new("line", Kind::Section(types::line::KEYS), "Pushes to a chat of LINE."),
     Key::new("matrix", Kind::Section(types::matrix::KEYS), "Writes to a room of Matrix, in threads."),
     Key::new("mattermost", Kind::Section(types::mattermost::KEYS), "Posts to a channel of Mattermost."),
@@ -34,6 +38,7 @@ pub const RECEIVER_KEYS: &[Key] = &[
     Key::new("teams", Kind::Section(types::teams::KEYS), "Posts to a channel or chat of Microsoft Teams."),
     Key::new("telegram", Kind::Section(types::telegram::KEYS), "Writes to a chat of Telegram."),
     Key::new("twilio", Kind::Section(types::twilio::KEYS), "Sends text messages or calls by telephone."),
+    Key::new("url", Kind::Section(types::url::KEYS), "Fetches an address with fields in its query."),
     Key::new("webex", Kind::Section(types::webex::KEYS), "Writes to a room or person of Webex."),
     Key::new("webhook", Kind::Section(types::webhook::KEYS), "Calls a web address."),
     Key::new("xmpp", Kind::Section(types::xmpp::KEYS), "Writes to people and rooms over XMPP (Jabber)."),

@@ -251,7 +251,7 @@ impl Service {
     }
 
     /// Takes our own secrets out of an answer that repeats the request.
-    fn redact(&self, text: &str) -> String {
+    pub(crate) fn redacted(&self, text: &str) -> String {
         let mut text = text.to_owned();
         let headers = self.headers.values().filter_map(|v| v.to_str().ok());
         for secret in headers.chain(self.secrets.iter().map(Secret::expose)) {
@@ -296,7 +296,7 @@ impl Talk<'_> {
         // Whether the content came whole does not matter: the status has come.
         let Answer { status, headers, body, .. } =
             answer.map_err(|error| unanswered(error, *timeout))?;
-        let text = service.redact(&String::from_utf8_lossy(&body));
+        let text = service.redacted(&String::from_utf8_lossy(&body));
         let retry_after = retry_after(&headers, Clock.now().unix);
         Ok(Answered { status, retry_after, text, body })
     }

@@ -1,12 +1,16 @@
 //! The table of receiver types: one file each.
 
+pub(crate) mod alertmanager;
+pub(crate) mod apprise;
 pub(crate) mod discord;
+pub(crate) mod dweet;
 pub(crate) mod email;
 pub(crate) mod exec;
 pub(crate) mod github;
 pub(crate) mod gitlab;
 pub(crate) mod google_chat;
 pub(crate) mod gotify;
+pub(crate) mod home_assistant;
 pub(crate) mod line;
 pub(crate) mod matrix;
 pub(crate) mod mattermost;
@@ -23,6 +27,7 @@ pub(crate) mod syslog;
 pub(crate) mod teams;
 pub(crate) mod telegram;
 pub(crate) mod twilio;
+pub(crate) mod url;
 pub(crate) mod webex;
 pub(crate) mod webhook;
 pub(crate) mod xmpp;

@@ -6,6 +6,8 @@
 
 // `cfg(test)` is always true here; it tells the linter that helpers are test code as well.
 #[cfg(test)]
+mod alertmanager;
+#[cfg(test)]
 mod mosquitto;
 #[cfg(test)]
 mod prosody;
