@@ -7,25 +7,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use hark_config::{Bare, Key, Kind, Section};
 use hark_model::time::{Clock, Mono};
 use hark_model::{HostName, Notification, Secret};
 use hark_net::{BoxFuture, Guard, Tls, Trust, Wire};
-use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
-use lettre::message::{Body, Mailbox, Message, SinglePart};
+use lettre::message::Mailbox;
 
 use crate::deadline::Deadline;
-use crate::digest;
-use crate::error::{SendError, one_line};
+use crate::error::SendError;
 use crate::reach::{connect, secure};
 use crate::render::{self, Template};
 use crate::smtp::{Accepted, Refusal, Session};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
+mod compose;
+mod page;
 mod reply;
 
+use compose::compose;
 use reply::ReplyTo;
 
 /// The receiver type `email`.
@@ -90,6 +91,12 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Text,
         "Template of the text; by default summary, detail and the facts one a line.",
     ),
+    Key::new(
+        "html",
+        Kind::Bool,
+        "Whether a part in HTML with colours and buttons goes with the text.",
+    )
+    .default("true"),
     Key::new("timeout", Kind::Duration, "Time for one delivery, all steps together.")
         .default("60s"),
     Key::new("keepalive", Kind::Duration, "How long a connection is kept for the next mail.")
@@ -100,9 +107,6 @@ const SUBJECT: &str = "[hark] {{ summary }}";
 
 /// Most recipients of one receiver: mail servers refuse more than 100 in one transaction.
 const MAX_RECIPIENTS: usize = 100;
-
-/// Longest subject in bytes: two full lines; mail programs show less.
-const MAX_SUBJECT: usize = 900;
 
 /// Most messages whose put-off recipients are remembered: enough for an hour's greylisting of a
 /// busy receiver. What is forgotten is sent to all recipients again, under the same Message-ID.
@@ -123,7 +127,9 @@ impl ReceiverType for Email {
     }
 
     fn manual(&self) -> &'static str {
-        "Sends plain text mail. All messages about one incident form one thread: the first has a \
+        "Sends mail: plain text in UTF-8, and beside it (unless `html: false`) the same as a page with a \
+         colour by severity and buttons that open and acknowledge the incident, without anything that \
+         would be loaded from elsewhere. All messages about one incident form one thread: the first has a \
          Message-ID made from the incident, the others refer to it. The Message-ID is the same when \
          a mail is sent again after an unclear outcome, so that the mail server or program can drop \
          the second copy. Recipients that the server refuses are shown; the others get the mail. \
@@ -165,6 +171,7 @@ impl ReceiverType for Email {
             hello: section.parse("hello", HostName::new),
             subject: read_template(section, "subject").or_else(|| Template::parse(SUBJECT).ok()),
             body: read_template(section, "template"),
+            html: section.bool("html", true),
             timeout: read_timeout(section, "timeout", TIMEOUT),
             keepalive: section.duration("keepalive", Bare::Seconds, KEEPALIVE),
         };
@@ -279,6 +286,7 @@ struct Settings {
     hello: Option<HostName>,
     subject: Option<Template>,
     body: Option<Template>,
+    html: bool,
     timeout: Duration,
     keepalive: Duration,
 }
@@ -486,90 +494,6 @@ fn hello(own_name: &str) -> String {
             Err(_) => "[127.0.0.1]".to_owned(),
         },
     }
-}
-
-/// Puts the mail together: the bytes between DATA and the final dot.
-fn compose(s: &Settings, n: &Notification, context: &Context) -> Result<Vec<u8>, SendError> {
-    let Some(from) = &s.from else {
-        return Err(SendError::Compose { what: "no sender".to_owned() });
-    };
-    let body = match &s.body {
-        Some(template) => template.render(n, &context.page).map_err(SendError::Render)?,
-        None => text(n, context),
-    };
-    let subject = match &s.subject {
-        Some(template) => template.render(n, &context.page).map_err(SendError::Render)?,
-        None => n.summary.clone(),
-    };
-    let domain = from.email.domain();
-    let thread = thread_id(n, domain);
-    let at = Duration::from_secs(u64::try_from(n.at.seconds()).unwrap_or(0));
-    let mut builder = Message::builder()
-        .from(from.clone())
-        .subject(one_line(&subject, MAX_SUBJECT))
-        .date(UNIX_EPOCH + at)
-        .raw_header(header("Auto-Submitted", "auto-generated"))
-        .raw_header(header("X-Hark-Severity", n.severity.word()))
-        .raw_header(header("X-Hark-Key", &one_line(&n.key, MAX_SUBJECT)));
-    for to in &s.to {
-        builder = builder.to(to.clone());
-    }
-    let token = context.acknowledge_token(n);
-    if let Some(reply_to) = s.reply_to.as_ref().and_then(|to| to.of(token.as_deref())) {
-        builder = builder.reply_to(reply_to);
-    }
-    let mut references: Vec<String> =
-        token.iter().map(|token| reply::reference(token, domain)).collect();
-    builder = if n.incident.is_some() && n.sequence == 0 {
-        builder.message_id(Some(thread))
-    } else {
-        let own = builder.message_id(Some(message_id(&n.key, domain)));
-        if n.incident.is_some() {
-            references.push(thread.clone());
-            own.in_reply_to(thread)
-        } else {
-            own
-        }
-    };
-    if !references.is_empty() {
-        builder = builder.references(references.join(" "));
-    }
-    let encoding = ContentTransferEncoding::QuotedPrintable;
-    let body = Body::new_with_encoding(body, encoding)
-        .map_err(|_text| SendError::Compose { what: "the text cannot be encoded".to_owned() })?;
-    let part = SinglePart::builder().header(ContentType::TEXT_PLAIN).body(body);
-    let message =
-        builder.singlepart(part).map_err(|error| SendError::Compose { what: error.to_string() })?;
-    Ok(message.formatted())
-}
-
-/// Returns the text of a mail without a template.
-fn text(n: &Notification, context: &Context) -> String {
-    let mut text = render::long_text(n, &context.page);
-    if let Some(link) = context.acknowledge_link(n) {
-        text.push_str("\nAcknowledge, without a log-in, for a day:\n");
-        text.push_str(&link);
-        text.push('\n');
-    }
-    text
-}
-
-fn header(name: &'static str, value: &str) -> HeaderValue {
-    HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
-}
-
-/// Returns the Message-ID of the first mail about an incident to this receiver: every later one
-/// names it, whether or not it was ever delivered, and mail programs put them together by it.
-fn thread_id(n: &Notification, domain: &str) -> String {
-    message_id(&format!("thread\0{}", render::thread(n)), domain)
-}
-
-/// Enough that no two messages meet, few enough for one line.
-const MESSAGE_ID_DIGITS: usize = 32;
-
-fn message_id(unique: &str, domain: &str) -> String {
-    let digest: String = digest::sha256(unique).chars().take(MESSAGE_ID_DIGITS).collect();
-    format!("<{digest}.hark@{domain}>")
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use super::compose::thread_id;
 use super::*;
 use crate::{Doing, samples};
 
@@ -311,7 +312,7 @@ async fn send(receiver: &dyn Receiver) -> Result<Delivered, SendError> {
 #[tokio::test]
 async fn a_mail_arrives_whole_and_readable() {
     let server = Server::start(Script::default()).await;
-    let receiver = receiver(server.address, PLAIN);
+    let receiver = receiver(server.address, &format!("{PLAIN}html: false\n"));
     let mut notification = problem();
     notification.summary = "CRITICAL: db1 - Füllstand = 95,0 °".to_owned();
     notification.detail = format!("{}\n.\nfrom the disk", "long ".repeat(300));
@@ -335,6 +336,55 @@ async fn a_mail_arrives_whole_and_readable() {
     assert!(mail.text.contains("\r\n.\r\nfrom the disk"), "{}", mail.text);
     assert!(mail.text.contains("https://hark.example.net/incidents/1"));
     assert_eq!(server.commands()[0], "EHLO mon.example.net");
+}
+
+/// Returns the text that a mail program reads out of the part of that type.
+fn read_part(mail: &Mail, kind: &str) -> String {
+    let content_type = mail.header("Content-Type").unwrap();
+    let (_, boundary) = content_type.split_once("boundary=\"").unwrap();
+    let boundary = boundary.split('"').next().unwrap();
+    let parts: Vec<_> = mail.text.split(&format!("--{boundary}")).collect();
+    assert_eq!(parts.len(), 4, "two parts, what is before them and what is after");
+    let part = parts.iter().find(|part| part.contains(&format!("Content-Type: {kind};"))).unwrap();
+    let (head, body) = part.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("Content-Transfer-Encoding: quoted-printable"), "{head}");
+    let mut bytes = Vec::new();
+    let body = body.replace("=\r\n", "");
+    let mut rest = body.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'=' {
+            let digits = [rest.next().unwrap(), rest.next().unwrap()];
+            let digits = std::str::from_utf8(&digits).unwrap();
+            bytes.push(u8::from_str_radix(digits, 16).unwrap());
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+#[tokio::test]
+async fn a_page_goes_with_the_text_and_says_the_same() {
+    let server = Server::start(Script::default()).await;
+    let receiver = receiver(server.address, PLAIN);
+    let mut message = problem();
+    message.summary = "CRITICAL: db1 - Füllstand = 95,0 °".to_owned();
+    message.detail = format!("--=_{} <b>", crate::digest::sha256(&message.key));
+    receiver.send(&message, &context()).await.unwrap();
+    receiver.send(&message, &context()).await.unwrap();
+    let [mail, again] = server.mails().try_into().unwrap();
+    assert_eq!(mail.text, again.text, "the same message is the same mail");
+    assert!(mail.header("Content-Type").unwrap().starts_with("multipart/alternative;"));
+    assert!(mail.text.is_ascii() && mail.text.lines().all(|line| line.len() <= 100));
+    assert_eq!(mail.header("List-Id").unwrap(), "hark <sample.hark.example.net>");
+    let (text, page) = (read_part(&mail, "text/plain"), read_part(&mail, "text/html"));
+    for part in [&text, &page] {
+        assert!(part.contains("CRITICAL: db1 - Füllstand = 95,0 °"), "{part}");
+        assert!(part.contains("https://hark.example.net/incidents/1"), "{part}");
+    }
+    assert!(text.contains("<b>") && page.contains("&lt;b&gt;"), "{page}");
+    // Programs that show one part show the last that they can.
+    assert!(mail.text.find("text/plain").unwrap() < mail.text.find("text/html").unwrap());
 }
 
 #[tokio::test]
