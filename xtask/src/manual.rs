@@ -26,6 +26,7 @@ const DOCUMENTS: &[Document] = &[
     Document { path: "docs/collectors.md", make: collectors },
     Document { path: "docs/plugins.md", make: plugins },
     Document { path: "docs/checks.md", make: checks },
+    Document { path: "docs/receivers.md", make: receivers },
 ];
 
 /// The keys below `agent` that docs/plugins.md shows: those of foreign programs.
@@ -93,6 +94,12 @@ fn collectors(workspace: &Workspace) -> Result<String> {
 fn checks(workspace: &Workspace) -> Result<String> {
     let printed =
         printed(workspace, &["--package", "hark-checks", "--locked", "--example", "manual"])?;
+    Ok(String::from_utf8(printed)?)
+}
+
+fn receivers(workspace: &Workspace) -> Result<String> {
+    let printed =
+        printed(workspace, &["--package", "hark-notify", "--locked", "--example", "manual"])?;
     Ok(String::from_utf8(printed)?)
 }
 

@@ -30,6 +30,7 @@ mod digest;
 mod error;
 pub mod handling;
 mod issues;
+mod manual;
 pub mod outbox;
 mod reach;
 mod receivers;
@@ -41,6 +42,7 @@ mod smtp;
 mod types;
 
 pub use error::{Again, Doing, SendError};
+pub use manual::manual;
 pub use receivers::{Configured, RECEIVER_KEYS, Receivers};
 pub use render::{FIELDS, samples};
 

@@ -378,6 +378,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn several_users_are_one_call() {
+        let server = Server::start(answers).await;
+        let text = format!("token: app-token\nuser: [mira-key, jo-key]\nurl: {}\n", server.url(""));
+        let receiver = read(&Pushover, &text);
+        assert!(receiver.target().ends_with("(2 users)"), "{}", receiver.target());
+        send(&*receiver, &problem()).await.unwrap();
+        assert_eq!(server.only_call().form()["user"], "mira-key,jo-key");
+    }
+
+    #[tokio::test]
     async fn refusals_are_final_and_failures_have_a_pause() {
         let server = Server::saying(
             400,
