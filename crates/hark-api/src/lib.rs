@@ -36,6 +36,7 @@ pub mod server;
 pub mod sessions;
 pub mod setup;
 pub mod silences;
+pub mod summaries;
 pub mod time;
 pub mod tokens;
 pub mod updates;

@@ -301,6 +301,7 @@ fn is_end(reason: Reason) -> bool {
         | Reason::FlapStart
         | Reason::Summary
         | Reason::Event
+        | Reason::Report
         | Reason::Test => false,
     }
 }

@@ -124,6 +124,7 @@ impl Engine {
             at: now.unix,
             sequence: 0,
             reference: None,
+            document: None,
         };
         self.put(notification, fx);
         fx.journal(now, About::host(id).receiver(receiver), JournalKind::Told, text);

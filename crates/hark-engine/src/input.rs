@@ -199,9 +199,28 @@ pub enum Action {
     },
     /// Take on a host that joined with a token made by the user.
     Join(HostJoined),
+    /// Send a report to a receiver.
+    Report(Box<ReportMessage>),
     /// Send a test message to a receiver.
     TestReceiver {
         /// Which.
         receiver: ReceiverName,
     },
+}
+
+/// A report for one receiver, already written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportMessage {
+    /// To whom.
+    pub receiver: ReceiverName,
+    /// Unique for report, period and receiver: made a second time it is the same message.
+    pub key: String,
+    /// The subject.
+    pub title: String,
+    /// As text.
+    pub text: String,
+    /// As a page.
+    pub html: String,
+    /// As data.
+    pub json: String,
 }

@@ -58,7 +58,7 @@ pub(crate) fn words(
         Reason::FlapStart => format!("FLAPPING: {subject} = {shown} (changes too often)"),
         Reason::FlapEnd => format!("STEADY: {subject} = {shown} (no longer flapping, now {is})"),
         Reason::Removed => format!("REMOVED: {subject} (was {before}, no longer watched)"),
-        Reason::Summary | Reason::Event | Reason::Test => subject,
+        Reason::Summary | Reason::Event | Reason::Report | Reason::Test => subject,
     };
     Words { summary, detail: detail(reason, incident, check, passage, now) }
 }

@@ -2,14 +2,14 @@
 
 use hark_model::record::{AckRecord, Comment, JournalKind, Matcher, Record, SilenceRecord};
 use hark_model::{
-    HostId, IncidentId, Notification, Now, Reason, ReceiverName, Severity, SilenceId, Status, Unix,
-    UserName,
+    Document, HostId, IncidentId, Notification, Now, Reason, ReceiverName, Severity, SilenceId,
+    Status, Unix, UserName,
 };
 
 use crate::effect::{Changed, Done, Effect, Effects, Refused};
 use crate::engine::{About, Engine};
 use crate::incident::Incident;
-use crate::input::Action;
+use crate::input::{Action, ReportMessage};
 use crate::outbox::self_name;
 use crate::overlay::{DECLARED, LONGEST_SILENCE, Silence, end_ack};
 
@@ -50,6 +50,7 @@ impl Engine {
             Action::EndSilence { silence } => self.end_silence(silence, by, now, fx),
             Action::DropHost { host } => self.drop_by(host, by, now, fx),
             Action::Join(joined) => self.join(joined, by, now, fx),
+            Action::Report(report) => self.report(*report, now, fx),
             Action::TestReceiver { receiver } => self.test_receiver(&receiver, by, now, fx),
         };
         fx.effects.push(Effect::Answer { request, result });
@@ -185,6 +186,43 @@ impl Engine {
         Ok(Done::Done)
     }
 
+    /// Puts a report into the outbox. It is about no incident: nothing keeps it back but that there is
+    /// no such receiver.
+    fn report(
+        &mut self,
+        report: ReportMessage,
+        now: Now,
+        fx: &mut Effects,
+    ) -> Result<Done, Refused> {
+        if !self.plan.receivers.contains_key(&report.receiver) {
+            return Err(Refused::NotFound);
+        }
+        let id = self.next_delivery();
+        let about = About::default().receiver(&report.receiver);
+        fx.journal(now, about, JournalKind::Told, format!("{}: {}", report.receiver, report.title));
+        let notification = Notification {
+            id,
+            key: report.key,
+            receiver: report.receiver,
+            reason: Reason::Report,
+            incident: None,
+            host: self_name(),
+            check: None,
+            severity: Severity::Info,
+            was: None,
+            status: Status::Ok,
+            summary: report.title,
+            detail: report.text,
+            since: now.unix,
+            at: now.unix,
+            sequence: 0,
+            reference: None,
+            document: Some(Box::new(Document { html: report.html, json: report.json })),
+        };
+        self.put(notification, fx);
+        Ok(Done::Delivery(id))
+    }
+
     fn test_receiver(
         &mut self,
         receiver: &ReceiverName,
@@ -213,6 +251,7 @@ impl Engine {
             at: now.unix,
             sequence: 0,
             reference: None,
+            document: None,
         };
         self.put(notification, fx);
         let about = About::default().receiver(receiver);

@@ -197,6 +197,7 @@ impl Engine {
             | Reason::Merged
             | Reason::Summary
             | Reason::Event
+            | Reason::Report
             | Reason::Test => told.status = believed,
         }
         if reason == Reason::Removed || reason == Reason::Recovery {
@@ -280,6 +281,7 @@ impl Engine {
             at: now.unix,
             sequence: draft.sequence,
             reference: None,
+            document: None,
         };
         self.put(notification, fx);
         id
@@ -457,6 +459,7 @@ impl Engine {
             at: now.unix,
             sequence: 0,
             reference: None,
+            document: None,
         };
         self.put(notification, fx);
     }

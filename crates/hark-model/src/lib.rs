@@ -24,7 +24,7 @@ pub use event::{Event, EventKind};
 pub use name::{
     CheckName, HostName, NameError, ProfileName, ReceiverName, RouteName, Tag, UserName,
 };
-pub use notification::{Notification, Reason};
+pub use notification::{Document, Notification, Reason};
 pub use record::{DeliveryId, HostId, IncidentId, SilenceId};
 pub use sample::{MetricKind, Sample, SeriesDef, SeriesName, Unit};
 pub use secret::Secret;

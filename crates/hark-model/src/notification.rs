@@ -30,13 +30,15 @@ pub enum Reason {
     Summary,
     /// A thing happened (boot, message).
     Event,
+    /// A report of a period.
+    Report,
     /// Somebody asked for a test message.
     Test,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Problem,
         Self::Worse,
         Self::Better,
@@ -48,6 +50,7 @@ impl Reason {
         Self::Merged,
         Self::Summary,
         Self::Event,
+        Self::Report,
         Self::Test,
     ];
 
@@ -65,6 +68,7 @@ impl Reason {
             Self::Merged => "merged",
             Self::Summary => "summary",
             Self::Event => "event",
+            Self::Report => "report",
             Self::Test => "test",
         }
     }
@@ -112,4 +116,15 @@ pub struct Notification {
     /// What the receiver's service calls this message, once it is sent; before that what it called
     /// the newest one of the same incident that it gave a name: to answer it, edit it or close it.
     pub reference: Option<String>,
+    /// Longer forms of it, for receivers that can carry them; reports have them.
+    pub document: Option<Box<Document>>,
+}
+
+/// A message as a page and as data.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Document {
+    /// A page of HTML: no script, no foreign address.
+    pub html: String,
+    /// JSON.
+    pub json: String,
 }

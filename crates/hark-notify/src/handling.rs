@@ -253,6 +253,7 @@ fn asks_for_somebody(notification: &Notification) -> bool {
         | Reason::Merged
         | Reason::Summary
         | Reason::Event
+        | Reason::Report
         | Reason::Test => false,
     }
 }

@@ -32,6 +32,7 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("since_unix_s", "the same in seconds since 1970"),
     ("at", "when the message was decided, RFC 3339 in UTC"),
     ("at_unix_s", "the same in seconds since 1970"),
+    ("report", "of a report the whole as JSON (a text in templates); else none"),
     ("link", "address of the incident on the page; empty if the page has no public address"),
 ];
 
@@ -113,6 +114,7 @@ pub(crate) fn fields(notification: &Notification, page: &str) -> BTreeMap<&'stat
         ("since_unix_s", Value::from(n.since.seconds())),
         ("at", Value::from(rfc3339(n.at))),
         ("at_unix_s", Value::from(n.at.seconds())),
+        ("report", Value::from(n.document.as_ref().map(|d| d.json.clone()))),
         ("link", Value::from(link(n, page))),
     ])
 }
@@ -150,13 +152,23 @@ pub(crate) fn document(notification: &Notification, page: &str) -> serde_json::V
         "since_unix_s": n.since.seconds(),
         "at": rfc3339(n.at),
         "at_unix_s": n.at.seconds(),
+        "report": report(n),
         "link": link(n, page),
     })
 }
 
-/// Returns the default long text: summary, detail, and the facts one a line.
+/// Returns the document of a report; null for all else.
+fn report(notification: &Notification) -> serde_json::Value {
+    let json = notification.document.as_ref().map(|document| serde_json::from_str(&document.json));
+    json.and_then(Result::ok).unwrap_or_default()
+}
+
+/// Returns the default long text: summary, detail, and the facts one a line. A report is its detail.
 pub(crate) fn long_text(notification: &Notification, page: &str) -> String {
     let n = notification;
+    if n.reason == Reason::Report {
+        return n.detail.clone();
+    }
     let mut lines = vec![n.summary.clone(), String::new()];
     if !n.detail.is_empty() {
         lines.extend([n.detail.clone(), String::new()]);
@@ -223,6 +235,7 @@ pub fn samples() -> Vec<Notification> {
         at: Unix(1_800_000_030_000),
         sequence: 0,
         reference: None,
+        document: None,
     };
     let recovery = Notification {
         key: "1/recovery/1".to_owned(),

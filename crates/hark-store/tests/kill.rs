@@ -103,6 +103,7 @@ fn message(n: u64, receiver: ReceiverName, check: CheckName) -> DeliveryRecord {
             at: Unix(1),
             sequence: 0,
             reference: None,
+            document: None,
         },
         state: DeliveryState::Queued,
         attempts: 0,

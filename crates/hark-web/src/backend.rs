@@ -36,6 +36,7 @@ use hark_api::reports::{AgentNews, GivenConfiguration, GivenOrder, ReportStored}
 use hark_api::series::{Lanes, Metrics, Series};
 use hark_api::server::ServerReport;
 use hark_api::silences::{Preview, Silence};
+use hark_api::summaries::{MadeReport, ReportRow};
 use hark_api::updates::Rollout;
 use hark_model::record::Matcher;
 use hark_model::{CheckName, DeliveryId, HostId, HostName, IncidentId, ReceiverName};
@@ -113,6 +114,15 @@ pub enum JobPing {
     Success,
     /// It failed, perhaps with an exit code.
     Failure(Option<u8>),
+}
+
+/// Over which period a report is made: what is not given is as usual for the report, up to now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReportPeriod {
+    /// From when.
+    pub from: Option<Unix>,
+    /// Until when.
+    pub until: Option<Unix>,
 }
 
 /// Takes an incident.
@@ -490,6 +500,12 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
 
     /// Returns every job that reports itself, with its address.
     fn pushes(&self) -> Answer<Vec<Push>>;
+
+    /// Returns the reports that are made regularly.
+    fn reports(&self) -> Answer<Vec<ReportRow>>;
+
+    /// Makes a report over a period, and sends it to its receivers if `send`.
+    fn report(&self, name: &str, period: ReportPeriod, send: bool) -> Answer<MadeReport>;
 
     /// Returns what there is for the agent at `place`.
     fn agent_news(&self, place: usize) -> Answer<AgentNews>;

@@ -18,6 +18,7 @@ mod openapi;
 mod overview;
 mod pushes;
 mod receivers;
+mod reports;
 mod series;
 mod server;
 mod sessions;
@@ -105,13 +106,16 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(handling::call))
         .routes(routes!(handling::handle))
         .routes(routes!(receivers::routes))
+        .routes(routes!(reports::list))
+        .routes(routes!(reports::one))
+        .routes(routes!(reports::send))
         .routes(routes!(enrol::list, enrol::make))
         .routes(routes!(enrol::withdraw))
         .routes(routes!(agents::list))
         .routes(routes!(agents::join))
         .routes(routes!(updates::rollout))
         .routes(routes!(updates::file))
-        .merge(reports())
+        .merge(agent_reports())
         .routes(routes!(pushes::list))
         .routes(routes!(server::server))
         .routes(routes!(events::all))
@@ -120,7 +124,7 @@ fn api() -> OpenApiRouter<Shared> {
 }
 
 /// What agents send over HTTPS: longer than anything else.
-fn reports() -> OpenApiRouter<Shared> {
+fn agent_reports() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(agent::report))
         .routes(routes!(agent::configuration))

@@ -18,6 +18,7 @@ mod journal;
 mod once;
 mod passwd;
 mod push;
+mod report;
 mod send;
 mod server;
 pub(crate) mod service;
@@ -63,6 +64,7 @@ enum Command {
     Import(import::Args),
     Passwd(passwd::Args),
     Push(push::Args),
+    Report(report::Args),
     Enroll(enroll::Args),
     Journal(journal::Args),
     Bench(bench::Args),
@@ -93,6 +95,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::Passwd(args) => passwd::run(&args),
         Command::Push(args) => push::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Enroll(args) => enroll::run(&args),
         Command::Journal(args) => journal::run(&args),
         Command::Bench(args) => bench::run(&args),

@@ -50,6 +50,8 @@ pub(crate) struct Loaded {
     pub(crate) agent: Option<AgentConfig>,
     /// What agents are given.
     pub(crate) agent_configs: Arc<AgentConfigs>,
+    /// What is reported to people regularly.
+    pub(crate) reports: Arc<Vec<hark_report::Plan>>,
     /// To whom releases are offered, if to anybody.
     pub(crate) offer: Option<Offer>,
     /// What watches the server itself.
@@ -117,6 +119,11 @@ const SECTIONS: &[Key] = &[
         "check_defaults",
         Kind::Section(hark_checks::DEFAULT_KEYS),
         "What holds for checks that say nothing else.",
+    ),
+    Key::new(
+        "reports",
+        Kind::Named(&Kind::Section(hark_report::REPORT_KEYS)),
+        "What is reported to people regularly, by name.",
     ),
     Key::new("agent", Kind::Section(hark_agent::settings::KEYS), "The agent of this machine."),
 ];
@@ -194,6 +201,8 @@ fn read(sources: Vec<SourceFile>, names: Vec<PathBuf>, revision: u32) -> Result<
     let agent_configs = AgentConfigs::read(&root);
     let offer = Offer::read(&root);
     let watch = WatchSettings::read(&root);
+    let known: Vec<_> = receivers.iter().map(|(name, _)| name.clone()).collect();
+    let reports = hark_report::Plan::read_all(&root, plan::read_host_match, &known);
     let agent = root.child("agent").map(|s| AgentConfig::read(&s, PathBuf::new()));
     root.finish(&keys());
     match plan {
@@ -207,6 +216,7 @@ fn read(sources: Vec<SourceFile>, names: Vec<PathBuf>, revision: u32) -> Result<
                 ),
                 plan,
                 offer,
+                reports: Arc::new(reports),
                 receivers: Arc::new(receivers),
                 checks,
                 guard,

@@ -42,6 +42,7 @@ mod recorder;
 mod releases;
 mod reload;
 mod repairs;
+mod reports;
 pub(crate) mod run;
 mod self_report;
 mod self_test;

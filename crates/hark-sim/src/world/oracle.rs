@@ -209,6 +209,7 @@ impl Oracle {
             | Reason::Merged
             | Reason::Event
             | Reason::Summary
+            | Reason::Report
             | Reason::Test => false,
         };
         // The first thing a fallback hears of an incident may be that it got worse or goes on.
@@ -355,6 +356,7 @@ mod tests {
             at: Unix(0),
             sequence,
             reference: None,
+            document: None,
         }
     }
 

@@ -66,6 +66,8 @@ pub struct IncidentFilter {
     pub host: Option<HostId>,
     /// Only of this check.
     pub check: Option<CheckName>,
+    /// Only those that were open at some moment from the first time to before the second.
+    pub within: Option<(Unix, Unix)>,
 }
 
 /// Which messages of the outbox.
@@ -170,7 +172,31 @@ impl StateReader {
             Some(false) => query.fixed("resolved_at IS NOT NULL"),
             None => {}
         }
+        if let Some((from, until)) = filter.within {
+            query.with("since <", Some(until.0));
+            query.with(&format!("coalesce(resolved_at, {}) >=", i64::MAX), Some(from.0));
+        }
         self.rows(&query.sql("id, v, body", "incident", limit), &query, commit::incident)
+    }
+
+    /// Returns how many messages about each incident arrived from the first time to before the second.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn messages_sent(
+        &self,
+        from: Unix,
+        until: Unix,
+    ) -> Result<Vec<(IncidentId, u64)>, OpenError> {
+        let mut query = Query::new();
+        query.with("due_at >=", Some(from.0));
+        query.with("due_at <", Some(until.0));
+        let sql = format!(
+            "SELECT incident, count(*) FROM outbox WHERE state = 'sent' AND incident IS NOT NULL
+             AND {} GROUP BY incident",
+            query.conditions.join(" AND ")
+        );
+        self.rows(&sql, &query, |row| Ok((IncidentId(number(row, 0)?), number(row, 1)?)))
     }
 
     /// Returns one incident.

@@ -14,7 +14,7 @@ use hark_model::record::{
     HostId, HostRecord, IncidentId, IncidentRecord, Matcher, RepairRecord, SilenceId,
     SilenceRecord,
 };
-use hark_model::{Notification, Reason, Severity, Status, Unix};
+use hark_model::{Document, Notification, Reason, Severity, Status, Unix};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -484,6 +484,15 @@ struct StoredNotificationV1 {
     /// Left out where there is none, as in every file written before there were any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reference: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    document: Option<StoredDocumentV1>,
+}
+
+/// Longer forms of a message.
+#[derive(Serialize, Deserialize)]
+struct StoredDocumentV1 {
+    html: String,
+    json: String,
 }
 
 /// Returns the JSON of `notification`.
@@ -504,6 +513,10 @@ pub(crate) fn encode_notification(notification: &Notification) -> Result<String,
         at: notification.at.0,
         sequence: notification.sequence,
         reference: notification.reference.clone(),
+        document: notification
+            .document
+            .as_deref()
+            .map(|d| StoredDocumentV1 { html: d.html.clone(), json: d.json.clone() }),
     })?)
 }
 
@@ -532,6 +545,7 @@ pub(crate) fn decode_notification(
         at: Unix(stored.at),
         sequence: stored.sequence,
         reference: stored.reference,
+        document: stored.document.map(|d| Box::new(Document { html: d.html, json: d.json })),
     })
 }
 

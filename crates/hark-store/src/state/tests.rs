@@ -107,6 +107,7 @@ fn message(id: u64, receiver: &str, incident: Option<u64>) -> DeliveryRecord {
             at: Unix(10),
             sequence: 0,
             reference: None,
+            document: None,
         },
         state: DeliveryState::Queued,
         attempts: 0,

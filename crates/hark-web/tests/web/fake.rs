@@ -27,6 +27,7 @@ use hark_api::reports::{AgentNews, GivenConfiguration, GivenOrder, ReportStored}
 use hark_api::series::{IncidentSpan, Lane, LaneSpan, Lanes, Metric, MetricKind, Metrics, Series};
 use hark_api::server::{HistoryReport, HistoryState, ServerReport};
 use hark_api::silences::{self, Matches, Preview, Silence};
+use hark_api::summaries::{MadeReport, ReportRow};
 use hark_api::updates::Rollout;
 use hark_api::words::{Fresh, Kind, Letter, State, Status};
 use hark_api::{Cursor, Timestamp};
@@ -36,8 +37,8 @@ use hark_model::{
 };
 use hark_web::{
     Account, AckOrder, ActionOrder, AgentClaim, AgentProof, Answer, ApiTokenRecord, Backend, Batch,
-    EnrolmentRecord, JobPing, JoinOrder, Offer, Refused, SeriesOrder, ServiceAnswer, ServiceCall,
-    SessionRecord, Sight, SilenceOrder, TokenHash, TokenOrder,
+    EnrolmentRecord, JobPing, JoinOrder, Offer, Refused, ReportPeriod, SeriesOrder, ServiceAnswer,
+    ServiceCall, SessionRecord, Sight, SilenceOrder, TokenHash, TokenOrder,
 };
 
 /// The one agent whose proof is taken, and the tag that is.
@@ -859,6 +860,29 @@ impl Backend for Fake {
         }
         self.stored().pings.push((ping, log.to_owned()));
         Ok(())
+    }
+
+    fn reports(&self) -> Answer<Vec<ReportRow>> {
+        Ok(vec![ReportRow {
+            name: "weekly".to_owned(),
+            kind: "summary".to_owned(),
+            to: vec!["mail".to_owned()],
+            schedule: "0 8 * * mon Europe/Berlin".to_owned(),
+            last_at: Timestamp(Unix(1000)),
+            next_at: Some(Timestamp(Unix(604_801_000))),
+        }])
+    }
+
+    fn report(&self, name: &str, period: ReportPeriod, _send: bool) -> Answer<MadeReport> {
+        if name != "weekly" {
+            return Err(Refused::Absent);
+        }
+        Ok(MadeReport {
+            title: format!("Report weekly {period:?}"),
+            report: serde_json::json!({"kind": "summary"}),
+            text: "all is well".to_owned(),
+            html: "<!doctype html>".to_owned(),
+        })
     }
 
     fn pushes(&self) -> Answer<Vec<Push>> {

@@ -66,6 +66,9 @@ pub(crate) fn show(loaded: &Loaded) -> Value {
     shown.extend(parts.map(|(key, value)| (key.to_owned(), value)));
     journal(loaded, &mut shown);
     monitoring::put(&loaded.plan, &mut shown);
+    let reports: Map<String, Value> =
+        loaded.reports.iter().map(|plan| (plan.name.clone(), report(plan))).collect();
+    shown.insert("reports".to_owned(), Value::Object(reports));
     Value::Object(shown)
 }
 
@@ -227,6 +230,25 @@ fn nested(value: &Value, depth: usize, text: &mut String) {
     } else {
         text.extend([" ", &value.to_string(), "\n"]);
     }
+}
+
+fn report(plan: &hark_report::Plan) -> Value {
+    let hosts = &plan.hosts;
+    let tags: Vec<String> = hosts.tags.iter().map(ToString::to_string).collect();
+    let older_than = match plan.kind {
+        hark_report::Kind::Summary => None,
+        hark_report::Kind::Failures { older_than } => {
+            Some(hark_config::duration::format(older_than))
+        }
+    };
+    json!({
+        "to": plan.to.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "match": {"hosts": hosts.hosts, "tags": tags},
+        "when": plan.when.to_string(),
+        "timezone": plan.zone.iana_name(),
+        "subject": plan.subject,
+        "failures_older_than": older_than,
+    })
 }
 
 #[cfg(test)]

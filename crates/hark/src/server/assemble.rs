@@ -87,7 +87,16 @@ impl Server {
     pub(crate) fn start(mut loaded: Loaded, options: Options) -> anyhow::Result<Self> {
         let probing = Arc::new(probes::Plan::of(&mut loaded));
         let Loaded {
-            mut settings, web, plan, receivers, agent, agent_configs, offer, watch, ..
+            mut settings,
+            web,
+            plan,
+            receivers,
+            agent,
+            agent_configs,
+            offer,
+            reports,
+            watch,
+            ..
         } = loaded;
         let data_dir = options.data_dir;
         let lock = folder::lock(&data_dir)?;
@@ -106,6 +115,7 @@ impl Server {
             .transpose()?;
         let waiting = reader.open_orders().map_err(|e| anyhow!(chain(&e)))?;
         let jobs = pushes::Memory::open(&mut state)?;
+        let reports_reader = state.reader().map_err(|e| anyhow!(chain(&e)))?;
         let (engine, effects) = Engine::new(Arc::clone(&plan), snapshot, now);
 
         let releases = Releases::new(&data_dir, offer);
@@ -135,6 +145,7 @@ impl Server {
         parts.probes(probing, wanted, inboxes.checks);
         parts.pushes(inboxes.pushes, plan, jobs);
         parts.watch(watch, udp, http.is_some());
+        parts.reports(inboxes.reports, reports, reports_reader);
         let local = http.map(|http| folder::local_token(&parts.data_dir, http)).transpose()?;
         let access = Access::new(&parts.settings, local.as_ref(), udp.port());
         let recorder = Arc::new(Recorder::default());

@@ -17,6 +17,7 @@ mod paging;
 mod pushes;
 mod reports;
 mod series;
+mod summaries;
 mod updates;
 mod words;
 
@@ -44,6 +45,7 @@ use hark_api::reports::{AgentNews, GivenConfiguration, GivenOrder, ReportStored}
 use hark_api::series::{Lanes, Metrics, Series};
 use hark_api::server::ServerReport;
 use hark_api::silences::{Preview, Silence};
+use hark_api::summaries::{MadeReport, ReportRow};
 use hark_api::updates::Rollout;
 use hark_engine::Engine;
 use hark_model::record::Matcher;
@@ -56,8 +58,8 @@ use hark_notify::handling::Tokens;
 use hark_store::state::{OpenError, StateReader};
 use hark_web::{
     Account, AckOrder, ActionOrder, AgentClaim, AgentProof, Answer, ApiTokenRecord, Backend, Batch,
-    EnrolmentRecord, JobPing, JoinOrder, Offer, Refused, SeriesOrder, ServiceAnswer, ServiceCall,
-    SessionRecord, Sight, SilenceOrder, TokenHash, TokenOrder,
+    EnrolmentRecord, JobPing, JoinOrder, Offer, Refused, ReportPeriod, SeriesOrder, ServiceAnswer,
+    ServiceCall, SessionRecord, Sight, SilenceOrder, TokenHash, TokenOrder,
 };
 
 pub(crate) use access::Access;
@@ -414,6 +416,14 @@ impl Backend for ServerBackend {
 
     fn pushes(&self) -> Answer<Vec<Push>> {
         self.all_pushes()
+    }
+
+    fn reports(&self) -> Answer<Vec<ReportRow>> {
+        self.all_summaries()
+    }
+
+    fn report(&self, name: &str, period: ReportPeriod, send: bool) -> Answer<MadeReport> {
+        self.summary_of(name, period, send)
     }
 
     fn agent_news(&self, place: usize) -> Answer<AgentNews> {

@@ -26,6 +26,7 @@ use super::probes::{Figures, ToProbes};
 use super::progress::Progress;
 use super::pushes::{PUSH_QUEUE, ToPush};
 use super::releases::Releases;
+use super::reports::{REPORT_QUEUE, ToReports};
 use super::store_loop::{STORE_QUEUE, StateWork, ToStore};
 use super::tally::Tally;
 use super::vitals::Vitals;
@@ -56,6 +57,8 @@ pub(crate) struct Links {
     pub(crate) probing: Arc<Figures>,
     /// To the jobs that report themselves.
     pub(crate) pushes: mpsc::Sender<ToPush>,
+    /// To the reports.
+    pub(crate) reports: mpsc::Sender<ToReports>,
     /// Numbers and names.
     pub(crate) hosts: Arc<Hosts>,
     /// Newest values.
@@ -97,6 +100,8 @@ pub(super) struct Inboxes {
     pub(super) checks: mpsc::Receiver<ToProbes>,
     /// The jobs'.
     pub(super) pushes: mpsc::Receiver<ToPush>,
+    /// The reports'.
+    pub(super) reports: mpsc::Receiver<ToReports>,
 }
 
 impl Links {
@@ -116,6 +121,7 @@ impl Links {
         let (outbox, outbox_inbox) = mpsc::channel(OUTBOX_QUEUE);
         let (probes, checks_inbox) = mpsc::channel(PROBES_QUEUE);
         let (pushes, pushes_inbox) = mpsc::channel(PUSH_QUEUE);
+        let (reports, reports_inbox) = mpsc::channel(REPORT_QUEUE);
         let links = Self {
             engine,
             store,
@@ -126,6 +132,7 @@ impl Links {
             probes,
             probing: Arc::default(),
             pushes,
+            reports,
             hosts: Arc::default(),
             vitals: Arc::default(),
             own_limits: Arc::default(),
@@ -146,6 +153,7 @@ impl Links {
             outbox: outbox_inbox,
             checks: checks_inbox,
             pushes: pushes_inbox,
+            reports: reports_inbox,
         };
         Ok((Arc::new(links), inboxes))
     }

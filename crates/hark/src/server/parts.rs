@@ -42,6 +42,7 @@ use super::probes;
 use super::pushes::{self, ToPush};
 use super::recorder::{self, Recorder};
 use super::repairs::{self, Repair};
+use super::reports::{self, ToReports};
 use super::self_test::SelfTest;
 use super::store_loop::{self, ToStore};
 use super::threads::Threads;
@@ -287,6 +288,23 @@ impl Parts {
             inbox,
             plan,
             memory,
+            links: Arc::clone(&self.links),
+            stop: self.stops.tasks.token(),
+        }));
+    }
+
+    /// Starts making the reports.
+    pub(super) fn reports(
+        &self,
+        inbox: mpsc::Receiver<ToReports>,
+        plans: Arc<Vec<hark_report::Plan>>,
+        reader: StateReader,
+    ) {
+        self.tasks.spawn(reports::run(reports::Setup {
+            inbox,
+            plans,
+            reader,
+            page: self.settings.public_url.clone(),
             links: Arc::clone(&self.links),
             stop: self.stops.tasks.token(),
         }));

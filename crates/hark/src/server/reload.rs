@@ -9,6 +9,7 @@ use super::messages::ToEngine;
 use super::outbox::ToOutbox;
 use super::probes::{Plan, ToProbes};
 use super::pushes::ToPush;
+use super::reports::ToReports;
 use crate::config::{self, LoadError, Paths};
 
 /// Carries over what changed. A wrong configuration changes nothing and becomes a problem of the server
@@ -57,6 +58,7 @@ fn carry_over(links: &Links, mut loaded: config::Loaded) {
     let probing = Plan::of(&mut loaded);
     links.engine.send(ToEngine::Input(Input::Planned(loaded.plan))).unwrap_or_else(ended);
     let pushes = links.pushes.blocking_send(ToPush::Planned(plan));
+    let reports = links.reports.blocking_send(ToReports::Planned(loaded.reports));
     links.is("config", None);
     // After the plan: every host's series are shown to the engine again.
     links.reloaded(loaded.settings.secret, loaded.agent_configs);
@@ -66,7 +68,7 @@ fn carry_over(links: &Links, mut loaded: config::Loaded) {
     links.deadman_changed.notify_one();
     links.receivers.store(Arc::clone(&loaded.receivers));
     let outbox = links.outbox.blocking_send(ToOutbox::Receivers(loaded.receivers));
-    if probes.is_err() || outbox.is_err() || pushes.is_err() {
+    if probes.is_err() || outbox.is_err() || pushes.is_err() || reports.is_err() {
         tracing::debug!("the server is ending: nothing is carried over");
     }
     tracing::info!(revision = loaded.revision, "the configuration was read again");

@@ -37,6 +37,8 @@ mod probes;
 #[cfg(test)]
 mod push;
 #[cfg(test)]
+mod reports;
+#[cfg(test)]
 mod sites;
 #[cfg(test)]
 mod support;

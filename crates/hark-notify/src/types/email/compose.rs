@@ -66,7 +66,11 @@ pub(super) fn compose(
     if !references.is_empty() {
         builder = builder.references(references.join(" "));
     }
-    let page = s.html.then(|| page::page(n, own.as_deref(), context));
+    let page = s.html.then(|| match &n.document {
+        // A report brings its own.
+        Some(document) => document.html.clone(),
+        None => page::page(n, own.as_deref(), context),
+    });
     let plain = part(ContentType::TEXT_PLAIN, own.unwrap_or_else(|| text(n, context)))?;
     let message = match page {
         None => builder.singlepart(plain),

@@ -116,6 +116,7 @@ fn notification() -> Notification {
         at: Unix(2),
         sequence: 3,
         reference: None,
+        document: None,
     }
 }
 

@@ -92,6 +92,7 @@ fn message(id: u64, host: &str, check: &str) -> Record {
             at: Unix(0),
             sequence: 0,
             reference: None,
+            document: None,
         },
         state: DeliveryState::Queued,
         attempts: 0,

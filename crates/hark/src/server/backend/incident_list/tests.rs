@@ -101,6 +101,7 @@ fn message(id: u64, incident: u64, summary: &str) -> Record {
         at: Unix(1),
         sequence: 1,
         reference: None,
+        document: None,
     };
     let state = DeliveryState::Sent { at: Unix(5) };
     Record::Outbox(DeliveryRecord {

@@ -1,0 +1,315 @@
+//! Reports at work: made when they are due or asked for, and handed to the outbox.
+//!
+//! ```text
+//! time -> due -> what is known of the period -> report -> engine -> outbox (one message a receiver)
+//!                                                      -> state: up to when it was reported
+//! ```
+//!
+//! What was reported up to when is in the state, written after the messages are. A server that ends
+//! between the two makes the same messages again under the same keys, which are one message each. One
+//! that was off when a report was due makes it at its start, about the whole time since the one before.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use hark_engine::input::{Action, ReportMessage};
+use hark_model::time::Clock;
+use hark_model::{ReceiverName, Unix, UserName};
+use hark_report::{Plan, Report, Span};
+use hark_store::state::{Change, StateReader};
+use hark_web::{Answer, Refused, ReportPeriod};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::links::Links;
+use super::store_loop::chain;
+
+mod gather;
+
+/// Questions that may wait: people ask them one by one.
+pub(super) const REPORT_QUEUE: usize = 16;
+
+/// The longest sleep: what a jump of the wall clock could delay.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+
+/// How long after a failure it is tried again.
+const AGAIN: Duration = Duration::from_mins(1);
+
+/// Times that were missed are walked through so far; of a report each minute that is ten weeks.
+const MAX_MISSED: usize = 100_000;
+
+/// Who sends what is sent by itself.
+const BY: &str = "hark";
+
+/// What reaches the reports.
+#[derive(Debug)]
+pub(crate) enum ToReports {
+    /// The configuration was read again.
+    Planned(Arc<Vec<Plan>>),
+    /// Somebody asks for the list.
+    List(oneshot::Sender<Vec<Listed>>),
+    /// Somebody asks for a report.
+    Make {
+        /// Its name.
+        name: String,
+        /// From when to when.
+        period: ReportPeriod,
+        /// Whether its receivers get it.
+        send: bool,
+        /// Answered with it.
+        reply: oneshot::Sender<Answer<Made>>,
+    },
+}
+
+/// A report with what is read of it.
+#[derive(Debug)]
+pub(crate) struct Made {
+    /// The report.
+    pub(crate) report: Report,
+    /// As text.
+    pub(crate) text: String,
+    /// As a page.
+    pub(crate) html: String,
+}
+
+/// A report in the list.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed {
+    /// How it is configured.
+    pub(crate) plan: Plan,
+    /// Up to when it was reported last.
+    pub(crate) last: Unix,
+    /// When it is due next.
+    pub(crate) next: Option<Unix>,
+}
+
+/// What is needed.
+#[derive(Debug)]
+pub(super) struct Setup {
+    /// What reaches it.
+    pub(super) inbox: mpsc::Receiver<ToReports>,
+    /// What is to be reported.
+    pub(super) plans: Arc<Vec<Plan>>,
+    /// Reads what is remembered.
+    pub(super) reader: StateReader,
+    /// The public address of the page, for links; empty if there is none.
+    pub(super) page: String,
+    /// To the other parts.
+    pub(super) links: Arc<Links>,
+    /// Ends it.
+    pub(super) stop: CancellationToken,
+}
+
+struct Desk {
+    plans: Arc<Vec<Plan>>,
+    /// Up to when each was reported last.
+    last: BTreeMap<String, Unix>,
+    /// Not before this is one tried again that failed.
+    again: BTreeMap<String, Unix>,
+    reader: StateReader,
+    page: String,
+    links: Arc<Links>,
+}
+
+/// Works until the token is cancelled.
+pub(super) async fn run(setup: Setup) {
+    let Setup { mut inbox, plans, reader, page, links, stop } = setup;
+    let mut desk =
+        Desk { plans, last: BTreeMap::new(), again: BTreeMap::new(), reader, page, links };
+    tokio::task::block_in_place(|| desk.remember(Clock.now().unix));
+    loop {
+        let now = Clock.now().unix;
+        tokio::task::block_in_place(|| desk.look(now));
+        let sleep = desk.sleep(Clock.now().unix);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            message = inbox.recv() => match message {
+                Some(message) => tokio::task::block_in_place(|| desk.take(message)),
+                None => return,
+            },
+            () = tokio::time::sleep(sleep) => {}
+        }
+    }
+}
+
+fn setting(name: &str) -> String {
+    format!("report/{name}")
+}
+
+/// Returns the newest time up to `now` at which `plan` was due after `last`; `None` if it was not.
+fn due(plan: &Plan, last: Unix, now: Unix) -> Option<Unix> {
+    let mut due = None;
+    let mut at = last;
+    for _ in 0..MAX_MISSED {
+        at = plan.when.next_after(at).filter(|next| *next <= now)?;
+        due = Some(at);
+        if plan.when.next_after(at).is_none_or(|next| next > now) {
+            break;
+        }
+    }
+    due
+}
+
+impl Desk {
+    /// Reads up to when each was reported. One that is new begins now.
+    fn remember(&mut self, now: Unix) {
+        let plans = Arc::clone(&self.plans);
+        for plan in plans.iter() {
+            if self.last.contains_key(&plan.name) {
+                continue;
+            }
+            let stored = match self.reader.setting(&setting(&plan.name)) {
+                Ok(stored) => stored.and_then(|text| text.parse().ok()).map(Unix),
+                Err(error) => {
+                    tracing::error!(report = plan.name, error = chain(&error), "not remembered");
+                    None
+                }
+            };
+            if stored.is_none() {
+                self.write(&plan.name, now);
+            }
+            self.last.insert(plan.name.clone(), stored.unwrap_or(now));
+        }
+    }
+
+    fn write(&self, name: &str, at: Unix) {
+        let change = Change::Setting { name: setting(name), value: Some(at.0.to_string()) };
+        if let Err(error) = self.links.write(vec![change]) {
+            tracing::warn!(report = name, error, "that it was made is not written down");
+        }
+    }
+
+    fn sleep(&self, now: Unix) -> Duration {
+        let next = |plan: &Plan| {
+            let next = plan.when.next_after(*self.last.get(&plan.name)?)?;
+            Some(next.max(self.again.get(&plan.name).copied().unwrap_or(next)))
+        };
+        let first = self.plans.iter().filter_map(next).min();
+        first.map_or(LONGEST_SLEEP, |at| at.since(now)).min(LONGEST_SLEEP)
+    }
+
+    /// Makes what is due.
+    fn look(&mut self, now: Unix) {
+        let plans = Arc::clone(&self.plans);
+        for plan in plans.iter() {
+            let Some(last) = self.last.get(&plan.name).copied() else { continue };
+            if last > now {
+                // The wall clock went back: the period begins anew.
+                self.last.insert(plan.name.clone(), now);
+                self.write(&plan.name, now);
+                continue;
+            }
+            if self.again.get(&plan.name).is_some_and(|again| *again > now) {
+                continue;
+            }
+            let Some(at) = due(plan, last, now) else { continue };
+            match self.report(plan, Span { from: last, until: at }, true) {
+                Ok(_) => {
+                    self.again.remove(&plan.name);
+                    self.last.insert(plan.name.clone(), at);
+                    self.write(&plan.name, at);
+                }
+                Err(error) => {
+                    tracing::warn!(report = plan.name, %error, "not made, tried again in a minute");
+                    self.again.insert(plan.name.clone(), now + AGAIN);
+                }
+            }
+        }
+    }
+
+    fn report(&self, plan: &Plan, period: Span, send: bool) -> anyhow::Result<Report> {
+        let facts = gather::gather(&self.links, &self.reader, plan, period)?;
+        let report = Report::make(plan, &facts, period);
+        if send && !report.is_empty() {
+            for receiver in &plan.to {
+                self.send(&report, receiver)?;
+            }
+            tracing::info!(report = plan.name, to = plan.to.len(), "made");
+        }
+        Ok(report)
+    }
+
+    fn send(&self, report: &Report, receiver: &ReceiverName) -> anyhow::Result<()> {
+        let message = ReportMessage {
+            receiver: receiver.clone(),
+            key: format!("report/{}/{}/{receiver}", report.name, report.until().0),
+            title: report.title.clone(),
+            text: report.text(),
+            html: report.html(&self.page),
+            json: report.json(),
+        };
+        let by = UserName::new(BY).map_err(|error| anyhow!("{error}"))?;
+        match self.links.act(by, Action::Report(Box::new(message))) {
+            Some(Ok(_)) => Ok(()),
+            // A receiver that the configuration no longer has: the reload of both is not one moment.
+            Some(Err(refused)) => {
+                tracing::warn!(report = report.name, %receiver, ?refused, "not told");
+                Ok(())
+            }
+            None => Err(anyhow!("the server is ending")),
+        }
+    }
+
+    fn take(&mut self, message: ToReports) {
+        match message {
+            ToReports::Planned(plans) => {
+                self.plans = plans;
+                self.remember(Clock.now().unix);
+            }
+            ToReports::List(to) => drop(to.send(self.list())),
+            // Whoever asked may have gone meanwhile.
+            ToReports::Make { name, period, send, reply } => {
+                drop(reply.send(self.on_demand(&name, period, send)));
+            }
+        }
+    }
+
+    fn list(&self) -> Vec<Listed> {
+        let listed = |plan: &Plan| {
+            let last = self.last.get(&plan.name).copied()?;
+            Some(Listed { plan: plan.clone(), last, next: plan.when.next_after(last) })
+        };
+        self.plans.iter().filter_map(listed).collect()
+    }
+
+    fn on_demand(&self, name: &str, period: ReportPeriod, send: bool) -> Answer<Made> {
+        let plan = self.plans.iter().find(|plan| plan.name == name).ok_or(Refused::Absent)?;
+        let now = Clock.now().unix;
+        let until = period.until.unwrap_or(now).min(now);
+        let from = period.from.unwrap_or_else(|| until - plan.usual_length(until)).min(until);
+        let report = self
+            .report(plan, Span { from, until }, send)
+            .map_err(|error| Refused::Unavailable(error.to_string()))?;
+        Ok(Made { text: report.text(), html: report.html(&self.page), report })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hark_config::{Document, NoSecrets};
+    use hark_model::record::Matcher;
+
+    use super::*;
+
+    fn daily() -> Plan {
+        let document =
+            Document::single("reports: {r: {to: mail, cron: '0 8 * * *', timezone: UTC}}");
+        let known = [ReceiverName::new("mail").unwrap()];
+        let plans = Plan::read_all(&document.root(&NoSecrets), |_| Matcher::default(), &known);
+        plans.into_iter().next().unwrap()
+    }
+
+    #[test]
+    fn what_was_missed_is_one_report_up_to_the_last_time() {
+        let day = 86_400_000;
+        // 2026-11-16 08:00 UTC.
+        let monday = Unix(1_794_816_000_000);
+        let plan = daily();
+        assert_eq!(due(&plan, monday, Unix(monday.0 + day - 1)), None);
+        assert_eq!(due(&plan, monday, Unix(monday.0 + day)), Some(Unix(monday.0 + day)));
+        let after_a_week = Unix(monday.0 + 7 * day + 1);
+        assert_eq!(due(&plan, monday, after_a_week), Some(Unix(monday.0 + 7 * day)));
+    }
+}
