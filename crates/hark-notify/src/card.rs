@@ -74,6 +74,11 @@ impl Tone {
     }
 }
 
+/// Returns true for what need not sound: news that ask nothing of anybody. A test is to be heard.
+pub(crate) fn is_quiet(n: &Notification) -> bool {
+    Tone::of(n) == Tone::Info && n.reason != Reason::Test
+}
+
 /// Returns true if nothing follows about the incident: its thread, button and colour are closed.
 pub(crate) fn is_over(n: &Notification) -> bool {
     n.incident.is_some()
@@ -221,6 +226,8 @@ mod tests {
         assert_eq!(Tone::of(&recovery), Tone::Good);
         assert_eq!(Tone::of(&event), Tone::Info);
         assert_eq!(Tone::Critical.hex(), "#d1242f");
+        let test = Notification { reason: Reason::Test, ..event.clone() };
+        assert_eq!([is_quiet(&problem), is_quiet(&event), is_quiet(&test)], [false, true, false]);
         assert_eq!([is_over(&problem), is_over(&recovery), is_over(&event)], [false, true, false]);
     }
 

@@ -93,8 +93,8 @@ impl Application {
         let priority = match Tone::of(n) {
             Tone::Critical => 8,
             Tone::Warning | Tone::Unknown => 5,
-            Tone::Good => 4,
-            Tone::Info => 2,
+            Tone::Info if card::is_quiet(n) => 2,
+            Tone::Good | Tone::Info => 4,
         };
         let mut text = cut(&self.words.text(n, context)?, MAX_MESSAGE, Unit::Chars);
         if let Some(link) = context.acknowledge_link(n) {

@@ -121,7 +121,7 @@ impl Chat {
         Ok(json!({
             "to": self.to,
             "messages": [{"type": "text", "text": text.trim_end()}],
-            "notificationDisabled": matches!(tone, Tone::Info | Tone::Good),
+            "notificationDisabled": tone == Tone::Good || card::is_quiet(n),
         }))
     }
 }

@@ -136,7 +136,8 @@ impl Topic {
             Tone::Warning => (4, "warning"),
             Tone::Unknown => (3, "question"),
             Tone::Good => (3, "white_check_mark"),
-            Tone::Info => (2, "information_source"),
+            Tone::Info if card::is_quiet(n) => (2, "information_source"),
+            Tone::Info => (3, "information_source"),
         };
         let mut document = json!({
             "topic": self.name,

@@ -232,8 +232,8 @@ impl Users {
         let priority = match Tone::of(n) {
             Tone::Critical if self.emergency.is_some() && n.incident.is_some() => 2,
             Tone::Critical | Tone::Warning => 1,
-            Tone::Unknown | Tone::Good => 0,
-            Tone::Info => -1,
+            Tone::Info if card::is_quiet(n) => -1,
+            Tone::Unknown | Tone::Good | Tone::Info => 0,
         };
         let mut text = self.words.text(n, context)?;
         if text.trim().is_empty() {

@@ -93,7 +93,10 @@ impl ReceiverType for Telegram {
             }
             is_token
         });
-        let chat = section.opt_str("chat").map(str::to_owned);
+        let chat = section.parse("chat", |text| {
+            let is_chat = text.starts_with('@') || text.parse::<i64>().is_ok();
+            is_chat.then(|| text.to_owned()).ok_or("a chat is a number or `@name`, in quotes")
+        });
         let topic = section.opt_u64("topic", 1..=u64::from(u32::MAX));
         let webhook_secret = section.opt_secret("webhook_secret");
         let service = Service::at(section, "url", Some(URL));
@@ -211,7 +214,7 @@ impl Chat {
             "text": text,
             "parse_mode": "HTML",
             "link_preview_options": {"is_disabled": true},
-            "disable_notification": tone == Tone::Info,
+            "disable_notification": card::is_quiet(n),
         });
         if let Some(topic) = self.topic {
             message["message_thread_id"] = topic.into();
@@ -226,6 +229,16 @@ impl Chat {
             message["reply_markup"] = json!({"inline_keyboard": [[button]]});
         }
         Ok(message)
+    }
+
+    /// Returns true if the button stands in our chat: an app that was tampered with can send any data,
+    /// and only who reads our messages may acknowledge.
+    fn is_from_here(&self, query: &Value) -> bool {
+        let chat = &query["message"]["chat"];
+        match self.id.strip_prefix('@') {
+            Some(name) => chat["username"].as_str().is_some_and(|n| n.eq_ignore_ascii_case(name)),
+            None => chat["id"].as_i64().is_some_and(|id| id.to_string() == self.id),
+        }
     }
 
     /// Reads who pressed a button since the last time, and tells those people's apps that it counted.
@@ -253,7 +266,7 @@ impl Chat {
         let updates = document["result"].as_array().map_or(&[][..], Vec::as_slice);
         for update in updates.iter().take(MAX_UPDATES) {
             let query = &update["callback_query"];
-            if let Some(first) = pressed_on(query) {
+            if let Some(first) = pressed_on(query).filter(|_| self.is_from_here(query)) {
                 let mut presses = self.presses();
                 presses.by.insert(first, name_of(&query["from"]));
                 if presses.by.len() > MAX_PRESSES {

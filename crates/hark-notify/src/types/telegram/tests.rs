@@ -110,6 +110,18 @@ async fn a_press_is_asked_for_answered_and_found_by_the_first_message() {
     assert_eq!(calls[1].json()["callback_query_id"], "q900");
 }
 
+#[tokio::test]
+async fn a_press_in_another_chat_acknowledges_nothing() {
+    let server = Server::start(|call: &server::Call| {
+        let pressed = press(900, "token.4000").replace("-100", "-200");
+        Answer::new(200, if call.uri.ends_with("/getUpdates") { pressed } else { "{}".to_owned() })
+    })
+    .await;
+    let receiver = chat(&server, "");
+    let context = context();
+    assert_eq!(receiver.acknowledged("4000", &context).unwrap().await.unwrap(), None);
+}
+
 #[test]
 fn a_press_on_the_first_message_is_found_by_its_number() {
     let query = json!({"data": "token", "message": {"message_id": 4711}});
@@ -147,4 +159,6 @@ fn only_updates_with_the_secret_are_read() {
 fn a_token_that_would_change_the_path_is_refused() {
     let errors = mistakes(&Telegram, "token: a/../b\nchat: '1'\n");
     assert!(errors.contains("only letters, digits"), "{errors}");
+    let errors = mistakes(&Telegram, "token: a\nchat: ops\n");
+    assert!(errors.contains("a number or `@name`"), "{errors}");
 }
