@@ -80,7 +80,8 @@ impl ReceiverType for Exec {
          message is told; 65 that it can never be; with any other, or when the time is up, it is \
          tried again for a day. What the program prints first stands in the delivery log. The \
          program must belong to root or to the server's user, and nobody else may be able to change \
-         it or a folder above it."
+         it or a folder above it. An example is `contrib/hark-blinkstick`, which shows the worst of \
+         what goes on as the colour of a lamp."
     }
 
     fn keys(&self) -> &'static [Key] {

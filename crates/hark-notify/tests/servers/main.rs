@@ -8,6 +8,8 @@
 #[cfg(test)]
 mod alertmanager;
 #[cfg(test)]
+mod blinkstick;
+#[cfg(test)]
 mod mosquitto;
 #[cfg(test)]
 mod prosody;

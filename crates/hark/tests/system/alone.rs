@@ -84,6 +84,13 @@ fn it_tells_its_own_receivers_once_also_when_killed() {
     assert_eq!(missing.text("host"), "alone");
     let mail = mailed(&postfix, &["CRITICAL", "worker"]);
     assert_eq!(mail.header("to"), "ops@example.net");
+    // As it lies in the mailbox: text first, then the page, neither of them changed on the way.
+    assert!(mail.header("content-type").starts_with("multipart/alternative;"), "{mail:?}");
+    assert!(mail.header("list-id").contains(".hark."), "{mail:?}");
+    let (plain, page) = mail.body().split_once("Content-Type: text/html; charset=utf-8").unwrap();
+    assert!(plain.contains("Content-Type: text/plain; charset=utf-8"), "{plain}");
+    assert!(plain.contains("\nHost:     alone\n"), "{plain}");
+    assert!(page.contains("<h1 style=3D\"") && page.contains("</html>"), "{page}");
     let mut sleep = Command::new("sleep");
     let worker = Process::start(sleep.arg(WORKER), folder, "worker");
     called(&hook, "worker", "ok");

@@ -51,12 +51,18 @@ pub(crate) struct Postfix {
 #[derive(Clone, Debug)]
 pub(crate) struct Mail {
     headers: BTreeMap<String, String>,
+    body: String,
 }
 
 impl Mail {
     /// Returns a header; empty if there is none.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(&name.to_ascii_lowercase()).map_or("", String::as_str)
+    }
+
+    /// Returns what follows the headers, as it lies in the mailbox.
+    pub(crate) fn body(&self) -> &str {
+        &self.body
     }
 }
 
@@ -153,12 +159,12 @@ impl Postfix {
 
 fn parse(text: &str) -> Mail {
     let text = text.replace("\r\n", "\n");
-    let (head, _) = text.split_once("\n\n").unwrap_or((&text, ""));
+    let (head, body) = text.split_once("\n\n").unwrap_or((&text, ""));
     let mut headers = BTreeMap::new();
     for line in head.replace("\n ", " ").replace("\n\t", " ").lines() {
         if let Some((name, value)) = line.split_once(':') {
             headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
         }
     }
-    Mail { headers }
+    Mail { headers, body: body.to_owned() }
 }
