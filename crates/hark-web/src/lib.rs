@@ -15,6 +15,7 @@ mod agent;
 mod app;
 mod auth;
 mod backend;
+mod blind;
 mod config;
 mod envelope;
 mod extract;
@@ -38,6 +39,7 @@ pub use backend::{
     JoinOrder, Offer, Refused, ReportPeriod, SeriesOrder, ServiceAnswer, ServiceCall,
     SessionRecord, Sight, SilenceOrder, TokenHash, TokenOrder,
 };
+pub use blind::serve_blind;
 pub use config::{DEFAULT_PORT, KEYS, TLS_KEYS, TlsSettings, WebSettings};
 pub use live::Live;
 pub use serve::{Plain, Tls, WebConfig, serve};

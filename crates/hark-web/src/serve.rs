@@ -107,14 +107,26 @@ pub async fn serve(
     config: WebConfig,
     shutdown: CancellationToken,
 ) {
-    let acceptor = config.tls.as_ref().map(|tls| {
+    let tls = config.tls.clone();
+    let app = App::new(backend, live.clone(), config, shutdown.clone());
+    let served = serve_router(listeners, routes::router(&app), tls.as_ref(), shutdown.clone());
+    tokio::join!(served, live.run(shutdown));
+}
+
+/// Serves what `router` answers, as [`serve`] does.
+pub(crate) async fn serve_router(
+    listeners: Vec<TcpListener>,
+    router: axum::Router,
+    tls: Option<&Tls>,
+    shutdown: CancellationToken,
+) {
+    let acceptor = tls.map(|tls| {
         let mut config = (*tls.config).clone();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         TlsAcceptor::from(Arc::new(config))
     });
-    let app = App::new(backend, live.clone(), config, shutdown.clone());
     let server = Arc::new(Server {
-        router: routes::router(&app),
+        router,
         acceptor,
         places: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
         per_address: Arc::default(),
@@ -122,7 +134,6 @@ pub async fn serve(
         cut: CancellationToken::new(),
         tasks: TaskTracker::new(),
     });
-    server.tasks.spawn(live.run(shutdown.clone()));
     for listener in listeners {
         server.tasks.spawn(Arc::clone(&server).accept(listener));
     }

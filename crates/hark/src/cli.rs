@@ -25,6 +25,7 @@ pub(crate) mod service;
 mod status;
 mod up;
 mod update;
+mod watchdog;
 
 use std::process::ExitCode;
 
@@ -70,6 +71,7 @@ enum Command {
     Bench(bench::Args),
     Doctor(doctor::Args),
     Update(update::Args),
+    Watchdog(watchdog::Args),
     Completion(completion::Args),
 }
 
@@ -101,6 +103,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Update(args) => update::run(&args),
+        Command::Watchdog(args) => watchdog::run(&args),
         Command::Completion(args) => Ok(completion::run(&args)),
     };
     result.unwrap_or_else(|error| {

@@ -200,7 +200,7 @@ fn read(sources: Vec<SourceFile>, names: Vec<PathBuf>, revision: u32) -> Result<
     let uplink = hark_checks::read_uplink(&root);
     let agent_configs = AgentConfigs::read(&root);
     let offer = Offer::read(&root);
-    let watch = WatchSettings::read(&root);
+    let watch = WatchSettings::read(&root, &receivers);
     let known: Vec<_> = receivers.iter().map(|(name, _)| name.clone()).collect();
     let reports = hark_report::Plan::read_all(&root, plan::read_host_match, &known);
     let agent = root.child("agent").map(|s| AgentConfig::read(&s, PathBuf::new()));

@@ -19,6 +19,7 @@ mod server;
 mod stop;
 mod sys;
 mod update;
+mod watchdog;
 
 use std::process::ExitCode;
 

@@ -14,12 +14,13 @@
 mod addresses;
 pub(crate) mod assemble;
 pub(crate) mod backend;
+pub(crate) mod blind;
 pub(crate) mod call;
 pub(crate) mod certificate;
 pub(crate) mod deadman;
 mod discovery;
 mod engine_loop;
-mod folder;
+pub(crate) mod folder;
 mod handling;
 mod history_loop;
 mod hosts;
@@ -50,3 +51,5 @@ mod store_loop;
 mod tally;
 mod threads;
 mod vitals;
+
+pub(crate) use store_loop::chain;

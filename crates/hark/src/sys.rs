@@ -133,6 +133,15 @@ pub(crate) fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
+/// Asks a process to end in order.
+pub(crate) fn terminate(process: u32) {
+    let Ok(process) = libc::pid_t::try_from(process) else { return };
+    // SAFETY: takes two numbers; a process that is gone makes the call fail, which changes nothing.
+    unsafe {
+        libc::kill(process, libc::SIGTERM);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;

@@ -74,7 +74,7 @@ async fn live(
     secret: Secret,
 ) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
-    let server = Server::start(loaded, options)?;
+    let server = Server::start(loaded, options)?.whole()?;
     let plan = FleetPlan {
         hosts: args.hosts,
         prefix: "demo".to_owned(),

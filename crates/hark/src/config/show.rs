@@ -60,6 +60,7 @@ pub(crate) fn show(loaded: &Loaded) -> Value {
         ("receivers", Value::Object(receivers(loaded))),
         ("updates", loaded.offer.as_ref().map_or(Value::Null, Offer::show)),
         ("deadman", loaded.watch.deadman.as_ref().map_or(Value::Null, |d| d.show())),
+        ("watchdog", loaded.watch.watchdog.as_ref().map_or(Value::Null, |w| w.show())),
         ("agent_configs", loaded.agent_configs.show()),
         ("files", json!(loaded.files)),
     ];

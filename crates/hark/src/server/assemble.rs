@@ -17,6 +17,7 @@ use hark_web::WebSettings;
 use tokio::sync::{mpsc, oneshot};
 
 use super::backend::Access;
+use super::blind::Blind;
 use super::certificate::Certificate;
 use super::discovery::Discovery;
 use super::folder::{self, Stored};
@@ -75,7 +76,29 @@ pub(crate) struct Server {
     http: Option<SocketAddr>,
     setup_code: Option<Secret>,
     agent_stop: Option<Ends>,
-    _lock: File,
+    lock: File,
+}
+
+/// What a start has come to.
+#[derive(Debug)]
+pub(crate) enum Started {
+    /// A server that runs.
+    Whole(Box<Server>),
+    /// One without its state.
+    Blind(Blind),
+}
+
+impl Started {
+    /// Returns the server.
+    ///
+    /// # Errors
+    /// If it has no state: where nobody is to be told of that.
+    pub(crate) fn whole(self) -> anyhow::Result<Server> {
+        match self {
+            Self::Whole(server) => Ok(*server),
+            Self::Blind(blind) => Err(anyhow!(blind.reason)),
+        }
+    }
 }
 
 impl Server {
@@ -84,7 +107,7 @@ impl Server {
     ///
     /// # Errors
     /// If the data folder is in use or broken, or an address cannot be listened on; nothing runs then.
-    pub(crate) fn start(mut loaded: Loaded, options: Options) -> anyhow::Result<Self> {
+    pub(crate) fn start(mut loaded: Loaded, options: Options) -> anyhow::Result<Started> {
         let probing = Arc::new(probes::Plan::of(&mut loaded));
         let Loaded {
             mut settings,
@@ -106,8 +129,23 @@ impl Server {
         let Doors { sockets, listeners, udp, http } = doors;
 
         let now = Clock.now();
-        let mut state = folder::open_state(&data_dir)?;
-        let Stored { snapshot, rows, reader } = folder::load(&mut state, now)?;
+        let (mut state, stored) = match folder::open(&data_dir, now) {
+            Ok(opened) => opened,
+            Err(error) => {
+                return Ok(Started::Blind(Blind {
+                    reason: format!("{error:#}"),
+                    receivers,
+                    page: settings.public_url,
+                    listeners,
+                    http,
+                    tls: certificate.map(Certificate::tls),
+                    deadman: watch.deadman,
+                    data_dir,
+                    _lock: lock,
+                }));
+            }
+        };
+        let Stored { snapshot, rows, reader } = stored;
         let mut known = reader.agents().map_err(|e| anyhow!(chain(&e)))?;
         let own = options
             .own_agent
@@ -120,9 +158,7 @@ impl Server {
 
         let releases = Releases::new(&data_dir, offer);
         let (links, inboxes) = Links::new(Arc::clone(&receivers), intake_queue, releases)?;
-        for host in engine.hosts() {
-            links.hosts.learned(host.id(), host.name());
-        }
+        links.learn(&engine);
         let agents = parts::agents(settings.secret.clone(), &known, &engine);
         let journal = parts::start_journal(&settings, &data_dir)?;
         let secret = settings.secret.clone();
@@ -130,17 +166,12 @@ impl Server {
         let (repair, repairs) = mpsc::channel(REPAIR_QUEUE);
         let parts = Parts::new(links, settings, data_dir);
         parts.store(state, inboxes.store, journal.clone())?;
-        match options.reach {
-            Reach::Others { .. } => parts.history(inboxes.history)?,
-            Reach::OwnAgent => parts.no_history(inboxes.history)?,
-        }
+        parts.samples(inboxes.history, options.reach)?;
         parts.engine(engine, effects, inboxes.engine, probe, repair)?;
         parts.intake(sockets, agents, inboxes.intake, journal, discovery)?;
         parts.links.reloaded(secret, agent_configs);
         super::backend::actions::offer(&parts.links, &waiting);
-        // Without either there is no start: what was wrong with them before is over.
-        parts.links.is("config", None);
-        parts.links.is("store", None);
+        parts.links.started();
         parts.outbox(inboxes.outbox, receivers, rows);
         parts.probes(probing, wanted, inboxes.checks);
         parts.pushes(inboxes.pushes, plan, jobs);
@@ -154,9 +185,9 @@ impl Server {
         let setup_code = http.map(|http| parts.page(page(http))).transpose()?.flatten();
         let agent_stop = own.map(|own| parts.own_agent(own)).transpose()?;
         say_where(udp, http);
-        let server = Self { parts, udp, http, setup_code, agent_stop, _lock: lock };
+        let server = Self { parts, udp, http, setup_code, agent_stop, lock };
         folder::setup_link(server.data_dir(), server.setup_link().as_deref())?;
-        Ok(server)
+        Ok(Started::Whole(Box::new(server)))
     }
 
     /// Returns the address of the page as a person on this machine opens it, if there is one.
@@ -200,6 +231,9 @@ impl Server {
             look.tick().await;
             if let Some(part) = self.parts.threads.ended() {
                 tracing::error!(part, "ended by itself");
+                if part == "store" {
+                    folder::suspect(&self.parts.data_dir);
+                }
                 return;
             }
         }
@@ -270,6 +304,7 @@ impl Server {
         if tokio::time::timeout(GRACE, ending).await.is_err() {
             tracing::warn!("some parts did not end in time; nothing that was acknowledged is lost");
         }
+        folder::let_go(&self.lock);
     }
 }
 

@@ -23,6 +23,11 @@ pub(crate) struct Certificate {
 }
 
 impl Certificate {
+    /// Returns it as the page takes it.
+    pub(super) fn tls(self) -> hark_web::Tls {
+        hark_web::Tls { config: self.config, fingerprint: self.fingerprint }
+    }
+
     /// Opens the administrator's certificate (chain and key, PEM) if `given`, else the one in `data_dir/tls`, which is
     /// made if it is not there.
     ///

@@ -47,6 +47,12 @@ const FAILURES: u32 = 2;
 /// How long the server runs before its first call: what it loads is there, and its parts have turned.
 const SETTLED: Duration = Duration::from_secs(2);
 
+/// What is put behind the path to say that something failed.
+const FAIL: &str = "/fail";
+
+/// The type of what is said then.
+const TEXT: &str = "text/plain; charset=utf-8";
+
 /// Bound on what is said of a failure.
 const MAX_SAID: usize = 2000;
 
@@ -73,6 +79,26 @@ impl Deadman {
     /// Returns it as it is written, for people, without what is secret.
     pub(crate) fn show(&self) -> Value {
         json!({ "url": self.address.to_string(), "every": hark_config::duration::format(self.every) })
+    }
+}
+
+impl Deadman {
+    /// Says again and again that the server does not work, until the token is cancelled.
+    pub(crate) async fn fails(&self, resolver: &Resolver, said: &str, stop: CancellationToken) {
+        loop {
+            let call = Call::post(TEXT, said.as_bytes().to_vec());
+            tokio::select! {
+                () = stop.cancelled() => return,
+                called = self.address.call(resolver, FAIL, call) => if let Err(error) = called {
+                    let error = super::store_loop::chain(&error);
+                    tracing::warn!(error, "the dead man's switch was not reached");
+                },
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(self.every) => {}
+            }
+        }
     }
 }
 
@@ -131,7 +157,7 @@ async fn once(deadman: &Deadman, test: &SelfTest, resolver: &Resolver) -> Result
         tracing::error!(found = found.join("; "), "the self-test has failed");
         let mut said = found.join("\n");
         said.truncate(said.floor_char_boundary(MAX_SAID));
-        ("/fail", Call::post("text/plain; charset=utf-8", said.into_bytes()))
+        (FAIL, Call::post(TEXT, said.into_bytes()))
     };
     deadman.address.call(resolver, below, call).await.map(drop)
 }

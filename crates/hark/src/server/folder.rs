@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
@@ -19,7 +20,14 @@ use crate::cli::client::{LOCAL_TOKEN, LOCAL_URL, SETUP_LINK};
 /// How long after its end an incident may be reopened or its end told, so that it is loaded at start.
 const REOPEN_WINDOW: Duration = Duration::from_hours(24);
 
+/// The file that a server locks, with the number of its process in it.
+const LOCK: &str = "lock";
+
+/// The file that says that the state may be damaged.
+const SUSPECT: &str = "state.suspect";
+
 /// What was stored, as the parts take it.
+#[derive(Debug)]
 pub(super) struct Stored {
     /// For the engine.
     pub(super) snapshot: Snapshot,
@@ -34,10 +42,18 @@ pub(super) struct Stored {
 pub(super) fn lock(data_dir: &Path) -> anyhow::Result<File> {
     std::fs::create_dir_all(data_dir)
         .with_context(|| format!("cannot make the folder {}", data_dir.display()))?;
-    let path = data_dir.join("lock");
-    let file = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
+    let path = data_dir.join(LOCK);
+    // Not emptied before it is ours: it says which process has it.
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.with_context(|| format!("cannot make {}", path.display()))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => {
+            let named = file
+                .set_len(0)
+                .and_then(|()| (&file).write_all(std::process::id().to_string().as_bytes()));
+            named.with_context(|| format!("cannot write {}", path.display()))?;
+            Ok(file)
+        }
         Err(TryLockError::WouldBlock) => {
             bail!("another hark already runs on {}", data_dir.display())
         }
@@ -47,8 +63,70 @@ pub(super) fn lock(data_dir: &Path) -> anyhow::Result<File> {
     }
 }
 
+/// The process that has a data folder, as it has said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holder {
+    /// None: there was none, or it has ended in order.
+    None,
+    /// One that runs.
+    Runs,
+    /// One that is gone without having ended in order.
+    Gone(u32),
+}
+
+/// Returns which process has a data folder. It is asked without the lock, which a server that starts
+/// could not take meanwhile.
+pub(crate) fn holder(data_dir: &Path) -> Holder {
+    let said = std::fs::read_to_string(data_dir.join(LOCK)).unwrap_or_default();
+    let Ok(process) = said.trim().parse() else { return Holder::None };
+    // The state stands behind the name, which is in brackets and may hold anything.
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let is_alive = stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']));
+    match is_alive {
+        true => Holder::Runs,
+        // Where there is no list of processes, nothing can be said of one.
+        false if !Path::new("/proc/self").exists() => Holder::None,
+        false => Holder::Gone(process),
+    }
+}
+
+/// Says that this process has ended in order.
+pub(super) fn let_go(lock: &File) {
+    if let Err(error) = lock.set_len(0) {
+        tracing::warn!(%error, "the end of this process looks like a crash to a watchdog");
+    }
+}
+
+/// Notes that the state refused a commit for good: the next start looks at all of it before it goes on.
+pub(super) fn suspect(data_dir: &Path) {
+    if let Err(error) = File::create(data_dir.join(SUSPECT)) {
+        tracing::warn!(%error, "that the state may be damaged cannot be noted");
+    }
+}
+
+/// Looks at the whole state if the run before has found it to refuse commits.
+fn examine(state: &State, data_dir: &Path) -> anyhow::Result<()> {
+    let suspect = data_dir.join(SUSPECT);
+    if !suspect.exists() {
+        return Ok(());
+    }
+    let damage = state.damage().map_err(|e| anyhow!("{}", chain(&e)))?;
+    if let Some(first) = damage.first() {
+        bail!("the state is damaged in {} places: {first}", damage.len());
+    }
+    std::fs::remove_file(&suspect).with_context(|| format!("cannot remove {}", suspect.display()))
+}
+
+/// Opens the state and reads what the parts begin with.
+pub(super) fn open(data_dir: &Path, now: Now) -> anyhow::Result<(State, Stored)> {
+    let mut state = open_state(data_dir)?;
+    examine(&state, data_dir)?;
+    let stored = load(&mut state, now)?;
+    Ok((state, stored))
+}
+
 /// Opens the state; there is no server without it.
-pub(super) fn open_state(data_dir: &Path) -> anyhow::Result<State> {
+fn open_state(data_dir: &Path) -> anyhow::Result<State> {
     State::open(data_dir).map_err(|e| anyhow!("{}", chain(&e))).with_context(|| {
         format!(
             "hark does not start without its state: it would alert from nothing. See {}",
@@ -59,7 +137,7 @@ pub(super) fn open_state(data_dir: &Path) -> anyhow::Result<State> {
 
 /// Reads what the parts begin with. The messages that were on their way when the server before ended
 /// are not any more: the engine must be able to replace them.
-pub(super) fn load(state: &mut State, now: Now) -> anyhow::Result<Stored> {
+fn load(state: &mut State, now: Now) -> anyhow::Result<Stored> {
     match state.release_leases(now.unix) {
         Ok(0) => {}
         Ok(messages) => tracing::info!(messages, "messages may have been sent at the end before"),
@@ -188,6 +266,39 @@ mod tests {
         assert_eq!(refused, format!("another hark already runs on {}", folder.display()));
         drop(held);
         lock(&folder).unwrap();
+    }
+
+    #[test]
+    fn who_has_a_folder_is_known_until_it_lets_go_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(holder(folder.path()), Holder::None);
+        let held = lock(folder.path()).unwrap();
+        assert_eq!(holder(folder.path()), Holder::Runs);
+        lock(folder.path()).unwrap_err();
+        assert_eq!(holder(folder.path()), Holder::Runs, "who is refused changes nothing");
+        let_go(&held);
+        assert_eq!(holder(folder.path()), Holder::None);
+        // No process has the highest number that there can be.
+        std::fs::write(folder.path().join(LOCK), "4194304").unwrap();
+        assert_eq!(holder(folder.path()), Holder::Gone(4_194_304));
+    }
+
+    #[test]
+    fn a_suspected_state_is_looked_at_once_and_a_damaged_one_not_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = Now::default();
+        drop(open(folder.path(), now).unwrap());
+        suspect(folder.path());
+        drop(open(folder.path(), now).unwrap());
+        assert!(!folder.path().join(SUSPECT).exists(), "all is well: it is suspected no more");
+        let path = folder.path().join("state.db");
+        let mut bytes = std::fs::read(&path).unwrap();
+        // All pages but the first, which is read when the file is opened.
+        bytes[4096..].fill(0xff);
+        std::fs::write(&path, bytes).unwrap();
+        suspect(folder.path());
+        open(folder.path(), now).unwrap_err();
+        assert!(folder.path().join(SUSPECT).exists());
     }
 
     #[test]

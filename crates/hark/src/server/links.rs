@@ -158,6 +158,20 @@ impl Links {
         Ok((Arc::new(links), inboxes))
     }
 
+    /// Learns the hosts that the engine begins with.
+    pub(super) fn learn(&self, engine: &Engine) {
+        for host in engine.hosts() {
+            self.hosts.learned(host.id(), host.name());
+        }
+    }
+
+    /// Says what every start says: without configuration and state there is none, so what was wrong with
+    /// them before is over.
+    pub(super) fn started(&self) {
+        self.is("config", None);
+        self.is("store", None);
+    }
+
     /// Tells ingest the shared secret and what agents are given. Waits for room in its queue, which it
     /// always empties: for threads that may block.
     pub(crate) fn reloaded(&self, secret: Option<Secret>, configs: Arc<AgentConfigs>) {

@@ -24,7 +24,9 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::addresses;
+use super::assemble::Reach;
 use super::backend::{Access, ServerBackend};
+use super::blind;
 use super::certificate::Certificate;
 use super::deadman;
 use super::discovery::Discovery;
@@ -137,8 +139,16 @@ impl Parts {
         Ok(())
     }
 
+    /// Starts the thread that takes samples: where people look at charts, they are kept.
+    pub(super) fn samples(&self, inbox: Receiver<ToHistory>, reach: Reach) -> anyhow::Result<()> {
+        match reach {
+            Reach::Others { .. } => self.history(inbox),
+            Reach::OwnAgent => self.no_history(inbox),
+        }
+    }
+
     /// Starts the thread that owns history.
-    pub(super) fn history(&self, inbox: Receiver<ToHistory>) -> anyhow::Result<()> {
+    fn history(&self, inbox: Receiver<ToHistory>) -> anyhow::Result<()> {
         let dir = self.data_dir.join("history");
         let settings = history_loop::settings(self.settings.history);
         let (told, stop) = (self.told_of_history(), self.stops.history.clone());
@@ -148,7 +158,7 @@ impl Parts {
     }
 
     /// Starts the thread that takes samples where no history is kept.
-    pub(super) fn no_history(&self, inbox: Receiver<ToHistory>) -> anyhow::Result<()> {
+    fn no_history(&self, inbox: Receiver<ToHistory>) -> anyhow::Result<()> {
         let (told, stop) = (self.told_of_history(), self.stops.history.clone());
         self.threads.spawn("history", move || no_history::run(&inbox, &told, &stop))?;
         Ok(())
@@ -217,6 +227,7 @@ impl Parts {
         receivers: Arc<Receivers>,
         rows: Vec<DeliveryRecord>,
     ) {
+        self.sees_again(Arc::clone(&receivers));
         self.delivery.spawn(outbox::run(outbox::Setup {
             inbox,
             receivers,
@@ -259,6 +270,18 @@ impl Parts {
             engine: self.links.engine.clone(),
             stop: self.stops.tasks.token(),
         }));
+    }
+
+    /// Tells those who were told that monitoring was down that it is not any more.
+    fn sees_again(&self, receivers: Arc<Receivers>) {
+        let (context, data_dir) = (self.context(), self.data_dir.clone());
+        let stop = self.stops.tasks.token();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = blind::over(receivers, context, data_dir) => {}
+                () = stop.cancelled() => {}
+            }
+        });
     }
 
     /// Starts what watches the server itself.
@@ -340,8 +363,7 @@ impl Parts {
         let setup_code =
             if backend.has_administrator()? { None } else { Some(hark_web::new_setup_code()?) };
         let config = WebConfig {
-            tls: certificate
-                .map(|c| hark_web::Tls { config: c.config, fingerprint: c.fingerprint }),
+            tls: certificate.map(Certificate::tls),
             plain: settings.tls.map(|tls| tls.plain).unwrap_or_default(),
             addresses: addresses::reachable(
                 &self.settings.public_url,

@@ -11,7 +11,7 @@ use hark_agent::{Access, AgentConfig, UpdateSettings};
 use hark_model::{Clock, HostName};
 use tokio_util::sync::CancellationToken;
 
-use super::assemble::{Options, Reach, Server};
+use super::assemble::{Options, Reach, Server, Started};
 use super::progress::Loop;
 use super::self_report::SelfReport;
 use crate::cli::service::ServiceArgs;
@@ -168,7 +168,14 @@ async fn live(
     let mut revision = loaded.revision;
     let data_dir = options.data_dir.clone();
     let is_alone = matches!(options.reach, Reach::OwnAgent);
-    let server = Server::start(loaded, options)?;
+    let server = match Server::start(loaded, options)? {
+        Started::Whole(server) => server,
+        Started::Blind(blind) => {
+            args.ready();
+            blind.run(&mut signals).await;
+            return Ok(Ended::With(ExitCode::SUCCESS));
+        }
+    };
     greet(&server);
     args.ready();
     let newer = CancellationToken::new();

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use crate::support::hook::Hook;
 use crate::support::http;
-use crate::support::process::Process;
+use crate::support::postfix::Postfix;
+use crate::support::process::{Process, clean, send_signal};
 use crate::support::server::{START, Start};
-use crate::support::wait::{Deadline, until};
-use crate::support::{PASSWORD, folder, write};
+use crate::support::wait::{Deadline, pause, until};
+use crate::support::{HARK, PASSWORD, folder, write};
 
 /// How long a message may take on a busy machine.
 const TOLD: Duration = Duration::from_secs(30);
@@ -171,4 +172,138 @@ fn healthz_says_which_loop_hangs() {
     until("the hanging loop", TOLD, || (ask().status == 503).then_some(()));
     drop(held);
     until("the turning loop", START, || (ask().status == 200).then_some(()));
+}
+
+#[test]
+fn without_its_state_the_server_is_blind_and_says_so_and_sees_again_when_that_is_mended() {
+    let folder = folder();
+    let (hook, switch) = (Hook::start(), Hook::start());
+    let config = format!(
+        "deadman: {{url: '{}', every: 5s}}\nreceivers:\n  hook: {{webhook: {{url: '{}'}}}}\n",
+        switch.url(),
+        hook.url()
+    );
+    let start = Start::new("server", folder.path()).config(&config);
+    let mut server = start.go();
+    server.set_up(PASSWORD);
+    server.process.kill();
+    let state = server.data.join("state.db");
+    let whole = std::fs::read(&state).unwrap();
+    let wal = std::fs::read(server.data.join("state.db-wal")).unwrap_or_default();
+    std::fs::write(&state, b"this was a database").unwrap();
+    // A log beside it would bring every page back: that is no damage.
+    for log in ["state.db-wal", "state.db-shm"] {
+        drop(std::fs::remove_file(server.data.join(log)));
+    }
+    let started = switch.calls().len();
+
+    let mut blind = Process::start(&mut start.command(), folder.path(), "blind");
+    let told = until("the call that monitoring is down", TOLD, || hook.calls().first().cloned());
+    assert_eq!((told.text("host"), told.text("check")), ("self", "store"), "{}", told.raw);
+    assert_eq!(told.text("status"), "critical");
+    assert!(told.raw.contains("state.db"), "the reason is said: {}", told.raw);
+    until("the dead man's switch", TOLD, || {
+        let calls = switch.calls();
+        calls[started..].iter().any(|call| call.path == "/hook/fail").then_some(())
+    });
+    let http = until("the page of the blind server", TOLD, || {
+        let output = blind.output();
+        output
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("page")?.rsplit(':').next()?.parse().ok())
+    });
+    for path in ["/", "/healthz", "/api/0/hosts", "/api/0/setup"] {
+        let answer = http::request(http, "GET", path, &[], None).unwrap();
+        assert_eq!(answer.status, 503, "{path}");
+    }
+    assert_eq!(std::fs::read(&state).unwrap(), b"this was a database", "nothing begins anew");
+    blind.signal("TERM");
+    assert!(blind.wait(TOLD).success());
+
+    // Blind again: those who were told are not told again before the reminder is due.
+    let mut again = Process::start(&mut start.command(), folder.path(), "again");
+    until("the second blind start", TOLD, || again.output().contains("  page").then_some(()));
+    pause(Duration::from_secs(2));
+    assert_eq!(hook.calls().len(), 1);
+    again.kill();
+
+    std::fs::write(&state, whole).unwrap();
+    std::fs::write(server.data.join("state.db-wal"), wal).unwrap();
+    let server = start.go_as("mended");
+    let over = until("the call that it is over", TOLD, || hook.calls().get(1).cloned());
+    assert_eq!((over.text("status"), over.text("reason")), ("ok", "recovery"), "{}", over.raw);
+    assert_eq!(server.code, None, "the administrator is there again");
+}
+
+fn watchdog(folder: &Path, data: &Path, mail: &Postfix, more: &str) -> Process {
+    let config = format!(
+        "watchdog: {{every: 1s, misses: 3, timeout: 1s, subject: '[example.net] hark {{state}}'{more}}}\n\
+         receivers:\n  ops: {{email: {{to: [ops@example.net], from: hark@example.net, \
+         server: 127.0.0.1, port: {}, security: none, subject: '{{{{ summary }}}}'}}}}\n",
+        mail.port(),
+    );
+    let config = write(folder, "watchdog.yaml", &config);
+    let mut command = clean(HARK, folder);
+    command.arg("watchdog").arg("--config").arg(config).arg("--data").arg(data);
+    Process::start(&mut command, folder, "watchdog")
+}
+
+/// Waits for the mail of a number, from 0, and returns its subject.
+fn subject(mail: &Postfix, number: usize) -> String {
+    until(&format!("mail {number}"), TOLD, || {
+        let mails = mail.mails();
+        mails.get(number).map(|mail| mail.header("subject").to_owned())
+    })
+}
+
+#[test]
+fn the_watchdog_mails_when_the_server_dies_hangs_and_is_back() {
+    let folder = folder();
+    let mail = Postfix::start(folder.path());
+    let start = Start::new("server", folder.path());
+    let mut server = start.go();
+    let _watchdog = watchdog(folder.path(), &server.data, &mail, "");
+
+    pause(Duration::from_secs(2));
+    server.process.signal("STOP");
+    assert_eq!(subject(&mail, 0), "[example.net] hark hangs");
+    server.process.signal("CONT");
+    assert_eq!(subject(&mail, 1), "[example.net] hark is back");
+
+    server.process.kill();
+    assert_eq!(subject(&mail, 2), "[example.net] hark stopped");
+    let mut server = start.go_as("anew");
+    assert_eq!(subject(&mail, 3), "[example.net] hark is back");
+
+    // A restart in order is no news.
+    server.process.signal("TERM");
+    assert!(server.process.wait(TOLD).success());
+    let _server = start.go_as("restarted");
+    pause(Duration::from_secs(4));
+    assert_eq!(mail.mails().len(), 4);
+}
+
+#[test]
+fn the_watchdog_mails_with_what_status_its_child_has_ended() {
+    let folder = folder();
+    let hook = Hook::start();
+    let config = format!("receivers:\n  hook: {{webhook: {{url: '{}'}}}}\n", hook.url());
+    let config = write(folder.path(), "watchdog.yaml", &config);
+    let start = Start::new("server", folder.path());
+    let mut command = clean(HARK, folder.path());
+    command.arg("watchdog").arg("--config").arg(&config).arg("--data").arg(&start.data).arg("--");
+    let server = start.command();
+    command.arg(server.get_program()).args(server.get_args());
+    let mut watchdog = Process::start(&mut command, folder.path(), "watchdog");
+    let lock = start.data.join("lock");
+    let child: u32 = until("the child", START, || {
+        // It answers: it is past its start.
+        watchdog.output().contains("  data ").then_some(())?;
+        std::fs::read_to_string(&lock).ok()?.parse().ok()
+    });
+    send_signal(child, "KILL");
+    let told = until("the call about the end", TOLD, || hook.calls().first().cloned());
+    assert!(told.raw.contains("hark exited with status -9"), "{}", told.raw);
+    assert_eq!(watchdog.wait(TOLD).code(), Some(1));
+    assert_eq!(hook.calls().len(), 1);
 }
