@@ -323,6 +323,7 @@ fn message(receiver: &ReceiverName, subject: &str, news: &News, at: Unix) -> Not
         at,
         sequence: 0,
         reference: None,
+        document: None,
     }
 }
 

@@ -257,6 +257,7 @@ fn message(receiver: &ReceiverName, since: Unix, told: Told<'_>) -> Notification
         at: now,
         sequence: 0,
         reference: None,
+        document: None,
     }
 }
 

@@ -82,11 +82,13 @@ pub(crate) fn holder(data_dir: &Path) -> Holder {
     // The state stands behind the name, which is in brackets and may hold anything.
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     let is_alive = stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']));
-    match is_alive {
-        true => Holder::Runs,
+    if is_alive {
+        Holder::Runs
+    } else if Path::new("/proc/self").exists() {
+        Holder::Gone(process)
+    } else {
         // Where there is no list of processes, nothing can be said of one.
-        false if !Path::new("/proc/self").exists() => Holder::None,
-        false => Holder::Gone(process),
+        Holder::None
     }
 }
 
