@@ -11,20 +11,24 @@
 
 mod driver;
 
-use std::io::{self, PipeWriter};
-use std::os::fd::OwnedFd;
+use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use hark_checks::sites::Probe;
 use hark_checks::{Check, read_ways_out};
 use hark_config::{Key, Kind, Section};
+use hark_model::{CheckName, HostName};
+use tokio::sync::mpsc::Sender;
 
 use crate::inlet::Inlet;
 use driver::Driver;
 
 /// What the thread's stack takes: TLS and regular expressions are the deepest.
 const STACK: usize = 1024 * 1024;
+
+/// What the thread may be told before it has heard it: it hears between two looks.
+const INBOX: usize = 16;
 
 /// Most probes of one site: what it is given is bounded too, this bounds the work.
 const MAX_PROBES: usize = 2000;
@@ -104,6 +108,11 @@ impl Probes {
         &self.refused
     }
 
+    /// Returns them.
+    pub(crate) fn list(&self) -> Arc<[Probe]> {
+        Arc::clone(&self.list)
+    }
+
     /// Returns true if there are none.
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
@@ -115,11 +124,25 @@ impl Probes {
     }
 }
 
+/// What the thread is told while it works.
+#[derive(Debug)]
+pub(crate) enum ToSite {
+    /// Other probes: those that are unchanged go on as they are.
+    Probes(Arc<[Probe]>),
+    /// Somebody wants to know now: the probes of this host, or one of them.
+    Now {
+        /// Of which host.
+        host: HostName,
+        /// Which; all if none is named.
+        check: Option<CheckName>,
+    },
+}
+
 /// The thread at work; it ends with this.
 #[derive(Debug)]
 pub(crate) struct SiteThread {
-    /// Closing it ends the thread.
-    rope: Option<PipeWriter>,
+    /// Dropping it ends the thread.
+    inbox: Option<Sender<ToSite>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -134,25 +157,24 @@ impl SiteThread {
         inlet: Inlet,
     ) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (end, rope) = io::pipe()?;
-        let mut driver = Driver::new(&probes.list, uplink, inlet);
-        let run = move || {
-            runtime.block_on(async {
-                match tokio::net::unix::pipe::Receiver::from_owned_fd(OwnedFd::from(end)) {
-                    Ok(end) => driver.run(end).await,
-                    Err(error) => tracing::error!(%error, "this site cannot look at anything"),
-                }
-            });
-        };
+        let (inbox, told) = tokio::sync::mpsc::channel(INBOX);
+        let mut driver = Driver::new(uplink, inlet);
+        driver.configure(&probes.list);
+        let run = move || runtime.block_on(driver.run(told));
         let thread =
             std::thread::Builder::new().name("hark-site".into()).stack_size(STACK).spawn(run)?;
-        Ok(Self { rope: Some(rope), thread: Some(thread) })
+        Ok(Self { inbox: Some(inbox), thread: Some(thread) })
+    }
+
+    /// Tells the thread something. Returns false if it is behind or has ended.
+    pub(crate) fn tell(&self, told: ToSite) -> bool {
+        self.inbox.as_ref().is_some_and(|inbox| inbox.try_send(told).is_ok())
     }
 }
 
 impl Drop for SiteThread {
     fn drop(&mut self) {
-        drop(self.rope.take());
+        drop(self.inbox.take());
         // It ends at once: what it looks at is given up.
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()

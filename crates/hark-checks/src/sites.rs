@@ -225,6 +225,38 @@ pub fn reported(name: &CheckName) -> Option<(HostName, CheckName)> {
     Some((HostName::new(host).ok()?, CheckName::new(check).ok()?))
 }
 
+/// Begins an order to look at once: no action of a host can have a space in its name.
+const LOOK: &str = "look ";
+
+/// What a site is to look at now, as an order to it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Looked {
+    /// Of which host.
+    pub host: HostName,
+    /// Which check; all of the host's if none is named.
+    pub check: Option<CheckName>,
+}
+
+impl Looked {
+    /// Returns true if this order is one to look.
+    pub fn is_one(order: &str) -> bool {
+        order.starts_with(LOOK)
+    }
+
+    /// Reads an order.
+    pub fn parse(order: &str) -> Option<Self> {
+        let (host, check) = order.strip_prefix(LOOK)?.split_once('/')?;
+        let check = if check.is_empty() { None } else { Some(CheckName::new(check).ok()?) };
+        Some(Self { host: HostName::new(host).ok()?, check })
+    }
+
+    /// Returns it as an order.
+    pub fn order(&self) -> String {
+        let check = self.check.as_ref().map_or("", CheckName::as_str);
+        format!("{LOOK}{}/{check}", self.host)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use hark_config::Style;
@@ -281,6 +313,20 @@ mod tests {
         let (host, check) = reported(&probe.report).unwrap();
         assert_eq!((host.as_str(), check.as_str()), ("web1", "my door"));
         assert_eq!(reported(&CheckName::new("probe").unwrap()), None);
+    }
+
+    #[test]
+    fn an_order_to_look_comes_back_whole_and_is_no_action() {
+        let host = HostName::new("web1").unwrap();
+        for check in [None, Some(CheckName::new("my door").unwrap())] {
+            let looked = Looked { host: host.clone(), check };
+            assert!(Looked::is_one(&looked.order()));
+            assert_eq!(Looked::parse(&looked.order()), Some(looked));
+        }
+        for other in ["look", "look web1", "restart", "look /", ""] {
+            assert_eq!(Looked::parse(other), None, "{other}");
+        }
+        assert!(!Looked::is_one("look") && !Looked::is_one("lookup"));
     }
 
     #[test]

@@ -166,6 +166,18 @@ export interface Host {
   declared: Declared | null;
 }
 
+/** A job that reports itself, and where it does. */
+export interface Push {
+  host: string;
+  check: string;
+  state: string;
+  text: string;
+  schedule: string;
+  done_at: string | null;
+  due_at: string | null;
+  path: string;
+}
+
 /** An order to carry out one of a host's actions. */
 export interface Order {
   id: number;

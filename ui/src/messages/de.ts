@@ -370,6 +370,13 @@ export const de: Messages = {
   'check.late': 'verspätet',
   'check.stale': 'kein neues Ergebnis',
   'check.fresh': '',
+  'check.do': 'Aktionen',
+  'check.look': 'Jetzt prüfen',
+  'check.look-at': '{check} jetzt prüfen',
+  'check.looking': '{check} wird geprüft.',
+  'check.look-none': '{check} wird nicht von außen geprüft: Der Agent meldet es von selbst.',
+  'check.address': 'Adresse',
+  'check.address-text': 'Diese Adresse ruft der Job auf, wenn er fertig ist ({schedule}). Wer sie kennt, kann für den Job sprechen.',
 
   'incidents.sub': '{open} warten auf jemanden, {taken} quittiert, der älteste seit {age}',
   'incidents.none': 'Nichts hier',

@@ -368,6 +368,13 @@ export const en = {
   'check.late': 'late',
   'check.stale': 'no new result',
   'check.fresh': '',
+  'check.do': 'Actions',
+  'check.look': 'Look now',
+  'check.look-at': 'Look at {check} now',
+  'check.looking': '{check} is being looked at.',
+  'check.look-none': 'Nobody looks at {check} from outside: the agent reports it by itself.',
+  'check.address': 'Address',
+  'check.address-text': 'The job calls this address when it is done ({schedule}). Whoever knows it can speak for the job.',
 
   'incidents.sub': '{open} waiting for someone, {taken} acknowledged, oldest {age}',
   'incidents.none': 'Nothing here',

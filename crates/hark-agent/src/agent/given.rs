@@ -1,5 +1,6 @@
 //! What the server gives: the agent's configuration and orders.
 
+use hark_checks::sites::Looked;
 use hark_model::Now;
 use hark_proto::{Outcome, Paper, ReportItem};
 
@@ -7,6 +8,7 @@ use super::Agent;
 use crate::schedule::Schedule;
 use crate::sender::Arrived;
 use crate::settings::Given;
+use crate::site::ToSite;
 
 impl Agent {
     /// Takes what the server gave.
@@ -33,6 +35,15 @@ impl Agent {
     pub(super) fn obey(&mut self, order: u32, bytes: &[u8], now: Now) {
         let refused = match self.central.take_order(order, bytes, now.unix) {
             Ok(None) => return,
+            Ok(Some(name)) if Looked::is_one(&name) => {
+                let (exit, text) = match self.look_for_server(&name) {
+                    Ok(()) => (Some(0), "it looks".to_owned()),
+                    Err(why) => (None, why),
+                };
+                let outcome = ReportItem::Outcome(Outcome { order, exit, text });
+                self.heart.sender.report(&outcome, now);
+                return;
+            }
             Ok(Some(name)) => match (self.actions.run(order, &name), &mut self.working) {
                 (None, _) => format!("this host offers no action `{name}`"),
                 (Some(_), None) => "this agent cannot run programs now".to_owned(),
@@ -49,6 +60,18 @@ impl Agent {
         self.heart
             .sender
             .report(&ReportItem::Outcome(Outcome { order, exit: None, text: refused }), now);
+    }
+
+    /// Has the site look at once.
+    fn look_for_server(&self, order: &str) -> Result<(), String> {
+        let Some(Looked { host, check }) = Looked::parse(order) else {
+            return Err("it does not say at what to look".to_owned());
+        };
+        match &self.site_at_work {
+            None => Err("this host looks at nothing for the server".to_owned()),
+            Some((thread, _)) if thread.tell(ToSite::Now { host, check }) => Ok(()),
+            Some(_) => Err("it has too much to look at now".to_owned()),
+        }
     }
 
     /// Goes over to other settings; what has not changed goes on as it is.

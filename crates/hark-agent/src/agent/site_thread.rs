@@ -2,15 +2,22 @@
 
 use super::{Agent, MAX_AT_ONCE};
 use crate::inlet::inlet;
-use crate::site::SiteThread;
+use crate::site::{SiteThread, ToSite};
 
 impl Agent {
-    /// Has looked at what is given, by a thread that is there only if something is.
+    /// Has looked at what is given, by a thread that is there only if something is. Other probes are told to
+    /// the thread that is there, so that a change of one leaves the others as they are.
     pub(super) fn change_probes(&mut self) {
-        self.end_probes();
         if self.probes.is_empty() {
+            self.end_probes();
             return;
         }
+        if let Some((thread, _)) = &self.site_at_work
+            && thread.tell(ToSite::Probes(self.probes.list()))
+        {
+            return;
+        }
+        self.end_probes();
         let started = inlet().and_then(|(inlet, outlet)| {
             Ok((SiteThread::start(&self.probes, &self.site.uplink, inlet)?, outlet))
         });

@@ -11,9 +11,10 @@ use hark_checks::{Check, Context, Finding, Streak};
 use hark_model::{Clock, Next, SeriesDef, SeriesName, Status, Unix};
 use hark_net::Resolver;
 use hark_proto::ReportItem;
-use tokio::net::unix::pipe::Receiver;
+use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinSet;
 
+use super::ToSite;
 use crate::collectors::gauge;
 use crate::inlet::{Batch, Found, Inlet};
 
@@ -69,23 +70,10 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(probes: &[Probe], ways_out: &[Arc<dyn Check>], inlet: Inlet) -> Self {
-        let mut schedule = Schedule::new(MOST_RUNNING);
-        let key = |probe: &Probe| Key(probe.report.as_str().into());
-        let wanted = probes.iter().map(|probe| Wanted {
-            key: key(probe),
-            timing: probe.timing,
-            kind: probe.check.kind(),
-            target: probe.host.as_str().into(),
-        });
-        schedule.set(wanted, Clock.now().mono);
-        let watched = probes.iter().map(|probe| {
-            let streak = Streak::new(probe.attempts, probe.clear_attempts);
-            (key(probe), Watched { probe: probe.clone(), streak, series: Arc::from([]) })
-        });
+    pub(super) fn new(ways_out: &[Arc<dyn Check>], inlet: Inlet) -> Self {
         Self {
-            schedule,
-            watched: watched.collect(),
+            schedule: Schedule::new(MOST_RUNNING),
+            watched: BTreeMap::new(),
             context: Context::new(Arc::new(Resolver::default())),
             inlet,
             running: JoinSet::new(),
@@ -96,8 +84,46 @@ impl Driver {
         }
     }
 
-    /// Works until the other end of `end` is closed.
-    pub(super) async fn run(&mut self, end: Receiver) {
+    /// Takes other probes. What is unchanged keeps its times, and what is known of each stays; a look that is
+    /// under way goes on, and counts if its probe is still there.
+    pub(super) fn configure(&mut self, probes: &[Probe]) {
+        let mut before = std::mem::take(&mut self.watched);
+        let mut wanted = Vec::new();
+        for probe in probes {
+            let key = Key(probe.report.as_str().into());
+            wanted.push(Wanted {
+                key: key.clone(),
+                timing: probe.timing,
+                kind: probe.check.kind(),
+                target: probe.host.as_str().into(),
+            });
+            let streak = Streak::new(probe.attempts, probe.clear_attempts);
+            let (streak, series) = match before.remove(&key) {
+                Some(former) => (streak.after(&former.streak), former.series),
+                None => (streak, Arc::from([])),
+            };
+            self.watched.insert(key, Watched { probe: probe.clone(), streak, series });
+        }
+        self.schedule.set(wanted, Clock.now().mono);
+    }
+
+    fn told(&mut self, told: ToSite) {
+        match told {
+            ToSite::Probes(probes) => self.configure(&probes),
+            ToSite::Now { host, check } => {
+                let is_wanted = |probe: &Probe| {
+                    probe.host == host && check.as_ref().is_none_or(|check| *check == probe.name)
+                };
+                let wanted = self.watched.iter().filter(|(_, watched)| is_wanted(&watched.probe));
+                for key in wanted.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+                    self.schedule.hurry(&key, Clock.now().mono);
+                }
+            }
+        }
+    }
+
+    /// Works until nobody can tell it anything any more.
+    pub(super) async fn run(mut self, mut inbox: Receiver<ToSite>) {
         loop {
             self.start_due();
             let now = Clock.now().mono;
@@ -105,7 +131,10 @@ impl Driver {
             let out = self.uplink.next_look().map_or(LONGEST_SLEEP, |at| at.since(now));
             let due = due.min(out).min(LONGEST_SLEEP);
             tokio::select! {
-                _ = end.readable() => break,
+                told = inbox.recv() => match told {
+                    Some(told) => self.told(told),
+                    None => break,
+                },
                 Some(ran) = self.running.join_next_with_id() => self.ran(ran),
                 Some(answered) = self.looks_out.join_next() => {
                     self.looked_out(answered.unwrap_or(true));
@@ -147,6 +176,11 @@ impl Driver {
         });
         let Some(key) = self.keys.remove(&id) else { return };
         let now = Clock.now().mono;
+        if !self.watched.contains_key(&key) {
+            // It was taken away meanwhile; its room is free again.
+            self.schedule.done(&key, Pace::Normal, now);
+            return;
+        }
         // Unlike the server, which knows what is confirmed: a site that is cut off never says "bad".
         if ran.finding.status.is_problem() && !self.ways_out.is_empty() {
             let pace = self.watched.get(&key).map_or(Pace::Normal, |watched| {

@@ -79,3 +79,39 @@ fn a_site_whose_uplink_answers_says_what_is_bad() {
     let said = status(&found(&mut outlet, Duration::from_secs(10)));
     assert_eq!(said.map(|(_, status)| status), Some(Status::Critical));
 }
+
+#[test]
+fn a_look_that_is_wanted_begins_now_and_a_change_of_another_probe_leaves_it_alone() {
+    use std::io::Write as _;
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port();
+    let probes = |more: &str| {
+        let text = format!(
+            "probes: {{door: {{host: web1, check: door, address: 127.0.0.1, every: 31d, \
+             tcp: {{port: {port}, expect: ready, timeout: 20s}}}}{more}}}\n"
+        );
+        let document = Document::single(&text);
+        let probes = Probes::read(&document.root(&NoSecrets));
+        assert_eq!(document.diagnostics().render(Style::Plain), "");
+        probes
+    };
+    let (inlet, mut outlet) = inlet().unwrap();
+    let thread = SiteThread::start(&probes(""), &[], inlet).unwrap();
+    let name = |text| HostName::new(text).unwrap();
+    let check = |text| Some(CheckName::new(text).unwrap());
+    assert!(thread.tell(ToSite::Now { host: name("web2"), check: None }));
+    assert!(thread.tell(ToSite::Now { host: name("web1"), check: check("gate") }));
+    assert!(thread.tell(ToSite::Now { host: name("web1"), check: check("door") }));
+    let (mut stream, _) = server.accept().unwrap();
+    let more = ", gate: {host: web1, check: gate, address: 127.0.0.1, every: 31d, tcp: {port: 1}}";
+    assert!(thread.tell(ToSite::Probes(probes(more).list())));
+    assert!(thread.tell(ToSite::Now { host: name("web1"), check: check("gate") }));
+    let gate = status(&found(&mut outlet, Duration::from_secs(10)));
+    assert_eq!(gate, Some(("probe web1/gate".to_owned(), Status::Critical)));
+    // The look at the door is still the same one.
+    stream.write_all(b"ready").unwrap();
+    let door = status(&found(&mut outlet, Duration::from_secs(10)));
+    assert_eq!(door, Some(("probe web1/door".to_owned(), Status::Ok)));
+    server.set_nonblocking(true).unwrap();
+    assert!(server.accept().is_err(), "nobody looked twice");
+}

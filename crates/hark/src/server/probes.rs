@@ -7,7 +7,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use hark_checks::schedule::{Limits, Pace, Schedule, Started, Wanted};
-use hark_checks::sites::Sites;
+use hark_checks::sites::{Looked, Sites};
 use hark_checks::uplink::{Uplink, anything_answers};
 use hark_checks::{Check, Configured, Context, Finding, Programs, Streak};
 use hark_engine::input::Input;
@@ -82,9 +82,18 @@ pub(crate) enum ToProbes {
         host: HostName,
         /// Which check; all of the host's if none is named.
         check: Option<CheckName>,
-        /// Gets how many are looked at.
-        reply: oneshot::Sender<usize>,
+        /// Gets how many are looked at, and which sites are to be asked too.
+        reply: oneshot::Sender<Hurried>,
     },
+}
+
+/// What is looked at now.
+#[derive(Debug, Default)]
+pub(crate) struct Hurried {
+    /// How many checks.
+    pub(crate) checks: usize,
+    /// What agents are to look at, by their hosts.
+    pub(crate) sites: BTreeMap<HostName, Looked>,
 }
 
 /// What the probes need.
@@ -207,6 +216,7 @@ pub(crate) async fn run(mut setup: Setup) {
         ways_out: Arc::default(),
         looks_out: JoinSet::new(),
         polls: Polls::default(),
+        sites: BTreeMap::new(),
     };
     driver.configure(&setup.plan);
     while !setup.stop.is_cancelled() {
@@ -253,6 +263,14 @@ struct Driver {
     looks_out: JoinSet<bool>,
     /// What sites say of the checks that have some.
     polls: Polls,
+    /// Which agents look at those.
+    sites: BTreeMap<(HostName, CheckName), Vec<HostName>>,
+}
+
+/// Returns which agents look at a check, if any do.
+fn sites_of(check: &Configured) -> Option<((HostName, CheckName), Vec<HostName>)> {
+    let sites = check.sites.as_ref()?;
+    Some(((check.host.clone(), check.name.clone()), sites.hosts.clone()))
 }
 
 impl Driver {
@@ -260,6 +278,7 @@ impl Driver {
         let mut before = std::mem::take(&mut self.watched);
         let mut wanted = Vec::new();
         self.polls.configure(&plan.checks, Clock.now().mono);
+        self.sites = plan.checks.iter().filter_map(sites_of).collect();
         for configured in &plan.checks {
             if configured.sites.as_ref().is_some_and(|sites| !sites.server) {
                 continue;
@@ -284,14 +303,8 @@ impl Driver {
             ToProbes::Plan(plan) => self.configure(&plan),
             ToProbes::Vote(vote) => self.polls.take(vote),
             ToProbes::Now { host, check, reply } => {
-                let n = match check {
-                    Some(check) => {
-                        let key = Key::of(&host, &check);
-                        usize::from(self.schedule.hurry(&key, Clock.now().mono))
-                    }
-                    None => self.hurry_all(&host),
-                };
-                if reply.send(n).is_err() {
+                let hurried = self.hurry_for_people(&host, check.as_ref());
+                if reply.send(hurried).is_err() {
                     tracing::debug!("who wanted to know now has stopped waiting");
                 }
             }
@@ -305,6 +318,31 @@ impl Driver {
             self.hurry_all(&host);
         } else {
             self.schedule.hurry(&Key::of(&host, &wanted.check), Clock.now().mono);
+        }
+    }
+
+    /// Has one or all checks of a host looked at, from wherever they are looked at.
+    fn hurry_for_people(&mut self, host: &HostName, check: Option<&CheckName>) -> Hurried {
+        let of_sites: Vec<(CheckName, Vec<HostName>)> = self
+            .sites
+            .iter()
+            .filter(|((of, name), _)| of == host && check.is_none_or(|check| check == name))
+            .map(|((_, name), sites)| (name.clone(), sites.clone()))
+            .collect();
+        let here = match check {
+            Some(check) => {
+                let key = Key::of(host, check);
+                usize::from(self.schedule.hurry(&key, Clock.now().mono))
+            }
+            None => self.hurry_all(host),
+        };
+        let is_elsewhere = |name: &CheckName| !self.watched.contains_key(&Key::of(host, name));
+        let elsewhere = of_sites.iter().filter(|(name, _)| is_elsewhere(name)).count();
+        let looked = Looked { host: host.clone(), check: check.cloned() };
+        let sites = of_sites.into_iter().flat_map(|(_, sites)| sites);
+        Hurried {
+            checks: here + elsewhere,
+            sites: sites.map(|site| (site, looked.clone())).collect(),
         }
     }
 

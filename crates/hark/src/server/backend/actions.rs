@@ -1,11 +1,13 @@
 //! Orders: made here, stored, and handed to ingest, which offers them to their agents.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use hark_api::Timestamp;
 use hark_api::actions::{Actions, Order, OrderState};
 use hark_api::audit::AuditLine;
 use hark_api::problem::FieldError;
+use hark_checks::sites::Looked;
 use hark_model::time::{Clock, Unix};
 use hark_model::{HostName, UserName, time::millis};
 use hark_store::state::{Change, OrderRecord};
@@ -24,6 +26,9 @@ const SHOWN: u32 = 20;
 
 /// Who orders repairs.
 const REPAIRER: &str = "hark";
+
+/// How long an order to look may wait: after that the site has looked by itself.
+const LOOK_EXPIRES: Duration = Duration::from_mins(1);
 
 /// The fact in which an agent names what can be ordered.
 const FACT: &str = "actions";
@@ -72,6 +77,24 @@ impl ServerBackend {
             what: "host.action".to_owned(),
             detail: format!("{} {}: {}", order.host, order.action, order.reason),
         })
+    }
+
+    /// Has sites look at once: an order to each, which agents that are none refuse.
+    ///
+    /// # Errors
+    /// If one cannot be stored, or too many wait for a site.
+    pub(super) fn order_looks(&self, orders: BTreeMap<HostName, Looked>) -> Answer<()> {
+        let by = UserName::new(REPAIRER).map_err(|e| Refused::Unavailable(e.to_string()))?;
+        for (host, looked) in orders {
+            self.store_order(&ActionOrder {
+                host,
+                action: looked.order(),
+                by: by.clone(),
+                reason: "a result is wanted now".to_owned(),
+                expires_after: LOOK_EXPIRES,
+            })?;
+        }
+        Ok(())
     }
 
     fn store_order(&self, order: &ActionOrder) -> Answer<Order> {

@@ -67,11 +67,12 @@ impl ServerBackend {
         let (reply, answer) = oneshot::channel();
         let now = ToProbes::Now { host: host.clone(), check: check.cloned(), reply };
         self.links.probes.blocking_send(now).map_err(|_| ending())?;
-        let n = answer.blocking_recv().map_err(|_| ending())?;
-        if n == 0 {
+        let found = answer.blocking_recv().map_err(|_| ending())?;
+        if found.checks == 0 {
             return Err(Refused::Absent);
         }
-        Ok(Looking { checks: u64::try_from(n).unwrap_or(u64::MAX) })
+        self.order_looks(found.sites)?;
+        Ok(Looking { checks: u64::try_from(found.checks).unwrap_or(u64::MAX) })
     }
 
     pub(super) fn stop_silence(&self, silence: SilenceId, by: &UserName) -> Answer<()> {
