@@ -162,6 +162,7 @@ pub const TYPES: &[&dyn ReceiverType] = &[
     &types::gitlab::Gitlab,
     &types::google_chat::GoogleChat,
     &types::gotify::Gotify,
+    &types::hark::Hark,
     &types::home_assistant::HomeAssistant,
     &types::line::Line,
     &types::matrix::Matrix,

@@ -21,6 +21,7 @@ pub const RECEIVER_KEYS: &[Key] = &[
     Key::new("gitlab", Kind::Section(types::gitlab::KEYS), "Opens and closes issues at GitLab."),
     Key::new("google_chat", Kind::Section(types::google_chat::KEYS), "Posts to a space of Google Chat, in threads."),
     Key::new("gotify", Kind::Section(types::gotify::KEYS), "Pushes through Gotify."),
+    Key::new("hark", Kind::Section(types::hark::KEYS), "Hands messages to another hark as events."),
     Key::new("home_assistant", Kind::Section(types::home_assistant::KEYS), "Notifies through Home Assistant."),
     Key::new("line", Kind::Section(types::line::KEYS), "Pushes to a chat of LINE."),
     Key::new("matrix", Kind::Section(types::matrix::KEYS), "Writes to a room of Matrix, in threads."),

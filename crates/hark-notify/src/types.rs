@@ -10,6 +10,7 @@ pub(crate) mod github;
 pub(crate) mod gitlab;
 pub(crate) mod google_chat;
 pub(crate) mod gotify;
+pub(crate) mod hark;
 pub(crate) mod home_assistant;
 pub(crate) mod line;
 pub(crate) mod matrix;
