@@ -606,6 +606,9 @@ async function api(request, answer, url) {
     }
     return json(answer, fleet(), 200, { etag });
   }
+  if (path === '/pushes') return json(answer, hosts.filter((one) => one.name.startsWith('db')).map((one) => ({ host: one.name, check: 'backup', state: 'up', text: 'done', schedule: 'every day at 03:00', done_at: at(START - 7000), due_at: at(START + 79_400), path: `/push/${'0123456789abcdef'.repeat(2)}` })));
+  const lookMatch = /^\/hosts\/([^/]+)\/look$/.exec(path);
+  if (lookMatch && method === 'POST') return url.searchParams.get('check') === 'load' ? problem(answer, 404, 'Not found', 'nobody looks at it from outside') : json(answer, { checks: 1 });
   const actionMatch = /^\/hosts\/([^/]+)\/actions(?:\/([^/]+))?$/.exec(path);
   if (actionMatch) {
     const [, host, action] = actionMatch.map((part) => part && decodeURIComponent(part));

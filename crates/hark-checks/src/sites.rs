@@ -3,7 +3,7 @@
 //!
 //! The server gives a site one entry for each check ([`Sites::given`]), in the words of the section
 //! `checks`, with everything filled in that the site cannot know: the host's address and the times. The site
-//! reads it with [`Probe::read`] and reports its results under [`report_name`].
+//! reads it with [`Probe::read`] and reports its results under [`Probe::report`].
 
 use std::sync::Arc;
 
