@@ -13,6 +13,10 @@
 //! raw one, which needs `CAP_NET_RAW`. What routers say of requests (unreachable) is told too.
 
 mod packet;
+#[cfg(not(all(target_os = "linux", not(feature = "portable"))))]
+#[path = "echo/portable.rs"]
+mod sys;
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
 mod sys;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -412,4 +416,5 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 #[cfg(test)]
 pub(crate) mod line;
 #[cfg(test)]
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
 mod tests;

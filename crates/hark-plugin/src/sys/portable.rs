@@ -34,6 +34,7 @@ impl Ending {
     pub(crate) fn wait_for(&mut self, _poller: &mut Poller) {}
 
     /// Returns when to look at the latest.
+    #[expect(clippy::unnecessary_wraps, reason = "Linux has no such time")]
     pub(crate) fn look_at(&self) -> Option<Mono> {
         Some(self.look_at)
     }
@@ -52,6 +53,7 @@ impl Ending {
 }
 
 /// Limits are set at the start: only Linux can do it from outside.
+#[expect(clippy::unnecessary_wraps, reason = "Linux may refuse")]
 pub(crate) fn limit(_pid: u32, _limits: &[Limit]) -> io::Result<()> {
     Ok(())
 }
