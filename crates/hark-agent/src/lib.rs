@@ -31,6 +31,7 @@
 #![deny(clippy::indexing_slicing)]
 
 mod agent;
+mod along;
 mod central;
 pub mod collectors;
 mod debian_version;
@@ -72,6 +73,7 @@ mod sys;
 mod way_back;
 
 pub use agent::{Agent, AgentError, Summary};
+pub use along::{Along, AlongError};
 pub use endpoint::{DEFAULT_PORT, Names, Server, ServerError};
 pub use enrol::EnrolError;
 pub use heart::{Heart, Setup};

@@ -5,7 +5,7 @@ mod update;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hark_config::{Bare, Key, Kind, Section};
+use hark_config::{Bare, Document, Key, Kind, NoSecrets, Section, Style};
 use hark_model::{HostName, Secret};
 use hark_proto::Identity;
 
@@ -103,6 +103,19 @@ impl AgentConfig {
             root: Root::system(),
             own: "{}".to_owned(),
         }
+    }
+
+    /// Reads the settings of an agent from YAML, as they stand below `agent`.
+    ///
+    /// # Errors
+    /// What is wrong with it, for people.
+    pub fn from_text(text: &str, folder: PathBuf) -> Result<Self, String> {
+        let document = Document::single(text);
+        let config = Self::read(&document.root(&NoSecrets), folder);
+        if document.has_errors() {
+            return Err(document.diagnostics().render(Style::Plain));
+        }
+        Ok(config)
     }
 
     /// Reads the section; diagnostics are in it.
@@ -294,8 +307,6 @@ fn spool(section: &Section<'_>) -> Limits {
 
 #[cfg(test)]
 mod tests {
-    use hark_config::{Document, NoSecrets, Style};
-
     use super::*;
 
     fn read(text: &str) -> (AgentConfig, String) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hark_agent::collectors::{Configured, Root};
 use hark_agent::spool::Limits;
-use hark_agent::{Heart, Moment, Setup};
+use hark_agent::{AgentConfig, Along, Heart, Moment, Setup};
 use hark_engine::input::Input;
 use hark_engine::plan::{Draft, Liveness, Plan};
 use hark_model::record::{JournalKind, Record};
@@ -31,6 +31,10 @@ const INTERVAL: u64 = 10_000;
 /// How long a datagram is under way.
 const LATENCY: u64 = 2;
 
+/// Time between two lines of the watched log, and how many of them are one hit.
+const LINES: u64 = 30_000;
+const HITS: u64 = 10;
+
 /// Time between two results of the check, and between two events.
 const RESULTS: u64 = 60_000;
 const EVENTS: u64 = 300_000;
@@ -44,6 +48,8 @@ struct Day {
     plan: Arc<Plan>,
     ms: u64,
     heart: Heart,
+    /// Watched logs and checks of processes, if they take part.
+    along: Option<Along>,
     host: HostName,
     server: Option<SimServer>,
     n_servers: u64,
@@ -62,6 +68,7 @@ struct Day {
     n_events: u64,
     received: Vec<Unix>,
     incidents: BTreeSet<String>,
+    lines_written: u64,
 }
 
 fn collectors() -> Vec<Configured> {
@@ -116,6 +123,7 @@ impl Day {
             dir,
             ms: 0,
             heart,
+            along: None,
             host,
             server: None,
             n_servers: 0,
@@ -131,9 +139,69 @@ impl Day {
             n_events: 0,
             received: Vec::new(),
             incidents: BTreeSet::new(),
+            lines_written: 0,
         };
         day.start_server();
         day
+    }
+
+    /// As [`Day::new`], with a log that is watched and a process that must run.
+    fn with_logs_and_processes() -> Self {
+        let mut day = Self::new(Limits::default(), 0);
+        let log = day.log();
+        std::fs::write(&log, "before anybody looked\n").expect("it is taken");
+        let text = format!(
+            "logs:\n  hits: {{file: {log}, match: 'hit <[0-9]+>', severity: info}}\n  \
+             many: {{file: {log}, match: 'hit', more_than: 100, within: 1h}}\n  \
+             alive: {{file: {log}, match: line, silent_for: 1h}}\n\
+             processes:\n  worker: {{name: worker, every: 30s}}\n",
+            log = log.display()
+        );
+        let folder = day.dir.path().join("agent");
+        let mut config = AgentConfig::from_text(&text, folder.clone()).expect("it is right");
+        config.root = Root::at(&root(day.dir.path()));
+        let agent = moment(day.ms, day.agent_off);
+        // Nothing was read that could be sent by now.
+        let (heart, wire) = (&mut day.heart, &mut |_: &[u8]| ());
+        let along = weighed(|| Along::begin(&folder, &config, heart, agent, wire));
+        day.along = Some(along.expect("they begin"));
+        day
+    }
+
+    fn log(&self) -> PathBuf {
+        root(self.dir.path()).join("app.log")
+    }
+
+    /// Writes a line now and then, some with a hit, and has the log rotated every six hours. The process is
+    /// away for an hour in the morning.
+    fn write_log_and_processes(&mut self) {
+        if self.along.is_none() {
+            return;
+        }
+        let process = root(self.dir.path()).join("proc/100");
+        let is_away = (4 * HOUR..5 * HOUR).contains(&self.ms);
+        if is_away {
+            // It may be gone already.
+            drop(std::fs::remove_dir_all(&process));
+        } else if !process.is_dir() {
+            std::fs::create_dir_all(&process).expect("it can be made");
+            let line =
+                "100 (worker) S 1 1 1 0 -1 4194560 36 0 0 0 7 2 0 0 20 0 3 0 5 14843904 877\n";
+            std::fs::write(process.join("stat"), line).expect("it is taken");
+        }
+        while self.lines_written < self.ms / LINES {
+            self.lines_written += 1;
+            let n = self.lines_written;
+            if n.is_multiple_of(6 * HOUR / LINES) {
+                let old = self.log().with_extension("log.1");
+                std::fs::rename(self.log(), old).expect("it can be renamed");
+            }
+            let hit = n.is_multiple_of(HITS).then(|| format!(" hit <{}>", n / HITS));
+            let mut options = std::fs::OpenOptions::new();
+            let log = options.append(true).create(true).open(self.log()).expect("it can be opened");
+            let line = format!("line {n}{}\n", hit.unwrap_or_default());
+            std::io::Write::write_all(&mut &log, line.as_bytes()).expect("it is taken");
+        }
     }
 
     fn server_now(&self) -> Now {
@@ -176,7 +244,10 @@ impl Day {
     fn run(&mut self, until: u64) {
         while self.ms < until {
             let engine = self.server.as_ref().and_then(|server| server.engine.next_deadline());
+            let agent = moment(self.ms, self.agent_off).now;
+            let along = self.along.as_ref().and_then(|along| along.next(agent));
             let next = [
+                along.map(|due| due.0.saturating_sub(HEAD)),
                 Some(self.heart.next().0.saturating_sub(HEAD)),
                 self.wire.first_key_value().map(|((at, _), _)| *at),
                 engine.map(|due| due.0.saturating_sub(HEAD)),
@@ -224,11 +295,15 @@ impl Day {
 
     fn step(&mut self) {
         lay_out(self.dir.path(), self.ms);
+        self.write_log_and_processes();
         self.deliver();
         let agent = moment(self.ms, self.agent_off);
         let mut out = Vec::new();
         let heart = &mut self.heart;
         let mut wire = |datagram: &[u8]| unweighed(|| out.push(datagram.to_vec()));
+        if let Some(along) = &mut self.along {
+            weighed(|| along.live(heart, agent, &mut wire));
+        }
         weighed(|| heart.live(agent, &mut wire));
         let right = moment(self.ms, 0).now.unix;
         let fresh = self.heart.found().filter(|(_, taken_at, _)| *taken_at == agent.now.unix);
@@ -386,13 +461,41 @@ fn a_day_in_which_the_server_is_away_for_eight_hours_loses_nothing() {
     assert_eq!(day.incidents, BTreeSet::new());
 }
 
+#[test]
+fn a_day_of_watched_logs_and_processes_tells_each_hit_once_and_one_process() {
+    let mut day = Day::with_logs_and_processes();
+    day.run(8 * HOUR);
+    day.stop_server();
+    day.run(16 * HOUR);
+    day.start_server();
+    day.run(24 * HOUR);
+    day.settle();
+    let hits = day.lines_written / HITS;
+    assert_eq!(hits, 24 * HOUR / LINES / HITS);
+    for number in 1..=hits {
+        assert_eq!(day.told(&format!("hit <{number}>")).len(), 1, "hit {number}");
+    }
+    // Neither too many hits nor an hour without a line, over four rotations and eight hours alone.
+    assert_eq!(day.incidents, BTreeSet::from(["worker".to_owned()]));
+    assert_eq!(day.told("spool"), Vec::<String>::new());
+    assert_eq!(day.missing(), BTreeSet::new());
+    let series = |set: &u32| {
+        let server = day.server.as_ref().expect("it runs");
+        let known = server.samples.set(&day.host, *set).unwrap_or_default();
+        known.iter().any(|series| series.name.instance == "worker")
+    };
+    let of_worker = day.measured.keys().filter(|(set, _)| series(set)).count() as u64;
+    assert!(of_worker.abs_diff(24 * HOUR / 30_000) < 5, "{of_worker} looks at the process");
+    day.check_history();
+}
+
 /// What the bytes that an agent keeps may differ by between two times of a day: lists that have grown to
 /// what they were once full of.
 const SLACK: isize = 16 * 1024;
 
 #[test]
 fn an_agent_holds_as_much_after_a_day_as_after_two_hours() {
-    let mut day = Day::new(Limits::default(), 0);
+    let mut day = Day::with_logs_and_processes();
     day.run(2 * HOUR);
     let early = held();
     assert!(early > 1024, "the agent is weighed: {early}");
