@@ -372,7 +372,7 @@ export const de: Messages = {
   'check.fresh': '',
   'check.do': 'Aktionen',
   'check.look': 'Jetzt prüfen',
-  'check.look-at': '{check} jetzt prüfen',
+  'check.look-at': 'Jetzt prüfen: {check}',
   'check.looking': '{check} wird geprüft.',
   'check.look-none': '{check} wird nicht von außen geprüft: Der Agent meldet es von selbst.',
   'check.address': 'Adresse',

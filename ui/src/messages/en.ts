@@ -370,7 +370,7 @@ export const en = {
   'check.fresh': '',
   'check.do': 'Actions',
   'check.look': 'Look now',
-  'check.look-at': 'Look at {check} now',
+  'check.look-at': 'Look now: {check}',
   'check.looking': '{check} is being looked at.',
   'check.look-none': 'Nobody looks at {check} from outside: the agent reports it by itself.',
   'check.address': 'Address',
