@@ -2,20 +2,25 @@
 //! (design rule 6.8).
 //!
 //! One pure function in a fixed order; the first block wins. What it returns is what is done, what
-//! is written to the journal and what `explain` shows: there is no second opinion. Soft states never
-//! come here, because only believed problems have an incident: the block "hard?" holds by
-//! construction. Time periods of receivers are not there yet.
+//! is written to the journal and what `explain` and `route test` show: there is no second opinion.
+//! Soft states never come here, because only believed problems have an incident: the block "hard?"
+//! holds by construction.
+//!
+//! A receiver may be due in several ways: by a route, as somebody's channel, by a step of an
+//! escalation. It is told if one of them is free; what is shown otherwise is the first one's block.
 
 use std::time::Duration;
 
 use hark_model::record::AckRecord;
 use hark_model::{Now, Reason, Severity, Status, Unix};
 
+use crate::due::Due;
 use crate::incident::{FlapTold, Release, Told};
-use crate::message::clock;
+use crate::message::{clock, span};
 use crate::moment::Moment;
 use crate::plan::{ReceiverPlan, Reminders};
 use crate::reach::Reach;
+use crate::times::Times;
 
 /// Why a message is kept back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +43,10 @@ pub enum Block {
     Acknowledged,
     /// The route's first delay has not passed.
     Delay,
+    /// The step of an escalation is still to come.
+    Step,
+    /// It is outside the hours of the receiver or the user.
+    Hours,
     /// No route leads to a receiver.
     Route,
     /// The receiver hears only of worse things, or not of small betterings.
@@ -63,6 +72,8 @@ impl Block {
             Self::Flapping => "flapping",
             Self::Acknowledged => "acknowledged",
             Self::Delay => "delay",
+            Self::Step => "step",
+            Self::Hours => "hours",
             Self::Route => "route",
             Self::Severity => "severity",
             Self::Told => "told",
@@ -74,7 +85,13 @@ impl Block {
     /// Returns true if only time is needed for the block to end.
     pub fn is_waiting(self) -> bool {
         match self {
-            Self::Held | Self::Release | Self::Delay | Self::Reminder | Self::Storm => true,
+            Self::Held
+            | Self::Release
+            | Self::Delay
+            | Self::Step
+            | Self::Hours
+            | Self::Reminder
+            | Self::Storm => true,
             Self::Switch
             | Self::Unreachable
             | Self::Maintenance
@@ -103,7 +120,6 @@ pub(crate) struct Scene<'a> {
     pub(crate) notify: bool,
     pub(crate) believed: Status,
     pub(crate) removed: bool,
-    pub(crate) hard_since: Moment,
     pub(crate) reach: &'a Reach,
     pub(crate) release: Option<Release>,
     pub(crate) maintenance: Option<&'a Cover>,
@@ -111,17 +127,10 @@ pub(crate) struct Scene<'a> {
     pub(crate) flapping: bool,
     pub(crate) ack: Option<&'a AckRecord>,
     pub(crate) reminders: Reminders,
+    /// What the calendar says.
+    pub(crate) times: &'a Times,
     /// Spreads reminders: the incident's number.
     pub(crate) spread: u64,
-}
-
-/// How a receiver comes to hear of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Due {
-    /// The route's first delay.
-    pub(crate) delay: Duration,
-    /// The route's reminder interval, if other than the general one.
-    pub(crate) repeat: Option<Duration>,
 }
 
 /// What is to be done about one receiver, and why.
@@ -139,20 +148,49 @@ pub(crate) struct Decision {
     pub(crate) again: Moment,
     /// The receiver's knowledge is brought up to date without a message (rule T9).
     pub(crate) quietly: bool,
+    /// By which way: its place among those asked about.
+    pub(crate) way: usize,
 }
 
 impl Decision {
     fn blocked(reason: Option<Reason>, block: Block, text: String, again: Moment) -> Self {
-        Self { reason, block: Some(block), due: true, text, again, quietly: false }
+        Self { reason, block: Some(block), due: true, text, again, quietly: false, way: 0 }
+    }
+
+    /// Returns true if a message is kept back that would be told without the block.
+    fn keeps_back(&self) -> bool {
+        self.due && !matches!(self.block, None | Some(Block::Told | Block::Reminder))
     }
 }
 
-/// Decides about one receiver. `due` is `None` if no route leads to it; `receiver` is `None` if it
+/// Decides about one receiver. `ways` is empty if no route leads to it; `receiver` is `None` if it
 /// is not configured any more.
 pub(crate) fn decide(
     scene: &Scene<'_>,
     receiver: Option<&ReceiverPlan>,
-    due: Option<Due>,
+    ways: &[Due],
+    told: &Told,
+    now: Now,
+) -> Decision {
+    let mut decision = decide_by(scene, receiver, ways.first(), told, now);
+    for (way, due) in ways.iter().enumerate().skip(1) {
+        if decision.block.is_none() || decision.quietly {
+            break;
+        }
+        let other = decide_by(scene, receiver, Some(due), told, now);
+        let again = decision.again.min(other.again);
+        if other.block.is_none() || (other.keeps_back() && !decision.keeps_back()) {
+            decision = Decision { way, ..other };
+        }
+        decision.again = again;
+    }
+    decision
+}
+
+fn decide_by(
+    scene: &Scene<'_>,
+    receiver: Option<&ReceiverPlan>,
+    due: Option<&Due>,
     told: &Told,
     now: Now,
 ) -> Decision {
@@ -168,8 +206,8 @@ pub(crate) fn decide(
         return Decision::blocked(None, Block::Told, text, Moment::NEVER);
     };
     let early = reason == Reason::Reminder && moment < remind_at;
-    if let Some((block, text, again)) = blocked(scene, receiver, due, reason, now) {
-        let again = if early { again.min(remind_at) } else { again };
+    if let Some((block, text, again)) = blocked(scene, receiver, due, told, reason, now) {
+        let again = if early && block != Block::Step { again.min(remind_at) } else { again };
         let decision = Decision::blocked(Some(reason), block, text, again);
         return Decision { due: !early, ..decision };
     }
@@ -201,6 +239,7 @@ pub(crate) fn decide(
         text,
         again: Moment::NEVER,
         quietly: false,
+        way: 0,
     }
 }
 
@@ -230,11 +269,11 @@ fn wanted(scene: &Scene<'_>, told: &Told) -> Option<Reason> {
 fn blocked(
     scene: &Scene<'_>,
     receiver: Option<&ReceiverPlan>,
-    due: Option<Due>,
+    due: Option<&Due>,
+    told: &Told,
     reason: Reason,
     now: Now,
 ) -> Option<(Block, String, Moment)> {
-    let moment = Moment::of(now);
     let never = Moment::NEVER;
     let ends = is_end(reason);
     if !scene.notify {
@@ -273,25 +312,74 @@ fn blocked(
     let Some(receiver) = receiver else {
         return Some((Block::Route, "the receiver is not configured any more".to_owned(), never));
     };
+    if !ends {
+        let Some(due) = due else {
+            return Some((Block::Route, "no route leads there".to_owned(), never));
+        };
+        if let Some(block) = not_yet(due, reason, now) {
+            return Some(block);
+        }
+    }
+    // An end is as bad as what was told: who was woken by it hears of it.
+    let severity = Severity::from(if ends { told.status } else { scene.believed });
+    if reason != Reason::Removed
+        && let Some(text) = out_of_hours(scene, receiver, due, severity)
+    {
+        return Some((Block::Hours, text, never));
+    }
     if ends {
         return None;
     }
-    let Some(due) = due else {
-        return Some((Block::Route, "no route leads there".to_owned(), never));
-    };
-    let first = scene.hard_since + due.delay;
-    if reason == Reason::Problem && moment < first {
-        return Some((Block::Delay, format!("the route waits until {}", at(first, now)), first));
+    let least = due.and_then(|due| due.severity).unwrap_or_default().max(receiver.severity);
+    if Severity::from(scene.believed) < least {
+        return Some((Block::Severity, format!("hears of {least} and worse only"), never));
     }
-    if Severity::from(scene.believed) < receiver.severity {
-        let text = format!("hears of {} and worse only", receiver.severity);
-        return Some((Block::Severity, text, never));
+    None
+}
+
+/// A step that is still to come, or the route's first delay.
+fn not_yet(due: &Due, reason: Reason, now: Now) -> Option<(Block, String, Moment)> {
+    let Due { route, from, .. } = due;
+    match due.step {
+        Some(step) if step.taken.is_none() => {
+            let after = span(step.after.as_secs());
+            let number = step.number;
+            let when = if *from == Moment::NEVER {
+                "its clock stands".to_owned()
+            } else {
+                format!("that is at {}", at(*from, now))
+            };
+            let text =
+                format!("step {number} of `{route}`, when nobody took it for {after}: {when}");
+            Some((Block::Step, text, *from))
+        }
+        Some(_) => None,
+        None if reason == Reason::Problem && Moment::of(now) < *from => {
+            Some((Block::Delay, format!("the route waits until {}", at(*from, now)), *from))
+        }
+        None => None,
+    }
+}
+
+/// It is told when the period opens (6.8): then what is believed is compared again.
+fn out_of_hours(
+    scene: &Scene<'_>,
+    receiver: &ReceiverPlan,
+    due: Option<&Due>,
+    severity: Severity,
+) -> Option<String> {
+    let of_user = due.and_then(|due| Some((due.hours.as_ref()?, due.person.as_ref()?.as_str())));
+    let of_receiver = receiver.hours.as_ref().map(|hours| (hours, receiver.name.as_str()));
+    for (hours, whose) in of_receiver.into_iter().chain(of_user) {
+        let Some(opens) = scene.times.closed(hours, severity) else { continue };
+        let opens = opens.map_or("never opens".to_owned(), |at| format!("opens {}", clock(at)));
+        return Some(format!("outside the hours of {whose}: `{}` {opens}", hours.period));
     }
     None
 }
 
 /// Returns true for messages that end what was told: they pass blocks that are about problems.
-fn is_end(reason: Reason) -> bool {
+pub(crate) fn is_end(reason: Reason) -> bool {
     match reason {
         Reason::Recovery | Reason::Removed | Reason::Merged | Reason::FlapEnd => true,
         Reason::Problem
@@ -306,9 +394,19 @@ fn is_end(reason: Reason) -> bool {
     }
 }
 
-/// Returns when the next reminder is due: counted from the last delivery, spread by a share.
-fn remind_at(scene: &Scene<'_>, due: Option<Due>, told: &Told) -> Moment {
-    let every = due.and_then(|d| d.repeat).unwrap_or(scene.reminders.every);
+/// Returns when the next reminder is due: counted from the last delivery, spread by a share. A step
+/// that was taken since the receiver was told last is told at once.
+fn remind_at(scene: &Scene<'_>, due: Option<&Due>, told: &Told) -> Moment {
+    let gaps = due.and_then(|due| due.repeat.as_deref());
+    let told_so_far = usize::try_from(told.reminders).unwrap_or(usize::MAX);
+    let every = match gaps {
+        Some(gaps) => gaps.get(told_so_far).or(gaps.last()).copied().unwrap_or_default(),
+        None => scene.reminders.every,
+    };
+    let taken = due.and_then(|due| due.step?.taken);
+    if taken.is_some_and(|taken| told.at < taken) {
+        return Moment::LONG_AGO;
+    }
     if told.remind_now {
         return Moment::LONG_AGO;
     }

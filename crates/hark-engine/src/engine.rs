@@ -20,6 +20,7 @@ use crate::own_clock::OwnClock;
 use crate::plan::Plan;
 use crate::reach::Links;
 use crate::timers::{Timer, Timers};
+use crate::times::Times;
 
 /// Numbers that are given once and never again.
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,6 +65,7 @@ pub struct Engine {
     pub(crate) gate: Gate,
     pub(crate) timers: Timers,
     pub(crate) calendar_armed: Moment,
+    pub(crate) times: Times,
     pub(crate) numbers: Numbers,
     pub(crate) counts: Counts,
     pub(crate) words: Words,
@@ -89,6 +91,7 @@ impl Engine {
             gate: Gate::default(),
             timers: Timers::default(),
             calendar_armed: Moment::NEVER,
+            times: Times::default(),
             numbers: Numbers {
                 host: snapshot.last_host,
                 incident: snapshot.last_incident,

@@ -11,10 +11,11 @@ use hark_model::{
 };
 
 use crate::decide::mix;
+use crate::due::is_open;
 use crate::effect::{Changed, Effect, Effects};
 use crate::engine::{About, Engine};
 use crate::matching::{self, Subject};
-use crate::plan::route::GRAVE;
+use crate::plan::route::{GRAVE, RouteMatch, routes_for};
 
 /// So many events of a host are remembered, to know a second copy of one.
 const REMEMBERED: usize = 16;
@@ -57,23 +58,29 @@ impl Engine {
             tags: host.tags(),
             severity: Some(event.severity),
         };
-        for route in &self.plan.routes {
-            let named = route.matches.events.contains(&event.kind);
-            let message = route.matches.events.is_empty() && event.kind == EventKind::Message;
+        let named = |matches: &RouteMatch| matches.events.contains(&event.kind);
+        let message =
+            |matches: &RouteMatch| matches.events.is_empty() && event.kind == EventKind::Message;
+        let grave = |matches: &RouteMatch| matches.grave_events && event.severity >= GRAVE;
+        let enters = |matches: &RouteMatch| {
             // A route that wants bad things only still wants what a person writes.
-            let subject = if message { Subject { severity: None, ..subject } } else { subject };
-            let grave = route.matches.grave_events && event.severity >= GRAVE;
-            if !(named || message || grave) || !matching::routes(&route.matches, subject) {
-                continue;
-            }
-            // Nobody asked for these events, so at least each receiver's own filter is asked.
-            let wants = |receiver: &&ReceiverName| {
-                let least = self.plan.receivers.get(*receiver).map(|plan| plan.severity);
-                named || message || least.is_none_or(|least| event.severity >= least)
-            };
-            receivers.extend(route.to.iter().filter(wants).cloned());
-            if !route.and_on {
-                break;
+            let subject =
+                if message(matches) { Subject { severity: None, ..subject } } else { subject };
+            (matches.events.is_empty() || named(matches))
+                && is_open(matches, &self.times)
+                && matching::routes(matches, subject)
+        };
+        let tells = |matches: &RouteMatch| named(matches) || message(matches) || grave(matches);
+        for route in routes_for(&self.plan.routes, &enters, &tells) {
+            // Nobody asked for grave events, so at least each receiver's own filter is asked.
+            let asked = named(&route.matches) || message(&route.matches);
+            for target in &route.to {
+                for (receiver, _) in self.reached(target, host.name.as_str(), &self.times) {
+                    let least = self.plan.receivers.get(&receiver).map(|plan| plan.severity);
+                    if asked || least.is_none_or(|least| event.severity >= least) {
+                        receivers.insert(receiver);
+                    }
+                }
             }
         }
         receivers

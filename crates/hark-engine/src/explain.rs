@@ -1,12 +1,9 @@
 //! Why somebody is told, or not: the same decisions that are acted upon, asked without acting.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use hark_model::record::Matcher;
-use hark_model::{
-    CheckName, HostId, HostName, IncidentId, Now, Reason, ReceiverName, RouteName, Severity,
-};
+use hark_model::{HostName, IncidentId, Now, Reason, ReceiverName};
 
 use crate::decide::{Block, Decision};
 use crate::engine::Engine;
@@ -75,19 +72,6 @@ pub struct Explanation {
     pub repair: Option<String>,
 }
 
-/// Who would be told by which route.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WouldTell {
-    /// The route.
-    pub route: RouteName,
-    /// The receiver.
-    pub receiver: ReceiverName,
-    /// How long after the problem is believed.
-    pub delay: Duration,
-    /// Why not, in words, if its filter keeps it back.
-    pub withheld: Option<String>,
-}
-
 /// What a filter covers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Preview {
@@ -106,7 +90,7 @@ impl Engine {
         let incident = self.incidents.get(&id)?;
         let reach = self.reach(incident, Moment::of(now));
         let covers = self.covers(incident);
-        let due = self.due(incident);
+        let due = self.due(incident, &self.times, Moment::of(now));
         let nothing = Told::default();
         let receivers: BTreeSet<&ReceiverName> = due.keys().chain(incident.told.keys()).collect();
         let mut lines = Vec::new();
@@ -115,7 +99,8 @@ impl Engine {
             if !due.contains_key(receiver) && told.sequence == 0 {
                 continue;
             }
-            let decision = self.decision(incident, &reach, &covers, &due, receiver, now);
+            let ways = due.get(receiver).map_or(&[][..], Vec::as_slice);
+            let decision = self.decision(incident, &reach, &covers, ways, receiver, now);
             lines.push(Line {
                 receiver: Some(receiver.clone()),
                 verdict: Verdict::of(&decision),
@@ -176,44 +161,5 @@ impl Engine {
             let subject = Subject { host: name, check: None, tags: host.tags(), severity: None };
             matching::covers(matcher, subject)
         })
-    }
-
-    /// Returns who would be told if `check` of `host` had a problem of this severity.
-    pub fn would_tell(
-        &self,
-        host: HostId,
-        check: &CheckName,
-        severity: Severity,
-    ) -> Vec<WouldTell> {
-        let Some(host) = self.hosts.get(host) else { return Vec::new() };
-        let subject = Subject {
-            host: host.name.as_str(),
-            check: Some(check.as_str()),
-            tags: host.tags(),
-            severity: Some(severity),
-        };
-        let mut seen = BTreeSet::new();
-        let mut tells = Vec::new();
-        for route in self.plan.routes.iter().filter(|route| route.matches.events.is_empty()) {
-            if !matching::routes(&route.matches, subject) {
-                continue;
-            }
-            for receiver in route.to.iter().filter(|to| seen.insert((*to).clone())) {
-                let filter = self.plan.receivers.get(receiver).map(|plan| plan.severity);
-                let withheld = filter
-                    .filter(|least| severity < *least)
-                    .map(|least| format!("hears of {least} and worse only"));
-                tells.push(WouldTell {
-                    route: route.name.clone(),
-                    receiver: receiver.clone(),
-                    delay: route.delay,
-                    withheld,
-                });
-            }
-            if !route.and_on {
-                break;
-            }
-        }
-        tells
     }
 }

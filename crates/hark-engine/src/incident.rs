@@ -10,6 +10,7 @@ use hark_model::{
 
 use crate::check::Check;
 use crate::decide::Block;
+use crate::escalate::Escalation;
 use crate::message::clock;
 use crate::moment::Moment;
 use crate::plan::ReceiverPlan;
@@ -72,6 +73,10 @@ pub(crate) struct Told {
     pub(crate) sequence: u32,
     /// What was written to the journal last: which block kept which message back.
     pub(crate) block: Option<(Block, Reason)>,
+    /// How many reminders were told since its status was: the next gap.
+    pub(crate) reminders: u32,
+    /// Since when something is kept back for the hours of the receiver.
+    pub(crate) deferred: Option<Moment>,
     /// What of the flapping was told.
     pub(crate) flap: FlapTold,
     /// It happened once more, which is news of its own (rule T15).
@@ -94,6 +99,8 @@ impl Default for Told {
             delivered: None,
             sequence: 0,
             block: None,
+            reminders: 0,
+            deferred: None,
             flap: FlapTold::No,
             again: false,
             remind_now: false,
@@ -112,6 +119,7 @@ impl Told {
             at: Moment::past(record.at, now),
             delivered: record.delivered_at.map(|at| Moment::past(at, now)),
             sequence: record.sequence,
+            reminders: record.reminders,
             ..Self::default()
         }
     }
@@ -140,6 +148,7 @@ impl Told {
             at: self.at.unix(now),
             delivered_at: self.delivered.map(|at| at.unix(now)),
             sequence: self.sequence,
+            reminders: self.reminders,
         }
     }
 }
@@ -175,6 +184,8 @@ pub(crate) struct Incident {
     pub(crate) repaired: Option<Moment>,
     /// Why it is not repaired, as far as that is in the journal.
     pub(crate) unrepaired: Option<Kept>,
+    /// Who was told in addition, if one of its routes has steps.
+    pub(crate) escalation: Option<Escalation>,
     /// When it is looked at next.
     pub(crate) armed: Moment,
 }

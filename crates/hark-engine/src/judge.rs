@@ -402,6 +402,7 @@ fn opened(id: IncidentId, host: &Host, check: &Check, since: Since, now: Now) ->
             resolution: String::new(),
             comments: Vec::new(),
             repair: None,
+            escalation: None,
         },
         host_name,
         path,
@@ -416,6 +417,7 @@ fn opened(id: IncidentId, host: &Host, check: &Check, since: Since, now: Now) ->
         nobody: false,
         repaired: None,
         unrepaired: None,
+        escalation: None,
         armed: Moment::NEVER,
     }
 }

@@ -4,6 +4,7 @@
 use hark_model::{Now, Reason, Status, Unix};
 
 use crate::check::Check;
+use crate::due::Due;
 use crate::incident::Incident;
 
 /// A message in words.
@@ -61,6 +62,19 @@ pub(crate) fn words(
         Reason::Summary | Reason::Event | Reason::Report | Reason::Test => subject,
     };
     Words { summary, detail: detail(reason, incident, check, passage, now) }
+}
+
+/// Says since when a message was kept back for the receiver's hours.
+pub(crate) fn kept_line(since: Unix) -> String {
+    format!("Kept back since {}: outside the hours.", clock(since))
+}
+
+/// Says by which step of an escalation a message comes.
+pub(crate) fn step_line(way: &Due) -> Option<String> {
+    let step = way.step?;
+    let after = span(step.after.as_secs());
+    let (number, route) = (step.number, &way.route);
+    Some(format!("Escalation: step {number} of `{route}`, since nobody has taken it for {after}."))
 }
 
 fn detail(

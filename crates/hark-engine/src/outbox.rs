@@ -10,11 +10,13 @@ use hark_model::{
     DeliveryId, IncidentId, Notification, Now, Reason, ReceiverName, Severity, Status,
 };
 
+use crate::decide::is_end;
+use crate::due::Due;
 use crate::effect::{Changed, Effect, Effects};
 use crate::engine::{About, Engine};
 use crate::incident::{FlapTold, Incident};
 use crate::input::Outcome;
-use crate::message::{Words, clock, words};
+use crate::message::{Words, clock, kept_line, step_line, words};
 use crate::moment::Moment;
 use crate::timers::Timer;
 
@@ -148,18 +150,23 @@ impl Engine {
         self.timers.arm(&mut self.outbox.armed, due, Timer::Outbox);
     }
 
-    /// Puts a message about an incident into the outbox, with the told-state, in one step.
+    /// Puts a message about an incident into the outbox, with the told-state, in one step. `way` is
+    /// how the receiver comes to hear of it.
     pub(crate) fn tell(
         &mut self,
         incident: &mut Incident,
         receiver: &ReceiverName,
         reason: Reason,
+        way: Option<&Due>,
         now: Now,
         fx: &mut Effects,
     ) {
         self.refresh_shown(incident);
-        let passage = self.supersede(incident, receiver, now, fx);
+        let mut passage = self.supersede(incident, receiver, now, fx);
         let id = incident.record.id;
+        let deferred = incident.told.get(receiver).and_then(|told| told.deferred);
+        passage.extend(deferred.map(|since| kept_line(since.unix(now))));
+        passage.extend(way.filter(|_| !is_end(reason)).and_then(step_line));
         let told = incident.told.entry(receiver.clone()).or_default();
         let (was, sequence) = (told.status, told.sequence);
         let host = self.hosts.get(incident.record.host);
@@ -203,9 +210,11 @@ impl Engine {
         if reason == Reason::Removed || reason == Reason::Recovery {
             told.flap = FlapTold::No;
         }
+        told.reminders = if reason == Reason::Reminder { told.reminders + 1 } else { 0 };
         told.at = Moment::of(now);
         told.sequence += 1;
         told.block = None;
+        told.deferred = None;
         told.again = false;
         told.remind_now = false;
         told.dead = false;
@@ -396,6 +405,8 @@ impl Engine {
                 told.at = Moment::of(now);
                 told.delivered = Some(Moment::of(now));
                 told.block = None;
+                told.deferred = None;
+                told.reminders = 0;
                 fx.records.push(Record::Told(told.record(id, receiver, now)));
                 let about = About::incident(&incident).receiver(receiver);
                 fx.journal(now, about, JournalKind::Told, format!("{receiver}: in a summary"));
@@ -416,8 +427,9 @@ impl Engine {
     fn is_free(&self, incident: &Incident, receiver: &ReceiverName, now: Now) -> bool {
         let reach = self.reach(incident, Moment::of(now));
         let covers = self.covers(incident);
-        let due = self.due(incident);
-        let decision = self.decision(incident, &reach, &covers, &due, receiver, now);
+        let due = self.due(incident, &self.times, Moment::of(now));
+        let ways = due.get(receiver).map_or(&[][..], Vec::as_slice);
+        let decision = self.decision(incident, &reach, &covers, ways, receiver, now);
         decision.block.is_none() && decision.reason != Some(Reason::Reminder)
     }
 

@@ -112,6 +112,7 @@ impl Engine {
             .silences
             .values()
             .flat_map(|silence| [silence.record.from, silence.record.until])
+            .chain(self.times.until())
             .filter(|at| *at > now.unix)
             .min();
         if let Some(next) = next {
@@ -125,7 +126,11 @@ impl Engine {
             return;
         }
         self.calendar_armed = Moment::NEVER;
+        let turned = self.turn_times(now, fx);
         self.turn_silences(now, fx);
+        if turned {
+            self.reconcile_all(now, fx);
+        }
         self.arm_calendar(now);
     }
 

@@ -6,6 +6,7 @@
 //! the difference (rule R3).
 
 pub mod check;
+pub mod people;
 pub mod push;
 mod read;
 pub mod receiver;
@@ -20,17 +21,21 @@ use std::time::Duration;
 
 use hark_config::nearest;
 use hark_model::record::Matcher;
-use hark_model::{CheckName, HostName, ProfileName, ReceiverName, RouteName, Tag, Unix, UserName};
+use hark_model::{
+    CheckName, HostName, PeriodName, ProfileName, ReceiverName, RotaName, RouteName, Tag, TeamName,
+    Unix, UserName,
+};
 
 pub use check::CheckPlan;
+pub use people::{Hours, People, PersonPlan, Target};
 pub use push::PushPlan;
 pub use read::{
-    Catalogue, HOST_KEYS, HOST_MATCH_KEYS, KEYS, LIMIT_KEYS, PUSH_KEYS, ROUTE_KEYS, SILENCE_KEYS,
-    read, read_host_match, read_with,
+    Catalogue, HOST_KEYS, HOST_MATCH_KEYS, HOURS_KEYS, KEYS, LIMIT_KEYS, PERSON_KEYS, PUSH_KEYS,
+    ROUTE_KEYS, SILENCE_KEYS, read, read_host_match, read_with,
 };
 pub use receiver::ReceiverPlan;
 pub use repair::RepairPlan;
-pub use route::{RouteMatch, RoutePlan};
+pub use route::{RouteDraft, RouteMatch, RoutePlan, StepPlan};
 pub use threshold::{Limits, ThresholdLayer, ThresholdPath, ThresholdSet};
 
 /// The name of the pseudo host that stands for the server itself.
@@ -139,7 +144,9 @@ pub struct Draft {
     /// Receivers.
     pub receivers: Vec<ReceiverPlan>,
     /// Routes, in order.
-    pub routes: Vec<RoutePlan>,
+    pub routes: Vec<RouteDraft>,
+    /// Periods, users, teams and rotas.
+    pub people: People,
     /// Declared silences and maintenance.
     pub silences: Vec<SilencePlan>,
 }
@@ -157,6 +164,7 @@ impl Default for Draft {
             checks: Vec::new(),
             receivers: Vec::new(),
             routes: Vec::new(),
+            people: People::default(),
             silences: Vec::new(),
         }
     }
@@ -171,8 +179,18 @@ pub enum Place {
     HostProfile(HostName, ProfileName),
     /// The limits of a metric in a profile; without profile in the global tree.
     Limits(Option<ProfileName>, ThresholdPath),
-    /// A receiver of a route.
-    RouteReceiver(RouteName, ReceiverName),
+    /// Somebody that a route leads to.
+    RouteTarget(RouteName, Target),
+    /// A receiver.
+    Receiver(ReceiverName),
+    /// A user's way to be told.
+    Person(UserName),
+    /// A team.
+    Team(TeamName),
+    /// A rota.
+    Rota(RotaName),
+    /// A period that a route names.
+    Period(PeriodName),
     /// A host that has a reserved name.
     Host(HostName),
     /// A check.
@@ -230,6 +248,8 @@ pub struct Plan {
     pub receivers: BTreeMap<ReceiverName, ReceiverPlan>,
     /// Routes, in order; never empty when there are receivers.
     pub routes: Vec<RoutePlan>,
+    /// Periods, users, teams and rotas.
+    pub people: People,
     /// Declared silences and maintenance.
     pub silences: Vec<SilencePlan>,
     /// The profiles as they are written: kept to be shown, the hosts have them already.
@@ -251,6 +271,7 @@ impl Plan {
             thresholds: Arc::new(resolve_set(&base, None, draft, &mut faults)),
             ..HostPlan::default()
         };
+        people::check(draft, &mut faults);
         let (receivers, routes) = route::resolve(draft, &mut faults);
         if !faults.is_empty() {
             faults.sort_by(|a, b| (&a.place, &a.text).cmp(&(&b.place, &b.text)));
@@ -264,6 +285,7 @@ impl Plan {
             flapping: draft.flapping,
             receivers,
             routes,
+            people: draft.people.clone(),
             silences: draft.silences.clone(),
             profiles: draft.profiles.clone(),
             hosts,

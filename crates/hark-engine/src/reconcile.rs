@@ -3,21 +3,22 @@
 //! [`Engine::reconcile`] is called whenever anything changes that could matter to an incident, and
 //! may be called as often as one likes: it tells the difference, or writes down once why it does not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use hark_model::record::{JournalKind, Record};
 use hark_model::{HostId, IncidentId, Now, ReceiverName, Severity, Status};
 
-use crate::decide::{Block, Decision, Due, Scene, decide};
+use crate::decide::{Block, Decision, Scene, decide};
+use crate::due::Due;
 use crate::effect::{Changed, Effect, Effects};
 use crate::engine::{About, Engine};
 use crate::incident::{Incident, REMOVED, REOPEN_WINDOW, Told};
-use crate::matching::{self, Subject};
 use crate::moment::Moment;
 use crate::overlay::{Covers, calendar_wake, expire_ack};
 use crate::reach::Reach;
 use crate::timers::Timer;
+use crate::times::Times;
 
 impl Engine {
     pub(crate) fn look_at_incident(
@@ -63,13 +64,15 @@ impl Engine {
         let covers = self.covers(&incident);
         // Before messages, so that they say what was tried.
         let mut again = self.repair(&mut incident, &reach, &covers, now, fx);
-        let due = self.due(&incident);
+        again = again.min(self.escalate(&mut incident, &reach, &covers, now, fx));
+        let due = self.due(&incident, &self.times, moment);
         let receivers: BTreeSet<ReceiverName> =
             due.keys().chain(incident.told.keys()).cloned().collect();
         for receiver in receivers {
-            let decision = self.decision(&incident, &reach, &covers, &due, &receiver, now);
+            let ways = due.get(&receiver).map_or(&[][..], Vec::as_slice);
+            let decision = self.decision(&incident, &reach, &covers, ways, &receiver, now);
             again = again.min(decision.again);
-            self.act(&mut incident, &covers, &receiver, decision, now, fx);
+            self.act(&mut incident, &covers, &receiver, ways, decision, now, fx);
         }
         note_nobody(&mut incident, due.is_empty(), now, fx);
         if incident.is_finished(moment) {
@@ -89,28 +92,11 @@ impl Engine {
         incident: &Incident,
         reach: &Reach,
         covers: &Covers,
-        due: &BTreeMap<ReceiverName, Due>,
+        ways: &[Due],
         receiver: &ReceiverName,
         now: Now,
     ) -> Decision {
-        let scene = Scene {
-            notify: self.plan.notify,
-            believed: incident.believed(),
-            removed: incident.record.resolution == REMOVED,
-            hard_since: incident.hard_since,
-            reach,
-            release: incident.release,
-            maintenance: covers.maintenance.as_ref().map(|(_, cover)| cover),
-            silence: covers.silence.as_ref().map(|(_, cover)| cover),
-            flapping: self.flaps(incident),
-            ack: incident.record.ack.as_ref(),
-            reminders: self.plan.reminders,
-            spread: incident.record.id.0,
-        };
-        let nothing = Told::default();
-        let told = incident.told.get(receiver).unwrap_or(&nothing);
-        let plan = self.plan.receivers.get(receiver);
-        let decision = decide(&scene, plan, due.get(receiver).copied(), told, now);
+        let decision = self.decision_at(incident, reach, covers, ways, receiver, &self.times, now);
         if decision.block.is_none() {
             let reason = decision.reason;
             if self.outbox.storms_at(receiver, reason, Moment::of(now)) {
@@ -122,51 +108,59 @@ impl Engine {
         decision
     }
 
-    /// Returns the receivers that routes lead to, each with its first route's settings.
-    pub(crate) fn due(&self, incident: &Incident) -> BTreeMap<ReceiverName, Due> {
-        let tags = self.hosts.get(incident.record.host).map(crate::host::Host::tags);
-        let tags =
-            tags.unwrap_or_else(|| self.plan.host(incident.host_name.as_str()).tags.as_slice());
-        let subject = Subject {
-            host: incident.host_name.as_str(),
-            check: Some(incident.record.check.as_str()),
-            tags,
-            severity: Some(shown_severity(incident)),
+    /// Decides about one receiver, storms left aside, by a calendar that may be that of another moment.
+    #[expect(clippy::too_many_arguments, reason = "all that a decision is about, and nothing else")]
+    pub(crate) fn decision_at(
+        &self,
+        incident: &Incident,
+        reach: &Reach,
+        covers: &Covers,
+        ways: &[Due],
+        receiver: &ReceiverName,
+        times: &Times,
+        now: Now,
+    ) -> Decision {
+        let scene = Scene {
+            notify: self.plan.notify,
+            believed: incident.believed(),
+            removed: incident.record.resolution == REMOVED,
+            reach,
+            release: incident.release,
+            maintenance: covers.maintenance.as_ref().map(|(_, cover)| cover),
+            silence: covers.silence.as_ref().map(|(_, cover)| cover),
+            flapping: self.flaps(incident),
+            ack: incident.record.ack.as_ref(),
+            reminders: self.plan.reminders,
+            times,
+            spread: incident.record.id.0,
         };
-        let mut due = BTreeMap::new();
-        for route in self.plan.routes.iter().filter(|route| route.matches.events.is_empty()) {
-            if !matching::routes(&route.matches, subject) {
-                continue;
-            }
-            for receiver in &route.to {
-                due.entry(receiver.clone())
-                    .or_insert(Due { delay: route.delay, repeat: route.repeat });
-            }
-            if !route.and_on {
-                break;
-            }
-        }
-        due
+        let nothing = Told::default();
+        let told = incident.told.get(receiver).unwrap_or(&nothing);
+        let plan = self.plan.receivers.get(receiver);
+        decide(&scene, plan, ways, told, now)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "a decision and all that it is about")]
     fn act(
         &mut self,
         incident: &mut Incident,
         covers: &Covers,
         receiver: &ReceiverName,
+        ways: &[Due],
         decision: Decision,
         now: Now,
         fx: &mut Effects,
     ) {
-        let Decision { reason, block, due, text, quietly, again: _ } = decision;
+        let Decision { reason, block, due, text, quietly, again: _, way } = decision;
         let Some(reason) = reason else {
             if let Some(told) = incident.told.get_mut(receiver) {
                 told.block = None;
+                told.deferred = None;
             }
             return;
         };
         let Some(block) = block else {
-            self.tell(incident, receiver, reason, now, fx);
+            self.tell(incident, receiver, reason, ways.get(way), now, fx);
             return;
         };
         let about = About::incident(incident).receiver(receiver);
@@ -187,6 +181,9 @@ impl Engine {
         let kept = !matches!(block, Block::Told | Block::Reminder) && due;
         if kept && told.block != Some((block, reason)) {
             told.block = Some((block, reason));
+            if block == Block::Hours {
+                told.deferred.get_or_insert(Moment::of(now));
+            }
             let text = format!("{}: {}: {text}", block.word(), reason.word());
             fx.journal(now, about, JournalKind::Withheld, text);
             self.count_withheld(covers, block, fx);
@@ -229,7 +226,7 @@ impl Engine {
         }
     }
 
-    fn flaps(&self, incident: &Incident) -> bool {
+    pub(crate) fn flaps(&self, incident: &Incident) -> bool {
         self.hosts.get(incident.record.host).is_some_and(|host| {
             host.find(incident.record.check.as_str())
                 .is_some_and(|i| host.checks[i].flapping().is_some())

@@ -10,8 +10,10 @@ use hark_model::record::{
 use hark_model::{CheckName, HostId, HostName, Now, ReceiverName, SeriesName, SilenceId, Status};
 
 use crate::check::{AGENT_CHECK, CLOCK_CHECK, Check, Kind, RTT_CHECK, Rule};
+use crate::decide::Block;
 use crate::effect::{Changed, Effect, Effects};
 use crate::engine::{About, Engine};
+use crate::escalate::Escalation;
 use crate::flap::Ring;
 use crate::gate::quiet;
 use crate::host::{Flags, Host};
@@ -20,6 +22,7 @@ use crate::judge::{Look, since};
 use crate::moment::Moment;
 use crate::overlay::{DECLARED, Silence};
 use crate::plan::{Plan, SELF};
+use crate::times::Times;
 
 impl Engine {
     /// Takes what was stored. Beliefs, incidents, told-states and decisions are as they were; what
@@ -143,6 +146,10 @@ impl Engine {
             nobody: true,
             repaired: record.repair.map(|repair| Moment::past(repair.at, now)),
             unrepaired: None,
+            escalation: record
+                .escalation
+                .as_ref()
+                .map(|escalation| Escalation::restored(escalation, record.status.into(), now)),
             armed: Moment::NEVER,
             record,
         };
@@ -170,6 +177,7 @@ impl Engine {
         for silence in self.silences.values_mut() {
             silence.active = silence.holds(now.unix);
         }
+        self.times = Times::at(&self.plan.people, now.unix);
         self.remember_blocks(now);
         self.hold_until_proven(now);
         for id in self.hosts.ids() {
@@ -192,14 +200,19 @@ impl Engine {
             let reach = self.reach(&incident, Moment::of(now));
             let covers = self.covers(&incident);
             incident.unrepaired = self.unrepaired(&incident, &reach, &covers, now);
-            let due = self.due(&incident);
+            let due = self.due(&incident, &self.times, Moment::of(now));
             // Also those that no route leads to any more, but who know of it.
             let receivers: BTreeSet<ReceiverName> =
                 due.keys().chain(incident.told.keys()).cloned().collect();
             for receiver in &receivers {
-                let decision = self.decision(&incident, &reach, &covers, &due, receiver, now);
+                let ways = due.get(receiver).map_or(&[][..], Vec::as_slice);
+                let decision = self.decision(&incident, &reach, &covers, ways, receiver, now);
                 let block = decision.block.zip(decision.reason).filter(|_| decision.due);
-                incident.told.entry(receiver.clone()).or_default().block = block;
+                let told = incident.told.entry(receiver.clone()).or_default();
+                told.block = block;
+                if block.is_some_and(|(block, _)| block == Block::Hours) {
+                    told.deferred = Some(Moment::of(now));
+                }
             }
             self.incidents.insert(id, incident);
         }
@@ -221,6 +234,7 @@ impl Engine {
         let text = "a new configuration is in force".to_owned();
         fx.journal(now, About::default(), JournalKind::Server, text);
         self.lay_on(plan, now, fx);
+        self.times = Times::at(&plan.people, now.unix);
         self.turn_silences(now, fx);
         self.arm_calendar(now);
         for id in self.hosts.ids() {

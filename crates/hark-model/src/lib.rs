@@ -22,7 +22,8 @@ pub mod token;
 pub use check::{CheckResult, Next, Range, SeriesLimits};
 pub use event::{Event, EventKind};
 pub use name::{
-    CheckName, HostName, NameError, ProfileName, ReceiverName, RouteName, Tag, UserName,
+    CheckName, HostName, NameError, PeriodName, ProfileName, ReceiverName, RotaName, RouteName,
+    Tag, TeamName, UserName,
 };
 pub use notification::{Document, Notification, Reason};
 pub use record::{DeliveryId, HostId, IncidentId, SilenceId};

@@ -134,6 +134,18 @@ name!(
     RouteName, "route name", 64, WORD, word
 );
 name!(
+    /// The name of a period: days and hours.
+    PeriodName, "period name", 64, WORD, word
+);
+name!(
+    /// The name of a team: some users.
+    TeamName, "team name", 64, WORD, word
+);
+name!(
+    /// The name of a rota: users who are on call in turn.
+    RotaName, "rota name", 64, WORD, word
+);
+name!(
     /// The name a user logs in with.
     UserName, "user name", 64, "letters, digits, '.', '-', '_' and '@'", |c| word(c) || c == '@'
 );

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::name::{CheckName, HostName, ReceiverName, Tag, UserName};
+use crate::name::{CheckName, HostName, ReceiverName, RouteName, Tag, UserName};
 use crate::notification::Notification;
 use crate::status::{Severity, Status};
 use crate::time::Unix;
@@ -189,6 +189,31 @@ pub struct IncidentRecord {
     pub comments: Vec<Comment>,
     /// What was done by itself to mend it.
     pub repair: Option<RepairRecord>,
+    /// Who was told in addition because nobody took it.
+    pub escalation: Option<EscalationRecord>,
+}
+
+/// How far an incident has escalated.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EscalationRecord {
+    /// How long nobody has taken it up to `since`, in milliseconds: as a problem of any kind, as a
+    /// warning or worse, as critical.
+    pub counted_ms: [u64; 3],
+    /// Since when the time goes on; `None` while something keeps it back.
+    pub since: Option<Unix>,
+    /// The steps that were taken.
+    pub taken: Vec<StepRecord>,
+}
+
+/// A step of an escalation that was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepRecord {
+    /// Of which route.
+    pub route: RouteName,
+    /// Which, from 1.
+    pub number: u32,
+    /// When.
+    pub at: Unix,
 }
 
 /// How often an incident's repair was ordered.
@@ -231,6 +256,8 @@ pub struct ToldRecord {
     pub delivered_at: Option<Unix>,
     /// How many messages were put into the outbox: the next one's sequence.
     pub sequence: u32,
+    /// How many of the last ones were reminders: the next one comes after the gap of that number.
+    pub reminders: u32,
 }
 
 /// A filter on hosts and checks; all given parts must match, an empty filter matches all.

@@ -74,9 +74,10 @@ impl fmt::Display for Status {
 }
 
 /// How bad an event, incident or notification is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// Good to know; recoveries.
+    #[default]
     Info,
     /// The check could not tell.
     Unknown,

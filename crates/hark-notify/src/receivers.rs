@@ -56,6 +56,12 @@ pub const RECEIVER_KEYS: &[Key] = &[
         "Whether it is told of a problem that got better but is not over.",
     )
     .default("true"),
+    Key::new("hours", Kind::Text, "A period: what comes outside of it is told when it opens."),
+    Key::new(
+        "except",
+        Kind::OneOf(&["info", "unknown", "warning", "critical"]),
+        "From this severity on it is told at any time.",
+    ),
     Key::new(
         "fallback",
         Kind::Text,

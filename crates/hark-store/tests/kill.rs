@@ -61,6 +61,7 @@ fn step(n: u64) -> Vec<Record> {
             resolution: String::new(),
             comments: Vec::new(),
             repair: None,
+            escalation: None,
         }),
         Record::Told(ToldRecord {
             incident: IncidentId(n),
@@ -69,6 +70,7 @@ fn step(n: u64) -> Vec<Record> {
             at: Unix(1),
             delivered_at: None,
             sequence: 1,
+            reminders: 0,
         }),
         Record::Outbox(message(n, receiver, check.clone())),
         Record::Journal(JournalLine {

@@ -1,12 +1,13 @@
 //! From the sections of the configuration to a [`Plan`]: what is wrong is reported at its line.
 //!
 //! The engine reads `interval`, `grace`, `missed`, `notifications`, `threshold_renotify_interval`,
-//! `thresholds`, `threshold_configs`, `hosts`, `routes`, `silences`, `maintenance` and `flapping`; of
-//! `checks` and `receivers` it takes what concerns it and leaves the rest, unknown keys included, to
-//! the crates that own these sections.
+//! `thresholds`, `threshold_configs`, `hosts`, `routes`, `periods`, `teams`, `oncall`, `silences`,
+//! `maintenance` and `flapping`; of `checks`, `receivers` and `users` it takes what concerns it and
+//! leaves the rest, unknown keys included, to the crates that own these sections.
 
 mod hosts;
 mod metrics;
+mod people;
 mod pushes;
 mod repairs;
 mod routes;
@@ -19,6 +20,7 @@ use hark_config::{Bare, Key, Kind, Section, Span};
 
 pub use hosts::HOST_KEYS;
 pub use metrics::Catalogue;
+pub use people::{HOURS_KEYS, PERSON_KEYS};
 pub use pushes::PUSH_KEYS;
 pub use routes::{HOST_MATCH_KEYS, ROUTE_KEYS, SILENCE_KEYS, read_host_match};
 pub use thresholds::LIMIT_KEYS;
@@ -66,6 +68,17 @@ pub const KEYS: &[Key] = &[
     ),
     Key::new("hosts", Kind::Named(&Kind::Section(HOST_KEYS)), "Hosts by name."),
     Key::new("routes", Kind::List(&Kind::Section(ROUTE_KEYS)), "Who is told what; in order."),
+    Key::new(
+        "periods",
+        Kind::Named(&Kind::Any),
+        "Days and hours by name: `mon-fri 08:00-18:00 Europe/Berlin`.",
+    ),
+    Key::new("teams", Kind::Named(&Kind::OneOrMany(&Kind::Text)), "Users by team."),
+    Key::new(
+        "oncall",
+        Kind::Named(&Kind::Section(hark_calendar::ROTA_KEYS)),
+        "Rotas by name: who is on call when.",
+    ),
     Key::new("silences", Kind::List(&Kind::Section(SILENCE_KEYS)), "Times of no notifications."),
     Key::new("maintenance", Kind::List(&Kind::Section(SILENCE_KEYS)), "Times of planned work."),
 ];
@@ -101,6 +114,7 @@ pub fn read_with(root: &Section<'_>, catalogue: Catalogue<'_>) -> Option<Plan> {
     hosts::read(root, &mut draft, &mut places);
     hosts::read_checks(root, &mut draft, &mut places);
     routes::read(root, &mut draft, &mut places);
+    people::read(root, &mut draft, &mut places);
     routes::read_silences(root, &mut draft);
     match Plan::resolve(&draft) {
         Ok(plan) => (!root.diagnostics().has_errors()).then_some(plan),
@@ -469,8 +483,7 @@ mod tests {
     fn without_routes_every_receiver_gets_everything() {
         let document = Document::single("receivers: {b: {}, a: {severity: critical}}\n");
         let plan = read(&document.root(&NoSecrets)).unwrap();
-        let to: Vec<&str> =
-            plan.routes[0].to.iter().map(hark_model::ReceiverName::as_str).collect();
+        let to: Vec<String> = plan.routes[0].to.iter().map(ToString::to_string).collect();
         assert_eq!(to, ["a", "b"]);
         assert_eq!(plan.routes[0].name.as_str(), crate::plan::route::EVERYTHING);
     }
@@ -492,7 +505,8 @@ mod tests {
         let root = document.root(&NoSecrets);
         read(&root).unwrap();
         let mut asked = root.asked();
-        asked.retain(|key| !["checks", "check_defaults", "receivers"].contains(key));
+        let others = ["checks", "check_defaults", "receivers", "users"];
+        asked.retain(|key| !others.contains(key));
         let mut known: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
         asked.sort_unstable();
         known.sort_unstable();

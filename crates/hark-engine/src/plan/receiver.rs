@@ -3,6 +3,8 @@
 
 use hark_model::{ReceiverName, Severity};
 
+use super::people::Hours;
+
 /// A place where messages go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceiverPlan {
@@ -12,11 +14,13 @@ pub struct ReceiverPlan {
     pub severity: Severity,
     /// Whether it wants to hear that a problem got better but is not over (rule T9).
     pub better: bool,
+    /// When it is told; without at any time.
+    pub hours: Option<Hours>,
 }
 
 impl ReceiverPlan {
     /// Makes a receiver that is told everything.
     pub fn new(name: ReceiverName) -> Self {
-        Self { name, severity: Severity::Info, better: true }
+        Self { name, severity: Severity::Info, better: true, hours: None }
     }
 }

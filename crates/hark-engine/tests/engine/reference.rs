@@ -22,11 +22,24 @@ const SILENT_AFTER: u64 = 95;
 const MINUTE: u64 = 60;
 
 const CONFIG: &str = r"
-receivers: {all: {}, bad: {severity: critical}, later: {}}
+periods: {work: '00:10-00:20, 00:30-00:40, 00:50-01:00, 01:10-01:20, 01:30-01:40 UTC'}
+receivers:
+  all: {}
+  bad: {severity: critical}
+  later: {}
+  work: {hours: work}
+  awake: {hours: work, except: critical}
+  boss: {}
+  chief: {}
 threshold_renotify_interval: 0
 routes:
-  - {name: first, to: [all, bad], continue: true}
-  - {name: second, to: later, delay: 100s}
+  - name: first
+    continue: true
+    routes: [{name: first-below, to: [all, bad, work, awake]}]
+  - name: second
+    to: later
+    delay: 100s
+    escalate: [{after: 150s, to: boss}, {after: 200s, to: chief, severity: critical}]
 thresholds: {cpu_monitor: {cpu_percent: {warning: 80, critical: 90}}}
 ";
 
@@ -47,7 +60,13 @@ struct Thing {
     level: Level,
     since: u64,
     acked: Option<bool>,
-    told: [Level; 3],
+    told: [Level; 7],
+    /// How many seconds it was bad, and critical, while nothing kept it back and nobody had it.
+    clocks: [u64; 2],
+    /// When the first step was taken, and the second.
+    steps: [Option<u64>; 2],
+    /// When each receiver was told last.
+    told_at: [u64; 7],
     /// When it was looked at last.
     seen: u64,
     /// Since when, and until when at most, a fresh result is waited for.
@@ -66,11 +85,22 @@ struct NaiveHost {
 #[derive(Debug, Default)]
 struct Naive {
     time: u64,
+    /// Whether it is working time.
+    working: bool,
     hosts: [NaiveHost; 2],
     said: Vec<(u64, String)>,
 }
 
-const RECEIVERS: [&str; 3] = ["all", "bad", "later"];
+const RECEIVERS: [&str; 7] = ["all", "bad", "later", "work", "awake", "boss", "chief"];
+
+/// The wall clock is half a second behind, so that no period begins or ends in the moment in which
+/// something else happens: which of the two comes first is nobody's business.
+const BEHIND_MS: i64 = 500;
+
+/// Ten minutes closed, ten minutes open, until 01:40; each half a second after the whole one.
+fn working(time: u64) -> bool {
+    time < 6000 && (time / 600) % 2 == 1
+}
 
 /// The naive threshold: 80 and 90, a held level until a tenth below its limit.
 fn naive_level(value: u32, before: Level) -> Level {
@@ -98,6 +128,26 @@ impl Thing {
             self.acked = None;
         }
         self.level = level;
+        self.clocks[1] = if level == 3 { self.clocks[1] } else { 0 };
+        if level == 0 {
+            (self.clocks, self.steps) = ([0; 2], [None; 2]);
+        }
+    }
+
+    /// A second has passed in which it was as it is.
+    fn count(&mut self, kept_back: bool) {
+        if self.level != 0 && !kept_back && self.acked.is_none() {
+            self.clocks[0] += 1;
+            self.clocks[1] += u64::from(self.level == 3);
+        }
+    }
+
+    fn take_steps(&mut self, time: u64) {
+        for ((step, clock), after) in self.steps.iter_mut().zip(self.clocks).zip([150, 200]) {
+            if clock >= after {
+                step.get_or_insert(time);
+            }
+        }
     }
 }
 
@@ -105,6 +155,9 @@ impl Naive {
     fn second(&mut self) {
         let time = self.time;
         for host in &mut self.hosts {
+            let silenced = !host.silences.is_empty();
+            host.metric.count(silenced || host.alive.level != 0);
+            host.alive.count(silenced);
             if let Some(heard) = host.heard
                 && time == heard + SILENT_AFTER
             {
@@ -155,20 +208,32 @@ impl Naive {
                 if thing.fresh.is_some_and(|(_, limit)| time >= limit) {
                     thing.fresh = None;
                 }
-                for (receiver, told) in RECEIVERS.iter().zip(&mut thing.told) {
+                thing.take_steps(time);
+                let told = thing.told.iter_mut().zip(&mut thing.told_at);
+                for (receiver, (told, told_at)) in RECEIVERS.iter().zip(told) {
                     let (is, was) = (thing.level, *told);
                     let delay = if *receiver == "later" { 100 } else { 0 };
                     let least = if *receiver == "bad" { 3 } else { 0 };
-                    let quiet = is == was || silenced;
+                    let exempt = *receiver == "awake" && is.max(was * u8::from(is == 0)) == 3;
+                    let asleep = matches!(*receiver, "work" | "awake") && !self.working && !exempt;
+                    let step = match *receiver {
+                        "boss" => Some(thing.steps[0]),
+                        "chief" => Some(thing.steps[1]),
+                        _ => None,
+                    };
+                    // A step that is taken is told also to whom who knows from before.
+                    let reminded = is != 0 && step.flatten().is_some_and(|at| *told_at < at);
+                    let quiet = (is == was && !reminded) || silenced || asleep;
                     let kept = is != 0
                         && (behind
                             || thing.fresh.is_some()
                             || thing.acked.is_some()
+                            || step == Some(None)
                             || (was == 0 && time < thing.since + delay)
                             || is < least);
                     if !quiet && !kept {
                         self.said.push((time, format!("{receiver} {name} {path} {is}")));
-                        *told = is;
+                        (*told, *told_at) = (is, time);
                     }
                 }
             }
@@ -179,6 +244,10 @@ impl Naive {
         match deed {
             Deed::Wait(seconds) => {
                 for _ in 0..seconds {
+                    if self.working != working(self.time) {
+                        self.working = !self.working;
+                        self.tell();
+                    }
                     self.time += 1;
                     self.second();
                 }
@@ -255,6 +324,7 @@ fn deed() -> impl Strategy<Value = Deed> {
 /// Carries the deeds out in both and returns what the engine said and what the model said.
 fn both(deeds: &[Deed]) -> (BTreeMap<u64, Vec<String>>, BTreeMap<u64, Vec<String>>) {
     let mut world = World::new(plan_of(CONFIG));
+    world.wall = -BEHIND_MS;
     let mut naive = Naive::default();
     for deed in deeds {
         act(&mut world, *deed);
@@ -314,10 +384,12 @@ fn the_naive_model_tells_a_silent_host() {
         [
             "95 all web1 host 3",
             "95 bad web1 host 3",
+            "95 awake web1 host 3",
             "195 later web1 host 3",
             "200 all web1 host 0",
             "200 bad web1 host 0",
-            "200 later web1 host 0"
+            "200 later web1 host 0",
+            "200 awake web1 host 0"
         ]
     );
 }

@@ -396,6 +396,7 @@ mod tests {
             resolution: if resolved_at.is_some() { "recovered" } else { "" }.to_owned(),
             comments: Vec::new(),
             repair: None,
+            escalation: None,
         }
     }
 

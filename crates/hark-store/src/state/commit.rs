@@ -273,10 +273,11 @@ fn put_incident(t: &Transaction<'_>, incident: &IncidentRecord) -> Result<(), Co
 
 fn put_told(t: &Transaction<'_>, told: &ToldRecord) -> Result<(), CommitError> {
     t.prepare_cached(
-        "INSERT INTO told (incident, receiver, status, at, delivered_at, sequence)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        "INSERT INTO told (incident, receiver, status, at, delivered_at, sequence, reminders)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
          ON CONFLICT (incident, receiver) DO UPDATE SET status = excluded.status,
-           at = excluded.at, delivered_at = excluded.delivered_at, sequence = excluded.sequence",
+           at = excluded.at, delivered_at = excluded.delivered_at, sequence = excluded.sequence,
+           reminders = excluded.reminders",
     )?
     .execute(params![
         int(told.incident.0)?,
@@ -284,7 +285,8 @@ fn put_told(t: &Transaction<'_>, told: &ToldRecord) -> Result<(), CommitError> {
         told.status.word(),
         told.at.0,
         told.delivered_at.map(|d| d.0),
-        told.sequence
+        told.sequence,
+        told.reminders
     ])?;
     Ok(())
 }
@@ -367,7 +369,7 @@ pub(super) fn load(c: &Connection, resolved_since: Unix) -> rusqlite::Result<Loa
     )?;
     snapshot.told = read(
         c,
-        "SELECT incident, receiver, status, at, delivered_at, sequence FROM told
+        "SELECT incident, receiver, status, at, delivered_at, sequence, reminders FROM told
          WHERE incident IN (SELECT id FROM incident WHERE resolved_at IS NULL
            UNION ALL SELECT id FROM incident WHERE resolved_at >= ?1)
          ORDER BY incident, receiver",
@@ -491,6 +493,7 @@ pub(super) fn told(row: &Row<'_>) -> Result<ToldRecord, RowError> {
         at: Unix(row.get(3)?),
         delivered_at: row.get::<_, Option<i64>>(4)?.map(Unix),
         sequence: row.get(5)?,
+        reminders: row.get(6)?,
     })
 }
 

@@ -13,7 +13,7 @@ use super::OpenError;
 use crate::fault::Fault;
 
 /// Every migration, oldest first.
-pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3];
+pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
 
 /// The tables of the first version.
 ///
@@ -120,6 +120,11 @@ CREATE TABLE action_order (
 ) STRICT;
 CREATE INDEX action_order_host ON action_order (host, id);
 CREATE INDEX action_order_open ON action_order (id) WHERE ended IS NULL;
+";
+
+/// How many reminders were told in a row: the next one comes after the gap of that number.
+const V4: &str = "
+ALTER TABLE told ADD COLUMN reminders INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// Brings the tables to the newest version and returns where the copy of the old file is, if one

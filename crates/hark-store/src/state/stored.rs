@@ -8,11 +8,11 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use hark_model::name::{CheckName, HostName, NameError, ReceiverName, Tag, UserName};
+use hark_model::name::{CheckName, HostName, NameError, ReceiverName, RouteName, Tag, UserName};
 use hark_model::record::{
-    AckRecord, CheckRecord, Comment, Confirm, DeliveryId, DeliveryRecord, DeliveryState, Fresh,
-    HostId, HostRecord, IncidentId, IncidentRecord, Matcher, RepairRecord, SilenceId,
-    SilenceRecord,
+    AckRecord, CheckRecord, Comment, Confirm, DeliveryId, DeliveryRecord, DeliveryState,
+    EscalationRecord, Fresh, HostId, HostRecord, IncidentId, IncidentRecord, Matcher, RepairRecord,
+    SilenceId, SilenceRecord, StepRecord,
 };
 use hark_model::{Document, Notification, Reason, Severity, Status, Unix};
 use serde::{Deserialize, Serialize};
@@ -323,6 +323,53 @@ struct StoredIncidentV1 {
     comments: Vec<StoredCommentV1>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     repair: Option<StoredRepairV1>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    escalation: Option<StoredEscalationV1>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredEscalationV1 {
+    counted_ms: [u64; 3],
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    since: Option<i64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    taken: Vec<StoredStepV1>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredStepV1 {
+    route: String,
+    number: u32,
+    at: i64,
+}
+
+impl From<&EscalationRecord> for StoredEscalationV1 {
+    fn from(escalation: &EscalationRecord) -> Self {
+        let step = |s: &StepRecord| StoredStepV1 {
+            route: s.route.to_string(),
+            number: s.number,
+            at: s.at.0,
+        };
+        Self {
+            counted_ms: escalation.counted_ms,
+            since: escalation.since.map(|t| t.0),
+            taken: escalation.taken.iter().map(step).collect(),
+        }
+    }
+}
+
+impl TryFrom<StoredEscalationV1> for EscalationRecord {
+    type Error = StoredError;
+
+    fn try_from(stored: StoredEscalationV1) -> Result<Self, StoredError> {
+        let mut taken = Vec::with_capacity(stored.taken.len());
+        for s in stored.taken {
+            let route = RouteName::new(&s.route)?;
+            taken.push(StepRecord { route, number: s.number, at: Unix(s.at) });
+        }
+        let since = stored.since.map(Unix);
+        Ok(Self { counted_ms: stored.counted_ms, since, taken })
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -355,6 +402,7 @@ pub(crate) fn encode_incident(incident: &IncidentRecord) -> Result<String, Store
         resolution: incident.resolution.clone(),
         comments: incident.comments.iter().map(comment).collect(),
         repair: incident.repair.map(|r| StoredRepairV1 { tries: r.tries, at: r.at.0 }),
+        escalation: incident.escalation.as_ref().map(StoredEscalationV1::from),
     })?)
 }
 
@@ -395,6 +443,7 @@ pub(crate) fn decode_incident(
         resolution: stored.resolution,
         comments,
         repair: stored.repair.map(|r| RepairRecord { tries: r.tries, at: Unix(r.at) }),
+        escalation: stored.escalation.map(EscalationRecord::try_from).transpose()?,
     })
 }
 

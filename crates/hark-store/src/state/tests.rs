@@ -61,6 +61,7 @@ fn incident(id: u64, resolved_at: Option<Unix>) -> IncidentRecord {
         resolution: String::new(),
         comments: Vec::new(),
         repair: None,
+        escalation: None,
     }
 }
 
@@ -72,6 +73,7 @@ fn told(id: u64) -> ToldRecord {
         at: Unix(5),
         delivered_at: None,
         sequence: 1,
+        reminders: 2,
     }
 }
 

@@ -56,10 +56,14 @@ const HISTORY_KEYS: &[Key] = &[
 
 const USER_KEYS: &[Key] = &[
     Key::new("full_name", Kind::Text, "The name shown on the page."),
-    Key::new("password", Kind::Secret, "A hash made by `hark passwd`.").required(),
+    Key::new("password", Kind::Secret, "A hash made by `hark passwd`; needed to log in."),
     Key::new("admin", Kind::Bool, "May do everything.").default("false"),
     Key::new("avatar", Kind::Text, "Not used yet."),
-    Key::new("notification_channels", Kind::Any, "Not used yet: see receivers and routes."),
+    Key::new("notification_channels", Kind::Any, "The older word for `channels`: not read."),
+    hark_engine::plan::PERSON_KEYS[0],
+    hark_engine::plan::PERSON_KEYS[1],
+    hark_engine::plan::PERSON_KEYS[2],
+    hark_engine::plan::PERSON_KEYS[3],
 ];
 
 /// The server's own keys, read.
@@ -223,7 +227,13 @@ fn read_users(root: &Section<'_>) -> Vec<UserEntry> {
                 None
             }
         };
-        let password = section.required("password").and_then(|v| v.secret());
+        // One that only says how to be told is somebody who logs in by an account made on the page.
+        let told_only = ["channels", "hours", "severity"].iter().any(|key| section.has(key));
+        let password = if told_only && !section.has("password") {
+            None
+        } else {
+            section.required("password").and_then(|v| v.secret())
+        };
         if let Some(password) = &password
             && !is_known_hash(password.expose())
         {

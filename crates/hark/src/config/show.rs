@@ -24,7 +24,7 @@ pub(crate) fn show(loaded: &Loaded) -> Value {
         Target::Journald => "journald".to_owned(),
         Target::File { path, .. } => path.display().to_string(),
     };
-    let users: Map<String, Value> = s
+    let mut users: Map<String, Value> = s
         .users
         .iter()
         .map(|u| {
@@ -32,6 +32,11 @@ pub(crate) fn show(loaded: &Loaded) -> Value {
             (u.name.to_string(), shown)
         })
         .collect();
+    for (name, person) in &loaded.plan.people.persons {
+        if let Value::Object(shown) = users.entry(name.to_string()).or_insert_with(|| json!({})) {
+            shown.extend(monitoring::person(person));
+        }
+    }
     let mut shown = Map::new();
     let parts = [
         ("hb_port", json!(s.udp_port)),
@@ -118,13 +123,16 @@ fn agent(loaded: &Loaded) -> Value {
 fn receivers(loaded: &Loaded) -> Map<String, Value> {
     let show = |name: &hark_model::ReceiverName, c: &hark_notify::Configured| {
         let plan = loaded.plan.receivers.get(name);
-        json!({
-            "type": c.kind,
-            "target": c.receiver.target(),
-            "fallback": c.fallback.as_ref().map(ToString::to_string),
-            "severity": plan.map(|plan| plan.severity.word()),
-            "better": plan.map(|plan| plan.better),
-        })
+        let mut shown = monitoring::hours(plan.and_then(|plan| plan.hours.as_ref()));
+        let parts = [
+            ("type", json!(c.kind)),
+            ("target", json!(c.receiver.target())),
+            ("fallback", json!(c.fallback.as_ref().map(ToString::to_string))),
+            ("severity", json!(plan.map(|plan| plan.severity.word()))),
+            ("better", json!(plan.map(|plan| plan.better))),
+        ];
+        shown.extend(parts.map(|(key, value)| (key.to_owned(), value)));
+        Value::Object(shown)
     };
     loaded.receivers.iter().map(|(name, c)| (name.to_string(), show(name, c))).collect()
 }

@@ -16,6 +16,7 @@ mod overview;
 mod paging;
 mod pushes;
 mod reports;
+mod routes;
 mod series;
 mod summaries;
 mod updates;

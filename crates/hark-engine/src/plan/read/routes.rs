@@ -1,15 +1,21 @@
 //! The sections `routes`, `silences` and `maintenance`, and what of `receivers` concerns the engine.
 
+use std::time::Duration;
+
 use hark_config::{Bare, Key, Kind, Section, Value};
 use hark_model::record::Matcher;
-use hark_model::{EventKind, ReceiverName, RouteName, Severity, Tag, Unix};
+use hark_model::{EventKind, PeriodName, ReceiverName, RouteName, Severity, Tag, Unix};
 
 use super::Places;
+use super::people::read_hours;
 use crate::overlay::LONGEST_SILENCE;
-use crate::plan::{Draft, Place, ReceiverPlan, RouteMatch, RoutePlan, SilencePlan};
+use crate::plan::route::{MAX_DEPTH, MAX_STEPS};
+use crate::plan::{
+    Draft, Place, ReceiverPlan, RouteDraft, RouteMatch, SilencePlan, StepPlan, Target,
+};
 
-const SEVERITY_WORDS: &[&str] = &["info", "unknown", "warning", "critical"];
-const SEVERITIES: [(&str, Severity); 4] = [
+pub(super) const SEVERITY_WORDS: &[&str] = &["info", "unknown", "warning", "critical"];
+pub(super) const SEVERITIES: [(&str, Severity); 4] = [
     ("info", Severity::Info),
     ("unknown", Severity::Unknown),
     ("warning", Severity::Warning),
@@ -31,6 +37,7 @@ const ROUTE_MATCH_KEYS: &[Key] = &[
     MATCH_KEYS[1],
     MATCH_KEYS[2],
     MATCH_KEYS[3],
+    Key::new("times", Kind::OneOrMany(&Kind::Text), "Periods of which one must be open."),
     Key::new(
         "events",
         Kind::OneOrMany(&Kind::Text),
@@ -38,22 +45,53 @@ const ROUTE_MATCH_KEYS: &[Key] = &[
     ),
 ];
 
+const STEP_KEYS: &[Key] = &[
+    Key::new("after", Kind::Duration, "How long nobody has taken it.").unit("seconds").required(),
+    Key::new("to", Kind::OneOrMany(&Kind::Text), "Who is told then, as in a route.").required(),
+    Key::new(
+        "severity",
+        Kind::OneOf(SEVERITY_WORDS),
+        "Only from this severity on, counted from when it is that bad.",
+    ),
+    Key::new(
+        "unless",
+        Kind::OneOf(&["acknowledged"]),
+        "What stops the clock, beside what keeps messages back.",
+    )
+    .default("acknowledged"),
+];
+
 /// The keys of a route.
 pub const ROUTE_KEYS: &[Key] = &[
     Key::new("name", Kind::Text, "Its name.").required(),
     Key::new("match", Kind::Section(ROUTE_MATCH_KEYS), "What it is for; by default everything."),
-    Key::new("to", Kind::OneOrMany(&Kind::Text), "Receivers.").required(),
+    Key::new(
+        "to",
+        Kind::OneOrMany(&Kind::Text),
+        "Receivers, `user:NAME`, `team:NAME`, `oncall:NAME`, or `owner`.",
+    ),
     Key::new("delay", Kind::Duration, "Time from the confirmed problem to the first message.")
         .default("0s")
         .unit("seconds"),
     Key::new(
         "repeat",
-        Kind::Duration,
-        "Time between reminders; by default `threshold_renotify_interval`, 0 is never.",
+        Kind::OneOrMany(&Kind::Duration),
+        "Times between reminders, the last one again and again; by default \
+         `threshold_renotify_interval`, 0 is never.",
     )
     .unit("seconds"),
+    Key::new(
+        "escalate",
+        Kind::List(&Kind::Section(STEP_KEYS)),
+        "Who is told in addition when nobody takes it.",
+    ),
     Key::new("continue", Kind::Bool, "Whether later routes are looked at as well.")
         .default("false"),
+    Key::new(
+        "routes",
+        Kind::List(&Kind::Any),
+        "Routes below, with the same keys: they take what they do not say from this one.",
+    ),
 ];
 
 /// The keys of a silence or maintenance.
@@ -69,47 +107,105 @@ pub(super) fn read(root: &Section<'_>, draft: &mut Draft, places: &mut Places) {
     for (key, section) in root.children("receivers") {
         // A name that cannot be is reported by the owner of the section.
         let Ok(name) = ReceiverName::new(key.value) else { continue };
+        places.insert(Place::Receiver(name.clone()), key.span);
         let usual = ReceiverPlan::new(name);
         draft.receivers.push(ReceiverPlan {
             severity: section.word("severity", &SEVERITIES).unwrap_or(usual.severity),
             better: section.bool("better", usual.better),
+            hours: read_hours(&section),
             ..usual
         });
     }
-    for item in root.list("routes") {
-        if let Some(route) = item.section().and_then(|section| read_route(&section, places)) {
-            draft.routes.push(route);
-        }
-    }
+    draft.routes = read_list(root, places, 1);
 }
 
-fn read_route(section: &Section<'_>, places: &mut Places) -> Option<RoutePlan> {
+fn read_list(section: &Section<'_>, places: &mut Places, depth: usize) -> Vec<RouteDraft> {
+    if depth > MAX_DEPTH {
+        section.error("routes", format!("routes may lie at most {MAX_DEPTH} deep in each other"));
+        return Vec::new();
+    }
+    let items = section.list("routes");
+    items.iter().filter_map(|item| read_route(&item.section()?, places, depth)).collect()
+}
+
+fn read_route(section: &Section<'_>, places: &mut Places, depth: usize) -> Option<RouteDraft> {
     section.finish(ROUTE_KEYS);
+    section.required("name");
     let name = section.parse("name", RouteName::new)?;
     places.insert(Place::Route(name.clone()), section.value_span("name"));
-    let mut to = Vec::new();
-    for receiver in section.parse_many("to", ReceiverName::new) {
-        places.insert(Place::RouteReceiver(name.clone(), receiver.value.clone()), receiver.span);
-        to.push(receiver.value);
+    let repeat: Vec<Duration> = section
+        .one_or_many("repeat")
+        .iter()
+        .filter_map(|value| value.duration(Bare::Seconds))
+        .collect();
+    if repeat.iter().rev().skip(1).any(Duration::is_zero) {
+        section
+            .error("repeat", "0 ends the reminders: nothing can come after it")
+            .hint("write it last, or leave it out");
     }
-    Some(RoutePlan {
-        matches: section.child("match").map(|part| read_route_match(&part)).unwrap_or_default(),
-        delay: section.opt_duration("delay", Bare::Seconds).unwrap_or_default(),
-        repeat: section.opt_duration("repeat", Bare::Seconds),
+    Some(RouteDraft {
+        matches: section
+            .child("match")
+            .map(|part| read_route_match(&part, places))
+            .unwrap_or_default(),
+        to: section.has("to").then(|| read_targets(section, &name, places)),
+        delay: section.opt_duration("delay", Bare::Seconds),
+        repeat: (!repeat.is_empty()).then_some(repeat),
+        escalate: section.has("escalate").then(|| read_steps(section, &name, places)),
         and_on: section.bool("continue", false),
-        ..RoutePlan::new(name, to)
+        routes: read_list(section, places, depth + 1),
+        name: Some(name),
     })
 }
 
-fn read_route_match(section: &Section<'_>) -> RouteMatch {
+fn read_targets(section: &Section<'_>, route: &RouteName, places: &mut Places) -> Vec<Target> {
+    let mut to = Vec::new();
+    for target in section.parse_many("to", Target::read) {
+        places.insert(Place::RouteTarget(route.clone(), target.value.clone()), target.span);
+        to.push(target.value);
+    }
+    to
+}
+
+fn read_steps(section: &Section<'_>, route: &RouteName, places: &mut Places) -> Vec<StepPlan> {
+    let mut steps: Vec<StepPlan> = Vec::new();
+    for item in section.list("escalate") {
+        let Some(part) = item.section() else { continue };
+        part.finish(STEP_KEYS);
+        part.required("after");
+        part.required("to");
+        part.word("unless", &[("acknowledged", ())]);
+        let Some(after) = part.opt_duration("after", Bare::Seconds) else { continue };
+        if after.is_zero() {
+            part.error("after", "a step comes after some time")
+                .hint("who is told at once stands in the route's `to`");
+        }
+        if steps.last().is_some_and(|last| last.after > after) {
+            part.error("after", "steps stand in the order of their times");
+        }
+        let to = read_targets(&part, route, places);
+        steps.push(StepPlan { after, to, severity: part.word("severity", &SEVERITIES) });
+    }
+    if steps.len() > MAX_STEPS {
+        section.error("escalate", format!("a route has at most {MAX_STEPS} steps"));
+    }
+    steps
+}
+
+fn read_route_match(section: &Section<'_>, places: &mut Places) -> RouteMatch {
     let matcher = read_matcher(section);
     let events = texts(&section.one_or_many("events"));
+    let times = section.parse_many("times", PeriodName::new);
+    for period in &times {
+        places.insert(Place::Period(period.value.clone()), period.span);
+    }
     section.finish(ROUTE_MATCH_KEYS);
     RouteMatch {
         hosts: matcher.hosts,
         checks: matcher.checks,
         tags: matcher.tags,
         severity: matcher.severity,
+        times: times.into_iter().map(|period| period.value).collect(),
         events: events.iter().map(|word| EventKind::from_word(word)).collect(),
         grave_events: false,
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use hark_engine::Plan;
 use hark_engine::plan::threshold::{ConfirmRule, Limit, Limits, OnStale, Operator, Threshold};
 use hark_engine::plan::{
-    CheckPlan, HostPlan, RepairPlan, RoutePlan, SilencePlan, ThresholdPath, ThresholdSet, threshold,
+    CheckPlan, HostPlan, RepairPlan, RoutePlan, SilencePlan, StepPlan, ThresholdPath, ThresholdSet,
+    threshold,
 };
 use hark_model::record::Matcher;
 use serde_json::{Map, Value, json};
@@ -44,10 +45,38 @@ pub(super) fn put(plan: &Plan, shown: &mut Map<String, Value>) {
         ("threshold_configs", Value::Object(profiles)),
         ("hosts", Value::Object(hosts)),
         ("routes", plan.routes.iter().map(route).collect()),
+        ("periods", named(&plan.people.periods, |window| json!(window.to_string()))),
+        ("teams", named(&plan.people.teams, |members| json!(words(members)))),
+        ("oncall", named(&plan.people.rotas, rota)),
         ("silences", silences(false).into()),
         ("maintenance", silences(true).into()),
     ];
     shown.extend(parts.map(|(key, value)| (key.to_owned(), value)));
+}
+
+fn named<K: ToString, V>(
+    map: &std::collections::BTreeMap<K, V>,
+    show: impl Fn(&V) -> Value,
+) -> Value {
+    Value::Object(map.iter().map(|(name, value)| (name.to_string(), show(value))).collect())
+}
+
+/// Returns how a user is told.
+pub(super) fn person(plan: &hark_engine::plan::PersonPlan) -> Map<String, Value> {
+    let mut shown = Map::new();
+    shown.insert("channels".to_owned(), json!(words(&plan.channels)));
+    shown.insert("severity".to_owned(), json!(plan.severity.map(hark_model::Severity::word)));
+    shown.extend(hours(plan.hours.as_ref()));
+    shown
+}
+
+/// Returns when a receiver or a user is told.
+pub(super) fn hours(hours: Option<&hark_engine::plan::Hours>) -> Map<String, Value> {
+    let parts = [
+        ("hours", json!(hours.map(|hours| hours.period.to_string()))),
+        ("except", json!(hours.and_then(|hours| hours.except).map(hark_model::Severity::word))),
+    ];
+    parts.map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
 }
 
 /// Returns what the engine knows of a check: how it is believed and what missing results are.
@@ -99,18 +128,38 @@ fn route(route: &RoutePlan) -> Value {
         tags: matches.tags.clone(),
         severity: matches.severity,
     });
+    if !matches.times.is_empty() {
+        shown.insert("times".to_owned(), json!(words(&matches.times)));
+    }
     if !matches.events.is_empty() {
         let kinds: Vec<&str> = matches.events.iter().map(hark_model::EventKind::word).collect();
         shown.insert("events".to_owned(), json!(kinds));
     }
+    let step = |step: &StepPlan| {
+        json!({
+            "after": time(step.after),
+            "to": words(&step.to),
+            "severity": step.severity.map(hark_model::Severity::word),
+            "unless": "acknowledged",
+        })
+    };
+    let gaps = |gaps: &std::sync::Arc<[Duration]>| -> Vec<String> {
+        gaps.iter().copied().map(time).collect()
+    };
     json!({
         "name": route.name.to_string(),
         "match": shown,
         "to": words(&route.to),
         "delay": time(route.delay),
-        "repeat": route.repeat.map(time),
+        "repeat": route.repeat.as_ref().map(gaps),
+        "escalate": route.escalate.iter().map(step).collect::<Vec<_>>(),
         "continue": route.and_on,
+        "routes": route.routes.iter().map(self::route).collect::<Vec<_>>(),
     })
+}
+
+fn rota(rota: &hark_calendar::Rota) -> Value {
+    json!({"people": words(&rota.people().into_iter().collect::<Vec<_>>())})
 }
 
 fn silence(silence: &SilencePlan) -> Value {

@@ -1,10 +1,9 @@
-//! What people do, and what they can do it with: silences, receivers, routes.
+//! What people do, and what they can do it with: silences, receivers.
 
 use hark_api::hosts::Looking;
-use hark_api::receivers::{Receiver, Route};
+use hark_api::receivers::Receiver;
 use hark_api::silences::{Matches, Preview, Silence};
 use hark_engine::input::Action;
-use hark_engine::plan::{RouteMatch, RoutePlan};
 use hark_engine::{Done, Engine, Refused as EngineRefused};
 use hark_model::record::Matcher;
 use hark_model::{CheckName, DeliveryId, HostName, IncidentId, ReceiverName, SilenceId, UserName};
@@ -144,22 +143,6 @@ impl ServerBackend {
                 .collect()
         })
     }
-
-    pub(super) fn all_routes(&self) -> Answer<Vec<Route>> {
-        self.ask(|engine| {
-            engine
-                .plan()
-                .routes
-                .iter()
-                .map(|route| Route {
-                    name: route.name.to_string(),
-                    matches: matches(&route.matches),
-                    to: route.to.iter().map(ToString::to_string).collect(),
-                    sentence: sentence(route),
-                })
-                .collect()
-        })
-    }
 }
 
 /// Returns the silences that cover a host within the sight, each with what it covers of those.
@@ -175,35 +158,6 @@ fn silences(engine: &Engine, sight: &Sight) -> Vec<Silence> {
         }
     }
     shown
-}
-
-/// Returns what a route matches, in words.
-fn matches(m: &RouteMatch) -> String {
-    let mut parts = Vec::new();
-    parts.extend(m.severity.map(|s| format!("{s} or worse")));
-    if !m.checks.is_empty() {
-        parts.push(m.checks.join(" or "));
-    }
-    if !m.hosts.is_empty() {
-        parts.push(format!("on {}", m.hosts.join(" or ")));
-    }
-    if !m.tags.is_empty() {
-        let tags: Vec<&str> = m.tags.iter().map(hark_model::Tag::as_str).collect();
-        parts.push(format!("tagged {}", tags.join(" or ")));
-    }
-    if parts.is_empty() { "everything".to_owned() } else { parts.join(" ") }
-}
-
-fn sentence(route: &RoutePlan) -> String {
-    let to: Vec<&str> = route.to.iter().map(ReceiverName::as_str).collect();
-    let mut text = format!("{} → {}", matches(&route.matches), to.join(", "));
-    if !route.delay.is_zero() {
-        text.extend([", after ", &hark_config::duration::format(route.delay)]);
-    }
-    if let Some(repeat) = route.repeat {
-        text.extend([", again every ", &hark_config::duration::format(repeat)]);
-    }
-    text
 }
 
 #[cfg(test)]

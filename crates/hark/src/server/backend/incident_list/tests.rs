@@ -80,6 +80,7 @@ fn incident(id: u64) -> IncidentRecord {
         resolution: String::new(),
         comments: Vec::new(),
         repair: None,
+        escalation: None,
     }
 }
 

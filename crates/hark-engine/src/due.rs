@@ -1,0 +1,160 @@
+//! Who is to be told about an incident: routes, people, steps.
+//!
+//! What is due is worked out anew at each look, from the plan, the calendar and the incident. It says
+//! who would be told; whether that is done now is decided elsewhere ([`crate::decide`]).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hark_model::{ReceiverName, RouteName, Severity, UserName};
+
+use crate::engine::Engine;
+use crate::host::Host;
+use crate::incident::Incident;
+use crate::matching::{self, Subject};
+use crate::moment::Moment;
+use crate::plan::route::{RouteMatch, routes_for};
+use crate::plan::{Hours, RoutePlan, Target};
+use crate::reconcile::shown_severity;
+use crate::times::Times;
+
+/// One way by which a receiver comes to hear of an incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Due {
+    /// The route.
+    pub(crate) route: RouteName,
+    /// A problem is told from here on.
+    pub(crate) from: Moment,
+    /// The step of the route, if it is one.
+    pub(crate) step: Option<StepDue>,
+    /// The route's times between reminders, if other than the general one.
+    pub(crate) repeat: Option<Arc<[Duration]>>,
+    /// The user who is meant.
+    pub(crate) person: Option<UserName>,
+    /// When the user wants to be told.
+    pub(crate) hours: Option<Hours>,
+    /// From which severity on.
+    pub(crate) severity: Option<Severity>,
+}
+
+/// A step of a route's escalation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StepDue {
+    /// Which, from 1.
+    pub(crate) number: usize,
+    /// When it was taken; `None` while it is still to come.
+    pub(crate) taken: Option<Moment>,
+    /// How long nobody has taken the incident then.
+    pub(crate) after: Duration,
+}
+
+/// Everybody who is due, each with the ways by which, in the order of the routes.
+pub(crate) type Dues = BTreeMap<ReceiverName, Vec<Due>>;
+
+impl Engine {
+    /// Returns what routes are held against for an incident.
+    pub(crate) fn subject<'a>(&'a self, incident: &'a Incident) -> Subject<'a> {
+        let host = self.hosts.get(incident.record.host).map(Host::tags);
+        Subject {
+            host: incident.host_name.as_str(),
+            check: Some(incident.record.check.as_str()),
+            tags: host
+                .unwrap_or_else(|| self.plan.host(incident.host_name.as_str()).tags.as_slice()),
+            severity: Some(shown_severity(incident)),
+        }
+    }
+
+    /// Returns the routes that are for an incident, in order.
+    pub(crate) fn routes_of(&self, incident: &Incident, times: &Times) -> Vec<&RoutePlan> {
+        let subject = self.subject(incident);
+        let is_for = |matches: &RouteMatch| {
+            matches.events.is_empty()
+                && is_open(matches, times)
+                && matching::routes(matches, subject)
+        };
+        routes_for(&self.plan.routes, &is_for, &|_| true)
+    }
+
+    /// Returns who is due, with the settings of the first route that leads there.
+    pub(crate) fn due(&self, incident: &Incident, times: &Times, now: Moment) -> Dues {
+        let mut dues = Dues::new();
+        for route in self.routes_of(incident, times) {
+            let from = incident.hard_since + route.delay;
+            for target in &route.to {
+                self.add_due(&mut dues, target, incident, route, times, from, None);
+            }
+            for (index, step) in route.escalate.iter().enumerate() {
+                let Some((from, taken)) = incident.step_time(&route.name, index, step, now) else {
+                    continue;
+                };
+                let step_due = StepDue { number: index + 1, taken, after: step.after };
+                for target in &step.to {
+                    self.add_due(&mut dues, target, incident, route, times, from, Some(step_due));
+                }
+            }
+        }
+        dues
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one due, put together here alone")]
+    fn add_due(
+        &self,
+        dues: &mut Dues,
+        target: &Target,
+        incident: &Incident,
+        route: &RoutePlan,
+        times: &Times,
+        from: Moment,
+        step: Option<StepDue>,
+    ) {
+        for (receiver, person) in self.reached(target, incident.host_name.as_str(), times) {
+            let known = dues.entry(receiver).or_default();
+            // The first route counts; a step and another person are another way.
+            if known.iter().any(|due| due.person == person && due.step.is_some() == step.is_some())
+                && step.is_none()
+            {
+                continue;
+            }
+            let plan = person.as_ref().and_then(|user| self.plan.people.persons.get(user));
+            known.push(Due {
+                route: route.name.clone(),
+                from,
+                step,
+                repeat: route.repeat.clone(),
+                hours: plan.and_then(|plan| plan.hours.clone()),
+                severity: plan.and_then(|plan| plan.severity),
+                person,
+            });
+        }
+    }
+
+    /// Returns the receivers that a word of `to` leads to, each with the user who is meant.
+    pub(crate) fn reached(
+        &self,
+        target: &Target,
+        host: &str,
+        times: &Times,
+    ) -> Vec<(ReceiverName, Option<UserName>)> {
+        let people = &self.plan.people;
+        let users: Vec<&UserName> = match target {
+            Target::Receiver(receiver) => return vec![(receiver.clone(), None)],
+            Target::User(user) => vec![user],
+            Target::Team(team) => people.teams.get(team).into_iter().flatten().collect(),
+            Target::OnCall(rota) => times.on_call(rota).into_iter().collect(),
+            Target::Owner => self.plan.host(host).owner.iter().collect(),
+        };
+        let channels = |user: &UserName| {
+            let person = people.persons.get(user);
+            let channels = person.map(|person| person.channels.clone()).unwrap_or_default();
+            let user = user.clone();
+            channels.into_iter().map(move |channel| (channel, Some(user.clone())))
+        };
+        users.into_iter().flat_map(channels).collect()
+    }
+}
+
+/// Returns true if a route's times are open.
+pub(crate) fn is_open(matches: &RouteMatch, times: &Times) -> bool {
+    matches.times.is_empty() || matches.times.iter().any(|period| times.is_open(period))
+}
