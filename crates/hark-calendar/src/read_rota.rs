@@ -23,30 +23,35 @@ const OVERRIDE_KEYS: &[Key] = &[
     Key::new("user", Kind::Text, "Who stands in.").required(),
 ];
 
-const LAYER_KEYS: &[Key] = &[
+const ROTATION: Key =
     Key::new("rotation", Kind::OneOrMany(&Kind::Text), "Users, in the order of their turns.")
-        .required(),
-    Key::new("every", Kind::Duration, "Length of a turn, from 1h to 366d.").default("1w"),
+        .required();
+const EVERY: Key =
+    Key::new("every", Kind::Duration, "Length of a turn, from 1h to 366d.").default("1w");
+const HAND_OVER: Key =
     Key::new("handover", Kind::Text, "When turns change: `Mon 09:00`, or `09:00`.")
-        .default("Mon 09:00"),
-    Key::new("zone", Kind::Text, "Time zone, such as `Europe/Berlin`.").default("the system's"),
-    Key::new(
-        "start",
-        Kind::Text,
-        "A date: the first turn begins at the first hand-over from it on.",
-    )
-    .default("1970-01-05, a Monday"),
-    Key::new("hours", Kind::Any, "Days and hours in which this layer counts; by default always."),
-];
+        .default("Mon 09:00");
+const ZONE: Key =
+    Key::new("zone", Kind::Text, "Time zone, such as `Europe/Berlin`.").default("the system's");
+const START: Key = Key::new(
+    "start",
+    Kind::Text,
+    "A date: the first turn begins at the first hand-over from it on.",
+)
+.default("1970-01-05, a Monday");
+const HOURS: Key =
+    Key::new("hours", Kind::Any, "Days and hours in which this layer counts; by default always.");
+
+const LAYER_KEYS: &[Key] = &[ROTATION, EVERY, HAND_OVER, ZONE, START, HOURS];
 
 /// The keys of a rota.
 pub const ROTA_KEYS: &[Key] = &[
-    LAYER_KEYS[0],
-    LAYER_KEYS[1],
-    LAYER_KEYS[2],
-    LAYER_KEYS[3],
-    LAYER_KEYS[4],
-    LAYER_KEYS[5],
+    ROTATION,
+    EVERY,
+    HAND_OVER,
+    ZONE,
+    START,
+    HOURS,
     Key::new(
         "layers",
         Kind::List(&Kind::Section(LAYER_KEYS)),

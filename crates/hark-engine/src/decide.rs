@@ -353,11 +353,10 @@ fn not_yet(due: &Due, reason: Reason, now: Now) -> Option<(Block, String, Moment
                 format!("step {number} of `{route}`, when nobody took it for {after}: {when}");
             Some((Block::Step, text, *from))
         }
-        Some(_) => None,
         None if reason == Reason::Problem && Moment::of(now) < *from => {
             Some((Block::Delay, format!("the route waits until {}", at(*from, now)), *from))
         }
-        None => None,
+        Some(_) | None => None,
     }
 }
 
@@ -371,7 +370,10 @@ fn out_of_hours(
     let of_user = due.and_then(|due| Some((due.hours.as_ref()?, due.person.as_ref()?.as_str())));
     let of_receiver = receiver.hours.as_ref().map(|hours| (hours, receiver.name.as_str()));
     for (hours, whose) in of_receiver.into_iter().chain(of_user) {
-        let Some(opens) = scene.times.closed(hours, severity) else { continue };
+        if !scene.times.is_closed(hours, severity) {
+            continue;
+        }
+        let opens = scene.times.change_of(&hours.period);
         let opens = opens.map_or("never opens".to_owned(), |at| format!("opens {}", clock(at)));
         return Some(format!("outside the hours of {whose}: `{}` {opens}", hours.period));
     }

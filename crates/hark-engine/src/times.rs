@@ -56,13 +56,14 @@ impl Times {
         self.on_call.get(rota)?.as_ref()
     }
 
-    /// Returns when hours keep something of this severity back until, `Some(None)` if for ever; `None`
-    /// if they do not.
-    pub(crate) fn closed(&self, hours: &Hours, severity: Severity) -> Option<Option<Unix>> {
-        if self.is_open(&hours.period) || hours.except.is_some_and(|least| severity >= least) {
-            return None;
-        }
-        Some(self.periods.get(&hours.period).and_then(|(_, change)| *change))
+    /// Returns true if hours keep something of this severity back.
+    pub(crate) fn is_closed(&self, hours: &Hours, severity: Severity) -> bool {
+        !self.is_open(&hours.period) && hours.except.is_none_or(|least| severity < least)
+    }
+
+    /// Returns when a period opens or closes next; `None` if never.
+    pub(crate) fn change_of(&self, period: &PeriodName) -> Option<Unix> {
+        self.periods.get(period).and_then(|(_, change)| *change)
     }
 
     /// Returns until when this holds; `None` if nothing can change.

@@ -77,6 +77,7 @@ fn incident() -> IncidentRecord {
         resolution: "recovered".to_owned(),
         comments: vec![Comment { by: user("mira"), at: Unix(7), text: "fan".to_owned() }],
         repair: None,
+        escalation: None,
     }
 }
 
@@ -168,6 +169,19 @@ fn what_is_empty_takes_no_room_and_comes_back() {
     let body = encode_check(&bare).unwrap();
     assert_eq!(body, r#"{"confirm":"pending"}"#);
     assert_eq!(decode_check(1, 7, bare.name.as_str(), &body).unwrap(), bare);
+}
+
+#[test]
+fn steps_of_an_escalation_come_back() {
+    let step = StepRecord { route: RouteName::new("all").unwrap(), number: 2, at: Unix(9) };
+    let escalation = EscalationRecord {
+        counted_ms: [900_000, 900_000, 60_000],
+        since: Some(Unix(12)),
+        taken: vec![step],
+    };
+    let escalated = IncidentRecord { escalation: Some(escalation), ..incident() };
+    let body = encode_incident(&escalated).unwrap();
+    assert_eq!(decode_incident(1, 9, &body).unwrap(), escalated);
 }
 
 #[test]
