@@ -31,6 +31,7 @@ pub mod problem;
 pub mod pushes;
 pub mod receivers;
 pub mod reports;
+pub mod route_test;
 pub mod series;
 pub mod server;
 pub mod sessions;

@@ -57,6 +57,8 @@ pub enum Block {
     Reminder,
     /// Too many at once: a summary comes instead.
     Storm,
+    /// It waits for the others of its group.
+    Group,
 }
 
 impl Block {
@@ -79,6 +81,7 @@ impl Block {
             Self::Told => "told",
             Self::Reminder => "reminder",
             Self::Storm => "storm",
+            Self::Group => "group",
         }
     }
 
@@ -91,7 +94,8 @@ impl Block {
             | Self::Step
             | Self::Hours
             | Self::Reminder
-            | Self::Storm => true,
+            | Self::Storm
+            | Self::Group => true,
             Self::Switch
             | Self::Unreachable
             | Self::Maintenance
@@ -158,7 +162,7 @@ impl Decision {
     }
 
     /// Returns true if a message is kept back that would be told without the block.
-    fn keeps_back(&self) -> bool {
+    pub(crate) fn keeps_back(&self) -> bool {
         self.due && !matches!(self.block, None | Some(Block::Told | Block::Reminder))
     }
 }

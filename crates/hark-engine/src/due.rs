@@ -14,7 +14,7 @@ use crate::host::Host;
 use crate::incident::Incident;
 use crate::matching::{self, Subject};
 use crate::moment::Moment;
-use crate::plan::route::{RouteMatch, routes_for};
+use crate::plan::route::{GroupBy, RouteMatch, routes_for};
 use crate::plan::{Hours, RoutePlan, Target};
 use crate::reconcile::shown_severity;
 use crate::times::Times;
@@ -36,6 +36,19 @@ pub(crate) struct Due {
     pub(crate) hours: Option<Hours>,
     /// From which severity on.
     pub(crate) severity: Option<Severity>,
+    /// The group that it waits for.
+    pub(crate) group: Option<Group>,
+}
+
+/// The group of a route that an incident belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Group {
+    /// Route and what the members have in common.
+    pub(crate) key: String,
+    /// How long the first message waits.
+    pub(crate) wait: Duration,
+    /// How far messages are apart.
+    pub(crate) interval: Duration,
 }
 
 /// A step of a route's escalation.
@@ -124,9 +137,32 @@ impl Engine {
                 repeat: route.repeat.clone(),
                 hours: plan.and_then(|plan| plan.hours.clone()),
                 severity: plan.and_then(|plan| plan.severity),
+                group: self.group_of(incident, route),
                 person,
             });
         }
+    }
+
+    /// Returns the group of a route that an incident belongs to; none if the route does not group, and for
+    /// what the route does not let wait.
+    fn group_of(&self, incident: &Incident, route: &RoutePlan) -> Option<Group> {
+        let group = &route.group;
+        let by = group.by.as_ref().filter(|by| !by.is_empty())?;
+        let tags = self.subject(incident).tags;
+        let mut key = route.name.to_string();
+        for by in by {
+            let part = match by {
+                GroupBy::Site => site_of(tags).unwrap_or("no site").to_owned(),
+                GroupBy::Tag => {
+                    tags.iter().map(hark_model::Tag::as_str).collect::<Vec<_>>().join(" ")
+                }
+                GroupBy::Host => incident.host_name.to_string(),
+                GroupBy::Check => incident.record.check.to_string(),
+                GroupBy::Cause => incident.record.cause.unwrap_or(incident.record.id).0.to_string(),
+            };
+            key.extend([", ", by.word(), " ", &part]);
+        }
+        Some(Group { key, wait: group.wait, interval: group.interval })
     }
 
     /// Returns the receivers that a word of `to` leads to, each with the user who is meant.
@@ -152,6 +188,11 @@ impl Engine {
         };
         users.into_iter().flat_map(channels).collect()
     }
+}
+
+/// Returns the site that a host's tags name: `site:berlin`.
+pub(crate) fn site_of(tags: &[hark_model::Tag]) -> Option<&str> {
+    tags.iter().find_map(|tag| tag.as_str().strip_prefix("site:"))
 }
 
 /// Returns true if a route's times are open.

@@ -18,6 +18,7 @@ use crate::moment::Moment;
 use crate::overlay::Covers;
 use crate::plan::StepPlan;
 use crate::reach::Reach;
+use crate::times::Times;
 
 /// The severities that have a clock; a step that names none is for all problems.
 const LEVELS: [Severity; 3] = [Severity::Unknown, Severity::Warning, Severity::Critical];
@@ -134,6 +135,7 @@ impl Engine {
         incident: &mut Incident,
         reach: &Reach,
         covers: &Covers,
+        times: &Times,
         now: Now,
         fx: &mut Effects,
     ) -> Moment {
@@ -145,7 +147,7 @@ impl Engine {
             }
             return Moment::NEVER;
         }
-        let routes = self.routes_of(incident, &self.times);
+        let routes = self.routes_of(incident, times);
         if incident.escalation.is_none() && routes.iter().all(|route| route.escalate.is_empty()) {
             return Moment::NEVER;
         }

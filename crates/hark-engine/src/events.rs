@@ -3,19 +3,22 @@
 //! Messages go to the routes that name no events; boots and the rest are told only where a route
 //! names them. Where no route is configured, warnings and worse of every kind are told to all.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hark_model::record::JournalKind;
 use hark_model::{
-    Event, EventKind, HostId, Notification, Now, Reason, ReceiverName, Severity, Status,
+    Event, EventKind, HostId, Notification, Now, Reason, ReceiverName, RouteName, Severity, Status,
+    Tag,
 };
 
 use crate::decide::mix;
 use crate::due::is_open;
 use crate::effect::{Changed, Effect, Effects};
 use crate::engine::{About, Engine};
+use crate::host::Host;
 use crate::matching::{self, Subject};
 use crate::plan::route::{GRAVE, RouteMatch, routes_for};
+use crate::times::Times;
 
 /// So many events of a host are remembered, to know a second copy of one.
 const REMEMBERED: usize = 16;
@@ -50,14 +53,27 @@ impl Engine {
 
     /// Returns who is told about an event.
     pub(crate) fn event_receivers(&self, id: HostId, event: &Event) -> BTreeSet<ReceiverName> {
-        let mut receivers = BTreeSet::new();
-        let Some(host) = self.hosts.get(id) else { return receivers };
-        let subject = Subject {
-            host: host.name.as_str(),
-            check: None,
-            tags: host.tags(),
-            severity: Some(event.severity),
-        };
+        let Some(host) = self.hosts.get(id) else { return BTreeSet::new() };
+        self.told_of_event(host.name.as_str(), host.tags(), event, &self.times)
+            .into_keys()
+            .collect()
+    }
+
+    /// Returns the tags of a host, known or not.
+    pub(crate) fn tags_of(&self, host: &str) -> &[Tag] {
+        let known = self.hosts.id(host).and_then(|id| self.hosts.get(id)).map(Host::tags);
+        known.unwrap_or_else(|| self.plan.host(host).tags.as_slice())
+    }
+
+    /// Returns who is told about an event, each with the first route that leads there.
+    pub(crate) fn told_of_event(
+        &self,
+        host: &str,
+        tags: &[Tag],
+        event: &Event,
+        times: &Times,
+    ) -> BTreeMap<ReceiverName, RouteName> {
+        let subject = Subject { host, check: None, tags, severity: Some(event.severity) };
         let named = |matches: &RouteMatch| matches.events.contains(&event.kind);
         let message =
             |matches: &RouteMatch| matches.events.is_empty() && event.kind == EventKind::Message;
@@ -67,23 +83,24 @@ impl Engine {
             let subject =
                 if message(matches) { Subject { severity: None, ..subject } } else { subject };
             (matches.events.is_empty() || named(matches))
-                && is_open(matches, &self.times)
+                && is_open(matches, times)
                 && matching::routes(matches, subject)
         };
         let tells = |matches: &RouteMatch| named(matches) || message(matches) || grave(matches);
+        let mut told = BTreeMap::new();
         for route in routes_for(&self.plan.routes, &enters, &tells) {
             // Nobody asked for grave events, so at least each receiver's own filter is asked.
             let asked = named(&route.matches) || message(&route.matches);
             for target in &route.to {
-                for (receiver, _) in self.reached(target, host.name.as_str(), &self.times) {
+                for (receiver, _) in self.reached(target, host, times) {
                     let least = self.plan.receivers.get(&receiver).map(|plan| plan.severity);
                     if asked || least.is_none_or(|least| event.severity >= least) {
-                        receivers.insert(receiver);
+                        told.entry(receiver).or_insert_with(|| route.name.clone());
                     }
                 }
             }
         }
-        receivers
+        told
     }
 
     fn event_silenced(&self, id: HostId, event: &Event) -> bool {

@@ -124,6 +124,37 @@ impl Told {
         }
     }
 
+    /// Notes that a message was put into the outbox.
+    pub(crate) fn hears(&mut self, reason: Reason, believed: Status, at: Moment) {
+        match reason {
+            Reason::FlapStart => self.flap = FlapTold::Told,
+            Reason::FlapEnd | Reason::Recovery | Reason::Removed => {
+                self.flap = FlapTold::No;
+                self.status = believed;
+            }
+            Reason::Problem => {
+                self.delivered = None;
+                self.status = believed;
+            }
+            Reason::Worse
+            | Reason::Better
+            | Reason::Reminder
+            | Reason::Merged
+            | Reason::Summary
+            | Reason::Event
+            | Reason::Report
+            | Reason::Test => self.status = believed,
+        }
+        self.reminders = if reason == Reason::Reminder { self.reminders + 1 } else { 0 };
+        self.at = at;
+        self.sequence += 1;
+        self.block = None;
+        self.deferred = None;
+        self.again = false;
+        self.remind_now = false;
+        self.dead = false;
+    }
+
     /// Returns true if messages wait and none has arrived or is about to.
     pub(crate) fn is_all_unsent(&self) -> bool {
         self.delivered.is_none() && !self.unsent.is_empty() && !self.in_flight

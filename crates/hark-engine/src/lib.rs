@@ -17,6 +17,7 @@
 mod accept;
 mod check;
 mod confirm;
+mod course;
 mod decide;
 mod due;
 pub mod effect;
@@ -26,6 +27,7 @@ mod events;
 mod explain;
 mod flap;
 mod gate;
+mod group;
 mod host;
 mod hosts;
 mod incident;
@@ -50,6 +52,7 @@ mod timers;
 mod times;
 pub mod view;
 
+pub use course::{CourseLine, Question};
 pub use decide::Block;
 pub use effect::{Changed, Done, Effect, Effects, Refused, Watch};
 pub use engine::{Counts, Engine};

@@ -131,7 +131,7 @@ fn detail(
     lines.join("\n")
 }
 
-fn upper(status: Status) -> String {
+pub(crate) fn upper(status: Status) -> String {
     status.word().to_uppercase()
 }
 

@@ -10,13 +10,14 @@ use hark_model::{
     DeliveryId, IncidentId, Notification, Now, Reason, ReceiverName, Severity, Status,
 };
 
-use crate::decide::is_end;
-use crate::due::Due;
+use crate::decide::{is_end, mix};
+use crate::due::{Due, site_of};
 use crate::effect::{Changed, Effect, Effects};
 use crate::engine::{About, Engine};
-use crate::incident::{FlapTold, Incident};
+use crate::group::Groups;
+use crate::incident::Incident;
 use crate::input::Outcome;
-use crate::message::{Words, clock, kept_line, step_line, words};
+use crate::message::{Words, clock, kept_line, step_line, upper, words};
 use crate::moment::Moment;
 use crate::timers::Timer;
 
@@ -24,9 +25,15 @@ use crate::timers::Timer;
 const STORM_MESSAGES: usize = 100;
 /// ... within this time are a storm.
 const STORM_WINDOW: Duration = Duration::from_mins(1);
-/// The first summary waits this long, so that it covers what comes together.
-const SUMMARY_FIRST: Duration = Duration::from_secs(5);
-/// Further summaries come this often.
+/// More hosts than this that fall silent, or come back ...
+const MASS_HOSTS: usize = 8;
+/// ... within this time are one piece of news (rule F6): their heartbeats come within an interval of each
+/// other, and so do their deadlines.
+const MASS_WINDOW: Duration = Duration::from_secs(30);
+/// The first summary waits this long, so that it covers what comes together. Each further one waits twice
+/// as long as the one before ...
+const SUMMARY_FIRST: Duration = Duration::from_secs(1);
+/// ... but never longer than this.
 const SUMMARY_EVERY: Duration = Duration::from_mins(5);
 /// A summary names at most this many (6.10, grouping).
 const SUMMARY_LINES: usize = 50;
@@ -36,12 +43,18 @@ const SUMMARY_LINES: usize = 50;
 pub(crate) struct Outbox {
     rows: BTreeMap<DeliveryId, Row>,
     storms: BTreeMap<ReceiverName, Storm>,
+    pub(crate) groups: Groups,
     armed: Moment,
 }
 
 impl Default for Outbox {
     fn default() -> Self {
-        Self { rows: BTreeMap::new(), storms: BTreeMap::new(), armed: Moment::NEVER }
+        Self {
+            rows: BTreeMap::new(),
+            storms: BTreeMap::new(),
+            groups: Groups::default(),
+            armed: Moment::NEVER,
+        }
     }
 }
 
@@ -56,7 +69,11 @@ struct Row {
 #[derive(Debug, Default)]
 struct Storm {
     recent: [VecDeque<Moment>; 2],
+    /// Those about hosts that fell silent or came back.
+    hosts: [VecDeque<Moment>; 2],
     next_summary: Option<Moment>,
+    /// How long the last summary was waited for.
+    waited: Duration,
     waiting: BTreeSet<IncidentId>,
 }
 
@@ -68,18 +85,39 @@ impl Storm {
         ))
     }
 
-    fn is_full(&self, lane: usize, now: Moment) -> bool {
-        let recent = &self.recent[lane];
-        recent.len() >= STORM_MESSAGES
-            && recent.front().is_some_and(|oldest| now.since(*oldest) < STORM_WINDOW)
+    fn is_full(&self, lane: usize, is_host: bool, now: Moment) -> bool {
+        fills(&self.recent[lane], STORM_MESSAGES, STORM_WINDOW, now)
+            || is_host && fills(&self.hosts[lane], MASS_HOSTS, MASS_WINDOW, now)
     }
 
-    fn note(&mut self, lane: usize, now: Moment) {
-        let recent = &mut self.recent[lane];
-        recent.push_back(now);
-        if recent.len() > STORM_MESSAGES {
-            recent.pop_front();
+    fn note(&mut self, lane: usize, is_host: bool, now: Moment) {
+        let host = is_host.then_some((&mut self.hosts[lane], MASS_HOSTS));
+        for (recent, most) in [(&mut self.recent[lane], STORM_MESSAGES)].into_iter().chain(host) {
+            recent.push_back(now);
+            if recent.len() > most {
+                recent.pop_front();
+            }
         }
+    }
+}
+
+fn fills(recent: &VecDeque<Moment>, most: usize, window: Duration, now: Moment) -> bool {
+    recent.len() >= most && recent.front().is_some_and(|oldest| now.since(*oldest) < window)
+}
+
+/// What goes in one message.
+#[derive(Debug, Default)]
+pub(crate) struct Bundle {
+    lines: Vec<String>,
+    by_status: BTreeMap<&'static str, usize>,
+    by_site: BTreeMap<String, usize>,
+}
+
+impl Bundle {
+    /// A number that differs for different contents; the same on every run.
+    fn digest(&self) -> u64 {
+        let bytes = self.lines.iter().flat_map(|line| line.bytes().chain([0]));
+        bytes.fold(0, |sum, byte| mix(sum, u64::from(byte) + 1))
     }
 }
 
@@ -89,10 +127,12 @@ impl Outbox {
         &self,
         receiver: &ReceiverName,
         reason: Option<Reason>,
+        incident: &Incident,
         now: Moment,
     ) -> bool {
         self.storms.get(receiver).is_some_and(|storm| {
-            storm.next_summary.is_some() || storm.is_full(Storm::lane(reason), now)
+            let is_host = incident.record.check.is_host();
+            storm.next_summary.is_some() || storm.is_full(Storm::lane(reason), is_host, now)
         })
     }
 
@@ -105,7 +145,10 @@ impl Outbox {
     ) {
         let storm = self.storms.entry(receiver.clone()).or_default();
         storm.waiting.insert(incident);
-        storm.next_summary.get_or_insert(now + SUMMARY_FIRST);
+        if storm.next_summary.is_none() {
+            storm.waited = SUMMARY_FIRST;
+            storm.next_summary = Some(now + SUMMARY_FIRST);
+        }
     }
 
     /// Brings a row back from the store.
@@ -130,7 +173,7 @@ impl Outbox {
 
     fn next(&self) -> Moment {
         let summaries = self.storms.values().filter_map(|storm| storm.next_summary);
-        summaries.min().unwrap_or(Moment::NEVER)
+        summaries.min().unwrap_or(Moment::NEVER).min(self.groups.next())
     }
 }
 
@@ -186,44 +229,14 @@ impl Engine {
         let about = About::incident(incident).receiver(receiver);
         let believed = incident.believed();
         let told = incident.told.entry(receiver.clone()).or_default();
-        match reason {
-            Reason::FlapStart => told.flap = FlapTold::Told,
-            Reason::FlapEnd => {
-                told.flap = FlapTold::No;
-                told.status = believed;
-            }
-            Reason::Problem => {
-                told.delivered = None;
-                told.status = believed;
-            }
-            Reason::Worse
-            | Reason::Better
-            | Reason::Recovery
-            | Reason::Reminder
-            | Reason::Removed
-            | Reason::Merged
-            | Reason::Summary
-            | Reason::Event
-            | Reason::Report
-            | Reason::Test => told.status = believed,
-        }
-        if reason == Reason::Removed || reason == Reason::Recovery {
-            told.flap = FlapTold::No;
-        }
-        told.reminders = if reason == Reason::Reminder { told.reminders + 1 } else { 0 };
-        told.at = Moment::of(now);
-        told.sequence += 1;
-        told.block = None;
-        told.deferred = None;
-        told.again = false;
-        told.remind_now = false;
-        told.dead = false;
+        told.hears(reason, believed, Moment::of(now));
         told.unsent.push(delivery);
         fx.records.push(Record::Told(told.record(id, receiver, now)));
         fx.journal(now, about, JournalKind::Told, text);
         fx.effects.push(Effect::Changed(Changed::Incident(id)));
-        let lane = Storm::lane(Some(reason));
-        self.outbox.storms.entry(receiver.clone()).or_default().note(lane, Moment::of(now));
+        let (lane, is_host) = (Storm::lane(Some(reason)), incident.record.check.is_host());
+        let storm = self.outbox.storms.entry(receiver.clone()).or_default();
+        storm.note(lane, is_host, Moment::of(now));
         self.arm_outbox(Moment::of(now));
     }
 
@@ -377,6 +390,7 @@ impl Engine {
         for receiver in storms {
             self.sum_up(&receiver, now, fx);
         }
+        self.flush_groups(now, fx);
         self.arm_outbox(moment);
     }
 
@@ -385,42 +399,59 @@ impl Engine {
         let Some(storm) = self.outbox.storms.get_mut(receiver) else { return };
         // Open, so that the decisions below are about everything but the storm.
         storm.next_summary = None;
-        storm.recent.iter_mut().for_each(VecDeque::clear);
+        storm.recent.iter_mut().chain(&mut storm.hosts).for_each(VecDeque::clear);
         let waiting = std::mem::take(&mut storm.waiting);
-        let mut lines = Vec::new();
-        let mut by_status: BTreeMap<&'static str, usize> = BTreeMap::new();
+        let mut bundle = Bundle::default();
         for id in waiting {
-            let Some(mut incident) = self.incidents.remove(&id) else { continue };
-            if self.is_free(&incident, receiver, now) {
-                self.refresh_shown(&mut incident);
-                let status = incident.believed();
-                *by_status.entry(status.word()).or_default() += 1;
-                lines.push(format!(
-                    "{} - {} = {}",
-                    incident.host_name, incident.path, incident.shown
-                ));
-                let told = incident.told.entry(receiver.clone()).or_default();
-                told.status = status;
-                told.again = false;
-                told.at = Moment::of(now);
-                told.delivered = Some(Moment::of(now));
-                told.block = None;
-                told.deferred = None;
-                told.reminders = 0;
-                fx.records.push(Record::Told(told.record(id, receiver, now)));
-                let about = About::incident(&incident).receiver(receiver);
-                fx.journal(now, about, JournalKind::Told, format!("{receiver}: in a summary"));
+            let free = self.incidents.get(&id).is_some_and(|i| self.is_free(i, receiver, now));
+            if free {
+                self.tell_in_bundle(id, receiver, "in a summary", &mut bundle, now, fx);
             }
-            self.incidents.insert(id, incident);
         }
-        if lines.is_empty() {
+        if bundle.lines.is_empty() {
             // The storm is over: messages go one by one again.
             return;
         }
         if let Some(storm) = self.outbox.storms.get_mut(receiver) {
-            storm.next_summary = Some(Moment::of(now) + SUMMARY_EVERY);
+            storm.waited = (storm.waited * 2).min(SUMMARY_EVERY);
+            storm.next_summary = Some(Moment::of(now) + storm.waited);
         }
-        self.put_summary(receiver, &lines, &by_status, now, fx);
+        self.put_bundle(receiver, "SUMMARY", &bundle, now, fx);
+    }
+
+    /// Notes that a receiver is told about an incident in a message about several.
+    pub(crate) fn tell_in_bundle(
+        &mut self,
+        id: IncidentId,
+        receiver: &ReceiverName,
+        how: &str,
+        bundle: &mut Bundle,
+        now: Now,
+        fx: &mut Effects,
+    ) {
+        let Some(mut incident) = self.incidents.remove(&id) else { return };
+        self.refresh_shown(&mut incident);
+        let status = incident.believed();
+        *bundle.by_status.entry(status.word()).or_default() += 1;
+        if let Some(site) = site_of(self.tags_of(incident.host_name.as_str())) {
+            *bundle.by_site.entry(site.to_owned()).or_default() += 1;
+        }
+        let Incident { host_name, path, shown, .. } = &incident;
+        bundle.lines.push(format!("{}: {host_name} - {path} = {shown}", upper(status)));
+        let told = incident.told.entry(receiver.clone()).or_default();
+        let reminded = told.status == status;
+        told.reminders = if reminded { told.reminders + 1 } else { 0 };
+        told.status = status;
+        told.again = false;
+        told.remind_now = false;
+        told.at = Moment::of(now);
+        told.delivered = Some(Moment::of(now));
+        told.block = None;
+        told.deferred = None;
+        fx.records.push(Record::Told(told.record(id, receiver, now)));
+        let about = About::incident(&incident).receiver(receiver);
+        fx.journal(now, about, JournalKind::Told, format!("{receiver}: {how}"));
+        self.incidents.insert(id, incident);
     }
 
     /// Returns true if nothing but the storm keeps a message back.
@@ -433,17 +464,27 @@ impl Engine {
         decision.block.is_none() && decision.reason != Some(Reason::Reminder)
     }
 
-    fn put_summary(
+    /// Puts a message about several incidents into the outbox.
+    pub(crate) fn put_bundle(
         &mut self,
         receiver: &ReceiverName,
-        lines: &[String],
-        by_status: &BTreeMap<&'static str, usize>,
+        title: &str,
+        bundle: &Bundle,
         now: Now,
         fx: &mut Effects,
     ) {
+        let Bundle { lines, by_status, by_site } = bundle;
         let counts: Vec<String> =
             by_status.iter().map(|(status, count)| format!("{count} {status}")).collect();
-        let mut detail: Vec<String> = lines.iter().take(SUMMARY_LINES).cloned().collect();
+        let mut detail = Vec::new();
+        if !by_site.is_empty() {
+            let mut sites: Vec<(&String, &usize)> = by_site.iter().collect();
+            sites.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+            let sites: Vec<String> =
+                sites.iter().take(SUMMARY_LINES).map(|(site, n)| format!("{site} {n}")).collect();
+            detail.push(format!("By site: {}.", sites.join(", ")));
+        }
+        detail.extend(lines.iter().take(SUMMARY_LINES).cloned());
         if let Some(more) = lines.len().checked_sub(SUMMARY_LINES).filter(|more| *more > 0) {
             detail.push(format!("and {more} more"));
         }
@@ -456,7 +497,7 @@ impl Engine {
         let id = self.next_delivery();
         let notification = Notification {
             id,
-            key: format!("summary/{receiver}/{}", id.0),
+            key: format!("summary/{receiver}/{:x}/{}", bundle.digest(), id.0),
             receiver: receiver.clone(),
             reason: Reason::Summary,
             incident: None,
@@ -465,7 +506,7 @@ impl Engine {
             severity,
             was: None,
             status: Status::Ok,
-            summary: format!("SUMMARY: {} changes at once: {}", lines.len(), counts.join(", ")),
+            summary: format!("{title}: {} changes at once: {}", lines.len(), counts.join(", ")),
             detail: detail.join("\n"),
             since: now.unix,
             at: now.unix,

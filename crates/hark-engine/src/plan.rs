@@ -35,7 +35,7 @@ pub use read::{
 };
 pub use receiver::ReceiverPlan;
 pub use repair::RepairPlan;
-pub use route::{RouteDraft, RouteMatch, RoutePlan, StepPlan};
+pub use route::{GroupBy, GroupPlan, RouteDraft, RouteMatch, RoutePlan, StepPlan};
 pub use threshold::{Limits, ThresholdLayer, ThresholdPath, ThresholdSet};
 
 /// The name of the pseudo host that stands for the server itself.

@@ -64,7 +64,7 @@ impl Engine {
         let covers = self.covers(&incident);
         // Before messages, so that they say what was tried.
         let mut again = self.repair(&mut incident, &reach, &covers, now, fx);
-        again = again.min(self.escalate(&mut incident, &reach, &covers, now, fx));
+        again = again.min(self.escalate(&mut incident, &reach, &covers, &self.times, now, fx));
         let due = self.due(&incident, &self.times, moment);
         let receivers: BTreeSet<ReceiverName> =
             due.keys().chain(incident.told.keys()).cloned().collect();
@@ -99,11 +99,13 @@ impl Engine {
         let decision = self.decision_at(incident, reach, covers, ways, receiver, &self.times, now);
         if decision.block.is_none() {
             let reason = decision.reason;
-            if self.outbox.storms_at(receiver, reason, Moment::of(now)) {
+            if self.outbox.storms_at(receiver, reason, incident, Moment::of(now)) {
                 let text = "too many at once, comes with the next summary".to_owned();
                 // The summary comes by itself: nothing of the incident has to be looked at for it.
                 return Decision { block: Some(Block::Storm), text, ..decision };
             }
+            let way = ways.get(decision.way);
+            return self.grouped(decision, way, incident, receiver, now);
         }
         decision
     }
@@ -166,6 +168,9 @@ impl Engine {
         let about = About::incident(incident).receiver(receiver);
         let id = incident.record.id;
         let believed = incident.believed();
+        if block == Block::Group {
+            self.wait_for_group(incident, receiver, ways.get(way), now);
+        }
         let told = incident.told.entry(receiver.clone()).or_default();
         if quietly {
             told.status = believed;

@@ -33,13 +33,15 @@ use hark_api::problem::FieldError;
 use hark_api::pushes::Push;
 use hark_api::receivers::{Receiver, Route};
 use hark_api::reports::{AgentNews, GivenConfiguration, GivenOrder, ReportStored};
+use hark_api::route_test::{Rota, RouteTestLine};
 use hark_api::series::{Lanes, Metrics, Series};
 use hark_api::server::ServerReport;
 use hark_api::silences::{Preview, Silence};
 use hark_api::summaries::{MadeReport, ReportRow};
 use hark_api::updates::Rollout;
 use hark_model::record::Matcher;
-use hark_model::{CheckName, DeliveryId, HostId, HostName, IncidentId, ReceiverName};
+use hark_model::{CheckName, DeliveryId, EventKind, HostId, HostName, IncidentId, ReceiverName};
+use hark_model::{RotaName, Severity};
 use hark_model::{Secret, SilenceId, Tag, Unix, UserName};
 
 use crate::agent::{AgentClaim, AgentProof, Batch};
@@ -214,6 +216,21 @@ pub struct SilenceOrder {
     pub maintenance: bool,
 }
 
+/// Asks who would be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteQuestion {
+    /// Of a problem on which host.
+    pub host: HostName,
+    /// Of which check; of the host itself without.
+    pub check: Option<CheckName>,
+    /// How bad.
+    pub severity: Severity,
+    /// Instead of a problem: of which kind of event.
+    pub event: Option<EventKind>,
+    /// Beginning when; now without.
+    pub at: Option<Unix>,
+}
+
 /// Orders an action of a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActionOrder {
@@ -381,6 +398,12 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     fn receivers(&self) -> Answer<Vec<Receiver>>;
     /// Returns routes in their order.
     fn routes(&self) -> Answer<Vec<Route>>;
+    /// Returns who would be told of something that has not happened.
+    fn route_test(&self, question: &RouteQuestion) -> Answer<Vec<RouteTestLine>>;
+    /// Returns who is on call.
+    fn rotas(&self) -> Answer<Vec<Rota>>;
+    /// Returns the shifts of a rota as iCalendar.
+    fn rota_calendar(&self, rota: &RotaName) -> Answer<String>;
     /// Returns agents by host.
     fn agents(&self, sight: &Sight) -> Answer<Vec<Agent>>;
     /// Returns how the server is.

@@ -36,8 +36,8 @@ pub use auth::setup::new_setup_code;
 pub use auth::token::NoRandom;
 pub use backend::{
     Account, AckOrder, ActionOrder, Answer, ApiTokenRecord, Backend, EnrolmentRecord, JobPing,
-    JoinOrder, Offer, Refused, ReportPeriod, SeriesOrder, ServiceAnswer, ServiceCall,
-    SessionRecord, Sight, SilenceOrder, TokenHash, TokenOrder,
+    JoinOrder, Offer, Refused, ReportPeriod, RouteQuestion, SeriesOrder, ServiceAnswer,
+    ServiceCall, SessionRecord, Sight, SilenceOrder, TokenHash, TokenOrder,
 };
 pub use blind::serve_blind;
 pub use config::{DEFAULT_PORT, KEYS, TLS_KEYS, TlsSettings, WebSettings};

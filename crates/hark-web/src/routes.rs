@@ -19,6 +19,7 @@ mod overview;
 mod pushes;
 mod receivers;
 mod reports;
+mod route_test;
 mod series;
 mod server;
 mod sessions;
@@ -106,6 +107,9 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(handling::call))
         .routes(routes!(handling::handle))
         .routes(routes!(receivers::routes))
+        .routes(routes!(route_test::test))
+        .routes(routes!(route_test::on_call))
+        .routes(routes!(route_test::calendar))
         .routes(routes!(reports::list))
         .routes(routes!(reports::one))
         .routes(routes!(reports::send))

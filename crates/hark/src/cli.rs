@@ -15,10 +15,12 @@ mod explain;
 mod import;
 mod install;
 mod journal;
+mod oncall;
 mod once;
 mod passwd;
 mod push;
 mod report;
+mod route;
 mod send;
 mod server;
 pub(crate) mod service;
@@ -60,6 +62,8 @@ enum Command {
     Send(send::Args),
     Status(status::Args),
     Explain(explain::Args),
+    Route(route::Args),
+    Oncall(oncall::Args),
     Cmd(cmd::Args),
     Config(config::Args),
     Import(import::Args),
@@ -92,6 +96,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Send(args) => send::run(&args),
         Command::Status(args) => Ok(status::run(&args)),
         Command::Explain(args) => explain::run(&args),
+        Command::Route(args) => route::run(&args),
+        Command::Oncall(args) => oncall::run(&args),
         Command::Cmd(args) => cmd::run(&args),
         Command::Config(args) => Ok(config::run(&args)),
         Command::Import(args) => import::run(&args),

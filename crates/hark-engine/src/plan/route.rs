@@ -53,6 +53,54 @@ pub struct StepPlan {
     pub severity: Option<Severity>,
 }
 
+/// What members of a group have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupBy {
+    /// The host's tag `site:…`.
+    Site,
+    /// All tags of the host.
+    Tag,
+    /// The host.
+    Host,
+    /// The check's name.
+    Check,
+    /// What it follows from.
+    Cause,
+}
+
+impl GroupBy {
+    /// Every word.
+    pub const WORDS: [(&'static str, Self); 5] = [
+        ("site", Self::Site),
+        ("tag", Self::Tag),
+        ("host", Self::Host),
+        ("check", Self::Check),
+        ("cause", Self::Cause),
+    ];
+
+    /// Returns the word used in files and messages.
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, by)| *by == self).map_or("", |(word, _)| word)
+    }
+}
+
+/// Which messages of a route go as one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupPlan {
+    /// What they have in common; each goes alone without.
+    pub by: Option<Vec<GroupBy>>,
+    /// How long the first waits for others; what is critical at most 5 s.
+    pub wait: Duration,
+    /// How far apart messages of a group are.
+    pub interval: Duration,
+}
+
+impl Default for GroupPlan {
+    fn default() -> Self {
+        Self { by: None, wait: Duration::from_secs(30), interval: Duration::from_mins(5) }
+    }
+}
+
 /// One route as somebody wrote it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RouteDraft {
@@ -68,6 +116,12 @@ pub struct RouteDraft {
     pub repeat: Option<Vec<Duration>>,
     /// Who is told when nobody takes it.
     pub escalate: Option<Vec<StepPlan>>,
+    /// What members of a group have in common.
+    pub group_by: Option<Vec<GroupBy>>,
+    /// How long the first message of a group waits.
+    pub group_wait: Option<Duration>,
+    /// How far apart messages of a group are.
+    pub group_interval: Option<Duration>,
     /// Whether routes after this one are looked at as well.
     pub and_on: bool,
     /// The routes below.
@@ -97,6 +151,8 @@ pub struct RoutePlan {
     pub repeat: Option<Arc<[Duration]>>,
     /// Who is told in addition when nobody takes it.
     pub escalate: Vec<StepPlan>,
+    /// Which messages go as one.
+    pub group: GroupPlan,
     /// Whether routes after this one are looked at as well.
     pub and_on: bool,
     /// The routes below.
@@ -193,6 +249,14 @@ impl Resolving<'_> {
                 .map(Arc::from)
                 .or_else(|| above.and_then(|above| above.repeat.clone())),
             escalate: own_or(route.escalate.as_ref(), above.map(|above| &above.escalate)),
+            group: {
+                let above = above.map(|above| above.group.clone()).unwrap_or_default();
+                GroupPlan {
+                    by: route.group_by.clone().or(above.by),
+                    wait: route.group_wait.unwrap_or(above.wait),
+                    interval: route.group_interval.unwrap_or(above.interval),
+                }
+            },
             and_on: route.and_on,
             routes: Vec::new(),
         };

@@ -7,6 +7,7 @@
     reason = "the whole crate is tests: what is not expected may fail at once"
 )]
 
+mod course;
 mod hosts;
 mod invariants;
 mod ops;

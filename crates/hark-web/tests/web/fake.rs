@@ -24,6 +24,7 @@ use hark_api::overview::{Counts, Kpis, Overview, Problem, Quiet, Soft, Verdict};
 use hark_api::pushes::Push;
 use hark_api::receivers::{Receiver, Route};
 use hark_api::reports::{AgentNews, GivenConfiguration, GivenOrder, ReportStored};
+use hark_api::route_test::{Rota, RouteTestLine};
 use hark_api::series::{IncidentSpan, Lane, LaneSpan, Lanes, Metric, MetricKind, Metrics, Series};
 use hark_api::server::{HistoryReport, HistoryState, ServerReport};
 use hark_api::silences::{self, Matches, Preview, Silence};
@@ -33,12 +34,13 @@ use hark_api::words::{Fresh, Kind, Letter, State, Status};
 use hark_api::{Cursor, Timestamp};
 use hark_model::record::Matcher;
 use hark_model::{
-    CheckName, DeliveryId, HostId, HostName, IncidentId, ReceiverName, SilenceId, Unix, UserName,
+    CheckName, DeliveryId, HostId, HostName, IncidentId, ReceiverName, RotaName, SilenceId, Unix,
+    UserName,
 };
 use hark_web::{
     Account, AckOrder, ActionOrder, AgentClaim, AgentProof, Answer, ApiTokenRecord, Backend, Batch,
-    EnrolmentRecord, JobPing, JoinOrder, Offer, Refused, ReportPeriod, SeriesOrder, ServiceAnswer,
-    ServiceCall, SessionRecord, Sight, SilenceOrder, TokenHash, TokenOrder,
+    EnrolmentRecord, JobPing, JoinOrder, Offer, Refused, ReportPeriod, RouteQuestion, SeriesOrder,
+    ServiceAnswer, ServiceCall, SessionRecord, Sight, SilenceOrder, TokenHash, TokenOrder,
 };
 
 /// The one agent whose proof is taken, and the tag that is.
@@ -480,6 +482,33 @@ impl Backend for Fake {
             to: vec!["ops-mail".to_owned()],
             sentence: "everything → ops-mail".to_owned(),
         }])
+    }
+
+    fn route_test(&self, question: &RouteQuestion) -> Answer<Vec<RouteTestLine>> {
+        Ok(vec![RouteTestLine {
+            at: Timestamp(question.at.unwrap_or_default()),
+            receiver: Some("ops-mail".to_owned()),
+            user: None,
+            route: Some("all".to_owned()),
+            step: None,
+            reason: Some("problem".to_owned()),
+            block: None,
+            text: format!("{} {:?}", question.severity, question.check),
+        }])
+    }
+
+    fn rotas(&self) -> Answer<Vec<Rota>> {
+        Ok(vec![Rota {
+            name: "web".to_owned(),
+            now: Some("anna".to_owned()),
+            until: Some(Timestamp(Unix(1000))),
+            next: None,
+        }])
+    }
+
+    fn rota_calendar(&self, rota: &RotaName) -> Answer<String> {
+        let known = rota.as_str() == "web";
+        known.then(|| "BEGIN:VCALENDAR\r\n".to_owned()).ok_or(Refused::Absent)
     }
 
     fn agents(&self, sight: &Sight) -> Answer<Vec<Agent>> {

@@ -181,6 +181,10 @@ fn table() -> Vec<Route> {
         get("/api/0/receivers", "/api/0/receivers", Admin),
         post("/api/0/receivers/{name}/test", "/api/0/receivers/ops-mail/test", None, Admin),
         get("/api/0/routes", "/api/0/routes", Admin),
+        get("/api/0/routes/test", "/api/0/routes/test?host=db1&severity=warning&check=raid", SEE),
+        get("/api/0/oncall", "/api/0/oncall", User),
+        // No such rota; what a known one gives is tested by itself.
+        Route { status: 404, ..get("/api/0/oncall/{name}", "/api/0/oncall/nobody.ics", User) },
         // Not signed: whoever asks. What a signed one does is tested by itself.
         Route {
             status: 401,
@@ -297,6 +301,27 @@ async fn every_route_answers_as_its_document_says() {
         called.insert((route.method.to_string(), route.template.to_owned()));
     }
     assert_eq!(called, documented, "the table and the document name different routes");
+}
+
+#[tokio::test]
+async fn the_shifts_of_a_rota_are_a_calendar() {
+    let running = prepared().await;
+    let reply = running.browser("stranger").get("/api/0/oncall/web.ics").await;
+    assert_eq!(
+        (reply.status.as_u16(), reply.header("content-type")),
+        (200, "text/calendar; charset=utf-8")
+    );
+    assert!(reply.text().starts_with("BEGIN:VCALENDAR"), "{}", reply.text());
+    assert_eq!(running.browser("stranger").get("/api/0/oncall/web").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_route_test_of_a_host_that_one_may_not_see_is_of_no_host() {
+    let running = prepared().await;
+    let hidden = running.browser("stranger").get("/api/0/routes/test?host=db1").await;
+    assert_eq!(hidden.status, 404);
+    let wrong = running.browser("monitor").get("/api/0/routes/test?host=db1&check=").await;
+    assert_eq!(wrong.status, 422);
 }
 
 fn check(document: &Value, route: &Route, reply: &Reply, name: &str) {

@@ -115,6 +115,18 @@ impl Client {
         self.request(Method::GET, path, None, None)
     }
 
+    /// Returns the text that answers a reading request.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub(super) fn text(&self, path: &str) -> anyhow::Result<String> {
+        let (status, body) = self.ask(Method::GET, path, None, None)?;
+        if !status.is_success() {
+            read_answer(status, &body, self.local.as_deref())?;
+        }
+        String::from_utf8(body).context("the answer is not text")
+    }
+
     /// Returns the answer to a writing request. `name` is what the server is called in it, if not as
     /// it is reached: a token that the server makes tells its host to go where the request went.
     ///

@@ -43,6 +43,7 @@ use hark_api::overview::{Counts, Overview, Problem};
 use hark_api::pushes::Push;
 use hark_api::receivers::{Receiver, Route};
 use hark_api::reports::{AgentNews, GivenConfiguration, GivenOrder, ReportStored};
+use hark_api::route_test::{Rota, RouteTestLine};
 use hark_api::series::{Lanes, Metrics, Series};
 use hark_api::server::ServerReport;
 use hark_api::silences::{Preview, Silence};
@@ -52,15 +53,16 @@ use hark_engine::Engine;
 use hark_model::record::Matcher;
 use hark_model::time::{Clock, Mono, Unix};
 use hark_model::{
-    CheckName, DeliveryId, HostId, HostName, IncidentId, ReceiverName, SilenceId, UserName,
+    CheckName, DeliveryId, HostId, HostName, IncidentId, ReceiverName, RotaName, SilenceId,
+    UserName,
 };
 use hark_notify::Receivers;
 use hark_notify::handling::Tokens;
 use hark_store::state::{OpenError, StateReader};
 use hark_web::{
     Account, AckOrder, ActionOrder, AgentClaim, AgentProof, Answer, ApiTokenRecord, Backend, Batch,
-    EnrolmentRecord, JobPing, JoinOrder, Offer, Refused, ReportPeriod, SeriesOrder, ServiceAnswer,
-    ServiceCall, SessionRecord, Sight, SilenceOrder, TokenHash, TokenOrder,
+    EnrolmentRecord, JobPing, JoinOrder, Offer, Refused, ReportPeriod, RouteQuestion, SeriesOrder,
+    ServiceAnswer, ServiceCall, SessionRecord, Sight, SilenceOrder, TokenHash, TokenOrder,
 };
 
 pub(crate) use access::Access;
@@ -233,6 +235,18 @@ impl Backend for ServerBackend {
 
     fn routes(&self) -> Answer<Vec<Route>> {
         self.all_routes()
+    }
+
+    fn route_test(&self, question: &RouteQuestion) -> Answer<Vec<RouteTestLine>> {
+        self.foretell(question)
+    }
+
+    fn rotas(&self) -> Answer<Vec<Rota>> {
+        self.all_rotas()
+    }
+
+    fn rota_calendar(&self, rota: &RotaName) -> Answer<String> {
+        self.calendar_of(rota)
     }
 
     fn agents(&self, sight: &Sight) -> Answer<Vec<Agent>> {

@@ -11,7 +11,7 @@ use super::people::read_hours;
 use crate::overlay::LONGEST_SILENCE;
 use crate::plan::route::{MAX_DEPTH, MAX_STEPS};
 use crate::plan::{
-    Draft, Place, ReceiverPlan, RouteDraft, RouteMatch, SilencePlan, StepPlan, Target,
+    Draft, GroupBy, Place, ReceiverPlan, RouteDraft, RouteMatch, SilencePlan, StepPlan, Target,
 };
 
 pub(super) const SEVERITY_WORDS: &[&str] = &["info", "unknown", "warning", "critical"];
@@ -21,6 +21,8 @@ pub(super) const SEVERITIES: [(&str, Severity); 4] = [
     ("warning", Severity::Warning),
     ("critical", Severity::Critical),
 ];
+
+const GROUP_WORDS: &[&str] = &["site", "tag", "host", "check", "cause"];
 
 const MATCH_KEYS: &[Key] = &[
     Key::new("hosts", Kind::OneOrMany(&Kind::Text), "Host names; `*` and `?` stand for letters."),
@@ -85,6 +87,22 @@ pub const ROUTE_KEYS: &[Key] = &[
         Kind::List(&Kind::Section(STEP_KEYS)),
         "Who is told in addition when nobody takes it.",
     ),
+    Key::new(
+        "group_by",
+        Kind::OneOrMany(&Kind::OneOf(GROUP_WORDS)),
+        "What messages that go as one have in common; without, each goes alone.",
+    ),
+    Key::new(
+        "group_wait",
+        Kind::Duration,
+        "How long the first of a group waits for others; \
+         what is critical at most 5s.",
+    )
+    .default("30s")
+    .unit("seconds"),
+    Key::new("group_interval", Kind::Duration, "How far apart messages of a group are.")
+        .default("5m")
+        .unit("seconds"),
     Key::new("continue", Kind::Bool, "Whether later routes are looked at as well.")
         .default("false"),
     Key::new(
@@ -152,6 +170,12 @@ fn read_route(section: &Section<'_>, places: &mut Places, depth: usize) -> Optio
         delay: section.opt_duration("delay", Bare::Seconds),
         repeat: (!repeat.is_empty()).then_some(repeat),
         escalate: section.has("escalate").then(|| read_steps(section, &name, places)),
+        group_by: section.has("group_by").then(|| {
+            let words = section.one_or_many("group_by");
+            words.iter().filter_map(|word| word.word(&GroupBy::WORDS)).collect()
+        }),
+        group_wait: section.opt_duration("group_wait", Bare::Seconds),
+        group_interval: section.opt_duration("group_interval", Bare::Seconds),
         and_on: section.bool("continue", false),
         routes: read_list(section, places, depth + 1),
         name: Some(name),

@@ -1,12 +1,22 @@
-//! Routes in words.
+//! Routes in words, what they would do, and who is on call.
 
 use std::time::Duration;
 
 use hark_api::receivers::Route;
+use hark_api::route_test::{Rota, RouteTestLine};
+use hark_api::time::Timestamp;
 use hark_engine::plan::{RouteMatch, RoutePlan};
-use hark_web::Answer;
+use hark_engine::{CourseLine, Question};
+use hark_model::RotaName;
+use hark_model::time::{Clock, Unix};
+use hark_web::{Answer, Refused, RouteQuestion};
 
 use super::ServerBackend;
+
+/// A calendar has what is past of a rota for this long, for whoever asks who it was ...
+const PAST: Duration = Duration::from_hours(28 * 24);
+/// ... and what is to come for this long.
+const AHEAD: Duration = Duration::from_hours(365 * 24);
 
 impl ServerBackend {
     /// Returns every route, those below another right after it.
@@ -16,6 +26,62 @@ impl ServerBackend {
             put(&engine.plan().routes, "", &mut shown);
             shown
         })
+    }
+
+    /// Returns who would be told.
+    pub(super) fn foretell(&self, asked: &RouteQuestion) -> Answer<Vec<RouteTestLine>> {
+        let now = Clock.now();
+        let question = Question {
+            host: asked.host.clone(),
+            check: asked.check.clone(),
+            severity: asked.severity,
+            event: asked.event.clone(),
+            at: asked.at.unwrap_or(now.unix),
+        };
+        let course = self.ask(move |engine| engine.course(&question, now))?;
+        Ok(course.into_iter().map(test_line).collect())
+    }
+
+    /// Returns who is on call.
+    pub(super) fn all_rotas(&self) -> Answer<Vec<Rota>> {
+        let now = Clock.now().unix;
+        self.ask(move |engine| {
+            let rotas = engine.plan().people.rotas.iter();
+            rotas.map(|(name, rota)| shown(name, rota, now)).collect()
+        })
+    }
+
+    /// Returns the shifts of a rota as iCalendar.
+    pub(super) fn calendar_of(&self, name: &RotaName) -> Answer<String> {
+        let now = Clock.now().unix;
+        let rota = name.clone();
+        let rota = self.ask(move |engine| engine.plan().people.rotas.get(&rota).cloned())?;
+        let rota = rota.ok_or(Refused::Absent)?;
+        Ok(hark_calendar::calendar(name.as_str(), &rota.shifts(now - PAST, now + AHEAD), now))
+    }
+}
+
+fn shown(name: &RotaName, rota: &hark_calendar::Rota, now: Unix) -> Rota {
+    let until = rota.next_change(now);
+    let next = until.and_then(|until| rota.at(until));
+    Rota {
+        name: name.to_string(),
+        now: rota.at(now).map(ToString::to_string),
+        until: until.map(Timestamp),
+        next: next.map(ToString::to_string),
+    }
+}
+
+fn test_line(line: CourseLine) -> RouteTestLine {
+    RouteTestLine {
+        at: Timestamp(line.at),
+        receiver: line.receiver.map(|receiver| receiver.to_string()),
+        user: line.user.map(|user| user.to_string()),
+        route: line.route.map(|route| route.to_string()),
+        step: line.step.map(|step| step as u64),
+        reason: line.reason.map(|reason| reason.word().to_owned()),
+        block: line.block.map(|block| block.word().to_owned()),
+        text: line.text,
     }
 }
 
@@ -72,16 +138,15 @@ fn sentence(route: &RoutePlan, matches: &str) -> String {
     for step in &route.escalate {
         let least = step.severity.map(|s| format!(" if {s} or worse")).unwrap_or_default();
         let after = time(step.after);
-        text.push_str(&format!(
-            "; when nobody took it for {after}{least} \u{2192} {}",
-            words(&step.to)
-        ));
+        text.extend(["; when nobody took it for ", &after, &least, " \u{2192} ", &words(&step.to)]);
     }
     text
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use hark_config::{Document, NoSecrets};
 
     use super::*;

@@ -1,0 +1,112 @@
+//! `hark route test`: who would be told, when, by what, and why.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use serde_json::Value;
+
+use super::client::{ApiArgs, Client};
+use crate::out;
+
+/// Ask the server about its routes.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    Test(Test),
+}
+
+/// Who would be told of a problem that nobody has, for a week: messages, reminders, steps, and what is kept
+/// back. The server decides as it would if it came; nothing is sent.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hark route test db1\n  hark route test db1 --check raid --severity \
+                        warning --at 2026-12-24T22:00:00Z\n  hark route test db1 --event boot"
+)]
+struct Test {
+    /// The host; it need not be known yet.
+    host: String,
+    /// Its check [default: the host itself].
+    #[arg(long)]
+    check: Option<String>,
+    /// How bad.
+    #[arg(long, default_value = "critical", value_parser = ["info", "unknown", "warning", "critical"])]
+    severity: String,
+    /// Instead of a problem: a kind of event, such as `boot`.
+    #[arg(long, conflicts_with = "check")]
+    event: Option<String>,
+    /// When it begins, such as `2026-12-24T22:00:00Z` [default: now].
+    #[arg(long)]
+    at: Option<String>,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let What::Test(test) = &args.what;
+    let client = Client::new(&test.api)?;
+    let mut path = format!("/api/0/routes/test?host={}", encoded(&test.host));
+    path.extend(["&severity=", &test.severity]);
+    for (key, value) in [("check", &test.check), ("event", &test.event), ("at", &test.at)] {
+        if let Some(value) = value {
+            path.extend(["&", key, "=", &encoded(value)]);
+        }
+    }
+    let lines = client.get(&path).with_context(|| format!("cannot ask about {}", test.host))?;
+    if test.api.json {
+        out::json(&lines);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let lines = lines.as_array().map(Vec::as_slice).unwrap_or_default();
+    out::table(
+        &["WHEN", "RECEIVER", "WHAT", "BLOCK", "WHY"],
+        &lines.iter().map(row).collect::<Vec<_>>(),
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(line: &Value) -> Vec<String> {
+    let word = |key: &str| line[key].as_str().unwrap_or_default().replace(char::is_control, " ");
+    let receiver = match word("receiver") {
+        receiver if receiver.is_empty() => "nobody".to_owned(),
+        receiver => receiver,
+    };
+    vec![out::moment(&word("at")), receiver, word("reason"), word("block"), word("text")]
+}
+
+/// Writes a value for a query: all but letters, digits and what never needs it is escaped.
+pub(super) fn encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.extend(["%", &format!("{byte:02X}")]);
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_of_a_query_are_escaped() {
+        assert_eq!(encoded("disk_monitor./ \u{e4}+&"), "disk_monitor.%2F%20%C3%A4%2B%26");
+    }
+
+    #[test]
+    fn a_line_without_receiver_is_for_nobody() {
+        let line = json!({"at": "2026-11-20T00:00:00Z", "receiver": null, "reason": null,
+            "block": "route", "text": "no route leads to a receiver"});
+        let row = row(&line);
+        assert_eq!(row[1..], ["nobody", "", "route", "no route leads to a receiver"]);
+    }
+}
