@@ -22,6 +22,9 @@ use crate::plan::{ReceiverPlan, Reminders};
 use crate::reach::Reach;
 use crate::times::Times;
 
+/// Whoever was told that a check flaps is reminded after this long (rule P6).
+const FLAPS_STILL: Duration = Duration::from_hours(6);
+
 /// Why a message is kept back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Block {
@@ -200,7 +203,7 @@ fn decide_by(
 ) -> Decision {
     let moment = Moment::of(now);
     let remind_at = remind_at(scene, due, told);
-    let Some(reason) = wanted(scene, told) else {
+    let Some(reason) = wanted(scene, told, moment) else {
         let text = match told.at {
             Moment::LONG_AGO => {
                 "nothing to tell: it is ok and nobody was told otherwise".to_owned()
@@ -249,9 +252,10 @@ fn decide_by(
 
 /// Returns what there is to tell, blocks left aside: the difference of what is believed and what
 /// was told (rule 6.1).
-fn wanted(scene: &Scene<'_>, told: &Told) -> Option<Reason> {
+fn wanted(scene: &Scene<'_>, told: &Told, now: Moment) -> Option<Reason> {
     match (told.flap, scene.flapping) {
         (FlapTold::Due, true) => return Some(Reason::FlapStart),
+        (FlapTold::Told, true) if now >= told.at + FLAPS_STILL => return Some(Reason::FlapStart),
         (FlapTold::Told, false) if !scene.removed => return Some(Reason::FlapEnd),
         (FlapTold::Due | FlapTold::Told | FlapTold::No, _) => {}
     }
@@ -307,7 +311,9 @@ fn blocked(
         }
     }
     if scene.flapping && reason != Reason::FlapStart {
-        return Some((Block::Flapping, "the check changes too often".to_owned(), never));
+        let still = told.flap == FlapTold::Told;
+        let again = if still { told.at + FLAPS_STILL } else { never };
+        return Some((Block::Flapping, "the check changes too often".to_owned(), again));
     }
     if let (Some(ack), false) = (scene.ack, ends) {
         let text = format!("{} took it: {}", ack.by, ack.comment);

@@ -15,7 +15,7 @@ use crate::due::{Due, site_of};
 use crate::effect::{Changed, Effect, Effects};
 use crate::engine::{About, Engine};
 use crate::group::Groups;
-use crate::incident::Incident;
+use crate::incident::{FlapTold, Incident};
 use crate::input::Outcome;
 use crate::message::{Words, clock, kept_line, step_line, upper, words};
 use crate::moment::Moment;
@@ -208,6 +208,10 @@ impl Engine {
         let mut passage = self.supersede(incident, receiver, now, fx);
         let id = incident.record.id;
         let deferred = incident.told.get(receiver).and_then(|told| told.deferred);
+        let flaps = incident.told.get(receiver).is_some_and(|told| told.flap == FlapTold::Told);
+        if flaps && reason == Reason::FlapStart {
+            passage.push(format!("It still flaps; at its worst it was {}.", incident.record.peak));
+        }
         passage.extend(deferred.map(|since| kept_line(since.unix(now))));
         passage.extend(way.filter(|_| !is_end(reason)).and_then(step_line));
         let told = incident.told.entry(receiver.clone()).or_default();

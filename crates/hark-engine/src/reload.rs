@@ -173,11 +173,11 @@ impl Engine {
     /// What start-up does once everything is back.
     fn settle_in(&mut self, now: Now, fx: &mut Effects) {
         let plan = Arc::clone(&self.plan);
+        self.times = Times::at(&plan.people, now.unix);
         self.lay_on(&plan, now, fx);
         for silence in self.silences.values_mut() {
             silence.active = silence.holds(now.unix);
         }
-        self.times = Times::at(&self.plan.people, now.unix);
         self.remember_blocks(now);
         self.hold_until_proven(now);
         for id in self.hosts.ids() {
@@ -233,8 +233,8 @@ impl Engine {
         self.plan = Arc::clone(plan);
         let text = "a new configuration is in force".to_owned();
         fx.journal(now, About::default(), JournalKind::Server, text);
-        self.lay_on(plan, now, fx);
         self.times = Times::at(&plan.people, now.unix);
+        self.lay_on(plan, now, fx);
         self.turn_silences(now, fx);
         self.arm_calendar(now);
         for id in self.hosts.ids() {

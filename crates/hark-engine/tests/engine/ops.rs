@@ -34,10 +34,14 @@ pub(crate) const HOSTS: [&str; 4] = ["rtr1", "web1", "db1", "lone"];
 const METRIC: &str = "cpu_monitor.cpu_percent";
 
 pub(crate) const CONFIG: &str = r"
-receivers: {ops: {}, page: {better: false, severity: critical}, late: {}}
+receivers: {ops: {}, page: {better: false, severity: critical}, late: {}, boss: {}}
 routes:
   - {name: all, to: [ops, page], continue: true}
-  - {name: second, to: late, delay: 2m, match: {severity: warning}}
+  - name: second
+    to: late
+    delay: 2m
+    match: {severity: warning}
+    escalate: [{after: 3m, to: boss}, {after: 5m, to: [ops, boss], severity: critical}]
 hosts:
   rtr1: {}
   web1: {parents: [rtr1]}
@@ -49,10 +53,14 @@ thresholds: {cpu_monitor: {cpu_percent: {warning: 80, critical: 90}}}
 ";
 
 const OTHER: &str = r"
-receivers: {ops: {}, page: {better: false, severity: critical}, late: {}}
+receivers: {ops: {}, page: {better: false, severity: critical}, late: {}, boss: {}}
 routes:
   - {name: all, to: [ops, page], continue: true}
-  - {name: second, to: late, delay: 2m, match: {severity: warning}}
+  - name: second
+    to: late
+    delay: 2m
+    match: {severity: warning}
+    escalate: [{after: 3m, to: boss}, {after: 5m, to: [ops, boss], severity: critical}]
 hosts:
   rtr1: {}
   web1: {parents: [rtr1]}

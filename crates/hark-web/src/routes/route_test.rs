@@ -32,7 +32,7 @@ pub(crate) async fn test(
     let check = query.check.as_deref().map(CheckName::new).transpose();
     let question = RouteQuestion {
         host,
-        check: check.map_err(|error| Failure::field("check", &error.to_string()))?,
+        check: check.map_err(|error| Failure::field("check", error.to_string()))?,
         severity: query.severity.map_or(Severity::Critical, Into::into),
         event: query.event.as_deref().map(EventKind::from_word),
         at: query.at.map(|at| Unix(at.0.0)),
