@@ -3,7 +3,7 @@
 //! Routes are a tree. A route is for what its filter and those of all routes above it match. Among
 //! neighbours the first that tells somebody ends the search, unless it says `continue`; a route that
 //! has routes below tells itself only what none of them does. What a route does not say it takes from
-//! the one above. [`routes_for`] is the one place that walks the tree.
+//! the one above. `routes_for` is the one place that walks the tree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
