@@ -9,6 +9,14 @@ pub trait SecretSource {
     /// Why it cannot be read, in words for the person who wrote the path.
     fn file(&self, path: &str) -> Result<String, String>;
 
+    /// Returns the text of a file that holds a key, which others must not be able to read.
+    ///
+    /// # Errors
+    /// Why it cannot be read, or that others can.
+    fn key_file(&self, path: &str) -> Result<String, String> {
+        self.file(path)
+    }
+
     /// Returns the value of the environment variable `name`.
     ///
     /// # Errors

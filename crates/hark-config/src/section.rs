@@ -178,6 +178,11 @@ impl<'d> Section<'d> {
         self.value(key)?.secret()
     }
 
+    /// Reads the key in the file that `key` names: see [`Value::key_file`].
+    pub fn opt_key_file(&self, key: &'static str) -> Option<Secret> {
+        self.value(key)?.key_file()
+    }
+
     /// Reads a text and makes a value of it; the constructor's error is shown as it is.
     pub fn parse<T, E: fmt::Display>(
         &self,

@@ -127,6 +127,18 @@ impl<'d> Value<'d> {
         self.read("a size such as 100MiB", size::parse)
     }
 
+    /// Reads the key in the file that this names; a file that others can read is refused.
+    pub fn key_file(&self) -> Option<Secret> {
+        let path = self.str()?;
+        match self.secrets.key_file(path) {
+            Ok(text) => Some(Secret::new(text)),
+            Err(reason) => {
+                self.error(format!("this key cannot be read: {reason}"));
+                None
+            }
+        }
+    }
+
     /// Reads a secret: a text, or `{file: …}` or `{env: …}` that name where it stands.
     pub fn secret(&self) -> Option<Secret> {
         if let Some(text) = self.scalar() {

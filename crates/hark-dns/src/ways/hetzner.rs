@@ -1,0 +1,155 @@
+//! Hetzner, by the API of its cloud console, where its zones are since the former DNS console was closed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hark_config::{Key, Kind, Section};
+use hark_model::Secret;
+use hark_model::time::Clock;
+use hark_net::BoxFuture;
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::call::{Answered, Asked, CA_FILE, ENDPOINT, PATIENCE, Service};
+use crate::name::DnsName;
+use crate::way::{Change, Context, Failure, RecordSet, Way, WayType};
+
+/// The kind of way.
+#[derive(Debug)]
+pub(super) struct Hetzner;
+
+pub(super) const KEYS: &[Key] = &[
+    Key::new("token", Kind::Secret, "API token of the project, with the right to write.")
+        .required(),
+    ENDPOINT,
+    CA_FILE,
+];
+
+/// Thirty-six hundred requests an hour are allowed to a project; a change takes up to six.
+const PACE: Duration = Duration::from_secs(6);
+
+impl WayType for Hetzner {
+    fn name(&self) -> &'static str {
+        "hetzner"
+    }
+
+    fn manual(&self) -> &'static str {
+        "The API of Hetzner's cloud console. The zone must be a primary one of the token's project."
+    }
+
+    fn keys(&self) -> &'static [Key] {
+        KEYS
+    }
+
+    fn example(&self) -> &'static str {
+        "token: {file: /etc/hark/hetzner}\n"
+    }
+
+    fn read(&self, section: &Section<'_>, _zone: &DnsName) -> Option<Arc<dyn Way>> {
+        section.required("token");
+        let token = section.opt_secret("token");
+        let service = Service::read(section, "https://api.hetzner.cloud/v1");
+        Some(Arc::new(Api { service: service?, token: token? }))
+    }
+}
+
+#[derive(Debug)]
+struct Api {
+    service: Service,
+    token: Secret,
+}
+
+impl Way for Api {
+    fn target(&self) -> String {
+        self.service.origin().to_string()
+    }
+
+    fn secrets(&self) -> Vec<&Secret> {
+        vec![&self.token]
+    }
+
+    fn pace(&self) -> Duration {
+        PACE
+    }
+
+    fn publish<'a>(
+        &'a self,
+        change: &'a Change,
+        context: &'a Context,
+    ) -> BoxFuture<'a, Result<String, Failure>> {
+        Box::pin(async move {
+            for set in change.sets() {
+                self.put(change, set, context).await?;
+            }
+            Ok(String::new())
+        })
+    }
+}
+
+impl Api {
+    async fn put(&self, change: &Change, set: RecordSet, context: &Context) -> Result<(), Failure> {
+        let name = if change.relative().is_empty() { "@" } else { change.relative() };
+        let sets = format!("/zones/{}/rrsets", change.zone);
+        let this = format!("{sets}/{name}/{}", set.kind);
+        let there = self.ask(Asked::new(Method::GET, this.clone()), context).await?;
+        let ttl = change.ttl.as_secs();
+        let (Some(address), is_there) = (set.address, there.is_some()) else {
+            if there.is_some() {
+                self.ask(Asked::new(Method::DELETE, this), context).await?;
+            }
+            return Ok(());
+        };
+        let records = json!([{"value": address.to_string()}]);
+        if !is_there {
+            let body = json!({"name": name, "type": set.kind, "ttl": ttl, "records": records});
+            return self.must(Asked::new(Method::POST, sets).json(&body), change, context).await;
+        }
+        let asked = Asked::new(Method::POST, format!("{this}/actions/set_records"));
+        self.must(asked.json(&json!({"records": records})), change, context).await?;
+        let kept =
+            there.as_ref().and_then(|there| there.pointer("/rrset/ttl")).and_then(Value::as_u64);
+        if kept != Some(ttl) {
+            let asked = Asked::new(Method::POST, format!("{this}/actions/change_ttl"));
+            self.must(asked.json(&json!({"ttl": ttl})), change, context).await?;
+        }
+        Ok(())
+    }
+
+    async fn must(&self, asked: Asked, change: &Change, context: &Context) -> Result<(), Failure> {
+        let done = self.ask(asked, context).await?;
+        let missing = || Failure::refused(format!("404 the project has no zone {}", change.zone));
+        done.map(|_| ()).ok_or_else(missing)
+    }
+
+    /// Asks; `None` if there is no such thing.
+    async fn ask(&self, asked: Asked, context: &Context) -> Result<Option<Value>, Failure> {
+        let asked = asked.authorized("Bearer", self.token.expose())?;
+        let answer = self.service.call(context, asked).await?;
+        if answer.is_good() {
+            return Ok(Some(answer.json()));
+        }
+        if answer.status == 404 {
+            return Ok(None);
+        }
+        Err(failure(&answer))
+    }
+}
+
+fn failure(answer: &Answered) -> Failure {
+    let content = answer.json();
+    let said = content.pointer("/error/message").and_then(Value::as_str);
+    if answer.status == 429 {
+        // It does not say for how long, but when there is room again.
+        let reset = answer.headers.get("ratelimit-reset").and_then(|value| value.to_str().ok());
+        let reset = reset.and_then(|text| text.trim().parse::<i64>().ok());
+        let now = Clock.now().unix.seconds();
+        let wait = reset.and_then(|at| u64::try_from(at - now).ok()).map(Duration::from_secs);
+        let text = format!("429 {}", said.unwrap_or("too many requests"));
+        return Failure::not_before(wait.unwrap_or(PATIENCE), text);
+    }
+    // Somebody else changes the same set at the moment.
+    if matches!(answer.status, 409 | 423) {
+        return Failure::away(format!("{} {}", answer.status, said.unwrap_or("conflict")));
+    }
+    answer.refusal(said)
+}
