@@ -89,12 +89,7 @@ impl ServiceArgs {
             | log::Target::Syslog
             | log::Target::Journald) => other,
         };
-        let level = match self.verbose {
-            0 => configured.level.as_str(),
-            1 => "info,hark=debug,hark_agent=debug,hark_web=debug,hark_notify=debug",
-            _ => "debug,hark=trace,hark_agent=trace",
-        };
-        log::start(&target, level)
+        log::start(&target, level(self.verbose, &configured.level))
     }
 
     /// Says to the process that detached us that everything has started, and lets go of what we have of
@@ -108,6 +103,15 @@ impl ServiceArgs {
         if let Err(error) = sys::let_go_of_terminal() {
             tracing::warn!(%error, "the terminal is kept open");
         }
+    }
+}
+
+/// Returns what is logged for so many `-v`; without one it is what is configured.
+fn level(verbose: u8, configured: &str) -> &str {
+    match verbose {
+        0 => configured,
+        1 => "info,hark=debug,hark_agent=debug,hark_web=debug,hark_notify=debug",
+        _ => "debug,hark=trace,hark_agent=trace",
     }
 }
 
@@ -166,6 +170,28 @@ pub(super) fn parse_listen(text: &str) -> Result<SocketAddr, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_v_says_more_and_beats_the_file() {
+        use tracing_subscriber::filter::{LevelFilter, Targets};
+
+        let says = |verbose, target| {
+            let filter: Targets = level(verbose, "warn").parse().unwrap();
+            let most =
+                [LevelFilter::TRACE, LevelFilter::DEBUG, LevelFilter::INFO, LevelFilter::WARN];
+            most.into_iter().find(|level| {
+                level.into_level().is_some_and(|level| filter.would_enable(target, &level))
+            })
+        };
+        for (target, levels) in [
+            ("hark::server", [LevelFilter::WARN, LevelFilter::DEBUG, LevelFilter::TRACE]),
+            ("hark_agent", [LevelFilter::WARN, LevelFilter::DEBUG, LevelFilter::TRACE]),
+            ("hyper", [LevelFilter::WARN, LevelFilter::INFO, LevelFilter::DEBUG]),
+        ] {
+            let said = [0, 1, 2].map(|verbose| says(verbose, target));
+            assert_eq!(said, levels.map(Some), "{target}");
+        }
+    }
 
     #[test]
     fn a_port_alone_listens_everywhere() {

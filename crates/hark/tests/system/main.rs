@@ -33,6 +33,8 @@ mod orders;
 #[cfg(test)]
 mod page;
 #[cfg(test)]
+mod portable;
+#[cfg(test)]
 mod probes;
 #[cfg(test)]
 mod push;
