@@ -39,6 +39,8 @@ mod probes;
 #[cfg(test)]
 mod push;
 #[cfg(test)]
+mod relayed;
+#[cfg(test)]
 mod reports;
 #[cfg(test)]
 mod sites;
