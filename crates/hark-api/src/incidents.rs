@@ -76,6 +76,9 @@ pub struct IncidentRow {
     /// The incident it follows from.
     #[schema(required = true)]
     pub cause: Option<u64>,
+    /// Whether somebody has said so, and it was not found out.
+    #[serde(default)]
+    pub caused_by_hand: bool,
     /// How many incidents follow from it.
     pub symptoms: u64,
     /// What became of the last message.
@@ -130,6 +133,9 @@ pub struct Incident {
     /// What the list shows.
     #[serde(flatten)]
     pub row: IncidentRow,
+    /// It does not end by itself: somebody ends it.
+    #[serde(default)]
+    pub resolvable: bool,
     /// The rule in words.
     pub rule: String,
     /// The value that broke it.
@@ -260,4 +266,22 @@ pub struct SilenceIncidentRequest {
     pub reason: String,
     /// For how long: at most 30 days.
     pub duration_seconds: u64,
+}
+
+/// Ends an incident that does not end by itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResolveRequest {
+    /// Why: required.
+    pub comment: String,
+}
+
+/// Says from what an incident follows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CauseRequest {
+    /// The open incident that it follows from; null if it is a problem of its own after all.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub cause: Option<u64>,
 }

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::hosts::Declared;
 use crate::time::Timestamp;
-use crate::words::Severity;
+use crate::words::{Severity, State};
 
 /// The longest silence: one that must not end is a configuration.
 pub const MAX_SECONDS: u64 = 30 * 24 * 3600;
@@ -49,6 +49,18 @@ pub struct Silence {
     pub until_at: Timestamp,
     /// A planned one: also keeps the incident out of availability.
     pub maintenance: bool,
+    /// It begins with the first problem in that time, and holds for so long.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub flexible_seconds: Option<f64>,
+    /// When that problem came; null while it is waited for.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub begun_at: Option<Timestamp>,
+    /// When it comes again, in words; `from_at` and `until_at` are then the present or the next time.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub repeats: Option<String>,
     /// How many messages it has kept back.
     pub withheld: u64,
     /// What it covers now.
@@ -87,6 +99,9 @@ pub struct SilenceRequest {
     /// A planned one.
     #[serde(default)]
     pub maintenance: bool,
+    /// A planned one begins with the first problem in its time, and holds for so long.
+    #[serde(default)]
+    pub flexible_seconds: Option<u64>,
 }
 
 /// Asks what a matcher covers.
@@ -106,4 +121,20 @@ pub struct Preview {
     pub names: Vec<String>,
     /// How many open incidents.
     pub incidents: u64,
+    /// The first 20 of them.
+    #[serde(default)]
+    pub incidents_list: Vec<CoveredIncident>,
+}
+
+/// An open incident that a matcher covers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CoveredIncident {
+    /// Its number.
+    pub id: u64,
+    /// The host.
+    pub host: String,
+    /// The check.
+    pub check: String,
+    /// How it stands.
+    pub state: State,
 }

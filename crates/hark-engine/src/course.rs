@@ -137,6 +137,7 @@ impl<'a> Course<'a> {
             status,
             text: String::new(),
             cause: None,
+            caused_by_hand: false,
             ack: None,
             resolved_at: None,
             resolution: String::new(),

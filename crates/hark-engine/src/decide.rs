@@ -290,6 +290,9 @@ fn blocked(
     if let (Reach::Unreachable { root, .. }, false) = (scene.reach, ends) {
         return Some((Block::Unreachable, format!("{root} is down"), never));
     }
+    if let (Reach::Symptom { of, .. }, false) = (scene.reach, ends) {
+        return Some((Block::Unreachable, format!("follows from {of}"), never));
+    }
     if let (Reach::Held { parent, until }, Reason::Problem) = (scene.reach, reason) {
         let text =
             format!("waits for a sign of life of {parent}, at most until {}", at(*until, now));

@@ -8,9 +8,10 @@ use hark_model::{HostName, IncidentId, Now, Reason, ReceiverName};
 use crate::decide::{Block, Decision};
 use crate::engine::Engine;
 use crate::host::Host;
-use crate::incident::Told;
+use crate::incident::{Incident, Told};
 use crate::matching::{self, Subject};
 use crate::moment::Moment;
+use crate::plan::SELF;
 use crate::reconcile::shown_severity;
 
 /// At most so many names are given in a preview.
@@ -81,6 +82,8 @@ pub struct Preview {
     pub names: Vec<HostName>,
     /// How many open incidents.
     pub incidents: usize,
+    /// The first of them.
+    pub listed: Vec<IncidentId>,
 }
 
 impl Engine {
@@ -139,27 +142,36 @@ impl Engine {
                 first.pop_last();
             }
         }
-        let incidents = self.incidents.values().filter(|incident| incident.is_open());
-        let incidents = incidents
-            .filter(|incident| {
-                let host = self.hosts.get(incident.record.host);
-                let subject = Subject {
-                    host: incident.host_name.as_str(),
-                    check: Some(incident.record.check.as_str()),
-                    tags: host.map_or(&[], |host| host.tags()),
-                    severity: Some(shown_severity(incident)),
-                };
-                matching::covers(matcher, subject) && seen(&incident.host_name)
-            })
-            .count();
-        Preview { hosts, names: first.into_iter().cloned().collect(), incidents }
+        let covered = |incident: &&Incident| {
+            let host = self.hosts.get(incident.record.host);
+            let subject = Subject {
+                host: incident.host_name.as_str(),
+                check: Some(incident.record.check.as_str()),
+                tags: host.map_or(&[], |host| host.tags()),
+                severity: Some(shown_severity(incident)),
+            };
+            // What the server says of itself is never hidden.
+            incident.is_open()
+                && incident.host_name.as_str() != SELF
+                && matching::covers(matcher, subject)
+                && seen(&incident.host_name)
+        };
+        let mut incidents = 0;
+        let mut listed = Vec::new();
+        for incident in self.incidents.values().filter(covered) {
+            incidents += 1;
+            if listed.len() < PREVIEW_NAMES {
+                listed.push(incident.record.id);
+            }
+        }
+        Preview { hosts, names: first.into_iter().cloned().collect(), incidents, listed }
     }
 
     fn hosts_covered<'a>(&'a self, matcher: &'a Matcher) -> impl Iterator<Item = &'a Host> {
         self.hosts.iter().filter(|host| {
             let name = host.name.as_str();
             let subject = Subject { host: name, check: None, tags: host.tags(), severity: None };
-            matching::covers(matcher, subject)
+            name != SELF && matching::covers(matcher, subject)
         })
     }
 }

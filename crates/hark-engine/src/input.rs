@@ -186,6 +186,22 @@ pub enum Action {
         until: Unix,
         /// Planned work.
         maintenance: bool,
+        /// It begins with the first problem in that time, and holds for so long; for planned work.
+        flexible: Option<Duration>,
+    },
+    /// End an incident that does not end by itself: that of a volatile check, whose results are events.
+    Resolve {
+        /// Which.
+        incident: IncidentId,
+        /// Why; not empty.
+        comment: String,
+    },
+    /// Say that an incident follows from another, or that it does not: it is told with its cause only.
+    Relate {
+        /// Which.
+        incident: IncidentId,
+        /// From which; `None` if it is a problem of its own after all.
+        cause: Option<IncidentId>,
     },
     /// End a silence now.
     EndSilence {

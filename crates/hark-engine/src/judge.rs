@@ -331,6 +331,7 @@ impl Engine {
         fx.journal(now, About::incident(&incident), JournalKind::Transition, text);
         fx.effects.push(Effect::Changed(Changed::Incident(incident_id)));
         self.incidents.insert(incident_id, incident);
+        self.release_symptoms(incident_id, now, fx);
     }
 
     /// A check began or stopped to flap (rules P3, P4).
@@ -397,6 +398,7 @@ fn opened(id: IncidentId, host: &Host, check: &Check, since: Since, now: Now) ->
             status,
             text: check.told(),
             cause: None,
+            caused_by_hand: false,
             ack: None,
             resolved_at: None,
             resolution: String::new(),
@@ -428,6 +430,7 @@ fn reopen(mut incident: Incident, check: &Check, now: Now) -> Incident {
     incident.record.resolved_at = None;
     incident.record.resolution.clear();
     incident.record.cause = None;
+    incident.record.caused_by_hand = false;
     incident.record.hard_since = now.unix;
     incident.hard_since = Moment::of(now);
     incident.turn(check.hard.unwrap_or(Status::Unknown));

@@ -51,6 +51,7 @@ mod server;
 mod timers;
 mod times;
 pub mod view;
+mod windows;
 
 pub use course::{CourseLine, Question};
 pub use decide::Block;
@@ -60,4 +61,5 @@ pub use explain::{Explanation, Line, Preview, Verdict};
 pub use host::HostState;
 pub use input::{Action, Heard, HostJoined, HostSeen, Input, Outcome};
 pub use matching::covers_host;
+pub use overlay::{IN_MAINTENANCE, MAINTENANCE_OVER};
 pub use plan::Plan;

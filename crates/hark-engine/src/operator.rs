@@ -1,17 +1,23 @@
 //! What users do: each action is answered, and answered only after it is stored.
 
-use hark_model::record::{AckRecord, Comment, JournalKind, Matcher, Record, SilenceRecord};
+use hark_model::record::{
+    AckRecord, Comment, Flexible, JournalKind, Matcher, Record, SilenceRecord,
+};
+use hark_model::time::millis;
 use hark_model::{
     Document, HostId, IncidentId, Notification, Now, Reason, ReceiverName, Severity, SilenceId,
     Status, Unix, UserName,
 };
 
+use crate::confirm::{Belief, Passage, Since};
 use crate::effect::{Changed, Done, Effect, Effects, Refused};
 use crate::engine::{About, Engine};
 use crate::incident::Incident;
 use crate::input::{Action, ReportMessage};
+use crate::moment::Moment;
 use crate::outbox::self_name;
 use crate::overlay::{DECLARED, LONGEST_SILENCE, Silence, end_ack};
+use crate::reach::MAX_CHAIN;
 
 /// Bound on silences made by users: each incident is held against all of them.
 const MAX_SILENCES: usize = 1000;
@@ -34,7 +40,7 @@ impl Engine {
             }
             Action::Unacknowledge { incident } => self.unacknowledge(incident, by, now, fx),
             Action::Comment { incident, text } => self.comment(incident, by, text, now, fx),
-            Action::Silence { matcher, reason, from, until, maintenance } => {
+            Action::Silence { matcher, reason, from, until, maintenance, flexible } => {
                 let record = SilenceRecord {
                     id: SilenceId(0),
                     matcher,
@@ -44,9 +50,15 @@ impl Engine {
                     until,
                     maintenance,
                     withheld: 0,
+                    flexible: flexible
+                        .map(|lasts| Flexible { lasts_ms: millis(lasts), begun: None }),
                 };
                 self.silence(record, now, fx)
             }
+            Action::Resolve { incident, comment } => {
+                self.resolve_by(incident, by, &comment, now, fx)
+            }
+            Action::Relate { incident, cause } => self.relate(incident, cause, by, now, fx),
             Action::EndSilence { silence } => self.end_silence(silence, by, now, fx),
             Action::DropHost { host } => self.drop_by(host, by, now, fx),
             Action::Join(joined) => self.join(joined, by, now, fx),
@@ -125,6 +137,92 @@ impl Engine {
         Ok(Done::Done)
     }
 
+    /// Ends an incident whose check brings no result that would. The check itself is not believed to be
+    /// good by that, but to be unknown until its next result: nothing makes a check ok but a good one.
+    fn resolve_by(
+        &mut self,
+        id: IncidentId,
+        by: &UserName,
+        comment: &str,
+        now: Now,
+        fx: &mut Effects,
+    ) -> Result<Done, Refused> {
+        let incident = self.open_incident(id)?;
+        if comment.trim().is_empty() {
+            return Err(refused("say why: the comment cannot be empty"));
+        }
+        bounded(comment)?;
+        let (host_id, check) = (incident.record.host, incident.record.check.clone());
+        let host = self.hosts.get(host_id).ok_or(Refused::NotFound)?;
+        let index = host.find(check.as_str()).ok_or(Refused::NotFound)?;
+        let volatile = host.checks[index].rule.plan().is_some_and(|plan| plan.volatile);
+        if !volatile {
+            return Err(refused(
+                "it ends by itself when its check is good again: acknowledge or silence it",
+            ));
+        }
+        let text = format!("{by} resolved it: {comment}");
+        let about = About::check(host_id, &check, Some(id));
+        fx.journal(now, about, JournalKind::Operator, text);
+        let at = Since { unix: now.unix, moment: Moment::of(now) };
+        self.close(host_id, index, &format!("resolved by {by}: {comment}"), at, now, fx);
+        if let Some(host) = self.hosts.get_mut(host_id) {
+            let check = &mut host.checks[index];
+            check.set_belief(Belief { hard: None, passage: Passage::Steady });
+            check.changed(now.unix);
+            fx.records.push(Record::Check(check.record(host_id)));
+        }
+        self.refresh(host_id, fx);
+        fx.effects.push(Effect::Changed(Changed::Host(host_id)));
+        self.reconcile(id, now, fx);
+        Ok(Done::Done)
+    }
+
+    fn relate(
+        &mut self,
+        id: IncidentId,
+        cause: Option<IncidentId>,
+        by: &UserName,
+        now: Now,
+        fx: &mut Effects,
+    ) -> Result<Done, Refused> {
+        let record = &self.open_incident(id)?.record;
+        if cause.is_none() && !record.caused_by_hand {
+            return Err(refused("nobody has said that it follows from another"));
+        }
+        if let Some(cause) = cause {
+            self.may_follow(id, cause)?;
+        }
+        let Some(mut incident) = self.incidents.remove(&id) else { return Err(Refused::NotFound) };
+        self.link_cause(&mut incident, cause);
+        incident.record.caused_by_hand = cause.is_some();
+        fx.records.push(Record::Incident(incident.record.clone()));
+        let text = match cause {
+            Some(cause) => format!("{by} says: it follows from incident {}", cause.0),
+            None => format!("{by} says: it is a problem of its own"),
+        };
+        fx.journal(now, About::incident(&incident), JournalKind::Operator, text);
+        self.incidents.insert(id, incident);
+        fx.effects.push(Effect::Changed(Changed::Incident(id)));
+        fx.effects.extend(cause.map(|cause| Effect::Changed(Changed::Incident(cause))));
+        self.reconcile(id, now, fx);
+        Ok(Done::Done)
+    }
+
+    /// Refuses what would go round in a circle, or hang on something that is over.
+    fn may_follow(&mut self, id: IncidentId, cause: IncidentId) -> Result<(), Refused> {
+        self.open_incident(cause).map_err(|_| refused("there is no such open incident"))?;
+        let mut above = Some(cause);
+        for _ in 0..MAX_CHAIN {
+            let Some(next) = above else { return Ok(()) };
+            if next == id {
+                return Err(refused("it cannot follow from itself"));
+            }
+            above = self.incidents.get(&next).and_then(|incident| incident.record.cause);
+        }
+        Err(refused("too many incidents follow from one another there"))
+    }
+
     fn silence(
         &mut self,
         mut record: SilenceRecord,
@@ -144,7 +242,7 @@ impl Engine {
         fx.records.push(Record::Silence(record.clone()));
         fx.journal(now, About::default(), JournalKind::Operator, text);
         fx.effects.push(Effect::Changed(Changed::Silence(id)));
-        self.silences.insert(id, Silence { record, declared: None, active: false });
+        self.silences.insert(id, Silence::new(record));
         self.turn_silences(now, fx);
         self.arm_calendar(now);
         Ok(Done::Silence(id))
@@ -161,7 +259,7 @@ impl Engine {
             return Err(refused("it stands in a file: take it out there"));
         }
         let silence = self.silences.get_mut(&id).ok_or(Refused::NotFound)?;
-        silence.record.until = now.unix;
+        silence.end_at(now.unix);
         let text = format!("{by} ended it: {}", silence.record.reason);
         fx.journal(now, About::default(), JournalKind::Operator, text);
         fx.effects.push(Effect::Changed(Changed::Silence(id)));
@@ -270,6 +368,14 @@ fn check_silence(record: &SilenceRecord, now: Unix) -> Result<(), Refused> {
     }
     if record.until.since(record.from) > LONGEST_SILENCE {
         return Err(refused("it must end within 30 days"));
+    }
+    if let Some(flexible) = record.flexible {
+        if !record.maintenance {
+            return Err(refused("only planned work can wait for the first problem"));
+        }
+        if flexible.lasts_ms == 0 || flexible.lasts_ms > millis(LONGEST_SILENCE) {
+            return Err(refused("it must hold for more than no time, and at most 30 days"));
+        }
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ use crate::incident::{Incident, Release};
 use crate::matching::{self, Subject};
 use crate::moment::Moment;
 use crate::plan::SELF;
+use crate::plan::silence::{Repeat, Span};
 use crate::reconcile::shown_severity;
 use crate::timers::Timer;
 
@@ -23,6 +24,11 @@ use crate::timers::Timer;
 const CALENDAR_STEP: Duration = Duration::from_mins(1);
 /// After maintenance a fresh result is waited for this long (6.8, release rule).
 const RELEASE_LIMIT: Duration = Duration::from_mins(1);
+/// What the journal of a host says from when on planned work covers it as a whole: reports leave the time
+/// until [`MAINTENANCE_OVER`], or the moment that is named, out of its availability.
+pub const IN_MAINTENANCE: &str = "in maintenance";
+/// What it says when that is over.
+pub const MAINTENANCE_OVER: &str = "maintenance is over";
 /// A silence must end within this time.
 pub(crate) const LONGEST_SILENCE: Duration = Duration::from_hours(30 * 24);
 /// Declared silences are numbered from here: they are never stored, and other numbers count from 1.
@@ -37,12 +43,19 @@ pub(crate) struct Silence {
     /// Whether it holds, as of the last look at the wall clock: what is decided goes by this, so that
     /// what `explain` says is what is done.
     pub(crate) active: bool,
+    /// When it comes again, if it does.
+    pub(crate) repeat: Option<Repeat>,
+    /// Outside of which it does not come again.
+    pub(crate) bounds: Span,
+    /// Whether it is in the journal that it was not needed.
+    pub(crate) unused_noted: bool,
 }
 
 impl Silence {
-    /// Returns true if it holds at `at`.
-    pub(crate) fn holds(&self, at: Unix) -> bool {
-        self.record.from <= at && at < self.record.until
+    /// Makes one that does not hold yet.
+    pub(crate) fn new(record: SilenceRecord) -> Self {
+        let bounds = Span { from: record.from, until: record.until };
+        Self { record, declared: None, active: false, repeat: None, bounds, unused_noted: false }
     }
 }
 
@@ -78,11 +91,12 @@ impl Engine {
             if !silence.active || !matching::covers(&record.matcher, subject) {
                 continue;
             }
+            let until = silence.end();
             let slot =
                 if record.maintenance { &mut covers.maintenance } else { &mut covers.silence };
-            if slot.as_ref().is_none_or(|(_, cover)| cover.until < record.until) {
+            if slot.as_ref().is_none_or(|(_, cover)| cover.until < until) {
                 let text = format!("{}: {}", record.by, record.reason);
-                *slot = Some((*id, Cover { text, until: record.until }));
+                *slot = Some((*id, Cover { text, until }));
             }
         }
         covers
@@ -111,7 +125,7 @@ impl Engine {
         let next = self
             .silences
             .values()
-            .flat_map(|silence| [silence.record.from, silence.record.until])
+            .flat_map(Silence::turns)
             .chain(self.times.until())
             .filter(|at| *at > now.unix)
             .min();
@@ -136,6 +150,8 @@ impl Engine {
 
     /// Begins and ends silences by the wall clock, and reconciles if any did.
     pub(crate) fn turn_silences(&mut self, now: Now, fx: &mut Effects) {
+        self.advance_windows(now);
+        self.note_unused(now, fx);
         let turned: Vec<(SilenceId, bool)> = self
             .silences
             .iter()
@@ -149,7 +165,7 @@ impl Engine {
         let over: Vec<SilenceId> = self
             .silences
             .iter()
-            .filter(|(_, s)| s.declared.is_none() && s.record.until <= now.unix)
+            .filter(|(_, s)| s.declared.is_none() && s.end() <= now.unix)
             .map(|(id, _)| *id)
             .collect();
         for id in over {
@@ -164,6 +180,7 @@ impl Engine {
     fn turn_silence(&mut self, id: SilenceId, holds: bool, now: Now, fx: &mut Effects) {
         let Some(silence) = self.silences.get_mut(&id) else { return };
         silence.active = holds;
+        let silence_end = silence.end();
         let record = silence.record.clone();
         let what = if record.maintenance { "maintenance" } else { "silence" };
         let turn = if holds { "begins" } else { "ends" };
@@ -177,7 +194,18 @@ impl Engine {
             self.release_after_maintenance(&record, now);
         }
         for host in self.hosts.ids() {
+            let before = self.hosts.get(host).map(|host| host.state);
             self.refresh(host, fx);
+            let after = self.hosts.get(host).map(|host| host.state);
+            let [was, is] = [before, after].map(|state| state == Some(HostState::Maintenance));
+            if was != is {
+                let text = if is {
+                    format!("{IN_MAINTENANCE} until {}: {}", silence_end.rfc3339(), record.reason)
+                } else {
+                    MAINTENANCE_OVER.to_owned()
+                };
+                fx.journal(now, About::host(host), JournalKind::Server, text);
+            }
         }
     }
 
@@ -188,16 +216,7 @@ impl Engine {
             .incidents
             .values()
             .filter(|incident| incident.is_open())
-            .filter(|incident| {
-                let host = self.hosts.get(incident.record.host);
-                let subject = Subject {
-                    host: incident.host_name.as_str(),
-                    check: Some(incident.record.check.as_str()),
-                    tags: host.map_or(&[], |host| host.tags()),
-                    severity: Some(shown_severity(incident)),
-                };
-                matching::covers(&record.matcher, subject)
-            })
+            .filter(|incident| self.is_covered_by(record, incident))
             .map(|incident| incident.record.id)
             .collect();
         for id in covered {

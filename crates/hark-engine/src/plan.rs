@@ -12,6 +12,7 @@ mod read;
 pub mod receiver;
 pub mod repair;
 pub mod route;
+pub mod silence;
 pub mod threshold;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,22 +21,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hark_config::nearest;
-use hark_model::record::Matcher;
 use hark_model::{
     CheckName, HostName, PeriodName, ProfileName, ReceiverName, RotaName, RouteName, Tag, TeamName,
-    Unix, UserName,
+    UserName,
 };
 
 pub use check::CheckPlan;
 pub use people::{Hours, People, PersonPlan, Target};
 pub use push::PushPlan;
 pub use read::{
-    Catalogue, HOST_KEYS, HOST_MATCH_KEYS, HOURS_KEYS, KEYS, LIMIT_KEYS, PERSON_KEYS, PUSH_KEYS,
-    ROUTE_KEYS, SILENCE_KEYS, read, read_host_match, read_with,
+    Catalogue, HOST_KEYS, HOST_MATCH_KEYS, HOURS_KEYS, KEYS, LIMIT_KEYS, MAINTENANCE_KEYS,
+    PERSON_KEYS, PUSH_KEYS, ROUTE_KEYS, SILENCE_KEYS, read, read_host_match, read_with,
 };
 pub use receiver::ReceiverPlan;
 pub use repair::RepairPlan;
 pub use route::{GroupBy, GroupPlan, RouteDraft, RouteMatch, RoutePlan, StepPlan};
+pub use silence::{Repeat, SilencePlan};
 pub use threshold::{Limits, ThresholdLayer, ThresholdPath, ThresholdSet};
 
 /// The name of the pseudo host that stands for the server itself.
@@ -88,23 +89,6 @@ impl Default for Flapping {
     fn default() -> Self {
         Self { enabled: true, start: 0.30, end: 0.20 }
     }
-}
-
-/// A silence or maintenance declared in a file.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SilencePlan {
-    /// What it is called.
-    pub name: String,
-    /// What it covers.
-    pub matcher: Matcher,
-    /// Why.
-    pub reason: String,
-    /// From when.
-    pub from: Unix,
-    /// Until when.
-    pub until: Unix,
-    /// A planned one.
-    pub maintenance: bool,
 }
 
 /// A host as somebody wrote it.

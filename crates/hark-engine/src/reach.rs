@@ -8,13 +8,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use hark_model::record::Fresh;
+use hark_model::record::{Fresh, JournalKind, Record};
 use hark_model::{HostId, IncidentId, Now, Status};
 
 use crate::check::{Check, Feed, Kind};
 use crate::decide::mix;
 use crate::effect::{Effect, Effects};
-use crate::engine::Engine;
+use crate::engine::{About, Engine};
 use crate::host::Host;
 use crate::incident::{Incident, Release};
 use crate::moment::Moment;
@@ -25,6 +25,8 @@ const HOLD: Duration = Duration::from_mins(1);
 const HOLD_CRITICAL: Duration = Duration::from_secs(30);
 /// Within this time things behind a recovered parent are looked at again (rules D6, T21).
 const SPREAD: Duration = Duration::from_mins(1);
+/// Incidents that follow from one another, looked through for a circle: longer chains are none.
+pub(crate) const MAX_CHAIN: usize = 64;
 /// A parent's result older than this is not enough when a child gets into trouble (rule D3).
 const RECENT: Duration = Duration::from_secs(15);
 
@@ -39,6 +41,13 @@ pub(crate) enum Reach {
         parent: String,
         /// At most until then.
         until: Moment,
+    },
+    /// Somebody has said that it follows from another incident, which is open.
+    Symptom {
+        /// Of what, in words.
+        of: String,
+        /// Of which incident.
+        incident: IncidentId,
     },
     /// Something before it is down (rule D5).
     Unreachable {
@@ -110,6 +119,9 @@ impl Engine {
 
     /// Returns whether an incident can be its check's own fault.
     pub(crate) fn reach(&self, incident: &Incident, now: Moment) -> Reach {
+        if let Some(symptom) = self.said_to_follow(incident) {
+            return symptom;
+        }
         let Some(host) = self.hosts.get(incident.record.host) else { return Reach::Reachable };
         let Some(check) = host.find(incident.record.check.as_str()).map(|i| &host.checks[i]) else {
             return Reach::Reachable;
@@ -142,6 +154,59 @@ impl Engine {
         match waiting.and_then(|id| self.hosts.get(id)) {
             Some(parent) => Reach::Held { parent: parent.name.to_string(), until },
             None => Reach::Reachable,
+        }
+    }
+
+    /// Returns what somebody has said that an incident follows from, while that is open.
+    fn said_to_follow(&self, incident: &Incident) -> Option<Reach> {
+        let id = incident.record.cause.filter(|_| incident.record.caused_by_hand)?;
+        let cause = self.incidents.get(&id).filter(|cause| cause.is_open())?;
+        // What is seen later may turn it round: if each waited for the other, nobody would be told.
+        let mut above = cause.record.cause;
+        for _ in 0..MAX_CHAIN {
+            let Some(next) = above else { break };
+            if next == incident.record.id {
+                return None;
+            }
+            above = self.incidents.get(&next).and_then(|incident| incident.record.cause);
+        }
+        let of = format!("incident {} ({} {})", id.0, cause.host_name, cause.record.check);
+        Some(Reach::Symptom { of, incident: id })
+    }
+
+    /// Lets those go on that were said to follow from an incident which is over: with a result that is
+    /// newer than its end, which is asked for (release rule, 6.8).
+    pub(crate) fn release_symptoms(&mut self, cause: IncidentId, now: Now, fx: &mut Effects) {
+        let moment = Moment::of(now);
+        let follows = |incident: &&Incident| {
+            incident.record.caused_by_hand
+                && incident.record.cause == Some(cause)
+                && incident.is_open()
+        };
+        let ids: Vec<IncidentId> =
+            self.incidents.values().filter(follows).map(|i| i.record.id).collect();
+        for id in ids {
+            let Some(mut incident) = self.incidents.remove(&id) else { continue };
+            self.link_cause(&mut incident, None);
+            incident.record.caused_by_hand = false;
+            fx.records.push(Record::Incident(incident.record.clone()));
+            let text = "its cause is over".to_owned();
+            fx.journal(now, About::incident(&incident), JournalKind::Transition, text);
+            let (host, check) = (incident.record.host, incident.record.check.clone());
+            let interval = self.hosts.get(host).and_then(Host::interval).unwrap_or_default();
+            let limit = moment + SPREAD.max(interval);
+            incident.release =
+                Some(Release { since: moment, limit, after: "the end of its cause" });
+            self.incidents.insert(id, incident);
+            if let Some(host) = self.hosts.get_mut(host)
+                && let Some(index) = host.find(check.as_str())
+                && host.checks[index].rule.plan().is_some()
+            {
+                host.checks[index].more_mut().recheck = Some(moment);
+                let id = host.id;
+                self.arm_host(id, moment);
+            }
+            self.reconcile(id, now, fx);
         }
     }
 

@@ -56,6 +56,7 @@ impl Engine {
     /// as nothing keeps it back.
     pub(crate) fn reconcile(&mut self, id: IncidentId, now: Now, fx: &mut Effects) {
         let moment = Moment::of(now);
+        self.begin_flexible(id, now, fx);
         let Some(mut incident) = self.incidents.remove(&id) else { return };
         expire_ack(&mut incident, now, fx);
         let reach = self.reach(&incident, moment);
@@ -201,6 +202,7 @@ impl Engine {
         let cause = match reach {
             _ if !incident.is_open() => return,
             Reach::Unreachable { incident, .. } => *incident,
+            Reach::Symptom { incident, .. } => Some(*incident),
             Reach::Held { .. } => {
                 self.await_parents(incident.record.host);
                 return;
@@ -213,6 +215,7 @@ impl Engine {
             fx.records.push(Record::Incident(incident.record.clone()));
             let text = match reach {
                 Reach::Unreachable { root, .. } => format!("is a symptom: {root} is down"),
+                Reach::Symptom { of, .. } => format!("is a symptom of {of}"),
                 Reach::Held { .. } | Reach::Reachable => "is a problem of its own".to_owned(),
             };
             fx.journal(now, About::incident(incident), JournalKind::Transition, text);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hark_model::record::{
-    CheckRecord, HostRecord, IncidentRecord, JournalKind, Record, SilenceRecord, Snapshot,
+    CheckRecord, Flexible, HostRecord, IncidentRecord, JournalKind, Record, SilenceRecord, Snapshot,
 };
 use hark_model::{CheckName, HostId, HostName, Now, ReceiverName, SeriesName, SilenceId, Status};
 
@@ -21,6 +21,7 @@ use crate::incident::{Incident, Release, Told, again_since};
 use crate::judge::{Look, since};
 use crate::moment::Moment;
 use crate::overlay::{DECLARED, Silence};
+use crate::plan::silence::Span;
 use crate::plan::{Plan, SELF};
 use crate::times::Times;
 
@@ -57,8 +58,7 @@ impl Engine {
             self.outbox.restore(record);
         }
         for record in silences {
-            let silence = Silence { active: false, declared: None, record };
-            self.silences.insert(silence.record.id, silence);
+            self.silences.insert(record.id, Silence::new(record));
         }
         self.recount_symptoms();
         self.settle_in(now, fx);
@@ -175,8 +175,11 @@ impl Engine {
         let plan = Arc::clone(&self.plan);
         self.times = Times::at(&plan.people, now.unix);
         self.lay_on(&plan, now, fx);
+        self.advance_windows(now);
         for silence in self.silences.values_mut() {
             silence.active = silence.holds(now.unix);
+            // What was not needed was written down then.
+            silence.unused_noted = silence.record.until <= now.unix;
         }
         self.remember_blocks(now);
         self.hold_until_proven(now);
@@ -395,21 +398,39 @@ impl Engine {
     }
 
     fn lay_on_silences(&mut self, plan: &Plan) {
-        self.silences.retain(|_, silence| silence.declared.is_none());
-        for (number, silence) in (DECLARED..).zip(&plan.silences) {
+        let declared = |_: &SilenceId, silence: &mut Silence| silence.declared.is_some();
+        let mut former: Vec<Silence> =
+            self.silences.extract_if(.., declared).map(|(_, silence)| silence).collect();
+        for (number, planned) in (DECLARED..).zip(&plan.silences) {
             let id = SilenceId(number);
+            let flexible = planned
+                .flexible
+                .map(|lasts| Flexible { lasts_ms: hark_model::time::millis(lasts), begun: None });
             let record = SilenceRecord {
                 id,
-                matcher: silence.matcher.clone(),
+                matcher: planned.matcher.clone(),
                 by: config_user(),
-                reason: silence.reason.clone(),
-                from: silence.from,
-                until: silence.until,
-                maintenance: silence.maintenance,
+                reason: planned.reason.clone(),
+                from: planned.from,
+                until: planned.until,
+                maintenance: planned.maintenance,
                 withheld: 0,
+                flexible,
             };
-            let declared = Some(silence.name.clone());
-            self.silences.insert(id, Silence { record, declared, active: false });
+            let mut silence = Silence {
+                declared: Some(planned.name.clone()),
+                repeat: planned.repeat.clone(),
+                ..Silence::new(record)
+            };
+            if planned.repeat.is_some() {
+                // When it holds is found out when the clock is known.
+                (silence.record.from, silence.record.until) = (Span::NEVER.from, Span::NEVER.until);
+            }
+            let same = former.iter().position(|former| former.is_before(&silence));
+            if let Some(at) = same {
+                silence.carry_on(&former.swap_remove(at));
+            }
+            self.silences.insert(id, silence);
         }
     }
 }

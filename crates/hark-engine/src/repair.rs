@@ -98,7 +98,7 @@ fn decide(scene: &Scene<'_>, now: Moment) -> Step {
     match scene.reach {
         Reach::Reachable => {}
         Reach::Held { until, .. } => return Step::Wait(*until),
-        Reach::Unreachable { .. } => return Step::Nothing,
+        Reach::Unreachable { .. } | Reach::Symptom { .. } => return Step::Nothing,
     }
     if let Some(limit) = scene.released {
         return Step::Wait(limit);

@@ -258,6 +258,11 @@ impl<'a> CheckView<'a> {
         self.check.shown()
     }
 
+    /// Returns true if each of its bad results is an event, and none of them ends its incident.
+    pub fn is_volatile(self) -> bool {
+        self.check.rule.plan().is_some_and(|plan| plan.volatile)
+    }
+
     /// Returns the rule in words: `warning above 80.0, clears at 72.0; critical above 90.0 ...`.
     pub fn rule(self) -> String {
         let Some(threshold) = self.check.rule.threshold() else { return String::new() };
@@ -382,6 +387,11 @@ impl<'a> SilenceView<'a> {
     /// Returns its name in the file, if a file declares it.
     pub fn declared(self) -> Option<&'a str> {
         self.silence.declared.as_deref()
+    }
+
+    /// Returns when it comes again, in words, if it does.
+    pub fn repeats(self) -> Option<String> {
+        self.silence.repeat.as_ref().map(ToString::to_string)
     }
 
     /// Returns true if it holds now.

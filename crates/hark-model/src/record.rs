@@ -179,6 +179,8 @@ pub struct IncidentRecord {
     pub text: String,
     /// The incident it is a symptom of (rule D5).
     pub cause: Option<IncidentId>,
+    /// Somebody says that it is: then it is told with its cause only.
+    pub caused_by_hand: bool,
     /// Who took it.
     pub ack: Option<AckRecord>,
     /// When it was resolved; a check failing again within the reopen window reopens it.
@@ -292,6 +294,17 @@ pub struct SilenceRecord {
     pub maintenance: bool,
     /// How many messages it has kept back.
     pub withheld: u64,
+    /// It begins with the first problem between `from` and `until`.
+    pub flexible: Option<Flexible>,
+}
+
+/// A maintenance that begins with the first problem within its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flexible {
+    /// How long it holds, in milliseconds.
+    pub lasts_ms: u64,
+    /// When that problem was believed.
+    pub begun: Option<Unix>,
 }
 
 /// The state of one message in the outbox.

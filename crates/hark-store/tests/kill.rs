@@ -56,6 +56,7 @@ fn step(n: u64) -> Vec<Record> {
             status,
             text: "down".repeat(200),
             cause: None,
+            caused_by_hand: false,
             ack: None,
             resolved_at: None,
             resolution: String::new(),

@@ -214,6 +214,8 @@ pub struct SilenceOrder {
     pub until: Unix,
     /// A planned one.
     pub maintenance: bool,
+    /// It begins with the first problem in that time, and holds for so long.
+    pub flexible: Option<Duration>,
 }
 
 /// Asks who would be told.
@@ -430,6 +432,10 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     fn unack(&self, incident: IncidentId, by: &UserName) -> Answer<()>;
     /// Adds a remark.
     fn comment(&self, incident: IncidentId, by: &UserName, text: &str) -> Answer<()>;
+    /// Ends an incident that does not end by itself.
+    fn resolve(&self, incident: IncidentId, by: &UserName, comment: &str) -> Answer<()>;
+    /// Says from which incident it follows; `None` for none.
+    fn relate(&self, incident: IncidentId, by: &UserName, cause: Option<IncidentId>) -> Answer<()>;
     /// Makes a silence or maintenance.
     fn silence(&self, order: &SilenceOrder) -> Answer<Silence>;
     /// Ends one.

@@ -98,6 +98,8 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(incidents::unack))
         .routes(routes!(incidents::comment))
         .routes(routes!(incidents::silence))
+        .routes(routes!(incidents::resolve))
+        .routes(routes!(incidents::cause))
         .routes(routes!(deliveries::list))
         .routes(routes!(silences::list, silences::make))
         .routes(routes!(silences::end))

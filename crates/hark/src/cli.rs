@@ -1,11 +1,14 @@
 //! The command line: one command a file.
 
+mod ack;
 mod agent;
 mod bench;
+mod cause;
 mod check;
 mod checks;
 pub(crate) mod client;
 mod cmd;
+mod comment;
 mod completion;
 pub(crate) mod config;
 mod demo;
@@ -20,10 +23,12 @@ mod once;
 mod passwd;
 mod push;
 mod report;
+mod resolve;
 mod route;
 mod send;
 mod server;
 pub(crate) mod service;
+mod silence;
 mod status;
 mod up;
 mod update;
@@ -64,6 +69,11 @@ enum Command {
     Explain(explain::Args),
     Route(route::Args),
     Oncall(oncall::Args),
+    Ack(ack::Args),
+    Comment(comment::Args),
+    Resolve(resolve::Args),
+    Cause(cause::Args),
+    Silence(silence::Args),
     Cmd(cmd::Args),
     Config(config::Args),
     Import(import::Args),
@@ -98,6 +108,11 @@ pub(crate) fn run() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Route(args) => route::run(&args),
         Command::Oncall(args) => oncall::run(&args),
+        Command::Ack(args) => ack::run(&args),
+        Command::Comment(args) => comment::run(&args),
+        Command::Resolve(args) => resolve::run(&args),
+        Command::Cause(args) => cause::run(&args),
+        Command::Silence(args) => silence::run(&args),
         Command::Cmd(args) => cmd::run(&args),
         Command::Config(args) => Ok(config::run(&args)),
         Command::Import(args) => import::run(&args),

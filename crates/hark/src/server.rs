@@ -12,6 +12,7 @@
 //! history with everything synced. Being killed at any moment is as good: see `store_loop`.
 
 mod addresses;
+mod asking;
 pub(crate) mod assemble;
 pub(crate) mod backend;
 pub(crate) mod blind;

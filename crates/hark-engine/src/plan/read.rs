@@ -11,6 +11,7 @@ mod people;
 mod pushes;
 mod repairs;
 mod routes;
+mod silences;
 mod thresholds;
 
 use std::collections::BTreeMap;
@@ -22,7 +23,8 @@ pub use hosts::HOST_KEYS;
 pub use metrics::Catalogue;
 pub use people::{HOURS_KEYS, PERSON_KEYS};
 pub use pushes::PUSH_KEYS;
-pub use routes::{HOST_MATCH_KEYS, ROUTE_KEYS, SILENCE_KEYS, read_host_match};
+pub use routes::{HOST_MATCH_KEYS, ROUTE_KEYS, read_host_match};
+pub use silences::{MAINTENANCE_KEYS, SILENCE_KEYS};
 pub use thresholds::LIMIT_KEYS;
 
 use super::{Draft, Fault, Flapping, Liveness, Place, Plan, Reminders};
@@ -80,7 +82,7 @@ pub const KEYS: &[Key] = &[
         "Rotas by name: who is on call when.",
     ),
     Key::new("silences", Kind::List(&Kind::Section(SILENCE_KEYS)), "Times of no notifications."),
-    Key::new("maintenance", Kind::List(&Kind::Section(SILENCE_KEYS)), "Times of planned work."),
+    Key::new("maintenance", Kind::List(&Kind::Section(MAINTENANCE_KEYS)), "Times of planned work."),
 ];
 
 /// Where things stand, for what is found out only when names are resolved.
@@ -115,7 +117,7 @@ pub fn read_with(root: &Section<'_>, catalogue: Catalogue<'_>) -> Option<Plan> {
     hosts::read_checks(root, &mut draft, &mut places);
     routes::read(root, &mut draft, &mut places);
     people::read(root, &mut draft, &mut places);
-    routes::read_silences(root, &mut draft);
+    silences::read(root, &mut draft);
     match Plan::resolve(&draft) {
         Ok(plan) => (!root.diagnostics().has_errors()).then_some(plan),
         Err(faults) => {

@@ -51,6 +51,8 @@ enum Deed {
     Wait(u64),
     Heard(usize, u32),
     Silence(usize, u64, bool),
+    /// Planned work that begins with the first problem within so many seconds, and lasts for so many.
+    Flexible(usize, u64, u64),
     Ack(usize, bool, bool),
 }
 
@@ -80,6 +82,8 @@ struct NaiveHost {
     metric: Thing,
     /// Until when nothing is told, and whether it is planned work.
     silences: Vec<(u64, bool)>,
+    /// Planned work that waits for a problem: after when, before when, for how long.
+    waiting: Vec<(u64, u64, u64)>,
 }
 
 #[derive(Debug, Default)]
@@ -151,6 +155,19 @@ impl Thing {
     }
 }
 
+impl NaiveHost {
+    /// A problem has begun: planned work that waits for one begins with it.
+    fn problem(&mut self, time: u64) {
+        for (after, before, lasts) in std::mem::take(&mut self.waiting) {
+            if after < time && time < before {
+                self.silences.push((time + lasts, true));
+            } else {
+                self.waiting.push((after, before, lasts));
+            }
+        }
+    }
+}
+
 impl Naive {
     fn second(&mut self) {
         let time = self.time;
@@ -163,6 +180,7 @@ impl Naive {
             {
                 host.alive.become_level(3, time);
                 host.alive.seen = time;
+                host.problem(time);
             }
             for (until, planned) in std::mem::take(&mut host.silences) {
                 if until > time {
@@ -190,7 +208,16 @@ impl Naive {
             host.metric.fresh = Some((time, time + MINUTE));
         }
         let level = naive_level(value, host.metric.level);
+        let begins = host.metric.level == 0 && level != 0;
+        if begins {
+            // That the host is back is told before what it says.
+            self.tell();
+        }
+        let host = &mut self.hosts[index];
         host.metric.become_level(level, time);
+        if begins {
+            host.problem(time);
+        }
         host.metric.seen = time;
         // This value is as fresh as can be.
         host.metric.fresh = None;
@@ -257,6 +284,9 @@ impl Naive {
                 let until = self.time + seconds;
                 self.hosts[host].silences.push((until, planned));
             }
+            Deed::Flexible(host, window, lasts) => {
+                self.hosts[host].waiting.push((self.time, self.time + window, lasts));
+            }
             Deed::Ack(host, metric, sticky) => {
                 let host = &mut self.hosts[host];
                 let thing = if metric { &mut host.metric } else { &mut host.alive };
@@ -274,6 +304,10 @@ fn act(world: &mut World, deed: Deed) {
         Deed::Heard(host, value) => world.heard(HOSTS[host], &[(METRIC, f64::from(value))]),
         Deed::Silence(host, seconds, planned) => {
             world.silence(HOSTS[host], seconds, "because", planned);
+        }
+        Deed::Flexible(host, window, lasts) => {
+            let [window, lasts] = [window, lasts].map(std::time::Duration::from_secs);
+            world.flexible(HOSTS[host], window, lasts, "because");
         }
         Deed::Ack(host, metric, sticky) => {
             let check = if metric { METRIC } else { "host" };
@@ -316,6 +350,8 @@ fn deed() -> impl Strategy<Value = Deed> {
             .prop_map(|(host, value)| Deed::Heard(host, value)),
         2 => (0_usize..2, 5_u64..200, any::<bool>())
             .prop_map(|(host, span, planned)| Deed::Silence(host, span, planned)),
+        1 => (0_usize..2, 5_u64..300, 5_u64..200)
+            .prop_map(|(host, window, lasts)| Deed::Flexible(host, window, lasts)),
         2 => (0_usize..2, any::<bool>(), any::<bool>())
             .prop_map(|(host, metric, sticky)| Deed::Ack(host, metric, sticky)),
     ]

@@ -159,6 +159,24 @@ fn carry_out(world: &mut World, order: &Order) {
         ["maintenance", host, span] => {
             world.silence(host, time(span).unwrap() / 1000, reason, true);
         }
+        ["flexible", host, window, lasts] => {
+            let [window, lasts] = [window, lasts].map(|w| Duration::from_millis(time(w).unwrap()));
+            world.flexible(host, window, lasts, reason);
+        }
+        ["resolve", host, check] => {
+            let incident = world.incident(host, check).expect("an open incident");
+            let comment = reason.to_owned();
+            world.operate("mira", Action::Resolve { incident, comment });
+        }
+        ["follows", host, check, from, its] => {
+            let incident = world.incident(host, check).expect("an open incident");
+            let cause = Some(world.incident(from, its).expect("an open incident"));
+            world.operate("mira", Action::Relate { incident, cause });
+        }
+        ["follows", host, check, "nothing"] => {
+            let incident = world.incident(host, check).expect("an open incident");
+            world.operate("mira", Action::Relate { incident, cause: None });
+        }
         ["end-silence"] => {
             let silence = world.engine.silences().next().expect("a silence").record().id;
             world.operate("mira", Action::EndSilence { silence });
@@ -208,7 +226,7 @@ fn carry_out(world: &mut World, order: &Order) {
         }),
         [
             "state" | "explain" | "check" | "unreachable" | "probed" | "incident" | "detail"
-            | "ordered" | "repair",
+            | "ordered" | "repair" | "journal",
             ..,
         ] => {
             look(world, &words, reason, order);
@@ -290,6 +308,10 @@ fn look(world: &mut World, words: &[&str], reason: &str, order: &Order) {
         }
         ["repair"] => {
             assert_eq!(world.repairs.last().map(String::as_str), Some(at.as_str()), "{at}");
+        }
+        ["journal"] => {
+            let found = world.journal.iter().filter(|line| line.as_str() == reason).count();
+            assert_eq!(found, 1, "{at}: {:#?}", world.journal);
         }
         ["probed", host, check] => {
             let id = world.host(host);

@@ -53,6 +53,8 @@ pub(crate) struct World {
     pub(crate) ordered: Vec<(HostName, String)>,
     /// What the history says of repairs.
     pub(crate) repairs: Vec<String>,
+    /// What the server did, and what of people's deeds it wrote down.
+    pub(crate) journal: Vec<String>,
     pub(crate) away: BTreeSet<ReceiverName>,
     pub(crate) refuses: BTreeSet<ReceiverName>,
     pub(crate) watches: BTreeMap<(HostId, String), u32>,
@@ -78,6 +80,7 @@ impl World {
             probes: Vec::new(),
             ordered: Vec::new(),
             repairs: Vec::new(),
+            journal: Vec::new(),
             away: BTreeSet::new(),
             refuses: BTreeSet::new(),
             watches: BTreeMap::new(),
@@ -141,6 +144,11 @@ impl World {
                 Record::Journal(line) if line.text.starts_with("repair: ") => {
                     assert!(line.incident.is_some(), "it is in the incident's history: {line:?}");
                     self.repairs.push(line.text);
+                }
+                Record::Journal(line)
+                    if matches!(line.kind, JournalKind::Server | JournalKind::Operator) =>
+                {
+                    self.journal.push(line.text);
                 }
                 _ => {}
             }
@@ -311,8 +319,18 @@ impl World {
         let matcher = Matcher { hosts: vec![host.to_owned()], ..Matcher::default() };
         let from = self.now().unix;
         let until = from + Duration::from_secs(seconds);
-        let reason = reason.to_owned();
-        self.operate("mira", Action::Silence { matcher, reason, from, until, maintenance });
+        let (reason, flexible) = (reason.to_owned(), None);
+        let action = Action::Silence { matcher, reason, from, until, maintenance, flexible };
+        self.operate("mira", action);
+    }
+
+    /// Plans work that begins with the first problem within `window`, and lasts for `lasts`.
+    pub(crate) fn flexible(&mut self, host: &str, window: Duration, lasts: Duration, why: &str) {
+        let matcher = Matcher { hosts: vec![host.to_owned()], ..Matcher::default() };
+        let from = self.now().unix;
+        let (until, reason, flexible) = (from + window, why.to_owned(), Some(lasts));
+        let action = Action::Silence { matcher, reason, from, until, maintenance: true, flexible };
+        self.operate("mira", action);
     }
 
     /// The server is killed and starts again `pause` milliseconds later.

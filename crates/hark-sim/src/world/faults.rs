@@ -196,6 +196,7 @@ impl World {
             from: now.unix,
             until: ends,
             maintenance: self.random.chance(0.5),
+            flexible: None,
         };
         let by = UserName::new("operator").expect("the word is a name");
         self.feed(Input::Operator { request: 1, by, action });

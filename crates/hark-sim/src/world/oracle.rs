@@ -391,6 +391,7 @@ mod tests {
             status: if resolved_at.is_some() { Status::Ok } else { Status::Critical },
             text: String::new(),
             cause: None,
+            caused_by_hand: false,
             ack: None,
             resolved_at,
             resolution: if resolved_at.is_some() { "recovered" } else { "" }.to_owned(),
@@ -462,6 +463,7 @@ mod tests {
             until: Unix(200),
             maintenance: false,
             withheld: 0,
+            flexible: None,
         });
         for (decided, rule) in [(5, vec![]), (50, vec![4]), (111, vec![])] {
             let mut oracle = Oracle::default();

@@ -11,8 +11,8 @@ use std::net::IpAddr;
 use hark_model::name::{CheckName, HostName, NameError, ReceiverName, RouteName, Tag, UserName};
 use hark_model::record::{
     AckRecord, CheckRecord, Comment, Confirm, DeliveryId, DeliveryRecord, DeliveryState,
-    EscalationRecord, Fresh, HostId, HostRecord, IncidentId, IncidentRecord, Matcher, RepairRecord,
-    SilenceId, SilenceRecord, StepRecord,
+    EscalationRecord, Flexible, Fresh, HostId, HostRecord, IncidentId, IncidentRecord, Matcher,
+    RepairRecord, SilenceId, SilenceRecord, StepRecord,
 };
 use hark_model::{Document, Notification, Reason, Severity, Status, Unix};
 use serde::{Deserialize, Serialize};
@@ -313,6 +313,8 @@ struct StoredIncidentV1 {
     text: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cause: Option<u64>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    caused_by_hand: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ack: Option<StoredAckV1>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -391,6 +393,7 @@ pub(crate) fn encode_incident(incident: &IncidentRecord) -> Result<String, Store
         status: incident.status.into(),
         text: incident.text.clone(),
         cause: incident.cause.map(|i| i.0),
+        caused_by_hand: incident.caused_by_hand,
         ack: incident.ack.as_ref().map(|a| StoredAckV1 {
             by: a.by.to_string(),
             comment: a.comment.clone(),
@@ -438,6 +441,7 @@ pub(crate) fn decode_incident(
         status: stored.status.into(),
         text: stored.text,
         cause: stored.cause.map(IncidentId),
+        caused_by_hand: stored.caused_by_hand,
         ack,
         resolved_at: stored.resolved_at.map(Unix),
         resolution: stored.resolution,
@@ -464,6 +468,15 @@ struct StoredSilenceV1 {
     until: i64,
     maintenance: bool,
     withheld: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    flexible: Option<StoredFlexibleV1>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredFlexibleV1 {
+    lasts_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    begun: Option<i64>,
 }
 
 /// Returns the JSON of `silence`.
@@ -479,6 +492,9 @@ pub(crate) fn encode_silence(silence: &SilenceRecord) -> Result<String, StoredEr
         until: silence.until.0,
         maintenance: silence.maintenance,
         withheld: silence.withheld,
+        flexible: silence
+            .flexible
+            .map(|f| StoredFlexibleV1 { lasts_ms: f.lasts_ms, begun: f.begun.map(|t| t.0) }),
     })?)
 }
 
@@ -504,6 +520,9 @@ pub(crate) fn decode_silence(
         until: Unix(stored.until),
         maintenance: stored.maintenance,
         withheld: stored.withheld,
+        flexible: stored
+            .flexible
+            .map(|f| Flexible { lasts_ms: f.lasts_ms, begun: f.begun.map(Unix) }),
     })
 }
 

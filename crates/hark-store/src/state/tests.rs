@@ -56,6 +56,7 @@ fn incident(id: u64, resolved_at: Option<Unix>) -> IncidentRecord {
         status: Status::Critical,
         text: "down".to_owned(),
         cause: None,
+        caused_by_hand: false,
         ack: None,
         resolved_at,
         resolution: String::new(),
@@ -87,6 +88,7 @@ fn silence(id: u64) -> SilenceRecord {
         until: Unix(100),
         maintenance: false,
         withheld: 0,
+        flexible: None,
     }
 }
 

@@ -4,8 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use hark_api::Page;
 use hark_api::incidents::{
-    AckRequest, CommentRequest, Explanation, Incident, IncidentRow, IncidentsQuery,
-    SilenceIncidentRequest,
+    AckRequest, CauseRequest, CommentRequest, Explanation, Incident, IncidentRow, IncidentsQuery,
+    ResolveRequest, SilenceIncidentRequest,
 };
 use hark_api::silences::Silence;
 use hark_model::IncidentId;
@@ -139,6 +139,58 @@ pub(crate) async fn comment(
     row(&app, &who, id).await
 }
 
+/// Ends an incident that does not end by itself: that of a volatile check, whose results are events.
+#[utoipa::path(
+    post, path = "/api/0/incidents/{id}/resolve", tag = "incidents",
+    request_body = ResolveRequest,
+    params(("id" = u64, Path, description = "The incident's number.")),
+    responses((status = 200, body = IncidentRow))
+)]
+pub(crate) async fn resolve(
+    State(app): State<Shared>,
+    peer: Peer,
+    who: Who,
+    Path(id): Path<u64>,
+    Body(request): Body<ResolveRequest>,
+) -> Reply<Json<IncidentRow>> {
+    let id = IncidentId(id);
+    who.incident(&app, Action::Operate, id).await?;
+    let comment = remark("comment", &request.comment)?;
+    let (by, said) = (who.name().clone(), comment.clone());
+    app.ask(move |backend| backend.resolve(id, &by, &comment)).await?;
+    let detail = format!("{}: {said}", id.0);
+    app.audit(Some(who.name()), peer.address, "incident.resolve", detail).await;
+    row(&app, &who, id).await
+}
+
+/// Says from which open incident one follows: it is then told with its cause only. Both must be the
+/// user's to operate.
+#[utoipa::path(
+    post, path = "/api/0/incidents/{id}/cause", tag = "incidents", request_body = CauseRequest,
+    params(("id" = u64, Path, description = "The incident's number.")),
+    responses((status = 200, body = IncidentRow))
+)]
+pub(crate) async fn cause(
+    State(app): State<Shared>,
+    peer: Peer,
+    who: Who,
+    Path(id): Path<u64>,
+    Body(request): Body<CauseRequest>,
+) -> Reply<Json<IncidentRow>> {
+    let id = IncidentId(id);
+    who.incident(&app, Action::Operate, id).await?;
+    let cause = request.cause.map(IncidentId);
+    if let Some(cause) = cause {
+        who.incident(&app, Action::Operate, cause).await?;
+    }
+    let by = who.name().clone();
+    app.ask(move |backend| backend.relate(id, &by, cause)).await?;
+    let of = cause.map_or_else(|| "nothing".to_owned(), |cause| cause.0.to_string());
+    let detail = format!("{} follows from {of}", id.0);
+    app.audit(Some(who.name()), peer.address, "incident.cause", detail).await;
+    row(&app, &who, id).await
+}
+
 /// Silences exactly the incident's host and check.
 #[utoipa::path(
     post, path = "/api/0/incidents/{id}/silence", tag = "incidents",
@@ -166,6 +218,7 @@ pub(crate) async fn silence(
         from,
         until: silences::until(from, request.duration_seconds)?,
         maintenance: false,
+        flexible: None,
     };
     silences::store(&app, &who, peer, order).await
 }

@@ -57,6 +57,15 @@ pub(crate) async fn make(
     if end.since(from) > Duration::from_secs(MAX_SECONDS) {
         return Err(Failure::field("until_at", "a silence lasts 30 days at most"));
     }
+    let flexible = match request.flexible_seconds {
+        Some(_) if !request.maintenance => {
+            return Err(Failure::field("flexible_seconds", "this is for maintenance"));
+        }
+        Some(seconds) if seconds == 0 || seconds > MAX_SECONDS => {
+            return Err(Failure::field("flexible_seconds", "use 1 second to 30 days"));
+        }
+        seconds => seconds.map(Duration::from_secs),
+    };
     let matcher = matcher(request.matcher)?;
     must_cover(&who, &matcher)?;
     let order = SilenceOrder {
@@ -66,6 +75,7 @@ pub(crate) async fn make(
         from,
         until: end,
         maintenance: request.maintenance,
+        flexible,
     };
     store(&app, &who, peer, order).await
 }

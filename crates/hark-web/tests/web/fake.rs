@@ -27,7 +27,7 @@ use hark_api::reports::{AgentNews, GivenConfiguration, GivenOrder, ReportStored}
 use hark_api::route_test::{Rota, RouteTestLine};
 use hark_api::series::{IncidentSpan, Lane, LaneSpan, Lanes, Metric, MetricKind, Metrics, Series};
 use hark_api::server::{HistoryReport, HistoryState, ServerReport};
-use hark_api::silences::{self, Matches, Preview, Silence};
+use hark_api::silences::{self, CoveredIncident, Matches, Preview, Silence};
 use hark_api::summaries::{MadeReport, ReportRow};
 use hark_api::updates::Rollout;
 use hark_api::words::{Fresh, Kind, Letter, State, Status};
@@ -64,6 +64,7 @@ pub(crate) struct Stored {
     pub(crate) enrolments: BTreeMap<TokenHash, EnrolmentRecord>,
     pub(crate) silences: BTreeMap<u64, Silence>,
     pub(crate) acks: BTreeMap<u64, Ack>,
+    pub(crate) causes: BTreeMap<u64, u64>,
     pub(crate) comments: Vec<(u64, String)>,
     pub(crate) audit: Vec<AuditLine>,
     pub(crate) joined: Vec<(HostName, [u8; 32])>,
@@ -104,7 +105,12 @@ impl Fake {
     fn rows_of(&self, sight: &Sight) -> Vec<IncidentRow> {
         let stored = self.stored();
         let rows = stored.hosts.iter().zip(1..).filter(|(host, _)| sight.covers(host));
-        rows.map(|(host, id)| incident_row(host, id, stored.acks.get(&id).cloned())).collect()
+        rows.map(|(host, id)| {
+            let cause = stored.causes.get(&id).copied();
+            let row = incident_row(host, id, stored.acks.get(&id).cloned());
+            IncidentRow { cause, caused_by_hand: cause.is_some(), ..row }
+        })
+        .collect()
     }
 }
 
@@ -159,6 +165,7 @@ fn incident_row(host: &str, id: u64, ack: Option<Ack>) -> IncidentRow {
         ack,
         silenced_until_at: None,
         cause: None,
+        caused_by_hand: false,
         symptoms: 1,
         last_notification: Some(LastNotification {
             receiver: "ops-mail".to_owned(),
@@ -406,6 +413,7 @@ impl Backend for Fake {
             notifications: vec![delivery(&row.host, 1)],
             timeline: vec![activity(Some(&row.host))],
             symptoms_list: vec![Symptom { id: 9, host: row.host.clone(), check }],
+            resolvable: false,
             row,
             rule: "above 90".to_owned(),
             value: Some(97.0),
@@ -461,7 +469,22 @@ impl Backend for Fake {
 
     fn preview(&self, sight: &Sight, _: &Matcher) -> Answer<Preview> {
         let names = self.seen(sight);
-        Ok(Preview { hosts: names.len() as u64, incidents: names.len() as u64, names })
+        let incidents = self.rows_of(sight);
+        let incidents_list = incidents
+            .iter()
+            .map(|row| CoveredIncident {
+                id: row.id,
+                host: row.host.clone(),
+                check: row.check.clone(),
+                state: row.state,
+            })
+            .collect();
+        Ok(Preview {
+            hosts: names.len() as u64,
+            incidents: incidents.len() as u64,
+            names,
+            incidents_list,
+        })
     }
 
     fn receivers(&self) -> Answer<Vec<Receiver>> {
@@ -604,6 +627,20 @@ impl Backend for Fake {
         Ok(())
     }
 
+    fn resolve(&self, incident: IncidentId, _: &UserName, comment: &str) -> Answer<()> {
+        self.stored().comments.push((incident.0, comment.to_owned()));
+        Ok(())
+    }
+
+    fn relate(&self, incident: IncidentId, _: &UserName, cause: Option<IncidentId>) -> Answer<()> {
+        let mut stored = self.stored();
+        match cause {
+            Some(cause) => stored.causes.insert(incident.0, cause.0),
+            None => stored.causes.remove(&incident.0),
+        };
+        Ok(())
+    }
+
     fn silence(&self, order: &SilenceOrder) -> Answer<Silence> {
         let mut stored = self.stored();
         let id = stored.silences.len() as u64 + 1;
@@ -620,6 +657,9 @@ impl Backend for Fake {
             from_at: Timestamp(order.from),
             until_at: Timestamp(order.until),
             maintenance: order.maintenance,
+            flexible_seconds: order.flexible.map(|lasts| lasts.as_secs_f64()),
+            begun_at: None,
+            repeats: None,
             withheld: 0,
             matches: Matches::default(),
             declared: None,

@@ -163,6 +163,18 @@ fn table() -> Vec<Route> {
             Some(json!({"reason": "known", "duration_seconds": 3600})),
             OPERATE,
         ),
+        post(
+            "/api/0/incidents/{id}/resolve",
+            "/api/0/incidents/1/resolve",
+            Some(json!({"comment": "it was a test"})),
+            OPERATE,
+        ),
+        post(
+            "/api/0/incidents/{id}/cause",
+            "/api/0/incidents/1/cause",
+            Some(json!({"cause": null})),
+            OPERATE,
+        ),
         get("/api/0/deliveries", "/api/0/deliveries?state=sent", User),
         get("/api/0/silences", "/api/0/silences", User),
         post(
@@ -486,6 +498,19 @@ async fn a_manager_silences_his_hosts_and_no_pattern() {
 }
 
 #[tokio::test]
+async fn a_manager_says_what_follows_from_what_among_his_hosts_alone() {
+    let running = prepared().await;
+    let manager = running.browser("manager");
+    let hidden = manager.post("/api/0/incidents/1/cause", json!({"cause": 2})).await;
+    assert_eq!(hidden.status, 404, "the cause is of a host that he does not see");
+    let root = running.browser("root");
+    let row = root.post("/api/0/incidents/1/cause", json!({"cause": 2})).await.json();
+    assert_eq!((&row["cause"], &row["caused_by_hand"]), (&json!(2), &json!(true)));
+    let detail = running.fake.stored().audit.last().unwrap().detail.clone();
+    assert_eq!(detail, "1 follows from 2");
+}
+
+#[tokio::test]
 async fn wrong_requests_name_their_fields() {
     let running = prepared().await;
     let root = running.browser("root");
@@ -514,6 +539,13 @@ async fn wrong_requests_name_their_fields() {
             json!({"matcher": {"hosts": [""]}, "reason": "x", "duration_seconds": 1}),
             "matcher.hosts",
         ),
+        (
+            "/api/0/silences",
+            json!({"matcher": {}, "reason": "x", "duration_seconds": 9, "flexible_seconds": 1}),
+            "flexible_seconds",
+        ),
+        ("/api/0/incidents/1/resolve", json!({"comment": " "}), "comment"),
+        ("/api/0/incidents/1/cause", json!({"cause": "x"}), "cause"),
         ("/api/0/users", json!({"name": "a b", "password": "correct horse"}), "name"),
         ("/api/0/users", json!({"name": "ab", "password": "short"}), "password"),
         (

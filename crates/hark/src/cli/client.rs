@@ -29,6 +29,15 @@ pub(crate) const SETUP_LINK: &str = "setup-link";
 /// The type of what the API is sent.
 const JSON: &str = "application/json";
 
+/// What the server says when it does not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub(super) struct Refusal {
+    /// The status of its answer.
+    pub(super) status: u16,
+    text: String,
+}
+
 /// A body with its type.
 type Typed = (&'static str, Vec<u8>);
 
@@ -140,6 +149,14 @@ impl Client {
     ) -> anyhow::Result<Value> {
         let body = (JSON, body.to_string().into_bytes());
         self.request(Method::POST, path, Some(body), name)
+    }
+
+    /// Carries out a request that takes something away.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub(super) fn delete(&self, path: &str) -> anyhow::Result<Value> {
+        self.request(Method::DELETE, path, None, None)
     }
 
     /// Posts a text to an address that needs no token. `fingerprint` is that of a certificate that
@@ -291,7 +308,8 @@ fn read_answer(status: StatusCode, body: &[u8], local: Option<&Path>) -> anyhow:
     if status == StatusCode::UNAUTHORIZED {
         bail!("{title}: give a token with --token or HARK_TOKEN, or run this as the server's user");
     }
-    bail!("{}", if detail.is_empty() { title } else { format!("{title}: {detail}") })
+    let text = if detail.is_empty() { title } else { format!("{title}: {detail}") };
+    Err(Refusal { status: status.as_u16(), text }.into())
 }
 
 /// Says that there is no administrator yet, and where the link is that makes one.

@@ -2,6 +2,8 @@
 
 mod mail;
 
+pub(super) use mail::base64;
+
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

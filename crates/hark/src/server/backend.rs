@@ -277,6 +277,14 @@ impl Backend for ServerBackend {
         self.live_host(host)
     }
 
+    fn resolve(&self, incident: IncidentId, by: &UserName, comment: &str) -> Answer<()> {
+        self.resolve_by_hand(incident, by, comment)
+    }
+
+    fn relate(&self, incident: IncidentId, by: &UserName, cause: Option<IncidentId>) -> Answer<()> {
+        self.relate_by_hand(incident, by, cause)
+    }
+
     fn ack(&self, incident: IncidentId, order: &AckOrder) -> Answer<()> {
         self.acknowledge(incident, order)
     }

@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::addresses;
+use super::asking;
 use super::assemble::Reach;
 use super::backend::{Access, ServerBackend};
 use super::blind;
@@ -333,8 +334,8 @@ impl Parts {
         }));
     }
 
-    /// Starts ordering the repairs that the engine wants, as people order actions on the page; returns
-    /// what stands behind both.
+    /// Starts ordering the repairs that the engine wants, as people order actions on the page, and asking
+    /// services whether a message was taken; returns what stands behind all of them.
     pub(super) fn backend(
         &self,
         reader: StateReader,
@@ -351,6 +352,12 @@ impl Parts {
             self.tokens.clone(),
         ));
         self.tasks.spawn(repairs::run(repairs, Arc::clone(&backend)));
+        self.tasks.spawn(asking::run(asking::Setup {
+            backend: Arc::clone(&backend),
+            receivers: Arc::clone(&self.links.receivers),
+            context: self.context(),
+            stop: self.stops.tasks.token(),
+        }));
         backend
     }
 

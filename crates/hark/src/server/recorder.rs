@@ -89,7 +89,10 @@ impl Recorder {
         if r.looks.len() > LOOKS_A_MINUTE + 1 {
             r.looks.pop_front();
         }
-        let judged = states.iter().filter(|(_, s, _)| *s != HostState::Pending);
+        // Planned work is no part of the availability: neither up nor down.
+        let judged = states
+            .iter()
+            .filter(|(_, s, _)| !matches!(s, HostState::Pending | HostState::Maintenance));
         let (up, all) =
             judged.fold((0, 0), |(up, all), (_, _, is_up)| (up + u64::from(*is_up), all + 1));
         match r.up.back_mut() {
@@ -216,6 +219,8 @@ mod tests {
         assert_eq!(recorder.strip(host), "-47o1");
         assert_eq!(recorder.strip(HostId(9)), "-48");
         assert_eq!(recorder.figures().availability, Some(0.8));
+        look(60, HostState::Maintenance);
+        assert_eq!(recorder.figures().availability, Some(0.8), "planned work does not count");
     }
 
     #[test]

@@ -24,6 +24,8 @@ mod full_disk;
 #[cfg(test)]
 mod given;
 #[cfg(test)]
+mod handling;
+#[cfg(test)]
 mod install;
 #[cfg(test)]
 mod main_job;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hark_calendar::Recurrence;
 use hark_config::{Bare, Key, Kind, Section};
 
-use super::routes::time;
+use super::silences::time;
 use crate::plan::PushPlan;
 
 /// What stands in it.

@@ -1,18 +1,15 @@
-//! The sections `routes`, `silences` and `maintenance`, and what of `receivers` concerns the engine.
+//! The section `routes`, and what of `receivers` concerns the engine.
 
 use std::time::Duration;
 
 use hark_config::{Bare, Key, Kind, Section, Value};
 use hark_model::record::Matcher;
-use hark_model::{EventKind, PeriodName, ReceiverName, RouteName, Severity, Tag, Unix};
+use hark_model::{EventKind, PeriodName, ReceiverName, RouteName, Severity, Tag};
 
 use super::Places;
 use super::people::read_hours;
-use crate::overlay::LONGEST_SILENCE;
 use crate::plan::route::{MAX_DEPTH, MAX_STEPS};
-use crate::plan::{
-    Draft, GroupBy, Place, ReceiverPlan, RouteDraft, RouteMatch, SilencePlan, StepPlan, Target,
-};
+use crate::plan::{Draft, GroupBy, Place, ReceiverPlan, RouteDraft, RouteMatch, StepPlan, Target};
 
 pub(super) const SEVERITY_WORDS: &[&str] = &["info", "unknown", "warning", "critical"];
 pub(super) const SEVERITIES: [(&str, Severity); 4] = [
@@ -24,7 +21,7 @@ pub(super) const SEVERITIES: [(&str, Severity); 4] = [
 
 const GROUP_WORDS: &[&str] = &["site", "tag", "host", "check", "cause"];
 
-const MATCH_KEYS: &[Key] = &[
+pub(super) const MATCH_KEYS: &[Key] = &[
     Key::new("hosts", Kind::OneOrMany(&Kind::Text), "Host names; `*` and `?` stand for letters."),
     Key::new("checks", Kind::OneOrMany(&Kind::Text), "Check names; `*` and `?` as well."),
     Key::new("tags", Kind::OneOrMany(&Kind::Text), "Tags of which the host must have one."),
@@ -110,15 +107,6 @@ pub const ROUTE_KEYS: &[Key] = &[
         Kind::List(&Kind::Any),
         "Routes below, with the same keys: they take what they do not say from this one.",
     ),
-];
-
-/// The keys of a silence or maintenance.
-pub const SILENCE_KEYS: &[Key] = &[
-    Key::new("name", Kind::Text, "Its name.").required(),
-    Key::new("match", Kind::Section(MATCH_KEYS), "What it covers.").required(),
-    Key::new("reason", Kind::Text, "Why.").required(),
-    Key::new("from", Kind::Text, "From when, such as `2026-11-20T18:00:00Z`.").required(),
-    Key::new("until", Kind::Text, "Until when; a silence lasts at most 30 days.").required(),
 ];
 
 pub(super) fn read(root: &Section<'_>, draft: &mut Draft, places: &mut Places) {
@@ -246,7 +234,7 @@ pub fn read_host_match(section: &Section<'_>) -> Matcher {
     matcher
 }
 
-fn read_matcher(section: &Section<'_>) -> Matcher {
+pub(super) fn read_matcher(section: &Section<'_>) -> Matcher {
     Matcher {
         hosts: texts(&section.one_or_many("hosts")),
         checks: texts(&section.one_or_many("checks")),
@@ -257,49 +245,4 @@ fn read_matcher(section: &Section<'_>) -> Matcher {
 
 fn texts(values: &[Value<'_>]) -> Vec<String> {
     values.iter().filter_map(Value::str).map(str::to_owned).collect()
-}
-
-pub(super) fn read_silences(root: &Section<'_>, draft: &mut Draft) {
-    for (key, maintenance) in [("silences", false), ("maintenance", true)] {
-        for item in root.list(key) {
-            let silence = item.section().and_then(|part| read_silence(&part, maintenance));
-            draft.silences.extend(silence);
-        }
-    }
-}
-
-fn read_silence(section: &Section<'_>, maintenance: bool) -> Option<SilencePlan> {
-    section.finish(SILENCE_KEYS);
-    let part = section.child("match");
-    let matcher = part.as_ref().map(read_matcher);
-    if let Some(part) = &part {
-        part.finish(MATCH_KEYS);
-    }
-    let from = section.parse("from", time);
-    let until = section.parse("until", time);
-    let silence = SilencePlan {
-        name: section.opt_str("name")?.to_owned(),
-        matcher: matcher?,
-        reason: section.opt_str("reason")?.to_owned(),
-        from: from?,
-        until: until?,
-        maintenance,
-    };
-    if silence.until <= silence.from {
-        section.error("until", "must be later than `from`");
-        return None;
-    }
-    if !maintenance && silence.until.since(silence.from) > LONGEST_SILENCE {
-        section
-            .error("until", "a silence lasts at most 30 days")
-            .hint("what is not to be told for longer is better taken out of a route");
-        return None;
-    }
-    Some(silence)
-}
-
-pub(super) fn time(text: &str) -> Result<Unix, String> {
-    text.parse::<jiff::Timestamp>().map(|at| Unix(at.as_millisecond())).map_err(|_| {
-        "a time such as 2026-11-20T18:00:00Z or 2026-11-20T18:00:00+01:00 was expected".to_owned()
-    })
 }

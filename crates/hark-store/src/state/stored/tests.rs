@@ -66,6 +66,7 @@ fn incident() -> IncidentRecord {
         status: Status::Unknown,
         text: "no heartbeat".to_owned(),
         cause: Some(IncidentId(3)),
+        caused_by_hand: false,
         ack: Some(AckRecord {
             by: user("mira"),
             comment: "on it".to_owned(),
@@ -96,6 +97,7 @@ fn silence() -> SilenceRecord {
         until: Unix(2),
         maintenance: true,
         withheld: 12,
+        flexible: None,
     }
 }
 

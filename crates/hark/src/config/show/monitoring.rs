@@ -167,13 +167,20 @@ fn rota(rota: &hark_calendar::Rota) -> Value {
 
 fn silence(silence: &SilencePlan) -> Value {
     let at = |at| hark_api::time::Timestamp(at).to_string();
-    json!({
+    let mut shown = json!({
         "name": silence.name,
         "match": filter(&silence.matcher),
         "reason": silence.reason,
         "from": at(silence.from),
         "until": at(silence.until),
-    })
+    });
+    if let Some(lasts) = silence.flexible {
+        shown["flexible"] = json!(time(lasts));
+    }
+    if let Some(repeat) = &silence.repeat {
+        shown["repeats"] = json!(repeat.to_string());
+    }
+    shown
 }
 
 /// Returns the parts of a filter that are given; none matches everything.

@@ -2,13 +2,25 @@
 //! services. All of it ends in the engine's own acknowledgement.
 
 use hark_api::Timestamp;
+use hark_api::audit::AuditLine;
 use hark_api::handling::Handled;
+use hark_model::record::IncidentRecord;
 use hark_model::time::{Clock, Unix};
 use hark_model::{IncidentId, ReceiverName, UserName};
-use hark_notify::handling::{Call, CallError, Called, Claim, TokenError, person};
-use hark_web::{AckOrder, Answer, Offer, Refused, ServiceAnswer, ServiceCall, Sight, TokenOrder};
+use hark_notify::handling::{Acknowledged, Call, CallError, Called, Claim, TokenError, person};
+use hark_store::state::DeliveryView;
+use hark_web::{
+    AckOrder, Answer, Backend, Offer, Refused, ServiceAnswer, ServiceCall, Sight, TokenOrder,
+};
 
 use super::ServerBackend;
+use crate::server::asking::{self, Question, questions_of};
+
+/// Incidents whose messages are looked through for what to ask: as many as questions in one round.
+const MAX_LOOKED_AT: usize = 200;
+
+/// Messages of one incident that are looked through, the newest first.
+const MESSAGES: u32 = 50;
 
 /// Somebody who acknowledges from outside.
 #[derive(Debug)]
@@ -189,6 +201,57 @@ impl ServerBackend {
             }),
         };
         Ok(Outcome { by, words, handled })
+    }
+
+    /// Returns what services are asked for: what is open, and nobody has taken.
+    pub(crate) fn questions(&self, able: &[ReceiverName]) -> Answer<Vec<Question>> {
+        let open = self.ask(|engine| -> Vec<IncidentId> {
+            let untaken =
+                |record: &IncidentRecord| record.resolved_at.is_none() && record.ack.is_none();
+            let newest = engine.incidents().rev().filter(|i| untaken(i.record()));
+            newest.map(|incident| incident.record().id).take(MAX_LOOKED_AT).collect()
+        })?;
+        let now = Clock.now().unix;
+        let mut found = Vec::new();
+        for incident in open {
+            let view = DeliveryView::Of(incident);
+            let rows = self.read(|reader| reader.deliveries(view, None, MESSAGES))?;
+            found.extend(questions_of(incident, &rows, able, now));
+        }
+        Ok(asking::bounded(found))
+    }
+
+    /// Carries out what a service has said when it was asked.
+    pub(crate) fn taken_in_service(&self, question: &Question, taken: &Acknowledged) {
+        let outsider = Outsider {
+            receiver: &question.receiver,
+            name: &taken.by,
+            way: "in the receiver's service",
+            comment: &taken.comment,
+            until: None,
+            sticky: false,
+        };
+        let (incident, receiver) = (question.incident, &question.receiver);
+        let Outcome { by, words, handled } = match self.take_incident(incident, &outsider) {
+            Ok(outcome) => outcome,
+            Err(refused) => {
+                tracing::warn!(%receiver, ?refused, "an acknowledgement was not carried out");
+                return;
+            }
+        };
+        if !handled.done {
+            return;
+        }
+        let line = AuditLine {
+            at: Timestamp(Clock.now().unix),
+            who: by.to_string(),
+            address: String::new(),
+            what: "incident.ack".to_owned(),
+            detail: format!("{}: {words}", handled.incident),
+        };
+        if self.audit(&line).is_err() {
+            tracing::error!("a line of the audit was not stored");
+        }
     }
 
     fn claim(&self, token: &str) -> Answer<Claim> {

@@ -111,6 +111,7 @@ fn row(
         ack: record.ack.as_ref().map(words::ack),
         silenced_until_at: standing.silenced_until.map(Into::into),
         cause: record.cause.map(|cause| cause.0),
+        caused_by_hand: record.caused_by_hand,
         symptoms: u64::from(standing.symptoms),
         last_notification,
     }

@@ -29,6 +29,7 @@ const SHOWN: u32 = 200;
 #[derive(Clone, Debug, Default)]
 struct LiveSide {
     symptoms: Vec<Symptom>,
+    resolvable: bool,
     rule: String,
     value: Option<f64>,
     limits: Limits,
@@ -58,6 +59,7 @@ impl ServerBackend {
                     .collect();
             }
             if let Some(check) = engine.host(host).and_then(|h| h.check(check.as_str())) {
+                side.resolvable = check.is_volatile();
                 side.rule = check.rule();
                 side.value = check.value();
                 side.limits = limits(check.limits());
@@ -86,6 +88,7 @@ impl ServerBackend {
         let before = self.read(|reader| reader.incidents(&earlier, Some(id.0), 10))?;
         let symptoms = live.symptoms.into_iter().filter(|s| sight.covers(&s.host)).collect();
         Ok(Incident {
+            resolvable: live.resolvable && record.resolved_at.is_none(),
             row,
             rule: live.rule,
             value: live.value,

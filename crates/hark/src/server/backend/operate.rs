@@ -2,7 +2,7 @@
 
 use hark_api::hosts::Looking;
 use hark_api::receivers::Receiver;
-use hark_api::silences::{Matches, Preview, Silence};
+use hark_api::silences::{CoveredIncident, Matches, Preview, Silence};
 use hark_engine::input::Action;
 use hark_engine::{Done, Engine, Refused as EngineRefused};
 use hark_model::record::Matcher;
@@ -41,6 +41,24 @@ impl ServerBackend {
         self.act(by, Action::Comment { incident, text: text.to_owned() }).map(|_| ())
     }
 
+    pub(super) fn resolve_by_hand(
+        &self,
+        incident: IncidentId,
+        by: &UserName,
+        comment: &str,
+    ) -> Answer<()> {
+        self.act(by, Action::Resolve { incident, comment: comment.to_owned() }).map(|_| ())
+    }
+
+    pub(super) fn relate_by_hand(
+        &self,
+        incident: IncidentId,
+        by: &UserName,
+        cause: Option<IncidentId>,
+    ) -> Answer<()> {
+        self.act(by, Action::Relate { incident, cause }).map(|_| ())
+    }
+
     pub(super) fn make_silence(&self, order: &SilenceOrder) -> Answer<Silence> {
         let action = Action::Silence {
             matcher: order.matcher.clone(),
@@ -48,6 +66,7 @@ impl ServerBackend {
             from: order.from,
             until: order.until,
             maintenance: order.maintenance,
+            flexible: order.flexible,
         };
         let done = self.act(&order.by, action)?;
         let Done::Silence(id) = done else {
@@ -107,10 +126,19 @@ impl ServerBackend {
         let matcher = matcher.clone();
         self.ask(move |engine| {
             let preview = engine.preview_within(&matcher, |host| sight.covers(host.as_str()));
+            let listed = preview.listed.iter().filter_map(|id| engine.incident(*id));
             Preview {
                 hosts: preview.hosts as u64,
                 incidents: preview.incidents as u64,
                 names: preview.names.iter().map(ToString::to_string).collect(),
+                incidents_list: listed
+                    .map(|incident| CoveredIncident {
+                        id: incident.record().id.0,
+                        host: incident.host_name().to_string(),
+                        check: incident.record().check.to_string(),
+                        state: incident.record().status.into(),
+                    })
+                    .collect(),
             }
         })
     }
@@ -154,7 +182,7 @@ fn silences(engine: &Engine, sight: &Sight) -> Vec<Silence> {
         if *sight == Sight::Everything || preview.hosts > 0 {
             let matches =
                 Matches { hosts: preview.hosts as u64, incidents: preview.incidents as u64 };
-            shown.push(words::silence(record, matches));
+            shown.push(words::silence(silence, matches));
         }
     }
     shown
@@ -189,6 +217,7 @@ mod tests {
             from: now.unix,
             until: now.unix + std::time::Duration::from_mins(10),
             maintenance: false,
+            flexible: None,
         };
         let by = UserName::new("mira").unwrap();
         engine.step(Input::Operator { request: 1, by, action }, now, &mut Effects::default());

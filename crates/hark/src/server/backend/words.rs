@@ -8,9 +8,10 @@ use hark_api::incidents::Ack;
 use hark_api::silences::{Matcher as ApiMatcher, Matches, Silence};
 use hark_api::words::{Letter, State};
 use hark_engine::HostState;
+use hark_engine::view::SilenceView;
 use hark_model::HostName;
 use hark_model::record::{
-    AckRecord, DeliveryRecord, DeliveryState, JournalKind, JournalLine, Matcher, SilenceRecord,
+    AckRecord, DeliveryRecord, DeliveryState, JournalKind, JournalLine, Matcher,
 };
 
 /// Returns a journal line as the page shows it.
@@ -82,7 +83,9 @@ pub(super) fn delivery(record: &DeliveryRecord, kind: &str) -> Delivery {
 }
 
 /// Returns a silence as the page shows it.
-pub(super) fn silence(record: &SilenceRecord, matches: Matches) -> Silence {
+pub(super) fn silence(view: SilenceView<'_>, matches: Matches) -> Silence {
+    let record = view.record();
+    let flexible = record.flexible;
     Silence {
         id: record.id.0,
         matcher: matcher(&record.matcher),
@@ -91,6 +94,9 @@ pub(super) fn silence(record: &SilenceRecord, matches: Matches) -> Silence {
         from_at: record.from.into(),
         until_at: record.until.into(),
         maintenance: record.maintenance,
+        flexible_seconds: flexible.map(|f| Duration::from_millis(f.lasts_ms).as_secs_f64()),
+        begun_at: flexible.and_then(|f| f.begun).map(Into::into),
+        repeats: view.repeats(),
         withheld: record.withheld,
         matches,
         declared: None,

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use hark_engine::Engine;
-use hark_model::record::{IncidentRecord, Matcher};
+use hark_model::record::{IncidentRecord, JournalKind, Matcher};
 use hark_model::{CheckName, HostId, HostName, IncidentId, SeriesName, Tag, Unix};
 use hark_report::{Facts, HostFacts, IncidentFacts, Plan, Point, Slow, Span, Supply, crossing};
 use hark_store::history::{Answer as Samples, Line, QueryPlan};
-use hark_store::state::{IncidentFilter, StateReader};
+use hark_store::state::{IncidentFilter, JournalFilter, StateReader};
 
+use super::planned;
 use crate::server::links::Links;
 use crate::server::store_loop::chain;
 
@@ -25,6 +26,9 @@ const COURSE: Duration = Duration::from_hours(7 * 24);
 
 /// Points of that course.
 const POINTS: u32 = 100;
+
+/// Lines of a host's history about planned work: twice a day for three months.
+const WORK_LINES: u32 = 400;
 
 /// Points over which the usual time of a check is taken.
 const TIMES: u32 = 50;
@@ -62,8 +66,20 @@ pub(super) fn gather(
             let is_whole = matcher.checks.is_empty() && matcher.severity.is_none();
             is_whole && hark_engine::covers_host(matcher, host.name.as_str(), &host.tags)
         };
-        let windows = silences.iter().filter(|s| s.maintenance && covers(&s.matcher));
+        // One that waits for a problem covers nothing before that.
+        let windows =
+            silences.iter().filter(|s| s.maintenance && s.flexible.is_none() && covers(&s.matcher));
         windows.map(|s| Span { from: s.from, until: s.until }).collect::<Vec<_>>()
+    };
+    let past = |host: &Known| {
+        let filter = JournalFilter {
+            host: Some(host.id),
+            kind: Some(JournalKind::Server),
+            before: Some(period.until),
+            ..JournalFilter::default()
+        };
+        let lines = reader.journal(&filter, None, WORK_LINES).map_err(|e| failed(&e))?;
+        anyhow::Ok(planned::planned(lines.iter().map(|entry| &entry.line)))
     };
     let mut facts = Facts::default();
     for host in hosts {
@@ -72,7 +88,7 @@ pub(super) fn gather(
         facts.hosts.push(HostFacts {
             since: host.since,
             incidents: of.into_iter().map(|record| incident(record, &sent)).collect(),
-            planned: planned(&host),
+            planned: [planned(&host), past(&host)?].concat(),
             slow: measured.slow,
             supplies: measured.supplies,
             name: host.name,

@@ -18,6 +18,8 @@ pub(crate) struct Answer {
     pub(crate) head: String,
     /// Its body, `Null` if that is not JSON.
     pub(crate) body: Value,
+    /// Its body as a text.
+    pub(crate) text: String,
 }
 
 impl Answer {
@@ -41,18 +43,34 @@ pub(crate) fn request(
     headers: &[String],
     body: Option<&Value>,
 ) -> std::io::Result<Answer> {
+    let text = body.map(Value::to_string).unwrap_or_default();
+    let kind = body.is_some().then_some("application/json");
+    request_as(port, method, path, headers, kind, &text)
+}
+
+/// As [`request`], with a body of any type.
+///
+/// # Errors
+/// If there is no whole answer.
+pub(crate) fn request_as(
+    port: u16,
+    method: &str,
+    path: &str,
+    headers: &[String],
+    kind: Option<&str>,
+    text: &str,
+) -> std::io::Result<Answer> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(LIMIT))?;
     stream.set_write_timeout(Some(LIMIT))?;
-    let text = body.map(Value::to_string).unwrap_or_default();
     let mut head =
         format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n");
     for header in headers {
         head.push_str(header);
         head.push_str("\r\n");
     }
-    if body.is_some() {
-        head.push_str("Content-Type: application/json\r\nContent-Length: ");
+    if let Some(kind) = kind {
+        head.extend(["Content-Type: ", kind, "\r\nContent-Length: "]);
         head.push_str(&text.len().to_string());
         head.push_str("\r\n");
     }
@@ -69,8 +87,9 @@ fn read(bytes: &[u8]) -> Option<Answer> {
     let rest = &bytes[split + 4..];
     let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
     let body = if chunked { unchunk(rest)? } else { rest.to_vec() };
+    let text = String::from_utf8_lossy(&body).into_owned();
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    Some(Answer { status, head, body })
+    Some(Answer { status, head, body, text })
 }
 
 fn unchunk(mut rest: &[u8]) -> Option<Vec<u8>> {

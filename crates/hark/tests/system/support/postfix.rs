@@ -1,6 +1,7 @@
 //! A real mail server of the test's own: postfix with its own folders and port, never the system's.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -115,6 +116,54 @@ impl Postfix {
         }
         found.sort_by_key(|(written, _)| *written);
         found.into_iter().map(|(_, mail)| mail).collect()
+    }
+
+    /// Gives all mail for `ops+…` to a program from now on, as the user `nobody`.
+    pub(crate) fn pipe_to(&mut self, program: &Path, words: &[&str]) {
+        let etc = self.folder.join("etc");
+        let append = |name: &str, text: &str| {
+            let mut file = std::fs::OpenOptions::new().append(true).open(etc.join(name)).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+        };
+        append(
+            "master.cf",
+            &format!(
+                "hark unix - n n - - pipe flags=DRO user=nobody argv={} {}\n",
+                program.display(),
+                words.join(" ")
+            ),
+        );
+        std::fs::write(etc.join("transport"), "/^ops\\+/ hark:\n").unwrap();
+        append("main.cf", &format!("transport_maps = regexp:{}/transport\n", etc.display()));
+        self.pause();
+        self.resume();
+    }
+
+    /// Hands a mail in, as a mail program does.
+    pub(crate) fn hand_in(&self, from: &str, to: &str, mail: &str) {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let mut said = |command: &str| {
+            if !command.is_empty() {
+                write!(&stream, "{command}\r\n").unwrap();
+            }
+            loop {
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                assert!(line.starts_with(['2', '3']), "{command}: {line}");
+                if line.get(3..4) == Some(" ") {
+                    return;
+                }
+            }
+        };
+        said("");
+        said("EHLO client.example.net");
+        said(&format!("MAIL FROM:<{from}>"));
+        said(&format!("RCPT TO:<{to}>"));
+        said("DATA");
+        said(&format!("{}\r\n.", mail.replace('\n', "\r\n")));
+        said("QUIT");
     }
 
     fn answers(&self) -> bool {

@@ -92,7 +92,7 @@ impl Start {
         let mut process = Process::start(&mut self.command(), &self.folder, name);
         let (http, udp) = until("the first lines of the server", START, || {
             assert!(process.is_running(), "the server has ended: {}", process.errors());
-            places(&process.output())
+            places(&process.output(), &process.errors())
         });
         let mut server = Server { process, http, udp, data: self.data.clone(), code: None };
         let setup = until("the first answer", START, || {
@@ -158,11 +158,17 @@ impl Server {
 }
 
 /// Reads the ports of the page and of the agents from the first lines.
-fn places(output: &str) -> Option<(u16, u16)> {
+fn places(output: &str, log: &str) -> Option<(u16, u16)> {
     let after = |word: &str| {
         let line = output.lines().find(|l| l.trim_start().starts_with(word))?;
         line.rsplit([':', ' ']).next()?.parse().ok()
     };
+    // With a public address the page's own port stands in the log alone.
+    let listened = || {
+        let (_, rest) = log.split_once(" http=")?;
+        rest.split_once('\n')?.0.rsplit(':').next()?.parse().ok()
+    };
     // The line after them is there: these two are whole.
-    output.contains("\n  data ").then(|| Some((after("page")?, after("agents")?)))?
+    let page = || after("page").or_else(listened);
+    output.contains("\n  data ").then(|| Some((page()?, after("agents")?)))?
 }

@@ -75,6 +75,7 @@ fn incident(id: u64) -> IncidentRecord {
         status: if id < OPEN_FROM { Status::Ok } else { status },
         text: format!("value {id}"),
         cause: None,
+        caused_by_hand: false,
         ack: None,
         resolved_at: (id < OPEN_FROM).then_some(Unix(99)),
         resolution: String::new(),
