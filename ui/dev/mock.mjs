@@ -209,6 +209,7 @@ const rowOf = (incident) => {
     ack: incident.ack && { ...incident.ack, until_at: incident.ack.until_unix_s === null ? null : at(incident.ack.until_unix_s) },
     silenced_until_at: incident.silenced === null ? null : at(incident.silenced),
     cause: incident.cause,
+    caused_by_hand: false,
     symptoms: incident.symptoms,
     last_notification: last ? { receiver: last.receiver, result: last.state === 'sent' ? 'sent' : last.state === 'dead' ? 'failed' : 'queued', at: last.at, text: last.error ?? '' } : null,
   };
@@ -250,9 +251,9 @@ let nextSilence = 5;
 const silences = [];
 if (COUNT > 0) {
   silences.push(
-    { id: 1, matcher: { hosts: ['cache-*', 'mq-01.sin', 'vm-1?.ams'], checks: [], tags: [], severity: null }, by: 'Jonas Berg', reason: 'Kernel update', from_at: at(START - 7300), until_at: at(START + 5900), maintenance: true, withheld: 4, matches: { hosts: 6, incidents: 0 }, declared: null },
-    { id: 2, matcher: { hosts: [], checks: ['tls'], tags: ['role:mail'], severity: null }, by: 'Mira Kvale', reason: 'Renewal is ordered', from_at: at(START - 100_000), until_at: at(START + 2760), maintenance: false, withheld: 0, matches: { hosts: 12, incidents: 1 }, declared: null },
-    { id: 3, matcher: { hosts: ['lab-*'], checks: [], tags: [], severity: 'warning' }, by: 'file', reason: 'Lab hosts never wake anyone', from_at: at(START - 1_000_000), until_at: at(START + 9_000_000), maintenance: false, withheld: 31, matches: { hosts: 0, incidents: 0 }, declared: { file: '/etc/hark/hark.yaml', line: 41 } },
+    { id: 1, matcher: { hosts: ['cache-*', 'mq-01.sin', 'vm-1?.ams'], checks: [], tags: [], severity: null }, by: 'Jonas Berg', reason: 'Kernel update', from_at: at(START - 7300), until_at: at(START + 5900), maintenance: true, flexible_seconds: null, begun_at: null, repeats: null, withheld: 4, matches: { hosts: 6, incidents: 0 }, declared: null },
+    { id: 2, matcher: { hosts: [], checks: ['tls'], tags: ['role:mail'], severity: null }, by: 'Mira Kvale', reason: 'Renewal is ordered', from_at: at(START - 100_000), until_at: at(START + 2760), maintenance: false, flexible_seconds: null, begun_at: null, repeats: null, withheld: 0, matches: { hosts: 12, incidents: 1 }, declared: null },
+    { id: 3, matcher: { hosts: ['lab-*'], checks: [], tags: [], severity: 'warning' }, by: 'file', reason: 'Lab hosts never wake anyone', from_at: at(START - 1_000_000), until_at: at(START + 9_000_000), maintenance: false, flexible_seconds: null, begun_at: null, repeats: null, withheld: 31, matches: { hosts: 0, incidents: 0 }, declared: { file: '/etc/hark/hark.yaml', line: 41 } },
   );
 }
 const receivers = COUNT > 0 ? [
@@ -685,7 +686,7 @@ async function api(request, answer, url) {
     }
     if (what === 'silence') {
       nextSilence += 1;
-      const made = { id: nextSilence, matcher: { hosts: [incident.host], checks: [incident.check], tags: [], severity: null }, by: USER.full_name, reason: data.reason, from_at: at(now()), until_at: at(now() + data.duration_seconds), maintenance: false, withheld: 0, matches: { hosts: 1, incidents: 1 }, declared: null };
+      const made = { id: nextSilence, matcher: { hosts: [incident.host], checks: [incident.check], tags: [], severity: null }, by: USER.full_name, reason: data.reason, from_at: at(now()), until_at: at(now() + data.duration_seconds), maintenance: false, flexible_seconds: null, begun_at: null, repeats: null, withheld: 0, matches: { hosts: 1, incidents: 1 }, declared: null };
       silences.push(made);
       incident.silenced = now() + data.duration_seconds;
       push({ problems: { add: [problemOf(incident)], drop: [] } });
@@ -696,7 +697,7 @@ async function api(request, answer, url) {
   if (path === '/silences') {
     if (!data.reason) return problem(answer, 422, 'Not accepted', 'a reason is needed', { errors: [{ field: 'reason', detail: 'a reason is needed' }] });
     nextSilence += 1;
-    const made = { id: nextSilence, by: USER.full_name, withheld: 0, declared: null, matches: { hosts: matching(data.matcher).length, incidents: quietCount(data.matcher) }, ...data };
+    const made = { id: nextSilence, by: USER.full_name, flexible_seconds: null, begun_at: null, repeats: null, withheld: 0, declared: null, matches: { hosts: matching(data.matcher).length, incidents: quietCount(data.matcher) }, ...data };
     silences.push(made);
     return json(answer, made, 201);
   }
@@ -714,7 +715,7 @@ async function api(request, answer, url) {
   }
   if (path === '/match/preview') {
     const found = matching(data.matcher);
-    return json(answer, { hosts: found.length, names: found.slice(0, 20).map((one) => one.name), incidents: quietCount(data.matcher) });
+    return json(answer, { hosts: found.length, names: found.slice(0, 20).map((one) => one.name), incidents: quietCount(data.matcher), incidents_list: [] });
   }
   if (path === '/receivers') return json(answer, receivers.map((one) => ({ ...one, last: deliveries.find((other) => other.receiver === one.name) ?? null })));
   const testMatch = /^\/receivers\/([^/]+)\/test$/.exec(path);

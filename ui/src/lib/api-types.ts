@@ -83,9 +83,20 @@ export interface Silence {
   from_at: string;
   until_at: string;
   maintenance: boolean;
+  flexible_seconds: number | null;
+  begun_at: string | null;
+  repeats: string | null;
   withheld: number;
   matches: { hosts: number; incidents: number };
   declared: Declared | null;
+}
+
+/** What a matcher covers now. */
+export interface Preview {
+  hosts: number;
+  names: string[];
+  incidents: number;
+  incidents_list: { id: number; host: string; check: string; state: ProblemState }[];
 }
 
 export interface Overview {
@@ -275,6 +286,7 @@ export interface IncidentRow {
   ack: Ack | null;
   silenced_until_at: string | null;
   cause: number | null;
+  caused_by_hand: boolean;
   symptoms: number;
   last_notification: {
     receiver: string;
@@ -285,6 +297,8 @@ export interface IncidentRow {
 }
 
 export interface Incident extends IncidentRow {
+  /** It does not end by itself: somebody ends it. */
+  resolvable: boolean;
   rule: string;
   value: number | null;
   unit: string;
