@@ -29,7 +29,7 @@ pub struct MadeReport {
     /// Its subject.
     pub title: String,
     /// As a document for programs: docs/reports.md lists its fields.
-    #[schema(value_type = Object)]
+    #[schema(value_type = std::collections::BTreeMap<String, serde_json::Value>)]
     pub report: serde_json::Value,
     /// As text.
     pub text: String,
