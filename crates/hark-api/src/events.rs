@@ -41,3 +41,43 @@ pub struct Activity {
     /// In words.
     pub text: String,
 }
+
+/// Events that another server brings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EventsBrought {
+    /// In the order in which they came there.
+    pub events: Vec<BroughtEvent>,
+}
+
+/// An event that another server brings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BroughtEvent {
+    /// Its number over all servers: 32 hexadecimal digits. One that is known already is dropped.
+    pub uid: String,
+    /// The servers that it has come through, the one that met it first.
+    pub hops: Vec<String>,
+    /// The host on which it happened.
+    pub host: String,
+    /// When.
+    pub at_unix_s: f64,
+    /// `boot`, `shutdown`, `message` or another word.
+    pub kind: String,
+    /// `info`, `unknown`, `warning` or `critical`.
+    pub severity: String,
+    /// For people.
+    pub text: String,
+    /// Words to match on.
+    #[serde(default)]
+    pub tags: Vec<String>,
+}
+
+/// What became of events that another server brought: they are on the disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EventsTaken {
+    /// The name of this server among others.
+    pub node: String,
+    /// How many of them cannot be: they are not to be brought again.
+    pub refused: u64,
+}

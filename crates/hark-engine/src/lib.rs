@@ -26,6 +26,7 @@ mod escalate;
 mod events;
 mod explain;
 mod flap;
+pub mod fold;
 mod gate;
 mod group;
 mod host;

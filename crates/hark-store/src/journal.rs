@@ -103,6 +103,23 @@ impl Journal {
             ip.map_or_else(|| "null".to_owned(), |ip| format!("\"{ip}\"")),
             port.map_or_else(|| "null".to_owned(), |port| port.to_string()),
         );
+        self.add(&line);
+    }
+
+    /// Adds a line of another form; it has no line feed in it.
+    pub fn write_line(&mut self, line: &str) {
+        self.add(&format!("{line}\n"));
+    }
+
+    /// Puts the file aside now, whatever its size, unless it is empty.
+    pub fn put_aside_now(&mut self) {
+        self.flush();
+        if self.len > 0 {
+            self.rotate();
+        }
+    }
+
+    fn add(&mut self, line: &str) {
         let size = self.len + self.buffer.len() as u64;
         if size > 0 && size + line.len() as u64 > self.settings.max_size {
             self.flush();

@@ -18,6 +18,7 @@
 mod access;
 mod change;
 mod commit;
+mod events;
 mod outbox;
 mod reader;
 mod reserve;
@@ -39,6 +40,7 @@ pub use access::{
 };
 pub use change::{AuditEntry, Change};
 pub use commit::CommitError;
+pub use events::{EventRecord, EventUid, MAX_EVENTS};
 pub use reader::{
     AuditCheck, DeliveryView, IncidentFilter, JournalEntry, JournalFilter, StateReader,
 };

@@ -21,7 +21,7 @@ use hark_api::alerts::{Alerts, PluginHistory, Plugins};
 use hark_api::audit::AuditLine;
 use hark_api::auth::Role;
 use hark_api::deliveries::{DeliveriesQuery, Delivery};
-use hark_api::events::Activity;
+use hark_api::events::{Activity, EventsBrought, EventsTaken};
 use hark_api::fleet::Fleet;
 use hark_api::handling::{Handled, Way};
 use hark_api::hosts::{Declared, Host, HostRow, HostsQuery, Looking};
@@ -541,6 +541,9 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
 
     /// Returns the order of this number for the agent at `place`, which takes it with that.
     fn given_order(&self, place: usize, number: u32) -> Answer<GivenOrder>;
+
+    /// Takes events that another server brings; they are on the disk when it is answered.
+    fn bring_events(&self, brought: EventsBrought) -> Answer<EventsTaken>;
 
     /// Says which part of the server hangs, if one does, from memory and without waiting. By default
     /// none does.

@@ -124,7 +124,7 @@ fn api() -> OpenApiRouter<Shared> {
         .merge(agent_reports())
         .routes(routes!(pushes::list))
         .routes(routes!(server::server))
-        .routes(routes!(events::all))
+        .routes(routes!(events::all, events::bring))
         .routes(routes!(audit::list))
         .routes(routes!(stream::stream))
 }

@@ -27,7 +27,7 @@ pub(crate) use given::{AgentConfigs, Given};
 pub(crate) use settings::{HistorySettings, LogSettings, Settings, UserEntry};
 pub(crate) use show::{show, yaml};
 pub(crate) use updates::Offer;
-pub(crate) use watch::WatchSettings;
+pub(crate) use watch::{EventSettings, WatchSettings};
 
 /// Everything the configuration says.
 #[derive(Debug)]

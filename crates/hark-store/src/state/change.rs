@@ -10,6 +10,7 @@ use super::access::{
     TokenHash, UserRecord, audit_hash, ordered,
 };
 use super::commit::{CommitError, int};
+use super::events::{self, EventRecord, EventUid};
 use super::outbox;
 
 /// Orders kept of each host: the audit has all of them.
@@ -107,6 +108,17 @@ pub enum Change {
         /// What it printed, or why it was not carried out.
         text: String,
     },
+    /// An event happened. One whose number is there already changes nothing.
+    Event(EventRecord),
+    /// An event happened again.
+    EventRepeated {
+        /// Which.
+        uid: EventUid,
+        /// How often by now.
+        count: u32,
+        /// When last.
+        last: Unix,
+    },
     /// Somebody did something that must be traceable.
     Audit(AuditEntry),
     /// A message of the outbox went on: it is being sent, arrived, failed, was given up, folded into
@@ -173,6 +185,10 @@ pub(super) fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<()
              WHERE id = ?1 AND host = ?2 AND ended IS NULL",
             params![id, host.as_str(), at.0, exit, text],
         ),
+        Change::Event(record) => events::insert(transaction, record),
+        Change::EventRepeated { uid, count, last } => {
+            events::repeat(transaction, *uid, *count, *last)
+        }
         Change::Audit(entry) => audit(transaction, entry),
         Change::Delivery(row) => outbox::advance(transaction, row),
     }

@@ -446,6 +446,20 @@ impl StateReader {
             .map_err(|e| OpenError::of("read", &self.path, &e, None))
     }
 
+    /// Reads rows of a plain statement.
+    pub(super) fn query<T>(
+        &self,
+        sql: &str,
+        values: impl rusqlite::Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, OpenError> {
+        let found = self
+            .connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.query_map(values, read)?.collect());
+        found.map_err(|e| OpenError::of("read", &self.path, &e, None))
+    }
+
     fn one<T>(
         &self,
         sql: &str,

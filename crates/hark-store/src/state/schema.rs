@@ -13,7 +13,7 @@ use super::OpenError;
 use crate::fault::Fault;
 
 /// Every migration, oldest first.
-pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
+pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5];
 
 /// The tables of the first version.
 ///
@@ -125,6 +125,15 @@ CREATE INDEX action_order_open ON action_order (id) WHERE ended IS NULL;
 /// How many reminders were told in a row: the next one comes after the gap of that number.
 const V4: &str = "
 ALTER TABLE told ADD COLUMN reminders INTEGER NOT NULL DEFAULT 0;
+";
+
+/// Events, to be forwarded and to be known again. Their places are cursors of others: never used again.
+const V5: &str = "
+CREATE TABLE event (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NOT NULL UNIQUE, host TEXT NOT NULL,
+  at INTEGER NOT NULL, last INTEGER NOT NULL, count INTEGER NOT NULL, kind TEXT NOT NULL,
+  severity TEXT NOT NULL, line TEXT NOT NULL, tags TEXT NOT NULL, hops TEXT NOT NULL
+) STRICT;
 ";
 
 /// Brings the tables to the newest version and returns where the copy of the old file is, if one

@@ -3,14 +3,14 @@
 use axum::Json;
 use axum::extract::State;
 use hark_api::Page;
-use hark_api::events::{Activity, EventsQuery};
+use hark_api::events::{Activity, EventsBrought, EventsQuery, EventsTaken};
 use hark_api::list::PageQuery;
 
 use crate::app::Shared;
-use crate::extract::{Params, Path};
+use crate::extract::{Body, Params, Path};
 use crate::failure::Reply;
 use crate::policy::Action;
-use crate::who::Who;
+use crate::who::{Admin, Who};
 
 /// Returns what happened, newest first.
 #[utoipa::path(
@@ -45,4 +45,17 @@ pub(crate) async fn of_host(
     app.ask(move |backend| backend.events(&who.sight(), Some(&host), query.q.as_deref(), &page))
         .await
         .map(Json)
+}
+
+/// Takes events that another server brings. They are on the disk when it is answered.
+#[utoipa::path(
+    post, path = "/api/0/events", tag = "state", request_body = EventsBrought,
+    responses((status = 200, body = EventsTaken))
+)]
+pub(crate) async fn bring(
+    State(app): State<Shared>,
+    _admin: Admin,
+    Body(brought): Body<EventsBrought>,
+) -> Reply<Json<EventsTaken>> {
+    app.deliver(move |backend| backend.bring_events(brought)).await.map(Json)
 }

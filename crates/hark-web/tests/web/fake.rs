@@ -10,7 +10,7 @@ use hark_api::agents::{Agent, AgentMode, Joined};
 use hark_api::alerts::{Alert, Alerts, PluginHistory, PluginLatest, PluginSample, Plugins};
 use hark_api::audit::AuditLine;
 use hark_api::deliveries::{DeliveriesQuery, Delivery, DeliveryState};
-use hark_api::events::Activity;
+use hark_api::events::{Activity, EventsBrought, EventsTaken};
 use hark_api::fleet::Fleet;
 use hark_api::handling::Handled;
 use hark_api::hosts::{Check, Host, HostRow, HostsQuery, Limits, Looking};
@@ -446,6 +446,11 @@ impl Backend for Fake {
             text: "silenced by mira".to_owned(),
         };
         Ok(Explanation { lines: vec![line], repair: None })
+    }
+
+    fn bring_events(&self, brought: EventsBrought) -> Answer<EventsTaken> {
+        let refused = brought.events.iter().filter(|event| event.uid.len() != 32).count();
+        Ok(EventsTaken { node: "fake".to_owned(), refused: refused as u64 })
     }
 
     fn deliveries(&self, sight: &Sight, _: &DeliveriesQuery) -> Answer<Page<Delivery>> {

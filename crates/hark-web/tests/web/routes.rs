@@ -238,6 +238,15 @@ fn table() -> Vec<Route> {
         Route { status: 422, ..get("/api/0/updates/{name}", "/api/0/updates/x", Nothing) },
         get("/api/0/self", "/api/0/self", User),
         get("/api/0/events", "/api/0/events?q=cpu", User),
+        post(
+            "/api/0/events",
+            "/api/0/events",
+            Some(json!({"events": [{
+                "uid": "0123456789abcdef0123456789abcdef", "hops": ["berlin"], "host": "db1",
+                "at_unix_s": 1.5, "kind": "backup", "severity": "info", "text": "done"
+            }]})),
+            Admin,
+        ),
         get("/api/0/audit", "/api/0/audit?limit=10", Admin),
         get("/api/0/stream", "/api/0/stream?sub=counts,problems&rows=1", User),
     ]

@@ -35,7 +35,7 @@ pub(super) struct Args {
     #[arg(long, conflicts_with = "kind")]
     boot: bool,
     /// What kind of thing happened.
-    #[arg(long, default_value = "message", value_name = "WORD")]
+    #[arg(long, visible_alias = "topic", default_value = "message", value_name = "WORD")]
     kind: String,
     /// How bad: info, unknown, warning, critical.
     #[arg(long, default_value = "info", value_parser = parse_severity)]

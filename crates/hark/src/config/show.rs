@@ -70,6 +70,7 @@ pub(crate) fn show(loaded: &Loaded) -> Value {
         ("files", json!(loaded.files)),
     ];
     shown.extend(parts.map(|(key, value)| (key.to_owned(), value)));
+    shown.extend(loaded.watch.events.show().map(|(key, value)| (key.to_owned(), value)));
     journal(loaded, &mut shown);
     monitoring::put(&loaded.plan, &mut shown);
     let reports: Map<String, Value> =

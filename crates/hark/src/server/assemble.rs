@@ -32,7 +32,7 @@ use super::pushes;
 use super::recorder::Recorder;
 use super::releases::Releases;
 use super::reload;
-use super::repairs::REPAIR_QUEUE;
+use super::repairs::{REPAIR_QUEUE, Repair};
 use super::self_report::SelfReport;
 use super::store_loop::{ToStore, chain};
 use crate::config::{Loaded, Paths, Settings};
@@ -76,6 +76,19 @@ pub(crate) struct Server {
     http: Option<SocketAddr>,
     setup_code: Option<Secret>,
     agent_stop: Option<Ends>,
+    lock: File,
+}
+
+/// What is left to be served once the parts run.
+struct Served {
+    listeners: Vec<tokio::net::TcpListener>,
+    http: Option<SocketAddr>,
+    udp: SocketAddr,
+    certificate: Option<Certificate>,
+    web: WebSettings,
+    reader: hark_store::state::StateReader,
+    repairs: mpsc::Receiver<Repair>,
+    own: Option<OwnAgent>,
     lock: File,
 }
 
@@ -162,22 +175,30 @@ impl Server {
         links.learn(&engine);
         let agents = parts::agents(settings.secret.clone(), &known, &engine);
         let journal = parts::start_journal(&settings, &data_dir)?;
-        let secret = settings.secret.clone();
         let (probe, wanted) = mpsc::channel(PROBE_QUEUE);
         let (repair, repairs) = mpsc::channel(REPAIR_QUEUE);
         let parts = Parts::new(links, settings, data_dir);
         parts.store(state, inboxes.store, journal.clone())?;
         parts.samples(inboxes.history, options.reach)?;
-        parts.engine(engine, effects, inboxes.engine, probe, repair)?;
+        let known_events = parts.links.events(watch.events, &reader, now);
+        parts.engine(engine, effects, known_events, inboxes.engine, probe, repair)?;
         parts.intake(sockets, agents, inboxes.intake, journal, discovery)?;
-        parts.links.reloaded(secret, agent_configs);
+        parts.links.reloaded(parts.settings.secret.clone(), agent_configs);
         super::backend::actions::offer(&parts.links, &waiting);
         parts.links.started();
         parts.outbox(inboxes.outbox, receivers, rows);
         parts.probes(probing, wanted, inboxes.checks);
         parts.pushes(inboxes.pushes, plan, jobs);
-        parts.watch(watch, udp, http.is_some());
+        parts.relays();
+        parts.watch(watch.deadman, udp, http.is_some());
         parts.reports(inboxes.reports, reports, reports_reader);
+        let served = Served { listeners, http, udp, certificate, web, reader, repairs, own, lock };
+        Ok(Started::Whole(Box::new(Self::serve(parts, served)?)))
+    }
+
+    /// Starts what people and the agent of this machine see of the parts.
+    fn serve(parts: Parts, served: Served) -> anyhow::Result<Self> {
+        let Served { listeners, http, udp, certificate, web, reader, repairs, own, lock } = served;
         let local = http.map(|http| folder::local_token(&parts.data_dir, http)).transpose()?;
         let access = Access::new(&parts.settings, local.as_ref(), udp.port());
         let recorder = Arc::new(Recorder::default());
@@ -188,7 +209,7 @@ impl Server {
         say_where(udp, http);
         let server = Self { parts, udp, http, setup_code, agent_stop, lock };
         folder::setup_link(server.data_dir(), server.setup_link().as_deref())?;
-        Ok(Started::Whole(Box::new(server)))
+        Ok(server)
     }
 
     /// Returns the address of the page as a person on this machine opens it, if there is one.

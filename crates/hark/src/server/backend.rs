@@ -7,6 +7,7 @@
 mod access;
 pub(super) mod actions;
 mod agents;
+mod events;
 mod handling;
 mod hosts;
 mod incident_list;
@@ -32,7 +33,7 @@ use hark_api::agents::{Agent, Joined};
 use hark_api::alerts::{Alerts, PluginHistory, Plugins};
 use hark_api::audit::AuditLine;
 use hark_api::deliveries::{DeliveriesQuery, Delivery};
-use hark_api::events::Activity;
+use hark_api::events::{Activity, EventsBrought, EventsTaken};
 use hark_api::fleet::Fleet;
 use hark_api::handling::Handled;
 use hark_api::hosts::{Host, HostRow, HostsQuery, Looking};
@@ -451,6 +452,10 @@ impl Backend for ServerBackend {
 
     fn agent_news(&self, place: usize) -> Answer<AgentNews> {
         self.news_of(place)
+    }
+
+    fn bring_events(&self, brought: EventsBrought) -> Answer<EventsTaken> {
+        self.take_events(brought)
     }
 
     fn stuck(&self) -> Option<String> {

@@ -13,7 +13,7 @@ use hark_net::{
     Answer, Dial, HttpError, Limits, Origin, Resolve, Tls, TlsError, Trust, Unreached, Version,
     connect, exchange,
 };
-use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 use thiserror::Error;
@@ -204,6 +204,15 @@ impl Call {
             content_type: None,
             body: Vec::new(),
         }
+    }
+
+    /// Shows `token` as the right to do so.
+    pub(crate) fn bearing(mut self, token: &Secret) -> Self {
+        if let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {}", token.expose().trim())) {
+            value.set_sensitive(true);
+            self.headers.insert(AUTHORIZATION, value);
+        }
+        self
     }
 
     /// Brings `body`.

@@ -10,14 +10,16 @@ use std::time::Duration;
 
 use hark_engine::Engine;
 use hark_engine::effect::{Changed, Done, Effect, Effects, Refused};
-use hark_engine::input::{Action, Input};
+use hark_engine::input::{Action, HostSeen, Input};
+use hark_engine::view::HostView;
 use hark_model::name::{CheckName, UserName};
-use hark_model::record::{DeliveryRecord, DeliveryState, Record};
+use hark_model::record::{DeliveryRecord, DeliveryState, JournalKind, JournalLine, Record};
 use hark_model::time::{Clock, Mono, Now};
 use hark_model::{HostId, HostName, Notification};
-use hark_store::state::Change;
+use hark_store::state::{Change, EventRecord};
 use tokio::sync::oneshot;
 
+use super::happened::{Brought, Fate, Happened};
 use super::messages::{ToEngine, ToIntake};
 use super::progress::{Loop, Progress};
 use super::repairs::Repair;
@@ -64,6 +66,8 @@ pub(crate) struct Outlets {
     pub(crate) hosts: OnHost,
     /// Told of each turn.
     pub(crate) progress: Arc<Progress>,
+    /// What is known of events.
+    pub(crate) events: Happened,
 }
 
 impl std::fmt::Debug for Outlets {
@@ -114,6 +118,7 @@ pub(crate) fn run(
         ticket: 0,
         told_ticket: 0,
         degraded: false,
+        bringers: Vec::new(),
     };
     let mut last = Clock.now();
     driver.carry(start);
@@ -138,6 +143,7 @@ pub(crate) fn run(
             Err(RecvTimeoutError::Disconnected) => break,
         }
         driver.tick(now);
+        driver.tell_folded(now);
         driver.hand_on();
         if stop.is_raised() {
             break;
@@ -161,6 +167,8 @@ struct Driver {
     ticket: u64,
     told_ticket: u64,
     degraded: bool,
+    /// Other servers that wait until what they brought is on the disk.
+    bringers: Vec<oneshot::Sender<Result<(), String>>>,
 }
 
 impl Driver {
@@ -189,16 +197,77 @@ impl Driver {
                 self.ticket = self.ticket.max(batch.ticket);
                 self.changes.extend(batch.changes);
                 for input in batch.inputs {
-                    self.step(input, now);
+                    self.input(input, now);
                 }
             }
-            ToEngine::Input(input) => self.step(input, now),
+            ToEngine::Input(input) => self.input(input, now),
+            ToEngine::Brought { events, reply } => {
+                for event in events {
+                    self.brought(event, now);
+                }
+                self.bringers.push(reply);
+            }
             ToEngine::HandOver(message) => {
                 self.changes.extend(message.settled.map(Change::Delivery));
                 self.hand_over(message.stand_in);
             }
             ToEngine::Request(request) => self.request(request, now),
             ToEngine::Ask(question) => question(&self.engine),
+        }
+    }
+
+    /// Feeds the engine; an event may be one of many that are the same.
+    fn input(&mut self, input: Input, now: Now) {
+        if let Input::Event { host, event } = &input {
+            let Some(name) = self.engine.host(*host).map(|host| host.name().clone()) else {
+                return;
+            };
+            let fate = self.outlets.events.met(&name, event, now);
+            return self.happens(*host, fate, now);
+        }
+        self.step(input, now);
+    }
+
+    /// Takes in an event of another server, and its host if that is new.
+    fn brought(&mut self, event: Brought, now: Now) {
+        let Fate::Tell(record) = self.outlets.events.brought(event, &self.engine) else { return };
+        self.tell(record, now);
+    }
+
+    /// Tells the engine of an event on a host that may be new.
+    fn tell(&mut self, record: Box<EventRecord>, now: Now) {
+        if self.engine.host_named(record.host.as_str()).is_none() {
+            let (name, interval, address) = (record.host.clone(), Duration::ZERO, None);
+            self.step(Input::HostSeen(HostSeen { name, interval, address }), now);
+        }
+        let host = self.engine.host_named(record.host.as_str()).map(HostView::id);
+        if let Some(host) = host {
+            self.happens(host, Fate::Tell(record), now);
+        }
+    }
+
+    fn happens(&mut self, host: HostId, fate: Fate, now: Now) {
+        match fate {
+            Fate::Known => {}
+            Fate::Count(change) => self.changes.push(*change),
+            Fate::Tell(record) => {
+                let before = self.records.len();
+                self.step(Input::Event { host, event: record.event.clone() }, now);
+                let is_event = |line: &JournalLine| line.kind == JournalKind::Event;
+                let new = &self.records[before..];
+                if new.iter().any(|r| matches!(r, Record::Journal(line) if is_event(line))) {
+                    self.changes.push(Change::Event(*record));
+                } else {
+                    self.outlets.events.was_known(&record);
+                }
+            }
+        }
+    }
+
+    /// Tells what was counted since it was told.
+    fn tell_folded(&mut self, now: Now) {
+        for record in self.outlets.events.due(now.mono) {
+            self.tell(Box::new(record), now);
         }
     }
 
@@ -292,7 +361,7 @@ impl Driver {
         }
         let idle = self.records.is_empty() && self.changes.is_empty() && self.answers.is_empty();
         if idle && self.ticket == self.told_ticket {
-            return;
+            return self.answer_bringers();
         }
         self.told_ticket = self.ticket;
         let commit = ToStore::Commit {
@@ -305,10 +374,21 @@ impl Driver {
             tracing::error!("the store has ended before the engine");
             return;
         }
+        self.answer_bringers();
         // Behind the records that count the tries, so that none is made that the store does not know.
         for repair in self.repairs.drain(..) {
             if let Err(error) = self.outlets.repairs.try_send(repair) {
                 tracing::warn!(%error, "a repair is not ordered");
+            }
+        }
+    }
+
+    /// Answers behind what they brought: the store writes in order.
+    fn answer_bringers(&mut self) {
+        for reply in self.bringers.drain(..) {
+            let write = ToStore::Write { changes: Vec::new(), reply: Some(reply) };
+            if self.outlets.store.send(write).is_err() {
+                tracing::error!("the store has ended before the engine");
             }
         }
     }

@@ -6,16 +6,18 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use arc_swap::ArcSwap;
 use hark_engine::input::Action;
 use hark_engine::{Done, Engine, Refused};
-use hark_model::{Secret, UserName};
+use hark_model::{Now, Secret, UserName};
 use hark_notify::Receivers;
 use hark_store::history::History;
-use hark_store::state::{Change, State};
+use hark_store::state::{Change, State, StateReader};
 use hark_web::Live;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::deadman::Deadman;
 use super::engine_loop::Request;
 use super::engine_loop::part;
+use super::event_files::{self, EventFiles};
+use super::happened::{Happened, Rules};
 use super::history_loop::ToHistory;
 use super::hosts::Hosts;
 use super::messages::{ENGINE_QUEUE, HISTORY_QUEUE, ToEngine, ToIntake};
@@ -25,12 +27,13 @@ use super::own_limits::OwnLimits;
 use super::probes::{Figures, ToProbes};
 use super::progress::Progress;
 use super::pushes::{PUSH_QUEUE, ToPush};
+use super::relay::RelaySettings;
 use super::releases::Releases;
 use super::reports::{REPORT_QUEUE, ToReports};
 use super::store_loop::{STORE_QUEUE, StateWork, ToStore};
 use super::tally::Tally;
 use super::vitals::Vitals;
-use crate::config::AgentConfigs;
+use crate::config::{AgentConfigs, EventSettings};
 use crate::sys::Bell;
 
 /// What may wait for the probes: the results of sites of a few seconds, and words of people.
@@ -79,6 +82,16 @@ pub(crate) struct Links {
     pub(crate) deadman: arc_swap::ArcSwapOption<Deadman>,
     /// Told when that has changed.
     pub(crate) deadman_changed: Notify,
+    /// The rules for events, at present.
+    pub(crate) event_rules: Arc<ArcSwap<Rules>>,
+    /// The files with the stream of events, where there are any.
+    pub(crate) event_files: event_files::Shared,
+    /// Counts events that are on the disk.
+    pub(crate) happened: watch::Sender<u64>,
+    /// Whom events are brought to, at present.
+    pub(crate) relay: ArcSwap<RelaySettings>,
+    /// Told when that has changed.
+    pub(crate) relay_changed: Notify,
     /// What the server sends to its own socket.
     pub(crate) own_datagram: Arc<OwnDatagram>,
 }
@@ -143,6 +156,11 @@ impl Links {
             progress: Arc::default(),
             deadman: arc_swap::ArcSwapOption::empty(),
             deadman_changed: Notify::new(),
+            event_rules: Arc::default(),
+            event_files: Arc::default(),
+            happened: watch::Sender::new(0),
+            relay: ArcSwap::default(),
+            relay_changed: Notify::new(),
             own_datagram: Arc::default(),
         };
         let inboxes = Inboxes {
@@ -170,6 +188,33 @@ impl Links {
     pub(super) fn started(&self) {
         self.is("config", None);
         self.is("store", None);
+    }
+
+    /// Begins with the events of before, and with what the configuration says of them.
+    pub(super) fn events(
+        &self,
+        settings: EventSettings,
+        reader: &StateReader,
+        now: Now,
+    ) -> Happened {
+        self.plan_events(settings);
+        Happened::new(Arc::clone(&self.event_rules), reader, now)
+    }
+
+    /// Takes on what the configuration says of events.
+    pub(super) fn plan_events(&self, events: EventSettings) {
+        let EventSettings { rules, files, relay } = events;
+        self.event_rules.store(Arc::new(rules));
+        self.relay.store(relay);
+        self.relay_changed.notify_one();
+        match &*self.event_files.load() {
+            Some(open) => open.reopen(files),
+            None if files.is_empty() => {}
+            None => match EventFiles::start(files) {
+                Ok(open) => self.event_files.store(Some(Arc::new(open))),
+                Err(error) => tracing::error!(%error, "the event files are not written"),
+            },
+        }
     }
 
     /// Tells ingest the shared secret and what agents are given. Waits for room in its queue, which it

@@ -12,6 +12,7 @@ use hark_store::state::Change;
 use hark_web::{AgentClaim, AgentProof};
 
 use super::engine_loop::Request;
+use super::happened::Brought as BroughtEvent;
 use super::intake::{AgentFacts, Brought, KnownAgent, Taken};
 use crate::config::{AgentConfigs, Given};
 
@@ -57,6 +58,13 @@ pub(crate) enum ToEngine {
     Input(Input),
     /// A message goes to a fallback receiver: it needs a number of its own.
     HandOver(Box<HandOver>),
+    /// Another server brings events; it is told once they are on the disk.
+    Brought {
+        /// In their order.
+        events: Vec<BroughtEvent>,
+        /// Who waits.
+        reply: tokio::sync::oneshot::Sender<Result<(), String>>,
+    },
     /// Somebody does something.
     Request(Request),
     /// A question about the live state, answered on the engine's thread between two inputs. It must
@@ -70,6 +78,7 @@ impl std::fmt::Debug for ToEngine {
             Self::Batch(_) => "Batch",
             Self::Input(_) => "Input",
             Self::HandOver(_) => "HandOver",
+            Self::Brought { .. } => "Brought",
             Self::Request(_) => "Request",
             Self::Ask(_) => "Ask",
         };

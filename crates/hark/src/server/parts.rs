@@ -17,7 +17,7 @@ use hark_model::record::{DeliveryRecord, JournalLine};
 use hark_net::Resolver;
 use hark_notify::Receivers;
 use hark_notify::handling::Tokens;
-use hark_store::state::{AgentRecord, State, StateReader};
+use hark_store::state::{AgentRecord, EventRecord, State, StateReader};
 use hark_web::{WebConfig, WebSettings};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -33,6 +33,7 @@ use super::deadman;
 use super::discovery::Discovery;
 use super::engine_loop::{self, Outlets, ProbeNow};
 use super::handling;
+use super::happened::Happened;
 use super::history_loop::{self, ToHistory};
 use super::intake::{self, Agents, KnownAgent};
 use super::links::Links;
@@ -44,12 +45,13 @@ use super::own_agent::{Ends, OwnAgent};
 use super::probes;
 use super::pushes::{self, ToPush};
 use super::recorder::{self, Recorder};
+use super::relay;
 use super::repairs::{self, Repair};
 use super::reports::{self, ToReports};
 use super::self_test::SelfTest;
 use super::store_loop::{self, ToStore};
 use super::threads::Threads;
-use crate::config::{Settings, WatchSettings};
+use crate::config::Settings;
 use crate::stop::Stop;
 
 /// One flag for each stage of the end.
@@ -134,6 +136,7 @@ impl Parts {
             engine: self.links.engine.clone(),
             outbox: self.links.outbox.clone(),
             lines: line_listener(&self.links, journal),
+            events: event_listener(&self.links),
             progress: Arc::clone(&self.links.progress),
         };
         self.threads.spawn("store", move || store_loop::run(state, &inbox, told))?;
@@ -179,11 +182,12 @@ impl Parts {
         &self,
         engine: Engine,
         effects: Effects,
+        events: Happened,
         inbox: Receiver<ToEngine>,
         probes: mpsc::Sender<ProbeNow>,
         repairs: mpsc::Sender<Repair>,
     ) -> anyhow::Result<()> {
-        let outlets = outlets(&self.links, probes, repairs);
+        let outlets = outlets(&self.links, events, probes, repairs);
         let stop = self.stops.engine.clone();
         self.threads
             .spawn("engine", move || engine_loop::run(engine, effects, &inbox, outlets, &stop))?;
@@ -285,10 +289,22 @@ impl Parts {
         });
     }
 
+    /// Starts to bring events to other servers.
+    pub(super) fn relays(&self) {
+        let (links, resolver) = (Arc::clone(&self.links), Arc::clone(&self.resolver));
+        let (data_dir, stop) = (self.data_dir.clone(), self.stops.tasks.token());
+        self.tasks.spawn(relay::run_all(links, data_dir, resolver, stop));
+    }
+
     /// Starts what watches the server itself.
-    pub(super) fn watch(&self, watch: WatchSettings, udp: SocketAddr, has_history: bool) {
+    pub(super) fn watch(
+        &self,
+        deadman: Option<Arc<deadman::Deadman>>,
+        udp: SocketAddr,
+        has_history: bool,
+    ) {
         let links = &self.links;
-        links.deadman.store(watch.deadman);
+        links.deadman.store(deadman);
         let test = SelfTest { links: Arc::clone(links), udp, has_history };
         let (resolver, stop) = (Arc::clone(&self.resolver), self.stops.tasks.token());
         self.tasks.spawn(deadman::run(Arc::clone(links), test, resolver, stop));
@@ -435,7 +451,7 @@ fn line_listener(
     journal: Option<MessageJournal>,
 ) -> Box<dyn Fn(&JournalLine) + Send> {
     let live = links.live.clone();
-    let hosts = Arc::clone(&links.hosts);
+    let (hosts, files) = (Arc::clone(&links.hosts), Arc::clone(&links.event_files));
     Box::new(move |line| {
         let host = line.host.and_then(|h| hosts.name(h));
         live.event(super::backend::activity(line, host.as_ref()));
@@ -445,12 +461,30 @@ fn line_listener(
             let entry = super::message_journal::Line::threshold(host, check, &line.text);
             journal.write(line.at, None, entry);
         }
+        if line.kind == hark_model::record::JournalKind::Transition
+            && let (Some(host), Some(check)) = (&host, &line.check)
+            && let Some(files) = &*files.load()
+        {
+            files.changed(line, host, check);
+        }
+    })
+}
+
+/// Puts each event into the event files, and rings for those who bring them to other servers.
+fn event_listener(links: &Arc<Links>) -> Box<dyn Fn(&EventRecord) + Send> {
+    let (files, happened) = (Arc::clone(&links.event_files), links.happened.clone());
+    Box::new(move |record| {
+        if let Some(files) = &*files.load() {
+            files.event(record);
+        }
+        happened.send_modify(|n| *n = n.wrapping_add(1));
     })
 }
 
 /// Returns where the engine's effects go.
 fn outlets(
     links: &Arc<Links>,
+    events: Happened,
     probes: mpsc::Sender<ProbeNow>,
     repairs: mpsc::Sender<Repair>,
 ) -> Outlets {
@@ -461,6 +495,7 @@ fn outlets(
         intake: links.intake.clone(),
         bell: Arc::clone(&links.bell),
         progress: Arc::clone(&links.progress),
+        events,
         probes,
         repairs,
         changed: Box::new(move |changed| {

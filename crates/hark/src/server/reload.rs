@@ -64,6 +64,7 @@ fn carry_over(links: &Links, mut loaded: config::Loaded) {
     links.reloaded(loaded.settings.secret, loaded.agent_configs);
     let probes = links.probes.blocking_send(ToProbes::Plan(Arc::new(probing)));
     links.releases.change(loaded.offer);
+    links.plan_events(loaded.watch.events);
     links.deadman.store(loaded.watch.deadman);
     links.deadman_changed.notify_one();
     links.receivers.store(Arc::clone(&loaded.receivers));

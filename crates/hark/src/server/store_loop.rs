@@ -19,7 +19,7 @@ use hark_engine::effect::{Done, Refused};
 use hark_model::DeliveryId;
 use hark_model::record::{DeliveryRecord, DeliveryState, JournalLine, Record};
 use hark_model::time::{Clock, Mono};
-use hark_store::state::{Change, CommitError, State};
+use hark_store::state::{Change, CommitError, EventRecord, State};
 use tokio::sync::oneshot;
 
 use super::messages::{Part, ToEngine, ToIntake};
@@ -46,6 +46,9 @@ const HOUSEKEEPING: Duration = Duration::from_secs(5);
 
 /// How long journal lines, finished messages and resolved incidents are kept.
 const KEPT: Duration = Duration::from_hours(9600);
+
+/// How long events are kept for those to whom they are forwarded.
+const EVENTS_KEPT: Duration = Duration::from_hours(7 * 24);
 
 /// Rows of each kind pruned at once: a commit of some milliseconds.
 const PRUNED_AT_ONCE: u32 = 500;
@@ -113,6 +116,8 @@ pub(crate) struct Listeners {
     pub(crate) outbox: tokio::sync::mpsc::Sender<ToOutbox>,
     /// To the page: lines of the journal, as they are written.
     pub(crate) lines: Box<dyn Fn(&JournalLine) + Send>,
+    /// To those who forward and write events, as they are written.
+    pub(crate) events: Box<dyn Fn(&EventRecord) + Send>,
     /// Told of each turn.
     pub(crate) progress: Arc<Progress>,
 }
@@ -352,6 +357,7 @@ impl Store {
             answer(reply, Ok(()));
         }
         self.listeners.lines(&done.records);
+        self.listeners.events(&done.changes);
         let rows = self.new_rows(done.records);
         self.listeners.rows(rows);
     }
@@ -451,6 +457,9 @@ impl Store {
         if let Err(error) = self.state.prune(now.unix - KEPT, PRUNED_AT_ONCE) {
             tracing::debug!(error = chain(&error), "old rows could not be removed");
         }
+        if let Err(error) = self.state.prune_events(now.unix - EVENTS_KEPT, PRUNED_AT_ONCE) {
+            tracing::debug!(error = chain(&error), "old events could not be removed");
+        }
     }
 }
 
@@ -467,6 +476,14 @@ impl Listeners {
         for record in records {
             if let Record::Journal(line) = record {
                 (self.lines)(line);
+            }
+        }
+    }
+
+    fn events(&self, changes: &[Change]) {
+        for change in changes {
+            if let Change::Event(record) = change {
+                (self.events)(record);
             }
         }
     }

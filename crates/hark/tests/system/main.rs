@@ -20,6 +20,8 @@ mod doctor;
 #[cfg(test)]
 mod ending;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod full_disk;
 #[cfg(test)]
 mod given;

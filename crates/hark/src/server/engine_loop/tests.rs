@@ -39,6 +39,7 @@ impl World {
             repairs,
             changed: Box::new(|_| {}),
             progress: Arc::default(),
+            events: Happened::default(),
             hosts: Box::new(|_, _| {}),
         };
         let stop = Stop::default();

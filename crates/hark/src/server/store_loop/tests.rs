@@ -38,6 +38,7 @@ impl World {
             outbox: to_outbox,
             progress: Arc::default(),
             lines: Box::new(|_| {}),
+            events: Box::new(|_| {}),
         };
         let thread = std::thread::spawn(move || run(state, &inbox, listeners));
         Self { disk, store, engine, intake, outbox, thread, _folder: folder }
