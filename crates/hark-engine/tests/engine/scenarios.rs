@@ -270,6 +270,27 @@ fn look(world: &mut World, words: &[&str], reason: &str, order: &Order) {
             let because = host.unreachable_because().map(|parent| parent.name().to_string());
             assert_eq!(because.as_deref(), Some(parent), "{at}");
         }
+        ["incident", host, check, number] => {
+            let incident = world.incident(host, check).map(|incident| incident.0.to_string());
+            assert_eq!(incident.as_deref(), Some(number), "{at}");
+            if !reason.is_empty() {
+                let id = world.incident(host, check).expect("an open incident");
+                assert_eq!(world.engine.incident(id).unwrap().record().text, reason, "{at}");
+            }
+        }
+        ["probed", host, check] => {
+            let id = world.host(host);
+            let probed = world.probes.iter().any(|(_, h, c)| *h == id && c.as_str() == check);
+            assert!(probed, "{at}: {:?}", world.probes);
+            world.probes.clear();
+        }
+        _ => look_at_words(world, words, reason, at),
+    }
+}
+
+/// Looks at what was said, done and written down.
+fn look_at_words(world: &mut World, words: &[&str], reason: &str, at: &str) {
+    match *words {
         ["explain", host, check, receiver, block] => {
             let incident = world.incident(host, check).expect("an open incident");
             let explained = world.engine.explain(incident, world.now()).unwrap();
@@ -280,14 +301,6 @@ fn look(world: &mut World, words: &[&str], reason: &str, order: &Order) {
             assert_eq!(line.block.map_or("-", |b| b.word()), block, "{at}: {}", line.text);
             if !reason.is_empty() {
                 assert_eq!(line.text, reason, "{at}");
-            }
-        }
-        ["incident", host, check, number] => {
-            let incident = world.incident(host, check).map(|incident| incident.0.to_string());
-            assert_eq!(incident.as_deref(), Some(number), "{at}");
-            if !reason.is_empty() {
-                let id = world.incident(host, check).expect("an open incident");
-                assert_eq!(world.engine.incident(id).unwrap().record().text, reason, "{at}");
             }
         }
         ["detail", receiver] => {
@@ -307,17 +320,11 @@ fn look(world: &mut World, words: &[&str], reason: &str, order: &Order) {
             assert_eq!(explained.repair.as_deref(), Some(reason), "{at}");
         }
         ["repair"] => {
-            assert_eq!(world.repairs.last().map(String::as_str), Some(at.as_str()), "{at}");
+            assert_eq!(world.repairs.last().map(String::as_str), Some(at), "{at}");
         }
         ["journal"] => {
             let found = world.journal.iter().filter(|line| line.as_str() == reason).count();
             assert_eq!(found, 1, "{at}: {:#?}", world.journal);
-        }
-        ["probed", host, check] => {
-            let id = world.host(host);
-            let probed = world.probes.iter().any(|(_, h, c)| *h == id && c.as_str() == check);
-            assert!(probed, "{at}: {:?}", world.probes);
-            world.probes.clear();
         }
         _ => panic!("unknown look: {at}"),
     }

@@ -120,7 +120,6 @@ impl Server {
     ///
     /// # Errors
     /// If the data folder is in use or broken, or an address cannot be listened on; nothing runs then.
-    #[expect(clippy::too_many_lines, reason = "one line for each part, in the order that matters")]
     pub(crate) fn start(mut loaded: Loaded, options: Options) -> anyhow::Result<Started> {
         let probing = Arc::new(probes::Plan::of(&mut loaded));
         let Loaded {
