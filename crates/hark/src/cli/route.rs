@@ -10,6 +10,7 @@ use crate::out;
 
 /// Ask the server about its routes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  hark route test db1 --check raid")]
 pub(super) struct Args {
     #[command(subcommand)]
     what: What,

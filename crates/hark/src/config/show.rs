@@ -311,7 +311,7 @@ maintenance:
         assert_eq!(at("/receivers/hook/severity"), "warning");
         let matches = json!({"tags": ["role:db"], "severity": "critical"});
         assert_eq!(*at("/routes/0/match"), matches);
-        assert_eq!(at("/routes/0/repeat"), "1h");
+        assert_eq!(*at("/routes/0/repeat"), json!(["1h"]));
         assert_eq!(at("/silences/0/until"), "2026-11-21T18:00:00Z");
         assert_eq!(at("/maintenance/0/name"), "m");
         assert!(at("/agent/collectors").as_object().unwrap().contains_key("cpu"));
