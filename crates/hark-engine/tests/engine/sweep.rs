@@ -22,7 +22,7 @@ enum Ticks {
 /// Runs a sequence; nobody is reached, so that deliveries do not depend on when rows come out.
 fn run(ops: &[Op], ticks: Ticks) -> World {
     let mut world = World::new(plan_of(CONFIG));
-    for receiver in ["ops", "page", "late"] {
+    for receiver in ["ops", "page", "late", "boss"] {
         world.away.insert(ReceiverName::new(receiver).unwrap());
     }
     for op in ops {
