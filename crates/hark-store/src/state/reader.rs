@@ -22,7 +22,7 @@ use super::stored::StoredError;
 use super::{BUSY, FILE, OpenError, STATEMENTS, State};
 
 /// The most rows one call returns, whatever was asked for.
-const MAX_ROWS: u32 = 1000;
+pub(super) const MAX_ROWS: u32 = 1000;
 
 /// The state, open for reading. As many as wanted; each is for one thread at a time.
 #[derive(Debug)]
@@ -399,6 +399,32 @@ impl StateReader {
         self.one(&query.sql_ordered("value", "setting", "name", 1), &query, |row| {
             Ok(text(row, 0)?.to_owned())
         })
+    }
+
+    /// Returns all settings whose name begins with `prefix`, by the rest of their name.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn settings_of(&self, prefix: &str) -> Result<Vec<(String, String)>, OpenError> {
+        let mut found = Vec::new();
+        let mut last = prefix.to_owned();
+        // By pages, since a list has a bound: each begins behind the last name of the one before.
+        loop {
+            let mut query = Query::new();
+            query.with("name LIKE", Some(format!("{}%", escaped(prefix))));
+            query.with("name >", Some(last.clone()));
+            let sql = query.sql_ordered("name, value", "setting", "name", MAX_ROWS);
+            let page = self.rows(&sql, &query, |row| {
+                Ok((text(row, 0)?.to_owned(), text(row, 1)?.to_owned()))
+            })?;
+            let Some((name, _)) = page.last() else { return Ok(found) };
+            last.clone_from(name);
+            found.extend(
+                page.into_iter().filter_map(|(name, value)| {
+                    Some((name.strip_prefix(prefix)?.to_owned(), value))
+                }),
+            );
+        }
     }
 
     /// Returns lines of the audit, newest first: those below number `before`, or the newest.

@@ -435,6 +435,24 @@ fn users_sessions_and_tokens_come_and_go() {
 }
 
 #[test]
+fn settings_are_found_by_how_their_name_begins_however_many_there_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut state = State::open(dir.path()).unwrap();
+    // More than one page, and neighbours that only look alike.
+    let many = usize::try_from(reader::MAX_ROWS).unwrap() + 1;
+    let names = (0..many).map(|n| format!("dns_name {n}"));
+    let others = ["dns_name", "dns_zone x", "dnsxname 1", "e"].map(str::to_owned);
+    let changes: Vec<Change> = names
+        .chain(others)
+        .map(|name| Change::Setting { value: Some(format!("of {name}")), name })
+        .collect();
+    state.commit(&[], &changes).unwrap();
+    let found = state.reader().unwrap().settings_of("dns_name ").unwrap();
+    assert_eq!(found.len(), many);
+    assert!(found.iter().all(|(rest, value)| *value == format!("of dns_name {rest}")));
+}
+
+#[test]
 fn an_enrolment_token_is_used_up() {
     let dir = tempfile::tempdir().unwrap();
     let mut state = State::open(dir.path()).unwrap();
