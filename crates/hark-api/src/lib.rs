@@ -18,6 +18,7 @@ pub mod alerts;
 pub mod audit;
 pub mod auth;
 pub mod deliveries;
+pub mod dns;
 pub mod enrol;
 pub mod events;
 pub mod fleet;

@@ -21,6 +21,7 @@ use hark_api::alerts::{Alerts, PluginHistory, Plugins};
 use hark_api::audit::AuditLine;
 use hark_api::auth::Role;
 use hark_api::deliveries::{DeliveriesQuery, Delivery};
+use hark_api::dns::{Dns, DnsOrdered};
 use hark_api::events::{Activity, EventsBrought, EventsTaken};
 use hark_api::fleet::Fleet;
 use hark_api::handling::{Handled, Way};
@@ -105,6 +106,15 @@ pub struct SeriesOrder {
     pub to: Unix,
     /// How many points at most: 1 to [`hark_api::series::MAX_POINTS`].
     pub points: u32,
+}
+
+/// What is done to names in DNS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DnsAction {
+    /// They are published now.
+    Update,
+    /// They are taken out, until they are published by hand.
+    Remove,
 }
 
 /// What a job says of itself.
@@ -535,6 +545,14 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
 
     /// Makes a report over a period, and sends it to its receivers if `send`.
     fn report(&self, name: &str, period: ReportPeriod, send: bool) -> Answer<MadeReport>;
+    /// Returns the names in DNS of hosts that are seen.
+    fn dns(&self, sight: &Sight) -> Answer<Dns>;
+
+    /// Returns whose name in DNS it is; a host that has names is its own.
+    fn dns_host(&self, name: &str) -> Answer<HostName>;
+
+    /// Publishes a name or all of a host, or takes them out. On the disk when this returns.
+    fn order_dns(&self, name: &str, action: DnsAction) -> Answer<DnsOrdered>;
 
     /// Returns what there is for the agent at `place`.
     fn agent_news(&self, place: usize) -> Answer<AgentNews>;

@@ -35,8 +35,8 @@ pub use auth::password::{hash as hash_password, weakness as password_weakness};
 pub use auth::setup::new_setup_code;
 pub use auth::token::NoRandom;
 pub use backend::{
-    Account, AckOrder, ActionOrder, Answer, ApiTokenRecord, Backend, EnrolmentRecord, JobPing,
-    JoinOrder, Offer, Refused, ReportPeriod, RouteQuestion, SeriesOrder, ServiceAnswer,
+    Account, AckOrder, ActionOrder, Answer, ApiTokenRecord, Backend, DnsAction, EnrolmentRecord,
+    JobPing, JoinOrder, Offer, Refused, ReportPeriod, RouteQuestion, SeriesOrder, ServiceAnswer,
     ServiceCall, SessionRecord, Sight, SilenceOrder, TokenHash, TokenOrder,
 };
 pub use blind::serve_blind;

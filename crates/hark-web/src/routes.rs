@@ -7,6 +7,7 @@ mod alerts;
 mod audit;
 mod auth;
 mod deliveries;
+mod dns;
 mod enrol;
 mod events;
 mod fleet;
@@ -123,6 +124,9 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(updates::file))
         .merge(agent_reports())
         .routes(routes!(pushes::list))
+        .routes(routes!(dns::list))
+        .routes(routes!(dns::update))
+        .routes(routes!(dns::remove))
         .routes(routes!(server::server))
         .routes(routes!(events::all, events::bring))
         .routes(routes!(audit::list))

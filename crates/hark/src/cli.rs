@@ -12,6 +12,7 @@ mod comment;
 mod completion;
 pub(crate) mod config;
 mod demo;
+mod dns;
 mod doctor;
 mod enroll;
 mod explain;
@@ -77,6 +78,7 @@ enum Command {
     Cmd(cmd::Args),
     Config(config::Args),
     Import(import::Args),
+    Dns(dns::Args),
     Passwd(passwd::Args),
     Push(push::Args),
     Report(report::Args),
@@ -116,6 +118,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Cmd(args) => cmd::run(&args),
         Command::Config(args) => Ok(config::run(&args)),
         Command::Import(args) => import::run(&args),
+        Command::Dns(args) => dns::run(&args),
         Command::Passwd(args) => passwd::run(&args),
         Command::Push(args) => push::run(&args),
         Command::Report(args) => report::run(&args),

@@ -52,6 +52,8 @@ pub(crate) struct Loaded {
     pub(crate) agent_configs: Arc<AgentConfigs>,
     /// What is reported to people regularly.
     pub(crate) reports: Arc<Vec<hark_report::Plan>>,
+    /// Names in DNS that follow hosts.
+    pub(crate) dns: hark_dns::Settings,
     /// To whom releases are offered, if to anybody.
     pub(crate) offer: Option<Offer>,
     /// What watches the server itself.
@@ -136,6 +138,7 @@ pub(crate) fn keys() -> Vec<Key> {
         SECTIONS,
         given::KEYS,
         updates::KEYS,
+        hark_dns::KEYS,
         watch::KEYS,
         plan::KEYS,
     ]
@@ -203,6 +206,7 @@ fn read(sources: Vec<SourceFile>, names: Vec<PathBuf>, revision: u32) -> Result<
     let watch = WatchSettings::read(&root, &receivers);
     let known: Vec<_> = receivers.iter().map(|(name, _)| name.clone()).collect();
     let reports = hark_report::Plan::read_all(&root, plan::read_host_match, &known);
+    let dns = hark_dns::Settings::read(&root);
     let agent = root.child("agent").map(|s| AgentConfig::read(&s, PathBuf::new()));
     root.finish(&keys());
     match plan {
@@ -217,6 +221,7 @@ fn read(sources: Vec<SourceFile>, names: Vec<PathBuf>, revision: u32) -> Result<
                 plan,
                 offer,
                 reports: Arc::new(reports),
+                dns,
                 receivers: Arc::new(receivers),
                 checks,
                 guard,

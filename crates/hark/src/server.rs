@@ -20,6 +20,7 @@ pub(crate) mod call;
 pub(crate) mod certificate;
 pub(crate) mod deadman;
 mod discovery;
+mod dyndns;
 mod engine_loop;
 pub(crate) mod event_files;
 pub(crate) mod folder;

@@ -10,6 +10,7 @@ use hark_api::agents::{Agent, AgentMode, Joined};
 use hark_api::alerts::{Alert, Alerts, PluginHistory, PluginLatest, PluginSample, Plugins};
 use hark_api::audit::AuditLine;
 use hark_api::deliveries::{DeliveriesQuery, Delivery, DeliveryState};
+use hark_api::dns::{Dns, DnsOrdered};
 use hark_api::events::{Activity, EventsBrought, EventsTaken};
 use hark_api::fleet::Fleet;
 use hark_api::handling::Handled;
@@ -39,8 +40,9 @@ use hark_model::{
 };
 use hark_web::{
     Account, AckOrder, ActionOrder, AgentClaim, AgentProof, Answer, ApiTokenRecord, Backend, Batch,
-    EnrolmentRecord, JobPing, JoinOrder, Offer, Refused, ReportPeriod, RouteQuestion, SeriesOrder,
-    ServiceAnswer, ServiceCall, SessionRecord, Sight, SilenceOrder, TokenHash, TokenOrder,
+    DnsAction, EnrolmentRecord, JobPing, JoinOrder, Offer, Refused, ReportPeriod, RouteQuestion,
+    SeriesOrder, ServiceAnswer, ServiceCall, SessionRecord, Sight, SilenceOrder, TokenHash,
+    TokenOrder,
 };
 
 /// The one agent whose proof is taken, and the tag that is.
@@ -957,6 +959,19 @@ impl Backend for Fake {
             text: "all is well".to_owned(),
             html: "<!doctype html>".to_owned(),
         })
+    }
+
+    fn dns(&self, _sight: &Sight) -> Answer<Dns> {
+        Ok(Dns::default())
+    }
+
+    fn dns_host(&self, name: &str) -> Answer<HostName> {
+        let host = name.split('.').next().unwrap_or_default();
+        HostName::new(host).map_err(|_| Refused::Absent)
+    }
+
+    fn order_dns(&self, name: &str, _action: DnsAction) -> Answer<DnsOrdered> {
+        Ok(DnsOrdered { names: vec![name.to_owned()] })
     }
 
     fn pushes(&self) -> Answer<Vec<Push>> {

@@ -136,10 +136,22 @@ fn environment(name: &str) -> Option<PathBuf> {
 #[derive(Debug, Default)]
 pub(super) struct Secrets;
 
+/// What users who are neither the owner nor of the group may do with a file.
+const OTHERS: u32 = 0o7;
+
 impl SecretSource for Secrets {
     fn file(&self, path: &str) -> Result<String, String> {
         let text = read_text(Path::new(path), MAX_SECRET).map_err(|e| format!("{e:#}"))?;
         Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+    }
+
+    fn key_file(&self, path: &str) -> Result<String, String> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let found = std::fs::metadata(path).map_err(|error| format!("{path}: {error}"))?;
+        if found.permissions().mode() & OTHERS != 0 {
+            return Err(format!("everybody can read or change {path}: chmod o= {path}"));
+        }
+        self.file(path)
     }
 
     fn env(&self, name: &str) -> Result<String, String> {

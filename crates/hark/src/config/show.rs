@@ -63,6 +63,7 @@ pub(crate) fn show(loaded: &Loaded) -> Value {
         ("check_defaults", check_defaults(loaded)),
         ("checks", Value::Object(checks(loaded))),
         ("receivers", Value::Object(receivers(loaded))),
+        ("dyndns", loaded.dns.show()),
         ("updates", loaded.offer.as_ref().map_or(Value::Null, Offer::show)),
         ("deadman", loaded.watch.deadman.as_ref().map_or(Value::Null, |d| d.show())),
         ("watchdog", loaded.watch.watchdog.as_ref().map_or(Value::Null, |w| w.show())),

@@ -132,6 +132,7 @@ impl Server {
             offer,
             reports,
             watch,
+            dns,
             ..
         } = loaded;
         let data_dir = options.data_dir;
@@ -188,6 +189,7 @@ impl Server {
         parts.outbox(inboxes.outbox, receivers, rows);
         parts.probes(probing, wanted, inboxes.checks);
         parts.pushes(inboxes.pushes, plan, jobs);
+        parts.dns(inboxes.dns, dns, &reader)?;
         parts.relays();
         parts.watch(watch.deadman, udp, http.is_some());
         parts.reports(inboxes.reports, reports, reports_reader);

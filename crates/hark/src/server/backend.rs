@@ -7,6 +7,7 @@
 mod access;
 pub(super) mod actions;
 mod agents;
+mod dyndns;
 mod events;
 mod handling;
 mod hosts;
@@ -33,6 +34,7 @@ use hark_api::agents::{Agent, Joined};
 use hark_api::alerts::{Alerts, PluginHistory, Plugins};
 use hark_api::audit::AuditLine;
 use hark_api::deliveries::{DeliveriesQuery, Delivery};
+use hark_api::dns::{Dns, DnsOrdered};
 use hark_api::events::{Activity, EventsBrought, EventsTaken};
 use hark_api::fleet::Fleet;
 use hark_api::handling::Handled;
@@ -62,8 +64,9 @@ use hark_notify::handling::Tokens;
 use hark_store::state::{OpenError, StateReader};
 use hark_web::{
     Account, AckOrder, ActionOrder, AgentClaim, AgentProof, Answer, ApiTokenRecord, Backend, Batch,
-    EnrolmentRecord, JobPing, JoinOrder, Offer, Refused, ReportPeriod, RouteQuestion, SeriesOrder,
-    ServiceAnswer, ServiceCall, SessionRecord, Sight, SilenceOrder, TokenHash, TokenOrder,
+    DnsAction, EnrolmentRecord, JobPing, JoinOrder, Offer, Refused, ReportPeriod, RouteQuestion,
+    SeriesOrder, ServiceAnswer, ServiceCall, SessionRecord, Sight, SilenceOrder, TokenHash,
+    TokenOrder,
 };
 
 pub(crate) use access::Access;
@@ -448,6 +451,18 @@ impl Backend for ServerBackend {
 
     fn report(&self, name: &str, period: ReportPeriod, send: bool) -> Answer<MadeReport> {
         self.summary_of(name, period, send)
+    }
+
+    fn dns(&self, sight: &Sight) -> Answer<Dns> {
+        self.all_names(sight)
+    }
+
+    fn dns_host(&self, name: &str) -> Answer<HostName> {
+        self.host_of_name(name)
+    }
+
+    fn order_dns(&self, name: &str, action: DnsAction) -> Answer<DnsOrdered> {
+        self.order_names(name, action)
     }
 
     fn agent_news(&self, place: usize) -> Answer<AgentNews> {

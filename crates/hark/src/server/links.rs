@@ -14,6 +14,7 @@ use hark_web::Live;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::deadman::Deadman;
+use super::dyndns::{self, DNS_QUEUE, ToDns};
 use super::engine_loop::Request;
 use super::engine_loop::part;
 use super::event_files::{self, EventFiles};
@@ -62,6 +63,10 @@ pub(crate) struct Links {
     pub(crate) pushes: mpsc::Sender<ToPush>,
     /// To the reports.
     pub(crate) reports: mpsc::Sender<ToReports>,
+    /// To the names in DNS.
+    pub(crate) dns: mpsc::Sender<ToDns>,
+    /// How they do.
+    pub(crate) naming: Arc<dyndns::Figures>,
     /// Numbers and names.
     pub(crate) hosts: Arc<Hosts>,
     /// Newest values.
@@ -115,6 +120,8 @@ pub(super) struct Inboxes {
     pub(super) pushes: mpsc::Receiver<ToPush>,
     /// The reports'.
     pub(super) reports: mpsc::Receiver<ToReports>,
+    /// That of the names in DNS.
+    pub(super) dns: mpsc::Receiver<ToDns>,
 }
 
 impl Links {
@@ -135,6 +142,7 @@ impl Links {
         let (probes, checks_inbox) = mpsc::channel(PROBES_QUEUE);
         let (pushes, pushes_inbox) = mpsc::channel(PUSH_QUEUE);
         let (reports, reports_inbox) = mpsc::channel(REPORT_QUEUE);
+        let (dns, dns_inbox) = mpsc::channel(DNS_QUEUE);
         let links = Self {
             engine,
             store,
@@ -146,6 +154,8 @@ impl Links {
             probing: Arc::default(),
             pushes,
             reports,
+            dns,
+            naming: Arc::default(),
             hosts: Arc::default(),
             vitals: Arc::default(),
             own_limits: Arc::default(),
@@ -172,6 +182,7 @@ impl Links {
             checks: checks_inbox,
             pushes: pushes_inbox,
             reports: reports_inbox,
+            dns: dns_inbox,
         };
         Ok((Arc::new(links), inboxes))
     }

@@ -31,6 +31,7 @@ use super::blind;
 use super::certificate::Certificate;
 use super::deadman;
 use super::discovery::Discovery;
+use super::dyndns::{self, ToDns};
 use super::engine_loop::{self, Outlets, ProbeNow};
 use super::handling;
 use super::happened::Happened;
@@ -313,8 +314,34 @@ impl Parts {
     /// Makes what runs programs for checks. Those of an earlier life of this server, and no other's, are
     /// known by its folder.
     fn programs(&self) -> Programs {
-        let folder = crc32fast::hash(self.data_dir.as_os_str().as_encoded_bytes());
-        Programs::new(&format!("server-{folder:08x}"))
+        Programs::new(&format!("server-{}", self.mark()))
+    }
+
+    /// Returns a word that no other server on this machine has.
+    fn mark(&self) -> String {
+        format!("{:08x}", crc32fast::hash(self.data_dir.as_os_str().as_encoded_bytes()))
+    }
+
+    /// Starts to keep names in DNS up to date.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub(super) fn dns(
+        &self,
+        inbox: mpsc::Receiver<ToDns>,
+        settings: hark_dns::Settings,
+        reader: &StateReader,
+    ) -> anyhow::Result<()> {
+        let mark = format!("dns-{}", self.mark());
+        self.tasks.spawn(dyndns::run(dyndns::Setup {
+            inbox,
+            settings,
+            memory: dyndns::Memory::open(reader)?,
+            links: Arc::clone(&self.links),
+            context: hark_dns::Context::new(Arc::clone(&self.resolver), &mark),
+            stop: self.stops.tasks.token(),
+        }));
+        Ok(())
     }
 
     /// Starts to expect the jobs that report themselves.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hark_engine::input::Input;
 
+use super::dyndns::ToDns;
 use super::links::Links;
 use super::messages::ToEngine;
 use super::outbox::ToOutbox;
@@ -59,6 +60,7 @@ fn carry_over(links: &Links, mut loaded: config::Loaded) {
     links.engine.send(ToEngine::Input(Input::Planned(loaded.plan))).unwrap_or_else(ended);
     let pushes = links.pushes.blocking_send(ToPush::Planned(plan));
     let reports = links.reports.blocking_send(ToReports::Planned(loaded.reports));
+    let dns = links.dns.blocking_send(ToDns::Planned(loaded.dns));
     links.is("config", None);
     // After the plan: every host's series are shown to the engine again.
     links.reloaded(loaded.settings.secret, loaded.agent_configs);
@@ -69,7 +71,7 @@ fn carry_over(links: &Links, mut loaded: config::Loaded) {
     links.deadman_changed.notify_one();
     links.receivers.store(Arc::clone(&loaded.receivers));
     let outbox = links.outbox.blocking_send(ToOutbox::Receivers(loaded.receivers));
-    if probes.is_err() || outbox.is_err() || pushes.is_err() || reports.is_err() {
+    if probes.is_err() || outbox.is_err() || pushes.is_err() || reports.is_err() || dns.is_err() {
         tracing::debug!("the server is ending: nothing is carried over");
     }
     tracing::info!(revision = loaded.revision, "the configuration was read again");

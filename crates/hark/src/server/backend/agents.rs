@@ -189,7 +189,10 @@ impl ServerBackend {
             queues: {
                 let probing = self.links.probing.all();
                 let all = [("messages_unsent", unsent), ("deadlines", deadlines)].into_iter();
-                all.chain(probing).map(|(word, n)| (word.to_owned(), n)).collect()
+                all.chain(probing)
+                    .chain(self.links.naming.all())
+                    .map(|(word, n)| (word.to_owned(), n))
+                    .collect()
             },
             receivers_failing: self.failing()?,
         })
