@@ -16,6 +16,8 @@ mod datagrams;
 #[cfg(test)]
 mod discovery;
 #[cfg(test)]
+mod dns;
+#[cfg(test)]
 mod doctor;
 #[cfg(test)]
 mod ending;
