@@ -143,7 +143,7 @@ impl Server {
         let Doors { sockets, listeners, udp, http } = doors;
 
         let now = Clock.now();
-        let (mut state, stored) = match folder::open(&data_dir, now) {
+        let (mut state, Stored { snapshot, rows, reader }) = match folder::open(&data_dir, now) {
             Ok(opened) => opened,
             Err(error) => {
                 return Ok(Started::Blind(Blind {
@@ -159,13 +159,11 @@ impl Server {
                 }));
             }
         };
-        let Stored { snapshot, rows, reader } = stored;
         let mut known = reader.agents().map_err(|e| anyhow!(chain(&e)))?;
         let own = options
             .own_agent
             .then(|| OwnAgent::prepare(agent, &mut known, &mut state, &data_dir, udp))
             .transpose()?;
-        let waiting = reader.open_orders().map_err(|e| anyhow!(chain(&e)))?;
         let jobs = pushes::Memory::open(&mut state)?;
         let reports_reader = state.reader().map_err(|e| anyhow!(chain(&e)))?;
         let (engine, effects) = Engine::new(Arc::clone(&plan), snapshot, now);
@@ -184,7 +182,7 @@ impl Server {
         parts.engine(engine, effects, known_events, inboxes.engine, probe, repair)?;
         parts.intake(sockets, agents, inboxes.intake, journal, discovery)?;
         parts.links.reloaded(parts.settings.secret.clone(), agent_configs);
-        super::backend::actions::offer(&parts.links, &waiting);
+        super::backend::actions::offer_again(&parts.links, &reader)?;
         parts.links.started();
         parts.outbox(inboxes.outbox, receivers, rows);
         parts.probes(probing, wanted, inboxes.checks);

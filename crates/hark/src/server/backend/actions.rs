@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use anyhow::anyhow;
 use hark_api::Timestamp;
 use hark_api::actions::{Actions, Order, OrderState};
 use hark_api::audit::AuditLine;
@@ -10,12 +11,13 @@ use hark_api::problem::FieldError;
 use hark_checks::sites::Looked;
 use hark_model::time::{Clock, Unix};
 use hark_model::{HostName, UserName, time::millis};
-use hark_store::state::{Change, OrderRecord};
+use hark_store::state::{Change, OrderRecord, StateReader};
 use hark_web::{ActionOrder, Answer, Refused};
 
 use super::super::links::Links;
 use super::super::messages::{Offer, ToIntake};
 use super::super::repairs::Repair;
+use super::super::store_loop::chain;
 use super::ServerBackend;
 
 /// Bound on orders that wait for one agent: people give them one at a time.
@@ -101,14 +103,14 @@ impl ServerBackend {
         // One at a time: numbers grow, and the bound holds.
         let _turn = self.ordering.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let now = Clock.now().unix;
-        let open = self.read(hark_store::state::StateReader::open_orders)?;
+        let open = self.read(StateReader::open_orders)?;
         let waiting = open.iter().filter(|o| o.host == order.host && o.expires > now).count();
         if waiting >= MAX_OPEN {
             let text = format!("{waiting} orders wait for {} already", order.host);
             return Err(Refused::Conflict(text));
         }
         // At least the time: a state from a backup gives no number twice that an agent has seen.
-        let newest = self.read(hark_store::state::StateReader::newest_order)?;
+        let newest = self.read(StateReader::newest_order)?;
         let seconds = u32::try_from(now.0 / 1000).unwrap_or(u32::MAX);
         let id = seconds.max(newest.saturating_add(1));
         let after = i64::try_from(millis(order.expires_after)).unwrap_or(i64::MAX);
@@ -131,8 +133,18 @@ impl ServerBackend {
     }
 }
 
+/// Tells ingest, at a start, which orders of before wait.
+///
+/// # Errors
+/// If the state cannot be read.
+pub(in crate::server) fn offer_again(links: &Links, reader: &StateReader) -> anyhow::Result<()> {
+    let waiting = reader.open_orders().map_err(|error| anyhow!(chain(&error)))?;
+    offer(links, &waiting);
+    Ok(())
+}
+
 /// Tells ingest which orders wait. They are on the disk.
-pub(in crate::server) fn offer(links: &Links, orders: &[OrderRecord]) {
+fn offer(links: &Links, orders: &[OrderRecord]) {
     let mut hosts: BTreeMap<HostName, Vec<Offer>> = BTreeMap::new();
     for order in orders {
         let text = serde_json::json!({
