@@ -206,6 +206,8 @@ pub struct History {
     aging: Aging,
     counts: Counts,
     stopped: Option<Stopped>,
+    /// Whether what room there is belongs to the state alone.
+    gives_way: bool,
 }
 
 impl History {
@@ -263,6 +265,7 @@ impl History {
             aging: Aging::default(),
             counts: Counts { damaged: n_lost + level0_damaged, ..Counts::default() },
             stopped: None,
+            gives_way: false,
         };
         for found in found {
             if found.host <= MAX_HOST {
@@ -419,6 +422,17 @@ impl History {
             since: now.unix,
             next_try: now.mono + maintain::RETRY,
         });
+    }
+
+    /// Stops while `is_full`: the disk has no room left but what the state has given up for itself, and
+    /// alerting comes before samples. What was appended and not synced is not acknowledged.
+    pub fn give_way(&mut self, is_full: bool, now: Now) {
+        self.gives_way = is_full;
+        if is_full && self.stopped.is_none() {
+            self.counts.refused += self.wal.n_frames();
+            self.wal.clear();
+            self.stop(&maintain::full().into(), now);
+        }
     }
 
     /// Forgets which series a host has. Its samples expire with the rest.

@@ -1,6 +1,7 @@
 //! What history does besides taking in frames: all in steps of about a millisecond.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -73,7 +74,7 @@ impl Replay {
     }
 
     /// Reads the next batch; returns its segment.
-    fn next(&mut self, path: impl Fn(u64) -> std::path::PathBuf) -> std::io::Result<Option<u64>> {
+    fn next(&mut self, path: impl Fn(u64) -> std::path::PathBuf) -> io::Result<Option<u64>> {
         loop {
             if let Some((number, segment)) = &mut self.current {
                 if segment.next(&mut self.batch)? {
@@ -216,7 +217,8 @@ impl History {
 
     /// Tries whether the disk works again; if so everything is opened anew from what is on it.
     fn try_again(&mut self, now: Now) {
-        let opened = probe(&self.dir, &self.disk).map_err(Trouble::from).and_then(|()| {
+        let room = if self.gives_way { Err(full()) } else { probe(&self.dir, &self.disk) };
+        let opened = room.map_err(Trouble::from).and_then(|()| {
             Self::open_epoch(&self.dir, self.settings, self.disk.clone(), self.epoch + 1)
         });
         match opened {
@@ -501,8 +503,13 @@ fn put_group(partitions: &mut Partitions, group: &[&[Row; 3]]) -> Result<(), Tro
     Ok(())
 }
 
+/// What a full disk says.
+pub(super) fn full() -> io::Error {
+    io::ErrorKind::StorageFull.into()
+}
+
 /// Writes and removes a file, to see whether the disk takes it.
-fn probe(dir: &Path, disk: &Disk) -> std::io::Result<()> {
+fn probe(dir: &Path, disk: &Disk) -> io::Result<()> {
     let path = dir.join("probe");
     let result = disk.open(&path).and_then(|file| {
         disk.write_at(&file, &vec![0; PROBE], 0)?;

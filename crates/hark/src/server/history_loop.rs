@@ -6,6 +6,7 @@
 //! here, from the heads in memory, and run on the thread of whoever asks.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
@@ -62,6 +63,8 @@ pub(crate) struct Listeners {
     pub(crate) engine: SyncSender<ToEngine>,
     /// Told of each turn.
     pub(crate) progress: Arc<Progress>,
+    /// Whether the disk has no room but the reserve that the state gave up for itself.
+    pub(crate) on_reserve: Arc<AtomicBool>,
 }
 
 /// Translates the settings of the configuration.
@@ -245,7 +248,9 @@ impl Keeper {
     fn keep_up(&mut self, now: Now) {
         self.quiet_turns = self.quiet_turns.saturating_add(1);
         let steps = if self.waiting.is_some() { STEPS.0 } else { STEPS.1 };
+        let is_full = self.listeners.on_reserve.load(Ordering::Relaxed);
         if let Some(history) = &mut self.history {
+            history.give_way(is_full, now);
             self.upkeep_left = history.maintain(now, steps);
         }
         self.look_after();

@@ -1,6 +1,7 @@
 //! The senders to every part of the server, and what can be asked over them.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use arc_swap::ArcSwap;
@@ -73,6 +74,9 @@ pub(crate) struct Links {
     pub(crate) vitals: Arc<Vitals>,
     /// Limits that came with plugins' results.
     pub(crate) own_limits: Arc<OwnLimits>,
+    /// Whether the state has given up its reserve because the disk is full: what is left of it is the
+    /// state's alone.
+    pub(crate) on_reserve: Arc<AtomicBool>,
     /// Counters.
     pub(crate) tally: Arc<Tally>,
     /// What the page watches.
@@ -159,6 +163,7 @@ impl Links {
             hosts: Arc::default(),
             vitals: Arc::default(),
             own_limits: Arc::default(),
+            on_reserve: Arc::default(),
             tally: Arc::default(),
             live: Live::new(),
             receivers: Arc::new(ArcSwap::new(receivers)),

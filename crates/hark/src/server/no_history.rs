@@ -65,7 +65,13 @@ mod tests {
         to.send(ToHistory::Ask(Box::new(ask))).unwrap();
         drop(to);
         let progress = Arc::default();
-        let told = Listeners { intake, bell: Arc::new(Bell::new().unwrap()), engine, progress };
+        let told = Listeners {
+            intake,
+            bell: Arc::new(Bell::new().unwrap()),
+            engine,
+            progress,
+            on_reserve: Arc::default(),
+        };
         run(&inbox, &told, &Stop::default());
         let ready = answers.try_recv().unwrap();
         assert!(

@@ -139,6 +139,7 @@ impl Parts {
             lines: line_listener(&self.links, journal),
             events: event_listener(&self.links),
             progress: Arc::clone(&self.links.progress),
+            on_reserve: Arc::clone(&self.links.on_reserve),
         };
         self.threads.spawn("store", move || store_loop::run(state, &inbox, told))?;
         Ok(())
@@ -175,6 +176,7 @@ impl Parts {
             bell: Arc::clone(&self.links.bell),
             engine: self.links.engine.clone(),
             progress: Arc::clone(&self.links.progress),
+            on_reserve: Arc::clone(&self.links.on_reserve),
         }
     }
 

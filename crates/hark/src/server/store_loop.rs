@@ -12,6 +12,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
@@ -120,6 +121,8 @@ pub(crate) struct Listeners {
     pub(crate) events: Box<dyn Fn(&EventRecord) + Send>,
     /// Told of each turn.
     pub(crate) progress: Arc<Progress>,
+    /// Whether the disk has no room but the reserve that the state gave up for itself.
+    pub(crate) on_reserve: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Listeners {
@@ -460,6 +463,7 @@ impl Store {
         if let Err(error) = self.state.prune_events(now.unix - EVENTS_KEPT, PRUNED_AT_ONCE) {
             tracing::debug!(error = chain(&error), "old events could not be removed");
         }
+        self.listeners.on_reserve.store(self.state.is_on_reserve(), Ordering::Relaxed);
     }
 }
 

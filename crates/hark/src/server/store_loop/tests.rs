@@ -37,6 +37,7 @@ impl World {
             engine: to_engine,
             outbox: to_outbox,
             progress: Arc::default(),
+            on_reserve: Arc::default(),
             lines: Box::new(|_| {}),
             events: Box::new(|_| {}),
         };
