@@ -6,6 +6,7 @@
 //! - [`Service`]: where calls go, as configured. [`Service::at`] reads an address that may be shown,
 //!   [`Service::at_secret`] one whose path is a token; [`Service::bearing`] adds a header, and
 //!   [`Service::hiding`] makes sure that a secret which stands elsewhere is in no text that is shown.
+//! - [`ServiceReceiver`], which makes a [`Receiver`] of a service and of what it does with a message.
 //! - [`Service::begin`] starts one delivery: a [`Talk`], with one time limit for all its calls. Each
 //!   [`Talk::call`] sends one [`Call`] over a connection of its own (calls are rare, and a kept
 //!   connection would have to be watched), follows no redirect, and ends with an [`Answered`] or,
@@ -24,19 +25,22 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hark_config::{Key, Kind, Section};
-use hark_model::Secret;
 use hark_model::time::{Clock, Unix};
-use hark_net::{Answer, Guard, HttpError, Limits, Origin, Tls, Trust, Version, exchange};
-use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
+use hark_model::{Notification, Secret};
+use hark_net::{
+    Answer, BoxFuture, Guard, HttpError, Limits, Origin, Tls, Trust, Version, exchange,
+};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 
 use crate::deadline::Deadline;
 use crate::digest;
 use crate::error::{Again, Doing, SendError, one_line};
+use crate::handling::{self, Acknowledged, CallError, Called};
 use crate::reach::{connect, secure};
 use crate::types::email::read_timeout;
-use crate::{Context, Delivered};
+use crate::{Context, Delivered, Receiver};
 
 /// The setting for the time of one delivery.
 pub(crate) const TIMEOUT: Key =
@@ -110,6 +114,68 @@ impl Settings {
         let ca_file = section.opt_str(CA_FILE.name);
         let trust = Trust::of_settings(ca_file, section.bool(INSECURE.name, false));
         Self { timeout, guard, tls: Tls::new(trust) }
+    }
+}
+
+/// A receiver that is a service: what is its own. The rest of a [`Receiver`] is the same for all.
+pub(crate) trait ServiceReceiver: fmt::Debug + Send + Sync {
+    /// Returns where it is called.
+    fn service(&self) -> &Service;
+
+    /// As [`Receiver::target`]; the address, without more, by default.
+    fn target(&self) -> String {
+        self.service().target()
+    }
+
+    /// As [`Receiver::send`].
+    fn deliver(
+        &self,
+        notification: &Notification,
+        context: &Context,
+    ) -> impl Future<Output = Result<Delivered, SendError>> + Send;
+
+    /// As [`Receiver::called`].
+    fn called(&self, _call: &handling::Call<'_>) -> Option<Result<Called, CallError>> {
+        None
+    }
+
+    /// As [`Receiver::acknowledged`].
+    fn acknowledged<'a>(
+        &'a self,
+        _reference: &'a str,
+        _context: &'a Context,
+    ) -> Option<BoxFuture<'a, Result<Option<Acknowledged>, SendError>>> {
+        None
+    }
+}
+
+impl<T: ServiceReceiver> Receiver for T {
+    fn target(&self) -> String {
+        ServiceReceiver::target(self)
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.service().warnings()
+    }
+
+    fn send<'a>(
+        &'a self,
+        notification: &'a Notification,
+        context: &'a Context,
+    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
+        Box::pin(self.deliver(notification, context))
+    }
+
+    fn called(&self, call: &handling::Call<'_>) -> Option<Result<Called, CallError>> {
+        ServiceReceiver::called(self, call)
+    }
+
+    fn acknowledged<'a>(
+        &'a self,
+        reference: &'a str,
+        context: &'a Context,
+    ) -> Option<BoxFuture<'a, Result<Option<Acknowledged>, SendError>>> {
+        ServiceReceiver::acknowledged(self, reference, context)
     }
 }
 
@@ -196,6 +262,11 @@ impl Service {
         content.set_sensitive(true);
         self.headers.insert(name, content);
         Some(self)
+    }
+
+    /// Adds `Authorization: Bearer TOKEN` to each call (RFC 6750); `token` was read from `key`.
+    pub(crate) fn bearer(self, section: &Section<'_>, key: &str, token: &Secret) -> Option<Self> {
+        self.bearing(section, key, AUTHORIZATION, &format!("Bearer {}", token.expose()))
     }
 
     /// Adds headers, whose values are credentials.

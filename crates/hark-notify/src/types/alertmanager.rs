@@ -10,15 +10,14 @@ use std::time::Duration;
 use hark_config::{Bare, Key, Kind, Section};
 use hark_model::name::CheckName;
 use hark_model::time::Unix;
-use hark_model::{Notification, Secret, Status};
-use hark_net::{BoxFuture, read_headers};
-use http::header::AUTHORIZATION;
+use hark_model::{Notification, Status};
+use hark_net::read_headers;
 use serde_json::{Map, Value, json};
 
 use crate::card::{self, is_over};
 use crate::error::SendError;
 use crate::render::rfc3339;
-use crate::service::{self, Call, Service};
+use crate::service::{self, Call, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `alertmanager`.
@@ -102,9 +101,8 @@ impl ReceiverType for Alertmanager {
         }
         let labels = read_labels(section)?;
         let mut service = service?.with_headers(headers);
-        if let Some(token) = token.as_ref().map(Secret::expose) {
-            let token = format!("Bearer {token}");
-            service = service.bearing(section, "token", AUTHORIZATION, &token)?;
+        if let Some(token) = token {
+            service = service.bearer(section, "token", &token)?;
         }
         Some(Box::new(Feed { service, labels, hold }))
     }
@@ -142,25 +140,19 @@ struct Feed {
     hold: Duration,
 }
 
-impl Receiver for Feed {
-    fn target(&self) -> String {
-        self.service.target()
+impl ServiceReceiver for Feed {
+    fn service(&self) -> &Service {
+        &self.service
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.service.warnings()
-    }
-
-    fn send<'a>(
-        &'a self,
-        notification: &'a Notification,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(async move {
-            let alerts = self.alerts(notification, context);
-            let call = Call::post_json("/api/v2/alerts", &alerts);
-            self.service.begin(context).call(call).await?.delivered()
-        })
+    async fn deliver(
+        &self,
+        notification: &Notification,
+        context: &Context,
+    ) -> Result<Delivered, SendError> {
+        let alerts = self.alerts(notification, context);
+        let call = Call::post_json("/api/v2/alerts", &alerts);
+        self.service.begin(context).call(call).await?.delivered()
     }
 }
 

@@ -2,13 +2,12 @@
 
 use hark_config::{Key, Kind, Section, Value};
 use hark_model::{Notification, Secret};
-use hark_net::BoxFuture;
 use http::StatusCode;
 use serde_json::json;
 
 use crate::card::{self, Tone, Unit, Words, cut};
 use crate::error::{Again, SendError};
-use crate::service::{self, Call, Service, encoded};
+use crate::service::{self, Call, Service, ServiceReceiver, encoded};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `apprise`.
@@ -114,33 +113,27 @@ struct Gateway {
     words: Words,
 }
 
-impl Receiver for Gateway {
-    fn target(&self) -> String {
-        self.service.target()
+impl ServiceReceiver for Gateway {
+    fn service(&self) -> &Service {
+        &self.service
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.service.warnings()
-    }
-
-    fn send<'a>(
-        &'a self,
-        notification: &'a Notification,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(async move {
-            let document = self.document(notification, context)?;
-            let call = Call::post_json(self.path.expose(), &document);
-            let answered = self.service.begin(context).call(call).await?;
-            match answered.status {
-                StatusCode::NO_CONTENT => {
-                    let what = "Apprise has no services for this key and tag".to_owned();
-                    Err(SendError::Program { what, again: Again::Never })
-                }
-                StatusCode::FAILED_DEPENDENCY => Err(answered.refused(Again::Later)),
-                _ => answered.delivered(),
+    async fn deliver(
+        &self,
+        notification: &Notification,
+        context: &Context,
+    ) -> Result<Delivered, SendError> {
+        let document = self.document(notification, context)?;
+        let call = Call::post_json(self.path.expose(), &document);
+        let answered = self.service.begin(context).call(call).await?;
+        match answered.status {
+            StatusCode::NO_CONTENT => {
+                let what = "Apprise has no services for this key and tag".to_owned();
+                Err(SendError::Program { what, again: Again::Never })
             }
-        })
+            StatusCode::FAILED_DEPENDENCY => Err(answered.refused(Again::Later)),
+            _ => answered.delivered(),
+        }
     }
 }
 

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use hark_config::{Key, Kind, Section};
 use hark_model::Notification;
-use hark_net::BoxFuture;
 use http::Method;
 use serde_json::{Value, json};
 
 use crate::card::{self, Tone, Unit, Words, cut, plain_in_markdown};
 use crate::error::{Again, SendError};
 use crate::render::rfc3339;
-use crate::service::{self, Answered, Call, Service, Talk, encoded};
+use crate::service::{self, Answered, Call, Service, ServiceReceiver, Talk, encoded};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `discord`.
@@ -84,25 +83,11 @@ struct Channel {
     words: Words,
 }
 
-impl Receiver for Channel {
-    fn target(&self) -> String {
-        self.service.target()
+impl ServiceReceiver for Channel {
+    fn service(&self) -> &Service {
+        &self.service
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.service.warnings()
-    }
-
-    fn send<'a>(
-        &'a self,
-        notification: &'a Notification,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(self.deliver(notification, context))
-    }
-}
-
-impl Channel {
     async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
         let talk = self.service.begin(context);
         let call = Call::post_json(self.path("", true), &self.message(n, context)?);
@@ -114,7 +99,9 @@ impl Channel {
         }
         Ok(delivered)
     }
+}
 
+impl Channel {
     /// Turns the first message of the incident green. The end has been told already: that this fails
     /// costs a colour.
     async fn close(&self, first: &str, n: &Notification, talk: &Talk<'_>) {

@@ -2,11 +2,10 @@
 
 use hark_config::{Key, Kind, Section};
 use hark_model::{Notification, Secret};
-use hark_net::BoxFuture;
 
 use crate::error::{Again, SendError, one_line};
 use crate::render;
-use crate::service::{self, Call, Service, encoded};
+use crate::service::{self, Call, Service, ServiceReceiver, encoded};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `dweet`.
@@ -75,34 +74,28 @@ struct Thing {
     path: Secret,
 }
 
-impl Receiver for Thing {
-    fn target(&self) -> String {
-        self.service.target()
+impl ServiceReceiver for Thing {
+    fn service(&self) -> &Service {
+        &self.service
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.service.warnings()
-    }
-
-    fn send<'a>(
-        &'a self,
-        notification: &'a Notification,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(async move {
-            let document = render::document(notification, &context.page);
-            let call = Call::post_json(self.path.expose(), &document);
-            let answered = self.service.begin(context).call(call).await?;
-            let said = answered.json();
-            if answered.status.is_success() && said["this"] == "failed" {
-                let why = said["because"].as_str().unwrap_or("no reason is given");
-                // What it gives as a reason may repeat what was sent.
-                let what = self.service.redacted(&format!("dweet refuses it: {why}"));
-                let what = one_line(&what, MAX_WORDS);
-                return Err(SendError::Program { what, again: Again::Never });
-            }
-            answered.delivered()
-        })
+    async fn deliver(
+        &self,
+        notification: &Notification,
+        context: &Context,
+    ) -> Result<Delivered, SendError> {
+        let document = render::document(notification, &context.page);
+        let call = Call::post_json(self.path.expose(), &document);
+        let answered = self.service.begin(context).call(call).await?;
+        let said = answered.json();
+        if answered.status.is_success() && said["this"] == "failed" {
+            let why = said["because"].as_str().unwrap_or("no reason is given");
+            // What it gives as a reason may repeat what was sent.
+            let what = self.service.redacted(&format!("dweet refuses it: {why}"));
+            let what = one_line(&what, MAX_WORDS);
+            return Err(SendError::Program { what, again: Again::Never });
+        }
+        answered.delivered()
     }
 }
 

@@ -2,15 +2,13 @@
 
 use hark_config::{Key, Kind, Section};
 use hark_model::{Notification, Reason};
-use hark_net::BoxFuture;
 use http::Method;
-use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
 
 use crate::card::{self, Unit, Words, cut, is_over};
 use crate::error::{Again, SendError};
 use crate::issues;
-use crate::service::{self, Answered, Call, Service, Talk};
+use crate::service::{self, Answered, Call, Service, ServiceReceiver, Talk};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `github`.
@@ -75,8 +73,7 @@ impl ReceiverType for Github {
             _ => Err(format!("1 to {MAX_LABEL} characters")),
         });
         let words = Words::read(section);
-        let token = format!("Bearer {}", token?.expose());
-        let service = service?.bearing(section, "token", AUTHORIZATION, &token)?;
+        let service = service?.bearer(section, "token", &token?)?;
         let labels = labels.into_iter().map(|label| label.value).collect();
         Some(Box::new(Repository { service, path: repository?, labels, words }))
     }
@@ -105,25 +102,15 @@ struct Repository {
     words: Words,
 }
 
-impl Receiver for Repository {
+impl ServiceReceiver for Repository {
+    fn service(&self) -> &Service {
+        &self.service
+    }
+
     fn target(&self) -> String {
         format!("{}: {}", self.service.target(), self.path)
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.service.warnings()
-    }
-
-    fn send<'a>(
-        &'a self,
-        notification: &'a Notification,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(self.deliver(notification, context))
-    }
-}
-
-impl Repository {
     async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
         let talk = self.service.begin(context);
         let body = issues::text(&self.words, n, context)?;
@@ -151,7 +138,9 @@ impl Repository {
         let comment = json!({"body": body});
         self.ask(&talk, Method::POST, format!("/{number}/comments"), &comment).await?.delivered()
     }
+}
 
+impl Repository {
     async fn close(&self, talk: &Talk<'_>, number: u64) -> Result<(), SendError> {
         let closed = json!({"state": "closed", "state_reason": "completed"});
         self.ask(talk, Method::PATCH, format!("/{number}"), &closed).await.map(drop)

@@ -2,14 +2,13 @@
 
 use hark_config::{Key, Kind, Section};
 use hark_model::{Notification, Reason};
-use hark_net::BoxFuture;
 use http::{HeaderName, Method};
 use serde_json::{Value, json};
 
 use crate::card::{self, Unit, Words, cut, is_over};
 use crate::error::SendError;
 use crate::issues;
-use crate::service::{self, Answered, Call, Service, Talk, encoded};
+use crate::service::{self, Answered, Call, Service, ServiceReceiver, Talk, encoded};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `gitlab`.
@@ -105,25 +104,15 @@ struct Project {
     words: Words,
 }
 
-impl Receiver for Project {
+impl ServiceReceiver for Project {
+    fn service(&self) -> &Service {
+        &self.service
+    }
+
     fn target(&self) -> String {
         format!("{}: {}", self.service.target(), self.path)
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.service.warnings()
-    }
-
-    fn send<'a>(
-        &'a self,
-        notification: &'a Notification,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(self.deliver(notification, context))
-    }
-}
-
-impl Project {
     async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
         let talk = self.service.begin(context);
         let body = issues::text(&self.words, n, context)?;
@@ -151,7 +140,9 @@ impl Project {
         let note = json!({"body": body});
         self.ask(&talk, Method::POST, format!("/{number}/notes"), &note).await?.delivered()
     }
+}
 
+impl Project {
     async fn turn(&self, talk: &Talk<'_>, number: u64, event: &str) -> Result<(), SendError> {
         let document = json!({"state_event": event});
         self.ask(talk, Method::PUT, format!("/{number}"), &document).await.map(drop)

@@ -2,13 +2,12 @@
 
 use hark_config::{Key, Kind, Section};
 use hark_model::Notification;
-use hark_net::BoxFuture;
 use serde_json::{Value, json};
 
 use crate::card::{self, Tone, Unit, Words, cut, escaped};
 use crate::error::SendError;
 use crate::render;
-use crate::service::{self, Call, Service};
+use crate::service::{self, Call, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `google_chat`.
@@ -70,30 +69,24 @@ struct Space {
     words: Words,
 }
 
-impl Receiver for Space {
-    fn target(&self) -> String {
-        self.service.target()
+impl ServiceReceiver for Space {
+    fn service(&self) -> &Service {
+        &self.service
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.service.warnings()
-    }
-
-    fn send<'a>(
-        &'a self,
-        notification: &'a Notification,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(async move {
-            let path = "?messageReplyOption=REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD";
-            let call = Call::post_json(path, &self.message(notification, context)?);
-            let mut answered = self.service.begin(context).call(call).await?;
-            if answered.status.is_success() {
-                // The answer repeats the whole message.
-                answered.text.clear();
-            }
-            answered.delivered()
-        })
+    async fn deliver(
+        &self,
+        notification: &Notification,
+        context: &Context,
+    ) -> Result<Delivered, SendError> {
+        let path = "?messageReplyOption=REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD";
+        let call = Call::post_json(path, &self.message(notification, context)?);
+        let mut answered = self.service.begin(context).call(call).await?;
+        if answered.status.is_success() {
+            // The answer repeats the whole message.
+            answered.text.clear();
+        }
+        answered.delivered()
     }
 }
 

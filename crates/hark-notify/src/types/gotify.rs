@@ -2,13 +2,12 @@
 
 use hark_config::{Key, Kind, Section};
 use hark_model::Notification;
-use hark_net::BoxFuture;
 use http::HeaderName;
 use serde_json::{Value, json};
 
 use crate::card::{self, Tone, Unit, Words, cut};
 use crate::error::SendError;
-use crate::service::{self, Call, Service};
+use crate::service::{self, Call, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `gotify`.
@@ -67,24 +66,18 @@ struct Application {
     words: Words,
 }
 
-impl Receiver for Application {
-    fn target(&self) -> String {
-        self.service.target()
+impl ServiceReceiver for Application {
+    fn service(&self) -> &Service {
+        &self.service
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.service.warnings()
-    }
-
-    fn send<'a>(
-        &'a self,
-        notification: &'a Notification,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(async move {
-            let call = Call::post_json("/message", &self.document(notification, context)?);
-            self.service.begin(context).call(call).await?.delivered()
-        })
+    async fn deliver(
+        &self,
+        notification: &Notification,
+        context: &Context,
+    ) -> Result<Delivered, SendError> {
+        let call = Call::post_json("/message", &self.document(notification, context)?);
+        self.service.begin(context).call(call).await?.delivered()
     }
 }
 

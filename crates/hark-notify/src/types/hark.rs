@@ -11,14 +11,13 @@ use hark_config::{Key, Kind, Section};
 use hark_model::name::CheckName;
 use hark_model::time::{Clock, Unix};
 use hark_model::{HostName, Notification, Reason, Secret};
-use hark_net::BoxFuture;
 use ring::{digest as hash, hmac};
 use serde_json::{Value, json};
 
 use crate::card::{Unit, cut};
 use crate::digest;
 use crate::error::{Again, SendError};
-use crate::service::{self, Call, Service};
+use crate::service::{self, Call, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `hark`.
@@ -143,25 +142,15 @@ struct Other {
     last: AtomicU64,
 }
 
-impl Receiver for Other {
+impl ServiceReceiver for Other {
+    fn service(&self) -> &Service {
+        &self.service
+    }
+
     fn target(&self) -> String {
         format!("{} as {}", self.service.target(), self.host)
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.service.warnings()
-    }
-
-    fn send<'a>(
-        &'a self,
-        notification: &'a Notification,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(self.deliver(notification, context))
-    }
-}
-
-impl Other {
     async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
         if n.reason == Reason::Event && (n.summary.contains(MARK) || n.detail.contains(MARK)) {
             let text = "not sent on: it came from another hark".to_owned();
@@ -181,7 +170,9 @@ impl Other {
         }
         answered.delivered()
     }
+}
 
+impl Other {
     /// Returns a number that was never used: the clock in milliseconds, or one more than the last.
     fn number(&self, now: Unix) -> u64 {
         let clock = u64::try_from(now.0).unwrap_or(1);

@@ -2,14 +2,12 @@
 
 use hark_config::{Key, Kind, Section};
 use hark_model::{Notification, Severity};
-use hark_net::BoxFuture;
-use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
 
 use crate::card::{self, Tone, Unit, Words, cut, is_over};
 use crate::error::SendError;
 use crate::render;
-use crate::service::{self, Call, Service, encoded};
+use crate::service::{self, Call, Service, ServiceReceiver, encoded};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `home_assistant`.
@@ -97,8 +95,7 @@ impl ReceiverType for HomeAssistant {
             let service = service.hiding(webhook);
             return Some(Box::new(Home { service, path, kind: Kinds::Webhook, words }));
         }
-        let token = format!("Bearer {}", token?.expose());
-        let service = service.bearing(section, "token", AUTHORIZATION, &token)?;
+        let service = service.bearer(section, "token", &token?)?;
         let (domain, name) = name?;
         let path = format!("/api/services/{domain}/{name}");
         Some(Box::new(Home { service, path, kind: Kinds::Service, words }))
@@ -141,7 +138,11 @@ impl std::fmt::Debug for Home {
     }
 }
 
-impl Receiver for Home {
+impl ServiceReceiver for Home {
+    fn service(&self) -> &Service {
+        &self.service
+    }
+
     fn target(&self) -> String {
         match self.kind {
             Kinds::Service => format!("{}{}", self.service.target(), self.path),
@@ -149,23 +150,17 @@ impl Receiver for Home {
         }
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.service.warnings()
-    }
-
-    fn send<'a>(
-        &'a self,
-        notification: &'a Notification,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(async move {
-            let document = match self.kind {
-                Kinds::Service => self.message(notification, context)?,
-                Kinds::Webhook => trigger(notification, context),
-            };
-            let call = Call::post_json(self.path.as_str(), &document);
-            self.service.begin(context).call(call).await?.delivered()
-        })
+    async fn deliver(
+        &self,
+        notification: &Notification,
+        context: &Context,
+    ) -> Result<Delivered, SendError> {
+        let document = match self.kind {
+            Kinds::Service => self.message(notification, context)?,
+            Kinds::Webhook => trigger(notification, context),
+        };
+        let call = Call::post_json(self.path.as_str(), &document);
+        self.service.begin(context).call(call).await?.delivered()
     }
 }
 

@@ -2,13 +2,11 @@
 
 use hark_config::{Key, Kind, Section};
 use hark_model::Notification;
-use hark_net::BoxFuture;
-use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
 
 use crate::card::{self, Tone, Unit, Words, cut};
 use crate::error::SendError;
-use crate::service::{self, Call, Service};
+use crate::service::{self, Call, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType, digest};
 
 /// The receiver type `line`.
@@ -59,8 +57,7 @@ impl ReceiverType for Line {
         let to = section.opt_str("to").map(str::to_owned);
         let service = Service::at(section, "url", Some(URL));
         let words = Words::read(section);
-        let bearer = format!("Bearer {}", token?.expose());
-        let service = service?.bearing(section, "token", AUTHORIZATION, &bearer)?;
+        let service = service?.bearer(section, "token", &token?)?;
         Some(Box::new(Chat { service, to: to?, words }))
     }
 }
@@ -73,34 +70,32 @@ struct Chat {
     words: Words,
 }
 
-impl Receiver for Chat {
+impl ServiceReceiver for Chat {
+    fn service(&self) -> &Service {
+        &self.service
+    }
+
     fn target(&self) -> String {
         format!("{} ({})", self.service.target(), self.to)
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.service.warnings()
-    }
-
-    fn send<'a>(
-        &'a self,
-        notification: &'a Notification,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(async move {
-            let n = notification;
-            let call = Call::post_json("/v2/bot/message/push", &self.message(n, context)?);
-            let call = call.header("x-line-retry-key", &retry_key(n))?;
-            let answered = self.service.begin(context).call(call).await?;
-            if answered.status.as_u16() == 409 {
-                // A try before this one has arrived.
-                return Ok(Delivered {
-                    text: "409 accepted before".to_owned(),
-                    ..Delivered::default()
-                });
-            }
-            answered.delivered()
-        })
+    async fn deliver(
+        &self,
+        notification: &Notification,
+        context: &Context,
+    ) -> Result<Delivered, SendError> {
+        let n = notification;
+        let call = Call::post_json("/v2/bot/message/push", &self.message(n, context)?);
+        let call = call.header("x-line-retry-key", &retry_key(n))?;
+        let answered = self.service.begin(context).call(call).await?;
+        if answered.status.as_u16() == 409 {
+            // A try before this one has arrived.
+            return Ok(Delivered {
+                text: "409 accepted before".to_owned(),
+                ..Delivered::default()
+            });
+        }
+        answered.delivered()
     }
 }
 

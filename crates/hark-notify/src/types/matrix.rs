@@ -5,14 +5,12 @@ use std::time::Duration;
 
 use hark_config::{Key, Kind, Section};
 use hark_model::{Notification, Reason};
-use hark_net::BoxFuture;
 use http::Method;
-use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
 
 use crate::card::{self, Tone, Unit, Words, cut, escaped};
 use crate::error::{Again, SendError};
-use crate::service::{self, Answered, Call, Service, Talk, encoded};
+use crate::service::{self, Answered, Call, Service, ServiceReceiver, Talk, encoded};
 use crate::{Context, Delivered, Receiver, ReceiverType, digest};
 
 /// The receiver type `matrix`.
@@ -73,8 +71,7 @@ impl ReceiverType for Matrix {
             is_room.then(|| text.to_owned()).ok_or("a room begins with `!` or `#`, in quotes")
         });
         let words = Words::read(section);
-        let bearer = format!("Bearer {}", token?.expose());
-        let service = service?.bearing(section, "token", AUTHORIZATION, &bearer)?;
+        let service = service?.bearer(section, "token", &token?)?;
         Some(Box::new(Room { service, name: room?, words }))
     }
 }
@@ -90,25 +87,15 @@ struct Room {
     words: Words,
 }
 
-impl Receiver for Room {
+impl ServiceReceiver for Room {
+    fn service(&self) -> &Service {
+        &self.service
+    }
+
     fn target(&self) -> String {
         format!("{} ({})", self.service.target(), self.name)
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.service.warnings()
-    }
-
-    fn send<'a>(
-        &'a self,
-        notification: &'a Notification,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(self.deliver(notification, context))
-    }
-}
-
-impl Room {
     async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
         let talk = self.service.begin(context);
         let room = self.room(&talk).await?;
@@ -122,7 +109,9 @@ impl Room {
         let event = answered.json()["event_id"].as_str().map(str::to_owned);
         judge(answered, event.filter(|_| n.reference.is_none()))
     }
+}
 
+impl Room {
     /// Returns the number of the room. A name can be given to another room at any time, so it is asked
     /// for each time.
     async fn room(&self, talk: &Talk<'_>) -> Result<String, SendError> {

@@ -2,15 +2,13 @@
 
 use hark_config::{Key, Kind, Section};
 use hark_model::Notification;
-use hark_net::BoxFuture;
 use http::Method;
-use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
 
 use crate::card::{self, Tone, Unit, Words, cut, plain_in_markdown};
 use crate::error::SendError;
 use crate::handling::{Call as Pressed, CallAnswer, CallError, Called, person};
-use crate::service::{self, Answered, Call, Service, Talk, encoded};
+use crate::service::{self, Answered, Call, Service, ServiceReceiver, Talk, encoded};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `mattermost`.
@@ -85,8 +83,7 @@ impl ReceiverType for Mattermost {
                 let service = Service::at(section, "server", None);
                 section.required("token");
                 section.required("channel");
-                let bearer = format!("Bearer {}", token?.expose());
-                (service?.bearing(section, "token", AUTHORIZATION, &bearer)?, true)
+                (service?.bearer(section, "token", &token?)?, true)
             }
             (true, true) | (false, false) => {
                 section.error("url", "one of `url` and `server` is expected");
@@ -113,7 +110,11 @@ struct Channel {
     words: Words,
 }
 
-impl Receiver for Channel {
+impl ServiceReceiver for Channel {
+    fn service(&self) -> &Service {
+        &self.service
+    }
+
     fn target(&self) -> String {
         match &self.id {
             Some(channel) => format!("{} ({channel})", self.service.target()),
@@ -121,24 +122,6 @@ impl Receiver for Channel {
         }
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.service.warnings()
-    }
-
-    fn send<'a>(
-        &'a self,
-        notification: &'a Notification,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(self.deliver(notification, context))
-    }
-
-    fn called(&self, call: &Pressed<'_>) -> Option<Result<Called, CallError>> {
-        self.button.then(|| read_press(call))
-    }
-}
-
-impl Channel {
     async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
         let talk = self.service.begin(context);
         let tone = Tone::of(n);
@@ -178,6 +161,12 @@ impl Channel {
         Ok(delivered)
     }
 
+    fn called(&self, call: &Pressed<'_>) -> Option<Result<Called, CallError>> {
+        self.button.then(|| read_press(call))
+    }
+}
+
+impl Channel {
     /// Turns the first post green and takes its button away. The end has been told already: that this
     /// fails costs a colour.
     async fn close(&self, first: &str, n: &Notification, talk: &Talk<'_>) {

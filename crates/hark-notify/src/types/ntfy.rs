@@ -4,13 +4,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hark_config::{Key, Kind, Section};
 use hark_model::Notification;
-use hark_net::BoxFuture;
 use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
 
 use crate::card::{self, Tone, Unit, Words, cut};
 use crate::error::SendError;
-use crate::service::{self, Call, Service};
+use crate::service::{self, Call, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `ntfy`.
@@ -70,23 +69,19 @@ impl ReceiverType for Ntfy {
         let token = section.opt_secret("token");
         let user = section.opt_str("user");
         let password = section.opt_secret("password");
-        let mut service = service?;
-        let authorization = match (token, user, password) {
-            (Some(token), None, None) => Some(("token", format!("Bearer {}", token.expose()))),
+        let service = match (token, user, password) {
+            (Some(token), None, None) => service?.bearer(section, "token", &token)?,
             (None, Some(user), Some(password)) => {
                 let pair = STANDARD.encode(format!("{user}:{}", password.expose()));
-                service = service.hiding(password);
-                Some(("password", format!("Basic {pair}")))
+                let basic = format!("Basic {pair}");
+                service?.hiding(password).bearing(section, "password", AUTHORIZATION, &basic)?
             }
-            (None, None, None) => None,
+            (None, None, None) => service?,
             _ => {
                 section.error("user", "either `token`, or `user` and `password`");
                 return None;
             }
         };
-        if let Some((key, value)) = authorization {
-            service = service.bearing(section, key, AUTHORIZATION, &value)?;
-        }
         Some(Box::new(Topic { service, name: topic?, words }))
     }
 }
@@ -107,25 +102,23 @@ struct Topic {
     words: Words,
 }
 
-impl Receiver for Topic {
+impl ServiceReceiver for Topic {
+    fn service(&self) -> &Service {
+        &self.service
+    }
+
     fn target(&self) -> String {
         // The topic lets people read along: it is not shown.
         self.service.target()
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.service.warnings()
-    }
-
-    fn send<'a>(
-        &'a self,
-        notification: &'a Notification,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(async move {
-            let call = Call::post_json("/", &self.document(notification, context)?);
-            self.service.begin(context).call(call).await?.delivered()
-        })
+    async fn deliver(
+        &self,
+        notification: &Notification,
+        context: &Context,
+    ) -> Result<Delivered, SendError> {
+        let call = Call::post_json("/", &self.document(notification, context)?);
+        self.service.begin(context).call(call).await?.delivered()
     }
 }
 

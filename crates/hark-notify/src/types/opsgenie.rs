@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use hark_config::{Key, Kind, Section};
 use hark_model::name::CheckName;
 use hark_model::{Notification, Reason, Severity};
-use hark_net::BoxFuture;
 use http::Method;
 use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
@@ -13,7 +12,7 @@ use serde_json::{Value, json};
 use crate::card::{self, Unit, Words, cut, is_over};
 use crate::error::SendError;
 use crate::render;
-use crate::service::{self, Call, Service, encoded};
+use crate::service::{self, Call, Service, ServiceReceiver, encoded};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `opsgenie`.
@@ -114,25 +113,11 @@ struct Desk {
     tags: Vec<String>,
 }
 
-impl Receiver for Desk {
-    fn target(&self) -> String {
-        self.service.target()
+impl ServiceReceiver for Desk {
+    fn service(&self) -> &Service {
+        &self.service
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.service.warnings()
-    }
-
-    fn send<'a>(
-        &'a self,
-        notification: &'a Notification,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(self.deliver(notification, context))
-    }
-}
-
-impl Desk {
     async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
         let talk = self.service.begin(context);
         let alias = cut(&format!("hark/{}", render::thread(n)), MAX_ALIAS, Unit::Chars);
@@ -152,7 +137,9 @@ impl Desk {
         }
         Ok(delivered)
     }
+}
 
+impl Desk {
     fn alert(&self, n: &Notification, alias: &str, context: &Context) -> Result<Value, SendError> {
         let mut description = format!("{}\n\n{}", n.summary, self.words.text(n, context)?);
         for (what, link) in

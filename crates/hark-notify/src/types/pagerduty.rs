@@ -3,13 +3,12 @@
 use hark_config::{Key, Kind, Section};
 use hark_model::name::CheckName;
 use hark_model::{Notification, Reason, Secret, Severity};
-use hark_net::BoxFuture;
 use serde_json::{Value, json};
 
 use crate::card::{self, Unit, cut, is_over};
 use crate::error::SendError;
 use crate::render::{self, rfc3339};
-use crate::service::{self, Call, Service};
+use crate::service::{self, Call, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `pagerduty`.
@@ -77,24 +76,18 @@ struct Pager {
     key: Secret,
 }
 
-impl Receiver for Pager {
-    fn target(&self) -> String {
-        self.service.target()
+impl ServiceReceiver for Pager {
+    fn service(&self) -> &Service {
+        &self.service
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.service.warnings()
-    }
-
-    fn send<'a>(
-        &'a self,
-        notification: &'a Notification,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(async move {
-            let call = self.call(notification, context);
-            self.service.begin(context).call(call).await?.delivered()
-        })
+    async fn deliver(
+        &self,
+        notification: &Notification,
+        context: &Context,
+    ) -> Result<Delivered, SendError> {
+        let call = self.call(notification, context);
+        self.service.begin(context).call(call).await?.delivered()
     }
 }
 

@@ -2,13 +2,12 @@
 
 use hark_config::{Key, Kind, Section};
 use hark_model::{Notification, Secret};
-use hark_net::BoxFuture;
 use serde_json::{Value, json};
 
 use crate::card::{self, Unit, Words, cut};
 use crate::error::SendError;
 use crate::served::{Outcomes, Served};
-use crate::service::{self, Call, Service};
+use crate::service::{self, Call, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType, digest};
 
 /// The receiver type `pushbullet`.
@@ -90,7 +89,11 @@ struct Accounts {
     served: Served,
 }
 
-impl Receiver for Accounts {
+impl ServiceReceiver for Accounts {
+    fn service(&self) -> &Service {
+        &self.service
+    }
+
     fn target(&self) -> String {
         match self.tokens.len() {
             1 => self.service.target(),
@@ -98,20 +101,6 @@ impl Receiver for Accounts {
         }
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.service.warnings()
-    }
-
-    fn send<'a>(
-        &'a self,
-        notification: &'a Notification,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(self.deliver(notification, context))
-    }
-}
-
-impl Accounts {
     async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
         let talk = self.service.begin(context);
         let mut outcomes = Outcomes::default();
@@ -131,7 +120,9 @@ impl Accounts {
         }
         self.served.judge(&n.key, outcomes)
     }
+}
 
+impl Accounts {
     fn push(&self, n: &Notification, who: &str, context: &Context) -> Result<Value, SendError> {
         let link = card::link(n, context);
         let mut push = json!({

@@ -11,7 +11,7 @@ use http::Method;
 use crate::card::{self, Tone, Unit, Words, cut};
 use crate::error::{Again, SendError};
 use crate::handling::{Acknowledged, person};
-use crate::service::{self, Call, Service, Talk, encoded};
+use crate::service::{self, Call, Service, ServiceReceiver, Talk, encoded};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `pushover`.
@@ -153,7 +153,11 @@ struct Users {
     words: Words,
 }
 
-impl Receiver for Users {
+impl ServiceReceiver for Users {
+    fn service(&self) -> &Service {
+        &self.service
+    }
+
     fn target(&self) -> String {
         match self.keys.expose().split(',').count() {
             1 => self.service.target(),
@@ -161,16 +165,16 @@ impl Receiver for Users {
         }
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.service.warnings()
-    }
-
-    fn send<'a>(
-        &'a self,
-        notification: &'a Notification,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(self.deliver(notification, context))
+    async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
+        let talk = self.service.begin(context);
+        if let Some(receipt) = &n.reference {
+            self.cancel(receipt, &talk).await?;
+        }
+        let fields = self.fields(n, context)?;
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let answered = talk.call(Call::post_form("/1/messages.json", &fields)).await?;
+        let receipt = answered.json().get("receipt").and_then(|r| r.as_str()).map(str::to_owned);
+        answered.delivered_as(receipt).map_err(patient)
     }
 
     fn acknowledged<'a>(
@@ -184,18 +188,6 @@ impl Receiver for Users {
 }
 
 impl Users {
-    async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
-        let talk = self.service.begin(context);
-        if let Some(receipt) = &n.reference {
-            self.cancel(receipt, &talk).await?;
-        }
-        let fields = self.fields(n, context)?;
-        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let answered = talk.call(Call::post_form("/1/messages.json", &fields)).await?;
-        let receipt = answered.json().get("receipt").and_then(|r| r.as_str()).map(str::to_owned);
-        answered.delivered_as(receipt).map_err(patient)
-    }
-
     /// Ends the sound of an emergency. That there is none any more is as good.
     async fn cancel(&self, receipt: &str, talk: &Talk<'_>) -> Result<(), SendError> {
         let path = format!("/1/receipts/{}/cancel.json", encoded(receipt));

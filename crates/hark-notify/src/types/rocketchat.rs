@@ -2,14 +2,13 @@
 
 use hark_config::{Key, Kind, Section};
 use hark_model::{Notification, Reason};
-use hark_net::BoxFuture;
 use http::HeaderName;
 use serde_json::{Value, json};
 
 use crate::card::{self, Tone, Unit, Words, cut, plain_in_markdown};
 use crate::error::{Again, SendError};
 use crate::render::rfc3339;
-use crate::service::{self, Answered, Call, Service};
+use crate::service::{self, Answered, Call, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `rocketchat`.
@@ -99,7 +98,11 @@ struct Room {
     words: Words,
 }
 
-impl Receiver for Room {
+impl ServiceReceiver for Room {
+    fn service(&self) -> &Service {
+        &self.service
+    }
+
     fn target(&self) -> String {
         match &self.name {
             Some(room) => format!("{} ({room})", self.service.target()),
@@ -107,20 +110,6 @@ impl Receiver for Room {
         }
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.service.warnings()
-    }
-
-    fn send<'a>(
-        &'a self,
-        notification: &'a Notification,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(self.deliver(notification, context))
-    }
-}
-
-impl Room {
     async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
         let mut message = self.message(n, context)?;
         if let Some(room) = &self.name {
@@ -138,7 +127,9 @@ impl Room {
         let id = answered.json()["message"]["_id"].as_str().map(str::to_owned);
         judge(answered, id.filter(|_| n.reference.is_none()))
     }
+}
 
+impl Room {
     fn message(&self, n: &Notification, context: &Context) -> Result<Value, SendError> {
         let tone = Tone::of(n);
         let summary = cut(&n.summary, MAX_SUMMARY, Unit::Chars);

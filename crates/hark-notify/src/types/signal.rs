@@ -2,12 +2,11 @@
 
 use hark_config::{Key, Kind, Section};
 use hark_model::Notification;
-use hark_net::BoxFuture;
 use serde_json::{Value, json};
 
 use crate::card::{self, Tone, Unit, Words, cut};
 use crate::error::{Again, SendError};
-use crate::service::{self, Answered, Call, Service};
+use crate::service::{self, Answered, Call, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `signal`.
@@ -112,25 +111,15 @@ struct Account {
     words: Words,
 }
 
-impl Receiver for Account {
+impl ServiceReceiver for Account {
+    fn service(&self) -> &Service {
+        &self.service
+    }
+
     fn target(&self) -> String {
         format!("{} ({})", self.service.target(), self.to.join(", "))
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.service.warnings()
-    }
-
-    fn send<'a>(
-        &'a self,
-        notification: &'a Notification,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(self.deliver(notification, context))
-    }
-}
-
-impl Account {
     async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
         let text = self.text(n, context)?;
         // What a message is called here is when it was sent, in milliseconds.
@@ -155,7 +144,9 @@ impl Account {
         let sent = sent.as_u64().or_else(|| sent.as_str()?.parse().ok());
         answered.delivered_as(sent.filter(|_| n.reference.is_none()).map(|sent| sent.to_string()))
     }
+}
 
+impl Account {
     fn text(&self, n: &Notification, context: &Context) -> Result<String, SendError> {
         let mut text =
             format!("{} {}\n\n{}", Tone::of(n).mark(), n.summary, self.words.text(n, context)?);

@@ -2,14 +2,12 @@
 
 use hark_config::{Key, Kind, Section};
 use hark_model::{Notification, Reason, Secret};
-use hark_net::BoxFuture;
-use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
 
 use crate::card::{self, Tone, Unit, Words, cut, escaped};
 use crate::error::{Again, SendError};
 use crate::handling::{Call as Pressed, CallError, Called};
-use crate::service::{self, Answered, Call, Service, Talk};
+use crate::service::{self, Answered, Call, Service, ServiceReceiver, Talk};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 mod button;
@@ -93,8 +91,7 @@ impl ReceiverType for Slack {
             (true, None) => (Service::at_secret(section, "url")?, None),
             (false, Some(token)) => {
                 let service = Service::at(section, "api", Some(API))?;
-                let bearer = format!("Bearer {}", token.expose());
-                let service = service.bearing(section, "token", AUTHORIZATION, &bearer)?;
+                let service = service.bearer(section, "token", &token)?;
                 if channel.is_none() {
                     section.required("channel");
                 }
@@ -124,7 +121,11 @@ struct Workspace {
     words: Words,
 }
 
-impl Receiver for Workspace {
+impl ServiceReceiver for Workspace {
+    fn service(&self) -> &Service {
+        &self.service
+    }
+
     fn target(&self) -> String {
         match &self.channel {
             Some(channel) => format!("{} ({channel})", self.service.target()),
@@ -132,24 +133,6 @@ impl Receiver for Workspace {
         }
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.service.warnings()
-    }
-
-    fn send<'a>(
-        &'a self,
-        notification: &'a Notification,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(self.deliver(notification, context))
-    }
-
-    fn called(&self, call: &Pressed<'_>) -> Option<Result<Called, CallError>> {
-        Some(button::read(self.signing_secret.as_ref()?, call))
-    }
-}
-
-impl Workspace {
     async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
         let talk = self.service.begin(context);
         let mut message = self.message(n, context)?;
@@ -178,6 +161,12 @@ impl Workspace {
         Ok(Delivered { reference, ..delivered })
     }
 
+    fn called(&self, call: &Pressed<'_>) -> Option<Result<Called, CallError>> {
+        Some(button::read(self.signing_secret.as_ref()?, call))
+    }
+}
+
+impl Workspace {
     /// Turns the first message green and takes its button away. The end has been told already: that
     /// this fails costs a colour.
     async fn close(&self, id: &str, ts: &str, n: &Notification, talk: &Talk<'_>) {

@@ -2,12 +2,11 @@
 
 use hark_config::{Key, Kind, Section};
 use hark_model::Notification;
-use hark_net::BoxFuture;
 use serde_json::{Value, json};
 
 use crate::card::{self, Tone, Unit, Words, cut};
 use crate::error::SendError;
-use crate::service::{self, Call, Service};
+use crate::service::{self, Call, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `teams`.
@@ -70,24 +69,18 @@ struct Workflow {
     words: Words,
 }
 
-impl Receiver for Workflow {
-    fn target(&self) -> String {
-        self.service.target()
+impl ServiceReceiver for Workflow {
+    fn service(&self) -> &Service {
+        &self.service
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.service.warnings()
-    }
-
-    fn send<'a>(
-        &'a self,
-        notification: &'a Notification,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(async move {
-            let call = Call::post_json("", &self.message(notification, context)?);
-            self.service.begin(context).call(call).await?.delivered()
-        })
+    async fn deliver(
+        &self,
+        notification: &Notification,
+        context: &Context,
+    ) -> Result<Delivered, SendError> {
+        let call = Call::post_json("", &self.message(notification, context)?);
+        self.service.begin(context).call(call).await?.delivered()
     }
 }
 

@@ -15,7 +15,7 @@ use crate::card::{self, Tone, Unit, Words, cut, escaped};
 use crate::digest::same;
 use crate::error::{Again, SendError};
 use crate::handling::{Acknowledged, Call as Pressed, CallAnswer, CallError, Called, person};
-use crate::service::{self, Answered, Call, Service, Talk};
+use crate::service::{self, Answered, Call, Service, ServiceReceiver, Talk};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `telegram`.
@@ -134,21 +134,24 @@ struct Presses {
     by: BTreeMap<String, String>,
 }
 
-impl Receiver for Chat {
+impl ServiceReceiver for Chat {
+    fn service(&self) -> &Service {
+        &self.service
+    }
+
     fn target(&self) -> String {
         format!("{} ({})", self.service.target(), self.id)
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.service.warnings()
-    }
-
-    fn send<'a>(
-        &'a self,
-        notification: &'a Notification,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(self.deliver(notification, context))
+    async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
+        let talk = self.service.begin(context);
+        let answered = talk.call(self.method("sendMessage", &self.message(n, context)?)).await?;
+        let number = answered.json()["result"]["message_id"].as_i64().map(|id| id.to_string());
+        let delivered = judge(answered, number.filter(|_| n.reference.is_none()))?;
+        if let Some(first) = n.reference.as_deref().filter(|_| card::is_over(n)) {
+            self.take_button(first, &talk).await;
+        }
+        Ok(delivered)
     }
 
     fn called(&self, call: &Pressed<'_>) -> Option<Result<Called, CallError>> {
@@ -179,17 +182,6 @@ impl Chat {
 
     fn method(&self, method: &str, document: &Value) -> Call {
         Call::post_json(format!("/bot{}/{method}", self.token.expose()), document)
-    }
-
-    async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
-        let talk = self.service.begin(context);
-        let answered = talk.call(self.method("sendMessage", &self.message(n, context)?)).await?;
-        let number = answered.json()["result"]["message_id"].as_i64().map(|id| id.to_string());
-        let delivered = judge(answered, number.filter(|_| n.reference.is_none()))?;
-        if let Some(first) = n.reference.as_deref().filter(|_| card::is_over(n)) {
-            self.take_button(first, &talk).await;
-        }
-        Ok(delivered)
     }
 
     /// Takes the button of the first message away. The end has been told already: that this fails

@@ -4,13 +4,12 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hark_config::{Key, Kind, Section};
 use hark_model::{Notification, Reason};
-use hark_net::BoxFuture;
 use http::header::AUTHORIZATION;
 
 use crate::card::{self, Unit, Words, cut, is_over};
 use crate::error::SendError;
 use crate::served::{Outcomes, Served};
-use crate::service::{self, Call, Service, Talk, encoded};
+use crate::service::{self, Call, Service, ServiceReceiver, Talk, encoded};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `twilio`.
@@ -177,25 +176,15 @@ struct Phone {
     served: Served,
 }
 
-impl Receiver for Phone {
+impl ServiceReceiver for Phone {
+    fn service(&self) -> &Service {
+        &self.service
+    }
+
     fn target(&self) -> String {
         self.to.join(", ")
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.service.warnings()
-    }
-
-    fn send<'a>(
-        &'a self,
-        notification: &'a Notification,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(self.deliver(notification, context))
-    }
-}
-
-impl Phone {
     async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
         if self.mode == Mode::Call && is_over(n) {
             let text = "nobody is called for what is over".to_owned();
@@ -209,7 +198,9 @@ impl Phone {
         }
         self.served.judge(&n.key, outcomes)
     }
+}
 
+impl Phone {
     async fn tell(&self, talk: &Talk<'_>, to: &str, text: &str) -> Result<Delivered, SendError> {
         let (what, field) = match self.mode {
             Mode::Sms => ("Messages", "Body"),

@@ -2,12 +2,11 @@
 
 use hark_config::{Key, Kind, Section};
 use hark_model::Notification;
-use hark_net::BoxFuture;
 use http::Method;
 
 use crate::error::SendError;
 use crate::render::{self, Template};
-use crate::service::{self, Call, Service, form};
+use crate::service::{self, Call, Service, ServiceReceiver, form};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `url`.
@@ -111,24 +110,18 @@ struct Address {
     fields: Vec<(String, Template)>,
 }
 
-impl Receiver for Address {
-    fn target(&self) -> String {
-        self.service.target()
+impl ServiceReceiver for Address {
+    fn service(&self) -> &Service {
+        &self.service
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.service.warnings()
-    }
-
-    fn send<'a>(
-        &'a self,
-        notification: &'a Notification,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(async move {
-            let call = Call::new(Method::GET, self.query(notification, context)?);
-            self.service.begin(context).call(call).await?.delivered()
-        })
+    async fn deliver(
+        &self,
+        notification: &Notification,
+        context: &Context,
+    ) -> Result<Delivered, SendError> {
+        let call = Call::new(Method::GET, self.query(notification, context)?);
+        self.service.begin(context).call(call).await?.delivered()
     }
 }
 

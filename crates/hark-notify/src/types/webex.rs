@@ -2,13 +2,11 @@
 
 use hark_config::{Key, Kind, Section};
 use hark_model::Notification;
-use hark_net::BoxFuture;
-use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
 
 use crate::card::{self, Tone, Unit, Words, cut, plain_in_markdown};
 use crate::error::SendError;
-use crate::service::{self, Call, Service};
+use crate::service::{self, Call, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `webex`.
@@ -70,8 +68,7 @@ impl ReceiverType for Webex {
                 return None;
             }
         };
-        let bearer = format!("Bearer {}", token?.expose());
-        let service = service?.bearing(section, "token", AUTHORIZATION, &bearer)?;
+        let service = service?.bearer(section, "token", &token?)?;
         Some(Box::new(Room { service, key, to: to.to_owned(), words }))
     }
 }
@@ -86,25 +83,15 @@ struct Room {
     words: Words,
 }
 
-impl Receiver for Room {
+impl ServiceReceiver for Room {
+    fn service(&self) -> &Service {
+        &self.service
+    }
+
     fn target(&self) -> String {
         format!("{} ({})", self.service.target(), self.to)
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.service.warnings()
-    }
-
-    fn send<'a>(
-        &'a self,
-        notification: &'a Notification,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(self.deliver(notification, context))
-    }
-}
-
-impl Room {
     async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
         let call = Call::post_json("/v1/messages", &self.message(n, context)?);
         let mut answered = self.service.begin(context).call(call).await?;
@@ -118,7 +105,9 @@ impl Room {
         }
         answered.delivered_as(id.filter(|_| n.reference.is_none()))
     }
+}
 
+impl Room {
     fn message(&self, n: &Notification, context: &Context) -> Result<Value, SendError> {
         let summary = plain_in_markdown(&cut(&n.summary, MAX_SUMMARY, Unit::Bytes));
         let text = if let Some(own) = self.words.own(n, context)? {

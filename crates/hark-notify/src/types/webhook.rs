@@ -6,14 +6,14 @@
 use hark_config::{Key, Kind, Section};
 use hark_model::time::{Clock, Unix};
 use hark_model::{Notification, Secret};
-use hark_net::{BoxFuture, Origin, read_headers};
+use hark_net::{Origin, read_headers};
 use http::{HeaderValue, Method, Uri};
 use ring::hmac;
 
 use super::email::read_template;
 use crate::error::SendError;
 use crate::render::{self, Template};
-use crate::service::{self, Call, Service};
+use crate::service::{self, Call, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType, digest};
 
 /// The receiver type `webhook`.
@@ -174,24 +174,18 @@ struct Hook {
     secret: Option<Secret>,
 }
 
-impl Receiver for Hook {
-    fn target(&self) -> String {
-        self.service.target()
+impl ServiceReceiver for Hook {
+    fn service(&self) -> &Service {
+        &self.service
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.service.warnings()
-    }
-
-    fn send<'a>(
-        &'a self,
-        notification: &'a Notification,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(async move {
-            let call = self.call(notification, context, Clock.now().unix)?;
-            self.service.begin(context).call(call).await?.delivered()
-        })
+    async fn deliver(
+        &self,
+        notification: &Notification,
+        context: &Context,
+    ) -> Result<Delivered, SendError> {
+        let call = self.call(notification, context, Clock.now().unix)?;
+        self.service.begin(context).call(call).await?.delivered()
     }
 }
 

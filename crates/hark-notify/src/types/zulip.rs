@@ -6,14 +6,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hark_config::{Key, Kind, Section};
 use hark_model::Notification;
-use hark_net::BoxFuture;
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Method};
 use serde_json::{Value, json};
 
 use crate::card::{self, Tone, Unit, Words, cut, plain_in_markdown};
 use crate::error::{Again, SendError};
-use crate::service::{self, Answered, Call, Service, Talk, encoded, form};
+use crate::service::{self, Answered, Call, Service, ServiceReceiver, Talk, encoded, form};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `zulip`.
@@ -118,7 +117,11 @@ struct Bot {
     words: Words,
 }
 
-impl Receiver for Bot {
+impl ServiceReceiver for Bot {
+    fn service(&self) -> &Service {
+        &self.service
+    }
+
     fn target(&self) -> String {
         match &self.place {
             Place::Channel { channel, .. } => format!("{} ({channel})", self.service.target()),
@@ -126,20 +129,6 @@ impl Receiver for Bot {
         }
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.service.warnings()
-    }
-
-    fn send<'a>(
-        &'a self,
-        notification: &'a Notification,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(self.deliver(notification, context))
-    }
-}
-
-impl Bot {
     async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
         let text = self.text(n, context)?;
         let talk = self.service.begin(context);
@@ -167,7 +156,9 @@ impl Bot {
         }
         Ok(delivered)
     }
+}
 
+impl Bot {
     /// Marks the topic as resolved. The end has been told already: that a bot may not do it costs a
     /// mark.
     async fn resolve(&self, first: &str, n: &Notification, talk: &Talk<'_>) {
