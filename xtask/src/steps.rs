@@ -114,9 +114,17 @@ const MUTATIONS: Step = With(
     &["cargo", "test", "-p", "hark-proto", "--profile", "fast", "--locked", "--test", "mutations"],
 );
 
+/// Mutated bodies of agents that come over HTTPS, as many.
+const BODIES: Step = With(
+    "HARK_MUTATIONS",
+    "10000000",
+    &["cargo", "test", "-p", "hark-web", "--profile", "fast", "--locked", "--lib", "mutations"],
+);
+
 /// The long form of the fuzz targets, on stable Rust; fuzz/README.md has the one guided by coverage.
 pub(crate) const FUZZ: &[Step] = &[
     MUTATIONS,
+    BODIES,
     With(
         "PROPTEST_CASES",
         "100000",

@@ -344,6 +344,8 @@ fn cut(mut text: String, most: usize) -> String {
 }
 
 #[cfg(test)]
+mod mutations;
+#[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
