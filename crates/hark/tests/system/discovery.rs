@@ -1,6 +1,6 @@
 //! Agents that find their server on the local network, where somebody else answers as well.
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -121,4 +121,29 @@ fn an_agent_finds_its_server_on_the_local_network_and_believes_no_other() {
     };
     assert_eq!((mode("branch"), mode("second")), ("shared".into(), "enrolled".into()));
     assert_eq!(Kind::from_number(seek::CALL), None, "calls are no part of a session");
+}
+
+#[test]
+fn where_there_is_ipv6_alone_an_agent_finds_its_server_as_well() {
+    let folder = folder();
+    let network = Namespace::new();
+    network.leave_ipv6_alone();
+    let secret = write(folder.path(), "secret", SECRET);
+    // A port that is free now: agents have to be told which.
+    let port = UdpSocket::bind("[::]:0").unwrap().local_addr().unwrap().port();
+    let start = Start {
+        agents_ip: Some(Ipv6Addr::UNSPECIFIED.into()),
+        ports: (0, port),
+        ..Start::new("server", folder.path())
+    };
+    let mut server = start.config(&format!("discovery: true\nsecret: {SECRET}\n")).go();
+    server.set_up(PASSWORD);
+    let mut command: Command = clean("ip", folder.path());
+    command.args(["netns", "exec", &network.name, HARK, "agent", &format!("discover:{port}")]);
+    command.args(["--name", "branch", "--interval", "1s"]).arg("--secret-file").arg(secret);
+    command.arg("--data").arg(folder.path().join("branch"));
+    let _found = Process::start(&mut command, folder.path(), "branch");
+    let host = server.host_when("branch", START, |host| host["state"] == "o");
+    let address = host["address"].as_str().unwrap();
+    assert!(address.starts_with("fe80::"), "{address}");
 }

@@ -60,7 +60,7 @@ fn a_site_that_is_cut_off_alarms_nobody_and_what_all_see_is_one_incident() {
         hook.url()
     );
     let start = Start::new("server", folder.path());
-    let start = Start { agents_ip: Some(Ipv4Addr::UNSPECIFIED), ..start };
+    let start = Start { agents_ip: Some(Ipv4Addr::UNSPECIFIED.into()), ..start };
     let mut server = start.config(&config).go();
     server.set_up(PASSWORD);
     let uplink = way.local_addr().unwrap().to_string();

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::process::{run, succeed};
+use super::wait::until;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -56,6 +57,20 @@ impl Namespace {
         let (verb, here) = (if is_open { "add" } else { "del" }, self.here);
         let line = format!("-n {} route {verb} default via {here}", self.name);
         succeed(Command::new("ip").args(line.split(' ')), LIMIT);
+    }
+
+    /// Takes its IPv4 addresses away, and waits until those of IPv6 that the link itself gives can be used.
+    pub(crate) fn leave_ipv6_alone(&self) {
+        let ip = |line: &str| succeed(Command::new("ip").args(line.split(' ')), LIMIT);
+        ip(&format!("-n {} -4 addr flush dev eth0", self.name));
+        until("that the addresses of both ends are known to be free", LIMIT, || {
+            let (here, there) = (
+                ip(&format!("-6 addr show dev {}", self.link)),
+                ip(&format!("-n {} -6 addr show dev eth0", self.name)),
+            );
+            let is_usable = |text: &str| text.contains("fe80::") && !text.contains("tentative");
+            (is_usable(&here) && is_usable(&there)).then_some(())
+        });
     }
 
     /// Cuts the wire to it, or joins it again.

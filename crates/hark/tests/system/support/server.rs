@@ -1,6 +1,6 @@
 //! `hark server` or `hark up` on ports that the system chooses, and its API.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub(crate) struct Start {
     /// The address it listens on.
     pub(crate) ip: Ipv4Addr,
     /// The address it listens on for agents, if that is another.
-    pub(crate) agents_ip: Option<Ipv4Addr>,
+    pub(crate) agents_ip: Option<IpAddr>,
     /// The ports, 0 for any.
     pub(crate) ports: (u16, u16),
 }
@@ -74,8 +74,8 @@ impl Start {
         let mut command = clean(HARK, &self.folder);
         command.arg(self.command).arg("--data").arg(&self.data);
         command.arg("--http").arg(format!("{}:{}", self.ip, self.ports.0));
-        let agents_ip = self.agents_ip.unwrap_or(self.ip);
-        command.arg("--udp").arg(format!("{agents_ip}:{}", self.ports.1));
+        let agents_ip = self.agents_ip.unwrap_or(self.ip.into());
+        command.arg("--udp").arg(SocketAddr::new(agents_ip, self.ports.1).to_string());
         if let Some(config) = &self.config {
             command.arg("--config").arg(config);
         }
