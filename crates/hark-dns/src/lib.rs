@@ -14,6 +14,7 @@
 //! What this crate deliberately cannot do: learn an address by itself, keep anything, or decide whether a
 //! host is down.
 
+mod account;
 mod addresses;
 mod call;
 mod key;

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hark_config::{Key, Kind, Section};
-use hark_model::Secret;
-use hark_net::BoxFuture;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::call::{Answered, Asked, CA_FILE, ENDPOINT, Service, encoded};
+use crate::account::{self, Account, AccountWay};
+use crate::call::{Answered, Asked, CA_FILE, ENDPOINT, encoded};
 use crate::name::DnsName;
 use crate::way::{Change, Context, Failure, RecordSet, Way, WayType};
 
@@ -20,12 +19,7 @@ use crate::way::{Change, Context, Failure, RecordSet, Way, WayType};
 pub(super) struct Cloudflare;
 
 pub(super) const KEYS: &[Key] = &[
-    Key::new(
-        "token",
-        Kind::Secret,
-        "API token with the right `Zone.DNS: Edit` for this zone alone.",
-    )
-    .required(),
+    account::token("API token with the right `Zone.DNS: Edit` for this zone alone."),
     Key::new(
         "zone_id",
         Kind::Text,
@@ -40,9 +34,6 @@ pub(super) const KEYS: &[Key] = &[
     ENDPOINT,
     CA_FILE,
 ];
-
-/// Twelve hundred requests in five minutes are allowed to a user; a change takes up to six.
-const PACE: Duration = Duration::from_millis(1500);
 
 /// The time to live that the service takes at least; 1 would be its own choice.
 const LEAST_TTL: u64 = 60;
@@ -67,51 +58,37 @@ impl WayType for Cloudflare {
     }
 
     fn read(&self, section: &Section<'_>, _zone: &DnsName) -> Option<Arc<dyn Way>> {
-        section.required("token");
-        let token = section.opt_secret("token");
-        let service = Service::read(section, "https://api.cloudflare.com/client/v4");
+        let account = Account::read(section, "https://api.cloudflare.com/client/v4", "Bearer");
         let zone_id = section.opt_str("zone_id").map(str::to_owned);
         let proxied = section.bool("proxied", false);
-        Some(Arc::new(Api { service: service?, token: token?, zone_id, proxied }))
+        Some(Arc::new(Api { account: account?, zone_id, proxied }))
     }
 }
 
 #[derive(Debug)]
 struct Api {
-    service: Service,
-    token: Secret,
+    account: Account,
     zone_id: Option<String>,
     proxied: bool,
 }
 
-impl Way for Api {
-    fn target(&self) -> String {
-        self.service.origin().to_string()
+impl AccountWay for Api {
+    /// Twelve hundred requests in five minutes are allowed to a user; a change takes up to six.
+    const PACE: Duration = Duration::from_millis(1500);
+
+    fn account(&self) -> &Account {
+        &self.account
     }
 
-    fn secrets(&self) -> Vec<&Secret> {
-        vec![&self.token]
-    }
-
-    fn pace(&self) -> Duration {
-        PACE
-    }
-
-    fn publish<'a>(
-        &'a self,
-        change: &'a Change,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<String, Failure>> {
-        Box::pin(async move {
-            let zone = match &self.zone_id {
-                Some(zone) => zone.clone(),
-                None => self.find_zone(&change.zone, context).await?,
-            };
-            for set in change.sets() {
-                self.put(&zone, change, set, context).await?;
-            }
-            Ok(String::new())
-        })
+    async fn put_all(&self, change: &Change, context: &Context) -> Result<String, Failure> {
+        let zone = match &self.zone_id {
+            Some(zone) => zone.clone(),
+            None => self.find_zone(&change.zone, context).await?,
+        };
+        for set in change.sets() {
+            self.put(&zone, change, set, context).await?;
+        }
+        Ok(String::new())
     }
 }
 
@@ -168,8 +145,7 @@ impl Api {
 
     /// Asks, and returns what the answer has under `result`.
     async fn ask(&self, asked: Asked, context: &Context) -> Result<Value, Failure> {
-        let asked = asked.authorized("Bearer", self.token.expose())?;
-        let answer = self.service.call(context, asked).await?;
+        let answer = self.account.call(context, asked).await?;
         let mut content = answer.json();
         if answer.is_good() && content.get("success") == Some(&Value::Bool(true)) {
             return Ok(content.get_mut("result").map(Value::take).unwrap_or_default());

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hark_config::{Key, Kind, Section};
-use hark_model::Secret;
-use hark_net::BoxFuture;
+use hark_config::{Key, Section};
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::call::{Asked, CA_FILE, ENDPOINT, Service};
+use crate::account::{self, Account, AccountWay};
+use crate::call::{Asked, CA_FILE, ENDPOINT};
 use crate::name::DnsName;
 use crate::way::{Change, Context, Failure, Way, WayType};
 
@@ -17,11 +16,7 @@ use crate::way::{Change, Context, Failure, Way, WayType};
 #[derive(Debug)]
 pub(super) struct Desec;
 
-pub(super) const KEYS: &[Key] =
-    &[Key::new("token", Kind::Secret, "Token of the account.").required(), ENDPOINT, CA_FILE];
-
-/// Fifteen writes a minute are allowed for a domain.
-const PACE: Duration = Duration::from_secs(4);
+pub(super) const KEYS: &[Key] = &[account::token("Token of the account."), ENDPOINT, CA_FILE];
 
 impl WayType for Desec {
     fn name(&self) -> &'static str {
@@ -42,64 +37,49 @@ impl WayType for Desec {
     }
 
     fn read(&self, section: &Section<'_>, _zone: &DnsName) -> Option<Arc<dyn Way>> {
-        section.required("token");
-        let token = section.opt_secret("token");
-        let service = Service::read(section, "https://desec.io/api/v1");
-        Some(Arc::new(Api { service: service?, token: token? }))
+        let account = Account::read(section, "https://desec.io/api/v1", "Token");
+        Some(Arc::new(Api { account: account? }))
     }
 }
 
 #[derive(Debug)]
 struct Api {
-    service: Service,
-    token: Secret,
+    account: Account,
 }
 
-impl Way for Api {
-    fn target(&self) -> String {
-        self.service.origin().to_string()
+impl AccountWay for Api {
+    /// Fifteen writes a minute are allowed for a domain.
+    const PACE: Duration = Duration::from_secs(4);
+
+    fn account(&self) -> &Account {
+        &self.account
     }
 
-    fn secrets(&self) -> Vec<&Secret> {
-        vec![&self.token]
-    }
-
-    fn pace(&self) -> Duration {
-        PACE
-    }
-
-    fn publish<'a>(
-        &'a self,
-        change: &'a Change,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<String, Failure>> {
-        Box::pin(async move {
-            // An empty list of records takes the set out.
-            let sets: Vec<Value> = change
-                .sets()
-                .map(|set| {
-                    json!({
-                        "subname": change.relative(),
-                        "type": set.kind,
-                        "ttl": change.ttl.as_secs(),
-                        "records": set.address.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                    })
+    async fn put_all(&self, change: &Change, context: &Context) -> Result<String, Failure> {
+        // An empty list of records takes the set out.
+        let sets: Vec<Value> = change
+            .sets()
+            .map(|set| {
+                json!({
+                    "subname": change.relative(),
+                    "type": set.kind,
+                    "ttl": change.ttl.as_secs(),
+                    "records": set.address.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 })
-                .collect();
-            let path = format!("/domains/{}/rrsets/", change.zone);
-            let asked = Asked::new(Method::PATCH, path).json(&Value::Array(sets));
-            let asked = asked.authorized("Token", self.token.expose())?;
-            let answer = self.service.call(context, asked).await?;
-            if answer.is_good() {
-                return Ok(String::new());
-            }
-            let content = answer.json();
-            let said = content.get("detail").and_then(Value::as_str);
-            if answer.status == 404 {
-                let text = format!("404 the account has no domain {}", change.zone);
-                return Err(Failure::refused(text));
-            }
-            Err(answer.refusal(said))
-        })
+            })
+            .collect();
+        let path = format!("/domains/{}/rrsets/", change.zone);
+        let asked = Asked::new(Method::PATCH, path).json(&Value::Array(sets));
+        let answer = self.account.call(context, asked).await?;
+        if answer.is_good() {
+            return Ok(String::new());
+        }
+        let content = answer.json();
+        let said = content.get("detail").and_then(Value::as_str);
+        if answer.status == 404 {
+            let text = format!("404 the account has no domain {}", change.zone);
+            return Err(Failure::refused(text));
+        }
+        Err(answer.refusal(said))
     }
 }

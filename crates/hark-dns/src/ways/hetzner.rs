@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hark_config::{Key, Kind, Section};
-use hark_model::Secret;
+use hark_config::{Key, Section};
 use hark_model::time::Clock;
-use hark_net::BoxFuture;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::call::{Answered, Asked, CA_FILE, ENDPOINT, PATIENCE, Service};
+use crate::account::{self, Account, AccountWay};
+use crate::call::{Answered, Asked, CA_FILE, ENDPOINT, PATIENCE};
 use crate::name::DnsName;
 use crate::way::{Change, Context, Failure, RecordSet, Way, WayType};
 
@@ -18,15 +17,8 @@ use crate::way::{Change, Context, Failure, RecordSet, Way, WayType};
 #[derive(Debug)]
 pub(super) struct Hetzner;
 
-pub(super) const KEYS: &[Key] = &[
-    Key::new("token", Kind::Secret, "API token of the project, with the right to write.")
-        .required(),
-    ENDPOINT,
-    CA_FILE,
-];
-
-/// Thirty-six hundred requests an hour are allowed to a project; a change takes up to six.
-const PACE: Duration = Duration::from_secs(6);
+pub(super) const KEYS: &[Key] =
+    &[account::token("API token of the project, with the right to write."), ENDPOINT, CA_FILE];
 
 impl WayType for Hetzner {
     fn name(&self) -> &'static str {
@@ -46,43 +38,29 @@ impl WayType for Hetzner {
     }
 
     fn read(&self, section: &Section<'_>, _zone: &DnsName) -> Option<Arc<dyn Way>> {
-        section.required("token");
-        let token = section.opt_secret("token");
-        let service = Service::read(section, "https://api.hetzner.cloud/v1");
-        Some(Arc::new(Api { service: service?, token: token? }))
+        let account = Account::read(section, "https://api.hetzner.cloud/v1", "Bearer");
+        Some(Arc::new(Api { account: account? }))
     }
 }
 
 #[derive(Debug)]
 struct Api {
-    service: Service,
-    token: Secret,
+    account: Account,
 }
 
-impl Way for Api {
-    fn target(&self) -> String {
-        self.service.origin().to_string()
+impl AccountWay for Api {
+    /// Thirty-six hundred requests an hour are allowed to a project; a change takes up to six.
+    const PACE: Duration = Duration::from_secs(6);
+
+    fn account(&self) -> &Account {
+        &self.account
     }
 
-    fn secrets(&self) -> Vec<&Secret> {
-        vec![&self.token]
-    }
-
-    fn pace(&self) -> Duration {
-        PACE
-    }
-
-    fn publish<'a>(
-        &'a self,
-        change: &'a Change,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<String, Failure>> {
-        Box::pin(async move {
-            for set in change.sets() {
-                self.put(change, set, context).await?;
-            }
-            Ok(String::new())
-        })
+    async fn put_all(&self, change: &Change, context: &Context) -> Result<String, Failure> {
+        for set in change.sets() {
+            self.put(change, set, context).await?;
+        }
+        Ok(String::new())
     }
 }
 
@@ -123,8 +101,7 @@ impl Api {
 
     /// Asks; `None` if there is no such thing.
     async fn ask(&self, asked: Asked, context: &Context) -> Result<Option<Value>, Failure> {
-        let asked = asked.authorized("Bearer", self.token.expose())?;
-        let answer = self.service.call(context, asked).await?;
+        let answer = self.account.call(context, asked).await?;
         if answer.is_good() {
             return Ok(Some(answer.json()));
         }
