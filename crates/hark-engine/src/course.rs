@@ -5,7 +5,7 @@
 //! the next. Nothing is changed and nothing is sent. What is known now holds for all of it: which hosts are
 //! down, which silences hold; the calendar is that of each moment. Storms are left aside.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use hark_model::record::IncidentRecord;
@@ -126,43 +126,12 @@ impl<'a> Course<'a> {
             Severity::Critical => Status::Critical,
         };
         let check = question.check.clone().unwrap_or_else(CheckName::host);
-        let record = IncidentRecord {
-            // The one that it would be: reminders are spread by it.
-            id: IncidentId(engine.numbers.incident + 1),
-            host: engine.hosts.id(question.host.as_str()).unwrap_or(HostId(u32::MAX)),
-            check: check.clone(),
-            since: at,
-            hard_since: at,
-            peak: status,
-            status,
-            text: String::new(),
-            cause: None,
-            caused_by_hand: false,
-            ack: None,
-            resolved_at: None,
-            resolution: String::new(),
-            comments: Vec::new(),
-            repair: None,
-            escalation: None,
-        };
-        let incident = Incident {
-            record,
-            host_name: question.host.clone(),
-            path: check.to_string(),
-            shown: String::new(),
-            again: None,
-            since: begin,
-            hard_since: begin,
-            resolved: None,
-            told: BTreeMap::new(),
-            release: None,
-            symptoms: 0,
-            nobody: false,
-            repaired: None,
-            unrepaired: None,
-            escalation: None,
-            armed: Moment::NEVER,
-        };
+        // The one that it would be: reminders are spread by it.
+        let id = IncidentId(engine.numbers.incident + 1);
+        let host = engine.hosts.id(question.host.as_str()).unwrap_or(HostId(u32::MAX));
+        let record = IncidentRecord::opened(id, host, check.clone(), at, at, status);
+        let (name, path) = (question.host.clone(), check.to_string());
+        let incident = Incident::opened(record, name, path, String::new(), begin, begin);
         let covers = engine.covers(&incident);
         let times = Times::at(&engine.plan.people, at);
         Self { engine, incident, covers, times, begin, now, lines: Vec::new() }

@@ -222,6 +222,35 @@ pub(crate) struct Incident {
 }
 
 impl Incident {
+    /// Makes one that begins: nobody was told of it. `since` and `hard_since` are those of `record`.
+    pub(crate) fn opened(
+        record: IncidentRecord,
+        host_name: HostName,
+        path: String,
+        shown: String,
+        since: Moment,
+        hard_since: Moment,
+    ) -> Self {
+        Self {
+            record,
+            host_name,
+            path,
+            shown,
+            again: None,
+            since,
+            hard_since,
+            resolved: None,
+            told: BTreeMap::new(),
+            release: None,
+            symptoms: 0,
+            nobody: false,
+            repaired: None,
+            unrepaired: None,
+            escalation: None,
+            armed: Moment::NEVER,
+        }
+    }
+
     /// Returns true if it is not resolved.
     pub(crate) fn is_open(&self) -> bool {
         self.record.resolved_at.is_none()

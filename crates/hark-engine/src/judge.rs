@@ -1,7 +1,5 @@
 //! From a level seen to a belief, and what a changed belief sets off (design rule 6.5).
 
-use std::collections::BTreeMap;
-
 use hark_model::record::{Fresh, IncidentRecord, JournalKind, Record};
 use hark_model::{HostId, IncidentId, Now, Status, Unix};
 
@@ -383,45 +381,13 @@ impl Engine {
 
 /// Makes a new incident.
 fn opened(id: IncidentId, host: &Host, check: &Check, since: Since, now: Now) -> Incident {
-    let host_name = host.name.clone();
     let status = check.hard.unwrap_or(Status::Unknown);
-    let path = check.rule.path(host_name.as_str());
+    let name = check.rule.name.clone();
+    let mut record = IncidentRecord::opened(id, host.id, name, since.unix, now.unix, status);
+    record.text = check.told();
+    let path = check.rule.path(host.name.as_str());
     let shown = check.shown();
-    Incident {
-        record: IncidentRecord {
-            id,
-            host: host.id,
-            check: check.rule.name.clone(),
-            since: since.unix,
-            hard_since: now.unix,
-            peak: status,
-            status,
-            text: check.told(),
-            cause: None,
-            caused_by_hand: false,
-            ack: None,
-            resolved_at: None,
-            resolution: String::new(),
-            comments: Vec::new(),
-            repair: None,
-            escalation: None,
-        },
-        host_name,
-        path,
-        shown,
-        again: None,
-        since: since.moment,
-        hard_since: Moment::of(now),
-        resolved: None,
-        told: BTreeMap::new(),
-        release: None,
-        symptoms: 0,
-        nobody: false,
-        repaired: None,
-        unrepaired: None,
-        escalation: None,
-        armed: Moment::NEVER,
-    }
+    Incident::opened(record, host.name.clone(), path, shown, since.moment, Moment::of(now))
 }
 
 /// Opens an incident again (6.10).

@@ -195,6 +195,37 @@ pub struct IncidentRecord {
     pub escalation: Option<EscalationRecord>,
 }
 
+impl IncidentRecord {
+    /// Returns an incident that begins: nothing was said or done about it.
+    pub fn opened(
+        id: IncidentId,
+        host: HostId,
+        check: CheckName,
+        since: Unix,
+        hard_since: Unix,
+        status: Status,
+    ) -> Self {
+        Self {
+            id,
+            host,
+            check,
+            since,
+            hard_since,
+            peak: status,
+            status,
+            text: String::new(),
+            cause: None,
+            caused_by_hand: false,
+            ack: None,
+            resolved_at: None,
+            resolution: String::new(),
+            comments: Vec::new(),
+            repair: None,
+            escalation: None,
+        }
+    }
+}
+
 /// How far an incident has escalated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EscalationRecord {
