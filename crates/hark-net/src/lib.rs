@@ -10,6 +10,7 @@
 //! - [`Tls`] agrees on TLS over any stream: with whom the system trusts, with authorities or a
 //!   certificate of one's own, or with anybody.
 //! - [`Lines`] reads a dialogue of lines with a bound, and gives the stream back for TLS.
+//! - [`scram`] logs in without giving the password away.
 //! - [`exchange`] sends one HTTP request over a stream and reads a bounded answer.
 //!
 //! Every step has a bound in time and size, given by the caller, and leaves nothing behind when its
@@ -26,6 +27,7 @@ mod http;
 mod lines;
 mod origin;
 mod resolve;
+pub mod scram;
 mod stopwatch;
 mod tls;
 

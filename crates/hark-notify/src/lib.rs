@@ -35,7 +35,6 @@ pub mod outbox;
 mod reach;
 mod receivers;
 mod render;
-mod scram;
 mod served;
 mod service;
 mod smtp;

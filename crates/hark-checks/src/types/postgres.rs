@@ -11,7 +11,7 @@ use base64::prelude::BASE64_STANDARD_NO_PAD;
 use hark_config::{Key, Kind, Section};
 use hark_model::sample::Unit;
 use hark_model::{Secret, Status};
-use hark_net::BoxFuture;
+use hark_net::{BoxFuture, scram};
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 use self::wire::{MAX_MESSAGE, Message, ServerError, Wants};
@@ -23,7 +23,6 @@ use crate::keys::join;
 use crate::link::Link;
 use crate::{Check, CheckType, Context, Given};
 
-mod scram;
 mod wire;
 
 /// The check type `postgres`.
@@ -257,14 +256,15 @@ impl Server {
                 said.wants = Some("the password in the clear, which it does not get without TLS");
                 return Ok(false);
             }
-            (Wants::Sasl(methods), None) if methods.iter().any(|m| m == scram::METHOD) => {
-                let login = scram::Login::new("", nonce().during("no login")?);
-                let first = wire::sasl_first(scram::METHOD, &login.first());
+            (Wants::Sasl(methods), None) if methods.iter().any(|m| m == HASH.mechanism()) => {
+                // PostgreSQL ignores the name and takes that of the session.
+                let login = scram::Login::new(HASH, "", nonce().during("no login")?);
+                let first = wire::sasl_first(HASH.mechanism(), &login.first());
                 *proved = Some(Scram::Begun(login));
                 first
             }
             (Wants::SaslContinue(challenge), Some(Scram::Begun(login))) => {
-                let answer = login.prove(&challenge, password.expose()).map_err(foreign);
+                let answer = login.prove(&challenge, password).map_err(foreign);
                 let answer = answer.during("no login")?;
                 let next = wire::sasl_next(&answer.message);
                 *proved = Some(Scram::Proved(answer));
@@ -334,6 +334,9 @@ impl Server {
 
 /// How much of a value is shown.
 const MAX_SHOWN: usize = 80;
+
+/// The hash of its logins by SCRAM.
+const HASH: scram::Hash = scram::Hash::Sha256;
 
 /// How far a login by SCRAM is.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hark_model::Secret;
 use hark_net::Tls;
+use hark_net::scram::{Hash, Login};
 use quick_xml::escape::escape;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::net::TcpStream;
@@ -16,7 +17,6 @@ use crate::deadline::Deadline;
 use crate::digest;
 use crate::error::{Again, Doing, SendError, one_line};
 use crate::reach::secure;
-use crate::scram::{Hash, Login};
 
 /// How the connection is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,14 +19,16 @@ const MAX_DIGEST: usize = 32;
 
 /// Which hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hash {
+pub enum Hash {
+    /// SHA-1 (RFC 5802), which is still what some servers know alone.
     Sha1,
+    /// SHA-256 (RFC 7677).
     Sha256,
 }
 
 impl Hash {
     /// Returns the name of the mechanism.
-    pub(crate) fn mechanism(self) -> &'static str {
+    pub fn mechanism(self) -> &'static str {
         match self {
             Self::Sha1 => "SCRAM-SHA-1",
             Self::Sha256 => "SCRAM-SHA-256",
@@ -61,7 +63,7 @@ impl Hash {
 
 /// One login, after its first message.
 #[derive(Debug)]
-pub(crate) struct Login {
+pub struct Login {
     hash: Hash,
     user: String,
     nonce: String,
@@ -69,21 +71,21 @@ pub(crate) struct Login {
 
 /// One login, after its second message.
 #[derive(Debug)]
-pub(crate) struct Proved {
+pub struct Proved {
     /// The message.
-    pub(crate) message: String,
+    pub message: String,
     /// What the server has to answer.
     signature: Vec<u8>,
 }
 
 impl Login {
     /// Starts one. `nonce` must be random, of printable characters without comma.
-    pub(crate) fn new(hash: Hash, user: &str, nonce: String) -> Self {
+    pub fn new(hash: Hash, user: &str, nonce: String) -> Self {
         Self { hash, user: user.replace('=', "=3D").replace(',', "=2C"), nonce }
     }
 
     /// Returns the first message.
-    pub(crate) fn first(&self) -> String {
+    pub fn first(&self) -> String {
         format!("n,,{}", self.bare())
     }
 
@@ -95,7 +97,7 @@ impl Login {
     ///
     /// # Errors
     /// If what it said makes no sense.
-    pub(crate) fn prove(&self, challenge: &str, password: &Secret) -> Result<Proved, String> {
+    pub fn prove(&self, challenge: &str, password: &Secret) -> Result<Proved, String> {
         let broken = || "the server's first word of SCRAM makes no sense".to_owned();
         let field = |name: &str| challenge.split(',').find_map(|part| part.strip_prefix(name));
         let is_ours =
@@ -126,7 +128,7 @@ impl Login {
 
 impl Proved {
     /// Returns true if the server's last word shows that it knows the password.
-    pub(crate) fn is_mutual(&self, last: &str) -> bool {
+    pub fn is_mutual(&self, last: &str) -> bool {
         let signature = last.split(',').find_map(|part| part.strip_prefix("v="));
         signature.and_then(|text| BASE64_STANDARD.decode(text).ok()).as_ref()
             == Some(&self.signature)
