@@ -8,7 +8,8 @@
 //! ([`Jump`]). It takes some kilobytes, always the same.
 //!
 //! Each step waits for the one before, so several lines' worth of text are searched side by side: a
-//! processor does them in the time of one.
+//! processor does them in the time of one. Where text has hits its lines are looked at one by one, again
+//! some side by side, and each only as far as until all that can be found in it is found.
 
 use regex_syntax::hir::Hir;
 
@@ -29,6 +30,12 @@ const STREAM: usize = 2048;
 /// One line in so many with a hit is often: then looking ahead only costs.
 const BUSY: usize = 8;
 
+/// Lines that are looked at before the first of their hits is told.
+const LINES: usize = 32;
+
+/// Bytes of a line after which it is asked whether all is found in it that can be.
+const PIECE: usize = 16;
+
 /// Patterns as bits.
 #[derive(Debug)]
 pub(super) struct Bits {
@@ -44,12 +51,18 @@ pub(super) struct Bits {
 }
 
 /// What is known of the buffer.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 struct Known {
     /// Where the text ends that was looked at.
     until: usize,
     /// Whether its lines have to be looked at one by one.
-    hits: bool,
+    may_hit: bool,
+    /// Where those lines end that were looked at one by one.
+    looked: usize,
+    /// What was found in them: where a line ends, and what was reached in it.
+    hits: Vec<(usize, Set)>,
+    /// How many of these were told.
+    told: usize,
     /// Hits are in so many lines that looking ahead is of no use.
     busy: bool,
     /// Of the text before `until`.
@@ -81,6 +94,16 @@ impl<const W: usize> Jump<W> {
     }
 }
 
+/// A line on its way through the machine.
+#[derive(Clone, Copy)]
+struct Lane<'l, const W: usize> {
+    /// Which of the lines.
+    line: usize,
+    rest: &'l [u8],
+    reached: [u64; W],
+    ever: [u64; W],
+}
+
 #[derive(Debug)]
 struct Machine<const W: usize> {
     /// For each byte, the positions that it may be consumed at.
@@ -95,6 +118,8 @@ struct Machine<const W: usize> {
     /// The first of them, for when there are no more: written out they are twice as fast.
     few: [Jump<W>; SOME],
     last: [u64; W],
+    /// A line that has reached some of each of these need not be looked at any further.
+    enough: Vec<[u64; W]>,
     /// What is reached where a line begins.
     start: [u64; W],
     /// What the `\r` of a line's end leads to.
@@ -122,17 +147,21 @@ impl Bits {
             }
             ends.push(whole.part.last);
         }
+        // Where something else tells which patterns there are, one of them is enough.
+        let enough = if exact { ends.as_slice() } else { &[last] };
         let words = match positions.all.len().div_ceil(64) {
-            0 | 1 => Words::One(Box::new(Machine::new(&positions, &first, &last)?)),
-            2 => Words::Two(Box::new(Machine::new(&positions, &first, &last)?)),
-            _ => Words::Four(Box::new(Machine::new(&positions, &first, &last)?)),
+            0 | 1 => Words::One(Box::new(Machine::new(&positions, &first, &last, enough)?)),
+            2 => Words::Two(Box::new(Machine::new(&positions, &first, &last, enough)?)),
+            _ => Words::Four(Box::new(Machine::new(&positions, &first, &last, enough)?)),
         };
         Ok(Self { words, ends, exact, reached: Set::default(), known: Known::default() })
     }
 
     /// Another buffer comes.
     pub(super) fn begin(&mut self) {
-        self.known = Known { busy: self.known.busy, ..Known::default() };
+        let mut hits = std::mem::take(&mut self.known.hits);
+        hits.clear();
+        self.known = Known { busy: self.known.busy, hits, ..Known::default() };
     }
 
     /// Finds the first line from `at` on that has any of the patterns; `at` is where a line begins.
@@ -173,12 +202,19 @@ impl Bits {
             Words::Two(_) => 2,
             Words::Four(_) => 4,
         };
-        words * 8 * (256 + 5 + 2 * MOST_JUMPS) + self.ends.len() * size_of::<Set>()
+        let machine = words * 8 * (256 + 5 + 2 * MOST_JUMPS + self.ends.len());
+        let hits = self.known.hits.capacity() * size_of::<(usize, Set)>();
+        machine + self.ends.len() * size_of::<Set>() + hits
     }
 }
 
 impl<const W: usize> Machine<W> {
-    fn new(positions: &Positions, first: &Set, last: &Set) -> Result<Self, Unsuitable> {
+    fn new(
+        positions: &Positions,
+        first: &Set,
+        last: &Set,
+        enough: &[Set],
+    ) -> Result<Self, Unsuitable> {
         let mut enter = [[0; W]; 256];
         let mut step = Set::default();
         let mut stay = Set::default();
@@ -230,6 +266,7 @@ impl<const W: usize> Machine<W> {
             jumps,
             few,
             last,
+            enough: enough.iter().map(cut).collect(),
             start,
             carriages,
         })
@@ -292,10 +329,20 @@ impl<const W: usize> Machine<W> {
 
     /// Returns all that is ever reached in one line, which is given without its end.
     fn line<const J: usize>(&self, line: &[u8]) -> [u64; W] {
-        let (mut reached, mut ever) = (self.start, [0; W]);
-        for byte in line {
-            reached = self.next::<J>(&reached, *byte);
-            add(&mut ever, &reached);
+        self.end::<J>(&self.begin(0, line))
+    }
+
+    /// Returns all that is ever reached in the line of `lane`, which is on its way.
+    fn end<const J: usize>(&self, lane: &Lane<'_, W>) -> [u64; W] {
+        let Lane { rest, mut reached, mut ever, .. } = *lane;
+        for piece in rest.chunks(PIECE) {
+            if self.is_enough(&ever) {
+                return ever;
+            }
+            for byte in piece {
+                reached = self.next::<J>(&reached, *byte);
+                add(&mut ever, &reached);
+            }
         }
         // A `\r` that is left belongs to the line.
         for (word, carriages) in reached.iter_mut().zip(self.carriages) {
@@ -304,6 +351,65 @@ impl<const W: usize> Machine<W> {
         reached = self.next::<J>(&reached, b'\n');
         add(&mut ever, &reached);
         ever
+    }
+
+    /// Returns true if whatever else is in a line would tell nothing more.
+    #[inline]
+    fn is_enough(&self, ever: &[u64; W]) -> bool {
+        self.enough.iter().all(|some| meets(ever, some))
+    }
+
+    /// Looks at some lines, which are given without their ends: `found` is told what is reached in each
+    /// of them, in no order. A lane that has come to the end of its line takes the next one.
+    fn lines<const K: usize, const J: usize>(
+        &self,
+        lines: &[&[u8]],
+        mut found: impl FnMut(usize, &[u64; W]),
+    ) {
+        let mut begun = K.min(lines.len());
+        let mut lanes: [Option<Lane<'_, W>>; K] =
+            std::array::from_fn(|line| Some(self.begin(line, lines.get(line)?)));
+        while lanes.iter().all(Option::is_some) {
+            self.go_on::<K, J>(&mut lanes);
+            for place in &mut lanes {
+                let Some(lane) = place else { continue };
+                if lane.rest.is_empty() || self.is_enough(&lane.ever) {
+                    found(lane.line, &self.end::<J>(lane));
+                    *place = lines.get(begun).map(|line| self.begin(begun, line));
+                    begun += 1;
+                }
+            }
+        }
+        for lane in lanes.iter().flatten() {
+            found(lane.line, &self.end::<J>(lane));
+        }
+    }
+
+    fn begin<'l>(&self, line: usize, rest: &'l [u8]) -> Lane<'l, W> {
+        Lane { line, rest, reached: self.start, ever: [0; W] }
+    }
+
+    /// Takes each lane a piece further.
+    #[inline]
+    fn go_on<const K: usize, const J: usize>(&self, lanes: &mut [Option<Lane<'_, W>>; K]) {
+        let rest = lanes.each_ref().map(|lane| lane.as_ref().map_or(&[][..], |lane| lane.rest));
+        let length = rest.iter().map(|rest| rest.len()).min().unwrap_or(0).min(PIECE);
+        let parts = rest.map(|rest| rest.split_at(length));
+        let mut reached = lanes.each_ref().map(|lane| lane.map_or([0; W], |lane| lane.reached));
+        let mut ever = lanes.each_ref().map(|lane| lane.map_or([0; W], |lane| lane.ever));
+        for at in 0..length {
+            for ((reached, ever), (head, _)) in reached.iter_mut().zip(&mut ever).zip(parts) {
+                // The lengths are equal, which the compiler does not see.
+                let byte = head.get(at).copied().unwrap_or_default();
+                *reached = self.next::<J>(reached, byte);
+                add(ever, reached);
+            }
+        }
+        for (at, lane) in lanes.iter_mut().enumerate() {
+            if let (Some(lane), Some((_, rest))) = (lane, parts.get(at)) {
+                (lane.rest, lane.reached, lane.ever) = (rest, reached[at], ever[at]);
+            }
+        }
     }
 
     /// Looks at the next text, several streams of it at once.
@@ -323,7 +429,7 @@ impl<const W: usize> Machine<W> {
         });
         known.until = from;
         let ends = from < buffer.len() || buffer.ends_with(b"\n");
-        known.hits = known.busy || !ends || meets(&self.ever::<K, J>(streams), &self.last);
+        known.may_hit = known.busy || !ends || meets(&self.ever::<K, J>(streams), &self.last);
     }
 
     fn find<const K: usize>(
@@ -349,27 +455,67 @@ impl<const W: usize> Machine<W> {
         known: &mut Known,
         found: &mut Set,
     ) -> Option<usize> {
-        while at < buffer.len() {
+        loop {
+            while let Some((end, reached)) = known.hits.get(known.told) {
+                known.told += 1;
+                if *end >= at {
+                    *found = *reached;
+                    return Some(*end);
+                }
+            }
+            at = at.max(known.looked);
+            if at >= buffer.len() {
+                return None;
+            }
             if at >= known.until {
                 self.look_ahead::<K, J>(buffer, at, known);
             }
-            if !known.hits {
+            if known.may_hit {
+                self.look_at_lines::<K, J>(buffer, at, known);
+            } else {
                 at = known.until;
-                continue;
+                known.looked = at;
             }
-            let rest = buffer.get(at..).unwrap_or_default();
-            let len = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-            let line = rest.get(..len).unwrap_or_default();
-            let ever = self.line::<J>(line.strip_suffix(b"\r").unwrap_or(line));
-            known.lines += 1;
-            if meets(&ever, &self.last) {
-                known.lines_with_hits += 1;
-                *found = widen(&ever);
-                return Some(at + len);
-            }
-            at += len + 1;
         }
-        None
+    }
+
+    /// Looks at the next lines, one by one.
+    fn look_at_lines<const K: usize, const J: usize>(
+        &self,
+        buffer: &[u8],
+        at: usize,
+        known: &mut Known,
+    ) {
+        let Known { looked, hits, told, lines: n_lines, lines_with_hits, .. } = known;
+        hits.clear();
+        *told = 0;
+        *looked = at;
+        let mut lines: [&[u8]; LINES] = [&[]; LINES];
+        let mut ends = [0; LINES];
+        let mut count = 0;
+        for (line, end) in lines.iter_mut().zip(&mut ends) {
+            let rest = buffer.get(*looked..).unwrap_or_default();
+            if rest.is_empty() {
+                break;
+            }
+            let len = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+            let text = rest.get(..len).unwrap_or_default();
+            (*line, *end) = (text.strip_suffix(b"\r").unwrap_or(text), *looked + len);
+            *looked += len + 1;
+            count += 1;
+        }
+        let mut reached = [[0; W]; LINES];
+        // Lanes end in no order.
+        self.lines::<K, J>(lines.get(..count).unwrap_or_default(), |line, ever| {
+            if let Some(reached) = reached.get_mut(line) {
+                *reached = *ever;
+            }
+        });
+        let lines = ends.iter().zip(&reached).take(count);
+        let with_hits = lines.filter(|(_, reached)| meets(reached, &self.last));
+        hits.extend(with_hits.map(|(end, reached)| (*end, widen(reached))));
+        *n_lines += count;
+        *lines_with_hits += hits.len();
     }
 }
 
