@@ -139,13 +139,6 @@ export class LiveRates {
   }
 }
 
-/** Distance from which on two neighbours have a gap between them: three times the usual one, or three steps. */
-export function longestDistance(at: readonly number[], step: number): number {
-  const distances = at.slice(1).map((time, index) => time - (at[index] ?? time)).sort((a, b) => a - b);
-  const usual = distances[Math.floor(distances.length / 2)] ?? 0;
-  return Math.max(usual, step) * 3 + 1;
-}
-
 /** Columns of a chart: times, then for each line average, lowest and highest. */
 export interface Columns {
   at: number[];
@@ -206,39 +199,54 @@ export function extend(series: Series, samples: Record<string, [number, number |
   return { ...series, at_unix_s: at, min, avg, max, from_unix_s: from, to_unix_s: to };
 }
 
-/** Spans in which nothing was measured: neighbours further apart than `longest`, or points without any value. */
-export function gaps(at: readonly number[], values: readonly Column[], longest: number): [number, number][] {
+/** How many times the distance beside it a distance may be before it is a gap: a sample or two that were lost leave none. */
+const LOST = 3;
+
+/**
+ * Spans in which nothing was measured. What is usual is judged where it is, by the distances right before and after, since an
+ * agent's interval changes: measured over the whole, each sample of the slower part would stand alone. Two silences of about the
+ * same length with one sample between them look like an interval, and are drawn as one.
+ */
+export function gaps(at: readonly number[], values: readonly Column[], step: number): [number, number][] {
+  const measured = at.filter((_, index) => values.some((column) => column[index] !== null && column[index] !== undefined));
+  const distances = apart(measured);
+  // Of two points alone there is nothing beside: then the times at which something could have been measured say what is usual.
+  const alone = distances.length === 1 ? (apart(at).sort((a, b) => a - b)[Math.floor((at.length - 1) / 2)] ?? 0) : 0;
   const out: [number, number][] = [];
-  let last: number | null = null;
-  for (const [index, time] of at.entries()) {
-    if (!values.some((column) => column[index] !== null && column[index] !== undefined)) continue;
-    if (last !== null && time - last > longest) out.push([last, time]);
-    last = time;
+  for (const [index, distance] of distances.entries()) {
+    const usual = Math.max(step, alone, distances[index - 1] ?? 0, distances[index + 1] ?? 0);
+    if (distance > usual * LOST + 1) out.push([measured[index] as number, measured[index + 1] as number]);
   }
   return out;
 }
 
-/** Puts an empty point into each gap, so that no line is drawn across it. */
-export function open(columns: Columns, longest: number): Columns {
-  const missing = gaps(columns.at, columns.avg, longest);
-  if (missing.length === 0) return columns;
+const apart = (at: readonly number[]): number[] => at.slice(1).map((time, index) => time - (at[index] ?? time));
+
+/** Places of values that have no neighbour to draw a line to: they are shown as points. */
+export function lonely(values: Column): number[] {
+  const there = (index: number): boolean => values[index] !== null && values[index] !== undefined;
+  return [...values.keys()].filter((index) => there(index) && !there(index - 1) && !there(index + 1));
+}
+
+/**
+ * Leaves out the times at which none of these lines was measured (another chart's series was), and puts an empty point into each
+ * gap: so a line is drawn from sample to sample, and across no silence.
+ */
+export function open(columns: Columns, step: number): Columns {
+  const missing = gaps(columns.at, columns.avg, step);
   const out: Columns = { at: [], avg: columns.avg.map(() => []), min: columns.min.map(() => []), max: columns.max.map(() => []), banded: columns.banded };
+  const parts = ['avg', 'min', 'max'] as const;
   let next = 0;
   for (const [index, time] of columns.at.entries()) {
+    if (columns.avg.every((column) => column[index] === null || column[index] === undefined)) continue;
     const gap = missing[next];
     if (gap && time > gap[0]) {
       out.at.push(gap[0] + 1);
-      for (const part of [out.avg, out.min, out.max]) for (const column of part) column.push(null);
+      for (const part of parts) for (const column of out[part]) column.push(null);
       next += 1;
-      if (time === gap[0] + 1) {
-        // The empty point already stands on this time.
-        continue;
-      }
     }
     out.at.push(time);
-    columns.avg.forEach((column, line) => out.avg[line]?.push(column[index] ?? null));
-    columns.min.forEach((column, line) => out.min[line]?.push(column[index] ?? null));
-    columns.max.forEach((column, line) => out.max[line]?.push(column[index] ?? null));
+    for (const part of parts) columns[part].forEach((column, line) => out[part][line]?.push(column[index] ?? null));
   }
   return out;
 }

@@ -69,6 +69,11 @@ export async function reflow({ browser, base, user, password }) {
     for (const [name, path] of paths(known)) {
       await page.goto(base + path);
       await settled(page);
+      if (name === 'agents') {
+        // The command is one long line: it must not widen the page.
+        await page.click('.add form button');
+        await page.waitForSelector('.add code');
+      }
       const wide = await page.evaluate(() => {
         const over = document.documentElement.scrollWidth - document.documentElement.clientWidth;
         if (over <= 0) return null;

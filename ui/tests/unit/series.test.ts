@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Metric, Series } from '../../src/lib/api-types.ts';
 import { bounds } from '../../src/lib/chart.ts';
-import { columns, extend, gaps, LiveRates, longestDistance, open, plan, single, summary } from '../../src/lib/series.ts';
+import { columns, extend, gaps, LiveRates, lonely, open, plan, single, summary } from '../../src/lib/series.ts';
 import { ticks } from '../../src/lib/ticks.ts';
 
 const metric = (path: string, unit = 'percent', kind: Metric['kind'] = 'gauge'): Metric => {
@@ -36,19 +36,46 @@ test('live samples of a counter become rates; the first and a reset give none', 
 });
 
 test('gaps are found by time and by missing values', () => {
-  assert.deepEqual(gaps([0, 10, 20, 90], [[1, 1, 1, 1]], 30), [[20, 90]]);
-  assert.deepEqual(gaps([0, 10, 20, 30, 40], [[1, null, null, null, 1]], 30), [[0, 40]]);
-  assert.deepEqual(gaps([0, 10], [[1, 1]], 30), []);
+  assert.deepEqual(gaps([0, 10, 20, 90, 100], [[1, 1, 1, 1, 1]], 10), [[20, 90]]);
+  assert.deepEqual(gaps([0, 10, 20, 30, 40], [[1, null, null, null, 1]], 10), [[0, 40]]);
+  assert.deepEqual(gaps([0, 10], [[1, 1]], 1), []);
+  assert.deepEqual(gaps([], [[]], 1), []);
 });
 
-test('a gap is judged by the usual distance, not by the step alone', () => {
-  assert.equal(longestDistance([0, 5, 10, 15, 60], 1), 16);
-  assert.equal(longestDistance([0, 60, 120], 60), 181);
-  assert.equal(longestDistance([], 10), 31);
+test('an interval that has become longer leaves no gaps, however many points there were before', () => {
+  const quick = Array.from({ length: 38 }, (_, index) => index * 6);
+  const slow = Array.from({ length: 26 }, (_, index) => 37 * 6 + (index + 1) * 30);
+  for (let seen = 2; seen <= slow.length; seen += 1) {
+    const at = [...quick, ...slow.slice(0, seen)];
+    assert.deepEqual(gaps(at, [at], 1), [], `${seen} points after the change`);
+  }
+  const back = [...quick, ...slow, 1100, 1106, 1112];
+  assert.deepEqual(gaps(back, [back], 1), [[1002, 1100]], 'a silence at the slow interval is one all the same');
+});
+
+test('a silence is judged by what is usual beside it', () => {
+  assert.deepEqual(gaps([0, 5, 10, 15, 60], [[1, 1, 1, 1, 1]], 1), [[15, 60]]);
+  assert.deepEqual(gaps([0, 5, 10, 22, 27], [[1, 1, 1, 1, 1]], 1), [], 'a sample that was lost is no silence');
+  assert.deepEqual(gaps([0, 60, 120], [[1, 1, 1]], 60), []);
+});
+
+test('series of another interval in the same answer cut no line', () => {
+  const at = Array.from({ length: 60 }, (_, index) => index * 5);
+  const minutely = at.map((time) => (time % 60 === 0 ? 1 : null));
+  assert.deepEqual(gaps(at, [minutely], 1), []);
+  const drawn = open(columns(series(at, minutely), [{ path: 'a', label: 'a', rate: false }]), 1);
+  assert.deepEqual(drawn.at, [0, 60, 120, 180, 240]);
+  assert.deepEqual(drawn.avg, [[1, 1, 1, 1, 1]]);
+});
+
+test('values between two gaps are known, so that they are drawn as points', () => {
+  assert.deepEqual(lonely([1, null, 2, 3, null, null, 4]), [0, 6]);
+  assert.deepEqual(lonely([null, 5, undefined as unknown as null]), [1]);
+  assert.deepEqual(lonely([]), []);
 });
 
 test('a gap is opened by an empty point, so that no line crosses it', () => {
-  const cut = open(columns(series([0, 10, 90, 100], [1, 2, 3, 4]), [{ path: 'a', label: 'a', rate: false }]), 30);
+  const cut = open(columns(series([0, 10, 90, 100], [1, 2, 3, 4]), [{ path: 'a', label: 'a', rate: false }]), 10);
   assert.deepEqual(cut.at, [0, 10, 11, 90, 100]);
   assert.deepEqual(cut.avg[0], [1, 2, null, 3, 4]);
   for (let i = 1; i < cut.at.length; i += 1) assert.ok((cut.at[i] ?? 0) > (cut.at[i - 1] ?? 0), 'times must grow');
