@@ -13,12 +13,14 @@ PAGE_SOURCES := $(shell find ui/src ui/public ui/build -type f 2>/dev/null) \
 	ui/index.html ui/package.json ui/vite.config.ts ui/svelte.config.js ui/tsconfig.json
 NODE_MODULES := ui/node_modules/.package-lock.json
 PAGE := ui/dist/index.html
+# Where cargo builds, which `CARGO_TARGET_DIR` may say.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 build: $(PAGE)
 	cargo build --release --package hark --locked
 
 run: build
-	target/release/hark up
+	$(TARGET)/release/hark up
 
 page: $(PAGE)
 
@@ -42,7 +44,7 @@ soak: $(PAGE)
 	cargo xtask soak
 
 bench: build
-	target/release/hark bench
+	$(TARGET)/release/hark bench
 
 fuzz: $(PAGE)
 	cargo xtask fuzz

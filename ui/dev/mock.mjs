@@ -454,7 +454,8 @@ const lanesOf = (host, from, to) =>
   });
 
 const counts = () => {
-  const out = { crit: 0, warn: 0, unk: 0, mnt: 0, ok: 0, pending: 0 };
+  const quiet = open().filter((one) => one.silenced !== null);
+  const out = { crit: 0, warn: 0, unk: 0, mnt: 0, ok: 0, pending: 0, silenced: new Set(quiet.map((one) => one.host)).size, silenced_incidents: quiet.length };
   for (const host of hosts) out[{ c: 'crit', w: 'warn', u: 'unk', m: 'mnt', o: 'ok' }[host.state] ?? 'pending'] += 1;
   return out;
 };

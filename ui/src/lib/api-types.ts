@@ -61,6 +61,10 @@ export interface Counts {
   mnt: number;
   ok: number;
   pending: number;
+  /** Of those in need: hosts with silenced problems alone. */
+  silenced?: number;
+  /** Open incidents that a silence or maintenance covers. */
+  silenced_incidents?: number;
 }
 
 export interface Matcher {

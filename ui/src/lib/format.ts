@@ -148,6 +148,13 @@ export function clock(seconds: number, withSeconds = false): string {
   return withSeconds ? `${text}:${two(at.getSeconds())}` : text;
 }
 
+/** Writes a share in percent without its sign, rounded down: what is not whole never reads as the whole. */
+export function share(ratio: number): string {
+  // 0.57 * 10000 is a little less than 5700 in floating point: that is not rounded down.
+  const hundredths = Math.floor(Number((ratio * 10_000).toFixed(4)));
+  return number(hundredths / 100, hundredths % 100 === 0 ? 0 : 2);
+}
+
 /** Writes a moment fully: `2026-11-20 14:22:15`. */
 export function moment(seconds: number | null): string {
   if (seconds === null) return NOTHING;
@@ -209,6 +216,11 @@ export function say(text: string, check = '', limit: number | null = null, word 
     const label = checkLabel(name);
     const value = `${label.charAt(0).toUpperCase()}${label.slice(1)} ${quantity(Number(found), unit)}`;
     return limit === null ? value : `${value}, ${word} ${precise(limit)}${unit === '' ? '' : `${HARD}%`}`;
+  }
+  // `93.6 % > 80.0 %` says of nothing what it is.
+  if (name.includes('_monitor.') && /^-?\d[^<>]*[<>]/.test(found)) {
+    const label = checkLabel(name);
+    return visible(`${label.charAt(0).toUpperCase()}${label.slice(1)} ${found}`);
   }
   if (split && check === '' && !found.startsWith(name)) return visible(`${checkLabel(name)}: ${found}`);
   return visible(found);

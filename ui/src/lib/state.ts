@@ -37,6 +37,13 @@ export function byUrgency(
   return Number(a.ack !== null) - Number(b.ack !== null) || rank(a.state) - rank(b.state) || a.since_unix_s - b.since_unix_s;
 }
 
+/** How many there are of each state that a problem can have. */
+export function tally(problems: readonly { state: ProblemState }[]): Record<ProblemState, number> {
+  const out: Record<ProblemState, number> = { crit: 0, warn: 0, unk: 0 };
+  for (const problem of problems) out[problem.state] += 1;
+  return out;
+}
+
 /** Hosts that need somebody. */
 export const inNeed = (counts: Counts): number => counts.crit + counts.warn + counts.unk;
 

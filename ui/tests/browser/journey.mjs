@@ -110,6 +110,12 @@ export async function journey({ browser, base, user, password, code, wait }) {
   await page.fill('dialog[open] form > .field input', 'known, being replaced');
   await page.click('dialog[open] .primary');
   await page.waitForFunction(() => /is silenced until/.test(document.querySelector('.toasts')?.textContent ?? ''));
+  // It is counted and listed as silenced, and the host's page says so.
+  await page.goto(`${base}/incidents?view=silenced`);
+  await page.waitForSelector(`[data-incident="${known.incident}"]`);
+  check((await page.textContent('.bar .seg [aria-pressed=true] .num')) === '1', 'the silenced incident is counted');
+  await page.goto(`${base}/hosts/${known.host}`);
+  await page.waitForFunction(() => /Silenced until .* nobody is told/.test(document.querySelector('.reason')?.textContent ?? ''));
   await page.goto(`${base}/maintenance`);
   await page.waitForFunction(() => /known, being replaced/.test(document.querySelector('main table')?.textContent ?? ''));
   const row = page.locator('main tr', { hasText: 'known, being replaced' });

@@ -95,6 +95,9 @@ test('a bare value is said with its name and its limit, other texts stay', () =>
   assert.equal(say('memory_monitor.percent = 8.5'), `Memory 8.5${H}%`);
   assert.equal(say('5.5', 'cpu_monitor.load_1min'), 'Load 1 min 5.50');
   assert.equal(say('receiver hook = receiver hook failing: refused'), 'receiver hook failing: refused');
+  assert.equal(say('93.6 % > 80.0 %', 'disk_monitor./var.percent'), 'Disk /var 93.6 % > 80.0 %');
+  assert.equal(say('disk_monitor./.percent = 93.6 % > 80.0 %'), 'Disk / 93.6 % > 80.0 %');
+  assert.equal(say('3 > 2 of 4', 'https'), '3 > 2 of 4');
   assert.equal(say('https = 503 from 3 of 4'), 'https: 503 from 3 of 4');
   assert.equal(say('answers a = b', 'https'), 'answers a = b');
   assert.equal(say('Agent offline'), 'Agent offline');
