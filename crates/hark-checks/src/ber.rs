@@ -1,4 +1,4 @@
-//! The part of ASN.1's basic encoding that LDAP and SNMP need: elements of a tag, a length and
+//! The part of ASN.1's basic encoding that LDAP, SNMP and OCSP need: elements of a tag, a length and
 //! content, with tags of one byte and lengths of a definite form.
 
 use crate::octets::Octets;
@@ -7,6 +7,8 @@ use crate::octets::Octets;
 pub(crate) const BOOLEAN: u8 = 0x01;
 /// A whole number.
 pub(crate) const INTEGER: u8 = 0x02;
+/// Bits, after the number of those that do not count.
+pub(crate) const BITS: u8 = 0x03;
 /// Bytes.
 pub(crate) const OCTETS: u8 = 0x04;
 /// Nothing.
@@ -19,6 +21,8 @@ pub(crate) const ENUMERATED: u8 = 0x0a;
 pub(crate) const SEQUENCE: u8 = 0x30;
 /// Elements in any order.
 pub(crate) const SET: u8 = 0x31;
+/// A time: `20261121095351Z`.
+pub(crate) const TIME: u8 = 0x18;
 
 /// Most numbers an object identifier may have (RFC 2578).
 const MAX_OID: usize = 128;
@@ -51,6 +55,13 @@ impl<'a> Elements<'a> {
         Some((tag, self.octets.take(n)?))
     }
 
+    /// Takes the next element with its header, as its signature is over it.
+    pub(crate) fn next_whole(&mut self) -> Option<&'a [u8]> {
+        let before = self.octets.rest();
+        self.next()?;
+        before.get(..before.len() - self.octets.rest().len())
+    }
+
     /// Takes the next element if it has this tag.
     pub(crate) fn take(&mut self, tag: u8) -> Option<&'a [u8]> {
         let mut ahead = *self;
@@ -76,7 +87,7 @@ impl<'a> Elements<'a> {
 /// Reads a tag and a length.
 fn header(octets: &mut Octets<'_>) -> Option<(u8, usize)> {
     let tag = octets.u8()?;
-    // Tags of several bytes are in neither protocol.
+    // Tags of several bytes are in none of these protocols.
     if tag & 0x1f == 0x1f {
         return None;
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use hark_config::{Key, Kind, Section};
 use hark_model::Status;
 use hark_model::time::Clock;
-use hark_net::{Dial, Family, Guard, TlsError, Unreached, connect, find};
+use hark_net::{Dial, Family, Guard, Tls, TlsError, Unreached, connect, find};
 use tokio::net::UdpSocket;
 
 use crate::facts::FactKey;
@@ -182,7 +182,7 @@ impl Endpoint {
     }
 
     /// Returns the time for everything that waits for the other side.
-    fn limit(&self) -> Duration {
+    pub(crate) fn limit(&self) -> Duration {
         self.timeout.saturating_sub(RESERVE)
     }
 
@@ -213,8 +213,16 @@ impl Endpoint {
     /// What not getting there means, as a finding.
     pub(crate) async fn secure(&self, link: &mut Link) -> Result<(), Finding> {
         let Some(settings) = &self.tls else { return Ok(()) };
+        self.secure_with(link, &settings.tls).await
+    }
+
+    /// Agrees on TLS with whom `tls` trusts.
+    ///
+    /// # Errors
+    /// What not getting there means, as a finding.
+    pub(crate) async fn secure_with(&self, link: &mut Link, tls: &Tls) -> Result<(), Finding> {
         let address = link.address();
-        link.upgrade(&settings.tls, &self.tls_name).await.map_err(|error| no_tls(address, &error))
+        link.upgrade(tls, &self.tls_name).await.map_err(|error| no_tls(address, &error))
     }
 
     /// Finds the address and makes a socket for datagrams to and from there alone.

@@ -81,7 +81,8 @@ const MAX_REDIRECTS: u64 = 20;
 /// Headers that the request itself decides.
 pub(crate) const OWN_HEADERS: &[&str] = &["content-length", "transfer-encoding", "connection"];
 
-const AGENT: &str = concat!("hark/", env!("CARGO_PKG_VERSION"));
+/// How we introduce ourselves.
+pub(crate) const AGENT: &str = concat!("hark/", env!("CARGO_PKG_VERSION"));
 
 /// How much of the time limit stays free for the judgement.
 const RESERVE: Duration = Duration::from_millis(50);

@@ -39,7 +39,7 @@ pub use lines::{Lines, Wire};
 pub use origin::Origin;
 pub use resolve::{Family, Resolve, ResolveError, Resolver, Service, Services};
 pub use stopwatch::Stopwatch;
-pub use tls::{Tls, TlsError, Trust, certificate_of};
+pub use tls::{Listed, Tls, TlsError, Trust, certificate_of};
 
 /// A boxed future: an object-safe trait can return it, which `async fn` cannot.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -5,16 +5,19 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use ring::digest::{SHA256, digest};
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+mod chain;
+
+pub use chain::Listed;
 
 /// Whom the other side must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,12 +80,14 @@ pub struct Tls {
     trust: Trust,
     alpn: &'static [&'static [u8]],
     config: OnceLock<Arc<ClientConfig>>,
+    /// What the other side of the first connection has stapled (OCSP).
+    stapled: Arc<OnceLock<Vec<u8>>>,
 }
 
 impl Tls {
     /// Trusts whom `trust` says.
     pub fn new(trust: Trust) -> Self {
-        Self { trust, alpn: &[], config: OnceLock::new() }
+        Self { trust, alpn: &[], config: OnceLock::new(), stapled: Arc::default() }
     }
 
     /// Offers these protocols (ALPN), the best first.
@@ -112,44 +117,11 @@ impl Tls {
         connector.connect(server, stream).await.map_err(TlsError::Handshake)
     }
 
-    /// Says whether the holder of `chain` (its own certificate first) is trusted to be `name` at that
-    /// time, as [`Tls::secure`] does, and is not on one of the lists of revoked certificates. A list that
-    /// has run out is an error where it is the one to ask; without one for its authority a certificate
-    /// passes.
-    ///
-    /// # Errors
-    /// What is wrong with the chain, or with the authorities.
-    pub fn verify(
-        &self,
-        chain: &[CertificateDer<'static>],
-        name: &str,
-        now: UnixTime,
-        revoked: Vec<CertificateRevocationListDer<'static>>,
-    ) -> Result<(), TlsError> {
-        let roots = match &self.trust {
-            Trust::Anybody => return Ok(()),
-            Trust::Pinned(pin) => return pinned(*pin, chain),
-            Trust::System => Arc::clone(&SYSTEM_ROOTS),
-            Trust::File(path) => authorities(path)?,
-        };
-        let bare = name.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let server = ServerName::try_from(bare).map_err(|_| TlsError::Name(name.to_owned()))?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut builder = WebPkiServerVerifier::builder_with_provider(roots, provider);
-        if !revoked.is_empty() {
-            builder = builder
-                .with_crls(revoked)
-                .only_check_end_entity_revocation()
-                .allow_unknown_revocation_status()
-                .enforce_revocation_expiration();
-        }
-        let unusable = |error: rustls::server::VerifierBuilderError| {
-            TlsError::Handshake(io::Error::new(io::ErrorKind::InvalidData, error))
-        };
-        let verifier = builder.build().map_err(unusable)?;
-        let (own, above) = chain.split_first().ok_or_else(nothing_shown)?;
-        let verdict = verifier.verify_server_cert(own, above, &server, &[], now);
-        verdict.map(drop).map_err(untrusted)
+    /// Returns what the other side of the first connection has stapled to its certificate: the answer of
+    /// an OCSP responder as it came, nothing of it is looked at here. Seen only by those who take
+    /// [`Trust::Anybody`] or a pinned certificate, and judge afterwards.
+    pub fn stapled(&self) -> Option<&[u8]> {
+        self.stapled.get().map(Vec::as_slice)
     }
 
     fn config(&self) -> Result<Arc<ClientConfig>, TlsError> {
@@ -166,7 +138,8 @@ impl Tls {
             .with_safe_default_protocol_versions()
             .expect("ring offers the suites of TLS 1.2 and 1.3");
         let by = |pin| {
-            let verifier = Arc::new(Certificate { pin, provider });
+            let stapled = Arc::clone(&self.stapled);
+            let verifier = Arc::new(Certificate { pin, provider, stapled });
             builder.clone().dangerous().with_custom_certificate_verifier(verifier)
         };
         let by_roots = |roots| builder.clone().with_root_certificates(roots);
@@ -197,23 +170,6 @@ static SYSTEM_ROOTS: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
     Arc::new(roots)
 });
 
-fn untrusted(error: rustls::Error) -> TlsError {
-    TlsError::Handshake(io::Error::new(io::ErrorKind::InvalidData, error))
-}
-
-fn nothing_shown() -> TlsError {
-    untrusted(rustls::Error::NoCertificatesPresented)
-}
-
-/// Says whether the first certificate is the pinned one.
-fn pinned(pin: [u8; 32], chain: &[CertificateDer<'static>]) -> Result<(), TlsError> {
-    let own = chain.first().ok_or_else(nothing_shown)?;
-    if digest(&SHA256, own).as_ref() == pin {
-        return Ok(());
-    }
-    Err(untrusted(rustls::CertificateError::ApplicationVerificationFailure.into()))
-}
-
 fn authorities(path: &Path) -> Result<Arc<RootCertStore>, TlsError> {
     let unusable = |source| TlsError::CaFile { path: path.to_owned(), source };
     read_roots(path).map(Arc::new).map_err(unusable)
@@ -237,6 +193,7 @@ fn read_roots(path: &Path) -> io::Result<RootCertStore> {
 struct Certificate {
     pin: Option<[u8; 32]>,
     provider: Arc<CryptoProvider>,
+    stapled: Arc<OnceLock<Vec<u8>>>,
 }
 
 impl ServerCertVerifier for Certificate {
@@ -245,9 +202,12 @@ impl ServerCertVerifier for Certificate {
         end_entity: &CertificateDer<'_>,
         _intermediates: &[CertificateDer<'_>],
         _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
+        ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
+        if !ocsp_response.is_empty() {
+            self.stapled.get_or_init(|| ocsp_response.to_vec());
+        }
         // The fingerprint is no secret, so comparing it may take any time.
         if self.pin.is_none_or(|pin| digest(&SHA256, end_entity).as_ref() == pin) {
             return Ok(ServerCertVerified::assertion());

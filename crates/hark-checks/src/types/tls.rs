@@ -2,8 +2,8 @@
 //! spoken; from the start, or after STARTTLS in one of the protocols that have it.
 //!
 //! The chain is taken whatever it is, and judged afterwards: so what is wrong with it does not hide what
-//! else there is to say. Revocation is looked up only in a list that the settings name. OCSP is not
-//! spoken: authorities give it up for lists, and asking tells them who looks at what.
+//! else there is to say. Revocation is looked up only where the settings ask for it: asking tells
+//! authorities who looks at what, and many give up OCSP for lists and certificates of a few days.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use hark_config::{Key, Kind, Section};
 use hark_model::sample::Unit;
-use hark_model::time::Clock;
+use hark_model::time::{Clock, Micros};
 use hark_model::{Status, Unix};
 use hark_net::{BoxFuture, Tls, TlsError, Trust};
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -29,10 +29,14 @@ use crate::{Check, CheckType, Context, Given};
 
 mod certificate;
 mod hello;
+mod ocsp;
+mod revocation;
+mod signature;
 mod starttls;
 
 use certificate::{Signed, covers};
 use hello::{SHORTEST, TELLING, Version, client_hello, speaks};
+use revocation::{CRL_KEY, Found, OCSP_KEY, Ocsp, Revocation, Trusted};
 use starttls::StartTls;
 
 /// The check type `tls`.
@@ -58,8 +62,10 @@ const OWN_KEYS: &[Key] = &[
     Key::new(
         "crl_file",
         Kind::Text,
-        "PEM file of lists of revoked certificates, read anew for each run; without it revocation is not looked at.",
+        "PEM file of lists of revoked certificates, read anew for each run.",
     ),
+    OCSP_KEY,
+    CRL_KEY,
 ];
 
 pub(crate) const KEYS: &[Key] = &join::<_, { OWN_KEYS.len() + 12 }>(&stream_keys("443"), OWN_KEYS);
@@ -76,8 +82,13 @@ const OWN_FACTS: &[FactKey] = &[
     FactKey::new("spoken", "versions of `refuse` that the server speaks"),
 ];
 
-const FACTS: &[FactKey] =
-    &join::<_, { OWN_FACTS.len() + endpoint::FACTS.len() }>(OWN_FACTS, endpoint::FACTS);
+const CERTIFICATE_FACTS: &[FactKey] =
+    &join::<_, { OWN_FACTS.len() + revocation::FACTS.len() }>(OWN_FACTS, &revocation::FACTS);
+
+const FACTS: &[FactKey] = &join::<_, { CERTIFICATE_FACTS.len() + endpoint::FACTS.len() }>(
+    CERTIFICATE_FACTS,
+    endpoint::FACTS,
+);
 
 const DEFAULTS: Defaults =
     Defaults { tls: Some(TlsMode::Direct), starttls: true, ..Defaults::stream(Some(443)) };
@@ -96,8 +107,11 @@ impl CheckType for TlsOfServer {
          TLS, if the chain is not trusted for the name (`tls_name`, or `address`), if the certificate is \
          not for each of `names`, is on a list in `crl_file`, or if a version in `refuse` is spoken. \
          Warning or critical by the days until the first certificate of the chain ends, and by the limits \
-         of the time. With `insecure` any chain is taken, and its names and days are judged. OCSP is not \
-         spoken. Unknown if the name has no address. What is demanded of version, cipher, issuer or key is \
+         of the time. With `insecure` any chain is taken, and its names and days are judged. With `ocsp` or \
+         `crl` critical if the certificate was revoked, and a warning if nobody tells: a responder that is \
+         away, does not know the certificate, or whose answer is too old or wrongly signed. Nothing is asked \
+         before the chain is trusted, and what is good is asked again after an hour. \
+         Unknown if the name has no address. What is demanded of version, cipher, issuer or key is \
          written as conditions: `tls_version is TLSv1.3`, `key_bits >= 2048`, `certificate_issuer contains \
          \"Let's Encrypt\"`."
     }
@@ -126,6 +140,7 @@ impl CheckType for TlsOfServer {
         let refuse = section.one_or_many("refuse");
         let refuse = refuse.iter().filter_map(|value| value.word(Version::WORDS)).collect();
         let crl_file = section.opt_str("crl_file").map(PathBuf::from);
+        let revocation = Revocation::read(section);
         let protocol = section.word("protocol", StartTls::WORDS);
         let mut endpoint = Endpoint::read(section, given, &DEFAULTS)?;
         let protocol = match (endpoint.mode, protocol) {
@@ -152,7 +167,7 @@ impl CheckType for TlsOfServer {
         let trust = std::mem::replace(&mut settings.tls, Tls::new(Trust::Anybody));
         endpoint.mode = TlsMode::Off;
         let names = names.into_iter().map(|one| one.value).collect();
-        Some(Box::new(Server { endpoint, trust, protocol, names, refuse, crl_file }))
+        Some(Box::new(Server { endpoint, trust, protocol, names, refuse, crl_file, revocation }))
     }
 }
 
@@ -174,6 +189,14 @@ struct Server {
     names: Vec<String>,
     refuse: Vec<Version>,
     crl_file: Option<PathBuf>,
+    revocation: Revocation,
+}
+
+/// What was agreed on, and what was stapled to the certificate.
+#[derive(Debug)]
+struct Agreed {
+    seen: Seen,
+    stapled: Option<Vec<u8>>,
 }
 
 /// Whether a version is spoken.
@@ -194,15 +217,16 @@ impl Check for Server {
 
     fn look<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Finding> {
         Box::pin(async {
+            let began = Clock.micros();
             let of = |version| self.version(context, version);
-            let (seen, v1_0, v1_1, v1_2) = tokio::join!(
+            let (agreed, v1_0, v1_1, v1_2) = tokio::join!(
                 self.agree(context),
                 of(Version::V1_0),
                 of(Version::V1_1),
                 of(Version::V1_2),
             );
-            let seen = match seen {
-                Ok(seen) => seen,
+            let agreed = match agreed {
+                Ok(agreed) => agreed,
                 Err(finding) => return finding,
             };
             let revoked = match self.revoked().await {
@@ -210,7 +234,15 @@ impl Check for Server {
                 Err(why) => return Finding::new(Status::Unknown, why),
             };
             let spoken: Vec<Spoken> = [v1_0, v1_1, v1_2].into_iter().flatten().collect();
-            self.judge(&seen, &spoken, revoked, Clock.now().unix)
+            let now = Clock.now().unix;
+            let verdict = self.verdict(&agreed.seen, revoked, now);
+            let found = match &verdict {
+                Ok(()) if self.revocation.is_wanted() => {
+                    self.find_revoked(context, &agreed, began).await
+                }
+                _ => Found::default(),
+            };
+            self.judge(&agreed.seen, &spoken, &verdict, &found, now)
         })
     }
 }
@@ -225,10 +257,40 @@ impl Server {
     }
 
     /// Agrees on TLS with whoever it is.
-    async fn agree(&self, context: &Context) -> Result<Seen, Finding> {
+    async fn agree(&self, context: &Context) -> Result<Agreed, Finding> {
         let mut link = self.open(context).await?;
-        self.endpoint.secure(&mut link).await?;
-        Ok(link.seen())
+        if self.revocation.ocsp == Ocsp::Nobody {
+            self.endpoint.secure(&mut link).await?;
+            return Ok(Agreed { seen: link.seen(), stapled: None });
+        }
+        // One of its own for each run: what is stapled is that of its first connection.
+        let tls = Tls::new(Trust::Anybody);
+        self.endpoint.secure_with(&mut link, &tls).await?;
+        Ok(Agreed { seen: link.seen(), stapled: tls.stapled().map(<[u8]>::to_vec) })
+    }
+
+    /// Finds out whether the certificate of a chain that is trusted was revoked.
+    async fn find_revoked(&self, context: &Context, agreed: &Agreed, began: Micros) -> Found {
+        let Some(tls) = &agreed.seen.tls else { return Found::default() };
+        let spent = Duration::from_micros(Clock.micros().since(began));
+        let left = self.endpoint.limit().saturating_sub(spent);
+        let (chain, name) = (tls.chain.as_slice(), self.endpoint.tls_name.as_str());
+        let trusted = Trusted { tls: &self.trust, chain, name };
+        self.revocation.find(context, trusted, agreed.stapled.as_deref(), left).await
+    }
+
+    /// Says whether the chain is trusted for the name, and by lists of the settings not revoked.
+    fn verdict(
+        &self,
+        seen: &Seen,
+        revoked: Vec<CertificateRevocationListDer<'static>>,
+        now: Unix,
+    ) -> Result<(), TlsError> {
+        let at = UnixTime::since_unix_epoch(Duration::from_secs(
+            u64::try_from(now.seconds()).unwrap_or_default(),
+        ));
+        let chain = seen.tls.as_ref().map_or(&[][..], |tls| &tls.chain);
+        self.trust.verify(chain, &self.endpoint.tls_name, at, revoked)
     }
 
     /// Asks whether a version is spoken, if that is to be known.
@@ -276,17 +338,14 @@ impl Server {
         &self,
         seen: &Seen,
         spoken: &[Spoken],
-        revoked: Vec<CertificateRevocationListDer<'static>>,
+        verdict: &Result<(), TlsError>,
+        found: &Found,
         now: Unix,
     ) -> Finding {
         let Some(tls) = &seen.tls else {
             return Finding::new(Status::Critical, format!("no TLS with {}", seen.address));
         };
         let mut wrong: Vec<String> = Vec::new();
-        let at = UnixTime::since_unix_epoch(Duration::from_secs(
-            u64::try_from(now.seconds()).unwrap_or_default(),
-        ));
-        let verdict = self.trust.verify(&tls.chain, &self.endpoint.tls_name, at, revoked);
         wrong.extend(verdict.as_ref().err().map(distrust));
         let names = tls.certificate.as_ref().map_or(&[][..], |certificate| &certificate.names);
         let missing = self.names.iter().filter(|name| !covers(names, name));
@@ -306,6 +365,7 @@ impl Server {
         let finding = Finding::new(status, format!("{}: {text}", seen.address))
             .saw("trusted", verdict.is_ok())
             .saw("spoken", too_old);
+        let finding = found.judge(finding);
         let finding = self.judge_chain(seen, finding, now);
         self.endpoint.judge(seen, finding)
     }

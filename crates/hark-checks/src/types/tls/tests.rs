@@ -10,7 +10,7 @@ use crate::tls::TlsSeen;
 fn errors(text: &str) -> String {
     let document = Document::single(&format!("address: www.test\n{text}"));
     let root = document.root(&NoSecrets);
-    drop(families::read(&TlsOfServer, &root, None, Conditions::default()));
+    drop(families::read(&TlsOfServer, &root, &[], Conditions::default()));
     document.diagnostics().render(Style::Plain)
 }
 
@@ -33,7 +33,7 @@ fn starttls_has_a_protocol_and_its_port() {
     ] {
         let document = Document::single(&format!("address: www.test\n{text}"));
         let root = document.root(&NoSecrets);
-        let check = families::read(&TlsOfServer, &root, None, Conditions::default()).unwrap();
+        let check = families::read(&TlsOfServer, &root, &[], Conditions::default()).unwrap();
         assert_eq!(check.target(), target);
     }
 }
@@ -87,6 +87,7 @@ impl World {
             names: names.into_iter().map(|one| one.value).collect(),
             refuse: Vec::new(),
             crl_file: None,
+            revocation: Revocation::default(),
         }
     }
 
@@ -103,7 +104,18 @@ impl World {
     }
 
     fn judge(&self, settings: &str, spoken: &[Spoken]) -> Finding {
-        self.server(settings).judge(&self.seen(), spoken, Vec::new(), NOW)
+        self.judge_with(settings, spoken, Vec::new())
+    }
+
+    fn judge_with(
+        &self,
+        settings: &str,
+        spoken: &[Spoken],
+        lists: Vec<CertificateRevocationListDer<'static>>,
+    ) -> Finding {
+        let (server, seen) = (self.server(settings), self.seen());
+        let verdict = server.verdict(&seen, lists, NOW);
+        server.judge(&seen, spoken, &verdict, &Found::default(), NOW)
     }
 
     /// A list on which the server's certificate stands, good until that year.
@@ -181,10 +193,7 @@ fn without_trust_names_and_days_are_judged_none_the_less() {
 #[test]
 fn a_certificate_on_a_list_is_revoked_and_an_old_list_is_no_answer() {
     let world = world(2040, 2035);
-    let judge = |until| {
-        let list = vec![world.list(until)];
-        world.server("").judge(&world.seen(), &[], list, NOW)
-    };
+    let judge = |until| world.judge_with("", &[], vec![world.list(until)]);
     let revoked = judge(2031);
     assert_eq!(revoked.status, Status::Critical);
     assert!(revoked.text.contains("evoked"), "{}", revoked.text);
