@@ -26,7 +26,7 @@ pub(crate) const PROBE_KEYS: &[Key] =
 
 const GIVEN_KEYS: &[Key] = &[
     Key::new("check", Kind::Text, "Its name."),
-    Key::new("address", Kind::Text, "Where its host is."),
+    Key::new("address", Kind::OneOrMany(&Kind::Text), "Where its host is."),
     Key::new("private_targets", Kind::Bool, "As in `check_defaults`.").default("true"),
 ];
 
@@ -275,13 +275,13 @@ pub struct Configured {
 }
 
 impl Configured {
-    /// Reads the section `checks` of the root of the configuration. `address_of` gives the address
-    /// of a host that is declared with one; a host's name is meant otherwise. `hosts_of` gives the hosts
+    /// Reads the section `checks` of the root of the configuration. `addresses_of` gives the addresses
+    /// of a host that is declared with some; a host's name is meant otherwise. `hosts_of` gives the hosts
     /// that a name or a tag stands for. What is wrong is reported; checks that could be read are
     /// returned, in the order of the file.
     pub fn read_all(
         root: &Section<'_>,
-        address_of: impl Fn(&HostName) -> Option<String>,
+        addresses_of: impl Fn(&HostName) -> Vec<String>,
         hosts_of: impl Fn(&str) -> Vec<HostName>,
     ) -> Vec<Self> {
         let mut checks = Vec::new();
@@ -300,12 +300,11 @@ impl Configured {
             let hosts = read_hosts(&section);
             let before = root.diagnostics().n_errors();
             for host in hosts.iter().map(Some).chain(hosts.is_empty().then_some(None)) {
-                let one = read_one(&section, &defaults, name.as_ref(), host, &address_of);
+                let one = read_one(&section, &defaults, name.as_ref(), host, &addresses_of);
                 if let Some((word, mut check)) = one {
                     check.sites = sites.clone().map(|mut sites| {
-                        let address = address_of(&check.host);
-                        let address = address.unwrap_or_else(|| check.host.to_string());
-                        sites.give(&section, word, &check, &address, guard);
+                        let addresses = places(&check.host, &addresses_of);
+                        sites.give(&section, word, &check, &addresses, guard);
                         sites
                     });
                     checks.push(check);
@@ -337,13 +336,19 @@ fn read_hosts(section: &Section<'_>) -> Vec<HostName> {
 pub(crate) fn read_probe(
     section: &Section<'_>,
     name: Option<&CheckName>,
-    address: Option<&str>,
+    addresses: &[String],
 ) -> Option<Configured> {
     section.finish(PROBE_KEYS);
     let defaults = Defaults { section: None, tick: None };
     let host = section.parse("host", HostName::new);
-    let address_of = |_: &HostName| address.map(str::to_owned);
-    read_one(section, &defaults, name, host.as_ref(), &address_of).map(|(_, check)| check)
+    let addresses_of = |_: &HostName| addresses.to_vec();
+    read_one(section, &defaults, name, host.as_ref(), &addresses_of).map(|(_, check)| check)
+}
+
+/// Returns where a host is: its addresses, or its name.
+fn places(host: &HostName, addresses_of: &impl Fn(&HostName) -> Vec<String>) -> Vec<String> {
+    let addresses = addresses_of(host);
+    if addresses.is_empty() { vec![host.to_string()] } else { addresses }
 }
 
 fn read_one(
@@ -351,7 +356,7 @@ fn read_one(
     defaults: &Defaults<'_>,
     name: Option<&CheckName>,
     host: Option<&HostName>,
-    address_of: &impl Fn(&HostName) -> Option<String>,
+    addresses_of: &impl Fn(&HostName) -> Vec<String>,
 ) -> Option<(&'static str, Configured)> {
     if let Some(repair) = section.child("repair") {
         repair.finish(REPAIR_KEYS);
@@ -372,11 +377,10 @@ fn read_one(
     }
     let (word, value) = section.exactly_one_of(&words)?;
     let kind = TYPES.iter().find(|kind| kind.name() == word)?;
-    let address = host.map(|host| address_of(host).unwrap_or_else(|| host.to_string()));
+    let addresses = host.map_or_else(Vec::new, |host| places(host, addresses_of));
     let settings = value.section()?.lending("timeout", section);
     settings.finish(kind.keys());
-    let check =
-        families::read(*kind, &settings, address.as_deref(), Conditions::read(section, *kind))?;
+    let check = families::read(*kind, &settings, &addresses, Conditions::read(section, *kind))?;
     if check.timeout() > timing.every {
         section
             .error("every", "the check may take longer than the time between two runs")
@@ -441,7 +445,7 @@ pub fn from_target(
     let document = Document::single(&settings_text(&settings));
     let root = document.root(&NoSecrets);
     root.finish(&[kind.keys(), conditions::KEYS].concat());
-    match families::read(*kind, &root, None, Conditions::read(&root, *kind)) {
+    match families::read(*kind, &root, &[], Conditions::read(&root, *kind)) {
         Some(check) if !document.has_errors() => Ok(check),
         _ => Err(mistakes(&document, &settings)),
     }

@@ -1,5 +1,6 @@
 //! One check over IPv4 and IPv6: well only if it is well over each.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,18 +28,20 @@ impl Families {
 }
 
 /// Reads a check of `kind` with its conditions, and makes two of it where its settings ask for both
-/// families.
+/// families. Where the settings name no address, that of the check's host is meant which is of the family;
+/// the first one of `hosts` if there is none, or if either will do.
 pub(crate) fn read(
     kind: &dyn CheckType,
     section: &Section<'_>,
-    host: Option<&str>,
+    hosts: &[String],
     conditions: Conditions,
 ) -> Option<Box<dyn Check>> {
     let has_family = kind.keys().iter().any(|key| key.name == "family");
     let families = if has_family { section.word("family", Families::WORDS) } else { None };
     let (wanted, conditions) = (conditions.names(), Arc::new(conditions));
     let of = |family| {
-        let check = kind.read(section, Given { host, family, wanted: &wanted })?;
+        let check =
+            kind.read(section, Given { host: of_family(hosts, family), family, wanted: &wanted })?;
         Some(conditions.onto(check))
     };
     match families.unwrap_or(Families::One(Family::Either)) {
@@ -49,6 +52,14 @@ pub(crate) fn read(
             Some(Box::new(Both { v4: v4?, v6: v6? }))
         }
     }
+}
+
+fn of_family(hosts: &[String], family: Family) -> Option<&str> {
+    let is_wanted = |host: &&String| match (host.parse::<IpAddr>(), family) {
+        (Ok(IpAddr::V4(_)), Family::V4) | (Ok(IpAddr::V6(_)), Family::V6) => true,
+        (_, Family::V4 | Family::V6 | Family::Either) => false,
+    };
+    hosts.iter().find(is_wanted).or_else(|| hosts.first()).map(String::as_str)
 }
 
 #[derive(Debug)]
@@ -124,7 +135,7 @@ mod tests {
 
     async fn look(settings: &str) -> Finding {
         let document = Document::single(settings);
-        let check = read(&Tcp, &document.root(&NoSecrets), None, Conditions::default()).unwrap();
+        let check = read(&Tcp, &document.root(&NoSecrets), &[], Conditions::default()).unwrap();
         let context = Context::new(Arc::new(hark_net::Resolver::default()));
         crate::run(&*check, &context).await.0
     }

@@ -44,6 +44,17 @@ struct Seen {
     at: Mono,
 }
 
+/// What one site says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Says<'a> {
+    /// Its name.
+    pub site: &'a str,
+    /// What it last found, in a line, and when that look began; none if it has not said anything yet.
+    pub seen: Option<(Status, &'a str, Mono)>,
+    /// Whether it counts.
+    pub counts: bool,
+}
+
 /// What the sites say together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Combined {
@@ -153,6 +164,16 @@ impl Quorum {
         }
         self.say_silent(&mut text, now);
         Combined { status, text }
+    }
+
+    /// Returns what each site says, in the order of the settings.
+    pub fn sites(&self, now: Mono) -> impl Iterator<Item = Says<'_>> {
+        let fresh_for = self.fresh_for();
+        self.sites.iter().map(move |site| Says {
+            site: &site.name,
+            seen: site.seen.as_ref().map(|seen| (seen.status, seen.text.as_str(), seen.at)),
+            counts: site.counts(now, fresh_for),
+        })
     }
 
     fn too_few(&self, counting: usize, now: Mono) -> Combined {

@@ -121,7 +121,7 @@ impl Sites {
         section: &Section<'_>,
         word: &str,
         check: &Configured,
-        address: &str,
+        addresses: &[String],
         guard: Guard,
     ) {
         if self.hosts.is_empty() {
@@ -147,7 +147,13 @@ impl Sites {
         given.extend([
             ("host".to_owned(), json!(check.host.as_str())),
             ("check".to_owned(), json!(check.name.as_str())),
-            ("address".to_owned(), json!(address)),
+            (
+                "address".to_owned(),
+                match addresses {
+                    [one] => json!(one),
+                    several => json!(several),
+                },
+            ),
             ("every".to_owned(), json!(duration::format(every))),
             ("retry_every".to_owned(), json!(duration::format(retry_every))),
             ("error_every".to_owned(), json!(duration::format(error_every))),
@@ -196,10 +202,12 @@ impl Probe {
 
     /// Reads one; what is wrong is reported.
     pub fn read(section: &Section<'_>) -> Option<Self> {
-        let address = section.opt_str("address");
+        let addresses = section.one_or_many("address");
+        let addresses = addresses.iter().filter_map(|one| one.str().map(str::to_owned));
+        let addresses: Vec<String> = addresses.collect();
         let name = section.parse("check", CheckName::new);
         let private = section.bool("private_targets", true);
-        let configured = configured::read_probe(section, name.as_ref(), address)?;
+        let configured = configured::read_probe(section, name.as_ref(), &addresses)?;
         let Configured { name, host, check, timing, attempts, clear_attempts, .. } = configured;
         if PROGRAMS.contains(&check.kind()) {
             section.error(check.kind(), "runs a program, which sites do not do");
@@ -273,8 +281,8 @@ mod tests {
             };
             hosts.into_iter().map(|name| HostName::new(name).unwrap()).collect()
         };
-        let address_of = |_: &HostName| Some("192.0.2.7".to_owned());
-        let checks = Configured::read_all(&document.root(&NoSecrets), address_of, hosts_of);
+        let addresses_of = |_: &HostName| vec!["192.0.2.7".to_owned()];
+        let checks = Configured::read_all(&document.root(&NoSecrets), addresses_of, hosts_of);
         (checks, document.diagnostics().render(Style::Plain))
     }
 

@@ -104,6 +104,8 @@ pub struct HostDraft {
     pub profiles: Vec<ProfileName>,
     /// Where it is.
     pub address: Option<IpAddr>,
+    /// Where it is in the other family of addresses.
+    pub other_address: Option<IpAddr>,
 }
 
 /// The configuration as somebody wrote it: names are not yet resolved.
@@ -211,6 +213,8 @@ pub struct HostPlan {
     pub profiles: Vec<ProfileName>,
     /// Where it is.
     pub address: Option<IpAddr>,
+    /// Where it is in the other family of addresses.
+    pub other_address: Option<IpAddr>,
     /// Its thresholds, all layers laid over each other.
     pub thresholds: Arc<ThresholdSet>,
     /// Its declared checks.
@@ -329,6 +333,7 @@ fn resolve_hosts(draft: &Draft, faults: &mut Vec<Fault>) -> BTreeMap<HostName, A
             owner: host.owner.clone(),
             profiles: host.profiles.clone(),
             address: host.address,
+            other_address: host.other_address,
             thresholds: Arc::clone(set),
             checks: checks.remove(name).unwrap_or_default(),
         };

@@ -187,9 +187,10 @@ fn read(sources: Vec<SourceFile>, names: Vec<PathBuf>, revision: u32) -> Result<
     let web = WebSettings::read(&root);
     let receivers = Receivers::read(&root);
     let plan = plan::read_with(&root, hark_agent::METRICS);
-    let address = |host: &hark_model::HostName| {
-        let plan = plan.as_ref()?;
-        plan.host(host.as_str()).address.map(|a| a.to_string())
+    let addresses = |host: &hark_model::HostName| -> Vec<String> {
+        let Some(plan) = plan.as_ref() else { return Vec::new() };
+        let host = plan.host(host.as_str());
+        host.address.iter().chain(&host.other_address).map(ToString::to_string).collect()
     };
     let hosts_of = |word: &str| -> Vec<hark_model::HostName> {
         let Some(plan) = plan.as_ref() else { return Vec::new() };
@@ -198,7 +199,7 @@ fn read(sources: Vec<SourceFile>, names: Vec<PathBuf>, revision: u32) -> Result<
         };
         plan.hosts().filter(|(name, host)| is_meant(name, host)).map(|(n, _)| n.clone()).collect()
     };
-    let checks = Configured::read_all(&root, address, hosts_of);
+    let checks = Configured::read_all(&root, addresses, hosts_of);
     let guard = hark_checks::read_guard(&root);
     let uplink = hark_checks::read_uplink(&root);
     let agent_configs = AgentConfigs::read(&root);

@@ -4,8 +4,12 @@ use super::*;
 
 fn read(text: &str) -> (Vec<Configured>, String) {
     let document = Document::single(text);
-    let address_of = |host: &HostName| (host.as_str() == "web1").then(|| "192.0.2.7".to_owned());
-    let checks = Configured::read_all(&document.root(&NoSecrets), address_of, |_| Vec::new());
+    let addresses_of = |host: &HostName| match host.as_str() {
+        "web1" => vec!["192.0.2.7".to_owned()],
+        "six1" => vec!["192.0.2.8".to_owned(), "2001:db8::8".to_owned()],
+        _ => Vec::new(),
+    };
+    let checks = Configured::read_all(&document.root(&NoSecrets), addresses_of, |_| Vec::new());
     (checks, document.diagnostics().render(Style::Plain))
 }
 
@@ -35,6 +39,31 @@ fn checks_are_read_with_their_timing() {
     assert_eq!(checks.iter().map(seconds).collect::<Vec<_>>(), [(60, 15), (60, 15), (120, 30)]);
     let counts = |c: &Configured| (c.attempts, c.clear_attempts);
     assert_eq!(checks.iter().map(counts).collect::<Vec<_>>(), [(3, 1), (3, 1), (3, 2)]);
+}
+
+#[test]
+fn a_host_with_addresses_of_both_families_is_looked_at_over_the_one_that_is_meant() {
+    let (checks, errors) = read(
+        "checks:
+  any: {tcp: {port: 22}, host: six1}
+  four: {tcp: {port: 22, family: ipv4}, host: six1}
+  six: {tcp: {port: 22, family: ipv6}, host: six1}
+  both: {tcp: {port: 22, family: both}, host: six1}
+  named: {tcp: {port: 22, family: ipv6}, host: db1}
+",
+    );
+    assert_eq!(errors, "");
+    let shown: Vec<_> = checks.iter().map(|c| (c.name.as_str(), c.check.target())).collect();
+    let wanted = [
+        ("any", "192.0.2.8:22"),
+        ("four", "192.0.2.8:22"),
+        ("six", "[2001:db8::8]:22"),
+        ("both", "192.0.2.8:22"),
+        ("named", "db1:22"),
+    ];
+    assert_eq!(shown, wanted.map(|(name, target)| (name, target.to_owned())));
+    let both = format!("{:?}", checks[3].check);
+    assert!(both.contains("192.0.2.8") && both.contains("2001:db8::8"), "{both}");
 }
 
 #[test]

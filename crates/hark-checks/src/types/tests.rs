@@ -37,7 +37,7 @@ fn every_example_is_accepted() {
         let document = Document::single(kind.example());
         let root = document.root(&NoSecrets);
         root.finish(kind.keys());
-        let check = families::read(*kind, &root, None, Conditions::default());
+        let check = families::read(*kind, &root, &[], Conditions::default());
         assert_eq!(document.diagnostics().render(Style::Plain), "", "{}", kind.name());
         let check = check.unwrap();
         assert_eq!(check.kind(), kind.name());
@@ -65,7 +65,7 @@ fn the_keys_of_the_manual_are_the_keys_that_are_read() {
     for kind in TYPES {
         let document = Document::single(kind.example());
         let root = document.root(&NoSecrets);
-        drop(families::read(*kind, &root, None, Conditions::default()));
+        drop(families::read(*kind, &root, &[], Conditions::default()));
         let read: BTreeSet<&str> = root.asked().into_iter().collect();
         let written: BTreeSet<&str> = kind.keys().iter().map(|key| key.name).collect();
         assert_eq!(read, written, "{}", kind.name());
@@ -85,7 +85,7 @@ fn a_wrong_value_is_an_error_and_not_a_default() {
             let text = format!("{}\n{}: [[]]\n", kept.join("\n"), key.name);
             let document = Document::single(&text);
             let root = document.root(&NoSecrets);
-            drop(families::read(*kind, &root, None, Conditions::default()));
+            drop(families::read(*kind, &root, &[], Conditions::default()));
             assert!(document.has_errors(), "{} takes anything for {}", kind.name(), key.name);
         }
     }
@@ -115,7 +115,7 @@ async fn a_cancelled_run_leaves_nothing_behind() {
         };
         let document = Document::single(&settings);
         let root = document.root(&NoSecrets);
-        let check = families::read(*kind, &root, None, Conditions::default()).unwrap();
+        let check = families::read(*kind, &root, &[], Conditions::default()).unwrap();
         let began = hark_model::Clock.now().mono;
         let cut =
             tokio::time::timeout(Duration::from_millis(100), crate::run(&*check, &context)).await;
@@ -197,7 +197,7 @@ async fn no_type_goes_to_a_private_address_where_that_is_forbidden() {
             for settings in ways_to(kind.name(), host, port) {
                 let document = Document::single(&settings);
                 let root = document.root(&NoSecrets);
-                let check = families::read(*kind, &root, None, Conditions::default());
+                let check = families::read(*kind, &root, &[], Conditions::default());
                 if document.has_errors() {
                     // Where only addresses are taken, names are none; nothing else is refused here.
                     let said = document.diagnostics().render(Style::Plain);

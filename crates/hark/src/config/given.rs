@@ -420,7 +420,7 @@ mod tests {
         );
         let root = document.root(&NoSecrets);
         let hosts_of = |word: &str| vec![HostName::new(word).unwrap()];
-        let checks = Configured::read_all(&root, |_| Some("192.0.2.7".to_owned()), hosts_of);
+        let checks = Configured::read_all(&root, |_| vec!["192.0.2.7".to_owned()], hosts_of);
         let configs = AgentConfigs::default().with_probes(&checks);
         let probe = &given(&configs, "a").unwrap()["probes"]["web1/door"];
         assert_eq!((&probe["host"], &probe["address"]), (&json!("web1"), &json!("192.0.2.7")));

@@ -6,7 +6,7 @@ use crate::families;
 fn errors(text: &str) -> String {
     let document = Document::single(&format!("address: vpn.example\n{text}"));
     let root = document.root(&NoSecrets);
-    drop(families::read(&OpenVpn, &root, None, crate::conditions::Conditions::default()));
+    drop(families::read(&OpenVpn, &root, &[], crate::conditions::Conditions::default()));
     document.diagnostics().render(Style::Plain)
 }
 

@@ -7,7 +7,7 @@ use crate::stream::play;
 fn errors(text: &str) -> String {
     let document = Document::single(&format!("address: '2001:db8::5'\n{text}"));
     let root = document.root(&NoSecrets);
-    drop(families::read(&Sip, &root, None, crate::conditions::Conditions::default()));
+    drop(families::read(&Sip, &root, &[], crate::conditions::Conditions::default()));
     document.diagnostics().render(Style::Plain)
 }
 

@@ -7,7 +7,7 @@ fn errors(text: &str) -> String {
     let document = Document::single(&format!("address: mx.example\n{text}"));
     let root = document.root(&NoSecrets);
     root.finish(KEYS);
-    drop(families::read(&Smtp, &root, None, crate::conditions::Conditions::default()));
+    drop(families::read(&Smtp, &root, &[], crate::conditions::Conditions::default()));
     document.diagnostics().render(Style::Plain)
 }
 
@@ -40,7 +40,7 @@ fn tls_from_the_start_has_its_own_port() {
     let target = |text: &str| {
         let document = Document::single(&format!("address: mx.example\n{text}"));
         let root = document.root(&NoSecrets);
-        families::read(&Smtp, &root, None, crate::conditions::Conditions::default())
+        families::read(&Smtp, &root, &[], crate::conditions::Conditions::default())
             .unwrap()
             .target()
     };

@@ -13,7 +13,11 @@ use crate::plan::{CheckPlan, Draft, HostDraft, Place};
 /// The keys of a host. `owner`, `managers` and `monitors` say who may do what with it, which is not
 /// the engine's business.
 pub const HOST_KEYS: &[Key] = &[
-    Key::new("address", Kind::Text, "Where it is; by default its name is looked up."),
+    Key::new(
+        "address",
+        Kind::OneOrMany(&Kind::Text),
+        "Where it is; of two, one is of IPv4 and one of IPv6. By default its name is looked up.",
+    ),
     Key::new(
         "parents",
         Kind::List(&Kind::Either(&[Kind::Text, Kind::List(&Kind::Text)])),
@@ -40,14 +44,14 @@ pub(super) fn read(root: &Section<'_>, draft: &mut Draft, places: &mut Places) {
             }
         };
         places.insert(Place::Host(name.clone()), key.span);
+        let addresses = read_addresses(&section);
         let mut host = HostDraft {
             parents: read_parents(&section, &name, places),
             tags: values(section.parse_many("tags", Tag::new)),
             owner: section.parse("owner", UserName::new),
             profiles: Vec::new(),
-            address: section.parse("address", |text| {
-                text.parse::<IpAddr>().map_err(|_| "an address such as 192.0.2.7 was expected")
-            }),
+            address: addresses.first().copied(),
+            other_address: addresses.get(1).copied(),
         };
         for profile in section.parse_many("threshold_config", ProfileName::new) {
             places.insert(Place::HostProfile(name.clone(), profile.value.clone()), profile.span);
@@ -60,6 +64,19 @@ pub(super) fn read(root: &Section<'_>, draft: &mut Draft, places: &mut Places) {
 
 fn values<T>(spanned: Vec<hark_config::Spanned<T>>) -> Vec<T> {
     spanned.into_iter().map(|item| item.value).collect()
+}
+
+/// Reads an address, or one of each family.
+fn read_addresses(section: &Section<'_>) -> Vec<IpAddr> {
+    let read = section.parse_many("address", |text| {
+        text.parse::<IpAddr>().map_err(|_| "an address such as 192.0.2.7 was expected")
+    });
+    let addresses = values(read);
+    let of_four = addresses.iter().filter(|address| address.is_ipv4()).count();
+    if of_four > 1 || addresses.len() - of_four > 1 {
+        section.error("address", "a host has at most one address of IPv4 and one of IPv6");
+    }
+    addresses
 }
 
 fn read_parents(section: &Section<'_>, host: &HostName, places: &mut Places) -> Vec<Vec<HostName>> {
@@ -161,5 +178,44 @@ fn read_check(
         flapping: section.opt_bool("flapping"),
         repair: section.child("repair").and_then(|repair| repairs::read(&repair)),
         ..usual
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hark_config::{Document, NoSecrets, Style};
+
+    use super::*;
+
+    fn read(address: &str) -> (Vec<String>, String) {
+        let document = Document::single(&format!("address: {address}\n"));
+        let read = read_addresses(&document.root(&NoSecrets));
+        let texts = read.iter().map(ToString::to_string).collect();
+        (texts, document.diagnostics().render(Style::Plain))
+    }
+
+    #[test]
+    fn a_host_has_an_address_or_one_of_each_family() {
+        for (address, wanted) in [
+            ("192.0.2.7", &["192.0.2.7"][..]),
+            ("'2001:db8::7'", &["2001:db8::7"]),
+            ("[192.0.2.7, '2001:db8::7']", &["192.0.2.7", "2001:db8::7"]),
+            ("['2001:db8::7', 192.0.2.7]", &["2001:db8::7", "192.0.2.7"]),
+        ] {
+            let (addresses, wrong) = read(address);
+            assert_eq!((addresses.as_slice(), wrong.as_str()), (&*own(wanted), ""), "{address}");
+        }
+        for (address, words) in [
+            ("[192.0.2.7, 192.0.2.8]", "at most one address of IPv4 and one of IPv6"),
+            ("['2001:db8::7', '2001:db8::8', 192.0.2.7]", "at most one address"),
+            ("[web1.example.net]", "an address such as"),
+        ] {
+            let (_, wrong) = read(address);
+            assert!(wrong.contains(words), "{address}: {wrong}");
+        }
+    }
+
+    fn own(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
     }
 }

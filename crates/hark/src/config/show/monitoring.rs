@@ -108,9 +108,18 @@ fn mending(plan: &RepairPlan) -> Value {
     json!({"action": &*plan.action, "tries": plan.tries, "wait": time(plan.wait)})
 }
 
+fn addresses(host: &HostPlan) -> Value {
+    let all = host.address.iter().chain(&host.other_address).map(ToString::to_string);
+    match all.collect::<Vec<_>>().as_slice() {
+        [] => Value::Null,
+        [one] => json!(one),
+        both => json!(both),
+    }
+}
+
 fn host(host: &HostPlan) -> Value {
     json!({
-        "address": host.address.map(|a| a.to_string()),
+        "address": addresses(host),
         "tags": words(&host.tags),
         "owner": host.owner.as_ref().map(ToString::to_string),
         "threshold_config": words(&host.profiles),
