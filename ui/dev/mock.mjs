@@ -403,6 +403,14 @@ const CHECKS = [
   ['tls', '', 'expires within 7 days'],
   ['snmp-if', 'percent', 'above 0.1'],
 ];
+/** What the server or its sites look at; agents and jobs report the others by themselves. */
+const LOOKED_AT = new Set(['postgres', 'ssh', 'https', 'tls', 'snmp-if']);
+const sitesOf = () => [
+  { site: 'server', status: 'ok', text: 'SSH-2.0-OpenSSH_9.2p1, 1.8 ms', seen_at: at(now() - 20), counts: true },
+  { site: 'fra1', status: 'critical', text: 'no connection to 192.0.2.7:22: timed out', seen_at: at(now() - 12), counts: true },
+  { site: 'ams1', status: 'ok', text: 'SSH-2.0-OpenSSH_9.2p1, 11.3 ms', seen_at: at(now() - 14), counts: true },
+  { site: 'sin1', status: 'pending', text: '', seen_at: null, counts: false },
+];
 function hostOf(host) {
   const open = incidents.filter((one) => one.host === host.name && one.resolved === null);
   const db = host.name.startsWith('db');
@@ -426,7 +434,7 @@ function hostOf(host) {
       const incident = open.find((one) => one.check === name);
       const status = incident?.status ?? 'ok';
       const value = name.includes('percent') || name.includes('load') ? valueAt(host.name, name, now()) : { postgres: 2.1, replication: 0.4, ssh: 1.8, https: 0.2, host: 3 }[name] ?? null;
-      return { name, status, hard: status, soft: name === 'ssh' && db ? { attempt: 2, of: 3 } : null, value: incident?.value ?? value, unit, text: incident?.text ?? '', rule, changed_at: at(incident ? incident.since : START - 86_400 * 3), fresh: name === 'replication' && incident ? 'stale' : 'fresh', flapping: false, incident: incident?.id ?? null, limits: incident?.limits ?? { warning: null, critical: null } };
+      return { name, status, hard: status, soft: name === 'ssh' && db ? { attempt: 2, of: 3 } : null, value: incident?.value ?? value, unit, text: incident?.text ?? '', rule, changed_at: at(incident ? incident.since : START - 86_400 * 3), fresh: name === 'replication' && incident ? 'stale' : 'fresh', flapping: false, incident: incident?.id ?? null, limits: incident?.limits ?? { warning: null, critical: null }, is_looked_at: LOOKED_AT.has(name), sites: name === 'ssh' && db ? sitesOf() : [] };
     }),
     incidents: open.map((one) => one.id),
     parents: host.name.endsWith('.fra') && !host.name.startsWith('rtr') ? ['rtr-core-1.fra'] : [],
@@ -610,7 +618,7 @@ async function api(request, answer, url) {
   }
   if (path === '/pushes') return json(answer, hosts.filter((one) => one.name.startsWith('db')).map((one) => ({ host: one.name, check: 'backup', state: 'up', text: 'done', schedule: 'every day at 03:00', done_at: at(START - 7000), due_at: at(START + 79_400), path: `/push/${'0123456789abcdef'.repeat(2)}` })));
   const lookMatch = /^\/hosts\/([^/]+)\/look$/.exec(path);
-  if (lookMatch && method === 'POST') return url.searchParams.get('check') === 'load' ? problem(answer, 404, 'Not found', 'nobody looks at it from outside') : json(answer, { checks: 1 });
+  if (lookMatch && method === 'POST') return !LOOKED_AT.has(url.searchParams.get('check')) ? problem(answer, 404, 'Not found', 'nobody looks at it from outside') : json(answer, { checks: 1 });
   const actionMatch = /^\/hosts\/([^/]+)\/actions(?:\/([^/]+))?$/.exec(path);
   if (actionMatch) {
     const [, host, action] = actionMatch.map((part) => part && decodeURIComponent(part));

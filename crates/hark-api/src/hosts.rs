@@ -149,6 +149,29 @@ pub struct Check {
     pub incident: Option<u64>,
     /// The limits.
     pub limits: Limits,
+    /// Whether the server or its sites look at it: such a check can be looked at now. Others are what
+    /// agents and jobs report by themselves.
+    #[serde(default)]
+    pub is_looked_at: bool,
+    /// What each site says, where it is looked at from several places.
+    #[serde(default)]
+    pub sites: Vec<SiteSays>,
+}
+
+/// What one site says of a check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SiteSays {
+    /// The host whose agent is the site; `server` for the server itself.
+    pub site: String,
+    /// What it last found; `pending` if it has not said anything yet.
+    pub status: Status,
+    /// The same in words.
+    pub text: String,
+    /// When that look began.
+    #[schema(required = true)]
+    pub seen_at: Option<Timestamp>,
+    /// Whether it counts: its result is fresh, and it can tell.
+    pub counts: bool,
 }
 
 /// The limits of a value.

@@ -154,6 +154,19 @@ export interface Check {
   flapping: boolean;
   incident: number | null;
   limits: { warning: number | null; critical: number | null };
+  /** The server or its sites look at it, so it can be looked at now; agents and jobs report the others by themselves. */
+  is_looked_at: boolean;
+  /** What each site says, where it is looked at from several places. */
+  sites: SiteSays[];
+}
+
+/** What one site says of a check; `pending` if it has not said anything yet. */
+export interface SiteSays {
+  site: string;
+  status: Status;
+  text: string;
+  seen_at: string | null;
+  counts: boolean;
 }
 
 export interface Host {

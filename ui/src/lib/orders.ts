@@ -1,5 +1,5 @@
 // Orders of actions: who may give them, and how often the page looks after one whose outcome has not come.
-import type { Me, Order } from './api-types.ts';
+import type { Check, Me, Order } from './api-types.ts';
 import { unix } from './format.ts';
 
 /** Somebody who has just ordered looks at the page: the agent fetches and runs within a few seconds. */
@@ -11,6 +11,9 @@ const CLOSELY_S = 60;
 
 /** Whether somebody may have a host carry out an action: what else the server would refuse is not offered. */
 export const mayOrder = (me: Me | null, host: string): boolean => me !== null && (me.admin || ['manager', 'owner'].includes(me.roles[host] ?? ''));
+
+/** Whether somebody may have a check looked at now: only what the server or its sites look at can be, agents and jobs report by themselves. */
+export const mayLook = (me: Me | null, host: string, check: Pick<Check, 'is_looked_at'>): boolean => check.is_looked_at && mayOrder(me, host);
 
 /** Whether the outcome of an order has not come. */
 export const isOpen = (order: Order): boolean => order.state === 'waiting' || order.state === 'taken';

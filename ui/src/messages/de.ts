@@ -380,7 +380,10 @@ export const de: Messages = {
   'check.look': 'Jetzt prüfen',
   'check.look-at': 'Jetzt prüfen: {check}',
   'check.looking': '{check} wird geprüft.',
-  'check.look-none': '{check} wird nicht von außen geprüft: Der Agent meldet es von selbst.',
+  'check.look-none': '{check} wird nicht mehr geprüft.',
+  'check.sites': 'Was jeder Standort zu {check} sagt',
+  'check.site-server': 'dieser Server',
+  'check.site-not': 'zählt nicht',
   'check.address': 'Adresse',
   'check.address-text': 'Diese Adresse ruft der Job auf, wenn er fertig ist ({schedule}). Wer sie kennt, kann für den Job sprechen.',
 

@@ -378,7 +378,10 @@ export const en = {
   'check.look': 'Look now',
   'check.look-at': 'Look now: {check}',
   'check.looking': '{check} is being looked at.',
-  'check.look-none': 'Nobody looks at {check} from outside: the agent reports it by itself.',
+  'check.look-none': 'Nobody looks at {check} any more.',
+  'check.sites': 'What each site says of {check}',
+  'check.site-server': 'this server',
+  'check.site-not': 'does not count',
   'check.address': 'Address',
   'check.address-text': 'The job calls this address when it is done ({schedule}). Whoever knows it can speak for the job.',
 

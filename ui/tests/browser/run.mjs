@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { actions } from './actions.mjs';
 import { launch } from './browser.mjs';
+import { checks } from './checks.mjs';
 import { journey, phone } from './journey.mjs';
 import { keyboard } from './keys.mjs';
 import { expiry, polling, reconnect } from './live.mjs';
@@ -42,9 +43,9 @@ class Server {
   }
 }
 
-const ALL = { journey, phone, keyboard, actions, reflow, weight, axe, polling, expiry, reconnect };
-/** These need a server that can be treated badly, or a host that offers what they order. */
-const OWN = new Set(['reconnect', 'actions']);
+const ALL = { journey, phone, keyboard, actions, checks, reflow, weight, axe, polling, expiry, reconnect };
+/** These need a server that can be treated badly, or hosts that are as they expect. */
+const OWN = new Set(['reconnect', 'actions', 'checks']);
 
 const wanted = process.argv.slice(2);
 const url = process.env.HARK_URL?.replace(/\/$/, '');

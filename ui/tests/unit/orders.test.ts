@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Me, Order } from '../../src/lib/api-types.ts';
-import { ended, mayOrder, pace } from '../../src/lib/orders.ts';
+import { ended, mayLook, mayOrder, pace } from '../../src/lib/orders.ts';
 
 const NOW = 1_800_000_000;
 const order = (id: number, state: Order['state'], age = 0): Order => ({
@@ -27,6 +27,12 @@ test('managers and owners of a host may order, and administrators everywhere', (
   assert.equal(mayOrder(me(false, { web1: 'manager' }), 'web1'), true);
   assert.equal(mayOrder(me(false, { web1: 'owner' }), 'web1'), true);
   assert.equal(mayOrder(me(true, {}), 'web1'), true);
+});
+
+test('only what the server or its sites look at can be looked at now, by those who may order', () => {
+  for (const [looked, admin, may] of [[true, true, true], [true, false, false], [false, true, false]] as const) {
+    assert.equal(mayLook(me(admin, {}), 'web1', { is_looked_at: looked }), may);
+  }
 });
 
 test('a young order is looked after closely, an old one now and then, an ended one not at all', () => {

@@ -288,6 +288,8 @@ impl Backend for Fake {
                 unit: "percent".to_owned(),
                 text: "97".to_owned(),
                 rule: "above 90, clears at 81".to_owned(),
+                is_looked_at: false,
+                sites: Vec::new(),
                 changed_at: None,
                 seen_at: None,
                 fresh: Fresh::Late,

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use hark_api::hosts::SiteSays;
 use hark_checks::Configured;
 use hark_checks::quorum::{Combined, Quorum};
-use hark_model::time::{Mono, Unix};
+use hark_model::time::{Mono, Now, Unix};
 use hark_model::{CheckName, CheckResult, HostName, Next, Status};
 
 /// What a site found, as ingest hands it on.
@@ -54,6 +55,22 @@ impl Polls {
         self.0.contains_key(&(host.clone(), check.clone()))
     }
 
+    /// Returns what each site of a check says; nothing if it has none.
+    pub(super) fn sites_of(&self, host: &HostName, check: &CheckName, now: Now) -> Vec<SiteSays> {
+        let Some(quorum) = self.0.get(&(host.clone(), check.clone())) else { return Vec::new() };
+        let says = quorum.sites(now.mono).map(|says| {
+            let (status, text, at) = match says.seen {
+                Some((status, text, at)) => {
+                    let at = Unix(now.unix.0.saturating_sub(age_ms(now.mono, at)));
+                    (Some(status).into(), text.to_owned(), Some(at.into()))
+                }
+                None => (None.into(), String::new(), None),
+            };
+            SiteSays { site: says.site.to_owned(), status, text, seen_at: at, counts: says.counts }
+        });
+        says.collect()
+    }
+
     /// Takes what a site found. What none of the sites of a check says is left out.
     pub(super) fn take(&mut self, vote: Vote) {
         let Vote { host, check, site, status, text, at } = vote;
@@ -76,6 +93,10 @@ impl Polls {
     pub(super) fn sleep(&self, now: Mono) -> Option<Duration> {
         self.0.values().map(|quorum| quorum.next_deadline().since(now)).min()
     }
+}
+
+fn age_ms(now: Mono, at: Mono) -> i64 {
+    i64::try_from(now.since(at).as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Makes a result of what the sites say together.
@@ -107,7 +128,7 @@ mod tests {
     fn checks(sites: &str) -> Vec<Configured> {
         let text = format!("checks: {{door: {{host: web1, tcp: {{port: 22}}, sites: {sites}}}}}\n");
         let document = Document::single(&text);
-        Configured::read_all(&document.root(&NoSecrets), |_| None, |word| vec![name(word)])
+        Configured::read_all(&document.root(&NoSecrets), |_| Vec::new(), |word| vec![name(word)])
     }
 
     fn vote(site: &str, status: Status) -> Vote {
@@ -128,6 +149,14 @@ mod tests {
         polls.take(vote("b", Status::Critical));
         let due = polls.due(NOW);
         assert_eq!(due[0].2.status, Status::Critical);
+        let door = CheckName::new("door").unwrap();
+        let now = Now { mono: Mono(NOW.0 + 5000), unix: Unix(1_800_000_005_000) };
+        let sites = polls.sites_of(&name("web1"), &door, now);
+        let said = sites.iter().map(|one| (one.site.as_str(), one.status.word(), one.counts));
+        let wanted = [("a", "critical", true), ("b", "critical", true), ("c", "pending", false)];
+        assert_eq!(said.collect::<Vec<_>>(), wanted);
+        assert_eq!(sites[0].seen_at, Some(Unix(1_800_000_000_000).into()));
+        assert_eq!(polls.sites_of(&name("web2"), &door, now), []);
         assert!(due[0].2.text.contains("a: refused; b: refused"), "{due:?}");
         polls.configure(&checks("[c, d]"), NOW);
         polls.take(vote("a", Status::Critical));

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
+use hark_api::hosts::SiteSays;
 use hark_checks::schedule::{Limits, Pace, Schedule, Started, Wanted};
 use hark_checks::sites::{Looked, Sites};
 use hark_checks::uplink::{Uplink, anything_answers};
@@ -76,6 +77,13 @@ pub(crate) enum ToProbes {
     Plan(Arc<Plan>),
     /// What a site found.
     Vote(Vote),
+    /// Somebody wants to see who looks at the checks of a host, and what each site says.
+    Lookers {
+        /// Of which host.
+        host: HostName,
+        /// Gets each check that is looked at, with its sites, if it has any.
+        reply: oneshot::Sender<BTreeMap<CheckName, Vec<SiteSays>>>,
+    },
     /// Somebody wants to know now: tells whether there is such a check.
     Now {
         /// Of which host.
@@ -308,6 +316,11 @@ impl Driver {
                     tracing::debug!("who wanted to know now has stopped waiting");
                 }
             }
+            ToProbes::Lookers { host, reply } => {
+                if reply.send(self.lookers(&host)).is_err() {
+                    tracing::debug!("who wanted to see who looks has stopped waiting");
+                }
+            }
         }
     }
 
@@ -319,6 +332,17 @@ impl Driver {
         } else {
             self.schedule.hurry(&Key::of(&host, &wanted.check), Clock.now().mono);
         }
+    }
+
+    /// Returns the checks of a host that are looked at, and what their sites say.
+    fn lookers(&self, host: &HostName) -> BTreeMap<CheckName, Vec<SiteSays>> {
+        let here = self.watched.values().filter(|watched| watched.host == *host);
+        let here = here.map(|watched| &watched.name);
+        let elsewhere = self.sites.keys().filter(|(of, _)| of == host).map(|(_, name)| name);
+        let now = Clock.now();
+        here.chain(elsewhere)
+            .map(|name| (name.clone(), self.polls.sites_of(host, name, now)))
+            .collect()
     }
 
     /// Has one or all checks of a host looked at, from wherever they are looked at.

@@ -38,6 +38,25 @@ fn says(server: &Server, host: &str, what: &str, wanted: impl Fn(&str, &str) -> 
     });
 }
 
+/// Demands that the page is told what each site says, and what agents report by themselves.
+fn site_by_site(server: &Server, status: &str, names: &[&str]) {
+    until(&format!("each site to say {status}"), LIMIT, || {
+        let answer = server.try_get("/api/0/hosts/web1").ok()?;
+        let check = answer.body["checks"].as_array()?.first()?.clone();
+        assert_eq!(check["is_looked_at"], true, "{check}");
+        let sites = check["sites"].as_array()?;
+        let said: Vec<&str> = sites.iter().filter_map(|one| one["site"].as_str()).collect();
+        assert_eq!(said, names);
+        let all = |one: &serde_json::Value| {
+            one["status"] == status && one["counts"] == true && one["seen_at"].is_string()
+        };
+        sites.iter().all(all).then_some(())
+    });
+    let answer = server.try_get("/api/0/hosts/a").unwrap();
+    let own = answer.body["checks"].as_array().unwrap();
+    assert!(own.iter().all(|check| check["is_looked_at"] == false), "{own:?}");
+}
+
 #[test]
 fn a_site_that_is_cut_off_alarms_nobody_and_what_all_see_is_one_incident() {
     let folder = folder();
@@ -90,6 +109,7 @@ fn a_site_that_is_cut_off_alarms_nobody_and_what_all_see_is_one_incident() {
     until("that the site's uplink is back", LIMIT, || {
         a.errors().contains("the uplink is back").then_some(())
     });
+    site_by_site(&server, "ok", &["server", "a", "b"]);
     drop(target);
     for host in ["web1", "web2"] {
         says(&server, host, "who sees that it is gone", |status, text| {
@@ -99,4 +119,5 @@ fn a_site_that_is_cut_off_alarms_nobody_and_what_all_see_is_one_incident() {
         until("the alarm", LIMIT, || (alarms(host) > 0).then_some(()));
     }
     assert_eq!((alarms("web1"), alarms("web2")), (1, 1));
+    site_by_site(&server, "critical", &["server", "a", "b"]);
 }

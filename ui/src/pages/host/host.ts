@@ -1,7 +1,7 @@
 // What the parts of a host's page share: its tabs and ranges, and how its checks are ordered and written.
-import type { Check } from '../../lib/api-types.ts';
+import type { Check, SiteSays } from '../../lib/api-types.ts';
 import { NOTHING, quantity, say, visible } from '../../lib/format.ts';
-import { ofStatus, rank } from '../../lib/state.ts';
+import { ofStatus, rank, type State } from '../../lib/state.ts';
 import { t } from '../../messages/index.ts';
 
 export const RANGES: [string, number][] = [
@@ -24,6 +24,12 @@ export const worstFirst = (checks: Check[]): Check[] =>
 export const resultOf = (check: Check): string => (/^-?[\d.]*$/.test(check.text) ? t(`status.${check.hard}`) : visible(check.text));
 
 export const valueOf = (check: Check): string => (check.fresh === 'stale' ? NOTHING : quantity(check.value, check.unit));
+
+/** What a site says that has nothing to say it with, the worst first; those that do not count come last. */
+export const bySite = (sites: SiteSays[]): (SiteSays & { state: State })[] =>
+  sites
+    .map((one) => ({ ...one, text: one.text === '' ? t(`status.${one.status}`) : visible(one.text), state: ofStatus(one.status) }))
+    .sort((a, b) => Number(b.counts) - Number(a.counts) || rank(a.state) - rank(b.state) || (a.site < b.site ? -1 : 1));
 
 /** A sentence ends with a full stop, whoever wrote it. */
 export const sentence = (text: string): string => (/[.!?…]$/.test(text) ? say(text) : `${say(text)}.`);

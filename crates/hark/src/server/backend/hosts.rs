@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use hark_api::alerts::{Alert, Alerts};
 use hark_api::fleet::Fleet;
-use hark_api::hosts::{Check, Host, HostRow, HostsQuery};
+use hark_api::hosts::{Check, Host, HostRow, HostsQuery, SiteSays};
 use hark_api::list::{Cursor, Page, limit};
 use hark_api::live::{HostChange, Rows};
 use hark_api::overview::Soft;
 use hark_engine::view::{CheckView, HostView};
 use hark_model::time::Clock;
-use hark_model::{HostId, HostName, SeriesName, Status, Unix};
+use hark_model::{CheckName, HostId, HostName, SeriesName, Status, Unix};
 use hark_web::{Answer, Refused, Sight};
 
 use super::overview::limits;
@@ -18,6 +18,7 @@ use super::words::{letter, seconds};
 use super::{ServerBackend, ending};
 use crate::server::intake::AgentFacts;
 use crate::server::messages::ToIntake;
+use crate::server::probes::ToProbes;
 use crate::server::vitals::Vital;
 
 /// What the fleet needs of one host from the engine.
@@ -124,6 +125,13 @@ impl ServerBackend {
         let mut host = self.ask(move |engine| engine.host(id).map(|h| host(h, &seen)))?;
         let host = host.as_mut().ok_or(Refused::Absent)?;
         host.loss_ratio = self.facts_of(name)?.and_then(|facts| facts.loss);
+        let mut lookers = self.lookers_of(name)?;
+        for check in &mut host.checks {
+            let Ok(name) = CheckName::new(&check.name) else { continue };
+            let sites = lookers.remove(&name);
+            check.is_looked_at = sites.is_some();
+            check.sites = sites.unwrap_or_default();
+        }
         Ok(host.clone())
     }
 
@@ -198,6 +206,14 @@ impl ServerBackend {
         let mut change = change.ok_or(Refused::Absent)?;
         change.samples = samples;
         Ok(change)
+    }
+
+    /// Returns the checks of a host that the server or its sites look at, and what each site says.
+    fn lookers_of(&self, host: &HostName) -> Answer<BTreeMap<CheckName, Vec<SiteSays>>> {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        let asked = ToProbes::Lookers { host: host.clone(), reply };
+        self.links.probes.blocking_send(asked).map_err(|_| ending())?;
+        answer.blocking_recv().map_err(|_| ending())
     }
 
     /// Returns what ingest knows of the agent of one host; of a host without one, nothing.
@@ -310,6 +326,8 @@ fn check(check: CheckView<'_>) -> Check {
         flapping: check.flapping_since().is_some(),
         incident: check.incident().map(|i| i.0),
         limits: limits(check.limits()),
+        is_looked_at: false,
+        sites: Vec::new(),
     }
 }
 
