@@ -1,4 +1,4 @@
-//! `redis` against Redis and `memcached` against memcached. Debian has no Nagios plugin for either.
+//! `redis` against Redis and `memcached` against memcached, beside `check_redis` and `check_memcached`.
 
 use std::process::Command;
 
@@ -9,7 +9,10 @@ use tempfile::TempDir;
 use crate::support::certificates::{Authority, NAME};
 use crate::support::process::{Process, as_nobody, folder_of_nobody};
 use crate::support::relay::Relay;
-use crate::support::{expect, free_port, good_slow_and_over_ipv6_alone, needs, until_open};
+use crate::support::{
+    expect, free_port, good_slow_and_over_ipv6_alone, needs, plugin, plugin_without_limit, same,
+    until_open,
+};
 
 /// Starts a server as nobody.
 async fn start(program: &str, port: u16, arguments: &[&str]) -> (Process, TempDir) {
@@ -38,6 +41,10 @@ async fn redis_is_asked_for_its_figures() {
     let measure = |name: &str| finding.measures.iter().find(|m| m.name == name).map(|m| m.value);
     assert_eq!(measure("memory_limit_bytes"), Some(64.0 * 1024.0 * 1024.0));
     assert!(measure("clients").is_some_and(|n| n >= 1.0), "{finding:?}");
+    let theirs = |port: u16| plugin("check_redis", &["-H", "127.0.0.1", "-p", &port.to_string()]);
+    same(&finding, &theirs(port));
+    let away = free_port();
+    same(&expect("redis", away, &[], Status::Critical, "refused").await, &theirs(away));
     assert_eq!(finding.facts.get("role"), &Fact::from("master"));
     assert_ne!(finding.facts.get("info_redis_mode"), &Fact::Absent);
     good_slow_and_over_ipv6_alone("redis", port, &[]).await;
@@ -57,8 +64,16 @@ async fn redis_lets_in_who_has_the_password() {
         &["--requirepass", "sesame", "--user", "watcher", "on", ">hush", "~*", "+ping"],
     )
     .await;
-    expect("redis", port, &[("password", "sesame")], Status::Ok, "Redis ").await;
-    expect("redis", port, &[], Status::Critical, "it wants a password: NOAUTH").await;
+    let theirs = |more: &[&str]| {
+        let number = port.to_string();
+        plugin("check_redis", &[&["-H", "127.0.0.1", "-p", &number][..], more].concat())
+    };
+    let ours = expect("redis", port, &[("password", "sesame")], Status::Ok, "Redis ").await;
+    same(&ours, &theirs(&["-x", "sesame"]));
+    let ours = expect("redis", port, &[], Status::Critical, "it wants a password: NOAUTH").await;
+    same(&ours, &theirs(&[]));
+    // With a wrong one the plugin breaks off in its own code.
+    assert_eq!(theirs(&["-x", "no"]).0, Status::Unknown);
     expect("redis", port, &[("password", "no")], Status::Critical, "refuses the login: WRONGPASS")
         .await;
     // A user that may do nothing but be there.
@@ -84,6 +99,13 @@ async fn memcached_says_its_version_and_its_figures() {
     let arguments = ["-l", "127.0.0.1", "-p", &number, "-U", "0", "-m", "32"];
     let _server = start("/usr/bin/memcached", port, &arguments).await;
     let finding = expect("memcached", port, &[], Status::Ok, "memcached 1.").await;
+    let theirs = |port: u16| {
+        let number = port.to_string();
+        plugin_without_limit("check_memcached", &["-H", "127.0.0.1", "-p", &number])
+    };
+    same(&finding, &theirs(port));
+    let away = free_port();
+    same(&expect("memcached", away, &[], Status::Critical, "refused").await, &theirs(away));
     let limit = finding.measures.iter().find(|m| m.name == "memory_limit_bytes").unwrap();
     assert!((limit.value - 32.0 * 1024.0 * 1024.0).abs() < 1.0, "{limit:?}");
     assert_eq!(finding.facts.get("evictions"), &Fact::Absent, "a measure, not a fact of its own");

@@ -9,7 +9,9 @@ use hark_model::{Clock, Status};
 
 use crate::support::datagrams::DatagramRelay;
 use crate::support::process::{Process, as_nobody, folder_of_nobody, until};
-use crate::support::{PATIENCE, expect, free_port, look, look_at, needs, plugin, same};
+use crate::support::{
+    PATIENCE, expect, free_port, look, look_at, needs, plugin, plugin_without_limit, same,
+};
 
 /// Starts a time server that leaves this machine's clock alone; `more` is added to its settings.
 async fn chrony(folder: &Path, more: &str) -> (u16, Process) {
@@ -42,6 +44,10 @@ async fn ntp_compares_clocks_with_chrony_as_check_ntp_time_does() {
     let ours = expect("ntp", port, &[("samples", "4")], Status::Ok, "stratum 3").await;
     let number = port.to_string();
     same(&ours, &plugin("check_ntp_time", &["-H", "127.0.0.1", "-p", &number]));
+    // Asks for the peers of ntpd by its own control packets, which chrony and most others do not answer.
+    let theirs =
+        plugin_without_limit("check_ntp_peer", &["-H", "127.0.0.1", "-p", &number, "-t", "2"]);
+    assert_eq!(theirs.0, Status::Critical, "{}", theirs.1);
     let offset = ours.measures.iter().find(|m| m.name == "offset_seconds").unwrap().value;
     assert!(offset.abs() < 0.05, "the same clock: {offset}");
     assert_eq!(ours.facts.get("leap"), &Fact::from("none"));

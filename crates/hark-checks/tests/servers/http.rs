@@ -123,12 +123,22 @@ async fn http_judges_the_answers_of_nginx_as_check_http_does() {
     assert_eq!(ours.status, Ok, "{}", ours.text);
     let arguments = ["-H", "shop.test", "-I", "127.0.0.1", "-p", &number, "-s", "the shop"];
     same(&ours, &plugin("check_http", &arguments));
+    // Nobody is shop2.test: the server that stands for all others answers.
+    let url = format!("http://shop2.test:{number}/");
+    let ours = look_for(&url, &[("address", "127.0.0.1"), ("contains", "the shop")]).await;
+    assert_eq!(ours.status, Critical, "{}", ours.text);
+    let arguments = ["-H", "shop2.test", "-I", "127.0.0.1", "-p", &number, "-s", "the shop"];
+    same(&ours, &plugin("check_http", &arguments));
 }
 
 async fn look_for(url: &str, options: &[(&str, &str)]) -> hark_checks::Finding {
+    look_as("http", url, options).await
+}
+
+async fn look_as(kind: &str, target: &str, options: &[(&str, &str)]) -> hark_checks::Finding {
     let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
     let options: Vec<_> = options.iter().map(own).collect();
-    let check = hark_checks::from_target("http", url, &options).unwrap();
+    let check = hark_checks::from_target(kind, target, &options).unwrap();
     let resolver = hark_net::Resolver::default();
     hark_checks::run(&*check, &hark_checks::Context::new(std::sync::Arc::new(resolver))).await.0
 }
@@ -221,4 +231,65 @@ async fn a_flow_through_nginx_says_which_step_failed() {
     assert!(bad.status == Status::Critical && bad.text.contains("end"), "{}", bad.text);
     good_slow_and_over_ipv6_alone("flow", site.port, &[]).await;
     assert_eq!(look("flow", free_port(), &[]).await.status, Status::Critical);
+}
+
+#[tokio::test]
+async fn http_and_flow_speak_each_version_of_tls_and_http_with_nginx() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path());
+    let pair = authority.good();
+    let users = folder.path().join("users");
+    std::fs::write(&users, "watcher:{PLAIN}hush\n").unwrap();
+    let versions = [("TLSv1.2", free_port()), ("TLSv1.3", free_port())];
+    let mut servers = String::new();
+    for (version, port) in versions {
+        let _written = writeln!(
+            servers,
+            "server {{ listen 127.0.0.1:{port} ssl http2; server_name {NAME}; \
+             ssl_protocols {version}; ssl_certificate {}; ssl_certificate_key {}; \
+             location / {{ return 200 \"hello over $server_protocol\"; }} \
+             location /moved {{ return 302 https://{NAME}:{port}/private; }} \
+             location /private {{ auth_basic x; auth_basic_user_file {}; try_files /none =204; }} }}",
+            pair.certificate.display(),
+            pair.key.display(),
+            users.display(),
+        );
+    }
+    let _nginx = serve(folder.path(), &servers);
+    let ca_file = authority.file();
+    for (tls, port) in versions {
+        until_open(port).await;
+        let trusting = [("address", "127.0.0.1"), ("ca_file", ca_file.as_str())];
+        for (wanted, spoken) in [("1.1", "1.1"), ("2", "2"), ("best", "2")] {
+            let options = [&trusting[..], &[("version", wanted)]].concat();
+            let url = format!("https://{NAME}:{port}/");
+            let hello = format!("hello over HTTP/{}", if spoken == "2" { "2.0" } else { spoken });
+            let page = [&options[..], &[("contains", hello.as_str())]].concat();
+            let finding = look_for(&url, &page).await;
+            assert_eq!(finding.status, Status::Ok, "{tls} {wanted}: {}", finding.text);
+            assert_eq!(finding.facts.get("tls_version"), &Fact::from(tls));
+            assert_eq!(finding.facts.get("http_version"), &Fact::from(spoken));
+            // Over a redirect to a page for those who have logged in, which stays on the same host.
+            let moved = format!("{url}moved");
+            let login = [("user", "watcher"), ("password", "hush"), ("redirects", "2")];
+            let finding = look_for(&moved, &[&options[..], &login].concat()).await;
+            assert_eq!(finding.facts.get("status"), &Fact::from(204_u32), "{}", finding.text);
+            let stranger = look_for(&moved, &[&options[..], &login[2..]].concat()).await;
+            assert_eq!(stranger.facts.get("status"), &Fact::from(401_u32), "{}", stranger.text);
+            assert_eq!(stranger.status, Status::Critical);
+            let steps = format!(
+                "[{{url: '{url}', contains: 'HTTP/'}}, {{url: '{url}private', status: 204}}]"
+            );
+            let flow = look_as("flow", &steps, &[&options[..], &login].concat()).await;
+            assert_eq!(flow.status, Status::Ok, "{tls} {wanted}: {}", flow.text);
+            let flow = look_as("flow", &steps, &options).await;
+            assert!(flow.status == Status::Critical && flow.text.contains("401"), "{}", flow.text);
+        }
+        // A host that this server has not: the certificate says so before anything is asked.
+        let wrong = format!("https://shop.test:{port}/");
+        let finding = look_for(&wrong, &trusting).await;
+        assert!(finding.text.contains("not valid for name"), "{}", finding.text);
+        let flow = look_as("flow", &format!("[{{url: '{wrong}'}}]"), &trusting).await;
+        assert!(flow.status == Status::Critical, "{}", flow.text);
+    }
 }

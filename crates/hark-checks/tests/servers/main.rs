@@ -39,6 +39,8 @@ mod prosody;
 #[cfg(test)]
 mod rabbitmq;
 #[cfg(test)]
+mod revocation;
+#[cfg(test)]
 mod slapd;
 #[cfg(test)]
 mod snmpd;

@@ -101,10 +101,19 @@ async fn mysql_logs_in_to_mariadb_and_asks_as_check_mysql_does() {
     let query = [&login[..], &query].concat();
     let ours = expect("mysql", server.port, &query, Status::Ok, "2 rows, the first says 42").await;
     assert!(ours.measures.iter().any(|m| m.name == "value" && (m.value - 42.0).abs() < 1e-9));
+    let say = |query: &str, more: &[&str]| {
+        let begin = ["-u", "watcher", "-p", "hush", "-d", "shop", "-q", query];
+        plugin_without_limit("check_mysql_query", &[&at[..], &begin, more].concat())
+    };
+    same(&ours, &say("select n, what from orders", &[]));
+    let bounded = [&query[..], &[("conditions", "value < 40")]].concat();
+    let ours = expect("mysql", server.port, &bounded, Status::Critical, "value is 42").await;
+    same(&ours, &say("select n, what from orders", &["-c", "40"]));
     let query = [&login[..], &[("query", "select what from shop.orders")]].concat();
     expect("mysql", server.port, &query, Status::Ok, "the first says nothing").await;
     let query = [&login[..], &[("query", "select nonsense")]].concat();
-    expect("mysql", server.port, &query, Status::Critical, "Unknown column 'nonsense'").await;
+    let ours = expect("mysql", server.port, &query, Status::Critical, "Unknown column 'nonsense'");
+    same(&ours.await, &say("select nonsense", &[]));
     let query = [&login[..], &[("query", "set @a = 1")]].concat();
     expect("mysql", server.port, &query, Status::Ok, "0 rows").await;
     let elsewhere = [&login[..], &[("database", "mysql")]].concat();

@@ -1,18 +1,15 @@
 //! `ping` beside `check_ping`, `check_icmp` and `check_fping`, in a network of its own.
 //!
 //! Addresses that answer, that swallow what is sent to them, and that nobody has: only a network namespace
-//! has them for sure. So the test starts itself again in one.
+//! has them for sure.
 
 use std::net::Ipv4Addr;
-use std::process::Command;
 use std::time::Duration;
 
 use hark_model::Status;
 
-use crate::support::{needs, plugin_without_limit, same};
-
-/// Set where the test runs in the network of its own.
-const INSIDE: &str = "HARK_PING_INSIDE";
+use crate::support::network::alone;
+use crate::support::{plugin_without_limit, same};
 
 const NAME: &str = "ping::ping_judges_hosts_as_the_three_plugins_do";
 
@@ -26,61 +23,24 @@ const NOBODY: &str = "198.51.100.9";
 /// Has no way to it.
 const NO_WAY: &str = "192.0.2.1";
 
-struct Network(String);
-
-impl Network {
-    fn new() -> Self {
-        needs("/usr/sbin/ip");
-        let network = Self(format!("hark-ping-{}", std::process::id()));
-        ip(&["netns", "add", &network.0]);
-        for words in [
-            "link set lo up",
-            "link add hole type veth peer name bottom",
-            "addr add 203.0.113.17/28 dev hole",
-            "-6 addr add 2001:db8:1::17/64 dev hole nodad",
-            "link set hole up",
-            "link set bottom up",
-            // What is sent to somebody else's card is heard by nobody.
-            "neigh add 203.0.113.18 lladdr 02:00:00:00:00:01 dev hole",
-            "link add wire type veth peer name end",
-            "addr add 198.51.100.1/24 dev wire",
-            "link set wire up",
-            "link set end up",
-        ] {
-            let words: Vec<&str> = words.split(' ').collect();
-            ip(&[&["-n", &network.0][..], &words].concat());
-        }
-        network
-    }
-}
-
-impl Drop for Network {
-    fn drop(&mut self) {
-        ip(&["netns", "del", &self.0]);
-    }
-}
-
-fn ip(words: &[&str]) {
-    let done = Command::new("ip").args(words).status().unwrap();
-    assert!(done.success(), "ip {words:?}");
-}
+/// Makes these addresses.
+const ORDERS: &[&str] = &[
+    "link add hole type veth peer name bottom",
+    "addr add 203.0.113.17/28 dev hole",
+    "-6 addr add 2001:db8:1::17/64 dev hole nodad",
+    "link set hole up",
+    "link set bottom up",
+    // What is sent to somebody else's card is heard by nobody.
+    "neigh add 203.0.113.18 lladdr 02:00:00:00:00:01 dev hole",
+    "link add wire type veth peer name end",
+    "addr add 198.51.100.1/24 dev wire",
+    "link set wire up",
+    "link set end up",
+];
 
 #[test]
 fn ping_judges_hosts_as_the_three_plugins_do() {
-    if std::env::var_os(INSIDE).is_some() {
-        tokio::runtime::Runtime::new().unwrap().block_on(inside());
-        return;
-    }
-    let network = Network::new();
-    let output = Command::new("ip")
-        .args(["netns", "exec", &network.0])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", NAME, "--nocapture"])
-        .env(INSIDE, "yes")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.contains("1 passed"), "{output:?}");
+    alone(NAME, ORDERS, inside);
 }
 
 async fn ping(address: &str, options: &[(&str, &str)]) -> hark_checks::Finding {

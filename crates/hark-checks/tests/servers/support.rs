@@ -2,6 +2,7 @@
 
 pub(crate) mod certificates;
 pub(crate) mod datagrams;
+pub(crate) mod network;
 pub(crate) mod process;
 pub(crate) mod relay;
 
