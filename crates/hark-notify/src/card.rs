@@ -6,8 +6,7 @@ use hark_model::{Notification, Reason, Severity, Status};
 
 use crate::Context;
 use crate::error::SendError;
-use crate::render::{self, Template, rfc3339};
-use crate::types::email::read_template;
+use crate::render::{self, Template, read_template, rfc3339};
 
 /// The setting for the text of chat and push messages.
 pub(crate) const TEMPLATE: Key = Key::new(
@@ -35,7 +34,7 @@ pub(crate) enum Tone {
 impl Tone {
     /// Returns the tone of `n`.
     pub(crate) fn of(n: &Notification) -> Self {
-        if n.status == Status::Ok && n.incident.is_some() {
+        if n.status == Status::Ok && (n.incident.is_some() || is_over(n)) {
             return Self::Good;
         }
         match n.severity {
@@ -79,11 +78,11 @@ pub(crate) fn is_quiet(n: &Notification) -> bool {
     Tone::of(n) == Tone::Info && n.reason != Reason::Test
 }
 
-/// Returns true if nothing follows about the incident: its thread, button and colour are closed.
+/// Returns true if nothing follows about the problem: its thread, button and colour are closed. Problems
+/// of hark itself end too, though they are no incidents.
 pub(crate) fn is_over(n: &Notification) -> bool {
-    n.incident.is_some()
-        && (matches!(n.reason, Reason::Recovery | Reason::Merged | Reason::Removed)
-            || (n.reason == Reason::FlapEnd && n.status == Status::Ok))
+    matches!(n.reason, Reason::Recovery | Reason::Merged | Reason::Removed)
+        || (n.reason == Reason::FlapEnd && n.status == Status::Ok)
 }
 
 /// Returns the facts of a message with their names.
@@ -183,6 +182,31 @@ pub(crate) fn cut(text: &str, max: usize, unit: Unit) -> String {
     short
 }
 
+/// Returns `text` as [`escaped`] and with `line` for each end of a line, cut so that what comes out has at
+/// most `max` units: what is escaped grows, and services count what they get.
+pub(crate) fn escaped_to(text: &str, max: usize, unit: Unit, line: &str) -> String {
+    let whole = escaped(text).replace('\n', line);
+    if cut(&whole, max, unit) == whole {
+        return whole;
+    }
+    let length = |text: &str| match unit {
+        Unit::Bytes => text.len(),
+        Unit::Chars => text.chars().count(),
+        Unit::Utf16 => text.encode_utf16().count(),
+    };
+    let mut room = max.saturating_sub(length("…"));
+    let mut short = String::new();
+    for c in text.chars() {
+        let mut bytes = [0; 4];
+        let part = escaped(c.encode_utf8(&mut bytes)).replace('\n', line);
+        let Some(left) = room.checked_sub(length(&part)) else { break };
+        room = left;
+        short.push_str(&part);
+    }
+    short.push('…');
+    short
+}
+
 /// Returns `text` for services that read `<`, `>` and `&` as marks.
 pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
@@ -217,6 +241,15 @@ mod tests {
         for max in 0..20 {
             assert!(cut("aé🚨aé🚨aé🚨", max, Unit::Bytes).len() <= max);
         }
+    }
+
+    #[test]
+    fn what_is_escaped_is_cut_between_two_entities() {
+        assert_eq!(escaped_to("a<b\n", 10, Unit::Chars, "<br>"), "a&lt;b<br>");
+        assert_eq!(escaped_to("<<<<", 13, Unit::Chars, "\n"), "&lt;&lt;&lt;…");
+        assert_eq!(escaped_to("<<<<", 12, Unit::Chars, "\n"), "&lt;&lt;…");
+        assert_eq!(escaped_to("<<<<", 16, Unit::Chars, "\n"), "&lt;&lt;&lt;&lt;");
+        assert_eq!(escaped_to("é&", 6, Unit::Bytes, "\n"), "é…");
     }
 
     #[test]

@@ -3,9 +3,27 @@
 use std::io;
 use std::time::Duration;
 
+use hark_config::{Bare, Section};
 use hark_model::time::{Clock, Mono};
 
 use crate::error::{Doing, SendError};
+
+/// Longest time limit of a receiver: below the lease of a message, which another try follows.
+pub(crate) const MAX_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// Reads a time limit.
+pub(crate) fn read_timeout(
+    section: &Section<'_>,
+    key: &'static str,
+    default: Duration,
+) -> Duration {
+    let duration = section.duration(key, Bare::Seconds, default);
+    if duration.is_zero() || duration > MAX_TIMEOUT {
+        section.error(key, "must be more than 0s and at most 5m");
+        return default;
+    }
+    duration
+}
 
 /// When a delivery must have ended.
 #[derive(Clone, Copy, Debug)]

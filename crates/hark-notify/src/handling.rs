@@ -167,6 +167,14 @@ impl Tokens {
     }
 }
 
+/// Returns when the message was decided that carries `token`, as the token says: its signature is not
+/// looked at.
+pub(crate) fn told_at(token: &str) -> Option<Unix> {
+    let bytes = decode(token)?;
+    let until: [u8; 4] = bytes.get(8..12)?.try_into().ok()?;
+    Some(Unix(i64::from(u32::from_be_bytes(until)) * 1000) - TOKEN_LIFE)
+}
+
 fn began(since: Unix) -> [u8; 3] {
     let [.., a, b, c] = since.seconds().to_be_bytes();
     [a, b, c]
@@ -278,7 +286,7 @@ pub struct CallAnswer {
     pub body: String,
 }
 
-/// What a call that bears the service's signature wants.
+/// What a call wants that bears the service's signature, or a token where the service signs nothing.
 #[derive(Clone, Debug)]
 pub enum Called {
     /// Somebody has pressed the button.
@@ -289,6 +297,8 @@ pub enum Called {
         by: String,
         /// What they said; may be empty.
         comment: String,
+        /// Whether the service has signed the call. Else the token is the only proof.
+        is_signed: bool,
         /// Puts what came of it, one sentence, into the service's form.
         answer: fn(&str) -> CallAnswer,
     },
@@ -317,6 +327,12 @@ pub struct Acknowledged {
     pub by: String,
     /// What they said; may be empty.
     pub comment: String,
+    /// When, by our clock. Where it is not known to the second, the earliest that it can have been: what
+    /// was taken before the newest message says nothing about that.
+    pub at: Unix,
+    /// What the service calls the press, for [`Receiver::answer`](crate::Receiver::answer); empty where
+    /// nobody waits for an answer.
+    pub press: String,
 }
 
 /// Returns a name from outside as it may be shown: one line, without control characters, bounded.

@@ -34,6 +34,7 @@ mod manual;
 pub mod outbox;
 mod reach;
 mod receivers;
+mod recent;
 mod render;
 mod served;
 mod service;
@@ -120,6 +121,17 @@ pub trait Receiver: Send + Sync + fmt::Debug {
         _reference: &'a str,
         _context: &'a Context,
     ) -> Option<BoxFuture<'a, Result<Option<Acknowledged>, SendError>>> {
+        None
+    }
+
+    /// Tells who has `taken` a message in the service what came of it. `None`: nobody waits for that. It
+    /// ends within the receiver's own time limit.
+    fn answer<'a>(
+        &'a self,
+        _taken: &'a Acknowledged,
+        _said: &'a str,
+        _context: &'a Context,
+    ) -> Option<BoxFuture<'a, Result<(), SendError>>> {
         None
     }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use hark_config::Section;
 use hark_model::name::{CheckName, HostName, ReceiverName};
 use hark_model::record::{DeliveryId, IncidentId};
 use hark_model::time::Unix;
@@ -81,6 +82,18 @@ impl Template {
     }
 }
 
+/// Reads a template and reports what is wrong with it.
+pub(crate) fn read_template(section: &Section<'_>, key: &'static str) -> Option<Template> {
+    match Template::parse(section.opt_str(key)?) {
+        Ok(template) => Some(template),
+        Err(error) => {
+            let names: Vec<_> = FIELDS.iter().map(|(name, _)| *name).collect();
+            section.error(key, explain(&error)).hint(format!("fields are {}", names.join(", ")));
+            None
+        }
+    }
+}
+
 /// Says what is wrong with a template, in one line.
 pub(crate) fn explain(error: &Error) -> String {
     let mut text = error.kind().to_string();
@@ -121,14 +134,36 @@ pub(crate) fn fields(notification: &Notification, page: &str) -> BTreeMap<&'stat
 
 /// Returns what all messages of one incident to one receiver have in common, computed from the
 /// message alone: no state is needed to find a thread again after a restart. The start of the
-/// incident keeps threads apart when numbers begin again with a new state file.
+/// incident keeps threads apart when numbers begin again with a new state file. A problem that is told
+/// without an incident, as that the server itself is down, is known by what it is about and its start.
 pub(crate) fn thread(notification: &Notification) -> String {
-    match notification.incident {
-        Some(incident) => {
-            format!("{}.{}.{}", incident.0, notification.since.0, notification.receiver)
-        }
-        None => notification.key.clone(),
+    let n = notification;
+    let check = n.check.as_ref().map(CheckName::as_str).unwrap_or_default();
+    match n.incident {
+        Some(incident) => format!("{}.{}.{}", incident.0, n.since.0, n.receiver),
+        None if goes_on(n) => format!("{}.{check}.{}.{}", n.host, n.since.0, n.receiver),
+        None => n.key.clone(),
     }
+}
+
+/// Returns true if it is one of several messages about a problem, from its begin to its end.
+pub(crate) fn goes_on(notification: &Notification) -> bool {
+    let is_about_problem = match notification.reason {
+        Reason::Problem
+        | Reason::Worse
+        | Reason::Better
+        | Reason::Recovery
+        | Reason::Reminder
+        | Reason::Removed
+        | Reason::Merged => true,
+        Reason::FlapStart
+        | Reason::FlapEnd
+        | Reason::Summary
+        | Reason::Event
+        | Reason::Report
+        | Reason::Test => false,
+    };
+    notification.incident.is_some() || is_about_problem
 }
 
 /// Returns the default JSON document: all fields, nothing else.
@@ -265,6 +300,7 @@ pub fn samples() -> Vec<Notification> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::tests::server;
 
     fn problem() -> Notification {
         samples().swap_remove(0)
@@ -362,5 +398,8 @@ mod tests {
         elsewhere.receiver = ReceiverName::new("other").unwrap();
         assert_ne!(thread(&problem), thread(&elsewhere));
         assert_eq!(thread(&event), event.key);
+        let [down, over] = server::down_and_over();
+        assert_eq!(thread(&down), thread(&over), "of the server itself too");
+        assert_ne!(thread(&down), thread(&problem));
     }
 }

@@ -30,16 +30,15 @@ use hark_model::{Notification, Secret};
 use hark_net::{
     Answer, BoxFuture, Guard, HttpError, Limits, Origin, Tls, Trust, Version, exchange,
 };
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HOST, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, read_timeout};
 use crate::digest;
 use crate::error::{Again, Doing, SendError, one_line};
 use crate::handling::{self, Acknowledged, CallError, Called};
 use crate::reach::{connect, secure};
-use crate::types::email::read_timeout;
 use crate::{Context, Delivered, Receiver};
 
 /// The setting for the time of one delivery.
@@ -78,6 +77,12 @@ const MAX_ANSWER_TEXT: usize = 300;
 
 /// Secrets shorter than this are not looked for in answers: they would match by chance.
 const MIN_REDACTED: usize = 6;
+
+/// Parts of a path shorter than this are no tokens.
+const MIN_TOKEN: usize = 8;
+
+/// Paths shorter than this hide nothing.
+const MIN_PATH: usize = 3;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
@@ -134,6 +139,12 @@ pub(crate) trait ServiceReceiver: fmt::Debug + Send + Sync {
         context: &Context,
     ) -> impl Future<Output = Result<Delivered, SendError>> + Send;
 
+    /// Returns true if `error` says that the service does not know (any more) what the message refers to:
+    /// somebody has deleted the first one. It is then sent once more as a first one.
+    fn is_gone(&self, _error: &SendError) -> bool {
+        false
+    }
+
     /// As [`Receiver::called`].
     fn called(&self, _call: &handling::Call<'_>) -> Option<Result<Called, CallError>> {
         None
@@ -145,6 +156,16 @@ pub(crate) trait ServiceReceiver: fmt::Debug + Send + Sync {
         _reference: &'a str,
         _context: &'a Context,
     ) -> Option<BoxFuture<'a, Result<Option<Acknowledged>, SendError>>> {
+        None
+    }
+
+    /// As [`Receiver::answer`].
+    fn answer<'a>(
+        &'a self,
+        _taken: &'a Acknowledged,
+        _said: &'a str,
+        _context: &'a Context,
+    ) -> Option<BoxFuture<'a, Result<(), SendError>>> {
         None
     }
 }
@@ -163,7 +184,16 @@ impl<T: ServiceReceiver> Receiver for T {
         notification: &'a Notification,
         context: &'a Context,
     ) -> BoxFuture<'a, Result<Delivered, SendError>> {
-        Box::pin(self.deliver(notification, context))
+        Box::pin(async move {
+            let deadline = Deadline::start(self.service().settings.timeout);
+            match self.deliver(notification, context).await {
+                Err(error) if notification.reference.is_some() && self.is_gone(&error) => {
+                    let first = Notification { reference: None, ..notification.clone() };
+                    deadline.within(Doing::Waiting, self.deliver(&first, context)).await?
+                }
+                outcome => outcome,
+            }
+        })
     }
 
     fn called(&self, call: &handling::Call<'_>) -> Option<Result<Called, CallError>> {
@@ -176,6 +206,15 @@ impl<T: ServiceReceiver> Receiver for T {
         context: &'a Context,
     ) -> Option<BoxFuture<'a, Result<Option<Acknowledged>, SendError>>> {
         ServiceReceiver::acknowledged(self, reference, context)
+    }
+
+    fn answer<'a>(
+        &'a self,
+        taken: &'a Acknowledged,
+        said: &'a str,
+        context: &'a Context,
+    ) -> Option<BoxFuture<'a, Result<(), SendError>>> {
+        ServiceReceiver::answer(self, taken, said, context)
     }
 }
 
@@ -213,8 +252,8 @@ impl Service {
         let settings = Settings::read(section);
         let url = url?;
         let service = Self::split(section, key, url.expose().trim(), settings)?;
-        let (path, query) = (service.base.clone(), service.query.clone());
-        Some(service.hiding(Secret::new(path)).hiding(Secret::new(query)))
+        let hidden = parts_of(&format!("{}?{}", service.base, service.query));
+        Some(hidden.into_iter().map(Secret::new).fold(service, Self::hiding))
     }
 
     /// Makes a service of what was read elsewhere; `base` begins with a slash or is empty.
@@ -323,7 +362,15 @@ impl Service {
 
     /// Takes our own secrets out of an answer that repeats the request.
     pub(crate) fn redacted(&self, text: &str) -> String {
+        self.redacted_of(text, &[])
+    }
+
+    /// As [`Service::redacted`], with secrets of one call in addition.
+    fn redacted_of(&self, text: &str, own: &[String]) -> String {
         let mut text = text.to_owned();
+        for part in own {
+            text = text.replace(part, "…");
+        }
         let headers = self.headers.values().filter_map(|v| v.to_str().ok());
         for secret in headers.chain(self.secrets.iter().map(Secret::expose)) {
             // `Bearer abc` is also known as `abc`.
@@ -353,6 +400,7 @@ impl Talk<'_> {
     pub(crate) async fn call(&self, call: Call) -> Result<Answered, SendError> {
         let service = self.service;
         let Settings { timeout, guard, tls } = &service.settings;
+        let hidden = if call.is_secret { parts_of(&call.path) } else { Vec::new() };
         let request = service.request(call)?;
         let Origin { host, port, secure: is_secure, .. } = &service.origin;
         let stream = connect(self.context, host, *port, *guard, self.deadline).await?;
@@ -367,9 +415,11 @@ impl Talk<'_> {
         // Whether the content came whole does not matter: the status has come.
         let Answer { status, headers, body, .. } =
             answer.map_err(|error| unanswered(error, *timeout))?;
-        let text = service.redacted(&String::from_utf8_lossy(&body));
-        let retry_after = retry_after(&headers, Clock.now().unix);
-        Ok(Answered { status, retry_after, text, body })
+        let text = service.redacted_of(&String::from_utf8_lossy(&body), &hidden);
+        let now = Clock.now().unix;
+        let ahead = date(&headers).map_or(0, |theirs| theirs.0.saturating_sub(now.0));
+        let retry_after = retry_after(&headers, now);
+        Ok(Answered { status, retry_after, ahead, text, body })
     }
 }
 
@@ -379,6 +429,8 @@ pub(crate) struct Call {
     method: Method,
     /// Below the address of the service: path and query.
     path: String,
+    /// Whether the path must not be shown.
+    is_secret: bool,
     headers: HeaderMap,
     body: String,
 }
@@ -386,7 +438,15 @@ pub(crate) struct Call {
 impl Call {
     /// Makes a call without content.
     pub(crate) fn new(method: Method, path: impl Into<String>) -> Self {
-        Self { method, path: path.into(), headers: HeaderMap::new(), body: String::new() }
+        let (headers, body) = (HeaderMap::new(), String::new());
+        Self { method, path: path.into(), is_secret: false, headers, body }
+    }
+
+    /// Takes its path out of every text that comes back.
+    #[must_use]
+    pub(crate) fn secret(mut self) -> Self {
+        self.is_secret = true;
+        self
     }
 
     /// Makes a POST of a JSON document.
@@ -438,6 +498,8 @@ pub(crate) struct Answered {
     pub(crate) status: StatusCode,
     /// What it said about when to come again.
     pub(crate) retry_after: Option<Duration>,
+    /// By how many milliseconds its clock is ahead of ours, as far as `Date` says it.
+    ahead: i64,
     /// The beginning of the content in one line, without our secrets: may be shown.
     pub(crate) text: String,
     body: Vec<u8>,
@@ -448,6 +510,12 @@ impl Answered {
     /// out of it on purpose may be shown.
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// Returns when by our clock it was what the service calls `theirs`: times of a service are never
+    /// compared with ours as they are.
+    pub(crate) fn by_our_clock(&self, theirs: Unix) -> Unix {
+        Unix(theirs.0.saturating_sub(self.ahead))
     }
 
     /// Returns when to try again, by the status and the headers alone.
@@ -489,6 +557,28 @@ impl Answered {
         };
         SendError::Refused { code: self.status.as_u16(), text, again }
     }
+}
+
+/// Returns what must not be shown of a path with a query: all of it, and each part that may be a token by
+/// itself. Short ones and plain words would be found in any text.
+fn parts_of(path: &str) -> Vec<String> {
+    let (whole, query) = path.split_once('?').unwrap_or((path, ""));
+    let may_be_token = |part: &str| {
+        part.len() >= MIN_TOKEN
+            && !part.chars().all(|c| c.is_ascii_lowercase() || c == '-' || c == '_')
+    };
+    let parts = path.split(['/', '?', '&', '=']).filter(|part| may_be_token(part));
+    let mut parts: Vec<String> =
+        [path, whole, query].into_iter().chain(parts).map(str::to_owned).collect();
+    parts.retain(|part| part.trim_matches(['/', '?']).len() >= MIN_PATH);
+    // The longest first: what is left of one when a part of it is gone is not found any more.
+    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+    parts
+}
+
+/// Returns true if `error` is one of these statuses, for good.
+pub(crate) fn is_refused_as(error: &SendError, statuses: &[u16]) -> bool {
+    matches!(error, SendError::Refused { code, again: Again::Never, .. } if statuses.contains(code))
 }
 
 /// Returns `fields` as the content of a form.
@@ -569,8 +659,17 @@ fn retry_after(headers: &HeaderMap, now: Unix) -> Option<Duration> {
     if let Some(wait) = text.parse().ok().and_then(|s: f64| Duration::try_from_secs_f64(s).ok()) {
         return Some(wait);
     }
+    Some(read_date(text)?.since(now))
+}
+
+/// Returns what the service says that it is o'clock.
+fn date(headers: &HeaderMap) -> Option<Unix> {
+    read_date(headers.get(DATE)?.to_str().ok()?.trim())
+}
+
+fn read_date(text: &str) -> Option<Unix> {
     let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-    Some(Unix(at.as_millisecond()).since(now))
+    Some(Unix(at.as_millisecond()))
 }
 
 #[cfg(test)]
@@ -605,6 +704,20 @@ mod tests {
         assert_eq!(uri("https://a.example/b/", "/c?d=e"), "/b/c?d=e");
         assert_eq!(uri("https://a.example/b?key=1&token=2#x", ""), "/b?key=1&token=2");
         assert_eq!(uri("https://a.example/b?key=1", "?d=e"), "/b?key=1&d=e");
+    }
+
+    #[test]
+    fn a_secret_path_is_hidden_whole_and_in_its_parts() {
+        assert_eq!(parts_of("/"), Vec::<String>::new());
+        let parts = parts_of("/services/T0K3N/B0123456789?sig=abc-Def-0123");
+        let expected = [
+            "/services/T0K3N/B0123456789?sig=abc-Def-0123",
+            "/services/T0K3N/B0123456789",
+            "sig=abc-Def-0123",
+            "abc-Def-0123",
+            "B0123456789",
+        ];
+        assert_eq!(parts, expected);
     }
 
     #[test]

@@ -159,6 +159,22 @@ impl App {
         limiter.succeeded(address, token, self.now().mono);
     }
 
+    /// Takes a call of a service from `address`. Only those that prove nothing count, and against nobody but
+    /// who has made them: else a stranger could switch a receiver's buttons off.
+    ///
+    /// # Errors
+    /// If there were too many of these: how long to wait.
+    pub(crate) fn attempt_call(&self, address: IpAddr) -> Result<(), Duration> {
+        let mut limiter = self.token_limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        limiter.attempt_from(address, self.now().mono)
+    }
+
+    /// Takes the call back: it has proven itself.
+    pub(crate) fn call_was_good(&self, address: IpAddr) {
+        let mut limiter = self.token_limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        limiter.take_back(address, self.now().mono);
+    }
+
     /// Appends a line to the audit. What was done is done: a failure is logged.
     pub(crate) async fn audit(
         &self,

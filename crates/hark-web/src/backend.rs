@@ -183,6 +183,8 @@ pub struct ServiceCall {
     pub body: bytes::Bytes,
     /// When it came.
     pub now: Unix,
+    /// Whether its address has guessed so often that only a signature is believed.
+    pub is_held: bool,
 }
 
 impl fmt::Debug for ServiceCall {
@@ -194,8 +196,10 @@ impl fmt::Debug for ServiceCall {
 /// What a call of a service is answered with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServiceAnswer {
-    /// It bears the service's signature.
+    /// It bears the service's signature, or is of a service that does not sign.
     Signed {
+        /// Whether it has proven itself, by the signature or by a token of ours. Else it is a guess.
+        is_proven: bool,
         /// The type of the body.
         content_type: &'static str,
         /// The body, as the service wants it.

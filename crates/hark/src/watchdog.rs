@@ -271,6 +271,8 @@ fn local(data_dir: &Path, timeout: Duration) -> Result<Address, String> {
 #[derive(Debug, Default)]
 struct Tellers {
     queues: Vec<(ReceiverName, mpsc::Sender<Notification>)>,
+    /// Since when the server does not work: what is told until it does is about one and the same.
+    since: Option<Unix>,
     tasks: JoinSet<()>,
 }
 
@@ -287,8 +289,16 @@ impl Tellers {
     fn tell(&mut self, subject: &str, news: &News) {
         let at = Clock.now().unix;
         tracing::warn!(?news, "told");
+        let is_over = matches!(news, News::Back { .. });
+        let known = if is_over { self.since.take() } else { self.since };
+        let since = known.unwrap_or(at);
+        if !is_over {
+            self.since = Some(since);
+        }
         for (name, queue) in &self.queues {
-            if queue.try_send(message(name, subject, news, at)).is_err() {
+            let mut message = message(name, subject, news, since, at);
+            message.sequence = u32::from(known.is_some());
+            if queue.try_send(message).is_err() {
                 tracing::error!(receiver = %name, "too much waits for this receiver: not told");
             }
         }
@@ -303,7 +313,13 @@ impl Tellers {
     }
 }
 
-fn message(receiver: &ReceiverName, subject: &str, news: &News, at: Unix) -> Notification {
+fn message(
+    receiver: &ReceiverName,
+    subject: &str,
+    news: &News,
+    since: Unix,
+    at: Unix,
+) -> Notification {
     let host = sys::host_name().unwrap_or_else(|| "localhost".to_owned());
     let is_over = matches!(news, News::Back { .. });
     Notification {
@@ -314,12 +330,12 @@ fn message(receiver: &ReceiverName, subject: &str, news: &News, at: Unix) -> Not
         incident: None,
         host: HostName::new(hark_engine::plan::SELF).expect("the word is a name"),
         check: Some(CheckName::new("server").expect("the word is a name")),
-        severity: Severity::Critical,
+        severity: if is_over { Severity::Info } else { Severity::Critical },
         was: is_over.then_some(Status::Critical),
         status: if is_over { Status::Ok } else { Status::Critical },
         summary: subject.replace("{host}", &host).replace("{state}", news.word()),
         detail: news.to_string(),
-        since: at,
+        since,
         at,
         sequence: 0,
         reference: None,
@@ -347,12 +363,32 @@ mod tests {
         assert_eq!(said, "");
         let subject = settings.unwrap().subject;
         let name = ReceiverName::new("ops").unwrap();
-        let told = |news: &News| message(&name, &subject, news, Unix(7)).summary;
+        let told = |news: &News| message(&name, &subject, news, Unix(7), Unix(7)).summary;
         assert_eq!(told(&News::Exited("-9".to_owned())), "[example.net] hark stopped");
         let back = News::Back { after: Duration::from_secs(90) };
         assert_eq!(told(&back), "[example.net] hark is back");
-        let body = message(&name, &subject, &News::Exited("-9".to_owned()), Unix(7)).detail;
+        let body =
+            message(&name, &subject, &News::Exited("-9".to_owned()), Unix(7), Unix(7)).detail;
         assert_eq!(body, "hark exited with status -9");
+    }
+
+    #[tokio::test]
+    async fn what_is_told_of_one_failure_belongs_together_and_its_end_is_good_news() {
+        let (queue, mut told) = mpsc::channel(NEWS);
+        let queues = vec![(ReceiverName::new("ops").unwrap(), queue)];
+        let mut tellers = Tellers { queues, ..Tellers::default() };
+        let hangs = || News::Hangs("late".to_owned());
+        let back = News::Back { after: Duration::from_secs(90) };
+        for news in [hangs(), News::Ended(4), back, hangs()] {
+            tellers.tell("{state}", &news);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        let told: Vec<Notification> = (0..4).map(|_| told.try_recv().unwrap()).collect();
+        assert!(told[0].since == told[1].since && told[1].since == told[2].since);
+        assert!(told[3].since > told[2].since, "the next failure is another one");
+        let sequence: Vec<u32> = told.iter().map(|message| message.sequence).collect();
+        assert_eq!(sequence, [0, 1, 1, 0]);
+        assert_eq!((told[2].severity, told[2].reason), (Severity::Info, Reason::Recovery));
     }
 
     #[test]

@@ -114,7 +114,7 @@ fn what_becomes_of_a_message() {
 
 #[test]
 fn a_lease_is_longer_than_any_try() {
-    assert!(Policy::default().lease > crate::types::email::MAX_TIMEOUT);
+    assert!(Policy::default().lease > crate::deadline::MAX_TIMEOUT);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use crate::card::{self, is_over};
 use crate::error::SendError;
-use crate::render::rfc3339;
+use crate::render::{self, rfc3339};
 use crate::service::{self, Call, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
@@ -160,7 +160,7 @@ impl Feed {
     /// Returns the alert that is on now, and the one that is not any more.
     fn alerts(&self, n: &Notification, context: &Context) -> Value {
         let mut alerts = Vec::new();
-        if n.incident.is_none() {
+        if !render::goes_on(n) {
             alerts.push(self.alert(n, n.severity.word(), n.at + MOMENT, context));
             return Value::Array(alerts);
         }
@@ -180,7 +180,7 @@ impl Feed {
 
     fn alert(&self, n: &Notification, severity: &str, ends: Unix, context: &Context) -> Value {
         let check = n.check.as_ref().map(CheckName::as_str);
-        let name = check.unwrap_or(if n.incident.is_some() { "host" } else { "event" });
+        let name = check.unwrap_or(if render::goes_on(n) { "host" } else { "event" });
         let mut labels = self.labels.clone();
         for (label, value) in [
             ("alertname", name),
@@ -200,7 +200,7 @@ impl Feed {
         if let Some(link) = context.acknowledge_link(n) {
             annotations["acknowledge"] = Value::from(link);
         }
-        let begins = if n.incident.is_some() { n.since } else { n.at };
+        let begins = if render::goes_on(n) { n.since } else { n.at };
         let mut alert = json!({
             "labels": labels,
             "annotations": annotations,

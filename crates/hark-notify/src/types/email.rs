@@ -5,7 +5,7 @@
 //! one thread is computed from the message alone (see `thread_id`), so it survives restarts of the
 //! server and needs no memory of what was sent.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,10 +15,11 @@ use hark_model::{HostName, Notification, Secret};
 use hark_net::{BoxFuture, Guard, Tls, Trust, Wire};
 use lettre::message::Mailbox;
 
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, read_timeout};
 use crate::error::SendError;
 use crate::reach::{connect, secure};
-use crate::render::{self, Template};
+use crate::recent::Recent;
+use crate::render::{Template, read_template};
 use crate::smtp::{Accepted, Refusal, Session};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
@@ -186,37 +187,6 @@ const fn default_port_of_mail() -> u16 {
     25
 }
 
-/// Longest time limit of a receiver: below the lease of a message, which another try follows.
-pub(crate) const MAX_TIMEOUT: Duration = Duration::from_mins(5);
-
-/// Reads a time limit.
-pub(crate) fn read_timeout(
-    section: &Section<'_>,
-    key: &'static str,
-    default: Duration,
-) -> Duration {
-    let duration = section.duration(key, Bare::Seconds, default);
-    if duration.is_zero() || duration > MAX_TIMEOUT {
-        section.error(key, "must be more than 0s and at most 5m");
-        return default;
-    }
-    duration
-}
-
-/// Reads a template and reports what is wrong with it.
-pub(crate) fn read_template(section: &Section<'_>, key: &'static str) -> Option<Template> {
-    match Template::parse(section.opt_str(key)?) {
-        Ok(template) => Some(template),
-        Err(error) => {
-            let names: Vec<_> = render::FIELDS.iter().map(|(name, _)| *name).collect();
-            section
-                .error(key, render::explain(&error))
-                .hint(format!("fields are {}", names.join(", ")));
-            None
-        }
-    }
-}
-
 fn read_recipients(section: &Section<'_>) -> Vec<Mailbox> {
     if section.required("to").is_none() {
         return Vec::new();
@@ -303,7 +273,7 @@ struct Mailer {
     tls: Tls,
     idle: Mutex<Option<Idle>>,
     /// Who already has a message of which others were put off, by the message's key.
-    partly: Mutex<BTreeMap<String, BTreeSet<String>>>,
+    partly: Mutex<Recent<BTreeSet<String>>>,
 }
 
 impl std::fmt::Debug for Mailer {
@@ -352,7 +322,7 @@ impl Receiver for Mailer {
 
 impl Mailer {
     fn new(settings: Settings, tls: Tls) -> Self {
-        Self { settings, tls, idle: Mutex::new(None), partly: Mutex::new(BTreeMap::new()) }
+        Self { settings, tls, idle: Mutex::new(None), partly: Mutex::new(Recent::new(MAX_PARTLY)) }
     }
 
     async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
@@ -395,7 +365,7 @@ impl Mailer {
         let (put_off, refused): (Vec<_>, Vec<_>) =
             accepted.refused.into_iter().partition(Refusal::is_temporary);
         let Some(first) = put_off.first() else {
-            partly.remove(key);
+            drop(partly.take(key));
             let refused =
                 refused.into_iter().map(|r| (r.recipient, format!("{} {}", r.code, r.text)));
             return Ok(Delivered {
@@ -406,11 +376,9 @@ impl Mailer {
         };
         let text = format!("{} {}", first.code, first.text);
         let waiting: Vec<_> = put_off.into_iter().map(|refusal| refusal.recipient).collect();
-        if partly.len() >= MAX_PARTLY && !partly.contains_key(key) {
-            partly.pop_first();
-        }
-        let served = asked.iter().filter(|to| !waiting.contains(to)).cloned();
-        partly.entry(key.to_owned()).or_default().extend(served);
+        let mut served = partly.take(key).unwrap_or_default();
+        served.extend(asked.iter().filter(|to| !waiting.contains(to)).cloned());
+        partly.put(key, served);
         Err(SendError::Partly { waiting, text })
     }
 

@@ -26,7 +26,7 @@ use hark_plugin::{
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::email::read_timeout;
+use crate::deadline::read_timeout;
 use crate::error::{Again, Doing, SendError, one_line};
 use crate::render;
 use crate::{Context, Delivered, Receiver, ReceiverType};

@@ -5,10 +5,10 @@ use hark_model::{Notification, Reason};
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::card::{self, Unit, Words, cut, is_over};
+use crate::card::{self, Unit, cut, is_over};
 use crate::error::{Again, SendError};
-use crate::issues;
-use crate::service::{self, Answered, Call, Service, ServiceReceiver, Talk};
+use crate::issues::{self, Wording};
+use crate::service::{self, Answered, Call, Service, ServiceReceiver, Talk, is_refused_as};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `github`.
@@ -26,6 +26,7 @@ pub(crate) const KEYS: &[Key] = &[
     )
     .default(URL),
     card::TEMPLATE,
+    issues::ACKNOWLEDGE,
     service::TIMEOUT,
     service::FORBID_PRIVATE,
     service::CA_FILE,
@@ -51,7 +52,9 @@ impl ReceiverType for Github {
          over; a problem that comes back as the same incident opens its issue again. Severity stands in \
          the text; `labels` are the same for all. Events and tests are issues of their own. 429, 5xx \
          and GitHub's own rate limit (403) are tried again when it says, all else is final: a token \
-         without rights (401, 403, 404) or issues that are switched off (410)."
+         without rights (401, 403, 404) or issues that are switched off (410). Where somebody has deleted \
+         the issue, another one is opened. Issues bear no link that \
+         acknowledges, as whoever reads the issue could use it, unless `acknowledge` says so."
     }
 
     fn keys(&self) -> &'static [Key] {
@@ -72,7 +75,7 @@ impl ReceiverType for Github {
             n if (1..=MAX_LABEL).contains(&n) => Ok(label.to_owned()),
             _ => Err(format!("1 to {MAX_LABEL} characters")),
         });
-        let words = Words::read(section);
+        let words = Wording::read(section);
         let service = service?.bearer(section, "token", &token?)?;
         let labels = labels.into_iter().map(|label| label.value).collect();
         Some(Box::new(Repository { service, path: repository?, labels, words }))
@@ -99,7 +102,7 @@ struct Repository {
     service: Service,
     path: String,
     labels: Vec<String>,
-    words: Words,
+    words: Wording,
 }
 
 impl ServiceReceiver for Repository {
@@ -109,6 +112,10 @@ impl ServiceReceiver for Repository {
 
     fn target(&self) -> String {
         format!("{}: {}", self.service.target(), self.path)
+    }
+
+    fn is_gone(&self, error: &SendError) -> bool {
+        is_refused_as(error, &[404, 410])
     }
 
     async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
@@ -122,11 +129,13 @@ impl ServiceReceiver for Repository {
             });
             let opened = self.ask(&talk, Method::POST, String::new(), &issue).await?;
             let number = opened.json()["number"].as_u64();
-            if let (true, Some(number)) = (is_over(n), number) {
+            let delivered = opened.delivered_as(number.map(|number| number.to_string()))?;
+            let closed = match number.filter(|_| is_over(n)) {
                 // The problem was over before it could be told.
-                self.close(&talk, number).await?;
-            }
-            return opened.delivered_as(number.map(|number| number.to_string()));
+                Some(number) => self.close(&talk, number).await,
+                None => Ok(()),
+            };
+            return Ok(issues::told(delivered, closed));
         };
         // Before the comment: it may be done twice, a comment should not.
         if is_over(n) {
@@ -250,6 +259,46 @@ mod tests {
                 "PATCH /api/v3/repos/example/ops/issues/1347"
             ]
         );
+    }
+
+    #[tokio::test]
+    async fn an_issue_that_cannot_be_closed_is_not_opened_again() {
+        let server = Server::start(|call| match call.method.as_str() {
+            "POST" => Answer::new(201, r#"{"number":1347}"#),
+            _ => Answer::new(502, "down"),
+        })
+        .await;
+        let opened = send(&*repository(&server), &recovery(None)).await.unwrap();
+        assert_eq!(opened.reference.as_deref(), Some("1347"));
+        assert!(opened.text.contains("could not be closed"), "{}", opened.text);
+    }
+
+    #[tokio::test]
+    async fn an_issue_that_was_deleted_is_followed_by_a_new_one() {
+        let server = Server::start(|call| {
+            if call.uri.contains("/issues/99") {
+                Answer::new(410, r#"{"message":"This issue was deleted"}"#)
+            } else {
+                Answer::new(201, r#"{"number":1348}"#)
+            }
+        })
+        .await;
+        let opened = send(&*repository(&server), &reminder(Some("99"))).await.unwrap();
+        assert_eq!(opened.reference.as_deref(), Some("1348"));
+        let ended = send(&*repository(&server), &recovery(Some("99"))).await.unwrap();
+        assert_eq!(ended.reference.as_deref(), Some("1348"));
+        assert_eq!(lines(&server).last().unwrap(), "PATCH /api/v3/repos/example/ops/issues/1348");
+    }
+
+    #[tokio::test]
+    async fn the_link_that_acknowledges_stands_there_only_on_demand() {
+        let server = github().await;
+        send(&*repository(&server), &problem()).await.unwrap();
+        assert!(!server.last_call().body.contains("/a/"), "{}", server.last_call().body);
+        let url = server.url("/api/v3");
+        let text = format!("repository: example/ops\ntoken: t\nacknowledge: true\nurl: {url}\n");
+        send(&*read(&Github, &text), &problem()).await.unwrap();
+        assert!(server.last_call().body.contains("[Acknowledge](https://hark.example.net/a/"));
     }
 
     #[tokio::test]

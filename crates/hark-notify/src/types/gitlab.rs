@@ -5,10 +5,12 @@ use hark_model::{Notification, Reason};
 use http::{HeaderName, Method};
 use serde_json::{Value, json};
 
-use crate::card::{self, Unit, Words, cut, is_over};
+use crate::card::{self, Unit, cut, is_over};
 use crate::error::SendError;
-use crate::issues;
-use crate::service::{self, Answered, Call, Service, ServiceReceiver, Talk, encoded};
+use crate::issues::{self, Wording};
+use crate::service::{
+    self, Answered, Call, Service, ServiceReceiver, Talk, encoded, is_refused_as,
+};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `gitlab`.
@@ -24,6 +26,7 @@ pub(crate) const KEYS: &[Key] = &[
         .default("false"),
     Key::new("url", Kind::Text, "Address of the server.").default(URL),
     card::TEMPLATE,
+    issues::ACKNOWLEDGE,
     service::TIMEOUT,
     service::FORBID_PRIVATE,
     service::CA_FILE,
@@ -50,7 +53,8 @@ impl ReceiverType for Gitlab {
          problem that comes back as the same incident opens its issue again. Severity stands in the \
          text; `labels` are the same for all. Events and tests are issues of their own. 429 and 5xx \
          are tried again, all else is final: a token without rights (401, 403) or an unknown project \
-         (404)."
+         (404). Where somebody has deleted the issue, another one is opened. Issues bear no link that \
+         acknowledges, as whoever reads the issue could use it, unless `acknowledge` says so."
     }
 
     fn keys(&self) -> &'static [Key] {
@@ -72,7 +76,7 @@ impl ReceiverType for Gitlab {
             _ => Err(format!("1 to {MAX_LABEL} characters without comma")),
         });
         let is_confidential = section.bool("confidential", false);
-        let words = Words::read(section);
+        let words = Wording::read(section);
         let name = HeaderName::from_static("private-token");
         let service = service?.bearing(section, "token", name, token?.expose())?;
         let labels: Vec<_> = labels.into_iter().map(|label| label.value).collect();
@@ -101,7 +105,7 @@ struct Project {
     path: String,
     labels: String,
     is_confidential: bool,
-    words: Words,
+    words: Wording,
 }
 
 impl ServiceReceiver for Project {
@@ -111,6 +115,10 @@ impl ServiceReceiver for Project {
 
     fn target(&self) -> String {
         format!("{}: {}", self.service.target(), self.path)
+    }
+
+    fn is_gone(&self, error: &SendError) -> bool {
+        is_refused_as(error, &[404])
     }
 
     async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
@@ -125,11 +133,13 @@ impl ServiceReceiver for Project {
             });
             let opened = self.ask(&talk, Method::POST, String::new(), &issue).await?;
             let number = opened.json()["iid"].as_u64();
-            if let (true, Some(number)) = (is_over(n), number) {
+            let delivered = opened.delivered_as(number.map(|number| number.to_string()))?;
+            let closed = match number.filter(|_| is_over(n)) {
                 // The problem was over before it could be told.
-                self.turn(&talk, number, "close").await?;
-            }
-            return opened.delivered_as(number.map(|number| number.to_string()));
+                Some(number) => self.turn(&talk, number, "close").await,
+                None => Ok(()),
+            };
+            return Ok(issues::told(delivered, closed));
         };
         // Before the note: it may be done twice, a note should not.
         if is_over(n) {
@@ -210,6 +220,33 @@ mod tests {
         assert_eq!(lines, expected);
         assert_eq!(server.calls()[2].json(), json!({"state_event": "close"}));
         assert_eq!(server.calls()[4].json(), json!({"state_event": "reopen"}));
+    }
+
+    #[tokio::test]
+    async fn an_issue_that_cannot_be_closed_is_not_opened_again_and_bears_no_link() {
+        let server = Server::start(|call| match call.method.as_str() {
+            "POST" => Answer::new(201, r#"{"iid":14}"#),
+            _ => Answer::new(502, "down"),
+        })
+        .await;
+        let opened = send(&*project(&server), &recovery(None)).await.unwrap();
+        assert_eq!(opened.reference.as_deref(), Some("14"));
+        send(&*project(&server), &problem()).await.unwrap();
+        assert!(!server.last_call().body.contains("/a/"));
+    }
+
+    #[tokio::test]
+    async fn an_issue_that_was_deleted_is_followed_by_a_new_one() {
+        let server = Server::start(|call| {
+            if call.uri.contains("/issues/99") {
+                Answer::new(404, r#"{"message":"404 Issue Not Found"}"#)
+            } else {
+                Answer::new(201, r#"{"iid":15}"#)
+            }
+        })
+        .await;
+        let opened = send(&*project(&server), &reminder(Some("99"))).await.unwrap();
+        assert_eq!(opened.reference.as_deref(), Some("15"));
     }
 
     #[tokio::test]

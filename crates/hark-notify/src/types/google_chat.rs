@@ -4,7 +4,7 @@ use hark_config::{Key, Kind, Section};
 use hark_model::Notification;
 use serde_json::{Value, json};
 
-use crate::card::{self, Tone, Unit, Words, cut, escaped};
+use crate::card::{self, Tone, Unit, Words, cut, escaped, escaped_to};
 use crate::error::SendError;
 use crate::render;
 use crate::service::{self, Call, Service, ServiceReceiver};
@@ -96,7 +96,7 @@ impl Space {
         let summary = cut(&n.summary, MAX_SUMMARY, Unit::Bytes);
         let mut widgets = Vec::new();
         let paragraph = |text: &str| {
-            let text = escaped(&cut(text, MAX_TEXT, Unit::Bytes)).replace('\n', "<br>");
+            let text = escaped_to(text, MAX_TEXT, Unit::Bytes, "<br>");
             json!({"textParagraph": {"text": text}})
         };
         if let Some(own) = self.words.own(n, context)? {
@@ -120,11 +120,14 @@ impl Space {
             widgets.push(json!({"buttonList": {"buttons": buttons}}));
         }
         let title = format!("{} {summary}", tone.mark());
-        // What is shown in notifications is the text alone.
+        // What is shown in notifications is the text alone. Marks are read in it: without the sign that
+        // begins them, nothing that a machine says calls people or becomes a link.
+        let plain = title.replace('<', "‹").replace('>', "›");
         let text = match self.mention.as_str() {
-            "" => title.clone(),
-            mention if tone == Tone::Critical => format!("{mention} {title}"),
-            _ => title.clone(),
+            mention if tone == Tone::Critical && !mention.is_empty() => {
+                format!("{mention} {plain}")
+            }
+            _ => plain,
         };
         Ok(json!({
             "text": text,
@@ -183,6 +186,16 @@ mod tests {
         let widgets = &call.json()["cardsV2"][0]["card"]["sections"][0]["widgets"];
         let text = widgets[0]["textParagraph"]["text"].as_str().unwrap();
         assert!(text.starts_with("a &lt;b&gt;<br>é") && text.ends_with('…'));
+    }
+
+    #[tokio::test]
+    async fn what_a_machine_says_calls_nobody() {
+        let server = Server::saying(200, "{}").await;
+        let mut sent = problem();
+        sent.summary = "<users/all> <https://evil.example|click>".to_owned();
+        send(&*space(&server, ""), &sent).await.unwrap();
+        let text = server.only_call().json()["text"].as_str().unwrap().to_owned();
+        assert_eq!(text, "🚨 ‹users/all› ‹https://evil.example|click›");
     }
 
     #[tokio::test]

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use crate::card::{self, Tone, Unit, Words, cut, plain_in_markdown};
 use crate::error::SendError;
 use crate::handling::{Call as Pressed, CallAnswer, CallError, Called, person};
-use crate::service::{self, Answered, Call, Service, ServiceReceiver, Talk, encoded};
+use crate::service::{
+    self, Answered, Call, Service, ServiceReceiver, Talk, encoded, is_refused_as,
+};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `mattermost`.
@@ -161,6 +163,10 @@ impl ServiceReceiver for Channel {
         Ok(delivered)
     }
 
+    fn is_gone(&self, error: &SendError) -> bool {
+        is_refused_as(error, &[400, 404])
+    }
+
     fn called(&self, call: &Pressed<'_>) -> Option<Result<Called, CallError>> {
         self.button.then(|| read_press(call))
     }
@@ -241,6 +247,7 @@ fn read_press(call: &Pressed<'_>) -> Result<Called, CallError> {
         token: token.to_owned(),
         by: person(name.unwrap_or_default()),
         comment: String::new(),
+        is_signed: false,
         answer: whisper,
     })
 }

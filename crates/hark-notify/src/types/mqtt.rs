@@ -18,12 +18,11 @@ use rumqttc::mqttbytes::v4::{
 use rumqttc::mqttbytes::{self, QoS, valid_topic};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use super::email::{read_template, read_timeout};
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, read_timeout};
 use crate::digest;
 use crate::error::{Again, Doing, SendError};
 use crate::reach::{connect, secure};
-use crate::render::{self, Template};
+use crate::render::{self, Template, read_template};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `mqtt`.

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use hark_config::{Bare, Key, Kind, Section, Value};
-use hark_model::{Notification, Secret};
+use hark_model::{Notification, Secret, Unix};
 use hark_net::BoxFuture;
 use http::Method;
 
@@ -167,14 +167,19 @@ impl ServiceReceiver for Users {
 
     async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
         let talk = self.service.begin(context);
-        if let Some(receipt) = &n.reference {
-            self.cancel(receipt, &talk).await?;
-        }
         let fields = self.fields(n, context)?;
         let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let answered = talk.call(Call::post_form("/1/messages.json", &fields)).await?;
-        let receipt = answered.json().get("receipt").and_then(|r| r.as_str()).map(str::to_owned);
-        answered.delivered_as(receipt).map_err(patient)
+        let receipt = answered.json()["receipt"].as_str().map(str::to_owned);
+        let mut delivered = answered.delivered_as(receipt).map_err(patient)?;
+        // News come first: an emergency that sounds for too long is the smaller harm.
+        if let Some(receipt) = &n.reference
+            && let Err(error) = self.cancel(receipt, &talk).await
+        {
+            delivered.text =
+                format!("{}; the sound before was not ended: {}", delivered.text, error.text());
+        }
+        Ok(delivered)
     }
 
     fn acknowledged<'a>(
@@ -188,11 +193,11 @@ impl ServiceReceiver for Users {
 }
 
 impl Users {
-    /// Ends the sound of an emergency. That there is none any more is as good.
+    /// Ends the sound of an emergency; that there is none any more is as good.
     async fn cancel(&self, receipt: &str, talk: &Talk<'_>) -> Result<(), SendError> {
         let path = format!("/1/receipts/{}/cancel.json", encoded(receipt));
         let call = Call::post_form(path, &[("token", self.token.expose())]);
-        match talk.call(call).await?.delivered().map_err(patient) {
+        match talk.call(call).await?.delivered() {
             Err(error) if !error.is_permanent() => Err(error),
             Ok(_) | Err(_) => Ok(()),
         }
@@ -207,13 +212,14 @@ impl Users {
         let path = format!("/1/receipts/{}.json?token={token}", encoded(receipt));
         let answered = self.service.begin(context).call(Call::new(Method::GET, path)).await?;
         let document = answered.json();
+        let seconds = document["acknowledged_at"].as_i64().unwrap_or_default();
+        let at = answered.by_our_clock(Unix(seconds.saturating_mul(1000)));
         answered.delivered().map_err(patient)?;
-        if document.get("acknowledged").and_then(serde_json::Value::as_i64) != Some(1) {
+        if document["acknowledged"].as_i64() != Some(1) {
             return Ok(None);
         }
-        let device = document.get("acknowledged_by_device").and_then(|d| d.as_str());
-        let by = device.map(person).filter(|device| !device.is_empty());
-        Ok(Some(Acknowledged { by: by.unwrap_or_default(), comment: String::new() }))
+        let by = document["acknowledged_by_device"].as_str().map(person).unwrap_or_default();
+        Ok(Some(Acknowledged { by, comment: String::new(), at, press: String::new() }))
     }
 
     fn fields(
@@ -268,6 +274,8 @@ fn patient(error: SendError) -> SendError {
 
 #[cfg(test)]
 mod tests {
+    use hark_model::time::Clock;
+
     use super::*;
     use crate::types::tests::server::{
         self, Answer, Server, context, mistakes, problem, read, recovery, reminder, send,
@@ -323,18 +331,30 @@ mod tests {
         let delivered = send(&*users(&server, ""), &recovery(Some(RECEIPT))).await.unwrap();
         assert_eq!(delivered.reference, None);
         let calls = server.calls();
-        assert_eq!(calls[0].line(), format!("POST /1/receipts/{RECEIPT}/cancel.json"));
-        assert_eq!(calls[0].form()["token"], "app-token");
-        assert_eq!(calls[1].form()["priority"], "0");
-        assert_eq!(calls[1].form().get("retry"), None);
+        assert_eq!(calls[0].form()["priority"], "0");
+        assert_eq!(calls[0].form().get("retry"), None);
+        assert_eq!(calls[1].line(), format!("POST /1/receipts/{RECEIPT}/cancel.json"));
+        assert_eq!(calls[1].form()["token"], "app-token");
     }
 
     #[tokio::test]
     async fn a_reminder_takes_the_place_of_the_emergency_before() {
         let server = Server::start(answers).await;
         let delivered = send(&*users(&server, ""), &reminder(Some("old"))).await.unwrap();
-        assert_eq!(server.calls()[0].uri, "/1/receipts/old/cancel.json");
+        assert_eq!(server.calls()[1].uri, "/1/receipts/old/cancel.json");
         assert_eq!(delivered.reference.as_deref(), Some(RECEIPT));
+    }
+
+    #[tokio::test]
+    async fn a_sound_that_cannot_be_cancelled_keeps_no_news_back() {
+        let server = Server::start(|call| {
+            if call.uri.contains("cancel") { Answer::new(503, "down") } else { answers(call) }
+        })
+        .await;
+        let delivered = send(&*users(&server, ""), &reminder(Some("old"))).await.unwrap();
+        assert_eq!(delivered.reference.as_deref(), Some(RECEIPT));
+        assert_eq!(server.calls().len(), 2);
+        assert!(delivered.text.contains("the sound before was not ended"), "{}", delivered.text);
     }
 
     #[tokio::test]
@@ -343,7 +363,8 @@ mod tests {
             if call.uri.starts_with("/1/receipts/taken.json") {
                 let body = r#"{"status":1,"acknowledged":1,"acknowledged_at":1360019238,
                     "acknowledged_by":"uQiRzpo4DXghDmr9QzzfQu27cmVRsG","acknowledged_by_device":"iphone"}"#;
-                Answer::new(200, body)
+                // Its clock is far behind this one.
+                Answer::new(200, body).with("date", "Mon, 04 Feb 2013 23:07:20 GMT")
             } else {
                 Answer::new(200, r#"{"status":1,"acknowledged":0,"acknowledged_by":""}"#)
             }
@@ -353,6 +374,8 @@ mod tests {
         let context = context();
         let taken = receiver.acknowledged("taken", &context).unwrap().await.unwrap().unwrap();
         assert_eq!(taken.by, "iphone");
+        let ago = Clock.now().unix.since(taken.at);
+        assert!(ago.as_secs().abs_diff(2) <= 1, "when it was pressed, by our clock: {ago:?} ago");
         assert_eq!(server.only_call().line(), "GET /1/receipts/taken.json?token=app-token");
         assert_eq!(receiver.acknowledged("open", &context).unwrap().await.unwrap(), None);
         let quiet = users(&server, "emergency: false\n");

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::card::{self, Tone, Unit, Words, cut, plain_in_markdown};
 use crate::error::{Again, SendError};
 use crate::render::rfc3339;
-use crate::service::{self, Answered, Call, Service, ServiceReceiver};
+use crate::service::{self, Answered, Call, Service, ServiceReceiver, is_refused_as};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `rocketchat`.
@@ -108,6 +108,10 @@ impl ServiceReceiver for Room {
             Some(room) => format!("{} ({room})", self.service.target()),
             None => self.service.target(),
         }
+    }
+
+    fn is_gone(&self, error: &SendError) -> bool {
+        is_refused_as(error, &[400, 404])
     }
 
     async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {

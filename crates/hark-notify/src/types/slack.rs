@@ -4,7 +4,7 @@ use hark_config::{Key, Kind, Section};
 use hark_model::{Notification, Reason, Secret};
 use serde_json::{Value, json};
 
-use crate::card::{self, Tone, Unit, Words, cut, escaped};
+use crate::card::{self, Tone, Unit, Words, cut, escaped, escaped_to};
 use crate::error::{Again, SendError};
 use crate::handling::{Call as Pressed, CallError, Called};
 use crate::service::{self, Answered, Call, Service, ServiceReceiver, Talk};
@@ -40,8 +40,8 @@ pub(crate) const KEYS: &[Key] = &[
 
 const API: &str = "https://slack.com/api";
 
-/// Bound of Slack on the text of a block, in characters. What is escaped grows, so ours is lower.
-const MAX_TEXT: usize = 2500;
+/// Bound of Slack on the text of a block, in characters, escaped.
+const MAX_TEXT: usize = 3000;
 
 /// Bound on the summary.
 const MAX_SUMMARY: usize = 300;
@@ -161,6 +161,10 @@ impl ServiceReceiver for Workspace {
         Ok(Delivered { reference, ..delivered })
     }
 
+    fn is_gone(&self, error: &SendError) -> bool {
+        matches!(error, SendError::Refused { text, .. } if text.contains("thread_not_found"))
+    }
+
     fn called(&self, call: &Pressed<'_>) -> Option<Result<Called, CallError>> {
         Some(button::read(self.signing_secret.as_ref()?, call))
     }
@@ -183,12 +187,12 @@ impl Workspace {
 
     fn message(&self, n: &Notification, context: &Context) -> Result<Value, SendError> {
         let tone = Tone::of(n);
-        let text = cut(&self.words.text(n, context)?, MAX_TEXT, Unit::Chars);
+        let text = self.words.text(n, context)?;
         let section =
             |text: String| json!({"type": "section", "text": {"type": "mrkdwn", "text": text}});
         let mut blocks = vec![section(format!("*{}*", summary(n)))];
         if !text.trim().is_empty() {
-            blocks.push(section(escaped(&text)));
+            blocks.push(section(escaped_to(&text, MAX_TEXT, Unit::Chars, "\n")));
         }
         let buttons = self.buttons(n, context);
         if !buttons.is_empty() {

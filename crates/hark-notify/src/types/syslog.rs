@@ -18,11 +18,10 @@ use hark_net::{BoxFuture, Dial, Guard, Tls, Trust};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{UdpSocket, UnixDatagram};
 
-use super::email::{read_template, read_timeout};
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, read_timeout};
 use crate::error::{Doing, SendError, one_line};
 use crate::reach::{connect, secure};
-use crate::render::{self, Template};
+use crate::render::{self, Template, read_template};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `syslog`.

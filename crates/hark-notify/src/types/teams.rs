@@ -4,7 +4,7 @@ use hark_config::{Key, Kind, Section};
 use hark_model::Notification;
 use serde_json::{Value, json};
 
-use crate::card::{self, Tone, Unit, Words, cut};
+use crate::card::{self, Tone, Unit, Words, cut, plain_in_markdown};
 use crate::error::SendError;
 use crate::service::{self, Call, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType};
@@ -93,7 +93,8 @@ impl Workflow {
             Tone::Warning => "warning",
             Tone::Critical => "attention",
         };
-        let summary = cut(&n.summary, MAX_SUMMARY, Unit::Bytes);
+        let plain = cut(&n.summary, MAX_SUMMARY, Unit::Bytes);
+        let summary = plain_in_markdown(&plain);
         let head = json!({
             "type": "Container",
             "style": style,
@@ -116,10 +117,11 @@ impl Workflow {
         } else {
             if !n.detail.is_empty() {
                 // One line break is none in a card.
-                body.push(text(&n.detail.replace('\n', "\n\n")));
+                body.push(text(&plain_in_markdown(&n.detail).replace('\n', "\n\n")));
             }
             let facts = card::facts(n).into_iter();
-            let facts = facts.map(|(name, fact)| json!({"title": name, "value": fact}));
+            let facts =
+                facts.map(|(name, fact)| json!({"title": name, "value": plain_in_markdown(&fact)}));
             body.push(json!({"type": "FactSet", "facts": facts.collect::<Vec<_>>()}));
         }
         let links =
@@ -136,7 +138,7 @@ impl Workflow {
                     "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
                     "type": "AdaptiveCard",
                     "version": "1.4",
-                    "fallbackText": summary,
+                    "fallbackText": plain,
                     "msteams": {"width": "Full"},
                     "body": body,
                     "actions": actions.collect::<Vec<_>>(),
@@ -173,7 +175,7 @@ mod tests {
         assert_eq!((&card["type"], &card["version"]), (&"AdaptiveCard".into(), &"1.4".into()));
         assert_eq!(card["body"][0]["style"], "attention");
         let title = card["body"][0]["items"][0]["text"].as_str().unwrap();
-        assert_eq!(title, "🚨 CRITICAL: db1 - cpu_monitor.cpu_percent = 95.0");
+        assert_eq!(title, "🚨 CRITICAL: db1 - cpu\\_monitor.cpu\\_percent = 95.0");
         assert_eq!(card["body"][1]["text"], "above 90.0 for 3 looks");
         assert_eq!(
             card["body"][2]["facts"][0],
@@ -192,6 +194,18 @@ mod tests {
         assert_eq!(card["body"][0]["style"], "good");
         assert_eq!(card["body"][1]["text"], "fine: db1.example.net");
         assert_eq!(card["actions"].as_array().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn marks_of_a_machine_are_no_links() {
+        let server = Server::saying(202, "").await;
+        let mut sent = problem();
+        sent.summary = "[click](https://evil.example)".to_owned();
+        sent.detail = "[here](https://evil.example) *now*".to_owned();
+        send(&*workflow(&server, ""), &sent).await.unwrap();
+        let card = server.only_call().json()["attachments"][0]["content"].clone();
+        assert_eq!(card["body"][0]["items"][0]["text"], "🚨 \\[click\\](https://evil.example)");
+        assert_eq!(card["body"][1]["text"], "\\[here\\](https://evil.example) \\*now\\*");
     }
 
     #[tokio::test]

@@ -1,12 +1,10 @@
 //! Telegram: messages of a bot to a chat, answered in one thread, with a button that acknowledges.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hark_config::{Key, Kind, Section};
-use hark_model::time::{Clock, Mono};
 use hark_model::{Notification, Secret};
 use hark_net::BoxFuture;
 use serde_json::{Value, json};
@@ -17,6 +15,10 @@ use crate::error::{Again, SendError};
 use crate::handling::{Acknowledged, Call as Pressed, CallAnswer, CallError, Called, person};
 use crate::service::{self, Answered, Call, Service, ServiceReceiver, Talk};
 use crate::{Context, Delivered, Receiver, ReceiverType};
+
+mod presses;
+
+use self::presses::Presses;
 
 /// The receiver type `telegram`.
 #[derive(Debug)]
@@ -49,15 +51,6 @@ const MAX_SUMMARY: usize = 500;
 
 /// Bound of Telegram on what a button carries, in bytes.
 const MAX_BUTTON: usize = 64;
-
-/// Presses of buttons that nobody has asked for yet, at most: one for each open message.
-const MAX_PRESSES: usize = 1000;
-
-/// Presses are asked for at most this often, however many messages are open.
-const PAUSE: Duration = Duration::from_secs(10);
-
-/// Updates read at a time, Telegram's own bound.
-const MAX_UPDATES: usize = 100;
 
 impl ReceiverType for Telegram {
     fn name(&self) -> &'static str {
@@ -106,7 +99,7 @@ impl ReceiverType for Telegram {
         if let Some(secret) = &webhook_secret {
             service = service.hiding(secret.clone());
         }
-        let (chat, presses) = (chat?, Mutex::default());
+        let (chat, presses) = (chat?, Presses::of(&service.target(), &token));
         Some(Box::new(Chat { service, token, id: chat, topic, webhook_secret, words, presses }))
     }
 }
@@ -120,18 +113,7 @@ struct Chat {
     topic: Option<u64>,
     webhook_secret: Option<Secret>,
     words: Words,
-    presses: Mutex<Presses>,
-}
-
-/// Presses of buttons that were asked for.
-#[derive(Debug, Default)]
-struct Presses {
-    /// The first update that was not read.
-    offset: i64,
-    /// When updates were last asked for.
-    asked: Option<Mono>,
-    /// Who pressed, by the number of the first message of the incident.
-    by: BTreeMap<String, String>,
+    presses: Arc<Presses>,
 }
 
 impl ServiceReceiver for Chat {
@@ -167,19 +149,25 @@ impl ServiceReceiver for Chat {
             return None;
         }
         Some(Box::pin(async move {
-            self.ask_for_presses(context).await?;
-            let by = self.presses().by.get(reference).cloned();
-            Ok(by.map(|by| Acknowledged { by, comment: String::new() }))
+            let talk = self.service.begin(context);
+            self.presses.take(self, reference, &talk).await
+        }))
+    }
+
+    fn answer<'a>(
+        &'a self,
+        taken: &'a Acknowledged,
+        said: &'a str,
+        context: &'a Context,
+    ) -> Option<BoxFuture<'a, Result<(), SendError>>> {
+        Some(Box::pin(async move {
+            let talk = self.service.begin(context);
+            self.say(&taken.press, said, &talk).await
         }))
     }
 }
 
 impl Chat {
-    fn presses(&self) -> MutexGuard<'_, Presses> {
-        // What it holds is whole at every moment.
-        self.presses.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn method(&self, method: &str, document: &Value) -> Call {
         Call::post_json(format!("/bot{}/{method}", self.token.expose()), document)
     }
@@ -223,58 +211,20 @@ impl Chat {
         Ok(message)
     }
 
-    /// Returns true if the button stands in our chat: an app that was tampered with can send any data,
-    /// and only who reads our messages may acknowledge.
-    fn is_from_here(&self, query: &Value) -> bool {
-        let chat = &query["message"]["chat"];
+    /// Shows `said` to who has pressed a button.
+    async fn say(&self, press: &str, said: &str, talk: &Talk<'_>) -> Result<(), SendError> {
+        let text = cut(said, presses::MAX_ANSWER, Unit::Chars);
+        let answer = json!({"callback_query_id": press, "text": text});
+        judge(talk.call(self.method("answerCallbackQuery", &answer)).await?, None).map(drop)
+    }
+
+    /// Returns true if `chat` is ours: an app that was tampered with can send any data, and only who
+    /// reads our messages may acknowledge.
+    fn is_here(&self, chat: &Value) -> bool {
         match self.id.strip_prefix('@') {
             Some(name) => chat["username"].as_str().is_some_and(|n| n.eq_ignore_ascii_case(name)),
             None => chat["id"].as_i64().is_some_and(|id| id.to_string() == self.id),
         }
-    }
-
-    /// Reads who pressed a button since the last time, and tells those people's apps that it counted.
-    async fn ask_for_presses(&self, context: &Context) -> Result<(), SendError> {
-        let offset = {
-            let mut presses = self.presses();
-            let now = Clock.now().mono;
-            // Each open message asks; the service answers for all of them at once.
-            if presses.asked.is_some_and(|asked| now.since(asked) < PAUSE) {
-                return Ok(());
-            }
-            presses.asked = Some(now);
-            presses.offset
-        };
-        let talk = self.service.begin(context);
-        let question = json!({
-            "offset": offset,
-            "limit": MAX_UPDATES,
-            "timeout": 0,
-            "allowed_updates": ["callback_query"],
-        });
-        let answered = talk.call(self.method("getUpdates", &question)).await?;
-        let document = answered.json();
-        judge(answered, None)?;
-        let updates = document["result"].as_array().map_or(&[][..], Vec::as_slice);
-        for update in updates.iter().take(MAX_UPDATES) {
-            let query = &update["callback_query"];
-            if let Some(first) = pressed_on(query).filter(|_| self.is_from_here(query)) {
-                let mut presses = self.presses();
-                presses.by.insert(first, name_of(&query["from"]));
-                if presses.by.len() > MAX_PRESSES {
-                    presses.by.pop_first();
-                }
-            }
-            if let Some(id) = query["id"].as_str() {
-                let answer = json!({"callback_query_id": id, "text": "Acknowledged in hark."});
-                drop(talk.call(self.method("answerCallbackQuery", &answer)).await);
-            }
-            if let Some(number) = update["update_id"].as_i64() {
-                let mut presses = self.presses();
-                presses.offset = presses.offset.max(number.saturating_add(1));
-            }
-        }
-        Ok(())
     }
 }
 
@@ -286,14 +236,6 @@ fn button(token: &str, first: Option<&str>) -> Option<String> {
         None => token.to_owned(),
     };
     (data.len() <= MAX_BUTTON).then_some(data)
-}
-
-/// Returns the number of the first message of the incident whose button was pressed.
-fn pressed_on(query: &Value) -> Option<String> {
-    match query["data"].as_str()?.split_once('.') {
-        Some((_, first)) => Some(first.to_owned()),
-        None => Some(query["message"]["message_id"].as_i64()?.to_string()),
-    }
 }
 
 /// Returns the name of a person: the one that others see, and the account's if there is one.
@@ -321,7 +263,8 @@ fn read_update(secret: &Secret, call: &Pressed<'_>) -> Result<Called, CallError>
     };
     let token = data.split('.').next().unwrap_or_default().to_owned();
     let by = name_of(&query["from"]);
-    Ok(Called::Acknowledge { token, by, comment: String::new(), answer: nothing })
+    let comment = String::new();
+    Ok(Called::Acknowledge { token, by, comment, is_signed: true, answer: nothing })
 }
 
 fn nothing(_said: &str) -> CallAnswer {

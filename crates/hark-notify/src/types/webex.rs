@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::card::{self, Tone, Unit, Words, cut, plain_in_markdown};
 use crate::error::SendError;
-use crate::service::{self, Call, Service, ServiceReceiver};
+use crate::service::{self, Call, Service, ServiceReceiver, is_refused_as};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `webex`.
@@ -90,6 +90,10 @@ impl ServiceReceiver for Room {
 
     fn target(&self) -> String {
         format!("{} ({})", self.service.target(), self.to)
+    }
+
+    fn is_gone(&self, error: &SendError) -> bool {
+        is_refused_as(error, &[400, 404])
     }
 
     async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
@@ -195,6 +199,17 @@ mod tests {
         let body = r#"{"message":"The request could not be understood","trackingId":"T"}"#;
         let server = Server::saying(400, body).await;
         assert!(send(&*room(&server, "room: R"), &problem()).await.unwrap_err().is_permanent());
+    }
+
+    #[tokio::test]
+    async fn a_thread_whose_first_message_was_deleted_is_begun_anew() {
+        let server = Server::start(|call| match call.json().get("parentId") {
+            Some(_) => Answer::new(404, r#"{"message":"The parent message could not be found."}"#),
+            None => Answer::new(200, r#"{"id":"new"}"#),
+        })
+        .await;
+        let told = send(&*room(&server, "room: R"), &recovery(Some("gone"))).await.unwrap();
+        assert_eq!((told.reference.as_deref(), server.calls().len()), (Some("new"), 2));
     }
 
     #[test]

@@ -10,9 +10,8 @@ use hark_net::{Origin, read_headers};
 use http::{HeaderValue, Method, Uri};
 use ring::hmac;
 
-use super::email::read_template;
 use crate::error::SendError;
-use crate::render::{self, Template};
+use crate::render::{self, Template, read_template};
 use crate::service::{self, Call, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType, digest};
 
@@ -197,7 +196,7 @@ impl Hook {
             (None, _) => render::document(n, &context.page).to_string(),
         };
         let path = self.path.0.render(n, &context.page).map_err(SendError::Render)?;
-        let mut call = Call::new(self.method.clone(), path).once(&n.key);
+        let mut call = Call::new(self.method.clone(), path).secret().once(&n.key);
         if let Some(secret) = &self.secret {
             let timestamp = now.seconds().to_string();
             let signature = sign(secret, &timestamp, &body);

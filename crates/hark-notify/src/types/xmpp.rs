@@ -10,6 +10,7 @@
 //! room the message's own echo confirms it.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hark_config::{Key, Kind, Section};
@@ -17,12 +18,11 @@ use hark_model::{HostName, Notification};
 use hark_net::{BoxFuture, Guard, Tls, Trust};
 
 use self::talk::{Account, Message, Refusal, Security, Talk};
-use super::email::{read_template, read_timeout};
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, read_timeout};
 use crate::digest;
 use crate::error::{Again, SendError};
 use crate::reach::connect;
-use crate::render::{self, Template};
+use crate::render::{self, Template, read_template};
 use crate::served::{Outcomes, Served};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
@@ -149,6 +149,7 @@ impl ReceiverType for Xmpp {
             template,
             timeout,
             served: Served::default(),
+            first_room: AtomicUsize::new(0),
         }))
     }
 }
@@ -188,6 +189,8 @@ struct Messenger {
     template: Option<Template>,
     timeout: Duration,
     served: Served,
+    /// The room that is told first.
+    first_room: AtomicUsize,
 }
 
 impl Receiver for Messenger {
@@ -233,12 +236,38 @@ impl Messenger {
             let refusal = refused.iter().find(|refusal| refusal.recipient == *to);
             outcomes.note(to, outcome(refusal));
         }
-        for room in missing(&self.rooms) {
-            let refusal = talk.tell_room(&room, &self.nick, &message).await?;
-            outcomes.note(&room, outcome(refusal.as_ref()));
-        }
+        self.tell_rooms(missing(&self.rooms), &message, &mut talk, &mut outcomes).await;
         talk.end().await;
         self.served.judge(&n.key, outcomes)
+    }
+
+    /// Tells rooms one after the other. What is lost at one of them is lost for those behind it alone: who
+    /// was told before must not be told again.
+    async fn tell_rooms(
+        &self,
+        mut rooms: Vec<String>,
+        message: &Message<'_>,
+        talk: &mut Talk,
+        outcomes: &mut Outcomes,
+    ) {
+        // A room that does not answer would else keep those behind it waiting at each try.
+        let n_rooms = rooms.len().max(1);
+        rooms.rotate_left(self.first_room.load(Ordering::Relaxed) % n_rooms);
+        let mut rooms = rooms.into_iter();
+        for room in rooms.by_ref() {
+            match talk.tell_room(&room, &self.nick, message).await {
+                Ok(refusal) => outcomes.note(&room, outcome(refusal.as_ref())),
+                Err(error) => {
+                    outcomes.note(&room, Err(error));
+                    self.first_room.fetch_add(1, Ordering::Relaxed);
+                    break;
+                }
+            }
+        }
+        for room in rooms {
+            let what = "the session had ended before".to_owned();
+            outcomes.note(&room, Err(SendError::Program { what, again: Again::Later }));
+        }
     }
 }
 

@@ -100,6 +100,32 @@ impl Limiter {
     }
 }
 
+/// For what proves itself without an account: only the address counts.
+impl Limiter {
+    /// Takes one try from `address` at `now`. It counts as failed until [`Limiter::take_back`].
+    ///
+    /// # Errors
+    /// If the address has failed too often: how long to wait. Then it is not counted.
+    pub(crate) fn attempt_from(&mut self, address: IpAddr, now: Mono) -> Result<(), Duration> {
+        let address = prefix(address);
+        let bucket = self.addresses.get(&address);
+        if let Some(wait) = bucket.and_then(|b| b.wait(ADDRESS_BURST, ADDRESS_SECONDS, now)) {
+            return Err(wait);
+        }
+        add(&mut self.addresses, address, ADDRESS_SECONDS, now);
+        Ok(())
+    }
+
+    /// Takes one try from `address` back. What else it has failed with stays: many people share the
+    /// address of a service.
+    pub(crate) fn take_back(&mut self, address: IpAddr, now: Mono) {
+        if let Some(bucket) = self.addresses.get_mut(&prefix(address)) {
+            let level = (bucket.level(ADDRESS_SECONDS, now) - 1.0).max(0.0);
+            *bucket = Bucket { level, at: now };
+        }
+    }
+}
+
 /// Returns under what an account is counted: what is longer than any name of a user is cut, so that
 /// a stranger cannot fill the memory with names.
 fn key(account: &str) -> String {
@@ -142,6 +168,23 @@ mod tests {
 
     fn stranger(n: u8) -> IpAddr {
         IpAddr::from([198, 51, 100, n])
+    }
+
+    #[test]
+    fn one_good_try_takes_back_itself_alone_and_no_account_is_held() {
+        let mut limiter = Limiter::default();
+        let now = Mono(5);
+        for _ in 0..7 {
+            limiter.attempt_from(HOME, now).unwrap();
+        }
+        for _ in 0..100 {
+            limiter.attempt_from(HOME, now).unwrap();
+            limiter.take_back(HOME, now);
+        }
+        limiter.attempt_from(HOME, now).unwrap();
+        limiter.attempt_from(HOME, now).unwrap_err();
+        limiter.attempt_from(stranger(1), now).unwrap();
+        assert!(limiter.accounts.is_empty() && limiter.known.is_empty());
     }
 
     #[test]

@@ -181,22 +181,37 @@ pub(crate) async fn call(
     let receiver = ReceiverName::new(&name).map_err(|_| Failure::Absent)?;
     let headers = request.headers().clone();
     let body = whole(request, &app).await?;
-    // Only calls without the signature count: a busy channel presses many buttons.
-    app.attempt_token(peer.address, receiver.as_str())?;
-    let call = ServiceCall { headers, body, now: app.now().unix };
+    // The signature is looked at in any case: a busy channel presses many buttons, and who guesses from
+    // somewhere must not hold the service back. To check it is cheap.
+    let held = app.attempt_call(peer.address).err();
+    let call = ServiceCall { headers, body, now: app.now().unix, is_held: held.is_some() };
     let of = receiver.clone();
-    match app.ask(move |backend| backend.called(&of, &call)).await? {
-        ServiceAnswer::Unsigned => Err(Failure::Unsigned),
-        ServiceAnswer::Malformed(why) => Err(Failure::Malformed(why)),
-        ServiceAnswer::Signed { content_type, body, deed } => {
-            app.token_was_good(peer.address, receiver.as_str());
-            if let Some((by, detail)) = deed {
-                app.audit(Some(&by), peer.address, "incident.ack", detail).await;
-            }
-            let kind = HeaderValue::from_static(content_type);
-            Ok(([(header::CONTENT_TYPE, kind)], body).into_response())
+    let answer = app.ask(move |backend| backend.called(&of, &call)).await;
+    let (is_proven, content_type, body, deed) = match (answer, held) {
+        (Ok(ServiceAnswer::Signed { is_proven, content_type, body, deed }), _) => {
+            (is_proven, content_type, body, deed)
         }
+        (_, Some(wait)) => return Err(Failure::Limited(wait)),
+        (Ok(ServiceAnswer::Unsigned), None) => return Err(Failure::Unsigned),
+        (Ok(ServiceAnswer::Malformed(why)), None) => return Err(Failure::Malformed(why)),
+        (Err(failure), None) => {
+            if failure != Failure::Absent {
+                // It is not the caller's fault.
+                app.call_was_good(peer.address);
+            }
+            return Err(failure);
+        }
+    };
+    match held {
+        None if is_proven => app.call_was_good(peer.address),
+        Some(wait) if !is_proven => return Err(Failure::Limited(wait)),
+        None | Some(_) => {}
     }
+    if let Some((by, detail)) = deed {
+        app.audit(Some(&by), peer.address, "incident.ack", detail).await;
+    }
+    let kind = HeaderValue::from_static(content_type);
+    Ok(([(header::CONTENT_TYPE, kind)], body).into_response())
 }
 
 fn bounded(token: &str) -> Reply<String> {

@@ -753,13 +753,20 @@ impl Backend for Fake {
         if receiver.as_str() != "chat" {
             return Err(Refused::Absent);
         }
-        if call.headers.get("x-signature").is_none_or(|signature| signature != "good") {
+        let signature = call.headers.get("x-signature").map_or(&b""[..], |value| value.as_bytes());
+        if signature == b"none needed" && !call.is_held {
+            // As a service that signs nothing: the token in the call is none of ours.
+            let (content_type, body) = ("text/plain", "none of this server's".to_owned());
+            return Ok(ServiceAnswer::Signed { is_proven: false, content_type, body, deed: None });
+        }
+        if signature != b"good" {
             return Ok(ServiceAnswer::Unsigned);
         }
         if call.body.is_empty() {
             return Ok(ServiceAnswer::Malformed("it is empty".to_owned()));
         }
         Ok(ServiceAnswer::Signed {
+            is_proven: true,
             content_type: "application/json",
             body: format!("{{\"bytes\":{}}}", call.body.len()),
             deed: Some((UserName::via(receiver), "1: on it".to_owned())),

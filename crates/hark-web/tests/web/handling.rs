@@ -114,3 +114,34 @@ async fn a_service_is_obeyed_if_it_signs() {
     assert_eq!(send(&forged, path, "text/plain", "x").await.problem(), "unsigned");
     assert!(running.fake.stored().audit.is_empty());
 }
+
+#[tokio::test]
+async fn who_guesses_does_not_keep_the_service_from_being_heard() {
+    let running = start_tls().await;
+    let path = "/api/0/receivers/chat/call";
+    let forged = running.nobody().with("x-signature", "bad");
+    for _ in 0..8 {
+        assert_eq!(send(&forged, path, "text/plain", "x").await.problem(), "unsigned");
+    }
+    assert_eq!(send(&forged, path, "text/plain", "x").await.status, 429);
+    let signed = running.nobody().with("x-signature", "good");
+    for _ in 0..20 {
+        assert_eq!(send(&signed, path, "text/plain", "x").await.status, 200);
+    }
+    assert_eq!(send(&forged, path, "text/plain", "x").await.status, 429, "still");
+}
+
+#[tokio::test]
+async fn a_call_that_proves_nothing_is_a_guess_like_any_other() {
+    let running = start_tls().await;
+    let (nobody, path) = (running.nobody(), "/api/0/receivers/chat/call");
+    let unsigned = running.nobody().with("x-signature", "none needed");
+    for n in 0..4 {
+        let guess = json!({"token": format!("guess-{n}")});
+        assert_eq!(nobody.post("/api/0/handle", guess).await.status, 404);
+        let reply = send(&unsigned, path, "application/json", "{}").await;
+        assert_eq!((reply.status, reply.text().as_str()), (200, "none of this server's"));
+    }
+    assert_eq!(nobody.post("/api/0/handle", json!({"token": "guess"})).await.status, 429);
+    assert_eq!(send(&unsigned, path, "application/json", "{}").await.status, 429);
+}

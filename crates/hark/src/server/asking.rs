@@ -5,7 +5,12 @@
 //! ```
 //!
 //! Nothing is remembered: what is to be asked is found anew each time, so that a restart, a reload or an
-//! acknowledgement by another way needs no rule of its own.
+//! acknowledgement by another way needs no rule of its own. Services know what was taken for ever; so only
+//! what was taken since the newest message counts, and since the last acknowledgement began or ended. What
+//! got worse, was given back or came again wants somebody anew.
+//!
+//! Each receiver is asked by a task of its own, and each answer is carried out as it comes: a service that
+//! hangs holds back its own alone.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +21,7 @@ use hark_model::time::Unix;
 use hark_model::{IncidentId, ReceiverName};
 use hark_notify::handling::Acknowledged;
 use hark_notify::{Context, Receiver, Receivers};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::backend::ServerBackend;
@@ -30,11 +35,18 @@ const YOUNG: Duration = Duration::from_hours(3);
 /// Messages that are asked for in one round, the newest first: a storm must not become one of questions.
 const MAX_ASKED: usize = 200;
 
-/// Questions at the same time.
+/// Questions to one receiver at the same time.
 const AT_ONCE: usize = 4;
 
 /// The longest that one question may take: receivers have limits of their own, below this.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What is said to who has taken a message before newer news.
+const TOO_OLD: &str =
+    "Nothing was acknowledged: there is newer news about it. Use the newest message.";
+
+/// What is said where it could not be carried out.
+pub(crate) const NOT_DONE: &str = "It could not be acknowledged. Open it in hark.";
 
 /// A message whose service is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +57,15 @@ pub(crate) struct Question {
     pub(crate) receiver: ReceiverName,
     /// What the service calls it.
     reference: String,
+    /// What was taken before then does not count.
+    after: Unix,
+}
+
+impl Question {
+    /// Returns true if what was taken at `at` answers it. Services and tokens know whole seconds.
+    fn is_answered_at(&self, at: Unix) -> bool {
+        at.seconds() >= self.after.seconds()
+    }
 }
 
 /// What is needed.
@@ -62,19 +83,23 @@ pub(super) struct Setup {
 /// Asks until it is stopped. Cancelling it loses an answer at most, which is asked for again.
 pub(super) async fn run(setup: Setup) {
     let Setup { backend, receivers, context, stop } = setup;
+    let asked = Arc::clone(&backend);
     let mut next = tokio::time::interval(EVERY);
     next.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let take =
+        move |question: &Question, taken: &Acknowledged| backend.taken_in_service(question, taken);
+    let mut running = Running::default();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = next.tick() => {}
         }
         let receivers = receivers.load_full();
-        let able = able(&receivers, &context);
+        let able = running.idle(able(&receivers, &context));
         if able.is_empty() {
             continue;
         }
-        let of = Arc::clone(&backend);
+        let of = Arc::clone(&asked);
         let questions = tokio::task::spawn_blocking(move || of.questions(&able)).await;
         let questions = match questions {
             Ok(Ok(questions)) => questions,
@@ -88,18 +113,47 @@ pub(super) async fn run(setup: Setup) {
             }
         };
         let find = |name: &ReceiverName| Some(Arc::clone(&receivers.find(name)?.receiver));
-        let round = ask(questions, find, &context, PATIENCE);
-        let taken = tokio::select! {
-            () = stop.cancelled() => return,
-            taken = round => taken,
-        };
-        for (question, taken) in taken {
-            let backend = Arc::clone(&backend);
-            let done =
-                tokio::task::spawn_blocking(move || backend.taken_in_service(&question, &taken));
-            if let Err(error) = done.await {
-                tracing::error!(%error, "an acknowledgement was not carried out");
-            }
+        running.begin(questions, find, &context, PATIENCE, &take);
+    }
+}
+
+/// The receivers that are being asked.
+#[derive(Debug, Default)]
+struct Running {
+    /// One for each receiver.
+    tasks: JoinSet<()>,
+    busy: BTreeMap<ReceiverName, AbortHandle>,
+}
+
+impl Running {
+    /// Returns those of `able` that have answered what they were asked before.
+    fn idle(&mut self, mut able: Vec<ReceiverName>) -> Vec<ReceiverName> {
+        while self.tasks.try_join_next().is_some() {}
+        self.busy.retain(|_, task| !task.is_finished());
+        able.retain(|name| !self.busy.contains_key(name));
+        able
+    }
+
+    /// Asks each receiver its questions, beside the others. What was taken goes to `take`, which says in
+    /// words what came of it.
+    fn begin<T>(
+        &mut self,
+        questions: Vec<Question>,
+        find: impl Fn(&ReceiverName) -> Option<Arc<dyn Receiver>>,
+        context: &Context,
+        patience: Duration,
+        take: &T,
+    ) where
+        T: Fn(&Question, &Acknowledged) -> String + Clone + Send + 'static,
+    {
+        let mut of: BTreeMap<ReceiverName, Vec<Question>> = BTreeMap::new();
+        for question in questions {
+            of.entry(question.receiver.clone()).or_default().push(question);
+        }
+        for (name, questions) in of {
+            let Some(receiver) = find(&name) else { continue };
+            let round = ask(receiver, questions, context.clone(), patience, take.clone());
+            self.busy.insert(name, self.tasks.spawn(round));
         }
     }
 }
@@ -118,11 +172,13 @@ fn able(receivers: &Receivers, context: &Context) -> Vec<ReceiverName> {
 }
 
 /// Returns what is to be asked about one incident: its newest message to each receiver that can be asked,
-/// if that is young. `rows` are the incident's messages.
+/// if that is young. `rows` are the incident's messages; `handled` is when an acknowledgement of it began
+/// or ended last.
 pub(crate) fn questions_of(
     incident: IncidentId,
     rows: &[DeliveryRecord],
     able: &[ReceiverName],
+    handled: Option<Unix>,
     now: Unix,
 ) -> Vec<Question> {
     let mut newest: BTreeMap<&ReceiverName, &DeliveryRecord> = BTreeMap::new();
@@ -138,7 +194,8 @@ pub(crate) fn questions_of(
     }
     let question = |(receiver, row): (&ReceiverName, &DeliveryRecord)| {
         let reference = row.notification.reference.clone()?;
-        Some(Question { incident, receiver: receiver.clone(), reference })
+        let after = handled.unwrap_or_default().max(row.notification.at);
+        Some(Question { incident, receiver: receiver.clone(), reference, after })
     };
     newest.into_iter().filter_map(question).collect()
 }
@@ -150,31 +207,48 @@ pub(crate) fn bounded(mut questions: Vec<Question>) -> Vec<Question> {
     questions
 }
 
-/// Asks, some at a time, and returns what was taken.
-async fn ask(
+/// What came of one question.
+enum Heard {
+    /// Somebody has taken it.
+    Taken(Question, Acknowledged),
+    /// Nobody has, or the service does not know the message.
+    Nothing,
+    /// The service cannot be asked now.
+    Away,
+}
+
+/// Asks one receiver, some questions at a time, and hands each answer on as it comes. Once the service is
+/// away, the rest is left for the next round.
+async fn ask<T>(
+    receiver: Arc<dyn Receiver>,
     questions: Vec<Question>,
-    find: impl Fn(&ReceiverName) -> Option<Arc<dyn Receiver>>,
-    context: &Context,
+    context: Context,
     patience: Duration,
-) -> Vec<(Question, Acknowledged)> {
-    let mut taken = Vec::new();
-    let mut running: JoinSet<Option<(Question, Acknowledged)>> = JoinSet::new();
-    for question in questions {
-        if running.len() >= AT_ONCE
-            && let Some(Ok(Some(found))) = running.join_next().await
+    take: T,
+) where
+    T: Fn(&Question, &Acknowledged) -> String + Clone + Send + 'static,
+{
+    let mut questions = questions.into_iter();
+    let mut running: JoinSet<Heard> = JoinSet::new();
+    let mut is_away = false;
+    loop {
+        while !is_away
+            && running.len() < AT_ONCE
+            && let Some(question) = questions.next()
         {
-            taken.push(found);
+            let (receiver, context) = (Arc::clone(&receiver), context.clone());
+            running.spawn(async move { ask_one(question, &*receiver, &context, patience).await });
         }
-        let Some(receiver) = find(&question.receiver) else { continue };
-        let context = context.clone();
-        running.spawn(async move { ask_one(question, &*receiver, &context, patience).await });
-    }
-    while let Some(answered) = running.join_next().await {
-        if let Ok(Some(found)) = answered {
-            taken.push(found);
+        match running.join_next().await {
+            None => return,
+            Some(Ok(Heard::Taken(question, taken))) => {
+                hand_on(&*receiver, question, taken, &context, take.clone()).await;
+            }
+            Some(Ok(Heard::Away)) => is_away = true,
+            Some(Ok(Heard::Nothing)) => {}
+            Some(Err(error)) => tracing::error!(%error, "a service could not be asked"),
         }
     }
-    taken
 }
 
 async fn ask_one(
@@ -182,20 +256,49 @@ async fn ask_one(
     receiver: &dyn Receiver,
     context: &Context,
     patience: Duration,
-) -> Option<(Question, Acknowledged)> {
-    let asked = receiver.acknowledged(&question.reference, context)?;
+) -> Heard {
+    let Some(asked) = receiver.acknowledged(&question.reference, context) else {
+        return Heard::Nothing;
+    };
     match tokio::time::timeout(patience, asked).await {
-        Ok(Ok(Some(acknowledged))) => Some((question, acknowledged)),
-        Ok(Ok(None)) => None,
+        Ok(Ok(Some(taken))) => Heard::Taken(question, taken),
+        Ok(Ok(None)) => Heard::Nothing,
         Ok(Err(error)) => {
             let receiver = &question.receiver;
             tracing::debug!(%receiver, %error, "a service does not say whether a message was taken");
-            None
+            if error.is_permanent() { Heard::Nothing } else { Heard::Away }
         }
         Err(_) => {
             tracing::debug!(receiver = %question.receiver, "a service does not answer in time");
-            None
+            Heard::Away
         }
+    }
+}
+
+/// Carries out what was taken, unless it was before what it should answer, and says what came of it to
+/// who waits for that.
+async fn hand_on<T>(
+    receiver: &dyn Receiver,
+    question: Question,
+    taken: Acknowledged,
+    context: &Context,
+    take: T,
+) where
+    T: Fn(&Question, &Acknowledged) -> String + Send + 'static,
+{
+    let said = if question.is_answered_at(taken.at) {
+        let taken = taken.clone();
+        tokio::task::spawn_blocking(move || take(&question, &taken)).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "an acknowledgement was not carried out");
+            NOT_DONE.to_owned()
+        })
+    } else {
+        TOO_OLD.to_owned()
+    };
+    if let Some(answer) = receiver.answer(&taken, &said, context)
+        && let Err(error) = answer.await
+    {
+        tracing::debug!(%error, "who has taken a message was not told what came of it");
     }
 }
 

@@ -234,7 +234,7 @@ fn message(receiver: &ReceiverName, since: Unix, told: Told<'_>) -> Notification
         Told::Over => (
             "over".to_owned(),
             Reason::Recovery,
-            Severity::Critical,
+            Severity::Info,
             Status::Ok,
             "RECOVERED: monitoring works again".to_owned(),
             "The state can be opened again. What happened meanwhile was not watched.".to_owned(),
@@ -255,7 +255,8 @@ fn message(receiver: &ReceiverName, since: Unix, told: Told<'_>) -> Notification
         detail,
         since,
         at: now,
-        sequence: 0,
+        // What follows the first message belongs to it.
+        sequence: u32::from(reason != Reason::Problem),
         reference: None,
         document: None,
     }
@@ -321,6 +322,18 @@ pub(super) async fn over(receivers: Arc<Receivers>, context: Context, data_dir: 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_end_of_blindness_is_good_news_and_follows_what_was_told_before() {
+        let name = ReceiverName::new("ops").unwrap();
+        let told = |told| message(&name, Unix(7), told);
+        let first = told(Told::Down { reason: "torn", again: false });
+        let again = told(Told::Down { reason: "torn", again: true });
+        let over = told(Told::Over);
+        assert_eq!([first.severity, over.severity], [Severity::Critical, Severity::Info]);
+        assert_eq!([first.sequence, again.sequence, over.sequence], [0, 1, 1]);
+        assert_eq!((first.since, &first.host, &first.check), (over.since, &over.host, &over.check));
+    }
 
     #[test]
     fn what_was_told_is_known_after_a_restart_and_damage_to_it_loses_only_that() {

@@ -52,11 +52,11 @@ pub(super) fn compose(
     }
     let mut references: Vec<String> =
         token.iter().map(|token| reply::reference(token, domain)).collect();
-    builder = if n.incident.is_some() && n.sequence == 0 {
+    builder = if render::goes_on(n) && n.sequence == 0 {
         builder.message_id(Some(thread))
     } else {
         let own = builder.message_id(Some(message_id(&n.key, domain)));
-        if n.incident.is_some() {
+        if render::goes_on(n) {
             references.push(thread.clone());
             own.in_reply_to(thread)
         } else {

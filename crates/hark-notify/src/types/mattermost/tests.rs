@@ -113,3 +113,17 @@ fn mistakes_are_found_when_the_configuration_is_read() {
         assert!(errors.contains(expected), "{expected} is missing in {errors}");
     }
 }
+
+#[tokio::test]
+async fn a_thread_whose_first_post_was_deleted_is_begun_anew_and_other_refusals_are_final() {
+    let server = Server::start(|call| match call.json().get("root_id") {
+        Some(_) => Answer::new(400, r#"{"id":"api.post.create_post.root_id.app_error"}"#),
+        None => Answer::new(201, r#"{"id":"new"}"#),
+    })
+    .await;
+    let told = send(&*bot(&server, ""), &recovery(Some("gone"))).await.unwrap();
+    assert_eq!((told.reference.as_deref(), server.calls().len()), (Some("new"), 2));
+    let server = Server::saying(403, "no").await;
+    assert!(send(&*bot(&server, ""), &recovery(Some("there"))).await.unwrap_err().is_permanent());
+    assert_eq!(server.calls().len(), 1);
+}

@@ -38,6 +38,7 @@ pub(super) fn read(secret: &Secret, call: &Call<'_>) -> Result<Called, CallError
         token: token.to_owned(),
         by: person(name.or_else(|| user["id"].as_str()).unwrap_or_default()),
         comment: String::new(),
+        is_signed: true,
         answer,
     })
 }

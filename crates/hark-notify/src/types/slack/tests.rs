@@ -143,3 +143,26 @@ fn mistakes_are_found_when_the_configuration_is_read() {
         assert!(errors.contains(expected), "{expected} is missing in {errors}");
     }
 }
+
+#[tokio::test]
+async fn a_text_of_marks_alone_stays_below_the_limit() {
+    let server = Server::saying(200, SENT).await;
+    let mut page = problem();
+    page.detail = "<".repeat(5000);
+    send(&*bot(&server, ""), &page).await.unwrap();
+    let message = server.only_call().json();
+    let text = message["attachments"][0]["blocks"][1]["text"]["text"].as_str().unwrap().to_owned();
+    assert!(text.chars().count() <= 3000, "{}", text.chars().count());
+    assert!(text.ends_with("&lt;…"), "no entity is cut in two: {text}");
+}
+
+#[tokio::test]
+async fn a_thread_whose_first_message_was_deleted_is_begun_anew() {
+    let server = Server::start(|call| match call.json().get("thread_ts") {
+        Some(_) => Answer::new(200, r#"{"ok":false,"error":"thread_not_found"}"#),
+        None => Answer::new(200, SENT),
+    })
+    .await;
+    let told = send(&*bot(&server, ""), &recovery(Some("C0123/1.0"))).await.unwrap();
+    assert_eq!(told.reference.as_deref(), Some("C0123/1503435956.000247"));
+}

@@ -80,52 +80,83 @@ async fn errors_and_limits_are_read_from_the_body() {
     assert!(error.is_permanent() && error.text().contains("chat not found"), "{error:?}");
 }
 
-fn press(update: i64, data: &str) -> String {
+fn press(update: i64, data: &str, chat: i64) -> String {
     format!(
         r#"{{"ok":true,"result":[{{"update_id":{update},"callback_query":{{"id":"q{update}","data":"{data}",
         "from":{{"id":5,"first_name":"Mira","last_name":"Noor","username":"mira"}},
-        "message":{{"message_id":4711,"chat":{{"id":-100}}}}}}}}]}}"#
+        "message":{{"message_id":4711,"chat":{{"id":{chat}}}}}}}}}]}}"#
     )
 }
 
-#[tokio::test]
-async fn a_press_is_asked_for_answered_and_found_by_the_first_message() {
-    let server = Server::start(|call: &server::Call| {
-        if call.uri.ends_with("/getUpdates") {
-            Answer::new(200, press(900, "token.4000"))
+/// Answers as Telegram does: an update comes until a higher one is asked for.
+fn bot(update: i64, pressed: String) -> impl Fn(&server::Call) -> Answer {
+    move |call: &server::Call| {
+        let is_question = call.uri.ends_with("/getUpdates");
+        if is_question && call.json()["offset"].as_i64().unwrap() <= update {
+            Answer::new(200, pressed.clone())
         } else {
-            Answer::new(200, r#"{"ok":true,"result":true}"#)
+            Answer::new(200, r#"{"ok":true,"result":[]}"#)
         }
-    })
-    .await;
-    let receiver = chat(&server, "");
-    let context = context();
-    let found = receiver.acknowledged("4000", &context).unwrap().await.unwrap().unwrap();
-    assert_eq!(found.by, "Mira Noor (@mira)");
-    assert_eq!(receiver.acknowledged("4711", &context).unwrap().await.unwrap(), None);
-    let calls = server.calls();
-    assert_eq!(calls.len(), 2, "the second question came too soon to be asked");
-    assert_eq!(calls[0].json()["allowed_updates"], json!(["callback_query"]));
-    assert_eq!(calls[1].uri, "/bot123:abc-token/answerCallbackQuery");
-    assert_eq!(calls[1].json()["callback_query_id"], "q900");
+    }
+}
+
+fn token() -> String {
+    context().acknowledge_token(&problem()).unwrap()
+}
+
+async fn taken(receiver: &dyn Receiver, first: &str) -> Option<Acknowledged> {
+    receiver.acknowledged(first, &context()).unwrap().await.unwrap()
 }
 
 #[tokio::test]
-async fn a_press_in_another_chat_acknowledges_nothing() {
-    let server = Server::start(|call: &server::Call| {
-        let pressed = press(900, "token.4000").replace("-100", "-200");
-        Answer::new(200, if call.uri.ends_with("/getUpdates") { pressed } else { "{}".to_owned() })
-    })
-    .await;
+async fn a_press_is_found_by_the_first_message_once_and_answered_with_what_came_of_it() {
+    let data = format!("{}.4000", token());
+    let server = Server::start(bot(900, press(900, &data, -100))).await;
     let receiver = chat(&server, "");
-    let context = context();
-    assert_eq!(receiver.acknowledged("4000", &context).unwrap().await.unwrap(), None);
+    let found = taken(&*receiver, "4000").await.unwrap();
+    assert_eq!((found.by.as_str(), found.press.as_str()), ("Mira Noor (@mira)", "q900"));
+    assert_eq!(
+        found.at.seconds(),
+        problem().at.seconds(),
+        "not before the message with the button"
+    );
+    assert_eq!(taken(&*receiver, "4711").await, None);
+    assert_eq!(taken(&*receiver, "4000").await, None, "each press counts once");
+    let calls = server.calls();
+    assert_eq!(calls.len(), 2, "what was read is confirmed, and further questions came too soon");
+    assert_eq!(calls[0].json()["allowed_updates"], json!(["callback_query"]));
+    assert_eq!(calls[1].json()["offset"], 901);
+
+    receiver.answer(&found, "Incident 1 is acknowledged.", &context()).unwrap().await.unwrap();
+    let answer = server.last_call();
+    assert_eq!(answer.uri, "/bot123:abc-token/answerCallbackQuery");
+    let expected = json!({"callback_query_id": "q900", "text": "Incident 1 is acknowledged."});
+    assert_eq!(answer.json(), expected);
+}
+
+#[tokio::test]
+async fn a_press_in_another_chat_acknowledges_nothing_and_is_told_nothing() {
+    let server = Server::start(bot(900, press(900, &format!("{}.4000", token()), -200))).await;
+    let receiver = chat(&server, "");
+    assert_eq!(taken(&*receiver, "4000").await, None);
+    assert!(server.calls().iter().all(|call| call.uri.ends_with("/getUpdates")));
+}
+
+#[tokio::test]
+async fn two_chats_of_one_bot_do_not_take_each_others_presses() {
+    let server = Server::start(bot(900, press(900, &format!("{}.4000", token()), -200))).await;
+    let (here, there) = (chat(&server, ""), {
+        let text = format!("token: 123:abc-token\nchat: '-200'\nurl: {}\n", server.url(""));
+        read(&Telegram, &text)
+    });
+    assert_eq!(taken(&*here, "4000").await, None);
+    assert_eq!(taken(&*there, "4000").await.unwrap().by, "Mira Noor (@mira)");
 }
 
 #[test]
 fn a_press_on_the_first_message_is_found_by_its_number() {
     let query = json!({"data": "token", "message": {"message_id": 4711}});
-    assert_eq!(pressed_on(&query).unwrap(), "4711");
+    assert_eq!(presses::pressed_on(&query).unwrap(), ("token", "4711".to_owned()));
 }
 
 fn pressed(secret: Option<&str>, body: &str) -> Result<Called, CallError> {

@@ -298,3 +298,20 @@ pub(crate) fn reminder(reference: Option<&str>) -> Notification {
     reminder.reference = reference.map(str::to_owned);
     reminder
 }
+
+/// Returns what is told without an incident: that the server itself is down, and that it works again.
+pub(crate) fn down_and_over() -> [Notification; 2] {
+    let mut down = problem();
+    down.key = "blind/7/down/sample".to_owned();
+    down.incident = None;
+    down.summary = "CRITICAL: monitoring is down".to_owned();
+    let mut over = down.clone();
+    over.key = "blind/7/over/sample".to_owned();
+    over.reason = hark_model::Reason::Recovery;
+    over.severity = hark_model::Severity::Info;
+    over.status = hark_model::Status::Ok;
+    over.was = Some(hark_model::Status::Critical);
+    over.summary = "RECOVERED: monitoring works again".to_owned();
+    over.sequence = 1;
+    [down, over]
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hark_config::{Key, Kind};
 
-use super::server::{Answer, Server, read, send};
+use super::server::{Answer, Server, down_and_over, read, send};
 use crate::{Receiver, ReceiverType, SendError, TYPES, samples};
 
 /// Returns the types that are called over the frame of services, with the key of their address.
@@ -24,7 +24,7 @@ fn at(kind: &dyn ReceiverType, key: &Key, server: &Server, more: &str) -> Box<dy
     let others: Vec<_> = kind.example().lines().filter(|line| !line.starts_with(&own)).collect();
     // The path is a secret where the whole address is one.
     let is_secret = matches!(key.kind, Kind::Secret);
-    let url = server.url(if is_secret { "/hooks/correct-horse-path" } else { "/below" });
+    let url = server.url(if is_secret { "/hooks/silent-7-wander-path" } else { "/below" });
     read(kind, &format!("{own} '{url}'\n{}\n{more}", others.join("\n")))
 }
 
@@ -88,8 +88,38 @@ async fn no_secret_is_shown_even_if_the_answer_repeats_the_call() {
         let receiver = at(kind, key, &server, "");
         let error = send(&*receiver, &samples()[0]).await.unwrap_err();
         let shown = format!("{receiver:?} {error:?} {} {}", error.text(), receiver.target());
-        for secret in ["correct-horse", "correct%2Dhorse"] {
+        for secret in ["correct-horse", "correct%2Dhorse", "silent-7-wander"] {
             assert!(!shown.contains(secret), "{}: {shown}", kind.name());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_part_of_a_secret_path_is_hidden_too() {
+    for (kind, key) in services().filter(|(_, key)| matches!(key.kind, Kind::Secret)) {
+        let error = fail(kind, key, Answer::new(404, "no hook silent-7-wander-path")).await;
+        let shown = format!("{error:?} {}", error.text());
+        assert!(!shown.contains("silent-7-wander"), "{}: {shown}", kind.name());
+    }
+}
+
+#[tokio::test]
+async fn that_the_server_works_again_is_good_news_and_ends_what_was_told() {
+    /// What says that it is critical, in the words of the services.
+    const LOUD: [&str; 7] =
+        ["🚨", "d1242f", "13706287", "\"trigger\"", "\"priority\":2", "\"attention\"", "failure"];
+    for (kind, key) in services() {
+        let said = r#"{"ok":true,"success":true,"result":"success","status":1}"#;
+        let server = Server::saying(200, said).await;
+        let receiver = at(kind, key, &server, "");
+        let [down, over] = down_and_over();
+        drop(send(&*receiver, &down).await);
+        let n_before = server.calls().len();
+        drop(send(&*receiver, &over).await);
+        let calls = server.calls().split_off(n_before);
+        for call in &calls {
+            let found = LOUD.iter().find(|loud| call.body.contains(**loud));
+            assert_eq!(found, None, "{}: {}", kind.name(), call.body);
         }
     }
 }

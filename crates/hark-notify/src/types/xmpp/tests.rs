@@ -1,5 +1,81 @@
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
 use super::*;
-use crate::types::tests::server::mistakes;
+use crate::types::tests::server::{certificate, context, mistakes, problem, read};
+
+/// What a server says to `heard`, and whether that ends the reading of it.
+fn answer(heard: &str) -> String {
+    if let Some((_, rest)) = heard.split_once("<iq type='") {
+        let name = rest.split("id='").nth(1).and_then(|rest| rest.split('\'').next()).unwrap_or("");
+        return format!("<iq type='result' id='{name}'/>");
+    }
+    if heard.contains("<auth ") {
+        return "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>".to_owned();
+    }
+    if heard.contains("<stream:stream ") {
+        return "<stream:stream xmlns='jabber:client' \
+                xmlns:stream='http://etherx.jabber.org/streams' id='1' version='1.0'>\
+                <stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
+                <mechanism>PLAIN</mechanism></mechanisms></stream:features>"
+            .to_owned();
+    }
+    // Rooms are entered and never answer.
+    match heard.split_once("<presence to='").and_then(|(_, rest)| rest.split_once('\'')) {
+        Some((to, _)) if !heard.contains("unavailable") => {
+            format!("<presence from='{to}'><x><status code='110'/></x></presence>")
+        }
+        Some(_) | None => String::new(),
+    }
+}
+
+/// Starts a server that takes what is said to people, and has rooms that never repeat what they are told.
+async fn server_with_mute_rooms() -> (u16, Arc<Mutex<String>>, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let acceptor = TlsAcceptor::from(certificate().0);
+    let said = Arc::new(Mutex::new(String::new()));
+    let mut tasks = JoinSet::new();
+    let all = Arc::clone(&said);
+    tasks.spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let mut part = vec![0; 65_536];
+            while let Ok(n_bytes) = stream.read(&mut part).await
+                && n_bytes > 0
+            {
+                let heard = String::from_utf8_lossy(&part[..n_bytes]).into_owned();
+                all.lock().unwrap().push_str(&heard);
+                if stream.write_all(answer(&heard).as_bytes()).await.is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    (port, said, tasks)
+}
+
+#[tokio::test]
+async fn a_room_that_does_not_answer_repeats_nothing_to_those_who_were_told() {
+    let (port, said, _tasks) = server_with_mute_rooms().await;
+    let text = format!(
+        "jid: hark@example.net\npassword: x\nserver: hook.test\nport: {port}\nsecurity: tls\n\
+         insecure: true\nto: mira@example.net\nrooms: [a@rooms.test, b@rooms.test]\ntimeout: 400ms\n"
+    );
+    let receiver = read(&Xmpp, &text);
+    let told = |to: &str| said.lock().unwrap().matches(&format!("<message to='{to}'")).count();
+    for n_tries in 1..=2 {
+        let error = receiver.send(&problem(), &context()).await.unwrap_err();
+        assert!(matches!(error, SendError::Partly { .. }), "{error:?}");
+        assert_eq!(told("mira@example.net"), 1, "after {n_tries} tries: {}", said.lock().unwrap());
+    }
+    assert_eq!([told("a@rooms.test"), told("b@rooms.test")], [1, 1], "each room has its turn");
+}
 
 #[test]
 fn mistakes_are_shown() {

@@ -1,4 +1,5 @@
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hark_model::DeliveryId;
 use hark_net::BoxFuture;
@@ -28,7 +29,8 @@ fn row(id: u64, receiver: &str, reference: Option<&str>, age: Duration) -> Deliv
 }
 
 fn question(incident: u64, receiver: &str) -> Question {
-    Question { incident: IncidentId(incident), receiver: name(receiver), reference: "r".to_owned() }
+    let (incident, reference) = (IncidentId(incident), "r".to_owned());
+    Question { incident, receiver: name(receiver), reference, after: NOW }
 }
 
 #[test]
@@ -46,10 +48,29 @@ fn the_newest_young_message_to_each_that_can_be_asked_is_asked_for() {
         unsent,
     ];
     let able = ["push", "chat", "old"].map(name);
-    let found = questions_of(IncidentId(7), &rows, &able, NOW);
-    let expected =
-        Question { incident: IncidentId(7), receiver: name("push"), reference: "c".to_owned() };
+    let found = questions_of(IncidentId(7), &rows, &able, None, NOW);
+    let expected = Question {
+        incident: IncidentId(7),
+        receiver: name("push"),
+        reference: "c".to_owned(),
+        after: NOW - minute,
+    };
     assert_eq!(found, [expected]);
+}
+
+#[test]
+fn what_was_taken_before_the_newest_message_or_the_last_acknowledgement_answers_nothing() {
+    let minute = Duration::from_mins(1);
+    let rows = [row(1, "push", Some("a"), minute * 9), row(2, "push", Some("a"), minute * 5)];
+    let able = [name("push")];
+    let asked = |handled| questions_of(IncidentId(7), &rows, &able, handled, NOW).remove(0);
+    // It was pressed for the first message; the second says that it is worse.
+    assert!(!asked(None).is_answered_at(NOW - minute * 6));
+    assert!(asked(None).is_answered_at(NOW - minute * 5));
+    // It was pressed, acknowledged, and given back.
+    let given_back = asked(Some(NOW - minute * 2));
+    assert!(!given_back.is_answered_at(NOW - minute * 3));
+    assert!(given_back.is_answered_at(NOW - minute));
 }
 
 #[test]
@@ -64,6 +85,8 @@ fn a_storm_does_not_become_one_of_questions() {
 #[derive(Debug, Default)]
 struct Stub {
     asked: Mutex<(usize, usize)>,
+    n_asked: AtomicUsize,
+    said: Mutex<Vec<String>>,
 }
 
 impl Receiver for Stub {
@@ -85,6 +108,7 @@ impl Receiver for Stub {
         _: &'a Context,
     ) -> Option<BoxFuture<'a, Result<Option<Acknowledged>, SendError>>> {
         Some(Box::pin(async move {
+            self.n_asked.fetch_add(1, Ordering::Relaxed);
             {
                 let mut asked = self.asked.lock().unwrap();
                 asked.0 += 1;
@@ -96,12 +120,30 @@ impl Receiver for Stub {
             }
             self.asked.lock().unwrap().0 -= 1;
             match reference {
-                "taken" => Ok(Some(Acknowledged { by: "Mira".to_owned(), comment: String::new() })),
+                "taken" => Ok(Some(taken_at(NOW))),
+                "old" => Ok(Some(taken_at(NOW - Duration::from_mins(1)))),
                 "broken" => Err(SendError::Compose { what: "broken".to_owned() }),
                 _ => Ok(None),
             }
         }))
     }
+
+    fn answer<'a>(
+        &'a self,
+        taken: &'a Acknowledged,
+        said: &'a str,
+        _: &'a Context,
+    ) -> Option<BoxFuture<'a, Result<(), SendError>>> {
+        Some(Box::pin(async move {
+            self.said.lock().unwrap().push(format!("{}: {said}", taken.press));
+            Ok(())
+        }))
+    }
+}
+
+fn taken_at(at: Unix) -> Acknowledged {
+    let (by, press) = ("Mira".to_owned(), "q1".to_owned());
+    Acknowledged { by, comment: String::new(), at, press }
 }
 
 fn context() -> Context {
@@ -113,21 +155,81 @@ fn context() -> Context {
     }
 }
 
+/// Notes what is carried out: the receiver and the incident.
+type Done = std::sync::mpsc::Receiver<(String, u64)>;
+
+fn taking() -> (impl Fn(&Question, &Acknowledged) -> String + Clone + Send + 'static, Done) {
+    let (done, carried_out) = std::sync::mpsc::sync_channel(100);
+    let take = move |question: &Question, _: &Acknowledged| {
+        done.send((question.receiver.to_string(), question.incident.0)).unwrap();
+        format!("incident {} is taken", question.incident.0)
+    };
+    (take, carried_out)
+}
+
+fn asked(receiver: &str, references: &[&str]) -> Vec<Question> {
+    let numbered = (1..).zip(references);
+    let question = |(n, reference): (u64, &&str)| Question {
+        reference: (*reference).to_owned(),
+        ..question(n, receiver)
+    };
+    numbered.map(question).collect()
+}
+
 #[tokio::test]
 async fn what_hangs_or_fails_does_not_keep_the_others_from_being_asked() {
     let stub = Arc::new(Stub::default());
-    let references = ["hangs", "broken", "open", "taken", "open", "hangs", "taken"];
-    let mut questions: Vec<Question> = (1..)
-        .zip(references)
-        .map(|(n, reference)| Question { reference: reference.to_owned(), ..question(n, "stub") })
-        .collect();
-    questions.push(question(99, "gone"));
-    let find =
-        |of: &ReceiverName| (of.as_str() == "stub").then(|| Arc::clone(&stub) as Arc<dyn Receiver>);
-    let taken = ask(questions, find, &context(), Duration::from_millis(300)).await;
-    let mut incidents: Vec<u64> = taken.iter().map(|(question, _)| question.incident.0).collect();
+    let questions =
+        asked("stub", &["hangs", "broken", "open", "taken", "open", "hangs", "taken", "old"]);
+    let (take, carried_out) = taking();
+    ask(Arc::clone(&stub) as _, questions, context(), Duration::from_millis(300), take).await;
+    let mut incidents: Vec<u64> = carried_out.iter().map(|(_, incident)| incident).collect();
     incidents.sort_unstable();
-    assert_eq!(incidents, [4, 7]);
-    assert_eq!(taken[0].1.by, "Mira");
+    assert_eq!(incidents, [4, 7], "not what was taken before newer news");
     assert!(stub.asked.lock().unwrap().1 <= AT_ONCE, "some at a time");
+    let mut said = stub.said.lock().unwrap().clone();
+    said.sort_unstable();
+    let too_old = format!("q1: {TOO_OLD}");
+    assert_eq!(said, [too_old.as_str(), "q1: incident 4 is taken", "q1: incident 7 is taken"]);
+}
+
+#[tokio::test]
+async fn the_rest_is_left_for_later_once_a_service_does_not_answer() {
+    let stub = Arc::new(Stub::default());
+    let questions = asked("stub", &["hangs"; 50]);
+    let (take, _carried_out) = taking();
+    ask(Arc::clone(&stub) as _, questions, context(), Duration::from_millis(30), take).await;
+    assert_eq!(stub.n_asked.load(Ordering::Relaxed), AT_ONCE);
+}
+
+#[tokio::test]
+async fn an_answer_is_carried_out_while_another_service_still_hangs() {
+    let (well, stuck) = (Arc::new(Stub::default()), Arc::new(Stub::default()));
+    let find = |name: &ReceiverName| match name.as_str() {
+        "well" => Some(Arc::clone(&well) as Arc<dyn Receiver>),
+        "stuck" => Some(Arc::clone(&stuck) as Arc<dyn Receiver>),
+        _ => None,
+    };
+    let mut questions = asked("stuck", &["hangs", "taken"]);
+    questions.extend(asked("well", &["taken"]));
+    questions.extend(asked("gone", &["taken"]));
+    let (take, carried_out) = taking();
+    let mut running = Running::default();
+    running.begin(questions, find, &context(), Duration::from_hours(1), &take);
+    let within = Duration::from_secs(10);
+    let two = tokio::task::spawn_blocking(move || {
+        [carried_out.recv_timeout(within).unwrap(), carried_out.recv_timeout(within).unwrap()]
+    });
+    let mut two = two.await.unwrap();
+    two.sort_unstable();
+    assert_eq!(two, [("stuck".to_owned(), 2), ("well".to_owned(), 1)]);
+    let mut idle = Vec::new();
+    for _ in 0..200 {
+        idle = running.idle(vec![name("stuck"), name("well")]);
+        if idle.len() == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(idle, [name("well")], "who still answers is not asked again");
 }

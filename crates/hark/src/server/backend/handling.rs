@@ -4,11 +4,11 @@
 use hark_api::Timestamp;
 use hark_api::audit::AuditLine;
 use hark_api::handling::Handled;
-use hark_model::record::IncidentRecord;
+use hark_model::record::{Comment, IncidentRecord, JournalKind};
 use hark_model::time::{Clock, Unix};
 use hark_model::{IncidentId, ReceiverName, UserName};
 use hark_notify::handling::{Acknowledged, Call, CallError, Called, Claim, TokenError, person};
-use hark_store::state::DeliveryView;
+use hark_store::state::{DeliveryView, JournalFilter, OpenError, StateReader};
 use hark_web::{
     AckOrder, Answer, Backend, Offer, Refused, ServiceAnswer, ServiceCall, Sight, TokenOrder,
 };
@@ -21,6 +21,9 @@ const MAX_LOOKED_AT: usize = 200;
 
 /// Messages of one incident that are looked through, the newest first.
 const MESSAGES: u32 = 50;
+
+/// Lines of one incident's history that are looked through, the newest first.
+const LINES: u32 = 50;
 
 /// Somebody who acknowledges from outside.
 #[derive(Debug)]
@@ -40,8 +43,8 @@ pub(crate) struct Outsider<'a> {
 }
 
 impl Outsider<'_> {
-    /// Returns as whom this is done: the user whose name the service says, or those who read the
-    /// receiver's messages.
+    /// Returns as whom this is done: as somebody who reads the receiver's messages. Names that a service
+    /// says are no users of hark.
     fn acting(&self) -> UserName {
         UserName::via(self.receiver)
     }
@@ -56,7 +59,7 @@ impl Outsider<'_> {
             (false, true) => format!("{name}, {}", self.way),
             (false, false) => format!("{name}: {said}"),
         };
-        let mut end = words.len().min(hark_model::record::Comment::MAX_TEXT);
+        let mut end = words.len().min(Comment::MAX_TEXT);
         while !words.is_char_boundary(end) {
             end -= 1;
         }
@@ -106,23 +109,41 @@ impl ServerBackend {
     ) -> Answer<ServiceAnswer> {
         let receivers = self.receivers.load_full();
         let configured = receivers.find(receiver).ok_or(Refused::Absent)?;
+        let is_held = call.is_held;
         let call = Call { headers: &call.headers, body: &call.body, now: call.now };
         let called = match configured.receiver.called(&call).ok_or(Refused::Absent)? {
             Ok(called) => called,
             Err(CallError::Unsigned) => return Ok(ServiceAnswer::Unsigned),
             Err(CallError::Malformed { what }) => return Ok(ServiceAnswer::Malformed(what)),
         };
-        let (token, by, comment, answer) = match called {
+        let (token, by, comment, is_signed, answer) = match called {
             Called::Nothing(answer) => {
                 let (content_type, body) = (answer.content_type, answer.body);
-                return Ok(ServiceAnswer::Signed { content_type, body, deed: None });
+                let (is_proven, deed) = (true, None);
+                return Ok(ServiceAnswer::Signed { is_proven, content_type, body, deed });
             }
-            Called::Acknowledge { token, by, comment, answer } => (token, by, comment, answer),
+            Called::Acknowledge { token, by, comment, is_signed, answer } => {
+                (token, by, comment, is_signed, answer)
+            }
         };
+        if is_held && !is_signed {
+            // Looking at the token would be one more guess.
+            return Ok(ServiceAnswer::Unsigned);
+        }
+        let is_proven = is_signed || self.is_ours(&token)?;
         let (text, deed) = self.press(receiver, &token, &by, &comment)?;
         let answer = answer(&text);
         let (content_type, body) = (answer.content_type, answer.body);
-        Ok(ServiceAnswer::Signed { content_type, body, deed })
+        Ok(ServiceAnswer::Signed { is_proven, content_type, body, deed })
+    }
+
+    /// Returns true for a token that this server has made, even if it is no longer good.
+    fn is_ours(&self, token: &str) -> Answer<bool> {
+        match self.claim(token) {
+            Ok(_) | Err(Refused::Conflict(_)) => Ok(true),
+            Err(Refused::Absent) => Ok(false),
+            Err(other) => Err(other),
+        }
     }
 
     /// Carries a button's token out. What is wrong with it is told to the person, in the service.
@@ -216,13 +237,14 @@ impl ServerBackend {
         for incident in open {
             let view = DeliveryView::Of(incident);
             let rows = self.read(|reader| reader.deliveries(view, None, MESSAGES))?;
-            found.extend(questions_of(incident, &rows, able, now));
+            let handled = self.read(|reader| handled(reader, incident))?;
+            found.extend(questions_of(incident, &rows, able, handled, now));
         }
         Ok(asking::bounded(found))
     }
 
-    /// Carries out what a service has said when it was asked.
-    pub(crate) fn taken_in_service(&self, question: &Question, taken: &Acknowledged) {
+    /// Carries out what a service has said when it was asked. Returns in words what came of it.
+    pub(crate) fn taken_in_service(&self, question: &Question, taken: &Acknowledged) -> String {
         let outsider = Outsider {
             receiver: &question.receiver,
             name: &taken.by,
@@ -236,11 +258,11 @@ impl ServerBackend {
             Ok(outcome) => outcome,
             Err(refused) => {
                 tracing::warn!(%receiver, ?refused, "an acknowledgement was not carried out");
-                return;
+                return asking::NOT_DONE.to_owned();
             }
         };
         if !handled.done {
-            return;
+            return handled.text;
         }
         let line = AuditLine {
             at: Timestamp(Clock.now().unix),
@@ -252,6 +274,7 @@ impl ServerBackend {
         if self.audit(&line).is_err() {
             tracing::error!("a line of the audit was not stored");
         }
+        handled.text
     }
 
     fn claim(&self, token: &str) -> Answer<Claim> {
@@ -265,9 +288,37 @@ impl ServerBackend {
     }
 }
 
+/// Returns when somebody last took or gave back `incident`, or that ended.
+fn handled(reader: &StateReader, incident: IncidentId) -> Result<Option<Unix>, OpenError> {
+    let kind = Some(JournalKind::Operator);
+    let filter = JournalFilter { incident: Some(incident), kind, ..JournalFilter::default() };
+    let lines = reader.journal(&filter, None, LINES)?;
+    let record = reader.incident(incident)?;
+    let comments = record.map(|record| record.comments).unwrap_or_default();
+    Ok(last_deed(lines.iter().map(|entry| entry.line.at), &comments))
+}
+
+/// Returns the newest of `deeds`, the newest first, that is no comment: the press of a moment before a
+/// comment counts.
+fn last_deed(mut deeds: impl Iterator<Item = Unix>, comments: &[Comment]) -> Option<Unix> {
+    deeds.find(|at| !comments.iter().any(|comment| comment.at == *at))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_deed_on_an_incident_is_no_comment() {
+        let by = UserName::via(&ReceiverName::new("chat").unwrap());
+        let comment = |at| Comment { by: by.clone(), at: Unix(at), text: "hm".to_owned() };
+        let last = |deeds: &[i64], comments: &[Comment]| {
+            last_deed(deeds.iter().map(|at| Unix(*at)), comments)
+        };
+        assert_eq!(last(&[9, 7, 5], &[]), Some(Unix(9)));
+        assert_eq!(last(&[9, 7, 5], &[comment(9), comment(6)]), Some(Unix(7)), "given back");
+        assert_eq!(last(&[9], &[comment(9)]), None, "nobody has taken it yet");
+    }
 
     #[test]
     fn who_it_was_stands_beside_the_acknowledgement() {
