@@ -4,7 +4,8 @@
 //! combined result and what it is. A site counts while its last result is fresh and says something:
 //! silence, a site's own uplink that is down (it sends nothing then) and "unknown" say nothing about what is
 //! looked at. Bad is what at least `quorum` of the sites that count call bad; fewer of them than that are
-//! too few to say anything.
+//! too few to say anything. Good it is only if it would also be good were those bad that do not count and
+//! did not call it good when they last said something: that a site falls silent ends no problem.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -35,6 +36,8 @@ struct Site {
     seen: Option<Seen>,
     /// A result came since the last combined one.
     news: bool,
+    /// What it said last that says something was good.
+    was_good: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -72,7 +75,10 @@ impl Quorum {
         every: Duration,
         now: Mono,
     ) -> Self {
-        let sites = sites.into_iter().map(|name| Site { name, seen: None, news: false }).collect();
+        let sites = sites
+            .into_iter()
+            .map(|name| Site { name, seen: None, news: false, was_good: false })
+            .collect();
         Self { sites, needed: quorum.max(1), every, last: now }
     }
 
@@ -97,6 +103,9 @@ impl Quorum {
         }
         let line = text.lines().next().unwrap_or_default();
         let text = line.get(..line.floor_char_boundary(MAX_WORDS)).unwrap_or_default().to_owned();
+        if status != Status::Unknown {
+            site.was_good = status == Status::Ok;
+        }
         site.seen = Some(Seen { status, text, at });
         site.news = true;
         true
@@ -141,10 +150,15 @@ impl Quorum {
         if counting < self.needed {
             return self.too_few(counting, now);
         }
+        let fresh_for = self.fresh_for();
+        let doubtful = |site: &&Site| !site.counts(now, fresh_for) && !site.was_good;
+        let doubtful = self.sites.iter().filter(doubtful).count();
         let status = if critical >= self.needed {
             Status::Critical
         } else if bad >= self.needed {
             Status::Warning
+        } else if bad + doubtful >= self.needed {
+            Status::Unknown
         } else {
             Status::Ok
         };
@@ -155,6 +169,10 @@ impl Quorum {
         if bad > 0 && bad < self.needed {
             // Writing to a string cannot fail, here and below.
             let _written = write!(text, ", which is fewer than {}", self.needed);
+        }
+        if status == Status::Unknown {
+            let _written =
+                write!(text, ", but {doubtful} that cannot tell now did not call it good");
         }
         for (n, (site, seen)) in
             self.counting(now).filter(|(_, seen)| seen.status.is_problem()).enumerate()

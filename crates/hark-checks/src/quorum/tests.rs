@@ -13,7 +13,8 @@ fn of(sites: usize, quorum: usize) -> Quorum {
     Quorum::new((0..sites).map(|n| format!("s{n}")), quorum, EVERY, NOW)
 }
 
-/// What each site says, one letter each: ok, warning, critical, unknown, silent, old.
+/// What each site says, one letter each: ok, warning, critical, unknown, silent, long ago (x: critical,
+/// y: ok).
 fn says(quorum: usize, words: &str) -> Combined {
     let mut all = of(words.len(), quorum);
     for (n, word) in words.chars().enumerate() {
@@ -23,6 +24,7 @@ fn says(quorum: usize, words: &str) -> Combined {
             'c' => (Status::Critical, at(300)),
             'u' => (Status::Unknown, at(300)),
             'x' => (Status::Critical, at(0)),
+            'y' => (Status::Ok, at(0)),
             _ => continue,
         };
         assert!(all.take(&format!("s{n}"), status, "refused", from));
@@ -37,9 +39,15 @@ fn bad_is_what_enough_sites_see_that_count() {
         (2, "coo", Status::Ok),
         (2, "cco", Status::Critical),
         (2, "cwo", Status::Warning),
-        (2, "cuo", Status::Ok),
-        (2, "c-o", Status::Ok),
-        (2, "cxo", Status::Ok),
+        (2, "cuo", Status::Unknown),
+        (2, "c-o", Status::Unknown),
+        (2, "cxo", Status::Unknown),
+        (2, "cyo", Status::Ok),
+        (3, "ccxoo", Status::Unknown),
+        (2, "xxooo", Status::Unknown),
+        (2, "xyooo", Status::Ok),
+        (1, "oy", Status::Ok),
+        (1, "o-", Status::Unknown),
         (2, "cc-", Status::Critical),
         (2, "c--", Status::Unknown),
         (2, "o--", Status::Unknown),
@@ -61,7 +69,8 @@ fn the_text_names_who_sees_it_bad_and_who_does_not_count() {
     assert_eq!(says(2, "cco").text, "bad at 2 of 3 sites: s0: refused; s1: refused");
     assert_eq!(
         says(2, "co-").text,
-        "bad at 1 of 2 sites, which is fewer than 2: s0: refused\nnot counted: s2: no fresh result"
+        "bad at 1 of 2 sites, which is fewer than 2, but 1 that cannot tell now did not call it good: \
+         s0: refused\nnot counted: s2: no fresh result"
     );
     assert_eq!(
         says(2, "cux").text,
@@ -104,6 +113,7 @@ fn sites_that_never_speak_are_told_once_a_while_and_no_sooner() {
 fn what_comes_late_or_from_elsewhere_changes_nothing() {
     let mut all = of(2, 1);
     assert!(!all.take("other", Status::Critical, "refused", at(1)));
+    assert!(all.take("s1", Status::Ok, "fine", at(5)));
     assert!(all.take("s0", Status::Ok, "fine", at(5)));
     assert!(!all.take("s0", Status::Critical, "refused", at(4)), "out of a spool");
     assert_eq!(all.combined(at(6)).status, Status::Ok);
@@ -132,23 +142,34 @@ proptest! {
     ) {
         let mut all = of(6, quorum);
         let mut newest: [Option<(u64, Status)>; 6] = [None; 6];
+        let mut called: [Option<Status>; 6] = [None; 6];
         for (site, status, second) in found {
             let later = newest[site].is_none_or(|(at, _)| at <= second);
             prop_assert_eq!(all.take(&format!("s{site}"), status, "x", at(second)), later);
             if later {
                 newest[site] = Some((second, status));
+                if status != Status::Unknown {
+                    called[site] = Some(status);
+                }
             }
         }
         let now = 600;
-        let counts = newest.iter().flatten().filter(|(second, status)| {
-            now - second <= all.fresh_for().as_secs() && *status != Status::Unknown
+        let counts = newest.map(|newest| {
+            let (second, status) = newest?;
+            let fresh = now - second <= all.fresh_for().as_secs();
+            (fresh && status != Status::Unknown).then_some(status)
         });
-        let counts: Vec<Status> = counts.map(|(_, status)| *status).collect();
-        let critical = counts.iter().filter(|status| **status == Status::Critical).count();
-        let bad = counts.iter().filter(|status| status.is_problem()).count();
+        let n = |which: &dyn Fn(Option<Status>, Option<Status>) -> bool| {
+            counts.iter().zip(&called).filter(|(counts, called)| which(**counts, **called)).count()
+        };
+        let critical = n(&|counts, _| counts == Some(Status::Critical));
+        let good = n(&|counts, _| counts == Some(Status::Ok));
+        let was_good = n(&|counts, called| counts.is_none() && called == Some(Status::Ok));
+        let counting = n(&|counts, _| counts.is_some());
         let combined = all.combined(at(now)).status;
-        prop_assert_eq!(combined == Status::Unknown, counts.len() < quorum);
         prop_assert_eq!(combined == Status::Critical, critical >= quorum);
-        prop_assert_eq!(combined == Status::Ok, counts.len() >= quorum && bad < quorum);
+        prop_assert_eq!(combined.is_problem() && combined != Status::Unknown, counting - good >= quorum);
+        let rest = 6 - good - was_good;
+        prop_assert_eq!(combined == Status::Ok, counting >= quorum && rest < quorum);
     }
 }
