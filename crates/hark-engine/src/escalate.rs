@@ -152,7 +152,7 @@ impl Engine {
             return Moment::NEVER;
         }
         let runs = self.plan.notify
-            && !matches!(reach, Reach::Unreachable { .. })
+            && !matches!(reach, Reach::Unreachable { .. } | Reach::Symptom { .. })
             && covers.maintenance.is_none()
             && covers.silence.is_none()
             && incident.record.ack.is_none()

@@ -88,6 +88,7 @@ impl Engine {
             return Err(refused("it cannot end in the past"));
         }
         let text = format!("{} took it: {}", ack.by, ack.comment);
+        incident.record.taken_at.get_or_insert(ack.at);
         incident.record.ack = Some(ack);
         fx.records.push(Record::Incident(incident.record.clone()));
         fx.journal(now, About::incident(incident), JournalKind::Operator, text);

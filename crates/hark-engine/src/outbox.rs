@@ -436,22 +436,24 @@ impl Engine {
         let Some(mut incident) = self.incidents.remove(&id) else { return };
         self.refresh_shown(&mut incident);
         let status = incident.believed();
+        let flaps = self.flaps(&incident);
         *bundle.by_status.entry(status.word()).or_default() += 1;
         if let Some(site) = site_of(self.tags_of(incident.host_name.as_str())) {
             *bundle.by_site.entry(site.to_owned()).or_default() += 1;
         }
         let Incident { host_name, path, shown, .. } = &incident;
-        bundle.lines.push(format!("{}: {host_name} - {path} = {shown}", upper(status)));
+        let flapping = if flaps { " (flaps)" } else { "" };
+        bundle.lines.push(format!("{}: {host_name} - {path} = {shown}{flapping}", upper(status)));
         let told = incident.told.entry(receiver.clone()).or_default();
-        let reminded = told.status == status;
-        told.reminders = if reminded { told.reminders + 1 } else { 0 };
-        told.status = status;
-        told.again = false;
-        told.remind_now = false;
-        told.at = Moment::of(now);
+        let reason = match (status, told.status == status) {
+            (_, true) => Reason::Reminder,
+            (Status::Ok, false) => Reason::Recovery,
+            (_, false) => Reason::Problem,
+        };
+        told.hears(reason, status, Moment::of(now));
+        // A line says both what is believed and that it flaps.
+        told.flap = if flaps { FlapTold::Told } else { FlapTold::No };
         told.delivered = Some(Moment::of(now));
-        told.block = None;
-        told.deferred = None;
         fx.records.push(Record::Told(told.record(id, receiver, now)));
         let about = About::incident(&incident).receiver(receiver);
         fx.journal(now, about, JournalKind::Told, format!("{receiver}: {how}"));

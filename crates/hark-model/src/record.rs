@@ -183,6 +183,8 @@ pub struct IncidentRecord {
     pub caused_by_hand: bool,
     /// Who took it.
     pub ack: Option<AckRecord>,
+    /// When it was taken for the first time: that stays when the acknowledgement ends.
+    pub taken_at: Option<Unix>,
     /// When it was resolved; a check failing again within the reopen window reopens it.
     pub resolved_at: Option<Unix>,
     /// How it ended: `recovered`, `removed` ...; empty while open.
@@ -217,6 +219,7 @@ impl IncidentRecord {
             cause: None,
             caused_by_hand: false,
             ack: None,
+            taken_at: None,
             resolved_at: None,
             resolution: String::new(),
             comments: Vec::new(),

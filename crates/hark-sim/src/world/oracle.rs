@@ -388,6 +388,7 @@ mod tests {
             since: Unix(0),
             hard_since: Unix(0),
             peak: Status::Critical,
+            taken_at: None,
             status: if resolved_at.is_some() { Status::Ok } else { Status::Critical },
             text: String::new(),
             cause: None,

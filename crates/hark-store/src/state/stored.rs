@@ -318,6 +318,8 @@ struct StoredIncidentV1 {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ack: Option<StoredAckV1>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    taken_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     resolved_at: Option<i64>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     resolution: String,
@@ -401,6 +403,7 @@ pub(crate) fn encode_incident(incident: &IncidentRecord) -> Result<String, Store
             until: a.until.map(|t| t.0),
             sticky: a.sticky,
         }),
+        taken_at: incident.taken_at.map(|t| t.0),
         resolved_at: incident.resolved_at.map(|t| t.0),
         resolution: incident.resolution.clone(),
         comments: incident.comments.iter().map(comment).collect(),
@@ -443,6 +446,7 @@ pub(crate) fn decode_incident(
         cause: stored.cause.map(IncidentId),
         caused_by_hand: stored.caused_by_hand,
         ack,
+        taken_at: stored.taken_at.map(Unix),
         resolved_at: stored.resolved_at.map(Unix),
         resolution: stored.resolution,
         comments,

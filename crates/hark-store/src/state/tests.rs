@@ -58,6 +58,7 @@ fn incident(id: u64, resolved_at: Option<Unix>) -> IncidentRecord {
         cause: None,
         caused_by_hand: false,
         ack: None,
+        taken_at: None,
         resolved_at,
         resolution: String::new(),
         comments: Vec::new(),

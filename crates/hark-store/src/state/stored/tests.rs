@@ -74,6 +74,7 @@ fn incident() -> IncidentRecord {
             until: Some(Unix(7)),
             sticky: true,
         }),
+        taken_at: Some(Unix(77)),
         resolved_at: Some(Unix(8)),
         resolution: "recovered".to_owned(),
         comments: vec![Comment { by: user("mira"), at: Unix(7), text: "fan".to_owned() }],

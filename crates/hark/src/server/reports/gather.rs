@@ -146,7 +146,7 @@ fn incident(record: IncidentRecord, sent: &BTreeMap<IncidentId, u64>) -> Inciden
         status: record.status,
         text: record.text,
         is_symptom: record.cause.is_some(),
-        acknowledged: record.ack.map(|ack| ack.at),
+        acknowledged: record.taken_at,
         messages: u32::try_from(messages).unwrap_or(u32::MAX),
     }
 }

@@ -77,6 +77,7 @@ fn incident(id: u64) -> IncidentRecord {
         cause: None,
         caused_by_hand: false,
         ack: None,
+        taken_at: None,
         resolved_at: (id < OPEN_FROM).then_some(Unix(99)),
         resolution: String::new(),
         comments: Vec::new(),
