@@ -15,9 +15,8 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::call::{Address, CALL_KEYS, Call, CallError};
-use super::engine_loop::part;
 use super::links::Links;
-use super::messages::ToEngine;
+use super::self_report::SelfReport;
 use super::self_test::SelfTest;
 
 /// The part of the server that this is.
@@ -109,9 +108,13 @@ pub(crate) async fn run(
     resolver: Arc<Resolver>,
     stop: CancellationToken,
 ) {
+    let mut report = SelfReport::new(PART, links.engine.clone());
     let mut failures = 0;
+    // Said once also if all is well: before the restart it may have been otherwise.
+    let mut is_well = None;
     let mut wait = SETTLED;
     loop {
+        report.tell();
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(wait) => {}
@@ -119,9 +122,11 @@ pub(crate) async fn run(
         }
         // Without one there is nothing to do until a reload brings one.
         let Some(deadman) = links.deadman.load_full() else {
-            wait = Duration::from_hours(24);
-            if std::mem::take(&mut failures) >= FAILURES {
-                say(&links, None);
+            wait = if report.is_untold() { SETTLED } else { Duration::from_hours(24) };
+            failures = 0;
+            if is_well.replace(true) != Some(true) {
+                report.say(None);
+                wait = SETTLED;
             }
             continue;
         };
@@ -131,18 +136,20 @@ pub(crate) async fn run(
             called = once(&deadman, &test, &resolver) => called,
         };
         match called {
-            Ok(()) if failures >= FAILURES => {
+            Ok(()) => {
                 failures = 0;
-                say(&links, None);
+                if is_well.replace(true) != Some(true) {
+                    report.say(None);
+                }
             }
-            Ok(()) => failures = 0,
             Err(error) => {
                 failures += 1;
                 let error = super::store_loop::chain(&error);
                 tracing::warn!(failures, error, "the dead man's switch was not reached");
                 if failures >= FAILURES {
                     let whom = &deadman.address;
-                    say(&links, Some(format!("{failures} calls of {whom} have failed: {error}")));
+                    is_well = Some(false);
+                    report.say(Some(format!("{failures} calls of {whom} have failed: {error}")));
                 }
             }
         }
@@ -160,11 +167,4 @@ async fn once(deadman: &Deadman, test: &SelfTest, resolver: &Resolver) -> Result
         (FAIL, Call::post(TEXT, said.into_bytes()))
     };
     deadman.address.call(resolver, below, call).await.map(drop)
-}
-
-/// Tells the engine. If it takes nothing, nobody here can be told: that is what the silence is for.
-fn say(links: &Links, problem: Option<String>) {
-    if links.engine.try_send(ToEngine::Input(part(PART, problem))).is_err() {
-        tracing::warn!("the engine does not take what is said of the dead man's switch");
-    }
 }

@@ -10,13 +10,16 @@
 //! Rows are kept for a week and 100,000 events: what a server that is away for longer misses is counted
 //! and told as a problem of this one.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hark_api::events::{BroughtEvent, EventsBrought, EventsTaken};
 use hark_config::{Key, Kind, Section};
-use hark_model::Secret;
+use hark_engine::plan::SELF;
+use hark_model::time::{Clock, Mono};
+use hark_model::{Secret, Status};
 use hark_net::Resolver;
 use hark_store::state::{Change, EventRecord, StateReader};
 use serde_json::{Value, json};
@@ -25,9 +28,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::call::{Address, CALL_KEYS, Call};
-use super::engine_loop::part;
 use super::links::Links;
-use super::messages::ToEngine;
+use super::self_report::SelfReport;
 use super::store_loop::{ToStore, chain};
 
 /// The section `relay`.
@@ -67,8 +69,14 @@ const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mi
 /// So many calls in a row must fail until that is a problem.
 const FAILURES: u32 = 3;
 
+/// How long it is a problem that events were dropped: until somebody was told.
+const LOST: Duration = Duration::from_mins(10);
+
 /// How long it is waited for news: bounds how late an event is that nobody rang for.
 const LOOK: Duration = Duration::from_secs(30);
+
+/// How the parts of the server begin that bring events to others.
+const PART: &str = "relay ";
 
 /// Another server.
 #[derive(Debug)]
@@ -154,6 +162,11 @@ impl Target {
     fn cursor(&self) -> String {
         format!("relay/{}", self.name)
     }
+
+    /// Returns the part of the server that bringing events to it is.
+    fn part(&self) -> String {
+        format!("{PART}{}", self.name)
+    }
 }
 
 /// Brings events to every server that the configuration names at present, until the token is cancelled.
@@ -166,17 +179,13 @@ pub(super) async fn run_all(
     while !stop.is_cancelled() {
         let ended = stop.child_token();
         let mut tasks = JoinSet::new();
-        for target in &links.relay.load().to {
-            match StateReader::open(&data_dir) {
-                Ok(reader) => {
-                    let (target, links) = (Arc::clone(target), Arc::clone(&links));
-                    tasks.spawn(run(target, links, reader, Arc::clone(&resolver), ended.clone()));
-                }
-                Err(error) => {
-                    let (relay, error) = (&target.name, chain(&error));
-                    tracing::error!(relay, error, "events cannot be read to be forwarded");
-                }
-            }
+        let targets = links.relay.load();
+        let parts = targets.to.iter().map(|target| target.part()).collect();
+        let former = Arc::clone(&links);
+        drop(tokio::task::spawn_blocking(move || end_former(&former, &parts)).await);
+        for target in &targets.to {
+            let relay = Relay::new(target, &links, &data_dir, &resolver);
+            tasks.spawn(run(relay, ended.clone()));
         }
         tokio::select! {
             () = stop.cancelled() => {}
@@ -187,20 +196,27 @@ pub(super) async fn run_all(
     }
 }
 
+/// Ends the problems of servers that are not among `parts` any more: nobody else would.
+fn end_former(links: &Links, parts: &BTreeSet<String>) {
+    let bad = links.ask(|engine| {
+        let own = engine.host_named(SELF)?;
+        let bad = own.checks().filter(|check| check.status().is_some_and(Status::is_problem));
+        Some(bad.map(|check| check.name().to_string()).collect::<Vec<_>>())
+    });
+    for name in bad.flatten().into_iter().flatten() {
+        if name.starts_with(PART) && !parts.contains(&name) {
+            links.is(&name, None);
+        }
+    }
+}
+
 /// Brings events to one server until the token is cancelled. Cancelling it brings at most one batch again
 /// at the next start.
-async fn run(
-    target: Arc<Target>,
-    links: Arc<Links>,
-    reader: StateReader,
-    resolver: Arc<Resolver>,
-    stop: CancellationToken,
-) {
-    let mut happened = links.happened.subscribe();
-    let mut relay =
-        Relay { target, links, reader: Some(reader), resolver, node: None, failures: 0 };
+async fn run(mut relay: Relay, stop: CancellationToken) {
+    let mut happened = relay.links.happened.subscribe();
     let mut wait = Duration::ZERO;
     loop {
+        relay.report.tell();
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(wait) => {}
@@ -222,14 +238,40 @@ async fn run(
 struct Relay {
     target: Arc<Target>,
     links: Arc<Links>,
+    data_dir: PathBuf,
     reader: Option<StateReader>,
     resolver: Arc<Resolver>,
+    report: SelfReport,
+    /// What was said last; at first nothing: before the start it may have been otherwise.
+    said: Option<Option<String>>,
+    /// When events were found to be dropped, and what to say of it.
+    lost: Option<(Mono, String)>,
     /// What the other server calls itself, once it has said so.
     node: Option<String>,
     failures: u32,
 }
 
 impl Relay {
+    fn new(
+        target: &Arc<Target>,
+        links: &Arc<Links>,
+        data_dir: &Path,
+        resolver: &Arc<Resolver>,
+    ) -> Self {
+        Self {
+            target: Arc::clone(target),
+            links: Arc::clone(links),
+            data_dir: data_dir.to_owned(),
+            reader: None,
+            resolver: Arc::clone(resolver),
+            report: SelfReport::new(target.part(), links.engine.clone()),
+            said: None,
+            lost: None,
+            node: None,
+            failures: 0,
+        }
+    }
+
     /// Brings one batch; returns true if there may be more.
     async fn turn(&mut self) -> Result<bool, String> {
         let (rows, lost) = self.next_rows().await?;
@@ -237,9 +279,12 @@ impl Relay {
             let whom = &self.target.name;
             let text = format!("{lost} events were dropped before {whom} took them");
             tracing::error!("{text}");
-            self.say(Some(text));
+            self.lost = Some((Clock.now().mono, text));
         }
-        let Some((last, _)) = rows.last() else { return Ok(false) };
+        let Some((last, _)) = rows.last() else {
+            self.works();
+            return Ok(false);
+        };
         let (mut upto, mut more) = (*last, rows.len() as u64 >= u64::from(ROWS));
         let mut events = Vec::new();
         let mut bytes = 0;
@@ -260,21 +305,23 @@ impl Relay {
             self.bring(EventsBrought { events }).await?;
         }
         self.move_cursor(upto).await?;
-        if std::mem::take(&mut self.failures) >= FAILURES {
-            self.say(None);
-        }
+        self.works();
         Ok(more)
     }
 
     /// Returns the rows behind the cursor, and how many were dropped before they could be brought.
     async fn next_rows(&mut self) -> Result<(Vec<(u64, EventRecord)>, u64), String> {
-        let Some(reader) = self.reader.take() else { return Err("it is being read".to_owned()) };
-        let name = self.target.cursor();
+        let (reader, name) = (self.reader.take(), self.target.cursor());
+        let data_dir = self.data_dir.clone();
         let read = tokio::task::spawn_blocking(move || {
-            let found = look(&reader, &name);
-            (reader, found)
+            let opened = reader.map_or_else(|| StateReader::open(&data_dir), Ok);
+            opened.map(|reader| {
+                let found = look(&reader, &name);
+                (reader, found)
+            })
         });
-        let (reader, found) = read.await.map_err(|_| "reading has failed".to_owned())?;
+        let read = read.await.map_err(|_| "reading has failed".to_owned())?;
+        let (reader, found) = read.map_err(|error| chain(&error))?;
         self.reader = Some(reader);
         let (cursor, rows, lost) = found?;
         if cursor.is_none() {
@@ -310,17 +357,26 @@ impl Relay {
         self.failures = self.failures.saturating_add(1);
         let whom = &self.target.name;
         tracing::warn!(relay = whom, failures = self.failures, error, "events are not forwarded");
-        if self.failures == FAILURES {
-            self.say(Some(format!("events wait for {whom}: {error}")));
+        if self.failures >= FAILURES {
+            let waits = format!("events wait for {whom}: {error}");
+            self.say(Some(waits));
         }
         let doublings = self.failures.saturating_sub(1).min(16);
         (BACKOFF.0 * 2_u32.pow(doublings)).min(BACKOFF.1)
     }
 
-    fn say(&self, problem: Option<String>) {
-        let name = format!("relay {}", self.target.name);
-        if self.links.engine.try_send(ToEngine::Input(part(&name, problem))).is_err() {
-            tracing::warn!("the engine does not take what is said of a relay");
+    /// Notes that a turn was made whole.
+    fn works(&mut self) {
+        self.failures = 0;
+        let now = Clock.now().mono;
+        self.lost.take_if(|(at, _)| now.since(*at) >= LOST);
+        self.say(self.lost.as_ref().map(|(_, text)| text.clone()));
+    }
+
+    fn say(&mut self, problem: Option<String>) {
+        if self.said.as_ref() != Some(&problem) {
+            self.said = Some(problem.clone());
+            self.report.say(problem);
         }
     }
 }

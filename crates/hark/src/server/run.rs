@@ -256,7 +256,8 @@ struct Pulse {
     /// What systemd was told last.
     said: String,
     report: SelfReport,
-    degraded: Option<Loop>,
+    /// What the engine was told last; at first nothing: before the start it may have been otherwise.
+    degraded: Option<Option<Loop>>,
 }
 
 impl Pulse {
@@ -285,8 +286,9 @@ impl Pulse {
             self.said = text;
         }
         let degraded = server.degraded();
-        if degraded.map(|stuck| stuck.who) != self.degraded {
-            self.degraded = degraded.map(|stuck| stuck.who);
+        let who = degraded.map(|stuck| stuck.who);
+        if self.degraded != Some(who) {
+            self.degraded = Some(who);
             self.report.say(degraded.map(|stuck| stuck.to_string()));
         }
         self.report.tell();

@@ -16,7 +16,7 @@ pub(super) const AGAIN: Duration = Duration::from_millis(100);
 /// The newest word of one part about itself.
 #[derive(Debug)]
 pub(crate) struct SelfReport {
-    name: &'static str,
+    name: String,
     engine: SyncSender<ToEngine>,
     untold: Option<Word>,
 }
@@ -29,8 +29,8 @@ struct Word {
 
 impl SelfReport {
     /// Makes the voice of the part called `name`, a plain word.
-    pub(crate) fn new(name: &'static str, engine: SyncSender<ToEngine>) -> Self {
-        Self { name, engine, untold: None }
+    pub(crate) fn new(name: impl Into<String>, engine: SyncSender<ToEngine>) -> Self {
+        Self { name: name.into(), engine, untold: None }
     }
 
     /// Says what is wrong, or with `None` that all is well.
@@ -42,7 +42,7 @@ impl SelfReport {
     /// Offers what was not taken yet once more. To be called at each turn of the part.
     pub(crate) fn tell(&mut self) {
         let Some(Word { problem }) = self.untold.clone() else { return };
-        match self.engine.try_send(ToEngine::Input(part(self.name, problem))) {
+        match self.engine.try_send(ToEngine::Input(part(&self.name, problem))) {
             Err(TrySendError::Full(_)) => {
                 tracing::debug!(part = self.name, "the engine's queue is full: told later");
             }
