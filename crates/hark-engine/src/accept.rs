@@ -13,6 +13,7 @@ use crate::check::{CLOCK_CHECK, Check, Kind, RTT_CHECK};
 use crate::confirm::Since;
 use crate::effect::{Effect, Effects, Watch};
 use crate::engine::{About, Engine};
+use crate::host::Host;
 use crate::input::Heard;
 use crate::judge::Look;
 use crate::message::span;
@@ -180,6 +181,34 @@ impl Engine {
         }
     }
 
+    /// Compares what a check measured with its threshold, if there is one.
+    fn measured(
+        &mut self,
+        id: HostId,
+        series: &SeriesName,
+        value: f64,
+        taken_at: Unix,
+        now: Now,
+        fx: &mut Effects,
+    ) {
+        let Some(host) = self.hosts.get(id) else { return };
+        let Some(threshold) = host.plan.thresholds.of_series(series) else { return };
+        let Ok(name) = series.check() else { return };
+        let index = match host.find(name.as_str()) {
+            Some(index) => index,
+            None => {
+                let kind = Kind::Threshold(Arc::clone(threshold), series.clone());
+                let Some(index) = self.add_check(id, name, kind, now) else { return };
+                index
+            }
+        };
+        let host = self.hosts.get(id);
+        let is_metric = |host: &Host| matches!(host.checks[index].rule.kind, Kind::Threshold(..));
+        if host.is_some_and(is_metric) {
+            self.value(id, index, value, taken_at, now, fx);
+        }
+    }
+
     /// Raises or clears the check of an agent's clock (A5).
     fn clock_of(&mut self, heard: &Heard, now: Now, fx: &mut Effects) {
         let skew = Duration::from_millis(heard.skew_ms.unsigned_abs());
@@ -243,6 +272,9 @@ impl Engine {
         self.judge_if_probe(id, index, now, fx);
         if first && let Some(next) = self.host_deadline(id, now) {
             self.arm_host(id, next);
+        }
+        for (series, value) in &result.values {
+            self.measured(id, series, *value, result.began_at, now, fx);
         }
     }
 

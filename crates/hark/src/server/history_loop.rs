@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
-use hark_model::time::{Clock, Mono, Now};
+use hark_model::time::{Clock, Mono, Now, Unix};
+use hark_model::{HostId, SeriesDef, frame};
 use hark_store::history::{AppendError, DeclareError, History, OpenError, SetId, Settings};
 
 use super::messages::{DefineSet, HistoryBatch, Part, ToEngine, ToIntake};
@@ -39,6 +40,8 @@ pub(crate) type Question = Box<dyn FnOnce(Option<&mut History>) + Send>;
 pub(crate) enum ToHistory {
     /// Frames and sets.
     Batch(HistoryBatch),
+    /// What a check of this server measured.
+    Measured(Measured),
     /// A question.
     Ask(Question),
 }
@@ -47,9 +50,23 @@ impl std::fmt::Debug for ToHistory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Batch(_) => "Batch",
+            Self::Measured(_) => "Measured",
             Self::Ask(_) => "Ask",
         })
     }
+}
+
+/// The values of one run of a check.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    /// Of which host.
+    pub(crate) host: HostId,
+    /// When the run began.
+    pub(crate) at: Unix,
+    /// Their series.
+    pub(crate) series: Vec<SeriesDef>,
+    /// One for each series.
+    pub(crate) values: Vec<f64>,
 }
 
 /// Who listens.
@@ -125,6 +142,8 @@ struct Keeper {
     report: SelfReport,
     /// The newest ticket with frames that are not synced.
     waiting: Option<(u64, Mono)>,
+    /// Since when values of our own checks are not synced. Nobody waits for them.
+    measured: Option<Mono>,
     /// Whether every frame since the last sync was accepted.
     kept: bool,
     trouble: Option<String>,
@@ -140,6 +159,7 @@ impl Keeper {
             report: SelfReport::new("history", listeners.engine.clone()),
             listeners,
             waiting: None,
+            measured: None,
             kept: true,
             trouble: None,
             upkeep_left: false,
@@ -166,8 +186,9 @@ impl Keeper {
 
     fn patience(&self) -> Duration {
         let now = Clock.now().mono;
-        match self.waiting {
-            Some((_, since)) => (since + GATHER).since(now),
+        let oldest = self.waiting.map(|(_, since)| since).into_iter().chain(self.measured).min();
+        match oldest {
+            Some(since) => (since + GATHER).since(now),
             None if self.upkeep_left => Duration::ZERO,
             None => UPKEEP,
         }
@@ -177,6 +198,7 @@ impl Keeper {
         self.quiet_turns = 0;
         match message {
             ToHistory::Batch(batch) => self.batch(batch),
+            ToHistory::Measured(measured) => self.measured(&measured),
             ToHistory::Ask(question) => question(self.history.as_mut()),
         }
     }
@@ -209,6 +231,29 @@ impl Keeper {
         self.waiting = Some((ticket, since));
     }
 
+    /// Keeps what a check of this server measured. While history is stopped it is lost: its problem is
+    /// told, and a check's verdict needs no history.
+    fn measured(&mut self, measured: &Measured) {
+        let Some(history) = &mut self.history else { return };
+        let Measured { host, at, series, values } = measured;
+        let now = Clock.now();
+        let mut bytes = Vec::new();
+        frame::encode_values(series, values, &mut bytes);
+        let kept = history
+            .declare(*host, series, now)
+            .map_err(|error| super::store_loop::chain(&error))
+            .and_then(|set| {
+                let appended = history.append(*host, set, *at, &bytes, now);
+                appended.map_err(|error| super::store_loop::chain(&error))
+            });
+        match kept {
+            Ok(()) => self.measured = self.measured.or(Some(now.mono)),
+            Err(error) => {
+                tracing::debug!(host = host.0, error, "what a check measured is not kept");
+            }
+        }
+    }
+
     fn define(&mut self, set: &DefineSet, now: Now) -> Result<SetId, String> {
         let Some(history) = &mut self.history else { return Err("history is stopped".to_owned()) };
         let declared = history.declare(set.host, &set.series, now);
@@ -229,14 +274,23 @@ impl Keeper {
     }
 
     fn sync_if_due(&mut self, now: Now) {
-        if self.waiting.is_some_and(|(_, since)| now.mono >= since + GATHER) {
+        let is_due = |since: Mono| now.mono >= since + GATHER;
+        if self.waiting.is_some_and(|(_, since)| is_due(since)) || self.measured.is_some_and(is_due)
+        {
             self.sync(now);
         }
     }
 
     fn sync(&mut self, now: Now) {
-        let Some((ticket, _)) = self.waiting.take() else { return };
+        if self.waiting.is_none() && self.measured.is_none() {
+            return;
+        }
+        self.measured = None;
         let synced = self.history.as_mut().is_some_and(|h| h.sync(now).is_ok());
+        let Some((ticket, _)) = self.waiting.take() else {
+            self.look_after();
+            return;
+        };
         let kept = std::mem::replace(&mut self.kept, true) && synced;
         // A full queue loses nothing: the next ticket covers this one. But one that was not kept
         // must not be covered by one that was.
@@ -288,6 +342,6 @@ impl Keeper {
 
     /// Nothing has come for some turns after the end was asked for: ingest has handed over all.
     fn idle_since_stop(&self) -> bool {
-        self.waiting.is_none() && self.quiet_turns > 2
+        self.waiting.is_none() && self.measured.is_none() && self.quiet_turns > 2
     }
 }

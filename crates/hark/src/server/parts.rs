@@ -276,6 +276,7 @@ impl Parts {
             resolver: Arc::clone(&self.resolver),
             programs: self.programs(),
             engine: self.links.engine.clone(),
+            history: self.links.history.clone(),
             stop: self.stops.tasks.token(),
         }));
     }

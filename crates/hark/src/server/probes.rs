@@ -13,13 +13,16 @@ use hark_checks::uplink::{Uplink, anything_answers};
 use hark_checks::{Check, Configured, Context, Finding, Programs, Streak};
 use hark_engine::input::Input;
 use hark_model::time::{Clock, Mono, Unix, millis};
-use hark_model::{CheckName, CheckResult, HostName, Status};
+use hark_model::{
+    CheckName, CheckResult, HostId, HostName, MetricKind, SeriesDef, SeriesName, Status,
+};
 use hark_net::{Guard, Resolver};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::engine_loop::ProbeNow;
+use super::history_loop::{Measured, ToHistory};
 use super::hosts::Hosts;
 use super::messages::ToEngine;
 use super::polls::{self, Polls, Vote};
@@ -58,6 +61,9 @@ pub(crate) struct Plan {
     /// What tells whether this server is the one that is cut off.
     pub(crate) uplink: Vec<Arc<dyn Check>>,
 }
+
+/// Decimals that are kept of what checks measure: times are in seconds.
+const DECIMALS: u8 = 6;
 
 impl Plan {
     /// Takes what the probes need out of a configuration.
@@ -120,6 +126,8 @@ pub(crate) struct Setup {
     pub(crate) programs: Programs,
     /// Gets the results.
     pub(crate) engine: SyncSender<ToEngine>,
+    /// Gets what was measured.
+    pub(crate) history: SyncSender<ToHistory>,
     /// Gets the figures.
     pub(crate) figures: Arc<Figures>,
     /// Told of each turn.
@@ -217,6 +225,7 @@ pub(crate) async fn run(mut setup: Setup) {
         context: Context { programs: setup.programs, ..Context::new(setup.resolver) },
         hosts: setup.hosts,
         engine: setup.engine,
+        history: setup.history,
         figures: setup.figures,
         running: JoinSet::new(),
         keys: HashMap::new(),
@@ -260,6 +269,7 @@ struct Driver {
     context: Context,
     hosts: Arc<Hosts>,
     engine: SyncSender<ToEngine>,
+    history: SyncSender<ToHistory>,
     figures: Arc<Figures>,
     running: JoinSet<Ran>,
     /// Which check each task looks at: also one that failed must be told from the others.
@@ -451,6 +461,10 @@ impl Driver {
     fn count(&mut self, key: &Key, ran: Ran) -> Pace {
         let Some(watched) = self.watched.get_mut(key) else { return Pace::Normal };
         let pace = watched.streak.note(ran.finding.status);
+        let Some(watched) = self.watched.get(key) else { return pace };
+        if let Some(host) = self.hosts.number(&watched.host) {
+            self.measured(host, watched, &ran);
+        }
         if self.polls.has(&watched.host, &watched.name) {
             let age = millis(Clock.now().unix.since(ran.began_at));
             self.polls.take(Vote {
@@ -472,6 +486,27 @@ impl Driver {
             ran.finding.into_result(kind, watched.name.clone(), ran.began_at, ran.took);
         self.tell(Input::Result { host, result });
         pace
+    }
+
+    /// Hands what a run has measured to history. A queue that is full loses it: no verdict waits for a
+    /// disk.
+    fn measured(&self, host: HostId, watched: &Watched, ran: &Ran) {
+        let measures = &ran.finding.measures;
+        if measures.is_empty() {
+            return;
+        }
+        let (kind, check) = (watched.check.kind(), watched.name.as_str());
+        let series = measures.iter().map(|measure| SeriesDef {
+            name: SeriesName::of(kind, check, &measure.name),
+            unit: measure.unit,
+            kind: MetricKind::Gauge,
+            decimals: DECIMALS,
+        });
+        let values = measures.iter().map(|measure| measure.value).collect();
+        let measured = Measured { host, at: ran.began_at, series: series.collect(), values };
+        if self.history.try_send(ToHistory::Measured(measured)).is_err() {
+            tracing::debug!(host = host.0, check, "history is busy: what was measured is lost");
+        }
     }
 
     /// Hands on what sites say together, where that is new.

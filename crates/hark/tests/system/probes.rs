@@ -72,6 +72,28 @@ fn everything_is_looked_at_once_and_the_exit_code_says_whether_all_is_well() {
 }
 
 #[test]
+fn what_a_check_measures_is_kept_as_series_of_its_host_and_compared_with_thresholds() {
+    let folder = folder();
+    let (_open, at, _) = ports();
+    let config = format!(
+        "agent: {{interval: 1s}}\nhosts: {{web1: {{}}}}\n\
+         thresholds: {{tcp: {{total_seconds: {{critical: '>= 0'}}}}}}\nchecks:\n  \
+         door: {{host: web1, tcp: {{address: 127.0.0.1, port: {at}}}, every: 1s}}\n"
+    );
+    let mut server = Start::new("up", folder.path()).config(&config).go();
+    server.set_up(PASSWORD);
+    let metrics = until("what was measured", LIMIT, || {
+        let found = server.get("/api/0/hosts/web1/metrics").to_string();
+        found.contains("total_seconds").then_some(found)
+    });
+    assert!(metrics.contains("connect_seconds"), "{metrics}");
+    until("the threshold's incident", LIMIT, || {
+        let found = server.get("/api/0/incidents?host=web1").to_string();
+        found.contains("tcp.door.total_seconds").then_some(())
+    });
+}
+
+#[test]
 fn a_check_is_looked_at_now_and_the_state_is_shown_failing_first() {
     let folder = folder();
     let (open, at, _) = ports();
