@@ -109,13 +109,8 @@ impl TsigKey {
     fn parse(text: &str) -> Result<Self, String> {
         let wrong =
             || "this is no key file: `key \"NAME\" { algorithm …; secret \"…\"; };`".to_owned();
-        let spaced: String = text
-            .lines()
-            .map(|line| line.split("//").next().unwrap_or(line))
-            .map(|line| line.split('#').next().unwrap_or(line))
-            .collect::<Vec<_>>()
-            .join(" ")
-            .replace(['{', '}', ';'], " ");
+        let spaced = text.lines().map(uncommented).collect::<Vec<_>>().join(" ");
+        let spaced = spaced.replace(['{', '}', ';'], " ");
         let words: Vec<&str> =
             spaced.split_whitespace().map(|word| word.trim_matches('"')).collect();
         let ["key", name, rest @ ..] = &words[..] else { return Err(wrong()) };
@@ -132,9 +127,32 @@ impl TsigKey {
     }
 }
 
+/// Returns a line up to its comment; what stands in quotes is none: base64 has `//`.
+fn uncommented(line: &str) -> &str {
+    let mut is_quoted = false;
+    for (at, c) in line.char_indices() {
+        let rest = line.get(at..).unwrap_or_default();
+        match c {
+            '"' => is_quoted = !is_quoted,
+            _ if !is_quoted && (c == '#' || rest.starts_with("//")) => {
+                return line.get(..at).unwrap_or_default();
+            }
+            _ => {}
+        }
+    }
+    line
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_with_slashes_is_no_comment() {
+        let text = "key \"ab\" { algorithm hmac-sha256; secret \"aGFy//aa\"; }; # mine";
+        let error = TsigKey::parse(text).map(|key| key.secret.expose().to_owned());
+        assert!(error.is_ok_and(|secret| secret == "aGFy//aa"));
+    }
 
     #[test]
     fn keys_are_read_as_they_are_made() {

@@ -188,6 +188,12 @@ impl Failure {
         Self { again: Again::After(wait), ..Self::away(text) }
     }
 
+    /// The same, with `done` records of the change published before it: they must not be forgotten.
+    pub(crate) fn behind(mut self, done: usize) -> Self {
+        self.maybe_done |= done > 0;
+        self
+    }
+
     /// No answer came to what was sent.
     pub(crate) fn unanswered(text: impl Into<String>) -> Self {
         Self { maybe_done: true, ..Self::away(text) }

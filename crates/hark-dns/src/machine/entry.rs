@@ -227,8 +227,7 @@ impl Entry {
             return false;
         }
         self.goal = self.candidate;
-        // Another address is another matter: the failure was about the former one.
-        self.stopped = false;
+        // What was refused for good stays so: whoever sends more of it is banned. The rest is tried anew.
         self.attempts = 0;
         self.next_try = self.next_try.min(now);
         true

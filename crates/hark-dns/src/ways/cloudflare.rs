@@ -85,8 +85,8 @@ impl AccountWay for Api {
             Some(zone) => zone.clone(),
             None => self.find_zone(&change.zone, context).await?,
         };
-        for set in change.sets() {
-            self.put(&zone, change, set, context).await?;
+        for (n, set) in change.sets().enumerate() {
+            self.put(&zone, change, set, context).await.map_err(|failure| failure.behind(n))?;
         }
         Ok(String::new())
     }

@@ -57,8 +57,8 @@ impl AccountWay for Api {
     }
 
     async fn put_all(&self, change: &Change, context: &Context) -> Result<String, Failure> {
-        for set in change.sets() {
-            self.put(change, set, context).await?;
+        for (n, set) in change.sets().enumerate() {
+            self.put(change, set, context).await.map_err(|failure| failure.behind(n))?;
         }
         Ok(String::new())
     }
@@ -120,7 +120,8 @@ fn failure(answer: &Answered) -> Failure {
         let reset = answer.headers.get("ratelimit-reset").and_then(|value| value.to_str().ok());
         let reset = reset.and_then(|text| text.trim().parse::<i64>().ok());
         let now = Clock.now().unix.seconds();
-        let wait = reset.and_then(|at| u64::try_from(at - now).ok()).map(Duration::from_secs);
+        let wait =
+            reset.and_then(|at| u64::try_from(at.checked_sub(now)?).ok()).map(Duration::from_secs);
         let text = format!("429 {}", said.unwrap_or("too many requests"));
         return Failure::not_before(wait.unwrap_or(PATIENCE), text);
     }

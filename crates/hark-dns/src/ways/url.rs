@@ -93,8 +93,31 @@ impl WayType for Url {
         }
         let headers = read_headers(section, OWN_HEADERS);
         let expect = section.opt_str("expect").map(str::to_owned);
-        Some(Arc::new(Api { url: url?, remove, method, body, headers, expect }))
+        let url = url?;
+        let secrets = secrets_of([Some(&url), remove.as_ref()], &headers);
+        Some(Arc::new(Api { url, remove, method, body, headers, expect, secrets }))
     }
+}
+
+/// Returns what an answer that repeats the call would give away: what is written out in the addresses,
+/// and the headers.
+fn secrets_of(targets: [Option<&Target>; 2], headers: &HeaderMap) -> Vec<Secret> {
+    /// Shorter parts are words.
+    const LEAST: usize = 6;
+    let mut secrets = Vec::new();
+    for target in targets.into_iter().flatten() {
+        let path = target.path.expose();
+        secrets.push(Secret::new(path));
+        let written_out = path.split("{{").map(|part| part.split_once("}}").map_or(part, |p| p.1));
+        let parts = written_out.flat_map(|text| text.split(['/', '?', '&', '=']));
+        secrets.extend(parts.filter(|part| part.len() >= LEAST).map(Secret::new));
+    }
+    let values = headers.values().filter_map(|value| value.to_str().ok());
+    for value in values {
+        secrets
+            .extend(value.split_whitespace().filter(|part| part.len() >= LEAST).map(Secret::new));
+    }
+    secrets
 }
 
 #[derive(Clone, Copy)]
@@ -173,6 +196,7 @@ struct Api {
     body: Option<String>,
     headers: HeaderMap,
     expect: Option<String>,
+    secrets: Vec<Secret>,
 }
 
 impl Way for Api {
@@ -181,8 +205,7 @@ impl Way for Api {
     }
 
     fn secrets(&self) -> Vec<&Secret> {
-        let remove = self.remove.as_ref().map(|target| &target.path);
-        std::iter::once(&self.url.path).chain(remove).collect()
+        self.secrets.iter().collect()
     }
 
     fn pace(&self) -> Duration {
