@@ -186,7 +186,10 @@ fn read(sources: Vec<SourceFile>, names: Vec<PathBuf>, revision: u32) -> Result<
     let settings = Settings::read(&root);
     let web = WebSettings::read(&root);
     let receivers = Receivers::read(&root);
-    let plan = plan::read_with(&root, hark_agent::METRICS);
+    // What checks measure are series under the name of their type.
+    let of_checks = hark_checks::TYPES.iter().map(|check| (check.name(), &[][..]));
+    let known: Vec<_> = hark_agent::METRICS.iter().copied().chain(of_checks).collect();
+    let plan = plan::read_with(&root, &known);
     let addresses = |host: &hark_model::HostName| -> Vec<String> {
         let Some(plan) = plan.as_ref() else { return Vec::new() };
         let host = plan.host(host.as_str());

@@ -37,6 +37,9 @@ pub(crate) const CALL_KEYS: &[Key] = &[
 /// Bound on what is read of an answer: more than any of those who are called has to say.
 const MAX_ANSWER: usize = 64 * 1024;
 
+/// Parts of a path that are shorter than this are not looked for in answers: they are words.
+const LEAST_HIDDEN: usize = 8;
+
 /// Bound on what is kept of an answer for people.
 const MAX_SHOWN: usize = 200;
 
@@ -132,8 +135,16 @@ impl Address {
             return Ok(answer.body);
         }
         let text = String::from_utf8_lossy(&answer.body);
-        let text = text.chars().filter(|c| !c.is_control()).take(MAX_SHOWN).collect();
+        let text =
+            self.redacted(&text).chars().filter(|c| !c.is_control()).take(MAX_SHOWN).collect();
         Err(CallError::Refused { code: answer.status.as_u16(), text })
+    }
+
+    /// Takes the parts of our own path, any of which may be a secret, out of what the other side says.
+    fn redacted(&self, text: &str) -> String {
+        let parts = self.path.expose().split(['/', '?', '&', '=']);
+        let secret = parts.filter(|part| part.len() >= LEAST_HIDDEN);
+        secret.fold(text.to_owned(), |text, part| text.replace(part, "…"))
     }
 
     async fn exchange(

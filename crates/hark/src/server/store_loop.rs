@@ -51,6 +51,10 @@ const KEPT: Duration = Duration::from_hours(9600);
 /// How long events are kept for those to whom they are forwarded.
 const EVENTS_KEPT: Duration = Duration::from_hours(7 * 24);
 
+/// How often old events are pruned at each housekeeping while there are more: a storm brings thousands
+/// a second, and their number must stay bounded.
+const EVENT_PRUNES: u32 = 40;
+
 /// Rows of each kind pruned at once: a commit of some milliseconds.
 const PRUNED_AT_ONCE: u32 = 500;
 
@@ -460,8 +464,15 @@ impl Store {
         if let Err(error) = self.state.prune(now.unix - KEPT, PRUNED_AT_ONCE) {
             tracing::debug!(error = chain(&error), "old rows could not be removed");
         }
-        if let Err(error) = self.state.prune_events(now.unix - EVENTS_KEPT, PRUNED_AT_ONCE) {
-            tracing::debug!(error = chain(&error), "old events could not be removed");
+        for _ in 0..EVENT_PRUNES {
+            match self.state.prune_events(now.unix - EVENTS_KEPT, PRUNED_AT_ONCE) {
+                Ok(gone) if gone >= u64::from(PRUNED_AT_ONCE) => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::debug!(error = chain(&error), "old events could not be removed");
+                    break;
+                }
+            }
         }
         self.listeners.on_reserve.store(self.state.is_on_reserve(), Ordering::Relaxed);
     }

@@ -78,7 +78,7 @@ fn what_a_check_measures_is_kept_as_series_of_its_host_and_compared_with_thresho
     let config = format!(
         "agent: {{interval: 1s}}\nhosts: {{web1: {{}}}}\n\
          thresholds: {{tcp: {{total_seconds: {{critical: '>= 0'}}}}}}\nchecks:\n  \
-         door: {{host: web1, tcp: {{address: 127.0.0.1, port: {at}}}, every: 1s}}\n"
+         door: {{host: web1, tcp: {{address: 127.0.0.1, port: {at}}}, every: 2s, timeout: 1s}}\n"
     );
     let mut server = Start::new("up", folder.path()).config(&config).go();
     server.set_up(PASSWORD);
@@ -88,7 +88,7 @@ fn what_a_check_measures_is_kept_as_series_of_its_host_and_compared_with_thresho
     });
     assert!(metrics.contains("connect_seconds"), "{metrics}");
     until("the threshold's incident", LIMIT, || {
-        let found = server.get("/api/0/incidents?host=web1").to_string();
+        let found = server.get("/api/0/incidents?q=web1").to_string();
         found.contains("tcp.door.total_seconds").then_some(())
     });
 }
