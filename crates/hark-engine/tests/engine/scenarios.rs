@@ -220,8 +220,8 @@ fn carry_out(world: &mut World, order: &Order) {
             gap: Duration::from_millis(time(gap).unwrap()),
         }),
         ["healthy"] => world.step(Input::IngestHealthy),
-        ["self", part] => world.step(Input::SelfCheck {
-            part: CheckName::new(part).unwrap(),
+        ["self", ref part @ ..] => world.step(Input::SelfCheck {
+            part: CheckName::new(&part.join(" ")).unwrap(),
             problem: (!reason.is_empty()).then(|| reason.to_owned()),
         }),
         [
