@@ -1,4 +1,5 @@
-//! Making hark a service of the machine: `hark agent install`, `hark server install`.
+//! Making hark a service of the machine: `hark agent install`, `hark server install`, `hark watchdog
+//! install`.
 //!
 //! What must be done is computed first, as a plan that can be printed (`--dry-run`) and compared;
 //! `steps` carries it out and decides nothing but "is already so". The texts of the services are pure
@@ -27,6 +28,9 @@ pub(crate) const DATA: &str = "/var/lib/hark";
 /// Where services read their configuration.
 pub(crate) const CONFIG: &str = "/etc/hark";
 
+/// Where the watch on the server reads its own: it must not fall with a mistake in the server's.
+pub(crate) const WATCHDOG_CONFIG: &str = "/etc/hark/watchdog.yaml";
+
 /// What shall run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
@@ -36,6 +40,8 @@ pub(crate) enum Part {
     Server,
     /// `hark up`: the server with an agent for its machine.
     Up,
+    /// `hark watchdog`: tells when the server has ended or hangs.
+    Watchdog,
 }
 
 impl Part {
@@ -44,6 +50,7 @@ impl Part {
         match self {
             Self::Agent => "hark-agent",
             Self::Server | Self::Up => "hark-server",
+            Self::Watchdog => "hark-watchdog",
         }
     }
 
@@ -53,6 +60,24 @@ impl Part {
             Self::Agent => "agent",
             Self::Server => "server",
             Self::Up => "up",
+            Self::Watchdog => "watchdog",
+        }
+    }
+
+    /// Returns the word before `install`.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Server | Self::Up => "server",
+            Self::Watchdog => "watchdog",
+        }
+    }
+
+    /// Returns where it reads its configuration.
+    fn config(self) -> &'static str {
+        match self {
+            Self::Agent | Self::Server | Self::Up => CONFIG,
+            Self::Watchdog => WATCHDOG_CONFIG,
         }
     }
 
@@ -61,6 +86,7 @@ impl Part {
             Self::Agent => "hark agent: measures this machine for its server",
             Self::Server => "hark server: hears every heartbeat",
             Self::Up => "hark server, with an agent for this machine",
+            Self::Watchdog => "hark watchdog: tells when the hark server ends or hangs",
         }
     }
 }
@@ -162,6 +188,17 @@ mod tests {
         let image = steps(&install(&wanted).unwrap());
         assert!(!image.iter().any(|step| step.starts_with("run ")), "{image:?}");
         assert!(image.contains(&"program /usr/local/bin/hark (from /usr/bin/hark)".to_owned()));
+    }
+
+    #[test]
+    fn the_watch_on_the_server_has_a_configuration_of_its_own() {
+        for init in [Init::Systemd, Init::Sysvinit] {
+            let plan = install(&wanted(Part::Watchdog, init)).unwrap();
+            let steps = steps(&plan);
+            assert!(steps.contains(&format!("file {WATCHDOG_CONFIG} (0640)")), "{steps:?}");
+            assert!(!steps.iter().any(|step| step.contains("hark.yaml")), "{steps:?}");
+            assert!(plan.notes[0].contains("receivers"), "{:?}", plan.notes);
+        }
     }
 
     #[test]

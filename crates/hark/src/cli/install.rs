@@ -1,11 +1,13 @@
-//! `hark agent install`, `hark server install`.
+//! `hark agent install`, `hark server install`, `hark watchdog install`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 
-use crate::install::{AgentSection, Capability, Init, Part, Wanted, carry_out, find_init};
+use crate::install::{
+    AgentSection, Capability, Init, Part, WATCHDOG_CONFIG, Wanted, carry_out, find_init,
+};
 use crate::{install, sys};
 
 /// What both have in common.
@@ -65,6 +67,21 @@ pub(super) struct ServerArgs {
     common: Common,
 }
 
+/// Make the watch on the server a service of this machine, run by the server's user.
+///
+/// Who is told stands in /etc/hark/watchdog.yaml, which is made if it is not there. It is started if it
+/// was there before; else once its receivers are in it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  hark watchdog install\n  hark watchdog install --remove")]
+pub(super) struct WatchdogArgs {
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(super) fn run_watchdog(args: &WatchdogArgs) -> anyhow::Result<ExitCode> {
+    run(Part::Watchdog, None, &args.common)
+}
+
 pub(super) fn run_agent(args: &AgentArgs) -> anyhow::Result<ExitCode> {
     let section = AgentSection {
         servers: args.servers.clone(),
@@ -87,6 +104,9 @@ fn run(part: Part, agent: Option<AgentSection>, args: &Common) -> anyhow::Result
     if live && !args.dry_run && !sys::is_root() {
         bail!("only root can install a service: try again with sudo, or look with --dry-run");
     }
+    // Without a receiver it ends at once: there is nothing to start yet.
+    let has_receivers =
+        part != Part::Watchdog || root.join(WATCHDOG_CONFIG.trim_start_matches('/')).exists();
     let wanted = Wanted {
         part,
         init: args.init.unwrap_or_else(|| find_init(&root)),
@@ -95,7 +115,7 @@ fn run(part: Part, agent: Option<AgentSection>, args: &Common) -> anyhow::Result
         capabilities: args.capabilities.clone(),
         groups: args.groups.clone(),
         agent,
-        start: !args.no_start,
+        start: !args.no_start && has_receivers,
     };
     let plan = if args.remove { install::remove(&wanted) } else { install::install(&wanted)? };
     carry_out(&plan, args.dry_run)?;

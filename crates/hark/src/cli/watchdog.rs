@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
+use super::install;
 use crate::config::{self, Paths};
 use crate::watchdog::Watchdog;
 use crate::{log, out};
@@ -15,11 +16,14 @@ use crate::{log, out};
 /// is found in the server's data folder, or named by `watchdog.url`. With a command behind `--` it starts
 /// that, tells how it ended, and ends with its exit code.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(
     after_help = "Examples:\n  hark watchdog -c /etc/hark/watchdog.yaml --data /var/lib/hark\n  \
-    hark watchdog -c watchdog.yaml -- hark server -c /etc/hark"
+    hark watchdog -c watchdog.yaml -- hark server -c /etc/hark\n  hark watchdog install"
 )]
 pub(super) struct Args {
+    #[command(subcommand)]
+    action: Option<Action>,
     /// The configuration: a file, or a folder with hark.yaml and conf.d/*.yaml. Its sections are
     /// `watchdog` and `receivers`; others do not matter.
     #[arg(short, long, env = "HARK_CONFIG", value_name = "PATH")]
@@ -32,7 +36,16 @@ pub(super) struct Args {
     command: Vec<String>,
 }
 
+/// What else can be done with a watch.
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    Install(install::WatchdogArgs),
+}
+
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(Action::Install(args)) = &args.action {
+        return install::run_watchdog(args);
+    }
     let paths = Paths::new(args.config.clone(), args.data.clone());
     let loaded = match config::load(&paths) {
         Ok(loaded) => loaded,

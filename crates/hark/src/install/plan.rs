@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use hark_model::Secret;
 
-use super::{CONFIG, DATA, Init, Part, USER, Wanted, sysvinit, unit};
+use super::{CONFIG, DATA, Init, Part, USER, WATCHDOG_CONFIG, Wanted, sysvinit, unit};
 
 /// Where the program is put unless a package has put it somewhere.
 const PROGRAM: &str = "/usr/local/bin/hark";
@@ -17,6 +17,12 @@ const SYSTEM_FOLDERS: [&str; 4] = ["/usr/local/bin", "/usr/bin", "/usr/sbin", "/
 /// A configuration for a machine that has none: an empty one is whole.
 const FIRST_CONFIG: &str = "# The configuration of hark: every key has a default.\n\
     # `hark config check` says what is wrong, `hark doctor` what this machine does not let it do.\n";
+
+/// A configuration for a watch that has none: it must be said who is told.
+const FIRST_WATCHDOG: &str = "# The configuration of `hark watchdog`. It tells by receivers of its own:\n\
+    # receivers:\n\
+    #   ops: {email: {to: ops@example.net, from: hark@example.net, server: mail.example.net}}\n\
+    log: {target: syslog}\n";
 
 /// What must be done, in order. Each step may be found done.
 #[derive(Debug)]
@@ -115,9 +121,15 @@ pub(crate) fn install(wanted: &Wanted) -> anyhow::Result<Plan> {
     let folder = |path: &str, mode, owner| Step::Folder { path: path.into(), mode, owner };
     steps.push(folder(CONFIG, 0o750, Owner::RootForService));
     steps.push(folder(DATA, 0o700, Owner::Service));
+    let (path, first) = match wanted.part {
+        Part::Agent | Part::Server | Part::Up => {
+            (Path::new(CONFIG).join("hark.yaml"), FIRST_CONFIG)
+        }
+        Part::Watchdog => (PathBuf::from(WATCHDOG_CONFIG), FIRST_WATCHDOG),
+    };
     steps.push(Step::File {
-        path: Path::new(CONFIG).join("hark.yaml"),
-        text: Secret::new(FIRST_CONFIG),
+        path,
+        text: Secret::new(first),
         mode: 0o640,
         owner: Owner::RootForService,
         keep: true,
@@ -130,6 +142,11 @@ pub(crate) fn install(wanted: &Wanted) -> anyhow::Result<Plan> {
         notes.push(format!(
             "no server was named: give --token or --server with --secret-file, or write the section \
              `agent` into {CONFIG}/hark.yaml"
+        ));
+    }
+    if wanted.part == Part::Watchdog {
+        notes.push(format!(
+            "who is told stands in `receivers` of {WATCHDOG_CONFIG}: without one it does not start"
         ));
     }
     Ok(Plan { root: wanted.root.clone(), steps, notes })

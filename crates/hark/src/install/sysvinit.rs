@@ -3,17 +3,23 @@
 //! It is the one place where a shell is needed: init runs nothing else. It holds no text from outside
 //! but the names that this program chose.
 
-use super::{CONFIG, DATA, USER, Wanted};
+use super::{DATA, Part, USER, Wanted};
 
 /// Returns the script's text; `program` is where the program lies.
 pub(super) fn text(wanted: &Wanted, program: &str) -> String {
+    let options = match wanted.part {
+        Part::Agent | Part::Server | Part::Up => "--log syslog",
+        // Where its log goes is in its configuration alone.
+        Part::Watchdog => "",
+    };
     TEMPLATE
+        .replace("@OPTIONS@", options)
         .replace("@SERVICE@", wanted.part.service())
         .replace("@TITLE@", wanted.part.title())
         .replace("@COMMAND@", wanted.part.command())
         .replace("@PROGRAM@", program)
         .replace("@DATA@", DATA)
-        .replace("@CONFIG@", CONFIG)
+        .replace("@CONFIG@", wanted.part.config())
         .replace("@USER@", USER)
 }
 
@@ -37,7 +43,7 @@ PROGRAM=@PROGRAM@
 DATA=@DATA@
 RUN_AS=@USER@
 PIDFILE=/run/@SERVICE@.pid
-OPTIONS="--log syslog"
+OPTIONS="@OPTIONS@"
 HARK_CONFIG=@CONFIG@
 DEFAULTS=${HARK_DEFAULTS:-/etc/default/@SERVICE@}
 [ ! -r "$DEFAULTS" ] || . "$DEFAULTS"

@@ -1,6 +1,6 @@
 //! The unit of systemd.
 
-use super::{CONFIG, DATA, Part, USER, Wanted};
+use super::{DATA, Part, USER, Wanted};
 
 /// How long a part may go without a sign of life before systemd starts it anew.
 const WATCHDOG: &str = "5min";
@@ -53,6 +53,10 @@ pub(super) fn text(wanted: &Wanted, program: &str) -> String {
             "ProtectHome=yes\nProtectProc=invisible\nProtectClock=yes\nProtectControlGroups=yes\nLimitNOFILE=65536\n"
         }
         Part::Up => "ProtectHome=read-only\nDelegate=yes\nLimitNOFILE=65536\n",
+        // It sees processes of its own user alone, which the server's is.
+        Part::Watchdog => {
+            "ProtectHome=yes\nProtectProc=invisible\nProtectClock=yes\nProtectControlGroups=yes\n"
+        }
     };
     format!(
         "# Written by `hark {word} install`, which writes it anew. Own settings: systemctl edit {service}\n\
@@ -67,7 +71,7 @@ pub(super) fn text(wanted: &Wanted, program: &str) -> String {
          NotifyAccess=all\n\
          ExecStart={program} {command} --data {DATA}\n\
          ExecReload=/bin/kill -HUP $MAINPID\n\
-         Environment=HARK_CONFIG={CONFIG}\n\
+         Environment=HARK_CONFIG={config}\n\
          User={USER}\n\
          Group={USER}\n\
          {groups}\
@@ -85,7 +89,8 @@ pub(super) fn text(wanted: &Wanted, program: &str) -> String {
          \n\
          [Install]\n\
          WantedBy=multi-user.target\n",
-        word = if wanted.part == Part::Agent { "agent" } else { "server" },
+        word = wanted.part.word(),
+        config = wanted.part.config(),
         service = wanted.part.service(),
     )
 }
@@ -98,10 +103,11 @@ mod tests {
 
     #[test]
     fn without_being_asked_for_there_is_no_privilege() {
-        for part in [Part::Agent, Part::Server, Part::Up] {
+        for part in [Part::Agent, Part::Server, Part::Up, Part::Watchdog] {
             let unit = text(&wanted(part, Init::Systemd), "/usr/local/bin/hark");
             assert!(unit.contains("\nCapabilityBoundingSet=\nAmbientCapabilities=\n"), "{unit}");
             assert!(unit.contains(&format!("\nExecStart=/usr/local/bin/hark {} ", part.command())));
+            assert!(unit.contains(&format!("\nEnvironment=HARK_CONFIG={}\n", part.config())));
             assert!(unit.contains("\nUser=hark\n") && !unit.contains("Supplementary"), "{unit}");
         }
     }

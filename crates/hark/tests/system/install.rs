@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use crate::support::hook::Hook;
 use crate::support::process::{clean, run, send_signal};
 use crate::support::wait::until;
 use crate::support::{HARK, folder, write};
@@ -110,6 +111,7 @@ fn systemd_finds_no_fault_in_the_units_and_little_exposure() {
         (&["agent", "install"][..], "hark-agent.service"),
         (&["server", "install"], "hark-server.service"),
         (&["server", "install", "--with-agent"], "hark-server.service"),
+        (&["watchdog", "install"], "hark-watchdog.service"),
     ] {
         hark(folder.path(), &[arguments, &["--root", root.to_str().unwrap()]].concat());
         let path = root.join("etc/systemd/system").join(unit);
@@ -128,6 +130,57 @@ fn systemd_finds_no_fault_in_the_units_and_little_exposure() {
         let judged = run(&mut judge, LIMIT);
         assert!(judged.status.success(), "{arguments:?}: {}", text(&judged));
     }
+}
+
+/// The watch as a service of its own: what its script runs really watches.
+#[test]
+fn the_watch_on_the_server_is_a_service_of_its_own_once_somebody_is_told() {
+    let folder = folder();
+    let root = image(folder.path());
+    let at = |name: &str| root.join(name);
+    let install = ["watchdog", "install", "--init", "sysvinit", "--root", root.to_str().unwrap()];
+    let said = hark(folder.path(), &install);
+    assert!(said.contains("`receivers` of /etc/hark/watchdog.yaml"), "{said}");
+    let script = at("etc/init.d/hark-watchdog");
+    assert_eq!(mode(&script), 0o755);
+    assert_eq!(mode(&at("etc/hark/watchdog.yaml")), 0o640);
+    let hook = Hook::start();
+    let config = write(
+        folder.path(),
+        "watchdog.yaml",
+        &format!(
+            "watchdog: {{every: 1s, misses: 1, url: 'http://127.0.0.1:9/'}}\n\
+             receivers: {{ops: {{webhook: {{url: '{}'}}}}}}\n",
+            hook.url()
+        ),
+    );
+    let defaults = write(
+        folder.path(),
+        "defaults",
+        &format!(
+            "PROGRAM={}\nDATA={}\nRUN_AS=nobody\nPIDFILE={}\nHARK_CONFIG={}\n",
+            at("usr/local/bin/hark").display(),
+            at("var/lib/state").display(),
+            folder.path().join("hark.pid").display(),
+            config.display(),
+        ),
+    );
+    let script = |word: &str| {
+        let mut command = clean("/bin/sh", folder.path());
+        command.arg(&script).arg(word).env("HARK_DEFAULTS", &defaults);
+        let output = run(&mut command, LIMIT);
+        (output.status.code().unwrap(), text(&output))
+    };
+    assert_eq!(script("start"), (0, "hark-watchdog started\n".to_owned()));
+    let told = until("that the server is away", LIMIT, || hook.calls().first().cloned());
+    assert_eq!((told.text("host"), told.text("check")), ("self", "server"), "{}", told.raw);
+    assert_eq!(script("stop"), (0, "hark-watchdog stopped\n".to_owned()));
+    // Nobody to be told: it says so and does not pretend to run.
+    write(folder.path(), "watchdog.yaml", "log: {level: info}\n");
+    assert_eq!(script("start").0, 1);
+    let removed = hark(folder.path(), &[&install[..], &["--remove"]].concat());
+    assert!(!at("etc/init.d/hark-watchdog").exists(), "{removed}");
+    assert!(at("etc/hark/watchdog.yaml").exists());
 }
 
 #[test]

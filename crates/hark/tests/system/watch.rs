@@ -7,10 +7,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::support::hook::Hook;
 use crate::support::http;
 use crate::support::postfix::Postfix;
-use crate::support::process::{Process, clean, send_signal};
+use crate::support::process::{Process, clean, send_signal, succeed};
 use crate::support::server::{START, Start};
 use crate::support::wait::{Deadline, pause, until};
 use crate::support::{HARK, PASSWORD, folder, write};
@@ -60,6 +62,53 @@ fn a_dead_mans_switch_that_is_not_reached_is_told_by_the_receivers() {
     assert_eq!((told.text("host"), told.text("check")), ("self", "deadman"), "{}", told.raw);
     assert!(told.raw.contains("answered 404"), "{}", told.raw);
     assert!(!told.raw.contains("/hook\""), "the address's path is nobody's business: {}", told.raw);
+}
+
+/// Another hark is the dead man's switch, over TLS: known by its certificate's fingerprint alone.
+#[test]
+fn two_servers_watch_each_other_over_tls_and_no_other_certificate_is_believed() {
+    let folder = folder();
+    let [near, far] = ["near", "far"].map(|name| folder.path().join(name));
+    for path in [&near, &far] {
+        std::fs::create_dir(path).unwrap();
+    }
+    let jobs = "hosts: {near: {}}\nchecks: {server: {host: near, push: {every: 1m}}}\n";
+    let mut far = Start::new("server", &far).config(jobs).go();
+    far.set_up(PASSWORD);
+    let job = || -> Value {
+        let mut list = clean(HARK, folder.path());
+        list.args(["push", "server", "--json", "--data"]).arg(&far.data);
+        let jobs: Value = serde_json::from_str(&succeed(&mut list, TOLD)).unwrap();
+        jobs[0].clone()
+    };
+    let mut invite = clean(HARK, folder.path());
+    invite.args(["enroll", "--json", "--address", "127.0.0.1", "--data"]).arg(&far.data);
+    let token: Value = serde_json::from_str(&succeed(&mut invite, TOLD)).unwrap();
+    let token = hark_model::EnrolToken::decode(token["token"].as_str().unwrap()).unwrap();
+    let right = token.fingerprint().iter().fold(String::new(), |t, byte| format!("{t}{byte:02x}"));
+    let hook = Hook::start();
+    let config = |fingerprint: &str, every: &str| {
+        format!(
+            "deadman: {{url: 'https://127.0.0.1:{}{}', {every}: 5s, fingerprint: '{fingerprint}'}}\n\
+             receivers: {{hook: {{webhook: {{url: '{}'}}}}}}\n",
+            far.http,
+            job()["path"].as_str().unwrap(),
+            hook.url()
+        )
+    };
+    let _near = Start::new("server", &near).config(&config(&right, "every")).go();
+    until("the first call", TOLD, || (job()["state"] == "up").then_some(()));
+    write(&near, "hark.yaml", &config(&right, "evry"));
+    let failed = until("the call that something is wrong", TOLD, || {
+        Some(job()).filter(|job| job["state"] == "failed")
+    });
+    assert!(failed["text"].as_str().unwrap().contains("config: "), "{failed}");
+    write(&near, "hark.yaml", &config(&"11".repeat(32), "every"));
+    let told = until("that the switch is not reached", TOLD, || {
+        hook.calls().into_iter().find(|call| call.text("check") == "deadman")
+    });
+    assert!(told.raw.contains("no TLS with the other side"), "{}", told.raw);
+    assert_eq!(job()["state"], "failed", "nothing was said to somebody else");
 }
 
 /// Holds one thread of a process as a debugger does, and lets go of it with its value.
