@@ -45,7 +45,7 @@ pub struct Verdict {
     pub sub: String,
 }
 
-/// Hosts by their worst state.
+/// Hosts by their worst state, and how much of that is quiet on purpose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Counts {
     /// Critical or down.
@@ -60,6 +60,12 @@ pub struct Counts {
     pub ok: u64,
     /// Waiting for the first result.
     pub pending: u64,
+    /// Of those that are critical, warning or unknown: hosts with silenced problems alone.
+    #[serde(default)]
+    pub silenced: u64,
+    /// Open incidents that a silence or maintenance covers, but for those that follow from others.
+    #[serde(default)]
+    pub silenced_incidents: u64,
 }
 
 /// Figures beside the headline.

@@ -59,12 +59,7 @@ impl<'a> HostView<'a> {
 
     /// Returns what its worst check says; empty when all is well.
     pub fn text(self) -> String {
-        let bad = |check: &&Check| check.hard.is_some_and(Status::is_problem);
-        let worst = self.host.checks.iter().filter(bad).reduce(|worst, check| {
-            let rank = |check: &Check| check.hard.map_or(0, Status::rank);
-            if rank(check) > rank(worst) { check } else { worst }
-        });
-        worst.map_or_else(String::new, |check| {
+        self.worst().map_or_else(String::new, |check| {
             let shown = check.shown();
             if check.rule.kind == Kind::Host {
                 shown
@@ -74,9 +69,19 @@ impl<'a> HostView<'a> {
         })
     }
 
-    /// Returns since when its liveness is what it is.
+    /// Returns since when it is as [`HostView::text`] says: the change of its worst check, or of its
+    /// liveness when all is well.
     pub fn since(self) -> Option<Unix> {
-        self.host.liveness().changed_at()
+        self.worst().unwrap_or_else(|| self.host.liveness()).changed_at()
+    }
+
+    /// Returns the first of the worst checks; `None` when all is well.
+    fn worst(self) -> Option<&'a Check> {
+        let bad = |check: &&Check| check.hard.is_some_and(Status::is_problem);
+        self.host.checks.iter().filter(bad).reduce(|worst, check| {
+            let rank = |check: &Check| check.hard.map_or(0, Status::rank);
+            if rank(check) > rank(worst) { check } else { worst }
+        })
     }
 
     /// Returns when it was first heard or declared.

@@ -17,6 +17,7 @@ mod doctor;
 mod enroll;
 mod explain;
 mod import;
+mod incidents;
 mod install;
 mod journal;
 mod oncall;
@@ -67,6 +68,7 @@ enum Command {
     Once(once::Args),
     Send(send::Args),
     Status(status::Args),
+    Incidents(incidents::Args),
     Explain(explain::Args),
     Route(route::Args),
     Oncall(oncall::Args),
@@ -107,6 +109,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Once(args) => once::run(&args),
         Command::Send(args) => send::run(&args),
         Command::Status(args) => Ok(status::run(&args)),
+        Command::Incidents(args) => incidents::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Route(args) => route::run(&args),
         Command::Oncall(args) => oncall::run(&args),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hark_engine::{Action, Done, Effect, Effects, HostJoined, HostSeen, Input, Refused};
 use hark_model::record::HostRecord;
-use hark_model::{HostName, Tag, UserName};
+use hark_model::{HostName, Status, Tag, UserName};
 
 use crate::world::{World, plan_of};
 
@@ -59,4 +59,24 @@ fn the_servers_own_name_and_too_many_tags_do_not_join() {
     assert!(matches!(join(&mut world, "db7", most + 1), Err(Refused::Invalid(_))));
     assert!(world.engine.host_named("db7").is_none());
     assert!(join(&mut world, "db7", most).is_ok());
+}
+
+#[test]
+fn a_host_says_since_when_its_worst_check_is_as_it_is() {
+    let mut world = World::new(plan_of("receivers: {ops: {}}"));
+    let since = |world: &mut World| {
+        let id = world.host("web1");
+        world.engine.host(id).unwrap().since()
+    };
+    world.heard("web1", &[]);
+    let up = since(&mut world);
+    world.run_to(30_000);
+    world.heard("web1", &[]);
+    world.run_to(40_000);
+    world.result("web1", "http", Status::Critical, "503");
+    let failed = world.now().unix;
+    assert_eq!(since(&mut world), Some(failed), "not since the host is up: {up:?}");
+    world.run_to(50_000);
+    world.result("web1", "http", Status::Ok, "200");
+    assert_eq!(since(&mut world), up, "all is well since it is up");
 }

@@ -43,6 +43,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let rotas = rotas.as_array().map(Vec::as_slice).unwrap_or_default();
+    if rotas.is_empty() {
+        out::line("Nobody is on call: the configuration has no `oncall`.");
+        return Ok(ExitCode::SUCCESS);
+    }
     out::table(&["ROTA", "NOW", "UNTIL", "NEXT"], &rotas.iter().map(row).collect::<Vec<_>>());
     Ok(ExitCode::SUCCESS)
 }

@@ -124,8 +124,8 @@ fn show(args: &Args, value: &Value, print: impl Fn(&Value)) {
 }
 
 fn print_preview(preview: &Value) {
-    let (hosts, incidents) = (&preview["hosts"], &preview["incidents"]);
-    out::line(format!("It would cover {hosts} hosts and {incidents} open incidents."));
+    let hosts = &preview["hosts"];
+    out::line(would_cover(preview));
     let rows: Vec<Vec<String>> = list(&preview["incidents_list"])
         .map(|row| {
             vec![
@@ -145,6 +145,15 @@ fn print_preview(preview: &Value) {
         let more = if hosts.as_u64().unwrap_or(0) > names.len() as u64 { ", …" } else { "" };
         out::line(format!("\nHosts: {}{more}", names.join(", ")));
     }
+}
+
+fn would_cover(preview: &Value) -> String {
+    let counted = |key: &str, what: &str| match preview[key].as_u64().unwrap_or(0) {
+        1 => format!("1 {what}"),
+        n => format!("{n} {what}s"),
+    };
+    let (hosts, incidents) = (counted("hosts", "host"), counted("incidents", "open incident"));
+    format!("It would cover {hosts} and {incidents}.")
 }
 
 fn print_all(silences: &Value) {
@@ -196,6 +205,15 @@ fn word(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_host_is_no_hosts() {
+        let said = |hosts: u64, incidents: u64| {
+            would_cover(&json!({"hosts": hosts, "incidents": incidents}))
+        };
+        assert_eq!(said(1, 0), "It would cover 1 host and 0 open incidents.");
+        assert_eq!(said(12, 1), "It would cover 12 hosts and 1 open incident.");
+    }
 
     #[test]
     fn what_a_silence_covers_reads_as_a_person_would_say_it() {

@@ -61,6 +61,25 @@ fn print(overview: &Value) {
         out::line("");
         out::table(&["INCIDENT", "STATE", "HOST", "CHECK", "FOR", "TAKEN BY", "TEXT"], &problems);
     }
+    if let Some(where_to_look) = unlisted(overview) {
+        out::line("");
+        out::line(where_to_look);
+    }
+}
+
+/// Says where the problems are that the overview counts but does not list.
+fn unlisted(overview: &Value) -> Option<String> {
+    let count = |value: &Value| value.as_u64().unwrap_or(0);
+    let (more, silenced) =
+        (count(&overview["more"]), count(&overview["counts"]["silenced_incidents"]));
+    let mut lines = Vec::new();
+    if more > 0 {
+        lines.push(format!("{more} more: `hark incidents`"));
+    }
+    if silenced > 0 {
+        lines.push(format!("{silenced} silenced: `hark incidents --state silenced`"));
+    }
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 fn problem_row(problem: &Value) -> Vec<String> {
@@ -168,6 +187,16 @@ mod tests {
         let mut words: Vec<String> = ["w", "u", "m"].map(|l| state_word(&json!(l))).into();
         words.push(state_word(&json!("crit")));
         assert_eq!(words, ["warning", "unknown", "maintenance", "critical"]);
+    }
+
+    #[test]
+    fn what_is_counted_and_not_listed_can_be_found() {
+        let overview = json!({"more": 3, "counts": {"silenced_incidents": 1}});
+        assert_eq!(
+            unlisted(&overview).unwrap(),
+            "3 more: `hark incidents`\n1 silenced: `hark incidents --state silenced`"
+        );
+        assert_eq!(unlisted(&json!({"more": 0, "counts": {}})), None);
     }
 
     #[test]

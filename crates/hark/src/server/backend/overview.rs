@@ -1,5 +1,6 @@
 //! The first screen: headline, counts, what needs somebody.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hark_api::hosts::Limits;
@@ -32,6 +33,7 @@ impl ServerBackend {
         let (mut problems, all) = self.open_problems(sight)?;
         let figures = self.recorder.figures();
         let shown = problems.len() as u64;
+        let verdict = verdict(&counts, &Standing::of(&problems));
         problems.truncate(Overview::MAX_PROBLEMS);
         let silences = self.all_silences(sight)?;
         let now = Clock.now().unix;
@@ -42,7 +44,7 @@ impl ServerBackend {
         let events = self.newest_activities(sight, Overview::MAX_EVENTS)?;
         Ok(Overview {
             at_unix_s: now.seconds(),
-            verdict: verdict(&counts, &problems),
+            verdict,
             more: shown.saturating_sub(problems.len() as u64),
             counts,
             kpis: Kpis {
@@ -69,6 +71,17 @@ impl ServerBackend {
                 let seen = engine.hosts().filter(|h| sight.covers(h.name().as_str()));
                 seen.for_each(|h| *count_of(&mut counts, h.state()) += 1);
             }
+            let open = engine.incidents().filter(|i| {
+                i.is_open() && i.record().cause.is_none() && sight.covers(i.host_name().as_str())
+            });
+            let open = open.map(|i| (i.record().host, i.silenced_until().is_some()));
+            let in_need = |host: HostId| {
+                engine.host(host).is_some_and(|host| match host.state() {
+                    HostState::Critical | HostState::Warning | HostState::Unknown => true,
+                    HostState::Pending | HostState::Ok | HostState::Maintenance => false,
+                })
+            };
+            (counts.silenced, counts.silenced_incidents) = silenced(open, in_need);
             counts
         })
     }
@@ -133,6 +146,22 @@ impl ServerBackend {
     }
 }
 
+/// Returns how many of the hosts that are `in_need` have silenced problems alone, and how many
+/// problems are silenced, of all that are open: their host, and whether a silence covers them.
+fn silenced(
+    open: impl Iterator<Item = (HostId, bool)>,
+    in_need: impl Fn(HostId) -> bool,
+) -> (u64, u64) {
+    let mut n_incidents = 0;
+    let mut hosts: BTreeMap<HostId, bool> = BTreeMap::new();
+    for (host, is_silenced) in open {
+        n_incidents += u64::from(is_silenced);
+        *hosts.entry(host).or_insert(true) &= is_silenced;
+    }
+    let n_hosts = hosts.iter().filter(|(host, all)| **all && in_need(**host)).count();
+    (n_hosts as u64, n_incidents)
+}
+
 fn count_of(counts: &mut Counts, state: HostState) -> &mut u64 {
     match state {
         HostState::Pending => &mut counts.pending,
@@ -176,25 +205,55 @@ pub(super) fn limits((warning, critical): (Option<f64>, Option<f64>)) -> Limits 
     Limits { warning, critical }
 }
 
-fn verdict(counts: &Counts, problems: &[Problem]) -> Verdict {
+/// How the problems stand that no silence covers.
+#[derive(Clone, Copy, Debug, Default)]
+struct Standing {
+    open: usize,
+    taken: usize,
+}
+
+impl Standing {
+    fn of(problems: &[Problem]) -> Self {
+        let taken = problems.iter().filter(|p| p.ack.is_some()).count();
+        Self { open: problems.len() - taken, taken }
+    }
+}
+
+fn verdict(counts: &Counts, problems: &Standing) -> Verdict {
     let all = counts.crit + counts.warn + counts.unk + counts.mnt + counts.ok + counts.pending;
     let hosts = |n: u64| if n == 1 { "1 host".to_owned() } else { format!("{n} hosts") };
     let bad = counts.crit + counts.warn + counts.unk;
-    let text = match (all, bad) {
-        (0, _) => "Listening for the first host".to_owned(),
-        (1, 0) if counts.pending == 0 => "The one host is healthy".to_owned(),
-        (_, 0) if counts.pending == 0 => format!("All {all} hosts are healthy"),
-        (_, 0) => format!("Waiting for the first result of {}", hosts(counts.pending)),
-        (_, 1) => "1 host needs attention".to_owned(),
-        _ => format!("{bad} hosts need attention"),
+    let text = match (all, bad, bad.saturating_sub(counts.silenced)) {
+        (0, _, _) => "Listening for the first host".to_owned(),
+        (1, 0, _) if counts.pending == 0 => "The one host is healthy".to_owned(),
+        (_, 0, _) if counts.pending == 0 => format!("All {all} hosts are healthy"),
+        (_, 0, _) => format!("Waiting for the first result of {}", hosts(counts.pending)),
+        (_, _, 0) => format!("Nothing needs attention: {} silenced", are(&hosts(bad), bad)),
+        (_, _, 1) => "1 host needs attention".to_owned(),
+        (_, _, need) => format!("{need} hosts need attention"),
     };
-    let open = problems.iter().filter(|p| p.ack.is_none()).count();
-    let sub = match (bad, open) {
-        (0, _) => String::new(),
-        (_, 0) => format!("Somebody is on all of it. {} of {} healthy.", counts.ok, hosts(all)),
-        _ => format!("{open} not yet acknowledged. {} of {} healthy.", counts.ok, hosts(all)),
+    if bad == 0 {
+        return Verdict { text, sub: String::new() };
+    }
+    // What is silenced is nobody's: it neither waits for somebody nor is somebody on it.
+    let quiet = counts.silenced_incidents;
+    let standing = match (problems.open, problems.taken, quiet) {
+        (0, 0, _) => None,
+        (0, _, 0) => Some("Somebody is on all of it.".to_owned()),
+        (0, _, _) => Some("Somebody is on all that is not silenced.".to_owned()),
+        (open, _, _) => Some(format!("{open} not yet acknowledged.")),
     };
-    Verdict { text, sub }
+    let silenced = (quiet > 0).then(|| {
+        let problems = if quiet == 1 { "problem" } else { "problems" };
+        format!("{} silenced.", are(&format!("{quiet} {problems}"), quiet))
+    });
+    let healthy = format!("{} of {} healthy.", counts.ok, hosts(all));
+    let said: Vec<String> = [standing, silenced, Some(healthy)].into_iter().flatten().collect();
+    Verdict { text, sub: said.join(" ") }
+}
+
+fn are(what: &str, n: u64) -> String {
+    format!("{what} {}", if n == 1 { "is" } else { "are" })
 }
 
 #[cfg(test)]
@@ -202,7 +261,7 @@ mod tests {
     use super::*;
 
     fn text(counts: Counts) -> String {
-        verdict(&counts, &[]).text
+        verdict(&counts, &Standing::default()).text
     }
 
     #[test]
@@ -215,5 +274,38 @@ mod tests {
         assert_eq!(text(Counts { warn: 7, unk: 1, ..none }), "8 hosts need attention");
         let waiting = Counts { ok: 3, pending: 1, ..none };
         assert_eq!(text(waiting), "Waiting for the first result of 1 host");
+    }
+
+    fn sub(counts: Counts, open: usize, taken: usize) -> String {
+        verdict(&counts, &Standing { open, taken }).sub
+    }
+
+    #[test]
+    fn a_silenced_problem_is_not_taken_by_anybody() {
+        let quiet = Counts { crit: 1, silenced: 1, silenced_incidents: 1, ..Counts::default() };
+        assert_eq!(text(quiet), "Nothing needs attention: 1 host is silenced");
+        assert_eq!(sub(quiet, 0, 0), "1 problem is silenced. 0 of 1 host healthy.");
+        let mixed = Counts { crit: 3, silenced: 1, silenced_incidents: 2, ..Counts::default() };
+        assert_eq!(text(mixed), "2 hosts need attention");
+        assert_eq!(
+            sub(mixed, 2, 0),
+            "2 not yet acknowledged. 2 problems are silenced. 0 of 3 hosts healthy."
+        );
+        assert_eq!(
+            sub(mixed, 0, 2),
+            "Somebody is on all that is not silenced. 2 problems are silenced. 0 of 3 hosts healthy."
+        );
+        let loud = Counts { crit: 1, ok: 1, ..Counts::default() };
+        assert_eq!(sub(loud, 0, 1), "Somebody is on all of it. 1 of 2 hosts healthy.");
+        assert_eq!(sub(loud, 0, 0), "1 of 2 hosts healthy.", "nobody is on what has no incident");
+    }
+
+    #[test]
+    fn a_host_is_silenced_only_if_all_its_problems_are() {
+        let (one, two, three) = (HostId(1), HostId(2), HostId(3));
+        let open = [(one, true), (one, true), (two, true), (two, false), (three, true)];
+        assert_eq!(silenced(open.into_iter(), |_| true), (2, 4));
+        assert_eq!(silenced(open.into_iter(), |host| host != three), (1, 4), "in maintenance");
+        assert_eq!(silenced(std::iter::empty(), |_| true), (0, 0));
     }
 }
