@@ -120,6 +120,7 @@ impl Told {
             delivered: record.delivered_at.map(|at| Moment::past(at, now)),
             sequence: record.sequence,
             reminders: record.reminders,
+            flap: if record.flaps { FlapTold::Told } else { FlapTold::No },
             ..Self::default()
         }
     }
@@ -180,6 +181,7 @@ impl Told {
             delivered_at: self.delivered.map(|at| at.unix(now)),
             sequence: self.sequence,
             reminders: self.reminders,
+            flaps: self.flap == FlapTold::Told,
         }
     }
 }

@@ -294,6 +294,8 @@ pub struct ToldRecord {
     pub sequence: u32,
     /// How many of the last ones were reminders: the next one comes after the gap of that number.
     pub reminders: u32,
+    /// Whether it knows that the check flaps, and not yet that it does so no more.
+    pub flaps: bool,
 }
 
 /// A filter on hosts and checks; all given parts must match, an empty filter matches all.

@@ -222,7 +222,7 @@ impl State {
     }
 
     /// Reads everything the engine starts from. Incidents resolved at or after `resolved_since` are
-    /// part of it: they may be reopened.
+    /// part of it: they may be reopened. So are older ones of whose end somebody was not told.
     ///
     /// # Errors
     /// If the file cannot be read; single rows that cannot be understood are counted instead.

@@ -72,6 +72,7 @@ fn step(n: u64) -> Vec<Record> {
             delivered_at: None,
             sequence: 1,
             reminders: 0,
+            flaps: false,
         }),
         Record::Outbox(message(n, receiver, check.clone())),
         Record::Journal(JournalLine {

@@ -90,7 +90,7 @@ impl Store {
                 .told
                 .range((incident.id, ReceiverName::new("-").unwrap())..)
                 .take_while(|((id, _), _)| *id == incident.id)
-                .any(|(_, told)| told.status != Status::Ok);
+                .any(|(_, told)| told.status != Status::Ok || told.flaps);
             recent || untold
         };
         let incidents: Vec<IncidentRecord> =

@@ -1,6 +1,7 @@
 //! Writing the engine's records and reading them back.
 
 use std::io;
+use std::time::Duration;
 
 use hark_model::name::ReceiverName;
 use hark_model::record::{
@@ -273,11 +274,11 @@ fn put_incident(t: &Transaction<'_>, incident: &IncidentRecord) -> Result<(), Co
 
 fn put_told(t: &Transaction<'_>, told: &ToldRecord) -> Result<(), CommitError> {
     t.prepare_cached(
-        "INSERT INTO told (incident, receiver, status, at, delivered_at, sequence, reminders)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+        "INSERT INTO told (incident, receiver, status, at, delivered_at, sequence, reminders, flaps)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
          ON CONFLICT (incident, receiver) DO UPDATE SET status = excluded.status,
            at = excluded.at, delivered_at = excluded.delivered_at, sequence = excluded.sequence,
-           reminders = excluded.reminders",
+           reminders = excluded.reminders, flaps = excluded.flaps",
     )?
     .execute(params![
         int(told.incident.0)?,
@@ -286,7 +287,8 @@ fn put_told(t: &Transaction<'_>, told: &ToldRecord) -> Result<(), CommitError> {
         told.at.0,
         told.delivered_at.map(|d| d.0),
         told.sequence,
-        told.reminders
+        told.reminders,
+        told.flaps
     ])?;
     Ok(())
 }
@@ -351,29 +353,41 @@ fn put_journal(t: &Transaction<'_>, line: &JournalLine) -> Result<(), CommitErro
     Ok(())
 }
 
+/// Somebody who still believes in an incident hears of its end, however long ago that was: silences, the
+/// longest of what keeps it back, last 30 days at most. What is older is no news any more.
+const UNTOLD: Duration = Duration::from_hours(31 * 24);
+
+/// The incidents that the engine starts with: what is open, what ended since `?1`, and what ended since
+/// `?2` and somebody was not told so.
+const ALIVE: &str = "SELECT id FROM incident WHERE resolved_at IS NULL
+    UNION ALL SELECT id FROM incident WHERE resolved_at >= ?1
+    UNION ALL SELECT id FROM incident WHERE resolved_at >= ?2 AND resolved_at < ?1
+      AND EXISTS (SELECT 1 FROM told WHERE told.incident = incident.id
+        AND (told.status <> 'ok' OR told.flaps))";
+
 /// Reads everything the engine starts from.
 pub(super) fn load(c: &Connection, resolved_since: Unix) -> rusqlite::Result<Loaded> {
     let mut loaded = Loaded::default();
     let damaged = &mut loaded.damaged;
     let snapshot = &mut loaded.snapshot;
+    let since = [resolved_since.0, (resolved_since - UNTOLD).0];
     snapshot.hosts = read(c, "SELECT id, name, v, body FROM host ORDER BY id", [], damaged, host)?;
     snapshot.checks =
         read(c, "SELECT host, name, v, body FROM checks ORDER BY host, name", [], damaged, check)?;
     snapshot.incidents = read(
         c,
-        "SELECT id, v, body FROM incident WHERE resolved_at IS NULL
-         UNION ALL SELECT id, v, body FROM incident WHERE resolved_at >= ?1 ORDER BY 1",
-        [resolved_since.0],
+        &format!("SELECT id, v, body FROM incident WHERE id IN ({ALIVE}) ORDER BY id"),
+        since,
         damaged,
         incident,
     )?;
     snapshot.told = read(
         c,
-        "SELECT incident, receiver, status, at, delivered_at, sequence, reminders FROM told
-         WHERE incident IN (SELECT id FROM incident WHERE resolved_at IS NULL
-           UNION ALL SELECT id FROM incident WHERE resolved_at >= ?1)
-         ORDER BY incident, receiver",
-        [resolved_since.0],
+        &format!(
+            "SELECT incident, receiver, status, at, delivered_at, sequence, reminders, flaps FROM told
+             WHERE incident IN ({ALIVE}) ORDER BY incident, receiver"
+        ),
+        since,
         damaged,
         told,
     )?;
@@ -494,6 +508,7 @@ pub(super) fn told(row: &Row<'_>) -> Result<ToldRecord, RowError> {
         delivered_at: row.get::<_, Option<i64>>(4)?.map(Unix),
         sequence: row.get(5)?,
         reminders: row.get(6)?,
+        flaps: row.get(7)?,
     })
 }
 

@@ -216,7 +216,7 @@ impl StateReader {
     pub fn told(&self, incident: IncidentId) -> Result<Vec<ToldRecord>, OpenError> {
         let mut query = Query::new();
         query.with("incident =", Some(incident.0.cast_signed()));
-        let columns = "incident, receiver, status, at, delivered_at, sequence, reminders";
+        let columns = "incident, receiver, status, at, delivered_at, sequence, reminders, flaps";
         self.rows(&query.sql_ordered(columns, "told", "receiver", MAX_ROWS), &query, commit::told)
     }
 

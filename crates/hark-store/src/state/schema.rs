@@ -13,7 +13,7 @@ use super::OpenError;
 use crate::fault::Fault;
 
 /// Every migration, oldest first.
-pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5];
+pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6];
 
 /// The tables of the first version.
 ///
@@ -134,6 +134,11 @@ CREATE TABLE event (
   at INTEGER NOT NULL, last INTEGER NOT NULL, count INTEGER NOT NULL, kind TEXT NOT NULL,
   severity TEXT NOT NULL, line TEXT NOT NULL, tags TEXT NOT NULL, hops TEXT NOT NULL
 ) STRICT;
+";
+
+/// Whether a receiver was told that a check flaps: that it does so no more is owed to it.
+const V6: &str = "
+ALTER TABLE told ADD COLUMN flaps INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// Brings the tables to the newest version and returns where the copy of the old file is, if one

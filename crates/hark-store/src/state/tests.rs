@@ -76,6 +76,7 @@ fn told(id: u64) -> ToldRecord {
         delivered_at: None,
         sequence: 1,
         reminders: 2,
+        flaps: true,
     }
 }
 
@@ -204,21 +205,27 @@ fn numbers_are_never_given_again_even_if_their_rows_are_gone() {
 }
 
 #[test]
-fn only_incidents_resolved_within_the_window_are_loaded() {
+fn only_incidents_resolved_within_the_window_or_not_told_to_the_end_are_loaded() {
     let dir = tempfile::tempdir().unwrap();
     let mut state = State::open(dir.path()).unwrap();
     let records = [
         Record::Incident(incident(1, None)),
         Record::Incident(incident(2, Some(Unix(50)))),
         Record::Incident(incident(3, Some(Unix(49)))),
+        Record::Incident(incident(4, Some(Unix(10)))),
         Record::Told(told(1)),
         Record::Told(told(2)),
-        Record::Told(told(3)),
+        Record::Told(ToldRecord { status: Status::Ok, flaps: false, ..told(3) }),
+        // Somebody believes in it still: a silence of some days keeps its end back.
+        Record::Told(told(4)),
     ];
     state.commit(&records, &[]).unwrap();
     let snapshot = state.load(Unix(50)).unwrap().snapshot;
-    assert_eq!(snapshot.incidents, [incident(1, None), incident(2, Some(Unix(50)))]);
-    assert_eq!(snapshot.told, [told(1), told(2)]);
+    assert_eq!(
+        snapshot.incidents,
+        [incident(1, None), incident(2, Some(Unix(50))), incident(4, Some(Unix(10)))]
+    );
+    assert_eq!(snapshot.told, [told(1), told(2), told(4)]);
 }
 
 #[test]
