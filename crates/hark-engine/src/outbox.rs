@@ -25,8 +25,9 @@ use crate::timers::Timer;
 const STORM_MESSAGES: usize = 100;
 /// ... within this time are a storm.
 const STORM_WINDOW: Duration = Duration::from_mins(1);
-/// More hosts than this that fall silent, or come back ...
-const MASS_HOSTS: usize = 8;
+/// More hosts than this that fall silent, or come back: with the summaries of a whole interval of 15 s that
+/// makes ten messages ...
+const MASS_HOSTS: usize = 5;
 /// ... within this time are one piece of news (rule F6): their heartbeats come within an interval of each
 /// other, and so do their deadlines.
 const MASS_WINDOW: Duration = Duration::from_secs(30);
