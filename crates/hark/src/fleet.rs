@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use hark_model::time::{Clock, Micros, Now};
-use hark_model::{HostName, Secret, SeriesDef};
+use hark_model::{HostName, Secret, SeriesDef, Unix};
 use hark_proto::{
     BeatBuilder, ClientSession, Content, Hello, Identity, Reply, next_session, set_number,
     split_set,
@@ -51,6 +51,17 @@ pub(crate) struct FleetPlan {
     pub(crate) seed: u64,
     /// Mean hours between two troubles of one host; `None`: all stay healthy.
     pub(crate) trouble_hours: Option<f64>,
+    /// When in its interval each host sends.
+    pub(crate) pace: Pace,
+}
+
+/// When in its interval each host sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// One after the other.
+    Spread,
+    /// All in the same moment, once the server knows every host.
+    AtOnce,
 }
 
 /// What happened so far.
@@ -332,17 +343,35 @@ impl Fleet {
         self.pending = self.pending.saturating_sub(beats);
     }
 
-    /// Sends at the plan's interval, spread evenly, until `stop` says true. `stop` is asked about
-    /// every 20 ms.
-    pub(crate) fn run(&mut self, bell: &Bell, mut stop: impl FnMut(&Self) -> bool) {
-        let began = Clock.micros();
-        let interval = u64::try_from(self.plan.interval.as_micros()).unwrap_or(u64::MAX);
-        let step = interval / self.hosts.len().max(1) as u64;
+    /// Makes the processor of host `i` busier than any sensible limit allows, from now on, and sends the
+    /// heartbeat that says so. Returns its name and when it left; nothing if the server does not know the
+    /// host yet.
+    pub(crate) fn cross(&mut self, i: usize) -> Option<(HostName, Unix)> {
+        let host = self.hosts.get_mut(i).filter(|host| host.settled)?;
+        host.machine.suffer(Trouble::BusyCpu, Unix(i64::MAX));
+        let name = host.name.clone();
+        self.beat(i);
+        let left = Clock.now().unix;
+        self.flush();
+        Some((name, left))
+    }
+
+    /// Sends at the plan's interval, until `stop` says true. `stop` is asked about every 20 ms, and may
+    /// do something with the hosts.
+    pub(crate) fn run(&mut self, bell: &Bell, mut stop: impl FnMut(&mut Self) -> bool) {
+        let mut began = Clock.micros();
+        let interval = u64::try_from(self.plan.interval.as_micros()).unwrap_or(u64::MAX).max(1);
+        let hosts = self.hosts.len() as u64;
         let mut sent = 0u64;
         let mut chased = began;
+        let mut at_once = false;
         while !stop(self) {
             let at = Clock.micros();
-            let due = at.since(began) / step.max(1);
+            if !at_once && self.plan.pace == Pace::AtOnce && self.settled == self.hosts.len() {
+                (at_once, began, sent) = (true, at, 0);
+            }
+            let passed = at.since(began);
+            let due = if at_once { passed / interval * hosts } else { passed * hosts / interval };
             // After a pause of our own, hosts do not send what they have missed.
             sent = sent.max(due.saturating_sub(self.hosts.len() as u64));
             while sent < due {

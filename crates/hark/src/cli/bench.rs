@@ -1,6 +1,7 @@
 //! `hark bench`: loads a server with the real protocol and measures it.
 
 mod checks;
+mod crossings;
 mod own;
 mod process;
 
@@ -13,7 +14,8 @@ use anyhow::Context;
 use hark_model::{Clock, Secret};
 use serde_json::json;
 
-use crate::fleet::{Fleet, FleetPlan, percentile};
+use self::crossings::Crossings;
+use crate::fleet::{Fleet, FleetPlan, Pace, percentile};
 use crate::out;
 use crate::stop::Stop;
 use crate::sys::Bell;
@@ -46,6 +48,16 @@ pub(super) struct Args {
     /// Mean hours between two troubles of one host. [default: all stay healthy]
     #[arg(long, value_name = "HOURS")]
     trouble_hours: Option<f64>,
+    /// Have so many hosts cross a limit each, at chance moments, and print which and when.
+    #[arg(long, value_name = "COUNT", requires = "server", conflicts_with = "trouble_hours",
+        value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    crossings: Option<u32>,
+    /// All hosts send in the same moment, once the server knows them.
+    #[arg(long, requires = "server")]
+    at_once: bool,
+    /// What the names of the hosts begin with.
+    #[arg(long, default_value = "bench", value_name = "NAME")]
+    prefix: String,
     /// Measure the checks that a server runs instead: so many a second, ping, TCP and HTTP mixed.
     #[arg(long, value_name = "RATE", conflicts_with_all = ["server", "hosts"],
         value_parser = clap::value_parser!(u32).range(1..=20_000))]
@@ -74,17 +86,23 @@ fn against(args: &Args, server: SocketAddr, stop: &Stop) -> anyhow::Result<ExitC
         std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let plan = FleetPlan {
         hosts: args.hosts,
-        prefix: "bench".to_owned(),
+        prefix: args.prefix.clone(),
         secret: Secret::new(text.trim_end_matches(['\r', '\n'])),
         server,
         interval: args.interval,
         seed: args.seed,
         trouble_hours: args.trouble_hours,
+        pace: if args.at_once { Pace::AtOnce } else { Pace::Spread },
     };
     let mut fleet = Fleet::new(plan)?;
     let bell = Bell::new()?;
-    let end = Clock.now().mono + args.how_long;
-    fleet.run(&bell, |_| stop.is_raised() || Clock.now().mono >= end);
+    let begin = Clock.now().mono;
+    let end = begin + args.how_long;
+    let mut crossings = Crossings::plan(args, begin);
+    fleet.run(&bell, |fleet| {
+        crossings.carry_out(fleet, Clock.now().mono);
+        stop.is_raised() || Clock.now().mono >= end
+    });
     // What is on its way may still arrive.
     let last = Clock.now().mono + Duration::from_secs(2);
     while fleet.on_the_way() > 0 && Clock.now().mono < last {
@@ -95,8 +113,10 @@ fn against(args: &Args, server: SocketAddr, stop: &Stop) -> anyhow::Result<ExitC
     if args.json {
         out::json(&json!({"hosts": fleet.len(), "sent": report.sent,
             "acknowledged": report.acknowledged, "overdue": report.overdue,
-            "resets": report.resets, "latency_p50_ms": p50, "latency_p99_ms": p99}));
+            "resets": report.resets, "latency_p50_ms": p50, "latency_p99_ms": p99,
+            "crossings": crossings.json()}));
     } else {
+        crossings.print();
         out::line(format!("hosts         {}", fleet.len()));
         out::line(format!("sent          {}", report.sent));
         out::line(format!("acknowledged  {}", report.acknowledged));

@@ -10,7 +10,7 @@ use hark_model::Secret;
 
 use super::service;
 use crate::config;
-use crate::fleet::{Fleet, FleetPlan};
+use crate::fleet::{Fleet, FleetPlan, Pace};
 use crate::log::Target;
 use crate::out;
 use crate::server::assemble::{Options, Reach, Server};
@@ -83,6 +83,7 @@ async fn live(
         interval: INTERVAL,
         seed: args.seed,
         trouble_hours: Some(args.trouble_hours),
+        pace: Pace::Spread,
     };
     let stop = Stop::default();
     let hosts = spawn_fleet(plan, stop.clone())?;

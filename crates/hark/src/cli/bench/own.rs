@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::process::Own;
 use super::{Args, milliseconds};
 use crate::cli::demo::Scratch;
-use crate::fleet::{Fleet, FleetPlan, percentile};
+use crate::fleet::{Fleet, FleetPlan, Pace, percentile};
 use crate::out;
 use crate::stop::Stop;
 use crate::sys::{Bell, pin_to_core};
@@ -88,6 +88,7 @@ fn measure(args: &Args, stop: &Stop, figures: &mut Figures) -> anyhow::Result<()
         interval: args.interval,
         seed: args.seed,
         trouble_hours: args.trouble_hours,
+        pace: Pace::Spread,
     };
     let mut fleet = Fleet::new(plan)?;
     let bell = Bell::new()?;
