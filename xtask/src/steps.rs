@@ -197,6 +197,7 @@ pub(crate) const SOAK: &[Step] = &[
         "20000",
         &["cargo", "test", "-p", "hark-sim", "--profile", "fast", "--locked", "rough_worlds"],
     ),
+    Run(&["cargo", "run", "-p", "hark-sim", "--profile", "fast", "--locked", "--example", "week"]),
 ];
 
 /// Licences, sources, duplicates.

@@ -1,0 +1,210 @@
+//! What the server committed, as a reader of its records understands it.
+
+use std::collections::BTreeMap;
+
+use hark_model::record::{
+    DeliveryState, HostId, IncidentId, JournalKind, JournalLine, Record, ToldRecord,
+};
+use hark_model::{HostName, Reason, ReceiverName};
+
+use crate::week::Form;
+use crate::week::counts::Counts;
+use crate::week::model::{CPU, HOST, Level, THINGS, WEB, WORDS};
+use crate::week::plan::{self, METRIC, RECEIVERS};
+
+/// Words for what keeps something back that are not among [`WORDS`], since time alone ends it or since
+/// they must not come at all.
+const OTHERS: [&str; 8] =
+    ["held", "release", "group", "storm", "switch", "route", "told", "reminder"];
+
+/// How somebody was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    /// In a message of its own.
+    One(Reason),
+    /// With others.
+    Many {
+        /// In a summary, not in a group.
+        summary: bool,
+    },
+}
+
+impl How {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::One(reason) => reason.word(),
+            Self::Many { summary: true } => "in a summary",
+            Self::Many { summary: false } => "in a group",
+        }
+    }
+}
+
+/// What the judge looks at.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Event {
+    Told { key: usize, receiver: usize, level: Level, how: How },
+    Withheld { key: usize, receiver: usize, word: &'static str },
+    Step { key: usize, step: usize },
+}
+
+#[derive(Debug)]
+pub(super) struct Committed {
+    form: Form,
+    by_name: BTreeMap<HostName, usize>,
+    hosts: BTreeMap<HostId, usize>,
+    /// The thing of each incident that is or was.
+    things: BTreeMap<IncidentId, usize>,
+    /// The open incident of each thing.
+    pub(super) open: BTreeMap<usize, IncidentId>,
+    /// The latest messages and told-states, for the lines of the journal behind them.
+    rows: BTreeMap<(IncidentId, ReceiverName), Reason>,
+    states: BTreeMap<(IncidentId, ReceiverName), Level>,
+    /// Messages that have not arrived, and since when.
+    pub(super) on_the_way: BTreeMap<String, u64>,
+    counts: BTreeMap<(&'static str, &'static str), u64>,
+}
+
+impl Committed {
+    pub(super) fn new(form: Form) -> Self {
+        let hosts = 0..plan::everything(form);
+        Self {
+            by_name: hosts.map(|host| (plan::name(form, host), host)).collect(),
+            hosts: BTreeMap::new(),
+            things: BTreeMap::new(),
+            open: BTreeMap::new(),
+            rows: BTreeMap::new(),
+            states: BTreeMap::new(),
+            on_the_way: BTreeMap::new(),
+            counts: BTreeMap::new(),
+            form,
+        }
+    }
+
+    pub(super) fn count(&self, counts: &mut Counts) {
+        for ((part, name), count) in &self.counts {
+            counts.add(part, name, *count);
+        }
+    }
+
+    fn note(&mut self, part: &'static str, name: &'static str) {
+        *self.counts.entry((part, name)).or_default() += 1;
+    }
+
+    /// Returns the thing of an incident.
+    pub(super) fn thing_of(&self, incident: IncidentId) -> Option<usize> {
+        self.things.get(&incident).copied()
+    }
+
+    /// Reads what was committed, in order.
+    pub(super) fn read(&mut self, records: &[Record], second: u64, events: &mut Vec<Event>) {
+        for record in records {
+            match record {
+                Record::Host(host) => {
+                    if let Some(number) = self.by_name.get(&host.name) {
+                        self.hosts.insert(host.id, *number);
+                    }
+                }
+                Record::Incident(incident) => {
+                    let Some(key) = self.key(incident.host, incident.check.as_str()) else {
+                        continue;
+                    };
+                    if self.things.insert(incident.id, key).is_none() {
+                        self.note("incidents", self.kind(key));
+                    }
+                    if incident.resolved_at.is_none() {
+                        self.open.insert(key, incident.id);
+                    } else if self.open.get(&key) == Some(&incident.id) {
+                        self.open.remove(&key);
+                    }
+                }
+                Record::Told(told) => self.told(told),
+                Record::Outbox(row) => {
+                    let key = row.notification.key.clone();
+                    match row.state {
+                        DeliveryState::Queued => {
+                            if let Some(incident) = row.notification.incident {
+                                let to = (incident, row.notification.receiver.clone());
+                                self.rows.insert(to, row.notification.reason);
+                            }
+                            self.on_the_way.insert(key, second);
+                            self.note("deliveries", "messages");
+                        }
+                        DeliveryState::Superseded { .. } => {
+                            self.on_the_way.remove(&key);
+                            self.note("deliveries", "replaced by a newer one before they left");
+                        }
+                        DeliveryState::Leased { .. }
+                        | DeliveryState::Retry { .. }
+                        | DeliveryState::Sent { .. }
+                        | DeliveryState::Dead { .. } => {}
+                    }
+                }
+                Record::Journal(line) => events.extend(self.line(line)),
+                Record::HostRemoved(_)
+                | Record::Check(_)
+                | Record::CheckRemoved(..)
+                | Record::Silence(_)
+                | Record::SilenceRemoved(_) => {}
+            }
+        }
+    }
+
+    fn told(&mut self, told: &ToldRecord) {
+        let to = (told.incident, told.receiver.clone());
+        self.states.insert(to, told.status.rank());
+    }
+
+    fn line(&mut self, line: &JournalLine) -> Option<Event> {
+        let incident = line.incident?;
+        let key = self.thing_of(incident)?;
+        if line.kind == JournalKind::Server {
+            let step = line.text.strip_prefix("escalation: step ")?;
+            return Some(Event::Step { key, step: usize::from(!step.starts_with('1')) });
+        }
+        let name = line.receiver.as_ref()?;
+        let receiver = RECEIVERS.iter().position(|known| *known == name.as_str())?;
+        let to = (incident, name.clone());
+        if line.kind == JournalKind::Told {
+            let level = self.states.get(&to).copied().unwrap_or(0);
+            let how = if line.text.ends_with(": in a summary") {
+                How::Many { summary: true }
+            } else if line.text.ends_with(": in a group") {
+                How::Many { summary: false }
+            } else {
+                How::One(self.rows.get(&to).copied()?)
+            };
+            return Some(Event::Told { key, receiver, level, how });
+        }
+        if line.kind == JournalKind::Withheld {
+            let (text, _) = line.text.split_once(':')?;
+            let words = WORDS.iter().map(|(word, _)| *word).chain(OTHERS);
+            let word = words.into_iter().find(|word| *word == text)?;
+            return Some(Event::Withheld { key, receiver, word });
+        }
+        None
+    }
+
+    /// Returns the thing that a check of a host is.
+    fn key(&self, host: HostId, check: &str) -> Option<usize> {
+        let Some(host) = self.hosts.get(&host) else {
+            let receiver = check.strip_prefix("receiver ")?;
+            let place = RECEIVERS.iter().position(|name| *name == receiver)?;
+            return Some(plan::everything(self.form) * THINGS + place);
+        };
+        let place = match check {
+            "host" => HOST,
+            METRIC => CPU,
+            check if check.starts_with(plan::WEB) => WEB,
+            _ => return None,
+        };
+        Some(host * THINGS + place)
+    }
+
+    fn kind(&self, key: usize) -> &'static str {
+        if key >= plan::everything(self.form) * THINGS {
+            return "receiver that fails";
+        }
+        ["host that is silent", "metric above a limit", "service that does not answer"]
+            [key % THINGS]
+    }
+}

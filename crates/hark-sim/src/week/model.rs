@@ -1,0 +1,490 @@
+//! What is true, and what stands in the way of telling it, second by second: from the design alone.
+//!
+//! It knows no incidents, no messages and no deadlines but those of the rules; what people know is the
+//! judge's. Each second it does in this order what the second has brought: hosts that were not heard for too
+//! long, covers that end, deeds, heartbeats, looks.
+
+use std::collections::BTreeSet;
+
+use super::Form;
+use super::deliver::Said;
+use super::life::{Deed, Heard, Look};
+use super::plan::{
+    BOSS, CHIEF, INTERVAL, LATE, OFFICE, PAGE, RECEIVERS, everything, may_flap, switch_of,
+};
+
+/// 0 ok, 2 warning, 3 critical.
+pub(super) type Level = u8;
+
+/// Things of a host: its heartbeat, its metric, its service.
+pub(super) const THINGS: usize = 3;
+pub(super) const HOST: usize = 0;
+pub(super) const CPU: usize = 1;
+pub(super) const WEB: usize = 2;
+
+/// Three intervals of 30 s and the grace of 5 s (F1).
+const SILENT_AFTER: u64 = 95;
+/// After a start nobody is called silent before two intervals or a minute have passed (F4).
+const QUIET_AFTER_START: u64 = 60;
+/// A fresh result is waited for at most so long after something that kept it back (6.8, D6).
+const FRESH: u64 = 60;
+/// The same after a start: until all had their time to speak, and that.
+const FRESH_AFTER_START: u64 = QUIET_AFTER_START + FRESH;
+/// The delay of the route `late`.
+const DELAY: u64 = 120;
+/// When its steps are taken.
+pub(super) const STEPS: [u64; 2] = [15 * 60, 30 * 60];
+/// Parents' signs of life are waited for at most so long (D4).
+const HOLD: u64 = 60;
+
+/// What forbids a message, as bits.
+pub(super) const UNREACHABLE: u16 = 1;
+pub(super) const MAINTENANCE: u16 = 2;
+pub(super) const SILENCE: u16 = 4;
+pub(super) const FLAPPING: u16 = 8;
+pub(super) const ACKNOWLEDGED: u16 = 16;
+pub(super) const DELAYED: u16 = 32;
+pub(super) const STEP: u16 = 64;
+pub(super) const HOURS: u16 = 128;
+pub(super) const SEVERITY: u16 = 256;
+/// Their names in the journal.
+pub(super) const WORDS: [(&str, u16); 9] = [
+    ("unreachable", UNREACHABLE),
+    ("maintenance", MAINTENANCE),
+    ("silence", SILENCE),
+    ("flapping", FLAPPING),
+    ("acknowledged", ACKNOWLEDGED),
+    ("delay", DELAYED),
+    ("step", STEP),
+    ("hours", HOURS),
+    ("severity", SEVERITY),
+];
+
+/// Shares of changes that begin flapping, and that hold it.
+const BEGINS: f64 = 0.3;
+const HOLDS: f64 = 0.2;
+/// In so many seconds a ring is filled anew: twenty looks, and one.
+const RING: u64 = 21 * 60;
+
+/// Something that can be bad.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Thing {
+    pub(super) level: Level,
+    /// What it may be taken for as well: a host that was not heard since the server's start.
+    pub(super) also: Option<Level>,
+    /// What it was before, and when that ended.
+    pub(super) before: (Level, u64),
+    /// Since when it is bad.
+    pub(super) since: u64,
+    /// Who took it: whether it holds when it gets worse.
+    ack: Option<bool>,
+    /// Bad results in a row that are not believed yet.
+    soft: u32,
+    ring: Ring,
+    pub(super) flapping: bool,
+    /// Whether the server may see that otherwise: quiet results are not stored, so that after a start its
+    /// ring is older than this one until it was filled anew.
+    pub(super) unsure: bool,
+    /// When it began or ended to flap.
+    pub(super) flap_turned: u64,
+    /// Seconds in which it was bad, and critical, and nothing kept it back: at least, and at most.
+    pub(super) clocks: [(u64, u64); 2],
+    /// The same when the level changed last.
+    pub(super) clocks_before: [(u64, u64); 2],
+    /// When the steps were taken.
+    pub(super) steps: [Option<u64>; 2],
+    /// Until when at most a fresh result is waited for.
+    pub(super) fresh_until: u64,
+}
+
+/// The last twenty results (P1).
+#[derive(Clone, Debug, Default)]
+struct Ring {
+    /// Whether each differed from the one before, and when; the newest last.
+    places: Vec<(bool, u64)>,
+    last_was_bad: bool,
+}
+
+impl Ring {
+    fn push(&mut self, bad: bool, second: u64) {
+        let changed = bad != self.last_was_bad;
+        self.last_was_bad = bad;
+        self.places.push((changed, second));
+        if self.places.len() > 20 {
+            self.places.remove(0);
+        }
+    }
+
+    /// P2: 30 % begin it and 20 % hold it, of at least ten results.
+    fn flaps(&self, did: bool, second: u64) -> bool {
+        self.places.len() >= 10 && self.share(second) >= if did { HOLDS } else { BEGINS }
+    }
+
+    /// The share of changes; weights go from 0.8 to 1.2.
+    fn share(&self, second: u64) -> f64 {
+        let mut share = 0.0;
+        for (age, (changed, at)) in self.places.iter().rev().enumerate() {
+            if *changed && second - at <= 86_400 {
+                share += (1.2 - 0.4 * age as f64 / 19.0) / 20.0;
+            }
+        }
+        share
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Cover {
+    from: u64,
+    until: u64,
+    planned: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Model {
+    form: Form,
+    things: Vec<Thing>,
+    /// When each host was heard last.
+    heard: Vec<u64>,
+    covers: Vec<Vec<Cover>>,
+    covered: BTreeSet<usize>,
+    /// Things that are not simply well.
+    stirred: BTreeSet<usize>,
+    started: u64,
+    watched: bool,
+}
+
+impl Model {
+    pub(super) fn new(form: Form) -> Self {
+        let hosts = everything(form);
+        Self {
+            form,
+            things: vec![Thing::default(); hosts * THINGS + RECEIVERS.len()],
+            heard: vec![0; hosts],
+            covers: vec![Vec::new(); hosts],
+            covered: BTreeSet::new(),
+            stirred: BTreeSet::new(),
+            started: 0,
+            watched: false,
+        }
+    }
+
+    pub(super) fn thing(&self, key: usize) -> &Thing {
+        &self.things[key]
+    }
+
+    pub(super) fn is_watched(&self) -> bool {
+        self.watched
+    }
+
+    /// Returns the things that are not simply well.
+    pub(super) fn stirred(&self) -> &BTreeSet<usize> {
+        &self.stirred
+    }
+
+    /// Returns hosts and places of the things that are bad.
+    pub(super) fn bad(&self) -> Vec<(usize, usize)> {
+        let bad = self.stirred.iter().filter(|key| self.things[**key].level != 0);
+        let bad = bad.filter_map(|key| Some((self.host_of(*key)?, key % THINGS)));
+        bad.collect()
+    }
+
+    /// Returns the host that a thing is of; none for parts of the server.
+    pub(super) fn host_of(&self, key: usize) -> Option<usize> {
+        (key < self.heard.len() * THINGS).then_some(key / THINGS)
+    }
+
+    /// Returns the thing that stands for a receiver of the server.
+    pub(super) fn part(&self, receiver: usize) -> usize {
+        self.heard.len() * THINGS + receiver
+    }
+
+    pub(super) fn server_starts(&mut self, second: u64) {
+        self.started = second;
+        self.watched = true;
+        for key in &self.stirred {
+            self.things[*key].fresh_until = second + FRESH_AFTER_START;
+        }
+        for host in (0..self.form.hosts).filter(|host| may_flap(*host)) {
+            let thing = &mut self.things[host * THINGS + WEB];
+            thing.unsure = thing.ring.places.iter().any(|(changed, _)| *changed);
+            if thing.unsure {
+                self.stirred.insert(host * THINGS + WEB);
+            }
+        }
+    }
+
+    /// A second in which no server runs: what it would have counted it may count later, or not.
+    pub(super) fn nobody_watches(&mut self) {
+        self.watched = false;
+        for key in self.stirred.clone() {
+            if self.things[key].level != 0 {
+                self.count(key, 0, false);
+            }
+        }
+    }
+
+    pub(super) fn second(
+        &mut self,
+        second: u64,
+        deeds: &[Deed],
+        heard: &[Heard],
+        looks: &[Look],
+        said: &[Said],
+    ) {
+        self.miss(second);
+        self.uncover(second);
+        for deed in deeds {
+            self.act(deed, second);
+        }
+        for (host, value) in heard {
+            self.hear(*host, *value, second);
+        }
+        for (host, bad) in looks {
+            self.look(*host, *bad, second);
+        }
+        for (receiver, fails) in said {
+            self.become_level(self.part(*receiver), if *fails { 3 } else { 0 }, second);
+        }
+        for key in self.stirred.clone() {
+            let thing = &self.things[key];
+            if thing.level != 0 {
+                self.count(key, second, true);
+            } else if !thing.flapping && !thing.unsure && thing.also.is_none() {
+                self.stirred.remove(&key);
+            }
+        }
+    }
+
+    /// Hosts that were not heard for too long.
+    fn miss(&mut self, second: u64) {
+        let after_start = second < self.started + QUIET_AFTER_START + SILENT_AFTER;
+        let turn = usize::try_from(second + 30 - SILENT_AFTER % 30).unwrap_or(0) % INTERVAL;
+        let (first, step) = if after_start { (0, 1) } else { (turn, INTERVAL) };
+        for host in (first..self.heard.len()).step_by(step) {
+            let heard = self.heard[host];
+            let key = host * THINGS + HOST;
+            if heard == 0 || self.things[key].level != 0 || second < heard + 30 {
+                continue;
+            }
+            let quiet = self.started + QUIET_AFTER_START;
+            let is_new = heard < self.started;
+            let due = heard + SILENT_AFTER;
+            if second >= due && (!is_new || second >= quiet) {
+                self.become_level(key, 3, second);
+            } else if is_new && second >= quiet {
+                // When it was heard before the start is stored now and then only.
+                self.things[key].also = Some(3);
+                self.stirred.insert(key);
+            }
+        }
+    }
+
+    fn uncover(&mut self, second: u64) {
+        for host in self.covered.clone() {
+            // One second longer, for who asks what was a second ago.
+            self.covers[host].retain(|cover| second <= cover.until + 1);
+            if self.covers[host].is_empty() {
+                self.covered.remove(&host);
+            }
+            let ends = self.covers[host].iter().any(|cover| cover.planned && cover.until == second);
+            for key in host * THINGS..(host + 1) * THINGS {
+                if ends && self.things[key].level != 0 {
+                    self.things[key].fresh_until = second + FRESH;
+                }
+            }
+        }
+    }
+
+    fn act(&mut self, deed: &Deed, second: u64) {
+        match deed {
+            Deed::Cover { hosts, until, planned } => {
+                for host in hosts.clone() {
+                    let cover = Cover { from: second, until: *until, planned: *planned };
+                    self.covers[host].push(cover);
+                    self.covered.insert(host);
+                }
+            }
+            Deed::Take { host, thing, sticky } => {
+                let thing = &mut self.things[host * THINGS + thing];
+                if thing.level != 0 {
+                    thing.ack = Some(*sticky);
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, host: usize, value: u32, second: u64) {
+        self.heard[host] = second;
+        let key = host * THINGS;
+        self.things[key + HOST].also = None;
+        if self.things[key + HOST].level != 0 {
+            self.become_level(key + HOST, 0, second);
+            self.wait_for_fresh(host, second);
+            if host >= self.form.hosts {
+                for behind in 0..self.form.hosts {
+                    if switch_of(self.form, behind) == Some(host) {
+                        self.wait_for_fresh(behind, second);
+                    }
+                }
+            }
+        }
+        let before = self.things[key + CPU].level;
+        // 80 and 90, and what is held until a tenth below.
+        let raw = if value > 90 {
+            3
+        } else if value > 80 {
+            2
+        } else {
+            0
+        };
+        let held = (before == 3 && value > 81) || (before == 2 && value > 72);
+        self.become_level(key + CPU, if held { raw.max(before) } else { raw }, second);
+    }
+
+    /// What lies behind something that is back is judged by its next result.
+    fn wait_for_fresh(&mut self, host: usize, second: u64) {
+        for key in host * THINGS..(host + 1) * THINGS {
+            if self.things[key].level != 0 {
+                self.things[key].fresh_until = second + FRESH;
+            }
+        }
+    }
+
+    /// Two bad looks in a row are believed, and one good one.
+    fn look(&mut self, host: usize, bad: bool, second: u64) {
+        let key = host * THINGS + WEB;
+        let thing = &mut self.things[key];
+        thing.soft = if bad { thing.soft + 1 } else { 0 };
+        thing.ring.push(bad, second);
+        let share = thing.ring.share(second);
+        if second >= self.started + RING && !(HOLDS..BEGINS).contains(&share) {
+            thing.unsure = false;
+        }
+        if may_flap(host) {
+            let flaps = thing.ring.flaps(thing.flapping, second);
+            if flaps != thing.flapping {
+                (thing.flapping, thing.flap_turned) = (flaps, second);
+                self.stirred.insert(key);
+            }
+        }
+        let level = self.things[key].level;
+        if !bad {
+            self.become_level(key, 0, second);
+        } else if level == 0 && self.things[key].soft >= 2 {
+            self.become_level(key, 3, second);
+        }
+    }
+
+    fn become_level(&mut self, key: usize, level: Level, second: u64) {
+        let thing = &mut self.things[key];
+        if thing.level == level {
+            return;
+        }
+        if thing.level == 0 {
+            thing.since = second;
+            self.stirred.insert(key);
+        }
+        // Worse breaks an acknowledgement that is not for that, good ends every one.
+        if level == 0 || (level > thing.level && thing.ack == Some(false)) {
+            thing.ack = None;
+        }
+        (thing.before, thing.clocks_before) = ((thing.level, second), thing.clocks);
+        thing.level = level;
+        thing.also = None;
+        if level < 3 {
+            thing.clocks[1] = (0, 0);
+        }
+        if level == 0 {
+            (thing.clocks, thing.steps) = ([(0, 0); 2], [None; 2]);
+        }
+    }
+
+    fn count(&mut self, key: usize, second: u64, certain: bool) {
+        let kept = second != 0
+            && (self.is_unreachable(key)
+                || self.covered_by(key, second) != 0
+                || (self.things[key].flapping && !self.things[key].unsure));
+        let certain = certain && !self.things[key].unsure;
+        let thing = &mut self.things[key];
+        if kept || thing.ack.is_some() {
+            return;
+        }
+        let critical = thing.level == 3;
+        for (clock, runs) in thing.clocks.iter_mut().zip([true, critical]) {
+            clock.0 += u64::from(runs && certain);
+            clock.1 += u64::from(runs);
+        }
+    }
+
+    fn is_down(&self, host: usize) -> bool {
+        self.things[host * THINGS + HOST].level != 0
+    }
+
+    fn is_unreachable(&self, key: usize) -> bool {
+        let Some(host) = self.host_of(key) else { return false };
+        let before = || switch_of(self.form, host).is_some_and(|switch| self.is_down(switch));
+        match key % THINGS {
+            HOST => before(),
+            CPU => self.is_down(host),
+            _ => self.is_down(host) || before(),
+        }
+    }
+
+    fn covered_by(&self, key: usize, second: u64) -> u16 {
+        let Some(host) = self.host_of(key) else { return 0 };
+        let mut blocks = 0;
+        for cover in &self.covers[host] {
+            if cover.from <= second && second < cover.until {
+                blocks |= if cover.planned { MAINTENANCE } else { SILENCE };
+            }
+        }
+        blocks
+    }
+
+    /// Returns what has long forbidden to tell a receiver of a thing, in a second that may be over.
+    pub(super) fn standing(&self, key: usize, receiver: usize, second: u64) -> u16 {
+        let asleep = receiver == OFFICE && !working(second);
+        self.covered_by(key, second) | if asleep { HOURS } else { 0 }
+    }
+
+    /// Returns what forbids to tell a receiver of a thing, who was told `told` last.
+    pub(super) fn blocks(&self, key: usize, receiver: usize, told: Level, second: u64) -> u16 {
+        let thing = &self.things[key];
+        let mut blocks = self.standing(key, receiver, second);
+        let mut add = |applies: bool, block: u16| blocks |= if applies { block } else { 0 };
+        add(thing.flapping && !thing.unsure, FLAPPING);
+        // That something flaps is as bad as it is at the moment.
+        add(thing.flapping && receiver == PAGE && thing.level < 3, SEVERITY);
+        if thing.level == 0 && thing.also.is_none() {
+            return blocks;
+        }
+        add(self.is_unreachable(key), UNREACHABLE);
+        add(thing.ack.is_some(), ACKNOWLEDGED);
+        add(receiver == LATE && told == 0 && second < thing.since + DELAY, DELAYED);
+        add(receiver == BOSS && thing.steps[0].is_none(), STEP);
+        add(receiver == CHIEF && thing.steps[1].is_none(), STEP);
+        add(receiver == PAGE && thing.level < 3, SEVERITY);
+        blocks
+    }
+
+    /// Returns whether a sign of life of what lies before it may still be waited for.
+    pub(super) fn may_be_held(&self, key: usize, second: u64) -> bool {
+        let is_behind = self.host_of(key).is_some() && key % THINGS != CPU;
+        is_behind && second <= self.things[key].since + HOLD
+    }
+
+    /// A step was taken.
+    pub(super) fn step_taken(&mut self, key: usize, step: usize, second: u64) {
+        let thing = &mut self.things[key];
+        if thing.level != 0 {
+            thing.steps[step].get_or_insert(second);
+        }
+    }
+}
+
+/// Monday to Friday, 8 to 18; the week begins on a Monday at noon.
+fn working(second: u64) -> bool {
+    let since_monday = second + 43_200;
+    let (day, of_day) = (since_monday / 86_400 % 7, since_monday % 86_400);
+    day < 5 && (8 * 3600..18 * 3600).contains(&of_day)
+}
