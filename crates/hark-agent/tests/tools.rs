@@ -258,3 +258,73 @@ fn open_files_are_those_of_sysctl() {
     near(ours["file_monitor.open"], fields[0], 2000.0);
     near(ours["file_monitor.limit"], fields[2], 0.0);
 }
+
+#[test]
+fn load_and_uptime_are_those_of_uptime() {
+    let mut load = collector("load", "", &Root::system());
+    let shown = || {
+        let shown = tool("uptime", &[]);
+        shown.rsplit("load average: ").next().unwrap().split(", ").next().unwrap().to_owned()
+    };
+    let (ours, theirs) =
+        while_it_stands_still(shown, || look(load.as_mut())["cpu_monitor.load_1min"]);
+    near(ours, theirs, 0.0051);
+    let began = tool("date", &["-d", tool("uptime", &["-s"]).trim(), "+%s"]);
+    let now = number(tool("date", &["+%s"]).trim());
+    let ours = look_once("uptime", "")["uptime_monitor.uptime_seconds"];
+    near(ours, now - number(began.trim()), 5.0);
+}
+
+#[test]
+fn reads_and_writes_of_disks_are_those_of_vmstat() {
+    let shown = || -> BTreeMap<String, [f64; 2]> {
+        let shown = tool("vmstat", &["-d"]);
+        let lines = shown.lines().skip(2).map(|line| line.split_whitespace().collect::<Vec<_>>());
+        lines.map(|line| (line[0].to_owned(), [number(line[1]), number(line[5])])).collect()
+    };
+    let mut diskio = collector("diskio", "", &Root::system());
+    let before = shown();
+    let mut values = Vec::new();
+    if diskio.collect(Clock.now().mono, &mut values).is_err() {
+        assert!(before.keys().all(|name| name.starts_with("loop") || name.starts_with("ram")));
+        return;
+    }
+    let series: Vec<String> = diskio.series().iter().map(|def| def.name.path()).collect();
+    let after = shown();
+    let mut compared = 0;
+    for (name, value) in series.iter().zip(values) {
+        let parts: Vec<&str> = name.split('.').collect();
+        let [_, disk, metric @ ("reads" | "writes")] = parts[..] else { continue };
+        let of = |shown: &BTreeMap<String, [f64; 2]>| shown[disk][usize::from(metric == "writes")];
+        assert!((of(&before)..=of(&after)).contains(&value), "{name}: {value}");
+        compared += 1;
+    }
+    assert!(compared >= 2, "{series:?}");
+}
+
+#[test]
+fn the_system_is_that_of_uname() {
+    let mut system = collector("os_info", "", &Root::system());
+    system.collect(Mono(0), &mut Vec::new()).unwrap();
+    let facts: BTreeMap<_, _> = system.facts().into_iter().collect();
+    for (fact, option) in [("kernel", "-r"), ("hostname", "-n"), ("arch", "-m")] {
+        assert_eq!(facts[fact], tool("uname", &[option]).trim(), "{fact}");
+    }
+}
+
+#[test]
+fn the_end_of_a_certificate_is_that_of_openssl() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(vec!["x.example".to_owned()]).unwrap();
+    parameters.not_after = rcgen::date_time_ymd(2031, 5, 17);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let pem = parameters.self_signed(&key).unwrap().pem();
+    std::fs::write(folder.path().join("site.pem"), pem).unwrap();
+    let ours =
+        look(collector("certificates", "paths: [/site.pem]", &Root::at(folder.path())).as_mut());
+    let path = folder.path().join("site.pem");
+    let shown = tool("openssl", &["x509", "-noout", "-enddate", "-in", path.to_str().unwrap()]);
+    let end = tool("date", &["-d", shown.trim().trim_start_matches("notAfter="), "+%s"]);
+    let days = (number(end.trim()) - number(tool("date", &["+%s"]).trim())) / 86_400.0;
+    near(*ours.values().next().unwrap(), days, 0.01);
+}

@@ -1,9 +1,11 @@
 //! What it costs us to run a program, beyond what the program itself takes:
-//! `cargo run --profile fast -p hark-plugin --example cost -- 2000 check_dummy 0`.
+//! `cargo run --profile fast -p hark-plugin --example cost -- 2000 check_dummy 0`. Beside it in the same run:
+//! what it costs anybody to start it, read its output and wait for its end.
 
 #![expect(clippy::print_stdout, reason = "a measurement for a person")]
 
 use std::fs;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runs: u32 = arguments.next().ok_or("how often?")?.parse()?;
     let program = Program::new(arguments.collect())?;
     let invocation = Invocation {
-        program: Arc::new(program),
+        program: Arc::new(program.clone()),
         permit: Permit::host_file("cost"),
         limit: Some(Duration::from_secs(10)),
         output: Output::Whole,
@@ -42,7 +44,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let cpu = (own_nanoseconds()? - before) / u64::from(runs) / 1000;
     let wall = Clock.micros().since(begin) / u64::from(runs);
-    println!("{runs} runs, {values} values: {cpu} us of ours and {wall} us in all for each");
+    let before = own_nanoseconds()?;
+    let path = program.path().ok_or("there is no such program")?;
+    for _ in 0..runs {
+        let mut command = Command::new(&path);
+        command.args(program.arguments().iter().skip(1)).stdin(Stdio::null()).stderr(Stdio::null());
+        command.output()?;
+    }
+    let barely = (own_nanoseconds()? - before) / u64::from(runs) / 1000;
+    println!(
+        "{runs} runs, {values} values: {cpu} us of ours and {wall} us in all for each; {barely} us if it is \
+         barely started and waited for"
+    );
     Ok(())
 }
 

@@ -50,8 +50,8 @@ impl CollectorType for Systemd {
          - `systemd_monitor.failed_units`: how many have failed, of all\n\
          - for each of `units`, `systemd_monitor.<unit>.active`: 1 while it is active (or reloads), else \
          0; `failed`: 1 if it has failed; `restarts`: how often systemd has started it again, counted\n\n\
-         That such a unit fails, stops or runs again is also the event `unit`. A unit that is not \
-         installed is not active.\n\n\
+         That such a unit fails, stops or runs again is also the event `unit`, and so is one that is not \
+         installed: it is not active.\n\n\
          It only runs where it stands in the settings: the agent runs no program unasked."
     }
 
@@ -202,7 +202,7 @@ impl SystemdCollector {
                 flag(state.active == "failed"),
                 state.restarts.map_or(f64::NAN, number),
             ]);
-            self.noticed.extend(last.as_ref().and_then(|last| noticed(unit, last, &state)));
+            self.noticed.extend(noticed(unit, last.as_ref(), &state));
             *last = Some(state);
         }
     }
@@ -214,6 +214,8 @@ struct State {
     active: String,
     sub: String,
     restarts: Option<u64>,
+    /// Whether systemd knows nothing of it.
+    missing: bool,
 }
 
 impl State {
@@ -229,15 +231,22 @@ fn state(block: &str) -> Option<State> {
         |key: &str| block.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
     let restarts = value("NRestarts").and_then(|count| count.parse().ok());
     let sub = value("SubState").unwrap_or_default().to_owned();
-    Some(State { active: value("ActiveState")?.to_owned(), sub, restarts })
+    let missing = value("LoadState") == Some("not-found");
+    Some(State { active: value("ActiveState")?.to_owned(), sub, restarts, missing })
 }
 
 fn failed_units(text: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("NFailedUnits=")?.trim().parse().ok())
 }
 
-fn noticed(unit: &str, was: &State, is: &State) -> Option<Noticed> {
+fn noticed(unit: &str, was: Option<&State>, is: &State) -> Option<Noticed> {
     let (active, sub) = (&is.active, &is.sub);
+    // A name that is wrong in the settings would never be heard of otherwise.
+    if is.missing && !is.is_active() && was.is_none_or(|was| !was.missing) {
+        let text = format!("unit {unit} is not installed");
+        return Some(Noticed { kind: "unit", severity: Severity::Warning, text });
+    }
+    let was = was?;
     let (severity, text) = if is.active == "failed" && was.active != "failed" {
         (Severity::Warning, format!("unit {unit} has failed (was {})", was.active))
     } else if was.is_active() && is.active == "inactive" {
@@ -284,7 +293,8 @@ mod tests {
             (values[..5].to_vec(), said)
         };
         let nginx = |active, sub, restarts| block("nginx.service", active, sub, restarts);
-        assert_eq!(look(nginx("active", "running", 0)), (vec![1.0, 0.0, 0.0, 1.0, 0.0], vec![]));
+        let first = vec!["unit gone.service is not installed".to_owned()];
+        assert_eq!(look(nginx("active", "running", 0)), (vec![1.0, 0.0, 0.0, 1.0, 0.0], first));
         assert_eq!(
             look(nginx("active", "running", 1)).1,
             ["unit nginx.service was started again by systemd"]

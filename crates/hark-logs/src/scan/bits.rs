@@ -85,7 +85,8 @@ struct Jump<const W: usize> {
 }
 
 impl<const W: usize> Jump<W> {
-    #[inline]
+    #[expect(clippy::inline_always, reason = "measured: a call for each byte halves the speed")]
+    #[inline(always)]
     fn take(&self, reached: &[u64; W], next: &mut [u64; W]) {
         let taken = u64::from(meets(reached, &self.from)).wrapping_neg();
         for (next, to) in next.iter_mut().zip(self.to) {
@@ -273,7 +274,8 @@ impl<const W: usize> Machine<W> {
     }
 
     /// Returns what is reached with `byte`.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "measured: a call for each byte halves the speed")]
+    #[inline(always)]
     fn next<const J: usize>(&self, reached: &[u64; W], byte: u8) -> [u64; W] {
         let enter = &self.enter[usize::from(byte)];
         let mut next: [u64; W] = std::array::from_fn(|word| {
@@ -296,6 +298,7 @@ impl<const W: usize> Machine<W> {
     }
 
     /// Returns all that is ever reached in `streams`, each of which begins with a line.
+    #[inline(never)] // Its loop has the registers for itself.
     fn ever<const K: usize, const J: usize>(&self, streams: [&[u8]; K]) -> [u64; W] {
         let shortest = streams.iter().map(|stream| stream.len()).min().unwrap_or(0);
         let parts = streams.map(|stream| stream.split_at(shortest));
@@ -333,6 +336,7 @@ impl<const W: usize> Machine<W> {
     }
 
     /// Returns all that is ever reached in the line of `lane`, which is on its way.
+    #[inline(never)] // As above.
     fn end<const J: usize>(&self, lane: &Lane<'_, W>) -> [u64; W] {
         let Lane { rest, mut reached, mut ever, .. } = *lane;
         for piece in rest.chunks(PIECE) {
@@ -390,7 +394,7 @@ impl<const W: usize> Machine<W> {
     }
 
     /// Takes each lane a piece further.
-    #[inline]
+    #[inline(never)] // As above.
     fn go_on<const K: usize, const J: usize>(&self, lanes: &mut [Option<Lane<'_, W>>; K]) {
         let rest = lanes.each_ref().map(|lane| lane.as_ref().map_or(&[][..], |lane| lane.rest));
         let length = rest.iter().map(|rest| rest.len()).min().unwrap_or(0).min(PIECE);
