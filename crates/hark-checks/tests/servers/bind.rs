@@ -1,6 +1,4 @@
-//! `dns` and `dns_zone` against BIND, beside `check_dig`.
-//!
-//! `check_dns` asks port 53 alone, which a test cannot have for itself; it judges as `check_dig` does.
+//! `dns` and `dns_zone` against BIND, beside `check_dig` and `check_dns`.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::support::certificates::{Authority, NAME};
 use crate::support::datagrams::DatagramRelay;
+use crate::support::network::alone;
 use crate::support::process::{Process, as_nobody, folder_of_nobody, open_to_all, until};
 use crate::support::{PATIENCE, expect, free_port, look_at, needs, plugin, same, until_open};
 
@@ -119,6 +118,45 @@ async fn dns_asks_bind_as_check_dig_does() {
     let theirs = plugin("check_dig", &theirs);
     // The plugin warns only when its tool fails, whatever the reason.
     assert_eq!((ours.status, theirs.0), (Status::Critical, Status::Warning), "{}", theirs.1);
+}
+
+#[test]
+fn dns_asks_bind_as_check_dns_does() {
+    alone("bind::dns_asks_bind_as_check_dns_does", &[], beside_check_dns);
+}
+
+/// The plugin asks port 53 alone, which only a network of its own has for a test.
+async fn beside_check_dns() {
+    // In this network anybody may have it.
+    std::fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let zone = ZONE.replace("SERIAL", "1");
+    let at = ("127.0.0.1", 53);
+    let options = ("recursion no;", "");
+    let _server = Named::start(folder.path(), "a", at, Some(&zone), options).await;
+    let theirs = |name: &str, more: &[&str]| {
+        let begin = ["-s", "127.0.0.1", "-H", name];
+        plugin("check_dns", &[&begin[..], more].concat())
+    };
+    let one = [("name", "ns1.zone.test")];
+    let ours = expect("dns", 53, &one, Status::Ok, "is 127.0.0.1").await;
+    same(&ours, &theirs("ns1.zone.test", &[]));
+    let right = [&one[..], &[("expect", "127.0.0.1")]].concat();
+    let ours = expect("dns", 53, &right, Status::Ok, "is 127.0.0.1").await;
+    same(&ours, &theirs("ns1.zone.test", &["-a", "127.0.0.1"]));
+    let wrong = [&one[..], &[("expect", "192.0.2.9")]].concat();
+    let ours = expect("dns", 53, &wrong, Status::Critical, "127.0.0.1").await;
+    same(&ours, &theirs("ns1.zone.test", &["-a", "192.0.2.9"]));
+    let missing = [("name", "missing.zone.test")];
+    let ours = expect("dns", 53, &missing, Status::Critical, "NXDOMAIN").await;
+    same(&ours, &theirs("missing.zone.test", &[]));
+    let foreign = [("name", "www.example.net")];
+    let ours = expect("dns", 53, &foreign, Status::Critical, "REFUSED").await;
+    same(&ours, &theirs("www.example.net", &[]));
+    let away = [("name", "ns1.zone.test"), ("timeout", "1s")];
+    let ours = look_at("dns", "127.0.0.2", 53, &away).await;
+    assert_eq!(ours.status, Status::Critical, "{}", ours.text);
+    same(&ours, &plugin("check_dns", &["-s", "127.0.0.2", "-H", "ns1.zone.test"]));
 }
 
 #[tokio::test]
