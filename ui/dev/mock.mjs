@@ -109,7 +109,7 @@ if (COUNT > 0) {
 let nextIncident = 2410;
 const incidents = [];
 const deliveries = [];
-let nextDelivery = 900;
+let nextDelivery = 1;
 const events = [];
 const event = (kind, text, more = {}) => {
   const made = { at_unix_s: now(), kind, host: null, check: null, incident: null, state: null, text, ...more };
@@ -168,6 +168,7 @@ for (const [host, check, letter, text, age, rule, limit, shape, strip, unit, ack
   deliver(incident, letter === 'c' ? 'ops-mail' : 'hook', letter === 'c' ? 'email' : 'webhook', 'sent', Math.max(1, age - 2));
   if (host === 'db-03.fra') {
     deliver(incident, 'ops-sms', 'webhook', 'dead', age - 3, 'gateway answered 502 Bad Gateway');
+    Object.assign(deliver(incident, 'hook', 'webhook', 'retry', age - 60, 'answered 502: Bad Gateway'), { next_try_at: at(START + 3600) });
     deliver(incident, 'ops-mail', 'email', 'sent', age - 900);
     deliver(incident, 'lead', 'email', 'sent', age - 1800);
   }
@@ -244,6 +245,31 @@ if (COUNT > 0) {
   say(3480, 'transition', 'bkp-02.ams', 'warn', 'backup older than 26 h');
   say(7300, 'operator', null, null, 'Jonas B. opened maintenance “kernel update” for 6 hosts');
 }
+
+/** The tries of a message, as the server keeps them: without secrets. */
+const triesOf = (message) => Array.from({ length: message.attempts }, (_, index) => {
+  const last = index === message.attempts - 1;
+  const arrived = last && message.state === 'sent';
+  return {
+    number: index + 1,
+    at: message.at,
+    took_ms: message.took_ms ?? 120,
+    outcome: arrived ? 'delivered' : last && message.state === 'dead' ? 'dead' : 'retry',
+    next_try_at: last ? message.next_try_at : message.at,
+    failure: arrived ? '' : 'put_off',
+    said: arrived ? '200 ok' : 'answered 502: Bad Gateway',
+    exchanges: [{
+      asked: 'POST https://gateway.example.net/…',
+      headers: [{ name: 'authorization', value: '…' }, { name: 'content-type', value: 'application/json' }],
+      body: JSON.stringify({ summary: message.summary, host: message.host }),
+      body_bytes: 80,
+      status: arrived ? '200' : '502',
+      answer: arrived ? 'ok' : 'Bad Gateway',
+      took_ms: 118,
+    }],
+    omitted: 0,
+  };
+});
 
 // ---- Silences, receivers, tokens
 
@@ -726,7 +752,7 @@ async function api(request, answer, url) {
     const found = matching(data.matcher);
     return json(answer, { hosts: found.length, names: found.slice(0, 20).map((one) => one.name), incidents: quietCount(data.matcher), incidents_list: [] });
   }
-  if (path === '/receivers') return json(answer, receivers.map((one) => ({ ...one, last: deliveries.find((other) => other.receiver === one.name) ?? null })));
+  if (path === '/receivers') return json(answer, receivers.map((one) => ({ ...one, waiting: deliveries.filter((other) => other.receiver === one.name && ['queued', 'retry'].includes(other.state)).length, oldest_at: one.failing ? at(now() - 900) : null, last: deliveries.find((other) => other.receiver === one.name) ?? null })));
   const testMatch = /^\/receivers\/([^/]+)\/test$/.exec(path);
   if (testMatch) {
     const name = decodeURIComponent(testMatch[1]);
@@ -743,8 +769,36 @@ async function api(request, answer, url) {
     { name: 'rest', match: {}, to: ['hook'], sentence: 'everything else goes to hook, again every 4 h' },
   ] : []);
   if (path === '/deliveries') {
-    const state = q.get('state');
-    return json(answer, { items: deliveries.filter((one) => !state || one.state === state), next: null });
+    const wanted = (one) => (!q.get('state') || one.state === q.get('state')) && (!q.get('receiver') || one.receiver === q.get('receiver')) && (!q.get('incident') || one.incident === Number(q.get('incident'))) && (!q.get('since') || one.at >= q.get('since'));
+    return json(answer, { items: deliveries.filter(wanted), next: null });
+  }
+  const oneDelivery = /^\/deliveries\/(\d+)(\/retry)?$/.exec(path);
+  if (oneDelivery) {
+    const found = deliveries.find((one) => one.id === Number(oneDelivery[1]));
+    if (!found) return problem(answer, 404, 'not-found', 'There is no such object');
+    if (oneDelivery[2]) {
+      setTimeout(() => {
+        Object.assign(found, { state: 'sent', sent_at: at(now()), attempts: found.attempts + 1, next_try_at: null, error: '' });
+        push({ deliveries: [found] });
+      }, 800);
+      return json(answer, { under_way: false });
+    }
+    return json(answer, { ...found, waits: ['queued', 'retry'].includes(found.state), exchanges_hidden: false, tries: triesOf(found) });
+  }
+  if (path === '/oncall') return json(answer, COUNT > 0 ? [
+    { name: 'berlin', now: 'anna', until: at(now() + 93_600), next: 'ben' },
+    { name: 'nights', now: null, until: at(now() + 14_400), next: 'ida' },
+    { name: 'boss', now: 'mira', until: null, next: null },
+  ] : []);
+  if (path === '/routes/test') {
+    if (!byName.has(q.get('host'))) return problem(answer, 404, 'not-found', 'There is no such object');
+    const begins = q.get('at') ?? at(now());
+    const later = (seconds) => at(Date.parse(begins) / 1000 + seconds);
+    return json(answer, [
+      { at: begins, receiver: 'ops-mail', user: null, route: 'db', step: null, reason: 'problem', block: null, text: 'by the route `db`' },
+      { at: begins, receiver: 'lead', user: 'ida', route: 'db', step: 1, reason: 'problem', block: 'hours', text: 'outside the hours of ida until tomorrow 08:00' },
+      { at: later(3600), receiver: 'ops-mail', user: null, route: 'db', step: null, reason: 'reminder', block: null, text: 'by the route `db`' },
+    ]);
   }
   if (path === '/enrol' && method === 'POST') {
     // As long as a real one, which has the server's fingerprint in it.

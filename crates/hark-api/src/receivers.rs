@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::deliveries::Delivery;
+use crate::time::Timestamp;
 
 /// A receiver.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -23,6 +24,11 @@ pub struct Receiver {
     pub last: Option<Delivery>,
     /// Its last try failed.
     pub failing: bool,
+    /// How many messages wait for it.
+    pub waiting: u64,
+    /// When the oldest of them was decided.
+    #[schema(required = true)]
+    pub oldest_at: Option<Timestamp>,
 }
 
 /// A test message was put into the outbox.

@@ -390,6 +390,49 @@ pub struct DeliveryRecord {
     pub took_ms: u32,
 }
 
+/// One try of one message: what was asked, what was answered, and what follows from it. No secret is in
+/// it: whoever makes one has masked them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptRecord {
+    /// The message.
+    pub delivery: DeliveryId,
+    /// The how manieth try of it, from 1.
+    pub number: u32,
+    /// When it began.
+    pub at: Unix,
+    /// How long it took, in milliseconds.
+    pub took_ms: u32,
+    /// Where the message stands since: sent, to be tried again, given up.
+    pub state: DeliveryState,
+    /// Why it failed, as a word; empty if it did not.
+    pub failure: String,
+    /// What the receiver or the network said, in one line.
+    pub said: String,
+    /// What was asked and answered, in order.
+    pub exchanges: Vec<Exchange>,
+    /// How many more there were.
+    pub omitted: u32,
+}
+
+/// One question to a service and its answer, shortened and without secrets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exchange {
+    /// What was asked of whom: method and address, a command of a protocol, a program.
+    pub asked: String,
+    /// Headers, by name.
+    pub headers: Vec<(String, String)>,
+    /// The beginning of the content.
+    pub body: String,
+    /// How long the whole content was, in bytes.
+    pub body_bytes: u64,
+    /// The status of the answer, such as `200` or `exit code 1`; empty if none came.
+    pub status: String,
+    /// The beginning of the answer, or why none came.
+    pub answer: String,
+    /// How long the answer took, in milliseconds.
+    pub took_ms: u32,
+}
+
 /// One line of an incident's history: what happened, or why something was told or withheld.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalLine {

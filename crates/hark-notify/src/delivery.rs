@@ -218,6 +218,13 @@ impl Breaker {
         }
     }
 
+    /// Lets the next trial of a failing receiver go at once.
+    pub fn allow_trial(&mut self, now: Mono) {
+        if let Some(at) = &mut self.trial_at {
+            *at = now;
+        }
+    }
+
     /// Takes note of a success.
     pub fn succeeded(&mut self) -> Change {
         let was_open = self.is_open();

@@ -164,6 +164,24 @@ pub enum Again {
 const MAX_TEXT: usize = 500;
 
 impl SendError {
+    /// Returns the word for it in the API and in the metrics.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Render(_) | Self::Compose { .. } => "message",
+            Self::Unresolved { .. } => "name",
+            Self::Forbidden { .. } => "forbidden",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Untrusted { .. } | Self::CaFile { .. } => "tls",
+            Self::Timeout { .. } => "timeout",
+            Self::Broken { .. } => "broken",
+            Self::Lacks { .. } => "lacks",
+            Self::Refused { again: Again::Never, .. } => "refused",
+            Self::Refused { .. } => "put_off",
+            Self::Program { .. } => "program",
+            Self::Partly { .. } => "partly",
+        }
+    }
+
     /// Returns true if sending the same message again is useless.
     pub fn is_permanent(&self) -> bool {
         match self {

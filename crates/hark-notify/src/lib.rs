@@ -11,6 +11,8 @@
 //!   hand-overs to fallback receivers come out. Its parts, for those who need less, are in
 //!   [`delivery`].
 //!
+//! - [`Trace`] notes what a send asks and hears, without what [`Masks`] know to be secret.
+//!
 //! This crate does not know who must be told (the engine's routes), where the outbox is stored, nor
 //! the clock: the machine takes the time and the chance of its jitter as arguments.
 
@@ -31,6 +33,7 @@ mod error;
 pub mod handling;
 mod issues;
 mod manual;
+mod mask;
 pub mod outbox;
 mod reach;
 mod receivers;
@@ -39,12 +42,15 @@ mod render;
 mod served;
 mod service;
 mod smtp;
+mod trace;
 mod types;
 
 pub use error::{Again, Doing, SendError};
 pub use manual::manual;
+pub use mask::Masks;
 pub use receivers::{Configured, RECEIVER_KEYS, Receivers};
 pub use render::{FIELDS, samples};
+pub use trace::Trace;
 
 /// What a receiver needs from the program around it.
 #[derive(Clone)]
@@ -59,6 +65,8 @@ pub struct Context {
     /// Makes the tokens with which people acknowledge from outside; `None` where nothing would take
     /// them back.
     pub tokens: Option<handling::Tokens>,
+    /// Notes what is asked and answered.
+    pub trace: Trace,
 }
 
 impl fmt::Debug for Context {

@@ -79,6 +79,28 @@ pub struct Attempt {
     pub chance: Chance,
 }
 
+/// What came of asking for a message to be tried at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hurried {
+    /// It is due now.
+    Due,
+    /// It is on its way already.
+    UnderWay,
+    /// Nothing of that number waits.
+    Gone,
+}
+
+/// What waits for one receiver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// How many messages, those on their way among them.
+    pub messages: usize,
+    /// When the oldest of them was decided.
+    pub oldest: Option<Unix>,
+    /// Whether the receiver is failing.
+    pub is_failing: bool,
+}
+
 /// How often at least the machine wants to be looked at while something waits, so that a jump of
 /// the wall clock cannot hold messages back for long.
 const LOOK: Duration = Duration::from_secs(30);
@@ -245,6 +267,36 @@ impl Outbox {
             }
         };
         orders.push(Order::Failing { receiver: receiver.clone(), problem });
+    }
+
+    /// Makes a message due because somebody asked for it, whatever its receiver asked for and whether or
+    /// not it is failing. The next [`Outbox::step`] starts it, as soon as there is room.
+    pub fn hurry(&mut self, delivery: DeliveryId, now: Now) -> Hurried {
+        let Some(queue) =
+            self.queues.values_mut().find(|queue| queue.waiting.contains_key(&delivery))
+        else {
+            return Hurried::Gone;
+        };
+        if queue.in_flight.contains_key(&delivery) {
+            return Hurried::UnderWay;
+        }
+        if let Some(row) = queue.waiting.get_mut(&delivery)
+            && matches!(row.state, DeliveryState::Retry { .. })
+        {
+            row.state = DeliveryState::Retry { at: now.unix };
+        }
+        queue.asked.remove(&delivery);
+        queue.breaker.allow_trial(now.mono);
+        Hurried::Due
+    }
+
+    /// Returns what waits for each receiver.
+    pub fn waiting(&self) -> impl Iterator<Item = (&ReceiverName, Waiting)> {
+        self.queues.iter().map(|(name, queue)| {
+            let oldest = queue.waiting.first_key_value().map(|(_, row)| row.notification.at);
+            let (messages, is_failing) = (queue.waiting.len(), queue.breaker.is_open());
+            (name, Waiting { messages, oldest, is_failing })
+        })
     }
 
     /// Returns how long the driver may sleep; `None` if nothing waits.

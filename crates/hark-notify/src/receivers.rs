@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hark_config::{Key, Kind, Section, Span};
 use hark_model::ReceiverName;
 
-use crate::{Receiver, TYPES, types};
+use crate::{Masks, Receiver, TYPES, types};
 
 /// The settings of one receiver: those of its type, by name, one a line, then what all have.
 #[rustfmt::skip]
@@ -76,6 +76,8 @@ pub struct Configured {
     pub kind: &'static str,
     /// What sends.
     pub receiver: Arc<dyn Receiver>,
+    /// What must not be shown of what it asks and hears.
+    pub masks: Arc<Masks>,
     /// Who steps in for it.
     pub fallback: Option<ReceiverName>,
     /// Where it stands in the configuration.
@@ -196,6 +198,7 @@ fn read_one(section: &Section<'_>) -> Option<Configured> {
     Some(Configured {
         kind: kind.name(),
         receiver: Arc::from(receiver),
+        masks: Arc::new(Masks::of(&settings, kind.keys())),
         fallback: None,
         span: section.span(),
     })

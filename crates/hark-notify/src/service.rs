@@ -38,7 +38,9 @@ use crate::deadline::{Deadline, read_timeout};
 use crate::digest;
 use crate::error::{Again, Doing, SendError, one_line};
 use crate::handling::{self, Acknowledged, CallError, Called};
+use crate::mask::MASK;
 use crate::reach::{connect, secure};
+use crate::trace::Asked;
 use crate::{Context, Delivered, Receiver};
 
 /// The setting for the time of one delivery.
@@ -84,6 +86,12 @@ const MIN_TOKEN: usize = 8;
 /// Paths shorter than this hide nothing.
 const MIN_PATH: usize = 3;
 
+/// What stands for a path that is a secret.
+const HIDDEN_PATH: &str = "/…";
+
+/// Parts of the names of headers that prove who sends: their values are never shown.
+const PROOFS: [&str; 5] = ["authorization", "token", "signature", "secret", "cookie"];
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 const AGENT: &str = concat!("hark/", env!("CARGO_PKG_VERSION"));
@@ -99,6 +107,10 @@ pub(crate) struct Service {
     headers: HeaderMap,
     /// What must not be shown, in addition to the headers.
     secrets: Vec<Secret>,
+    /// Whether `base` may be shown to those who may see what was sent.
+    shows_path: bool,
+    /// Whether the paths of calls may be shown to them.
+    shows_calls: bool,
     settings: Settings,
 }
 
@@ -253,13 +265,15 @@ impl Service {
         let url = url?;
         let service = Self::split(section, key, url.expose().trim(), settings)?;
         let hidden = parts_of(&format!("{}?{}", service.base, service.query));
-        Some(hidden.into_iter().map(Secret::new).fold(service, Self::hiding))
+        let service = hidden.into_iter().map(Secret::new).fold(service, Self::hiding);
+        Some(Self { shows_path: false, ..service })
     }
 
     /// Makes a service of what was read elsewhere; `base` begins with a slash or is empty.
     pub(crate) fn of(settings: Settings, origin: Origin, base: String) -> Self {
         let (query, headers, secrets) = (String::new(), HeaderMap::new(), Vec::new());
-        Self { origin, base, query, headers, secrets, settings }
+        let (shows_path, shows_calls) = (true, true);
+        Self { origin, base, query, headers, secrets, shows_path, shows_calls, settings }
     }
 
     fn split(
@@ -320,6 +334,11 @@ impl Service {
         self
     }
 
+    /// Treats the paths of its calls as secrets.
+    pub(crate) fn hiding_paths(self) -> Self {
+        Self { shows_path: false, shows_calls: false, ..self }
+    }
+
     /// Returns where messages go, for people: never the path.
     pub(crate) fn target(&self) -> String {
         self.origin.to_string()
@@ -358,6 +377,28 @@ impl Service {
         headers.extend(call.headers);
         headers.extend(self.headers.clone());
         Ok(request)
+    }
+
+    /// Returns method and address of a call for people. A path that is a secret is left out; what else is
+    /// secret is masked by its value.
+    fn shown(&self, call: &Call) -> String {
+        let base = if self.shows_path { self.base.as_str() } else { HIDDEN_PATH };
+        let path = if self.shows_calls { call.path.as_str() } else { "" };
+        let slash = if base.is_empty() && !path.starts_with('/') { "/" } else { "" };
+        format!("{} {}{base}{slash}{path}", call.method, self.origin)
+    }
+
+    /// Returns the headers of a request for people: those that prove something are masked.
+    fn open(&self, headers: &HeaderMap) -> Vec<(String, String)> {
+        let shown = headers.iter().filter(|(name, _)| *name != HOST && *name != USER_AGENT);
+        shown
+            .map(|(name, value)| {
+                let proves = PROOFS.iter().any(|proof| name.as_str().contains(proof));
+                let is_hidden = proves || value.is_sensitive() || self.headers.contains_key(name);
+                let value = if is_hidden { MASK } else { value.to_str().unwrap_or_default() };
+                (name.to_string(), value.to_owned())
+            })
+            .collect()
     }
 
     /// Takes our own secrets out of an answer that repeats the request.
@@ -399,9 +440,33 @@ impl Talk<'_> {
     /// If no status came back, or the call cannot be put together.
     pub(crate) async fn call(&self, call: Call) -> Result<Answered, SendError> {
         let service = self.service;
-        let Settings { timeout, guard, tls } = &service.settings;
         let hidden = if call.is_secret { parts_of(&call.path) } else { Vec::new() };
+        let trace = &self.context.trace;
+        let body = call.body.clone();
+        let shown = service.shown(&call);
         let request = service.request(call)?;
+        let headers = request.headers();
+        let question = trace.ask(|| Asked { line: shown, headers: service.open(headers), body });
+        match self.exchange(request, &hidden).await {
+            Ok((answered, said)) => {
+                trace.answered(question, answered.status.as_str(), &said);
+                Ok(answered)
+            }
+            Err(error) => {
+                trace.failed(question, &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Returns what was answered, also as a text with whatever is in it.
+    async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+        hidden: &[String],
+    ) -> Result<(Answered, String), SendError> {
+        let service = self.service;
+        let Settings { timeout, guard, tls } = &service.settings;
         let Origin { host, port, secure: is_secure, .. } = &service.origin;
         let stream = connect(self.context, host, *port, *guard, self.deadline).await?;
         let answer = if *is_secure {
@@ -415,11 +480,12 @@ impl Talk<'_> {
         // Whether the content came whole does not matter: the status has come.
         let Answer { status, headers, body, .. } =
             answer.map_err(|error| unanswered(error, *timeout))?;
-        let text = service.redacted_of(&String::from_utf8_lossy(&body), &hidden);
+        let said = String::from_utf8_lossy(&body).into_owned();
+        let text = service.redacted_of(&said, hidden);
         let now = Clock.now().unix;
         let ahead = date(&headers).map_or(0, |theirs| theirs.0.saturating_sub(now.0));
         let retry_after = retry_after(&headers, now);
-        Ok(Answered { status, retry_after, ahead, text, body })
+        Ok((Answered { status, retry_after, ahead, text, body }, said))
     }
 }
 

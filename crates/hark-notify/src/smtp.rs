@@ -93,6 +93,8 @@ impl Refusal {
 /// The server has the message.
 #[derive(Debug)]
 pub(crate) struct Accepted {
+    /// Its code.
+    pub(crate) code: u16,
     /// What it said, with its queue number if it gives one.
     pub(crate) text: String,
     /// For whom it has not.
@@ -239,7 +241,7 @@ impl Session {
         if !reply.is(2) {
             return Err(reply.refusal());
         }
-        Ok(Accepted { text: reply.text(), refused })
+        Ok(Accepted { code: reply.code, text: reply.text(), refused })
     }
 
     /// Says goodbye; whether the server answers does not matter any more.

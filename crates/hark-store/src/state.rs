@@ -16,6 +16,7 @@
 //! - a message that arrived, was given up or replaced stays so.
 
 mod access;
+mod attempts;
 mod change;
 mod commit;
 mod events;
@@ -38,11 +39,13 @@ pub use access::{
     AgentMode, AgentRecord, ApiTokenRecord, AuditRecord, EnrolmentRecord, OrderRecord,
     ReportWindow, SessionRecord, TokenHash, UserRecord,
 };
+pub use attempts::MAX_ATTEMPTS;
 pub use change::{AuditEntry, Change};
 pub use commit::CommitError;
 pub use events::{EventRecord, EventUid, MAX_EVENTS};
 pub use reader::{
-    AuditCheck, DeliveryView, IncidentFilter, JournalEntry, JournalFilter, StateReader,
+    AuditCheck, DeliveryFilter, DeliveryView, IncidentFilter, JournalEntry, JournalFilter,
+    StateReader,
 };
 pub use stored::StoredError;
 

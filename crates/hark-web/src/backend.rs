@@ -20,7 +20,7 @@ use hark_api::agents::{Agent, Joined};
 use hark_api::alerts::{Alerts, PluginHistory, Plugins};
 use hark_api::audit::AuditLine;
 use hark_api::auth::Role;
-use hark_api::deliveries::{DeliveriesQuery, Delivery};
+use hark_api::deliveries::{DeliveriesQuery, Delivery, DeliveryDetail, Retried};
 use hark_api::dns::{Dns, DnsOrdered};
 use hark_api::events::{Activity, EventsBrought, EventsTaken};
 use hark_api::fleet::Fleet;
@@ -406,12 +406,18 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     fn deliveries(&self, sight: &Sight, query: &DeliveriesQuery) -> Answer<Page<Delivery>>;
     /// Returns a message.
     fn delivery(&self, sight: &Sight, delivery: DeliveryId) -> Answer<Delivery>;
+    /// Returns a message with its tries.
+    fn delivery_detail(&self, sight: &Sight, delivery: DeliveryId) -> Answer<DeliveryDetail>;
+    /// Tries a message that waits at once; who may is decided before.
+    fn retry_delivery(&self, delivery: DeliveryId) -> Answer<Retried>;
     /// Returns silences and maintenance that have not ended and cover a host within the sight.
     fn silences(&self, sight: &Sight) -> Answer<Vec<Silence>>;
     /// Returns what a matcher covers.
     fn preview(&self, sight: &Sight, matcher: &Matcher) -> Answer<Preview>;
     /// Returns receivers.
     fn receivers(&self) -> Answer<Vec<Receiver>>;
+    /// Returns the figures of receivers as `OpenMetrics`.
+    fn openmetrics(&self) -> Answer<String>;
     /// Returns routes in their order.
     fn routes(&self) -> Answer<Vec<Route>>;
     /// Returns who would be told of something that has not happened.

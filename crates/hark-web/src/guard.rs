@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use crate::app::Shared;
 use crate::failure::{Failure, Reply};
 use crate::peer::{self, Origin, Peer};
+use crate::routes::metrics;
 use crate::serve::{Plain, WebConfig};
 use crate::who::{self, CSRF, Claim, Proof, Visit, Who};
 
@@ -34,7 +35,7 @@ async fn check(app: &Shared, request: &mut Request) -> Reply<Option<Response>> {
         return Ok(Some(answer));
     }
     let live = path == "/ws";
-    if !live && !path.starts_with("/api/") {
+    if !live && path != metrics::PATH && !path.starts_with("/api/") {
         return Ok(None);
     }
     let agent = request.headers().get(header::USER_AGENT);

@@ -15,6 +15,7 @@ mod handling;
 mod health;
 mod hosts;
 mod incidents;
+pub(crate) mod metrics;
 mod openapi;
 mod overview;
 mod pushes;
@@ -52,6 +53,7 @@ pub(crate) fn router(app: &Shared) -> Router {
         .merge(openapi::router(document))
         .route("/healthz", get(health::healthz))
         .route("/ws", get(ws::ws))
+        .route(metrics::PATH, get(metrics::metrics))
         .route("/push/{token}", get(pushes::done).post(pushes::done))
         .route("/push/{token}/{word}", get(pushes::said).post(pushes::said))
         .route("/a.css", get(handling::style))
@@ -102,6 +104,8 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(incidents::resolve))
         .routes(routes!(incidents::cause))
         .routes(routes!(deliveries::list))
+        .routes(routes!(deliveries::one))
+        .routes(routes!(deliveries::retry))
         .routes(routes!(silences::list, silences::make))
         .routes(routes!(silences::end))
         .routes(routes!(silences::preview))

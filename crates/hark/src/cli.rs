@@ -11,6 +11,7 @@ mod cmd;
 mod comment;
 mod completion;
 pub(crate) mod config;
+mod deliveries;
 mod demo;
 mod dns;
 mod doctor;
@@ -72,6 +73,7 @@ enum Command {
     Explain(explain::Args),
     Route(route::Args),
     Oncall(oncall::Args),
+    Deliveries(deliveries::Args),
     Ack(ack::Args),
     Comment(comment::Args),
     Resolve(resolve::Args),
@@ -113,6 +115,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Route(args) => route::run(&args),
         Command::Oncall(args) => oncall::run(&args),
+        Command::Deliveries(args) => deliveries::run(&args),
         Command::Ack(args) => ack::run(&args),
         Command::Comment(args) => comment::run(&args),
         Command::Resolve(args) => resolve::run(&args),

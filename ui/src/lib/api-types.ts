@@ -289,6 +289,57 @@ export interface Delivery {
   took_ms: number | null;
 }
 
+/** A message with its tries. */
+export interface DeliveryDetail extends Delivery {
+  tries: Try[];
+  /** It can be tried at once. */
+  waits: boolean;
+  /** What was asked and answered is for administrators. */
+  exchanges_hidden: boolean;
+}
+
+export interface Try {
+  number: number;
+  at: string;
+  took_ms: number;
+  outcome: 'delivered' | 'retry' | 'dead';
+  next_try_at: string | null;
+  failure: string;
+  said: string;
+  exchanges: Exchange[];
+  omitted: number;
+}
+
+export interface Exchange {
+  asked: string;
+  headers: { name: string; value: string }[];
+  body: string;
+  body_bytes: number;
+  status: string;
+  answer: string;
+  took_ms: number;
+}
+
+/** Who is on call. */
+export interface Rota {
+  name: string;
+  now: string | null;
+  until: string | null;
+  next: string | null;
+}
+
+/** Something that would be told, or would be kept back. */
+export interface RouteTestLine {
+  at: string;
+  receiver: string | null;
+  user: string | null;
+  route: string | null;
+  step: number | null;
+  reason: string | null;
+  block: string | null;
+  text: string;
+}
+
 export interface IncidentRow {
   id: number;
   host: string;
@@ -353,6 +404,8 @@ export interface Receiver {
   fallback: string | null;
   last: Delivery | null;
   failing: boolean;
+  waiting: number;
+  oldest_at: string | null;
 }
 
 export interface Route {

@@ -17,6 +17,8 @@ const paths = (known) => [
   ['maintenance', '/maintenance'],
   ['maintenance-new', '/maintenance?new=maintenance'],
   ['notifications', '/notifications'],
+  ...(known.host ? [['notifications-test', `/notifications?host=${known.host}`]] : []),
+  ['notifications-message', '/notifications?message=1'],
   ['agents', '/agents'],
   ['journal', '/journal'],
   ['settings', '/settings'],

@@ -12,6 +12,7 @@ import { journey, phone } from './journey.mjs';
 import { keyboard } from './keys.mjs';
 import { expiry, polling, reconnect } from './live.mjs';
 import { axe, reflow, weight } from './looks.mjs';
+import { telling } from './telling.mjs';
 
 const MOCK = fileURLToPath(new URL('../../dev/mock.mjs', import.meta.url));
 
@@ -43,9 +44,9 @@ class Server {
   }
 }
 
-const ALL = { journey, phone, keyboard, actions, checks, reflow, weight, axe, polling, expiry, reconnect };
-/** These need a server that can be treated badly, or hosts that are as they expect. */
-const OWN = new Set(['reconnect', 'actions', 'checks']);
+const ALL = { journey, phone, keyboard, actions, checks, telling, reflow, weight, axe, polling, expiry, reconnect };
+/** These need a server that can be treated badly, or hosts and receivers that are as they expect. */
+const OWN = new Set(['reconnect', 'actions', 'checks', 'telling']);
 
 const wanted = process.argv.slice(2);
 const url = process.env.HARK_URL?.replace(/\/$/, '');

@@ -122,6 +122,38 @@ fn recovery(id: u64, incident: u64) -> DeliveryRecord {
 }
 
 #[test]
+fn a_message_that_somebody_asks_for_goes_at_once_even_to_a_failing_receiver() {
+    let mut world = World::new();
+    world.add(problem(1, 1));
+    assert_eq!(world.outbox.hurry(DeliveryId(1), world.now), Hurried::UnderWay);
+    assert_eq!(world.outbox.hurry(DeliveryId(2), world.now), Hurried::Gone);
+    world.break_ops();
+    let asked = Tried::Failed {
+        permanent: false,
+        retry_after: Some(Duration::from_mins(30)),
+        error: "later".to_owned(),
+    };
+    while world.sending.is_empty() {
+        world.pass(Duration::from_secs(1));
+    }
+    world.end(asked);
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.sending_ids(), [], "the receiver asked to be left alone");
+    let waiting = |world: &World| {
+        let mut all = world.outbox.waiting();
+        all.find(|(receiver, _)| receiver.as_str() == "ops").unwrap().1
+    };
+    let one = Waiting { messages: 1, oldest: Some(start().unix), is_failing: true };
+    assert_eq!(waiting(&world), one);
+    assert_eq!(world.outbox.hurry(DeliveryId(1), world.now), Hurried::Due);
+    world.step();
+    assert_eq!(world.sending_ids(), [1]);
+    world.end(Tried::Arrived);
+    assert_eq!(world.outbox.hurry(DeliveryId(1), world.now), Hurried::Gone);
+    assert_eq!(waiting(&world), Waiting::default());
+}
+
+#[test]
 fn one_message_of_an_incident_is_on_its_way_at_a_time() {
     let mut world = World::new();
     world.add(problem(1, 1));

@@ -24,6 +24,7 @@ use crate::smtp::{Accepted, Refusal, Session};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 mod compose;
+mod dialogue;
 mod page;
 mod reply;
 
@@ -331,19 +332,30 @@ impl Mailer {
         let recipients = self.recipients(&n.key);
         let from = self.settings.from.as_ref().map(|m| m.email.to_string()).unwrap_or_default();
         let addresses: Vec<&str> = recipients.iter().map(String::as_str).collect();
+        let server = format!("{}:{}", self.settings.server, self.settings.port);
+        let asked = || dialogue::asked(&server, &from, &addresses, &mail);
+        let question = context.trace.ask(asked);
+        let accepted = self.hand_over(&from, &addresses, &mail, (context, deadline)).await;
+        let status = accepted.as_ref().map_or_else(|_| String::new(), |a| a.code.to_string());
+        let result = accepted.and_then(|accepted| self.account(&n.key, &recipients, accepted));
+        context.trace.ended(question, &status, &result);
+        result
+    }
+
+    /// Hands a mail to the server.
+    async fn hand_over(
+        &self,
+        from: &str,
+        to: &[&str],
+        mail: &[u8],
+        (context, deadline): (&Context, Deadline),
+    ) -> Result<Accepted, SendError> {
         let mut session = self.session(context, deadline).await?;
-        match session.send(&from, &addresses, &mail, deadline).await {
-            Ok(accepted) => {
-                self.keep(session).await;
-                self.account(&n.key, &recipients, accepted)
-            }
-            Err(error) => {
-                if matches!(error, SendError::Refused { .. }) {
-                    self.keep(session).await;
-                }
-                Err(error)
-            }
+        let accepted = session.send(from, to, mail, deadline).await;
+        if matches!(accepted, Ok(_) | Err(SendError::Refused { .. })) {
+            self.keep(session).await;
         }
+        accepted
     }
 
     /// Returns who does not have the message with `key` yet.

@@ -29,6 +29,7 @@ use tokio::sync::oneshot;
 use crate::deadline::read_timeout;
 use crate::error::{Again, Doing, SendError, one_line};
 use crate::render;
+use crate::trace::Asked;
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `exec`.
@@ -127,8 +128,18 @@ impl Receiver for Command {
                 output: Output::Whole,
                 memory: self.memory,
             };
-            let finished = run(invocation, given(notification, context)).await?;
-            self.judge(&finished)
+            let given = given(notification, context);
+            let question = context.trace.ask(|| Asked {
+                // Without its arguments, as in `target`.
+                line: format!("run {}", self.target()),
+                headers: Vec::new(),
+                body: String::from_utf8_lossy(&given.input).trim_end().to_owned(),
+            });
+            let finished = run(invocation, given).await;
+            let status = finished.as_ref().map_or_else(|_| String::new(), |f| how(f.exit));
+            let result = finished.and_then(|finished| self.judge(&finished));
+            context.trace.ended(question, &status, &result);
+            result
         })
     }
 }
@@ -156,6 +167,17 @@ impl Command {
         let colon = if words.is_empty() { "" } else { ": " };
         let what = format!("{} {how}{colon}{words}", self.program.short_name());
         Err(SendError::Program { what, again })
+    }
+}
+
+/// Returns how a program ended, in short.
+fn how(exit: Exit) -> String {
+    match exit {
+        Exit::Code(code) => format!("exit code {code}"),
+        Exit::Signal(signal) => format!("signal {signal}"),
+        Exit::TimedOut(_) => "timed out".to_owned(),
+        Exit::Flooded => "too much output".to_owned(),
+        Exit::Stopped => "stopped".to_owned(),
     }
 }
 

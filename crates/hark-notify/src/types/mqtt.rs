@@ -23,6 +23,7 @@ use crate::digest;
 use crate::error::{Again, Doing, SendError};
 use crate::reach::{connect, secure};
 use crate::render::{self, Template, read_template};
+use crate::trace::Asked;
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `mqtt`.
@@ -244,15 +245,29 @@ impl Receiver for Broker {
 impl Broker {
     async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
         let message = self.message(n, context)?;
+        let question = context.trace.ask(|| Asked {
+            line: format!("PUBLISH {} at {}", message.topic, self.target()),
+            headers: vec![
+                ("qos".to_owned(), (self.qos as u8).to_string()),
+                ("retain".to_owned(), message.retain.to_string()),
+            ],
+            body: String::from_utf8_lossy(&message.payload).into_owned(),
+        });
+        let result = self.publish(&message, context).await;
+        context.trace.ended(question, "", &result);
+        result
+    }
+
+    async fn publish(&self, message: &Publish, context: &Context) -> Result<Delivered, SendError> {
         let login = self.login()?;
         let deadline = Deadline::start(self.timeout);
         let stream = connect(context, &self.server, self.port, Guard::Open, deadline).await?;
         match &self.tls {
             Some(tls) => {
                 let stream = secure(tls, stream, &self.tls_name, deadline).await?;
-                publish(stream, &login, &message, deadline).await
+                publish(stream, &login, message, deadline).await
             }
-            None => publish(stream, &login, &message, deadline).await,
+            None => publish(stream, &login, message, deadline).await,
         }
     }
 

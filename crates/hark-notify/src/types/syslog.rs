@@ -22,6 +22,7 @@ use crate::deadline::{Deadline, read_timeout};
 use crate::error::{Doing, SendError, one_line};
 use crate::reach::{connect, secure};
 use crate::render::{self, Template, read_template};
+use crate::trace::Asked;
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `syslog`.
@@ -252,27 +253,35 @@ impl Receiver for Logger {
 impl Logger {
     async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
         let message = self.message(n, context)?;
+        let line = || Asked { line: self.target(), headers: Vec::new(), body: message.clone() };
+        let question = context.trace.ask(line);
+        let result = self.tell(&message, context).await;
+        context.trace.ended(question, "", &result);
+        result
+    }
+
+    async fn tell(&self, message: &str, context: &Context) -> Result<Delivered, SendError> {
         let deadline = Deadline::start(self.timeout);
         let told = match self.transport {
             Transport::Local => {
-                deadline.io(Doing::Sending, tell_daemon(&self.path, &message)).await?;
+                deadline.io(Doing::Sending, tell_daemon(&self.path, message)).await?;
                 "written"
             }
             Transport::Udp => {
-                self.tell_by_datagram(&message, context, deadline).await?;
+                self.tell_by_datagram(message, context, deadline).await?;
                 "sent; UDP confirms nothing"
             }
             Transport::Tcp => {
                 let stream =
                     connect(context, &self.server, self.port, Guard::Open, deadline).await?;
-                tell(stream, &message, deadline).await?;
+                tell(stream, message, deadline).await?;
                 "sent over TCP"
             }
             Transport::Tls => {
                 let stream =
                     connect(context, &self.server, self.port, Guard::Open, deadline).await?;
                 let name = self.tls_name.as_deref().unwrap_or(&self.server);
-                tell(secure(&self.tls, stream, name, deadline).await?, &message, deadline).await?;
+                tell(secure(&self.tls, stream, name, deadline).await?, message, deadline).await?;
                 "sent over TLS"
             }
         };

@@ -8,6 +8,7 @@ use crate::{RECEIVER_KEYS, TYPES};
 
 pub(crate) mod server;
 mod services;
+mod traces;
 
 #[test]
 fn every_file_of_the_folder_is_in_the_table() {

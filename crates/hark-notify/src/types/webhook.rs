@@ -92,8 +92,9 @@ impl ReceiverType for Webhook {
         let secret = section.opt_secret("secret");
         let settings = service::Settings::read(section);
         let endpoint = endpoint?;
-        let mut service =
-            Service::of(settings, endpoint.origin, String::new()).with_headers(headers);
+        let mut service = Service::of(settings, endpoint.origin, String::new())
+            .hiding_paths()
+            .with_headers(headers);
         if let Some(secret) = &secret {
             service = service.hiding(secret.clone());
         }

@@ -24,6 +24,7 @@ use crate::error::{Again, SendError};
 use crate::reach::connect;
 use crate::render::{self, Template, read_template};
 use crate::served::{Outcomes, Served};
+use crate::trace::Asked;
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 mod stream;
@@ -222,6 +223,22 @@ impl Messenger {
         let name: String = digest::sha256(&n.key).chars().take(NAME_DIGITS).collect();
         let thread = render::thread(n);
         let message = Message { name: &name, thread: &thread, text: text.trim_end() };
+        let question = context.trace.ask(|| Asked {
+            line: format!("message to {} at {}:{}", self.target(), self.server, self.port),
+            headers: Vec::new(),
+            body: message.text.to_owned(),
+        });
+        let result = self.tell(n, &message, context).await;
+        context.trace.ended(question, "", &result);
+        result
+    }
+
+    async fn tell(
+        &self,
+        n: &Notification,
+        message: &Message<'_>,
+        context: &Context,
+    ) -> Result<Delivered, SendError> {
         let deadline = Deadline::start(self.timeout);
         let stream = connect(context, &self.server, self.port, Guard::Open, deadline).await?;
         let mut talk = Talk::begin(stream, &self.account, deadline).await?;
@@ -231,12 +248,12 @@ impl Messenger {
         };
         let mut outcomes = Outcomes::default();
         let people = missing(&self.people);
-        let refused = talk.tell_people(&people, &message).await?;
+        let refused = talk.tell_people(&people, message).await?;
         for to in &people {
             let refusal = refused.iter().find(|refusal| refusal.recipient == *to);
             outcomes.note(to, outcome(refusal));
         }
-        self.tell_rooms(missing(&self.rooms), &message, &mut talk, &mut outcomes).await;
+        self.tell_rooms(missing(&self.rooms), message, &mut talk, &mut outcomes).await;
         talk.end().await;
         self.served.judge(&n.key, outcomes)
     }

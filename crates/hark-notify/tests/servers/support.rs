@@ -49,6 +49,7 @@ pub(crate) fn context() -> Context {
         page: "https://hark.example.net".to_owned(),
         own_name: "mon.example.net".to_owned(),
         tokens: None,
+        trace: hark_notify::Trace::default(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is written beside the engine's records: who may speak, what they did, how deliveries went.
 
 use hark_model::name::{HostName, UserName};
-use hark_model::record::DeliveryRecord;
+use hark_model::record::{AttemptRecord, DeliveryRecord};
 use hark_model::time::Unix;
 use rusqlite::{Transaction, params};
 
@@ -11,7 +11,7 @@ use super::access::{
 };
 use super::commit::{CommitError, int};
 use super::events::{self, EventRecord, EventUid};
-use super::outbox;
+use super::{attempts, outbox};
 
 /// Orders kept of each host: the audit has all of them.
 const KEPT_ORDERS: u32 = 50;
@@ -124,6 +124,8 @@ pub enum Change {
     /// A message of the outbox went on: it is being sent, arrived, failed, was given up, folded into
     /// another, or changed its text before it was sent. Without effect on one that is finished.
     Delivery(DeliveryRecord),
+    /// A message was tried.
+    Attempt(Box<AttemptRecord>),
 }
 
 /// What somebody did.
@@ -191,6 +193,7 @@ pub(super) fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<()
         }
         Change::Audit(entry) => audit(transaction, entry),
         Change::Delivery(row) => outbox::advance(transaction, row),
+        Change::Attempt(attempt) => attempts::insert(transaction, attempt),
     }
 }
 

@@ -90,6 +90,15 @@ pub enum DeliveryView {
     Of(IncidentId),
 }
 
+/// Messages of one receiver or about one incident.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryFilter {
+    /// To this receiver alone.
+    pub receiver: Option<ReceiverName>,
+    /// About this incident alone.
+    pub incident: Option<IncidentId>,
+}
+
 /// What a look through the audit's chain found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuditCheck {
@@ -239,8 +248,24 @@ impl StateReader {
         before: Option<DeliveryId>,
         limit: u32,
     ) -> Result<Vec<DeliveryRecord>, OpenError> {
+        self.deliveries_of(view, &DeliveryFilter::default(), before, limit)
+    }
+
+    /// As [`StateReader::deliveries`], of some alone.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn deliveries_of(
+        &self,
+        view: DeliveryView,
+        filter: &DeliveryFilter,
+        before: Option<DeliveryId>,
+        limit: u32,
+    ) -> Result<Vec<DeliveryRecord>, OpenError> {
         let mut query = Query::new();
         query.below("id", before.map(|d| d.0));
+        query.with("receiver =", filter.receiver.as_ref().map(ToString::to_string));
+        query.with("incident =", filter.incident.map(|incident| incident.0.cast_signed()));
         match view {
             DeliveryView::All => {}
             DeliveryView::Open => query.fixed("state IN ('queued', 'leased', 'retry')"),
@@ -461,7 +486,7 @@ impl StateReader {
         Ok(AuditCheck::Whole { lines })
     }
 
-    fn rows<T>(
+    pub(super) fn rows<T>(
         &self,
         sql: &str,
         query: &Query,
@@ -528,13 +553,13 @@ impl State {
 }
 
 /// Conditions that are put together at run time; values never become part of the text.
-struct Query {
+pub(super) struct Query {
     conditions: Vec<String>,
     values: Vec<Value>,
 }
 
 impl Query {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { conditions: Vec::new(), values: Vec::new() }
     }
 
@@ -542,7 +567,7 @@ impl Query {
         self.conditions.push(condition.to_owned());
     }
 
-    fn with(&mut self, condition: &str, value: Option<impl Into<Value>>) {
+    pub(super) fn with(&mut self, condition: &str, value: Option<impl Into<Value>>) {
         let Some(value) = value else { return };
         self.values.push(value.into());
         let escape = if condition.ends_with("LIKE") { r" ESCAPE '\'" } else { "" };
@@ -553,7 +578,7 @@ impl Query {
         self.with(&format!("{column} <"), cursor.map(|c| i64::try_from(c).unwrap_or(i64::MAX)));
     }
 
-    fn sql(&self, columns: &str, table: &str, limit: u32) -> String {
+    pub(super) fn sql(&self, columns: &str, table: &str, limit: u32) -> String {
         self.sql_ordered(columns, table, "id DESC", limit)
     }
 

@@ -13,7 +13,7 @@ use super::OpenError;
 use crate::fault::Fault;
 
 /// Every migration, oldest first.
-pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6];
+pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7];
 
 /// The tables of the first version.
 ///
@@ -139,6 +139,15 @@ CREATE TABLE event (
 /// Whether a receiver was told that a check flaps: that it does so no more is owed to it.
 const V6: &str = "
 ALTER TABLE told ADD COLUMN flaps INTEGER NOT NULL DEFAULT 0;
+";
+
+/// Tries of messages. Their numbers rise with time, also when the newest is gone.
+const V7: &str = "
+CREATE TABLE attempt (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, delivery INTEGER NOT NULL, at INTEGER NOT NULL,
+  v INTEGER NOT NULL, body TEXT NOT NULL
+) STRICT;
+CREATE INDEX attempt_delivery ON attempt (delivery, id);
 ";
 
 /// Brings the tables to the newest version and returns where the copy of the old file is, if one

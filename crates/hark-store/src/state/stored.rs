@@ -623,8 +623,12 @@ pub(crate) fn decode_notification(
 
 /// Returns the word and the time that stand in the columns for a state of the outbox.
 pub(crate) fn delivery_state(record: &DeliveryRecord) -> (&'static str, Unix) {
-    match record.state {
-        DeliveryState::Queued => ("queued", record.notification.at),
+    state_words(&record.state, record.notification.at)
+}
+
+fn state_words(state: &DeliveryState, since: Unix) -> (&'static str, Unix) {
+    match *state {
+        DeliveryState::Queued => ("queued", since),
         DeliveryState::Leased { until } => ("leased", until),
         DeliveryState::Retry { at } => ("retry", at),
         DeliveryState::Sent { at } => ("sent", at),
@@ -654,6 +658,10 @@ fn known(version: u32) -> Result<(), StoredError> {
 fn tags(words: &[String]) -> Result<Vec<Tag>, StoredError> {
     words.iter().map(|w| Tag::new(w).map_err(StoredError::Name)).collect()
 }
+
+mod attempt;
+
+pub(crate) use attempt::{decode_attempt, encode_attempt};
 
 #[cfg(test)]
 mod tests;

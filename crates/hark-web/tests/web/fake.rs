@@ -9,7 +9,10 @@ use hark_api::actions::{Actions, Order, OrderState};
 use hark_api::agents::{Agent, AgentMode, Joined};
 use hark_api::alerts::{Alert, Alerts, PluginHistory, PluginLatest, PluginSample, Plugins};
 use hark_api::audit::AuditLine;
-use hark_api::deliveries::{DeliveriesQuery, Delivery, DeliveryState};
+use hark_api::deliveries::{
+    DeliveriesQuery, Delivery, DeliveryDetail, DeliveryState, Exchange, ExchangeHeader, Retried,
+    Try, TryOutcome,
+};
 use hark_api::dns::{Dns, DnsOrdered};
 use hark_api::events::{Activity, EventsBrought, EventsTaken};
 use hark_api::fleet::Fleet;
@@ -129,6 +132,29 @@ fn activity(host: Option<&str>) -> Activity {
         incident: host.map(|_| 1),
         state: host.map(|_| State::Crit),
         text: "cpu is at 97".to_owned(),
+    }
+}
+
+fn a_try() -> Try {
+    let header = ExchangeHeader { name: "authorization".to_owned(), value: "…".to_owned() };
+    Try {
+        number: 1,
+        at: Timestamp(THEN),
+        took_ms: 120,
+        outcome: TryOutcome::Retry,
+        next_try_at: Some(Timestamp(THEN)),
+        failure: "put_off".to_owned(),
+        said: "answered 503: later".to_owned(),
+        exchanges: vec![Exchange {
+            asked: "POST https://hooks.example.net/…".to_owned(),
+            headers: vec![header],
+            body: "{}".to_owned(),
+            body_bytes: 2,
+            status: "503".to_owned(),
+            answer: "later".to_owned(),
+            took_ms: 118,
+        }],
+        omitted: 0,
     }
 }
 
@@ -467,6 +493,15 @@ impl Backend for Fake {
         found(all.into_iter().find(|delivery| delivery.id == id.0))
     }
 
+    fn delivery_detail(&self, sight: &Sight, id: DeliveryId) -> Answer<DeliveryDetail> {
+        let row = self.delivery(sight, id)?;
+        Ok(DeliveryDetail { row, tries: vec![a_try()], waits: true, exchanges_hidden: false })
+    }
+
+    fn retry_delivery(&self, _: DeliveryId) -> Answer<Retried> {
+        Ok(Retried { under_way: false })
+    }
+
     fn silences(&self, sight: &Sight) -> Answer<Vec<Silence>> {
         let stored = self.stored();
         let seen = |silence: &&Silence| {
@@ -504,7 +539,13 @@ impl Backend for Fake {
             fallback: None,
             last: Some(delivery("db1", 1)),
             failing: false,
+            waiting: 2,
+            oldest_at: Some(Timestamp(THEN)),
         }])
+    }
+
+    fn openmetrics(&self) -> Answer<String> {
+        Ok("# EOF\n".to_owned())
     }
 
     fn routes(&self) -> Answer<Vec<Route>> {

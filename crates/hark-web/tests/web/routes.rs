@@ -179,6 +179,8 @@ fn table() -> Vec<Route> {
             OPERATE,
         ),
         get("/api/0/deliveries", "/api/0/deliveries?state=sent", User),
+        get("/api/0/deliveries/{id}", "/api/0/deliveries/1", SEE),
+        post("/api/0/deliveries/{id}/retry", "/api/0/deliveries/1/retry", None, OPERATE),
         get("/api/0/silences", "/api/0/silences", User),
         post(
             "/api/0/silences",
@@ -334,6 +336,28 @@ async fn the_shifts_of_a_rota_are_a_calendar() {
     assert_eq!((reply.status, reply.header("content-type")), (200, "text/calendar; charset=utf-8"));
     assert!(reply.text().starts_with("BEGIN:VCALENDAR"), "{}", reply.text());
     assert_eq!(running.browser("stranger").get("/api/0/oncall/web").await.status, 404);
+}
+
+#[tokio::test]
+async fn figures_are_for_users_and_for_programs_with_a_token() {
+    let running = prepared().await;
+    let shown = running.browser("stranger").get("/metrics").await;
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert_eq!((shown.status, shown.header("content-type")), (200, kind));
+    assert!(shown.text().ends_with("# EOF\n"), "{}", shown.text());
+    assert_eq!(running.nobody().get("/metrics").await.status, 401);
+}
+
+#[tokio::test]
+async fn what_was_asked_of_a_service_is_for_administrators() {
+    let running = prepared().await;
+    let whole = running.browser("admin").get("/api/0/deliveries/1").await.json();
+    assert_eq!(whole["tries"][0]["exchanges"][0]["asked"], "POST https://hooks.example.net/…");
+    assert_eq!(whole["exchanges_hidden"], false);
+    let part = running.browser("monitor").get("/api/0/deliveries/1").await.json();
+    assert_eq!(part["tries"][0]["said"], "answered 503: later");
+    assert_eq!(part["tries"][0]["exchanges"], json!([]));
+    assert_eq!(part["exchanges_hidden"], true);
 }
 
 #[tokio::test]

@@ -7,12 +7,14 @@
 mod access;
 pub(super) mod actions;
 mod agents;
+mod deliveries;
 mod dyndns;
 mod events;
 mod handling;
 mod hosts;
 mod incident_list;
 mod incidents;
+mod openmetrics;
 mod operate;
 mod overview;
 mod paging;
@@ -33,7 +35,7 @@ use hark_api::actions::{Actions, Order};
 use hark_api::agents::{Agent, Joined};
 use hark_api::alerts::{Alerts, PluginHistory, Plugins};
 use hark_api::audit::AuditLine;
-use hark_api::deliveries::{DeliveriesQuery, Delivery};
+use hark_api::deliveries::{DeliveriesQuery, Delivery, DeliveryDetail, Retried};
 use hark_api::dns::{Dns, DnsOrdered};
 use hark_api::events::{Activity, EventsBrought, EventsTaken};
 use hark_api::fleet::Fleet;
@@ -222,7 +224,15 @@ impl Backend for ServerBackend {
     }
 
     fn delivery(&self, sight: &Sight, delivery: DeliveryId) -> Answer<Delivery> {
-        self.message(sight, delivery)
+        self.message(sight, delivery).map(|row| self.shown(&row))
+    }
+
+    fn delivery_detail(&self, sight: &Sight, delivery: DeliveryId) -> Answer<DeliveryDetail> {
+        self.message_detail(sight, delivery)
+    }
+
+    fn retry_delivery(&self, delivery: DeliveryId) -> Answer<Retried> {
+        self.hurry_message(delivery)
     }
 
     fn silences(&self, sight: &Sight) -> Answer<Vec<Silence>> {
@@ -235,6 +245,10 @@ impl Backend for ServerBackend {
 
     fn receivers(&self) -> Answer<Vec<Receiver>> {
         self.all_receivers()
+    }
+
+    fn openmetrics(&self) -> Answer<String> {
+        self.metrics_text()
     }
 
     fn routes(&self) -> Answer<Vec<Route>> {

@@ -269,6 +269,7 @@ pub(crate) fn context(page: &str) -> Context {
         page: page.to_owned(),
         own_name: crate::sys::host_name().unwrap_or_else(|| "localhost".to_owned()),
         tokens: None,
+        trace: hark_notify::Trace::default(),
     }
 }
 

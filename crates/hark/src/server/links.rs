@@ -23,7 +23,7 @@ use super::happened::{Happened, Rules};
 use super::history_loop::ToHistory;
 use super::hosts::Hosts;
 use super::messages::{ENGINE_QUEUE, HISTORY_QUEUE, ToEngine, ToIntake};
-use super::outbox::{OUTBOX_QUEUE, ToOutbox};
+use super::outbox::{self, OUTBOX_QUEUE, ToOutbox};
 use super::own_datagram::OwnDatagram;
 use super::own_limits::OwnLimits;
 use super::probes::{Figures, ToProbes};
@@ -56,6 +56,8 @@ pub(crate) struct Links {
     pub(crate) bell: Arc<Bell>,
     /// To the outbox.
     pub(crate) outbox: mpsc::Sender<ToOutbox>,
+    /// How receivers do.
+    pub(crate) telling: Arc<outbox::Figures>,
     /// To the probes.
     pub(crate) probes: mpsc::Sender<ToProbes>,
     /// How the probes do.
@@ -159,6 +161,7 @@ impl Links {
             pushes,
             reports,
             dns,
+            telling: Arc::default(),
             naming: Arc::default(),
             hosts: Arc::default(),
             vitals: Arc::default(),

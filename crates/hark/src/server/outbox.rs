@@ -7,6 +7,8 @@
 //! A row is written as leased before it is sent and as sent after it arrived, so a crash between
 //! the two sends that one message again, under the same key. One message a receiver is on its way at
 //! a time: that is what bounds the doubles after a crash to one.
+//!
+//! What each try asked and heard goes with the outcome into one commit, without secrets.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,12 +16,12 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use hark_engine::input::{Input, Outcome};
-use hark_model::record::{DeliveryRecord, DeliveryState};
-use hark_model::time::Clock;
+use hark_model::record::{AttemptRecord, DeliveryRecord, DeliveryState, Exchange};
+use hark_model::time::{Clock, Unix};
 use hark_model::{DeliveryId, ReceiverName};
 use hark_notify::delivery::{Chance, Policy, Tried};
-use hark_notify::outbox::{Attempt, Order, Outbox};
-use hark_notify::{Context, Receiver, Receivers};
+use hark_notify::outbox::{Attempt, Hurried, Order, Outbox};
+use hark_notify::{Context, Receiver, Receivers, Trace};
 use hark_store::state::Change;
 use hark_web::Live;
 use tokio::sync::{mpsc, oneshot};
@@ -30,6 +32,10 @@ use super::engine_loop::part;
 use super::messages::{HandOver, ToEngine};
 use super::progress::{Loop, Progress};
 use super::store_loop::ToStore;
+use figures::End;
+pub(crate) use figures::Figures;
+
+pub(crate) mod figures;
 
 /// Rows that may wait to be taken up by the outbox; each is small and the outbox never waits for the
 /// disk while it takes them.
@@ -54,6 +60,8 @@ pub(crate) enum ToOutbox {
     Receivers(Arc<Receivers>),
     /// Somebody wants to know that the loop turns.
     Turn(oneshot::Sender<()>),
+    /// Somebody wants a message to be tried at once.
+    Hurry(DeliveryId, oneshot::Sender<Hurried>),
 }
 
 /// What the outbox needs.
@@ -72,6 +80,8 @@ pub(crate) struct Setup {
     pub(crate) engine: SyncSender<ToEngine>,
     /// The page.
     pub(crate) live: Live,
+    /// How receivers do.
+    pub(crate) figures: Arc<Figures>,
     /// Told of each turn.
     pub(crate) progress: Arc<Progress>,
     /// Ends it.
@@ -91,6 +101,30 @@ struct Sent {
     tried: Tried,
     reference: Option<String>,
     took: Duration,
+    talk: Talk,
+}
+
+/// What was asked and answered in one try.
+struct Talk {
+    at: Unix,
+    /// Why it failed, as a word; empty if it did not.
+    failure: &'static str,
+    said: String,
+    exchanges: Vec<Exchange>,
+    omitted: u32,
+}
+
+impl Talk {
+    /// That of a try of which no word came.
+    fn lost(took: Duration) -> Self {
+        Self {
+            at: Clock.now().unix - took,
+            failure: "lost",
+            said: "no word came of what became of it".to_owned(),
+            exchanges: Vec::new(),
+            omitted: 0,
+        }
+    }
 }
 
 /// Delivers until the token is cancelled. What is on its way then gets [`ENDING`]; cancelling the
@@ -104,7 +138,9 @@ pub(crate) async fn run(setup: Setup) {
         store: setup.store,
         engine: setup.engine,
         live: setup.live,
+        figures: setup.figures,
         sends: JoinSet::new(),
+        kept: Vec::new(),
         proven: BTreeSet::new(),
     };
     let mut inbox = setup.inbox;
@@ -113,12 +149,14 @@ pub(crate) async fn run(setup: Setup) {
     while !setup.stop.is_cancelled() {
         setup.progress.turn(Loop::Outbox);
         let sleep = driver.start_due();
+        driver.figures.show(driver.machine.waiting());
         tokio::select! {
             () = setup.stop.cancelled() => break,
             message = inbox.recv() => match message {
                 Some(ToOutbox::Rows(rows)) => driver.add(rows),
                 Some(ToOutbox::Receivers(receivers)) => driver.configure(receivers),
                 Some(ToOutbox::Turn(asked)) => turned(asked),
+                Some(ToOutbox::Hurry(delivery, asked)) => driver.hurry(delivery, asked),
                 None => break,
             },
             Some(sent) = driver.sends.join_next() => driver.sent(sent),
@@ -151,7 +189,10 @@ struct Driver {
     store: SyncSender<ToStore>,
     engine: SyncSender<ToEngine>,
     live: Live,
+    figures: Arc<Figures>,
     sends: JoinSet<Sent>,
+    /// Tries that go with the next write.
+    kept: Vec<Change>,
     /// Receivers that have taken a message since the start.
     proven: BTreeSet<ReceiverName>,
 }
@@ -172,10 +213,21 @@ impl Driver {
         self.carry_out(orders);
     }
 
+    fn hurry(&mut self, delivery: DeliveryId, asked: oneshot::Sender<Hurried>) {
+        if asked.send(self.machine.hurry(delivery, Clock.now())).is_err() {
+            tracing::debug!("who asked for a message to be tried has given up");
+        }
+    }
+
     /// Starts what is due and returns how long there is nothing else to do.
     fn start_due(&mut self) -> Duration {
         let mut orders = Vec::new();
         self.machine.step(Clock.now(), &mut orders);
+        let lost = orders.iter().filter_map(settled).cloned().collect::<Vec<_>>();
+        for row in lost {
+            let took = Duration::from_millis(u64::from(row.took_ms));
+            self.keep(&row, took, Talk::lost(took));
+        }
         self.carry_out(orders);
         self.machine.sleep(Clock.now()).unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP)
     }
@@ -187,14 +239,43 @@ impl Driver {
             return;
         };
         let mut orders = Vec::new();
-        let Sent { receiver, delivery, tried, reference, took } = sent;
+        let Sent { receiver, delivery, tried, reference, took, talk } = sent;
         // That it was failing is known from before the start by the engine alone.
         if matches!(tried, Tried::Arrived) && self.proven.insert(receiver.clone()) {
             self.input(part(&format!("receiver {receiver}"), None));
         }
         let attempt = Attempt { receiver, delivery, tried, reference, took, chance: chance() };
         self.machine.tried(&attempt, Clock.now(), &mut orders);
+        if let Some(row) = orders.iter().find_map(settled) {
+            self.keep(row, took, talk);
+        }
         self.carry_out(orders);
+    }
+
+    /// Keeps and counts a try, of which `row` is the message as it stands since. It is on the disk
+    /// together with that or before it.
+    fn keep(&mut self, row: &DeliveryRecord, took: Duration, talk: Talk) {
+        let end = match row.state {
+            DeliveryState::Sent { .. } => End::Delivered,
+            DeliveryState::Dead { .. } => End::GivenUp(talk.failure),
+            DeliveryState::Queued
+            | DeliveryState::Leased { .. }
+            | DeliveryState::Retry { .. }
+            | DeliveryState::Superseded { .. } => End::Failed(talk.failure),
+        };
+        self.figures.tried(&row.notification.receiver, took, end);
+        let attempt = AttemptRecord {
+            delivery: row.notification.id,
+            number: row.attempts,
+            at: talk.at,
+            took_ms: row.took_ms,
+            state: row.state.clone(),
+            failure: talk.failure.to_owned(),
+            said: talk.said,
+            exchanges: talk.exchanges,
+            omitted: talk.omitted,
+        };
+        self.kept.push(Change::Attempt(Box::new(attempt)));
     }
 
     fn carry_out(&mut self, orders: Vec<Order>) {
@@ -225,18 +306,22 @@ impl Driver {
                 }
             }
         }
+        // The engine commits what it settles; the try is ours.
+        if !self.kept.is_empty() {
+            self.write(Vec::new(), None);
+        }
     }
 
     fn send(&mut self, row: DeliveryRecord) {
         let receiver = row.notification.receiver.clone();
         let delivery = row.notification.id;
         let Some(configured) = self.receivers.find(&receiver) else { return };
+        let to = Arc::clone(&configured.receiver);
+        let context = self.context.traced(Trace::new(Arc::clone(&configured.masks)));
         self.tell(&row);
         let (done, written) = oneshot::channel();
         let notification = row.notification.clone();
         self.write(vec![Change::Delivery(row)], Some(done));
-        let to = Arc::clone(&configured.receiver);
-        let context = self.context.clone();
         self.sends.spawn(async move {
             let begun = Clock.now().mono;
             // If the disk refuses the lease, a crash now could send it twice; silence is worse.
@@ -244,8 +329,9 @@ impl Driver {
             if !matches!(written, Ok(Ok(Ok(())))) {
                 tracing::warn!(%receiver, "sending a message whose lease could not be written");
             }
-            let (tried, reference) = try_once(&*to, &notification, &context).await;
-            Sent { receiver, delivery, tried, reference, took: Clock.now().mono.since(begun) }
+            let (tried, reference, talk) = try_once(&*to, &notification, &context).await;
+            let took = Clock.now().mono.since(begun);
+            Sent { receiver, delivery, tried, reference, took, talk }
         });
     }
 
@@ -283,7 +369,12 @@ impl Driver {
         });
     }
 
-    fn write(&self, changes: Vec<Change>, reply: Option<oneshot::Sender<Result<(), String>>>) {
+    fn write(
+        &mut self,
+        mut changes: Vec<Change>,
+        reply: Option<oneshot::Sender<Result<(), String>>>,
+    ) {
+        changes.append(&mut self.kept);
         let message = ToStore::Write { changes, reply };
         tokio::task::block_in_place(|| {
             if self.store.send(message).is_err() {
@@ -303,18 +394,37 @@ async fn try_once(
     to: &dyn Receiver,
     notification: &hark_model::Notification,
     context: &Context,
-) -> (Tried, Option<String>) {
-    match to.send(notification, context).await {
+) -> (Tried, Option<String>, Talk) {
+    let at = Clock.now().unix;
+    let sent = to.send(notification, context).await;
+    let trace = &context.trace;
+    let (exchanges, omitted) = trace.take();
+    let talk = |failure, said| Talk { at, failure, said, exchanges, omitted };
+    match sent {
         Ok(delivered) => {
             for (who, why) in delivered.refused {
                 tracing::warn!(receiver = %notification.receiver, who, why, "not everybody got it");
             }
-            (Tried::Arrived, delivered.reference)
+            (Tried::Arrived, delivered.reference, talk("", trace.clean(&delivered.text)))
         }
         Err(error) => {
-            tracing::warn!(receiver = %notification.receiver, %error, "a message did not arrive");
-            (Tried::from(&error), None)
+            let said = trace.clean(&error.text());
+            tracing::warn!(receiver = %notification.receiver, error = said, "a message did not arrive");
+            let tried = Tried::Failed {
+                permanent: error.is_permanent(),
+                retry_after: error.retry_after(),
+                error: said.clone(),
+            };
+            (tried, None, talk(error.word(), said))
         }
+    }
+}
+
+/// Returns the message that an order settles or puts off.
+fn settled(order: &Order) -> Option<&DeliveryRecord> {
+    match order {
+        Order::Settled(row) | Order::SettledFor { settled: row, .. } => Some(row),
+        Order::Send(_) | Order::Folded(_) | Order::HandOver(_) | Order::Failing { .. } => None,
     }
 }
 

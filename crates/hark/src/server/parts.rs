@@ -244,6 +244,7 @@ impl Parts {
             store: self.links.store.clone(),
             engine: self.links.engine.clone(),
             live: self.links.live.clone(),
+            figures: Arc::clone(&self.links.telling),
             progress: Arc::clone(&self.links.progress),
             stop: self.stops.tasks.token(),
         }));
@@ -256,6 +257,7 @@ impl Parts {
             page: self.settings.public_url.clone(),
             own_name: crate::sys::host_name().unwrap_or_else(|| "localhost".to_owned()),
             tokens: self.tokens.clone(),
+            trace: hark_notify::Trace::default(),
         }
     }
 

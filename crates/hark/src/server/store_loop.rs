@@ -55,6 +55,9 @@ const EVENTS_KEPT: Duration = Duration::from_hours(7 * 24);
 /// a second, and their number must stay bounded.
 const EVENT_PRUNES: u32 = 40;
 
+/// How long tries of messages are kept: long enough to ask why somebody was not told last month.
+const TRIES_KEPT: Duration = Duration::from_hours(30 * 24);
+
 /// Rows of each kind pruned at once: a commit of some milliseconds.
 const PRUNED_AT_ONCE: u32 = 500;
 
@@ -473,6 +476,9 @@ impl Store {
                     break;
                 }
             }
+        }
+        if let Err(error) = self.state.prune_attempts(now.unix - TRIES_KEPT, PRUNED_AT_ONCE) {
+            tracing::debug!(error = chain(&error), "old tries of messages could not be removed");
         }
         self.listeners.on_reserve.store(self.state.is_on_reserve(), Ordering::Relaxed);
     }

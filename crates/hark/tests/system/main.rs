@@ -14,6 +14,8 @@ mod crash;
 #[cfg(test)]
 mod datagrams;
 #[cfg(test)]
+mod deliveries;
+#[cfg(test)]
 mod discovery;
 #[cfg(test)]
 mod dns;

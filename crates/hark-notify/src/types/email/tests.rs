@@ -283,6 +283,7 @@ fn context() -> Context {
         page: "https://hark.example.net".to_owned(),
         own_name: "mon.example.net".to_owned(),
         tokens: None,
+        trace: crate::Trace::default(),
     }
 }
 

@@ -8,7 +8,7 @@ use super::server::{Answer, Server, down_and_over, read, send};
 use crate::{Receiver, ReceiverType, SendError, TYPES, samples};
 
 /// Returns the types that are called over the frame of services, with the key of their address.
-fn services() -> impl Iterator<Item = (&'static dyn ReceiverType, &'static Key)> {
+pub(super) fn services() -> impl Iterator<Item = (&'static dyn ReceiverType, &'static Key)> {
     TYPES.iter().filter_map(|kind| {
         let key = |name: &str| kind.keys().iter().find(|key| key.name == name);
         key("forbid_private")?;
@@ -20,12 +20,17 @@ fn services() -> impl Iterator<Item = (&'static dyn ReceiverType, &'static Key)>
 
 /// Reads the example of `kind`, with calls going to `server` instead.
 fn at(kind: &dyn ReceiverType, key: &Key, server: &Server, more: &str) -> Box<dyn Receiver> {
+    read(kind, &settings(kind, key, server, more))
+}
+
+/// Returns the settings of [`at`].
+pub(super) fn settings(kind: &dyn ReceiverType, key: &Key, server: &Server, more: &str) -> String {
     let own = format!("{}:", key.name);
     let others: Vec<_> = kind.example().lines().filter(|line| !line.starts_with(&own)).collect();
     // The path is a secret where the whole address is one.
     let is_secret = matches!(key.kind, Kind::Secret);
     let url = server.url(if is_secret { "/hooks/silent-7-wander-path" } else { "/below" });
-    read(kind, &format!("{own} '{url}'\n{}\n{more}", others.join("\n")))
+    format!("{own} '{url}'\n{}\n{more}", others.join("\n"))
 }
 
 async fn fail(kind: &dyn ReceiverType, key: &Key, answer: Answer) -> SendError {

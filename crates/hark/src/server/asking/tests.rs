@@ -152,6 +152,7 @@ fn context() -> Context {
         page: String::new(),
         own_name: "mon".to_owned(),
         tokens: None,
+        trace: hark_notify::Trace::default(),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use hark_api::deliveries::{DeliveriesQuery, Delivery, DeliveryState as ApiState};
 use hark_api::events::Activity;
 use hark_api::hosts::Limits;
 use hark_api::incidents::{
@@ -13,7 +12,7 @@ use hark_api::list::{Cursor, Page, PageQuery, limit};
 use hark_engine::Verdict;
 use hark_model::record::{DeliveryRecord, IncidentRecord, JournalKind};
 use hark_model::time::{Clock, Now};
-use hark_model::{CheckName, DeliveryId, HostId, HostName, IncidentId};
+use hark_model::{CheckName, HostId, HostName, IncidentId};
 use hark_store::state::{DeliveryView, IncidentFilter, JournalEntry, JournalFilter};
 use hark_web::{Answer, Refused, Sight};
 
@@ -140,41 +139,6 @@ impl ServerBackend {
         Ok(Explanation { lines, repair })
     }
 
-    pub(super) fn messages(
-        &self,
-        sight: &Sight,
-        query: &DeliveriesQuery,
-    ) -> Answer<Page<Delivery>> {
-        let view = match query.state {
-            None => DeliveryView::All,
-            Some(ApiState::Queued) => DeliveryView::Open,
-            Some(ApiState::Retry) => DeliveryView::Retry,
-            Some(ApiState::Sent) => DeliveryView::Sent,
-            Some(ApiState::Dead) => DeliveryView::Dead,
-            Some(ApiState::Superseded) => DeliveryView::Superseded,
-        };
-        paging::scan(
-            limit(query.limit),
-            query.cursor.as_ref().and_then(Cursor::number),
-            |row: &DeliveryRecord| row.notification.id.0,
-            |before, most| self.read(|r| r.deliveries(view, before.map(DeliveryId), most)),
-            |chunk| {
-                let seen = chunk.iter().filter(|r| sight.covers(r.notification.host.as_str()));
-                Ok(seen.map(|row| (row.notification.id.0, self.shown(row))).collect())
-            },
-        )
-    }
-
-    pub(super) fn message(&self, sight: &Sight, id: DeliveryId) -> Answer<Delivery> {
-        let before = Some(DeliveryId(id.0.saturating_add(1)));
-        let found = self.read(|reader| reader.deliveries(DeliveryView::All, before, 1))?;
-        let row = found.into_iter().find(|r| r.notification.id == id).ok_or(Refused::Absent)?;
-        if !sight.covers(row.notification.host.as_str()) {
-            return Err(Refused::Absent);
-        }
-        Ok(self.shown(&row))
-    }
-
     pub(super) fn activities(
         &self,
         sight: &Sight,
@@ -215,12 +179,6 @@ impl ServerBackend {
     fn shown_line(&self, entry: &JournalEntry) -> Activity {
         let host = entry.line.host.and_then(|h| self.links.hosts.name(h));
         words::activity(&entry.line, host.as_ref())
-    }
-
-    pub(super) fn shown(&self, record: &DeliveryRecord) -> Delivery {
-        let receivers = self.receivers.load();
-        let kind = receivers.find(&record.notification.receiver).map_or("", |c| c.kind);
-        words::delivery(record, kind)
     }
 }
 

@@ -149,6 +149,7 @@ impl ServerBackend {
         let mut shown = Vec::new();
         for (name, configured) in receivers.iter() {
             let last = self.read(|reader| reader.last_delivery(name))?;
+            let figures = self.links.telling.of(name);
             shown.push(Receiver {
                 name: name.to_string(),
                 kind: configured.kind.to_owned(),
@@ -156,6 +157,8 @@ impl ServerBackend {
                 fallback: configured.fallback.as_ref().map(ToString::to_string),
                 last: last.map(|row| self.shown(&row)),
                 failing: failing.contains(&name.to_string()),
+                waiting: figures.waiting,
+                oldest_at: figures.oldest.map(Into::into),
             });
         }
         Ok(shown)

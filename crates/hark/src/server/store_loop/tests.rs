@@ -64,7 +64,9 @@ impl World {
     fn rows(&mut self) -> Vec<DeliveryRecord> {
         match self.outbox.blocking_recv().unwrap() {
             ToOutbox::Rows(rows) => rows,
-            other @ (ToOutbox::Receivers(_) | ToOutbox::Turn(_)) => panic!("{other:?}"),
+            other @ (ToOutbox::Receivers(_) | ToOutbox::Turn(_) | ToOutbox::Hurry(..)) => {
+                panic!("{other:?}")
+            }
         }
     }
 

@@ -1,0 +1,104 @@
+//! Messages on their way and arrived, with their tries.
+
+use std::time::Duration;
+
+use hark_api::deliveries::{
+    DeliveriesQuery, Delivery, DeliveryDetail, DeliveryState as ApiState, Retried,
+};
+use hark_api::list::{Cursor, Page, limit};
+use hark_model::record::DeliveryRecord;
+use hark_model::{DeliveryId, IncidentId, ReceiverName};
+use hark_notify::delivery::is_settled;
+use hark_notify::outbox::Hurried;
+use hark_store::state::{DeliveryFilter, DeliveryView};
+use hark_web::{Answer, Refused, Sight};
+use tokio::sync::oneshot;
+
+use super::{ServerBackend, ending, paging, words};
+use crate::server::outbox::ToOutbox;
+
+/// How much earlier than an older message a newer one may have been decided: numbers rise, the wall
+/// clock may go back.
+const CLOCK: Duration = Duration::from_hours(1);
+
+impl ServerBackend {
+    pub(super) fn messages(
+        &self,
+        sight: &Sight,
+        query: &DeliveriesQuery,
+    ) -> Answer<Page<Delivery>> {
+        let view = match query.state {
+            None => DeliveryView::All,
+            Some(ApiState::Queued) => DeliveryView::Open,
+            Some(ApiState::Retry) => DeliveryView::Retry,
+            Some(ApiState::Sent) => DeliveryView::Sent,
+            Some(ApiState::Dead) => DeliveryView::Dead,
+            Some(ApiState::Superseded) => DeliveryView::Superseded,
+        };
+        // What is no name of a receiver is that of none.
+        let receiver = query.receiver.as_deref().map(ReceiverName::new).transpose();
+        let Ok(receiver) = receiver else { return Ok(Page::whole(Vec::new())) };
+        let filter = DeliveryFilter { receiver, incident: query.incident.map(IncidentId) };
+        let since = query.since.map(|since| since.0);
+        paging::scan(
+            limit(query.limit),
+            query.cursor.as_ref().and_then(Cursor::number),
+            |row: &DeliveryRecord| row.notification.id.0,
+            |before, most| {
+                let before = before.map(DeliveryId);
+                let rows = self.read(|r| r.deliveries_of(view, &filter, before, most))?;
+                let newest = rows.first().map(|row| row.notification.at);
+                let is_over = newest.zip(since).is_some_and(|(at, since)| at + CLOCK < since);
+                Ok(if is_over { Vec::new() } else { rows })
+            },
+            |chunk| {
+                let wanted = chunk.iter().filter(|row| {
+                    since.is_none_or(|since| row.notification.at >= since)
+                        && sight.covers(row.notification.host.as_str())
+                });
+                Ok(wanted.map(|row| (row.notification.id.0, self.shown(row))).collect())
+            },
+        )
+    }
+
+    pub(super) fn message(&self, sight: &Sight, id: DeliveryId) -> Answer<DeliveryRecord> {
+        let before = Some(DeliveryId(id.0.saturating_add(1)));
+        let found = self.read(|reader| reader.deliveries(DeliveryView::All, before, 1))?;
+        let row = found.into_iter().find(|r| r.notification.id == id).ok_or(Refused::Absent)?;
+        if !sight.covers(row.notification.host.as_str()) {
+            return Err(Refused::Absent);
+        }
+        Ok(row)
+    }
+
+    pub(super) fn message_detail(&self, sight: &Sight, id: DeliveryId) -> Answer<DeliveryDetail> {
+        let row = self.message(sight, id)?;
+        let tries = self.read(|reader| reader.attempts(id))?;
+        Ok(DeliveryDetail {
+            row: self.shown(&row),
+            tries: tries.into_iter().map(Into::into).collect(),
+            waits: !is_settled(&row.state),
+            exchanges_hidden: false,
+        })
+    }
+
+    pub(super) fn hurry_message(&self, id: DeliveryId) -> Answer<Retried> {
+        let (to, answer) = oneshot::channel();
+        let asked = self.links.outbox.blocking_send(ToOutbox::Hurry(id, to));
+        asked.map_err(|_gone| ending())?;
+        match answer.blocking_recv().map_err(|_gone| ending())? {
+            Hurried::Due => Ok(Retried { under_way: false }),
+            Hurried::UnderWay => Ok(Retried { under_way: true }),
+            Hurried::Gone => {
+                let what = "this message does not wait: it arrived, was given up, or was replaced";
+                Err(Refused::Conflict(what.to_owned()))
+            }
+        }
+    }
+
+    pub(super) fn shown(&self, record: &DeliveryRecord) -> Delivery {
+        let receivers = self.receivers.load();
+        let kind = receivers.find(&record.notification.receiver).map_or("", |c| c.kind);
+        words::delivery(record, kind)
+    }
+}
