@@ -606,6 +606,7 @@ export const de: Messages = {
   'route-test.need-host': 'Um welchen Host geht es?',
   'route-test.no-host': 'Es gibt keinen Host {host}, den Sie sehen dürfen.',
   'route-test.nobody': 'Niemand würde benachrichtigt.',
+  'route-test.course': 'Was gemeldet würde, der Reihe nach',
   'route-test.when': 'Wann',
   'route-test.what': 'Was',
   'route-test.why': 'Warum',

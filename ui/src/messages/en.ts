@@ -604,6 +604,7 @@ export const en = {
   'route-test.need-host': 'Which host is it about?',
   'route-test.no-host': 'There is no host called {host} that you may see.',
   'route-test.nobody': 'Nobody would be told.',
+  'route-test.course': 'What would be told, in order',
   'route-test.when': 'When',
   'route-test.what': 'What',
   'route-test.why': 'Why',

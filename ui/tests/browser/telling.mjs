@@ -52,7 +52,7 @@ export async function telling({ browser, base, user, password }) {
   await page.waitForFunction(() => /no host called no-such-host/.test(document.querySelector('form [role=alert]')?.textContent ?? ''));
   await form.getByLabel('Host').fill('db-03.fra');
   await page.keyboard.press('Enter');
-  const course = page.getByRole('region', { name: 'Who would be told?' });
+  const course = page.getByRole('region', { name: 'What would be told, in order' });
   await course.locator('tbody tr').first().waitFor();
   const said = await course.textContent();
   check(/ops-mail/.test(said) && /lead/.test(said) && /reminder/.test(said), 'the course names receivers and kinds');
@@ -62,7 +62,7 @@ export async function telling({ browser, base, user, password }) {
 
   // Sent on, the address asks again by itself.
   await page.goto(page.url());
-  await page.getByRole('region', { name: 'Who would be told?' }).locator('tbody tr').first().waitFor();
+  await page.getByRole('region', { name: 'What would be told, in order' }).locator('tbody tr').first().waitFor();
   await context.close();
   return faults;
 }

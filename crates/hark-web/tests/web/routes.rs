@@ -351,7 +351,7 @@ async fn figures_are_for_users_and_for_programs_with_a_token() {
 #[tokio::test]
 async fn what_was_asked_of_a_service_is_for_administrators() {
     let running = prepared().await;
-    let whole = running.browser("admin").get("/api/0/deliveries/1").await.json();
+    let whole = running.browser("root").get("/api/0/deliveries/1").await.json();
     assert_eq!(whole["tries"][0]["exchanges"][0]["asked"], "POST https://hooks.example.net/…");
     assert_eq!(whole["exchanges_hidden"], false);
     let part = running.browser("monitor").get("/api/0/deliveries/1").await.json();
