@@ -11,7 +11,7 @@ use hark_model::Notification;
 use hark_model::record::Exchange;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use super::server::{Answer, Server, context, problem};
 use super::services::{services, settings};
@@ -144,8 +144,9 @@ async fn headers_that_prove_who_sends_are_masked_and_the_others_are_shown() {
 
 /// A server that answers each line with what `reply` makes of it; what is between `DATA` and the dot is
 /// one line.
-fn mail_server(listener: TcpListener) -> JoinHandle<()> {
-    tokio::spawn(async move {
+fn mail_server(listener: TcpListener) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
         let mut stream = BufReader::new(stream);
         stream.write_all(b"220 mx\r\n").await.unwrap();
@@ -171,7 +172,8 @@ fn mail_server(listener: TcpListener) -> JoinHandle<()> {
                 return;
             }
         }
-    })
+    });
+    tasks
 }
 
 async fn listen() -> (TcpListener, u16) {
@@ -183,7 +185,7 @@ async fn listen() -> (TcpListener, u16) {
 #[tokio::test]
 async fn of_a_mail_the_dialogue_and_its_last_answer_are_kept_and_no_secret() {
     let (listener, port) = listen().await;
-    let server = mail_server(listener);
+    let _server = mail_server(listener);
     let settings = format!(
         "to: [ops@example.net]\nfrom: hark@example.net\nserver: hook.test\nport: {port}\n\
          security: none\nuser: hark\npassword: {SECRET}\n"
@@ -199,7 +201,6 @@ async fn of_a_mail_the_dialogue_and_its_last_answer_are_kept_and_no_secret() {
     assert!(mail.body.contains("/a/…"), "the link that acknowledges is masked: {}", mail.body);
     assert_eq!(mail.status, "451");
     assert!(mail.answer.starts_with("4.3.0 no room"), "{}", mail.answer);
-    server.abort();
 }
 
 #[tokio::test]
@@ -226,7 +227,8 @@ async fn say(stream: &mut TcpStream, answer: &[u8]) {
 #[tokio::test]
 async fn of_a_broker_topic_and_content_are_kept_and_no_log_in() {
     let (listener, port) = listen().await;
-    let broker = tokio::spawn(async move {
+    let mut broker = JoinSet::new();
+    broker.spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         say(&mut stream, &[0x20, 2, 0, 0]).await;
         say(&mut stream, &[0x40, 2, 0, 1]).await;
@@ -245,7 +247,7 @@ async fn of_a_broker_topic_and_content_are_kept_and_no_log_in() {
         (kept.first().body.as_str(), kept.first().answer.as_str()),
         ("… critical", "confirmed by the broker")
     );
-    broker.await.unwrap();
+    broker.join_next().await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -266,7 +268,8 @@ async fn of_a_syslog_message_its_line_is_kept() {
 #[tokio::test]
 async fn of_a_message_over_xmpp_its_text_is_kept_and_how_it_failed() {
     let (listener, port) = listen().await;
-    let server = tokio::spawn(async move {
+    let mut server = JoinSet::new();
+    server.spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         say(&mut stream, b"<a/>").await;
     });
@@ -280,5 +283,5 @@ async fn of_a_message_over_xmpp_its_text_is_kept_and_how_it_failed() {
     assert_eq!(kept.first().asked, format!("message to mira@example.net at hook.test:{port}"));
     assert_eq!(kept.first().body, "… critical");
     assert!(kept.first().answer.contains("the connection failed"), "{}", kept.first().answer);
-    server.await.unwrap();
+    server.join_next().await.unwrap().unwrap();
 }
