@@ -15,6 +15,10 @@ pub struct HandleRequest {
     /// How the token came back.
     #[serde(default)]
     pub way: Way,
+    /// The address that a mail says it is from. It proves nothing: a user whom the configuration knows by
+    /// it is named, and may do no more than that user may.
+    #[serde(default)]
+    pub from: String,
     /// Why; may be empty.
     #[serde(default)]
     pub comment: String,
@@ -56,10 +60,14 @@ pub struct Handled {
     pub host: String,
     /// The check.
     pub check: String,
-    /// As whom: those who read the messages of a receiver.
+    /// As whom: a user, if the configuration knows who answers; else those who read the messages of a
+    /// receiver.
     pub by: String,
     /// Whether something was changed: not if somebody had it already, or it is over.
     pub done: bool,
+    /// Whether nothing was done because the user may not.
+    #[serde(default)]
+    pub refused: bool,
     /// What is so now, in a sentence.
     pub text: String,
 }

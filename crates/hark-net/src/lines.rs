@@ -67,6 +67,25 @@ impl<S: AsyncRead + Unpin> Lines<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Lines<S> {
+    /// Returns the next `n` bytes as they are: protocols of lines announce longer texts so. The caller
+    /// bounds `n`.
+    ///
+    /// # Errors
+    /// If the stream ends before, or fails.
+    pub async fn take(&mut self, n: usize) -> io::Result<Vec<u8>> {
+        let mut chunk = [0; CHUNK];
+        while self.pending.len() < n {
+            let read = self.stream.read(&mut chunk).await?;
+            if read == 0 {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server hung up"));
+            }
+            self.pending.extend_from_slice(chunk.get(..read).unwrap_or_default());
+        }
+        Ok(self.pending.drain(..n).collect())
+    }
+}
+
 fn broken(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
@@ -83,6 +102,15 @@ mod tests {
         assert_eq!(lines.read(100).await.unwrap(), "");
         let error = lines.read(100).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[tokio::test]
+    async fn announced_bytes_come_as_they_are_between_lines() {
+        let mut lines = Lines::new(&b"one {6}\r\na\r\n\xff\0b)\r\nend"[..]);
+        assert_eq!(lines.read(100).await.unwrap(), "one {6}");
+        assert_eq!(lines.take(6).await.unwrap(), b"a\r\n\xff\0b");
+        assert_eq!(lines.read(100).await.unwrap(), ")");
+        assert_eq!(lines.take(4).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 
     #[tokio::test]

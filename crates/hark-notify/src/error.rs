@@ -24,6 +24,8 @@ pub enum Doing {
     Sending,
     /// Waiting for the answer to a message that has been sent whole: it may have arrived.
     Waiting,
+    /// Reading a mailbox.
+    Reading,
 }
 
 impl fmt::Display for Doing {
@@ -35,6 +37,7 @@ impl fmt::Display for Doing {
             Self::Greeting => "greeting and logging in",
             Self::Sending => "sending",
             Self::Waiting => "waiting for the answer to a message sent whole",
+            Self::Reading => "reading the mailbox",
         })
     }
 }

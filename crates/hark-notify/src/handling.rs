@@ -21,6 +21,12 @@ use thiserror::Error;
 
 use crate::Context;
 
+mod answer;
+mod mail;
+
+pub use answer::MailOrder;
+pub use mail::{MAX_MAIL, Mail};
+
 /// How long a token is good: a day, as long as a message is tried. Who comes later logs in.
 pub const TOKEN_LIFE: Duration = Duration::from_hours(24);
 
@@ -126,21 +132,30 @@ impl Tokens {
         receivers: impl IntoIterator<Item = &'a ReceiverName>,
         now: Unix,
     ) -> Result<Claim, TokenError> {
-        let bytes = decode(token).ok_or(TokenError::Foreign)?;
+        let claim = self.read(token, receivers).ok_or(TokenError::Foreign)?;
+        if now >= claim.until {
+            return Err(TokenError::Expired);
+        }
+        Ok(claim)
+    }
+
+    /// Reads a token of ours, whether or not it is still good: with it, nothing may be done.
+    pub fn read<'a>(
+        &self,
+        token: &str,
+        receivers: impl IntoIterator<Item = &'a ReceiverName>,
+    ) -> Option<Claim> {
+        let bytes = decode(token)?;
         let (said, mac) = bytes.split_at(CLAIM_BYTES);
         let &[n0, n1, n2, n3, n4, b0, b1, b2, u0, u1, u2, u3, h0, h1] = said else {
-            return Err(TokenError::Foreign);
+            return None;
         };
         let receiver = receivers
             .into_iter()
             .filter(|receiver| hint(receiver) == [h0, h1])
-            .find(|receiver| self.same(&self.mac(said, receiver), mac))
-            .ok_or(TokenError::Foreign)?;
+            .find(|receiver| self.same(&self.mac(said, receiver), mac))?;
         let until = Unix(i64::from(u32::from_be_bytes([u0, u1, u2, u3])) * 1000);
-        if now >= until {
-            return Err(TokenError::Expired);
-        }
-        Ok(Claim {
+        Some(Claim {
             incident: IncidentId(u64::from_be_bytes([0, 0, 0, n0, n1, n2, n3, n4])),
             receiver: receiver.clone(),
             until,
@@ -297,12 +312,17 @@ pub enum Called {
         token: String,
         /// Who, in the service's words: a name that people know. See [`person`].
         by: String,
+        /// What the service calls that person for good, such as a number: names change, and are given
+        /// again. Empty if it does not say.
+        id: String,
         /// What they said; may be empty.
         comment: String,
         /// Whether the service has signed the call. Else the token is the only proof.
         is_signed: bool,
-        /// Puts what came of it, one sentence, into the service's form.
-        answer: fn(&str) -> CallAnswer,
+        /// What the service wants back with the answer, such as the number of its call; may be empty.
+        about: String,
+        /// Puts what came of it, one sentence, and `about` into the service's form.
+        answer: fn(&str, &str) -> CallAnswer,
     },
     /// Nothing is to be done but to answer, as at a service's first call that asks whether we are there.
     Nothing(CallAnswer),
@@ -327,6 +347,8 @@ pub enum CallError {
 pub struct Acknowledged {
     /// Who, in the service's words; empty if it does not say. See [`person`].
     pub by: String,
+    /// What the service calls that person for good; empty if it does not say.
+    pub id: String,
     /// What they said; may be empty.
     pub comment: String,
     /// When, by our clock. Where it is not known to the second, the earliest that it can have been: what
@@ -335,6 +357,15 @@ pub struct Acknowledged {
     /// What the service calls the press, for [`Receiver::answer`](crate::Receiver::answer); empty where
     /// nobody waits for an answer.
     pub press: String,
+}
+
+/// What somebody is answered by mail.
+#[derive(Clone, Copy, Debug)]
+pub struct Letter<'a> {
+    /// His mail.
+    pub mail: &'a Mail,
+    /// What he is told.
+    pub text: &'a str,
 }
 
 /// Returns a name from outside as it may be shown: one line, without control characters, bounded.

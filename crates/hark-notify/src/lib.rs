@@ -6,7 +6,7 @@
 //! - A [`Receiver`] sends one [`Notification`] once. It keeps no queue and decides nothing: whether
 //!   to try again is [`SendError::is_permanent`], [`SendError::retry_after`] and the machine below.
 //! - [`handling`] is what comes back: tokens with which people acknowledge from outside the page, and
-//!   calls of services.
+//!   calls of services; [`mailbox`] is where answers to mails are fetched from.
 //! - [`outbox::Outbox`] is that machine, without IO: rows of the outbox go in, leases, outcomes and
 //!   hand-overs to fallback receivers come out. Its parts, for those who need less, are in
 //!   [`delivery`].
@@ -23,7 +23,7 @@ use hark_config::{Key, Section};
 use hark_model::Notification;
 use hark_net::{BoxFuture, Resolve};
 
-use crate::handling::{Acknowledged, Call, CallError, Called};
+use crate::handling::{Acknowledged, Call, CallError, Called, Letter};
 
 mod card;
 mod deadline;
@@ -32,6 +32,7 @@ mod digest;
 mod error;
 pub mod handling;
 mod issues;
+pub mod mailbox;
 mod manual;
 mod mask;
 pub mod outbox;
@@ -138,6 +139,16 @@ pub trait Receiver: Send + Sync + fmt::Debug {
         &'a self,
         _taken: &'a Acknowledged,
         _said: &'a str,
+        _context: &'a Context,
+    ) -> Option<BoxFuture<'a, Result<(), SendError>>> {
+        None
+    }
+
+    /// Answers the mail of somebody who has answered a message of this receiver. `None`: the receiver
+    /// sends no mail. It ends within the receiver's own time limit, and is not tried again.
+    fn write_back<'a>(
+        &'a self,
+        _letter: &'a Letter<'a>,
         _context: &'a Context,
     ) -> Option<BoxFuture<'a, Result<(), SendError>>> {
         None

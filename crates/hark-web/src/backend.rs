@@ -155,6 +155,8 @@ pub struct AckOrder {
 pub struct TokenOrder {
     /// How the token came back.
     pub way: Way,
+    /// Whom the answer says that it is from; empty if it does not.
+    pub from: String,
     /// Why; may be empty.
     pub comment: String,
     /// Until when; without, until it is over.

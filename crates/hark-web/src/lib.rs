@@ -42,4 +42,5 @@ pub use backend::{
 pub use blind::serve_blind;
 pub use config::{DEFAULT_PORT, KEYS, TLS_KEYS, TlsSettings, WebSettings};
 pub use live::Live;
+pub use policy::may_operate;
 pub use serve::{Plain, Tls, WebConfig, serve};

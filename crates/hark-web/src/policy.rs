@@ -55,6 +55,11 @@ pub(crate) fn may(account: &Account, action: Action, object: Object<'_>) -> Verd
     if role >= least { Verdict::Allowed } else { Verdict::Needs(word) }
 }
 
+/// Returns whether the user of `account` may acknowledge, comment and silence on `host`.
+pub fn may_operate(account: &Account, host: &HostName) -> bool {
+    may(account, Action::Operate, Object::Host(host)) == Verdict::Allowed
+}
+
 /// Returns what the user of `account` may see.
 pub(crate) fn sight(account: &Account) -> Sight {
     if account.admin {

@@ -6,6 +6,7 @@
 
 mod files;
 mod given;
+mod known_as;
 mod settings;
 mod show;
 mod updates;
@@ -20,10 +21,12 @@ use hark_config::{Document, Key, Kind, Level, SourceFile, Style};
 use hark_engine::{Plan, plan};
 use hark_net::Guard;
 use hark_notify::Receivers;
+use hark_notify::mailbox::MAILBOX_KEYS;
 use hark_web::WebSettings;
 
 pub(crate) use files::{Paths, default_data_dir};
 pub(crate) use given::{AgentConfigs, Given};
+pub(crate) use known_as::{KnownAs, MAIL};
 pub(crate) use settings::{HistorySettings, LogSettings, Settings, UserEntry};
 pub(crate) use show::{show, yaml};
 pub(crate) use updates::Offer;
@@ -111,6 +114,11 @@ const SECTIONS: &[Key] = &[
         "receivers",
         Kind::Named(&Kind::Section(hark_notify::RECEIVER_KEYS)),
         "Where messages go, by name.",
+    ),
+    Key::new(
+        "mailbox",
+        Kind::Section(MAILBOX_KEYS),
+        "The mailbox that people answer mails of hark to (docs/handling.md).",
     ),
     Key::new(
         "checks",

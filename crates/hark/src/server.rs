@@ -31,6 +31,7 @@ mod hosts;
 mod intake;
 mod links;
 mod listen;
+mod mailbox;
 mod message_journal;
 mod messages;
 mod no_history;

@@ -17,6 +17,7 @@ use lettre::message::Mailbox;
 
 use crate::deadline::{Deadline, read_timeout};
 use crate::error::SendError;
+use crate::handling::Letter;
 use crate::reach::{connect, secure};
 use crate::recent::Recent;
 use crate::render::{Template, read_template};
@@ -25,6 +26,7 @@ use crate::{Context, Delivered, Receiver, ReceiverType};
 
 mod compose;
 mod dialogue;
+mod letter;
 mod page;
 mod reply;
 
@@ -311,6 +313,14 @@ impl Receiver for Mailer {
         Box::pin(self.deliver(notification, context))
     }
 
+    fn write_back<'a>(
+        &'a self,
+        letter: &'a Letter<'a>,
+        context: &'a Context,
+    ) -> Option<BoxFuture<'a, Result<(), SendError>>> {
+        Some(Box::pin(self.write_to(letter, context)))
+    }
+
     fn close_idle(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
             let stale = lock(&self.idle).take_if(|idle| !self.is_young(idle));
@@ -356,6 +366,23 @@ impl Mailer {
             self.keep(session).await;
         }
         accepted
+    }
+
+    /// Answers somebody, once. Without a sender on the envelope, so that what cannot be delivered does
+    /// not come back.
+    async fn write_to(&self, letter: &Letter<'_>, context: &Context) -> Result<(), SendError> {
+        let nobody = |what: &str| SendError::Compose { what: what.to_owned() };
+        let from = self.settings.from.as_ref().ok_or_else(|| nobody("no sender"))?;
+        let to = letter.mail.from().ok_or_else(|| nobody("it does not say whom it is from"))?;
+        let to = mailbox(&to).map_err(|what| nobody(&what))?;
+        let mail = letter::letter(from, &to, letter)?;
+        let deadline = Deadline::start(self.settings.timeout);
+        let mut session = self.session(context, deadline).await?;
+        let sent = session.send("", &[to.email.as_ref()], &mail, deadline).await;
+        if sent.is_ok() {
+            self.keep(session).await;
+        }
+        sent.map(drop)
     }
 
     /// Returns who does not have the message with `key` yet.

@@ -246,14 +246,16 @@ fn read_press(call: &Pressed<'_>) -> Result<Called, CallError> {
     Ok(Called::Acknowledge {
         token: token.to_owned(),
         by: person(name.unwrap_or_default()),
+        id: document["user_id"].as_str().unwrap_or_default().to_owned(),
         comment: String::new(),
         is_signed: false,
+        about: String::new(),
         answer: whisper,
     })
 }
 
 /// Says it to who pressed the button alone.
-fn whisper(said: &str) -> CallAnswer {
+fn whisper(said: &str, _about: &str) -> CallAnswer {
     let body = json!({"ephemeral_text": said}).to_string();
     CallAnswer { content_type: "application/json", body }
 }

@@ -219,7 +219,9 @@ impl Users {
             return Ok(None);
         }
         let by = document["acknowledged_by_device"].as_str().map(person).unwrap_or_default();
-        Ok(Some(Acknowledged { by, comment: String::new(), at, press: String::new() }))
+        // The key of the person: as the settings name who is told.
+        let id = document["acknowledged_by"].as_str().unwrap_or_default().to_owned();
+        Ok(Some(Acknowledged { by, id, comment: String::new(), at, press: String::new() }))
     }
 
     fn fields(

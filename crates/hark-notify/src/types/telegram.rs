@@ -248,6 +248,11 @@ fn name_of(from: &Value) -> String {
     }
 }
 
+/// Returns the number of a person, which stays the same.
+fn number_of(from: &Value) -> String {
+    from["id"].as_i64().map(|id| id.to_string()).unwrap_or_default()
+}
+
 /// Reads an update that Telegram sent by itself.
 fn read_update(secret: &Secret, call: &Pressed<'_>) -> Result<Called, CallError> {
     let given = call.headers.get("x-telegram-bot-api-secret-token");
@@ -259,16 +264,36 @@ fn read_update(secret: &Secret, call: &Pressed<'_>) -> Result<Called, CallError>
     let query = &update["callback_query"];
     let Some(data) = query["data"].as_str() else {
         // What people write to the bot is none of our business.
-        return Ok(Called::Nothing(nothing("")));
+        return Ok(Called::Nothing(nothing()));
     };
     let token = data.split('.').next().unwrap_or_default().to_owned();
-    let by = name_of(&query["from"]);
-    let comment = String::new();
-    Ok(Called::Acknowledge { token, by, comment, is_signed: true, answer: nothing })
+    Ok(Called::Acknowledge {
+        token,
+        by: name_of(&query["from"]),
+        id: number_of(&query["from"]),
+        comment: String::new(),
+        is_signed: true,
+        about: query["id"].as_str().unwrap_or_default().to_owned(),
+        answer: shown_at_the_button,
+    })
 }
 
-fn nothing(_said: &str) -> CallAnswer {
+fn nothing() -> CallAnswer {
     CallAnswer { content_type: "application/json", body: "{}".to_owned() }
+}
+
+/// Says it to who pressed the button: Telegram takes a call of its own as the answer to its call.
+fn shown_at_the_button(said: &str, query: &str) -> CallAnswer {
+    if query.is_empty() {
+        return nothing();
+    }
+    let body = json!({
+        "method": "answerCallbackQuery",
+        "callback_query_id": query,
+        "text": cut(said, presses::MAX_ANSWER, Unit::Chars),
+        "show_alert": true,
+    });
+    CallAnswer { content_type: "application/json", body: body.to_string() }
 }
 
 /// Judges an answer; Telegram says in the body when to come again.

@@ -10,6 +10,8 @@ mod alertmanager;
 #[cfg(test)]
 mod blinkstick;
 #[cfg(test)]
+mod dovecot;
+#[cfg(test)]
 mod mosquitto;
 #[cfg(test)]
 mod prosody;

@@ -27,6 +27,9 @@ use crate::peer::Peer;
 /// The longest token that is looked at: others are none.
 const MAX_TOKEN: usize = 64;
 
+/// The longest address that a mail may be from (RFC 5321, 4.5.3.1.3).
+const MAX_FROM: usize = 254;
+
 /// How the small page looks: its policy allows nothing inline.
 const STYLE: &str = "\
 :root { color-scheme: light dark; font: 100%/1.5 system-ui, sans-serif; }
@@ -120,6 +123,7 @@ async fn taken(app: &Shared, peer: Peer, token: &str, request: Request) -> Reply
     let asked = HandleRequest {
         token: token.to_owned(),
         way: Way::Link,
+        from: String::new(),
         comment: form.comment,
         for_seconds: held,
         sticky: !form.sticky.is_empty(),
@@ -141,7 +145,7 @@ pub(crate) async fn handle(
 }
 
 async fn acknowledge(app: &Shared, peer: Peer, request: HandleRequest) -> Reply<Handled> {
-    let HandleRequest { token, way, comment, for_seconds, sticky } = request;
+    let HandleRequest { token, way, from, comment, for_seconds, sticky } = request;
     app.attempt_token(peer.address, &token)?;
     let asked = bounded(&token)?;
     let until = for_seconds.map(|seconds| held_until(app.now().unix, seconds)).transpose()?;
@@ -150,7 +154,10 @@ async fn acknowledge(app: &Shared, peer: Peer, request: HandleRequest) -> Reply<
         let most = format!("use at most {} bytes", Comment::MAX_TEXT);
         return Err(Failure::field("comment", most));
     }
-    let order = TokenOrder { way, comment: comment.clone(), until, sticky };
+    if from.len() > MAX_FROM {
+        return Err(Failure::field("from", format!("use at most {MAX_FROM} bytes")));
+    }
+    let order = TokenOrder { way, from, comment: comment.clone(), until, sticky };
     let handled = app.ask(move |backend| backend.handle(&asked, &order)).await?;
     app.token_was_good(peer.address, &token);
     if handled.done {

@@ -786,6 +786,7 @@ impl Backend for Fake {
             check: "cpu_monitor.cpu_percent".to_owned(),
             by: by.to_string(),
             done,
+            refused: false,
             text: if done { "acknowledged" } else { "somebody has it already" }.to_owned(),
         })
     }

@@ -1,8 +1,6 @@
 //! `hark ack`: takes an incident, or gives it back; also with a reply to a mail.
 
-mod mime;
-mod reply;
-
+use std::io::Read as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,6 +8,7 @@ use anyhow::{Context, bail};
 use hark_config::{Bare, duration};
 use hark_model::Secret;
 use hark_model::time::Clock;
+use hark_notify::handling::{MAX_MAIL, Mail, MailOrder};
 use serde_json::{Value, json};
 
 use super::client::{ApiArgs, Client, Refusal};
@@ -27,7 +26,8 @@ const EXIT_TRY_AGAIN: u8 = 75;
 ///
 /// With --mail it reads a reply to a mail of hark from standard input, as mail servers give it to
 /// programs: `ack`, `ack 2h`, or `silence 2h` (also if it gets worse) in the first own line, then a
-/// comment. The token in the mail proves that its message was read; no other right is needed. A mail
+/// comment. The token in the mail proves that its message was read; no other right is needed, but if the
+/// server knows whose address the mail is from, that user must be allowed to. A mail
 /// that is not understood ends with exit code 65 (it goes back), one that the server could not take
 /// with 75 (it is tried again), and one that was sent by a program is left alone.
 #[derive(Debug, clap::Args)]
@@ -89,27 +89,35 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn by_mail(client: &Client, args: &Args) -> anyhow::Result<ExitCode> {
-    let mail = mime::read(std::io::stdin().lock())?;
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(MAX_MAIL).unwrap_or(u64::MAX);
+    std::io::stdin().lock().take(limit).read_to_end(&mut bytes).context("cannot read the mail")?;
+    let mail = Mail::read(&bytes);
     if mail.is_automatic() {
         out::note("hark: a program sent this mail: nothing is done");
         return Ok(ExitCode::SUCCESS);
     }
-    let order = match reply::order(&mail) {
+    let order = match mail.order() {
         Ok(order) => order,
         Err(why) => {
             out::line(why);
             return Ok(ExitCode::from(EXIT_SEND_BACK));
         }
     };
-    for token in reply::tokens(&mail) {
-        match hand_over(client, &token, &order) {
+    for token in mail.tokens() {
+        match hand_over(client, &token, &mail, &order) {
             Ok(Some(handled)) => {
                 if args.api.json {
                     out::json(&handled);
                 } else {
                     out::line(handled["text"].as_str().unwrap_or_default());
                 }
-                return Ok(ExitCode::SUCCESS);
+                let refused = handled["refused"] == true;
+                return Ok(if refused {
+                    ExitCode::from(EXIT_SEND_BACK)
+                } else {
+                    ExitCode::SUCCESS
+                });
             }
             // Another token of the same mail may be newer.
             Ok(None) => {}
@@ -130,10 +138,12 @@ fn by_mail(client: &Client, args: &Args) -> anyhow::Result<ExitCode> {
 fn hand_over(
     client: &Client,
     token: &Secret,
-    order: &reply::Order,
+    mail: &Mail,
+    order: &MailOrder,
 ) -> anyhow::Result<Option<Value>> {
     let mut request = json!({
-        "token": token.expose(), "way": "mail", "comment": order.comment, "sticky": order.sticky,
+        "token": token.expose(), "way": "mail", "from": mail.from().unwrap_or_default(),
+        "comment": order.comment, "sticky": order.sticky,
     });
     if let Some(held) = order.held {
         request["for_seconds"] = held.as_secs().into();

@@ -2,8 +2,6 @@
 
 mod mail;
 
-pub(super) use mail::base64;
-
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

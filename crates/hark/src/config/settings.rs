@@ -1,11 +1,14 @@
 //! The server's own keys: addresses, folders, the shared secret, log, journal, history, users.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hark_config::{Bare, Key, Kind, Section};
 use hark_model::{Secret, UserName};
+use hark_notify::mailbox::Mailbox;
 
+use super::known_as::{self, KnownAs};
 use crate::log::Target;
 
 /// The keys of the root that belong to the server itself.
@@ -58,6 +61,11 @@ const USER_KEYS: &[Key] = &[
     Key::new("full_name", Kind::Text, "The name shown on the page."),
     Key::new("password", Kind::Secret, "A hash made by `hark passwd`; needed to log in."),
     Key::new("admin", Kind::Bool, "May do everything.").default("false"),
+    Key::new(
+        "known_as",
+        Kind::Section(known_as::KEYS),
+        "Who it is elsewhere, for answers to messages.",
+    ),
     Key::new("avatar", Kind::Text, "Not used yet."),
     Key::new("notification_channels", Kind::Any, "The older word for `channels`: not read."),
     hark_engine::plan::PERSON_KEYS[0],
@@ -87,6 +95,10 @@ pub(crate) struct Settings {
     pub(crate) history: HistorySettings,
     /// People of the file.
     pub(crate) users: Vec<UserEntry>,
+    /// Where people answer to mails.
+    pub(crate) mailbox: Option<Arc<Mailbox>>,
+    /// Who people are elsewhere.
+    pub(crate) known_as: Arc<KnownAs>,
 }
 
 /// The program's own log.
@@ -150,6 +162,7 @@ const DAY: Duration = Duration::from_hours(24);
 impl Settings {
     /// Reads the server's keys; what is wrong is reported to the document of `root`.
     pub(crate) fn read(root: &Section<'_>) -> Self {
+        let (users, known_as) = read_users(root);
         Self {
             udp_port: port(root, "hb_port", 50_003),
             discovery: root.bool("discovery", false),
@@ -159,7 +172,9 @@ impl Settings {
             log: read_log(root),
             journal: read_journal(root),
             history: read_history(root),
-            users: read_users(root),
+            users,
+            mailbox: Mailbox::read(root).map(Arc::new),
+            known_as: Arc::new(known_as),
         }
     }
 }
@@ -217,8 +232,9 @@ fn read_history(root: &Section<'_>) -> HistorySettings {
     history
 }
 
-fn read_users(root: &Section<'_>) -> Vec<UserEntry> {
+fn read_users(root: &Section<'_>) -> (Vec<UserEntry>, KnownAs) {
     let mut users = Vec::new();
+    let mut known = KnownAs::default();
     for (key, section) in root.children("users") {
         let name = match UserName::new(key.value) {
             Ok(name) => Some(name),
@@ -228,7 +244,8 @@ fn read_users(root: &Section<'_>) -> Vec<UserEntry> {
             }
         };
         // One that only says how to be told is somebody who logs in by an account made on the page.
-        let told_only = ["channels", "hours", "severity"].iter().any(|key| section.has(key));
+        let told_only =
+            ["channels", "hours", "severity", "known_as"].iter().any(|key| section.has(key));
         let password = if told_only && !section.has("password") {
             None
         } else {
@@ -242,6 +259,7 @@ fn read_users(root: &Section<'_>) -> Vec<UserEntry> {
         }
         let full_name = section.str("full_name", "").to_owned();
         let admin = section.bool("admin", false);
+        known.read(&section, name.as_ref());
         section.finish(USER_KEYS);
         if let (Some(name), Some(password)) = (name, password) {
             let position = section.diagnostics().position(key.span);
@@ -250,7 +268,7 @@ fn read_users(root: &Section<'_>) -> Vec<UserEntry> {
             users.push(UserEntry { name, full_name, password, admin, declared });
         }
     }
-    users
+    (users, known)
 }
 
 /// Returns whether `text` has the form of a hash that log-in can check.

@@ -24,19 +24,6 @@ pub(crate) fn show(loaded: &Loaded) -> Value {
         Target::Journald => "journald".to_owned(),
         Target::File { path, .. } => path.display().to_string(),
     };
-    let mut users: Map<String, Value> = s
-        .users
-        .iter()
-        .map(|u| {
-            let shown = json!({"full_name": u.full_name, "admin": u.admin, "password": "set"});
-            (u.name.to_string(), shown)
-        })
-        .collect();
-    for (name, person) in &loaded.plan.people.persons {
-        if let Value::Object(shown) = users.entry(name.to_string()).or_insert_with(|| json!({})) {
-            shown.extend(monitoring::person(person));
-        }
-    }
     let mut shown = Map::new();
     let parts = [
         ("hb_port", json!(s.udp_port)),
@@ -58,13 +45,14 @@ pub(crate) fn show(loaded: &Loaded) -> Value {
             json!({"raw": time(s.history.raw), "medium": time(s.history.medium),
             "long": time(s.history.long), "max_size": s.history.max_bytes}),
         ),
-        ("users", Value::Object(users)),
+        ("users", users(loaded)),
         ("agent", agent(loaded)),
         ("check_defaults", check_defaults(loaded)),
         ("checks", Value::Object(checks(loaded))),
         ("receivers", Value::Object(receivers(loaded))),
         ("dyndns", loaded.dns.show()),
         ("updates", loaded.offer.as_ref().map_or(Value::Null, Offer::show)),
+        ("mailbox", mailbox(loaded)),
         ("deadman", loaded.watch.deadman.as_ref().map_or(Value::Null, |d| d.show())),
         ("watchdog", loaded.watch.watchdog.as_ref().map_or(Value::Null, |w| w.show())),
         ("agent_configs", loaded.agent_configs.show()),
@@ -78,6 +66,35 @@ pub(crate) fn show(loaded: &Loaded) -> Value {
         loaded.reports.iter().map(|plan| (plan.name.clone(), report(plan))).collect();
     shown.insert("reports".to_owned(), Value::Object(reports));
     Value::Object(shown)
+}
+
+fn mailbox(loaded: &Loaded) -> Value {
+    let Some(mailbox) = &loaded.settings.mailbox else { return Value::Null };
+    json!({"target": mailbox.target(), "every": time(mailbox.every())})
+}
+
+/// Returns those who may log in, are told, or are known elsewhere.
+fn users(loaded: &Loaded) -> Value {
+    let s = &loaded.settings;
+    let mut users: Map<String, Value> = s
+        .users
+        .iter()
+        .map(|u| {
+            let shown = json!({"full_name": u.full_name, "admin": u.admin, "password": "set"});
+            (u.name.to_string(), shown)
+        })
+        .collect();
+    for (name, person) in &loaded.plan.people.persons {
+        if let Value::Object(shown) = users.entry(name.to_string()).or_insert_with(|| json!({})) {
+            shown.extend(monitoring::person(person));
+        }
+    }
+    for name in s.known_as.users() {
+        if let Value::Object(shown) = users.entry(name.to_string()).or_insert_with(|| json!({})) {
+            shown.insert("known_as".to_owned(), s.known_as.show(name));
+        }
+    }
+    Value::Object(users)
 }
 
 fn tls(loaded: &Loaded) -> Value {

@@ -7,6 +7,7 @@
 mod access;
 pub(super) mod actions;
 mod agents;
+mod by_mail;
 mod deliveries;
 mod dyndns;
 mod events;
@@ -72,6 +73,7 @@ use hark_web::{
 };
 
 pub(crate) use access::Access;
+pub(crate) use by_mail::ByMail;
 pub(crate) use words::activity;
 
 use super::links::Links;

@@ -9,6 +9,7 @@ use hark_engine::input::Action;
 use hark_engine::{Done, Engine, Refused};
 use hark_model::{Now, Secret, UserName};
 use hark_notify::Receivers;
+use hark_notify::mailbox::Mailbox;
 use hark_store::history::History;
 use hark_store::state::{Change, State, StateReader};
 use hark_web::Live;
@@ -35,7 +36,7 @@ use super::reports::{REPORT_QUEUE, ToReports};
 use super::store_loop::{STORE_QUEUE, StateWork, ToStore};
 use super::tally::Tally;
 use super::vitals::Vitals;
-use crate::config::{AgentConfigs, EventSettings};
+use crate::config::{AgentConfigs, EventSettings, KnownAs};
 use crate::sys::Bell;
 
 /// What may wait for the probes: the results of sites of a few seconds, and words of people.
@@ -105,6 +106,12 @@ pub(crate) struct Links {
     pub(crate) relay_changed: Notify,
     /// What the server sends to its own socket.
     pub(crate) own_datagram: Arc<OwnDatagram>,
+    /// Where people answer to mails, at present.
+    pub(crate) mailbox: arc_swap::ArcSwapOption<Mailbox>,
+    /// Told when that has changed.
+    pub(crate) mailbox_changed: Notify,
+    /// Who people are elsewhere, at present.
+    pub(crate) known_as: ArcSwap<KnownAs>,
 }
 
 /// The other ends: what each part receives.
@@ -180,6 +187,9 @@ impl Links {
             relay: ArcSwap::default(),
             relay_changed: Notify::new(),
             own_datagram: Arc::default(),
+            mailbox: arc_swap::ArcSwapOption::empty(),
+            mailbox_changed: Notify::new(),
+            known_as: ArcSwap::default(),
         };
         let inboxes = Inboxes {
             engine: engine_inbox,
@@ -234,6 +244,13 @@ impl Links {
                 Err(error) => tracing::error!(%error, "the event files are not written"),
             },
         }
+    }
+
+    /// Takes on where people answer from, and who they are.
+    pub(super) fn plan_answers(&self, mailbox: Option<Arc<Mailbox>>, known_as: Arc<KnownAs>) {
+        self.known_as.store(known_as);
+        self.mailbox.store(mailbox);
+        self.mailbox_changed.notify_one();
     }
 
     /// Tells ingest the shared secret and what agents are given. Waits for room in its queue, which it

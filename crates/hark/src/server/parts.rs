@@ -38,6 +38,7 @@ use super::happened::Happened;
 use super::history_loop::{self, ToHistory};
 use super::intake::{self, Agents, KnownAgent};
 use super::links::Links;
+use super::mailbox;
 use super::message_journal::MessageJournal;
 use super::messages::{ToEngine, ToIntake};
 use super::no_history;
@@ -111,6 +112,7 @@ pub(super) struct Page {
 impl Parts {
     /// Begins with nothing started.
     pub(super) fn new(links: Arc<Links>, settings: Settings, data_dir: PathBuf) -> Self {
+        links.plan_answers(settings.mailbox.clone(), Arc::clone(&settings.known_as));
         Self {
             links,
             settings,
@@ -383,7 +385,7 @@ impl Parts {
     }
 
     /// Starts ordering the repairs that the engine wants, as people order actions on the page, and asking
-    /// services whether a message was taken; returns what stands behind all of them.
+    /// services whether a message was taken, and reading answers to mails; returns what stands behind all of them.
     pub(super) fn backend(
         &self,
         reader: StateReader,
@@ -403,6 +405,12 @@ impl Parts {
         self.tasks.spawn(asking::run(asking::Setup {
             backend: Arc::clone(&backend),
             receivers: Arc::clone(&self.links.receivers),
+            context: self.context(),
+            stop: self.stops.tasks.token(),
+        }));
+        self.tasks.spawn(mailbox::run(mailbox::Setup {
+            backend: Arc::clone(&backend),
+            links: Arc::clone(&self.links),
             context: self.context(),
             stop: self.stops.tasks.token(),
         }));

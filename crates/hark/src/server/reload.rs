@@ -67,6 +67,7 @@ fn carry_over(links: &Links, mut loaded: config::Loaded) {
     let probes = links.probes.blocking_send(ToProbes::Plan(Arc::new(probing)));
     links.releases.change(loaded.offer);
     links.plan_events(loaded.watch.events);
+    links.plan_answers(loaded.settings.mailbox, loaded.settings.known_as);
     links.deadman.store(loaded.watch.deadman);
     links.deadman_changed.notify_one();
     links.receivers.store(Arc::clone(&loaded.receivers));

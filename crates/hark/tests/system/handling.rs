@@ -13,7 +13,7 @@ use crate::support::postfix::{Mail, Postfix};
 use crate::support::process::{clean, succeed};
 use crate::support::server::{Server, Start};
 use crate::support::wait::until;
-use crate::support::{HARK, PASSWORD, folder};
+use crate::support::{HARK, HASH, PASSWORD, folder};
 
 /// How long a message or an answer may take on a busy machine.
 const TOLD: Duration = Duration::from_secs(30);
@@ -176,10 +176,10 @@ fn an_answer_to_a_mail_acknowledges_through_a_mail_servers_pipe() {
 }
 
 /// Calls as Slack does when somebody has pressed the button.
-fn press(server: &Server, secret: &str, token: &str, name: &str) -> Answer {
+fn press(server: &Server, secret: &str, token: &str, (id, name): (&str, &str)) -> Answer {
     let payload = serde_json::json!({
         "type": "block_actions",
-        "user": {"id": "U1", "username": name},
+        "user": {"id": id, "username": name},
         "actions": [{"action_id": "hark_acknowledge", "value": token}],
     });
     let mut body = "payload=".to_owned();
@@ -208,25 +208,44 @@ fn a_button_in_slack_acknowledges_if_slack_has_signed() {
     let hook = Hook::start();
     let config = format!(
         "{JOBS}public_url: https://hark.example.net\nreceivers: {{chat: {{slack: {{\
-         url: '{}', signing_secret: a-signing-secret}}}}}}\n",
+         url: '{}', signing_secret: a-signing-secret}}}}}}\n\
+         users:\n  mira: {{known_as: {{slack: U7}}}}\n  \
+         eve: {{password: '{HASH}', known_as: {{slack: U2}}}}\n",
         hook.url()
     );
     let mut server = Start::new("server", folder).config(&config).go();
     server.set_up(PASSWORD);
+    let token_of = |n: usize| {
+        let told = until("the message", TOLD, || hook.calls().get(n).cloned());
+        let text = told.body.to_string();
+        let (_, after) = text.split_once("/a/").expect("a link that acknowledges");
+        after.split('"').next().unwrap().to_owned()
+    };
     fail(folder, &server, "one");
-    let told = until("the message", TOLD, || hook.calls().first().cloned());
-    let text = told.body.to_string();
-    let (_, after) = text.split_once("/a/").expect("a link that acknowledges");
-    let token = after.split('"').next().unwrap();
+    let token = &token_of(0);
 
-    assert_eq!(press(&server, "another-secret", token, "eve").status, 401);
-    assert!(press(&server, "a-signing-secret", "x", "mira").text.contains("none of this server"));
+    assert_eq!(press(&server, "another-secret", token, ("U7", "mira")).status, 401);
+    let pressed = |token: &str, by| press(&server, "a-signing-secret", token, by);
+    assert!(pressed("x", ("U1", "zoe")).text.contains("none of this server"));
+    // A user who has no role on the host, whatever the name says.
+    let refused = pressed(token, ("U2", "mira"));
+    assert!(refused.text.contains("eve may not acknowledge on db1"), "{}", refused.text);
     assert_eq!(ack_of(&server, "one"), Value::Null);
-    let done = press(&server, "a-signing-secret", token, "mira");
+    let done = pressed(token, ("U1", "zoe"));
     assert!(done.status == 200 && done.text.contains("is acknowledged"), "{}", done.text);
     let ack = ack_of(&server, "one");
     assert_eq!(ack["by"], "via chat");
-    assert_eq!(ack["comment"], "mira, by the button of a message");
-    let again = press(&server, "a-signing-secret", token, "ben");
+    assert_eq!(ack["comment"], "zoe, by the button of a message");
+    let again = pressed(token, ("U3", "ben"));
     assert!(again.text.contains("via chat has incident 1"), "{}", again.text);
+
+    // The administrator is known by her number there, and is named.
+    fail(folder, &server, "two");
+    let done = pressed(&token_of(1), ("U7", "anything"));
+    assert!(done.text.contains("is acknowledged"), "{}", done.text);
+    let ack = ack_of(&server, "two");
+    assert_eq!(
+        (&ack["by"], &ack["comment"]),
+        (&"mira".into(), &"by the button of a message".into())
+    );
 }

@@ -8,6 +8,8 @@
 #[cfg(test)]
 mod alone;
 #[cfg(test)]
+mod answers;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod crash;

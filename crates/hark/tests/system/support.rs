@@ -1,5 +1,6 @@
 //! What the tests start and look at.
 
+pub(crate) mod dovecot;
 pub(crate) mod hook;
 pub(crate) mod http;
 pub(crate) mod load;
@@ -17,6 +18,10 @@ pub(crate) const HARK: &str = env!("CARGO_BIN_EXE_hark");
 
 /// The administrator's password.
 pub(crate) const PASSWORD: &str = "a long enough one";
+
+/// A hash that `hark passwd` has made: nobody logs in with it here.
+pub(crate) const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$\
+                               RdescudvJCsgt3ub+b0Y5ALhfzq1ZKxQdTXGSYkVh6c";
 
 /// Makes a folder that goes away with its value and that other users (the mail server's) may enter.
 pub(crate) fn folder() -> tempfile::TempDir {

@@ -89,7 +89,7 @@ pub(super) fn compose(
     Ok(message.formatted())
 }
 
-fn part(kind: ContentType, text: String) -> Result<SinglePart, SendError> {
+pub(super) fn part(kind: ContentType, text: String) -> Result<SinglePart, SendError> {
     let body = Body::new_with_encoding(text, ContentTransferEncoding::QuotedPrintable)
         .map_err(|_text| SendError::Compose { what: "the text cannot be encoded".to_owned() })?;
     Ok(SinglePart::builder().header(kind).body(body))
@@ -106,7 +106,7 @@ fn text(n: &Notification, context: &Context) -> String {
     text
 }
 
-fn header(name: &'static str, value: &str) -> HeaderValue {
+pub(super) fn header(name: &'static str, value: &str) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
 }
 
@@ -119,7 +119,7 @@ pub(super) fn thread_id(n: &Notification, domain: &str) -> String {
 /// Enough that no two messages meet, few enough for one line.
 const MESSAGE_ID_DIGITS: usize = 32;
 
-fn message_id(unique: &str, domain: &str) -> String {
+pub(super) fn message_id(unique: &str, domain: &str) -> String {
     let digest: String = digest::sha256(unique).chars().take(MESSAGE_ID_DIGITS).collect();
     format!("<{digest}.hark@{domain}>")
 }

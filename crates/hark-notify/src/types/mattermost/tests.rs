@@ -95,9 +95,9 @@ fn a_press_says_who_and_carries_the_token_or_is_not_believed() {
     let body =
         br#"{"user_id":"u1","user_name":"mira","post_id":"p","context":{"token":"the-token"}}"#;
     let read = receiver.called(&pressed(&headers, body)).unwrap().unwrap();
-    let Called::Acknowledge { token, by, answer, .. } = read else { panic!("{read:?}") };
-    assert_eq!((token.as_str(), by.as_str()), ("the-token", "mira"));
-    assert_eq!(answer("Taken.").body, r#"{"ephemeral_text":"Taken."}"#);
+    let Called::Acknowledge { token, by, id, answer, .. } = read else { panic!("{read:?}") };
+    assert_eq!((token.as_str(), by.as_str(), id.as_str()), ("the-token", "mira", "u1"));
+    assert_eq!(answer("Taken.", "").body, r#"{"ephemeral_text":"Taken."}"#);
     let other = receiver.called(&pressed(&headers, br#"{"user_name":"mira"}"#)).unwrap();
     assert_eq!(other.unwrap_err(), CallError::Unsigned);
 }

@@ -30,15 +30,17 @@ pub(super) fn read(secret: &Secret, call: &Call<'_>) -> Result<Called, CallError
     let ours = actions.iter().find(|action| action["action_id"] == ACTION);
     let Some(token) = ours.and_then(|action| action["value"].as_str()) else {
         // Buttons that open a page are told too.
-        return Ok(Called::Nothing(answer("")));
+        return Ok(Called::Nothing(answer("", "")));
     };
     let user = &payload["user"];
     let name = user["name"].as_str().or_else(|| user["username"].as_str());
     Ok(Called::Acknowledge {
         token: token.to_owned(),
         by: person(name.or_else(|| user["id"].as_str()).unwrap_or_default()),
+        id: user["id"].as_str().unwrap_or_default().to_owned(),
         comment: String::new(),
         is_signed: true,
+        about: String::new(),
         answer,
     })
 }
@@ -69,7 +71,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Slack shows nothing of the answer to a press of a block's button, but wants one.
-fn answer(said: &str) -> CallAnswer {
+fn answer(said: &str, _about: &str) -> CallAnswer {
     let body = serde_json::json!({
         "response_type": "ephemeral",
         "replace_original": false,
@@ -132,9 +134,9 @@ mod tests {
         let payload = r#"{"type":"block_actions","user":{"id":"U1","username":"mira","name":"mira"},"actions":[{"action_id":"hark_acknowledge","value":"the-token"}]}"#;
         let body = format!("payload={}", crate::service::encoded(payload));
         let read = call_with(TIME, &signed(&body), &body, 1_531_420_620).unwrap();
-        let Called::Acknowledge { token, by, answer, .. } = read else { panic!("{read:?}") };
-        assert_eq!((token.as_str(), by.as_str()), ("the-token", "mira"));
-        assert!(answer("Taken.").body.contains("\"text\":\"Taken.\""));
+        let Called::Acknowledge { token, by, id, answer, .. } = read else { panic!("{read:?}") };
+        assert_eq!((token.as_str(), by.as_str(), id.as_str()), ("the-token", "mira", "U1"));
+        assert!(answer("Taken.", "").body.contains("\"text\":\"Taken.\""));
         let other = body.replace("hark_acknowledge", "hark_open");
         let read = call_with(TIME, &signed(&other), &other, 1_531_420_620).unwrap();
         assert!(matches!(read, Called::Nothing(_)), "{read:?}");

@@ -17,7 +17,7 @@ use hark_model::time::{Clock, Mono, Now, Unix};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::{Chat, judge, name_of};
+use super::{Chat, judge, name_of, number_of};
 use crate::digest;
 use crate::error::SendError;
 use crate::handling::{Acknowledged, told_at};
@@ -72,6 +72,8 @@ struct Press {
     /// Where the button stands.
     chat: Value,
     by: String,
+    /// The number of who has pressed it.
+    person: String,
     /// The earliest that it can have been.
     at: Unix,
     read: Mono,
@@ -110,6 +112,7 @@ impl Presses {
         let newest = queue.waiting.iter().rfind(|press| is_wanted(press));
         let found = newest.map(|press| Acknowledged {
             by: press.by.clone(),
+            id: press.person.clone(),
             comment: String::new(),
             at: press.at,
             press: press.id.clone(),
@@ -172,6 +175,7 @@ fn note(queue: &mut Queue, update: &Value, now: Now) -> bool {
             first,
             chat: query["message"]["chat"].clone(),
             by: name_of(&query["from"]),
+            person: number_of(&query["from"]),
             at: queue.empty.unwrap_or_default().max(told),
             read: now.mono,
         };

@@ -173,13 +173,15 @@ fn pressed(secret: Option<&str>, body: &str) -> Result<Called, CallError> {
 
 #[test]
 fn only_updates_with_the_secret_are_read() {
-    let body = r#"{"update_id":1,"callback_query":{"id":"q","data":"the-token.4000","from":{"first_name":"Mira"}}}"#;
+    let body = r#"{"update_id":1,"callback_query":{"id":"q","data":"the-token.4000","from":{"id":42,"first_name":"Mira"}}}"#;
     assert_eq!(pressed(None, body).unwrap_err(), CallError::Unsigned);
     assert_eq!(pressed(Some("wrong-secret"), body).unwrap_err(), CallError::Unsigned);
-    let Called::Acknowledge { token, by, .. } = pressed(Some("right-secret"), body).unwrap() else {
-        panic!("a press is an acknowledgement")
-    };
-    assert_eq!((token.as_str(), by.as_str()), ("the-token", "Mira"));
+    let read = pressed(Some("right-secret"), body).unwrap();
+    let Called::Acknowledge { token, by, id, about, answer, .. } = read else { panic!("{read:?}") };
+    assert_eq!((token.as_str(), by.as_str(), id.as_str()), ("the-token", "Mira", "42"));
+    let said: Value = serde_json::from_str(&answer("Mira may not.", &about).body).unwrap();
+    assert_eq!(said["method"], "answerCallbackQuery");
+    assert_eq!((&said["callback_query_id"], &said["text"]), (&"q".into(), &"Mira may not.".into()));
     let other = pressed(Some("right-secret"), r#"{"update_id":2,"message":{"text":"hi"}}"#);
     assert!(matches!(other, Ok(Called::Nothing(_))), "{other:?}");
     let broken = pressed(Some("right-secret"), "{");

@@ -118,7 +118,7 @@ fn quoted(data: &str) -> Option<Vec<u8>> {
 }
 
 /// Returns the bytes that Base64 stands for.
-pub(in crate::cli) fn base64(data: &str) -> Option<Vec<u8>> {
+fn base64(data: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let (mut held, mut n_bits) = (0u32, 0);
     for byte in data.trim_end_matches('=').bytes() {

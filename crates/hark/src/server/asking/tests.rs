@@ -142,8 +142,8 @@ impl Receiver for Stub {
 }
 
 fn taken_at(at: Unix) -> Acknowledged {
-    let (by, press) = ("Mira".to_owned(), "q1".to_owned());
-    Acknowledged { by, comment: String::new(), at, press }
+    let (by, id, press) = ("Mira".to_owned(), "u1".to_owned(), "q1".to_owned());
+    Acknowledged { by, id, comment: String::new(), at, press }
 }
 
 fn context() -> Context {

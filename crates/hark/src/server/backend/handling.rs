@@ -2,18 +2,16 @@
 //! services. All of it ends in the engine's own acknowledgement.
 
 use hark_api::Timestamp;
-use hark_api::audit::AuditLine;
-use hark_api::handling::Handled;
+use hark_api::handling::{Handled, Way};
 use hark_model::record::{Comment, IncidentRecord, JournalKind};
 use hark_model::time::{Clock, Unix};
-use hark_model::{IncidentId, ReceiverName, UserName};
+use hark_model::{HostName, IncidentId, ReceiverName, UserName};
 use hark_notify::handling::{Acknowledged, Call, CallError, Called, Claim, TokenError, person};
 use hark_store::state::{DeliveryView, JournalFilter, OpenError, StateReader};
-use hark_web::{
-    AckOrder, Answer, Backend, Offer, Refused, ServiceAnswer, ServiceCall, Sight, TokenOrder,
-};
+use hark_web::{AckOrder, Answer, Offer, Refused, ServiceAnswer, ServiceCall, Sight, TokenOrder};
 
 use super::ServerBackend;
+use crate::config::MAIL;
 use crate::server::asking::{self, Question, questions_of};
 
 /// Incidents whose messages are looked through for what to ask: as many as questions in one round.
@@ -25,11 +23,20 @@ const MESSAGES: u32 = 50;
 /// Lines of one incident's history that are looked through, the newest first.
 const LINES: u32 = 50;
 
+/// Who has pressed a button: what the service calls him, and the user that he is.
+#[derive(Debug)]
+struct Who {
+    name: String,
+    user: Option<UserName>,
+}
+
 /// Somebody who acknowledges from outside.
 #[derive(Debug)]
 pub(crate) struct Outsider<'a> {
     /// To whom the message went.
     pub(crate) receiver: &'a ReceiverName,
+    /// The user that it is, if the configuration says so.
+    pub(crate) user: Option<UserName>,
     /// Who, as the service says; empty if it does not.
     pub(crate) name: &'a str,
     /// How, in words.
@@ -43,15 +50,16 @@ pub(crate) struct Outsider<'a> {
 }
 
 impl Outsider<'_> {
-    /// Returns as whom this is done: as somebody who reads the receiver's messages. Names that a service
-    /// says are no users of hark.
+    /// Returns as whom this is done: as the user that the configuration knows, else as somebody who reads
+    /// the receiver's messages. Names that a service says are no users of hark.
     fn acting(&self) -> UserName {
-        UserName::via(self.receiver)
+        self.user.clone().unwrap_or_else(|| UserName::via(self.receiver))
     }
 
     /// Returns what stands beside the acknowledgement: who it was, and what he said.
     fn words(&self) -> String {
-        let name = person(self.name);
+        // A user is named by the acknowledgement itself.
+        let name = if self.user.is_some() { String::new() } else { person(self.name) };
         let said = self.comment.trim();
         let mut words = match (name.is_empty(), said.is_empty()) {
             (true, true) => self.way.to_owned(),
@@ -93,6 +101,7 @@ impl ServerBackend {
         let claim = self.claim(token)?;
         let outsider = Outsider {
             receiver: &claim.receiver,
+            user: self.known(MAIL, &order.from).filter(|_| order.way == Way::Mail),
             name: "",
             way: order.way.words(),
             comment: &order.comment,
@@ -116,14 +125,15 @@ impl ServerBackend {
             Err(CallError::Unsigned) => return Ok(ServiceAnswer::Unsigned),
             Err(CallError::Malformed { what }) => return Ok(ServiceAnswer::Malformed(what)),
         };
-        let (token, by, comment, is_signed, answer) = match called {
+        let (token, who, comment, about, is_signed, answer) = match called {
             Called::Nothing(answer) => {
                 let (content_type, body) = (answer.content_type, answer.body);
                 let (is_proven, deed) = (true, None);
                 return Ok(ServiceAnswer::Signed { is_proven, content_type, body, deed });
             }
-            Called::Acknowledge { token, by, comment, is_signed, answer } => {
-                (token, by, comment, is_signed, answer)
+            Called::Acknowledge { token, by, id, comment, is_signed, about, answer } => {
+                let who = Who { name: by, user: self.known(configured.kind, &id) };
+                (token, who, comment, about, is_signed, answer)
             }
         };
         if is_held && !is_signed {
@@ -131,8 +141,8 @@ impl ServerBackend {
             return Ok(ServiceAnswer::Unsigned);
         }
         let is_proven = is_signed || self.is_ours(&token)?;
-        let (text, deed) = self.press(receiver, &token, &by, &comment)?;
-        let answer = answer(&text);
+        let (text, deed) = self.press(receiver, &token, &who, &comment)?;
+        let answer = answer(&text, &about);
         let (content_type, body) = (answer.content_type, answer.body);
         Ok(ServiceAnswer::Signed { is_proven, content_type, body, deed })
     }
@@ -151,7 +161,7 @@ impl ServerBackend {
         &self,
         receiver: &ReceiverName,
         token: &str,
-        name: &str,
+        who: &Who,
         comment: &str,
     ) -> Answer<(String, Option<(UserName, String)>)> {
         let claim = match self.claim(token) {
@@ -164,7 +174,9 @@ impl ServerBackend {
             Err(other) => return Err(other),
         };
         let way = "by the button of a message";
-        let outsider = Outsider { receiver, name, way, comment, until: None, sticky: false };
+        let Who { name, user } = who;
+        let (user, until, sticky) = (user.clone(), None, false);
+        let outsider = Outsider { receiver, user, name, way, comment, until, sticky };
         match self.take(&claim, &outsider) {
             Ok(Outcome { by, words, handled }) => {
                 let deed = format!("{}: {words}", handled.incident);
@@ -194,7 +206,14 @@ impl ServerBackend {
         let record = self.record(incident)?;
         let (host, check) = self.about(incident)?;
         let (by, words) = (outsider.acting(), outsider.words());
-        let text = if let Some(at) = record.resolved_at {
+        let refusal = match &outsider.user {
+            Some(user) => self.refusal(user, &host)?,
+            None => None,
+        };
+        let refused = refusal.is_some();
+        let text = if refused {
+            refusal
+        } else if let Some(at) = record.resolved_at {
             Some(format!("Incident {} is over since {}.", incident.0, Timestamp(at)))
         } else {
             let ack = record.ack.as_ref();
@@ -216,6 +235,7 @@ impl ServerBackend {
             check: check.to_string(),
             by: by.to_string(),
             done,
+            refused,
             text: text.unwrap_or_else(|| {
                 let until = outsider.until.map(|at| format!(" until {}", Timestamp(at)));
                 format!("Incident {} is acknowledged{}.", incident.0, until.unwrap_or_default())
@@ -247,6 +267,7 @@ impl ServerBackend {
     pub(crate) fn taken_in_service(&self, question: &Question, taken: &Acknowledged) -> String {
         let outsider = Outsider {
             receiver: &question.receiver,
+            user: self.known_at(&question.receiver, &taken.id),
             name: &taken.by,
             way: "in the receiver's service",
             comment: &taken.comment,
@@ -261,23 +282,36 @@ impl ServerBackend {
                 return asking::NOT_DONE.to_owned();
             }
         };
-        if !handled.done {
-            return handled.text;
-        }
-        let line = AuditLine {
-            at: Timestamp(Clock.now().unix),
-            who: by.to_string(),
-            address: String::new(),
-            what: "incident.ack".to_owned(),
-            detail: format!("{}: {words}", handled.incident),
-        };
-        if self.audit(&line).is_err() {
-            tracing::error!("a line of the audit was not stored");
+        if handled.done {
+            self.note_outside(by.to_string(), format!("{}: {words}", handled.incident));
         }
         handled.text
     }
 
-    fn claim(&self, token: &str) -> Answer<Claim> {
+    /// Returns the user whom a kind of receivers calls `id`.
+    pub(super) fn known(&self, kind: &str, id: &str) -> Option<UserName> {
+        self.links.known_as.load().who(kind, id).cloned()
+    }
+
+    fn known_at(&self, receiver: &ReceiverName, id: &str) -> Option<UserName> {
+        let receivers = self.receivers.load();
+        self.known(receivers.find(receiver)?.kind, id)
+    }
+
+    /// Returns why a user may not acknowledge on a host. Whoever has no account has no role that could
+    /// forbid it: then the token alone counts, as it does for those who are not known.
+    fn refusal(&self, user: &UserName, host: &HostName) -> Answer<Option<String>> {
+        match self.find_account(user) {
+            Ok(account) if hark_web::may_operate(&account, host) => Ok(None),
+            Ok(_) => Ok(Some(format!(
+                "{user} may not acknowledge on {host}: that needs the role manager. Nothing was done."
+            ))),
+            Err(Refused::Absent) => Ok(None),
+            Err(other) => Err(other),
+        }
+    }
+
+    pub(super) fn claim(&self, token: &str) -> Answer<Claim> {
         let tokens = self.tokens.as_ref().ok_or(Refused::Absent)?;
         let receivers = self.receivers.load();
         let names = receivers.iter().map(|(name, _)| name);
@@ -323,10 +357,13 @@ mod tests {
     #[test]
     fn who_it_was_stands_beside_the_acknowledgement() {
         let receiver = ReceiverName::new("chat").unwrap();
-        let words = |name, comment| {
-            let way = "by the button of a message";
-            Outsider { receiver: &receiver, name, way, comment, until: None, sticky: false }.words()
+        let said = |user: Option<&str>, name, comment| {
+            let user = user.map(|user| UserName::new(user).unwrap());
+            let (way, until, sticky) = ("by the button of a message", None, false);
+            Outsider { receiver: &receiver, user, name, way, comment, until, sticky }.words()
         };
+        let words = |name, comment| said(None, name, comment);
+        assert_eq!(said(Some("mira"), "Mira", "on it"), "on it", "the user is named beside it");
         assert_eq!(words("", ""), "by the button of a message");
         assert_eq!(words("", " on it "), "on it");
         assert_eq!(words("Mira\nBell", ""), "Mira Bell, by the button of a message");

@@ -1,12 +1,14 @@
 //! As much of a mail's form as is needed to read what a person wrote in answer: headers, the first part
 //! of plain text, and of HTML if there is no other.
 
-use std::io::Read;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
-use anyhow::Context;
+/// The longest mail that is read, in bytes; of longer ones the begin, where the answer stands.
+pub const MAX_MAIL: usize = 1 << 20;
 
-/// The longest mail that is read; of longer ones the begin, where the answer stands.
-const MAX_MAIL: u64 = 1 << 20;
+/// Longest address that is taken from a mail (RFC 5321, 4.5.3.1.3).
+const MAX_ADDRESS: usize = 254;
 
 /// Parts within parts: mail programs use three or four.
 const MAX_DEPTH: usize = 8;
@@ -16,13 +18,43 @@ const MAX_PARTS: usize = 50;
 
 /// A mail.
 #[derive(Debug, Default)]
-pub(super) struct Mail {
+pub struct Mail {
     headers: Vec<(String, String)>,
     /// What is to be read, as text.
     pub(super) text: String,
 }
 
 impl Mail {
+    /// Reads a mail; what is odd in it is left out, and what is behind [`MAX_MAIL`] too.
+    pub fn read(bytes: &[u8]) -> Self {
+        parse(bytes.get(..MAX_MAIL).unwrap_or(bytes))
+    }
+
+    /// Returns the address that it says it is from, in small letters. It proves nothing.
+    pub fn from(&self) -> Option<String> {
+        let value = self.all("from").next()?;
+        let address = match value.rsplit_once('<') {
+            Some((_, rest)) => rest.split_once('>')?.0,
+            None => value,
+        };
+        let address = address.trim().to_ascii_lowercase();
+        let odd = |c: char| !c.is_ascii_graphic() || matches!(c, '<' | '>' | ',' | ';' | '"');
+        let whole = address.split_once('@').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty());
+        (whole && address.len() <= MAX_ADDRESS && !address.contains(odd)).then_some(address)
+    }
+
+    /// Returns its number among mails, with its brackets, if it has a proper one.
+    pub(crate) fn id(&self) -> Option<&str> {
+        let id = self.all("message-id").next()?.trim();
+        let whole = id.starts_with('<') && id.ends_with('>') && id.len() <= MAX_ADDRESS;
+        (whole && id.chars().all(|c| c.is_ascii_graphic())).then_some(id)
+    }
+
+    /// Returns its subject as it stands there, which may be encoded.
+    pub(crate) fn subject(&self) -> &str {
+        self.all("subject").next().unwrap_or_default()
+    }
+
     /// Returns every value of a header, in the order of the mail.
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> + 'a {
         let same = |(header, _): &&(String, String)| header.eq_ignore_ascii_case(name);
@@ -31,7 +63,7 @@ impl Mail {
 
     /// Returns true if a program wrote it (RFC 3834), such as that somebody is on holiday: what it quotes
     /// is not what anybody has decided.
-    pub(super) fn is_automatic(&self) -> bool {
+    pub fn is_automatic(&self) -> bool {
         let submitted = self.all("auto-submitted").any(|v| !v.trim().eq_ignore_ascii_case("no"));
         let bulk = |value: &str| {
             ["bulk", "junk", "list", "auto_reply"]
@@ -44,16 +76,6 @@ impl Mail {
             || self.all("x-autorespond").next().is_some()
             || self.all("return-path").any(|path| path.trim() == "<>")
     }
-}
-
-/// Reads a mail.
-///
-/// # Errors
-/// If it cannot be read at all; what is odd in it is left out.
-pub(super) fn read(from: impl Read) -> anyhow::Result<Mail> {
-    let mut bytes = Vec::new();
-    from.take(MAX_MAIL).read_to_end(&mut bytes).context("cannot read the mail")?;
-    Ok(parse(&bytes))
 }
 
 pub(super) fn parse(bytes: &[u8]) -> Mail {
@@ -136,7 +158,7 @@ fn readable(headers: &[(String, String)], body: &str, depth: usize) -> Option<(F
     let encoding = header(headers, "content-transfer-encoding").unwrap_or_default();
     let bytes = match encoding.trim().to_ascii_lowercase().as_str() {
         "quoted-printable" => quoted_printable(body),
-        "base64" => super::super::send::base64(&body.split_whitespace().collect::<String>())?,
+        "base64" => STANDARD.decode(body.split_whitespace().collect::<String>()).ok()?,
         _ => body.as_bytes().to_vec(),
     };
     let text = String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
@@ -289,6 +311,17 @@ mod tests {
         let mail = parse(b"From a@b Sat Nov 21\nReferences: <a@b>\n <c@d>\nX: 1\nx: 2\n\nack\n");
         assert_eq!(mail.all("references").collect::<Vec<_>>(), ["<a@b> <c@d>"]);
         assert_eq!(mail.all("X").collect::<Vec<_>>(), ["1", "2"]);
+    }
+
+    #[test]
+    fn whom_a_mail_says_it_is_from_is_one_address_or_none() {
+        let from = |value: &str| parse(format!("From: {value}\n\nack").as_bytes()).from();
+        assert_eq!(from("Mira <Mira@Example.net>").as_deref(), Some("mira@example.net"));
+        assert_eq!(from("mira@example.net").as_deref(), Some("mira@example.net"));
+        for none in ["", "Mira", "a@b, c@d", "<a@b\"c>", "@b", "a@", "Mira <a@b"] {
+            assert_eq!(from(none), None, "{none}");
+        }
+        assert_eq!(from(&format!("{}@b", "a".repeat(300))), None);
     }
 
     #[test]

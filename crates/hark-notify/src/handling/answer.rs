@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use hark_config::{Bare, duration};
 use hark_model::Secret;
-use hark_notify::handling::TOKEN_CHARS;
 
-use super::mime::Mail;
+use super::TOKEN_CHARS;
+use super::mail::Mail;
 
 /// Tokens of one mail that are tried: its own, and those of the mails before it.
 const MAX_TOKENS: usize = 4;
@@ -21,41 +21,67 @@ const ADDRESSES: &[&str] = &["x-original-to", "delivered-to", "envelope-to", "to
 const CHAIN: &[&str] = &["in-reply-to", "references"];
 
 /// What is to be done.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Order {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailOrder {
     /// For how long.
-    pub(super) held: Option<Duration>,
+    pub held: Option<Duration>,
     /// Also if it gets worse.
-    pub(super) sticky: bool,
+    pub sticky: bool,
     /// What the person says.
-    pub(super) comment: String,
+    pub comment: String,
 }
 
 /// Said to a person whose mail was not understood.
 const USAGE: &str = "hark: begin the answer with `ack`, `ack 2h` or `silence 2h` in a line of its own; \
                      a comment may follow";
 
-/// Returns what the first own line of the mail says.
-///
-/// # Errors
-/// What to write instead, for the person.
-pub(super) fn order(mail: &Mail) -> Result<Order, String> {
-    let line = own_line(&mail.text).ok_or(USAGE)?;
-    let mut words = line.split_whitespace().peekable();
-    let word = words.next().unwrap_or_default().trim_matches(|c: char| !c.is_alphanumeric());
-    let sticky = match word.to_lowercase().as_str() {
-        "ack" | "acknowledge" | "acknowledged" => false,
-        "silence" => true,
-        _ => return Err(format!("{USAGE}\nThe line that was read: {line}")),
-    };
-    let held = words.peek().and_then(|word| duration::parse(word, Bare::Refused).ok());
-    if held.is_some() {
-        words.next();
-    } else if sticky {
-        return Err("hark: say for how long, as in `silence 2h`".to_owned());
+impl Mail {
+    /// Returns what the first own line of the mail says.
+    ///
+    /// # Errors
+    /// What to write instead, for the person.
+    pub fn order(&self) -> Result<MailOrder, String> {
+        let line = own_line(&self.text).ok_or(USAGE)?;
+        let mut words = line.split_whitespace().peekable();
+        let word = words.next().unwrap_or_default().trim_matches(|c: char| !c.is_alphanumeric());
+        let sticky = match word.to_lowercase().as_str() {
+            "ack" | "acknowledge" | "acknowledged" => false,
+            "silence" => true,
+            _ => return Err(format!("{USAGE}\nThe line that was read: {line}")),
+        };
+        let held = words.peek().and_then(|word| duration::parse(word, Bare::Refused).ok());
+        if held.is_some() {
+            words.next();
+        } else if sticky {
+            return Err("hark: say for how long, as in `silence 2h`".to_owned());
+        }
+        let comment: Vec<&str> = words.collect();
+        Ok(MailOrder { held, sticky, comment: comment.join(" ") })
     }
-    let comment: Vec<&str> = words.collect();
-    Ok(Order { held, sticky, comment: comment.join(" ") })
+
+    /// Returns the tokens that the mail carries, the likeliest first: that of the address it went to,
+    /// those of the mails that it answers, the newest first, those of links that it quotes.
+    pub fn tokens(&self) -> Vec<Secret> {
+        let mut found: Vec<String> = Vec::new();
+        for header in ADDRESSES {
+            self.all(header).for_each(|value| found.extend(words(value)));
+        }
+        for header in CHAIN {
+            self.all(header).for_each(|value| found.extend(words(value).into_iter().rev()));
+        }
+        for after in self.text.split("/a/").skip(1) {
+            let token: String = after.chars().take_while(char::is_ascii_alphanumeric).collect();
+            found.extend(words(&token));
+        }
+        let mut tokens: Vec<Secret> = Vec::new();
+        for token in found {
+            let token = Secret::new(token.to_ascii_lowercase());
+            if !tokens.contains(&token) && tokens.len() < MAX_TOKENS {
+                tokens.push(token);
+            }
+        }
+        tokens
+    }
 }
 
 /// Returns the first line that its writer wrote: what is quoted, and the line that says whom it quotes,
@@ -77,30 +103,6 @@ fn own_line(text: &str) -> Option<&str> {
     None
 }
 
-/// Returns the tokens that the mail carries, the likeliest first: that of the address it went to, those
-/// of the mails that it answers, the newest first, those of links that it quotes.
-pub(super) fn tokens(mail: &Mail) -> Vec<Secret> {
-    let mut found: Vec<String> = Vec::new();
-    for header in ADDRESSES {
-        mail.all(header).for_each(|value| found.extend(words(value)));
-    }
-    for header in CHAIN {
-        mail.all(header).for_each(|value| found.extend(words(value).into_iter().rev()));
-    }
-    for after in mail.text.split("/a/").skip(1) {
-        let token: String = after.chars().take_while(char::is_ascii_alphanumeric).collect();
-        found.extend(words(&token));
-    }
-    let mut tokens: Vec<Secret> = Vec::new();
-    for token in found {
-        let token = Secret::new(token.to_ascii_lowercase());
-        if !tokens.contains(&token) && tokens.len() < MAX_TOKENS {
-            tokens.push(token);
-        }
-    }
-    tokens
-}
-
 /// Returns what may be a token in a text: as long as one, and of its characters.
 fn words(text: &str) -> Vec<String> {
     text.split(|c: char| !c.is_ascii_alphanumeric())
@@ -111,11 +113,11 @@ fn words(text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::mime;
+    use super::super::mail;
     use super::*;
 
     fn mail(head: &str, text: &str) -> Mail {
-        mime::parse(format!("{head}\n\n{text}").as_bytes())
+        mail::parse(format!("{head}\n\n{text}").as_bytes())
     }
 
     fn token(letter: char) -> String {
@@ -123,7 +125,7 @@ mod tests {
     }
 
     fn read(text: &str) -> Result<(Option<u64>, bool, String), String> {
-        let order = order(&mail("To: a@b", text))?;
+        let order = mail("To: a@b", text).order()?;
         Ok((order.held.map(|held| held.as_secs()), order.sticky, order.comment))
     }
 
@@ -161,7 +163,7 @@ mod tests {
     #[test]
     fn the_token_is_found_wherever_a_mail_program_leaves_it() {
         let found = |head: &str, text: &str| -> Vec<String> {
-            tokens(&mail(head, text)).iter().map(|token| token.expose().to_owned()).collect()
+            mail(head, text).tokens().iter().map(|token| token.expose().to_owned()).collect()
         };
         let (a, b, c) = (token('a'), token('b'), token('c'));
         assert_eq!(found(&format!("To: Ops <ops+{a}@example.net>"), ""), [a.as_str()]);
