@@ -58,6 +58,7 @@ fn step(n: u64) -> Vec<Record> {
             cause: None,
             caused_by_hand: false,
             ack: None,
+            taken_at: None,
             resolved_at: None,
             resolution: String::new(),
             comments: Vec::new(),

@@ -22,6 +22,7 @@ fn context() -> Context {
         page: String::new(),
         own_name: "test".to_owned(),
         tokens: None,
+        trace: crate::Trace::default(),
     }
 }
 
