@@ -194,14 +194,10 @@ impl Engine {
         let Some(host) = self.hosts.get(id) else { return };
         let Some(threshold) = host.plan.thresholds.of_series(series) else { return };
         let Ok(name) = series.check() else { return };
-        let index = match host.find(name.as_str()) {
-            Some(index) => index,
-            None => {
-                let kind = Kind::Threshold(Arc::clone(threshold), series.clone());
-                let Some(index) = self.add_check(id, name, kind, now) else { return };
-                index
-            }
-        };
+        let kind = Kind::Threshold(Arc::clone(threshold), series.clone());
+        let known = host.find(name.as_str());
+        let index = known.or_else(|| self.add_check(id, name, kind, now));
+        let Some(index) = index else { return };
         let host = self.hosts.get(id);
         let is_metric = |host: &Host| matches!(host.checks[index].rule.kind, Kind::Threshold(..));
         if host.is_some_and(is_metric) {

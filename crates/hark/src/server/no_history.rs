@@ -27,10 +27,9 @@ pub(super) fn run(inbox: &Receiver<ToHistory>, told: &Listeners, stop: &Stop) {
                 let part = Part::History { kept: true };
                 to_intake(told, ToIntake::Done { part, ticket: batch.ticket });
             }
-            Ok(ToHistory::Measured(_)) => {}
             Ok(ToHistory::Ask(question)) => question(None),
             Err(RecvTimeoutError::Timeout) if stop.is_raised() => break,
-            Err(RecvTimeoutError::Timeout) => {}
+            Ok(ToHistory::Measured(_)) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }

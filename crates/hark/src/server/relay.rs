@@ -242,8 +242,10 @@ struct Relay {
     reader: Option<StateReader>,
     resolver: Arc<Resolver>,
     report: SelfReport,
-    /// What was said last; at first nothing: before the start it may have been otherwise.
-    said: Option<Option<String>>,
+    /// What was said last.
+    said: Option<String>,
+    /// Whether anything was said since the start: before it all may have been otherwise.
+    has_spoken: bool,
     /// When events were found to be dropped, and what to say of it.
     lost: Option<(Mono, String)>,
     /// What the other server calls itself, once it has said so.
@@ -266,6 +268,7 @@ impl Relay {
             resolver: Arc::clone(resolver),
             report: SelfReport::new(target.part(), links.engine.clone()),
             said: None,
+            has_spoken: false,
             lost: None,
             node: None,
             failures: 0,
@@ -374,8 +377,8 @@ impl Relay {
     }
 
     fn say(&mut self, problem: Option<String>) {
-        if self.said.as_ref() != Some(&problem) {
-            self.said = Some(problem.clone());
+        if !std::mem::replace(&mut self.has_spoken, true) || self.said != problem {
+            self.said.clone_from(&problem);
             self.report.say(problem);
         }
     }

@@ -256,14 +256,16 @@ struct Pulse {
     /// What systemd was told last.
     said: String,
     report: SelfReport,
-    /// What the engine was told last; at first nothing: before the start it may have been otherwise.
-    degraded: Option<Option<Loop>>,
+    /// What the engine was told last.
+    degraded: Option<Loop>,
+    /// Whether it was told anything since the start: before it all may have been otherwise.
+    has_spoken: bool,
 }
 
 impl Pulse {
     fn new(server: &Server, is_watched: bool) -> Self {
         let report = server.self_report(LOOPS);
-        Self { is_watched, said: String::new(), report, degraded: None }
+        Self { is_watched, said: String::new(), report, degraded: None, has_spoken: false }
     }
 
     /// Tells systemd that the server lives, if its loops turn, and in words how it is if that is news. A
@@ -287,8 +289,8 @@ impl Pulse {
         }
         let degraded = server.degraded();
         let who = degraded.map(|stuck| stuck.who);
-        if self.degraded != Some(who) {
-            self.degraded = Some(who);
+        if !std::mem::replace(&mut self.has_spoken, true) || self.degraded != who {
+            self.degraded = who;
             self.report.say(degraded.map(|stuck| stuck.to_string()));
         }
         self.report.tell();
