@@ -74,7 +74,7 @@ fn incident() -> IncidentRecord {
             until: Some(Unix(7)),
             sticky: true,
         }),
-        taken_at: Some(Unix(77)),
+        taken_at: None,
         resolved_at: Some(Unix(8)),
         resolution: "recovered".to_owned(),
         comments: vec![Comment { by: user("mira"), at: Unix(7), text: "fan".to_owned() }],
@@ -175,14 +175,15 @@ fn what_is_empty_takes_no_room_and_comes_back() {
 }
 
 #[test]
-fn steps_of_an_escalation_come_back() {
+fn steps_of_an_escalation_and_when_it_was_taken_come_back() {
     let step = StepRecord { route: RouteName::new("all").unwrap(), number: 2, at: Unix(9) };
     let escalation = EscalationRecord {
         counted_ms: [900_000, 900_000, 60_000],
         since: Some(Unix(12)),
         taken: vec![step],
     };
-    let escalated = IncidentRecord { escalation: Some(escalation), ..incident() };
+    let taken_at = Some(Unix(77));
+    let escalated = IncidentRecord { escalation: Some(escalation), taken_at, ..incident() };
     let body = encode_incident(&escalated).unwrap();
     assert_eq!(decode_incident(1, 9, &body).unwrap(), escalated);
 }
