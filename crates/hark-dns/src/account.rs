@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use hark_config::{Key, Kind, Section};
 use hark_model::Secret;
-use hark_net::BoxFuture;
+use hark_net::{BoxFuture, Call};
 
-use crate::call::{Answered, Asked, Service};
+use crate::call::{Answered, Service};
 use crate::way::{Change, Context, Failure, Way};
 
 /// The setting of the token, with what it must allow.
@@ -34,8 +34,8 @@ impl Account {
     }
 
     /// Sends a request in our name.
-    pub(crate) async fn call(&self, context: &Context, asked: Asked) -> Result<Answered, Failure> {
-        let asked = asked.authorized(self.scheme, self.token.expose())?;
+    pub(crate) async fn call(&self, context: &Context, asked: Call) -> Result<Answered, Failure> {
+        let asked = asked.authorized(self.scheme, &self.token)?;
         self.service.call(context, asked).await
     }
 }

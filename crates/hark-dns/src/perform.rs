@@ -1,6 +1,7 @@
 //! Doing one job, and keeping secrets out of what is said about it.
 
-use crate::call::masked;
+use hark_net::Masks;
+
 use crate::machine::{Job, Outcome, What};
 use crate::verify;
 use crate::way::Context;
@@ -10,12 +11,13 @@ pub async fn perform(job: &Job, context: &Context) -> Outcome {
     let way = &job.zone.way;
     match job.what {
         What::Publish => {
-            let secrets = way.secrets();
+            let mut masks = Masks::default();
+            way.secrets().into_iter().for_each(|secret| masks.hide(secret.expose()));
             let published = way.publish(&job.change, context).await;
             Outcome::Published(match published {
-                Ok(text) => Ok(masked(&text, &secrets)),
+                Ok(text) => Ok(masks.clean(&text)),
                 Err(mut failure) => {
-                    failure.text = masked(&failure.text, &secrets);
+                    failure.text = masks.clean(&failure.text);
                     Err(failure)
                 }
             })

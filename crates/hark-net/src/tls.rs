@@ -44,6 +44,25 @@ impl Trust {
     }
 }
 
+/// Reads the SHA-256 fingerprint of a certificate as `hark enroll` and browsers show it, with or without
+/// colons.
+///
+/// # Errors
+/// If it is none, for people.
+pub fn read_fingerprint(text: &str) -> Result<[u8; 32], String> {
+    let wrong = || format!("`{text}` is not a SHA-256 fingerprint: 64 hexadecimal digits");
+    let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b':').collect();
+    let mut bytes = [0; 32];
+    if digits.len() != 2 * bytes.len() {
+        return Err(wrong());
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
+        let pair = std::str::from_utf8(pair).map_err(|_| wrong())?;
+        *byte = u8::from_str_radix(pair, 16).map_err(|_| wrong())?;
+    }
+    Ok(bytes)
+}
+
 /// Why there is no TLS.
 #[derive(Debug, Error)]
 pub enum TlsError {

@@ -43,6 +43,14 @@ impl Deadline {
         self.end.since(Clock.now().mono)
     }
 
+    /// Returns `error` with the time that all steps together had, where time is what ran out.
+    pub(crate) fn of_all_steps(&self, error: SendError) -> SendError {
+        if let SendError::Timeout { doing, .. } = error {
+            return SendError::Timeout { doing, after: self.allowed };
+        }
+        error
+    }
+
     /// Waits for `step`, at most until the deadline. Cancelling drops `step`.
     pub(crate) async fn within<T>(
         &self,

@@ -11,7 +11,7 @@
 //!   hand-overs to fallback receivers come out. Its parts, for those who need less, are in
 //!   [`delivery`].
 //!
-//! - [`Trace`] notes what a send asks and hears, without what [`Masks`] know to be secret.
+//! - [`Trace`] notes what a send asks and hears, without what [`hark_net::Masks`] know to be secret.
 //!
 //! This crate does not know who must be told (the engine's routes), where the outbox is stored, nor
 //! the clock: the machine takes the time and the chance of its jitter as arguments.
@@ -34,7 +34,6 @@ pub mod handling;
 mod issues;
 pub mod mailbox;
 mod manual;
-mod mask;
 pub mod outbox;
 mod reach;
 mod receivers;
@@ -48,7 +47,6 @@ mod types;
 
 pub use error::{Again, Doing, SendError};
 pub use manual::manual;
-pub use mask::Masks;
 pub use receivers::{Configured, RECEIVER_KEYS, Receivers};
 pub use render::{FIELDS, samples};
 pub use trace::Trace;

@@ -33,14 +33,20 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let secured = deadline.within(Doing::Securing, tls.secure(stream, host)).await?;
-    secured.map_err(|error| match error {
+    secured.map_err(|error| untrusted(host, error))
+}
+
+/// Says what a failure of TLS with `host` means.
+pub(crate) fn untrusted(host: &str, error: TlsError) -> SendError {
+    let host = host.to_owned();
+    match error {
         TlsError::CaFile { path, source } => SendError::CaFile { path, source },
-        TlsError::Handshake(source) => SendError::Untrusted { host: host.to_owned(), source },
+        TlsError::Handshake(source) => SendError::Untrusted { host, source },
         TlsError::Name(_) => {
             let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, error);
-            SendError::Untrusted { host: host.to_owned(), source }
+            SendError::Untrusted { host, source }
         }
-    })
+    }
 }
 
 impl From<Unreached> for SendError {

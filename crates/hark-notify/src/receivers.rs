@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use hark_config::{Key, Kind, Section, Span};
 use hark_model::ReceiverName;
+use hark_net::Masks;
 
-use crate::{Masks, Receiver, TYPES, types};
+use crate::{Receiver, TYPES, types};
 
 /// The settings of one receiver: those of its type, by name, one a line, then what all have.
 #[rustfmt::skip]

@@ -14,8 +14,8 @@ use hark_model::record::Exchange;
 use hark_model::time::Clock;
 
 use crate::error::SendError;
-use crate::mask::{MASK, Masks};
 use crate::{Context, Delivered};
+use hark_net::{MASK, Masks};
 
 /// Questions kept of one try: logging in, the message, and something after it. Of more the last one is
 /// kept in the place of the one before.

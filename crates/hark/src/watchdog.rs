@@ -18,8 +18,9 @@ use hark_model::{
     CheckName, DeliveryId, HostName, Notification, Reason, ReceiverName, Secret, Severity, Status,
     Unix,
 };
-use hark_net::{Resolver, Trust};
+use hark_net::{Call, Resolver, Trust};
 use hark_notify::{Configured, Context, Receivers};
+use http::Method;
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
@@ -27,7 +28,7 @@ use tokio::task::JoinSet;
 
 use crate::cli::client::LOCAL_URL;
 use crate::server::blind::{context, deliver};
-use crate::server::call::{Address, CALL_KEYS, Call};
+use crate::server::call::{Address, CALL_KEYS};
 use crate::server::folder::{Holder, holder};
 use crate::stop::{Asked, Signals};
 use crate::sys;
@@ -199,9 +200,9 @@ impl Watchdog {
     /// Asks the server whether it works.
     async fn ask(&self, resolver: &Resolver) -> Seen {
         let asked = match &self.settings.address {
-            Some(address) => address.call(resolver, "", Call::get()).await,
+            Some(address) => address.call(resolver, Call::new(Method::GET, "")).await,
             None => match local(&self.data_dir, self.settings.timeout) {
-                Ok(address) => address.call(resolver, "/healthz", Call::get()).await,
+                Ok(address) => address.call(resolver, Call::new(Method::GET, "/healthz")).await,
                 Err(why) => return Seen::Silent { why, runs: false },
             },
         };

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hark_config::{Key, Kind, Section};
+use hark_net::{Call, encoded};
 use http::Method;
 use serde_json::{Value, json};
 
 use crate::account::{self, Account, AccountWay};
-use crate::call::{Answered, Asked, CA_FILE, ENDPOINT, encoded};
+use crate::call::{Answered, CA_FILE, ENDPOINT};
 use crate::name::DnsName;
 use crate::way::{Change, Context, Failure, RecordSet, Way, WayType};
 
@@ -95,7 +96,7 @@ impl AccountWay for Api {
 impl Api {
     async fn find_zone(&self, zone: &DnsName, context: &Context) -> Result<String, Failure> {
         let found =
-            self.ask(Asked::new(Method::GET, format!("/zones?name={zone}")), context).await?;
+            self.ask(Call::new(Method::GET, format!("/zones?name={zone}")), context).await?;
         let id = found.pointer("/0/id").and_then(Value::as_str);
         id.map(str::to_owned).ok_or_else(|| {
             Failure::refused(format!("the token sees no zone {zone}: give `zone_id`"))
@@ -111,7 +112,7 @@ impl Api {
     ) -> Result<(), Failure> {
         let records = format!("/zones/{}/dns_records", encoded(zone));
         let list = format!("{records}?type={}&name={}", set.kind, change.name);
-        let found = self.ask(Asked::new(Method::GET, list), context).await?;
+        let found = self.ask(Call::new(Method::GET, list), context).await?;
         let ids: Vec<&str> = found
             .as_array()
             .into_iter()
@@ -130,21 +131,21 @@ impl Api {
             let asked = match ids.split_first() {
                 Some((first, rest)) => {
                     others = rest;
-                    Asked::new(Method::PUT, format!("{records}/{}", encoded(first)))
+                    Call::new(Method::PUT, format!("{records}/{}", encoded(first)))
                 }
-                None => Asked::new(Method::POST, records.clone()),
+                None => Call::new(Method::POST, records.clone()),
             };
             self.ask(asked.json(&body), context).await?;
         }
         for id in others {
-            let gone = Asked::new(Method::DELETE, format!("{records}/{}", encoded(id)));
+            let gone = Call::new(Method::DELETE, format!("{records}/{}", encoded(id)));
             self.ask(gone, context).await?;
         }
         Ok(())
     }
 
     /// Asks, and returns what the answer has under `result`.
-    async fn ask(&self, asked: Asked, context: &Context) -> Result<Value, Failure> {
+    async fn ask(&self, asked: Call, context: &Context) -> Result<Value, Failure> {
         let answer = self.account.call(context, asked).await?;
         let mut content = answer.json();
         if answer.is_good() && content.get("success") == Some(&Value::Bool(true)) {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hark_config::{Key, Section};
+use hark_net::Call;
 use http::Method;
 use serde_json::{Value, json};
 
 use crate::account::{self, Account, AccountWay};
-use crate::call::{Asked, CA_FILE, ENDPOINT};
+use crate::call::{CA_FILE, ENDPOINT};
 use crate::name::DnsName;
 use crate::way::{Change, Context, Failure, Way, WayType};
 
@@ -69,7 +70,7 @@ impl AccountWay for Api {
             })
             .collect();
         let path = format!("/domains/{}/rrsets/", change.zone);
-        let asked = Asked::new(Method::PATCH, path).json(&Value::Array(sets));
+        let asked = Call::new(Method::PATCH, path).json(&Value::Array(sets));
         let answer = self.account.call(context, asked).await?;
         if answer.is_good() {
             return Ok(String::new());

@@ -7,10 +7,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hark_config::{Key, Kind, Section};
 use hark_model::Secret;
-use hark_net::BoxFuture;
+use hark_net::{BoxFuture, Call, encoded, one_line};
 use http::Method;
 
-use crate::call::{Asked, CA_FILE, Service, encoded, one_line};
+use crate::call::{CA_FILE, MAX_SAID, Service};
 use crate::name::DnsName;
 use crate::way::{Change, Context, Failure, Way, WayType};
 
@@ -147,7 +147,8 @@ impl Way for Api {
                 return Err(Failure::of_name("the protocol cannot take a name out"));
             }
             let proof = STANDARD.encode(format!("{}:{}", self.user, self.password.expose()));
-            let asked = Asked::new(Method::GET, self.path(change)).authorized("Basic", &proof)?;
+            let asked = Call::new(Method::GET, self.path(change));
+            let asked = asked.authorized("Basic", &Secret::new(proof))?;
             let answer = self.service.call(context, asked).await?;
             // Some say it with the status as well.
             if !answer.is_good() && !answer.text.trim_start().starts_with("bad") {
@@ -161,7 +162,7 @@ impl Way for Api {
 /// Says what an answer means. Its first word counts; there may be one line for each name that was sent.
 fn judge(answer: &str) -> Result<String, Failure> {
     let line = answer.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("");
-    let said = one_line(line);
+    let said = one_line(line, MAX_SAID);
     let of_name = |what: &str| Err(Failure::of_name(format!("{said}: {what}")));
     let of_zone = |what: &str| Err(Failure::refused(format!("{said}: {what}")));
     match line.split_whitespace().next().unwrap_or("") {

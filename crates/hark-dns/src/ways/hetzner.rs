@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use hark_config::{Key, Section};
 use hark_model::time::Clock;
+use hark_net::Call;
 use http::Method;
 use serde_json::{Value, json};
 
 use crate::account::{self, Account, AccountWay};
-use crate::call::{Answered, Asked, CA_FILE, ENDPOINT, PATIENCE};
+use crate::call::{Answered, CA_FILE, ENDPOINT, PATIENCE};
 use crate::name::DnsName;
 use crate::way::{Change, Context, Failure, RecordSet, Way, WayType};
 
@@ -69,38 +70,38 @@ impl Api {
         let name = if change.relative().is_empty() { "@" } else { change.relative() };
         let sets = format!("/zones/{}/rrsets", change.zone);
         let this = format!("{sets}/{name}/{}", set.kind);
-        let there = self.ask(Asked::new(Method::GET, this.clone()), context).await?;
+        let there = self.ask(Call::new(Method::GET, this.clone()), context).await?;
         let ttl = change.ttl.as_secs();
         let (Some(address), is_there) = (set.address, there.is_some()) else {
             if there.is_some() {
-                self.ask(Asked::new(Method::DELETE, this), context).await?;
+                self.ask(Call::new(Method::DELETE, this), context).await?;
             }
             return Ok(());
         };
         let records = json!([{"value": address.to_string()}]);
         if !is_there {
             let body = json!({"name": name, "type": set.kind, "ttl": ttl, "records": records});
-            return self.must(Asked::new(Method::POST, sets).json(&body), change, context).await;
+            return self.must(Call::new(Method::POST, sets).json(&body), change, context).await;
         }
-        let asked = Asked::new(Method::POST, format!("{this}/actions/set_records"));
+        let asked = Call::new(Method::POST, format!("{this}/actions/set_records"));
         self.must(asked.json(&json!({"records": records})), change, context).await?;
         let kept =
             there.as_ref().and_then(|there| there.pointer("/rrset/ttl")).and_then(Value::as_u64);
         if kept != Some(ttl) {
-            let asked = Asked::new(Method::POST, format!("{this}/actions/change_ttl"));
+            let asked = Call::new(Method::POST, format!("{this}/actions/change_ttl"));
             self.must(asked.json(&json!({"ttl": ttl})), change, context).await?;
         }
         Ok(())
     }
 
-    async fn must(&self, asked: Asked, change: &Change, context: &Context) -> Result<(), Failure> {
+    async fn must(&self, asked: Call, change: &Change, context: &Context) -> Result<(), Failure> {
         let done = self.ask(asked, context).await?;
         let missing = || Failure::refused(format!("404 the project has no zone {}", change.zone));
         done.map(|_| ()).ok_or_else(missing)
     }
 
     /// Asks; `None` if there is no such thing.
-    async fn ask(&self, asked: Asked, context: &Context) -> Result<Option<Value>, Failure> {
+    async fn ask(&self, asked: Call, context: &Context) -> Result<Option<Value>, Failure> {
         let answer = self.account.call(context, asked).await?;
         if answer.is_good() {
             return Ok(Some(answer.json()));
@@ -117,7 +118,7 @@ fn failure(answer: &Answered) -> Failure {
     let said = content.pointer("/error/message").and_then(Value::as_str);
     if answer.status == 429 {
         // It does not say for how long, but when there is room again.
-        let reset = answer.headers.get("ratelimit-reset").and_then(|value| value.to_str().ok());
+        let reset = answer.headers().get("ratelimit-reset").and_then(|value| value.to_str().ok());
         let reset = reset.and_then(|text| text.trim().parse::<i64>().ok());
         let now = Clock.now().unix.seconds();
         let wait =

@@ -11,12 +11,12 @@ use std::time::Duration;
 use hark_config::{Key, Kind, Section};
 use hark_model::Secret;
 use hark_model::time::Clock;
-use hark_net::BoxFuture;
+use hark_net::{BoxFuture, one_line};
 use hark_plugin::{
     Exit, Finished, Given, Happened, Invocation, Output, Permit, Poller, Program, Runner,
 };
 
-use crate::call::one_line;
+use crate::call::MAX_SAID;
 use crate::key::{ALGORITHM, KEY, KEY_FILE, SECRET, TsigKey};
 use crate::name::DnsName;
 use crate::server::Server;
@@ -222,7 +222,7 @@ fn run(
 /// or of the signature and ends with 2.
 fn judge(ended: &Finished) -> Result<String, Failure> {
     let said = [&ended.errors[..], &ended.output[..]].concat();
-    let said = one_line(&String::from_utf8_lossy(&said));
+    let said = one_line(&String::from_utf8_lossy(&said), MAX_SAID);
     let text =
         |what: &str| format!("nsupdate {what}: {said}").trim_end_matches([':', ' ']).to_owned();
     match ended.exit {

@@ -11,11 +11,11 @@ use std::time::Duration;
 use hark_config::{Key, Kind, Section};
 use hark_model::Secret;
 use hark_model::time::Clock;
-use hark_net::BoxFuture;
-use http::{HeaderName, HeaderValue, Method};
+use hark_net::{BoxFuture, Call, encoded, one_line};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use self::signature::{Credentials, sign};
-use crate::call::{Answered, Asked, CA_FILE, ENDPOINT, Service, encoded};
+use crate::call::{Answered, CA_FILE, ENDPOINT, MAX_SAID, Service};
 use crate::name::DnsName;
 use crate::way::{Change, Context, Failure, RecordSet, Way, WayType};
 
@@ -32,6 +32,8 @@ pub(super) const KEYS: &[Key] = &[
     ENDPOINT,
     CA_FILE,
 ];
+
+const XML: HeaderValue = HeaderValue::from_static("application/xml");
 
 /// Five requests a second are allowed to an account; a change takes up to three.
 const PACE: Duration = Duration::from_secs(1);
@@ -136,8 +138,7 @@ impl Way for Api {
                  </Changes></ChangeBatch></ChangeResourceRecordSetsRequest>"
             );
             let path = format!("/2013-04-01/hostedzone/{}/rrset/", encoded(&self.zone_id));
-            let mut asked = Asked::new(Method::POST, path);
-            asked.body = Some(("application/xml", body));
+            let asked = Call::new(Method::POST, path).content(XML, body);
             self.ask(asked, context).await.map(|_| String::new())
         })
     }
@@ -157,7 +158,7 @@ impl Api {
             change.name,
             set.kind
         );
-        let answer = self.ask(Asked::new(Method::GET, path), context).await?;
+        let answer = self.ask(Call::new(Method::GET, path), context).await?;
         // The list begins where the set would be: the first may be another one.
         let Some(found) = element(&answer.text, "ResourceRecordSet") else { return Ok(None) };
         let name = element(found, "Name").map(|name| DnsName::new(&unescaped(name)));
@@ -175,20 +176,21 @@ impl Api {
         Ok(Some(record_set(&name, set.kind, ttl, &values)))
     }
 
-    async fn ask(&self, mut asked: Asked, context: &Context) -> Result<Answered, Failure> {
+    async fn ask(&self, asked: Call, context: &Context) -> Result<Answered, Failure> {
         let authority = &self.service.origin().authority;
-        let content = asked.body.as_ref().map_or("", |(_, text)| text.as_str());
-        let target = format!("{}{}", self.service.base(), asked.path);
+        let content = String::from_utf8_lossy(asked.body());
+        let target = format!("{}{}", self.service.base(), asked.path());
         let now = Clock.now().unix;
-        let signed =
-            sign(&self.credentials, asked.method.as_str(), authority, &target, content, now);
+        let method = asked.method().as_str();
+        let signed = sign(&self.credentials, method, authority, &target, &content, now);
+        let mut proof = HeaderMap::new();
         for (name, value) in signed {
             let value = HeaderValue::from_str(&value);
             let value =
                 value.map_err(|_| Failure::refused("a key has characters that it cannot have"))?;
-            asked.headers.insert(HeaderName::from_static(name), value);
+            proof.insert(HeaderName::from_static(name), value);
         }
-        let answer = self.service.call(context, asked).await?;
+        let answer = self.service.call(context, asked.with_headers(proof)).await?;
         if answer.is_good() { Ok(answer) } else { Err(failure(&answer)) }
     }
 }
@@ -197,7 +199,7 @@ fn failure(answer: &Answered) -> Failure {
     let code = element(&answer.text, "Code").unwrap_or_default();
     let message = element(&answer.text, "Message").map(unescaped);
     let said = format!("{code} {}", message.unwrap_or_default());
-    let text = format!("{} {}", answer.status, crate::call::one_line(&said));
+    let text = format!("{} {}", answer.status, one_line(&said, MAX_SAID));
     match code {
         "Throttling" | "ThrottlingException" | "PriorRequestNotComplete" => {
             Failure::not_before(Duration::from_secs(30), text)

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use hark_config::{Key, Kind, Section};
 use hark_model::Secret;
-use hark_net::{BoxFuture, Trust, read_headers};
-use http::{HeaderMap, Method};
+use hark_net::{BoxFuture, Call, Trust, encoded, one_line, read_headers};
+use http::{HeaderMap, HeaderValue, Method};
 
-use crate::call::{Asked, CA_FILE, Service, encoded, one_line};
+use crate::call::{CA_FILE, MAX_SAID, Service};
 use crate::name::DnsName;
 use crate::way::{Again, Change, Context, Failure, Way, WayType};
 
@@ -230,14 +230,15 @@ impl Way for Api {
                 }
             };
             let mut asked =
-                Asked::new(self.method.clone(), fill(target.path.expose(), change, encoded));
-            asked.headers.clone_from(&self.headers);
+                Call::new(self.method.clone(), fill(target.path.expose(), change, encoded))
+                    .secret();
             if let Some(body) = &self.body {
                 let text = fill(body, change, str::to_owned);
-                asked.body = Some(("application/octet-stream", text));
+                asked = asked.content(HeaderValue::from_static("application/octet-stream"), text);
             }
-            let answer = target.service.call(context, asked).await?;
-            let said = one_line(&answer.text);
+            let answer =
+                target.service.call(context, asked.with_headers(self.headers.clone())).await?;
+            let said = one_line(&answer.text, MAX_SAID);
             if !answer.is_good() {
                 return Err(answer.refusal(None));
             }

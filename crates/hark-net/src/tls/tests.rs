@@ -123,3 +123,13 @@ fn a_chain_is_verified_apart_from_the_connection_as_in_it() {
     let early = UnixTime::since_unix_epoch(std::time::Duration::from_secs(1));
     assert!(Tls::new(trusting()).verify(&chain, "a.example", early, Vec::new()).is_err());
 }
+
+#[test]
+fn a_fingerprint_is_read_with_and_without_colons() {
+    let plain = "0a".repeat(32);
+    assert_eq!(read_fingerprint(&plain), Ok([10; 32]));
+    assert_eq!(read_fingerprint(&vec!["0A"; 32].join(":")), Ok([10; 32]));
+    for wrong in ["", "0a", &"zz".repeat(32), &"é".repeat(32)] {
+        assert!(read_fingerprint(wrong).is_err(), "{wrong}");
+    }
+}

@@ -11,13 +11,13 @@ use hark_config::{Bare, Key, Kind, Section};
 use hark_model::name::CheckName;
 use hark_model::time::Unix;
 use hark_model::{Notification, Status};
-use hark_net::read_headers;
+use hark_net::{Call, read_headers};
 use serde_json::{Map, Value, json};
 
 use crate::card::{self, is_over};
 use crate::error::SendError;
 use crate::render::{self, rfc3339};
-use crate::service::{self, Call, Service, ServiceReceiver};
+use crate::service::{self, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `alertmanager`.

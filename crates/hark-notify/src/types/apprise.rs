@@ -2,12 +2,13 @@
 
 use hark_config::{Key, Kind, Section, Value};
 use hark_model::{Notification, Secret};
+use hark_net::{Call, encoded};
 use http::StatusCode;
 use serde_json::json;
 
 use crate::card::{self, Tone, Unit, Words, cut};
 use crate::error::{Again, SendError};
-use crate::service::{self, Call, Service, ServiceReceiver, encoded};
+use crate::service::{self, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `apprise`.
@@ -89,12 +90,12 @@ impl ReceiverType for Apprise {
         let mut service = service?;
         let (path, urls) = if let Some(key) = key {
             let path = format!("/notify/{}", encoded(key.expose()));
-            service = service.hiding(key);
+            service = service.hiding(&key);
             (path, None)
         } else {
             let urls = urls.filter(|urls| !urls.is_empty())?;
             for url in &urls {
-                service = service.hiding(url.clone());
+                service = service.hiding(url);
             }
             let all: Vec<&str> = urls.iter().map(Secret::expose).collect();
             ("/notify/".to_owned(), Some(Secret::new(all.join(","))))

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use hark_config::{Key, Kind, Section};
 use hark_model::Notification;
+use hark_net::{Call, encoded};
 use http::Method;
 use serde_json::{Value, json};
 
 use crate::card::{self, Tone, Unit, Words, cut, plain_in_markdown};
 use crate::error::{Again, SendError};
 use crate::render::rfc3339;
-use crate::service::{self, Answered, Call, Service, ServiceReceiver, Talk, encoded};
+use crate::service::{self, Answered, Service, ServiceReceiver, Talk};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `discord`.

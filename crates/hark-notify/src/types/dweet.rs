@@ -2,10 +2,11 @@
 
 use hark_config::{Key, Kind, Section};
 use hark_model::{Notification, Secret};
+use hark_net::{Call, encoded};
 
 use crate::error::{Again, SendError, one_line};
 use crate::render;
-use crate::service::{self, Call, Service, ServiceReceiver, encoded};
+use crate::service::{self, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `dweet`.
@@ -57,11 +58,11 @@ impl ReceiverType for Dweet {
         let key = section.opt_secret("key");
         let (service, thing) = (service?, thing?);
         let mut path = format!("/dweet/for/{}", encoded(thing.expose()));
-        let mut service = service.hiding(thing);
+        let mut service = service.hiding(&thing);
         if let Some(key) = key {
             path.push_str("?key=");
             path.push_str(&encoded(key.expose()));
-            service = service.hiding(key);
+            service = service.hiding(&key);
         }
         Some(Box::new(Thing { service, path: Secret::new(path) }))
     }

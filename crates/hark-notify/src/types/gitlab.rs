@@ -2,15 +2,14 @@
 
 use hark_config::{Key, Kind, Section};
 use hark_model::{Notification, Reason};
+use hark_net::{Call, encoded};
 use http::{HeaderName, Method};
 use serde_json::{Value, json};
 
 use crate::card::{self, Unit, cut, is_over};
 use crate::error::SendError;
 use crate::issues::{self, Wording};
-use crate::service::{
-    self, Answered, Call, Service, ServiceReceiver, Talk, encoded, is_refused_as,
-};
+use crate::service::{self, Answered, Service, ServiceReceiver, Talk, is_refused_as};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `gitlab`.

@@ -11,13 +11,13 @@ use hark_config::{Key, Kind, Section};
 use hark_model::name::CheckName;
 use hark_model::time::{Clock, Unix};
 use hark_model::{HostName, Notification, Reason, Secret};
+use hark_net::Call;
 use ring::{digest as hash, hmac};
 use serde_json::{Value, json};
 
 use crate::card::{Unit, cut};
-use crate::digest;
 use crate::error::{Again, SendError};
-use crate::service::{self, Call, Service, ServiceReceiver};
+use crate::service::{self, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `hark`.
@@ -84,7 +84,7 @@ impl ReceiverType for Hark {
         let secret = section.opt_secret("secret");
         let (host, secret) = (host?, secret?);
         let identity = Identity::shared(&secret, host.as_str());
-        let service = service?.hiding(secret);
+        let service = service?.hiding(&secret);
         Some(Box::new(Other { service, identity, host, last: AtomicU64::new(0) }))
     }
 }
@@ -108,15 +108,15 @@ impl Identity {
         let key = expand(&shared, &format!("hark v1 agent key {host}"));
         let agent = expand(&shared, &format!("hark v1 agent id {host}"));
         let signing = expand(&extract(b"hark v1 https", key.as_ref()), "hark v1 request");
-        let number = digest::hex(agent.as_ref()).chars().take(16).collect();
+        let number = hark_net::hex(agent.as_ref()).chars().take(16).collect();
         Self { agent: number, signing: hmac::Key::new(hmac::HMAC_SHA256, signing.as_ref()) }
     }
 
     /// Returns what proves that a report is ours.
     fn proof(&self, path: &str, number: u64, body: &str) -> String {
-        let digest = digest::hex(hash::digest(&hash::SHA256, body.as_bytes()).as_ref());
+        let digest = hark_net::hex(hash::digest(&hash::SHA256, body.as_bytes()).as_ref());
         let signed = format!("POST\n{path}\n{number}\n{digest}");
-        let tag = digest::hex(hmac::sign(&self.signing, signed.as_bytes()).as_ref());
+        let tag = hark_net::hex(hmac::sign(&self.signing, signed.as_bytes()).as_ref());
         format!("Hark agent={},number={number},digest={digest},tag={tag}", self.agent)
     }
 }

@@ -2,12 +2,13 @@
 
 use hark_config::{Key, Kind, Section};
 use hark_model::{Notification, Severity};
+use hark_net::{Call, encoded};
 use serde_json::{Value, json};
 
 use crate::card::{self, Tone, Unit, Words, cut, is_over};
 use crate::error::SendError;
 use crate::render;
-use crate::service::{self, Call, Service, ServiceReceiver, encoded};
+use crate::service::{self, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `home_assistant`.
@@ -92,7 +93,7 @@ impl ReceiverType for HomeAssistant {
         let service = service?;
         if let Some(webhook) = webhook {
             let path = format!("/api/webhook/{}", encoded(webhook.expose()));
-            let service = service.hiding(webhook);
+            let service = service.hiding(&webhook);
             return Some(Box::new(Home { service, path, kind: Kinds::Webhook, words }));
         }
         let service = service.bearer(section, "token", &token?)?;

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use hark_config::{Key, Kind, Section};
 use hark_model::{Notification, Reason};
+use hark_net::{Call, encoded};
 use http::Method;
 use serde_json::{Value, json};
 
 use crate::card::{self, Tone, Unit, Words, cut, escaped};
 use crate::error::{Again, SendError};
-use crate::service::{self, Answered, Call, Service, ServiceReceiver, Talk, encoded};
+use crate::service::{self, Answered, Service, ServiceReceiver, Talk};
 use crate::{Context, Delivered, Receiver, ReceiverType, digest};
 
 /// The receiver type `matrix`.

@@ -2,15 +2,14 @@
 
 use hark_config::{Key, Kind, Section};
 use hark_model::Notification;
+use hark_net::{Call, encoded};
 use http::Method;
 use serde_json::{Value, json};
 
 use crate::card::{self, Tone, Unit, Words, cut, plain_in_markdown};
 use crate::error::SendError;
 use crate::handling::{Call as Pressed, CallAnswer, CallError, Called, person};
-use crate::service::{
-    self, Answered, Call, Service, ServiceReceiver, Talk, encoded, is_refused_as,
-};
+use crate::service::{self, Answered, Service, ServiceReceiver, Talk, is_refused_as};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `mattermost`.

@@ -19,7 +19,6 @@ use rumqttc::mqttbytes::{self, QoS, valid_topic};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use crate::deadline::{Deadline, read_timeout};
-use crate::digest;
 use crate::error::{Again, Doing, SendError};
 use crate::reach::{connect, secure};
 use crate::render::{self, Template, read_template};
@@ -305,7 +304,7 @@ fn random() -> Result<String, SendError> {
     SystemRandom::new().fill(&mut bytes).map_err(|_| SendError::Compose {
         what: "the system gives no random numbers".to_owned(),
     })?;
-    Ok(digest::hex(&bytes))
+    Ok(hark_net::hex(&bytes))
 }
 
 /// Logs in, publishes one message, and waits until the broker has it.

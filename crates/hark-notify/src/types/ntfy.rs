@@ -4,12 +4,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hark_config::{Key, Kind, Section};
 use hark_model::Notification;
+use hark_net::Call;
 use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
 
 use crate::card::{self, Tone, Unit, Words, cut};
 use crate::error::SendError;
-use crate::service::{self, Call, Service, ServiceReceiver};
+use crate::service::{self, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `ntfy`.
@@ -74,7 +75,7 @@ impl ReceiverType for Ntfy {
             (None, Some(user), Some(password)) => {
                 let pair = STANDARD.encode(format!("{user}:{}", password.expose()));
                 let basic = format!("Basic {pair}");
-                service?.hiding(password).bearing(section, "password", AUTHORIZATION, &basic)?
+                service?.hiding(&password).bearing(section, "password", AUTHORIZATION, &basic)?
             }
             (None, None, None) => service?,
             _ => {

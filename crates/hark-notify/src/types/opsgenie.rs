@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use hark_config::{Key, Kind, Section};
 use hark_model::name::CheckName;
 use hark_model::{Notification, Reason, Severity};
+use hark_net::{Call, encoded};
 use http::Method;
 use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use crate::card::{self, Unit, Words, cut, is_over};
 use crate::error::SendError;
 use crate::render;
-use crate::service::{self, Call, Service, ServiceReceiver, encoded};
+use crate::service::{self, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `opsgenie`.

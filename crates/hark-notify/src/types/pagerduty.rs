@@ -3,12 +3,13 @@
 use hark_config::{Key, Kind, Section};
 use hark_model::name::CheckName;
 use hark_model::{Notification, Reason, Secret, Severity};
+use hark_net::Call;
 use serde_json::{Value, json};
 
 use crate::card::{self, Unit, cut, is_over};
 use crate::error::SendError;
 use crate::render::{self, rfc3339};
-use crate::service::{self, Call, Service, ServiceReceiver};
+use crate::service::{self, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `pagerduty`.
@@ -65,7 +66,7 @@ impl ReceiverType for Pagerduty {
         let service = Service::at(section, "url", Some(URL));
         section.required("routing_key");
         let key = section.opt_secret("routing_key")?;
-        Some(Box::new(Pager { service: service?.hiding(key.clone()), key }))
+        Some(Box::new(Pager { service: service?.hiding(&key), key }))
     }
 }
 

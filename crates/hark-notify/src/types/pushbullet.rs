@@ -2,12 +2,13 @@
 
 use hark_config::{Key, Kind, Section};
 use hark_model::{Notification, Secret};
+use hark_net::Call;
 use serde_json::{Value, json};
 
 use crate::card::{self, Unit, Words, cut};
 use crate::error::SendError;
 use crate::served::{Outcomes, Served};
-use crate::service::{self, Call, Service, ServiceReceiver};
+use crate::service::{self, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType, digest};
 
 /// The receiver type `pushbullet`.
@@ -74,7 +75,7 @@ impl ReceiverType for Pushbullet {
             return None;
         }
         for token in &tokens {
-            service = service.hiding(token.clone());
+            service = service.hiding(token);
         }
         Some(Box::new(Accounts { service, tokens, words, served: Served::default() }))
     }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use hark_config::{Bare, Key, Kind, Section, Value};
 use hark_model::{Notification, Secret, Unix};
-use hark_net::BoxFuture;
+use hark_net::{BoxFuture, Call, encoded};
 use http::Method;
 
 use crate::card::{self, Tone, Unit, Words, cut};
 use crate::error::{Again, SendError};
 use crate::handling::{Acknowledged, person};
-use crate::service::{self, Call, Service, ServiceReceiver, Talk, encoded};
+use crate::service::{self, Service, ServiceReceiver, Talk};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `pushover`.
@@ -103,12 +103,12 @@ impl ReceiverType for Pushover {
         let service = Service::at(section, "url", Some(URL));
         let words = Words::read(section);
         let token = token?;
-        let mut service = service?.hiding(token.clone());
+        let mut service = service?.hiding(&token);
         if users.is_empty() || users.len() < n_values || n_values > MAX_USERS {
             return None;
         }
         for user in &users {
-            service = service.hiding(user.clone());
+            service = service.hiding(user);
         }
         let users: Vec<&str> = users.iter().map(Secret::expose).collect();
         let devices: Vec<String> = devices.into_iter().map(|device| device.value).collect();

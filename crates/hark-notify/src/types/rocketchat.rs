@@ -2,13 +2,14 @@
 
 use hark_config::{Key, Kind, Section};
 use hark_model::{Notification, Reason};
+use hark_net::Call;
 use http::HeaderName;
 use serde_json::{Value, json};
 
 use crate::card::{self, Tone, Unit, Words, cut, plain_in_markdown};
 use crate::error::{Again, SendError};
 use crate::render::rfc3339;
-use crate::service::{self, Answered, Call, Service, ServiceReceiver, is_refused_as};
+use crate::service::{self, Answered, Service, ServiceReceiver, is_refused_as};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `rocketchat`.

@@ -2,11 +2,12 @@
 
 use hark_config::{Key, Kind, Section};
 use hark_model::Notification;
+use hark_net::Call;
 use serde_json::{Value, json};
 
 use crate::card::{self, Tone, Unit, Words, cut};
 use crate::error::{Again, SendError};
-use crate::service::{self, Answered, Call, Service, ServiceReceiver};
+use crate::service::{self, Answered, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `signal`.

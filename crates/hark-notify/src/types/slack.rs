@@ -2,12 +2,13 @@
 
 use hark_config::{Key, Kind, Section};
 use hark_model::{Notification, Reason, Secret};
+use hark_net::Call;
 use serde_json::{Value, json};
 
 use crate::card::{self, Tone, Unit, Words, cut, escaped, escaped_to};
 use crate::error::{Again, SendError};
 use crate::handling::{Call as Pressed, CallError, Called};
-use crate::service::{self, Answered, Call, Service, ServiceReceiver, Talk};
+use crate::service::{self, Answered, Service, ServiceReceiver, Talk};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 mod button;
@@ -103,7 +104,7 @@ impl ReceiverType for Slack {
             }
         };
         let service = match &signing_secret {
-            Some(secret) => service.hiding(secret.clone()),
+            Some(secret) => service.hiding(secret),
             None => service,
         };
         Some(Box::new(Workspace { service, channel, signing_secret, mention, words }))

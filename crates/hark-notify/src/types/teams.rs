@@ -2,11 +2,12 @@
 
 use hark_config::{Key, Kind, Section};
 use hark_model::Notification;
+use hark_net::Call;
 use serde_json::{Value, json};
 
 use crate::card::{self, Tone, Unit, Words, cut, plain_in_markdown};
 use crate::error::SendError;
-use crate::service::{self, Call, Service, ServiceReceiver};
+use crate::service::{self, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `teams`.

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use hark_config::{Key, Kind, Section};
 use hark_model::{Notification, Secret};
-use hark_net::BoxFuture;
+use hark_net::{BoxFuture, Call};
 use serde_json::{Value, json};
 
 use crate::card::{self, Tone, Unit, Words, cut, escaped};
 use crate::digest::same;
 use crate::error::{Again, SendError};
 use crate::handling::{Acknowledged, Call as Pressed, CallAnswer, CallError, Called, person};
-use crate::service::{self, Answered, Call, Service, ServiceReceiver, Talk};
+use crate::service::{self, Answered, Service, ServiceReceiver, Talk};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 mod presses;
@@ -95,9 +95,9 @@ impl ReceiverType for Telegram {
         let service = Service::at(section, "url", Some(URL));
         let words = Words::read(section);
         let token = token?;
-        let mut service = service?.hiding(token.clone());
+        let mut service = service?.hiding(&token);
         if let Some(secret) = &webhook_secret {
-            service = service.hiding(secret.clone());
+            service = service.hiding(secret);
         }
         let (chat, presses) = (chat?, Presses::of(&service.target(), &token));
         Some(Box::new(Chat { service, token, id: chat, topic, webhook_secret, words, presses }))

@@ -4,12 +4,13 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hark_config::{Key, Kind, Section};
 use hark_model::{Notification, Reason};
+use hark_net::{Call, encoded};
 use http::header::AUTHORIZATION;
 
 use crate::card::{self, Unit, Words, cut, is_over};
 use crate::error::SendError;
 use crate::served::{Outcomes, Served};
-use crate::service::{self, Call, Service, ServiceReceiver, Talk, encoded};
+use crate::service::{self, Service, ServiceReceiver, Talk};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `twilio`.
@@ -110,7 +111,7 @@ impl ReceiverType for Twilio {
         let user = key.unwrap_or_else(|| account.clone());
         let login = BASE64_STANDARD.encode(format!("{user}:{}", token.expose()));
         let login = format!("Basic {login}");
-        let service = service?.bearing(section, "token", AUTHORIZATION, &login)?.hiding(token);
+        let service = service?.bearing(section, "token", AUTHORIZATION, &login)?.hiding(&token);
         let to: Vec<String> = to.into_iter().map(|number| number.value).collect();
         if to.is_empty() {
             return None;

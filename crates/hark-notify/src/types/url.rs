@@ -2,11 +2,12 @@
 
 use hark_config::{Key, Kind, Section};
 use hark_model::Notification;
+use hark_net::{Call, form};
 use http::Method;
 
 use crate::error::SendError;
 use crate::render::{self, Template};
-use crate::service::{self, Call, Service, ServiceReceiver, form};
+use crate::service::{self, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `url`.

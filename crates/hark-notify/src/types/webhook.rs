@@ -3,16 +3,18 @@
 //! Each message is one connection: calls are rare, and a kept connection would have to be watched.
 //! Redirects are not followed, since a guard on the first address says nothing about the second.
 
+use std::borrow::Cow;
+
 use hark_config::{Key, Kind, Section};
 use hark_model::time::{Clock, Unix};
 use hark_model::{Notification, Secret};
-use hark_net::{Origin, read_headers};
+use hark_net::{Call, Origin, read_headers};
 use http::{HeaderValue, Method, Uri};
 use ring::hmac;
 
 use crate::error::SendError;
 use crate::render::{self, Template, read_template};
-use crate::service::{self, Call, Service, ServiceReceiver};
+use crate::service::{self, Service, ServiceReceiver};
 use crate::{Context, Delivered, Receiver, ReceiverType, digest};
 
 /// The receiver type `webhook`.
@@ -92,11 +94,9 @@ impl ReceiverType for Webhook {
         let secret = section.opt_secret("secret");
         let settings = service::Settings::read(section);
         let endpoint = endpoint?;
-        let mut service = Service::of(settings, endpoint.origin, String::new())
-            .hiding_paths()
-            .with_headers(headers);
+        let mut service = Service::hidden_below(settings, endpoint.origin).with_headers(headers);
         if let Some(secret) = &secret {
-            service = service.hiding(secret.clone());
+            service = service.hiding(secret);
         }
         Some(Box::new(Hook {
             service,
@@ -197,7 +197,8 @@ impl Hook {
             (None, _) => render::document(n, &context.page).to_string(),
         };
         let path = self.path.0.render(n, &context.page).map_err(SendError::Render)?;
-        let mut call = Call::new(self.method.clone(), path).secret().once(&n.key);
+        let mut call = Call::new(self.method.clone(), path).secret();
+        call = call.header("idempotency-key", &idempotency_key(&n.key))?;
         if let Some(secret) = &self.secret {
             let timestamp = now.seconds().to_string();
             let signature = sign(secret, &timestamp, &body);
@@ -211,13 +212,21 @@ impl Hook {
     }
 }
 
+/// Returns the key as it is where a header can hold it, else its digest: unique all the same.
+fn idempotency_key(key: &str) -> Cow<'_, str> {
+    match HeaderValue::from_str(key) {
+        Ok(_) => key.into(),
+        Err(_) => digest::sha256(key).into(),
+    }
+}
+
 fn sign(secret: &Secret, timestamp: &str, body: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
     let mut context = hmac::Context::with_key(&key);
     context.update(timestamp.as_bytes());
     context.update(b".");
     context.update(body.as_bytes());
-    format!("v1={}", digest::hex(context.sign().as_ref()))
+    format!("v1={}", hark_net::hex(context.sign().as_ref()))
 }
 
 #[cfg(test)]

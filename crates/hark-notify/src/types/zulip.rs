@@ -6,13 +6,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hark_config::{Key, Kind, Section};
 use hark_model::Notification;
+use hark_net::{Call, encoded, form};
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Method};
 use serde_json::{Value, json};
 
 use crate::card::{self, Tone, Unit, Words, cut, plain_in_markdown};
 use crate::error::{Again, SendError};
-use crate::service::{self, Answered, Call, Service, ServiceReceiver, Talk, encoded, form};
+use crate::service::{self, Answered, Service, ServiceReceiver, Talk};
 use crate::{Context, Delivered, Receiver, ReceiverType};
 
 /// The receiver type `zulip`.
@@ -96,7 +97,7 @@ impl ReceiverType for Zulip {
         };
         let token = token?;
         let pair = STANDARD.encode(format!("{}:{}", email?, token.expose()));
-        let service = service?.hiding(token);
+        let service = service?.hiding(&token);
         let service = service.bearing(section, "token", AUTHORIZATION, &format!("Basic {pair}"))?;
         Some(Box::new(Bot { service, place, words }))
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
-use hark_net::{End, Limits, Tls, Trust, Version, exchange};
+use hark_net::{End, Limits, Tls, Trust, Version, exchange, read_fingerprint};
 use http::{Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use serde_json::Value;
@@ -85,7 +85,8 @@ impl Client {
         };
         let base: Uri = text.parse().with_context(|| format!("{text} is not an address"))?;
         let token = args.token.clone().or_else(|| local_token(&data));
-        let fingerprint = args.fingerprint.as_deref().map(parse_fingerprint).transpose()?;
+        let fingerprint = args.fingerprint.as_deref().map(read_fingerprint).transpose();
+        let fingerprint = fingerprint.map_err(anyhow::Error::msg)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let token = token.map(hark_model::Secret::new);
         let local = args.url.is_none().then_some(data);
@@ -167,7 +168,8 @@ impl Client {
     pub(super) fn call(url: &str, fingerprint: Option<&str>, text: &str) -> anyhow::Result<()> {
         let base: Uri = url.parse().with_context(|| format!("{url} is not an address"))?;
         let path = base.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-        let fingerprint = fingerprint.map(parse_fingerprint).transpose()?;
+        let fingerprint = fingerprint.map(read_fingerprint).transpose();
+        let fingerprint = fingerprint.map_err(anyhow::Error::msg)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let client = Self { base, local: None, token: None, fingerprint, runtime };
         let body = ("text/plain; charset=utf-8", text.as_bytes().to_vec());
@@ -338,30 +340,9 @@ fn local_token(data: &Path) -> Option<String> {
     Some(token.trim().to_owned())
 }
 
-fn parse_fingerprint(text: &str) -> anyhow::Result<[u8; 32]> {
-    let hex: String = text.chars().filter(|c| *c != ':').collect();
-    let bytes: Option<Vec<u8>> = (0..hex.len())
-        .step_by(2)
-        .map(|i| hex.get(i..i + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))
-        .collect();
-    bytes
-        .and_then(|b| b.try_into().ok())
-        .with_context(|| format!("{text} is not a SHA-256 fingerprint: 64 hex digits"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn fingerprints_are_read_with_and_without_colons() {
-        let plain = "00".repeat(31) + "ff";
-        let mut expected = [0; 32];
-        expected[31] = 0xff;
-        assert_eq!(parse_fingerprint(&plain).unwrap(), expected);
-        assert_eq!(parse_fingerprint(&("00:".repeat(31) + "FF")).unwrap(), expected);
-        assert!(parse_fingerprint("abc").is_err());
-    }
 
     #[test]
     fn a_name_gets_a_port_unless_it_has_one() {

@@ -8,8 +8,8 @@ use hark_model::Clock;
 use serde_json::{Value, json};
 
 use super::client::{ApiArgs, Client};
-use super::route::encoded;
 use crate::out;
+use hark_net::encoded;
 
 /// Show messages on their way and arrived, each try of one of them, or try one at once.
 #[derive(Debug, clap::Args)]

@@ -6,9 +6,9 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::client::{ApiArgs, Client};
-use super::route::encoded;
 use super::status::{age_text, seconds_of, state_word, text};
 use crate::out;
+use hark_net::encoded;
 
 /// Incidents asked for at once: the most that the API gives.
 const PAGE: usize = 1000;

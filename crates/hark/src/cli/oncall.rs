@@ -6,8 +6,8 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 
 use super::client::{ApiArgs, Client};
-use super::route::encoded;
 use crate::out;
+use hark_net::encoded;
 
 /// Say who is on call now, and who is next.
 #[derive(Debug, clap::Args)]

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::client::{ApiArgs, Client};
 use crate::out;
+use hark_net::encoded;
 
 /// Ask the server about its routes.
 #[derive(Debug, clap::Args)]
@@ -79,29 +80,11 @@ fn row(line: &Value) -> Vec<String> {
     vec![out::moment(&word("at")), receiver, word("reason"), word("block"), word("text")]
 }
 
-/// Writes a value for a query: all but letters, digits and what never needs it is escaped.
-pub(super) fn encoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.extend(["%", &format!("{byte:02X}")]);
-        }
-    }
-    encoded
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn values_of_a_query_are_escaped() {
-        assert_eq!(encoded("disk_monitor./ \u{e4}+&"), "disk_monitor.%2F%20%C3%A4%2B%26");
-    }
 
     #[test]
     fn a_line_without_receiver_is_for_nobody() {

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hark_config::{Bare, Key, Kind, Section};
-use hark_net::Resolver;
+use hark_net::{Call, Resolver};
+use http::{HeaderValue, Method};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::call::{Address, CALL_KEYS, Call, CallError};
+use super::call::{Address, CALL_KEYS, CallError};
 use super::links::Links;
 use super::self_report::SelfReport;
 use super::self_test::SelfTest;
@@ -50,7 +51,7 @@ const SETTLED: Duration = Duration::from_secs(2);
 const FAIL: &str = "/fail";
 
 /// The type of what is said then.
-const TEXT: &str = "text/plain; charset=utf-8";
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// Bound on what is said of a failure.
 const MAX_SAID: usize = 2000;
@@ -85,10 +86,10 @@ impl Deadman {
     /// Says again and again that the server does not work, until the token is cancelled.
     pub(crate) async fn fails(&self, resolver: &Resolver, said: &str, stop: CancellationToken) {
         loop {
-            let call = Call::post(TEXT, said.as_bytes().to_vec());
+            let call = Call::new(Method::POST, FAIL).content(TEXT, said);
             tokio::select! {
                 () = stop.cancelled() => return,
-                called = self.address.call(resolver, FAIL, call) => if let Err(error) = called {
+                called = self.address.call(resolver, call) => if let Err(error) = called {
                     let error = super::store_loop::chain(&error);
                     tracing::warn!(error, "the dead man's switch was not reached");
                 },
@@ -158,13 +159,13 @@ pub(crate) async fn run(
 
 async fn once(deadman: &Deadman, test: &SelfTest, resolver: &Resolver) -> Result<(), CallError> {
     let found = test.run().await;
-    let (below, call) = if found.is_empty() {
-        ("", Call::get())
+    let call = if found.is_empty() {
+        Call::new(Method::GET, "")
     } else {
         tracing::error!(found = found.join("; "), "the self-test has failed");
         let mut said = found.join("\n");
         said.truncate(said.floor_char_boundary(MAX_SAID));
-        (FAIL, Call::post(TEXT, said.into_bytes()))
+        Call::new(Method::POST, FAIL).content(TEXT, said)
     };
-    deadman.address.call(resolver, below, call).await.map(drop)
+    deadman.address.call(resolver, call).await.map(drop)
 }

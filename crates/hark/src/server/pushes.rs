@@ -24,6 +24,7 @@ use hark_engine::push::{Bad, Job, JobRecord, Ping, View};
 use hark_model::check::Next;
 use hark_model::time::{Clock, Unix};
 use hark_model::{CheckName, CheckResult, HostName};
+use hark_net::hex;
 use hark_store::state::{Change, State, StateReader};
 use hark_web::{Answer, Refused};
 use ring::hmac;
@@ -351,15 +352,6 @@ fn read(text: &str) -> Option<JobRecord> {
             _ => None,
         },
         text: value.get("text").and_then(Value::as_str)?.to_owned(),
-    })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _written = write!(text, "{byte:02x}");
-        text
     })
 }
 

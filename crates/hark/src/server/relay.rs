@@ -20,14 +20,15 @@ use hark_config::{Key, Kind, Section};
 use hark_engine::plan::SELF;
 use hark_model::time::{Clock, Mono};
 use hark_model::{Secret, Status};
-use hark_net::Resolver;
+use hark_net::{Call, Resolver};
 use hark_store::state::{Change, EventRecord, StateReader};
+use http::{HeaderValue, Method};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::call::{Address, CALL_KEYS, Call};
+use super::call::{Address, CALL_KEYS};
 use super::links::Links;
 use super::self_report::SelfReport;
 use super::store_loop::{ToStore, chain};
@@ -41,6 +42,8 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     Key::new("to", Kind::Named(&Kind::Section(TO_KEYS)), "Servers that events are brought to."),
 ];
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 const TO_KEYS: &[Key] = &[
     Key::new("url", Kind::Secret, "The other server's page: https://hark.example.net:50004.")
@@ -338,8 +341,9 @@ impl Relay {
 
     async fn bring(&mut self, events: EventsBrought) -> Result<(), String> {
         let body = serde_json::to_vec(&events).map_err(|e| e.to_string())?;
-        let call = Call::post("application/json", body).bearing(&self.target.token);
-        let answer = self.target.address.call(&*self.resolver, "/api/0/events", call).await;
+        let call = Call::new(Method::POST, "/api/0/events").content(JSON, body);
+        let call = call.authorized("Bearer", &self.target.token).map_err(|e| e.to_string())?;
+        let answer = self.target.address.call(&*self.resolver, call).await;
         let answer = answer.map_err(|e| chain(&e))?;
         let taken: EventsTaken = serde_json::from_slice(&answer)
             .map_err(|e| format!("its answer is not that of a hark: {e}"))?;

@@ -2,6 +2,7 @@
 
 use hark_model::Secret;
 use hark_model::time::Unix;
+use hark_net::hex;
 use ring::digest::{SHA256, digest};
 use ring::hmac;
 
@@ -79,15 +80,6 @@ fn signing_key(secret: &str, day: &str, region: &str, service: &str) -> hmac::Ta
 
 fn keyed(key: &[u8], text: &str) -> hmac::Tag {
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _written = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

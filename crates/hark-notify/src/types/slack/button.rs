@@ -9,7 +9,7 @@ use ring::hmac;
 use serde_json::Value;
 
 use crate::handling::{Call, CallAnswer, CallError, Called, person};
-use crate::service::decoded;
+use hark_net::decoded;
 
 /// The name of our button.
 pub(super) const ACTION: &str = "hark_acknowledge";
@@ -103,7 +103,7 @@ mod tests {
     fn signed(body: &str) -> String {
         let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
         let code = hmac::sign(&key, format!("v0:{TIME}:{body}").as_bytes());
-        format!("v0={}", crate::digest::hex(code.as_ref()))
+        format!("v0={}", hark_net::hex(code.as_ref()))
     }
 
     #[test]
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn a_press_says_who_and_carries_the_token() {
         let payload = r#"{"type":"block_actions","user":{"id":"U1","username":"mira","name":"mira"},"actions":[{"action_id":"hark_acknowledge","value":"the-token"}]}"#;
-        let body = format!("payload={}", crate::service::encoded(payload));
+        let body = format!("payload={}", hark_net::encoded(payload));
         let read = call_with(TIME, &signed(&body), &body, 1_531_420_620).unwrap();
         let Called::Acknowledge { token, by, id, answer, .. } = read else { panic!("{read:?}") };
         assert_eq!((token.as_str(), by.as_str(), id.as_str()), ("the-token", "mira", "U1"));

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use hark_config::{Document, NoSecrets};
 use hark_model::Notification;
 use hark_model::record::Exchange;
+use hark_net::Masks;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 
 use super::server::{Answer, Server, context, problem};
 use super::services::{services, settings};
-use crate::{Masks, ReceiverType, TYPES, Trace, samples};
+use crate::{ReceiverType, TYPES, Trace, samples};
 
 const SECRET: &str = "correct-horse";
 

@@ -75,7 +75,7 @@ async fn calls_are_signed_so_that_the_other_side_can_check_them() {
     assert!(timestamp.parse::<i64>().unwrap() > 1_700_000_000);
     let key = hmac::Key::new(hmac::HMAC_SHA256, b"correct-horse");
     let signed = format!("{timestamp}.{}", call.body);
-    let expected = digest::hex(hmac::sign(&key, signed.as_bytes()).as_ref());
+    let expected = hark_net::hex(hmac::sign(&key, signed.as_bytes()).as_ref());
     assert_eq!(call.headers["hark-signature"], format!("v1={expected}"));
 }
 

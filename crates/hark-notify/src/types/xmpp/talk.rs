@@ -14,7 +14,6 @@ use tokio_rustls::client::TlsStream;
 
 use super::stream::{Element, Stream};
 use crate::deadline::Deadline;
-use crate::digest;
 use crate::error::{Again, Doing, SendError, one_line};
 use crate::reach::secure;
 
@@ -321,7 +320,7 @@ fn nonce() -> Result<String, SendError> {
     SystemRandom::new().fill(&mut bytes).map_err(|_| SendError::Compose {
         what: "the system gives no random numbers".to_owned(),
     })?;
-    Ok(digest::hex(&bytes))
+    Ok(hark_net::hex(&bytes))
 }
 
 fn stanza(to: &str, kind: &str, message: &Message<'_>) -> String {

@@ -1,6 +1,6 @@
 //! Takes secrets out of texts that are kept and shown, by their values.
 //!
-//! What is secret about a receiver is known from its settings: every value of the kind
+//! What is secret about a receiver or a service is known from its settings: every value of the kind
 //! [`Kind::Secret`]. Wherever one of them stands in a text, it becomes `…`: as it is, as a part of an
 //! address (percent-encoded), of a JSON document, or of a base64 text, alone or with something before and
 //! after it, as `user:password` is sent. Of an address that is a secret, its path, its query and what
@@ -14,10 +14,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use hark_config::{Key, Kind, Section, Value};
 
-use crate::service::encoded;
+use crate::percent::encoded;
 
 /// What stands in the place of a secret.
-pub(crate) const MASK: &str = "…";
+pub const MASK: &str = "…";
 
 /// A secret shorter than this is looked for as a word of its own: it would stand in others by chance.
 const SHORT: usize = 6;
@@ -25,10 +25,14 @@ const SHORT: usize = 6;
 /// A part of an address of this length is a token: words of addresses are shorter.
 const TOKEN: usize = 16;
 
-/// A part of an address of this length with a digit in it is one too.
-const TOKEN_WITH_DIGIT: usize = 8;
+/// A part of an address of this length is one too if it has something else than the small letters and
+/// hyphens of a word.
+const TOKEN_OF_SIGNS: usize = 8;
 
-/// The secrets of one receiver, in every form in which they are looked for.
+/// A path shorter than this hides nothing.
+const MIN_PATH: usize = 3;
+
+/// Secrets, of a receiver or a service, in every form in which they are looked for.
 #[derive(Clone, Default)]
 pub struct Masks {
     /// Longest first: a secret that begins with another one must go whole.
@@ -43,8 +47,8 @@ impl fmt::Debug for Masks {
 }
 
 impl Masks {
-    /// Learns every secret among the settings of a receiver with the keys `keys`.
-    pub(crate) fn of(section: &Section<'_>, keys: &[Key]) -> Self {
+    /// Learns every secret among the settings of something with the keys `keys`.
+    pub fn of(section: &Section<'_>, keys: &[Key]) -> Self {
         let mut masks = Self::default();
         for key in keys {
             if let Some(value) = section.value(key.name) {
@@ -91,7 +95,7 @@ impl Masks {
     }
 
     /// Hides `secret` and what is secret in it.
-    pub(crate) fn hide(&mut self, secret: &str) {
+    pub fn hide(&mut self, secret: &str) {
         let secret = secret.trim();
         self.hide_one(secret);
         if let Some((scheme, rest)) = secret.split_once("://") {
@@ -100,13 +104,7 @@ impl Masks {
             // The host of a web address is shown; elsewhere a token can stand in its place.
             let start = if is_web { rest.find(['/', '?']).unwrap_or(rest.len()) } else { 0 };
             let (authority, below) = rest.split_at(start);
-            self.hide_one(below.trim_end_matches('/'));
-            let parts = below.split(|c: char| "/?&=:@,;#".contains(c) || c.is_whitespace());
-            parts.filter(|part| is_token(part)).for_each(|part| self.hide_one(part));
-            let query = below.split_once('?').map_or("", |(_, query)| query);
-            let values = query.split('&').filter_map(|field| Some(field.split_once('=')?.1));
-            let values = values.filter(|value| value.len() >= SHORT && !value.contains('{'));
-            values.for_each(|value| self.hide_one(value));
+            self.learn_path(below);
             if let Some((user, _)) = authority.rsplit_once('@') {
                 self.hide_one(user);
                 user.split(':').for_each(|part| self.hide_one(part));
@@ -118,6 +116,25 @@ impl Masks {
             self.hide_one(credential);
         }
         self.sort();
+    }
+
+    /// Hides the path and the query of an address, and what is secret in them.
+    pub fn hide_path(&mut self, path: &str) {
+        self.learn_path(path);
+        self.sort();
+    }
+
+    fn learn_path(&mut self, below: &str) {
+        let (path, query) = below.split_once('?').unwrap_or((below, ""));
+        let whole = [below.trim_end_matches(['/', '?']), path.trim_end_matches('/'), query];
+        for whole in whole.into_iter().filter(|part| part.len() >= MIN_PATH) {
+            self.hide_one(whole);
+        }
+        let parts = below.split(|c: char| "/?&=:@,;#".contains(c) || c.is_whitespace());
+        parts.filter(|part| is_token(part)).for_each(|part| self.hide_one(part));
+        let values = query.split('&').filter_map(|field| Some(field.split_once('=')?.1));
+        let values = values.filter(|value| value.len() >= SHORT && !value.contains('{'));
+        values.for_each(|value| self.hide_one(value));
     }
 
     fn hide_one(&mut self, secret: &str) {
@@ -172,8 +189,8 @@ impl Masks {
 fn is_token(part: &str) -> bool {
     // A part with a template in it is not sent as it stands here.
     let is_plain = !part.contains(['{', '}']);
-    let has_digit = part.bytes().any(|byte| byte.is_ascii_digit());
-    is_plain && (part.len() >= TOKEN || (has_digit && part.len() >= TOKEN_WITH_DIGIT))
+    let is_word = part.bytes().all(|b| b.is_ascii_lowercase() || b == b'-' || b == b'_');
+    is_plain && (part.len() >= TOKEN || (!is_word && part.len() >= TOKEN_OF_SIGNS))
 }
 
 /// Returns a percent-encoded text with the digits of its codes in small letters.
@@ -277,6 +294,24 @@ mod tests {
         assert_eq!(apprise.clean("xoxb1234567 QWERTZUIOPASDFGHJ"), "… …");
         let user = hiding(&["https://me:hunter2@example.net/x"]);
         assert_eq!(user.clean("me says hunter2 to example.net"), "… says … to example.net");
+    }
+
+    #[test]
+    fn a_secret_path_goes_whole_and_in_its_parts() {
+        let mut masks = Masks::default();
+        masks.hide_path("/services/T0K3N/B0123456789?sig=abc-Def-0123");
+        for (said, shown) in [
+            ("no /services/T0K3N/B0123456789?sig=abc-Def-0123", "no …"),
+            ("no /services/T0K3N/B0123456789 here", "no … here"),
+            ("sig=abc-Def-0123, B0123456789", "…, …"),
+            ("services of abc-Def-0123", "services of …"),
+        ] {
+            assert_eq!(masks.clean(said), shown);
+        }
+        let mut none = Masks::default();
+        none.hide_path("/");
+        none.hide_path("?");
+        assert_eq!(none.clean("/ and ?"), "/ and ?");
     }
 
     #[test]

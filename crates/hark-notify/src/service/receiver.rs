@@ -1,0 +1,108 @@
+//! What a receiver that is a service has of its own, and the [`Receiver`] that the frame makes of it.
+
+use std::fmt;
+
+use hark_model::Notification;
+use hark_net::BoxFuture;
+
+use super::Service;
+use crate::deadline::Deadline;
+use crate::error::{Doing, SendError};
+use crate::handling::{self, Acknowledged, CallError, Called};
+use crate::{Context, Delivered, Receiver};
+
+/// A receiver that is a service: what is its own. The rest of a [`Receiver`] is the same for all.
+pub(crate) trait ServiceReceiver: fmt::Debug + Send + Sync {
+    /// Returns where it is called.
+    fn service(&self) -> &Service;
+
+    /// As [`Receiver::target`]; the address, without more, by default.
+    fn target(&self) -> String {
+        self.service().target()
+    }
+
+    /// As [`Receiver::send`].
+    fn deliver(
+        &self,
+        notification: &Notification,
+        context: &Context,
+    ) -> impl Future<Output = Result<Delivered, SendError>> + Send;
+
+    /// Returns true if `error` says that the service does not know (any more) what the message refers to:
+    /// somebody has deleted the first one. It is then sent once more as a first one.
+    fn is_gone(&self, _error: &SendError) -> bool {
+        false
+    }
+
+    /// As [`Receiver::called`].
+    fn called(&self, _call: &handling::Call<'_>) -> Option<Result<Called, CallError>> {
+        None
+    }
+
+    /// As [`Receiver::acknowledged`].
+    fn acknowledged<'a>(
+        &'a self,
+        _reference: &'a str,
+        _context: &'a Context,
+    ) -> Option<BoxFuture<'a, Result<Option<Acknowledged>, SendError>>> {
+        None
+    }
+
+    /// As [`Receiver::answer`].
+    fn answer<'a>(
+        &'a self,
+        _taken: &'a Acknowledged,
+        _said: &'a str,
+        _context: &'a Context,
+    ) -> Option<BoxFuture<'a, Result<(), SendError>>> {
+        None
+    }
+}
+
+impl<T: ServiceReceiver> Receiver for T {
+    fn target(&self) -> String {
+        ServiceReceiver::target(self)
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.service().warnings()
+    }
+
+    fn send<'a>(
+        &'a self,
+        notification: &'a Notification,
+        context: &'a Context,
+    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
+        Box::pin(async move {
+            let deadline = Deadline::start(self.service().settings.timeout);
+            match self.deliver(notification, context).await {
+                Err(error) if notification.reference.is_some() && self.is_gone(&error) => {
+                    let first = Notification { reference: None, ..notification.clone() };
+                    deadline.within(Doing::Waiting, self.deliver(&first, context)).await?
+                }
+                outcome => outcome,
+            }
+        })
+    }
+
+    fn called(&self, call: &handling::Call<'_>) -> Option<Result<Called, CallError>> {
+        ServiceReceiver::called(self, call)
+    }
+
+    fn acknowledged<'a>(
+        &'a self,
+        reference: &'a str,
+        context: &'a Context,
+    ) -> Option<BoxFuture<'a, Result<Option<Acknowledged>, SendError>>> {
+        ServiceReceiver::acknowledged(self, reference, context)
+    }
+
+    fn answer<'a>(
+        &'a self,
+        taken: &'a Acknowledged,
+        said: &'a str,
+        context: &'a Context,
+    ) -> Option<BoxFuture<'a, Result<(), SendError>>> {
+        ServiceReceiver::answer(self, taken, said, context)
+    }
+}
