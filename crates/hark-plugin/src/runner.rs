@@ -27,6 +27,7 @@ mod leftovers;
 mod live;
 mod places;
 
+use std::fs::File;
 use std::io::{self, Seek as _, Write as _};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -180,6 +181,8 @@ pub struct Runner {
     mark: String,
     buffer: Box<[u8]>,
     places: Places,
+    /// `/dev/null`, which most programs read from: a copy of the descriptor costs half of opening it.
+    nothing: Option<File>,
     /// Where each program gets a control group of its own, if this process may make some.
     groups: Option<Groups>,
 }
@@ -198,6 +201,7 @@ impl Runner {
 
     /// As [`Runner::new`], with control groups below `group` instead of the one of this process.
     pub fn within(mark: &str, most: usize, group: Option<&Path>) -> Self {
+        sys::keep_descriptors();
         let runner = Self {
             live: Vec::new(),
             next: 1,
@@ -206,6 +210,7 @@ impl Runner {
             mark: mark.to_owned(),
             buffer: vec![0; READ].into_boxed_slice(),
             places: Places::default(),
+            nothing: File::open("/dev/null").ok(),
             groups: group.and_then(|group| Groups::below(group, mark)),
         };
         leftovers::kill(&format!("{}-", runner.mark));
@@ -245,7 +250,6 @@ impl Runner {
         let mark = format!("{}-{}", self.mark, id.0);
         tracing::debug!(name = invocation.permit.name(), origin = ?invocation.permit.origin(),
             path = %path.display(), "running a program");
-        sys::keep_descriptors();
         let mut command = Command::new(path);
         command
             .args(program.arguments().iter().skip(1))
@@ -258,7 +262,7 @@ impl Runner {
             .env(MARK, &mark)
             .current_dir("/")
             .process_group(0)
-            .stdin(input(given).map_err(StartError::System)?)
+            .stdin(self.input(given).map_err(StartError::System)?)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let limits = limits(invocation);
@@ -271,6 +275,20 @@ impl Runner {
         }
         self.live.push(live);
         Ok(id)
+    }
+
+    /// Returns what a program reads: what it is given, or nothing.
+    fn input(&self, given: &Given) -> io::Result<Stdio> {
+        if !given.input.is_empty() {
+            let mut file = sys::memory_file()?;
+            file.write_all(&given.input)?;
+            file.rewind()?;
+            return Ok(Stdio::from(file));
+        }
+        Ok(match &self.nothing {
+            Some(nothing) => Stdio::from(nothing.try_clone()?),
+            None => Stdio::null(),
+        })
     }
 
     /// Returns how many run.
@@ -327,16 +345,6 @@ impl Drop for Runner {
             live.kill_now();
         }
     }
-}
-
-fn input(given: &Given) -> io::Result<Stdio> {
-    if given.input.is_empty() {
-        return Ok(Stdio::null());
-    }
-    let mut file = sys::memory_file()?;
-    file.write_all(&given.input)?;
-    file.rewind()?;
-    Ok(Stdio::from(file))
 }
 
 fn limits(invocation: &Invocation) -> Vec<Limit> {
