@@ -10,6 +10,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use hark_api::hosts::Declared;
 use hark_api::problem::{FieldError, MEDIA_TYPE, ProblemDocument};
+use hark_model::HostName;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use crate::backend::Refused;
@@ -38,6 +39,8 @@ pub(crate) enum Failure {
     WrongLogin,
     /// The token for agents is wrong, ended or used up.
     WrongToken,
+    /// The token for agents is good, but for this host alone.
+    OtherHost(HostName),
     /// The request is not signed with the key of an agent that is known.
     WrongProof,
     /// A call of a service does not bear its signature.
@@ -96,6 +99,9 @@ impl Failure {
             Self::WrongCode => (S::FORBIDDEN, "wrong-code", "The code is not valid"),
             Self::WrongLogin => (S::UNAUTHORIZED, "wrong-login", "Sign-in failed"),
             Self::WrongToken => (S::FORBIDDEN, "wrong-token", "The token is not valid"),
+            Self::OtherHost(_) => {
+                (S::FORBIDDEN, "token-of-other-host", "The token is for another host")
+            }
             Self::WrongProof => (S::UNAUTHORIZED, "wrong-proof", "The signature is not valid"),
             Self::Unsigned => (S::UNAUTHORIZED, "unsigned", "The signature is not valid"),
             Self::StaleNumber(_) => (S::CONFLICT, "stale-number", "The number was used"),
@@ -134,6 +140,9 @@ impl Failure {
             }
             Self::WrongLogin => "the name or the password is wrong",
             Self::WrongToken => "the token is wrong, has ended or was used up; make a new one",
+            Self::OtherHost(host) => {
+                return format!("the token is for the host `{host}`: join with --name {host}");
+            }
             Self::WrongProof => {
                 "sign the request with the key of an agent that this server knows: see docs/protocol.md"
             }

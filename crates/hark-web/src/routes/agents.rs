@@ -53,20 +53,23 @@ pub(crate) async fn join(
         .ask(move |backend| {
             let token = match backend.enrolment(&order.token) {
                 Ok(token) => token,
-                Err(Refused::Absent) => return Ok(None),
+                Err(Refused::Absent) => return Ok(Err(Failure::WrongToken)),
                 Err(other) => return Err(other),
             };
-            let bound = token.host.as_ref().is_none_or(|host| *host == order.name);
-            if token.expires <= order.at || token.uses_left == 0 || !bound {
-                return Ok(None);
+            if token.expires <= order.at || token.uses_left == 0 {
+                return Ok(Err(Failure::WrongToken));
             }
-            backend.join(&order).map(Some)
+            match token.host {
+                // Whoever has the token may know its host: both stood in the same line.
+                Some(host) if host != order.name => Ok(Err(Failure::OtherHost(host))),
+                _ => backend.join(&order).map(Ok),
+            }
         })
         .await?;
-    let Some(joined) = joined else {
+    if joined.is_err() {
         app.audit(None, peer.address, "agent.refused", name.as_str()).await;
-        return Err(Failure::WrongToken);
-    };
+    }
+    let joined = joined?;
     app.succeeded(peer.address, LIMIT_NAME);
     app.audit(None, peer.address, "agent.join", name.as_str()).await;
     app.live.joined(JoinSeen {

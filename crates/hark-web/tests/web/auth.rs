@@ -270,12 +270,13 @@ async fn an_agent_joins_once_with_its_token() {
         ["mon.example.net:50004"],
         "not the name that only this machine knows"
     );
-    assert_eq!(made["command"].as_str().unwrap(), format!("hark agent --token {token}"));
+    assert_eq!(made["command"].as_str().unwrap(), format!("hark agent --token {token} --name db2"));
     let key = base64::engine::general_purpose::STANDARD.encode([9; 32]);
     let join = |token: &str, name: &str| json!({"token": token, "name": name, "key": key, "facts": {"os": "Debian 12"}});
     let nobody = running.nobody();
     let reply = nobody.post("/api/0/agents/enrol", join(token, "other")).await;
-    assert_eq!((reply.status, reply.problem()), (403, "wrong-token".to_owned()), "bound to db2");
+    assert_eq!((reply.status, reply.problem()), (403, "token-of-other-host".to_owned()), "bound to db2");
+    assert!(reply.text().contains("--name db2"), "{}", reply.text());
     let reply = nobody.post("/api/0/agents/enrol", join(token, "db2")).await;
     assert_eq!(reply.status, 200, "{}", reply.text());
     assert_eq!(reply.json()["agent_id"], "00112233445566ff");
