@@ -153,9 +153,24 @@ pub struct Check {
     /// agents and jobs report by themselves.
     #[serde(default)]
     pub is_looked_at: bool,
+    /// The days and hours in which it is looked at, if those are not all. Outside of them it stays what it was.
+    #[serde(default)]
+    pub active: Option<Active>,
     /// What each site says, where it is looked at from several places.
     #[serde(default)]
     pub sites: Vec<SiteSays>,
+}
+
+/// When a check is looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Active {
+    /// The days and hours in words: `mon-fri 08:00-18:00 Europe/Berlin`.
+    pub window: String,
+    /// Whether now is one of them.
+    pub now: bool,
+    /// When that changes.
+    #[schema(required = true)]
+    pub changes_at: Option<Timestamp>,
 }
 
 /// What one site says of a check.

@@ -24,7 +24,7 @@ mod window;
 
 pub use ical::calendar;
 pub use parse::WindowError;
-pub use read::KEYS;
+pub use read::{ACTIVE, KEYS};
 pub use read_rota::ROTA_KEYS;
 pub use recurrence::{Recurrence, RecurrenceError};
 pub use rota::{MAX_SHIFTS, Rota, Shift};

@@ -18,6 +18,14 @@ pub const KEYS: &[Key] = &[
     Key::new("zone", Kind::Text, "Time zone, such as `Europe/Berlin`.").default("the system's"),
 ];
 
+/// The key `active` of everything that is done only at times.
+pub const ACTIVE: Key = Key::new(
+    "active",
+    Kind::Either(&[Kind::Text, Kind::Section(KEYS)]),
+    "Days and hours in which it is done: `mon-fri 08:00-18:00, sat 10:00-12:00 Europe/Berlin`.",
+)
+.default("always");
+
 impl ActiveWindow {
     /// Reads a setting: a text ([`ActiveWindow::parse`]), or a mapping of [`KEYS`]. What is wrong has been
     /// reported then.

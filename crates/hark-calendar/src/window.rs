@@ -1,8 +1,10 @@
 //! What a window means.
 
 use std::fmt;
+use std::time::Duration;
 
 use hark_model::Unix;
+use hark_model::time::millis;
 use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
@@ -13,6 +15,9 @@ pub(crate) const DAY: u16 = 24 * 60;
 /// How far [`ActiveWindow::next_change`] looks: a week, since windows repeat, and a day on each side for
 /// pieces over midnight and for zones on the other side of the date line.
 const HORIZON_DAYS: i32 = 9;
+
+/// How long one waits at most until the clock is looked at again: people put it forward, too.
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
 /// Bound on changes of the zone's offset that are looked at within it.
 const MAX_TRANSITIONS: usize = 8;
@@ -104,6 +109,44 @@ impl ActiveWindow {
         moments.sort_unstable();
         let change = moments.into_iter().find(|moment| self.holds(*moment) != inside)?;
         Some(Unix(change.as_millisecond()))
+    }
+
+    /// Returns how long something that is done every `every` waits from `at` for its first time: until the
+    /// window is open and then a share of the interval, by the place that `phase` gives it, so that not
+    /// everything begins at once. It is never more than half of the time that the window is open, or what is
+    /// done seldom would miss it. While it is more than an hour until then, one asks again after an hour.
+    pub fn wait(&self, at: Unix, every: Duration, phase: u64) -> Duration {
+        let opens = if self.contains(at) { Some(at) } else { self.next_change(at) };
+        let Some(opens) = opens else { return LONGEST_WAIT };
+        let closes = self.next_change(opens);
+        let until = opens.since(at);
+        if until > LONGEST_WAIT {
+            return LONGEST_WAIT;
+        }
+        let spread = closes.map_or(every, |closes| every.min(closes.since(opens) / 2));
+        let share = phase % millis(spread.min(LONGEST_WAIT)).max(1);
+        until + Duration::from_millis(share)
+    }
+
+    /// Returns by when something that was done at `last` and is due within `allowed` must have been done
+    /// again: time outside does not count, and after each opening all of `allowed` is left. `None`: never,
+    /// since the window does not open again.
+    pub fn due_by(&self, last: Unix, allowed: Duration) -> Option<Unix> {
+        let due = last + allowed;
+        let opens = if self.contains(last) {
+            match self.next_change(last) {
+                Some(closes) if closes < due => self.next_change(closes)?,
+                _ => return Some(due),
+            }
+        } else {
+            self.next_change(last)?
+        };
+        Some(opens + allowed)
+    }
+
+    /// Returns true if everybody who reads the window means the same hours by it: its zone has a name.
+    pub fn is_the_same_everywhere(&self) -> bool {
+        self.zone.iana_name().is_some()
     }
 
     fn holds(&self, at: Timestamp) -> bool {

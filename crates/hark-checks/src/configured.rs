@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hark_calendar::ActiveWindow;
 use hark_config::{Bare, Document, Key, Kind, NoSecrets, Section, Span};
-use hark_model::{CheckName, HostName};
+use hark_model::{CheckName, HostName, Unix};
 use hark_net::Guard;
 
 use crate::conditions::{self, Conditions};
@@ -110,6 +111,7 @@ const OWN_KEYS: &[Key] = &[
         "An action of the host that is ordered when it is confirmed bad: docs/actions.md.",
     ),
     Key::new("timeout", Kind::Duration, "Time for one run, where the type's settings name none."),
+    hark_calendar::ACTIVE,
 ];
 
 /// The settings of a job that reports itself; the engine reads them.
@@ -237,7 +239,7 @@ pub fn read_ways_out(section: &Section<'_>) -> Vec<Arc<dyn Check>> {
 const MIN_TICK: Duration = Duration::from_millis(100);
 
 /// When a check runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timing {
     /// Time between two runs.
     pub every: Duration,
@@ -245,6 +247,15 @@ pub struct Timing {
     pub retry_every: Duration,
     /// Time between two runs while it is confirmed bad.
     pub error_every: Duration,
+    /// Days and hours in which it runs; `None`: always.
+    pub active: Option<Arc<ActiveWindow>>,
+}
+
+impl Timing {
+    /// Returns true if it runs at `at`, as far as days and hours decide that.
+    pub fn is_active(&self, at: Unix) -> bool {
+        self.active.as_ref().is_none_or(|window| window.contains(at))
+    }
 }
 
 /// Shortest time between two runs of one check.
@@ -423,6 +434,7 @@ fn read_timing(section: &Section<'_>, defaults: &Defaults<'_>) -> Timing {
         every,
         retry_every: retry_every.unwrap_or((every / 4).max(MIN_EVERY)),
         error_every: read("error_every").unwrap_or(every),
+        active: section.value("active").and_then(|value| ActiveWindow::read(&value)).map(Arc::new),
     }
 }
 

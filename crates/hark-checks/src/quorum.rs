@@ -10,6 +10,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use hark_model::time::millis;
 use hark_model::{Mono, Status};
 
 /// How much longer than two intervals a result is fresh: a lost datagram, a slow look, a heartbeat that
@@ -28,6 +29,8 @@ pub struct Quorum {
     every: Duration,
     /// When the last combined result was given; at first, when it was begun to wait for one.
     last: Mono,
+    /// What was seen before that does not count any more.
+    from: Mono,
 }
 
 #[derive(Clone, Debug)]
@@ -79,7 +82,7 @@ impl Quorum {
             .into_iter()
             .map(|name| Site { name, seen: None, news: false, was_good: false })
             .collect();
-        Self { sites, needed: quorum.max(1), every, last: now }
+        Self { sites, needed: quorum.max(1), every, last: now, from: Mono(0) }
     }
 
     /// Takes over what is known already, after a reload.
@@ -91,6 +94,7 @@ impl Quorum {
             }
         }
         self.last = former.last;
+        self.from = former.from;
         self
     }
 
@@ -107,8 +111,26 @@ impl Quorum {
             site.was_good = status == Status::Ok;
         }
         site.seen = Some(Seen { status, text, at });
-        site.news = true;
+        site.news = at >= self.from;
         true
+    }
+
+    /// Nobody looks from here on, or everybody begins to at `now`: what was seen before is shown, but counts
+    /// no more, and silence until then says nothing. What was called good then is still known.
+    pub fn begin(&mut self, now: Mono) {
+        self.from = now;
+        // The last of them looks an interval after the first, and what it found is under way for a while.
+        self.last = now + GRACE;
+        for site in &mut self.sites {
+            site.news = false;
+        }
+    }
+
+    /// Nobody looks, and silence is no news; a person may have wanted to know.
+    pub fn wait(&mut self, now: Mono) {
+        if !self.has_news() {
+            self.last = now;
+        }
     }
 
     /// Returns how long a result counts.
@@ -126,10 +148,10 @@ impl Quorum {
     /// enough have seen it bad, or the time of a look has passed, or nobody has said anything for so long
     /// that this is what must be said.
     pub fn due(&mut self, now: Mono) -> Option<Combined> {
-        let fresh_for = self.fresh_for();
+        let since = self.fresh_since(now);
         let all_looked = self.has_news()
-            && self.sites.iter().filter(|site| site.counts(now, fresh_for)).all(|site| site.news)
-            && self.sites.iter().all(|site| site.seen.is_some());
+            && self.sites.iter().filter(|site| site.counts(since)).all(|site| site.news)
+            && self.sites.iter().all(|site| site.seen.as_ref().is_some_and(|s| s.at >= self.from));
         let news_bad = self.n(now, |site, seen| site.news && seen.status.is_problem());
         if !all_looked && news_bad < self.needed && now < self.next_deadline() {
             return None;
@@ -150,8 +172,8 @@ impl Quorum {
         if counting < self.needed {
             return self.too_few(counting, now);
         }
-        let fresh_for = self.fresh_for();
-        let doubtful = |site: &&Site| !site.counts(now, fresh_for) && !site.was_good;
+        let since = self.fresh_since(now);
+        let doubtful = |site: &&Site| !site.counts(since) && !site.was_good;
         let doubtful = self.sites.iter().filter(doubtful).count();
         let status = if critical >= self.needed {
             Status::Critical
@@ -186,11 +208,11 @@ impl Quorum {
 
     /// Returns what each site says, in the order of the settings.
     pub fn sites(&self, now: Mono) -> impl Iterator<Item = Says<'_>> {
-        let fresh_for = self.fresh_for();
+        let since = self.fresh_since(now);
         self.sites.iter().map(move |site| Says {
             site: &site.name,
             seen: site.seen.as_ref().map(|seen| (seen.status, seen.text.as_str(), seen.at)),
-            counts: site.counts(now, fresh_for),
+            counts: site.counts(since),
         })
     }
 
@@ -202,12 +224,12 @@ impl Quorum {
 
     /// Names the sites that do not count.
     fn say_silent(&self, text: &mut String, now: Mono) {
-        let fresh_for = self.fresh_for();
-        let silent = self.sites.iter().filter(|site| !site.counts(now, fresh_for));
+        let since = self.fresh_since(now);
+        let silent = self.sites.iter().filter(|site| !site.counts(since));
         for (n, site) in silent.enumerate() {
             let sign = if n == 0 { "\nnot counted: " } else { "; " };
             let _written = match &site.seen {
-                Some(seen) if now.since(seen.at) <= fresh_for => {
+                Some(seen) if seen.at >= since => {
                     write!(text, "{sign}{}: {}", site.name, seen.text)
                 }
                 _ => write!(text, "{sign}{}: no fresh result", site.name),
@@ -215,13 +237,18 @@ impl Quorum {
         }
     }
 
+    /// Returns from when on a look counts at `now`.
+    fn fresh_since(&self, now: Mono) -> Mono {
+        Mono(now.0.saturating_sub(millis(self.fresh_for()))).max(self.from)
+    }
+
     fn has_news(&self) -> bool {
         self.sites.iter().any(|site| site.news)
     }
 
     fn counting(&self, now: Mono) -> impl Iterator<Item = (&Site, &Seen)> {
-        let fresh_for = self.fresh_for();
-        let counts = move |site: &&Site| site.counts(now, fresh_for);
+        let since = self.fresh_since(now);
+        let counts = move |site: &&Site| site.counts(since);
         self.sites.iter().filter(counts).filter_map(|site| Some((site, site.seen.as_ref()?)))
     }
 
@@ -231,8 +258,8 @@ impl Quorum {
 }
 
 impl Site {
-    fn counts(&self, now: Mono, fresh_for: Duration) -> bool {
-        let tells = |seen: &Seen| seen.status != Status::Unknown && now.since(seen.at) <= fresh_for;
+    fn counts(&self, since: Mono) -> bool {
+        let tells = |seen: &Seen| seen.status != Status::Unknown && seen.at >= since;
         self.seen.as_ref().is_some_and(tells)
     }
 }

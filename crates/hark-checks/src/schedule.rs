@@ -6,14 +6,16 @@
 //! - After the process stood still, or a burst of slow checks, missed runs are left out (rule R4).
 //! - At most so many run at once, of one type and at one target too: what hangs there waits in its own
 //!   lane and takes no room from others. A check never runs twice at the same time.
+//! - Outside of its days and hours a check is not due; when they begin, those that wait for that are spread
+//!   again. What a person wants now is looked at all the same.
 //! - What is wanted now (by a person, or by the engine that doubts a parent) goes before what is due.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hark_model::Mono;
 use hark_model::time::millis;
+use hark_model::{Mono, Now, Unix};
 
 use crate::configured::Timing;
 
@@ -115,6 +117,13 @@ impl Planned {
         at_phase(self.phase, every, now)
     }
 
+    /// Returns when to look at the clock again if this is none of the check's days and hours.
+    fn closed(&self, rank: Rank, now: Now) -> Option<Mono> {
+        let window = self.timing.active.as_ref()?;
+        let is_wanted = rank == Rank::Urgent || window.contains(now.unix);
+        (!is_wanted).then(|| now.mono + window.wait(now.unix, self.timing.every, self.phase))
+    }
+
     fn next(&self, now: Mono) -> Mono {
         match self.pace {
             Pace::Normal => self.by_phase(self.timing.every, now),
@@ -141,7 +150,7 @@ impl<K: Ord + Clone + AsRef<[u8]>> Schedule<K> {
     /// Takes the whole set of checks, at start and after a reload. What is unchanged keeps its
     /// times; what is new gets its first run within its interval, by its phase; what is gone does
     /// not run again, and a run of it that is on its way still counts until [`Schedule::done`].
-    pub fn set(&mut self, checks: impl IntoIterator<Item = Wanted<K>>, now: Mono) {
+    pub fn set(&mut self, checks: impl IntoIterator<Item = Wanted<K>>, now: Now) {
         let mut old = std::mem::take(&mut self.checks);
         self.queue.clear();
         // Who was parked is put back into the queue, and parked again if there is still no room.
@@ -153,7 +162,11 @@ impl<K: Ord + Clone + AsRef<[u8]>> Schedule<K> {
                 Some(known) if known.timing == timing => Planned { lanes, ..known },
                 _ => {
                     let phase = spread(key.as_ref());
-                    let due = (Rank::Due, at_phase(phase, timing.every, now));
+                    let first = match &timing.active {
+                        Some(window) => now.mono + window.wait(now.unix, timing.every, phase),
+                        None => at_phase(phase, timing.every, now.mono),
+                    };
+                    let due = (Rank::Due, first);
                     let waiting = (!self.running.contains_key(&key)).then_some(due);
                     Planned { timing, phase, lanes, waiting, pace: Pace::Normal, again: false }
                 }
@@ -167,16 +180,21 @@ impl<K: Ord + Clone + AsRef<[u8]>> Schedule<K> {
 
     /// Returns the checks that must start now; they are running from here on. Late by more than an
     /// interval, a check runs once, not once for each that was missed.
-    pub fn next(&mut self, now: Mono) -> Vec<Started<K>> {
+    pub fn next(&mut self, moment: Now) -> Vec<Started<K>> {
+        let now = moment.mono;
         let mut started = Vec::new();
         while self.running.len() < self.limits.total {
             if self.queue.first().is_none_or(|(_, at, _)| *at > now) {
                 break;
             }
             let Some(slot) = self.queue.pop_first() else { break };
-            let Some(lanes) = self.checks.get(&slot.2).map(|planned| planned.lanes.clone()) else {
+            let Some(planned) = self.checks.get_mut(&slot.2) else { continue };
+            if let Some(due) = planned.closed(slot.0, moment) {
+                planned.waiting = Some((Rank::Due, due));
+                self.queue.insert((Rank::Due, due, slot.2));
                 continue;
-            };
+            }
+            let lanes = planned.lanes.clone();
             let kind = self.kinds.entry(lanes.kind).or_default();
             let target = self.targets.entry(Arc::clone(&lanes.target)).or_default();
             // Who is sent to wait in one lane may have come from the other one: the next there has
@@ -239,6 +257,11 @@ impl<K: Ord + Clone + AsRef<[u8]>> Schedule<K> {
             Some((Rank::Due, _)) => self.put_off(key, (Rank::Urgent, now)),
         }
         true
+    }
+
+    /// Returns true if this is one of the check's days and hours; also if there is no such check.
+    pub fn is_active(&self, key: &K, at: Unix) -> bool {
+        self.checks.get(key).is_none_or(|planned| planned.timing.is_active(at))
     }
 
     /// Changes the pace of a check that waits: the engine learned something that its own last result

@@ -143,7 +143,7 @@ impl Sites {
             key == word || key == "timeout" || conditions::KEYS.iter().any(|k| k.name == key)
         };
         given.retain(|key, _| is_kept(key));
-        let Timing { every, retry_every, error_every } = check.timing;
+        let Timing { every, retry_every, error_every, active } = &check.timing;
         given.extend([
             ("host".to_owned(), json!(check.host.as_str())),
             ("check".to_owned(), json!(check.name.as_str())),
@@ -154,12 +154,21 @@ impl Sites {
                     several => json!(several),
                 },
             ),
-            ("every".to_owned(), json!(duration::format(every))),
-            ("retry_every".to_owned(), json!(duration::format(retry_every))),
-            ("error_every".to_owned(), json!(duration::format(error_every))),
+            ("every".to_owned(), json!(duration::format(*every))),
+            ("retry_every".to_owned(), json!(duration::format(*retry_every))),
+            ("error_every".to_owned(), json!(duration::format(*error_every))),
             ("attempts".to_owned(), json!(check.attempts)),
             ("clear_attempts".to_owned(), json!(check.clear_attempts)),
         ]);
+        if let Some(active) = active {
+            if !active.is_the_same_everywhere() {
+                section
+                    .error("active", "the time zone of this machine has no name")
+                    .hint("name one at the end, such as `Europe/Berlin`: sites may be in others");
+                return;
+            }
+            given.insert("active".to_owned(), json!(active.to_string()));
+        }
         if guard != Guard::Open {
             given.insert("private_targets".to_owned(), json!(false));
         }
@@ -315,12 +324,26 @@ mod tests {
         assert_eq!(document.diagnostics().render(Style::Plain), "");
         let probe = probe.unwrap();
         assert_eq!(probe.check.target(), "192.0.2.7:22");
-        assert_eq!((probe.timing, probe.attempts), (checks[0].timing, 5));
+        assert_eq!((probe.timing, probe.attempts), (checks[0].timing.clone(), 5));
         assert_eq!(probe.guard, Guard::PublicOnly);
         assert_eq!(probe.report.as_str(), "probe web1/my door");
         let (host, check) = reported(&probe.report).unwrap();
         assert_eq!((host.as_str(), check.as_str()), ("web1", "my door"));
         assert_eq!(reported(&CheckName::new("probe").unwrap()), None);
+    }
+
+    #[test]
+    fn a_site_looks_in_the_days_and_hours_of_the_servers_time_zone() {
+        let (checks, said) = read(
+            "checks: {x: {host: web1, tcp: {port: 1}, sites: a1, active: {when: sat 22:00-06:00, \
+             zone: Asia/Tokyo}}}\n",
+        );
+        assert_eq!(said, "");
+        let given = &checks[0].sites.as_ref().unwrap().given;
+        assert_eq!(given["active"], "sat 22:00-06:00 Asia/Tokyo");
+        let document = Document::single(&given.to_string());
+        let probe = Probe::read(&document.root(&NoSecrets)).unwrap();
+        assert_eq!(probe.timing, checks[0].timing);
     }
 
     #[test]

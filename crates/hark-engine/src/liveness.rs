@@ -80,7 +80,7 @@ impl Engine {
                 next = next.min(at);
             }
             if let Some(at) =
-                self.check_deadline(host, check).filter(|_| check.fresh != Fresh::Stale)
+                self.check_deadline(host, check, now).filter(|_| check.fresh != Fresh::Stale)
             {
                 next = next.min(at);
             }
@@ -162,12 +162,14 @@ impl Engine {
         let Some(verdict) = verdict else { return };
         let text = match (verdict, host.has_agent()) {
             (Status::Ok, _) => "answers".to_owned(),
-            (_, true) => format!(
-                "{}; {}: {}",
-                silence_text(host, Moment::of(now), now),
-                probe.rule.name,
-                probe.shown()
-            ),
+            (_, true) => {
+                let silence = silence_text(host, Moment::of(now), now);
+                let plan = probe.rule.plan();
+                let open = plan.is_none_or(|plan| plan.is_active(now.unix));
+                let said =
+                    if open { probe.shown() } else { "not looked at at this time".to_owned() };
+                format!("{silence}; {}: {said}", probe.rule.name)
+            }
             (_, false) => format!("{}: {}", probe.rule.name, probe.shown()),
         };
         let at = match probe.passage() {
@@ -195,7 +197,7 @@ impl Engine {
     /// Returns when a check's newest result is too old; `None` for what the engine itself observes,
     /// for checks that never had a result, and for jobs that report themselves, which a machine of
     /// their own expects ([`crate::push`]).
-    fn check_deadline(&self, host: &Host, check: &Check) -> Option<Moment> {
+    fn check_deadline(&self, host: &Host, check: &Check, now: Now) -> Option<Moment> {
         let reports_itself = check.rule.plan().is_some_and(|plan| plan.push.is_some());
         if Self::is_own(&check.rule.kind) || reports_itself || check.began().is_none() {
             return None;
@@ -213,7 +215,15 @@ impl Engine {
             }
         };
         let start = self.started + quiet(every);
-        let deadline = from + every * rule.miss + rule.grace;
+        let allowed = every * rule.miss + rule.grace;
+        let mut deadline = from + allowed;
+        // Nobody looks outside of its days and hours. Only when it would be too old is it worth asking the
+        // calendar: until then this is the earliest that it can be.
+        if let Some(window) = check.rule.plan().and_then(|plan| plan.active.as_ref())
+            && deadline <= Moment::of(now)
+        {
+            deadline = Moment::of_unix(window.due_by(from.unix(now), allowed)?, now);
+        }
         Some(deadline.max(start).max(self.gate.until(every)))
     }
 
@@ -231,7 +241,7 @@ impl Engine {
             }
             let Some(host) = self.hosts.get(id) else { return };
             let check = &host.checks[index];
-            let due = self.check_deadline(host, check).filter(|_| check.fresh != Fresh::Stale);
+            let due = self.check_deadline(host, check, now).filter(|_| check.fresh != Fresh::Stale);
             if due.is_some_and(|due| due <= moment) {
                 self.check_stale(id, index, now, fx);
             }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use hark_calendar::ActiveWindow;
 use hark_model::record::{Fresh, IncidentRecord, SilenceRecord, ToldRecord};
 use hark_model::{
     CheckName, HostId, HostName, IncidentId, Now, ProfileName, SilenceId, Status, Tag, Unix,
@@ -222,6 +223,11 @@ impl<'a> CheckView<'a> {
     /// Returns the path that stands in messages.
     pub fn path(self) -> String {
         self.check.rule.path(self.host.name.as_str())
+    }
+
+    /// Returns the days and hours in which it is looked at, if those are not all.
+    pub fn active(self) -> Option<&'a ActiveWindow> {
+        self.check.rule.plan().and_then(|plan| plan.active.as_ref())
     }
 
     /// Returns what the newest result says; `None` while pending.

@@ -156,6 +156,8 @@ export interface Check {
   limits: { warning: number | null; critical: number | null };
   /** The server or its sites look at it, so it can be looked at now; agents and jobs report the others by themselves. */
   is_looked_at: boolean;
+  /** When it is looked at, if not always: in words, whether now, and when that changes. */
+  active: { window: string; now: boolean; changes_at: string | null } | null;
   /** What each site says, where it is looked at from several places. */
   sites: SiteSays[];
 }

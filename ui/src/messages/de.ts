@@ -377,6 +377,8 @@ export const de: Messages = {
   'check.soft': '{attempt} von {of} Versuchen',
   'check.flapping': 'flattert',
   'check.late': 'verspätet',
+  'check.rests': 'wird erst ab {at} wieder geprüft',
+  'check.rests-on': 'wird nicht geprüft',
   'check.stale': 'kein neues Ergebnis',
   'check.fresh': '',
   'check.do': 'Aktionen',

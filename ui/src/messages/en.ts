@@ -375,6 +375,8 @@ export const en = {
   'check.soft': '{attempt} of {of} tries',
   'check.flapping': 'flapping',
   'check.late': 'late',
+  'check.rests': 'not looked at until {at}',
+  'check.rests-on': 'not looked at',
   'check.stale': 'no new result',
   'check.fresh': '',
   'check.do': 'Actions',

@@ -21,6 +21,8 @@ pub(super) struct Clockwork {
 #[derive(Debug)]
 struct Entry {
     timing: Timing,
+    /// Decides its place within an interval.
+    phase: u32,
     due: Option<Mono>,
 }
 
@@ -29,8 +31,9 @@ impl Clockwork {
     pub(super) fn new(jobs: impl Iterator<Item = (String, Timing)>, now: Now) -> Self {
         let entry = |(phase, timing): (String, Timing)| {
             let spread = timing.every.unwrap_or_default().min(FIRST);
-            let share = (u64::from(crc32fast::hash(phase.as_bytes())) * millis(spread)) >> 32;
-            Entry { timing, due: Some(now.mono + SETTLE + Duration::from_millis(share)) }
+            let phase = crc32fast::hash(phase.as_bytes());
+            let share = (u64::from(phase) * millis(spread)) >> 32;
+            Entry { timing, phase, due: Some(now.mono + SETTLE + Duration::from_millis(share)) }
         };
         Self { entries: jobs.map(entry).collect() }
     }
@@ -68,9 +71,11 @@ impl Clockwork {
                 // What was missed (a suspended machine) is not made up for.
                 if next > now.mono { next } else { now.mono + every }
             });
-            let active = entry.timing.active.as_ref();
-            if active.is_none_or(|window| window.contains(now.unix)) {
-                due.push(index);
+            match (&entry.timing.active, entry.timing.every) {
+                (Some(window), Some(every)) if !window.contains(now.unix) => {
+                    entry.due = Some(now.mono + window.wait(now.unix, every, entry.phase.into()));
+                }
+                _ => due.push(index),
             }
         }
         due
@@ -92,7 +97,8 @@ impl Clockwork {
         let Some(active) = &entry.timing.active else { return Next::Within(every) };
         let due = now.after(entry.due.map_or(every, |due| due.since(now.mono)));
         if active.contains(due.unix) {
-            return Next::Within(every);
+            // Later than the interval where it closed while the job still ran.
+            return Next::Within(every.max(due.mono.since(now.mono)));
         }
         match active.next_change(due.unix) {
             Some(opens) => Next::Within(opens.since(now.unix) + every),
@@ -183,6 +189,15 @@ mod tests {
         let times = times(&timing, 3_600_000);
         assert_eq!(times.len(), 10);
         assert!(times.iter().all(|ms| (600_000..1_200_000).contains(ms)), "{times:?}");
+    }
+
+    #[test]
+    fn what_is_done_once_a_day_is_done_in_each_of_its_windows() {
+        let mut timing = timing(86_400);
+        timing.active = Some(ActiveWindow::parse("08:00-09:00 UTC", None).unwrap());
+        let times = times(&timing, 4 * 86_400_000);
+        let days: Vec<u64> = times.iter().map(|ms| ms / 86_400_000).collect();
+        assert_eq!(days, [0, 1, 2, 3], "{times:?}");
     }
 
     #[test]

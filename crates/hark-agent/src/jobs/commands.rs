@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hark_calendar::ACTIVE;
 use hark_config::{Key, Kind, Section, Value};
 use hark_model::time::millis;
 use hark_model::{CheckName, CheckResult, Severity, Status, Unix};
@@ -20,7 +21,7 @@ use regex::Regex;
 
 use super::debounce::Debounce;
 use super::series::Source;
-use super::settings::{ACTIVE, COMMAND, Pace, Reader, TIMEOUT_KEY, pattern};
+use super::settings::{COMMAND, Pace, Reader, TIMEOUT_KEY, pattern};
 use super::told::{self, EVENTS, Events, Tell, Told};
 use super::{Job, Timing, Turn};
 

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hark_calendar::ACTIVE;
 use hark_config::{Bare, Key, Kind, Section, Value};
 use hark_model::{CheckName, CheckResult, Mono, Next, Status, Unix};
 use hark_plugin::lines::{self, Line};
@@ -18,7 +19,7 @@ use hark_proto::ReportItem;
 use hark_proto::bucket::{Bucket, Rate};
 
 use super::series::Source;
-use super::settings::{ACTIVE, COMMAND, Pace, Reader, TIMEOUT_KEY};
+use super::settings::{COMMAND, Pace, Reader, TIMEOUT_KEY};
 use super::{Job, Timing, Turn};
 
 const COLLECTOR: &str = "custom";

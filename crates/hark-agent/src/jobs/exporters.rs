@@ -12,6 +12,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hark_calendar::ACTIVE;
 use hark_config::{Key, Kind, Section, Value};
 use hark_model::time::millis;
 use hark_model::{CheckName, CheckResult, Mono, Now, Status};
@@ -24,7 +25,7 @@ use thiserror::Error;
 
 use self::answer::{Answer, AnswerError};
 use super::series::Source;
-use super::settings::{ACTIVE, Pace, Reader, TIMEOUT_KEY, pattern};
+use super::settings::{Pace, Reader, TIMEOUT_KEY, pattern};
 use super::{Job, Timing, Turn};
 
 const COLLECTOR: &str = "exporter";

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hark_calendar::ACTIVE;
 use hark_config::{Bare, Key, Kind, Section, Spanned, Value};
 use hark_model::check::SeriesLimits;
 use hark_model::time::millis;
@@ -17,7 +18,7 @@ use hark_proto::ReportItem;
 
 use super::debounce::Debounce;
 use super::series::Source;
-use super::settings::{ACTIVE, COMMAND, Pace, Reader, TIMEOUT, TIMEOUT_KEY};
+use super::settings::{COMMAND, Pace, Reader, TIMEOUT, TIMEOUT_KEY};
 use super::{Job, Timing, Turn};
 
 /// The collector in the names of series.

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hark_calendar::ACTIVE;
 use hark_config::{Key, Kind, Section, Value};
 use hark_model::{CheckName, CheckResult, Mono, Severity, Status, Unit};
 use hark_plugin::Measured;
@@ -19,7 +20,7 @@ use regex::Regex;
 
 use super::debounce::Debounce;
 use super::series::Source;
-use super::settings::{ACTIVE, Reader, active, every, pattern};
+use super::settings::{Reader, active, every, pattern};
 use super::told::{self, EVENTS, Events, Tell, Told};
 use super::{Job, Timing, Turn};
 use crate::process_table::{Look, Process, Processes};

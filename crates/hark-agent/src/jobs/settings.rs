@@ -325,14 +325,6 @@ pub(super) fn active(section: &Section<'_>) -> Option<ActiveWindow> {
     section.value("active").and_then(|value| ActiveWindow::read(&value))
 }
 
-/// The key of a window.
-pub(super) const ACTIVE: Key = Key::new(
-    "active",
-    Kind::Either(&[Kind::Text, Kind::Section(hark_calendar::KEYS)]),
-    "Days and hours in which it is done: `mon-fri 08:00-18:00, sat 10:00-12:00 Europe/Berlin`.",
-)
-.default("always");
-
 /// The key of a time limit.
 pub(super) const TIMEOUT_KEY: Key = Key::new(
     "timeout",

@@ -93,7 +93,7 @@ impl Driver {
             let key = Key(probe.report.as_str().into());
             wanted.push(Wanted {
                 key: key.clone(),
-                timing: probe.timing,
+                timing: probe.timing.clone(),
                 kind: probe.check.kind(),
                 target: probe.host.as_str().into(),
             });
@@ -104,7 +104,7 @@ impl Driver {
             };
             self.watched.insert(key, Watched { probe: probe.clone(), streak, series });
         }
-        self.schedule.set(wanted, Clock.now().mono);
+        self.schedule.set(wanted, Clock.now());
     }
 
     fn told(&mut self, told: ToSite) {
@@ -149,7 +149,7 @@ impl Driver {
     }
 
     fn start_due(&mut self) {
-        for Started { key, .. } in self.schedule.next(Clock.now().mono) {
+        for Started { key, .. } in self.schedule.next(Clock.now()) {
             let Some(watched) = self.watched.get(&key) else { continue };
             let check = Arc::clone(&watched.probe.check);
             let context = Context { guard: watched.probe.guard, ..self.context.clone() };

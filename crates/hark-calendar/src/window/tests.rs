@@ -151,3 +151,31 @@ proptest! {
         prop_assert_eq!(ActiveWindow::parse(&window.to_string(), None).unwrap(), window);
     }
 }
+
+#[test]
+fn what_is_done_now_and_then_waits_for_the_opening_and_is_spread_over_half_of_it_at_most() {
+    let night = window("mon-fri 22:00-02:00 Europe/Berlin");
+    let evening = unix("2026-11-16T20:30:00Z");
+    let minutes = |every, phase: u64| {
+        night.wait(evening, Duration::from_mins(every), phase * 60_000).as_secs() / 60
+    };
+    assert_eq!([minutes(10, 0), minutes(10, 7), minutes(10, 17)], [30, 37, 37]);
+    assert_eq!(minutes(1440, 121), 31, "two of the four hours at most");
+    assert_eq!(minutes(1440, 119), 89, "and an hour at most, since clocks are changed");
+    let never = window("mon 00:00-00:01 UTC");
+    let wait = never.wait(evening, Duration::from_hours(24), 0);
+    assert_eq!(wait, Duration::from_hours(1));
+}
+
+#[test]
+fn time_outside_does_not_make_a_result_old() {
+    let work = window("mon-fri 08:00-18:00 UTC");
+    let due = |last| shown(work.due_by(unix(last), Duration::from_mins(5)));
+    assert_eq!(due("2026-11-16T09:00:00Z"), "2026-11-16T09:05:00Z");
+    assert_eq!(due("2026-11-16T17:57:00Z"), "2026-11-17T08:05:00Z");
+    assert_eq!(due("2026-11-20T17:57:00Z"), "2026-11-23T08:05:00Z", "over the weekend");
+    assert_eq!(due("2026-11-16T20:00:00Z"), "2026-11-17T08:05:00Z", "a person wanted to know");
+    let always =
+        ActiveWindow::always().due_by(unix("2026-11-16T17:57:00Z"), Duration::from_mins(5));
+    assert_eq!(shown(always), "2026-11-16T18:02:00Z");
+}

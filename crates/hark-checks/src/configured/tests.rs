@@ -107,7 +107,7 @@ checks:
     );
     assert_eq!(errors, "");
     let seconds = |c: &Configured| {
-        let Timing { every, retry_every, error_every } = c.timing;
+        let Timing { every, retry_every, error_every, .. } = c.timing;
         (every.as_secs(), retry_every.as_secs(), error_every.as_secs(), c.attempts)
     };
     assert_eq!(
@@ -220,4 +220,22 @@ fn mistakes_on_a_command_line_are_shown() {
     assert_eq!(error_of_url, "url: a web address begins with https:// or http://");
     let wrong_count = error("ping", "db1", &[("timeout", "2s"), ("count", "many")]);
     assert!(wrong_count.starts_with("count: "), "{wrong_count}");
+}
+
+#[test]
+fn a_check_has_days_and_hours_and_what_is_wrong_with_them_is_shown() {
+    let read = |active: &str| {
+        let text = format!("checks: {{x: {{host: h, tcp: {{port: 1}}, active: {active}}}}}\n");
+        let document = Document::single(&text);
+        let checks =
+            Configured::read_all(&document.root(&NoSecrets), |_| Vec::new(), |_| Vec::new());
+        let active = checks.first().and_then(|check| check.timing.active.as_ref());
+        (active.map(ToString::to_string), document.diagnostics().render(Style::Plain))
+    };
+    let (hours, said) = read("mon-fri 22:00-06:00 Europe/Berlin");
+    assert_eq!((hours.as_deref(), said.as_str()), (Some("mon-fri 22:00-06:00 Europe/Berlin"), ""));
+    let (hours, said) = read("{digits: '06;09:00-10:00', monday: 1, zone: UTC}");
+    assert_eq!((hours.as_deref(), said.as_str()), (Some("sat,sun 09:00-10:01 UTC"), ""));
+    let (_, said) = read("fri-mun 08:00-09:00");
+    assert!(said.contains("is neither a day") && said.contains("hark.yaml:1:47"), "{said}");
 }

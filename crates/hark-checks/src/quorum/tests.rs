@@ -173,3 +173,37 @@ proptest! {
         prop_assert_eq!(combined == Status::Ok, counting >= quorum && rest < quorum);
     }
 }
+
+#[test]
+fn while_nobody_looks_silence_is_no_news_and_the_first_site_afterwards_decides_nothing_alone() {
+    let mut all = of(3, 2);
+    for site in ["s0", "s1", "s2"] {
+        assert!(all.take(site, Status::Ok, "", at(1)));
+    }
+    assert_eq!(all.due(at(1)).map(|c| c.status), Some(Status::Ok));
+    all.begin(at(60));
+    for seconds in (60..40_000).step_by(60) {
+        all.wait(at(seconds));
+        assert_eq!(all.due(at(seconds)), None, "{seconds}");
+    }
+    all.begin(at(40_000));
+    assert!(all.take("s0", Status::Ok, "", at(39_999)), "began before, and is only shown");
+    assert_eq!(all.due(at(40_001)), None);
+    assert!(all.take("s0", Status::Ok, "", at(40_002)));
+    assert_eq!(all.due(at(40_002)), None, "two of the three have not looked yet");
+    assert!(all.take("s1", Status::Critical, "refused", at(40_020)));
+    assert!(all.take("s2", Status::Critical, "refused", at(40_030)));
+    assert_eq!(all.due(at(40_030)).map(|c| c.status), Some(Status::Critical));
+}
+
+#[test]
+fn what_a_person_wanted_to_know_meanwhile_is_said() {
+    let mut all = of(2, 1);
+    all.begin(at(0));
+    all.wait(at(600));
+    assert!(all.take("s0", Status::Ok, "", at(601)));
+    all.wait(at(602));
+    assert_eq!(all.due(at(602)), None);
+    assert!(all.take("s1", Status::Ok, "", at(603)));
+    assert_eq!(all.due(at(603)).map(|c| c.status), Some(Status::Ok));
+}

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use hark_model::{CheckName, HostName};
+use hark_calendar::ActiveWindow;
+use hark_model::{CheckName, HostName, Unix};
 
 use super::push::PushPlan;
 use super::repair::RepairPlan;
@@ -32,6 +33,8 @@ pub struct CheckPlan {
     pub flapping: Option<bool>,
     /// What is ordered at the host when it is confirmed bad.
     pub repair: Option<RepairPlan>,
+    /// Days and hours in which it is looked at; `None`: always. Outside of them it stays what it was.
+    pub active: Option<ActiveWindow>,
     /// What is expected of it, if it reports itself: nobody looks at it then.
     pub push: Option<PushPlan>,
 }
@@ -41,6 +44,11 @@ impl CheckPlan {
     pub const EVERY: Duration = Duration::from_mins(1);
     /// Time between two runs while it is not yet believed, unless given.
     pub const RETRY_EVERY: Duration = Duration::from_secs(15);
+
+    /// Returns true if it is looked at at `at`, as far as days and hours decide that.
+    pub fn is_active(&self, at: Unix) -> bool {
+        self.active.as_ref().is_none_or(|window| window.contains(at))
+    }
 
     /// Makes an active check with the usual settings.
     pub fn new(host: HostName, name: CheckName) -> Self {
@@ -55,6 +63,7 @@ impl CheckPlan {
             probes_host: false,
             flapping: None,
             repair: None,
+            active: None,
             push: None,
         }
     }

@@ -315,6 +315,7 @@ impl Backend for Fake {
                 text: "97".to_owned(),
                 rule: "above 90, clears at 81".to_owned(),
                 is_looked_at: false,
+                active: None,
                 sites: Vec::new(),
                 changed_at: None,
                 seen_at: None,

@@ -173,6 +173,7 @@ fn checks(loaded: &Loaded) -> Map<String, Value> {
             ("retry_every", json!(time(c.timing.retry_every))),
             ("error_every", json!(time(c.timing.error_every))),
             ("timeout", json!(time(c.check.timeout()))),
+            ("active", json!(c.timing.active.as_ref().map(ToString::to_string))),
         ];
         shown.extend(parts.map(|(key, value)| (key.to_owned(), value)));
         if let Some(sites) = &c.sites {

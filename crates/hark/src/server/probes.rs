@@ -305,7 +305,7 @@ impl Driver {
             let former = before.remove(&key);
             wanted.push(Wanted {
                 key: key.clone(),
-                timing: configured.timing,
+                timing: configured.timing.clone(),
                 kind: configured.check.kind(),
                 target: configured.host.as_str().into(),
             });
@@ -313,7 +313,7 @@ impl Driver {
         }
         self.context.guard = plan.guard;
         self.ways_out = plan.uplink.clone().into();
-        self.schedule.set(wanted, Clock.now().mono);
+        self.schedule.set(wanted, Clock.now());
     }
 
     fn told(&mut self, told: ToProbes) {
@@ -338,9 +338,11 @@ impl Driver {
         let Some(host) = self.hosts.name(wanted.host) else { return };
         if wanted.check.is_host() {
             // The engine asks for a look at the host itself: every probe of it may answer.
-            self.hurry_all(&host);
+            for key in self.keys_of(&host) {
+                self.hurry_active(&key);
+            }
         } else {
-            self.schedule.hurry(&Key::of(&host, &wanted.check), Clock.now().mono);
+            self.hurry_active(&Key::of(&host, &wanted.check));
         }
     }
 
@@ -381,14 +383,26 @@ impl Driver {
     }
 
     fn hurry_all(&mut self, host: &HostName) -> usize {
-        let of_host = self.watched.iter().filter(|(_, watched)| watched.host == *host);
-        let keys: Vec<Key> = of_host.map(|(key, _)| key.clone()).collect();
         let now = Clock.now().mono;
-        keys.iter().filter(|key| self.schedule.hurry(key, now)).count()
+        self.keys_of(host).iter().filter(|key| self.schedule.hurry(key, now)).count()
+    }
+
+    fn keys_of(&self, host: &HostName) -> Vec<Key> {
+        let of_host = self.watched.iter().filter(|(_, watched)| watched.host == *host);
+        of_host.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Has a check looked at for the engine, which outside of its days and hours has to do without: only a
+    /// person may want to know then.
+    fn hurry_active(&mut self, key: &Key) {
+        let now = Clock.now();
+        if self.schedule.is_active(key, now.unix) {
+            self.schedule.hurry(key, now.mono);
+        }
     }
 
     fn start_due(&mut self) {
-        for Started { key, late } in self.schedule.next(Clock.now().mono) {
+        for Started { key, late } in self.schedule.next(Clock.now()) {
             self.figures.started(late);
             let Some(watched) = self.watched.get(&key) else { continue };
             let check = Arc::clone(&watched.check);
@@ -512,7 +526,7 @@ impl Driver {
     /// Hands on what sites say together, where that is new.
     fn tell_polls(&mut self) {
         let now = Clock.now();
-        for (host, check, combined) in self.polls.due(now.mono) {
+        for (host, check, combined) in self.polls.due(now) {
             // Sites that this server cannot hear because it is cut off are not too few.
             if combined.status == Status::Unknown && self.uplink.is_cut() {
                 continue;

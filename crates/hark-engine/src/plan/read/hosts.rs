@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use hark_calendar::ActiveWindow;
 use hark_config::{Bare, Key, Kind, Section, Span};
 use hark_model::{CheckName, HostName, ProfileName, Tag, UserName};
 
@@ -176,6 +177,8 @@ fn read_check(
         // A ping of the host tells whether the host answers (T19 to T22).
         probes_host: section.has("ping"),
         flapping: section.opt_bool("flapping"),
+        // What is wrong with it is told by who runs the check.
+        active: section.value("active").and_then(|value| ActiveWindow::read(&value)),
         repair: section.child("repair").and_then(|repair| repairs::read(&repair)),
         ..usual
     }

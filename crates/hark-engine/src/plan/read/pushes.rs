@@ -40,7 +40,7 @@ const SHORTEST: Duration = Duration::from_secs(10);
 /// The longest: what is done once a year, and a month late.
 const LONGEST: Duration = Duration::from_hours(24 * 400);
 /// Keys of a check that say when somebody looks; nobody looks at a job that reports itself.
-const NOT_BESIDE: [&str; 4] = ["every", "retry_every", "timeout", "on_stale"];
+const NOT_BESIDE: [&str; 5] = ["every", "retry_every", "timeout", "on_stale", "active"];
 
 pub(super) fn read(check: &Section<'_>) -> Option<PushPlan> {
     let section = check.child("push")?;

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use hark_api::alerts::{Alert, Alerts};
 use hark_api::fleet::Fleet;
-use hark_api::hosts::{Check, Host, HostRow, HostsQuery, SiteSays};
+use hark_api::hosts::{Active, Check, Host, HostRow, HostsQuery, SiteSays};
 use hark_api::list::{Cursor, Page, limit};
 use hark_api::live::{HostChange, Rows};
 use hark_api::overview::Soft;
+use hark_calendar::ActiveWindow;
 use hark_engine::view::{CheckView, HostView};
 use hark_model::time::Clock;
 use hark_model::{CheckName, HostId, HostName, SeriesName, Status, Unix};
@@ -327,7 +328,16 @@ fn check(check: CheckView<'_>) -> Check {
         incident: check.incident().map(|i| i.0),
         limits: limits(check.limits()),
         is_looked_at: false,
+        active: check.active().map(|window| active(window, Clock.now().unix)),
         sites: Vec::new(),
+    }
+}
+
+fn active(window: &ActiveWindow, now: Unix) -> Active {
+    Active {
+        window: window.to_string(),
+        now: window.contains(now),
+        changes_at: window.next_change(now).map(Into::into),
     }
 }
 
@@ -357,5 +367,16 @@ mod tests {
         assert_eq!(unit_of("memory_monitor.available_mb"), "mebibytes");
         assert_eq!(unit_of("rtt"), "milliseconds");
         assert_eq!(unit_of("cpu_monitor.load_1min"), "");
+    }
+
+    #[test]
+    fn it_is_shown_in_which_hours_a_check_is_looked_at_and_when_they_begin_again() {
+        let window = ActiveWindow::parse("mon-fri 22:00-02:00 UTC", None).unwrap();
+        // A Monday at noon.
+        let noon = Unix(1_795_435_200_000);
+        let shown = active(&window, noon);
+        assert_eq!((shown.window.as_str(), shown.now), ("mon-fri 22:00-02:00 UTC", false));
+        assert_eq!(shown.changes_at, Some(Unix(noon.0 + 36_000_000).into()));
+        assert!(active(&window, Unix(noon.0 + 36_000_000)).now);
     }
 }
