@@ -283,7 +283,9 @@ fn blocked(
     now: Now,
 ) -> Option<(Block, String, Moment)> {
     let never = Moment::NEVER;
-    let ends = is_end(reason);
+    // That it flaps no more and is bad is a problem (P4): what keeps problems back keeps that back.
+    let stays_bad = reason == Reason::FlapEnd && scene.believed.is_problem();
+    let ends = is_end(reason) && !stays_bad;
     if !scene.notify {
         return Some((Block::Switch, "notifications are switched off".to_owned(), never));
     }
@@ -329,7 +331,8 @@ fn blocked(
         let Some(due) = due else {
             return Some((Block::Route, "no route leads there".to_owned(), never));
         };
-        if let Some(block) = not_yet(due, reason, now) {
+        let begins = reason == Reason::Problem || (stays_bad && told.status == Status::Ok);
+        if let Some(block) = not_yet(due, begins, now) {
             return Some(block);
         }
     }
@@ -350,8 +353,8 @@ fn blocked(
     None
 }
 
-/// A step that is still to come, or the route's first delay.
-fn not_yet(due: &Due, reason: Reason, now: Now) -> Option<(Block, String, Moment)> {
+/// A step that is still to come, or the route's first delay for what begins.
+fn not_yet(due: &Due, begins: bool, now: Now) -> Option<(Block, String, Moment)> {
     let Due { route, from, .. } = due;
     match due.step {
         Some(step) if step.taken.is_none() => {
@@ -366,7 +369,7 @@ fn not_yet(due: &Due, reason: Reason, now: Now) -> Option<(Block, String, Moment
                 format!("step {number} of `{route}`, when nobody took it for {after}: {when}");
             Some((Block::Step, text, *from))
         }
-        None if reason == Reason::Problem && Moment::of(now) < *from => {
+        None if begins && Moment::of(now) < *from => {
             Some((Block::Delay, format!("the route waits until {}", at(*from, now)), *from))
         }
         Some(_) | None => None,

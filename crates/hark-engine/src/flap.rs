@@ -11,6 +11,10 @@ const PLACES: u8 = 20;
 const ENOUGH: u8 = 10;
 /// A change older than this counts as none (rule P1).
 const FORGOTTEN: Duration = Duration::from_hours(24);
+/// Results that change nothing are not stored each, but after so many of them: so many less one a restart
+/// loses at most (rule R1). Without that a check that was unsteady hours ago would come back as if it had
+/// just been so.
+const STORED_EACH: u32 = 5;
 /// Weight of the oldest and of the newest place (rule P1).
 const WEIGHTS: (f64, f64) = (0.8, 1.2);
 
@@ -43,6 +47,12 @@ impl Ring {
     fn shift(&mut self) {
         self.bits = (self.bits << 1) & ((1 << PLACES) - 1);
         self.filled = (self.filled + 1).min(PLACES);
+    }
+
+    /// Returns true if the ring is to be stored after a result that changed nothing: now and then while
+    /// places are set, and when the last of them has gone.
+    pub(crate) fn is_due(self) -> bool {
+        self.bits == 0 || self.bits.trailing_zeros().is_multiple_of(STORED_EACH)
     }
 
     /// Returns how many places are set.

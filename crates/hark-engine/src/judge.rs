@@ -37,6 +37,8 @@ struct Seen {
     flap: Option<bool>,
     /// Something is shown differently.
     visible: bool,
+    /// The ring is to be stored although nothing is shown differently.
+    ring_is_due: bool,
 }
 
 impl Check {
@@ -53,6 +55,7 @@ impl Check {
         if self.text() != look.text {
             self.set_text(look.text);
         }
+        let ring_before = self.ring.bits;
         let flap = self.note_change(level_changed, look, flapping);
         // Silence has lasted several intervals already: it is not confirmed once more (T16).
         let stale = look.fresh == Fresh::Stale;
@@ -68,6 +71,7 @@ impl Check {
             passage_before: before.passage,
             flap,
             visible: visible || belief != before,
+            ring_is_due: ring_before != self.ring.bits && !level_changed && self.ring.is_due(),
         }
     }
 
@@ -120,6 +124,9 @@ impl Engine {
         }
         let visible = seen.visible || seen.flap.is_some();
         if !visible {
+            if seen.ring_is_due {
+                self.store_check(id, index, seen.change, fx);
+            }
             self.look_again(id, index, now, fx);
             return;
         }

@@ -142,12 +142,10 @@ impl Week {
     fn second(&mut self, second: u64) -> Result<(), WeekError> {
         let deeds = self.life.second(second, &self.model, &mut self.receivers);
         if self.server.is_none() && second >= self.starts_at {
-            let (server, records) = Server::start(self.form, &self.dir, at(second))?;
+            self.server = Some(Server::start(self.form, &self.dir, at(second))?);
             self.counts.add("server", "starts", 1);
-            self.server = Some(server);
             self.model.server_starts(second);
             self.judge.begins();
-            self.judge.read(&records, second);
         }
         let killed = self.life.kills(second);
         let Some(server) = &mut self.server else {

@@ -152,8 +152,8 @@ impl Judge {
                 Event::Told { key, receiver, level, how } => {
                     self.told(key, receiver, level, how, second, model);
                 }
-                Event::Withheld { key, receiver, word } => {
-                    self.withheld(key, receiver, word, second, model);
+                Event::Withheld { key, receiver, word, flaps } => {
+                    self.withheld(key, receiver, word, flaps, second, model);
                 }
                 Event::Step { key, step } => self.step(key, step, second, model),
             }
@@ -179,7 +179,7 @@ impl Judge {
         let thing = model.thing(key);
         let known = self.known(key, second, model)[receiver].clone();
         let is = format!("{} {}", name(key, model), RECEIVERS[receiver]);
-        let turned = thing.flap_turned == second || thing.unsure;
+        let turned = thing.flap_turned == second;
         match how {
             How::One(Reason::FlapStart) => {
                 let again = known.flaps.is_some_and(|since| second < since + FLAPS_STILL);
@@ -250,12 +250,11 @@ impl Judge {
         if !matches!(how, How::One(Reason::FlapStart)) {
             known.level = level;
         }
-        if matches!(how, How::Many { .. }) {
-            known.delivered = Some(second);
-        } else if matches!(how, How::One(Reason::Problem)) {
-            known.delivered = None;
-        }
-        (known.at, known.reasons, known.owed, known.kept) = (second, [None; KINDS], None, None);
+        // Reminders count from what has arrived: nothing is due while a message is on its way.
+        known.delivered = matches!(how, How::Many { .. }).then_some(second);
+        // Who hears that it flaps has heard as well why nothing else comes.
+        let reason = matches!(how, How::One(Reason::FlapStart)).then_some("flapping");
+        (known.at, known.reasons, known.owed, known.kept) = (second, [reason; KINDS], None, None);
         known.noted = false;
     }
 
@@ -265,6 +264,7 @@ impl Judge {
         key: usize,
         receiver: usize,
         word: &'static str,
+        flaps: bool,
         second: u64,
         model: &Model,
     ) {
@@ -272,13 +272,15 @@ impl Judge {
         let thing = model.thing(key);
         let known = &self.known(key, second, model)[receiver];
         let (before, level) = (known.before.0, known.level);
-        let blocks = before | model.blocks(key, receiver, level, second);
+        let mut blocks = before | model.blocks(key, receiver, level, second);
+        if thing.before.1 == second {
+            blocks |= thing.blocks_before;
+        }
         let is_true = match word {
             "held" => model.may_be_held(key, second),
             "release" => second <= thing.fresh_until,
             "group" => receiver == DIGEST,
             "storm" => self.storms[receiver].may_be(second),
-            "flapping" | "severity" if thing.unsure => true,
             word => model::WORDS.iter().any(|(name, bit)| *name == word && blocks & bit != 0),
         };
         if !is_true {
@@ -294,7 +296,12 @@ impl Judge {
             self.storms[receiver].until = self.storms[receiver].until.max(second + 2);
         }
         let known = &mut self.known(key, second, model)[receiver];
-        known.reasons[known.news(thing.level)] = Some(word);
+        if flaps {
+            // It stays the reason however bad it gets meanwhile.
+            known.reasons = [Some(word); KINDS];
+        } else {
+            known.reasons[known.news(thing.level)] = Some(word);
+        }
         known.are_old = false;
         if word == "storm" {
             known.summary_until = second + SUMMARY;
@@ -324,7 +331,7 @@ impl Judge {
         for (receiver, known) in all.iter_mut().enumerate() {
             let blocks = model.blocks(key, receiver, known.level, second);
             known.before = (blocks, second);
-            let unasked = blocks & model::STEP != 0 && known.level == 0;
+            let unasked = blocks & (model::STEP | model::ROUTE) != 0 && known.level == 0;
             let level = thing.level != known.level && !unasked && thing.also.is_none();
             let flap = known.flaps.is_some() && !thing.flapping;
             let reminder = thing.level != 0
@@ -334,8 +341,7 @@ impl Judge {
                 (known.owed, known.kept, known.noted) = (None, None, false);
                 continue;
             }
-            let waits = thing.unsure
-                || second <= thing.fresh_until
+            let waits = second <= thing.fresh_until
                 || second <= known.summary_until
                 || model.may_be_held(key, second);
             if blocks != 0 {

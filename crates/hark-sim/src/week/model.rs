@@ -47,8 +47,10 @@ pub(super) const DELAYED: u16 = 32;
 pub(super) const STEP: u16 = 64;
 pub(super) const HOURS: u16 = 128;
 pub(super) const SEVERITY: u16 = 256;
+/// A step that is for what is critical, while it is less than that: no way leads there.
+pub(super) const ROUTE: u16 = 512;
 /// Their names in the journal.
-pub(super) const WORDS: [(&str, u16); 9] = [
+pub(super) const WORDS: [(&str, u16); 10] = [
     ("unreachable", UNREACHABLE),
     ("maintenance", MAINTENANCE),
     ("silence", SILENCE),
@@ -58,13 +60,14 @@ pub(super) const WORDS: [(&str, u16); 9] = [
     ("step", STEP),
     ("hours", HOURS),
     ("severity", SEVERITY),
+    ("route", ROUTE),
 ];
 
 /// Shares of changes that begin flapping, and that hold it.
 const BEGINS: f64 = 0.3;
 const HOLDS: f64 = 0.2;
-/// In so many seconds a ring is filled anew: twenty looks, and one.
-const RING: u64 = 21 * 60;
+/// Looks that change nothing are stored when so many of them have come (R1).
+const STORED_EACH: usize = 5;
 
 /// Something that can be bad.
 #[derive(Clone, Debug, Default)]
@@ -74,6 +77,8 @@ pub(super) struct Thing {
     pub(super) also: Option<Level>,
     /// What it was before, and when that ended.
     pub(super) before: (Level, u64),
+    /// What forbade to tell of it when that ended.
+    pub(super) blocks_before: u16,
     /// Since when it is bad.
     pub(super) since: u64,
     /// Who took it: whether it holds when it gets worse.
@@ -81,10 +86,9 @@ pub(super) struct Thing {
     /// Bad results in a row that are not believed yet.
     soft: u32,
     ring: Ring,
+    /// The ring as it is after a restart.
+    stored: Ring,
     pub(super) flapping: bool,
-    /// Whether the server may see that otherwise: quiet results are not stored, so that after a start its
-    /// ring is older than this one until it was filled anew.
-    pub(super) unsure: bool,
     /// When it began or ended to flap.
     pub(super) flap_turned: u64,
     /// Seconds in which it was bad, and critical, and nothing kept it back: at least, and at most.
@@ -106,13 +110,25 @@ struct Ring {
 }
 
 impl Ring {
-    fn push(&mut self, bad: bool, second: u64) {
+    /// Takes a look in; returns true if the ring is stored then: with the first look, with each that changes
+    /// something, with each fifth in a row that does not, and when no change is left.
+    fn push(&mut self, bad: bool, second: u64) -> bool {
         let changed = bad != self.last_was_bad;
+        let was_quiet = self.is_quiet();
         self.last_was_bad = bad;
         self.places.push((changed, second));
         if self.places.len() > 20 {
             self.places.remove(0);
         }
+        let since = self.places.iter().rev().position(|(changed, _)| *changed);
+        match since {
+            Some(since) => since.is_multiple_of(STORED_EACH),
+            None => !was_quiet || self.places.len() == 1,
+        }
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.places.iter().all(|(changed, _)| !changed)
     }
 
     /// P2: 30 % begin it and 20 % hold it, of at least ten results.
@@ -206,10 +222,7 @@ impl Model {
         }
         for host in (0..self.form.hosts).filter(|host| may_flap(*host)) {
             let thing = &mut self.things[host * THINGS + WEB];
-            thing.unsure = thing.ring.places.iter().any(|(changed, _)| *changed);
-            if thing.unsure {
-                self.stirred.insert(host * THINGS + WEB);
-            }
+            thing.ring.clone_from(&thing.stored);
         }
     }
 
@@ -249,7 +262,7 @@ impl Model {
             let thing = &self.things[key];
             if thing.level != 0 {
                 self.count(key, second, true);
-            } else if !thing.flapping && !thing.unsure && thing.also.is_none() {
+            } else if !thing.flapping && thing.also.is_none() {
                 self.stirred.remove(&key);
             }
         }
@@ -355,13 +368,13 @@ impl Model {
         let key = host * THINGS + WEB;
         let thing = &mut self.things[key];
         thing.soft = if bad { thing.soft + 1 } else { 0 };
-        thing.ring.push(bad, second);
-        let share = thing.ring.share(second);
-        if second >= self.started + RING && !(HOLDS..BEGINS).contains(&share) {
-            thing.unsure = false;
-        }
+        let is_due = thing.ring.push(bad, second);
         if may_flap(host) {
             let flaps = thing.ring.flaps(thing.flapping, second);
+            // What is believed has changed as well when a second bad look follows.
+            if is_due || flaps != thing.flapping || thing.soft == 2 {
+                thing.stored.clone_from(&thing.ring);
+            }
             if flaps != thing.flapping {
                 (thing.flapping, thing.flap_turned) = (flaps, second);
                 self.stirred.insert(key);
@@ -376,10 +389,12 @@ impl Model {
     }
 
     fn become_level(&mut self, key: usize, level: Level, second: u64) {
-        let thing = &mut self.things[key];
-        if thing.level == level {
+        if self.things[key].level == level {
             return;
         }
+        let unreachable = if self.is_unreachable(key) { UNREACHABLE } else { 0 };
+        let thing = &mut self.things[key];
+        thing.blocks_before = unreachable | if thing.ack.is_some() { ACKNOWLEDGED } else { 0 };
         if thing.level == 0 {
             thing.since = second;
             self.stirred.insert(key);
@@ -403,8 +418,7 @@ impl Model {
         let kept = second != 0
             && (self.is_unreachable(key)
                 || self.covered_by(key, second) != 0
-                || (self.things[key].flapping && !self.things[key].unsure));
-        let certain = certain && !self.things[key].unsure;
+                || self.things[key].flapping);
         let thing = &mut self.things[key];
         if kept || thing.ack.is_some() {
             return;
@@ -452,7 +466,7 @@ impl Model {
         let thing = &self.things[key];
         let mut blocks = self.standing(key, receiver, second);
         let mut add = |applies: bool, block: u16| blocks |= if applies { block } else { 0 };
-        add(thing.flapping && !thing.unsure, FLAPPING);
+        add(thing.flapping, FLAPPING);
         // That something flaps is as bad as it is at the moment.
         add(thing.flapping && receiver == PAGE && thing.level < 3, SEVERITY);
         if thing.level == 0 && thing.also.is_none() {
@@ -462,7 +476,8 @@ impl Model {
         add(thing.ack.is_some(), ACKNOWLEDGED);
         add(receiver == LATE && told == 0 && second < thing.since + DELAY, DELAYED);
         add(receiver == BOSS && thing.steps[0].is_none(), STEP);
-        add(receiver == CHIEF && thing.steps[1].is_none(), STEP);
+        let step = if thing.level == 2 { ROUTE } else { STEP };
+        add(receiver == CHIEF && thing.steps[1].is_none(), step);
         add(receiver == PAGE && thing.level < 3, SEVERITY);
         blocks
     }

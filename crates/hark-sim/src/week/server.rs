@@ -54,12 +54,8 @@ pub(super) struct Left {
 }
 
 impl Server {
-    /// Starts on what is in `dir`; returns it with what the start has committed.
-    pub(super) fn start(
-        form: Form,
-        dir: &Path,
-        now: Now,
-    ) -> Result<(Self, Vec<Record>), WeekError> {
+    /// Starts on what is in `dir`. What the start itself brings is written with the first commit.
+    pub(super) fn start(form: Form, dir: &Path, now: Now) -> Result<Self, WeekError> {
         let mut state = State::open(dir)?;
         state.release_leases(now.unix)?;
         let loaded = state.load(now.unix - RESOLVED_SINCE)?;
@@ -119,9 +115,7 @@ impl Server {
         for row in rows {
             server.outbox.add(row, &mut orders, now.unix);
         }
-        let committed = std::mem::take(&mut server.records);
-        server.state.commit(&committed, &[])?;
-        Ok((server, committed))
+        Ok(server)
     }
 
     fn know(&mut self, id: HostId, number: Option<usize>) {
@@ -223,18 +217,19 @@ impl Server {
             let changes = std::mem::take(&mut self.changes);
             self.state.commit(&records, &changes)?;
             let mut rows = Vec::new();
-            for record in &records {
-                // One whose key was there before is not in the outbox.
-                if let Record::Outbox(row) = record
-                    && self.state.has_delivery(row.notification.id)?
-                {
+            for record in records {
+                if let Record::Outbox(row) = &record {
+                    // One whose key was there before is not in the outbox.
+                    if !self.state.has_delivery(row.notification.id)? {
+                        continue;
+                    }
                     rows.push(row.clone());
                 }
+                committed.push(record);
             }
             if !rows.is_empty() {
                 receivers.send(rows, self, second, now);
             }
-            committed.extend(records);
         }
         Ok(committed)
     }

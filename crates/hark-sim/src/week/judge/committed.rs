@@ -14,8 +14,7 @@ use crate::week::plan::{self, METRIC, RECEIVERS};
 
 /// Words for what keeps something back that are not among [`WORDS`], since time alone ends it or since
 /// they must not come at all.
-const OTHERS: [&str; 8] =
-    ["held", "release", "group", "storm", "switch", "route", "told", "reminder"];
+const OTHERS: [&str; 7] = ["held", "release", "group", "storm", "switch", "told", "reminder"];
 
 /// How somebody was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,9 +41,23 @@ impl How {
 /// What the judge looks at.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Event {
-    Told { key: usize, receiver: usize, level: Level, how: How },
-    Withheld { key: usize, receiver: usize, word: &'static str },
-    Step { key: usize, step: usize },
+    Told {
+        key: usize,
+        receiver: usize,
+        level: Level,
+        how: How,
+    },
+    Withheld {
+        key: usize,
+        receiver: usize,
+        word: &'static str,
+        /// What is kept back is that it flaps, or no more, which says how bad it is as well.
+        flaps: bool,
+    },
+    Step {
+        key: usize,
+        step: usize,
+    },
 }
 
 #[derive(Debug)]
@@ -176,10 +189,13 @@ impl Committed {
             return Some(Event::Told { key, receiver, level, how });
         }
         if line.kind == JournalKind::Withheld {
-            let (text, _) = line.text.split_once(':')?;
+            let (text, rest) = line.text.split_once(": ")?;
             let words = WORDS.iter().map(|(word, _)| *word).chain(OTHERS);
             let word = words.into_iter().find(|word| *word == text)?;
-            return Some(Event::Withheld { key, receiver, word });
+            let flaps = [Reason::FlapStart, Reason::FlapEnd]
+                .iter()
+                .any(|reason| rest.starts_with(reason.word()));
+            return Some(Event::Withheld { key, receiver, word, flaps });
         }
         None
     }
