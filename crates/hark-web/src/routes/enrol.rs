@@ -88,11 +88,9 @@ pub(crate) async fn make(
         uses_left: uses,
     };
     let text = text.expose().to_owned();
-    let mut command = format!("hark agent --token {text}");
-    if let Some(host) = &record.host {
-        // A host need not call itself what it is called here.
-        command.push_str(&format!(" --name {host}"));
-    }
+    // A host need not call itself what it is called here.
+    let name = record.host.as_ref().map(|host| format!(" --name {host}")).unwrap_or_default();
+    let command = format!("hark agent --token {text}{name}");
     let (id, expires_at) = (token::id(&hash), Timestamp(record.expires));
     app.ask(move |backend| {
         if backend.enrolments()?.len() >= MAX_TOKENS {

@@ -275,7 +275,11 @@ async fn an_agent_joins_once_with_its_token() {
     let join = |token: &str, name: &str| json!({"token": token, "name": name, "key": key, "facts": {"os": "Debian 12"}});
     let nobody = running.nobody();
     let reply = nobody.post("/api/0/agents/enrol", join(token, "other")).await;
-    assert_eq!((reply.status, reply.problem()), (403, "token-of-other-host".to_owned()), "bound to db2");
+    assert_eq!(
+        (reply.status, reply.problem()),
+        (403, "token-of-other-host".to_owned()),
+        "bound to db2"
+    );
     assert!(reply.text().contains("--name db2"), "{}", reply.text());
     let reply = nobody.post("/api/0/agents/enrol", join(token, "db2")).await;
     assert_eq!(reply.status, 200, "{}", reply.text());
