@@ -16,7 +16,8 @@
 //! - [`Masks`] take secrets out of what is said, [`one_line`] makes it short.
 //!
 //! Every step has a bound in time and size, given by the caller, and leaves nothing behind when its
-//! future is dropped: no task is spawned, no connection kept. This crate does not know what an answer
+//! future is dropped: no task is spawned, no connection kept. (The hashing of a password alone goes on to
+//! its end.) This crate does not know what an answer
 //! means, what is tried again, nor what a check or a receiver is.
 
 use std::future::Future;

@@ -2,13 +2,20 @@
 //! show that it knows it too. Without channel binding, which needs more of TLS than its library gives.
 //!
 //! Passwords are taken as they are: what SASLprep would change about letters beyond ASCII is rare.
+//!
+//! The server says how often the password is hashed, which may take a second of a small machine. That is
+//! done on a thread for what takes long, one at a time, so that the tasks of the runtime go on and all but
+//! one core are left to others; and as servers keep their salt, it is done once for many logins.
 
+use std::fmt;
 use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hark_model::Secret;
 use ring::{digest, hmac, pbkdf2};
+use tokio::sync::Semaphore;
 
 /// Most rounds of hashing that a server may ask for: it decides how much work each login is. Servers
 /// of 2026 have 4,096 to 15,000, the cautious 100,000.
@@ -16,6 +23,12 @@ const MAX_ROUNDS: u32 = 200_000;
 
 /// Longest digest, of SHA-256.
 const MAX_DIGEST: usize = 32;
+
+/// Longest salt that is taken: servers have 8 to 32 bytes.
+const MAX_SALT: usize = 1024;
+
+/// Who hashes: a machine that watches others has better things to do with all its cores.
+static AT_WORK: Semaphore = Semaphore::const_new(1);
 
 /// Which hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +74,69 @@ impl Hash {
     }
 }
 
+/// The password of an account, and what was made of it at the last login: logins of the same account have
+/// the same salt and rounds until somebody changes the password there.
+pub struct Password {
+    secret: Secret,
+    salted: Mutex<Option<Salted>>,
+}
+
+/// What a login needs to know of a password.
+#[derive(Clone)]
+struct Salted {
+    of: (Hash, Vec<u8>, NonZeroU32),
+    key: Arc<[u8]>,
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+impl From<Secret> for Password {
+    fn from(secret: Secret) -> Self {
+        Self { secret, salted: Mutex::default() }
+    }
+}
+
+impl Password {
+    /// Returns it as it is.
+    pub fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    /// Returns the key that is made of it. Cancelling lets the hashing go on to its end, and forgets it.
+    async fn salted(
+        &self,
+        hash: Hash,
+        salt: Vec<u8>,
+        rounds: NonZeroU32,
+    ) -> Result<Arc<[u8]>, String> {
+        let of = (hash, salt, rounds);
+        if let Some(last) = self.last().filter(|last| last.of == of) {
+            return Ok(last.key);
+        }
+        let ended = |what: &dyn fmt::Display| format!("the password was not hashed: {what}");
+        let turn = AT_WORK.acquire().await.map_err(|error| ended(&error))?;
+        let secret = self.secret.clone();
+        let made = tokio::task::spawn_blocking(move || {
+            // Kept to the end of the work, which goes on if the login is given up.
+            let _turn = turn;
+            let (hash, salt, rounds) = &of;
+            let key = hash.salted(&secret, salt, *rounds).into();
+            Salted { of, key }
+        });
+        let made = made.await.map_err(|error| ended(&error))?;
+        *self.salted.lock().unwrap_or_else(PoisonError::into_inner) = Some(made.clone());
+        Ok(made.key)
+    }
+
+    fn last(&self) -> Option<Salted> {
+        self.salted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// One login, after its first message.
 #[derive(Debug)]
 pub struct Login {
@@ -96,8 +172,8 @@ impl Login {
     /// Answers what the server said to the first message.
     ///
     /// # Errors
-    /// If what it said makes no sense.
-    pub fn prove(&self, challenge: &str, password: &Secret) -> Result<Proved, String> {
+    /// If what it said makes no sense, or asks for too much.
+    pub async fn prove(&self, challenge: &str, password: &Password) -> Result<Proved, String> {
         let broken = || "the server's first word of SCRAM makes no sense".to_owned();
         let field = |name: &str| challenge.split(',').find_map(|part| part.strip_prefix(name));
         let is_ours =
@@ -110,7 +186,10 @@ impl Login {
         if rounds.get() > MAX_ROUNDS {
             return Err(format!("the server wants {rounds} rounds of hashing"));
         }
-        let salted = self.hash.salted(password, &salt, rounds);
+        if salt.len() > MAX_SALT {
+            return Err("the server's salt is too long".to_owned());
+        }
+        let salted = password.salted(self.hash, salt, rounds).await?;
         let client_key = self.hash.keyed(&salted, "Client Key");
         let stored_key = self.hash.digest(client_key.as_ref());
         let without_proof = format!("c=biws,r={nonce}");
@@ -139,9 +218,13 @@ impl Proved {
 mod tests {
     use super::*;
 
+    fn password(text: &str) -> Password {
+        Secret::new(text).into()
+    }
+
     /// The dialogues of RFC 5802 and RFC 7677.
-    #[test]
-    fn the_dialogues_of_the_standards_are_repeated() {
+    #[tokio::test]
+    async fn the_dialogues_of_the_standards_are_repeated() {
         for (hash, nonce, challenge, proof, last) in [
             (
                 Hash::Sha1,
@@ -160,7 +243,7 @@ mod tests {
         ] {
             let login = Login::new(hash, "user", nonce.to_owned());
             assert_eq!(login.first(), format!("n,,n=user,r={nonce}"));
-            let proved = login.prove(challenge, &Secret::new("pencil")).unwrap();
+            let proved = login.prove(challenge, &password("pencil")).await.unwrap();
             assert!(proved.message.ends_with(&format!(",p={proof}")), "{}", proved.message);
             assert!(proved.is_mutual(last));
             assert!(!proved.is_mutual("v=AAAA"));
@@ -168,8 +251,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn challenges_that_make_no_sense_are_refused() {
+    #[tokio::test]
+    async fn challenges_that_make_no_sense_are_refused() {
         let login = Login::new(Hash::Sha256, "a,b=c", "abc".to_owned());
         assert_eq!(login.first(), "n,,n=a=2Cb=3Dc,r=abc");
         for (challenge, why) in [
@@ -180,8 +263,45 @@ mod tests {
             ("r=abcd,s=AAAA,i=4000000000", "4000000000 rounds"),
             ("", "makes no sense"),
         ] {
-            let error = login.prove(challenge, &Secret::new("x")).unwrap_err();
+            let error = login.prove(challenge, &password("x")).await.unwrap_err();
             assert!(error.contains(why), "{error}");
         }
+    }
+    #[tokio::test]
+    async fn a_password_is_hashed_anew_only_for_another_salt_or_other_rounds() {
+        let login = Login::new(Hash::Sha256, "user", "abc".to_owned());
+        let password = password("pencil");
+        let mut made = Vec::new();
+        for challenge in [
+            "r=abcd,s=AAAA,i=4096",
+            "r=abce,s=AAAA,i=4096",
+            "r=abcd,s=AAAB,i=4096",
+            "r=abcd,s=AAAB,i=4097",
+        ] {
+            login.prove(challenge, &password).await.unwrap();
+            made.push(password.last().unwrap().key);
+        }
+        assert!(Arc::ptr_eq(&made[0], &made[1]), "it was kept");
+        assert!(made[0] != made[2] && made[2] != made[3]);
+        assert!(!format!("{password:?}").contains("pencil"));
+    }
+
+    #[tokio::test]
+    async fn other_tasks_go_on_while_a_password_is_hashed() {
+        let login = Login::new(Hash::Sha256, "user", "abc".to_owned());
+        let password = password("pencil");
+        let challenge = format!("r=abcd,s=AAAA,i={MAX_ROUNDS}");
+        let mut turns = 0;
+        let others = async {
+            loop {
+                turns += 1;
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            proved = login.prove(&challenge, &password) => drop(proved.unwrap()),
+            () = others => {}
+        }
+        assert!(turns > 100, "{turns}");
     }
 }

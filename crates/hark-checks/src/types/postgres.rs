@@ -9,8 +9,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 use hark_config::{Key, Kind, Section};
+use hark_model::Status;
 use hark_model::sample::Unit;
-use hark_model::{Secret, Status};
 use hark_net::{BoxFuture, scram};
 use ring::rand::{SecureRandom as _, SystemRandom};
 
@@ -103,7 +103,14 @@ impl CheckType for Postgres {
         if endpoint.mode == TlsMode::Direct {
             endpoint.mode = TlsMode::StartTls;
         }
-        Some(Box::new(Server { endpoint, user, password, database, login, query }))
+        Some(Box::new(Server {
+            endpoint,
+            user,
+            password: password.map(Into::into),
+            database,
+            login,
+            query,
+        }))
     }
 }
 
@@ -120,7 +127,7 @@ fn read_word(text: &str) -> Result<String, &'static str> {
 struct Server {
     endpoint: Endpoint,
     user: String,
-    password: Option<Secret>,
+    password: Option<scram::Password>,
     database: String,
     /// Whether a failing login is critical.
     login: bool,
@@ -251,7 +258,9 @@ impl Server {
             return Ok(false);
         };
         let next = match (wants, proved.take()) {
-            (Wants::Password, _) if link.seen().tls.is_some() => wire::password(password.expose()),
+            (Wants::Password, _) if link.seen().tls.is_some() => {
+                wire::password(password.secret().expose())
+            }
             (Wants::Password, _) => {
                 said.wants = Some("the password in the clear, which it does not get without TLS");
                 return Ok(false);
@@ -264,7 +273,7 @@ impl Server {
                 first
             }
             (Wants::SaslContinue(challenge), Some(Scram::Begun(login))) => {
-                let answer = login.prove(&challenge, password).map_err(foreign);
+                let answer = login.prove(&challenge, password).await.map_err(foreign);
                 let answer = answer.during("no login")?;
                 let next = wire::sasl_next(&answer.message);
                 *proved = Some(Scram::Proved(answer));

@@ -143,7 +143,13 @@ impl ReceiverType for Xmpp {
         Some(Box::new(Messenger {
             server: server.unwrap_or_else(|| domain.clone()),
             port: u16::try_from(port).unwrap_or(5222),
-            account: Account { user, domain, password: password?, security, tls: Tls::new(trust) },
+            account: Account {
+                user,
+                domain,
+                password: password?.into(),
+                security,
+                tls: Tls::new(trust),
+            },
             people,
             rooms,
             nick: nick.unwrap_or_else(|| "hark".to_owned()),

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use hark_model::Clock;
+use hark_net::encoded;
 use serde_json::{Value, json};
 
 use super::client::{ApiArgs, Client};
 use crate::out;
-use hark_net::encoded;
 
 /// Show messages on their way and arrived, each try of one of them, or try one at once.
 #[derive(Debug, clap::Args)]

@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
+use hark_net::encoded;
 use serde_json::{Value, json};
 
 use super::client::{ApiArgs, Client};
 use super::status::{age_text, seconds_of, state_word, text};
 use crate::out;
-use hark_net::encoded;
 
 /// Incidents asked for at once: the most that the API gives.
 const PAGE: usize = 1000;

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use hark_net::encoded;
 use serde_json::Value;
 
 use super::client::{ApiArgs, Client};
 use crate::out;
-use hark_net::encoded;
 
 /// Say who is on call now, and who is next.
 #[derive(Debug, clap::Args)]

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
+use hark_net::encoded;
 use serde_json::Value;
 
 use super::client::{ApiArgs, Client};
 use crate::out;
-use hark_net::encoded;
 
 /// Ask the server about its routes.
 #[derive(Debug, clap::Args)]

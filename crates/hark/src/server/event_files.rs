@@ -11,12 +11,12 @@
 //!
 //! What is written is on the disk of the state before: lines may be missing after a crash, and none stands
 //! for what did not happen. The files are written by a thread of their own; what it has no room for is
-//! lost and counted. They are opened anew at each reload (SIGHUP), so that another program may have moved
+//! lost, counted (`event_lines_lost` of the server's figures) and said once a minute. They are opened anew at each reload (SIGHUP), so that another program may have moved
 //! them.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hark_config::{Bare, Key, Kind, Section};
@@ -28,6 +28,8 @@ use hark_store::state::EventRecord;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
+
+use super::tally::Tally;
 
 /// A file of `event_files`.
 pub(crate) const KEYS: &[Key] = &[
@@ -48,6 +50,9 @@ const QUEUE: usize = 8192;
 
 /// How often the age of the files is looked at, and what has gathered is written.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How often the log says that lines are lost: they are in a storm.
+const SAID_AGAIN: Duration = Duration::from_mins(1);
 
 /// The seed's bound on a file.
 const SIZE: u64 = 1_000_000;
@@ -119,7 +124,8 @@ impl EventFile {
 enum ToFiles {
     Event(Box<EventRecord>),
     Changed(Box<Changed>),
-    Files(Vec<EventFile>),
+    /// There are others to be opened.
+    Reopened,
 }
 
 /// A check that changed.
@@ -131,21 +137,30 @@ struct Changed {
     text: String,
 }
 
-/// Where lines are handed in; cheap to clone.
-#[derive(Clone, Debug)]
-pub(crate) struct EventFiles(SyncSender<ToFiles>);
+/// Where lines are handed in; the thread that writes ends with it.
+#[derive(Debug)]
+pub(crate) struct EventFiles {
+    queue: SyncSender<ToFiles>,
+    /// Files to be opened: not in the queue, which may be full.
+    files: Arc<Mutex<Option<Vec<EventFile>>>>,
+    tally: Arc<Tally>,
+    /// When the log said last that lines were lost.
+    said: Mutex<Option<Mono>>,
+}
 
 impl EventFiles {
-    /// Starts the thread that writes; it ends with the last clone.
+    /// Starts the thread that writes; lines that are lost are counted in `tally`.
     ///
     /// # Errors
     /// If the system has no thread left.
-    pub(crate) fn start(files: Vec<EventFile>) -> std::io::Result<Self> {
+    pub(crate) fn start(files: Vec<EventFile>, tally: Arc<Tally>) -> std::io::Result<Self> {
         let (queue, inbox) = sync_channel(QUEUE);
+        let files = Arc::new(Mutex::new(Some(files)));
+        let given = Arc::clone(&files);
         std::thread::Builder::new()
             .name("hark-events".to_owned())
-            .spawn(move || write(&inbox, files))?;
-        Ok(Self(queue))
+            .spawn(move || write(&inbox, &given))?;
+        Ok(Self { queue, files, tally, said: Mutex::default() })
     }
 
     /// Hands in an event.
@@ -165,13 +180,27 @@ impl EventFiles {
 
     /// Opens other files, or the same ones anew.
     pub(crate) fn reopen(&self, files: Vec<EventFile>) {
-        self.put(ToFiles::Files(files));
+        *self.files.lock().unwrap_or_else(PoisonError::into_inner) = Some(files);
+        // A queue without room wakes the thread as well.
+        let _woken = self.queue.try_send(ToFiles::Reopened);
     }
 
-    fn put(&self, message: ToFiles) {
-        if self.0.try_send(message).is_err() {
-            tracing::warn!("the event files are too slow: a line is lost");
+    fn put(&self, line: ToFiles) {
+        if self.queue.try_send(line).is_err() {
+            let lost = self.tally.event_line_lost();
+            if self.may_say(Clock.now().mono) {
+                tracing::warn!(lost, "the event files are too slow: lines are lost");
+            }
         }
+    }
+
+    fn may_say(&self, now: Mono) -> bool {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = said.is_none_or(|said| now >= said + SAID_AGAIN);
+        if may {
+            *said = Some(now);
+        }
+        may
     }
 }
 
@@ -199,16 +228,17 @@ impl Open {
     }
 }
 
-fn write(inbox: &Receiver<ToFiles>, files: Vec<EventFile>) {
+fn write(inbox: &Receiver<ToFiles>, files: &Mutex<Option<Vec<EventFile>>>) {
     let zone = TimeZone::system();
-    let mut open: Vec<Open> = files.into_iter().filter_map(Open::begin).collect();
+    let mut open: Vec<Open> = Vec::new();
+    let mut line = Ok(ToFiles::Reopened);
     loop {
-        match inbox.recv_timeout(LOOK) {
-            Ok(ToFiles::Files(files)) => {
-                // What has gathered is written before the same file is opened again.
-                open.clear();
-                open = files.into_iter().filter_map(Open::begin).collect();
-            }
+        if let Some(files) = files.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // What has gathered is written before the same file is opened again.
+            open.clear();
+            open = files.into_iter().filter_map(Open::begin).collect();
+        }
+        match line {
             Ok(ToFiles::Event(record)) => {
                 for to in &mut open {
                     to.writer.write_line(&event_line(to.file.format, &record, &zone));
@@ -219,7 +249,7 @@ fn write(inbox: &Receiver<ToFiles>, files: Vec<EventFile>) {
                     to.writer.write_line(&changed_line(to.file.format, &changed, &zone));
                 }
             }
-            Err(RecvTimeoutError::Timeout) => {}
+            Ok(ToFiles::Reopened) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
         let now = Clock.now().mono;
@@ -230,6 +260,7 @@ fn write(inbox: &Receiver<ToFiles>, files: Vec<EventFile>) {
                 to.writer.put_aside_now();
             }
         }
+        line = inbox.recv_timeout(LOOK);
     }
 }
 
@@ -401,7 +432,7 @@ mod tests {
         let document = Document::single(&text);
         let files = EventFile::read_all(&document.root(&NoSecrets));
         assert_eq!(document.diagnostics().render(Style::Plain), "");
-        let events = EventFiles::start(files.clone()).unwrap();
+        let events = EventFiles::start(files.clone(), Arc::default()).unwrap();
         let lines = |path: &std::path::Path| {
             std::fs::read_to_string(path).unwrap_or_default().lines().count()
         };
@@ -425,5 +456,23 @@ mod tests {
         events.event(&record("after", &[]));
         wait(&|| lines(&path) == 1);
         assert!(!std::fs::read_to_string(&moved).unwrap().contains("after"));
+    }
+    #[test]
+    fn a_line_without_room_is_counted_and_said_once_a_minute() {
+        let (queue, inbox) = sync_channel(1);
+        let tally: Arc<Tally> = Arc::default();
+        let (files, said) = (Arc::default(), Mutex::default());
+        let events = EventFiles { queue, files, tally: Arc::clone(&tally), said };
+        for n in 0..5 {
+            events.event(&record(&format!("line {n}"), &[]));
+        }
+        assert_eq!(tally.totals().event_lines_lost, 4);
+        let now = Clock.now().mono;
+        assert!(!events.may_say(now), "it has said so");
+        assert!(events.may_say(now + SAID_AGAIN + Duration::from_secs(1)));
+        // Files to be opened are no line, and are not lost.
+        events.reopen(Vec::new());
+        assert_eq!((tally.totals().event_lines_lost, inbox.try_iter().count()), (4, 1));
+        assert_eq!(events.files.lock().unwrap().as_deref(), Some(&[][..]));
     }
 }

@@ -239,7 +239,7 @@ impl Links {
         match &*self.event_files.load() {
             Some(open) => open.reopen(files),
             None if files.is_empty() => {}
-            None => match EventFiles::start(files) {
+            None => match EventFiles::start(files, Arc::clone(&self.tally)) {
                 Ok(open) => self.event_files.store(Some(Arc::new(open))),
                 Err(error) => tracing::error!(%error, "the event files are not written"),
             },

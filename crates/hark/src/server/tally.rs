@@ -61,6 +61,7 @@ pub(crate) struct Tally {
     answers_refused: AtomicU64,
     lost: AtomicU64,
     journal_dropped: AtomicU64,
+    event_lines_lost: AtomicU64,
 }
 
 impl Tally {
@@ -91,6 +92,11 @@ impl Tally {
         self.journal_dropped.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts a line that the event files had no room for, and returns how many there were.
+    pub(crate) fn event_line_lost(&self) -> u64 {
+        self.event_lines_lost.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     /// Returns how many datagrams met this fate.
     pub(crate) fn of(&self, fate: Fate) -> u64 {
         self.fates[fate.place()].load(Ordering::Relaxed)
@@ -106,6 +112,7 @@ impl Tally {
             answers_refused: read(&self.answers_refused),
             lost: read(&self.lost),
             journal_dropped: read(&self.journal_dropped),
+            event_lines_lost: read(&self.event_lines_lost),
         }
     }
 }
@@ -125,6 +132,8 @@ pub(crate) struct Totals {
     pub(crate) lost: u64,
     /// Lines that the message journal had no room for.
     pub(crate) journal_dropped: u64,
+    /// Lines that the event files had no room for.
+    pub(crate) event_lines_lost: u64,
 }
 
 #[cfg(test)]

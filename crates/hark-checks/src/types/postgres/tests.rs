@@ -12,7 +12,7 @@ fn judge(settings: &str, said: &Said) -> (Status, String) {
         endpoint: Endpoint::read(&root, Given::default(), &DEFAULTS).unwrap(),
         user: "watcher".to_owned(),
         login: password.is_some() || query.is_some(),
-        password,
+        password: password.map(Into::into),
         database: "shop".to_owned(),
         query,
     };

@@ -4,9 +4,8 @@ use std::io;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use hark_model::Secret;
 use hark_net::Tls;
-use hark_net::scram::{Hash, Login};
+use hark_net::scram::{Hash, Login, Password};
 use quick_xml::escape::escape;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::net::TcpStream;
@@ -29,7 +28,7 @@ pub(super) enum Security {
 pub(super) struct Account {
     pub(super) user: String,
     pub(super) domain: String,
-    pub(super) password: Secret,
+    pub(super) password: Password,
     pub(super) security: Security,
     pub(super) tls: Tls,
 }
@@ -266,7 +265,7 @@ where
             let what = "a log-in by SCRAM-SHA-256, SCRAM-SHA-1 or PLAIN";
             return Err(SendError::Lacks { host: account.domain.clone(), what });
         }
-        let words = format!("\0{}\0{}", account.user, password.expose());
+        let words = format!("\0{}\0{}", account.user, password.secret().expose());
         let answer = sasl(stream, &auth("PLAIN", &words), deadline).await?;
         return expect(&answer, "success").map(drop);
     };
@@ -275,7 +274,7 @@ where
     let challenge = expect(&answer, "challenge")?;
     let foreign =
         |what: String| SendError::Broken { doing: Doing::Greeting, source: io::Error::other(what) };
-    let proved = login.prove(&challenge, password).map_err(foreign)?;
+    let proved = login.prove(&challenge, password).await.map_err(foreign)?;
     let words = BASE64_STANDARD.encode(&proved.message);
     let response = format!("<response xmlns='{SASL}'>{words}</response>");
     let answer = sasl(stream, &response, deadline).await?;

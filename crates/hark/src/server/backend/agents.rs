@@ -176,6 +176,7 @@ impl ServerBackend {
             ("heartbeats".to_owned(), totals.heartbeats as f64),
             ("samples".to_owned(), totals.samples as f64),
             ("journal_dropped".to_owned(), totals.journal_dropped as f64),
+            ("event_lines_lost".to_owned(), totals.event_lines_lost as f64),
         ]);
         Ok(ServerReport {
             version: env!("CARGO_PKG_VERSION").to_owned(),
