@@ -203,7 +203,8 @@ fn decide_by(
 ) -> Decision {
     let moment = Moment::of(now);
     let remind_at = remind_at(scene, due, told);
-    let Some(reason) = wanted(scene, told, moment) else {
+    let hears_of_takers = receiver.is_some_and(|receiver| receiver.acknowledged);
+    let Some(reason) = wanted(scene, hears_of_takers, told, moment) else {
         let text = match told.at {
             Moment::LONG_AGO => {
                 "nothing to tell: it is ok and nobody was told otherwise".to_owned()
@@ -252,12 +253,15 @@ fn decide_by(
 
 /// Returns what there is to tell, blocks left aside: the difference of what is believed and what
 /// was told (rule 6.1).
-fn wanted(scene: &Scene<'_>, told: &Told, now: Moment) -> Option<Reason> {
+fn wanted(scene: &Scene<'_>, hears_of_takers: bool, told: &Told, now: Moment) -> Option<Reason> {
     match (told.flap, scene.flapping) {
         (FlapTold::Due, true) => return Some(Reason::FlapStart),
         (FlapTold::Told, true) if now >= told.at + FLAPS_STILL => return Some(Reason::FlapStart),
         (FlapTold::Told, false) if !scene.removed => return Some(Reason::FlapEnd),
         (FlapTold::Due | FlapTold::Told | FlapTold::No, _) => {}
+    }
+    if hears_of_takers && is_newly_taken(scene, told) {
+        return Some(Reason::Acknowledged);
     }
     match (told.status, scene.believed) {
         (Status::Ok, Status::Ok) => None,
@@ -273,6 +277,16 @@ fn wanted(scene: &Scene<'_>, told: &Told, now: Moment) -> Option<Reason> {
     }
 }
 
+/// Returns true if somebody took what the receiver knows to be a problem, and it has not heard of that.
+/// What is still on its way goes first: nobody can take what a service has not heard of.
+fn is_newly_taken(scene: &Scene<'_>, told: &Told) -> bool {
+    scene.ack.is_some_and(|ack| told.taken_at != Some(ack.at))
+        && scene.believed.is_problem()
+        && told.status.is_problem()
+        && told.delivered.is_some()
+        && told.unsent.is_empty()
+}
+
 /// The blocks in their fixed order; the first wins.
 fn blocked(
     scene: &Scene<'_>,
@@ -286,6 +300,8 @@ fn blocked(
     // That it flaps no more and is bad is a problem (P4): what keeps problems back keeps that back.
     let stays_bad = reason == Reason::FlapEnd && scene.believed.is_problem();
     let ends = is_end(reason) && !stays_bad;
+    // Goes to everybody who was told, by whatever way that was (6.10, escalation).
+    let follows = ends || reason == Reason::Acknowledged;
     if !scene.notify {
         return Some((Block::Switch, "notifications are switched off".to_owned(), never));
     }
@@ -320,14 +336,14 @@ fn blocked(
         let again = if still { told.at + FLAPS_STILL } else { never };
         return Some((Block::Flapping, "the check changes too often".to_owned(), again));
     }
-    if let (Some(ack), false) = (scene.ack, ends) {
+    if let (Some(ack), false) = (scene.ack, follows) {
         let text = format!("{} took it: {}", ack.by, ack.comment);
         return Some((Block::Acknowledged, text, never));
     }
     let Some(receiver) = receiver else {
         return Some((Block::Route, "the receiver is not configured any more".to_owned(), never));
     };
-    if !ends {
+    if !follows {
         let Some(due) = due else {
             return Some((Block::Route, "no route leads there".to_owned(), never));
         };
@@ -336,14 +352,14 @@ fn blocked(
             return Some(block);
         }
     }
-    // An end is as bad as what was told: who was woken by it hears of it.
-    let severity = Severity::from(if ends { told.status } else { scene.believed });
+    // An end is as bad as what was told: who was woken by it hears of it, and of who took it.
+    let severity = Severity::from(if follows { told.status } else { scene.believed });
     if reason != Reason::Removed
         && let Some(text) = out_of_hours(scene, receiver, due, severity)
     {
         return Some((Block::Hours, text, never));
     }
-    if ends {
+    if follows {
         return None;
     }
     let least = due.and_then(|due| due.severity).unwrap_or_default().max(receiver.severity);
@@ -404,6 +420,7 @@ pub(crate) fn is_end(reason: Reason) -> bool {
         | Reason::Worse
         | Reason::Better
         | Reason::Reminder
+        | Reason::Acknowledged
         | Reason::FlapStart
         | Reason::Summary
         | Reason::Event

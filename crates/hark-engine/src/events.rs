@@ -149,6 +149,7 @@ impl Engine {
             sequence: 0,
             reference: None,
             document: None,
+            taken_by: None,
         };
         self.put(notification, fx);
         fx.journal(now, About::host(id).receiver(receiver), JournalKind::Told, text);

@@ -83,6 +83,8 @@ pub(crate) struct Told {
     pub(crate) again: bool,
     /// A reminder is due at once: an acknowledgement has expired.
     pub(crate) remind_now: bool,
+    /// When the acknowledgement was made that was told last.
+    pub(crate) taken_at: Option<Unix>,
     /// All messages were given up: what ends was never known there.
     pub(crate) dead: bool,
     /// One of the unsent ones is being sent right now.
@@ -104,6 +106,7 @@ impl Default for Told {
             flap: FlapTold::No,
             again: false,
             remind_now: false,
+            taken_at: None,
             dead: false,
             in_flight: false,
             unsent: Vec::new(),
@@ -121,6 +124,7 @@ impl Told {
             sequence: record.sequence,
             reminders: record.reminders,
             flap: if record.flaps { FlapTold::Told } else { FlapTold::No },
+            taken_at: record.acknowledged,
             ..Self::default()
         }
     }
@@ -140,18 +144,23 @@ impl Told {
             Reason::Worse
             | Reason::Better
             | Reason::Reminder
+            | Reason::Acknowledged
             | Reason::Merged
             | Reason::Summary
             | Reason::Event
             | Reason::Report
             | Reason::Test => self.status = believed,
         }
-        self.reminders = if reason == Reason::Reminder { self.reminders + 1 } else { 0 };
+        // That somebody took it is no news of the problem: what there is to say of that waits.
+        let is_taking = reason == Reason::Acknowledged;
+        if !is_taking {
+            self.reminders = if reason == Reason::Reminder { self.reminders + 1 } else { 0 };
+        }
+        self.again &= is_taking;
         self.at = at;
         self.sequence += 1;
         self.block = None;
         self.deferred = None;
-        self.again = false;
         self.remind_now = false;
         self.dead = false;
     }
@@ -182,6 +191,7 @@ impl Told {
             sequence: self.sequence,
             reminders: self.reminders,
             flaps: self.flap == FlapTold::Told,
+            acknowledged: self.taken_at,
         }
     }
 }

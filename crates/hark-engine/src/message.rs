@@ -1,6 +1,7 @@
 //! The words of notifications: the seed's short forms (seed 001, items 134 to 136) and the longer
 //! text behind them.
 
+use hark_model::record::AckRecord;
 use hark_model::{Now, Reason, Status, Unix};
 
 use crate::check::Check;
@@ -56,6 +57,10 @@ pub(crate) fn words(
         Reason::Reminder => {
             format!("REMINDER ({is}): {subject} = {shown} (ongoing for {ongoing}s)")
         }
+        Reason::Acknowledged => match &incident.record.ack {
+            Some(ack) => format!("ACKNOWLEDGED ({is}): {subject} = {shown} (by {})", ack.by),
+            None => format!("ACKNOWLEDGED ({is}): {subject} = {shown}"),
+        },
         Reason::FlapStart => format!("FLAPPING: {subject} = {shown} (changes too often)"),
         Reason::FlapEnd => format!("STEADY: {subject} = {shown} (no longer flapping, now {is})"),
         Reason::Removed => format!("REMOVED: {subject} (was {before}, no longer watched)"),
@@ -67,6 +72,12 @@ pub(crate) fn words(
 /// Says since when a message was kept back for the receiver's hours.
 pub(crate) fn kept_line(since: Unix) -> String {
     format!("Kept back since {}: outside the hours.", clock(since))
+}
+
+/// Says who took it, why and for how long.
+pub(crate) fn taken_line(ack: &AckRecord) -> String {
+    let until = ack.until.map(|until| format!(" (until {})", clock(until))).unwrap_or_default();
+    format!("{} took it: {}{until}", ack.by, ack.comment)
 }
 
 /// Says by which step of an escalation a message comes.

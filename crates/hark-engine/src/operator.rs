@@ -317,6 +317,7 @@ impl Engine {
             sequence: 0,
             reference: None,
             document: Some(Box::new(Document { html: report.html, json: report.json })),
+            taken_by: None,
         };
         self.put(notification, fx);
         Ok(Done::Delivery(id))
@@ -351,6 +352,7 @@ impl Engine {
             sequence: 0,
             reference: None,
             document: None,
+            taken_by: None,
         };
         self.put(notification, fx);
         let about = About::default().receiver(receiver);

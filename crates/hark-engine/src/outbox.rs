@@ -17,7 +17,7 @@ use crate::engine::{About, Engine};
 use crate::group::Groups;
 use crate::incident::{FlapTold, Incident};
 use crate::input::Outcome;
-use crate::message::{Words, clock, kept_line, step_line, upper, words};
+use crate::message::{Words, clock, kept_line, step_line, taken_line, upper, words};
 use crate::moment::Moment;
 use crate::timers::Timer;
 
@@ -214,7 +214,11 @@ impl Engine {
             passage.push(format!("It still flaps; at its worst it was {}.", incident.record.peak));
         }
         passage.extend(deferred.map(|since| kept_line(since.unix(now))));
-        passage.extend(way.filter(|_| !is_end(reason)).and_then(step_line));
+        let taken = incident.record.ack.as_ref().filter(|_| reason == Reason::Acknowledged);
+        let taken_at = taken.map(|ack| ack.at);
+        passage.extend(taken.map(taken_line));
+        let follows = is_end(reason) || taken.is_some();
+        passage.extend(way.filter(|_| !follows).and_then(step_line));
         let told = incident.told.entry(receiver.clone()).or_default();
         let (was, sequence) = (told.status, told.sequence);
         let host = self.hosts.get(incident.record.host);
@@ -235,6 +239,7 @@ impl Engine {
         let believed = incident.believed();
         let told = incident.told.entry(receiver.clone()).or_default();
         told.hears(reason, believed, Moment::of(now));
+        told.taken_at = taken_at.or(told.taken_at);
         told.unsent.push(delivery);
         fx.records.push(Record::Told(told.record(id, receiver, now)));
         fx.journal(now, about, JournalKind::Told, text);
@@ -289,8 +294,12 @@ impl Engine {
     ) -> DeliveryId {
         let id = self.next_delivery();
         let record = &incident.record;
-        let removed = draft.reason == Reason::Removed;
-        let severity = if removed { Severity::Info } else { incident.severity() };
+        // Neither asks anything of anybody.
+        let is_taking = draft.reason == Reason::Acknowledged;
+        let is_quiet = is_taking || draft.reason == Reason::Removed;
+        let severity = if is_quiet { Severity::Info } else { incident.severity() };
+        let taken = record.ack.as_ref().filter(|_| is_taking);
+        let taken_by = taken.map(|ack| ack.by.clone());
         let notification = Notification {
             id,
             key: draft.key,
@@ -309,6 +318,7 @@ impl Engine {
             sequence: draft.sequence,
             reference: None,
             document: None,
+            taken_by,
         };
         self.put(notification, fx);
         id
@@ -444,7 +454,12 @@ impl Engine {
         }
         let Incident { host_name, path, shown, .. } = &incident;
         let flapping = if flaps { " (flaps)" } else { "" };
-        bundle.lines.push(format!("{}: {host_name} - {path} = {shown}{flapping}", upper(status)));
+        let ack = incident.record.ack.as_ref();
+        let taken = ack.map(|ack| format!(" (taken by {})", ack.by)).unwrap_or_default();
+        let taken_at = ack.map(|ack| ack.at);
+        bundle
+            .lines
+            .push(format!("{}: {host_name} - {path} = {shown}{flapping}{taken}", upper(status)));
         let told = incident.told.entry(receiver.clone()).or_default();
         let reason = match (status, told.status == status) {
             (_, true) => Reason::Reminder,
@@ -452,8 +467,9 @@ impl Engine {
             (_, false) => Reason::Problem,
         };
         told.hears(reason, status, Moment::of(now));
-        // A line says both what is believed and that it flaps.
+        // A line says what is believed, that it flaps, and who is on it.
         told.flap = if flaps { FlapTold::Told } else { FlapTold::No };
+        told.taken_at = taken_at.or(told.taken_at);
         told.delivered = Some(Moment::of(now));
         fx.records.push(Record::Told(told.record(id, receiver, now)));
         let about = About::incident(&incident).receiver(receiver);
@@ -520,6 +536,7 @@ impl Engine {
             sequence: 0,
             reference: None,
             document: None,
+            taken_by: None,
         };
         self.put(notification, fx);
     }

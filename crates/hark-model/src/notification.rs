@@ -1,6 +1,6 @@
 //! What is told to people.
 
-use crate::name::{CheckName, HostName, ReceiverName};
+use crate::name::{CheckName, HostName, ReceiverName, UserName};
 use crate::record::{DeliveryId, IncidentId};
 use crate::status::{Severity, Status};
 use crate::time::Unix;
@@ -18,6 +18,8 @@ pub enum Reason {
     Recovery,
     /// A told problem goes on.
     Reminder,
+    /// Somebody took a told problem.
+    Acknowledged,
     /// A check began to flap.
     FlapStart,
     /// A check stopped flapping.
@@ -38,12 +40,13 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Problem,
         Self::Worse,
         Self::Better,
         Self::Recovery,
         Self::Reminder,
+        Self::Acknowledged,
         Self::FlapStart,
         Self::FlapEnd,
         Self::Removed,
@@ -62,6 +65,7 @@ impl Reason {
             Self::Better => "better",
             Self::Recovery => "recovery",
             Self::Reminder => "reminder",
+            Self::Acknowledged => "acknowledged",
             Self::FlapStart => "flap_start",
             Self::FlapEnd => "flap_end",
             Self::Removed => "removed",
@@ -118,6 +122,8 @@ pub struct Notification {
     pub reference: Option<String>,
     /// Longer forms of it, for receivers that can carry them; reports have them.
     pub document: Option<Box<Document>>,
+    /// Who has the incident, where the message says that somebody took it.
+    pub taken_by: Option<UserName>,
 }
 
 /// A message as a page and as data.

@@ -296,6 +296,8 @@ pub struct ToldRecord {
     pub reminders: u32,
     /// Whether it knows that the check flaps, and not yet that it does so no more.
     pub flaps: bool,
+    /// When the acknowledgement was made that was told last.
+    pub acknowledged: Option<Unix>,
 }
 
 /// A filter on hosts and checks; all given parts must match, an empty filter matches all.

@@ -139,7 +139,7 @@ impl Words {
         context: &Context,
     ) -> Result<Option<String>, SendError> {
         let template = self.0.as_ref();
-        template.map(|t| t.render(n, &context.page).map_err(SendError::Render)).transpose()
+        template.map(|t| t.fill(n, context)).transpose()
     }
 }
 

@@ -273,7 +273,8 @@ fn asks_for_somebody(notification: &Notification) -> bool {
         | Reason::Reminder
         | Reason::FlapStart
         | Reason::FlapEnd => notification.status != Status::Ok,
-        Reason::Recovery
+        Reason::Acknowledged
+        | Reason::Recovery
         | Reason::Removed
         | Reason::Merged
         | Reason::Summary

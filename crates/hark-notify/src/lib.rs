@@ -48,7 +48,7 @@ mod types;
 pub use error::{Again, Doing, SendError};
 pub use manual::manual;
 pub use receivers::{Configured, RECEIVER_KEYS, Receivers};
-pub use render::{FIELDS, samples};
+pub use render::{FIELDS, TEMPLATE_FIELDS, samples};
 pub use trace::Trace;
 
 /// What a receiver needs from the program around it.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::{FIELDS, RECEIVER_KEYS, ReceiverType, TYPES};
+use crate::{FIELDS, RECEIVER_KEYS, ReceiverType, TEMPLATE_FIELDS, TYPES};
 
 /// Returns the page in markdown, from the table of types on.
 pub fn manual() -> String {
@@ -13,7 +13,7 @@ pub fn manual() -> String {
         let _written = writeln!(page, "| [{name}](#{name}) | {} |", help(kind));
     }
     page.push_str("\n## Fields of templates\n\n| field | is |\n| --- | --- |\n");
-    for (name, meaning) in FIELDS {
+    for (name, meaning) in FIELDS.iter().chain(TEMPLATE_FIELDS) {
         let _written = writeln!(page, "| `{name}` | {meaning} |");
     }
     for kind in by_name() {

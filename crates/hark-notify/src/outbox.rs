@@ -51,7 +51,7 @@ pub enum Order {
         /// As in [`Order::Settled`].
         settled: DeliveryRecord,
         /// As in [`Order::HandOver`].
-        stand_in: Notification,
+        stand_in: Box<Notification>,
     },
     /// Raise (`Some`, in words) or clear the problem `receiver NAME` of the server itself.
     Failing {
@@ -249,7 +249,7 @@ impl Outbox {
             queue.references.note(&next.notification);
         }
         orders.push(match queue.finish(&next, tried) {
-            Some(stand_in) => Order::SettledFor { settled: next, stand_in },
+            Some(stand_in) => Order::SettledFor { settled: next, stand_in: Box::new(stand_in) },
             None => Order::Settled(next),
         });
         let change = match tried {

@@ -57,6 +57,12 @@ pub const RECEIVER_KEYS: &[Key] = &[
         "Whether it is told of a problem that got better but is not over.",
     )
     .default("true"),
+    Key::new(
+        "acknowledged",
+        Kind::Bool,
+        "Whether it is told that somebody took what it was told of.",
+    )
+    .default("true"),
     Key::new("hours", Kind::Text, "A period: what comes outside of it is told when it opens."),
     Key::new(
         "except",

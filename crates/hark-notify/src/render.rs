@@ -7,11 +7,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use hark_config::Section;
-use hark_model::name::{CheckName, HostName, ReceiverName};
+use hark_model::name::{CheckName, HostName, ReceiverName, UserName};
 use hark_model::record::{DeliveryId, IncidentId};
 use hark_model::time::Unix;
 use hark_model::{Notification, Reason, Severity, Status};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
+
+use crate::Context;
+use crate::error::SendError;
 
 /// The fields that templates and the default JSON document have: name and meaning, in the order of
 /// the manual.
@@ -33,9 +36,25 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("since_unix_s", "the same in seconds since 1970"),
     ("at", "when the message was decided, RFC 3339 in UTC"),
     ("at_unix_s", "the same in seconds since 1970"),
+    ("taken_by", "who took the incident, where the message says so (`acknowledged`); else none"),
     ("report", "of a report the whole as JSON (a text in templates); else none"),
     ("link", "address of the incident on the page; empty if the page has no public address"),
 ];
+
+/// The fields that templates have beside those: brokers and boards show documents to more people than a
+/// message is meant for.
+pub const TEMPLATE_FIELDS: &[(&str, &str)] = &[(
+    ACKNOWLEDGE_LINK,
+    "address of the page that acknowledges the incident without a log-in; empty where there is nothing \
+     to acknowledge. In templates alone: whoever has it can use it",
+)];
+
+/// Returns the names of all fields that templates have.
+pub(crate) fn template_fields() -> impl Iterator<Item = &'static str> {
+    FIELDS.iter().chain(TEMPLATE_FIELDS).map(|(name, _)| *name)
+}
+
+const ACKNOWLEDGE_LINK: &str = "acknowledge_link";
 
 /// Bound on the steps of one rendering: enough for any message, little for a loop that does not end.
 const FUEL: u64 = 100_000;
@@ -44,6 +63,9 @@ const FUEL: u64 = 100_000;
 const MAX_RENDERED: usize = 256 * 1024;
 
 const NAME: &str = "template";
+
+/// What stands for a link when a template is tried.
+const SAMPLE_LINK: &str = "https://hark.example.net/a/token";
 
 /// A text with fields to be filled in.
 #[derive(Debug)]
@@ -62,17 +84,38 @@ impl Template {
         environment.add_template_owned(NAME, source.to_owned())?;
         let template = Self(environment);
         for sample in samples() {
-            template.render(&sample, "https://hark.example.net")?;
+            template.render(&sample, "https://hark.example.net", SAMPLE_LINK)?;
         }
         Ok(template)
     }
 
-    /// Fills the template in. `page` is the public address of the page; empty if there is none.
+    /// Fills the template in.
     ///
     /// # Errors
     /// If a filter fails on this message's values, or the text grows beyond its bound.
-    pub(crate) fn render(&self, notification: &Notification, page: &str) -> Result<String, Error> {
-        let text = self.0.get_template(NAME)?.render(Value::from(fields(notification, page)))?;
+    pub(crate) fn fill(
+        &self,
+        notification: &Notification,
+        context: &Context,
+    ) -> Result<String, SendError> {
+        let acknowledge = context.acknowledge_link(notification).unwrap_or_default();
+        self.render(notification, &context.page, &acknowledge).map_err(SendError::Render)
+    }
+
+    /// Fills the template in. `page` is the public address of the page and `acknowledge` the one that
+    /// acknowledges the incident; each is empty if there is none.
+    ///
+    /// # Errors
+    /// As [`Template::fill`].
+    pub(crate) fn render(
+        &self,
+        notification: &Notification,
+        page: &str,
+        acknowledge: &str,
+    ) -> Result<String, Error> {
+        let mut fields = fields(notification, page);
+        fields.insert(ACKNOWLEDGE_LINK, Value::from(acknowledge));
+        let text = self.0.get_template(NAME)?.render(Value::from(fields))?;
         if text.len() > MAX_RENDERED {
             let what =
                 format!("the text has {} bytes, at most {MAX_RENDERED} are sent", text.len());
@@ -87,7 +130,7 @@ pub(crate) fn read_template(section: &Section<'_>, key: &'static str) -> Option<
     match Template::parse(section.opt_str(key)?) {
         Ok(template) => Some(template),
         Err(error) => {
-            let names: Vec<_> = FIELDS.iter().map(|(name, _)| *name).collect();
+            let names: Vec<_> = template_fields().collect();
             section.error(key, explain(&error)).hint(format!("fields are {}", names.join(", ")));
             None
         }
@@ -106,7 +149,8 @@ pub(crate) fn explain(error: &Error) -> String {
     }
 }
 
-/// Returns the fields of `notification` by the names of [`FIELDS`].
+/// Returns the fields of `notification` by the names of [`FIELDS`], but for the link that only whoever
+/// is meant may have.
 pub(crate) fn fields(notification: &Notification, page: &str) -> BTreeMap<&'static str, Value> {
     let n = notification;
     BTreeMap::from([
@@ -127,6 +171,7 @@ pub(crate) fn fields(notification: &Notification, page: &str) -> BTreeMap<&'stat
         ("since_unix_s", Value::from(n.since.seconds())),
         ("at", Value::from(rfc3339(n.at))),
         ("at_unix_s", Value::from(n.at.seconds())),
+        ("taken_by", Value::from(n.taken_by.as_ref().map(UserName::as_str))),
         ("report", Value::from(n.document.as_ref().map(|d| d.json.clone()))),
         ("link", Value::from(link(n, page))),
     ])
@@ -154,6 +199,7 @@ pub(crate) fn goes_on(notification: &Notification) -> bool {
         | Reason::Better
         | Reason::Recovery
         | Reason::Reminder
+        | Reason::Acknowledged
         | Reason::Removed
         | Reason::Merged => true,
         Reason::FlapStart
@@ -187,6 +233,7 @@ pub(crate) fn document(notification: &Notification, page: &str) -> serde_json::V
         "since_unix_s": n.since.seconds(),
         "at": rfc3339(n.at),
         "at_unix_s": n.at.seconds(),
+        "taken_by": n.taken_by.as_ref().map(UserName::as_str),
         "report": report(n),
         "link": link(n, page),
     })
@@ -271,6 +318,7 @@ pub fn samples() -> Vec<Notification> {
         sequence: 0,
         reference: None,
         document: None,
+        taken_by: None,
     };
     let recovery = Notification {
         key: "1/recovery/1".to_owned(),
@@ -308,7 +356,7 @@ mod tests {
 
     fn render(source: &str) -> Result<String, String> {
         Template::parse(source)
-            .and_then(|t| t.render(&problem(), ""))
+            .and_then(|t| t.render(&problem(), "", ""))
             .map_err(|error| explain(&error))
     }
 
@@ -331,7 +379,7 @@ mod tests {
             let document = document(&sample, "https://h");
             for (name, _) in FIELDS {
                 let template = Template::parse(&format!("{{{{ {name}|tojson }}}}")).unwrap();
-                let shown = template.render(&sample, "https://h").unwrap();
+                let shown = template.render(&sample, "https://h", "https://h/a").unwrap();
                 let value: serde_json::Value = serde_json::from_str(&shown).unwrap();
                 assert_eq!(value, document[name], "{name}");
             }
@@ -358,6 +406,19 @@ mod tests {
     }
 
     #[test]
+    fn the_link_that_acknowledges_is_in_templates_and_in_no_document() {
+        let context = server::context();
+        let template = Template::parse("<{{ acknowledge_link }}>").unwrap();
+        let text = template.fill(&problem(), &context).unwrap();
+        assert!(text.starts_with("<https://hark.example.net/a/"), "{text}");
+        // Nothing is left to acknowledge.
+        assert_eq!(template.fill(&samples()[1], &context).unwrap(), "<>");
+        for (name, _) in TEMPLATE_FIELDS {
+            assert!(document(&problem(), &context.page).get(name).is_none(), "{name}");
+        }
+    }
+
+    #[test]
     fn endless_templates_end() {
         let error =
             render("{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}");
@@ -370,7 +431,7 @@ mod tests {
         quoted.summary = "a \"quoted\"\nline \\ </script>".to_owned();
         let template = Template::parse(r#"{"text": {{ summary|tojson }}}"#).unwrap();
         let body: serde_json::Value =
-            serde_json::from_str(&template.render(&quoted, "").unwrap()).unwrap();
+            serde_json::from_str(&template.render(&quoted, "", "").unwrap()).unwrap();
         assert_eq!(body["text"], quoted.summary);
     }
 

@@ -182,6 +182,9 @@ impl Week {
         for key in self.receivers.folded() {
             self.judge.folded(&key);
         }
+        for key in self.receivers.settled() {
+            self.judge.settled(&key);
+        }
         self.judge.second(second, &mut self.model);
         Ok(())
     }

@@ -74,6 +74,7 @@ fn step(n: u64) -> Vec<Record> {
             sequence: 1,
             reminders: 0,
             flaps: false,
+            acknowledged: None,
         }),
         Record::Outbox(message(n, receiver, check.clone())),
         Record::Journal(JournalLine {
@@ -109,6 +110,7 @@ fn message(n: u64, receiver: ReceiverName, check: CheckName) -> DeliveryRecord {
             sequence: 0,
             reference: None,
             document: None,
+            taken_by: None,
         },
         state: DeliveryState::Queued,
         attempts: 0,

@@ -341,6 +341,7 @@ fn message(
         sequence: 0,
         reference: None,
         document: None,
+        taken_by: None,
     }
 }
 

@@ -14,6 +14,8 @@ pub struct ReceiverPlan {
     pub severity: Severity,
     /// Whether it wants to hear that a problem got better but is not over (rule T9).
     pub better: bool,
+    /// Whether it hears that somebody took what it was told of.
+    pub acknowledged: bool,
     /// When it is told; without at any time.
     pub hours: Option<Hours>,
 }
@@ -21,6 +23,6 @@ pub struct ReceiverPlan {
 impl ReceiverPlan {
     /// Makes a receiver that is told everything.
     pub fn new(name: ReceiverName) -> Self {
-        Self { name, severity: Severity::Info, better: true, hours: None }
+        Self { name, severity: Severity::Info, better: true, acknowledged: true, hours: None }
     }
 }

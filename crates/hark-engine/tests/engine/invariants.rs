@@ -49,7 +49,7 @@ impl Watcher {
             Reason::Recovery | Reason::Merged | Reason::Removed => {
                 assert_ne!(*told, Status::Ok, "no end without a beginning: {n:?}");
             }
-            Reason::Worse | Reason::Better | Reason::Reminder => {
+            Reason::Worse | Reason::Better | Reason::Reminder | Reason::Acknowledged => {
                 assert_ne!(*told, Status::Ok, "nothing told that could change: {n:?}");
             }
             _ => {}

@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 
 use hark_engine::Action;
+use hark_model::Reason;
 use proptest::prelude::*;
 
 use crate::invariants::cases;
@@ -62,6 +63,9 @@ struct Thing {
     level: Level,
     since: u64,
     acked: Option<bool>,
+    /// When it was taken last, and which of that each receiver has heard of.
+    taken_at: Option<u64>,
+    heard_of: [Option<u64>; 7],
     told: [Level; 7],
     /// How many seconds it was bad, and critical, while nothing kept it back and nobody had it.
     clocks: [u64; 2],
@@ -236,8 +240,8 @@ impl Naive {
                     thing.fresh = None;
                 }
                 thing.take_steps(time);
-                let told = thing.told.iter_mut().zip(&mut thing.told_at);
-                for (receiver, (told, told_at)) in RECEIVERS.iter().zip(told) {
+                let told = thing.told.iter_mut().zip(&mut thing.told_at).zip(&mut thing.heard_of);
+                for (receiver, ((told, told_at), heard_of)) in RECEIVERS.iter().zip(told) {
                     let (is, was) = (thing.level, *told);
                     let delay = if *receiver == "later" { 100 } else { 0 };
                     let least = if *receiver == "bad" { 3 } else { 0 };
@@ -250,6 +254,18 @@ impl Naive {
                     };
                     // A step that is taken is told also to whom who knows from before.
                     let reminded = is != 0 && step.flatten().is_some_and(|at| *told_at < at);
+                    // Who took it is told to whom it was told, however that was.
+                    let off = !self.working
+                        && (*receiver == "work" || (*receiver == "awake" && was != 3));
+                    let taken = thing.acked.is_some() && is != 0 && was != 0;
+                    if taken
+                        && *heard_of != thing.taken_at
+                        && !(silenced || off || behind || thing.fresh.is_some())
+                    {
+                        self.said.push((time, format!("{receiver} {name} {path} {is} taken")));
+                        (*told, *told_at, *heard_of) = (is, time, thing.taken_at);
+                        continue;
+                    }
                     let quiet = (is == was && !reminded) || silenced || asleep;
                     let kept = is != 0
                         && (behind
@@ -292,6 +308,8 @@ impl Naive {
                 let thing = if metric { &mut host.metric } else { &mut host.alive };
                 if thing.level != 0 {
                     thing.acked = Some(sticky);
+                    thing.taken_at = Some(self.time);
+                    self.tell();
                 }
             }
         }
@@ -327,7 +345,8 @@ fn said(world: &World) -> BTreeMap<u64, Vec<String>> {
     for message in &world.said {
         let n = &message.notification;
         let check = n.check.as_ref().unwrap();
-        let text = format!("{} {} {check} {}", n.receiver, n.host, n.status.rank());
+        let taken = if n.reason == Reason::Acknowledged { " taken" } else { "" };
+        let text = format!("{} {} {check} {}{taken}", n.receiver, n.host, n.status.rank());
         said.entry(message.at / 1000).or_default().push(text);
     }
     said

@@ -60,7 +60,7 @@ impl World {
                 Order::HandOver(notification) => self.handed.push(notification),
                 Order::SettledFor { settled, stand_in } => {
                     self.settled.push(settled);
-                    self.handed.push(stand_in);
+                    self.handed.push(*stand_in);
                 }
                 Order::Failing { problem, .. } => self.failing.push(problem),
             }
@@ -573,7 +573,7 @@ impl Store {
                     let id = settled.notification.id;
                     self.sending.retain(|(_, sending)| *sending != id);
                     self.put(settled);
-                    added.extend(self.insert(stand_in));
+                    added.extend(self.insert(*stand_in));
                 }
                 Order::Failing { .. } => {}
             }

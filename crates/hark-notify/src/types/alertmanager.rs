@@ -10,7 +10,7 @@ use std::time::Duration;
 use hark_config::{Bare, Key, Kind, Section};
 use hark_model::name::CheckName;
 use hark_model::time::Unix;
-use hark_model::{Notification, Status};
+use hark_model::{Notification, Reason, Status};
 use hark_net::{Call, read_headers};
 use serde_json::{Map, Value, json};
 
@@ -150,6 +150,11 @@ impl ServiceReceiver for Feed {
         notification: &Notification,
         context: &Context,
     ) -> Result<Delivered, SendError> {
+        if notification.reason == Reason::Acknowledged {
+            // It would be the same alert in other words; to silence it is for whoever reads it there.
+            let text = "an Alertmanager knows no acknowledgements".to_owned();
+            return Ok(Delivered { text, ..Delivered::default() });
+        }
         let alerts = self.alerts(notification, context);
         let call = Call::post_json("/api/v2/alerts", &alerts);
         self.service.begin(context).call(call).await?.delivered()
@@ -217,12 +222,10 @@ impl Feed {
 
 #[cfg(test)]
 mod tests {
-    use hark_model::Reason;
-
     use super::*;
     use crate::samples;
     use crate::types::tests::server::{
-        Server, context, mistakes, problem, read, recovery, reminder, send,
+        Server, context, mistakes, problem, read, recovery, reminder, send, taken,
     };
 
     fn feed() -> Feed {
@@ -234,6 +237,15 @@ mod tests {
             labels: read_labels(&root).unwrap(),
             hold: Duration::from_hours(24),
         }
+    }
+
+    #[tokio::test]
+    async fn that_somebody_took_it_is_kept_from_an_alertmanager_that_could_not_show_it() {
+        let server = Server::saying(200, "").await;
+        let receiver = read(&Alertmanager, &format!("url: {}\n", server.url("")));
+        let told = send(&*receiver, &taken(None)).await.unwrap();
+        assert_eq!(told.text, "an Alertmanager knows no acknowledgements");
+        assert!(server.calls().is_empty());
     }
 
     #[tokio::test]

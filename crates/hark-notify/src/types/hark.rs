@@ -224,7 +224,7 @@ fn seconds(at: Unix) -> f64 {
 mod tests {
     use super::*;
     use crate::samples;
-    use crate::types::tests::server::{Answer, Server, problem, read, recovery, send};
+    use crate::types::tests::server::{Answer, Server, problem, read, recovery, send, taken};
 
     const SECRET: &str = "correct horse battery staple";
 
@@ -270,6 +270,10 @@ mod tests {
         let next = server.last_call().json();
         assert!(next["epoch"].as_u64() > report["epoch"].as_u64(), "each is taken");
         assert_eq!(next["items"][0]["event"]["tags"][1], "recovery");
+        send(&*receiver, &taken(None)).await.unwrap();
+        let event = server.last_call().json()["items"][0]["event"].clone();
+        assert_eq!(event["tags"], json!(["relayed", "acknowledged", "critical", "info"]));
+        assert!(event["text"].as_str().unwrap().ends_with("mira took it: looking"), "{event}");
     }
 
     #[tokio::test]

@@ -157,7 +157,7 @@ fn read_topic(section: &Section<'_>) -> Option<Template> {
     let own = read_template(section, "topic");
     let template = if section.has("topic") { own? } else { Template::parse(TOPIC).ok()? };
     for sample in render::samples() {
-        let topic = template.render(&sample, "https://hark.example.net").ok()?;
+        let topic = template.render(&sample, "https://hark.example.net", "").ok()?;
         if let Err(what) = check_topic(&topic) {
             section.error("topic", what);
             return None;
@@ -271,10 +271,10 @@ impl Broker {
     }
 
     fn message(&self, n: &Notification, context: &Context) -> Result<Publish, SendError> {
-        let topic = self.topic.render(n, &context.page).map_err(SendError::Render)?;
+        let topic = self.topic.fill(n, context)?;
         check_topic(&topic).map_err(|what| SendError::Compose { what })?;
         let content = match &self.content {
-            Some(template) => template.render(n, &context.page).map_err(SendError::Render)?,
+            Some(template) => template.fill(n, context)?,
             None => render::document(n, &context.page).to_string(),
         };
         let mut message = Publish::new(topic, self.qos, content);

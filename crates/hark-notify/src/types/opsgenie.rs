@@ -50,6 +50,7 @@ const URL: &str = "https://api.opsgenie.com";
 
 /// What Opsgenie takes, in characters.
 const MAX_MESSAGE: usize = 130;
+const MAX_NOTE: usize = 25_000;
 const MAX_ALIAS: usize = 512;
 const MAX_DESCRIPTION: usize = 15_000;
 const MAX_ENTITY: usize = 512;
@@ -66,7 +67,8 @@ impl ReceiverType for Opsgenie {
 
     fn manual(&self) -> &'static str {
         "Opens an alert at [Opsgenie](https://docs.opsgenie.com/docs/alert-api) for each incident and \
-         closes it when the incident is over, by the same `alias`. Reminders count up the one alert; \
+         closes it when the incident is over, by the same `alias`; who takes the incident in hark \
+         acknowledges it, with the name in the note. Reminders count up the one alert; \
          one that gets worse or better gets another priority as well. Priority is P1 for critical, P3 \
          for warning and unknown, P5 for the rest. Messages without an incident (events, tests) open an \
          alert that somebody closes by hand. 429 and 5xx are tried again, a wrong key (401, 403) or \
@@ -124,9 +126,14 @@ impl ServiceReceiver for Desk {
         let alias = cut(&format!("hark/{}", render::thread(n)), MAX_ALIAS, Unit::Chars);
         let by_alias =
             |what: &str| format!("/v2/alerts/{}{what}?identifierType=alias", encoded(&alias));
-        if is_over(n) {
-            let note = json!({"source": source(n), "note": n.summary, "user": "hark"});
-            return talk.call(Call::post_json(by_alias("/close"), &note)).await?.delivered();
+        let follows = match n.reason {
+            Reason::Acknowledged => Some("/acknowledge"),
+            _ => is_over(n).then_some("/close"),
+        };
+        if let Some(what) = follows {
+            // The user of Opsgenie that it is done for: people here need not be people there.
+            let note = json!({"source": source(n), "note": note(n), "user": "hark"});
+            return talk.call(Call::post_json(by_alias(what), &note)).await?.delivered();
         }
         let alert = self.alert(n, &alias, context)?;
         let delivered = talk.call(Call::post_json("/v2/alerts", &alert)).await?.delivered()?;
@@ -175,6 +182,12 @@ impl Desk {
     }
 }
 
+fn note(n: &Notification) -> String {
+    let why = n.detail.lines().last().filter(|_| n.reason == Reason::Acknowledged);
+    let note = why.map_or(n.summary.clone(), |why| format!("{}\n{why}", n.summary));
+    cut(&note, MAX_NOTE, Unit::Chars)
+}
+
 fn source(n: &Notification) -> String {
     cut(&format!("hark: {}", n.receiver), MAX_SOURCE, Unit::Chars)
 }
@@ -190,7 +203,7 @@ fn priority(n: &Notification) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::tests::server::{self, Answer, Server, problem, read, recovery, send};
+    use crate::types::tests::server::{self, Answer, Server, problem, read, recovery, send, taken};
 
     const TAKEN: &str =
         r#"{"result":"Request will be processed","took":0.302,"requestId":"43a29c5c-3dbf"}"#;
@@ -201,7 +214,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_incident_is_one_alert_that_is_closed_by_its_alias() {
+    async fn an_incident_is_one_alert_that_is_acknowledged_and_closed_by_its_alias() {
         let server = Server::saying(202, TAKEN).await;
         let receiver = desk(&server);
         send(&*receiver, &problem()).await.unwrap();
@@ -218,6 +231,13 @@ mod tests {
         assert_eq!(alert["alias"], alias);
         let description = alert["description"].as_str().unwrap();
         assert!(description.contains("https://hark.example.net/incidents/1"), "{description}");
+
+        send(&*receiver, &taken(None)).await.unwrap();
+        let call = server.last_call();
+        let path = "/v2/alerts/hark%2F1.1800000000000.sample/acknowledge?identifierType=alias";
+        assert_eq!(call.line(), format!("POST {path}"));
+        let note = call.json()["note"].as_str().unwrap().to_owned();
+        assert!(note.ends_with("\nmira took it: looking"), "{note}");
 
         send(&*receiver, &recovery(None)).await.unwrap();
         let call = server.last_call();

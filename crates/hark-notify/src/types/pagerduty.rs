@@ -47,7 +47,8 @@ impl ReceiverType for Pagerduty {
     fn manual(&self) -> &'static str {
         "Opens an alert at [PagerDuty](https://developer.pagerduty.com/docs/events-api-v2/overview/) \
          for each incident and resolves it when the incident is over: both have the same `dedup_key`, \
-         so that reminders and changes update the one alert. Severity is `critical` for critical, \
+         so that reminders and changes update the one alert; who takes the incident in hark acknowledges \
+         it. Severity is `critical` for critical, \
          `warning` for warning, `error` for unknown, `info` for the rest. Acknowledgements made in \
          PagerDuty stay there. Events with severity info, which nobody must handle, become change \
          events; a test, a storm's summary or another event opens an alert that somebody resolves by \
@@ -115,12 +116,17 @@ impl Pager {
 
     fn alert(&self, n: &Notification, context: &Context) -> Value {
         let key = cut(&format!("hark/{}", render::thread(n)), MAX_KEY, Unit::Bytes);
+        let action = match n.reason {
+            Reason::Acknowledged => "acknowledge",
+            _ if is_over(n) => "resolve",
+            _ => "trigger",
+        };
         let mut alert = json!({
             "routing_key": self.key.expose(),
-            "event_action": if is_over(n) { "resolve" } else { "trigger" },
+            "event_action": action,
             "dedup_key": key,
         });
-        if is_over(n) {
+        if action != "trigger" {
             return alert;
         }
         let severity = match n.severity {
@@ -159,7 +165,9 @@ fn links(n: &Notification, context: &Context) -> Value {
 mod tests {
     use super::*;
     use crate::samples;
-    use crate::types::tests::server::{Answer, Server, problem, read, recovery, reminder, send};
+    use crate::types::tests::server::{
+        Answer, Server, problem, read, recovery, reminder, send, taken,
+    };
 
     const TAKEN: &str = r#"{"status":"success","message":"Event processed","dedup_key":"x"}"#;
 
@@ -169,7 +177,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_incident_is_one_alert_from_trigger_to_resolve() {
+    async fn an_incident_is_one_alert_that_is_triggered_acknowledged_and_resolved() {
         let server = Server::saying(202, TAKEN).await;
         let receiver = pager(&server);
         send(&*receiver, &problem()).await.unwrap();
@@ -191,6 +199,13 @@ mod tests {
         send(&*receiver, &reminder(None)).await.unwrap();
         assert_eq!(server.last_call().json()["event_action"], "trigger");
         assert_eq!(server.last_call().json()["dedup_key"], trigger["dedup_key"]);
+        send(&*receiver, &taken(None)).await.unwrap();
+        let acknowledge = json!({
+            "routing_key": "R015BN2B8MDMLO4S0XTN9Z6ABCDEF012",
+            "event_action": "acknowledge",
+            "dedup_key": trigger["dedup_key"],
+        });
+        assert_eq!(server.last_call().json(), acknowledge);
         send(&*receiver, &recovery(None)).await.unwrap();
         let resolve = server.last_call().json();
         assert_eq!(resolve["event_action"], "resolve");

@@ -66,8 +66,8 @@ impl ReceiverType for Slack {
     fn manual(&self) -> &'static str {
         "Writes to a channel of [Slack](https://slack.com): with the token of a bot, or through an incoming \
          webhook. The colour says how bad it is; Slack knows no priority, `mention` calls people to what is \
-         critical. As a bot, later messages of an incident are answers in the thread of the first one; what \
-         got worse and the end are also shown in the channel, and the end turns the first message green. \
+         critical. As a bot, later messages of an incident are answers in the thread of the first one, also \
+         who took it; what got worse and the end are also shown in the channel, and the end turns the first message green. \
          With `signing_secret` the button \"Acknowledge\" acknowledges in the name of who presses it (in \
          Slack: Interactivity, request URL `https://YOUR-HARK/api/0/receivers/NAME/call`), else it opens \
          the link that does. A webhook knows no threads: each message stands alone. Slack's `ok: false` is \

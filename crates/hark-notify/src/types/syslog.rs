@@ -294,7 +294,7 @@ impl Logger {
             Transport::Tcp | Transport::Tls => MAX_MESSAGE,
         };
         let text = match &self.text {
-            Some(template) => template.render(n, &context.page).map_err(SendError::Render)?,
+            Some(template) => template.fill(n, context)?,
             None => n.summary.clone(),
         };
         let priority = u16::from(self.facility) * 8 + u16::from(severity(n));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hark_config::{Key, Kind, Section};
-use hark_model::{Notification, Secret};
+use hark_model::{Notification, Reason, Secret};
 use hark_net::{BoxFuture, Call};
 use serde_json::{Value, json};
 
@@ -60,7 +60,7 @@ impl ReceiverType for Telegram {
     fn manual(&self) -> &'static str {
         "Writes to a chat of [Telegram](https://telegram.org) as a bot. Each later message of an incident \
          answers its first one. The button \"Acknowledge\" acknowledges the incident in the name of who \
-         presses it, and goes away with the end of the incident. Presses are asked for every half minute; \
+         presses it, and goes away when somebody took the incident or it is over. Presses are asked for every half minute; \
          to have them at once, give the bot a webhook to `/api/0/receivers/NAME/call` with a \
          `secret_token`, and say it in `webhook_secret`. A bot can have only one of both, and its presses \
          go to one server. Messages for information come without sound. 429 is tried again after \
@@ -129,8 +129,9 @@ impl ServiceReceiver for Chat {
         let talk = self.service.begin(context);
         let answered = talk.call(self.method("sendMessage", &self.message(n, context)?)).await?;
         let number = answered.json()["result"]["message_id"].as_i64().map(|id| id.to_string());
+        let is_settled = card::is_over(n) || n.reason == Reason::Acknowledged;
         let delivered = judge(answered, number.filter(|_| n.reference.is_none()))?;
-        if let Some(first) = n.reference.as_deref().filter(|_| card::is_over(n)) {
+        if let Some(first) = n.reference.as_deref().filter(|_| is_settled) {
             self.take_button(first, &talk).await;
         }
         Ok(delivered)

@@ -69,7 +69,7 @@ impl ReceiverType for Twilio {
          [Twilio](https://www.twilio.com/docs/usage/api). A text message is the summary, the \
          `template` if there is one, and the link to acknowledge the incident. Severity makes no \
          difference here: let a route send only critical messages (`severity: critical`). What is over \
-         is written, but nobody is called for it. Each number is one call of the service; those that \
+         or was taken by somebody is written, but nobody is called for it. Each number is one call of the service; those that \
          failed are tried again alone. 429 and 5xx are tried again; a wrong number or account (400, \
          401) is final."
     }
@@ -187,8 +187,8 @@ impl ServiceReceiver for Phone {
     }
 
     async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
-        if self.mode == Mode::Call && is_over(n) {
-            let text = "nobody is called for what is over".to_owned();
+        if self.mode == Mode::Call && (is_over(n) || n.reason == Reason::Acknowledged) {
+            let text = "nobody is called for what is over or taken".to_owned();
             return Ok(Delivered { text, ..Delivered::default() });
         }
         let text = self.text(n, context)?;
@@ -239,7 +239,9 @@ impl Phone {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::tests::server::{Answer, Server, mistakes, problem, read, recovery, send};
+    use crate::types::tests::server::{
+        Answer, Server, mistakes, problem, read, recovery, send, taken,
+    };
 
     const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
 
@@ -271,7 +273,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_reads_the_message_out_and_nobody_is_called_for_what_is_over() {
+    async fn a_call_reads_the_message_out_and_nobody_is_called_for_what_is_over_or_taken() {
         let server = Server::saying(201, r#"{"sid":"CA1","status":"queued"}"#).await;
         let receiver = phone(&server, "to: '+491701234567'\nmode: call\nlanguage: de-DE");
         let mut message = problem();
@@ -283,6 +285,7 @@ mod tests {
         let twiml = format!("<Response>{say}<Pause length=\"1\"/>{say}</Response>");
         assert_eq!(call.form()["Twiml"], twiml);
         send(&*receiver, &recovery(None)).await.unwrap();
+        send(&*receiver, &taken(None)).await.unwrap();
         assert_eq!(server.calls().len(), 1);
     }
 

@@ -88,7 +88,7 @@ fn read_fields(section: &Section<'_>) -> Option<Vec<(String, Template)>> {
         match Template::parse(value.str()?) {
             Ok(template) => fields.push((key.value.to_owned(), template)),
             Err(error) => {
-                let names: Vec<_> = render::FIELDS.iter().map(|(name, _)| *name).collect();
+                let names: Vec<_> = render::template_fields().collect();
                 value
                     .error(render::explain(&error))
                     .hint(format!("fields are {}", names.join(", ")));
@@ -130,7 +130,7 @@ impl Address {
     fn query(&self, n: &Notification, context: &Context) -> Result<String, SendError> {
         let mut values = Vec::new();
         for (name, template) in &self.fields {
-            values.push((name, template.render(n, &context.page).map_err(SendError::Render)?));
+            values.push((name, template.fill(n, context)?));
         }
         let fields: Vec<_> = values.iter().map(|(n, value)| (n.as_str(), value.as_str())).collect();
         Ok(format!("{}{}", self.joint, form(&fields)))

@@ -154,7 +154,7 @@ impl Endpoint {
         let endpoint = Self { origin, path: Path(template) };
         for sample in render::samples() {
             let path =
-                endpoint.path.0.render(&sample, "").map_err(|error| render::explain(&error))?;
+                endpoint.path.0.render(&sample, "", "").map_err(|error| render::explain(&error))?;
             if path.parse::<Uri>().is_err() {
                 return Err("this is not an address".to_owned());
             }
@@ -193,10 +193,10 @@ impl Hook {
     fn call(&self, n: &Notification, context: &Context, now: Unix) -> Result<Call, SendError> {
         let body = match (&self.template, &self.method) {
             (_, &Method::GET) => String::new(),
-            (Some(template), _) => template.render(n, &context.page).map_err(SendError::Render)?,
+            (Some(template), _) => template.fill(n, context)?,
             (None, _) => render::document(n, &context.page).to_string(),
         };
-        let path = self.path.0.render(n, &context.page).map_err(SendError::Render)?;
+        let path = self.path.0.fill(n, context)?;
         let mut call = Call::new(self.method.clone(), path).secret();
         call = call.header("idempotency-key", &idempotency_key(&n.key))?;
         if let Some(secret) = &self.secret {

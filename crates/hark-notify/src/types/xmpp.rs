@@ -223,7 +223,7 @@ impl Receiver for Messenger {
 impl Messenger {
     async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
         let text = match &self.template {
-            Some(template) => template.render(n, &context.page).map_err(SendError::Render)?,
+            Some(template) => template.fill(n, context)?,
             None => render::long_text(n, &context.page),
         };
         let name: String = digest::sha256(&n.key).chars().take(NAME_DIGITS).collect();

@@ -68,6 +68,8 @@ pub(super) struct Receivers {
     said: Vec<Said>,
     /// Keys of messages that went in newer ones in this second.
     folded: Vec<String>,
+    /// Keys of messages of which the server has learned in this second what became of them.
+    settled: Vec<String>,
     counts: BTreeMap<&'static str, u64>,
 }
 
@@ -80,6 +82,7 @@ impl Receivers {
             proven: BTreeSet::new(),
             said: Vec::new(),
             folded: Vec::new(),
+            settled: Vec::new(),
             counts: BTreeMap::new(),
         }
     }
@@ -112,6 +115,11 @@ impl Receivers {
     /// Returns the keys of messages that went in newer ones in this second.
     pub(super) fn folded(&mut self) -> Vec<String> {
         std::mem::take(&mut self.folded)
+    }
+
+    /// Returns the keys of messages of which the server has learned what became of them.
+    pub(super) fn settled(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.settled)
     }
 
     /// Tells the server what became of the tries that end in this second, and lets it go on.
@@ -202,6 +210,7 @@ impl Receivers {
                     server.changes.push(Change::Delivery(row));
                 }
                 Order::Settled(row) => {
+                    self.settle(&row);
                     tell_engine(server, &row, now);
                     server.changes.push(Change::Delivery(row));
                 }
@@ -217,14 +226,21 @@ impl Receivers {
                 }
                 Order::HandOver(notification) => self.hand_over(server, notification),
                 Order::SettledFor { settled, stand_in } => {
+                    self.settle(&settled);
                     tell_engine(server, &settled, now);
                     server.changes.push(Change::Delivery(settled));
-                    self.hand_over(server, stand_in);
+                    self.hand_over(server, *stand_in);
                 }
                 Order::Failing { receiver, problem } => {
                     self.say(server, &receiver, problem, now);
                 }
             }
+        }
+    }
+
+    fn settle(&mut self, row: &DeliveryRecord) {
+        if let DeliveryState::Sent { .. } | DeliveryState::Dead { .. } = row.state {
+            self.settled.push(row.notification.key.clone());
         }
     }
 

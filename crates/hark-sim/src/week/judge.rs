@@ -115,6 +115,12 @@ impl Judge {
     /// A message went in a newer one.
     pub(super) fn folded(&mut self, key: &str) {
         self.committed.on_the_way.remove(key);
+        self.committed.settled(key);
+    }
+
+    /// The server knows what became of a message.
+    pub(super) fn settled(&mut self, key: &str) {
+        self.committed.settled(key);
     }
 
     /// A message arrived.
@@ -180,7 +186,12 @@ impl Judge {
         let known = self.known(key, second, model)[receiver].clone();
         let is = format!("{} {}", name(key, model), RECEIVERS[receiver]);
         let turned = thing.flap_turned == second;
+        let taken = known.lacks_taker(thing.taken) && model.is_taken(key, second);
         match how {
+            How::One(Reason::Acknowledged) if !taken => {
+                let text = format!("{is} that somebody took it");
+                self.violate("told twice", second, &text);
+            }
             How::One(Reason::FlapStart) => {
                 let again = known.flaps.is_some_and(|since| second < since + FLAPS_STILL);
                 if again || !(thing.flapping || turned) {
@@ -205,14 +216,19 @@ impl Judge {
                 };
                 let reminded = level != 0 && second >= known.at + REMINDER;
                 let stepped = step.is_some_and(|step| step >= known.at);
-                if level == known.level && !reminded && !stepped {
+                if level == known.level && !reminded && !stepped && !taken {
                     self.violate("told twice", second, &format!("{is} {level} again"));
                 }
             }
         }
         let now = model.blocks(key, receiver, known.level, second);
-        let flaps = matches!(how, How::One(Reason::FlapStart | Reason::FlapEnd));
-        let blocks = now & known.before.0 & if flaps { !model::FLAPPING } else { u16::MAX };
+        let forgiven = match how {
+            How::One(Reason::FlapStart | Reason::FlapEnd) => model::FLAPPING,
+            How::One(Reason::Acknowledged) => model::FOLLOWS,
+            How::Many { .. } if taken => model::FOLLOWS,
+            How::One(_) | How::Many { .. } => 0,
+        };
+        let blocks = now & known.before.0 & !forgiven;
         if blocks != 0 {
             let text = format!("{is} {level} although {}", words(blocks));
             self.violate("told wrongly", second, &text);
@@ -240,7 +256,11 @@ impl Judge {
             How::Many { summary: true } => storm.until = second + SUMMARY,
             How::Many { summary: false } => {}
         }
+        let taken = model.thing(key).taken.filter(|_| model.is_taken(key, second));
         let known = &mut self.known(key, second, model)[receiver];
+        if matches!(how, How::One(Reason::Acknowledged) | How::Many { .. }) {
+            known.taken = taken.or(known.taken);
+        }
         match how {
             How::One(Reason::FlapStart) => known.flaps = Some(second),
             How::One(Reason::FlapEnd) => known.flaps = None,
@@ -329,15 +349,24 @@ impl Judge {
         let mut all = self.known.remove(&key).unwrap_or_else(|| begin(key, second, model));
         let mut found = Vec::new();
         for (receiver, known) in all.iter_mut().enumerate() {
-            let blocks = model.blocks(key, receiver, known.level, second);
+            let mut blocks = model.blocks(key, receiver, known.level, second);
             known.before = (blocks, second);
+            // Who took it is told after the problem has arrived.
+            let taken = thing.level != 0
+                && known.lacks_taker(thing.taken)
+                && model.is_taken(key, second)
+                && known.delivered.is_some()
+                && !self.committed.waits_for(key, receiver);
+            if taken {
+                blocks &= !model::FOLLOWS;
+            }
             let unasked = blocks & (model::STEP | model::ROUTE) != 0 && known.level == 0;
             let level = thing.level != known.level && !unasked && thing.also.is_none();
             let flap = known.flaps.is_some() && !thing.flapping;
             let reminder = thing.level != 0
                 && known.level == thing.level
                 && known.delivered.is_some_and(|at| second > at + REMINDER_AT_MOST);
-            if !(level || flap || reminder) {
+            if !(level || flap || reminder || taken) {
                 (known.owed, known.kept, known.noted) = (None, None, false);
                 continue;
             }
@@ -351,10 +380,13 @@ impl Judge {
                     second
                 });
                 let reason = known.reasons[known.news(thing.level)];
-                let is_known = reason.is_some_and(|word| {
-                    let bit = model::WORDS.iter().find(|(name, _)| *name == word);
+                let is_true = |word: &&str| {
+                    let bit = model::WORDS.iter().find(|(name, _)| name == word);
                     known.are_old || bit.is_none_or(|(_, bit)| blocks & bit != 0)
-                });
+                };
+                // The same reason is not written down again for who took it.
+                let is_known = reason.iter().any(is_true)
+                    || taken && known.reasons.iter().flatten().any(is_true);
                 if !reminder && !is_known && !waits && second > since + REASON_SOON && !known.noted
                 {
                     known.noted = true;
@@ -376,7 +408,8 @@ impl Judge {
             let patience = patience + if reminder { SUMMARY } else { 0 };
             if second > since + patience && !known.noted {
                 known.noted = true;
-                let text = format!("is {}, and it knows {}", thing.level, known.level);
+                let who = if taken { ", not who took it" } else { "" };
+                let text = format!("is {}, and it knows {}{who}", thing.level, known.level);
                 found.push(("missed", receiver, text));
             }
         }

@@ -49,6 +49,8 @@ pub(super) const HOURS: u16 = 128;
 pub(super) const SEVERITY: u16 = 256;
 /// A step that is for what is critical, while it is less than that: no way leads there.
 pub(super) const ROUTE: u16 = 512;
+/// What does not keep back who took a problem from those who know of it.
+pub(super) const FOLLOWS: u16 = ACKNOWLEDGED | DELAYED | STEP | SEVERITY | ROUTE;
 /// Their names in the journal.
 pub(super) const WORDS: [(&str, u16); 10] = [
     ("unreachable", UNREACHABLE),
@@ -83,6 +85,8 @@ pub(super) struct Thing {
     pub(super) since: u64,
     /// Who took it: whether it holds when it gets worse.
     ack: Option<bool>,
+    /// When somebody took it last.
+    pub(super) taken: Option<u64>,
     /// Bad results in a row that are not believed yet.
     soft: u32,
     ring: Ring,
@@ -186,6 +190,12 @@ impl Model {
 
     pub(super) fn thing(&self, key: usize) -> &Thing {
         &self.things[key]
+    }
+
+    /// Returns whether somebody has taken a thing, or had until this second.
+    pub(super) fn is_taken(&self, key: usize, second: u64) -> bool {
+        let thing = &self.things[key];
+        thing.ack.is_some() || thing.taken.is_some() && thing.before.1 == second
     }
 
     pub(super) fn is_watched(&self) -> bool {
@@ -320,7 +330,7 @@ impl Model {
             Deed::Take { host, thing, sticky } => {
                 let thing = &mut self.things[host * THINGS + thing];
                 if thing.level != 0 {
-                    thing.ack = Some(*sticky);
+                    (thing.ack, thing.taken) = (Some(*sticky), Some(second));
                 }
             }
         }

@@ -101,7 +101,7 @@ impl World {
                 Order::SettledFor { settled, stand_in } => {
                     self.tell_engine(&settled);
                     if let Some(server) = &mut self.server {
-                        server.hand_over(Some(settled), stand_in);
+                        server.hand_over(Some(settled), *stand_in);
                     }
                     self.plan_commit();
                 }

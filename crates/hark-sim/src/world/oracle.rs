@@ -203,7 +203,7 @@ impl Oracle {
             Reason::Worse | Reason::Better => !notification.detail.contains("Not delivered before"),
             // So is one that waited at a receiver that was away.
             Reason::Recovery => !notification.detail.contains("not delivered until now"),
-            Reason::Reminder | Reason::Removed | Reason::FlapEnd => true,
+            Reason::Reminder | Reason::Acknowledged | Reason::Removed | Reason::FlapEnd => true,
             Reason::Problem
             | Reason::FlapStart
             | Reason::Merged
@@ -357,6 +357,7 @@ mod tests {
             sequence,
             reference: None,
             document: None,
+            taken_by: None,
         }
     }
 

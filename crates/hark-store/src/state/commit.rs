@@ -274,11 +274,13 @@ fn put_incident(t: &Transaction<'_>, incident: &IncidentRecord) -> Result<(), Co
 
 fn put_told(t: &Transaction<'_>, told: &ToldRecord) -> Result<(), CommitError> {
     t.prepare_cached(
-        "INSERT INTO told (incident, receiver, status, at, delivered_at, sequence, reminders, flaps)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+        "INSERT INTO told (incident, receiver, status, at, delivered_at, sequence, reminders, flaps,
+           acknowledged)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
          ON CONFLICT (incident, receiver) DO UPDATE SET status = excluded.status,
            at = excluded.at, delivered_at = excluded.delivered_at, sequence = excluded.sequence,
-           reminders = excluded.reminders, flaps = excluded.flaps",
+           reminders = excluded.reminders, flaps = excluded.flaps,
+           acknowledged = excluded.acknowledged",
     )?
     .execute(params![
         int(told.incident.0)?,
@@ -288,7 +290,8 @@ fn put_told(t: &Transaction<'_>, told: &ToldRecord) -> Result<(), CommitError> {
         told.delivered_at.map(|d| d.0),
         told.sequence,
         told.reminders,
-        told.flaps
+        told.flaps,
+        told.acknowledged.map(|at| at.0)
     ])?;
     Ok(())
 }
@@ -383,10 +386,7 @@ pub(super) fn load(c: &Connection, resolved_since: Unix) -> rusqlite::Result<Loa
     )?;
     snapshot.told = read(
         c,
-        &format!(
-            "SELECT incident, receiver, status, at, delivered_at, sequence, reminders, flaps FROM told
-             WHERE incident IN ({ALIVE}) ORDER BY incident, receiver"
-        ),
+        &format!("SELECT {TOLD} FROM told WHERE incident IN ({ALIVE}) ORDER BY incident, receiver"),
         since,
         damaged,
         told,
@@ -498,6 +498,10 @@ pub(super) fn silence(row: &Row<'_>) -> Result<SilenceRecord, RowError> {
     Ok(stored::decode_silence(row.get(1)?, number(row, 0)?, text(row, 2)?)?)
 }
 
+/// The columns of [`told`].
+pub(super) const TOLD: &str =
+    "incident, receiver, status, at, delivered_at, sequence, reminders, flaps, acknowledged";
+
 pub(super) fn told(row: &Row<'_>) -> Result<ToldRecord, RowError> {
     let status = text(row, 2)?;
     Ok(ToldRecord {
@@ -509,6 +513,7 @@ pub(super) fn told(row: &Row<'_>) -> Result<ToldRecord, RowError> {
         sequence: row.get(5)?,
         reminders: row.get(6)?,
         flaps: row.get(7)?,
+        acknowledged: row.get::<_, Option<i64>>(8)?.map(Unix),
     })
 }
 

@@ -225,8 +225,8 @@ impl StateReader {
     pub fn told(&self, incident: IncidentId) -> Result<Vec<ToldRecord>, OpenError> {
         let mut query = Query::new();
         query.with("incident =", Some(incident.0.cast_signed()));
-        let columns = "incident, receiver, status, at, delivered_at, sequence, reminders, flaps";
-        self.rows(&query.sql_ordered(columns, "told", "receiver", MAX_ROWS), &query, commit::told)
+        let sql = query.sql_ordered(commit::TOLD, "told", "receiver", MAX_ROWS);
+        self.rows(&sql, &query, commit::told)
     }
 
     /// Returns all silences, ended ones too as long as they are kept.

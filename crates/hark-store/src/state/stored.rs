@@ -558,6 +558,8 @@ struct StoredNotificationV1 {
     reference: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     document: Option<StoredDocumentV1>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    taken_by: Option<String>,
 }
 
 /// Longer forms of a message.
@@ -589,6 +591,7 @@ pub(crate) fn encode_notification(notification: &Notification) -> Result<String,
             .document
             .as_deref()
             .map(|d| StoredDocumentV1 { html: d.html.clone(), json: d.json.clone() }),
+        taken_by: notification.taken_by.as_ref().map(ToString::to_string),
     })?)
 }
 
@@ -618,6 +621,7 @@ pub(crate) fn decode_notification(
         sequence: stored.sequence,
         reference: stored.reference,
         document: stored.document.map(|d| Box::new(Document { html: d.html, json: d.json })),
+        taken_by: stored.taken_by.as_deref().map(UserName::recorded).transpose()?,
     })
 }
 

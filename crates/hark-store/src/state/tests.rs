@@ -77,6 +77,7 @@ fn told(id: u64) -> ToldRecord {
         sequence: 1,
         reminders: 2,
         flaps: true,
+        acknowledged: Some(Unix(4)),
     }
 }
 
@@ -114,6 +115,7 @@ fn message(id: u64, receiver: &str, incident: Option<u64>) -> DeliveryRecord {
             sequence: 0,
             reference: None,
             document: None,
+            taken_by: None,
         },
         state: DeliveryState::Queued,
         attempts: 0,

@@ -149,6 +149,7 @@ fn receivers(loaded: &Loaded) -> Map<String, Value> {
             ("fallback", json!(c.fallback.as_ref().map(ToString::to_string))),
             ("severity", json!(plan.map(|plan| plan.severity.word()))),
             ("better", json!(plan.map(|plan| plan.better))),
+            ("acknowledged", json!(plan.map(|plan| plan.acknowledged))),
         ];
         shown.extend(parts.map(|(key, value)| (key.to_owned(), value)));
         Value::Object(shown)

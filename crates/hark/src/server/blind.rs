@@ -259,6 +259,7 @@ fn message(receiver: &ReceiverName, since: Unix, told: Told<'_>) -> Notification
         sequence: u32::from(reason != Reason::Problem),
         reference: None,
         document: None,
+        taken_by: None,
     }
 }
 

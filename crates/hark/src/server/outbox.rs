@@ -299,7 +299,7 @@ impl Driver {
                 // ended, neither is written, and the message goes out again at the next start.
                 Order::SettledFor { settled, stand_in } => {
                     self.tell(&settled);
-                    self.hand_over(HandOver { settled: Some(settled), stand_in });
+                    self.hand_over(HandOver { settled: Some(settled), stand_in: *stand_in });
                 }
                 Order::Failing { receiver, problem } => {
                     self.input(part(&format!("receiver {receiver}"), problem));

@@ -118,6 +118,7 @@ pub(super) fn read(root: &Section<'_>, draft: &mut Draft, places: &mut Places) {
         draft.receivers.push(ReceiverPlan {
             severity: section.word("severity", &SEVERITIES).unwrap_or(usual.severity),
             better: section.bool("better", usual.better),
+            acknowledged: section.bool("acknowledged", usual.acknowledged),
             hours: read_hours(&section),
             ..usual
         });

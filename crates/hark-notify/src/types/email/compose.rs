@@ -23,11 +23,11 @@ pub(super) fn compose(
         return Err(SendError::Compose { what: "no sender".to_owned() });
     };
     let own = match &s.body {
-        Some(template) => Some(template.render(n, &context.page).map_err(SendError::Render)?),
+        Some(template) => Some(template.fill(n, context)?),
         None => None,
     };
     let subject = match &s.subject {
-        Some(template) => template.render(n, &context.page).map_err(SendError::Render)?,
+        Some(template) => template.fill(n, context)?,
         None => n.summary.clone(),
     };
     let domain = from.email.domain();

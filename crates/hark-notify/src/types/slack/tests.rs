@@ -1,6 +1,6 @@
 use super::*;
 use crate::types::tests::server::{
-    Answer, Server, context, mistakes, problem, read, recovery, reminder, send,
+    Answer, Server, context, mistakes, problem, read, recovery, reminder, send, taken,
 };
 
 const SENT: &str = r#"{"ok":true,"channel":"C0123","ts":"1503435956.000247","message":{}}"#;
@@ -54,6 +54,20 @@ async fn later_messages_answer_in_the_thread_and_the_end_turns_it_green() {
     assert_eq!((&edit["channel"], &edit["ts"]), (&"C0123".into(), &"1503435956.000247".into()));
     assert_eq!(edit["attachments"][0]["color"], Tone::Good.hex());
     assert!(!edit.to_string().contains("Acknowledge"));
+}
+
+#[tokio::test]
+async fn who_took_it_is_said_in_the_thread_alone() {
+    let server = Server::saying(200, SENT).await;
+    send(&*bot(&server, "mention: '<!here>'\n"), &taken(Some("C0123/1503435956.000247")))
+        .await
+        .unwrap();
+    let message = server.only_call().json();
+    assert_eq!(message["thread_ts"], "1503435956.000247");
+    assert_eq!(message["reply_broadcast"], false);
+    assert_eq!(message.get("text"), None, "nobody is called");
+    let text = message["attachments"][0]["blocks"].to_string();
+    assert!(text.contains("(by mira)") && !text.contains("\"Acknowledge\""), "{text}");
 }
 
 #[tokio::test]

@@ -57,6 +57,19 @@ async fn later_messages_answer_the_first_and_the_end_takes_its_button() {
 }
 
 #[tokio::test]
+async fn who_took_it_is_said_without_sound_and_the_first_message_loses_its_button() {
+    let server = Server::saying(200, SENT).await;
+    send(&*chat(&server, ""), &server::taken(Some("4000"))).await.unwrap();
+    let calls = server.calls();
+    let message = calls[0].json();
+    assert_eq!(message["reply_parameters"]["message_id"], 4000);
+    assert_eq!(message["disable_notification"], true);
+    assert_eq!(message.get("reply_markup"), None);
+    assert!(message["text"].as_str().unwrap().contains("mira took it: looking"));
+    assert_eq!(calls[1].uri, "/bot123:abc-token/editMessageReplyMarkup");
+}
+
+#[tokio::test]
 async fn texts_are_escaped_and_cut() {
     let server = Server::saying(200, SENT).await;
     let mut long = problem();

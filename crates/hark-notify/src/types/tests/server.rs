@@ -316,3 +316,17 @@ pub(crate) fn down_and_over() -> [Notification; 2] {
     over.sequence = 1;
     [down, over]
 }
+
+/// Returns the message that somebody took the problem of [`problem`].
+pub(crate) fn taken(reference: Option<&str>) -> Notification {
+    let mut taken = reminder(reference);
+    taken.reason = hark_model::Reason::Acknowledged;
+    taken.key = "1/acknowledged/2".to_owned();
+    taken.severity = hark_model::Severity::Info;
+    taken.was = Some(taken.status);
+    taken.summary =
+        "ACKNOWLEDGED (CRITICAL): db1 - cpu_monitor.cpu_percent = 95.0 (by mira)".to_owned();
+    taken.detail = "Since 08:00:00 UTC (30s).\nmira took it: looking".to_owned();
+    taken.taken_by = Some(hark_model::UserName::new("mira").unwrap());
+    taken
+}

@@ -74,6 +74,9 @@ pub(super) struct Committed {
     states: BTreeMap<(IncidentId, ReceiverName), Level>,
     /// Messages that have not arrived, and since when.
     pub(super) on_the_way: BTreeMap<String, u64>,
+    /// Messages of which the server does not know yet what became of them, and how many of an incident.
+    unsettled: BTreeMap<String, (IncidentId, usize)>,
+    n_unsettled: BTreeMap<(IncidentId, usize), usize>,
     counts: BTreeMap<(&'static str, &'static str), u64>,
 }
 
@@ -88,6 +91,8 @@ impl Committed {
             rows: BTreeMap::new(),
             states: BTreeMap::new(),
             on_the_way: BTreeMap::new(),
+            unsettled: BTreeMap::new(),
+            n_unsettled: BTreeMap::new(),
             counts: BTreeMap::new(),
             form,
         }
@@ -106,6 +111,24 @@ impl Committed {
     /// Returns the thing of an incident.
     pub(super) fn thing_of(&self, incident: IncidentId) -> Option<usize> {
         self.things.get(&incident).copied()
+    }
+
+    /// The server knows what became of a message.
+    pub(super) fn settled(&mut self, key: &str) {
+        if let Some(about) = self.unsettled.remove(key)
+            && let Some(many) = self.n_unsettled.get_mut(&about)
+        {
+            *many -= 1;
+            if *many == 0 {
+                self.n_unsettled.remove(&about);
+            }
+        }
+    }
+
+    /// Returns whether the server waits for what becomes of a message to a receiver about a thing.
+    pub(super) fn waits_for(&self, key: usize, receiver: usize) -> bool {
+        let about = self.open.get(&key).map(|incident| (*incident, receiver));
+        about.is_some_and(|about| self.n_unsettled.contains_key(&about))
     }
 
     /// Reads what was committed, in order.
@@ -137,6 +160,7 @@ impl Committed {
                         DeliveryState::Queued => {
                             if let Some(incident) = row.notification.incident {
                                 let to = (incident, row.notification.receiver.clone());
+                                self.begin(&key, incident, &to.1);
                                 self.rows.insert(to, row.notification.reason);
                             }
                             self.on_the_way.insert(key, second);
@@ -144,6 +168,7 @@ impl Committed {
                         }
                         DeliveryState::Superseded { .. } => {
                             self.on_the_way.remove(&key);
+                            self.settled(&key);
                             self.note("deliveries", "replaced by a newer one before they left");
                         }
                         DeliveryState::Leased { .. }
@@ -158,6 +183,15 @@ impl Committed {
                 | Record::CheckRemoved(..)
                 | Record::Silence(_)
                 | Record::SilenceRemoved(_) => {}
+            }
+        }
+    }
+
+    fn begin(&mut self, key: &str, incident: IncidentId, to: &ReceiverName) {
+        if let Some(receiver) = RECEIVERS.iter().position(|known| *known == to.as_str()) {
+            let about = (incident, receiver);
+            if self.unsettled.insert(key.to_owned(), about).is_none() {
+                *self.n_unsettled.entry(about).or_default() += 1;
             }
         }
     }

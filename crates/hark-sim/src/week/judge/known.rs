@@ -17,6 +17,8 @@ pub(super) struct Known {
     pub(super) at: u64,
     /// When that arrived.
     pub(super) delivered: Option<u64>,
+    /// When it was taken, as far as it has heard.
+    pub(super) taken: Option<u64>,
     /// Since when it knows that it flaps.
     pub(super) flaps: Option<u64>,
     /// Why it is not told, by what there is to tell (see [`Known::news`]), as the journal has it.
@@ -37,6 +39,11 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// Returns whether it believes in a problem and has not heard that it was taken then.
+    pub(super) fn lacks_taker(&self, taken: Option<u64>) -> bool {
+        self.level != 0 && taken.is_some() && self.taken != taken
+    }
+
     /// Returns what kind of news a level is.
     pub(super) fn news(&self, level: Level) -> usize {
         match (self.level, level) {

@@ -121,6 +121,7 @@ fn notification() -> Notification {
         sequence: 3,
         reference: None,
         document: None,
+        taken_by: None,
     }
 }
 
@@ -202,6 +203,16 @@ fn what_a_service_calls_a_message_comes_back() {
     let body = encode_notification(&named).unwrap();
     assert_eq!(decode_notification(1, 44, &body).unwrap(), named);
     assert!(!encode_notification(&notification()).unwrap().contains("reference"));
+}
+
+#[test]
+fn who_has_an_incident_comes_back_with_its_message() {
+    for by in [user("mira"), UserName::via(&ReceiverName::new("chat").unwrap())] {
+        let taken = Notification { taken_by: Some(by), ..notification() };
+        let body = encode_notification(&taken).unwrap();
+        assert_eq!(decode_notification(1, 44, &body).unwrap(), taken);
+    }
+    assert!(!encode_notification(&notification()).unwrap().contains("taken_by"));
 }
 
 #[test]

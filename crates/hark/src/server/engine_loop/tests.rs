@@ -135,6 +135,7 @@ fn what_is_given_up_is_written_with_what_stands_in_for_it() {
             sequence: 0,
             reference: None,
             document: None,
+            taken_by: None,
         },
         state: DeliveryState::Dead { at: Unix(1) },
         attempts: 1,

@@ -97,6 +97,7 @@ fn message(id: u64, host: &str, check: &str) -> Record {
             sequence: 0,
             reference: None,
             document: None,
+            taken_by: None,
         },
         state: DeliveryState::Queued,
         attempts: 0,

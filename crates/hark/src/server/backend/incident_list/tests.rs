@@ -105,6 +105,7 @@ fn message(id: u64, incident: u64, summary: &str) -> Record {
         sequence: 1,
         reference: None,
         document: None,
+        taken_by: None,
     };
     let state = DeliveryState::Sent { at: Unix(5) };
     Record::Outbox(DeliveryRecord {
