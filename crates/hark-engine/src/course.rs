@@ -18,6 +18,7 @@ use crate::decide::{Block, Decision};
 use crate::due::Due;
 use crate::effect::Effects;
 use crate::engine::Engine;
+use crate::events::EventDue;
 use crate::incident::Incident;
 use crate::message::span;
 use crate::moment::Moment;
@@ -87,23 +88,27 @@ impl Engine {
         let times = Times::at(&self.plan.people, at);
         let tags = self.tags_of(question.host.as_str());
         let told = self.told_of_event(question.host.as_str(), tags, &event, &times);
-        let line = |receiver: Option<ReceiverName>, route: Option<RouteName>| CourseLine {
-            at,
-            user: None,
-            step: None,
-            reason: receiver.as_ref().map(|_| Reason::Event),
-            block: receiver.is_none().then_some(Block::Route),
-            text: match &route {
-                Some(route) => format!("by the route `{route}`"),
-                None => "no route leads to a receiver".to_owned(),
-            },
-            receiver,
-            route,
-        };
         if told.is_empty() {
-            return vec![line(None, None)];
+            return vec![nobody(at)];
         }
-        told.into_iter().map(|(receiver, route)| line(Some(receiver), Some(route))).collect()
+        let mut lines = Vec::new();
+        for (receiver, EventDue { route, kept }) in told {
+            let line = |at: Unix, block: Option<Block>, text: String| CourseLine {
+                at,
+                receiver: Some(receiver.clone()),
+                user: None,
+                route: Some(route.clone()),
+                step: None,
+                reason: Some(Reason::Event),
+                block,
+                text,
+            };
+            let when = kept.as_ref().map_or(Some(at), |kept| kept.until);
+            lines.extend(kept.map(|kept| line(at, Some(Block::Hours), kept.text)));
+            lines.extend(when.map(|when| line(when, None, format!("by the route `{route}`"))));
+        }
+        lines.sort_by_key(|line| line.at);
+        lines
     }
 }
 

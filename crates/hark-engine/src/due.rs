@@ -14,7 +14,7 @@ use crate::host::Host;
 use crate::incident::Incident;
 use crate::matching::{self, Subject};
 use crate::moment::Moment;
-use crate::plan::route::{GroupBy, RouteMatch, routes_for};
+use crate::plan::route::{GroupBy, RouteMatch, StormPlan, routes_for};
 use crate::plan::{Hours, RoutePlan, Target};
 use crate::reconcile::shown_severity;
 use crate::times::Times;
@@ -38,6 +38,8 @@ pub(crate) struct Due {
     pub(crate) severity: Option<Severity>,
     /// The group that it waits for.
     pub(crate) group: Option<Group>,
+    /// When it comes summed up.
+    pub(crate) storm: StormPlan,
 }
 
 /// The group of a route that an incident belongs to.
@@ -138,6 +140,7 @@ impl Engine {
                 hours: plan.and_then(|plan| plan.hours.clone()),
                 severity: plan.and_then(|plan| plan.severity),
                 group: self.group_of(incident, route),
+                storm: route.storm,
                 person,
             });
         }

@@ -179,7 +179,8 @@ impl Engine {
             self.decision_at(incident, &reach, &covers, ways, receiver, &self.times, now);
         let way = ways.get(decision.way)?;
         let is_member = way.group.as_ref().is_some_and(|group| group.key == name);
-        let storms = self.outbox.storms_at(receiver, decision.reason, incident, Moment::of(now));
+        let storms =
+            self.outbox.storms_at(receiver, decision.reason, incident, &way.storm, Moment::of(now));
         (decision.block.is_none() && is_member && !storms)
             .then_some((decision.reason?, way.clone()))
     }

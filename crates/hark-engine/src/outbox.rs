@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hark_model::record::{DeliveryRecord, DeliveryState, JournalKind, Record};
 use hark_model::{
-    DeliveryId, IncidentId, Notification, Now, Reason, ReceiverName, Severity, Status,
+    DeliveryId, IncidentId, Notification, Now, Reason, ReceiverName, Severity, Status, Unix,
 };
 
 use crate::decide::{is_end, mix};
@@ -19,18 +19,9 @@ use crate::incident::{FlapTold, Incident};
 use crate::input::Outcome;
 use crate::message::{Words, clock, kept_line, step_line, taken_line, upper, words};
 use crate::moment::Moment;
+use crate::plan::StormPlan;
 use crate::timers::Timer;
 
-/// More messages than this to one receiver ...
-const STORM_MESSAGES: usize = 100;
-/// ... within this time are a storm.
-const STORM_WINDOW: Duration = Duration::from_mins(1);
-/// More hosts than this that fall silent, or come back: with the summaries of a whole interval of 15 s that
-/// makes ten messages ...
-const MASS_HOSTS: usize = 5;
-/// ... within this time are one piece of news (rule F6): their heartbeats come within an interval of each
-/// other, and so do their deadlines.
-const MASS_WINDOW: Duration = Duration::from_secs(30);
 /// The first summary waits this long, so that it covers what comes together. Each further one waits twice
 /// as long as the one before ...
 const SUMMARY_FIRST: Duration = Duration::from_secs(1);
@@ -86,24 +77,26 @@ impl Storm {
         ))
     }
 
-    fn is_full(&self, lane: usize, is_host: bool, now: Moment) -> bool {
-        fills(&self.recent[lane], STORM_MESSAGES, STORM_WINDOW, now)
-            || is_host && fills(&self.hosts[lane], MASS_HOSTS, MASS_WINDOW, now)
+    fn is_full(&self, lane: usize, is_host: bool, limits: &StormPlan, now: Moment) -> bool {
+        fills(&self.recent[lane], limits.messages, limits.within, now)
+            || is_host && fills(&self.hosts[lane], limits.hosts, limits.hosts_within, now)
     }
 
     fn note(&mut self, lane: usize, is_host: bool, now: Moment) {
-        let host = is_host.then_some((&mut self.hosts[lane], MASS_HOSTS));
-        for (recent, most) in [(&mut self.recent[lane], STORM_MESSAGES)].into_iter().chain(host) {
+        let host = is_host.then_some(&mut self.hosts[lane]);
+        for recent in [&mut self.recent[lane]].into_iter().chain(host) {
             recent.push_back(now);
-            if recent.len() > most {
+            if recent.len() > StormPlan::MOST {
                 recent.pop_front();
             }
         }
     }
 }
 
-fn fills(recent: &VecDeque<Moment>, most: usize, window: Duration, now: Moment) -> bool {
-    recent.len() >= most && recent.front().is_some_and(|oldest| now.since(*oldest) < window)
+/// Returns true if the last `most` came within `within`; never if that is none.
+fn fills(recent: &VecDeque<Moment>, most: usize, within: Duration, now: Moment) -> bool {
+    let oldest = recent.len().checked_sub(most).and_then(|at| recent.get(at));
+    oldest.is_some_and(|oldest| now.since(*oldest) < within)
 }
 
 /// What goes in one message.
@@ -123,18 +116,22 @@ impl Bundle {
 }
 
 impl Outbox {
-    /// Returns true if messages to `receiver` are summed up now.
+    /// Returns true if messages to `receiver` are summed up now, by the limits of the route that leads
+    /// there. What a route never wants summed up goes alone also while the rest does not.
     pub(crate) fn storms_at(
         &self,
         receiver: &ReceiverName,
         reason: Option<Reason>,
         incident: &Incident,
+        limits: &StormPlan,
         now: Moment,
     ) -> bool {
-        self.storms.get(receiver).is_some_and(|storm| {
-            let is_host = incident.record.check.is_host();
-            storm.next_summary.is_some() || storm.is_full(Storm::lane(reason), is_host, now)
-        })
+        !limits.is_off()
+            && self.storms.get(receiver).is_some_and(|storm| {
+                let is_host = incident.record.check.is_host();
+                let lane = Storm::lane(reason);
+                storm.next_summary.is_some() || storm.is_full(lane, is_host, limits, now)
+            })
     }
 
     /// Has an incident wait for the next summary.
@@ -205,6 +202,7 @@ impl Engine {
         now: Now,
         fx: &mut Effects,
     ) {
+        let limits = way.map(|way| way.storm).unwrap_or_default();
         self.refresh_shown(incident);
         let mut passage = self.supersede(incident, receiver, now, fx);
         let id = incident.record.id;
@@ -245,8 +243,10 @@ impl Engine {
         fx.journal(now, about, JournalKind::Told, text);
         fx.effects.push(Effect::Changed(Changed::Incident(id)));
         let (lane, is_host) = (Storm::lane(Some(reason)), incident.record.check.is_host());
-        let storm = self.outbox.storms.entry(receiver.clone()).or_default();
-        storm.note(lane, is_host, Moment::of(now));
+        if !limits.is_off() {
+            let storm = self.outbox.storms.entry(receiver.clone()).or_default();
+            storm.note(lane, is_host, Moment::of(now));
+        }
         self.arm_outbox(Moment::of(now));
     }
 
@@ -331,9 +331,19 @@ impl Engine {
 
     /// Puts a row into the outbox.
     pub(crate) fn put(&mut self, notification: Notification, fx: &mut Effects) {
+        self.put_as(notification, DeliveryState::Queued, fx);
+    }
+
+    /// Puts a row into the outbox that is sent at a time to come: what delivery has not tried waits for
+    /// that, and counts from then on.
+    pub(crate) fn put_for_later(&mut self, notification: Notification, at: Unix, fx: &mut Effects) {
+        self.put_as(Notification { at, ..notification }, DeliveryState::Retry { at }, fx);
+    }
+
+    fn put_as(&mut self, notification: Notification, state: DeliveryState, fx: &mut Effects) {
         let record = DeliveryRecord {
             notification,
-            state: DeliveryState::Queued,
+            state,
             attempts: 0,
             last_error: String::new(),
             took_ms: 0,

@@ -35,7 +35,9 @@ pub use read::{
 };
 pub use receiver::ReceiverPlan;
 pub use repair::RepairPlan;
-pub use route::{GroupBy, GroupPlan, RouteDraft, RouteMatch, RoutePlan, StepPlan};
+pub use route::{
+    GroupBy, GroupPlan, RouteDraft, RouteMatch, RoutePlan, StepPlan, StormDraft, StormPlan,
+};
 pub use silence::{Repeat, SilencePlan};
 pub use threshold::{Limits, ThresholdLayer, ThresholdPath, ThresholdSet};
 

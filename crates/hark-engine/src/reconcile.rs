@@ -100,7 +100,8 @@ impl Engine {
         let decision = self.decision_at(incident, reach, covers, ways, receiver, &self.times, now);
         if decision.block.is_none() {
             let reason = decision.reason;
-            if self.outbox.storms_at(receiver, reason, incident, Moment::of(now)) {
+            let limits = ways.get(decision.way).map(|way| way.storm).unwrap_or_default();
+            if self.outbox.storms_at(receiver, reason, incident, &limits, Moment::of(now)) {
                 let text = "too many at once, comes with the next summary".to_owned();
                 // The summary comes by itself: nothing of the incident has to be looked at for it.
                 return Decision { block: Some(Block::Storm), text, ..decision };

@@ -66,6 +66,11 @@ impl Times {
         self.periods.get(period).and_then(|(_, change)| *change)
     }
 
+    /// Returns the moment this was worked out for; `None` if there is nothing that could change.
+    pub(crate) fn looked_at(&self) -> Option<Unix> {
+        self.valid.map(|(from, _)| from)
+    }
+
     /// Returns until when this holds; `None` if nothing can change.
     pub(crate) fn until(&self) -> Option<Unix> {
         self.valid.map(|(_, until)| until)

@@ -162,13 +162,19 @@ pub fn is_settled(state: &DeliveryState) -> bool {
     }
 }
 
+/// Hours come round in a week; what is kept back for longer was written before the wall clock went back.
+const LONGEST_KEPT: Duration = Duration::from_hours(8 * 24);
+
 /// Returns when a waiting message may be tried; `None` if it is settled.
+///
+/// What was never tried is kept back for somebody's hours until the time that it says.
 ///
 /// A time further away than any wait can be was written before the wall clock went back: such a
 /// message may be tried now.
-pub fn due(state: &DeliveryState, now: Unix, policy: &Policy) -> Option<Unix> {
+pub fn due(state: &DeliveryState, attempts: u32, now: Unix, policy: &Policy) -> Option<Unix> {
     let (at, longest) = match state {
         DeliveryState::Queued => return Some(now),
+        DeliveryState::Retry { at } if attempts == 0 => (*at, LONGEST_KEPT),
         DeliveryState::Retry { at } => (*at, policy.backoff.most.max(MAX_RETRY_AFTER)),
         DeliveryState::Leased { until } => (*until, policy.lease),
         DeliveryState::Sent { .. }

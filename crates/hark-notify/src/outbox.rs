@@ -322,6 +322,11 @@ fn is_end(n: &Notification) -> bool {
         || (n.reason == Reason::FlapEnd && n.status == hark_model::Status::Ok)
 }
 
+/// Returns true for what is kept back for its receiver's hours: no failure of anything makes it due.
+fn is_kept(row: &DeliveryRecord, now: Unix) -> bool {
+    row.attempts == 0 && matches!(row.state, DeliveryState::Retry { at } if at > now)
+}
+
 fn gone(mut row: DeliveryRecord, now: Unix) -> DeliveryRecord {
     row.state = DeliveryState::Dead { at: now };
     "this receiver is no longer configured".clone_into(&mut row.last_error);
@@ -361,6 +366,9 @@ impl Queue {
         let mut handed = Vec::new();
         for (id, row) in &self.waiting {
             let n = &row.notification;
+            if is_kept(row, now) {
+                continue;
+            }
             let is_late = is_open || now.since(n.at) >= policy.fallback_after;
             let is_followed = n.incident.is_some_and(|i| self.followed.contains(&i));
             // What follows goes to the fallback even if our own receiver works again by now.
@@ -401,7 +409,8 @@ impl Queue {
             }
             // The oldest unsent message of an incident holds its place even while it is not due.
             let is_first = row.notification.incident.is_none_or(|incident| busy.insert(incident));
-            let is_due = due(&row.state, now.unix, policy).is_some_and(|at| at <= now.unix);
+            let is_due =
+                due(&row.state, row.attempts, now.unix, policy).is_some_and(|at| at <= now.unix);
             if !is_first || !is_due {
                 continue;
             }
@@ -448,7 +457,8 @@ impl Queue {
     /// Makes everything due that only waits because of earlier failures.
     fn hurry(&mut self, now: Unix) {
         for (id, row) in &mut self.waiting {
-            if matches!(row.state, DeliveryState::Retry { .. }) && !self.asked.contains(id) {
+            let waits = matches!(row.state, DeliveryState::Retry { .. }) && row.attempts > 0;
+            if waits && !self.asked.contains(id) {
                 row.state = DeliveryState::Retry { at: now };
             }
         }
@@ -474,7 +484,7 @@ impl Queue {
             if may_start
                 && !self.in_flight.contains_key(id)
                 && n.incident.is_none_or(|incident| busy.insert(incident))
-                && let Some(at) = due(&row.state, now.unix, policy)
+                && let Some(at) = due(&row.state, row.attempts, now.unix, policy)
             {
                 sleep = sleep.min(at.since(now.unix));
             }

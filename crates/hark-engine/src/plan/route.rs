@@ -101,6 +101,66 @@ impl Default for GroupPlan {
     }
 }
 
+/// When what goes to one receiver comes summed up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StormPlan {
+    /// More messages than this ...; 0: however many.
+    pub messages: usize,
+    /// ... within this time.
+    pub within: Duration,
+    /// More hosts than this that fall silent, or come back ...; 0: however many.
+    pub hosts: usize,
+    /// ... within this time are one piece of news (rule F6): their heartbeats come within an interval
+    /// of each other, and so do their deadlines.
+    pub hosts_within: Duration,
+}
+
+impl Default for StormPlan {
+    fn default() -> Self {
+        Self {
+            messages: 100,
+            within: Duration::from_mins(1),
+            // With the summaries of a whole interval of 15 s that makes ten messages.
+            hosts: 5,
+            hosts_within: Duration::from_secs(30),
+        }
+    }
+}
+
+impl StormPlan {
+    /// No limit can be higher: so many times are remembered for each receiver.
+    pub const MOST: usize = 1000;
+
+    /// Returns true if nothing is ever summed up.
+    pub(crate) fn is_off(&self) -> bool {
+        self.messages == 0 && self.hosts == 0
+    }
+}
+
+/// What a route says of storms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StormDraft {
+    /// How many messages are none yet.
+    pub messages: Option<usize>,
+    /// Within which time.
+    pub within: Option<Duration>,
+    /// How many hosts that fall silent, or come back, are none yet.
+    pub hosts: Option<usize>,
+    /// Within which time.
+    pub hosts_within: Option<Duration>,
+}
+
+impl StormDraft {
+    fn over(self, above: StormPlan) -> StormPlan {
+        StormPlan {
+            messages: self.messages.unwrap_or(above.messages),
+            within: self.within.unwrap_or(above.within),
+            hosts: self.hosts.unwrap_or(above.hosts),
+            hosts_within: self.hosts_within.unwrap_or(above.hosts_within),
+        }
+    }
+}
+
 /// One route as somebody wrote it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RouteDraft {
@@ -122,6 +182,8 @@ pub struct RouteDraft {
     pub group_wait: Option<Duration>,
     /// How far apart messages of a group are.
     pub group_interval: Option<Duration>,
+    /// When messages come summed up.
+    pub storm: StormDraft,
     /// Whether routes after this one are looked at as well.
     pub and_on: bool,
     /// The routes below.
@@ -153,6 +215,8 @@ pub struct RoutePlan {
     pub escalate: Vec<StepPlan>,
     /// Which messages go as one.
     pub group: GroupPlan,
+    /// When messages come summed up.
+    pub storm: StormPlan,
     /// Whether routes after this one are looked at as well.
     pub and_on: bool,
     /// The routes below.
@@ -257,6 +321,7 @@ impl Resolving<'_> {
                     interval: route.group_interval.unwrap_or(above.interval),
                 }
             },
+            storm: route.storm.over(above.map(|above| above.storm).unwrap_or_default()),
             and_on: route.and_on,
             routes: Vec::new(),
         };

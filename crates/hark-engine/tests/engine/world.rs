@@ -8,7 +8,7 @@ use hark_config::{Document, NoSecrets, Style};
 use hark_engine::{
     Action, Effect, Effects, Engine, Heard, HostJoined, HostSeen, Input, Outcome, Plan, plan,
 };
-use hark_model::record::{JournalKind, Matcher, Record, Snapshot};
+use hark_model::record::{DeliveryState, JournalKind, Matcher, Record, Snapshot};
 use hark_model::{
     CheckName, CheckResult, DeliveryId, Event, EventKind, HostId, HostName, Mono, Next,
     Notification, Now, ReceiverName, SeriesName, Severity, Status, Tag, Unix, UserName,
@@ -132,7 +132,8 @@ impl World {
         let mut rows = Vec::new();
         for record in effects.records {
             match record {
-                Record::Outbox(row) if row.state == hark_model::record::DeliveryState::Queued => {
+                // Also what is kept for somebody's hours: it has its time with it.
+                Record::Outbox(row) if row.attempts == 0 && is_on_its_way(&row.state) => {
                     rows.push(row.notification);
                 }
                 Record::Journal(line) if line.kind == JournalKind::Withheld => {
@@ -375,4 +376,8 @@ pub(crate) fn seconds(at: u64) -> String {
     } else {
         format!("{}.{:03}s", at / 1000, at % 1000)
     }
+}
+
+fn is_on_its_way(state: &DeliveryState) -> bool {
+    matches!(state, DeliveryState::Queued | DeliveryState::Retry { .. })
 }

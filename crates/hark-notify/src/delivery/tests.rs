@@ -138,7 +138,10 @@ fn errors_tell_the_machine_what_they_mean() {
 #[test]
 fn a_time_left_by_a_clock_that_went_back_does_not_hold_a_message() {
     let policy = Policy::default();
-    let due = |state: DeliveryState| due(&state, NOW, &policy);
+    let kept = |at| due(&DeliveryState::Retry { at }, 0, NOW, &policy);
+    assert_eq!(kept(NOW + Duration::from_hours(60)), Some(NOW + Duration::from_hours(60)));
+    assert_eq!(kept(NOW + Duration::from_hours(9 * 24)), Some(NOW));
+    let due = |state: DeliveryState| due(&state, 1, NOW, &policy);
     let soon = NOW + Duration::from_mins(9);
     assert_eq!(due(DeliveryState::Retry { at: soon }), Some(soon));
     assert_eq!(due(DeliveryState::Retry { at: NOW + Duration::from_hours(5) }), Some(NOW));

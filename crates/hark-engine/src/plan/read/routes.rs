@@ -1,5 +1,6 @@
 //! The section `routes`, and what of `receivers` concerns the engine.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use hark_config::{Bare, Key, Kind, Section, Value};
@@ -8,7 +9,7 @@ use hark_model::{EventKind, PeriodName, ReceiverName, RouteName, Severity, Tag};
 
 use super::Places;
 use super::people::read_hours;
-use crate::plan::route::{MAX_DEPTH, MAX_STEPS};
+use crate::plan::route::{MAX_DEPTH, MAX_STEPS, StormDraft, StormPlan};
 use crate::plan::{Draft, GroupBy, Place, ReceiverPlan, RouteDraft, RouteMatch, StepPlan, Target};
 
 pub(super) const SEVERITY_WORDS: &[&str] = &["info", "unknown", "warning", "critical"];
@@ -60,6 +61,28 @@ const STEP_KEYS: &[Key] = &[
     .default("acknowledged"),
 ];
 
+const STORM_KEYS: &[Key] = &[
+    Key::new(
+        "messages",
+        Kind::Integer,
+        "More messages than this to a receiver are a storm; 0: however many.",
+    )
+    .default("100"),
+    Key::new("within", Kind::Duration, "They come within this time.").default("1m").unit("seconds"),
+    Key::new(
+        "hosts",
+        Kind::Integer,
+        "More hosts than this that fall silent or come back are one as well; 0: however many.",
+    )
+    .default("5"),
+    Key::new("hosts_within", Kind::Duration, "They do so within this time.")
+        .default("30s")
+        .unit("seconds"),
+];
+
+/// Limits on what is a storm's time: below it nothing comes together, above it nothing is urgent.
+const STORM_WITHIN: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
+
 /// The keys of a route.
 pub const ROUTE_KEYS: &[Key] = &[
     Key::new("name", Kind::Text, "Its name.").required(),
@@ -100,6 +123,7 @@ pub const ROUTE_KEYS: &[Key] = &[
     Key::new("group_interval", Kind::Duration, "How far apart messages of a group are.")
         .default("5m")
         .unit("seconds"),
+    Key::new("storm", Kind::Section(STORM_KEYS), "When messages come summed up."),
     Key::new("continue", Kind::Bool, "Whether later routes are looked at as well.")
         .default("false"),
     Key::new(
@@ -165,6 +189,7 @@ fn read_route(section: &Section<'_>, places: &mut Places, depth: usize) -> Optio
         }),
         group_wait: section.opt_duration("group_wait", Bare::Seconds),
         group_interval: section.opt_duration("group_interval", Bare::Seconds),
+        storm: section.child("storm").map(|part| read_storm(&part)).unwrap_or_default(),
         and_on: section.bool("continue", false),
         routes: read_list(section, places, depth + 1),
         name: Some(name),
@@ -178,6 +203,26 @@ fn read_targets(section: &Section<'_>, route: &RouteName, places: &mut Places) -
         to.push(target.value);
     }
     to
+}
+
+fn read_storm(part: &Section<'_>) -> StormDraft {
+    part.finish(STORM_KEYS);
+    let most = u64::try_from(StormPlan::MOST).unwrap_or(u64::MAX);
+    let count = |key| part.opt_u64(key, 0..=most).and_then(|count| usize::try_from(count).ok());
+    let time = |key| {
+        let time = part.opt_duration(key, Bare::Seconds)?;
+        if !STORM_WITHIN.contains(&time) {
+            part.error(key, "must be from 1s to 1h");
+            return None;
+        }
+        Some(time)
+    };
+    StormDraft {
+        messages: count("messages"),
+        within: time("within"),
+        hosts: count("hosts"),
+        hosts_within: time("hosts_within"),
+    }
 }
 
 fn read_steps(section: &Section<'_>, route: &RouteName, places: &mut Places) -> Vec<StepPlan> {

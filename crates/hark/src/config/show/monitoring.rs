@@ -164,6 +164,12 @@ fn route(route: &RoutePlan) -> Value {
         "group_by": route.group.by.as_ref().map(|by| by.iter().map(|by| by.word()).collect::<Vec<_>>()),
         "group_wait": time(route.group.wait),
         "group_interval": time(route.group.interval),
+        "storm": {
+            "messages": route.storm.messages,
+            "within": time(route.storm.within),
+            "hosts": route.storm.hosts,
+            "hosts_within": time(route.storm.hosts_within),
+        },
         "escalate": route.escalate.iter().map(step).collect::<Vec<_>>(),
         "continue": route.and_on,
         "routes": route.routes.iter().map(self::route).collect::<Vec<_>>(),
