@@ -126,9 +126,10 @@ impl ServiceReceiver for Desk {
         let alias = cut(&format!("hark/{}", render::thread(n)), MAX_ALIAS, Unit::Chars);
         let by_alias =
             |what: &str| format!("/v2/alerts/{}{what}?identifierType=alias", encoded(&alias));
-        let follows = match n.reason {
-            Reason::Acknowledged => Some("/acknowledge"),
-            _ => is_over(n).then_some("/close"),
+        let follows = if n.reason == Reason::Acknowledged {
+            Some("/acknowledge")
+        } else {
+            is_over(n).then_some("/close")
         };
         if let Some(what) = follows {
             // The user of Opsgenie that it is done for: people here need not be people there.

@@ -116,10 +116,12 @@ impl Pager {
 
     fn alert(&self, n: &Notification, context: &Context) -> Value {
         let key = cut(&format!("hark/{}", render::thread(n)), MAX_KEY, Unit::Bytes);
-        let action = match n.reason {
-            Reason::Acknowledged => "acknowledge",
-            _ if is_over(n) => "resolve",
-            _ => "trigger",
+        let action = if n.reason == Reason::Acknowledged {
+            "acknowledge"
+        } else if is_over(n) {
+            "resolve"
+        } else {
+            "trigger"
         };
         let mut alert = json!({
             "routing_key": self.key.expose(),

@@ -351,12 +351,7 @@ impl Judge {
         for (receiver, known) in all.iter_mut().enumerate() {
             let mut blocks = model.blocks(key, receiver, known.level, second);
             known.before = (blocks, second);
-            // Who took it is told after the problem has arrived.
-            let taken = thing.level != 0
-                && known.lacks_taker(thing.taken)
-                && model.is_taken(key, second)
-                && known.delivered.is_some()
-                && !self.committed.waits_for(key, receiver);
+            let taken = self.owes_taker((key, receiver), known, second, model);
             if taken {
                 blocks &= !model::FOLLOWS;
             }
@@ -379,14 +374,7 @@ impl Judge {
                     self.kept += 1;
                     second
                 });
-                let reason = known.reasons[known.news(thing.level)];
-                let is_true = |word: &&str| {
-                    let bit = model::WORDS.iter().find(|(name, _)| name == word);
-                    known.are_old || bit.is_none_or(|(_, bit)| blocks & bit != 0)
-                };
-                // The same reason is not written down again for who took it.
-                let is_known = reason.iter().any(is_true)
-                    || taken && known.reasons.iter().flatten().any(is_true);
+                let (is_known, reason) = known.is_explained(thing.level, blocks, taken);
                 if !reminder && !is_known && !waits && second > since + REASON_SOON && !known.noted
                 {
                     known.noted = true;
@@ -421,6 +409,17 @@ impl Judge {
             let text = format!("{} {}: {text}", name(key, model), RECEIVERS[receiver]);
             self.violate(what, second, &text);
         }
+    }
+
+    /// Returns whether a receiver is to hear who took it: after the problem has arrived.
+    fn owes_taker(&self, at: (usize, usize), known: &Known, second: u64, model: &Model) -> bool {
+        let (key, receiver) = at;
+        let thing = model.thing(key);
+        thing.level != 0
+            && known.lacks_taker(thing.taken)
+            && model.is_taken(key, second)
+            && known.delivered.is_some()
+            && !self.committed.waits_for(key, receiver)
     }
 
     fn look_at_steps(&mut self, key: usize, second: u64, model: &Model) {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::week::model::Level;
+use crate::week::model::{self, Level};
 
 /// So many messages to one receiver in a minute, or so many about hosts in half of one, are a storm.
 const STORM: (usize, u64) = (100, 60);
@@ -42,6 +42,23 @@ impl Known {
     /// Returns whether it believes in a problem and has not heard that it was taken then.
     pub(super) fn lacks_taker(&self, taken: Option<u64>) -> bool {
         self.level != 0 && taken.is_some() && self.taken != taken
+    }
+
+    /// Returns whether the journal says one of `blocks` of the news of a level, and what it says.
+    pub(super) fn is_explained(
+        &self,
+        level: Level,
+        blocks: u16,
+        taken: bool,
+    ) -> (bool, Option<&'static str>) {
+        let is_true = |word: &&str| {
+            let bit = model::WORDS.iter().find(|(name, _)| name == word);
+            self.are_old || bit.is_none_or(|(_, bit)| blocks & bit != 0)
+        };
+        let reason = self.reasons[self.news(level)];
+        // The same reason is not written down again for who took it.
+        let also = taken && self.reasons.iter().flatten().any(is_true);
+        (reason.iter().any(is_true) || also, reason)
     }
 
     /// Returns what kind of news a level is.
