@@ -11,6 +11,7 @@
 
 mod facts;
 mod overdue;
+mod people;
 mod plan;
 mod render;
 mod report;
@@ -20,6 +21,7 @@ mod trend;
 
 pub use facts::{Facts, HostFacts, IncidentFacts, Slow, Supply};
 pub use overdue::{Overdue, OverdueRow};
+pub use people::{Known, Person};
 pub use plan::{Kind, Plan, REPORT_KEYS};
 pub use report::{Content, Report};
 pub use spans::{Span, Spans};

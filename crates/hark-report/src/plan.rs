@@ -8,6 +8,8 @@ use hark_model::ReceiverName;
 use hark_model::record::Matcher;
 use jiff::tz::TimeZone;
 
+use crate::people::{self, Known, Person};
+
 /// Longest time between two reports: what is asked of the state beyond it is asked by hand.
 const LONGEST: Duration = Duration::from_hours(400 * 24);
 
@@ -16,7 +18,12 @@ const SHORTEST: Duration = Duration::from_mins(1);
 
 /// The keys of a report.
 pub const REPORT_KEYS: &[Key] = &[
-    Key::new("to", KeyKind::OneOrMany(&KeyKind::Text), "Receivers.").required(),
+    Key::new(
+        "to",
+        KeyKind::OneOrMany(&KeyKind::Text),
+        "Receivers, `user:NAME` or `team:NAME`: a user gets it about the hosts that are the user's own.",
+    )
+    .required(),
     Key::new(
         "match",
         KeyKind::Section(MATCH_KEYS),
@@ -68,6 +75,8 @@ pub struct Plan {
     pub kind: Kind,
     /// Who gets it.
     pub to: Vec<ReceiverName>,
+    /// Which users get one about what each may see.
+    pub people: Vec<Person>,
     /// Which hosts it is about.
     pub hosts: Matcher,
     /// When it is sent.
@@ -82,18 +91,24 @@ pub struct Plan {
 
 impl Plan {
     /// Reads the section `reports` of the root of the configuration. What is wrong is reported there;
-    /// the others are returned. `hosts` reads a filter on hosts, as routes have it; `known` are the
-    /// receivers there are.
+    /// the others are returned. `hosts` reads a filter on hosts, as routes have it; `known` is
+    /// whom and what it can go to.
     pub fn read_all(
         root: &Section<'_>,
         hosts: impl Fn(&Section<'_>) -> Matcher,
-        known: &[ReceiverName],
+        known: &Known,
     ) -> Vec<Self> {
         let read = |(key, section): (hark_config::Spanned<&str>, Section<'_>)| {
             section.finish(REPORT_KEYS);
             read_one(key.value, &section, &hosts, known)
         };
         root.children("reports").into_iter().filter_map(read).collect()
+    }
+
+    /// Returns whom it goes to, as one writes it; teams are their members.
+    pub fn addressees(&self) -> Vec<String> {
+        let people = self.people.iter().map(|person| format!("user:{}", person.user));
+        self.to.iter().map(ToString::to_string).chain(people).collect()
     }
 
     /// Returns the period that is reported on demand at `until`: as long as the one before the next
@@ -112,18 +127,9 @@ fn read_one(
     name: &str,
     section: &Section<'_>,
     hosts: &impl Fn(&Section<'_>) -> Matcher,
-    known: &[ReceiverName],
+    known: &Known,
 ) -> Option<Plan> {
-    let mut to = Vec::new();
-    for receiver in section.parse_many("to", ReceiverName::new) {
-        if known.contains(&receiver.value) {
-            to.push(receiver.value);
-        } else {
-            let text = format!("there is no receiver `{}`", receiver.value);
-            let report = section.diagnostics().error(receiver.span, text);
-            report.nearest(receiver.value.as_str(), known.iter().map(ReceiverName::as_str));
-        }
-    }
+    let (to, people) = people::read(section, known);
     let zone_name = section.opt_str("timezone");
     let zone = match zone_name.map(TimeZone::get) {
         None => TimeZone::system(),
@@ -150,6 +156,7 @@ fn read_one(
         name: name.to_owned(),
         kind: older_than.map_or(Kind::Summary, |older_than| Kind::Failures { older_than }),
         to,
+        people,
         hosts: matcher,
         when,
         zone,
@@ -161,13 +168,24 @@ fn read_one(
 #[cfg(test)]
 mod tests {
     use hark_config::{Document, NoSecrets, Style};
-    use hark_model::Unix;
+    use hark_model::{TeamName, Unix, UserName};
 
     use super::*;
 
     fn read(text: &str) -> (Vec<Plan>, String) {
         let document = Document::single(text);
-        let known = [ReceiverName::new("mail").unwrap(), ReceiverName::new("boss").unwrap()];
+        let user = |name: &str| UserName::new(name).unwrap();
+        let person = |name: &str, channels: &[&str]| Person {
+            user: user(name),
+            channels: channels.iter().map(|name| ReceiverName::new(name).unwrap()).collect(),
+            admin: false,
+            zone: None,
+        };
+        let known = Known {
+            receivers: ["mail", "boss"].map(|name| ReceiverName::new(name).unwrap()).to_vec(),
+            people: vec![person("anna", &["mail"]), person("ben", &[])],
+            teams: [(TeamName::new("web").unwrap(), vec![user("anna")])].into(),
+        };
         let hosts = |section: &Section<'_>| {
             let hosts = section.one_or_many("hosts");
             let hosts =
@@ -200,10 +218,23 @@ mod tests {
     }
 
     #[test]
+    fn a_user_who_is_meant_twice_gets_one() {
+        let (plans, errors) =
+            read("reports: {mine: {to: [boss, 'user:anna', 'team:web'], every: 24h}}");
+        assert_eq!(errors, "");
+        let people: Vec<&str> = plans[0].people.iter().map(|p| p.user.as_str()).collect();
+        assert_eq!((plans[0].to.len(), people), (1, vec!["anna"]));
+    }
+
+    #[test]
     fn what_is_wrong_is_said_at_its_place() {
         for (text, expected) in [
             ("{to: mial, cron: '@daily'}", "did you mean `mail`?"),
             ("{to: mail}", "one of `cron`, `every` is expected"),
+            ("{to: 'user:ana', cron: '@daily'}", "did you mean `anna`?"),
+            ("{to: 'user:ben', cron: '@daily'}", "has no channels"),
+            ("{to: 'team:wed', cron: '@daily'}", "did you mean `web`?"),
+            ("{to: 'oncall:x', cron: '@daily'}", "`oncall:` is unknown"),
             ("{to: mail, cron: '@daily', every: 1h}", "`cron`"),
             ("{to: mail, cron: 'at noon'}", "is no pattern of cron"),
             ("{to: mail, every: 1s}", "must be from 1m to 400d"),

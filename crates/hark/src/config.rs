@@ -12,17 +12,20 @@ mod show;
 mod updates;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use hark_agent::{Access, AgentConfig};
 use hark_checks::{Check, Configured};
-use hark_config::{Document, Key, Kind, Level, SourceFile, Style};
+use hark_config::{Document, Key, Kind, Level, Section, SourceFile, Style};
 use hark_engine::{Plan, plan};
+use hark_model::UserName;
 use hark_net::Guard;
 use hark_notify::Receivers;
 use hark_notify::mailbox::MAILBOX_KEYS;
 use hark_web::WebSettings;
+use jiff::tz::TimeZone;
 
 pub(crate) use files::{Paths, default_data_dir};
 pub(crate) use given::{AgentConfigs, Given};
@@ -216,8 +219,8 @@ fn read(sources: Vec<SourceFile>, names: Vec<PathBuf>, revision: u32) -> Result<
     let agent_configs = AgentConfigs::read(&root);
     let offer = Offer::read(&root);
     let watch = WatchSettings::read(&root, &receivers);
-    let known: Vec<_> = receivers.iter().map(|(name, _)| name.clone()).collect();
-    let reports = hark_report::Plan::read_all(&root, plan::read_host_match, &known);
+    let readers = readers(&root, plan.as_ref(), &settings, &receivers);
+    let reports = hark_report::Plan::read_all(&root, plan::read_host_match, &readers);
     let dns = hark_dns::Settings::read(&root);
     let agent = root.child("agent").map(|s| AgentConfig::read(&s, PathBuf::new()));
     root.finish(&keys());
@@ -252,6 +255,39 @@ fn read(sources: Vec<SourceFile>, names: Vec<PathBuf>, revision: u32) -> Result<
 /// Returns the number of what `paths` name now; `None` if it cannot be read.
 pub(crate) fn revision(paths: &Paths) -> Option<u32> {
     files::read(paths).ok().map(|found| files::revision(&found))
+}
+
+/// Returns whom and what reports can go to.
+fn readers(
+    root: &Section<'_>,
+    plan: Option<&Plan>,
+    settings: &Settings,
+    receivers: &Receivers,
+) -> hark_report::Known {
+    let zones: BTreeMap<&str, TimeZone> = root
+        .children("users")
+        .into_iter()
+        .filter_map(|(name, section)| {
+            let zone = TimeZone::get(section.opt_str("timezone")?);
+            let Ok(zone) = zone else {
+                section.error("timezone", "is no time zone: write one as `Europe/Berlin` or `UTC`");
+                return None;
+            };
+            Some((name.value, zone))
+        })
+        .collect();
+    let person = |(user, person): (&UserName, &plan::PersonPlan)| hark_report::Person {
+        user: user.clone(),
+        channels: person.channels.clone(),
+        admin: settings.users.iter().any(|known| known.name == *user && known.admin),
+        zone: zones.get(user.as_str()).cloned(),
+    };
+    let people = plan.map(|plan| &plan.people);
+    hark_report::Known {
+        receivers: receivers.iter().map(|(name, _)| name.clone()).collect(),
+        people: people.map(|p| p.persons.iter().map(person).collect()).unwrap_or_default(),
+        teams: people.map(|people| people.teams.clone()).unwrap_or_default(),
+    }
 }
 
 #[cfg(test)]

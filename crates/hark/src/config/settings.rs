@@ -72,6 +72,11 @@ const USER_KEYS: &[Key] = &[
     hark_engine::plan::PERSON_KEYS[1],
     hark_engine::plan::PERSON_KEYS[2],
     hark_engine::plan::PERSON_KEYS[3],
+    Key::new(
+        "timezone",
+        Kind::Text,
+        "Time zone of the times in the user's reports; by default the report's.",
+    ),
 ];
 
 /// The server's own keys, read.
@@ -244,8 +249,9 @@ fn read_users(root: &Section<'_>) -> (Vec<UserEntry>, KnownAs) {
             }
         };
         // One that only says how to be told is somebody who logs in by an account made on the page.
-        let told_only =
-            ["channels", "hours", "severity", "known_as"].iter().any(|key| section.has(key));
+        let told_only = ["channels", "hours", "severity", "known_as", "timezone"]
+            .iter()
+            .any(|key| section.has(key));
         let password = if told_only && !section.has("password") {
             None
         } else {

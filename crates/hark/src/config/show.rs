@@ -272,7 +272,7 @@ fn report(plan: &hark_report::Plan) -> Value {
         }
     };
     json!({
-        "to": plan.to.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "to": plan.addressees(),
         "match": {"hosts": hosts.hosts, "tags": tags},
         "when": plan.when.to_string(),
         "timezone": plan.zone.iana_name(),

@@ -17,7 +17,7 @@ use anyhow::anyhow;
 use hark_engine::input::{Action, ReportMessage};
 use hark_model::time::Clock;
 use hark_model::{ReceiverName, Unix, UserName};
-use hark_report::{Plan, Report, Span};
+use hark_report::{Person, Plan, Report, Span};
 use hark_store::state::{Change, StateReader};
 use hark_web::{Answer, Refused, ReportPeriod};
 use tokio::sync::{mpsc, oneshot};
@@ -221,21 +221,55 @@ impl Desk {
     }
 
     fn report(&self, plan: &Plan, period: Span, send: bool) -> anyhow::Result<Report> {
-        let facts = gather::gather(&self.links, &self.reader, plan, period)?;
+        let facts = gather::gather(&self.links, &self.reader, plan, period, None)?;
         let report = Report::make(plan, &facts, period);
-        if send && !report.is_empty() {
-            for receiver in &plan.to {
-                self.send(&report, receiver)?;
-            }
-            tracing::info!(report = plan.name, to = plan.to.len(), "made");
+        if !send {
+            return Ok(report);
         }
+        if !report.is_empty() {
+            for receiver in &plan.to {
+                self.send(&report, receiver, None)?;
+            }
+        }
+        for person in &plan.people {
+            self.report_to(plan, person, period)?;
+        }
+        tracing::info!(report = plan.name, to = plan.addressees().join(" "), "made");
         Ok(report)
     }
 
-    fn send(&self, report: &Report, receiver: &ReceiverName) -> anyhow::Result<()> {
+    /// Tells a user what the period was like of the hosts that he may see: all, or his own.
+    fn report_to(&self, plan: &Plan, person: &Person, period: Span) -> anyhow::Result<()> {
+        let failed = |error: &dyn std::error::Error| anyhow!("cannot read: {}", chain(error));
+        let stored = self.reader.user(&person.user).map_err(|error| failed(&error))?;
+        let sees_all = person.admin || stored.is_some_and(|user| user.admin);
+        let owner = (!sees_all).then_some(&person.user);
+        let facts = gather::gather(&self.links, &self.reader, plan, period, owner)?;
+        if facts.hosts.is_empty() {
+            return Ok(());
+        }
+        let zone = person.zone.clone().unwrap_or_else(|| plan.zone.clone());
+        let report = Report::make(&Plan { zone, ..plan.clone() }, &facts, period);
+        if report.is_empty() {
+            return Ok(());
+        }
+        for channel in &person.channels {
+            self.send(&report, channel, Some(&person.user))?;
+        }
+        Ok(())
+    }
+
+    fn send(
+        &self,
+        report: &Report,
+        receiver: &ReceiverName,
+        user: Option<&UserName>,
+    ) -> anyhow::Result<()> {
+        // Two users may have one channel.
+        let whose = user.map(|user| format!("/{user}")).unwrap_or_default();
         let message = ReportMessage {
             receiver: receiver.clone(),
-            key: format!("report/{}/{}/{receiver}", report.name, report.until().0),
+            key: format!("report/{}/{}{whose}/{receiver}", report.name, report.until().0),
             title: report.title.clone(),
             text: report.text(),
             html: report.html(&self.page),
@@ -297,7 +331,10 @@ mod tests {
     fn daily() -> Plan {
         let document =
             Document::single("reports: {r: {to: mail, cron: '0 8 * * *', timezone: UTC}}");
-        let known = [ReceiverName::new("mail").unwrap()];
+        let known = hark_report::Known {
+            receivers: vec![ReceiverName::new("mail").unwrap()],
+            ..hark_report::Known::default()
+        };
         let plans = Plan::read_all(&document.root(&NoSecrets), |_| Matcher::default(), &known);
         plans.into_iter().next().unwrap()
     }

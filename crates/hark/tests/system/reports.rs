@@ -31,17 +31,21 @@ fn a_period_and_old_failures_are_told_by_mail_and_as_json_once() {
     let folder = folder.path();
     let postfix = Postfix::start(folder);
     let hook = Hook::start();
+    let own = Hook::start();
     // Nobody answers at the discard port of a loopback address: one check fails from the start.
     let config = format!(
-        "receivers:\n  hook: {{webhook: {{url: '{}'}}}}\n  mail: {{email: {{to: boss@example.net, \
+        "receivers:\n  hook: {{webhook: {{url: '{}'}}}}\n  anna: {{webhook: {{url: '{}'}}}}\n  mail: {{email: {{to: boss@example.net, \
          from: hark@example.net, server: 127.0.0.1, port: {}, security: none}}}}\n\
          routes: [{{name: none, match: {{hosts: nobody}}, to: hook}}]\n\
-         hosts: {{db1: {{}}, web1: {{}}}}\n\
+         hosts: {{db1: {{}}, web1: {{owner: anna}}}}\n\
+         users: {{anna: {{channels: anna, timezone: Asia/Tokyo}}}}\n\
          checks: {{app: {{host: db1, tcp: {{address: 127.0.0.9, port: 9}}, every: 1s, timeout: 500ms, attempts: 1}}}}\n\
          reports:\n  weekly: {{to: [hook, mail], cron: '0 8 * * mon', timezone: Europe/Berlin}}\n  \
          old: {{to: hook, every: 1m, failures_older_than: 1s, subject: still failing}}\n  \
-         web: {{to: hook, every: 1m, failures_older_than: 1s, match: {{hosts: 'web*'}}}}\n",
+         web: {{to: hook, every: 1m, failures_older_than: 1s, match: {{hosts: 'web*'}}}}\n  \
+         mine: {{to: 'user:anna', every: 24h, timezone: UTC}}\n",
         hook.url(),
+        own.url(),
         postfix.port()
     );
     let mut start = Start::new("server", folder).config(&config);
@@ -69,6 +73,13 @@ fn a_period_and_old_failures_are_told_by_mail_and_as_json_once() {
     let mut unknown = clean(HARK, folder);
     unknown.args(["report", "monthly", "--data"]).arg(&server.data);
     assert!(!run(&mut unknown, TOLD).status.success());
+
+    // A user hears of his own hosts, by his channels and clock.
+    report(folder, &server, &["mine", "--send"]);
+    let call = until("the user's call", TOLD, || own.calls().first().cloned());
+    let said = call.body["report"].to_string();
+    assert!(said.contains("web1") && !said.contains("db1"), "{said}");
+    assert!(hook.calls().is_empty());
 
     // Sent: the mail has both forms, the call has the data.
     report(folder, &server, &["weekly", "--send"]);

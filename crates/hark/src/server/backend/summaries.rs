@@ -41,7 +41,7 @@ fn row(listed: &Listed) -> ReportRow {
             Kind::Summary => "summary".to_owned(),
             Kind::Failures { .. } => "failures".to_owned(),
         },
-        to: plan.to.iter().map(ToString::to_string).collect(),
+        to: plan.addressees(),
         schedule: plan.when.to_string(),
         last_at: Timestamp(listed.last),
         next_at: listed.next.map(Timestamp),

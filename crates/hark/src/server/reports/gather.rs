@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use hark_engine::Engine;
 use hark_model::record::{IncidentRecord, JournalKind, Matcher};
-use hark_model::{CheckName, HostId, HostName, IncidentId, SeriesName, Tag, Unix};
+use hark_model::{CheckName, HostId, HostName, IncidentId, SeriesName, Tag, Unix, UserName};
 use hark_report::{Facts, HostFacts, IncidentFacts, Plan, Point, Slow, Span, Supply, crossing};
 use hark_store::history::{Answer as Samples, Line, QueryPlan};
 use hark_store::state::{IncidentFilter, JournalFilter, StateReader};
@@ -41,7 +41,8 @@ struct Known {
     since: Unix,
 }
 
-/// Gathers what is known about `period` of the hosts that `plan` is about.
+/// Gathers what is known about `period` of the hosts that `plan` is about, of these an owner's alone if
+/// there is one.
 ///
 /// # Errors
 /// If the state cannot be read, or the server is ending. Without history the report has none of what
@@ -51,10 +52,12 @@ pub(super) fn gather(
     reader: &StateReader,
     plan: &Plan,
     period: Span,
+    owner: Option<&UserName>,
 ) -> anyhow::Result<Facts> {
     let failed = |error: &dyn std::error::Error| anyhow!("cannot read the state: {}", chain(error));
     let matcher = plan.hosts.clone();
-    let hosts = links.ask(move |engine| hosts_of(engine, &matcher));
+    let owner = owner.cloned();
+    let hosts = links.ask(move |engine| hosts_of(engine, &matcher, owner.as_ref()));
     let hosts = hosts.ok_or_else(|| anyhow!("the server is ending"))?;
     let mut incidents = incidents(reader, period)?;
     let sent = reader.messages_sent(period.from, period.until).map_err(|e| failed(&e))?;
@@ -97,10 +100,11 @@ pub(super) fn gather(
     Ok(facts)
 }
 
-fn hosts_of(engine: &Engine, matcher: &Matcher) -> Vec<Known> {
+fn hosts_of(engine: &Engine, matcher: &Matcher, owner: Option<&UserName>) -> Vec<Known> {
     let mut all: Vec<Known> = engine
         .hosts()
         .filter(|host| hark_engine::covers_host(matcher, host.name().as_str(), host.tags()))
+        .filter(|host| owner.is_none_or(|owner| host.owner() == Some(owner)))
         .map(|host| Known {
             id: host.id(),
             name: host.name().clone(),
