@@ -69,6 +69,15 @@ pub trait Resolve: Send + Sync {
         host: &'a str,
         family: Family,
     ) -> BoxFuture<'a, io::Result<Vec<IpAddr>>>;
+
+    /// Returns who offers the service of this name, in the order in which they are to be asked.
+    ///
+    /// # Errors
+    /// If nobody offers it, or nobody knows; who can look up addresses alone knows of none.
+    fn services<'a>(&'a self, name: &'a str) -> BoxFuture<'a, io::Result<Vec<Service>>> {
+        let error = ResolveError::NoService { name: name.to_owned() };
+        Box::pin(async move { Err(error.into()) })
+    }
 }
 
 impl Resolve for Resolver {
@@ -78,6 +87,10 @@ impl Resolve for Resolver {
         family: Family,
     ) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
         Box::pin(async move { Ok(self.lookup(host, family).await?) })
+    }
+
+    fn services<'a>(&'a self, name: &'a str) -> BoxFuture<'a, io::Result<Vec<Service>>> {
+        Box::pin(async move { Ok(Self::services(self, name).await?.found) })
     }
 }
 

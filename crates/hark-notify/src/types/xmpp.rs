@@ -16,11 +16,12 @@ use std::time::Duration;
 use hark_config::{Key, Kind, Section};
 use hark_model::{HostName, Notification};
 use hark_net::{BoxFuture, Guard, Tls, Trust};
+use tokio::net::TcpStream;
 
 use self::talk::{Account, Message, Refusal, Security, Talk};
 use crate::deadline::{Deadline, read_timeout};
 use crate::digest;
-use crate::error::{Again, SendError};
+use crate::error::{Again, Doing, SendError};
 use crate::reach::connect;
 use crate::render::{self, Template, read_template};
 use crate::served::{Outcomes, Served};
@@ -50,8 +51,16 @@ pub(crate) const KEYS: &[Key] = &[
         "Rooms that get the messages: `ops@rooms.example.net`.",
     ),
     Key::new("nick", Kind::Text, "Our name in rooms.").default("hark"),
-    Key::new("server", Kind::Text, "Name or address of our server, if it is not that of `jid`."),
-    Key::new("port", Kind::Integer, "Its port; by default 5222, and 5223 for `tls`."),
+    Key::new(
+        "server",
+        Kind::Text,
+        "Name or address of our server; by default what SRV says of the domain of `jid`, or that itself.",
+    ),
+    Key::new(
+        "port",
+        Kind::Integer,
+        "Its port; by default what SRV says, or 5222, and 5223 for `tls`.",
+    ),
     Key::new("security", Kind::OneOf(&["starttls", "tls"]), "How the connection is protected.")
         .default("starttls"),
     Key::new(
@@ -75,6 +84,9 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// Most people and rooms of one receiver: each is entered and told within one delivery.
 const MAX_RECIPIENTS: usize = 50;
 
+/// Most servers of a domain that are tried within one delivery: each has a share of its time.
+const MAX_SERVERS: usize = 5;
+
 /// Longest address (RFC 7622).
 const MAX_ADDRESS: usize = 3071;
 
@@ -91,7 +103,8 @@ impl ReceiverType for Xmpp {
          own at your server. The connection is always encrypted, the log-in is SCRAM-SHA-256, \
          SCRAM-SHA-1 or PLAIN, whichever the server offers first in this order. All messages about \
          one incident have the same thread; the text says how bad it is and when it is over. The \
-         server's name is taken from the address or from `server`; SRV records are not asked for. \
+         server is the one that the address's domain names by SRV (`_xmpp-client._tcp`, for `tls` \
+         `_xmpps-client._tcp`), else the domain itself, or `server` and `port` if one of them is there. \
          Whoever the server refuses for good is shown, and the others get the message; whoever it \
          puts off is tried again for a day, as is everybody while the server is away or refuses the \
          log-in."
@@ -140,7 +153,9 @@ impl ReceiverType for Xmpp {
             section.error("jid", what).hint("let people join a room");
         }
         let (user, domain, _) = jid?;
+        let is_fixed = section.has("server") || section.has("port");
         Some(Box::new(Messenger {
+            is_fixed,
             server: server.unwrap_or_else(|| domain.clone()),
             port: u16::try_from(port).unwrap_or(5222),
             account: Account {
@@ -187,6 +202,8 @@ fn read_addresses(section: &Section<'_>, key: &'static str) -> Vec<String> {
 /// One configured receiver.
 #[derive(Debug)]
 struct Messenger {
+    /// Server and port are what somebody wrote: nobody else is asked.
+    is_fixed: bool,
     server: String,
     port: u16,
     account: Account,
@@ -246,7 +263,7 @@ impl Messenger {
         context: &Context,
     ) -> Result<Delivered, SendError> {
         let deadline = Deadline::start(self.timeout);
-        let stream = connect(context, &self.server, self.port, Guard::Open, deadline).await?;
+        let stream = self.reach(context, deadline).await?;
         let mut talk = Talk::begin(stream, &self.account, deadline).await?;
 
         let missing = |all: &[String]| -> Vec<String> {
@@ -262,6 +279,37 @@ impl Messenger {
         self.tell_rooms(missing(&self.rooms), message, &mut talk, &mut outcomes).await;
         talk.end().await;
         self.served.judge(&n.key, outcomes)
+    }
+
+    /// Connects to the first server that answers, of those that the domain names for the service, or to the
+    /// domain itself if it names none (RFC 6120, 3.2). What name servers cannot say now is no reason not to
+    /// try the latter.
+    async fn reach(&self, context: &Context, deadline: Deadline) -> Result<TcpStream, SendError> {
+        let mut servers = Vec::new();
+        if !self.is_fixed {
+            let service = match self.account.security {
+                Security::StartTls => "_xmpp-client._tcp",
+                Security::Tls => "_xmpps-client._tcp",
+            };
+            let name = format!("{service}.{}", self.account.domain);
+            let found = deadline.within(Doing::Resolving, context.resolve.services(&name)).await?;
+            servers = found.unwrap_or_default();
+            servers.truncate(MAX_SERVERS);
+        }
+        let mut last = None;
+        for (place, server) in servers.iter().enumerate() {
+            // One that swallows everything leaves the others their share of the time.
+            let share = u32::try_from(servers.len() - place).unwrap_or(1).max(1);
+            let part = Deadline::start(deadline.left() / share);
+            match connect(context, &server.target, server.port, Guard::Open, part).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = Some(error),
+            }
+        }
+        match last {
+            Some(error) => Err(error),
+            None => connect(context, &self.server, self.port, Guard::Open, deadline).await,
+        }
     }
 
     /// Tells rooms one after the other. What is lost at one of them is lost for those behind it alone: who

@@ -1,7 +1,10 @@
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use hark_net::Resolver;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -75,6 +78,77 @@ async fn a_room_that_does_not_answer_repeats_nothing_to_those_who_were_told() {
         assert_eq!(told("mira@example.net"), 1, "after {n_tries} tries: {}", said.lock().unwrap());
     }
     assert_eq!([told("a@rooms.test"), told("b@rooms.test")], [1, 1], "each room has its turn");
+}
+
+/// Answers questions for services of `name` with these ports of this machine, in the order of their
+/// priorities; it knows nothing else.
+async fn name_server(name: &'static str, ports: Vec<u16>) -> (SocketAddr, JoinSet<()>) {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let asked: Vec<u8> = name
+            .split('.')
+            .flat_map(|label| [&[u8::try_from(label.len()).unwrap()], label.as_bytes()].concat())
+            .chain([0, 0, 33, 0, 1])
+            .collect();
+        let mut question = [0; 512];
+        loop {
+            let (n_bytes, from) = socket.recv_from(&mut question).await.unwrap();
+            let question = &question[..n_bytes];
+            let is_known = question[12..] == asked[..];
+            // An answer, to what was asked recursively; without the name there is an error 3.
+            let flags = if is_known { [0x81, 0x80] } else { [0x81, 0x83] };
+            let n_answers = if is_known { u8::try_from(ports.len()).unwrap() } else { 0 };
+            let head = [&question[..2], &flags, &[0, 1, 0, n_answers, 0, 0, 0, 0]].concat();
+            let mut answer = [&head, &question[12..]].concat();
+            for (place, port) in ports.iter().take(n_answers.into()).enumerate() {
+                // The name of the question, SRV, a minute; priority, weight, port and `localhost`.
+                answer.extend([0xC0, 12, 0, 33, 0, 1, 0, 0, 0, 60, 0, 17]);
+                answer.extend([0, u8::try_from(place).unwrap(), 0, 0]);
+                answer.extend(port.to_be_bytes());
+                answer.extend(b"\x09localhost\0");
+            }
+            socket.send_to(&answer, from).await.unwrap();
+        }
+    });
+    (address, tasks)
+}
+
+fn asking(server: SocketAddr) -> Context {
+    Context { resolve: Arc::new(Resolver::asking(&[server])), ..context() }
+}
+
+#[tokio::test]
+async fn the_server_is_the_first_of_those_that_the_domain_names_which_answers() {
+    let (port, said, _tasks) = server_with_mute_rooms().await;
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dead = closed.local_addr().unwrap().port();
+    drop(closed);
+    let (names, _names) = name_server("_xmpps-client._tcp.hark.test", vec![dead, port]).await;
+    let text = "jid: hark@hark.test\npassword: x\nsecurity: tls\ninsecure: true\n\
+                to: mira@example.net\n";
+    let receiver = read(&Xmpp, text);
+    receiver.send(&problem(), &asking(names)).await.unwrap();
+    let said = said.lock().unwrap();
+    assert!(said.contains("<message to='mira@example.net'"), "{said}");
+    assert!(said.contains("to='hark.test'"), "the server is asked for the domain: {said}");
+}
+
+#[tokio::test]
+async fn a_domain_that_names_no_server_is_one_itself_and_a_written_server_is_not_asked_for() {
+    let (port, said, _tasks) = server_with_mute_rooms().await;
+    let (names, _names) = name_server("_xmpps-client._tcp.other.test", vec![1]).await;
+    let told = || said.lock().unwrap().matches("<message to='mira@example.net'").count();
+    // Nobody listens at the usual port of this machine: that it is tried shows in the error.
+    let text = "jid: hark@localhost\npassword: x\nsecurity: tls\ninsecure: true\n\
+                to: mira@example.net\ntimeout: 5s\n";
+    let error = read(&Xmpp, text).send(&problem(), &asking(names)).await.unwrap_err();
+    assert!(error.to_string().contains("5223"), "{error}");
+    // A written port is taken although the domain names a server.
+    let text = format!("{}port: {port}\n", text.replace("@localhost", "@other.localhost"));
+    read(&Xmpp, &text).send(&problem(), &asking(names)).await.unwrap();
+    assert_eq!(told(), 1);
 }
 
 #[test]
