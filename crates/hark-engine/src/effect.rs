@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hark_model::Event;
 use hark_model::name::{CheckName, HostName};
 use hark_model::record::{DeliveryId, HostId, IncidentId, Record, SilenceId};
 use hark_model::sample::SeriesName;
@@ -75,6 +76,13 @@ pub enum Effect {
         incident: IncidentId,
         /// How long it may wait for the agent.
         expires_after: Duration,
+    },
+    /// Something happened on a host that no agent says: it comes back as an event from there.
+    Happened {
+        /// On which host.
+        host: HostId,
+        /// What.
+        event: Event,
     },
     /// What the page shows of this host, check or incident has changed.
     Changed(Changed),

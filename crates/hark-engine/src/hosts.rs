@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use hark_model::record::{HostRecord, JournalKind, Record};
-use hark_model::{CheckName, HostId, HostName, IncidentId, Now, UserName};
+use hark_model::{
+    CheckName, Event, EventKind, HostId, HostName, IncidentId, Now, Severity, UserName,
+};
 
 use crate::check::{Check, Kind};
 use crate::effect::{Changed, Done, Effect, Effects, Refused};
@@ -18,6 +20,16 @@ use crate::plan::SELF;
 
 /// Words are looked through for unused ones when they have doubled, and this many more have come.
 const WORDS_SLACK: usize = 1024;
+
+/// The kind of the event that a host appeared which nobody had named before.
+const NEW_HOST: &str = "new_host";
+
+/// Says that a host is there that no file names. Hosts of files are no news: whoever wrote them knows.
+fn appeared(host: HostId, text: String, now: Now, fx: &mut Effects) {
+    let kind = EventKind::Other(NEW_HOST.to_owned());
+    let event = Event { at: now.unix, kind, severity: Severity::Info, text, tags: Vec::new() };
+    fx.effects.push(Effect::Happened { host, event });
+}
 
 impl Engine {
     pub(crate) fn host_seen(&mut self, seen: &HostSeen, now: Now, fx: &mut Effects) {
@@ -35,6 +47,8 @@ impl Engine {
         host.interval_ms = u32::try_from(interval).unwrap_or(u32::MAX);
         host.address = seen.address.or(host.address);
         fx.records.push(Record::Host(host.record()));
+        let from = host.address.map(|address| format!(" from {address}")).unwrap_or_default();
+        appeared(id, format!("heard for the first time{from}"), now, fx);
         if let Some(next) = self.host_deadline(id, now) {
             self.arm_host(id, next);
         }
@@ -73,6 +87,9 @@ impl Engine {
         let retagged = host.tags() != before;
         fx.records.push(Record::Host(host.record()));
         fx.effects.push(Effect::Changed(Changed::Host(id)));
+        if known.is_none() {
+            appeared(id, text.clone(), now, fx);
+        }
         fx.journal(now, About::host(id), JournalKind::Operator, text);
         if retagged {
             self.retagged(id, now, fx);

@@ -36,6 +36,10 @@ pub(crate) fn again_since(record: &IncidentRecord) -> Option<Unix> {
     record.text.ends_with(&first_at(record.since)).then_some(record.hard_since)
 }
 
+/// After a start it is waited until what was open is proven again; what kept a message back before may
+/// still do so.
+pub(crate) const AFTER_START: &str = "the server's start";
+
 /// What is waited for after a block has ended (rules D6, 6.8, R2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Release {

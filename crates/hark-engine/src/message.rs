@@ -109,13 +109,23 @@ fn detail(
     }
     let lasted = |until: Unix| span(until.since(record.since).as_secs());
     lines.push(match record.resolved_at {
-        Some(end) => format!(
-            "Was {} from {} to {} ({}).",
-            record.peak,
-            clock(record.since),
-            clock(end),
-            lasted(end)
-        ),
+        Some(end) => match incident.again {
+            Some(again) => format!(
+                "Was {} again from {} to {} ({}), first at {}.",
+                record.peak,
+                clock(again),
+                clock(end),
+                span(end.since(again).as_secs()),
+                clock(record.since)
+            ),
+            None => format!(
+                "Was {} from {} to {} ({}).",
+                record.peak,
+                clock(record.since),
+                clock(end),
+                lasted(end)
+            ),
+        },
         None => match incident.again {
             Some(again) => format!(
                 "Again since {} ({}), first at {}.",

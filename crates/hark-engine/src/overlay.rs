@@ -200,7 +200,7 @@ impl Engine {
             let [was, is] = [before, after].map(|state| state == Some(HostState::Maintenance));
             if was != is {
                 let text = if is {
-                    format!("{IN_MAINTENANCE} until {}: {}", silence_end.rfc3339(), record.reason)
+                    in_maintenance(silence_end, &record.reason)
                 } else {
                     MAINTENANCE_OVER.to_owned()
                 };
@@ -252,16 +252,37 @@ impl Engine {
 
     /// Returns true if planned work covers the host as a whole.
     fn in_maintenance(&self, id: HostId) -> bool {
-        let Some(host) = self.hosts.get(id) else { return false };
-        let subject =
-            Subject { host: host.name.as_str(), check: None, tags: host.tags(), severity: None };
-        self.silences.values().any(|silence| {
-            silence.record.maintenance
-                && silence.record.matcher.checks.is_empty()
-                && silence.active
-                && matching::covers(&silence.record.matcher, subject)
-        })
+        self.maintenance_of(id).next().is_some()
     }
+
+    /// Returns the planned work that covers the host as a whole.
+    fn maintenance_of(&self, id: HostId) -> impl Iterator<Item = &Silence> {
+        let host = self.hosts.get(id);
+        let covers = move |silence: &&Silence| {
+            host.is_some_and(|host| {
+                let (name, tags) = (host.name.as_str(), host.tags());
+                let subject = Subject { host: name, check: None, tags, severity: None };
+                silence.record.maintenance
+                    && silence.record.matcher.checks.is_empty()
+                    && silence.active
+                    && matching::covers(&silence.record.matcher, subject)
+            })
+        };
+        self.silences.values().filter(covers)
+    }
+
+    /// Writes down, at a start, which planned work covers the host: whether the time since the last such
+    /// line was one piece of work, nobody has seen.
+    pub(crate) fn note_maintenance(&self, id: HostId, now: Now, fx: &mut Effects) {
+        if let Some(silence) = self.maintenance_of(id).max_by_key(|silence| silence.end()) {
+            let text = in_maintenance(silence.end(), &silence.record.reason);
+            fx.journal(now, About::host(id), JournalKind::Server, text);
+        }
+    }
+}
+
+fn in_maintenance(until: Unix, reason: &str) -> String {
+    format!("{IN_MAINTENANCE} until {}: {reason}", until.rfc3339())
 }
 
 /// Ends an acknowledgement whose time is over: the problem is told again (6.8).

@@ -13,7 +13,7 @@ use crate::decide::{Block, Decision, Scene, decide};
 use crate::due::Due;
 use crate::effect::{Changed, Effect, Effects};
 use crate::engine::{About, Engine};
-use crate::incident::{Incident, REMOVED, REOPEN_WINDOW, Told};
+use crate::incident::{AFTER_START, Incident, REMOVED, REOPEN_WINDOW, Told};
 use crate::moment::Moment;
 use crate::overlay::{Covers, calendar_wake, expire_ack};
 use crate::reach::Reach;
@@ -185,7 +185,10 @@ impl Engine {
             self.outbox.wait_for_summary(receiver, id, Moment::of(now));
             self.arm_outbox(Moment::of(now));
         }
-        let kept = !matches!(block, Block::Told | Block::Reminder) && due;
+        // What kept it back before a start was counted then, and is not known to have ended.
+        let after_start = incident.release.is_some_and(|release| release.after == AFTER_START);
+        let still_kept = block == Block::Release && after_start && told.block.is_some();
+        let kept = !matches!(block, Block::Told | Block::Reminder) && due && !still_kept;
         if kept && told.block != Some((block, reason)) {
             told.block = Some((block, reason));
             if block == Block::Hours {

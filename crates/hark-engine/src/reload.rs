@@ -17,7 +17,7 @@ use crate::escalate::Escalation;
 use crate::flap::Ring;
 use crate::gate::quiet;
 use crate::host::{Flags, Host};
-use crate::incident::{Incident, Release, Told, again_since};
+use crate::incident::{AFTER_START, Incident, Release, Told, again_since};
 use crate::judge::{Look, since};
 use crate::moment::Moment;
 use crate::overlay::{DECLARED, Silence};
@@ -185,6 +185,7 @@ impl Engine {
         self.hold_until_proven(now);
         for id in self.hosts.ids() {
             self.refresh(id, fx);
+            self.note_maintenance(id, now, fx);
             if let Some(next) = self.host_deadline(id, now) {
                 self.arm_host(id, next);
             }
@@ -227,7 +228,7 @@ impl Engine {
         for incident in self.incidents.values_mut().filter(|incident| incident.is_open()) {
             let interval = self.hosts.get(incident.record.host).and_then(Host::interval);
             let limit = moment + quiet(interval.unwrap_or_default());
-            incident.release = Some(Release { since: moment, limit, after: "the server's start" });
+            incident.release = Some(Release { since: moment, limit, after: AFTER_START });
         }
     }
 

@@ -76,6 +76,14 @@ impl<'a> HostView<'a> {
         self.worst().unwrap_or_else(|| self.host.liveness()).changed_at()
     }
 
+    /// Returns how long it is down, by a clock that nobody sets; `None` if it is not.
+    pub fn down_for(self, now: Now) -> Option<Duration> {
+        let incidents = self.host.incidents.iter().filter_map(|id| self.engine.incidents.get(id));
+        let mut down = incidents.filter(|i| i.is_open() && i.record.check.is_host());
+        let down = down.next().filter(|_| self.host.is_down());
+        down.map(|incident| Moment::of(now).since(incident.since))
+    }
+
     /// Returns the first of the worst checks; `None` when all is well.
     fn worst(self) -> Option<&'a Check> {
         let bad = |check: &&Check| check.hard.is_some_and(Status::is_problem);

@@ -80,3 +80,23 @@ fn a_host_says_since_when_its_worst_check_is_as_it_is() {
     world.result("web1", "http", Status::Ok, "200");
     assert_eq!(since(&mut world), up, "all is well since it is up");
 }
+
+#[test]
+fn how_long_a_host_is_down_is_not_told_by_a_clock_that_is_set() {
+    let mut world = World::new(plan_of("receivers: {ops: {}}"));
+    world.heard("db1", &[]);
+    let down_for = |world: &World| {
+        world.engine.host_named("db1").unwrap().down_for(world.now()).map(|down| down.as_secs())
+    };
+    world.run_to(60_000);
+    assert_eq!(down_for(&world), None);
+    world.run_to(200_000);
+    let before = down_for(&world).unwrap();
+    assert!((60..200).contains(&before), "{before}");
+    world.wall += 3_600_000;
+    assert_eq!(down_for(&world), Some(before));
+    world.run_to(210_000);
+    assert_eq!(down_for(&world), Some(before + 10));
+    world.heard("db1", &[]);
+    assert_eq!(down_for(&world), None);
+}

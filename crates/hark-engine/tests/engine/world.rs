@@ -154,8 +154,10 @@ impl World {
                 _ => {}
             }
         }
+        let mut happened = Vec::new();
         for effect in effects.effects {
             match effect {
+                Effect::Happened { host, event } => happened.push(Input::Event { host, event }),
                 Effect::Watch { host, watches } => {
                     self.watches.retain(|(id, _), _| *id != host);
                     for watch in watches {
@@ -173,6 +175,9 @@ impl World {
             let said = Said { at: u64::try_from(at).unwrap_or(0), notification };
             self.said.push(said.clone());
             self.deliver(&said.notification);
+        }
+        for input in happened {
+            self.step(input);
         }
     }
 

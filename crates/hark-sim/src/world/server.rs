@@ -217,8 +217,11 @@ impl SimServer {
                         wishes.push(Wish::Probe(name, check));
                     }
                 }
-                // Agents of this world offer no actions.
-                Effect::Order { .. } | Effect::Changed(_) | Effect::Answer { .. } => {}
+                // Agents of this world offer no actions, and no route of it is for new hosts.
+                Effect::Order { .. }
+                | Effect::Happened { .. }
+                | Effect::Changed(_)
+                | Effect::Answer { .. } => {}
             }
         }
         if !effects.records.is_empty() {

@@ -112,7 +112,18 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let silence =
         client.post(None, "/api/0/silences", &request).context("cannot make the silence")?;
     show(args, &silence, |silence| print_all(&json!([silence])));
+    // It is made all the same: what it is for may come later. Without the hint nothing is lost.
+    let preview = client.post(None, "/api/0/match/preview", &json!({"matcher": args.matcher()}));
+    if preview.is_ok_and(|preview| covers_no_host(&preview)) {
+        out::note(
+            "It covers no host that is known: look at its names and tags, or end it with --end.",
+        );
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn covers_no_host(preview: &Value) -> bool {
+    preview["hosts"].as_u64() == Some(0)
 }
 
 fn show(args: &Args, value: &Value, print: impl Fn(&Value)) {
@@ -213,6 +224,13 @@ mod tests {
         };
         assert_eq!(said(1, 0), "It would cover 1 host and 0 open incidents.");
         assert_eq!(said(12, 1), "It would cover 12 hosts and 1 open incident.");
+    }
+
+    #[test]
+    fn a_silence_without_hosts_is_known_by_its_preview() {
+        assert!(covers_no_host(&json!({"hosts": 0, "incidents": 0})));
+        assert!(!covers_no_host(&json!({"hosts": 2, "incidents": 0})));
+        assert!(!covers_no_host(&json!({})), "what an older server does not say is not claimed");
     }
 
     #[test]

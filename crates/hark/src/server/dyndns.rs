@@ -27,7 +27,7 @@ use hark_dns::{
 };
 use hark_engine::Engine;
 use hark_model::HostName;
-use hark_model::time::{Clock, Unix};
+use hark_model::time::{Clock, Now, Unix};
 use hark_net::BoxFuture;
 use hark_store::state::{Change, StateReader};
 use hark_web::{Answer, DnsAction, Refused};
@@ -225,12 +225,13 @@ impl Desk {
         if self.settings.zones.is_empty() {
             return;
         }
-        let Some(hosts) = self.hosts(now) else { return };
+        let Some(hosts) = self.hosts() else { return };
         self.machine.see(&wishes(&self.settings.zones, &hosts), now);
     }
 
-    fn hosts(&self, now: Unix) -> Option<BTreeMap<HostName, Host>> {
+    fn hosts(&self) -> Option<BTreeMap<HostName, Host>> {
         let zones = self.settings.zones.clone();
+        let now = Clock.now();
         let mut hosts = self.links.ask(move |engine: &Engine| {
             let mut hosts = BTreeMap::new();
             for host in engine.hosts() {
@@ -350,8 +351,7 @@ impl Desk {
 }
 
 /// Returns what the engine knows of a host.
-fn known(host: hark_engine::view::HostView<'_>, tags: Vec<&str>, now: Unix) -> Host {
-    let down = matches!(host.word(), "Down" | "Silent");
+fn known(host: hark_engine::view::HostView<'_>, tags: Vec<&str>, now: Now) -> Host {
     let lan = host.facts().filter_map(|(name, value)| {
         Some((name.strip_prefix("address.")?.to_owned(), value.to_owned()))
     });
@@ -360,6 +360,6 @@ fn known(host: hark_engine::view::HostView<'_>, tags: Vec<&str>, now: Unix) -> H
         source: None::<IpAddr>,
         wan: host.fact("wan_address").map(str::to_owned),
         lan: lan.collect(),
-        down_for: host.since().filter(|_| down).map(|since| now.since(since)),
+        down_for: host.down_for(now),
     }
 }

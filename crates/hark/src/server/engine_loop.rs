@@ -15,7 +15,7 @@ use hark_engine::view::HostView;
 use hark_model::name::{CheckName, UserName};
 use hark_model::record::{DeliveryRecord, DeliveryState, JournalKind, JournalLine, Record};
 use hark_model::time::{Clock, Mono, Now};
-use hark_model::{HostId, HostName, Notification};
+use hark_model::{Event, HostId, HostName, Notification};
 use hark_store::state::{Change, EventRecord};
 use tokio::sync::oneshot;
 
@@ -114,6 +114,7 @@ pub(crate) fn run(
         repairs: Vec::new(),
         waiting: HashMap::new(),
         changed: Vec::new(),
+        happened: Vec::new(),
         next_request: 1,
         ticket: 0,
         told_ticket: 0,
@@ -163,6 +164,8 @@ struct Driver {
     repairs: Vec<Repair>,
     waiting: HashMap<u64, oneshot::Sender<Result<Done, Refused>>>,
     changed: Vec<Changed>,
+    /// What the engine itself says happened, until it is taken in as an event.
+    happened: Vec<(HostId, Event)>,
     next_request: u64,
     ticket: u64,
     told_ticket: u64,
@@ -308,6 +311,9 @@ impl Driver {
             }
         }
         self.effects = effects;
+        for (host, event) in std::mem::take(&mut self.happened) {
+            self.input(Input::Event { host, event }, now);
+        }
     }
 
     fn carry(&mut self, mut effects: Effects) {
@@ -337,6 +343,7 @@ impl Driver {
             Effect::Order { host, action, reason, incident, expires_after } => {
                 self.repairs.push(Repair { host, action, reason, incident, expires_after });
             }
+            Effect::Happened { host, event } => self.happened.push((host, event)),
             Effect::Changed(changed) => self.changed.push(changed),
             Effect::Answer { request, result } => {
                 if let Some(to) = self.waiting.remove(&request) {

@@ -91,6 +91,11 @@ fn the_small_agent_joins_brings_and_keeps_what_it_cannot_bring() {
     // A message goes through the agent that runs.
     succeed(mini(folder.path()).args(["-m", "hello from the mini"]), SOON);
     until("the message", SOON, || (events(&server, "hello from the mini") == 1).then_some(()));
+    assert_eq!(
+        events(&server, "new_host"),
+        1,
+        "that it joined is news, its first heartbeat is none"
+    );
 
     // Both end as in a power cut, the agent some seconds later.
     server.process.kill();

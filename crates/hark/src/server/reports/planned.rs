@@ -11,13 +11,17 @@ use hark_report::Span;
 pub(super) fn planned<'a>(lines: impl Iterator<Item = &'a JournalLine>) -> Vec<Span> {
     let mut spans = Vec::new();
     let mut over: Option<Unix> = None;
+    // What was written next: also each start says again what covers the host.
+    let mut next: Option<Unix> = None;
     for line in lines {
         if line.text == MAINTENANCE_OVER {
             over = Some(line.at);
         } else if let Some(named) = until(&line.text) {
             // Another one may have followed on it. Without an end in the history, as after a crash, it
             // lasted until when it was to last.
+            let named = next.map_or(named, |next| named.min(next));
             spans.push(Span { from: line.at, until: over.take().unwrap_or(named) });
+            next = Some(line.at);
         }
     }
     spans
@@ -66,6 +70,16 @@ mod tests {
             [(10, 20), (50, 60)]
         );
         assert_eq!(found(&[line(1, "maintenance begins: x (mira)"), over(5)]), []);
+    }
+
+    #[test]
+    fn a_start_within_the_work_of_next_week_does_not_join_both() {
+        let over = |at| line(at, MAINTENANCE_OVER);
+        // Killed over the end of the first; the start has written the second line.
+        let week = [begins(10, 20), begins(705, 720), over(720)];
+        assert_eq!(found(&week), [(10, 20), (705, 720)]);
+        let within = [begins(10, 20), begins(15, 20), over(20)];
+        assert_eq!(found(&within), [(10, 15), (15, 20)]);
     }
 
     #[test]
