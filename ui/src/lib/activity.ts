@@ -7,7 +7,7 @@ export interface KeptBack {
 }
 
 /** What kind of message it was stands between step and reason, and says nothing that the reason does not. */
-const KIND = /^(?:problem|worse|better|recovery|reminder|flap_start|flap_end|removed|merged|summary|event|report|test): /;
+const KIND = /^(?:problem|worse|better|recovery|reminder|acknowledged|flap_start|flap_end|removed|merged|summary|event|report|test): /;
 
 /** Takes `silence: problem: known until 12:00` apart; `null` where no step stands in front. */
 export function keptBack(text: string): KeptBack | null {
