@@ -9,6 +9,8 @@
 mod datagram;
 #[path = "../../../fuzz/harness/frame.rs"]
 mod frame;
+#[path = "../../../fuzz/harness/random.rs"]
+mod random;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -16,6 +18,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
+use self::random::{Random, mutations};
 use hark_model::name::{CheckName, HostName};
 use hark_model::time::{Micros, Now, Unix};
 use hark_model::{
@@ -73,22 +76,7 @@ fn peak_of(act: impl FnOnce()) -> usize {
     PEAK.get().saturating_sub(before)
 }
 
-/// `SplitMix64`.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(bound.max(1)).unwrap()).unwrap()
-    }
-
     fn byte(&mut self) -> u8 {
         self.next().to_le_bytes()[0]
     }
@@ -129,12 +117,6 @@ fn mutate(bytes: &mut Vec<u8>, others: &[Vec<u8>], random: &mut Random) {
             _ => bytes.insert(at, random.byte()),
         }
     }
-}
-
-fn mutations() -> u64 {
-    #[expect(clippy::disallowed_methods, reason = "a number for this test alone")]
-    let asked = std::env::var("HARK_MUTATIONS").ok();
-    asked.map_or(MUTATIONS, |text| text.parse().expect("HARK_MUTATIONS is a number"))
 }
 
 fn corpus(target: &str) -> Vec<Vec<u8>> {
@@ -240,14 +222,14 @@ fn mutated_inputs_are_read_or_refused_within_bounded_memory() {
     piece().write(&mut plain);
     seeds.push([&[3 * 16 + 8 + 1], &plain[..]].concat());
     seeds.extend((0..3).map(|kind| [&[kind * 16 + 8 + 1], &[1; 47][..]].concat()));
-    for number in 0..mutations() {
+    for number in 0..mutations(MUTATIONS) {
         let mut input = seeds[random.below(seeds.len())].clone();
         mutate(&mut input, &seeds, &mut random);
         let peak = peak_of(|| datagram::run(&input));
         assert!(peak < MOST_MEMORY, "mutation {number} holds {peak} bytes");
     }
     let seeds = corpus("frame");
-    for _ in 0..mutations() {
+    for _ in 0..mutations(MUTATIONS) {
         let mut input = seeds[random.below(seeds.len())].clone();
         mutate(&mut input, &seeds, &mut random);
         frame::run(&input);
@@ -277,7 +259,7 @@ fn mutated_datagrams_leave_a_session_as_it_was() {
     let (before, all_before) = (seen(&server), all(&server));
     assert!(all_before.is_some());
     let mut counters = [0u64; Refused::ALL.len()];
-    for number in 0..mutations() {
+    for number in 0..mutations(MUTATIONS) {
         let mut wrong = genuine[random.below(genuine.len())].clone();
         mutate(&mut wrong, &genuine, &mut random);
         if known.contains(&wrong) {
@@ -312,7 +294,7 @@ fn mutated_replies_leave_an_agent_as_it_was() {
     assert!(server.want_sets(header.agent, &[1, 2], &mut replies[1]));
     assert!(server.piece(header.agent, &piece(), &mut replies[2]));
     assert!(server.reset(&identity().key, &header, [9; 16], AT, &mut replies[3]));
-    for number in 0..mutations() {
+    for number in 0..mutations(MUTATIONS) {
         let mut wrong = replies[random.below(4)].clone();
         mutate(&mut wrong, &replies, &mut random);
         if replies.contains(&wrong) {

@@ -382,24 +382,13 @@ mod tests {
     }
 
     fn incident(resolved_at: Option<Unix>) -> IncidentRecord {
+        let (host, check) = (hark_model::HostId(1), CheckName::host());
+        let at = Unix(0);
         IncidentRecord {
-            id: IncidentId(7),
-            host: hark_model::HostId(1),
-            check: CheckName::host(),
-            since: Unix(0),
-            hard_since: Unix(0),
-            peak: Status::Critical,
-            taken_at: None,
             status: if resolved_at.is_some() { Status::Ok } else { Status::Critical },
-            text: String::new(),
-            cause: None,
-            caused_by_hand: false,
-            ack: None,
             resolved_at,
             resolution: if resolved_at.is_some() { "recovered" } else { "" }.to_owned(),
-            comments: Vec::new(),
-            repair: None,
-            escalation: None,
+            ..IncidentRecord::opened(IncidentId(7), host, check, at, at, Status::Critical)
         }
     }
 

@@ -1,10 +1,11 @@
 //! Reading the state for the page: a connection of its own that cannot write.
 
+mod accounts;
 mod newest;
 
 use std::path::{Path, PathBuf};
 
-use hark_model::name::{CheckName, HostName, ReceiverName, Tag, UserName};
+use hark_model::name::{CheckName, ReceiverName};
 use hark_model::record::{
     DeliveryRecord, DeliveryState, HostId, IncidentRecord, JournalKind, JournalLine, SilenceRecord,
     ToldRecord,
@@ -13,13 +14,11 @@ use hark_model::{DeliveryId, IncidentId, Unix};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
 
-use super::access::{
-    AgentMode, AgentRecord, ApiTokenRecord, AuditRecord, EnrolmentRecord, OrderRecord,
-    ReportWindow, SessionRecord, TokenHash, UserRecord, audit_hash, unordered,
-};
 use super::commit::{self, RowError, number, text};
 use super::stored::StoredError;
-use super::{BUSY, FILE, OpenError, STATEMENTS, State};
+use super::{BUSY, FILE, OpenError, STATEMENTS};
+
+pub use accounts::AuditCheck;
 
 /// The most rows one call returns, whatever was asked for.
 pub(super) const MAX_ROWS: u32 = 1000;
@@ -97,21 +96,6 @@ pub struct DeliveryFilter {
     pub receiver: Option<ReceiverName>,
     /// About this incident alone.
     pub incident: Option<IncidentId>,
-}
-
-/// What a look through the audit's chain found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AuditCheck {
-    /// Every line follows from the one before it.
-    Whole {
-        /// How many lines.
-        lines: u64,
-    },
-    /// The chain is broken at this line: it or one before it was changed or taken out.
-    BrokenAt {
-        /// The line's number.
-        id: u64,
-    },
 }
 
 impl StateReader {
@@ -304,188 +288,6 @@ impl StateReader {
         })
     }
 
-    /// Returns every agent, by host.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn agents(&self) -> Result<Vec<AgentRecord>, OpenError> {
-        let sql = "SELECT id, host, mode, key, session, created, revoked, report_epoch,
-                     report_newest, report_before FROM agent
-                   ORDER BY host";
-        self.rows(sql, &Query::new(), agent)
-    }
-
-    /// Returns every user, by name.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn users(&self) -> Result<Vec<UserRecord>, OpenError> {
-        let sql = "SELECT name, full_name, password, admin, created FROM user ORDER BY name";
-        self.rows(sql, &Query::new(), user)
-    }
-
-    /// Returns one user.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn user(&self, name: &UserName) -> Result<Option<UserRecord>, OpenError> {
-        let mut query = Query::new();
-        query.with("name =", Some(name.to_string()));
-        let columns = "name, full_name, password, admin, created";
-        self.one(&query.sql_ordered(columns, "user", "name", 1), &query, user)
-    }
-
-    /// Returns the session with this token's hash. Whether it has expired is for the caller to judge.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn session(&self, token: &TokenHash) -> Result<Option<SessionRecord>, OpenError> {
-        let mut query = Query::new();
-        query.with("token =", Some(token.to_vec()));
-        self.one(&query.sql_ordered(SESSION, "session", "token", 1), &query, session)
-    }
-
-    /// Returns the sessions of a user, newest first.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn sessions(&self, of: &UserName) -> Result<Vec<SessionRecord>, OpenError> {
-        let mut query = Query::new();
-        query.with("name =", Some(of.to_string()));
-        self.rows(&query.sql_ordered(SESSION, "session", "created DESC", MAX_ROWS), &query, session)
-    }
-
-    /// Returns every token for the API, newest first.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn api_tokens(&self) -> Result<Vec<ApiTokenRecord>, OpenError> {
-        let query = Query::new();
-        self.rows(&query.sql(API_TOKEN, "api_token", MAX_ROWS), &query, api_token)
-    }
-
-    /// Returns the token for the API with this hash. Whether it has expired is for the caller to
-    /// judge.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn api_token(&self, token: &TokenHash) -> Result<Option<ApiTokenRecord>, OpenError> {
-        let mut query = Query::new();
-        query.with("token =", Some(token.to_vec()));
-        self.one(&query.sql(API_TOKEN, "api_token", 1), &query, api_token)
-    }
-
-    /// Returns every token for enrolment that is kept, newest first.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn enrolments(&self) -> Result<Vec<EnrolmentRecord>, OpenError> {
-        let query = Query::new();
-        self.rows(&query.sql(ENROLMENT, "enrolment", MAX_ROWS), &query, enrolment)
-    }
-
-    /// Returns orders to a host's agent, newest first.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn orders(&self, host: &HostName, limit: u32) -> Result<Vec<OrderRecord>, OpenError> {
-        let mut query = Query::new();
-        query.with("host =", Some(host.to_string()));
-        self.rows(&query.sql(ORDER, "action_order", limit), &query, order)
-    }
-
-    /// Returns the orders without an outcome, newest first.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn open_orders(&self) -> Result<Vec<OrderRecord>, OpenError> {
-        let mut query = Query::new();
-        query.fixed("ended IS NULL");
-        self.rows(&query.sql(ORDER, "action_order", MAX_ROWS), &query, order)
-    }
-
-    /// Returns the number of the newest order; 0 if there is none.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn newest_order(&self) -> Result<u32, OpenError> {
-        let query = Query::new();
-        let newest = self.one(&query.sql(ORDER, "action_order", 1), &query, order)?;
-        Ok(newest.map_or(0, |order| order.id))
-    }
-
-    /// Returns a setting made in the page.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn setting(&self, name: &str) -> Result<Option<String>, OpenError> {
-        let mut query = Query::new();
-        query.with("name =", Some(name.to_owned()));
-        self.one(&query.sql_ordered("value", "setting", "name", 1), &query, |row| {
-            Ok(text(row, 0)?.to_owned())
-        })
-    }
-
-    /// Returns all settings whose name begins with `prefix`, by the rest of their name.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn settings_of(&self, prefix: &str) -> Result<Vec<(String, String)>, OpenError> {
-        let mut found = Vec::new();
-        let mut last = prefix.to_owned();
-        // By pages, since a list has a bound: each begins behind the last name of the one before.
-        loop {
-            let mut query = Query::new();
-            query.with("name LIKE", Some(format!("{}%", escaped(prefix))));
-            query.with("name >", Some(last.clone()));
-            let sql = query.sql_ordered("name, value", "setting", "name", MAX_ROWS);
-            let page = self.rows(&sql, &query, |row| {
-                Ok((text(row, 0)?.to_owned(), text(row, 1)?.to_owned()))
-            })?;
-            let Some((name, _)) = page.last() else { return Ok(found) };
-            last.clone_from(name);
-            found.extend(
-                page.into_iter().filter_map(|(name, value)| {
-                    Some((name.strip_prefix(prefix)?.to_owned(), value))
-                }),
-            );
-        }
-    }
-
-    /// Returns lines of the audit, newest first: those below number `before`, or the newest.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditRecord>, OpenError> {
-        let mut query = Query::new();
-        query.below("id", before);
-        self.rows(&query.sql(AUDIT, "audit", limit), &query, audit)
-    }
-
-    /// Follows the audit's chain of hashes from its first line to its last.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn check_audit(&self) -> Result<AuditCheck, OpenError> {
-        let failed = |e: rusqlite::Error| OpenError::of("read", &self.path, &e, None);
-        let sql = format!("SELECT {AUDIT} FROM audit ORDER BY id");
-        let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
-        let mut rows = statement.query([]).map_err(failed)?;
-        let (mut before, mut lines) = (Vec::new(), 0);
-        while let Some(row) = rows.next().map_err(failed)? {
-            let id = row.get::<_, i64>(0).map_err(failed)?.cast_unsigned();
-            let Ok(line) = audit(row) else { return Ok(AuditCheck::BrokenAt { id }) };
-            let hash =
-                audit_hash(&before, line.at, &line.who, &line.address, &line.what, &line.detail);
-            if hash != line.hash {
-                return Ok(AuditCheck::BrokenAt { id });
-            }
-            before = hash.to_vec();
-            lines += 1;
-        }
-        Ok(AuditCheck::Whole { lines })
-    }
-
     pub(super) fn rows<T>(
         &self,
         sql: &str,
@@ -518,37 +320,6 @@ impl StateReader {
         decode: impl Fn(&Row<'_>) -> Result<T, RowError>,
     ) -> Result<Option<T>, OpenError> {
         Ok(self.rows(sql, query, decode)?.into_iter().next())
-    }
-}
-
-impl State {
-    /// Uses up one use of the enrolment token with this hash and returns it as it was before; `None`
-    /// if there is none that is still good.
-    ///
-    /// # Errors
-    /// As [`State::commit`].
-    pub fn use_enrolment(
-        &mut self,
-        token: &TokenHash,
-        now: Unix,
-    ) -> Result<Option<EnrolmentRecord>, super::CommitError> {
-        self.transact(|transaction, _| {
-            let sql = format!(
-                "UPDATE enrolment SET uses = uses - 1
-                 WHERE token = ?1 AND uses > 0 AND expires > ?2 RETURNING {ENROLMENT}"
-            );
-            let mut statement = transaction.prepare_cached(&sql)?;
-            let mut rows = statement.query(rusqlite::params![token.as_slice(), now.0])?;
-            let Some(row) = rows.next()? else { return Ok(None) };
-            match enrolment(row) {
-                Ok(mut found) => {
-                    found.uses += 1;
-                    Ok(Some(found))
-                }
-                Err(RowError::File(error)) => Err(error.into()),
-                Err(RowError::Stored(error)) => Err(error.into()),
-            }
-        })
     }
 }
 
@@ -620,124 +391,10 @@ fn journal(row: &Row<'_>) -> Result<JournalEntry, RowError> {
     })
 }
 
-fn hash(row: &Row<'_>, column: usize) -> Result<[u8; 32], RowError> {
-    Ok(row.get::<_, [u8; 32]>(column)?)
-}
-
-fn user_name(row: &Row<'_>, column: usize) -> Result<UserName, RowError> {
-    Ok(UserName::new(text(row, column)?).map_err(StoredError::Name)?)
-}
-
-fn agent(row: &Row<'_>) -> Result<AgentRecord, RowError> {
-    let mode = text(row, 2)?;
-    Ok(AgentRecord {
-        id: row.get::<_, i64>(0)?.cast_unsigned(),
-        host: HostName::new(text(row, 1)?).map_err(StoredError::Name)?,
-        mode: AgentMode::from_word(mode).ok_or_else(|| StoredError::Word(mode.to_owned()))?,
-        key: hash(row, 3)?,
-        session: unordered(row.get(4)?),
-        created: Unix(row.get(5)?),
-        revoked: row.get::<_, Option<i64>>(6)?.map(Unix),
-        reports: ReportWindow {
-            epoch: unordered(row.get(7)?),
-            newest: unordered(row.get(8)?),
-            before: row.get::<_, i64>(9)?.cast_unsigned(),
-        },
-    })
-}
-
-fn user(row: &Row<'_>) -> Result<UserRecord, RowError> {
-    Ok(UserRecord {
-        name: user_name(row, 0)?,
-        full_name: row.get(1)?,
-        password: row.get(2)?,
-        admin: row.get(3)?,
-        created: Unix(row.get(4)?),
-    })
-}
-
-const SESSION: &str = "token, name, created, last_seen, address, agent, csrf";
-
-fn session(row: &Row<'_>) -> Result<SessionRecord, RowError> {
-    Ok(SessionRecord {
-        token: hash(row, 0)?,
-        user: user_name(row, 1)?,
-        created: Unix(row.get(2)?),
-        last_seen: Unix(row.get(3)?),
-        address: row.get(4)?,
-        agent: row.get(5)?,
-        csrf: row.get(6)?,
-    })
-}
-
-const API_TOKEN: &str = "id, token, name, label, scope, created, expires";
-
-fn api_token(row: &Row<'_>) -> Result<ApiTokenRecord, RowError> {
-    Ok(ApiTokenRecord {
-        id: number(row, 0)?,
-        token: hash(row, 1)?,
-        user: user_name(row, 2)?,
-        label: row.get(3)?,
-        scope: row.get(4)?,
-        created: Unix(row.get(5)?),
-        expires: row.get::<_, Option<i64>>(6)?.map(Unix),
-    })
-}
-
-const ORDER: &str = "id, host, action, who, reason, at, expires, taken, ended, exit, said";
-
-fn order(row: &Row<'_>) -> Result<OrderRecord, RowError> {
-    let host = HostName::new(text(row, 1)?).map_err(StoredError::Name)?;
-    let moment = |column| Ok::<_, RowError>(row.get::<_, Option<i64>>(column)?.map(Unix));
-    Ok(OrderRecord {
-        id: row.get(0)?,
-        host,
-        action: row.get(2)?,
-        by: user_name(row, 3)?,
-        reason: row.get(4)?,
-        at: Unix(row.get(5)?),
-        expires: Unix(row.get(6)?),
-        taken: moment(7)?,
-        ended: moment(8)?,
-        exit: row.get(9)?,
-        text: row.get(10)?,
-    })
-}
-
-const ENROLMENT: &str = "id, token, name, created, expires, uses, host, tags";
-
-fn enrolment(row: &Row<'_>) -> Result<EnrolmentRecord, RowError> {
-    let host: Option<String> = row.get(6)?;
-    let tags = text(row, 7)?.lines().map(Tag::new).collect::<Result<Vec<_>, _>>();
-    Ok(EnrolmentRecord {
-        id: number(row, 0)?,
-        token: hash(row, 1)?,
-        user: user_name(row, 2)?,
-        created: Unix(row.get(3)?),
-        expires: Unix(row.get(4)?),
-        uses: row.get(5)?,
-        host: host.as_deref().map(HostName::new).transpose().map_err(StoredError::Name)?,
-        tags: tags.map_err(StoredError::Name)?,
-    })
-}
-
-const AUDIT: &str = "id, at, who, address, what, detail, hash";
-
-fn audit(row: &Row<'_>) -> Result<AuditRecord, RowError> {
-    Ok(AuditRecord {
-        id: number(row, 0)?,
-        at: Unix(row.get(1)?),
-        who: row.get(2)?,
-        address: row.get(3)?,
-        what: row.get(4)?,
-        detail: row.get(5)?,
-        hash: hash(row, 6)?,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::State;
 
     #[test]
     fn the_reader_cannot_write() {

@@ -5,6 +5,11 @@
 
 use super::*;
 
+#[path = "../../../../fuzz/harness/random.rs"]
+mod random;
+
+use random::{Random, mutations};
+
 /// How many mutations a common run makes: some seconds.
 const MUTATIONS: u64 = 100_000;
 
@@ -58,22 +63,7 @@ const MEMBERS: [&str; 16] = [
     "\"kind\":\"boot\"",
 ];
 
-/// `SplitMix64`.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(bound.max(1)).unwrap()).unwrap()
-    }
-
     fn one_of<'a>(&mut self, of: &[&'a str]) -> &'a str {
         of[self.below(of.len())]
     }
@@ -183,12 +173,6 @@ fn is_sound(batch: &Batch) {
     }
 }
 
-fn how_many() -> u64 {
-    #[expect(clippy::disallowed_methods, reason = "how long a test runs is said from outside")]
-    let wanted = std::env::var("HARK_MUTATIONS");
-    wanted.ok().and_then(|text| text.parse().ok()).unwrap_or(MUTATIONS)
-}
-
 #[test]
 fn whatever_an_agent_sends_over_https_is_refused_or_sound() {
     let good = good();
@@ -197,7 +181,7 @@ fn whatever_an_agent_sends_over_https_is_refused_or_sound() {
     }
     let mut random = Random(7);
     let (mut understood, mut taken) = (0_u64, 0_u64);
-    for _ in 0..how_many() {
+    for _ in 0..mutations(MUTATIONS) {
         let mut body = good[random.below(good.len())].clone();
         mutate(&mut body, &good, &mut random);
         let Ok(report) = serde_json::from_slice::<AgentReport>(&body) else { continue };
@@ -206,7 +190,7 @@ fn whatever_an_agent_sends_over_https_is_refused_or_sound() {
         taken += 1;
         is_sound(&batch);
     }
-    assert!(understood > how_many() / 50, "too few can be read: {understood}");
+    assert!(understood > mutations(MUTATIONS) / 50, "too few can be read: {understood}");
     assert!(taken > 0 && taken < understood, "{taken} of {understood}");
 }
 
@@ -216,7 +200,7 @@ fn whatever_an_agent_claims_in_a_head_is_refused_or_whole() {
     let good = format!("hark agent=00000000000000ff,number=7,digest={digest},tag={tag},host=db1");
     let good = vec![good.into_bytes()];
     let mut random = Random(8);
-    for _ in 0..how_many() / 4 {
+    for _ in 0..mutations(MUTATIONS) / 4 {
         let mut text = good[0].clone();
         mutate(&mut text, &good, &mut random);
         let Ok(value) = http::HeaderValue::from_bytes(&text) else { continue };

@@ -65,24 +65,13 @@ impl Source for Counted {
 
 fn incident(id: u64) -> IncidentRecord {
     let status = if id.is_multiple_of(2) { Status::Critical } else { Status::Warning };
+    let (host, check) = (HostId(u32::try_from(id % 50).unwrap()), CheckName::host());
+    let since = Unix(i64::try_from(id).unwrap());
     IncidentRecord {
-        id: IncidentId(id),
-        host: HostId(u32::try_from(id % 50).unwrap()),
-        check: CheckName::host(),
-        since: Unix(i64::try_from(id).unwrap()),
-        hard_since: Unix(2),
-        peak: status,
         status: if id < OPEN_FROM { Status::Ok } else { status },
         text: format!("value {id}"),
-        cause: None,
-        caused_by_hand: false,
-        ack: None,
-        taken_at: None,
         resolved_at: (id < OPEN_FROM).then_some(Unix(99)),
-        resolution: String::new(),
-        comments: Vec::new(),
-        repair: None,
-        escalation: None,
+        ..IncidentRecord::opened(IncidentId(id), host, check, since, Unix(2), status)
     }
 }
 
