@@ -468,6 +468,7 @@ function hostOf(host) {
     profile: db ? ['database'] : [],
     unreachable_because: null,
     not_reproven: false,
+    limits_without_values: [],
     declared: host.name === 'db-03.fra' ? { file: '/etc/hark/hark.yaml', line: 58 } : null,
   };
 }

@@ -99,6 +99,10 @@ pub struct Host {
     pub unreachable_because: Option<String>,
     /// Its state is from before the server's start and not yet confirmed.
     pub not_reproven: bool,
+    /// Limits of single instances, such as `disk_monitor./boot.percent`, for which it sends no values: they
+    /// look at nothing.
+    #[serde(default)]
+    pub limits_without_values: Vec<String>,
     /// Where the configuration declares it.
     #[schema(required = true)]
     pub declared: Option<Declared>,

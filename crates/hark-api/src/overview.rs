@@ -66,6 +66,10 @@ pub struct Counts {
     /// Open incidents that a silence or maintenance covers, but for those that follow from others.
     #[serde(default)]
     pub silenced_incidents: u64,
+    /// Of those that are good: hosts that were heard before the server started and not since. It is too
+    /// early to call them silent, and to call them healthy.
+    #[serde(default)]
+    pub unheard: u64,
 }
 
 /// Figures beside the headline.

@@ -23,7 +23,8 @@ pub struct RouteTestQuery {
     pub at: Option<Timestamp>,
 }
 
-/// Something that would be told, or would be kept back.
+/// Something that would be told, or would be kept back. One without receiver and without block is a remark
+/// about the question, such as that nobody knows the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RouteTestLine {
     /// When.
@@ -48,6 +49,18 @@ pub struct RouteTestLine {
     pub block: Option<String>,
     /// Why, in words.
     pub text: String,
+    /// How often, one after the other: reminders of a receiver between which he hears nothing else are one
+    /// line.
+    #[serde(default = "once")]
+    pub times: u64,
+    /// When it is the last time, if there are several.
+    #[schema(required = true)]
+    #[serde(default)]
+    pub until: Option<Timestamp>,
+}
+
+fn once() -> u64 {
+    1
 }
 
 /// A rota.

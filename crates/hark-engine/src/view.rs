@@ -197,6 +197,19 @@ impl<'a> HostView<'a> {
         self.host.checks.get(index).map(|check| CheckView { host: self.host, check })
     }
 
+    /// Returns the limits of single instances that look at nothing of what its agent sends; none of a host
+    /// that was not heard since the start.
+    pub fn limits_without_values(self) -> Vec<String> {
+        if self.last_heard().is_none() || self.is_not_reproven() {
+            return Vec::new();
+        }
+        let series = self.host.checks.iter().filter_map(|check| {
+            let Kind::Threshold(_, series) = &check.rule.kind else { return None };
+            Some(series)
+        });
+        self.engine.plan().host(self.host.name.as_str()).thresholds.without_series(series)
+    }
+
     /// Returns its incidents that are open or just over, oldest first.
     pub fn incidents(self) -> impl Iterator<Item = IncidentView<'a>> {
         let engine = self.engine;

@@ -7,7 +7,9 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use ring::digest::{SHA256, digest};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use thiserror::Error;
@@ -79,8 +81,23 @@ pub enum TlsError {
     #[error("no certificate can be for `{0}`")]
     Name(String),
     /// The other side is not who it must be, or speaks no TLS.
-    #[error(transparent)]
+    #[error("{}", said(.0))]
     Handshake(io::Error),
+}
+
+/// Returns what was wrong, and the way out where a setting is one.
+fn said(error: &io::Error) -> String {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let way_out = match tls {
+        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            " (nobody whom this machine trusts has signed it; `ca_file` names an authority of one's own)"
+        }
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::ApplicationVerificationFailure,
+        )) => " (it is not the one whose fingerprint is configured)",
+        _ => "",
+    };
+    format!("{error}{way_out}")
 }
 
 impl TlsError {
@@ -231,7 +248,7 @@ impl ServerCertVerifier for Certificate {
         if self.pin.is_none_or(|pin| digest(&SHA256, end_entity).as_ref() == pin) {
             return Ok(ServerCertVerified::assertion());
         }
-        Err(rustls::CertificateError::ApplicationVerificationFailure.into())
+        Err(CertificateError::ApplicationVerificationFailure.into())
     }
 
     // A copy of the certificate is not enough: its key must have signed this handshake.

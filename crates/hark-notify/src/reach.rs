@@ -41,10 +41,8 @@ pub(crate) fn untrusted(host: &str, error: TlsError) -> SendError {
     let host = host.to_owned();
     match error {
         TlsError::CaFile { path, source } => SendError::CaFile { path, source },
-        TlsError::Handshake(source) => SendError::Untrusted { host, source },
-        TlsError::Name(_) => {
-            let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, error);
-            SendError::Untrusted { host, source }
+        TlsError::Handshake(_) | TlsError::Name(_) => {
+            SendError::Untrusted { host, source: std::io::Error::other(error) }
         }
     }
 }

@@ -26,7 +26,8 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    const ALL: [Self; 5] =
+    /// Every one but [`Trouble::None`].
+    pub const ALL: [Self; 5] =
         [Self::Silent, Self::BusyCpu, Self::FullMemory, Self::FullDisk, Self::Flapping];
 }
 

@@ -96,6 +96,8 @@ pub(crate) enum LoadError {
         json: serde_json::Value,
         /// How many errors.
         errors: usize,
+        /// The first of them in one line: file, line, and what is wrong.
+        first: String,
     },
 }
 
@@ -103,8 +105,12 @@ impl std::fmt::Display for LoadError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::File(error) => write!(f, "{error:#}"),
-            Self::Wrong { errors: 1, .. } => f.write_str("the configuration has an error"),
-            Self::Wrong { errors, .. } => write!(f, "the configuration has {errors} errors"),
+            Self::Wrong { errors: 1, first, .. } => {
+                write!(f, "the configuration has an error: {first}")
+            }
+            Self::Wrong { errors, first, .. } => {
+                write!(f, "the configuration has {errors} errors, the first: {first}")
+            }
         }
     }
 }
@@ -178,17 +184,28 @@ pub(crate) fn load_text(name: &str, text: String) -> Result<Loaded, LoadError> {
     read(vec![SourceFile { name: name.to_owned(), text }], Vec::new(), 0)
 }
 
+/// Returns how mistakes are shown: in colour where somebody looks.
+fn style() -> Style {
+    if crate::out::error_is_terminal() { Style::Colour } else { Style::Plain }
+}
+
+/// Says everything that is wrong.
+fn wrong(document: &Document) -> LoadError {
+    let diagnostics = document.diagnostics();
+    let list = diagnostics.list();
+    let errors: Vec<_> = list.iter().filter(|d| d.level == Level::Error).collect();
+    let first = errors.first();
+    let first = first.map(|d| format!("{}: {}", diagnostics.position(d.span), d.message));
+    LoadError::Wrong {
+        text: diagnostics.render(style()),
+        json: diagnostics.to_json(),
+        errors: errors.len(),
+        first: first.unwrap_or_default(),
+    }
+}
+
 fn read(sources: Vec<SourceFile>, names: Vec<PathBuf>, revision: u32) -> Result<Loaded, LoadError> {
     let document = Document::parse(sources);
-    let style = if crate::out::error_is_terminal() { Style::Colour } else { Style::Plain };
-    let wrong = |document: &Document| {
-        let diagnostics = document.diagnostics();
-        LoadError::Wrong {
-            text: diagnostics.render(style),
-            json: diagnostics.to_json(),
-            errors: diagnostics.list().iter().filter(|d| d.level == Level::Error).count(),
-        }
-    };
     if document.has_errors() {
         return Err(wrong(&document));
     }
@@ -245,7 +262,7 @@ fn read(sources: Vec<SourceFile>, names: Vec<PathBuf>, revision: u32) -> Result<
                 watch,
                 files: names,
                 revision,
-                warnings: document.diagnostics().render(style),
+                warnings: document.diagnostics().render(style()),
             })
         }
         _ => Err(wrong(&document)),

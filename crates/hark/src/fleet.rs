@@ -159,6 +159,16 @@ impl Fleet {
         })
     }
 
+    /// Lets one host have each kind of trouble from the beginning, spread over the fleet, for `length`;
+    /// a small fleet has as many as it has hosts.
+    pub(crate) fn begin_in_trouble(&mut self, length: Duration) {
+        let until = Clock.now().unix + length;
+        let step = (self.hosts.len() / Trouble::ALL.len()).max(1);
+        for (host, trouble) in self.hosts.iter_mut().step_by(step).zip(Trouble::ALL) {
+            host.machine.suffer(trouble, until);
+        }
+    }
+
     /// Returns what happened so far.
     pub(crate) fn report(&self) -> &Report {
         &self.report
@@ -197,7 +207,8 @@ impl Fleet {
         let Some(host) = self.hosts.get_mut(i) else { return };
         if let Some(hours) = self.plan.trouble_hours {
             host.machine.live(now.unix, interval_s, hours);
-            if host.machine.trouble() == Trouble::Silent {
+            // One that was never heard would not be missed.
+            if host.machine.trouble() == Trouble::Silent && host.greeted {
                 return;
             }
         }

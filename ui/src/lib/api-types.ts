@@ -65,6 +65,7 @@ export interface Counts {
   silenced?: number;
   /** Open incidents that a silence or maintenance covers. */
   silenced_incidents?: number;
+  unheard?: number;
 }
 
 export interface Matcher {
@@ -193,6 +194,7 @@ export interface Host {
   profile: string[];
   unreachable_because: string | null;
   not_reproven: boolean;
+  limits_without_values: string[];
   declared: Declared | null;
 }
 
@@ -340,6 +342,8 @@ export interface RouteTestLine {
   reason: string | null;
   block: string | null;
   text: string;
+  times: number;
+  until: string | null;
 }
 
 export interface IncidentRow {

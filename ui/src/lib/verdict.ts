@@ -13,13 +13,19 @@ export const loud = (problems: readonly Problem[]): Problem[] => problems.filter
 export function headline(counts: Counts): Sentence {
   const bad = inNeed(counts);
   const need = bad - (counts.silenced ?? 0);
+  const unheard = counts.unheard ?? 0;
+  if (bad === 0 && unheard > 0 && unheard === counts.ok) return ['overview.listening', { n: unheard }];
   if (need > 0) return ['overview.need', { n: need }];
   return bad > 0 ? ['overview.silenced-hosts', { n: bad }] : ['overview.healthy', { n: inAll(counts) }];
 }
 
 /** The sentences under it. */
 export function under(counts: Counts, problems: readonly Problem[]): Sentence[] {
-  if (inNeed(counts) === 0) return [counts.mnt > 0 ? ['overview.sub-mnt', { n: counts.mnt }] : ['overview.sub-quiet', {}]];
+  const unheard: Sentence[] = (counts.unheard ?? 0) > 0 ? [['overview.unheard', { n: counts.unheard ?? 0 }]] : [];
+  if (inNeed(counts) === 0) {
+    if (counts.mnt > 0) return [['overview.sub-mnt', { n: counts.mnt }], ...unheard];
+    return unheard.length > 0 ? unheard : [['overview.sub-quiet', {}]];
+  }
   const heard = loud(problems);
   const open = heard.filter((problem) => problem.ack === null).length;
   const quiet = counts.silenced_incidents ?? 0;
@@ -27,5 +33,5 @@ export function under(counts: Counts, problems: readonly Problem[]): Sentence[] 
   if (open > 0) out.push(['overview.unacked', { n: open }]);
   else if (heard.length > 0) out.push([quiet > 0 ? 'overview.rest-acked' : 'overview.all-acked', {}]);
   if (quiet > 0) out.push(['overview.silenced', { n: quiet }]);
-  return [...out, ['overview.rest', { ok: counts.ok, n: inAll(counts) }]];
+  return [...out, ['overview.rest', { ok: counts.ok, n: inAll(counts) }], ...unheard];
 }

@@ -22,6 +22,13 @@ test('the headline counts the hosts that are not silenced', () => {
   assert.deepEqual(headline(counts({ ok: 9, mnt: 1 })), ['overview.healthy', { n: 10 }]);
 });
 
+test('what was not heard since the start is not called healthy without a word', () => {
+  assert.deepEqual(headline(counts({ ok: 3, unheard: 3 })), ['overview.listening', { n: 3 }]);
+  assert.deepEqual(headline(counts({ ok: 3, unheard: 1 })), ['overview.healthy', { n: 3 }]);
+  assert.deepEqual(keys(counts({ ok: 3, unheard: 1 }), []), ['overview.unheard']);
+  assert.deepEqual(keys(counts({ ok: 3, mnt: 1 }), []), ['overview.sub-mnt']);
+});
+
 test('somebody is on everything only if somebody has taken each', () => {
   const bad = counts({ crit: 2 });
   assert.deepEqual(keys(bad, [problem('mira'), problem(null)]), ['overview.unacked', 'overview.rest']);

@@ -1,6 +1,6 @@
 //! Thresholds: limits with hysteresis (design rule 6.4, seed 001 section F).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -498,6 +498,21 @@ impl ThresholdSet {
         metrics.chain(self.round_trip.iter().map(move |(host, limits)| (rtt(host), &**limits)))
     }
 
+    /// Returns the limits of single instances, such as `disk_monitor./boot.percent`, that look at none of
+    /// `series`: a slip in the name, or something that is not measured.
+    pub fn without_series<'a>(&self, series: impl Iterator<Item = &'a SeriesName>) -> Vec<String> {
+        let instances = self.by_path.keys().filter_map(|path| {
+            let ThresholdPath { collector, instance, metric } = path;
+            Some((collector.as_str(), instance.as_deref()?, metric.as_str()))
+        });
+        let mut idle: BTreeSet<_> = instances.collect();
+        for name in series {
+            idle.remove(&(name.collector.as_str(), name.instance.as_str(), name.metric.as_str()));
+        }
+        let path = |(collector, instance, metric)| format!("{collector}.{instance}.{metric}");
+        idle.into_iter().map(path).collect()
+    }
+
     /// Returns how many metrics have a threshold.
     pub fn len(&self) -> usize {
         self.by_path.len() + self.round_trip.len()
@@ -640,5 +655,25 @@ mod tests {
         let threshold = limits(Operator::Greater, 80.0, 90.0).resolve().unwrap();
         assert_eq!(threshold.words(Status::Critical, Unit::None), "above 90.0, clears at 81.0");
         assert_eq!(threshold.words(Status::Warning, Unit::None), "above 80.0, clears at 72.0");
+    }
+    #[test]
+    fn limits_of_an_instance_that_sends_nothing_are_known() {
+        let mut layer = ThresholdLayer::new();
+        for keys in [
+            &["disk_monitor", "partitions", "/", "percent"][..],
+            &["disk_monitor", "/tmp", "percent"],
+            &["battery_monitor", "percent"],
+            &["rtt", "web1"],
+        ] {
+            let path = ThresholdPath::from_keys(keys).unwrap();
+            layer.insert(path, limits(Operator::Greater, 80.0, 90.0));
+        }
+        let set = ThresholdSet::resolve(&[&layer]).unwrap();
+        let sent = [SeriesName::of("disk_monitor", "/", "percent")];
+        assert_eq!(set.without_series(sent.iter()), ["disk_monitor./tmp.percent"]);
+        assert_eq!(
+            set.without_series([].into_iter()),
+            ["disk_monitor./.percent", "disk_monitor./tmp.percent"]
+        );
     }
 }

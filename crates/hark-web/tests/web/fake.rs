@@ -48,6 +48,14 @@ use hark_web::{
     TokenOrder,
 };
 
+mod agents;
+mod hosts;
+mod incidents;
+mod telling;
+
+use incidents::{activity, incident_row, problem};
+use telling::{a_try, delivery};
+
 /// The one agent whose proof is taken, and the tag that is.
 pub(crate) const AGENT: u64 = 0xff;
 pub(crate) const AGENT_TAG: [u8; 32] = [0xab; 32];
@@ -123,254 +131,29 @@ fn found<T>(item: Option<T>) -> Answer<T> {
     item.ok_or(Refused::Absent)
 }
 
-fn activity(host: Option<&str>) -> Activity {
-    Activity {
-        at_unix_s: THEN.seconds(),
-        kind: if host.is_some() { Kind::Transition } else { Kind::Server },
-        host: host.map(ToOwned::to_owned),
-        check: host.map(|_| "cpu_monitor.cpu_percent".to_owned()),
-        incident: host.map(|_| 1),
-        state: host.map(|_| State::Crit),
-        text: "cpu is at 97".to_owned(),
-    }
-}
-
-fn a_try() -> Try {
-    let header = ExchangeHeader { name: "authorization".to_owned(), value: "…".to_owned() };
-    Try {
-        number: 1,
-        at: Timestamp(THEN),
-        took_ms: 120,
-        outcome: TryOutcome::Retry,
-        next_try_at: Some(Timestamp(THEN)),
-        failure: "put_off".to_owned(),
-        said: "answered 503: later".to_owned(),
-        exchanges: vec![Exchange {
-            asked: "POST https://hooks.example.net/…".to_owned(),
-            headers: vec![header],
-            body: "{}".to_owned(),
-            body_bytes: 2,
-            status: "503".to_owned(),
-            answer: "later".to_owned(),
-            took_ms: 118,
-        }],
-        omitted: 0,
-    }
-}
-
-fn delivery(host: &str, id: u64) -> Delivery {
-    Delivery {
-        id,
-        at: Timestamp(THEN),
-        sent_at: Some(Timestamp(THEN)),
-        incident: Some(1),
-        host: host.to_owned(),
-        check: Some("cpu_monitor.cpu_percent".to_owned()),
-        receiver: "ops-mail".to_owned(),
-        kind: "email".to_owned(),
-        reason: "problem".to_owned(),
-        summary: "CRITICAL: db1 - cpu_monitor.cpu_percent = 97.0".to_owned(),
-        state: DeliveryState::Sent,
-        attempts: 1,
-        next_try_at: None,
-        error: String::new(),
-        took_ms: 12,
-    }
-}
-
-fn incident_row(host: &str, id: u64, ack: Option<Ack>) -> IncidentRow {
-    IncidentRow {
-        id,
-        host: host.to_owned(),
-        check: "cpu_monitor.cpu_percent".to_owned(),
-        state: State::Crit,
-        peak: State::Crit,
-        status: Status::Critical,
-        text: "cpu is at 97".to_owned(),
-        since_at: Timestamp(THEN),
-        since_unix_s: THEN.seconds(),
-        resolved_at: None,
-        ack,
-        silenced_until_at: None,
-        cause: None,
-        caused_by_hand: false,
-        symptoms: 1,
-        last_notification: Some(LastNotification {
-            receiver: "ops-mail".to_owned(),
-            result: Told::Sent,
-            at: Timestamp(THEN),
-            text: "sent".to_owned(),
-        }),
-    }
-}
-
-fn problem(host: &str, incident: u64, ack: Option<Ack>) -> Problem {
-    Problem {
-        incident,
-        host: host.to_owned(),
-        check: "cpu_monitor.cpu_percent".to_owned(),
-        state: State::Crit,
-        text: "cpu is at 97".to_owned(),
-        since_unix_s: THEN.seconds(),
-        ack,
-        silenced_until_unix_s: None,
-        symptoms: 0,
-        soft: Some(Soft { attempt: 2, of: 3 }),
-        strip: "o46c2".to_owned(),
-        spark: vec![Some(1.0), None, Some(97.0)],
-        limit: Some(90.0),
-        flapping: false,
-    }
-}
-
 impl Backend for Fake {
     fn overview(&self, sight: &Sight) -> Answer<Overview> {
-        if self.stored().broken {
-            return Err(Refused::Unavailable("disk on fire".to_owned()));
-        }
-        assert!(!self.stored().panics, "the fake was told to panic");
-        let silences = self.silences(sight)?;
-        let (maintenance, silences) = silences.into_iter().partition(|s| s.maintenance);
-        Ok(Overview {
-            at_unix_s: THEN.seconds(),
-            verdict: Verdict { text: "2 hosts need attention".to_owned(), sub: String::new() },
-            counts: self.counts(sight)?,
-            kpis: Kpis { availability_24h: Some(0.999), ..Kpis::default() },
-            problems: self.problems(sight)?,
-            more: 0,
-            quiet: Quiet { silences, maintenance },
-            events: self.events(sight, None, None, &PageQuery::default())?.items,
-        })
+        self.overview_shown(sight)
     }
 
     fn fleet(&self, sight: &Sight) -> Answer<Fleet> {
-        let name = self.seen(sight);
-        let n = name.len();
-        Ok(Fleet {
-            etag: format!("r{n}"),
-            at_unix_s: THEN.seconds(),
-            id: (1..).take(n).collect(),
-            state: "c".repeat(n),
-            site: vec![0; n],
-            sites: vec![String::new()],
-            tags: vec![vec!["role:db".to_owned()]; n],
-            text: vec!["cpu is at 97".to_owned(); n],
-            since_unix_s: vec![THEN.seconds(); n],
-            last_heard_unix_s: vec![None; n],
-            cpu: vec![Some(97.0); n],
-            mem: vec![None; n],
-            disk: vec![None; n],
-            strip: vec!["o48".to_owned(); n],
-            address: vec![None; n],
-            os: vec![String::new(); n],
-            uptime_s: vec![None; n],
-            name,
-        })
+        self.fleet_shown(sight)
     }
 
     fn hosts(&self, sight: &Sight, query: &HostsQuery) -> Answer<Page<HostRow>> {
-        let after = query.cursor.as_ref().and_then(Cursor::name).unwrap_or_default().to_owned();
-        let mut rest = self.seen(sight);
-        rest.retain(|name| name.as_str() > after.as_str());
-        let more = rest.len() > limit(query.limit);
-        rest.truncate(limit(query.limit));
-        let next = rest.last().filter(|_| more).and_then(|name| Cursor::of_name(name));
-        let items = rest.into_iter().zip(1..).map(|(name, id)| HostRow {
-            id,
-            name,
-            state: Letter::Critical,
-            text: "cpu is at 97".to_owned(),
-            last_heard_at: Some(Timestamp(THEN)),
-            interval_seconds: 30.0,
-            address: Some("192.0.2.7".to_owned()),
-            tags: Vec::new(),
-        });
-        Ok(Page { items: items.collect(), next })
+        self.hosts_shown(sight, query)
     }
 
     fn host(&self, _: &Sight, host: &HostName) -> Answer<Host> {
-        self.check(host)?;
-        Ok(Host {
-            id: 1,
-            name: host.to_string(),
-            state: Letter::Critical,
-            word: "Critical".to_owned(),
-            text: "cpu is at 97".to_owned(),
-            since_at: Some(Timestamp(THEN)),
-            address: None,
-            tags: vec!["role:db".to_owned()],
-            facts: BTreeMap::from([("os".to_owned(), "Debian 12".to_owned())]),
-            interval_seconds: 30.0,
-            last_heard_at: None,
-            rtt_seconds: Some(0.001),
-            agent_version: "0.1.0".to_owned(),
-            loss_ratio: None,
-            checks: vec![Check {
-                name: "cpu_monitor.cpu_percent".to_owned(),
-                status: Status::Critical,
-                hard: Status::Pending,
-                soft: None,
-                value: Some(97.0),
-                unit: "percent".to_owned(),
-                text: "97".to_owned(),
-                rule: "above 90, clears at 81".to_owned(),
-                is_looked_at: false,
-                active: None,
-                sites: Vec::new(),
-                changed_at: None,
-                seen_at: None,
-                fresh: Fresh::Late,
-                flapping: false,
-                incident: Some(1),
-                limits: Limits { warning: None, critical: Some(90.0) },
-            }],
-            incidents: vec![1],
-            parents: Vec::new(),
-            children: Vec::new(),
-            profile: Vec::new(),
-            unreachable_because: None,
-            not_reproven: false,
-            declared: None,
-        })
+        self.host_shown(host)
     }
 
     fn metrics(&self, host: &HostName) -> Answer<Metrics> {
-        self.check(host)?;
-        Ok(Metrics {
-            items: vec![Metric {
-                path: "cpu_monitor.cpu_percent".to_owned(),
-                collector: "cpu_monitor".to_owned(),
-                instance: String::new(),
-                metric: "cpu_percent".to_owned(),
-                unit: "percent".to_owned(),
-                kind: MetricKind::Gauge,
-                last: Some(97.0),
-                at_unix_s: Some(THEN.seconds()),
-            }],
-        })
+        self.metrics_shown(host)
     }
 
     fn series(&self, host: &HostName, order: &SeriesOrder) -> Answer<Series> {
-        self.check(host)?;
-        let column = vec![vec![Some(1.0), None]; order.names.len()];
-        Ok(Series {
-            from_unix_s: order.from.seconds(),
-            to_unix_s: order.to.seconds(),
-            step_s: 60.0,
-            at_unix_s: vec![order.from.seconds(), order.from.seconds() + 60],
-            names: order.names.clone(),
-            units: vec!["percent".to_owned(); order.names.len()],
-            min: column.clone(),
-            avg: column.clone(),
-            max: column,
-            incidents: vec![IncidentSpan {
-                from_unix_s: order.from.seconds(),
-                to_unix_s: None,
-                id: 1,
-                state: State::Warn,
-            }],
-            limits: BTreeMap::from([("a".to_owned(), Limits::default())]),
-        })
+        self.series_shown(host, order)
     }
 
     fn lanes(&self, host: &HostName, from: Unix, to: Unix) -> Answer<Lanes> {
@@ -396,21 +179,7 @@ impl Backend for Fake {
     }
 
     fn alerts(&self, sight: &Sight, host: Option<&HostName>) -> Answer<Alerts> {
-        if let Some(host) = host {
-            self.check(host)?;
-        }
-        let mut seen = self.seen(sight);
-        seen.retain(|name| host.is_none_or(|host| host.as_str() == name));
-        let alerts = seen.into_iter().map(|host| Alert {
-            host,
-            check: "cpu_monitor.cpu_percent".to_owned(),
-            status: Status::Critical,
-            value: Some(97.0),
-            text: String::new(),
-            since_at: None,
-            acknowledged: false,
-        });
-        Ok(Alerts { alerts: alerts.collect() })
+        self.alerts_shown(sight, host)
     }
 
     fn events(
@@ -420,17 +189,7 @@ impl Backend for Fake {
         _: Option<&str>,
         _: &PageQuery,
     ) -> Answer<Page<Activity>> {
-        if let Some(host) = host {
-            self.check(host)?;
-        }
-        let hosts = self.seen(sight);
-        let mut all: Vec<Activity> = hosts.iter().map(|name| activity(Some(name))).collect();
-        all.push(activity(None));
-        all.retain(|line| {
-            sight.covers_activity(line)
-                && host.is_none_or(|host| line.host.as_deref() == Some(host.as_str()))
-        });
-        Ok(Page::whole(all))
+        self.events_shown(sight, host)
     }
 
     fn incidents(&self, sight: &Sight, _: &IncidentsQuery) -> Answer<Page<IncidentRow>> {
@@ -438,26 +197,7 @@ impl Backend for Fake {
     }
 
     fn incident(&self, sight: &Sight, incident: IncidentId) -> Answer<Incident> {
-        let row = found(self.rows_of(sight).into_iter().find(|row| row.id == incident.0))?;
-        let check = row.check.clone();
-        Ok(Incident {
-            notifications: vec![delivery(&row.host, 1)],
-            timeline: vec![activity(Some(&row.host))],
-            symptoms_list: vec![Symptom { id: 9, host: row.host.clone(), check }],
-            resolvable: false,
-            row,
-            rule: "above 90".to_owned(),
-            value: Some(97.0),
-            unit: "percent".to_owned(),
-            limits: Limits::default(),
-            comments: Vec::new(),
-            seen_before: vec![Earlier {
-                id: 0,
-                since_at: Timestamp(THEN),
-                duration_seconds: Some(60.0),
-                resolution: "recovered".to_owned(),
-            }],
-        })
+        self.incident_shown(sight, incident)
     }
 
     fn incident_of(&self, incident: IncidentId) -> Answer<(HostName, CheckName)> {
@@ -467,16 +207,7 @@ impl Backend for Fake {
     }
 
     fn explain(&self, incident: IncidentId) -> Answer<Explanation> {
-        self.incident_of(incident)?;
-        let line = ExplainLine {
-            present: true,
-            at: Timestamp(THEN),
-            receiver: Some("ops-mail".to_owned()),
-            decision: Decision::Withheld,
-            block: Some("silence".to_owned()),
-            text: "silenced by mira".to_owned(),
-        };
-        Ok(Explanation { lines: vec![line], repair: None })
+        self.explain_shown(incident)
     }
 
     fn bring_events(&self, brought: EventsBrought) -> Answer<EventsTaken> {
@@ -504,45 +235,15 @@ impl Backend for Fake {
     }
 
     fn silences(&self, sight: &Sight) -> Answer<Vec<Silence>> {
-        let stored = self.stored();
-        let seen = |silence: &&Silence| {
-            *sight == Sight::Everything
-                || silence.matcher.hosts.iter().any(|host| sight.covers(host))
-        };
-        Ok(stored.silences.values().filter(seen).cloned().collect())
+        self.silences_shown(sight)
     }
 
     fn preview(&self, sight: &Sight, _: &Matcher) -> Answer<Preview> {
-        let names = self.seen(sight);
-        let incidents = self.rows_of(sight);
-        let incidents_list = incidents
-            .iter()
-            .map(|row| CoveredIncident {
-                id: row.id,
-                host: row.host.clone(),
-                check: row.check.clone(),
-                state: row.state,
-            })
-            .collect();
-        Ok(Preview {
-            hosts: names.len() as u64,
-            incidents: incidents.len() as u64,
-            names,
-            incidents_list,
-        })
+        self.preview_shown(sight)
     }
 
     fn receivers(&self) -> Answer<Vec<Receiver>> {
-        Ok(vec![Receiver {
-            name: "ops-mail".to_owned(),
-            kind: "email".to_owned(),
-            target: "ops@example.net".to_owned(),
-            fallback: None,
-            last: Some(delivery("db1", 1)),
-            failing: false,
-            waiting: 2,
-            oldest_at: Some(Timestamp(THEN)),
-        }])
+        self.receivers_shown()
     }
 
     fn openmetrics(&self) -> Answer<String> {
@@ -550,34 +251,15 @@ impl Backend for Fake {
     }
 
     fn routes(&self) -> Answer<Vec<Route>> {
-        Ok(vec![Route {
-            name: "all".to_owned(),
-            matches: "everything".to_owned(),
-            to: vec!["ops-mail".to_owned()],
-            sentence: "everything → ops-mail".to_owned(),
-        }])
+        self.routes_shown()
     }
 
     fn route_test(&self, question: &RouteQuestion) -> Answer<Vec<RouteTestLine>> {
-        Ok(vec![RouteTestLine {
-            at: Timestamp(question.at.unwrap_or_default()),
-            receiver: Some("ops-mail".to_owned()),
-            user: None,
-            route: Some("all".to_owned()),
-            step: None,
-            reason: Some("problem".to_owned()),
-            block: None,
-            text: format!("{} {:?}", question.severity, question.check),
-        }])
+        self.route_test_shown(question)
     }
 
     fn rotas(&self) -> Answer<Vec<Rota>> {
-        Ok(vec![Rota {
-            name: "web".to_owned(),
-            now: Some("anna".to_owned()),
-            until: Some(Timestamp(Unix(1000))),
-            next: None,
-        }])
+        self.rotas_shown()
     }
 
     fn rota_calendar(&self, rota: &RotaName) -> Answer<String> {
@@ -586,33 +268,11 @@ impl Backend for Fake {
     }
 
     fn agents(&self, sight: &Sight) -> Answer<Vec<Agent>> {
-        let agent = |host| Agent {
-            host,
-            mode: AgentMode::Enrolled,
-            version: "0.1.0".to_owned(),
-            last_seen_at: None,
-            address: None,
-            loss_ratio: Some(0.0),
-            rtt_seconds: None,
-            clock_skew_seconds: None,
-            duplicates: 0,
-        };
-        Ok(self.seen(sight).into_iter().map(agent).collect())
+        self.agents_shown(sight)
     }
 
     fn server(&self) -> Answer<ServerReport> {
-        Ok(ServerReport {
-            version: "0.1.0".to_owned(),
-            started_at: Timestamp(THEN),
-            uptime_seconds: 1.0,
-            hosts: 2,
-            series: 68,
-            datagrams: BTreeMap::from([("received".to_owned(), 7)]),
-            history: HistoryReport { state: HistoryState::Ok, reason: String::new(), bytes: 1 },
-            store: BTreeMap::from([("commits".to_owned(), 3.0)]),
-            queues: BTreeMap::new(),
-            receivers_failing: Vec::new(),
-        })
+        self.server_shown()
     }
 
     fn host_id(&self, host: &HostName) -> Answer<HostId> {
@@ -631,30 +291,11 @@ impl Backend for Fake {
     }
 
     fn rows(&self, sight: &Sight, hosts: &[HostId]) -> Answer<Rows> {
-        let stored = self.stored();
-        let mut rows = Rows::default();
-        for (name, id) in stored.hosts.iter().zip(1..) {
-            if hosts.contains(&HostId(id)) && sight.covers(name) {
-                rows.id.push(id);
-                rows.state.push('c');
-                rows.cpu.push(Some(stored.cpu));
-                rows.mem.push(None);
-                rows.disk.push(None);
-                rows.last_heard_unix_s.push(None);
-                rows.text.push(String::new());
-            }
-        }
-        Ok(rows)
+        self.rows_shown(sight, hosts)
     }
 
     fn host_change(&self, host: &HostName) -> Answer<HostChange> {
-        self.check(host)?;
-        let sample = (1.5, Some(self.stored().cpu));
-        Ok(HostChange {
-            state: "c".to_owned(),
-            samples: BTreeMap::from([("cpu_monitor.cpu_percent".to_owned(), sample)]),
-            ..HostChange::default()
-        })
+        self.host_change_shown(host)
     }
 
     fn ack(&self, incident: IncidentId, order: &AckOrder) -> Answer<()> {
@@ -693,30 +334,7 @@ impl Backend for Fake {
     }
 
     fn silence(&self, order: &SilenceOrder) -> Answer<Silence> {
-        let mut stored = self.stored();
-        let id = stored.silences.len() as u64 + 1;
-        let silence = Silence {
-            id,
-            matcher: silences::Matcher {
-                hosts: order.matcher.hosts.clone(),
-                checks: order.matcher.checks.clone(),
-                tags: order.matcher.tags.iter().map(ToString::to_string).collect(),
-                severity: order.matcher.severity.map(Into::into),
-            },
-            by: order.by.to_string(),
-            reason: order.reason.clone(),
-            from_at: Timestamp(order.from),
-            until_at: Timestamp(order.until),
-            maintenance: order.maintenance,
-            flexible_seconds: order.flexible.map(|lasts| lasts.as_secs_f64()),
-            begun_at: None,
-            repeats: None,
-            withheld: 0,
-            matches: Matches::default(),
-            declared: None,
-        };
-        stored.silences.insert(id, silence.clone());
-        Ok(silence)
+        self.silenced(order)
     }
 
     fn end_silence(&self, silence: SilenceId, _: &UserName) -> Answer<()> {
@@ -754,66 +372,15 @@ impl Backend for Fake {
     }
 
     fn offered(&self, token: &str) -> Answer<Offer> {
-        match token {
-            "a-token" => {
-                let ack = self.stored().acks.get(&1).cloned();
-                Ok(Offer {
-                    receiver: ReceiverName::new("chat").unwrap(),
-                    until: THEN + std::time::Duration::from_hours(24),
-                    incident: incident_row("db1<b>", 1, ack),
-                })
-            }
-            "an-old-token" => Err(Refused::Conflict("the token is no longer good".to_owned())),
-            _ => Err(Refused::Absent),
-        }
+        self.offer_of(token)
     }
 
     fn handle(&self, token: &str, order: &TokenOrder) -> Answer<Handled> {
-        let offer = self.offered(token)?;
-        let by = UserName::via(&offer.receiver);
-        let done = offer.incident.ack.is_none();
-        if done {
-            let ack = Ack {
-                by: by.to_string(),
-                comment: order.comment.clone(),
-                until_unix_s: order.until.map(Unix::seconds),
-                sticky: order.sticky,
-            };
-            self.stored().acks.insert(1, ack);
-        }
-        Ok(Handled {
-            incident: 1,
-            host: "db1".to_owned(),
-            check: "cpu_monitor.cpu_percent".to_owned(),
-            by: by.to_string(),
-            done,
-            refused: false,
-            text: if done { "acknowledged" } else { "somebody has it already" }.to_owned(),
-        })
+        self.handle_token(token, order)
     }
 
     fn called(&self, receiver: &ReceiverName, call: &ServiceCall) -> Answer<ServiceAnswer> {
-        if receiver.as_str() != "chat" {
-            return Err(Refused::Absent);
-        }
-        let signature = call.headers.get("x-signature").map_or(&b""[..], |value| value.as_bytes());
-        if signature == b"none needed" && !call.is_held {
-            // As a service that signs nothing: the token in the call is none of ours.
-            let (content_type, body) = ("text/plain", "none of this server's".to_owned());
-            return Ok(ServiceAnswer::Signed { is_proven: false, content_type, body, deed: None });
-        }
-        if signature != b"good" {
-            return Ok(ServiceAnswer::Unsigned);
-        }
-        if call.body.is_empty() {
-            return Ok(ServiceAnswer::Malformed("it is empty".to_owned()));
-        }
-        Ok(ServiceAnswer::Signed {
-            is_proven: true,
-            content_type: "application/json",
-            body: format!("{{\"bytes\":{}}}", call.body.len()),
-            deed: Some((UserName::via(receiver), "1: on it".to_owned())),
-        })
+        self.called_by_service(receiver, call)
     }
 
     fn account(&self, user: &UserName) -> Answer<Account> {
@@ -904,63 +471,23 @@ impl Backend for Fake {
     }
 
     fn join(&self, order: &JoinOrder) -> Answer<Joined> {
-        let mut stored = self.stored();
-        let record = found(stored.enrolments.get_mut(&order.token))?;
-        record.uses_left = found(record.uses_left.checked_sub(1))?;
-        stored.joined.push((order.name.clone(), order.key));
-        Ok(Joined {
-            agent_id: "00112233445566ff".to_owned(),
-            server_udp_port: 50003,
-            interval_seconds: 30.0,
-            config_revision: 1,
-        })
+        self.joined(order)
     }
 
     fn rollout(&self, _: &Sight) -> Answer<Rollout> {
-        Ok(Rollout {
-            enabled: true,
-            percent: 25,
-            hosts: Vec::new(),
-            tags: vec!["canary".to_owned()],
-            releases: Vec::new(),
-            versions: [("0.1.0".to_owned(), 2)].into(),
-        })
+        self.rollout_shown()
     }
 
     fn release(&self, name: &str, host: &HostName) -> Answer<Option<PathBuf>> {
-        match (name, host.as_str()) {
-            ("hark-x86_64-linux", "web1") => {
-                Ok(Some(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/web/fake.rs"))))
-            }
-            ("hark-x86_64-linux", _) => Ok(None),
-            _ => Err(Refused::Absent),
-        }
+        self.release_shown(name, host)
     }
 
     fn prove_agent(&self, claim: &AgentClaim) -> Answer<AgentProof> {
-        let mut stored = self.stored();
-        let good = claim.agent == AGENT && claim.tag == AGENT_TAG;
-        Ok(if !good {
-            AgentProof::Wrong
-        } else if claim.number <= stored.number {
-            AgentProof::Stale(stored.number)
-        } else {
-            stored.number = claim.number;
-            stored.claims.push(claim.clone());
-            AgentProof::Proven(3)
-        })
+        self.proof_of(claim)
     }
 
     fn take_batch(&self, place: usize, _: IpAddr, batch: Batch) -> Answer<ReportStored> {
-        assert_eq!(place, 3, "what the proof gave");
-        self.stored().batches.push(batch);
-        Ok(ReportStored {
-            samples_stored: true,
-            held_seconds: 0.0,
-            now_unix_s: 1_795_176_000.5,
-            config_revision: 7,
-            order: 0,
-        })
+        self.stored_batch(place, batch)
     }
 
     fn agent_news(&self, place: usize) -> Answer<AgentNews> {
@@ -991,26 +518,11 @@ impl Backend for Fake {
     }
 
     fn reports(&self) -> Answer<Vec<ReportRow>> {
-        Ok(vec![ReportRow {
-            name: "weekly".to_owned(),
-            kind: "summary".to_owned(),
-            to: vec!["mail".to_owned()],
-            schedule: "0 8 * * mon Europe/Berlin".to_owned(),
-            last_at: Timestamp(Unix(1000)),
-            next_at: Some(Timestamp(Unix(604_801_000))),
-        }])
+        self.reports_shown()
     }
 
     fn report(&self, name: &str, period: ReportPeriod, _send: bool) -> Answer<MadeReport> {
-        if name != "weekly" {
-            return Err(Refused::Absent);
-        }
-        Ok(MadeReport {
-            title: format!("Report weekly {period:?}"),
-            report: serde_json::json!({"kind": "summary"}),
-            text: "all is well".to_owned(),
-            html: "<!doctype html>".to_owned(),
-        })
+        self.report_shown(name, period)
     }
 
     fn dns(&self, _sight: &Sight) -> Answer<Dns> {
@@ -1027,16 +539,7 @@ impl Backend for Fake {
     }
 
     fn pushes(&self) -> Answer<Vec<Push>> {
-        Ok(vec![Push {
-            host: "db1".to_owned(),
-            check: "backup".to_owned(),
-            state: "up".to_owned(),
-            text: "done in 3m".to_owned(),
-            schedule: "every 1d".to_owned(),
-            done_at: Some(Timestamp(Unix(1000))),
-            due_at: Some(Timestamp(Unix(86_401_000))),
-            path: "/push/a-token".to_owned(),
-        }])
+        self.pushes_shown()
     }
 }
 

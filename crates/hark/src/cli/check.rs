@@ -12,6 +12,9 @@ use serde_json::json;
 
 use crate::out;
 
+/// Settings shown as an example of how they are given: enough to see it.
+const MAX_HINTED: usize = 3;
+
 /// Look once and say what was found, as a Nagios plugin does.
 ///
 /// Exit code: 0 ok, 1 warning, 2 critical, 3 unknown. Settings of the type are given as key=value, as
@@ -91,6 +94,7 @@ fn look(args: &Args) -> anyhow::Result<ExitCode> {
         Ok(check) => check,
         Err(wrong) => {
             out::note(wrong.trim_end());
+            out::note(settings_hint(&args.kind, target));
             return Ok(ExitCode::from(hark_model::Status::Unknown.exit_code()));
         }
     };
@@ -109,6 +113,28 @@ fn look(args: &Args) -> anyhow::Result<ExitCode> {
         out::line(finding.plugin_output(check.kind()));
     }
     Ok(ExitCode::from(finding.status.exit_code()))
+}
+
+/// Says how settings are given, with those of the type's example.
+fn settings_hint(kind: &str, target: &str) -> String {
+    let found = hark_checks::TYPES.iter().find(|known| known.name() == kind);
+    let example = found.map_or("", |found| found.example()).lines();
+    let target_key = found.map_or("", |found| found.target_key());
+    let settings = example
+        .filter(|line| !line.starts_with(char::is_whitespace))
+        .filter_map(|line| line.split_once(": "))
+        .filter(|(key, _)| *key != target_key)
+        .take(MAX_HINTED)
+        .map(|(key, value)| {
+            let value = value.trim_matches(['"', '\'']);
+            let quote = if value.contains([' ', '[', '{', '<', '>']) { "'" } else { "" };
+            format!(" {quote}{key}={value}{quote}")
+        });
+    let settings: String = settings.collect();
+    format!(
+        "settings stand behind the target: `hark check {kind} {target}{settings}`; `hark check {kind} \
+         --help-type` lists them"
+    )
 }
 
 fn split(setting: &str) -> anyhow::Result<(String, String)> {
@@ -131,4 +157,22 @@ fn help(kind: &str) -> anyhow::Result<ExitCode> {
         out::line(format!("  {:24} {}", fact.name, fact.help));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_settings_are_given_is_shown_with_those_of_the_example() {
+        let hint = settings_hint("dns", "localhost");
+        assert!(hint.contains("`hark check dns localhost name="), "{hint}");
+        for kind in hark_checks::TYPES {
+            let hint = settings_hint(kind.name(), "target");
+            assert!(hint.starts_with(&format!(
+                "settings stand behind the target: `hark check {} target",
+                kind.name()
+            )));
+        }
+    }
 }

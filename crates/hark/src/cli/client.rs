@@ -217,6 +217,11 @@ impl Client {
                 "the server of {} does not run: start it with `hark up` or `hark server`",
                 data.display()
             ),
+            Some(data) if !data.exists() => format!(
+                "there is no folder {}: start a server with `hark up`, or name the data folder of one \
+                 with --data, or another machine's page with --url",
+                data.display()
+            ),
             Some(data) => format!(
                 "no server has run here with the data folder {}: start one with `hark up`, or name \
                  its data folder with --data, or another machine's page with --url",

@@ -31,6 +31,9 @@ journal_enabled: false
 /// How often each simulated host sends.
 const INTERVAL: Duration = Duration::from_secs(5);
 
+/// How long the first troubles last: whoever looks at a demonstration sees some at once, and how they end.
+const FIRST_TROUBLE: Duration = Duration::from_mins(6);
+
 /// Run the whole product with simulated hosts that misbehave; nothing is kept.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  hark demo --hosts 500")]
@@ -111,6 +114,7 @@ async fn live(
 
 fn spawn_fleet(plan: FleetPlan, stop: Stop) -> anyhow::Result<std::thread::JoinHandle<()>> {
     let mut fleet = Fleet::new(plan)?;
+    fleet.begin_in_trouble(FIRST_TROUBLE);
     let bell = Arc::new(Bell::new()?);
     let run = move || fleet.run(&bell, |_| stop.is_raised());
     Ok(std::thread::Builder::new().name("hark-fleet".to_owned()).spawn(run)?)

@@ -36,6 +36,14 @@ pub(super) struct Args {
     api: ApiArgs,
 }
 
+/// What the configuration needs for a report.
+const EXAMPLE: &str = "
+  reports:
+    weekly:
+      to: [mail]              # a receiver
+      cron: \"0 8 * * mon\"
+";
+
 /// How a report is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Form {
@@ -83,7 +91,9 @@ fn list(args: &Args, client: &Client) -> anyhow::Result<ExitCode> {
     }
     let rows: Vec<Vec<String>> = reports.as_array().into_iter().flatten().map(row).collect();
     if rows.is_empty() {
-        out::line("Nothing is reported regularly: see `reports` in docs/reports.md.");
+        out::line("Nothing is reported regularly. In the configuration, for example:");
+        out::text(EXAMPLE);
+        out::line("`hark report weekly` then makes it for now; more is in docs/reports.md.");
     } else {
         out::table(&["NAME", "KIND", "TO", "SCHEDULE", "LAST", "NEXT"], &rows);
     }

@@ -64,11 +64,21 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let lines = lines.as_array().map(Vec::as_slice).unwrap_or_default();
+    let (remarks, lines): (Vec<&Value>, Vec<&Value>) =
+        lines.iter().partition(|line| is_remark(line));
+    for remark in remarks {
+        out::note(remark["text"].as_str().unwrap_or_default().replace(char::is_control, " "));
+    }
     out::table(
         &["WHEN", "RECEIVER", "WHAT", "BLOCK", "WHY"],
-        &lines.iter().map(row).collect::<Vec<_>>(),
+        &lines.into_iter().map(row).collect::<Vec<_>>(),
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns true if a line is about the question, not about anybody.
+fn is_remark(line: &Value) -> bool {
+    line["receiver"].is_null() && line["block"].is_null()
 }
 
 fn row(line: &Value) -> Vec<String> {
@@ -77,7 +87,13 @@ fn row(line: &Value) -> Vec<String> {
         receiver if receiver.is_empty() => "nobody".to_owned(),
         receiver => receiver,
     };
-    vec![out::moment(&word("at")), receiver, word("reason"), word("block"), word("text")]
+    let what = match (line["times"].as_u64(), line["until"].as_str()) {
+        (Some(times), Some(until)) => {
+            format!("{}, {times} times until {}", word("reason"), out::moment(until))
+        }
+        _ => word("reason"),
+    };
+    vec![out::moment(&word("at")), receiver, what, word("block"), word("text")]
 }
 
 #[cfg(test)]
@@ -92,5 +108,14 @@ mod tests {
             "block": "route", "text": "no route leads to a receiver"});
         let row = row(&line);
         assert_eq!(row[1..], ["nobody", "", "route", "no route leads to a receiver"]);
+        assert!(!is_remark(&line));
+        assert!(is_remark(&json!({"receiver": null, "block": null, "text": "there is no host"})));
+    }
+
+    #[test]
+    fn many_reminders_are_one_row() {
+        let line = json!({"at": "2026-11-20T00:00:00Z", "receiver": "mail", "reason": "reminder",
+            "block": null, "text": "", "times": 167, "until": "2026-11-27T00:00:00Z"});
+        assert!(row(&line)[2].starts_with("reminder, 167 times until "), "{:?}", row(&line));
     }
 }

@@ -1,12 +1,16 @@
 //! The sockets: where agents send to and where the page is.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-use anyhow::Context;
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
 
 use crate::sys::receive_buffer;
+
+mod holder;
+
+use holder::{Door, holder};
 
 /// Receive buffer of the datagram sockets: a burst of 50,000 heartbeats of some 200 bytes, each of
 /// which the kernel counts as about 800.
@@ -73,9 +77,7 @@ fn bind_udp(address: SocketAddr) -> anyhow::Result<Vec<UdpSocket>> {
                 sockets.push(socket);
             }
             Err(error) if sockets.is_empty() => {
-                return Err(error).with_context(|| {
-                    format!("cannot listen on UDP {}", SocketAddr::new(address, port))
-                });
+                return Err(refused(error, Door::Udp, SocketAddr::new(address, port)));
             }
             Err(error) => tracing::info!(%error, %address, "not listening on this family"),
         }
@@ -95,14 +97,29 @@ fn bind_tcp(address: SocketAddr) -> anyhow::Result<Vec<TcpListener>> {
                 listeners.push(TcpListener::from_std(listener)?);
             }
             Err(error) if listeners.is_empty() => {
-                return Err(error).with_context(|| {
-                    format!("cannot listen on TCP {}", SocketAddr::new(address, port))
-                });
+                return Err(refused(error, Door::Tcp, SocketAddr::new(address, port)));
             }
             Err(error) => tracing::info!(%error, %address, "not listening on this family"),
         }
     }
     Ok(listeners)
+}
+
+/// Says why an address cannot be listened on, and the way out.
+fn refused(error: io::Error, door: Door, address: SocketAddr) -> anyhow::Error {
+    let (name, another) = match door {
+        Door::Udp => ("UDP", "choose another with --udp or `hb_port`"),
+        Door::Tcp => ("TCP", "choose another with --http or `hbd_host` and `hbd_port`"),
+    };
+    let way_out = if error.kind() == io::ErrorKind::AddrInUse {
+        let by = holder(door, address.port()).map_or_else(String::new, |by| format!(" by {by}"));
+        format!(": it is taken{by}: end that, or {another}")
+    } else if error.kind() == io::ErrorKind::AddrNotAvailable {
+        format!(": this machine has no such address: {another}")
+    } else {
+        String::new()
+    };
+    anyhow::Error::new(error).context(format!("cannot listen on {name} {address}{way_out}"))
 }
 
 /// Every address means both families, IPv4 first: it is always there.
@@ -111,7 +128,7 @@ fn families(address: SocketAddr) -> Vec<IpAddr> {
     if both { vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.ip()] } else { vec![address.ip()] }
 }
 
-fn bind(address: SocketAddr, kind: Type) -> std::io::Result<Socket> {
+fn bind(address: SocketAddr, kind: Type) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), kind, None)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -138,10 +155,18 @@ mod tests {
     }
 
     #[test]
-    fn an_address_in_use_is_named() {
+    fn an_address_in_use_is_named_with_who_holds_it_and_the_way_out() {
         let holder = UdpSocket::bind("127.0.0.1:0").unwrap();
         let taken = holder.local_addr().unwrap();
-        let error = bind_udp(taken).unwrap_err();
-        assert_eq!(error.to_string(), format!("cannot listen on UDP {taken}"));
+        let error = bind_udp(taken).unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("cannot listen on UDP {taken}: it is taken")),
+            "{error}"
+        );
+        assert!(error.contains("--udp"), "{error}");
+        #[cfg(target_os = "linux")]
+        assert!(error.contains(&format!("by process {} (", std::process::id())), "{error}");
+        let error = bind_udp("192.0.2.1:0".parse().unwrap()).unwrap_err().to_string();
+        assert!(error.contains("this machine has no such address"), "{error}");
     }
 }

@@ -92,7 +92,7 @@ impl ServerBackend {
         let bound = self.find_enrolment(&order.token)?.host.as_ref() == Some(&order.name);
         if is_enrolled && !bound {
             return Err(Refused::Conflict(format!(
-                "{} is enrolled already; make a token for that very name to enrol it anew",
+                "{0} has joined already: `hark enroll --host {0}` makes a token with which it may join anew",
                 order.name
             )));
         }

@@ -9,12 +9,13 @@ use hark_api::list::{Cursor, Page, limit};
 use hark_api::live::{HostChange, Rows};
 use hark_api::overview::Soft;
 use hark_calendar::ActiveWindow;
+use hark_engine::plan::SELF;
 use hark_engine::view::{CheckView, HostView};
 use hark_model::time::Clock;
 use hark_model::{CheckName, HostId, HostName, SeriesName, Status, Unix};
 use hark_web::{Answer, Refused, Sight};
 
-use super::overview::limits;
+use super::overview::{is_good, limits};
 use super::words::{letter, seconds};
 use super::{ServerBackend, ending};
 use crate::server::intake::AgentFacts;
@@ -55,12 +56,17 @@ impl Row {
     }
 }
 
+/// Returns true if a host stands in lists: the server itself (`self`) does while something is wrong with it.
+fn is_shown(host: HostView<'_>) -> bool {
+    host.name().as_str() != SELF || !is_good(host.state())
+}
+
 impl ServerBackend {
     pub(super) fn all_hosts(&self, sight: &Sight) -> Answer<Fleet> {
         let seen = sight.clone();
         let rows = self.ask(move |engine| {
             let hosts = engine.hosts().filter(|h| seen.covers(h.name().as_str()));
-            hosts.map(Row::of).collect::<Vec<_>>()
+            hosts.filter(|host| is_shown(*host)).map(Row::of).collect::<Vec<_>>()
         })?;
         let strips = self.recorder.strips(rows.iter().map(|r| r.id));
         let mut places: BTreeMap<String, u32> = BTreeMap::new();
@@ -106,6 +112,7 @@ impl ServerBackend {
             let mut rows: Vec<HostRow> = engine
                 .hosts()
                 .filter(|h| sight.covers(h.name().as_str()) && h.name().as_str() > after.as_str())
+                .filter(|h| is_shown(*h))
                 .filter(|h| query.state.is_none_or(|s| s == letter(h.state())))
                 .filter(|h| query.q.as_deref().is_none_or(|q| mentions(*h, q)))
                 .map(host_row)
@@ -307,6 +314,7 @@ fn host(host: HostView<'_>, sight: &Sight) -> Host {
             .filter(visible)
             .map(ToString::to_string),
         not_reproven: host.is_not_reproven(),
+        limits_without_values: host.limits_without_values(),
         declared: None,
     }
 }

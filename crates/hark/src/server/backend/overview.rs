@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hark_api::hosts::Limits;
 use hark_api::overview::{Counts, Kpis, Overview, Problem, Quiet, Soft, Verdict};
+use hark_engine::plan::SELF;
 use hark_engine::view::IncidentView;
 use hark_engine::{Engine, HostState};
 use hark_model::time::{Clock, Now};
@@ -60,9 +61,15 @@ impl ServerBackend {
     }
 
     pub(super) fn host_counts(&self, sight: &Sight) -> Answer<Counts> {
-        let sight = sight.clone();
+        let (sight, started) = (sight.clone(), self.started);
         self.ask(move |engine| {
             let mut counts = Counts::default();
+            let seen = engine.hosts().filter(|h| sight.covers(h.name().as_str()));
+            let unheard = seen.filter(|host| {
+                let before = host.last_heard().is_some_and(|at| at < started);
+                before && host.state() == HostState::Ok
+            });
+            counts.unheard = unheard.count() as u64;
             if sight == Sight::Everything {
                 for state in HostState::ALL {
                     *count_of(&mut counts, state) = engine.counts().of(state) as u64;
@@ -71,16 +78,19 @@ impl ServerBackend {
                 let seen = engine.hosts().filter(|h| sight.covers(h.name().as_str()));
                 seen.for_each(|h| *count_of(&mut counts, h.state()) += 1);
             }
+            // The server itself is no host that is watched, but its problems are problems.
+            if let Some(own) =
+                engine.host_named(SELF).filter(|own| sight.covers(own.name().as_str()))
+                && is_good(own.state())
+            {
+                *count_of(&mut counts, own.state()) -= 1;
+            }
             let open = engine.incidents().filter(|i| {
                 i.is_open() && i.record().cause.is_none() && sight.covers(i.host_name().as_str())
             });
             let open = open.map(|i| (i.record().host, i.silenced_until().is_some()));
-            let in_need = |host: HostId| {
-                engine.host(host).is_some_and(|host| match host.state() {
-                    HostState::Critical | HostState::Warning | HostState::Unknown => true,
-                    HostState::Pending | HostState::Ok | HostState::Maintenance => false,
-                })
-            };
+            let in_need =
+                |host: HostId| engine.host(host).is_some_and(|host| !is_good(host.state()));
             (counts.silenced, counts.silenced_incidents) = silenced(open, in_need);
             counts
         })
@@ -162,6 +172,14 @@ fn silenced(
     (n_hosts as u64, n_incidents)
 }
 
+/// Returns true if nobody is needed for a host in this state.
+pub(super) fn is_good(state: HostState) -> bool {
+    match state {
+        HostState::Pending | HostState::Ok | HostState::Maintenance => true,
+        HostState::Unknown | HostState::Warning | HostState::Critical => false,
+    }
+}
+
 fn count_of(counts: &mut Counts, state: HostState) -> &mut u64 {
     match state {
         HostState::Pending => &mut counts.pending,
@@ -225,6 +243,9 @@ fn verdict(counts: &Counts, problems: &Standing) -> Verdict {
     let bad = counts.crit + counts.warn + counts.unk;
     let text = match (all, bad, bad.saturating_sub(counts.silenced)) {
         (0, _, _) => "Listening for the first host".to_owned(),
+        (_, 0, _) if counts.unheard > 0 && counts.unheard == counts.ok => {
+            format!("Waiting to hear {} after the start", hosts(counts.unheard))
+        }
         (1, 0, _) if counts.pending == 0 => "The one host is healthy".to_owned(),
         (_, 0, _) if counts.pending == 0 => format!("All {all} hosts are healthy"),
         (_, 0, _) => format!("Waiting for the first result of {}", hosts(counts.pending)),
@@ -232,8 +253,12 @@ fn verdict(counts: &Counts, problems: &Standing) -> Verdict {
         (_, _, 1) => "1 host needs attention".to_owned(),
         (_, _, need) => format!("{need} hosts need attention"),
     };
+    let unheard = (counts.unheard > 0).then(|| {
+        let is = if counts.unheard == 1 { "is" } else { "are" };
+        format!("{} {is} not heard since the server started.", hosts(counts.unheard))
+    });
     if bad == 0 {
-        return Verdict { text, sub: String::new() };
+        return Verdict { text, sub: unheard.unwrap_or_default() };
     }
     // What is silenced is nobody's: it neither waits for somebody nor is somebody on it.
     let quiet = counts.silenced_incidents;
@@ -248,7 +273,8 @@ fn verdict(counts: &Counts, problems: &Standing) -> Verdict {
         format!("{} silenced.", are(&format!("{quiet} {problems}"), quiet))
     });
     let healthy = format!("{} of {} healthy.", counts.ok, hosts(all));
-    let said: Vec<String> = [standing, silenced, Some(healthy)].into_iter().flatten().collect();
+    let said: Vec<String> =
+        [standing, silenced, Some(healthy), unheard].into_iter().flatten().collect();
     Verdict { text, sub: said.join(" ") }
 }
 
@@ -278,6 +304,16 @@ mod tests {
 
     fn sub(counts: Counts, open: usize, taken: usize) -> String {
         verdict(&counts, &Standing { open, taken }).sub
+    }
+
+    #[test]
+    fn what_was_not_heard_since_the_start_is_not_called_healthy_without_a_word() {
+        let none = Counts::default();
+        let all = Counts { ok: 3, unheard: 3, ..none };
+        assert_eq!(text(all), "Waiting to hear 3 hosts after the start");
+        let some = Counts { ok: 3, unheard: 1, ..none };
+        assert_eq!(text(some), "All 3 hosts are healthy");
+        assert_eq!(sub(some, 0, 0), "1 host is not heard since the server started.");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Routes in words, what they would do, and who is on call.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hark_api::receivers::Route;
@@ -7,8 +8,8 @@ use hark_api::route_test::{Rota, RouteTestLine};
 use hark_api::time::Timestamp;
 use hark_engine::plan::{RouteMatch, RoutePlan};
 use hark_engine::{CourseLine, Question};
-use hark_model::RotaName;
 use hark_model::time::{Clock, Unix};
+use hark_model::{Reason, RotaName};
 use hark_web::{Answer, Refused, RouteQuestion};
 
 use super::ServerBackend;
@@ -38,8 +39,12 @@ impl ServerBackend {
             event: asked.event.clone(),
             at: asked.at.unwrap_or(now.unix),
         };
-        let course = self.ask(move |engine| engine.course(&question, now))?;
-        Ok(course.into_iter().map(test_line).collect())
+        let name = asked.host.clone();
+        let (is_known, course) = self.ask(move |engine| {
+            (engine.host_named(name.as_str()).is_some(), engine.course(&question, now))
+        })?;
+        let remark = (!is_known).then(|| remark(asked, now.unix));
+        Ok(remark.into_iter().chain(folded(course)).collect())
     }
 
     /// Returns who is on call.
@@ -72,6 +77,45 @@ fn shown(name: &RotaName, rota: &hark_calendar::Rota, now: Unix) -> Rota {
     }
 }
 
+/// Says of a host that there is none of this name: the question may have a slip in it.
+fn remark(asked: &RouteQuestion, now: Unix) -> RouteTestLine {
+    let text = format!(
+        "there is no host `{}`: this is how it would be for one of this name without tags",
+        asked.host
+    );
+    let at = Timestamp(asked.at.unwrap_or(now).max(now));
+    let (receiver, user, route, step, reason, block) = Default::default();
+    RouteTestLine { at, receiver, user, route, step, reason, block, text, times: 1, until: None }
+}
+
+/// Makes one line of reminders that come one after the other: a week of them is 167.
+fn folded(course: Vec<CourseLine>) -> Vec<RouteTestLine> {
+    let mut lines: Vec<RouteTestLine> = Vec::new();
+    let mut last: BTreeMap<Option<String>, usize> = BTreeMap::new();
+    for line in course.into_iter().map(test_line) {
+        let before = last.get(&line.receiver).and_then(|place| lines.get_mut(*place));
+        match before {
+            Some(before) if is_same_reminder(before, &line) => {
+                before.times += 1;
+                before.until = Some(line.at);
+            }
+            _ => {
+                last.insert(line.receiver.clone(), lines.len());
+                lines.push(line);
+            }
+        }
+    }
+    lines
+}
+
+fn is_same_reminder(a: &RouteTestLine, b: &RouteTestLine) -> bool {
+    let of = |line: &RouteTestLine| {
+        let RouteTestLine { user, route, step, reason, block, text, .. } = line.clone();
+        (user, route, step, reason, block, text)
+    };
+    b.reason.as_deref() == Some(Reason::Reminder.word()) && of(a) == of(b)
+}
+
 fn test_line(line: CourseLine) -> RouteTestLine {
     RouteTestLine {
         at: Timestamp(line.at),
@@ -82,6 +126,8 @@ fn test_line(line: CourseLine) -> RouteTestLine {
         reason: line.reason.map(|reason| reason.word().to_owned()),
         block: line.block.map(|block| block.word().to_owned()),
         text: line.text,
+        times: 1,
+        until: None,
     }
 }
 
@@ -148,6 +194,8 @@ mod tests {
     use std::time::Duration;
 
     use hark_config::{Document, NoSecrets};
+    use hark_engine::Block;
+    use hark_model::{ReceiverName, RouteName};
 
     use super::*;
 
@@ -173,5 +221,49 @@ mod tests {
             ]
         );
         assert_eq!(Duration::ZERO, plan.routes[0].delay);
+    }
+    fn line(at: i64, receiver: &str, reason: Reason, block: Option<Block>) -> CourseLine {
+        CourseLine {
+            at: Unix(at * 1000),
+            receiver: Some(ReceiverName::new(receiver).unwrap()),
+            user: None,
+            route: Some(RouteName::new("default").unwrap()),
+            step: None,
+            reason: Some(reason),
+            block,
+            text: "by the route `default`".to_owned(),
+        }
+    }
+
+    #[test]
+    fn reminders_of_one_receiver_are_one_line_until_he_hears_something_else() {
+        let lines = folded(vec![
+            line(0, "mail", Reason::Problem, None),
+            line(0, "chat", Reason::Problem, None),
+            line(60, "mail", Reason::Reminder, None),
+            line(60, "chat", Reason::Reminder, None),
+            line(120, "mail", Reason::Reminder, None),
+            line(120, "chat", Reason::Reminder, Some(Block::Hours)),
+            line(180, "mail", Reason::Reminder, None),
+            line(180, "chat", Reason::Reminder, None),
+        ]);
+        let shown: Vec<_> = lines
+            .iter()
+            .map(|line| {
+                let until = line.until.map(|at| at.0.seconds());
+                (line.at.0.seconds(), line.receiver.as_deref().unwrap(), line.times, until)
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                (0, "mail", 1, None),
+                (0, "chat", 1, None),
+                (60, "mail", 3, Some(180)),
+                (60, "chat", 1, None),
+                (120, "chat", 1, None),
+                (180, "chat", 1, None),
+            ]
+        );
     }
 }
