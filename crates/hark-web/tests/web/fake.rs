@@ -53,7 +53,7 @@ mod hosts;
 mod incidents;
 mod telling;
 
-use incidents::{activity, incident_row, problem};
+use incidents::{incident_row, problem};
 use telling::{a_try, delivery};
 
 /// The one agent whose proof is taken, and the tag that is.

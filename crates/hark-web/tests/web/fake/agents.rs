@@ -1,4 +1,9 @@
 //! What the fake says of agents and of itself, and what agents send it.
+#![expect(
+    clippy::unnecessary_wraps,
+    clippy::unused_self,
+    reason = "they stand for methods of the trait"
+)]
 
 use super::*;
 

@@ -1,4 +1,9 @@
 //! What the fake says of messages, receivers and routes, and of what comes back from receivers.
+#![expect(
+    clippy::unnecessary_wraps,
+    clippy::unused_self,
+    reason = "they stand for methods of the trait"
+)]
 
 use super::*;
 
