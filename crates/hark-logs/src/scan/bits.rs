@@ -13,10 +13,13 @@
 
 use regex_syntax::hir::Hir;
 
-use super::positions::{MOST, Positions, Set, Unsuitable, has, put};
+use super::positions::{MOST, Positions, Room, Set, Unsuitable, has, put};
 
 /// Bound on ways that are neither a shift nor a repetition: each costs a step for every byte.
 const MOST_JUMPS: usize = 24;
+
+/// Stands for no ways but those that leave one position out.
+const SKIPS: usize = 1;
 
 /// So many are done without a loop, and so many if all bits are in one word.
 const FEW: usize = 3;
@@ -113,6 +116,8 @@ struct Machine<const W: usize> {
     first: [u64; W],
     /// Positions that the next one follows.
     step: [u64; W],
+    /// Positions that the one after the next follows, as around `.*` or `x?`.
+    skip: [u64; W],
     /// Positions that may follow themselves.
     stay: [u64; W],
     jumps: Vec<Jump<W>>,
@@ -133,21 +138,11 @@ impl Bits {
     /// # Errors
     /// If they need too many positions or ways, or one of them finds something in every line.
     pub(super) fn new<'h>(forms: impl IntoIterator<Item = &'h Hir>) -> Result<Self, Unsuitable> {
-        let mut positions = Positions::new();
-        let (mut first, mut last) = (Set::default(), Set::default());
-        let mut ends = Vec::new();
-        let mut exact = true;
-        for form in forms {
-            let whole = positions.add_whole(form)?;
-            exact &= whole.exact;
-            for (word, from) in first.iter_mut().zip(whole.part.first) {
-                *word |= from;
-            }
-            for (word, from) in last.iter_mut().zip(whole.part.last) {
-                *word |= from;
-            }
-            ends.push(whole.part.last);
-        }
+        let forms: Vec<&Hir> = forms.into_iter().collect();
+        // A way from one word into the next is more work than two words more.
+        let apart = Placed::new(&forms, Room::Words);
+        let placed = apart.or_else(|Unsuitable| Placed::new(&forms, Room::Close))?;
+        let Placed { positions, first, last, ends, exact } = placed;
         // Where something else tells which patterns there are, one of them is enough.
         let enough = if exact { ends.as_slice() } else { &[last] };
         let words = match positions.all.len().div_ceil(64) {
@@ -203,9 +198,39 @@ impl Bits {
             Words::Two(_) => 2,
             Words::Four(_) => 4,
         };
-        let machine = words * 8 * (256 + 5 + 2 * MOST_JUMPS + self.ends.len());
+        let machine = words * 8 * (256 + 6 + 2 * MOST_JUMPS + self.ends.len());
         let hits = self.known.hits.capacity() * size_of::<(usize, Set)>();
         machine + self.ends.len() * size_of::<Set>() + hits
+    }
+}
+
+/// Patterns at their places.
+struct Placed {
+    positions: Positions,
+    first: Set,
+    last: Set,
+    ends: Vec<Set>,
+    exact: bool,
+}
+
+impl Placed {
+    fn new(forms: &[&Hir], room: Room) -> Result<Self, Unsuitable> {
+        let mut positions = Positions::new();
+        let (mut first, mut last) = (Set::default(), Set::default());
+        let mut ends = Vec::new();
+        let mut exact = true;
+        for form in forms {
+            let whole = positions.add_whole(form, room)?;
+            exact &= whole.exact;
+            for (word, from) in first.iter_mut().zip(whole.part.first) {
+                *word |= from;
+            }
+            for (word, from) in last.iter_mut().zip(whole.part.last) {
+                *word |= from;
+            }
+            ends.push(whole.part.last);
+        }
+        Ok(Self { positions, first, last, ends, exact })
     }
 }
 
@@ -218,6 +243,7 @@ impl<const W: usize> Machine<W> {
     ) -> Result<Self, Unsuitable> {
         let mut enter = [[0; W]; 256];
         let mut step = Set::default();
+        let mut skip = Set::default();
         let mut stay = Set::default();
         let mut jumps: Vec<(Set, Set)> = Vec::new();
         for (at, position) in positions.all.iter().enumerate() {
@@ -232,8 +258,10 @@ impl<const W: usize> Machine<W> {
             for to in (0..MOST).filter(|to| has(&position.follow, *to)) {
                 if to == at {
                     put(&mut stay, at);
-                } else if to == at + 1 && to % 64 != 0 {
+                } else if to == at + 1 && to / 64 == at / 64 {
                     put(&mut step, at);
+                } else if to == at + 2 && to / 64 == at / 64 {
+                    put(&mut skip, at);
                 } else {
                     put(&mut others, to);
                 }
@@ -263,6 +291,7 @@ impl<const W: usize> Machine<W> {
             enter,
             first,
             step: cut(&step),
+            skip: cut(&skip),
             stay: cut(&stay),
             jumps,
             few,
@@ -273,16 +302,24 @@ impl<const W: usize> Machine<W> {
         })
     }
 
+    fn has_skips(&self) -> bool {
+        self.skip.iter().any(|word| *word != 0)
+    }
+
     /// Returns what is reached with `byte`.
     #[expect(clippy::inline_always, reason = "measured: a call for each byte halves the speed")]
     #[inline(always)]
     fn next<const J: usize>(&self, reached: &[u64; W], byte: u8) -> [u64; W] {
         let enter = &self.enter[usize::from(byte)];
         let mut next: [u64; W] = std::array::from_fn(|word| {
+            // No bit goes from one word to the next here, which keeps them in one register of vectors.
             let step = (reached[word] & self.step[word]) << 1;
-            step | (reached[word] & self.stay[word]) | self.first[word]
+            let next = step | (reached[word] & self.stay[word]) | self.first[word];
+            if J == 0 { next } else { next | (reached[word] & self.skip[word]) << 2 }
         });
-        if J <= SOME {
+        if J <= SKIPS {
+            // There are none.
+        } else if J <= SOME {
             for jump in self.few.iter().take(J) {
                 jump.take(reached, &mut next);
             }
@@ -323,6 +360,7 @@ impl<const W: usize> Machine<W> {
 
     fn look(&self, line: &[u8]) -> Set {
         widen(&match self.jumps.len() {
+            0 if self.has_skips() => self.line::<SKIPS>(line),
             0 => self.line::<0>(line),
             1..=FEW => self.line::<FEW>(line),
             4..=SOME if W == 1 => self.line::<SOME>(line),
@@ -445,7 +483,8 @@ impl<const W: usize> Machine<W> {
     ) -> Option<usize> {
         // Measured: written out, jumps of four words need more registers than there are.
         match self.jumps.len() {
-            0 if W < 4 => self.find_with::<K, 0>(buffer, at, known, found),
+            0 if self.has_skips() => self.find_with::<K, SKIPS>(buffer, at, known, found),
+            0 => self.find_with::<K, 0>(buffer, at, known, found),
             1..=FEW if W < 4 => self.find_with::<K, FEW>(buffer, at, known, found),
             4..=SOME if W == 1 => self.find_with::<K, SOME>(buffer, at, known, found),
             _ => self.find_with::<K, MOST_JUMPS>(buffer, at, known, found),

@@ -49,6 +49,15 @@ pub(super) struct Part {
     empty: bool,
 }
 
+/// Where patterns are placed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// One behind the other.
+    Close,
+    /// In one word each if they fit one, with places before it that nothing reaches.
+    Words,
+}
+
 /// A whole pattern.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Whole {
@@ -106,9 +115,19 @@ impl Positions {
     ///
     /// # Errors
     /// If it has no place here. Then this is to be thrown away.
-    pub(super) fn add_whole(&mut self, hir: &Hir) -> Result<Whole, Unsuitable> {
+    pub(super) fn add_whole(&mut self, hir: &Hir, room: Room) -> Result<Whole, Unsuitable> {
         self.exact = true;
-        let part = self.add(hir, Around { starts: true, ends: true })?;
+        let (begin, starts, carriages) = (self.all.len(), self.starts, self.carriages);
+        let mut part = self.add(hir, Around { starts: true, ends: true })?;
+        let length = self.all.len() - begin;
+        if room == Room::Words && begin % 64 + length > 64 && length <= 64 {
+            self.all.truncate(begin);
+            (self.starts, self.carriages) = (starts, carriages);
+            while !self.all.len().is_multiple_of(64) {
+                self.position(Bytes::default())?;
+            }
+            part = self.add(hir, Around { starts: true, ends: true })?;
+        }
         let ends_before_it_begins =
             part.last.iter().zip(&self.starts).any(|(last, start)| last & start != 0);
         if part.empty || ends_before_it_begins {
