@@ -161,6 +161,7 @@ impl Engine {
         let interval = way.group.as_ref().map(|group| group.interval).unwrap_or_default();
         let waiting = self.outbox.groups.by_key.entry(key.clone()).or_default();
         waiting.not_before = Some(Moment::of(now) + interval);
+        self.await_reminders(free.into_iter().map(|(id, ..)| id).collect(), now, fx);
     }
 
     /// Returns why and how a member is told, if nothing but its group has kept it back.

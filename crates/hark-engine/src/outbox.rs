@@ -103,6 +103,8 @@ fn fills(recent: &VecDeque<Moment>, most: usize, within: Duration, now: Moment) 
 #[derive(Debug, Default)]
 pub(crate) struct Bundle {
     lines: Vec<String>,
+    /// How many of the lines say what is known already.
+    reminders: usize,
     by_status: BTreeMap<&'static str, usize>,
     by_site: BTreeMap<String, usize>,
 }
@@ -427,10 +429,15 @@ impl Engine {
         storm.recent.iter_mut().chain(&mut storm.hosts).for_each(VecDeque::clear);
         let waiting = std::mem::take(&mut storm.waiting);
         let mut bundle = Bundle::default();
+        let mut told = Vec::new();
         for id in waiting {
             let free = self.incidents.get(&id).is_some_and(|i| self.is_free(i, receiver, now));
             if free {
                 self.tell_in_bundle(id, receiver, "in a summary", &mut bundle, now, fx);
+                told.push(id);
+            } else {
+                // Something else keeps it back by now: its group, or a silence.
+                self.reconcile(id, now, fx);
             }
         }
         if bundle.lines.is_empty() {
@@ -442,6 +449,15 @@ impl Engine {
             storm.next_summary = Some(Moment::of(now) + storm.waited);
         }
         self.put_bundle(receiver, "SUMMARY", &bundle, now, fx);
+        self.await_reminders(told, now, fx);
+    }
+
+    /// Has incidents that were told in a message about several looked at again when they are to be told
+    /// once more: the delivery of such a message is no news of any of them.
+    pub(crate) fn await_reminders(&mut self, told: Vec<IncidentId>, now: Now, fx: &mut Effects) {
+        for id in told {
+            self.reconcile(id, now, fx);
+        }
     }
 
     /// Notes that a receiver is told about an incident in a message about several.
@@ -462,14 +478,22 @@ impl Engine {
         if let Some(site) = site_of(self.tags_of(incident.host_name.as_str())) {
             *bundle.by_site.entry(site.to_owned()).or_default() += 1;
         }
+        let ack = incident.record.ack.as_ref();
+        let taken_at = ack.map(|ack| ack.at);
+        // What is known already, flapping and taker included, stands there to remind of it.
+        let reminds = status.is_problem()
+            && incident.told.get(receiver).is_some_and(|told| {
+                told.status == status
+                    && !told.again
+                    && flaps == (told.flap == FlapTold::Told)
+                    && (taken_at.is_none() || taken_at == told.taken_at)
+            });
+        bundle.reminders += usize::from(reminds);
+        let is = if reminds { format!("REMINDER ({})", upper(status)) } else { upper(status) };
         let Incident { host_name, path, shown, .. } = &incident;
         let flapping = if flaps { " (flaps)" } else { "" };
-        let ack = incident.record.ack.as_ref();
         let taken = ack.map(|ack| format!(" (taken by {})", ack.by)).unwrap_or_default();
-        let taken_at = ack.map(|ack| ack.at);
-        bundle
-            .lines
-            .push(format!("{}: {host_name} - {path} = {shown}{flapping}{taken}", upper(status)));
+        bundle.lines.push(format!("{is}: {host_name} - {path} = {shown}{flapping}{taken}"));
         let told = incident.told.entry(receiver.clone()).or_default();
         let reason = match (status, told.status == status) {
             (_, true) => Reason::Reminder,
@@ -494,7 +518,7 @@ impl Engine {
         let due = self.due(incident, &self.times, Moment::of(now));
         let ways = due.get(receiver).map_or(&[][..], Vec::as_slice);
         let decision = self.decision(incident, &reach, &covers, ways, receiver, now);
-        decision.block.is_none() && decision.reason != Some(Reason::Reminder)
+        decision.block.is_none()
     }
 
     /// Puts a message about several incidents into the outbox.
@@ -506,7 +530,8 @@ impl Engine {
         now: Now,
         fx: &mut Effects,
     ) {
-        let Bundle { lines, by_status, by_site } = bundle;
+        let Bundle { lines, reminders, by_status, by_site } = bundle;
+        let what = if *reminders == lines.len() { "reminders" } else { "changes" };
         let counts: Vec<String> =
             by_status.iter().map(|(status, count)| format!("{count} {status}")).collect();
         let mut detail = Vec::new();
@@ -539,7 +564,7 @@ impl Engine {
             severity,
             was: None,
             status: Status::Ok,
-            summary: format!("{title}: {} changes at once: {}", lines.len(), counts.join(", ")),
+            summary: format!("{title}: {} {what} at once: {}", lines.len(), counts.join(", ")),
             detail: detail.join("\n"),
             since: now.unix,
             at: now.unix,

@@ -189,7 +189,11 @@ impl Engine {
         let after_start = incident.release.is_some_and(|release| release.after == AFTER_START);
         let still_kept = block == Block::Release && after_start && told.block.is_some();
         let kept = !matches!(block, Block::Told | Block::Reminder) && due && !still_kept;
-        if kept && told.block != Some((block, reason)) {
+        if !kept && !still_kept {
+            // What is kept back from here on is news for the journal, also if it was so before.
+            told.block = None;
+            told.deferred = None;
+        } else if kept && told.block != Some((block, reason)) {
             told.block = Some((block, reason));
             if block == Block::Hours {
                 told.deferred.get_or_insert(Moment::of(now));

@@ -322,6 +322,26 @@ fn a_storm_is_summed_up_and_everybody_knows_at_the_end() {
     assert!(world.said.len() > before, "single messages again");
 }
 
+/// What a storm keeps back comes with its next summary, reminders too: nothing else would bring them.
+#[test]
+fn reminders_that_come_at_once_are_summed_up_and_none_is_lost() {
+    let mut world = World::new(plan_of("receivers: {ops: {}}\n"));
+    for number in 0..60 {
+        world.heard(&format!("host{number}"), &[]);
+    }
+    world.run_to(110_000);
+    let before = world.said.len();
+    // An hour, what reminders are spread over, and the longest wait for a summary.
+    world.run_to((110 + 3_600 + 180 + 300) * 1000);
+    let reminded: Vec<u32> = world.store.told.values().map(|told| told.reminders).collect();
+    assert_eq!(reminded, [1; 60]);
+    let said = &world.said[before..];
+    assert!(said.len() < 30, "{} messages", said.len());
+    let summary = said.iter().find(|said| said.notification.reason == Reason::Summary).unwrap();
+    assert!(summary.notification.summary.contains(" reminders at once: "));
+    assert!(summary.notification.detail.contains("REMINDER (CRITICAL): host"));
+}
+
 /// Rule F6: however many hosts fall silent within an interval, there are few notices and all is recorded.
 #[test]
 fn hosts_that_fall_silent_together_are_few_notices() {

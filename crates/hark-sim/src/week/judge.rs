@@ -203,6 +203,10 @@ impl Judge {
                     self.violate("told wrongly", second, &format!("{is} to flap no more"));
                 }
             }
+            How::Many { flaps, .. } if flaps != thing.flapping && !turned => {
+                let no = if flaps { "" } else { "not " };
+                self.violate("told wrongly", second, &format!("{is} {no}to flap, among others"));
+            }
             How::One(_) | How::Many { .. } => {
                 let was = thing.before.0 == level && thing.before.1 == second;
                 if thing.level != level && thing.also != Some(level) && !was {
@@ -216,7 +220,10 @@ impl Judge {
                 };
                 let reminded = level != 0 && second >= known.at + REMINDER;
                 let stepped = step.is_some_and(|step| step >= known.at);
-                if level == known.level && !reminded && !stepped && !taken {
+                // A line among others says as well whether it flaps.
+                let turned =
+                    matches!(how, How::Many { flaps, .. } if flaps != known.flaps.is_some());
+                if level == known.level && !reminded && !stepped && !turned && !taken {
                     self.violate("told twice", second, &format!("{is} {level} again"));
                 }
             }
@@ -225,8 +232,11 @@ impl Judge {
         let forgiven = match how {
             How::One(Reason::FlapStart | Reason::FlapEnd) => model::FLAPPING,
             How::One(Reason::Acknowledged) => model::FOLLOWS,
-            How::Many { .. } if taken => model::FOLLOWS,
-            How::One(_) | How::Many { .. } => 0,
+            How::One(_) => 0,
+            How::Many { flaps, .. } => {
+                let flapping = if flaps { model::FLAPPING } else { 0 };
+                flapping | if taken { model::FOLLOWS } else { 0 }
+            }
         };
         let blocks = now & known.before.0 & !forgiven;
         if blocks != 0 {
@@ -253,8 +263,8 @@ impl Judge {
                     storm.hosts.push_back(second);
                 }
             }
-            How::Many { summary: true } => storm.until = second + SUMMARY,
-            How::Many { summary: false } => {}
+            How::Many { summary: true, .. } => storm.until = second + SUMMARY,
+            How::Many { summary: false, .. } => {}
         }
         let taken = model.thing(key).taken.filter(|_| model.is_taken(key, second));
         let known = &mut self.known(key, second, model)[receiver];
@@ -265,7 +275,8 @@ impl Judge {
             How::One(Reason::FlapStart) => known.flaps = Some(second),
             How::One(Reason::FlapEnd) => known.flaps = None,
             How::One(Reason::Recovery) if level == 0 => known.flaps = None,
-            How::One(_) | How::Many { .. } => {}
+            How::Many { flaps, .. } => known.flaps = flaps.then_some(second),
+            How::One(_) => {}
         }
         if !matches!(how, How::One(Reason::FlapStart)) {
             known.level = level;
@@ -273,7 +284,8 @@ impl Judge {
         // Reminders count from what has arrived: nothing is due while a message is on its way.
         known.delivered = matches!(how, How::Many { .. }).then_some(second);
         // Who hears that it flaps has heard as well why nothing else comes.
-        let reason = matches!(how, How::One(Reason::FlapStart)).then_some("flapping");
+        let flaps = matches!(how, How::One(Reason::FlapStart) | How::Many { flaps: true, .. });
+        let reason = flaps.then_some("flapping");
         (known.at, known.reasons, known.owed, known.kept) = (second, [reason; KINDS], None, None);
         known.noted = false;
     }
@@ -296,10 +308,16 @@ impl Judge {
         if thing.before.1 == second {
             blocks |= thing.blocks_before;
         }
+        if thing.before.1 == second && thing.before.0 != 0 && thing.since == second {
+            // It began and was over within this second.
+            blocks |= model::at_the_beginning(receiver, thing.before.0);
+        }
         let is_true = match word {
             "held" => model.may_be_held(key, second),
             "release" => second <= thing.fresh_until,
             "group" => receiver == DIGEST,
+            // A step is over with its problem: no way leads there any more to say that it flaps.
+            "route" if flaps && thing.level == 0 => matches!(receiver, BOSS | CHIEF),
             "storm" => self.storms[receiver].may_be(second),
             word => model::WORDS.iter().any(|(name, bit)| *name == word && blocks & bit != 0),
         };

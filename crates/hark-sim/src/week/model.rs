@@ -507,6 +507,18 @@ impl Model {
     }
 }
 
+/// Returns what forbids to tell a receiver of something that has just become as bad as `level`.
+pub(super) fn at_the_beginning(receiver: usize, level: Level) -> u16 {
+    match receiver {
+        LATE => DELAYED,
+        BOSS => STEP,
+        CHIEF if level == 2 => ROUTE,
+        CHIEF => STEP,
+        PAGE if level < 3 => SEVERITY,
+        _ => 0,
+    }
+}
+
 /// Monday to Friday, 8 to 18; the week begins on a Monday at noon.
 fn working(second: u64) -> bool {
     let since_monday = second + 43_200;

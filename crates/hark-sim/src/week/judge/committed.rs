@@ -25,6 +25,8 @@ pub(super) enum How {
     Many {
         /// In a summary, not in a group.
         summary: bool,
+        /// And that it flaps.
+        flaps: bool,
     },
 }
 
@@ -32,8 +34,8 @@ impl How {
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::One(reason) => reason.word(),
-            Self::Many { summary: true } => "in a summary",
-            Self::Many { summary: false } => "in a group",
+            Self::Many { summary: true, .. } => "in a summary",
+            Self::Many { summary: false, .. } => "in a group",
         }
     }
 }
@@ -69,9 +71,9 @@ pub(super) struct Committed {
     things: BTreeMap<IncidentId, usize>,
     /// The open incident of each thing.
     pub(super) open: BTreeMap<usize, IncidentId>,
-    /// The latest messages and told-states, for the lines of the journal behind them.
+    /// The latest messages, and told-states with whether it flaps, for the lines of the journal behind them.
     rows: BTreeMap<(IncidentId, ReceiverName), Reason>,
-    states: BTreeMap<(IncidentId, ReceiverName), Level>,
+    states: BTreeMap<(IncidentId, ReceiverName), (Level, bool)>,
     /// Messages that have not arrived, and since when.
     pub(super) on_the_way: BTreeMap<String, u64>,
     /// Messages of which the server does not know yet what became of them, and how many of an incident.
@@ -198,7 +200,7 @@ impl Committed {
 
     fn told(&mut self, told: &ToldRecord) {
         let to = (told.incident, told.receiver.clone());
-        self.states.insert(to, told.status.rank());
+        self.states.insert(to, (told.status.rank(), told.flaps));
     }
 
     fn line(&mut self, line: &JournalLine) -> Option<Event> {
@@ -212,11 +214,11 @@ impl Committed {
         let receiver = RECEIVERS.iter().position(|known| *known == name.as_str())?;
         let to = (incident, name.clone());
         if line.kind == JournalKind::Told {
-            let level = self.states.get(&to).copied().unwrap_or(0);
+            let (level, flaps) = self.states.get(&to).copied().unwrap_or_default();
             let how = if line.text.ends_with(": in a summary") {
-                How::Many { summary: true }
+                How::Many { summary: true, flaps }
             } else if line.text.ends_with(": in a group") {
-                How::Many { summary: false }
+                How::Many { summary: false, flaps }
             } else {
                 How::One(self.rows.get(&to).copied()?)
             };
