@@ -254,13 +254,18 @@ fn decide_by(
 /// Returns what there is to tell, blocks left aside: the difference of what is believed and what
 /// was told (rule 6.1).
 fn wanted(scene: &Scene<'_>, hears_of_takers: bool, told: &Told, now: Moment) -> Option<Reason> {
+    let newly_taken = hears_of_takers && is_newly_taken(scene, told);
+    if newly_taken && !scene.flapping {
+        // Before the end of flapping, which is kept back as long as somebody has it.
+        return Some(Reason::Acknowledged);
+    }
     match (told.flap, scene.flapping) {
         (FlapTold::Due, true) => return Some(Reason::FlapStart),
         (FlapTold::Told, true) if now >= told.at + FLAPS_STILL => return Some(Reason::FlapStart),
         (FlapTold::Told, false) if !scene.removed => return Some(Reason::FlapEnd),
         (FlapTold::Due | FlapTold::Told | FlapTold::No, _) => {}
     }
-    if hears_of_takers && is_newly_taken(scene, told) {
+    if newly_taken {
         return Some(Reason::Acknowledged);
     }
     match (told.status, scene.believed) {
