@@ -511,9 +511,8 @@ impl Model {
 pub(super) fn at_the_beginning(receiver: usize, level: Level) -> u16 {
     match receiver {
         LATE => DELAYED,
-        BOSS => STEP,
         CHIEF if level == 2 => ROUTE,
-        CHIEF => STEP,
+        BOSS | CHIEF => STEP,
         PAGE if level < 3 => SEVERITY,
         _ => 0,
     }
