@@ -75,7 +75,7 @@ impl Engine {
     fn acknowledge(
         &mut self,
         id: IncidentId,
-        ack: AckRecord,
+        mut ack: AckRecord,
         now: Now,
         fx: &mut Effects,
     ) -> Result<Done, Refused> {
@@ -89,6 +89,11 @@ impl Engine {
         }
         let text = format!("{} took it: {}", ack.by, ack.comment);
         incident.record.taken_at.get_or_insert(ack.at);
+        // Who has it already, and says so once more or for longer, has had it since then: that is no news
+        // to anybody.
+        if let Some(before) = incident.record.ack.as_ref().filter(|before| before.by == ack.by) {
+            ack.at = before.at;
+        }
         incident.record.ack = Some(ack);
         fx.records.push(Record::Incident(incident.record.clone()));
         fx.journal(now, About::incident(incident), JournalKind::Operator, text);

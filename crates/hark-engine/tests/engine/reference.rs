@@ -307,8 +307,10 @@ impl Naive {
                 let host = &mut self.hosts[host];
                 let thing = if metric { &mut host.metric } else { &mut host.alive };
                 if thing.level != 0 {
-                    thing.acked = Some(sticky);
-                    thing.taken_at = Some(self.time);
+                    // One person takes them all: who has it already is no news.
+                    if thing.acked.replace(sticky).is_none() {
+                        thing.taken_at = Some(self.time);
+                    }
                     self.tell();
                 }
             }

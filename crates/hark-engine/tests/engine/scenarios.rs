@@ -242,8 +242,9 @@ fn acknowledge(world: &mut World, host: &str, check: &str, rest: &[&str], commen
         .iter()
         .find_map(|word| time(word))
         .map(|span| world.now().unix + Duration::from_millis(span));
+    let by = rest.iter().find_map(|word| word.strip_prefix("by=")).unwrap_or("mira");
     let comment = comment.to_owned();
-    world.operate("mira", Action::Acknowledge { incident, comment, until, sticky });
+    world.operate(by, Action::Acknowledge { incident, comment, until, sticky });
 }
 
 /// Lines that only look: what the page shows at this moment.

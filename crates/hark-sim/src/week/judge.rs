@@ -186,7 +186,9 @@ impl Judge {
         let known = self.known(key, second, model)[receiver].clone();
         let is = format!("{} {}", name(key, model), RECEIVERS[receiver]);
         let turned = thing.flap_turned == second;
-        let taken = known.lacks_taker(thing.taken) && model.is_taken(key, second);
+        let taken = known.lacks_taker(thing.taken)
+            && model.is_taken(key, second)
+            && !matches!(how, How::Many { taken: false, .. });
         match how {
             How::One(Reason::Acknowledged) if !taken => {
                 let text = format!("{is} that somebody took it");
@@ -268,7 +270,7 @@ impl Judge {
         }
         let taken = model.thing(key).taken.filter(|_| model.is_taken(key, second));
         let known = &mut self.known(key, second, model)[receiver];
-        if matches!(how, How::One(Reason::Acknowledged) | How::Many { .. }) {
+        if matches!(how, How::One(Reason::Acknowledged) | How::Many { taken: true, .. }) {
             known.taken = taken.or(known.taken);
         }
         match how {

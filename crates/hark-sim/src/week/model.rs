@@ -330,7 +330,9 @@ impl Model {
             Deed::Take { host, thing, sticky } => {
                 let thing = &mut self.things[host * THINGS + thing];
                 if thing.level != 0 {
-                    (thing.ack, thing.taken) = (Some(*sticky), Some(second));
+                    // All are taken by one person here: who has it already is no news.
+                    let since = thing.taken.filter(|_| thing.ack.is_some());
+                    (thing.ack, thing.taken) = (Some(*sticky), since.or(Some(second)));
                 }
             }
         }

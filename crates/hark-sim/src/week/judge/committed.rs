@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hark_model::record::{
     DeliveryState, HostId, IncidentId, JournalKind, JournalLine, Record, ToldRecord,
 };
-use hark_model::{HostName, Reason, ReceiverName};
+use hark_model::{HostName, Reason, ReceiverName, Unix};
 
 use crate::week::Form;
 use crate::week::counts::Counts;
@@ -27,6 +27,8 @@ pub(super) enum How {
         summary: bool,
         /// And that it flaps.
         flaps: bool,
+        /// And who took it, which was not known yet. A group of the very second may be told before.
+        taken: bool,
     },
 }
 
@@ -38,6 +40,17 @@ impl How {
             Self::Many { summary: false, .. } => "in a group",
         }
     }
+}
+
+/// What somebody was told last, as it was committed.
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    level: Level,
+    flaps: bool,
+    /// When the problem was taken, as far as was told.
+    taken_at: Option<Unix>,
+    /// That was told last.
+    news: bool,
 }
 
 /// What the judge looks at.
@@ -73,7 +86,7 @@ pub(super) struct Committed {
     pub(super) open: BTreeMap<usize, IncidentId>,
     /// The latest messages, and told-states with whether it flaps, for the lines of the journal behind them.
     rows: BTreeMap<(IncidentId, ReceiverName), Reason>,
-    states: BTreeMap<(IncidentId, ReceiverName), (Level, bool)>,
+    states: BTreeMap<(IncidentId, ReceiverName), State>,
     /// Messages that have not arrived, and since when.
     pub(super) on_the_way: BTreeMap<String, u64>,
     /// Messages of which the server does not know yet what became of them, and how many of an incident.
@@ -200,7 +213,15 @@ impl Committed {
 
     fn told(&mut self, told: &ToldRecord) {
         let to = (told.incident, told.receiver.clone());
-        self.states.insert(to, (told.status.rank(), told.flaps));
+        let before = self.states.get(&to).and_then(|state| state.taken_at);
+        let news = told.acknowledged.is_some() && told.acknowledged != before;
+        let state = State {
+            level: told.status.rank(),
+            flaps: told.flaps,
+            taken_at: told.acknowledged,
+            news,
+        };
+        self.states.insert(to, state);
     }
 
     fn line(&mut self, line: &JournalLine) -> Option<Event> {
@@ -214,11 +235,12 @@ impl Committed {
         let receiver = RECEIVERS.iter().position(|known| *known == name.as_str())?;
         let to = (incident, name.clone());
         if line.kind == JournalKind::Told {
-            let (level, flaps) = self.states.get(&to).copied().unwrap_or_default();
+            let State { level, flaps, news: taken, .. } =
+                self.states.get(&to).copied().unwrap_or_default();
             let how = if line.text.ends_with(": in a summary") {
-                How::Many { summary: true, flaps }
+                How::Many { summary: true, flaps, taken }
             } else if line.text.ends_with(": in a group") {
-                How::Many { summary: false, flaps }
+                How::Many { summary: false, flaps, taken }
             } else {
                 How::One(self.rows.get(&to).copied()?)
             };
