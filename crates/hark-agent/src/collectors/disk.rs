@@ -76,7 +76,9 @@ impl CollectorType for Disk {
          as a kernel makes it that found it damaged; else 0. It is also the event `read_only`\n\n\
          Only file systems on this machine's disks; `network` adds those of other machines, each \
          asked by a thread of its own, since such a question can hang; `all` adds those in memory \
-         and read-only images. A bind mount is not counted again."
+         and read-only images. A bind mount is not counted again. A limit for a mount that is not among them \
+         (`thresholds: {disk_monitor: {\"/tmp\": ...}}` where `/tmp` is in memory) looks at nothing; the page of \
+         the host says so."
     }
 
     fn keys(&self) -> &'static [Key] {
