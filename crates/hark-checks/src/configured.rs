@@ -1,6 +1,5 @@
 //! The section `checks` of the configuration, and checks made of a command line.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -454,7 +453,7 @@ pub fn from_target(
     };
     let mut settings = target_settings(*kind, target);
     settings.extend_from_slice(options);
-    let document = Document::single(&settings_text(&settings));
+    let document = Document::of_pairs(&settings);
     let root = document.root(&NoSecrets);
     root.finish(&[kind.keys(), conditions::KEYS].concat());
     match families::read(*kind, &root, &[], Conditions::read(&root, *kind)) {
@@ -499,24 +498,6 @@ fn target_settings(kind: &dyn CheckType, target: &str) -> Vec<(String, String)> 
         return vec![(key.to_owned(), host.to_owned()), ("port".to_owned(), port.to_owned())];
     }
     vec![(key.to_owned(), target.to_owned())]
-}
-
-/// Writes settings as YAML, one a line. Lists and numbers are left as they are, since readers of
-/// numbers refuse a quoted one; readers of texts take both.
-fn settings_text(settings: &[(String, String)]) -> String {
-    let mut text = String::new();
-    for (key, value) in settings {
-        let key = serde_json::Value::from(key.as_str());
-        let is_bare = value.parse::<f64>().is_ok() || matches!(value.as_str(), "true" | "false");
-        let value = if is_bare || value.starts_with(['[', '{']) {
-            value.replace('\n', " ")
-        } else {
-            serde_json::Value::from(value.as_str()).to_string()
-        };
-        // Writing to a string cannot fail.
-        let _written = writeln!(text, "{key}: {value}");
-    }
-    text
 }
 
 #[cfg(test)]

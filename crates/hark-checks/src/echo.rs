@@ -19,7 +19,7 @@ mod sys;
 #[cfg(all(target_os = "linux", not(feature = "portable")))]
 mod sys;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
@@ -149,7 +149,9 @@ struct State {
     requests: HashMap<u16, Request>,
     next_sequence: u16,
     waiting: BTreeMap<u64, Waiting>,
-    /// Who reads for all.
+    /// Those of them who have heard nothing and are to be woken when they do. The newest is the last.
+    idle: BTreeSet<u64>,
+    /// Who reads for all, or was woken to.
     reader: Option<u64>,
 }
 
@@ -275,18 +277,30 @@ impl State {
         let Some(request) = self.requests.remove(&sequence) else { return };
         let Some(waiting) = self.waiting.get_mut(&request.id) else { return };
         waiting.heard.push_back(heard(request.n));
+        self.idle.remove(&request.id);
         if let Some(waker) = waiting.waker.take() {
             waker.wake();
         }
     }
 
-    /// Lets somebody else read: the newest of those who have heard nothing, who will wait the longest.
-    fn hand_on(&mut self) {
-        self.reader = None;
-        let next =
-            self.waiting.values_mut().rev().find(|w| w.heard.is_empty() && w.waker.is_some());
+    /// Lets somebody else read, if it was this one: the newest of those who have heard nothing, who will
+    /// wait the longest.
+    fn hand_on(&mut self, id: u64) {
+        if self.reader != Some(id) {
+            return;
+        }
+        self.reader = self.idle.pop_last();
+        let next = self.reader.and_then(|next| self.waiting.get_mut(&next));
         if let Some(waker) = next.and_then(|next| next.waker.take()) {
             waker.wake();
+        }
+    }
+
+    /// Takes note that it waits for what comes.
+    fn wait(&mut self, id: u64, waker: &Waker) {
+        if let Some(waiting) = self.waiting.get_mut(&id) {
+            waiting.waker = Some(waker.clone());
+            self.idle.insert(id);
         }
     }
 
@@ -295,9 +309,19 @@ impl State {
         if let Some(waiting) = self.waiting.get_mut(&id) {
             waiting.waker = None;
         }
-        if self.reader.is_none_or(|reader| reader == id) {
-            self.hand_on();
+        self.idle.remove(&id);
+        self.hand_on(id);
+    }
+
+    /// Forgets it.
+    fn remove(&mut self, id: u64, sequences: &[u16]) {
+        self.waiting.remove(&id);
+        for sequence in sequences {
+            if self.requests.get(sequence).is_some_and(|request| request.id == id) {
+                self.requests.remove(sequence);
+            }
         }
+        self.leave(id);
     }
 
     fn has_heard(&self, id: u64) -> bool {
@@ -369,39 +393,25 @@ impl Asking {
         if state.reader.is_none_or(|reader| reader == self.id) && !state.has_heard(self.id) {
             state.reader = Some(self.id);
             if let Err(error) = self.lane.read(&mut state, cx) {
-                state.hand_on();
+                state.leave(self.id);
                 return Poll::Ready(Err(error));
             }
         }
-        let leaves = state.reader.is_none_or(|reader| reader == self.id);
         let Some(waiting) = state.waiting.get_mut(&self.id) else {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         };
         let Some(heard) = waiting.heard.pop_front() else {
-            waiting.waker = Some(cx.waker().clone());
+            state.wait(self.id, cx.waker());
             return Poll::Pending;
         };
-        if leaves {
-            state.hand_on();
-        }
+        state.hand_on(self.id);
         Poll::Ready(Ok(heard))
     }
 }
 
 impl Drop for Asking {
     fn drop(&mut self) {
-        let mut state = lock(&self.lane.state);
-        state.waiting.remove(&self.id);
-        for sequence in &self.sequences {
-            if state.requests.get(sequence).is_some_and(|request| request.id == self.id) {
-                state.requests.remove(sequence);
-            }
-        }
-        // Also if it was this one that was to read next.
-        if state.reader.is_none_or(|reader| reader == self.id) {
-            state.hand_on();
-        }
-        drop(state);
+        lock(&self.lane.state).remove(self.id, &self.sequences);
         if self.lane.load.fetch_sub(self.weight, Ordering::Relaxed) == self.weight {
             self.echoes.close_idle(&self.lane);
         }

@@ -7,7 +7,7 @@ use crate::diagnostics::Diagnostics;
 use crate::secret::SecretSource;
 use crate::section::Section;
 use crate::source::{Position, SourceFile, Sources, Span};
-use crate::tree::{Body, Node};
+use crate::tree::{Body, Entry, Node};
 use crate::{merge, tree};
 
 /// A folder with more files than this is not a folder of configuration.
@@ -47,6 +47,13 @@ impl Document {
     /// Reads one text as the file `hark.yaml`.
     pub fn single(text: &str) -> Self {
         Self::parse(vec![SourceFile { name: "hark.yaml".to_owned(), text: text.to_owned() }])
+    }
+
+    /// Makes one of what `file` says, as the caller has read it.
+    pub(crate) fn of_entries(file: SourceFile, entries: Vec<Entry>) -> Self {
+        let diagnostics = Diagnostics::new(Arc::new(Sources::new(vec![file])));
+        let span = entries.first().map_or_else(Span::default, |entry| entry.key_span);
+        Self { root: Node { span, body: Body::Map(entries) }, diagnostics }
     }
 
     /// Returns the cursor on the top level. `secrets` reads what `{file: …}` and `{env: …}` name.

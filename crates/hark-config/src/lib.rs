@@ -19,6 +19,7 @@ mod key;
 mod manual;
 mod merge;
 mod nearest;
+mod pairs;
 mod render;
 mod schema;
 mod secret;

@@ -53,12 +53,14 @@ impl Packet {
 
     /// Writes it as a request with `size` bytes of payload.
     pub(super) fn write(self, is_ipv4: bool, size: usize, into: &mut Vec<u8>) {
+        let [id_high, id_low] = self.identifier.to_be_bytes();
+        let [high, low] = self.sequence.to_be_bytes();
+        let kind = if is_ipv4 { REQUEST_V4 } else { REQUEST_V6 };
         into.clear();
-        into.extend([if is_ipv4 { REQUEST_V4 } else { REQUEST_V6 }, 0, 0, 0]);
-        into.extend(self.identifier.to_be_bytes());
-        into.extend(self.sequence.to_be_bytes());
-        into.extend(GREETING);
-        into.extend(self.mark.unwrap_or_default().to_be_bytes());
+        into.reserve(HEADER + size.max(SMALLEST));
+        into.extend_from_slice(&[kind, 0, 0, 0, id_high, id_low, high, low]);
+        into.extend_from_slice(&GREETING);
+        into.extend_from_slice(&self.mark.unwrap_or_default().to_be_bytes());
         into.resize(HEADER + size.max(SMALLEST), b'.');
         if is_ipv4 {
             // For IPv6 the system does it, since it needs the source address.
@@ -72,12 +74,9 @@ impl Packet {
 
 /// The sum of RFC 1071.
 pub(super) fn checksum(packet: &[u8]) -> u16 {
-    let mut sum: u32 = 0;
-    for pair in packet.chunks(2) {
-        let high = pair.first().copied().unwrap_or(0);
-        let low = pair.get(1).copied().unwrap_or(0);
-        sum += u32::from(u16::from_be_bytes([high, low]));
-    }
+    let (pairs, last) = packet.as_chunks();
+    let mut sum: u32 = pairs.iter().map(|pair| u32::from(u16::from_be_bytes(*pair))).sum();
+    sum += last.first().map_or(0, |last| u32::from(*last) << 8);
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
     }

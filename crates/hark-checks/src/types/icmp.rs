@@ -2,6 +2,7 @@
 //!
 //! When to ask, and what the replies mean; [`Echoes`](crate::Echoes) has the sockets.
 
+use std::fmt::Write as _;
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -150,6 +151,9 @@ enum Observation {
     },
 }
 
+/// Room for the text of most looks, so that it is asked for once: an address of IPv6 and three times.
+const MOST_TEXT: usize = 96;
+
 /// How much of the time limit stays free for the judgement.
 const RESERVE: Duration = Duration::from_millis(50);
 
@@ -205,7 +209,7 @@ impl Ping {
             let n_sent = u32::try_from(sent_at.len()).unwrap_or(u32::MAX);
             if n_sent < u32::from(self.count) && since_first >= self.interval * n_sent {
                 let n = u16::try_from(n_sent).unwrap_or(u16::MAX);
-                sent_at.push(Some(Clock.micros()));
+                sent_at.push(Some(now));
                 if let Err(error) = asking.send(n).await {
                     refusal = Some(error);
                     n_undelivered += 1;
@@ -274,8 +278,12 @@ impl Ping {
         };
         let loss_measure = Measure::new("loss_percent", loss, Unit::Percent)
             .limits(Some(self.loss_warning), Some(self.loss_critical));
-        let mut measures = vec![loss_measure];
-        let mut text = format!("{address}: {n_replies} of {sent} replies");
+        let mut measures = Vec::with_capacity(5);
+        measures.push(loss_measure);
+        let address = address.to_string();
+        // Writing to a string cannot fail.
+        let mut text = String::with_capacity(MOST_TEXT);
+        let _written = write!(text, "{address}: {n_replies} of {sent} replies");
         if let (Some(least), Some(most)) = (replies.iter().min(), replies.iter().max()) {
             let mean = replies.iter().sum::<Duration>() / u32::from(n_replies.max(1));
             status = status.worse(self.limits.judge(mean));
@@ -284,14 +292,16 @@ impl Ping {
             measures.push(Measure::seconds("rtt_min_seconds", *least));
             measures.push(Measure::seconds("rtt_max_seconds", *most));
             measures.extend(jitter(replies).map(|j| Measure::seconds("jitter_seconds", j)));
-            let ms = |time: &Duration| format!("{:.3}", time.as_secs_f64() * 1000.0);
-            text = format!("{text}, {}/{}/{} ms", ms(least), ms(&mean), ms(most));
+            for (before, time) in [(", ", *least), ("/", mean), ("/", *most)] {
+                let micros = (time.as_nanos() + 500) / 1000;
+                let _written = write!(text, "{before}{}.{:03}", micros / 1000, micros % 1000);
+            }
+            text.push_str(" ms");
         } else if let Some(refusal) = refusal {
-            text = format!("{text}, {refusal}");
+            let _written = write!(text, ", {refusal}");
         }
-        let mut finding = Finding::new(status, text)
-            .saw("address", address.to_string())
-            .saw("replies", n_replies);
+        let mut finding =
+            Finding::new(status, text).saw("replies", n_replies).saw("address", address);
         finding.measures = measures;
         finding
     }
