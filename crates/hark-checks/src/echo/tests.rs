@@ -117,6 +117,25 @@ async fn nothing_is_left_of_looks_that_were_cancelled() {
 }
 
 #[test]
+fn reading_goes_to_the_newest_who_has_heard_nothing() {
+    let mut state = State::default();
+    for id in 1..=4 {
+        state.waiting.insert(id, Waiting::default());
+        state.wait(id, Waker::noop());
+    }
+    state.reader = Some(1);
+    let sequence = state.add(Request { id: 4, n: 0, address: HERE, mark: 1 }).unwrap();
+    state.tell(sequence, |n| Heard::Undelivered(n, 1));
+    state.leave(2);
+    assert_eq!(state.reader, Some(1), "whoever else comes or goes");
+    state.remove(1, &[]);
+    assert_eq!(state.reader, Some(3), "4 has heard something, and 2 does not wait");
+    state.remove(3, &[]);
+    assert_eq!(state.reader, None, "the next who waits reads");
+    assert!(state.idle.is_empty());
+}
+
+#[test]
 fn a_sequence_number_is_one_requests_alone_also_after_the_last() {
     let mut state = State { next_sequence: u16::MAX - 1, ..State::default() };
     let request = Request { id: 1, n: 0, address: HERE, mark: 1 };
