@@ -15,8 +15,12 @@ const FORGOTTEN: Duration = Duration::from_hours(24);
 /// loses at most (rule R1). Without that a check that was unsteady hours ago would come back as if it had
 /// just been so.
 const STORED_EACH: u32 = 5;
-/// Weight of the oldest and of the newest place (rule P1).
-const WEIGHTS: (f64, f64) = (0.8, 1.2);
+/// Weights go in equal steps from 1.2 at the newest place to 0.8 at the oldest (rule P1), which is from 57 down
+/// to 38. They are whole numbers so that a share that is exactly a limit is taken for that: sums of fractions
+/// come out above or below it by the order of what was added.
+const NEWEST_WEIGHT: u32 = 57;
+/// The weight of all places.
+const ALL_WEIGHTS: u32 = 950;
 
 /// The ring of a check. The bits stand for themselves; the times are only kept for those that are
 /// set, which are none for nearly all checks.
@@ -62,16 +66,16 @@ impl Ring {
 
     /// Returns the weighted share of changes, 0 to 1.
     pub(crate) fn share(self, now: Moment, times: &[Moment]) -> f64 {
-        let mut sum = 0.0;
+        let mut sum = 0;
         let mut time = times.iter();
         for place in (0..PLACES).filter(|place| self.bits >> place & 1 == 1) {
             // After a restart the times of older changes are not known: they count as recent.
             let old = time.next().is_some_and(|t| now.since(*t) > FORGOTTEN);
             if !old {
-                sum += weight(place);
+                sum += NEWEST_WEIGHT - u32::from(place);
             }
         }
-        sum / f64::from(PLACES)
+        f64::from(sum) / f64::from(ALL_WEIGHTS)
     }
 
     /// Returns whether the check flaps, given whether it did.
@@ -82,12 +86,6 @@ impl Ring {
         let share = self.share(now, times);
         share >= if was { rule.end } else { rule.start }
     }
-}
-
-/// Returns the weight of a place, 0 being the newest; the mean is 1.
-fn weight(place: u8) -> f64 {
-    let (oldest, newest) = WEIGHTS;
-    newest - (newest - oldest) * f64::from(place) / f64::from(PLACES - 1)
 }
 
 #[cfg(test)]
@@ -116,6 +114,9 @@ mod tests {
             ("six of twenty, oldest", "xxxxxx..............", false, false),
             ("five hold what began", "...............xxxxx", true, true),
             ("four old ones do not", "xxxx................", true, false),
+            ("exactly a fifth holds what began", "...x....x...x..x....", true, true),
+            ("a fifth in other places does as well", ".....x..x.x....x....", true, true),
+            ("a place older is less", "....x..x.x....x.....", true, false),
         ];
         for (why, pattern, was, expected) in cases {
             let (ring, times, now) = feed(pattern, minute);
@@ -135,7 +136,7 @@ mod tests {
     #[test]
     fn a_full_ring_weighs_one() {
         let (ring, times, now) = feed("xxxxxxxxxxxxxxxxxxxx", Duration::from_secs(1));
-        assert!((ring.share(now, &times) - 1.0).abs() < 1e-9);
+        assert_eq!(ring.share(now, &times).to_bits(), 1.0_f64.to_bits());
         assert_eq!(times.len(), 20);
     }
 }

@@ -141,8 +141,10 @@ impl Engine {
         let mut free: Vec<(IncidentId, Reason, Due)> = Vec::new();
         for id in incidents {
             let Some(incident) = self.incidents.get(id) else { continue };
-            if let Some((reason, way)) = self.free_in_group(incident, receiver, name, now) {
-                free.push((*id, reason, way));
+            match self.free_in_group(incident, receiver, name, now) {
+                Some((reason, way)) => free.push((*id, reason, way)),
+                // Something else keeps it back by now: too many at once, or another group.
+                None => self.reconcile(*id, now, fx),
             }
         }
         let Some((first, reason, way)) = free.first().cloned() else { return };

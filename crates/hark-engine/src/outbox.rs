@@ -17,7 +17,7 @@ use crate::engine::{About, Engine};
 use crate::group::Groups;
 use crate::incident::{FlapTold, Incident};
 use crate::input::Outcome;
-use crate::message::{Words, clock, kept_line, step_line, taken_line, upper, words};
+use crate::message::{Words, clock, kept_line, step_line, taken_line, words};
 use crate::moment::Moment;
 use crate::plan::StormPlan;
 use crate::timers::Timer;
@@ -29,6 +29,8 @@ const SUMMARY_FIRST: Duration = Duration::from_secs(1);
 const SUMMARY_EVERY: Duration = Duration::from_mins(5);
 /// A summary names at most this many (6.10, grouping).
 const SUMMARY_LINES: usize = 50;
+/// What stands there for a check that flaps, as a status does for others.
+const FLAPPING: &str = "flapping";
 
 /// What is on its way.
 #[derive(Debug)]
@@ -106,6 +108,8 @@ pub(crate) struct Bundle {
     /// How many of the lines say what is known already.
     reminders: usize,
     by_status: BTreeMap<&'static str, usize>,
+    /// How bad the worst of them is.
+    severity: Severity,
     by_site: BTreeMap<String, usize>,
 }
 
@@ -436,7 +440,7 @@ impl Engine {
                 self.tell_in_bundle(id, receiver, "in a summary", &mut bundle, now, fx);
                 told.push(id);
             } else {
-                // Something else keeps it back by now: its group, or a silence.
+                // Something else keeps it back by now, like a silence.
                 self.reconcile(id, now, fx);
             }
         }
@@ -473,35 +477,40 @@ impl Engine {
         let Some(mut incident) = self.incidents.remove(&id) else { return };
         self.refresh_shown(&mut incident);
         let status = incident.believed();
+        // While it flaps that it does so is all there is to tell (P3), here as in a message of its own.
         let flaps = self.flaps(&incident);
-        *bundle.by_status.entry(status.word()).or_default() += 1;
+        let what = if flaps { FLAPPING } else { status.word() };
+        *bundle.by_status.entry(what).or_default() += 1;
+        bundle.severity = bundle.severity.max(status.into());
         if let Some(site) = site_of(self.tags_of(incident.host_name.as_str())) {
             *bundle.by_site.entry(site.to_owned()).or_default() += 1;
         }
         let ack = incident.record.ack.as_ref();
         let taken_at = ack.map(|ack| ack.at);
         // What is known already, flapping and taker included, stands there to remind of it.
-        let reminds = status.is_problem()
-            && incident.told.get(receiver).is_some_and(|told| {
-                told.status == status
-                    && !told.again
-                    && flaps == (told.flap == FlapTold::Told)
-                    && (taken_at.is_none() || taken_at == told.taken_at)
-            });
+        let reminds = incident.told.get(receiver).is_some_and(|told| {
+            let known = if flaps {
+                told.flap == FlapTold::Told
+            } else {
+                status.is_problem() && told.status == status && told.flap != FlapTold::Told
+            };
+            known && !told.again && (taken_at.is_none() || taken_at == told.taken_at)
+        });
         bundle.reminders += usize::from(reminds);
-        let is = if reminds { format!("REMINDER ({})", upper(status)) } else { upper(status) };
+        let what = what.to_uppercase();
+        let is = if reminds { format!("REMINDER ({what})") } else { what };
         let Incident { host_name, path, shown, .. } = &incident;
-        let flapping = if flaps { " (flaps)" } else { "" };
         let taken = ack.map(|ack| format!(" (taken by {})", ack.by)).unwrap_or_default();
-        bundle.lines.push(format!("{is}: {host_name} - {path} = {shown}{flapping}{taken}"));
+        bundle.lines.push(format!("{is}: {host_name} - {path} = {shown}{taken}"));
         let told = incident.told.entry(receiver.clone()).or_default();
         let reason = match (status, told.status == status) {
+            _ if flaps => Reason::FlapStart,
             (_, true) => Reason::Reminder,
             (Status::Ok, false) => Reason::Recovery,
             (_, false) => Reason::Problem,
         };
         told.hears(reason, status, Moment::of(now));
-        // A line says what is believed, that it flaps, and who is on it.
+        // A line says that it flaps, or what it is now that it does so no more, and who is on it.
         told.flap = if flaps { FlapTold::Told } else { FlapTold::No };
         told.taken_at = taken_at.or(told.taken_at);
         told.delivered = Some(Moment::of(now));
@@ -511,13 +520,15 @@ impl Engine {
         self.incidents.insert(id, incident);
     }
 
-    /// Returns true if nothing but the storm keeps a message back.
+    /// Returns true if nothing but the storm keeps a message back. Who would wait for a group does not: a
+    /// summary is a larger one.
     fn is_free(&self, incident: &Incident, receiver: &ReceiverName, now: Now) -> bool {
         let reach = self.reach(incident, Moment::of(now));
         let covers = self.covers(incident);
         let due = self.due(incident, &self.times, Moment::of(now));
         let ways = due.get(receiver).map_or(&[][..], Vec::as_slice);
-        let decision = self.decision(incident, &reach, &covers, ways, receiver, now);
+        let decision =
+            self.decision_at(incident, &reach, &covers, ways, receiver, &self.times, now);
         decision.block.is_none()
     }
 
@@ -530,7 +541,7 @@ impl Engine {
         now: Now,
         fx: &mut Effects,
     ) {
-        let Bundle { lines, reminders, by_status, by_site } = bundle;
+        let Bundle { lines, reminders, by_status, severity, by_site } = bundle;
         let what = if *reminders == lines.len() { "reminders" } else { "changes" };
         let counts: Vec<String> =
             by_status.iter().map(|(status, count)| format!("{count} {status}")).collect();
@@ -546,12 +557,6 @@ impl Engine {
         if let Some(more) = lines.len().checked_sub(SUMMARY_LINES).filter(|more| *more > 0) {
             detail.push(format!("and {more} more"));
         }
-        let severity = Status::ALL
-            .into_iter()
-            .filter(|status| by_status.contains_key(status.word()))
-            .map(Severity::from)
-            .max()
-            .unwrap_or(Severity::Info);
         let id = self.next_delivery();
         let notification = Notification {
             id,
@@ -561,7 +566,7 @@ impl Engine {
             incident: None,
             host: self_name(),
             check: None,
-            severity,
+            severity: *severity,
             was: None,
             status: Status::Ok,
             summary: format!("{title}: {} {what} at once: {}", lines.len(), counts.join(", ")),

@@ -1,8 +1,10 @@
 //! Lives a week, or a part of one, and prints its table and what was wrong.
 //!
 //! ```text
-//! cargo run --profile fast -p hark-sim --example week -- [HOSTS=5000] [DAYS=7] [SEED=1]
+//! cargo run --profile fast -p hark-sim --example week -- [HOSTS=5000] [DAYS=7] [SEED=1] [UNTIL]
 //! ```
+//!
+//! With `UNTIL` it ends in that second, before the troubles are over: for what was found there.
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
 use std::error::Error;
@@ -17,7 +19,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let site = if hosts < 1_000 { Form::DAY.site } else { Form::WEEK.site };
     let folder = tempfile::tempdir_in("/dev/shm")?;
     let mut week = Week::new(Form { hosts, site, seconds: days * 86_400, seed }, folder.path());
-    week.run()?;
+    match numbers.next() {
+        Some(until) => week.live_until(until?)?,
+        None => week.run()?,
+    }
     print!("{}", week.counts().table());
     for violation in week.violations() {
         println!("{violation}");

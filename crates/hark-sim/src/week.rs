@@ -115,13 +115,23 @@ impl Week {
     /// # Errors
     /// If the machine that runs it fails.
     pub fn run(&mut self) -> Result<(), WeekError> {
-        for second in 1..=self.form.seconds {
-            self.second(second)?;
-        }
+        self.live_until(self.form.seconds)?;
         self.judge.at_the_end(self.form.seconds, &self.model);
         if let Some(server) = &self.server {
             let left = server.left()?;
             self.judge.nothing_is_left(self.form.seconds, left);
+        }
+        Ok(())
+    }
+
+    /// Lives it from the beginning until a second before which it is not over, so nothing is said of its end:
+    /// to look at something that was found there.
+    ///
+    /// # Errors
+    /// If the machine that runs it fails.
+    pub fn live_until(&mut self, second: u64) -> Result<(), WeekError> {
+        for second in 1..=second.min(self.form.seconds) {
+            self.second(second)?;
         }
         Ok(())
     }

@@ -194,9 +194,11 @@ impl Judge {
                 let text = format!("{is} that somebody took it");
                 self.violate("told twice", second, &text);
             }
-            How::One(Reason::FlapStart) => {
+            How::One(Reason::FlapStart) | How::Many { flaps: true, .. } => {
                 let again = known.flaps.is_some_and(|since| second < since + FLAPS_STILL);
-                if again || !(thing.flapping || turned) {
+                // That it flaps is all that is told while it does so (P3).
+                let more = matches!(how, How::Many { .. }) && level != known.level;
+                if again || more || !(thing.flapping || turned) {
                     self.violate("told wrongly", second, &format!("{is} to flap"));
                 }
             }
@@ -205,9 +207,9 @@ impl Judge {
                     self.violate("told wrongly", second, &format!("{is} to flap no more"));
                 }
             }
-            How::Many { flaps, .. } if flaps != thing.flapping && !turned => {
-                let no = if flaps { "" } else { "not " };
-                self.violate("told wrongly", second, &format!("{is} {no}to flap, among others"));
+            How::Many { .. } if thing.flapping && !turned => {
+                let text = format!("{is} not to flap, among others");
+                self.violate("told wrongly", second, &text);
             }
             How::One(_) | How::Many { .. } => {
                 let was = thing.before.0 == level && thing.before.1 == second;
@@ -222,9 +224,8 @@ impl Judge {
                 };
                 let reminded = level != 0 && second >= known.at + REMINDER;
                 let stepped = step.is_some_and(|step| step >= known.at);
-                // A line among others says as well whether it flaps.
-                let turned =
-                    matches!(how, How::Many { flaps, .. } if flaps != known.flaps.is_some());
+                // A line among others says as well that it flaps no more.
+                let turned = matches!(how, How::Many { .. }) && known.flaps.is_some();
                 if level == known.level && !reminded && !stepped && !turned && !taken {
                     self.violate("told twice", second, &format!("{is} {level} again"));
                 }
@@ -280,7 +281,7 @@ impl Judge {
             How::Many { flaps, .. } => known.flaps = flaps.then_some(second),
             How::One(_) => {}
         }
-        if !matches!(how, How::One(Reason::FlapStart)) {
+        if !matches!(how, How::One(Reason::FlapStart) | How::Many { flaps: true, .. }) {
             known.level = level;
         }
         // Reminders count from what has arrived: nothing is due while a message is on its way.
@@ -320,6 +321,8 @@ impl Judge {
             "group" => receiver == DIGEST,
             // A step is over with its problem: no way leads there any more to say that it flaps.
             "route" if flaps && thing.level == 0 => matches!(receiver, BOSS | CHIEF),
+            "unreachable" if model.may_be_unreachable(key) => true,
+            "delay" if model.may_be_delayed(key, receiver, level, second) => true,
             "storm" => self.storms[receiver].may_be(second),
             word => model::WORDS.iter().any(|(name, bit)| *name == word && blocks & bit != 0),
         };
@@ -340,7 +343,7 @@ impl Judge {
             // It stays the reason however bad it gets meanwhile.
             known.reasons = [Some(word); KINDS];
         } else {
-            known.reasons[known.news(thing.level)] = Some(word);
+            known.reasons[known.news(thing.at_most())] = Some(word);
         }
         known.are_old = false;
         if word == "storm" {
@@ -387,7 +390,8 @@ impl Judge {
             }
             let waits = second <= thing.fresh_until
                 || second <= known.summary_until
-                || model.may_be_held(key, second);
+                || model.may_be_held(key, second)
+                || model.may_be_unreachable(key) && !model.is_unreachable(key);
             if blocks != 0 {
                 known.owed = None;
                 let since = *known.kept.get_or_insert_with(|| {
@@ -405,7 +409,7 @@ impl Judge {
                 continue;
             }
             known.kept = None;
-            if waits {
+            if waits || model.may_be_delayed(key, receiver, known.level, second) {
                 continue;
             }
             let since = *known.owed.get_or_insert_with(|| {

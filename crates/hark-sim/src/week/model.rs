@@ -65,9 +65,11 @@ pub(super) const WORDS: [(&str, u16); 10] = [
     ("route", ROUTE),
 ];
 
-/// Shares of changes that begin flapping, and that hold it.
-const BEGINS: f64 = 0.3;
-const HOLDS: f64 = 0.2;
+/// Weights go from 1.2 for the newest of twenty places to 0.8 for the oldest (P1), which is from 57 to 38; what
+/// begins flapping are 30 % of all of them, and what holds it 20 % (P2).
+const NEWEST_WEIGHT: usize = 57;
+const BEGINS: usize = 285;
+const HOLDS: usize = 190;
 /// Looks that change nothing are stored when so many of them have come (R1).
 const STORED_EACH: usize = 5;
 
@@ -83,6 +85,8 @@ pub(super) struct Thing {
     pub(super) blocks_before: u16,
     /// Since when it is bad.
     pub(super) since: u64,
+    /// Since when it may have been taken for that.
+    maybe_since: u64,
     /// Who took it: whether it holds when it gets worse.
     ack: Option<bool>,
     /// When somebody took it last.
@@ -103,6 +107,13 @@ pub(super) struct Thing {
     pub(super) steps: [Option<u64>; 2],
     /// Until when at most a fresh result is waited for.
     pub(super) fresh_until: u64,
+}
+
+impl Thing {
+    /// Returns how bad it is, or may be taken for.
+    pub(super) fn at_most(&self) -> Level {
+        self.also.unwrap_or(self.level).max(self.level)
+    }
 }
 
 /// The last twenty results (P1).
@@ -137,18 +148,14 @@ impl Ring {
 
     /// P2: 30 % begin it and 20 % hold it, of at least ten results.
     fn flaps(&self, did: bool, second: u64) -> bool {
-        self.places.len() >= 10 && self.share(second) >= if did { HOLDS } else { BEGINS }
+        self.places.len() >= 10 && self.changes(second) >= if did { HOLDS } else { BEGINS }
     }
 
-    /// The share of changes; weights go from 0.8 to 1.2.
-    fn share(&self, second: u64) -> f64 {
-        let mut share = 0.0;
-        for (age, (changed, at)) in self.places.iter().rev().enumerate() {
-            if *changed && second - at <= 86_400 {
-                share += (1.2 - 0.4 * age as f64 / 19.0) / 20.0;
-            }
-        }
-        share
+    /// The weight of changes.
+    fn changes(&self, second: u64) -> usize {
+        let places = self.places.iter().rev().enumerate();
+        let changed = places.filter(|(_, (changed, at))| *changed && second - at <= 86_400);
+        changed.map(|(age, _)| NEWEST_WEIGHT - age).sum()
     }
 }
 
@@ -270,9 +277,9 @@ impl Model {
         }
         for key in self.stirred.clone() {
             let thing = &self.things[key];
-            if thing.level != 0 {
-                self.count(key, second, true);
-            } else if !thing.flapping && thing.also.is_none() {
+            if thing.at_most() != 0 {
+                self.count(key, second, thing.level != 0);
+            } else if !thing.flapping {
                 self.stirred.remove(&key);
             }
         }
@@ -296,7 +303,11 @@ impl Model {
                 self.become_level(key, 3, second);
             } else if is_new && second >= quiet {
                 // When it was heard before the start is stored now and then only.
-                self.things[key].also = Some(3);
+                let thing = &mut self.things[key];
+                if thing.also.replace(3).is_none() {
+                    thing.maybe_since = second;
+                }
+                thing.since = second;
                 self.stirred.insert(key);
             }
         }
@@ -341,8 +352,8 @@ impl Model {
     fn hear(&mut self, host: usize, value: u32, second: u64) {
         self.heard[host] = second;
         let key = host * THINGS;
-        self.things[key + HOST].also = None;
-        if self.things[key + HOST].level != 0 {
+        if self.things[key + HOST].at_most() != 0 {
+            self.heard_in_time(key + HOST, second);
             self.become_level(key + HOST, 0, second);
             self.wait_for_fresh(host, second);
             if host >= self.form.hosts {
@@ -364,6 +375,17 @@ impl Model {
         };
         let held = (before == 3 && value > 81) || (before == 2 && value > 72);
         self.become_level(key + CPU, if held { raw.max(before) } else { raw }, second);
+    }
+
+    /// What may have been taken for silent is not.
+    fn heard_in_time(&mut self, key: usize, second: u64) {
+        let unreachable = if self.is_unreachable(key) { UNREACHABLE } else { 0 };
+        let thing = &mut self.things[key];
+        if let Some(also) = thing.also.take() {
+            (thing.before, thing.clocks_before) = ((also, second), thing.clocks);
+            thing.blocks_before = unreachable;
+            (thing.clocks, thing.steps) = ([(0, 0); 2], [None; 2]);
+        }
     }
 
     /// What lies behind something that is back is judged by its next result.
@@ -408,6 +430,9 @@ impl Model {
         let thing = &mut self.things[key];
         thing.blocks_before = unreachable | if thing.ack.is_some() { ACKNOWLEDGED } else { 0 };
         if thing.level == 0 {
+            if thing.also.is_none() {
+                thing.maybe_since = second;
+            }
             thing.since = second;
             self.stirred.insert(key);
         }
@@ -431,28 +456,32 @@ impl Model {
             && (self.is_unreachable(key)
                 || self.covered_by(key, second) != 0
                 || self.things[key].flapping);
+        let certain = certain && !self.may_be_unreachable(key);
         let thing = &mut self.things[key];
         if kept || thing.ack.is_some() {
             return;
         }
-        let critical = thing.level == 3;
+        let critical = thing.at_most() == 3;
         for (clock, runs) in thing.clocks.iter_mut().zip([true, critical]) {
             clock.0 += u64::from(runs && certain);
             clock.1 += u64::from(runs);
         }
     }
 
-    fn is_down(&self, host: usize) -> bool {
-        self.things[host * THINGS + HOST].level != 0
+    /// Returns whether something before it is down.
+    pub(super) fn is_unreachable(&self, key: usize) -> bool {
+        self.is_behind(key, |thing| thing.level != 0)
     }
 
-    fn is_unreachable(&self, key: usize) -> bool {
+    /// Returns whether the heartbeat of its host, or of the switch before that, is down.
+    fn is_behind(&self, key: usize, down: impl Fn(&Thing) -> bool) -> bool {
         let Some(host) = self.host_of(key) else { return false };
-        let before = || switch_of(self.form, host).is_some_and(|switch| self.is_down(switch));
+        let is_down = |host: usize| down(&self.things[host * THINGS + HOST]);
+        let before = || switch_of(self.form, host).is_some_and(is_down);
         match key % THINGS {
             HOST => before(),
-            CPU => self.is_down(host),
-            _ => self.is_down(host) || before(),
+            CPU => is_down(host),
+            _ => is_down(host) || before(),
         }
     }
 
@@ -479,14 +508,15 @@ impl Model {
         let mut blocks = self.standing(key, receiver, second);
         let mut add = |applies: bool, block: u16| blocks |= if applies { block } else { 0 };
         add(thing.flapping, FLAPPING);
-        // That something flaps is as bad as it is at the moment.
+        // That something flaps is as bad as it is at the moment, and no message if what it is behind is down.
         add(thing.flapping && receiver == PAGE && thing.level < 3, SEVERITY);
-        if thing.level == 0 && thing.also.is_none() {
+        add(thing.flapping && self.is_unreachable(key), UNREACHABLE);
+        if thing.at_most() == 0 {
             return blocks;
         }
         add(self.is_unreachable(key), UNREACHABLE);
         add(thing.ack.is_some(), ACKNOWLEDGED);
-        add(receiver == LATE && told == 0 && second < thing.since + DELAY, DELAYED);
+        add(receiver == LATE && told == 0 && second < thing.maybe_since + DELAY, DELAYED);
         add(receiver == BOSS && thing.steps[0].is_none(), STEP);
         let step = if thing.level == 2 { ROUTE } else { STEP };
         add(receiver == CHIEF && thing.steps[1].is_none(), step);
@@ -498,6 +528,23 @@ impl Model {
     pub(super) fn may_be_held(&self, key: usize, second: u64) -> bool {
         let is_behind = self.host_of(key).is_some() && key % THINGS != CPU;
         is_behind && second <= self.things[key].since + HOLD
+    }
+
+    /// Returns whether something before it may be taken for down.
+    pub(super) fn may_be_unreachable(&self, key: usize) -> bool {
+        self.is_behind(key, |thing| thing.at_most() != 0)
+    }
+
+    /// Returns whether the delay of its route may still run for a receiver who was told `told` last.
+    pub(super) fn may_be_delayed(
+        &self,
+        key: usize,
+        receiver: usize,
+        told: Level,
+        second: u64,
+    ) -> bool {
+        let thing = &self.things[key];
+        receiver == LATE && told == 0 && thing.at_most() != 0 && second < thing.since + DELAY
     }
 
     /// A step was taken.
