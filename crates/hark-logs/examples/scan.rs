@@ -22,13 +22,24 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let mut file = File::open(file)?;
     let mut buffer = vec![0; BUFFER];
     let (mut held, mut found) = (0, 0u64);
+    // As a watch does: of a line that is longer than the buffer only the beginning is looked at.
+    let mut within_long = false;
     loop {
         let read = file.read(buffer.get_mut(held..).unwrap_or_default())?;
         let end = held + read;
         let whole = buffer.get(..end).unwrap_or_default();
-        let cut =
-            if read == 0 { end } else { memchr::memrchr(b'\n', whole).map_or(0, |at| at + 1) };
-        scanner.lines(whole.get(..cut).unwrap_or_default(), |_, _| found += 1);
+        let mut begin = 0;
+        if within_long {
+            let after = memchr::memchr(b'\n', whole).map(|at| at + 1);
+            within_long = after.is_none();
+            begin = after.unwrap_or(end);
+        }
+        let rest = whole.get(begin..).unwrap_or_default();
+        let ends = memchr::memrchr(b'\n', rest).map(|at| begin + at + 1);
+        let is_long = begin == 0 && ends.is_none() && end == buffer.len();
+        let cut = if read == 0 || is_long { end } else { ends.unwrap_or(begin) };
+        within_long |= is_long;
+        scanner.lines(whole.get(begin..cut).unwrap_or_default(), |_, _| found += 1);
         if read == 0 {
             break;
         }

@@ -63,12 +63,6 @@ impl Pattern {
         &self.hir
     }
 
-    /// Returns its form for a buffer of many lines: what it finds there begins and ends within one
-    /// line, exactly where it would in that line alone.
-    pub(crate) fn within_line(&self) -> Hir {
-        within_line(self.hir.clone())
-    }
-
     /// Returns it in the form that finds groups: slower, for lines that have it. None if it is too
     /// large for that.
     pub(crate) fn with_groups(&self) -> Option<regex::bytes::Regex> {
@@ -101,7 +95,9 @@ fn plain(error: &regex_syntax::Error) -> String {
     last.trim().trim_start_matches("error: ").to_owned()
 }
 
-fn within_line(hir: Hir) -> Hir {
+/// Returns the form of a pattern for a buffer of many lines: what it finds there begins and ends within
+/// one line, exactly where it would in that line alone.
+pub(crate) fn within_line(hir: Hir) -> Hir {
     match hir.into_kind() {
         HirKind::Empty => Hir::empty(),
         HirKind::Literal(Literal(bytes)) if bytes.contains(&b'\n') => Hir::fail(),

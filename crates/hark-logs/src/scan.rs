@@ -2,21 +2,27 @@
 //!
 //! A whole buffer of lines is looked at, not each line: most lines hold nothing, and looking for their
 //! ends would cost more than looking for the patterns. Only a line that may have a hit is cut out and
-//! asked which patterns are in it. How a pattern is looked for depends on what it is:
+//! asked which patterns are in it. Each pattern is first written without what makes no difference to
+//! whether a line has it (`plain`, `borders`). How it is looked for then depends on what it is:
 //!
 //! | it | is found by | and then |
 //! | --- | --- | --- |
 //! | has a rare word in every match | the words of all such patterns at once, with vectors (`literals`) | the line is looked at with an automaton of these patterns |
-//! | has none | its positions as bits (`bits`), a few operations a byte | nothing: the bits tell which patterns |
+//! | has none | its positions as bits (`bits`), a few operations a byte, or by a table where that is small (`table`) | nothing: the bits tell which patterns |
+//! | may be nothing at all | every line has it | nothing |
 //! | has none and is too large for that | an automaton that is made lazily within bounds | another one of these patterns |
 //!
 //! The time of a pass is linear in the buffer, whatever the patterns and the text.
 
 mod automaton;
 mod bits;
+mod borders;
 mod literals;
+mod machine;
 mod part;
+mod plain;
 mod positions;
+mod table;
 
 use std::ops::Range;
 
@@ -58,19 +64,9 @@ impl Scanner {
         patterns: impl IntoIterator<Item = &'p Pattern>,
         unit: Unit,
     ) -> Result<Self, TooLarge> {
-        let form = |pattern: &Pattern| match unit {
-            Unit::Lines => pattern.within_line(),
-            Unit::Records => pattern.hir().clone(),
-        };
-        let patterns: Vec<Numbered<'p>> = patterns
-            .into_iter()
-            .enumerate()
-            .map(|(at, pattern)| Numbered {
-                number: PatternID::new(at).unwrap_or(PatternID::MAX),
-                pattern,
-                form: form(pattern),
-            })
-            .collect();
+        let patterns = patterns.into_iter().enumerate();
+        let patterns: Vec<Numbered> =
+            patterns.map(|(at, pattern)| Numbered::new(at, pattern, unit)).collect();
         debug_assert!(!patterns.is_empty(), "a watch has a pattern");
         let n_patterns = patterns.len();
         let sure = n_patterns == 1 && unit == Unit::Records;

@@ -1,7 +1,10 @@
 //! The few calls of the operating system that std does not offer. The only unsafe code of this
 //! crate; every function here is safe to call with any argument.
 
-#![expect(unsafe_code, reason = "poll, statfs and the clock of a thread have no safe form in std")]
+#![expect(
+    unsafe_code,
+    reason = "poll, statfs, the clock of a thread and code for one processor have no safe form in std"
+)]
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -68,6 +71,52 @@ pub(crate) fn is_remote(path: &std::path::Path) -> bool {
     )]
     let kind = i64::from(found.f_type) & 0xffff_ffff;
     REMOTE.contains(&kind)
+}
+
+/// Work that is worth being compiled for the wide vectors that most processors have.
+pub(crate) trait Work {
+    type Done;
+
+    /// Does it. Must be inlined always: only then is it compiled for what calls it.
+    fn run(self) -> Self::Done;
+}
+
+/// What the processor is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Vectors {
+    /// Only ever true if the processor was asked.
+    wide: bool,
+}
+
+impl Vectors {
+    /// What every processor of this kind has.
+    pub(crate) const USUAL: Self = Self { wide: false };
+
+    /// The best that this one has.
+    pub(crate) fn best() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        let wide = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi2");
+        #[cfg(not(target_arch = "x86_64"))]
+        let wide = false;
+        Self { wide }
+    }
+
+    /// Does `work` with them.
+    #[inline]
+    pub(crate) fn run<W: Work>(self, work: W) -> W::Done {
+        if self.wide {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the processor was asked for exactly these, see `best`.
+            return unsafe { with_wide(work) };
+        }
+        work.run()
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi2")]
+fn with_wide<W: Work>(work: W) -> W::Done {
+    work.run()
 }
 
 #[cfg(test)]

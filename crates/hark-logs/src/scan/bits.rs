@@ -13,17 +13,9 @@
 
 use regex_syntax::hir::Hir;
 
-use super::positions::{MOST, Positions, Room, Set, Unsuitable, has, put};
-
-/// Bound on ways that are neither a shift nor a repetition: each costs a step for every byte.
-const MOST_JUMPS: usize = 24;
-
-/// Stands for no ways but those that leave one position out.
-const SKIPS: usize = 1;
-
-/// So many are done without a loop, and so many if all bits are in one word.
-const FEW: usize = 3;
-const SOME: usize = 7;
+use super::machine::{FEW, MOST_JUMPS, Machine, SKIPS, SOME, meets, widen};
+use super::positions::{Positions, Room, Set, Unsuitable};
+use super::table::{Full, Table};
 
 /// Bytes of each of the streams that are searched side by side before anybody looks at what was
 /// found: small enough that a hit is not searched for twice over much text, large enough that
@@ -36,8 +28,8 @@ const BUSY: usize = 8;
 /// Lines that are looked at before the first of their hits is told.
 const LINES: usize = 32;
 
-/// Bytes of a line after which it is asked whether all is found in it that can be.
-const PIECE: usize = 16;
+/// Lines that are looked at side by side where that is by the table.
+const TABLE_LANES: usize = 4;
 
 /// Patterns as bits.
 #[derive(Debug)]
@@ -78,58 +70,6 @@ enum Words {
     One(Box<Machine<1>>),
     Two(Box<Machine<2>>),
     Four(Box<Machine<4>>),
-}
-
-/// A way from some positions to some others.
-#[derive(Clone, Copy, Debug)]
-struct Jump<const W: usize> {
-    from: [u64; W],
-    to: [u64; W],
-}
-
-impl<const W: usize> Jump<W> {
-    #[expect(clippy::inline_always, reason = "measured: a call for each byte halves the speed")]
-    #[inline(always)]
-    fn take(&self, reached: &[u64; W], next: &mut [u64; W]) {
-        let taken = u64::from(meets(reached, &self.from)).wrapping_neg();
-        for (next, to) in next.iter_mut().zip(self.to) {
-            *next |= to & taken;
-        }
-    }
-}
-
-/// A line on its way through the machine.
-#[derive(Clone, Copy)]
-struct Lane<'l, const W: usize> {
-    /// Which of the lines.
-    line: usize,
-    rest: &'l [u8],
-    reached: [u64; W],
-    ever: [u64; W],
-}
-
-#[derive(Debug)]
-struct Machine<const W: usize> {
-    /// For each byte, the positions that it may be consumed at.
-    enter: [[u64; W]; 256],
-    /// Where a match may begin: anywhere in the text.
-    first: [u64; W],
-    /// Positions that the next one follows.
-    step: [u64; W],
-    /// Positions that the one after the next follows, as around `.*` or `x?`.
-    skip: [u64; W],
-    /// Positions that may follow themselves.
-    stay: [u64; W],
-    jumps: Vec<Jump<W>>,
-    /// The first of them, for when there are no more: written out they are twice as fast.
-    few: [Jump<W>; SOME],
-    last: [u64; W],
-    /// A line that has reached some of each of these need not be looked at any further.
-    enough: Vec<[u64; W]>,
-    /// What is reached where a line begins.
-    start: [u64; W],
-    /// What the `\r` of a line's end leads to.
-    carriages: [u64; W],
 }
 
 impl Bits {
@@ -199,8 +139,13 @@ impl Bits {
             Words::Four(_) => 4,
         };
         let machine = words * 8 * (256 + 6 + 2 * MOST_JUMPS + self.ends.len());
+        let table = match &self.words {
+            Words::One(machine) => machine.table.as_ref().map_or(0, |table| table.memory()),
+            Words::Two(machine) => machine.table.as_ref().map_or(0, |table| table.memory()),
+            Words::Four(machine) => machine.table.as_ref().map_or(0, |table| table.memory()),
+        };
         let hits = self.known.hits.capacity() * size_of::<(usize, Set)>();
-        machine + self.ends.len() * size_of::<Set>() + hits
+        machine + table + self.ends.len() * size_of::<Set>() + hits
     }
 }
 
@@ -235,228 +180,22 @@ impl Placed {
 }
 
 impl<const W: usize> Machine<W> {
-    fn new(
-        positions: &Positions,
-        first: &Set,
-        last: &Set,
-        enough: &[Set],
-    ) -> Result<Self, Unsuitable> {
-        let mut enter = [[0; W]; 256];
-        let mut step = Set::default();
-        let mut skip = Set::default();
-        let mut stay = Set::default();
-        let mut jumps: Vec<(Set, Set)> = Vec::new();
-        for (at, position) in positions.all.iter().enumerate() {
-            for (byte, set) in enter.iter_mut().enumerate() {
-                if has(&position.bytes, byte)
-                    && let Some(word) = set.get_mut(at / 64)
-                {
-                    *word |= 1 << (at % 64);
-                }
-            }
-            let mut others = Set::default();
-            for to in (0..MOST).filter(|to| has(&position.follow, *to)) {
-                if to == at {
-                    put(&mut stay, at);
-                } else if to == at + 1 && to / 64 == at / 64 {
-                    put(&mut step, at);
-                } else if to == at + 2 && to / 64 == at / 64 {
-                    put(&mut skip, at);
-                } else {
-                    put(&mut others, to);
-                }
-            }
-            if others == Set::default() {
-                continue;
-            }
-            let known = jumps.iter_mut().find(|(_, to)| *to == others);
-            if let Some((from, _)) = known {
-                put(from, at);
-            } else {
-                let mut from = Set::default();
-                put(&mut from, at);
-                jumps.push((from, others));
-            }
+    /// Does something by the table, if there is one and it has room.
+    fn with_table<T>(
+        &mut self,
+        with: impl FnOnce(&mut Table<W>, &Self) -> Result<T, Full>,
+    ) -> Option<T> {
+        let mut table = self.table.take()?;
+        let done = with(&mut table, self).ok();
+        if done.is_some() || !table.renew() {
+            self.table = Some(table);
         }
-        if jumps.len() > MOST_JUMPS {
-            return Err(Unsuitable);
-        }
-        let jumps: Vec<Jump<W>> =
-            jumps.iter().map(|(from, to)| Jump { from: cut(from), to: cut(to) }).collect();
-        let none = Jump { from: [0; W], to: [0; W] };
-        let few = std::array::from_fn(|at| jumps.get(at).copied().unwrap_or(none));
-        let (first, last, start) = (cut(first), cut(last), cut(&positions.starts));
-        let carriages = cut(&positions.carriages);
-        Ok(Self {
-            enter,
-            first,
-            step: cut(&step),
-            skip: cut(&skip),
-            stay: cut(&stay),
-            jumps,
-            few,
-            last,
-            enough: enough.iter().map(cut).collect(),
-            start,
-            carriages,
-        })
-    }
-
-    fn has_skips(&self) -> bool {
-        self.skip.iter().any(|word| *word != 0)
-    }
-
-    /// Returns what is reached with `byte`.
-    #[expect(clippy::inline_always, reason = "measured: a call for each byte halves the speed")]
-    #[inline(always)]
-    fn next<const J: usize>(&self, reached: &[u64; W], byte: u8) -> [u64; W] {
-        let enter = &self.enter[usize::from(byte)];
-        let mut next: [u64; W] = std::array::from_fn(|word| {
-            // No bit goes from one word to the next here, which keeps them in one register of vectors.
-            let step = (reached[word] & self.step[word]) << 1;
-            let next = step | (reached[word] & self.stay[word]) | self.first[word];
-            if J == 0 { next } else { next | (reached[word] & self.skip[word]) << 2 }
-        });
-        if J <= SKIPS {
-            // There are none.
-        } else if J <= SOME {
-            for jump in self.few.iter().take(J) {
-                jump.take(reached, &mut next);
-            }
-        } else {
-            for jump in &self.jumps {
-                jump.take(reached, &mut next);
-            }
-        }
-        for (next, enter) in next.iter_mut().zip(enter) {
-            *next &= enter;
-        }
-        next
-    }
-
-    /// Returns all that is ever reached in `streams`, each of which begins with a line.
-    #[inline(never)] // Its loop has the registers for itself.
-    fn ever<const K: usize, const J: usize>(&self, streams: [&[u8]; K]) -> [u64; W] {
-        let shortest = streams.iter().map(|stream| stream.len()).min().unwrap_or(0);
-        let parts = streams.map(|stream| stream.split_at(shortest));
-        let mut reached = [self.start; K];
-        let mut ever = [0; W];
-        for at in 0..shortest {
-            for (reached, (head, _)) in reached.iter_mut().zip(parts) {
-                // The lengths are equal, which the compiler does not see.
-                let byte = head.get(at).copied().unwrap_or_default();
-                *reached = self.next::<J>(reached, byte);
-                add(&mut ever, reached);
-            }
-        }
-        for (mut reached, (_, tail)) in reached.into_iter().zip(parts) {
-            for byte in tail {
-                reached = self.next::<J>(&reached, *byte);
-                add(&mut ever, &reached);
-            }
-        }
-        ever
-    }
-
-    fn look(&self, line: &[u8]) -> Set {
-        widen(&match self.jumps.len() {
-            0 if self.has_skips() => self.line::<SKIPS>(line),
-            0 => self.line::<0>(line),
-            1..=FEW => self.line::<FEW>(line),
-            4..=SOME if W == 1 => self.line::<SOME>(line),
-            _ => self.line::<MOST_JUMPS>(line),
-        })
-    }
-
-    /// Returns all that is ever reached in one line, which is given without its end.
-    fn line<const J: usize>(&self, line: &[u8]) -> [u64; W] {
-        self.end::<J>(&self.begin(0, line))
-    }
-
-    /// Returns all that is ever reached in the line of `lane`, which is on its way.
-    #[inline(never)] // As above.
-    fn end<const J: usize>(&self, lane: &Lane<'_, W>) -> [u64; W] {
-        let Lane { rest, mut reached, mut ever, .. } = *lane;
-        for piece in rest.chunks(PIECE) {
-            if self.is_enough(&ever) {
-                return ever;
-            }
-            for byte in piece {
-                reached = self.next::<J>(&reached, *byte);
-                add(&mut ever, &reached);
-            }
-        }
-        // A `\r` that is left belongs to the line.
-        for (word, carriages) in reached.iter_mut().zip(self.carriages) {
-            *word &= !carriages;
-        }
-        reached = self.next::<J>(&reached, b'\n');
-        add(&mut ever, &reached);
-        ever
-    }
-
-    /// Returns true if whatever else is in a line would tell nothing more.
-    #[inline]
-    fn is_enough(&self, ever: &[u64; W]) -> bool {
-        self.enough.iter().all(|some| meets(ever, some))
-    }
-
-    /// Looks at some lines, which are given without their ends: `found` is told what is reached in each
-    /// of them, in no order. A lane that has come to the end of its line takes the next one.
-    fn lines<const K: usize, const J: usize>(
-        &self,
-        lines: &[&[u8]],
-        mut found: impl FnMut(usize, &[u64; W]),
-    ) {
-        let mut begun = K.min(lines.len());
-        let mut lanes: [Option<Lane<'_, W>>; K] =
-            std::array::from_fn(|line| Some(self.begin(line, lines.get(line)?)));
-        while lanes.iter().all(Option::is_some) {
-            self.go_on::<K, J>(&mut lanes);
-            for place in &mut lanes {
-                let Some(lane) = place else { continue };
-                if lane.rest.is_empty() || self.is_enough(&lane.ever) {
-                    found(lane.line, &self.end::<J>(lane));
-                    *place = lines.get(begun).map(|line| self.begin(begun, line));
-                    begun += 1;
-                }
-            }
-        }
-        for lane in lanes.iter().flatten() {
-            found(lane.line, &self.end::<J>(lane));
-        }
-    }
-
-    fn begin<'l>(&self, line: usize, rest: &'l [u8]) -> Lane<'l, W> {
-        Lane { line, rest, reached: self.start, ever: [0; W] }
-    }
-
-    /// Takes each lane a piece further.
-    #[inline(never)] // As above.
-    fn go_on<const K: usize, const J: usize>(&self, lanes: &mut [Option<Lane<'_, W>>; K]) {
-        let rest = lanes.each_ref().map(|lane| lane.as_ref().map_or(&[][..], |lane| lane.rest));
-        let length = rest.iter().map(|rest| rest.len()).min().unwrap_or(0).min(PIECE);
-        let parts = rest.map(|rest| rest.split_at(length));
-        let mut reached = lanes.each_ref().map(|lane| lane.map_or([0; W], |lane| lane.reached));
-        let mut ever = lanes.each_ref().map(|lane| lane.map_or([0; W], |lane| lane.ever));
-        for at in 0..length {
-            for ((reached, ever), (head, _)) in reached.iter_mut().zip(&mut ever).zip(parts) {
-                // The lengths are equal, which the compiler does not see.
-                let byte = head.get(at).copied().unwrap_or_default();
-                *reached = self.next::<J>(reached, byte);
-                add(ever, reached);
-            }
-        }
-        for (at, lane) in lanes.iter_mut().enumerate() {
-            if let (Some(lane), Some((_, rest))) = (lane, parts.get(at)) {
-                (lane.rest, lane.reached, lane.ever) = (rest, reached[at], ever[at]);
-            }
-        }
+        done
     }
 
     /// Looks at the next text, several streams of it at once.
     fn look_ahead<const K: usize, const J: usize>(
-        &self,
+        &mut self,
         buffer: &[u8],
         at: usize,
         known: &mut Known,
@@ -471,11 +210,17 @@ impl<const W: usize> Machine<W> {
         });
         known.until = from;
         let ends = from < buffer.len() || buffer.ends_with(b"\n");
-        known.may_hit = known.busy || !ends || meets(&self.ever::<K, J>(streams), &self.last);
+        known.may_hit = known.busy || !ends || self.any::<K, J>(streams);
+    }
+
+    /// Tells whether any of the last positions is ever reached in `streams`.
+    fn any<const K: usize, const J: usize>(&mut self, streams: [&[u8]; K]) -> bool {
+        let by_table = self.with_table(|table, machine| table.any(machine, streams));
+        by_table.unwrap_or_else(|| meets(&self.ever::<K, J>(streams), &self.last))
     }
 
     fn find<const K: usize>(
-        &self,
+        &mut self,
         buffer: &[u8],
         at: usize,
         known: &mut Known,
@@ -492,7 +237,7 @@ impl<const W: usize> Machine<W> {
     }
 
     fn find_with<const K: usize, const J: usize>(
-        &self,
+        &mut self,
         buffer: &[u8],
         mut at: usize,
         known: &mut Known,
@@ -524,7 +269,7 @@ impl<const W: usize> Machine<W> {
 
     /// Looks at the next lines, one by one.
     fn look_at_lines<const K: usize, const J: usize>(
-        &self,
+        &mut self,
         buffer: &[u8],
         at: usize,
         known: &mut Known,
@@ -549,11 +294,17 @@ impl<const W: usize> Machine<W> {
         }
         let mut reached = [[0; W]; LINES];
         // Lanes end in no order.
-        self.lines::<K, J>(lines.get(..count).unwrap_or_default(), |line, ever| {
-            if let Some(reached) = reached.get_mut(line) {
+        let mut found = |line, ever: &[u64; W]| {
+            if let Some(reached) = reached.get_mut::<usize>(line) {
                 *reached = *ever;
             }
-        });
+        };
+        let some = lines.get(..count).unwrap_or_default();
+        let by_table =
+            self.with_table(|table, machine| table.lines::<TABLE_LANES>(machine, some, &mut found));
+        if by_table.is_none() {
+            self.lines::<K, J>(some, found);
+        }
         let lines = ends.iter().zip(&reached).take(count);
         let with_hits = lines.filter(|(_, reached)| meets(reached, &self.last));
         hits.extend(with_hits.map(|(end, reached)| (*end, widen(reached))));
@@ -567,22 +318,4 @@ fn stream(text: &[u8]) -> &[u8] {
     let after = text.get(STREAM..).unwrap_or_default();
     let end = memchr::memchr(b'\n', after).map_or(text.len(), |at| STREAM + at + 1);
     text.get(..end).unwrap_or(text)
-}
-
-fn add<const W: usize>(set: &mut [u64; W], other: &[u64; W]) {
-    for (word, other) in set.iter_mut().zip(other) {
-        *word |= other;
-    }
-}
-
-fn meets<const W: usize>(set: &[u64; W], other: &[u64; W]) -> bool {
-    set.iter().zip(other).any(|(word, other)| word & other != 0)
-}
-
-fn cut<const W: usize>(set: &Set) -> [u64; W] {
-    std::array::from_fn(|word| set.get(word).copied().unwrap_or_default())
-}
-
-fn widen<const W: usize>(set: &[u64; W]) -> Set {
-    std::array::from_fn(|word| set.get(word).copied().unwrap_or_default())
 }

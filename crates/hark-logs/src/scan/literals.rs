@@ -315,10 +315,10 @@ impl Folded {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pattern::Pattern;
+    use crate::pattern::{Pattern, within_line};
 
     fn needles(text: &str) -> Option<(Vec<String>, bool)> {
-        let needles = Needles::of(&Pattern::new(text).unwrap().within_line())?;
+        let needles = Needles::of(&within_line(Pattern::new(text).unwrap().hir().clone()))?;
         let words = needles.words.into_iter().map(|word| String::from_utf8(word).unwrap());
         Some((words.collect(), needles.folded))
     }

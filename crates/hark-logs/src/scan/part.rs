@@ -3,11 +3,13 @@
 use regex_automata::{PatternID, PatternSet};
 use regex_syntax::hir::{Capture, Hir, HirKind, Look, Repetition};
 
-use super::TooLarge;
 use super::automaton::{Asked, Automaton};
 use super::bits::Bits;
+use super::borders::without_borders;
 use super::literals::{Finder, MOST, Needles};
-use crate::pattern::Pattern;
+use super::plain::plain;
+use super::{TooLarge, Unit};
+use crate::pattern::{Pattern, within_line};
 
 /// Bound on passes over the buffer with bits: with more of them one automaton is faster.
 const MOST_BITS: usize = 4;
@@ -34,6 +36,8 @@ pub(super) struct Part {
 /// Finds lines that have one of the patterns, and perhaps others.
 #[derive(Debug)]
 enum Find {
+    /// Every line has them.
+    Everywhere,
     Words(Finder),
     Bits(Bits),
     Automaton(Box<Automaton>),
@@ -55,17 +59,29 @@ enum Tell {
     Automaton(Box<Automaton>, PatternSet),
 }
 
-/// A pattern with its number and the form in which it is looked for.
-pub(super) struct Numbered<'p> {
+/// A pattern with its number.
+pub(super) struct Numbered {
     pub(super) number: PatternID,
-    pub(super) pattern: &'p Pattern,
-    pub(super) form: Hir,
+    /// The form in which it is looked for in one line or record.
+    alone: Hir,
+    /// The form in which it is looked for in a buffer.
+    form: Hir,
 }
 
-impl Numbered<'_> {
+impl Numbered {
+    pub(super) fn new(number: usize, pattern: &Pattern, unit: Unit) -> Self {
+        let number = PatternID::new(number).unwrap_or(PatternID::MAX);
+        let alone = plain(pattern.hir());
+        let form = match unit {
+            Unit::Lines => without_borders(&within_line(alone.clone())),
+            Unit::Records => alone.clone(),
+        };
+        Self { number, alone, form }
+    }
+
     /// Whether `$` is meant to find a `\r` in the middle of a line, `(?R)`: bits know it as the end.
     fn has_crlf_mode(&self) -> bool {
-        self.pattern.hir().properties().look_set().contains(Look::EndCRLF)
+        self.alone.properties().look_set().contains(Look::EndCRLF)
     }
 }
 
@@ -73,15 +89,24 @@ impl Numbered<'_> {
 ///
 /// # Errors
 /// If they are too large together.
-pub(super) fn group(patterns: Vec<Numbered<'_>>) -> Result<Vec<Part>, TooLarge> {
+pub(super) fn group(patterns: Vec<Numbered>) -> Result<Vec<Part>, TooLarge> {
     let mut parts = Vec::new();
     let (mut plain, mut folded, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+    let mut everywhere = Vec::new();
     for pattern in patterns {
+        if matches!(pattern.form.kind(), HirKind::Empty) {
+            everywhere.push(pattern.number);
+            continue;
+        }
         match Needles::of(&pattern.form) {
             Some(needles) if needles.folded => folded.push((pattern, needles)),
             Some(needles) => plain.push((pattern, needles)),
             None => rest.push(pattern),
         }
+    }
+    if !everywhere.is_empty() {
+        let teller = Teller { how: Tell::Found, numbers: everywhere };
+        parts.push(Part { find: Find::Everywhere, tellers: vec![teller], next: None });
     }
     with_words(plain, &mut parts, &mut rest)?;
     with_words(folded, &mut parts, &mut rest)?;
@@ -90,10 +115,10 @@ pub(super) fn group(patterns: Vec<Numbered<'_>>) -> Result<Vec<Part>, TooLarge> 
 }
 
 /// Makes parts of patterns that have words; leaves in `rest` what is too much.
-fn with_words<'p>(
-    patterns: Vec<(Numbered<'p>, Needles)>,
+fn with_words(
+    patterns: Vec<(Numbered, Needles)>,
     parts: &mut Vec<Part>,
-    rest: &mut Vec<Numbered<'p>>,
+    rest: &mut Vec<Numbered>,
 ) -> Result<(), TooLarge> {
     let mut patterns = patterns.into_iter().peekable();
     while let Some((_, Needles { folded, .. })) = patterns.peek() {
@@ -118,7 +143,7 @@ fn with_words<'p>(
 }
 
 /// Makes parts of patterns that have no words.
-fn with_positions(rest: Vec<Numbered<'_>>, parts: &mut Vec<Part>) -> Result<(), TooLarge> {
+fn with_positions(rest: Vec<Numbered>, parts: &mut Vec<Part>) -> Result<(), TooLarge> {
     let (mut exact, mut inexact, mut large) = (Vec::new(), Vec::new(), Vec::new());
     for mut pattern in rest {
         if pattern.has_crlf_mode() {
@@ -163,7 +188,7 @@ fn with_positions(rest: Vec<Numbered<'_>>, parts: &mut Vec<Part>) -> Result<(), 
 }
 
 /// Packs patterns, each of which fits, into as few machines as halving gives.
-fn pack<'a, 'p>(patterns: &'a [Numbered<'p>], groups: &mut Vec<(Bits, &'a [Numbered<'p>])>) {
+fn pack<'a>(patterns: &'a [Numbered], groups: &mut Vec<(Bits, &'a [Numbered])>) {
     if patterns.is_empty() {
         return;
     }
@@ -177,8 +202,8 @@ fn pack<'a, 'p>(patterns: &'a [Numbered<'p>], groups: &mut Vec<(Bits, &'a [Numbe
 }
 
 /// Those that an automaton could be large for are told by bits, the others by one automaton.
-fn tellers(patterns: &[Numbered<'_>]) -> Result<Vec<Teller>, TooLarge> {
-    let (mut high, mut low): (Vec<&Numbered<'_>>, Vec<&Numbered<'_>>) =
+fn tellers(patterns: &[Numbered]) -> Result<Vec<Teller>, TooLarge> {
+    let (mut high, mut low): (Vec<&Numbered>, Vec<&Numbered>) =
         patterns.iter().partition(|pattern| is_high(&pattern.form) && !pattern.has_crlf_mode());
     let mut tellers = Vec::new();
     if !high.is_empty() {
@@ -225,7 +250,7 @@ fn cut(hir: &Hir) -> Hir {
 
 impl Part {
     /// One whose patterns are found by an automaton, whatever they are.
-    pub(super) fn automaton(patterns: &[Numbered<'_>]) -> Result<Self, TooLarge> {
+    pub(super) fn automaton(patterns: &[Numbered]) -> Result<Self, TooLarge> {
         let forms: Vec<Hir> = patterns.iter().map(|pattern| pattern.form.clone()).collect();
         let find = Automaton::new(&[&Hir::alternation(forms)], Asked::Where)?;
         let tellers = vec![Teller::automaton(patterns)?];
@@ -237,7 +262,7 @@ impl Part {
         match &mut self.find {
             Find::Words(finder) => finder.begin(),
             Find::Bits(bits) => bits.begin(),
-            Find::Automaton(_) => {}
+            Find::Everywhere | Find::Automaton(_) => {}
         }
     }
 
@@ -245,6 +270,7 @@ impl Part {
     /// line begins.
     pub(super) fn find(&mut self, buffer: &[u8], at: usize) -> Option<usize> {
         match &mut self.find {
+            Find::Everywhere => (at < buffer.len()).then_some(at),
             Find::Words(finder) => finder.find(buffer, at),
             Find::Bits(bits) => bits.find(buffer, at),
             Find::Automaton(automaton) if at <= buffer.len() => automaton.find(buffer, at),
@@ -260,6 +286,7 @@ impl Part {
             };
             match (how, &self.find) {
                 (Tell::Found, Find::Bits(bits)) => bits.which().for_each(add),
+                (Tell::Found, Find::Everywhere) => (0..numbers.len()).for_each(add),
                 (Tell::Found, Find::Words(_) | Find::Automaton(_)) => {}
                 (Tell::Bits(bits), _) => {
                     bits.look(text);
@@ -277,6 +304,7 @@ impl Part {
     /// Returns the bytes that it holds now.
     pub(super) fn memory(&self) -> usize {
         let find = match &self.find {
+            Find::Everywhere => 0,
             Find::Words(finder) => finder.memory(),
             Find::Bits(bits) => bits.memory(),
             Find::Automaton(automaton) => automaton.memory(),
@@ -292,11 +320,9 @@ impl Part {
 
 impl Teller {
     /// In a line alone its end is the end: the patterns as they are written.
-    fn automaton<'a, 'p: 'a>(
-        patterns: impl IntoIterator<Item = &'a Numbered<'p>>,
-    ) -> Result<Self, TooLarge> {
+    fn automaton<'a>(patterns: impl IntoIterator<Item = &'a Numbered>) -> Result<Self, TooLarge> {
         let (numbers, forms): (Vec<PatternID>, Vec<&Hir>) =
-            patterns.into_iter().map(|pattern| (pattern.number, pattern.pattern.hir())).unzip();
+            patterns.into_iter().map(|pattern| (pattern.number, &pattern.alone)).unzip();
         let automaton = Automaton::new(&forms, Asked::Which)?;
         let set = PatternSet::new(numbers.len());
         Ok(Self { how: Tell::Automaton(Box::new(automaton), set), numbers })

@@ -1,0 +1,120 @@
+//! Patterns made by chance, alone and together, against the plainest way to find them: each line alone,
+//! each pattern alone, by a regular expression that was not shortened and has no short cuts.
+
+#![expect(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+use hark_logs::pattern::Pattern;
+use hark_logs::scan::{Scanner, Unit};
+use proptest::prelude::*;
+use regex::bytes::{Regex, RegexBuilder};
+
+/// Parts of patterns as people write them: letters, words, classes, borders, beginnings and ends.
+fn part() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        6 => prop::sample::select(vec!["a", "b", "c", "-", " ", "x", "1", "_", "é", "err", "disk"]),
+        6 => prop::sample::select(vec![".", "[ab]", "[^a]", "[a-c1]", r"\w", r"\W", r"\d", r"\s", "[^ -]", "(?i:aX)"]),
+        4 => prop::sample::select(vec![r"\b", r"\B", r"\b{start}", r"\b{end}", r"\b{start-half}", r"\b{end-half}", "^", "$", r"\A", r"\z"]),
+        1 => prop::sample::select(vec!["(?u:[é-ö])", r"(?u:\w)", r"(?u:\b)", "(?u:.)", r"(?u:[^a])", "(?i-u:k)", "(?iu:k)"]),
+    ];
+    leaf.prop_map(str::to_owned).prop_recursive(4, 24, 4, |inner| {
+        let often = prop::sample::select(vec!["*", "+", "?", "{2}", "{1,3}", "{0,2}", "{2,}", "*?", "{7}", "{6,9}"]);
+        prop_oneof![
+            4 => prop::collection::vec(inner.clone(), 1..4).prop_map(|parts| parts.concat()),
+            2 => prop::collection::vec(inner.clone(), 1..4).prop_map(|parts| format!("({})", parts.join("|"))),
+            3 => (inner, often).prop_map(|(part, often)| format!("(?:{part}){often}")),
+        ]
+    })
+}
+
+fn line() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        "[abc1x_é -]{0,9}",
+        prop::sample::select(vec![
+            "err",
+            "disk",
+            "ERR",
+            "aaaaaaaa",
+            "ab-ab-",
+            "\r",
+            "ö",
+            "k\u{212a}",
+            "1111 "
+        ])
+        .prop_map(str::to_owned),
+    ];
+    prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
+}
+
+/// As the crate reads patterns: bytes, or Unicode where that is not possible.
+fn machine(text: &str) -> Option<Regex> {
+    let make = |unicode| RegexBuilder::new(text).unicode(unicode).build();
+    make(false).or_else(|_| make(true)).ok()
+}
+
+fn one_by_one(patterns: &[Pattern], buffer: &[u8]) -> Vec<(usize, Vec<usize>)> {
+    let machines: Vec<Regex> =
+        patterns.iter().map(|pattern| machine(pattern.as_str()).unwrap()).collect();
+    let mut all = Vec::new();
+    let mut start = 0;
+    for line in buffer.split_inclusive(|byte| *byte == b'\n') {
+        let alone = line.strip_suffix(b"\n").unwrap_or(line);
+        let alone = alone.strip_suffix(b"\r").unwrap_or(alone);
+        let found = machines.iter().enumerate().filter(|(_, machine)| machine.is_match(alone));
+        let found: Vec<usize> = found.map(|(number, _)| number).collect();
+        if !found.is_empty() {
+            all.push((start, found));
+        }
+        start += line.len();
+    }
+    all
+}
+
+fn at_once(patterns: &[Pattern], buffer: &[u8]) -> Vec<(usize, Vec<usize>)> {
+    let mut scanner = Scanner::new(patterns, Unit::Lines).unwrap();
+    let mut all = Vec::new();
+    scanner.lines(buffer, |line, set| {
+        all.push((line.start, set.iter().map(|id| id.as_usize()).collect()));
+    });
+    all
+}
+
+fn in_records(patterns: &[Pattern], buffer: &[u8]) -> Vec<(usize, Vec<usize>)> {
+    let mut scanner = Scanner::new(patterns, Unit::Records).unwrap();
+    let mut all = Vec::new();
+    let mut start = 0;
+    for line in buffer.split_inclusive(|byte| *byte == b'\n') {
+        let alone = line.strip_suffix(b"\n").unwrap_or(line);
+        let alone = alone.strip_suffix(b"\r").unwrap_or(alone);
+        if let Some(set) = scanner.record(alone) {
+            all.push((start, set.iter().map(|id| id.as_usize()).collect()));
+        }
+        start += line.len();
+    }
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+
+    #[test]
+    fn patterns_of_any_form_find_what_they_find_in_each_line_alone(
+        texts in prop::collection::vec(part(), 1..6),
+        lines in prop::collection::vec(line(), 1..30),
+        broken in prop::collection::vec(any::<prop::sample::Index>(), 0..2),
+    ) {
+        let patterns: Vec<Pattern> =
+            texts.iter().filter_map(|text| Pattern::new(text).ok()).collect();
+        prop_assume!(!patterns.is_empty());
+        let mut buffer = lines.join("\n").into_bytes();
+        // Some bytes are no text.
+        for at in broken {
+            if !buffer.is_empty() {
+                let at = at.index(buffer.len());
+                buffer[at] = 0xff;
+            }
+        }
+        let expected = one_by_one(&patterns, &buffer);
+        prop_assert_eq!(at_once(&patterns, &buffer), expected.clone(), "{:?}", patterns);
+        prop_assert_eq!(in_records(&patterns, &buffer), expected, "{:?}", patterns);
+    }
+}
