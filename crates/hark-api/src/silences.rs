@@ -102,6 +102,27 @@ pub struct SilenceRequest {
     /// A planned one begins with the first problem in its time, and holds for so long.
     #[serde(default)]
     pub flexible_seconds: Option<u64>,
+    /// A planned one comes again and again: from `from_at` on, and if it is given, up to `until_at`.
+    #[serde(default)]
+    pub repeats: Option<RepeatsRequest>,
+}
+
+/// When a maintenance comes again: `cron` and `lasts_seconds`, or `when`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RepeatsRequest {
+    /// A pattern of cron by which it begins, such as `0 3 * * sun`.
+    #[serde(default)]
+    pub cron: Option<String>,
+    /// How long it holds each time; with `cron`.
+    #[serde(default)]
+    pub lasts_seconds: Option<u64>,
+    /// The days and hours of the week in which it holds, such as `sat-sun 02:00-04:00`.
+    #[serde(default)]
+    pub when: Option<String>,
+    /// The time zone of that, such as `Europe/Berlin`; the server's if not given.
+    #[serde(default)]
+    pub timezone: Option<String>,
 }
 
 /// Asks what a matcher covers.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hark_model::name::{CheckName, HostName, ReceiverName, UserName};
-use hark_model::record::{DeliveryId, HostId, IncidentId, Matcher, SilenceId};
+use hark_model::record::{DeliveryId, HostId, IncidentId, Matcher, Repeats, SilenceId};
 use hark_model::time::Unix;
 use hark_model::{CheckResult, Event, SeriesName, Tag};
 
@@ -188,6 +188,8 @@ pub enum Action {
         maintenance: bool,
         /// It begins with the first problem in that time, and holds for so long; for planned work.
         flexible: Option<Duration>,
+        /// It comes again and again: `from` and `until` are then not looked at; for planned work.
+        repeats: Option<Repeats>,
     },
     /// End an incident that does not end by itself: that of a volatile check, whose results are events.
     Resolve {

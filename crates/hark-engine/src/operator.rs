@@ -1,7 +1,7 @@
 //! What users do: each action is answered, and answered only after it is stored.
 
 use hark_model::record::{
-    AckRecord, Comment, Flexible, JournalKind, Matcher, Record, SilenceRecord,
+    AckRecord, Comment, Flexible, JournalKind, Matcher, Record, Repeats, RepeatsWhen, SilenceRecord,
 };
 use hark_model::time::millis;
 use hark_model::{
@@ -17,6 +17,7 @@ use crate::input::{Action, ReportMessage};
 use crate::moment::Moment;
 use crate::outbox::self_name;
 use crate::overlay::{DECLARED, LONGEST_SILENCE, Silence, end_ack};
+use crate::plan::silence::{Repeat, Span};
 use crate::reach::MAX_CHAIN;
 
 /// Bound on silences made by users: each incident is held against all of them.
@@ -40,7 +41,10 @@ impl Engine {
             }
             Action::Unacknowledge { incident } => self.unacknowledge(incident, by, now, fx),
             Action::Comment { incident, text } => self.comment(incident, by, text, now, fx),
-            Action::Silence { matcher, reason, from, until, maintenance, flexible } => {
+            Action::Silence { matcher, reason, from, until, maintenance, flexible, repeats } => {
+                // When one that comes again holds is found out by the calendar.
+                let Span { from, until } =
+                    if repeats.is_some() { Span::NEVER } else { Span { from, until } };
                 let record = SilenceRecord {
                     id: SilenceId(0),
                     matcher,
@@ -52,6 +56,7 @@ impl Engine {
                     withheld: 0,
                     flexible: flexible
                         .map(|lasts| Flexible { lasts_ms: millis(lasts), begun: None }),
+                    repeats,
                 };
                 self.silence(record, now, fx)
             }
@@ -371,6 +376,9 @@ fn check_silence(record: &SilenceRecord, now: Unix) -> Result<(), Refused> {
         return Err(refused("say why: the reason cannot be empty"));
     }
     bounded(&record.reason)?;
+    if let Some(repeats) = &record.repeats {
+        return check_repeats(record, repeats, now);
+    }
     if record.until <= record.from || record.until <= now {
         return Err(refused("it must end after it begins, and not in the past"));
     }
@@ -384,6 +392,22 @@ fn check_silence(record: &SilenceRecord, now: Unix) -> Result<(), Refused> {
         if flexible.lasts_ms == 0 || flexible.lasts_ms > millis(LONGEST_SILENCE) {
             return Err(refused("it must hold for more than no time, and at most 30 days"));
         }
+    }
+    Ok(())
+}
+
+fn check_repeats(record: &SilenceRecord, repeats: &Repeats, now: Unix) -> Result<(), Refused> {
+    if !record.maintenance || record.flexible.is_some() {
+        return Err(refused("only planned work with times of its own comes again"));
+    }
+    if let RepeatsWhen::Cron { lasts_ms, .. } = repeats.when
+        && (lasts_ms == 0 || lasts_ms > millis(LONGEST_SILENCE))
+    {
+        return Err(refused("it must hold for more than no time, and at most 30 days"));
+    }
+    let repeat = Repeat::of(repeats).map_err(Refused::Invalid)?;
+    if repeat.span(Repeat::bounds(repeats), now).is_none_or(|span| span == Span::NEVER) {
+        return Err(refused("it would never hold"));
     }
     Ok(())
 }

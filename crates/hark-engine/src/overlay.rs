@@ -54,8 +54,19 @@ pub(crate) struct Silence {
 impl Silence {
     /// Makes one that does not hold yet.
     pub(crate) fn new(record: SilenceRecord) -> Self {
-        let bounds = Span { from: record.from, until: record.until };
-        Self { record, declared: None, active: false, repeat: None, bounds, unused_noted: false }
+        let bounds = match &record.repeats {
+            Some(repeats) => Repeat::bounds(repeats),
+            None => Span { from: record.from, until: record.until },
+        };
+        // What cannot be read any more, as with a time zone that is gone, does not hold, and is shown.
+        let repeat = record.repeats.as_ref().and_then(|repeats| Repeat::of(repeats).ok());
+        Self { record, declared: None, active: false, repeat, bounds, unused_noted: false }
+    }
+
+    /// Returns true if it will not hold any more.
+    pub(crate) fn is_over(&self, now: Unix) -> bool {
+        let end = if self.record.repeats.is_some() { self.bounds.until } else { self.end() };
+        end <= now
     }
 }
 
@@ -165,7 +176,7 @@ impl Engine {
         let over: Vec<SilenceId> = self
             .silences
             .iter()
-            .filter(|(_, s)| s.declared.is_none() && s.end() <= now.unix)
+            .filter(|(_, s)| s.declared.is_none() && s.is_over(now.unix))
             .map(|(id, _)| *id)
             .collect();
         for id in over {

@@ -417,6 +417,7 @@ impl Engine {
                 maintenance: planned.maintenance,
                 withheld: 0,
                 flexible,
+                repeats: None,
             };
             let mut silence = Silence {
                 declared: Some(planned.name.clone()),

@@ -43,6 +43,7 @@ impl Silence {
         self.record.until = at;
         // Somebody has decided: nothing is left to begin, or to hold on.
         self.record.flexible = None;
+        (self.record.repeats, self.repeat) = (None, None);
     }
 
     /// Returns the moments of the wall clock at which something turns.

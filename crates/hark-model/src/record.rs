@@ -334,6 +334,35 @@ pub struct SilenceRecord {
     pub withheld: u64,
     /// It begins with the first problem between `from` and `until`.
     pub flexible: Option<Flexible>,
+    /// It comes again and again; `from` and `until` are then the present or the next time.
+    pub repeats: Option<Repeats>,
+}
+
+/// When a maintenance comes again, as somebody has said it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repeats {
+    /// By what.
+    pub when: RepeatsWhen,
+    /// The time zone of that; the server's if there is none.
+    pub zone: Option<String>,
+    /// Before this it does not hold.
+    pub from: Unix,
+    /// From this on it holds no more; `None`: until somebody ends it.
+    pub until: Option<Unix>,
+}
+
+/// By what a maintenance comes again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RepeatsWhen {
+    /// It begins by a pattern of cron.
+    Cron {
+        /// The pattern.
+        pattern: String,
+        /// How long it holds each time, in milliseconds.
+        lasts_ms: u64,
+    },
+    /// It holds in these days and hours of the week.
+    Week(String),
 }
 
 /// A maintenance that begins with the first problem within its time.

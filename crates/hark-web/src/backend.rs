@@ -40,7 +40,7 @@ use hark_api::server::ServerReport;
 use hark_api::silences::{Preview, Silence};
 use hark_api::summaries::{MadeReport, ReportRow};
 use hark_api::updates::Rollout;
-use hark_model::record::Matcher;
+use hark_model::record::{Matcher, Repeats};
 use hark_model::{CheckName, DeliveryId, EventKind, HostId, HostName, IncidentId, ReceiverName};
 use hark_model::{RotaName, Severity};
 use hark_model::{Secret, SilenceId, Tag, Unix, UserName};
@@ -232,6 +232,8 @@ pub struct SilenceOrder {
     pub maintenance: bool,
     /// It begins with the first problem in that time, and holds for so long.
     pub flexible: Option<Duration>,
+    /// It comes again and again, whatever `from` and `until` say.
+    pub repeats: Option<Repeats>,
 }
 
 /// Asks who would be told.

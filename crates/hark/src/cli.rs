@@ -21,6 +21,7 @@ mod import;
 mod incidents;
 mod install;
 mod journal;
+mod maintenance;
 mod oncall;
 mod once;
 mod passwd;
@@ -79,6 +80,7 @@ enum Command {
     Resolve(resolve::Args),
     Cause(cause::Args),
     Silence(silence::Args),
+    Maintenance(maintenance::Args),
     Cmd(cmd::Args),
     Config(config::Args),
     Import(import::Args),
@@ -121,6 +123,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Resolve(args) => resolve::run(&args),
         Command::Cause(args) => cause::run(&args),
         Command::Silence(args) => silence::run(&args),
+        Command::Maintenance(args) => maintenance::run(&args),
         Command::Cmd(args) => cmd::run(&args),
         Command::Config(args) => Ok(config::run(&args)),
         Command::Import(args) => import::run(&args),

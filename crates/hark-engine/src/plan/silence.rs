@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hark_calendar::{ActiveWindow, Recurrence};
 use hark_model::Unix;
-use hark_model::record::Matcher;
+use hark_model::record::{Matcher, Repeats, RepeatsWhen};
 
 /// A silence or maintenance declared in a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +59,24 @@ impl Span {
 }
 
 impl Repeat {
+    /// Reads when a maintenance that somebody made comes again.
+    pub(crate) fn of(repeats: &Repeats) -> Result<Self, String> {
+        let zone = repeats.zone.as_deref();
+        match &repeats.when {
+            RepeatsWhen::Cron { pattern, lasts_ms } => Recurrence::cron(pattern, zone)
+                .map(|recurrence| Self::Cron(recurrence, Duration::from_millis(*lasts_ms)))
+                .map_err(|error| error.to_string()),
+            RepeatsWhen::Week(text) => {
+                ActiveWindow::parse(text, zone).map(Self::Weekly).map_err(|error| error.to_string())
+            }
+        }
+    }
+
+    /// Returns outside of what it does not hold.
+    pub(crate) fn bounds(repeats: &Repeats) -> Span {
+        Span { from: repeats.from, until: repeats.until.unwrap_or(END_OF_TIME) }
+    }
+
     /// Returns the time within `bounds` in which it holds at `now`, or else the next one; that of
     /// [`Repeat::With`] is that of the other.
     pub(crate) fn span(&self, bounds: Span, now: Unix) -> Option<Span> {

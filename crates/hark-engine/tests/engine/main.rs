@@ -10,6 +10,7 @@
 mod course;
 mod hosts;
 mod invariants;
+mod maintenance;
 mod ops;
 mod reach;
 mod reference;

@@ -326,7 +326,8 @@ impl World {
         let from = self.now().unix;
         let until = from + Duration::from_secs(seconds);
         let (reason, flexible) = (reason.to_owned(), None);
-        let action = Action::Silence { matcher, reason, from, until, maintenance, flexible };
+        let action =
+            Action::Silence { matcher, reason, from, until, maintenance, flexible, repeats: None };
         self.operate("mira", action);
     }
 
@@ -335,7 +336,15 @@ impl World {
         let matcher = Matcher { hosts: vec![host.to_owned()], ..Matcher::default() };
         let from = self.now().unix;
         let (until, reason, flexible) = (from + window, why.to_owned(), Some(lasts));
-        let action = Action::Silence { matcher, reason, from, until, maintenance: true, flexible };
+        let action = Action::Silence {
+            matcher,
+            reason,
+            from,
+            until,
+            maintenance: true,
+            flexible,
+            repeats: None,
+        };
         self.operate("mira", action);
     }
 

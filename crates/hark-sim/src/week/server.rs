@@ -173,6 +173,7 @@ impl Server {
                     until,
                     maintenance: *planned,
                     flexible: None,
+                    repeats: None,
                 }
             }
             Deed::Take { sticky, .. } => {

@@ -197,6 +197,7 @@ impl World {
             until: ends,
             maintenance: self.random.chance(0.5),
             flexible: None,
+            repeats: None,
         };
         let by = UserName::new("operator").expect("the word is a name");
         self.feed(Input::Operator { request: 1, by, action });

@@ -455,6 +455,7 @@ mod tests {
             maintenance: false,
             withheld: 0,
             flexible: None,
+            repeats: None,
         });
         for (decided, rule) in [(5, vec![]), (50, vec![4]), (111, vec![])] {
             let mut oracle = Oracle::default();

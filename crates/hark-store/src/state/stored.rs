@@ -12,7 +12,7 @@ use hark_model::name::{CheckName, HostName, NameError, ReceiverName, RouteName, 
 use hark_model::record::{
     AckRecord, CheckRecord, Comment, Confirm, DeliveryId, DeliveryRecord, DeliveryState,
     EscalationRecord, Flexible, Fresh, HostId, HostRecord, IncidentId, IncidentRecord, Matcher,
-    RepairRecord, SilenceId, SilenceRecord, StepRecord,
+    RepairRecord, Repeats, RepeatsWhen, SilenceId, SilenceRecord, StepRecord,
 };
 use hark_model::{Document, Notification, Reason, Severity, Status, Unix};
 use serde::{Deserialize, Serialize};
@@ -474,6 +474,50 @@ struct StoredSilenceV1 {
     withheld: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     flexible: Option<StoredFlexibleV1>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    repeats: Option<StoredRepeatsV1>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredRepeatsV1 {
+    when: StoredRepeatsWhenV1,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    zone: Option<String>,
+    from: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<i64>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StoredRepeatsWhenV1 {
+    Cron { pattern: String, lasts_ms: u64 },
+    Week(String),
+}
+
+impl From<&Repeats> for StoredRepeatsV1 {
+    fn from(repeats: &Repeats) -> Self {
+        let when = match &repeats.when {
+            RepeatsWhen::Cron { pattern, lasts_ms } => {
+                StoredRepeatsWhenV1::Cron { pattern: pattern.clone(), lasts_ms: *lasts_ms }
+            }
+            RepeatsWhen::Week(text) => StoredRepeatsWhenV1::Week(text.clone()),
+        };
+        let (zone, until) = (repeats.zone.clone(), repeats.until.map(|at| at.0));
+        Self { when, zone, from: repeats.from.0, until }
+    }
+}
+
+impl From<StoredRepeatsV1> for Repeats {
+    fn from(stored: StoredRepeatsV1) -> Self {
+        let when = match stored.when {
+            StoredRepeatsWhenV1::Cron { pattern, lasts_ms } => {
+                RepeatsWhen::Cron { pattern, lasts_ms }
+            }
+            StoredRepeatsWhenV1::Week(text) => RepeatsWhen::Week(text),
+        };
+        Self { when, zone: stored.zone, from: Unix(stored.from), until: stored.until.map(Unix) }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -499,6 +543,7 @@ pub(crate) fn encode_silence(silence: &SilenceRecord) -> Result<String, StoredEr
         flexible: silence
             .flexible
             .map(|f| StoredFlexibleV1 { lasts_ms: f.lasts_ms, begun: f.begun.map(|t| t.0) }),
+        repeats: silence.repeats.as_ref().map(Into::into),
     })?)
 }
 
@@ -527,6 +572,7 @@ pub(crate) fn decode_silence(
         flexible: stored
             .flexible
             .map(|f| Flexible { lasts_ms: f.lasts_ms, begun: f.begun.map(Unix) }),
+        repeats: stored.repeats.map(Into::into),
     })
 }
 

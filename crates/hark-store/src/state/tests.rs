@@ -83,6 +83,7 @@ fn silence(id: u64) -> SilenceRecord {
         maintenance: false,
         withheld: 0,
         flexible: None,
+        repeats: None,
     }
 }
 

@@ -219,6 +219,7 @@ pub(crate) async fn silence(
         until: silences::until(from, request.duration_seconds)?,
         maintenance: false,
         flexible: None,
+        repeats: None,
     };
     silences::store(&app, &who, peer, order).await
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use hark_api::silences::{
-    MAX_PATTERNS, MAX_SECONDS, Matcher, Preview, PreviewRequest, Silence, SilenceRequest,
+    MAX_PATTERNS, MAX_SECONDS, Matcher, Preview, PreviewRequest, RepeatsRequest, Silence,
+    SilenceRequest,
 };
 use hark_model::{CheckName, HostName, SilenceId, Tag, Unix, record};
 use http::StatusCode;
@@ -21,6 +22,9 @@ use crate::who::Who;
 
 /// How far ahead a maintenance may be planned: a year.
 const MAX_AHEAD: Duration = Duration::from_hours(366 * 24);
+
+/// Longest pattern, hours or zone of what comes again: more nobody writes, and it is stored.
+const MAX_REPEATS: usize = 256;
 
 /// Returns silences and maintenance that have not ended.
 #[utoipa::path(
@@ -46,15 +50,24 @@ pub(crate) async fn make(
     if from > now + MAX_AHEAD {
         return Err(Failure::field("from_at", "plan at most a year ahead"));
     }
+    let repeats = match &request.repeats {
+        Some(repeats) => Some(read_repeats(&request, repeats, from)?),
+        None => None,
+    };
     let end = match (request.until_at, request.duration_seconds) {
         (Some(end), None) => end.0,
-        (None, Some(seconds)) => until(from, seconds)?,
+        // It has no end but that of each time.
+        (None, None) if repeats.is_some() => Unix(i64::MAX),
+        (None, Some(seconds)) if repeats.is_none() => until(from, seconds)?,
+        _ if repeats.is_some() => {
+            return Err(Failure::field("duration_seconds", "say `lasts_seconds` in `repeats`"));
+        }
         _ => return Err(Failure::field("until_at", "give this or `duration_seconds`")),
     };
     if end <= from || end <= now {
         return Err(Failure::field("until_at", "it must be after the start and in the future"));
     }
-    if end.since(from) > Duration::from_secs(MAX_SECONDS) {
+    if repeats.is_none() && end.since(from) > Duration::from_secs(MAX_SECONDS) {
         return Err(Failure::field("until_at", "a silence lasts 30 days at most"));
     }
     let flexible = match request.flexible_seconds {
@@ -76,8 +89,42 @@ pub(crate) async fn make(
         until: end,
         maintenance: request.maintenance,
         flexible,
+        repeats,
     };
     store(&app, &who, peer, order).await
+}
+
+/// Reads when a maintenance comes again. Whether pattern, hours and zone are right, the engine says.
+fn read_repeats(
+    request: &SilenceRequest,
+    repeats: &RepeatsRequest,
+    from: Unix,
+) -> Reply<record::Repeats> {
+    if !request.maintenance {
+        return Err(Failure::field("repeats", "this is for maintenance"));
+    }
+    if request.flexible_seconds.is_some() {
+        return Err(Failure::field("flexible_seconds", "this has no meaning with `repeats`"));
+    }
+    let when = match (&repeats.cron, repeats.lasts_seconds, &repeats.when) {
+        (Some(pattern), Some(seconds), None) => {
+            if seconds == 0 || seconds > MAX_SECONDS {
+                return Err(Failure::field("repeats.lasts_seconds", "use 1 second to 30 days"));
+            }
+            record::RepeatsWhen::Cron { pattern: pattern.clone(), lasts_ms: seconds * 1000 }
+        }
+        (None, None, Some(when)) => record::RepeatsWhen::Week(when.clone()),
+        _ => {
+            let what = "give `cron` and `lasts_seconds`, or `when`";
+            return Err(Failure::field("repeats", what));
+        }
+    };
+    let texts = [&repeats.cron, &repeats.when, &repeats.timezone];
+    if texts.into_iter().flatten().any(|text| text.is_empty() || text.len() > MAX_REPEATS) {
+        return Err(Failure::field("repeats", format!("use 1 to {MAX_REPEATS} bytes each")));
+    }
+    let (zone, until) = (repeats.timezone.clone(), request.until_at.map(|at| at.0));
+    Ok(record::Repeats { when, zone, from, until })
 }
 
 /// Ends a silence or maintenance.

@@ -547,6 +547,33 @@ async fn a_manager_says_what_follows_from_what_among_his_hosts_alone() {
 }
 
 #[tokio::test]
+async fn what_comes_again_must_say_when_and_for_how_long() {
+    let running = prepared().await;
+    let root = running.browser("root");
+    let base = json!({"matcher": {}, "reason": "x", "maintenance": true});
+    for (more, field) in [
+        (json!({"maintenance": false, "repeats": {"when": "sun 02:00-04:00"}}), "repeats"),
+        (json!({"repeats": {"cron": "@daily"}}), "repeats"),
+        (json!({"repeats": {"cron": "@daily", "lasts_seconds": 9, "when": "x"}}), "repeats"),
+        (json!({"repeats": {"when": ""}}), "repeats"),
+        (json!({"repeats": {"when": "x"}, "duration_seconds": 9}), "duration_seconds"),
+        (json!({"repeats": {"when": "x"}, "flexible_seconds": 9}), "flexible_seconds"),
+        (json!({"repeats": {"cron": "@daily", "lasts_seconds": 0}}), "repeats.lasts_seconds"),
+        (json!({"repeats": {"when": "x"}, "until_at": "2020-01-01T00:00:00Z"}), "until_at"),
+    ] {
+        let mut body = base.clone();
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let reply = root.post("/api/0/silences", body.clone()).await;
+        assert_eq!(reply.status, 422, "{body}: {}", reply.text());
+        assert_eq!(reply.json()["errors"][0]["field"], field, "{}", reply.text());
+    }
+    let mut body = base;
+    body["repeats"] = json!({"cron": "30 2 * * *", "lasts_seconds": 60, "timezone": "UTC"});
+    let made = root.post("/api/0/silences", body).await;
+    assert_eq!(made.status, 200, "{}", made.text());
+}
+
+#[tokio::test]
 async fn wrong_requests_name_their_fields() {
     let running = prepared().await;
     let root = running.browser("root");

@@ -167,7 +167,7 @@ fn would_cover(preview: &Value) -> String {
     format!("It would cover {hosts} and {incidents}.")
 }
 
-fn print_all(silences: &Value) {
+pub(super) fn print_all(silences: &Value) {
     let rows: Vec<Vec<String>> = list(silences).map(row).collect();
     if rows.is_empty() {
         out::line("Nothing is silenced.");

@@ -255,3 +255,48 @@ fn a_button_in_slack_acknowledges_if_slack_has_signed() {
         (&"mira".into(), &"by the button of a message".into())
     );
 }
+
+fn maintenance(folder: &Path, server: &Server, words: &[&str]) -> Value {
+    let mut command = clean(HARK, folder);
+    command.arg("maintenance").args(words).args(["--json", "--data"]).arg(&server.data);
+    let said = succeed(&mut command, TOLD);
+    if said.trim().is_empty() { Value::Null } else { serde_json::from_str(&said).unwrap() }
+}
+
+#[test]
+fn work_that_comes_again_is_planned_without_the_file_and_outlives_a_crash() {
+    let folder = folder();
+    let folder = folder.path();
+    let hook = Hook::start();
+    let config = format!("{JOBS}receivers: {{hook: {{webhook: {{url: '{}'}}}}}}\n", hook.url());
+    let mut start = Start::new("server", folder).config(&config);
+    let mut server = start.go();
+    server.set_up(PASSWORD);
+    // It holds at any time but for a minute of the day that is not near.
+    let hours = if hark_model::Clock.now().unix.seconds() / 3600 % 24 < 12 {
+        "daily 00:00-23:59"
+    } else {
+        "daily 00:01-24:00"
+    };
+    let words = ["--host", "db1", "--when", hours, "--zone", "UTC", "-m", "scrub"];
+    let made = maintenance(folder, &server, &words);
+    assert!(made[0]["repeats"].is_string(), "{made}");
+    assert_eq!((&made[0]["maintenance"], &made[0]["id"]), (&true.into(), &1.into()), "{made}");
+
+    start.ports = (server.http, server.udp);
+    server.process.kill();
+    let server = start.go_as("again");
+    let listed = maintenance(folder, &server, &[]);
+    assert_eq!((listed[0]["id"].clone(), listed[0]["reason"].clone()), (1.into(), "scrub".into()));
+    fail(folder, &server, "one");
+    until("the message that is kept back", TOLD, || {
+        let listed = maintenance(folder, &server, &[]);
+        (listed[0]["withheld"] == 1).then_some(())
+    });
+    assert!(hook.calls().is_empty());
+    assert_eq!(maintenance(folder, &server, &["--end", "1"]), Value::Null);
+    // A fresh result is waited for.
+    fail(folder, &server, "one");
+    until("the message after it", TOLD, || hook.calls().first().cloned());
+    assert_eq!(maintenance(folder, &server, &[]), serde_json::json!([]));
+}

@@ -99,6 +99,7 @@ fn silence() -> SilenceRecord {
         maintenance: true,
         withheld: 12,
         flexible: None,
+        repeats: None,
     }
 }
 
@@ -213,6 +214,20 @@ fn who_has_an_incident_comes_back_with_its_message() {
         assert_eq!(decode_notification(1, 44, &body).unwrap(), taken);
     }
     assert!(!encode_notification(&notification()).unwrap().contains("taken_by"));
+}
+
+#[test]
+fn when_a_maintenance_comes_again_comes_back() {
+    let cron = RepeatsWhen::Cron { pattern: "0 3 * * sun".to_owned(), lasts_ms: 7 };
+    for (when, zone, until) in [
+        (cron, Some("Europe/Berlin".to_owned()), Some(Unix(9))),
+        (RepeatsWhen::Week("sun 02:00-04:00".to_owned()), None, None),
+    ] {
+        let repeats = Some(Repeats { when, zone, from: Unix(3), until });
+        let again = SilenceRecord { repeats, ..silence() };
+        assert_eq!(decode_silence(1, 2, &encode_silence(&again).unwrap()).unwrap(), again);
+    }
+    assert!(!encode_silence(&silence()).unwrap().contains("repeats"));
 }
 
 #[test]

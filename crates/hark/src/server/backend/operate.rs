@@ -67,6 +67,7 @@ impl ServerBackend {
             until: order.until,
             maintenance: order.maintenance,
             flexible: order.flexible,
+            repeats: order.repeats.clone(),
         };
         let done = self.act(&order.by, action)?;
         let Done::Silence(id) = done else {
@@ -221,6 +222,7 @@ mod tests {
             until: now.unix + std::time::Duration::from_mins(10),
             maintenance: false,
             flexible: None,
+            repeats: None,
         };
         let by = UserName::new("mira").unwrap();
         engine.step(Input::Operator { request: 1, by, action }, now, &mut Effects::default());

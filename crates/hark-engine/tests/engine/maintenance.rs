@@ -1,0 +1,105 @@
+//! Planned work that somebody makes, and that comes again.
+
+use std::time::Duration;
+
+use hark_engine::Action;
+use hark_engine::effect::{Done, Refused};
+use hark_model::record::{Matcher, Repeats, RepeatsWhen};
+use hark_model::{SilenceId, Unix};
+
+use crate::world::{MIDNIGHT, World, plan_of};
+
+/// An hour, in milliseconds.
+const HOUR: u64 = 3_600_000;
+
+fn world() -> World {
+    World::new(plan_of(
+        "receivers: {ops: {}}\nthreshold_renotify_interval: 0\n\
+         thresholds: {cpu_monitor: {cpu_percent: {critical: 90}}}",
+    ))
+}
+
+fn cron(pattern: &str, zone: &str) -> Repeats {
+    let when = RepeatsWhen::Cron { pattern: pattern.to_owned(), lasts_ms: 120_000 };
+    Repeats { when, zone: Some(zone.to_owned()), from: MIDNIGHT, until: None }
+}
+
+fn make(world: &mut World, repeats: Repeats) -> Result<Done, Refused> {
+    let action = Action::Silence {
+        matcher: Matcher { hosts: vec!["web1".to_owned()], ..Matcher::default() },
+        reason: "backup".to_owned(),
+        from: Unix(0),
+        until: Unix(0),
+        maintenance: true,
+        flexible: None,
+        repeats: Some(repeats),
+    };
+    world.operate("mira", action);
+    world.answers.pop().unwrap()
+}
+
+/// Is busy for a while of each hour, from a minute after the hour on.
+fn live(world: &mut World, from: u64, until: u64) {
+    for at in (from..until).step_by(30_000) {
+        world.run_to(at);
+        let of_hour = at % HOUR;
+        let is_busy = (60_000..120_000).contains(&of_hour);
+        world.heard("web1", &[("cpu_monitor.cpu_percent", if is_busy { 95.0 } else { 10.0 })]);
+    }
+}
+
+#[test]
+fn what_comes_again_holds_each_time_also_after_a_restart_until_somebody_ends_it() {
+    let mut world = world();
+    live(&mut world, 0, 30_000);
+    // In Kolkata the hours begin half an hour apart from these.
+    let id = match make(&mut world, cron("31 * * * *", "Asia/Kolkata")) {
+        Ok(Done::Silence(id)) => id,
+        other => panic!("{other:?}"),
+    };
+    live(&mut world, 30_000, HOUR);
+    assert!(world.said.is_empty(), "{:?}", world.lines());
+    world.restart(1_000);
+    live(&mut world, HOUR + 30_000, 2 * HOUR);
+    assert!(world.said.is_empty(), "{:?}", world.lines());
+    world.operate("mira", Action::EndSilence { silence: id });
+    assert_eq!(world.answers.pop(), Some(Ok(Done::Done)));
+    live(&mut world, 2 * HOUR, 3 * HOUR);
+    assert_eq!(world.said.len(), 2, "a problem and its end: {:?}", world.lines());
+    world.restart(1_000);
+    assert_eq!(world.engine.silences().count(), 0);
+}
+
+#[test]
+fn what_comes_again_is_over_at_its_end() {
+    let mut world = world();
+    live(&mut world, 0, 30_000);
+    let until = Some(MIDNIGHT + Duration::from_mins(30));
+    make(&mut world, Repeats { until, ..cron("1 * * * *", "UTC") }).unwrap();
+    live(&mut world, 30_000, HOUR);
+    assert!(world.said.is_empty(), "{:?}", world.lines());
+    assert_eq!(world.engine.silences().count(), 0);
+    live(&mut world, HOUR, 2 * HOUR);
+    assert_eq!(world.said.len(), 2, "{:?}", world.lines());
+}
+
+#[test]
+fn what_never_holds_or_cannot_be_read_is_refused() {
+    let mut world = world();
+    let refused = |world: &mut World, repeats| match make(world, repeats) {
+        Err(Refused::Invalid(why)) => why,
+        other => panic!("{other:?}"),
+    };
+    let week = |text: &str| Repeats { when: RepeatsWhen::Week(text.to_owned()), ..cron("", "UTC") };
+    for (repeats, expected) in [
+        (cron("1 * * *", "UTC"), "no pattern of cron"),
+        (cron("1 * * * *", "Mars/North"), "no time zone"),
+        (week("mun 02:00-04:00"), "mun"),
+        (Repeats { until: Some(MIDNIGHT), ..cron("1 * * * *", "UTC") }, "never"),
+    ] {
+        let why = refused(&mut world, repeats);
+        assert!(why.contains(expected), "{why}");
+    }
+    assert_eq!(world.engine.silences().count(), 0);
+    assert_eq!(make(&mut world, week("daily 02:00-04:00")), Ok(Done::Silence(SilenceId(1))));
+}
