@@ -274,12 +274,17 @@ const triesOf = (message) => Array.from({ length: message.attempts }, (_, index)
 // ---- Silences, receivers, tokens
 
 let nextSilence = 5;
+/** As if whatever comes again did so at 02:00 each night for an hour. */
+const times = () => Array.from({ length: 5 }, (_, index) => {
+  const from = (Math.floor(now() / 86_400) + 1 + index) * 86_400 + 7200;
+  return { from_at: at(from), until_at: at(from + 3600) };
+});
 const silences = [];
 if (COUNT > 0) {
   silences.push(
-    { id: 1, matcher: { hosts: ['cache-*', 'mq-01.sin', 'vm-1?.ams'], checks: [], tags: [], severity: null }, by: 'Jonas Berg', reason: 'Kernel update', from_at: at(START - 7300), until_at: at(START + 5900), maintenance: true, flexible_seconds: null, begun_at: null, repeats: null, withheld: 4, matches: { hosts: 6, incidents: 0 }, declared: null },
-    { id: 2, matcher: { hosts: [], checks: ['tls'], tags: ['role:mail'], severity: null }, by: 'Mira Kvale', reason: 'Renewal is ordered', from_at: at(START - 100_000), until_at: at(START + 2760), maintenance: false, flexible_seconds: null, begun_at: null, repeats: null, withheld: 0, matches: { hosts: 12, incidents: 1 }, declared: null },
-    { id: 3, matcher: { hosts: ['lab-*'], checks: [], tags: [], severity: 'warning' }, by: 'file', reason: 'Lab hosts never wake anyone', from_at: at(START - 1_000_000), until_at: at(START + 9_000_000), maintenance: false, flexible_seconds: null, begun_at: null, repeats: null, withheld: 31, matches: { hosts: 0, incidents: 0 }, declared: { file: '/etc/hark/hark.yaml', line: 41 } },
+    { id: 1, matcher: { hosts: ['cache-*', 'mq-01.sin', 'vm-1?.ams'], checks: [], tags: [], severity: null }, by: 'Jonas Berg', reason: 'Kernel update', from_at: at(START - 7300), until_at: at(START + 5900), maintenance: true, flexible_seconds: null, begun_at: null, repeats: null, again: null, withheld: 4, matches: { hosts: 6, incidents: 0 }, declared: null },
+    { id: 2, matcher: { hosts: [], checks: ['tls'], tags: ['role:mail'], severity: null }, by: 'Mira Kvale', reason: 'Renewal is ordered', from_at: at(START - 100_000), until_at: at(START + 2760), maintenance: false, flexible_seconds: null, begun_at: null, repeats: null, again: null, withheld: 0, matches: { hosts: 12, incidents: 1 }, declared: null },
+    { id: 3, matcher: { hosts: ['lab-*'], checks: [], tags: [], severity: 'warning' }, by: 'file', reason: 'Lab hosts never wake anyone', from_at: at(START - 1_000_000), until_at: at(START + 9_000_000), maintenance: false, flexible_seconds: null, begun_at: null, repeats: null, again: null, withheld: 31, matches: { hosts: 0, incidents: 0 }, declared: { file: '/etc/hark/hark.yaml', line: 41 } },
   );
 }
 const receivers = COUNT > 0 ? [
@@ -722,7 +727,7 @@ async function api(request, answer, url) {
     }
     if (what === 'silence') {
       nextSilence += 1;
-      const made = { id: nextSilence, matcher: { hosts: [incident.host], checks: [incident.check], tags: [], severity: null }, by: USER.full_name, reason: data.reason, from_at: at(now()), until_at: at(now() + data.duration_seconds), maintenance: false, flexible_seconds: null, begun_at: null, repeats: null, withheld: 0, matches: { hosts: 1, incidents: 1 }, declared: null };
+      const made = { id: nextSilence, matcher: { hosts: [incident.host], checks: [incident.check], tags: [], severity: null }, by: USER.full_name, reason: data.reason, from_at: at(now()), until_at: at(now() + data.duration_seconds), maintenance: false, flexible_seconds: null, begun_at: null, repeats: null, again: null, withheld: 0, matches: { hosts: 1, incidents: 1 }, declared: null };
       silences.push(made);
       incident.silenced = now() + data.duration_seconds;
       push({ problems: { add: [problemOf(incident)], drop: [] } });
@@ -730,12 +735,17 @@ async function api(request, answer, url) {
     }
   }
   if (path === '/silences' && method === 'GET') return json(answer, silences);
-  if (path === '/silences') {
+  if (path === '/silences' || (path.startsWith('/silences/') && method === 'PUT')) {
     if (!data.reason) return problem(answer, 422, 'Not accepted', 'a reason is needed', { errors: [{ field: 'reason', detail: 'a reason is needed' }] });
-    nextSilence += 1;
-    const made = { id: nextSilence, by: USER.full_name, flexible_seconds: null, begun_at: null, repeats: null, withheld: 0, declared: null, matches: { hosts: matching(data.matcher).length, incidents: quietCount(data.matcher) }, ...data };
-    silences.push(made);
-    return json(answer, made, 201);
+    const before = silences.find((one) => one.id === Number(path.slice(10)));
+    if (!before) nextSilence += 1;
+    const { repeats = null, from_at = before?.from_at ?? at(now()), until_at = null, flexible_seconds = null, ...rest } = data;
+    const again = repeats === null ? null : { repeats, from_at, until_at };
+    const next = again === null ? { from_at, until_at } : times()[0];
+    const made = { id: nextSilence, by: USER.full_name, begun_at: null, withheld: 0, declared: null, ...before, ...rest, ...next, flexible_seconds, again, repeats: repeats && (repeats.when ?? repeats.cron), matches: { hosts: matching(data.matcher).length, incidents: quietCount(data.matcher) } };
+    if (before) Object.assign(before, made);
+    else silences.push(made);
+    return json(answer, made, before ? 200 : 201);
   }
   if (path.startsWith('/silences/')) {
     const index = silences.findIndex((one) => one.id === Number(path.slice(10)));
@@ -750,8 +760,9 @@ async function api(request, answer, url) {
     return answer.end();
   }
   if (path === '/match/preview') {
+    if (data.repeats?.when?.startsWith('x')) return problem(answer, 422, 'Not accepted', 'some fields are wrong', { errors: [{ field: 'repeats', detail: `\`${data.repeats.when}\` is neither a day nor hours` }] });
     const found = matching(data.matcher);
-    return json(answer, { hosts: found.length, names: found.slice(0, 20).map((one) => one.name), incidents: quietCount(data.matcher), incidents_list: [] });
+    return json(answer, { hosts: found.length, names: found.slice(0, 20).map((one) => one.name), incidents: quietCount(data.matcher), incidents_list: [], times: data.repeats ? times() : [] });
   }
   if (path === '/receivers') return json(answer, receivers.map((one) => ({ ...one, waiting: deliveries.filter((other) => other.receiver === one.name && ['queued', 'retry'].includes(other.state)).length, oldest_at: one.failing ? at(now() - 900) : null, last: deliveries.find((other) => other.receiver === one.name) ?? null })));
   const testMatch = /^\/receivers\/([^/]+)\/test$/.exec(path);

@@ -61,6 +61,10 @@ pub struct Silence {
     #[serde(default)]
     #[schema(required = true)]
     pub repeats: Option<String>,
+    /// When it comes again, as it was asked for; null for one that a file declares.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub again: Option<Again>,
     /// How many messages it has kept back.
     pub withheld: u64,
     /// What it covers now.
@@ -68,6 +72,19 @@ pub struct Silence {
     /// Where the configuration declares it.
     #[schema(required = true)]
     pub declared: Option<Declared>,
+}
+
+/// When a maintenance comes again, as it was asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Again {
+    /// By what.
+    pub repeats: Repeats,
+    /// Before this it does not hold.
+    pub from_at: Timestamp,
+    /// From this on it holds no more; null: until somebody ends it.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub until_at: Option<Timestamp>,
 }
 
 /// What a matcher covers now.
@@ -79,7 +96,7 @@ pub struct Matches {
     pub incidents: u64,
 }
 
-/// Makes a silence or maintenance.
+/// What a silence or maintenance is to be, or to be from now on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SilenceRequest {
@@ -87,7 +104,7 @@ pub struct SilenceRequest {
     pub matcher: Matcher,
     /// Why.
     pub reason: String,
-    /// From when; now if not given.
+    /// From when; now if not given, or for one that is changed, as before.
     #[serde(default)]
     pub from_at: Option<Timestamp>,
     /// Until when: at most 30 days after the start. This or `duration_seconds`.
@@ -104,13 +121,13 @@ pub struct SilenceRequest {
     pub flexible_seconds: Option<u64>,
     /// A planned one comes again and again: from `from_at` on, and if it is given, up to `until_at`.
     #[serde(default)]
-    pub repeats: Option<RepeatsRequest>,
+    pub repeats: Option<Repeats>,
 }
 
 /// When a maintenance comes again: `cron` and `lasts_seconds`, or `when`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct RepeatsRequest {
+pub struct Repeats {
     /// A pattern of cron by which it begins, such as `0 3 * * sun`.
     #[serde(default)]
     pub cron: Option<String>,
@@ -125,12 +142,21 @@ pub struct RepeatsRequest {
     pub timezone: Option<String>,
 }
 
-/// Asks what a matcher covers.
+/// Asks what a matcher covers, and when a maintenance would hold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PreviewRequest {
     /// The matcher.
     pub matcher: Matcher,
+    /// When it would come again.
+    #[serde(default)]
+    pub repeats: Option<Repeats>,
+    /// With `repeats`: from when on; now if not given.
+    #[serde(default)]
+    pub from_at: Option<Timestamp>,
+    /// With `repeats`: up to when; without end if not given.
+    #[serde(default)]
+    pub until_at: Option<Timestamp>,
 }
 
 /// What a matcher covers.
@@ -145,6 +171,18 @@ pub struct Preview {
     /// The first 20 of them.
     #[serde(default)]
     pub incidents_list: Vec<CoveredIncident>,
+    /// The next times at which what comes again would hold, at most 5.
+    #[serde(default)]
+    pub times: Vec<Held>,
+}
+
+/// A time in which a maintenance holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Held {
+    /// From when.
+    pub from_at: Timestamp,
+    /// Until when.
+    pub until_at: Timestamp,
 }
 
 /// An open incident that a matcher covers.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hark_model::name::{CheckName, HostName, ReceiverName, UserName};
-use hark_model::record::{DeliveryId, HostId, IncidentId, Matcher, Repeats, SilenceId};
+use hark_model::record::{DeliveryId, HostId, IncidentId, SilenceId, SilenceTerms};
 use hark_model::time::Unix;
 use hark_model::{CheckResult, Event, SeriesName, Tag};
 
@@ -175,21 +175,13 @@ pub enum Action {
         text: String,
     },
     /// Keep notifications back.
-    Silence {
-        /// What it covers.
-        matcher: Matcher,
-        /// Why; not empty.
-        reason: String,
-        /// From when.
-        from: Unix,
-        /// Until when.
-        until: Unix,
-        /// Planned work.
-        maintenance: bool,
-        /// It begins with the first problem in that time, and holds for so long; for planned work.
-        flexible: Option<Duration>,
-        /// It comes again and again: `from` and `until` are then not looked at; for planned work.
-        repeats: Option<Repeats>,
+    Silence(SilenceTerms),
+    /// Change one that somebody has made. It keeps its number and what it has kept back.
+    ChangeSilence {
+        /// Which.
+        silence: SilenceId,
+        /// What it is to be from now on; a silence stays a silence, and planned work that.
+        terms: SilenceTerms,
     },
     /// End an incident that does not end by itself: that of a volatile check, whose results are events.
     Resolve {

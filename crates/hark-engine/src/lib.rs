@@ -49,6 +49,7 @@ mod reconcile;
 mod reload;
 mod repair;
 mod server;
+mod silencing;
 mod timers;
 mod times;
 pub mod view;

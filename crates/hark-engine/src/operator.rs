@@ -1,12 +1,9 @@
 //! What users do: each action is answered, and answered only after it is stored.
 
-use hark_model::record::{
-    AckRecord, Comment, Flexible, JournalKind, Matcher, Record, Repeats, RepeatsWhen, SilenceRecord,
-};
-use hark_model::time::millis;
+use hark_model::record::{AckRecord, Comment, JournalKind, Record};
 use hark_model::{
-    Document, HostId, IncidentId, Notification, Now, Reason, ReceiverName, Severity, SilenceId,
-    Status, Unix, UserName,
+    Document, HostId, IncidentId, Notification, Now, Reason, ReceiverName, Severity, Status,
+    UserName,
 };
 
 use crate::confirm::{Belief, Passage, Since};
@@ -16,12 +13,9 @@ use crate::incident::Incident;
 use crate::input::{Action, ReportMessage};
 use crate::moment::Moment;
 use crate::outbox::self_name;
-use crate::overlay::{DECLARED, LONGEST_SILENCE, Silence, end_ack};
-use crate::plan::silence::{Repeat, Span};
+use crate::overlay::end_ack;
 use crate::reach::MAX_CHAIN;
 
-/// Bound on silences made by users: each incident is held against all of them.
-const MAX_SILENCES: usize = 1000;
 /// Bound on the remarks of one incident.
 const MAX_COMMENTS: usize = 1000;
 
@@ -41,24 +35,9 @@ impl Engine {
             }
             Action::Unacknowledge { incident } => self.unacknowledge(incident, by, now, fx),
             Action::Comment { incident, text } => self.comment(incident, by, text, now, fx),
-            Action::Silence { matcher, reason, from, until, maintenance, flexible, repeats } => {
-                // When one that comes again holds is found out by the calendar.
-                let Span { from, until } =
-                    if repeats.is_some() { Span::NEVER } else { Span { from, until } };
-                let record = SilenceRecord {
-                    id: SilenceId(0),
-                    matcher,
-                    by: by.clone(),
-                    reason,
-                    from,
-                    until,
-                    maintenance,
-                    withheld: 0,
-                    flexible: flexible
-                        .map(|lasts| Flexible { lasts_ms: millis(lasts), begun: None }),
-                    repeats,
-                };
-                self.silence(record, now, fx)
+            Action::Silence(terms) => self.silence(terms, by, now, fx),
+            Action::ChangeSilence { silence, terms } => {
+                self.change_silence(silence, terms, by, now, fx)
             }
             Action::Resolve { incident, comment } => {
                 self.resolve_by(incident, by, &comment, now, fx)
@@ -234,50 +213,6 @@ impl Engine {
         Err(refused("too many incidents follow from one another there"))
     }
 
-    fn silence(
-        &mut self,
-        mut record: SilenceRecord,
-        now: Now,
-        fx: &mut Effects,
-    ) -> Result<Done, Refused> {
-        check_silence(&record, now.unix)?;
-        if self.silences.len() >= MAX_SILENCES {
-            return Err(refused("there are too many silences: end some first"));
-        }
-        self.numbers.silence += 1;
-        let id = SilenceId(self.numbers.silence);
-        record.id = id;
-        let what = if record.maintenance { "maintenance" } else { "silence" };
-        let text =
-            format!("{} made a {what} {}: {}", record.by, covers(&record.matcher), record.reason);
-        fx.records.push(Record::Silence(record.clone()));
-        fx.journal(now, About::default(), JournalKind::Operator, text);
-        fx.effects.push(Effect::Changed(Changed::Silence(id)));
-        self.silences.insert(id, Silence::new(record));
-        self.turn_silences(now, fx);
-        self.arm_calendar(now);
-        Ok(Done::Silence(id))
-    }
-
-    fn end_silence(
-        &mut self,
-        id: SilenceId,
-        by: &UserName,
-        now: Now,
-        fx: &mut Effects,
-    ) -> Result<Done, Refused> {
-        if id.0 >= DECLARED && self.silences.contains_key(&id) {
-            return Err(refused("it stands in a file: take it out there"));
-        }
-        let silence = self.silences.get_mut(&id).ok_or(Refused::NotFound)?;
-        silence.end_at(now.unix);
-        let text = format!("{by} ended it: {}", silence.record.reason);
-        fx.journal(now, About::default(), JournalKind::Operator, text);
-        fx.effects.push(Effect::Changed(Changed::Silence(id)));
-        self.turn_silences(now, fx);
-        Ok(Done::Done)
-    }
-
     fn drop_by(
         &mut self,
         id: HostId,
@@ -371,72 +306,13 @@ impl Engine {
     }
 }
 
-fn check_silence(record: &SilenceRecord, now: Unix) -> Result<(), Refused> {
-    if record.reason.trim().is_empty() {
-        return Err(refused("say why: the reason cannot be empty"));
-    }
-    bounded(&record.reason)?;
-    if let Some(repeats) = &record.repeats {
-        return check_repeats(record, repeats, now);
-    }
-    if record.until <= record.from || record.until <= now {
-        return Err(refused("it must end after it begins, and not in the past"));
-    }
-    if record.until.since(record.from) > LONGEST_SILENCE {
-        return Err(refused("it must end within 30 days"));
-    }
-    if let Some(flexible) = record.flexible {
-        if !record.maintenance {
-            return Err(refused("only planned work can wait for the first problem"));
-        }
-        if flexible.lasts_ms == 0 || flexible.lasts_ms > millis(LONGEST_SILENCE) {
-            return Err(refused("it must hold for more than no time, and at most 30 days"));
-        }
-    }
-    Ok(())
-}
-
-fn check_repeats(record: &SilenceRecord, repeats: &Repeats, now: Unix) -> Result<(), Refused> {
-    if !record.maintenance || record.flexible.is_some() {
-        return Err(refused("only planned work with times of its own comes again"));
-    }
-    if let RepeatsWhen::Cron { lasts_ms, .. } = repeats.when
-        && (lasts_ms == 0 || lasts_ms > millis(LONGEST_SILENCE))
-    {
-        return Err(refused("it must hold for more than no time, and at most 30 days"));
-    }
-    let repeat = Repeat::of(repeats).map_err(Refused::Invalid)?;
-    if repeat.span(Repeat::bounds(repeats), now).is_none_or(|span| span == Span::NEVER) {
-        return Err(refused("it would never hold"));
-    }
-    Ok(())
-}
-
-fn bounded(text: &str) -> Result<(), Refused> {
+pub(crate) fn bounded(text: &str) -> Result<(), Refused> {
     if text.len() > Comment::MAX_TEXT {
         return Err(Refused::Invalid(format!("at most {} bytes of text", Comment::MAX_TEXT)));
     }
     Ok(())
 }
 
-fn refused(why: &str) -> Refused {
+pub(crate) fn refused(why: &str) -> Refused {
     Refused::Invalid(why.to_owned())
-}
-
-fn covers(matcher: &Matcher) -> String {
-    let mut parts = Vec::new();
-    if !matcher.hosts.is_empty() {
-        parts.push(format!("hosts {}", matcher.hosts.join(", ")));
-    }
-    if !matcher.checks.is_empty() {
-        parts.push(format!("checks {}", matcher.checks.join(", ")));
-    }
-    if !matcher.tags.is_empty() {
-        let tags: Vec<&str> = matcher.tags.iter().map(hark_model::Tag::as_str).collect();
-        parts.push(format!("tags {}", tags.join(", ")));
-    }
-    if let Some(severity) = matcher.severity {
-        parts.push(format!("{severity} and worse"));
-    }
-    if parts.is_empty() { "on everything".to_owned() } else { format!("on {}", parts.join("; ")) }
 }

@@ -188,7 +188,7 @@ impl Engine {
         }
     }
 
-    fn turn_silence(&mut self, id: SilenceId, holds: bool, now: Now, fx: &mut Effects) {
+    pub(crate) fn turn_silence(&mut self, id: SilenceId, holds: bool, now: Now, fx: &mut Effects) {
         let Some(silence) = self.silences.get_mut(&id) else { return };
         silence.active = holds;
         let silence_end = silence.end();

@@ -38,7 +38,7 @@ pub use repair::RepairPlan;
 pub use route::{
     GroupBy, GroupPlan, RouteDraft, RouteMatch, RoutePlan, StepPlan, StormDraft, StormPlan,
 };
-pub use silence::{Repeat, SilencePlan};
+pub use silence::{Repeat, SilencePlan, times};
 pub use threshold::{Limits, ThresholdLayer, ThresholdPath, ThresholdSet};
 
 /// The name of the pseudo host that stands for the server itself.

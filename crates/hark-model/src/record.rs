@@ -5,6 +5,7 @@
 //! variants of the engine's effects delete it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::name::{CheckName, HostName, ReceiverName, RouteName, Tag, UserName};
 use crate::notification::Notification;
@@ -335,6 +336,25 @@ pub struct SilenceRecord {
     /// It begins with the first problem between `from` and `until`.
     pub flexible: Option<Flexible>,
     /// It comes again and again; `from` and `until` are then the present or the next time.
+    pub repeats: Option<Repeats>,
+}
+
+/// What somebody wants a silence or maintenance to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SilenceTerms {
+    /// What it covers.
+    pub matcher: Matcher,
+    /// Why; not empty.
+    pub reason: String,
+    /// From when.
+    pub from: Unix,
+    /// Until when.
+    pub until: Unix,
+    /// Planned work.
+    pub maintenance: bool,
+    /// It begins with the first problem in that time, and holds for so long; for planned work.
+    pub flexible: Option<Duration>,
+    /// It comes again and again: `from` and `until` are then not looked at; for planned work.
     pub repeats: Option<Repeats>,
 }
 

@@ -37,10 +37,10 @@ use hark_api::reports::{AgentNews, GivenConfiguration, GivenOrder, ReportStored}
 use hark_api::route_test::{Rota, RouteTestLine};
 use hark_api::series::{Lanes, Metrics, Series};
 use hark_api::server::ServerReport;
-use hark_api::silences::{Preview, Silence};
+use hark_api::silences::{Held, Preview, Silence};
 use hark_api::summaries::{MadeReport, ReportRow};
 use hark_api::updates::Rollout;
-use hark_model::record::{Matcher, Repeats};
+use hark_model::record::{Matcher, Repeats, SilenceTerms};
 use hark_model::{CheckName, DeliveryId, EventKind, HostId, HostName, IncidentId, ReceiverName};
 use hark_model::{RotaName, Severity};
 use hark_model::{Secret, SilenceId, Tag, Unix, UserName};
@@ -215,25 +215,13 @@ pub enum ServiceAnswer {
     Malformed(String),
 }
 
-/// Makes a silence or maintenance.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Makes or changes a silence or maintenance.
+#[derive(Clone, Debug)]
 pub struct SilenceOrder {
     /// Who.
     pub by: UserName,
-    /// What it covers.
-    pub matcher: Matcher,
-    /// Why: not empty.
-    pub reason: String,
-    /// From when.
-    pub from: Unix,
-    /// Until when: after `from`, at most 30 days.
-    pub until: Unix,
-    /// A planned one.
-    pub maintenance: bool,
-    /// It begins with the first problem in that time, and holds for so long.
-    pub flexible: Option<Duration>,
-    /// It comes again and again, whatever `from` and `until` say.
-    pub repeats: Option<Repeats>,
+    /// What it is to be.
+    pub terms: SilenceTerms,
 }
 
 /// Asks who would be told.
@@ -462,6 +450,11 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     fn relate(&self, incident: IncidentId, by: &UserName, cause: Option<IncidentId>) -> Answer<()>;
     /// Makes a silence or maintenance.
     fn silence(&self, order: &SilenceOrder) -> Answer<Silence>;
+    /// Has a silence or maintenance be from now on what is ordered.
+    fn change_silence(&self, silence: SilenceId, order: &SilenceOrder) -> Answer<Silence>;
+    /// Returns the next times, at most `n`, at which a maintenance that comes again would hold, or what
+    /// cannot be read of it.
+    fn times_of(&self, repeats: &Repeats, n: usize) -> Result<Vec<Held>, String>;
     /// Ends one.
     fn end_silence(&self, silence: SilenceId, by: &UserName) -> Answer<()>;
     /// Drops a host with all that is known about it.

@@ -107,7 +107,7 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(deliveries::one))
         .routes(routes!(deliveries::retry))
         .routes(routes!(silences::list, silences::make))
-        .routes(routes!(silences::end))
+        .routes(routes!(silences::change, silences::end))
         .routes(routes!(silences::preview))
         .routes(routes!(receivers::list))
         .routes(routes!(receivers::test))

@@ -80,6 +80,14 @@ export interface Declared {
   line: number;
 }
 
+/** When planned work comes again: by a pattern of cron, each time for so long, or in hours of the week. */
+export interface Repeats {
+  cron?: string | null;
+  lasts_seconds?: number | null;
+  when?: string | null;
+  timezone?: string | null;
+}
+
 export interface Silence {
   id: number;
   matcher: Matcher;
@@ -91,6 +99,8 @@ export interface Silence {
   flexible_seconds: number | null;
   begun_at: string | null;
   repeats: string | null;
+  /** The same as it was asked for; null for one that a file declares. */
+  again: { repeats: Repeats; from_at: string; until_at: string | null } | null;
   withheld: number;
   matches: { hosts: number; incidents: number };
   declared: Declared | null;
@@ -102,6 +112,8 @@ export interface Preview {
   names: string[];
   incidents: number;
   incidents_list: { id: number; host: string; check: string; state: ProblemState }[];
+  /** When what comes again would hold next. */
+  times: { from_at: string; until_at: string }[];
 }
 
 export interface Overview {

@@ -119,9 +119,34 @@ export async function journey({ browser, base, user, password, code, wait }) {
   await page.goto(`${base}/maintenance`);
   await page.waitForFunction(() => /known, being replaced/.test(document.querySelector('main table')?.textContent ?? ''));
   const row = page.locator('main tr', { hasText: 'known, being replaced' });
-  await row.locator('button').click();
+  await row.locator('button', { hasText: 'End' }).click();
   await page.click('dialog[open] .primary');
   await page.waitForFunction(() => !/known, being replaced/.test(document.querySelector('main table')?.textContent ?? ''));
+
+  // Work that comes again: a wrong word is said, the next times are shown before it is planned, and it is changed and ended.
+  await page.keyboard.press('M');
+  await page.waitForSelector('dialog[open] #m-hosts');
+  await page.fill('#m-hosts', known.host);
+  await page.click('dialog[open] .how button:nth-child(3)');
+  await page.fill('#m-week', 'xun 02:00-03:00');
+  await page.waitForFunction(() => /`xun/.test(document.querySelector('dialog[open] .times')?.textContent ?? ''));
+  await page.fill('#m-week', 'daily 02:00-03:00');
+  await page.fill('#m-zone', 'UTC');
+  await page.waitForFunction(() => document.querySelectorAll('dialog[open] .times li').length === 5);
+  await page.click('dialog[open] .primary');
+  await page.waitForFunction(() => /so that others know/.test(document.querySelector('dialog[open] [role=alert]')?.textContent ?? ''));
+  await page.fill('#m-reason', 'nightly backup');
+  await page.click('dialog[open] .primary');
+  const planned = page.locator('main tr', { hasText: 'nightly backup' });
+  await planned.waitFor();
+  if (!/02:00-03:00/.test((await planned.textContent()) ?? '')) throw new Error('the row does not say when it comes again');
+  await planned.locator('button', { hasText: 'Change' }).click();
+  await page.waitForFunction(() => document.querySelector('dialog[open] #m-week')?.value === 'daily 02:00-03:00');
+  await page.fill('#m-week', 'daily 02:00-04:00');
+  await page.click('dialog[open] .primary');
+  await page.locator('main tr', { hasText: '02:00-04:00' }).locator('button', { hasText: 'End' }).click();
+  await page.click('dialog[open] .confirm .primary');
+  await page.waitForFunction(() => !/nightly backup/.test(document.querySelector('main table')?.textContent ?? ''));
 
   // Every other page opens, and the account can leave.
   for (const path of ['/hosts', '/notifications', '/agents', '/journal', '/journal?tab=audit', '/settings', '/more', '/nothing-here', '/hosts/no-such-host']) {

@@ -103,6 +103,27 @@ impl Repeat {
     }
 }
 
+/// Returns the next times, at most `n`, at which a maintenance with these terms would hold, each as its
+/// beginning and its end; the first is the present one, if it would hold at `now`.
+///
+/// # Errors
+/// If pattern, hours or zone cannot be read.
+pub fn times(repeats: &Repeats, now: Unix, n: usize) -> Result<Vec<(Unix, Unix)>, String> {
+    let (repeat, bounds) = (Repeat::of(repeats)?, Repeat::bounds(repeats));
+    let mut times = Vec::new();
+    let mut at = now;
+    while times.len() < n {
+        let Some(span) = repeat.span(bounds, at) else { break };
+        // One that the end of all of it has cut is found once more at that end.
+        if span == Span::NEVER || span.until <= at {
+            break;
+        }
+        times.push((span.from, span.until));
+        at = span.until;
+    }
+    Ok(times)
+}
+
 impl std::fmt::Display for Repeat {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -160,6 +181,37 @@ mod tests {
         assert_eq!(shown(&repeat, ALL, "2026-11-21T12:00:00Z"), sunday);
         assert_eq!(shown(&repeat, ALL, "2026-11-22T02:00:00Z"), sunday);
         assert!(shown(&repeat, ALL, "2026-11-22T04:00:00Z").starts_with("2026-11-29T02:00:00Z"));
+    }
+
+    #[test]
+    fn the_next_times_are_told_beforehand_also_where_the_clocks_change() {
+        let when = RepeatsWhen::Cron { pattern: "30 2 * * *".to_owned(), lasts_ms: 3_600_000 };
+        let zone = Some("Europe/Berlin".to_owned());
+        let (from, until) = (unix("2026-03-01T00:00:00Z"), Some(unix("2026-03-30T00:45:00Z")));
+        let repeats = Repeats { when, zone, from, until };
+        let told = |repeats: &Repeats, now: &str| -> Vec<String> {
+            let times = times(repeats, unix(now), 4).unwrap();
+            times.iter().map(|(a, b)| format!("{} {}", a.rfc3339(), b.rfc3339())).collect()
+        };
+        // The second has the hour that is missing in Berlin, the third is cut by the end of all of it.
+        let expected = [
+            "2026-03-28T01:30:00Z 2026-03-28T02:30:00Z",
+            "2026-03-29T01:00:00Z 2026-03-29T02:00:00Z",
+            "2026-03-30T00:30:00Z 2026-03-30T00:45:00Z",
+        ];
+        assert_eq!(told(&repeats, "2026-03-28T02:00:00Z"), expected);
+        let hours = RepeatsWhen::Week("sun 01:00-05:00".to_owned());
+        let weekly = Repeats { when: hours, until: None, ..repeats.clone() };
+        // Three hours on the clock of that night, and four a week later.
+        assert_eq!(
+            told(&weekly, "2026-03-28T00:00:00Z")[..2],
+            [
+                "2026-03-29T00:00:00Z 2026-03-29T03:00:00Z",
+                "2026-04-04T23:00:00Z 2026-04-05T03:00:00Z"
+            ]
+        );
+        let wrong = Repeats { zone: Some("Mars/North".to_owned()), ..repeats };
+        assert!(times(&wrong, Unix(0), 1).unwrap_err().contains("time zone"));
     }
 
     #[test]

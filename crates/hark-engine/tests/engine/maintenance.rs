@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use hark_engine::Action;
 use hark_engine::effect::{Done, Refused};
-use hark_model::record::{Matcher, Repeats, RepeatsWhen};
+use hark_engine::{Action, IN_MAINTENANCE, MAINTENANCE_OVER};
+use hark_model::record::{Matcher, Repeats, RepeatsWhen, SilenceTerms};
 use hark_model::{SilenceId, Unix};
 
 use crate::world::{MIDNIGHT, World, plan_of};
@@ -24,8 +24,8 @@ fn cron(pattern: &str, zone: &str) -> Repeats {
     Repeats { when, zone: Some(zone.to_owned()), from: MIDNIGHT, until: None }
 }
 
-fn make(world: &mut World, repeats: Repeats) -> Result<Done, Refused> {
-    let action = Action::Silence {
+fn terms(repeats: Repeats) -> SilenceTerms {
+    SilenceTerms {
         matcher: Matcher { hosts: vec!["web1".to_owned()], ..Matcher::default() },
         reason: "backup".to_owned(),
         from: Unix(0),
@@ -33,8 +33,11 @@ fn make(world: &mut World, repeats: Repeats) -> Result<Done, Refused> {
         maintenance: true,
         flexible: None,
         repeats: Some(repeats),
-    };
-    world.operate("mira", action);
+    }
+}
+
+fn make(world: &mut World, repeats: Repeats) -> Result<Done, Refused> {
+    world.operate("mira", Action::Silence(terms(repeats)));
     world.answers.pop().unwrap()
 }
 
@@ -62,6 +65,11 @@ fn what_comes_again_holds_each_time_also_after_a_restart_until_somebody_ends_it(
     world.restart(1_000);
     live(&mut world, HOUR + 30_000, 2 * HOUR);
     assert!(world.said.is_empty(), "{:?}", world.lines());
+    // By these two lines each time stays out of the availability.
+    for line in [IN_MAINTENANCE, MAINTENANCE_OVER] {
+        let times = world.journal.iter().filter(|text| text.starts_with(line)).count();
+        assert_eq!(times, 2, "{line}");
+    }
     world.operate("mira", Action::EndSilence { silence: id });
     assert_eq!(world.answers.pop(), Some(Ok(Done::Done)));
     live(&mut world, 2 * HOUR, 3 * HOUR);
@@ -102,4 +110,60 @@ fn what_never_holds_or_cannot_be_read_is_refused() {
     }
     assert_eq!(world.engine.silences().count(), 0);
     assert_eq!(make(&mut world, week("daily 02:00-04:00")), Ok(Done::Silence(SilenceId(1))));
+}
+
+fn change(world: &mut World, id: u64, terms: SilenceTerms) -> Result<Done, Refused> {
+    let silence = SilenceId(id);
+    world.operate("jonas", Action::ChangeSilence { silence, terms });
+    world.answers.pop().unwrap()
+}
+
+#[test]
+fn what_is_changed_holds_by_its_new_times_under_the_same_number() {
+    let mut world = world();
+    live(&mut world, 0, 30_000);
+    make(&mut world, cron("1 * * * *", "UTC")).unwrap();
+    live(&mut world, 30_000, HOUR);
+    assert!(world.said.is_empty(), "{:?}", world.lines());
+    let withheld = world.engine.silences().next().unwrap().record().withheld;
+    assert!(withheld > 0);
+    // In the second hour it holds later than the problem comes.
+    let later = cron("40 * * * *", "UTC");
+    assert_eq!(change(&mut world, 1, terms(later.clone())), Ok(Done::Silence(SilenceId(1))));
+    live(&mut world, HOUR, 2 * HOUR);
+    assert_eq!(world.said.len(), 2, "a problem and its end: {:?}", world.lines());
+    let check = |world: &World| {
+        let record = world.engine.silences().next().unwrap().record().clone();
+        assert_eq!((record.id, record.withheld), (SilenceId(1), withheld));
+        assert_eq!((record.repeats, record.by.as_str()), (Some(later.clone()), "jonas"));
+    };
+    check(&world);
+    world.restart(1_000);
+    check(&world);
+}
+
+#[test]
+fn hosts_that_a_change_leaves_out_are_released_at_once() {
+    let mut world = world();
+    live(&mut world, 0, 30_000);
+    let now = world.now().unix;
+    let once = SilenceTerms {
+        from: now,
+        until: now + Duration::from_hours(1),
+        repeats: None,
+        ..terms(cron("", "UTC"))
+    };
+    world.operate("mira", Action::Silence(once.clone()));
+    live(&mut world, 30_000, 90_000);
+    assert!(world.said.is_empty(), "{:?}", world.lines());
+    world.run_to(75_000);
+    let elsewhere = Matcher { hosts: vec!["db1".to_owned()], ..Matcher::default() };
+    change(&mut world, 1, SilenceTerms { matcher: elsewhere, ..once.clone() }).unwrap();
+    // A fresh result is waited for, as after any planned work.
+    assert!(world.said.is_empty(), "{:?}", world.lines());
+    live(&mut world, 90_000, 120_000);
+    assert_eq!(world.said.len(), 1, "{:?}", world.lines());
+    let refused = change(&mut world, 1, SilenceTerms { maintenance: false, ..once.clone() });
+    assert!(matches!(refused, Err(Refused::Invalid(why)) if why.contains("planned work")));
+    assert_eq!(change(&mut world, 2, once), Err(Refused::NotFound));
 }

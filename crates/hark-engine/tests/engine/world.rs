@@ -8,7 +8,7 @@ use hark_config::{Document, NoSecrets, Style};
 use hark_engine::{
     Action, Effect, Effects, Engine, Heard, HostJoined, HostSeen, Input, Outcome, Plan, plan,
 };
-use hark_model::record::{DeliveryState, JournalKind, Matcher, Record, Snapshot};
+use hark_model::record::{DeliveryState, JournalKind, Matcher, Record, SilenceTerms, Snapshot};
 use hark_model::{
     CheckName, CheckResult, DeliveryId, Event, EventKind, HostId, HostName, Mono, Next,
     Notification, Now, ReceiverName, SeriesName, Severity, Status, Tag, Unix, UserName,
@@ -326,9 +326,18 @@ impl World {
         let from = self.now().unix;
         let until = from + Duration::from_secs(seconds);
         let (reason, flexible) = (reason.to_owned(), None);
-        let action =
-            Action::Silence { matcher, reason, from, until, maintenance, flexible, repeats: None };
-        self.operate("mira", action);
+        self.operate(
+            "mira",
+            Action::Silence(SilenceTerms {
+                matcher,
+                reason,
+                from,
+                until,
+                maintenance,
+                flexible,
+                repeats: None,
+            }),
+        );
     }
 
     /// Plans work that begins with the first problem within `window`, and lasts for `lasts`.
@@ -336,7 +345,7 @@ impl World {
         let matcher = Matcher { hosts: vec![host.to_owned()], ..Matcher::default() };
         let from = self.now().unix;
         let (until, reason, flexible) = (from + window, why.to_owned(), Some(lasts));
-        let action = Action::Silence {
+        let action = Action::Silence(SilenceTerms {
             matcher,
             reason,
             from,
@@ -344,7 +353,7 @@ impl World {
             maintenance: true,
             flexible,
             repeats: None,
-        };
+        });
         self.operate("mira", action);
     }
 

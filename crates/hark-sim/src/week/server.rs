@@ -8,7 +8,7 @@ use std::time::Duration;
 use hark_engine::effect::{Effect, Effects};
 use hark_engine::input::{Action, Heard, Input};
 use hark_engine::{Engine, Plan};
-use hark_model::record::{DeliveryRecord, HostId, IncidentId, Matcher, Record};
+use hark_model::record::{DeliveryRecord, HostId, IncidentId, Matcher, Record, SilenceTerms};
 use hark_model::{
     CheckName, CheckResult, DeliveryId, Next, Now, SeriesName, Status, Unix, UserName,
 };
@@ -166,7 +166,7 @@ impl Server {
                 let tens = hosts.clone().step_by(10);
                 let patterns = tens.map(|first| format!("h{:04}*", first / 10)).collect();
                 let until = super::at(*until).unix;
-                Action::Silence {
+                Action::Silence(SilenceTerms {
                     matcher: Matcher { hosts: patterns, ..Matcher::default() },
                     reason: "work".to_owned(),
                     from: now.unix,
@@ -174,7 +174,7 @@ impl Server {
                     maintenance: *planned,
                     flexible: None,
                     repeats: None,
-                }
+                })
             }
             Deed::Take { sticky, .. } => {
                 let Some(incident) = incident else { return };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hark_engine::input::{Action, Input};
-use hark_model::record::Matcher;
+use hark_model::record::{Matcher, SilenceTerms};
 use hark_model::{CheckName, UserName};
 use hark_store::disk::Break;
 
@@ -190,7 +190,7 @@ impl World {
         }
         let now = self.server_now();
         let ends = now.unix + Duration::from_millis(until.saturating_sub(self.now) + 1);
-        let action = Action::Silence {
+        let action = Action::Silence(SilenceTerms {
             matcher: Matcher { hosts: vec![name.as_str().to_owned()], ..Matcher::default() },
             reason: "work".to_owned(),
             from: now.unix,
@@ -198,7 +198,7 @@ impl World {
             maintenance: self.random.chance(0.5),
             flexible: None,
             repeats: None,
-        };
+        });
         let by = UserName::new("operator").expect("the word is a name");
         self.feed(Input::Operator { request: 1, by, action });
     }

@@ -9,7 +9,7 @@ use hark_api::incidents::{
 };
 use hark_api::silences::Silence;
 use hark_model::IncidentId;
-use hark_model::record::{Comment, Matcher};
+use hark_model::record::{Comment, Matcher, SilenceTerms};
 
 use super::silences;
 use crate::app::Shared;
@@ -207,8 +207,7 @@ pub(crate) async fn silence(
 ) -> Reply<Json<Silence>> {
     let (host, check) = who.incident(&app, Action::Operate, IncidentId(id)).await?;
     let from = app.now().unix;
-    let order = SilenceOrder {
-        by: who.name().clone(),
+    let terms = SilenceTerms {
         matcher: Matcher {
             hosts: vec![host.to_string()],
             checks: vec![check.to_string()],
@@ -221,6 +220,7 @@ pub(crate) async fn silence(
         flexible: None,
         repeats: None,
     };
+    let order = SilenceOrder { by: who.name().clone(), terms };
     silences::store(&app, &who, peer, order).await
 }
 

@@ -31,12 +31,12 @@ use hark_api::reports::{AgentNews, GivenConfiguration, GivenOrder, ReportStored}
 use hark_api::route_test::{Rota, RouteTestLine};
 use hark_api::series::{IncidentSpan, Lane, LaneSpan, Lanes, Metric, MetricKind, Metrics, Series};
 use hark_api::server::{HistoryReport, HistoryState, ServerReport};
-use hark_api::silences::{self, CoveredIncident, Matches, Preview, Silence};
+use hark_api::silences::{self, CoveredIncident, Held, Matches, Preview, Silence};
 use hark_api::summaries::{MadeReport, ReportRow};
 use hark_api::updates::Rollout;
 use hark_api::words::{Fresh, Kind, Letter, State, Status};
 use hark_api::{Cursor, Timestamp};
-use hark_model::record::Matcher;
+use hark_model::record::{Matcher, Repeats, RepeatsWhen};
 use hark_model::{
     CheckName, DeliveryId, HostId, HostName, IncidentId, ReceiverName, RotaName, SilenceId, Unix,
     UserName,
@@ -335,6 +335,25 @@ impl Backend for Fake {
 
     fn silence(&self, order: &SilenceOrder) -> Answer<Silence> {
         self.silenced(order)
+    }
+
+    fn change_silence(&self, silence: SilenceId, order: &SilenceOrder) -> Answer<Silence> {
+        found(self.stored().silences.get(&silence.0).cloned())?;
+        Ok(self.put_silence(silence.0, order))
+    }
+
+    /// Knows one pattern that cannot be read, and one that never comes.
+    fn times_of(&self, repeats: &Repeats, n: usize) -> Result<Vec<Held>, String> {
+        let RepeatsWhen::Cron { pattern, lasts_ms } = &repeats.when else {
+            return Ok(vec![Held { from_at: repeats.from.into(), until_at: repeats.from.into() }]);
+        };
+        match pattern.as_str() {
+            "x" => return Err("there is no pattern of cron in it".to_owned()),
+            "0 0 30 2 *" => return Ok(Vec::new()),
+            _ => {}
+        }
+        let until = repeats.from + std::time::Duration::from_millis(*lasts_ms);
+        Ok(vec![Held { from_at: repeats.from.into(), until_at: until.into() }; n])
     }
 
     fn end_silence(&self, silence: SilenceId, _: &UserName) -> Answer<()> {

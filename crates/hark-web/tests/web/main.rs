@@ -23,4 +23,6 @@ mod schema;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
+mod silences;
+#[cfg(test)]
 mod transport;

@@ -152,6 +152,14 @@ impl Client {
         self.request(Method::POST, path, Some(body), name)
     }
 
+    /// Carries out a request that has something be what `body` says.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub(super) fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.request(Method::PUT, path, Some((JSON, body.to_string().into_bytes())), None)
+    }
+
     /// Carries out a request that takes something away.
     ///
     /// # Errors

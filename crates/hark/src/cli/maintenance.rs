@@ -1,4 +1,4 @@
-//! `hark maintenance`: plans work that comes again, and lists and ends planned work.
+//! `hark maintenance`: plans work that comes once or again, shows when it will, changes and ends it.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,16 +11,18 @@ use super::client::{ApiArgs, Client};
 use super::silence;
 use crate::out;
 
-/// Plan work on some hosts that comes again, or list and end what is planned.
+/// Plan work on some hosts, once or again and again, or list, change and end what is planned.
 ///
 /// While it holds nobody is told of what it covers, and the time is out of the availability. It comes
 /// again by a pattern of cron (--cron, --lasts) or in days and hours of the week (--when), until it is
-/// ended. Work that is done once: hark silence --maintenance. Without anything it lists what there is.
+/// ended; or it is for once (--for). Without anything it lists what there is.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hark maintenance --tag role:db --cron '30 2 * * *' --lasts 45m \
     --zone Europe/Berlin -m backup\n  hark maintenance --host san1 --when 'sun 02:00-04:00' \
-    --zone Europe/Berlin -m scrub\n  hark maintenance\n  hark maintenance --end 3"
+    --zone Europe/Berlin --preview\n  hark maintenance --host db1 --from 2026-12-01T02:00:00Z \
+    --for 1h -m 'new disk'\n  hark maintenance\n  hark maintenance --change 3 --lasts 1h\n  \
+    hark maintenance --end 3"
 )]
 pub(super) struct Args {
     /// A host, or a pattern with `*` and `?`; may be given more than once.
@@ -36,10 +38,10 @@ pub(super) struct Args {
     #[arg(long, conflicts_with_all = ["hosts", "checks", "tags"])]
     all: bool,
     /// It begins by this pattern of cron.
-    #[arg(long, value_name = "PATTERN", requires = "lasts", conflicts_with = "when")]
+    #[arg(long, value_name = "PATTERN", conflicts_with = "when")]
     cron: Option<String>,
-    /// How long it holds each time, such as `45m`.
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, requires = "cron")]
+    /// How long it holds each time, such as `45m`; with --cron.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, conflicts_with = "when")]
     lasts: Option<Duration>,
     /// It holds in these days and hours of the week: `sat-sun 02:00-04:00`.
     #[arg(long, value_name = "HOURS")]
@@ -50,14 +52,29 @@ pub(super) struct Args {
     /// Not before this time, such as `2026-12-01T02:00:00Z`.
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
-    /// Not from this time on; without, until it is ended.
+    /// Not from this time on; of what comes again without, until it is ended.
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
-    /// Why: others see it.
-    #[arg(short, long, value_name = "TEXT", default_value = "from the command line")]
-    message: String,
+    /// For once, and for so long.
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration,
+        conflicts_with_all = ["cron", "when", "lasts", "zone", "until"])]
+    held: Option<Duration>,
+    /// For once: begin with the first problem in that time, and hold for so long.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration,
+        conflicts_with_all = ["cron", "when", "lasts", "zone"])]
+    flexible: Option<Duration>,
+    /// Why: others see it [default: from the command line].
+    #[arg(short, long, value_name = "TEXT")]
+    message: Option<String>,
+    /// Show what it would cover and when it would hold, and plan nothing.
+    #[arg(long)]
+    preview: bool,
+    /// Change the one with this number: what is given takes the place of what it was.
+    #[arg(long, value_name = "NUMBER", conflicts_with = "preview")]
+    change: Option<u64>,
     /// End the one with this number.
-    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["cron", "when"])]
+    #[arg(long, value_name = "NUMBER",
+        conflicts_with_all = ["cron", "when", "held", "preview", "change"])]
     end: Option<u64>,
     #[command(flatten)]
     api: ApiArgs,
@@ -68,55 +85,121 @@ impl Args {
         self.all || [&self.hosts, &self.checks, &self.tags].iter().any(|part| !part.is_empty())
     }
 
-    fn request(&self) -> Value {
+    fn matcher(&self) -> Value {
+        json!({"hosts": self.hosts, "checks": self.checks, "tags": self.tags})
+    }
+
+    /// Puts what is given of when it comes again over `before`.
+    fn repeats(&self, before: &Value) -> Map<String, Value> {
+        let mut repeats = before.as_object().cloned().unwrap_or_default();
+        repeats.retain(|_, value| !value.is_null());
+        if self.when.is_some() {
+            repeats.remove("cron");
+            repeats.remove("lasts_seconds");
+        }
+        if self.cron.is_some() {
+            repeats.remove("when");
+        }
         let texts = [("cron", &self.cron), ("when", &self.when), ("timezone", &self.zone)];
         let given = texts.into_iter().filter_map(|(key, text)| Some((key, text.clone()?.into())));
         let lasts = self.lasts.map(|lasts| ("lasts_seconds", lasts.as_secs().into()));
-        let repeats: Map<String, Value> =
-            given.chain(lasts).map(|(key, value)| (key.to_owned(), value)).collect();
-        let mut request = json!({
-            "matcher": {"hosts": self.hosts, "checks": self.checks, "tags": self.tags},
-            "reason": self.message, "maintenance": true, "repeats": repeats,
-        });
-        for (key, at) in [("from_at", &self.from), ("until_at", &self.until)] {
-            if let Some(at) = at {
-                request[key] = at.as_str().into();
+        repeats.extend(given.chain(lasts).map(|(key, value)| (key.to_owned(), value)));
+        repeats
+    }
+
+    /// Returns what is to be asked for in place of `before`, which is what there is, or null.
+    fn request(&self, before: &Value) -> Value {
+        let matcher = if self.covers_something() || before.is_null() {
+            self.matcher()
+        } else {
+            before["matcher"].clone()
+        };
+        let known = before["reason"].as_str().unwrap_or("from the command line");
+        let reason = self.message.as_deref().unwrap_or(known);
+        let mut request = json!({"matcher": matcher, "reason": reason, "maintenance": true});
+        // Of what comes again these are its bounds, and not the time in which it holds now.
+        let comes_again = before["again"].is_object();
+        let times = if comes_again { &before["again"] } else { before };
+        let repeats = self.repeats(&before["again"]["repeats"]);
+        if self.held.is_none() && !repeats.is_empty() {
+            request["repeats"] = repeats.into();
+        } else if let Some(lasts) = self.flexible {
+            request["flexible_seconds"] = lasts.as_secs().into();
+        } else if !before["flexible_seconds"].is_null() {
+            let lasts = before["flexible_seconds"].as_f64().map(Duration::from_secs_f64);
+            request["flexible_seconds"] = lasts.map(|lasts| lasts.as_secs()).into();
+        }
+        let stays = comes_again == request.get("repeats").is_some();
+        for (key, given) in [("from_at", &self.from), ("until_at", &self.until)] {
+            match given {
+                Some(at) => request[key] = at.as_str().into(),
+                None if stays && !times[key].is_null() => request[key] = times[key].clone(),
+                None => {}
             }
         }
+        if let Some(held) = self.held
+            && let Some(request) = request.as_object_mut()
+        {
+            request.remove("until_at");
+            request.insert("duration_seconds".to_owned(), held.as_secs().into());
+        }
         request
+    }
+
+    fn says_when(&self) -> bool {
+        self.cron.is_some() || self.when.is_some() || self.held.is_some() || self.until.is_some()
     }
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let client = Client::new(&args.api)?;
-    let planned = || -> anyhow::Result<Value> {
-        let all = client.get("/api/0/silences")?;
-        let rows = all.as_array().into_iter().flatten();
-        Ok(rows.filter(|row| row["maintenance"] == true).cloned().collect())
-    };
-    if let Some(number) = args.end {
-        if !planned()?.as_array().into_iter().flatten().any(|row| row["id"] == number) {
+    if let Some(number) = args.end.or(args.change) {
+        let before = planned(&client)?.into_iter().find(|row| row["id"] == number);
+        let Some(before) = before else {
             bail!("there is no planned work with the number {number}");
+        };
+        let path = format!("/api/0/silences/{number}");
+        if args.end.is_some() {
+            client.delete(&path).with_context(|| format!("cannot end maintenance {number}"))?;
+        } else {
+            let changed = client
+                .put(&path, &args.request(&before))
+                .with_context(|| format!("cannot change maintenance {number}"))?;
+            show(args, &json!([changed]));
         }
-        client
-            .delete(&format!("/api/0/silences/{number}"))
-            .with_context(|| format!("cannot end maintenance {number}"))?;
         return Ok(ExitCode::SUCCESS);
     }
-    if args.cron.is_none() && args.when.is_none() {
+    if !args.says_when() {
         if args.covers_something() {
-            bail!("say when it comes, with --cron and --lasts, or with --when");
+            bail!("say when: --cron with --lasts, --when, or --for how long");
         }
-        show(args, &planned()?);
+        show(args, &planned(&client)?.into());
         return Ok(ExitCode::SUCCESS);
     }
     if !args.covers_something() {
         bail!("say what it is about, with --host, --check or --tag, or --all for everything");
     }
-    let made =
-        client.post(None, "/api/0/silences", &args.request()).context("cannot plan the work")?;
+    let request = args.request(&Value::Null);
+    if args.preview {
+        let asked = ["matcher", "repeats", "from_at", "until_at"];
+        let asked: Map<String, Value> = asked
+            .iter()
+            .filter_map(|key| Some(((*key).to_owned(), request.get(*key)?.clone())))
+            .collect();
+        let preview = client.post(None, "/api/0/match/preview", &asked.into())?;
+        show_preview(args, &preview);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let made = client.post(None, "/api/0/silences", &request).context("cannot plan the work")?;
     show(args, &json!([made]));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the planned work that has not ended.
+fn planned(client: &Client) -> anyhow::Result<Vec<Value>> {
+    let all = client.get("/api/0/silences")?;
+    let rows = all.as_array().into_iter().flatten();
+    Ok(rows.filter(|row| row["maintenance"] == true).cloned().collect())
 }
 
 fn show(args: &Args, rows: &Value) {
@@ -126,6 +209,22 @@ fn show(args: &Args, rows: &Value) {
         out::line("No work is planned.");
     } else {
         silence::print_all(rows);
+    }
+}
+
+fn show_preview(args: &Args, preview: &Value) {
+    if args.api.json {
+        out::json(preview);
+        return;
+    }
+    silence::print_preview(preview);
+    let moment = |value: &Value| out::moment(value.as_str().unwrap_or_default());
+    let times = preview["times"].as_array().into_iter().flatten();
+    let rows: Vec<Vec<String>> =
+        times.map(|held| vec![moment(&held["from_at"]), moment(&held["until_at"])]).collect();
+    if !rows.is_empty() {
+        out::line("\nThe next times:");
+        out::table(&["FROM", "UNTIL"], &rows);
     }
 }
 
@@ -141,9 +240,12 @@ mod tests {
         args: Args,
     }
 
+    fn args(words: &[&str]) -> Args {
+        Line::try_parse_from([&["maintenance"], words].concat()).unwrap().args
+    }
+
     fn request(words: &[&str]) -> Value {
-        let line = Line::try_parse_from([&["maintenance"], words].concat()).unwrap();
-        line.args.request()
+        args(words).request(&Value::Null)
     }
 
     #[test]
@@ -160,9 +262,50 @@ mod tests {
             (&week["until_at"], week.get("from_at")),
             (&"2027-01-01T00:00:00Z".into(), None)
         );
-        for half in [&["--cron", "@daily"][..], &["--lasts", "1h"], &["--when", "x", "--cron", "y"]]
-        {
-            assert!(Line::try_parse_from([&["maintenance"], half].concat()).is_err(), "{half:?}");
+        for wrong in [&["--when", "x", "--cron", "y"][..], &["--for", "1h", "--zone", "UTC"]] {
+            assert!(Line::try_parse_from([&["maintenance"], wrong].concat()).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn work_for_once_has_its_length_and_may_wait_for_a_problem() {
+        let once = request(&["--host", "db1", "--for", "1h", "--flexible", "10m", "-m", "disk"]);
+        let expected = json!({
+            "matcher": {"hosts": ["db1"], "checks": [], "tags": []}, "reason": "disk",
+            "maintenance": true, "duration_seconds": 3600, "flexible_seconds": 600,
+        });
+        assert_eq!(once, expected);
+    }
+
+    #[test]
+    fn a_change_keeps_what_is_not_said_anew() {
+        let before = json!({
+            "id": 3, "matcher": {"hosts": ["db1"]}, "reason": "backup", "maintenance": true,
+            "from_at": "2026-12-01T02:30:00Z", "until_at": "2026-12-01T03:15:00Z",
+            "flexible_seconds": null,
+            "again": {
+                "repeats": {
+                    "cron": "30 2 * * *", "lasts_seconds": 2700, "when": null, "timezone": "UTC",
+                },
+                "from_at": "2026-11-01T00:00:00Z", "until_at": null,
+            },
+        });
+        let longer = args(&["--change", "3", "--lasts", "1h"]).request(&before);
+        assert_eq!(
+            longer["repeats"],
+            json!({"cron": "30 2 * * *", "lasts_seconds": 3600, "timezone": "UTC"})
+        );
+        assert_eq!(
+            (&longer["reason"], &longer["matcher"]),
+            (&before["reason"], &before["matcher"])
+        );
+        // The bounds of all of it, and not the time of tonight.
+        assert_eq!(longer["from_at"], "2026-11-01T00:00:00Z");
+        assert_eq!(longer.get("until_at"), None);
+        let weekly = args(&["--change", "3", "--when", "sun 02:00-04:00"]).request(&before);
+        assert_eq!(weekly["repeats"], json!({"when": "sun 02:00-04:00", "timezone": "UTC"}));
+        let once = args(&["--change", "3", "--for", "2h"]).request(&before);
+        assert_eq!((once.get("repeats"), &once["duration_seconds"]), (None, &7200.into()));
+        assert_eq!(once.get("from_at"), None, "it is for now");
     }
 }

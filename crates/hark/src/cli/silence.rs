@@ -134,7 +134,7 @@ fn show(args: &Args, value: &Value, print: impl Fn(&Value)) {
     }
 }
 
-fn print_preview(preview: &Value) {
+pub(super) fn print_preview(preview: &Value) {
     let hosts = &preview["hosts"];
     out::line(would_cover(preview));
     let rows: Vec<Vec<String>> = list(&preview["incidents_list"])

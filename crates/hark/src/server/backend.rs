@@ -52,11 +52,11 @@ use hark_api::reports::{AgentNews, GivenConfiguration, GivenOrder, ReportStored}
 use hark_api::route_test::{Rota, RouteTestLine};
 use hark_api::series::{Lanes, Metrics, Series};
 use hark_api::server::ServerReport;
-use hark_api::silences::{Preview, Silence};
+use hark_api::silences::{Held, Preview, Silence};
 use hark_api::summaries::{MadeReport, ReportRow};
 use hark_api::updates::Rollout;
 use hark_engine::Engine;
-use hark_model::record::Matcher;
+use hark_model::record::{Matcher, Repeats};
 use hark_model::time::{Clock, Mono, Unix};
 use hark_model::{
     CheckName, DeliveryId, HostId, HostName, IncidentId, ReceiverName, RotaName, SilenceId,
@@ -319,6 +319,18 @@ impl Backend for ServerBackend {
 
     fn silence(&self, order: &SilenceOrder) -> Answer<Silence> {
         self.make_silence(order)
+    }
+
+    fn change_silence(&self, silence: SilenceId, order: &SilenceOrder) -> Answer<Silence> {
+        self.change(silence, order)
+    }
+
+    fn times_of(&self, repeats: &Repeats, n: usize) -> Result<Vec<Held>, String> {
+        let times = hark_engine::plan::times(repeats, Clock.now().unix, n)?;
+        let held = times.into_iter();
+        Ok(held
+            .map(|(from, until)| Held { from_at: from.into(), until_at: until.into() })
+            .collect())
     }
 
     fn end_silence(&self, silence: SilenceId, by: &UserName) -> Answer<()> {

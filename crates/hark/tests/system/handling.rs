@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::hook::Hook;
 use crate::support::http::{self, Answer};
@@ -264,7 +264,7 @@ fn maintenance(folder: &Path, server: &Server, words: &[&str]) -> Value {
 }
 
 #[test]
-fn work_that_comes_again_is_planned_without_the_file_and_outlives_a_crash() {
+fn work_that_comes_again_begins_and_ends_by_its_pattern_with_a_crash_in_between() {
     let folder = folder();
     let folder = folder.path();
     let hook = Hook::start();
@@ -272,31 +272,44 @@ fn work_that_comes_again_is_planned_without_the_file_and_outlives_a_crash() {
     let mut start = Start::new("server", folder).config(&config);
     let mut server = start.go();
     server.set_up(PASSWORD);
-    // It holds at any time but for a minute of the day that is not near.
-    let hours = if hark_model::Clock.now().unix.seconds() / 3600 % 24 < 12 {
-        "daily 00:00-23:59"
-    } else {
-        "daily 00:01-24:00"
-    };
-    let words = ["--host", "db1", "--when", hours, "--zone", "UTC", "-m", "scrub"];
+    // By its pattern it holds since the beginning of this minute of the hour, but only in a moment from
+    // now on, and ends some seconds later.
+    let now = hark_model::Clock.now().unix;
+    let pattern = format!("{} * * * *", now.seconds() / 60 % 60);
+    let lasts = format!("{}s", now.seconds() % 60 + 15);
+    let from = (now + Duration::from_secs(3)).rfc3339();
+    let mut words = vec!["--host", "db1", "--cron", &pattern, "--lasts", &lasts, "--from", &from];
+    words.extend(["--zone", "UTC", "-m", "scrub"]);
+    let preview = maintenance(folder, &server, &[&words[..], &["--preview"]].concat());
+    assert_eq!(preview["times"].as_array().map(Vec::len), Some(5), "{preview}");
+    assert_eq!((&preview["hosts"], &preview["times"][0]["from_at"]), (&1.into(), &json!(from)));
+    assert_eq!(maintenance(folder, &server, &[]), json!([]), "a preview plans nothing");
+
     let made = maintenance(folder, &server, &words);
     assert!(made[0]["repeats"].is_string(), "{made}");
-    assert_eq!((&made[0]["maintenance"], &made[0]["id"]), (&true.into(), &1.into()), "{made}");
+    let first = made[0]["until_at"].clone();
+    assert_eq!(first, preview["times"][0]["until_at"]);
+    let changed = maintenance(folder, &server, &["--change", "1", "-m", "scrub of all disks"]);
+    assert_eq!((&changed[0]["id"], &changed[0]["until_at"]), (&1.into(), &first));
+    let state = |server: &Server| server.get("/api/0/hosts/db1")["state"].clone();
+    until("its beginning", TOLD, || (state(&server) == "m").then_some(()));
+    fail(folder, &server, "one");
+    let withheld = |server: &Server| maintenance(folder, server, &[])[0]["withheld"].clone();
+    until("the message that is kept back", TOLD, || (withheld(&server) == 1).then_some(()));
 
     start.ports = (server.http, server.udp);
     server.process.kill();
     let server = start.go_as("again");
     let listed = maintenance(folder, &server, &[]);
-    assert_eq!((listed[0]["id"].clone(), listed[0]["reason"].clone()), (1.into(), "scrub".into()));
-    fail(folder, &server, "one");
-    until("the message that is kept back", TOLD, || {
-        let listed = maintenance(folder, &server, &[]);
-        (listed[0]["withheld"] == 1).then_some(())
-    });
+    assert_eq!((&listed[0]["id"], &listed[0]["reason"]), (&1.into(), &"scrub of all disks".into()));
+    until("its end", TOLD, || (state(&server) != "m").then_some(()));
     assert!(hook.calls().is_empty());
-    assert_eq!(maintenance(folder, &server, &["--end", "1"]), Value::Null);
     // A fresh result is waited for.
     fail(folder, &server, "one");
     until("the message after it", TOLD, || hook.calls().first().cloned());
-    assert_eq!(maintenance(folder, &server, &[]), serde_json::json!([]));
+    // In an hour it comes again, unless somebody ends it.
+    let next = maintenance(folder, &server, &[]);
+    assert_ne!(next[0]["until_at"], first);
+    assert_eq!(maintenance(folder, &server, &["--end", "1"]), Value::Null);
+    assert_eq!(maintenance(folder, &server, &[]), json!([]));
 }

@@ -103,34 +103,47 @@ impl Fake {
             incidents: incidents.len() as u64,
             names,
             incidents_list,
+            times: Vec::new(),
         })
     }
 
     pub(super) fn silenced(&self, order: &SilenceOrder) -> Answer<Silence> {
-        let mut stored = self.stored();
-        let id = stored.silences.len() as u64 + 1;
+        let id = self.stored().silences.len() as u64 + 1;
+        Ok(self.put_silence(id, order))
+    }
+
+    pub(super) fn put_silence(&self, id: u64, order: &SilenceOrder) -> Silence {
+        let terms = &order.terms;
         let silence = Silence {
             id,
             matcher: silences::Matcher {
-                hosts: order.matcher.hosts.clone(),
-                checks: order.matcher.checks.clone(),
-                tags: order.matcher.tags.iter().map(ToString::to_string).collect(),
-                severity: order.matcher.severity.map(Into::into),
+                hosts: terms.matcher.hosts.clone(),
+                checks: terms.matcher.checks.clone(),
+                tags: terms.matcher.tags.iter().map(ToString::to_string).collect(),
+                severity: terms.matcher.severity.map(Into::into),
             },
             by: order.by.to_string(),
-            reason: order.reason.clone(),
-            from_at: Timestamp(order.from),
-            until_at: Timestamp(order.until),
-            maintenance: order.maintenance,
-            flexible_seconds: order.flexible.map(|lasts| lasts.as_secs_f64()),
+            reason: terms.reason.clone(),
+            from_at: Timestamp(terms.from),
+            until_at: Timestamp(terms.until),
+            maintenance: terms.maintenance,
+            flexible_seconds: terms.flexible.map(|lasts| lasts.as_secs_f64()),
             begun_at: None,
-            repeats: None,
+            repeats: terms.repeats.as_ref().map(|again| format!("{:?}", again.when)),
+            again: terms.repeats.as_ref().map(|again| silences::Again {
+                repeats: silences::Repeats {
+                    timezone: again.zone.clone(),
+                    ..silences::Repeats::default()
+                },
+                from_at: Timestamp(again.from),
+                until_at: again.until.map(Timestamp),
+            }),
             withheld: 0,
             matches: Matches::default(),
             declared: None,
         };
-        stored.silences.insert(id, silence.clone());
-        Ok(silence)
+        self.stored().silences.insert(id, silence.clone());
+        silence
     }
 }
 

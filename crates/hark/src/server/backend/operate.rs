@@ -60,17 +60,16 @@ impl ServerBackend {
     }
 
     pub(super) fn make_silence(&self, order: &SilenceOrder) -> Answer<Silence> {
-        let action = Action::Silence {
-            matcher: order.matcher.clone(),
-            reason: order.reason.clone(),
-            from: order.from,
-            until: order.until,
-            maintenance: order.maintenance,
-            flexible: order.flexible,
-            repeats: order.repeats.clone(),
-        };
-        let done = self.act(&order.by, action)?;
-        let Done::Silence(id) = done else {
+        self.silenced(&order.by, Action::Silence(order.terms.clone()))
+    }
+
+    pub(super) fn change(&self, silence: SilenceId, order: &SilenceOrder) -> Answer<Silence> {
+        let terms = order.terms.clone();
+        self.silenced(&order.by, Action::ChangeSilence { silence, terms })
+    }
+
+    fn silenced(&self, by: &UserName, action: Action) -> Answer<Silence> {
+        let Done::Silence(id) = self.act(by, action)? else {
             return Err(Refused::Unavailable("the engine made no silence".to_owned()));
         };
         let silences = self.all_silences(&Sight::Everything)?;
@@ -140,6 +139,7 @@ impl ServerBackend {
                         state: incident.record().status.into(),
                     })
                     .collect(),
+                times: Vec::new(),
             }
         })
     }
@@ -199,7 +199,7 @@ mod tests {
 
     use hark_config::{Document, NoSecrets};
     use hark_engine::{Effects, Input, plan};
-    use hark_model::record::Snapshot;
+    use hark_model::record::{SilenceTerms, Snapshot};
     use hark_model::{Mono, Now, Unix};
 
     use super::*;
@@ -215,7 +215,7 @@ mod tests {
         let plan = plan::read(&document.root(&NoSecrets)).unwrap();
         let now = Now { mono: Mono(1_000_000), unix: Unix(1_795_132_800_000) };
         let (mut engine, _) = Engine::new(Arc::new(plan), Snapshot::default(), now);
-        let action = Action::Silence {
+        let action = Action::Silence(SilenceTerms {
             matcher: databases(),
             reason: "known".to_owned(),
             from: now.unix,
@@ -223,7 +223,7 @@ mod tests {
             maintenance: false,
             flexible: None,
             repeats: None,
-        };
+        });
         let by = UserName::new("mira").unwrap();
         engine.step(Input::Operator { request: 1, by, action }, now, &mut Effects::default());
         engine

@@ -5,13 +5,14 @@ use std::time::Duration;
 use hark_api::deliveries::Delivery;
 use hark_api::events::Activity;
 use hark_api::incidents::Ack;
-use hark_api::silences::{Matcher as ApiMatcher, Matches, Silence};
+use hark_api::silences::{Again, Matcher as ApiMatcher, Matches, Repeats as ApiRepeats, Silence};
 use hark_api::words::{Letter, State};
 use hark_engine::HostState;
 use hark_engine::view::SilenceView;
 use hark_model::HostName;
 use hark_model::record::{
-    AckRecord, DeliveryRecord, DeliveryState, JournalKind, JournalLine, Matcher,
+    AckRecord, DeliveryRecord, DeliveryState, JournalKind, JournalLine, Matcher, Repeats,
+    RepeatsWhen,
 };
 
 /// Returns a journal line as the page shows it.
@@ -97,9 +98,25 @@ pub(super) fn silence(view: SilenceView<'_>, matches: Matches) -> Silence {
         flexible_seconds: flexible.map(|f| Duration::from_millis(f.lasts_ms).as_secs_f64()),
         begun_at: flexible.and_then(|f| f.begun).map(Into::into),
         repeats: view.repeats(),
+        again: record.repeats.as_ref().map(again),
         withheld: record.withheld,
         matches,
         declared: None,
+    }
+}
+
+fn again(repeats: &Repeats) -> Again {
+    let (cron, lasts_seconds, when) = match &repeats.when {
+        RepeatsWhen::Cron { pattern, lasts_ms } => {
+            (Some(pattern.clone()), Some(lasts_ms / 1000), None)
+        }
+        RepeatsWhen::Week(hours) => (None, None, Some(hours.clone())),
+    };
+    let timezone = repeats.zone.clone();
+    Again {
+        repeats: ApiRepeats { cron, lasts_seconds, when, timezone },
+        from_at: repeats.from.into(),
+        until_at: repeats.until.map(Into::into),
     }
 }
 
