@@ -308,5 +308,12 @@ fn moment(clock: Clock) -> Moment {
 }
 
 fn event(at: Unix, kind: EventKind, text: &str) -> Event {
-    Event { at, kind, severity: Severity::Info, text: text.to_owned(), tags: Vec::new() }
+    Event {
+        at,
+        kind,
+        severity: Severity::Info,
+        text: text.to_owned(),
+        tags: Vec::new(),
+        data: None,
+    }
 }

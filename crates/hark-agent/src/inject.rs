@@ -2,10 +2,10 @@
 //! folder, which only the agent's user and root can reach.
 //!
 //! ```json
-//! {"kind": "backup", "severity": "warning", "text": "took 3 h", "tags": ["nightly"]}
+//! {"kind": "backup", "severity": "warning", "text": "took 3 h", "tags": ["nightly"], "data": {"hours": 3}}
 //! ```
 //!
-//! Only `text` is needed. Whoever binds a socket of his own gets one JSON object back:
+//! Only `text` is needed. `data` is any JSON for the programs that get to see the event. Whoever binds a socket of his own gets one JSON object back:
 //! `{"stored": true}` once the event is on the disk, or `{"error": "..."}`.
 
 use std::io;
@@ -124,7 +124,7 @@ impl Drop for Injection {
 }
 
 /// What an event may say.
-const KEYS: [&str; 4] = ["kind", "severity", "text", "tags"];
+const KEYS: [&str; 5] = ["kind", "severity", "text", "tags", "data"];
 
 /// Reads one event.
 fn parse(bytes: &[u8], now: Unix) -> Result<Event, String> {
@@ -159,6 +159,10 @@ fn parse(bytes: &[u8], now: Unix) -> Result<Event, String> {
     if message.len() > Event::MAX_TEXT {
         return Err(format!("the text has at most {} bytes", Event::MAX_TEXT));
     }
+    let data = object.get("data").filter(|data| !data.is_null()).map(Value::to_string);
+    if data.as_ref().is_some_and(|data| data.len() > Event::MAX_DATA) {
+        return Err(format!("the data have at most {} bytes", Event::MAX_DATA));
+    }
     Ok(Event {
         at: now,
         kind: EventKind::from_word(&word(kind).ok_or("\"kind\" is a word of at most 64 bytes")?),
@@ -166,6 +170,7 @@ fn parse(bytes: &[u8], now: Unix) -> Result<Event, String> {
             .ok_or("\"severity\" is info, unknown, warning or critical")?,
         text: message.chars().filter(|c| !c.is_control() || *c == '\n').collect(),
         tags,
+        data,
     })
 }
 
@@ -206,12 +211,17 @@ pub fn send(folder: &Path, event: &Event) -> Result<(), SendError> {
     let mine = folder.join(format!("send-{}.sock", std::process::id()));
     let _guard = Unlink(&mine);
     let socket = UnixDatagram::bind(&mine).map_err(unreachable)?;
-    let text = json!({
+    let mut text = json!({
         "kind": event.kind.word(),
         "severity": event.severity.word(),
         "text": event.text,
         "tags": event.tags,
     });
+    // An agent of before does not know the word, and need not if there are none.
+    let data = event.data.as_deref().and_then(|data| serde_json::from_str::<Value>(data).ok());
+    if let (Some(data), Some(object)) = (data, text.as_object_mut()) {
+        object.insert("data".to_owned(), data);
+    }
     socket.send_to(text.to_string().as_bytes(), &path).map_err(unreachable)?;
     socket.set_read_timeout(Some(PATIENCE)).map_err(SendError::Silent)?;
     let mut buffer = [0; MAX_LEN];
@@ -249,10 +259,15 @@ mod tests {
                 severity: Severity::Warning,
                 text: "took 3 h".into(),
                 tags: vec!["a:b".into()],
+                data: None,
             })
         );
         let plain = read(r#"{"text": "hello"}"#).unwrap();
         assert_eq!((plain.kind, plain.severity), (EventKind::Message, Severity::Info));
+        let with = read(r#"{"text": "hello", "data": {"b": [1, "two"], "a": null}}"#).unwrap();
+        assert_eq!(with.data.as_deref(), Some(r#"{"a":null,"b":[1,"two"]}"#));
+        assert_eq!(read(r#"{"text": "hello", "data": null}"#).unwrap().data, None);
+        let much = format!(r#"{{"text": "a", "data": "{}"}}"#, "x".repeat(Event::MAX_DATA));
         let long = format!(r#"{{"text": "{}"}}"#, "x".repeat(Event::MAX_TEXT + 1));
         for (text, said) in [
             ("", "not JSON"),
@@ -265,6 +280,7 @@ mod tests {
             (r#"{"text": "a", "kind": "two words"}"#, "\"kind\" is a word"),
             (r#"{"text": "a", "tags": "x"}"#, "\"tags\" is a list"),
             (r#"{"text": "a", "tags": [1]}"#, "a tag is"),
+            (much.as_str(), "at most 500 bytes"),
             (long.as_str(), "at most 900 bytes"),
         ] {
             let error = read(text).unwrap_err();
@@ -280,6 +296,7 @@ mod tests {
             severity: Severity::Critical,
             text: text.to_owned(),
             tags: vec!["x".to_owned()],
+            data: None,
         }
     }
 

@@ -370,7 +370,7 @@ impl Running {
 fn event(noticed: Noticed, at: Unix) -> Event {
     let Noticed { kind, severity, mut text } = noticed;
     text.truncate(text.floor_char_boundary(Event::MAX_TEXT));
-    Event { at, kind: EventKind::from_word(kind), severity, text, tags: Vec::new() }
+    Event { at, kind: EventKind::from_word(kind), severity, text, tags: Vec::new(), data: None }
 }
 
 /// Most machines have no battery, no RAID, no ZFS: that a source is not there is no news. That it is

@@ -669,6 +669,7 @@ fn loss(now: Now, kind: &str, text: String) -> ReportItem {
         severity: Severity::Warning,
         text,
         tags: Vec::new(),
+        data: None,
     })
 }
 

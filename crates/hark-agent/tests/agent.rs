@@ -270,8 +270,11 @@ fn an_agent_goes_to_the_second_server_after_silence_and_back_when_the_first_live
     let tell = |text: &str| {
         let kind = EventKind::Other("backup".to_owned());
         let (severity, text) = (Severity::Info, text.to_owned());
-        inject::send(&home, &Event { at: Unix(0), kind, severity, text, tags: Vec::new() })
-            .unwrap();
+        inject::send(
+            &home,
+            &Event { at: Unix(0), kind, severity, text, tags: Vec::new(), data: None },
+        )
+        .unwrap();
     };
     let has = |disk: &Disk, text: &str| events(disk).iter().any(|(_, told)| told == text);
     tell("at the first");
@@ -313,6 +316,7 @@ fn a_local_program_hands_in_an_event() {
         severity: Severity::Warning,
         text: "took 3 h".to_owned(),
         tags: Vec::new(),
+        data: None,
     };
     inject::send(&home, &event).unwrap();
     assert!(server.wait(|disk| events(disk).contains(&("backup".into(), "took 3 h".into()))));
@@ -329,6 +333,7 @@ fn events_are_delivered_without_a_running_agent_or_kept_for_the_next() {
         severity: Severity::Info,
         text: text.to_owned(),
         tags: Vec::new(),
+        data: None,
     };
     let away = UdpSocket::bind(anywhere()).unwrap();
     let address = away.local_addr().unwrap();

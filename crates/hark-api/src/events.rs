@@ -1,6 +1,7 @@
 //! What happened: lines of the journal for people.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::list::Cursor;
@@ -71,6 +72,10 @@ pub struct BroughtEvent {
     /// Words to match on.
     #[serde(default)]
     pub tags: Vec<String>,
+    /// What programs are to read: any JSON of at most 500 bytes. Only for servers whose answer has it among
+    /// what they take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Value>,
 }
 
 /// What became of events that another server brought: they are on the disk.
@@ -80,4 +85,48 @@ pub struct EventsTaken {
     pub node: String,
     /// How many of them cannot be: they are not to be brought again.
     pub refused: u64,
+    /// What an event may have besides what servers of the first version took: `data`.
+    #[serde(default)]
+    pub takes: Vec<String>,
+}
+
+/// Which events that happened on hosts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct HappenedQuery {
+    /// Kinds and severities, split by commas; all if there are none.
+    #[serde(default)]
+    pub topics: String,
+    /// Of this host alone.
+    pub host: Option<String>,
+    /// The `next` of the page before.
+    pub cursor: Option<Cursor>,
+    /// How many items at most.
+    pub limit: Option<u32>,
+}
+
+/// An event: a thing that happened on a host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Happened {
+    /// Its number over all servers: 32 hexadecimal digits.
+    pub uid: String,
+    /// The host on which it happened.
+    pub host: String,
+    /// When.
+    pub at_unix_s: f64,
+    /// `boot`, `shutdown`, `message` or another word.
+    pub kind: String,
+    /// `info`, `unknown`, `warning` or `critical`.
+    pub severity: String,
+    /// For people.
+    pub text: String,
+    /// Words to match on.
+    pub tags: Vec<String>,
+    /// What programs are to read; null if there is nothing.
+    pub data: Option<Value>,
+    /// How often it has happened within a window, each being the same but for the time.
+    pub count: u32,
+    /// The servers that it has come through, the one that met it first.
+    pub hops: Vec<String>,
 }

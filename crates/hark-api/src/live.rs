@@ -6,14 +6,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::deliveries::Delivery;
-use crate::events::Activity;
+use crate::events::{Activity, Happened};
 use crate::overview::{Counts, Problem};
 use crate::server::ServerReport;
 
 /// What a client wants to hear of; replaces what it wanted before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Subscribe {
-    /// Topics: `counts`, `problems`, `events`, `deliveries`, `enrol`, `self`, `host:NAME`.
+    /// Topics: `counts`, `problems`, `events`, `deliveries`, `enrol`, `self`, `host:NAME`, `happened` (events of hosts) and
+    /// `happened:WORD` (those of a kind or severity).
     #[serde(default)]
     pub sub: Vec<String>,
     /// Numbers of hosts whose rows are shown.
@@ -86,6 +87,9 @@ pub struct Frame {
     /// What happened, oldest first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<Activity>>,
+    /// Events of hosts, oldest first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub happened: Option<Vec<Happened>>,
     /// Hosts by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<BTreeMap<String, HostChange>>,
@@ -107,6 +111,7 @@ impl Frame {
             && self.problems.is_none()
             && self.rows.is_none()
             && self.events.is_none()
+            && self.happened.is_none()
             && self.host.is_none()
             && self.deliveries.is_none()
             && self.enrol.is_none()

@@ -135,6 +135,9 @@ pub struct ReportedEvent {
     /// Words to match on.
     #[serde(default)]
     pub tags: Vec<String>,
+    /// What programs are to read: any JSON of at most 500 bytes.
+    #[serde(default)]
+    pub data: Option<serde_json::Value>,
 }
 
 /// What became of an order that the agent took.

@@ -84,6 +84,7 @@ impl Engine {
             severity: question.severity,
             text: String::new(),
             tags: Vec::new(),
+            data: None,
         };
         let times = Times::at(&self.plan.people, at);
         let tags = self.tags_of(question.host.as_str());

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use hark_model::record::JournalKind;
 use hark_model::{
-    Event, EventKind, HostId, Notification, Now, Reason, ReceiverName, RouteName, Severity, Status,
-    Tag, Unix, UserName,
+    Document, Event, EventKind, HostId, Notification, Now, Reason, ReceiverName, RouteName,
+    Severity, Status, Tag, Unix, UserName,
 };
 
 use crate::decide::{Block, mix};
@@ -68,7 +68,8 @@ impl Engine {
             host.events.remove(0);
         }
         host.events.push(print);
-        let text = format!("{}: {}", event.kind.word(), event.text);
+        let data = event.data.as_ref().map_or(String::new(), |data| format!(" {data}"));
+        let text = format!("{}: {}{data}", event.kind.word(), event.text);
         fx.journal(now, About::host(id), JournalKind::Event, text);
         fx.effects.push(Effect::Changed(Changed::Host(id)));
         if !self.plan.notify {
@@ -236,7 +237,10 @@ impl Engine {
             at: now.unix,
             sequence: 0,
             reference: None,
-            document: None,
+            document: event
+                .data
+                .clone()
+                .map(|json| Box::new(Document { html: String::new(), json })),
             taken_by: None,
         };
         if let Some(at) = kept.and_then(|kept| kept.until) {
@@ -257,8 +261,9 @@ fn status_of(severity: Severity) -> Status {
     }
 }
 
-/// A number that differs for different kinds and texts; the same on every run.
+/// A number that differs for different kinds, texts and data; the same on every run.
 fn digest(event: &Event) -> u64 {
-    let bytes = event.kind.word().bytes().chain([0]).chain(event.text.bytes());
+    let data = event.data.iter().flat_map(|data| [0].into_iter().chain(data.bytes()));
+    let bytes = event.kind.word().bytes().chain([0]).chain(event.text.bytes()).chain(data);
     bytes.fold(0, |sum, byte| mix(sum, u64::from(byte) + 1))
 }

@@ -1,7 +1,7 @@
 //! Repeated identical events, folded: the first is told at once, those that follow are counted, and when
 //! the window is over one event says how many there were, from when to when.
 //!
-//! What is identical but for its time is a repetition: the same host, kind, severity, text and tags. Boots
+//! What is identical but for its time is a repetition: the same host, kind, severity, text, tags and data. Boots
 //! and shutdowns are never folded. An event that goes on through several windows is told once in each.
 
 use std::collections::BTreeMap;
@@ -21,6 +21,7 @@ struct Same {
     severity: Severity,
     text: String,
     tags: Vec<String>,
+    data: Option<String>,
 }
 
 /// An event that may come again.
@@ -144,13 +145,14 @@ impl<I: Copy> Folds<I> {
 
 impl Same {
     fn of(host: &HostName, event: &Event) -> Self {
-        let Event { kind, severity, text, tags, .. } = event;
+        let Event { kind, severity, text, tags, data, .. } = event;
         Self {
             host: host.clone(),
             kind: kind.word().to_owned(),
             severity: *severity,
             text: text.clone(),
             tags: tags.clone(),
+            data: data.clone(),
         }
     }
 
@@ -172,6 +174,7 @@ impl Same {
             severity: self.severity,
             text,
             tags: self.tags.clone(),
+            data: self.data.clone(),
         }
     }
 }
@@ -193,7 +196,23 @@ mod tests {
             severity: Severity::Warning,
             text: text.to_owned(),
             tags: vec!["nightly".to_owned()],
+            data: None,
         }
+    }
+
+    #[test]
+    fn events_with_other_data_are_other_events() {
+        let mut folds = Folds::new(WINDOW);
+        let with =
+            |seconds, data: &str| Event { data: Some(data.to_owned()), ..event(seconds, "a") };
+        assert_eq!(folds.take(&host(), &with(1, "1"), 1, at(1)), Taken::New);
+        assert_eq!(folds.take(&host(), &with(2, "2"), 2, at(2)), Taken::New);
+        assert_eq!(
+            folds.take(&host(), &with(3, "1"), 3, at(3)),
+            Taken::Again { id: 1, count: 2, last: at(3).unix }
+        );
+        let told = folds.due(Mono(302_000));
+        assert_eq!(told[0].1.data.as_deref(), Some("1"));
     }
 
     fn host() -> HostName {

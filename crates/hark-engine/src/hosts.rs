@@ -27,7 +27,8 @@ const NEW_HOST: &str = "new_host";
 /// Says that a host is there that no file names. Hosts of files are no news: whoever wrote them knows.
 fn appeared(host: HostId, text: String, now: Now, fx: &mut Effects) {
     let kind = EventKind::Other(NEW_HOST.to_owned());
-    let event = Event { at: now.unix, kind, severity: Severity::Info, text, tags: Vec::new() };
+    let event =
+        Event { at: now.unix, kind, severity: Severity::Info, text, tags: Vec::new(), data: None };
     fx.effects.push(Effect::Happened { host, event });
 }
 

@@ -103,7 +103,7 @@ impl Out {
         let kind = EventKind::Other(kind.to_owned());
         self.only_repeats = false;
         self.urgent = true;
-        self.items.push(Item::Event(Event { at, kind, severity, text, tags }));
+        self.items.push(Item::Event(Event { at, kind, severity, text, tags, data: None }));
     }
 }
 

@@ -51,9 +51,16 @@ pub struct Event {
     pub text: String,
     /// Words to match on.
     pub tags: Vec<String>,
+    /// What programs are to read: one JSON value as text, of at most [`Event::MAX_DATA`] bytes. Whoever takes an
+    /// event in from outside sees to that; it is no place to look for something that is secret.
+    pub data: Option<String>,
 }
 
 impl Event {
     /// Bound on the text: an event must fit one datagram below 1200 bytes.
     pub const MAX_TEXT: usize = 900;
+
+    /// Bound on the data, which is brought whole or not at all: beside the longest words there is room for a
+    /// line of text in the same datagram.
+    pub const MAX_DATA: usize = 500;
 }

@@ -10,7 +10,7 @@ use hark_config::Section;
 use hark_model::name::{CheckName, HostName, ReceiverName, UserName};
 use hark_model::record::{DeliveryId, IncidentId};
 use hark_model::time::Unix;
-use hark_model::{Notification, Reason, Severity, Status};
+use hark_model::{Document, Notification, Reason, Severity, Status};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
 
 use crate::Context;
@@ -38,6 +38,7 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("at_unix_s", "the same in seconds since 1970"),
     ("taken_by", "who took the incident, where the message says so (`acknowledged`); else none"),
     ("report", "of a report the whole as JSON (a text in templates); else none"),
+    ("data", "of an event what its sender gave for programs: any JSON; else none"),
     ("link", "address of the incident on the page; empty if the page has no public address"),
 ];
 
@@ -172,7 +173,8 @@ pub(crate) fn fields(notification: &Notification, page: &str) -> BTreeMap<&'stat
         ("at", Value::from(rfc3339(n.at))),
         ("at_unix_s", Value::from(n.at.seconds())),
         ("taken_by", Value::from(n.taken_by.as_ref().map(UserName::as_str))),
-        ("report", Value::from(n.document.as_ref().map(|d| d.json.clone()))),
+        ("report", Value::from(document_of(n, false).map(|d| d.json.clone()))),
+        ("data", value_of(parsed(document_of(n, true)))),
         ("link", Value::from(link(n, page))),
     ])
 }
@@ -234,14 +236,39 @@ pub(crate) fn document(notification: &Notification, page: &str) -> serde_json::V
         "at": rfc3339(n.at),
         "at_unix_s": n.at.seconds(),
         "taken_by": n.taken_by.as_ref().map(UserName::as_str),
-        "report": report(n),
+        "report": parsed(document_of(n, false)),
+        "data": parsed(document_of(n, true)),
         "link": link(n, page),
     })
 }
 
-/// Returns the document of a report; null for all else.
-fn report(notification: &Notification) -> serde_json::Value {
-    let json = notification.document.as_ref().map(|document| serde_json::from_str(&document.json));
+/// Returns JSON as a template sees it: `data.hours`, `data[0]`.
+fn value_of(json: serde_json::Value) -> Value {
+    match json {
+        serde_json::Value::Null => Value::from(()),
+        serde_json::Value::Bool(yes) => Value::from(yes),
+        serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(number), _) => Value::from(number),
+            (None, Some(number)) => Value::from(number),
+            (None, None) => Value::from(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        serde_json::Value::String(text) => Value::from(text),
+        serde_json::Value::Array(all) => all.into_iter().map(value_of).collect(),
+        serde_json::Value::Object(all) => {
+            Value::from_pairs(all.into_iter().map(|(key, value)| (key, value_of(value))))
+        }
+    }
+}
+
+/// Returns what an event or a report has besides its words.
+fn document_of(notification: &Notification, is_event: bool) -> Option<&Document> {
+    let document = notification.document.as_deref()?;
+    ((notification.reason == Reason::Event) == is_event).then_some(document)
+}
+
+/// Returns a document as JSON; null if there is none.
+fn parsed(document: Option<&Document>) -> serde_json::Value {
+    let json = document.map(|document| serde_json::from_str(&document.json));
     json.and_then(Result::ok).unwrap_or_default()
 }
 
@@ -266,6 +293,9 @@ pub(crate) fn long_text(notification: &Notification, page: &str) -> String {
     if let Some(incident) = n.incident {
         lines.push(format!("Since:    {}", rfc3339(n.since)));
         lines.push(format!("Incident: {}", incident.0));
+    }
+    if let Some(data) = document_of(n, true) {
+        lines.push(format!("Data:     {}", data.json));
     }
     lines.push(format!("Sent for: {} at {}", n.reason.word().replace('_', " "), rfc3339(n.at)));
     let link = link(n, page);
@@ -371,6 +401,28 @@ mod tests {
             let names: Vec<_> = document.as_object().unwrap().keys().cloned().collect();
             assert_eq!(names, documented);
         }
+    }
+
+    #[test]
+    fn the_data_of_an_event_are_there_for_templates_documents_and_people_and_are_no_report() {
+        let json = r#"{"files":1200,"host":{"name":"db1"},"ratio":0.5,"steps":["a",null,true]}"#;
+        let told = Document { html: String::new(), json: json.to_owned() };
+        let event = Notification {
+            reason: Reason::Event,
+            document: Some(Box::new(told)),
+            ..samples().swap_remove(2)
+        };
+        let source = "{{ data.files + 1 }} {{ data.host.name }} {{ data.steps[0] }} {{ report }}";
+        let source = format!("{{% if data %}}{source}{{% endif %}}");
+        let template = Template::parse(&source).unwrap();
+        assert_eq!(template.render(&event, "", "").unwrap(), "1201 db1 a None");
+        assert_eq!(template.render(&problem(), "", "").unwrap(), "");
+        let whole = Template::parse("{{ data|tojson }}").unwrap().render(&event, "", "").unwrap();
+        let sent = document(&event, "");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&whole).unwrap(), sent["data"]);
+        assert_eq!(sent["data"]["steps"][2], true);
+        assert!(sent["report"].is_null());
+        assert!(long_text(&event, "").contains(&format!("Data:     {json}\n")));
     }
 
     #[test]

@@ -128,7 +128,14 @@ pub fn read(line: &[u8]) -> Result<Line, LineError> {
 impl Happening {
     /// Returns the event that happened at `at`.
     pub fn at(self, at: hark_model::Unix) -> Event {
-        Event { at, kind: self.kind, severity: self.severity, text: self.text, tags: self.tags }
+        Event {
+            at,
+            kind: self.kind,
+            severity: self.severity,
+            text: self.text,
+            tags: self.tags,
+            data: None,
+        }
     }
 }
 

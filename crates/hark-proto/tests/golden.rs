@@ -122,6 +122,7 @@ fn report() -> Content {
             severity: Severity::Info,
             text: "booted".to_owned(),
             tags: vec!["kernel".to_owned()],
+            data: None,
         }),
         ReportItem::Facts(vec![("kernel".to_owned(), "6.1.0".to_owned())]),
     ];

@@ -326,12 +326,17 @@ fn event(field: &str, happened: ReportedEvent) -> Read<Event> {
         Some(text) => Severity::from_word(text)
             .ok_or_else(|| wrong("use info, unknown, warning or critical"))?,
     };
+    let data = happened.data.filter(|data| !data.is_null()).map(|data| data.to_string());
+    if data.as_ref().is_some_and(|data| data.len() > Event::MAX_DATA) {
+        return Err(wrong("data have at most 500 bytes"));
+    }
     Ok(Event {
         at: time(field, happened.at_unix_s)?,
         kind: EventKind::from_word(&happened.kind),
         severity,
         text: cut(happened.text, Event::MAX_TEXT),
         tags: happened.tags,
+        data,
     })
 }
 

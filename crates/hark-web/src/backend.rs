@@ -22,7 +22,7 @@ use hark_api::audit::AuditLine;
 use hark_api::auth::Role;
 use hark_api::deliveries::{DeliveriesQuery, Delivery, DeliveryDetail, Retried};
 use hark_api::dns::{Dns, DnsOrdered};
-use hark_api::events::{Activity, EventsBrought, EventsTaken};
+use hark_api::events::{Activity, EventsBrought, EventsTaken, Happened, HappenedQuery};
 use hark_api::fleet::Fleet;
 use hark_api::handling::{Handled, Way};
 use hark_api::hosts::{Declared, Host, HostRow, HostsQuery, Looking};
@@ -386,6 +386,8 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
         q: Option<&str>,
         page: &PageQuery,
     ) -> Answer<Page<Activity>>;
+    /// Returns events of hosts, newest first.
+    fn happened(&self, sight: &Sight, query: &HappenedQuery) -> Answer<Page<Happened>>;
     /// Returns incidents.
     fn incidents(&self, sight: &Sight, query: &IncidentsQuery) -> Answer<Page<IncidentRow>>;
     /// Returns an incident.

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use hark_api::events::Activity;
+use hark_api::events::{Activity, Happened};
 use hark_api::live::JoinSeen;
 use hark_api::overview::{Counts, Problem};
 use hark_model::{DeliveryId, HostId};
@@ -59,6 +59,7 @@ pub(crate) struct Changes {
     /// An incident, acknowledgement or silence changed.
     pub(crate) problems: bool,
     pub(crate) events: Vec<Activity>,
+    pub(crate) happened: Vec<Happened>,
     pub(crate) deliveries: BTreeSet<DeliveryId>,
     pub(crate) joined: Vec<JoinSeen>,
 }
@@ -69,6 +70,7 @@ impl Changes {
             && !self.all_hosts
             && !self.problems
             && self.events.is_empty()
+            && self.happened.is_empty()
             && self.deliveries.is_empty()
             && self.joined.is_empty()
     }
@@ -82,6 +84,8 @@ impl Changes {
         self.problems |= later.problems;
         self.events.extend(later.events.iter().cloned());
         keep_newest(&mut self.events, MAX_EVENTS);
+        self.happened.extend(later.happened.iter().cloned());
+        keep_newest(&mut self.happened, MAX_EVENTS);
         self.deliveries.extend(&later.deliveries);
         self.joined.extend(later.joined.iter().cloned());
         keep_newest(&mut self.joined, MAX_OTHERS);
@@ -161,6 +165,14 @@ impl Live {
         self.change(|changes| {
             changes.events.push(activity);
             keep_newest(&mut changes.events, MAX_EVENTS);
+        });
+    }
+
+    /// Something happened on a host.
+    pub fn happened(&self, event: Happened) {
+        self.change(|changes| {
+            changes.happened.push(event);
+            keep_newest(&mut changes.happened, MAX_EVENTS);
         });
     }
 

@@ -133,6 +133,7 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(dns::remove))
         .routes(routes!(server::server))
         .routes(routes!(events::all, events::bring))
+        .routes(routes!(events::happened))
         .routes(routes!(audit::list))
         .routes(routes!(stream::stream))
 }

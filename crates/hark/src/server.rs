@@ -56,6 +56,7 @@ mod self_test;
 mod store_loop;
 mod tally;
 mod threads;
+mod topics;
 mod vitals;
 
 pub(crate) use store_loop::chain;

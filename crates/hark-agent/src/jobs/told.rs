@@ -101,7 +101,7 @@ pub(super) fn event(
     tags: &[String],
     at: Unix,
 ) -> Event {
-    Event { at, kind: EventKind::from_word(kind), severity, text, tags: tags.to_vec() }
+    Event { at, kind: EventKind::from_word(kind), severity, text, tags: tags.to_vec(), data: None }
 }
 
 #[cfg(test)]

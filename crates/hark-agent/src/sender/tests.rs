@@ -289,6 +289,7 @@ impl World {
             severity: Severity::Info,
             text: format!("event {}", self.sent_events),
             tags: Vec::new(),
+            data: None,
         });
         self.sender.report(&item, moment(self.ms).now);
         self.pump();

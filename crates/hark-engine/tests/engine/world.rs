@@ -306,6 +306,7 @@ impl World {
             severity,
             text: text.to_owned(),
             tags: Vec::new(),
+            data: None,
         };
         self.step(Input::Event { host, event });
     }

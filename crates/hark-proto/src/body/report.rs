@@ -21,6 +21,9 @@ pub const MAX_ITEM_TEXT: usize = 1060;
 /// How many bytes of a tag, an event's kind or a fact's value are sent.
 const MAX_WORD: usize = 64;
 
+/// What the number and length before an event's data take.
+const DATA_MARK: usize = 4;
+
 /// How many bytes the tags, values or facts of one item take at most; those after are left out.
 const MAX_LIST: usize = 250;
 
@@ -179,6 +182,9 @@ struct WireEvent<'b> {
     text: &'b str,
     #[b(4)]
     tags: Option<Vec<&'b str>>,
+    /// JSON, for programs; whole or absent.
+    #[b(5)]
+    data: Option<&'b str>,
 }
 
 #[derive(Encode, Decode)]
@@ -204,7 +210,8 @@ impl Outcome {
             }
         };
         let text = shortened(&text, Event::MAX_TEXT).to_owned();
-        Event { at, kind: EventKind::Other("order".to_owned()), severity, text, tags: Vec::new() }
+        let kind = EventKind::Other("order".to_owned());
+        Event { at, kind, severity, text, tags: Vec::new(), data: None }
     }
 }
 
@@ -333,15 +340,18 @@ fn to_wire(number: u64, item: &ReportItem) -> (WireItem<'_>, bool) {
             let kind = shortened(event.kind.word(), MAX_WORD);
             let (tags, length) = some_of(&event.tags, MAX_LIST, |tag| shortened(tag, MAX_WORD));
             let few = tags.len() < event.tags.len();
-            let text = shortened(&event.text, MAX_ITEM_TEXT - length - kind.len());
+            let data = event.data.as_deref().filter(|data| data.len() <= Event::MAX_DATA);
+            let room = MAX_ITEM_TEXT - length - kind.len();
+            let text = shortened(&event.text, room - data.map_or(0, |data| data.len() + DATA_MARK));
             wire.event = Some(WireEvent {
                 at: event.at.0,
                 kind,
                 severity: severity_number(event.severity),
                 text,
                 tags: Some(tags),
+                data,
             });
-            few || text.len() < event.text.len()
+            few || text.len() < event.text.len() || data.is_none() && event.data.is_some()
         }
         ReportItem::Facts(facts) => {
             let (some, _) = some_of(facts, MAX_LIST, |(name, value)| WireFact {
@@ -399,6 +409,7 @@ fn from_wire(wire: WireItem<'_>) -> Result<Option<ReportItem>, Refused> {
             severity: severity(event.severity),
             text: event.text.to_owned(),
             tags: event.tags.unwrap_or_default().into_iter().map(str::to_owned).collect(),
+            data: event.data.filter(|data| data.len() <= Event::MAX_DATA).map(str::to_owned),
         })));
     }
     if let Some(WireOutcome { order, exit, text }) = wire.outcome {
@@ -500,6 +511,7 @@ mod tests {
             severity: Severity::Warning,
             text: text.to_owned(),
             tags: vec!["disk".to_owned()],
+            data: None,
         })
     }
 
@@ -561,6 +573,32 @@ mod tests {
         assert_eq!(report.epoch, 99);
         let expected: Vec<_> = (5..).zip(items.into_iter().map(Some)).collect();
         assert_eq!(report.items, expected);
+    }
+
+    #[test]
+    fn an_events_data_come_whole_or_not_at_all_and_an_event_without_any_has_the_bytes_of_before() {
+        let with = |text: &str, data: Option<String>| {
+            let ReportItem::Event(event) = event(text) else { unreachable!("it is one") };
+            ReportItem::Event(Event { data, ..event })
+        };
+        let bytes = |item: &ReportItem| {
+            let mut builder = ReportBuilder::new(1);
+            let pushed = builder.push(1, item);
+            (pushed, builder.finish())
+        };
+        let data = |n: usize| Some(format!("{{\"blob\":\"{}\"}}", "x".repeat(n - 11)));
+        let most = with(&"y".repeat(300), data(Event::MAX_DATA));
+        let (pushed, content) = bytes(&most);
+        assert_eq!((pushed, &read(&content).items[0].1), (Pushed::Whole, &Some(most)));
+        let (pushed, content) = bytes(&with(&"y".repeat(900), data(Event::MAX_DATA)));
+        assert_eq!(pushed, Pushed::Cut, "the text gives way");
+        let Some(ReportItem::Event(cut)) = &read(&content).items[0].1 else { panic!("an event") };
+        assert_eq!((cut.data.clone(), cut.text.len() < 600), (data(Event::MAX_DATA), true));
+        let (pushed, content) = bytes(&with("y", data(Event::MAX_DATA + 1)));
+        assert_eq!((pushed, &read(&content).items[0].1), (Pushed::Cut, &Some(with("y", None))));
+        let known = [0xa2, 0, 1, 1, 0x81, 0xa2, 0, 1, 2, 0xa5];
+        let (_, content) = bytes(&with("y", None));
+        assert!(content.bytes().windows(known.len()).any(|w| w == known), "{:?}", content.bytes());
     }
 
     #[test]

@@ -142,6 +142,7 @@ impl SimAgent {
             severity: Severity::Info,
             text: format!("{} item {number}", self.name),
             tags: Vec::new(),
+            data: None,
         };
         self.disk.items.insert(number, ReportItem::Event(event));
     }

@@ -286,6 +286,7 @@ impl Day {
                     severity: Severity::Info,
                     text: format!("event <{}>", self.n_events),
                     tags: Vec::new(),
+                    data: None,
                 };
                 let event = ReportItem::Event(event);
                 weighed(|| self.heart.report(&event, now));

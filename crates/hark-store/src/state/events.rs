@@ -55,8 +55,9 @@ pub(super) fn insert(t: &Transaction<'_>, record: &EventRecord) -> Result<(), Co
     let EventRecord { uid, host, event, count, last, hops } = record;
     // Neither tags nor names of servers have white space: a line feed divides them for ever.
     t.prepare_cached(
-        "INSERT OR IGNORE INTO event (uid, host, at, last, count, kind, severity, line, tags, hops)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT OR IGNORE INTO event (uid, host, at, last, count, kind, severity, line, tags, hops,
+            data)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?
     .execute(params![
         uid.to_string(),
@@ -69,6 +70,7 @@ pub(super) fn insert(t: &Transaction<'_>, record: &EventRecord) -> Result<(), Co
         event.text,
         event.tags.join("\n"),
         hops.join("\n"),
+        event.data,
     ])?;
     Ok(())
 }
@@ -101,6 +103,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Option<(u64, EventRecord)>> {
         severity,
         text: text(8)?,
         tags: words(text(9)?),
+        data: row.get(11)?,
     };
     let last = Unix(row.get(4)?);
     let record = EventRecord { uid, host, event, count: row.get(5)?, last, hops: words(text(10)?) };
@@ -109,7 +112,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Option<(u64, EventRecord)>> {
 }
 
 const COLUMNS: &str =
-    "SELECT id, uid, host, at, last, count, kind, severity, line, tags, hops FROM event";
+    "SELECT id, uid, host, at, last, count, kind, severity, line, tags, hops, data FROM event";
 
 impl StateReader {
     /// Returns events with their places, in the order in which they came: those behind place `after`, at
@@ -126,6 +129,25 @@ impl StateReader {
         self.query(
             &format!("{COLUMNS} WHERE id > ?1 ORDER BY id LIMIT ?2"),
             params![after, limit.min(MAX_ROWS)],
+            read,
+        )
+        .map(|rows| rows.into_iter().flatten().collect())
+    }
+
+    /// Returns events with their places, newest first: those before place `before`, or the newest of all; at
+    /// most `limit`.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn events_before(
+        &self,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<(u64, EventRecord)>, OpenError> {
+        let before = before.and_then(|place| i64::try_from(place).ok()).unwrap_or(i64::MAX);
+        self.query(
+            &format!("{COLUMNS} WHERE id < ?1 ORDER BY id DESC LIMIT ?2"),
+            params![before, limit.min(MAX_ROWS)],
             read,
         )
         .map(|rows| rows.into_iter().flatten().collect())
@@ -191,6 +213,7 @@ mod tests {
                 severity: Severity::Warning,
                 text: text.to_owned(),
                 tags: vec!["a".to_owned(), "b:c".to_owned()],
+                data: None,
             },
             count: 1,
             last: Unix(1_000),
@@ -202,7 +225,8 @@ mod tests {
     fn events_come_back_whole_in_their_order_and_a_second_copy_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let mut state = State::open(folder.path()).unwrap();
-        let (first, second) = (record(7, "one\nline"), record(1, "two"));
+        let (first, mut second) = (record(7, "one\nline"), record(1, "two"));
+        second.event.data = Some(r#"{"hours":5}"#.to_owned());
         let changes = [&first, &second, &record(7, "another")].map(|r| Change::Event(r.clone()));
         state.commit(&[], &changes).unwrap();
         let again = Change::EventRepeated { uid: EventUid(7), count: 3, last: Unix(9_000) };
@@ -213,6 +237,9 @@ mod tests {
         assert_eq!(found[0].1, EventRecord { count: 3, last: Unix(9_000), ..first });
         assert_eq!(found[1].1, second);
         assert_eq!(reader.events_after(found[0].0, 10).unwrap().len(), 1);
+        let newest_first = reader.events_before(None, 10).unwrap();
+        assert_eq!(newest_first, found.iter().rev().cloned().collect::<Vec<_>>());
+        assert_eq!(reader.events_before(Some(newest_first[0].0), 10).unwrap(), found[..1]);
         assert_eq!(reader.event_uids().unwrap(), [EventUid(7), EventUid(1)]);
         assert_eq!(reader.event_places().unwrap(), Some((found[0].0, found[1].0)));
     }

@@ -13,7 +13,7 @@ use super::OpenError;
 use crate::fault::Fault;
 
 /// Every migration, oldest first.
-pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8];
+pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9];
 
 /// The tables of the first version.
 ///
@@ -153,6 +153,11 @@ CREATE INDEX attempt_delivery ON attempt (delivery, id);
 /// Which acknowledgement was told, by the time at which it was made: none is told twice.
 const V8: &str = "
 ALTER TABLE told ADD COLUMN acknowledged INTEGER;
+";
+
+/// What programs are to read of an event.
+const V9: &str = "
+ALTER TABLE event ADD COLUMN data TEXT;
 ";
 
 /// Brings the tables to the newest version and returns where the copy of the old file is, if one

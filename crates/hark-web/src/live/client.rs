@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hark_api::deliveries::DeliveriesQuery;
+use hark_api::events::Happened;
 use hark_api::list::PageQuery;
 use hark_api::live::{Frame, HostChange, JoinSeen, ProblemChange, Rows, Subscribe};
 use hark_api::overview::{Counts, Overview, Problem};
@@ -56,6 +57,8 @@ impl Topic {
 #[derive(Clone, Debug, Default)]
 struct Wants {
     topics: BTreeSet<Topic>,
+    /// Kinds and severities of events of hosts, in small letters; `None` wants none of them, an empty list all.
+    happened: Option<Vec<String>>,
     hosts: Vec<HostName>,
     rows: Vec<HostId>,
 }
@@ -71,7 +74,15 @@ impl Client {
     pub(crate) fn subscribe(&mut self, subscribe: &Subscribe) {
         let mut wants = Wants::default();
         for topic in subscribe.sub.iter().take(Subscribe::MAX_TOPICS) {
-            if let Some(name) = topic.strip_prefix("host:") {
+            if topic == "happened" {
+                wants.happened = Some(Vec::new());
+            } else if let Some(word) = topic.strip_prefix("happened:") {
+                match &mut wants.happened {
+                    // Who wants all of them has these.
+                    Some(words) if words.is_empty() => {}
+                    words => words.get_or_insert_default().push(word.to_lowercase()),
+                }
+            } else if let Some(name) = topic.strip_prefix("host:") {
                 let name = HostName::new(name).ok();
                 wants.hosts.extend(name.filter(|name| self.sight.covers(name.as_str())));
             } else {
@@ -148,6 +159,14 @@ impl Client {
         if self.wants(Topic::Events) {
             let seen = changes.events.into_iter().filter(|event| sight.covers_activity(event));
             frame.events = some(seen.collect());
+        }
+        if let Some(words) = &self.wants.happened {
+            let wanted = |event: &Happened| {
+                let is_one =
+                    |word: &String| *word == event.severity || *word == event.kind.to_lowercase();
+                sight.covers(&event.host) && (words.is_empty() || words.iter().any(is_one))
+            };
+            frame.happened = some(changes.happened.into_iter().filter(wanted).collect());
         }
         if self.wants(Topic::Deliveries) {
             let seen = changes.deliveries.iter().filter_map(|id| backend.delivery(sight, *id).ok());

@@ -3,7 +3,9 @@
 use axum::Json;
 use axum::extract::State;
 use hark_api::Page;
-use hark_api::events::{Activity, EventsBrought, EventsQuery, EventsTaken};
+use hark_api::events::{
+    Activity, EventsBrought, EventsQuery, EventsTaken, Happened, HappenedQuery,
+};
 use hark_api::list::PageQuery;
 
 use crate::app::Shared;
@@ -45,6 +47,19 @@ pub(crate) async fn of_host(
     app.ask(move |backend| backend.events(&who.sight(), Some(&host), query.q.as_deref(), &page))
         .await
         .map(Json)
+}
+
+/// Returns events of hosts, newest first, with their data.
+#[utoipa::path(
+    get, path = "/api/0/happened", tag = "state", params(HappenedQuery),
+    responses((status = 200, body = Page<Happened>))
+)]
+pub(crate) async fn happened(
+    State(app): State<Shared>,
+    who: Who,
+    Params(query): Params<HappenedQuery>,
+) -> Reply<Json<Page<Happened>>> {
+    app.ask(move |backend| backend.happened(&who.sight(), &query)).await.map(Json)
 }
 
 /// Takes events that another server brings. They are on the disk when it is answered.

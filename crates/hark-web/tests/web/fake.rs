@@ -14,7 +14,7 @@ use hark_api::deliveries::{
     Try, TryOutcome,
 };
 use hark_api::dns::{Dns, DnsOrdered};
-use hark_api::events::{Activity, EventsBrought, EventsTaken};
+use hark_api::events::{Activity, EventsBrought, EventsTaken, Happened, HappenedQuery};
 use hark_api::fleet::Fleet;
 use hark_api::handling::Handled;
 use hark_api::hosts::{Check, Host, HostRow, HostsQuery, Limits, Looking};
@@ -131,6 +131,22 @@ fn found<T>(item: Option<T>) -> Answer<T> {
     item.ok_or(Refused::Absent)
 }
 
+/// An event of a host.
+pub(crate) fn happened(host: &str, kind: &str) -> Happened {
+    Happened {
+        uid: "0123456789abcdef0123456789abcdef".to_owned(),
+        host: host.to_owned(),
+        at_unix_s: 1.5,
+        kind: kind.to_owned(),
+        severity: "warning".to_owned(),
+        text: "took 5 hours".to_owned(),
+        tags: vec!["nightly".to_owned()],
+        data: Some(serde_json::json!({"hours": 5})),
+        count: 1,
+        hops: vec!["berlin".to_owned()],
+    }
+}
+
 impl Backend for Fake {
     fn overview(&self, sight: &Sight) -> Answer<Overview> {
         self.overview_shown(sight)
@@ -182,6 +198,11 @@ impl Backend for Fake {
         self.alerts_shown(sight, host)
     }
 
+    fn happened(&self, sight: &Sight, _: &HappenedQuery) -> Answer<Page<Happened>> {
+        let items = self.seen(sight).iter().map(|name| happened(name, "backup")).collect();
+        Ok(Page { items, next: None })
+    }
+
     fn events(
         &self,
         sight: &Sight,
@@ -212,7 +233,8 @@ impl Backend for Fake {
 
     fn bring_events(&self, brought: EventsBrought) -> Answer<EventsTaken> {
         let refused = brought.events.iter().filter(|event| event.uid.len() != 32).count();
-        Ok(EventsTaken { node: "fake".to_owned(), refused: refused as u64 })
+        let takes = vec!["data".to_owned()];
+        Ok(EventsTaken { node: "fake".to_owned(), refused: refused as u64, takes })
     }
 
     fn deliveries(&self, sight: &Sight, _: &DeliveriesQuery) -> Answer<Page<Delivery>> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use hark_api::auth::Role;
-use hark_api::events::Activity;
+use hark_api::events::{Activity, Happened};
 use hark_api::words::Kind;
 use hark_model::{DeliveryId, HostId};
 use http::Method;
@@ -14,6 +14,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use crate::event_stream::EventStream;
+use crate::fake::happened;
 use crate::schema;
 use crate::server::{Caller, Running, start};
 
@@ -202,6 +203,34 @@ async fn only_a_page_of_this_server_opens_one() {
     let token = in_address.bearer.clone().unwrap();
     let reply = running.nobody().get(&format!("/ws?token={token}")).await;
     assert_eq!(reply.status, 401, "a token in an address would be logged");
+}
+
+#[tokio::test]
+async fn a_listener_gets_the_kinds_of_events_that_it_asks_for_with_their_data() {
+    let running = start().await;
+    let hear = |user: &'static str, wants: Value| {
+        let running = &running;
+        async move {
+            let mut socket = Socket::new(running, &running.browser(user)).await;
+            socket.subscribe(json!({"sub": wants})).await;
+            socket
+        }
+    };
+    let mut some = hear("root", json!(["counts", "happened:backup", "happened:CRITICAL"])).await;
+    let mut all = hear("root", json!(["counts", "happened:backup", "happened"])).await;
+    let boot = Happened { severity: "info".to_owned(), ..happened("db1", "boot") };
+    let bad = Happened { severity: "critical".to_owned(), ..happened("web1", "raid") };
+    for event in [boot, happened("db1", "Backup"), bad] {
+        running.live.happened(event);
+    }
+    let kinds = |frame: &Value| {
+        let all = frame["happened"].as_array().unwrap().iter();
+        all.map(|event| event["kind"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let frame = some.next_with("happened").await;
+    assert_eq!(kinds(&frame), ["Backup", "raid"]);
+    assert_eq!(frame["happened"][0]["data"], json!({"hours": 5}));
+    assert_eq!(kinds(&all.next_with("happened").await), ["boot", "Backup", "raid"]);
 }
 
 #[tokio::test]

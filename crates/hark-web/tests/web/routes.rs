@@ -250,6 +250,7 @@ fn table() -> Vec<Route> {
         Route { status: 422, ..get("/api/0/updates/{name}", "/api/0/updates/x", Nothing) },
         get("/api/0/self", "/api/0/self", User),
         get("/api/0/events", "/api/0/events?q=cpu", User),
+        get("/api/0/happened", "/api/0/happened?topics=backup,critical", User),
         post(
             "/api/0/events",
             "/api/0/events",
@@ -508,6 +509,7 @@ async fn lists_hold_only_what_the_user_may_see() {
         "/api/0/incidents",
         "/api/0/deliveries",
         "/api/0/events",
+        "/api/0/happened",
         "/api/0/agents",
     ] {
         let text = monitor.get(path).await.text();

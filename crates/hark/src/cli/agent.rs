@@ -303,6 +303,7 @@ fn boot_event() -> hark_model::Event {
         severity: hark_model::Severity::Info,
         text: "the host has booted".to_owned(),
         tags: Vec::new(),
+        data: None,
     }
 }
 

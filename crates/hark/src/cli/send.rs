@@ -2,7 +2,7 @@
 
 mod mail;
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -23,6 +23,7 @@ use crate::out;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hark send -m 'backup finished'\n  \
     hark send --kind backup --severity warning -m 'took 5 hours' --tag nightly\n  \
+    hark send --kind backup -m 'took 5 hours' --payload '{\"hours\": 5, \"files\": 1200}'\n  \
     backup; hark send --push https://hark.example.net:50004/push/0123… --exit-code $?\n  \
     hark send --mail --push https://hark.example.net:50004/push/0123… < mail")]
 pub(super) struct Args {
@@ -41,6 +42,9 @@ pub(super) struct Args {
     /// A word to match on; may be given more than once.
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
+    /// Any JSON for the programs that get to see the event, at most 500 bytes; `-` reads standard input.
+    #[arg(long, value_name = "JSON", value_parser = parse_payload)]
+    payload: Option<String>,
     /// Read a mail from standard input: its subject and text are what is sent.
     #[arg(long, conflicts_with_all = ["message", "boot"])]
     mail: bool,
@@ -50,6 +54,9 @@ pub(super) struct Args {
     #[arg(long, env = "HARK_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
 }
+
+/// Most bytes of a payload that are read: printed with an indent it is some times as long.
+const MAX_PAYLOAD_READ: usize = 16 * 1024;
 
 /// How a job went.
 #[derive(Debug, clap::Args)]
@@ -104,7 +111,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         bail!("a text has at most {} bytes, this has {}", Event::MAX_TEXT, text.len());
     }
     let at = Clock.now().unix;
-    let event = Event { at, kind, severity: args.severity, text, tags: args.tags.clone() };
+    let (tags, data) = (args.tags.clone(), args.payload.clone());
+    let event = Event { at, kind, severity: args.severity, text, tags, data };
     let folder = args.data.clone().unwrap_or_else(crate::config::default_data_dir).join("agent");
     hark_agent::inject::send(&folder, &event).map_err(|error| explained(error, &folder))?;
     out::note("hark: the agent has it");
@@ -127,6 +135,23 @@ pub(super) fn explained(error: SendError, folder: &Path) -> anyhow::Error {
         );
     }
     error.into()
+}
+
+/// Reads one JSON value, and writes it without blanks.
+fn parse_payload(text: &str) -> Result<String, String> {
+    let read = if text == "-" {
+        // One byte more than may be there with all the blanks that a program puts between.
+        let most = u64::try_from(MAX_PAYLOAD_READ).unwrap_or(u64::MAX);
+        serde_json::from_reader(std::io::stdin().lock().take(most))
+    } else {
+        serde_json::from_str(text)
+    };
+    let value: serde_json::Value = read.map_err(|error| format!("this is no JSON: {error}"))?;
+    let text = value.to_string();
+    if text.len() > Event::MAX_DATA {
+        return Err(format!("it has {} bytes, {} are the most", text.len(), Event::MAX_DATA));
+    }
+    Ok(text)
 }
 
 fn parse_severity(word: &str) -> Result<Severity, String> {

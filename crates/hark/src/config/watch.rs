@@ -56,7 +56,8 @@ impl EventSettings {
         let fold = root.duration("event_fold", Bare::Seconds, FOLD);
         let node = relay.name.clone().unwrap_or(usual.node);
         let files = EventFile::read_all(root);
-        Self { rules: Rules { fold, node }, files, relay: Arc::new(relay) }
+        let take = relay.take.clone();
+        Self { rules: Rules { fold, node, take }, files, relay: Arc::new(relay) }
     }
 
     /// Returns it as it is written, for people, by key.

@@ -38,7 +38,7 @@ use hark_api::alerts::{Alerts, PluginHistory, Plugins};
 use hark_api::audit::AuditLine;
 use hark_api::deliveries::{DeliveriesQuery, Delivery, DeliveryDetail, Retried};
 use hark_api::dns::{Dns, DnsOrdered};
-use hark_api::events::{Activity, EventsBrought, EventsTaken};
+use hark_api::events::{Activity, EventsBrought, EventsTaken, Happened, HappenedQuery};
 use hark_api::fleet::Fleet;
 use hark_api::handling::Handled;
 use hark_api::hosts::{Host, HostRow, HostsQuery, Looking};
@@ -74,6 +74,7 @@ use hark_web::{
 
 pub(crate) use access::Access;
 pub(crate) use by_mail::ByMail;
+pub(crate) use events::shown as event_of_host;
 pub(crate) use words::activity;
 
 use super::links::Links;
@@ -203,6 +204,10 @@ impl Backend for ServerBackend {
         page: &PageQuery,
     ) -> Answer<Page<Activity>> {
         self.activities(sight, host, q, page)
+    }
+
+    fn happened(&self, sight: &Sight, query: &HappenedQuery) -> Answer<Page<Happened>> {
+        self.events_of_hosts(sight, query)
     }
 
     fn incidents(&self, sight: &Sight, query: &IncidentsQuery) -> Answer<Page<IncidentRow>> {

@@ -30,6 +30,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::tally::Tally;
+use super::topics::Topics;
 
 /// A file of `event_files`.
 pub(crate) const KEYS: &[Key] = &[
@@ -42,6 +43,11 @@ pub(crate) const KEYS: &[Key] = &[
         "Age at which it is put aside, at least 1m; never if absent.",
     ),
     Key::new("keep", Kind::Integer, "Old files kept, 0 to 1000.").default("4"),
+    Key::new(
+        "topics",
+        Kind::List(&Kind::Text),
+        "Kinds and severities of events that are written; all if absent.",
+    ),
     Key::new("checks", Kind::Bool, "Write changes of checks and hosts, too.").default("true"),
 ];
 
@@ -75,6 +81,7 @@ pub(crate) struct EventFile {
     max_size: u64,
     every: Option<Duration>,
     keep: u32,
+    topics: Topics,
     checks: bool,
 }
 
@@ -94,12 +101,13 @@ impl EventFile {
             let format = section.word("format", &[("436", Format::P436), ("json", Format::Json)]);
             let keep = u32::try_from(section.u64("keep", 4, 0..=1000)).unwrap_or(4);
             let max_size = section.size("max_size", SIZE).max(4096);
+            let topics = Topics::read(&section, "topics");
             let checks = section.bool("checks", true);
             section.finish(KEYS);
             let Some(path) = path else { continue };
             let format = format.unwrap_or(Format::Json);
             let name = key.value.to_owned();
-            files.push(Self { name, path, format, max_size, every, keep, checks });
+            files.push(Self { name, path, format, max_size, every, keep, topics, checks });
         }
         files
     }
@@ -113,7 +121,7 @@ impl EventFile {
         let every = self.every.map(hark_config::duration::format);
         let shown = json!({
             "path": self.path, "format": format, "max_size": self.max_size, "every": every,
-            "keep": self.keep, "checks": self.checks,
+            "keep": self.keep, "topics": self.topics.words(), "checks": self.checks,
         });
         (self.name.clone(), shown)
     }
@@ -240,7 +248,7 @@ fn write(inbox: &Receiver<ToFiles>, files: &Mutex<Option<Vec<EventFile>>>) {
         }
         match line {
             Ok(ToFiles::Event(record)) => {
-                for to in &mut open {
+                for to in open.iter_mut().filter(|to| to.file.topics.want(&record.event)) {
                     to.writer.write_line(&event_line(to.file.format, &record, &zone));
                 }
             }
@@ -287,6 +295,7 @@ fn event_line(format: Format, record: &EventRecord, zone: &TimeZone) -> String {
             "at": event.at.rfc3339(), "host": host.as_str(), "kind": event.kind.word(),
             "severity": event.severity.word(), "text": event.text, "tags": event.tags,
             "uid": uid.to_string(), "hops": hops,
+            "data": super::happened::data(event),
         })
         .to_string(),
     }
@@ -369,6 +378,7 @@ mod tests {
                 severity: Severity::Warning,
                 text: text.to_owned(),
                 tags: tags.iter().map(|&tag| tag.to_owned()).collect(),
+                data: None,
             },
             count: 1,
             last: Unix(1_795_200_331_000),
@@ -419,6 +429,22 @@ mod tests {
         assert_eq!(value["at"], "2026-11-20T18:45:31Z");
         assert_eq!((&value["kind"], &value["tags"][0]), (&json!("backup"), &json!("a")));
         assert_eq!(value["hops"], json!(["berlin"]));
+    }
+
+    #[test]
+    fn data_are_in_json_lines_and_a_file_may_take_some_topics_only() {
+        let mut record = record("x", &["a"]);
+        record.event.data = Some(r#"{"hours":5}"#.to_owned());
+        let line = event_line(Format::Json, &record, &TimeZone::UTC);
+        let value: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["data"], json!({"hours": 5}));
+        let text = "event_files:\n  x: {path: /x, topics: [boot, CRITICAL]}\n";
+        let document = Document::single(text);
+        let file = EventFile::read_all(&document.root(&NoSecrets)).remove(0);
+        assert_eq!(file.show().1["topics"], json!(["boot", "critical"]));
+        assert!(!file.topics.want(&record.event));
+        record.event.severity = Severity::Critical;
+        assert!(file.topics.want(&record.event));
     }
 
     #[test]

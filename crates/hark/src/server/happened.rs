@@ -16,6 +16,9 @@ use hark_model::time::{Mono, Now};
 use hark_model::{Event, HostName};
 use hark_store::state::{Change, EventRecord, EventUid, MAX_EVENTS, StateReader};
 use ring::rand::{SecureRandom, SystemRandom};
+use serde_json::Value;
+
+use super::topics::Topics;
 
 /// The most hosts that are learned from others: as many as a server is made for.
 const MAX_HOSTS: usize = 100_000;
@@ -30,6 +33,8 @@ pub(crate) struct Rules {
     pub(crate) fold: Duration,
     /// The name of this server among others.
     pub(crate) node: String,
+    /// What it takes of others.
+    pub(crate) take: Topics,
 }
 
 /// How long identical events are counted if nothing else is said.
@@ -38,7 +43,7 @@ pub(crate) const FOLD: Duration = Duration::from_mins(5);
 impl Default for Rules {
     fn default() -> Self {
         let node = crate::sys::host_name().unwrap_or_else(|| "hark".to_owned());
-        Self { fold: FOLD, node }
+        Self { fold: FOLD, node, take: Topics::default() }
     }
 }
 
@@ -53,6 +58,12 @@ pub(crate) struct Brought {
     pub(crate) host: HostName,
     /// What happened.
     pub(crate) event: Event,
+}
+
+/// Returns what programs are to read of an event; an agent may have sent what is no JSON, which is a text.
+pub(crate) fn data(event: &Event) -> Option<Value> {
+    let data = event.data.as_deref()?;
+    Some(serde_json::from_str(data).unwrap_or_else(|_| data.into()))
 }
 
 /// What becomes of an event.
@@ -116,6 +127,9 @@ impl Happened {
         let Brought { uid, hops, host, event } = brought;
         let is_ours = hops.contains(&self.rules.load().node);
         if is_ours || self.seen.contains(&uid) {
+            return Fate::Known;
+        }
+        if !self.rules.load().take.want(&event) {
             return Fate::Known;
         }
         // What another server says of itself is no word about this one.

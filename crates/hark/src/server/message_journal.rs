@@ -40,7 +40,8 @@ impl Line {
             ReportItem::Result(r) => json!({"ID": "RES", "name": name, "check": r.check.as_str(),
                 "status": r.status.word(), "text": r.text, "began_at": r.began_at.0}),
             ReportItem::Event(e) => json!({"ID": "EVT", "name": name, "kind": e.kind.word(),
-                "severity": e.severity.word(), "text": e.text, "tags": e.tags, "at": e.at.0}),
+                "severity": e.severity.word(), "text": e.text, "tags": e.tags,
+                "data": super::happened::data(e), "at": e.at.0}),
             ReportItem::Outcome(o) => json!({"ID": "ORD", "name": name, "order": o.order,
                 "exit": o.exit, "text": o.text}),
             ReportItem::Facts(facts) => {
@@ -86,6 +87,14 @@ impl MessageJournal {
             .name("journal".to_owned())
             .spawn(move || write(writer, &lines))?;
         Ok((Self { queue, heartbeats }, thread))
+    }
+
+    /// Returns a journal whose disk never answers: nothing is taken out of its queue while what is returned
+    /// beside it is kept. Also how many lines the queue holds.
+    #[cfg(test)]
+    pub(crate) fn standing_still() -> (Self, Box<dyn std::any::Any>, usize) {
+        let (queue, lines) = sync_channel(QUEUE);
+        (Self { queue, heartbeats: true }, Box::new(lines), QUEUE)
     }
 
     /// Returns whether heartbeats are written, too.

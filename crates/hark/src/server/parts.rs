@@ -513,7 +513,9 @@ fn line_listener(
 /// Puts each event into the event files, and rings for those who bring them to other servers.
 fn event_listener(links: &Arc<Links>) -> Box<dyn Fn(&EventRecord) + Send> {
     let (files, happened) = (Arc::clone(&links.event_files), links.happened.clone());
+    let live = links.live.clone();
     Box::new(move |record| {
+        live.happened(super::backend::event_of_host(record));
         if let Some(files) = &*files.load() {
             files.event(record);
         }

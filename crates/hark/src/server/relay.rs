@@ -32,6 +32,7 @@ use super::call::{Address, CALL_KEYS};
 use super::links::Links;
 use super::self_report::SelfReport;
 use super::store_loop::{ToStore, chain};
+use super::topics::Topics;
 
 /// The section `relay`.
 pub(crate) const KEYS: &[Key] = &[
@@ -39,6 +40,11 @@ pub(crate) const KEYS: &[Key] = &[
         "name",
         Kind::Text,
         "Name of this server among others, one word; this machine's name if absent.",
+    ),
+    Key::new(
+        "take",
+        Kind::List(&Kind::Text),
+        "Kinds and severities of events that this server takes of others; all if absent.",
     ),
     Key::new("to", Kind::Named(&Kind::Section(TO_KEYS)), "Servers that events are brought to."),
 ];
@@ -59,6 +65,9 @@ const TO_KEYS: &[Key] = &[
     CALL_KEYS[2],
     CALL_KEYS[3],
 ];
+
+/// What a server says that it takes if events may have data.
+pub(crate) const DATA: &str = "data";
 
 /// Rows read at once.
 const ROWS: u32 = 100;
@@ -87,7 +96,7 @@ pub(crate) struct Target {
     name: String,
     address: Address,
     token: Secret,
-    topics: Vec<String>,
+    topics: Topics,
 }
 
 /// The section, read.
@@ -95,6 +104,8 @@ pub(crate) struct Target {
 pub(crate) struct RelaySettings {
     /// The name of this server.
     pub(crate) name: Option<String>,
+    /// What it takes of others.
+    pub(crate) take: Topics,
     /// Whom it brings events to.
     pub(crate) to: Vec<Arc<Target>>,
 }
@@ -111,11 +122,7 @@ impl RelaySettings {
         for (key, target) in section.children("to") {
             let address = Address::read(&target);
             let token = target.required("token").and_then(|value| value.secret());
-            let topics: Vec<String> = target
-                .one_or_many("topics")
-                .iter()
-                .filter_map(|value| value.str().map(str::to_lowercase))
-                .collect();
+            let topics = Topics::read(&target, "topics");
             target.finish(TO_KEYS);
             let name = key.value.to_owned();
             if !is_word(&name) {
@@ -127,8 +134,9 @@ impl RelaySettings {
                 to.push(Arc::new(Target { name, address, token, topics }));
             }
         }
+        let take = Topics::read(&section, "take");
         section.finish(KEYS);
-        Self { name, to }
+        Self { name, take, to }
     }
 
     /// Returns it as it is written, for people, without what is secret.
@@ -138,11 +146,11 @@ impl RelaySettings {
             .iter()
             .map(|t| {
                 let shown =
-                    json!({ "url": t.address.to_string(), "token": "set", "topics": t.topics });
+                    json!({ "url": t.address.to_string(), "token": "set", "topics": t.topics.words() });
                 (t.name.clone(), shown)
             })
             .collect();
-        json!({ "name": self.name, "to": to })
+        json!({ "name": self.name, "take": self.take.words(), "to": to })
     }
 }
 
@@ -155,11 +163,7 @@ fn is_word(text: &str) -> bool {
 impl Target {
     /// Returns true if an event is of a kind or severity that is brought.
     fn wants(&self, record: &EventRecord) -> bool {
-        let event = &record.event;
-        self.topics.is_empty()
-            || self.topics.iter().any(|topic| {
-                *topic == event.kind.word().to_lowercase() || topic == event.severity.word()
-            })
+        self.topics.want(&record.event)
     }
 
     fn cursor(&self) -> String {
@@ -253,6 +257,8 @@ struct Relay {
     lost: Option<(Mono, String)>,
     /// What the other server calls itself, once it has said so.
     node: Option<String>,
+    /// Whether it takes events with data, once it has said so.
+    takes_data: Option<bool>,
     failures: u32,
 }
 
@@ -274,6 +280,7 @@ impl Relay {
             has_spoken: false,
             lost: None,
             node: None,
+            takes_data: None,
             failures: 0,
         }
     }
@@ -299,7 +306,11 @@ impl Relay {
             if has_been || !self.target.wants(&record) {
                 continue;
             }
-            let brought = brought(record);
+            if record.event.data.is_some() && self.takes_data.is_none() {
+                // Nothing is brought yet: what a server of before does not know it would refuse.
+                self.bring(EventsBrought { events: Vec::new() }).await?;
+            }
+            let brought = brought(record, self.takes_data == Some(true));
             bytes += serde_json::to_vec(&brought).map_or(0, |text| text.len() + 1);
             if bytes > MAX_CALL && !events.is_empty() {
                 (upto, more) = (id - 1, true);
@@ -348,6 +359,7 @@ impl Relay {
         let taken: EventsTaken = serde_json::from_slice(&answer)
             .map_err(|e| format!("its answer is not that of a hark: {e}"))?;
         self.node = Some(taken.node);
+        self.takes_data = Some(taken.takes.iter().any(|what| what == DATA));
         Ok(())
     }
 
@@ -404,7 +416,7 @@ fn look(reader: &StateReader, name: &str) -> Result<Looked, String> {
     Ok((Some(cursor), rows, first.saturating_sub(cursor + 1)))
 }
 
-fn brought(record: EventRecord) -> BroughtEvent {
+fn brought(record: EventRecord, with_data: bool) -> BroughtEvent {
     let EventRecord { uid, host, event, hops, .. } = record;
     BroughtEvent {
         uid: uid.to_string(),
@@ -415,6 +427,7 @@ fn brought(record: EventRecord) -> BroughtEvent {
         severity: event.severity.word().to_owned(),
         text: event.text,
         tags: event.tags,
+        data: event.data.filter(|_| with_data).and_then(|data| serde_json::from_str(&data).ok()),
     }
 }
 
@@ -444,6 +457,7 @@ mod tests {
             severity,
             text: "x".to_owned(),
             tags: Vec::new(),
+            data: None,
         };
         let host = HostName::new("web1").unwrap();
         let hops = vec!["berlin".to_owned()];

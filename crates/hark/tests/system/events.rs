@@ -54,8 +54,12 @@ impl Node {
     }
 
     fn send(&self, text: &str) {
+        self.send_with(text, &[]);
+    }
+
+    fn send_with(&self, text: &str, more: &[&str]) {
         let mut command = clean(HARK, &self.folder);
-        command.args(["send", "--topic", "drill", "--severity", "warning", "-m", text]);
+        command.args(["send", "--topic", "drill", "--severity", "warning", "-m", text]).args(more);
         succeed(command.arg("--data").arg(&self.server.data), START);
     }
 
@@ -86,9 +90,17 @@ fn each_event_is_once_at_each_server_of_a_ring_of_which_one_dies_meanwhile() {
     for n in 0..3 {
         nodes[n].brings_to(&nodes[(n + 1) % 3]);
     }
-    nodes[0].send("drill one of ada");
+    nodes[0].send_with("drill one of ada", &["--payload", r#"{"hours": 5, "of": ["ada"]}"#]);
     for node in &nodes {
         until("the first event", AROUND, || (node.lines("drill one of ada") > 0).then_some(()));
+        let found = node.server.get("/api/0/happened?topics=drill&limit=1");
+        let event = &found["items"][0];
+        assert_eq!(
+            (&event["text"], &event["host"]),
+            (&json!("drill one of ada"), &json!("host-ada"))
+        );
+        assert_eq!(event["data"], json!({"hours": 5, "of": ["ada"]}), "at {}", node.name);
+        assert_eq!(node.server.get("/api/0/happened?topics=raid")["items"], json!([]));
     }
 
     nodes[1].server.process.kill();

@@ -74,6 +74,7 @@ fn event(n: usize) -> Item {
         severity: Severity::Info,
         text: format!("line {n}"),
         tags: vec!["w".to_owned()],
+        data: None,
     })
 }
 

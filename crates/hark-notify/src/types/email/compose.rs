@@ -67,9 +67,9 @@ pub(super) fn compose(
         builder = builder.references(references.join(" "));
     }
     let page = s.html.then(|| match &n.document {
-        // A report brings its own.
-        Some(document) => document.html.clone(),
-        None => page::page(n, own.as_deref(), context),
+        // A report brings its own; the data of an event are none.
+        Some(document) if !document.html.is_empty() => document.html.clone(),
+        _ => page::page(n, own.as_deref(), context),
     });
     let plain = part(ContentType::TEXT_PLAIN, own.unwrap_or_else(|| text(n, context)))?;
     let message = match page {

@@ -1,14 +1,17 @@
 //! Events that other servers bring.
 
-use hark_api::events::{BroughtEvent, EventsBrought, EventsTaken};
+use hark_api::events::{BroughtEvent, EventsBrought, EventsTaken, Happened, HappenedQuery};
+use hark_api::list::{Cursor, Page, limit};
 use hark_model::{Event, EventKind, HostName, Severity, Unix};
-use hark_store::state::EventUid;
-use hark_web::{Answer, Refused};
+use hark_store::state::{EventRecord, EventUid};
+use hark_web::{Answer, Refused, Sight};
 use tokio::sync::oneshot;
 
-use super::{ServerBackend, ending};
-use crate::server::happened::Brought;
+use super::{ServerBackend, ending, paging};
+use crate::server::happened::{self, Brought};
 use crate::server::messages::ToEngine;
+use crate::server::relay;
+use crate::server::topics::Topics;
 
 /// The most servers that an event may have come through: more is a circle that somebody hides.
 const MAX_HOPS: usize = 16;
@@ -27,7 +30,52 @@ impl ServerBackend {
         let (reply, stored) = oneshot::channel();
         self.links.engine.send(ToEngine::Brought { events, reply }).map_err(|_| ending())?;
         stored.blocking_recv().map_err(|_| ending())?.map_err(Refused::Unavailable)?;
-        Ok(EventsTaken { node: self.links.event_rules.load().node.clone(), refused })
+        let takes = vec![relay::DATA.to_owned()];
+        Ok(EventsTaken { node: self.links.event_rules.load().node.clone(), refused, takes })
+    }
+}
+
+impl ServerBackend {
+    pub(super) fn events_of_hosts(
+        &self,
+        sight: &Sight,
+        query: &HappenedQuery,
+    ) -> Answer<Page<Happened>> {
+        let topics = Topics::of(&query.topics);
+        let wanted = |record: &EventRecord| {
+            sight.covers(record.host.as_str())
+                && query.host.as_ref().is_none_or(|host| record.host.as_str() == host)
+                && topics.want(&record.event)
+        };
+        paging::scan(
+            limit(query.limit),
+            query.cursor.as_ref().and_then(Cursor::number),
+            |(place, _): &(u64, EventRecord)| *place,
+            |before, most| self.read(|reader| reader.events_before(before, most)),
+            |chunk| {
+                let wanted = chunk.iter().filter(|(_, record)| wanted(record));
+                Ok(wanted.map(|(place, record)| (*place, shown(record))).collect())
+            },
+        )
+    }
+}
+
+/// Returns an event as it is shown to programs.
+pub(crate) fn shown(record: &EventRecord) -> Happened {
+    let EventRecord { uid, host, event, count, hops, .. } = record;
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of this age fit 53 bits")]
+    let at_unix_s = event.at.0 as f64 / 1000.0;
+    Happened {
+        uid: uid.to_string(),
+        host: host.to_string(),
+        at_unix_s,
+        kind: event.kind.word().to_owned(),
+        severity: event.severity.word().to_owned(),
+        text: event.text.clone(),
+        tags: event.tags.clone(),
+        data: happened::data(event),
+        count: *count,
+        hops: hops.clone(),
     }
 }
 
@@ -40,6 +88,7 @@ fn read(event: BroughtEvent) -> Option<Brought> {
         && is_word(&event.kind)
         && !event.text.trim().is_empty()
         && event.text.len() <= Event::MAX_TEXT
+        && event.data.as_ref().is_none_or(|data| data.to_string().len() <= Event::MAX_DATA)
         && event.at_unix_s.is_finite();
     if !is_good {
         return None;
@@ -56,6 +105,7 @@ fn read(event: BroughtEvent) -> Option<Brought> {
             severity: Severity::from_word(&event.severity)?,
             text: event.text.chars().filter(|c| !c.is_control() || *c == '\n').collect(),
             tags: event.tags,
+            data: event.data.filter(|data| !data.is_null()).map(|data| data.to_string()),
         },
     })
 }
@@ -80,6 +130,7 @@ mod tests {
             severity: "warning".to_owned(),
             text: "took\u{7} long".to_owned(),
             tags: vec!["nightly".to_owned()],
+            data: Some(serde_json::json!({"hours": 5})),
         }
     }
 
@@ -88,6 +139,7 @@ mod tests {
         let read_event = read(event()).unwrap();
         assert_eq!(read_event.event.at, Unix(1250));
         assert_eq!(read_event.event.text, "took long");
+        assert_eq!(read_event.event.data.as_deref(), Some(r#"{"hours":5}"#));
         let long = "x".repeat(Event::MAX_TEXT + 1);
         let wrong = [
             BroughtEvent { uid: "7".to_owned(), ..event() },
@@ -97,6 +149,7 @@ mod tests {
             BroughtEvent { at_unix_s: f64::NAN, ..event() },
             BroughtEvent { kind: "two words".to_owned(), ..event() },
             BroughtEvent { severity: "bad".to_owned(), ..event() },
+            BroughtEvent { data: Some(long.clone().into()), ..event() },
             BroughtEvent { text: long, ..event() },
             BroughtEvent { tags: vec![String::new()], ..event() },
         ];

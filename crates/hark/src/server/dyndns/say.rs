@@ -27,6 +27,7 @@ pub(super) fn say(links: &Links, said: &Said) {
         severity: if *is_failure { Severity::Warning } else { Severity::Info },
         text,
         tags: vec!["dns".to_owned()],
+        data: None,
     };
     if links.engine.send(ToEngine::Input(Input::Event { host: number, event })).is_err() {
         tracing::debug!("the engine has ended");

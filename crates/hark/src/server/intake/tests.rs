@@ -120,6 +120,29 @@ fn no_heartbeat_is_acknowledged_before_the_engine_has_said_what_it_looks_at() {
     assert_eq!(beat(&mut intake, 4), None);
 }
 
+#[test]
+fn a_journal_whose_disk_stands_still_holds_up_no_heartbeat_and_its_lost_lines_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut history = History::open(folder.path(), Settings::default()).unwrap();
+    let (mut intake, to_engine, _to_history) = restarted();
+    let catalogue = history.declare(HOST, &[series()], Clock.now()).unwrap();
+    let set = DefineSet { slot: 0, host: HOST, number: SET, series: Arc::from([series()]) };
+    intake.message(ToIntake::SetReady { set, outcome: Ok(catalogue) });
+    intake.close_ticket();
+    let ToEngine::Batch(batch) = to_engine.try_recv().unwrap() else { panic!("no batch") };
+    watched(&mut intake, batch.ticket);
+    let (journal, _disk, room) = MessageJournal::standing_still();
+    intake.setup.journal = Some(journal);
+    let beats = 2 * room;
+    for n in 0..beats {
+        assert_eq!(beat(&mut intake, 0), Some(true), "heartbeat {n}");
+        // What follows from it is not this test's matter, and would be handed on here.
+        intake.frames = HistoryBatch::default();
+        intake.inputs.clear();
+    }
+    assert_eq!(intake.setup.tally.totals().journal_dropped, (beats - room) as u64);
+}
+
 /// Returns what the agent of [`restarted`] sends as the head of a request.
 fn claim(number: u64) -> AgentClaim {
     let digest = [5; 32];
@@ -176,6 +199,7 @@ fn a_batch_over_https_waits_for_its_sets_and_is_answered_when_it_is_on_the_disk(
         severity: Severity::Info,
         text: "hello".to_owned(),
         tags: Vec::new(),
+        data: None,
     };
     let taken_at = Clock.now().unix;
     let sample = |taken_at| Sample { set: 0, taken_at, values: vec![4.5] };
