@@ -2,11 +2,12 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use domain::base::iana::TsigRcode;
 use domain::base::iana::{Class, Opcode, Rcode, Rtype};
 use domain::base::message_builder::PushError;
 use domain::base::rdata::UnknownRecordData;
 use domain::base::{Message, MessageBuilder, Name, ToName as _, Ttl};
-use domain::rdata::tsig::Time48;
+use domain::rdata::tsig::{Time48, Tsig};
 use domain::rdata::{A, Aaaa, AllRecordData};
 use domain::tsig::{ClientTransaction, Key, ValidationError};
 use hark_model::time::Unix;
@@ -99,16 +100,43 @@ impl Signed {
         let mut message =
             Message::from_octets(bytes).map_err(|_| Failure::unanswered("its answer is broken"))?;
         let code = message.header().rcode();
+        let apart = clocks_apart(&message);
         if let Some(transaction) = &self.transaction
             && let Err(error) = transaction.answer(&mut message, time(now))
         {
-            return Err(unsigned(&error, code, transaction.key()));
+            // BIND signs this one answer so that the library does not follow: what it says is believed as
+            // far as a refusal without a signature is.
+            return Err(match (error, apart) {
+                (ValidationError::BadSig, Some((client, server))) => bad_time(client, server),
+                (error, _) => unsigned(&error, code, transaction.key()),
+            });
         }
         match code {
             Rcode::NOERROR => Ok(()),
             code => Err(refusal(code, change)),
         }
     }
+}
+
+/// Returns the time here and there if an answer says that they are too far apart (RFC 8945, 5.2.3). Whether
+/// it is to be believed is another matter.
+fn clocks_apart(message: &Message<Vec<u8>>) -> Option<(Time48, Time48)> {
+    if message.header().rcode() != Rcode::NOTAUTH {
+        return None;
+    }
+    let mut records = message.additional().ok()?.limit_to::<Tsig<_, _>>();
+    let record = records.find_map(Result::ok)?;
+    let signature = record.data();
+    let theirs = signature.other_time()?;
+    (signature.error() == TsigRcode::BADTIME).then(|| (signature.time_signed(), theirs))
+}
+
+fn bad_time(here: Time48, there: Time48) -> Failure {
+    let (ours, theirs) = (u64::from(here), u64::from(there));
+    Failure::away(format!(
+        "BADTIME: the clocks are {} s apart (here {ours}, there {theirs}): set one of them",
+        ours.abs_diff(theirs)
+    ))
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "what is left is all the same: not believed")]
@@ -122,13 +150,7 @@ fn unsigned(error: &ValidationError, code: Rcode, key: &Key) -> Failure {
         ValidationError::ServerBadSig => {
             Failure::refused(format!("BADSIG: the secret of the key `{name}` is another one there"))
         }
-        ValidationError::ServerBadTime { client, server } => {
-            let (ours, theirs) = (u64::from(*client), u64::from(*server));
-            Failure::away(format!(
-                "BADTIME: the clocks are {} s apart (here {ours}, there {theirs}): set one of them",
-                ours.abs_diff(theirs)
-            ))
-        }
+        ValidationError::ServerBadTime { client, server } => bad_time(*client, *server),
         // Refusals need not be signed (RFC 8945, 5.3): but a stranger may have sent it.
         ValidationError::ServerUnsigned if code != Rcode::NOERROR => Failure::away(format!(
             "{code} without a signature{}",

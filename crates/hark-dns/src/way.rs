@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hark_config::{Key, Section};
-use hark_model::Secret;
+use hark_model::{Clock, Secret, Unix};
 use hark_net::{BoxFuture, Resolve, Resolver};
 
 use crate::addresses::Addresses;
@@ -113,6 +113,8 @@ pub struct Context {
     pub port: u16,
     /// A word that no other runner of programs on this machine has.
     pub mark: String,
+    /// What o'clock it is for a signature. Only tests have a clock of their own.
+    pub clock: fn() -> Unix,
 }
 
 impl Context {
@@ -124,6 +126,7 @@ impl Context {
             name_servers: Box::new(move || asked.name_servers()),
             port: crate::server::PORT,
             mark: mark.to_owned(),
+            clock: || Clock.now().unix,
         }
     }
 }

@@ -278,6 +278,32 @@ async fn what_the_server_refuses_is_said_in_words_and_not_repeated() {
 }
 
 #[tokio::test]
+async fn clocks_that_are_apart_are_said_with_how_far_and_it_goes_on_when_they_are_set() {
+    let folder = folder();
+    let port = free_port();
+    let _named = Named::start(folder.path(), "127.0.0.1", port).await;
+    let mut world = World::new("zone.test", &direct(&[at(port)], &key()));
+    world.host("web1", "127.0.0.7");
+    // BIND refuses what is signed more than five minutes before or after its own time.
+    let ahead = || Clock.now().unix + Duration::from_hours(2);
+    let behind = || Clock.now().unix - Duration::from_hours(2);
+    for clock in [ahead, behind] as [fn() -> _; 2] {
+        world.context.clock = clock;
+        let said = world.refused().await;
+        let apart = said.split_once("BADTIME: the clocks are ").map(|(_, rest)| rest);
+        let apart = apart.and_then(|rest| rest.split_once(" s apart (here ")).map(|(n, _)| n);
+        let apart: u64 = apart.unwrap_or_else(|| panic!("{said}")).parse().unwrap();
+        assert!((7190..=7210).contains(&apart), "{said}");
+        assert!(said.contains("set one of them"), "{said}");
+        assert_eq!(dig("127.0.0.1", port, "web1.zone.test", "A"), "");
+    }
+    // Nobody has to say that the clock was set: it is tried again by itself.
+    world.context.clock = || Clock.now().unix;
+    while world.step().await.0 != What::Publish {}
+    assert_eq!(dig("127.0.0.1", port, "web1.zone.test", "A"), "127.0.0.7");
+}
+
+#[tokio::test]
 async fn a_server_that_was_away_gets_what_waited_also_over_a_restart() {
     let folder = folder();
     let port = free_port();

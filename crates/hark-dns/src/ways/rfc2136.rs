@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use hark_config::{Key, Kind, Section};
 use hark_model::Secret;
-use hark_model::time::Clock;
 use hark_net::BoxFuture;
 
 use crate::key::{ALGORITHM, KEY, KEY_FILE, SECRET, TsigKey};
@@ -121,13 +120,13 @@ impl Direct {
         context: &Context,
     ) -> Result<(), Failure> {
         let key = self.key.as_ref().map(|key| &key.key);
-        let signed = sign(update(change), key, Clock.now().unix);
+        let signed = sign(update(change), key, (context.clock)());
         let is_answer = |bytes: &[u8]| signed.is_answer(bytes);
         let answer = server::ask(server, &*context.resolve, &signed.bytes, is_answer, is_cut).await;
         let answer = answer.map_err(|error| {
             if error.was_sent { Failure::unanswered(error.text) } else { Failure::away(error.text) }
         })?;
-        signed.judge(answer, change, Clock.now().unix).map_err(|mut failure| {
+        signed.judge(answer, change, (context.clock)()).map_err(|mut failure| {
             failure.text = format!("{server}: {}", failure.text);
             failure
         })
