@@ -32,6 +32,7 @@ mod digest;
 mod error;
 pub mod handling;
 mod issues;
+mod mail_server;
 pub mod mailbox;
 mod manual;
 pub mod outbox;
@@ -92,6 +93,9 @@ pub struct Delivered {
     pub reference: Option<String>,
 }
 
+/// What is under way at somebody else's. Dropping it closes its connection.
+pub type Pending<'a, T> = BoxFuture<'a, Result<T, SendError>>;
+
 /// One place where messages go, as configured.
 pub trait Receiver: Send + Sync + fmt::Debug {
     /// Returns where messages go, for people, without anything secret: `ops@example.net`,
@@ -112,8 +116,34 @@ pub trait Receiver: Send + Sync + fmt::Debug {
         &'a self,
         notification: &'a Notification,
         context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>>;
+    ) -> Pending<'a, Delivered>;
 
+    /// Returns how people answer in the service that carries the messages. `None`: they cannot, or it is
+    /// not configured.
+    fn feedback(&self) -> Option<&dyn Feedback> {
+        None
+    }
+
+    /// Answers the mail of somebody who has answered a message of this receiver. `None`: the receiver
+    /// sends no mail. It ends within the receiver's own time limit, and is not tried again.
+    fn write_back<'a>(
+        &'a self,
+        _letter: &'a Letter<'a>,
+        _context: &'a Context,
+    ) -> Option<Pending<'a, ()>> {
+        None
+    }
+
+    /// Closes connections that were kept open for too long. To be called every few seconds to
+    /// minutes; cheap if there is nothing to close.
+    fn close_idle(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// What people do with a message in the service that carries it, such as pressing its button. A service
+/// calls us, or is asked; a receiver offers either, or both by how it is configured.
+pub trait Feedback: Send + Sync {
     /// Reads a call that the service makes to us, such as somebody pressing a button. It verifies the
     /// service's signature, in constant time, before it believes anything else. `None`: the receiver
     /// does not offer that.
@@ -127,7 +157,7 @@ pub trait Receiver: Send + Sync + fmt::Debug {
         &'a self,
         _reference: &'a str,
         _context: &'a Context,
-    ) -> Option<BoxFuture<'a, Result<Option<Acknowledged>, SendError>>> {
+    ) -> Option<Pending<'a, Option<Acknowledged>>> {
         None
     }
 
@@ -138,24 +168,8 @@ pub trait Receiver: Send + Sync + fmt::Debug {
         _taken: &'a Acknowledged,
         _said: &'a str,
         _context: &'a Context,
-    ) -> Option<BoxFuture<'a, Result<(), SendError>>> {
+    ) -> Option<Pending<'a, ()>> {
         None
-    }
-
-    /// Answers the mail of somebody who has answered a message of this receiver. `None`: the receiver
-    /// sends no mail. It ends within the receiver's own time limit, and is not tried again.
-    fn write_back<'a>(
-        &'a self,
-        _letter: &'a Letter<'a>,
-        _context: &'a Context,
-    ) -> Option<BoxFuture<'a, Result<(), SendError>>> {
-        None
-    }
-
-    /// Closes connections that were kept open for too long. To be called every few seconds to
-    /// minutes; cheap if there is nothing to close.
-    fn close_idle(&self) -> BoxFuture<'_, ()> {
-        Box::pin(std::future::ready(()))
     }
 }
 

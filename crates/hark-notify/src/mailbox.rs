@@ -12,14 +12,15 @@ use std::fmt;
 use std::time::Duration;
 
 use hark_config::{Bare, Key, Kind, Section};
+use hark_model::Secret;
 use hark_model::time::Unix;
-use hark_model::{HostName, Secret};
-use hark_net::{Guard, Tls, Trust, Wire};
+use hark_net::Wire;
 
 use crate::Context;
 use crate::deadline::Deadline;
 use crate::error::SendError;
-use crate::reach::{connect, secure};
+use crate::mail_server::{self, Dialogue, MailServer, Security, Usual};
+use crate::service;
 
 mod session;
 
@@ -46,16 +47,8 @@ pub const MAILBOX_KEYS: &[Key] = &[
     .default("30s"),
     Key::new("delete", Kind::Bool, "Answers are deleted, and not only marked as read.")
         .default("false"),
-    Key::new(
-        "tls_name",
-        Kind::Text,
-        "Name the certificate must have, if it is not that of `server`.",
-    ),
-    Key::new(
-        "ca_file",
-        Kind::Text,
-        "PEM file of the authorities to trust instead of the system's.",
-    ),
+    mail_server::TLS_NAME,
+    service::CA_FILE,
     Key::new("insecure", Kind::Bool, "Accept any certificate.").default("false"),
     Key::new("timeout", Kind::Duration, "Time for one step, such as logging in.").default("30s"),
 ];
@@ -73,30 +66,18 @@ const IDLE: Duration = Duration::from_mins(4);
 /// Mails that are looked at in one go: what is left over comes in the next.
 const MAX_MAILS: usize = 50;
 
-/// How a connection is protected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Security {
-    Tls,
-    StartTls,
-    None,
-}
-
-const SECURITY: &[(&str, Security)] =
-    &[("tls", Security::Tls), ("starttls", Security::StartTls), ("none", Security::None)];
+/// What is usual for mail that is read.
+const USUAL: Usual = Usual { server: None, security: Security::Tls, ports: [993, 143, 143] };
 
 /// A mailbox, as configured.
 pub struct Mailbox {
-    server: String,
-    tls_name: String,
-    port: u16,
-    security: Security,
+    server: MailServer,
     user: String,
     password: Secret,
     folder: String,
     every: Duration,
     delete: bool,
     timeout: Duration,
-    tls: Tls,
 }
 
 impl fmt::Debug for Mailbox {
@@ -109,11 +90,7 @@ impl Mailbox {
     /// Reads the section `mailbox` of the root. `None`: there is none, or what is wrong was reported.
     pub fn read(root: &Section<'_>) -> Option<Self> {
         let section = root.child("mailbox")?;
-        let security = section.word("security", SECURITY).unwrap_or(Security::Tls);
-        let usual = if security == Security::Tls { 993 } else { 143 };
-        let port = u16::try_from(section.u64("port", usual, 1..=65_535)).unwrap_or(143);
-        let server =
-            section.required("server").and_then(|_| section.parse("server", HostName::new));
+        let server = MailServer::read(&section, USUAL);
         let user = section.required("user").and_then(|value| value.str());
         let password = section.required("password").and_then(|value| value.secret());
         let folder = section.str("folder", "INBOX").to_owned();
@@ -131,34 +108,22 @@ impl Mailbox {
         if timeout.is_zero() || timeout > LONGEST_STEP {
             section.error("timeout", "must be more than 0s and at most 5m");
         }
-        if security == Security::None && section.has("password") {
-            section
-                .warn("password", "the password travels unprotected")
-                .hint("use `security: tls` or `security: starttls`");
-        }
-        let trust = Trust::of_settings(section.opt_str("ca_file"), section.bool("insecure", false));
-        let tls_name = section.opt_str("tls_name").map(str::to_owned);
         let delete = section.bool("delete", false);
         section.finish(MAILBOX_KEYS);
-        let server = server?.to_string();
         Some(Self {
-            tls_name: tls_name.unwrap_or_else(|| server.clone()),
-            server,
-            port,
-            security,
+            server: server?,
             user: user?.to_owned(),
             password: password?,
             folder,
             every,
             delete,
             timeout,
-            tls: Tls::new(trust),
         })
     }
 
     /// Returns which folder of which server it is, for people, without anything secret.
     pub fn target(&self) -> String {
-        format!("{}@{}:{}/{}", self.user, self.server, self.port, self.folder)
+        format!("{}@{}:{}/{}", self.user, self.server.host, self.server.port, self.folder)
     }
 
     /// Returns how often is asked for news.
@@ -172,23 +137,43 @@ impl Mailbox {
     /// Why that is not possible now.
     pub async fn open(&self, context: &Context) -> Result<Open<'_>, SendError> {
         let deadline = Deadline::start(self.timeout);
-        let stream = connect(context, &self.server, self.port, Guard::Open, deadline).await?;
-        let mut session = match self.security {
-            Security::None => Session::greeted(Box::new(stream), &self.server, deadline).await?,
-            Security::Tls => {
-                let secured = secure(&self.tls, stream, &self.tls_name, deadline).await?;
-                Session::greeted(Box::new(secured), &self.server, deadline).await?
-            }
-            Security::StartTls => {
-                let clear = Session::greeted(Box::new(stream), &self.server, deadline).await?;
-                let clear: Box<dyn Wire> = clear.starttls(deadline).await?;
-                let secured = secure(&self.tls, clear, &self.tls_name, deadline).await?;
-                Session::resumed(Box::new(secured), &self.server)
-            }
-        };
+        let mut session = self.server.open(&Reading, context, deadline).await?;
         session.log_in(&self.user, &self.password, deadline).await?;
         session.select(&self.folder, deadline).await?;
         Ok(Open { mailbox: self, session })
+    }
+}
+
+/// Reading mail.
+struct Reading;
+
+impl Dialogue for Reading {
+    type Session = Session;
+
+    async fn greeted(
+        &self,
+        stream: Box<dyn Wire>,
+        host: &str,
+        deadline: Deadline,
+    ) -> Result<Session, SendError> {
+        Session::greeted(stream, host, deadline).await
+    }
+
+    async fn starttls(
+        &self,
+        clear: Session,
+        deadline: Deadline,
+    ) -> Result<Box<dyn Wire>, SendError> {
+        clear.starttls(deadline).await
+    }
+
+    async fn resumed(
+        &self,
+        stream: Box<dyn Wire>,
+        host: &str,
+        _: Deadline,
+    ) -> Result<Session, SendError> {
+        Ok(Session::resumed(stream, host))
     }
 }
 

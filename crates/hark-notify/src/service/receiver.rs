@@ -3,13 +3,11 @@
 use std::fmt;
 
 use hark_model::Notification;
-use hark_net::BoxFuture;
 
 use super::Service;
 use crate::deadline::Deadline;
 use crate::error::{Doing, SendError};
-use crate::handling::{self, Acknowledged, CallError, Called};
-use crate::{Context, Delivered, Receiver};
+use crate::{Context, Delivered, Feedback, Pending, Receiver};
 
 /// A receiver that is a service: what is its own. The rest of a [`Receiver`] is the same for all.
 pub(crate) trait ServiceReceiver: fmt::Debug + Send + Sync {
@@ -34,27 +32,8 @@ pub(crate) trait ServiceReceiver: fmt::Debug + Send + Sync {
         false
     }
 
-    /// As [`Receiver::called`].
-    fn called(&self, _call: &handling::Call<'_>) -> Option<Result<Called, CallError>> {
-        None
-    }
-
-    /// As [`Receiver::acknowledged`].
-    fn acknowledged<'a>(
-        &'a self,
-        _reference: &'a str,
-        _context: &'a Context,
-    ) -> Option<BoxFuture<'a, Result<Option<Acknowledged>, SendError>>> {
-        None
-    }
-
-    /// As [`Receiver::answer`].
-    fn answer<'a>(
-        &'a self,
-        _taken: &'a Acknowledged,
-        _said: &'a str,
-        _context: &'a Context,
-    ) -> Option<BoxFuture<'a, Result<(), SendError>>> {
+    /// As [`Receiver::feedback`].
+    fn feedback(&self) -> Option<&dyn Feedback> {
         None
     }
 }
@@ -72,7 +51,7 @@ impl<T: ServiceReceiver> Receiver for T {
         &'a self,
         notification: &'a Notification,
         context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
+    ) -> Pending<'a, Delivered> {
         Box::pin(async move {
             let deadline = Deadline::start(self.service().settings.timeout);
             match self.deliver(notification, context).await {
@@ -85,24 +64,7 @@ impl<T: ServiceReceiver> Receiver for T {
         })
     }
 
-    fn called(&self, call: &handling::Call<'_>) -> Option<Result<Called, CallError>> {
-        ServiceReceiver::called(self, call)
-    }
-
-    fn acknowledged<'a>(
-        &'a self,
-        reference: &'a str,
-        context: &'a Context,
-    ) -> Option<BoxFuture<'a, Result<Option<Acknowledged>, SendError>>> {
-        ServiceReceiver::acknowledged(self, reference, context)
-    }
-
-    fn answer<'a>(
-        &'a self,
-        taken: &'a Acknowledged,
-        said: &'a str,
-        context: &'a Context,
-    ) -> Option<BoxFuture<'a, Result<(), SendError>>> {
-        ServiceReceiver::answer(self, taken, said, context)
+    fn feedback(&self) -> Option<&dyn Feedback> {
+        ServiceReceiver::feedback(self)
     }
 }

@@ -12,17 +12,18 @@ use std::time::Duration;
 use hark_config::{Bare, Key, Kind, Section};
 use hark_model::time::{Clock, Mono};
 use hark_model::{HostName, Notification, Secret};
-use hark_net::{BoxFuture, Guard, Tls, Trust, Wire};
+use hark_net::{BoxFuture, Wire};
 use lettre::message::Mailbox;
 
 use crate::deadline::{Deadline, read_timeout};
 use crate::error::SendError;
 use crate::handling::Letter;
-use crate::reach::{connect, secure};
+use crate::mail_server::{self, Dialogue, MailServer, Security, Usual};
 use crate::recent::Recent;
 use crate::render::{Template, read_template};
+use crate::service;
 use crate::smtp::{Accepted, Refusal, Session};
-use crate::{Context, Delivered, Receiver, ReceiverType};
+use crate::{Context, Delivered, Pending, Receiver, ReceiverType};
 
 mod compose;
 mod dialogue;
@@ -37,16 +38,9 @@ use reply::ReplyTo;
 #[derive(Debug)]
 pub(crate) struct Email;
 
-/// How the connection is protected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Security {
-    None,
-    StartTls,
-    Tls,
-}
-
-const SECURITY: &[(&str, Security)] =
-    &[("starttls", Security::StartTls), ("tls", Security::Tls), ("none", Security::None)];
+/// What is usual for mail that is handed in.
+const USUAL: Usual =
+    Usual { server: Some("localhost"), security: Security::StartTls, ports: [465, 587, 25] };
 
 pub(crate) const KEYS: &[Key] = &[
     Key::new(
@@ -76,16 +70,8 @@ pub(crate) const KEYS: &[Key] = &[
     .default("starttls"),
     Key::new("user", Kind::Text, "Name to log in with; no log-in without it."),
     Key::new("password", Kind::Secret, "Password to log in with."),
-    Key::new(
-        "tls_name",
-        Kind::Text,
-        "Name the certificate must have, if it is not that of `server`.",
-    ),
-    Key::new(
-        "ca_file",
-        Kind::Text,
-        "PEM file of the authorities to trust instead of the system's.",
-    ),
+    mail_server::TLS_NAME,
+    service::CA_FILE,
     Key::new("insecure", Kind::Bool, "Accept any certificate. The page shows that.")
         .default("false"),
     Key::new("hello", Kind::Text, "Name to greet with, if not that of this machine."),
@@ -154,24 +140,12 @@ impl ReceiverType for Email {
     }
 
     fn read(&self, section: &Section<'_>) -> Option<Box<dyn Receiver>> {
-        let security = section.word("security", SECURITY).unwrap_or(Security::StartTls);
-        let default_port = match security {
-            Security::None => 25,
-            Security::StartTls => 587,
-            Security::Tls => 465,
-        };
-        let server = section.parse("server", HostName::new);
-        let server = server.map_or_else(|| "localhost".to_owned(), |name| name.to_string());
-        let port = section.u64("port", default_port, 1..=65535);
         let settings = Settings {
             to: read_recipients(section),
             from: section.required("from").and_then(|_| section.parse("from", mailbox)),
             reply_to: section.parse("reply_to", ReplyTo::parse),
-            tls_name: section.opt_str("tls_name").unwrap_or(&server).to_owned(),
-            server,
-            port: u16::try_from(port).unwrap_or(default_port_of_mail()),
-            security,
-            login: read_login(section, security),
+            server: MailServer::read(section, USUAL)?,
+            login: read_login(section),
             hello: section.parse("hello", HostName::new),
             subject: read_template(section, "subject").or_else(|| Template::parse(SUBJECT).ok()),
             body: read_template(section, "template"),
@@ -179,15 +153,9 @@ impl ReceiverType for Email {
             timeout: read_timeout(section, "timeout", TIMEOUT),
             keepalive: section.duration("keepalive", Bare::Seconds, KEEPALIVE),
         };
-        let ca_file = section.opt_str("ca_file");
-        let tls = Tls::new(Trust::of_settings(ca_file, section.bool("insecure", false)));
         let complete = !settings.to.is_empty() && settings.from.is_some();
-        complete.then(|| Box::new(Mailer::new(settings, tls)) as Box<dyn Receiver>)
+        complete.then(|| Box::new(Mailer::new(settings)) as Box<dyn Receiver>)
     }
-}
-
-const fn default_port_of_mail() -> u16 {
-    25
 }
 
 fn read_recipients(section: &Section<'_>) -> Vec<Mailbox> {
@@ -215,7 +183,7 @@ fn read_recipients(section: &Section<'_>) -> Vec<Mailbox> {
     recipients
 }
 
-fn read_login(section: &Section<'_>, security: Security) -> Option<(String, Secret)> {
+fn read_login(section: &Section<'_>) -> Option<(String, Secret)> {
     let password = section.opt_secret("password");
     let Some(user) = section.opt_str("user") else {
         if password.is_some() {
@@ -229,11 +197,6 @@ fn read_login(section: &Section<'_>, security: Security) -> Option<(String, Secr
         }
         return None;
     };
-    if security == Security::None {
-        section
-            .warn("password", "the password travels unprotected")
-            .hint("use `security: starttls` or `security: tls`");
-    }
     Some((user.to_owned(), password))
 }
 
@@ -251,10 +214,7 @@ struct Settings {
     to: Vec<Mailbox>,
     from: Option<Mailbox>,
     reply_to: Option<ReplyTo>,
-    server: String,
-    tls_name: String,
-    port: u16,
-    security: Security,
+    server: MailServer,
     login: Option<(String, Secret)>,
     hello: Option<HostName>,
     subject: Option<Template>,
@@ -273,7 +233,6 @@ struct Idle {
 /// One configured e-mail receiver.
 struct Mailer {
     settings: Settings,
-    tls: Tls,
     idle: Mutex<Option<Idle>>,
     /// Who already has a message of which others were put off, by the message's key.
     partly: Mutex<Recent<BTreeSet<String>>>,
@@ -281,10 +240,7 @@ struct Mailer {
 
 impl std::fmt::Debug for Mailer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Mailer")
-            .field("settings", &self.settings)
-            .field("trust", self.tls.trust())
-            .finish_non_exhaustive()
+        f.debug_struct("Mailer").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
@@ -296,10 +252,10 @@ impl Receiver for Mailer {
 
     fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        if *self.tls.trust() == Trust::Anybody && self.settings.security != Security::None {
+        if self.settings.server.trusts_anybody() {
             warnings.push("the mail server's certificate is not verified".to_owned());
         }
-        if self.settings.security == Security::None && self.settings.login.is_some() {
+        if self.settings.server.security == Security::None && self.settings.login.is_some() {
             warnings.push("the password travels unprotected".to_owned());
         }
         warnings
@@ -309,7 +265,7 @@ impl Receiver for Mailer {
         &'a self,
         notification: &'a Notification,
         context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
+    ) -> Pending<'a, Delivered> {
         Box::pin(self.deliver(notification, context))
     }
 
@@ -317,7 +273,7 @@ impl Receiver for Mailer {
         &'a self,
         letter: &'a Letter<'a>,
         context: &'a Context,
-    ) -> Option<BoxFuture<'a, Result<(), SendError>>> {
+    ) -> Option<Pending<'a, ()>> {
         Some(Box::pin(self.write_to(letter, context)))
     }
 
@@ -332,8 +288,8 @@ impl Receiver for Mailer {
 }
 
 impl Mailer {
-    fn new(settings: Settings, tls: Tls) -> Self {
-        Self { settings, tls, idle: Mutex::new(None), partly: Mutex::new(Recent::new(MAX_PARTLY)) }
+    fn new(settings: Settings) -> Self {
+        Self { settings, idle: Mutex::new(None), partly: Mutex::new(Recent::new(MAX_PARTLY)) }
     }
 
     async fn deliver(&self, n: &Notification, context: &Context) -> Result<Delivered, SendError> {
@@ -342,7 +298,7 @@ impl Mailer {
         let recipients = self.recipients(&n.key);
         let from = self.settings.from.as_ref().map(|m| m.email.to_string()).unwrap_or_default();
         let addresses: Vec<&str> = recipients.iter().map(String::as_str).collect();
-        let server = format!("{}:{}", self.settings.server, self.settings.port);
+        let server = format!("{}:{}", self.settings.server.host, self.settings.server.port);
         let asked = || dialogue::asked(&server, &from, &addresses, &mail);
         let question = context.trace.ask(asked);
         let accepted = self.hand_over(&from, &addresses, &mail, (context, deadline)).await;
@@ -442,21 +398,7 @@ impl Mailer {
     async fn open(&self, context: &Context, deadline: Deadline) -> Result<Session, SendError> {
         let s = &self.settings;
         let hello = s.hello.as_ref().map_or_else(|| hello(&context.own_name), ToString::to_string);
-        let stream = connect(context, &s.server, s.port, Guard::Open, deadline).await?;
-        let mut session = match s.security {
-            Security::None => Session::open(Box::new(stream), &s.server, &hello, deadline).await?,
-            Security::Tls => {
-                let stream = secure(&self.tls, stream, &s.tls_name, deadline).await?;
-                Session::open(Box::new(stream), &s.server, &hello, deadline).await?
-            }
-            Security::StartTls => {
-                let plain = Session::open(Box::new(stream), &s.server, &hello, deadline).await?;
-                let stream = plain.starttls(deadline).await?;
-                let stream: Box<dyn Wire> =
-                    Box::new(secure(&self.tls, stream, &s.tls_name, deadline).await?);
-                Session::resume(stream, &s.server, &hello, deadline).await?
-            }
-        };
+        let mut session = s.server.open(&Greeting(hello), context, deadline).await?;
         if let Some((user, password)) = &s.login {
             session.log_in(user, password, deadline).await?;
         }
@@ -478,6 +420,39 @@ impl Mailer {
         if let Some(surplus) = surplus {
             goodbye(surplus.session).await;
         }
+    }
+}
+
+/// Handing mail in, by who greets.
+struct Greeting(String);
+
+impl Dialogue for Greeting {
+    type Session = Session;
+
+    async fn greeted(
+        &self,
+        stream: Box<dyn Wire>,
+        host: &str,
+        deadline: Deadline,
+    ) -> Result<Session, SendError> {
+        Session::open(stream, host, &self.0, deadline).await
+    }
+
+    async fn starttls(
+        &self,
+        clear: Session,
+        deadline: Deadline,
+    ) -> Result<Box<dyn Wire>, SendError> {
+        clear.starttls(deadline).await
+    }
+
+    async fn resumed(
+        &self,
+        stream: Box<dyn Wire>,
+        host: &str,
+        deadline: Deadline,
+    ) -> Result<Session, SendError> {
+        Session::resume(stream, host, &self.0, deadline).await
     }
 }
 

@@ -18,7 +18,6 @@ use std::time::Duration;
 use hark_config::{Key, Kind, Section};
 use hark_model::Notification;
 use hark_model::time::Clock;
-use hark_net::BoxFuture;
 use hark_plugin::{
     Exit, Finished, Given, Happened, Invocation, Output, Permit, Poller, Program, Runner,
     StartError, runner,
@@ -30,7 +29,7 @@ use crate::deadline::read_timeout;
 use crate::error::{Again, Doing, SendError, one_line};
 use crate::render;
 use crate::trace::Asked;
-use crate::{Context, Delivered, Receiver, ReceiverType};
+use crate::{Context, Delivered, Pending, Receiver, ReceiverType};
 
 /// The receiver type `exec`.
 #[derive(Debug)]
@@ -119,7 +118,7 @@ impl Receiver for Command {
         &'a self,
         notification: &'a Notification,
         context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
+    ) -> Pending<'a, Delivered> {
         Box::pin(async move {
             let invocation = Invocation {
                 program: Arc::clone(&self.program),

@@ -10,7 +10,7 @@ use crate::card::{self, Tone, Unit, Words, cut, plain_in_markdown};
 use crate::error::SendError;
 use crate::handling::{Call as Pressed, CallAnswer, CallError, Called, person};
 use crate::service::{self, Answered, Service, ServiceReceiver, Talk, is_refused_as};
-use crate::{Context, Delivered, Receiver, ReceiverType};
+use crate::{Context, Delivered, Feedback, Receiver, ReceiverType};
 
 /// The receiver type `mattermost`.
 #[derive(Debug)]
@@ -166,6 +166,12 @@ impl ServiceReceiver for Channel {
         is_refused_as(error, &[400, 404])
     }
 
+    fn feedback(&self) -> Option<&dyn Feedback> {
+        Some(self)
+    }
+}
+
+impl Feedback for Channel {
     fn called(&self, call: &Pressed<'_>) -> Option<Result<Called, CallError>> {
         self.button.then(|| read_press(call))
     }

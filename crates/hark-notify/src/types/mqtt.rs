@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use hark_config::{Key, Kind, Section};
 use hark_model::{HostName, Notification, Secret};
-use hark_net::{BoxFuture, Guard, Tls, Trust};
+use hark_net::{Guard, Tls, Trust};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use rumqttc::mqttbytes::v4::{
     Connect, ConnectReturnCode, Disconnect, Login, Packet, PubAck, Publish,
@@ -23,7 +23,7 @@ use crate::error::{Again, Doing, SendError};
 use crate::reach::{connect, secure};
 use crate::render::{self, Template, read_template};
 use crate::trace::Asked;
-use crate::{Context, Delivered, Receiver, ReceiverType};
+use crate::{Context, Delivered, Pending, Receiver, ReceiverType};
 
 /// The receiver type `mqtt`.
 #[derive(Debug)]
@@ -236,7 +236,7 @@ impl Receiver for Broker {
         &'a self,
         notification: &'a Notification,
         context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
+    ) -> Pending<'a, Delivered> {
         Box::pin(self.deliver(notification, context))
     }
 }

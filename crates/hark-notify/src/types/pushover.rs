@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use hark_config::{Bare, Key, Kind, Section, Value};
 use hark_model::{Notification, Secret, Unix};
-use hark_net::{BoxFuture, Call, encoded};
+use hark_net::{Call, encoded};
 use http::Method;
 
 use crate::card::{self, Tone, Unit, Words, cut};
 use crate::error::{Again, SendError};
 use crate::handling::{Acknowledged, person};
 use crate::service::{self, Service, ServiceReceiver, Talk};
-use crate::{Context, Delivered, Receiver, ReceiverType};
+use crate::{Context, Delivered, Feedback, Pending, Receiver, ReceiverType};
 
 /// The receiver type `pushover`.
 #[derive(Debug)]
@@ -182,12 +182,17 @@ impl ServiceReceiver for Users {
         Ok(delivered)
     }
 
+    fn feedback(&self) -> Option<&dyn Feedback> {
+        self.emergency.is_some().then_some(self as &dyn Feedback)
+    }
+}
+
+impl Feedback for Users {
     fn acknowledged<'a>(
         &'a self,
         reference: &'a str,
         context: &'a Context,
-    ) -> Option<BoxFuture<'a, Result<Option<Acknowledged>, SendError>>> {
-        self.emergency?;
+    ) -> Option<Pending<'a, Option<Acknowledged>>> {
         Some(Box::pin(self.taken(reference, context)))
     }
 }
@@ -374,14 +379,24 @@ mod tests {
         .await;
         let receiver = users(&server, "");
         let context = context();
-        let taken = receiver.acknowledged("taken", &context).unwrap().await.unwrap().unwrap();
+        let taken = receiver
+            .feedback()
+            .unwrap()
+            .acknowledged("taken", &context)
+            .unwrap()
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(taken.by, "iphone");
         let ago = Clock.now().unix.since(taken.at);
         assert!(ago.as_secs().abs_diff(2) <= 1, "when it was pressed, by our clock: {ago:?} ago");
         assert_eq!(server.only_call().line(), "GET /1/receipts/taken.json?token=app-token");
-        assert_eq!(receiver.acknowledged("open", &context).unwrap().await.unwrap(), None);
+        assert_eq!(
+            receiver.feedback().unwrap().acknowledged("open", &context).unwrap().await.unwrap(),
+            None
+        );
         let quiet = users(&server, "emergency: false\n");
-        assert!(quiet.acknowledged("open", &context).is_none());
+        assert!(quiet.feedback().is_none());
     }
 
     #[tokio::test]

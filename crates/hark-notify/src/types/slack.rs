@@ -9,7 +9,7 @@ use crate::card::{self, Tone, Unit, Words, cut, escaped, escaped_to};
 use crate::error::{Again, SendError};
 use crate::handling::{Call as Pressed, CallError, Called};
 use crate::service::{self, Answered, Service, ServiceReceiver, Talk};
-use crate::{Context, Delivered, Receiver, ReceiverType};
+use crate::{Context, Delivered, Feedback, Receiver, ReceiverType};
 
 mod button;
 
@@ -166,6 +166,12 @@ impl ServiceReceiver for Workspace {
         matches!(error, SendError::Refused { text, .. } if text.contains("thread_not_found"))
     }
 
+    fn feedback(&self) -> Option<&dyn Feedback> {
+        Some(self)
+    }
+}
+
+impl Feedback for Workspace {
     fn called(&self, call: &Pressed<'_>) -> Option<Result<Called, CallError>> {
         Some(button::read(self.signing_secret.as_ref()?, call))
     }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use hark_config::{Key, Kind, Section};
 use hark_model::name::CheckName;
 use hark_model::{HostName, Notification, Reason, Severity};
-use hark_net::{BoxFuture, Dial, Guard, Tls, Trust};
+use hark_net::{Dial, Guard, Tls, Trust};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{UdpSocket, UnixDatagram};
 
@@ -23,7 +23,7 @@ use crate::error::{Doing, SendError, one_line};
 use crate::reach::{connect, secure};
 use crate::render::{self, Template, read_template};
 use crate::trace::Asked;
-use crate::{Context, Delivered, Receiver, ReceiverType};
+use crate::{Context, Delivered, Pending, Receiver, ReceiverType};
 
 /// The receiver type `syslog`.
 #[derive(Debug)]
@@ -245,7 +245,7 @@ impl Receiver for Logger {
         &'a self,
         notification: &'a Notification,
         context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
+    ) -> Pending<'a, Delivered> {
         Box::pin(self.deliver(notification, context))
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hark_config::{Key, Kind, Section};
 use hark_model::{Notification, Reason, Secret};
-use hark_net::{BoxFuture, Call};
+use hark_net::Call;
 use serde_json::{Value, json};
 
 use crate::card::{self, Tone, Unit, Words, cut, escaped};
@@ -14,7 +14,7 @@ use crate::digest::same;
 use crate::error::{Again, SendError};
 use crate::handling::{Acknowledged, Call as Pressed, CallAnswer, CallError, Called, person};
 use crate::service::{self, Answered, Service, ServiceReceiver, Talk};
-use crate::{Context, Delivered, Receiver, ReceiverType};
+use crate::{Context, Delivered, Feedback, Pending, Receiver, ReceiverType};
 
 mod presses;
 
@@ -137,6 +137,12 @@ impl ServiceReceiver for Chat {
         Ok(delivered)
     }
 
+    fn feedback(&self) -> Option<&dyn Feedback> {
+        Some(self)
+    }
+}
+
+impl Feedback for Chat {
     fn called(&self, call: &Pressed<'_>) -> Option<Result<Called, CallError>> {
         Some(read_update(self.webhook_secret.as_ref()?, call))
     }
@@ -145,7 +151,7 @@ impl ServiceReceiver for Chat {
         &'a self,
         reference: &'a str,
         context: &'a Context,
-    ) -> Option<BoxFuture<'a, Result<Option<Acknowledged>, SendError>>> {
+    ) -> Option<Pending<'a, Option<Acknowledged>>> {
         if self.webhook_secret.is_some() {
             return None;
         }
@@ -160,7 +166,7 @@ impl ServiceReceiver for Chat {
         taken: &'a Acknowledged,
         said: &'a str,
         context: &'a Context,
-    ) -> Option<BoxFuture<'a, Result<(), SendError>>> {
+    ) -> Option<Pending<'a, ()>> {
         Some(Box::pin(async move {
             let talk = self.service.begin(context);
             self.say(&taken.press, said, &talk).await

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use hark_config::{Key, Kind, Section};
 use hark_model::{HostName, Notification};
-use hark_net::{BoxFuture, Guard, Tls, Trust};
+use hark_net::{Guard, Tls, Trust};
 use tokio::net::TcpStream;
 
 use self::talk::{Account, Message, Refusal, Security, Talk};
@@ -26,7 +26,7 @@ use crate::reach::connect;
 use crate::render::{self, Template, read_template};
 use crate::served::{Outcomes, Served};
 use crate::trace::Asked;
-use crate::{Context, Delivered, Receiver, ReceiverType};
+use crate::{Context, Delivered, Pending, Receiver, ReceiverType};
 
 mod stream;
 mod talk;
@@ -232,7 +232,7 @@ impl Receiver for Messenger {
         &'a self,
         notification: &'a Notification,
         context: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
+    ) -> Pending<'a, Delivered> {
         Box::pin(self.deliver(notification, context))
     }
 }

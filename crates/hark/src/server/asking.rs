@@ -20,7 +20,7 @@ use hark_model::record::{DeliveryRecord, DeliveryState};
 use hark_model::time::Unix;
 use hark_model::{IncidentId, ReceiverName};
 use hark_notify::handling::Acknowledged;
-use hark_notify::{Context, Receiver, Receivers};
+use hark_notify::{Context, Pending, Receiver, Receivers};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -162,13 +162,22 @@ impl Running {
 fn able(receivers: &Receivers, context: &Context) -> Vec<ReceiverName> {
     let can = |configured: &hark_notify::Configured| {
         // The question itself is never sent: what is made here is not run.
-        configured.receiver.acknowledged("", context).is_some()
+        asks(&*configured.receiver, "", context).is_some()
     };
     receivers
         .iter()
         .filter(|(_, configured)| can(configured))
         .map(|(name, _)| name.clone())
         .collect()
+}
+
+/// Returns the question whether a message was taken, for a receiver that can be asked.
+fn asks<'a>(
+    receiver: &'a dyn Receiver,
+    reference: &'a str,
+    context: &'a Context,
+) -> Option<Pending<'a, Option<Acknowledged>>> {
+    receiver.feedback()?.acknowledged(reference, context)
 }
 
 /// Returns what is to be asked about one incident: its newest message to each receiver that can be asked,
@@ -257,7 +266,7 @@ async fn ask_one(
     context: &Context,
     patience: Duration,
 ) -> Heard {
-    let Some(asked) = receiver.acknowledged(&question.reference, context) else {
+    let Some(asked) = asks(receiver, &question.reference, context) else {
         return Heard::Nothing;
     };
     match tokio::time::timeout(patience, asked).await {
@@ -295,7 +304,8 @@ async fn hand_on<T>(
     } else {
         TOO_OLD.to_owned()
     };
-    if let Some(answer) = receiver.answer(&taken, &said, context)
+    if let Some(feedback) = receiver.feedback()
+        && let Some(answer) = feedback.answer(&taken, &said, context)
         && let Err(error) = answer.await
     {
         tracing::debug!(%error, "who has taken a message was not told what came of it");

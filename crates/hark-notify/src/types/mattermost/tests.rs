@@ -69,7 +69,7 @@ async fn a_webhook_gets_the_same_without_threads() {
     assert_eq!(message["priority"]["priority"], "urgent");
     let text = message["attachments"][0]["text"].as_str().unwrap();
     assert!(text.contains("[Acknowledge](https://hark.example.net/a/"), "{text}");
-    assert!(receiver.called(&pressed(&HeaderMap::new(), b"{}")).is_none());
+    assert!(receiver.feedback().unwrap().called(&pressed(&HeaderMap::new(), b"{}")).is_none());
 }
 
 #[tokio::test]
@@ -94,11 +94,15 @@ fn a_press_says_who_and_carries_the_token_or_is_not_believed() {
     let headers = HeaderMap::new();
     let body =
         br#"{"user_id":"u1","user_name":"mira","post_id":"p","context":{"token":"the-token"}}"#;
-    let read = receiver.called(&pressed(&headers, body)).unwrap().unwrap();
+    let read = receiver.feedback().unwrap().called(&pressed(&headers, body)).unwrap().unwrap();
     let Called::Acknowledge { token, by, id, answer, .. } = read else { panic!("{read:?}") };
     assert_eq!((token.as_str(), by.as_str(), id.as_str()), ("the-token", "mira", "u1"));
     assert_eq!(answer("Taken.", "").body, r#"{"ephemeral_text":"Taken."}"#);
-    let other = receiver.called(&pressed(&headers, br#"{"user_name":"mira"}"#)).unwrap();
+    let other = receiver
+        .feedback()
+        .unwrap()
+        .called(&pressed(&headers, br#"{"user_name":"mira"}"#))
+        .unwrap();
     assert_eq!(other.unwrap_err(), CallError::Unsigned);
 }
 

@@ -141,9 +141,9 @@ fn a_call_is_read_only_with_the_signing_secret() {
     let headers = http::HeaderMap::new();
     let call = Pressed { headers: &headers, body: b"", now: hark_model::Unix(0) };
     let text = "token: x\nchannel: y\n";
-    assert!(read(&Slack, text).called(&call).is_none());
+    assert!(read(&Slack, text).feedback().unwrap().called(&call).is_none());
     let signed = read(&Slack, &format!("{text}signing_secret: z\n"));
-    assert_eq!(signed.called(&call).unwrap().unwrap_err(), CallError::Unsigned);
+    assert_eq!(signed.feedback().unwrap().called(&call).unwrap().unwrap_err(), CallError::Unsigned);
 }
 
 #[test]

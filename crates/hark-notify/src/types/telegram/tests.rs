@@ -118,7 +118,7 @@ fn token() -> String {
 }
 
 async fn taken(receiver: &dyn Receiver, first: &str) -> Option<Acknowledged> {
-    receiver.acknowledged(first, &context()).unwrap().await.unwrap()
+    receiver.feedback().unwrap().acknowledged(first, &context()).unwrap().await.unwrap()
 }
 
 #[tokio::test]
@@ -140,7 +140,13 @@ async fn a_press_is_found_by_the_first_message_once_and_answered_with_what_came_
     assert_eq!(calls[0].json()["allowed_updates"], json!(["callback_query"]));
     assert_eq!(calls[1].json()["offset"], 901);
 
-    receiver.answer(&found, "Incident 1 is acknowledged.", &context()).unwrap().await.unwrap();
+    receiver
+        .feedback()
+        .unwrap()
+        .answer(&found, "Incident 1 is acknowledged.", &context())
+        .unwrap()
+        .await
+        .unwrap();
     let answer = server.last_call();
     assert_eq!(answer.uri, "/bot123:abc-token/answerCallbackQuery");
     let expected = json!({"callback_query_id": "q900", "text": "Incident 1 is acknowledged."});
@@ -180,8 +186,11 @@ fn pressed(secret: Option<&str>, body: &str) -> Result<Called, CallError> {
     let text = "token: 123:abc\nchat: '1'\nwebhook_secret: right-secret\n";
     let receiver = read(&Telegram, text);
     let call = Pressed { headers: &headers, body: body.as_bytes(), now: Unix(0) };
-    assert!(receiver.acknowledged("1", &context()).is_none(), "presses come by themselves");
-    receiver.called(&call).unwrap()
+    assert!(
+        receiver.feedback().unwrap().acknowledged("1", &context()).is_none(),
+        "presses come by themselves"
+    );
+    receiver.feedback().unwrap().called(&call).unwrap()
 }
 
 #[test]

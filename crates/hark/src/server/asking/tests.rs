@@ -2,8 +2,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hark_model::DeliveryId;
-use hark_net::BoxFuture;
-use hark_notify::{Delivered, SendError};
+use hark_notify::{Delivered, Feedback, SendError};
 
 use super::*;
 
@@ -98,15 +97,21 @@ impl Receiver for Stub {
         &'a self,
         _: &'a hark_model::Notification,
         _: &'a Context,
-    ) -> BoxFuture<'a, Result<Delivered, SendError>> {
+    ) -> Pending<'a, Delivered> {
         Box::pin(async { Ok(Delivered::default()) })
     }
 
+    fn feedback(&self) -> Option<&dyn Feedback> {
+        Some(self)
+    }
+}
+
+impl Feedback for Stub {
     fn acknowledged<'a>(
         &'a self,
         reference: &'a str,
         _: &'a Context,
-    ) -> Option<BoxFuture<'a, Result<Option<Acknowledged>, SendError>>> {
+    ) -> Option<Pending<'a, Option<Acknowledged>>> {
         Some(Box::pin(async move {
             self.n_asked.fetch_add(1, Ordering::Relaxed);
             {
@@ -133,7 +138,7 @@ impl Receiver for Stub {
         taken: &'a Acknowledged,
         said: &'a str,
         _: &'a Context,
-    ) -> Option<BoxFuture<'a, Result<(), SendError>>> {
+    ) -> Option<Pending<'a, ()>> {
         Some(Box::pin(async move {
             self.said.lock().unwrap().push(format!("{}: {said}", taken.press));
             Ok(())

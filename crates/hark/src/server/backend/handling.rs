@@ -120,7 +120,8 @@ impl ServerBackend {
         let configured = receivers.find(receiver).ok_or(Refused::Absent)?;
         let is_held = call.is_held;
         let call = Call { headers: &call.headers, body: &call.body, now: call.now };
-        let called = match configured.receiver.called(&call).ok_or(Refused::Absent)? {
+        let feedback = configured.receiver.feedback().ok_or(Refused::Absent)?;
+        let called = match feedback.called(&call).ok_or(Refused::Absent)? {
             Ok(called) => called,
             Err(CallError::Unsigned) => return Ok(ServiceAnswer::Unsigned),
             Err(CallError::Malformed { what }) => return Ok(ServiceAnswer::Malformed(what)),
