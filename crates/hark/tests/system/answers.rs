@@ -146,6 +146,34 @@ fn an_answer_that_dovecot_holds_is_read_and_who_may_acknowledge_does() {
 }
 
 #[test]
+fn an_answer_that_sieve_gives_to_the_command_acknowledges_and_stays_in_the_mailbox() {
+    let folder = folder();
+    let folder = folder.path();
+    let mut dovecot = Dovecot::start(folder);
+    let mut postfix = Postfix::start(folder);
+    postfix.answers_to(dovecot.lmtp);
+    let right = config(&postfix, &dovecot);
+    let (without_mailbox, _) = right.split_once("mailbox:").unwrap();
+    let mut server = Start::new("server", folder).config(without_mailbox).go();
+    server.set_up(PASSWORD);
+    let url = format!("http://127.0.0.1:{}", server.http);
+    dovecot.pipe_to(Path::new(HARK), &["ack", "--mail", "--url", &url]);
+    fail(folder, &server, "one");
+    let told = mail(&postfix, "team@", "one");
+    let to = told.header("reply-to").to_owned();
+    postfix.hand_in("ben@example.net", &to, &answer(&told, "ben@example.net", "thanks"));
+    until("the mail that says nothing", TOLD, || (dovecot.count("ops").1 == 1).then_some(()));
+    assert_eq!(ack(&server, "one"), Value::Null);
+    postfix.hand_in("ben@example.net", &to, &answer(&told, "ben@example.net", "ack 2h on it"));
+    let taken = until("the acknowledgement", TOLD, || {
+        Some(ack(&server, "one")).filter(|ack| !ack.is_null())
+    });
+    assert_eq!((&taken["by"], &taken["comment"]), (&"ben".into(), &"on it".into()));
+    // People find both answers in their mailbox, unread.
+    until("both mails", TOLD, || (dovecot.count("ops") == (0, 2)).then_some(()));
+}
+
+#[test]
 fn a_mailbox_that_cannot_be_read_is_a_problem_of_the_server_until_it_can() {
     let folder = folder();
     let folder = folder.path();

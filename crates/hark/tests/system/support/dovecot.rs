@@ -12,6 +12,9 @@ use super::wait::until;
 
 const PROGRAM: &str = "/usr/sbin/dovecot";
 
+/// What gives mails to programs.
+const SIEVE: &str = "/usr/lib/dovecot/modules/sieve/lib90_sieve_extprograms_plugin.so";
+
 /// How long it may take to answer: the machine may be busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -69,6 +72,32 @@ impl Dovecot {
         let mut dovecot = Self { imap, lmtp, folder, process: None };
         dovecot.resume();
         dovecot
+    }
+
+    /// Gives a copy of each mail to a program from now on, as a Sieve script of the administrator's does.
+    pub(crate) fn pipe_to(&mut self, program: &Path, words: &[&str]) {
+        assert!(Path::new(SIEVE).exists(), "{SIEVE} is missing: run scripts/setup-test");
+        let (bin, script) = (self.folder.join("pipe"), self.folder.join("answers.sieve"));
+        std::fs::create_dir(&bin).unwrap();
+        std::fs::copy(program, bin.join("hark")).unwrap();
+        let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+        let rule = format!(
+            "require [\"copy\", \"vnd.dovecot.pipe\"];\npipe :copy \"hark\" [{}];\n",
+            words.join(", ")
+        );
+        std::fs::write(&script, rule).unwrap();
+        let more = format!(
+            "protocol lmtp {{\n  mail_plugins = sieve\n}}\nplugin {{\n  sieve_plugins = \
+             sieve_extprograms\n  sieve_global_extensions = +vnd.dovecot.pipe\n  \
+             sieve_pipe_bin_dir = {}\n  sieve_before = {}\n}}\n",
+            bin.display(),
+            script.display(),
+        );
+        let settings = self.folder.join("dovecot.conf");
+        let before = std::fs::read_to_string(&settings).unwrap();
+        std::fs::write(&settings, before + &more).unwrap();
+        self.pause();
+        self.resume();
     }
 
     /// Takes it away.
