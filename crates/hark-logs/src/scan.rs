@@ -69,7 +69,8 @@ impl Scanner {
             patterns.map(|(at, pattern)| Numbered::new(at, pattern, unit)).collect();
         debug_assert!(!patterns.is_empty(), "a watch has a pattern");
         let n_patterns = patterns.len();
-        let sure = n_patterns == 1 && unit == Unit::Records;
+        let sure =
+            n_patterns == 1 && unit == Unit::Records && patterns.iter().all(Numbered::is_sure);
         let parts = match unit {
             Unit::Lines => part::group(patterns)?,
             Unit::Records => vec![Part::automaton(&patterns)?],
@@ -248,7 +249,7 @@ mod tests {
 
     /// Patterns of each kind: with words in either case, short and long, with positions that are one
     /// word of bits or more, with ways back and around, too large for bits, and for every line.
-    const KINDS: [&str; 35] = [
+    const KINDS: [&str; 38] = [
         "error: disk",
         "(?i)Error: Disk",
         "(full|empty) disk",
@@ -270,6 +271,9 @@ mod tests {
         r"[^ ]{70}",
         "([de]{3}|[fg]{2,}|i?)+k",
         "[a-z]{300}",
+        "[xd]{130}",
+        "[xk][^r]{190}[^d]",
+        "[^x][x-z]{70}",
         "(?s)r.d",
         "x*",
         "[ab]$^",

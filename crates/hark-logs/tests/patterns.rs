@@ -14,7 +14,7 @@ fn part() -> impl Strategy<Value = String> {
         6 => prop::sample::select(vec!["a", "b", "c", "-", " ", "x", "1", "_", "é", "err", "disk"]),
         6 => prop::sample::select(vec![".", "[ab]", "[^a]", "[a-c1]", r"\w", r"\W", r"\d", r"\s", "[^ -]", "(?i:aX)"]),
         4 => prop::sample::select(vec![r"\b", r"\B", r"\b{start}", r"\b{end}", r"\b{start-half}", r"\b{end-half}", "^", "$", r"\A", r"\z"]),
-        1 => prop::sample::select(vec!["(?u:[é-ö])", r"(?u:\w)", r"(?u:\b)", "(?u:.)", r"(?u:[^a])", "(?i-u:k)", "(?iu:k)"]),
+        2 => prop::sample::select(vec!["(?u:[é-ö])", r"(?u:\w)", r"(?u:\b)", r"(?u:\B)", r"(?u:\b{start})", r"(?u:\b{end-half})", "(?u:.)", r"(?u:[^a])", "(?i-u:k)", "(?iu:k)", r"(?u:\b\w)", r"(?u:.\b)"]),
     ];
     leaf.prop_map(str::to_owned).prop_recursive(4, 24, 4, |inner| {
         let often = prop::sample::select(vec!["*", "+", "?", "{2}", "{1,3}", "{0,2}", "{2,}", "*?", "{7}", "{6,9}"]);

@@ -13,7 +13,7 @@
 
 use regex_syntax::hir::Hir;
 
-use super::machine::{FEW, MOST_JUMPS, Machine, SKIPS, SOME, meets, widen};
+use super::machine::{CARRIES, FEW, MOST_JUMPS, Machine, SKIPS, SOME, meets, widen};
 use super::positions::{Positions, Room, Set, Unsuitable};
 use super::table::{Full, Table};
 
@@ -28,8 +28,11 @@ const BUSY: usize = 8;
 /// Lines that are looked at before the first of their hits is told.
 const LINES: usize = 32;
 
-/// Lines that are looked at side by side where that is by the table.
-const TABLE_LANES: usize = 4;
+/// So much text in a match is more than many lines have: the shorter ones are left out.
+pub(super) const LONG: usize = 64;
+
+/// Streams that are searched side by side where that is by the table.
+const TABLE_STREAMS: usize = 4;
 
 /// Patterns as bits.
 #[derive(Debug)]
@@ -48,6 +51,8 @@ pub(super) struct Bits {
 /// What is known of the buffer.
 #[derive(Debug, Default)]
 struct Known {
+    /// Bytes that a line has which has a match, if that is many.
+    least: usize,
     /// Where the text ends that was looked at.
     until: usize,
     /// Whether its lines have to be looked at one by one.
@@ -70,6 +75,7 @@ enum Words {
     One(Box<Machine<1>>),
     Two(Box<Machine<2>>),
     Four(Box<Machine<4>>),
+    Eight(Box<Machine<8>>),
 }
 
 impl Bits {
@@ -88,16 +94,23 @@ impl Bits {
         let words = match positions.all.len().div_ceil(64) {
             0 | 1 => Words::One(Box::new(Machine::new(&positions, &first, &last, enough)?)),
             2 => Words::Two(Box::new(Machine::new(&positions, &first, &last, enough)?)),
-            _ => Words::Four(Box::new(Machine::new(&positions, &first, &last, enough)?)),
+            3 | 4 => Words::Four(Box::new(Machine::new(&positions, &first, &last, enough)?)),
+            _ => Words::Eight(Box::new(Machine::new(&positions, &first, &last, enough)?)),
         };
         Ok(Self { words, ends, exact, reached: Set::default(), known: Known::default() })
+    }
+
+    /// Says that a line with a match has so many bytes, and that it is [`LONG`] or more.
+    pub(super) fn leave_out_shorter(&mut self, least: usize) {
+        self.known.least = least;
     }
 
     /// Another buffer comes.
     pub(super) fn begin(&mut self) {
         let mut hits = std::mem::take(&mut self.known.hits);
         hits.clear();
-        self.known = Known { busy: self.known.busy, hits, ..Known::default() };
+        let Known { least, busy, .. } = self.known;
+        self.known = Known { least, hits, busy, ..Known::default() };
     }
 
     /// Finds the first line from `at` on that has any of the patterns; `at` is where a line begins.
@@ -108,6 +121,7 @@ impl Bits {
             Words::One(machine) => machine.find::<4>(buffer, at, known, reached),
             Words::Two(machine) => machine.find::<3>(buffer, at, known, reached),
             Words::Four(machine) => machine.find::<2>(buffer, at, known, reached),
+            Words::Eight(machine) => machine.find::<2>(buffer, at, known, reached),
         }
     }
 
@@ -117,6 +131,7 @@ impl Bits {
             Words::One(machine) => machine.look(line),
             Words::Two(machine) => machine.look(line),
             Words::Four(machine) => machine.look(line),
+            Words::Eight(machine) => machine.look(line),
         };
     }
 
@@ -137,12 +152,14 @@ impl Bits {
             Words::One(_) => 1,
             Words::Two(_) => 2,
             Words::Four(_) => 4,
+            Words::Eight(_) => 8,
         };
         let machine = words * 8 * (256 + 6 + 2 * MOST_JUMPS + self.ends.len());
         let table = match &self.words {
             Words::One(machine) => machine.table.as_ref().map_or(0, |table| table.memory()),
             Words::Two(machine) => machine.table.as_ref().map_or(0, |table| table.memory()),
             Words::Four(machine) => machine.table.as_ref().map_or(0, |table| table.memory()),
+            Words::Eight(machine) => machine.table.as_ref().map_or(0, |table| table.memory()),
         };
         let hits = self.known.hits.capacity() * size_of::<(usize, Set)>();
         machine + table + self.ends.len() * size_of::<Set>() + hits
@@ -195,28 +212,52 @@ impl<const W: usize> Machine<W> {
 
     /// Looks at the next text, several streams of it at once.
     fn look_ahead<const K: usize, const J: usize>(
-        &mut self,
+        &self,
         buffer: &[u8],
         at: usize,
         known: &mut Known,
     ) {
-        known.busy = known.lines_with_hits * BUSY > known.lines;
+        known.busy = known.lines_with_hits * BUSY > known.lines || known.least > 0;
         (known.lines, known.lines_with_hits) = (0, 0);
         let mut from = at;
         let streams = [(); K].map(|()| {
-            let stream = stream(buffer.get(from..).unwrap_or_default());
+            let stream = stream(buffer.get(from..).unwrap_or_default(), STREAM);
             from += stream.len();
             stream
         });
         known.until = from;
         let ends = from < buffer.len() || buffer.ends_with(b"\n");
-        known.may_hit = known.busy || !ends || self.any::<K, J>(streams);
+        known.may_hit = known.busy || !ends || meets(&self.ever::<K, J>(streams), &self.last);
     }
 
-    /// Tells whether any of the last positions is ever reached in `streams`.
-    fn any<const K: usize, const J: usize>(&mut self, streams: [&[u8]; K]) -> bool {
-        let by_table = self.with_table(|table, machine| table.any(machine, streams));
-        by_table.unwrap_or_else(|| meets(&self.ever::<K, J>(streams), &self.last))
+    /// Finds the next hits by the table; false if that does not work.
+    fn look_by_table(&mut self, buffer: &[u8], at: usize, known: &mut Known) -> bool {
+        if self.table.is_none() || known.least > 0 {
+            return false;
+        }
+        known.hits.clear();
+        known.told = 0;
+        let mut from = at;
+        let streams = [(); TABLE_STREAMS].map(|()| {
+            let begin = from;
+            from += stream(buffer.get(from..).unwrap_or_default(), STREAM / 2).len();
+            begin..from
+        });
+        let hits = &mut known.hits;
+        if self.with_table(|table, machine| table.hits(machine, buffer, &streams, hits)).is_none() {
+            known.hits.clear();
+            return false;
+        }
+        // The `\r` of a line's end is no part of the line, but was looked at as such.
+        known.hits.retain_mut(|(end, reached)| {
+            let text = buffer.get(..*end).unwrap_or_default();
+            let Some(text) = text.strip_suffix(b"\r") else { return true };
+            let start = memchr::memrchr(b'\n', text).map_or(0, |at| at + 1);
+            *reached = self.look(text.get(start..).unwrap_or_default());
+            meets(reached, &widen(&self.last))
+        });
+        known.looked = from;
+        true
     }
 
     fn find<const K: usize>(
@@ -228,6 +269,7 @@ impl<const W: usize> Machine<W> {
     ) -> Option<usize> {
         // Measured: written out, jumps of four words need more registers than there are.
         match self.jumps.len() {
+            0 if self.has_carries() => self.find_with::<K, CARRIES>(buffer, at, known, found),
             0 if self.has_skips() => self.find_with::<K, SKIPS>(buffer, at, known, found),
             0 => self.find_with::<K, 0>(buffer, at, known, found),
             1..=FEW if W < 4 => self.find_with::<K, FEW>(buffer, at, known, found),
@@ -255,6 +297,9 @@ impl<const W: usize> Machine<W> {
             if at >= buffer.len() {
                 return None;
             }
+            if self.look_by_table(buffer, at, known) {
+                continue;
+            }
             if at >= known.until {
                 self.look_ahead::<K, J>(buffer, at, known);
             }
@@ -269,19 +314,19 @@ impl<const W: usize> Machine<W> {
 
     /// Looks at the next lines, one by one.
     fn look_at_lines<const K: usize, const J: usize>(
-        &mut self,
+        &self,
         buffer: &[u8],
         at: usize,
         known: &mut Known,
     ) {
-        let Known { looked, hits, told, lines: n_lines, lines_with_hits, .. } = known;
+        let Known { least, looked, hits, told, lines: n_lines, lines_with_hits, .. } = known;
         hits.clear();
         *told = 0;
         *looked = at;
         let mut lines: [&[u8]; LINES] = [&[]; LINES];
         let mut ends = [0; LINES];
         let mut count = 0;
-        for (line, end) in lines.iter_mut().zip(&mut ends) {
+        while let Some((line, end)) = lines.get_mut(count).zip(ends.get_mut(count)) {
             let rest = buffer.get(*looked..).unwrap_or_default();
             if rest.is_empty() {
                 break;
@@ -290,21 +335,15 @@ impl<const W: usize> Machine<W> {
             let text = rest.get(..len).unwrap_or_default();
             (*line, *end) = (text.strip_suffix(b"\r").unwrap_or(text), *looked + len);
             *looked += len + 1;
-            count += 1;
+            count += usize::from(len >= *least);
         }
         let mut reached = [[0; W]; LINES];
         // Lanes end in no order.
-        let mut found = |line, ever: &[u64; W]| {
-            if let Some(reached) = reached.get_mut::<usize>(line) {
+        self.lines::<K, J>(lines.get(..count).unwrap_or_default(), |line, ever| {
+            if let Some(reached) = reached.get_mut(line) {
                 *reached = *ever;
             }
-        };
-        let some = lines.get(..count).unwrap_or_default();
-        let by_table =
-            self.with_table(|table, machine| table.lines::<TABLE_LANES>(machine, some, &mut found));
-        if by_table.is_none() {
-            self.lines::<K, J>(some, found);
-        }
+        });
         let lines = ends.iter().zip(&reached).take(count);
         let with_hits = lines.filter(|(_, reached)| meets(reached, &self.last));
         hits.extend(with_hits.map(|(end, reached)| (*end, widen(reached))));
@@ -313,9 +352,9 @@ impl<const W: usize> Machine<W> {
     }
 }
 
-/// Returns the beginning of `text`: whole lines, about [`STREAM`] bytes.
-fn stream(text: &[u8]) -> &[u8] {
-    let after = text.get(STREAM..).unwrap_or_default();
-    let end = memchr::memchr(b'\n', after).map_or(text.len(), |at| STREAM + at + 1);
+/// Returns the beginning of `text`: whole lines, about `length` bytes.
+fn stream(text: &[u8], length: usize) -> &[u8] {
+    let after = text.get(length..).unwrap_or_default();
+    let end = memchr::memchr(b'\n', after).map_or(text.len(), |at| length + at + 1);
     text.get(..end).unwrap_or(text)
 }

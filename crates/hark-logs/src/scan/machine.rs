@@ -10,6 +10,9 @@ pub(super) const MOST_JUMPS: usize = 24;
 /// Stands for no ways but those that leave one position out.
 pub(super) const SKIPS: usize = 1;
 
+/// Stands for those, and steps from one word to the next.
+pub(super) const CARRIES: usize = 2;
+
 /// So many are done without a loop, and so many if all bits are in one word.
 pub(super) const FEW: usize = 3;
 pub(super) const SOME: usize = 7;
@@ -59,6 +62,8 @@ pub(super) struct Machine<const W: usize> {
     step: [u64; W],
     /// Positions that the one after the next follows, as around `.*` or `x?`.
     skip: [u64; W],
+    /// Positions at the end of a word that the first one of the next follows.
+    carry: [u64; W],
     /// Positions that may follow themselves.
     stay: [u64; W],
     pub(super) jumps: Vec<Jump<W>>,
@@ -85,6 +90,7 @@ impl<const W: usize> Machine<W> {
         let mut enter = [[0; W]; 256];
         let mut step = Set::default();
         let mut skip = Set::default();
+        let mut carry = Set::default();
         let mut stay = Set::default();
         let mut jumps: Vec<(Set, Set)> = Vec::new();
         for (at, position) in positions.all.iter().enumerate() {
@@ -101,6 +107,8 @@ impl<const W: usize> Machine<W> {
                     put(&mut stay, at);
                 } else if to == at + 1 && to / 64 == at / 64 {
                     put(&mut step, at);
+                } else if to == at + 1 && W >= WIDE {
+                    put(&mut carry, at);
                 } else if to == at + 2 && to / 64 == at / 64 {
                     put(&mut skip, at);
                 } else {
@@ -136,6 +144,7 @@ impl<const W: usize> Machine<W> {
             first,
             step: cut(&step),
             skip: cut(&skip),
+            carry: cut(&carry),
             stay: cut(&stay),
             jumps,
             few,
@@ -183,6 +192,10 @@ impl<const W: usize> Machine<W> {
         reached
     }
 
+    pub(super) fn has_carries(&self) -> bool {
+        self.carry.iter().any(|word| *word != 0)
+    }
+
     pub(super) fn has_skips(&self) -> bool {
         self.skip.iter().any(|word| *word != 0)
     }
@@ -198,7 +211,14 @@ impl<const W: usize> Machine<W> {
             let next = step | (reached[word] & self.stay[word]) | self.first[word];
             if J == 0 { next } else { next | (reached[word] & self.skip[word]) << 2 }
         });
-        if J <= SKIPS {
+        if J >= CARRIES && W >= WIDE {
+            let mut before = 0;
+            for (next, (reached, carry)) in next.iter_mut().zip(reached.iter().zip(self.carry)) {
+                *next |= before;
+                before = (reached & carry) >> 63;
+            }
+        }
+        if J <= CARRIES {
             // There are none.
         } else if J <= SOME {
             for jump in self.few.iter().take(J) {
@@ -247,6 +267,7 @@ impl<const W: usize> Machine<W> {
 
     pub(super) fn look(&self, line: &[u8]) -> Set {
         widen(&match self.jumps.len() {
+            0 if self.has_carries() => self.line::<CARRIES>(line),
             0 if self.has_skips() => self.line::<SKIPS>(line),
             0 => self.line::<0>(line),
             1..=FEW => self.line::<FEW>(line),

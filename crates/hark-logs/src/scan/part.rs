@@ -4,8 +4,10 @@ use regex_automata::{PatternID, PatternSet};
 use regex_syntax::hir::{Capture, Hir, HirKind, Look, Repetition};
 
 use super::automaton::{Asked, Automaton};
-use super::bits::Bits;
-use super::borders::without_borders;
+use super::bits::{Bits, LONG};
+use super::borders::{
+    has_unicode_borders, without_borders, without_borders_in_text, without_unicode_borders,
+};
 use super::literals::{Finder, MOST, Needles};
 use super::plain::plain;
 use super::{TooLarge, Unit};
@@ -20,9 +22,9 @@ const MOST_FINDERS: usize = 4;
 /// A repetition that is counted so high can make an automaton large, but not bits.
 const HIGH: u32 = 6;
 
-/// Counted repetitions of a pattern that is too large for bits are cut to this in the search for
-/// lines that may have it.
-const CUT: u32 = 16;
+/// Counted repetitions of a pattern that is too large for bits are cut to the first of these with which
+/// it fits, in the search for lines that may have it.
+const CUTS: [u32; 3] = [128, 32, 8];
 
 /// Some of the patterns, which are found in the same way.
 #[derive(Debug)]
@@ -56,7 +58,16 @@ enum Tell {
     /// The bits that found the line know.
     Found,
     Bits(Bits),
-    Automaton(Box<Automaton>, PatternSet),
+    Automaton(Whole, PatternSet),
+}
+
+/// All patterns of a teller as automata.
+#[derive(Debug)]
+struct Whole {
+    /// For text that is UTF-8, in which borders of Unicode words are no riddle.
+    text: Box<Automaton>,
+    /// For other bytes, if that makes a difference.
+    bytes: Option<Box<Automaton>>,
 }
 
 /// A pattern with its number.
@@ -66,6 +77,8 @@ pub(super) struct Numbered {
     alone: Hir,
     /// The form in which it is looked for in a buffer.
     form: Hir,
+    /// Bytes that a line with a match has at least.
+    least: usize,
 }
 
 impl Numbered {
@@ -76,7 +89,13 @@ impl Numbered {
             Unit::Lines => without_borders(&within_line(alone.clone())),
             Unit::Records => alone.clone(),
         };
-        Self { number, alone, form }
+        let least = alone.properties().minimum_len().unwrap_or(0);
+        Self { number, alone, form, least }
+    }
+
+    /// Whether what is found in a record by its form is what the pattern finds.
+    pub(super) fn is_sure(&self) -> bool {
+        !has_unicode_borders(&self.form)
     }
 
     /// Whether `$` is meant to find a `\r` in the middle of a line, `(?R)`: bits know it as the end.
@@ -155,8 +174,8 @@ fn with_positions(rest: Vec<Numbered>, parts: &mut Vec<Part>) -> Result<(), TooL
             fit.push(pattern);
             continue;
         }
-        let cut = cut(&pattern.form);
-        if Bits::new([&cut]).is_ok() {
+        let mut cuts = CUTS.iter().map(|most| cut(&pattern.form, *most));
+        if let Some(cut) = cuts.find(|cut| Bits::new([cut]).is_ok()) {
             pattern.form = cut;
             inexact.push(pattern);
         } else {
@@ -164,8 +183,13 @@ fn with_positions(rest: Vec<Numbered>, parts: &mut Vec<Part>) -> Result<(), TooL
         }
     }
     let (mut sure, mut unsure) = (Vec::new(), Vec::new());
-    pack(&exact, &mut sure);
-    pack(&inexact, &mut unsure);
+    for (patterns, groups) in [(&mut exact, &mut sure), (&mut inexact, &mut unsure)] {
+        // Those that short lines are too short for stand apart.
+        patterns.sort_by_key(|pattern| pattern.least >= LONG);
+        let (usual, long) = patterns.split_at(patterns.partition_point(|p| p.least < LONG));
+        pack(usual, groups);
+        pack(long, groups);
+    }
     if sure.len() + unsure.len() > MOST_BITS {
         large.extend(exact);
         large.extend(inexact);
@@ -192,7 +216,11 @@ fn pack<'a>(patterns: &'a [Numbered], groups: &mut Vec<(Bits, &'a [Numbered])>) 
     if patterns.is_empty() {
         return;
     }
-    if let Ok(bits) = Bits::new(patterns.iter().map(|pattern| &pattern.form)) {
+    if let Ok(mut bits) = Bits::new(patterns.iter().map(|pattern| &pattern.form)) {
+        let least = patterns.iter().map(|pattern| pattern.least).min();
+        if let Some(least) = least.filter(|least| *least >= LONG) {
+            bits.leave_out_shorter(least);
+        }
         groups.push((bits, patterns));
         return;
     }
@@ -233,25 +261,34 @@ fn is_high(hir: &Hir) -> bool {
     }
 }
 
-/// Returns a pattern that finds whatever `hir` does, and is smaller.
-fn cut(hir: &Hir) -> Hir {
+/// Returns a pattern that finds whatever `hir` does, and counts no repetition higher than to `most`.
+fn cut(hir: &Hir, most: u32) -> Hir {
     match hir.kind() {
         HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) | HirKind::Look(_) => hir.clone(),
         HirKind::Repetition(repetition) => {
             let Repetition { min, max, greedy, sub } = repetition.clone();
-            let max = max.filter(|max| *max <= CUT);
-            Hir::repetition(Repetition { min: min.min(CUT), max, greedy, sub: Box::new(cut(&sub)) })
+            let max = max.filter(|max| *max <= most);
+            Hir::repetition(Repetition {
+                min: min.min(most),
+                max,
+                greedy,
+                sub: Box::new(cut(&sub, most)),
+            })
         }
-        HirKind::Capture(Capture { sub, .. }) => cut(sub),
-        HirKind::Concat(parts) => Hir::concat(parts.iter().map(cut).collect()),
-        HirKind::Alternation(parts) => Hir::alternation(parts.iter().map(cut).collect()),
+        HirKind::Capture(Capture { sub, .. }) => cut(sub, most),
+        HirKind::Concat(parts) => Hir::concat(parts.iter().map(|part| cut(part, most)).collect()),
+        HirKind::Alternation(parts) => {
+            Hir::alternation(parts.iter().map(|part| cut(part, most)).collect())
+        }
     }
 }
 
 impl Part {
     /// One whose patterns are found by an automaton, whatever they are.
     pub(super) fn automaton(patterns: &[Numbered]) -> Result<Self, TooLarge> {
-        let forms: Vec<Hir> = patterns.iter().map(|pattern| pattern.form.clone()).collect();
+        // With borders of Unicode words it would be slow; whatever it finds is looked at again.
+        let form = |pattern: &Numbered| without_unicode_borders(&pattern.form);
+        let forms: Vec<Hir> = patterns.iter().map(form).collect();
         let find = Automaton::new(&[&Hir::alternation(forms)], Asked::Where)?;
         let tellers = vec![Teller::automaton(patterns)?];
         Ok(Self { find: Find::Automaton(Box::new(find)), tellers, next: None })
@@ -292,9 +329,10 @@ impl Part {
                     bits.look(text);
                     bits.which().for_each(add);
                 }
-                (Tell::Automaton(automaton, set), _) => {
+                (Tell::Automaton(Whole { text: of_text, bytes }, set), _) => {
                     set.clear();
-                    automaton.which(text, set);
+                    let bytes = bytes.as_mut().filter(|_| std::str::from_utf8(text).is_err());
+                    bytes.unwrap_or(of_text).which(text, set);
                     set.iter().for_each(|id| add(id.as_usize()));
                 }
             }
@@ -312,7 +350,9 @@ impl Part {
         let tellers = self.tellers.iter().map(|teller| match &teller.how {
             Tell::Found => 0,
             Tell::Bits(bits) => bits.memory(),
-            Tell::Automaton(automaton, _) => automaton.memory(),
+            Tell::Automaton(Whole { text, bytes }, _) => {
+                text.memory() + bytes.as_ref().map_or(0, |bytes| bytes.memory())
+            }
         });
         find + tellers.sum::<usize>()
     }
@@ -323,8 +363,12 @@ impl Teller {
     fn automaton<'a>(patterns: impl IntoIterator<Item = &'a Numbered>) -> Result<Self, TooLarge> {
         let (numbers, forms): (Vec<PatternID>, Vec<&Hir>) =
             patterns.into_iter().map(|pattern| (pattern.number, &pattern.alone)).unzip();
-        let automaton = Automaton::new(&forms, Asked::Which)?;
+        let which = |forms: &[&Hir]| Automaton::new(forms, Asked::Which).map(Box::new);
+        let in_text: Vec<Hir> = forms.iter().map(|form| without_borders_in_text(form)).collect();
+        let text = which(&in_text.iter().collect::<Vec<_>>())?;
+        let differ = forms.iter().any(|form| has_unicode_borders(form));
+        let bytes = differ.then(|| which(&forms)).transpose()?;
         let set = PatternSet::new(numbers.len());
-        Ok(Self { how: Tell::Automaton(Box::new(automaton), set), numbers })
+        Ok(Self { how: Tell::Automaton(Whole { text, bytes }, set), numbers })
     }
 }

@@ -6,8 +6,8 @@
 use regex_syntax::hir::{Class, ClassUnicode, Hir, HirKind, Look};
 use regex_syntax::utf8::Utf8Sequences;
 
-/// Bound on positions that are searched together: four words of 64.
-pub(super) const MOST: usize = 256;
+/// Bound on positions that are searched together: eight words of 64.
+pub(super) const MOST: usize = 512;
 
 /// Bound on the byte sequences that a Unicode class is written as. A larger one stands for every
 /// letter that is not ASCII, and what was found is looked at again.
@@ -81,17 +81,17 @@ const INSIDE: Around = Around { starts: false, ends: false };
 
 const NOTHING: Part = Part { first: [0; MOST / 64], last: [0; MOST / 64], empty: true };
 
-pub(super) fn put(set: &mut [u64; 4], number: usize) {
+pub(super) fn put<const N: usize>(set: &mut [u64; N], number: usize) {
     if let Some(word) = set.get_mut(number / 64) {
         *word |= 1 << (number % 64);
     }
 }
 
-pub(super) fn has(set: &[u64; 4], number: usize) -> bool {
+pub(super) fn has<const N: usize>(set: &[u64; N], number: usize) -> bool {
     set.get(number / 64).is_some_and(|word| word >> (number % 64) & 1 == 1)
 }
 
-fn add_all(set: &mut Set, other: &Set) {
+fn add_all<const N: usize>(set: &mut [u64; N], other: &[u64; N]) {
     for (word, other) in set.iter_mut().zip(other) {
         *word |= other;
     }

@@ -7,8 +7,10 @@
 //! would fill the table again and again. They do without it: bits are never slow, only slower.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
-use super::machine::{Machine, add, meets};
+use super::machine::{Machine, meets, widen};
+use super::positions::Set;
 
 /// Bound on the entries of a table: 64 kilobytes, and what a number has room for.
 const MOST_ENTRIES: usize = 1 << 15;
@@ -25,8 +27,8 @@ const TRIES: u32 = 2;
 /// Says that one of the last positions is in the set.
 const HIT: u16 = 1 << 15;
 
-/// Bytes of a line that are looked at before anybody asks what was found.
-const PIECE: usize = 16;
+/// Bytes that are looked at side by side before anybody asks what was found.
+const PIECE: usize = 32;
 
 /// A set's number, which is where its row in the table begins; zero is no set, and leads nowhere else.
 /// [`HIT`] is part of it.
@@ -59,15 +61,6 @@ struct Entry<const W: usize> {
 /// There is no room for more.
 #[derive(Debug)]
 pub(super) struct Full;
-
-/// A line on its way.
-#[derive(Clone, Copy)]
-struct Lane<'l, const W: usize> {
-    line: usize,
-    rest: &'l [u8],
-    at: Number,
-    ever: [u64; W],
-}
 
 impl<const W: usize> Table<W> {
     /// Makes an empty one for a machine. None if its rows would be too long.
@@ -108,26 +101,66 @@ impl<const W: usize> Table<W> {
         self.full_early >= TRIES
     }
 
-    /// Tells whether any of the last positions is ever reached in `streams`, each of which begins
-    /// with a line.
-    pub(super) fn any<const K: usize>(
+    /// Finds the lines of `streams`, which stand one behind the other in `buffer` and are whole lines, in
+    /// which any of the last positions is reached. Adds where each of them ends and what is reached in it.
+    pub(super) fn hits<const K: usize>(
         &mut self,
         machine: &Machine<W>,
-        streams: [&[u8]; K],
-    ) -> Result<bool, Full> {
+        buffer: &[u8],
+        streams: &[Range<usize>; K],
+        hits: &mut Vec<(usize, Set)>,
+    ) -> Result<(), Full> {
         let start = self.number(machine, machine.start())?;
-        let shortest = streams.iter().map(|stream| stream.len()).min().unwrap_or(0);
-        let parts = streams.map(|stream| stream.split_at(shortest));
-        let (at, ever) = self.side_by_side([start; K], parts.map(|(head, _)| head));
-        let mut any = false;
-        for ((stream, (_, tail)), (at, ever)) in
-            streams.into_iter().zip(parts).zip(at.into_iter().zip(ever))
-        {
-            let (begin, rest) = if at == 0 { (start, stream) } else { (at, tail) };
-            any |= ever & HIT != 0 || self.learn(machine, begin, rest, |_| ())? & HIT != 0;
+        let shortest = streams.iter().map(ExactSizeIterator::len).min().unwrap_or(0);
+        // Where the last hit of each stream is in `hits`.
+        let mut last = [usize::MAX; K];
+        let mut hit = |stream: usize, at: usize, set: &[u64; W]| {
+            let Some(last) = last.get_mut(stream) else { return };
+            if let Some((_, all)) = hits.get_mut(*last).filter(|(end, _)| at <= *end) {
+                for (all, new) in all.iter_mut().zip(set) {
+                    *all |= new;
+                }
+                return;
+            }
+            let rest = buffer.get(at..).unwrap_or_default();
+            let end = memchr::memchr(b'\n', rest).map_or(buffer.len(), |len| at + len);
+            *last = hits.len();
+            hits.push((end, widen(set)));
+        };
+        let mut at = [start; K];
+        let mut done = 0;
+        while done < shortest {
+            let length = (shortest - done).min(PIECE);
+            let piece = |stream: &Range<usize>| {
+                let begin = stream.start + done;
+                buffer.get(begin..begin + length).unwrap_or_default()
+            };
+            let (after, ever) = self.side_by_side(at, streams.each_ref().map(piece));
+            for (number, (stream, at)) in streams.iter().zip(&mut at).enumerate() {
+                if after[number] != 0 && ever[number] & HIT == 0 {
+                    *at = after[number];
+                    continue;
+                }
+                let begin = stream.start + done;
+                let hit = |place, set: &_| hit(number, begin + place, set);
+                *at = self.learn(machine, *at, piece(stream), hit)?;
+            }
+            done += length;
+        }
+        for (number, (stream, at)) in streams.iter().zip(at).enumerate() {
+            let begin = stream.start + done;
+            let rest = buffer.get(begin..stream.end).unwrap_or_default();
+            let at = self.learn(machine, at, rest, |place, set| hit(number, begin + place, set))?;
+            // The last line may have no end.
+            let is_open = stream.end == buffer.len() && !stream.is_empty();
+            let at_end = self.entry(at).at_end;
+            if is_open && buffer.last() != Some(&b'\n') && meets(&at_end, &machine.last) {
+                hit(number, stream.end, &at_end);
+            }
             self.used += stream.len();
         }
-        Ok(any)
+        hits.sort_unstable_by_key(|(end, _)| *end);
+        Ok(())
     }
 
     /// Returns where some texts of the same length lead, and the hits on the way. Zero if that is not
@@ -158,33 +191,31 @@ impl<const W: usize> Table<W> {
     }
 
     /// Goes through `text` and learns what is not known; `hit` is told what is reached where it is one
-    /// of the last positions. Returns where that leads, with [`HIT`] if there was any hit.
+    /// of the last positions. Returns where that leads.
     fn learn(
         &mut self,
         machine: &Machine<W>,
         mut at: Number,
         text: &[u8],
-        mut hit: impl FnMut(&[u64; W]),
+        mut hit: impl FnMut(usize, &[u64; W]),
     ) -> Result<Number, Full> {
-        let mut ever = 0;
-        for byte in text {
+        for (place, byte) in text.iter().enumerate() {
             let mut next = self.step(at, *byte);
             if next == 0 {
                 let set = self.entry(at).set;
                 next = self.number(machine, machine.step(&set, *byte))?;
                 let class = self.classes[usize::from(*byte)];
-                if let Some(place) = self.next.get_mut(usize::from(at & !HIT) + usize::from(class))
+                if let Some(known) = self.next.get_mut(usize::from(at & !HIT) + usize::from(class))
                 {
-                    *place = next;
+                    *known = next;
                 }
             }
             at = next;
             if at & HIT != 0 {
-                ever = HIT;
-                hit(&self.entry(at).set);
+                hit(place, &self.entry(at).set);
             }
         }
-        Ok(at | ever)
+        Ok(at)
     }
 
     fn entry(&self, at: Number) -> Entry<W> {
@@ -209,72 +240,6 @@ impl<const W: usize> Table<W> {
         Ok(number)
     }
 
-    /// Looks at some lines, which are given without their ends: `found` is told what is reached in each
-    /// of them, in no order.
-    pub(super) fn lines<const K: usize>(
-        &mut self,
-        machine: &Machine<W>,
-        lines: &[&[u8]],
-        mut found: impl FnMut(usize, &[u64; W]),
-    ) -> Result<(), Full> {
-        let start = self.number(machine, machine.start())?;
-        let begin = |line: usize| {
-            let rest = lines.get(line)?;
-            Some(Lane { line, rest, at: start, ever: [0; W] })
-        };
-        let mut begun = K.min(lines.len());
-        let mut lanes: [Option<Lane<'_, W>>; K] = std::array::from_fn(begin);
-        loop {
-            self.piece(machine, &mut lanes)?;
-            let mut any = false;
-            for place in &mut lanes {
-                let Some(lane) = place else { continue };
-                any = true;
-                if lane.rest.is_empty() || machine.is_enough(&lane.ever) {
-                    if lane.rest.is_empty() {
-                        add(&mut lane.ever, &self.entry(lane.at).at_end);
-                    }
-                    found(lane.line, &lane.ever);
-                    *place = begin(begun);
-                    begun += 1;
-                }
-            }
-            if !any {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Takes each lane a piece further.
-    fn piece<const K: usize>(
-        &mut self,
-        machine: &Machine<W>,
-        lanes: &mut [Option<Lane<'_, W>>; K],
-    ) -> Result<(), Full> {
-        let rest = lanes.each_ref().map(|lane| lane.as_ref().map_or(&[][..], |lane| lane.rest));
-        // Lanes that have come to an end have nothing to wait for: they go along with another one.
-        let some = rest.iter().filter(|rest| !rest.is_empty());
-        let shortest = some.min_by_key(|rest| rest.len()).copied().unwrap_or_default();
-        let along = shortest.get(..PIECE).unwrap_or(shortest);
-        let heads = rest.map(|rest| rest.get(..along.len()).unwrap_or(along));
-        let before = lanes.each_ref().map(|lane| lane.as_ref().map_or(0, |lane| lane.at));
-        let (after, ever) = self.side_by_side(before, heads);
-        for (lane, (head, (after, ever))) in
-            lanes.iter_mut().zip(heads.into_iter().zip(after.into_iter().zip(ever)))
-        {
-            let Some(lane) = lane.as_mut().filter(|lane| !lane.rest.is_empty()) else { continue };
-            self.used += head.len();
-            lane.rest = lane.rest.get(head.len()..).unwrap_or_default();
-            if after != 0 && ever & HIT == 0 {
-                lane.at = after;
-                continue;
-            }
-            let all = &mut lane.ever;
-            lane.at = self.learn(machine, lane.at, head, |set| add(all, set))?;
-        }
-        Ok(())
-    }
-
     /// Returns the bytes that it holds.
     pub(super) fn memory(&self) -> usize {
         let number = size_of::<[u64; W]>() + size_of::<Number>() + 1;
@@ -288,7 +253,7 @@ impl<const W: usize> Table<W> {
 #[cfg(test)]
 mod tests {
     use super::super::machine::MOST_JUMPS;
-    use super::super::positions::{Positions, Room, Set};
+    use super::super::positions::{Positions, Room};
     use super::*;
     use crate::pattern::{Pattern, within_line};
 
@@ -313,20 +278,28 @@ mod tests {
 
     #[test]
     fn what_is_reached_by_the_table_is_what_bits_reach() {
-        let machine = machine::<1>("(ab|c[d-f]+)+g|x(y|zz)*[a-d]$");
+        let machine = machine::<1>("(ab|c[d-f]+)+g|x(y|zz)*[a-d]$|^q");
         let mut table = Table::new(&machine).unwrap();
-        let text = text(200_000);
-        let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
-        let (mut by_bits, mut by_table) = (vec![[0; 1]; lines.len()], vec![[0; 1]; lines.len()]);
-        machine.lines::<4, MOST_JUMPS>(&lines, |line, ever| by_bits[line] = *ever);
-        table.lines::<4>(&machine, &lines, |line, ever| by_table[line] = *ever).unwrap();
-        let hits = |all: &[[u64; 1]]| -> Vec<bool> {
-            all.iter().map(|ever| meets(ever, &machine.last)).collect()
-        };
-        assert_eq!(hits(&by_table), hits(&by_bits));
-        assert!(hits(&by_bits).iter().any(|hit| *hit) && !hits(&by_bits).iter().all(|hit| *hit));
-        let streams = text.split_at(text.len() / 2);
-        assert!(table.any(&machine, [streams.0, streams.1]).unwrap());
+        let mut text = text(200_000);
+        text.truncate(text.iter().rposition(|byte| *byte == b'\n').unwrap() + 1);
+        for end in [&b""[..], b"xyyd", b"q"] {
+            let buffer = [&text[..], end].concat();
+            let lines: Vec<&[u8]> = buffer.split(|byte| *byte == b'\n').collect();
+            let mut expected = Vec::new();
+            machine.lines::<4, MOST_JUMPS>(&lines, |line, ever| {
+                if meets(ever, &machine.last) && !(end.is_empty() && line == lines.len() - 1) {
+                    let end = lines.iter().take(line + 1).map(|line| line.len() + 1).sum::<usize>();
+                    expected.push(end - 1);
+                }
+            });
+            expected.sort_unstable();
+            let middle = text[..100_000].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
+            let mut hits = Vec::new();
+            table.hits(&machine, &buffer, &[0..middle, middle..buffer.len()], &mut hits).unwrap();
+            let ends: Vec<usize> = hits.iter().map(|(end, _)| *end).collect();
+            assert_eq!(ends, expected);
+            assert!(ends.len() > 10 && ends.len() < lines.len());
+        }
         assert!(table.memory() < 20_000, "{}", table.memory());
     }
 
@@ -335,8 +308,9 @@ mod tests {
         let machine = machine::<4>("[a-q][^u-z]{100}x");
         let mut table = Table::new(&machine).unwrap();
         let text = text(WORTH);
+        let streams = [0..WORTH / 2, WORTH / 2..WORTH];
         for tries in 1..=TRIES {
-            assert!(table.any(&machine, [&text]).is_err());
+            assert!(table.hits(&machine, &text, &streams, &mut Vec::new()).is_err());
             assert!(table.memory() < 160_000, "{}", table.memory());
             assert_eq!(table.renew(), tries == TRIES);
         }
@@ -350,7 +324,6 @@ mod tests {
         let best = machine.ever::<2, MOST_JUMPS>(streams);
         machine.use_usual_vectors();
         assert_eq!(machine.ever::<2, MOST_JUMPS>(streams), best);
-        let set: Set = best;
-        assert!(set.iter().any(|word| *word != 0));
+        assert!(best.iter().any(|word| *word != 0));
     }
 }
