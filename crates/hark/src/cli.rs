@@ -17,6 +17,7 @@ mod dns;
 mod doctor;
 mod enroll;
 mod explain;
+mod hosts;
 mod import;
 mod incidents;
 mod install;
@@ -34,8 +35,10 @@ mod server;
 pub(crate) mod service;
 mod silence;
 mod status;
+mod top;
 mod up;
 mod update;
+mod watch;
 mod watchdog;
 
 use std::process::ExitCode;
@@ -70,6 +73,8 @@ enum Command {
     Once(once::Args),
     Send(send::Args),
     Status(status::Args),
+    Top(top::Args),
+    Hosts(hosts::Args),
     Incidents(incidents::Args),
     Explain(explain::Args),
     Route(route::Args),
@@ -113,6 +118,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Once(args) => once::run(&args),
         Command::Send(args) => send::run(&args),
         Command::Status(args) => Ok(status::run(&args)),
+        Command::Top(args) => top::run(&args),
+        Command::Hosts(args) => hosts::run(&args),
         Command::Incidents(args) => incidents::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Route(args) => route::run(&args),

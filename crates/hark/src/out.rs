@@ -45,6 +45,13 @@ pub(crate) fn erase_note() {
     passing_note("");
 }
 
+/// On a terminal: clears it, so that what follows takes the place of what was there.
+pub(crate) fn begin_screen() {
+    if io::stdout().is_terminal() {
+        text("\u{1b}[2J\u{1b}[H");
+    }
+}
+
 /// There is nobody left to tell that nobody listens.
 fn ignore(_result: io::Result<()>) {}
 

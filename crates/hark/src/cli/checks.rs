@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use hark_model::time::Clock;
+use hark_net::encoded;
 use serde_json::{Value, json};
 
 use super::client::{ApiArgs, Client};
 use super::status::{age_text, seconds_of, state_word, text};
+use super::watch::{self, Watch};
 use crate::out;
 
 /// How often it is looked whether newer results are there.
@@ -21,7 +23,7 @@ const WAIT: Duration = Duration::from_secs(30);
 ///
 /// Exit code: 0 all shown are ok, 1 a warning or unknown, 2 something is critical, 3 no answer.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  hark checks web1\n  hark checks web1 shop --now\n  \
+#[command(after_help = "Examples:\n  hark checks web1 --watch\n  hark checks web1 shop --now\n  \
     hark checks web1 --now")]
 pub(super) struct Args {
     /// The host.
@@ -29,8 +31,10 @@ pub(super) struct Args {
     /// Only this check.
     check: Option<String>,
     /// Look at once, before what is due, and wait for the result.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "watch")]
     now: bool,
+    #[command(flatten)]
+    watch: Watch,
     #[command(flatten)]
     api: ApiArgs,
 }
@@ -44,14 +48,22 @@ pub(super) fn run(args: &Args) -> ExitCode {
 
 fn ask(args: &Args) -> anyhow::Result<ExitCode> {
     let client = Client::new(&args.api)?;
-    let path = format!("/api/0/hosts/{}", args.host);
+    watch::repeat(&client, &args.watch, || look(&client, args))
+}
+
+fn look(client: &Client, args: &Args) -> anyhow::Result<ExitCode> {
+    let path = format!("/api/0/hosts/{}", encoded(&args.host));
     let mut checks = chosen(args, &client.get(&path)?);
     if args.check.is_some() && checks.is_empty() && !args.now {
         bail!("the host {} has no such check", args.host);
     }
     if args.now {
         let seen = results(&checks);
-        let query = args.check.as_ref().map(|check| format!("?check={check}")).unwrap_or_default();
+        let query = args
+            .check
+            .as_ref()
+            .map(|check| format!("?check={}", encoded(check)))
+            .unwrap_or_default();
         let looking = client
             .post(None, &format!("{path}/look{query}"), &json!({}))
             .context("the server runs no such check")?;

@@ -9,12 +9,13 @@ use hark_net::encoded;
 use serde_json::{Value, json};
 
 use super::client::{ApiArgs, Client};
+use super::watch::{self, Watch};
 use crate::out;
 
 /// Show messages on their way and arrived, each try of one of them, or try one at once.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hark deliveries --state retry\n  hark deliveries --receiver chat \
+    after_help = "Examples:\n  hark deliveries --state retry --watch\n  hark deliveries --receiver chat \
     --since 2h\n  hark deliveries show 4711\n  hark deliveries retry 4711\n  hark deliveries --json"
 )]
 pub(super) struct Args {
@@ -35,6 +36,8 @@ pub(super) struct Args {
     /// How many at most.
     #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
     last: u32,
+    #[command(flatten)]
+    watch: Watch,
     #[command(flatten)]
     api: ApiArgs,
 }
@@ -65,7 +68,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn list(args: &Args) -> anyhow::Result<ExitCode> {
-    let page = Client::new(&args.api)?.get(&path(args)?).context("cannot ask for messages")?;
+    let client = Client::new(&args.api)?;
+    watch::repeat(&client, &args.watch, || print(&client, args))
+}
+
+fn print(client: &Client, args: &Args) -> anyhow::Result<ExitCode> {
+    let page = client.get(&path(args)?).context("cannot ask for messages")?;
     if args.api.json {
         out::json(&page["items"]);
         return Ok(ExitCode::SUCCESS);

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::client::{ApiArgs, Client};
 use super::status::{age_text, seconds_of, state_word, text};
+use super::watch::{self, Watch};
 use crate::out;
 
 /// Incidents asked for at once: the most that the API gives.
@@ -15,8 +16,10 @@ const PAGE: usize = 1000;
 
 /// List incidents with their numbers, newest first.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  hark incidents\n  hark incidents --state silenced\n  \
-    hark incidents --state resolved -n 20 --json | jq '.[].id'")]
+#[command(
+    after_help = "Examples:\n  hark incidents --watch\n  hark incidents --state silenced\n  \
+    hark incidents --state resolved -n 20 --json | jq '.[].id'"
+)]
 pub(super) struct Args {
     /// Which: those that wait or are taken, those kept quiet, those that are over, or all.
     #[arg(long, value_enum, default_value_t = State::Open)]
@@ -27,6 +30,8 @@ pub(super) struct Args {
     /// At most so many.
     #[arg(short = 'n', long = "last", value_name = "N", default_value_t = 100)]
     most: usize,
+    #[command(flatten)]
+    watch: Watch,
     #[command(flatten)]
     api: ApiArgs,
 }
@@ -62,6 +67,10 @@ impl State {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let client = Client::new(&args.api)?;
+    watch::repeat(&client, &args.watch, || show(&client, args))
+}
+
+fn show(client: &Client, args: &Args) -> anyhow::Result<ExitCode> {
     let found = pages(args.most, |path| {
         let filter = args.contains.as_deref().map(|part| format!("&q={}", encoded(part)));
         let filter = filter.unwrap_or_default();

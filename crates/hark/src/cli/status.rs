@@ -5,22 +5,25 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::client::{ApiArgs, Client};
+use super::hosts;
+use super::watch::{self, Watch};
 use crate::out;
-
-/// Hosts asked for at once: the most that the API gives.
-const PAGE: u32 = 1000;
 
 /// Show what is wrong, and the state of every host.
 ///
 /// Exit code: 0 all is well, 1 a warning or unknown, 2 something is critical, 3 no answer.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  hark status\n  hark status --json | jq .counts")]
+#[command(
+    after_help = "Examples:\n  hark status\n  hark status --watch\n  hark status --json | jq .counts"
+)]
 pub(super) struct Args {
     #[command(flatten)]
     api: ApiArgs,
     /// Show every host, not only those with a problem.
     #[arg(short, long)]
     all: bool,
+    #[command(flatten)]
+    watch: Watch,
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
@@ -32,13 +35,18 @@ pub(super) fn run(args: &Args) -> ExitCode {
 
 fn ask(args: &Args) -> anyhow::Result<ExitCode> {
     let client = Client::new(&args.api)?;
+    watch::repeat(&client, &args.watch, || show(&client, args))
+}
+
+fn show(client: &Client, args: &Args) -> anyhow::Result<ExitCode> {
     let overview = client.get("/api/0/overview")?;
     if args.api.json {
         out::json(&overview);
     } else {
         print(&overview);
         if args.all {
-            print_hosts(&client)?;
+            out::line("");
+            hosts::print(client, &hosts::all(client, "")?);
         }
     }
     let count = |key: &str| overview["counts"][key].as_u64().unwrap_or(0);
@@ -96,43 +104,6 @@ fn problem_row(problem: &Value) -> Vec<String> {
     ]
 }
 
-/// Prints every host, page by page.
-fn print_hosts(client: &Client) -> anyhow::Result<()> {
-    // What was heard before the server's start is stored now and then only: an old figure would look
-    // like silence. Whoever may not ask when it started sees the figure as it is.
-    let started = client.get("/api/0/self").ok();
-    let started = started.and_then(|server| seconds_of(&server["started_at"]));
-    let mut rows = Vec::new();
-    let mut next = Some(String::new());
-    while let Some(cursor) = next {
-        let page = client.get(&format!("/api/0/hosts?limit={PAGE}{cursor}"))?;
-        let now = hark_model::Clock.now().unix.seconds();
-        rows.extend(
-            page["items"].as_array().into_iter().flatten().map(|h| host_row(h, started, now)),
-        );
-        next = page["next"].as_str().map(|cursor| format!("&cursor={cursor}"));
-    }
-    out::line("");
-    out::table(&["HOST", "STATE", "ADDRESS", "LAST HEARD", "TEXT"], &rows);
-    Ok(())
-}
-
-fn host_row(host: &Value, started: Option<i64>, now: i64) -> Vec<String> {
-    let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
-    let heard = match seconds_of(&host["last_heard_at"]) {
-        None => "never".to_owned(),
-        Some(at) if started.is_some_and(|started| at < started) => "before the start".to_owned(),
-        Some(at) => format!("{} ago", age_text(now.saturating_sub(at).max(0))),
-    };
-    vec![
-        text(&host["name"]),
-        state_word(&host["state"]),
-        or_dash(text(&host["address"])),
-        heard,
-        text(&host["text"]),
-    ]
-}
-
 pub(super) fn seconds_of(moment: &Value) -> Option<i64> {
     hark_api::time::Timestamp::parse(moment.as_str()?).map(|at| at.0.seconds())
 }
@@ -178,14 +149,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_have_words_and_what_was_heard_before_the_start_is_no_age() {
-        let host = |state: &str, heard: Value| json!({"name": "web1", "state": state, "address": null, "last_heard_at": heard, "text": ""});
-        let row = |host: Value| host_row(&host, Some(1_000), 1_100)[1..4].join(" ");
-        assert_eq!(row(host("c", json!("1970-01-01T00:17:30Z"))), "critical - 50 s ago");
-        assert_eq!(row(host("o", json!("1970-01-01T00:16:39Z"))), "ok - before the start");
-        assert_eq!(row(host("-", Value::Null)), "pending - never");
-        let mut words: Vec<String> = ["w", "u", "m"].map(|l| state_word(&json!(l))).into();
-        words.push(state_word(&json!("crit")));
+    fn states_are_words() {
+        let words = ["w", "u", "m", "crit"].map(|state| state_word(&json!(state)));
         assert_eq!(words, ["warning", "unknown", "maintenance", "critical"]);
     }
 

@@ -57,6 +57,8 @@ mod sites;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod top;
+#[cfg(test)]
 mod update;
 #[cfg(test)]
 mod watch;

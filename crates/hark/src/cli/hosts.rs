@@ -1,0 +1,145 @@
+//! `hark hosts`: lists hosts with their state.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use hark_net::encoded;
+use serde_json::{Value, json};
+
+use super::client::{ApiArgs, Client};
+use super::status::{age_text, seconds_of, state_word, text};
+use super::watch::{self, Watch};
+use crate::out;
+
+/// Hosts asked for at once: the most that the API gives.
+const PAGE: u32 = 1000;
+
+/// List hosts with their state, by name.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  hark hosts\n  hark hosts --state critical --watch\n  \
+    hark hosts --contains db --json | jq -r '.[].name'")]
+pub(super) struct Args {
+    /// Only those in this state.
+    #[arg(long, value_enum)]
+    state: Option<State>,
+    /// Only those with this in their name, or one of their tags.
+    #[arg(long, value_name = "TEXT")]
+    contains: Option<String>,
+    #[command(flatten)]
+    watch: Watch,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+/// A state of a host, in people's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum State {
+    Ok,
+    Warning,
+    Critical,
+    Unknown,
+    Maintenance,
+    Pending,
+}
+
+impl State {
+    /// Returns its letter in the API.
+    fn letter(self) -> char {
+        match self {
+            Self::Ok => 'o',
+            Self::Warning => 'w',
+            Self::Critical => 'c',
+            Self::Unknown => 'u',
+            Self::Maintenance => 'm',
+            Self::Pending => '-',
+        }
+    }
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let client = Client::new(&args.api)?;
+    let state = args.state.map(|state| format!("&state={}", state.letter()));
+    let contains = args.contains.as_deref().map(|part| format!("&q={}", encoded(part)));
+    let filter = state.unwrap_or_default() + &contains.unwrap_or_default();
+    watch::repeat(&client, &args.watch, || {
+        let hosts = all(&client, &filter)?;
+        if args.api.json {
+            out::json(&json!(hosts));
+        } else if !hosts.is_empty() {
+            print(&client, &hosts);
+        } else if filter.is_empty() {
+            out::line("There is no host yet: `hark enroll` gives the line to run on one.");
+        } else {
+            out::line("No host matches.");
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Returns hosts by name, page by page. `filter` is a part of the query that begins with `&`.
+///
+/// # Errors
+/// What the server says.
+pub(super) fn all(client: &Client, filter: &str) -> anyhow::Result<Vec<Value>> {
+    let mut hosts = Vec::new();
+    let mut next = Some(String::new());
+    while let Some(cursor) = next {
+        let path = format!("/api/0/hosts?limit={PAGE}{filter}{cursor}");
+        let mut page = client.get(&path).context("cannot list the hosts")?;
+        if let Some(items) = page["items"].as_array_mut() {
+            hosts.append(items);
+        }
+        next = page["next"].as_str().map(|cursor| format!("&cursor={}", encoded(cursor)));
+    }
+    Ok(hosts)
+}
+
+/// Prints hosts as a table.
+pub(super) fn print(client: &Client, hosts: &[Value]) {
+    // What was heard before the server's start is stored now and then only: an old figure would look
+    // like silence. Whoever may not ask when it started sees the figure as it is.
+    let started = client.get("/api/0/self").ok();
+    let started = started.and_then(|server| seconds_of(&server["started_at"]));
+    let now = hark_model::Clock.now().unix.seconds();
+    let rows: Vec<Vec<String>> = hosts.iter().map(|host| row(host, started, now)).collect();
+    out::table(&["HOST", "STATE", "ADDRESS", "LAST HEARD", "TEXT"], &rows);
+}
+
+fn row(host: &Value, started: Option<i64>, now: i64) -> Vec<String> {
+    let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+    let heard = match seconds_of(&host["last_heard_at"]) {
+        None => "never".to_owned(),
+        Some(at) if started.is_some_and(|started| at < started) => "before the start".to_owned(),
+        Some(at) => format!("{} ago", age_text(now.saturating_sub(at).max(0))),
+    };
+    vec![
+        text(&host["name"]),
+        state_word(&host["state"]),
+        or_dash(text(&host["address"])),
+        heard,
+        text(&host["text"]),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_have_words_and_what_was_heard_before_the_start_is_no_age() {
+        let host = |state: &str, heard: Value| json!({"name": "web1", "state": state, "address": null, "last_heard_at": heard, "text": ""});
+        let row = |host: Value| row(&host, Some(1_000), 1_100)[1..4].join(" ");
+        assert_eq!(row(host("c", json!("1970-01-01T00:17:30Z"))), "critical - 50 s ago");
+        assert_eq!(row(host("o", json!("1970-01-01T00:16:39Z"))), "ok - before the start");
+        assert_eq!(row(host("-", Value::Null)), "pending - never");
+    }
+
+    #[test]
+    fn each_state_has_the_word_that_lists_show() {
+        use clap::ValueEnum as _;
+        for state in State::value_variants() {
+            let word = state.to_possible_value().map(|word| word.get_name().to_owned());
+            assert_eq!(word, Some(state_word(&json!(state.letter().to_string()))));
+        }
+    }
+}

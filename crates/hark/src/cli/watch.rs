@@ -1,0 +1,75 @@
+//! `--watch` of the commands that list something: the same again and again, until somebody ends it.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use hark_config::{Bare, duration};
+
+use super::client::Client;
+use crate::out;
+use crate::stop::Stop;
+
+/// Shortest time between two looks: below it the server works for what nobody can read.
+const LEAST: Duration = Duration::from_millis(500);
+
+/// How often a request to end is looked for.
+const BEAT: Duration = Duration::from_millis(100);
+
+/// How often.
+#[derive(Debug, clap::Args)]
+pub(super) struct Watch {
+    /// Again and again, every 2 seconds or as often as said.
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "2s",
+          require_equals = true, value_parser = parse)]
+    watch: Option<Duration>,
+}
+
+fn parse(text: &str) -> Result<Duration, String> {
+    let every = duration::parse(text, Bare::Seconds).map_err(|error| error.to_string())?;
+    if every < LEAST {
+        return Err(format!("must be at least {}", duration::format(LEAST)));
+    }
+    Ok(every)
+}
+
+/// Shows something once, or as often as `watch` says: on a terminal each in the place of the one before.
+/// While it is watched a server that does not answer is said and asked again.
+///
+/// # Errors
+/// Those of `show`, if nothing is watched.
+pub(super) fn repeat(
+    client: &Client,
+    watch: &Watch,
+    show: impl Fn() -> anyhow::Result<ExitCode>,
+) -> anyhow::Result<ExitCode> {
+    let Some(every) = watch.watch else { return show() };
+    let stop = Stop::at_signal()?;
+    loop {
+        out::begin_screen();
+        let code = show().unwrap_or_else(|error| {
+            out::error(&error);
+            ExitCode::FAILURE
+        });
+        let mut left = every;
+        while !left.is_zero() && !stop.is_raised() {
+            let part = left.min(BEAT);
+            client.pause(part);
+            left -= part;
+        }
+        if stop.is_raised() {
+            return Ok(code);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_often_is_said_or_usual_and_never_all_the_time() {
+        assert_eq!(parse("2s"), Ok(Duration::from_secs(2)));
+        assert_eq!(parse("10"), Ok(Duration::from_secs(10)));
+        assert!(parse("100ms").is_err() && parse("x").is_err());
+    }
+}
