@@ -22,8 +22,16 @@ use super::table::{Full, Table};
 /// the different lengths of lines do not matter.
 const STREAM: usize = 2048;
 
-/// One line in so many with a hit is often: then looking ahead only costs.
-const BUSY: usize = 8;
+/// One line in so many with a hit is often: then looking ahead only costs, since there are as many lines
+/// in what is looked at ahead.
+const BUSY: usize = 64;
+
+/// One line in so many with a hit is so often that bits, which end with a line once all is found in it,
+/// are faster than the table.
+const CROWDED: usize = 4;
+
+/// Bytes of a line, by a guess that is only needed for [`CROWDED`].
+const LINE: usize = 100;
 
 /// Lines that are looked at before the first of their hits is told.
 const LINES: usize = 32;
@@ -65,6 +73,8 @@ struct Known {
     told: usize,
     /// Hits are in so many lines that looking ahead is of no use.
     busy: bool,
+    /// Hits are in so many that the table is of no use.
+    crowded: bool,
     /// Of the text before `until`.
     lines: usize,
     lines_with_hits: usize,
@@ -109,8 +119,8 @@ impl Bits {
     pub(super) fn begin(&mut self) {
         let mut hits = std::mem::take(&mut self.known.hits);
         hits.clear();
-        let Known { least, busy, .. } = self.known;
-        self.known = Known { least, hits, busy, ..Known::default() };
+        let Known { least, busy, crowded, .. } = self.known;
+        self.known = Known { least, hits, busy, crowded, ..Known::default() };
     }
 
     /// Finds the first line from `at` on that has any of the patterns; `at` is where a line begins.
@@ -218,6 +228,7 @@ impl<const W: usize> Machine<W> {
         known: &mut Known,
     ) {
         known.busy = known.lines_with_hits * BUSY > known.lines || known.least > 0;
+        known.crowded = known.lines_with_hits * CROWDED > known.lines;
         (known.lines, known.lines_with_hits) = (0, 0);
         let mut from = at;
         let streams = [(); K].map(|()| {
@@ -232,7 +243,7 @@ impl<const W: usize> Machine<W> {
 
     /// Finds the next hits by the table; false if that does not work.
     fn look_by_table(&mut self, buffer: &[u8], at: usize, known: &mut Known) -> bool {
-        if self.table.is_none() || known.least > 0 {
+        if self.table.is_none() || known.least > 0 || (known.crowded && !self.is_dear()) {
             return false;
         }
         known.hits.clear();
@@ -257,6 +268,7 @@ impl<const W: usize> Machine<W> {
             meets(reached, &widen(&self.last))
         });
         known.looked = from;
+        known.crowded = known.hits.len() * CROWDED * LINE > from - at;
         true
     }
 

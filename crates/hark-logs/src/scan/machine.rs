@@ -17,7 +17,7 @@ pub(super) const CARRIES: usize = 2;
 pub(super) const FEW: usize = 3;
 pub(super) const SOME: usize = 7;
 
-/// So many words are worth wide vectors, and a table.
+/// So many words are worth wide vectors.
 const WIDE: usize = 4;
 
 /// Bytes of a line after which it is asked whether all is found in it that can be.
@@ -69,7 +69,7 @@ pub(super) struct Machine<const W: usize> {
     pub(super) jumps: Vec<Jump<W>>,
     /// The first of them, for when there are no more: written out they are twice as fast.
     few: [Jump<W>; SOME],
-    /// For when there are ways that cost more than a look into it.
+    /// For as long as it is of use.
     pub(super) table: Option<Box<Table<W>>>,
     pub(super) last: [u64; W],
     /// A line that has reached some of each of these need not be looked at any further.
@@ -136,7 +136,6 @@ impl<const W: usize> Machine<W> {
         let few = std::array::from_fn(|at| jumps.get(at).copied().unwrap_or(none));
         let (first, last, start) = (cut(first), cut(last), cut(&positions.starts));
         let carriages = cut(&positions.carriages);
-        let slow = W >= WIDE || jumps.len() > 1;
         let mut machine = Self {
             vectors: if W >= WIDE { Vectors::best() } else { Vectors::USUAL },
             table: None,
@@ -153,10 +152,14 @@ impl<const W: usize> Machine<W> {
             start,
             carriages,
         };
-        if slow {
-            machine.table = Table::new(&machine).map(Box::new);
-        }
+        machine.table = Table::new(&machine).map(Box::new);
         Ok(machine)
+    }
+
+    /// Whether a step is dear, so that the table is faster also where many lines have hits. Where it
+    /// is cheap, bits are, since they end with a line once all is found in it.
+    pub(super) fn is_dear(&self) -> bool {
+        W >= WIDE || self.jumps.len() > 1
     }
 
     #[cfg(test)]

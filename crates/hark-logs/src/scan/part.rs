@@ -365,7 +365,8 @@ impl Teller {
             patterns.into_iter().map(|pattern| (pattern.number, &pattern.alone)).unzip();
         let which = |forms: &[&Hir]| Automaton::new(forms, Asked::Which).map(Box::new);
         let in_text: Vec<Hir> = forms.iter().map(|form| without_borders_in_text(form)).collect();
-        let text = which(&in_text.iter().collect::<Vec<_>>())?;
+        // What stands beside borders may be larger than the borders.
+        let text = which(&in_text.iter().collect::<Vec<_>>()).or_else(|_| which(&forms))?;
         let differ = forms.iter().any(|form| has_unicode_borders(form));
         let bytes = differ.then(|| which(&forms)).transpose()?;
         let set = PatternSet::new(numbers.len());
