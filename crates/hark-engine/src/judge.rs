@@ -351,7 +351,8 @@ impl Engine {
         let incident = check.incident().or(former);
         let Some(incident) = incident.and_then(|i| self.incidents.get_mut(&i)) else { return };
         if flaps {
-            for told in incident.told.values_mut() {
+            // Who has not heard that it had ended knows that it flaps.
+            for told in incident.told.values_mut().filter(|told| told.flap == FlapTold::No) {
                 if told.sequence > 0 && oldest.is_none_or(|oldest| told.at >= oldest) {
                     told.flap = FlapTold::Due;
                 }

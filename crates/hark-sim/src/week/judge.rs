@@ -233,13 +233,14 @@ impl Judge {
         }
         let now = model.blocks(key, receiver, known.level, second);
         let forgiven = match how {
-            How::One(Reason::FlapStart | Reason::FlapEnd) => model::FLAPPING,
-            How::One(Reason::Acknowledged) => model::FOLLOWS,
-            How::One(_) => 0,
-            How::Many { flaps, .. } => {
-                let flapping = if flaps { model::FLAPPING } else { 0 };
-                flapping | if taken { model::FOLLOWS } else { 0 }
+            // A delay is for the first that is told (6.8), and who hears that it flaps was told before (P3).
+            How::One(Reason::FlapStart) | How::Many { flaps: true, .. } => {
+                model::FLAPPING | model::DELAYED
             }
+            How::One(Reason::FlapEnd) => model::FLAPPING,
+            How::One(Reason::Acknowledged) => model::FOLLOWS,
+            How::Many { .. } if taken => model::FOLLOWS,
+            How::One(_) | How::Many { .. } => 0,
         };
         let blocks = now & known.before.0 & !forgiven;
         if blocks != 0 {
@@ -315,12 +316,14 @@ impl Judge {
             // It began and was over within this second.
             blocks |= model::at_the_beginning(receiver, thing.before.0);
         }
+        let was_well = thing.level == 0 || thing.before == (0, second);
         let is_true = match word {
             "held" => model.may_be_held(key, second),
             "release" => second <= thing.fresh_until,
             "group" => receiver == DIGEST,
             // A step is over with its problem: no way leads there any more to say that it flaps.
-            "route" if flaps && thing.level == 0 => matches!(receiver, BOSS | CHIEF),
+            // A step is over with its problem: no way leads there any more to say that it flaps.
+            "route" if flaps && was_well => matches!(receiver, BOSS | CHIEF),
             "unreachable" if model.may_be_unreachable(key) => true,
             "delay" if model.may_be_delayed(key, receiver, level, second) => true,
             "storm" => self.storms[receiver].may_be(second),
@@ -381,8 +384,10 @@ impl Judge {
             let unasked = blocks & (model::STEP | model::ROUTE) != 0 && known.level == 0;
             let level = thing.level != known.level && !unasked && thing.also.is_none();
             let flap = known.flaps.is_some() && !thing.flapping;
+            // Reminders count from what was delivered (6.10), also while a later message is there already.
             let reminder = thing.level != 0
                 && known.level == thing.level
+                && !self.committed.waits_for(key, receiver)
                 && known.delivered.is_some_and(|at| second > at + REMINDER_AT_MOST);
             if !(level || flap || reminder || taken) {
                 (known.owed, known.kept, known.noted) = (None, None, false);
