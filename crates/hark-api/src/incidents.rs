@@ -136,6 +136,10 @@ pub struct Incident {
     /// It does not end by itself: somebody ends it.
     #[serde(default)]
     pub resolvable: bool,
+    /// Since when its check changes too often: as long as it does, only that is told. Null if it does not.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub flapping_since_at: Option<Timestamp>,
     /// The rule in words.
     pub rule: String,
     /// The value that broke it.

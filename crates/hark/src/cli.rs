@@ -27,6 +27,7 @@ mod oncall;
 mod once;
 mod passwd;
 mod push;
+mod receivers;
 mod report;
 mod resolve;
 mod route;
@@ -80,6 +81,7 @@ enum Command {
     Route(route::Args),
     Oncall(oncall::Args),
     Deliveries(deliveries::Args),
+    Receivers(receivers::Args),
     Ack(ack::Args),
     Comment(comment::Args),
     Resolve(resolve::Args),
@@ -125,6 +127,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Route(args) => route::run(&args),
         Command::Oncall(args) => oncall::run(&args),
         Command::Deliveries(args) => deliveries::run(&args),
+        Command::Receivers(args) => receivers::run(&args),
         Command::Ack(args) => ack::run(&args),
         Command::Comment(args) => comment::run(&args),
         Command::Resolve(args) => resolve::run(&args),

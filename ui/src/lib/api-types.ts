@@ -385,6 +385,8 @@ export interface IncidentRow {
 export interface Incident extends IncidentRow {
   /** It does not end by itself: somebody ends it. */
   resolvable: boolean;
+  /** Since when its check changes too often; null if it does not. */
+  flapping_since_at: string | null;
   rule: string;
   value: number | null;
   unit: string;

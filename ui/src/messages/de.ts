@@ -423,6 +423,7 @@ export const de: Messages = {
   'incident.acked-by': '{who} hat quittiert',
   'incident.resolved-at': 'behoben {time}',
   'incident.silenced-until': 'Stumm bis {time}',
+  'incident.flapping-since': 'Wechselt seit {time} zu oft: solange wird nur das gemeldet.',
   'incident.because': 'wegen Vorfall {id}',
   'incident.nobody-yet': 'noch niemand benachrichtigt',
   'incident.last.sent': 'zuletzt gemeldet an {receiver}',

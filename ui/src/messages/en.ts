@@ -421,6 +421,7 @@ export const en = {
   'incident.acked-by': '{who} has acknowledged',
   'incident.resolved-at': 'resolved {time}',
   'incident.silenced-until': 'Silenced until {time}',
+  'incident.flapping-since': 'Changes too often since {time}: as long as it does, only that is told.',
   'incident.because': 'because of incident {id}',
   'incident.nobody-yet': 'nobody told yet',
   'incident.last.sent': 'last told: {receiver}',

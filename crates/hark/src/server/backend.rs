@@ -11,6 +11,7 @@ mod by_mail;
 mod deliveries;
 mod dyndns;
 mod events;
+mod explain;
 mod handling;
 mod hosts;
 mod incident_list;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::hook::Hook;
 use crate::support::process::{clean, succeed};
 use crate::support::server::{Server, Start};
 use crate::support::wait::until;
@@ -162,4 +163,41 @@ fn no_secret_is_on_the_disk(server: &Server) {
         let is_in = |bytes: &[u8]| bytes.windows(secret.len()).any(|w| w == secret.as_bytes());
         assert!(!is_in(&state) && !is_in(&log), "{secret} is on the disk");
     }
+}
+
+#[test]
+fn a_test_message_from_the_command_line_says_whether_it_has_arrived() {
+    let folder = folder();
+    let folder = folder.path();
+    let hook = Hook::start();
+    let closed = {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        free.local_addr().unwrap().port()
+    };
+    let config = format!(
+        "receivers:\n  chat: {{webhook: {{url: '{}'}}}}\n  \
+         gone: {{webhook: {{url: 'http://127.0.0.1:{closed}/'}}}}\n",
+        hook.url()
+    );
+    let mut server = Start::new("server", folder).config(&config).go();
+    server.set_up(PASSWORD);
+    let receivers = |words: &[&str]| {
+        let mut command = clean(HARK, folder);
+        command.arg("receivers").args(words).arg("--data").arg(&server.data);
+        let done = command.output().unwrap();
+        (done.status.code().unwrap(), String::from_utf8(done.stdout).unwrap())
+    };
+    let (code, listed) = receivers(&[]);
+    assert!(code == 0 && listed.contains("chat") && listed.contains("unused"), "{listed}");
+    let (code, said) = receivers(&["test", "chat"]);
+    assert!(code == 0 && said.starts_with("chat has the message (1)"), "{said}");
+    assert_eq!(hook.calls().len(), 1);
+    let (code, said) = receivers(&["test", "gone"]);
+    assert!(code == 1 && said.starts_with("gone does not have the message (2) yet: "), "{said}");
+    let (_, listed) = receivers(&[]);
+    let line = |name: &str| listed.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+    assert!(line("chat").contains("works"), "{listed}");
+    assert!(line("gone").contains(" 1 "), "one message waits: {listed}");
+    let (code, _) = receivers(&["test", "nobody"]);
+    assert_eq!(code, 1);
 }

@@ -49,6 +49,7 @@ impl Fake {
             timeline: vec![activity(Some(&row.host))],
             symptoms_list: vec![Symptom { id: 9, host: row.host.clone(), check }],
             resolvable: false,
+            flapping_since_at: None,
             row,
             rule: "above 90".to_owned(),
             value: Some(97.0),

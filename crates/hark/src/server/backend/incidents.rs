@@ -5,17 +5,16 @@ use std::collections::HashMap;
 use hark_api::events::Activity;
 use hark_api::hosts::Limits;
 use hark_api::incidents::{
-    Comment, Decision, Earlier, ExplainLine, Explanation, Incident, IncidentRow, IncidentsQuery,
-    Symptom,
+    Comment, Earlier, ExplainLine, Explanation, Incident, IncidentRow, IncidentsQuery, Symptom,
 };
 use hark_api::list::{Cursor, Page, PageQuery, limit};
-use hark_engine::Verdict;
 use hark_model::record::{DeliveryRecord, IncidentRecord, JournalKind};
-use hark_model::time::{Clock, Now};
+use hark_model::time::{Clock, Unix};
 use hark_model::{CheckName, HostId, HostName, IncidentId};
 use hark_store::state::{DeliveryView, IncidentFilter, JournalEntry, JournalFilter};
 use hark_web::{Answer, Refused, Sight};
 
+use super::explain::{past_line, present_line};
 use super::hosts::unit_of;
 use super::incident_list::{self, Source, Standing};
 use super::overview::limits;
@@ -29,6 +28,7 @@ const SHOWN: u32 = 200;
 struct LiveSide {
     symptoms: Vec<Symptom>,
     resolvable: bool,
+    flapping_since: Option<Unix>,
     rule: String,
     value: Option<f64>,
     limits: Limits,
@@ -59,6 +59,7 @@ impl ServerBackend {
             }
             if let Some(check) = engine.host(host).and_then(|h| h.check(check.as_str())) {
                 side.resolvable = check.is_volatile();
+                side.flapping_since = check.flapping_since();
                 side.rule = check.rule();
                 side.value = check.value();
                 side.limits = limits(check.limits());
@@ -88,6 +89,11 @@ impl ServerBackend {
         let symptoms = live.symptoms.into_iter().filter(|s| sight.covers(&s.host)).collect();
         Ok(Incident {
             resolvable: live.resolvable && record.resolved_at.is_none(),
+            // Of an incident that is over this would be about the next one.
+            flapping_since_at: live
+                .flapping_since
+                .filter(|_| record.resolved_at.is_none())
+                .map(Into::into),
             row,
             rule: live.rule,
             value: live.value,
@@ -223,38 +229,5 @@ fn seen_before(record: &IncidentRecord) -> Earlier {
         since_at: record.since.into(),
         duration_seconds: record.resolved_at.map(|end| end.since(record.since).as_secs_f64()),
         resolution: record.resolution.clone(),
-    }
-}
-
-fn present_line(line: hark_engine::Line, now: Now) -> ExplainLine {
-    ExplainLine {
-        present: true,
-        at: now.unix.into(),
-        receiver: line.receiver.map(|r| r.to_string()),
-        decision: match line.verdict {
-            Verdict::Told => Decision::Told,
-            Verdict::Withheld => Decision::Withheld,
-            Verdict::Waiting => Decision::Waiting,
-        },
-        block: line.block.map(|b| b.word().to_owned()),
-        text: line.text,
-    }
-}
-
-/// Withheld lines of the journal begin with the name of the block: `block: reason: words`.
-fn past_line(entry: &JournalEntry) -> ExplainLine {
-    let withheld = entry.line.kind == JournalKind::Withheld;
-    let split = entry.line.text.split_once(": ").filter(|_| withheld);
-    let (block, text) = match split {
-        Some((block, rest)) => (Some(block.to_owned()), rest.to_owned()),
-        None => (None, entry.line.text.clone()),
-    };
-    ExplainLine {
-        present: false,
-        at: entry.line.at.into(),
-        receiver: entry.line.receiver.as_ref().map(ToString::to_string),
-        decision: if withheld { Decision::Withheld } else { Decision::Told },
-        block,
-        text,
     }
 }
