@@ -154,7 +154,8 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.extend(header.map(|value| (RETRY_AFTER, HeaderValue::from_static(value))));
         let (text, body) = ("nope".to_owned(), b"nope\n".to_vec());
-        let reply = Reply { status: StatusCode::from_u16(status).unwrap(), headers, text, body };
+        let status_code = StatusCode::from_u16(status).unwrap();
+        let reply = Reply { status: status_code, headers, text, body, is_whole: true };
         Answered { status, text: reply.content().into_owned(), reply }
     }
 

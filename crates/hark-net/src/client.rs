@@ -24,7 +24,7 @@ use tokio::time::timeout;
 
 use crate::connect::{Dial, Unreached, connect};
 use crate::guard::Guard;
-use crate::http::{Answer, HttpError, Limits, Version, exchange};
+use crate::http::{Answer, End, HttpError, Limits, Version, exchange};
 use crate::mask::Masks;
 use crate::origin::Origin;
 use crate::percent::form;
@@ -58,6 +58,8 @@ pub struct Client {
     guard: Guard,
     tls: Tls,
     max_answer: usize,
+    /// The time for making the connection; `None`: that of the call.
+    connecting: Option<Duration>,
 }
 
 /// Shows with whom one speaks, and nothing of what follows: many put their tokens there.
@@ -92,8 +94,8 @@ impl Client {
     /// Makes one of an address that was read; `base` begins with a slash or is empty.
     pub fn of(origin: Origin, base: String, tls: Tls) -> Self {
         let (query, credentials, secrets) = (String::new(), HeaderMap::new(), Masks::default());
-        let (guard, max_answer) = (Guard::default(), MAX_ANSWER);
-        Self { origin, base, query, credentials, secrets, guard, tls, max_answer }
+        let (guard, max_answer, connecting) = (Guard::default(), MAX_ANSWER, None);
+        Self { origin, base, query, credentials, secrets, guard, tls, max_answer, connecting }
     }
 
     /// Goes to no address that `guard` keeps out.
@@ -106,6 +108,12 @@ impl Client {
     #[must_use]
     pub fn reading(self, max_answer: usize) -> Self {
         Self { max_answer, ..self }
+    }
+
+    /// Gives the other side less time to be reached than to answer, where answers are long.
+    #[must_use]
+    pub fn connecting_within(self, time: Duration) -> Self {
+        Self { connecting: Some(time), ..self }
     }
 
     /// Treats its path and its query as secrets.
@@ -172,7 +180,8 @@ impl Client {
         let request = self.request(call)?;
         let mut watch = Stopwatch::start();
         let Origin { host, port, secure: is_secure, .. } = &self.origin;
-        let dial = Dial { guard: self.guard, ..Dial::new(host, *port, time) };
+        let connecting = self.connecting.map_or(time, |connecting| connecting.min(time));
+        let dial = Dial { guard: self.guard, ..Dial::new(host, *port, connecting) };
         let stream = connect(resolver, dial).await?.stream;
         let left = time.saturating_sub(watch.lap());
         let answer = if *is_secure {
@@ -185,13 +194,14 @@ impl Client {
         } else {
             exchange(stream, Version::Http1, request, self.limits(left)).await
         };
-        // Whether the content came whole does not matter: the status has come.
-        let Answer { status, headers, body, .. } = answer.map_err(|error| match error {
+        // The status has come: whether the content came whole matters to few.
+        let Answer { status, headers, body, end, .. } = answer.map_err(|error| match error {
             HttpError::Late(_) => HttpError::Late(time),
             error @ (HttpError::Begin(_) | HttpError::Failed(_)) => error,
         })?;
-        let text = self.redacted(&hidden.clean(&String::from_utf8_lossy(&body)));
-        Ok(Reply { status, headers, text, body })
+        let beginning = body.get(..MAX_ANSWER).unwrap_or(&body);
+        let text = self.redacted(&hidden.clean(&String::from_utf8_lossy(beginning)));
+        Ok(Reply { status, headers, text, body, is_whole: matches!(end, End::Whole) })
     }
 
     fn limits(&self, time: Duration) -> Limits {
@@ -355,6 +365,8 @@ pub struct Reply {
     /// The content, as much of it as was read. It may repeat secrets: only what is taken out of it on
     /// purpose may be shown.
     pub body: Vec<u8>,
+    /// The content ends here: nothing was left unread, and nothing was lost on the way.
+    pub is_whole: bool,
 }
 
 impl Reply {

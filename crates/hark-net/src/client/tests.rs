@@ -101,7 +101,7 @@ async fn an_answer_is_read_up_to_the_bound_and_shown_in_one_short_line() {
     let client = client(&address).reading(900);
     let (_, reply) = tokio::join!(heard, ask(&client, Call::new(Method::GET, "")));
     let reply = reply.unwrap();
-    assert_eq!(reply.body.len(), 900);
+    assert_eq!((reply.body.len(), reply.is_whole), (900, false));
     assert!(reply.text.starts_with("word word") && reply.text.len() <= MAX_SHOWN, "{}", reply.text);
 }
 
@@ -148,7 +148,7 @@ async fn an_address_that_is_kept_out_is_not_called() {
 fn reply(name: HeaderName, text: &str) -> Reply {
     let mut headers = HeaderMap::new();
     headers.insert(name, text.parse().unwrap());
-    Reply { status: StatusCode::OK, headers, text: String::new(), body: Vec::new() }
+    Reply { status: StatusCode::OK, headers, text: String::new(), body: Vec::new(), is_whole: true }
 }
 
 #[test]

@@ -1,15 +1,14 @@
 //! The API, from the shell: where the server is, who asks, one request and its answer.
 
+use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
-use bytes::Bytes;
-use hark_net::{End, Limits, Tls, Trust, Version, exchange, read_fingerprint};
-use http::{Method, Request, StatusCode, Uri};
-use http_body_util::Full;
+use anyhow::{Context, bail, ensure};
+use hark_net::{BoxFuture, Call, CallError, Family, Origin, Resolve, Tls, Trust, read_fingerprint};
+use http::{HeaderValue, Method, StatusCode, Uri};
 use serde_json::Value;
-use tokio::net::TcpStream;
 
 /// How long one request may take: the command line is waited for by a person.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -207,13 +206,9 @@ impl Client {
         body: Option<Typed>,
         name: Option<&str>,
     ) -> anyhow::Result<(StatusCode, Vec<u8>)> {
-        let answer = async {
-            tokio::time::timeout(TIMEOUT, self.exchange(method, path, body, name))
-                .await
-                .map_err(|_| anyhow!("no answer within {} s", TIMEOUT.as_secs()))?
-        };
         let base = self.base.to_string();
         let base = base.trim_end_matches('/');
+        let answer = self.exchange(method, path, body, name);
         self.runtime.block_on(answer).with_context(|| format!("cannot ask {base}"))
     }
 
@@ -248,36 +243,31 @@ impl Client {
         let host = self.base.host().context("the address names no host")?;
         let secure = self.base.scheme_str() == Some("https");
         let port = self.base.port_u16().unwrap_or(if secure { 443 } else { 50004 });
-        let stream = connect(host, port).await.with_context(|| self.way_out())?;
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(http::header::HOST, authority(name.unwrap_or(host), port))
-            .header(http::header::ACCEPT, "application/json");
-        if let Some(token) = &self.token {
-            let value = format!("Bearer {}", token.expose());
-            request = request.header(http::header::AUTHORIZATION, value);
-        }
-        let bytes = body.map(|(kind, bytes)| {
-            request = std::mem::take(&mut request).header(http::header::CONTENT_TYPE, kind);
-            bytes
-        });
-        let bytes = bytes.unwrap_or_default();
-        let request = request.body(Full::new(Bytes::from(bytes)))?;
-        let limits = Limits { max_body: MAX_ANSWER, time: TIMEOUT };
-        let answer = if secure {
-            let trust = self.fingerprint.map_or(Trust::System, Trust::Pinned);
-            let stream = Tls::new(trust).secure(stream, host).await?;
-            exchange(stream, Version::Http1, request, limits).await?
-        } else {
-            exchange(stream, Version::Http1, request, limits).await?
+        let origin = Origin {
+            secure,
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port,
+            authority: authority(name.unwrap_or(host), port),
         };
-        match answer.end {
-            End::Whole => Ok((answer.status, answer.body)),
-            End::Cut => bail!("the answer is longer than {} MiB", MAX_ANSWER >> 20),
-            End::Late => bail!("the answer did not end"),
-            End::Broken(error) => Err(error).context("cannot read the answer"),
+        let trust = self.fingerprint.map_or(Trust::System, Trust::Pinned);
+        let client =
+            hark_net::Client::of(origin, String::new(), Tls::new(trust)).reading(MAX_ANSWER);
+        let mut call = Call::new(method, path).header("accept", JSON)?;
+        if let Some(token) = &self.token {
+            call = call.authorized("Bearer", token)?;
         }
+        if let Some((kind, bytes)) = body {
+            call = call.content(HeaderValue::from_static(kind), bytes);
+        }
+        let reply = match client.call(&CLibrary, call, TIMEOUT).await {
+            Err(error @ CallError::Unreached(_)) => {
+                return Err(error).with_context(|| self.way_out());
+            }
+            answered => answered?,
+        };
+        let most = MAX_ANSWER >> 20;
+        ensure!(reply.is_whole, "the answer did not come whole, or is longer than {most} MiB");
+        Ok((reply.status, reply.body))
     }
 }
 
@@ -292,17 +282,20 @@ fn authority(name: &str, port: u16) -> String {
     }
 }
 
-/// Connects as `ping` would: by what the C library finds, not only by the name servers.
-async fn connect(host: &str, port: u16) -> std::io::Result<TcpStream> {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let mut last = std::io::Error::from(std::io::ErrorKind::NotFound);
-    for address in tokio::net::lookup_host((bare, port)).await? {
-        match hark_net::connect_to(address, None).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
+/// Finds names as `ping` would: by what the C library finds, not only by the name servers.
+struct CLibrary;
+
+impl Resolve for CLibrary {
+    fn resolve<'a>(
+        &'a self,
+        host: &'a str,
+        family: Family,
+    ) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((host, 0)).await?;
+            Ok(found.map(|found| found.ip()).filter(|found| family.takes(*found)).collect())
+        })
     }
-    Err(last)
 }
 
 /// Reads an answer; `local` is the data folder of a server of this machine.

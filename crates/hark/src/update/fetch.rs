@@ -3,12 +3,10 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
-use bytes::Bytes;
+use anyhow::{Context, ensure};
 use hark_agent::UpdateSource;
 use hark_model::HostName;
-use hark_net::{Dial, End, Limits, Origin, Resolver, Tls, Trust, Version, connect, exchange};
-use http_body_util::Full;
+use hark_net::{Call, Client, Resolver, Tls, Trust};
 
 use super::slots::read_bounded;
 
@@ -46,40 +44,26 @@ pub(super) fn fetch(
             // No other web server needs to know who asks.
             let host = host.filter(|_| url.ends_with(OF_SERVER));
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let got = runtime.block_on(async {
-                tokio::time::timeout(TIME, get(&address, max, host))
-                    .await
-                    .unwrap_or_else(|_| bail!("not within {} s", TIME.as_secs()))
-            });
+            let got = runtime.block_on(get(&address, max, host));
             got.with_context(|| format!("cannot get {address}"))
         }
     }
 }
 
 async fn get(address: &str, max: u64, host: Option<&HostName>) -> anyhow::Result<Option<Vec<u8>>> {
-    let (origin, path) = Origin::split(address).map_err(anyhow::Error::msg)?;
-    let dial = Dial::new(&origin.host, origin.port, CONNECT);
-    let stream = connect(&Resolver::default(), dial).await?.stream;
-    let mut request = http::Request::get(path)
-        .header(http::header::HOST, &origin.authority)
-        .header(http::header::USER_AGENT, concat!("hark/", env!("CARGO_PKG_VERSION")))
-        .header(http::header::CONNECTION, "close");
+    // A server's own certificate is as good: the signature says whether it is the right file.
+    let client = Client::at(address, Tls::new(Trust::Anybody)).map_err(anyhow::Error::msg)?;
+    let client =
+        client.reading(usize::try_from(max).unwrap_or(usize::MAX)).connecting_within(CONNECT);
+    let mut call = Call::new(http::Method::GET, "");
     if let Some(host) = host {
-        request = request.header(HOST, host.as_str());
+        call = call.header(HOST, host.as_str())?;
     }
-    let request = request.body(Full::new(Bytes::new()))?;
-    let limits = Limits { max_body: usize::try_from(max).unwrap_or(usize::MAX), time: TIME };
-    let answer = if origin.secure {
-        // A server's own certificate is as good: the signature says whether it is the right file.
-        let stream = Tls::new(Trust::Anybody).secure(stream, &origin.host).await?;
-        exchange(stream, Version::Http1, request, limits).await?
-    } else {
-        exchange(stream, Version::Http1, request, limits).await?
-    };
-    if host.is_some() && answer.status == http::StatusCode::NO_CONTENT {
+    let reply = client.call(&Resolver::default(), call, TIME).await?;
+    if host.is_some() && reply.status == http::StatusCode::NO_CONTENT {
         return Ok(None);
     }
-    ensure!(answer.status == http::StatusCode::OK, "the answer is {}", answer.status);
-    ensure!(matches!(answer.end, End::Whole), "the answer is not whole, or more than {max} bytes");
-    Ok(Some(answer.body))
+    ensure!(reply.status == http::StatusCode::OK, "the answer is {}", reply.status);
+    ensure!(reply.is_whole, "the answer is not whole, or more than {max} bytes");
+    Ok(Some(reply.body))
 }
