@@ -81,7 +81,7 @@ async fn a_preview_tells_when_what_comes_again_would_hold() {
 async fn what_is_changed_keeps_its_number_and_its_beginning() {
     let running = prepared().await;
     let root = running.browser("root");
-    let from = "2026-12-01T00:00:00Z";
+    let from = "2026-11-01T00:00:00Z";
     let repeats = json!({"cron": "30 2 * * *", "lasts_seconds": 60, "timezone": "UTC"});
     let mut body = json!({
         "matcher": {"hosts": ["db1"]}, "reason": "backup", "maintenance": true, "from_at": from,
@@ -97,6 +97,14 @@ async fn what_is_changed_keeps_its_number_and_its_beginning() {
     let changed = changed.json();
     assert_eq!((&changed["id"], &changed["reason"]), (&made["id"], &"longer backup".into()));
     assert_eq!(changed["again"]["from_at"], from, "it began when it began");
+    // Once it is for once, it begins now: it came again since long ago.
+    let mut once = body.clone();
+    once.as_object_mut().unwrap().remove("repeats");
+    once["duration_seconds"] = 3600.into();
+    let changed = root.call(Method::PUT, &path, Some(once)).await;
+    assert_eq!(changed.status, 200, "{}", changed.text());
+    assert_eq!(changed.json()["again"], Value::Null);
+    assert!(changed.json()["from_at"].as_str() > made["from_at"].as_str(), "{}", changed.text());
     body["repeats"]["cron"] = "x".into();
     let refused = root.call(Method::PUT, &path, Some(body.clone())).await;
     assert_eq!(refused.json()["errors"][0]["field"], "repeats");

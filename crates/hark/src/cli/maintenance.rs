@@ -55,7 +55,7 @@ pub(super) struct Args {
     /// Not from this time on; of what comes again without, until it is ended.
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
-    /// For once, and for so long.
+    /// For once, and for so long from its beginning.
     #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration,
         conflicts_with_all = ["cron", "when", "lasts", "zone", "until"])]
     held: Option<Duration>,
