@@ -4,6 +4,8 @@ use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::place::{Fingerprint, Place};
 
 /// Bound on the old files of one log that are looked at.
@@ -11,6 +13,33 @@ const MAX_RELATIVES: usize = 100;
 
 /// Bound on the entries of a folder that are looked at.
 const MAX_ENTRIES: usize = 10_000;
+
+/// A file that is done with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Done {
+    /// How it begins.
+    #[serde(flatten)]
+    print: Fingerprint,
+    /// Which file system, and which file on it; 0 where an earlier version did not keep it.
+    #[serde(default)]
+    dev: u64,
+    #[serde(default)]
+    ino: u64,
+}
+
+impl Done {
+    /// That which `place` is in.
+    pub(crate) fn of(place: &Place) -> Self {
+        Self { print: place.print, dev: place.dev, ino: place.ino }
+    }
+
+    /// Returns true if `relative` is the file itself, and not another that has got its number.
+    fn is(&self, relative: &Relative) -> bool {
+        !relative.packed
+            && (self.dev, self.ino) == (relative.found.dev(), relative.found.ino())
+            && relative.begins(self.print)
+    }
+}
 
 /// A file that may hold what a log held before.
 #[derive(Debug)]
@@ -52,14 +81,22 @@ impl Relative {
         print.is_some_and(|print| !print.is_empty())
     }
 
-    /// Returns true if it begins like one of `done`.
-    fn is_one_of(&self, done: &[Fingerprint]) -> bool {
-        let fits = |print: &Fingerprint| {
-            let Some(file) = self.open() else { return false };
-            let fits = if self.packed { print.fits_packed(file) } else { print.fits(&file) };
-            fits.unwrap_or(false)
+    /// Returns true if it is one of `done`, or a copy of one that is not there any more: packed, or made
+    /// before the file was emptied. Logs without a time in each line may all begin alike, so another file
+    /// beside one that is done with is not taken for its copy.
+    fn is_one_of(&self, done: &[Done], relatives: &[Self]) -> bool {
+        let is_it = |done: &Done| {
+            done.is(self)
+                || (self.begins(done.print)
+                    && (self.packed || !relatives.iter().any(|other| done.is(other))))
         };
-        done.iter().filter(|print| !print.is_empty()).any(fits)
+        done.iter().filter(|done| !done.print.is_empty()).any(is_it)
+    }
+
+    fn begins(&self, print: Fingerprint) -> bool {
+        let Some(file) = self.open() else { return false };
+        let fits = if self.packed { print.fits_packed(file) } else { print.fits(&file) };
+        fits.unwrap_or(false)
     }
 }
 
@@ -102,15 +139,15 @@ pub(crate) fn holder<'r>(place: &Place, relatives: &'r [Relative]) -> Option<&'r
     named.clone().find(copy).or_else(|| named.find(packed))
 }
 
-/// Returns the next one that was written after `written`, and that begins like none of `done`.
+/// Returns the next one that was written after `written`, and that is none of `done`.
 pub(crate) fn next_after<'r>(
     written: (i64, i64),
-    done: &[Fingerprint],
+    done: &[Done],
     relatives: &'r [Relative],
 ) -> Option<&'r Relative> {
     let later = relatives.iter().filter(|r| r.named && r.written() >= written);
     // An empty one has no beginning to be known by: it would be found again and again.
-    later.take(MAX_RELATIVES).find(|r| !r.is_one_of(done) && r.has_content())
+    later.take(MAX_RELATIVES).find(|r| !r.is_one_of(done, relatives) && r.has_content())
 }
 
 /// Returns when `found` was written last.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use flate2::read::MultiGzDecoder;
 use hark_model::{Mono, Now};
 
-use crate::family::{self, Relative, holder, next_after, relatives};
+use crate::family::{self, Done, Relative, holder, next_after, relatives};
 use crate::frame::{Cutter, Read};
 use crate::place::{Fingerprint, Place, read_at};
 use crate::team::{Crew, Team};
@@ -29,7 +29,7 @@ const TAIL: Duration = Duration::from_mins(1);
 /// Bound on old files that are still looked at: two rotations within a minute are rare.
 const MAX_TAILS: usize = 4;
 
-/// Bound on remembered beginnings of files that are done with.
+/// Bound on remembered files that are done with.
 const MAX_DONE: usize = 16;
 
 /// A log.
@@ -48,8 +48,8 @@ pub(crate) struct Reader {
     tails: Vec<Tail>,
     /// Places of old files as of before a restart.
     former_tails: Vec<Place>,
-    /// Beginnings of files that are done with, so that a copy of one is not read again.
-    done: VecDeque<Fingerprint>,
+    /// Files that are done with, so that neither one nor its copy is read again.
+    done: VecDeque<Done>,
     /// Its place is in another file now, or has got a beginning by which it is known again: worth
     /// storing at once.
     pub(crate) learned: bool,
@@ -149,12 +149,12 @@ impl Reader {
     }
 
     /// Takes back what [`Reader::done`] and [`Reader::tail_places`] gave.
-    pub(crate) fn remember(&mut self, done: Vec<Fingerprint>, tails: Vec<Place>) {
+    pub(crate) fn remember(&mut self, done: Vec<Done>, tails: Vec<Place>) {
         self.done = done.into();
         self.former_tails = tails;
     }
 
-    pub(crate) fn done(&self) -> Vec<Fingerprint> {
+    pub(crate) fn done(&self) -> Vec<Done> {
         self.done.iter().copied().collect()
     }
 
@@ -417,7 +417,7 @@ impl Reader {
         if self.done.len() >= MAX_DONE {
             self.done.pop_front();
         }
-        self.done.push_back(self.place.print);
+        self.done.push_back(Done::of(&self.place));
     }
 
     fn keep_tail(&mut self, file: File, desk: &mut Desk<'_>) -> io::Result<()> {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::place::{Fingerprint, Place};
+use crate::family::Done;
+use crate::place::Place;
 use crate::watch::WatchState;
 
 /// The version written; a reader of a later one begins anew.
@@ -34,7 +35,7 @@ pub(crate) struct FileState {
     pub(crate) framing: String,
     pub(crate) place: Place,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) done: Vec<Fingerprint>,
+    pub(crate) done: Vec<Done>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) tails: Vec<Place>,
 }
@@ -106,5 +107,14 @@ mod tests {
         let later = text.replace("\"version\":1", "\"version\":2");
         assert!(matches!(State::from_text(&later), Err(StateError::Version(2))));
         assert!(matches!(State::from_text("{"), Err(StateError::Damaged(_))));
+    }
+
+    #[test]
+    fn files_that_an_earlier_version_was_done_with_are_known_by_their_beginning() {
+        let file = r#"{"path":"/l/a.log","place":{"dev":1,"ino":2,"offset":0,"print":{"len":0,"sum":0}},
+            "done":[{"len":3,"sum":7}]}"#;
+        let file: FileState = serde_json::from_str(file).unwrap();
+        let text = serde_json::to_string(&file.done).unwrap();
+        assert_eq!(text, r#"[{"len":3,"sum":7,"dev":0,"ino":0}]"#);
     }
 }

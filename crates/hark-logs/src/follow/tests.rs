@@ -207,6 +207,26 @@ fn two_rotations_between_looks_lose_nothing() {
 }
 
 #[test]
+fn two_rotations_between_looks_lose_nothing_where_all_files_begin_alike() {
+    let mut world = World::of("logs: {w: {file: DIR/a.log, match: hit}}\n");
+    let banner = "no time stands in this line\n".repeat(50);
+    world.append("a.log", &format!("{banner}hit 1\n"));
+    world.look();
+    world.append("a.log", "hit 2\n");
+    world.rename("a.log", "a.log.1");
+    world.append("a.log", &format!("{banner}hit 3\n"));
+    world.rename("a.log.1", "a.log.2");
+    world.rename("a.log", "a.log.1");
+    world.append("a.log", &format!("{banner}hit 4\n"));
+    assert_eq!(world.told(), ["hit 1", "hit 2", "hit 3", "hit 4"]);
+    // Packing what was read is no reason to read it again.
+    pack(&world.path("a.log.2"), &world.path("a.log.2.gz"));
+    world.rename("a.log", "a.log.0");
+    world.append("a.log", "hit 5\n");
+    assert_eq!(world.told(), ["hit 5"]);
+}
+
+#[test]
 fn a_file_that_was_copied_and_emptied_is_read_anew_with_the_rest_from_the_copy() {
     let mut world = World::of(ALL);
     world.append("a.log", "1\n2\n");
