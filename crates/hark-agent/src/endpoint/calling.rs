@@ -5,19 +5,27 @@
 //! All true answers are taken: who repeats a true one from another address has the agent speak to nobody
 //! for a while, until it goes on to the next of them.
 
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
+mod linux;
+#[cfg(not(all(target_os = "linux", not(feature = "portable"))))]
+mod portable;
+
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
-use std::path::Path;
 use std::time::Duration;
 
 use hark_model::Clock;
 use hark_proto::Identity;
-use hark_proto::seek::{self, GROUP_V4, GROUP_V6, Here, RANDOM};
+use hark_proto::seek::{self, GROUP_V4, Here, RANDOM};
 use ring::rand::{SecureRandom, SystemRandom};
 use socket2::{Domain, Socket, Type};
 
 use crate::sys;
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
+use linux::ways;
+#[cfg(not(all(target_os = "linux", not(feature = "portable"))))]
+use portable::ways;
 
 /// When it is called, counted from the beginning: a datagram may be lost, and a switch port may come up
 /// a moment after its interface.
@@ -40,10 +48,6 @@ const MAX_ANSWERS: usize = 16;
 
 /// Longer than any answer.
 const BUFFER: usize = 256;
-
-/// What the kernel says of interfaces (`IFF_UP`, `IFF_LOOPBACK`).
-const UP: u32 = 1;
-const LOOPBACK: u32 = 8;
 
 /// One way out, and the addresses that are called on it.
 struct Way {
@@ -129,25 +133,8 @@ fn listen(
     Ok(())
 }
 
-/// Makes the sockets: two for each interface that is up, or, where interfaces cannot be told apart, one for
-/// the way that the system would take.
-fn ways(port: u16) -> io::Result<Vec<Way>> {
-    let mut ways = Vec::new();
-    for (name, index) in interfaces(Path::new("/sys/class/net")) {
-        ways.extend(way_v4(port, Some(&name)).ok());
-        ways.extend(way_v6(port, &name, index).ok());
-    }
-    if ways.is_empty() {
-        ways.push(way_v4(port, None)?);
-    }
-    Ok(ways)
-}
-
-fn way_v4(port: u16, interface: Option<&str>) -> io::Result<Way> {
-    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
-    if let Some(name) = interface {
-        socket.bind_device(Some(name.as_bytes()))?;
-    }
+/// Makes a way of IPv4 of a socket that is bound to nothing, or to an interface.
+fn way_v4(socket: Socket, port: u16) -> io::Result<Way> {
     socket.set_broadcast(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into())?;
@@ -155,57 +142,7 @@ fn way_v4(port: u16, interface: Option<&str>) -> io::Result<Way> {
     Ok(Way { socket: socket.into(), to })
 }
 
-fn way_v6(port: u16, interface: &str, index: u32) -> io::Result<Way> {
-    let socket = Socket::new(Domain::IPV6, Type::DGRAM, None)?;
-    socket.set_only_v6(true)?;
-    socket.bind_device(Some(interface.as_bytes()))?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)).into())?;
-    Ok(Way { socket: socket.into(), to: vec![SocketAddrV6::new(GROUP_V6, port, 0, index).into()] })
-}
-
-/// Returns names and numbers of the interfaces that are up and lead out of the machine.
-fn interfaces(folder: &Path) -> Vec<(String, u32)> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut found: Vec<(String, u32)> = entries
-        .filter_map(|entry| {
-            let path = entry.ok()?.path();
-            let text = |name| std::fs::read_to_string(path.join(name)).ok();
-            let flags = text("flags")?;
-            let flags = u32::from_str_radix(flags.trim().trim_start_matches("0x"), 16).ok()?;
-            if flags & UP == 0 || flags & LOOPBACK != 0 {
-                return None;
-            }
-            let index = text("ifindex")?.trim().parse().ok()?;
-            Some((path.file_name()?.to_str()?.to_owned(), index))
-        })
-        .collect();
-    // The machine's own come before those made later for containers.
-    found.sort_by_key(|(_, index)| *index);
-    found.truncate(MAX_INTERFACES);
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn interfaces_that_are_down_or_lead_nowhere_are_left_out() {
-        let folder = tempfile::tempdir().unwrap();
-        for (name, flags, index) in [
-            ("eth1", "0x1003", "7"),
-            ("lo", "0x9", "1"),
-            ("eth0", "0x1003", "2"),
-            ("wlan0", "0x1002", "3"),
-        ] {
-            let path = folder.path().join(name);
-            std::fs::create_dir(&path).unwrap();
-            std::fs::write(path.join("flags"), format!("{flags}\n")).unwrap();
-            std::fs::write(path.join("ifindex"), format!("{index}\n")).unwrap();
-        }
-        let found = interfaces(folder.path());
-        assert_eq!(found, [("eth0".to_owned(), 2), ("eth1".to_owned(), 7)]);
-        assert!(interfaces(&folder.path().join("nothing")).is_empty());
-    }
+/// Makes the one way that the system takes by itself.
+fn usual_way(port: u16) -> io::Result<Way> {
+    way_v4(Socket::new(Domain::IPV4, Type::DGRAM, None)?, port)
 }

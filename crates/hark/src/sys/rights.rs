@@ -48,13 +48,21 @@ pub(crate) fn may_open_raw_socket() -> bool {
     socket2::Socket::new(domain, kind, Some(socket2::Protocol::ICMPV4)).is_ok()
 }
 
+/// How the C library of each system counts groups.
+#[cfg(target_os = "linux")]
+type Count = libc::size_t;
+#[cfg(not(target_os = "linux"))]
+type Count = libc::c_int;
+
 /// Makes the process of `command` another user, with no rights but that user's. Only root can.
 pub(crate) fn become_user(command: &mut Command, user: u32, group: u32, groups: Vec<u32>) {
+    // No system takes as many as would not fit.
+    let count = Count::try_from(groups.len()).unwrap_or(0);
     // SAFETY: `setgroups`, `setgid` and `setuid` are system calls that touch no memory but the list,
     // which the closure owns; after `fork` there is only this thread.
     unsafe {
         command.pre_exec(move || {
-            let done = libc::setgroups(groups.len(), groups.as_ptr()) == 0
+            let done = libc::setgroups(count, groups.as_ptr()) == 0
                 && libc::setgid(group) == 0
                 && libc::setuid(user) == 0;
             if done { Ok(()) } else { Err(io::Error::last_os_error()) }
