@@ -94,7 +94,7 @@ fn in_records(patterns: &[Pattern], buffer: &[u8]) -> Vec<(usize, Vec<usize>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
 
     #[test]
     fn patterns_of_any_form_find_what_they_find_in_each_line_alone(

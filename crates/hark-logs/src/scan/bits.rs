@@ -268,7 +268,10 @@ impl<const W: usize> Machine<W> {
             meets(reached, &widen(&self.last))
         });
         known.looked = from;
-        known.crowded = known.hits.len() * CROWDED * LINE > from - at;
+        // Streams that are longer than they would have to be are a line each.
+        let usual = from - at <= TABLE_STREAMS * STREAM;
+        let lines = if usual { (from - at) / LINE } else { TABLE_STREAMS };
+        known.crowded = known.hits.len() * CROWDED > lines;
         true
     }
 
