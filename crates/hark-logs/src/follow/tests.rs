@@ -210,14 +210,14 @@ fn two_rotations_between_looks_lose_nothing() {
 fn two_rotations_between_looks_lose_nothing_where_all_files_begin_alike() {
     let mut world = World::of("logs: {w: {file: DIR/a.log, match: hit}}\n");
     let banner = "no time stands in this line\n".repeat(50);
-    world.append("a.log", &format!("{banner}hit 1\n"));
+    world.append("a.log", format!("{banner}hit 1\n"));
     world.look();
     world.append("a.log", "hit 2\n");
     world.rename("a.log", "a.log.1");
-    world.append("a.log", &format!("{banner}hit 3\n"));
+    world.append("a.log", format!("{banner}hit 3\n"));
     world.rename("a.log.1", "a.log.2");
     world.rename("a.log", "a.log.1");
-    world.append("a.log", &format!("{banner}hit 4\n"));
+    world.append("a.log", format!("{banner}hit 4\n"));
     assert_eq!(world.told(), ["hit 1", "hit 2", "hit 3", "hit 4"]);
     // Packing what was read is no reason to read it again.
     pack(&world.path("a.log.2"), &world.path("a.log.2.gz"));
