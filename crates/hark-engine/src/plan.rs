@@ -102,6 +102,10 @@ pub struct HostDraft {
     pub tags: Vec<Tag>,
     /// Whose it is.
     pub owner: Option<UserName>,
+    /// Who may also act on it.
+    pub managers: Vec<UserName>,
+    /// Who may also see it.
+    pub monitors: Vec<UserName>,
     /// Its profiles, from left to right.
     pub profiles: Vec<ProfileName>,
     /// Where it is.
@@ -123,6 +127,8 @@ pub struct Draft {
     pub flapping: Flapping,
     /// Declared hosts.
     pub hosts: BTreeMap<HostName, HostDraft>,
+    /// Whose hosts are that name no owner, those that no file names too.
+    pub default_owner: Option<UserName>,
     /// The global thresholds.
     pub thresholds: ThresholdLayer,
     /// The profiles.
@@ -147,6 +153,7 @@ impl Default for Draft {
             reminders: Reminders::default(),
             flapping: Flapping::default(),
             hosts: BTreeMap::new(),
+            default_owner: None,
             thresholds: ThresholdLayer::new(),
             profiles: BTreeMap::new(),
             checks: Vec::new(),
@@ -211,6 +218,10 @@ pub struct HostPlan {
     pub tags: Vec<Tag>,
     /// Whose it is.
     pub owner: Option<UserName>,
+    /// Who may also act on it.
+    pub managers: Vec<UserName>,
+    /// Who may also see it.
+    pub monitors: Vec<UserName>,
     /// Its profiles, from left to right.
     pub profiles: Vec<ProfileName>,
     /// Where it is.
@@ -259,6 +270,7 @@ impl Plan {
         let base: Vec<&ThresholdLayer> = base_layers(draft).collect();
         let unnamed = HostPlan {
             thresholds: Arc::new(resolve_set(&base, None, draft, &mut faults)),
+            owner: draft.default_owner.clone(),
             ..HostPlan::default()
         };
         people::check(draft, &mut faults);
@@ -332,7 +344,9 @@ fn resolve_hosts(draft: &Draft, faults: &mut Vec<Fault>) -> BTreeMap<HostName, A
             declared: true,
             parents: host.parents.clone(),
             tags: host.tags.clone(),
-            owner: host.owner.clone(),
+            owner: host.owner.clone().or_else(|| draft.default_owner.clone()),
+            managers: host.managers.clone(),
+            monitors: host.monitors.clone(),
             profiles: host.profiles.clone(),
             address: host.address,
             other_address: host.other_address,

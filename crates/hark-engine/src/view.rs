@@ -129,6 +129,23 @@ impl<'a> HostView<'a> {
         self.host.plan.owner.as_ref()
     }
 
+    /// Returns who else may act on it.
+    pub fn managers(self) -> &'a [UserName] {
+        &self.host.plan.managers
+    }
+
+    /// Returns who else may see it.
+    pub fn monitors(self) -> &'a [UserName] {
+        &self.host.plan.monitors
+    }
+
+    /// Returns whether `user` has to do with it at all.
+    pub fn concerns(self, user: &UserName) -> bool {
+        self.owner() == Some(user)
+            || self.managers().contains(user)
+            || self.monitors().contains(user)
+    }
+
     /// Returns its profiles, from left to right.
     pub fn profiles(self) -> &'a [ProfileName] {
         &self.host.plan.profiles

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
+use hark_api::words::Letter;
 use hark_net::encoded;
 use serde_json::{Value, json};
 
@@ -45,14 +46,15 @@ enum State {
 impl State {
     /// Returns its letter in the API.
     fn letter(self) -> char {
-        match self {
-            Self::Ok => 'o',
-            Self::Warning => 'w',
-            Self::Critical => 'c',
-            Self::Unknown => 'u',
-            Self::Maintenance => 'm',
-            Self::Pending => '-',
-        }
+        let letter = match self {
+            Self::Ok => Letter::Ok,
+            Self::Warning => Letter::Warning,
+            Self::Critical => Letter::Critical,
+            Self::Unknown => Letter::Unknown,
+            Self::Maintenance => Letter::Maintenance,
+            Self::Pending => Letter::None,
+        };
+        letter.letter()
     }
 }
 

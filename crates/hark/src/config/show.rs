@@ -342,9 +342,8 @@ maintenance:
     fn every_key_of_the_root_is_shown() {
         let loaded = crate::config::load_text("hark.yaml", String::new()).unwrap();
         let shown = show(&loaded);
-        // Some are short for others that are shown (the older tool's domains are zones of `dyndns`), one
-        // is read but gives no rights yet.
-        let elsewhere = ["logfile", "default_owner", "dyndomains", "nsupdate_bin"];
+        // Some are short for others that are shown: the older tool's domains are zones of `dyndns`.
+        let elsewhere = ["logfile", "dyndomains", "nsupdate_bin"];
         let journal = |key: &str| key.starts_with("journal_");
         for key in crate::config::keys() {
             let known = elsewhere.contains(&key.name) || journal(key.name);

@@ -238,13 +238,13 @@ impl Desk {
         Ok(report)
     }
 
-    /// Tells a user what the period was like of the hosts that he may see: all, or his own.
+    /// Tells a user what the period was like of the hosts that he may see: all, or those that name him.
     fn report_to(&self, plan: &Plan, person: &Person, period: Span) -> anyhow::Result<()> {
         let failed = |error: &dyn std::error::Error| anyhow!("cannot read: {}", chain(error));
         let stored = self.reader.user(&person.user).map_err(|error| failed(&error))?;
         let sees_all = person.admin || stored.is_some_and(|user| user.admin);
-        let owner = (!sees_all).then_some(&person.user);
-        let facts = gather::gather(&self.links, &self.reader, plan, period, owner)?;
+        let viewer = (!sees_all).then_some(&person.user);
+        let facts = gather::gather(&self.links, &self.reader, plan, period, viewer)?;
         if facts.hosts.is_empty() {
             return Ok(());
         }

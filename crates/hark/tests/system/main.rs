@@ -53,6 +53,8 @@ mod relayed;
 #[cfg(test)]
 mod reports;
 #[cfg(test)]
+mod roles;
+#[cfg(test)]
 mod sites;
 #[cfg(test)]
 mod support;

@@ -19,9 +19,9 @@ pub(crate) const HARK: &str = env!("CARGO_BIN_EXE_hark");
 /// The administrator's password.
 pub(crate) const PASSWORD: &str = "a long enough one";
 
-/// A hash that `hark passwd` has made: nobody logs in with it here.
-pub(crate) const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$\
-                               RdescudvJCsgt3ub+b0Y5ALhfzq1ZKxQdTXGSYkVh6c";
+/// Its hash, as `hark passwd` has made it.
+pub(crate) const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$2D8+UenjWIm+1E1dx8+6uA$\
+                               Pf4QDBKZpLvTU5hyKRnd3Ae1WFAl5fQrvjw4niQBq3w";
 
 /// Makes a folder that goes away with its value and that other users (the mail server's) may enter.
 pub(crate) fn folder() -> tempfile::TempDir {

@@ -11,8 +11,8 @@ use super::{Places, pushes, repairs};
 use crate::plan::threshold::{ConfirmRule, OnStale};
 use crate::plan::{CheckPlan, Draft, HostDraft, Place};
 
-/// The keys of a host. `owner`, `managers` and `monitors` say who may do what with it, which is not
-/// the engine's business.
+/// The keys of a host. `owner`, `managers` and `monitors` say who may do what with it: the engine keeps them
+/// and tells the owner, the rest is for whoever is asked to do something.
 pub const HOST_KEYS: &[Key] = &[
     Key::new(
         "address",
@@ -30,12 +30,21 @@ pub const HOST_KEYS: &[Key] = &[
         Kind::OneOrMany(&Kind::Text),
         "Profiles, from left to right; later ones lie on top.",
     ),
-    Key::new("owner", Kind::Text, "Whose it is."),
-    Key::new("managers", Kind::OneOrMany(&Kind::Text), "Who may also act on it."),
-    Key::new("monitors", Kind::OneOrMany(&Kind::Text), "Who may also see it."),
+    Key::new(
+        "owner",
+        Kind::Text,
+        "User whose it is: may do all with it; by default `default_owner`.",
+    ),
+    Key::new(
+        "managers",
+        Kind::OneOrMany(&Kind::Text),
+        "Users who may see it and act on it: acknowledge, comment, silence, look now.",
+    ),
+    Key::new("monitors", Kind::OneOrMany(&Kind::Text), "Users who may see it."),
 ];
 
 pub(super) fn read(root: &Section<'_>, draft: &mut Draft, places: &mut Places) {
+    draft.default_owner = root.parse("default_owner", UserName::new);
     for (key, section) in root.children("hosts") {
         let name = match HostName::new(key.value) {
             Ok(name) => name,
@@ -50,6 +59,8 @@ pub(super) fn read(root: &Section<'_>, draft: &mut Draft, places: &mut Places) {
             parents: read_parents(&section, &name, places),
             tags: values(section.parse_many("tags", Tag::new)),
             owner: section.parse("owner", UserName::new),
+            managers: values(section.parse_many("managers", UserName::new)),
+            monitors: values(section.parse_many("monitors", UserName::new)),
             profiles: Vec::new(),
             address: addresses.first().copied(),
             other_address: addresses.get(1).copied(),

@@ -36,6 +36,7 @@ pub(super) fn put(plan: &Plan, shown: &mut Map<String, Value>) {
         ("grace", json!(time(liveness.grace))),
         ("missed", json!(liveness.miss)),
         ("notifications", json!(plan.notify)),
+        ("default_owner", json!(plan.unnamed().owner.as_ref().map(ToString::to_string))),
         ("threshold_renotify_interval", json!(time(plan.reminders.every))),
         (
             "flapping",
@@ -122,6 +123,8 @@ fn host(host: &HostPlan) -> Value {
         "address": addresses(host),
         "tags": words(&host.tags),
         "owner": host.owner.as_ref().map(ToString::to_string),
+        "managers": words(&host.managers),
+        "monitors": words(&host.monitors),
         "threshold_config": words(&host.profiles),
         "parents": host.parents.iter().map(|group| words(group)).collect::<Vec<_>>(),
         "checks": host.checks.iter().map(|check| check.name.to_string()).collect::<Vec<_>>(),

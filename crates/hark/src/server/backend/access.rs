@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 
 use hark_api::audit::AuditLine;
+use hark_api::auth::Role;
 use hark_api::list::{Cursor, Page, PageQuery, limit};
+use hark_engine::view::HostView;
 use hark_model::{Secret, Unix, UserName};
 use hark_store::state::{
     ApiTokenRecord as StoredToken, AuditEntry, Change, SessionRecord as StoredSession, UserRecord,
@@ -67,6 +69,17 @@ fn stored(user: UserRecord) -> Account {
     }
 }
 
+/// Returns what a host lets a user do: the most that it says of him.
+fn role(host: HostView<'_>, user: &UserName) -> Option<Role> {
+    if host.owner() == Some(user) {
+        Some(Role::Owner)
+    } else if host.managers().contains(user) {
+        Some(Role::Manager)
+    } else {
+        host.monitors().contains(user).then_some(Role::Monitor)
+    }
+}
+
 impl ServerBackend {
     /// Returns whether somebody can administer the server already.
     ///
@@ -96,13 +109,11 @@ impl ServerBackend {
             return account;
         }
         let name = account.name.clone();
-        let owned = self.ask(move |engine| {
-            let hosts = engine.hosts().filter(|h| h.owner() == Some(&name));
-            hosts.map(|h| h.name().clone()).collect::<Vec<_>>()
+        let roles = self.ask(move |engine| {
+            let role = |host: HostView<'_>| Some((host.name().clone(), role(host, &name)?));
+            engine.hosts().filter_map(role).collect::<Vec<_>>()
         });
-        for host in owned.unwrap_or_default() {
-            account.roles.insert(host, hark_api::auth::Role::Owner);
-        }
+        account.roles.extend(roles.unwrap_or_default());
         account
     }
 
@@ -111,6 +122,7 @@ impl ServerBackend {
         let users = self.read(hark_store::state::StateReader::users)?;
         let known: Vec<UserName> = accounts.iter().map(|a| a.name.clone()).collect();
         accounts.extend(users.into_iter().filter(|u| !known.contains(&u.name)).map(stored));
+        let mut accounts: Vec<Account> = accounts.into_iter().map(|a| self.with_roles(a)).collect();
         accounts.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(accounts)
     }

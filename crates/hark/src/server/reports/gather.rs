@@ -41,8 +41,8 @@ struct Known {
     since: Unix,
 }
 
-/// Gathers what is known about `period` of the hosts that `plan` is about, of these an owner's alone if
-/// there is one.
+/// Gathers what is known about `period` of the hosts that `plan` is about, of these only what a user has to
+/// do with if there is one.
 ///
 /// # Errors
 /// If the state cannot be read, or the server is ending. Without history the report has none of what
@@ -52,12 +52,12 @@ pub(super) fn gather(
     reader: &StateReader,
     plan: &Plan,
     period: Span,
-    owner: Option<&UserName>,
+    viewer: Option<&UserName>,
 ) -> anyhow::Result<Facts> {
     let failed = |error: &dyn std::error::Error| anyhow!("cannot read the state: {}", chain(error));
     let matcher = plan.hosts.clone();
-    let owner = owner.cloned();
-    let hosts = links.ask(move |engine| hosts_of(engine, &matcher, owner.as_ref()));
+    let viewer = viewer.cloned();
+    let hosts = links.ask(move |engine| hosts_of(engine, &matcher, viewer.as_ref()));
     let hosts = hosts.ok_or_else(|| anyhow!("the server is ending"))?;
     let mut incidents = incidents(reader, period)?;
     let sent = reader.messages_sent(period.from, period.until).map_err(|e| failed(&e))?;
@@ -100,11 +100,11 @@ pub(super) fn gather(
     Ok(facts)
 }
 
-fn hosts_of(engine: &Engine, matcher: &Matcher, owner: Option<&UserName>) -> Vec<Known> {
+fn hosts_of(engine: &Engine, matcher: &Matcher, viewer: Option<&UserName>) -> Vec<Known> {
     let mut all: Vec<Known> = engine
         .hosts()
         .filter(|host| hark_engine::covers_host(matcher, host.name().as_str(), host.tags()))
-        .filter(|host| owner.is_none_or(|owner| host.owner() == Some(owner)))
+        .filter(|host| viewer.is_none_or(|viewer| host.concerns(viewer)))
         .map(|host| Known {
             id: host.id(),
             name: host.name().clone(),

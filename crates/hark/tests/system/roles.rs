@@ -1,0 +1,79 @@
+//! What a host's `owner`, `managers` and `monitors` may do with it, asked as they would.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::http::{self, Answer};
+use crate::support::server::{Server, Start};
+use crate::support::wait::until;
+use crate::support::{HASH, PASSWORD, folder};
+
+/// Somebody who is logged in.
+struct Person<'s> {
+    server: &'s Server,
+    bearer: String,
+}
+
+impl<'s> Person<'s> {
+    fn log_in(server: &'s Server, name: &str) -> Self {
+        let login = json!({"username": name, "password": PASSWORD});
+        let session =
+            http::request(server.http, "POST", "/api/0/auth/login", &[], Some(&login)).unwrap();
+        let token = session.body["token"].as_str().unwrap_or_else(|| panic!("{}", session.body));
+        Self { server, bearer: format!("Authorization: Bearer {token}") }
+    }
+
+    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        let bearer = [self.bearer.clone()];
+        http::request(self.server.http, method, path, &bearer, body).unwrap()
+    }
+
+    fn hosts(&self) -> Vec<String> {
+        let page = self.ask("GET", "/api/0/hosts", None).body;
+        let names = page["items"].as_array().into_iter().flatten();
+        names.filter_map(|host| host["name"].as_str().map(str::to_owned)).collect()
+    }
+}
+
+#[test]
+fn a_host_says_who_may_do_what_with_it_and_one_that_says_nothing_is_the_default_owners() {
+    let folder = folder();
+    let users: String = ["olga", "mona", "nils", "dora", "eve"]
+        .map(|name| format!("  {name}: {{password: '{HASH}'}}\n"))
+        .concat();
+    let config = format!(
+        "default_owner: dora\nusers:\n{users}hosts:\n  \
+         db1: {{owner: olga, managers: mona, monitors: [nils, mona]}}\n  \
+         web1: {{monitors: nils}}\n"
+    );
+    let mut server = Start::new("server", folder.path()).config(&config).go();
+    server.set_up(PASSWORD);
+    until("both hosts", Duration::from_secs(20), || {
+        (server.get("/api/0/hosts")["items"].as_array()?.len() == 2).then_some(())
+    });
+    let person = |name| Person::log_in(&server, name);
+    let (olga, mona, nils, dora, eve) =
+        (person("olga"), person("mona"), person("nils"), person("dora"), person("eve"));
+    assert_eq!(olga.hosts(), ["db1"]);
+    assert_eq!(mona.hosts(), ["db1"]);
+    assert_eq!(nils.hosts(), ["db1", "web1"]);
+    assert_eq!(dora.hosts(), ["web1"]);
+    assert_eq!(eve.hosts(), [""; 0]);
+    let look = |who: &Person<'_>| who.ask("POST", "/api/0/hosts/db1/look", Some(&json!({}))).status;
+    // The server runs no check there, which is told to those who may ask.
+    assert_eq!([look(&olga), look(&mona)], [404, 404], "owner and manager");
+    assert_eq!([look(&nils), look(&dora), look(&eve)], [403, 404, 404]);
+    let drop = |who: &Person<'_>, host| who.ask("DELETE", &format!("/api/0/hosts/{host}"), None);
+    assert_eq!(drop(&mona, "db1").status, 403, "a manager may not");
+    let told = drop(&mona, "db1").body.to_string();
+    assert!(told.contains("owner"), "{told}");
+    let users = server.get("/api/0/users");
+    let roles = |name: &str| {
+        let all = users.as_array().into_iter().flatten();
+        all.clone().find(|user| user["name"] == name).unwrap()["roles"].clone()
+    };
+    assert_eq!(roles("mona"), json!({"db1": "manager"}), "the higher of two: {users}");
+    assert_eq!(roles("nils"), json!({"db1": "monitor", "web1": "monitor"}));
+    assert_eq!(roles("dora"), json!({"web1": "owner"}));
+}
