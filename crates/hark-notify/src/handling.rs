@@ -355,7 +355,7 @@ pub struct Acknowledged {
     /// When, by our clock. Where it is not known to the second, the earliest that it can have been: what
     /// was taken before the newest message says nothing about that.
     pub at: Unix,
-    /// What the service calls the press, for [`Receiver::answer`](crate::Receiver::answer); empty where
+    /// What the service calls the press, for [`Feedback::answer`](crate::Feedback::answer); empty where
     /// nobody waits for an answer.
     pub press: String,
 }
