@@ -14,6 +14,7 @@ use crate::input::{Action, ReportMessage};
 use crate::moment::Moment;
 use crate::outbox::self_name;
 use crate::overlay::end_ack;
+use crate::plan::SELF;
 use crate::reach::MAX_CHAIN;
 
 /// Bound on the remarks of one incident.
@@ -223,6 +224,9 @@ impl Engine {
         let host = self.hosts.get(id).ok_or(Refused::NotFound)?;
         if host.plan.declared {
             return Err(refused("it stands in a file: take it out there"));
+        }
+        if host.name.as_str() == SELF {
+            return Err(refused("it stands for the server itself, which goes on"));
         }
         let text = format!("{by} dropped the host {}", host.name);
         fx.journal(now, About::host(id), JournalKind::Operator, text);

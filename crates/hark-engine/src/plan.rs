@@ -257,6 +257,8 @@ pub struct Plan {
     pub profiles: BTreeMap<ProfileName, ThresholdLayer>,
     hosts: BTreeMap<HostName, Arc<HostPlan>>,
     unnamed: Arc<HostPlan>,
+    /// Of the server itself.
+    server: Arc<HostPlan>,
 }
 
 impl Plan {
@@ -291,13 +293,16 @@ impl Plan {
             silences: draft.silences.clone(),
             profiles: draft.profiles.clone(),
             hosts,
+            server: Arc::new(HostPlan { owner: None, ..unnamed.clone() }),
             unnamed: Arc::new(unnamed),
         })
     }
 
-    /// Returns what is known of a host; hosts that no file names share one plan.
+    /// Returns what is known of a host; hosts that no file names share one plan. The server itself is
+    /// nobody's: it is for administrators.
     pub fn host(&self, name: &str) -> &Arc<HostPlan> {
-        self.hosts.get(name).unwrap_or(&self.unnamed)
+        let other = if name == SELF { &self.server } else { &self.unnamed };
+        self.hosts.get(name).unwrap_or(other)
     }
 
     /// Returns what holds for hosts that no file names.

@@ -1,5 +1,7 @@
 //! Silences and maintenance that people make, change and end.
 
+use std::time::Duration;
+
 use hark_model::record::{
     Flexible, JournalKind, Matcher, Record, Repeats, RepeatsWhen, SilenceRecord, SilenceTerms,
 };
@@ -60,9 +62,16 @@ impl Engine {
         }
         record.id = id;
         record.withheld = former.withheld;
+        // What has begun goes on, but not in another window than that in which it began.
         let begun = former.flexible.and_then(|flexible| flexible.begun);
+        let begun = begun.filter(|begun| (record.from..record.until).contains(begun));
         record.flexible = record.flexible.map(|flexible| Flexible { begun, ..flexible });
         check_silence(&record, now.unix)?;
+        if let Some(Flexible { lasts_ms, begun: Some(begun) }) = record.flexible
+            && begun + Duration::from_millis(lasts_ms) <= now.unix
+        {
+            return Err(refused("it has begun and would be over with that: end it instead"));
+        }
         if self.silences.get(&id).is_some_and(|silence| silence.active) {
             self.turn_silence(id, false, now, fx);
         }

@@ -32,15 +32,19 @@ pub fn draw(top: &mut Top, frame: &mut Frame<'_>, now: Unix, zone: &TimeZone) {
     frame.render_widget(verdict_line(top), verdict);
     frame.render_widget(tab_line(top), tabs);
     let screen = Screen { now, zone };
-    match (&top.detail, top.view) {
-        (None, View::Incidents) => top.height = lists::incidents(top, &screen, frame, body),
-        (None, View::Hosts) => top.height = lists::hosts(top, &screen, frame, body),
+    let height = match (&top.detail, top.view) {
+        (None, View::Incidents) => lists::incidents(top, &screen, frame, body),
+        (None, View::Hosts) => lists::hosts(top, &screen, frame, body),
+        (Some(Detail::Host(shown)), _) => host::draw(shown, &screen, frame, body),
         (Some(Detail::Incident(shown)), _) => {
-            incident::draw(shown, &screen, frame, body);
-            top.height = body.height.into();
+            let scrolled = incident::draw(shown, &screen, frame, body);
+            if let Some(Detail::Incident(shown)) = &mut top.detail {
+                shown.scrolled = scrolled;
+            }
+            body.height.into()
         }
-        (Some(Detail::Host(shown)), _) => top.height = host::draw(shown, &screen, frame, body),
-    }
+    };
+    top.height = height;
     frame.render_widget(foot_line(top), foot);
     if top.helps {
         help(frame);
@@ -161,7 +165,8 @@ fn foot_line(top: &Top) -> Line<'static> {
         let style = if note.is_bad { Mark::from(State::Crit).style } else { STRONG };
         return Line::styled(format!(" {}", words::line(&note.text)), style);
     }
-    if let Some((why, _)) = &top.trouble {
+    let trouble = top.trouble.as_ref().map(|(why, _)| why);
+    if let Some(why) = trouble.or(top.refusal.as_ref()) {
         return Line::styled(format!(" {}", words::line(why)), Mark::from(State::Crit).style);
     }
     let keys = match (&top.detail, top.view) {

@@ -164,6 +164,7 @@ impl Top {
 
     fn show(&mut self, view: View) {
         (self.view, self.detail, self.is_hungry) = (view, None, true);
+        self.refusal = None;
     }
 
     fn step(&mut self, by: isize) {
@@ -192,6 +193,7 @@ impl Top {
     }
 
     fn back(&mut self) {
+        self.refusal = None;
         if self.detail.take().is_none() {
             self.state = None;
             self.narrow("");

@@ -54,8 +54,10 @@ pub struct Top {
     pub(crate) helps: bool,
     /// What became of what was done last.
     pub(crate) note: Option<Note>,
-    /// Why the last question has no answer, and since when there is none.
+    /// Why the server does not answer, and since when.
     pub(crate) trouble: Option<(String, Unix)>,
+    /// Why what the screen is about was not told, by a server that answers.
+    pub(crate) refusal: Option<String>,
     /// Rows of a list on the screen, as it was drawn last.
     pub(crate) height: usize,
     /// Whether what is wanted has changed since it was last asked for.
@@ -185,6 +187,10 @@ impl Top {
     /// Takes the answer to a question, or why there is none. What is not wanted any more is dropped.
     pub fn take(&mut self, ask: &Ask, answer: Result<Value, String>, now: Unix) {
         let taken = answer.and_then(|answer| self.put(ask, answer));
+        if *ask != Ask::Overview {
+            self.refusal = taken.err();
+            return;
+        }
         match taken {
             Ok(()) => self.trouble = None,
             Err(why) => {

@@ -100,3 +100,31 @@ fn how_long_a_host_is_down_is_not_told_by_a_clock_that_is_set() {
     world.heard("db1", &[]);
     assert_eq!(down_for(&world), None);
 }
+
+#[test]
+fn hosts_that_name_nobody_are_the_default_owners_but_the_server_itself_is_nobodys() {
+    let dora = UserName::new("dora").unwrap();
+    let mut world =
+        World::new(plan_of("default_owner: dora\nhosts: {db1: {owner: olga, monitors: [dora]}}"));
+    world.heard("web1", &[]);
+    let part = hark_model::CheckName::new("history").unwrap();
+    world.step(Input::SelfCheck { part, problem: Some("the disk is full".to_owned()) });
+    let owner = |world: &World, name: &str| {
+        let host = world.engine.hosts().find(|host| host.name().as_str() == name);
+        let host = host.unwrap_or_else(|| panic!("there is no {name}"));
+        (host.owner().map(ToString::to_string), host.concerns(&dora))
+    };
+    assert_eq!(owner(&world, "web1"), (Some("dora".to_owned()), true));
+    assert_eq!(owner(&world, "db1"), (Some("olga".to_owned()), true));
+    assert_eq!(owner(&world, "self"), (None, false));
+    world.reload(plan_of("default_owner: mira"));
+    assert_eq!(owner(&world, "web1"), (Some("mira".to_owned()), false));
+    assert_eq!(owner(&world, "self"), (None, false));
+    let host = world.host("self");
+    world.operate("dora", Action::DropHost { host });
+    let dropped = world.answers.pop().unwrap();
+    assert!(
+        matches!(&dropped, Err(Refused::Invalid(why)) if why.contains("itself")),
+        "{dropped:?}"
+    );
+}

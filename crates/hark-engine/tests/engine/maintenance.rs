@@ -167,3 +167,38 @@ fn hosts_that_a_change_leaves_out_are_released_at_once() {
     assert!(matches!(refused, Err(Refused::Invalid(why)) if why.contains("planned work")));
     assert_eq!(change(&mut world, 2, once), Err(Refused::NotFound));
 }
+
+#[test]
+fn flexible_work_that_is_moved_waits_anew_and_is_not_made_to_be_over() {
+    let mut world = world();
+    live(&mut world, 0, 30_000);
+    let now = world.now().unix;
+    let day = Duration::from_hours(24);
+    let today = SilenceTerms {
+        from: now,
+        until: now + Duration::from_hours(1),
+        repeats: None,
+        flexible: Some(Duration::from_mins(30)),
+        ..terms(cron("", "UTC"))
+    };
+    world.operate("mira", Action::Silence(today.clone()));
+    live(&mut world, 30_000, 150_000);
+    let begun = |world: &World| {
+        let silence = world.engine.silences().next().expect("it is there");
+        silence.record().flexible.as_ref().expect("it is flexible").begun
+    };
+    assert!(begun(&world).is_some(), "with the problem");
+    let longer = SilenceTerms { flexible: Some(Duration::from_mins(40)), ..today.clone() };
+    change(&mut world, 1, longer).unwrap();
+    assert!(begun(&world).is_some(), "it goes on");
+    let over = SilenceTerms { flexible: Some(Duration::from_secs(10)), ..today.clone() };
+    let over = change(&mut world, 1, over);
+    assert!(
+        matches!(&over, Err(Refused::Invalid(why)) if why.contains("end it instead")),
+        "{over:?}"
+    );
+    let tomorrow = SilenceTerms { from: today.from + day, until: today.until + day, ..today };
+    change(&mut world, 1, tomorrow).unwrap();
+    assert_eq!(begun(&world), None, "that was another window");
+    assert_eq!(world.engine.silences().count(), 1);
+}

@@ -322,7 +322,6 @@ impl Judge {
             "release" => second <= thing.fresh_until,
             "group" => receiver == DIGEST,
             // A step is over with its problem: no way leads there any more to say that it flaps.
-            // A step is over with its problem: no way leads there any more to say that it flaps.
             "route" if flaps && was_well => matches!(receiver, BOSS | CHIEF),
             "unreachable" if model.may_be_unreachable(key) => true,
             "delay" if model.may_be_delayed(key, receiver, level, second) => true,

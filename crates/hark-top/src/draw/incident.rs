@@ -10,17 +10,23 @@ use super::Screen;
 use crate::state::ShownIncident;
 use crate::words::{self, DIM, Mark, STRONG};
 
-pub(super) fn draw(shown: &ShownIncident, screen: &Screen<'_>, frame: &mut Frame<'_>, area: Rect) {
+/// Draws it; returns how far it is scrolled in truth: the last line stays on the screen.
+pub(super) fn draw(
+    shown: &ShownIncident,
+    screen: &Screen<'_>,
+    frame: &mut Frame<'_>,
+    area: Rect,
+) -> usize {
     let Some(known) = &shown.known else {
         frame.render_widget(Line::styled(" asking …", DIM), area);
-        return;
+        return 0;
     };
     let lines = lines(known, screen);
-    // The last line stays on the screen, however far it is scrolled.
     let scrolled = shown.scrolled.min(lines.len().saturating_sub(1));
-    let scrolled = u16::try_from(scrolled).unwrap_or(u16::MAX);
-    let text = Paragraph::new(lines).wrap(Wrap { trim: false }).scroll((scrolled, 0));
+    let rows = u16::try_from(scrolled).unwrap_or(u16::MAX);
+    let text = Paragraph::new(lines).wrap(Wrap { trim: false }).scroll((rows, 0));
     frame.render_widget(text, area);
+    scrolled
 }
 
 fn lines(known: &Incident, screen: &Screen<'_>) -> Vec<Line<'static>> {

@@ -287,6 +287,40 @@ fn a_server_that_is_away_is_said_and_what_was_known_stays() {
 }
 
 #[test]
+fn what_a_server_refuses_is_no_server_that_is_away() {
+    let mut top = Top::of_host("nobody");
+    let refuse = |top: &mut Top| {
+        for ask in top.asks(now()) {
+            let answer =
+                if ask == Ask::Overview { Ok(overview()) } else { Err("Not there".to_owned()) };
+            top.take(&ask, answer, now());
+        }
+    };
+    refuse(&mut top);
+    let shown = screen(&mut top, 80, 24);
+    assert!(shown.contains("Not there") && !shown.contains("no answer"), "{shown}");
+    top.press(Input::Escape);
+    feed(&mut top, known);
+    assert!(!screen(&mut top, 80, 24).contains("Not there"));
+}
+
+#[test]
+fn from_the_end_of_an_incident_one_goes_up_at_once() {
+    let mut top = Top::new();
+    feed(&mut top, known);
+    top.press(Input::Enter);
+    feed(&mut top, known);
+    let first = screen(&mut top, 80, 24);
+    top.press(Input::End);
+    let end = screen(&mut top, 80, 24);
+    assert!(end != first && end.contains("became critical"), "{end}");
+    top.press(Input::Up);
+    assert_ne!(screen(&mut top, 80, 24), end);
+    top.press(Input::Home);
+    assert_eq!(screen(&mut top, 80, 24), first);
+}
+
+#[test]
 fn an_answer_that_comes_late_is_not_shown_elsewhere() {
     let mut top = Top::new();
     feed(&mut top, known);

@@ -67,10 +67,12 @@ pub(crate) async fn change(
     Body(request): Body<SilenceRequest>,
 ) -> Reply<Json<Silence>> {
     let before = owned(&app, &who, id).await?;
-    // What came again has begun long ago, and what is to be for once begins now.
-    let comes_again = before.again.is_some();
-    let from = before.again.map_or(before.from_at, |again| again.from_at);
-    let kept = (comes_again == request.repeats.is_some()).then_some(from.0);
+    let kept = match (&before.again, &request.repeats) {
+        (Some(again), Some(_)) => Some(again.from_at.0),
+        // What came again has begun long ago, and what is to be for once begins now.
+        (Some(_), None) => None,
+        (None, _) => Some(before.from_at.0),
+    };
     let order = read(&app, &who, request, kept).await?;
     let silence = app.ask(move |backend| backend.change_silence(SilenceId(id), &order)).await?;
     let detail = format!("{}: {}", silence.id, silence.reason);

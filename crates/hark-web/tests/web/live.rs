@@ -208,6 +208,7 @@ async fn only_a_page_of_this_server_opens_one() {
 #[tokio::test]
 async fn a_listener_gets_the_kinds_of_events_that_it_asks_for_with_their_data() {
     let running = start().await;
+    running.user("monitor", false, &[("db1", Role::Monitor)]);
     let hear = |user: &'static str, wants: Value| {
         let running = &running;
         async move {
@@ -218,6 +219,7 @@ async fn a_listener_gets_the_kinds_of_events_that_it_asks_for_with_their_data() 
     };
     let mut some = hear("root", json!(["counts", "happened:backup", "happened:CRITICAL"])).await;
     let mut all = hear("root", json!(["counts", "happened:backup", "happened"])).await;
+    let mut own = hear("monitor", json!(["counts", "happened"])).await;
     let boot = Happened { severity: "info".to_owned(), ..happened("db1", "boot") };
     let bad = Happened { severity: "critical".to_owned(), ..happened("web1", "raid") };
     for event in [boot, happened("db1", "Backup"), bad] {
@@ -231,6 +233,7 @@ async fn a_listener_gets_the_kinds_of_events_that_it_asks_for_with_their_data() 
     assert_eq!(kinds(&frame), ["Backup", "raid"]);
     assert_eq!(frame["happened"][0]["data"], json!({"hours": 5}));
     assert_eq!(kinds(&all.next_with("happened").await), ["boot", "Backup", "raid"]);
+    assert_eq!(kinds(&own.next_with("happened").await), ["boot", "Backup"], "not of web1");
 }
 
 #[tokio::test]

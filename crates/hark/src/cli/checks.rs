@@ -48,7 +48,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
 
 fn ask(args: &Args) -> anyhow::Result<ExitCode> {
     let client = Client::new(&args.api)?;
-    watch::repeat(&client, &args.watch, || look(&client, args))
+    watch::repeat(&client, &args.watch, 3, || look(&client, args))
 }
 
 fn look(client: &Client, args: &Args) -> anyhow::Result<ExitCode> {

@@ -63,7 +63,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let state = args.state.map(|state| format!("&state={}", state.letter()));
     let contains = args.contains.as_deref().map(|part| format!("&q={}", encoded(part)));
     let filter = state.unwrap_or_default() + &contains.unwrap_or_default();
-    watch::repeat(&client, &args.watch, || {
+    watch::repeat(&client, &args.watch, 1, || {
         let hosts = all(&client, &filter)?;
         if args.api.json {
             out::json(&json!(hosts));

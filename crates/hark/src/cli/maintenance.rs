@@ -85,8 +85,18 @@ impl Args {
         self.all || [&self.hosts, &self.checks, &self.tags].iter().any(|part| !part.is_empty())
     }
 
-    fn matcher(&self) -> Value {
-        json!({"hosts": self.hosts, "checks": self.checks, "tags": self.tags})
+    /// Puts what is given of what it is about over `before`, part by part: one part alone would cover more
+    /// than both did.
+    fn matcher(&self, before: &Value) -> Value {
+        let mut matcher =
+            if self.all { Map::new() } else { before.as_object().cloned().unwrap_or_default() };
+        for (key, given) in [("hosts", &self.hosts), ("checks", &self.checks), ("tags", &self.tags)]
+        {
+            if !given.is_empty() || !matcher.contains_key(key) {
+                matcher.insert(key.to_owned(), json!(given));
+            }
+        }
+        matcher.into()
     }
 
     /// Puts what is given of when it comes again over `before`.
@@ -109,11 +119,7 @@ impl Args {
 
     /// Returns what is to be asked for in place of `before`, which is what there is, or null.
     fn request(&self, before: &Value) -> Value {
-        let matcher = if self.covers_something() || before.is_null() {
-            self.matcher()
-        } else {
-            before["matcher"].clone()
-        };
+        let matcher = self.matcher(&before["matcher"]);
         let known = before["reason"].as_str().unwrap_or("from the command line");
         let reason = self.message.as_deref().unwrap_or(known);
         let mut request = json!({"matcher": matcher, "reason": reason, "maintenance": true});
@@ -146,6 +152,12 @@ impl Args {
         request
     }
 
+    /// Returns whether something is said that only new or changed work can have.
+    fn says_more(&self) -> bool {
+        let times = self.from.is_some() || self.lasts.is_some() || self.flexible.is_some();
+        times || self.zone.is_some() || self.message.is_some() || self.preview
+    }
+
     fn says_when(&self) -> bool {
         self.cron.is_some() || self.when.is_some() || self.held.is_some() || self.until.is_some()
     }
@@ -159,6 +171,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             bail!("there is no planned work with the number {number}");
         };
         let path = format!("/api/0/silences/{number}");
+        if before["again"].is_object() && args.flexible.is_some() && args.held.is_none() {
+            bail!("what comes again waits for no problem: make it for once with --for");
+        }
         if args.end.is_some() {
             client.delete(&path).with_context(|| format!("cannot end maintenance {number}"))?;
         } else {
@@ -170,7 +185,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if !args.says_when() {
-        if args.covers_something() {
+        if args.covers_something() || args.says_more() {
             bail!("say when: --cron with --lasts, --when, or --for how long");
         }
         show(args, &planned(&client)?.into());
@@ -295,15 +310,18 @@ mod tests {
             longer["repeats"],
             json!({"cron": "30 2 * * *", "lasts_seconds": 3600, "timezone": "UTC"})
         );
-        assert_eq!(
-            (&longer["reason"], &longer["matcher"]),
-            (&before["reason"], &before["matcher"])
-        );
+        assert_eq!(longer["reason"], before["reason"]);
+        assert_eq!(longer["matcher"]["hosts"], json!(["db1"]));
         // The bounds of all of it, and not the time of tonight.
         assert_eq!(longer["from_at"], "2026-11-01T00:00:00Z");
         assert_eq!(longer.get("until_at"), None);
         let weekly = args(&["--change", "3", "--when", "sun 02:00-04:00"]).request(&before);
         assert_eq!(weekly["repeats"], json!({"when": "sun 02:00-04:00", "timezone": "UTC"}));
+        let disk = args(&["--change", "3", "--check", "disk"]).request(&before);
+        assert_eq!(disk["matcher"]["hosts"], json!(["db1"]), "no more than before");
+        assert_eq!(disk["matcher"]["checks"], json!(["disk"]));
+        let everything = args(&["--change", "3", "--all"]).request(&before);
+        assert_eq!(everything["matcher"]["hosts"], json!([]));
         let once = args(&["--change", "3", "--for", "2h"]).request(&before);
         assert_eq!((once.get("repeats"), &once["duration_seconds"]), (None, &7200.into()));
         assert_eq!(once.get("from_at"), None, "it is for now");

@@ -24,7 +24,11 @@ use crate::stop::Stop;
 /// What waits for the screen at most: keys of somebody who holds one down, and a round of answers.
 const HAPPENED: usize = 64;
 
-/// What waits for the server at most: a round of questions and what was decided meanwhile.
+/// What may be under way that somebody has decided: more is said to be too much.
+const ACTS: usize = 16;
+
+/// What waits for the server at most: a round of questions, which is half a dozen, and what was decided
+/// meanwhile. It never fills, so that who draws never waits for it.
 const ERRANDS: usize = 64;
 
 /// Shortest time between two rounds: below it the server works for a screen that nobody can read.
@@ -98,8 +102,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .name("hark-top-keys".to_owned())
         .spawn(move || read_keys(&happens))?;
     let top = args.host.as_deref().map_or_else(Top::new, Top::of_host);
-    let shown = Screen { top, errands, every: args.every, due: Clock.now().mono, asking: false }
-        .show(&mut terminal, &happened, &stop);
+    let shown =
+        Screen { top, errands, every: args.every, due: Clock.now().mono, asking: false, acts: 0 }
+            .show(&mut terminal, &happened, &stop);
     ratatui::restore();
     shown.map(|()| ExitCode::SUCCESS)
 }
@@ -113,6 +118,8 @@ struct Screen {
     due: Mono,
     /// Whether a round is under way: there is one at a time.
     asking: bool,
+    /// How much is to be done that is not done yet.
+    acts: usize,
 }
 
 impl Screen {
@@ -162,15 +169,29 @@ impl Screen {
         match happened {
             Happened::Key(input) => match self.top.press(input) {
                 Some(Order::Quit) => return Ok(true),
-                Some(Order::Act(act)) => self.send(Errand::Act(act))?,
+                Some(Order::Act(act)) => self.act(act)?,
                 None => {}
             },
             Happened::Resized => {}
             Happened::Answer(ask, answer) => self.top.take(&ask, answer, now),
-            Happened::Did(act, result) => self.top.did(&act, result),
+            Happened::Did(act, result) => {
+                self.acts = self.acts.saturating_sub(1);
+                self.top.did(&act, result);
+            }
             Happened::RoundEnded => self.asking = false,
         }
         Ok(false)
+    }
+
+    /// Has something done, if there is room: a key that is held down is not to stand still with a server
+    /// that does.
+    fn act(&mut self, act: Act) -> anyhow::Result<()> {
+        if self.acts >= ACTS {
+            self.top.did(&act, Err("the server has not done the last ones yet".to_owned()));
+            return Ok(());
+        }
+        self.acts += 1;
+        self.send(Errand::Act(act))
     }
 
     fn send(&self, errand: Errand) -> anyhow::Result<()> {
@@ -178,6 +199,7 @@ impl Screen {
     }
 }
 
+/// Asks and does, one after the other.
 fn run_errands(client: &Client, to_do: &Receiver<Errand>, answers: &SyncSender<Happened>) {
     for errand in to_do {
         let happened = match errand {

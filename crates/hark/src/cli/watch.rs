@@ -33,13 +33,15 @@ fn parse(text: &str) -> Result<Duration, String> {
 }
 
 /// Shows something once, or as often as `watch` says: on a terminal each in the place of the one before.
-/// While it is watched a server that does not answer is said and asked again.
+/// While it is watched a server that does not answer is said and asked again; `failed` is the exit code if
+/// that is the last that was seen.
 ///
 /// # Errors
 /// Those of `show`, if nothing is watched.
 pub(super) fn repeat(
     client: &Client,
     watch: &Watch,
+    failed: u8,
     show: impl Fn() -> anyhow::Result<ExitCode>,
 ) -> anyhow::Result<ExitCode> {
     let Some(every) = watch.watch else { return show() };
@@ -48,7 +50,7 @@ pub(super) fn repeat(
         out::begin_screen();
         let code = show().unwrap_or_else(|error| {
             out::error(&error);
-            ExitCode::FAILURE
+            ExitCode::from(failed)
         });
         let mut left = every;
         while !left.is_zero() && !stop.is_raised() {

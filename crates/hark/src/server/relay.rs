@@ -374,6 +374,8 @@ impl Relay {
     /// Notes a failure, and returns how long to wait.
     fn failed(&mut self, error: &str) -> Duration {
         self.failures = self.failures.saturating_add(1);
+        // It may be another version by now, which refuses what it does not know.
+        self.takes_data = None;
         let whom = &self.target.name;
         tracing::warn!(relay = whom, failures = self.failures, error, "events are not forwarded");
         if self.failures >= FAILURES {

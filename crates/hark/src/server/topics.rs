@@ -11,6 +11,11 @@ impl Topics {
     /// Reads a list of them.
     pub(crate) fn read(section: &Section<'_>, key: &'static str) -> Self {
         let words = section.one_or_many(key);
+        if section.has(key) && words.is_empty() {
+            section
+                .error(key, "an empty list would take nothing")
+                .hint("leave the key out to take all, or name kinds or severities");
+        }
         Self(words.iter().filter_map(|word| word.str().map(str::to_lowercase)).collect())
     }
 

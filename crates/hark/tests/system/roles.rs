@@ -76,4 +76,21 @@ fn a_host_says_who_may_do_what_with_it_and_one_that_says_nothing_is_the_default_
     assert_eq!(roles("mona"), json!({"db1": "manager"}), "the higher of two: {users}");
     assert_eq!(roles("nils"), json!({"db1": "monitor", "web1": "monitor"}));
     assert_eq!(roles("dora"), json!({"web1": "owner"}));
+
+    let event = |host: &str, n: u8| {
+        json!({"uid": format!("{n:032x}"), "hops": ["elsewhere"], "host": host, "at_unix_s": 1.0e9,
+            "kind": "backup", "severity": "info", "text": "done"})
+    };
+    let brought = json!({"events": [event("db1", 1), event("web1", 2)]});
+    assert_eq!(server.post("/api/0/events", &brought).status, 200);
+    let happened = |who: &Person<'_>| {
+        let page = who.ask("GET", "/api/0/happened", None).body;
+        let hosts = page["items"].as_array().unwrap_or_else(|| panic!("{page}"));
+        let mut hosts: Vec<_> = hosts.iter().map(|event| event["host"].to_string()).collect();
+        hosts.sort();
+        hosts.join(" ")
+    };
+    assert_eq!(happened(&nils), "\"db1\" \"web1\"");
+    assert_eq!([happened(&mona), happened(&dora)], ["\"db1\"", "\"web1\""]);
+    assert_eq!(happened(&eve), "");
 }
