@@ -68,6 +68,7 @@ pub const KEYS: &[Key] = &[
         Kind::Named(&Kind::Section(PROFILE_KEYS)),
         "Profiles: named sets of limits that hosts take on; `default` lies under every host.",
     ),
+    Key::new("default_owner", Kind::Text, "User whose hosts are that name no owner."),
     Key::new("hosts", Kind::Named(&Kind::Section(HOST_KEYS)), "Hosts by name."),
     Key::new("routes", Kind::List(&Kind::Section(ROUTE_KEYS)), "Who is told what; in order."),
     Key::new(

@@ -34,6 +34,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("cannot change incident {}", args.incident))?;
     if args.api.json {
         out::json(&row);
+    } else if let Some(cause) = args.cause {
+        out::line(format!("Incident {} is caused by {cause}.", args.incident));
+    } else {
+        out::line(format!("Incident {} has no cause.", args.incident));
     }
     Ok(ExitCode::SUCCESS)
 }

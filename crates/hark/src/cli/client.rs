@@ -66,9 +66,31 @@ pub(super) struct Client {
     base: Uri,
     /// The data folder of a server of this machine; `None` if another address was given.
     local: Option<PathBuf>,
-    token: Option<hark_model::Secret>,
+    token: Token,
     fingerprint: Option<[u8; 32]>,
     runtime: tokio::runtime::Runtime,
+}
+
+/// By what right it asks.
+#[derive(Debug)]
+enum Token {
+    /// The one that was given.
+    Given(hark_model::Secret),
+    /// The one of this machine's administrator in this data folder. A server makes a new one at each start,
+    /// so it is read for each request: `--watch` and `hark top` go on with the next server.
+    Local(PathBuf),
+    /// None.
+    None,
+}
+
+impl Token {
+    fn read(&self) -> Option<hark_model::Secret> {
+        match self {
+            Self::Given(token) => Some(token.clone()),
+            Self::Local(data) => local_token(data).map(hark_model::Secret::new),
+            Self::None => None,
+        }
+    }
 }
 
 impl Client {
@@ -83,11 +105,13 @@ impl Client {
             None => local_url(&data),
         };
         let base: Uri = text.parse().with_context(|| format!("{text} is not an address"))?;
-        let token = args.token.clone().or_else(|| local_token(&data));
+        let token = match &args.token {
+            Some(token) => Token::Given(hark_model::Secret::new(token.clone())),
+            None => Token::Local(data.clone()),
+        };
         let fingerprint = args.fingerprint.as_deref().map(read_fingerprint).transpose();
         let fingerprint = fingerprint.map_err(anyhow::Error::msg)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let token = token.map(hark_model::Secret::new);
         let local = args.url.is_none().then_some(data);
         Ok(Self { base, local, token, fingerprint, runtime })
     }
@@ -178,7 +202,7 @@ impl Client {
         let fingerprint = fingerprint.map(read_fingerprint).transpose();
         let fingerprint = fingerprint.map_err(anyhow::Error::msg)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let client = Self { base, local: None, token: None, fingerprint, runtime };
+        let client = Self { base, local: None, token: Token::None, fingerprint, runtime };
         let body = ("text/plain; charset=utf-8", text.as_bytes().to_vec());
         let (status, answer) = client.ask(Method::POST, &path, Some(body), None)?;
         if status.is_success() {
@@ -253,8 +277,8 @@ impl Client {
         let client =
             hark_net::Client::of(origin, String::new(), Tls::new(trust)).reading(MAX_ANSWER);
         let mut call = Call::new(method, path).header("accept", JSON)?;
-        if let Some(token) = &self.token {
-            call = call.authorized("Bearer", token)?;
+        if let Some(token) = self.token.read() {
+            call = call.authorized("Bearer", &token)?;
         }
         if let Some((kind, bytes)) = body {
             call = call.content(HeaderValue::from_static(kind), bytes);

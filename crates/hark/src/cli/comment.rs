@@ -29,6 +29,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("cannot remark on incident {}", args.incident))?;
     if args.api.json {
         out::json(&row);
+    } else {
+        out::line(format!("Incident {} has your remark.", args.incident));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -176,6 +176,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         if args.end.is_some() {
             client.delete(&path).with_context(|| format!("cannot end maintenance {number}"))?;
+            out::note(format!("Maintenance {number} has ended."));
         } else {
             let changed = client
                 .put(&path, &args.request(&before))

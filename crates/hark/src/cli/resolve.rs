@@ -31,6 +31,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("cannot resolve incident {}", args.incident))?;
     if args.api.json {
         out::json(&row);
+    } else {
+        out::line(format!("Incident {} is over.", args.incident));
     }
     Ok(ExitCode::SUCCESS)
 }

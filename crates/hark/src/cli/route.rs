@@ -35,9 +35,9 @@ struct Test {
     /// Its check [default: the host itself].
     #[arg(long)]
     check: Option<String>,
-    /// How bad.
-    #[arg(long, default_value = "critical", value_parser = ["info", "unknown", "warning", "critical"])]
-    severity: String,
+    /// How bad [default: critical, info for an event].
+    #[arg(long, value_parser = ["info", "unknown", "warning", "critical"])]
+    severity: Option<String>,
     /// Instead of a problem: a kind of event, such as `boot`.
     #[arg(long, conflicts_with = "check")]
     event: Option<String>,
@@ -52,7 +52,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let What::Test(test) = &args.what;
     let client = Client::new(&test.api)?;
     let mut path = format!("/api/0/routes/test?host={}", encoded(&test.host));
-    path.extend(["&severity=", &test.severity]);
+    let usual = if test.event.is_some() { "info" } else { "critical" };
+    path.extend(["&severity=", test.severity.as_deref().unwrap_or(usual)]);
     for (key, value) in [("check", &test.check), ("event", &test.event), ("at", &test.at)] {
         if let Some(value) = value {
             path.extend(["&", key, "=", &encoded(value)]);

@@ -81,6 +81,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         client
             .delete(&format!("/api/0/silences/{number}"))
             .with_context(|| format!("cannot end silence {number}"))?;
+        out::note(format!("Silence {number} has ended."));
         return Ok(ExitCode::SUCCESS);
     }
     if args.preview {

@@ -40,7 +40,6 @@ pub(crate) const KEYS: &[Key] = &[
     Key::new("journal_max_backups", Kind::Integer, "Old files kept.").default("10"),
     Key::new("history", Kind::Section(HISTORY_KEYS), "How long samples are kept."),
     Key::new("users", Kind::Named(&Kind::Section(USER_KEYS)), "People who may log in."),
-    Key::new("default_owner", Kind::Text, "Owner of hosts that name none."),
 ];
 
 const LOG_KEYS: &[Key] = &[

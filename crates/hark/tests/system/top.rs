@@ -117,7 +117,8 @@ fn without_a_terminal_it_says_what_to_do_instead() {
 #[test]
 fn a_list_is_watched_until_somebody_ends_it() {
     let folder = folder();
-    let mut server = Start::new("up", folder.path()).config("agent: {interval: 1s}\n").go();
+    let start = Start::new("up", folder.path()).config("agent: {interval: 1s}\n");
+    let mut server = start.go();
     server.set_up(PASSWORD);
     let host = own_host(&server);
     let terminal = Terminal::new(
@@ -128,6 +129,9 @@ fn a_list_is_watched_until_somebody_ends_it() {
     server.process.signal("KILL");
     terminal.shows(&["hark: ", "cannot list the hosts"]);
     assert!(!terminal.is_over(), "it is asked again");
+    // The next server has another token for its own machine.
+    let _next = Start { ports: (server.http, server.udp), ..start }.go_as("next");
+    terminal.shows(&["HOST", &host, "ok"]);
     terminal.press(&["C-c"]);
     until("the end", LIMIT, || terminal.is_over().then_some(()));
 }
