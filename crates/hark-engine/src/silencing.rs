@@ -36,11 +36,7 @@ impl Engine {
         let what = if record.maintenance { "maintenance" } else { "silence" };
         let text =
             format!("{} made a {what} {}: {}", record.by, covers(&record.matcher), record.reason);
-        fx.records.push(Record::Silence(record.clone()));
-        fx.journal(now, About::default(), JournalKind::Operator, text);
-        fx.effects.push(Effect::Changed(Changed::Silence(id)));
-        self.silences.insert(id, Silence::new(record));
-        self.turn_silences(now, fx);
+        self.put_silence(record, text, now, fx);
         self.arm_calendar(now);
         Ok(Done::Silence(id))
     }
@@ -77,14 +73,20 @@ impl Engine {
         }
         let text =
             format!("{} changed it {}: {}", record.by, covers(&record.matcher), record.reason);
+        self.put_silence(record, text, now, fx);
+        self.reconcile_all(now, fx);
+        self.arm_calendar(now);
+        Ok(Done::Silence(id))
+    }
+
+    /// Has one hold as it is recorded, in place of what had its number.
+    fn put_silence(&mut self, record: SilenceRecord, text: String, now: Now, fx: &mut Effects) {
+        let id = record.id;
         fx.records.push(Record::Silence(record.clone()));
         fx.journal(now, About::default(), JournalKind::Operator, text);
         fx.effects.push(Effect::Changed(Changed::Silence(id)));
         self.silences.insert(id, Silence::new(record));
         self.turn_silences(now, fx);
-        self.reconcile_all(now, fx);
-        self.arm_calendar(now);
-        Ok(Done::Silence(id))
     }
 
     /// Returns a silence that somebody has made, and not a file.
