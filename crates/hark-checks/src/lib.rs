@@ -23,6 +23,7 @@ use hark_model::time::Clock;
 use hark_net::{BoxFuture, Family, Guard, Resolver};
 
 mod ber;
+mod call;
 mod command;
 mod conditions;
 mod configured;
@@ -53,6 +54,7 @@ mod types;
 pub mod uplink;
 mod web;
 
+pub use call::{call, call_with};
 pub use configured::{
     CHECK_KEYS, Configured, DEFAULT_KEYS, PUSH_KEYS, Timing, from_target, read_guard, read_uplink,
     read_ways_out,

@@ -129,8 +129,13 @@ pub(crate) fn read_hidden(prompt: &str) -> io::Result<String> {
 
 /// Returns true if this process belongs to root.
 pub(crate) fn is_root() -> bool {
+    user() == 0
+}
+
+/// Returns the number of the user by whose rights this process does things.
+pub(crate) fn user() -> u32 {
     // SAFETY: takes nothing, cannot fail.
-    unsafe { libc::geteuid() == 0 }
+    unsafe { libc::geteuid() }
 }
 
 /// Asks a process to end in order.

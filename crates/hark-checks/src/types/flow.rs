@@ -23,7 +23,7 @@ use crate::finding::{Finding, Measure};
 use crate::keys::join;
 use crate::net::TimeLimits;
 use crate::pattern::read_regex;
-use crate::types::http::{StatusRange, read_statuses};
+use crate::types::http::{StatusRange, in_words, read_statuses};
 use crate::web::{
     Ask, CRITICAL_KEY, OWN_HEADERS, Place, Visited, WARNING_KEY, WEB_KEYS, Web, read_method,
 };
@@ -365,7 +365,8 @@ fn make(step: &Step, values: &BTreeMap<String, String>, cookies: &Cookies) -> Re
 fn judge(step: &Step, visited: &Visited, values: &mut BTreeMap<String, String>) -> Option<String> {
     let code = visited.status;
     if !step.statuses.iter().any(|range| range.takes(code)) {
-        return Some(format!("{code} from {}", visited.address));
+        let expected = in_words(&step.statuses);
+        return Some(format!("{code} from {}, expected {expected}", visited.address));
     }
     let text = String::from_utf8_lossy(&visited.body);
     if let Some(template) = &step.contains {

@@ -1,5 +1,6 @@
 //! A web address: status, content, certificate, and the time of each part.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -132,6 +133,18 @@ impl StatusRange {
     }
 }
 
+impl fmt::Display for StatusRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(first, last) = self;
+        if first == last { write!(f, "{first}") } else { write!(f, "{first}-{last}") }
+    }
+}
+
+/// Returns what is expected: `200 or 300-399`.
+pub(crate) fn in_words(statuses: &[StatusRange]) -> String {
+    statuses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
+}
+
 /// Reads the setting `status`.
 pub(crate) fn read_statuses(section: &Section<'_>) -> Vec<StatusRange> {
     let read = section.parse_many("status", StatusRange::parse);
@@ -185,6 +198,7 @@ impl Page {
         }
         if !self.statuses.iter().any(|range| range.takes(*code)) {
             status = Status::Critical;
+            text = format!("{text}, expected {}", in_words(&self.statuses));
         } else if let Some(missing) = self.missing(body) {
             status = Status::Critical;
             text = format!("{text}, {missing}");

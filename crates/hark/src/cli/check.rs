@@ -12,9 +12,6 @@ use serde_json::json;
 
 use crate::out;
 
-/// Settings shown as an example of how they are given: enough to see it.
-const MAX_HINTED: usize = 3;
-
 /// Look once and say what was found, as a Nagios plugin does.
 ///
 /// Exit code: 0 ok, 1 warning, 2 critical, 3 unknown. Settings of the type are given as key=value, as
@@ -49,11 +46,11 @@ fn types_and_examples() -> String {
     let mut text = String::from("Types:\n");
     for kind in hark_checks::by_name() {
         let about = hark_checks::first_sentence(kind.manual());
-        let target = example_target(kind);
+        let call = hark_checks::call(kind);
         // Writing to a text cannot fail.
         let _written = writeln!(
             text,
-            "  {:11} {about}\n              hark check {} {target}",
+            "  {:11} {about}\n              hark check {} {call}",
             kind.name(),
             kind.name()
         );
@@ -64,17 +61,6 @@ fn types_and_examples() -> String {
          hark check http --help-type",
     );
     text
-}
-
-/// Returns the target that stands in a type's example.
-fn example_target(kind: &dyn CheckType) -> String {
-    let value_of = |key: &str| {
-        let mut lines = kind.example().lines();
-        lines.find_map(|line| line.strip_prefix(key)?.strip_prefix(": ").map(str::to_owned))
-    };
-    let target = value_of(kind.target_key()).unwrap_or_else(|| "TARGET".to_owned());
-    let target = target.trim_matches(['"', '\'']).to_owned();
-    if target.contains(' ') { format!("'{target}'") } else { target }
 }
 
 /// Looks once. Whatever keeps it from looking is "unknown" for whoever reads the exit code.
@@ -118,22 +104,11 @@ fn look(args: &Args) -> anyhow::Result<ExitCode> {
 /// Says how settings are given, with those of the type's example.
 fn settings_hint(kind: &str, target: &str) -> String {
     let found = hark_checks::TYPES.iter().find(|known| known.name() == kind);
-    let example = found.map_or("", |found| found.example()).lines();
-    let target_key = found.map_or("", |found| found.target_key());
-    let settings = example
-        .filter(|line| !line.starts_with(char::is_whitespace))
-        .filter_map(|line| line.split_once(": "))
-        .filter(|(key, _)| *key != target_key)
-        .take(MAX_HINTED)
-        .map(|(key, value)| {
-            let value = value.trim_matches(['"', '\'']);
-            let quote = if value.contains([' ', '[', '{', '<', '>']) { "'" } else { "" };
-            format!(" {quote}{key}={value}{quote}")
-        });
-    let settings: String = settings.collect();
+    let call =
+        found.map_or_else(|| target.to_owned(), |found| hark_checks::call_with(*found, target));
     format!(
-        "settings stand behind the target: `hark check {kind} {target}{settings}`; `hark check {kind} \
-         --help-type` lists them"
+        "settings stand behind the target: `hark check {kind} {call}`; `hark check {kind} --help-type` \
+         lists them"
     )
 }
 

@@ -29,12 +29,14 @@ pub(crate) const SETUP_LINK: &str = "setup-link";
 const JSON: &str = "application/json";
 
 /// What the server says when it does not do what was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{text}")]
 pub(super) struct Refusal {
     /// The status of its answer.
     pub(super) status: u16,
     text: String,
+    /// The object of the path is not there, or not to be seen.
+    is_absent: bool,
 }
 
 /// A body with its type.
@@ -220,7 +222,10 @@ impl Client {
     ) -> anyhow::Result<Value> {
         let (status, body) = self.ask(method, path, body, name)?;
         // From here on the server was reached: what it says is no trouble of the network.
-        read_answer(status, &body, self.local.as_deref())
+        match read_answer(status, &body, self.local.as_deref()) {
+            Err(error) if status == StatusCode::NOT_FOUND => Err(name_absent(error, path)),
+            answer => answer,
+        }
     }
 
     fn ask(
@@ -341,7 +346,36 @@ fn read_answer(status: StatusCode, body: &[u8], local: Option<&Path>) -> anyhow:
         bail!("{title}: give a token with --token or HARK_TOKEN, or run this as the server's user");
     }
     let text = if detail.is_empty() { title } else { format!("{title}: {detail}") };
-    Err(Refusal { status: status.as_u16(), text }.into())
+    let is_absent = value["type"].as_str().is_some_and(|kind| kind.ends_with("/not-found"));
+    Err(Refusal { status: status.as_u16(), text, is_absent }.into())
+}
+
+/// Says which object is not there, where the path tells it: the server's own words fit all of them.
+fn name_absent(error: anyhow::Error, path: &str) -> anyhow::Error {
+    const KINDS: &[(&str, &str)] = &[
+        ("deliveries", "delivery"),
+        ("hosts", "host"),
+        ("incidents", "incident"),
+        ("receivers", "receiver"),
+        ("reports", "report"),
+        ("rotas", "rota"),
+        ("silences", "silence"),
+        ("users", "user"),
+    ];
+    let Some(refusal) = error.downcast_ref::<Refusal>().filter(|refusal| refusal.is_absent) else {
+        return error;
+    };
+    let path = path.split('?').next().unwrap_or_default();
+    let mut parts = path.trim_start_matches("/api/0/").split('/');
+    let kind = parts.next().and_then(|first| KINDS.iter().find(|(word, _)| *word == first));
+    // What follows the name is part of an object that may be what is missing.
+    match (kind, parts.next(), parts.nth(1)) {
+        (Some((_, kind)), Some(name), None) => {
+            let text = format!("there is no {kind} {name}, or it is not visible to you");
+            Refusal { text, ..refusal.clone() }.into()
+        }
+        _ => error,
+    }
 }
 
 /// Says that there is no administrator yet, and where the link is that makes one.
@@ -387,6 +421,20 @@ mod tests {
         let body = br#"{"title":"not found","detail":"there is no host x"}"#;
         let error = read_answer(StatusCode::NOT_FOUND, body, None).unwrap_err();
         assert_eq!(error.to_string(), "not found: there is no host x");
+    }
+
+    #[test]
+    fn what_is_absent_is_named_where_the_path_names_it() {
+        let body =
+            br#"{"type":"/problems/not-found","title":"Not found","detail":"no such object"}"#;
+        let said = |path: &str| {
+            let error = read_answer(StatusCode::NOT_FOUND, body, None).unwrap_err();
+            name_absent(error, path).to_string()
+        };
+        assert_eq!(said("/api/0/hosts/db9"), "there is no host db9, or it is not visible to you");
+        assert!(said("/api/0/incidents/7/ack").starts_with("there is no incident 7,"));
+        assert_eq!(said("/api/0/hosts/db1/actions/reboot"), "Not found: no such object");
+        assert_eq!(said("/api/0/config/history/3"), "Not found: no such object");
     }
 
     #[test]

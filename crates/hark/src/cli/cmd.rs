@@ -49,7 +49,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             out::json(&actions);
             return Ok(ExitCode::SUCCESS);
         }
-        for name in actions["offered"].as_array().into_iter().flatten() {
+        let offered = actions["offered"].as_array().map_or(&[][..], Vec::as_slice);
+        if offered.is_empty() {
+            out::note(format!(
+                "{} offers no actions: its own configuration names them (`agent.actions`)",
+                args.host
+            ));
+        }
+        for name in offered {
             out::line(name.as_str().unwrap_or_default());
         }
         return Ok(ExitCode::SUCCESS);

@@ -83,7 +83,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     }
     if !any {
-        out::note(format!("hark: no line of {} fits", path.display()));
+        let mut text = format!("hark: no line of {} fits", path.display());
+        if args.id.as_deref() == Some("HTB") && !journal.heartbeats {
+            text.push_str(": heartbeats are not kept (journal_heartbeats is false)");
+        }
+        out::note(text);
     }
     if reader.skipped() > 0 {
         out::note(format!("hark: {} lines could not be read", reader.skipped()));

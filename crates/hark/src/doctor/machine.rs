@@ -125,7 +125,7 @@ fn the_folder(data_dir: &Path) -> Vec<Finding> {
             area,
             format!("{shown} cannot be written by this user; it belongs to user {}", found.uid()),
             "nothing can be kept, so nothing is started",
-            format!("chown -R hark: {shown} (or run hark as its owner)"),
+            format!("chown -R {}: {shown} (or run hark as its owner)", crate::sys::user()),
         )
     });
     findings

@@ -157,6 +157,9 @@ async fn the_status_is_judged_by_the_ranges() {
         let finding = look(&server, path, more).await;
         assert_eq!(finding.status, status, "{path} {more} {}", finding.text);
     }
+    let finding = look(&server, "/200", "status: [404, 500-599]\n").await;
+    assert!(finding.text.contains("200 OK from 127.0.0.1"), "{}", finding.text);
+    assert!(finding.text.contains(", expected 404 or 500-599, "), "{}", finding.text);
 }
 
 #[tokio::test]
