@@ -163,7 +163,7 @@ impl Engine {
         }
         if level == Status::Ok && check.quietly_ok() {
             if check.rule.flapping {
-                check.ring.push_quiet();
+                check.ring.push_quiet(level);
             }
             check.received(at, moment);
             return;

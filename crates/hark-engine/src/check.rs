@@ -294,7 +294,11 @@ impl Check {
         if let Some(began) = record.began_at {
             check.heard = Moment::past(began, now);
         }
-        check.ring = Ring { bits: record.flap_ring, filled: record.flap_filled };
+        check.ring = Ring {
+            bits: record.flap_ring,
+            filled: record.flap_filled,
+            critical: record.flap_critical,
+        };
         check.level = record.level;
         check.remembered = match record.level {
             Some(Status::Unknown) | None => record.confirm.hard().unwrap_or(Status::Ok),
@@ -354,6 +358,7 @@ impl Check {
             changed_at: self.changed_at(),
             flap_ring: self.ring.bits,
             flap_filled: self.ring.filled,
+            flap_critical: self.ring.critical,
             flapping_since: more.and_then(|m| m.flapping),
             incident: more.and_then(|m| m.incident),
         }
@@ -397,6 +402,11 @@ impl Check {
     /// Returns since when it flaps.
     pub(crate) fn flapping(&self) -> Option<Unix> {
         self.more.as_deref().and_then(|more| more.flapping)
+    }
+
+    /// Returns true if it flaps and was critical most of the time (rule P6).
+    pub(crate) fn flaps_critically(&self) -> bool {
+        self.flapping().is_some() && self.ring.is_mostly_critical()
     }
 
     /// Returns the newest text.

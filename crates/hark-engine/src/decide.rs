@@ -121,6 +121,17 @@ pub(crate) struct Cover {
     pub(crate) until: Unix,
 }
 
+/// Whether a check changes too often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flaps {
+    /// It does not.
+    No,
+    /// It does.
+    Yes,
+    /// It does, was critical most of the time, and is believed to be so (rule P6).
+    Critically,
+}
+
 /// All that decides about an incident apart from the receiver.
 #[derive(Debug)]
 pub(crate) struct Scene<'a> {
@@ -131,7 +142,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) release: Option<Release>,
     pub(crate) maintenance: Option<&'a Cover>,
     pub(crate) silence: Option<&'a Cover>,
-    pub(crate) flapping: bool,
+    pub(crate) flapping: Flaps,
     pub(crate) ack: Option<&'a AckRecord>,
     pub(crate) reminders: Reminders,
     /// What the calendar says.
@@ -209,7 +220,7 @@ fn decide_by(
             Moment::LONG_AGO => {
                 "nothing to tell: it is ok and nobody was told otherwise".to_owned()
             }
-            at => format!("knows since {} that it is {}", clock(at.unix(now)), told.status),
+            _ => told.knows(now),
         };
         return Decision::blocked(None, Block::Told, text, Moment::NEVER);
     };
@@ -230,12 +241,11 @@ fn decide_by(
         return Decision { quietly: true, ..decision };
     }
     if early {
-        let since = clock(told.at.unix(now));
         let (block, text) = if remind_at == Moment::NEVER {
-            (Block::Told, format!("knows since {since} that it is {}", told.status))
+            (Block::Told, told.knows(now))
         } else {
             let next = clock(remind_at.unix(now));
-            (Block::Reminder, format!("was told {} at {since}, next reminder {next}", told.status))
+            (Block::Reminder, format!("{}, next reminder {next}", told.knows(now)))
         };
         return Decision::blocked(Some(reason), block, text, remind_at);
     }
@@ -255,15 +265,19 @@ fn decide_by(
 /// was told (rule 6.1).
 fn wanted(scene: &Scene<'_>, hears_of_takers: bool, told: &Told, now: Moment) -> Option<Reason> {
     let newly_taken = hears_of_takers && is_newly_taken(scene, told);
-    if newly_taken && !scene.flapping {
+    let flaps = scene.flapping != Flaps::No;
+    if newly_taken && !flaps {
         // Before the end of flapping, which is kept back as long as somebody has it.
         return Some(Reason::Acknowledged);
     }
-    match (told.flap, scene.flapping) {
-        (FlapTold::Due, true) => return Some(Reason::FlapStart),
-        (FlapTold::Told, true) if now >= told.at + FLAPS_STILL => return Some(Reason::FlapStart),
-        (FlapTold::Told, false) if !scene.removed => return Some(Reason::FlapEnd),
-        (FlapTold::Due | FlapTold::Told | FlapTold::No, _) => {}
+    let knows = told.flap.knows();
+    let pages = scene.flapping == Flaps::Critically && told.flap != FlapTold::Mostly;
+    let still = knows && now >= told.at + FLAPS_STILL;
+    if flaps && (told.flap == FlapTold::Due || pages || still) {
+        return Some(Reason::FlapStart);
+    }
+    if knows && !flaps && !scene.removed {
+        return Some(Reason::FlapEnd);
     }
     if newly_taken {
         return Some(Reason::Acknowledged);
@@ -336,9 +350,8 @@ fn blocked(
             return Some((block, text, never));
         }
     }
-    if scene.flapping && reason != Reason::FlapStart {
-        let still = told.flap == FlapTold::Told;
-        let again = if still { told.at + FLAPS_STILL } else { never };
+    if scene.flapping != Flaps::No && reason != Reason::FlapStart {
+        let again = if told.flap.knows() { told.at + FLAPS_STILL } else { never };
         return Some((Block::Flapping, "the check changes too often".to_owned(), again));
     }
     if let (Some(ack), false) = (scene.ack, follows) {
@@ -352,7 +365,9 @@ fn blocked(
         let Some(due) = due else {
             return Some((Block::Route, "no route leads there".to_owned(), never));
         };
-        let begins = reason == Reason::Problem || (stays_bad && told.status == Status::Ok);
+        let pages_first = reason == Reason::FlapStart && told.flap == FlapTold::No;
+        let begins =
+            reason == Reason::Problem || ((stays_bad || pages_first) && told.status == Status::Ok);
         if let Some(block) = not_yet(due, begins, now) {
             return Some(block);
         }

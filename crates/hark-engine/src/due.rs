@@ -94,8 +94,11 @@ impl Engine {
     /// Returns who is due, with the settings of the first route that leads there.
     pub(crate) fn due(&self, incident: &Incident, times: &Times, now: Moment) -> Dues {
         let mut dues = Dues::new();
+        // A check that flaps is believed to be bad again and again: a delay that began anew each time would
+        // keep its page back for as long as it flaps.
+        let begins = if self.flaps(incident) { incident.since } else { incident.hard_since };
         for route in self.routes_of(incident, times) {
-            let from = incident.hard_since + route.delay;
+            let from = begins + route.delay;
             for target in &route.to {
                 self.add_due(&mut dues, target, incident, route, times, from, None);
             }

@@ -1,6 +1,9 @@
-//! Flapping: a ring of the last results' changes, weighted towards the newest (rules P1 to P5).
+//! Flapping: a ring of the last results' changes, weighted towards the newest (rules P1 to P5), and of which
+//! of them were critical (rule P6).
 
 use std::time::Duration;
+
+use hark_model::Status;
 
 use crate::moment::Moment;
 use crate::plan::Flapping;
@@ -21,6 +24,9 @@ const STORED_EACH: u32 = 5;
 const NEWEST_WEIGHT: u32 = 57;
 /// The weight of all places.
 const ALL_WEIGHTS: u32 = 950;
+/// More critical results than this among the last twenty are most of them (rule P6). Counted and not weighed, so
+/// that whoever reads "11 of the last 20" can count along; places that are not filled yet are not critical.
+const HALF: u32 = PLACES as u32 / 2;
 
 /// The ring of a check. The bits stand for themselves; the times are only kept for those that are
 /// set, which are none for nearly all checks.
@@ -30,12 +36,20 @@ pub(crate) struct Ring {
     pub(crate) bits: u32,
     /// How many places are filled.
     pub(crate) filled: u8,
+    /// Newest in bit 0: 1 where the level was critical.
+    pub(crate) critical: u32,
 }
 
 impl Ring {
     /// Puts a result in; `times` holds when the set bits happened, newest first.
-    pub(crate) fn push(&mut self, changed: bool, at: Moment, times: &mut Vec<Moment>) {
-        self.shift();
+    pub(crate) fn push(
+        &mut self,
+        level: Status,
+        changed: bool,
+        at: Moment,
+        times: &mut Vec<Moment>,
+    ) {
+        self.shift(level);
         if changed {
             self.bits |= 1;
             times.insert(0, at);
@@ -44,13 +58,25 @@ impl Ring {
     }
 
     /// Puts a result in that changed nothing, where no place is set: the common case, for free.
-    pub(crate) fn push_quiet(&mut self) {
-        self.shift();
+    pub(crate) fn push_quiet(&mut self, level: Status) {
+        self.shift(level);
     }
 
-    fn shift(&mut self) {
-        self.bits = (self.bits << 1) & ((1 << PLACES) - 1);
+    fn shift(&mut self, level: Status) {
+        let all = (1 << PLACES) - 1;
+        self.bits = (self.bits << 1) & all;
+        self.critical = (self.critical << 1 | u32::from(level == Status::Critical)) & all;
         self.filled = (self.filled + 1).min(PLACES);
+    }
+
+    /// Returns true if more than half of the results were critical (rule P6).
+    pub(crate) fn is_mostly_critical(self) -> bool {
+        self.critical.count_ones() > HALF
+    }
+
+    /// Says how many of the results were critical: `critical in 11 of the last 20 results`.
+    pub(crate) fn criticals(self) -> String {
+        format!("critical in {} of the last {PLACES} results", self.critical.count_ones())
     }
 
     /// Returns true if the ring is to be stored after a result that changed nothing: now and then while
@@ -96,7 +122,7 @@ mod tests {
         let (mut ring, mut times, mut now) = (Ring::default(), Vec::new(), Moment::default());
         for c in pattern.chars() {
             now = now + every;
-            ring.push(c == 'x', now, &mut times);
+            ring.push(Status::Ok, c == 'x', now, &mut times);
         }
         (ring, times, now)
     }
@@ -121,6 +147,31 @@ mod tests {
         for (why, pattern, was, expected) in cases {
             let (ring, times, now) = feed(pattern, minute);
             assert_eq!(ring.flaps(was, &rule, now, &times), expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn eleven_of_twenty_are_most_and_ten_are_not() {
+        let minute = Duration::from_mins(1);
+        let mostly = |levels: &str| {
+            let (mut ring, mut times, mut now) = (Ring::default(), Vec::new(), Moment::default());
+            for c in levels.chars() {
+                now = now + minute;
+                let level = if c == 'c' { Status::Critical } else { Status::Ok };
+                ring.push(level, true, now, &mut times);
+            }
+            ring.is_mostly_critical()
+        };
+        let cases = [
+            ("cccccccccc", false),
+            ("ccccccccccc", true),
+            ("cocococococococococo", false),
+            ("ccocococococococococ", true),
+            ("cccccccccccoooooooooo", false),
+            ("cooooooooocccccccccc", true),
+        ];
+        for (levels, expected) in cases {
+            assert_eq!(mostly(levels), expected, "{levels}");
         }
     }
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hark_model::record::{IncidentRecord, ToldRecord};
+use hark_model::record::{FlapsTold, IncidentRecord, ToldRecord};
 use hark_model::{
-    DeliveryId, HostName, IncidentId, Now, Reason, ReceiverName, Severity, Status, Unix,
+    DeliveryId, HostName, IncidentId, Now, Reason, ReceiverName, Severity, Status, Unix, UserName,
 };
 
 use crate::check::Check;
@@ -13,11 +13,14 @@ use crate::decide::Block;
 use crate::escalate::Escalation;
 use crate::message::clock;
 use crate::moment::Moment;
-use crate::plan::ReceiverPlan;
+use crate::plan::{ReceiverPlan, SELF};
 use crate::repair::Kept;
 
 /// A check that fails again within this time reopens its incident (rule 6.10).
 pub(crate) const REOPEN_WINDOW: Duration = Duration::from_mins(5);
+
+/// What the name of the part of the server begins with that stands for a receiver.
+const RECEIVER_PART: &str = "receiver ";
 
 /// How an incident ended when the check was good again.
 pub(crate) const RECOVERED: &str = "recovered";
@@ -51,7 +54,7 @@ pub(crate) struct Release {
     pub(crate) after: &'static str,
 }
 
-/// What of the flapping a receiver was told (rules P3, P4).
+/// What of the flapping a receiver was told (rules P3, P4, P6).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum FlapTold {
     /// Nothing.
@@ -61,6 +64,34 @@ pub(crate) enum FlapTold {
     Due,
     /// It knows that the check flaps.
     Told,
+    /// And that it is critical most of the time, which is told once.
+    Mostly,
+}
+
+impl FlapTold {
+    /// Returns true if the receiver knows that the check flaps.
+    pub(crate) fn knows(self) -> bool {
+        match self {
+            Self::Told | Self::Mostly => true,
+            Self::No | Self::Due => false,
+        }
+    }
+
+    fn restored(record: FlapsTold) -> Self {
+        match record {
+            FlapsTold::No => Self::No,
+            FlapsTold::Flaps => Self::Told,
+            FlapsTold::MostlyCritical => Self::Mostly,
+        }
+    }
+
+    fn record(self) -> FlapsTold {
+        match self {
+            Self::No | Self::Due => FlapsTold::No,
+            Self::Told => FlapsTold::Flaps,
+            Self::Mostly => FlapsTold::MostlyCritical,
+        }
+    }
 }
 
 /// What one receiver was told about one incident.
@@ -85,7 +116,7 @@ pub(crate) struct Told {
     pub(crate) flap: FlapTold,
     /// It happened once more, which is news of its own (rule T15).
     pub(crate) again: bool,
-    /// A reminder is due at once: an acknowledgement has expired.
+    /// A reminder is due at once: an acknowledgement has expired, or was given back.
     pub(crate) remind_now: bool,
     /// When the acknowledgement was made that was told last.
     pub(crate) taken_at: Option<Unix>,
@@ -127,7 +158,7 @@ impl Told {
             delivered: record.delivered_at.map(|at| Moment::past(at, now)),
             sequence: record.sequence,
             reminders: record.reminders,
-            flap: if record.flaps { FlapTold::Told } else { FlapTold::No },
+            flap: FlapTold::restored(record.flaps),
             taken_at: record.acknowledged,
             ..Self::default()
         }
@@ -136,6 +167,7 @@ impl Told {
     /// Notes that a message was put into the outbox.
     pub(crate) fn hears(&mut self, reason: Reason, believed: Status, at: Moment) {
         match reason {
+            Reason::FlapStart if self.flap == FlapTold::Mostly => {}
             Reason::FlapStart => self.flap = FlapTold::Told,
             Reason::FlapEnd | Reason::Recovery | Reason::Removed => {
                 self.flap = FlapTold::No;
@@ -174,9 +206,26 @@ impl Told {
         self.delivered.is_none() && !self.unsent.is_empty() && !self.in_flight
     }
 
+    /// Returns true if what was told last has arrived, or nothing was told.
+    pub(crate) fn has_arrived(&self) -> bool {
+        self.sequence == 0 || self.unsent.is_empty() && self.delivered.is_some()
+    }
+
+    /// Says what it knows and since when, in which time of day messages are written.
+    pub(crate) fn knows(&self, now: Now) -> String {
+        let (status, since) = (self.status, clock(self.at.unix(now)));
+        if self.has_arrived() {
+            format!("knows since {since} that it is {status}")
+        } else if self.unsent.is_empty() {
+            format!("the message of {since} that it is {status} was given up")
+        } else {
+            format!("the message of {since} that it is {status} has not arrived yet")
+        }
+    }
+
     /// Returns true if the last that was told is not that it is ok.
     pub(crate) fn lacks_the_end(&self) -> bool {
-        self.status != Status::Ok || self.flap == FlapTold::Told
+        self.status != Status::Ok || self.flap.knows()
     }
 
     /// Returns the told-state as it is stored.
@@ -194,7 +243,7 @@ impl Told {
             delivered_at: self.delivered.map(|at| at.unix(now)),
             sequence: self.sequence,
             reminders: self.reminders,
-            flaps: self.flap == FlapTold::Told,
+            flaps: self.flap.record(),
             acknowledged: self.taken_at,
         }
     }
@@ -223,6 +272,8 @@ pub(crate) struct Incident {
     pub(crate) told: BTreeMap<ReceiverName, Told>,
     /// What is waited for after a block.
     pub(crate) release: Option<Release>,
+    /// Who gave it back last, until somebody takes it again.
+    pub(crate) given_back: Option<UserName>,
     /// How many open incidents are symptoms of this one.
     pub(crate) symptoms: u32,
     /// Whether "nobody is told" is in the journal.
@@ -258,6 +309,7 @@ impl Incident {
             resolved: None,
             told: BTreeMap::new(),
             release: None,
+            given_back: None,
             symptoms: 0,
             nobody: false,
             repaired: None,
@@ -270,6 +322,13 @@ impl Incident {
     /// Returns true if it is not resolved.
     pub(crate) fn is_open(&self) -> bool {
         self.record.resolved_at.is_none()
+    }
+
+    /// Returns true if it says that `receiver` fails: a message of that would wait for the very thing that it is
+    /// about.
+    pub(crate) fn is_about(&self, receiver: &ReceiverName) -> bool {
+        self.host_name.as_str() == SELF
+            && self.record.check.as_str().strip_prefix(RECEIVER_PART) == Some(receiver.as_str())
     }
 
     /// Returns what is believed: the check's hard state, ok once resolved.

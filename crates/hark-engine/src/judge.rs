@@ -35,6 +35,8 @@ struct Seen {
     before: Option<Status>,
     passage_before: Passage,
     flap: Option<bool>,
+    /// It flaps, and has become critical most of the time (rule P6).
+    mostly_critical: bool,
     /// Something is shown differently.
     visible: bool,
     /// The ring is to be stored although nothing is shown differently.
@@ -56,6 +58,7 @@ impl Check {
             self.set_text(look.text);
         }
         let ring_before = self.ring.bits;
+        let mostly_before = self.flaps_critically();
         let flap = self.note_change(level_changed, look, flapping);
         // Silence has lasted several intervals already: it is not confirmed once more (T16).
         let stale = look.fresh == Fresh::Stale;
@@ -70,6 +73,7 @@ impl Check {
             before: before.hard,
             passage_before: before.passage,
             flap,
+            mostly_critical: self.flaps_critically() && !mostly_before,
             visible: visible || belief != before,
             ring_is_due: ring_before != self.ring.bits && !level_changed && self.ring.is_due(),
         }
@@ -82,13 +86,13 @@ impl Check {
         }
         let mut ring = self.ring;
         if !changed && ring.bits == 0 {
-            ring.push_quiet();
+            ring.push_quiet(look.level);
             self.ring = ring;
             return None;
         }
         let at = look.at;
         let more = self.more_mut();
-        ring.push(changed, at.moment, &mut more.changes);
+        ring.push(look.level, changed, at.moment, &mut more.changes);
         let was = more.flapping.is_some();
         let is = ring.flaps(was, rule, at.moment, &more.changes);
         if was != is {
@@ -122,7 +126,7 @@ impl Engine {
         if once_more {
             self.happened_again(id, index, now, fx);
         }
-        let visible = seen.visible || seen.flap.is_some();
+        let visible = seen.visible || seen.flap.is_some() || seen.mostly_critical;
         if !visible {
             if seen.ring_is_due {
                 self.store_check(id, index, seen.change, fx);
@@ -133,6 +137,12 @@ impl Engine {
         self.apply(id, index, &seen, look, now, fx);
         if seen.flap.is_some() {
             self.flap_turned(id, index, now, fx);
+        }
+        if seen.mostly_critical
+            && let Some(host) = self.hosts.get(id)
+        {
+            let text = format!("flaps, and was {}", host.checks[index].ring.criticals());
+            self.transition(id, index, text, now, fx);
         }
         self.store_check(id, index, seen.change, fx);
         self.refresh(id, fx);

@@ -2,7 +2,7 @@
 //! text behind them.
 
 use hark_model::record::AckRecord;
-use hark_model::{Now, Reason, Status, Unix};
+use hark_model::{Now, Reason, Status, Unix, UserName};
 
 use crate::check::Check;
 use crate::due::Due;
@@ -61,12 +61,34 @@ pub(crate) fn words(
             Some(ack) => format!("ACKNOWLEDGED ({is}): {subject} = {shown} (by {})", ack.by),
             None => format!("ACKNOWLEDGED ({is}): {subject} = {shown}"),
         },
-        Reason::FlapStart => format!("FLAPPING: {subject} = {shown} (changes too often)"),
+        Reason::FlapStart => {
+            let critical = check.filter(|c| is == "CRITICAL" && c.flaps_critically());
+            match critical.map(|check| check.ring.criticals()) {
+                Some(often) => format!("FLAPPING ({is}): {subject} = {shown} ({often})"),
+                None => format!("FLAPPING: {subject} = {shown} (changes too often)"),
+            }
+        }
         Reason::FlapEnd => format!("STEADY: {subject} = {shown} (no longer flapping, now {is})"),
         Reason::Removed => format!("REMOVED: {subject} (was {before}, no longer watched)"),
         Reason::Summary | Reason::Event | Reason::Report | Reason::Test => subject,
     };
     Words { summary, detail: detail(reason, incident, check, passage, now) }
+}
+
+/// Words a reminder to whom was told that somebody took a problem, which is so no more.
+pub(crate) fn given_back_words(
+    by: &UserName,
+    incident: &Incident,
+    check: Option<&Check>,
+    passage: &[String],
+    now: Now,
+) -> Words {
+    let Incident { host_name, path, shown, .. } = incident;
+    let is = upper(incident.record.status);
+    Words {
+        summary: format!("GIVEN BACK ({is}): {host_name} - {path} = {shown} (by {by})"),
+        detail: detail(Reason::Reminder, incident, check, passage, now),
+    }
 }
 
 /// Says since when a message was kept back for the receiver's hours.
@@ -146,7 +168,7 @@ fn detail(
         lines.push(format!("Repair: {}.", repair.tried(done.tries)));
     }
     if reason == Reason::Merged {
-        lines.push("The problem could not be delivered before it was over.".to_owned());
+        lines.push("It was over before the message of the problem had arrived.".to_owned());
     }
     lines.extend(passage.iter().cloned());
     lines.join("\n")

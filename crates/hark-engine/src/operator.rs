@@ -80,6 +80,7 @@ impl Engine {
             ack.at = before.at;
         }
         incident.record.ack = Some(ack);
+        incident.given_back = None;
         fx.records.push(Record::Incident(incident.record.clone()));
         fx.journal(now, About::incident(incident), JournalKind::Operator, text);
         fx.effects.push(Effect::Changed(Changed::Incident(id)));
@@ -95,10 +96,17 @@ impl Engine {
         fx: &mut Effects,
     ) -> Result<Done, Refused> {
         let incident = self.open_incident(id)?;
-        if incident.record.ack.is_none() {
+        let Some(taken_at) = incident.record.ack.as_ref().map(|ack| ack.at) else {
             return Err(refused("nobody has taken it"));
-        }
+        };
+        // Reports count it as taken when somebody takes it and keeps it.
+        incident.record.taken_at = None;
         end_ack(incident, &format!("{by} gave it back"), now, fx);
+        incident.given_back = Some(by.clone());
+        // Whoever believes that somebody is on it hears that nobody is.
+        for told in incident.told.values_mut().filter(|told| told.taken_at == Some(taken_at)) {
+            told.remind_now = true;
+        }
         fx.effects.push(Effect::Changed(Changed::Incident(id)));
         self.reconcile(id, now, fx);
         Ok(Done::Done)

@@ -17,7 +17,9 @@ use crate::engine::{About, Engine};
 use crate::group::Groups;
 use crate::incident::{FlapTold, Incident};
 use crate::input::Outcome;
-use crate::message::{Words, clock, kept_line, step_line, taken_line, words};
+use crate::message::{
+    Words, clock, given_back_words, kept_line, step_line, taken_line, upper, words,
+};
 use crate::moment::Moment;
 use crate::plan::StormPlan;
 use crate::timers::Timer;
@@ -213,11 +215,15 @@ impl Engine {
         let mut passage = self.supersede(incident, receiver, now, fx);
         let id = incident.record.id;
         let deferred = incident.told.get(receiver).and_then(|told| told.deferred);
-        let flaps = incident.told.get(receiver).is_some_and(|told| told.flap == FlapTold::Told);
+        let pages = reason == Reason::FlapStart && self.flaps_critically(incident);
+        let flaps = incident.told.get(receiver).is_some_and(|told| told.flap.knows());
         if flaps && reason == Reason::FlapStart {
             passage.push(format!("It still flaps; at its worst it was {}.", incident.record.peak));
         }
         passage.extend(deferred.map(|since| kept_line(since.unix(now))));
+        let is_asked = incident.told.get(receiver).is_some_and(|told| told.remind_now);
+        let given_back = incident.given_back.as_ref();
+        let given_back = given_back.filter(|_| is_asked && reason == Reason::Reminder);
         let taken = incident.record.ack.as_ref().filter(|_| reason == Reason::Acknowledged);
         let taken_at = taken.map(|ack| ack.at);
         passage.extend(taken.map(taken_line));
@@ -235,7 +241,10 @@ impl Engine {
             key: format!("{}/{receiver}/{}/{sequence}", id.0, reason.word()),
             sequence,
             was: (sequence > 0).then_some(was),
-            words: words(reason, incident, check, was, &passage, now),
+            words: match given_back {
+                Some(by) => given_back_words(by, incident, check, &passage, now),
+                None => words(reason, incident, check, was, &passage, now),
+            },
         };
         let text = format!("{receiver}: {}", draft.words.summary);
         let delivery = self.put_about(incident, draft, now, fx);
@@ -243,6 +252,9 @@ impl Engine {
         let believed = incident.believed();
         let told = incident.told.entry(receiver.clone()).or_default();
         told.hears(reason, believed, Moment::of(now));
+        if pages {
+            told.flap = FlapTold::Mostly;
+        }
         told.taken_at = taken_at.or(told.taken_at);
         told.unsent.push(delivery);
         fx.records.push(Record::Told(told.record(id, receiver, now)));
@@ -479,6 +491,7 @@ impl Engine {
         let status = incident.believed();
         // While it flaps that it does so is all there is to tell (P3), here as in a message of its own.
         let flaps = self.flaps(&incident);
+        let pages = self.flaps_critically(&incident);
         let what = if flaps { FLAPPING } else { status.word() };
         *bundle.by_status.entry(what).or_default() += 1;
         bundle.severity = bundle.severity.max(status.into());
@@ -490,15 +503,19 @@ impl Engine {
         // What is known already, flapping and taker included, stands there to remind of it.
         let reminds = incident.told.get(receiver).is_some_and(|told| {
             let known = if flaps {
-                told.flap == FlapTold::Told
+                told.flap == FlapTold::Mostly || told.flap == FlapTold::Told && !pages
             } else {
-                status.is_problem() && told.status == status && told.flap != FlapTold::Told
+                status.is_problem() && told.status == status && !told.flap.knows()
             };
             known && !told.again && (taken_at.is_none() || taken_at == told.taken_at)
         });
         bundle.reminders += usize::from(reminds);
         let what = what.to_uppercase();
-        let is = if reminds { format!("REMINDER ({what})") } else { what };
+        let is = match (reminds, pages) {
+            (true, _) => format!("REMINDER ({what})"),
+            (false, true) => format!("{what} ({})", upper(status)),
+            (false, false) => what,
+        };
         let Incident { host_name, path, shown, .. } = &incident;
         let taken = ack.map(|ack| format!(" (taken by {})", ack.by)).unwrap_or_default();
         bundle.lines.push(format!("{is}: {host_name} - {path} = {shown}{taken}"));
@@ -511,7 +528,11 @@ impl Engine {
         };
         told.hears(reason, status, Moment::of(now));
         // A line says that it flaps, or what it is now that it does so no more, and who is on it.
-        told.flap = if flaps { FlapTold::Told } else { FlapTold::No };
+        told.flap = match (flaps, pages || told.flap == FlapTold::Mostly) {
+            (true, true) => FlapTold::Mostly,
+            (true, false) => FlapTold::Told,
+            (false, _) => FlapTold::No,
+        };
         told.taken_at = taken_at.or(told.taken_at);
         told.delivered = Some(Moment::of(now));
         fx.records.push(Record::Told(told.record(id, receiver, now)));

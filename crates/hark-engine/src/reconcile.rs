@@ -9,7 +9,7 @@ use std::time::Duration;
 use hark_model::record::{JournalKind, Record};
 use hark_model::{HostId, IncidentId, Now, ReceiverName, Severity, Status};
 
-use crate::decide::{Block, Decision, Scene, decide};
+use crate::decide::{Block, Decision, Flaps, Scene, decide};
 use crate::due::Due;
 use crate::effect::{Changed, Effect, Effects};
 use crate::engine::{About, Engine};
@@ -132,7 +132,11 @@ impl Engine {
             release: incident.release,
             maintenance: covers.maintenance.as_ref().map(|(_, cover)| cover),
             silence: covers.silence.as_ref().map(|(_, cover)| cover),
-            flapping: self.flaps(incident),
+            flapping: match (self.flaps(incident), self.flaps_critically(incident)) {
+                (false, _) => Flaps::No,
+                (true, false) => Flaps::Yes,
+                (true, true) => Flaps::Critically,
+            },
             ack: incident.record.ack.as_ref(),
             reminders: self.plan.reminders,
             times,
@@ -141,7 +145,14 @@ impl Engine {
         let nothing = Told::default();
         let told = incident.told.get(receiver).unwrap_or(&nothing);
         let plan = self.plan.receivers.get(receiver);
-        decide(&scene, plan, ways, told, now)
+        let decision = decide(&scene, plan, ways, told, now);
+        // Who was told nevertheless, by an older version, hears of the end.
+        let begins = decision.block.is_none() && !told.lacks_the_end();
+        if begins && incident.is_about(receiver) {
+            let text = "it is about this receiver itself: the others are told".to_owned();
+            return Decision { block: Some(Block::Route), text, ..decision };
+        }
+        decision
     }
 
     #[expect(clippy::too_many_arguments, reason = "a decision and all that it is about")]
@@ -247,6 +258,16 @@ impl Engine {
             host.find(incident.record.check.as_str())
                 .is_some_and(|i| host.checks[i].flapping().is_some())
         })
+    }
+
+    /// Returns true if its check flaps, was critical most of the time, and is believed to be so now: what is
+    /// not believed is not told, also of what flaps.
+    pub(crate) fn flaps_critically(&self, incident: &Incident) -> bool {
+        incident.believed() == Status::Critical
+            && self.hosts.get(incident.record.host).is_some_and(|host| {
+                host.find(incident.record.check.as_str())
+                    .is_some_and(|i| host.checks[i].flaps_critically())
+            })
     }
 
     /// Drops an incident from memory; the store keeps it.

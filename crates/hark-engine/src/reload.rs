@@ -142,6 +142,7 @@ impl Engine {
             resolved: record.resolved_at.map(|at| Moment::past(at, now)),
             told: std::collections::BTreeMap::new(),
             release: None,
+            given_back: None,
             symptoms: 0,
             nobody: true,
             repaired: record.repair.map(|repair| Moment::past(repair.at, now)),

@@ -153,6 +153,8 @@ pub struct CheckRecord {
     pub flap_ring: u32,
     /// How many of the ring's places are filled.
     pub flap_filled: u8,
+    /// Which of these results were critical (rule P6), newest in bit 0.
+    pub flap_critical: u32,
     /// Since when it flaps.
     pub flapping_since: Option<Unix>,
     /// The open incident.
@@ -278,6 +280,18 @@ impl Comment {
     pub const MAX_TEXT: usize = 2000;
 }
 
+/// What a receiver knows of a check that changes too often (rules P3, P4, P6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FlapsTold {
+    /// Nothing, or that it does so no more.
+    #[default]
+    No,
+    /// That it flaps.
+    Flaps,
+    /// That it flaps and is critical most of the time.
+    MostlyCritical,
+}
+
 /// What one receiver was told about one incident (rule 6.1: level-triggered).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToldRecord {
@@ -295,8 +309,8 @@ pub struct ToldRecord {
     pub sequence: u32,
     /// How many of the last ones were reminders: the next one comes after the gap of that number.
     pub reminders: u32,
-    /// Whether it knows that the check flaps, and not yet that it does so no more.
-    pub flaps: bool,
+    /// What it knows of the check's flapping, and not yet that it does so no more.
+    pub flaps: FlapsTold,
     /// When the acknowledgement was made that was told last.
     pub acknowledged: Option<Unix>,
 }

@@ -43,6 +43,7 @@ fn records(id: u32) -> Result<Vec<Record>, Box<dyn Error>> {
             changed_at: Some(Unix(1_795_000_000_000)),
             flap_ring: 0,
             flap_filled: 20,
+            flap_critical: 0,
             flapping_since: None,
             incident: None,
         }));

@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 use hark_model::frame::encode_values;
 use hark_model::name::{CheckName, HostName, ReceiverName};
 use hark_model::record::{
-    CheckRecord, Confirm, DeliveryRecord, DeliveryState, Fresh, HostId, IncidentId, IncidentRecord,
-    JournalKind, JournalLine, Record, ToldRecord,
+    CheckRecord, Confirm, DeliveryRecord, DeliveryState, FlapsTold, Fresh, HostId, IncidentId,
+    IncidentRecord, JournalKind, JournalLine, Record, ToldRecord,
 };
 use hark_model::time::{Mono, Now, Unix};
 use hark_model::{
@@ -43,6 +43,7 @@ fn step(n: u64) -> Vec<Record> {
             changed_at: None,
             flap_ring: 0,
             flap_filled: 0,
+            flap_critical: 0,
             flapping_since: None,
             incident: Some(IncidentId(n)),
         }),
@@ -58,7 +59,7 @@ fn step(n: u64) -> Vec<Record> {
             delivered_at: None,
             sequence: 1,
             reminders: 0,
-            flaps: false,
+            flaps: FlapsTold::No,
             acknowledged: None,
         }),
         Record::Outbox(message(n, receiver, check.clone())),

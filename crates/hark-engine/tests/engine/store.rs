@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use hark_model::record::{
-    CheckRecord, DeliveryRecord, DeliveryState, HostRecord, IncidentRecord, JournalLine, Record,
-    SilenceRecord, Snapshot, ToldRecord,
+    CheckRecord, DeliveryRecord, DeliveryState, FlapsTold, HostRecord, IncidentRecord, JournalLine,
+    Record, SilenceRecord, Snapshot, ToldRecord,
 };
 use hark_model::{CheckName, DeliveryId, HostId, IncidentId, Now, ReceiverName, SilenceId, Status};
 
@@ -90,7 +90,7 @@ impl Store {
                 .told
                 .range((incident.id, ReceiverName::new("-").unwrap())..)
                 .take_while(|((id, _), _)| *id == incident.id)
-                .any(|(_, told)| told.status != Status::Ok || told.flaps);
+                .any(|(_, told)| told.status != Status::Ok || told.flaps != FlapsTold::No);
             recent || untold
         };
         let incidents: Vec<IncidentRecord> =

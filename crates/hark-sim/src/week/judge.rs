@@ -195,7 +195,8 @@ impl Judge {
                 self.violate("told twice", second, &text);
             }
             How::One(Reason::FlapStart) | How::Many { flaps: true, .. } => {
-                let again = known.flaps.is_some_and(|since| second < since + FLAPS_STILL);
+                let pages = thing.pages() && !known.paged;
+                let again = known.flaps.is_some_and(|since| second < since + FLAPS_STILL) && !pages;
                 // That it flaps is all that is told while it does so (P3).
                 let more = matches!(how, How::Many { .. }) && level != known.level;
                 if again || more || !(thing.flapping || turned) {
@@ -271,6 +272,7 @@ impl Judge {
             How::Many { summary: false, .. } => {}
         }
         let taken = model.thing(key).taken.filter(|_| model.is_taken(key, second));
+        let pages = model.thing(key).pages();
         let known = &mut self.known(key, second, model)[receiver];
         if matches!(how, How::One(Reason::Acknowledged) | How::Many { taken: true, .. }) {
             known.taken = taken.or(known.taken);
@@ -282,13 +284,14 @@ impl Judge {
             How::Many { flaps, .. } => known.flaps = flaps.then_some(second),
             How::One(_) => {}
         }
-        if !matches!(how, How::One(Reason::FlapStart) | How::Many { flaps: true, .. }) {
+        let flaps = matches!(how, How::One(Reason::FlapStart) | How::Many { flaps: true, .. });
+        if !flaps {
             known.level = level;
         }
+        known.paged = known.flaps.is_some() && (known.paged || flaps && pages);
         // Reminders count from what has arrived: nothing is due while a message is on its way.
         known.delivered = matches!(how, How::Many { .. }).then_some(second);
         // Who hears that it flaps has heard as well why nothing else comes.
-        let flaps = matches!(how, How::One(Reason::FlapStart) | How::Many { flaps: true, .. });
         let reason = flaps.then_some("flapping");
         (known.at, known.reasons, known.owed, known.kept) = (second, [reason; KINDS], None, None);
         known.noted = false;
@@ -377,10 +380,9 @@ impl Judge {
             let mut blocks = model.blocks(key, receiver, known.level, second);
             known.before = (blocks, second);
             let taken = self.owes_taker((key, receiver), known, second, model);
-            if taken {
-                blocks &= !model::FOLLOWS;
-            }
             let unasked = blocks & (model::STEP | model::ROUTE) != 0 && known.level == 0;
+            let page = thing.pages() && !known.paged && !unasked;
+            blocks &= !forgiven(page, taken);
             let level = thing.level != known.level && !unasked && thing.also.is_none();
             let flap = known.flaps.is_some() && !thing.flapping;
             // Reminders count from what was delivered (6.10), also while a later message is there already.
@@ -388,7 +390,7 @@ impl Judge {
                 && known.level == thing.level
                 && !self.committed.waits_for(key, receiver)
                 && known.delivered.is_some_and(|at| second > at + REMINDER_AT_MOST);
-            if !(level || flap || reminder || taken) {
+            if !(level || flap || page || reminder || taken) {
                 (known.owed, known.kept, known.noted) = (None, None, false);
                 continue;
             }
@@ -424,8 +426,8 @@ impl Judge {
             let patience = patience + if reminder { SUMMARY } else { 0 };
             if second > since + patience && !known.noted {
                 known.noted = true;
-                let who = if taken { ", not who took it" } else { "" };
-                let text = format!("is {}, and it knows {}{who}", thing.level, known.level);
+                let more = beside_the_level(page, taken);
+                let text = format!("is {}, and it knows {}{more}", thing.level, known.level);
                 found.push(("missed", receiver, text));
             }
         }
@@ -508,6 +510,25 @@ impl Judge {
         if self.violations.len() < MOST_WORDS {
             self.violations.push(format!("{second} s, {what}: {text}"));
         }
+    }
+}
+
+/// Returns what does not keep back what is owed: that something flaps and is bad mostly is told although it flaps, and
+/// before who took it.
+fn forgiven(page: bool, taken: bool) -> u16 {
+    match (page, taken) {
+        (true, _) => model::FLAPPING,
+        (false, true) => model::FOLLOWS,
+        (false, false) => 0,
+    }
+}
+
+/// Says what somebody does not know beside the level.
+fn beside_the_level(page: bool, taken: bool) -> &'static str {
+    match (page, taken) {
+        (true, _) => ", not that it flaps and is bad mostly",
+        (false, true) => ", not who took it",
+        (false, false) => "",
     }
 }
 

@@ -47,7 +47,8 @@ pub(super) const DELAYED: u16 = 32;
 pub(super) const STEP: u16 = 64;
 pub(super) const HOURS: u16 = 128;
 pub(super) const SEVERITY: u16 = 256;
-/// A step that is for what is critical, while it is less than that: no way leads there.
+/// A step that is for what is critical, while it is less than that, or a message about the receiver itself: no way
+/// leads there.
 pub(super) const ROUTE: u16 = 512;
 /// What does not keep back who took a problem from those who know of it.
 pub(super) const FOLLOWS: u16 = ACKNOWLEDGED | DELAYED | STEP | SEVERITY | ROUTE;
@@ -70,6 +71,8 @@ pub(super) const WORDS: [(&str, u16); 10] = [
 const NEWEST_WEIGHT: usize = 57;
 const BEGINS: usize = 285;
 const HOLDS: usize = 190;
+/// More bad looks than this among the last twenty are a page (P6).
+const HALF: usize = 10;
 /// Looks that change nothing are stored when so many of them have come (R1).
 const STORED_EACH: usize = 5;
 
@@ -97,6 +100,8 @@ pub(super) struct Thing {
     /// The ring as it is after a restart.
     stored: Ring,
     pub(super) flapping: bool,
+    /// It flaps, and most of the last looks were bad (P6).
+    mostly_bad: bool,
     /// When it began or ended to flap.
     pub(super) flap_turned: u64,
     /// Seconds in which it was bad, and critical, and nothing kept it back: at least, and at most.
@@ -114,13 +119,18 @@ impl Thing {
     pub(super) fn at_most(&self) -> Level {
         self.also.unwrap_or(self.level).max(self.level)
     }
+
+    /// Returns whether it flaps and is nevertheless to be told of as critical (P6): only what is believed is.
+    pub(super) fn pages(&self) -> bool {
+        self.mostly_bad && self.level == 3
+    }
 }
 
 /// The last twenty results (P1).
 #[derive(Clone, Debug, Default)]
 struct Ring {
-    /// Whether each differed from the one before, and when; the newest last.
-    places: Vec<(bool, u64)>,
+    /// Whether each differed from the one before, when, and whether it was bad; the newest last.
+    places: Vec<(bool, u64, bool)>,
     last_was_bad: bool,
 }
 
@@ -131,11 +141,11 @@ impl Ring {
         let changed = bad != self.last_was_bad;
         let was_quiet = self.is_quiet();
         self.last_was_bad = bad;
-        self.places.push((changed, second));
+        self.places.push((changed, second, bad));
         if self.places.len() > 20 {
             self.places.remove(0);
         }
-        let since = self.places.iter().rev().position(|(changed, _)| *changed);
+        let since = self.places.iter().rev().position(|(changed, ..)| *changed);
         match since {
             Some(since) => since.is_multiple_of(STORED_EACH),
             None => !was_quiet || self.places.len() == 1,
@@ -143,7 +153,7 @@ impl Ring {
     }
 
     fn is_quiet(&self) -> bool {
-        self.places.iter().all(|(changed, _)| !changed)
+        self.places.iter().all(|(changed, ..)| !changed)
     }
 
     /// P2: 30 % begin it and 20 % hold it, of at least ten results.
@@ -151,10 +161,14 @@ impl Ring {
         self.places.len() >= 10 && self.changes(second) >= if did { HOLDS } else { BEGINS }
     }
 
+    fn is_mostly_bad(&self) -> bool {
+        self.places.iter().filter(|(.., bad)| *bad).count() > HALF
+    }
+
     /// The weight of changes.
     fn changes(&self, second: u64) -> usize {
         let places = self.places.iter().rev().enumerate();
-        let changed = places.filter(|(_, (changed, at))| *changed && second - at <= 86_400);
+        let changed = places.filter(|(_, (changed, at, _))| *changed && second - at <= 86_400);
         changed.map(|(age, _)| NEWEST_WEIGHT - age).sum()
     }
 }
@@ -240,6 +254,7 @@ impl Model {
         for host in (0..self.form.hosts).filter(|host| may_flap(*host)) {
             let thing = &mut self.things[host * THINGS + WEB];
             thing.ring.clone_from(&thing.stored);
+            thing.mostly_bad = thing.flapping && thing.ring.is_mostly_bad();
         }
     }
 
@@ -405,8 +420,11 @@ impl Model {
         let is_due = thing.ring.push(bad, second);
         if may_flap(host) {
             let flaps = thing.ring.flaps(thing.flapping, second);
+            let mostly_bad = flaps && thing.ring.is_mostly_bad();
+            let turns = flaps != thing.flapping || mostly_bad && !thing.mostly_bad;
+            thing.mostly_bad = mostly_bad;
             // What is believed has changed as well when a second bad look follows.
-            if is_due || flaps != thing.flapping || thing.soft == 2 {
+            if is_due || turns || thing.soft == 2 {
                 thing.stored.clone_from(&thing.ring);
             }
             if flaps != thing.flapping {
@@ -499,7 +517,10 @@ impl Model {
     /// Returns what has long forbidden to tell a receiver of a thing, in a second that may be over.
     pub(super) fn standing(&self, key: usize, receiver: usize, second: u64) -> u16 {
         let asleep = receiver == OFFICE && !working(second);
-        self.covered_by(key, second) | if asleep { HOURS } else { 0 }
+        // That a receiver fails is told by the others.
+        let is_itself = key == self.part(receiver);
+        let itself = if is_itself { ROUTE } else { 0 };
+        self.covered_by(key, second) | if asleep { HOURS } else { 0 } | itself
     }
 
     /// Returns what forbids to tell a receiver of a thing, who was told `told` last.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use hark_model::name::ReceiverName;
 use hark_model::record::{
-    CheckRecord, DeliveryRecord, HostRecord, IncidentRecord, JournalLine, Record, SilenceRecord,
-    ToldRecord,
+    CheckRecord, DeliveryRecord, FlapsTold, HostRecord, IncidentRecord, JournalLine, Record,
+    SilenceRecord, ToldRecord,
 };
 use hark_model::{DeliveryId, IncidentId, Status, Unix};
 use rusqlite::{Connection, Row, Transaction, TransactionBehavior, params};
@@ -290,7 +290,11 @@ fn put_told(t: &Transaction<'_>, told: &ToldRecord) -> Result<(), CommitError> {
         told.delivered_at.map(|d| d.0),
         told.sequence,
         told.reminders,
-        told.flaps,
+        match told.flaps {
+            FlapsTold::No => 0,
+            FlapsTold::Flaps => 1,
+            FlapsTold::MostlyCritical => 2,
+        },
         told.acknowledged.map(|at| at.0)
     ])?;
     Ok(())
@@ -512,7 +516,11 @@ pub(super) fn told(row: &Row<'_>) -> Result<ToldRecord, RowError> {
         delivered_at: row.get::<_, Option<i64>>(4)?.map(Unix),
         sequence: row.get(5)?,
         reminders: row.get(6)?,
-        flaps: row.get(7)?,
+        flaps: match row.get(7)? {
+            0 => FlapsTold::No,
+            2 => FlapsTold::MostlyCritical,
+            _ => FlapsTold::Flaps,
+        },
         acknowledged: row.get::<_, Option<i64>>(8)?.map(Unix),
     })
 }

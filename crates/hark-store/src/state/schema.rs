@@ -136,7 +136,8 @@ CREATE TABLE event (
 ) STRICT;
 ";
 
-/// Whether a receiver was told that a check flaps: that it does so no more is owed to it.
+/// Whether a receiver was told that a check flaps: that it does so no more is owed to it. 2 if it was told as
+/// well that it is critical most of the time; programs that know 0 and 1 alone take that for 1.
 const V6: &str = "
 ALTER TABLE told ADD COLUMN flaps INTEGER NOT NULL DEFAULT 0;
 ";

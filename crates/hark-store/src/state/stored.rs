@@ -199,6 +199,8 @@ struct StoredCheckV1 {
     flap_ring: u32,
     #[serde(default, skip_serializing_if = "is_zero")]
     flap_filled: u8,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    flap_critical: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     flapping_since: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -236,6 +238,7 @@ pub(crate) fn encode_check(check: &CheckRecord) -> Result<String, StoredError> {
         changed_at: check.changed_at.map(|t| t.0),
         flap_ring: check.flap_ring,
         flap_filled: check.flap_filled,
+        flap_critical: check.flap_critical,
         flapping_since: check.flapping_since.map(|t| t.0),
         incident: check.incident.map(|i| i.0),
     })?)
@@ -280,6 +283,7 @@ pub(crate) fn decode_check(
         changed_at: stored.changed_at.map(Unix),
         flap_ring: stored.flap_ring,
         flap_filled: stored.flap_filled,
+        flap_critical: stored.flap_critical,
         flapping_since: stored.flapping_since.map(Unix),
         incident: stored.incident.map(IncidentId),
     })

@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use hark_model::name::{CheckName, HostName, ReceiverName, Tag, UserName};
 use hark_model::record::{
-    CheckRecord, Confirm, DeliveryRecord, DeliveryState, Fresh, HostId, HostRecord, IncidentRecord,
-    JournalKind, JournalLine, Matcher, Record, SilenceRecord, ToldRecord,
+    CheckRecord, Confirm, DeliveryRecord, DeliveryState, FlapsTold, Fresh, HostId, HostRecord,
+    IncidentRecord, JournalKind, JournalLine, Matcher, Record, SilenceRecord, ToldRecord,
 };
 use hark_model::{DeliveryId, IncidentId, Notification, Reason, Severity, SilenceId, Status, Unix};
 
@@ -44,6 +44,7 @@ fn check(host: u32, name: &str, status: Status) -> CheckRecord {
         changed_at: Some(Unix(3)),
         flap_ring: 1,
         flap_filled: 2,
+        flap_critical: 3,
         flapping_since: None,
         incident: None,
     }
@@ -67,7 +68,7 @@ fn told(id: u64) -> ToldRecord {
         delivered_at: None,
         sequence: 1,
         reminders: 2,
-        flaps: true,
+        flaps: FlapsTold::MostlyCritical,
         acknowledged: Some(Unix(4)),
     }
 }
@@ -209,7 +210,7 @@ fn only_incidents_resolved_within_the_window_or_not_told_to_the_end_are_loaded()
         Record::Incident(incident(4, Some(Unix(10)))),
         Record::Told(told(1)),
         Record::Told(told(2)),
-        Record::Told(ToldRecord { status: Status::Ok, flaps: false, ..told(3) }),
+        Record::Told(ToldRecord { status: Status::Ok, flaps: FlapsTold::No, ..told(3) }),
         // Somebody believes in it still: a silence of some days keeps its end back.
         Record::Told(told(4)),
     ];

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hark_model::record::{
-    DeliveryState, HostId, IncidentId, JournalKind, JournalLine, Record, ToldRecord,
+    DeliveryState, FlapsTold, HostId, IncidentId, JournalKind, JournalLine, Record, ToldRecord,
 };
 use hark_model::{HostName, Reason, ReceiverName, Unix};
 
@@ -217,7 +217,7 @@ impl Committed {
         let news = told.acknowledged.is_some() && told.acknowledged != before;
         let state = State {
             level: told.status.rank(),
-            flaps: told.flaps,
+            flaps: told.flaps != FlapsTold::No,
             taken_at: told.acknowledged,
             news,
         };

@@ -21,6 +21,8 @@ pub(super) struct Known {
     pub(super) taken: Option<u64>,
     /// Since when it knows that it flaps.
     pub(super) flaps: Option<u64>,
+    /// And that it is critical most of the time, which is told once (P6).
+    pub(super) paged: bool,
     /// Why it is not told, by what there is to tell (see [`Known::news`]), as the journal has it.
     pub(super) reasons: [Option<&'static str>; KINDS],
     /// The reasons are from before the last start: what changed while the server was away it does not write

@@ -50,6 +50,7 @@ fn check(confirm: Confirm) -> CheckRecord {
         changed_at: Some(Unix(4)),
         flap_ring: u32::MAX,
         flap_filled: 20,
+        flap_critical: 0,
         flapping_since: Some(Unix(3)),
         incident: Some(IncidentId(9)),
     }
@@ -103,6 +104,15 @@ fn silence() -> SilenceRecord {
     }
 }
 
+fn nightly() -> Repeats {
+    Repeats {
+        when: RepeatsWhen::Cron { pattern: "0 2 * * *".to_owned(), lasts_ms: 7_200_000 },
+        zone: Some("Europe/Berlin".to_owned()),
+        from: Unix(3),
+        until: Some(Unix(4)),
+    }
+}
+
 fn notification() -> Notification {
     Notification {
         id: DeliveryId(44),
@@ -149,6 +159,21 @@ fn rows_of_every_released_version_are_read() {
     assert_eq!(decode_incident(1, 9, &body).unwrap(), incident());
     let body = text("silence.json", encode_silence(&silence()).unwrap());
     assert_eq!(decode_silence(1, 2, &body).unwrap(), silence());
+    // What came later is absent in the rows above, and has its own.
+    let flapping = CheckRecord { flap_critical: 0b1011, ..check(soft) };
+    let body = text("check-flapping.json", encode_check(&flapping).unwrap());
+    assert_eq!(decode_check(1, 7, flapping.name.as_str(), &body).unwrap(), flapping);
+    for (name, repeats) in [
+        ("silence-by-cron.json", nightly()),
+        (
+            "silence-by-week.json",
+            Repeats { when: RepeatsWhen::Week("sat 02:00-06:00".to_owned()), ..nightly() },
+        ),
+    ] {
+        let silence = SilenceRecord { repeats: Some(repeats), ..silence() };
+        let body = text(name, encode_silence(&silence).unwrap());
+        assert_eq!(decode_silence(1, 2, &body).unwrap(), silence);
+    }
     let body = text("notification.json", encode_notification(&notification()).unwrap());
     assert_eq!(decode_notification(1, 44, &body).unwrap(), notification());
 }
@@ -167,6 +192,7 @@ fn what_is_empty_takes_no_room_and_comes_back() {
         changed_at: None,
         flap_ring: 0,
         flap_filled: 0,
+        flap_critical: 0,
         flapping_since: None,
         incident: None,
         ..check(Confirm::Pending)
@@ -287,12 +313,13 @@ fn any_confirm() -> impl Strategy<Value = Confirm> {
 proptest! {
     #[test]
     fn any_check_comes_back_bit_for_bit(
+        flap_critical in any::<u32>(),
         confirm in any_confirm(), level in prop::option::of(any_status()),
         bits in any::<u64>(), text in ".*", incident in prop::option::of(any::<u64>()),
     ) {
         let value = Some(f64::from_bits(bits));
         let before = CheckRecord {
-            level, value, text, incident: incident.map(IncidentId), ..check(confirm)
+            level, value, text, flap_critical, incident: incident.map(IncidentId), ..check(confirm)
         };
         let body = encode_check(&before).unwrap();
         let mut after = decode_check(1, 7, before.name.as_str(), &body).unwrap();
