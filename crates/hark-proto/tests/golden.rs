@@ -212,6 +212,26 @@ fn a_report_with_limits_is_the_golden_one() {
     assert_eq!(report.items, [(7, Some(item))]);
 }
 
+/// An event with what a program added to it: added after the first golden reports, whose event has none.
+#[test]
+fn a_report_of_an_event_with_data_is_the_golden_one() {
+    let mut builder = ReportBuilder::new(1_795_000_000_000);
+    let item = ReportItem::Event(Event {
+        at: Unix(1_795_199_999_500),
+        kind: EventKind::from_word("backup"),
+        severity: Severity::Warning,
+        text: "took long".to_owned(),
+        tags: vec!["nightly".to_owned()],
+        data: Some(r#"{"hours":5,"volumes":["home","mail"]}"#.to_owned()),
+    });
+    assert_eq!(builder.push(7, &item), hark_proto::body::Pushed::Whole);
+    let content = builder.finish();
+    let held = golden("report-with-event-data.json", &json!({ "content": hex(content.bytes()) }));
+    let bytes = unhex(&held["content"]);
+    let Body::Report(report) = decode(Kind::Report, &bytes).unwrap() else { panic!("no report") };
+    assert_eq!(report.items, [(7, Some(item))]);
+}
+
 #[test]
 fn keys_are_the_golden_ones() {
     let (agent, key) = simple_identity(SECRET, HOST);

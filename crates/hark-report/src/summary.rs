@@ -24,6 +24,9 @@ pub struct Summary {
     /// Share of the watched time in which they were up, all together, 0 to 1; `None` if nothing was
     /// watched. Planned work counts as neither.
     pub availability: Option<f64>,
+    /// Share of the period that is known of the hosts, all together, 0 to 1: before a host was first seen
+    /// nothing is.
+    pub known: f64,
     /// The hosts that were down for some time, worst first.
     pub unavailable: List<Availability>,
     /// Incidents in numbers.
@@ -64,6 +67,8 @@ pub struct Availability {
     pub host: String,
     /// Share of the watched time, 0 to 1.
     pub share: f64,
+    /// How much of the period is known, planned work included.
+    pub known_s: u64,
     /// How long it was down, outside of planned work.
     pub down_s: u64,
     /// How much of the period was planned work.
@@ -158,8 +163,10 @@ impl Summary {
     pub fn make(facts: &Facts, period: Span) -> Self {
         let mut up = Duration::ZERO;
         let mut watched = Duration::ZERO;
+        let mut known = Duration::ZERO;
         let mut unavailable = Vec::new();
         for host in &facts.hosts {
+            known += known_of(host, period).length();
             let Some((time, row)) = availability(host, period) else { continue };
             watched += time;
             up += time.saturating_sub(Duration::from_secs(row.down_s));
@@ -171,6 +178,10 @@ impl Summary {
         Self {
             hosts: facts.hosts.len(),
             availability: (!watched.is_zero()).then(|| up.as_secs_f64() / watched.as_secs_f64()),
+            known: share(
+                known,
+                period.length() * u32::try_from(facts.hosts.len()).unwrap_or(u32::MAX),
+            ),
             unavailable: List::first(unavailable),
             incidents: count(facts, period),
             open: longest(facts, period, true),
@@ -182,9 +193,19 @@ impl Summary {
     }
 }
 
+/// Returns the part of the period since which a host is known; empty if it came later.
+fn known_of(host: &HostFacts, period: Span) -> Span {
+    Span { from: host.since, until: period.until }.within(period)
+}
+
+/// Returns how much of `whole` a part is; all of nothing.
+fn share(part: Duration, whole: Duration) -> f64 {
+    if whole.is_zero() { 1.0 } else { part.as_secs_f64() / whole.as_secs_f64() }
+}
+
 /// Returns how long a host was watched and how it was; `None` if it was not watched at all.
 fn availability(host: &HostFacts, period: Span) -> Option<(Duration, Availability)> {
-    let known = Span { from: host.since, until: period.until }.within(period);
+    let known = known_of(host, period);
     let all = Spans::of([known]);
     let planned = Spans::of(host.planned.iter().copied()).within(known);
     let watched = all.without(&planned).length();
@@ -204,6 +225,7 @@ fn availability(host: &HostFacts, period: Span) -> Option<(Duration, Availabilit
     let row = Availability {
         host: host.name.to_string(),
         share,
+        known_s: known.length().as_secs(),
         down_s: down.as_secs(),
         planned_s: planned.length().as_secs(),
         times,

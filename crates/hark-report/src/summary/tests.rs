@@ -84,6 +84,26 @@ fn time_that_was_planned_or_not_watched_counts_neither_way() {
 }
 
 #[test]
+fn a_share_of_what_is_mostly_unknown_says_so() {
+    let mut young =
+        host("db1", vec![incident(1, "host", 166, Some(167)), incident(2, "host", 167, None)]);
+    young.since = at(158);
+    let facts =
+        Facts { hosts: vec![young, HostFacts { since: at(1000), ..host("later", Vec::new()) }] };
+    let summary = Summary::make(&facts, period());
+    assert!((summary.known - 10.0 / 336.0).abs() < 1e-9, "{}", summary.known);
+    assert_eq!(summary.unavailable.items[0].known_s, 36_000);
+    let report = report(Content::Summary(Box::new(summary)));
+    for text in [
+        "2 hosts, up 80.00 % of the time, as far as that is known: 2.97 % of it",
+        "db1: 80.00 % of the 10h 0m that are known, down 2 times, together 2h 0m",
+    ] {
+        assert!(report.text().contains(text), "{}", report.text());
+    }
+    assert!(report.html("").contains("80.00 % of the 10h 0m that are known"));
+}
+
+#[test]
 fn incidents_are_counted_where_they_began_and_ended_and_symptoms_apart() {
     let summary = Summary::make(&week(), period());
     let expected = Incidents {
