@@ -13,6 +13,10 @@ pub struct LoginRequest {
     pub username: String,
     /// The password.
     pub password: String,
+    /// The code of an app or a recovery code, for users who have a second factor. Without it they are
+    /// answered with the problem `second-factor`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 
 impl std::fmt::Debug for LoginRequest {
@@ -49,6 +53,20 @@ pub struct Me {
     pub roles: BTreeMap<String, Role>,
     /// The value of the header `X-Hark-CSRF` that writes with a cookie need.
     pub csrf: String,
+    /// Whether the user has a second factor.
+    pub second_factor: SecondFactorState,
+}
+
+/// Whether a user has a second factor beside the password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SecondFactorState {
+    /// No, and none is demanded.
+    None,
+    /// Yes.
+    Set,
+    /// No, but this server demands one: until there is one, everything else is refused.
+    Needed,
 }
 
 /// What a user may do on a host.
@@ -85,7 +103,11 @@ mod tests {
 
     #[test]
     fn requests_do_not_show_passwords() {
-        let login = LoginRequest { username: "mira".to_owned(), password: "hunter2".to_owned() };
+        let login = LoginRequest {
+            username: "mira".to_owned(),
+            password: "hunter2".to_owned(),
+            code: Some("123456".to_owned()),
+        };
         assert_eq!(format!("{login:?}"), "LoginRequest { username: \"mira\", .. }");
         let password = PasswordRequest { old: "hunter2".to_owned(), new: "hunter3".to_owned() };
         assert!(!format!("{password:?}").contains("hunter"));

@@ -19,6 +19,8 @@ pub struct User {
     pub admin: bool,
     /// The role on each host that has one.
     pub roles: BTreeMap<String, Role>,
+    /// Has a second factor beside the password.
+    pub second_factor: bool,
     /// Where the configuration declares the user: such a user is changed there.
     #[schema(required = true)]
     pub declared: Option<Declared>,

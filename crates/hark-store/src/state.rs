@@ -20,6 +20,7 @@ mod attempts;
 mod change;
 mod commit;
 mod events;
+mod factors;
 mod outbox;
 mod reader;
 mod reserve;
@@ -43,6 +44,7 @@ pub use attempts::MAX_ATTEMPTS;
 pub use change::{AuditEntry, Change};
 pub use commit::CommitError;
 pub use events::{EventRecord, EventUid, MAX_EVENTS};
+pub use factors::{FactorsRecord, PasskeyRecord, TotpRecord};
 pub use reader::{
     AuditCheck, DeliveryFilter, DeliveryView, IncidentFilter, JournalEntry, JournalFilter,
     StateReader,

@@ -10,10 +10,12 @@ use hark_model::{Clock, Now, UserName};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::challenge::Challenges;
 use crate::auth::limit::Limiter;
+use crate::auth::offers::Offers;
 use crate::auth::password::{Busy, Hasher};
 use crate::auth::setup::Gate;
-use crate::backend::{Answer, Backend};
+use crate::backend::{Answer, Backend, Factors};
 use crate::failure::{Failure, Reply};
 use crate::live::Live;
 use crate::serve::WebConfig;
@@ -58,6 +60,12 @@ pub(crate) struct App {
     pub(crate) news_places: Arc<Semaphore>,
     /// One place for each release that is being fetched.
     pub(crate) downloads: Arc<Semaphore>,
+    /// Held while second factors are read and written: a code is used up by one of two who bring it.
+    factors: Arc<Mutex<()>>,
+    /// Secrets of apps whose first code has not come back yet.
+    pub(crate) offers: Mutex<Offers>,
+    /// What passkeys answer. None if the system gave no random bytes: then there are no passkeys.
+    pub(crate) challenges: Mutex<Option<Challenges>>,
 }
 
 /// How handlers hold it.
@@ -86,6 +94,9 @@ impl App {
             delivering: Arc::new(Semaphore::new(MAX_DELIVERING)),
             news_places: Arc::new(Semaphore::new(MAX_NEWS)),
             downloads: Arc::new(Semaphore::new(MAX_DOWNLOADS)),
+            factors: Arc::default(),
+            offers: Mutex::default(),
+            challenges: Mutex::new(Challenges::new().ok()),
         })
     }
 
@@ -134,6 +145,28 @@ impl App {
         }
     }
 
+    /// Lets `change` look at the second factors of `user` and change them; nobody else does meanwhile, and
+    /// what it has changed is on the disk when this returns.
+    pub(crate) async fn factors<T: Send + 'static>(
+        &self,
+        user: &UserName,
+        change: impl FnOnce(&mut Factors) -> T + Send + 'static,
+    ) -> Reply<T> {
+        let (lock, user) = (Arc::clone(&self.factors), user.clone());
+        self.ask(move |backend| {
+            let held = lock.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = backend.factors(&user)?;
+            let mut after = before.clone();
+            let result = change(&mut after);
+            if after != before {
+                backend.put_factors(&user, &after)?;
+            }
+            drop(held);
+            Ok(result)
+        })
+        .await
+    }
+
     /// Takes a try of `account` from `address`.
     pub(crate) fn attempt(&self, address: IpAddr, account: &str) -> Reply<()> {
         let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
@@ -144,6 +177,18 @@ impl App {
     pub(crate) fn succeeded(&self, address: IpAddr, account: &str) {
         let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
         limiter.succeeded(address, account, self.now().mono);
+    }
+
+    /// Takes a try from `address` that names no account.
+    pub(crate) fn attempt_from(&self, address: IpAddr) -> Reply<()> {
+        let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        limiter.attempt_from(address, self.now().mono).map_err(Failure::Limited)
+    }
+
+    /// Takes the try back: it was right.
+    pub(crate) fn succeeded_from(&self, address: IpAddr) {
+        let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        limiter.take_back(address, self.now().mono);
     }
 
     /// Takes a try of the token of a message from `address`. Only those that are none count: what people

@@ -4,8 +4,12 @@
 //! The parts are machines without IO ([`limit`], [`password`], [`token`]); the routes and the guard
 //! put them together.
 
+pub(crate) mod challenge;
 pub(crate) mod limit;
+pub(crate) mod offers;
 pub(crate) mod password;
 pub(crate) mod session;
 pub(crate) mod setup;
 pub(crate) mod token;
+pub(crate) mod totp;
+pub(crate) mod webauthn;

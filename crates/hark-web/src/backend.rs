@@ -47,6 +47,10 @@ use hark_model::{Secret, SilenceId, Tag, Unix, UserName};
 
 use crate::agent::{AgentClaim, AgentProof, Batch};
 
+mod factors;
+
+pub use factors::{FactorStore, Factors, PasskeyRecord, Totp};
+
 /// The SHA-256 of a token: what is stored instead of it.
 pub type TokenHash = [u8; 32];
 
@@ -353,7 +357,7 @@ impl fmt::Debug for JoinOrder {
 
 /// What the routes need from the server. Every method fails as [`Refused`] says.
 #[expect(clippy::missing_errors_doc, reason = "said once, at the type that all of them return")]
-pub trait Backend: Send + Sync + fmt::Debug + 'static {
+pub trait Backend: FactorStore + Send + Sync + fmt::Debug + 'static {
     // What is.
 
     /// Returns the first screen.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use hark_config::{Key, Kind, Section};
 
+use crate::login::{LOGIN_KEYS, LoginSettings};
 use crate::serve::Plain;
 
 /// The port of the page, the API and the WebSocket.
@@ -26,6 +27,7 @@ pub const KEYS: &[Key] = &[
         "A second port that serves the same, where seeds had the WebSocket.",
     ),
     Key::new("tls", Kind::Section(TLS_KEYS), "How the page is protected on its way."),
+    Key::new("login", Kind::Section(LOGIN_KEYS), "How people log in."),
 ];
 
 /// Keys within `tls`.
@@ -51,6 +53,8 @@ pub struct WebSettings {
     pub ws_port: Option<u16>,
     /// TLS; none if only plain http is wanted.
     pub tls: Option<TlsSettings>,
+    /// How people log in.
+    pub login: LoginSettings,
 }
 
 /// The `tls` section.
@@ -70,6 +74,7 @@ impl Default for WebSettings {
             port: DEFAULT_PORT,
             ws_port: None,
             tls: Some(TlsSettings::default()),
+            login: LoginSettings::default(),
         }
     }
 }
@@ -94,6 +99,7 @@ impl WebSettings {
                 Some(section) => read_tls(&section),
                 None => default.tls,
             },
+            login: root.child("login").map(|s| LoginSettings::read(&s)).unwrap_or_default(),
         }
     }
 }
@@ -147,11 +153,13 @@ mod tests {
     fn every_key_is_read() {
         let (settings, errors) = read(
             "hbd_host: 192.0.2.1\nhbd_port: 8080\nws_port: 50005\n\
-             tls: {certificate: /c.pem, key: /k.pem, plain: everywhere}\n",
+             tls: {certificate: /c.pem, key: /k.pem, plain: everywhere}\n\
+             login: {second_factor: administrators}\n",
         );
         assert_eq!(errors, "");
         assert_eq!(settings.host, IpAddr::from([192, 0, 2, 1]));
         assert_eq!((settings.port, settings.ws_port), (8080, Some(50005)));
+        assert_eq!(settings.login.second_factor, crate::login::Demand::Administrators);
         let tls = settings.tls.unwrap();
         assert_eq!(tls.plain, Plain::Everywhere);
         assert_eq!(tls.files, Some(("/c.pem".into(), "/k.pem".into())));

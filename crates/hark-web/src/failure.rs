@@ -37,6 +37,14 @@ pub(crate) enum Failure {
     WrongCode,
     /// Name or password is wrong: never says which.
     WrongLogin,
+    /// The password is right, and a second factor is wanted.
+    SecondFactor,
+    /// The second factor is wrong, or was used.
+    WrongSecondFactor,
+    /// The passkey is unknown, or its answer is wrong.
+    WrongPasskey,
+    /// This server demands a second factor that the user does not have.
+    SecondFactorDemanded,
     /// The token for agents is wrong, ended or used up.
     WrongToken,
     /// The token for agents is good, but for this host alone.
@@ -98,6 +106,14 @@ impl Failure {
             Self::SetupRequired => (S::FORBIDDEN, "setup-required", "Set-up is not done"),
             Self::WrongCode => (S::FORBIDDEN, "wrong-code", "The code is not valid"),
             Self::WrongLogin => (S::UNAUTHORIZED, "wrong-login", "Sign-in failed"),
+            Self::SecondFactor => (S::UNAUTHORIZED, "second-factor", "A code is needed"),
+            Self::WrongSecondFactor => {
+                (S::UNAUTHORIZED, "wrong-second-factor", "The code is not valid")
+            }
+            Self::WrongPasskey => (S::UNAUTHORIZED, "wrong-passkey", "The passkey is not valid"),
+            Self::SecondFactorDemanded => {
+                (S::FORBIDDEN, "second-factor-demanded", "Set up a second factor first")
+            }
             Self::WrongToken => (S::FORBIDDEN, "wrong-token", "The token is not valid"),
             Self::OtherHost(_) => {
                 (S::FORBIDDEN, "token-of-other-host", "The token is for another host")
@@ -139,6 +155,18 @@ impl Failure {
                 "the code is wrong or was used; the server prints a new one at its next start"
             }
             Self::WrongLogin => "the name or the password is wrong",
+            Self::SecondFactor => {
+                "send the code of your app or a recovery code as `code`, or sign in with a passkey"
+            }
+            Self::WrongSecondFactor => {
+                "the code is wrong or was used; wait for the next one, or use a recovery code"
+            }
+            Self::WrongPasskey => {
+                "this server does not know the passkey, or its answer came too late; try again"
+            }
+            Self::SecondFactorDemanded => {
+                "this server demands a second factor: set one up in the settings of the page"
+            }
             Self::WrongToken => "the token is wrong, has ended or was used up; make a new one",
             Self::OtherHost(host) => {
                 return format!("the token is for the host `{host}`: join with --name {host}");

@@ -110,6 +110,7 @@ fn csrf(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::login::LoginSettings;
     use crate::serve::Tls;
     use std::net::IpAddr;
     use std::sync::Arc;
@@ -125,7 +126,14 @@ mod tests {
                 .with_cert_resolver(Arc::new(resolver));
             Tls { config: Arc::new(config), fingerprint: [0; 32] }
         });
-        WebConfig { tls, plain, addresses: Vec::new(), version: String::new(), setup_code: None }
+        WebConfig {
+            tls,
+            plain,
+            addresses: Vec::new(),
+            version: String::new(),
+            setup_code: None,
+            login: LoginSettings::default(),
+        }
     }
 
     fn request(method: &Method, uri: &str, host: Option<&str>) -> Request {

@@ -22,6 +22,7 @@ mod extract;
 mod failure;
 mod guard;
 mod live;
+mod login;
 mod page;
 mod peer;
 mod policy;
@@ -36,11 +37,13 @@ pub use auth::setup::new_setup_code;
 pub use auth::token::NoRandom;
 pub use backend::{
     Account, AckOrder, ActionOrder, Answer, ApiTokenRecord, Backend, DnsAction, EnrolmentRecord,
-    JobPing, JoinOrder, Offer, Refused, ReportPeriod, RouteQuestion, SeriesOrder, ServiceAnswer,
-    ServiceCall, SessionRecord, Sight, SilenceOrder, TokenHash, TokenOrder,
+    FactorStore, Factors, JobPing, JoinOrder, Offer, PasskeyRecord, Refused, ReportPeriod,
+    RouteQuestion, SeriesOrder, ServiceAnswer, ServiceCall, SessionRecord, Sight, SilenceOrder,
+    TokenHash, TokenOrder, Totp,
 };
 pub use blind::serve_blind;
 pub use config::{DEFAULT_PORT, KEYS, TLS_KEYS, TlsSettings, WebSettings};
 pub use live::Live;
+pub use login::{Demand, LOGIN_KEYS, LoginSettings};
 pub use policy::may_operate;
 pub use serve::{Plain, Tls, WebConfig, serve};

@@ -25,6 +25,14 @@ pub(crate) fn authority<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a 
     (!text.is_empty() && text.len() <= 261 && text.chars().all(plain)).then_some(text)
 }
 
+/// Returns the name or address in `authority`, without a port.
+pub(crate) fn host(authority: &str) -> &str {
+    match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
+    }
+}
+
 /// What the browser says about where a request comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
@@ -87,6 +95,18 @@ mod tests {
             assert_eq!(origin(&headers(list), Some("mon.example.net:50004")), expected, "{list:?}");
         }
         assert_eq!(origin(&headers(&[("origin", "https://a")]), None), Other);
+    }
+
+    #[test]
+    fn a_port_is_no_part_of_a_name() {
+        for (text, expected) in [
+            ("mon.example.net:50004", "mon.example.net"),
+            ("localhost", "localhost"),
+            ("[::1]:50004", "::1"),
+            ("192.0.2.1:80", "192.0.2.1"),
+        ] {
+            assert_eq!(host(text), expected);
+        }
     }
 
     #[test]

@@ -18,10 +18,12 @@ mod incidents;
 pub(crate) mod metrics;
 mod openapi;
 mod overview;
+mod passkeys;
 mod pushes;
 mod receivers;
 mod reports;
 mod route_test;
+mod second_factor;
 mod series;
 mod server;
 mod sessions;
@@ -73,12 +75,23 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(auth::logout))
         .routes(routes!(auth::me))
         .routes(routes!(auth::password))
+        .routes(routes!(second_factor::list))
+        .routes(routes!(second_factor::offer_totp))
+        .routes(routes!(second_factor::confirm_totp))
+        .routes(routes!(second_factor::remove_totp))
+        .routes(routes!(second_factor::recovery_codes))
+        .routes(routes!(passkeys::offer))
+        .routes(routes!(passkeys::make))
+        .routes(routes!(passkeys::remove))
+        .routes(routes!(passkeys::challenge))
+        .routes(routes!(passkeys::login))
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::revoke))
         .routes(routes!(tokens::list, tokens::make))
         .routes(routes!(tokens::revoke))
         .routes(routes!(users::list, users::make))
         .routes(routes!(users::change, users::remove))
+        .routes(routes!(users::reset_factors))
         .routes(routes!(overview::overview))
         .routes(routes!(fleet::fleet))
         .routes(routes!(hosts::list))

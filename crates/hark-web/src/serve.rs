@@ -25,6 +25,7 @@ use crate::app::App;
 use crate::auth::limit;
 use crate::backend::Backend;
 use crate::live::Live;
+use crate::login::LoginSettings;
 use crate::peer::Peer;
 use crate::routes;
 use crate::stall::Stall;
@@ -95,6 +96,8 @@ pub struct WebConfig {
     pub version: String,
     /// The one-time code for the first administrator; see [`crate::new_setup_code`].
     pub setup_code: Option<Secret>,
+    /// How people log in.
+    pub login: LoginSettings,
 }
 
 /// Serves on `listeners` until `shutdown` is cancelled, then lets requests finish for 3 s.

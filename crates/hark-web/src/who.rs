@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use hark_api::auth::{Me, Role};
+use hark_api::auth::{Me, Role, SecondFactorState};
 use hark_model::{CheckName, HostName, IncidentId, Unix, UserName};
 use http::HeaderMap;
 use http::header;
@@ -38,7 +38,14 @@ pub(crate) enum Proof {
 pub(crate) struct Who {
     pub(crate) account: Arc<Account>,
     pub(crate) proof: Proof,
+    /// The server demands a second factor that the user does not have: see [`Unfinished`].
+    pub(crate) lacks_factor: bool,
 }
+
+/// The user of a request, who may still lack a second factor that this server demands: for what leads to
+/// one, and for leaving. Everything else takes [`Who`], which refuses such a user.
+#[derive(Clone, Debug)]
+pub(crate) struct Unfinished(pub(crate) Who);
 
 /// The user of a request, who is an administrator.
 #[derive(Clone, Debug)]
@@ -93,20 +100,27 @@ impl Who {
     }
 
     /// Returns what the user is told about himself.
-    pub(crate) fn me(&self) -> Me {
-        me(&self.account)
+    pub(crate) async fn me(&self, app: &Shared) -> Reply<Me> {
+        me(app, &self.account).await
     }
 }
 
 /// Returns what a user is told about himself.
-pub(crate) fn me(account: &Account) -> Me {
-    Me {
+pub(crate) async fn me(app: &Shared, account: &Account) -> Reply<Me> {
+    let has_one = app.factors(&account.name, |factors| factors.any()).await?;
+    let second_factor = match (has_one, app.config.login.second_factor.is_of(account)) {
+        (true, _) => SecondFactorState::Set,
+        (false, true) => SecondFactorState::Needed,
+        (false, false) => SecondFactorState::None,
+    };
+    Ok(Me {
         name: account.name.to_string(),
         full_name: account.full_name.clone(),
         admin: account.admin,
         roles: roles(account),
         csrf: CSRF.to_owned(),
-    }
+        second_factor,
+    })
 }
 
 /// Returns the roles by host in the API's words.
@@ -179,6 +193,7 @@ pub(crate) async fn find(app: &Shared, claim: Claim, visit: Option<Visit>) -> Re
         Claim::Header(bearer) => (bearer, false),
     };
     let now = app.now().unix;
+    let demand = app.config.login.second_factor;
     app.ask(move |backend| {
         let found = match bearer {
             Bearer::Session(hash) => {
@@ -189,7 +204,10 @@ pub(crate) async fn find(app: &Shared, claim: Claim, visit: Option<Visit>) -> Re
                 .map(|account| (account, Proof::Api(hash))),
         };
         match found {
-            Ok((account, proof)) => Ok(Some(Who { account: Arc::new(account), proof })),
+            Ok((account, proof)) => {
+                let lacks_factor = demand.is_of(&account) && !backend.factors(&account.name)?.any();
+                Ok(Some(Who { account: Arc::new(account), proof, lacks_factor }))
+            }
             Err(Refused::Absent) => Ok(None),
             Err(other) => Err(other),
         }
@@ -242,8 +260,17 @@ fn by_api_token(
 impl FromRequestParts<Shared> for Who {
     type Rejection = Failure;
 
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Reply<Self> {
+        let Unfinished(who) = Unfinished::from_request_parts(parts, app).await?;
+        if who.lacks_factor { Err(Failure::SecondFactorDemanded) } else { Ok(who) }
+    }
+}
+
+impl FromRequestParts<Shared> for Unfinished {
+    type Rejection = Failure;
+
     async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Reply<Self> {
-        parts.extensions.get::<Self>().cloned().ok_or(Failure::Anonymous)
+        parts.extensions.get::<Who>().cloned().map(Self).ok_or(Failure::Anonymous)
     }
 }
 

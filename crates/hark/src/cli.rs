@@ -39,6 +39,7 @@ mod status;
 mod top;
 mod up;
 mod update;
+mod users;
 mod watch;
 mod watchdog;
 
@@ -93,6 +94,7 @@ enum Command {
     Import(import::Args),
     Dns(dns::Args),
     Passwd(passwd::Args),
+    Users(users::Args),
     Push(push::Args),
     Report(report::Args),
     Enroll(enroll::Args),
@@ -139,6 +141,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::Dns(args) => dns::run(&args),
         Command::Passwd(args) => passwd::run(&args),
+        Command::Users(args) => users::run(&args),
         Command::Push(args) => push::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Enroll(args) => enroll::run(&args),

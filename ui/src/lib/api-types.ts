@@ -12,6 +12,29 @@ export interface Me {
   admin: boolean;
   roles: Record<string, string>;
   csrf: string;
+  /** `needed`: nothing else is allowed before one is set up. */
+  second_factor: 'none' | 'set' | 'needed';
+}
+
+export interface Passkey {
+  id: string;
+  name: string;
+  domain: string;
+  created_at: string;
+  used_at: string | null;
+}
+
+export interface SecondFactors {
+  totp_since_at: string | null;
+  recovery_codes: number;
+  passkeys: Passkey[];
+  demanded: boolean;
+}
+
+export interface TotpOffer {
+  secret: string;
+  address: string;
+  qr: { size: number; path: string };
 }
 
 export interface Ack {

@@ -5,6 +5,7 @@ import { route, type Found, type PageName } from './address.ts';
 export const entries = {
   setup: () => import('../pages/Setup.svelte'),
   login: () => import('../pages/Login.svelte'),
+  factor: () => import('../pages/Factor.svelte'),
 };
 
 export const loaders = {

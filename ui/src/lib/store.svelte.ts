@@ -23,7 +23,7 @@ export interface Toast {
   undo: (() => void) | null;
 }
 
-export type Phase = 'starting' | 'setup' | 'signed-out' | 'ready' | 'unreachable';
+export type Phase = 'starting' | 'setup' | 'signed-out' | 'factor' | 'ready' | 'unreachable';
 
 class Store {
   phase = $state<Phase>('starting');
@@ -104,6 +104,10 @@ class Store {
   /** Somebody has signed in. */
   enter(me: Me): void {
     this.me = me;
+    if (me.second_factor === 'needed') {
+      this.phase = 'factor';
+      return;
+    }
     this.phase = 'ready';
     if (this.#socket !== null) return;
     this.#socket = new Socket({

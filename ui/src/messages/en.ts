@@ -1,5 +1,8 @@
 // Every text of the page, in English. Plain words, sentence case: what happened, then what to do. ICU plurals.
+import { account } from './en/account.ts';
+
 export const en = {
+  ...account,
   'title.overview': 'Overview',
   'title.hosts': 'Hosts',
   'title.host': 'Host',

@@ -32,6 +32,13 @@ async function audit(page, name, found) {
   for (const one of result.violations) found.push(`${name}: ${one.id}: ${one.nodes.length} × ${one.nodes[0].html.slice(0, 160)} ${(one.nodes[0].failureSummary ?? '').split('\n').slice(1, 2).join('').trim()}`);
 }
 
+/** What axe finds on a page as it is now. */
+export async function violations(page, name) {
+  const found = [];
+  await audit(page, name, found);
+  return found;
+}
+
 export async function axe({ browser, base, user, password }) {
   const found = [];
   const shots = process.env.HARK_SHOTS;

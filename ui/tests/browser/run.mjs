@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { actions } from './actions.mjs';
 import { launch } from './browser.mjs';
 import { checks } from './checks.mjs';
+import { factors } from './factors.mjs';
 import { journey, phone } from './journey.mjs';
 import { keyboard } from './keys.mjs';
 import { expiry, polling, reconnect } from './live.mjs';
@@ -48,6 +49,9 @@ const ALL = { journey, phone, keyboard, actions, checks, telling, reflow, weight
 /** These need a server that can be treated badly, or hosts and receivers that are as they expect. */
 const OWN = new Set(['reconnect', 'actions', 'checks', 'telling']);
 
+/** These need what the stand-in does not do. */
+const REAL = { factors };
+
 const wanted = process.argv.slice(2);
 const url = process.env.HARK_URL?.replace(/\/$/, '');
 const names = (wanted.length > 0 ? wanted : Object.keys(ALL)).filter((name) => !url || !OWN.has(name));
@@ -55,8 +59,9 @@ const browser = await launch();
 let bad = 0;
 try {
   for (const name of names) {
-    const test = ALL[name];
-    if (!test) throw new Error(`there is no test called ${name}: ${Object.keys(ALL).join(' ')}`);
+    const test = ALL[name] ?? REAL[name];
+    if (!test) throw new Error(`there is no test called ${name}: ${Object.keys({ ...ALL, ...REAL }).join(' ')}`);
+    if (REAL[name] && !url) throw new Error(`${name} needs a real server: HARK_URL`);
     const server = url ? null : new Server('--still', ...(name === 'journey' ? ['--setup'] : []));
     await server?.start();
     const began = Date.now();

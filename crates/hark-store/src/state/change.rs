@@ -11,6 +11,7 @@ use super::access::{
 };
 use super::commit::{CommitError, int};
 use super::events::{self, EventRecord, EventUid};
+use super::factors::{self, FactorsRecord};
 use super::{attempts, outbox};
 
 /// Orders kept of each host: the audit has all of them.
@@ -49,6 +50,8 @@ pub enum Change {
     User(UserRecord),
     /// A user is gone, with his sessions and tokens.
     UserRemoved(UserName),
+    /// What a user proves himself with beside the password, in place of what it was.
+    Factors(FactorsRecord),
     /// A browser logged in.
     Session(SessionRecord),
     /// A browser was heard again.
@@ -153,6 +156,7 @@ pub(super) fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<()
         | Change::AgentRemoved(_) => agent(transaction, change),
         Change::User(_)
         | Change::UserRemoved(_)
+        | Change::Factors(_)
         | Change::Session(_)
         | Change::SessionSeen { .. }
         | Change::SessionRemoved(_)
@@ -287,8 +291,10 @@ fn user(t: &Transaction<'_>, change: &Change) -> Result<(), CommitError> {
         Change::UserRemoved(name) => {
             run(t, "DELETE FROM session WHERE name = ?1", [name.as_str()])?;
             run(t, "DELETE FROM api_token WHERE name = ?1", [name.as_str()])?;
+            factors::forget(t, name)?;
             run(t, "DELETE FROM user WHERE name = ?1", [name.as_str()])
         }
+        Change::Factors(record) => factors::replace(t, record),
         Change::Session(session) => run(
             t,
             "INSERT INTO session (token, name, created, last_seen, address, agent, csrf)

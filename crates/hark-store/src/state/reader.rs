@@ -1,6 +1,7 @@
 //! Reading the state for the page: a connection of its own that cannot write.
 
 mod accounts;
+mod factors;
 mod newest;
 
 use std::path::{Path, PathBuf};

@@ -13,7 +13,7 @@ use super::OpenError;
 use crate::fault::Fault;
 
 /// Every migration, oldest first.
-pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9];
+pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10];
 
 /// The tables of the first version.
 ///
@@ -159,6 +159,23 @@ ALTER TABLE told ADD COLUMN acknowledged INTEGER;
 /// What programs are to read of an event.
 const V9: &str = "
 ALTER TABLE event ADD COLUMN data TEXT;
+";
+
+/// What users prove themselves with beside the password. Not tied to `user`: those of the configuration
+/// have some as well.
+const V10: &str = "
+CREATE TABLE totp (
+  name TEXT PRIMARY KEY, secret BLOB NOT NULL, since INTEGER NOT NULL, step INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE recovery_code (
+  name TEXT NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (name, hash)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE passkey (
+  id BLOB PRIMARY KEY, name TEXT NOT NULL, label TEXT NOT NULL, domain TEXT NOT NULL,
+  algorithm INTEGER NOT NULL, key BLOB NOT NULL, counter INTEGER NOT NULL,
+  created INTEGER NOT NULL, used INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX passkey_user ON passkey (name);
 ";
 
 /// Brings the tables to the newest version and returns where the copy of the old file is, if one

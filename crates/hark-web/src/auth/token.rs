@@ -80,6 +80,16 @@ pub(crate) fn id(hash: &TokenHash) -> String {
     hex(&hash[..8])
 }
 
+/// Returns `bytes` as base64 for addresses, without padding.
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Returns the bytes of a text made by [`base64`].
+pub(crate) fn unbase64(text: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
+}
+
 /// Returns `bytes` in hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;

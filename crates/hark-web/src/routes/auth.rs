@@ -10,11 +10,12 @@ use http::{HeaderMap, StatusCode};
 use super::sessions::{begin, end_others, with_cookie, without_cookie};
 use crate::app::Shared;
 use crate::auth::password::{self, Checked};
+use crate::auth::totp::{self, Passed};
 use crate::backend::{Account, Refused};
 use crate::extract::Body;
 use crate::failure::{Failure, Reply};
 use crate::peer::Peer;
-use crate::who::{self, Claim, Who};
+use crate::who::{self, Claim, Unfinished, Who};
 
 /// Logs in. The token is for programs; browsers get it as a cookie.
 #[utoipa::path(
@@ -41,19 +42,63 @@ pub(crate) async fn login(
             return Err(Failure::WrongLogin);
         }
     };
+    let how = second_step(&app, &account, peer, request.code).await?;
     app.succeeded(peer.address, &request.username);
     if let Some(better) = better.filter(|_| account.declared.is_none()) {
         let upgraded = Account { password: Some(better), ..account.clone() };
         app.ask(move |backend| backend.put_account(&upgraded)).await?;
     }
-    // A session that the browser still has is given up: the number changes at each log-in.
-    if let Claim::Cookie(old) = who::claim(&headers, peer.secure) {
+    enter(&app, &account, peer, &headers, how).await
+}
+
+/// Begins a session of `account`, who has proven himself; `how` is for the audit.
+pub(super) async fn enter(
+    app: &Shared,
+    account: &Account,
+    peer: Peer,
+    headers: &HeaderMap,
+    how: String,
+) -> Reply<Response> {
+    // A session that the browser still has is given up: the number changes at each log-in, so that
+    // nobody can have planted it before.
+    if let Claim::Cookie(old) = who::claim(headers, peer.secure) {
         app.ask(move |backend| backend.drop_session(&old)).await?;
     }
-    let (token, _) = begin(&app, &account.name, peer, &headers).await?;
-    app.audit(Some(&account.name), peer.address, "session.login", "").await;
-    let answer = Login { token: token.clone(), user: who::me(&account) };
+    let (token, _) = begin(app, &account.name, peer, headers).await?;
+    app.audit(Some(&account.name), peer.address, "session.login", how).await;
+    let answer = Login { token: token.clone(), user: who::me(app, account).await? };
     Ok(with_cookie(Json(answer).into_response(), peer, &token))
+}
+
+/// Lets `account` through, whose password was right, if no second factor guards it or `code` is one.
+/// Returns how, in words for the audit.
+///
+/// The password is sent with the code once more, so that there is no half of a session that would have to
+/// be kept, bounded and guarded. Until the code is right, the try counts as failed.
+async fn second_step(
+    app: &Shared,
+    account: &Account,
+    peer: Peer,
+    code: Option<String>,
+) -> Reply<String> {
+    let now = app.now().unix;
+    let Some(code) = code else {
+        let guarded = app.factors(&account.name, |factors| factors.any()).await?;
+        return if guarded { Err(Failure::SecondFactor) } else { Ok(String::new()) };
+    };
+    let passed = app.factors(&account.name, move |factors| {
+        if factors.any() { Some(totp::pass(factors, &code, now)) } else { None }
+    });
+    match passed.await? {
+        // A program may send a code always.
+        None => Ok(String::new()),
+        Some(Some(Passed::Totp)) => Ok("with a code".to_owned()),
+        Some(Some(Passed::Recovery(left))) => Ok(format!("with a recovery code, {left} left")),
+        Some(None) => {
+            app.audit(Some(&account.name), peer.address, "session.refused", "wrong code").await;
+            Err(Failure::WrongSecondFactor)
+        }
+    }
 }
 
 async fn find(app: &Shared, username: &str) -> Reply<Option<Account>> {
@@ -68,7 +113,11 @@ async fn find(app: &Shared, username: &str) -> Reply<Option<Account>> {
 
 /// Ends the session.
 #[utoipa::path(post, path = "/api/0/auth/logout", tag = "session", responses((status = 204)))]
-pub(crate) async fn logout(State(app): State<Shared>, peer: Peer, who: Who) -> Reply<Response> {
+pub(crate) async fn logout(
+    State(app): State<Shared>,
+    peer: Peer,
+    Unfinished(who): Unfinished,
+) -> Reply<Response> {
     if let Some(hash) = who.session() {
         app.ask(move |backend| backend.drop_session(&hash)).await?;
         app.audit(Some(who.name()), peer.address, "session.logout", "").await;
@@ -78,8 +127,8 @@ pub(crate) async fn logout(State(app): State<Shared>, peer: Peer, who: Who) -> R
 
 /// Returns the user of this session.
 #[utoipa::path(get, path = "/api/0/auth/me", tag = "session", responses((status = 200, body = Me)))]
-pub(crate) async fn me(who: Who) -> Json<Me> {
-    Json(who.me())
+pub(crate) async fn me(State(app): State<Shared>, Unfinished(who): Unfinished) -> Reply<Json<Me>> {
+    who.me(&app).await.map(Json)
 }
 
 /// Changes one's own password and ends one's other sessions.

@@ -61,7 +61,7 @@ pub(crate) async fn make(
     app.succeeded(peer.address, LIMIT_NAME);
     app.audit(Some(&account.name), peer.address, "setup.done", "first administrator").await;
     let (token, _) = begin(&app, &account.name, peer, &headers).await?;
-    let answer = Json(who::me(&account)).into_response();
+    let answer = Json(who::me(&app, &account).await?).into_response();
     Ok(with_cookie(answer, peer, &token))
 }
 

@@ -211,7 +211,8 @@ impl Feed {
             Proof::Session(hash) => Claim::Header(Bearer::Session(hash)),
             Proof::Api(hash) => Claim::Header(Bearer::Api(hash)),
         };
-        self.who = who::find(&self.app, claim, None).await.ok()??;
+        let found = who::find(&self.app, claim, None).await.ok()?;
+        self.who = found.filter(|who| !who.lacks_factor)?;
         self.other_sight |= self.client.set_sight(self.who.sight());
         Some(())
     }

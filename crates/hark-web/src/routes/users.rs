@@ -1,6 +1,6 @@
 //! Users, for administrators.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::State;
@@ -12,7 +12,7 @@ use http::StatusCode;
 use super::sessions::end_others;
 use crate::app::Shared;
 use crate::auth::password;
-use crate::backend::{Account, Answer, Backend, Refused};
+use crate::backend::{Account, Answer, Backend, Factors, Refused};
 use crate::extract::{Body, Path};
 use crate::failure::{Failure, Reply};
 use crate::peer::Peer;
@@ -26,8 +26,10 @@ const MAX_FULL_NAME: usize = 200;
     get, path = "/api/0/users", tag = "users", responses((status = 200, body = Vec<User>))
 )]
 pub(crate) async fn list(State(app): State<Shared>, _admin: Admin) -> Reply<Json<Vec<User>>> {
-    let accounts = app.ask(Backend::accounts).await?;
-    Ok(Json(accounts.iter().map(shown).collect()))
+    let (accounts, guarded) =
+        app.ask(|backend| Ok((backend.accounts()?, backend.users_with_factors()?))).await?;
+    let guarded: BTreeSet<UserName> = guarded.into_iter().collect();
+    Ok(Json(accounts.iter().map(|one| shown(one, guarded.contains(&one.name))).collect()))
 }
 
 /// Makes a user.
@@ -59,7 +61,7 @@ pub(crate) async fn make(
     })
     .await?;
     app.audit(Some(who.name()), peer.address, "user.make", account.name.as_str()).await;
-    Ok(Json(shown(&account)))
+    Ok(Json(shown(&account, false)))
 }
 
 /// Changes a user; a new password or other rights end the user's sessions.
@@ -107,7 +109,8 @@ pub(crate) async fn change(
         end_others(&app, account.name.clone(), own).await?;
     }
     app.audit(Some(who.name()), peer.address, "user.change", account.name.as_str()).await;
-    Ok(Json(shown(&account)))
+    let guarded = app.factors(&account.name, |factors| factors.any()).await?;
+    Ok(Json(shown(&account, guarded)))
 }
 
 /// Removes a user.
@@ -131,6 +134,29 @@ pub(crate) async fn remove(
     })
     .await?;
     app.audit(Some(who.name()), peer.address, "user.remove", name.as_str()).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes a user's second factors away, for one who has lost them, and ends his sessions.
+#[utoipa::path(
+    delete, path = "/api/0/users/{name}/second-factor", tag = "users",
+    params(("name" = String, Path, description = "The name to log in with.")),
+    responses((status = 204))
+)]
+pub(crate) async fn reset_factors(
+    State(app): State<Shared>,
+    peer: Peer,
+    Admin(who): Admin,
+    Path(name): Path<String>,
+) -> Reply<StatusCode> {
+    let name = UserName::new(&name).map_err(|_| Failure::Absent)?;
+    let asked = name.clone();
+    // One of the configuration has them in the store all the same.
+    app.ask(move |backend| backend.account(&asked)).await?;
+    app.factors(&name, |factors| *factors = Factors::default()).await?;
+    let own = (*who.name() == name).then(|| who.session()).flatten();
+    end_others(&app, name.clone(), own).await?;
+    app.audit(Some(who.name()), peer.address, "user.reset-factors", name.as_str()).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -174,12 +200,13 @@ fn parse_roles(roles: BTreeMap<String, Role>) -> Reply<BTreeMap<HostName, Role>>
     roles.into_iter().map(parse).collect()
 }
 
-fn shown(account: &Account) -> User {
+fn shown(account: &Account, second_factor: bool) -> User {
     User {
         name: account.name.to_string(),
         full_name: account.full_name.clone(),
         admin: account.admin,
         roles: who::roles(account),
+        second_factor,
         declared: account.declared.clone(),
     }
 }

@@ -43,12 +43,13 @@ use hark_model::{
 };
 use hark_web::{
     Account, AckOrder, ActionOrder, AgentClaim, AgentProof, Answer, ApiTokenRecord, Backend, Batch,
-    DnsAction, EnrolmentRecord, JobPing, JoinOrder, Offer, Refused, ReportPeriod, RouteQuestion,
-    SeriesOrder, ServiceAnswer, ServiceCall, SessionRecord, Sight, SilenceOrder, TokenHash,
-    TokenOrder,
+    DnsAction, EnrolmentRecord, Factors, JobPing, JoinOrder, Offer, Refused, ReportPeriod,
+    RouteQuestion, SeriesOrder, ServiceAnswer, ServiceCall, SessionRecord, Sight, SilenceOrder,
+    TokenHash, TokenOrder,
 };
 
 mod agents;
+mod factors;
 mod hosts;
 mod incidents;
 mod telling;
@@ -80,6 +81,7 @@ pub(crate) struct Stored {
     pub(crate) causes: BTreeMap<u64, u64>,
     pub(crate) comments: Vec<(u64, String)>,
     pub(crate) audit: Vec<AuditLine>,
+    pub(crate) factors: BTreeMap<UserName, Factors>,
     pub(crate) joined: Vec<(HostName, [u8; 32])>,
     pub(crate) number: u64,
     pub(crate) claims: Vec<AgentClaim>,
@@ -442,6 +444,7 @@ impl Backend for Fake {
         let mut stored = self.stored();
         stored.sessions.retain(|_, session| session.user != *user);
         stored.api_tokens.retain(|_, token| token.user != *user);
+        stored.factors.remove(user);
         found(stored.accounts.remove(user)).map(drop)
     }
 

@@ -15,11 +15,15 @@ mod headers;
 #[cfg(test)]
 mod live;
 #[cfg(test)]
+mod passkeys;
+#[cfg(test)]
 mod pushes;
 #[cfg(test)]
 mod routes;
 #[cfg(test)]
 mod schema;
+#[cfg(test)]
+mod second_factor;
 #[cfg(test)]
 mod server;
 #[cfg(test)]

@@ -83,6 +83,78 @@ fn table() -> Vec<Route> {
             Some(json!({"old": "correct horse", "new": "battery staple"})),
             User,
         )),
+        get("/api/0/auth/second-factor", "/api/0/auth/second-factor", User),
+        post(
+            "/api/0/auth/totp",
+            "/api/0/auth/totp",
+            Some(json!({"password": "correct horse"})),
+            User,
+        ),
+        // What follows when there is something to confirm, remove or replace is tested by itself.
+        Route {
+            status: 409,
+            ..post(
+                "/api/0/auth/totp/confirm",
+                "/api/0/auth/totp/confirm",
+                Some(json!({"code": "123456"})),
+                User,
+            )
+        },
+        Route {
+            status: 404,
+            ..post(
+                "/api/0/auth/totp/remove",
+                "/api/0/auth/totp/remove",
+                Some(json!({"password": "correct horse"})),
+                User,
+            )
+        },
+        Route {
+            status: 409,
+            ..post(
+                "/api/0/auth/recovery-codes",
+                "/api/0/auth/recovery-codes",
+                Some(json!({"password": "correct horse"})),
+                User,
+            )
+        },
+        post(
+            "/api/0/auth/passkeys/offer",
+            "/api/0/auth/passkeys/offer",
+            Some(json!({"password": "correct horse"})),
+            User,
+        ),
+        // Answers of no key; those of one are tested by themselves.
+        Route {
+            status: 422,
+            ..post(
+                "/api/0/auth/passkeys",
+                "/api/0/auth/passkeys",
+                Some(json!({"name": "x", "client_data": "e30", "attestation": "oA"})),
+                User,
+            )
+        },
+        Route {
+            status: 404,
+            ..post(
+                "/api/0/auth/passkeys/{id}/remove",
+                "/api/0/auth/passkeys/00/remove",
+                Some(json!({"password": "correct horse"})),
+                User,
+            )
+        },
+        post("/api/0/auth/passkey/challenge", "/api/0/auth/passkey/challenge", None, Nothing),
+        Route {
+            status: 401,
+            ..post(
+                "/api/0/auth/passkey",
+                "/api/0/auth/passkey",
+                Some(json!({
+                    "id": "AA", "client_data": "e30", "authenticator_data": "AA", "signature": "AA"
+                })),
+                Nothing,
+            )
+        },
         get("/api/0/sessions", "/api/0/sessions", User),
         delete("/api/0/sessions/{id}", "/api/0/sessions/{own}", User),
         get("/api/0/tokens", "/api/0/tokens", User),
@@ -108,6 +180,7 @@ fn table() -> Vec<Route> {
             Admin,
         ),
         delete("/api/0/users/{name}", "/api/0/users/monitor", Admin),
+        delete("/api/0/users/{name}/second-factor", "/api/0/users/monitor/second-factor", Admin),
         get("/api/0/pushes", "/api/0/pushes", Admin),
         get("/api/0/reports", "/api/0/reports", Admin),
         get("/api/0/reports/{name}", "/api/0/reports/weekly?from=1000&to=2000", Admin),
@@ -415,7 +488,13 @@ async fn every_route_asks_for_the_role_that_the_table_names() {
 }
 
 fn expected(route: &Route, user: &str, by_token: bool) -> u16 {
-    if by_token && route.method == Method::POST && route.template == "/api/0/tokens" {
+    // What outlives a token is not made with one.
+    let for_sessions =
+        ["/api/0/tokens", "/api/0/auth/totp", "/api/0/auth/recovery-codes", "/api/0/auth/passkeys"];
+    if by_token
+        && route.method == Method::POST
+        && for_sessions.iter().any(|start| route.template.starts_with(start))
+    {
         return 403;
     }
     let has = match user {

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hark_api::auth::Role;
 use hark_model::{Clock, HostName, Secret, Unix, UserName};
-use hark_web::{Account, ApiTokenRecord, Live, Plain, SessionRecord, Tls, TokenHash, WebConfig};
+use hark_web::{
+    Account, ApiTokenRecord, Demand, Live, LoginSettings, Plain, SessionRecord, Tls, TokenHash,
+    WebConfig,
+};
 use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
@@ -53,6 +56,18 @@ pub(crate) async fn start_tls() -> Running {
 
 /// Starts a server that is not set up.
 pub(crate) async fn start_with(tls: Option<()>) -> Running {
+    start_as(tls, LoginSettings::default()).await
+}
+
+/// Starts a server that is set up, with a `login` section.
+pub(crate) async fn start_demanding(second_factor: Demand) -> Running {
+    let running = start_as(None, LoginSettings { second_factor, ..LoginSettings::default() }).await;
+    running.user("root", true, &[]);
+    running
+}
+
+/// Starts a server that is not set up, with a `login` section.
+pub(crate) async fn start_as(tls: Option<()>, login: LoginSettings) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (fake, live) = (Arc::new(Fake::new()), Live::new());
@@ -64,6 +79,7 @@ pub(crate) async fn start_with(tls: Option<()>) -> Running {
         addresses: vec!["mon.example.net:50004".to_owned()],
         version: "0.1.0".to_owned(),
         setup_code: Some(Secret::new(SETUP_CODE)),
+        login,
     };
     tasks.spawn(hark_web::serve(
         vec![listener],

@@ -35,6 +35,7 @@ pub(crate) fn show(loaded: &Loaded) -> Value {
         ("secret", json!(s.secret.as_ref().map(|_| "set"))),
         ("public_url", json!(s.public_url)),
         ("tls", tls(loaded)),
+        ("login", login(loaded)),
         (
             "log",
             json!({"target": log, "level": s.log.level, "max_size": s.log.max_bytes,
@@ -105,6 +106,10 @@ fn tls(loaded: &Loaded) -> Value {
     };
     let certificate = tls.files.as_ref().map(|(certificate, _)| certificate);
     json!({"certificate": certificate, "plain": plain})
+}
+
+fn login(loaded: &Loaded) -> Value {
+    json!({"second_factor": loaded.web.login.second_factor.word()})
 }
 
 fn journal(loaded: &Loaded, shown: &mut Map<String, Value>) {

@@ -12,6 +12,7 @@ mod deliveries;
 mod dyndns;
 mod events;
 mod explain;
+mod factors;
 mod handling;
 mod hosts;
 mod incident_list;

@@ -435,6 +435,7 @@ impl Parts {
             ),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             setup_code: setup_code.clone(),
+            login: settings.login.clone(),
         };
         self.tasks.spawn(hark_web::serve(
             listeners,

@@ -11,7 +11,7 @@ use crate::support::{PASSWORD, folder};
 const LIMIT: Duration = Duration::from_secs(150);
 
 /// The journeys that need no stand-in for the server. The first one makes the administrator.
-const JOURNEYS: [&str; 4] = ["journey", "phone", "keyboard", "reflow"];
+const JOURNEYS: [&str; 5] = ["journey", "phone", "keyboard", "reflow", "factors"];
 
 #[test]
 fn the_page_works_in_a_browser_from_the_setup_link_on() {

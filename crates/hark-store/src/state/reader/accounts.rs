@@ -243,11 +243,11 @@ impl State {
     }
 }
 
-fn hash(row: &Row<'_>, column: usize) -> Result<[u8; 32], RowError> {
+pub(super) fn hash(row: &Row<'_>, column: usize) -> Result<[u8; 32], RowError> {
     Ok(row.get::<_, [u8; 32]>(column)?)
 }
 
-fn user_name(row: &Row<'_>, column: usize) -> Result<UserName, RowError> {
+pub(super) fn user_name(row: &Row<'_>, column: usize) -> Result<UserName, RowError> {
     Ok(UserName::new(text(row, column)?).map_err(StoredError::Name)?)
 }
 

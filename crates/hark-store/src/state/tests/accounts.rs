@@ -213,3 +213,66 @@ fn a_session_that_goes_on_is_written_again() {
     state.commit(&[], &[Change::Session(first), Change::Session(later.clone())]).unwrap();
     assert_eq!(state.reader().unwrap().sessions(&user).unwrap(), [later]);
 }
+
+#[test]
+fn second_factors_are_replaced_as_one_and_go_with_their_user() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut state = State::open(dir.path()).unwrap();
+    let [mira, tom] = ["mira", "tom"].map(|name| UserName::new(name).unwrap());
+    let key = |id: u8| PasskeyRecord {
+        id: vec![id; 20],
+        label: "laptop".to_owned(),
+        domain: "mon.example.net".to_owned(),
+        algorithm: -7,
+        key: vec![4; 65],
+        counter: u32::MAX,
+        created: Unix(i64::from(id)),
+        used: Some(Unix(9)),
+    };
+    let of_mira = FactorsRecord {
+        user: mira.clone(),
+        totp: Some(TotpRecord { secret: vec![1; 20], since: Unix(1), step: u64::MAX }),
+        recovery: vec![[1; 32], [2; 32]],
+        passkeys: vec![key(1), key(2)],
+    };
+    let of_tom = FactorsRecord { passkeys: vec![key(3)], ..FactorsRecord::none(tom.clone()) };
+    state
+        .commit(&[], &[Change::Factors(of_mira.clone()), Change::Factors(of_tom.clone())])
+        .unwrap();
+    let reader = state.reader().unwrap();
+    assert_eq!(reader.factors(&mira).unwrap(), of_mira);
+    assert_eq!(reader.passkey_owner(&[3; 20]).unwrap(), Some(tom.clone()));
+    assert_eq!(reader.passkey_owner(&[4; 20]).unwrap(), None);
+    assert_eq!(reader.users_with_factors().unwrap(), [mira.clone(), tom.clone()]);
+    let fewer = FactorsRecord { totp: None, recovery: vec![[2; 32]], ..of_mira };
+    state.commit(&[], &[Change::Factors(fewer.clone())]).unwrap();
+    assert_eq!(reader.factors(&mira).unwrap(), fewer);
+    state.commit(&[], &[Change::UserRemoved(mira.clone())]).unwrap();
+    assert_eq!(reader.factors(&mira).unwrap(), FactorsRecord::none(mira));
+    assert_eq!(reader.factors(&tom).unwrap(), of_tom);
+}
+
+#[test]
+fn a_passkey_belongs_to_one_user() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut state = State::open(dir.path()).unwrap();
+    let key = PasskeyRecord {
+        id: vec![7; 16],
+        label: String::new(),
+        domain: "a".to_owned(),
+        algorithm: -8,
+        key: vec![5; 32],
+        counter: 0,
+        created: Unix(1),
+        used: None,
+    };
+    let of = |name: &str| {
+        let user = UserName::new(name).unwrap();
+        let record = FactorsRecord::none(user);
+        Change::Factors(FactorsRecord { passkeys: vec![key.clone()], ..record })
+    };
+    state.commit(&[], &[of("mira")]).unwrap();
+    state.commit(&[], &[of("tom")]).unwrap();
+    let owner = state.reader().unwrap().passkey_owner(&[7; 16]).unwrap();
+    assert_eq!(owner, Some(UserName::new("mira").unwrap()));
+}
