@@ -535,7 +535,7 @@ let version = 1;
 
 // ---- HTTP
 
-const me = () => ({ name: USER.name, full_name: USER.full_name, admin: true, roles: {}, csrf: '1', second_factor: 'none' });
+const me = () => ({ name: USER.name, full_name: USER.full_name, admin: true, roles: {}, csrf: '1', second_factor: 'none', open: false });
 const sessions = new Map();
 let needed = flag('setup');
 let tries = 0;
@@ -627,6 +627,8 @@ async function api(request, answer, url) {
   if (!session || !sessions.has(session)) return problem(answer, 401, 'Not signed in', 'sign in first');
   if (method !== 'GET' && request.headers['x-hark-csrf'] !== '1') return problem(answer, 403, 'Refused', 'the csrf header is missing');
   if (path === '/auth/me') return json(answer, me());
+  if (path === '/users' && method === 'GET') return json(answer, [{ name: USER.name, full_name: USER.full_name, admin: true, roles: {}, second_factor: false, declared: null }, { name: 'jonas', full_name: 'Jonas Berg', admin: false, roles: { 'db-03.fra': 'owner', 'web-12.iad': 'monitor' }, second_factor: true, declared: { file: '/etc/hark/hark.yaml', line: 41 } }]);
+  if (path === '/audit/check') return json(answer, { lines: 3, broken_at: null, newest: '00' });
   if (path === '/auth/second-factor') return json(answer, { totp_since_at: null, recovery_codes: 0, passkeys: [], demanded: false });
   if (path === '/auth/logout') {
     sessions.delete(session);

@@ -5,6 +5,18 @@ use utoipa::ToSchema;
 
 use crate::time::Timestamp;
 
+/// What following the audit's chain of hashes from its first line to its last has found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AuditChain {
+    /// How many lines follow from one another.
+    pub lines: u64,
+    /// The first line that does not follow from the one before it; null if all do.
+    #[schema(required = true)]
+    pub broken_at: Option<u64>,
+    /// The hash of the newest line, in hexadecimal digits; empty if the chain is broken or has no line.
+    pub newest: String,
+}
+
 /// One line of the audit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AuditLine {

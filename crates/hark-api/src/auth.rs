@@ -55,6 +55,8 @@ pub struct Me {
     pub csrf: String,
     /// Whether the user has a second factor.
     pub second_factor: SecondFactorState,
+    /// Nobody has logged in: whoever reaches this page may do everything.
+    pub open: bool,
 }
 
 /// Whether a user has a second factor beside the password.

@@ -18,7 +18,7 @@ use std::time::Duration;
 use hark_api::actions::{Actions, Order};
 use hark_api::agents::{Agent, Joined};
 use hark_api::alerts::{Alerts, PluginHistory, Plugins};
-use hark_api::audit::AuditLine;
+use hark_api::audit::{AuditChain, AuditLine};
 use hark_api::auth::Role;
 use hark_api::deliveries::{DeliveriesQuery, Delivery, DeliveryDetail, Retried};
 use hark_api::dns::{Dns, DnsOrdered};
@@ -269,8 +269,11 @@ pub struct Account {
     pub password: Option<Secret>,
     /// May do everything on every host.
     pub admin: bool,
-    /// The role on each host that has one.
+    /// The role on each host that has one, from wherever it comes.
     pub roles: BTreeMap<HostName, Role>,
+    /// The roles that are stored with the user. Others come of what the configuration says of hosts, and
+    /// must not outlive that by being written back.
+    pub granted: BTreeMap<HostName, Role>,
     /// Where the configuration declares the user; such a one is never written back.
     pub declared: Option<Declared>,
 }
@@ -512,6 +515,8 @@ pub trait Backend: FactorStore + Send + Sync + fmt::Debug + 'static {
     fn audit(&self, line: &AuditLine) -> Answer<()>;
     /// Returns the audit, newest first.
     fn audit_lines(&self, page: &PageQuery) -> Answer<Page<AuditLine>>;
+    /// Follows the audit's chain from its first line to its last.
+    fn audit_chain(&self) -> Answer<AuditChain>;
 
     // Agents that join.
 

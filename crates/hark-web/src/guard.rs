@@ -1,5 +1,7 @@
 //! What every request passes before a handler sees it: transport, origin, user, set-up.
 
+use std::net::IpAddr;
+
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -7,10 +9,12 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use crate::app::Shared;
 use crate::failure::{Failure, Reply};
+use crate::login::Open;
 use crate::peer::{self, Origin, Peer};
+use crate::proxy;
 use crate::routes::metrics;
 use crate::serve::{Plain, WebConfig};
-use crate::who::{self, CSRF, Claim, Proof, Visit, Who};
+use crate::who::{self, CSRF, Claim, Visit, Who};
 
 /// Paths of the API that are open before the first administrator exists.
 const BEFORE_SETUP: [&str; 2] = ["/api/0/setup", "/api/0/openapi.json"];
@@ -30,27 +34,35 @@ async fn check(app: &Shared, request: &mut Request) -> Reply<Option<Response>> {
     if path == "/healthz" {
         return Ok(None);
     }
-    let peer = *request.extensions().get::<Peer>().ok_or(Failure::Internal)?;
-    if let Some(answer) = transport(&app.config, peer, request)? {
+    let connection = *request.extensions().get::<Peer>().ok_or(Failure::Internal)?;
+    if let Some(answer) = transport(&app.config, connection, request)? {
         return Ok(Some(answer));
     }
-    let live = path == "/ws";
-    if !live && path != metrics::PATH && !path.starts_with("/api/") {
+    let peer = app.config.login.proxies.behind(connection, request.headers());
+    let (live, before_setup) = (path == "/ws", BEFORE_SETUP.contains(&path));
+    let with_user = live || path == metrics::PATH || path.starts_with("/api/");
+    request.extensions_mut().insert(peer);
+    if !with_user {
         return Ok(None);
     }
     let agent = request.headers().get(header::USER_AGENT);
     let agent =
         crate::auth::session::agent(agent.and_then(|a| a.to_str().ok()).unwrap_or_default());
-    let claim = who::claim(request.headers(), peer.secure);
-    let open = BEFORE_SETUP.contains(&path);
-    if !open && !app.is_set_up().await? {
+    let claim = claim(&app.config, connection, peer, request);
+    let may_all = is_open(&app.config, connection, request);
+    if !before_setup && !may_all && !app.is_set_up().await? {
         return Err(Failure::SetupRequired);
     }
-    let found = who::find(app, claim, Some(Visit { address: peer.address, agent })).await?;
+    let visit = Visit { address: peer.address, agent };
+    let mut found = who::find(app, claim.clone(), Some(visit)).await?;
+    // A token that is none is told so, wherever it comes from; a cookie may be left from before.
+    if found.is_none() && may_all && !matches!(claim, Claim::Header(_)) {
+        found = who::anybody();
+    }
     // A WebSocket is opened by GET, but it is as good as a write: no page of another site may hold one.
     let write = live || !matches!(*request.method(), Method::GET | Method::HEAD);
     if write {
-        sender(request, claim, found.as_ref(), live)?;
+        sender(request, &claim, found.as_ref(), live)?;
     }
     if let Some(found) = found {
         request.extensions_mut().insert(found);
@@ -83,14 +95,14 @@ fn transport(config: &WebConfig, peer: Peer, request: &Request) -> Reply<Option<
 }
 
 /// Refuses writes that a page of another site made the browser send.
-fn sender(request: &Request, claim: Claim, who: Option<&Who>, live: bool) -> Reply<()> {
+fn sender(request: &Request, claim: &Claim, who: Option<&Who>, live: bool) -> Reply<()> {
     if matches!(claim, Claim::Header(_)) {
         // A page of another site cannot make a browser send a token that it does not know.
         return Ok(());
     }
     let headers = request.headers();
     let origin = peer::origin(headers, peer::authority(request.uri(), headers));
-    let by_cookie = matches!(who.map(|who| who.proof), Some(Proof::Cookie(_)));
+    let by_cookie = who.is_some_and(|who| who.proof.goes_unasked());
     match origin {
         Origin::Other => return Err(Failure::CrossOrigin),
         // No browser of this decade leaves both headers out; a program that logs in does.
@@ -101,6 +113,39 @@ fn sender(request: &Request, claim: Claim, who: Option<&Who>, live: bool) -> Rep
         return Err(Failure::Csrf);
     }
     Ok(())
+}
+
+/// Returns what `request` carries to prove who sends it: a token before the word of a proxy, and that
+/// before a cookie, which may be left from before the proxy stood there.
+fn claim(config: &WebConfig, connection: Peer, peer: Peer, request: &Request) -> Claim {
+    let claim = who::claim(request.headers(), peer.secure);
+    if matches!(claim, Claim::Header(_)) {
+        return claim;
+    }
+    let user = config.login.proxies.user(connection, request.headers());
+    user.map_or(claim, Claim::Proxy)
+}
+
+/// Returns whether everybody may do everything from where `request` comes.
+///
+/// A page of somebody else can have its own name lead to this machine, and then speak to this server from
+/// the browser of whoever looks at it. So the name that was asked for must be one that nobody else can
+/// give: an address, `localhost`, or one that the configuration or the machine itself says it has. And what
+/// has come through something else, which says so, does not come from this machine.
+fn is_open(config: &WebConfig, connection: Peer, request: &Request) -> bool {
+    let headers = request.headers();
+    let here = connection.address.to_canonical().is_loopback() && !proxy::has_traces(headers);
+    let from_there = match config.login.open {
+        Open::No => false,
+        Open::ThisMachine => here,
+        Open::Everybody => true,
+    };
+    let host = peer::authority(request.uri(), headers).map(peer::host).unwrap_or_default();
+    let own = config.addresses.iter().map(|address| peer::host(address));
+    let named = host.parse::<IpAddr>().is_ok()
+        || host.eq_ignore_ascii_case("localhost")
+        || own.into_iter().any(|own| own.eq_ignore_ascii_case(host));
+    from_there && named
 }
 
 fn csrf(headers: &HeaderMap) -> bool {

@@ -26,6 +26,7 @@ mod login;
 mod page;
 mod peer;
 mod policy;
+mod proxy;
 mod routes;
 mod serve;
 mod stall;
@@ -44,6 +45,7 @@ pub use backend::{
 pub use blind::serve_blind;
 pub use config::{DEFAULT_PORT, KEYS, TLS_KEYS, TlsSettings, WebSettings};
 pub use live::Live;
-pub use login::{Demand, LOGIN_KEYS, LoginSettings};
+pub use login::{Demand, LOGIN_KEYS, LoginSettings, Open};
 pub use policy::may_operate;
+pub use proxy::{Network, Proxies};
 pub use serve::{Plain, Tls, WebConfig, serve};

@@ -81,6 +81,7 @@ mod tests {
             password: None,
             admin,
             roles: role.into_iter().map(|role| (host.clone(), role)).collect(),
+            granted: std::collections::BTreeMap::new(),
             declared: None,
         }
     }

@@ -16,6 +16,7 @@ use crate::auth::token::{self, Bearer};
 use crate::auth::{limit, session};
 use crate::backend::{Account, Answer, Backend, Refused, Sight, TokenHash};
 use crate::failure::{Failure, Reply};
+use crate::login::LoginSettings;
 use crate::policy::{self, Action, Object, Verdict};
 
 /// The value of the header that writes with a cookie need. Its presence is what counts: a form of
@@ -31,7 +32,21 @@ pub(crate) enum Proof {
     Session(TokenHash),
     /// An API token by header.
     Api(TokenHash),
+    /// A proxy has let him in. It adds its word to whatever the browser sends, so writes need more.
+    Proxy,
+    /// He need not: everybody may do everything from there. Writes need more, for the same reason.
+    Open,
 }
+
+impl Proof {
+    /// Returns whether a browser sends it whichever page has made it send something.
+    pub(crate) fn goes_unasked(self) -> bool {
+        matches!(self, Self::Cookie(_) | Self::Proxy | Self::Open)
+    }
+}
+
+/// The name under which things are done where nobody logs in. No user can be made with it.
+pub(crate) const ANYBODY: &str = "anybody";
 
 /// The user of a request.
 #[derive(Clone, Debug)]
@@ -66,7 +81,7 @@ impl Who {
     pub(crate) fn session(&self) -> Option<TokenHash> {
         match self.proof {
             Proof::Cookie(hash) | Proof::Session(hash) => Some(hash),
-            Proof::Api(_) => None,
+            Proof::Api(_) | Proof::Proxy | Proof::Open => None,
         }
     }
 
@@ -101,7 +116,7 @@ impl Who {
 
     /// Returns what the user is told about himself.
     pub(crate) async fn me(&self, app: &Shared) -> Reply<Me> {
-        me(app, &self.account).await
+        Ok(Me { open: self.proof == Proof::Open, ..me(app, &self.account).await? })
     }
 }
 
@@ -120,6 +135,7 @@ pub(crate) async fn me(app: &Shared, account: &Account) -> Reply<Me> {
         roles: roles(account),
         csrf: CSRF.to_owned(),
         second_factor,
+        open: false,
     })
 }
 
@@ -129,7 +145,7 @@ pub(crate) fn roles(account: &Account) -> BTreeMap<String, Role> {
 }
 
 /// What a request carries to prove who sends it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Claim {
     /// Nothing.
     None,
@@ -137,6 +153,10 @@ pub(crate) enum Claim {
     Cookie(TokenHash),
     /// A header.
     Header(Bearer),
+    /// The word of a proxy that is believed.
+    Proxy(UserName),
+    /// That it comes from where everybody may do everything.
+    Open,
 }
 
 /// A request, as sessions remember it.
@@ -191,14 +211,17 @@ pub(crate) async fn find(app: &Shared, claim: Claim, visit: Option<Visit>) -> Re
         Claim::None => return Ok(None),
         Claim::Cookie(hash) => (Bearer::Session(hash), true),
         Claim::Header(bearer) => (bearer, false),
+        Claim::Proxy(user) => return let_in(app, user).await,
+        Claim::Open => return Ok(anybody()),
     };
+    let login = app.config.login.clone();
     let now = app.now().unix;
     let demand = app.config.login.second_factor;
     app.ask(move |backend| {
         let found = match bearer {
             Bearer::Session(hash) => {
                 let proof = if by_cookie { Proof::Cookie(hash) } else { Proof::Session(hash) };
-                by_session(backend, &hash, now, visit).map(|account| (account, proof))
+                by_session(backend, &hash, now, visit, &login).map(|account| (account, proof))
             }
             Bearer::Api(hash) => by_api_token(backend, &hash, now, visit.as_ref())
                 .map(|account| (account, Proof::Api(hash))),
@@ -215,14 +238,42 @@ pub(crate) async fn find(app: &Shared, claim: Claim, visit: Option<Visit>) -> Re
     .await
 }
 
+/// Finds the user whom a proxy has let in; what it has asked him for is its affair.
+async fn let_in(app: &Shared, user: UserName) -> Reply<Option<Who>> {
+    app.ask(move |backend| match backend.account(&user) {
+        Ok(account) => {
+            let account = Arc::new(account);
+            Ok(Some(Who { account, proof: Proof::Proxy, lacks_factor: false }))
+        }
+        Err(Refused::Absent) => Ok(None),
+        Err(other) => Err(other),
+    })
+    .await
+}
+
+/// Returns whoever comes where everybody may do everything.
+pub(crate) fn anybody() -> Option<Who> {
+    let account = Account {
+        name: UserName::new(ANYBODY).ok()?,
+        full_name: String::new(),
+        password: None,
+        admin: true,
+        roles: BTreeMap::new(),
+        granted: BTreeMap::new(),
+        declared: None,
+    };
+    Some(Who { account: Arc::new(account), proof: Proof::Open, lacks_factor: false })
+}
+
 fn by_session(
     backend: &dyn Backend,
     hash: &TokenHash,
     now: Unix,
     visit: Option<Visit>,
+    login: &LoginSettings,
 ) -> Answer<Account> {
     let mut record = backend.session(hash)?;
-    if !session::alive(&record, now) {
+    if !session::alive(&record, now, login) {
         backend.drop_session(hash)?;
         return Err(Refused::Absent);
     }

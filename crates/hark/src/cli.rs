@@ -2,6 +2,7 @@
 
 mod ack;
 mod agent;
+mod audit;
 mod bench;
 mod cause;
 mod check;
@@ -95,6 +96,7 @@ enum Command {
     Dns(dns::Args),
     Passwd(passwd::Args),
     Users(users::Args),
+    Audit(audit::Args),
     Push(push::Args),
     Report(report::Args),
     Enroll(enroll::Args),
@@ -142,6 +144,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Dns(args) => dns::run(&args),
         Command::Passwd(args) => passwd::run(&args),
         Command::Users(args) => users::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Push(args) => push::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Enroll(args) => enroll::run(&args),

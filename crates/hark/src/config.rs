@@ -6,6 +6,7 @@
 
 mod files;
 mod given;
+pub(crate) mod grants;
 mod known_as;
 mod settings;
 mod show;

@@ -11,6 +11,7 @@ export type PageName =
   | 'agents'
   | 'journal'
   | 'settings'
+  | 'users'
   | 'more'
   | 'missing';
 
@@ -28,6 +29,7 @@ const FIXED: Record<string, PageName> = {
   '/agents': 'agents',
   '/journal': 'journal',
   '/settings': 'settings',
+  '/users': 'users',
   '/more': 'more',
   '/login': 'overview',
   '/setup': 'overview',

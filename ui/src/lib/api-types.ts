@@ -14,6 +14,8 @@ export interface Me {
   csrf: string;
   /** `needed`: nothing else is allowed before one is set up. */
   second_factor: 'none' | 'set' | 'needed';
+  /** Nobody has logged in: whoever reaches this page may do everything. */
+  open: boolean;
 }
 
 export interface Passkey {
@@ -502,6 +504,15 @@ export interface Session {
   address: string;
   agent: string;
   current: boolean;
+}
+
+export interface User {
+  name: string;
+  full_name: string;
+  admin: boolean;
+  roles: Record<string, 'monitor' | 'manager' | 'owner'>;
+  second_factor: boolean;
+  declared: Declared | null;
 }
 
 export interface AuditLine {

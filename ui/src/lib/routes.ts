@@ -18,6 +18,7 @@ export const loaders = {
   agents: () => import('../pages/Agents.svelte'),
   journal: () => import('../pages/Journal.svelte'),
   settings: () => import('../pages/Settings.svelte'),
+  users: () => import('../pages/Users.svelte'),
   more: () => import('../pages/More.svelte'),
   missing: () => import('../pages/Missing.svelte'),
 } satisfies Record<PageName, () => Promise<unknown>>;

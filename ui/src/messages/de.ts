@@ -1,9 +1,11 @@
 // Alle Texte der Seite auf Deutsch; dieselben Namen und Werte wie in `en.ts`, was ein Test prüft.
 import { account } from './de/account.ts';
+import { users } from './de/users.ts';
 import type { Messages } from './index.ts';
 
 export const de: Messages = {
   ...account,
+  ...users,
   'title.overview': 'Übersicht',
   'title.hosts': 'Hosts',
   'title.host': 'Host',

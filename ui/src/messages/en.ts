@@ -1,8 +1,10 @@
 // Every text of the page, in English. Plain words, sentence case: what happened, then what to do. ICU plurals.
 import { account } from './en/account.ts';
+import { users } from './en/users.ts';
 
 export const en = {
   ...account,
+  ...users,
   'title.overview': 'Overview',
   'title.hosts': 'Hosts',
   'title.host': 'Host',

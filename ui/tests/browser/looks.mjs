@@ -21,6 +21,8 @@ const paths = (known) => [
   ['notifications-message', '/notifications?message=1'],
   ['agents', '/agents'],
   ['journal', '/journal'],
+  ['journal-audit', '/journal?tab=audit'],
+  ['users', '/users'],
   ['settings', '/settings'],
   ['more', '/more'],
   ['missing', '/nothing-here'],

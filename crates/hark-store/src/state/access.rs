@@ -1,5 +1,7 @@
 //! Who may speak: agents, users, sessions, tokens; and the record of what they did.
 
+use std::collections::BTreeMap;
+
 use hark_model::name::{HostName, Tag, UserName};
 use hark_model::time::Unix;
 
@@ -87,6 +89,8 @@ pub struct UserRecord {
     pub password: String,
     /// May do everything.
     pub admin: bool,
+    /// What he may do on which host, as a word.
+    pub roles: BTreeMap<HostName, String>,
     /// Since when.
     pub created: Unix,
 }

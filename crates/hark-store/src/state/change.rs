@@ -280,17 +280,11 @@ fn agent(t: &Transaction<'_>, change: &Change) -> Result<(), CommitError> {
 #[expect(clippy::wildcard_enum_match_arm, reason = "the caller has sorted them")]
 fn user(t: &Transaction<'_>, change: &Change) -> Result<(), CommitError> {
     match change {
-        Change::User(user) => run(
-            t,
-            "INSERT INTO user (name, full_name, password, admin, created)
-             VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (name) DO UPDATE SET full_name = excluded.full_name,
-               password = excluded.password, admin = excluded.admin",
-            params![user.name.as_str(), user.full_name, user.password, user.admin, user.created.0],
-        ),
+        Change::User(user) => put_user(t, user),
         Change::UserRemoved(name) => {
             run(t, "DELETE FROM session WHERE name = ?1", [name.as_str()])?;
             run(t, "DELETE FROM api_token WHERE name = ?1", [name.as_str()])?;
+            run(t, "DELETE FROM user_role WHERE name = ?1", [name.as_str()])?;
             factors::forget(t, name)?;
             run(t, "DELETE FROM user WHERE name = ?1", [name.as_str()])
         }
@@ -327,6 +321,24 @@ fn user(t: &Transaction<'_>, change: &Change) -> Result<(), CommitError> {
         ),
         _ => Ok(()),
     }
+}
+
+fn put_user(t: &Transaction<'_>, user: &UserRecord) -> Result<(), CommitError> {
+    let name = user.name.as_str();
+    run(
+        t,
+        "INSERT INTO user (name, full_name, password, admin, created)
+         VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (name) DO UPDATE SET full_name = excluded.full_name,
+           password = excluded.password, admin = excluded.admin",
+        params![name, user.full_name, user.password, user.admin, user.created.0],
+    )?;
+    run(t, "DELETE FROM user_role WHERE name = ?1", [name])?;
+    for (host, role) in &user.roles {
+        let sql = "INSERT INTO user_role (name, host, role) VALUES (?1, ?2, ?3)";
+        run(t, sql, [name, host.as_str(), role])?;
+    }
+    Ok(())
 }
 
 fn api_token(t: &Transaction<'_>, token: &ApiTokenRecord) -> Result<(), CommitError> {

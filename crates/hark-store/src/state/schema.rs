@@ -161,7 +161,7 @@ const V9: &str = "
 ALTER TABLE event ADD COLUMN data TEXT;
 ";
 
-/// What users prove themselves with beside the password. Not tied to `user`: those of the configuration
+/// What users prove themselves with beside the password, and their roles. The former is not tied to `user`: those of the configuration
 /// have some as well.
 const V10: &str = "
 CREATE TABLE totp (
@@ -176,6 +176,9 @@ CREATE TABLE passkey (
   created INTEGER NOT NULL, used INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX passkey_user ON passkey (name);
+CREATE TABLE user_role (
+  name TEXT NOT NULL, host TEXT NOT NULL, role TEXT NOT NULL, PRIMARY KEY (name, host)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Brings the tables to the newest version and returns where the copy of the old file is, if one

@@ -5,12 +5,7 @@ use std::time::Duration;
 use hark_model::Unix;
 
 use crate::backend::{ApiTokenRecord, SessionRecord};
-
-/// A session that is not used for a week ends.
-const IDLE: Duration = Duration::from_hours(7 * 24);
-
-/// A session ends after 30 days whatever happens.
-pub(crate) const ABSOLUTE: Duration = Duration::from_hours(30 * 24);
+use crate::login::LoginSettings;
 
 /// How exactly the last use is stored: to the minute, so that reading does not mean writing.
 const TOUCH: Duration = Duration::from_mins(1);
@@ -25,8 +20,8 @@ pub(crate) const MAX_TOKENS: usize = 100;
 const MAX_AGENT: usize = 200;
 
 /// Returns true if `session` is valid at `now`. A wall clock that was set back does not end it.
-pub(crate) fn alive(session: &SessionRecord, now: Unix) -> bool {
-    now.since(session.last_seen) < IDLE && now.since(session.created) < ABSOLUTE
+pub(crate) fn alive(session: &SessionRecord, now: Unix, login: &LoginSettings) -> bool {
+    now.since(session.last_seen) < login.idle && now.since(session.created) < login.longest
 }
 
 /// Returns true if `token` is valid at `now`.
@@ -70,7 +65,20 @@ mod tests {
             [(0, 0, true), (6, 6, true), (7, 7, false), (29, 1, true), (30, 0, false)]
         {
             let (record, now) = session(created, seen);
-            assert_eq!(alive(&record, now), expected, "made {created}, seen {seen} days ago");
+            let alive = alive(&record, now, &LoginSettings::default());
+            assert_eq!(alive, expected, "made {created}, seen {seen} days ago");
+        }
+    }
+
+    #[test]
+    fn limits_are_those_of_the_configuration() {
+        let hours = Duration::from_hours;
+        let login =
+            LoginSettings { idle: hours(24), longest: hours(72), ..LoginSettings::default() };
+        for (created, seen, expected) in [(0, 0, true), (2, 0, true), (2, 1, false), (3, 0, false)]
+        {
+            let (record, now) = session(created, seen);
+            assert_eq!(alive(&record, now, &login), expected, "{created}, {seen}");
         }
     }
 

@@ -2,7 +2,7 @@
 //! and 7.2, has it.
 //!
 //! No library that does this comes without OpenSSL or without the crate `rsa` and its known weakness, so
-//! the part that is needed is here, on ring and minicbor: ES256, EdDSA and RS256, user verification always,
+//! the part that is needed is here, on ring and minicbor: ES256, `EdDSA` and RS256, user verification always,
 //! no attestation. What a key's maker says of it is not asked for (`none`), and what is said all the same
 //! is not looked at: hark has no list of makers to hold it against.
 //!

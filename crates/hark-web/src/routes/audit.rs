@@ -3,10 +3,11 @@
 use axum::Json;
 use axum::extract::State;
 use hark_api::Page;
-use hark_api::audit::AuditLine;
+use hark_api::audit::{AuditChain, AuditLine};
 use hark_api::list::PageQuery;
 
 use crate::app::Shared;
+use crate::backend::Backend;
 use crate::extract::Params;
 use crate::failure::Reply;
 use crate::who::Admin;
@@ -22,4 +23,12 @@ pub(crate) async fn list(
     Params(page): Params<PageQuery>,
 ) -> Reply<Json<Page<AuditLine>>> {
     app.ask(move |backend| backend.audit_lines(&page)).await.map(Json)
+}
+
+/// Says whether a line of the audit was changed or taken out since it was written. Reads all of it.
+#[utoipa::path(
+    get, path = "/api/0/audit/check", tag = "users", responses((status = 200, body = AuditChain))
+)]
+pub(crate) async fn check(State(app): State<Shared>, _admin: Admin) -> Reply<Json<AuditChain>> {
+    app.ask(Backend::audit_chain).await.map(Json)
 }

@@ -67,7 +67,7 @@ pub(super) async fn enter(
     let (token, _) = begin(app, &account.name, peer, headers).await?;
     app.audit(Some(&account.name), peer.address, "session.login", how).await;
     let answer = Login { token: token.clone(), user: who::me(app, account).await? };
-    Ok(with_cookie(Json(answer).into_response(), peer, &token))
+    Ok(with_cookie(app, Json(answer).into_response(), peer, &token))
 }
 
 /// Lets `account` through, whose password was right, if no second factor guards it or `code` is one.

@@ -185,6 +185,9 @@ pub(super) async fn confirm(
 pub(super) fn by_session(who: &Who) -> Reply<()> {
     match who.proof {
         Proof::Cookie(_) | Proof::Session(_) => Ok(()),
+        Proof::Proxy | Proof::Open => Err(Failure::Conflict(
+            "you have not logged in here: what guards your account is set elsewhere".to_owned(),
+        )),
         Proof::Api(_) => Err(Failure::Needs("session: an API token cannot change how one logs in")),
     }
 }

@@ -8,8 +8,8 @@ use hark_api::sessions::Session;
 use hark_model::UserName;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use crate::app::Shared;
-use crate::auth::session::{self, ABSOLUTE, MAX_SESSIONS};
+use crate::app::{App, Shared};
+use crate::auth::session::{self, MAX_SESSIONS};
 use crate::auth::token;
 use crate::backend::{SessionRecord, TokenHash};
 use crate::extract::Path;
@@ -25,7 +25,7 @@ pub(crate) async fn list(State(app): State<Shared>, who: Who) -> Reply<Json<Vec<
     let user = who.name().clone();
     let now = app.now().unix;
     let mut records = app.ask(move |backend| backend.sessions(&user)).await?;
-    records.retain(|record| session::alive(record, now));
+    records.retain(|record| session::alive(record, now, &app.config.login));
     records.sort_by_key(|record| std::cmp::Reverse(record.created));
     Ok(Json(records.iter().map(|record| shown(record, who.session())).collect()))
 }
@@ -83,11 +83,11 @@ pub(super) async fn begin(
         address: peer.address,
         agent: session::agent(agent.unwrap_or_default()),
     };
-    let stored = record.clone();
+    let (stored, login) = (record.clone(), app.config.login.clone());
     app.ask(move |backend| {
         let mut sessions = backend.sessions(&stored.user)?;
         sessions.sort_by_key(|session| std::cmp::Reverse(session.last_seen));
-        let ended = sessions.iter().filter(|session| !session::alive(session, now));
+        let ended = sessions.iter().filter(|session| !session::alive(session, now, &login));
         let too_many = sessions.iter().skip(MAX_SESSIONS - 1);
         for session in ended.chain(too_many) {
             backend.drop_session(&session.hash)?;
@@ -115,9 +115,9 @@ pub(super) async fn end_others(
     .await
 }
 
-/// Gives the browser the session of `token`.
-pub(super) fn with_cookie(response: Response, peer: Peer, token: &str) -> Response {
-    set_cookie(response, peer, token, ABSOLUTE.as_secs())
+/// Gives the browser the session of `token`, for as long as it can be good.
+pub(super) fn with_cookie(app: &App, response: Response, peer: Peer, token: &str) -> Response {
+    set_cookie(response, peer, token, app.config.login.longest.as_secs())
 }
 
 /// Takes the session from the browser.

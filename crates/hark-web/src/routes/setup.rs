@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use hark_api::auth::Me;
 use hark_api::setup::{Setup, SetupRequest};
 use hark_model::{Secret, UserName};
@@ -17,15 +17,20 @@ use crate::backend::Account;
 use crate::extract::Body;
 use crate::failure::{Failure, Reply};
 use crate::peer::Peer;
-use crate::who;
+use crate::who::{self, Proof, Who};
 
 /// What tries of the code are counted as: no user can be called that.
 const LIMIT_NAME: &str = "(setup)";
 
 /// Says whether the first administrator is still to be made.
 #[utoipa::path(get, path = "/api/0/setup", tag = "setup", responses((status = 200, body = Setup)))]
-pub(crate) async fn status(State(app): State<Shared>) -> Reply<Json<Setup>> {
-    let needed = !app.is_set_up().await?;
+pub(crate) async fn status(
+    State(app): State<Shared>,
+    who: Option<Extension<Who>>,
+) -> Reply<Json<Setup>> {
+    // Whoever may do everything without logging in need not be asked for a name first.
+    let open = who.is_some_and(|Extension(who)| who.proof == Proof::Open);
+    let needed = !open && !app.is_set_up().await?;
     Ok(Json(Setup { needed, version: app.config.version.clone() }))
 }
 
@@ -62,7 +67,7 @@ pub(crate) async fn make(
     app.audit(Some(&account.name), peer.address, "setup.done", "first administrator").await;
     let (token, _) = begin(&app, &account.name, peer, &headers).await?;
     let answer = Json(who::me(&app, &account).await?).into_response();
-    Ok(with_cookie(answer, peer, &token))
+    Ok(with_cookie(&app, answer, peer, &token))
 }
 
 async fn store(app: &App, name: UserName, request: SetupRequest) -> Reply<Account> {
@@ -73,6 +78,7 @@ async fn store(app: &App, name: UserName, request: SetupRequest) -> Reply<Accoun
         password: Some(hash.ok_or(Failure::Internal)?),
         admin: true,
         roles: BTreeMap::new(),
+        granted: BTreeMap::new(),
         declared: None,
     };
     let stored = account.clone();

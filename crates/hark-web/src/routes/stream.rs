@@ -210,6 +210,8 @@ impl Feed {
             Proof::Cookie(hash) => Claim::Cookie(hash),
             Proof::Session(hash) => Claim::Header(Bearer::Session(hash)),
             Proof::Api(hash) => Claim::Header(Bearer::Api(hash)),
+            Proof::Proxy => Claim::Proxy(self.who.name().clone()),
+            Proof::Open => Claim::Open,
         };
         let found = who::find(&self.app, claim, None).await.ok()?;
         self.who = found.filter(|who| !who.lacks_factor)?;

@@ -47,8 +47,10 @@ pub(crate) async fn make(
     who: Who,
     Body(request): Body<TokenRequest>,
 ) -> Reply<Json<NewToken>> {
-    if matches!(who.proof, Proof::Api(_)) {
-        return Err(Failure::Needs("session: an API token cannot make another"));
+    match who.proof {
+        Proof::Cookie(_) | Proof::Session(_) | Proof::Proxy => {}
+        Proof::Api(_) => return Err(Failure::Needs("session: an API token cannot make another")),
+        Proof::Open => return Err(Failure::Needs("user: a token needs one whose it is")),
     }
     if request.name.trim().is_empty() || request.name.len() > MAX_NAME {
         return Err(Failure::field("name", format!("say what it is for in 1 to {MAX_NAME} bytes")));

@@ -16,7 +16,7 @@ use crate::backend::{Account, Answer, Backend, Factors, Refused};
 use crate::extract::{Body, Path};
 use crate::failure::{Failure, Reply};
 use crate::peer::Peer;
-use crate::who::{self, Admin};
+use crate::who::{self, ANYBODY, Admin};
 
 /// The longest name for people in bytes.
 const MAX_FULL_NAME: usize = 200;
@@ -44,22 +44,28 @@ pub(crate) async fn make(
     Body(request): Body<NewUser>,
 ) -> Reply<Json<User>> {
     let name = UserName::new(&request.name).map_err(|e| Failure::field("name", e.to_string()))?;
+    if name.as_str() == ANYBODY {
+        return Err(Failure::field("name", "this name stands for whoever has not logged in"));
+    }
     check_full_name(&request.full_name)?;
     let account = Account {
         name,
         full_name: request.full_name,
         password: Some(hash(&app, request.password).await?),
         admin: request.admin,
-        roles: parse_roles(request.roles)?,
+        roles: BTreeMap::new(),
+        granted: parse_roles(request.roles)?,
         declared: None,
     };
-    let stored = account.clone();
-    app.ask(move |backend| match backend.account(&stored.name) {
+    let made = app.ask(move |backend| match backend.account(&account.name) {
         Ok(_) => Err(Refused::Conflict("there is a user of this name".to_owned())),
-        Err(Refused::Absent) => backend.put_account(&stored),
+        Err(Refused::Absent) => {
+            backend.put_account(&account)?;
+            backend.account(&account.name)
+        }
         Err(other) => Err(other),
-    })
-    .await?;
+    });
+    let account = made.await?;
     app.audit(Some(who.name()), peer.address, "user.make", account.name.as_str()).await;
     Ok(Json(shown(&account, false)))
 }
@@ -93,16 +99,16 @@ pub(crate) async fn change(
         account.admin = admin;
     }
     if let Some(roles) = request.roles {
-        account.roles = parse_roles(roles)?;
+        account.granted = parse_roles(roles)?;
     }
-    let stored = account.clone();
-    app.ask(move |backend| {
-        if !stored.admin {
-            keep_an_admin(backend, &stored.name)?;
+    let changed = app.ask(move |backend| {
+        if !account.admin {
+            keep_an_admin(backend, &account.name)?;
         }
-        backend.put_account(&stored)
-    })
-    .await?;
+        backend.put_account(&account)?;
+        backend.account(&account.name)
+    });
+    let account = changed.await?;
     if new_password || rights != (account.admin, account.roles.clone()) {
         // Whoever has the sessions must log in again under the new rights; one's own session stays.
         let own = (*who.name() == account.name).then(|| who.session()).flatten();

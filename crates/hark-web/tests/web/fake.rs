@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard};
 use hark_api::actions::{Actions, Order, OrderState};
 use hark_api::agents::{Agent, AgentMode, Joined};
 use hark_api::alerts::{Alert, Alerts, PluginHistory, PluginLatest, PluginSample, Plugins};
-use hark_api::audit::AuditLine;
+use hark_api::audit::{AuditChain, AuditLine};
 use hark_api::deliveries::{
     DeliveriesQuery, Delivery, DeliveryDetail, DeliveryState, Exchange, ExchangeHeader, Retried,
     Try, TryOutcome,
@@ -127,6 +127,12 @@ impl Fake {
         })
         .collect()
     }
+}
+
+/// Adds the roles that are stored with a user to those of the configuration.
+fn with_granted(mut account: Account) -> Account {
+    account.roles.extend(account.granted.clone());
+    account
 }
 
 fn found<T>(item: Option<T>) -> Answer<T> {
@@ -427,11 +433,11 @@ impl Backend for Fake {
     }
 
     fn account(&self, user: &UserName) -> Answer<Account> {
-        found(self.stored().accounts.get(user).cloned())
+        found(self.stored().accounts.get(user).cloned().map(with_granted))
     }
 
     fn accounts(&self) -> Answer<Vec<Account>> {
-        Ok(self.stored().accounts.values().cloned().collect())
+        Ok(self.stored().accounts.values().cloned().map(with_granted).collect())
     }
 
     fn put_account(&self, account: &Account) -> Answer<()> {
@@ -494,6 +500,11 @@ impl Backend for Fake {
     fn audit_lines(&self, page: &PageQuery) -> Answer<Page<AuditLine>> {
         let lines = self.stored().audit.iter().rev().take(limit(page.limit)).cloned().collect();
         Ok(Page::whole(lines))
+    }
+
+    fn audit_chain(&self) -> Answer<AuditChain> {
+        let lines = self.stored().audit.len() as u64;
+        Ok(AuditChain { lines, broken_at: None, newest: String::new() })
     }
 
     fn enrolment(&self, hash: &TokenHash) -> Answer<EnrolmentRecord> {

@@ -17,6 +17,8 @@ mod live;
 #[cfg(test)]
 mod passkeys;
 #[cfg(test)]
+mod proxy;
+#[cfg(test)]
 mod pushes;
 #[cfg(test)]
 mod routes;

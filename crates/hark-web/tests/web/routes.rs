@@ -334,6 +334,7 @@ fn table() -> Vec<Route> {
             Admin,
         ),
         get("/api/0/audit", "/api/0/audit?limit=10", Admin),
+        get("/api/0/audit/check", "/api/0/audit/check", Admin),
         get("/api/0/stream", "/api/0/stream?sub=counts,problems&rows=1", User),
     ]
 }

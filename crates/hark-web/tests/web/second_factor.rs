@@ -11,12 +11,16 @@ use crate::server::{Caller, Reply, Running, start, start_demanding};
 /// Returns the code that an app shows `ahead` steps from now: an implementation of its own.
 fn code(secret: &str, ahead: i64) -> String {
     let digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let bits: String = secret.chars().map(|c| format!("{:05b}", digits.find(c).unwrap())).collect();
-    let bytes: Vec<u8> = bits
-        .as_bytes()
-        .chunks_exact(8)
-        .map(|byte| u8::from_str_radix(std::str::from_utf8(byte).unwrap(), 2).unwrap())
-        .collect();
+    let (mut bytes, mut kept, mut bits) = (Vec::new(), 0_usize, 0);
+    for digit in secret.chars() {
+        kept = (kept << 5) | digits.find(digit).unwrap();
+        bits += 5;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push(u8::try_from((kept >> bits) & 0xff).unwrap());
+            kept &= (1 << bits) - 1;
+        }
+    }
     let step = Clock.now().unix.0 / 30_000 + ahead;
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &bytes);
     let tag = hmac::sign(&key, &step.to_be_bytes());

@@ -141,6 +141,7 @@ impl Running {
             password: Some(Secret::new(format!("pbkdf2:sha256:10$salt${hex}"))),
             admin,
             roles,
+            granted: BTreeMap::new(),
             declared: None,
         };
         self.fake.stored().accounts.insert(name.clone(), account);

@@ -8,6 +8,7 @@ use hark_config::{Bare, Key, Kind, Section};
 use hark_model::{Secret, UserName};
 use hark_notify::mailbox::Mailbox;
 
+use super::grants::{self, Grant};
 use super::known_as::{self, KnownAs};
 use crate::log::Target;
 
@@ -40,6 +41,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key::new("journal_max_backups", Kind::Integer, "Old files kept.").default("10"),
     Key::new("history", Kind::Section(HISTORY_KEYS), "How long samples are kept."),
     Key::new("users", Kind::Named(&Kind::Section(USER_KEYS)), "People who may log in."),
+    grants::KEY,
 ];
 
 const LOG_KEYS: &[Key] = &[
@@ -99,6 +101,8 @@ pub(crate) struct Settings {
     pub(crate) history: HistorySettings,
     /// People of the file.
     pub(crate) users: Vec<UserEntry>,
+    /// Who may do what with hosts that do not name him.
+    pub(crate) grants: Vec<Grant>,
     /// Where people answer to mails.
     pub(crate) mailbox: Option<Arc<Mailbox>>,
     /// Who people are elsewhere.
@@ -177,6 +181,7 @@ impl Settings {
             journal: read_journal(root),
             history: read_history(root),
             users,
+            grants: grants::read(root),
             mailbox: Mailbox::read(root).map(Arc::new),
             known_as: Arc::new(known_as),
         }

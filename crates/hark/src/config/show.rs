@@ -12,6 +12,7 @@ use hark_model::CheckName;
 use hark_net::Guard;
 use serde_json::{Map, Value, json};
 
+use super::grants::Grant;
 use super::{Loaded, Offer};
 use crate::log::Target;
 
@@ -47,6 +48,7 @@ pub(crate) fn show(loaded: &Loaded) -> Value {
             "long": time(s.history.long), "max_size": s.history.max_bytes}),
         ),
         ("users", users(loaded)),
+        ("access", access(loaded)),
         ("agent", agent(loaded)),
         ("check_defaults", check_defaults(loaded)),
         ("checks", Value::Object(checks(loaded))),
@@ -98,6 +100,19 @@ fn users(loaded: &Loaded) -> Value {
     Value::Object(users)
 }
 
+/// Returns who may do what with hosts that do not name him.
+fn access(loaded: &Loaded) -> Value {
+    let entry = |grant: &Grant| {
+        let teams = grant.teams.iter().map(|team| format!("team:{team}"));
+        let who: Vec<String> = grant.users.iter().map(ToString::to_string).chain(teams).collect();
+        let tags: Vec<String> = grant.hosts.tags.iter().map(ToString::to_string).collect();
+        let shown = json!({"who": who, "role": grant.word(), "tags": tags,
+            "hosts": grant.hosts.hosts});
+        (grant.name.clone(), shown)
+    };
+    Value::Object(loaded.settings.grants.iter().map(entry).collect())
+}
+
 fn tls(loaded: &Loaded) -> Value {
     let Some(tls) = &loaded.web.tls else { return json!({"plain": "only"}) };
     let plain = match tls.plain {
@@ -109,7 +124,12 @@ fn tls(loaded: &Loaded) -> Value {
 }
 
 fn login(loaded: &Loaded) -> Value {
-    json!({"second_factor": loaded.web.login.second_factor.word()})
+    let login = &loaded.web.login;
+    let proxies: Vec<String> = login.proxies.from.iter().map(ToString::to_string).collect();
+    let header = login.proxies.header.as_ref().map(ToString::to_string);
+    json!({"second_factor": login.second_factor.word(), "idle": time(login.idle),
+        "longest": time(login.longest), "proxies": proxies, "proxy_header": header,
+        "open": login.open.word()})
 }
 
 fn journal(loaded: &Loaded, shown: &mut Map<String, Value>) {

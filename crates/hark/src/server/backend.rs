@@ -37,7 +37,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hark_api::actions::{Actions, Order};
 use hark_api::agents::{Agent, Joined};
 use hark_api::alerts::{Alerts, PluginHistory, Plugins};
-use hark_api::audit::AuditLine;
+use hark_api::audit::{AuditChain, AuditLine};
 use hark_api::deliveries::{DeliveriesQuery, Delivery, DeliveryDetail, Retried};
 use hark_api::dns::{Dns, DnsOrdered};
 use hark_api::events::{Activity, EventsBrought, EventsTaken, Happened, HappenedQuery};
@@ -418,6 +418,10 @@ impl Backend for ServerBackend {
 
     fn audit_lines(&self, page: &PageQuery) -> Answer<Page<AuditLine>> {
         self.notes(page)
+    }
+
+    fn audit_chain(&self) -> Answer<AuditChain> {
+        self.chain_of_notes()
     }
 
     fn enrolment(&self, hash: &TokenHash) -> Answer<EnrolmentRecord> {

@@ -94,3 +94,57 @@ fn a_host_says_who_may_do_what_with_it_and_one_that_says_nothing_is_the_default_
     assert_eq!([happened(&mona), happened(&dora)], ["\"db1\"", "\"web1\""]);
     assert_eq!(happened(&eve), "");
 }
+
+#[test]
+fn roles_by_tag_and_team_hold_wherever_hosts_are_shown_and_are_not_written_back() {
+    let folder = folder();
+    let config = format!(
+        "users:\n  olga: {{password: '{HASH}'}}\n  nils: {{password: '{HASH}'}}\n\
+         teams: {{ops: [olga, tina]}}\n\
+         access:\n  databases: {{who: team:ops, role: manager, tags: role:db}}\n  \
+         all: {{who: nils, role: monitor, hosts: '*'}}\n\
+         hosts:\n  db1: {{tags: [role:db]}}\n  db2: {{tags: [role:db], owner: nils}}\n  \
+         web1: {{tags: [role:web]}}\n"
+    );
+    let mut server = Start::new("server", folder.path()).config(&config).go();
+    server.set_up(PASSWORD);
+    until("the hosts", Duration::from_secs(20), || {
+        (server.get("/api/0/hosts")["items"].as_array()?.len() == 3).then_some(())
+    });
+    // One of the store: in a team of the configuration, and with a role of her own.
+    let tina = json!({"name": "tina", "password": PASSWORD, "roles": {"web1": "monitor"}});
+    assert_eq!(server.post("/api/0/users", &tina).status, 200);
+    let person = |name| Person::log_in(&server, name);
+    let (olga, nils, tina) = (person("olga"), person("nils"), person("tina"));
+    assert_eq!(olga.hosts(), ["db1", "db2"]);
+    assert_eq!(nils.hosts(), ["db1", "db2", "web1"]);
+    assert_eq!(tina.hosts(), ["db1", "db2", "web1"], "both of hers");
+    let roles = |who: &Person<'_>| who.ask("GET", "/api/0/auth/me", None).body["roles"].clone();
+    assert_eq!(roles(&nils), json!({"db1": "monitor", "db2": "owner", "web1": "monitor"}));
+    let all = json!({"db1": "manager", "db2": "manager", "web1": "monitor"});
+    assert_eq!(roles(&tina), all);
+    let look = |who: &Person<'_>, host| {
+        who.ask("POST", &format!("/api/0/hosts/{host}/look"), Some(&json!({}))).status
+    };
+    assert_eq!([look(&tina, "db1"), look(&tina, "web1")], [404, 403], "may, and may not");
+    assert_eq!(look(&olga, "web1"), 404, "what is not seen is not there");
+    let fleet = olga.ask("GET", "/api/0/fleet", None).body["name"].clone();
+    assert_eq!(fleet, json!(["db1", "db2"]));
+
+    // What the configuration gives must not stay when it takes it back.
+    let change = json!({"old": PASSWORD, "new": "battery staple horse"});
+    assert_eq!(tina.ask("POST", "/api/0/auth/password", Some(&change)).status, 204);
+    let chain = server.get("/api/0/audit/check");
+    assert_eq!(
+        (&chain["broken_at"], chain["newest"].as_str().map(str::len)),
+        (&json!(null), Some(64))
+    );
+    assert!(chain["lines"].as_u64() > Some(3), "{chain}");
+    let without = config.replace("ops: [olga, tina]", "ops: [olga]");
+    drop((olga, nils, tina));
+    drop(server);
+    let server = Start::new("server", folder.path()).config(&without).go();
+    let users = server.get("/api/0/users");
+    let tina = users.as_array().unwrap().iter().find(|user| user["name"] == "tina").unwrap();
+    assert_eq!(tina["roles"], json!({"web1": "monitor"}), "{users}");
+}

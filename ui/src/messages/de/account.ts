@@ -9,6 +9,8 @@ export const account: Record<keyof typeof en, string> = {
   'login.passkey-wrong': 'Dieser Server kennt den Passkey nicht.',
   'login.back': 'Zurück',
 
+  'me.open': 'Hier meldet sich niemand an: Wer diese Seite erreicht, darf alles.',
+
   'factor.title': 'Zweiter Faktor',
   'factor.none': 'Nur Ihr Passwort schützt dieses Konto.',
   'factor.needed-title': 'Zweiten Faktor einrichten',

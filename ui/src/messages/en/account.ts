@@ -7,6 +7,8 @@ export const account = {
   'login.passkey-wrong': 'This server does not know the passkey.',
   'login.back': 'Back',
 
+  'me.open': 'Nobody logs in here: whoever reaches this page may do everything.',
+
   'factor.title': 'Second factor',
   'factor.none': 'Only your password guards this account.',
   'factor.needed-title': 'Set up a second factor',

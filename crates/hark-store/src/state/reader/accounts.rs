@@ -1,5 +1,7 @@
 //! Who may do what, and what was ordered: agents, users, sessions, tokens, orders, settings, the audit.
 
+use std::collections::BTreeMap;
+
 use hark_model::Unix;
 use hark_model::name::{HostName, Tag, UserName};
 use rusqlite::Row;
@@ -20,13 +22,20 @@ pub enum AuditCheck {
     Whole {
         /// How many lines.
         lines: u64,
+        /// The hash of the newest; nothing if there is none.
+        newest: Option<[u8; 32]>,
     },
     /// The chain is broken at this line: it or one before it was changed or taken out.
     BrokenAt {
         /// The line's number.
         id: u64,
+        /// How many lines before it follow from one another.
+        lines: u64,
     },
 }
+
+/// Roles by user and host.
+type Roles = BTreeMap<UserName, BTreeMap<HostName, String>>;
 
 impl StateReader {
     /// Returns every agent, by host.
@@ -46,7 +55,30 @@ impl StateReader {
     /// If the file cannot be read.
     pub fn users(&self) -> Result<Vec<UserRecord>, OpenError> {
         let sql = "SELECT name, full_name, password, admin, created FROM user ORDER BY name";
-        self.rows(sql, &Query::new(), user)
+        let mut users = self.rows(sql, &Query::new(), user)?;
+        let mut roles = self.roles(None)?;
+        for user in &mut users {
+            user.roles = roles.remove(&user.name).unwrap_or_default();
+        }
+        Ok(users)
+    }
+
+    /// Returns the roles of `user`, or of all.
+    fn roles(&self, user: Option<&UserName>) -> Result<Roles, OpenError> {
+        let mut query = Query::new();
+        query.with("name >=", Some(user.map(ToString::to_string).unwrap_or_default()));
+        query.with("name =", user.map(ToString::to_string));
+        let conditions = query.conditions.join(" AND ");
+        let sql = format!("SELECT name, host, role FROM user_role WHERE {conditions}");
+        let rows = self.rows(&sql, &query, |row| {
+            let host = HostName::new(text(row, 1)?).map_err(StoredError::Name)?;
+            Ok((user_name(row, 0)?, host, text(row, 2)?.to_owned()))
+        })?;
+        let mut roles = Roles::new();
+        for (name, host, role) in rows {
+            roles.entry(name).or_default().insert(host, role);
+        }
+        Ok(roles)
     }
 
     /// Returns one user.
@@ -57,7 +89,10 @@ impl StateReader {
         let mut query = Query::new();
         query.with("name =", Some(name.to_string()));
         let columns = "name, full_name, password, admin, created";
-        self.one(&query.sql_ordered(columns, "user", "name", 1), &query, user)
+        let found = self.one(&query.sql_ordered(columns, "user", "name", 1), &query, user)?;
+        let Some(found) = found else { return Ok(None) };
+        let roles = self.roles(Some(name))?.remove(name).unwrap_or_default();
+        Ok(Some(UserRecord { roles, ..found }))
     }
 
     /// Returns the session with this token's hash. Whether it has expired is for the caller to judge.
@@ -199,16 +234,16 @@ impl StateReader {
         let (mut before, mut lines) = (Vec::new(), 0);
         while let Some(row) = rows.next().map_err(failed)? {
             let id = row.get::<_, i64>(0).map_err(failed)?.cast_unsigned();
-            let Ok(line) = audit(row) else { return Ok(AuditCheck::BrokenAt { id }) };
+            let Ok(line) = audit(row) else { return Ok(AuditCheck::BrokenAt { id, lines }) };
             let hash =
                 audit_hash(&before, line.at, &line.who, &line.address, &line.what, &line.detail);
             if hash != line.hash {
-                return Ok(AuditCheck::BrokenAt { id });
+                return Ok(AuditCheck::BrokenAt { id, lines });
             }
             before = hash.to_vec();
             lines += 1;
         }
-        Ok(AuditCheck::Whole { lines })
+        Ok(AuditCheck::Whole { lines, newest: before.try_into().ok() })
     }
 }
 
@@ -275,6 +310,7 @@ fn user(row: &Row<'_>) -> Result<UserRecord, RowError> {
         full_name: row.get(1)?,
         password: row.get(2)?,
         admin: row.get(3)?,
+        roles: BTreeMap::new(),
         created: Unix(row.get(4)?),
     })
 }

@@ -86,6 +86,9 @@ fn users_sessions_and_tokens_come_and_go() {
         full_name: "Mira".to_owned(),
         password: "$argon2id$x".to_owned(),
         admin: true,
+        roles: [("db1", "owner"), ("web1", "monitor")]
+            .map(|(host, role)| (HostName::new(host).unwrap(), role.to_owned()))
+            .into(),
         created: Unix(1),
     };
     let session = |n: u8, created| SessionRecord {
@@ -117,7 +120,10 @@ fn users_sessions_and_tokens_come_and_go() {
     state.commit(&[], &changes).unwrap();
     let reader = state.reader().unwrap();
     assert_eq!(reader.users().unwrap(), std::slice::from_ref(&user));
-    assert_eq!(reader.user(&name).unwrap(), Some(user));
+    assert_eq!(reader.user(&name).unwrap(), Some(user.clone()));
+    let fewer = UserRecord { roles: BTreeMap::new(), ..user };
+    state.commit(&[], &[Change::User(fewer.clone())]).unwrap();
+    assert_eq!(reader.user(&name).unwrap(), Some(fewer));
     assert_eq!(reader.session(&[1; 32]).unwrap().unwrap().last_seen, Unix(30));
     assert_eq!(reader.session(&[3; 32]).unwrap(), None);
     assert_eq!(reader.sessions(&name).unwrap().len(), 2);
@@ -186,12 +192,14 @@ fn a_changed_audit_line_breaks_the_chain() {
         state.commit(&[], &[Change::Audit(entry)]).unwrap();
     }
     let reader = state.reader().unwrap();
-    assert_eq!(reader.check_audit().unwrap(), AuditCheck::Whole { lines: 5 });
+    let newest = reader.audit(None, 1).unwrap()[0].hash;
+    let whole = AuditCheck::Whole { lines: 5, newest: Some(newest) };
+    assert_eq!(reader.check_audit().unwrap(), whole);
     assert_eq!(reader.audit(Some(3), 10).unwrap().len(), 2);
     state.connection.execute("UPDATE audit SET who = 'eve' WHERE id = 3", []).unwrap();
-    assert_eq!(reader.check_audit().unwrap(), AuditCheck::BrokenAt { id: 3 });
+    assert_eq!(reader.check_audit().unwrap(), AuditCheck::BrokenAt { id: 3, lines: 2 });
     state.connection.execute("DELETE FROM audit WHERE id = 3", []).unwrap();
-    assert_eq!(reader.check_audit().unwrap(), AuditCheck::BrokenAt { id: 4 });
+    assert_eq!(reader.check_audit().unwrap(), AuditCheck::BrokenAt { id: 4, lines: 2 });
 }
 
 #[test]

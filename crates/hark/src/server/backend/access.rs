@@ -1,19 +1,22 @@
 //! Storage of users, sessions, tokens and the audit.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Mutex;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
 
-use hark_api::audit::AuditLine;
+use hark_api::audit::{AuditChain, AuditLine};
 use hark_api::auth::Role;
 use hark_api::list::{Cursor, Page, PageQuery, limit};
 use hark_engine::view::HostView;
-use hark_model::{Secret, Unix, UserName};
+use hark_engine::{Engine, covers_host};
+use hark_model::{HostName, Secret, Unix, UserName};
 use hark_store::state::{
-    ApiTokenRecord as StoredToken, AuditEntry, Change, SessionRecord as StoredSession, UserRecord,
+    ApiTokenRecord as StoredToken, AuditCheck, AuditEntry, Change, SessionRecord as StoredSession,
+    UserRecord,
 };
 use hark_web::{Account, Answer, ApiTokenRecord, Refused, SessionRecord, TokenHash};
 
 use super::ServerBackend;
+use crate::config::grants::Grant;
 use crate::config::{Settings, UserEntry};
 
 /// The user whose token lies in the data folder: whoever can read that file owns the server anyway.
@@ -23,6 +26,7 @@ const LOCAL_USER: &str = "local";
 #[derive(Debug)]
 pub(crate) struct Access {
     declared: Vec<UserEntry>,
+    grants: Arc<[Grant]>,
     /// None where there is no page.
     local: Option<TokenHash>,
     used: Mutex<HashMap<TokenHash, Option<Unix>>>,
@@ -39,7 +43,13 @@ impl Access {
             hash.copy_from_slice(digest.as_ref());
             hash
         });
-        Self { declared: settings.users.clone(), local, used: Mutex::default(), udp_port }
+        Self {
+            declared: settings.users.clone(),
+            grants: settings.grants.clone().into(),
+            local,
+            used: Mutex::default(),
+            udp_port,
+        }
     }
 
     fn declared(&self, name: &UserName) -> Option<Account> {
@@ -54,30 +64,70 @@ fn declared(user: &UserEntry) -> Account {
         password: Some(user.password.clone()),
         admin: user.admin,
         roles: BTreeMap::new(),
+        granted: BTreeMap::new(),
         declared: Some(user.declared.clone()),
     }
 }
 
 fn stored(user: UserRecord) -> Account {
+    let roles = user.roles.into_iter();
+    let granted: BTreeMap<HostName, Role> =
+        roles.filter_map(|(host, word)| Some((host, role(&word)?))).collect();
     Account {
         name: user.name,
         full_name: user.full_name,
         password: (!user.password.is_empty()).then(|| Secret::new(user.password)),
         admin: user.admin,
-        roles: BTreeMap::new(),
+        roles: granted.clone(),
+        granted,
         declared: None,
     }
 }
 
-/// Returns what a host lets a user do: the most that it says of him.
-fn role(host: HostView<'_>, user: &UserName) -> Option<Role> {
-    if host.owner() == Some(user) {
-        Some(Role::Owner)
-    } else if host.managers().contains(user) {
-        Some(Role::Manager)
-    } else {
-        host.monitors().contains(user).then_some(Role::Monitor)
+/// Roles by user and host.
+type Roles = BTreeMap<UserName, BTreeMap<HostName, Role>>;
+
+/// Returns what hosts and `grants` let `wanted` do: the most that any of them says of a user and a host.
+fn roles_of(engine: &Engine, wanted: &BTreeSet<UserName>, grants: &[Grant]) -> Roles {
+    let teams = &engine.plan().people.teams;
+    let members = |grant: &Grant| -> Vec<UserName> {
+        let of_teams = grant.teams.iter().filter_map(|team| teams.get(team)).flatten();
+        let all = grant.users.iter().chain(of_teams);
+        all.filter(|user| wanted.contains(*user)).cloned().collect()
+    };
+    let grants: Vec<_> = grants.iter().map(|grant| (grant, members(grant))).collect();
+    let mut roles = Roles::new();
+    let mut give = |user: &UserName, host: HostView<'_>, role: Role| {
+        if wanted.contains(user) {
+            let of_user = roles.entry(user.clone()).or_default();
+            let most = of_user.entry(host.name().clone()).or_insert(role);
+            *most = role.max(*most);
+        }
+    };
+    for host in engine.hosts() {
+        host.owner().into_iter().for_each(|user| give(user, host, Role::Owner));
+        host.managers().iter().for_each(|user| give(user, host, Role::Manager));
+        host.monitors().iter().for_each(|user| give(user, host, Role::Monitor));
+        for (grant, users) in &grants {
+            if !users.is_empty() && covers_host(&grant.hosts, host.name().as_str(), host.tags()) {
+                for user in users {
+                    give(user, host, grant.role);
+                }
+            }
+        }
     }
+    roles
+}
+
+const ROLES: [(&str, Role); 3] =
+    [("monitor", Role::Monitor), ("manager", Role::Manager), ("owner", Role::Owner)];
+
+fn role(word: &str) -> Option<Role> {
+    ROLES.iter().find(|(known, _)| *known == word).map(|(_, role)| *role)
+}
+
+fn word(role: Role) -> String {
+    ROLES.iter().find(|(_, known)| *known == role).map_or("", |(word, _)| word).to_owned()
 }
 
 impl ServerBackend {
@@ -94,27 +144,35 @@ impl ServerBackend {
 
     pub(super) fn find_account(&self, name: &UserName) -> Answer<Account> {
         if let Some(account) = self.access.declared(name) {
-            return Ok(self.with_roles(account));
+            return self.with_roles(account);
         }
         if name.as_str() == LOCAL_USER {
             return Ok(local_account(name));
         }
         let user = self.read(|reader| reader.user(name))?.ok_or(Refused::Absent)?;
-        Ok(self.with_roles(stored(user)))
+        self.with_roles(stored(user))
     }
 
-    /// Adds the roles that hosts give in the configuration.
-    fn with_roles(&self, mut account: Account) -> Account {
-        if account.admin {
-            return account;
+    fn with_roles(&self, account: Account) -> Answer<Account> {
+        self.all_with_roles(vec![account])?.pop().ok_or(Refused::Absent)
+    }
+
+    /// Adds the roles that the configuration gives, with one question to the engine for all.
+    fn all_with_roles(&self, mut accounts: Vec<Account>) -> Answer<Vec<Account>> {
+        let bound = accounts.iter().filter(|account| !account.admin);
+        let wanted: BTreeSet<UserName> = bound.map(|account| account.name.clone()).collect();
+        if wanted.is_empty() {
+            return Ok(accounts);
         }
-        let name = account.name.clone();
-        let roles = self.ask(move |engine| {
-            let role = |host: HostView<'_>| Some((host.name().clone(), role(host, &name)?));
-            engine.hosts().filter_map(role).collect::<Vec<_>>()
-        });
-        account.roles.extend(roles.unwrap_or_default());
-        account
+        let grants = Arc::clone(&self.access.grants);
+        let mut given = self.ask(move |engine| roles_of(engine, &wanted, &grants))?;
+        for account in &mut accounts {
+            for (host, role) in given.remove(&account.name).unwrap_or_default() {
+                let most = account.roles.entry(host).or_insert(role);
+                *most = role.max(*most);
+            }
+        }
+        Ok(accounts)
     }
 
     pub(super) fn all_accounts(&self) -> Answer<Vec<Account>> {
@@ -122,7 +180,7 @@ impl ServerBackend {
         let users = self.read(hark_store::state::StateReader::users)?;
         let known: Vec<UserName> = accounts.iter().map(|a| a.name.clone()).collect();
         accounts.extend(users.into_iter().filter(|u| !known.contains(&u.name)).map(stored));
-        let mut accounts: Vec<Account> = accounts.into_iter().map(|a| self.with_roles(a)).collect();
+        let mut accounts = self.all_with_roles(accounts)?;
         accounts.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(accounts)
     }
@@ -137,6 +195,7 @@ impl ServerBackend {
             full_name: account.full_name.clone(),
             password: password.unwrap_or_default(),
             admin: account.admin,
+            roles: account.granted.iter().map(|(host, role)| (host.clone(), word(*role))).collect(),
             created: hark_model::Clock.now().unix,
         })])
     }
@@ -248,6 +307,18 @@ impl ServerBackend {
         Ok(Page { items: rows.into_iter().map(line).collect(), next })
     }
 
+    pub(super) fn chain_of_notes(&self) -> Answer<AuditChain> {
+        Ok(match self.read(hark_store::state::StateReader::check_audit)? {
+            AuditCheck::Whole { lines, newest } => {
+                let newest = newest.map(|hash| hex(&hash)).unwrap_or_default();
+                AuditChain { lines, broken_at: None, newest }
+            }
+            AuditCheck::BrokenAt { id, lines } => {
+                AuditChain { lines, broken_at: Some(id), newest: String::new() }
+            }
+        })
+    }
+
     fn token(&self, t: StoredToken) -> ApiTokenRecord {
         let used = self.access.used.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         ApiTokenRecord {
@@ -265,6 +336,15 @@ impl ServerBackend {
     }
 }
 
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing into a String cannot fail.
+        write!(text, "{byte:02x}").unwrap_or_default();
+        text
+    })
+}
+
 fn local_account(name: &UserName) -> Account {
     Account {
         name: name.clone(),
@@ -272,6 +352,7 @@ fn local_account(name: &UserName) -> Account {
         password: None,
         admin: true,
         roles: BTreeMap::new(),
+        granted: BTreeMap::new(),
         declared: None,
     }
 }
