@@ -116,7 +116,13 @@ impl Who {
 
     /// Returns what the user is told about himself.
     pub(crate) async fn me(&self, app: &Shared) -> Reply<Me> {
-        Ok(Me { open: self.proof == Proof::Open, ..me(app, &self.account).await? })
+        let me = me(app, &self.account).await?;
+        // Who has come in another way than by a password here need not set anything up here.
+        let second_factor = match (me.second_factor, self.lacks_factor) {
+            (SecondFactorState::Needed, false) => SecondFactorState::None,
+            (state, _) => state,
+        };
+        Ok(Me { open: self.proof == Proof::Open, second_factor, ..me })
     }
 }
 

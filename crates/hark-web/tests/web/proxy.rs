@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hark_model::Clock;
-use hark_web::{LoginSettings, Network, Open, Proxies};
+use hark_web::{Demand, LoginSettings, Network, Open, Proxies};
 use http::Method;
 use serde_json::json;
 
@@ -58,6 +58,17 @@ async fn a_proxy_that_is_believed_names_the_user() {
     assert_eq!(program.get("/api/0/auth/me").await.json()["name"], "root");
     let guarded = page(caller).post("/api/0/auth/totp", json!({"password": "correct horse"})).await;
     assert_eq!(guarded.status, 409, "what guards the account is the proxy's affair");
+}
+
+#[tokio::test]
+async fn whom_a_proxy_has_let_in_needs_no_second_factor_here() {
+    let login = LoginSettings { second_factor: Demand::Everybody, ..behind_a_proxy() };
+    let running = running(login).await;
+    let caller = running.nobody().with("remote-user", "mira");
+    assert_eq!(caller.get("/api/0/auth/me").await.json()["second_factor"], "none");
+    assert_eq!(caller.get("/api/0/overview").await.status, 200);
+    let by_password = running.browser("mira");
+    assert_eq!(by_password.get("/api/0/overview").await.status, 403);
 }
 
 #[tokio::test]
