@@ -100,6 +100,10 @@ pub struct HappenedQuery {
     pub topics: String,
     /// Of this host alone.
     pub host: Option<String>,
+    /// From when, Unix seconds. With the host.
+    pub from: Option<i64>,
+    /// Before when, Unix seconds. With the host.
+    pub to: Option<i64>,
     /// The `next` of the page before.
     pub cursor: Option<Cursor>,
     /// How many items at most.

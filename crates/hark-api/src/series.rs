@@ -17,6 +17,13 @@ pub const MAX_POINTS: u32 = 4000;
 /// How many points if the request does not say.
 pub const DEFAULT_POINTS: u32 = 600;
 
+/// The most hosts whose series one answer holds: a chart draws five, its table lists these.
+pub const MAX_HOSTS: usize = 10;
+
+/// The most hosts that are looked at to find those with the highest values: each costs a read of its
+/// history, some milliseconds.
+pub const MAX_LOOKED: usize = 100;
+
 /// All metrics of a host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Metrics {
@@ -97,6 +104,10 @@ pub struct Series {
     pub names: Vec<String>,
     /// Units.
     pub units: Vec<String>,
+    /// How each moves: the values of a counter are changes of its unit per second.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub kinds: Vec<MetricKind>,
     /// The lowest value within each step.
     pub min: Vec<Vec<Option<f64>>>,
     /// The mean of each step.
@@ -107,6 +118,44 @@ pub struct Series {
     pub incidents: Vec<IncidentSpan>,
     /// The limits of each path that has any.
     pub limits: BTreeMap<String, Limits>,
+}
+
+/// Which series of several hosts, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AcrossQuery {
+    /// Paths, split by commas, as for one host; with all hosts at most 32 series.
+    pub names: String,
+    /// Hosts, split by commas; at most 10. One that is not visible is left out.
+    pub hosts: Option<String>,
+    /// Instead of hosts: a tag. Of the first hundred hosts by name that have it, the ten with the highest
+    /// values of the first path are answered with.
+    pub tag: Option<String>,
+    /// From when, Unix seconds; an hour before `to` if not given.
+    pub from: Option<i64>,
+    /// Until when, Unix seconds; now if not given.
+    pub to: Option<i64>,
+    /// How many points of each series at most; 600 if not given.
+    pub points: Option<u32>,
+}
+
+/// The same series of several hosts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Across {
+    /// By host: as asked for, or those with the highest values first.
+    pub items: Vec<HostSeries>,
+    /// Hosts with the tag that are not among them.
+    pub more: u64,
+}
+
+/// Series of one of several hosts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct HostSeries {
+    /// The host.
+    pub host: String,
+    /// Its series. Their times are its own.
+    pub series: Series,
 }
 
 /// An incident on the time axis.

@@ -1,5 +1,6 @@
 //! Every path, in one table.
 
+mod across;
 mod actions;
 mod agent;
 mod agents;
@@ -25,6 +26,7 @@ mod reports;
 mod route_test;
 mod second_factor;
 mod series;
+mod series_csv;
 mod server;
 mod sessions;
 mod setup;
@@ -79,9 +81,6 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(hosts::look))
         .routes(routes!(actions::list))
         .routes(routes!(actions::order))
-        .routes(routes!(series::metrics))
-        .routes(routes!(series::series))
-        .routes(routes!(series::lanes))
         .routes(routes!(events::of_host))
         .routes(routes!(alerts::plugins))
         .routes(routes!(alerts::plugin))
@@ -120,6 +119,7 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(updates::rollout))
         .routes(routes!(updates::file))
         .merge(agent_reports())
+        .merge(charts())
         .routes(routes!(pushes::list))
         .routes(routes!(dns::list))
         .routes(routes!(dns::update))
@@ -156,6 +156,16 @@ fn accounts() -> OpenApiRouter<Shared> {
         .routes(routes!(users::list, users::make))
         .routes(routes!(users::change, users::remove))
         .routes(routes!(users::reset_factors))
+}
+
+/// What charts are made of.
+fn charts() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(series::metrics))
+        .routes(routes!(series::series))
+        .routes(routes!(series_csv::csv))
+        .routes(routes!(across::series))
+        .routes(routes!(series::lanes))
 }
 
 /// What agents send over HTTPS: longer than anything else.

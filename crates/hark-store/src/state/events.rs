@@ -153,6 +153,30 @@ impl StateReader {
         .map(|rows| rows.into_iter().flatten().collect())
     }
 
+    /// Returns events of a host from `from` on and before `to` with their places, the last that came first:
+    /// those before place `before`, or the newest of all; at most `limit`.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn events_of(
+        &self,
+        host: &HostName,
+        (from, to): (Unix, Unix),
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<(u64, EventRecord)>, OpenError> {
+        let before = before.and_then(|place| i64::try_from(place).ok()).unwrap_or(i64::MAX);
+        self.query(
+            &format!(
+                "{COLUMNS} WHERE host = ?1 AND at >= ?2 AND at < ?3 AND id < ?4
+                 ORDER BY id DESC LIMIT ?5"
+            ),
+            params![host.as_str(), from.0, to.0, before, limit.min(MAX_ROWS)],
+            read,
+        )
+        .map(|rows| rows.into_iter().flatten().collect())
+    }
+
     /// Returns the first and the last place of an event that is kept; `None` if there is none.
     ///
     /// # Errors
@@ -242,6 +266,30 @@ mod tests {
         assert_eq!(reader.events_before(Some(newest_first[0].0), 10).unwrap(), found[..1]);
         assert_eq!(reader.event_uids().unwrap(), [EventUid(7), EventUid(1)]);
         assert_eq!(reader.event_places().unwrap(), Some((found[0].0, found[1].0)));
+    }
+
+    #[test]
+    fn events_of_a_host_are_found_by_their_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut state = State::open(folder.path()).unwrap();
+        let at = |uid: u128, host: &str, at: i64| {
+            let mut record = record(uid, "said");
+            record.host = HostName::new(host).unwrap();
+            record.event.at = Unix(at);
+            Change::Event(record)
+        };
+        let all = [at(1, "a", 1000), at(2, "b", 1500), at(3, "a", 2000), at(4, "a", 3000)];
+        state.commit(&[], &all).unwrap();
+        let reader = state.reader().unwrap();
+        let host = HostName::new("a").unwrap();
+        let found = |from: i64, to: i64, before: Option<u64>, limit: u32| -> Vec<u128> {
+            let rows = reader.events_of(&host, (Unix(from), Unix(to)), before, limit).unwrap();
+            rows.into_iter().map(|(_, record)| record.uid.0).collect()
+        };
+        assert_eq!(found(1000, 3000, None, 10), [3, 1], "the end is not among them");
+        assert_eq!(found(0, i64::MAX, None, 2), [4, 3]);
+        assert_eq!(found(0, i64::MAX, Some(3), 10), [1], "below a place");
+        assert_eq!(found(5000, 6000, None, 10), Vec::<u128>::new());
     }
 
     #[test]

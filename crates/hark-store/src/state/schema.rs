@@ -13,7 +13,7 @@ use super::OpenError;
 use crate::fault::Fault;
 
 /// Every migration, oldest first.
-pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10];
+pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11];
 
 /// The tables of the first version.
 ///
@@ -179,6 +179,11 @@ CREATE INDEX passkey_user ON passkey (name);
 CREATE TABLE user_role (
   name TEXT NOT NULL, host TEXT NOT NULL, role TEXT NOT NULL, PRIMARY KEY (name, host)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// Events of one host in a time: for the lanes under its charts.
+const V11: &str = "
+CREATE INDEX event_host ON event (host, at);
 ";
 
 /// Brings the tables to the newest version and returns where the copy of the old file is, if one

@@ -17,7 +17,7 @@ use crate::policy::Action;
 use crate::who::Who;
 
 /// The time shown if only the end is known: an hour of a chart, a day of a lane.
-const CHART: Duration = Duration::from_hours(1);
+pub(super) const CHART: Duration = Duration::from_hours(1);
 const LANE: Duration = Duration::from_hours(24);
 
 /// The longest time that can be asked for: ten years.
@@ -79,7 +79,12 @@ pub(crate) async fn lanes(
 }
 
 /// Returns the times of a query, in Unix seconds there, or the last `length` before `to` or now.
-fn span(from: Option<i64>, to: Option<i64>, length: Duration, now: Unix) -> Reply<(Unix, Unix)> {
+pub(super) fn span(
+    from: Option<i64>,
+    to: Option<i64>,
+    length: Duration,
+    now: Unix,
+) -> Reply<(Unix, Unix)> {
     let moment = |seconds: i64| Unix(seconds.saturating_mul(1000));
     let to = to.map_or(now, moment);
     let from = from.map_or(to - length, moment);
@@ -92,7 +97,7 @@ fn span(from: Option<i64>, to: Option<i64>, length: Duration, now: Unix) -> Repl
     Ok((from, to))
 }
 
-fn names(text: &str) -> Reply<Vec<String>> {
+pub(super) fn names(text: &str) -> Reply<Vec<String>> {
     let names: Vec<String> = text
         .split(',')
         .filter(|name| !name.is_empty())

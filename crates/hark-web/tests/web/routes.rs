@@ -207,6 +207,16 @@ fn table() -> Vec<Route> {
             "/api/0/hosts/db1/series?names=cpu_monitor.cpu_percent,a&from=1000&to=2000&points=9",
             SEE,
         ),
+        // A good one is not JSON: it is tested by itself.
+        Route {
+            status: 422,
+            ..get("/api/0/hosts/{host}/series.csv", "/api/0/hosts/db1/series.csv?names=", SEE)
+        },
+        get(
+            "/api/0/series",
+            "/api/0/series?names=cpu_monitor.cpu_percent&hosts=db1,web1&from=1000&to=2000",
+            User,
+        ),
         get("/api/0/hosts/{host}/lanes", "/api/0/hosts/db1/lanes", SEE),
         get("/api/0/hosts/{host}/events", "/api/0/hosts/db1/events?limit=5", SEE),
         get("/api/0/hosts/{host}/plugins", "/api/0/hosts/db1/plugins", SEE),
@@ -323,7 +333,7 @@ fn table() -> Vec<Route> {
         Route { status: 422, ..get("/api/0/updates/{name}", "/api/0/updates/x", Nothing) },
         get("/api/0/self", "/api/0/self", User),
         get("/api/0/events", "/api/0/events?q=cpu", User),
-        get("/api/0/happened", "/api/0/happened?topics=backup,critical", User),
+        get("/api/0/happened", "/api/0/happened?topics=backup,critical&host=db1&from=1&to=9", User),
         post(
             "/api/0/events",
             "/api/0/events",

@@ -44,7 +44,7 @@ impl Fake {
             last_heard_at: Some(Timestamp(THEN)),
             interval_seconds: 30.0,
             address: Some("192.0.2.7".to_owned()),
-            tags: Vec::new(),
+            tags: vec!["site:fra".to_owned()],
         });
         Ok(Page { items: items.collect(), next })
     }
@@ -114,7 +114,9 @@ impl Fake {
 
     pub(super) fn series_shown(&self, host: &HostName, order: &SeriesOrder) -> Answer<Series> {
         self.check(host)?;
-        let column = vec![vec![Some(1.0), None]; order.names.len()];
+        // Each host has its own height.
+        let height = if host.as_str() == "db1" { 1.0 } else { 2.5 };
+        let column = vec![vec![Some(height), None]; order.names.len()];
         Ok(Series {
             from_unix_s: order.from.seconds(),
             to_unix_s: order.to.seconds(),
@@ -122,6 +124,7 @@ impl Fake {
             at_unix_s: vec![order.from.seconds(), order.from.seconds() + 60],
             names: order.names.clone(),
             units: vec!["percent".to_owned(); order.names.len()],
+            kinds: vec![MetricKind::Gauge; order.names.len()],
             min: column.clone(),
             avg: column.clone(),
             max: column,

@@ -47,11 +47,21 @@ impl ServerBackend {
                 && query.host.as_ref().is_none_or(|host| record.host.as_str() == host)
                 && topics.want(&record.event)
         };
+        // A host's own are found by an index, also long ago.
+        let of_host = query.host.as_ref().and_then(|host| HostName::new(host).ok());
+        let moment = |seconds: i64| Unix(seconds.saturating_mul(1000));
+        let span =
+            (query.from.map_or(Unix(i64::MIN), moment), query.to.map_or(Unix(i64::MAX), moment));
         paging::scan(
             limit(query.limit),
             query.cursor.as_ref().and_then(Cursor::number),
             |(place, _): &(u64, EventRecord)| *place,
-            |before, most| self.read(|reader| reader.events_before(before, most)),
+            |before, most| {
+                self.read(|reader| match &of_host {
+                    Some(host) => reader.events_of(host, span, before, most),
+                    None => reader.events_before(before, most),
+                })
+            },
             |chunk| {
                 let wanted = chunk.iter().filter(|(_, record)| wanted(record));
                 Ok(wanted.map(|(place, record)| (*place, shown(record))).collect())

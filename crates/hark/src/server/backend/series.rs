@@ -48,6 +48,7 @@ impl ServerBackend {
             step_s: samples.as_ref().map_or(0.0, |s| s.step_ms as f64 / 1000.0),
             names: order.names.clone(),
             units: Vec::new(),
+            kinds: Vec::new(),
             min: Vec::new(),
             avg: Vec::new(),
             max: Vec::new(),
@@ -59,6 +60,8 @@ impl ServerBackend {
             let line = samples.as_ref().and_then(|s| find(s, name));
             let gaps = || vec![None; series.at_unix_s.len()];
             series.units.push(line.map_or("", |l| l.def.unit.word()).to_owned());
+            let kind = line.map_or(hark_model::MetricKind::Gauge, |l| l.def.kind);
+            series.kinds.push(kind.into());
             series.min.push(line.map_or_else(gaps, |l| column(&l.min)));
             series.avg.push(line.map_or_else(gaps, |l| column(&l.avg)));
             series.max.push(line.map_or_else(gaps, |l| column(&l.max)));
