@@ -19,6 +19,7 @@ mod access;
 mod attempts;
 mod change;
 mod commit;
+mod dashboards;
 mod events;
 mod factors;
 mod outbox;
@@ -43,6 +44,7 @@ pub use access::{
 pub use attempts::MAX_ATTEMPTS;
 pub use change::{AuditEntry, Change};
 pub use commit::CommitError;
+pub use dashboards::{DASHBOARD_VERSION, DashboardRecord};
 pub use events::{EventRecord, EventUid, MAX_EVENTS};
 pub use factors::{FactorsRecord, PasskeyRecord, TotpRecord};
 pub use reader::{

@@ -9,6 +9,9 @@
 //! Every method may wait for a disk: the web calls them on threads made for blocking, a bounded number
 //! at a time. A method that changes something returns after the change is stored.
 
+mod dashboards;
+mod factors;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
@@ -44,6 +47,8 @@ use hark_model::record::{Matcher, Repeats, SilenceTerms};
 use hark_model::{CheckName, DeliveryId, EventKind, HostId, HostName, IncidentId, ReceiverName};
 use hark_model::{RotaName, Severity};
 use hark_model::{Secret, SilenceId, Tag, Unix, UserName};
+
+pub use dashboards::{DashboardRecord, Dashboards};
 
 use crate::agent::{AgentClaim, AgentProof, Batch};
 
@@ -360,7 +365,7 @@ impl fmt::Debug for JoinOrder {
 
 /// What the routes need from the server. Every method fails as [`Refused`] says.
 #[expect(clippy::missing_errors_doc, reason = "said once, at the type that all of them return")]
-pub trait Backend: FactorStore + Send + Sync + fmt::Debug + 'static {
+pub trait Backend: Dashboards + FactorStore + Send + Sync + fmt::Debug + 'static {
     // What is.
 
     /// Returns the first screen.

@@ -5,7 +5,8 @@
 //! does not exist; what he sees but may not do answers with the role that is needed.
 
 use hark_api::auth::Role;
-use hark_model::HostName;
+use hark_api::dashboards::Shared;
+use hark_model::{HostName, UserName};
 
 use crate::backend::{Account, Sight};
 
@@ -25,6 +26,13 @@ pub(crate) enum Action {
 pub(crate) enum Object<'a> {
     /// A host, its checks, its incidents.
     Host(&'a HostName),
+    /// A dashboard: its owner does everything with it, whom it is shown to may look.
+    Dashboard {
+        /// Who made it.
+        owner: &'a UserName,
+        /// Who else may see it.
+        shared: &'a Shared,
+    },
     /// The server as a whole: users, receivers, tokens for agents, filters over all hosts.
     Server,
 }
@@ -45,7 +53,11 @@ pub(crate) fn may(account: &Account, action: Action, object: Object<'_>) -> Verd
     if account.admin {
         return Verdict::Allowed;
     }
-    let Object::Host(host) = object else { return Verdict::Needs("administrator") };
+    let host = match object {
+        Object::Host(host) => host,
+        Object::Dashboard { owner, shared } => return of_dashboard(account, action, owner, shared),
+        Object::Server => return Verdict::Needs("administrator"),
+    };
     let Some(role) = account.roles.get(host).copied() else { return Verdict::Invisible };
     let (least, word) = match action {
         Action::See => (Role::Monitor, "monitor"),
@@ -53,6 +65,16 @@ pub(crate) fn may(account: &Account, action: Action, object: Object<'_>) -> Verd
         Action::Drop => (Role::Owner, "owner"),
     };
     if role >= least { Verdict::Allowed } else { Verdict::Needs(word) }
+}
+
+fn of_dashboard(account: &Account, action: Action, owner: &UserName, shared: &Shared) -> Verdict {
+    let name = &account.name;
+    let is_shown = shared.everyone || shared.users.iter().any(|user| user == name.as_str());
+    match (name == owner, is_shown, action) {
+        (true, _, _) | (_, true, Action::See) => Verdict::Allowed,
+        (_, true, _) => Verdict::Needs("owner of the dashboard"),
+        (_, false, _) => Verdict::Invisible,
+    }
 }
 
 /// Returns whether the user of `account` may acknowledge, comment and silence on `host`.
@@ -76,7 +98,7 @@ mod tests {
     fn account(admin: bool, role: Option<Role>) -> Account {
         let host = HostName::new("db1").unwrap();
         Account {
-            name: hark_model::UserName::new("mira").unwrap(),
+            name: UserName::new("mira").unwrap(),
             full_name: String::new(),
             password: None,
             admin,
@@ -111,6 +133,30 @@ mod tests {
             let owner = account(false, Some(Role::Owner));
             assert_eq!(may(&owner, action, Object::Server), Verdict::Needs("administrator"));
             assert_eq!(may(&account(true, None), action, Object::Server), Verdict::Allowed);
+        }
+    }
+
+    #[test]
+    fn a_dashboard_is_its_owners_and_others_look_if_it_is_shown_to_them() {
+        use Verdict::{Allowed, Invisible, Needs};
+        let owner = UserName::new("ben").unwrap();
+        let shared = |everyone: bool, users: &[&str]| Shared {
+            everyone,
+            users: users.iter().map(|user| (*user).to_owned()).collect(),
+        };
+        let needs = Needs("owner of the dashboard");
+        for (of, shared, expected) in [
+            (&owner, shared(false, &[]), [Invisible, Invisible]),
+            (&owner, shared(false, &["ida", "mira"]), [Allowed, needs]),
+            (&owner, shared(false, &["ida"]), [Invisible, Invisible]),
+            (&owner, shared(true, &[]), [Allowed, needs]),
+            (&account(false, None).name, shared(false, &[]), [Allowed, Allowed]),
+        ] {
+            let object = Object::Dashboard { owner: of, shared: &shared };
+            let found = [Action::See, Action::Operate]
+                .map(|action| may(&account(false, Some(Role::Owner)), action, object));
+            assert_eq!(found, expected, "{of} {shared:?}");
+            assert_eq!(may(&account(true, None), Action::Drop, object), Allowed);
         }
     }
 

@@ -7,6 +7,7 @@ mod agents;
 mod alerts;
 mod audit;
 mod auth;
+mod dashboards;
 mod deliveries;
 mod dns;
 mod enrol;
@@ -120,6 +121,7 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(updates::file))
         .merge(agent_reports())
         .merge(charts())
+        .merge(dashboards())
         .routes(routes!(pushes::list))
         .routes(routes!(dns::list))
         .routes(routes!(dns::update))
@@ -166,6 +168,18 @@ fn charts() -> OpenApiRouter<Shared> {
         .routes(routes!(series_csv::csv))
         .routes(routes!(across::series))
         .routes(routes!(series::lanes))
+}
+
+/// Dashboards; one of another program may be long.
+fn dashboards() -> OpenApiRouter<Shared> {
+    let import = OpenApiRouter::new()
+        .routes(routes!(dashboards::import))
+        .layer(DefaultBodyLimit::max(dashboards::MAX_IMPORT));
+    OpenApiRouter::new()
+        .routes(routes!(dashboards::list, dashboards::make))
+        .routes(routes!(dashboards::one, dashboards::change, dashboards::remove))
+        .routes(routes!(dashboards::restore))
+        .merge(import)
 }
 
 /// What agents send over HTTPS: longer than anything else.

@@ -12,6 +12,7 @@ mod cmd;
 mod comment;
 mod completion;
 pub(crate) mod config;
+mod dashboards;
 mod deliveries;
 mod demo;
 mod dns;
@@ -93,6 +94,7 @@ enum Command {
     Cmd(cmd::Args),
     Config(config::Args),
     Import(import::Args),
+    Dashboards(dashboards::Args),
     Dns(dns::Args),
     Passwd(passwd::Args),
     Users(users::Args),
@@ -141,6 +143,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Cmd(args) => cmd::run(&args),
         Command::Config(args) => Ok(config::run(&args)),
         Command::Import(args) => import::run(&args),
+        Command::Dashboards(args) => dashboards::run(&args),
         Command::Dns(args) => dns::run(&args),
         Command::Passwd(args) => passwd::run(&args),
         Command::Users(args) => users::run(&args),

@@ -10,6 +10,7 @@ use super::access::{
     TokenHash, UserRecord, audit_hash, ordered,
 };
 use super::commit::{CommitError, int};
+use super::dashboards::{self, DashboardRecord};
 use super::events::{self, EventRecord, EventUid};
 use super::factors::{self, FactorsRecord};
 use super::{attempts, outbox};
@@ -122,6 +123,10 @@ pub enum Change {
         /// When last.
         last: Unix,
     },
+    /// A dashboard was made, changed, removed or restored.
+    Dashboard(DashboardRecord),
+    /// Dashboards that were removed before this are forgotten.
+    DashboardsForgotten(Unix),
     /// Somebody did something that must be traceable.
     Audit(AuditEntry),
     /// A message of the outbox went on: it is being sent, arrived, failed, was given up, folded into
@@ -197,6 +202,8 @@ pub(super) fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<()
         }
         Change::Audit(entry) => audit(transaction, entry),
         Change::Delivery(row) => outbox::advance(transaction, row),
+        Change::Dashboard(dashboard) => dashboards::put(transaction, dashboard),
+        Change::DashboardsForgotten(before) => dashboards::forget(transaction, *before),
         Change::Attempt(attempt) => attempts::insert(transaction, attempt),
     }
 }
@@ -286,6 +293,8 @@ fn user(t: &Transaction<'_>, change: &Change) -> Result<(), CommitError> {
             run(t, "DELETE FROM api_token WHERE name = ?1", [name.as_str()])?;
             run(t, "DELETE FROM user_role WHERE name = ?1", [name.as_str()])?;
             factors::forget(t, name)?;
+            // Another user of the same name must not find them.
+            run(t, "DELETE FROM dashboard WHERE owner = ?1", [name.as_str()])?;
             run(t, "DELETE FROM user WHERE name = ?1", [name.as_str()])
         }
         Change::Factors(record) => factors::replace(t, record),

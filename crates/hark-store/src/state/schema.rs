@@ -13,7 +13,7 @@ use super::OpenError;
 use crate::fault::Fault;
 
 /// Every migration, oldest first.
-pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11];
+pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12];
 
 /// The tables of the first version.
 ///
@@ -184,6 +184,14 @@ CREATE TABLE user_role (
 /// Events of one host in a time: for the lanes under its charts.
 const V11: &str = "
 CREATE INDEX event_host ON event (host, at);
+";
+
+/// Dashboards. Their numbers are in addresses that people send each other: none is used twice.
+const V12: &str = "
+CREATE TABLE dashboard (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, version INTEGER NOT NULL,
+  updated INTEGER NOT NULL, removed INTEGER, v INTEGER NOT NULL, body TEXT NOT NULL
+) STRICT;
 ";
 
 /// Brings the tables to the newest version and returns where the copy of the old file is, if one

@@ -50,6 +50,7 @@ use hark_web::{
 
 mod agents;
 mod factors;
+mod dashboards;
 mod hosts;
 mod incidents;
 mod telling;
@@ -78,6 +79,7 @@ pub(crate) struct Stored {
     pub(crate) enrolments: BTreeMap<TokenHash, EnrolmentRecord>,
     pub(crate) silences: BTreeMap<u64, Silence>,
     pub(crate) acks: BTreeMap<u64, Ack>,
+    pub(crate) dashboards: BTreeMap<u64, (hark_web::DashboardRecord, bool)>,
     pub(crate) causes: BTreeMap<u64, u64>,
     pub(crate) comments: Vec<(u64, String)>,
     pub(crate) audit: Vec<AuditLine>,

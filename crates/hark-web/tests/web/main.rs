@@ -8,6 +8,8 @@ mod auth;
 #[cfg(test)]
 mod charts;
 #[cfg(test)]
+mod dashboards;
+#[cfg(test)]
 mod event_stream;
 #[cfg(test)]
 mod fake;

@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 
 use hark_api::auth::Role;
+use hark_api::dashboards::{Content, Shared};
+use hark_model::UserName;
+use hark_web::Dashboards;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -19,6 +22,8 @@ enum Needs {
     User,
     /// A role on `db1`.
     Role(Role),
+    /// A dashboard that is shown to `owner` alone; to change it, being who made it.
+    Dashboard(bool),
     /// An administrator.
     Admin,
 }
@@ -343,6 +348,30 @@ fn table() -> Vec<Route> {
             }]})),
             Admin,
         ),
+        get("/api/0/dashboards", "/api/0/dashboards?q=data&limit=5", User),
+        post("/api/0/dashboards", "/api/0/dashboards", Some(json!({"title": "Mine"})), User),
+        // Root's: shown to the owner of db1, and to nobody else.
+        get("/api/0/dashboards/{id}", "/api/0/dashboards/1", Needs::Dashboard(false)),
+        route(
+            Method::PUT,
+            "/api/0/dashboards/{id}",
+            "/api/0/dashboards/1",
+            Some(json!({"version": 1, "content": {"title": "Changed"}})),
+            Needs::Dashboard(true),
+        ),
+        delete("/api/0/dashboards/{id}", "/api/0/dashboards/1", Needs::Dashboard(true)),
+        post(
+            "/api/0/dashboards/{id}/restore",
+            "/api/0/dashboards/2/restore",
+            None,
+            Needs::Dashboard(true),
+        ),
+        post(
+            "/api/0/dashboards/import",
+            "/api/0/dashboards/import",
+            Some(json!({"grafana": {"panels": []}})),
+            User,
+        ),
         get("/api/0/audit", "/api/0/audit?limit=10", Admin),
         get("/api/0/audit/check", "/api/0/audit/check", Admin),
         get("/api/0/stream", "/api/0/stream?sub=counts,problems&rows=1", User),
@@ -364,6 +393,14 @@ pub(crate) async fn prepared() -> Running {
     assert_eq!(root.post("/api/0/silences", silence).await.status, 200);
     assert_eq!(root.post("/api/0/incidents/1/ack", json!({"comment": "x"})).await.status, 200);
     assert_eq!(root.post("/api/0/enrol", json!({})).await.status, 200);
+    // Two dashboards, the second of which is removed.
+    let shared = Shared { users: vec!["owner".to_owned()], ..Shared::default() };
+    let content = Content { title: "Databases".to_owned(), shared, ..Content::default() };
+    let name = UserName::new("root").unwrap();
+    for _ in 0..2 {
+        running.fake.make_dashboard(&name, &content).unwrap();
+    }
+    running.fake.remove_dashboard(2).unwrap();
     running
 }
 
@@ -517,7 +554,9 @@ fn expected(route: &Route, user: &str, by_token: bool) -> u16 {
     match route.needs {
         Needs::Nothing | Needs::User => route.status,
         _ if user == "root" => route.status,
-        Needs::Admin => 403,
+        Needs::Dashboard(_) if user != "owner" => 404,
+        Needs::Admin | Needs::Dashboard(true) => 403,
+        Needs::Dashboard(false) => route.status,
         Needs::Role(least) => match has {
             None => 404,
             Some(role) if role >= least => route.status,

@@ -8,6 +8,7 @@ mod access;
 pub(super) mod actions;
 mod agents;
 mod by_mail;
+mod dashboards;
 mod deliveries;
 mod dyndns;
 mod events;
@@ -95,7 +96,7 @@ pub(crate) struct ServerBackend {
     recorder: Arc<Recorder>,
     tokens: Option<Tokens>,
     sparks: Mutex<Sparks>,
-    /// Held while an order gets its number.
+    /// Held while an order gets its number, and while a dashboard is changed.
     ordering: Mutex<()>,
     started: Unix,
 }

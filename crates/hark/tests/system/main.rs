@@ -14,6 +14,8 @@ mod commands;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod dashboards;
+#[cfg(test)]
 mod datagrams;
 #[cfg(test)]
 mod deliveries;
