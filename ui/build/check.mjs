@@ -79,10 +79,12 @@ for (const [name, value] of Object.entries(block(':root {'))) {
 
 // 5. Messages that nothing uses are not kept.
 const all = (await Promise.all((await sources(SRC)).filter((path) => !path.includes('/messages/')).map((path) => readFile(path, 'utf8')))).join('\n');
-const en = await readFile(join(SRC, 'messages/en.ts'), 'utf8');
+const texts = (await sources(join(SRC, 'messages'))).filter((path) => /messages\/en(\.ts$|\/)/.test(path));
 const starts = [...all.matchAll(/`([a-z]+(?:\.[a-z-]+)*\.)\$\{/g)].map((match) => match[1]);
-for (const [, key] of en.matchAll(/^ {2}'?([\w.-]+)'?: /gm)) {
-  if (!all.includes(`'${key}'`) && !starts.some((start) => key.startsWith(start))) problems.push(`messages/en.ts: nothing uses ${key}`);
+for (const path of texts) {
+  for (const [, key] of (await readFile(path, 'utf8')).matchAll(/^ {2}'?([\w.-]+)'?: /gm)) {
+    if (!all.includes(`'${key}'`) && !starts.some((start) => key.startsWith(start))) problems.push(`${relative(ROOT, path)}: nothing uses ${key}`);
+  }
 }
 
 for (const problem of problems) console.error(problem);

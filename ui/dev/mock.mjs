@@ -9,6 +9,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { dashboards } from './dashboards.mjs';
 
 const option = (name, otherwise) => {
   const at = process.argv.indexOf(`--${name}`);
@@ -410,6 +411,7 @@ function seriesOf(host, names, from, to, points) {
     at_unix_s: times,
     names,
     units: names.map((name) => METRICS.find((one) => pathOf(one) === name)?.[3] ?? ''),
+    kinds: names.map((name) => METRICS.find((one) => pathOf(one) === name)?.[4] ?? 'gauge'),
     min: names.map((name) => column(name, (values) => Math.min(...values))),
     avg: names.map((name) => column(name, (values) => values.reduce((a, b) => a + b, 0) / values.length)),
     max: names.map((name) => column(name, (values) => Math.max(...values))),
@@ -419,6 +421,19 @@ function seriesOf(host, names, from, to, points) {
       return [name, { warning: null, critical: incident?.limits.critical ?? null }];
     })),
   };
+}
+/** Events of the host in trouble: log lines, a boot, and who used most. */
+function happenedOf(q) {
+  const say = (age, kind, severity, text, count = 1) => ({ uid: hash(`${age}${text}`).toString(16).padStart(32, '0'), host: 'db-03.fra', at_unix_s: START - age, kind, severity, text, tags: [], data: null, count, hops: ['mock'] });
+  const all = [
+    say(600, 'log', 'warning', 'postgresql.log: could not write to file "pg_wal/xlogtemp.31": No space left on device', 14),
+    say(2200, 'log', 'critical', 'postgresql.log: PANIC: could not write to log file'),
+    say(2280, 'busy', 'info', 'processors are used by 91 %, most by 212 % /usr/lib/postgresql/16/bin/postgres -D /var/lib/postgresql, autovacuum (pid 812, user 105, postgresql.service), 64 % /usr/bin/rsync -a --delete /srv /backup (pid 4410, user 0, backup.service), 3 % hark agent (pid 700, user 0)'),
+    say(5400, 'message', 'info', 'extended the volume by 20 GiB'),
+    say(14_100, 'boot', 'info', 'booted after 13 min'),
+  ];
+  const topics = (q.get('topics') ?? '').split(',').filter(Boolean);
+  return all.filter((one) => one.host === q.get('host') && one.at_unix_s >= Number(q.get('from')) && one.at_unix_s < Number(q.get('to')) && (topics.length === 0 || topics.includes(one.kind)));
 }
 const CHECKS = [
   ['disk_monitor./var/lib/postgresql.percent', 'percent', 'above 95, clears at 90'],
@@ -595,6 +610,8 @@ function logIn(answer, extra) {
   json(answer, extra, 200, { 'set-cookie': `hark=${id}; HttpOnly; SameSite=Lax; Path=/` });
 }
 
+const boards = dashboards(USER.name, () => at(now()));
+
 async function api(request, answer, url) {
   const path = url.pathname.slice('/api/0'.length);
   const method = request.method ?? 'GET';
@@ -642,6 +659,8 @@ async function api(request, answer, url) {
     answer.writeHead(204);
     return answer.end();
   }
+  const board = boards(method, path, data);
+  if (board) return board[0] === 204 ? (answer.writeHead(204), answer.end()) : board[0] >= 400 ? problem(answer, board[0], board[1].title, board[1].detail, board[1]) : json(answer, board[1], board[0]);
   if (path === '/overview') return json(answer, overview());
   if (path === '/fleet') {
     const etag = `"${version}"`;
@@ -664,7 +683,7 @@ async function api(request, answer, url) {
     if (!String(data.reason ?? '').trim()) return problem(answer, 422, 'Not accepted', 'a field is wrong', { errors: [{ field: 'reason', detail: 'say why, in a few words' }] });
     return json(answer, give(host, action, data.reason));
   }
-  const hostMatch = /^\/hosts\/([^/]+)(?:\/(\w+))?$/.exec(path);
+  const hostMatch = /^\/hosts\/([^/]+)(?:\/([\w.]+))?$/.exec(path);
   if (hostMatch) {
     const host = byName.get(decodeURIComponent(hostMatch[1]));
     if (!host) return problem(answer, 404, 'No such host', 'no host has this name');
@@ -680,9 +699,20 @@ async function api(request, answer, url) {
     if (!hostMatch[2]) return json(answer, hostOf(host));
     if (hostMatch[2] === 'metrics') return json(answer, { items: metricsOf(host) });
     if (hostMatch[2] === 'series') return json(answer, seriesOf(host.name, (q.get('names') ?? '').split(','), from, to, Number(q.get('points') ?? 600)));
+    if (hostMatch[2] === 'series.csv') {
+      const found = seriesOf(host.name, (q.get('names') ?? '').split(','), from, to, Number(q.get('points') ?? 600));
+      answer.writeHead(200, { 'content-type': 'text/csv; charset=utf-8; header=present', 'content-disposition': `attachment; filename="${host.name}.csv"` });
+      return answer.end([`time,unix_s,${found.names.join(',')}`, ...found.at_unix_s.map((time, row) => [at(time), time, ...found.avg.map((column) => column[row] ?? '')].join(','))].join('\r\n'));
+    }
     if (hostMatch[2] === 'lanes') return json(answer, { lanes: lanesOf(host, from, to) });
     if (hostMatch[2] === 'events') return json(answer, { items: events.filter((one) => one.host === host.name), next: null });
   }
+  if (path === '/series') {
+    const wanted = q.get('tag') ? hosts.filter((one) => one.tags.includes(q.get('tag'))).map((one) => one.name) : (q.get('hosts') ?? '').split(',').filter((name) => byName.has(name));
+    const shown = wanted.slice(0, 10);
+    return json(answer, { items: shown.map((host) => ({ host, series: seriesOf(host, (q.get('names') ?? '').split(','), Number(q.get('from')), Number(q.get('to')), Number(q.get('points') ?? 600)) })), more: wanted.length - shown.length });
+  }
+  if (path === '/happened') return json(answer, { items: happenedOf(q), next: null });
   if (path === '/incidents') {
     const view = q.get('view') ?? 'open';
     const sev = q.get('sev');

@@ -10,6 +10,8 @@ export type PageName =
   | 'notifications'
   | 'agents'
   | 'journal'
+  | 'dashboards'
+  | 'dashboard'
   | 'settings'
   | 'users'
   | 'more'
@@ -28,6 +30,7 @@ const FIXED: Record<string, PageName> = {
   '/notifications': 'notifications',
   '/agents': 'agents',
   '/journal': 'journal',
+  '/dashboards': 'dashboards',
   '/settings': 'settings',
   '/users': 'users',
   '/more': 'more',
@@ -56,5 +59,7 @@ export function route(path: string): Found {
   if (host?.[1]) return { name: 'host', params: { name: decoded(host[1]) } };
   const incident = /^\/incidents\/(\d+)$/.exec(clean);
   if (incident?.[1]) return { name: 'incidents', params: { id: incident[1] } };
+  const dashboard = /^\/dashboards\/(\d+)$/.exec(clean);
+  if (dashboard?.[1]) return { name: 'dashboard', params: { id: dashboard[1] } };
   return { name: 'missing', params: {} };
 }

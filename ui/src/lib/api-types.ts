@@ -300,11 +300,80 @@ export interface Series {
   at_unix_s: number[];
   names: string[];
   units: string[];
+  kinds: ('gauge' | 'counter')[];
   min: Column[];
   avg: Column[];
   max: Column[];
   incidents: Band[];
   limits: Record<string, Limits>;
+}
+
+/** Series of one of several hosts. */
+export interface HostSeries {
+  host: string;
+  series: Series;
+}
+
+/** The same series of several hosts; `more` have the tag and are not among them. */
+export interface Across {
+  items: HostSeries[];
+  more: number;
+}
+
+/** A thing that happened on a host. */
+export interface Happened {
+  uid: string;
+  host: string;
+  at_unix_s: number;
+  kind: string;
+  severity: Severity;
+  text: string;
+  tags: string[];
+  count: number;
+}
+
+/** A panel of a dashboard. */
+export interface Panel {
+  kind: 'chart' | 'value' | 'states' | 'incidents' | 'text';
+  title: string;
+  width: number;
+  height: number;
+  hosts: string[];
+  tag: string | null;
+  metrics: string[];
+  compare: string | null;
+  text: string;
+}
+
+/** What a dashboard shows. */
+export interface DashboardContent {
+  title: string;
+  description: string;
+  shared: { everyone: boolean; users: string[] };
+  range: string;
+  variables: { host: string | null; tag: string | null };
+  panels: Panel[];
+}
+
+export interface Dashboard {
+  id: number;
+  version: number;
+  owner: string;
+  updated_at: string;
+  may_change: boolean;
+  content: DashboardContent;
+}
+
+export interface DashboardRow {
+  id: number;
+  version: number;
+  title: string;
+  description: string;
+  owner: string;
+  shared: DashboardContent['shared'];
+  panels: number;
+  updated_at: string;
+  may_change: boolean;
 }
 
 export interface Lane {

@@ -10,8 +10,8 @@ const CLOSE = 20;
 export function bounds(columns: Columns, unit: string, limits: Limits | null, by: number): [number, number] {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
-  for (const column of columns.min) for (const value of column) if (value !== null && value < low) low = value;
-  for (const column of columns.max) for (const value of column) if (value !== null && value > high) high = value;
+  for (const column of columns.min) for (const value of column) if (value !== null && value !== undefined && value < low) low = value;
+  for (const column of columns.max) for (const value of column) if (value !== null && value !== undefined && value > high) high = value;
   if (!Number.isFinite(low)) return [0, unit === 'percent' ? 100 : 1];
   const limit = limits?.critical ?? limits?.warning ?? null;
   if (unit === 'percent') {

@@ -113,7 +113,8 @@ export function single(metric: Metric): ChartPlan {
 /** Several paths in one parameter: a comma inside a path is written `%2C` before the whole is encoded. */
 export const namesOf = (paths: readonly string[]): string => paths.map((path) => path.replaceAll(',', '%2C')).join(',');
 
-type Column = readonly (number | null)[];
+/** `null` is a gap; `undefined` stands at times of others, across which a line goes on. */
+type Column = readonly (number | null | undefined)[];
 
 /**
  * Turns live samples of counters into change per second, as the server does for what is stored. The first sample of a
@@ -142,9 +143,9 @@ export class LiveRates {
 /** Columns of a chart: times, then for each line average, lowest and highest. */
 export interface Columns {
   at: number[];
-  avg: (number | null)[][];
-  min: (number | null)[][];
-  max: (number | null)[][];
+  avg: (number | null | undefined)[][];
+  min: (number | null | undefined)[][];
+  max: (number | null | undefined)[][];
   /** Whether a point is more than one sample, so that a band says something. */
   banded: boolean;
 }
@@ -224,8 +225,13 @@ const apart = (at: readonly number[]): number[] => at.slice(1).map((time, index)
 
 /** Places of values that have no neighbour to draw a line to: they are shown as points. */
 export function lonely(values: Column): number[] {
-  const there = (index: number): boolean => values[index] !== null && values[index] !== undefined;
-  return [...values.keys()].filter((index) => there(index) && !there(index - 1) && !there(index + 1));
+  // Times of others are passed over: what counts is the next place at which this line has a value or a gap.
+  const beside = (from: number, by: -1 | 1): boolean => {
+    let index = from + by;
+    while (values[index] === undefined && index >= 0 && index < values.length) index += by;
+    return values[index] !== null && values[index] !== undefined;
+  };
+  return [...values.keys()].filter((index) => values[index] !== null && values[index] !== undefined && !beside(index, -1) && !beside(index, 1));
 }
 
 /**

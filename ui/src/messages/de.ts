@@ -1,10 +1,14 @@
 // Alle Texte der Seite auf Deutsch; dieselben Namen und Werte wie in `en.ts`, was ein Test prüft.
 import { account } from './de/account.ts';
+import { charts } from './de/charts.ts';
+import { dashboards } from './de/dashboards.ts';
 import { users } from './de/users.ts';
 import type { Messages } from './index.ts';
 
 export const de: Messages = {
   ...account,
+  ...charts,
+  ...dashboards,
   ...users,
   'title.overview': 'Übersicht',
   'title.hosts': 'Hosts',

@@ -1,9 +1,13 @@
 // Every text of the page, in English. Plain words, sentence case: what happened, then what to do. ICU plurals.
 import { account } from './en/account.ts';
+import { charts } from './en/charts.ts';
+import { dashboards } from './en/dashboards.ts';
 import { users } from './en/users.ts';
 
 export const en = {
   ...account,
+  ...charts,
+  ...dashboards,
   ...users,
   'title.overview': 'Overview',
   'title.hosts': 'Hosts',

@@ -1,5 +1,10 @@
 // A browser that keeps account of what goes wrong: any error on the console, any refused resource, any fault of a script.
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { chromium } from 'playwright-core';
+
+const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
 
 const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
@@ -9,8 +14,8 @@ export const PHONE = { width: 390, height: 844 };
 
 export const launch = () => chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
 
-/** What a browser writes about answers that a test asks for: nobody is signed in yet, no such host. */
-const EXPECTED = /Failed to load resource: the server responded with a status of (401|404|422|429)/;
+/** What a browser writes about answers that a test asks for: nobody is signed in yet, no such host, somebody was faster. */
+const EXPECTED = /Failed to load resource: the server responded with a status of (401|404|409|422|429)/;
 
 /** A fresh profile. `faults` fills with everything that should not have happened. */
 export async function open(browser, { theme = 'light', viewport = DESK, base, bypassCSP = false, touch = false } = {}) {
@@ -60,4 +65,11 @@ export async function names(page) {
     const overview = await get('/overview');
     return { host: overview.problems[0]?.host ?? fleet.name[0] ?? null, incident: overview.problems.find((one) => one.ack === null && one.silenced_until_unix_s === null)?.incident ?? null, hosts: fleet.name.length };
   });
+}
+
+/** What axe has to say of a page, which must let it in (`bypassCSP`). */
+export async function audit(page, name, found) {
+  await page.evaluate(AXE);
+  const result = await page.evaluate((tags) => window.axe.run(document, { runOnly: { type: 'tag', values: tags }, resultTypes: ['violations'] }), TAGS);
+  for (const one of result.violations) found.push(`${name}: ${one.id}: ${one.nodes.length} × ${one.nodes[0].html.slice(0, 160)} ${(one.nodes[0].failureSummary ?? '').split('\n').slice(1, 2).join('').trim()}`);
 }

@@ -1,12 +1,8 @@
 // What can be measured about how the page looks: axe on every page, no sideways scroll at any width, no shift, few nodes.
 // With HARK_SHOTS=<folder> the pictures are kept for people.
-import { mkdir, readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DESK, names, open, PHONE, settled, signIn, THEMES } from './browser.mjs';
-
-const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+import { audit, DESK, names, open, PHONE, settled, signIn, THEMES } from './browser.mjs';
 
 const paths = (known) => [
   ['overview', '/'],
@@ -27,12 +23,6 @@ const paths = (known) => [
   ['more', '/more'],
   ['missing', '/nothing-here'],
 ];
-
-async function audit(page, name, found) {
-  await page.evaluate(AXE);
-  const result = await page.evaluate((tags) => window.axe.run(document, { runOnly: { type: 'tag', values: tags }, resultTypes: ['violations'] }), TAGS);
-  for (const one of result.violations) found.push(`${name}: ${one.id}: ${one.nodes.length} × ${one.nodes[0].html.slice(0, 160)} ${(one.nodes[0].failureSummary ?? '').split('\n').slice(1, 2).join('').trim()}`);
-}
 
 /** What axe finds on a page as it is now. */
 export async function violations(page, name) {

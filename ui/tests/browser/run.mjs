@@ -7,7 +7,9 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { actions } from './actions.mjs';
 import { launch } from './browser.mjs';
+import { charts, moments } from './charts.mjs';
 import { checks } from './checks.mjs';
+import { boards, dashboards } from './dashboards.mjs';
 import { factors } from './factors.mjs';
 import { journey, phone } from './journey.mjs';
 import { keyboard } from './keys.mjs';
@@ -45,9 +47,9 @@ class Server {
   }
 }
 
-const ALL = { journey, phone, keyboard, actions, checks, telling, reflow, weight, axe, polling, expiry, reconnect };
+const ALL = { journey, phone, keyboard, actions, checks, charts, moments, dashboards, boards, telling, reflow, weight, axe, polling, expiry, reconnect };
 /** These need a server that can be treated badly, or hosts and receivers that are as they expect. */
-const OWN = new Set(['reconnect', 'actions', 'checks', 'telling']);
+const OWN = new Set(['reconnect', 'actions', 'checks', 'moments', 'boards', 'telling']);
 
 /** These need what the stand-in does not do. */
 const REAL = { factors };

@@ -17,6 +17,7 @@ const series = (at: number[], values: (number | null)[]): Series => ({
   at_unix_s: at,
   names: ['a'],
   units: [''],
+  kinds: ['gauge'],
   min: [values],
   avg: [values],
   max: [values],

@@ -8,10 +8,11 @@ use crate::support::server::Start;
 use crate::support::{PASSWORD, folder};
 
 /// How long the browser may take for all journeys.
-const LIMIT: Duration = Duration::from_secs(150);
+const LIMIT: Duration = Duration::from_secs(200);
 
 /// The journeys that need no stand-in for the server. The first one makes the administrator.
-const JOURNEYS: [&str; 5] = ["journey", "phone", "keyboard", "reflow", "factors"];
+const JOURNEYS: [&str; 7] =
+    ["journey", "phone", "keyboard", "charts", "dashboards", "reflow", "factors"];
 
 #[test]
 fn the_page_works_in_a_browser_from_the_setup_link_on() {

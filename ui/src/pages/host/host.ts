@@ -1,6 +1,7 @@
 // What the parts of a host's page share: its tabs and ranges, and how its checks are ordered and written.
 import type { Check, SiteSays } from '../../lib/api-types.ts';
 import { NOTHING, quantity, say, visible } from '../../lib/format.ts';
+import type { Shift } from '../../lib/layers.ts';
 import { ofStatus, rank, type State } from '../../lib/state.ts';
 import { t } from '../../messages/index.ts';
 
@@ -33,3 +34,6 @@ export const bySite = (sites: SiteSays[]): (SiteSays & { state: State })[] =>
 
 /** A sentence ends with a full stop, whoever wrote it. */
 export const sentence = (text: string): string => (/[.!?…]$/.test(text) ? say(text) : `${say(text)}.`);
+
+/** The name of a line of an earlier time. */
+export const earlier = (label: string, shift: Shift): string => t('beside.line', { name: label, shift: t(`beside.shift.${shift}`) });
