@@ -49,12 +49,9 @@ use hark_model::{RotaName, Severity};
 use hark_model::{Secret, SilenceId, Tag, Unix, UserName};
 
 pub use dashboards::{DashboardRecord, Dashboards};
+pub use factors::{FactorStore, Factors, PasskeyRecord, Totp};
 
 use crate::agent::{AgentClaim, AgentProof, Batch};
-
-mod factors;
-
-pub use factors::{FactorStore, Factors, PasskeyRecord, Totp};
 
 /// The SHA-256 of a token: what is stored instead of it.
 pub type TokenHash = [u8; 32];

@@ -49,8 +49,8 @@ use hark_web::{
 };
 
 mod agents;
-mod factors;
 mod dashboards;
+mod factors;
 mod hosts;
 mod incidents;
 mod telling;
