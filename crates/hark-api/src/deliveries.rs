@@ -56,7 +56,7 @@ pub struct Delivery {
     pub state: DeliveryState,
     /// How many times it was tried.
     pub attempts: u32,
-    /// When it is tried next.
+    /// When it is tried next, not before its receiver is if that is failing; null if that is not known.
     #[schema(required = true)]
     pub next_try_at: Option<Timestamp>,
     /// What the receiver or the network said last; empty if nothing.
@@ -149,6 +149,9 @@ pub struct ExchangeHeader {
 pub struct Retried {
     /// Whether it is being tried already.
     pub under_way: bool,
+    /// Whether another message is on its way to the receiver, behind which this one is the next.
+    #[serde(default)]
+    pub next: bool,
 }
 
 /// Where a message stands.

@@ -36,6 +36,13 @@ pub struct Receiver {
 pub struct TestSent {
     /// The message.
     pub delivery: u64,
+    /// Why the receiver has been failing, if it is; the message is tried all the same.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub failing: Option<String>,
+    /// Whether another message is on its way to the receiver, behind which this one is the next.
+    #[serde(default)]
+    pub next: bool,
 }
 
 /// A route.

@@ -224,13 +224,6 @@ impl Breaker {
         }
     }
 
-    /// Lets the next trial of a failing receiver go at once.
-    pub fn allow_trial(&mut self, now: Mono) {
-        if let Some(at) = &mut self.trial_at {
-            *at = now;
-        }
-    }
-
     /// Takes note of a success.
     pub fn succeeded(&mut self) -> Change {
         let was_open = self.is_open();
@@ -331,12 +324,23 @@ const HANDED: &str = "/for/";
 /// Returns the message that `to` gets because the receiver of `notification` does not get it. Its
 /// key is made from the original's, so that a second hand-over is the same row.
 pub fn hand_over(notification: &Notification, to: &ReceiverName) -> Notification {
+    let from = &notification.receiver;
+    stand_in(notification, to, format!("Sent here because the receiver {from} is failing."))
+}
+
+/// As [`hand_over`], where the receiver of `notification` gets it: `to` was told in its place of what this follows.
+pub fn follow_up(notification: &Notification, to: &ReceiverName) -> Notification {
+    let from = &notification.receiver;
+    let note = format!("Sent here as what came before it was: the receiver {from} failed then.");
+    stand_in(notification, to, note)
+}
+
+fn stand_in(notification: &Notification, to: &ReceiverName, note: String) -> Notification {
     let mut handed = notification.clone();
     handed.key = format!("{}{HANDED}{}", notification.key, notification.receiver);
     handed.receiver = to.clone();
     // Another service calls it something else.
     handed.reference = None;
-    let note = format!("Sent here because the receiver {} is failing.", notification.receiver);
     handed.detail = match handed.detail.as_str() {
         "" => note,
         detail => format!("{detail}\n\n{note}"),

@@ -11,21 +11,23 @@
 //! - What a receiver's service calls a message ([`Attempt::reference`]) stands in the row once it is sent,
 //!   and goes with each later message of that incident to that receiver: it can answer, edit or close.
 //! - Critical messages that wait too long, or for a failing receiver, or were refused for good, also
-//!   go to its fallback; so does what follows about the same incident, so that nobody who was told of
-//!   a problem is left without its end.
+//!   go to its fallback, unless it is told the same itself; so does what follows about the same
+//!   incident, so that nobody who was told of a problem is left without its end.
+//! - What somebody waits for, a test or a message that is to be tried now, goes before all others, also to
+//!   a receiver that is failing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use hark_model::record::{DeliveryId, DeliveryRecord, DeliveryState, IncidentId};
+use hark_model::record::{DeliveryId, DeliveryRecord, DeliveryState};
 use hark_model::{Mono, Notification, Now, Reason, ReceiverName, Unix};
 
-use self::references::References;
-use crate::delivery::{
-    Breaker, Chance, Change, Policy, Tried, collapse, decide, due, hand_over, handed_from,
-    is_settled, is_urgent, was_tried_by,
-};
+use self::own::Own;
+use self::queue::{Queue, is_end};
+use crate::delivery::{Chance, Change, Policy, Tried, decide, handed_from, is_settled};
 
+mod own;
+mod queue;
 mod references;
 
 pub use references::MAX_REFERENCE;
@@ -84,6 +86,8 @@ pub struct Attempt {
 pub enum Hurried {
     /// It is due now.
     Due,
+    /// It is the next one: another message is on its way to the receiver.
+    Next,
     /// It is on its way already.
     UnderWay,
     /// Nothing of that number waits.
@@ -99,33 +103,18 @@ pub struct Waiting {
     pub oldest: Option<Unix>,
     /// Whether the receiver is failing.
     pub is_failing: bool,
+    /// When it is tried next, if it is.
+    pub trial_at: Option<Mono>,
+    /// How many of them are on their way.
+    pub under_way: usize,
 }
-
-/// How often at least the machine wants to be looked at while something waits, so that a jump of
-/// the wall clock cannot hold messages back for long.
-const LOOK: Duration = Duration::from_secs(30);
 
 /// All messages that are not settled, by receiver.
 #[derive(Debug)]
 pub struct Outbox {
     policy: Policy,
     queues: BTreeMap<ReceiverName, Queue>,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    fallback: Option<ReceiverName>,
-    waiting: BTreeMap<DeliveryId, DeliveryRecord>,
-    /// What is on its way, and when its lease ends.
-    in_flight: BTreeMap<DeliveryId, Mono>,
-    breaker: Breaker,
-    /// Rows that the fallback got as well.
-    handed: BTreeSet<DeliveryId>,
-    /// Incidents of which the fallback was told something that has not ended.
-    followed: BTreeSet<IncidentId>,
-    /// Rows whose receiver asked for a time: these do not go early when it works again.
-    asked: BTreeSet<DeliveryId>,
-    references: References,
+    own: Own,
 }
 
 impl Outbox {
@@ -134,7 +123,7 @@ impl Outbox {
         receivers: impl IntoIterator<Item = (ReceiverName, Option<ReceiverName>)>,
         policy: Policy,
     ) -> Self {
-        let mut outbox = Self { policy, queues: BTreeMap::new() };
+        let mut outbox = Self { policy, queues: BTreeMap::new(), own: Own::default() };
         outbox.configure(receivers, &mut Vec::new(), Unix::default());
         outbox
     }
@@ -152,6 +141,10 @@ impl Outbox {
             queue.fallback = fallback;
             self.queues.insert(name, queue);
         }
+        let names: BTreeSet<ReceiverName> = self.queues.keys().cloned().collect();
+        for queue in self.queues.values_mut() {
+            queue.followed.retain(|_, told| names.contains(told));
+        }
         for (receiver, queue) in old {
             if queue.breaker.is_open() {
                 orders.push(Order::Failing { receiver, problem: None });
@@ -164,6 +157,7 @@ impl Outbox {
     /// once it was committed. A lease found at start has ended with the process that held it.
     pub fn add(&mut self, mut row: DeliveryRecord, orders: &mut Vec<Order>, now: Unix) {
         self.note_hand_over(&row);
+        self.own.note(&row);
         if let DeliveryState::Sent { .. } = row.state
             && let Some(queue) = self.queues.get_mut(&row.notification.receiver)
         {
@@ -187,6 +181,9 @@ impl Outbox {
         if matches!(row.state, DeliveryState::Leased { .. }) {
             row.state = DeliveryState::Queued;
         }
+        if row.notification.reason == Reason::Test && row.attempts == 0 {
+            queue.hurried.insert(row.notification.id);
+        }
         queue.waiting.insert(row.notification.id, row);
     }
 
@@ -201,7 +198,7 @@ impl Outbox {
             if is_end(n) {
                 queue.followed.remove(&incident);
             } else {
-                queue.followed.insert(incident);
+                queue.followed.insert(incident, n.receiver.clone());
             }
         }
     }
@@ -219,7 +216,7 @@ impl Outbox {
         }
         for queue in self.queues.values_mut() {
             queue.fold(now.unix, orders);
-            queue.hand_over_due(now.unix, &self.policy, orders);
+            queue.hand_over_due(now.unix, &self.policy, &self.own, orders);
             queue.start_due(now, &self.policy, orders);
         }
     }
@@ -248,7 +245,7 @@ impl Outbox {
             }
             queue.references.note(&next.notification);
         }
-        orders.push(match queue.finish(&next, tried) {
+        orders.push(match queue.finish(&next, tried, &self.own) {
             Some(stand_in) => Order::SettledFor { settled: next, stand_in: Box::new(stand_in) },
             None => Order::Settled(next),
         });
@@ -269,8 +266,8 @@ impl Outbox {
         orders.push(Order::Failing { receiver: receiver.clone(), problem });
     }
 
-    /// Makes a message due because somebody asked for it, whatever its receiver asked for and whether or
-    /// not it is failing. The next [`Outbox::step`] starts it, as soon as there is room.
+    /// Makes a message the next one because somebody asked for it, whatever its receiver asked for and whether
+    /// or not it is failing. The next [`Outbox::step`] starts it, if no other is on its way there.
     pub fn hurry(&mut self, delivery: DeliveryId, now: Now) -> Hurried {
         let Some(queue) =
             self.queues.values_mut().find(|queue| queue.waiting.contains_key(&delivery))
@@ -286,8 +283,8 @@ impl Outbox {
             row.state = DeliveryState::Retry { at: now.unix };
         }
         queue.asked.remove(&delivery);
-        queue.breaker.allow_trial(now.mono);
-        Hurried::Due
+        queue.hurried.insert(delivery);
+        if queue.in_flight.is_empty() { Hurried::Due } else { Hurried::Next }
     }
 
     /// Returns what waits for each receiver.
@@ -295,7 +292,8 @@ impl Outbox {
         self.queues.iter().map(|(name, queue)| {
             let oldest = queue.waiting.first_key_value().map(|(_, row)| row.notification.at);
             let (messages, is_failing) = (queue.waiting.len(), queue.breaker.is_open());
-            (name, Waiting { messages, oldest, is_failing })
+            let (trial_at, under_way) = (queue.breaker.trial_at(), queue.in_flight.len());
+            (name, Waiting { messages, oldest, is_failing, trial_at, under_way })
         })
     }
 
@@ -316,184 +314,10 @@ impl Outbox {
     }
 }
 
-/// Returns true if nothing follows this message about its incident.
-fn is_end(n: &Notification) -> bool {
-    matches!(n.reason, Reason::Recovery | Reason::Merged | Reason::Removed)
-        || (n.reason == Reason::FlapEnd && n.status == hark_model::Status::Ok)
-}
-
-/// Returns true for what is kept back for its receiver's hours: no failure of anything makes it due.
-fn is_kept(row: &DeliveryRecord, now: Unix) -> bool {
-    row.attempts == 0 && matches!(row.state, DeliveryState::Retry { at } if at > now)
-}
-
 fn gone(mut row: DeliveryRecord, now: Unix) -> DeliveryRecord {
     row.state = DeliveryState::Dead { at: now };
     "this receiver is no longer configured".clone_into(&mut row.last_error);
     row
-}
-
-impl Queue {
-    /// Folds what waits for the same incident. A message on its way is left alone, and what waits
-    /// behind it is folded among itself.
-    fn fold(&mut self, now: Unix, orders: &mut Vec<Order>) {
-        let mut by_incident: BTreeMap<IncidentId, Vec<&DeliveryRecord>> = BTreeMap::new();
-        for (id, row) in &self.waiting {
-            if let Some(incident) = row.notification.incident
-                && !self.in_flight.contains_key(id)
-            {
-                by_incident.entry(incident).or_default().push(row);
-            }
-        }
-        let folded: Vec<_> =
-            by_incident.values().filter_map(|waiting| collapse(waiting, now)).collect();
-        for fold in folded {
-            let mut rows = fold.superseded;
-            for row in &rows {
-                self.waiting.remove(&row.notification.id);
-                self.handed.remove(&row.notification.id);
-                self.asked.remove(&row.notification.id);
-            }
-            self.waiting.insert(fold.newest.notification.id, fold.newest.clone());
-            rows.push(fold.newest);
-            orders.push(Order::Folded(rows));
-        }
-    }
-
-    fn hand_over_due(&mut self, now: Unix, policy: &Policy, orders: &mut Vec<Order>) {
-        let Some(fallback) = self.fallback.clone() else { return };
-        let is_open = self.breaker.is_open();
-        let mut handed = Vec::new();
-        for (id, row) in &self.waiting {
-            let n = &row.notification;
-            if is_kept(row, now) {
-                continue;
-            }
-            let is_late = is_open || now.since(n.at) >= policy.fallback_after;
-            let is_followed = n.incident.is_some_and(|i| self.followed.contains(&i));
-            // What follows goes to the fallback even if our own receiver works again by now.
-            if (is_followed || (is_late && is_urgent(n))) && !self.handed.contains(id) {
-                handed.push((*id, n.clone()));
-            }
-        }
-        for (id, n) in handed {
-            orders.extend(self.give(&n, &fallback).map(Order::HandOver));
-            self.handed.insert(id);
-        }
-    }
-
-    /// Returns what stands in for `n` at the fallback; `None` if the fallback has failed with it already.
-    fn give(&mut self, n: &Notification, fallback: &ReceiverName) -> Option<Notification> {
-        if was_tried_by(n, fallback) {
-            return None;
-        }
-        if let Some(incident) = n.incident {
-            if is_end(n) {
-                self.followed.remove(&incident);
-            } else {
-                self.followed.insert(incident);
-            }
-        }
-        Some(hand_over(n, fallback))
-    }
-
-    fn start_due(&mut self, now: Now, policy: &Policy, orders: &mut Vec<Order>) {
-        let mut room = self.breaker.room(now.mono, self.in_flight.len(), policy.in_flight);
-        if room == 0 {
-            return;
-        }
-        let mut busy = self.busy();
-        for (id, row) in &mut self.waiting {
-            if self.in_flight.contains_key(id) {
-                continue;
-            }
-            // The oldest unsent message of an incident holds its place even while it is not due.
-            let is_first = row.notification.incident.is_none_or(|incident| busy.insert(incident));
-            let is_due =
-                due(&row.state, row.attempts, now.unix, policy).is_some_and(|at| at <= now.unix);
-            if !is_first || !is_due {
-                continue;
-            }
-            row.state = DeliveryState::Leased { until: now.unix + policy.lease };
-            if let Some(reference) = self.references.of(&row.notification) {
-                row.notification.reference = Some(reference.clone());
-            }
-            self.in_flight.insert(*id, now.mono + policy.lease);
-            self.asked.remove(id);
-            orders.push(Order::Send(row.clone()));
-            room -= 1;
-            if room == 0 {
-                return;
-            }
-        }
-    }
-
-    /// Returns the incidents of the messages that are on their way.
-    fn busy(&self) -> BTreeSet<IncidentId> {
-        let rows = self.in_flight.keys().filter_map(|id| self.waiting.get(id));
-        rows.filter_map(|row| row.notification.incident).collect()
-    }
-
-    /// Takes a row's new state after a try, and returns its stand-in: a critical message that is
-    /// refused for good goes to the fallback at once.
-    fn finish(&mut self, next: &DeliveryRecord, tried: &Tried) -> Option<Notification> {
-        let n = &next.notification;
-        if !is_settled(&next.state) {
-            if matches!(tried, Tried::Failed { retry_after: Some(_), .. }) {
-                self.asked.insert(n.id);
-            }
-            self.waiting.insert(n.id, next.clone());
-            return None;
-        }
-        let was_handed = self.handed.remove(&n.id);
-        self.waiting.remove(&n.id);
-        let is_followed = n.incident.is_some_and(|i| self.followed.contains(&i));
-        let is_dead = matches!(next.state, DeliveryState::Dead { .. });
-        let fallback = self.fallback.clone()?;
-        let wanted = !was_handed && ((is_dead && is_urgent(n)) || is_followed);
-        wanted.then(|| self.give(n, &fallback)).flatten()
-    }
-
-    /// Makes everything due that only waits because of earlier failures.
-    fn hurry(&mut self, now: Unix) {
-        for (id, row) in &mut self.waiting {
-            let waits = matches!(row.state, DeliveryState::Retry { .. }) && row.attempts > 0;
-            if waits && !self.asked.contains(id) {
-                row.state = DeliveryState::Retry { at: now };
-            }
-        }
-    }
-
-    fn sleep(&self, now: Now, policy: &Policy) -> Option<Duration> {
-        if self.waiting.is_empty() {
-            return None;
-        }
-        let mut sleep = LOOK;
-        let may_start = match self.breaker.trial_at() {
-            Some(at) if at > now.mono => {
-                sleep = sleep.min(at.since(now.mono));
-                false
-            }
-            Some(_) => self.in_flight.is_empty(),
-            None => self.in_flight.len() < policy.in_flight,
-        };
-        let mut busy = self.busy();
-        for (id, row) in &self.waiting {
-            let n = &row.notification;
-            // What waits behind another message of its incident is woken by the end of that.
-            if may_start
-                && !self.in_flight.contains_key(id)
-                && n.incident.is_none_or(|incident| busy.insert(incident))
-                && let Some(at) = due(&row.state, row.attempts, now.unix, policy)
-            {
-                sleep = sleep.min(at.since(now.unix));
-            }
-            if self.fallback.is_some() && is_urgent(n) && !self.handed.contains(id) {
-                sleep = sleep.min((n.at + policy.fallback_after).since(now.unix));
-            }
-        }
-        Some(sleep)
-    }
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ use hark_api::live::{HostChange, Rows};
 use hark_api::overview::{Counts, Overview, Problem};
 use hark_api::problem::FieldError;
 use hark_api::pushes::Push;
-use hark_api::receivers::{Receiver, Route};
+use hark_api::receivers::{Receiver, Route, TestSent};
 use hark_api::reports::{AgentNews, GivenConfiguration, GivenOrder, ReportStored};
 use hark_api::route_test::{Rota, RouteTestLine};
 use hark_api::series::{Lanes, Metrics, Series};
@@ -475,7 +475,7 @@ pub trait Backend: Dashboards + FactorStore + Send + Sync + fmt::Debug + 'static
     /// Looks at a check of a host as soon as there is room, or at all that the server runs for it.
     fn look_now(&self, host: &HostName, check: Option<&CheckName>) -> Answer<Looking>;
     /// Puts a test message into the outbox.
-    fn test_receiver(&self, receiver: &ReceiverName, by: &UserName) -> Answer<DeliveryId>;
+    fn test_receiver(&self, receiver: &ReceiverName, by: &UserName) -> Answer<TestSent>;
 
     // People who handle incidents from outside the page.
 

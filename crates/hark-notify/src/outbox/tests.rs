@@ -1,8 +1,11 @@
+use hark_model::record::IncidentId;
 use hark_model::time::Mono;
 use hark_model::{Severity, Status};
 use proptest::prelude::*;
 
+use super::queue::LOOK;
 use super::*;
+use crate::delivery::hand_over;
 use crate::delivery::tests::row;
 
 fn name(text: &str) -> ReceiverName {
@@ -143,14 +146,61 @@ fn a_message_that_somebody_asks_for_goes_at_once_even_to_a_failing_receiver() {
         let mut all = world.outbox.waiting();
         all.find(|(receiver, _)| receiver.as_str() == "ops").unwrap().1
     };
-    let one = Waiting { messages: 1, oldest: Some(start().unix), is_failing: true };
-    assert_eq!(waiting(&world), one);
+    let found = waiting(&world);
+    assert_eq!((found.messages, found.oldest), (1, Some(start().unix)));
+    assert!(found.is_failing && found.trial_at.is_some_and(|at| at > world.now.mono));
     assert_eq!(world.outbox.hurry(DeliveryId(1), world.now), Hurried::Due);
     world.step();
     assert_eq!(world.sending_ids(), [1]);
     world.end(Tried::Arrived);
     assert_eq!(world.outbox.hurry(DeliveryId(1), world.now), Hurried::Gone);
     assert_eq!(waiting(&world), Waiting::default());
+}
+
+#[test]
+fn what_somebody_asks_for_goes_before_the_others_of_a_failing_receiver() {
+    let mut world = World::new();
+    for id in 1..=3 {
+        world.add(problem(id, id));
+    }
+    world.break_ops();
+    while !world.sending.is_empty() {
+        world.end(no());
+    }
+    assert_eq!(world.outbox.hurry(DeliveryId(3), world.now), Hurried::Due);
+    world.step();
+    assert_eq!(world.sending_ids(), [3], "and no other");
+    assert_eq!(world.outbox.hurry(DeliveryId(2), world.now), Hurried::Next);
+    world.step();
+    assert_eq!(world.sending_ids(), [3], "one at a time");
+    world.end(no());
+    assert_eq!(world.sending_ids(), [2]);
+}
+
+#[test]
+fn a_test_of_a_failing_receiver_is_sent_at_once_and_does_not_open_it_for_others() {
+    let mut world = World::new();
+    world.add(problem(1, 1));
+    world.break_ops();
+    assert!(world.sending.is_empty());
+    let mut test = row(7, Reason::Test, Status::Ok, None);
+    test.notification.incident = None;
+    test.notification.at = world.now.unix;
+    world.add(test);
+    assert_eq!(world.sending_ids(), [7]);
+    world.end(no());
+    assert!(world.sending_ids().is_empty(), "once; then it waits as the others");
+}
+
+#[test]
+fn what_is_asked_for_and_folded_into_a_newer_one_is_sent_as_that() {
+    let mut world = World::new();
+    world.add(problem(1, 1));
+    world.break_ops();
+    world.outbox.add(recovery(2, 1), &mut world.orders, world.now.unix);
+    assert_eq!(world.outbox.hurry(DeliveryId(1), world.now), Hurried::Due);
+    world.step();
+    assert_eq!(world.sending_ids(), [2]);
 }
 
 #[test]
@@ -298,6 +348,62 @@ fn critical_messages_go_to_the_fallback_once_when_their_receiver_fails() {
     assert_eq!(world.handed[0].receiver, name("hook"));
     world.pass(Duration::from_mins(30));
     assert_eq!(world.handed.len(), 1, "once is enough");
+}
+
+#[test]
+fn a_fallback_that_is_told_itself_gets_no_copy() {
+    let mut world = World::new();
+    let own = |mut row: DeliveryRecord| {
+        row.notification.receiver = name("hook");
+        row
+    };
+    world.outbox.add(problem(1, 1), &mut world.orders, world.now.unix);
+    world.outbox.add(own(problem(2, 1)), &mut world.orders, world.now.unix);
+    world.outbox.add(problem(3, 2), &mut world.orders, world.now.unix);
+    let mut milder = own(problem(4, 2));
+    milder.notification.status = Status::Warning;
+    world.outbox.add(milder, &mut world.orders, world.now.unix);
+    world.pass(Duration::from_mins(5));
+    let handed = |world: &World| {
+        let keys = world.handed.iter().map(|n| n.key.clone());
+        keys.collect::<Vec<_>>()
+    };
+    assert_eq!(handed(&world), ["3/ops/problem/3/for/ops"], "of that it knows the half");
+    world.outbox.add(own(recovery(6, 1)), &mut world.orders, world.now.unix);
+    world.add(recovery(5, 1));
+    assert_eq!(handed(&world).len(), 1, "nor of the end");
+}
+
+#[test]
+fn what_follows_goes_to_whoever_was_told_also_if_the_fallback_is_another_by_now() {
+    let mut world = World::new();
+    world.add(problem(1, 1));
+    world.pass(Duration::from_mins(5));
+    assert_eq!(world.handed[0].receiver, name("hook"));
+    world.end(Tried::Arrived);
+    let receivers =
+        [(name("ops"), Some(name("alone"))), (name("hook"), None), (name("alone"), None)];
+    world.outbox.configure(receivers, &mut world.orders, world.now.unix);
+    let mut end = recovery(2, 1);
+    end.notification.at = world.now.unix;
+    world.add(end);
+    assert_eq!(world.handed[1].receiver, name("hook"));
+    let note = "Sent here as what came before it was: the receiver ops failed then.";
+    assert!(world.handed[1].detail.ends_with(note), "{}", world.handed[1].detail);
+}
+
+#[test]
+fn nobody_hears_of_the_end_of_what_was_told_to_a_receiver_that_is_gone() {
+    let mut world = World::new();
+    world.add(problem(1, 1));
+    world.pass(Duration::from_mins(5));
+    world.end(Tried::Arrived);
+    let receivers = [(name("ops"), Some(name("alone"))), (name("alone"), None)];
+    world.outbox.configure(receivers, &mut world.orders, world.now.unix);
+    let mut end = recovery(2, 1);
+    end.notification.at = world.now.unix;
+    world.add(end);
+    assert_eq!(world.handed.len(), 1, "the new fallback never heard of the problem");
 }
 
 #[test]

@@ -76,8 +76,8 @@ pub enum DeliveryView {
     /// All.
     #[default]
     All,
-    /// Queued, leased or to be tried again.
-    Open,
+    /// Queued, or being sent.
+    Queued,
     /// To be tried again.
     Retry,
     /// Arrived.
@@ -253,7 +253,7 @@ impl StateReader {
         query.with("incident =", filter.incident.map(|incident| incident.0.cast_signed()));
         match view {
             DeliveryView::All => {}
-            DeliveryView::Open => query.fixed("state IN ('queued', 'leased', 'retry')"),
+            DeliveryView::Queued => query.fixed("state IN ('queued', 'leased')"),
             DeliveryView::Retry => query.fixed("state = 'retry'"),
             DeliveryView::Sent => query.fixed("state = 'sent'"),
             DeliveryView::Dead => query.fixed("state = 'dead'"),

@@ -21,7 +21,7 @@ pub(crate) async fn list(State(app): State<Shared>, _admin: Admin) -> Reply<Json
     app.ask(Backend::receivers).await.map(Json)
 }
 
-/// Sends a test message.
+/// Sends a test message, before all that waits for the receiver, also if that is failing.
 #[utoipa::path(
     post, path = "/api/0/receivers/{name}/test", tag = "notifications",
     params(("name" = String, Path, description = "The receiver's name.")),
@@ -35,9 +35,9 @@ pub(crate) async fn test(
 ) -> Reply<Json<TestSent>> {
     let receiver = ReceiverName::new(&name).map_err(|_| Failure::Absent)?;
     let by = who.name().clone();
-    let delivery = app.ask(move |backend| backend.test_receiver(&receiver, &by)).await?;
+    let sent = app.ask(move |backend| backend.test_receiver(&receiver, &by)).await?;
     app.audit(Some(who.name()), peer.address, "receiver.test", name).await;
-    Ok(Json(TestSent { delivery: delivery.0 }))
+    Ok(Json(sent))
 }
 
 /// Returns routes in their order.

@@ -26,7 +26,7 @@ use hark_api::list::{Page, PageQuery, limit};
 use hark_api::live::{HostChange, Rows};
 use hark_api::overview::{Counts, Kpis, Overview, Problem, Quiet, Soft, Verdict};
 use hark_api::pushes::Push;
-use hark_api::receivers::{Receiver, Route};
+use hark_api::receivers::{Receiver, Route, TestSent};
 use hark_api::reports::{AgentNews, GivenConfiguration, GivenOrder, ReportStored};
 use hark_api::route_test::{Rota, RouteTestLine};
 use hark_api::series::{IncidentSpan, Lane, LaneSpan, Lanes, Metric, MetricKind, Metrics, Series};
@@ -263,7 +263,7 @@ impl Backend for Fake {
     }
 
     fn retry_delivery(&self, _: DeliveryId) -> Answer<Retried> {
-        Ok(Retried { under_way: false })
+        Ok(Retried { under_way: false, next: false })
     }
 
     fn silences(&self, sight: &Sight) -> Answer<Vec<Silence>> {
@@ -418,8 +418,9 @@ impl Backend for Fake {
         Ok(())
     }
 
-    fn test_receiver(&self, receiver: &ReceiverName, _: &UserName) -> Answer<DeliveryId> {
-        if receiver.as_str() == "ops-mail" { Ok(DeliveryId(7)) } else { Err(Refused::Absent) }
+    fn test_receiver(&self, receiver: &ReceiverName, _: &UserName) -> Answer<TestSent> {
+        let sent = TestSent { delivery: 7, failing: None, next: false };
+        if receiver.as_str() == "ops-mail" { Ok(sent) } else { Err(Refused::Absent) }
     }
 
     fn offered(&self, token: &str) -> Answer<Offer> {

@@ -2,15 +2,19 @@
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
-use hark_model::Clock;
+use hark_model::{Clock, Mono};
 use hark_net::encoded;
 use serde_json::{Value, json};
 
 use super::client::{ApiArgs, Client};
 use super::watch::{self, Watch};
 use crate::out;
+
+/// Time between two looks at a message that is tried.
+pub(super) const LOOK: Duration = Duration::from_millis(200);
 
 /// Show messages on their way and arrived, each try of one of them, or try one at once.
 #[derive(Debug, clap::Args)]
@@ -46,7 +50,8 @@ pub(super) struct Args {
 enum Order {
     /// Show each try of a message: what was asked and what was answered, without secrets.
     Show(Which),
-    /// Try a message that waits at once.
+    /// Try a message that waits at once, before all others and also if its receiver is failing, and say what became
+    /// of it; the exit code is 1 if it has not arrived.
     Retry(Which),
 }
 
@@ -119,16 +124,26 @@ fn word(value: &Value) -> String {
 }
 
 fn row(delivery: &Value) -> Vec<String> {
-    let state = match delivery["next_try_at"].as_str() {
-        Some(next) => format!("retry at {}", out::moment(next)),
-        None => word(&delivery["state"]),
-    };
+    let state = standing(delivery);
     let check = word(&delivery["check"]);
     let about = [word(&delivery["host"]), check].join(" ").trim().to_owned();
     let at = out::moment(&word(&delivery["at"]));
     let (id, receiver) = (word(&delivery["id"]), word(&delivery["receiver"]));
     let (reason, tries) = (word(&delivery["reason"]), word(&delivery["attempts"]));
     vec![id, at, receiver, reason, state, tries, about, word(&delivery["error"])]
+}
+
+/// Says where a message stands and when it is tried next, if that is known: what was never tried is kept for the
+/// hours of its receiver, or waits for one that is failing.
+fn standing(delivery: &Value) -> String {
+    let state = word(&delivery["state"]);
+    let next = delivery["next_try_at"].as_str().map(out::moment);
+    match (state.as_str(), delivery["attempts"].as_u64(), next) {
+        ("retry", Some(0), Some(next)) => format!("kept until {next}"),
+        ("retry", _, Some(next)) => format!("retry at {next}"),
+        (_, _, Some(next)) => format!("{state}, next try {next}"),
+        (_, _, None) => state,
+    }
 }
 
 fn show(which: &Which) -> anyhow::Result<ExitCode> {
@@ -202,18 +217,88 @@ fn describe_exchange(text: &mut String, exchange: &Value) {
 }
 
 fn retry(which: &Which) -> anyhow::Result<ExitCode> {
-    let path = format!("/api/0/deliveries/{}/retry", which.id);
-    let done = Client::new(&which.api)?
-        .post(None, &path, &json!({}))
-        .with_context(|| format!("cannot try message {} again", which.id))?;
-    if which.api.json {
-        out::json(&done);
-        return Ok(ExitCode::SUCCESS);
-    }
-    let said = if done["under_way"] == true { "is on its way already" } else { "is tried now" };
+    let client = Client::new(&which.api)?;
     let id = which.id;
-    out::line(format!("Message {id} {said}; `hark deliveries show {id}` says how it went."));
-    Ok(ExitCode::SUCCESS)
+    let path = format!("/api/0/deliveries/{id}");
+    let before = client.get(&path).with_context(|| format!("cannot ask for message {id}"))?;
+    let done = client
+        .post(None, &format!("{path}/retry"), &json!({}))
+        .with_context(|| format!("cannot try message {id} again"))?;
+    let receiver = word(&before["receiver"]);
+    if done["next"] == true {
+        out::note(format!("hark: another message is on its way to {receiver}; this one is next"));
+    }
+    let mut waited = Waited::for_answer_of(&receiver);
+    let message = loop {
+        let message = client.get(&path).context("cannot ask what became of the message")?;
+        if has_ended(&before, &message) || waited.is_over() {
+            break message;
+        }
+        client.pause(LOOK);
+    };
+    let arrived = message["state"] == "sent";
+    if which.api.json {
+        out::json(&message);
+    } else if has_ended(&before, &message) {
+        out::line(outcome(&message));
+    } else {
+        out::line(format!(
+            "Nobody knows yet how it went: `hark deliveries show {id}` says it when it is over."
+        ));
+    }
+    Ok(if arrived { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Returns whether the try that was asked for is over.
+fn has_ended(before: &Value, message: &Value) -> bool {
+    let tries = |message: &Value| message["attempts"].as_u64();
+    tries(message) > tries(before) || message["waits"] == false
+}
+
+fn outcome(message: &Value) -> String {
+    let (id, receiver) = (&message["id"], word(&message["receiver"]));
+    match message["state"].as_str() {
+        Some("sent") => format!("{receiver} has message {id}."),
+        Some("superseded") => format!("Message {id} went in a newer one."),
+        Some("dead") => format!("Message {id} is given up: {}", word(&message["error"])),
+        _ => {
+            let (error, stands) = (word(&message["error"]), standing(message));
+            format!("{receiver} does not have message {id}: {error} ({stands})")
+        }
+    }
+}
+
+/// The patience of somebody who looks on while a message is tried.
+pub(super) struct Waited {
+    receiver: String,
+    since: Mono,
+    is_said: bool,
+}
+
+impl Waited {
+    /// How long the outcome of a try is waited for: longer than the time limit of any usual receiver.
+    const MOST: Duration = Duration::from_mins(2);
+    /// Longer than a receiver needs that is well: who waits longer wants to know what for.
+    const SILENT: Duration = Duration::from_secs(3);
+
+    /// Begins to wait.
+    pub(super) fn for_answer_of(receiver: &str) -> Self {
+        Self { receiver: receiver.to_owned(), since: Clock.now().mono, is_said: false }
+    }
+
+    /// Returns true if it has lasted too long; says once what is waited for.
+    pub(super) fn is_over(&mut self) -> bool {
+        let waited = Clock.now().mono.since(self.since);
+        if waited > Self::SILENT && !self.is_said {
+            self.is_said = true;
+            let most = Self::MOST.as_secs();
+            out::note(format!(
+                "hark: waiting for the answer of {}, at most {most} s",
+                self.receiver
+            ));
+        }
+        waited > Self::MOST
+    }
 }
 
 #[cfg(test)]
@@ -263,6 +348,43 @@ mod tests {
         hidden["tries"] = json!([]);
         let text = describe(&hidden);
         assert!(text.contains("for administrators") && text.contains("No try is kept"), "{text}");
+    }
+
+    #[test]
+    fn a_message_says_where_it_stands_and_when_it_is_tried() {
+        let at = "2026-11-21T10:00:05Z";
+        for (state, attempts, next, expected) in [
+            ("retry", 2, Some(at), "retry at 2026-11-21 10:00:05 UTC"),
+            ("retry", 2, None, "retry"),
+            ("retry", 0, Some(at), "kept until 2026-11-21 10:00:05 UTC"),
+            ("queued", 0, Some(at), "queued, next try 2026-11-21 10:00:05 UTC"),
+            ("queued", 0, None, "queued"),
+            ("sent", 1, None, "sent"),
+        ] {
+            let message = json!({"state": state, "attempts": attempts, "next_try_at": next});
+            assert_eq!(standing(&message), expected);
+        }
+    }
+
+    #[test]
+    fn a_try_that_was_asked_for_is_over_when_it_was_made() {
+        let message = |state: &str, attempts: u32| {
+            let waits = matches!(state, "queued" | "retry");
+            json!({"id": 7, "receiver": "chat", "state": state, "attempts": attempts,
+                "waits": waits, "error": "refused", "next_try_at": null})
+        };
+        let before = message("retry", 1);
+        assert!(!has_ended(&before, &message("queued", 1)));
+        assert!(!has_ended(&before, &message("retry", 1)));
+        for (after, said) in [
+            (message("retry", 2), "chat does not have message 7: refused (retry)"),
+            (message("sent", 2), "chat has message 7."),
+            (message("dead", 2), "Message 7 is given up: refused"),
+            (message("superseded", 1), "Message 7 went in a newer one."),
+        ] {
+            assert!(has_ended(&before, &after), "{said}");
+            assert_eq!(outcome(&after), said);
+        }
     }
 
     #[test]

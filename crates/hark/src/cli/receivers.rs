@@ -1,21 +1,14 @@
 //! `hark receivers`: where messages go, how that stands, and a message that tries one of them out.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context;
-use hark_model::Clock;
 use hark_net::encoded;
 use serde_json::{Value, json};
 
 use super::client::{ApiArgs, Client};
+use super::deliveries::{LOOK, Waited};
 use crate::out;
-
-/// How long the outcome of a test message is waited for: longer than one try of any usual receiver.
-const PATIENCE: Duration = Duration::from_mins(2);
-
-/// Time between two looks at it.
-const LOOK: Duration = Duration::from_millis(200);
 
 /// Show the receivers and how they are, or send one of them a test message.
 #[derive(Debug, clap::Args)]
@@ -29,7 +22,8 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Order {
-    /// Send a test message and say what became of it; the exit code is 1 if it has not arrived.
+    /// Send a test message, before all that waits and also if the receiver is failing, and say what became of it;
+    /// the exit code is 1 if it has not arrived.
     Test(Which),
 }
 
@@ -68,11 +62,14 @@ fn test(which: &Which) -> anyhow::Result<ExitCode> {
     let sent = client
         .post(None, &format!("/api/0/receivers/{}/test", encoded(name)), &json!({}))
         .with_context(|| format!("cannot send a test message to {name}"))?;
+    for line in beforehand(name, &sent) {
+        out::note(format!("hark: {line}"));
+    }
     let path = format!("/api/0/deliveries/{}", sent["delivery"]);
-    let start = Clock.now().mono;
+    let mut waited = Waited::for_answer_of(name);
     let message = loop {
         let message = client.get(&path).context("cannot ask what became of the message")?;
-        if outcome(&message).is_some() || Clock.now().mono.since(start) > PATIENCE {
+        if outcome(&message).is_some() || waited.is_over() {
             break message;
         }
         client.pause(LOOK);
@@ -84,6 +81,15 @@ fn test(which: &Which) -> anyhow::Result<ExitCode> {
     }
     let arrived = outcome(&message) == Some(true);
     Ok(if arrived { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Says what is known of the receiver already.
+fn beforehand(name: &str, sent: &Value) -> Vec<String> {
+    let failing = sent["failing"].as_str();
+    let failing = failing.map(|_| format!("{}; it is tried all the same", word(&sent["failing"])));
+    let next = (sent["next"] == true)
+        .then(|| format!("another message is on its way to {name}; the test is next"));
+    failing.into_iter().chain(next).collect()
 }
 
 /// Returns whether a message has arrived, if its first try is over.
@@ -147,6 +153,21 @@ mod tests {
         );
         assert_eq!(outcome(&message("leased")), None);
         assert!(said("ops", &message("leased")).ends_with("hark deliveries show 7"));
+    }
+
+    #[test]
+    fn what_is_known_of_a_failing_receiver_is_said_before_the_test() {
+        let problem = "receiver ops failing: connection refused";
+        let sent = json!({"delivery": 7, "failing": problem, "next": true});
+        assert_eq!(
+            beforehand("ops", &sent),
+            [
+                "receiver ops failing: connection refused; it is tried all the same",
+                "another message is on its way to ops; the test is next"
+            ]
+        );
+        let well = json!({"delivery": 7, "failing": null, "next": false});
+        assert!(beforehand("ops", &well).is_empty());
     }
 
     #[test]

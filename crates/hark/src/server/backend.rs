@@ -7,6 +7,7 @@
 mod access;
 pub(super) mod actions;
 mod agents;
+mod brought;
 mod by_mail;
 mod dashboards;
 mod deliveries;
@@ -50,7 +51,7 @@ use hark_api::list::{Page, PageQuery};
 use hark_api::live::{HostChange, Rows};
 use hark_api::overview::{Counts, Overview, Problem};
 use hark_api::pushes::Push;
-use hark_api::receivers::{Receiver, Route};
+use hark_api::receivers::{Receiver, Route, TestSent};
 use hark_api::reports::{AgentNews, GivenConfiguration, GivenOrder, ReportStored};
 use hark_api::route_test::{Rota, RouteTestLine};
 use hark_api::series::{Lanes, Metrics, Series};
@@ -361,7 +362,7 @@ impl Backend for ServerBackend {
         self.forget_host(host, by)
     }
 
-    fn test_receiver(&self, receiver: &ReceiverName, by: &UserName) -> Answer<DeliveryId> {
+    fn test_receiver(&self, receiver: &ReceiverName, by: &UserName) -> Answer<TestSent> {
         self.send_test(receiver, by)
     }
 

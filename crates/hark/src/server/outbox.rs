@@ -149,7 +149,7 @@ pub(crate) async fn run(setup: Setup) {
     while !setup.stop.is_cancelled() {
         setup.progress.turn(Loop::Outbox);
         let sleep = driver.start_due();
-        driver.figures.show(driver.machine.waiting());
+        driver.figures.show(driver.machine.waiting(), Clock.now());
         tokio::select! {
             () = setup.stop.cancelled() => break,
             message = inbox.recv() => match message {
@@ -302,6 +302,7 @@ impl Driver {
                     self.hand_over(HandOver { settled: Some(settled), stand_in: *stand_in });
                 }
                 Order::Failing { receiver, problem } => {
+                    self.figures.failing(&receiver, problem.clone());
                     self.input(part(&format!("receiver {receiver}"), problem));
                 }
             }

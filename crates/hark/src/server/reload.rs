@@ -57,11 +57,15 @@ fn carry_over(links: &Links, mut loaded: config::Loaded) {
     let ended = |_| tracing::debug!("the server is ending: nothing is carried over");
     let plan = Arc::clone(&loaded.plan);
     let probing = Plan::of(&mut loaded);
+    // Before the plan: a receiver that is new with it must not hear of a mistake that is mended, and the
+    // outbox must know it before its first message comes.
+    links.is("config", None);
+    links.receivers.store(Arc::clone(&loaded.receivers));
+    let outbox = links.outbox.blocking_send(ToOutbox::Receivers(loaded.receivers));
     links.engine.send(ToEngine::Input(Input::Planned(loaded.plan))).unwrap_or_else(ended);
     let pushes = links.pushes.blocking_send(ToPush::Planned(plan));
     let reports = links.reports.blocking_send(ToReports::Planned(loaded.reports));
     let dns = links.dns.blocking_send(ToDns::Planned(loaded.dns));
-    links.is("config", None);
     // After the plan: every host's series are shown to the engine again.
     links.reloaded(loaded.settings.secret, loaded.agent_configs);
     let probes = links.probes.blocking_send(ToProbes::Plan(Arc::new(probing)));
@@ -70,8 +74,6 @@ fn carry_over(links: &Links, mut loaded: config::Loaded) {
     links.plan_answers(loaded.settings.mailbox, loaded.settings.known_as);
     links.deadman.store(loaded.watch.deadman);
     links.deadman_changed.notify_one();
-    links.receivers.store(Arc::clone(&loaded.receivers));
-    let outbox = links.outbox.blocking_send(ToOutbox::Receivers(loaded.receivers));
     if probes.is_err() || outbox.is_err() || pushes.is_err() || reports.is_err() || dns.is_err() {
         tracing::debug!("the server is ending: nothing is carried over");
     }

@@ -6,8 +6,8 @@ use hark_api::deliveries::{
     DeliveriesQuery, Delivery, DeliveryDetail, DeliveryState as ApiState, Retried,
 };
 use hark_api::list::{Cursor, Page, limit};
-use hark_model::record::DeliveryRecord;
-use hark_model::{DeliveryId, IncidentId, ReceiverName};
+use hark_model::record::{DeliveryRecord, DeliveryState};
+use hark_model::{Clock, DeliveryId, IncidentId, ReceiverName, Unix};
 use hark_notify::delivery::is_settled;
 use hark_notify::outbox::Hurried;
 use hark_store::state::{DeliveryFilter, DeliveryView};
@@ -29,7 +29,7 @@ impl ServerBackend {
     ) -> Answer<Page<Delivery>> {
         let view = match query.state {
             None => DeliveryView::All,
-            Some(ApiState::Queued) => DeliveryView::Open,
+            Some(ApiState::Queued) => DeliveryView::Queued,
             Some(ApiState::Retry) => DeliveryView::Retry,
             Some(ApiState::Sent) => DeliveryView::Sent,
             Some(ApiState::Dead) => DeliveryView::Dead,
@@ -87,8 +87,9 @@ impl ServerBackend {
         let asked = self.links.outbox.blocking_send(ToOutbox::Hurry(id, to));
         asked.map_err(|_gone| ending())?;
         match answer.blocking_recv().map_err(|_gone| ending())? {
-            Hurried::Due => Ok(Retried { under_way: false }),
-            Hurried::UnderWay => Ok(Retried { under_way: true }),
+            Hurried::Due => Ok(Retried { under_way: false, next: false }),
+            Hurried::Next => Ok(Retried { under_way: false, next: true }),
+            Hurried::UnderWay => Ok(Retried { under_way: true, next: false }),
             Hurried::Gone => {
                 let what = "this message does not wait: it arrived, was given up, or was replaced";
                 Err(Refused::Conflict(what.to_owned()))
@@ -99,6 +100,48 @@ impl ServerBackend {
     pub(super) fn shown(&self, record: &DeliveryRecord) -> Delivery {
         let receivers = self.receivers.load();
         let kind = receivers.find(&record.notification.receiver).map_or("", |c| c.kind);
-        words::delivery(record, kind)
+        let mut shown = words::delivery(record, kind);
+        let trial_at = self.links.telling.of(&record.notification.receiver).trial_at;
+        shown.next_try_at = next_try(&record.state, trial_at, Clock.now().unix).map(Into::into);
+        shown
+    }
+}
+
+/// Returns when a message is tried next: what waits for a failing receiver is not tried before that is. A time
+/// that is over says nothing: the message waits behind others.
+fn next_try(state: &DeliveryState, trial_at: Option<Unix>, now: Unix) -> Option<Unix> {
+    let at = match state {
+        DeliveryState::Retry { at } => Some((*at).max(trial_at.unwrap_or(*at))),
+        DeliveryState::Queued => trial_at,
+        DeliveryState::Leased { .. }
+        | DeliveryState::Sent { .. }
+        | DeliveryState::Dead { .. }
+        | DeliveryState::Superseded { .. } => None,
+    };
+    at.filter(|at| *at > now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_tried_in_the_past_nor_before_its_receiver_is() {
+        let now = Unix(1_000);
+        let retry = |at: i64| DeliveryState::Retry { at: Unix(at) };
+        for (state, trial_at, expected) in [
+            (retry(1_500), None, Some(1_500)),
+            (retry(900), None, None),
+            (retry(900), Some(2_000), Some(2_000)),
+            (retry(2_500), Some(2_000), Some(2_500)),
+            (DeliveryState::Queued, None, None),
+            (DeliveryState::Queued, Some(2_000), Some(2_000)),
+            (DeliveryState::Queued, Some(900), None),
+            (DeliveryState::Leased { until: Unix(5_000) }, Some(2_000), None),
+            (DeliveryState::Sent { at: Unix(5_000) }, Some(2_000), None),
+        ] {
+            let found = next_try(&state, trial_at.map(Unix), now);
+            assert_eq!(found, expected.map(Unix), "{state:?} {trial_at:?}");
+        }
     }
 }

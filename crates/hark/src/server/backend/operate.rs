@@ -1,12 +1,12 @@
 //! What people do, and what they can do it with: silences, receivers.
 
 use hark_api::hosts::Looking;
-use hark_api::receivers::Receiver;
+use hark_api::receivers::{Receiver, TestSent};
 use hark_api::silences::{CoveredIncident, Matches, Preview, Silence};
 use hark_engine::input::Action;
 use hark_engine::{Done, Engine, Refused as EngineRefused};
 use hark_model::record::Matcher;
-use hark_model::{CheckName, DeliveryId, HostName, IncidentId, ReceiverName, SilenceId, UserName};
+use hark_model::{CheckName, HostName, IncidentId, ReceiverName, SilenceId, UserName};
 use hark_web::{AckOrder, Answer, Refused, Sight, SilenceOrder};
 
 use tokio::sync::oneshot;
@@ -107,9 +107,14 @@ impl ServerBackend {
         Ok(())
     }
 
-    pub(super) fn send_test(&self, receiver: &ReceiverName, by: &UserName) -> Answer<DeliveryId> {
+    pub(super) fn send_test(&self, receiver: &ReceiverName, by: &UserName) -> Answer<TestSent> {
+        let figures = self.links.telling.of(receiver);
         match self.act(by, Action::TestReceiver { receiver: receiver.clone() })? {
-            Done::Delivery(id) => Ok(id),
+            Done::Delivery(id) => Ok(TestSent {
+                delivery: id.0,
+                failing: figures.problem.filter(|_| figures.is_failing),
+                next: figures.is_busy,
+            }),
             Done::Done | Done::Silence(_) | Done::Host(_) => {
                 Err(Refused::Unavailable("the engine made no message".to_owned()))
             }

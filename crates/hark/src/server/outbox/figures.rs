@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hark_model::ReceiverName;
-use hark_model::Unix;
+use hark_model::{Now, ReceiverName, Unix};
 use hark_notify::outbox::Waiting;
 
 /// Upper bounds of the classes of times, in milliseconds: from a daemon of this machine to the longest
@@ -34,6 +33,12 @@ pub(crate) struct OfReceiver {
     pub(crate) oldest: Option<Unix>,
     /// Whether the receiver is failing.
     pub(crate) is_failing: bool,
+    /// What it said when it began to fail.
+    pub(crate) problem: Option<String>,
+    /// When it is tried next, if it is failing.
+    pub(crate) trial_at: Option<Unix>,
+    /// Whether a message is on its way to it.
+    pub(crate) is_busy: bool,
 }
 
 /// How a try ended.
@@ -72,8 +77,17 @@ impl Figures {
         }
     }
 
-    /// Takes what waits now. Receivers that are no longer configured go.
-    pub(crate) fn show<'a>(&self, waiting: impl Iterator<Item = (&'a ReceiverName, Waiting)>) {
+    /// Takes why a receiver is failing; `None` when it works again.
+    pub(crate) fn failing(&self, receiver: &ReceiverName, problem: Option<String>) {
+        self.lock().entry(receiver.clone()).or_default().problem = problem;
+    }
+
+    /// Takes what waits at `now`. Receivers that are no longer configured go.
+    pub(crate) fn show<'a>(
+        &self,
+        waiting: impl Iterator<Item = (&'a ReceiverName, Waiting)>,
+        now: Now,
+    ) {
         let mut all = self.lock();
         let mut before = std::mem::take(&mut *all);
         for (name, waiting) in waiting {
@@ -81,6 +95,8 @@ impl Figures {
             figures.waiting = waiting.messages as u64;
             figures.oldest = waiting.oldest;
             figures.is_failing = waiting.is_failing;
+            figures.trial_at = waiting.trial_at.map(|at| now.unix + at.since(now.mono));
+            figures.is_busy = waiting.under_way > 0;
             all.insert(name.clone(), figures);
         }
     }
@@ -103,6 +119,8 @@ impl Figures {
 
 #[cfg(test)]
 mod tests {
+    use hark_model::Mono;
+
     use super::*;
 
     fn name(text: &str) -> ReceiverName {
@@ -130,13 +148,23 @@ mod tests {
         let (chat, mail) = (name("chat"), name("mail"));
         figures.tried(&chat, Duration::ZERO, End::Delivered);
         figures.tried(&mail, Duration::ZERO, End::Delivered);
-        let waits = Waiting { messages: 2, oldest: Some(Unix(7)), is_failing: true };
-        figures.show([(&mail, waits)].into_iter());
+        let waits = Waiting {
+            messages: 2,
+            oldest: Some(Unix(7)),
+            is_failing: true,
+            trial_at: Some(Mono(9_000)),
+            under_way: 1,
+        };
+        figures.failing(&mail, Some("refused".to_owned()));
+        let now = Now { mono: Mono(5_000), unix: Unix(1_000) };
+        figures.show([(&mail, waits)].into_iter(), now);
         let all = figures.all();
         assert_eq!(all.keys().collect::<Vec<_>>(), [&mail]);
         let shown = &all[&mail];
         assert_eq!((shown.waiting, shown.oldest, shown.is_failing), (2, Some(Unix(7)), true));
-        figures.show([(&mail, Waiting::default())].into_iter());
+        assert_eq!((shown.trial_at, shown.is_busy), (Some(Unix(5_000)), true));
+        assert_eq!(shown.problem.as_deref(), Some("refused"));
+        figures.show([(&mail, Waiting::default())].into_iter(), now);
         assert_eq!((figures.of(&mail).waiting, figures.of(&mail).delivered), (0, 1));
     }
 }
