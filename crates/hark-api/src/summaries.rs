@@ -16,8 +16,9 @@ pub struct ReportRow {
     pub to: Vec<String>,
     /// When, in words: `0 8 * * mon Europe/Berlin`.
     pub schedule: String,
-    /// Up to when it was made last.
-    pub last_at: Timestamp,
+    /// Up to when it was made last; null if it never was.
+    #[schema(required = true)]
+    pub last_at: Option<Timestamp>,
     /// When it is due; null if never again.
     #[schema(required = true)]
     pub next_at: Option<Timestamp>,

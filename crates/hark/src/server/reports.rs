@@ -80,8 +80,8 @@ pub(crate) struct Made {
 pub(crate) struct Listed {
     /// How it is configured.
     pub(crate) plan: Plan,
-    /// Up to when it was reported last.
-    pub(crate) last: Unix,
+    /// Up to when it was reported last; `None` if it never was.
+    pub(crate) last: Option<Unix>,
     /// When it is due next.
     pub(crate) next: Option<Unix>,
 }
@@ -103,10 +103,33 @@ pub(super) struct Setup {
     pub(super) stop: CancellationToken,
 }
 
+/// Where a report stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Last {
+    /// Up to here it was reported, or from here on it is to be.
+    at: Unix,
+    /// Whether it ever was.
+    made: bool,
+}
+
+/// What stands before the time of a report that was never made.
+const NEW: &str = "new ";
+
+impl Last {
+    fn text(self) -> String {
+        format!("{}{}", if self.made { "" } else { NEW }, self.at.0)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let (made, number) = text.strip_prefix(NEW).map_or((true, text), |number| (false, number));
+        Some(Self { at: Unix(number.parse().ok()?), made })
+    }
+}
+
 struct Desk {
     plans: Arc<Vec<Plan>>,
-    /// Up to when each was reported last.
-    last: BTreeMap<String, Unix>,
+    /// From when on each is reported next.
+    last: BTreeMap<String, Last>,
     /// Not before this is one tried again that failed.
     again: BTreeMap<String, Unix>,
     reader: StateReader,
@@ -162,21 +185,22 @@ impl Desk {
                 continue;
             }
             let stored = match self.reader.setting(&setting(&plan.name)) {
-                Ok(stored) => stored.and_then(|text| text.parse().ok()).map(Unix),
+                Ok(stored) => stored.as_deref().and_then(Last::read),
                 Err(error) => {
                     tracing::error!(report = plan.name, error = chain(&error), "not remembered");
                     None
                 }
             };
+            let last = stored.unwrap_or(Last { at: now, made: false });
             if stored.is_none() {
-                self.write(&plan.name, now);
+                self.write(&plan.name, last);
             }
-            self.last.insert(plan.name.clone(), stored.unwrap_or(now));
+            self.last.insert(plan.name.clone(), last);
         }
     }
 
-    fn write(&self, name: &str, at: Unix) {
-        let change = Change::Setting { name: setting(name), value: Some(at.0.to_string()) };
+    fn write(&self, name: &str, last: Last) {
+        let change = Change::Setting { name: setting(name), value: Some(last.text()) };
         if let Err(error) = self.links.write(vec![change]) {
             tracing::warn!(report = name, error, "that it was made is not written down");
         }
@@ -184,7 +208,7 @@ impl Desk {
 
     fn sleep(&self, now: Unix) -> Duration {
         let next = |plan: &Plan| {
-            let next = plan.when.next_after(*self.last.get(&plan.name)?)?;
+            let next = plan.when.next_after(self.last.get(&plan.name)?.at)?;
             Some(next.max(self.again.get(&plan.name).copied().unwrap_or(next)))
         };
         let first = self.plans.iter().filter_map(next).min();
@@ -196,21 +220,23 @@ impl Desk {
         let plans = Arc::clone(&self.plans);
         for plan in plans.iter() {
             let Some(last) = self.last.get(&plan.name).copied() else { continue };
-            if last > now {
+            if last.at > now {
                 // The wall clock went back: the period begins anew.
-                self.last.insert(plan.name.clone(), now);
-                self.write(&plan.name, now);
+                let last = Last { at: now, ..last };
+                self.last.insert(plan.name.clone(), last);
+                self.write(&plan.name, last);
                 continue;
             }
             if self.again.get(&plan.name).is_some_and(|again| *again > now) {
                 continue;
             }
-            let Some(at) = due(plan, last, now) else { continue };
-            match self.report(plan, Span { from: last, until: at }, true) {
+            let Some(at) = due(plan, last.at, now) else { continue };
+            match self.report(plan, Span { from: last.at, until: at }, true) {
                 Ok(_) => {
                     self.again.remove(&plan.name);
-                    self.last.insert(plan.name.clone(), at);
-                    self.write(&plan.name, at);
+                    let last = Last { at, made: true };
+                    self.last.insert(plan.name.clone(), last);
+                    self.write(&plan.name, last);
                 }
                 Err(error) => {
                     tracing::warn!(report = plan.name, %error, "not made, tried again in a minute");
@@ -304,7 +330,8 @@ impl Desk {
     fn list(&self) -> Vec<Listed> {
         let listed = |plan: &Plan| {
             let last = self.last.get(&plan.name).copied()?;
-            Some(Listed { plan: plan.clone(), last, next: plan.when.next_after(last) })
+            let next = plan.when.next_after(last.at);
+            Some(Listed { plan: plan.clone(), last: last.made.then_some(last.at), next })
         };
         self.plans.iter().filter_map(listed).collect()
     }
@@ -337,6 +364,15 @@ mod tests {
         };
         let plans = Plan::read_all(&document.root(&NoSecrets), |_| Matcher::default(), &known);
         plans.into_iter().next().unwrap()
+    }
+
+    #[test]
+    fn that_a_report_is_new_is_remembered_as_that() {
+        for last in [Last { at: Unix(7), made: false }, Last { at: Unix(7), made: true }] {
+            assert_eq!(Last::read(&last.text()), Some(last));
+        }
+        assert_eq!(Last::read("7"), Some(Last { at: Unix(7), made: true }), "as it was before");
+        assert_eq!(Last::read("new"), None);
     }
 
     #[test]

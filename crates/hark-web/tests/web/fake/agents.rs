@@ -104,7 +104,7 @@ impl Fake {
             kind: "summary".to_owned(),
             to: vec!["mail".to_owned()],
             schedule: "0 8 * * mon Europe/Berlin".to_owned(),
-            last_at: Timestamp(Unix(1000)),
+            last_at: Some(Timestamp(Unix(1000))),
             next_at: Some(Timestamp(Unix(604_801_000))),
         }])
     }

@@ -43,7 +43,7 @@ fn row(listed: &Listed) -> ReportRow {
         },
         to: plan.addressees(),
         schedule: plan.when.to_string(),
-        last_at: Timestamp(listed.last),
+        last_at: listed.last.map(Timestamp),
         next_at: listed.next.map(Timestamp),
     }
 }
