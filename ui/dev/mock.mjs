@@ -733,11 +733,13 @@ async function api(request, answer, url) {
     if (what === 'explain') {
       return json(answer, {
         lines: [
-          { present: true, at: at(now()), receiver: 'ops-mail', decision: 'told', block: null, text: 'knows that it is critical' },
-          { present: false, at: at(incident.since), receiver: null, decision: 'waiting', block: 'dependency', text: 'held: parent rtr-core-1.fra was being checked, at most 60 s' },
-          { present: false, at: at(incident.since + 2), receiver: 'ops-mail', decision: 'told', block: null, text: 'route db: critical on role:db' },
-          { present: false, at: at(incident.since + 2), receiver: 'lead', decision: 'waiting', block: 'delay', text: 'after 30 min without an acknowledgement' },
-          { present: false, at: at(incident.since + 3), receiver: 'hook', decision: 'withheld', block: 'route', text: 'no route leads there: severity is critical, the route takes warnings' },
+          { present: true, at: at(now()), receiver: 'ops-mail', decision: 'queued', block: 'told', message: null, message_state: null, text: 'the message of 10:00:02 UTC that it is critical has not arrived yet' },
+          { present: false, at: at(incident.since), receiver: null, decision: 'waiting', block: 'dependency', message: null, message_state: null, text: 'held: parent rtr-core-1.fra was being checked, at most 60 s' },
+          { present: false, at: at(incident.since + 2), receiver: 'ops-mail', decision: 'told', block: null, message: 4711, message_state: 'retry', text: 'CRITICAL: db1 - host = down' },
+          { present: false, at: at(incident.since + 2), receiver: 'hook', decision: 'told', block: null, message: 4712, message_state: 'sent', text: 'CRITICAL: db1 - host = down' },
+          { present: false, at: at(incident.since + 3), receiver: null, decision: 'handled', block: null, message: null, message_state: null, text: 'Mira Koch took it: new disk ordered' },
+          { present: false, at: at(incident.since + 2), receiver: 'lead', decision: 'waiting', block: 'delay', message: null, message_state: null, text: 'after 30 min without an acknowledgement' },
+          { present: false, at: at(incident.since + 3), receiver: 'hook', decision: 'withheld', block: 'route', message: null, message_state: null, text: 'no route leads there: severity is critical, the route takes warnings' },
         ],
       });
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::deliveries::DeliveryState;
 use crate::list::Cursor;
 use crate::words::{Kind, State};
 
@@ -39,6 +40,11 @@ pub struct Activity {
     /// What the check says since then.
     #[schema(required = true)]
     pub state: Option<State>,
+    /// In the timeline of an incident, where the message stands that the line is about; null if it is about none,
+    /// or that is not kept any more.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub message_state: Option<DeliveryState>,
     /// In words.
     pub text: String,
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::deliveries::Delivery;
+use crate::deliveries::{Delivery, DeliveryState};
 use crate::events::Activity;
 use crate::hosts::Limits;
 use crate::list::Cursor;
@@ -224,6 +224,14 @@ pub struct ExplainLine {
     /// The step that held it back.
     #[schema(required = true)]
     pub block: Option<String>,
+    /// The message that was made then.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub message: Option<u64>,
+    /// Where that message stands by now; null if it is not kept any more.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub message_state: Option<DeliveryState>,
     /// In words.
     pub text: String,
 }
@@ -232,12 +240,16 @@ pub struct ExplainLine {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
-    /// It was put into the outbox.
+    /// A message was put into the outbox; of what is decided at this moment: the receiver has it.
     Told,
+    /// The receiver is told, and does not have the message yet.
+    Queued,
     /// It was kept back.
     Withheld,
     /// It is not yet due.
     Waiting,
+    /// Somebody took it, gave it back or said something about it.
+    Handled,
 }
 
 /// Takes an incident.

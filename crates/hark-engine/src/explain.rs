@@ -22,6 +22,8 @@ const PREVIEW_NAMES: usize = 20;
 pub enum Verdict {
     /// It knows what is believed.
     Told,
+    /// It is told, and the message has not arrived.
+    Queued,
     /// Something other than time keeps it back.
     Withheld,
     /// It comes when time has passed.
@@ -33,13 +35,15 @@ impl Verdict {
     pub fn word(self) -> &'static str {
         match self {
             Self::Told => "told",
+            Self::Queued => "queued",
             Self::Withheld => "withheld",
             Self::Waiting => "waiting",
         }
     }
 
-    fn of(decision: &Decision) -> Self {
+    fn of(decision: &Decision, told: &Told) -> Self {
         match decision.block {
+            Some(Block::Told | Block::Reminder) if !told.has_arrived() => Self::Queued,
             None | Some(Block::Told | Block::Reminder) => Self::Told,
             Some(block) if block.is_waiting() => Self::Waiting,
             Some(_) => Self::Withheld,
@@ -106,7 +110,7 @@ impl Engine {
             let decision = self.decision(incident, &reach, &covers, ways, receiver, now);
             lines.push(Line {
                 receiver: Some(receiver.clone()),
-                verdict: Verdict::of(&decision),
+                verdict: Verdict::of(&decision, told),
                 reason: decision.reason,
                 block: decision.block,
                 text: decision.text,

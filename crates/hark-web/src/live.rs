@@ -254,6 +254,7 @@ mod tests {
             check: None,
             incident: None,
             state: None,
+            message_state: None,
             text: String::new(),
         }
     }

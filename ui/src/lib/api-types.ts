@@ -76,6 +76,8 @@ export interface Activity {
   check: string | null;
   incident: number | null;
   state: ProblemState | 'ok' | null;
+  /** In the timeline of an incident: where the message of the line stands. */
+  message_state: Delivery['state'] | null;
   text: string;
 }
 
@@ -498,8 +500,11 @@ export interface Explanation {
     present: boolean;
     at: string;
     receiver: string | null;
-    decision: 'told' | 'withheld' | 'waiting';
+    decision: 'told' | 'queued' | 'withheld' | 'waiting' | 'handled';
     block: string | null;
+    /** The message that was made then, and where it stands by now. */
+    message: number | null;
+    message_state: Delivery['state'] | null;
     text: string;
   }[];
   /** What is done about its repair now, in words. */

@@ -108,6 +108,7 @@ fn activity(host: Option<&str>, text: &str) -> Activity {
         check: None,
         incident: None,
         state: None,
+        message_state: None,
         text: text.to_owned(),
     }
 }

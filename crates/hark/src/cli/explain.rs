@@ -8,7 +8,11 @@ use serde_json::Value;
 use super::client::{ApiArgs, Client};
 use crate::out;
 
-/// Explain an incident: each message sent or withheld, with the reason; last, what would be done now.
+/// Explain an incident: each message and what became of it, each one withheld and why, what people did; last,
+/// what would be done now.
+///
+/// A message is queued (waits or is being sent), retry (failed, tried again), sent (arrived), dead (given up) or
+/// superseded (replaced by a newer one before it was sent); told, where it is not kept any more.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  hark explain 17")]
 pub(super) struct Args {
@@ -57,11 +61,15 @@ fn row(line: &Value) -> Vec<String> {
         ["decision", "receiver", "block", "text"].map(|key| word(&line[key]));
     let present = line["present"].as_bool().unwrap_or(false);
     let when = if present { "now".to_owned() } else { out::moment(&word(&line["at"])) };
+    // What became of a message is what it is worth: that it was made says little.
+    let message = word(&line["message_state"]);
     let decision = match (present, decision.as_str(), block.is_empty()) {
         (true, "told", true) => "would be told".to_owned(),
         (true, "told", false) => "knows it".to_owned(),
+        (true, "queued", _) => "does not have it yet".to_owned(),
         (true, "withheld", _) => "would be withheld".to_owned(),
         (true, "waiting", _) => "waits".to_owned(),
+        (false, "told", _) if !message.is_empty() => message,
         _ => decision,
     };
     vec![when, decision, receiver, block, text]
@@ -93,5 +101,20 @@ mod tests {
             shown,
             ["2026-11-21 00:01:00 UTC withheld", "2026-11-21 00:02:00 UTC told", "now knows it"]
         );
+    }
+
+    #[test]
+    fn a_message_is_said_to_be_what_became_of_it() {
+        let shown = |decision: &str, state: Value, present: bool| {
+            let line = json!({"at": "2026-11-21T00:03:00Z", "decision": decision, "receiver": "ops",
+                "block": null, "text": "CRITICAL: db1", "present": present, "message_state": state});
+            row(&line)[1].clone()
+        };
+        for state in ["queued", "retry", "sent", "dead", "superseded"] {
+            assert_eq!(shown("told", state.into(), false), state);
+        }
+        assert_eq!(shown("told", Value::Null, false), "told");
+        assert_eq!(shown("queued", Value::Null, true), "does not have it yet");
+        assert_eq!(shown("handled", Value::Null, false), "handled");
     }
 }

@@ -1,7 +1,8 @@
-//! The newest row of each of many incidents, by one query for all of them.
+//! Rows of many incidents by one query: the newest of each, and messages about several of them.
 
-use hark_model::IncidentId;
+use hark_model::name::ReceiverName;
 use hark_model::record::{DeliveryRecord, JournalKind};
+use hark_model::{IncidentId, Unix};
 use rusqlite::types::Value;
 
 use super::{JournalEntry, MAX_ROWS, Query, StateReader, journal};
@@ -51,8 +52,37 @@ impl StateReader {
     }
 }
 
+impl StateReader {
+    /// Returns the messages to `receiver` about several incidents that were decided at one of `times`, of which
+    /// only the first 1000 are looked up.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn summaries(
+        &self,
+        receiver: &ReceiverName,
+        times: &[Unix],
+    ) -> Result<Vec<DeliveryRecord>, OpenError> {
+        let mut query = Query::new();
+        // Keys are in order: what lies between the two begins with the first.
+        query.values.push(Value::Text(format!("summary/{receiver}/")));
+        query.values.push(Value::Text(format!("summary/{receiver}0")));
+        query.values.push(numbers(times.iter().map(|at| at.0)));
+        let sql = format!(
+            "SELECT {} FROM outbox WHERE key > ?1 AND key < ?2
+               AND json_extract(body, '$.at') IN (SELECT value FROM json_each(?3))",
+            commit::DELIVERY
+        );
+        self.rows(&sql, &query, commit::delivery)
+    }
+}
+
 /// One value instead of a mark for each: the text of the query stays the same and is prepared once.
 fn list(incidents: &[IncidentId]) -> Value {
-    let numbers = incidents.iter().take(MAX_ROWS as usize).map(|i| i.0.cast_signed().to_string());
-    Value::Text(format!("[{}]", numbers.collect::<Vec<_>>().join(",")))
+    numbers(incidents.iter().map(|incident| incident.0.cast_signed()))
+}
+
+fn numbers(all: impl Iterator<Item = i64>) -> Value {
+    let all = all.take(MAX_ROWS as usize).map(|number| number.to_string());
+    Value::Text(format!("[{}]", all.collect::<Vec<_>>().join(",")))
 }

@@ -73,6 +73,8 @@ impl Fake {
             receiver: Some("ops-mail".to_owned()),
             decision: Decision::Withheld,
             block: Some("silence".to_owned()),
+            message: None,
+            message_state: None,
             text: "silenced by mira".to_owned(),
         };
         Ok(Explanation { lines: vec![line], repair: None })
@@ -156,6 +158,7 @@ pub(super) fn activity(host: Option<&str>) -> Activity {
         check: host.map(|_| "cpu_monitor.cpu_percent".to_owned()),
         incident: host.map(|_| 1),
         state: host.map(|_| State::Crit),
+        message_state: None,
         text: "cpu is at 97".to_owned(),
     }
 }

@@ -14,7 +14,7 @@ use hark_model::{CheckName, HostId, HostName, IncidentId};
 use hark_store::state::{DeliveryView, IncidentFilter, JournalEntry, JournalFilter};
 use hark_web::{Answer, Refused, Sight};
 
-use super::explain::{past_line, present_line};
+use super::explain::{Fates, past_line, present_line, told_together};
 use super::hosts::unit_of;
 use super::incident_list::{self, Source, Standing};
 use super::overview::limits;
@@ -80,6 +80,11 @@ impl ServerBackend {
         let messages = self.read(|reader| reader.deliveries(view, None, SHOWN))?;
         let filter = JournalFilter { incident: Some(id), ..JournalFilter::default() };
         let lines = self.read(|reader| reader.journal(&filter, None, SHOWN))?;
+        let fates = self.fates(&messages, &lines)?;
+        let told = |entry: &JournalEntry| Activity {
+            message_state: fates.of(&entry.line).map(|(_, state)| state),
+            ..self.shown_line(entry)
+        };
         let earlier = IncidentFilter {
             host: Some(record.host),
             check: Some(record.check.clone()),
@@ -100,7 +105,7 @@ impl ServerBackend {
             unit: unit_of(record.check.as_str()).to_owned(),
             limits: live.limits,
             notifications: messages.iter().map(|m| self.shown(m)).collect(),
-            timeline: lines.iter().map(|e| self.shown_line(e)).collect(),
+            timeline: lines.iter().map(told).collect(),
             comments: record
                 .comments
                 .iter()
@@ -135,14 +140,28 @@ impl ServerBackend {
         let mut lines: Vec<ExplainLine> = present
             .map(|e| e.lines.into_iter().map(|l| present_line(l, now)).collect())
             .unwrap_or_default();
-        for kind in [JournalKind::Told, JournalKind::Withheld] {
+        let view = DeliveryView::Of(id);
+        let messages = self.read(|reader| reader.deliveries(view, None, SHOWN))?;
+        for kind in [JournalKind::Told, JournalKind::Withheld, JournalKind::Operator] {
             let filter =
                 JournalFilter { incident: Some(id), kind: Some(kind), ..JournalFilter::default() };
             let past = self.read(|reader| reader.journal(&filter, None, SHOWN))?;
-            lines.extend(past.iter().map(past_line));
+            let fates = self.fates(&messages, &past)?;
+            lines.extend(past.iter().map(|entry| past_line(entry, &fates)));
         }
         lines.sort_by_key(|l| std::cmp::Reverse(l.at.0));
         Ok(Explanation { lines, repair })
+    }
+
+    /// Returns what became of the messages that `lines` are about, of which `messages` are those about the
+    /// incident alone.
+    fn fates(&self, messages: &[DeliveryRecord], lines: &[JournalEntry]) -> Answer<Fates> {
+        let mut fates = Fates::default();
+        fates.note(messages);
+        for (receiver, times) in told_together(lines.iter().map(|entry| &entry.line)) {
+            fates.note(&self.read(|reader| reader.summaries(&receiver, &times))?);
+        }
+        Ok(fates)
     }
 
     pub(super) fn activities(

@@ -24,6 +24,7 @@ pub(crate) fn activity(line: &JournalLine, host: Option<&HostName>) -> Activity 
         check: line.check.as_ref().map(ToString::to_string),
         incident: line.incident.map(|i| i.0),
         state: state_of(line),
+        message_state: None,
         text: line.text.clone(),
     }
 }
@@ -56,13 +57,13 @@ pub(super) fn ack(record: &AckRecord) -> Ack {
 /// Returns a message as the page shows it; `kind` is the word of its receiver's type.
 pub(super) fn delivery(record: &DeliveryRecord, kind: &str) -> Delivery {
     let n = &record.notification;
-    let (sent_at, next_try_at) = match record.state {
-        DeliveryState::Sent { at } => (Some(at.into()), None),
-        DeliveryState::Retry { at } => (None, Some(at.into())),
+    let sent_at = match record.state {
+        DeliveryState::Sent { at } => Some(at.into()),
         DeliveryState::Queued
         | DeliveryState::Leased { .. }
+        | DeliveryState::Retry { .. }
         | DeliveryState::Dead { .. }
-        | DeliveryState::Superseded { .. } => (None, None),
+        | DeliveryState::Superseded { .. } => None,
     };
     Delivery {
         id: n.id.0,
@@ -77,7 +78,8 @@ pub(super) fn delivery(record: &DeliveryRecord, kind: &str) -> Delivery {
         summary: n.summary.clone(),
         state: (&record.state).into(),
         attempts: record.attempts,
-        next_try_at,
+        // When its receiver is tried is the outbox's.
+        next_try_at: None,
         error: record.last_error.clone(),
         took_ms: record.took_ms,
     }
