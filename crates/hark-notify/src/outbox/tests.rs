@@ -368,7 +368,7 @@ fn a_fallback_that_is_told_itself_gets_no_copy() {
         let keys = world.handed.iter().map(|n| n.key.clone());
         keys.collect::<Vec<_>>()
     };
-    assert_eq!(handed(&world), ["3/ops/problem/3/for/ops"], "of that it knows the half");
+    assert_eq!(handed(&world), ["1/ops/problem/3/for/ops"], "of that it knows the half");
     world.outbox.add(own(recovery(6, 1)), &mut world.orders, world.now.unix);
     world.add(recovery(5, 1));
     assert_eq!(handed(&world).len(), 1, "nor of the end");
