@@ -19,10 +19,36 @@ pub struct HostsQuery {
     pub q: Option<String>,
     /// One state.
     pub state: Option<Letter>,
+    /// In which order; `name` if not given.
+    pub sort: Option<HostSort>,
     /// The `next` of the page before.
     pub cursor: Option<Cursor>,
     /// How many items at most.
     pub limit: Option<u32>,
+}
+
+/// The order of a list of hosts. What is alike stands by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub enum HostSort {
+    /// By name.
+    #[default]
+    #[serde(rename = "name")]
+    Name,
+    /// By name, backwards.
+    #[serde(rename = "-name")]
+    NameBackwards,
+    /// The worst state first.
+    #[serde(rename = "state")]
+    State,
+    /// The best state first.
+    #[serde(rename = "-state")]
+    StateBackwards,
+    /// The one that was not heard for longest first.
+    #[serde(rename = "last_heard_at")]
+    LastHeard,
+    /// The one that was heard last first.
+    #[serde(rename = "-last_heard_at")]
+    LastHeardBackwards,
 }
 
 /// A host in a list.

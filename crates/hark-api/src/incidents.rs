@@ -22,10 +22,30 @@ pub struct IncidentsQuery {
     pub sev: Option<Severity>,
     /// Part of a host's name, a check's name or the text.
     pub q: Option<String>,
+    /// In which order; `-since_at` if not given. Incidents that are over have that one alone.
+    pub sort: Option<IncidentSort>,
     /// The `next` of the page before.
     pub cursor: Option<Cursor>,
     /// How many items at most.
     pub limit: Option<u32>,
+}
+
+/// The order of a list of incidents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub enum IncidentSort {
+    /// The newest first.
+    #[default]
+    #[serde(rename = "-since_at")]
+    Newest,
+    /// The oldest first.
+    #[serde(rename = "since_at")]
+    Oldest,
+    /// The worst first, then the newest.
+    #[serde(rename = "state")]
+    Worst,
+    /// By host and check.
+    #[serde(rename = "host")]
+    Host,
 }
 
 /// A part of the incidents.

@@ -26,6 +26,7 @@ pub mod fleet;
 pub mod handling;
 pub mod hosts;
 pub mod incidents;
+pub mod jobs;
 pub mod list;
 pub mod live;
 pub mod overview;

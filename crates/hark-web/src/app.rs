@@ -9,6 +9,7 @@ use hark_api::audit::AuditLine;
 use hark_model::{Clock, Now, UserName};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::auth::challenge::Challenges;
 use crate::auth::limit::Limiter;
@@ -17,7 +18,10 @@ use crate::auth::password::{Busy, Hasher};
 use crate::auth::setup::Gate;
 use crate::backend::{Answer, Backend, Factors};
 use crate::failure::{Failure, Reply};
+use crate::jobs::Jobs;
 use crate::live::Live;
+use crate::pace::Pace;
+use crate::repeat::Repeats;
 use crate::serve::WebConfig;
 
 /// Requests that wait for the backend at the same time: its answers come from memory or one disk,
@@ -51,6 +55,16 @@ pub(crate) struct App {
     pub(crate) live_places: Arc<Semaphore>,
     /// Ends live connections and lets the others finish.
     pub(crate) shutdown: CancellationToken,
+    /// How fast clients ask.
+    pub(crate) pace: Pace,
+    /// Writes that have a key.
+    pub(crate) repeats: Repeats,
+    /// Held by the one write that may go by the version of its object at this moment.
+    pub(crate) conditional: tokio::sync::Mutex<()>,
+    /// Long work.
+    pub(crate) jobs: Jobs,
+    /// What goes on when its client is gone.
+    pub(crate) deeds: TaskTracker,
     limiter: Mutex<Limiter>,
     /// Counts tokens of messages that are none, by where they came from.
     token_limiter: Mutex<Limiter>,
@@ -88,6 +102,11 @@ impl App {
             gate,
             live_places: Arc::new(Semaphore::new(MAX_LIVE)),
             shutdown,
+            pace: Pace::default(),
+            repeats: Repeats::default(),
+            conditional: tokio::sync::Mutex::default(),
+            jobs: Jobs::default(),
+            deeds: TaskTracker::new(),
             token_limiter: Mutex::default(),
             limiter: Mutex::new(Limiter::default()),
             asking: Arc::new(Semaphore::new(MAX_ASKING)),

@@ -26,6 +26,11 @@ pub const KEYS: &[Key] = &[
         Kind::Integer,
         "A second port that serves the same, where seeds had the WebSocket.",
     ),
+    Key::new(
+        "wss_port",
+        Kind::Integer,
+        "A third port that serves the same, where seeds had the WebSocket over TLS.",
+    ),
     Key::new("tls", Kind::Section(TLS_KEYS), "How the page is protected on its way."),
     Key::new("login", Kind::Section(LOGIN_KEYS), "How people log in."),
 ];
@@ -51,6 +56,8 @@ pub struct WebSettings {
     pub port: u16,
     /// A second port.
     pub ws_port: Option<u16>,
+    /// A third port.
+    pub wss_port: Option<u16>,
     /// TLS; none if only plain http is wanted.
     pub tls: Option<TlsSettings>,
     /// How people log in.
@@ -73,6 +80,7 @@ impl Default for WebSettings {
             host: IpAddr::V6(Ipv6Addr::UNSPECIFIED),
             port: DEFAULT_PORT,
             ws_port: None,
+            wss_port: None,
             tls: Some(TlsSettings::default()),
             login: LoginSettings::default(),
         }
@@ -80,6 +88,17 @@ impl Default for WebSettings {
 }
 
 impl WebSettings {
+    /// Returns all ports, each once.
+    pub fn ports(&self) -> Vec<u16> {
+        let mut ports = vec![self.port];
+        for port in [self.ws_port, self.wss_port].into_iter().flatten() {
+            if !ports.contains(&port) {
+                ports.push(port);
+            }
+        }
+        ports
+    }
+
     /// Reads [`KEYS`] from the top of the configuration; what is wrong is reported there.
     pub fn read(root: &Section<'_>) -> Self {
         let default = Self::default();
@@ -95,6 +114,7 @@ impl WebSettings {
             port: port(root.u64("hbd_port", u64::from(DEFAULT_PORT), 1..=65535))
                 .unwrap_or(DEFAULT_PORT),
             ws_port: root.opt_u64("ws_port", 1..=65535).and_then(port),
+            wss_port: root.opt_u64("wss_port", 1..=65535).and_then(port),
             tls: match root.child("tls") {
                 Some(section) => read_tls(&section),
                 None => default.tls,
@@ -152,7 +172,7 @@ mod tests {
     #[test]
     fn every_key_is_read() {
         let (settings, errors) = read(
-            "hbd_host: 192.0.2.1\nhbd_port: 8080\nws_port: 50005\n\
+            "hbd_host: 192.0.2.1\nhbd_port: 8080\nws_port: 50005\nwss_port: 50006\n\
              tls: {certificate: /c.pem, key: /k.pem, plain: everywhere}\n\
              login: {second_factor: administrators}\n",
         );
@@ -160,6 +180,8 @@ mod tests {
         assert_eq!(settings.host, IpAddr::from([192, 0, 2, 1]));
         assert_eq!((settings.port, settings.ws_port), (8080, Some(50005)));
         assert_eq!(settings.login.second_factor, crate::login::Demand::Administrators);
+        assert_eq!(settings.ports(), [8080, 50005, 50006]);
+        assert_eq!(read("hbd_port: 80\nws_port: 80\nwss_port: 80").0.ports(), [80]);
         let tls = settings.tls.unwrap();
         assert_eq!(tls.plain, Plain::Everywhere);
         assert_eq!(tls.files, Some(("/c.pem".into(), "/k.pem".into())));

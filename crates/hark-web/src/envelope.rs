@@ -13,6 +13,7 @@ use tracing::Instrument;
 
 use crate::auth::token;
 use crate::failure::Failure;
+use crate::pace;
 
 /// The longest a request may take, its body included: a history query over a year on a slow disk
 /// takes a few seconds.
@@ -42,6 +43,9 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
+/// What layers below have said about a request that failed.
+const KEPT: [HeaderName; 3] = [header::ALLOW, pace::POLICY, pace::LEFT];
+
 /// Carries `request` through the rest of the server.
 pub(crate) async fn envelope(request: Request, next: Next) -> Response {
     let number = token::random::<8>().map_or_else(|_| "0".to_owned(), |bytes| token::hex(&bytes));
@@ -65,11 +69,12 @@ pub(crate) async fn envelope(request: Request, next: Next) -> Response {
         } else {
             tracing::debug!(request = number, %method, path, ?failure, "a request was refused");
         }
-        let allow = response.headers().get(header::ALLOW).cloned();
+        let kept: Vec<_> = KEPT
+            .into_iter()
+            .filter_map(|name| Some((response.headers().get(&name)?.clone(), name)))
+            .collect();
         response = failure.render(&number);
-        if let Some(allow) = allow {
-            response.headers_mut().insert(header::ALLOW, allow);
-        }
+        response.headers_mut().extend(kept.into_iter().map(|(value, name)| (name, value)));
     }
     dress(response.headers_mut(), &number);
     response

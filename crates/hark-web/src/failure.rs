@@ -63,6 +63,10 @@ pub(crate) enum Failure {
     NeedsTls,
     /// Too many failures from there.
     Limited(Duration),
+    /// The client asks too fast.
+    TooFast(Duration),
+    /// The object is not as the request says that it must be.
+    Changed,
     /// The server has too much to do.
     Busy,
     /// The body or query is no JSON, has no valid encoding ...
@@ -125,6 +129,8 @@ impl Failure {
             Self::Csrf => (S::FORBIDDEN, "csrf", "A header is missing"),
             Self::NeedsTls => (S::FORBIDDEN, "needs-tls", "Use https"),
             Self::Limited(_) => (S::TOO_MANY_REQUESTS, "limited", "Too many attempts"),
+            Self::TooFast(_) => (S::TOO_MANY_REQUESTS, "too-fast", "Too many requests"),
+            Self::Changed => (S::PRECONDITION_FAILED, "changed", "Changed meanwhile"),
             Self::Busy => (S::SERVICE_UNAVAILABLE, "busy", "Busy"),
             Self::Malformed(_) => (S::BAD_REQUEST, "malformed", "The request cannot be read"),
             Self::Wrong(_) => (S::UNPROCESSABLE_ENTITY, "wrong-fields", "Fields are wrong"),
@@ -139,7 +145,8 @@ impl Failure {
     }
 
     /// Says what was wrong and what to do.
-    fn detail(&self) -> String {
+    #[expect(clippy::too_many_lines, reason = "a table")]
+    pub(crate) fn detail(&self) -> String {
         let text = match self {
             Self::Absent => "there is no such object, or it is not visible to you",
             Self::NoSuchPath => "the API has no such path; see /api/0/openapi.json",
@@ -184,6 +191,15 @@ impl Failure {
             Self::Limited(wait) => {
                 return format!("wait {} s before the next attempt", seconds_up(*wait));
             }
+            Self::TooFast(wait) => {
+                return format!(
+                    "ask more slowly: the next request may come in {} s",
+                    seconds_up(*wait)
+                );
+            }
+            Self::Changed => {
+                "it is not the version that If-Match names: read it again, then decide"
+            }
             Self::Busy => "the server has too much to do; try again in a few seconds",
             Self::TooLarge => "the body is longer than this server takes",
             Self::MediaType => "send the body as application/json",
@@ -222,7 +238,7 @@ impl Failure {
         let mut response = (status, Json(document)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-        if let Self::Limited(wait) = self {
+        if let Self::Limited(wait) | Self::TooFast(wait) = self {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds_up(wait)));
         }
         if let Self::StaleNumber(highest) = self {

@@ -17,7 +17,8 @@ use crate::serve::{Plain, WebConfig};
 use crate::who::{self, CSRF, Claim, Visit, Who};
 
 /// Paths of the API that are open before the first administrator exists.
-const BEFORE_SETUP: [&str; 2] = ["/api/0/setup", "/api/0/openapi.json"];
+const BEFORE_SETUP: [&str; 4] =
+    ["/api/0/setup", "/api/0/openapi.json", "/api/0/docs", "/api/0/docs.css"];
 
 /// Lets `request` pass or answers it.
 pub(crate) async fn guard(State(app): State<Shared>, mut request: Request, next: Next) -> Response {

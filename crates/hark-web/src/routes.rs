@@ -7,9 +7,11 @@ mod agents;
 mod alerts;
 mod audit;
 mod auth;
+mod bulk;
 mod dashboards;
 mod deliveries;
 mod dns;
+mod docs;
 mod enrol;
 mod events;
 mod fleet;
@@ -17,6 +19,7 @@ mod handling;
 mod health;
 mod hosts;
 mod incidents;
+mod jobs;
 pub(crate) mod metrics;
 mod openapi;
 mod overview;
@@ -46,15 +49,19 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::Shared;
+use crate::condition::condition;
 use crate::envelope::envelope;
 use crate::extract::MAX_BODY;
 use crate::guard::guard;
+use crate::lists::lists;
+use crate::pace::pace;
 use crate::page::page;
+use crate::repeat::repeat;
 
 /// Puts every path together.
 pub(crate) fn router(app: &Shared) -> Router {
     let (router, document) = api().split_for_parts();
-    router
+    let routes = router
         .merge(openapi::router(document))
         .route("/healthz", get(health::healthz))
         .route("/ws", get(ws::ws))
@@ -65,9 +72,17 @@ pub(crate) fn router(app: &Shared) -> Router {
         .route("/a/{token}", get(handling::show).post(handling::take))
         .fallback(page)
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(Shared::clone(app));
+    // Around the router as a whole: a condition is about what another route answers, an export asks for
+    // page after page.
+    Router::new()
+        .fallback_service(routes)
+        .layer(from_fn(lists))
+        .layer(from_fn_with_state(Shared::clone(app), condition))
+        .layer(from_fn_with_state(Shared::clone(app), repeat))
+        .layer(from_fn_with_state(Shared::clone(app), pace))
         .layer(from_fn_with_state(Shared::clone(app), guard))
         .layer(from_fn(envelope))
-        .with_state(Shared::clone(app))
 }
 
 /// Every path of the API, each with its part of the document.
@@ -100,7 +115,7 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(deliveries::one))
         .routes(routes!(deliveries::retry))
         .routes(routes!(silences::list, silences::make))
-        .routes(routes!(silences::change, silences::end))
+        .routes(routes!(silences::one, silences::change, silences::end))
         .routes(routes!(silences::preview))
         .routes(routes!(receivers::list))
         .routes(routes!(receivers::test))
@@ -122,6 +137,7 @@ fn api() -> OpenApiRouter<Shared> {
         .merge(agent_reports())
         .merge(charts())
         .merge(dashboards())
+        .merge(long_work())
         .routes(routes!(pushes::list))
         .routes(routes!(dns::list))
         .routes(routes!(dns::update))
@@ -180,6 +196,15 @@ fn dashboards() -> OpenApiRouter<Shared> {
         .routes(routes!(dashboards::one, dashboards::change, dashboards::remove))
         .routes(routes!(dashboards::restore))
         .merge(import)
+}
+
+/// What goes on after its answer.
+fn long_work() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::one))
+        .routes(routes!(jobs::cancel))
+        .routes(routes!(bulk::bulk))
 }
 
 /// What agents send over HTTPS: longer than anything else.

@@ -114,6 +114,10 @@ pub async fn serve(
     let app = App::new(backend, live.clone(), config, shutdown.clone());
     let served = serve_router(listeners, routes::router(&app), tls.as_ref(), shutdown.clone());
     tokio::join!(served, live.run(shutdown));
+    app.deeds.close();
+    if tokio::time::timeout(DRAIN, app.deeds.wait()).await.is_err() {
+        tracing::warn!(open = app.deeds.len(), "writes are cut");
+    }
 }
 
 /// Serves what `router` answers, as [`serve`] does.

@@ -271,6 +271,19 @@ pub(crate) fn anybody() -> Option<Who> {
     Some(Who { account: Arc::new(account), proof: Proof::Open, lacks_factor: false })
 }
 
+/// Finds the user of `who` again, which does not count as use; `None` if he may no longer.
+pub(crate) async fn again(app: &Shared, who: &Who) -> Reply<Option<Who>> {
+    let claim = match who.proof {
+        Proof::Cookie(hash) => Claim::Cookie(hash),
+        Proof::Session(hash) => Claim::Header(Bearer::Session(hash)),
+        Proof::Api(hash) => Claim::Header(Bearer::Api(hash)),
+        Proof::Proxy => Claim::Proxy(who.name().clone()),
+        Proof::Open => Claim::Open,
+    };
+    let found = find(app, claim, None).await?;
+    Ok(found.filter(|who| !who.lacks_factor))
+}
+
 fn by_session(
     backend: &dyn Backend,
     hash: &TokenHash,

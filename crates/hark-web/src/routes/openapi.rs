@@ -4,17 +4,22 @@ use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
+use hark_api::hosts::HostSort;
+use hark_api::incidents::IncidentSort;
 use hark_api::live::{Message, Subscribe};
 use hark_api::problem::{MEDIA_TYPE, ProblemDocument};
 use http::{HeaderValue, header};
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
-    Components, ContentBuilder, InfoBuilder, OpenApi, Ref, ResponseBuilder, SecurityRequirement,
+    Components, Content, ContentBuilder, InfoBuilder, ObjectBuilder, OpenApi, Ref, RefOr, Required,
+    ResponseBuilder, Schema, SecurityRequirement, Type,
 };
 use utoipa::{PartialSchema, ToSchema};
 
+use super::docs;
 use crate::app::Shared;
+use crate::lists;
 
 /// Tags of paths that need no session.
 const OPEN: [&str; 2] = ["setup", "open"];
@@ -22,10 +27,33 @@ const OPEN: [&str; 2] = ["setup", "open"];
 /// The tag of paths for agents, which sign their requests.
 const AGENT: &str = "agent";
 
+/// What the API is asked with.
+#[derive(Clone, Copy)]
+enum Method {
+    Get,
+    Post,
+    Put,
+    Delete,
+}
+
+impl Method {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Post => "post",
+            Self::Put => "put",
+            Self::Delete => "delete",
+        }
+    }
+}
+
 /// Serves the finished `document`.
 pub(crate) fn router(document: OpenApi) -> Router<Shared> {
-    let text = serde_json::to_vec(&finish(document)).map(Bytes::from).unwrap_or_default();
-    Router::new().route("/api/0/openapi.json", get(async || answer(text)))
+    let value = serde_json::to_value(finish(document)).unwrap_or_default();
+    let text = Bytes::from(value.to_string());
+    Router::new()
+        .route("/api/0/openapi.json", get(async || answer(text)))
+        .merge(docs::router(&value))
 }
 
 fn answer(text: Bytes) -> Response {
@@ -41,7 +69,8 @@ pub(super) fn finish(mut document: OpenApi) -> OpenApi {
         .description(Some(
             "Watches hosts and the network between them. Errors are problem documents; times are \
              RFC 3339 in UTC; durations are seconds. Writes with a cookie need the header \
-             X-Hark-CSRF: 1 and the origin of the server. Live changes come over the WebSocket /ws.",
+             X-Hark-CSRF: 1 and the origin of the server. Live changes come over the WebSocket /ws. \
+             The same for people is at /api/0/docs.",
         ))
         .build();
     let components = document.components.get_or_insert_with(Components::new);
@@ -49,6 +78,9 @@ pub(super) fn finish(mut document: OpenApi) -> OpenApi {
         (ProblemDocument::name().into_owned(), ProblemDocument::schema()),
         (Message::name().into_owned(), Message::schema()),
         (Subscribe::name().into_owned(), Subscribe::schema()),
+        // Words of queries, which routes name without bringing them.
+        (HostSort::name().into_owned(), HostSort::schema()),
+        (IncidentSort::name().into_owned(), IncidentSort::schema()),
     ];
     ProblemDocument::schemas(&mut schemas);
     Message::schemas(&mut schemas);
@@ -62,15 +94,128 @@ pub(super) fn finish(mut document: OpenApi) -> OpenApi {
         "Hark agent=…,number=…,digest=…,tag=…: see docs/protocol.md, section 8.",
     ));
     components.add_security_scheme("agent", SecurityScheme::ApiKey(signed));
-    for item in document.paths.paths.values_mut() {
-        let operations =
-            [&mut item.get, &mut item.post, &mut item.put, &mut item.delete].into_iter().flatten();
-        operations.for_each(finish_operation);
+    for (path, item) in &mut document.paths.paths {
+        if let Some(read) = &mut item.get {
+            finish_list(path, read);
+        }
+        let operations = [
+            (Method::Get, &mut item.get),
+            (Method::Post, &mut item.post),
+            (Method::Put, &mut item.put),
+            (Method::Delete, &mut item.delete),
+        ];
+        for (method, operation) in operations {
+            if let Some(operation) = operation {
+                operation.operation_id = Some(name_of(method, path));
+                finish_operation(method, operation);
+            }
+        }
     }
     document
 }
 
-fn finish_operation(operation: &mut Operation) {
+/// Returns what clients call an operation: `get_hosts_by_host`, `post_incidents_ack`.
+fn name_of(method: Method, path: &str) -> String {
+    let parts: Vec<&str> = path.trim_start_matches("/api/0/").split('/').collect();
+    let words = parts.iter().enumerate().filter_map(|(place, part)| {
+        let named = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
+        match named {
+            None => Some((*part).to_owned()),
+            // Of an object itself; in the middle of a path it is understood.
+            Some(name) if place + 1 == parts.len() => Some(format!("by_{name}")),
+            Some(_) => None,
+        }
+    });
+    [method.word().to_owned()].into_iter().chain(words).collect::<Vec<_>>().join("_")
+}
+
+/// Headers that every route that needs a user understands.
+fn headers(method: Method) -> Vec<Parameter> {
+    let header = |name: &str, about: &str| {
+        ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some(about))
+            .schema(Some(String::schema()))
+            .build()
+    };
+    match method {
+        Method::Get => vec![header(
+            "If-None-Match",
+            "The ETag of an earlier answer: without a change the answer is 304, without a body.",
+        )],
+        Method::Post | Method::Put | Method::Delete => vec![
+            header(
+                "If-Match",
+                "The ETag of the object as it was read: if it is another one by now, nothing is done, and \
+                 the answer is 412.",
+            ),
+            header(
+                "Idempotency-Key",
+                "A name for this write, such as a UUID. Sent again within a day by the same session or \
+                 token, it is not done again, and the answer is the same. With another request it is \
+                 refused.",
+            ),
+        ],
+    }
+}
+
+fn query(name: &str, kind: Type, about: &str) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Query)
+        .required(Required::False)
+        .description(Some(about))
+        .schema(Some(ObjectBuilder::new().schema_type(kind)))
+        .build()
+}
+
+/// Adds what [`crate::lists`] does for the operation at `path`.
+fn finish_list(path: &str, operation: &mut Operation) {
+    let Some(RefOr::T(found)) = operation.responses.responses.get_mut("200") else { return };
+    let json = found.content.get("application/json");
+    // What has a query of its own is an answer to a question, not a list.
+    let has_query = operation.parameters.iter().flatten().any(
+        |parameter| matches!(parameter, RefOr::T(one) if one.parameter_in == ParameterIn::Query),
+    );
+    let is_array = |content: &Content| matches!(content.schema, Some(RefOr::T(Schema::Array(_))));
+    let is_whole =
+        !has_query && json.is_some_and(|json| matches!(json, RefOr::T(one) if is_array(one)));
+    let is_paged = path == lists::SERIES || lists::PAGED.iter().any(|(other, _)| *other == path);
+    if !is_whole && !is_paged {
+        return;
+    }
+    let text = ContentBuilder::new().schema(Some(String::schema())).build();
+    found.content.insert("text/csv; charset=utf-8".to_owned(), text.into());
+    let parameters = operation.parameters.get_or_insert_default();
+    let format = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["json", "csv"]));
+    parameters.push(
+        ParameterBuilder::new()
+            .name("format")
+            .parameter_in(ParameterIn::Query)
+            .required(Required::False)
+            .description(Some(
+                "`csv` for a table of all pages, up to 100,000 rows; so does the header Accept: text/csv. \
+                 Where there are more, the header Link names the rest.",
+            ))
+            .schema(Some(format))
+            .build()
+            .into(),
+    );
+    if is_whole {
+        let cursor = "That of the header Link of the page before; none for the first.";
+        let more = [
+            query("q", Type::String, "Part of any text of an item."),
+            query("sort", Type::String, "A field of the items; backwards with a minus in front."),
+            query("cursor", Type::String, cursor),
+            query("limit", Type::Integer, "How many items at most; the whole list if not given."),
+        ];
+        parameters.extend(more.map(RefOr::T));
+    }
+}
+
+fn finish_operation(method: Method, operation: &mut Operation) {
     let problem =
         ContentBuilder::new().schema(Some(Ref::from_schema_name(ProblemDocument::name()))).build();
     let failed = ResponseBuilder::new()
@@ -87,5 +232,14 @@ fn finish_operation(operation: &mut Operation) {
             SecurityRequirement::new("cookie", none),
             SecurityRequirement::new("bearer", none),
         ]);
+        if matches!(method, Method::Get) {
+            let same = "It has not changed since the version that If-None-Match names.";
+            let same = ResponseBuilder::new().description(same).build();
+            operation.responses.responses.insert("304".to_owned(), same.into());
+        }
+        operation
+            .parameters
+            .get_or_insert_default()
+            .extend(headers(method).into_iter().map(RefOr::T));
     }
 }

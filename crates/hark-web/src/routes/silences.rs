@@ -37,6 +37,21 @@ pub(crate) async fn list(State(app): State<Shared>, who: Who) -> Reply<Json<Vec<
     app.ask(move |backend| backend.silences(&who.sight())).await.map(Json)
 }
 
+/// Returns a silence or maintenance that has not ended.
+#[utoipa::path(
+    get, path = "/api/0/silences/{id}", tag = "silences",
+    params(("id" = u64, Path, description = "The silence's number.")),
+    responses((status = 200, body = Silence))
+)]
+pub(crate) async fn one(
+    State(app): State<Shared>,
+    who: Who,
+    Path(id): Path<u64>,
+) -> Reply<Json<Silence>> {
+    let seen = app.ask(move |backend| backend.silences(&who.sight())).await?;
+    seen.into_iter().find(|silence| silence.id == id).map(Json).ok_or(Failure::Absent)
+}
+
 /// Makes a silence or maintenance. Who is not an administrator names hosts of his, each in full.
 #[utoipa::path(
     post, path = "/api/0/silences", tag = "silences", request_body = SilenceRequest,

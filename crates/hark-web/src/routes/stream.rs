@@ -16,12 +16,11 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::Interval;
 
 use crate::app::Shared;
-use crate::auth::token::Bearer;
 use crate::extract::Params;
 use crate::failure::{Failure, Reply};
 use crate::live::Tick;
 use crate::live::client::Client;
-use crate::who::{self, Claim, Proof, Who};
+use crate::who::{self, Who};
 
 /// How often the user is looked up again: whoever lost a session or a role hears nothing further.
 const RECHECK: Duration = Duration::from_mins(1);
@@ -206,15 +205,7 @@ impl Feed {
     /// Looks the user up again; `None` if he is gone. A page that is open is not a person who is
     /// there, so this does not keep the session alive.
     async fn look_up(&mut self) -> Option<()> {
-        let claim = match self.who.proof {
-            Proof::Cookie(hash) => Claim::Cookie(hash),
-            Proof::Session(hash) => Claim::Header(Bearer::Session(hash)),
-            Proof::Api(hash) => Claim::Header(Bearer::Api(hash)),
-            Proof::Proxy => Claim::Proxy(self.who.name().clone()),
-            Proof::Open => Claim::Open,
-        };
-        let found = who::find(&self.app, claim, None).await.ok()?;
-        self.who = found.filter(|who| !who.lacks_factor)?;
+        self.who = who::again(&self.app, &self.who).await.ok()??;
         self.other_sight |= self.client.set_sight(self.who.sight());
         Some(())
     }

@@ -11,7 +11,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
     form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
     trusted-types svelte-trusted-html";
 
-fn dressed(reply: &Reply, name: &str) {
+pub(crate) fn dressed(reply: &Reply, name: &str) {
     assert_eq!(reply.header("content-security-policy"), POLICY, "{name}");
     assert_eq!(reply.header("x-content-type-options"), "nosniff", "{name}");
     assert_eq!(reply.header("referrer-policy"), "no-referrer", "{name}");

@@ -10,14 +10,23 @@ mod charts;
 #[cfg(test)]
 mod dashboards;
 #[cfg(test)]
+mod conditions;
+#[cfg(test)]
 mod event_stream;
 #[cfg(test)]
 mod fake;
 #[cfg(test)]
 mod handling;
+#[cfg(test)]
 mod headers;
 #[cfg(test)]
+mod jobs;
+#[cfg(test)]
+mod lists;
+#[cfg(test)]
 mod live;
+#[cfg(test)]
+mod matrix;
 #[cfg(test)]
 mod passkeys;
 #[cfg(test)]
@@ -30,6 +39,8 @@ mod routes;
 mod schema;
 #[cfg(test)]
 mod second_factor;
+#[cfg(test)]
+mod security;
 #[cfg(test)]
 mod server;
 #[cfg(test)]

@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 
 use crate::event_stream::EventStream;
 use crate::schema;
-use crate::server::{Caller, Reply, Running, id, sha256, start_tls};
+use crate::server::{Caller, Reply, Running, id, sha256, start, start_tls};
 
 /// Who may do it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Needs {
+pub(crate) enum Needs {
     /// Everybody.
     Nothing,
     /// A user.
@@ -28,15 +28,15 @@ enum Needs {
     Admin,
 }
 
-struct Route {
-    method: Method,
+pub(crate) struct Route {
+    pub(crate) method: Method,
     /// As in the document.
-    template: &'static str,
+    pub(crate) template: &'static str,
     /// As called.
-    path: &'static str,
-    body: Option<Value>,
-    needs: Needs,
-    status: u16,
+    pub(crate) path: &'static str,
+    pub(crate) body: Option<Value>,
+    pub(crate) needs: Needs,
+    pub(crate) status: u16,
 }
 
 fn route(
@@ -52,7 +52,7 @@ fn route(
 
 /// Every route, with a call that succeeds for whoever may do it.
 #[expect(clippy::too_many_lines, reason = "a table")]
-fn table() -> Vec<Route> {
+pub(crate) fn table() -> Vec<Route> {
     use Needs::{Admin, Nothing, User};
     const SEE: Needs = Needs::Role(Role::Monitor);
     const OPERATE: Needs = Needs::Role(Role::Manager);
@@ -266,6 +266,22 @@ fn table() -> Vec<Route> {
             Some(json!({"cause": null})),
             OPERATE,
         ),
+        get("/api/0/jobs", "/api/0/jobs?sort=-id", User),
+        get("/api/0/jobs/{id}", "/api/0/jobs/{own}", User),
+        // It has ended already; what becomes of one that has not is tested by itself.
+        Route {
+            status: 409,
+            ..post("/api/0/jobs/{id}/cancel", "/api/0/jobs/{own}/cancel", None, User)
+        },
+        Route {
+            status: 202,
+            ..post(
+                "/api/0/bulk",
+                "/api/0/bulk",
+                Some(json!({"do": {"comment": {"text": "x"}}, "incidents": {"all": true}})),
+                User,
+            )
+        },
         get("/api/0/deliveries", "/api/0/deliveries?state=sent", User),
         get("/api/0/deliveries/{id}", "/api/0/deliveries/1", SEE),
         post("/api/0/deliveries/{id}/retry", "/api/0/deliveries/1/retry", None, OPERATE),
@@ -276,6 +292,7 @@ fn table() -> Vec<Route> {
             Some(json!({"matcher": {"hosts": ["db1"]}, "reason": "work", "duration_seconds": 60})),
             OPERATE,
         ),
+        get("/api/0/silences/{id}", "/api/0/silences/1", SEE),
         route(
             Method::PUT,
             "/api/0/silences/{id}",
@@ -383,7 +400,15 @@ const ROLES: [&str; 5] = ["stranger", "monitor", "manager", "owner", "root"];
 
 /// Makes a server with one user of each kind, an own object for each, and what deletions need.
 pub(crate) async fn prepared() -> Running {
-    let running = start_tls().await;
+    prepare(start_tls().await).await
+}
+
+/// The same without TLS, whose handshakes take most of the time of a test with many requests.
+pub(crate) async fn prepared_plain() -> Running {
+    prepare(start().await).await
+}
+
+async fn prepare(running: Running) -> Running {
     running.user("stranger", false, &[]);
     running.user("monitor", false, &[("db1", Role::Monitor)]);
     running.user("manager", false, &[("db1", Role::Manager)]);
@@ -392,7 +417,10 @@ pub(crate) async fn prepared() -> Running {
     let silence = json!({"matcher": {"hosts": ["db1"]}, "reason": "work", "duration_seconds": 600});
     assert_eq!(root.post("/api/0/silences", silence).await.status, 200);
     assert_eq!(root.post("/api/0/incidents/1/ack", json!({"comment": "x"})).await.status, 200);
-    assert_eq!(root.post("/api/0/enrol", json!({})).await.status, 200);
+    // There are none without TLS.
+    if running.certificate.is_some() {
+        assert_eq!(root.post("/api/0/enrol", json!({})).await.status, 200);
+    }
     // Two dashboards, the second of which is removed.
     let shared = Shared { users: vec!["owner".to_owned()], ..Shared::default() };
     let content = Content { title: "Databases".to_owned(), shared, ..Content::default() };
@@ -415,11 +443,26 @@ async fn call(running: &Running, route: &Route, caller: &Caller, user: &str) -> 
         let hash = *running.fake.stored().enrolments.keys().next().unwrap();
         own = id(&hash);
     }
+    if route.template.starts_with("/api/0/jobs/") {
+        own = job_of(running, user).await.to_string();
+    }
     let path = route.path.replace("{own}", &own);
     if route.template == "/api/0/stream" {
         return stream(caller, &path).await;
     }
     caller.call(route.method.clone(), &path, route.body.clone()).await
+}
+
+/// Has `user` order a job, waits until it has ended, and returns its number.
+pub(crate) async fn job_of(running: &Running, user: &str) -> u64 {
+    let order = json!({"do": {"comment": {"text": "x"}}, "incidents": {"all": true}});
+    let mut job = running.browser(user).post("/api/0/bulk", order).await.json();
+    let path = format!("/api/0/jobs/{}", job["id"]);
+    while job["ended_at"].is_null() {
+        tokio::task::yield_now().await;
+        job = running.browser(user).get(&path).await.json();
+    }
+    job["id"].as_u64().unwrap()
 }
 
 /// Reads the first two messages of a stream, which does not end by itself.
