@@ -23,6 +23,7 @@ mod hosts;
 mod import;
 mod incidents;
 mod install;
+mod jobs;
 mod journal;
 mod maintenance;
 mod oncall;
@@ -85,6 +86,7 @@ enum Command {
     Oncall(oncall::Args),
     Deliveries(deliveries::Args),
     Receivers(receivers::Args),
+    Jobs(jobs::Args),
     Ack(ack::Args),
     Comment(comment::Args),
     Resolve(resolve::Args),
@@ -134,6 +136,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Oncall(args) => oncall::run(&args),
         Command::Deliveries(args) => deliveries::run(&args),
         Command::Receivers(args) => receivers::run(&args),
+        Command::Jobs(args) => jobs::run(&args),
         Command::Ack(args) => ack::run(&args),
         Command::Comment(args) => comment::run(&args),
         Command::Resolve(args) => resolve::run(&args),

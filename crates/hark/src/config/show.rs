@@ -31,6 +31,7 @@ pub(crate) fn show(loaded: &Loaded) -> Value {
         ("hbd_port", json!(loaded.web.port)),
         ("hbd_host", json!(loaded.web.host.to_string())),
         ("ws_port", json!(loaded.web.ws_port)),
+        ("wss_port", json!(loaded.web.wss_port)),
         ("discovery", json!(s.discovery)),
         ("data_dir", json!(s.data_dir.clone().unwrap_or_else(super::default_data_dir))),
         ("secret", json!(s.secret.as_ref().map(|_| "set"))),

@@ -28,7 +28,7 @@ fn ports(patient: &Patient) -> Vec<Finding> {
     let host = web.host;
     let udp = SocketAddr::new(host, patient.loaded.settings.udp_port);
     let mut tried = vec![("udp", udp, UdpSocket::bind(udp).map(drop))];
-    for port in [Some(web.port), web.ws_port].into_iter().flatten() {
+    for port in web.ports() {
         let address = SocketAddr::new(host, port);
         tried.push(("tcp", address, TcpListener::bind(address).map(drop)));
     }

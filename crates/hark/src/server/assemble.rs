@@ -374,7 +374,8 @@ fn open_doors(
             let certificate = tls.transpose()?;
             let udp = udp.unwrap_or(at(settings.udp_port));
             let http = http.unwrap_or(at(web.port));
-            Ok((Doors::open(udp, http, web.ws_port.map(at))?, certificate, INTAKE_QUEUE))
+            let others: Vec<SocketAddr> = web.ports().into_iter().skip(1).map(at).collect();
+            Ok((Doors::open(udp, http, &others)?, certificate, INTAKE_QUEUE))
         }
         Reach::OwnAgent => {
             settings.secret = None;

@@ -16,6 +16,7 @@ mod events;
 mod explain;
 mod factors;
 mod handling;
+mod host_list;
 mod hosts;
 mod incident_list;
 mod incidents;

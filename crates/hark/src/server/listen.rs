@@ -33,21 +33,21 @@ pub(super) struct Doors {
 }
 
 impl Doors {
-    /// Opens all of them: `second` is one more address of the page. Port 0 takes a free one.
+    /// Opens all of them: `others` are further addresses of the page. Port 0 takes a free one.
     ///
     /// # Errors
     /// If one of the addresses is taken or is not ours; then none is left open.
     pub(super) fn open(
         udp: SocketAddr,
         http: SocketAddr,
-        second: Option<SocketAddr>,
+        others: &[SocketAddr],
     ) -> anyhow::Result<Self> {
         let sockets = bind_udp(udp)?;
         let udp = sockets[0].local_addr()?;
         let mut listeners = bind_tcp(http)?;
         let http = listeners[0].local_addr()?;
-        if let Some(second) = second {
-            listeners.extend(bind_tcp(second)?);
+        for other in others {
+            listeners.extend(bind_tcp(*other)?);
         }
         Ok(Self { sockets, listeners, udp, http: Some(http) })
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hark_api::alerts::{Alert, Alerts};
 use hark_api::fleet::Fleet;
 use hark_api::hosts::{Active, Check, Host, HostRow, HostsQuery, SiteSays};
-use hark_api::list::{Cursor, Page, limit};
+use hark_api::list::Page;
 use hark_api::live::{HostChange, Rows};
 use hark_api::overview::Soft;
 use hark_calendar::ActiveWindow;
@@ -15,6 +15,7 @@ use hark_model::time::Clock;
 use hark_model::{CheckName, HostId, HostName, SeriesName, Status, Unix};
 use hark_web::{Answer, Refused, Sight};
 
+use super::host_list;
 use super::overview::{is_good, limits};
 use super::words::{letter, seconds};
 use super::{ServerBackend, ending};
@@ -106,25 +107,15 @@ impl ServerBackend {
     pub(super) fn host_rows(&self, sight: &Sight, query: &HostsQuery) -> Answer<Page<HostRow>> {
         let sight = sight.clone();
         let query = query.clone();
-        let most = limit(query.limit);
-        let mut rows = self.ask(move |engine| {
-            let after = query.cursor.as_ref().and_then(Cursor::name).unwrap_or_default().to_owned();
-            let mut rows: Vec<HostRow> = engine
+        self.ask(move |engine| {
+            let hosts = engine
                 .hosts()
-                .filter(|h| sight.covers(h.name().as_str()) && h.name().as_str() > after.as_str())
+                .filter(|h| sight.covers(h.name().as_str()))
                 .filter(|h| is_shown(*h))
                 .filter(|h| query.state.is_none_or(|s| s == letter(h.state())))
-                .filter(|h| query.q.as_deref().is_none_or(|q| mentions(*h, q)))
-                .map(host_row)
-                .collect();
-            rows.sort_by(|a, b| a.name.cmp(&b.name));
-            rows.truncate(most + 1);
-            rows
-        })?;
-        let more = rows.len() > most;
-        rows.truncate(most);
-        let next = more.then(|| rows.last().and_then(|r| Cursor::of_name(&r.name))).flatten();
-        Ok(Page { items: rows, next })
+                .filter(|h| query.q.as_deref().is_none_or(|q| mentions(*h, q)));
+            host_list::page(hosts, &query, host_row)
+        })
     }
 
     pub(super) fn one_host(&self, sight: &Sight, name: &HostName) -> Answer<Host> {

@@ -3,14 +3,22 @@
 
 use std::collections::HashMap;
 
-use hark_api::incidents::{IncidentRow, IncidentsQuery, LastNotification, Told, View};
-use hark_api::list::{Cursor, Page, limit};
+use hark_api::incidents::{
+    IncidentRow, IncidentSort, IncidentsQuery, LastNotification, Told, View,
+};
+use hark_api::list::{Cursor, MAX_LIMIT, Page, limit};
+use hark_api::problem::FieldError;
+use hark_api::words::State;
 use hark_model::record::{DeliveryRecord, DeliveryState, IncidentRecord};
 use hark_model::{HostId, IncidentId, Severity, Status, Unix};
 use hark_store::state::{IncidentFilter, JournalEntry};
-use hark_web::{Answer, Sight};
+use hark_web::{Answer, Refused, Sight};
 
 use super::{paging, words};
+
+/// The most incidents that are put in another order: a fleet in which more are open at once is sorted by its
+/// cause, not by a list.
+const MOST_SORTED: usize = 10_000;
 
 /// What the engine alone knows of an incident; of one that it has forgotten, nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +54,10 @@ pub(super) fn page(
     sight: &Sight,
     query: &IncidentsQuery,
 ) -> Answer<Page<IncidentRow>> {
+    let sort = query.sort.unwrap_or_default();
+    if sort != IncidentSort::Newest {
+        return sorted(source, sight, query, sort);
+    }
     let open = match query.view {
         View::Open | View::Silenced => Some(true),
         View::Resolved => Some(false),
@@ -61,6 +73,53 @@ pub(super) fn page(
         |chunk| wanted.filter(source, sight, chunk),
     )?;
     Ok(Page { items: rows(source, found.items)?, next: found.next })
+}
+
+/// Returns one page in another order. What is open is little, and read whole for it; what is over is not, and
+/// the store has it by number alone.
+fn sorted(
+    source: &dyn Source,
+    sight: &Sight,
+    query: &IncidentsQuery,
+    sort: IncidentSort,
+) -> Answer<Page<IncidentRow>> {
+    if matches!(query.view, View::Resolved | View::All) {
+        let what = "incidents that are over come newest first: leave it out";
+        return Err(Refused::Wrong(vec![FieldError::new("sort", what)]));
+    }
+    let mut all = Vec::new();
+    let mut part =
+        IncidentsQuery { sort: None, cursor: None, limit: Some(MAX_LIMIT), ..query.clone() };
+    loop {
+        let found = page(source, sight, &part)?;
+        all.extend(found.items);
+        part.cursor = found.next;
+        if part.cursor.is_none() || all.len() >= MOST_SORTED {
+            break;
+        }
+    }
+    all.sort_by(|a, b| match sort {
+        IncidentSort::Newest => b.id.cmp(&a.id),
+        IncidentSort::Oldest => a.id.cmp(&b.id),
+        IncidentSort::Worst => {
+            badness(b.state).cmp(&badness(a.state)).then_with(|| b.id.cmp(&a.id))
+        }
+        IncidentSort::Host => (&a.host, &a.check).cmp(&(&b.host, &b.check)),
+    });
+    let (most, start) = (limit(query.limit), query.cursor.as_ref().and_then(Cursor::number));
+    let start = usize::try_from(start.unwrap_or(0)).unwrap_or(usize::MAX);
+    let more = all.len().saturating_sub(start) > most;
+    let next = more.then(|| Cursor::of_number((start + most) as u64));
+    Ok(Page { items: all.into_iter().skip(start).take(most).collect(), next })
+}
+
+fn badness(state: State) -> Severity {
+    match state {
+        State::Crit => Severity::Critical,
+        State::Warn => Severity::Warning,
+        State::Unk => Severity::Unknown,
+        State::Ok => Severity::Info,
+    }
 }
 
 /// Returns the rows of `incidents`: three questions, whatever their number.

@@ -194,6 +194,23 @@ fn severity_and_text_are_looked_for_in_all_of_them() {
 }
 
 #[test]
+fn what_is_open_comes_in_any_order_page_by_page() {
+    let store = store();
+    let sorted = |sort| IncidentsQuery { sort: Some(sort), limit: Some(400), ..of(View::Open) };
+    let newest = walk(&store, &Sight::Everything, &of(View::Open), 12).concat();
+    let oldest = walk(&store, &Sight::Everything, &sorted(IncidentSort::Oldest), 40);
+    assert_eq!(oldest.iter().map(Vec::len).collect::<Vec<_>>(), [400, 400, 100]);
+    assert!(oldest.concat().iter().eq(newest.iter().rev()));
+    let worst = walk(&store, &Sight::Everything, &sorted(IncidentSort::Worst), 40).concat();
+    let severe =
+        IncidentsQuery { sev: Some(hark_api::words::Severity::Critical), ..of(View::Open) };
+    let severe = walk(&store, &Sight::Everything, &severe, 12).concat();
+    assert_eq!(worst.get(..severe.len()), Some(&*severe), "what is critical comes first");
+    let over = IncidentsQuery { sort: Some(IncidentSort::Host), ..of(View::Resolved) };
+    assert!(matches!(page(&store, &Sight::Everything, &over), Err(Refused::Wrong(_))));
+}
+
+#[test]
 fn a_person_sees_the_incidents_of_his_hosts_alone() {
     let store = store();
     let sight = Sight::Hosts(BTreeSet::from([HostName::new("host7").unwrap()]));
