@@ -10,6 +10,8 @@ mod alone;
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod api;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod crash;

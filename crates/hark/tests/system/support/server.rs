@@ -157,9 +157,16 @@ impl Server {
         })
     }
 
+    /// Returns the token of this machine's administrator.
+    ///
+    /// # Errors
+    /// If the server has not written it.
+    pub(crate) fn token(&self) -> std::io::Result<String> {
+        Ok(std::fs::read_to_string(self.data.join("local-token"))?.trim().to_owned())
+    }
+
     fn bearer(&self) -> std::io::Result<String> {
-        let token = std::fs::read_to_string(self.data.join("local-token"))?;
-        Ok(format!("Authorization: Bearer {}", token.trim()))
+        Ok(format!("Authorization: Bearer {}", self.token()?))
     }
 }
 
