@@ -103,7 +103,7 @@ def types(document: Dict[str, Any]) -> str:
 
 
 def argument(name: str) -> str:
-    name = name.replace("-", "_").lower()
+    name = name.replace("-", "_").replace(".", "_").lower()
     return name + "_" if keyword.iskeyword(name) else name
 
 
