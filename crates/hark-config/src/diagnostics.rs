@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use crate::source::{Position, Sources, Span};
+use crate::source::{Position, SourceFile, Sources, Span};
 
 /// More are counted, not kept: a file that is wrong from end to end must not fill the memory.
 const MAX_KEPT: usize = 500;
@@ -92,6 +92,13 @@ impl Diagnostics {
         }
     }
 
+    /// Takes one more file; returns its number beside what is wrong so far.
+    pub(crate) fn with(self, file: SourceFile) -> (Self, u32) {
+        let mut sources = Arc::unwrap_or_clone(self.sources);
+        let number = sources.add(file);
+        (Self { sources: Arc::new(sources), ..self }, number)
+    }
+
     /// Reports an error at `span`. It is added when the returned report is dropped.
     pub fn error(&self, span: Span, message: impl Into<String>) -> Report<'_> {
         self.report(Level::Error, span, message.into())
@@ -152,6 +159,10 @@ impl Diagnostics {
 
     pub(crate) fn hidden(&self) -> Vec<Span> {
         self.hidden.borrow().clone()
+    }
+
+    pub(crate) fn shared_sources(&self) -> &Arc<Sources> {
+        &self.sources
     }
 
     pub(crate) fn sources(&self) -> &Sources {

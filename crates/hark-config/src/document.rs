@@ -49,6 +49,27 @@ impl Document {
         Self::parse(vec![SourceFile { name: "hark.yaml".to_owned(), text: text.to_owned() }])
     }
 
+    /// Reads one more file below all others: of what it says under a name that is there already, nothing
+    /// holds, and that is a warning. For one that a program keeps, and that is known only by what the others
+    /// say.
+    #[must_use]
+    pub fn and(self, file: SourceFile) -> Self {
+        let (diagnostics, number) = self.diagnostics.with(file);
+        let sources = Arc::clone(diagnostics.shared_sources());
+        let added = sources.iter().find(|(file, _)| *file == number);
+        let added = added.and_then(|(file, source)| tree::build(file, source, &diagnostics));
+        let mut root = self.root;
+        if let (Body::Map(entries), Some(added)) = (&mut root.body, added) {
+            merge::merge_below(entries, added, &diagnostics);
+        }
+        Self { root, diagnostics }
+    }
+
+    /// Returns the tree of all files.
+    pub(crate) fn tree(&self) -> &Node {
+        &self.root
+    }
+
     /// Makes one of what `file` says, as the caller has read it.
     pub(crate) fn of_entries(file: SourceFile, entries: Vec<Entry>) -> Self {
         let diagnostics = Diagnostics::new(Arc::new(Sources::new(vec![file])));

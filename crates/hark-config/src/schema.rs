@@ -1,11 +1,17 @@
 //! Tables of keys as a JSON Schema, for editors and for the manual.
 //!
-//! Two words beside those of the standard carry what the manual needs: `x-value` says in words what
-//! the value is, `x-order` is the place in the table, because JSON objects have no order.
+//! Three words beside those of the standard carry what the manual and forms need: `x-value` says in words
+//! what the value is, `x-order` is the place in the table, because JSON objects have no order, and `x-kind`
+//! is the kind where the standard's words do not tell it from another: `duration`, `size` and `secret`.
 
 use serde_json::{Map, Value as Json, json};
 
 use crate::key::{Key, Kind};
+
+/// Returns a JSON Schema (draft 2020-12) for one value of this kind.
+pub fn schema_of(kind: &Kind) -> Json {
+    kind_schema(kind)
+}
 
 /// Returns a JSON Schema (draft 2020-12) for a mapping with `keys`.
 pub fn schema(keys: &[Key]) -> Json {
@@ -53,18 +59,21 @@ fn kind_schema(kind: &Kind) -> Json {
         Kind::Integer => json!({ "type": "integer" }),
         Kind::Number => json!({ "type": "number" }),
         Kind::Duration => json!({
+            "x-kind": "duration",
             "anyOf": [
                 { "type": "number", "minimum": 0 },
                 { "type": "string", "pattern": "^\\s*([0-9.]+\\s*[A-Za-z]*\\s*)+$" },
             ]
         }),
         Kind::Size => json!({
+            "x-kind": "size",
             "anyOf": [
                 { "type": "integer", "minimum": 0 },
                 { "type": "string", "pattern": "^\\s*[0-9.]+\\s*[A-Za-z]*\\s*$" },
             ]
         }),
         Kind::Secret => json!({
+            "x-kind": "secret",
             "anyOf": [
                 { "type": ["string", "number"] },
                 secret_place_schema("file"),

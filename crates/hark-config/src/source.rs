@@ -26,6 +26,17 @@ impl Span {
         self.start >= self.end
     }
 
+    /// Returns whether both are of the same file.
+    pub(crate) fn is_of(self, other: Self) -> bool {
+        self.file == other.file
+    }
+
+    /// Returns whether `other` begins within it. Something that is not written at all
+    /// has nothing within it.
+    pub(crate) fn touches(self, other: Self) -> bool {
+        self.is_of(other) && !self.is_empty() && self.start <= other.start && other.start < self.end
+    }
+
     pub(crate) fn contains(self, offset: usize) -> bool {
         (self.start as usize..self.end as usize).contains(&offset)
     }
@@ -65,12 +76,12 @@ impl fmt::Display for Position {
 }
 
 /// Every file of a document, with an index of its lines.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Sources {
     files: Vec<Source>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Source {
     pub(crate) name: Arc<str>,
     pub(crate) text: String,
@@ -81,6 +92,13 @@ pub(crate) struct Source {
 impl Sources {
     pub(crate) fn new(files: Vec<SourceFile>) -> Self {
         Self { files: files.into_iter().map(Source::new).collect() }
+    }
+
+    /// Adds a file as the last one; returns its number.
+    pub(crate) fn add(&mut self, file: SourceFile) -> u32 {
+        let number = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
+        self.files.push(Source::new(file));
+        number
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Source)> {

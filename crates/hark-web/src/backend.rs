@@ -9,6 +9,7 @@
 //! Every method may wait for a disk: the web calls them on threads made for blocking, a bounded number
 //! at a time. A method that changes something returns after the change is stored.
 
+mod configuration;
 mod dashboards;
 mod factors;
 
@@ -48,6 +49,7 @@ use hark_model::{CheckName, DeliveryId, EventKind, HostId, HostName, IncidentId,
 use hark_model::{RotaName, Severity};
 use hark_model::{Secret, SilenceId, Tag, Unix, UserName};
 
+pub use configuration::{ConfigChange, Configuring};
 pub use dashboards::{DashboardRecord, Dashboards};
 pub use factors::{FactorStore, Factors, PasskeyRecord, Totp};
 
@@ -94,6 +96,8 @@ pub enum Refused {
     Wrong(Vec<FieldError>),
     /// The configuration declares the thing: it is changed there.
     Declared(Declared),
+    /// The thing is not as the user has seen it.
+    Changed,
     /// The server cannot do it now (store broken, shutting down); in words for the log.
     Unavailable(String),
 }
@@ -362,7 +366,9 @@ impl fmt::Debug for JoinOrder {
 
 /// What the routes need from the server. Every method fails as [`Refused`] says.
 #[expect(clippy::missing_errors_doc, reason = "said once, at the type that all of them return")]
-pub trait Backend: Dashboards + FactorStore + Send + Sync + fmt::Debug + 'static {
+pub trait Backend:
+    Configuring + Dashboards + FactorStore + Send + Sync + fmt::Debug + 'static
+{
     // What is.
 
     /// Returns the first screen.

@@ -42,10 +42,10 @@ pub use auth::password::{hash as hash_password, weakness as password_weakness};
 pub use auth::setup::new_setup_code;
 pub use auth::token::NoRandom;
 pub use backend::{
-    Account, AckOrder, ActionOrder, Answer, ApiTokenRecord, Backend, DashboardRecord, Dashboards,
-    DnsAction, EnrolmentRecord, FactorStore, Factors, JobPing, JoinOrder, Offer, PasskeyRecord,
-    Refused, ReportPeriod, RouteQuestion, SeriesOrder, ServiceAnswer, ServiceCall, SessionRecord,
-    Sight, SilenceOrder, TokenHash, TokenOrder, Totp,
+    Account, AckOrder, ActionOrder, Answer, ApiTokenRecord, Backend, ConfigChange, Configuring,
+    DashboardRecord, Dashboards, DnsAction, EnrolmentRecord, FactorStore, Factors, JobPing,
+    JoinOrder, Offer, PasskeyRecord, Refused, ReportPeriod, RouteQuestion, SeriesOrder,
+    ServiceAnswer, ServiceCall, SessionRecord, Sight, SilenceOrder, TokenHash, TokenOrder, Totp,
 };
 pub use blind::serve_blind;
 pub use config::{DEFAULT_PORT, KEYS, TLS_KEYS, TlsSettings, WebSettings};

@@ -8,6 +8,7 @@ mod alerts;
 mod audit;
 mod auth;
 mod bulk;
+mod configuration;
 mod dashboards;
 mod deliveries;
 mod dns;
@@ -147,6 +148,7 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(events::happened))
         .routes(routes!(audit::list))
         .routes(routes!(audit::check))
+        .merge(configuration())
         .routes(routes!(stream::stream))
 }
 
@@ -205,6 +207,20 @@ fn long_work() -> OpenApiRouter<Shared> {
         .routes(routes!(jobs::one))
         .routes(routes!(jobs::cancel))
         .routes(routes!(bulk::bulk))
+}
+
+/// The configuration as the page edits it.
+fn configuration() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(configuration::schema))
+        .routes(routes!(configuration::list))
+        .routes(routes!(configuration::one, configuration::put, configuration::remove))
+        .routes(routes!(configuration::validate))
+        .routes(routes!(configuration::test))
+        .routes(routes!(configuration::history))
+        .routes(routes!(configuration::version))
+        .routes(routes!(configuration::restore))
+        .routes(routes!(configuration::export))
 }
 
 /// What agents send over HTTPS: longer than anything else.

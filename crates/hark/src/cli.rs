@@ -144,7 +144,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Silence(args) => silence::run(&args),
         Command::Maintenance(args) => maintenance::run(&args),
         Command::Cmd(args) => cmd::run(&args),
-        Command::Config(args) => Ok(config::run(&args)),
+        Command::Config(args) => config::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Dashboards(args) => dashboards::run(&args),
         Command::Dns(args) => dns::run(&args),

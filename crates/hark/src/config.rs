@@ -8,6 +8,7 @@ mod files;
 mod given;
 pub(crate) mod grants;
 mod known_as;
+pub(crate) mod page;
 mod settings;
 mod show;
 mod updates;
@@ -28,11 +29,11 @@ use hark_notify::mailbox::MAILBOX_KEYS;
 use hark_web::WebSettings;
 use jiff::tz::TimeZone;
 
-pub(crate) use files::{Paths, default_data_dir};
+pub(crate) use files::{Opened, PageText, Paths, default_data_dir, open};
 pub(crate) use given::{AgentConfigs, Given};
 pub(crate) use known_as::{KnownAs, MAIL};
 pub(crate) use settings::{HistorySettings, LogSettings, Settings, UserEntry};
-pub(crate) use show::{show, yaml};
+pub(crate) use show::show;
 pub(crate) use updates::Offer;
 pub(crate) use watch::{EventSettings, WatchSettings};
 
@@ -71,6 +72,8 @@ pub(crate) struct Loaded {
     pub(crate) revision: u32,
     /// What is doubtful but not wrong, as shown to people; empty if nothing is.
     pub(crate) warnings: String,
+    /// The same, each with the keys that lead to it.
+    pub(crate) doubts: Vec<page::Mistake>,
 }
 
 impl Loaded {
@@ -99,6 +102,8 @@ pub(crate) enum LoadError {
         errors: usize,
         /// The first of them in one line: file, line, and what is wrong.
         first: String,
+        /// The first ones, each with the keys that lead to it.
+        mistakes: Vec<page::Mistake>,
     },
 }
 
@@ -171,10 +176,15 @@ pub(crate) fn keys() -> Vec<Key> {
 /// # Errors
 /// If a file cannot be read, or with everything that is wrong.
 pub(crate) fn load(paths: &Paths) -> Result<Loaded, LoadError> {
-    let found = files::read(paths).map_err(LoadError::File)?;
-    let names = found.iter().map(|f| f.path.clone()).collect();
-    let revision = files::revision(&found);
-    read(found.into_iter().map(|f| f.source).collect(), names, revision)
+    read(open(paths, PageText::Kept).map_err(LoadError::File)?)
+}
+
+/// Reads what `paths` name as if the page's file said this.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_with(paths: &Paths, page: &str) -> Result<Loaded, LoadError> {
+    read(open(paths, PageText::Instead(page)).map_err(LoadError::File)?)
 }
 
 /// Reads a configuration that is not in a file.
@@ -182,7 +192,8 @@ pub(crate) fn load(paths: &Paths) -> Result<Loaded, LoadError> {
 /// # Errors
 /// With everything that is wrong.
 pub(crate) fn load_text(name: &str, text: String) -> Result<Loaded, LoadError> {
-    read(vec![SourceFile { name: name.to_owned(), text }], Vec::new(), 0)
+    let document = Document::parse(vec![SourceFile { name: name.to_owned(), text }]);
+    read(Opened { document, files: Vec::new(), revision: 0, page: String::new() })
 }
 
 /// Returns how mistakes are shown: in colour where somebody looks.
@@ -202,11 +213,12 @@ fn wrong(document: &Document) -> LoadError {
         json: diagnostics.to_json(),
         errors: errors.len(),
         first: first.unwrap_or_default(),
+        mistakes: page::Mistake::of(document),
     }
 }
 
-fn read(sources: Vec<SourceFile>, names: Vec<PathBuf>, revision: u32) -> Result<Loaded, LoadError> {
-    let document = Document::parse(sources);
+fn read(opened: Opened) -> Result<Loaded, LoadError> {
+    let Opened { document, files: names, revision, .. } = opened;
     if document.has_errors() {
         return Err(wrong(&document));
     }
@@ -264,15 +276,16 @@ fn read(sources: Vec<SourceFile>, names: Vec<PathBuf>, revision: u32) -> Result<
                 files: names,
                 revision,
                 warnings: document.diagnostics().render(style()),
+                doubts: page::Mistake::of(&document),
             })
         }
         _ => Err(wrong(&document)),
     }
 }
 
-/// Returns the number of what `paths` name now; `None` if it cannot be read.
+/// Returns the number of what `paths`, which name the data folder, name now; `None` if it cannot be read.
 pub(crate) fn revision(paths: &Paths) -> Option<u32> {
-    files::read(paths).ok().map(|found| files::revision(&found))
+    files::revision_now(paths).ok()
 }
 
 /// Returns whom and what reports can go to.

@@ -28,6 +28,7 @@ use std::path::PathBuf;
 
 pub(crate) use order::{Found, Wish, look};
 pub(crate) use release::{is_at_least, offered};
+pub(crate) use slots::write_whole;
 pub(crate) use start::{Begun, begin, go_over};
 pub(crate) use watcher::Watcher;
 

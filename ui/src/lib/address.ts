@@ -14,6 +14,7 @@ export type PageName =
   | 'dashboard'
   | 'settings'
   | 'users'
+  | 'configuration'
   | 'more'
   | 'missing';
 
@@ -33,6 +34,7 @@ const FIXED: Record<string, PageName> = {
   '/dashboards': 'dashboards',
   '/settings': 'settings',
   '/users': 'users',
+  '/settings/configuration': 'configuration',
   '/more': 'more',
   '/login': 'overview',
   '/setup': 'overview',
@@ -61,5 +63,7 @@ export function route(path: string): Found {
   if (incident?.[1]) return { name: 'incidents', params: { id: incident[1] } };
   const dashboard = /^\/dashboards\/(\d+)$/.exec(clean);
   if (dashboard?.[1]) return { name: 'dashboard', params: { id: dashboard[1] } };
+  const object = /^\/settings\/configuration\/([^/]+)(?:\/([^/]+))?$/.exec(clean);
+  if (object?.[1]) return { name: 'configuration', params: { section: decoded(object[1]), name: decoded(object[2] ?? '') } };
   return { name: 'missing', params: {} };
 }

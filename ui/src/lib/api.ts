@@ -84,8 +84,8 @@ export async function getIfChanged<T>(path: string, etag: string | null): Promis
 }
 
 /** Writes; returns the answer's body, or undefined when it has none. */
-export async function write<T = undefined>(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<T> {
-  const answer = await send(method, path, body, {});
+export async function write<T = undefined>(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown, headers: Record<string, string> = {}): Promise<T> {
+  const answer = await send(method, path, body, headers);
   if (answer.status === 204 || answer.headers.get('content-length') === '0') return undefined as T;
   const text = await answer.text();
   return (text === '' ? undefined : JSON.parse(text)) as T;

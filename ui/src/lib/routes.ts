@@ -21,6 +21,7 @@ export const loaders = {
   journal: () => import('../pages/Journal.svelte'),
   settings: () => import('../pages/Settings.svelte'),
   users: () => import('../pages/Users.svelte'),
+  configuration: () => import('../pages/Configuration.svelte'),
   more: () => import('../pages/More.svelte'),
   missing: () => import('../pages/Missing.svelte'),
 } satisfies Record<PageName, () => Promise<unknown>>;

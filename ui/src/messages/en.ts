@@ -2,12 +2,14 @@
 import { account } from './en/account.ts';
 import { charts } from './en/charts.ts';
 import { dashboards } from './en/dashboards.ts';
+import { configuration } from './en/configuration.ts';
 import { users } from './en/users.ts';
 
 export const en = {
   ...account,
   ...charts,
   ...dashboards,
+  ...configuration,
   ...users,
   'title.overview': 'Overview',
   'title.hosts': 'Hosts',

@@ -9,6 +9,7 @@ import { actions } from './actions.mjs';
 import { launch } from './browser.mjs';
 import { charts, moments } from './charts.mjs';
 import { checks } from './checks.mjs';
+import { configuration } from './configuration.mjs';
 import { boards, dashboards } from './dashboards.mjs';
 import { factors } from './factors.mjs';
 import { journey, phone } from './journey.mjs';
@@ -52,7 +53,7 @@ const ALL = { journey, phone, keyboard, actions, checks, charts, moments, dashbo
 const OWN = new Set(['reconnect', 'actions', 'checks', 'moments', 'boards', 'telling']);
 
 /** These need what the stand-in does not do. */
-const REAL = { factors };
+const REAL = { configuration, factors };
 
 const wanted = process.argv.slice(2);
 const url = process.env.HARK_URL?.replace(/\/$/, '');

@@ -49,6 +49,7 @@ use hark_web::{
 };
 
 mod agents;
+mod configuration;
 mod dashboards;
 mod factors;
 mod hosts;
@@ -93,6 +94,8 @@ pub(crate) struct Stored {
     pub(crate) broken: bool,
     pub(crate) panics: bool,
     pub(crate) cpu: f64,
+    /// Hosts that were made in the page.
+    pub(crate) made: BTreeMap<String, serde_json::Value>,
 }
 
 impl Fake {
@@ -100,6 +103,7 @@ impl Fake {
         let state = Stored {
             hosts: vec!["db1".to_owned(), "web1".to_owned()],
             cpu: 12.5,
+            made: BTreeMap::from([("web9".to_owned(), serde_json::json!({"address": "a"}))]),
             ..Stored::default()
         };
         Self { state: Mutex::new(state) }

@@ -8,6 +8,8 @@ mod auth;
 #[cfg(test)]
 mod charts;
 #[cfg(test)]
+mod configuration;
+#[cfg(test)]
 mod dashboards;
 #[cfg(test)]
 mod conditions;

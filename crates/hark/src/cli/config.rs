@@ -1,18 +1,22 @@
-//! `hark config`: check, show, schema.
+//! `hark config`: check, show, schema; of what was made in the page: export, history, undo.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use serde_json::json;
+use anyhow::Context;
+use serde_json::{Value, json};
 
 use super::EXIT_USAGE;
+use super::client::{ApiArgs, Client};
 use crate::config::{self, LoadError, Paths};
 use crate::out;
 
-/// Check the configuration, show what it amounts to, or print its JSON Schema.
+/// Check the configuration, show what it amounts to, or print its JSON Schema; see and undo what was made in
+/// the page.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hark config check\n  hark config check -c /etc/hark\n  \
-    hark config show\n  hark config schema > hark.schema.json")]
+    hark config show\n  hark config schema > hark.schema.json\n  \
+    hark config export > conf.d/page.yaml\n  hark config history\n  hark config undo")]
 pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -26,6 +30,39 @@ enum Command {
     Show(What),
     /// Print the JSON Schema, for editors.
     Schema,
+    Export(Export),
+    History(History),
+    Undo(Undo),
+}
+
+/// Print what was made in the page as a file for conf.d; secrets are names of the environment.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  hark config export > conf.d/page.yaml")]
+struct Export {
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+/// Show the versions of what was made in the page, or what one of them changed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  hark config history\n  hark config history 7")]
+struct History {
+    /// Show what this version changed.
+    #[arg(value_name = "VERSION")]
+    number: Option<u32>,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+/// Take back the last change made in the page, or go back to a version; that is a version of its own.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  hark config undo\n  hark config undo 7")]
+struct Undo {
+    /// The version to go back to [default: the one before the last].
+    #[arg(value_name = "VERSION")]
+    number: Option<u32>,
+    #[command(flatten)]
+    api: ApiArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -33,24 +70,105 @@ struct What {
     /// The configuration: a file or a folder.
     #[arg(short, long, env = "HARK_CONFIG", value_name = "PATH")]
     config: Option<PathBuf>,
+    /// The data folder, where what was made in the page lies.
+    #[arg(long, env = "HARK_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
 }
 
-pub(super) fn run(args: &Args) -> ExitCode {
-    match &args.command {
-        Command::Check(what) => check(what),
-        Command::Show(what) => show(what),
-        Command::Schema => {
-            out::json(&hark_config::schema(&config::keys()));
-            ExitCode::SUCCESS
-        }
+impl What {
+    fn paths(&self) -> Paths {
+        Paths::new(self.config.clone(), self.data.clone())
     }
 }
 
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    match &args.command {
+        Command::Check(what) => return Ok(check(what)),
+        Command::Show(what) => return Ok(show(what)),
+        Command::Schema => out::json(&hark_config::schema(&config::keys())),
+        Command::Export(export) => {
+            let client = Client::new(&export.api)?;
+            let text = client.text("/api/0/config/export");
+            out::text(text.context("cannot read what was made in the page")?);
+        }
+        Command::History(asked) => history(asked)?,
+        Command::Undo(asked) => undo(asked)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn history(asked: &History) -> anyhow::Result<()> {
+    let client = Client::new(&asked.api)?;
+    let what = || "cannot read the history of what was made in the page";
+    let path = match asked.number {
+        Some(number) => format!("/api/0/config/history/{number}"),
+        None => "/api/0/config/history".to_owned(),
+    };
+    let answer = client.get(&path).with_context(what)?;
+    if asked.api.json {
+        out::json(&answer);
+    } else if asked.number.is_some() {
+        answer["diff"].as_array().into_iter().flatten().for_each(|line| out::line(diff_line(line)));
+    } else {
+        let rows: Vec<Vec<String>> = answer.as_array().into_iter().flatten().map(row).collect();
+        if rows.is_empty() {
+            out::line("Nothing was made in the page.");
+        } else {
+            out::table(&["VERSION", "SINCE", "BY", "WHAT"], &rows);
+        }
+    }
+    Ok(())
+}
+
+fn row(version: &Value) -> Vec<String> {
+    let mark = if version["is_current"] == true { " *" } else { "" };
+    vec![
+        format!("{}{mark}", version["number"]),
+        version["at"].as_str().map(out::moment).unwrap_or_default(),
+        word(&version["by"]),
+        word(&version["what"]),
+    ]
+}
+
+fn diff_line(line: &Value) -> String {
+    let sign = match line["kind"].as_str() {
+        Some("added") => "+",
+        Some("removed") => "-",
+        _ => " ",
+    };
+    format!("{sign} {}", word(&line["text"]))
+}
+
+/// Returns a text without what would have the terminal do something.
+fn word(value: &Value) -> String {
+    value.as_str().unwrap_or_default().replace(char::is_control, " ")
+}
+
+fn undo(asked: &Undo) -> anyhow::Result<()> {
+    let client = Client::new(&asked.api)?;
+    let to = if let Some(number) = asked.number {
+        number.into()
+    } else {
+        let versions = client.get("/api/0/config/history")?;
+        let before = versions.get(1).context("nothing was made in the page that can be undone")?;
+        before["number"].clone()
+    };
+    let path = format!("/api/0/config/history/{to}/restore");
+    let kept = client.post(None, &path, &json!({}));
+    let kept = kept.with_context(|| format!("cannot go back to version {to}"))?;
+    if asked.api.json {
+        out::json(&kept);
+    } else {
+        out::line(format!("Version {} is version {to} again.", kept["number"]));
+    }
+    Ok(())
+}
+
 fn check(what: &What) -> ExitCode {
-    match config::load(&Paths::new(what.config.clone(), None)) {
+    match config::load(&what.paths()) {
         Ok(loaded) if what.json => {
             out::json(&json!({"ok": true, "files": loaded.files, "warnings": loaded.warnings}));
             ExitCode::SUCCESS
@@ -77,13 +195,13 @@ fn check(what: &What) -> ExitCode {
 }
 
 fn show(what: &What) -> ExitCode {
-    match config::load(&Paths::new(what.config.clone(), None)) {
+    match config::load(&what.paths()) {
         Ok(loaded) => {
             let shown = config::show(&loaded);
             if what.json {
                 out::json(&shown);
             } else {
-                out::text(config::yaml(&shown));
+                out::text(hark_config::yaml(&shown));
             }
             ExitCode::SUCCESS
         }

@@ -66,6 +66,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             udp: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
             http: Some(args.http),
         },
+        paths: None,
     };
     runtime(WORKERS)?.block_on(live(args, loaded, options, secret))
 }

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
-use hark_config::{SecretSource, SourceFile};
+use hark_config::{Document, NoSecrets, SecretSource, SourceFile};
+
+use super::page;
 
 /// Longest configuration file: a thousand hosts take some 200 kB.
 const MAX_FILE: u64 = 16 << 20;
@@ -26,6 +28,12 @@ impl Paths {
         Self { config, data }
     }
 
+    /// Returns the same with this data folder, whatever the files come to say: that of a server that runs.
+    #[must_use]
+    pub(crate) fn within(&self, data_dir: &Path) -> Self {
+        Self { config: self.config.clone(), data: Some(data_dir.to_owned()) }
+    }
+
     /// Returns the data folder: that of the command line, of the configuration, or the usual one.
     pub(crate) fn data_dir(&self, configured: Option<&Path>) -> PathBuf {
         let asked = self.data.clone().or_else(|| configured.map(Path::to_owned));
@@ -46,15 +54,87 @@ pub(crate) fn default_data_dir() -> PathBuf {
 
 /// One file as it was found.
 #[derive(Debug)]
-pub(super) struct Found {
-    pub(super) path: PathBuf,
-    pub(super) source: SourceFile,
+struct Found {
+    path: PathBuf,
+    source: SourceFile,
+}
+
+/// What the page's file says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum PageText<'a> {
+    /// What is on the disk.
+    Kept,
+    /// This instead: it might come to be there.
+    Instead(&'a str),
+}
+
+/// All files as one tree, before anything of it has a meaning.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// The tree.
+    pub(crate) document: Document,
+    /// The files that were read, for messages and for watching.
+    pub(crate) files: Vec<PathBuf>,
+    /// Changes when any file does.
+    pub(crate) revision: u32,
+    /// What the page's file is called where a place is in it.
+    pub(crate) page: String,
+}
+
+/// Reads what `paths` name, and what was made in the page as the last file.
+///
+/// # Errors
+/// If a file cannot be read.
+pub(crate) fn open(paths: &Paths, text: PageText<'_>) -> anyhow::Result<Opened> {
+    let found = read(paths)?;
+    let mut revision = Revision::of(&found);
+    let mut files: Vec<PathBuf> = found.iter().map(|file| file.path.clone()).collect();
+    let mut document = Document::parse(found.into_iter().map(|file| file.source).collect());
+    let data_dir = {
+        let root = document.root(&NoSecrets);
+        let configured = root.value("data_dir").and_then(|value| value.scalar());
+        paths.data_dir(configured.map(Path::new))
+    };
+    let place = page::path(&data_dir);
+    let made = match text {
+        PageText::Kept => made_in_page(&place)?,
+        PageText::Instead(text) => {
+            let name = place.display().to_string();
+            Some(SourceFile { name, text: text.to_owned() })
+        }
+    };
+    let page = place.display().to_string();
+    if let Some(made) = made {
+        revision.add(&made);
+        files.push(place);
+        document = document.and(made);
+    }
+    Ok(Opened { document, files, revision: revision.end(), page })
+}
+
+/// Returns the number of what `paths`, which name the data folder, name now.
+///
+/// # Errors
+/// If a file cannot be read.
+pub(super) fn revision_now(paths: &Paths) -> anyhow::Result<u32> {
+    let mut revision = Revision::of(&read(paths)?);
+    if let Some(made) = made_in_page(&page::path(&paths.data_dir(None)))? {
+        revision.add(&made);
+    }
+    Ok(revision.end())
+}
+
+fn made_in_page(place: &Path) -> anyhow::Result<Option<SourceFile>> {
+    if !place.exists() {
+        return Ok(None);
+    }
+    Ok(Some(read_one(place.to_owned())?.source))
 }
 
 /// Reads the file that is asked for, the folder's `hark.yaml` and `conf.d/*.yaml` in the order of
 /// their names, or the first of the usual places that exists; no file at all is an empty
 /// configuration.
-pub(super) fn read(paths: &Paths) -> anyhow::Result<Vec<Found>> {
+fn read(paths: &Paths) -> anyhow::Result<Vec<Found>> {
     let Some(place) = place(paths)? else { return Ok(Vec::new()) };
     if !place.is_dir() {
         return Ok(vec![read_one(place)?]);
@@ -79,19 +159,31 @@ pub(super) fn read(paths: &Paths) -> anyhow::Result<Vec<Found>> {
     Ok(files)
 }
 
-/// Returns a number that is the same as long as no file changes.
-pub(super) fn revision(files: &[Found]) -> u32 {
-    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
-    for file in files {
-        context.update(file.source.name.as_bytes());
-        context.update(&[0]);
-        context.update(file.source.text.as_bytes());
-        context.update(&[0]);
+/// A number that is the same as long as no file changes.
+struct Revision(ring::digest::Context);
+
+impl Revision {
+    fn of(files: &[Found]) -> Self {
+        let mut revision = Self(ring::digest::Context::new(&ring::digest::SHA256));
+        for file in files {
+            revision.add(&file.source);
+        }
+        revision
     }
-    let digest = context.finish();
-    let mut first = [0; 4];
-    first.copy_from_slice(&digest.as_ref()[..4]);
-    u32::from_be_bytes(first)
+
+    fn add(&mut self, file: &SourceFile) {
+        for part in [&file.name, &file.text] {
+            self.0.update(part.as_bytes());
+            self.0.update(&[0]);
+        }
+    }
+
+    fn end(self) -> u32 {
+        let digest = self.0.finish();
+        let mut first = [0; 4];
+        first.copy_from_slice(&digest.as_ref()[..4]);
+        u32::from_be_bytes(first)
+    }
 }
 
 fn place(paths: &Paths) -> anyhow::Result<Option<PathBuf>> {
@@ -181,9 +273,32 @@ mod tests {
         let found = read(&paths(folder.path())).unwrap();
         let texts: Vec<&str> = found.iter().map(|f| f.source.text.as_str()).collect();
         assert_eq!(texts, ["m: 1", "a: 1", "b: 1"]);
-        let before = revision(&found);
+        let before = Revision::of(&found).end();
         write("conf.d/10-a.yaml", "a: 2");
-        assert_ne!(revision(&read(&paths(folder.path())).unwrap()), before);
+        assert_ne!(Revision::of(&read(&paths(folder.path())).unwrap()).end(), before);
+    }
+
+    #[test]
+    fn what_was_made_in_the_page_is_the_last_file_and_lies_where_the_others_say() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        std::fs::create_dir_all(data.join("configuration")).unwrap();
+        let main = folder.path().join("hark.yaml");
+        let text = format!("data_dir: {}\nhosts:\n  a:\n", data.display());
+        std::fs::write(&main, text).unwrap();
+        let before = open(&paths(&main), PageText::Kept).unwrap();
+        assert_eq!(before.files, std::slice::from_ref(&main));
+        std::fs::write(page::path(&data), "hosts:\n  b:\n").unwrap();
+        let after = open(&paths(&main), PageText::Kept).unwrap();
+        assert_eq!(after.files, [main.clone(), page::path(&data)]);
+        assert_ne!(before.revision, after.revision);
+        assert_eq!(revision_now(&paths(&main).within(&data)).unwrap(), after.revision);
+        let hosts = after.document.root(&NoSecrets).to_json();
+        assert_eq!(hosts["hosts"].as_object().unwrap().len(), 2);
+        let instead = open(&paths(&main), PageText::Instead("hosts:\n  c:\n")).unwrap();
+        assert_ne!(instead.revision, after.revision);
+        std::fs::write(page::path(&data), "hosts:\n  c:\n").unwrap();
+        assert_eq!(revision_now(&paths(&main).within(&data)).unwrap(), instead.revision);
     }
 
     #[test]

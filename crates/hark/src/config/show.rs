@@ -242,52 +242,6 @@ fn time(span: Duration) -> String {
     hark_config::duration::format(span)
 }
 
-/// Writes a value as YAML: mappings and lists in block form, scalars as JSON, which YAML contains.
-pub(crate) fn yaml(value: &Value) -> String {
-    let mut text = String::new();
-    write(value, 0, &mut text);
-    text
-}
-
-fn write(value: &Value, depth: usize, text: &mut String) {
-    let pad = "  ".repeat(depth);
-    match value {
-        Value::Object(map) => {
-            for (key, inner) in map {
-                let plain = !key.is_empty()
-                    && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
-                let key = if plain { key.clone() } else { Value::String(key.clone()).to_string() };
-                text.extend([pad.as_str(), key.as_str(), ":"]);
-                nested(inner, depth, text);
-            }
-        }
-        Value::Array(items) => {
-            for inner in items {
-                text.extend([pad.as_str(), "-"]);
-                nested(inner, depth, text);
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            text.extend([pad.as_str(), &value.to_string(), "\n"]);
-        }
-    }
-}
-
-fn nested(value: &Value, depth: usize, text: &mut String) {
-    let empty =
-        value.as_object().is_some_and(Map::is_empty) || value.as_array().is_some_and(Vec::is_empty);
-    if value.is_object() || value.is_array() {
-        if empty {
-            text.push_str(if value.is_object() { " {}\n" } else { " []\n" });
-            return;
-        }
-        text.push('\n');
-        write(value, depth + 1, text);
-    } else {
-        text.extend([" ", &value.to_string(), "\n"]);
-    }
-}
-
 fn report(plan: &hark_report::Plan) -> Value {
     let hosts = &plan.hosts;
     let tags: Vec<String> = hosts.tags.iter().map(ToString::to_string).collect();
@@ -361,7 +315,7 @@ maintenance:
         assert_eq!(at("/silences/0/until"), "2026-11-21T18:00:00Z");
         assert_eq!(at("/maintenance/0/name"), "m");
         assert!(at("/agent/collectors").as_object().unwrap().contains_key("cpu"));
-        assert!(!yaml(&shown).contains("not to be shown"));
+        assert!(!hark_config::yaml(&shown).contains("not to be shown"));
     }
 
     #[test]
@@ -375,11 +329,5 @@ maintenance:
             let known = elsewhere.contains(&key.name) || journal(key.name);
             assert!(known || shown.get(key.name).is_some(), "{} is not shown", key.name);
         }
-    }
-
-    #[test]
-    fn yaml_is_block_form() {
-        let value = json!({"a": 1, "b": {"c d": ["x", true]}, "e": {}});
-        assert_eq!(yaml(&value), "a: 1\nb:\n  \"c d\":\n    - \"x\"\n    - true\ne: {}\n");
     }
 }

@@ -16,7 +16,7 @@ use hark_model::{Secret, Status};
 use hark_web::WebSettings;
 use tokio::sync::{mpsc, oneshot};
 
-use super::backend::Access;
+use super::backend::{Access, Declared};
 use super::blind::Blind;
 use super::certificate::Certificate;
 use super::discovery::Discovery;
@@ -31,7 +31,7 @@ use super::progress::Stuck;
 use super::pushes;
 use super::recorder::Recorder;
 use super::releases::Releases;
-use super::reload;
+use super::reload::Reloader;
 use super::repairs::{REPAIR_QUEUE, Repair};
 use super::self_report::SelfReport;
 use super::store_loop::{ToStore, chain};
@@ -51,6 +51,8 @@ pub(crate) struct Options {
     pub(crate) own_agent: bool,
     /// Who reaches it.
     pub(crate) reach: Reach,
+    /// Where the configuration lies, to read it again; `None` if it is in no file.
+    pub(crate) paths: Option<Paths>,
 }
 
 /// Who reaches a server.
@@ -77,6 +79,7 @@ pub(crate) struct Server {
     setup_code: Option<Secret>,
     agent_stop: Option<Ends>,
     lock: File,
+    reloader: Arc<Reloader>,
 }
 
 /// What is left to be served once the parts run.
@@ -90,6 +93,7 @@ struct Served {
     repairs: mpsc::Receiver<Repair>,
     own: Option<OwnAgent>,
     lock: File,
+    reloader: Arc<Reloader>,
 }
 
 /// What a start has come to.
@@ -120,6 +124,7 @@ impl Server {
     ///
     /// # Errors
     /// If the data folder is in use or broken, or an address cannot be listened on; nothing runs then.
+    #[expect(clippy::too_many_lines, reason = "one step after the other, in the order that counts")]
     pub(crate) fn start(mut loaded: Loaded, options: Options) -> anyhow::Result<Started> {
         let probing = Arc::new(probes::Plan::of(&mut loaded));
         let Loaded {
@@ -133,6 +138,7 @@ impl Server {
             reports,
             watch,
             dns,
+            revision,
             ..
         } = loaded;
         let data_dir = options.data_dir;
@@ -171,6 +177,10 @@ impl Server {
         let releases = Releases::new(&data_dir, offer);
         let (links, inboxes) = Links::new(Arc::clone(&receivers), intake_queue, releases)?;
         links.learn(&engine);
+        links.users.store(Arc::new(Declared::of(&settings)));
+        let paths = options.paths.map(|paths| paths.within(&data_dir));
+        let reloader = Reloader::new(Arc::clone(&links), paths, http.is_some(), revision);
+        let reloader = Arc::new(reloader);
         let agents = parts::agents(settings.secret.clone(), &known, &engine);
         let journal = parts::start_journal(&settings, &data_dir)?;
         let (probe, wanted) = mpsc::channel(PROBE_QUEUE);
@@ -191,22 +201,26 @@ impl Server {
         parts.relays();
         parts.watch(watch.deadman, udp, http.is_some());
         parts.reports(inboxes.reports, reports, reports_reader);
-        let served = Served { listeners, http, udp, certificate, web, reader, repairs, own, lock };
+        let served =
+            Served { listeners, http, udp, certificate, web, reader, repairs, own, lock, reloader };
         Ok(Started::Whole(Box::new(Self::serve(parts, served)?)))
     }
 
     /// Starts what people and the agent of this machine see of the parts.
     fn serve(parts: Parts, served: Served) -> anyhow::Result<Self> {
-        let Served { listeners, http, udp, certificate, web, reader, repairs, own, lock } = served;
+        let Served { listeners, http, udp, certificate, web, reader, repairs, own, lock, reloader } =
+            served;
         let local = http.map(|http| folder::local_token(&parts.data_dir, http)).transpose()?;
-        let access = Access::new(&parts.settings, local.as_ref(), udp.port());
+        let users = Arc::clone(&parts.links.users);
+        let access = Access::new(users, local.as_ref(), udp.port());
         let recorder = Arc::new(Recorder::default());
-        let backend = parts.backend(reader, access, &recorder, repairs);
+        let editor = parts.editor(Arc::clone(&reloader));
+        let backend = parts.backend(reader, access, &recorder, repairs, editor);
         let page = |http| Page { settings: web, listeners, http, certificate, backend, recorder };
         let setup_code = http.map(|http| parts.page(page(http))).transpose()?.flatten();
         let agent_stop = own.map(|own| parts.own_agent(own)).transpose()?;
         say_where(udp, http);
-        let server = Self { parts, udp, http, setup_code, agent_stop, lock };
+        let server = Self { parts, udp, http, setup_code, agent_stop, lock, reloader };
         folder::setup_link(server.data_dir(), server.setup_link().as_deref())?;
         Ok(server)
     }
@@ -276,11 +290,18 @@ impl Server {
         progress.stuck(Clock.now().mono)
     }
 
+    /// Returns whether a file of the configuration has changed since it was read.
+    pub(crate) fn is_changed(&self) -> bool {
+        self.reloader.is_changed()
+    }
+
     /// Reads the configuration again and carries over what changed; a wrong one changes nothing and is
-    /// reported. Returns the number of the configuration in effect.
-    pub(crate) async fn reload(&self, paths: &Paths, revision: u32) -> u32 {
-        let admits_others = self.http.is_some();
-        reload::reload(&self.parts.links, paths, revision, admits_others).await
+    /// reported. Cancelling it changes nothing once it has begun.
+    pub(crate) async fn reload(&self) {
+        let reloader = Arc::clone(&self.reloader);
+        if tokio::task::spawn_blocking(move || reloader.reload()).await.is_err() {
+            tracing::error!("reading the configuration failed in a way that is a fault of hark");
+        }
     }
 
     /// Returns the failing checks, those that are tried again, and a line about each host, failing ones

@@ -9,6 +9,7 @@ pub(super) mod actions;
 mod agents;
 mod brought;
 mod by_mail;
+mod configuration;
 mod dashboards;
 mod deliveries;
 mod dyndns;
@@ -77,8 +78,9 @@ use hark_web::{
     TokenOrder,
 };
 
-pub(crate) use access::Access;
+pub(crate) use access::{Access, Declared};
 pub(crate) use by_mail::ByMail;
+pub(crate) use configuration::Editor;
 pub(crate) use events::shown as event_of_host;
 pub(crate) use words::activity;
 
@@ -97,6 +99,7 @@ pub(crate) struct ServerBackend {
     receivers: Arc<arc_swap::ArcSwap<Receivers>>,
     recorder: Arc<Recorder>,
     tokens: Option<Tokens>,
+    editor: Editor,
     sparks: Mutex<Sparks>,
     /// Held while an order gets its number, and while a dashboard is changed.
     ordering: Mutex<()>,
@@ -118,6 +121,7 @@ impl ServerBackend {
         receivers: Arc<arc_swap::ArcSwap<Receivers>>,
         recorder: Arc<Recorder>,
         tokens: Option<Tokens>,
+        editor: Editor,
     ) -> Self {
         Self {
             links,
@@ -126,6 +130,7 @@ impl ServerBackend {
             receivers,
             recorder,
             tokens,
+            editor,
             sparks: Mutex::default(),
             ordering: Mutex::default(),
             started: Clock.now().unix,

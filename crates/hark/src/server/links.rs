@@ -15,6 +15,7 @@ use hark_store::state::{Change, State, StateReader};
 use hark_web::Live;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+use super::backend::Declared;
 use super::deadman::Deadman;
 use super::dyndns::{self, DNS_QUEUE, ToDns};
 use super::engine_loop::Request;
@@ -112,6 +113,8 @@ pub(crate) struct Links {
     pub(crate) mailbox_changed: Notify,
     /// Who people are elsewhere, at present.
     pub(crate) known_as: ArcSwap<KnownAs>,
+    /// Who may log in by what the configuration says, at present.
+    pub(crate) users: Arc<ArcSwap<Declared>>,
 }
 
 /// The other ends: what each part receives.
@@ -190,6 +193,7 @@ impl Links {
             mailbox: arc_swap::ArcSwapOption::empty(),
             mailbox_changed: Notify::new(),
             known_as: ArcSwap::default(),
+            users: Arc::default(),
         };
         let inboxes = Inboxes {
             engine: engine_inbox,

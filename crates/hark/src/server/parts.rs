@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 use super::addresses;
 use super::asking;
 use super::assemble::Reach;
-use super::backend::{Access, ServerBackend};
+use super::backend::{Access, Editor, ServerBackend};
 use super::blind;
 use super::certificate::Certificate;
 use super::deadman;
@@ -48,12 +48,14 @@ use super::probes;
 use super::pushes::{self, ToPush};
 use super::recorder::{self, Recorder};
 use super::relay;
+use super::reload::Reloader;
 use super::repairs::{self, Repair};
 use super::reports::{self, ToReports};
 use super::self_test::SelfTest;
 use super::store_loop::{self, ToStore};
 use super::threads::Threads;
 use crate::config::Settings;
+use crate::config::page::Versions;
 use crate::stop::Stop;
 
 /// One flag for each stage of the end.
@@ -384,6 +386,16 @@ impl Parts {
         }));
     }
 
+    /// Makes what the page edits the configuration with.
+    pub(super) fn editor(&self, reloader: Arc<Reloader>) -> Editor {
+        Editor {
+            reloader,
+            versions: Versions::new(&self.data_dir),
+            resolver: Arc::clone(&self.resolver),
+            context: self.context(),
+        }
+    }
+
     /// Starts ordering the repairs that the engine wants, as people order actions on the page, and asking
     /// services whether a message was taken, and reading answers to mails; returns what stands behind all of them.
     pub(super) fn backend(
@@ -392,6 +404,7 @@ impl Parts {
         access: Access,
         recorder: &Arc<Recorder>,
         repairs: mpsc::Receiver<Repair>,
+        editor: Editor,
     ) -> Arc<ServerBackend> {
         let backend = Arc::new(ServerBackend::new(
             Arc::clone(&self.links),
@@ -400,6 +413,7 @@ impl Parts {
             Arc::clone(&self.links.receivers),
             Arc::clone(recorder),
             self.tokens.clone(),
+            editor,
         ));
         self.tasks.spawn(repairs::run(repairs, Arc::clone(&backend)));
         self.tasks.spawn(asking::run(asking::Setup {

@@ -1,9 +1,10 @@
-//! Reading the configuration again while running (SIGHUP, or a file changed).
+//! Reading the configuration again while running: SIGHUP, a file that changed, a change in the page.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use hark_engine::input::Input;
 
+use super::backend::Declared;
 use super::dyndns::ToDns;
 use super::links::Links;
 use super::messages::ToEngine;
@@ -11,49 +12,90 @@ use super::outbox::ToOutbox;
 use super::probes::{Plan, ToProbes};
 use super::pushes::ToPush;
 use super::reports::ToReports;
-use crate::config::{self, LoadError, Paths};
+use crate::config::{self, LoadError, Loaded, Paths};
 
-/// Carries over what changed. A wrong configuration changes nothing and becomes a problem of the server
-/// itself until a right one is read. What is bound at start (addresses, folders, certificate) stays as
-/// it is.
-///
-/// Returns the number of the configuration that was read last, right or wrong, so that a wrong file is
-/// reported once and not each time it is looked at. Where `admits_others` is false, a shared secret lets
-/// nobody in.
-pub(super) async fn reload(
-    links: &Arc<Links>,
-    paths: &Paths,
-    revision: u32,
+/// Reads the configuration again, one reader at a time.
+#[derive(Debug)]
+pub(crate) struct Reloader {
+    links: Arc<Links>,
+    /// Where it lies; `None` where it is in no file.
+    paths: Option<Paths>,
+    /// Where it is false, a shared secret lets nobody in.
     admits_others: bool,
-) -> u32 {
-    let read = {
-        let paths = paths.clone();
-        tokio::task::spawn_blocking(move || config::load(&paths)).await
-    };
-    let mut loaded = match read {
-        Ok(Ok(loaded)) => loaded,
-        Ok(Err(error)) => {
-            report(links, &error).await;
-            return config::revision(paths).unwrap_or(revision);
-        }
-        Err(_) => {
-            tracing::error!("reading the configuration failed in a way that is a fault of hark");
-            return revision;
-        }
-    };
-    if !admits_others {
-        loaded.settings.secret = None;
-    }
-    let revision = loaded.revision;
-    let links = Arc::clone(links);
-    let carried = tokio::task::spawn_blocking(move || carry_over(&links, loaded)).await;
-    if carried.is_err() {
-        tracing::error!("carrying over the configuration failed in a way that is a fault of hark");
-    }
-    revision
+    /// Number of the configuration that was read last, right or wrong, so that a wrong file is reported once
+    /// and not each time it is looked at.
+    last: Mutex<u32>,
 }
 
-fn carry_over(links: &Links, mut loaded: config::Loaded) {
+impl Reloader {
+    /// Makes one for a server that runs with the configuration of this number.
+    pub(super) fn new(
+        links: Arc<Links>,
+        paths: Option<Paths>,
+        admits_others: bool,
+        revision: u32,
+    ) -> Self {
+        Self { links, paths, admits_others, last: Mutex::new(revision) }
+    }
+
+    /// Returns whether a file has changed since the configuration was read last.
+    pub(super) fn is_changed(&self) -> bool {
+        let last = match self.last.try_lock() {
+            Ok(last) => *last,
+            Err(TryLockError::Poisoned(poisoned)) => *poisoned.into_inner(),
+            // It is being read.
+            Err(TryLockError::WouldBlock) => return false,
+        };
+        let now = self.paths.as_ref().and_then(config::revision);
+        now.is_some_and(|now| now != last)
+    }
+
+    /// Carries over what changed. A wrong configuration changes nothing and becomes a problem of the server
+    /// itself until a right one is read. What is bound at start (addresses, folders, certificate) stays as
+    /// it is. For threads that may block.
+    pub(super) fn reload(&self) {
+        let Some(mut editing) = self.edit() else { return };
+        match config::load(editing.paths) {
+            Ok(loaded) => editing.take_on(loaded),
+            Err(error) => {
+                report(&self.links, &error);
+                if let Some(revision) = config::revision(editing.paths) {
+                    *editing.last = revision;
+                }
+            }
+        }
+    }
+
+    /// Begins a change: until it is dropped nobody else reads or changes the configuration. `None` where it
+    /// is in no file. For threads that may block.
+    pub(crate) fn edit(&self) -> Option<Editing<'_>> {
+        let paths = self.paths.as_ref()?;
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(Editing { reloader: self, paths, last })
+    }
+}
+
+/// A change of the configuration under way.
+#[derive(Debug)]
+pub(crate) struct Editing<'a> {
+    reloader: &'a Reloader,
+    /// Where it lies, with the data folder.
+    pub(crate) paths: &'a Paths,
+    last: MutexGuard<'a, u32>,
+}
+
+impl Editing<'_> {
+    /// Has every part work by this from now on.
+    pub(crate) fn take_on(&mut self, mut loaded: Loaded) {
+        if !self.reloader.admits_others {
+            loaded.settings.secret = None;
+        }
+        *self.last = loaded.revision;
+        carry_over(&self.reloader.links, loaded);
+    }
+}
+
+fn carry_over(links: &Links, mut loaded: Loaded) {
     let ended = |_| tracing::debug!("the server is ending: nothing is carried over");
     let plan = Arc::clone(&loaded.plan);
     let probing = Plan::of(&mut loaded);
@@ -62,6 +104,7 @@ fn carry_over(links: &Links, mut loaded: config::Loaded) {
     links.is("config", None);
     links.receivers.store(Arc::clone(&loaded.receivers));
     let outbox = links.outbox.blocking_send(ToOutbox::Receivers(loaded.receivers));
+    links.users.store(Arc::new(Declared::of(&loaded.settings)));
     links.engine.send(ToEngine::Input(Input::Planned(loaded.plan))).unwrap_or_else(ended);
     let pushes = links.pushes.blocking_send(ToPush::Planned(plan));
     let reports = links.reports.blocking_send(ToReports::Planned(loaded.reports));
@@ -80,17 +123,12 @@ fn carry_over(links: &Links, mut loaded: config::Loaded) {
     tracing::info!(revision = loaded.revision, "the configuration was read again");
 }
 
-async fn report(links: &Arc<Links>, error: &LoadError) {
+fn report(links: &Links, error: &LoadError) {
     tracing::error!(%error, "the new configuration is not used; the old one goes on");
     if let LoadError::Wrong { text, .. } = error {
         for line in text.trim_end().lines() {
             tracing::error!("{line}");
         }
     }
-    let problem = format!("{error}; the one before goes on");
-    let links = Arc::clone(links);
-    let told = tokio::task::spawn_blocking(move || links.is("config", Some(problem))).await;
-    if told.is_err() {
-        tracing::error!("telling the engine failed in a way that is a fault of hark");
-    }
+    links.is("config", Some(format!("{error}; the one before goes on")));
 }

@@ -109,9 +109,9 @@ pub(crate) fn run_loaded(
             (true, Reach::OwnAgent, WORKERS_ALONE)
         }
     };
-    let options = Options { data_dir, own_agent, reach };
+    let options = Options { data_dir, own_agent, reach, paths: Some(paths.clone()) };
     let runtime = runtime(workers)?;
-    let ended = runtime.block_on(live(args, paths, loaded, options, &update));
+    let ended = runtime.block_on(live(args, loaded, options, &update));
     // A thread that hangs must not hold the process back: what was acknowledged is on the disk.
     runtime.shutdown_background();
     match ended? {
@@ -159,13 +159,11 @@ pub(crate) fn runtime(workers: usize) -> anyhow::Result<tokio::runtime::Runtime>
 
 async fn live(
     args: &ServiceArgs,
-    paths: &Paths,
     loaded: Loaded,
     options: Options,
     update: &UpdateSettings,
 ) -> anyhow::Result<Ended> {
     let mut signals = Signals::listen().context("cannot listen to signals")?;
-    let mut revision = loaded.revision;
     let data_dir = options.data_dir.clone();
     let is_alone = matches!(options.reach, Reach::OwnAgent);
     let server = match Server::start(loaded, options)? {
@@ -190,7 +188,7 @@ async fn live(
             asked = signals.next() => asked,
             _ = watch.tick() => {
                 pulse.tell(&server);
-                if config::revision(paths).is_none_or(|now| now == revision) {
+                if !server.is_changed() {
                     continue;
                 }
                 Asked::Reload
@@ -212,7 +210,7 @@ async fn live(
         };
         match asked {
             Asked::Stop => break,
-            Asked::Reload => revision = server.reload(paths, revision).await,
+            Asked::Reload => server.reload().await,
             Asked::Show => {
                 for line in server.state().await {
                     // A detached server has no output.

@@ -81,7 +81,7 @@ impl Slot {
 
 /// Writes a file that belongs to whom `folder` belongs to. It is whole or not there, and on the disk
 /// when this returns.
-pub(super) fn write_whole(folder: &Path, name: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
+pub(crate) fn write_whole(folder: &Path, name: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
     let part = folder.join(format!("{name}.part"));
     match fs::remove_file(&part) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

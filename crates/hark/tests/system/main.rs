@@ -14,6 +14,8 @@ mod api;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod configuration;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod dashboards;

@@ -11,8 +11,8 @@ use crate::support::{PASSWORD, folder};
 const LIMIT: Duration = Duration::from_secs(200);
 
 /// The journeys that need no stand-in for the server. The first one makes the administrator.
-const JOURNEYS: [&str; 7] =
-    ["journey", "phone", "keyboard", "charts", "dashboards", "reflow", "factors"];
+const JOURNEYS: [&str; 8] =
+    ["journey", "phone", "keyboard", "charts", "dashboards", "reflow", "configuration", "factors"];
 
 #[test]
 fn the_page_works_in_a_browser_from_the_setup_link_on() {

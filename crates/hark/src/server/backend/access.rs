@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
+use arc_swap::ArcSwap;
 use hark_api::audit::{AuditChain, AuditLine};
 use hark_api::auth::Role;
 use hark_api::list::{Cursor, Page, PageQuery, limit};
@@ -22,11 +23,24 @@ use crate::config::{Settings, UserEntry};
 /// The user whose token lies in the data folder: whoever can read that file owns the server anyway.
 const LOCAL_USER: &str = "local";
 
+/// Who may log in, and with which roles, by what the configuration says at present.
+#[derive(Debug, Default)]
+pub(crate) struct Declared {
+    users: Vec<UserEntry>,
+    grants: Arc<[Grant]>,
+}
+
+impl Declared {
+    /// Takes it out of what was read.
+    pub(crate) fn of(settings: &Settings) -> Self {
+        Self { users: settings.users.clone(), grants: settings.grants.clone().into() }
+    }
+}
+
 /// What is known of people outside the store.
 #[derive(Debug)]
 pub(crate) struct Access {
-    declared: Vec<UserEntry>,
-    grants: Arc<[Grant]>,
+    declared: Arc<ArcSwap<Declared>>,
     /// None where there is no page.
     local: Option<TokenHash>,
     used: Mutex<HashMap<TokenHash, Option<Unix>>>,
@@ -35,25 +49,23 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    /// Makes it. `local` is the token of this machine's administrator.
-    pub(crate) fn new(settings: &Settings, local: Option<&Secret>, udp_port: u16) -> Self {
+    /// Makes it of those who may log in, and the token of this machine's administrator.
+    pub(crate) fn new(
+        declared: Arc<ArcSwap<Declared>>,
+        local: Option<&Secret>,
+        udp_port: u16,
+    ) -> Self {
         let local = local.map(|local| {
             let digest = ring::digest::digest(&ring::digest::SHA256, local.expose().as_bytes());
             let mut hash = [0; 32];
             hash.copy_from_slice(digest.as_ref());
             hash
         });
-        Self {
-            declared: settings.users.clone(),
-            grants: settings.grants.clone().into(),
-            local,
-            used: Mutex::default(),
-            udp_port,
-        }
+        Self { declared, local, used: Mutex::default(), udp_port }
     }
 
     fn declared(&self, name: &UserName) -> Option<Account> {
-        self.declared.iter().find(|u| u.name == *name).map(declared)
+        self.declared.load().users.iter().find(|u| u.name == *name).map(declared)
     }
 }
 
@@ -139,7 +151,8 @@ impl ServerBackend {
         let users = self
             .read(hark_store::state::StateReader::users)
             .map_err(|e| anyhow::anyhow!("cannot read the users: {e:?}"))?;
-        Ok(users.iter().any(|u| u.admin) || self.access.declared.iter().any(|u| u.admin))
+        Ok(users.iter().any(|u| u.admin)
+            || self.access.declared.load().users.iter().any(|u| u.admin))
     }
 
     pub(super) fn find_account(&self, name: &UserName) -> Answer<Account> {
@@ -164,7 +177,7 @@ impl ServerBackend {
         if wanted.is_empty() {
             return Ok(accounts);
         }
-        let grants = Arc::clone(&self.access.grants);
+        let grants = Arc::clone(&self.access.declared.load().grants);
         let mut given = self.ask(move |engine| roles_of(engine, &wanted, &grants))?;
         for account in &mut accounts {
             for (host, role) in given.remove(&account.name).unwrap_or_default() {
@@ -176,7 +189,8 @@ impl ServerBackend {
     }
 
     pub(super) fn all_accounts(&self) -> Answer<Vec<Account>> {
-        let mut accounts: Vec<Account> = self.access.declared.iter().map(declared).collect();
+        let mut accounts: Vec<Account> =
+            self.access.declared.load().users.iter().map(declared).collect();
         let users = self.read(hark_store::state::StateReader::users)?;
         let known: Vec<UserName> = accounts.iter().map(|a| a.name.clone()).collect();
         accounts.extend(users.into_iter().filter(|u| !known.contains(&u.name)).map(stored));

@@ -144,6 +144,18 @@ impl Server {
         http::request(self.http, "POST", path, &[bearer], Some(body)).unwrap()
     }
 
+    /// Asks anything as this machine's administrator, with further headers, whatever the answer is.
+    pub(crate) fn call(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[String],
+        body: Option<&Value>,
+    ) -> Answer {
+        let headers = [&[self.bearer().unwrap()], headers].concat();
+        http::request(self.http, method, path, &headers, body).unwrap()
+    }
+
     /// Waits until the server knows `host` and `wanted` is true of what it says about it.
     pub(crate) fn host_when(
         &self,
