@@ -8,11 +8,11 @@ mod auth;
 #[cfg(test)]
 mod charts;
 #[cfg(test)]
+mod conditions;
+#[cfg(test)]
 mod configuration;
 #[cfg(test)]
 mod dashboards;
-#[cfg(test)]
-mod conditions;
 #[cfg(test)]
 mod event_stream;
 #[cfg(test)]
