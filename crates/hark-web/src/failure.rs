@@ -81,8 +81,6 @@ pub(crate) enum Failure {
     Conflict(String),
     /// The configuration declares the object.
     Declared(Declared),
-    /// The object is not as the client has seen it.
-    Changed,
     /// It took too long.
     Timeout,
     /// The server cannot do it now.
@@ -140,7 +138,6 @@ impl Failure {
             Self::MediaType => (S::UNSUPPORTED_MEDIA_TYPE, "not-json", "The body is not JSON"),
             Self::Conflict(_) => (S::CONFLICT, "conflict", "Not possible in this state"),
             Self::Declared(_) => (S::CONFLICT, "declared", "Set by the configuration"),
-            Self::Changed => (S::PRECONDITION_FAILED, "changed", "Changed meanwhile"),
             Self::Timeout => (S::SERVICE_UNAVAILABLE, "timeout", "It took too long"),
             Self::Unavailable => (S::SERVICE_UNAVAILABLE, "unavailable", "Not possible now"),
             Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "A fault of the server"),
@@ -206,9 +203,6 @@ impl Failure {
             Self::Busy => "the server has too much to do; try again in a few seconds",
             Self::TooLarge => "the body is longer than this server takes",
             Self::MediaType => "send the body as application/json",
-            Self::Changed => {
-                "it is not as you have seen it: read it again, then send its version in If-Match"
-            }
             Self::Timeout => "the server did not answer in time; try again",
             Self::Unavailable => "the server cannot do this now; its log says why",
             Self::Internal => "the server met a fault; its log names this request",

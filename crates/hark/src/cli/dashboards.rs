@@ -9,7 +9,7 @@ use hark_config::{Document, NoSecrets, SourceFile};
 use serde_json::{Value, json};
 
 use super::client::{ApiArgs, Client};
-use crate::{config, out};
+use crate::out;
 
 /// The longest file that is read: what the server takes of another program's, and some more.
 const MAX_FILE: u64 = 4 << 20;
@@ -151,7 +151,7 @@ fn export(which: &Which) -> anyhow::Result<ExitCode> {
     if which.api.json {
         out::json(&found["content"]);
     } else {
-        out::text(config::yaml(&found["content"]));
+        out::text(hark_config::yaml(&found["content"]));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -172,7 +172,7 @@ fn import(order: &Import) -> anyhow::Result<ExitCode> {
         if order.api.json {
             out::json(&content);
         } else {
-            out::text(config::yaml(&content));
+            out::text(hark_config::yaml(&content));
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -258,7 +258,7 @@ mod tests {
             "panels": [{"kind": "chart", "title": "CPU of $host", "width": 6, "hosts": ["$host"],
                 "metrics": ["disk_monitor./var, x.percent"], "compare": null}],
         });
-        assert_eq!(parse("a.yaml", &config::yaml(&content)).unwrap(), content);
+        assert_eq!(parse("a.yaml", &hark_config::yaml(&content)).unwrap(), content);
         assert_eq!(parse("a.json", &content.to_string()).unwrap(), content);
     }
 

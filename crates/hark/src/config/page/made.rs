@@ -145,12 +145,9 @@ impl Made {
 }
 
 fn is_called(item: &Json, name: &str) -> bool {
-    item.get(NAME).is_some_and(|found| match found.as_str() {
-        Some(text) => text == name,
-        None => {
-            let written = found.to_string();
-            written == name
-        }
+    item.get(NAME).is_some_and(|found| {
+        let written = found.as_str().map_or_else(|| found.to_string(), str::to_owned);
+        written == name
     })
 }
 

@@ -2,6 +2,7 @@
 
 use hark_api::events::{Happened, HappenedQuery};
 use hark_api::list::{Cursor, Page, limit};
+use hark_model::{HostName, Unix};
 use hark_store::state::EventRecord;
 use hark_web::{Answer, Sight};
 
