@@ -20,6 +20,7 @@ use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use crate::app::Shared;
 use crate::auth::token;
 use crate::failure::Failure;
+use crate::who::Who;
 
 /// The longest answer that gets a version: the largest is the fleet's, which has its own. Longer ones are
 /// files and streams.
@@ -39,6 +40,10 @@ pub(crate) async fn condition(State(app): State<Shared>, request: Request, next:
     let Some(wanted) = condition_of(request.headers(), &header::IF_MATCH) else {
         return next.run(request).await;
     };
+    // A stranger has no version that he could know, and must not hold up those who have.
+    if request.extensions().get::<Who>().is_none() {
+        return next.run(request).await;
+    }
     let _turn = app.conditional.lock().await;
     let (path, extensions) = (request.uri().path().to_owned(), request.extensions().clone());
     match current(&path, &extensions, &next).await {

@@ -135,7 +135,10 @@ fn claim(config: &WebConfig, connection: Peer, peer: Peer, request: &Request) ->
 /// has come through something else, which says so, does not come from this machine.
 fn is_open(config: &WebConfig, connection: Peer, request: &Request) -> bool {
     let headers = request.headers();
-    let here = connection.address.to_canonical().is_loopback() && !proxy::has_traces(headers);
+    // A proxy of this machine may leave no trace in what it passes on.
+    let here = connection.address.to_canonical().is_loopback()
+        && !config.login.proxies.are(connection.address)
+        && !proxy::has_traces(headers);
     let from_there = match config.login.open {
         Open::No => false,
         Open::ThisMachine => here,

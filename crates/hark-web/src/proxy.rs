@@ -16,7 +16,16 @@ const PROTO: &str = "x-forwarded-proto";
 
 /// Headers that say that somebody stands between: a request with one of them does not come from where its
 /// connection comes from.
-const TRACES: [&str; 4] = [FOR, "forwarded", "x-real-ip", "via"];
+const TRACES: [&str; 8] = [
+    FOR,
+    PROTO,
+    "forwarded",
+    "via",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-server",
+    "x-real-ip",
+];
 
 /// A network of addresses, or one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +82,7 @@ pub struct Proxies {
 
 impl Proxies {
     /// Returns whether `address` is one of them.
-    fn are(&self, address: IpAddr) -> bool {
+    pub(crate) fn are(&self, address: IpAddr) -> bool {
         self.from.iter().any(|network| network.covers(address))
     }
 

@@ -48,6 +48,9 @@ impl Proof {
 /// The name under which things are done where nobody logs in. No user can be made with it.
 pub(crate) const ANYBODY: &str = "anybody";
 
+/// Names that no person has: that of this machine's own token, which may do everything, and [`ANYBODY`].
+pub(crate) const RESERVED: [&str; 2] = ["local", ANYBODY];
+
 /// The user of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Who {
@@ -244,8 +247,12 @@ pub(crate) async fn find(app: &Shared, claim: Claim, visit: Option<Visit>) -> Re
     .await
 }
 
-/// Finds the user whom a proxy has let in; what it has asked him for is its affair.
+/// Finds the user whom a proxy has let in; what it has asked him for is its affair. Names that stand for no
+/// person let nobody in, whatever somebody is called elsewhere.
 async fn let_in(app: &Shared, user: UserName) -> Reply<Option<Who>> {
+    if RESERVED.contains(&user.as_str()) {
+        return Ok(None);
+    }
     app.ask(move |backend| match backend.account(&user) {
         Ok(account) => {
             let account = Arc::new(account);

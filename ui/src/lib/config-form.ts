@@ -84,7 +84,6 @@ const USUAL: Record<string, string[]> = {
   silences: ['match', 'reason', 'from', 'until'],
   maintenance: ['match', 'reason', 'from', 'until', 'cron', 'for'],
   reports: ['to', 'when', 'match'],
-  agent_configs: ['match', 'give'],
   oncall: ['layers', 'timezone'],
   threshold_configs: ['thresholds'],
 };

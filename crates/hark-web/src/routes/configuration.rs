@@ -86,7 +86,7 @@ pub(crate) async fn put(
         return Err(Failure::field("value", "give its settings; DELETE takes it away"));
     }
     let candidate = ConfigCandidate { section, name, value: Some(value), before };
-    let change = ConfigChange { by: who.name().clone(), candidate, seen: seen(&headers)? };
+    let change = ConfigChange { by: who.name().clone(), candidate, seen: seen(&headers) };
     keep(&app, peer, change, "config.put").await
 }
 
@@ -108,7 +108,7 @@ pub(crate) async fn remove(
     Path((section, name)): Path<(String, String)>,
 ) -> Reply<Response> {
     let candidate = ConfigCandidate { section, name, value: None, before: None };
-    let change = ConfigChange { by: who.name().clone(), candidate, seen: seen(&headers)? };
+    let change = ConfigChange { by: who.name().clone(), candidate, seen: seen(&headers) };
     keep(&app, peer, change, "config.delete").await
 }
 
@@ -195,7 +195,7 @@ pub(crate) async fn restore(
 /// Returns all that was made in the page as a file for `conf.d`. Secrets are names of the environment.
 #[utoipa::path(
     get, path = "/api/0/config/export", tag = "configuration",
-    responses((status = 200, body = String, content_type = "application/yaml"))
+    responses((status = 200, body = serde_json::Value, content_type = "application/yaml"))
 )]
 pub(crate) async fn export(State(app): State<Shared>, _admin: Admin) -> Reply<Response> {
     let text = app.ask(Configuring::config_export).await?;
@@ -224,15 +224,12 @@ fn tagged<T: serde::Serialize>(version: Option<String>, body: T) -> Response {
     response
 }
 
-/// Reads `If-Match`: one version in quotes.
-fn seen(headers: &HeaderMap) -> Reply<Option<String>> {
-    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let inner = value.to_str().ok().and_then(|text| {
-        let inner = text.trim().strip_prefix('"')?.strip_suffix('"')?;
-        (!inner.contains('"')).then(|| inner.to_owned())
-    });
-    let wrong = || Failure::Malformed("If-Match takes one version in double quotes".to_owned());
-    inner.map(Some).ok_or_else(wrong)
+/// Returns the version that the change was made from, if `If-Match` names one. Whether it holds was looked at
+/// before (`condition.rs`), and is again where the change is kept; of several, or any, that look is all.
+fn seen(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(header::IF_MATCH)?.to_str().ok()?;
+    let inner = text.trim().strip_prefix('"')?.strip_suffix('"')?;
+    (!inner.contains('"')).then(|| inner.to_owned())
 }
 
 fn check_name(name: &str) -> Reply<()> {

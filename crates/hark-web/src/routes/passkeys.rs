@@ -198,6 +198,10 @@ pub(crate) async fn login(
     let now = app.now().unix;
     let checked = app.factors(&account.name, move |factors| {
         let key = factors.passkeys.iter_mut().find(|key| key.id == proof.id).ok_or(Wrong::Form)?;
+        // What the header says is the caller's: only the name that the key was made for is the site.
+        if !peer::host(&authority).eq_ignore_ascii_case(&key.domain) {
+            return Err(Wrong::Site);
+        }
         let site = Site { authority: &authority, domain: &key.domain };
         key.counter = webauthn::check(proof.answer(), site, &key.key, key.counter)?;
         key.used = Some(now);

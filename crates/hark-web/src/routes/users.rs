@@ -16,7 +16,7 @@ use crate::backend::{Account, Answer, Backend, Factors, Refused};
 use crate::extract::{Body, Path};
 use crate::failure::{Failure, Reply};
 use crate::peer::Peer;
-use crate::who::{self, ANYBODY, Admin};
+use crate::who::{self, Admin, RESERVED, Who};
 
 /// The longest name for people in bytes.
 const MAX_FULL_NAME: usize = 200;
@@ -44,8 +44,8 @@ pub(crate) async fn make(
     Body(request): Body<NewUser>,
 ) -> Reply<Json<User>> {
     let name = UserName::new(&request.name).map_err(|e| Failure::field("name", e.to_string()))?;
-    if name.as_str() == ANYBODY {
-        return Err(Failure::field("name", "this name stands for whoever has not logged in"));
+    if RESERVED.contains(&name.as_str()) {
+        return Err(Failure::field("name", "no person can have this name"));
     }
     check_full_name(&request.full_name)?;
     let account = Account {
@@ -84,6 +84,9 @@ pub(crate) async fn change(
     Body(request): Body<UserChange>,
 ) -> Reply<Json<User>> {
     let name = UserName::new(&name).map_err(|_| Failure::Absent)?;
+    if request.password.is_some() {
+        of_another(&who, &name)?;
+    }
     let asked = name.clone();
     let mut account = app.ask(move |backend| changeable(backend, &asked)).await?;
     let rights = (account.admin, account.roles.clone());
@@ -156,14 +159,24 @@ pub(crate) async fn reset_factors(
     Path(name): Path<String>,
 ) -> Reply<StatusCode> {
     let name = UserName::new(&name).map_err(|_| Failure::Absent)?;
+    of_another(&who, &name)?;
     let asked = name.clone();
     // One of the configuration has them in the store all the same.
     app.ask(move |backend| backend.account(&asked)).await?;
     app.factors(&name, |factors| *factors = Factors::default()).await?;
-    let own = (*who.name() == name).then(|| who.session()).flatten();
-    end_others(&app, name.clone(), own).await?;
+    end_others(&app, name.clone(), None).await?;
     app.audit(Some(who.name()), peer.address, "user.reset-factors", name.as_str()).await;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Fails for oneself: there one's password is asked for, so that a browser left open or a token that was found
+/// is not enough to take an account over.
+fn of_another(who: &Who, name: &UserName) -> Reply<()> {
+    if who.name() == name {
+        let why = "change your own password and second factors in your settings";
+        return Err(Failure::Conflict(why.to_owned()));
+    }
+    Ok(())
 }
 
 fn changeable(backend: &dyn Backend, name: &UserName) -> Answer<Account> {

@@ -66,7 +66,7 @@ async fn mistakes_are_told_by_their_keys() {
     }
     for tag in ["web", "\"a\", \"b\"", "*"] {
         let odd = running.browser("root").with("if-match", tag);
-        assert_eq!(change(&odd, "a", json!({})).await.status, 400, "{tag}");
+        assert_eq!(change(&odd, "a", json!({})).await.status, 412, "{tag}");
     }
 }
 

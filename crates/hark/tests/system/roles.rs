@@ -99,7 +99,9 @@ fn a_host_says_who_may_do_what_with_it_and_one_that_says_nothing_is_the_default_
 fn roles_by_tag_and_team_hold_wherever_hosts_are_shown_and_are_not_written_back() {
     let folder = folder();
     let config = format!(
-        "users:\n  olga: {{password: '{HASH}'}}\n  nils: {{password: '{HASH}'}}\n\
+        "receivers: {{hook: {{webhook: {{url: 'http://127.0.0.1:9/'}}}}}}\n\
+         users:\n  olga: {{password: '{HASH}', channels: [hook]}}\n  tina: {{channels: [hook]}}\n  \
+         nils: {{password: '{HASH}'}}\n\
          teams: {{ops: [olga, tina]}}\n\
          access:\n  databases: {{who: team:ops, role: manager, tags: role:db}}\n  \
          all: {{who: nils, role: monitor, hosts: '*'}}\n\

@@ -205,6 +205,170 @@ class Calls(Transport):
             headers["Idempotency-Key"] = key
         return cast(t.Job, self.request("POST", "/api/0/bulk", None, body, headers).value())
 
+    def get_config_export(
+        self
+    ) -> str:
+        """Returns all that was made in the page as a file for `conf.d`. Secrets are names of the environment."""
+        return cast(str, self.read("/api/0/config/export", None))
+
+    def get_config_history(
+        self, *, q: Optional[str] = None, sort: Optional[str] = None, cursor: Optional[str] = None, limit: Optional[int] = None
+    ) -> List[t.ConfigVersion]:
+        """Returns the versions of what was made in the page, the newest first."""
+        query: Query = {"q": q, "sort": sort, "cursor": cursor, "limit": limit}
+        return cast(List[t.ConfigVersion], self.read("/api/0/config/history", query))
+
+    def get_config_history_by_number(
+        self, number: int
+    ) -> t.ConfigVersionDetail:
+        """Returns a version: what it changed, and what going back to it would change."""
+        return cast(t.ConfigVersionDetail, self.read("/api/0/config/history/{}".format(part(number)), None))
+
+    def post_config_history_restore(
+        self, number: int, *, if_match: Optional[str] = None, key: Optional[str] = None
+    ) -> t.ConfigKept:
+        """Goes back to a version. That is a version of its own, so it can be undone as well."""
+        headers: Dict[str, str] = {}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        return cast(t.ConfigKept, self.request("POST", "/api/0/config/history/{}/restore".format(part(number)), None, None, headers).value())
+
+    def get_config_objects(
+        self, *, section: Optional[str] = None, q: Optional[str] = None, cursor: Optional[str] = None, limit: Optional[int] = None
+    ) -> t.PageConfigObjectRow:
+        """Returns objects of the configuration: those that files declare, and those made in the page."""
+        query: Query = {"section": section, "q": q, "cursor": cursor, "limit": limit}
+        return cast(t.PageConfigObjectRow, self.read("/api/0/config/objects", query))
+
+    def get_config_objects_by_name(
+        self, section: str, name: str
+    ) -> t.ConfigObject:
+        """Returns an object. `ETag` is its version."""
+        return cast(t.ConfigObject, self.read("/api/0/config/objects/{}/{}".format(part(section), part(name)), None))
+
+    def put_config_objects_by_name(
+        self, section: str, name: str, body: t.ConfigOrder, *, if_match: Optional[str] = None, key: Optional[str] = None
+    ) -> t.ConfigKept:
+        """Makes an object, or changes one made in the page; then `If-Match` must have its version."""
+        headers: Dict[str, str] = {}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        return cast(t.ConfigKept, self.request("PUT", "/api/0/config/objects/{}/{}".format(part(section), part(name)), None, body, headers).value())
+
+    def delete_config_objects_by_name(
+        self, section: str, name: str, *, if_match: Optional[str] = None, key: Optional[str] = None
+    ) -> t.ConfigKept:
+        """Takes away an object made in the page. `If-Match` must have its version."""
+        headers: Dict[str, str] = {}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        return cast(t.ConfigKept, self.request("DELETE", "/api/0/config/objects/{}/{}".format(part(section), part(name)), None, None, headers).value())
+
+    def get_config_schema(
+        self, *, section: Optional[str] = None
+    ) -> List[t.ConfigSection]:
+        """Returns the sections that can be edited; of one, with the keys of its objects as JSON Schema."""
+        query: Query = {"section": section}
+        return cast(List[t.ConfigSection], self.read("/api/0/config/schema", query))
+
+    def post_config_test(
+        self, body: t.ConfigCandidate, *, if_match: Optional[str] = None, key: Optional[str] = None
+    ) -> t.ConfigTested:
+        """Tries an object before it is saved: a check looks once, a receiver gets a test message, a route says
+        what it would take now. Nothing is kept."""
+        headers: Dict[str, str] = {}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        return cast(t.ConfigTested, self.request("POST", "/api/0/config/test", None, body, headers).value())
+
+    def post_config_validate(
+        self, body: t.ConfigCandidate, *, if_match: Optional[str] = None, key: Optional[str] = None
+    ) -> t.ConfigVerdict:
+        """Says what is wrong with an object that might be saved, and what saving it would change."""
+        headers: Dict[str, str] = {}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        return cast(t.ConfigVerdict, self.request("POST", "/api/0/config/validate", None, body, headers).value())
+
+    def get_dashboards(
+        self, *, q: Optional[str] = None, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
+    ) -> t.PageDashboardRow:
+        """Returns the dashboards that the user may see, by their numbers."""
+        query: Query = {"q": q, "cursor": cursor, "limit": limit}
+        return cast(t.PageDashboardRow, self.read("/api/0/dashboards", query))
+
+    def post_dashboards(
+        self, body: t.Content, *, if_match: Optional[str] = None, key: Optional[str] = None
+    ) -> t.Dashboard:
+        """Makes a dashboard."""
+        headers: Dict[str, str] = {}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        return cast(t.Dashboard, self.request("POST", "/api/0/dashboards", None, body, headers).value())
+
+    def post_dashboards_import(
+        self, body: t.DashboardImport, *, if_match: Optional[str] = None, key: Optional[str] = None
+    ) -> t.DashboardImported:
+        """Reads a dashboard of Grafana as far as it maps, and says what does not. Nothing is stored."""
+        headers: Dict[str, str] = {}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        return cast(t.DashboardImported, self.request("POST", "/api/0/dashboards/import", None, body, headers).value())
+
+    def get_dashboards_by_id(
+        self, id: int
+    ) -> t.Dashboard:
+        """Returns a dashboard. Its version is its entity tag."""
+        return cast(t.Dashboard, self.read("/api/0/dashboards/{}".format(part(id)), None))
+
+    def put_dashboards_by_id(
+        self, id: int, body: t.DashboardChange, *, if_match: Optional[str] = None, key: Optional[str] = None
+    ) -> t.Dashboard:
+        """Changes a dashboard. With a version, only if that is still what is there: else two people who change
+        it at the same time would undo each other's work unseen."""
+        headers: Dict[str, str] = {}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        return cast(t.Dashboard, self.request("PUT", "/api/0/dashboards/{}".format(part(id)), None, body, headers).value())
+
+    def delete_dashboards_by_id(
+        self, id: int, *, if_match: Optional[str] = None, key: Optional[str] = None
+    ) -> None:
+        """Removes a dashboard. For a week it can be restored."""
+        headers: Dict[str, str] = {}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        self.request("DELETE", "/api/0/dashboards/{}".format(part(id)), None, None, headers).value()
+
+    def post_dashboards_restore(
+        self, id: int, *, if_match: Optional[str] = None, key: Optional[str] = None
+    ) -> t.Dashboard:
+        """Has a dashboard that was removed be there again."""
+        headers: Dict[str, str] = {}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        return cast(t.Dashboard, self.request("POST", "/api/0/dashboards/{}/restore".format(part(id)), None, None, headers).value())
+
     def get_deliveries(
         self, *, state: Optional[t.DeliveryState] = None, receiver: Optional[str] = None, incident: Optional[int] = None, since: Optional[t.Timestamp] = None, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
     ) -> t.PageDelivery:
@@ -325,10 +489,10 @@ class Calls(Transport):
         return cast(t.Handled, self.request("POST", "/api/0/handle", None, body, headers).value())
 
     def get_happened(
-        self, *, topics: Optional[str] = None, host: Optional[str] = None, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
+        self, *, topics: Optional[str] = None, host: Optional[str] = None, from_: Optional[int] = None, to: Optional[int] = None, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
     ) -> t.PageHappened:
         """Returns events of hosts, newest first, with their data."""
-        query: Query = {"topics": topics, "host": host, "cursor": cursor, "limit": limit}
+        query: Query = {"topics": topics, "host": host, "from": from_, "to": to, "cursor": cursor, "limit": limit}
         return cast(t.PageHappened, self.read("/api/0/happened", query))
 
     def get_hosts(
@@ -430,6 +594,14 @@ class Calls(Transport):
         """Returns series of a host by columns."""
         query: Query = {"names": names, "from": from_, "to": to, "points": points}
         return cast(t.Series, self.read("/api/0/hosts/{}/series".format(part(host)), query))
+
+    def get_hosts_series_csv(
+        self, host: str, *, names: str, from_: Optional[int] = None, to: Optional[int] = None, points: Optional[int] = None
+    ) -> str:
+        """Returns series of a host as comma-separated values: a line for each point, and of each series its
+        mean, lowest and highest value there. A value that is not there is empty."""
+        query: Query = {"names": names, "from": from_, "to": to, "points": points}
+        return cast(str, self.read("/api/0/hosts/{}/series.csv".format(part(host)), query))
 
     def get_incidents(
         self, *, view: Optional[t.View] = None, sev: Optional[t.Severity] = None, q: Optional[str] = None, sort: Optional[t.IncidentSort] = None, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
@@ -600,7 +772,7 @@ class Calls(Transport):
     def post_receivers_test(
         self, name: str, *, if_match: Optional[str] = None, key: Optional[str] = None
     ) -> t.TestSent:
-        """Sends a test message."""
+        """Sends a test message, before all that waits for the receiver, also if that is failing."""
         headers: Dict[str, str] = {}
         if if_match is not None:
             headers["If-Match"] = if_match
@@ -654,6 +826,14 @@ class Calls(Transport):
     ) -> t.Server:
         """Returns how the server is. Figures only, so every user may see them."""
         return cast(t.Server, self.read("/api/0/self", None))
+
+    def get_series(
+        self, *, names: str, hosts: Optional[str] = None, tag: Optional[str] = None, from_: Optional[int] = None, to: Optional[int] = None, points: Optional[int] = None
+    ) -> t.Across:
+        """Returns series of several hosts, named or by a tag. A host that is not visible is left out, as one
+        that does not exist is."""
+        query: Query = {"names": names, "hosts": hosts, "tag": tag, "from": from_, "to": to, "points": points}
+        return cast(t.Across, self.read("/api/0/series", query))
 
     def get_sessions(
         self, *, q: Optional[str] = None, sort: Optional[str] = None, cursor: Optional[str] = None, limit: Optional[int] = None

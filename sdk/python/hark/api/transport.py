@@ -160,7 +160,11 @@ class Transport:
             self._connection = self._connect()
         self._connection.request(method, target, body=data, headers=dict(headers))
         response = self._connection.getresponse()
-        return Answer(response.status, _headers(response), response.read())
+        answer = Answer(response.status, _headers(response), response.read())
+        if self._connection.sock is None:
+            # The server has closed it: the next one is compared with the fingerprint again.
+            self._connection = None
+        return answer
 
     def _connect(self) -> http.client.HTTPConnection:
         if not self._secure:
@@ -174,6 +178,8 @@ class Transport:
             self._host, self._port, timeout=self._timeout, context=context
         )
         connection.connect()
+        # It must never open another one by itself, which nobody would have compared.
+        connection.auto_open = 0
         if self._fingerprint:
             certificate = connection.sock.getpeercert(binary_form=True) or b""
             found = hashlib.sha256(certificate).hexdigest()

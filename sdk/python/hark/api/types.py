@@ -33,6 +33,14 @@ AckRequest = TypedDict(
     },
 )
 
+Across = TypedDict(
+    "Across",
+    {
+        "items": List["HostSeries"],
+        "more": int,
+    },
+)
+
 Actions = TypedDict(
     "Actions",
     {
@@ -58,6 +66,7 @@ Activity = TypedDict(
         "host": Union[str, None],
         "incident": Union[int, None],
         "kind": "Kind",
+        "message_state": Union["DeliveryState", None],
         "state": Union["State", None],
         "text": str,
     },
@@ -219,10 +228,139 @@ CommentRequest = TypedDict(
     },
 )
 
+ConfigCandidate = TypedDict(
+    "ConfigCandidate",
+    {
+        "before": NotRequired[str],
+        "name": str,
+        "section": str,
+        "value": NotRequired[Any],
+    },
+)
+
+ConfigKept = TypedDict(
+    "ConfigKept",
+    {
+        "number": int,
+        "object": Union["ConfigObject", None],
+        "warnings": List["ConfigMistake"],
+    },
+)
+
+ConfigMistake = TypedDict(
+    "ConfigMistake",
+    {
+        "elsewhere": Union["Declared", None],
+        "hint": Union[str, None],
+        "is_warning": bool,
+        "message": str,
+        "path": List[str],
+        "suggestion": Union[str, None],
+    },
+)
+
+ConfigObject = TypedDict(
+    "ConfigObject",
+    {
+        "declared": Union["Declared", None],
+        "name": str,
+        "section": str,
+        "summary": str,
+        "value": Any,
+        "version": Union[str, None],
+        "yaml": str,
+    },
+)
+
+ConfigObjectRow = TypedDict(
+    "ConfigObjectRow",
+    {
+        "declared": Union["Declared", None],
+        "name": str,
+        "section": str,
+        "summary": str,
+        "version": Union[str, None],
+    },
+)
+
+ConfigOrder = TypedDict(
+    "ConfigOrder",
+    {
+        "before": NotRequired[str],
+        "value": Any,
+    },
+)
+
+ConfigSection = TypedDict(
+    "ConfigSection",
+    {
+        "can_test": bool,
+        "help": str,
+        "name": str,
+        "schema": Any,
+        "shape": "ConfigShape",
+    },
+)
+
+ConfigTested = TypedDict(
+    "ConfigTested",
+    {
+        "lines": List[str],
+        "ok": bool,
+        "took_seconds": float,
+    },
+)
+
+ConfigVerdict = TypedDict(
+    "ConfigVerdict",
+    {
+        "diff": List["DiffLine"],
+        "mistakes": List["ConfigMistake"],
+        "ok": bool,
+        "yaml": str,
+    },
+)
+
+ConfigVersion = TypedDict(
+    "ConfigVersion",
+    {
+        "at": "Timestamp",
+        "by": Union[str, None],
+        "is_current": bool,
+        "number": int,
+        "what": str,
+    },
+)
+
+ConfigVersionDetail = TypedDict(
+    "ConfigVersionDetail",
+    {
+        "at": "Timestamp",
+        "back": List["DiffLine"],
+        "by": Union[str, None],
+        "diff": List["DiffLine"],
+        "is_current": bool,
+        "number": int,
+        "what": str,
+    },
+)
+
 Confirmation = TypedDict(
     "Confirmation",
     {
         "password": str,
+    },
+)
+
+Content = TypedDict(
+    "Content",
+    {
+        "description": NotRequired[str],
+        "panels": NotRequired[List["Panel"]],
+        "range": NotRequired[str],
+        "shared": NotRequired["Shared"],
+        "title": str,
+        "variables": NotRequired["Variables"],
     },
 )
 
@@ -248,6 +386,56 @@ CoveredIncident = TypedDict(
         "host": str,
         "id": int,
         "state": "State",
+    },
+)
+
+Dashboard = TypedDict(
+    "Dashboard",
+    {
+        "content": "Content",
+        "id": int,
+        "may_change": bool,
+        "owner": str,
+        "updated_at": "Timestamp",
+        "version": int,
+    },
+)
+
+DashboardChange = TypedDict(
+    "DashboardChange",
+    {
+        "content": "Content",
+        "version": Union[int, None],
+    },
+)
+
+DashboardImport = TypedDict(
+    "DashboardImport",
+    {
+        "grafana": Any,
+    },
+)
+
+DashboardImported = TypedDict(
+    "DashboardImported",
+    {
+        "content": "Content",
+        "left_out": List[str],
+    },
+)
+
+DashboardRow = TypedDict(
+    "DashboardRow",
+    {
+        "description": str,
+        "id": int,
+        "may_change": bool,
+        "owner": str,
+        "panels": int,
+        "shared": "Shared",
+        "title": str,
+        "updated_at": "Timestamp",
+        "version": int,
     },
 )
 
@@ -301,6 +489,14 @@ DeliveryDetail = TypedDict(
         "tries": List["Try"],
         "type": str,
         "waits": bool,
+    },
+)
+
+DiffLine = TypedDict(
+    "DiffLine",
+    {
+        "kind": "DiffKind",
+        "text": str,
     },
 )
 
@@ -423,6 +619,8 @@ ExplainLine = TypedDict(
         "at": "Timestamp",
         "block": Union[str, None],
         "decision": "Decision",
+        "message": Union[int, None],
+        "message_state": Union["DeliveryState", None],
         "present": NotRequired[bool],
         "receiver": Union[str, None],
         "text": str,
@@ -632,6 +830,14 @@ HostRow = TypedDict(
         "state": "Letter",
         "tags": List[str],
         "text": str,
+    },
+)
+
+HostSeries = TypedDict(
+    "HostSeries",
+    {
+        "host": str,
+        "series": "Series",
     },
 )
 
@@ -1008,6 +1214,22 @@ PageAuditLine = TypedDict(
     },
 )
 
+PageConfigObjectRow = TypedDict(
+    "PageConfigObjectRow",
+    {
+        "items": List[Dict[str, Any]],
+        "next": Union["Cursor", None],
+    },
+)
+
+PageDashboardRow = TypedDict(
+    "PageDashboardRow",
+    {
+        "items": List[Dict[str, Any]],
+        "next": Union["Cursor", None],
+    },
+)
+
 PageDelivery = TypedDict(
     "PageDelivery",
     {
@@ -1037,6 +1259,21 @@ PageIncidentRow = TypedDict(
     {
         "items": List[Dict[str, Any]],
         "next": Union["Cursor", None],
+    },
+)
+
+Panel = TypedDict(
+    "Panel",
+    {
+        "compare": Union[str, None],
+        "height": NotRequired[int],
+        "hosts": NotRequired[List[str]],
+        "kind": "PanelKind",
+        "metrics": NotRequired[List[str]],
+        "tag": Union[str, None],
+        "text": NotRequired[str],
+        "title": NotRequired[str],
+        "width": NotRequired[int],
     },
 )
 
@@ -1258,7 +1495,7 @@ ReportRow = TypedDict(
     "ReportRow",
     {
         "kind": str,
-        "last_at": "Timestamp",
+        "last_at": Union["Timestamp", None],
         "name": str,
         "next_at": Union["Timestamp", None],
         "schedule": str,
@@ -1351,6 +1588,7 @@ ResolveRequest = TypedDict(
 Retried = TypedDict(
     "Retried",
     {
+        "next": NotRequired[bool],
         "under_way": bool,
     },
 )
@@ -1433,6 +1671,7 @@ Series = TypedDict(
         "avg": List[List[Union[float, None]]],
         "from_unix_s": int,
         "incidents": List["IncidentSpan"],
+        "kinds": List["MetricKind"],
         "limits": Dict[str, "Limits"],
         "max": List[List[Union[float, None]]],
         "min": List[List[Union[float, None]]],
@@ -1486,6 +1725,14 @@ SetupRequest = TypedDict(
         "full_name": NotRequired[str],
         "password": str,
         "user": str,
+    },
+)
+
+Shared = TypedDict(
+    "Shared",
+    {
+        "everyone": NotRequired[bool],
+        "users": NotRequired[List[str]],
     },
 )
 
@@ -1571,6 +1818,8 @@ TestSent = TypedDict(
     "TestSent",
     {
         "delivery": int,
+        "failing": Union[str, None],
+        "next": NotRequired[bool],
     },
 )
 
@@ -1646,6 +1895,14 @@ UserChange = TypedDict(
     },
 )
 
+Variables = TypedDict(
+    "Variables",
+    {
+        "host": Union[str, None],
+        "tag": Union[str, None],
+    },
+)
+
 Verdict = TypedDict(
     "Verdict",
     {
@@ -1656,9 +1913,11 @@ Verdict = TypedDict(
 
 AgentMode = Literal["enrolled", "shared"]
 Bulk = Dict[str, Any]
+ConfigShape = Literal["named", "ordered"]
 Cursor = str
-Decision = Literal["told", "withheld", "waiting"]
+Decision = Literal["told", "queued", "withheld", "waiting", "handled"]
 DeliveryState = Literal["queued", "retry", "sent", "dead", "superseded"]
+DiffKind = Literal["same", "added", "removed"]
 Fresh = Literal["fresh", "late", "stale"]
 HistoryState = Literal["ok", "stopped"]
 HostSort = Literal["name", "-name", "state", "-state", "last_heard_at", "-last_heard_at"]
@@ -1670,6 +1929,7 @@ Letter = Literal["o", "w", "c", "u", "m", "-"]
 Message = Union[Any, Dict[str, Any]]
 MetricKind = Literal["gauge", "counter"]
 OrderState = Literal["waiting", "taken", "done", "failed", "expired"]
+PanelKind = Literal["chart", "value", "states", "incidents", "text"]
 Plain = Dict[str, Any]
 Role = Literal["monitor", "manager", "owner"]
 SecondFactorState = Literal["none", "set", "needed"]

@@ -16,7 +16,6 @@ export const configuration = {
   'config.section.silences': 'Stille',
   'config.section.maintenance': 'Wartung',
   'config.section.reports': 'Berichte',
-  'config.section.agent_configs': 'Einstellungen der Agenten',
   'config.history': 'Verlauf',
   'config.export': 'Als YAML ausgeben',
   'config.error': 'Die Konfiguration lässt sich nicht lesen',

@@ -16,7 +16,6 @@ export const configuration = {
   'config.section.silences': 'Silences',
   'config.section.maintenance': 'Maintenance',
   'config.section.reports': 'Reports',
-  'config.section.agent_configs': 'Agents’ settings',
   'config.history': 'History',
   'config.export': 'Export as YAML',
   'config.error': 'The configuration cannot be read',

@@ -3,7 +3,8 @@
 use hark_config::{Key, Kind, schema_of};
 use serde_json::Value as Json;
 
-/// The sections, in the order in which the page shows them.
+/// The sections, in the order in which the page shows them. `agent_configs` is none of them: what it gives runs
+/// programs and reads files on other machines.
 const SECTIONS: &[&str] = &[
     "hosts",
     "checks",
@@ -18,7 +19,6 @@ const SECTIONS: &[&str] = &[
     "silences",
     "maintenance",
     "reports",
-    "agent_configs",
 ];
 
 /// What runs a program on the server, by section and key. Whoever may use the page may not thereby run what
