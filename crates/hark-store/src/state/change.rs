@@ -51,6 +51,14 @@ pub enum Change {
     User(UserRecord),
     /// A user is gone, with his sessions and tokens.
     UserRemoved(UserName),
+    /// A user whom the configuration named is named there no longer: his sessions, tokens and second factors
+    /// are gone, and his dashboards removed. One of the store with the same name stays.
+    UserLeft {
+        /// Who.
+        user: UserName,
+        /// When.
+        at: Unix,
+    },
     /// What a user proves himself with beside the password, in place of what it was.
     Factors(FactorsRecord),
     /// A browser logged in.
@@ -125,8 +133,6 @@ pub enum Change {
     },
     /// A dashboard was made, changed, removed or restored.
     Dashboard(DashboardRecord),
-    /// Dashboards that were removed before this are forgotten.
-    DashboardsForgotten(Unix),
     /// Somebody did something that must be traceable.
     Audit(AuditEntry),
     /// A message of the outbox went on: it is being sent, arrived, failed, was given up, folded into
@@ -161,6 +167,7 @@ pub(super) fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<()
         | Change::AgentRemoved(_) => agent(transaction, change),
         Change::User(_)
         | Change::UserRemoved(_)
+        | Change::UserLeft { .. }
         | Change::Factors(_)
         | Change::Session(_)
         | Change::SessionSeen { .. }
@@ -203,7 +210,6 @@ pub(super) fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<()
         Change::Audit(entry) => audit(transaction, entry),
         Change::Delivery(row) => outbox::advance(transaction, row),
         Change::Dashboard(dashboard) => dashboards::put(transaction, dashboard),
-        Change::DashboardsForgotten(before) => dashboards::forget(transaction, *before),
         Change::Attempt(attempt) => attempts::insert(transaction, attempt),
     }
 }
@@ -288,11 +294,13 @@ fn agent(t: &Transaction<'_>, change: &Change) -> Result<(), CommitError> {
 fn user(t: &Transaction<'_>, change: &Change) -> Result<(), CommitError> {
     match change {
         Change::User(user) => put_user(t, user),
+        Change::UserLeft { user, at } => {
+            let_out(t, user)?;
+            dashboards::remove_of(t, user, *at)
+        }
         Change::UserRemoved(name) => {
-            run(t, "DELETE FROM session WHERE name = ?1", [name.as_str()])?;
-            run(t, "DELETE FROM api_token WHERE name = ?1", [name.as_str()])?;
+            let_out(t, name)?;
             run(t, "DELETE FROM user_role WHERE name = ?1", [name.as_str()])?;
-            factors::forget(t, name)?;
             // Another user of the same name must not find them.
             run(t, "DELETE FROM dashboard WHERE owner = ?1", [name.as_str()])?;
             run(t, "DELETE FROM user WHERE name = ?1", [name.as_str()])
@@ -330,6 +338,13 @@ fn user(t: &Transaction<'_>, change: &Change) -> Result<(), CommitError> {
         ),
         _ => Ok(()),
     }
+}
+
+/// Voids all that lets a user in but his password.
+fn let_out(t: &Transaction<'_>, user: &UserName) -> Result<(), CommitError> {
+    run(t, "DELETE FROM session WHERE name = ?1", [user.as_str()])?;
+    run(t, "DELETE FROM api_token WHERE name = ?1", [user.as_str()])?;
+    factors::forget(t, user)
 }
 
 fn put_user(t: &Transaction<'_>, user: &UserRecord) -> Result<(), CommitError> {

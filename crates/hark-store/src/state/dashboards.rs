@@ -4,12 +4,19 @@ use hark_model::name::UserName;
 use hark_model::time::Unix;
 use rusqlite::{Row, Transaction, params};
 
-use super::OpenError;
 use super::commit::{CommitError, int};
 use super::reader::StateReader;
+use super::{OpenError, State};
 
 /// The version of the texts that are written.
 pub const DASHBOARD_VERSION: u32 = 1;
+
+/// Dashboards that were removed and are kept of each owner: as many as somebody may have, so that a whole
+/// set that was removed by mistake comes back. Of more, the ones that were removed first are forgotten.
+const KEPT_OF_OWNER: u32 = 50;
+
+/// Dashboards that were removed and are kept of all: as many as there may be.
+const KEPT: u32 = 1000;
 
 /// A dashboard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,13 +56,53 @@ pub(super) fn put(t: &Transaction<'_>, dashboard: &DashboardRecord) -> Result<()
         v,
         body
     ])?;
+    if removed.is_some() { bound(t, owner) } else { Ok(()) }
+}
+
+/// Removes all dashboards of a user, as he would one by one.
+pub(super) fn remove_of(
+    t: &Transaction<'_>,
+    owner: &UserName,
+    at: Unix,
+) -> Result<(), CommitError> {
+    t.prepare_cached("UPDATE dashboard SET removed = ?2 WHERE owner = ?1 AND removed IS NULL")?
+        .execute(params![owner.as_str(), at.0])?;
+    bound(t, owner)
+}
+
+/// Forgets those above the bounds: nobody fills the disk by making dashboards and removing them.
+fn bound(t: &Transaction<'_>, owner: &UserName) -> Result<(), CommitError> {
+    t.prepare_cached(
+        "DELETE FROM dashboard WHERE id IN (
+           SELECT id FROM dashboard WHERE owner = ?1 AND removed IS NOT NULL
+           ORDER BY removed DESC, id DESC LIMIT -1 OFFSET ?2)",
+    )?
+    .execute(params![owner.as_str(), KEPT_OF_OWNER])?;
+    t.prepare_cached(
+        "DELETE FROM dashboard WHERE id IN (
+           SELECT id FROM dashboard WHERE removed IS NOT NULL
+           ORDER BY removed DESC, id DESC LIMIT -1 OFFSET ?1)",
+    )?
+    .execute([KEPT])?;
     Ok(())
 }
 
-/// Forgets those that were removed before a time.
-pub(super) fn forget(t: &Transaction<'_>, before: Unix) -> Result<(), CommitError> {
-    t.prepare_cached("DELETE FROM dashboard WHERE removed < ?1")?.execute([before.0])?;
-    Ok(())
+impl State {
+    /// Forgets dashboards that were removed before `before`; returns how many.
+    ///
+    /// # Errors
+    /// As [`State::commit`].
+    pub fn prune_dashboards(&mut self, before: Unix) -> Result<u64, CommitError> {
+        // A commit that changes nothing would be synced all the same, each time.
+        let look = "SELECT EXISTS (SELECT 1 FROM dashboard WHERE removed < ?1)";
+        if !self.connection.query_row(look, [before.0], |row| row.get::<_, bool>(0))? {
+            return Ok(0);
+        }
+        self.transact(|t, _| {
+            let mut gone = t.prepare_cached("DELETE FROM dashboard WHERE removed < ?1")?;
+            Ok(gone.execute([before.0])? as u64)
+        })
+    }
 }
 
 /// A damaged row is left out: the others are still of use.
@@ -107,7 +154,7 @@ impl StateReader {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Change, State};
+    use super::super::Change;
     use super::*;
 
     fn dashboard(id: u64, owner: &str) -> DashboardRecord {
@@ -146,11 +193,35 @@ mod tests {
         let reader = state.reader().unwrap();
         assert_eq!(reader.dashboards().unwrap(), []);
         assert_eq!(reader.dashboard(7).unwrap(), Some(gone));
-        state.commit(&[], &[Change::DashboardsForgotten(Unix(5000))]).unwrap();
+        assert_eq!(state.prune_dashboards(Unix(5000)).unwrap(), 0);
         assert!(reader.dashboard(7).unwrap().is_some(), "not before the time");
-        state.commit(&[], &[Change::DashboardsForgotten(Unix(5001))]).unwrap();
+        assert_eq!(state.prune_dashboards(Unix(5001)).unwrap(), 1);
         assert_eq!(reader.dashboard(7).unwrap(), None);
         assert_eq!(reader.last_dashboard().unwrap(), 7);
+    }
+
+    #[test]
+    fn of_those_that_were_removed_the_last_are_kept_of_each_owner_and_of_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut state = State::open(folder.path()).unwrap();
+        let gone = |id: u64, owner: &str| {
+            let removed = Some(Unix(5000 + id.cast_signed()));
+            Change::Dashboard(DashboardRecord { removed, ..dashboard(id, owner) })
+        };
+        let kept = |state: &State| -> Vec<u64> {
+            let reader = state.reader().unwrap();
+            (1..=2000).filter(|id| reader.dashboard(*id).unwrap().is_some()).collect()
+        };
+        state.commit(&[], &[Change::Dashboard(dashboard(1, "mira")), gone(2, "ben")]).unwrap();
+        let many: Vec<Change> = (3..=100).map(|id| gone(id, "mira")).collect();
+        state.commit(&[], &many).unwrap();
+        let expected: Vec<u64> = [1, 2].into_iter().chain(51..=100).collect();
+        assert_eq!(kept(&state), expected, "what is there stays, and what is somebody else's");
+        let many: Vec<Change> =
+            (101..=1200).map(|id| gone(id, &format!("user{}", id / 40))).collect();
+        state.commit(&[], &many).unwrap();
+        let found = kept(&state);
+        assert_eq!((found.len(), found[0], found[1]), (1001, 1, 201));
     }
 
     #[test]

@@ -58,6 +58,10 @@ const EVENT_PRUNES: u32 = 40;
 /// How long tries of messages are kept: long enough to ask why somebody was not told last month.
 const TRIES_KEPT: Duration = Duration::from_hours(30 * 24);
 
+/// How long a dashboard that was removed can be restored: over a week's holiday. How many are kept is the
+/// store's to say.
+pub(super) const REMOVED_KEPT: Duration = Duration::from_hours(7 * 24);
+
 /// Rows of each kind pruned at once: a commit of some milliseconds.
 const PRUNED_AT_ONCE: u32 = 500;
 
@@ -479,6 +483,9 @@ impl Store {
         }
         if let Err(error) = self.state.prune_attempts(now.unix - TRIES_KEPT, PRUNED_AT_ONCE) {
             tracing::debug!(error = chain(&error), "old tries of messages could not be removed");
+        }
+        if let Err(error) = self.state.prune_dashboards(now.unix - REMOVED_KEPT) {
+            tracing::debug!(error = chain(&error), "removed dashboards could not be forgotten");
         }
         self.listeners.on_reserve.store(self.state.is_on_reserve(), Ordering::Relaxed);
     }

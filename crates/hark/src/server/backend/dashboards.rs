@@ -1,7 +1,6 @@
 //! Dashboards: kept in `state` as JSON of the API's own shape, which only ever gains fields.
 
 use std::sync::PoisonError;
-use std::time::Duration;
 
 use hark_api::dashboards::{Content, MAX_ALL, MAX_OWN};
 use hark_model::UserName;
@@ -10,9 +9,7 @@ use hark_store::state::{Change, DASHBOARD_VERSION, DashboardRecord as Stored, St
 use hark_web::{Answer, DashboardRecord, Dashboards, Refused};
 
 use super::ServerBackend;
-
-/// How long one that was removed can be restored.
-const KEPT: Duration = Duration::from_hours(7 * 24);
+use crate::server::store_loop::REMOVED_KEPT;
 
 impl Dashboards for ServerBackend {
     fn dashboards(&self) -> Answer<Vec<DashboardRecord>> {
@@ -61,10 +58,8 @@ impl Dashboards for ServerBackend {
 
     fn remove_dashboard(&self, id: u64) -> Answer<()> {
         let _alone = self.ordering.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Clock.now().unix;
-        let gone = Stored { removed: Some(now), ..self.stored(id, false)? };
-        // Removing is rare, and the only thing that gives others a time to end.
-        self.write(vec![Change::DashboardsForgotten(now - KEPT), Change::Dashboard(gone)])
+        let gone = Stored { removed: Some(Clock.now().unix), ..self.stored(id, false)? };
+        self.write(vec![Change::Dashboard(gone)])
     }
 
     fn restore_dashboard(&self, id: u64) -> Answer<DashboardRecord> {
@@ -81,7 +76,7 @@ impl ServerBackend {
         let found = self.read(|reader| reader.dashboard(id))?.ok_or(Refused::Absent)?;
         let is_meant = match found.removed {
             None => !removed,
-            Some(at) => removed && Clock.now().unix.since(at) < KEPT,
+            Some(at) => removed && Clock.now().unix.since(at) < REMOVED_KEPT,
         };
         if is_meant { Ok(found) } else { Err(Refused::Absent) }
     }
