@@ -9,7 +9,6 @@ use hark_api::audit::AuditLine;
 use hark_model::{Clock, Now, UserName};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::auth::challenge::Challenges;
 use crate::auth::limit::Limiter;
@@ -17,9 +16,11 @@ use crate::auth::offers::Offers;
 use crate::auth::password::{Busy, Hasher};
 use crate::auth::setup::Gate;
 use crate::backend::{Answer, Backend, Factors};
+use crate::deed::Deeds;
 use crate::failure::{Failure, Reply};
 use crate::jobs::Jobs;
 use crate::live::Live;
+use crate::login::LoginSettings;
 use crate::pace::Pace;
 use crate::repeat::Repeats;
 use crate::serve::WebConfig;
@@ -64,7 +65,7 @@ pub(crate) struct App {
     /// Long work.
     pub(crate) jobs: Jobs,
     /// What goes on when its client is gone.
-    pub(crate) deeds: TaskTracker,
+    pub(crate) deeds: Deeds,
     limiter: Mutex<Limiter>,
     /// Counts tokens of messages that are none, by where they came from.
     token_limiter: Mutex<Limiter>,
@@ -76,6 +77,9 @@ pub(crate) struct App {
     pub(crate) downloads: Arc<Semaphore>,
     /// Held while second factors are read and written: a code is used up by one of two who bring it.
     factors: Arc<Mutex<()>>,
+    /// Held while users are read and written: of two who change one, neither writes back what the other has
+    /// changed, and of two administrators who demote each other one stays.
+    people: Arc<Mutex<()>>,
     /// Secrets of apps whose first code has not come back yet.
     pub(crate) offers: Mutex<Offers>,
     /// What passkeys answer. None if the system gave no random bytes: then there are no passkeys.
@@ -106,7 +110,7 @@ impl App {
             repeats: Repeats::default(),
             conditional: tokio::sync::Mutex::default(),
             jobs: Jobs::default(),
-            deeds: TaskTracker::new(),
+            deeds: Deeds::default(),
             token_limiter: Mutex::default(),
             limiter: Mutex::new(Limiter::default()),
             asking: Arc::new(Semaphore::new(MAX_ASKING)),
@@ -114,6 +118,7 @@ impl App {
             news_places: Arc::new(Semaphore::new(MAX_NEWS)),
             downloads: Arc::new(Semaphore::new(MAX_DOWNLOADS)),
             factors: Arc::default(),
+            people: Arc::default(),
             offers: Mutex::default(),
             challenges: Mutex::new(Challenges::new().ok()),
         })
@@ -123,6 +128,11 @@ impl App {
     #[expect(clippy::unused_self, reason = "time is asked of the app, so that there is one place")]
     pub(crate) fn now(&self) -> Now {
         Clock.now()
+    }
+
+    /// Returns how people log in, by what the configuration says at present.
+    pub(crate) fn login(&self) -> Arc<LoginSettings> {
+        self.config.login.load_full()
     }
 
     /// Asks the backend on a thread for blocking. Cancelling it lets a question that has begun end
@@ -186,6 +196,22 @@ impl App {
         .await
     }
 
+    /// As [`App::ask`], for what changes users: nobody else changes any meanwhile. What was known of a user
+    /// before may be true no longer, so `change` reads him again.
+    pub(crate) async fn change_users<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&dyn Backend) -> Answer<T> + Send + 'static,
+    ) -> Reply<T> {
+        let lock = Arc::clone(&self.people);
+        self.ask(move |backend| {
+            let held = lock.lock().unwrap_or_else(PoisonError::into_inner);
+            let answer = change(backend);
+            drop(held);
+            answer
+        })
+        .await
+    }
+
     /// Takes a try of `account` from `address`.
     pub(crate) fn attempt(&self, address: IpAddr, account: &str) -> Reply<()> {
         let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
@@ -196,6 +222,18 @@ impl App {
     pub(crate) fn succeeded(&self, address: IpAddr, account: &str) {
         let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
         limiter.succeeded(address, account, self.now().mono);
+    }
+
+    /// Takes a code of an app for `account` from `address`.
+    pub(crate) fn attempt_code(&self, address: IpAddr, account: &str) -> Reply<()> {
+        let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        limiter.attempt_code(address, account, self.now().mono).map_err(Failure::Limited)
+    }
+
+    /// Takes the code back: it was right.
+    pub(crate) fn code_was_right(&self, address: IpAddr, account: &str) {
+        let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        limiter.code_was_right(address, account, self.now().mono);
     }
 
     /// Takes a try from `address` that names no account.

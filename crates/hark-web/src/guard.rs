@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use crate::app::Shared;
 use crate::failure::{Failure, Reply};
-use crate::login::Open;
+use crate::login::{LoginSettings, Open};
 use crate::peer::{self, Origin, Peer};
 use crate::proxy;
 use crate::routes::metrics;
@@ -39,7 +39,8 @@ async fn check(app: &Shared, request: &mut Request) -> Reply<Option<Response>> {
     if let Some(answer) = transport(&app.config, connection, request)? {
         return Ok(Some(answer));
     }
-    let peer = app.config.login.proxies.behind(connection, request.headers());
+    let login = app.login();
+    let peer = login.proxies.behind(connection, request.headers());
     let (live, before_setup) = (path == "/ws", BEFORE_SETUP.contains(&path));
     let with_user = live || path == metrics::PATH || path.starts_with("/api/");
     request.extensions_mut().insert(peer);
@@ -49,8 +50,8 @@ async fn check(app: &Shared, request: &mut Request) -> Reply<Option<Response>> {
     let agent = request.headers().get(header::USER_AGENT);
     let agent =
         crate::auth::session::agent(agent.and_then(|a| a.to_str().ok()).unwrap_or_default());
-    let claim = claim(&app.config, connection, peer, request);
-    let may_all = is_open(&app.config, connection, request);
+    let claim = claim(&login, connection, peer, request);
+    let may_all = is_open(&app.config, &login, connection, request);
     if !before_setup && !may_all && !app.is_set_up().await? {
         return Err(Failure::SetupRequired);
     }
@@ -118,12 +119,12 @@ fn sender(request: &Request, claim: &Claim, who: Option<&Who>, live: bool) -> Re
 
 /// Returns what `request` carries to prove who sends it: a token before the word of a proxy, and that
 /// before a cookie, which may be left from before the proxy stood there.
-fn claim(config: &WebConfig, connection: Peer, peer: Peer, request: &Request) -> Claim {
+fn claim(login: &LoginSettings, connection: Peer, peer: Peer, request: &Request) -> Claim {
     let claim = who::claim(request.headers(), peer.secure);
     if matches!(claim, Claim::Header(_)) {
         return claim;
     }
-    let user = config.login.proxies.user(connection, request.headers());
+    let user = login.proxies.user(connection, request.headers());
     user.map_or(claim, Claim::Proxy)
 }
 
@@ -133,13 +134,13 @@ fn claim(config: &WebConfig, connection: Peer, peer: Peer, request: &Request) ->
 /// the browser of whoever looks at it. So the name that was asked for must be one that nobody else can
 /// give: an address, `localhost`, or one that the configuration or the machine itself says it has. And what
 /// has come through something else, which says so, does not come from this machine.
-fn is_open(config: &WebConfig, connection: Peer, request: &Request) -> bool {
+fn is_open(config: &WebConfig, login: &LoginSettings, connection: Peer, request: &Request) -> bool {
     let headers = request.headers();
     // A proxy of this machine may leave no trace in what it passes on.
     let here = connection.address.to_canonical().is_loopback()
-        && !config.login.proxies.are(connection.address)
+        && !login.proxies.are(connection.address)
         && !proxy::has_traces(headers);
-    let from_there = match config.login.open {
+    let from_there = match login.open {
         Open::No => false,
         Open::ThisMachine => here,
         Open::Everybody => true,
@@ -159,7 +160,6 @@ fn csrf(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::login::LoginSettings;
     use crate::serve::Tls;
     use std::net::IpAddr;
     use std::sync::Arc;
@@ -181,7 +181,7 @@ mod tests {
             addresses: Vec::new(),
             version: String::new(),
             setup_code: None,
-            login: LoginSettings::default(),
+            login: Arc::default(),
         }
     }
 

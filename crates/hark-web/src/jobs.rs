@@ -16,9 +16,10 @@ use hark_model::{Clock, UserName};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use crate::app::Shared;
 use crate::failure::{Failure, Reply};
 use crate::policy::{Action, Object};
-use crate::who::Who;
+use crate::who::{self, Who};
 
 /// Jobs that run at the same time: their steps wait for the same disk.
 const MAX_RUNNING: usize = 2;
@@ -165,14 +166,33 @@ impl Progress {
         known.jobs.get(&self.id).map(|entry| entry.job.clone()).ok_or(Failure::Internal)
     }
 
-    /// Waits until it may run; none if it was ended before. It may run as long as the value is held.
-    pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+    /// Waits until it may run; returns who ordered it, with the rights that he has by then. None if it was
+    /// ended before, or if he may no longer. It may run as long as the first value is held.
+    pub(crate) async fn turn(
+        &self,
+        app: &Shared,
+        who: &Who,
+    ) -> Option<(OwnedSemaphorePermit, Who)> {
         let turn = tokio::select! {
             turn = Arc::clone(&self.turns).acquire_owned() => turn.ok()?,
             () = self.cancelled.cancelled() => return None,
         };
+        let who = self.again(app, who).await?;
         self.change(|job| job.state = JobState::Running);
-        Some(turn)
+        Some((turn, who))
+    }
+
+    /// Returns who ordered it, with the rights that he has now. None if he may no longer, or if that cannot
+    /// be known: then the job says so, and must end.
+    pub(crate) async fn again(&self, app: &Shared, who: &Who) -> Option<Who> {
+        let detail = match who::again(app, who).await {
+            Ok(Some(who)) => return Some(who),
+            Ok(None) => "who ordered this is no longer signed in, or may no longer".to_owned(),
+            Err(failure) => failure.detail(),
+        };
+        let what = format!("user {}", who.name());
+        self.change(|job| job.failures.push(JobFailure { what, detail }));
+        None
     }
 
     /// Returns whether it is to end.

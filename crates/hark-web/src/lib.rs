@@ -5,8 +5,8 @@
 //! looks up. What changed while the server runs comes in through [`Live`].
 //!
 //! The way of a request: `serve` (bounds, TLS or not) -> `envelope` (number, time limit, headers,
-//! failures as documents) -> `guard` (https, set-up, user, origin) -> `pace` (how fast) -> `repeat` (writes that
-//! are sent again) -> `condition` (versions) -> `lists` (pages, CSV) -> one handler in `routes/` -> `policy::may` -> [`Backend`].
+//! failures as documents) -> `guard` (https, set-up, user, origin) -> `pace` (how fast) -> `deed` (what is
+//! begun is done to its end) -> `repeat` (writes that are sent again) -> `condition` (versions) -> `lists` (pages, CSV) -> one handler in `routes/` -> `policy::may` -> [`Backend`].
 //!
 //! Deliberately absent: this crate opens no file and no outgoing connection, knows no engine and no
 //! store, makes no certificate, and reads no clock but `hark_model::Clock`.
@@ -18,6 +18,7 @@ mod backend;
 mod blind;
 mod condition;
 mod config;
+mod deed;
 mod envelope;
 mod extract;
 mod failure;

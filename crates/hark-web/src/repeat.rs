@@ -6,8 +6,8 @@
 //!
 //! Answers are kept in memory, for [`KEPT`] and within [`MAX_KEPT`], [`MAX_OF_USER`] and [`MAX_BYTES`]: on the
 //! disk they would be one more thing that can be half written between a deed and its record, and a new token
-//! would lie there in the clear. So a restart forgets them. A write with a key goes on when its client is
-//! gone, since that is when it is sent again.
+//! would lie there in the clear. So a restart forgets them. A write goes on when its client is gone
+//! ([`crate::deed`]), and that is when one with a key is sent again.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -230,13 +230,10 @@ async fn once(
     }
     let mut place = Place { kept: Arc::clone(&app.repeats.0), name, answer: None };
     let request = Request::from_parts(parts, Body::from(body));
-    let done = app.deeds.spawn(async move {
-        let (response, answer) = kept_of(next.run(request).await).await;
-        place.answer = answer;
-        drop(place);
-        response
-    });
-    done.await.map_err(|_panicked| Failure::Internal)
+    let (response, answer) = kept_of(next.run(request).await).await;
+    place.answer = answer;
+    drop(place);
+    Ok(response)
 }
 
 /// Returns `response` and what of it is kept.

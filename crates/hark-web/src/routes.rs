@@ -51,6 +51,7 @@ use utoipa_axum::routes;
 
 use crate::app::Shared;
 use crate::condition::condition;
+use crate::deed::deed;
 use crate::envelope::envelope;
 use crate::extract::MAX_BODY;
 use crate::guard::guard;
@@ -81,6 +82,7 @@ pub(crate) fn router(app: &Shared) -> Router {
         .layer(from_fn(lists))
         .layer(from_fn_with_state(Shared::clone(app), condition))
         .layer(from_fn_with_state(Shared::clone(app), repeat))
+        .layer(from_fn_with_state(app.deeds.clone(), deed))
         .layer(from_fn_with_state(Shared::clone(app), pace))
         .layer(from_fn_with_state(Shared::clone(app), guard))
         .layer(from_fn(envelope))

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use hark_model::Secret;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -96,8 +97,8 @@ pub struct WebConfig {
     pub version: String,
     /// The one-time code for the first administrator; see [`crate::new_setup_code`].
     pub setup_code: Option<Secret>,
-    /// How people log in.
-    pub login: LoginSettings,
+    /// How people log in, at present.
+    pub login: Arc<ArcSwap<LoginSettings>>,
 }
 
 /// Serves on `listeners` until `shutdown` is cancelled, then lets requests finish for 3 s.
@@ -114,9 +115,10 @@ pub async fn serve(
     let app = App::new(backend, live.clone(), config, shutdown.clone());
     let served = serve_router(listeners, routes::router(&app), tls.as_ref(), shutdown.clone());
     tokio::join!(served, live.run(shutdown));
-    app.deeds.close();
-    if tokio::time::timeout(DRAIN, app.deeds.wait()).await.is_err() {
-        tracing::warn!(open = app.deeds.len(), "writes are cut");
+    let deeds = &app.deeds.tasks;
+    deeds.close();
+    if tokio::time::timeout(DRAIN, deeds.wait()).await.is_err() {
+        tracing::warn!(open = deeds.len(), "writes are cut");
     }
 }
 

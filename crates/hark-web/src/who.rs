@@ -16,7 +16,7 @@ use crate::auth::token::{self, Bearer};
 use crate::auth::{limit, session};
 use crate::backend::{Account, Answer, Backend, Refused, Sight, TokenHash};
 use crate::failure::{Failure, Reply};
-use crate::login::LoginSettings;
+use crate::login::{LoginSettings, Open};
 use crate::policy::{self, Action, Object, Verdict};
 
 /// The value of the header that writes with a cookie need. Its presence is what counts: a form of
@@ -132,7 +132,7 @@ impl Who {
 /// Returns what a user is told about himself.
 pub(crate) async fn me(app: &Shared, account: &Account) -> Reply<Me> {
     let has_one = app.factors(&account.name, |factors| factors.any()).await?;
-    let second_factor = match (has_one, app.config.login.second_factor.is_of(account)) {
+    let second_factor = match (has_one, app.login().second_factor.is_of(account)) {
         (true, _) => SecondFactorState::Set,
         (false, true) => SecondFactorState::Needed,
         (false, false) => SecondFactorState::None,
@@ -223,9 +223,9 @@ pub(crate) async fn find(app: &Shared, claim: Claim, visit: Option<Visit>) -> Re
         Claim::Proxy(user) => return let_in(app, user).await,
         Claim::Open => return Ok(anybody()),
     };
-    let login = app.config.login.clone();
+    let login = app.login();
     let now = app.now().unix;
-    let demand = app.config.login.second_factor;
+    let demand = login.second_factor;
     app.ask(move |backend| {
         let found = match bearer {
             Bearer::Session(hash) => {
@@ -278,13 +278,16 @@ pub(crate) fn anybody() -> Option<Who> {
     Some(Who { account: Arc::new(account), proof: Proof::Open, lacks_factor: false })
 }
 
-/// Finds the user of `who` again, which does not count as use; `None` if he may no longer.
+/// Finds the user of `who` again, which does not count as use; `None` if he may no longer, also because
+/// the configuration takes back what has let him in.
 pub(crate) async fn again(app: &Shared, who: &Who) -> Reply<Option<Who>> {
     let claim = match who.proof {
         Proof::Cookie(hash) => Claim::Cookie(hash),
         Proof::Session(hash) => Claim::Header(Bearer::Session(hash)),
         Proof::Api(hash) => Claim::Header(Bearer::Api(hash)),
+        Proof::Proxy if app.login().proxies.header.is_none() => return Ok(None),
         Proof::Proxy => Claim::Proxy(who.name().clone()),
+        Proof::Open if app.login().open == Open::No => return Ok(None),
         Proof::Open => Claim::Open,
     };
     let found = find(app, claim, None).await?;

@@ -4,6 +4,12 @@
 //! /64) and one of the account. A full bucket refuses until it has drained a little. The account's
 //! bucket is for guessing from many addresses; it would be a way to lock its owner out, so addresses
 //! from which the owner has logged in before are not held by it: only their own bucket counts.
+//!
+//! Codes of an app have buckets of their own, which drain far more slowly: of a million codes three are
+//! right at a time, and who guesses them has the password already. There is one for each account and
+//! address from which its owner has logged in before, and one for all other addresses together. So whoever
+//! guesses from elsewhere does not hold the owner up where he usually is; and where he never was he has his
+//! passkeys and recovery codes, which nobody guesses and nothing here counts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
@@ -19,6 +25,11 @@ const ADDRESS_SECONDS: f64 = 15.0;
 const ACCOUNT_BURST: f64 = 20.0;
 /// After the burst, one further try on an account each so many seconds.
 const ACCOUNT_SECONDS: f64 = 60.0;
+/// Wrong codes of an app in a burst: a telephone whose clock is wrong, and a person who finds that out.
+const CODE_BURST: f64 = 10.0;
+/// After the burst, one further code of an account each so many seconds: who guesses without pause for a
+/// year, with the password, has found one with a chance of 5 %.
+const CODE_SECONDS: f64 = 1800.0;
 /// Buckets kept: an attacker with more addresses than this is met by the account's bucket.
 const MAX_BUCKETS: usize = 20_000;
 /// Pairs of account and known address kept.
@@ -29,6 +40,8 @@ const MAX_KNOWN: usize = 10_000;
 pub(crate) struct Limiter {
     addresses: BTreeMap<IpAddr, Bucket>,
     accounts: BTreeMap<String, Bucket>,
+    /// By account, and by the address if its owner has logged in from there before.
+    codes: BTreeMap<(String, Option<IpAddr>), Bucket>,
     known: BTreeSet<(String, IpAddr)>,
 }
 
@@ -48,6 +61,11 @@ impl Bucket {
     fn wait(self, burst: f64, seconds: f64, now: Mono) -> Option<Duration> {
         let over = self.level(seconds, now) + 1.0 - burst;
         (over > 0.0).then(|| Duration::from_secs_f64((over * seconds).max(1.0)))
+    }
+
+    /// Takes one out at `now`.
+    fn take_back(&mut self, seconds: f64, now: Mono) {
+        *self = Self { level: (self.level(seconds, now) - 1.0).max(0.0), at: now };
     }
 }
 
@@ -89,14 +107,50 @@ impl Limiter {
         let known = (account, address);
         if !self.known.contains(&known) {
             if let Some(bucket) = self.accounts.get_mut(&known.0) {
-                *bucket =
-                    Bucket { level: (bucket.level(ACCOUNT_SECONDS, now) - 1.0).max(0.0), at: now };
+                bucket.take_back(ACCOUNT_SECONDS, now);
             }
             if self.known.len() >= MAX_KNOWN {
                 self.known.pop_first();
             }
             self.known.insert(known);
         }
+    }
+}
+
+/// For codes of an app, beside what is counted of the log-in that they are part of.
+impl Limiter {
+    /// Takes one code of `account` from `address` at `now`. It counts as wrong until
+    /// [`Limiter::code_was_right`].
+    ///
+    /// # Errors
+    /// If there were too many wrong ones: how long to wait. Then it is not counted.
+    pub(crate) fn attempt_code(
+        &mut self,
+        address: IpAddr,
+        account: &str,
+        now: Mono,
+    ) -> Result<(), Duration> {
+        let name = self.code_bucket(address, account);
+        let wait = self.codes.get(&name).and_then(|b| b.wait(CODE_BURST, CODE_SECONDS, now));
+        if let Some(wait) = wait {
+            return Err(wait);
+        }
+        add(&mut self.codes, name, CODE_SECONDS, now);
+        Ok(())
+    }
+
+    /// Takes the last code back: it was right. Those that others have guessed stay.
+    pub(crate) fn code_was_right(&mut self, address: IpAddr, account: &str, now: Mono) {
+        let name = self.code_bucket(address, account);
+        if let Some(bucket) = self.codes.get_mut(&name) {
+            bucket.take_back(CODE_SECONDS, now);
+        }
+    }
+
+    fn code_bucket(&self, address: IpAddr, account: &str) -> (String, Option<IpAddr>) {
+        let pair = (key(account), prefix(address));
+        let known = self.known.contains(&pair);
+        (pair.0, known.then_some(pair.1))
     }
 }
 
@@ -120,8 +174,7 @@ impl Limiter {
     /// address of a service.
     pub(crate) fn take_back(&mut self, address: IpAddr, now: Mono) {
         if let Some(bucket) = self.addresses.get_mut(&prefix(address)) {
-            let level = (bucket.level(ADDRESS_SECONDS, now) - 1.0).max(0.0);
-            *bucket = Bucket { level, at: now };
+            bucket.take_back(ADDRESS_SECONDS, now);
         }
     }
 }
@@ -219,6 +272,31 @@ mod tests {
         let mut limiter = Limiter::default();
         let passed = (0..100).filter(|_| limiter.attempt(HOME, "mira", Mono(5)).is_ok()).count();
         assert_eq!(passed, 8);
+    }
+
+    #[test]
+    fn codes_are_guessed_slowly_from_however_many_addresses_and_the_owner_is_not_held_up() {
+        let mut limiter = Limiter::default();
+        let now = Mono(1_000_000);
+        limiter.attempt(HOME, "mira", now).unwrap();
+        limiter.succeeded(HOME, "mira", now);
+        let passed = |limiter: &mut Limiter, now| {
+            (0..200).filter(|n| limiter.attempt_code(stranger(*n), "mira", now).is_ok()).count()
+        };
+        assert_eq!(passed(&mut limiter, now), 10);
+        let day = now + Duration::from_hours(24);
+        assert_eq!(passed(&mut limiter, day), 10, "the burst is there again, and no more");
+        let wait = limiter.attempt_code(stranger(7), "Mira", day).unwrap_err();
+        assert_eq!(wait, Duration::from_mins(30));
+        limiter.attempt_code(stranger(7), "ben", day).unwrap();
+        // Where the owner usually is, his own wrong codes count and nobody else's.
+        for _ in 0..10 {
+            limiter.attempt_code(HOME, "mira", day).unwrap();
+        }
+        limiter.attempt_code(HOME, "mira", day).unwrap_err();
+        limiter.code_was_right(HOME, "mira", day);
+        limiter.attempt_code(HOME, "mira", day).unwrap();
+        limiter.attempt_code(stranger(7), "mira", day).unwrap_err();
     }
 
     #[test]

@@ -6,8 +6,7 @@
 //!
 //! A code is good for its own step, the one before and the one after, since clocks differ; and it is good
 //! once: none of a step that was used, or of an older one, is taken again. Guessing is slowed down where
-//! log-ins are: after the first twenty tries from unknown addresses one a minute is left, of which each
-//! is right with a chance of three in a million, and only for somebody who has the password.
+//! log-ins are (`limit`): each try is right with a chance of three in a million.
 
 use std::time::Duration;
 
@@ -63,14 +62,19 @@ fn code(secret: &[u8], step: u64) -> u32 {
     (u32::from_be_bytes(four.unwrap_or_default()) & 0x7fff_ffff) % CODES
 }
 
+/// Returns whether `text` has the form of a code of an app: anything else is a recovery code or nothing.
+pub(crate) fn is_code(text: &str) -> bool {
+    let digits = plain(text);
+    digits.len() == DIGITS && digits.bytes().all(|digit| digit.is_ascii_digit())
+}
+
 /// Returns in which step `text` is the code of `secret`, if it is one about `now` and of a step after
 /// `used`.
 pub(crate) fn matches(secret: &[u8], text: &str, now: Unix, used: u64) -> Option<u64> {
-    let digits = plain(text);
-    if digits.len() != DIGITS || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+    if !is_code(text) {
         return None;
     }
-    let given: u32 = digits.parse().ok()?;
+    let given: u32 = plain(text).parse().ok()?;
     let now = step(now);
     let near = now.saturating_sub(SKEW)..=now.saturating_add(SKEW);
     near.filter(|step| *step > used).find(|step| code(secret, *step) == given)

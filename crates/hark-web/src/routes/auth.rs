@@ -44,11 +44,26 @@ pub(crate) async fn login(
     };
     let how = second_step(&app, &account, peer, request.code).await?;
     app.succeeded(peer.address, &request.username);
-    if let Some(better) = better.filter(|_| account.declared.is_none()) {
-        let upgraded = Account { password: Some(better), ..account.clone() };
-        app.ask(move |backend| backend.put_account(&upgraded)).await?;
-    }
+    let account = match better.filter(|_| account.declared.is_none()) {
+        Some(better) => replace_password(&app, account, better).await?,
+        None => account,
+    };
     enter(&app, &account, peer, &headers, how).await
+}
+
+/// Stores `hash` as the password of the user of `account`, unless it is no longer the one of `account`:
+/// then somebody has changed it meanwhile, and that holds.
+async fn replace_password(app: &Shared, account: Account, hash: Secret) -> Reply<Account> {
+    app.change_users(move |backend| {
+        let now = backend.account(&account.name)?;
+        if now.password != account.password {
+            return Err(Refused::Conflict("the password was changed meanwhile".to_owned()));
+        }
+        let changed = Account { password: Some(hash), ..now };
+        backend.put_account(&changed)?;
+        Ok(changed)
+    })
+    .await
 }
 
 /// Begins a session of `account`, who has proven himself; `how` is for the audit.
@@ -64,7 +79,14 @@ pub(super) async fn enter(
     if let Claim::Cookie(old) = who::claim(headers, peer.secure) {
         app.ask(move |backend| backend.drop_session(&old)).await?;
     }
-    let (token, _) = begin(app, &account.name, peer, headers).await?;
+    let (token, session) = begin(app, &account.name, peer, headers).await?;
+    // Whoever has changed the password meanwhile, or removed the user, has ended his sessions before this
+    // one was there.
+    let now = find(app, account.name.as_str()).await?;
+    if now.is_none_or(|now| now.password != account.password) {
+        app.ask(move |backend| backend.drop_session(&session.hash)).await?;
+        return Err(Failure::WrongLogin);
+    }
     app.audit(Some(&account.name), peer.address, "session.login", how).await;
     let answer = Login { token: token.clone(), user: who::me(app, account).await? };
     Ok(with_cookie(app, Json(answer).into_response(), peer, &token))
@@ -86,10 +108,18 @@ async fn second_step(
         let guarded = app.factors(&account.name, |factors| factors.any()).await?;
         return if guarded { Err(Failure::SecondFactor) } else { Ok(String::new()) };
     };
+    let is_guessable = totp::is_code(&code);
+    if is_guessable {
+        app.attempt_code(peer.address, account.name.as_str())?;
+    }
     let passed = app.factors(&account.name, move |factors| {
         if factors.any() { Some(totp::pass(factors, &code, now)) } else { None }
     });
-    match passed.await? {
+    let passed = passed.await?;
+    if is_guessable && !matches!(passed, Some(None)) {
+        app.code_was_right(peer.address, account.name.as_str());
+    }
+    match passed {
         // A program may send a code always.
         None => Ok(String::new()),
         Some(Some(Passed::Totp)) => Ok("with a code".to_owned()),
@@ -155,8 +185,7 @@ pub(crate) async fn password(
     }
     app.succeeded(peer.address, who.name().as_str());
     let hash = app.hasher.hash(Secret::new(request.new)).await?.ok_or(Failure::Internal)?;
-    let changed = Account { password: Some(hash), ..(*who.account).clone() };
-    app.ask(move |backend| backend.put_account(&changed)).await?;
+    replace_password(&app, (*who.account).clone(), hash).await?;
     end_others(&app, who.name().clone(), who.session()).await?;
     app.audit(Some(who.name()), peer.address, "user.password", "own").await;
     Ok(StatusCode::NO_CONTENT)

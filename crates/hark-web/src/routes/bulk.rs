@@ -3,6 +3,8 @@
 //! Each step is the route of one thing, with all that it asks for: rights, state, audit. So nothing can be
 //! done to many that could not be done to each, and what fails for one does not keep the others.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::response::Response;
 use hark_api::hosts::{HostsQuery, LookQuery};
@@ -19,10 +21,12 @@ use crate::extract::{Body, Params, Path};
 use crate::failure::{Failure, Reply};
 use crate::jobs::Progress;
 use crate::peer::Peer;
-use crate::who::{self, Who};
+use crate::who::Who;
 
-/// After so many steps the user is looked up again: whoever lost a session or a role goes no further.
-const RECHECK: usize = 50;
+/// After so many steps, or so long, the user is looked up again: whoever lost a session or a role goes no
+/// further. Not at each step, since that asks the engine about all hosts.
+const RECHECK: usize = 20;
+const RECHECK_AFTER: Duration = Duration::from_secs(1);
 
 /// What a step is about.
 enum Target {
@@ -49,7 +53,7 @@ pub(crate) async fn bulk(
     let detail = format!("job {}: {}", job.id, job.title);
     app.audit(Some(who.name()), peer.address, "bulk", detail).await;
     let work = run(Shared::clone(&app), peer, who, request.operation, targets, progress);
-    app.deeds.spawn(work);
+    app.deeds.tasks.spawn(work);
     Ok(jobs::accepted(job))
 }
 
@@ -61,18 +65,17 @@ async fn run(
     targets: Vec<Target>,
     progress: Progress,
 ) {
-    let Some(_turn) = progress.turn().await else { return progress.give_up() };
+    let Some((_turn, found)) = progress.turn(&app, &who).await else { return progress.give_up() };
+    who = found;
+    let mut looked_up = app.now().mono;
     for (n, target) in targets.iter().enumerate() {
         if progress.is_cancelled() || app.shutdown.is_cancelled() {
             return progress.give_up();
         }
-        if n % RECHECK == RECHECK - 1 {
-            match who::again(&app, &who).await {
-                Ok(Some(found)) => who = found,
-                Ok(None) => return progress.give_up(),
-                // The store does not answer: the step will say so.
-                Err(_) => {}
-            }
+        let now = app.now().mono;
+        if n % RECHECK == RECHECK - 1 || now.since(looked_up) >= RECHECK_AFTER {
+            let Some(found) = progress.again(&app, &who).await else { return progress.give_up() };
+            (who, looked_up) = (found, now);
         }
         let (what, outcome) = match target {
             Target::Incident(id) => {

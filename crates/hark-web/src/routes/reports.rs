@@ -14,6 +14,7 @@ use crate::backend::{Backend, ReportPeriod};
 use crate::extract::{Params, Path};
 use crate::failure::{Failure, Reply};
 use crate::peer::Peer;
+use crate::policy::{Action, Object};
 use crate::who::{Admin, Who};
 
 /// Returns the reports that are made regularly.
@@ -85,8 +86,14 @@ fn send_as_job(
     let progress = app.jobs.begin(JobKind::Report, format!("send the report {name}"), &who, 1)?;
     let job = progress.job()?;
     let shared = Shared::clone(app);
-    app.deeds.spawn(async move {
-        let Some(_turn) = progress.turn().await else { return progress.give_up() };
+    app.deeds.tasks.spawn(async move {
+        let Some((_turn, who)) = progress.turn(&shared, &who).await else {
+            return progress.give_up();
+        };
+        if let Err(failure) = who.must(Action::See, Object::Server) {
+            progress.step(&format!("report {name}"), Err(failure));
+            return progress.finish();
+        }
         let report = name.clone();
         let made = shared.ask(move |backend| backend.report(&report, period, true)).await;
         let what = format!("report {name}");

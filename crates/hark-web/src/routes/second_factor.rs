@@ -39,7 +39,7 @@ pub(crate) async fn list(
         totp_since_at: factors.totp.as_ref().map(|totp| Timestamp(totp.since)),
         recovery_codes: factors.recovery.len() as u64,
         passkeys: factors.passkeys.iter().map(shown).collect(),
-        demanded: app.config.login.second_factor.is_of(&who.account),
+        demanded: app.login().second_factor.is_of(&who.account),
     }))
 }
 

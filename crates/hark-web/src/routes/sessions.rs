@@ -25,7 +25,8 @@ pub(crate) async fn list(State(app): State<Shared>, who: Who) -> Reply<Json<Vec<
     let user = who.name().clone();
     let now = app.now().unix;
     let mut records = app.ask(move |backend| backend.sessions(&user)).await?;
-    records.retain(|record| session::alive(record, now, &app.config.login));
+    let login = app.login();
+    records.retain(|record| session::alive(record, now, &login));
     records.sort_by_key(|record| std::cmp::Reverse(record.created));
     Ok(Json(records.iter().map(|record| shown(record, who.session())).collect()))
 }
@@ -83,7 +84,7 @@ pub(super) async fn begin(
         address: peer.address,
         agent: session::agent(agent.unwrap_or_default()),
     };
-    let (stored, login) = (record.clone(), app.config.login.clone());
+    let (stored, login) = (record.clone(), app.login());
     app.ask(move |backend| {
         let mut sessions = backend.sessions(&stored.user)?;
         sessions.sort_by_key(|session| std::cmp::Reverse(session.last_seen));
@@ -117,7 +118,7 @@ pub(super) async fn end_others(
 
 /// Gives the browser the session of `token`, for as long as it can be good.
 pub(super) fn with_cookie(app: &App, response: Response, peer: Peer, token: &str) -> Response {
-    set_cookie(response, peer, token, app.config.login.longest.as_secs())
+    set_cookie(response, peer, token, app.login().longest.as_secs())
 }
 
 /// Takes the session from the browser.

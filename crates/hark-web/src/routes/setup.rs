@@ -82,6 +82,6 @@ async fn store(app: &App, name: UserName, request: SetupRequest) -> Reply<Accoun
         declared: None,
     };
     let stored = account.clone();
-    app.ask(move |backend| backend.put_account(&stored)).await?;
+    app.change_users(move |backend| backend.put_account(&stored)).await?;
     Ok(account)
 }

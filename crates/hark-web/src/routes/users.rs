@@ -57,7 +57,7 @@ pub(crate) async fn make(
         granted: parse_roles(request.roles)?,
         declared: None,
     };
-    let made = app.ask(move |backend| match backend.account(&account.name) {
+    let made = app.change_users(move |backend| match backend.account(&account.name) {
         Ok(_) => Err(Refused::Conflict("there is a user of this name".to_owned())),
         Err(Refused::Absent) => {
             backend.put_account(&account)?;
@@ -88,30 +88,34 @@ pub(crate) async fn change(
         of_another(&who, &name)?;
     }
     let asked = name.clone();
-    let mut account = app.ask(move |backend| changeable(backend, &asked)).await?;
-    let rights = (account.admin, account.roles.clone());
-    if let Some(full_name) = request.full_name {
-        check_full_name(&full_name)?;
-        account.full_name = full_name;
+    app.ask(move |backend| changeable(backend, &asked)).await?;
+    if let Some(full_name) = &request.full_name {
+        check_full_name(full_name)?;
     }
+    let granted = request.roles.map(parse_roles).transpose()?;
     let new_password = request.password.is_some();
-    if let Some(password) = request.password {
-        account.password = Some(hash(&app, password).await?);
-    }
-    if let Some(admin) = request.admin {
-        account.admin = admin;
-    }
-    if let Some(roles) = request.roles {
-        account.granted = parse_roles(roles)?;
-    }
-    let changed = app.ask(move |backend| {
-        if !account.admin {
-            keep_an_admin(backend, &account.name)?;
+    let password = match request.password {
+        Some(password) => Some(hash(&app, password).await?),
+        None => None,
+    };
+    let (full_name, admin) = (request.full_name, request.admin);
+    let changed = app.change_users(move |backend| {
+        let before = changeable(backend, &name)?;
+        let after = Account {
+            full_name: full_name.unwrap_or_else(|| before.full_name.clone()),
+            password: password.or_else(|| before.password.clone()),
+            admin: admin.unwrap_or(before.admin),
+            granted: granted.unwrap_or_else(|| before.granted.clone()),
+            ..before.clone()
+        };
+        if !after.admin {
+            keep_an_admin(backend, &name)?;
         }
-        backend.put_account(&account)?;
-        backend.account(&account.name)
+        backend.put_account(&after)?;
+        let after = backend.account(&name)?;
+        Ok(((before.admin, before.roles), after))
     });
-    let account = changed.await?;
+    let (rights, account) = changed.await?;
     if new_password || rights != (account.admin, account.roles.clone()) {
         // Whoever has the sessions must log in again under the new rights; one's own session stays.
         let own = (*who.name() == account.name).then(|| who.session()).flatten();
@@ -136,7 +140,7 @@ pub(crate) async fn remove(
 ) -> Reply<StatusCode> {
     let name = UserName::new(&name).map_err(|_| Failure::Absent)?;
     let dropped = name.clone();
-    app.ask(move |backend| {
+    app.change_users(move |backend| {
         changeable(backend, &dropped)?;
         keep_an_admin(backend, &dropped)?;
         backend.drop_account(&dropped)

@@ -8,6 +8,8 @@ use hark_api::hosts::Declared;
 use hark_model::{Clock, EnrolToken, UserName};
 use http::Method;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::server::{Caller, Running, SETUP_CODE, id, sha256, start, start_tls, start_with};
 
@@ -192,6 +194,77 @@ async fn a_new_password_ends_the_other_sessions() {
     assert_eq!(browser.get("/api/0/auth/me").await.status, 200);
     assert_eq!(bearer(&running, "other").get("/api/0/auth/me").await.status, 401);
     assert_eq!(login(&running.nobody(), "root", "battery staple").await.status, 200);
+}
+
+/// Sends the head of a request and waits until its handler asks for the body: what stands before it, who
+/// asks, is settled by then. Returns the connection, for the body.
+async fn begin(caller: &Caller, path: &str, body: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(caller.address).await.unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\nExpect: 100-continue\r\n\r\n",
+        caller.address,
+        caller.bearer.as_deref().unwrap(),
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).await.unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream
+}
+
+async fn end(mut stream: TcpStream, body: &str) -> String {
+    stream.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer.lines().next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_new_password_does_not_bring_back_what_an_administrator_has_taken_meanwhile() {
+    let running = start().await;
+    let ben = running.user("ben", true, &[]);
+    running.session("ben", "of-ben", Clock.now().unix);
+    let caller = bearer(&running, "of-ben");
+    let body = json!({"old": "correct horse", "new": "battery staple"}).to_string();
+    let under_way = begin(&caller, "/api/0/auth/password", &body).await;
+    let root = running.browser("root");
+    let demote = json!({"admin": false, "roles": {"db1": "monitor"}});
+    assert_eq!(root.call(Method::PUT, "/api/0/users/ben", Some(demote)).await.status, 200);
+    assert_eq!(end(under_way, &body).await, "HTTP/1.1 204 No Content");
+    let account = running.fake.stored().accounts[&ben].clone();
+    assert!(!account.admin && account.granted.len() == 1, "{account:?}");
+    assert_eq!(login(&running.nobody(), "ben", "battery staple").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_new_password_does_not_undo_the_one_that_an_administrator_has_set_meanwhile() {
+    let running = start().await;
+    running.user("ben", false, &[]);
+    running.session("ben", "of-ben", Clock.now().unix);
+    let caller = bearer(&running, "of-ben");
+    let body = json!({"old": "correct horse", "new": "battery staple"}).to_string();
+    let under_way = begin(&caller, "/api/0/auth/password", &body).await;
+    let root = running.browser("root");
+    let reset = json!({"password": "another horse"});
+    assert_eq!(root.call(Method::PUT, "/api/0/users/ben", Some(reset)).await.status, 200);
+    assert_eq!(end(under_way, &body).await, "HTTP/1.1 409 Conflict");
+    assert_eq!(login(&running.nobody(), "ben", "another horse").await.status, 200);
+}
+
+#[tokio::test]
+async fn of_two_administrators_who_demote_each_other_one_stays() {
+    let running = start().await;
+    running.user("ben", true, &[]);
+    let (root, ben) = (running.browser("root"), running.browser("ben"));
+    let demote = || Some(json!({"admin": false}));
+    let (a, b) = tokio::join!(
+        root.call(Method::PUT, "/api/0/users/ben", demote()),
+        ben.call(Method::PUT, "/api/0/users/root", demote())
+    );
+    assert_ne!((a.status, b.status), (200, 200));
+    assert!(running.fake.stored().accounts.values().any(|account| account.admin));
 }
 
 #[tokio::test]

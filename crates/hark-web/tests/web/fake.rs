@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard};
 
 use hark_api::actions::{Actions, Order, OrderState};
 use hark_api::agents::{Agent, AgentMode, Joined};
@@ -92,6 +92,8 @@ pub(crate) struct Stored {
     pub(crate) batches: Vec<Batch>,
     pub(crate) pings: Vec<(JobPing, String)>,
     pub(crate) broken: bool,
+    /// Where who acknowledges is met, and let go.
+    pub(crate) hold: Option<Arc<Barrier>>,
     pub(crate) panics: bool,
     pub(crate) cpu: f64,
     /// Hosts that were made in the page.
@@ -338,6 +340,11 @@ impl Backend for Fake {
     }
 
     fn ack(&self, incident: IncidentId, order: &AckOrder) -> Answer<()> {
+        let hold = self.stored().hold.clone();
+        if let Some(hold) = hold {
+            hold.wait();
+            hold.wait();
+        }
         let ack = Ack {
             by: order.by.to_string(),
             comment: order.comment.clone(),

@@ -125,6 +125,36 @@ async fn who_loses_his_session_goes_no_further() {
 }
 
 #[tokio::test]
+async fn a_job_that_has_waited_is_done_with_the_rights_of_then() {
+    let running = start().await;
+    many(&running, 5000);
+    let root = running.browser("root");
+    let long = json!({"do": {"look": {}}, "hosts": {"all": true}});
+    let mut long_ones = Vec::new();
+    for _ in 0..2 {
+        long_ones.push(root.post("/api/0/bulk", long.clone()).await.json());
+    }
+    let roles = [("host0001", Role::Manager), ("host0002", Role::Manager)];
+    let ben = running.user("ben", false, &roles);
+    running.user("ida", false, &roles);
+    let order = json!({"do": {"look": {}}, "hosts": {"names": ["host0001", "host0002"]}});
+    let of_ben = running.browser("ben").post("/api/0/bulk", order.clone()).await.json();
+    let of_ida = running.browser("ida").post("/api/0/bulk", order).await.json();
+    assert_eq!((&of_ben["state"], &of_ida["state"]), (&json!("waiting"), &json!("waiting")));
+    let demoted = [(hark_model::HostName::new("host0001").unwrap(), Role::Monitor)];
+    running.fake.stored().accounts.get_mut(&ben).unwrap().roles = demoted.into();
+    running.fake.stored().sessions.retain(|_, session| session.user.as_str() != "ida");
+    for job in long_ones {
+        root.post(&format!("/api/0/jobs/{}/cancel", job["id"]), json!({})).await;
+    }
+    let of_ben = ended(&root, &of_ben).await;
+    assert_eq!((&of_ben["state"], &of_ben["failed"]), (&json!("failed"), &json!(2)), "{of_ben}");
+    let of_ida = ended(&root, &of_ida).await;
+    assert_eq!((&of_ida["state"], &of_ida["done"]), (&json!("cancelled"), &json!(0)), "{of_ida}");
+    assert!(of_ida["failures"][0]["detail"].as_str().unwrap().contains("no longer"), "{of_ida}");
+}
+
+#[tokio::test]
 async fn a_choice_that_says_nothing_or_too_much_is_refused_before_anything_is_done() {
     let running = start().await;
     let root = running.browser("root");

@@ -1,5 +1,6 @@
 //! Live connections over real connections.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -7,6 +8,7 @@ use hark_api::auth::Role;
 use hark_api::events::{Activity, Happened};
 use hark_api::words::Kind;
 use hark_model::{DeliveryId, HostId};
+use hark_web::{LoginSettings, Network, Open, Proxies};
 use http::Method;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -16,7 +18,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use crate::event_stream::EventStream;
 use crate::fake::happened;
 use crate::schema;
-use crate::server::{Caller, Running, start};
+use crate::server::{Caller, Running, start, start_as};
 
 /// Longer than anything takes, the minute between two looks at the user included: a test fails
 /// instead of waiting for ever.
@@ -311,6 +313,26 @@ async fn who_lost_the_session_hears_nothing_further() {
     // The clock runs ahead while nothing happens: the minute between two looks is over at once.
     let close = socket.close().await;
     assert_eq!(close, 4401);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_let_in_by_a_setting_hears_nothing_further_once_it_is_taken_back() {
+    let from = vec![Network::parse("127.0.0.1").unwrap()];
+    let header = Some(http::HeaderName::from_static("remote-user"));
+    let proxies = Proxies { from, header };
+    for login in [
+        LoginSettings { open: Open::Everybody, ..LoginSettings::default() },
+        LoginSettings { proxies, ..LoginSettings::default() },
+    ] {
+        let running = start_as(None, login).await;
+        running.user("root", true, &[]);
+        let mut caller = running.nobody().with("remote-user", "root");
+        caller.origin = Some(format!("http://{}", running.address));
+        let mut socket = Socket::new(&running, &caller).await;
+        socket.subscribe(json!({"sub": ["counts"]})).await;
+        running.login.store(Arc::default());
+        assert_eq!(socket.close().await, 4401);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -72,6 +72,35 @@ async fn whom_a_proxy_has_let_in_needs_no_second_factor_here() {
 }
 
 #[tokio::test]
+async fn what_the_configuration_says_of_log_in_holds_at_once() {
+    let running = running(LoginSettings::default()).await;
+    let login = |login: LoginSettings| running.login.store(login.into());
+    let status = async |caller: &Caller| caller.get("/api/0/overview").await.status;
+    let named = running.nobody().with("remote-user", "root");
+    let (nobody, browser) = (running.nobody(), running.browser("root"));
+    assert_eq!(
+        [status(&named).await, status(&nobody).await, status(&browser).await],
+        [401, 401, 200]
+    );
+    login(behind_a_proxy());
+    assert_eq!([status(&named).await, status(&nobody).await], [200, 401]);
+    login(open(Open::ThisMachine));
+    assert_eq!([status(&named).await, status(&nobody).await], [200, 200]);
+    login(LoginSettings { second_factor: Demand::Everybody, ..LoginSettings::default() });
+    assert_eq!(
+        [status(&named).await, status(&nobody).await, status(&browser).await],
+        [401, 401, 403]
+    );
+    running.session("root", "old", Clock.now().unix - Duration::from_hours(2));
+    let old = Caller { bearer: Some("old".to_owned()), ..running.nobody() };
+    login(LoginSettings::default());
+    assert_eq!(status(&old).await, 200);
+    running.session("root", "old", Clock.now().unix - Duration::from_hours(2));
+    login(LoginSettings { idle: Duration::from_hours(1), ..LoginSettings::default() });
+    assert_eq!(status(&old).await, 401);
+}
+
+#[tokio::test]
 async fn nobody_else_is_believed() {
     let elsewhere = Proxies {
         from: vec![Network::parse("192.0.2.1").unwrap()],

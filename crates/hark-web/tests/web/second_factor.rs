@@ -1,12 +1,12 @@
 //! Codes of an app, recovery codes, and servers that demand them.
 
 use hark_model::{Clock, UserName};
-use hark_web::Demand;
+use hark_web::{Demand, LoginSettings, Network, Proxies};
 use http::Method;
 use ring::hmac;
 use serde_json::{Value, json};
 
-use crate::server::{Caller, Reply, Running, start, start_demanding};
+use crate::server::{Caller, Reply, Running, start, start_as, start_demanding};
 
 /// Returns the code that an app shows `ahead` steps from now: an implementation of its own.
 fn code(secret: &str, ahead: i64) -> String {
@@ -126,6 +126,34 @@ async fn guessing_codes_is_slowed_down() {
     }
     assert_eq!(statuses, [401, 401, 401, 401, 401, 401, 401, 401, 429]);
     assert_eq!(login(&running, "root", Some(&code(&secret, 0))).await.status, 429);
+}
+
+#[tokio::test]
+async fn who_has_the_password_guesses_codes_slowly_from_everywhere_and_holds_nobody_up() {
+    let proxies =
+        Proxies { from: vec![Network::parse("127.0.0.1").unwrap()], ..Proxies::default() };
+    let running = start_as(None, LoginSettings { proxies, ..LoginSettings::default() }).await;
+    running.user("root", true, &[]);
+    let (secret, codes) = enrol(&running.browser("root")).await;
+    let from = async |address: String, code: &str| {
+        let body = json!({"username": "root", "password": "correct horse", "code": code});
+        let caller = running.nobody().with("x-forwarded-for", &address);
+        caller.post("/api/0/auth/login", body).await
+    };
+    let home = || "192.0.2.7".to_owned();
+    assert_eq!(from(home(), &code(&secret, 0)).await.status, 200);
+    let mut statuses = Vec::new();
+    for n in 0..12 {
+        statuses.push(from(format!("198.51.100.{n}"), "000000").await.status);
+    }
+    assert_eq!(statuses, [[401; 10].as_slice(), &[429, 429]].concat(), "each address is a new one");
+    let elsewhere = from("203.0.113.9".to_owned(), &code(&secret, 1)).await;
+    assert_eq!((elsewhere.status, elsewhere.problem()), (429, "limited".to_owned()));
+    let wait: u64 = elsewhere.header("retry-after").parse().unwrap();
+    assert!((1700..=1800).contains(&wait), "{wait}");
+    assert_eq!(from(home(), &code(&secret, 1)).await.status, 200, "where its owner usually is");
+    let recovered = from("203.0.113.9".to_owned(), &codes[0]).await;
+    assert_eq!(recovered.status, 200, "what nobody guesses is not counted");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use hark_api::auth::Role;
 use hark_model::{Clock, HostName, Secret, Unix, UserName};
@@ -29,6 +30,7 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) fake: Arc<Fake>,
     pub(crate) live: Live,
+    pub(crate) login: Arc<ArcSwap<LoginSettings>>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) tasks: TaskTracker,
     pub(crate) certificate: Option<rustls::pki_types::CertificateDer<'static>>,
@@ -73,13 +75,14 @@ pub(crate) async fn start_as(tls: Option<()>, login: LoginSettings) -> Running {
     let (fake, live) = (Arc::new(Fake::new()), Live::new());
     let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
     let made = tls.map(|()| make_tls());
+    let login = Arc::new(ArcSwap::from_pointee(login));
     let config = WebConfig {
         tls: made.as_ref().map(|(tls, _)| tls.clone()),
         plain: Plain::Redirect,
         addresses: vec!["mon.example.net:50004".to_owned()],
         version: "0.1.0".to_owned(),
         setup_code: Some(Secret::new(SETUP_CODE)),
-        login,
+        login: Arc::clone(&login),
     };
     tasks.spawn(hark_web::serve(
         vec![listener],
@@ -88,7 +91,8 @@ pub(crate) async fn start_as(tls: Option<()>, login: LoginSettings) -> Running {
         config,
         shutdown.clone(),
     ));
-    Running { address, fake, live, shutdown, tasks, certificate: made.map(|(_, der)| der) }
+    let certificate = made.map(|(_, der)| der);
+    Running { address, fake, live, login, shutdown, tasks, certificate }
 }
 
 fn make_tls() -> (Tls, rustls::pki_types::CertificateDer<'static>) {

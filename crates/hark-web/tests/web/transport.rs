@@ -1,11 +1,38 @@
 //! One port for TLS and plain http, and bounds on what strangers can hold.
 
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::server::{connect, start, start_tls};
+
+#[tokio::test]
+async fn who_hangs_up_in_the_middle_of_a_write_leaves_its_line_in_the_audit() {
+    let running = start().await;
+    let hold = Arc::new(Barrier::new(2));
+    running.fake.stored().hold = Some(Arc::clone(&hold));
+    let root = running.program("root");
+    let met = Arc::clone(&hold);
+    let met = tokio::task::spawn_blocking(move || met.wait());
+    let write = root.post("/api/0/incidents/1/ack", json!({"comment": "mine"}));
+    tokio::select! {
+        _ = write => panic!("it was not held"),
+        met = met => drop(met.unwrap()),
+    }
+    // The client is gone; once something else was answered the server has seen that.
+    assert_eq!(running.program("root").get("/api/0/auth/me").await.status, 200);
+    assert!(running.fake.stored().audit.is_empty(), "it is held");
+    tokio::task::spawn_blocking(move || hold.wait()).await.unwrap();
+    running.shutdown.cancel();
+    running.tasks.close();
+    running.tasks.wait().await;
+    let audit = running.fake.stored().audit.clone();
+    assert_eq!(audit.len(), 1, "{audit:?}");
+    assert_eq!(audit[0].what, "incident.ack");
+}
 
 #[tokio::test]
 async fn one_port_speaks_tls_and_plain_http() {
@@ -23,7 +50,7 @@ async fn both_versions_of_http_are_spoken_over_tls() {
     let certificate = running.certificate.clone().unwrap();
     let mut roots = rustls::RootCertStore::empty();
     roots.add(certificate).unwrap();
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -32,7 +59,7 @@ async fn both_versions_of_http_are_spoken_over_tls() {
     config.alpn_protocols = vec![b"h2".to_vec()];
     let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
     let stream = TcpStream::connect(running.address).await.unwrap();
-    let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
     let stream = connector.connect(name, stream).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
     let io = hyper_util::rt::TokioIo::new(stream);

@@ -178,6 +178,7 @@ impl Server {
         let (links, inboxes) = Links::new(Arc::clone(&receivers), intake_queue, releases)?;
         links.learn(&engine);
         links.users.store(Arc::new(Declared::of(&settings)));
+        links.login.store(Arc::new(web.login.clone()));
         let paths = options.paths.map(|paths| paths.within(&data_dir));
         let reloader = Reloader::new(Arc::clone(&links), paths, http.is_some(), revision);
         let reloader = Arc::new(reloader);

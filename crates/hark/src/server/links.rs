@@ -12,7 +12,7 @@ use hark_notify::Receivers;
 use hark_notify::mailbox::Mailbox;
 use hark_store::history::History;
 use hark_store::state::{Change, State, StateReader};
-use hark_web::Live;
+use hark_web::{Live, LoginSettings};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::backend::Declared;
@@ -115,6 +115,8 @@ pub(crate) struct Links {
     pub(crate) known_as: ArcSwap<KnownAs>,
     /// Who may log in by what the configuration says, at present.
     pub(crate) users: Arc<ArcSwap<Declared>>,
+    /// And how.
+    pub(crate) login: Arc<ArcSwap<LoginSettings>>,
 }
 
 /// The other ends: what each part receives.
@@ -194,6 +196,7 @@ impl Links {
             mailbox_changed: Notify::new(),
             known_as: ArcSwap::default(),
             users: Arc::default(),
+            login: Arc::default(),
         };
         let inboxes = Inboxes {
             engine: engine_inbox,

@@ -449,7 +449,7 @@ impl Parts {
             ),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             setup_code: setup_code.clone(),
-            login: settings.login.clone(),
+            login: Arc::clone(&self.links.login),
         };
         self.tasks.spawn(hark_web::serve(
             listeners,

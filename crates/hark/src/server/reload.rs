@@ -104,6 +104,7 @@ fn carry_over(links: &Links, mut loaded: Loaded) {
     links.is("config", None);
     links.receivers.store(Arc::clone(&loaded.receivers));
     let outbox = links.outbox.blocking_send(ToOutbox::Receivers(loaded.receivers));
+    links.login.store(Arc::new(loaded.web.login));
     links.users.store(Arc::new(Declared::of(&loaded.settings)));
     links.engine.send(ToEngine::Input(Input::Planned(loaded.plan))).unwrap_or_else(ended);
     let pushes = links.pushes.blocking_send(ToPush::Planned(plan));
