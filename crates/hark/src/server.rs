@@ -29,6 +29,7 @@ pub(crate) mod happened;
 mod history_loop;
 mod hosts;
 mod intake;
+mod leavers;
 mod links;
 mod listen;
 mod mailbox;

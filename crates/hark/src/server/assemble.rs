@@ -21,6 +21,7 @@ use super::blind::Blind;
 use super::certificate::Certificate;
 use super::discovery::Discovery;
 use super::folder::{self, Stored};
+use super::leavers;
 use super::links::Links;
 use super::listen::Doors;
 use super::messages::{INTAKE_QUEUE, INTAKE_QUEUE_ALONE, ToEngine};
@@ -194,6 +195,7 @@ impl Server {
         parts.intake(sockets, agents, inboxes.intake, journal, discovery)?;
         parts.links.reloaded(parts.settings.secret.clone(), agent_configs);
         super::backend::actions::offer_again(&parts.links, &reader)?;
+        leavers::settle(&parts.links, &parts.settings.users);
         parts.links.started();
         parts.outbox(inboxes.outbox, receivers, rows);
         parts.probes(probing, wanted, inboxes.checks);

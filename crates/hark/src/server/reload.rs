@@ -6,6 +6,7 @@ use hark_engine::input::Input;
 
 use super::backend::Declared;
 use super::dyndns::ToDns;
+use super::leavers;
 use super::links::Links;
 use super::messages::ToEngine;
 use super::outbox::ToOutbox;
@@ -106,6 +107,7 @@ fn carry_over(links: &Links, mut loaded: Loaded) {
     let outbox = links.outbox.blocking_send(ToOutbox::Receivers(loaded.receivers));
     links.login.store(Arc::new(loaded.web.login));
     links.users.store(Arc::new(Declared::of(&loaded.settings)));
+    leavers::settle(links, &loaded.settings.users);
     links.engine.send(ToEngine::Input(Input::Planned(loaded.plan))).unwrap_or_else(ended);
     let pushes = links.pushes.blocking_send(ToPush::Planned(plan));
     let reports = links.reports.blocking_send(ToReports::Planned(loaded.reports));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::http::{self, Answer};
 use crate::support::server::{Server, Start};
 use crate::support::wait::until;
-use crate::support::{HASH, PASSWORD, folder};
+use crate::support::{self, HASH, PASSWORD, folder};
 
 /// Somebody who is logged in.
 struct Person<'s> {
@@ -149,4 +149,55 @@ fn roles_by_tag_and_team_hold_wherever_hosts_are_shown_and_are_not_written_back(
     let users = server.get("/api/0/users");
     let tina = users.as_array().unwrap().iter().find(|user| user["name"] == "tina").unwrap();
     assert_eq!(tina["roles"], json!({"web1": "monitor"}), "{users}");
+}
+
+#[test]
+fn who_leaves_the_configuration_or_is_given_another_password_is_out_at_once() {
+    let folder = folder();
+    let user = |name: &str, hash: &str| format!("  {name}: {{password: '{hash}', admin: true}}\n");
+    let write = |users: &[String], login: &str| {
+        let text = format!("login: {login}\nusers:\n{}", users.concat());
+        support::write(folder.path(), "hark.yaml", &text);
+    };
+    let [olga, tom, eve] = ["olga", "tom", "eve"].map(|name| user(name, HASH));
+    let config = format!("login: {{}}\nusers:\n{olga}{tom}{eve}");
+    let server = Start::new("server", folder.path()).config(&config).go();
+    let status = |who: &Person<'_>| who.ask("GET", "/api/0/auth/me", None).status;
+    let person = |name| Person::log_in(&server, name);
+    let (of_olga, of_tom, of_eve) = (person("olga"), person("tom"), person("eve"));
+    let token = json!({"name": "backup"});
+    let token = |who: &Person<'_>| {
+        let made = who.ask("POST", "/api/0/tokens", Some(&token)).body;
+        let bearer = format!("Authorization: Bearer {}", made["secret"].as_str().unwrap());
+        move || {
+            let bearer = [bearer.clone()];
+            http::request(server.http, "GET", "/api/0/auth/me", &bearer, None).unwrap().status
+        }
+    };
+    let (token_of_olga, token_of_tom) = (token(&of_olga), token(&of_tom));
+    assert_eq!((token_of_olga(), token_of_tom()), (200, 200));
+    // The same password with another salt: what opens is another hash.
+    let other = &HASH.replace("2D8+", "3D8+");
+    let changed = [user("tom", other), eve.clone()];
+    write(&changed, "{second_factor: optional}");
+    server.process.signal("HUP");
+    until("olga to be out", Duration::from_secs(20), || (status(&of_olga) == 401).then_some(()));
+    until("tom to be out", Duration::from_secs(20), || (status(&of_tom) == 401).then_some(()));
+    assert_eq!((token_of_olga(), token_of_tom(), status(&of_eve)), (401, 200, 200));
+    let again = [olga, user("tom", other), eve];
+    write(&again, "{second_factor: administrators}");
+    server.process.signal("HUP");
+    let log_in = json!({"username": "olga", "password": PASSWORD});
+    until("olga to be back", Duration::from_secs(20), || {
+        let answer = http::request(server.http, "POST", "/api/0/auth/login", &[], Some(&log_in));
+        (answer.ok()?.status == 200).then_some(())
+    });
+    assert_eq!(token_of_olga(), 401, "nothing of before comes back with the name");
+    let demanded = of_eve.ask("GET", "/api/0/users", None);
+    assert_eq!(
+        (demanded.status, &demanded.body["type"]),
+        (403, &json!("/problems/second-factor-demanded"))
+    );
+    let audit = server.get("/api/0/audit")["items"].to_string();
+    assert!(audit.contains("user.left") && audit.contains("user.declared"), "{audit}");
 }
