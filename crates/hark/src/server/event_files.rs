@@ -22,7 +22,7 @@ use std::time::Duration;
 use hark_config::{Bare, Key, Kind, Section};
 use hark_model::record::JournalLine;
 use hark_model::time::{Clock, Mono};
-use hark_model::{CheckName, HostName, Unix};
+use hark_model::{CheckName, HostName, Status, Unix};
 use hark_store::journal::{self, Journal};
 use hark_store::state::EventRecord;
 use jiff::Timestamp;
@@ -324,9 +324,14 @@ fn changed_line(format: Format, changed: &Changed, zone: &TimeZone) -> String {
     }
 }
 
-/// Returns true if the journal's words about a check say that it is bad from now on.
+/// Returns true if the journal's words about a check say that it is bad from now on: `is critical: …` or
+/// `is critical again: …`, and not `is over: …` or `is ok for the first time`.
 fn is_new_problem(text: &str) -> bool {
-    text.starts_with("is ") && !["is over", "is no longer"].iter().any(|w| text.starts_with(w))
+    let state = text.strip_prefix("is ").and_then(|rest| rest.split_once(": "));
+    state.is_some_and(|(state, _)| {
+        let word = state.strip_suffix(" again").unwrap_or(state);
+        Status::ALL.iter().any(|status| status.is_problem() && status.word() == word)
+    })
 }
 
 /// Returns true if they say only that it was seen so once, which is not believed yet.
@@ -411,6 +416,11 @@ mod tests {
             line(&changed("host", "is critical: no heartbeat for 95s")),
             "Fri Nov 20 18:45:32 2026%%web1%%000000%%1795200332%%SYSTEM%%NULL%%Host is inactive"
         );
+        assert!(line(&changed("host", "is critical again: silent")).ends_with("Host is inactive"));
+        for alive in ["is ok for the first time", "is critical again before it counted"] {
+            let alive = line(&changed("host", alive));
+            assert!(!alive.contains("inactive"), "{alive}");
+        }
         let check = line(&changed("cpu load", "is warning: 85"));
         let over = line(&changed("host", "is over: recovered"));
         assert!(over.ends_with("%%SYSTEM,host%%NULL%%is over: recovered"), "{over}");
