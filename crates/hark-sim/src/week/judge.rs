@@ -10,11 +10,11 @@ use hark_model::{Notification, Reason};
 
 use super::counts::Counts;
 use super::life::Deed;
-use super::model::{self, Level, Model, STEPS, THINGS};
+use super::model::{self, Model, STEPS, THINGS};
 use super::plan::{BOSS, CHIEF, DIGEST, RECEIVERS};
 use super::server::Left;
 use super::{Form, MOST_WORDS};
-use committed::{Committed, Event, How};
+use committed::{Committed, Event, How, Told};
 use known::{KINDS, Known, Storm};
 
 /// What nothing keeps back is told within so many seconds.
@@ -155,9 +155,7 @@ impl Judge {
     pub(super) fn second(&mut self, second: u64, model: &mut Model) {
         for event in std::mem::take(&mut self.events) {
             match event {
-                Event::Told { key, receiver, level, how } => {
-                    self.told(key, receiver, level, how, second, model);
-                }
+                Event::Told(told) => self.told(told, second, model),
                 Event::Withheld { key, receiver, word, flaps } => {
                     self.withheld(key, receiver, word, flaps, second, model);
                 }
@@ -172,15 +170,8 @@ impl Judge {
     }
 
     /// Somebody was told something.
-    fn told(
-        &mut self,
-        key: usize,
-        receiver: usize,
-        level: Level,
-        how: How,
-        second: u64,
-        model: &Model,
-    ) {
+    fn told(&mut self, told: Told, second: u64, model: &Model) {
+        let Told { key, receiver, level, how, pages } = told;
         *self.told.entry(how.word().to_owned()).or_default() += 1;
         let thing = model.thing(key);
         let known = self.known(key, second, model)[receiver].clone();
@@ -195,12 +186,16 @@ impl Judge {
                 self.violate("told twice", second, &text);
             }
             How::One(Reason::FlapStart) | How::Many { flaps: true, .. } => {
-                let pages = thing.pages() && !known.paged;
+                let pages = pages && !known.paged;
                 let again = known.flaps.is_some_and(|since| second < since + FLAPS_STILL) && !pages;
                 // That it flaps is all that is told while it does so (P3).
                 let more = matches!(how, How::Many { .. }) && level != known.level;
                 if again || more || !(thing.flapping || turned) {
                     self.violate("told wrongly", second, &format!("{is} to flap"));
+                }
+                if pages && !thing.paged_in(second) {
+                    let text = format!("{is} to flap and to be bad mostly");
+                    self.violate("told wrongly", second, &text);
                 }
             }
             How::One(Reason::FlapEnd) => {
@@ -248,18 +243,11 @@ impl Judge {
             let text = format!("{is} {level} although {}", words(blocks));
             self.violate("told wrongly", second, &text);
         }
-        self.note_told(key, receiver, level, how, second, model);
+        self.note_told(told, second, model);
     }
 
-    fn note_told(
-        &mut self,
-        key: usize,
-        receiver: usize,
-        level: Level,
-        how: How,
-        second: u64,
-        model: &Model,
-    ) {
+    fn note_told(&mut self, told: Told, second: u64, model: &Model) {
+        let Told { key, receiver, level, how, pages } = told;
         let storm = &mut self.storms[receiver];
         match how {
             How::One(_) => {
@@ -272,7 +260,6 @@ impl Judge {
             How::Many { summary: false, .. } => {}
         }
         let taken = model.thing(key).taken.filter(|_| model.is_taken(key, second));
-        let pages = model.thing(key).pages();
         let known = &mut self.known(key, second, model)[receiver];
         if matches!(how, How::One(Reason::Acknowledged) | How::Many { taken: true, .. }) {
             known.taken = taken.or(known.taken);
@@ -288,7 +275,7 @@ impl Judge {
         if !flaps {
             known.level = level;
         }
-        known.paged = known.flaps.is_some() && (known.paged || flaps && pages);
+        known.paged = pages;
         // Reminders count from what has arrived: nothing is due while a message is on its way.
         known.delivered = matches!(how, How::Many { .. }).then_some(second);
         // Who hears that it flaps has heard as well why nothing else comes.
@@ -553,3 +540,6 @@ fn words(blocks: u16) -> String {
     let words: Vec<&str> = words.collect();
     if words.is_empty() { "nothing".to_owned() } else { words.join(" and ") }
 }
+
+#[cfg(test)]
+mod tests;

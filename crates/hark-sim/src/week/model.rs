@@ -102,6 +102,8 @@ pub(super) struct Thing {
     pub(super) flapping: bool,
     /// It flaps, and most of the last looks were bad (P6).
     mostly_bad: bool,
+    /// When that, or that it was bad at all, ended.
+    paged_until: u64,
     /// When it began or ended to flap.
     pub(super) flap_turned: u64,
     /// Seconds in which it was bad, and critical, and nothing kept it back: at least, and at most.
@@ -123,6 +125,11 @@ impl Thing {
     /// Returns whether it flaps and is nevertheless to be told of as critical (P6): only what is believed is.
     pub(super) fn pages(&self) -> bool {
         self.mostly_bad && self.level == 3
+    }
+
+    /// Returns whether it is to be told of like that, or was until this second.
+    pub(super) fn paged_in(&self, second: u64) -> bool {
+        self.pages() || self.paged_until == second
     }
 }
 
@@ -415,6 +422,7 @@ impl Model {
     /// Two bad looks in a row are believed, and one good one.
     fn look(&mut self, host: usize, bad: bool, second: u64) {
         let key = host * THINGS + WEB;
+        let paged = self.things[key].pages();
         let thing = &mut self.things[key];
         thing.soft = if bad { thing.soft + 1 } else { 0 };
         let is_due = thing.ring.push(bad, second);
@@ -437,6 +445,9 @@ impl Model {
             self.become_level(key, 0, second);
         } else if level == 0 && self.things[key].soft >= 2 {
             self.become_level(key, 3, second);
+        }
+        if paged && !self.things[key].pages() {
+            self.things[key].paged_until = second;
         }
     }
 

@@ -47,21 +47,29 @@ impl How {
 struct State {
     level: Level,
     flaps: bool,
+    /// And that it is critical most of the time.
+    pages: bool,
     /// When the problem was taken, as far as was told.
     taken_at: Option<Unix>,
     /// That was told last.
     news: bool,
 }
 
+/// Somebody was told something.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    pub(super) key: usize,
+    pub(super) receiver: usize,
+    pub(super) level: Level,
+    pub(super) how: How,
+    /// By now it knows as well that what flaps is critical most of the time (P6).
+    pub(super) pages: bool,
+}
+
 /// What the judge looks at.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Event {
-    Told {
-        key: usize,
-        receiver: usize,
-        level: Level,
-        how: How,
-    },
+    Told(Told),
     Withheld {
         key: usize,
         receiver: usize,
@@ -218,6 +226,7 @@ impl Committed {
         let state = State {
             level: told.status.rank(),
             flaps: told.flaps != FlapsTold::No,
+            pages: told.flaps == FlapsTold::MostlyCritical,
             taken_at: told.acknowledged,
             news,
         };
@@ -235,7 +244,7 @@ impl Committed {
         let receiver = RECEIVERS.iter().position(|known| *known == name.as_str())?;
         let to = (incident, name.clone());
         if line.kind == JournalKind::Told {
-            let State { level, flaps, news: taken, .. } =
+            let State { level, flaps, pages, news: taken, .. } =
                 self.states.get(&to).copied().unwrap_or_default();
             let how = if line.text.ends_with(": in a summary") {
                 How::Many { summary: true, flaps, taken }
@@ -244,7 +253,7 @@ impl Committed {
             } else {
                 How::One(self.rows.get(&to).copied()?)
             };
-            return Some(Event::Told { key, receiver, level, how });
+            return Some(Event::Told(Told { key, receiver, level, how, pages }));
         }
         if line.kind == JournalKind::Withheld {
             let (text, rest) = line.text.split_once(": ")?;
