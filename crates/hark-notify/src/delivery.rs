@@ -354,6 +354,14 @@ pub fn handed_from(notification: &Notification) -> Option<ReceiverName> {
     ReceiverName::new(from).ok()
 }
 
+/// Returns the receiver that this message was made for, whoever gets it now; `None` if that has no name.
+pub fn made_for(notification: &Notification) -> Option<ReceiverName> {
+    match notification.key.split(HANDED).nth(1) {
+        None => Some(notification.receiver.clone()),
+        Some(name) => ReceiverName::new(name).ok(),
+    }
+}
+
 /// Returns true if `receiver` already had its chance at this message.
 pub fn was_tried_by(notification: &Notification, receiver: &ReceiverName) -> bool {
     notification.receiver == *receiver

@@ -24,7 +24,7 @@ use hark_model::{Mono, Notification, Now, Reason, ReceiverName, Unix};
 
 use self::own::Own;
 use self::queue::{Queue, is_end};
-use crate::delivery::{Chance, Change, Policy, Tried, decide, handed_from, is_settled};
+use crate::delivery::{Chance, Change, Policy, Tried, decide, handed_from, is_settled, made_for};
 
 mod own;
 mod queue;
@@ -149,7 +149,10 @@ impl Outbox {
             if queue.breaker.is_open() {
                 orders.push(Order::Failing { receiver, problem: None });
             }
-            orders.extend(queue.waiting.into_values().map(|row| Order::Settled(gone(row, now))));
+            for row in queue.waiting.into_values().map(|row| gone(row, now)) {
+                self.note(&row);
+                orders.push(Order::Settled(row));
+            }
         }
     }
 
@@ -157,7 +160,7 @@ impl Outbox {
     /// once it was committed. A lease found at start has ended with the process that held it.
     pub fn add(&mut self, mut row: DeliveryRecord, orders: &mut Vec<Order>, now: Unix) {
         self.note_hand_over(&row);
-        self.own.note(&row);
+        self.note(&row);
         if let DeliveryState::Sent { .. } = row.state
             && let Some(queue) = self.queues.get_mut(&row.notification.receiver)
         {
@@ -173,7 +176,9 @@ impl Outbox {
             return;
         }
         let Some(queue) = self.queues.get_mut(&row.notification.receiver) else {
-            return orders.push(Order::Settled(gone(row, now)));
+            let row = gone(row, now);
+            self.note(&row);
+            return orders.push(Order::Settled(row));
         };
         if queue.in_flight.contains_key(&row.notification.id) {
             return;
@@ -199,6 +204,19 @@ impl Outbox {
                 queue.followed.remove(&incident);
             } else {
                 queue.followed.insert(incident, n.receiver.clone());
+            }
+        }
+    }
+
+    /// Keeps what a row says its receiver is told of its incident, or is not.
+    fn note(&mut self, row: &DeliveryRecord) {
+        self.own.note(row);
+        let n = &row.notification;
+        if matches!(row.state, DeliveryState::Dead { .. })
+            && let (Some(receiver), Some(incident)) = (made_for(n), n.incident)
+        {
+            for queue in self.queues.values_mut() {
+                queue.is_not_told(&receiver, incident);
             }
         }
     }
@@ -245,6 +263,8 @@ impl Outbox {
             }
             queue.references.note(&next.notification);
         }
+        self.note(&next);
+        let Some(queue) = self.queues.get_mut(receiver) else { return };
         orders.push(match queue.finish(&next, tried, &self.own) {
             Some(stand_in) => Order::SettledFor { settled: next, stand_in: Box::new(stand_in) },
             None => Order::Settled(next),

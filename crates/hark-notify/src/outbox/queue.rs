@@ -26,8 +26,11 @@ pub(super) struct Queue {
     /// What is on its way, and when its lease ends.
     pub(super) in_flight: BTreeMap<DeliveryId, Mono>,
     pub(super) breaker: Breaker,
-    /// Rows that the fallback got as well.
+    /// Rows that the fallback got as well, and those that nobody is left for.
     pub(super) handed: BTreeSet<DeliveryId>,
+    /// Rows that a fallback has not got because it is told the same itself, and which one: it gets them if that
+    /// is given up.
+    known: BTreeMap<DeliveryId, ReceiverName>,
     /// Incidents of which a fallback was told something that has not ended, and which one: it may be another
     /// by now.
     pub(super) followed: BTreeMap<IncidentId, ReceiverName>,
@@ -36,6 +39,16 @@ pub(super) struct Queue {
     /// Rows whose receiver asked for a time: these do not go early when it works again.
     pub(super) asked: BTreeSet<DeliveryId>,
     pub(super) references: References,
+}
+
+/// What became of a message that its receiver does not get.
+enum Given {
+    /// The fallback gets this.
+    StandIn(Notification),
+    /// This fallback is told the same itself.
+    Known(ReceiverName),
+    /// There is nobody left to get it.
+    Nobody,
 }
 
 impl Queue {
@@ -57,6 +70,7 @@ impl Queue {
             for row in &rows {
                 self.waiting.remove(&row.notification.id);
                 self.handed.remove(&row.notification.id);
+                self.known.remove(&row.notification.id);
                 self.asked.remove(&row.notification.id);
                 if self.hurried.remove(&row.notification.id) {
                     self.hurried.insert(fold.newest.notification.id);
@@ -82,47 +96,68 @@ impl Queue {
         let mut handed = Vec::new();
         for (id, row) in &self.waiting {
             let n = &row.notification;
-            if is_kept(row, now) {
+            if is_kept(row, now) || self.is_given(*id) {
                 continue;
             }
             let is_late = is_open || now.since(n.at) >= policy.fallback_after;
             // What follows goes to the fallback even if our own receiver works again by now.
             let is_wanted = self.is_followed(n) || (is_late && is_urgent(n));
-            if is_wanted && !self.handed.contains(id) {
+            if is_wanted {
                 handed.push((*id, n.clone(), is_late));
             }
         }
         for (id, n, is_late) in handed {
-            orders.extend(self.give(&n, is_late, own).map(Order::HandOver));
+            match self.give(&n, is_late, own) {
+                Given::Known(by) => {
+                    self.known.insert(id, by);
+                    continue;
+                }
+                Given::StandIn(stand_in) => orders.push(Order::HandOver(stand_in)),
+                Given::Nobody => {}
+            }
             self.handed.insert(id);
         }
+    }
+
+    /// Returns true if it is settled who gets a message beside its receiver.
+    fn is_given(&self, id: DeliveryId) -> bool {
+        self.handed.contains(&id) || self.known.contains_key(&id)
+    }
+
+    /// What was made for a receiver about an incident was given up: who counted on that goes by it no more.
+    pub(super) fn is_not_told(&mut self, receiver: &ReceiverName, incident: IncidentId) {
+        let waiting = &self.waiting;
+        let is_about = |id: &DeliveryId| {
+            waiting.get(id).is_some_and(|row| row.notification.incident == Some(incident))
+        };
+        self.known.retain(|id, by| by != receiver || !is_about(id));
     }
 
     fn is_followed(&self, n: &Notification) -> bool {
         n.incident.is_some_and(|incident| self.followed.contains_key(&incident))
     }
 
-    /// Returns what stands in for `n`: at the fallback that was told of its incident before, else at that of now.
-    /// `None` if there is none, if it has failed with it already, and if it is told the same itself. `fails` says
-    /// whether our own receiver is what keeps it from being told.
-    fn give(&mut self, n: &Notification, fails: bool, own: &Own) -> Option<Notification> {
+    /// Returns who gets what stands in for `n`: the fallback that was told of its incident before, else that of
+    /// now. `None` if there is none, and if it has failed with it already.
+    fn heir(&self, n: &Notification) -> Option<&ReceiverName> {
         let before = n.incident.and_then(|incident| self.followed.get(&incident));
-        let to = before.or(self.fallback.as_ref())?.clone();
-        if was_tried_by(n, &to) {
-            return None;
+        before.or(self.fallback.as_ref()).filter(|to| !was_tried_by(n, to))
+    }
+
+    /// Makes what stands in for `n`. `fails` says whether our own receiver is what keeps it from being told.
+    fn give(&mut self, n: &Notification, fails: bool, own: &Own) -> Given {
+        let Some(to) = self.heir(n).cloned() else { return Given::Nobody };
+        if own.knows(&to, n) {
+            return Given::Known(to);
         }
-        let knows = own.knows(&to, n);
         if let Some(incident) = n.incident {
             if is_end(n) {
                 self.followed.remove(&incident);
-            } else if !knows {
+            } else {
                 self.followed.insert(incident, to.clone());
             }
         }
-        if knows {
-            return None;
-        }
-        Some(if fails { hand_over(n, &to) } else { follow_up(n, &to) })
+        Given::StandIn(if fails { hand_over(n, &to) } else { follow_up(n, &to) })
     }
 
     /// Starts what somebody waits for, before all others and one at a time, as the trials of a failing receiver.
@@ -204,10 +239,18 @@ impl Queue {
             return None;
         }
         let was_handed = self.handed.remove(&n.id);
+        self.known.remove(&n.id);
         self.waiting.remove(&n.id);
         let is_dead = matches!(next.state, DeliveryState::Dead { .. });
         let wanted = !was_handed && ((is_dead && is_urgent(n)) || self.is_followed(n));
-        wanted.then(|| self.give(n, is_dead, own)).flatten()
+        let given = if wanted { self.give(n, is_dead, own) } else { Given::Nobody };
+        if let Some(incident) = n.incident.filter(|_| is_end(n)) {
+            self.followed.remove(&incident);
+        }
+        match given {
+            Given::StandIn(stand_in) => Some(stand_in),
+            Given::Known(_) | Given::Nobody => None,
+        }
     }
 
     /// Makes everything due that only waits because of earlier failures.
@@ -244,7 +287,7 @@ impl Queue {
             {
                 sleep = sleep.min(at.since(now.unix));
             }
-            if self.fallback.is_some() && is_urgent(n) && !self.handed.contains(id) {
+            if self.fallback.is_some() && is_urgent(n) && !self.is_given(*id) {
                 sleep = sleep.min((n.at + policy.fallback_after).since(now.unix));
             }
         }

@@ -374,6 +374,63 @@ fn a_fallback_that_is_told_itself_gets_no_copy() {
     assert_eq!(handed(&world).len(), 1, "nor of the end");
 }
 
+fn refused() -> Tried {
+    Tried::Failed { permanent: true, retry_after: None, error: "404".to_owned() }
+}
+
+/// `ops` and its fallback `hook` are told the same.
+fn both_told(world: &mut World) {
+    let mut own = problem(2, 1);
+    own.notification.receiver = name("hook");
+    own.notification.key = "1/hook/problem/0".to_owned();
+    world.outbox.add(problem(1, 1), &mut world.orders, world.now.unix);
+    world.outbox.add(own, &mut world.orders, world.now.unix);
+    world.pass(Duration::from_mins(5));
+    assert_eq!(world.sending_ids(), [2, 1]);
+    assert!(world.handed.is_empty(), "the fallback is told itself");
+}
+
+#[test]
+fn a_fallback_whose_own_message_is_refused_gets_the_copy_after_all() {
+    let mut world = World::new();
+    both_told(&mut world);
+    assert!(world.outbox.sleep(world.now).unwrap() > Duration::from_secs(1), "no turning about");
+    world.end(refused());
+    let keys: Vec<_> = world.handed.iter().map(|n| n.key.as_str()).collect();
+    assert_eq!(keys, ["1/ops/problem/1/for/ops"]);
+    assert_eq!(world.handed[0].receiver, name("hook"));
+    world.pass(Duration::from_mins(30));
+    assert_eq!(world.handed.len(), 1, "once is enough");
+}
+
+#[test]
+fn who_is_told_in_place_of_a_fallback_that_refuses_gets_one_copy() {
+    let mut world = World::new();
+    let receivers = [
+        (name("ops"), Some(name("hook"))),
+        (name("hook"), Some(name("alone"))),
+        (name("alone"), None),
+    ];
+    world.outbox.configure(receivers, &mut world.orders, world.now.unix);
+    let mut own = problem(2, 1);
+    own.notification.receiver = name("hook");
+    own.notification.key = "1/hook/problem/0".to_owned();
+    world.outbox.add(problem(1, 1), &mut world.orders, world.now.unix);
+    world.add(own);
+    assert_eq!(world.sending_ids(), [2, 1]);
+    world.end(refused());
+    assert_eq!(world.handed.len(), 1);
+    assert_eq!(world.handed[0].receiver, name("alone"), "the next of the chain");
+    let stand_in = DeliveryRecord {
+        notification: Notification { id: DeliveryId(3), ..world.handed[0].clone() },
+        ..problem(3, 1)
+    };
+    world.add(stand_in);
+    world.end(refused());
+    assert_eq!(world.handed.len(), 1, "hook was told, by way of another");
+    assert_eq!(world.sending_ids(), [3]);
+}
+
 #[test]
 fn what_follows_goes_to_whoever_was_told_also_if_the_fallback_is_another_by_now() {
     let mut world = World::new();
@@ -431,7 +488,7 @@ fn a_message_that_hangs_goes_to_the_fallback_too() {
 fn a_critical_message_refused_for_good_goes_to_the_fallback_at_once() {
     let mut world = World::new();
     world.add(problem(1, 1));
-    world.end(Tried::Failed { permanent: true, retry_after: None, error: "404".to_owned() });
+    world.end(refused());
     assert!(matches!(world.settled[0].state, DeliveryState::Dead { .. }));
     assert_eq!(world.handed.len(), 1);
     assert_eq!(world.outbox.n_waiting(), 0);
