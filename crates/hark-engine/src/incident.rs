@@ -206,9 +206,11 @@ impl Told {
         self.delivered.is_none() && !self.unsent.is_empty() && !self.in_flight
     }
 
-    /// Returns true if what was told last has arrived, or nothing was told.
+    /// Returns true if what was told last has arrived, or nothing was told. What arrived before that says nothing
+    /// of it: the last may have been given up.
     pub(crate) fn has_arrived(&self) -> bool {
-        self.sequence == 0 || self.unsent.is_empty() && self.delivered.is_some()
+        let last_has = self.delivered.is_some_and(|delivered| delivered >= self.at);
+        self.sequence == 0 || self.unsent.is_empty() && last_has
     }
 
     /// Says what it knows and since when, in which time of day messages are written.

@@ -400,20 +400,25 @@ impl Engine {
         self.outbox.rows.remove(&delivery);
         let Some(id) = incident else { return };
         let Some(incident) = self.incidents.get_mut(&id) else { return };
-        let about = About::incident(incident).receiver(receiver);
+        fx.effects.push(Effect::Changed(Changed::Incident(id)));
+        if outcome == Outcome::Dead {
+            // Also of one that stood in for another receiver's, of which no told-state says anything.
+            let about = About::incident(incident).receiver(receiver);
+            let text = format!("{receiver}: a message was given up");
+            fx.journal(now, about, JournalKind::Server, text);
+        }
         let Some(told) = incident.told.get_mut(receiver) else { return };
-        told.unsent.retain(|unsent| *unsent != delivery);
-        told.in_flight = false;
+        if told.unsent.contains(&delivery) {
+            told.unsent.retain(|unsent| *unsent != delivery);
+            told.in_flight = false;
+        }
         if outcome == Outcome::Sent {
             told.delivered = Some(Moment::of(now));
             told.dead = false;
             fx.records.push(Record::Told(told.record(id, receiver, now)));
         } else {
             told.dead = told.delivered.is_none() && told.unsent.is_empty();
-            let text = format!("{receiver}: a message was given up");
-            fx.journal(now, about, JournalKind::Server, text);
         }
-        fx.effects.push(Effect::Changed(Changed::Incident(id)));
         self.reconcile(id, now, fx);
     }
 

@@ -8,6 +8,7 @@
 )]
 
 mod course;
+mod deliveries;
 mod hosts;
 mod invariants;
 mod maintenance;
