@@ -17,7 +17,7 @@ pub(crate) fn run(input: &[u8]) {
     let Ok(mut records) = Scanner::new(&patterns, Unit::Records) else { return };
     let mut found: Vec<(usize, Vec<usize>)> = Vec::new();
     lines.lines(buffer, |line, set| {
-        found.push((line.start, set.iter().map(|id| id.as_usize()).collect()));
+        found.push((line.start, set.iter().collect()));
     });
     let mut start = 0;
     let mut expected = Vec::new();
@@ -25,7 +25,7 @@ pub(crate) fn run(input: &[u8]) {
         let alone = line.strip_suffix(b"\n").unwrap_or(line);
         let alone = alone.strip_suffix(b"\r").unwrap_or(alone);
         if let Some(set) = records.record(alone) {
-            expected.push((start, set.iter().map(|id| id.as_usize()).collect::<Vec<_>>()));
+            expected.push((start, set.iter().collect::<Vec<_>>()));
         }
         start += line.len();
     }

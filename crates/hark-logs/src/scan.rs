@@ -12,24 +12,33 @@
 //! | may be nothing at all | every line has it | nothing |
 //! | has none and is too large for that | an automaton that is made lazily within bounds | another one of these patterns |
 //!
+//! Where so many lines have hits that this is dear, all of the text goes through a table that tells all of
+//! them (`dense`, `rows`); `choice` says when.
+//!
 //! The time of a pass is linear in the buffer, whatever the patterns and the text.
 
 mod automaton;
 mod bits;
 mod borders;
+mod choice;
+mod dense;
 mod literals;
 mod machine;
 mod part;
 mod plain;
 mod positions;
+mod rows;
 mod table;
+mod which;
 
 use std::ops::Range;
 
-use regex_automata::{PatternID, PatternSet};
 use thiserror::Error;
 
+use self::choice::{Choice, Counted, LINES};
 use self::part::{Numbered, Part};
+use self::rows::UNSURE;
+pub use self::which::Which;
 use crate::pattern::Pattern;
 
 /// Why patterns cannot be looked for together.
@@ -52,7 +61,9 @@ pub struct Scanner {
     parts: Vec<Part>,
     /// Whether what a part finds in a record needs no second look: there is one pattern.
     sure: bool,
-    found: PatternSet,
+    found: Which,
+    /// For lines: which way to go.
+    choice: Choice,
 }
 
 impl Scanner {
@@ -64,9 +75,13 @@ impl Scanner {
         patterns: impl IntoIterator<Item = &'p Pattern>,
         unit: Unit,
     ) -> Result<Self, TooLarge> {
-        let patterns = patterns.into_iter().enumerate();
-        let patterns: Vec<Numbered> =
-            patterns.map(|(at, pattern)| Numbered::new(at, pattern, unit)).collect();
+        let patterns: Vec<&Pattern> = patterns.into_iter().collect();
+        let choice = Choice::new(if unit == Unit::Lines { &patterns } else { &[] });
+        let patterns: Vec<Numbered> = patterns
+            .into_iter()
+            .enumerate()
+            .map(|(at, pattern)| Numbered::new(at, pattern, unit))
+            .collect();
         debug_assert!(!patterns.is_empty(), "a watch has a pattern");
         let n_patterns = patterns.len();
         let sure =
@@ -75,42 +90,115 @@ impl Scanner {
             Unit::Lines => part::group(patterns)?,
             Unit::Records => vec![Part::automaton(&patterns)?],
         };
-        let mut found = PatternSet::new(n_patterns);
+        let mut found = Which::none_of(n_patterns);
         if sure {
-            found.insert(PatternID::ZERO);
+            found.insert(0);
         }
-        Ok(Self { parts, sure, found })
+        Ok(Self { parts, sure, found, choice })
     }
 
     /// Looks through `buffer`, which holds whole lines (the last one's end may be missing), and
     /// calls `hit` for each line that has any of the patterns, with its place without its end, and
     /// the numbers of the patterns.
-    pub fn lines(&mut self, buffer: &[u8], mut hit: impl FnMut(Range<usize>, &PatternSet)) {
-        for part in &mut self.parts {
-            part.begin();
-            part.next = part.find(buffer, 0);
-        }
-        while let Some(at) = self.parts.iter().filter_map(|part| part.next).min() {
-            let (line, after) = line_around(buffer, at);
-            if line.start >= buffer.len() {
-                return;
-            }
-            let text = buffer.get(line.clone()).unwrap_or_default();
-            self.found.clear();
-            for part in &mut self.parts {
-                if part.next.is_some_and(|next| next < after) {
-                    part.tell(text, &mut self.found);
-                    part.next = part.find(buffer, after);
-                }
-            }
-            if !self.found.is_empty() {
-                hit(line, &self.found);
-            }
+    pub fn lines(&mut self, buffer: &[u8], mut hit: impl FnMut(Range<usize>, &Which)) {
+        let mut from = 0;
+        while from < buffer.len() {
+            from = self.all_lines(buffer, from, &mut hit);
+            from = self.some_lines(buffer, from, &mut hit);
         }
     }
 
+    /// Looks at all of the text from `from` on, where a line begins, if that is the way to go. Returns where
+    /// the rest of it begins.
+    fn all_lines(
+        &mut self,
+        buffer: &[u8],
+        from: usize,
+        mut hit: impl FnMut(Range<usize>, &Which),
+    ) -> usize {
+        let Self { parts, found, choice, .. } = self;
+        let Some(dense) = choice.dense() else { return from };
+        let everywhere = parts.iter().filter(|part| part.is_everywhere()).flat_map(Part::numbers);
+        let looked_for = !everywhere.fold(0, |all, number| all | 1 << number);
+        let looked = dense.lines(buffer, from, looked_for, |line, bits| {
+            found.set_first(bits);
+            if bits & UNSURE != 0 {
+                let text = buffer.get(line.clone()).unwrap_or_default();
+                found.clear();
+                for part in &mut *parts {
+                    part.tell_anew(text, found);
+                }
+                if found.is_empty() {
+                    return;
+                }
+            }
+            hit(line, found);
+        });
+        let quiet_lines = if looked_for == u64::MAX { looked.quiet_lines } else { 0 };
+        choice.note(Counted {
+            bytes: looked.until - from,
+            lines: looked.lines - quiet_lines,
+            again: looked.until - from - looked.quiet_bytes,
+        });
+        if looked.until < buffer.len() {
+            choice.give_up();
+        }
+        looked.until
+    }
+
+    /// Searches for the lines that have a hit, from `from` on, where one begins, until there are so many
+    /// that it is better to look at all. Returns where the rest of the text begins.
+    fn some_lines(
+        &mut self,
+        buffer: &[u8],
+        from: usize,
+        mut hit: impl FnMut(Range<usize>, &Which),
+    ) -> usize {
+        if from >= buffer.len() {
+            return buffer.len();
+        }
+        let Self { parts, found, choice, .. } = self;
+        for part in &mut *parts {
+            part.begin();
+            part.next = part.find(buffer, from);
+        }
+        let mut counted = Counted::default();
+        let (mut noted, mut known) = (from, from);
+        while let Some(at) = parts.iter().filter_map(|part| part.next).min() {
+            let (line, after) = line_around(buffer, known, at);
+            known = after;
+            if line.start >= buffer.len() {
+                break;
+            }
+            let text = buffer.get(line.clone()).unwrap_or_default();
+            found.clear();
+            counted.lines += 1;
+            for part in &mut *parts {
+                if part.next.is_some_and(|next| next < after) {
+                    counted.again += if part.is_everywhere() { 0 } else { text.len() };
+                    part.tell(text, found);
+                    part.next = part.find(buffer, after);
+                }
+            }
+            if !found.is_empty() {
+                hit(line, found);
+            }
+            if counted.lines == LINES {
+                counted.bytes = after.min(buffer.len()) - noted;
+                noted = after;
+                if choice.note(std::mem::take(&mut counted)) {
+                    parts.iter_mut().for_each(Part::forget);
+                    return after;
+                }
+            }
+        }
+        counted.bytes = buffer.len().saturating_sub(noted);
+        choice.note(counted);
+        buffer.len()
+    }
+
     /// Says which patterns are in one record; none if no pattern is.
-    pub fn record(&mut self, record: &[u8]) -> Option<&PatternSet> {
+    pub fn record(&mut self, record: &[u8]) -> Option<&Which> {
         if !self.sure {
             self.found.clear();
         }
@@ -129,15 +217,19 @@ impl Scanner {
 
     /// Returns the bytes that its automata hold now.
     pub fn memory(&self) -> usize {
-        self.parts.iter().map(Part::memory).sum()
+        self.parts.iter().map(Part::memory).sum::<usize>() + self.choice.memory()
     }
 }
 
 /// Returns the line that `offset` is in or at the end of, without its end, and where the next one
-/// begins.
-fn line_around(buffer: &[u8], offset: usize) -> (Range<usize>, usize) {
-    let (before, after) = buffer.split_at(offset);
-    let start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
+/// begins. A line begins at `from`, which is before it.
+fn line_around(buffer: &[u8], from: usize, offset: usize) -> (Range<usize>, usize) {
+    let between = buffer.get(from..offset).unwrap_or_default();
+    let start = match between {
+        [] => offset,
+        _ => memchr::memrchr(b'\n', between).map_or(from, |at| from + at + 1),
+    };
+    let after = buffer.get(offset..).unwrap_or_default();
     let end = memchr::memchr(b'\n', after).map_or(buffer.len(), |at| offset + at);
     let line = buffer.get(start..end).unwrap_or_default();
     let shown = line.strip_suffix(b"\r").unwrap_or(line).len();
@@ -145,216 +237,4 @@ fn line_around(buffer: &[u8], offset: usize) -> (Range<usize>, usize) {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn patterns(texts: &[&str]) -> Vec<Pattern> {
-        texts.iter().map(|text| Pattern::new(text).unwrap()).collect()
-    }
-
-    fn hits(texts: &[&str], buffer: &[u8]) -> Vec<(Vec<u8>, Vec<usize>)> {
-        let mut scanner = Scanner::new(&patterns(texts), Unit::Lines).unwrap();
-        let mut hits = Vec::new();
-        scanner.lines(buffer, |line, found| {
-            let numbers = found.iter().map(|id| id.as_usize()).collect();
-            hits.push((buffer[line].to_vec(), numbers));
-        });
-        hits
-    }
-
-    fn lines_with(texts: &[&str], buffer: &str) -> Vec<String> {
-        let hits = hits(texts, buffer.as_bytes());
-        hits.into_iter().map(|(line, _)| String::from_utf8(line).unwrap()).collect()
-    }
-
-    #[test]
-    fn a_line_is_found_once_with_all_its_patterns() {
-        let found = hits(&["ERROR", "disk", "timeout"], b"a ERROR disk full disk\nb\nc timeout\n");
-        let expected =
-            [(b"a ERROR disk full disk".to_vec(), vec![0, 1]), (b"c timeout".to_vec(), vec![2])];
-        assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn anchors_hold_for_each_line_also_with_dos_ends() {
-        assert_eq!(lines_with(&["^b"], "ab\nb1\nab\r\nb2\r\n"), ["b1", "b2"]);
-        assert_eq!(lines_with(&["b$"], "ab\nba\ncb\r\ndb"), ["ab", "cb", "db"]);
-        assert_eq!(lines_with(&[r"\Ab", r"c\z"], "b\nac\r\ncb\n"), ["b", "ac"]);
-        assert_eq!(lines_with(&["^$"], "a\n\nb\n"), [""]);
-        assert_eq!(lines_with(&["b$"], "ab\rx\n"), Vec::<String>::new());
-    }
-
-    #[test]
-    fn nothing_is_found_across_two_lines() {
-        assert_eq!(lines_with(&[r"a\s+b"], "a\nb\na b\n"), ["a b"]);
-        assert_eq!(lines_with(&["a[^x]b", "(?s)a.b"], "a\nb\n"), Vec::<String>::new());
-    }
-
-    #[test]
-    fn a_pattern_that_is_everywhere_finds_every_line_once() {
-        assert_eq!(lines_with(&["x*"], "a\nxx\n\nb"), ["a", "xx", "", "b"]);
-        assert_eq!(lines_with(&[".*", "a"], "a\nb\n"), ["a", "b"]);
-    }
-
-    #[test]
-    fn bytes_that_are_no_text_hide_nothing() {
-        let found = hits(&["ERROR.*full"], b"x\xff ERROR \xc3\x28 disk full\n\xff\xfe\n");
-        assert_eq!(found.len(), 1);
-    }
-
-    #[test]
-    fn a_record_of_several_lines_is_looked_at_as_a_whole() {
-        let mut scanner =
-            Scanner::new(&patterns(&[r"(?s)Exception.*at main", "^b$"]), Unit::Records).unwrap();
-        let found = scanner.record(b"Exception: x\n  at f\n  at main\n").unwrap();
-        assert_eq!(found.iter().map(|id| id.as_usize()).collect::<Vec<_>>(), [0]);
-        assert!(scanner.record(b"a\nb\n").is_none());
-    }
-
-    #[test]
-    fn what_is_too_large_is_refused() {
-        let error = Scanner::new(&patterns(&[r"(?u)(\w{100}){100}"]), Unit::Lines).unwrap_err();
-        assert!(error.to_string().contains("too large"), "{error}");
-    }
-
-    proptest! {
-        #[test]
-        fn the_whole_buffer_at_once_agrees_with_each_line_alone(
-            lines in prop::collection::vec("[ab \r\u{e9}]{0,6}", 0..12),
-            chosen in prop::collection::btree_set(0usize..14, 1..6),
-        ) {
-            const ALL: [&str; 14] = [
-                "a", "^a", "a$", "^$", "ab", r"a\s+b", "[^a]b", r"\bb", "a.*b$", "(?m)^b$", "x",
-                r"\r", "(ab|b a)+", "(?s)a.",
-            ];
-            let texts: Vec<&str> = chosen.iter().map(|n| ALL[*n]).collect();
-            let buffer = lines.concat_with_ends();
-            let each: Vec<(Vec<u8>, Vec<usize>)> = buffer
-                .split_inclusive(|b| *b == b'\n')
-                .map(|line| line.strip_suffix(b"\n").unwrap_or(line))
-                .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-                .filter_map(|line| {
-                    let numbers: Vec<usize> = texts.iter().enumerate().filter(|(_, text)| {
-                        let mut builder = regex::bytes::RegexBuilder::new(text);
-                        builder.unicode(false).build().unwrap().is_match(line)
-                    }).map(|(n, _)| n).collect();
-                    (!numbers.is_empty()).then(|| (line.to_vec(), numbers))
-                })
-                .collect();
-            prop_assert_eq!(hits(&texts, &buffer), each);
-        }
-    }
-
-    /// Patterns of each kind: with words in either case, short and long, with positions that are one
-    /// word of bits or more, with ways back and around, too large for bits, and for every line.
-    const KINDS: [&str; 38] = [
-        "error: disk",
-        "(?i)Error: Disk",
-        "(full|empty) disk",
-        "disk.*full",
-        "(?i)x{3}disk",
-        "^error",
-        "full$",
-        "^disk full$",
-        "(^|x)disk f",
-        "[a-q][^u-z]{3}x",
-        "[de][^f]{7}l",
-        "(er|di)+[^ ]*s",
-        "(ab?c*d|e){2,4}",
-        "^[a-e]+$",
-        "[a-e]?k{0,3}$",
-        r"\b[a-e]r",
-        "(?u)[\u{e0}-\u{ff}]r",
-        "(?u)\\wr",
-        r"[^ ]{70}",
-        "([de]{3}|[fg]{2,}|i?)+k",
-        "[a-z]{300}",
-        "[xd]{130}",
-        "[xk][^r]{190}[^d]",
-        "[^x][x-z]{70}",
-        "(?s)r.d",
-        "x*",
-        "[ab]$^",
-        r"^\s*$",
-        "$",
-        "^",
-        "a^b",
-        "[de]$|^[fx]",
-        "(x|[ad]+)*e",
-        "[dr]{2}(: ){1,2}[a-e]",
-        "((a|b)?[r-s])+ ",
-        r"[^\x00-\x7f]{2}",
-        "[ex].{9}[r-t]",
-        "(?mR)r$",
-    ];
-
-    /// What each line alone has, by the plainest way to find it.
-    fn one_by_one(texts: &[&str], buffer: &[u8]) -> Vec<(Vec<u8>, Vec<usize>)> {
-        let machines: Vec<regex::bytes::Regex> =
-            patterns(texts).iter().map(|pattern| pattern.with_groups().unwrap()).collect();
-        let mut lines: Vec<&[u8]> = buffer.split(|byte| *byte == b'\n').collect();
-        if lines.last() == Some(&&b""[..]) {
-            lines.pop();
-        }
-        let lines = lines.into_iter().map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-        let found = lines.map(|line| {
-            let has = |machine: &regex::bytes::Regex| machine.is_match(line);
-            let numbers = machines.iter().enumerate().filter(|(_, machine)| has(machine));
-            (line.to_vec(), numbers.map(|(number, _)| number).collect::<Vec<_>>())
-        });
-        found.filter(|(_, numbers)| !numbers.is_empty()).collect()
-    }
-
-    #[test]
-    fn each_kind_of_pattern_alone_finds_what_it_finds_in_each_line() {
-        let mut buffer = Vec::new();
-        for n in 0..3000_usize {
-            buffer.extend_from_slice(match n % 11 {
-                0 => b"error: disk full".as_slice(),
-                1 => b"ERROR: DISK xxxDISK\r",
-                2 => b"an empty disk",
-                3 => b"aqqqx disk\xc3\xa9r\xff",
-                4 if n % 5 == 0 => b"",
-                5 if n % 7 == 0 => b"abcde",
-                6 => b"  \r",
-                7 if n % 3 == 0 => b"ab\rcd",
-                _ => b"nothing here",
-            });
-            buffer.resize(buffer.len() + (n % 97) * usize::from(n % 4 == 0), b'x');
-            buffer.push(b'\n');
-        }
-        for kind in KINDS {
-            assert!(hits(&[kind], &buffer) == one_by_one(&[kind], &buffer), "{kind}");
-        }
-        assert!(hits(&KINDS, &buffer) == one_by_one(&KINDS, &buffer), "all of them");
-    }
-
-    proptest! {
-        #[test]
-        fn every_way_to_find_a_pattern_finds_the_same(
-            lines in prop::collection::vec(
-                "(error: disk|ERROR: Disk| full|[a-fx]{0,9}|[dr]{2}: |\u{e9}r|k|\r|[^\n]{0,3}|x{60,80}){0,5}", 0..40),
-            ended: bool,
-            chosen in prop::collection::btree_set(0usize..KINDS.len(), 1..9),
-        ) {
-            let texts: Vec<&str> = chosen.iter().map(|n| KINDS[*n]).collect();
-            let mut buffer = lines.concat_with_ends();
-            if !ended {
-                buffer.pop();
-            }
-            prop_assert_eq!(hits(&texts, &buffer), one_by_one(&texts, &buffer));
-        }
-    }
-
-    trait ConcatWithEnds {
-        fn concat_with_ends(&self) -> Vec<u8>;
-    }
-
-    impl ConcatWithEnds for Vec<String> {
-        fn concat_with_ends(&self) -> Vec<u8> {
-            self.iter().flat_map(|line| line.bytes().chain([b'\n'])).collect()
-        }
-    }
-}
+mod tests;

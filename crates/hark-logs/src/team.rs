@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hark_model::{Mono, Now};
-use regex_automata::PatternSet;
 
 use crate::pattern::Pattern;
-use crate::scan::{Scanner, TooLarge, Unit};
+use crate::scan::{Scanner, TooLarge, Unit, Which};
 use crate::settings::Watch;
 use crate::text::{Found, Template};
 use crate::watch::{Machine, Out, WatchState};
@@ -165,12 +164,12 @@ impl Crew {
         &mut self,
         owners: &[(usize, usize)],
         record: &Record<'_>,
-        found: &PatternSet,
+        found: &Which,
         now: Now,
     ) {
         let mut asked: Option<(usize, bool)> = None;
         for id in found.iter() {
-            let Some((member, number)) = owners.get(id.as_usize()).copied() else { continue };
+            let Some((member, number)) = owners.get(id).copied() else { continue };
             let Some(work) = self.works.get_mut(member) else { continue };
             let wanted = match asked {
                 Some((last, wanted)) if last == member => wanted,
@@ -245,7 +244,7 @@ impl Team {
             let Some(found) = scanner.record(line) else { continue };
             crew.record(owners, &Record { file, text: line, told }, found, now);
             for id in found.iter() {
-                let Some((member, number)) = owners.get(id.as_usize()).copied() else { continue };
+                let Some((member, number)) = owners.get(id).copied() else { continue };
                 let Some(work) = crew.works.get(member) else { continue };
                 let hit = (work.machine.watch.name.clone(), number);
                 if !told.contains(&hit) {

@@ -53,7 +53,6 @@ impl Automaton {
     /// # Errors
     /// If they are too large together.
     pub(super) fn new(forms: &[&Hir], asked: Asked) -> Result<Self, TooLarge> {
-        let nfa = compile(forms, asked)?;
         let kind = match asked {
             Asked::Where => MatchKind::LeftmostFirst,
             Asked::Which => MatchKind::All,
@@ -63,17 +62,13 @@ impl Automaton {
             Asked::Where => Prefilter::from_hirs_prefix(kind, forms),
             Asked::Which => None,
         };
-        let config = DFA::config()
+        let config = usual()
             .match_kind(kind)
             .specialize_start_states(prefilter.is_some())
             .prefilter(prefilter)
-            .unicode_word_boundary(true)
-            .cache_capacity(CACHE)
-            .skip_cache_capacity_check(true)
             .minimum_cache_clear_count(Some(CLEARED))
             .minimum_bytes_per_state(Some(BYTES_A_STATE));
-        let made = DFA::builder().configure(config).build_from_nfa(nfa);
-        let dfa = made.map_err(|error: BuildError| TooLarge(error.to_string()))?;
+        let dfa = build(config, compile(forms, asked)?)?;
         Ok(Self { cache: dfa.create_cache(), dfa, slow: None })
     }
 
@@ -113,12 +108,36 @@ impl Automaton {
         self.slow.as_deref_mut().map(|(slow, cache)| (&*slow, cache))
     }
 
+    /// Gives back the memory of its states.
+    pub(super) fn forget(&mut self) {
+        self.cache = self.dfa.create_cache();
+        self.slow = None;
+    }
+
     /// Returns the bytes that it holds now.
     pub(super) fn memory(&self) -> usize {
         let slow = self.slow.as_ref().map_or(0, |slow| slow.1.memory_usage());
         let (dfa, nfa) = (self.dfa.memory_usage(), self.dfa.get_nfa().memory_usage());
         dfa + nfa + self.cache.memory_usage() + slow
     }
+}
+
+/// Returns an automaton that tells which of the patterns there are, for one who goes through its states.
+/// States may be thrown away at any time.
+///
+/// # Errors
+/// If they are too large together.
+pub(super) fn of_all(forms: &[&Hir]) -> Result<DFA, TooLarge> {
+    build(usual().match_kind(MatchKind::All), compile(forms, Asked::Which)?)
+}
+
+fn usual() -> dfa::Config {
+    DFA::config().unicode_word_boundary(true).cache_capacity(CACHE).skip_cache_capacity_check(true)
+}
+
+fn build(config: dfa::Config, nfa: NFA) -> Result<DFA, TooLarge> {
+    let made = DFA::builder().configure(config).build_from_nfa(nfa);
+    made.map_err(|error: BuildError| TooLarge(error.to_string()))
 }
 
 fn compile(forms: &[&Hir], asked: Asked) -> Result<NFA, TooLarge> {

@@ -10,6 +10,7 @@ use super::borders::{
 };
 use super::literals::{Finder, MOST, Needles};
 use super::plain::plain;
+use super::which::Which;
 use super::{TooLarge, Unit};
 use crate::pattern::{Pattern, within_line};
 
@@ -315,11 +316,47 @@ impl Part {
         }
     }
 
+    /// Adds to `found` which patterns are in a line that was not found before.
+    pub(super) fn tell_anew(&mut self, text: &[u8], found: &mut Which) {
+        if let Find::Bits(bits) = &mut self.find {
+            bits.look(text);
+        }
+        self.tell(text, found);
+    }
+
+    /// Returns true if it has all lines, which need not be looked at for that.
+    pub(super) fn is_everywhere(&self) -> bool {
+        matches!(self.find, Find::Everywhere)
+    }
+
+    /// Returns the numbers of its patterns.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = usize> {
+        let numbers = self.tellers.iter().flat_map(|teller| &teller.numbers);
+        numbers.map(PatternID::as_usize)
+    }
+
+    /// Gives back the memory of what was learned so far.
+    pub(super) fn forget(&mut self) {
+        if let Find::Automaton(automaton) = &mut self.find {
+            automaton.forget();
+        }
+        for teller in &mut self.tellers {
+            if let Tell::Automaton(Whole { text, bytes }, _) = &mut teller.how {
+                text.forget();
+                if let Some(bytes) = bytes {
+                    bytes.forget();
+                }
+            }
+        }
+    }
+
     /// Adds to `found` which patterns are in the line or record that was found, which is `text`.
-    pub(super) fn tell(&mut self, text: &[u8], found: &mut PatternSet) {
+    pub(super) fn tell(&mut self, text: &[u8], found: &mut Which) {
         for Teller { how, numbers } in &mut self.tellers {
             let mut add = |number: usize| {
-                numbers.get(number).map(|id| found.insert(*id));
+                if let Some(id) = numbers.get(number) {
+                    found.insert(id.as_usize());
+                }
             };
             match (how, &self.find) {
                 (Tell::Found, Find::Bits(bits)) => bits.which().for_each(add),

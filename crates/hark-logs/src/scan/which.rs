@@ -1,0 +1,77 @@
+//! Which patterns are in a line.
+
+/// Bits of a word.
+const WORD: usize = u64::BITS as usize;
+
+/// Numbers of patterns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Which {
+    /// The first of them, without another place to look at: hardly any file has more patterns.
+    first: u64,
+    more: Vec<u64>,
+}
+
+impl Which {
+    /// None of so many patterns.
+    pub(super) fn none_of(n_patterns: usize) -> Self {
+        Self { first: 0, more: vec![0; n_patterns.div_ceil(WORD).saturating_sub(1)] }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.set_first(0);
+    }
+
+    /// Takes those that are in `bits`, and no others.
+    pub(super) fn set_first(&mut self, bits: u64) {
+        self.first = bits;
+        for word in &mut self.more {
+            *word = 0;
+        }
+    }
+
+    pub(super) fn insert(&mut self, number: usize) {
+        if number < WORD {
+            self.first |= 1 << number;
+        } else if let Some(word) = self.more.get_mut(number / WORD - 1) {
+            *word |= 1 << (number % WORD);
+        }
+    }
+
+    /// Returns true if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.first == 0 && self.more.iter().all(|word| *word == 0)
+    }
+
+    /// Returns their numbers, from the lowest on.
+    pub fn iter(&self) -> impl Iterator<Item = usize> {
+        let words = std::iter::once(&self.first).chain(&self.more);
+        words.enumerate().flat_map(|(place, word)| {
+            let mut left = *word;
+            std::iter::from_fn(move || {
+                let at = left.trailing_zeros() as usize;
+                left &= left.checked_sub(1)?;
+                Some(place * WORD + at)
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_told_in_their_order() {
+        let mut which = Which::none_of(200);
+        assert!(which.is_empty());
+        for number in [130, 0, 63, 64, 199, 63] {
+            which.insert(number);
+        }
+        assert!(!which.is_empty());
+        assert_eq!(which.iter().collect::<Vec<_>>(), [0, 63, 64, 130, 199]);
+        which.set_first(1 << 5 | 1);
+        assert_eq!(which.iter().collect::<Vec<_>>(), [0, 5]);
+        which.clear();
+        assert!(which.is_empty());
+    }
+}
