@@ -22,6 +22,7 @@ mod bits;
 mod borders;
 mod choice;
 mod dense;
+mod gates;
 mod literals;
 mod machine;
 mod part;

@@ -13,6 +13,7 @@
 
 use regex_syntax::hir::Hir;
 
+use super::gates::Gate;
 use super::machine::{CARRIES, FEW, MOST_JUMPS, Machine, SKIPS, SOME, meets, widen};
 use super::positions::{Positions, Room, Set, Unsuitable};
 use super::table::{Full, Table};
@@ -59,8 +60,8 @@ pub(super) struct Bits {
 /// What is known of the buffer.
 #[derive(Debug, Default)]
 struct Known {
-    /// Bytes that a line has which has a match, if that is many.
-    least: usize,
+    /// What a line has for each of the patterns that has a match of it, if that is much.
+    gates: Vec<Gate>,
     /// Where the text ends that was looked at.
     until: usize,
     /// Whether its lines have to be looked at one by one.
@@ -110,17 +111,16 @@ impl Bits {
         Ok(Self { words, ends, exact, reached: Set::default(), known: Known::default() })
     }
 
-    /// Says that a line with a match has so many bytes, and that it is [`LONG`] or more.
-    pub(super) fn leave_out_shorter(&mut self, least: usize) {
-        self.known.least = least;
+    /// Says what a line has for each of the patterns, which is [`LONG`] or more bytes.
+    pub(super) fn leave_out_lines(&mut self, gates: Vec<Gate>) {
+        self.known.gates = gates;
     }
 
     /// Another buffer comes.
     pub(super) fn begin(&mut self) {
-        let mut hits = std::mem::take(&mut self.known.hits);
+        let Known { gates, mut hits, busy, crowded, .. } = std::mem::take(&mut self.known);
         hits.clear();
-        let Known { least, busy, crowded, .. } = self.known;
-        self.known = Known { least, hits, busy, crowded, ..Known::default() };
+        self.known = Known { gates, hits, busy, crowded, ..Known::default() };
     }
 
     /// Finds the first line from `at` on that has any of the patterns; `at` is where a line begins.
@@ -227,7 +227,7 @@ impl<const W: usize> Machine<W> {
         at: usize,
         known: &mut Known,
     ) {
-        known.busy = known.lines_with_hits * BUSY > known.lines || known.least > 0;
+        known.busy = known.lines_with_hits * BUSY > known.lines || !known.gates.is_empty();
         known.crowded = known.lines_with_hits * CROWDED > known.lines;
         (known.lines, known.lines_with_hits) = (0, 0);
         let mut from = at;
@@ -243,7 +243,7 @@ impl<const W: usize> Machine<W> {
 
     /// Finds the next hits by the table; false if that does not work.
     fn look_by_table(&mut self, buffer: &[u8], at: usize, known: &mut Known) -> bool {
-        if self.table.is_none() || known.least > 0 || (known.crowded && !self.is_dear()) {
+        if self.table.is_none() || !known.gates.is_empty() || (known.crowded && !self.is_dear()) {
             return false;
         }
         known.hits.clear();
@@ -334,7 +334,7 @@ impl<const W: usize> Machine<W> {
         at: usize,
         known: &mut Known,
     ) {
-        let Known { least, looked, hits, told, lines: n_lines, lines_with_hits, .. } = known;
+        let Known { gates, looked, hits, told, lines: n_lines, lines_with_hits, .. } = known;
         hits.clear();
         *told = 0;
         *looked = at;
@@ -350,7 +350,8 @@ impl<const W: usize> Machine<W> {
             let text = rest.get(..len).unwrap_or_default();
             (*line, *end) = (text.strip_suffix(b"\r").unwrap_or(text), *looked + len);
             *looked += len + 1;
-            count += usize::from(len >= *least);
+            let is_let_in = gates.is_empty() || gates.iter().any(|gate| gate.lets_in(line));
+            count += usize::from(is_let_in);
         }
         let mut reached = [[0; W]; LINES];
         // Lanes end in no order.

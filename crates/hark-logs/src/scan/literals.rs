@@ -158,7 +158,7 @@ impl Form {
 }
 
 /// How often a byte is in logs, roughly.
-fn frequency(byte: u8) -> f64 {
+pub(super) fn frequency(byte: u8) -> f64 {
     match byte {
         b' ' => 0.1,
         b'e' | b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' | b'0'..=b'9' => 0.04,

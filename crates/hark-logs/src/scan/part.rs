@@ -8,6 +8,7 @@ use super::bits::{Bits, LONG};
 use super::borders::{
     has_unicode_borders, without_borders, without_borders_in_text, without_unicode_borders,
 };
+use super::gates::Gate;
 use super::literals::{Finder, MOST, Needles};
 use super::plain::plain;
 use super::which::Which;
@@ -218,9 +219,9 @@ fn pack<'a>(patterns: &'a [Numbered], groups: &mut Vec<(Bits, &'a [Numbered])>) 
         return;
     }
     if let Ok(mut bits) = Bits::new(patterns.iter().map(|pattern| &pattern.form)) {
-        let least = patterns.iter().map(|pattern| pattern.least).min();
-        if let Some(least) = least.filter(|least| *least >= LONG) {
-            bits.leave_out_shorter(least);
+        if patterns.iter().all(|pattern| pattern.least >= LONG) {
+            let gate = |pattern: &Numbered| Gate::new(&pattern.form, pattern.least);
+            bits.leave_out_lines(patterns.iter().map(gate).collect());
         }
         groups.push((bits, patterns));
         return;

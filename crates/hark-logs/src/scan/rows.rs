@@ -40,9 +40,9 @@ pub(super) const CLASSES: usize = 256;
 /// The binary logarithm of the shortest row that there is.
 pub(super) const LEAST_SHIFT: u32 = 4;
 
-/// Bound on rows: usual patterns have some dozens to two hundred, and those that are of no use should
+/// Bound on rows: usual patterns have some dozens to two hundred, and those that are of no use are to
 /// be known soon.
-pub(super) const ROWS: usize = 512;
+pub(super) const ROWS: usize = 1024;
 
 /// Rows that were full before so many bytes were looked at cost more than they were worth.
 const WORTH: usize = 1 << 20;
