@@ -232,10 +232,16 @@ impl Outbox {
             let lost = Attempt { receiver, delivery, tried, reference: None, took, chance };
             self.tried(&lost, now, orders);
         }
+        let begun = orders.len();
         for queue in self.queues.values_mut() {
             queue.fold(now.unix, orders);
             queue.hand_over_due(now.unix, &self.policy, &self.own, orders);
             queue.start_due(now, &self.policy, orders);
+        }
+        for order in orders.iter().skip(begun) {
+            if let Order::HandOver(stand_in) = order {
+                self.own.hands(stand_in);
+            }
         }
     }
 
@@ -265,10 +271,15 @@ impl Outbox {
         }
         self.note(&next);
         let Some(queue) = self.queues.get_mut(receiver) else { return };
-        orders.push(match queue.finish(&next, tried, &self.own) {
+        let stand_in = queue.finish(&next, tried, &self.own);
+        if let Some(stand_in) = &stand_in {
+            self.own.hands(stand_in);
+        }
+        orders.push(match stand_in {
             Some(stand_in) => Order::SettledFor { settled: next, stand_in: Box::new(stand_in) },
             None => Order::Settled(next),
         });
+        let Some(queue) = self.queues.get_mut(receiver) else { return };
         let change = match tried {
             Tried::Arrived => queue.breaker.succeeded(),
             Tried::Failed { .. } => queue.breaker.failed(now.mono, *chance, &self.policy),

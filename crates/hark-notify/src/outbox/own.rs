@@ -55,6 +55,14 @@ impl Own {
         }
     }
 
+    /// Takes a stand-in that has no row yet: until it is committed and comes here as one, nobody else is to get a
+    /// copy either. Its number is that of the message that it stands in for.
+    pub(super) fn hands(&mut self, stand_in: &Notification) {
+        let (Some(incident), Some(whose)) = (stand_in.incident, made_for(stand_in)) else { return };
+        let about = self.0.entry(whose).or_default().entry(incident).or_default();
+        about.handed = about.handed.max(Some((stand_in.id, stand_in.status)));
+    }
+
     /// Returns true if a receiver is told what `n` says by a message of its own, or another is in its place.
     pub(super) fn knows(&self, receiver: &ReceiverName, n: &Notification) -> bool {
         let about = n.incident.and_then(|incident| self.0.get(receiver)?.get(&incident));

@@ -416,10 +416,11 @@ fn who_is_told_in_place_of_a_fallback_that_refuses_gets_one_copy() {
     own.notification.receiver = name("hook");
     own.notification.key = "1/hook/problem/0".to_owned();
     world.outbox.add(problem(1, 1), &mut world.orders, world.now.unix);
-    world.add(own);
+    world.outbox.add(own, &mut world.orders, world.now.unix);
+    world.pass(Duration::from_mins(5));
     assert_eq!(world.sending_ids(), [2, 1]);
     world.end(refused());
-    assert_eq!(world.handed.len(), 1);
+    assert_eq!(world.handed.len(), 1, "also before that one has its row");
     assert_eq!(world.handed[0].receiver, name("alone"), "the next of the chain");
     let stand_in = DeliveryRecord {
         notification: Notification { id: DeliveryId(3), ..world.handed[0].clone() },
@@ -429,6 +430,28 @@ fn who_is_told_in_place_of_a_fallback_that_refuses_gets_one_copy() {
     world.end(refused());
     assert_eq!(world.handed.len(), 1, "hook was told, by way of another");
     assert_eq!(world.sending_ids(), [3]);
+}
+
+#[test]
+fn who_is_told_in_place_of_a_fallback_that_refuses_at_once_gets_one_copy_too() {
+    let mut world = World::new();
+    let receivers = [
+        (name("ops"), Some(name("hook"))),
+        (name("hook"), Some(name("alone"))),
+        (name("alone"), None),
+    ];
+    world.outbox.configure(receivers, &mut world.orders, world.now.unix);
+    world.add(problem(1, 1));
+    world.break_ops();
+    assert_eq!(world.handed.pop().map(|n| n.receiver), Some(name("hook")));
+    let mut own = problem(3, 2);
+    own.notification.receiver = name("hook");
+    own.notification.key = "2/hook/problem/0".to_owned();
+    world.outbox.add(problem(2, 2), &mut world.orders, world.now.unix);
+    world.add(own);
+    world.end(refused());
+    let keys: Vec<_> = world.handed.iter().map(|n| n.key.as_str()).collect();
+    assert_eq!(keys, ["2/hook/problem/0/for/hook"], "also before that one has its row");
 }
 
 #[test]
