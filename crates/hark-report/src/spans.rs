@@ -75,6 +75,17 @@ impl Spans {
         Self(left)
     }
 
+    /// Returns the moments that are in at least one of both.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        Self::of(self.0.iter().chain(&other.0).copied())
+    }
+
+    /// Returns true if there is no moment.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Returns how long they are together.
     pub fn length(&self) -> Duration {
         self.0.iter().map(|span| span.length()).sum()
@@ -125,6 +136,10 @@ mod tests {
             prop_assert_eq!(read(&left).to_vec(), without.clone());
             let count = without.iter().filter(|m| **m).count();
             prop_assert_eq!(left.length().as_millis(), count as u128);
+            let either: Vec<bool> = a.iter().zip(b).map(|(a, b)| *a || b).collect();
+            let union = spans(&one).union(&spans(&two));
+            prop_assert_eq!(read(&union).to_vec(), either.clone());
+            prop_assert_eq!(union.is_empty(), !either.contains(&true));
             let cut = moments(&[(from, until)]);
             let within: Vec<bool> = a.iter().zip(cut).map(|(a, c)| *a && c).collect();
             let unix = |n: usize| Unix(i64::try_from(n).unwrap());
