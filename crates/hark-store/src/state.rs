@@ -23,6 +23,7 @@ mod dashboards;
 mod events;
 mod factors;
 mod outbox;
+mod public_incidents;
 mod reader;
 mod reserve;
 mod schema;
@@ -47,6 +48,7 @@ pub use commit::CommitError;
 pub use dashboards::{DASHBOARD_VERSION, DashboardRecord};
 pub use events::{EventRecord, EventUid, MAX_EVENTS};
 pub use factors::{FactorsRecord, PasskeyRecord, TotpRecord};
+pub use public_incidents::{PUBLIC_INCIDENT_VERSION, PublicIncidentRecord};
 pub use reader::{
     AuditCheck, DeliveryFilter, DeliveryView, IncidentFilter, JournalEntry, JournalFilter,
     StateReader,

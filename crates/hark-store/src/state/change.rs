@@ -13,6 +13,7 @@ use super::commit::{CommitError, int};
 use super::dashboards::{self, DashboardRecord};
 use super::events::{self, EventRecord, EventUid};
 use super::factors::{self, FactorsRecord};
+use super::public_incidents::{self, PublicIncidentRecord};
 use super::{attempts, outbox};
 
 /// Orders kept of each host: the audit has all of them.
@@ -133,6 +134,19 @@ pub enum Change {
     },
     /// A dashboard was made, changed, removed or restored.
     Dashboard(DashboardRecord),
+    /// Something was published on a status page, or more was said about it.
+    PublicIncident(PublicIncidentRecord),
+    /// What was published is taken back.
+    PublicIncidentRemoved(u64),
+    /// Of what was published on a page, so many that are over are kept: the newest.
+    PublicIncidentsKept {
+        /// The page.
+        page: String,
+        /// How many.
+        keep: u32,
+        /// What was over before this is over.
+        now: Unix,
+    },
     /// Somebody did something that must be traceable.
     Audit(AuditEntry),
     /// A message of the outbox went on: it is being sent, arrived, failed, was given up, folded into
@@ -210,6 +224,13 @@ pub(super) fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<()
         Change::Audit(entry) => audit(transaction, entry),
         Change::Delivery(row) => outbox::advance(transaction, row),
         Change::Dashboard(dashboard) => dashboards::put(transaction, dashboard),
+        Change::PublicIncident(incident) => public_incidents::put(transaction, incident),
+        Change::PublicIncidentRemoved(id) => {
+            run(transaction, "DELETE FROM public_incident WHERE id = ?1", [int(*id)?])
+        }
+        Change::PublicIncidentsKept { page, keep, now } => {
+            public_incidents::keep(transaction, page, *keep, *now)
+        }
         Change::Attempt(attempt) => attempts::insert(transaction, attempt),
     }
 }

@@ -13,7 +13,7 @@ use super::OpenError;
 use crate::fault::Fault;
 
 /// Every migration, oldest first.
-pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12];
+pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13];
 
 /// The tables of the first version.
 ///
@@ -192,6 +192,15 @@ CREATE TABLE dashboard (
   id INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, version INTEGER NOT NULL,
   updated INTEGER NOT NULL, removed INTEGER, v INTEGER NOT NULL, body TEXT NOT NULL
 ) STRICT;
+";
+
+/// What was published on status pages. Numbers are in addresses and feeds: none is used twice.
+const V13: &str = "
+CREATE TABLE public_incident (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, page TEXT NOT NULL, version INTEGER NOT NULL,
+  updated INTEGER NOT NULL, closed INTEGER, v INTEGER NOT NULL, body TEXT NOT NULL
+) STRICT;
+CREATE INDEX public_incident_page ON public_incident (page, id);
 ";
 
 /// Brings the tables to the newest version and returns where the copy of the old file is, if one
