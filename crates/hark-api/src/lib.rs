@@ -43,6 +43,7 @@ pub mod server;
 pub mod sessions;
 pub mod setup;
 pub mod silences;
+pub mod status_pages;
 pub mod summaries;
 pub mod time;
 pub mod tokens;

@@ -62,6 +62,6 @@ pub use engine::{Counts, Engine};
 pub use explain::{Explanation, Line, Preview, Verdict};
 pub use host::HostState;
 pub use input::{Action, Heard, HostJoined, HostSeen, Input, Outcome};
-pub use matching::covers_host;
+pub use matching::{covers_check, covers_host};
 pub use overlay::{IN_MAINTENANCE, MAINTENANCE_OVER};
 pub use plan::Plan;

@@ -28,6 +28,11 @@ pub fn covers_host(matcher: &Matcher, host: &str, tags: &[Tag]) -> bool {
     covers(matcher, Subject { host, check: None, tags, severity: None })
 }
 
+/// Returns true if a filter covers a check of a host with these tags, whatever is the matter with it.
+pub fn covers_check(matcher: &Matcher, host: &str, tags: &[Tag], check: &str) -> bool {
+    covers(matcher, Subject { host, check: Some(check), tags, severity: None })
+}
+
 /// Returns true if a route is for the subject, events left aside.
 pub(crate) fn routes(matches: &RouteMatch, subject: Subject<'_>) -> bool {
     parts_match(&matches.hosts, &matches.checks, &matches.tags, matches.severity, subject)

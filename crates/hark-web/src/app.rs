@@ -22,6 +22,7 @@ use crate::jobs::Jobs;
 use crate::live::Live;
 use crate::login::LoginSettings;
 use crate::pace::Pace;
+use crate::ready::Ready;
 use crate::repeat::Repeats;
 use crate::serve::WebConfig;
 
@@ -62,6 +63,8 @@ pub(crate) struct App {
     pub(crate) repeats: Repeats,
     /// Held by the one write that may go by the version of its object at this moment.
     pub(crate) conditional: tokio::sync::Mutex<()>,
+    /// What strangers get.
+    pub(crate) ready: Ready,
     /// Long work.
     pub(crate) jobs: Jobs,
     /// What goes on when its client is gone.
@@ -109,6 +112,7 @@ impl App {
             pace: Pace::default(),
             repeats: Repeats::default(),
             conditional: tokio::sync::Mutex::default(),
+            ready: Ready::default(),
             jobs: Jobs::default(),
             deeds: Deeds::default(),
             token_limiter: Mutex::default(),

@@ -12,6 +12,7 @@
 mod configuration;
 mod dashboards;
 mod factors;
+mod status_pages;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -52,6 +53,10 @@ use hark_model::{Secret, SilenceId, Tag, Unix, UserName};
 pub use configuration::{ConfigChange, Configuring};
 pub use dashboards::{DashboardRecord, Dashboards};
 pub use factors::{FactorStore, Factors, PasskeyRecord, Totp};
+pub use status_pages::{
+    PublicIncidentRecord, StatusAccess, StatusDocument, StatusPages, StatusPart, StatusSite,
+    StatusSites, StatusSummary,
+};
 
 use crate::agent::{AgentClaim, AgentProof, Batch};
 
@@ -367,7 +372,7 @@ impl fmt::Debug for JoinOrder {
 /// What the routes need from the server. Every method fails as [`Refused`] says.
 #[expect(clippy::missing_errors_doc, reason = "said once, at the type that all of them return")]
 pub trait Backend:
-    Configuring + Dashboards + FactorStore + Send + Sync + fmt::Debug + 'static
+    Configuring + Dashboards + FactorStore + StatusPages + Send + Sync + fmt::Debug + 'static
 {
     // What is.
 

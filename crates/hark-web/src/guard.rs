@@ -20,6 +20,9 @@ use crate::who::{self, CSRF, Claim, Visit, Who};
 const BEFORE_SETUP: [&str; 4] =
     ["/api/0/setup", "/api/0/openapi.json", "/api/0/docs", "/api/0/docs.css"];
 
+/// Where status pages are.
+const STATUS: &str = "/status/";
+
 /// Lets `request` pass or answers it.
 pub(crate) async fn guard(State(app): State<Shared>, mut request: Request, next: Next) -> Response {
     match check(&app, &mut request).await {
@@ -42,8 +45,18 @@ async fn check(app: &Shared, request: &mut Request) -> Reply<Option<Response>> {
     let login = app.login();
     let peer = login.proxies.behind(connection, request.headers());
     let (live, before_setup) = (path == "/ws", BEFORE_SETUP.contains(&path));
+    let is_status = path.starts_with(STATUS);
     let with_user = live || path == metrics::PATH || path.starts_with("/api/");
     request.extensions_mut().insert(peer);
+    if is_status {
+        // Most who come here are strangers, and prove nothing: nothing is looked up for them.
+        let claim = claim(&app.config, connection, peer, request);
+        let may_all = is_open(&app.config, connection, request);
+        if let Some(user) = reader(app, claim, may_all).await? {
+            request.extensions_mut().insert(user);
+        }
+        return Ok(None);
+    }
     if !with_user {
         return Ok(None);
     }
@@ -70,6 +83,13 @@ async fn check(app: &Shared, request: &mut Request) -> Reply<Option<Response>> {
         request.extensions_mut().insert(found);
     }
     Ok(None)
+}
+
+/// Returns who looks at a status page, if he is a user; it does not count as use of his session.
+async fn reader(app: &Shared, claim: Claim, may_all: bool) -> Reply<Option<Who>> {
+    let found = if claim == Claim::None { None } else { who::find(app, claim, None).await? };
+    let found = found.filter(|who| !who.lacks_factor);
+    Ok(found.or_else(|| may_all.then(who::anybody).flatten()))
 }
 
 /// Leads a browser that came without TLS to where it is spoken.

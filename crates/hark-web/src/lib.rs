@@ -5,8 +5,9 @@
 //! looks up. What changed while the server runs comes in through [`Live`].
 //!
 //! The way of a request: `serve` (bounds, TLS or not) -> `envelope` (number, time limit, headers,
-//! failures as documents) -> `guard` (https, set-up, user, origin) -> `pace` (how fast) -> `deed` (what is
-//! begun is done to its end) -> `repeat` (writes that are sent again) -> `condition` (versions) -> `lists` (pages, CSV) -> one handler in `routes/` -> `policy::may` -> [`Backend`].
+//! failures as documents) -> `site` (names of hosts that are a status page's own) -> `guard` (https, set-up,
+//! user, origin) -> `pace` (how fast) -> `deed` (what is begun is done to its end) -> `repeat` (writes that are
+//! sent again) -> `condition` (versions) -> `lists` (pages, CSV) -> one handler in `routes/` -> `policy::may` -> [`Backend`].
 //!
 //! Deliberately absent: this crate opens no file and no outgoing connection, knows no engine and no
 //! store, makes no certificate, and reads no clock but `hark_model::Clock`.
@@ -32,9 +33,11 @@ mod page;
 mod peer;
 mod policy;
 mod proxy;
+mod ready;
 mod repeat;
 mod routes;
 mod serve;
+mod site;
 mod stall;
 mod who;
 
@@ -45,8 +48,10 @@ pub use auth::token::NoRandom;
 pub use backend::{
     Account, AckOrder, ActionOrder, Answer, ApiTokenRecord, Backend, ConfigChange, Configuring,
     DashboardRecord, Dashboards, DnsAction, EnrolmentRecord, FactorStore, Factors, JobPing,
-    JoinOrder, Offer, PasskeyRecord, Refused, ReportPeriod, RouteQuestion, SeriesOrder,
-    ServiceAnswer, ServiceCall, SessionRecord, Sight, SilenceOrder, TokenHash, TokenOrder, Totp,
+    JoinOrder, Offer, PasskeyRecord, PublicIncidentRecord, Refused, ReportPeriod, RouteQuestion,
+    SeriesOrder, ServiceAnswer, ServiceCall, SessionRecord, Sight, SilenceOrder, StatusAccess,
+    StatusDocument, StatusPages, StatusPart, StatusSite, StatusSites, StatusSummary, TokenHash,
+    TokenOrder, Totp,
 };
 pub use blind::serve_blind;
 pub use config::{DEFAULT_PORT, KEYS, TLS_KEYS, TlsSettings, WebSettings};

@@ -42,6 +42,9 @@ pub(crate) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 /// Paths whose callers have bounds of their own.
 const AGENTS: [&str; 3] = ["/api/0/agent/", "/api/0/agents/enrol", "/api/0/updates/"];
 
+/// Where strangers are expected. What they get is kept ready, but sending it costs as well.
+const STATUS: &str = "/status/";
+
 /// Whose requests are counted together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Client {
@@ -158,7 +161,8 @@ fn tell(response: &mut Response, counted: Counted) {
 /// speaks for many.
 fn client(request: &Request) -> Option<Client> {
     let path = request.uri().path();
-    if !path.starts_with("/api/") || AGENTS.iter().any(|start| path.starts_with(start)) {
+    let is_counted = path.starts_with("/api/") || path.starts_with(STATUS);
+    if !is_counted || AGENTS.iter().any(|start| path.starts_with(start)) {
         return None;
     }
     if let Some(who) = request.extensions().get::<Who>() {

@@ -85,6 +85,12 @@ fn find(assets: &'static [Asset], name: &str) -> Option<&'static Asset> {
     assets.iter().find(|asset| asset.name == name)
 }
 
+/// Returns the letters of the page, if this build has one.
+pub(crate) fn font() -> Option<&'static [u8]> {
+    let font = ASSETS.iter().find(|asset| media_type(asset.name) == "font/woff2");
+    font.map(|asset| asset.raw)
+}
+
 fn html(text: &'static str) -> Response {
     let headers =
         [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];

@@ -4,11 +4,13 @@
 //! default: what is not allowed here is not allowed. What a user may not see answers exactly as what
 //! does not exist; what he sees but may not do answers with the role that is needed.
 
+use std::collections::BTreeSet;
+
 use hark_api::auth::Role;
 use hark_api::dashboards::Shared;
 use hark_model::{HostName, UserName};
 
-use crate::backend::{Account, Sight};
+use crate::backend::{Account, Sight, StatusAccess};
 
 /// What somebody wants to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +35,11 @@ pub(crate) enum Object<'a> {
         /// Who else may see it.
         shared: &'a Shared,
     },
+    /// A status page: every user knows that it is there, its editors publish on it.
+    StatusPage {
+        /// Who may publish beside administrators.
+        editors: &'a BTreeSet<UserName>,
+    },
     /// The server as a whole: users, receivers, tokens for agents, filters over all hosts.
     Server,
 }
@@ -56,6 +63,10 @@ pub(crate) fn may(account: &Account, action: Action, object: Object<'_>) -> Verd
     let host = match object {
         Object::Host(host) => host,
         Object::Dashboard { owner, shared } => return of_dashboard(account, action, owner, shared),
+        Object::StatusPage { editors } => {
+            let is_editor = action == Action::See || editors.contains(&account.name);
+            return if is_editor { Verdict::Allowed } else { Verdict::Needs("editor of the page") };
+        }
         Object::Server => return Verdict::Needs("administrator"),
     };
     let Some(role) = account.roles.get(host).copied() else { return Verdict::Invisible };
@@ -74,6 +85,14 @@ fn of_dashboard(account: &Account, action: Action, owner: &UserName, shared: &Sh
         (true, _, _) | (_, true, Action::See) => Verdict::Allowed,
         (_, true, _) => Verdict::Needs("owner of the dashboard"),
         (_, false, _) => Verdict::Invisible,
+    }
+}
+
+/// Decides whether somebody may see a status page: a user, or one who has brought one of its keys.
+pub(crate) fn may_read(access: &StatusAccess, is_user: bool, has_key: bool) -> bool {
+    match access {
+        StatusAccess::Everyone => true,
+        StatusAccess::Closed { users, .. } => has_key || (*users && is_user),
     }
 }
 
@@ -133,6 +152,39 @@ mod tests {
             let owner = account(false, Some(Role::Owner));
             assert_eq!(may(&owner, action, Object::Server), Verdict::Needs("administrator"));
             assert_eq!(may(&account(true, None), action, Object::Server), Verdict::Allowed);
+        }
+    }
+
+    #[test]
+    fn a_status_page_is_published_on_by_its_editors() {
+        use Verdict::{Allowed, Needs};
+        let [mira, ben] = ["mira", "ben"].map(|name| UserName::new(name).unwrap());
+        for (admin, editor, operate) in [
+            (false, &ben, Needs("editor of the page")),
+            (false, &mira, Allowed),
+            (true, &ben, Allowed),
+        ] {
+            let editors = BTreeSet::from([editor.clone()]);
+            let may = |action| {
+                let object = Object::StatusPage { editors: &editors };
+                may(&account(admin, None), action, object)
+            };
+            assert_eq!((may(Action::See), may(Action::Operate)), (Allowed, operate));
+        }
+    }
+
+    #[test]
+    fn a_page_that_is_not_for_everybody_is_for_users_or_for_who_has_a_key() {
+        let closed = |users| StatusAccess::Closed { users, password: None, token: None };
+        for (access, is_user, has_key, expected) in [
+            (StatusAccess::Everyone, false, false, true),
+            (closed(true), false, false, false),
+            (closed(true), true, false, true),
+            (closed(true), false, true, true),
+            (closed(false), true, false, false),
+            (closed(false), false, true, true),
+        ] {
+            assert_eq!(may_read(&access, is_user, has_key), expected, "{access:?}");
         }
     }
 

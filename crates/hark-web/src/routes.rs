@@ -36,6 +36,8 @@ mod server;
 mod sessions;
 mod setup;
 mod silences;
+mod status;
+mod status_pages;
 mod stream;
 mod tokens;
 mod updates;
@@ -59,6 +61,7 @@ use crate::lists::lists;
 use crate::pace::pace;
 use crate::page::page;
 use crate::repeat::repeat;
+use crate::site::site;
 
 /// Puts every path together.
 pub(crate) fn router(app: &Shared) -> Router {
@@ -70,6 +73,7 @@ pub(crate) fn router(app: &Shared) -> Router {
         .route(metrics::PATH, get(metrics::metrics))
         .route("/push/{token}", get(pushes::done).post(pushes::done))
         .route("/push/{token}/{word}", get(pushes::said).post(pushes::said))
+        .merge(status::router())
         .route("/a.css", get(handling::style))
         .route("/a/{token}", get(handling::show).post(handling::take))
         .fallback(page)
@@ -85,6 +89,7 @@ pub(crate) fn router(app: &Shared) -> Router {
         .layer(from_fn_with_state(app.deeds.clone(), deed))
         .layer(from_fn_with_state(Shared::clone(app), pace))
         .layer(from_fn_with_state(Shared::clone(app), guard))
+        .layer(from_fn_with_state(Shared::clone(app), site))
         .layer(from_fn(envelope))
 }
 
@@ -141,6 +146,7 @@ fn api() -> OpenApiRouter<Shared> {
         .merge(charts())
         .merge(dashboards())
         .merge(long_work())
+        .merge(published())
         .routes(routes!(pushes::list))
         .routes(routes!(dns::list))
         .routes(routes!(dns::update))
@@ -200,6 +206,14 @@ fn dashboards() -> OpenApiRouter<Shared> {
         .routes(routes!(dashboards::one, dashboards::change, dashboards::remove))
         .routes(routes!(dashboards::restore))
         .merge(import)
+}
+
+/// Status pages, as those see them who publish there.
+fn published() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(status_pages::list))
+        .routes(routes!(status_pages::incidents, status_pages::publish))
+        .routes(routes!(status_pages::one, status_pages::update, status_pages::withdraw))
 }
 
 /// What goes on after its answer.

@@ -39,6 +39,7 @@ mod server;
 pub(crate) mod service;
 mod silence;
 mod status;
+mod status_page;
 mod top;
 mod up;
 mod update;
@@ -97,6 +98,7 @@ enum Command {
     Config(config::Args),
     Import(import::Args),
     Dashboards(dashboards::Args),
+    StatusPage(status_page::Args),
     Dns(dns::Args),
     Passwd(passwd::Args),
     Users(users::Args),
@@ -147,6 +149,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Config(args) => config::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Dashboards(args) => dashboards::run(&args),
+        Command::StatusPage(args) => status_page::run(&args),
         Command::Dns(args) => dns::run(&args),
         Command::Passwd(args) => passwd::run(&args),
         Command::Users(args) => users::run(&args),

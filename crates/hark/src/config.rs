@@ -11,6 +11,7 @@ mod known_as;
 pub(crate) mod page;
 mod settings;
 mod show;
+mod templates;
 mod updates;
 mod watch;
 
@@ -34,6 +35,7 @@ pub(crate) use given::{AgentConfigs, Given};
 pub(crate) use known_as::{KnownAs, MAIL};
 pub(crate) use settings::{HistorySettings, LogSettings, Settings, UserEntry};
 pub(crate) use show::show;
+pub(crate) use templates::StatusPlan;
 pub(crate) use updates::Offer;
 pub(crate) use watch::{EventSettings, WatchSettings};
 
@@ -60,6 +62,8 @@ pub(crate) struct Loaded {
     pub(crate) agent_configs: Arc<AgentConfigs>,
     /// What is reported to people regularly.
     pub(crate) reports: Arc<Vec<hark_report::Plan>>,
+    /// What strangers are told.
+    pub(crate) status: Arc<StatusPlan>,
     /// Names in DNS that follow hosts.
     pub(crate) dns: hark_dns::Settings,
     /// To whom releases are offered, if to anybody.
@@ -160,6 +164,7 @@ pub(crate) fn keys() -> Vec<Key> {
         hark_web::KEYS,
         SECTIONS,
         given::KEYS,
+        templates::KEYS,
         updates::KEYS,
         hark_dns::KEYS,
         watch::KEYS,
@@ -251,6 +256,8 @@ fn read(opened: Opened) -> Result<Loaded, LoadError> {
     let watch = WatchSettings::read(&root, &receivers);
     let readers = readers(&root, plan.as_ref(), &settings, &receivers);
     let reports = hark_report::Plan::read_all(&root, plan::read_host_match, &readers);
+    let editors = hark_status::EditorsOf { teams: readers.teams.clone() };
+    let status = StatusPlan::read(&root, &editors, &settings.public_url);
     let dns = hark_dns::Settings::read(&root);
     let agent = root.child("agent").map(|s| AgentConfig::read(&s, PathBuf::new()));
     root.finish(&keys());
@@ -266,6 +273,7 @@ fn read(opened: Opened) -> Result<Loaded, LoadError> {
                 plan,
                 offer,
                 reports: Arc::new(reports),
+                status: Arc::new(status),
                 dns,
                 receivers: Arc::new(receivers),
                 checks,

@@ -54,7 +54,10 @@ mod dashboards;
 mod factors;
 mod hosts;
 mod incidents;
+mod status_pages;
 mod telling;
+
+pub(crate) use status_pages::PAGE_TOKEN;
 
 use incidents::{incident_row, problem};
 use telling::{a_try, delivery};
@@ -81,6 +84,9 @@ pub(crate) struct Stored {
     pub(crate) silences: BTreeMap<u64, Silence>,
     pub(crate) acks: BTreeMap<u64, Ack>,
     pub(crate) dashboards: BTreeMap<u64, (hark_web::DashboardRecord, bool)>,
+    pub(crate) published: Vec<hark_web::PublicIncidentRecord>,
+    /// How often something of a status page was made.
+    pub(crate) made_pages: u32,
     pub(crate) causes: BTreeMap<u64, u64>,
     pub(crate) comments: Vec<(u64, String)>,
     pub(crate) audit: Vec<AuditLine>,

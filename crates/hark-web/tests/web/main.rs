@@ -48,4 +48,6 @@ mod server;
 #[cfg(test)]
 mod silences;
 #[cfg(test)]
+mod status_pages;
+#[cfg(test)]
 mod transport;

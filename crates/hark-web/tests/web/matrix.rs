@@ -50,6 +50,8 @@ async fn objects(running: &Running, route: &Route) -> Option<Others> {
         | "/api/0/updates/{name}"
         | "/api/0/oncall/{name}" => return None,
         template if template.starts_with("/api/0/config/") => return None,
+        // Whoever may log in knows which pages there are; who publishes is tested by `status_pages`.
+        template if template.starts_with("/api/0/status-pages/{page}") => return None,
         // Of people, not of hosts: what is shared with whom is tested by `dashboards`.
         template if template.starts_with("/api/0/dashboards/{id}") => return None,
         template => {

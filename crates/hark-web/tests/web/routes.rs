@@ -24,6 +24,8 @@ pub(crate) enum Needs {
     Role(Role),
     /// A dashboard that is shown to `owner` alone; to change it, being who made it.
     Dashboard(bool),
+    /// To publish on a status page: `owner` is its editor.
+    Editor,
     /// An administrator.
     Admin,
 }
@@ -365,6 +367,34 @@ pub(crate) fn table() -> Vec<Route> {
             }]})),
             Admin,
         ),
+        get("/api/0/status-pages", "/api/0/status-pages", User),
+        get(
+            "/api/0/status-pages/{page}/incidents",
+            "/api/0/status-pages/open/incidents?open=true&limit=5",
+            User,
+        ),
+        post(
+            "/api/0/status-pages/{page}/incidents",
+            "/api/0/status-pages/open/incidents",
+            Some(json!({"title": "Trouble", "text": "We look.", "components": ["api"]})),
+            Needs::Editor,
+        ),
+        get(
+            "/api/0/status-pages/{page}/incidents/{id}",
+            "/api/0/status-pages/open/incidents/1",
+            User,
+        ),
+        post(
+            "/api/0/status-pages/{page}/incidents/{id}",
+            "/api/0/status-pages/open/incidents/1",
+            Some(json!({"text": "A cable.", "stage": "identified"})),
+            Needs::Editor,
+        ),
+        delete(
+            "/api/0/status-pages/{page}/incidents/{id}",
+            "/api/0/status-pages/open/incidents/1",
+            Needs::Editor,
+        ),
         get("/api/0/dashboards", "/api/0/dashboards?q=data&limit=5", User),
         post("/api/0/dashboards", "/api/0/dashboards", Some(json!({"title": "Mine"})), User),
         // Root's: shown to the owner of db1, and to nobody else.
@@ -469,6 +499,9 @@ async fn prepare(running: Running) -> Running {
         running.fake.make_dashboard(&name, &content).unwrap();
     }
     running.fake.remove_dashboard(2).unwrap();
+    let order = json!({"title": "Old trouble", "text": "We look."});
+    let published = root.post("/api/0/status-pages/open/incidents", order).await;
+    assert_eq!(published.status, 200, "{}", published.text());
     running
 }
 
@@ -640,7 +673,8 @@ fn expected(route: &Route, user: &str, by_token: bool) -> u16 {
         Needs::Nothing | Needs::User => route.status,
         _ if user == "root" => route.status,
         Needs::Dashboard(_) if user != "owner" => 404,
-        Needs::Admin | Needs::Dashboard(true) => 403,
+        Needs::Editor if user == "owner" => route.status,
+        Needs::Admin | Needs::Editor | Needs::Dashboard(true) => 403,
         Needs::Dashboard(false) => route.status,
         Needs::Role(least) => match has {
             None => 404,

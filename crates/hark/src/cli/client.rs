@@ -360,6 +360,7 @@ fn name_absent(error: anyhow::Error, path: &str) -> anyhow::Error {
         ("reports", "report"),
         ("rotas", "rota"),
         ("silences", "silence"),
+        ("status-pages", "status page"),
         ("users", "user"),
     ];
     let Some(refusal) = error.downcast_ref::<Refusal>().filter(|refusal| refusal.is_absent) else {

@@ -60,6 +60,8 @@ pub(crate) fn show(loaded: &Loaded) -> Value {
         ("deadman", loaded.watch.deadman.as_ref().map_or(Value::Null, |d| d.show())),
         ("watchdog", loaded.watch.watchdog.as_ref().map_or(Value::Null, |w| w.show())),
         ("agent_configs", loaded.agent_configs.show()),
+        ("status_pages", status_pages(loaded)),
+        ("templates_dir", json!(loaded.status.folder)),
         ("files", json!(loaded.files)),
     ];
     shown.extend(parts.map(|(key, value)| (key.to_owned(), value)));
@@ -70,6 +72,34 @@ pub(crate) fn show(loaded: &Loaded) -> Value {
         loaded.reports.iter().map(|plan| (plan.name.clone(), report(plan))).collect();
     shown.insert("reports".to_owned(), Value::Object(reports));
     Value::Object(shown)
+}
+
+fn status_pages(loaded: &Loaded) -> Value {
+    let page = |page: &hark_status::Page| {
+        let (visible_to, has_password, has_token) = match &page.access {
+            hark_status::Access::Everyone => ("everyone", false, false),
+            hark_status::Access::Closed { users, keys } => {
+                let visible_to = if *users { "users" } else { "password" };
+                (visible_to, keys.password.is_some(), keys.token.is_some())
+            }
+        };
+        let components = page.components.iter().map(|component| {
+            let m = &component.matcher;
+            let shown = json!({"name": component.name, "description": component.description,
+                "group": component.group, "hosts": m.hosts, "checks": m.checks,
+                "tags": m.tags.iter().map(ToString::to_string).collect::<Vec<_>>()});
+            (component.id.clone(), shown)
+        });
+        let shown = json!({"title": page.title, "description": page.description,
+            "visible_to": visible_to, "password": has_password.then_some("set"),
+            "token": has_token.then_some("set"), "domains": page.domains, "days": page.days,
+            "timezone": page.zone.iana_name(), "language": page.language.code(), "home": page.home,
+            "logo": page.logo, "style": page.style, "indexed": page.is_indexed,
+            "editors": page.editors.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "components": components.collect::<Map<_, _>>()});
+        (page.slug.clone(), shown)
+    };
+    Value::Object(loaded.status.pages.iter().map(page).collect())
 }
 
 fn mailbox(loaded: &Loaded) -> Value {

@@ -16,7 +16,7 @@ use hark_model::{Secret, Status};
 use hark_web::WebSettings;
 use tokio::sync::{mpsc, oneshot};
 
-use super::backend::{Access, Declared};
+use super::backend::{Access, Declared, StatusDesk};
 use super::blind::Blind;
 use super::certificate::Certificate;
 use super::discovery::Discovery;
@@ -91,6 +91,7 @@ struct Served {
     certificate: Option<Certificate>,
     web: WebSettings,
     reader: hark_store::state::StateReader,
+    status: StatusDesk,
     repairs: mpsc::Receiver<Repair>,
     own: Option<OwnAgent>,
     lock: File,
@@ -137,6 +138,7 @@ impl Server {
             agent_configs,
             offer,
             reports,
+            status: status_plan,
             watch,
             dns,
             revision,
@@ -173,6 +175,7 @@ impl Server {
             .transpose()?;
         let jobs = pushes::Memory::open(&mut state)?;
         let reports_reader = state.reader().map_err(|e| anyhow!(chain(&e)))?;
+        let status = StatusDesk::new(state.reader().map_err(|e| anyhow!(chain(&e)))?);
         let (engine, effects) = Engine::new(Arc::clone(&plan), snapshot, now);
 
         let releases = Releases::new(&data_dir, offer);
@@ -180,6 +183,7 @@ impl Server {
         links.learn(&engine);
         links.users.store(Arc::new(Declared::of(&settings)));
         links.login.store(Arc::new(web.login.clone()));
+        links.status.store(status_plan);
         let paths = options.paths.map(|paths| paths.within(&data_dir));
         let reloader = Reloader::new(Arc::clone(&links), paths, http.is_some(), revision);
         let reloader = Arc::new(reloader);
@@ -204,21 +208,43 @@ impl Server {
         parts.relays();
         parts.watch(watch.deadman, udp, http.is_some());
         parts.reports(inboxes.reports, reports, reports_reader);
-        let served =
-            Served { listeners, http, udp, certificate, web, reader, repairs, own, lock, reloader };
+        let served = Served {
+            listeners,
+            http,
+            udp,
+            certificate,
+            web,
+            reader,
+            status,
+            repairs,
+            own,
+            lock,
+            reloader,
+        };
         Ok(Started::Whole(Box::new(Self::serve(parts, served)?)))
     }
 
     /// Starts what people and the agent of this machine see of the parts.
     fn serve(parts: Parts, served: Served) -> anyhow::Result<Self> {
-        let Served { listeners, http, udp, certificate, web, reader, repairs, own, lock, reloader } =
-            served;
+        let Served {
+            listeners,
+            http,
+            udp,
+            certificate,
+            web,
+            reader,
+            status,
+            repairs,
+            own,
+            lock,
+            reloader,
+        } = served;
         let local = http.map(|http| folder::local_token(&parts.data_dir, http)).transpose()?;
         let users = Arc::clone(&parts.links.users);
         let access = Access::new(users, local.as_ref(), udp.port());
         let recorder = Arc::new(Recorder::default());
         let editor = parts.editor(Arc::clone(&reloader));
-        let backend = parts.backend(reader, access, &recorder, repairs, editor);
+        let backend = parts.backend((reader, status), access, &recorder, repairs, editor);
         let page = |http| Page { settings: web, listeners, http, certificate, backend, recorder };
         let setup_code = http.map(|http| parts.page(page(http))).transpose()?.flatten();
         let agent_stop = own.map(|own| parts.own_agent(own)).transpose()?;

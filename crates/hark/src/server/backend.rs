@@ -29,6 +29,8 @@ mod pushes;
 mod reports;
 mod routes;
 mod series;
+mod status_desk;
+mod status_pages;
 mod summaries;
 mod updates;
 mod words;
@@ -82,6 +84,7 @@ pub(crate) use access::{Access, Declared};
 pub(crate) use by_mail::ByMail;
 pub(crate) use configuration::Editor;
 pub(crate) use events::shown as event_of_host;
+pub(crate) use status_desk::StatusDesk;
 pub(crate) use words::activity;
 
 use super::links::Links;
@@ -95,13 +98,14 @@ type Sparks = HashMap<IncidentId, (Mono, Vec<Option<f64>>)>;
 pub(crate) struct ServerBackend {
     links: Arc<Links>,
     reader: Mutex<StateReader>,
+    status: StatusDesk,
     access: Access,
     receivers: Arc<arc_swap::ArcSwap<Receivers>>,
     recorder: Arc<Recorder>,
     tokens: Option<Tokens>,
     editor: Editor,
     sparks: Mutex<Sparks>,
-    /// Held while an order gets its number, and while a dashboard is changed.
+    /// Held while an order gets its number, and while a dashboard or something published is changed.
     ordering: Mutex<()>,
     started: Unix,
 }
@@ -116,7 +120,7 @@ impl ServerBackend {
     /// Puts it together.
     pub(crate) fn new(
         links: Arc<Links>,
-        reader: StateReader,
+        (reader, status): (StateReader, StatusDesk),
         access: Access,
         receivers: Arc<arc_swap::ArcSwap<Receivers>>,
         recorder: Arc<Recorder>,
@@ -126,6 +130,7 @@ impl ServerBackend {
         Self {
             links,
             reader: Mutex::new(reader),
+            status,
             access,
             receivers,
             recorder,

@@ -37,7 +37,7 @@ use super::reports::{REPORT_QUEUE, ToReports};
 use super::store_loop::{STORE_QUEUE, StateWork, ToStore};
 use super::tally::Tally;
 use super::vitals::Vitals;
-use crate::config::{AgentConfigs, EventSettings, KnownAs};
+use crate::config::{AgentConfigs, EventSettings, KnownAs, StatusPlan};
 use crate::sys::Bell;
 
 /// What may wait for the probes: the results of sites of a few seconds, and words of people.
@@ -113,6 +113,8 @@ pub(crate) struct Links {
     pub(crate) mailbox_changed: Notify,
     /// Who people are elsewhere, at present.
     pub(crate) known_as: ArcSwap<KnownAs>,
+    /// What strangers are told, at present.
+    pub(crate) status: ArcSwap<StatusPlan>,
     /// Who may log in by what the configuration says, at present.
     pub(crate) users: Arc<ArcSwap<Declared>>,
     /// And how.
@@ -195,6 +197,7 @@ impl Links {
             mailbox: arc_swap::ArcSwapOption::empty(),
             mailbox_changed: Notify::new(),
             known_as: ArcSwap::default(),
+            status: ArcSwap::default(),
             users: Arc::default(),
             login: Arc::default(),
         };

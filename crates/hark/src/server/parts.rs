@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 use super::addresses;
 use super::asking;
 use super::assemble::Reach;
-use super::backend::{Access, Editor, ServerBackend};
+use super::backend::{Access, Editor, ServerBackend, StatusDesk};
 use super::blind;
 use super::certificate::Certificate;
 use super::deadman;
@@ -400,7 +400,7 @@ impl Parts {
     /// services whether a message was taken, and reading answers to mails; returns what stands behind all of them.
     pub(super) fn backend(
         &self,
-        reader: StateReader,
+        (reader, status): (StateReader, StatusDesk),
         access: Access,
         recorder: &Arc<Recorder>,
         repairs: mpsc::Receiver<Repair>,
@@ -408,7 +408,7 @@ impl Parts {
     ) -> Arc<ServerBackend> {
         let backend = Arc::new(ServerBackend::new(
             Arc::clone(&self.links),
-            reader,
+            (reader, status),
             access,
             Arc::clone(&self.links.receivers),
             Arc::clone(recorder),

@@ -36,7 +36,8 @@ impl Reloader {
         admits_others: bool,
         revision: u32,
     ) -> Self {
-        Self { links, paths, admits_others, last: Mutex::new(revision) }
+        let last = Mutex::new(with_templates(&links, revision));
+        Self { links, paths, admits_others, last }
     }
 
     /// Returns whether a file has changed since the configuration was read last.
@@ -48,7 +49,7 @@ impl Reloader {
             Err(TryLockError::WouldBlock) => return false,
         };
         let now = self.paths.as_ref().and_then(config::revision);
-        now.is_some_and(|now| now != last)
+        now.is_some_and(|now| with_templates(&self.links, now) != last)
     }
 
     /// Carries over what changed. A wrong configuration changes nothing and becomes a problem of the server
@@ -61,7 +62,7 @@ impl Reloader {
             Err(error) => {
                 report(&self.links, &error);
                 if let Some(revision) = config::revision(editing.paths) {
-                    *editing.last = revision;
+                    *editing.last = with_templates(&self.links, revision);
                 }
             }
         }
@@ -91,9 +92,16 @@ impl Editing<'_> {
         if !self.reloader.admits_others {
             loaded.settings.secret = None;
         }
-        *self.last = loaded.revision;
+        let revision = loaded.revision;
         carry_over(&self.reloader.links, loaded);
+        *self.last = with_templates(&self.reloader.links, revision);
     }
+}
+
+/// Returns a number that changes when a file of the configuration does, whose number is `revision`, or one of
+/// the folder of templates.
+fn with_templates(links: &Links, revision: u32) -> u32 {
+    revision.wrapping_add(links.status.load().stamp())
 }
 
 fn carry_over(links: &Links, mut loaded: Loaded) {
@@ -108,6 +116,7 @@ fn carry_over(links: &Links, mut loaded: Loaded) {
     links.login.store(Arc::new(loaded.web.login));
     links.users.store(Arc::new(Declared::of(&loaded.settings)));
     leavers::settle(links, &loaded.settings.users);
+    links.status.store(loaded.status);
     links.engine.send(ToEngine::Input(Input::Planned(loaded.plan))).unwrap_or_else(ended);
     let pushes = links.pushes.blocking_send(ToPush::Planned(plan));
     let reports = links.reports.blocking_send(ToReports::Planned(loaded.reports));

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use super::links::Links;
 use super::store_loop::chain;
 
-mod gather;
+pub(super) mod gather;
 mod planned;
 
 /// Questions that may wait: people ask them one by one.

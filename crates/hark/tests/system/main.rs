@@ -63,6 +63,8 @@ mod roles;
 #[cfg(test)]
 mod sites;
 #[cfg(test)]
+mod status_pages;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod top;

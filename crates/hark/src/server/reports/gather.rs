@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use hark_engine::Engine;
-use hark_model::record::{IncidentRecord, JournalKind, Matcher};
+use hark_model::record::{IncidentRecord, JournalKind, Matcher, SilenceRecord};
 use hark_model::{CheckName, HostId, HostName, IncidentId, SeriesName, Tag, Unix, UserName};
 use hark_report::{Facts, HostFacts, IncidentFacts, Plan, Point, Slow, Span, Supply, crossing};
 use hark_store::history::{Answer as Samples, Line, QueryPlan};
@@ -63,27 +63,6 @@ pub(super) fn gather(
     let sent = reader.messages_sent(period.from, period.until).map_err(|e| failed(&e))?;
     let sent: BTreeMap<IncidentId, u64> = sent.into_iter().collect();
     let silences = reader.silences().map_err(|e| failed(&e))?;
-    let planned = |host: &Known| {
-        let covers = |matcher: &Matcher| {
-            // Work on single checks does not excuse the host.
-            let is_whole = matcher.checks.is_empty() && matcher.severity.is_none();
-            is_whole && hark_engine::covers_host(matcher, host.name.as_str(), &host.tags)
-        };
-        // One that waits for a problem covers nothing before that.
-        let windows =
-            silences.iter().filter(|s| s.maintenance && s.flexible.is_none() && covers(&s.matcher));
-        windows.map(|s| Span { from: s.from, until: s.until }).collect::<Vec<_>>()
-    };
-    let past = |host: &Known| {
-        let filter = JournalFilter {
-            host: Some(host.id),
-            kind: Some(JournalKind::Server),
-            before: Some(period.until),
-            ..JournalFilter::default()
-        };
-        let lines = reader.journal(&filter, None, WORK_LINES).map_err(|e| failed(&e))?;
-        anyhow::Ok(planned::planned(lines.iter().map(|entry| &entry.line)))
-    };
     let mut facts = Facts::default();
     for host in hosts {
         let of = incidents.remove(&host.id).unwrap_or_default();
@@ -91,13 +70,44 @@ pub(super) fn gather(
         facts.hosts.push(HostFacts {
             since: host.since,
             incidents: of.into_iter().map(|record| incident(record, &sent)).collect(),
-            planned: [planned(&host), past(&host)?].concat(),
+            planned: planned_work(reader, &silences, (host.id, &host.name, &host.tags), period)?,
             slow: measured.slow,
             supplies: measured.supplies,
             name: host.name,
         });
     }
     Ok(facts)
+}
+
+/// Returns the planned work on a whole host up to the end of `period`.
+///
+/// # Errors
+/// If the state cannot be read.
+pub(in crate::server) fn planned_work(
+    reader: &StateReader,
+    silences: &[SilenceRecord],
+    (id, name, tags): (HostId, &HostName, &[Tag]),
+    period: Span,
+) -> anyhow::Result<Vec<Span>> {
+    let covers = |matcher: &Matcher| {
+        // Work on single checks does not excuse the host.
+        let is_whole = matcher.checks.is_empty() && matcher.severity.is_none();
+        is_whole && hark_engine::covers_host(matcher, name.as_str(), tags)
+    };
+    // One that waits for a problem covers nothing before that.
+    let windows =
+        silences.iter().filter(|s| s.maintenance && s.flexible.is_none() && covers(&s.matcher));
+    let windows = windows.map(|s| Span { from: s.from, until: s.until });
+    let filter = JournalFilter {
+        host: Some(id),
+        kind: Some(JournalKind::Server),
+        before: Some(period.until),
+        ..JournalFilter::default()
+    };
+    let lines = reader.journal(&filter, None, WORK_LINES);
+    let lines = lines.map_err(|e| anyhow!("cannot read the state: {}", chain(&e)))?;
+    let past = planned::planned(lines.iter().map(|entry| &entry.line));
+    Ok(windows.chain(past).collect())
 }
 
 fn hosts_of(engine: &Engine, matcher: &Matcher, viewer: Option<&UserName>) -> Vec<Known> {
@@ -116,7 +126,12 @@ fn hosts_of(engine: &Engine, matcher: &Matcher, viewer: Option<&UserName>) -> Ve
     all
 }
 
-fn incidents(
+/// Returns the incidents that were open at some moment of `period`, by host: the newest, if there are more
+/// than anybody looks at.
+///
+/// # Errors
+/// If the state cannot be read.
+pub(in crate::server) fn incidents(
     reader: &StateReader,
     period: Span,
 ) -> anyhow::Result<BTreeMap<HostId, Vec<IncidentRecord>>> {
