@@ -34,6 +34,8 @@ pub struct View {
     pub state: State,
     /// The same as a sentence.
     pub headline: String,
+    /// Whether one component alone is not as it should be, and the headline names it.
+    pub rest_works: bool,
     /// When it was so.
     pub as_of: String,
     /// How many days of history it has.
@@ -132,6 +134,10 @@ impl View {
         let general = incidents.iter().filter(|i| i.components.is_empty() && i.holds(now));
         let state = components.iter().map(|(_, view)| view.state);
         let state = state.chain(general.map(Incident::weight)).max().unwrap_or(State::NoData);
+        let fine = components.iter().filter(|(_, view)| view.state == State::Operational).count();
+        let is_said_of_one = components.iter().any(|(_, view)| view.state == state);
+        let is_general = incidents.iter().any(|i| i.components.is_empty() && i.holds(now));
+        let rest_works = fine > 0 && fine + 1 == components.len() && is_said_of_one && !is_general;
         let headline = headline(page.language, state, components.iter().map(|(_, view)| view));
         let since = slots.first().map_or(now, uptime::Slot::begin);
         let mut view = Self {
@@ -142,6 +148,7 @@ impl View {
             timezone: page.zone.iana_name().unwrap_or("UTC").to_owned(),
             state,
             headline,
+            rest_works,
             as_of: minute(now),
             days: page.days,
             groups: grouped(components),
@@ -275,7 +282,8 @@ fn headline<'a>(
     if state == State::Operational {
         return language.say("all_good").to_owned();
     }
-    let mut bad = components.filter(|component| component.state != State::Operational);
+    let mut bad =
+        components.filter(|component| component.state == state || component.state.is_trouble());
     match (bad.next(), bad.next()) {
         (Some(one), None) if one.state == state => {
             format!("{} {}", one.name, language.say(&format!("is_{}", state.word())))

@@ -50,8 +50,8 @@ async fn check(app: &Shared, request: &mut Request) -> Reply<Option<Response>> {
     request.extensions_mut().insert(peer);
     if is_status {
         // Most who come here are strangers, and prove nothing: nothing is looked up for them.
-        let claim = claim(&app.config, connection, peer, request);
-        let may_all = is_open(&app.config, connection, request);
+        let claim = claim(&login, connection, peer, request);
+        let may_all = is_open(&app.config, &login, connection, request);
         if let Some(user) = reader(app, claim, may_all).await? {
             request.extensions_mut().insert(user);
         }

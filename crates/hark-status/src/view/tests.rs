@@ -67,6 +67,7 @@ fn the_headline_names_the_one_component_that_has_something() {
     let one =
         View::make(&page(), &facts([Condition::Good, Condition::Bad, Condition::Good]), &[], NOW);
     assert_eq!((one.state, one.headline.as_str()), (State::MajorOutage, "Web is not working"));
+    assert!(one.rest_works);
     let two = View::make(
         &page(),
         &facts([Condition::Warning, Condition::Bad, Condition::Good]),
@@ -74,6 +75,10 @@ fn the_headline_names_the_one_component_that_has_something() {
         NOW,
     );
     assert_eq!(two.headline, "There is a major outage");
+    let unheard = [Condition::Unheard, Condition::Bad, Condition::Good];
+    let beside = View::make(&page(), &facts(unheard), &[], NOW);
+    assert_eq!(beside.headline, "Web is not working", "what is not known is no trouble");
+    assert!(!two.rest_works && !beside.rest_works, "nor is it said to work");
 }
 
 #[test]
@@ -155,6 +160,7 @@ fn the_document_for_programs_keeps_its_shape() {
             "language",
             "page",
             "planned",
+            "rest_works",
             "state",
             "timezone",
             "title"

@@ -75,7 +75,7 @@ fn the_page_says_everything_without_a_script_and_nothing_in_it_is_markup_of_othe
         "<h1>A &lt;b&gt;PI is not working</h1>",
         "&lt;i&gt;all&lt;&#x2f;i&gt;",
         "&lt;script&gt;1",
-        "<time datetime=\"2026-11-21T12:21:00Z\">21 Nov, 13:21</time> <b>Identified.</b>",
+        "<time datetime=\"2026-11-21T12:21:00Z\">21 Nov, 13:21</time> <p><b>Identified.</b>",
         "CET",
         "<h2>G&amp;R</h2>",
         "<span class=\"word major_outage\">Major outage</span>",
