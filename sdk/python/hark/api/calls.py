@@ -917,6 +917,59 @@ class Calls(Transport):
             headers["Idempotency-Key"] = key
         self.request("DELETE", "/api/0/silences/{}".format(part(id)), None, None, headers).value()
 
+    def get_status_pages(
+        self
+    ) -> t.PageStatusPageRow:
+        """Returns the status pages, and how they are."""
+        return cast(t.PageStatusPageRow, self.read("/api/0/status-pages", None))
+
+    def get_status_pages_incidents(
+        self, page: str, *, open: Optional[bool] = None, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
+    ) -> t.PagePublicIncident:
+        """Returns what was published on a page, the newest first."""
+        query: Query = {"open": open, "cursor": cursor, "limit": limit}
+        return cast(t.PagePublicIncident, self.read("/api/0/status-pages/{}/incidents".format(part(page)), query))
+
+    def post_status_pages_incidents(
+        self, page: str, body: t.PublishRequest, *, if_match: Optional[str] = None, key: Optional[str] = None
+    ) -> t.PublicIncident:
+        """Publishes an incident on a page, or announces work. Everybody who may see the page reads all of it."""
+        headers: Dict[str, str] = {}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        return cast(t.PublicIncident, self.request("POST", "/api/0/status-pages/{}/incidents".format(part(page)), None, body, headers).value())
+
+    def get_status_pages_incidents_by_id(
+        self, page: str, id: int
+    ) -> t.PublicIncident:
+        """Returns something that was published. Its version is its entity tag."""
+        return cast(t.PublicIncident, self.read("/api/0/status-pages/{}/incidents/{}".format(part(page), part(id)), None))
+
+    def post_status_pages_incidents_by_id(
+        self, page: str, id: int, body: t.PublicUpdateRequest, *, if_match: Optional[str] = None, key: Optional[str] = None
+    ) -> t.PublicIncident:
+        """Says more about something that was published; the stages `resolved` and `completed` end it."""
+        headers: Dict[str, str] = {}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        return cast(t.PublicIncident, self.request("POST", "/api/0/status-pages/{}/incidents/{}".format(part(page), part(id)), None, body, headers).value())
+
+    def delete_status_pages_incidents_by_id(
+        self, page: str, id: int, *, if_match: Optional[str] = None, key: Optional[str] = None
+    ) -> None:
+        """Takes back what was published: for mistakes. What is over is resolved instead, and stays in the
+        history."""
+        headers: Dict[str, str] = {}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        self.request("DELETE", "/api/0/status-pages/{}/incidents/{}".format(part(page), part(id)), None, None, headers).value()
+
     def get_tokens(
         self, *, q: Optional[str] = None, sort: Optional[str] = None, cursor: Optional[str] = None, limit: Optional[int] = None
     ) -> List[t.Token]:

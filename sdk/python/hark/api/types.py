@@ -1262,6 +1262,22 @@ PageIncidentRow = TypedDict(
     },
 )
 
+PagePublicIncident = TypedDict(
+    "PagePublicIncident",
+    {
+        "items": List[Any],
+        "next": Union["Cursor", None],
+    },
+)
+
+PageStatusPageRow = TypedDict(
+    "PageStatusPageRow",
+    {
+        "items": List[Dict[str, Any]],
+        "next": Union["Cursor", None],
+    },
+)
+
 Panel = TypedDict(
     "Panel",
     {
@@ -1427,6 +1443,76 @@ ProblemDocument = TypedDict(
         "status": int,
         "title": str,
         "type": str,
+    },
+)
+
+PublicContent = TypedDict(
+    "PublicContent",
+    {
+        "closed_at": Union["Timestamp", None],
+        "components": List[str],
+        "from_at": "Timestamp",
+        "impact": "PublicImpact",
+        "kind": "PublicKind",
+        "title": str,
+        "until_at": Union["Timestamp", None],
+        "updates": List["PublicUpdate"],
+    },
+)
+
+PublicIncident = TypedDict(
+    "PublicIncident",
+    {
+        "closed_at": Union["Timestamp", None],
+        "components": List[str],
+        "from_at": "Timestamp",
+        "id": int,
+        "impact": "PublicImpact",
+        "kind": "PublicKind",
+        "page": str,
+        "stage": "PublicStage",
+        "title": str,
+        "until_at": Union["Timestamp", None],
+        "updated_at": "Timestamp",
+        "updates": List["PublicUpdate"],
+        "version": int,
+    },
+)
+
+PublicUpdate = TypedDict(
+    "PublicUpdate",
+    {
+        "at": "Timestamp",
+        "by": str,
+        "stage": "PublicStage",
+        "text": str,
+    },
+)
+
+PublicUpdateRequest = TypedDict(
+    "PublicUpdateRequest",
+    {
+        "components": Union[List[str], None],
+        "impact": Union["PublicImpact", None],
+        "stage": Union["PublicStage", None],
+        "text": str,
+        "title": Union[str, None],
+        "until_at": Union["Timestamp", None],
+        "version": Union[int, None],
+    },
+)
+
+PublishRequest = TypedDict(
+    "PublishRequest",
+    {
+        "components": NotRequired[List[str]],
+        "from_at": Union["Timestamp", None],
+        "impact": NotRequired["PublicImpact"],
+        "kind": NotRequired["PublicKind"],
+        "stage": Union["PublicStage", None],
+        "text": str,
+        "title": str,
+        "until_at": Union["Timestamp", None],
     },
 )
 
@@ -1797,6 +1883,33 @@ Soft = TypedDict(
     },
 )
 
+StatusComponent = TypedDict(
+    "StatusComponent",
+    {
+        "group": str,
+        "id": str,
+        "name": str,
+        "state": "ComponentState",
+    },
+)
+
+StatusPageRow = TypedDict(
+    "StatusPageRow",
+    {
+        "components": List["StatusComponent"],
+        "declared": "Declared",
+        "domains": List[str],
+        "headline": str,
+        "may_publish": bool,
+        "open": int,
+        "page": str,
+        "path": str,
+        "public": bool,
+        "state": "ComponentState",
+        "title": str,
+    },
+)
+
 Subscribe = TypedDict(
     "Subscribe",
     {
@@ -1913,6 +2026,7 @@ Verdict = TypedDict(
 
 AgentMode = Literal["enrolled", "shared"]
 Bulk = Dict[str, Any]
+ComponentState = Literal["operational", "no_data", "maintenance", "degraded", "partial_outage", "major_outage"]
 ConfigShape = Literal["named", "ordered"]
 Cursor = str
 Decision = Literal["told", "queued", "withheld", "waiting", "handled"]
@@ -1931,6 +2045,9 @@ MetricKind = Literal["gauge", "counter"]
 OrderState = Literal["waiting", "taken", "done", "failed", "expired"]
 PanelKind = Literal["chart", "value", "states", "incidents", "text"]
 Plain = Dict[str, Any]
+PublicImpact = Literal["none", "degraded", "partial_outage", "major_outage"]
+PublicKind = Literal["incident", "maintenance"]
+PublicStage = Literal["investigating", "identified", "monitoring", "resolved", "scheduled", "in_progress", "completed"]
 Role = Literal["monitor", "manager", "owner"]
 SecondFactorState = Literal["none", "set", "needed"]
 Severity = Literal["info", "unknown", "warning", "critical"]
