@@ -135,12 +135,9 @@ impl Scanner {
             }
             hit(line, found);
         });
-        let quiet_lines = if looked_for == u64::MAX { looked.quiet_lines } else { 0 };
-        choice.note(Counted {
-            bytes: looked.until - from,
-            lines: looked.lines - quiet_lines,
-            again: looked.until - from - looked.quiet_bytes,
-        });
+        // A search cuts out each line if some pattern is everywhere.
+        let lines = if looked_for == u64::MAX { looked.loud_lines } else { looked.lines };
+        choice.note(Counted { bytes: looked.until - from, lines, again: looked.loud_bytes });
         if looked.until < buffer.len() {
             choice.give_up();
         }

@@ -20,6 +20,9 @@ const STREAM: usize = 2048;
 /// Bytes that are looked at before anybody asks whether all was known.
 const PIECE: usize = 128;
 
+/// Lines of which those that have hits are chosen at once.
+const SOME: usize = 64;
+
 /// Where a line ends in its stream, and what was found in it.
 type Line = (usize, u64);
 
@@ -39,9 +42,9 @@ pub(super) struct Looked {
     /// Where the lines end that were told: before the buffer's end if rows are of no use for these patterns.
     pub(super) until: usize,
     pub(super) lines: usize,
-    /// Lines that have none of what was looked for, and their bytes.
-    pub(super) quiet_lines: usize,
-    pub(super) quiet_bytes: usize,
+    /// Lines that have some of what was looked for, and their bytes.
+    pub(super) loud_lines: usize,
+    pub(super) loud_bytes: usize,
 }
 
 /// A stream on its way.
@@ -63,7 +66,7 @@ impl Dense {
     /// Looks through `buffer`, which holds whole lines (the last one's end may be missing), from `from`
     /// on, where one begins. Calls `hit` for each line that has any of the patterns, with its place without
     /// its end, and what it has; one with [`UNSURE`](super::rows::UNSURE) may have any of them or none.
-    /// Lines that have none of `looked_for` are told apart in what is returned.
+    /// Those that have some of `looked_for` are counted.
     pub(super) fn lines(
         &mut self,
         buffer: &[u8],
@@ -88,18 +91,23 @@ impl Dense {
                 streams.into_iter().zip(self.lines.chunks(STREAM)).zip(counts)
             {
                 let mut start = from;
-                for (end, seen) in lines.iter().take(count) {
-                    let (line, seen) = (start..from + end, *seen);
-                    start = line.end + 1;
-                    if seen & looked_for == 0 {
-                        looked.quiet_lines += 1;
-                        looked.quiet_bytes += line.len();
-                        if seen & !CARRIAGE == 0 {
-                            continue;
-                        }
+                for some in lines.get(..count).unwrap_or_default().chunks(SOME) {
+                    // Chosen without a branch: which lines have hits nobody can foretell.
+                    let mut chosen = [(0, 0, 0); SOME];
+                    let mut n_chosen = 0;
+                    for (end, seen) in some {
+                        let end = from + end;
+                        chosen[n_chosen % SOME] = (start, end, *seen);
+                        n_chosen += usize::from(seen & !CARRIAGE != 0);
+                        start = end + 1;
                     }
-                    let carriage = usize::from(seen & CARRIAGE != 0);
-                    hit(line.start..line.end - carriage, seen & !CARRIAGE);
+                    for (start, end, seen) in chosen.iter().take(n_chosen) {
+                        let is_loud = seen & looked_for != 0;
+                        looked.loud_lines += usize::from(is_loud);
+                        looked.loud_bytes += if is_loud { end - start } else { 0 };
+                        let carriage = usize::from(seen & CARRIAGE != 0);
+                        hit(*start..end - carriage, seen & !CARRIAGE);
+                    }
                 }
                 looked.lines += count;
                 from += stream.len();
