@@ -2,7 +2,7 @@ import './tokens.css';
 import './base.css';
 import { mount } from 'svelte';
 import App from './App.svelte';
-import { onRefusal } from './lib/api.ts';
+import { bear, onRefusal } from './lib/api.ts';
 import { router } from './lib/router.svelte.ts';
 import { store } from './lib/store.svelte.ts';
 import { choose } from './messages/index.ts';
@@ -17,6 +17,9 @@ onRefusal({
     store.phase = 'setup';
   },
 });
+// A screen on a wall has nobody who signs in. What stands behind `#` is sent to no server and stands in no log.
+const token = location.pathname === '/wall' ? new URLSearchParams(location.hash.slice(1)).get('token') : null;
+if (token) bear(token);
 const target = document.getElementById('app');
 if (target) mount(App, { target });
 void store.begin();

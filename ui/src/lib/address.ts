@@ -12,6 +12,8 @@ export type PageName =
   | 'journal'
   | 'dashboards'
   | 'dashboard'
+  | 'status'
+  | 'wall'
   | 'settings'
   | 'users'
   | 'configuration'
@@ -32,6 +34,8 @@ const FIXED: Record<string, PageName> = {
   '/agents': 'agents',
   '/journal': 'journal',
   '/dashboards': 'dashboards',
+  '/status-pages': 'status',
+  '/wall': 'wall',
   '/settings': 'settings',
   '/users': 'users',
   '/settings/configuration': 'configuration',

@@ -34,6 +34,14 @@ export function onRefusal(handlers: { signedOut: () => void; unset: () => void }
   unset = handlers.unset;
 }
 
+/** The token of a screen that nobody signs in at; sessions of browsers go by cookie. */
+let bearer: string | null = null;
+
+/** Has every request prove itself with `token`. */
+export function bear(token: string): void {
+  bearer = token;
+}
+
 async function problem(answer: Response): Promise<ProblemDocument | null> {
   if (!answer.headers.get('content-type')?.includes('json')) return null;
   try {
@@ -52,6 +60,7 @@ async function send(method: string, path: string, body: unknown, headers: Record
     signal: signal ? AbortSignal.any([signal, limit]) : limit,
   };
   if (method !== 'GET') Object.assign(init.headers as object, { 'x-hark-csrf': '1' });
+  if (bearer !== null) Object.assign(init.headers as object, { authorization: `Bearer ${bearer}` });
   if (body !== undefined) {
     init.body = JSON.stringify(body);
     Object.assign(init.headers as object, { 'content-type': 'application/json' });

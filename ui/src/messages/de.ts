@@ -2,6 +2,7 @@
 import { account } from './de/account.ts';
 import { charts } from './de/charts.ts';
 import { dashboards } from './de/dashboards.ts';
+import { publishing } from './de/publishing.ts';
 import { configuration } from './de/configuration.ts';
 import { users } from './de/users.ts';
 import type { Messages } from './index.ts';
@@ -10,6 +11,7 @@ export const de: Messages = {
   ...account,
   ...charts,
   ...dashboards,
+  ...publishing,
   ...configuration,
   ...users,
   'title.overview': 'Übersicht',

@@ -2,6 +2,7 @@
 import { account } from './en/account.ts';
 import { charts } from './en/charts.ts';
 import { dashboards } from './en/dashboards.ts';
+import { publishing } from './en/publishing.ts';
 import { configuration } from './en/configuration.ts';
 import { users } from './en/users.ts';
 
@@ -9,6 +10,7 @@ export const en = {
   ...account,
   ...charts,
   ...dashboards,
+  ...publishing,
   ...configuration,
   ...users,
   'title.overview': 'Overview',

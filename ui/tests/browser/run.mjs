@@ -16,6 +16,7 @@ import { journey, phone } from './journey.mjs';
 import { keyboard } from './keys.mjs';
 import { expiry, polling, reconnect } from './live.mjs';
 import { axe, reflow, weight } from './looks.mjs';
+import { publishing } from './publishing.mjs';
 import { telling } from './telling.mjs';
 
 const MOCK = fileURLToPath(new URL('../../dev/mock.mjs', import.meta.url));
@@ -53,7 +54,7 @@ const ALL = { journey, phone, keyboard, actions, checks, charts, moments, dashbo
 const OWN = new Set(['reconnect', 'actions', 'checks', 'moments', 'boards', 'telling']);
 
 /** These need what the stand-in does not do. */
-const REAL = { configuration, factors };
+const REAL = { configuration, factors, publishing };
 
 const wanted = process.argv.slice(2);
 const url = process.env.HARK_URL?.replace(/\/$/, '');
