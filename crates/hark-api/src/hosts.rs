@@ -95,6 +95,9 @@ pub struct Host {
     pub address: Option<String>,
     /// Its tags.
     pub tags: Vec<String>,
+    /// Whose it is; null if nobody's.
+    #[schema(required = true)]
+    pub owner: Option<String>,
     /// Facts: `os`, `kernel`, `arch` ...
     pub facts: BTreeMap<String, String>,
     /// How often its agent sends; 0 without an agent.
@@ -132,6 +135,14 @@ pub struct Host {
     /// Where the configuration declares it.
     #[schema(required = true)]
     pub declared: Option<Declared>,
+}
+
+/// Whose a host is to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewOwner {
+    /// A user.
+    pub owner: String,
 }
 
 /// A place in the configuration: such an object is read-only in the page.

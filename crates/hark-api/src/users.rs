@@ -21,6 +21,11 @@ pub struct User {
     pub roles: BTreeMap<String, Role>,
     /// Has a second factor beside the password.
     pub second_factor: bool,
+    /// Is a program: it has tokens and cannot log in.
+    pub service: bool,
+    /// Who vouches for the user, who has no password here then: `oidc NAME` or `ldap NAME`.
+    #[schema(required = true)]
+    pub origin: Option<String>,
     /// Where the configuration declares the user: such a user is changed there.
     #[schema(required = true)]
     pub declared: Option<Declared>,
@@ -35,8 +40,12 @@ pub struct NewUser {
     /// The name for people.
     #[serde(default)]
     pub full_name: String,
-    /// At least 10 characters.
-    pub password: String,
+    /// At least 10 characters. A program has none.
+    #[serde(default)]
+    pub password: Option<String>,
+    /// Is a program: it gets tokens from administrators, and cannot log in.
+    #[serde(default)]
+    pub service: bool,
     /// May do everything on every host.
     #[serde(default)]
     pub admin: bool,

@@ -40,7 +40,7 @@ use thiserror::Error;
 
 pub use access::{
     AgentMode, AgentRecord, ApiTokenRecord, AuditRecord, EnrolmentRecord, OrderRecord,
-    ReportWindow, SessionRecord, TokenHash, UserRecord,
+    OriginRecord, ReportWindow, SessionRecord, TokenHash, UserKind, UserRecord,
 };
 pub use attempts::MAX_ATTEMPTS;
 pub use change::{AuditEntry, Change};

@@ -44,11 +44,12 @@ use hark_api::series::{Lanes, Metrics, Series};
 use hark_api::server::ServerReport;
 use hark_api::silences::{Held, Preview, Silence};
 use hark_api::summaries::{MadeReport, ReportRow};
+use hark_api::tokens::Scope;
 use hark_api::updates::Rollout;
 use hark_model::record::{Matcher, Repeats, SilenceTerms};
 use hark_model::{CheckName, DeliveryId, EventKind, HostId, HostName, IncidentId, ReceiverName};
 use hark_model::{RotaName, Severity};
-use hark_model::{Secret, SilenceId, Tag, Unix, UserName};
+use hark_model::{Secret, SilenceId, Tag, TeamName, Unix, UserName};
 
 pub use configuration::{ConfigChange, Configuring};
 pub use dashboards::{DashboardRecord, Dashboards};
@@ -287,6 +288,39 @@ pub struct Account {
     pub granted: BTreeMap<HostName, Role>,
     /// Where the configuration declares the user; such a one is never written back.
     pub declared: Option<Declared>,
+    /// Is a program: it has tokens, and nobody logs in as it.
+    pub service: bool,
+    /// Who vouches for the user, who logs in there.
+    pub origin: Option<Origin>,
+    /// The teams that it says he is in, beside those that the configuration says he is in.
+    pub teams: BTreeSet<TeamName>,
+}
+
+impl Account {
+    /// Returns a user who has nothing and may nothing.
+    pub fn named(name: UserName) -> Self {
+        Self {
+            name,
+            full_name: String::new(),
+            password: None,
+            admin: false,
+            roles: BTreeMap::new(),
+            granted: BTreeMap::new(),
+            declared: None,
+            service: false,
+            origin: None,
+            teams: BTreeSet::new(),
+        }
+    }
+}
+
+/// Who vouches for a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The provider: its kind and its name in the configuration.
+    pub provider: String,
+    /// What that calls the user for ever, whatever his name is.
+    pub subject: String,
 }
 
 /// A session as stored.
@@ -315,6 +349,8 @@ pub struct ApiTokenRecord {
     pub user: UserName,
     /// What it is for.
     pub name: String,
+    /// What it is good for; with none for all that its user may.
+    pub scopes: Vec<Scope>,
     /// When it was made.
     pub created: Unix,
     /// When it ends.
@@ -502,6 +538,8 @@ pub trait Backend:
 
     /// Returns a user.
     fn account(&self, user: &UserName) -> Answer<Account>;
+    /// Returns the user for whom `origin` vouches.
+    fn account_of(&self, origin: &Origin) -> Answer<Account>;
     /// Returns all users by name.
     fn accounts(&self) -> Answer<Vec<Account>>;
     /// Stores a user in place of the one of the same name.

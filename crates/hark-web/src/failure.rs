@@ -10,6 +10,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use hark_api::hosts::Declared;
 use hark_api::problem::{FieldError, MEDIA_TYPE, ProblemDocument};
+use hark_api::tokens::Scope;
 use hark_model::HostName;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
@@ -31,6 +32,9 @@ pub(crate) enum Failure {
     Anonymous,
     /// The user may see the object but not do this.
     Needs(&'static str),
+    /// The token is not good for this, but one of these would be; none is where nobody may with a token of
+    /// limited use.
+    Scope(&'static [Scope]),
     /// The first administrator does not exist yet.
     SetupRequired,
     /// The one-time code is wrong or was used.
@@ -107,6 +111,7 @@ impl Failure {
             Self::Method => (S::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
             Self::Anonymous => (S::UNAUTHORIZED, "not-signed-in", "Not signed in"),
             Self::Needs(_) => (S::FORBIDDEN, "role-needed", "Another role is needed"),
+            Self::Scope(_) => (S::FORBIDDEN, "scope-needed", "The token is not good for this"),
             Self::SetupRequired => (S::FORBIDDEN, "setup-required", "Set-up is not done"),
             Self::WrongCode => (S::FORBIDDEN, "wrong-code", "The code is not valid"),
             Self::WrongLogin => (S::UNAUTHORIZED, "wrong-login", "Sign-in failed"),
@@ -154,6 +159,11 @@ impl Failure {
             Self::Anonymous => "sign in, or send a token in the Authorization header",
             Self::Needs(role) => {
                 return format!("this needs the role {role}; an administrator can grant it");
+            }
+            Self::Scope([]) => "this is not for tokens that are good for a part only",
+            Self::Scope(scopes) => {
+                let words: Vec<&str> = scopes.iter().map(|scope| scope.word()).collect();
+                return format!("this needs a token for {}", words.join(" or "));
             }
             Self::SetupRequired => {
                 "make the first administrator with the code that the server printed at its start"

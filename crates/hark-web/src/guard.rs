@@ -11,6 +11,7 @@ use crate::app::Shared;
 use crate::failure::{Failure, Reply};
 use crate::login::{LoginSettings, Open};
 use crate::peer::{self, Origin, Peer};
+use crate::policy;
 use crate::proxy;
 use crate::routes::metrics;
 use crate::serve::{Plain, WebConfig};
@@ -80,6 +81,8 @@ async fn check(app: &Shared, request: &mut Request) -> Reply<Option<Response>> {
         sender(request, &claim, found.as_ref(), live)?;
     }
     if let Some(found) = found {
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        found.within(policy::scopes_for(is_read, request.uri().path()))?;
         request.extensions_mut().insert(found);
     }
     Ok(None)
@@ -88,7 +91,8 @@ async fn check(app: &Shared, request: &mut Request) -> Reply<Option<Response>> {
 /// Returns who looks at a status page, if he is a user; it does not count as use of his session.
 async fn reader(app: &Shared, claim: Claim, may_all: bool) -> Reply<Option<Who>> {
     let found = if claim == Claim::None { None } else { who::find(app, claim, None).await? };
-    let found = found.filter(|who| !who.lacks_factor);
+    let needed = policy::scopes_for(true, STATUS);
+    let found = found.filter(|who| !who.lacks_factor && who.within(needed).is_ok());
     Ok(found.or_else(|| may_all.then(who::anybody).flatten()))
 }
 

@@ -48,7 +48,7 @@ pub use auth::token::NoRandom;
 pub use backend::{
     Account, AckOrder, ActionOrder, Answer, ApiTokenRecord, Backend, ConfigChange, Configuring,
     DashboardRecord, Dashboards, DnsAction, EnrolmentRecord, FactorStore, Factors, JobPing,
-    JoinOrder, Offer, PasskeyRecord, PublicIncidentRecord, Refused, ReportPeriod, RouteQuestion,
+    JoinOrder, Offer, Origin, PasskeyRecord, PublicIncidentRecord, Refused, ReportPeriod, RouteQuestion,
     SeriesOrder, ServiceAnswer, ServiceCall, SessionRecord, Sight, SilenceOrder, StatusAccess,
     StatusDocument, StatusPages, StatusPart, StatusSite, StatusSites, StatusSummary, TokenHash,
     TokenOrder, Totp,

@@ -8,9 +8,11 @@ use std::collections::BTreeSet;
 
 use hark_api::auth::Role;
 use hark_api::dashboards::Shared;
+use hark_api::tokens::Scope;
 use hark_model::{HostName, UserName};
 
 use crate::backend::{Account, Sight, StatusAccess};
+use crate::routes::metrics;
 
 /// What somebody wants to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +98,89 @@ pub(crate) fn may_read(access: &StatusAccess, is_user: bool, has_key: bool) -> b
     }
 }
 
+/// What reading of hosts and of what happens to them needs.
+const HOSTS: &[Scope] = &[Scope::Read, Scope::HostsRead, Scope::HostsWrite, Scope::IncidentsWrite];
+
+/// Parts of the API that tell of hosts and of what happens to them.
+const OF_HOSTS: [&str; 17] = [
+    "overview",
+    "fleet",
+    "hosts",
+    "series",
+    "alerts",
+    "incidents",
+    "deliveries",
+    "silences",
+    "events",
+    "happened",
+    "stream",
+    "jobs",
+    "agents",
+    "dns",
+    "self",
+    "oncall",
+    "status-pages",
+];
+
+/// What reading the configuration needs.
+const CONFIG: &[Scope] = &[Scope::Read, Scope::ConfigRead, Scope::ConfigWrite];
+
+/// What any token is good for.
+const ANY: &[Scope] = &[
+    Scope::Read,
+    Scope::HostsRead,
+    Scope::HostsWrite,
+    Scope::IncidentsWrite,
+    Scope::EventsSend,
+    Scope::ConfigRead,
+    Scope::ConfigWrite,
+    Scope::UsersWrite,
+];
+
+/// Returns which scopes a token of limited use must have one of for `path`; none if it is not for such
+/// tokens at all. Deny by default: a path that is not named here is for none of them.
+///
+/// By paths and not in each handler, so that one that forgets to ask does not let everybody in. What the
+/// user himself may not is refused in any case: a scope only takes away.
+pub(crate) fn scopes_for(is_read: bool, path: &str) -> &'static [Scope] {
+    if path == "/ws" || path == metrics::PATH || path.starts_with("/status/") {
+        return HOSTS;
+    }
+    let Some(rest) = path.strip_prefix("/api/0/") else { return &[] };
+    let (area, rest) = rest.split_once('/').unwrap_or((rest, ""));
+    match (is_read, area, rest) {
+        // Open, or about who asks.
+        (_, "setup" | "openapi.json" | "docs" | "docs.css" | "agent" | "handle", _)
+        | (true, "auth", "me" | "providers")
+        | (true, "updates", _)
+        | (false, "auth", "login" | "logout" | "passkey" | "passkey/challenge")
+        | (false, "agents", "enrol") => ANY,
+        (false, "receivers", rest) if rest.ends_with("/call") => ANY,
+        (true, area, _) if OF_HOSTS.contains(&area) => HOSTS,
+        (true, "routes", "test") | (false, "match", _) => HOSTS,
+        (false, "hosts" | "dns" | "enrol", _) => &[Scope::HostsWrite],
+        (true, "enrol", _) => &[Scope::Read, Scope::HostsWrite],
+        (false, "incidents" | "silences" | "deliveries" | "status-pages", _) => {
+            &[Scope::IncidentsWrite]
+        }
+        // One operation on many: which it is, is asked there.
+        (false, "bulk" | "jobs", _) => &[Scope::IncidentsWrite, Scope::HostsWrite],
+        (false, "events", _) => &[Scope::EventsSend],
+        (true, "config" | "receivers" | "routes" | "reports" | "dashboards" | "pushes", _)
+        | (false, "dashboards", "import") => CONFIG,
+        (false, "config" | "receivers" | "reports" | "dashboards", _) => &[Scope::ConfigWrite],
+        (true, "users", _) => &[Scope::Read, Scope::UsersWrite],
+        (false, "users", _) => &[Scope::UsersWrite],
+        (true, "audit", _) => &[Scope::Read],
+        _ => &[],
+    }
+}
+
+/// Returns whether a token with the scopes `given` is good for what needs one of `needed`.
+pub(crate) fn is_within(given: &[Scope], needed: &[Scope]) -> bool {
+    given.is_empty() || given.iter().any(|scope| needed.contains(scope))
+}
+
 /// Returns whether the user of `account` may acknowledge, comment and silence on `host`.
 pub fn may_operate(account: &Account, host: &HostName) -> bool {
     may(account, Action::Operate, Object::Host(host)) == Verdict::Allowed
@@ -117,13 +202,9 @@ mod tests {
     fn account(admin: bool, role: Option<Role>) -> Account {
         let host = HostName::new("db1").unwrap();
         Account {
-            name: UserName::new("mira").unwrap(),
-            full_name: String::new(),
-            password: None,
             admin,
             roles: role.into_iter().map(|role| (host.clone(), role)).collect(),
-            granted: std::collections::BTreeMap::new(),
-            declared: None,
+            ..Account::named(UserName::new("mira").unwrap())
         }
     }
 
@@ -210,6 +291,40 @@ mod tests {
             assert_eq!(found, expected, "{of} {shared:?}");
             assert_eq!(may(&account(true, None), Action::Drop, object), Allowed);
         }
+    }
+
+    #[test]
+    fn a_token_of_limited_use_is_good_for_its_part_and_no_path_is_open_by_being_new() {
+        use Scope::{ConfigWrite, EventsSend, HostsRead, IncidentsWrite, Read, UsersWrite};
+        let allows = |scope, is_read, path| is_within(&[scope], scopes_for(is_read, path));
+        for (scope, is_read, path, expected) in [
+            (Read, true, "/api/0/hosts/db1", true),
+            (Read, true, "/api/0/config/objects", true),
+            (Read, false, "/api/0/incidents/1/ack", false),
+            (Read, true, "/api/0/sessions", false),
+            (Read, true, "/api/0/tokens", false),
+            (HostsRead, true, "/metrics", true),
+            (HostsRead, true, "/ws", true),
+            (HostsRead, true, "/api/0/config/objects", false),
+            (HostsRead, true, "/api/0/users", false),
+            (IncidentsWrite, true, "/api/0/incidents", true),
+            (IncidentsWrite, false, "/api/0/silences/4", true),
+            (IncidentsWrite, false, "/api/0/hosts/db1", false),
+            (EventsSend, false, "/api/0/events", true),
+            (EventsSend, true, "/api/0/events", false),
+            (EventsSend, true, "/api/0/auth/me", true),
+            (ConfigWrite, false, "/api/0/config/objects/hosts/a", true),
+            (ConfigWrite, false, "/api/0/auth/password", false),
+            (UsersWrite, false, "/api/0/users/mira", true),
+            (UsersWrite, false, "/api/0/tokens", false),
+            (Read, true, "/api/0/secrets", false),
+            (Read, true, "/api/0", false),
+            (Read, true, "/api/0/%68osts", false),
+        ] {
+            assert_eq!(allows(scope, is_read, path), expected, "{scope:?} {is_read} {path}");
+        }
+        assert!(is_within(&[], &[]), "a token of no scopes is good for all that its user may");
+        assert_eq!(ANY.len(), Scope::WORDS.len());
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod jobs;
 pub(crate) mod metrics;
 mod openapi;
 mod overview;
+mod owners;
 mod passkeys;
 mod pushes;
 mod receivers;
@@ -103,6 +104,7 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(hosts::list))
         .routes(routes!(hosts::one, hosts::remove))
         .routes(routes!(hosts::look))
+        .routes(routes!(owners::hand_over))
         .routes(routes!(actions::list))
         .routes(routes!(actions::order))
         .routes(routes!(events::of_host))
@@ -184,6 +186,8 @@ fn accounts() -> OpenApiRouter<Shared> {
         .routes(routes!(users::list, users::make))
         .routes(routes!(users::change, users::remove))
         .routes(routes!(users::reset_factors))
+        .routes(routes!(tokens::list_of, tokens::make_of))
+        .routes(routes!(tokens::revoke_of))
 }
 
 /// What charts are made of.

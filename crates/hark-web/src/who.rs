@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use hark_api::auth::{Me, Role, SecondFactorState};
+use hark_api::tokens::Scope;
 use hark_model::{CheckName, HostName, IncidentId, Unix, UserName};
 use http::HeaderMap;
 use http::header;
@@ -48,14 +49,19 @@ impl Proof {
 /// The name under which things are done where nobody logs in. No user can be made with it.
 pub(crate) const ANYBODY: &str = "anybody";
 
-/// Names that no person has: that of this machine's own token, which may do everything, and [`ANYBODY`].
-pub(crate) const RESERVED: [&str; 2] = ["local", ANYBODY];
+/// The user of this machine's own token, who may do everything.
+pub(crate) const LOCAL: &str = "local";
+
+/// Names that no person has.
+pub(crate) const RESERVED: [&str; 2] = [LOCAL, ANYBODY];
 
 /// The user of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Who {
     pub(crate) account: Arc<Account>,
     pub(crate) proof: Proof,
+    /// What his token is good for; with none for all that he may.
+    pub(crate) scopes: Arc<[Scope]>,
     /// The server demands a second factor that the user does not have: see [`Unfinished`].
     pub(crate) lacks_factor: bool,
 }
@@ -95,6 +101,11 @@ impl Who {
             Verdict::Invisible => Err(Failure::Absent),
             Verdict::Needs(role) => Err(Failure::Needs(role)),
         }
+    }
+
+    /// Fails unless the token that he came with is good for one of `scopes`.
+    pub(crate) fn within(&self, scopes: &'static [Scope]) -> Reply<()> {
+        if policy::is_within(&self.scopes, scopes) { Ok(()) } else { Err(Failure::Scope(scopes)) }
     }
 
     /// Returns the host called `name` if the user may do `action` with it. Whether there is such a
@@ -230,15 +241,17 @@ pub(crate) async fn find(app: &Shared, claim: Claim, visit: Option<Visit>) -> Re
         let found = match bearer {
             Bearer::Session(hash) => {
                 let proof = if by_cookie { Proof::Cookie(hash) } else { Proof::Session(hash) };
-                by_session(backend, &hash, now, visit, &login).map(|account| (account, proof))
+                by_session(backend, &hash, now, visit, &login)
+                    .map(|account| (account, proof, Vec::new()))
             }
             Bearer::Api(hash) => by_api_token(backend, &hash, now, visit.as_ref())
-                .map(|account| (account, Proof::Api(hash))),
+                .map(|(account, scopes)| (account, Proof::Api(hash), scopes)),
         };
         match found {
-            Ok((account, proof)) => {
+            Ok((account, proof, scopes)) => {
                 let lacks_factor = demand.is_of(&account) && !backend.factors(&account.name)?.any();
-                Ok(Some(Who { account: Arc::new(account), proof, lacks_factor }))
+                let (account, scopes) = (Arc::new(account), scopes.into());
+                Ok(Some(Who { account, proof, scopes, lacks_factor }))
             }
             Err(Refused::Absent) => Ok(None),
             Err(other) => Err(other),
@@ -254,9 +267,16 @@ async fn let_in(app: &Shared, user: UserName) -> Reply<Option<Who>> {
         return Ok(None);
     }
     app.ask(move |backend| match backend.account(&user) {
+        // Nobody is a program.
+        Ok(account) if account.service => Ok(None),
         Ok(account) => {
             let account = Arc::new(account);
-            Ok(Some(Who { account, proof: Proof::Proxy, lacks_factor: false }))
+            Ok(Some(Who {
+                account,
+                proof: Proof::Proxy,
+                scopes: Arc::default(),
+                lacks_factor: false,
+            }))
         }
         Err(Refused::Absent) => Ok(None),
         Err(other) => Err(other),
@@ -266,16 +286,9 @@ async fn let_in(app: &Shared, user: UserName) -> Reply<Option<Who>> {
 
 /// Returns whoever comes where everybody may do everything.
 pub(crate) fn anybody() -> Option<Who> {
-    let account = Account {
-        name: UserName::new(ANYBODY).ok()?,
-        full_name: String::new(),
-        password: None,
-        admin: true,
-        roles: BTreeMap::new(),
-        granted: BTreeMap::new(),
-        declared: None,
-    };
-    Some(Who { account: Arc::new(account), proof: Proof::Open, lacks_factor: false })
+    let account = Account { admin: true, ..Account::named(UserName::new(ANYBODY).ok()?) };
+    let account = Arc::new(account);
+    Some(Who { account, proof: Proof::Open, scopes: Arc::default(), lacks_factor: false })
 }
 
 /// Finds the user of `who` again, which does not count as use; `None` if he may no longer, also because
@@ -323,7 +336,7 @@ fn by_api_token(
     hash: &TokenHash,
     now: Unix,
     visit: Option<&Visit>,
-) -> Answer<Account> {
+) -> Answer<(Account, Vec<Scope>)> {
     let mut record = backend.api_token(hash)?;
     if !session::token_alive(&record, now) {
         backend.drop_api_token(hash)?;
@@ -334,7 +347,7 @@ fn by_api_token(
         record.last_used = Some(now);
         backend.put_api_token(&record)?;
     }
-    Ok(account)
+    Ok((account, record.scopes))
 }
 
 impl FromRequestParts<Shared> for Who {

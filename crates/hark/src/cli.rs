@@ -40,6 +40,7 @@ pub(crate) mod service;
 mod silence;
 mod status;
 mod status_page;
+mod token;
 mod top;
 mod up;
 mod update;
@@ -102,6 +103,7 @@ enum Command {
     Dns(dns::Args),
     Passwd(passwd::Args),
     Users(users::Args),
+    Token(token::Args),
     Audit(audit::Args),
     Push(push::Args),
     Report(report::Args),
@@ -153,6 +155,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Dns(args) => dns::run(&args),
         Command::Passwd(args) => passwd::run(&args),
         Command::Users(args) => users::run(&args),
+        Command::Token(args) => token::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Push(args) => push::run(&args),
         Command::Report(args) => report::run(&args),

@@ -580,6 +580,25 @@ export interface Session {
   current: boolean;
 }
 
+/** Where one can log in elsewhere. */
+export interface Provider {
+  label: string;
+  path: string;
+}
+
+/** What a token can be good for. */
+export type Scope = 'read' | 'hosts:read' | 'hosts:write' | 'incidents:write' | 'events:send' | 'config:read' | 'config:write' | 'users:write';
+
+export interface Token {
+  id: string;
+  name: string;
+  /** None: all that its user may. */
+  scopes: Scope[];
+  created_at: string;
+  expires_at: string | null;
+  last_used_at: string | null;
+}
+
 export interface User {
   name: string;
   full_name: string;

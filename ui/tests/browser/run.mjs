@@ -18,6 +18,7 @@ import { expiry, polling, reconnect } from './live.mjs';
 import { axe, reflow, weight } from './looks.mjs';
 import { publishing } from './publishing.mjs';
 import { telling } from './telling.mjs';
+import { tokens } from './tokens.mjs';
 
 const MOCK = fileURLToPath(new URL('../../dev/mock.mjs', import.meta.url));
 
@@ -54,7 +55,7 @@ const ALL = { journey, phone, keyboard, actions, checks, charts, moments, dashbo
 const OWN = new Set(['reconnect', 'actions', 'checks', 'moments', 'boards', 'telling']);
 
 /** These need what the stand-in does not do. */
-const REAL = { configuration, factors, publishing };
+const REAL = { configuration, factors, publishing, tokens };
 
 const wanted = process.argv.slice(2);
 const url = process.env.HARK_URL?.replace(/\/$/, '');

@@ -1,6 +1,6 @@
 //! Who may speak: agents, users, sessions, tokens; and the record of what they did.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hark_model::name::{HostName, Tag, UserName};
 use hark_model::time::Unix;
@@ -78,6 +78,39 @@ impl std::fmt::Debug for AgentRecord {
     }
 }
 
+/// What a user is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UserKind {
+    /// Somebody who logs in.
+    #[default]
+    Person,
+    /// A program, which has tokens and nothing else.
+    Service,
+}
+
+impl UserKind {
+    const WORDS: [(&'static str, Self); 2] = [("person", Self::Person), ("service", Self::Service)];
+
+    /// Returns the word used on disk.
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, kind)| *kind == self).map_or("", |(word, _)| word)
+    }
+
+    /// Returns the kind for a word made by [`UserKind::word`].
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::WORDS.iter().find(|(known, _)| *known == word).map(|(_, kind)| *kind)
+    }
+}
+
+/// Who vouches for a user who logs in elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginRecord {
+    /// Which provider, by kind and name in the configuration.
+    pub provider: String,
+    /// What that calls the user for ever, whatever his name is.
+    pub subject: String,
+}
+
 /// A user.
 #[derive(Clone, PartialEq, Eq)]
 pub struct UserRecord {
@@ -91,6 +124,12 @@ pub struct UserRecord {
     pub admin: bool,
     /// What he may do on which host, as a word.
     pub roles: BTreeMap<HostName, String>,
+    /// What he is.
+    pub kind: UserKind,
+    /// Who vouches for him; none if he has a password here.
+    pub origin: Option<OriginRecord>,
+    /// The teams that it said he is in when he logged in last.
+    pub teams: BTreeSet<String>,
     /// Since when.
     pub created: Unix,
 }
@@ -141,6 +180,8 @@ pub struct ApiTokenRecord {
     pub created: Unix,
     /// Until when; `None` for ever.
     pub expires: Option<Unix>,
+    /// When it was last used, to about an hour.
+    pub used: Option<Unix>,
 }
 
 /// A one-time (or few-times) token with which an agent enrols.

@@ -84,6 +84,13 @@ pub enum Change {
     },
     /// A token for the API was made; the store gives the number.
     ApiToken(ApiTokenRecord),
+    /// A token for the API was used.
+    ApiTokenUsed {
+        /// Which.
+        token: TokenHash,
+        /// When.
+        at: Unix,
+    },
     /// A token for the API is void.
     ApiTokenRemoved(u64),
     /// A token for enrolment was made; the store gives the number.
@@ -189,6 +196,11 @@ pub(super) fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<()
         | Change::SessionsOf(_)
         | Change::SessionsExpired { .. } => user(transaction, change),
         Change::ApiToken(token) => api_token(transaction, token),
+        Change::ApiTokenUsed { token, at } => run(
+            transaction,
+            "UPDATE api_token SET used = ?2 WHERE token = ?1",
+            params![token.as_slice(), at.0],
+        ),
         Change::ApiTokenRemoved(id) => {
             run(transaction, "DELETE FROM api_token WHERE id = ?1", [int(*id)?])
         }
@@ -322,6 +334,7 @@ fn user(t: &Transaction<'_>, change: &Change) -> Result<(), CommitError> {
         Change::UserRemoved(name) => {
             let_out(t, name)?;
             run(t, "DELETE FROM user_role WHERE name = ?1", [name.as_str()])?;
+            run(t, "DELETE FROM user_team WHERE name = ?1", [name.as_str()])?;
             // Another user of the same name must not find them.
             run(t, "DELETE FROM dashboard WHERE owner = ?1", [name.as_str()])?;
             run(t, "DELETE FROM user WHERE name = ?1", [name.as_str()])
@@ -372,12 +385,26 @@ fn put_user(t: &Transaction<'_>, user: &UserRecord) -> Result<(), CommitError> {
     let name = user.name.as_str();
     run(
         t,
-        "INSERT INTO user (name, full_name, password, admin, created)
-         VALUES (?1, ?2, ?3, ?4, ?5)
+        "INSERT INTO user (name, full_name, password, admin, created, kind, origin, subject)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
          ON CONFLICT (name) DO UPDATE SET full_name = excluded.full_name,
-           password = excluded.password, admin = excluded.admin",
-        params![name, user.full_name, user.password, user.admin, user.created.0],
+           password = excluded.password, admin = excluded.admin, kind = excluded.kind,
+           origin = excluded.origin, subject = excluded.subject",
+        params![
+            name,
+            user.full_name,
+            user.password,
+            user.admin,
+            user.created.0,
+            user.kind.word(),
+            user.origin.as_ref().map(|origin| &origin.provider),
+            user.origin.as_ref().map(|origin| &origin.subject)
+        ],
     )?;
+    run(t, "DELETE FROM user_team WHERE name = ?1", [name])?;
+    for team in &user.teams {
+        run(t, "INSERT INTO user_team (name, team) VALUES (?1, ?2)", [name, team])?;
+    }
     run(t, "DELETE FROM user_role WHERE name = ?1", [name])?;
     for (host, role) in &user.roles {
         let sql = "INSERT INTO user_role (name, host, role) VALUES (?1, ?2, ?3)";

@@ -13,7 +13,7 @@ use super::OpenError;
 use crate::fault::Fault;
 
 /// Every migration, oldest first.
-pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13];
+pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14];
 
 /// The tables of the first version.
 ///
@@ -201,6 +201,19 @@ CREATE TABLE public_incident (
   updated INTEGER NOT NULL, closed INTEGER, v INTEGER NOT NULL, body TEXT NOT NULL
 ) STRICT;
 CREATE INDEX public_incident_page ON public_incident (page, id);
+";
+
+/// When tokens were last used; which users are programs, and who else vouches for those who log in elsewhere,
+/// with the teams that it says they are in.
+const V14: &str = "
+ALTER TABLE api_token ADD COLUMN used INTEGER;
+ALTER TABLE user ADD COLUMN kind TEXT NOT NULL DEFAULT 'person';
+ALTER TABLE user ADD COLUMN origin TEXT;
+ALTER TABLE user ADD COLUMN subject TEXT;
+CREATE UNIQUE INDEX user_subject ON user (origin, subject) WHERE origin IS NOT NULL;
+CREATE TABLE user_team (
+  name TEXT NOT NULL, team TEXT NOT NULL, PRIMARY KEY (name, team)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Brings the tables to the newest version and returns where the copy of the old file is, if one

@@ -13,6 +13,7 @@ use hark_api::jobs::{
     Bulk, BulkRequest, HostChoice, IncidentChoice, Job, JobKind, MAX_CHOSEN, MAX_LISTED,
 };
 use hark_api::list::MAX_LIMIT;
+use hark_api::tokens::Scope;
 use hark_model::Unix;
 
 use super::{hosts, incidents, jobs, silences};
@@ -45,6 +46,7 @@ pub(crate) async fn bulk(
     who: Who,
     Body(request): Body<BulkRequest>,
 ) -> Reply<Response> {
+    who.within(scopes(&request.operation))?;
     check(&request.operation, app.now().unix)?;
     let targets = targets(&app, &who, &request).await?;
     let title = title(&request.operation, targets.len());
@@ -103,6 +105,18 @@ async fn on_incident(app: &Shared, peer: Peer, who: &Who, id: u64, what: &Bulk) 
         Bulk::Silence(order) => incidents::silence(app, peer, who, id, Body(order)).await.map(drop),
         Bulk::Resolve(order) => incidents::resolve(app, peer, who, id, Body(order)).await.map(drop),
         Bulk::Look(_) => Err(Failure::Internal),
+    }
+}
+
+/// Returns what a token of limited use must be good for, as for one thing alone.
+fn scopes(operation: &Bulk) -> &'static [Scope] {
+    match operation {
+        Bulk::Look(_) => &[Scope::HostsWrite],
+        Bulk::Acknowledge(_)
+        | Bulk::GiveBack(_)
+        | Bulk::Comment(_)
+        | Bulk::Silence(_)
+        | Bulk::Resolve(_) => &[Scope::IncidentsWrite],
     }
 }
 

@@ -1,7 +1,5 @@
 //! Making the first administrator.
 
-use std::collections::BTreeMap;
-
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -73,13 +71,10 @@ pub(crate) async fn make(
 async fn store(app: &App, name: UserName, request: SetupRequest) -> Reply<Account> {
     let hash = app.hasher.hash(Secret::new(request.password)).await?;
     let account = Account {
-        name,
         full_name: request.full_name,
         password: Some(hash.ok_or(Failure::Internal)?),
         admin: true,
-        roles: BTreeMap::new(),
-        granted: BTreeMap::new(),
-        declared: None,
+        ..Account::named(name)
     };
     let stored = account.clone();
     app.change_users(move |backend| backend.put_account(&stored)).await?;

@@ -48,14 +48,21 @@ pub(crate) async fn make(
         return Err(Failure::field("name", "no person can have this name"));
     }
     check_full_name(&request.full_name)?;
+    let password = match (request.password, request.service) {
+        (Some(_), true) => {
+            return Err(Failure::field("password", "a program has tokens, and no password"));
+        }
+        (None, false) => return Err(Failure::field("password", "say one")),
+        (Some(password), false) => Some(hash(&app, password).await?),
+        (None, true) => None,
+    };
     let account = Account {
-        name,
         full_name: request.full_name,
-        password: Some(hash(&app, request.password).await?),
+        password,
         admin: request.admin,
-        roles: BTreeMap::new(),
         granted: parse_roles(request.roles)?,
-        declared: None,
+        service: request.service,
+        ..Account::named(name)
     };
     let made = app.change_users(move |backend| match backend.account(&account.name) {
         Ok(_) => Err(Refused::Conflict("there is a user of this name".to_owned())),
@@ -101,6 +108,10 @@ pub(crate) async fn change(
     let (full_name, admin) = (request.full_name, request.admin);
     let changed = app.change_users(move |backend| {
         let before = changeable(backend, &name)?;
+        if password.is_some() && before.password.is_none() {
+            let why = format!("{name} does not log in with a password here");
+            return Err(Refused::Conflict(why));
+        }
         let after = Account {
             full_name: full_name.unwrap_or_else(|| before.full_name.clone()),
             password: password.or_else(|| before.password.clone()),
@@ -230,6 +241,8 @@ fn shown(account: &Account, second_factor: bool) -> User {
         admin: account.admin,
         roles: who::roles(account),
         second_factor,
+        service: account.service,
+        origin: account.origin.as_ref().map(|origin| origin.provider.clone()),
         declared: account.declared.clone(),
     }
 }

@@ -43,7 +43,7 @@ use hark_model::{
 };
 use hark_web::{
     Account, AckOrder, ActionOrder, AgentClaim, AgentProof, Answer, ApiTokenRecord, Backend, Batch,
-    DnsAction, EnrolmentRecord, Factors, JobPing, JoinOrder, Offer, Refused, ReportPeriod,
+    DnsAction, EnrolmentRecord, Factors, JobPing, JoinOrder, Offer, Origin, Refused, ReportPeriod,
     RouteQuestion, SeriesOrder, ServiceAnswer, ServiceCall, SessionRecord, Sight, SilenceOrder,
     TokenHash, TokenOrder,
 };
@@ -457,6 +457,12 @@ impl Backend for Fake {
 
     fn account(&self, user: &UserName) -> Answer<Account> {
         found(self.stored().accounts.get(user).cloned().map(with_granted))
+    }
+
+    fn account_of(&self, origin: &Origin) -> Answer<Account> {
+        let stored = self.stored();
+        let mut all = stored.accounts.values();
+        found(all.find(|account| account.origin.as_ref() == Some(origin)).cloned())
     }
 
     fn accounts(&self) -> Answer<Vec<Account>> {

@@ -81,13 +81,13 @@ async fn short_lists_are_searched_ordered_and_read_page_by_page_too() {
         async move { root.get(&path).await }
     };
     let all = page("/api/0/users?sort=-name").await;
-    assert_eq!(names(&all.json()), ["stranger", "root", "owner", "monitor", "manager"]);
+    assert_eq!(names(&all.json()), ["stranger", "root", "robot", "owner", "monitor", "manager"]);
     let first = page("/api/0/users?sort=name&limit=2").await;
     assert_eq!(names(&first.json()), ["manager", "monitor"]);
     let link = first.header("link").to_owned();
     assert_eq!(link, "</api/0/users?sort=name&limit=2&cursor=n2>; rel=\"next\"");
     let second = page(link.split(['<', '>']).nth(1).unwrap()).await;
-    assert_eq!(names(&second.json()), ["owner", "root"]);
+    assert_eq!(names(&second.json()), ["owner", "robot"]);
     assert_eq!(names(&page("/api/0/users?q=MON").await.json()), ["monitor"]);
     for (path, field) in [
         ("/api/0/users?sort=colour", "sort"),

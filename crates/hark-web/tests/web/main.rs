@@ -30,6 +30,8 @@ mod live;
 #[cfg(test)]
 mod matrix;
 #[cfg(test)]
+mod owners;
+#[cfg(test)]
 mod passkeys;
 #[cfg(test)]
 mod proxy;
@@ -39,6 +41,8 @@ mod pushes;
 mod routes;
 #[cfg(test)]
 mod schema;
+#[cfg(test)]
+mod scopes;
 #[cfg(test)]
 mod second_factor;
 #[cfg(test)]

@@ -42,6 +42,8 @@ async fn objects(running: &Running, route: &Route) -> Option<Others> {
         // For administrators alone, or for everybody who is signed in, or proven otherwise.
         "/api/0/users/{name}"
         | "/api/0/users/{name}/second-factor"
+        | "/api/0/users/{name}/tokens"
+        | "/api/0/users/{name}/tokens/{id}"
         | "/api/0/enrol/{id}"
         | "/api/0/receivers/{name}/test"
         | "/api/0/receivers/{name}/call"

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use hark_api::auth::Role;
+use hark_api::tokens::Scope;
 use hark_model::{Clock, HostName, Secret, Unix, UserName};
 use hark_web::{
     Account, ApiTokenRecord, Demand, Live, LoginSettings, Plain, SessionRecord, Tls, TokenHash,
@@ -140,13 +141,11 @@ impl Running {
         );
         let hex = hex(&digest);
         let account = Account {
-            name: name.clone(),
             full_name: "A. Person".to_owned(),
             password: Some(Secret::new(format!("pbkdf2:sha256:10$salt${hex}"))),
             admin,
             roles,
-            granted: BTreeMap::new(),
-            declared: None,
+            ..Account::named(name.clone())
         };
         self.fake.stored().accounts.insert(name.clone(), account);
         name
@@ -182,12 +181,18 @@ impl Running {
 
     /// Returns a caller with a stored API token of `user`.
     pub(crate) fn program(&self, user: &str) -> Caller {
+        self.program_for(user, &[])
+    }
+
+    /// Returns a caller with a stored API token of `user` that is good for `scopes`.
+    pub(crate) fn program_for(&self, user: &str, scopes: &[Scope]) -> Caller {
         let token = format!("hark_token-of-{user}");
         let hash = sha256(token.as_bytes());
         let record = ApiTokenRecord {
             hash,
             user: UserName::new(user).unwrap(),
             name: "test".to_owned(),
+            scopes: scopes.to_vec(),
             created: Clock.now().unix,
             expires: None,
             last_used: None,

@@ -18,8 +18,10 @@ const PAGE: u32 = 1000;
 /// List hosts with their state, by name.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hark hosts\n  hark hosts --state critical --watch\n  \
-    hark hosts --contains db --json | jq -r '.[].name'")]
+    hark hosts --contains db --json | jq -r '.[].name'\n  hark hosts hand-over db1 tom")]
 pub(super) struct Args {
+    #[command(subcommand)]
+    order: Option<Order>,
     /// Only those in this state.
     #[arg(long, value_enum)]
     state: Option<State>,
@@ -28,6 +30,23 @@ pub(super) struct Args {
     contains: Option<String>,
     #[command(flatten)]
     watch: Watch,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Order {
+    /// Have a host be somebody else's.
+    HandOver(HandOver),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  hark hosts hand-over db1 tom")]
+struct HandOver {
+    /// The host.
+    host: String,
+    /// Whose it is to be.
+    user: String,
     #[command(flatten)]
     api: ApiArgs,
 }
@@ -59,6 +78,9 @@ impl State {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(Order::HandOver(order)) = &args.order {
+        return hand_over(order);
+    }
     let client = Client::new(&args.api)?;
     let state = args.state.map(|state| format!("&state={}", state.letter()));
     let contains = args.contains.as_deref().map(|part| format!("&q={}", encoded(part)));
@@ -76,6 +98,19 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         Ok(ExitCode::SUCCESS)
     })
+}
+
+fn hand_over(order: &HandOver) -> anyhow::Result<ExitCode> {
+    let HandOver { host, user, api } = order;
+    let answer = Client::new(api)?
+        .put(&format!("/api/0/hosts/{}/owner", encoded(host)), &json!({"owner": user}))
+        .with_context(|| format!("cannot hand {host} over"))?;
+    if api.json {
+        out::json(&answer);
+    } else {
+        out::line(format!("{host} is {user}'s."));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Returns hosts by name, page by page. `filter` is a part of the query that begins with `&`.

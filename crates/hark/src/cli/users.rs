@@ -37,7 +37,8 @@ enum Order {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hark users add mira --admin\n  \
-    echo 'correct horse battery' | hark users add tom --full-name 'Tom Berg'")]
+    echo 'correct horse battery' | hark users add tom --full-name 'Tom Berg'\n  \
+    hark users add ci --service")]
 struct Add {
     /// The name to log in with.
     name: String,
@@ -47,6 +48,9 @@ struct Add {
     /// May do everything.
     #[arg(long)]
     admin: bool,
+    /// Is a program: it has tokens (`hark token`) and no password.
+    #[arg(long)]
+    service: bool,
     #[command(flatten)]
     api: ApiArgs,
 }
@@ -117,21 +121,28 @@ fn list(api: &ApiArgs) -> anyhow::Result<()> {
     if rows.is_empty() {
         out::line("Nobody may log in yet: hark users add NAME --admin");
     } else {
-        out::table(&["NAME", "CALLED", "MAY", "SECOND FACTOR", "SET IN"], &rows);
+        out::table(&["NAME", "CALLED", "MAY", "LOGS IN BY", "SECOND FACTOR", "SET IN"], &rows);
     }
     Ok(())
 }
 
 fn make(add: &Add) -> anyhow::Result<()> {
     let client = Client::new(&add.api)?;
-    let body = json!({
-        "name": add.name, "full_name": add.full_name, "admin": add.admin,
-        "password": read_password()?.expose(),
+    let mut body = json!({
+        "name": add.name, "full_name": add.full_name, "admin": add.admin, "service": add.service,
     });
+    if !add.service {
+        body["password"] = json!(read_password()?.expose());
+    }
     let answer = client
         .post(None, "/api/0/users", &body)
         .with_context(|| format!("cannot make the user {}", add.name))?;
-    said(&add.api, &answer, &format!("{} may log in.", add.name));
+    let text = if add.service {
+        format!("{} is there: hark token add NAME --user {}", add.name, add.name)
+    } else {
+        format!("{} may log in.", add.name)
+    };
+    said(&add.api, &answer, &text);
     Ok(())
 }
 
@@ -155,7 +166,13 @@ fn row(user: &Value) -> Vec<String> {
         None => String::new(),
     };
     let guarded = if user["second_factor"] == true { "yes" } else { "no" };
-    vec![word(&user["name"]), word(&user["full_name"]), rights(user), guarded.to_owned(), place]
+    let by = match user["origin"].as_str() {
+        Some(origin) => origin.to_owned(),
+        None if user["service"] == true => "token".to_owned(),
+        None => "password".to_owned(),
+    };
+    let (name, called) = (word(&user["name"]), word(&user["full_name"]));
+    vec![name, called, rights(user), by, guarded.to_owned(), place]
 }
 
 /// Says what a user may do: everything, or each role with how many hosts have it.
@@ -191,6 +208,11 @@ mod tests {
             "name": "mira", "full_name": "Mira", "admin": true, "roles": {},
             "second_factor": true, "declared": {"file": "hark.yaml", "line": 7}
         });
-        assert_eq!(row(&user), ["mira", "Mira", "everything", "yes", "hark.yaml:7"]);
+        assert_eq!(row(&user), ["mira", "Mira", "everything", "password", "yes", "hark.yaml:7"]);
+        let program = json!({"name": "ci", "full_name": "", "admin": false, "service": true});
+        assert_eq!(row(&program), ["ci", "", "sees nothing", "token", "no", ""]);
+        let elsewhere =
+            json!({"name": "tom", "full_name": "", "admin": true, "origin": "oidc work"});
+        assert_eq!(row(&elsewhere), ["tom", "", "everything", "oidc work", "no", ""]);
     }
 }

@@ -75,9 +75,9 @@ use hark_notify::handling::Tokens;
 use hark_store::state::{OpenError, StateReader};
 use hark_web::{
     Account, AckOrder, ActionOrder, AgentClaim, AgentProof, Answer, ApiTokenRecord, Backend, Batch,
-    DnsAction, EnrolmentRecord, JobPing, JoinOrder, Offer, Refused, ReportPeriod, RouteQuestion,
-    SeriesOrder, ServiceAnswer, ServiceCall, SessionRecord, Sight, SilenceOrder, TokenHash,
-    TokenOrder,
+    DnsAction, EnrolmentRecord, JobPing, JoinOrder, Offer, Origin, Refused, ReportPeriod,
+    RouteQuestion, SeriesOrder, ServiceAnswer, ServiceCall, SessionRecord, Sight, SilenceOrder,
+    TokenHash, TokenOrder,
 };
 
 pub(crate) use access::{Access, Declared};
@@ -379,6 +379,10 @@ impl Backend for ServerBackend {
 
     fn account(&self, user: &UserName) -> Answer<Account> {
         self.find_account(user)
+    }
+
+    fn account_of(&self, origin: &Origin) -> Answer<Account> {
+        self.find_account_of(origin)
     }
 
     fn accounts(&self) -> Answer<Vec<Account>> {

@@ -112,7 +112,9 @@ fn line(user: &UserName, at: Unix, what: &str, how: &str) -> Change {
 mod tests {
     use super::*;
     use hark_model::Secret;
-    use hark_store::state::{ApiTokenRecord, FactorsRecord, SessionRecord, TotpRecord, UserRecord};
+    use hark_store::state::{
+        ApiTokenRecord, FactorsRecord, SessionRecord, TotpRecord, UserKind, UserRecord,
+    };
 
     fn name(text: &str) -> UserName {
         UserName::new(text).unwrap()
@@ -149,6 +151,7 @@ mod tests {
             scope: String::new(),
             created: Unix(1),
             expires: None,
+            used: None,
         };
         let totp = Some(TotpRecord { secret: vec![1; 20], since: Unix(1), step: 0 });
         let factors = FactorsRecord { totp, ..FactorsRecord::none(name(user)) };
@@ -220,6 +223,9 @@ mod tests {
             admin: false,
             roles: BTreeMap::new(),
             created: Unix(1),
+            kind: UserKind::Person,
+            origin: None,
+            teams: BTreeSet::new(),
         };
         state.commit(&[], &[Change::User(user.clone())]).unwrap();
         let_in(&mut state, "mira");

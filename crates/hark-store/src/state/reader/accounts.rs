@@ -1,6 +1,6 @@
 //! Who may do what, and what was ordered: agents, users, sessions, tokens, orders, settings, the audit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hark_model::Unix;
 use hark_model::name::{HostName, Tag, UserName};
@@ -9,7 +9,8 @@ use rusqlite::Row;
 use super::{MAX_ROWS, Query, StateReader, escaped};
 use crate::state::access::{
     AgentMode, AgentRecord, ApiTokenRecord, AuditRecord, EnrolmentRecord, OrderRecord,
-    ReportWindow, SessionRecord, TokenHash, UserRecord, audit_hash, unordered,
+    OriginRecord, ReportWindow, SessionRecord, TokenHash, UserKind, UserRecord, audit_hash,
+    unordered,
 };
 use crate::state::commit::{RowError, number, text};
 use crate::state::stored::StoredError;
@@ -37,6 +38,9 @@ pub enum AuditCheck {
 /// Roles by user and host.
 type Roles = BTreeMap<UserName, BTreeMap<HostName, String>>;
 
+/// Teams by user.
+type Teams = BTreeMap<UserName, BTreeSet<String>>;
+
 impl StateReader {
     /// Returns every agent, by host.
     ///
@@ -54,11 +58,12 @@ impl StateReader {
     /// # Errors
     /// If the file cannot be read.
     pub fn users(&self) -> Result<Vec<UserRecord>, OpenError> {
-        let sql = "SELECT name, full_name, password, admin, created FROM user ORDER BY name";
-        let mut users = self.rows(sql, &Query::new(), user)?;
-        let mut roles = self.roles(None)?;
+        let sql = format!("SELECT {USER} FROM user ORDER BY name");
+        let mut users = self.rows(&sql, &Query::new(), user)?;
+        let (mut roles, mut teams) = (self.roles(None)?, self.teams(None)?);
         for user in &mut users {
             user.roles = roles.remove(&user.name).unwrap_or_default();
+            user.teams = teams.remove(&user.name).unwrap_or_default();
         }
         Ok(users)
     }
@@ -81,6 +86,33 @@ impl StateReader {
         Ok(roles)
     }
 
+    /// Returns the teams of `user`, or of all.
+    fn teams(&self, user: Option<&UserName>) -> Result<Teams, OpenError> {
+        let mut query = Query::new();
+        query.with("name >=", Some(user.map(ToString::to_string).unwrap_or_default()));
+        query.with("name =", user.map(ToString::to_string));
+        let conditions = query.conditions.join(" AND ");
+        let sql = format!("SELECT name, team FROM user_team WHERE {conditions}");
+        let rows =
+            self.rows(&sql, &query, |row| Ok((user_name(row, 0)?, text(row, 1)?.to_owned())))?;
+        let mut teams = Teams::new();
+        for (name, team) in rows {
+            teams.entry(name).or_default().insert(team);
+        }
+        Ok(teams)
+    }
+
+    /// Returns the name of the user for whom `origin` vouches.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn user_of(&self, origin: &OriginRecord) -> Result<Option<UserName>, OpenError> {
+        let mut query = Query::new();
+        query.with("origin =", Some(origin.provider.clone()));
+        query.with("subject =", Some(origin.subject.clone()));
+        self.one(&query.sql_ordered("name", "user", "name", 1), &query, |row| user_name(row, 0))
+    }
+
     /// Returns one user.
     ///
     /// # Errors
@@ -88,11 +120,11 @@ impl StateReader {
     pub fn user(&self, name: &UserName) -> Result<Option<UserRecord>, OpenError> {
         let mut query = Query::new();
         query.with("name =", Some(name.to_string()));
-        let columns = "name, full_name, password, admin, created";
-        let found = self.one(&query.sql_ordered(columns, "user", "name", 1), &query, user)?;
+        let found = self.one(&query.sql_ordered(USER, "user", "name", 1), &query, user)?;
         let Some(found) = found else { return Ok(None) };
         let roles = self.roles(Some(name))?.remove(name).unwrap_or_default();
-        Ok(Some(UserRecord { roles, ..found }))
+        let teams = self.teams(Some(name))?.remove(name).unwrap_or_default();
+        Ok(Some(UserRecord { roles, teams, ..found }))
     }
 
     /// Returns the session with this token's hash. Whether it has expired is for the caller to judge.
@@ -304,7 +336,11 @@ fn agent(row: &Row<'_>) -> Result<AgentRecord, RowError> {
     })
 }
 
+const USER: &str = "name, full_name, password, admin, created, kind, origin, subject";
+
 fn user(row: &Row<'_>) -> Result<UserRecord, RowError> {
+    let kind = text(row, 5)?;
+    let origin = row.get::<_, Option<String>>(6)?.zip(row.get::<_, Option<String>>(7)?);
     Ok(UserRecord {
         name: user_name(row, 0)?,
         full_name: row.get(1)?,
@@ -312,6 +348,9 @@ fn user(row: &Row<'_>) -> Result<UserRecord, RowError> {
         admin: row.get(3)?,
         roles: BTreeMap::new(),
         created: Unix(row.get(4)?),
+        kind: UserKind::from_word(kind).ok_or_else(|| StoredError::Word(kind.to_owned()))?,
+        origin: origin.map(|(provider, subject)| OriginRecord { provider, subject }),
+        teams: BTreeSet::new(),
     })
 }
 
@@ -329,7 +368,7 @@ fn session(row: &Row<'_>) -> Result<SessionRecord, RowError> {
     })
 }
 
-const API_TOKEN: &str = "id, token, name, label, scope, created, expires";
+const API_TOKEN: &str = "id, token, name, label, scope, created, expires, used";
 
 fn api_token(row: &Row<'_>) -> Result<ApiTokenRecord, RowError> {
     Ok(ApiTokenRecord {
@@ -340,6 +379,7 @@ fn api_token(row: &Row<'_>) -> Result<ApiTokenRecord, RowError> {
         scope: row.get(4)?,
         created: Unix(row.get(5)?),
         expires: row.get::<_, Option<i64>>(6)?.map(Unix),
+        used: row.get::<_, Option<i64>>(7)?.map(Unix),
     })
 }
 

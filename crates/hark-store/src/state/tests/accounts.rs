@@ -90,6 +90,9 @@ fn users_sessions_and_tokens_come_and_go() {
             .map(|(host, role)| (HostName::new(host).unwrap(), role.to_owned()))
             .into(),
         created: Unix(1),
+        kind: UserKind::Person,
+        origin: Some(OriginRecord { provider: "oidc a".to_owned(), subject: "17".to_owned() }),
+        teams: ["dba".to_owned(), "ops".to_owned()].into(),
     };
     let session = |n: u8, created| SessionRecord {
         token: [n; 32],
@@ -108,6 +111,7 @@ fn users_sessions_and_tokens_come_and_go() {
         scope: "read".to_owned(),
         created: Unix(1),
         expires: None,
+        used: None,
     };
     let changes = [
         Change::User(user.clone()),
@@ -121,13 +125,22 @@ fn users_sessions_and_tokens_come_and_go() {
     let reader = state.reader().unwrap();
     assert_eq!(reader.users().unwrap(), std::slice::from_ref(&user));
     assert_eq!(reader.user(&name).unwrap(), Some(user.clone()));
-    let fewer = UserRecord { roles: BTreeMap::new(), ..user };
+    let origin = user.origin.clone().unwrap();
+    assert_eq!(reader.user_of(&origin).unwrap(), Some(name.clone()));
+    let other = OriginRecord { provider: "oidc b".to_owned(), ..origin.clone() };
+    assert_eq!(reader.user_of(&other).unwrap(), None, "who else uses the same number");
+    let twice = UserRecord { name: UserName::new("eve").unwrap(), ..user.clone() };
+    state.commit(&[], &[Change::User(twice)]).unwrap_err();
+    let teams = ["ops".to_owned()].into();
+    let fewer = UserRecord { roles: BTreeMap::new(), kind: UserKind::Service, teams, ..user };
     state.commit(&[], &[Change::User(fewer.clone())]).unwrap();
     assert_eq!(reader.user(&name).unwrap(), Some(fewer));
     assert_eq!(reader.session(&[1; 32]).unwrap().unwrap().last_seen, Unix(30));
     assert_eq!(reader.session(&[3; 32]).unwrap(), None);
     assert_eq!(reader.sessions(&name).unwrap().len(), 2);
-    assert_eq!(reader.api_token(&[9; 32]).unwrap(), Some(ApiTokenRecord { id: 1, ..token }));
+    state.commit(&[], &[Change::ApiTokenUsed { token: [9; 32], at: Unix(7) }]).unwrap();
+    let used = Some(Unix(7));
+    assert_eq!(reader.api_token(&[9; 32]).unwrap(), Some(ApiTokenRecord { id: 1, used, ..token }));
     assert_eq!(reader.setting("theme").unwrap().as_deref(), Some("dark"));
     let expired = Change::SessionsExpired { created_before: Unix(0), seen_before: Unix(25) };
     state.commit(&[], &[expired]).unwrap();

@@ -60,6 +60,7 @@ impl Fake {
             since_at: Some(Timestamp(THEN)),
             address: None,
             tags: vec!["role:db".to_owned()],
+            owner: Some("root".to_owned()),
             facts: BTreeMap::from([("os".to_owned(), "Debian 12".to_owned())]),
             interval_seconds: 30.0,
             last_heard_at: None,

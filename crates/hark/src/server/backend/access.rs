@@ -2,19 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hark_api::audit::{AuditChain, AuditLine};
 use hark_api::auth::Role;
 use hark_api::list::{Cursor, Page, PageQuery, limit};
+use hark_api::tokens::Scope;
 use hark_engine::view::HostView;
 use hark_engine::{Engine, covers_host};
-use hark_model::{HostName, Secret, Unix, UserName};
+use hark_model::{HostName, Secret, TeamName, Unix, UserName};
 use hark_store::state::{
-    ApiTokenRecord as StoredToken, AuditCheck, AuditEntry, Change, SessionRecord as StoredSession,
-    UserRecord,
+    ApiTokenRecord as StoredToken, AuditCheck, AuditEntry, Change, OriginRecord,
+    SessionRecord as StoredSession, UserKind, UserRecord,
 };
-use hark_web::{Account, Answer, ApiTokenRecord, Refused, SessionRecord, TokenHash};
+use hark_web::{Account, Answer, ApiTokenRecord, Origin, Refused, SessionRecord, TokenHash};
 
 use super::ServerBackend;
 use crate::config::grants::Grant;
@@ -22,6 +24,9 @@ use crate::config::{Settings, UserEntry};
 
 /// The user whose token lies in the data folder: whoever can read that file owns the server anyway.
 const LOCAL_USER: &str = "local";
+
+/// How exactly the last use of a token is on the disk.
+const USE_KEPT: Duration = Duration::from_hours(1);
 
 /// Who may log in, and with which roles, by what the configuration says at present.
 #[derive(Debug, Default)]
@@ -71,13 +76,11 @@ impl Access {
 
 fn declared(user: &UserEntry) -> Account {
     Account {
-        name: user.name.clone(),
         full_name: user.full_name.clone(),
         password: Some(user.password.clone()),
         admin: user.admin,
-        roles: BTreeMap::new(),
-        granted: BTreeMap::new(),
         declared: Some(user.declared.clone()),
+        ..Account::named(user.name.clone())
     }
 }
 
@@ -85,32 +88,43 @@ fn stored(user: UserRecord) -> Account {
     let roles = user.roles.into_iter();
     let granted: BTreeMap<HostName, Role> =
         roles.filter_map(|(host, word)| Some((host, role(&word)?))).collect();
+    let origin = user.origin.map(|OriginRecord { provider, subject }| Origin { provider, subject });
     Account {
-        name: user.name,
         full_name: user.full_name,
         password: (!user.password.is_empty()).then(|| Secret::new(user.password)),
         admin: user.admin,
         roles: granted.clone(),
         granted,
-        declared: None,
+        service: user.kind == UserKind::Service,
+        origin,
+        // One that is no name any more is no team.
+        teams: user.teams.iter().filter_map(|team| TeamName::new(team).ok()).collect(),
+        ..Account::named(user.name)
     }
 }
 
 /// Roles by user and host.
 type Roles = BTreeMap<UserName, BTreeMap<HostName, Role>>;
 
-/// Returns what hosts and `grants` let `wanted` do: the most that any of them says of a user and a host.
-fn roles_of(engine: &Engine, wanted: &BTreeSet<UserName>, grants: &[Grant]) -> Roles {
+/// Teams by user, as those who vouch for users say.
+type Teams = BTreeMap<UserName, BTreeSet<TeamName>>;
+
+/// Returns what hosts and `grants` let the users of `wanted` do: the most that any of them says of a user and
+/// a host.
+fn roles_of(engine: &Engine, wanted: &Teams, grants: &[Grant]) -> Roles {
     let teams = &engine.plan().people.teams;
     let members = |grant: &Grant| -> Vec<UserName> {
         let of_teams = grant.teams.iter().filter_map(|team| teams.get(team)).flatten();
-        let all = grant.users.iter().chain(of_teams);
-        all.filter(|user| wanted.contains(*user)).cloned().collect()
+        let all: BTreeSet<&UserName> = grant.users.iter().chain(of_teams).collect();
+        let is_meant = |(user, said): &(&UserName, &BTreeSet<TeamName>)| {
+            all.contains(user) || !said.is_disjoint(&grant.teams)
+        };
+        wanted.iter().filter(is_meant).map(|(user, _)| user.clone()).collect()
     };
     let grants: Vec<_> = grants.iter().map(|grant| (grant, members(grant))).collect();
     let mut roles = Roles::new();
     let mut give = |user: &UserName, host: HostView<'_>, role: Role| {
-        if wanted.contains(user) {
+        if wanted.contains_key(user) {
             let of_user = roles.entry(user.clone()).or_default();
             let most = of_user.entry(host.name().clone()).or_insert(role);
             *most = role.max(*most);
@@ -160,7 +174,8 @@ impl ServerBackend {
             return self.with_roles(account);
         }
         if name.as_str() == LOCAL_USER {
-            return Ok(local_account(name));
+            let full_name = "This machine".to_owned();
+            return Ok(Account { full_name, admin: true, ..Account::named(name.clone()) });
         }
         let user = self.read(|reader| reader.user(name))?.ok_or(Refused::Absent)?;
         self.with_roles(stored(user))
@@ -173,7 +188,8 @@ impl ServerBackend {
     /// Adds the roles that the configuration gives, with one question to the engine for all.
     fn all_with_roles(&self, mut accounts: Vec<Account>) -> Answer<Vec<Account>> {
         let bound = accounts.iter().filter(|account| !account.admin);
-        let wanted: BTreeSet<UserName> = bound.map(|account| account.name.clone()).collect();
+        let wanted: Teams =
+            bound.map(|account| (account.name.clone(), account.teams.clone())).collect();
         if wanted.is_empty() {
             return Ok(accounts);
         }
@@ -186,6 +202,12 @@ impl ServerBackend {
             }
         }
         Ok(accounts)
+    }
+
+    pub(super) fn find_account_of(&self, origin: &Origin) -> Answer<Account> {
+        let Origin { provider, subject } = origin.clone();
+        let name = self.read(|reader| reader.user_of(&OriginRecord { provider, subject }))?;
+        self.find_account(&name.ok_or(Refused::Absent)?)
     }
 
     pub(super) fn all_accounts(&self) -> Answer<Vec<Account>> {
@@ -211,6 +233,12 @@ impl ServerBackend {
             admin: account.admin,
             roles: account.granted.iter().map(|(host, role)| (host.clone(), word(*role))).collect(),
             created: hark_model::Clock.now().unix,
+            kind: if account.service { UserKind::Service } else { UserKind::Person },
+            origin: account
+                .origin
+                .clone()
+                .map(|Origin { provider, subject }| OriginRecord { provider, subject }),
+            teams: account.teams.iter().map(ToString::to_string).collect(),
         })])
     }
 
@@ -251,18 +279,20 @@ impl ServerBackend {
                 hash: *hash,
                 user,
                 name: "this machine".to_owned(),
+                scopes: Vec::new(),
                 created: self.started,
                 expires: None,
                 last_used: Some(hark_model::Clock.now().unix),
             });
         }
         let found = self.read(|reader| reader.api_token(hash))?.ok_or(Refused::Absent)?;
-        Ok(self.token(found))
+        self.token(found)
     }
 
     pub(super) fn tokens_of(&self, user: &UserName) -> Answer<Vec<ApiTokenRecord>> {
         let all = self.read(hark_store::state::StateReader::api_tokens)?;
-        Ok(all.into_iter().filter(|t| t.user == *user).map(|t| self.token(t)).collect())
+        // One that cannot be read opens nothing, and is no reason to hide the others.
+        Ok(all.into_iter().filter(|t| t.user == *user).filter_map(|t| self.token(t).ok()).collect())
     }
 
     pub(super) fn store_token(&self, t: &ApiTokenRecord) -> Answer<()> {
@@ -271,19 +301,26 @@ impl ServerBackend {
                 self.access.used.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             used.insert(t.hash, t.last_used);
         }
-        // When a token was last used is kept in memory: a write a minute for each would tell little.
-        let known = self.read(|reader| reader.api_token(&t.hash))?;
-        if self.access.local == Some(t.hash) || known.is_some() {
+        if self.access.local == Some(t.hash) {
             return Ok(());
+        }
+        if let Some(known) = self.read(|reader| reader.api_token(&t.hash))? {
+            // In between it is kept in memory: a write a minute for each token would tell little more.
+            let is_new = |at: Unix| known.used.is_none_or(|before| at.since(before) >= USE_KEPT);
+            return match t.last_used.filter(|at| is_new(*at)) {
+                Some(at) => self.write(vec![Change::ApiTokenUsed { token: t.hash, at }]),
+                None => Ok(()),
+            };
         }
         self.write(vec![Change::ApiToken(StoredToken {
             id: 0,
             token: t.hash,
             user: t.user.clone(),
             label: t.name.clone(),
-            scope: String::new(),
+            scope: t.scopes.iter().map(|scope| scope.word()).collect::<Vec<_>>().join(" "),
             created: t.created,
             expires: t.expires,
+            used: t.last_used,
         })])
     }
 
@@ -333,16 +370,23 @@ impl ServerBackend {
         })
     }
 
-    fn token(&self, t: StoredToken) -> ApiTokenRecord {
+    fn token(&self, t: StoredToken) -> Answer<ApiTokenRecord> {
+        // A word that a newer program has written is not left out: what is left could be for everything.
+        let scopes: Option<Vec<Scope>> = t.scope.split_whitespace().map(Scope::from_word).collect();
+        let Some(scopes) = scopes else {
+            tracing::warn!(token = t.id, scope = t.scope, "an API token is for what is not known");
+            return Err(Refused::Absent);
+        };
         let used = self.access.used.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        ApiTokenRecord {
+        Ok(ApiTokenRecord {
             hash: t.token,
             user: t.user,
             name: t.label,
+            scopes,
             created: t.created,
             expires: t.expires,
-            last_used: used.get(&t.token).copied().flatten(),
-        }
+            last_used: used.get(&t.token).copied().flatten().or(t.used),
+        })
     }
 
     pub(super) fn write(&self, changes: Vec<Change>) -> Answer<()> {
@@ -357,18 +401,6 @@ fn hex(bytes: &[u8]) -> String {
         write!(text, "{byte:02x}").unwrap_or_default();
         text
     })
-}
-
-fn local_account(name: &UserName) -> Account {
-    Account {
-        name: name.clone(),
-        full_name: "This machine".to_owned(),
-        password: None,
-        admin: true,
-        roles: BTreeMap::new(),
-        granted: BTreeMap::new(),
-        declared: None,
-    }
 }
 
 fn session(s: StoredSession) -> SessionRecord {

@@ -283,6 +283,7 @@ fn host(host: HostView<'_>, sight: &Sight) -> Host {
         since_at: host.since().map(Into::into),
         address: host.address().map(|a| a.to_canonical().to_string()),
         tags: host.tags().iter().map(ToString::to_string).collect(),
+        owner: host.owner().map(ToString::to_string),
         agent_version: facts.get("agent_version").cloned().unwrap_or_default(),
         facts,
         interval_seconds: host.interval().map_or(0.0, seconds),
