@@ -71,6 +71,22 @@ pub enum SecondFactorState {
     Needed,
 }
 
+/// Where one can log in elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Providers {
+    /// In the order in which they are shown.
+    pub providers: Vec<Provider>,
+}
+
+/// Somebody who vouches for users.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Provider {
+    /// What its button says.
+    pub label: String,
+    /// Where the browser goes to log in there; `?next=/PATH` is where it comes back to.
+    pub path: String,
+}
+
 /// What a user may do on a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]

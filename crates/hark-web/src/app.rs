@@ -21,6 +21,7 @@ use crate::failure::{Failure, Reply};
 use crate::jobs::Jobs;
 use crate::live::Live;
 use crate::login::LoginSettings;
+use crate::oidc::Providers;
 use crate::pace::Pace;
 use crate::ready::Ready;
 use crate::repeat::Repeats;
@@ -85,7 +86,9 @@ pub(crate) struct App {
     people: Arc<Mutex<()>>,
     /// Secrets of apps whose first code has not come back yet.
     pub(crate) offers: Mutex<Offers>,
-    /// What passkeys answer. None if the system gave no random bytes: then there are no passkeys.
+    /// What is known of those who vouch for users.
+    pub(crate) providers: Providers,
+    /// What passkeys answer, and what comes back from providers. None if the system gave no random bytes: then there is neither.
     pub(crate) challenges: Mutex<Option<Challenges>>,
 }
 
@@ -124,6 +127,7 @@ impl App {
             factors: Arc::default(),
             people: Arc::default(),
             offers: Mutex::default(),
+            providers: Providers::default(),
             challenges: Mutex::new(Challenges::new().ok()),
         })
     }

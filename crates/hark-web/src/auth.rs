@@ -5,6 +5,7 @@
 //! put them together.
 
 pub(crate) mod challenge;
+pub(crate) mod jwt;
 pub(crate) mod limit;
 pub(crate) mod offers;
 pub(crate) mod password;

@@ -203,6 +203,8 @@ mod tests {
             tls,
             plain,
             addresses: Vec::new(),
+            public_url: String::new(),
+            outside: Arc::new(crate::outside::Nowhere),
             version: String::new(),
             setup_code: None,
             login: Arc::default(),

@@ -28,6 +28,8 @@ mod jobs;
 mod lists;
 mod live;
 mod login;
+mod oidc;
+mod outside;
 mod pace;
 mod page;
 mod peer;
@@ -39,6 +41,7 @@ mod routes;
 mod serve;
 mod site;
 mod stall;
+mod vouched;
 mod who;
 
 pub use agent::{AgentClaim, AgentProof, Batch, Item, Outcome, Sample};
@@ -48,15 +51,18 @@ pub use auth::token::NoRandom;
 pub use backend::{
     Account, AckOrder, ActionOrder, Answer, ApiTokenRecord, Backend, ConfigChange, Configuring,
     DashboardRecord, Dashboards, DnsAction, EnrolmentRecord, FactorStore, Factors, JobPing,
-    JoinOrder, Offer, Origin, PasskeyRecord, PublicIncidentRecord, Refused, ReportPeriod, RouteQuestion,
-    SeriesOrder, ServiceAnswer, ServiceCall, SessionRecord, Sight, SilenceOrder, StatusAccess,
-    StatusDocument, StatusPages, StatusPart, StatusSite, StatusSites, StatusSummary, TokenHash,
-    TokenOrder, Totp,
+    JoinOrder, Offer, Origin, PasskeyRecord, PublicIncidentRecord, Refused, ReportPeriod,
+    RouteQuestion, SeriesOrder, ServiceAnswer, ServiceCall, SessionRecord, Sight, SilenceOrder,
+    StatusAccess, StatusDocument, StatusPages, StatusPart, StatusSite, StatusSites, StatusSummary,
+    TokenHash, TokenOrder, Totp,
 };
 pub use blind::serve_blind;
 pub use config::{DEFAULT_PORT, KEYS, TLS_KEYS, TlsSettings, WebSettings};
 pub use live::Live;
-pub use login::{Demand, LOGIN_KEYS, LoginSettings, Open};
+pub use login::{
+    Demand, LOGIN_KEYS, LoginSettings, Membership, NewUsers, OidcSettings, Open, Rights,
+};
+pub use outside::{Fetch, Fetched, Nowhere, Outside};
 pub use policy::may_operate;
 pub use proxy::{Network, Proxies};
 pub use serve::{Plain, Tls, WebConfig, serve};

@@ -1,5 +1,8 @@
 //! The part of the configuration that says how people log in.
 
+mod groups;
+mod oidc;
+
 use std::time::Duration;
 
 use hark_config::{Bare, Key, Kind, Section};
@@ -7,6 +10,10 @@ use http::HeaderName;
 
 use crate::backend::Account;
 use crate::proxy::{Network, Proxies};
+
+pub use groups::{Membership, NewUsers, Rights};
+pub use oidc::OidcSettings;
+pub(crate) use oidc::is_safe;
 
 /// Keys within `login`.
 pub const LOGIN_KEYS: &[Key] = &[
@@ -35,6 +42,11 @@ pub const LOGIN_KEYS: &[Key] = &[
         "Who may do everything without logging in. `everybody` is everybody who reaches the port.",
     )
     .default("no"),
+    Key::new(
+        "oidc",
+        Kind::Named(&Kind::Section(oidc::KEYS)),
+        "Providers of OpenID Connect at which people log in.",
+    ),
 ];
 
 /// The longest of both limits: a session that outlives a job is a door that stands open.
@@ -58,6 +70,8 @@ pub struct LoginSettings {
     pub proxies: Proxies,
     /// Who may do everything without logging in.
     pub open: Open,
+    /// Where people log in elsewhere.
+    pub oidc: Vec<OidcSettings>,
 }
 
 impl Default for LoginSettings {
@@ -68,6 +82,7 @@ impl Default for LoginSettings {
             longest: 30 * DAY,
             proxies: Proxies::default(),
             open: Open::No,
+            oidc: Vec::new(),
         }
     }
 }
@@ -147,6 +162,7 @@ impl LoginSettings {
             longest: limit("longest", default.longest),
             proxies: read_proxies(section),
             open: section.word("open", &Open::WORDS).unwrap_or_default(),
+            oidc: OidcSettings::read_all(section),
         };
         section.finish(LOGIN_KEYS);
         settings

@@ -22,6 +22,7 @@ mod hosts;
 mod incidents;
 mod jobs;
 pub(crate) mod metrics;
+mod oidc;
 mod openapi;
 mod overview;
 mod owners;
@@ -74,6 +75,8 @@ pub(crate) fn router(app: &Shared) -> Router {
         .route(metrics::PATH, get(metrics::metrics))
         .route("/push/{token}", get(pushes::done).post(pushes::done))
         .route("/push/{token}/{word}", get(pushes::said).post(pushes::said))
+        .route("/oidc/{name}/login", get(oidc::begin))
+        .route("/oidc/{name}/back", get(oidc::back))
         .merge(status::router())
         .route("/a.css", get(handling::style))
         .route("/a/{token}", get(handling::show).post(handling::take))
@@ -179,6 +182,7 @@ fn accounts() -> OpenApiRouter<Shared> {
         .routes(routes!(passkeys::remove))
         .routes(routes!(passkeys::challenge))
         .routes(routes!(passkeys::login))
+        .routes(routes!(oidc::list))
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::revoke))
         .routes(routes!(tokens::list, tokens::make))

@@ -27,6 +27,7 @@ use crate::auth::limit;
 use crate::backend::Backend;
 use crate::live::Live;
 use crate::login::LoginSettings;
+use crate::outside::Outside;
 use crate::peer::Peer;
 use crate::routes;
 use crate::stall::Stall;
@@ -93,6 +94,10 @@ pub struct WebConfig {
     /// Where other machines reach this server's https, each `host:port`: put into tokens for agents
     /// after the name that the administrator's browser uses. May be empty.
     pub addresses: Vec<String>,
+    /// Where people reach this server, without a slash at its end; empty if nobody has said.
+    pub public_url: String,
+    /// Reaches those who vouch for users.
+    pub outside: Arc<dyn Outside>,
     /// The version shown to users.
     pub version: String,
     /// The one-time code for the first administrator; see [`crate::new_setup_code`].

@@ -37,6 +37,7 @@ mod message_journal;
 mod messages;
 mod no_history;
 mod outbox;
+mod outside;
 mod own_agent;
 mod own_datagram;
 mod own_limits;

@@ -70,7 +70,7 @@ class Router {
       if (event.defaultPrevented || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
       const link = event.target instanceof Element ? event.target.closest('a') : null;
       if (!link || link.target || link.hasAttribute('download') || link.origin !== location.origin) return;
-      if (link.pathname.startsWith('/api/') || link.getAttribute('href')?.startsWith('#')) return;
+      if (link.pathname.startsWith('/api/') || link.pathname.startsWith('/oidc/') || link.getAttribute('href')?.startsWith('#')) return;
       event.preventDefault();
       this.go(link.pathname + link.search);
     });

@@ -74,6 +74,19 @@ pub(super) async fn enter(
     headers: &HeaderMap,
     how: String,
 ) -> Reply<Response> {
+    let token = begin_session(app, account, peer, headers, how).await?;
+    let answer = Login { token: token.clone(), user: who::me(app, account).await? };
+    Ok(with_cookie(app, Json(answer).into_response(), peer, &token))
+}
+
+/// As [`enter`]; returns the token alone.
+pub(super) async fn begin_session(
+    app: &Shared,
+    account: &Account,
+    peer: Peer,
+    headers: &HeaderMap,
+    how: String,
+) -> Reply<String> {
     // A session that the browser still has is given up: the number changes at each log-in, so that
     // nobody can have planted it before.
     if let Claim::Cookie(old) = who::claim(headers, peer.secure) {
@@ -88,8 +101,7 @@ pub(super) async fn enter(
         return Err(Failure::WrongLogin);
     }
     app.audit(Some(&account.name), peer.address, "session.login", how).await;
-    let answer = Login { token: token.clone(), user: who::me(app, account).await? };
-    Ok(with_cookie(app, Json(answer).into_response(), peer, &token))
+    Ok(token)
 }
 
 /// Lets `account` through, whose password was right, if no second factor guards it or `code` is one.

@@ -54,6 +54,7 @@ mod dashboards;
 mod factors;
 mod hosts;
 mod incidents;
+pub(crate) mod provider;
 mod status_pages;
 mod telling;
 

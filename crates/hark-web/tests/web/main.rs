@@ -30,6 +30,8 @@ mod live;
 #[cfg(test)]
 mod matrix;
 #[cfg(test)]
+mod oidc;
+#[cfg(test)]
 mod owners;
 #[cfg(test)]
 mod passkeys;

@@ -162,6 +162,7 @@ pub(crate) fn table() -> Vec<Route> {
                 Nothing,
             )
         },
+        get("/api/0/auth/providers", "/api/0/auth/providers", Nothing),
         get("/api/0/sessions", "/api/0/sessions", User),
         delete("/api/0/sessions/{id}", "/api/0/sessions/{own}", User),
         get("/api/0/tokens", "/api/0/tokens", User),

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::fake::Fake;
+use crate::fake::provider::FakeProvider;
 
 pub(crate) const SETUP_CODE: &str = "1234-5678";
 
@@ -32,6 +33,7 @@ pub(crate) struct Running {
     pub(crate) fake: Arc<Fake>,
     pub(crate) live: Live,
     pub(crate) login: Arc<ArcSwap<LoginSettings>>,
+    pub(crate) outside: Arc<FakeProvider>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) tasks: TaskTracker,
     pub(crate) certificate: Option<rustls::pki_types::CertificateDer<'static>>,
@@ -77,10 +79,13 @@ pub(crate) async fn start_as(tls: Option<()>, login: LoginSettings) -> Running {
     let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
     let made = tls.map(|()| make_tls());
     let login = Arc::new(ArcSwap::from_pointee(login));
+    let outside = Arc::new(FakeProvider::new());
     let config = WebConfig {
         tls: made.as_ref().map(|(tls, _)| tls.clone()),
         plain: Plain::Redirect,
         addresses: vec!["mon.example.net:50004".to_owned()],
+        public_url: String::new(),
+        outside: Arc::clone(&outside) as _,
         version: "0.1.0".to_owned(),
         setup_code: Some(Secret::new(SETUP_CODE)),
         login: Arc::clone(&login),
@@ -93,7 +98,7 @@ pub(crate) async fn start_as(tls: Option<()>, login: LoginSettings) -> Running {
         shutdown.clone(),
     ));
     let certificate = made.map(|(_, der)| der);
-    Running { address, fake, live, login, shutdown, tasks, certificate }
+    Running { address, fake, live, login, outside, shutdown, tasks, certificate }
 }
 
 fn make_tls() -> (Tls, rustls::pki_types::CertificateDer<'static>) {

@@ -10,6 +10,7 @@ use hark_agent::AgentConfig;
 use hark_checks::Configured;
 use hark_model::CheckName;
 use hark_net::Guard;
+use hark_web::{Membership, OidcSettings, Rights};
 use serde_json::{Map, Value, json};
 
 use super::grants::Grant;
@@ -160,7 +161,32 @@ fn login(loaded: &Loaded) -> Value {
     let header = login.proxies.header.as_ref().map(ToString::to_string);
     json!({"second_factor": login.second_factor.word(), "idle": time(login.idle),
         "longest": time(login.longest), "proxies": proxies, "proxy_header": header,
-        "open": login.open.word()})
+        "open": login.open.word(), "oidc": named(&login.oidc, |one| &one.name, oidc)})
+}
+
+/// Returns providers by their names.
+fn named<T>(all: &[T], name: impl Fn(&T) -> &String, show: impl Fn(&T) -> Value) -> Value {
+    let shown = all.iter().map(|one| (name(one).clone(), show(one)));
+    Value::Object(shown.collect())
+}
+
+fn oidc(one: &OidcSettings) -> Value {
+    let mut shown = json!({"issuer": one.issuer, "client_id": one.client_id,
+        "client_secret": one.client_secret.is_some(), "label": one.label, "scopes": one.scopes,
+        "name_claim": one.name_claim, "groups_claim": one.groups_claim, "ca_file": one.ca_file});
+    membership(&mut shown, &one.membership);
+    shown
+}
+
+/// Adds what becomes of a provider's users.
+fn membership(shown: &mut Value, of: &Membership) {
+    let teams = |rights: &Rights| rights.teams.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let group = |rights: &Rights| json!({"admin": rights.admin, "teams": teams(rights)});
+    let groups: Map<String, Value> =
+        of.groups.iter().map(|(name, rights)| (name.clone(), group(rights))).collect();
+    shown["groups"] = Value::Object(groups);
+    shown["new_users"] = json!(of.new_users.word());
+    shown["same_names"] = json!(of.same_names);
 }
 
 fn journal(loaded: &Loaded, shown: &mut Map<String, Value>) {

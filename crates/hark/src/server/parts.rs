@@ -43,6 +43,7 @@ use super::message_journal::MessageJournal;
 use super::messages::{ToEngine, ToIntake};
 use super::no_history;
 use super::outbox::{self, ToOutbox};
+use super::outside::Outside;
 use super::own_agent::{Ends, OwnAgent};
 use super::probes;
 use super::pushes::{self, ToPush};
@@ -447,6 +448,8 @@ impl Parts {
                 http,
                 crate::sys::host_name(),
             ),
+            public_url: self.settings.public_url.clone(),
+            outside: Arc::new(Outside { resolver: Arc::clone(&self.resolver) }),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             setup_code: setup_code.clone(),
             login: Arc::clone(&self.links.login),

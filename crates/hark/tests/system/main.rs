@@ -45,6 +45,9 @@ mod install;
 mod main_job;
 #[cfg(test)]
 mod mini;
+#[cfg(test)]
+mod oidc;
+#[cfg(test)]
 mod orders;
 #[cfg(test)]
 mod page;

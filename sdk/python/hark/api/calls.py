@@ -144,6 +144,12 @@ class Calls(Transport):
             headers["Idempotency-Key"] = key
         self.request("POST", "/api/0/auth/password", None, body, headers).value()
 
+    def get_auth_providers(
+        self
+    ) -> t.Providers:
+        """Returns at which providers one can log in."""
+        return cast(t.Providers, self.read("/api/0/auth/providers", None))
+
     def post_auth_recovery_codes(
         self, body: t.Confirmation, *, if_match: Optional[str] = None, key: Optional[str] = None
     ) -> t.RecoveryCodes:
@@ -574,6 +580,17 @@ class Calls(Transport):
     ) -> t.Metrics:
         """Returns the metrics of a host."""
         return cast(t.Metrics, self.read("/api/0/hosts/{}/metrics".format(part(host)), None))
+
+    def put_hosts_owner(
+        self, host: str, body: t.NewOwner, *, if_match: Optional[str] = None, key: Optional[str] = None
+    ) -> None:
+        """Has a host be somebody else's. Whoever hands it over keeps the roles on it that he has otherwise."""
+        headers: Dict[str, str] = {}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        self.request("PUT", "/api/0/hosts/{}/owner".format(part(host)), None, body, headers).value()
 
     def get_hosts_plugins(
         self, host: str
@@ -1062,3 +1079,33 @@ class Calls(Transport):
         if key is not None:
             headers["Idempotency-Key"] = key
         self.request("DELETE", "/api/0/users/{}/second-factor".format(part(name)), None, None, headers).value()
+
+    def get_users_tokens(
+        self, name: str, *, q: Optional[str] = None, sort: Optional[str] = None, cursor: Optional[str] = None, limit: Optional[int] = None
+    ) -> List[t.Token]:
+        """Returns the API tokens of a user."""
+        query: Query = {"q": q, "sort": sort, "cursor": cursor, "limit": limit}
+        return cast(List[t.Token], self.read("/api/0/users/{}/tokens".format(part(name)), query))
+
+    def post_users_tokens(
+        self, name: str, body: t.TokenRequest, *, if_match: Optional[str] = None, key: Optional[str] = None
+    ) -> t.NewToken:
+        """Makes an API token of a program. People make their own: whoever could make one of theirs could do
+        things in their name."""
+        headers: Dict[str, str] = {}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        return cast(t.NewToken, self.request("POST", "/api/0/users/{}/tokens".format(part(name)), None, body, headers).value())
+
+    def delete_users_tokens_by_id(
+        self, name: str, id: str, *, if_match: Optional[str] = None, key: Optional[str] = None
+    ) -> None:
+        """Revokes an API token of a user."""
+        headers: Dict[str, str] = {}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        self.request("DELETE", "/api/0/users/{}/tokens/{}".format(part(name), part(id)), None, None, headers).value()

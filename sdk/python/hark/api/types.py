@@ -785,6 +785,7 @@ Host = TypedDict(
         "loss_ratio": Union[float, None],
         "name": str,
         "not_reproven": bool,
+        "owner": Union[str, None],
         "parents": List[str],
         "profile": List[str],
         "rtt_seconds": Union[float, None],
@@ -1120,6 +1121,13 @@ NewEnrolment = TypedDict(
     },
 )
 
+NewOwner = TypedDict(
+    "NewOwner",
+    {
+        "owner": str,
+    },
+)
+
 NewPasskey = TypedDict(
     "NewPasskey",
     {
@@ -1143,8 +1151,9 @@ NewUser = TypedDict(
         "admin": NotRequired[bool],
         "full_name": NotRequired[str],
         "name": str,
-        "password": str,
+        "password": NotRequired[Union[str, None]],
         "roles": NotRequired[Dict[str, "Role"]],
+        "service": NotRequired[bool],
     },
 )
 
@@ -1443,6 +1452,21 @@ ProblemDocument = TypedDict(
         "status": int,
         "title": str,
         "type": str,
+    },
+)
+
+Provider = TypedDict(
+    "Provider",
+    {
+        "label": str,
+        "path": str,
+    },
+)
+
+Providers = TypedDict(
+    "Providers",
+    {
+        "providers": List["Provider"],
     },
 )
 
@@ -1944,6 +1968,7 @@ Token = TypedDict(
         "id": str,
         "last_used_at": Union["Timestamp", None],
         "name": str,
+        "scopes": List["Scope"],
     },
 )
 
@@ -1951,6 +1976,7 @@ TokenRequest = TypedDict(
     "TokenRequest",
     {
         "name": str,
+        "scopes": NotRequired[List["Scope"]],
         "valid_seconds": NotRequired[Union[int, None]],
     },
 )
@@ -1993,8 +2019,10 @@ User = TypedDict(
         "declared": Union["Declared", None],
         "full_name": str,
         "name": str,
+        "origin": Union[str, None],
         "roles": Dict[str, "Role"],
         "second_factor": bool,
+        "service": bool,
     },
 )
 
@@ -2049,6 +2077,7 @@ PublicImpact = Literal["none", "degraded", "partial_outage", "major_outage"]
 PublicKind = Literal["incident", "maintenance"]
 PublicStage = Literal["investigating", "identified", "monitoring", "resolved", "scheduled", "in_progress", "completed"]
 Role = Literal["monitor", "manager", "owner"]
+Scope = Literal["read", "hosts:read", "hosts:write", "incidents:write", "events:send", "config:read", "config:write", "users:write"]
 SecondFactorState = Literal["none", "set", "needed"]
 Severity = Literal["info", "unknown", "warning", "critical"]
 State = Literal["crit", "warn", "unk", "ok"]
