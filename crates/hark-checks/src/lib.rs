@@ -8,6 +8,7 @@
 //! - [`Configured::read_all`] reads the section `checks` of the configuration, [`from_target`] makes
 //!   a check of a command line.
 //! - [`schedule::Schedule`] says when each is due. It is pure: the driver gives it the time.
+//! - [`directory`] asks a directory whether somebody is who he says he is, in the words of the check `ldap`.
 //! - [`sites`] has checks looked at from several places, [`quorum::Quorum`] makes one result of what they see.
 //!
 //! This crate does not know what a bad result means for anybody (the engine's incidents), nor where
@@ -28,6 +29,7 @@ mod command;
 mod conditions;
 mod configured;
 mod dialogue;
+pub mod directory;
 mod dns;
 mod echo;
 mod endpoint;

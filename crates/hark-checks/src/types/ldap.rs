@@ -15,9 +15,10 @@ use crate::finding::{Finding, Measure};
 use crate::frames::{During as _, Stop, foreign, message, unexpected};
 use crate::keys::join;
 use crate::link::Link;
+use crate::octets::text;
 use crate::{Check, CheckType, Context, Given};
 
-mod wire;
+pub(crate) mod wire;
 
 /// The check type `ldap`.
 #[derive(Debug)]
@@ -242,44 +243,36 @@ impl Search {
         let values: Vec<String> = match &self.attribute {
             None => Vec::new(),
             Some(wanted) => {
-                let attributes = found.entries.iter().flat_map(|entry| &entry.attributes);
-                let ours = attributes.filter(|(name, _)| is_named(name, wanted));
-                ours.flat_map(|(_, values)| values.iter().cloned()).collect()
+                found.entries.iter().flat_map(|entry| entry.values(wanted)).map(text).collect()
             }
         };
-        let text = format!("{n} entries");
+        let said = format!("{n} entries");
         let finding = match (&self.attribute, &self.expect) {
             _ if !found.outcome.is_success() => {
                 let words = found.outcome.words();
                 Finding::new(Status::Critical, format!("the search fails: {words}"))
             }
             _ if n < self.min_entries => {
-                let text = format!("{text}, fewer than {}", self.min_entries);
-                Finding::new(Status::Critical, text)
+                let said = format!("{said}, fewer than {}", self.min_entries);
+                Finding::new(Status::Critical, said)
             }
             (Some(name), _) if values.is_empty() && self.min_entries > 0 => {
-                Finding::new(Status::Critical, format!("{text}, none has {name}"))
+                Finding::new(Status::Critical, format!("{said}, none has {name}"))
             }
             (Some(name), Some(expect)) if !values.contains(expect) && self.min_entries > 0 => {
                 let first = values.first().map_or("", String::as_str);
-                let text = format!("{text}, none has {name} {expect:?}, but {first:?}");
-                Finding::new(Status::Critical, text)
+                let said = format!("{said}, none has {name} {expect:?}, but {first:?}");
+                Finding::new(Status::Critical, said)
             }
-            _ => Finding::new(Status::Ok, text),
+            _ => Finding::new(Status::Ok, said),
         };
-        let names: Vec<String> = found.entries.iter().map(|entry| entry.name.clone()).collect();
+        let names: Vec<String> = found.entries.iter().map(|entry| text(&entry.name)).collect();
         finding
             .measured(Measure::new("entries", u32::try_from(n).unwrap_or(0).into(), Unit::None))
             .saw("result", found.outcome.words())
             .saw("names", names)
             .saw("values", values)
     }
-}
-
-/// Attributes know no case, and may have options behind a semicolon.
-fn is_named(name: &str, wanted: &str) -> bool {
-    let bare = |name: &str| name.split(';').next().unwrap_or_default().to_ascii_lowercase();
-    bare(name) == bare(wanted)
 }
 
 #[cfg(test)]

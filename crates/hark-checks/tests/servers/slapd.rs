@@ -1,9 +1,13 @@
 //! `ldap` against OpenLDAP, beside `check_ldap`.
 
+use std::error::Error as _;
 use std::process::Command;
+use std::time::Duration;
 
+use hark_checks::directory::{Directory, Groups, Person, Way};
 use hark_conditions::Fact;
-use hark_model::Status;
+use hark_model::{Secret, Status};
+use hark_net::{Resolver, Tls, Trust};
 use tempfile::TempDir;
 
 use crate::support::certificates::{Authority, NAME, Pair};
@@ -24,8 +28,19 @@ struct Slapd {
     _process: Process,
 }
 
+/// Two people who are called the same, and one who is in a group.
+const PEOPLE: &str = "\n\ndn: uid=bert,dc=test\nobjectClass: inetOrgPerson\nuid: bert\ncn: Bert\nsn: B\n\
+    mail: a@example.net\nuserPassword: hush\n\ndn: uid=c*,dc=test\nobjectClass: inetOrgPerson\nuid: c*\n\
+    cn: C\nsn: C\nuserPassword: star\n\ndn: cn=dba,dc=test\nobjectClass: groupOfNames\ncn: dba\n\
+    member: uid=anna,dc=test\n";
+
 /// Starts a directory whose certificate is `pair`.
 async fn slapd(folder: &TempDir, name: &str, pair: &Pair) -> Slapd {
+    slapd_of(folder, name, pair, ENTRIES).await
+}
+
+/// As [`slapd`], with these entries.
+async fn slapd_of(folder: &TempDir, name: &str, pair: &Pair, entries: &str) -> Slapd {
     needs(PROGRAM);
     open_to_all(&pair.key);
     let own = folder_of_nobody(folder.path(), name);
@@ -43,7 +58,7 @@ async fn slapd(folder: &TempDir, name: &str, pair: &Pair) -> Slapd {
     );
     let file = own.join("slapd.conf");
     std::fs::write(&file, settings).unwrap();
-    std::fs::write(own.join("entries"), ENTRIES).unwrap();
+    std::fs::write(own.join("entries"), entries).unwrap();
     let file = file.display().to_string();
     let run = |program: &str, arguments: &[&str]| {
         let mut command = Command::new(program);
@@ -133,4 +148,111 @@ async fn ldap_speaks_tls_from_the_start_and_on_the_way() {
         let finding = expect("ldap", expired, &trusting, Status::Critical, "no TLS").await;
         assert!(finding.text.to_lowercase().contains("expired"), "{}", finding.text);
     }
+}
+
+/// Returns the directory of `server` as a way to log in.
+fn directory(server: &Slapd, way: Way, trust: Trust) -> Directory {
+    let text = str::to_owned;
+    Directory {
+        host: "127.0.0.1".to_owned(),
+        port: if way == Way::Tls { server.tls_port } else { server.port },
+        way,
+        tls: Tls::new(trust),
+        reader: Some((text("cn=admin,dc=test"), Secret::new("sesame"))),
+        base: text("dc=test"),
+        filter: text("(|(uid={name})(mail={name}))"),
+        id: text("entryUUID"),
+        name: text("uid"),
+        full_name: text("cn"),
+        member_of: text("memberOf"),
+        groups: Some(Groups {
+            base: text("dc=test"),
+            filter: text("(member={dn})"),
+            name: text("cn"),
+        }),
+        timeout: Duration::from_secs(10),
+    }
+}
+
+async fn log_in(
+    directory: &Directory,
+    name: &str,
+    password: &str,
+) -> Result<Option<Person>, String> {
+    let asked = directory.log_in(&Resolver::default(), name, &Secret::new(password)).await;
+    asked.map_err(|error| {
+        let (mut text, mut cause) = (error.to_string(), error.source());
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
+    })
+}
+
+#[tokio::test]
+async fn a_directory_says_whose_name_and_password_these_are_and_in_which_groups_he_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path());
+    let entries = format!("{}{PEOPLE}", ENTRIES.trim_end());
+    let server = slapd_of(&folder, "a", &authority.good(), &entries).await;
+    let plain = directory(&server, Way::Plain, Trust::System);
+    let anna = log_in(&plain, "anna", "hush").await.unwrap().unwrap();
+    assert_eq!((anna.name.as_str(), anna.full_name.as_str()), ("anna", "Anna"));
+    assert_eq!((anna.groups.as_slice(), anna.id.len()), (&["dba".to_owned()][..], 36), "{anna:?}");
+    let by_mail = log_in(&plain, "anna@example.net", "hush").await.unwrap().unwrap();
+    assert_eq!(by_mail, anna, "found by what was typed, called what the directory calls her");
+    let bert = log_in(&plain, "bert", "hush").await.unwrap().unwrap();
+    assert_eq!(bert.groups, [""; 0]);
+    let star = log_in(&plain, "c*", "star").await.unwrap().unwrap();
+    assert_eq!(star.name, "c*", "what stands for anything in a filter stands for itself");
+    for (name, password) in [
+        ("anna", "wrong"),
+        ("anna", ""),
+        ("", "hush"),
+        ("nobody", "hush"),
+        ("*", "hush"),
+        ("ann*", "hush"),
+        ("anna)(uid=*", "hush"),
+        ("*)(|(uid=anna", "hush"),
+        ("\\61nna", "hush"),
+        ("anna\0", "hush"),
+    ] {
+        assert_eq!(log_in(&plain, name, password).await, Ok(None), "{name:?} {password:?}");
+    }
+    let two = log_in(&plain, "a@example.net", "hush").await.unwrap_err();
+    assert!(two.contains("several entries"), "{two}");
+    let nobody = Directory { reader: None, ..directory(&server, Way::Plain, Trust::System) };
+    assert!(log_in(&nobody, "anna", "hush").await.unwrap().is_some());
+    let reader = Some(("cn=admin,dc=test".to_owned(), Secret::new("secret-of-the-reader")));
+    let wrong = Directory { reader, ..directory(&server, Way::Plain, Trust::System) };
+    let told = log_in(&wrong, "anna", "hush").await.unwrap_err();
+    assert!(told.contains("invalidCredentials") && !told.contains("secret-of"), "{told}");
+}
+
+#[tokio::test]
+async fn a_directory_is_asked_in_tls_of_somebody_who_is_trusted() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path());
+    let server = slapd(&folder, "a", &authority.good()).await;
+    let expired = slapd(&folder, "b", &authority.expired()).await;
+    for way in [Way::Tls, Way::StartTls] {
+        let refused = log_in(&directory(&server, way, Trust::System), "anna", "hush").await;
+        assert!(refused.unwrap_err().contains("UnknownIssuer"), "{way:?}");
+        let file = || Trust::File(authority.file().into());
+        let found = log_in(&directory(&server, way, file()), "anna", "hush").await.unwrap();
+        assert_eq!(found.unwrap().name, "anna", "{way:?}");
+        let ended = log_in(&directory(&expired, way, file()), "anna", "hush").await.unwrap_err();
+        assert!(ended.to_lowercase().contains("expired"), "{way:?}: {ended}");
+    }
+    let away = Directory { port: free_port(), ..directory(&server, Way::Plain, Trust::System) };
+    assert!(log_in(&away, "anna", "hush").await.unwrap_err().contains("cannot be reached"));
+    // It takes connections and says nothing.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let slow = Directory {
+        port: silent.local_addr().unwrap().port(),
+        timeout: Duration::from_millis(50),
+        ..directory(&server, Way::Tls, Trust::System)
+    };
+    assert_eq!(log_in(&slow, "anna", "hush").await, Err("it takes longer than 50ms".to_owned()));
 }

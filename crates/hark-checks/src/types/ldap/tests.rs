@@ -14,9 +14,9 @@ fn search(attribute: Option<&str>, expect: Option<&str>, min_entries: usize) -> 
 }
 
 fn found(values: &[&str], code: i64) -> Found {
-    let values = values.iter().map(|value| (*value).to_owned()).collect();
+    let values = values.iter().map(|value| value.as_bytes().to_vec()).collect();
     let attributes = vec![("Mail;lang-de".to_owned(), values)];
-    let entry = Entry { name: "uid=anna".to_owned(), attributes };
+    let entry = Entry { name: b"uid=anna".to_vec(), attributes };
     Found { entries: vec![entry], outcome: Outcome { code, message: String::new() } }
 }
 

@@ -5,10 +5,10 @@ use crate::frames::Read;
 use crate::octets::text;
 
 /// Bound on one message: an entry with its photographs.
-pub(super) const MAX_MESSAGE: usize = 1024 * 1024;
+pub(crate) const MAX_MESSAGE: usize = 1024 * 1024;
 
-/// Bound on the values kept of one attribute.
-const MAX_VALUES: usize = 256;
+/// Bound on the values kept of one attribute: as many as Active Directory gives at once.
+const MAX_VALUES: usize = 1500;
 
 const BIND: u8 = 0x60;
 const BIND_ANSWER: u8 = 0x61;
@@ -25,7 +25,7 @@ const START_TLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
 
 /// How deep below its base a search looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Scope {
+pub(crate) enum Scope {
     #[default]
     Base,
     One,
@@ -33,7 +33,7 @@ pub(super) enum Scope {
 }
 
 impl Scope {
-    pub(super) const WORDS: &'static [(&'static str, Self)] =
+    pub(crate) const WORDS: &'static [(&'static str, Self)] =
         &[("base", Self::Base), ("one", Self::One), ("sub", Self::Sub)];
 
     fn number(self) -> i64 {
@@ -47,18 +47,18 @@ impl Scope {
 
 /// How a request ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Outcome {
-    pub(super) code: i64,
-    pub(super) message: String,
+pub(crate) struct Outcome {
+    pub(crate) code: i64,
+    pub(crate) message: String,
 }
 
 impl Outcome {
-    pub(super) fn is_success(&self) -> bool {
+    pub(crate) fn is_success(&self) -> bool {
         self.code == 0
     }
 
     /// Returns it as the standard names it, with what the server adds.
-    pub(super) fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         let name = match self.code {
             0 => "success",
             1 => "operationsError",
@@ -92,7 +92,7 @@ impl Outcome {
 
 /// What the server sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     Bound(Outcome),
     Entry(Entry),
     /// Other servers have more.
@@ -102,16 +102,27 @@ pub(super) enum Answer {
     Extended(Outcome),
 }
 
-/// One entry that was found.
+/// One entry that was found. Names and values are as they came: most are text, some are pictures.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) name: String,
+pub(crate) struct Entry {
+    pub(crate) name: Vec<u8>,
     /// The attributes with their values.
-    pub(super) attributes: Vec<(String, Vec<String>)>,
+    pub(crate) attributes: Vec<(String, Vec<Vec<u8>>)>,
+}
+
+impl Entry {
+    /// Returns the values of the attribute `wanted`. Attributes know no case, and may have options behind a
+    /// semicolon.
+    pub(crate) fn values(&self, wanted: &str) -> impl Iterator<Item = &[u8]> {
+        let bare = |name: &str| name.split(';').next().unwrap_or_default().to_ascii_lowercase();
+        let wanted = bare(wanted);
+        let of = self.attributes.iter().filter(move |(name, _)| bare(name) == wanted);
+        of.flat_map(|(_, values)| values.iter().map(Vec::as_slice))
+    }
 }
 
 /// Writes a bind with a name and a password; both empty: as nobody.
-pub(super) fn bind(id: i64, name: &str, password: &str) -> Vec<u8> {
+pub(crate) fn bind(id: i64, name: &str, password: &str) -> Vec<u8> {
     let parts = [
         ber::number(ber::INTEGER, 3),
         ber::element(ber::OCTETS, name.as_bytes()),
@@ -121,17 +132,17 @@ pub(super) fn bind(id: i64, name: &str, password: &str) -> Vec<u8> {
 }
 
 /// Writes what asks for TLS.
-pub(super) fn start_tls(id: i64) -> Vec<u8> {
+pub(crate) fn start_tls(id: i64) -> Vec<u8> {
     message(id, ber::group(EXTENDED, &[ber::element(0x80, START_TLS)]))
 }
 
 /// Writes what ends a connection.
-pub(super) fn unbind(id: i64) -> Vec<u8> {
+pub(crate) fn unbind(id: i64) -> Vec<u8> {
     message(id, ber::element(UNBIND, &[]))
 }
 
 /// Writes a search. `filter` was made by [`filter`]; no attribute means all.
-pub(super) fn search(
+pub(crate) fn search(
     id: i64,
     base: &str,
     scope: Scope,
@@ -163,7 +174,7 @@ fn message(id: i64, operation: Vec<u8>) -> Vec<u8> {
 ///
 /// # Errors
 /// If this is no message of LDAP.
-pub(super) fn read(bytes: &[u8]) -> Read<(i64, Answer)> {
+pub(crate) fn read(bytes: &[u8]) -> Read<(i64, Answer)> {
     let foreign = || "it does not speak LDAP".to_owned();
     if bytes.first().is_some_and(|first| *first != ber::SEQUENCE) {
         return Err(foreign());
@@ -200,7 +211,7 @@ fn outcome(mut content: Elements<'_>) -> Option<Outcome> {
 }
 
 fn entry(mut content: Elements<'_>) -> Option<Entry> {
-    let name = text(content.take(ber::OCTETS)?);
+    let name = content.take(ber::OCTETS)?.to_vec();
     let mut list = content.enter(ber::SEQUENCE)?;
     let mut attributes = Vec::new();
     while !list.is_empty() {
@@ -209,7 +220,7 @@ fn entry(mut content: Elements<'_>) -> Option<Entry> {
         let mut set = attribute.enter(ber::SET)?;
         let mut values = Vec::new();
         while let Some(value) = set.take(ber::OCTETS).filter(|_| values.len() < MAX_VALUES) {
-            values.push(text(value));
+            values.push(value.to_vec());
         }
         attributes.push((name, values));
     }
@@ -223,7 +234,7 @@ const MAX_DEPTH: usize = 8;
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn filter(text: &str) -> Result<Vec<u8>, String> {
+pub(crate) fn filter(text: &str) -> Result<Vec<u8>, String> {
     let trimmed = text.trim();
     // People leave the outer brackets out.
     let whole = if trimmed.starts_with('(') { trimmed.to_owned() } else { format!("({trimmed})") };
@@ -372,9 +383,20 @@ mod tests {
         let list = ber::group(ber::SEQUENCE, &[attribute]);
         let bytes = message(2, ber::group(ENTRY, &[value("dc=x"), list]));
         let Ok(Some(((2, Answer::Entry(entry)), _))) = read(&bytes) else { unreachable!() };
-        assert_eq!(entry.name, "dc=x");
-        let values = vec!["a".to_owned(), "b".to_owned()];
-        assert_eq!(entry.attributes, [("ou".to_owned(), values)]);
+        assert_eq!(entry.name, b"dc=x");
+        assert_eq!(entry.attributes, [("ou".to_owned(), vec![b"a".to_vec(), b"b".to_vec()])]);
+    }
+
+    #[test]
+    fn attributes_are_found_however_they_are_written() {
+        let attributes = vec![
+            ("MemberOf".to_owned(), vec![b"a".to_vec(), b"b".to_vec()]),
+            ("memberOf;range=2-*".to_owned(), vec![b"c".to_vec()]),
+            ("member".to_owned(), vec![b"d".to_vec()]),
+        ];
+        let entry = Entry { name: Vec::new(), attributes };
+        assert_eq!(entry.values("memberof").collect::<Vec<_>>(), [b"a", b"b", b"c"]);
+        assert_eq!(entry.values("cn").count(), 0);
     }
 
     proptest! {
