@@ -43,6 +43,10 @@ const MAX_NEWS: usize = 512;
 /// no place look again at their next turn.
 const MAX_DOWNLOADS: usize = 8;
 
+/// Log-ins that wait for a directory at the same time: each holds a connection to it for as long as it takes,
+/// and whoever guesses must not fill a directory that others need as well.
+const MAX_AT_DIRECTORIES: usize = 32;
+
 /// Live connections at the same time: each costs a task, a buffer and a share of each second.
 const MAX_LIVE: usize = 256;
 
@@ -86,6 +90,8 @@ pub(crate) struct App {
     people: Arc<Mutex<()>>,
     /// Secrets of apps whose first code has not come back yet.
     pub(crate) offers: Mutex<Offers>,
+    /// One place for each log-in that waits for a directory.
+    pub(crate) directory_places: Semaphore,
     /// What is known of those who vouch for users.
     pub(crate) providers: Providers,
     /// What passkeys answer, and what comes back from providers. None if the system gave no random bytes: then there is neither.
@@ -127,6 +133,7 @@ impl App {
             factors: Arc::default(),
             people: Arc::default(),
             offers: Mutex::default(),
+            directory_places: Semaphore::new(MAX_AT_DIRECTORIES),
             providers: Providers::default(),
             challenges: Mutex::new(Challenges::new().ok()),
         })

@@ -41,6 +41,8 @@ pub(crate) enum Failure {
     WrongCode,
     /// Name or password is wrong: never says which.
     WrongLogin,
+    /// A directory that may know the password cannot be asked.
+    DirectoryAway,
     /// The password is right, and a second factor is wanted.
     SecondFactor,
     /// The second factor is wrong, or was used.
@@ -115,6 +117,9 @@ impl Failure {
             Self::SetupRequired => (S::FORBIDDEN, "setup-required", "Set-up is not done"),
             Self::WrongCode => (S::FORBIDDEN, "wrong-code", "The code is not valid"),
             Self::WrongLogin => (S::UNAUTHORIZED, "wrong-login", "Sign-in failed"),
+            Self::DirectoryAway => {
+                (S::SERVICE_UNAVAILABLE, "directory-away", "The directory does not answer")
+            }
             Self::SecondFactor => (S::UNAUTHORIZED, "second-factor", "A code is needed"),
             Self::WrongSecondFactor => {
                 (S::UNAUTHORIZED, "wrong-second-factor", "The code is not valid")
@@ -172,6 +177,10 @@ impl Failure {
                 "the code is wrong or was used; the server prints a new one at its next start"
             }
             Self::WrongLogin => "the name or the password is wrong",
+            Self::DirectoryAway => {
+                "the directory that knows names and passwords does not answer; who has a password on \
+                 this server itself can sign in"
+            }
             Self::SecondFactor => {
                 "send the code of your app or a recovery code as `code`, or sign in with a passkey"
             }

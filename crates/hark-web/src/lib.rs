@@ -60,9 +60,10 @@ pub use blind::serve_blind;
 pub use config::{DEFAULT_PORT, KEYS, TLS_KEYS, TlsSettings, WebSettings};
 pub use live::Live;
 pub use login::{
-    Demand, LOGIN_KEYS, LoginSettings, Membership, NewUsers, OidcSettings, Open, Rights,
+    Demand, LOGIN_KEYS, LdapGroups, LdapSettings, LdapWay, LoginSettings, Membership, NewUsers,
+    OidcSettings, Open, Rights,
 };
-pub use outside::{Fetch, Fetched, Nowhere, Outside};
+pub use outside::{Fetch, Fetched, Nowhere, Outside, Person};
 pub use policy::may_operate;
 pub use proxy::{Network, Proxies};
 pub use serve::{Plain, Tls, WebConfig, serve};

@@ -1,6 +1,7 @@
 //! The part of the configuration that says how people log in.
 
 mod groups;
+mod ldap;
 mod oidc;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use crate::backend::Account;
 use crate::proxy::{Network, Proxies};
 
 pub use groups::{Membership, NewUsers, Rights};
+pub use ldap::{LdapGroups, LdapSettings, LdapWay};
 pub use oidc::OidcSettings;
 pub(crate) use oidc::is_safe;
 
@@ -47,6 +49,11 @@ pub const LOGIN_KEYS: &[Key] = &[
         Kind::Named(&Kind::Section(oidc::KEYS)),
         "Providers of OpenID Connect at which people log in.",
     ),
+    Key::new(
+        "ldap",
+        Kind::Named(&Kind::Section(ldap::KEYS)),
+        "Directories that know names and passwords of those who have none here.",
+    ),
 ];
 
 /// The longest of both limits: a session that outlives a job is a door that stands open.
@@ -72,6 +79,8 @@ pub struct LoginSettings {
     pub open: Open,
     /// Where people log in elsewhere.
     pub oidc: Vec<OidcSettings>,
+    /// Who else knows names and passwords, in their order.
+    pub ldap: Vec<LdapSettings>,
 }
 
 impl Default for LoginSettings {
@@ -83,6 +92,7 @@ impl Default for LoginSettings {
             proxies: Proxies::default(),
             open: Open::No,
             oidc: Vec::new(),
+            ldap: Vec::new(),
         }
     }
 }
@@ -163,6 +173,7 @@ impl LoginSettings {
             proxies: read_proxies(section),
             open: section.word("open", &Open::WORDS).unwrap_or_default(),
             oidc: OidcSettings::read_all(section),
+            ldap: LdapSettings::read_all(section),
         };
         section.finish(LOGIN_KEYS);
         settings

@@ -3,11 +3,14 @@
 //! The binary implements [`Outside`]; tests implement it in memory. It carries questions and answers and
 //! decides nothing about them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use hark_model::Secret;
+
+use crate::login::LdapSettings;
 
 /// One question to a web service.
 #[derive(Clone)]
@@ -38,11 +41,33 @@ pub struct Fetched {
     pub body: Bytes,
 }
 
+/// Whom a directory knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// What it calls him for ever.
+    pub id: String,
+    /// The name to log in with.
+    pub name: String,
+    /// The name for people.
+    pub full_name: String,
+    /// His groups.
+    pub groups: BTreeSet<String>,
+}
+
 /// Reaches other servers.
 pub trait Outside: fmt::Debug + Send + Sync + 'static {
     /// Asks a web service, within a time limit. Redirects are not followed. An error is in words for the
     /// log, and holds no secret.
     fn fetch(&self, fetch: Fetch) -> BoxFuture<'_, Result<Fetched, String>>;
+
+    /// Asks a directory whose name and password these are; `None` if nobody's. An error is as that of
+    /// [`Outside::fetch`].
+    fn person<'a>(
+        &'a self,
+        directory: &'a LdapSettings,
+        name: &'a str,
+        password: &'a Secret,
+    ) -> BoxFuture<'a, Result<Option<Person>, String>>;
 }
 
 /// Reaches nobody: for servers without providers.
@@ -51,6 +76,15 @@ pub struct Nowhere;
 
 impl Outside for Nowhere {
     fn fetch(&self, _: Fetch) -> BoxFuture<'_, Result<Fetched, String>> {
+        Box::pin(std::future::ready(Err("this server asks nobody".to_owned())))
+    }
+
+    fn person<'a>(
+        &'a self,
+        _: &'a LdapSettings,
+        _: &'a str,
+        _: &'a Secret,
+    ) -> BoxFuture<'a, Result<Option<Person>, String>> {
         Box::pin(std::future::ready(Err("this server asks nobody".to_owned())))
     }
 }

@@ -11,6 +11,7 @@ mod bulk;
 mod configuration;
 mod dashboards;
 mod deliveries;
+mod directories;
 mod dns;
 mod docs;
 mod enrol;

@@ -7,6 +7,7 @@ use hark_api::auth::{Login, LoginRequest, Me, PasswordRequest};
 use hark_model::{Secret, UserName};
 use http::{HeaderMap, StatusCode};
 
+use super::directories;
 use super::sessions::{begin, end_others, with_cookie, without_cookie};
 use crate::app::Shared;
 use crate::auth::password::{self, Checked};
@@ -31,18 +32,25 @@ pub(crate) async fn login(
     app.attempt(peer.address, &request.username)?;
     let account = find(&app, &request.username).await?;
     let stored = account.as_ref().and_then(|account| account.password.clone());
-    let checked = app.hasher.check(Secret::new(request.password), stored).await?;
-    let (account, better) = match (account, checked) {
-        (Some(account), Checked::Right) => (account, None),
-        (Some(account), Checked::RightButOld(better)) => (account, Some(better)),
+    let password = Secret::new(request.password);
+    let checked = app.hasher.check(password.clone(), stored).await?;
+    let (account, better, by) = match (account, checked) {
+        (Some(account), Checked::Right) => (account, None, String::new()),
+        (Some(account), Checked::RightButOld(better)) => (account, Some(better), String::new()),
         (found, _) => {
-            let who = found.map(|account| account.name);
-            app.audit(who.as_ref(), peer.address, "session.refused", "wrong name or password")
-                .await;
-            return Err(Failure::WrongLogin);
+            let name = request.username.trim();
+            let vouched = directories::ask(&app, peer, found.as_ref(), name, &password).await?;
+            let Some((account, by)) = vouched else {
+                let who = found.map(|account| account.name);
+                let why = "wrong name or password";
+                app.audit(who.as_ref(), peer.address, "session.refused", why).await;
+                return Err(Failure::WrongLogin);
+            };
+            (account, None, by)
         }
     };
     let how = second_step(&app, &account, peer, request.code).await?;
+    let how = format!("{by} {how}").trim().to_owned();
     app.succeeded(peer.address, &request.username);
     let account = match better.filter(|_| account.declared.is_none()) {
         Some(better) => replace_password(&app, account, better).await?,

@@ -24,6 +24,8 @@ mod headers;
 #[cfg(test)]
 mod jobs;
 #[cfg(test)]
+mod ldap;
+#[cfg(test)]
 mod lists;
 #[cfg(test)]
 mod live;

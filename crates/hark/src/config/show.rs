@@ -10,7 +10,7 @@ use hark_agent::AgentConfig;
 use hark_checks::Configured;
 use hark_model::CheckName;
 use hark_net::Guard;
-use hark_web::{Membership, OidcSettings, Rights};
+use hark_web::{LdapSettings, LdapWay, Membership, OidcSettings, Rights};
 use serde_json::{Map, Value, json};
 
 use super::grants::Grant;
@@ -161,7 +161,8 @@ fn login(loaded: &Loaded) -> Value {
     let header = login.proxies.header.as_ref().map(ToString::to_string);
     json!({"second_factor": login.second_factor.word(), "idle": time(login.idle),
         "longest": time(login.longest), "proxies": proxies, "proxy_header": header,
-        "open": login.open.word(), "oidc": named(&login.oidc, |one| &one.name, oidc)})
+        "open": login.open.word(), "oidc": named(&login.oidc, |one| &one.name, oidc),
+        "ldap": named(&login.ldap, |one| &one.name, ldap)})
 }
 
 /// Returns providers by their names.
@@ -174,6 +175,25 @@ fn oidc(one: &OidcSettings) -> Value {
     let mut shown = json!({"issuer": one.issuer, "client_id": one.client_id,
         "client_secret": one.client_secret.is_some(), "label": one.label, "scopes": one.scopes,
         "name_claim": one.name_claim, "groups_claim": one.groups_claim, "ca_file": one.ca_file});
+    membership(&mut shown, &one.membership);
+    shown
+}
+
+fn ldap(one: &LdapSettings) -> Value {
+    let (scheme, starttls) = match one.way {
+        LdapWay::Tls => ("ldaps", None),
+        LdapWay::StartTls => ("ldap", Some(true)),
+        LdapWay::Plain => ("ldap", Some(false)),
+    };
+    let groups = one.groups.as_ref();
+    let mut shown = json!({"url": format!("{scheme}://{}:{}", one.host, one.port),
+        "starttls": starttls, "ca_file": one.ca_file, "bind_dn": one.bind.as_ref().map(|(dn, _)| dn),
+        "bind_password": one.bind.is_some(), "base": one.base, "filter": one.filter,
+        "id_attribute": one.id_attribute, "name_attribute": one.name_attribute,
+        "full_name_attribute": one.full_name_attribute, "member_of": one.member_of,
+        "group_base": groups.map(|groups| &groups.base),
+        "group_filter": groups.map(|groups| &groups.filter),
+        "group_attribute": groups.map(|groups| &groups.attribute), "timeout": time(one.timeout)});
     membership(&mut shown, &one.membership);
     shown
 }

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use hark_checks::directory::{Directory, Groups, Way};
+use hark_model::Secret;
 use hark_net::{Call, Client, Resolver, Tls, Trust};
-use hark_web::{Fetch, Fetched};
+use hark_web::{Fetch, Fetched, LdapSettings, LdapWay, Person};
 use http::header::{ACCEPT, AUTHORIZATION};
 use http::{HeaderMap, HeaderValue, Method};
 
@@ -25,6 +27,51 @@ pub(super) struct Outside {
 impl hark_web::Outside for Outside {
     fn fetch(&self, fetch: Fetch) -> BoxFuture<'_, Result<Fetched, String>> {
         Box::pin(self.ask(fetch))
+    }
+
+    fn person<'a>(
+        &'a self,
+        directory: &'a LdapSettings,
+        name: &'a str,
+        password: &'a Secret,
+    ) -> BoxFuture<'a, Result<Option<Person>, String>> {
+        Box::pin(async move {
+            let found = read(directory).log_in(&*self.resolver, name, password).await;
+            let found = found.map_err(|error| super::chain(&error))?;
+            Ok(found.map(|person| Person {
+                id: person.id,
+                name: person.name,
+                full_name: person.full_name,
+                groups: person.groups.into_iter().collect(),
+            }))
+        })
+    }
+}
+
+/// Returns a directory as it is asked.
+fn read(settings: &LdapSettings) -> Directory {
+    Directory {
+        host: settings.host.clone(),
+        port: settings.port,
+        way: match settings.way {
+            LdapWay::Tls => Way::Tls,
+            LdapWay::StartTls => Way::StartTls,
+            LdapWay::Plain => Way::Plain,
+        },
+        tls: Tls::new(Trust::of_settings(settings.ca_file.as_deref(), false)),
+        reader: settings.bind.clone(),
+        base: settings.base.clone(),
+        filter: settings.filter.clone(),
+        id: settings.id_attribute.clone(),
+        name: settings.name_attribute.clone(),
+        full_name: settings.full_name_attribute.clone(),
+        member_of: settings.member_of.clone(),
+        groups: settings.groups.as_ref().map(|groups| Groups {
+            base: groups.base.clone(),
+            filter: groups.filter.clone(),
+            name: groups.attribute.clone(),
+        }),
+        timeout: settings.timeout,
     }
 }
 

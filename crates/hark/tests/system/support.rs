@@ -8,6 +8,7 @@ pub(crate) mod network;
 pub(crate) mod postfix;
 pub(crate) mod process;
 pub(crate) mod server;
+pub(crate) mod slapd;
 pub(crate) mod wait;
 
 use std::os::unix::fs::PermissionsExt;

@@ -9,6 +9,7 @@ export const account: Record<keyof typeof en, string> = {
   'login.passkey-wrong': 'Dieser Server kennt den Passkey nicht.',
   'login.back': 'Zurück',
   'login.at': 'Mit {name} anmelden',
+  'login.directory-away': 'Das Verzeichnis, das Namen und Passwörter kennt, antwortet nicht. Versuchen Sie es noch einmal, oder melden Sie sich mit einem Passwort dieses Servers an.',
   'login.refused-denied': 'Dort wurden Sie nicht angemeldet.',
   'login.refused-stale': 'Das hat zu lange gedauert oder wurde in einem anderen Fenster begonnen. Versuchen Sie es noch einmal.',
   'login.refused-provider': 'Die Anmeldung dort ist gerade nicht möglich. Warum, steht im Protokoll des Servers.',

@@ -7,6 +7,7 @@ export const account = {
   'login.passkey-wrong': 'This server does not know the passkey.',
   'login.back': 'Back',
   'login.at': 'Sign in with {name}',
+  'login.directory-away': 'The directory that knows names and passwords does not answer. Try again, or sign in with a password of this server itself.',
   'login.refused-denied': 'You were not signed in there.',
   'login.refused-stale': 'This took too long, or was begun in another window. Try again.',
   'login.refused-provider': 'Signing in there is not possible at the moment. The server’s log says why.',

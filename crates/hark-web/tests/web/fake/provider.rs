@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::BoxFuture;
-use hark_model::Clock;
-use hark_web::{Fetch, Fetched, Outside};
+use hark_model::{Clock, Secret};
+use hark_web::{Fetch, Fetched, LdapSettings, Outside, Person};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use serde_json::{Value, json};
@@ -31,6 +31,12 @@ pub(crate) struct State {
     pub(crate) challenge: String,
     /// What was asked for, in its order.
     pub(crate) asked: Vec<Fetch>,
+    /// Whom directories know, by their names; one that is not here cannot be reached.
+    pub(crate) people: BTreeMap<String, Result<Vec<Person>, String>>,
+    /// Other names that they find people by.
+    pub(crate) aliases: BTreeMap<String, String>,
+    /// Whom they were asked for.
+    pub(crate) people_asked: Vec<String>,
     /// It cannot be reached.
     pub(crate) is_away: bool,
     /// What it calls itself.
@@ -59,6 +65,9 @@ impl FakeProvider {
             nonce: String::new(),
             challenge: String::new(),
             asked: Vec::new(),
+            people: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            people_asked: Vec::new(),
             is_away: false,
             issuer: ISSUER.to_owned(),
         }))
@@ -139,5 +148,22 @@ impl Outside for FakeProvider {
         };
         drop(state);
         Box::pin(std::future::ready(answer))
+    }
+
+    fn person<'a>(
+        &'a self,
+        directory: &'a LdapSettings,
+        name: &'a str,
+        password: &'a Secret,
+    ) -> BoxFuture<'a, Result<Option<Person>, String>> {
+        let mut state = self.state();
+        state.people_asked.push(format!("{}: {name}", directory.name));
+        let found =
+            state.people.get(&directory.name).cloned().unwrap_or_else(|| Err("away".to_owned()));
+        let name = state.aliases.get(name).map_or(name, String::as_str);
+        let is_he = |person: &Person| person.name == name && password.expose() == "open sesame";
+        let found = found.map(|people| people.into_iter().find(is_he));
+        drop(state);
+        Box::pin(std::future::ready(found))
     }
 }
