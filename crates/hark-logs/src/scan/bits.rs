@@ -246,6 +246,12 @@ impl<const W: usize> Machine<W> {
         if self.table.is_none() || !known.gates.is_empty() || (known.crowded && !self.is_dear()) {
             return false;
         }
+        // The last line's end may be missing, but for its `\r`.
+        let whole = buffer;
+        let buffer = whole.strip_suffix(b"\r").unwrap_or(whole);
+        if at >= buffer.len() {
+            return false;
+        }
         known.hits.clear();
         known.told = 0;
         let mut from = at;
@@ -262,12 +268,14 @@ impl<const W: usize> Machine<W> {
         // The `\r` of a line's end is no part of the line, but was looked at as such.
         known.hits.retain_mut(|(end, reached)| {
             let text = buffer.get(..*end).unwrap_or_default();
-            let Some(text) = text.strip_suffix(b"\r") else { return true };
+            let is_open = *end == buffer.len();
+            let Some(text) = text.strip_suffix(b"\r").filter(|_| !is_open) else { return true };
             let start = memchr::memrchr(b'\n', text).map_or(0, |at| at + 1);
             *reached = self.look(text.get(start..).unwrap_or_default());
             meets(reached, &widen(&self.last))
         });
-        known.looked = from;
+        let is_last = from == buffer.len() && !buffer.ends_with(b"\n");
+        known.looked = if is_last { whole.len() } else { from };
         // Streams that are longer than they would have to be are a line each.
         let usual = from - at <= TABLE_STREAMS * STREAM;
         let lines = if usual { (from - at) / LINE } else { TABLE_STREAMS };
