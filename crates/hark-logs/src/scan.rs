@@ -29,16 +29,18 @@ mod part;
 mod plain;
 mod positions;
 mod rows;
+mod subsets;
 mod table;
 mod which;
+mod widths;
 
 use std::ops::Range;
 
 use thiserror::Error;
 
 use self::choice::{Choice, Counted, LINES};
+use self::dense::Seen;
 use self::part::{Numbered, Part};
-use self::rows::UNSURE;
 pub use self::which::Which;
 use crate::pattern::Pattern;
 
@@ -119,24 +121,27 @@ impl Scanner {
     ) -> usize {
         let Self { parts, found, choice, .. } = self;
         let Some(dense) = choice.dense() else { return from };
+        found.clear();
         let everywhere = parts.iter().filter(|part| part.is_everywhere()).flat_map(Part::numbers);
-        let looked_for = !everywhere.fold(0, |all, number| all | 1 << number);
-        let looked = dense.lines(buffer, from, looked_for, |line, bits| {
-            found.set_first(bits);
-            if bits & UNSURE != 0 {
-                let text = buffer.get(line.clone()).unwrap_or_default();
-                found.clear();
-                for part in &mut *parts {
-                    part.tell_anew(text, found);
+        everywhere.for_each(|number| found.insert(number));
+        let everywhere = found.clone();
+        let looked =
+            dense.lines(buffer, from, &everywhere, |line, Seen { patterns, is_unsure }| {
+                found.set(patterns);
+                if is_unsure {
+                    let text = buffer.get(line.clone()).unwrap_or_default();
+                    found.clear();
+                    for part in &mut *parts {
+                        part.tell_anew(text, found);
+                    }
+                    if found.is_empty() {
+                        return;
+                    }
                 }
-                if found.is_empty() {
-                    return;
-                }
-            }
-            hit(line, found);
-        });
+                hit(line, found);
+            });
         // A search cuts out each line if some pattern is everywhere.
-        let lines = if looked_for == u64::MAX { looked.loud_lines } else { looked.lines };
+        let lines = if everywhere.is_empty() { looked.loud_lines } else { looked.lines };
         choice.note(Counted { bytes: looked.until - from, lines, again: looked.loud_bytes });
         if looked.until < buffer.len() {
             choice.give_up();

@@ -122,13 +122,12 @@ impl Automaton {
     }
 }
 
-/// Returns an automaton that tells which of the patterns there are, for one who goes through its states.
-/// States may be thrown away at any time.
+/// Returns an automaton of all patterns, for one who goes through its states.
 ///
 /// # Errors
 /// If they are too large together.
-pub(super) fn of_all(forms: &[&Hir]) -> Result<DFA, TooLarge> {
-    build(usual().match_kind(MatchKind::All), compile(forms, Asked::Which)?)
+pub(super) fn of_all(forms: &[&Hir]) -> Result<NFA, TooLarge> {
+    compile(forms, Asked::Which)
 }
 
 fn usual() -> dfa::Config {

@@ -3,8 +3,7 @@
 //! Which is faster is a matter of how many lines have hits, and is estimated from what there was in the
 //! text before. Both ways find the same.
 
-use super::dense::Dense;
-use super::rows::{MOST, Rows};
+use super::widths::{MOST, Widths};
 use crate::pattern::Pattern;
 
 /// Bytes after which is asked anew which way is the faster one, if so many lines were cut out. Few and
@@ -15,7 +14,7 @@ pub(super) const LINES: usize = 64;
 /// Bytes after which it is asked in any case.
 const LARGE_WINDOW: usize = 1024 * 1024;
 
-/// What it costs to look at a byte as [`Dense`] does, with the unit of all costs half of that.
+/// What it costs to look at a byte as [`Dense`](super::dense::Dense) does, with the unit of all costs half of that.
 const DENSE: usize = 2;
 
 /// What it costs to cut out a line and to tell it.
@@ -44,7 +43,7 @@ enum Way {
     /// A search, for so many windows.
     Sparse(u32),
     /// All of the text; so many windows of it in a row had few hits.
-    Dense(Box<Dense>, u32),
+    Dense(Widths, u32),
     /// A search, since the other way is of no use for these patterns.
     OnlySparse,
 }
@@ -71,7 +70,7 @@ impl Choice {
     }
 
     /// Returns what looks at all of the text, if that is the way to go.
-    pub(super) fn dense(&mut self) -> Option<&mut Dense> {
+    pub(super) fn dense(&mut self) -> Option<&mut Widths> {
         match &mut self.way {
             Way::Dense(dense, _) => Some(dense),
             Way::Sparse(_) | Way::OnlySparse => None,
@@ -114,9 +113,9 @@ impl Choice {
     fn begin_dense(&mut self) -> bool {
         let patterns: Result<Vec<Pattern>, _> =
             self.patterns.iter().map(|text| Pattern::new(text)).collect();
-        let rows = patterns.ok().and_then(|patterns| Rows::new(&patterns).ok());
-        match rows {
-            Some(rows) => self.way = Way::Dense(Box::new(Dense::new(rows)), 0),
+        let dense = patterns.ok().and_then(|patterns| Widths::new(&patterns).ok());
+        match dense {
+            Some(dense) => self.way = Way::Dense(dense, 0),
             None => self.give_up(),
         }
         self.dense().is_some()
@@ -206,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn more_patterns_than_a_word_has_bits_are_only_searched_for() {
+    fn more_patterns_than_there_are_bits_for_are_only_searched_for() {
         let patterns: Vec<Pattern> =
             (0..=MOST).map(|n| Pattern::new(&n.to_string()).unwrap()).collect();
         let all: Vec<&Pattern> = patterns.iter().collect();

@@ -9,7 +9,11 @@
 
 use std::ops::Range;
 
-use super::rows::{CARRIAGE, CLASSES, ENTRIES, Full, LEAST_SHIFT, ROWS, Rows, Tables, boxed};
+use super::machine::{add, meets};
+use super::rows::{
+    CARRIAGE, ENTRIES, Found, Full, Rows, Step, Tables, UNSURE, boxed, flag, without,
+};
+use super::which::Which;
 
 /// Streams that go side by side: two have the registers of the processor for themselves.
 const STREAMS: usize = 2;
@@ -24,16 +28,25 @@ const PIECE: usize = 128;
 const SOME: usize = 64;
 
 /// Where a line ends in its stream, and what was found in it.
-type Line = (usize, u64);
+type Line<const W: usize> = (usize, Found<W>);
 
 /// The lines of the first stream, and then those of the second.
-type Lines = [Line; STREAMS * STREAM];
+type Lines<const W: usize> = [Line<W>; STREAMS * STREAM];
 
-/// See the module's text.
+/// See the module's text. What is found is in so many words.
 #[derive(Debug)]
-pub(super) struct Dense {
-    rows: Rows,
-    lines: Box<Lines>,
+pub(super) struct Dense<const W: usize> {
+    rows: Rows<W>,
+    lines: Box<Lines<W>>,
+}
+
+/// What was found in a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seen<'l> {
+    /// A bit for each pattern that it has.
+    pub(super) patterns: &'l [u64],
+    /// It has to be looked at in another way: it may have any of the patterns, or none.
+    pub(super) is_unsure: bool,
 }
 
 /// What was looked at of a buffer.
@@ -49,32 +62,35 @@ pub(super) struct Looked {
 
 /// A stream on its way.
 #[derive(Clone, Copy, Debug)]
-struct Lane {
+struct Lane<const W: usize> {
     /// Its row.
     at: usize,
     /// What was found in the line so far.
-    seen: u64,
+    seen: Found<W>,
     /// Lines that have ended.
     count: usize,
 }
 
-impl Dense {
-    pub(super) fn new(rows: Rows) -> Self {
-        Self { rows, lines: boxed((0, 0)) }
+impl<const W: usize> Dense<W> {
+    pub(super) fn new(rows: Rows<W>) -> Self {
+        Self { rows, lines: boxed((0, [0; W])) }
     }
 
     /// Looks through `buffer`, which holds whole lines (the last one's end may be missing), from `from`
     /// on, where one begins. Calls `hit` for each line that has any of the patterns, with its place without
-    /// its end, and what it has; one with [`UNSURE`](super::rows::UNSURE) may have any of them or none.
-    /// Those that have some of `looked_for` are counted.
+    /// its end, and what it has. Those that have others than `everywhere` are counted.
     pub(super) fn lines(
         &mut self,
         buffer: &[u8],
         mut from: usize,
-        looked_for: u64,
-        mut hit: impl FnMut(Range<usize>, u64),
+        everywhere: &Which,
+        mut hit: impl FnMut(Range<usize>, Seen<'_>),
     ) -> Looked {
-        let looked_for = looked_for & !CARRIAGE;
+        let carriage = flag(CARRIAGE);
+        let mut expected = carriage;
+        for (word, bits) in expected.iter_mut().zip(everywhere.words()) {
+            *word |= bits;
+        }
         let mut looked = Looked::default();
         while from < buffer.len() {
             let rest = buffer.get(from..).unwrap_or_default();
@@ -87,26 +103,27 @@ impl Dense {
                 Err(Full) if self.rows.renew() => break,
                 Err(Full) => continue,
             };
-            for ((stream, lines), count) in
-                streams.into_iter().zip(self.lines.chunks(STREAM)).zip(counts)
-            {
+            let lines = self.lines.chunks(STREAM);
+            for ((stream, lines), count) in streams.into_iter().zip(lines).zip(counts) {
                 let mut start = from;
                 for some in lines.get(..count).unwrap_or_default().chunks(SOME) {
                     // Chosen without a branch: which lines have hits nobody can foretell.
-                    let mut chosen = [(0, 0, 0); SOME];
+                    let mut chosen = [(0, 0, [0; W]); SOME];
                     let mut n_chosen = 0;
                     for (end, seen) in some {
                         let end = from + end;
                         chosen[n_chosen % SOME] = (start, end, *seen);
-                        n_chosen += usize::from(seen & !CARRIAGE != 0);
+                        n_chosen += usize::from(has_others(seen, &carriage));
                         start = end + 1;
                     }
                     for (start, end, seen) in chosen.iter().take(n_chosen) {
-                        let is_loud = seen & looked_for != 0;
+                        let is_loud = has_others(seen, &expected);
                         looked.loud_lines += usize::from(is_loud);
                         looked.loud_bytes += if is_loud { end - start } else { 0 };
-                        let carriage = usize::from(seen & CARRIAGE != 0);
-                        hit(*start..end - carriage, seen & !CARRIAGE);
+                        let before_end = end - usize::from(meets(seen, &carriage));
+                        let is_unsure = meets(seen, &flag(UNSURE));
+                        let patterns = &without(*seen, &flag(CARRIAGE | UNSURE));
+                        hit(*start..before_end, Seen { patterns, is_unsure });
                     }
                 }
                 looked.lines += count;
@@ -120,7 +137,7 @@ impl Dense {
     /// Takes all streams to their ends. Returns how many lines they have.
     fn go(&mut self, streams: [&[u8]; STREAMS]) -> Result<[usize; STREAMS], Full> {
         let start = self.rows.start()?;
-        let mut lanes = [Lane { at: start, seen: 0, count: 0 }; STREAMS];
+        let mut lanes = [Lane { at: start, seen: [0; W], count: 0 }; STREAMS];
         let shortest = streams.iter().map(|stream| stream.len()).min().unwrap_or(0);
         let mut done = 0;
         while done < shortest {
@@ -140,8 +157,7 @@ impl Dense {
             self.learn(number, lane, stream, done)?;
             // The last line may have no end.
             if stream.last().is_some_and(|byte| *byte != b'\n') {
-                lane.at = self.rows.step(lane.at, b'\n')?;
-                lane.seen |= self.rows.outs(lane.at);
+                lane.step_and_learn(&mut self.rows, b'\n')?;
                 lane.end(stream.len(), number, &mut self.lines);
             }
             self.rows.note(stream.len());
@@ -153,13 +169,12 @@ impl Dense {
     fn learn(
         &mut self,
         number: usize,
-        lane: &mut Lane,
+        lane: &mut Lane<W>,
         text: &[u8],
         from: usize,
     ) -> Result<(), Full> {
         for (place, byte) in text.iter().enumerate().skip(from) {
-            lane.at = self.rows.step(lane.at, *byte)?;
-            lane.seen |= self.rows.outs(lane.at);
+            lane.step_and_learn(&mut self.rows, *byte)?;
             if *byte == b'\n' {
                 lane.end(place, number, &mut self.lines);
             }
@@ -175,65 +190,63 @@ impl Dense {
 
 /// Takes some texts, which are of the same length, from `from` on to their ends. A lane whose row is
 /// zero then has come to what is not known.
-fn side_by_side(
-    tables: &Tables<'_>,
-    lanes: [Lane; STREAMS],
-    texts: [&[u8]; STREAMS],
-    from: usize,
-    lines: &mut Lines,
-) -> [Lane; STREAMS] {
-    match tables.shift {
-        ..=LEAST_SHIFT => go_on::<LEAST_SHIFT>(tables, lanes, texts, from, lines),
-        5 => go_on::<5>(tables, lanes, texts, from, lines),
-        6 => go_on::<6>(tables, lanes, texts, from, lines),
-        7 => go_on::<7>(tables, lanes, texts, from, lines),
-        8.. => go_on::<8>(tables, lanes, texts, from, lines),
-    }
-}
-
 #[inline(never)] // Its loop has the registers for itself.
-fn go_on<const SHIFT: u32>(
-    tables: &Tables<'_>,
-    [mut one, mut two]: [Lane; STREAMS],
+fn side_by_side<const W: usize>(
+    tables: &Tables<'_, W>,
+    [mut one, mut two]: [Lane<W>; STREAMS],
     [first, second]: [&[u8]; STREAMS],
     from: usize,
-    lines: &mut Lines,
-) -> [Lane; STREAMS] {
+    lines: &mut Lines<W>,
+) -> [Lane<W>; STREAMS] {
     let length = first.len().min(second.len());
     let (first, second) = (first.split_at(length).0, second.split_at(length).0);
+    // Numbers of rows are short, which the compiler does not see.
+    (one.at, two.at) = (one.at % ENTRIES, two.at % ENTRIES);
     for place in from..length {
-        one.step::<SHIFT, 0>(tables, first[place], place, lines);
-        two.step::<SHIFT, STREAM>(tables, second[place], place, lines);
+        one.step::<0>(tables, first[place], place, lines);
+        two.step::<STREAM>(tables, second[place], place, lines);
     }
     [one, two]
 }
 
-impl Lane {
+impl<const W: usize> Lane<W> {
     #[expect(clippy::inline_always, reason = "a call for each byte would cost more than it")]
     #[inline(always)]
-    fn step<const SHIFT: u32, const LINES: usize>(
+    fn step<const LINES: usize>(
         &mut self,
-        tables: &Tables<'_>,
+        tables: &Tables<'_, W>,
         byte: u8,
         place: usize,
-        lines: &mut Lines,
+        lines: &mut Lines<W>,
     ) {
-        let Tables { next, outs, .. } = tables;
-        let class = usize::from(next[usize::from(byte)]);
-        self.at = usize::from(next[CLASSES + (self.at | class) % ENTRIES]);
-        self.seen |= outs[(self.at >> SHIFT) % ROWS];
-        lines[LINES + self.count % STREAM] = (place, self.seen);
-        let is_end = byte == b'\n';
+        let Step { row, found, is_end } = tables.step(self.at, byte);
+        self.at = row;
+        add(&mut self.seen, found);
+        let line = LINES + self.count % STREAM;
+        lines[line] = (place, self.seen);
         self.count += usize::from(is_end);
-        self.seen = if is_end { 0 } else { self.seen };
+        self.seen = if is_end { [0; W] } else { self.seen };
+    }
+
+    fn step_and_learn(&mut self, rows: &mut Rows<W>, byte: u8) -> Result<(), Full> {
+        let (at, found) = rows.step(self.at, byte)?;
+        self.at = at;
+        add(&mut self.seen, &found);
+        Ok(())
     }
 
     /// The line ends at `place`; it is of the stream with this number.
-    fn end(&mut self, place: usize, number: usize, lines: &mut Lines) {
-        lines[number * STREAM + self.count % STREAM] = (place, self.seen);
+    fn end(&mut self, place: usize, number: usize, lines: &mut Lines<W>) {
+        let line = number * STREAM + self.count % STREAM;
+        lines[line] = (place, self.seen);
         self.count += 1;
-        self.seen = 0;
+        self.seen = [0; W];
     }
+}
+
+/// Returns true if there is anything in `found` but for `these`.
+fn has_others<const W: usize>(found: &Found<W>, these: &Found<W>) -> bool {
+    found.iter().zip(these).any(|(found, these)| found & !these != 0)
 }
 
 /// Cuts `text` after the first line that ends behind so many bytes.
@@ -245,20 +258,24 @@ fn whole_lines(text: &[u8], length: usize) -> (&[u8], &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rows::UNSURE;
     use super::*;
     use crate::pattern::Pattern;
 
-    fn dense(patterns: &[&str]) -> Dense {
+    fn dense(patterns: &[&str]) -> Dense<1> {
         let patterns: Vec<Pattern> =
             patterns.iter().map(|text| Pattern::new(text).unwrap()).collect();
         Dense::new(Rows::new(&patterns).unwrap())
     }
 
-    fn told(dense: &mut Dense, buffer: &[u8]) -> Vec<(Vec<u8>, u64)> {
+    /// What is told of each line; `None` is unsure.
+    fn told<const W: usize>(
+        dense: &mut Dense<W>,
+        buffer: &[u8],
+    ) -> Vec<(Vec<u8>, Option<[u64; W]>)> {
         let mut told = Vec::new();
-        let looked = dense.lines(buffer, 0, u64::MAX, |line, seen| {
-            told.push((buffer[line].to_vec(), seen));
+        let looked = dense.lines(buffer, 0, &Which::none_of(W * 64), |line, seen| {
+            let patterns = (!seen.is_unsure).then(|| seen.patterns.try_into().unwrap());
+            told.push((buffer[line].to_vec(), patterns));
         });
         assert_eq!(looked.until, buffer.len());
         told
@@ -274,10 +291,11 @@ mod tests {
             .map(|length: usize| [&b"x".repeat(length)[..], b"y"].concat())
             .chain([b"".to_vec()].into_iter().cycle().take(5 * STREAM))
             .collect();
-        let expected: Vec<(Vec<u8>, u64)> = lines
+        let expected: Vec<(Vec<u8>, Option<[u64; 1]>)> = lines
             .iter()
             .map(|line| {
-                (line.clone(), if line.is_empty() { 4 } else { 2 | u64::from(line.len() > 1) })
+                let seen = if line.is_empty() { 4 } else { 2 | u64::from(line.len() > 1) };
+                (line.clone(), Some([seen]))
             })
             .collect();
         for ends in ["\n", "\r\n"] {
@@ -287,22 +305,45 @@ mod tests {
             assert!(told(&mut dense, &buffer) == expected[..expected.len() - 1]);
             assert!(told(&mut dense, &whole) == expected);
         }
-        assert_eq!(told(&mut dense, b"xy"), [(b"xy".to_vec(), 3)]);
-        assert_eq!(told(&mut dense, b"xy\r"), [(b"xy".to_vec(), 3)]);
-        assert_eq!(told(&mut dense, b"xy\r\r\n"), [(b"xy\r".to_vec(), 1)]);
+        assert_eq!(told(&mut dense, b"xy"), [(b"xy".to_vec(), Some([3]))]);
+        assert_eq!(told(&mut dense, b"xy\r"), [(b"xy".to_vec(), Some([3]))]);
+        assert_eq!(told(&mut dense, b"xy\r\r\n"), [(b"xy\r".to_vec(), Some([1]))]);
         assert_eq!(told(&mut dense, b""), []);
     }
 
     #[test]
     fn a_line_that_rows_do_not_know_is_unsure() {
         let mut one = dense(&[r"(?u)\bdisk\b", "full"]);
-        assert_eq!(told(&mut one, "ö disk full\nödisk full\n".as_bytes())[1].1, 2);
+        assert_eq!(told(&mut one, "ö disk full\nödisk full\n".as_bytes())[1].1, Some([2]));
         let found = told(&mut one, b"disk\n\xff disk\ndisk full\nnothing\n\xff\n");
-        let unsure: Vec<bool> = found.iter().map(|(_, seen)| seen & UNSURE != 0).collect();
+        let unsure: Vec<bool> = found.iter().map(|(_, seen)| seen.is_none()).collect();
         assert_eq!(unsure, [false, true, false, true]);
         // Bytes that are no text make no difference to these.
         let mut two = dense(&["disk", "[^a]full"]);
-        assert_eq!(told(&mut two, b"\xff disk\xfffull\n")[0].1, 3);
+        assert_eq!(told(&mut two, b"\xff disk\xfffull\n")[0].1, Some([3]));
+    }
+
+    #[test]
+    fn what_is_found_makes_no_rows_of_its_own() {
+        let pairs: Vec<String> = ('a'..='t')
+            .flat_map(|a| ["a-m", "n-z", "0-9", " ~", "A-Z"].map(|b| format!("{a}[{b}]")))
+            .collect();
+        let mut dense: Dense<2> = {
+            let patterns: Vec<Pattern> =
+                pairs.iter().map(|text| Pattern::new(text).unwrap()).collect();
+            Dense::new(Rows::new(&patterns).unwrap())
+        };
+        let line = |a: u8, b: u8| [b'x', a, b, a, b'A', b'+', b'\n'];
+        let buffer: Vec<u8> =
+            (b'a'..=b't').flat_map(|a| (b' '..=b'~').flat_map(move |b| line(a, b))).collect();
+        let told = told(&mut dense, &buffer);
+        assert_eq!(told.len(), 20 * 95);
+        // The first line is `xa aA+`.
+        assert_eq!(told[0].1, Some([1 << 3 | 1 << 4, 0]));
+        // The last is `xt~tA+`.
+        assert_eq!(told[20 * 95 - 1].1, Some([0, 1 << (98 - 64) | 1 << (99 - 64)]));
+        let table = dense.memory() - size_of_val(&*dense.lines);
+        assert!(table < 100_000, "{table}");
     }
 
     #[test]
@@ -317,7 +358,10 @@ mod tests {
             if n % 100 == 99 { b'\n' } else { b'a' + seed.to_le_bytes()[3] % 26 }
         }));
         let mut told = Vec::new();
-        let stopped = dense.lines(&buffer, 0, u64::MAX, |line, seen| told.push((line, seen))).until;
+        let none = Which::none_of(2);
+        let looked =
+            dense.lines(&buffer, 0, &none, |line, seen| told.push((line, seen.patterns[0])));
+        let stopped = looked.until;
         assert_eq!(buffer[stopped - 1], b'\n');
         assert!(told.len() >= 2000 && told.iter().all(|(line, _)| line.end < stopped));
         assert!(told.iter().take(2000).all(|(_, seen)| *seen == 2));

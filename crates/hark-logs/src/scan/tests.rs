@@ -49,6 +49,11 @@ fn anchors_hold_for_each_line_also_with_dos_ends() {
     assert_eq!(lines_with(&[r"\Ab", r"c\z"], "b\nac\r\ncb\n"), ["b", "ac"]);
     assert_eq!(lines_with(&["^$"], "a\n\nb\n"), [""]);
     assert_eq!(lines_with(&["b$"], "ab\rx\n"), Vec::<String>::new());
+    for open in ["cb\r", "x\ncb\r"] {
+        assert_eq!(lines_with(&["[ab]$|^[fx]x"], open), ["cb"]);
+    }
+    assert_eq!(lines_with(&["^$|[ab]$|^[fx]x"], "ab\n\r"), ["ab", ""]);
+    assert_eq!(lines_with(&[r"\s"], "a\nb\r\r"), ["b\r"]);
 }
 
 #[test]
@@ -100,6 +105,31 @@ fn both_ways_find_the_same_while_text_changes() {
         ways.push(scanner.choice.dense().is_some());
     }
     assert_eq!(ways, [false, false, true, true, false, false, true, true]);
+}
+
+#[test]
+fn as_many_patterns_as_words_have_bits_and_more_are_told_of_every_line() {
+    for n_patterns in [60, 61, 62, 64, 65, 124, 125, 126, 128, 129, 200, 252, 253, 254, 300] {
+        // The last two need text that is text.
+        let mut texts: Vec<String> = (2..n_patterns).map(|n| format!("<{n}>|^{n} ")).collect();
+        texts.extend([r"(?u)\bfull\b".to_owned(), "[a-z]$".to_owned()]);
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let mut buffer = Vec::new();
+        for n in 0..2 * n_patterns {
+            let line = format!("{n} <{}> <{}><{}> ", n * 7 % n_patterns, n / 2, n_patterns - 1);
+            buffer.extend_from_slice(line.as_bytes());
+            buffer.extend_from_slice(match n % 5 {
+                0 => b"\n".as_slice(),
+                1 => b"full\r\n",
+                2 => "fullö\n".as_bytes(),
+                3 => b"\xff full .\n",
+                _ => "ö full\r\n".as_bytes(),
+            });
+        }
+        assert!(hits(&texts, &buffer) == one_by_one(&texts, &buffer), "{n_patterns}");
+        let mut scanner = Scanner::new(&patterns(&texts), Unit::Lines).unwrap();
+        assert_eq!(scanner.choice.force(), n_patterns <= 253, "{n_patterns}");
+    }
 }
 
 #[test]

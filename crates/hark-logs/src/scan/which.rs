@@ -18,15 +18,21 @@ impl Which {
     }
 
     pub(super) fn clear(&mut self) {
-        self.set_first(0);
+        self.set(&[]);
     }
 
-    /// Takes those that are in `bits`, and no others.
-    pub(super) fn set_first(&mut self, bits: u64) {
-        self.first = bits;
+    /// Takes those that are in `words`, and no others.
+    pub(super) fn set(&mut self, words: &[u64]) {
+        let mut words = words.iter().copied();
+        self.first = words.next().unwrap_or_default();
         for word in &mut self.more {
-            *word = 0;
+            *word = words.next().unwrap_or_default();
         }
+    }
+
+    /// Returns a bit for each number, in words.
+    pub(super) fn words(&self) -> impl Iterator<Item = &u64> {
+        std::iter::once(&self.first).chain(&self.more)
     }
 
     pub(super) fn insert(&mut self, number: usize) {
@@ -44,8 +50,7 @@ impl Which {
 
     /// Returns their numbers, from the lowest on.
     pub fn iter(&self) -> impl Iterator<Item = usize> {
-        let words = std::iter::once(&self.first).chain(&self.more);
-        words.enumerate().flat_map(|(place, word)| {
+        self.words().enumerate().flat_map(|(place, word)| {
             let mut left = *word;
             std::iter::from_fn(move || {
                 let at = left.trailing_zeros() as usize;
@@ -69,8 +74,10 @@ mod tests {
         }
         assert!(!which.is_empty());
         assert_eq!(which.iter().collect::<Vec<_>>(), [0, 63, 64, 130, 199]);
-        which.set_first(1 << 5 | 1);
+        which.set(&[1 << 5 | 1]);
         assert_eq!(which.iter().collect::<Vec<_>>(), [0, 5]);
+        which.set(&[1, 2, 4, 8]);
+        assert_eq!(which.iter().collect::<Vec<_>>(), [0, 65, 130, 195]);
         which.clear();
         assert!(which.is_empty());
     }

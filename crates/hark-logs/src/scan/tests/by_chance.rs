@@ -122,4 +122,30 @@ proptest! {
         }
         prop_assert_eq!(in_records(&patterns, &buffer), expected, "{:?}", patterns);
     }
+
+}
+
+proptest! {
+    // Each takes as long as some dozens of those above.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(40) })]
+
+    #[test]
+    fn so_do_many_patterns_in_lines_that_all_have_some(
+        texts in prop::collection::vec(part(), 62..200),
+        lines in prop::collection::vec(line(), 1..30),
+    ) {
+        let patterns: Vec<Pattern> = texts
+            .iter()
+            .filter_map(|text| Pattern::new(text).ok())
+            .filter(|pattern| Scanner::new([pattern], Unit::Lines).is_ok())
+            .collect();
+        prop_assume!(Scanner::new(&patterns, Unit::Lines).is_ok());
+        let buffer = lines.join("\n").into_bytes();
+        let expected = one_by_one(&patterns, &buffer);
+        let mut scanner = Scanner::new(&patterns, Unit::Lines).unwrap();
+        prop_assert_eq!(at_once(&mut scanner, &buffer), expected.clone(), "{:?}", patterns);
+        if scanner.choice.force() {
+            prop_assert_eq!(at_once(&mut scanner, &buffer), expected, "all {:?}", patterns);
+        }
+    }
 }
