@@ -90,6 +90,34 @@ impl Home {
         }
     }
 
+    /// Removes a file in it, if it is there.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), HomeError> {
+        let path = self.path.join(name);
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(HomeError::Io { path, source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Opens or makes a file in it, readable by its owner only, to be read and written in place.
+    pub(crate) fn open(&self, name: &str) -> Result<(PathBuf, File), HomeError> {
+        let path = self.path.join(name);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        match options.open(&path) {
+            Ok(file) => Ok((path, file)),
+            Err(source) => Err(HomeError::Io { path, source }),
+        }
+    }
+
+    /// Brings onto the disk which files there are.
+    pub(crate) fn sync(&self) -> Result<(), HomeError> {
+        let synced = File::open(&self.path).and_then(|folder| folder.sync_all());
+        synced.map_err(|source| HomeError::Io { path: self.path.clone(), source })
+    }
+
     /// Writes a small file in it, readable by its owner only: whole or not at all, and on the disk
     /// when this returns.
     pub(crate) fn write(&self, name: &str, text: &str) -> Result<(), HomeError> {

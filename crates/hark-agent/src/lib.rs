@@ -70,6 +70,7 @@ mod source;
 pub mod spool;
 mod stop;
 mod sys;
+mod twice;
 mod way_back;
 
 pub use agent::{Agent, AgentError, Summary};

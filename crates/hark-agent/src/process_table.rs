@@ -24,13 +24,20 @@ use self::lister::Lister;
 use crate::source::Absent;
 use crate::sys;
 
-/// Bound on processes in the table: 2.5 MB. What is more is counted and not looked at.
+/// Bound on processes in the table: 2.5 MB, and as much for the look before. What is more is counted and
+/// not looked at.
 const MAX_PROCESSES: usize = 32 * 1024;
 
 /// Whom a process belongs to is asked at its first looks, since a service drops its rights after it was
 /// started, and then at every eighth: it is a call more for each process.
 const USER_LOOKS: u8 = 3;
 const USER_EVERY: u8 = 8;
+
+/// A thread of the kernel that did nothing since it was read is read again at every fourth look. Where
+/// little else runs they are three of four processes, and on a machine with many cores a thousand; what
+/// they do is told by `/proc/stat` at every look. One that works is read at every look. Should one end and
+/// its number be given to a program between two looks, that program is seen three looks late.
+const IDLE_KERNEL_EVERY: u8 = 4;
 
 /// The table, shared by all who ask.
 #[derive(Clone, Debug)]
@@ -66,7 +73,8 @@ pub(crate) struct Process {
     pub(crate) threads: u32,
     /// Ticks it was on a processor, in user and system mode.
     pub(crate) ticks: u64,
-    /// Those of them since the look before; 0 at the first look.
+    /// Those of them since the look before; 0 at the first look. Of one that was not read at every look, its
+    /// share of those since it was read.
     pub(crate) recent_ticks: u64,
     /// Pages in memory.
     pub(crate) rss_pages: u64,
@@ -76,6 +84,8 @@ pub(crate) struct Process {
     pub(crate) uid: u32,
     /// How many looks it was there before, modulo 256.
     looks: u8,
+    /// How many looks ago it was read.
+    unread: u8,
 }
 
 impl Process {
@@ -126,37 +136,45 @@ pub(crate) struct ProcessTable {
     lister: Lister,
     processes: Vec<Process>,
     /// By number, what the look before has found.
-    before: Vec<Before>,
+    before: Vec<Process>,
     total: usize,
     looked: Option<Mono>,
     since_last: Option<Duration>,
     details: Details,
 }
 
-/// What is kept of a process until the next look.
-#[derive(Clone, Copy, Debug)]
-struct Before {
-    pid: u32,
-    uid: u32,
-    started: u64,
-    ticks: u64,
-    looks: u8,
+/// Returns what the look before has found of the process `pid`.
+fn known(before: &[Process], pid: u32) -> Option<&Process> {
+    before.get(before.binary_search_by_key(&pid, |known| known.pid).ok()?)
 }
 
 impl Process {
     /// Fills in what is known of it from `before`, the processes of the look before, in order. Returns
     /// whether its user is to be asked.
-    fn compare(&mut self, before: &[Before]) -> bool {
-        let place = before.binary_search_by_key(&self.pid, |known| known.pid).ok();
-        let known = place.and_then(|place| before.get(place));
+    fn compare(&mut self, before: &[Self]) -> bool {
+        let known = known(before, self.pid);
         if let Some(known) = known.filter(|known| known.started == self.started) {
-            self.recent_ticks = self.ticks.saturating_sub(known.ticks);
+            let looks = u64::from(known.unread) + 1;
+            self.recent_ticks = self.ticks.saturating_sub(known.ticks).div_ceil(looks);
             self.looks = known.looks.wrapping_add(1);
             self.uid = known.uid;
         } else if !before.is_empty() {
             self.recent_ticks = self.ticks;
         }
         self.looks < USER_LOOKS || self.looks.is_multiple_of(USER_EVERY)
+    }
+
+    /// Returns it as it is taken to be without being read, if it need not be read at this look. Not all
+    /// are read at the same look.
+    fn unread(&self) -> Option<Self> {
+        let turn = self.looks.wrapping_add(self.pid.to_le_bytes()[0]);
+        let sleeps = matches!(self.state, b'S' | b'I');
+        let idle = self.is_kernel() && sleeps && self.recent_ticks == 0 && self.looks > 0;
+        (idle && !turn.is_multiple_of(IDLE_KERNEL_EVERY)).then(|| Self {
+            looks: self.looks.wrapping_add(1),
+            unread: self.unread.saturating_add(1),
+            ..*self
+        })
     }
 }
 
@@ -204,14 +222,7 @@ impl ProcessTable {
     }
 
     fn scan(&mut self) -> Result<(), Absent> {
-        self.before.clear();
-        self.before.extend(self.processes.iter().map(|p| Before {
-            pid: p.pid,
-            uid: p.uid,
-            started: p.started,
-            ticks: p.ticks,
-            looks: p.looks,
-        }));
+        std::mem::swap(&mut self.before, &mut self.processes);
         self.processes.clear();
         self.total = self.lister.list(&self.before, &mut self.processes)?;
         if !self.processes.is_sorted_by_key(|p| p.pid) {
@@ -376,6 +387,43 @@ mod tests {
         let second = table.look(Mono(2000), now).unwrap();
         let recent: Vec<_> = second.processes.iter().map(|p| (p.comm(), p.recent_ticks)).collect();
         assert_eq!(recent, [("stays", 30), ("comes", 42)]);
+    }
+
+    #[test]
+    fn an_idle_thread_of_the_kernel_is_read_at_every_fourth_look_and_one_that_works_at_each() {
+        let (folder, mut table) = table();
+        let proc = folder.path().join("proc");
+        let put = |state: &str, ticks: u64| {
+            std::fs::create_dir_all(proc.join("4")).unwrap();
+            let numbers = "2 0 0 0 -1 69238880 0 0 0 0";
+            let line = format!("4 (kswapd0) {state} {numbers} {ticks} 0 0 0 -20 0 1 0 7 0 0 0\n");
+            std::fs::write(proc.join("4/stat"), line).unwrap();
+        };
+        let mut at = 0;
+        let mut look = || {
+            at += 1000;
+            let look = table.look(Mono(at), Duration::ZERO).unwrap();
+            (look.processes[0].ticks, look.processes[0].recent_ticks)
+        };
+        put("S", 10);
+        assert_eq!([(); 6].map(|()| look().0), [10; 6]);
+        // It begins to work: within four looks that is seen, as a share of the time that was not looked at.
+        put("S", 90);
+        assert_eq!([(); 4].map(|()| look()), [(10, 0), (10, 0), (10, 0), (90, 20)]);
+        for ticks in [100, 110, 120] {
+            put("S", ticks);
+            assert_eq!(look(), (ticks, 10), "read at every look while it works");
+        }
+        put("D", 120);
+        assert_eq!(look(), (120, 0));
+        put("D", 121);
+        assert_eq!(look(), (121, 1), "what does not sleep is read");
+        put("S", 121);
+        look();
+        put("S", 961);
+        let shares: Vec<u64> = (0..4).map(|_| look().1).filter(|share| *share > 0).collect();
+        assert_eq!(shares.len(), 1, "{shares:?}");
+        assert!([840, 420, 280, 210].contains(&shares[0]), "{shares:?}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What was found in logs goes into the spool exactly once, whenever the agent is killed.
 //!
 //! Two things must be stored as one: reports in the spool, and the places up to which logs were
-//! read. So the batch is written first as a whole into the file [`FILE`], with the numbers that its
+//! read. So the batch is written first as a whole into the files [`FILE`], with the numbers that its
 //! reports will have; then the reports are appended to the spool; then the batch is marked as done.
 //! After a kill in between, the reports that the spool does not have are appended again. None of
 //! them can have been sent, since nothing is sent in between; so none is told twice.
@@ -25,8 +25,9 @@ use crate::inlet;
 use crate::sampler::Sampler;
 use crate::sender::{Moment, Out, Sender, Wire};
 use crate::slots::Slots;
+use crate::twice::Twice;
 
-/// The file with the batch, and with where logs are read on.
+/// The files with the batch, and with where logs are read on: two that are written in turn.
 const FILE: &str = "logs";
 
 /// The file with the number of the batch that is done.
@@ -54,6 +55,8 @@ pub(crate) enum HandoverError {
 #[derive(Debug)]
 pub(crate) struct Handover {
     done: Slots<1>,
+    /// The batch as a whole, and where logs are read on.
+    stored: Twice,
     /// The number of the last batch.
     batch: u64,
     /// One that was refused, and when it is tried again.
@@ -84,9 +87,18 @@ impl Handover {
     pub(crate) fn begin(desk: &mut Desk<'_>) -> io::Result<(Self, Option<State>)> {
         let (done, number) = Slots::<1>::open(&desk.home.path().join(DONE))?;
         let number = number.map_or(0, |[number]| number);
-        let mut handover = Self { done, batch: number, held: None, series: BTreeMap::new() };
-        let stored = desk.home.read(FILE).map_err(io::Error::other)?;
-        let Some((head, state)) = stored.as_deref().and_then(|text| text.split_once('\n')) else {
+        let (stored, text) = Twice::open(desk.home, FILE).map_err(io::Error::other)?;
+        let mut handover =
+            Self { done, stored, batch: number, held: None, series: BTreeMap::new() };
+        // Agents of the first version had it in one file. One that is tried and goes back finds it as it was.
+        let text = match text {
+            None => desk.home.read(FILE).map_err(io::Error::other)?,
+            text => {
+                desk.home.remove(FILE).map_err(io::Error::other)?;
+                text
+            }
+        };
+        let Some((head, state)) = text.as_deref().and_then(|text| text.split_once('\n')) else {
             return Ok((handover, None));
         };
         let state = match State::from_text(state) {
@@ -176,7 +188,7 @@ impl Handover {
             reports: encoded(&reports, spool.epoch(), first),
             counts,
         };
-        desk.home.write(FILE, &format!("{}\n{}", stored.to_json(), state.to_text()))?;
+        self.stored.store(&format!("{}\n{}", stored.to_json(), state.to_text()))?;
         self.batch = stored.number;
         if reports.is_empty() && stored.counts.is_empty() {
             return Ok(());

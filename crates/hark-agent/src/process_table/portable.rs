@@ -6,7 +6,7 @@ use sysinfo::{
     Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System, ThreadKind, UpdateKind,
 };
 
-use super::{Before, MAX_PROCESSES, Process};
+use super::{MAX_PROCESSES, Process};
 use crate::source::Absent;
 use crate::sys;
 
@@ -34,7 +34,7 @@ impl Lister {
     /// If the system does not tell.
     pub(super) fn list(
         &mut self,
-        before: &[Before],
+        before: &[Process],
         processes: &mut Vec<Process>,
     ) -> Result<usize, Absent> {
         let wanted = ProcessRefreshKind::nothing()
@@ -95,6 +95,7 @@ fn process(one: &sysinfo::Process) -> Process {
         started: one.start_time().saturating_mul(ticks),
         uid: 0,
         looks: 0,
+        unread: 0,
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{Before, MAX_PROCESSES, Process};
+use super::{MAX_PROCESSES, Process, known};
 use crate::source::Absent;
 use crate::sys::{Numbered, NumberedEntries};
 
@@ -37,7 +37,7 @@ impl Lister {
     /// If there is no `proc`.
     pub(super) fn list(
         &mut self,
-        before: &[Before],
+        before: &[Process],
         processes: &mut Vec<Process>,
     ) -> Result<usize, Absent> {
         let mut total = 0;
@@ -72,7 +72,10 @@ impl Lister {
 }
 
 /// Reads a process without allocating; `before` are those of the look before, in order.
-fn read(entry: Numbered<'_>, before: &[Before]) -> Option<Process> {
+fn read(entry: Numbered<'_>, before: &[Process]) -> Option<Process> {
+    if let Some(unread) = known(before, entry.number).and_then(Process::unread) {
+        return Some(unread);
+    }
     let mut file = entry.open("stat").ok()?;
     let mut line = [0; MAX_LINE];
     let len = file.read(&mut line).ok()?;
@@ -119,6 +122,7 @@ pub(super) fn parse(line: &[u8]) -> Option<Process> {
         started: positive(started),
         uid: 0,
         looks: 0,
+        unread: 0,
     })
 }
 

@@ -111,7 +111,7 @@ fn a_kill_at_any_moment_of_the_handover_tells_everything_once() {
             counts,
         };
         let state = batch(0..0).state.unwrap().to_text();
-        place.home.write(FILE, &format!("{}\n{state}", stored.to_json())).unwrap();
+        handover.stored.store(&format!("{}\n{state}", stored.to_json())).unwrap();
         for report in reports.iter().take(appended) {
             place.sender.report(report, moment().now);
         }
@@ -125,6 +125,21 @@ fn a_kill_at_any_moment_of_the_handover_tells_everything_once() {
             assert!(place.sender.spool.pending().samples >= 1, "the count");
         }
     }
+}
+
+#[test]
+fn what_an_agent_of_the_first_version_has_stored_is_taken_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut place = Place::open(&folder.path().join("agent"));
+    let state = batch(0..0).state.unwrap().to_text();
+    let head = r#"{"version":1,"number":4,"epoch":0,"first":1,"reports":[],"counts":[]}"#;
+    place.home.write(FILE, &format!("{head}\n{state}")).unwrap();
+    let (mut handover, state) = Handover::begin(&mut place.desk()).unwrap();
+    assert!(state.is_some() && handover.batch == 4);
+    handover.take(batch(0..1), &mut place.desk());
+    let (handover, _) = Handover::begin(&mut place.desk()).unwrap();
+    assert_eq!(handover.batch, 5, "what is stored now is newer");
+    assert_eq!(place.home.read(FILE).unwrap(), None);
 }
 
 #[test]
