@@ -219,9 +219,9 @@ fn an_agent_that_is_killed_again_and_again_tells_each_line_once() {
     append(&log, "");
     let mut process = Process::start(folder.path(), server.address);
     // From here on the log is known to the agent.
-    let state = folder.path().join("agent/logs");
+    let state = folder.path().join("agent/logs.1");
     let patience = Clock.now().mono + Duration::from_secs(30);
-    while !state.exists() {
+    while std::fs::metadata(&state).map_or(0, |found| found.len()) == 0 {
         assert!(Clock.now().mono < patience);
         std::thread::park_timeout(Duration::from_millis(20));
     }
