@@ -33,6 +33,7 @@ mod error;
 pub mod handling;
 mod issues;
 mod mail_server;
+mod mail_style;
 pub mod mailbox;
 mod manual;
 pub mod outbox;
@@ -47,6 +48,7 @@ mod trace;
 mod types;
 
 pub use error::{Again, Doing, SendError};
+pub use mail_style::{MAIL_PAGE, MAIL_TEXT, MailStyle, MailTemplates};
 pub use manual::manual;
 pub use receivers::{Configured, RECEIVER_KEYS, Receivers};
 pub use render::{FIELDS, TEMPLATE_FIELDS, samples};
@@ -65,6 +67,8 @@ pub struct Context {
     /// Makes the tokens with which people acknowledge from outside; `None` where nothing would take
     /// them back.
     pub tokens: Option<handling::Tokens>,
+    /// How mails are written.
+    pub mail: MailStyle,
     /// Notes what is asked and answered.
     pub trace: Trace,
 }

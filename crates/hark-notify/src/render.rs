@@ -78,14 +78,34 @@ impl Template {
     /// # Errors
     /// If the text is not a template, or names a field or filter that does not exist.
     pub(crate) fn parse(source: &str) -> Result<Self, Error> {
+        Self::parse_as(source, &AutoEscape::None, &[])
+    }
+
+    /// Reads a template of HTML that has fields beside those of every template, each with a sample, and
+    /// tries it.
+    ///
+    /// # Errors
+    /// As [`Template::parse`].
+    pub(crate) fn parse_page(source: &str, more: &[(&'static str, &str)]) -> Result<Self, Error> {
+        Self::parse_as(source, &AutoEscape::Html, more)
+    }
+
+    fn parse_as(
+        source: &str,
+        escape: &AutoEscape,
+        more: &[(&'static str, &str)],
+    ) -> Result<Self, Error> {
         let mut environment = Environment::new();
-        environment.set_auto_escape_callback(|_name| AutoEscape::None);
+        let is_page = matches!(escape, AutoEscape::Html);
+        environment.set_auto_escape_callback(move |_name| {
+            if is_page { AutoEscape::Html } else { AutoEscape::None }
+        });
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));
         environment.add_template_owned(NAME, source.to_owned())?;
         let template = Self(environment);
         for sample in samples() {
-            template.render(&sample, "https://hark.example.net", SAMPLE_LINK)?;
+            template.render_with(&sample, "https://hark.example.net", SAMPLE_LINK, more)?;
         }
         Ok(template)
     }
@@ -103,6 +123,20 @@ impl Template {
         self.render(notification, &context.page, &acknowledge).map_err(SendError::Render)
     }
 
+    /// Fills a template in that has fields beside those of every template.
+    ///
+    /// # Errors
+    /// As [`Template::fill`].
+    pub(crate) fn fill_with(
+        &self,
+        notification: &Notification,
+        context: &Context,
+        more: &[(&'static str, &str)],
+    ) -> Result<String, Error> {
+        let acknowledge = context.acknowledge_link(notification).unwrap_or_default();
+        self.render_with(notification, &context.page, &acknowledge, more)
+    }
+
     /// Fills the template in. `page` is the public address of the page and `acknowledge` the one that
     /// acknowledges the incident; each is empty if there is none.
     ///
@@ -114,8 +148,19 @@ impl Template {
         page: &str,
         acknowledge: &str,
     ) -> Result<String, Error> {
+        self.render_with(notification, page, acknowledge, &[])
+    }
+
+    fn render_with(
+        &self,
+        notification: &Notification,
+        page: &str,
+        acknowledge: &str,
+        more: &[(&'static str, &str)],
+    ) -> Result<String, Error> {
         let mut fields = fields(notification, page);
         fields.insert(ACKNOWLEDGE_LINK, Value::from(acknowledge));
+        fields.extend(more.iter().map(|(name, text)| (*name, Value::from(*text))));
         let text = self.0.get_template(NAME)?.render(Value::from(fields))?;
         if text.len() > MAX_RENDERED {
             let what =

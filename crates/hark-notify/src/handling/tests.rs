@@ -35,6 +35,7 @@ fn context(page: &str) -> Context {
         page: page.to_owned(),
         own_name: "mon.example.net".to_owned(),
         tokens: Some(Tokens::new(&KEY)),
+        mail: crate::MailStyle::default(),
         trace: crate::Trace::default(),
     }
 }

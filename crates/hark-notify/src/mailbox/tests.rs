@@ -22,6 +22,7 @@ fn context() -> Context {
         page: String::new(),
         own_name: "test".to_owned(),
         tokens: None,
+        mail: crate::MailStyle::default(),
         trace: crate::Trace::default(),
     }
 }

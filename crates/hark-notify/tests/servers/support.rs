@@ -49,6 +49,7 @@ pub(crate) fn context() -> Context {
         page: "https://hark.example.net".to_owned(),
         own_name: "mon.example.net".to_owned(),
         tokens: None,
+        mail: hark_notify::MailStyle::default(),
         trace: hark_notify::Trace::default(),
     }
 }

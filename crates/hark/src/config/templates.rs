@@ -1,4 +1,4 @@
-//! The folder `templates_dir`: the template of status pages, their pictures and style sheets.
+//! The folder `templates_dir`: templates of status pages and of mails, pictures and style sheets.
 //!
 //! What cannot be used is a warning: the server goes on with what is built in. Only files that are named
 //! are read, each with a bound; nothing is looked for in folders below.
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hark_config::{Key, Kind, Section};
+use hark_notify::{MAIL_PAGE, MAIL_TEXT, MailTemplates};
 use hark_status::{EditorsOf, MAX_TEMPLATE, Page, STATUS_PAGE_KEYS, STATUS_TEMPLATE, Templates};
 use hark_web::{StatusAccess, StatusSite, StatusSites};
 
@@ -55,6 +56,8 @@ pub(crate) struct StatusPlan {
     pub(crate) assets: BTreeMap<String, Asset>,
     /// The same pages as the web needs them.
     pub(crate) sites: Arc<StatusSites>,
+    /// How mails are written.
+    pub(crate) mail: Arc<MailTemplates>,
     /// The public address of hark's page; empty if there is none.
     pub(crate) public_url: String,
     /// The folder.
@@ -100,6 +103,18 @@ impl StatusPlan {
             },
             Err(what) => warn(STATUS_TEMPLATE, &what),
         }
+        let mut mail = MailTemplates::default();
+        for name in [MAIL_TEXT, MAIL_PAGE] {
+            let taken = match text(&folder.join(name)) {
+                Ok(Some(source)) => mail.take(name, &source),
+                Ok(None) => Ok(()),
+                Err(what) => Err(what),
+            };
+            if let Err(what) = taken {
+                warn(name, &what);
+            }
+        }
+        plan.mail = Arc::new(mail);
         for name in plan.pages.iter().flat_map(|page| page.logo.iter().chain(&page.style)) {
             match bytes(&folder.join(name), MAX_ASSET) {
                 Ok(Some(bytes)) => {
@@ -265,11 +280,13 @@ mod tests {
     fn what_cannot_be_used_is_said_and_the_built_in_one_is_taken() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("status.html"), "<p>\n{{ titel }}").unwrap();
+        std::fs::write(folder.path().join("mail.txt"), "{{ hots }}").unwrap();
         std::fs::write(folder.path().join("a.svg"), vec![b'x'; 600 * 1024]).unwrap();
         let (plan, said) = read(folder.path());
         assert_eq!(plan.templates, Templates::default());
         for expected in [
             "status.html: line 2: ",
+            "mail.txt: undefined",
             "the built-in one is used",
             "a.svg: is longer",
             "no file a.css",

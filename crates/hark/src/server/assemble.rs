@@ -183,7 +183,7 @@ impl Server {
         links.learn(&engine);
         links.users.store(Arc::new(Declared::of(&settings)));
         links.login.store(Arc::new(web.login.clone()));
-        links.status.store(status_plan);
+        links.plan_status(status_plan);
         let paths = options.paths.map(|paths| paths.within(&data_dir));
         let reloader = Reloader::new(Arc::clone(&links), paths, http.is_some(), revision);
         let reloader = Arc::new(reloader);

@@ -270,6 +270,8 @@ pub(crate) fn context(page: &str) -> Context {
         page: page.to_owned(),
         own_name: crate::sys::host_name().unwrap_or_else(|| "localhost".to_owned()),
         tokens: None,
+        // What is built in works whatever the folder has.
+        mail: hark_notify::MailStyle::default(),
         trace: hark_notify::Trace::default(),
     }
 }

@@ -8,8 +8,8 @@ use arc_swap::ArcSwap;
 use hark_engine::input::Action;
 use hark_engine::{Done, Engine, Refused};
 use hark_model::{Now, Secret, UserName};
-use hark_notify::Receivers;
 use hark_notify::mailbox::Mailbox;
+use hark_notify::{MailStyle, Receivers};
 use hark_store::history::History;
 use hark_store::state::{Change, State, StateReader};
 use hark_web::{Live, LoginSettings};
@@ -115,6 +115,8 @@ pub(crate) struct Links {
     pub(crate) known_as: ArcSwap<KnownAs>,
     /// What strangers are told, at present.
     pub(crate) status: ArcSwap<StatusPlan>,
+    /// How mails are written.
+    pub(crate) mail: MailStyle,
     /// Who may log in by what the configuration says, at present.
     pub(crate) users: Arc<ArcSwap<Declared>>,
     /// And how.
@@ -198,6 +200,7 @@ impl Links {
             mailbox_changed: Notify::new(),
             known_as: ArcSwap::default(),
             status: ArcSwap::default(),
+            mail: MailStyle::default(),
             users: Arc::default(),
             login: Arc::default(),
         };
@@ -261,6 +264,12 @@ impl Links {
         self.known_as.store(known_as);
         self.mailbox.store(mailbox);
         self.mailbox_changed.notify_one();
+    }
+
+    /// Takes on what strangers are told, and how mails are written.
+    pub(super) fn plan_status(&self, status: Arc<StatusPlan>) {
+        self.mail.take_on(Arc::clone(&status.mail));
+        self.status.store(status);
     }
 
     /// Tells ingest the shared secret and what agents are given. Waits for room in its queue, which it

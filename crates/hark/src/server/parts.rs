@@ -262,6 +262,7 @@ impl Parts {
             page: self.settings.public_url.clone(),
             own_name: crate::sys::host_name().unwrap_or_else(|| "localhost".to_owned()),
             tokens: self.tokens.clone(),
+            mail: self.links.mail.clone(),
             trace: hark_notify::Trace::default(),
         }
     }

@@ -116,7 +116,7 @@ fn carry_over(links: &Links, mut loaded: Loaded) {
     links.login.store(Arc::new(loaded.web.login));
     links.users.store(Arc::new(Declared::of(&loaded.settings)));
     leavers::settle(links, &loaded.settings.users);
-    links.status.store(loaded.status);
+    links.plan_status(loaded.status);
     links.engine.send(ToEngine::Input(Input::Planned(loaded.plan))).unwrap_or_else(ended);
     let pushes = links.pushes.blocking_send(ToPush::Planned(plan));
     let reports = links.reports.blocking_send(ToReports::Planned(loaded.reports));

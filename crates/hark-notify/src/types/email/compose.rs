@@ -22,9 +22,13 @@ pub(super) fn compose(
     let Some(from) = &s.from else {
         return Err(SendError::Compose { what: "no sender".to_owned() });
     };
+    let style = context.mail.now();
+    // A report brings its own page; the data of an event are none.
+    let report = n.document.as_ref().map(|document| &document.html).filter(|html| !html.is_empty());
     let own = match &s.body {
         Some(template) => Some(template.fill(n, context)?),
-        None => None,
+        None if report.is_some() => None,
+        None => style.text(n, context),
     };
     let subject = match &s.subject {
         Some(template) => template.fill(n, context)?,
@@ -66,12 +70,14 @@ pub(super) fn compose(
     if !references.is_empty() {
         builder = builder.references(references.join(" "));
     }
-    let page = s.html.then(|| match &n.document {
-        // A report brings its own; the data of an event are none.
-        Some(document) if !document.html.is_empty() => document.html.clone(),
-        _ => page::page(n, own.as_deref(), context),
+    let said = own.clone().unwrap_or_else(|| text(n, context));
+    let page = s.html.then(|| match report {
+        Some(report) => report.clone(),
+        None => {
+            style.page(n, &said, context).unwrap_or_else(|| page::page(n, own.as_deref(), context))
+        }
     });
-    let plain = part(ContentType::TEXT_PLAIN, own.unwrap_or_else(|| text(n, context)))?;
+    let plain = part(ContentType::TEXT_PLAIN, said)?;
     let message = match page {
         None => builder.singlepart(plain),
         Some(page) => {

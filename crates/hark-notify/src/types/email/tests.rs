@@ -288,6 +288,7 @@ fn context() -> Context {
         page: "https://hark.example.net".to_owned(),
         own_name: "mon.example.net".to_owned(),
         tokens: None,
+        mail: crate::MailStyle::default(),
         trace: crate::Trace::default(),
     }
 }

@@ -234,6 +234,7 @@ pub(crate) fn context() -> Context {
         page: "https://hark.example.net".to_owned(),
         own_name: "mon.example.net".to_owned(),
         tokens: Some(Tokens::new(&[7; KEY_BYTES])),
+        mail: crate::MailStyle::default(),
         trace: crate::Trace::default(),
     }
 }

@@ -157,6 +157,7 @@ fn context() -> Context {
         page: String::new(),
         own_name: "mon".to_owned(),
         tokens: None,
+        mail: hark_notify::MailStyle::default(),
         trace: hark_notify::Trace::default(),
     }
 }

@@ -189,3 +189,25 @@ fn severity_and_receiver_do_not_change_the_thread_but_the_incident_does() {
     other.receiver = ReceiverName::new("other").unwrap();
     assert_ne!(thread_id(&n, "d"), thread_id(&other, "d"));
 }
+
+#[tokio::test]
+async fn templates_of_the_folder_write_the_mail_and_a_receivers_own_goes_before() {
+    let server = Server::start(Script::default()).await;
+    let mut templates = crate::MailTemplates::default();
+    templates.take(crate::MAIL_TEXT, "ours: {{ summary }}").unwrap();
+    templates.take(crate::MAIL_PAGE, "<p>ours</p><pre>{{ text }}</pre>").unwrap();
+    let context = context();
+    context.mail.take_on(std::sync::Arc::new(templates));
+    let plain = receiver(server.address, PLAIN);
+    plain.send(&problem(), &context).await.unwrap();
+    let own = receiver(server.address, &format!("{PLAIN}template: 'own: {{{{ host }}}}'\n"));
+    own.send(&problem(), &context).await.unwrap();
+    let [first, second] = &server.mails()[..] else { panic!("two mails") };
+    let summary = problem().summary;
+    assert_eq!(read_part(first, "text/plain").trim_end(), format!("ours: {summary}"));
+    assert!(
+        read_part(first, "text/html").contains(&format!("<p>ours</p><pre>ours: {summary}</pre>"))
+    );
+    assert!(read_part(second, "text/plain").starts_with("own: db1"));
+    assert!(read_part(second, "text/html").starts_with("<p>ours</p><pre>own: db1"));
+}
