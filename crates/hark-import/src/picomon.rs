@@ -37,6 +37,13 @@ impl ImportKind for Picomon {
         for file in files {
             importer.file(file)?;
         }
+        if !importer.adds_checks {
+            importer.note(
+                0,
+                "nothing here calls `checks.add(CLASSES, HOSTS)`, which is how Picomon's configuration \
+                 makes checks: is it another file?",
+            );
+        }
         Ok(importer.finish())
     }
 }
@@ -66,6 +73,8 @@ struct Importer {
     hosts_map: Map,
     checks_map: Map,
     rest: Map,
+    /// Whether anything was to become a check.
+    adds_checks: bool,
     notes: Vec<Note>,
     path: String,
 }
@@ -84,6 +93,7 @@ impl Importer {
             let last = call.name.rsplit('.').next().unwrap_or_default();
             let owner = call.name.rsplit('.').nth(1).unwrap_or_default();
             if last == "add" && owner == "checks" {
+                self.adds_checks = true;
                 self.add(call, ticks);
             } else {
                 self.note(call.line, format!("left out: the call of `{}`", call.name));

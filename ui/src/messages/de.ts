@@ -479,6 +479,7 @@ export const de: Messages = {
   'decision.handled': 'Bearbeitet',
   'present.told': 'Weiß es',
   'present.queued': 'Noch nicht da',
+  'present.dead': 'Aufgegeben',
   'present.handled': 'Bearbeitet',
   'present.withheld': 'Zurück',
   'present.waiting': 'Wartet',

@@ -478,6 +478,7 @@ export const en = {
   'decision.handled': 'Handled',
   'present.told': 'Knows it',
   'present.queued': 'Not there yet',
+  'present.dead': 'Given up',
   'present.handled': 'Handled',
   'present.withheld': 'Withheld',
   'present.waiting': 'Waiting',

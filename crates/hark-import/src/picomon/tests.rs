@@ -109,3 +109,14 @@ fn what_is_no_python_is_refused_with_its_line() {
     assert_eq!(error.path, "config.py");
     assert!(error.line >= 2, "{error}");
 }
+
+#[test]
+fn a_file_that_makes_no_check_says_what_would() {
+    let source = |path: &str, text: &str| Source { path: path.to_owned(), text: text.to_owned() };
+    let none = Picomon.read(&[source("a.py", "config.base_tick = 20\n")]).unwrap();
+    let note = none.notes.last().unwrap().to_string();
+    assert!(note.starts_with("a.py: nothing here calls `checks.add(CLASSES, HOSTS)`"), "{note}");
+    let files = [source("a.py", "x = 1\n"), source("b.py", "checks.add(CheckPing4, Host('a'))\n")];
+    let some = Picomon.read(&files).unwrap();
+    assert!(!some.notes.iter().any(|n| n.text.contains("nothing here")), "{:?}", some.notes);
+}

@@ -66,7 +66,7 @@ fn look(client: &Client, args: &Args) -> anyhow::Result<ExitCode> {
             .unwrap_or_default();
         let looking = client
             .post(None, &format!("{path}/look{query}"), &json!({}))
-            .context("the server runs no such check")?;
+            .context("cannot look now")?;
         let wanted = looking["checks"].as_u64().unwrap_or(0);
         let begin = Clock.now().mono;
         loop {

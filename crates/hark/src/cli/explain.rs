@@ -66,6 +66,7 @@ fn row(line: &Value) -> Vec<String> {
     let decision = match (present, decision.as_str(), block.is_empty()) {
         (true, "told", true) => "would be told".to_owned(),
         (true, "told", false) => "knows it".to_owned(),
+        (true, "queued", _) if message == "dead" => "was given up".to_owned(),
         (true, "queued", _) => "does not have it yet".to_owned(),
         (true, "withheld", _) => "would be withheld".to_owned(),
         (true, "waiting", _) => "waits".to_owned(),
@@ -115,6 +116,8 @@ mod tests {
         }
         assert_eq!(shown("told", Value::Null, false), "told");
         assert_eq!(shown("queued", Value::Null, true), "does not have it yet");
+        assert_eq!(shown("queued", "retry".into(), true), "does not have it yet");
+        assert_eq!(shown("queued", "dead".into(), true), "was given up");
         assert_eq!(shown("handled", Value::Null, false), "handled");
     }
 }

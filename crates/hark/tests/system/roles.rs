@@ -62,7 +62,7 @@ fn a_host_says_who_may_do_what_with_it_and_one_that_says_nothing_is_the_default_
     assert_eq!(eve.hosts(), [""; 0]);
     let look = |who: &Person<'_>| who.ask("POST", "/api/0/hosts/db1/look", Some(&json!({}))).status;
     // The server runs no check there, which is told to those who may ask.
-    assert_eq!([look(&olga), look(&mona)], [404, 404], "owner and manager");
+    assert_eq!([look(&olga), look(&mona)], [409, 409], "owner and manager");
     assert_eq!([look(&nils), look(&dora), look(&eve)], [403, 404, 404]);
     let drop = |who: &Person<'_>, host| who.ask("DELETE", &format!("/api/0/hosts/{host}"), None);
     assert_eq!(drop(&mona, "db1").status, 403, "a manager may not");
@@ -128,7 +128,7 @@ fn roles_by_tag_and_team_hold_wherever_hosts_are_shown_and_are_not_written_back(
     let look = |who: &Person<'_>, host| {
         who.ask("POST", &format!("/api/0/hosts/{host}/look"), Some(&json!({}))).status
     };
-    assert_eq!([look(&tina, "db1"), look(&tina, "web1")], [404, 403], "may, and may not");
+    assert_eq!([look(&tina, "db1"), look(&tina, "web1")], [409, 403], "may, and may not");
     assert_eq!(look(&olga, "web1"), 404, "what is not seen is not there");
     let fleet = olga.ask("GET", "/api/0/fleet", None).body["name"].clone();
     assert_eq!(fleet, json!(["db1", "db2"]));

@@ -98,6 +98,20 @@ pub(super) fn present_line(line: hark_engine::Line, now: Now) -> ExplainLine {
     }
 }
 
+/// Says of messages that have not arrived yet where they stand; `messages` has those of the incident, the newest
+/// first. One that was given up is not on its way.
+pub(super) fn tell_fates(lines: &mut [ExplainLine], messages: &[DeliveryRecord]) {
+    for line in lines.iter_mut().filter(|l| l.present && l.decision == Decision::Queued) {
+        let is_to = |row: &&DeliveryRecord| {
+            line.receiver.as_deref() == Some(row.notification.receiver.as_str())
+        };
+        if let Some(row) = messages.iter().find(is_to) {
+            line.message = Some(row.notification.id.0);
+            line.message_state = Some(DeliveryState::from(&row.state));
+        }
+    }
+}
+
 /// Returns the reason of a step that keeps messages back, as a sentence that stands without the step's
 /// name. Of silences and planned work the engine says whose they are and what for.
 fn why(block: &str, text: &str) -> String {
@@ -245,6 +259,39 @@ mod tests {
         let both = [line(7, told, "ops: in a group"), line(5, told, "ops: CRITICAL: a")];
         let times = told_together(both.iter());
         assert_eq!(times.into_values().collect::<Vec<_>>(), [vec![Unix(7)]]);
+    }
+
+    #[test]
+    fn of_what_has_not_arrived_it_is_said_where_the_newest_message_stands() {
+        let line = |receiver: &str, decision: Decision| ExplainLine {
+            present: true,
+            at: Unix(0).into(),
+            receiver: Some(receiver.to_owned()),
+            decision,
+            block: None,
+            message: None,
+            message_state: None,
+            text: String::new(),
+        };
+        let message = |id: u64, state: Record| {
+            let mut n = hark_notify::samples().swap_remove(0);
+            n.id = hark_model::DeliveryId(id);
+            n.receiver = ReceiverName::new("ops").unwrap();
+            DeliveryRecord {
+                notification: n,
+                state,
+                attempts: 1,
+                last_error: String::new(),
+                took_ms: 0,
+            }
+        };
+        let messages =
+            [message(2, Record::Dead { at: Unix(9) }), message(1, Record::Sent { at: Unix(5) })];
+        let (waits, knows) = (Decision::Queued, Decision::Told);
+        let mut lines = [line("ops", waits), line("ops", knows), line("other", waits)];
+        tell_fates(&mut lines, &messages);
+        let fates = lines.map(|line| (line.message, line.message_state));
+        assert_eq!(fates, [(Some(2), Some(DeliveryState::Dead)), (None, None), (None, None)]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use hark_model::{CheckName, HostId, HostName, IncidentId};
 use hark_store::state::{DeliveryView, IncidentFilter, JournalEntry, JournalFilter};
 use hark_web::{Answer, Refused, Sight};
 
-use super::explain::{Fates, past_line, present_line, told_together};
+use super::explain::{self, Fates, past_line, present_line, told_together};
 use super::hosts::unit_of;
 use super::incident_list::{self, Source, Standing};
 use super::overview::limits;
@@ -149,6 +149,7 @@ impl ServerBackend {
             let fates = self.fates(&messages, &past)?;
             lines.extend(past.iter().map(|entry| past_line(entry, &fates)));
         }
+        explain::tell_fates(&mut lines, &messages);
         lines.sort_by_key(|l| std::cmp::Reverse(l.at.0));
         Ok(Explanation { lines, repair })
     }

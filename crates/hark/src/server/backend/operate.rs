@@ -87,7 +87,13 @@ impl ServerBackend {
         self.links.probes.blocking_send(now).map_err(|_| ending())?;
         let found = answer.blocking_recv().map_err(|_| ending())?;
         if found.checks == 0 {
-            return Err(Refused::Absent);
+            // Whether there is such a host, and whether it may be seen, was asked before.
+            return Err(Refused::Conflict(match check {
+                Some(check) => format!("the server runs no check {check} of {host}"),
+                None => format!(
+                    "the server runs no check of {host}: what its agent sees comes by itself"
+                ),
+            }));
         }
         self.order_looks(found.sites)?;
         Ok(Looking { checks: u64::try_from(found.checks).unwrap_or(u64::MAX) })
