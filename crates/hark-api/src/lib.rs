@@ -17,6 +17,7 @@ pub mod agents;
 pub mod alerts;
 pub mod audit;
 pub mod auth;
+pub mod browsers;
 pub mod configuration;
 pub mod dashboards;
 pub mod deliveries;

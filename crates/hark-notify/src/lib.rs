@@ -46,6 +46,7 @@ mod service;
 mod smtp;
 mod trace;
 mod types;
+pub mod web_push;
 
 pub use error::{Again, Doing, SendError};
 pub use mail_style::{MAIL_PAGE, MAIL_TEXT, MailStyle, MailTemplates};
@@ -69,6 +70,8 @@ pub struct Context {
     pub tokens: Option<handling::Tokens>,
     /// How mails are written.
     pub mail: MailStyle,
+    /// The browsers that show notifications; `None` where nobody knows them.
+    pub browsers: Option<Arc<dyn web_push::Browsers>>,
     /// Notes what is asked and answered.
     pub trace: Trace,
 }
@@ -227,6 +230,7 @@ pub const TYPES: &[&dyn ReceiverType] = &[
     &types::telegram::Telegram,
     &types::twilio::Twilio,
     &types::url::Url,
+    &types::web_push::WebPush,
     &types::webex::Webex,
     &types::webhook::Webhook,
     &types::xmpp::Xmpp,

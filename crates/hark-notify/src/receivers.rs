@@ -41,6 +41,7 @@ pub const RECEIVER_KEYS: &[Key] = &[
     Key::new("telegram", Kind::Section(types::telegram::KEYS), "Writes to a chat of Telegram."),
     Key::new("twilio", Kind::Section(types::twilio::KEYS), "Sends text messages or calls by telephone."),
     Key::new("url", Kind::Section(types::url::KEYS), "Fetches an address with fields in its query."),
+    Key::new("web_push", Kind::Section(types::web_push::KEYS), "Shows notifications in the browsers of a user, also while the page is closed."),
     Key::new("webex", Kind::Section(types::webex::KEYS), "Writes to a room or person of Webex."),
     Key::new("webhook", Kind::Section(types::webhook::KEYS), "Calls a web address."),
     Key::new("xmpp", Kind::Section(types::xmpp::KEYS), "Writes to people and rooms over XMPP (Jabber)."),

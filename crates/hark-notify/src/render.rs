@@ -361,11 +361,17 @@ pub(crate) fn rfc3339(at: Unix) -> String {
 }
 
 pub(crate) fn link(notification: &Notification, page: &str) -> String {
-    let page = page.trim_end_matches('/');
-    match (page, notification.incident) {
-        ("", _) => String::new(),
-        (page, Some(incident)) => format!("{page}/incidents/{}", incident.0),
-        (page, None) => format!("{page}/hosts/{}", notification.host),
+    match page.trim_end_matches('/') {
+        "" => String::new(),
+        page => format!("{page}/{}", place(notification)),
+    }
+}
+
+/// Returns where on the page it is told more about.
+pub(crate) fn place(notification: &Notification) -> String {
+    match notification.incident {
+        Some(incident) => format!("incidents/{}", incident.0),
+        None => format!("hosts/{}", notification.host),
     }
 }
 

@@ -78,7 +78,7 @@ pub(crate) struct Service {
 }
 
 /// How a service is called: the settings that are the same for all.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Settings {
     timeout: Duration,
     guard: Guard,
@@ -88,12 +88,22 @@ pub(crate) struct Settings {
 impl Settings {
     /// Reads [`TIMEOUT`], [`FORBID_PRIVATE`], [`CA_FILE`] and [`INSECURE`].
     pub(crate) fn read(section: &Section<'_>) -> Self {
+        Self::read_guarded(section, false)
+    }
+
+    /// As [`Settings::read`], where private addresses may be kept out unless the settings say otherwise.
+    pub(crate) fn read_guarded(section: &Section<'_>, is_public: bool) -> Self {
         let timeout = read_timeout(section, TIMEOUT.name, DEFAULT_TIMEOUT);
-        let is_public = section.bool(FORBID_PRIVATE.name, false);
+        let is_public = section.bool(FORBID_PRIVATE.name, is_public);
         let guard = if is_public { Guard::PublicOnly } else { Guard::Open };
         let ca_file = section.opt_str(CA_FILE.name);
         let trust = Trust::of_settings(ca_file, section.bool(INSECURE.name, false));
         Self { timeout, guard, trust }
+    }
+
+    /// Returns true if private addresses are kept out.
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.guard == Guard::PublicOnly
     }
 
     fn tls(&self) -> Tls {

@@ -44,10 +44,10 @@ pub(crate) struct Asked {
     pub(crate) body: String,
 }
 
-/// The place of a question in its trace.
+/// The number of a question in its trace: several can wait for their answers at once.
 #[derive(Clone, Copy, Debug)]
 #[must_use]
-pub(crate) struct Question(Option<usize>);
+pub(crate) struct Question(Option<u32>);
 
 /// What one try asks and hears. By default it keeps nothing.
 #[derive(Clone, Default)]
@@ -60,7 +60,9 @@ struct Inner {
 
 #[derive(Default)]
 struct Kept {
-    exchanges: Vec<(Exchange, Mono)>,
+    /// With the number of the question, and when it was asked.
+    exchanges: Vec<(u32, Exchange, Mono)>,
+    n_asked: u32,
     omitted: u32,
     /// Secrets that came up on the way.
     tokens: Masks,
@@ -100,14 +102,17 @@ impl Trace {
             kept.exchanges.pop();
             kept.omitted = kept.omitted.saturating_add(1);
         }
-        kept.exchanges.push((exchange, Clock.now().mono));
-        Question(Some(kept.exchanges.len() - 1))
+        kept.n_asked = kept.n_asked.saturating_add(1);
+        let number = kept.n_asked;
+        kept.exchanges.push((number, exchange, Clock.now().mono));
+        Question(Some(number))
     }
 
     /// Notes what was answered.
     pub(crate) fn answered(&self, question: Question, status: &str, answer: &str) {
-        let (Some(mut kept), Some(place)) = (self.kept(), question.0) else { return };
-        if let Some((exchange, asked_at)) = kept.exchanges.get_mut(place) {
+        let (Some(mut kept), Some(wanted)) = (self.kept(), question.0) else { return };
+        let mut asked = kept.exchanges.iter_mut().filter(|(number, ..)| *number == wanted);
+        if let Some((_, exchange, asked_at)) = asked.next() {
             exchange.took_ms = millis(*asked_at);
             status.clone_into(&mut exchange.status);
             answer.clone_into(&mut exchange.answer);
@@ -150,7 +155,7 @@ impl Trace {
         };
         // Cleaned before it is cut: the half of a secret would not be known as one.
         let clean = |text: &str, most: usize| cut(self.clean(text), most);
-        let shown = exchanges.into_iter().map(|(exchange, _)| Exchange {
+        let shown = exchanges.into_iter().map(|(_, exchange, _)| Exchange {
             asked: clean(&exchange.asked, MAX_LINE),
             headers: exchange
                 .headers
@@ -204,6 +209,20 @@ mod tests {
 
     fn asked(line: &str) -> Asked {
         Asked { line: line.to_owned(), ..Asked::default() }
+    }
+
+    #[test]
+    fn an_answer_belongs_to_its_question_also_when_others_came_between() {
+        let trace = trace("hunter2");
+        let ask = |line: &str| trace.ask(|| Asked { line: line.to_owned(), ..Asked::default() });
+        let questions: Vec<_> = (1..=6).map(|n| (n, ask(&n.to_string()))).collect();
+        for (n, question) in questions.into_iter().rev() {
+            trace.answered(question, "200", &format!("to {n}"));
+        }
+        let (exchanges, omitted) = trace.take();
+        let all: Vec<_> = exchanges.iter().map(|e| (e.asked.as_str(), e.answer.as_str())).collect();
+        assert_eq!(all, [("1", "to 1"), ("2", "to 2"), ("3", "to 3"), ("6", "to 6")]);
+        assert_eq!(omitted, 2);
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub(crate) mod teams;
 pub(crate) mod telegram;
 pub(crate) mod twilio;
 pub(crate) mod url;
+pub(crate) mod web_push;
 pub(crate) mod webex;
 pub(crate) mod webhook;
 pub(crate) mod xmpp;

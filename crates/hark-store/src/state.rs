@@ -17,6 +17,7 @@
 
 mod access;
 mod attempts;
+mod browsers;
 mod change;
 mod commit;
 mod dashboards;
@@ -43,6 +44,7 @@ pub use access::{
     OriginRecord, ReportWindow, SessionRecord, TokenHash, UserKind, UserRecord,
 };
 pub use attempts::MAX_ATTEMPTS;
+pub use browsers::BrowserRecord;
 pub use change::{AuditEntry, Change};
 pub use commit::CommitError;
 pub use dashboards::{DASHBOARD_VERSION, DashboardRecord};

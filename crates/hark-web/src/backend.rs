@@ -9,6 +9,7 @@
 //! Every method may wait for a disk: the web calls them on threads made for blocking, a bounded number
 //! at a time. A method that changes something returns after the change is stored.
 
+mod browsers;
 mod configuration;
 mod dashboards;
 mod factors;
@@ -51,6 +52,7 @@ use hark_model::{CheckName, DeliveryId, EventKind, HostId, HostName, IncidentId,
 use hark_model::{RotaName, Severity};
 use hark_model::{Secret, SilenceId, Tag, TeamName, Unix, UserName};
 
+pub use browsers::BrowserStore;
 pub use configuration::{ConfigChange, Configuring};
 pub use dashboards::{DashboardRecord, Dashboards};
 pub use factors::{FactorStore, Factors, PasskeyRecord, Totp};
@@ -294,6 +296,8 @@ pub struct Account {
     pub origin: Option<Origin>,
     /// The teams that it says he is in, beside those that the configuration says he is in.
     pub teams: BTreeSet<TeamName>,
+    /// The teams that he is in, whoever says so. Not stored: the configuration may say something else later.
+    pub member_of: BTreeSet<TeamName>,
 }
 
 impl Account {
@@ -310,6 +314,7 @@ impl Account {
             service: false,
             origin: None,
             teams: BTreeSet::new(),
+            member_of: BTreeSet::new(),
         }
     }
 }
@@ -408,7 +413,15 @@ impl fmt::Debug for JoinOrder {
 /// What the routes need from the server. Every method fails as [`Refused`] says.
 #[expect(clippy::missing_errors_doc, reason = "said once, at the type that all of them return")]
 pub trait Backend:
-    Configuring + Dashboards + FactorStore + StatusPages + Send + Sync + fmt::Debug + 'static
+    BrowserStore
+    + Configuring
+    + Dashboards
+    + FactorStore
+    + StatusPages
+    + Send
+    + Sync
+    + fmt::Debug
+    + 'static
 {
     // What is.
 

@@ -20,11 +20,11 @@ use crate::pace;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the page may load and do; nothing from elsewhere, nothing inline. `trusted-types` names the
-/// one policy that Svelte brings.
+/// policy that Svelte brings, and one that knows no other address than that of the page's own worker.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self'; font-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; \
     base-uri 'none'; form-action 'self'; frame-ancestors 'none'; \
-    require-trusted-types-for 'script'; trusted-types svelte-trusted-html";
+    require-trusted-types-for 'script'; trusted-types svelte-trusted-html hark-worker";
 
 /// The features of browsers that a page could ask for, off; passkeys are for this page. Only names that browsers know: others
 /// would be complaints in their consoles.

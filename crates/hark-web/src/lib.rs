@@ -49,9 +49,9 @@ pub use auth::password::{hash as hash_password, weakness as password_weakness};
 pub use auth::setup::new_setup_code;
 pub use auth::token::NoRandom;
 pub use backend::{
-    Account, AckOrder, ActionOrder, Answer, ApiTokenRecord, Backend, ConfigChange, Configuring,
-    DashboardRecord, Dashboards, DnsAction, EnrolmentRecord, FactorStore, Factors, JobPing,
-    JoinOrder, Offer, Origin, PasskeyRecord, PublicIncidentRecord, Refused, ReportPeriod,
+    Account, AckOrder, ActionOrder, Answer, ApiTokenRecord, Backend, BrowserStore, ConfigChange,
+    Configuring, DashboardRecord, Dashboards, DnsAction, EnrolmentRecord, FactorStore, Factors,
+    JobPing, JoinOrder, Offer, Origin, PasskeyRecord, PublicIncidentRecord, Refused, ReportPeriod,
     RouteQuestion, SeriesOrder, ServiceAnswer, ServiceCall, SessionRecord, Sight, SilenceOrder,
     StatusAccess, StatusDocument, StatusPages, StatusPart, StatusSite, StatusSites, StatusSummary,
     TokenHash, TokenOrder, Totp,

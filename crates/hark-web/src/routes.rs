@@ -7,6 +7,7 @@ mod agents;
 mod alerts;
 mod audit;
 mod auth;
+mod browsers;
 mod bulk;
 mod configuration;
 mod dashboards;
@@ -183,6 +184,9 @@ fn accounts() -> OpenApiRouter<Shared> {
         .routes(routes!(passkeys::remove))
         .routes(routes!(passkeys::challenge))
         .routes(routes!(passkeys::login))
+        .routes(routes!(browsers::list, browsers::make))
+        .routes(routes!(browsers::remove))
+        .routes(routes!(browsers::test))
         .routes(routes!(oidc::list))
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::revoke))

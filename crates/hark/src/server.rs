@@ -16,6 +16,7 @@ mod asking;
 pub(crate) mod assemble;
 pub(crate) mod backend;
 pub(crate) mod blind;
+mod browsers;
 pub(crate) mod call;
 pub(crate) mod certificate;
 pub(crate) mod deadman;

@@ -36,6 +36,7 @@ fn context(page: &str) -> Context {
         own_name: "mon.example.net".to_owned(),
         tokens: Some(Tokens::new(&KEY)),
         mail: crate::MailStyle::default(),
+        browsers: None,
         trace: crate::Trace::default(),
     }
 }

@@ -23,6 +23,7 @@ fn context() -> Context {
         own_name: "test".to_owned(),
         tokens: None,
         mail: crate::MailStyle::default(),
+        browsers: None,
         trace: crate::Trace::default(),
     }
 }

@@ -59,7 +59,10 @@ impl Service {
         Asked {
             line: self.shown(call),
             headers: self.open(call.headers()),
-            body: String::from_utf8_lossy(call.body()).into_owned(),
+            body: match str::from_utf8(call.body()) {
+                Ok(text) => text.to_owned(),
+                Err(_) => format!("({} bytes that are no text)", call.body().len()),
+            },
         }
     }
 

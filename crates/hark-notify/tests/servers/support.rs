@@ -50,6 +50,7 @@ pub(crate) fn context() -> Context {
         own_name: "mon.example.net".to_owned(),
         tokens: None,
         mail: hark_notify::MailStyle::default(),
+        browsers: None,
         trace: hark_notify::Trace::default(),
     }
 }

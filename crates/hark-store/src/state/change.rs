@@ -9,6 +9,7 @@ use super::access::{
     AgentRecord, ApiTokenRecord, EnrolmentRecord, OrderRecord, ReportWindow, SessionRecord,
     TokenHash, UserRecord, audit_hash, ordered,
 };
+use super::browsers::{self, BrowserRecord};
 use super::commit::{CommitError, int};
 use super::dashboards::{self, DashboardRecord};
 use super::events::{self, EventRecord, EventUid};
@@ -141,6 +142,15 @@ pub enum Change {
     },
     /// A dashboard was made, changed, removed or restored.
     Dashboard(DashboardRecord),
+    /// A browser shows notifications from now on.
+    Browser(BrowserRecord),
+    /// A browser shows none any more.
+    BrowserRemoved {
+        /// Which.
+        id: u64,
+        /// Whose: with another one this changes nothing.
+        user: UserName,
+    },
     /// Something was published on a status page, or more was said about it.
     PublicIncident(PublicIncidentRecord),
     /// What was published is taken back.
@@ -236,6 +246,8 @@ pub(super) fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<()
         Change::Audit(entry) => audit(transaction, entry),
         Change::Delivery(row) => outbox::advance(transaction, row),
         Change::Dashboard(dashboard) => dashboards::put(transaction, dashboard),
+        Change::Browser(browser) => browsers::put(transaction, browser),
+        Change::BrowserRemoved { id, user } => browsers::remove(transaction, *id, user),
         Change::PublicIncident(incident) => public_incidents::put(transaction, incident),
         Change::PublicIncidentRemoved(id) => {
             run(transaction, "DELETE FROM public_incident WHERE id = ?1", [int(*id)?])
@@ -378,6 +390,7 @@ fn user(t: &Transaction<'_>, change: &Change) -> Result<(), CommitError> {
 fn let_out(t: &Transaction<'_>, user: &UserName) -> Result<(), CommitError> {
     run(t, "DELETE FROM session WHERE name = ?1", [user.as_str()])?;
     run(t, "DELETE FROM api_token WHERE name = ?1", [user.as_str()])?;
+    browsers::forget(t, user)?;
     factors::forget(t, user)
 }
 

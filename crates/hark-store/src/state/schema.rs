@@ -14,7 +14,7 @@ use crate::fault::Fault;
 
 /// Every migration, oldest first.
 pub(crate) const MIGRATIONS: &[&str] =
-    &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14];
+    &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14, V15];
 
 /// The tables of the first version.
 ///
@@ -215,6 +215,16 @@ CREATE UNIQUE INDEX user_subject ON user (origin, subject) WHERE origin IS NOT N
 CREATE TABLE user_team (
   name TEXT NOT NULL, team TEXT NOT NULL, PRIMARY KEY (name, team)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// Browsers that show notifications: each has one address, and a number that is never used again, since a
+/// push service may say of a former one that it is gone.
+const V15: &str = "
+CREATE TABLE browser (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, label TEXT NOT NULL,
+  endpoint TEXT NOT NULL UNIQUE, key TEXT NOT NULL, secret TEXT NOT NULL, created INTEGER NOT NULL
+) STRICT;
+CREATE INDEX browser_user ON browser (name, id);
 ";
 
 /// Brings the tables to the newest version and returns where the copy of the old file is, if one

@@ -49,6 +49,7 @@ use hark_web::{
 };
 
 mod agents;
+mod browsers;
 mod configuration;
 mod dashboards;
 mod factors;
@@ -92,6 +93,7 @@ pub(crate) struct Stored {
     pub(crate) comments: Vec<(u64, String)>,
     pub(crate) audit: Vec<AuditLine>,
     pub(crate) factors: BTreeMap<UserName, Factors>,
+    pub(crate) browsers: Vec<(UserName, hark_api::browsers::Browser)>,
     pub(crate) joined: Vec<(HostName, [u8; 32])>,
     pub(crate) number: u64,
     pub(crate) claims: Vec<AgentClaim>,

@@ -9,7 +9,7 @@ use crate::server::{Reply, start, start_tls};
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     font-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; \
     form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
-    trusted-types svelte-trusted-html";
+    trusted-types svelte-trusted-html hark-worker";
 
 pub(crate) fn dressed(reply: &Reply, name: &str) {
     assert_eq!(reply.header("content-security-policy"), POLICY, "{name}");

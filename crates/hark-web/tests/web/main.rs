@@ -6,6 +6,8 @@ mod agent;
 #[cfg(test)]
 mod auth;
 #[cfg(test)]
+mod browsers;
+#[cfg(test)]
 mod charts;
 #[cfg(test)]
 mod conditions;

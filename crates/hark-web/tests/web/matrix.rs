@@ -29,6 +29,12 @@ async fn objects(running: &Running, route: &Route) -> Option<Others> {
     let found = match route.template {
         "/api/0/sessions/{id}" => others("{own}", &id(&sha256(b"session-of-root")), absent),
         "/api/0/tokens/{id}" => others("{own}", &id(&sha256(b"hark_token-of-root")), absent),
+        "/api/0/auth/browsers/{id}" => {
+            let stored = running.fake.stored();
+            let mut all = stored.browsers.iter();
+            let (_, roots) = all.find(|(user, _)| user.as_str() == "root").unwrap();
+            others("{own}", &roots.id.to_string(), "9999")
+        }
         template if template.starts_with("/api/0/jobs/") => {
             others("{own}", &job_of(running, "root").await.to_string(), "9999")
         }

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use hark_api::auth::Role;
+use hark_api::browsers::NewBrowser;
 use hark_api::dashboards::{Content, Shared};
 use hark_model::UserName;
-use hark_web::Dashboards;
+use hark_web::{BrowserStore as _, Dashboards};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -162,6 +163,16 @@ pub(crate) fn table() -> Vec<Route> {
                 Nothing,
             )
         },
+        get("/api/0/auth/browsers", "/api/0/auth/browsers", User),
+        post(
+            "/api/0/auth/browsers",
+            "/api/0/auth/browsers",
+            Some(json!({"name": "phone", "endpoint": "https://push.example.net/x",
+                "p256dh": "B", "auth": "a"})),
+            User,
+        ),
+        delete("/api/0/auth/browsers/{id}", "/api/0/auth/browsers/{own}", User),
+        post("/api/0/auth/browsers/test", "/api/0/auth/browsers/test", None, User),
         get("/api/0/auth/providers", "/api/0/auth/providers", Nothing),
         get("/api/0/sessions", "/api/0/sessions", User),
         delete("/api/0/sessions/{id}", "/api/0/sessions/{own}", User),
@@ -524,6 +535,12 @@ async fn prepare(running: Running) -> Running {
         running.fake.make_dashboard(&name, &content).unwrap();
     }
     running.fake.remove_dashboard(2).unwrap();
+    let browser: NewBrowser = serde_json::from_value(json!({"name": "desk",
+        "endpoint": "https://push.example.net/y", "p256dh": "B", "auth": "a"}))
+    .unwrap();
+    for user in ["stranger", "monitor", "manager", "owner", "root"] {
+        running.fake.add_browser(&UserName::new(user).unwrap(), &browser).unwrap();
+    }
     let order = json!({"title": "Old trouble", "text": "We look."});
     let published = root.post("/api/0/status-pages/open/incidents", order).await;
     assert_eq!(published.status, 200, "{}", published.text());
@@ -537,6 +554,11 @@ async fn call(running: &Running, route: &Route, caller: &Caller, user: &str) -> 
         _ => format!("hark_token-of-{user}"),
     };
     let mut own = id(&sha256(text.as_bytes()));
+    if route.template == "/api/0/auth/browsers/{id}" {
+        let stored = running.fake.stored();
+        let found = stored.browsers.iter().find(|(whose, _)| whose.as_str() == user);
+        own = found.map_or(0, |(_, browser)| browser.id).to_string();
+    }
     if route.template == "/api/0/enrol/{id}" {
         let hash = *running.fake.stored().enrolments.keys().next().unwrap();
         own = id(&hash);

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use crate::routes::{Needs, prepared_plain as prepared, table};
 use crate::server::{Caller, Running, start};
 
-/// What no token of limited use is good for: what lets people in.
-const FOR_NO_SCOPE: [&str; 8] = [
+/// What no token of limited use is good for: what lets people in, and where one's own messages are shown.
+const FOR_NO_SCOPE: [&str; 9] = [
+    "/api/0/auth/browsers",
     "/api/0/auth/password",
     "/api/0/auth/second-factor",
     "/api/0/auth/totp",

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::backend::{Access, Declared, StatusDesk};
 use super::blind::Blind;
+use super::browsers::Desk;
 use super::certificate::Certificate;
 use super::discovery::Discovery;
 use super::folder::{self, Stored};
@@ -180,6 +181,7 @@ impl Server {
 
         let releases = Releases::new(&data_dir, offer);
         let (links, inboxes) = Links::new(Arc::clone(&receivers), intake_queue, releases)?;
+        links.keep_browsers(Desk::open(&mut state, links.store.clone())?);
         links.learn(&engine);
         links.users.store(Arc::new(Declared::of(&settings)));
         links.login.store(Arc::new(web.login.clone()));

@@ -8,6 +8,7 @@ mod access;
 pub(super) mod actions;
 mod agents;
 mod brought;
+mod browsers;
 mod by_mail;
 mod configuration;
 mod dashboards;

@@ -272,6 +272,7 @@ pub(crate) fn context(page: &str) -> Context {
         tokens: None,
         // What is built in works whatever the folder has.
         mail: hark_notify::MailStyle::default(),
+        browsers: None,
         trace: hark_notify::Trace::default(),
     }
 }

@@ -1,8 +1,8 @@
 //! The senders to every part of the server, and what can be asked over them.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use hark_engine::input::Action;
@@ -16,6 +16,7 @@ use hark_web::{Live, LoginSettings};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::backend::Declared;
+use super::browsers::Desk;
 use super::deadman::Deadman;
 use super::dyndns::{self, DNS_QUEUE, ToDns};
 use super::engine_loop::Request;
@@ -117,6 +118,8 @@ pub(crate) struct Links {
     pub(crate) status: ArcSwap<StatusPlan>,
     /// How mails are written.
     pub(crate) mail: MailStyle,
+    /// Browsers that show notifications; there once the state is open.
+    pub(crate) browsers: OnceLock<Arc<Desk>>,
     /// Who may log in by what the configuration says, at present.
     pub(crate) users: Arc<ArcSwap<Declared>>,
     /// And how.
@@ -201,6 +204,7 @@ impl Links {
             known_as: ArcSwap::default(),
             status: ArcSwap::default(),
             mail: MailStyle::default(),
+            browsers: OnceLock::new(),
             users: Arc::default(),
             login: Arc::default(),
         };
@@ -264,6 +268,11 @@ impl Links {
         self.known_as.store(known_as);
         self.mailbox.store(mailbox);
         self.mailbox_changed.notify_one();
+    }
+
+    /// Takes what is known of browsers. The first is kept: there is one state.
+    pub(super) fn keep_browsers(&self, desk: Desk) {
+        self.browsers.get_or_init(|| Arc::new(desk));
     }
 
     /// Takes on what strangers are told, and how mails are written.

@@ -263,6 +263,7 @@ impl Parts {
             own_name: crate::sys::host_name().unwrap_or_else(|| "localhost".to_owned()),
             tokens: self.tokens.clone(),
             mail: self.links.mail.clone(),
+            browsers: self.links.browsers.get().map(|desk| Arc::clone(desk) as _),
             trace: hark_notify::Trace::default(),
         }
     }

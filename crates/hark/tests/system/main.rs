@@ -77,3 +77,5 @@ mod top;
 mod update;
 #[cfg(test)]
 mod watch;
+#[cfg(test)]
+mod web_push;

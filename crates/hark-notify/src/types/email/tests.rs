@@ -289,6 +289,7 @@ fn context() -> Context {
         own_name: "mon.example.net".to_owned(),
         tokens: None,
         mail: crate::MailStyle::default(),
+        browsers: None,
         trace: crate::Trace::default(),
     }
 }

@@ -34,7 +34,9 @@ pub(crate) struct Call {
     pub(crate) uri: String,
     /// By their names in small letters.
     pub(crate) headers: BTreeMap<String, String>,
+    /// What is no text is replaced here.
     pub(crate) body: String,
+    pub(crate) bytes: Bytes,
 }
 
 impl Call {
@@ -216,7 +218,8 @@ async fn read_call(request: Request<Incoming>) -> Call {
         method: head.method.to_string(),
         uri: head.uri.to_string(),
         headers: head.headers.iter().map(|(n, v)| (n.to_string(), text(v))).collect(),
-        body: String::from_utf8(body.to_vec()).unwrap(),
+        body: String::from_utf8_lossy(&body).into_owned(),
+        bytes: body,
     }
 }
 
@@ -235,6 +238,7 @@ pub(crate) fn context() -> Context {
         own_name: "mon.example.net".to_owned(),
         tokens: Some(Tokens::new(&[7; KEY_BYTES])),
         mail: crate::MailStyle::default(),
+        browsers: None,
         trace: crate::Trace::default(),
     }
 }

@@ -20,8 +20,8 @@ use crate::{ReceiverType, TYPES, Trace, samples};
 
 const SECRET: &str = "correct-horse";
 
-/// Types that are not called over the frame of services: they have a test of their own below.
-const OTHERS: [&str; 5] = ["email", "exec", "mqtt", "syslog", "xmpp"];
+/// Types that are not called over the frame of services: they have a test of their own below, or in their file.
+const OTHERS: [&str; 6] = ["email", "exec", "mqtt", "syslog", "web_push", "xmpp"];
 
 /// What is kept of one try.
 #[derive(Debug)]

@@ -158,6 +158,7 @@ fn context() -> Context {
         own_name: "mon".to_owned(),
         tokens: None,
         mail: hark_notify::MailStyle::default(),
+        browsers: None,
         trace: hark_notify::Trace::default(),
     }
 }

@@ -145,6 +145,18 @@ fn roles_of(engine: &Engine, wanted: &Teams, grants: &[Grant]) -> Roles {
     roles
 }
 
+/// Adds the teams that the configuration says they are in to those that who vouches for them says.
+fn teams_of(configured: &BTreeMap<TeamName, Vec<UserName>>, mut said: Teams) -> Teams {
+    for (team, members) in configured {
+        for member in members {
+            if let Some(teams) = said.get_mut(member) {
+                teams.insert(team.clone());
+            }
+        }
+    }
+    said
+}
+
 const ROLES: [(&str, Role); 3] =
     [("monitor", Role::Monitor), ("manager", Role::Manager), ("owner", Role::Owner)];
 
@@ -185,7 +197,7 @@ impl ServerBackend {
         self.all_with_roles(vec![account])?.pop().ok_or(Refused::Absent)
     }
 
-    /// Adds the roles that the configuration gives, with one question to the engine for all.
+    /// Adds the roles and teams that the configuration gives, with one question to the engine for all.
     fn all_with_roles(&self, mut accounts: Vec<Account>) -> Answer<Vec<Account>> {
         let bound = accounts.iter().filter(|account| !account.admin);
         let wanted: Teams =
@@ -194,8 +206,11 @@ impl ServerBackend {
             return Ok(accounts);
         }
         let grants = Arc::clone(&self.access.declared.load().grants);
-        let mut given = self.ask(move |engine| roles_of(engine, &wanted, &grants))?;
+        let (mut given, mut members) = self.ask(move |engine| {
+            (roles_of(engine, &wanted, &grants), teams_of(&engine.plan().people.teams, wanted))
+        })?;
         for account in &mut accounts {
+            account.member_of = members.remove(&account.name).unwrap_or_default();
             for (host, role) in given.remove(&account.name).unwrap_or_default() {
                 let most = account.roles.entry(host).or_insert(role);
                 *most = role.max(*most);
@@ -394,7 +409,7 @@ impl ServerBackend {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing into a String cannot fail.
@@ -411,5 +426,28 @@ fn session(s: StoredSession) -> SessionRecord {
         last_seen: s.last_seen,
         address: s.address.parse().unwrap_or(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)),
         agent: s.agent,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn somebody_is_in_the_teams_of_the_configuration_and_in_those_that_others_say() {
+        let user = |name: &str| UserName::new(name).unwrap();
+        let team = |name: &str| TeamName::new(name).unwrap();
+        let configured = BTreeMap::from([
+            (team("storage"), vec![user("mira"), user("nobody")]),
+            (team("web"), vec![user("tom")]),
+        ]);
+        let said = Teams::from([
+            (user("mira"), BTreeSet::from([team("dba")])),
+            (user("ida"), BTreeSet::new()),
+        ]);
+        let found = teams_of(&configured, said);
+        assert_eq!(found[&user("mira")], BTreeSet::from([team("dba"), team("storage")]));
+        assert_eq!(found[&user("ida")], BTreeSet::new());
+        assert_eq!(found.len(), 2, "of those alone who were asked about");
     }
 }

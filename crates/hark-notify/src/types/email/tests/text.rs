@@ -197,7 +197,7 @@ async fn templates_of_the_folder_write_the_mail_and_a_receivers_own_goes_before(
     templates.take(crate::MAIL_TEXT, "ours: {{ summary }}").unwrap();
     templates.take(crate::MAIL_PAGE, "<p>ours</p><pre>{{ text }}</pre>").unwrap();
     let context = context();
-    context.mail.take_on(std::sync::Arc::new(templates));
+    context.mail.take_on(Arc::new(templates));
     let plain = receiver(server.address, PLAIN);
     plain.send(&problem(), &context).await.unwrap();
     let own = receiver(server.address, &format!("{PLAIN}template: 'own: {{{{ host }}}}'\n"));
