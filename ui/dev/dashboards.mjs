@@ -8,7 +8,7 @@ export function dashboards(user, now) {
   let last = 0;
   const make = (content, owner = user) => {
     last += 1;
-    const one = { id: last, version: 1, owner, updated_at: now(), may_change: owner === user, removed: false, content: { description: '', range: '', shared: { everyone: false, users: [] }, variables: { host: null, tag: null }, panels: [], ...content } };
+    const one = { id: last, version: 1, owner, updated_at: now(), may_change: owner === user, removed: false, content: { description: '', range: '', shared: { everyone: false, users: [], teams: [] }, variables: { host: null, tag: null }, panels: [], ...content } };
     all.set(last, one);
     return one;
   };
@@ -16,7 +16,7 @@ export function dashboards(user, now) {
     title: 'Databases',
     description: 'What the people on call look at first.',
     range: '24h',
-    shared: { everyone: true, users: [] },
+    shared: { everyone: true, users: [], teams: [] },
     variables: { host: 'db-03.fra', tag: 'role:db' },
     panels: [
       panel('value', 'Memory of $host', 3, 1, { hosts: ['$host'], metrics: ['memory_monitor.percent'] }),
@@ -28,7 +28,7 @@ export function dashboards(user, now) {
       panel('incidents', '', 6, 3),
     ],
   });
-  make({ title: 'Of somebody else', shared: { everyone: true, users: [] }, panels: [panel('incidents', 'Open', 12, 3)] }, 'jonas');
+  make({ title: 'Of somebody else', shared: { everyone: true, users: [], teams: [] }, panels: [panel('incidents', 'Open', 12, 3)] }, 'jonas');
   const shown = ({ removed: _, ...one }) => one;
   const row = ({ content, removed: _, ...one }) => ({ ...one, title: content.title, description: content.description, shared: content.shared, panels: content.panels.length });
 
@@ -39,7 +39,7 @@ export function dashboards(user, now) {
     if (path === '/dashboards/import') {
       const { panels = [], title = 'Grafana' } = data.grafana ?? {};
       const known = panels.filter((one) => one.type === 'text');
-      return [200, { content: { title, description: '', range: '', shared: { everyone: false, users: [] }, variables: { host: null, tag: null }, panels: known.map((one) => panel('text', one.title, 6, 2)) }, left_out: panels.filter((one) => one.type !== 'text').map((one) => `panel \`${one.title}\`: there is no kind like \`${one.type}\``) }];
+      return [200, { content: { title, description: '', range: '', shared: { everyone: false, users: [], teams: [] }, variables: { host: null, tag: null }, panels: known.map((one) => panel('text', one.title, 6, 2)) }, left_out: panels.filter((one) => one.type !== 'text').map((one) => `panel \`${one.title}\`: there is no kind like \`${one.type}\``) }];
     }
     const found = /^\/dashboards\/(\d+)(\/restore)?$/.exec(path);
     if (!found) return null;

@@ -88,6 +88,9 @@ pub struct Shared {
     /// These users.
     #[serde(default)]
     pub users: Vec<String>,
+    /// The members of these teams.
+    #[serde(default)]
+    pub teams: Vec<String>,
 }
 
 /// What a reader chooses; it stands in the address. One that is null is not asked for.

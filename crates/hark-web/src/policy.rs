@@ -82,7 +82,9 @@ pub(crate) fn may(account: &Account, action: Action, object: Object<'_>) -> Verd
 
 fn of_dashboard(account: &Account, action: Action, owner: &UserName, shared: &Shared) -> Verdict {
     let name = &account.name;
-    let is_shown = shared.everyone || shared.users.iter().any(|user| user == name.as_str());
+    let is_named = shared.users.iter().any(|user| user == name.as_str());
+    let is_member = |team: &String| account.member_of.iter().any(|own| own.as_str() == team);
+    let is_shown = shared.everyone || is_named || shared.teams.iter().any(is_member);
     match (name == owner, is_shown, action) {
         (true, _, _) | (_, true, Action::See) => Verdict::Allowed,
         (_, true, _) => Verdict::Needs("owner of the dashboard"),
@@ -276,6 +278,7 @@ mod tests {
         let shared = |everyone: bool, users: &[&str]| Shared {
             everyone,
             users: users.iter().map(|user| (*user).to_owned()).collect(),
+            teams: Vec::new(),
         };
         let needs = Needs("owner of the dashboard");
         for (of, shared, expected) in [

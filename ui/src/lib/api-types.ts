@@ -351,7 +351,7 @@ export interface Panel {
 export interface DashboardContent {
   title: string;
   description: string;
-  shared: { everyone: boolean; users: string[] };
+  shared: { everyone: boolean; users: string[]; teams: string[] };
   range: string;
   variables: { host: string | null; tag: string | null };
   panels: Panel[];
@@ -578,6 +578,23 @@ export interface Session {
   address: string;
   agent: string;
   current: boolean;
+}
+
+/** How notifications come to one's browsers. */
+export interface Browsers {
+  key: string;
+  /** None: nothing is ever shown. */
+  receivers: string[];
+  browsers: Browser[];
+}
+
+export interface Browser {
+  id: number;
+  name: string;
+  service: string;
+  /** SHA-256 of its address at the push service. */
+  digest: string;
+  created_at: string;
 }
 
 /** Where one can log in elsewhere. */

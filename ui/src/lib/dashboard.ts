@@ -84,7 +84,7 @@ export const newPanel = (kind: Panel['kind'], content: DashboardContent): Panel 
 export const emptyContent = (title: string): DashboardContent => ({
   title,
   description: '',
-  shared: { everyone: false, users: [] },
+  shared: { everyone: false, users: [], teams: [] },
   range: '',
   variables: { host: null, tag: null },
   panels: [],
@@ -157,4 +157,10 @@ export function paragraphs(text: string): { link: boolean; text: string }[][] {
 }
 
 /** Names in a field, parted by commas or spaces. */
+/** Who may look at it, as one reads and writes it: users by their names, teams as routes name them. */
+export const whomIn = (shared: DashboardContent['shared']): string[] => [...shared.users, ...shared.teams.map((team) => `team:${team}`)];
+export function sharedIn(text: string): Pick<DashboardContent['shared'], 'users' | 'teams'> {
+  const names = namesIn(text);
+  return { users: names.filter((name) => !name.startsWith('team:')), teams: names.filter((name) => name.startsWith('team:')).map((name) => name.slice(5)) };
+}
 export const namesIn = (text: string): string[] => [...new Set(text.split(/[\s,]+/).filter(Boolean))];

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { route } from '../../src/lib/address.ts';
 import type { DashboardContent, Panel, Series } from '../../src/lib/api-types.ts';
-import { about, chosen, drawn, emptyContent, isAbout, moved, namesIn, newest, newPanel, paragraphs, sized, titled } from '../../src/lib/dashboard.ts';
+import { about, chosen, drawn, emptyContent, isAbout, moved, namesIn, newest, newPanel, paragraphs, sharedIn, sized, titled, whomIn } from '../../src/lib/dashboard.ts';
 
 const content = (host: string | null, tag: string | null): DashboardContent => ({ ...emptyContent('x'), variables: { host, tag } });
 const panel = (more: Partial<Panel>): Panel => ({ ...newPanel('chart', emptyContent('x')), ...more });
@@ -19,6 +19,12 @@ const series = (kind: 'gauge' | 'counter', values: (number | null)[]): Series =>
   max: [values, values],
   incidents: [],
   limits: {},
+});
+
+test('users and teams whom a dashboard is shown to are written as in routes', () => {
+  const shared = sharedIn('ida, team:storage ida team:web');
+  assert.deepEqual(shared, { users: ['ida'], teams: ['storage', 'web'] });
+  assert.deepEqual(whomIn({ everyone: false, ...shared }), ['ida', 'team:storage', 'team:web']);
 });
 
 test('the address wins over what a dashboard opens with', () => {

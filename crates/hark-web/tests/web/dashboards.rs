@@ -1,5 +1,6 @@
 //! Dashboards: whose they are, who sees what of them, and what two people do to one at once.
 
+use hark_model::{TeamName, UserName};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -66,6 +67,46 @@ async fn of_two_who_change_the_same_version_the_second_is_told() {
     assert_eq!(second.status, 409, "{}", second.text());
     let now = root.get("/api/0/dashboards/1").await.json();
     assert_eq!((&now["content"]["title"], &now["version"]), (&json!("First"), &json!(2)));
+}
+
+#[tokio::test]
+async fn members_of_a_team_that_it_is_shown_to_may_look_and_others_see_nothing() {
+    let running = prepared().await;
+    let content = json!({"title": "Disks", "shared": {"teams": ["storage"]}});
+    let made = running.browser("root").post("/api/0/dashboards", content).await.json();
+    let path = format!("/api/0/dashboards/{}", made["id"]);
+    let monitor = UserName::new("monitor").unwrap();
+    assert_eq!(running.browser("monitor").get(&path).await.status, 404);
+    {
+        let mut stored = running.fake.stored();
+        let account = stored.accounts.get_mut(&monitor).unwrap();
+        account.member_of.insert(TeamName::new("storage").unwrap());
+    }
+    let seen = running.browser("monitor").get(&path).await;
+    assert_eq!((seen.status, &seen.json()["may_change"]), (200, &json!(false)));
+    let change = Some(json!({"content": {"title": "Mine"}}));
+    assert_eq!(running.browser("monitor").call(Method::PUT, &path, change).await.status, 403);
+    assert_eq!(running.browser("manager").get(&path).await.status, 404);
+    let wrong = json!({"title": "x", "shared": {"teams": ["a b"]}});
+    let wrong = running.browser("root").post("/api/0/dashboards", wrong).await;
+    assert_eq!(wrong.json()["errors"][0]["field"], "shared.teams", "{}", wrong.text());
+}
+
+#[tokio::test]
+async fn a_change_that_names_a_version_by_if_match_is_refused_when_it_is_another_by_now() {
+    let running = prepared().await;
+    let root = running.browser("root");
+    let seen = root.get("/api/0/dashboards/1").await.header("etag").to_owned();
+    let knowing = root.clone().with("if-match", &seen);
+    let change = |title: &str| Some(json!({"content": {"title": title}}));
+    let first = knowing.call(Method::PUT, "/api/0/dashboards/1", change("First")).await;
+    assert_eq!(first.status, 200, "{}", first.text());
+    let second = knowing.call(Method::PUT, "/api/0/dashboards/1", change("Second")).await;
+    assert_eq!(second.status, 412, "{}", second.text());
+    let gone = knowing.call(Method::DELETE, "/api/0/dashboards/1", None).await;
+    assert_eq!(gone.status, 412, "{}", gone.text());
+    let now = root.get("/api/0/dashboards/1").await.json();
+    assert_eq!(now["content"]["title"], "First");
 }
 
 #[tokio::test]

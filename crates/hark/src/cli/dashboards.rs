@@ -126,12 +126,15 @@ fn list(api: &ApiArgs) -> anyhow::Result<ExitCode> {
 
 fn row(one: &Value) -> Vec<String> {
     let word = |key: &str| one[key].as_str().unwrap_or_default().to_owned();
-    let users: Vec<&str> =
-        one["shared"]["users"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let shown = match (one["shared"]["everyone"] == true, users.is_empty()) {
+    let named = |key: &str, before: &str| -> Vec<String> {
+        let names = one["shared"][key].as_array().into_iter().flatten().filter_map(Value::as_str);
+        names.map(|name| format!("{before}{name}")).collect()
+    };
+    let whom = [named("users", ""), named("teams", "team:")].concat();
+    let shown = match (one["shared"]["everyone"] == true, whom.is_empty()) {
         (true, _) => "everyone".to_owned(),
         (false, true) => "-".to_owned(),
-        (false, false) => users.join(", "),
+        (false, false) => whom.join(", "),
     };
     vec![
         one["id"].to_string(),

@@ -21,7 +21,7 @@ export const dashboards: Record<keyof typeof en, string> = {
   'dashboards.changed': 'Geändert',
   'dashboards.everyone': 'Allen, die sich anmelden können',
   'dashboards.nobody': 'Niemand anderem',
-  'dashboards.users': 'Oder diesen Benutzern',
+  'dashboards.users': 'Oder diesen Benutzern und Teams (team:storage)',
   'dashboards.shared-help': 'Wer es sieht, kann nichts ändern und sieht darin nur, was er auch sonst sehen darf.',
   'dashboards.about': 'Wofür es ist',
   'dashboards.opens': 'Öffnet mit den letzten',

@@ -19,7 +19,7 @@ export const dashboards = {
   'dashboards.changed': 'Changed',
   'dashboards.everyone': 'Everybody who can sign in',
   'dashboards.nobody': 'Nobody else',
-  'dashboards.users': 'Or these users',
+  'dashboards.users': 'Or these users and teams (team:storage)',
   'dashboards.shared-help': 'Whoever sees it can change nothing, and sees in it only what he may see elsewhere.',
   'dashboards.about': 'What it is for',
   'dashboards.opens': 'Opens with the last',

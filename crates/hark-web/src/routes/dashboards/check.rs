@@ -5,7 +5,7 @@ use hark_api::dashboards::{
     MAX_SHARED, MAX_TEXT, MAX_TITLE, MIN_WIDTH, Panel, PanelKind, RANGES, SHIFTS, TAG_VARIABLE,
 };
 use hark_api::problem::FieldError;
-use hark_model::{HostName, Tag, UserName};
+use hark_model::{HostName, Tag, TeamName, UserName};
 
 use crate::failure::{Failure, Reply};
 
@@ -29,6 +29,12 @@ pub(super) fn checked(mut content: Content) -> Reply<Content> {
     }
     if content.shared.users.len() > MAX_SHARED {
         wrong("shared.users", format!("name at most {MAX_SHARED}"));
+    }
+    if content.shared.teams.len() > MAX_SHARED {
+        wrong("shared.teams", format!("name at most {MAX_SHARED}"));
+    }
+    if let Some(name) = content.shared.teams.iter().find(|name| TeamName::new(name).is_err()) {
+        wrong("shared.teams", format!("`{name}` cannot be the name of a team"));
     }
     if let Some(name) = content.shared.users.iter().find(|name| UserName::new(name).is_err()) {
         wrong("shared.users", format!("`{name}` cannot be the name of a user"));
