@@ -23,7 +23,7 @@ const DIST = option('dist', fileURLToPath(new URL('../dist', import.meta.url)));
 const USER = { name: 'mira', password: 'correct horse battery', full_name: 'Mira Kvale' };
 const CODE = '7QK2-M9DX';
 const CSP =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types svelte-trusted-html";
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types svelte-trusted-html hark-worker";
 
 const now = () => Math.floor(Date.now() / 1000);
 const at = (seconds) => new Date(seconds * 1000).toISOString();

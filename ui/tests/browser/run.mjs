@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { actions } from './actions.mjs';
 import { launch } from './browser.mjs';
+import { browsers } from './browsers.mjs';
 import { charts, moments } from './charts.mjs';
 import { checks } from './checks.mjs';
 import { configuration } from './configuration.mjs';
@@ -55,7 +56,7 @@ const ALL = { journey, phone, keyboard, actions, checks, charts, moments, dashbo
 const OWN = new Set(['reconnect', 'actions', 'checks', 'moments', 'boards', 'telling']);
 
 /** These need what the stand-in does not do. */
-const REAL = { configuration, factors, publishing, tokens };
+const REAL = { browsers, configuration, factors, publishing, tokens };
 
 const wanted = process.argv.slice(2);
 const url = process.env.HARK_URL?.replace(/\/$/, '');

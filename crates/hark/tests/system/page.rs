@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::support::process::{clean, run};
-use crate::support::server::Start;
+use crate::support::server::{Server, Start};
 use crate::support::{PASSWORD, folder};
 
 /// How long the browser may take for all journeys.
@@ -23,8 +23,8 @@ const JOURNEYS: [&str; 9] = [
     "tokens",
 ];
 
-#[test]
-fn the_page_works_in_a_browser_from_the_setup_link_on() {
+/// Has a browser go through `journeys` at `server`, whose administrator is mira.
+fn go_through(server: &Server, folder: &Path, code: Option<&str>, journeys: &[&str]) {
     let ui = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ui").canonicalize().unwrap();
     for (needed, way) in
         [("dist/index.html", "make page"), ("node_modules/playwright-core", "scripts/setup-test")]
@@ -33,6 +33,24 @@ fn the_page_works_in_a_browser_from_the_setup_link_on() {
     }
     assert!(Path::new("/usr/bin/chromium").exists(), "chromium is missing: run scripts/setup-test");
 
+    let mut node = clean("node", &ui);
+    node.arg(ui.join("tests/browser/run.mjs")).args(journeys);
+    node.env("HARK_URL", format!("http://127.0.0.1:{}", server.http));
+    node.env("HARK_USER", "mira").env("HARK_PASSWORD", PASSWORD).env("HOME", folder);
+    if let Some(code) = code {
+        node.env("HARK_CODE", code);
+    }
+    let output = run(&mut node, LIMIT);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}\n{errors}");
+    for journey in journeys {
+        assert!(text.contains(&format!("ok   {journey}")), "{journey} did not run: {text}");
+    }
+}
+
+#[test]
+fn the_page_works_in_a_browser_from_the_setup_link_on() {
     let folder = folder();
     // A limit that is always crossed gives the browser an incident to look at.
     let server = Start::new("up", folder.path())
@@ -41,17 +59,14 @@ fn the_page_works_in_a_browser_from_the_setup_link_on() {
              memory_monitor: {percent: {warning: 0.1, critical: 0.2}}\n",
         )
         .go();
-    let code = server.code.clone().unwrap();
-    let mut node = clean("node", &ui);
-    node.arg(ui.join("tests/browser/run.mjs")).args(JOURNEYS);
-    node.env("HARK_URL", format!("http://127.0.0.1:{}", server.http));
-    node.env("HARK_CODE", code).env("HARK_USER", "mira").env("HARK_PASSWORD", PASSWORD);
-    node.env("HOME", folder.path());
-    let output = run(&mut node, LIMIT);
-    let text = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}\n{errors}");
-    for journey in JOURNEYS {
-        assert!(text.contains(&format!("ok   {journey}")), "{journey} did not run: {text}");
-    }
+    go_through(&server, folder.path(), server.code.as_deref(), &JOURNEYS);
+}
+
+#[test]
+fn notifications_are_turned_on_in_a_browser_and_shown_there() {
+    let folder = folder();
+    let config = "receivers: {mira-push: {web_push: {user: mira}}}\n";
+    let mut server = Start::new("server", folder.path()).config(config).go();
+    server.set_up(PASSWORD);
+    go_through(&server, folder.path(), None, &["browsers"]);
 }

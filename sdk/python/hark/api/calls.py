@@ -50,6 +50,45 @@ class Calls(Transport):
         """Says whether a line of the audit was changed or taken out since it was written. Reads all of it."""
         return cast(t.AuditChain, self.read("/api/0/audit/check", None))
 
+    def get_auth_browsers(
+        self
+    ) -> t.Browsers:
+        """Returns one's browsers that show notifications, and what a browser needs to become one."""
+        return cast(t.Browsers, self.read("/api/0/auth/browsers", None))
+
+    def post_auth_browsers(
+        self, body: t.NewBrowser, *, if_match: Optional[str] = None, key: Optional[str] = None
+    ) -> t.Browser:
+        """Turns notifications on in a browser. One that showed those of somebody else shows one's own instead."""
+        headers: Dict[str, str] = {}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        return cast(t.Browser, self.request("POST", "/api/0/auth/browsers", None, body, headers).value())
+
+    def post_auth_browsers_test(
+        self, *, if_match: Optional[str] = None, key: Optional[str] = None
+    ) -> t.TestSent:
+        """Sends a test message to one's browsers, as any other message goes."""
+        headers: Dict[str, str] = {}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        return cast(t.TestSent, self.request("POST", "/api/0/auth/browsers/test", None, None, headers).value())
+
+    def delete_auth_browsers_by_id(
+        self, id: int, *, if_match: Optional[str] = None, key: Optional[str] = None
+    ) -> None:
+        """Turns notifications off in a browser."""
+        headers: Dict[str, str] = {}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        self.request("DELETE", "/api/0/auth/browsers/{}".format(part(id)), None, None, headers).value()
+
     def post_auth_login(
         self, body: t.LoginRequest, *, if_match: Optional[str] = None, key: Optional[str] = None
     ) -> t.Login:

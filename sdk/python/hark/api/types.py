@@ -173,6 +173,26 @@ BroughtEvent = TypedDict(
     },
 )
 
+Browser = TypedDict(
+    "Browser",
+    {
+        "created_at": "Timestamp",
+        "digest": str,
+        "id": int,
+        "name": str,
+        "service": str,
+    },
+)
+
+Browsers = TypedDict(
+    "Browsers",
+    {
+        "browsers": List["Browser"],
+        "key": str,
+        "receivers": List[str],
+    },
+)
+
 BulkRequest = TypedDict(
     "BulkRequest",
     {
@@ -1111,6 +1131,16 @@ Metrics = TypedDict(
     },
 )
 
+NewBrowser = TypedDict(
+    "NewBrowser",
+    {
+        "auth": str,
+        "endpoint": str,
+        "name": str,
+        "p256dh": str,
+    },
+)
+
 NewEnrolment = TypedDict(
     "NewEnrolment",
     {
@@ -1842,6 +1872,7 @@ Shared = TypedDict(
     "Shared",
     {
         "everyone": NotRequired[bool],
+        "teams": NotRequired[List[str]],
         "users": NotRequired[List[str]],
     },
 )
