@@ -9,6 +9,7 @@
 //! | --- | --- | --- |
 //! | has a rare word in every match | the words of all such patterns at once, with vectors (`literals`) | the line is looked at with an automaton of these patterns |
 //! | has none | its positions as bits (`bits`), a few operations a byte, or by a table where that is small (`table`) | nothing: the bits tell which patterns |
+//! | has none and very many positions | for each of some steps through it, the places of the text that it has come to, 64 in a word (`along`, `recipe`) | nothing, as above |
 //! | may be nothing at all | every line has it | nothing |
 //! | has none and is too large for that | an automaton that is made lazily within bounds | another one of these patterns |
 //!
@@ -17,6 +18,7 @@
 //!
 //! The time of a pass is linear in the buffer, whatever the patterns and the text.
 
+mod along;
 mod automaton;
 mod bits;
 mod borders;
@@ -28,6 +30,7 @@ mod machine;
 mod part;
 mod plain;
 mod positions;
+mod recipe;
 mod rows;
 mod subsets;
 mod table;

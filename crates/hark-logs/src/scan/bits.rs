@@ -145,6 +145,11 @@ impl Bits {
         };
     }
 
+    /// Whether it needs several words for each byte.
+    pub(super) fn is_wide(&self) -> bool {
+        matches!(self.words, Words::Four(_) | Words::Eight(_))
+    }
+
     /// Whether it finds exactly what the patterns say, and not more.
     pub(super) fn is_exact(&self) -> bool {
         self.exact

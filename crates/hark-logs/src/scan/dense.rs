@@ -9,10 +9,8 @@
 
 use std::ops::Range;
 
-use super::machine::{add, meets};
-use super::rows::{
-    CARRIAGE, ENTRIES, Found, Full, Rows, Step, Tables, UNSURE, boxed, flag, without,
-};
+use super::machine::add;
+use super::rows::{CARRIAGE, ENTRIES, Found, Full, Rows, Step, Tables, UNSURE, boxed, flag};
 use super::which::Which;
 
 /// Streams that go side by side: two have the registers of the processor for themselves.
@@ -87,6 +85,7 @@ impl<const W: usize> Dense<W> {
         mut hit: impl FnMut(Range<usize>, Seen<'_>),
     ) -> Looked {
         let carriage = flag(CARRIAGE);
+        let is_any_everywhere = !everywhere.is_empty();
         let mut expected = carriage;
         for (word, bits) in expected.iter_mut().zip(everywhere.words()) {
             *word |= bits;
@@ -117,13 +116,15 @@ impl<const W: usize> Dense<W> {
                         start = end + 1;
                     }
                     for (start, end, seen) in chosen.iter().take(n_chosen) {
-                        let is_loud = has_others(seen, &expected);
+                        let is_loud = !is_any_everywhere || has_others(seen, &expected);
                         looked.loud_lines += usize::from(is_loud);
                         looked.loud_bytes += if is_loud { end - start } else { 0 };
-                        let before_end = end - usize::from(meets(seen, &carriage));
-                        let is_unsure = meets(seen, &flag(UNSURE));
-                        let patterns = &without(*seen, &flag(CARRIAGE | UNSURE));
-                        hit(*start..before_end, Seen { patterns, is_unsure });
+                        let mut patterns = *seen;
+                        let last = &mut patterns[W - 1];
+                        let is_unsure = *last & UNSURE != 0;
+                        let before_end = end - usize::from(*last & CARRIAGE != 0);
+                        *last &= !(CARRIAGE | UNSURE);
+                        hit(*start..before_end, Seen { patterns: &patterns, is_unsure });
                     }
                 }
                 looked.lines += count;

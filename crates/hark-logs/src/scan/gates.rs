@@ -38,6 +38,11 @@ impl Gate {
         Self { least, byte: rarest.map(|(byte, _)| byte) }
     }
 
+    /// So many bytes a line has at least that has a match.
+    pub(super) fn least(&self) -> usize {
+        self.least
+    }
+
     /// Returns true if the line may have a match. It is given without its end.
     pub(super) fn lets_in(&self, line: &[u8]) -> bool {
         line.len() >= self.least && self.byte.as_ref().is_none_or(|byte| byte.is_in(line))

@@ -3,6 +3,7 @@
 use regex_automata::{PatternID, PatternSet};
 use regex_syntax::hir::{Capture, Hir, HirKind, Look, Repetition};
 
+use super::along::Along;
 use super::automaton::{Asked, Automaton};
 use super::bits::{Bits, LONG};
 use super::borders::{
@@ -44,6 +45,7 @@ enum Find {
     Everywhere,
     Words(Finder),
     Bits(Bits),
+    Along(Box<Along>),
     Automaton(Box<Automaton>),
 }
 
@@ -57,7 +59,7 @@ struct Teller {
 
 #[derive(Debug)]
 enum Tell {
-    /// The bits that found the line know.
+    /// What found the line knows.
     Found,
     Bits(Bits),
     Automaton(Whole, PatternSet),
@@ -165,6 +167,11 @@ fn with_words(
 
 /// Makes parts of patterns that have no words.
 fn with_positions(rest: Vec<Numbered>, parts: &mut Vec<Part>) -> Result<(), TooLarge> {
+    let (dear, mut rest): (Vec<Numbered>, Vec<Numbered>) = rest.into_iter().partition(is_dear);
+    let mut along = Vec::new();
+    pack_along(dear, &mut along, &mut rest);
+    let n_along = along.len();
+    parts.append(&mut along);
     let (mut exact, mut inexact, mut large) = (Vec::new(), Vec::new(), Vec::new());
     for mut pattern in rest {
         if pattern.has_crlf_mode() {
@@ -192,7 +199,7 @@ fn with_positions(rest: Vec<Numbered>, parts: &mut Vec<Part>) -> Result<(), TooL
         pack(usual, groups);
         pack(long, groups);
     }
-    if sure.len() + unsure.len() > MOST_BITS {
+    if n_along + sure.len() + unsure.len() > MOST_BITS {
         large.extend(exact);
         large.extend(inexact);
         parts.push(Part::automaton(&large)?);
@@ -211,6 +218,34 @@ fn with_positions(rest: Vec<Numbered>, parts: &mut Vec<Part>) -> Result<(), TooL
         parts.push(Part::automaton(&large)?);
     }
     Ok(())
+}
+
+/// Whether the pattern would cost some words of bits for each byte, in lines that it is not too long for.
+fn is_dear(pattern: &Numbered) -> bool {
+    !pattern.has_crlf_mode()
+        && (pattern.least >= LONG
+            || Bits::new([&pattern.form]).map_or(true, |bits| bits.is_exact() && bits.is_wide()))
+}
+
+/// Makes as few parts as halving gives; leaves in `rest` what cannot be looked for so.
+fn pack_along(mut patterns: Vec<Numbered>, parts: &mut Vec<Part>, rest: &mut Vec<Numbered>) {
+    if patterns.is_empty() {
+        return;
+    }
+    let gates = patterns.iter().map(|pattern| Gate::new(&pattern.form, pattern.least)).collect();
+    match Along::new(patterns.iter().map(|pattern| &pattern.form), gates) {
+        Ok(along) => {
+            let numbers = patterns.iter().map(|pattern| pattern.number).collect();
+            let tellers = vec![Teller { how: Tell::Found, numbers }];
+            parts.push(Part { find: Find::Along(Box::new(along)), tellers, next: None });
+        }
+        Err(_) if patterns.len() == 1 => rest.append(&mut patterns),
+        Err(_) => {
+            let others = patterns.split_off(patterns.len() / 2);
+            pack_along(patterns, parts, rest);
+            pack_along(others, parts, rest);
+        }
+    }
 }
 
 /// Packs patterns, each of which fits, into as few machines as halving gives.
@@ -301,6 +336,7 @@ impl Part {
         match &mut self.find {
             Find::Words(finder) => finder.begin(),
             Find::Bits(bits) => bits.begin(),
+            Find::Along(along) => along.begin(),
             Find::Everywhere | Find::Automaton(_) => {}
         }
     }
@@ -312,6 +348,7 @@ impl Part {
             Find::Everywhere => (at < buffer.len()).then_some(at),
             Find::Words(finder) => finder.find(buffer, at),
             Find::Bits(bits) => bits.find(buffer, at),
+            Find::Along(along) => along.find(buffer, at),
             Find::Automaton(automaton) if at <= buffer.len() => automaton.find(buffer, at),
             Find::Automaton(_) => None,
         }
@@ -319,8 +356,10 @@ impl Part {
 
     /// Adds to `found` which patterns are in a line that was not found before.
     pub(super) fn tell_anew(&mut self, text: &[u8], found: &mut Which) {
-        if let Find::Bits(bits) = &mut self.find {
-            bits.look(text);
+        match &mut self.find {
+            Find::Bits(bits) => bits.look(text),
+            Find::Along(along) => along.look(text),
+            Find::Everywhere | Find::Words(_) | Find::Automaton(_) => {}
         }
         self.tell(text, found);
     }
@@ -361,6 +400,7 @@ impl Part {
             };
             match (how, &self.find) {
                 (Tell::Found, Find::Bits(bits)) => bits.which().for_each(add),
+                (Tell::Found, Find::Along(along)) => along.which().for_each(add),
                 (Tell::Found, Find::Everywhere) => (0..numbers.len()).for_each(add),
                 (Tell::Found, Find::Words(_) | Find::Automaton(_)) => {}
                 (Tell::Bits(bits), _) => {
@@ -383,6 +423,7 @@ impl Part {
             Find::Everywhere => 0,
             Find::Words(finder) => finder.memory(),
             Find::Bits(bits) => bits.memory(),
+            Find::Along(along) => along.memory(),
             Find::Automaton(automaton) => automaton.memory(),
         };
         let tellers = self.tellers.iter().map(|teller| match &teller.how {

@@ -357,12 +357,12 @@ pub(super) fn flag<const W: usize>(flag: u64) -> Found<W> {
     std::array::from_fn(|word| if word + 1 == W { flag } else { 0 })
 }
 
-pub(super) fn with<const W: usize>(mut found: Found<W>, more: &Found<W>) -> Found<W> {
+fn with<const W: usize>(mut found: Found<W>, more: &Found<W>) -> Found<W> {
     add(&mut found, more);
     found
 }
 
-pub(super) fn without<const W: usize>(found: Found<W>, less: &Found<W>) -> Found<W> {
+fn without<const W: usize>(found: Found<W>, less: &Found<W>) -> Found<W> {
     std::array::from_fn(|word| found[word] & !less[word])
 }
 

@@ -25,6 +25,39 @@ fn part() -> impl Strategy<Value = String> {
     })
 }
 
+/// Patterns with so much in them that they are looked for along the text.
+fn long_part() -> impl Strategy<Value = String> {
+    let class =
+        prop::sample::select(vec!["a", ".", "[ab]", "[^a]", "[^b1]", "[a-c1]", "é", "(?u:[à-ö])"]);
+    let count = prop_oneof![
+        Just(String::new()),
+        prop::sample::select(vec!["*", "+", "?", "{2,}"]).prop_map(str::to_owned),
+        (1..150_usize).prop_map(|n| format!("{{{n}}}")),
+        (1..90_usize, 0..90_usize).prop_map(|(n, more)| format!("{{{n},{}}}", n + more)),
+    ];
+    let one = (class, count).prop_map(|(class, count)| format!("{class}{count}"));
+    let one = prop_oneof![
+        6 => one.clone(),
+        1 => prop::collection::vec(one.clone(), 1..3).prop_map(|ways| format!("({})", ways.join("|"))),
+        1 => (one, 1..4_usize).prop_map(|(one, n)| format!("({one}){{{n}}}")),
+    ];
+    let all = prop::collection::vec(one, 1..5).prop_map(|all| all.concat());
+    (
+        prop::sample::select(vec!["", "", "^"]),
+        40..120_usize,
+        all,
+        prop::sample::select(vec!["", "", "$"]),
+    )
+        .prop_map(|(start, n, all, end)| format!("{start}[ab1]{{{n}}}{all}{end}"))
+}
+
+fn long_line() -> impl Strategy<Value = String> {
+    let piece =
+        (prop::sample::select(vec!["a", "b", "ab", "1", "é", "\r", "-", "aab"]), 0..160_usize)
+            .prop_map(|(piece, count)| piece.repeat(count));
+    prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
+}
+
 fn line() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         "[abc1x_é -]{0,9}",
@@ -127,7 +160,7 @@ proptest! {
 
 proptest! {
     // Each takes as long as some dozens of those above.
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(40) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) })]
 
     #[test]
     fn so_do_many_patterns_in_lines_that_all_have_some(
@@ -147,5 +180,20 @@ proptest! {
         if scanner.choice.force() {
             prop_assert_eq!(at_once(&mut scanner, &buffer), expected, "all {:?}", patterns);
         }
+    }
+
+    #[test]
+    fn so_do_patterns_with_much_in_them(
+        texts in prop::collection::vec(long_part(), 1..6),
+        lines in prop::collection::vec(long_line(), 1..40),
+    ) {
+        let patterns: Vec<Pattern> =
+            texts.iter().map(|text| Pattern::new(text).unwrap()).collect();
+        let buffer = lines.join("\n").into_bytes();
+        let expected = one_by_one(&patterns, &buffer);
+        let mut scanner = Scanner::new(&patterns, Unit::Lines).unwrap();
+        prop_assert_eq!(at_once(&mut scanner, &buffer), expected.clone(), "{:?}", patterns);
+        // Again: nothing is left of what was.
+        prop_assert_eq!(at_once(&mut scanner, &buffer), expected, "again {:?}", patterns);
     }
 }
