@@ -27,6 +27,10 @@ const BELIEVED: Duration = Duration::from_hours(1);
 /// How often its keys are asked for at most: a token can name any key.
 const KEYS_PAUSE: Duration = Duration::from_mins(1);
 
+/// How long a provider that has not answered is not asked again: anybody can begin a log-in, and each would
+/// wait for it.
+const FAILED_PAUSE: Duration = Duration::from_secs(15);
+
 /// The longest text of a provider that is shown in the log.
 const MAX_SAID: usize = 200;
 
@@ -44,17 +48,68 @@ pub(crate) enum Failed {
     Token(#[from] Wrong),
 }
 
-/// What is known of providers, by their names and settings.
+/// What is known of providers, by their names.
 #[derive(Debug, Default)]
-pub(crate) struct Providers(Mutex<BTreeMap<String, Known>>);
+pub(crate) struct Providers(Mutex<BTreeMap<String, Arc<Known>>>);
 
-#[derive(Clone, Debug)]
+/// What is known of a provider with these settings.
+#[derive(Debug)]
 struct Known {
     settings: OidcSettings,
-    at: Mono,
-    says: Arc<Says>,
-    keys: Arc<Vec<Jwk>>,
-    keys_at: Mono,
+    /// Held while it is asked: whoever comes meanwhile waits for that answer and asks nothing.
+    kept: tokio::sync::Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    says: Asked<Says>,
+    keys: Asked<Vec<Jwk>>,
+}
+
+/// What is asked for now and then.
+#[derive(Debug)]
+struct Asked<T> {
+    /// The newest answer, and when it was asked for.
+    answer: Option<(Arc<T>, Mono)>,
+    /// Why there was none since, and when it was asked for.
+    failed: Option<(Failed, Mono)>,
+}
+
+impl<T> Default for Asked<T> {
+    fn default() -> Self {
+        Self { answer: None, failed: None }
+    }
+}
+
+impl<T> Asked<T> {
+    /// Returns what is known if it is younger than `old`, or if it was asked for in vain just now; an answer
+    /// of before is better than nobody who gets in. `None`: it is to be asked for.
+    fn known(&self, old: Duration, now: Mono) -> Option<Result<Arc<T>, Failed>> {
+        let is_young = self.answer.as_ref().is_some_and(|(_, at)| now.since(*at) < old);
+        let failed = self.failed.as_ref().filter(|(_, at)| now.since(*at) < FAILED_PAUSE);
+        match (&self.answer, failed) {
+            (Some((answer, _)), _) if is_young => Some(Ok(Arc::clone(answer))),
+            (_, None) => None,
+            (Some((answer, _)), Some(_)) => Some(Ok(Arc::clone(answer))),
+            (None, Some((why, _))) => Some(Err(why.clone())),
+        }
+    }
+
+    /// Takes what came of asking at `now`; returns what is known by it.
+    fn take(&mut self, came: Result<T, Failed>, now: Mono) -> Result<Arc<T>, Failed> {
+        match (came, &self.answer) {
+            (Ok(answer), _) => {
+                let answer = Arc::new(answer);
+                *self = Self { answer: Some((Arc::clone(&answer), now)), failed: None };
+                Ok(answer)
+            }
+            (Err(why), before) => {
+                let known = before.as_ref().map(|(answer, _)| Arc::clone(answer));
+                self.failed = Some((why.clone(), now));
+                known.ok_or(why)
+            }
+        }
+    }
 }
 
 /// What a provider says of itself.
@@ -112,7 +167,7 @@ impl Providers {
         state: &str,
         now: Now,
     ) -> Result<String, Failed> {
-        let known = self.known(outside, settings, now.mono).await?;
+        let says = self.of(settings).says(outside, now.mono).await?;
         let scopes = settings.scopes.join(" ");
         let fields = [
             ("response_type", "code"),
@@ -124,7 +179,7 @@ impl Providers {
             ("code_challenge", &flow.challenge()),
             ("code_challenge_method", "S256"),
         ];
-        let endpoint = &known.says.authorization_endpoint;
+        let endpoint = &says.authorization_endpoint;
         let sign = if endpoint.contains('?') { '&' } else { '?' };
         Ok(format!("{endpoint}{sign}{}", form(&fields)))
     }
@@ -138,23 +193,23 @@ impl Providers {
         back: Return<'_>,
         now: Now,
     ) -> Result<Claims, Failed> {
-        let known = self.known(outside, settings, now.mono).await?;
-        let tokens = exchange(outside, settings, &known.says, flow, back).await?;
-        let issuer = known.says.issuer.clone();
+        let provider = self.of(settings);
+        let says = provider.says(outside, now.mono).await?;
+        let tokens = exchange(outside, settings, &says, flow, back).await?;
         let expected =
-            Expected { issuer: &issuer, client: &settings.client_id, nonce: &flow.nonce };
-        let keys = self.keys(outside, settings, KEYS_PAUSE, BELIEVED, now.mono).await?;
+            Expected { issuer: &says.issuer, client: &settings.client_id, nonce: &flow.nonce };
+        let keys = provider.keys(outside, &says, BELIEVED, now.mono).await?;
         let mut checked = jwt::check(&tokens.id_token, &keys, expected, now.unix);
         if checked == Err(Wrong::Key) {
             // It has new ones, perhaps.
-            let keys = self.keys(outside, settings, KEYS_PAUSE, KEYS_PAUSE, now.mono).await?;
+            let keys = provider.keys(outside, &says, KEYS_PAUSE, now.mono).await?;
             checked = jwt::check(&tokens.id_token, &keys, expected, now.unix);
         }
         let claims = checked?;
         let is_whole = [&settings.name_claim, &settings.groups_claim]
             .into_iter()
             .all(|name| claims.all.contains_key(name));
-        match (&known.says.userinfo_endpoint, tokens.access_token) {
+        match (&says.userinfo_endpoint, tokens.access_token) {
             (Some(endpoint), Some(access)) if !is_whole => {
                 more(outside, settings, endpoint, &access, claims).await
             }
@@ -162,80 +217,56 @@ impl Providers {
         }
     }
 
-    fn kept(&self, settings: &OidcSettings) -> Option<Known> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(&settings.name).filter(|known| known.settings == *settings).cloned()
-    }
-
-    async fn known(
-        &self,
-        outside: &dyn Outside,
-        settings: &OidcSettings,
-        now: Mono,
-    ) -> Result<Known, Failed> {
-        let kept = self.kept(settings);
-        if let Some(known) = &kept
-            && now.since(known.at) < BELIEVED
-        {
-            return Ok(known.clone());
-        }
-        match discover(outside, settings).await {
-            Ok(says) => {
-                let keys_at = kept.as_ref().map_or(Mono(0), |known| known.keys_at);
-                let keys = kept.map(|known| known.keys).unwrap_or_default();
-                let settings = settings.clone();
-                let known = Known { settings, at: now, says: Arc::new(says), keys, keys_at };
-                self.keep(known.clone());
-                Ok(known)
-            }
-            // What it said an hour ago is better than nobody who gets in.
-            Err(error) => {
-                tracing::warn!(provider = settings.name, %error, "a provider does not say what it is");
-                kept.ok_or(error)
-            }
-        }
-    }
-
-    fn keep(&self, known: Known) {
+    /// Returns what is known of the provider of these settings; with other ones it is another.
+    fn of(&self, settings: &OidcSettings) -> Arc<Known> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(known.settings.name.clone(), known);
+        let known = all.get(&settings.name).filter(|known| known.settings == *settings).cloned();
+        known.unwrap_or_else(|| {
+            let (settings, kept) = (settings.clone(), tokio::sync::Mutex::default());
+            let made = Arc::new(Known { settings, kept });
+            all.insert(made.settings.name.clone(), Arc::clone(&made));
+            made
+        })
+    }
+}
+
+impl Known {
+    /// Returns what it says of itself.
+    async fn says(&self, outside: &dyn Outside, now: Mono) -> Result<Arc<Says>, Failed> {
+        let mut kept = self.kept.lock().await;
+        if let Some(known) = kept.says.known(BELIEVED, now) {
+            return known;
+        }
+        let came = discover(outside, &self.settings).await;
+        if let Err(error) = &came {
+            let provider = &self.settings.name;
+            tracing::warn!(provider, %error, "a provider does not say what it is");
+        }
+        kept.says.take(came, now)
     }
 
-    /// Returns the keys of a provider, asked for anew if they are `old`, though not within `pause`.
+    /// Returns its keys, asked for anew if they are `old`.
     async fn keys(
         &self,
         outside: &dyn Outside,
-        settings: &OidcSettings,
-        pause: Duration,
+        says: &Says,
         old: Duration,
         now: Mono,
     ) -> Result<Arc<Vec<Jwk>>, Failed> {
-        let Some(mut known) = self.kept(settings) else {
-            return Err(Failed::Provider("its settings have just changed".to_owned()));
-        };
-        let age = now.since(known.keys_at);
-        let is_first = known.keys.is_empty();
-        if !is_first && (age < old || age < pause) {
-            return Ok(known.keys);
+        let mut kept = self.kept.lock().await;
+        if let Some(known) = kept.keys.known(old, now) {
+            return known;
         }
-        let asked = get(outside, settings, &known.says.jwks_uri, None).await;
-        let read = asked.and_then(|body| {
+        let asked = get(outside, &self.settings, &says.jwks_uri, None).await;
+        let came = asked.and_then(|body| {
             let none = || Failed::Provider("its document of keys cannot be read".to_owned());
             jwt::keys(&body).ok_or_else(none)
         });
-        match read {
-            Ok(keys) => {
-                known.keys = Arc::new(keys);
-                known.keys_at = now;
-                self.keep(known.clone());
-                Ok(known.keys)
-            }
-            Err(error) if is_first => Err(error),
-            Err(error) => {
-                tracing::warn!(provider = settings.name, %error, "a provider does not show its keys");
-                Ok(known.keys)
-            }
+        if let Err(error) = &came {
+            let provider = &self.settings.name;
+            tracing::warn!(provider, %error, "a provider does not show its keys");
         }
+        kept.keys.take(came, now)
     }
 }
 
@@ -395,38 +426,4 @@ pub(crate) fn encoded(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_challenge_is_that_of_the_standard() {
-        // RFC 7636, appendix B.
-        let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".to_owned();
-        let flow = Flow { nonce: String::new(), verifier };
-        assert_eq!(flow.challenge(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
-    }
-
-    #[test]
-    fn each_browser_has_its_own_texts_and_one_says_nothing_of_the_other() {
-        let (a, b) = (Flow::of(b"a"), Flow::of(b"b"));
-        assert_ne!(a.nonce, b.nonce);
-        assert_ne!(a.nonce, a.verifier);
-        assert_eq!(a.verifier.len(), 43, "as the standard wants it");
-        assert_eq!(Flow::of(b"a").verifier, a.verifier);
-    }
-
-    #[test]
-    fn what_stands_in_a_query_ends_nothing() {
-        assert_eq!(form(&[("a b", "c&d=e#f"), ("g", "ü/")]), "a%20b=c%26d%3De%23f&g=%C3%BC%2F");
-    }
-
-    #[test]
-    fn what_a_provider_says_is_short_and_of_one_line() {
-        let body = br#"{"error": "invalid_grant", "error_description": "no\nsuch code"}"#;
-        assert_eq!(said(400, body), "status 400 invalid_grant, nosuch code");
-        assert_eq!(said(502, b"<html>"), "status 502");
-        assert!(
-            said(400, format!("{{\"error\": \"{}\"}}", "x".repeat(5000)).as_bytes()).len() <= 200
-        );
-    }
-}
+mod tests;

@@ -280,47 +280,20 @@ impl Verifier<Vec<u8>> for Ring {
 }
 
 #[cfg(test)]
+pub(crate) mod signing;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::auth::token::base64;
-    use ring::rand::SystemRandom;
-    use ring::signature::{EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
+    use ring::signature::{Ed25519KeyPair, KeyPair as _};
     use serde_json::json;
+
+    use super::signing::Provider;
 
     const NOW: Unix = Unix(1_800_000_000_000);
     const EXPECTED: Expected<'_> =
         Expected { issuer: "https://id.example.net", client: "hark", nonce: "n-1" };
-
-    /// A provider with one key.
-    struct Provider(EcdsaKeyPair);
-
-    impl Provider {
-        fn new() -> Self {
-            let algorithm = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
-            let random = SystemRandom::new();
-            let key = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
-            Self(EcdsaKeyPair::from_pkcs8(algorithm, key.as_ref(), &random).unwrap())
-        }
-
-        fn key(&self, kid: &str) -> Value {
-            let point = self.0.public_key().as_ref();
-            let (x, y) = (base64(&point[1..33]), base64(&point[33..]));
-            json!({"kty": "EC", "crv": "P-256", "kid": kid, "use": "sig", "x": x, "y": y})
-        }
-
-        fn keys(&self) -> Vec<Jwk> {
-            // What is not understood stands in no way of what is.
-            let odd = json!({"kty": "XY", "kid": "b"});
-            let secret = json!({"kty": "oct", "kid": "c", "k": base64(b"secret")});
-            keys(json!({"keys": [odd, secret, self.key("a")]}).to_string().as_bytes()).unwrap()
-        }
-
-        fn signed(&self, header: &Value, claims: &Value) -> String {
-            let text = [header, claims].map(|part| base64(part.to_string().as_bytes())).join(".");
-            let signature = self.0.sign(&SystemRandom::new(), text.as_bytes()).unwrap();
-            format!("{text}.{}", base64(signature.as_ref()))
-        }
-    }
 
     fn header() -> Value {
         json!({"alg": "ES256", "kid": "a", "typ": "JWT"})

@@ -305,7 +305,12 @@ async fn a_provider_that_is_away_or_is_not_who_it_should_be_is_told_without_its_
     running.outside.state().issuer = "https://evil.example.net".to_owned();
     let reply = running.nobody().get("/oidc/work/login").await;
     assert_eq!((reply.status, reply.header("location")), (303, "/?refused=provider"));
+    // Nobody asks it again so soon, though it would be who it should be by now.
     running.outside.state().issuer = ISSUER.to_owned();
+    let reply = running.nobody().get("/oidc/work/login").await;
+    assert_eq!(reply.header("location"), "/?refused=provider");
+    assert_eq!(running.outside.times("openid-configuration"), 1);
+    let running = self::running(settings()).await;
     assert_eq!(log_in(&running).await.0, "/");
     running.outside.state().is_away = true;
     let begun = begin(&running, "").await;
