@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::auth::Role;
 use crate::list::Cursor;
 use crate::overview::Soft;
 use crate::time::Timestamp;
@@ -143,6 +144,46 @@ pub struct Host {
 pub struct NewOwner {
     /// A user.
     pub owner: String,
+}
+
+/// Who may do what with a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HostAccess {
+    /// Whose it is; null if nobody's.
+    #[schema(required = true)]
+    pub owner: Option<String>,
+    /// Who may also act on it: acknowledge, comment, silence.
+    pub managers: Vec<String>,
+    /// Who may see it.
+    pub monitors: Vec<String>,
+    /// Everybody who may do something with it, from wherever that comes: these, `access` of the configuration
+    /// and its teams, what is stored with users, and administrators. Null for who is not its owner.
+    #[schema(required = true)]
+    pub everybody: Option<Vec<HostUser>>,
+}
+
+/// Somebody who may do something with a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HostUser {
+    /// His name.
+    pub user: String,
+    /// The most that he may.
+    pub role: Role,
+    /// May do everything with every host.
+    pub admin: bool,
+}
+
+/// Who may do what with a host from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewHostAccess {
+    /// Whose it is to be; without, it stays whose it is.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// Who may also act on it: nobody else who is named on the host itself.
+    pub managers: Vec<String>,
+    /// Who may see it, as well.
+    pub monitors: Vec<String>,
 }
 
 /// A place in the configuration: such an object is read-only in the page.

@@ -1,5 +1,6 @@
 //! Every path, in one table.
 
+mod access;
 mod across;
 mod actions;
 mod agent;
@@ -110,6 +111,7 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(hosts::one, hosts::remove))
         .routes(routes!(hosts::look))
         .routes(routes!(owners::hand_over))
+        .routes(routes!(access::show, access::change))
         .routes(routes!(actions::list))
         .routes(routes!(actions::order))
         .routes(routes!(events::of_host))

@@ -9,7 +9,7 @@ use hark_api::configuration::ConfigCandidate;
 use hark_api::hosts::NewOwner;
 use hark_model::UserName;
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::app::Shared;
 use crate::backend::{Answer, Backend, ConfigChange, Refused};
@@ -20,7 +20,7 @@ use crate::policy::Action;
 use crate::who::Who;
 
 /// The section of the configuration with the hosts.
-const HOSTS: &str = "hosts";
+pub(super) const HOSTS: &str = "hosts";
 
 /// Has a host be somebody else's. Whoever hands it over keeps the roles on it that he has otherwise.
 #[utoipa::path(
@@ -46,7 +46,8 @@ pub(crate) async fn hand_over(
             other => other?,
         };
         let before = backend.host(&sight, &shown)?.owner;
-        backend.change_config(&change(backend, &name, &asked, by)?)?;
+        let settings = [("owner", json!(asked.as_str()))];
+        backend.change_config(&change(backend, &name, settings, by)?)?;
         Ok(Some(before))
     });
     let before = before.await?.ok_or_else(unknown)?;
@@ -56,27 +57,36 @@ pub(crate) async fn hand_over(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Returns the change that makes `host` the property of `owner`.
-fn change(
+/// Returns the change that gives `host` these settings, and leaves the others as they are. Empty ones are
+/// taken away.
+///
+/// # Errors
+/// If a file declares the host: it is changed there.
+pub(super) fn change(
     backend: &dyn Backend,
     host: &str,
-    owner: &UserName,
+    settings: impl IntoIterator<Item = (&'static str, Value)>,
     by: UserName,
 ) -> Answer<ConfigChange> {
-    let (mut value, seen) = match backend.config_object(HOSTS, host) {
+    let (before, seen) = match backend.config_object(HOSTS, host) {
         Ok(object) => match object.row.declared {
             Some(declared) => return Err(Refused::Declared(declared)),
             None => (object.value, object.row.version),
         },
-        Err(Refused::Absent) => (json!({}), None),
+        Err(Refused::Absent) => (Value::Null, None),
         Err(other) => return Err(other),
     };
-    match value.as_object_mut() {
-        Some(settings) => drop(settings.insert("owner".to_owned(), owner.as_str().into())),
-        // `hosts: {db1: }` says nothing of it.
-        None => value = json!({"owner": owner.as_str()}),
+    // `hosts: {db1: }` says nothing of it.
+    let mut value = if let Value::Object(before) = before { before } else { Map::new() };
+    for (key, setting) in settings {
+        if setting.as_array().is_some_and(Vec::is_empty) {
+            value.remove(key);
+        } else {
+            value.insert(key.to_owned(), setting);
+        }
     }
     let (section, name) = (HOSTS.to_owned(), host.to_owned());
-    let candidate = ConfigCandidate { section, name, value: Some(value), before: None };
+    let value = Some(Value::Object(value));
+    let candidate = ConfigCandidate { section, name, value, before: None };
     Ok(ConfigChange { by, candidate, seen })
 }

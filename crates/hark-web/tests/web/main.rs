@@ -2,6 +2,8 @@
 
 // `cfg(test)` is always true here; it tells the linter that helpers are test code as well.
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod agent;
 #[cfg(test)]
 mod auth;

@@ -231,6 +231,18 @@ pub(crate) fn table() -> Vec<Route> {
                 OWN,
             )
         },
+        get("/api/0/hosts/{host}/access", "/api/0/hosts/db1/access", SEE),
+        Route {
+            // A file declares it.
+            status: 409,
+            ..route(
+                Method::PUT,
+                "/api/0/hosts/{host}/access",
+                "/api/0/hosts/db1/access",
+                Some(json!({"managers": ["monitor"], "monitors": []})),
+                OWN,
+            )
+        },
         get("/api/0/hosts/{host}/actions", "/api/0/hosts/db1/actions", SEE),
         post("/api/0/hosts/{host}/look", "/api/0/hosts/db1/look?check=web", None, OPERATE),
         post(

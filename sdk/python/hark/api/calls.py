@@ -564,6 +564,23 @@ class Calls(Transport):
             headers["Idempotency-Key"] = key
         self.request("DELETE", "/api/0/hosts/{}".format(part(host)), None, None, headers).value()
 
+    def get_hosts_access(
+        self, host: str
+    ) -> t.HostAccess:
+        """Returns who may do what with a host. Everybody who may do something is told to its owner alone."""
+        return cast(t.HostAccess, self.read("/api/0/hosts/{}/access".format(part(host)), None))
+
+    def put_hosts_access(
+        self, host: str, body: t.NewHostAccess, *, if_match: Optional[str] = None, key: Optional[str] = None
+    ) -> None:
+        """Has others be managers and monitors of a host, and somebody else its owner if one is named."""
+        headers: Dict[str, str] = {}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        self.request("PUT", "/api/0/hosts/{}/access".format(part(host)), None, body, headers).value()
+
     def get_hosts_actions(
         self, host: str
     ) -> t.Actions:

@@ -818,6 +818,16 @@ Host = TypedDict(
     },
 )
 
+HostAccess = TypedDict(
+    "HostAccess",
+    {
+        "everybody": Union[List["HostUser"], None],
+        "managers": List[str],
+        "monitors": List[str],
+        "owner": Union[str, None],
+    },
+)
+
 HostChange = TypedDict(
     "HostChange",
     {
@@ -859,6 +869,15 @@ HostSeries = TypedDict(
     {
         "host": str,
         "series": "Series",
+    },
+)
+
+HostUser = TypedDict(
+    "HostUser",
+    {
+        "admin": bool,
+        "role": "Role",
+        "user": str,
     },
 )
 
@@ -1148,6 +1167,15 @@ NewEnrolment = TypedDict(
         "expires_at": "Timestamp",
         "id": str,
         "token": str,
+    },
+)
+
+NewHostAccess = TypedDict(
+    "NewHostAccess",
+    {
+        "managers": List[str],
+        "monitors": List[str],
+        "owner": NotRequired[Union[str, None]],
     },
 )
 
