@@ -6,6 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::hosts::Declared;
 use crate::list::Cursor;
 use crate::time::Timestamp;
+use crate::words::State;
 
 /// The longest name of an object.
 pub const MAX_NAME: usize = 200;
@@ -191,6 +192,65 @@ pub struct ConfigTested {
     pub lines: Vec<String>,
     /// How long it took.
     pub took_seconds: f64,
+    /// Of limits: what they would make of what was measured; null for everything else.
+    #[schema(required = true)]
+    pub limits: Option<LimitsTried>,
+}
+
+/// What limits would make of what was measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LimitsTried {
+    /// How many series they look at.
+    pub series: u64,
+    /// Of how many hosts these are.
+    pub hosts: u64,
+    /// Series that would be in warning now.
+    pub warning_now: u64,
+    /// Series that would be critical now.
+    pub critical_now: u64,
+    /// Of how many series the past was looked at: those that would be bad now first, then the others by name, until the
+    /// time for it was up.
+    pub with_past: u64,
+    /// Problems that would have begun within the last 24 hours, as far as the past was looked at.
+    pub problems_day: u64,
+    /// Problems that would have begun within the last 7 days, as far as the past was looked at.
+    pub problems_week: u64,
+    /// The series for which there would be something, the worst first; the others are only counted.
+    pub items: Vec<LimitTried>,
+}
+
+/// What limits would make of one series.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LimitTried {
+    /// The host.
+    pub host: String,
+    /// The check that the series is, or would be.
+    pub check: String,
+    /// What it would be now; null if no value is known.
+    #[schema(required = true)]
+    pub state: Option<State>,
+    /// What it is now; null if there is no such check yet.
+    #[schema(required = true)]
+    pub is: Option<State>,
+    /// The newest value beside the limit that counts: `98.5 % > 95.0 %`; empty if no value is known.
+    pub text: String,
+    /// The last 24 hours; null if the past was not looked at.
+    #[schema(required = true)]
+    pub day: Option<PastTried>,
+    /// The last 7 days; null if the past was not looked at.
+    #[schema(required = true)]
+    pub week: Option<PastTried>,
+}
+
+/// What limits would have made of a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PastTried {
+    /// Problems that would have begun.
+    pub problems: u32,
+    /// How long it would have been in warning.
+    pub warning_seconds: u64,
+    /// How long it would have been critical.
+    pub critical_seconds: u64,
 }
 
 /// What was saved.

@@ -17,7 +17,7 @@ use crate::moment::Moment;
 use crate::outbox::Outbox;
 use crate::overlay::Silence;
 use crate::own_clock::OwnClock;
-use crate::plan::Plan;
+use crate::plan::{Plan, TaggedPlans};
 use crate::reach::Links;
 use crate::timers::{Timer, Timers};
 use crate::times::Times;
@@ -56,6 +56,8 @@ impl Counts {
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) plan: Arc<Plan>,
+    /// Of hosts that joined with tags, made from `plan`.
+    pub(crate) tagged: TaggedPlans,
     pub(crate) hosts: Hosts,
     pub(crate) rules: Rules,
     pub(crate) incidents: BTreeMap<IncidentId, Incident>,
@@ -82,6 +84,7 @@ impl Engine {
         let mut effects = Effects::default();
         let mut engine = Self {
             plan,
+            tagged: TaggedPlans::default(),
             hosts: Hosts::default(),
             rules: Rules::default(),
             incidents: BTreeMap::new(),

@@ -86,6 +86,13 @@ impl Engine {
         let before = host.tags().to_vec();
         host.join(tags);
         let retagged = host.tags() != before;
+        let plan =
+            self.plan.host_with_tags(host.name.as_str(), host.joined_tags(), &mut self.tagged);
+        // Tags may bring limits, or take them away.
+        if plan.profiles != host.plan.profiles {
+            self.lay_on_plan(id, &plan, now, fx);
+        }
+        let host = self.hosts.get(id).ok_or(Refused::NotFound)?;
         fx.records.push(Record::Host(host.record()));
         fx.effects.push(Effect::Changed(Changed::Host(id)));
         if known.is_none() {

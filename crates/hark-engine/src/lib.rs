@@ -52,6 +52,7 @@ mod server;
 mod silencing;
 mod timers;
 mod times;
+pub mod trial;
 pub mod view;
 mod windows;
 

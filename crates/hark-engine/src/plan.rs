@@ -6,6 +6,7 @@
 //! the difference (rule R3).
 
 pub mod check;
+mod layers;
 pub mod people;
 pub mod push;
 mod read;
@@ -27,6 +28,7 @@ use hark_model::{
 };
 
 pub use check::CheckPlan;
+pub use layers::{DEFAULT_PROFILE, Layer, Profile, TaggedPlans};
 pub use people::{Hours, People, PersonPlan, Target};
 pub use push::PushPlan;
 pub use read::{
@@ -40,6 +42,8 @@ pub use route::{
 };
 pub use silence::{Repeat, SilencePlan, times};
 pub use threshold::{Limits, ThresholdLayer, ThresholdPath, ThresholdSet};
+
+use layers::Layers;
 
 /// The name of the pseudo host that stands for the server itself.
 pub const SELF: &str = "self";
@@ -108,6 +112,8 @@ pub struct HostDraft {
     pub monitors: Vec<UserName>,
     /// Its profiles, from left to right.
     pub profiles: Vec<ProfileName>,
+    /// Limits of its own, which lie on top of its profiles.
+    pub limits: ThresholdLayer,
     /// Where it is.
     pub address: Option<IpAddr>,
     /// Where it is in the other family of addresses.
@@ -132,7 +138,7 @@ pub struct Draft {
     /// The global thresholds.
     pub thresholds: ThresholdLayer,
     /// The profiles.
-    pub profiles: BTreeMap<ProfileName, ThresholdLayer>,
+    pub profiles: BTreeMap<ProfileName, Profile>,
     /// Declared checks.
     pub checks: Vec<CheckPlan>,
     /// Receivers.
@@ -172,8 +178,8 @@ pub enum Place {
     Parent(HostName, HostName),
     /// A profile of a host.
     HostProfile(HostName, ProfileName),
-    /// The limits of a metric in a profile; without profile in the global tree.
-    Limits(Option<ProfileName>, ThresholdPath),
+    /// The limits of a metric.
+    Limits(Layer, ThresholdPath),
     /// Somebody that a route leads to.
     RouteTarget(RouteName, Target),
     /// A receiver.
@@ -222,8 +228,12 @@ pub struct HostPlan {
     pub managers: Vec<UserName>,
     /// Who may also see it.
     pub monitors: Vec<UserName>,
-    /// Its profiles, from left to right.
+    /// Its profiles in the order in which they lie: those that its tags bring, then those that it names.
     pub profiles: Vec<ProfileName>,
+    /// The profiles that it names, from left to right.
+    pub named_profiles: Vec<ProfileName>,
+    /// Limits of its own as they are written. Few hosts have some.
+    pub own_limits: Arc<ThresholdLayer>,
     /// Where it is.
     pub address: Option<IpAddr>,
     /// Where it is in the other family of addresses.
@@ -253,8 +263,10 @@ pub struct Plan {
     pub people: People,
     /// Declared silences and maintenance.
     pub silences: Vec<SilencePlan>,
-    /// The profiles as they are written: kept to be shown, the hosts have them already.
-    pub profiles: BTreeMap<ProfileName, ThresholdLayer>,
+    /// The profiles as they are written: declared hosts have them already, others may join with a tag.
+    pub profiles: BTreeMap<ProfileName, Profile>,
+    /// The limits of everyone as they are written.
+    pub everyone: ThresholdLayer,
     hosts: BTreeMap<HostName, Arc<HostPlan>>,
     unnamed: Arc<HostPlan>,
     /// Of the server itself.
@@ -269,9 +281,10 @@ impl Plan {
     pub fn resolve(draft: &Draft) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
         let hosts = resolve_hosts(draft, &mut faults);
-        let base: Vec<&ThresholdLayer> = base_layers(draft).collect();
+        let layers = Layers::of_draft(draft);
+        layers.check_tagged(&mut faults);
         let unnamed = HostPlan {
-            thresholds: Arc::new(resolve_set(&base, None, draft, &mut faults)),
+            thresholds: Arc::new(layers.resolve(&[], None, &mut faults)),
             owner: draft.default_owner.clone(),
             ..HostPlan::default()
         };
@@ -292,6 +305,7 @@ impl Plan {
             people: draft.people.clone(),
             silences: draft.silences.clone(),
             profiles: draft.profiles.clone(),
+            everyone: draft.thresholds.clone(),
             hosts,
             server: Arc::new(HostPlan { owner: None, ..unnamed.clone() }),
             unnamed: Arc::new(unnamed),
@@ -316,11 +330,6 @@ impl Plan {
     }
 }
 
-/// The layers under every host: the global tree, then the profile `default` (seed 001, item 144).
-fn base_layers(draft: &Draft) -> impl Iterator<Item = &ThresholdLayer> {
-    std::iter::once(&draft.thresholds).chain(draft.profiles.get("default"))
-}
-
 fn resolve_hosts(draft: &Draft, faults: &mut Vec<Fault>) -> BTreeMap<HostName, Arc<HostPlan>> {
     let mut checks: BTreeMap<&HostName, Vec<Arc<CheckPlan>>> = BTreeMap::new();
     for check in &draft.checks {
@@ -328,8 +337,10 @@ fn resolve_hosts(draft: &Draft, faults: &mut Vec<Fault>) -> BTreeMap<HostName, A
     }
     let names: BTreeSet<&HostName> = draft.hosts.keys().chain(checks.keys().copied()).collect();
     check_parents(draft, &names, faults);
-    // Hosts with the same list of profiles share one set.
-    let mut sets: BTreeMap<&[ProfileName], Arc<ThresholdSet>> = BTreeMap::new();
+    let layers = Layers::of_draft(draft);
+    // Hosts with the same profiles and no limits of their own share one set.
+    let mut sets: BTreeMap<Vec<ProfileName>, Arc<ThresholdSet>> = BTreeMap::new();
+    let no_limits = Arc::new(ThresholdLayer::new());
     let nothing = HostDraft::default();
     let mut hosts = BTreeMap::new();
     for name in names {
@@ -342,9 +353,16 @@ fn resolve_hosts(draft: &Draft, faults: &mut Vec<Fault>) -> BTreeMap<HostName, A
                 hint: Some("give the machine that runs the server its own name".to_owned()),
             });
         }
-        let set = sets
-            .entry(&host.profiles)
-            .or_insert_with(|| Arc::new(host_set(name, &host.profiles, draft, faults)));
+        layers.missing(name, &host.profiles, faults);
+        let profiles = layers.profiles_of(&host.profiles, &host.tags);
+        let (set, own_limits) = if host.limits.is_empty() {
+            let make = || Arc::new(layers.resolve(&profiles, None, faults));
+            let set = Arc::clone(sets.entry(profiles.clone()).or_insert_with(make));
+            (set, Arc::clone(&no_limits))
+        } else {
+            let own = Some((Layer::Host(name.clone()), &host.limits));
+            (Arc::new(layers.resolve(&profiles, own, faults)), Arc::new(host.limits.clone()))
+        };
         let plan = HostPlan {
             declared: true,
             parents: host.parents.clone(),
@@ -352,65 +370,17 @@ fn resolve_hosts(draft: &Draft, faults: &mut Vec<Fault>) -> BTreeMap<HostName, A
             owner: host.owner.clone().or_else(|| draft.default_owner.clone()),
             managers: host.managers.clone(),
             monitors: host.monitors.clone(),
-            profiles: host.profiles.clone(),
+            profiles,
+            named_profiles: host.profiles.clone(),
+            own_limits,
             address: host.address,
             other_address: host.other_address,
-            thresholds: Arc::clone(set),
+            thresholds: set,
             checks: checks.remove(name).unwrap_or_default(),
         };
         hosts.insert(name.clone(), Arc::new(plan));
     }
     hosts
-}
-
-fn host_set(
-    host: &HostName,
-    profiles: &[ProfileName],
-    draft: &Draft,
-    faults: &mut Vec<Fault>,
-) -> ThresholdSet {
-    let mut layers: Vec<&ThresholdLayer> = base_layers(draft).collect();
-    for profile in profiles {
-        match draft.profiles.get(profile) {
-            Some(layer) => layers.push(layer),
-            None => faults.push(Fault {
-                place: Place::HostProfile(host.clone(), profile.clone()),
-                text: format!("there is no profile `{profile}`"),
-                suggestion: nearest(
-                    profile.as_str(),
-                    draft.profiles.keys().map(ProfileName::as_str),
-                )
-                .map(str::to_owned),
-                hint: Some("profiles stand under `threshold_configs`".to_owned()),
-            }),
-        }
-    }
-    resolve_set(&layers, profiles.last(), draft, faults)
-}
-
-fn resolve_set(
-    layers: &[&ThresholdLayer],
-    last: Option<&ProfileName>,
-    draft: &Draft,
-    faults: &mut Vec<Fault>,
-) -> ThresholdSet {
-    match ThresholdSet::resolve(layers) {
-        Ok(set) => set,
-        Err(errors) => {
-            for (path, error) in errors {
-                // The topmost layer that names the metric is where a person looks first.
-                let in_last =
-                    last.filter(|p| draft.profiles.get(*p).is_some_and(|l| l.contains_key(&path)));
-                faults.push(Fault {
-                    place: Place::Limits(in_last.cloned(), path),
-                    text: error.to_string(),
-                    suggestion: None,
-                    hint: None,
-                });
-            }
-            ThresholdSet::default()
-        }
-    }
 }
 
 /// Refuses unknown parents and cycles (rule D1).

@@ -22,7 +22,7 @@ use crate::judge::{Look, since};
 use crate::moment::Moment;
 use crate::overlay::{DECLARED, Silence};
 use crate::plan::silence::Span;
-use crate::plan::{Plan, SELF};
+use crate::plan::{HostPlan, Plan, SELF, TaggedPlans};
 use crate::times::Times;
 
 impl Engine {
@@ -65,7 +65,8 @@ impl Engine {
     }
 
     fn restore_host(&mut self, record: HostRecord, now: Now) {
-        let plan = Arc::clone(self.plan.host(record.name.as_str()));
+        let plan =
+            self.plan.host_with_tags(record.name.as_str(), &record.joined_tags, &mut self.tagged);
         let liveness = self.rules.intern(CheckName::host(), Kind::Host);
         let liveness = Check::new(liveness, Moment::of(now));
         let mut host = Host::new(record.id, record.name, plan, liveness, now);
@@ -236,6 +237,7 @@ impl Engine {
     /// A new plan (rule R3): the difference is applied, what has not changed keeps its state.
     pub(crate) fn planned(&mut self, plan: &Arc<Plan>, now: Now, fx: &mut Effects) {
         self.plan = Arc::clone(plan);
+        self.tagged = TaggedPlans::default();
         let text = "a new configuration is in force".to_owned();
         fx.journal(now, About::default(), JournalKind::Server, text);
         self.times = Times::at(&plan.people, now.unix);
@@ -274,9 +276,8 @@ impl Engine {
     }
 
     fn lay_on_host(&mut self, id: HostId, plan: &Arc<Plan>, now: Now, fx: &mut Effects) {
-        let Some(host) = self.hosts.get_mut(id) else { return };
-        let new = Arc::clone(plan.host(host.name.as_str()));
-        let old = host.replace_plan(Arc::clone(&new));
+        let Some(host) = self.hosts.get(id) else { return };
+        let new = plan.host_with_tags(host.name.as_str(), host.joined_tags(), &mut self.tagged);
         // One that joined with tags but has not been heard yet stays: nobody could tell it its tags again.
         let gone = !new.declared
             && !host.has_agent()
@@ -286,6 +287,19 @@ impl Engine {
             self.drop_host(id, now, fx);
             return;
         }
+        self.lay_on_plan(id, &new, now, fx);
+    }
+
+    /// Gives a host another plan, and brings its checks in line with it.
+    pub(crate) fn lay_on_plan(
+        &mut self,
+        id: HostId,
+        new: &Arc<HostPlan>,
+        now: Now,
+        fx: &mut Effects,
+    ) {
+        let Some(host) = self.hosts.get_mut(id) else { return };
+        let old = host.replace_plan(Arc::clone(new));
         if old.tags != new.tags || (new.address.is_some() && host.address != new.address) {
             host.address = new.address.or(host.address);
             fx.records.push(Record::Host(host.record()));
@@ -294,7 +308,7 @@ impl Engine {
         let before = self.hosts.get(id).map_or(0, |host| host.checks.len());
         let mut renumbered = false;
         for index in (1..before).rev() {
-            renumbered |= self.lay_on_check(id, index, &new, now, fx);
+            renumbered |= self.lay_on_check(id, index, new, now, fx);
         }
         self.stop_flapping(id, now, fx);
         self.add_declared(id, now);
@@ -331,7 +345,7 @@ impl Engine {
         &mut self,
         id: HostId,
         index: usize,
-        plan: &crate::plan::HostPlan,
+        plan: &HostPlan,
         now: Now,
         fx: &mut Effects,
     ) -> bool {
@@ -439,7 +453,7 @@ impl Engine {
 }
 
 /// Returns what a plan says of a check of this name.
-fn planned(plan: &crate::plan::HostPlan, host: &HostName, name: &str) -> Option<Kind> {
+fn planned(plan: &HostPlan, host: &HostName, name: &str) -> Option<Kind> {
     if let Some(check) = plan.checks.iter().find(|check| check.name.as_str() == name) {
         return Some(Kind::Declared(Arc::clone(check)));
     }

@@ -4,6 +4,7 @@ import type { ConfigMistake, Json, Schema } from './config-types.ts';
 /** What a field is. */
 export type FieldKind =
   | { is: 'text' }
+  | { is: 'value' }
   | { is: 'number'; whole: boolean }
   | { is: 'bool' }
   | { is: 'duration' }
@@ -13,6 +14,7 @@ export type FieldKind =
   | { is: 'list'; of: Schema; single: boolean }
   | { is: 'section' }
   | { is: 'named'; of: Schema }
+  | { is: 'limits'; of: Schema; metrics: Record<string, string[]> }
   | { is: 'yaml' };
 
 const types = (schema: Schema): string[] => (schema.type === undefined ? [] : Array.isArray(schema.type) ? schema.type : [schema.type]);
@@ -22,12 +24,14 @@ export function kindOf(schema: Schema): FieldKind {
   if (schema['x-kind'] === 'duration') return { is: 'duration' };
   if (schema['x-kind'] === 'size') return { is: 'size' };
   if (schema['x-kind'] === 'secret') return { is: 'secret' };
+  if (schema['x-kind'] === 'limits' && schema['x-limits']) return { is: 'limits', of: schema['x-limits'], metrics: schema['x-metrics'] ?? {} };
   if (schema.enum) return { is: 'word', words: schema.enum };
   if (schema.properties) return { is: 'section' };
   if (typeof schema.additionalProperties === 'object') return { is: 'named', of: schema.additionalProperties };
   if (schema.items) return simple(schema.items) ? { is: 'list', of: schema.items, single: false } : listOf(schema.items, false);
   const [one, many] = schema.anyOf ?? [];
   if (one && schema.anyOf?.length === 2 && many?.items && same(one, many.items)) return simple(one) ? { is: 'list', of: one, single: true } : listOf(one, true);
+  if (schema.anyOf?.every((inner) => types(inner).length > 0 && !inner.properties && !inner.items && !types(inner).some((kind) => kind === 'object' || kind === 'array'))) return { is: 'value' };
   const kinds = types(schema);
   if (kinds.includes('string')) return { is: 'text' };
   if (kinds.includes('boolean')) return { is: 'bool' };
@@ -45,7 +49,7 @@ function listOf(of: Schema, single: boolean): FieldKind {
 /** Whether the items of a list are words, which need one line each and no more. */
 export function simple(of: Schema): boolean {
   const kind = kindOf(of).is;
-  return kind === 'text' || kind === 'word' || kind === 'duration' || kind === 'size' || kind === 'number';
+  return kind === 'text' || kind === 'value' || kind === 'word' || kind === 'duration' || kind === 'size' || kind === 'number';
 }
 
 /** A key of a section with what it is. */
@@ -76,7 +80,7 @@ export function typesOf(section: string, schema: Schema): string[] {
 
 /** Keys that most objects of a section have, and that are shown at once; the rest waits under "more settings". */
 const USUAL: Record<string, string[]> = {
-  hosts: ['address', 'tags', 'owner', 'parents', 'threshold_config'],
+  hosts: ['address', 'tags', 'owner', 'parents', 'threshold_config', 'thresholds'],
   checks: ['host', 'every', 'attempts', 'conditions'],
   receivers: ['severity', 'fallback'],
   routes: ['match', 'to', 'delay', 'repeat'],
@@ -85,7 +89,7 @@ const USUAL: Record<string, string[]> = {
   maintenance: ['match', 'reason', 'from', 'until', 'cron', 'for'],
   reports: ['to', 'when', 'match'],
   oncall: ['layers', 'timezone'],
-  threshold_configs: ['thresholds'],
+  threshold_configs: ['tags', 'thresholds'],
 };
 
 export const isUsual = (section: string, field: Field): boolean => field.required || (USUAL[section]?.includes(field.key) ?? false);

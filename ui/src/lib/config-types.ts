@@ -17,7 +17,10 @@ export interface Schema {
   description?: string;
   'x-value'?: string;
   'x-order'?: number;
-  'x-kind'?: 'duration' | 'size' | 'secret';
+  'x-kind'?: 'duration' | 'size' | 'secret' | 'limits';
+  /** Of a tree of limits: what stands under a metric, and the metrics that are known by collector. */
+  'x-limits'?: Schema;
+  'x-metrics'?: Record<string, string[]>;
 }
 
 export interface ConfigSection {
@@ -66,6 +69,34 @@ export interface ConfigTested {
   ok: boolean;
   lines: string[];
   took_seconds: number;
+  limits: LimitsTried | null;
+}
+
+export interface PastTried {
+  problems: number;
+  warning_seconds: number;
+  critical_seconds: number;
+}
+
+export interface LimitTried {
+  host: string;
+  check: string;
+  state: 'crit' | 'warn' | 'unk' | 'ok' | null;
+  is: 'crit' | 'warn' | 'unk' | 'ok' | null;
+  text: string;
+  day: PastTried | null;
+  week: PastTried | null;
+}
+
+export interface LimitsTried {
+  series: number;
+  hosts: number;
+  warning_now: number;
+  critical_now: number;
+  with_past: number;
+  problems_day: number;
+  problems_week: number;
+  items: LimitTried[];
 }
 
 export interface ConfigKept {

@@ -15,6 +15,7 @@ import { boards, dashboards } from './dashboards.mjs';
 import { factors } from './factors.mjs';
 import { journey, phone } from './journey.mjs';
 import { keyboard } from './keys.mjs';
+import { limits } from './limits.mjs';
 import { expiry, polling, reconnect } from './live.mjs';
 import { axe, reflow, weight } from './looks.mjs';
 import { publishing } from './publishing.mjs';
@@ -56,7 +57,7 @@ const ALL = { journey, phone, keyboard, actions, checks, charts, moments, dashbo
 const OWN = new Set(['reconnect', 'actions', 'checks', 'moments', 'boards', 'telling']);
 
 /** These need what the stand-in does not do. */
-const REAL = { browsers, configuration, factors, publishing, tokens };
+const REAL = { browsers, configuration, factors, limits, publishing, tokens };
 
 const wanted = process.argv.slice(2);
 const url = process.env.HARK_URL?.replace(/\/$/, '');

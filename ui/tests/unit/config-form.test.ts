@@ -18,7 +18,9 @@ test('every kind of key has its field', () => {
     [{ anyOf: [DURATION, { type: 'array', items: DURATION }] }, 'list'],
     [{ type: ['object', 'null'], properties: { a: TEXT }, additionalProperties: false }, 'section'],
     [{ type: ['object', 'null'], additionalProperties: TEXT }, 'named'],
+    [{ anyOf: [{ type: 'number' }, TEXT] }, 'value'],
     [{}, 'yaml'],
+    [{ 'x-kind': 'limits', 'x-limits': { properties: {} } }, 'limits'],
     [{ anyOf: [TEXT, { type: 'object', properties: {} }] }, 'yaml'],
     [{ type: ['array', 'null'], items: {} }, 'yaml'],
   ];

@@ -27,14 +27,21 @@ pub use routes::{HOST_MATCH_KEYS, ROUTE_KEYS, read_host_match};
 pub use silences::{MAINTENANCE_KEYS, SILENCE_KEYS};
 pub use thresholds::LIMIT_KEYS;
 
-use super::{Draft, Fault, Flapping, Liveness, Place, Plan, Reminders};
+use super::{Draft, Fault, Flapping, Layer, Liveness, Place, Plan, Reminders};
 
-/// A profile: its one key, beside which nothing stands.
-const PROFILE_KEYS: &[Key] = &[Key::new(
-    "thresholds",
-    Kind::Any,
-    "Limits in the form of the top-level `thresholds`; they lie on top of those.",
-)];
+/// A profile.
+const PROFILE_KEYS: &[Key] = &[
+    Key::new(
+        "tags",
+        Kind::OneOrMany(&Kind::Text),
+        "Hosts with one of these tags take it on without naming it, beneath those that they name.",
+    ),
+    Key::new(
+        "thresholds",
+        Kind::Any,
+        "Limits in the form of the top-level `thresholds`; they lie on top of those.",
+    ),
+];
 
 const FLAPPING_KEYS: &[Key] = &[
     Key::new("enabled", Kind::Bool, "Whether flapping is looked at.").default("true"),
@@ -111,10 +118,10 @@ pub fn read_with(root: &Section<'_>, catalogue: Catalogue<'_>) -> Option<Plan> {
     draft.notify = root.bool("notifications", true);
     draft.flapping = read_flapping(root);
     if let Some(tree) = root.value("thresholds") {
-        draft.thresholds = thresholds::read_tree(&tree, None, catalogue, &mut places);
+        draft.thresholds = thresholds::read_tree(&tree, &Layer::Everyone, catalogue, &mut places);
     }
     thresholds::read_profiles(root, PROFILE_KEYS, catalogue, &mut draft, &mut places);
-    hosts::read(root, &mut draft, &mut places);
+    hosts::read(root, catalogue, &mut draft, &mut places);
     hosts::read_checks(root, &mut draft, &mut places);
     routes::read(root, &mut draft, &mut places);
     people::read(root, &mut draft, &mut places);
@@ -243,7 +250,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_reported_at_its_place_with_the_way_out() {
-        let cases: [(&str, &[&str]); 17] = [
+        let cases: [(&str, &[&str]); 20] = [
             ("interval: 10ms\n", &["1:11 must be at least 100ms"]),
             (
                 "hosts: {db1: {threshold_config: databse}}\nthreshold_configs: {database: {}}\n",
@@ -286,6 +293,19 @@ mod tests {
             (
                 "receivers: {ops: {}}\nroutes: [{name: a, to: ops}, {name: a, to: ops}]\n",
                 &["2:37 there are two routes `a`"],
+            ),
+            (
+                "hosts: {a: {thresholds: {cpu_monitor: {cpu_percent: {warning: 90}}}}}\n\
+                 thresholds: {cpu_monitor: {cpu_percent: {critical: 80}}}\n",
+                &["1:40 warning (90.0) is stricter than critical (80.0): warning must come first"],
+            ),
+            (
+                "threshold_configs: {a: {tags: x, thresholds: {c: {d: {warning: 9, critical: 8}}}}}\n",
+                &["1:51 warning (9.0) is stricter than critical (8.0): warning must come first"],
+            ),
+            (
+                "threshold_configs: {default: {tags: x}}\n",
+                &["1:37 `default` lies under every host: no tag is asked for"],
             ),
             ("hosts: {self: {}}\n", &["1:9 the host name `self` stands for the server itself"]),
             ("checks: {rtt: {host: web1}}\n", &["1:10 the check name `rtt` is the engine's own"]),

@@ -44,6 +44,8 @@ mod install;
 #[cfg(test)]
 mod ldap;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod main_job;
 #[cfg(test)]
 mod mini;

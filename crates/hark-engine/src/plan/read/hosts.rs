@@ -7,9 +7,9 @@ use hark_calendar::ActiveWindow;
 use hark_config::{Bare, Key, Kind, Section, Span};
 use hark_model::{CheckName, HostName, ProfileName, Tag, UserName};
 
-use super::{Places, pushes, repairs};
+use super::{Catalogue, Places, pushes, repairs, thresholds};
 use crate::plan::threshold::{ConfirmRule, OnStale};
-use crate::plan::{CheckPlan, Draft, HostDraft, Place};
+use crate::plan::{CheckPlan, Draft, HostDraft, Layer, Place, ThresholdLayer};
 
 /// The keys of a host. `owner`, `managers` and `monitors` say who may do what with it: the engine keeps them
 /// and tells the owner, the rest is for whoever is asked to do something.
@@ -31,6 +31,11 @@ pub const HOST_KEYS: &[Key] = &[
         "Profiles, from left to right; later ones lie on top.",
     ),
     Key::new(
+        "thresholds",
+        Kind::Any,
+        "Limits of this host alone; they lie on top of its profiles.",
+    ),
+    Key::new(
         "owner",
         Kind::Text,
         "User whose it is: may do all with it; by default `default_owner`.",
@@ -43,7 +48,12 @@ pub const HOST_KEYS: &[Key] = &[
     Key::new("monitors", Kind::OneOrMany(&Kind::Text), "Users who may see it."),
 ];
 
-pub(super) fn read(root: &Section<'_>, draft: &mut Draft, places: &mut Places) {
+pub(super) fn read(
+    root: &Section<'_>,
+    catalogue: Catalogue<'_>,
+    draft: &mut Draft,
+    places: &mut Places,
+) {
     draft.default_owner = root.parse("default_owner", UserName::new);
     for (key, section) in root.children("hosts") {
         let name = match HostName::new(key.value) {
@@ -62,12 +72,17 @@ pub(super) fn read(root: &Section<'_>, draft: &mut Draft, places: &mut Places) {
             managers: values(section.parse_many("managers", UserName::new)),
             monitors: values(section.parse_many("monitors", UserName::new)),
             profiles: Vec::new(),
+            limits: ThresholdLayer::new(),
             address: addresses.first().copied(),
             other_address: addresses.get(1).copied(),
         };
         for profile in section.parse_many("threshold_config", ProfileName::new) {
             places.insert(Place::HostProfile(name.clone(), profile.value.clone()), profile.span);
             host.profiles.push(profile.value);
+        }
+        if let Some(tree) = section.value("thresholds") {
+            let of = Layer::Host(name.clone());
+            host.limits = thresholds::read_tree(&tree, &of, catalogue, places);
         }
         section.finish(HOST_KEYS);
         draft.hosts.insert(name, host);

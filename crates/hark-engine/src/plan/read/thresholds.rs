@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use hark_conditions::{Condition, Order};
 use hark_config::{Bare, Key, Kind, Section, Spanned, Value};
-use hark_model::ProfileName;
+use hark_model::{ProfileName, Tag};
 
 use super::repairs::{self, REPAIR_KEYS};
 use super::{Catalogue, Places, metrics};
 use crate::plan::threshold::{Limits, OnStale, Operator, RTT, ThresholdLayer, ThresholdPath};
-use crate::plan::{Draft, Place};
+use crate::plan::{DEFAULT_PROFILE, Draft, Layer, Place, Profile};
 
 /// What stands under a metric.
 pub const LIMIT_KEYS: &[Key] = &[
@@ -69,23 +69,28 @@ pub(super) fn read_profiles(
             }
         };
         section.finish(keys);
-        let layer = section
+        let tags = section.parse_many("tags", Tag::new).into_iter().map(|tag| tag.value).collect();
+        if name.as_str() == DEFAULT_PROFILE && section.has("tags") {
+            section.error("tags", "`default` lies under every host: no tag is asked for");
+        }
+        let of = Layer::Profile(name.clone());
+        let limits = section
             .value("thresholds")
-            .map(|tree| read_tree(&tree, Some(&name), catalogue, places))
+            .map(|tree| read_tree(&tree, &of, catalogue, places))
             .unwrap_or_default();
-        draft.profiles.insert(name, layer);
+        draft.profiles.insert(name, Profile { tags, limits });
     }
 }
 
-/// Reads a tree of limits, of the global layer or of a profile.
+/// Reads a tree of limits, which stands at `of`.
 pub(super) fn read_tree(
     tree: &Value<'_>,
-    profile: Option<&ProfileName>,
+    of: &Layer,
     catalogue: Catalogue<'_>,
     places: &mut Places,
 ) -> ThresholdLayer {
     let mut layer = ThresholdLayer::new();
-    let mut reader = Reader { layer: &mut layer, profile, catalogue, places };
+    let mut reader = Reader { layer: &mut layer, of, catalogue, places };
     if let Some(section) = tree.section() {
         reader.read(&section, &mut Vec::new());
     }
@@ -94,7 +99,7 @@ pub(super) fn read_tree(
 
 struct Reader<'a> {
     layer: &'a mut ThresholdLayer,
-    profile: Option<&'a ProfileName>,
+    of: &'a Layer,
     catalogue: Catalogue<'a>,
     places: &'a mut Places,
 }
@@ -141,7 +146,7 @@ impl Reader<'_> {
             return;
         };
         metrics::check(self.catalogue, &path, key.span, &section);
-        self.places.insert(Place::Limits(self.profile.cloned(), path.clone()), key.span);
+        self.places.insert(Place::Limits(self.of.clone(), path.clone()), key.span);
         self.layer.insert(path, limits);
     }
 }

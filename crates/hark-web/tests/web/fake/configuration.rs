@@ -95,7 +95,8 @@ impl Configuring for Fake {
     }
 
     fn config_test(&self, _candidate: &ConfigCandidate, _by: &UserName) -> Answer<ConfigTested> {
-        Ok(ConfigTested { ok: true, lines: vec!["db1 ok".to_owned()], took_seconds: 0.5 })
+        let lines = vec!["db1 ok".to_owned()];
+        Ok(ConfigTested { ok: true, lines, took_seconds: 0.5, limits: None })
     }
 
     fn change_config(&self, change: &ConfigChange) -> Answer<ConfigKept> {

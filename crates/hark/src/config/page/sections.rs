@@ -1,7 +1,9 @@
 //! Which sections the page edits, by the same tables of keys that read them.
 
+use hark_agent::METRICS;
 use hark_config::{Key, Kind, schema_of};
-use serde_json::Value as Json;
+use hark_engine::plan::LIMIT_KEYS;
+use serde_json::{Value as Json, json};
 
 /// The sections, in the order in which the page shows them. `agent_configs` is none of them: what it gives runs
 /// programs and reads files on other machines.
@@ -27,7 +29,8 @@ const RUNS_PROGRAMS: &[(&str, &str)] =
     &[("checks", "exec"), ("checks", "plugin"), ("receivers", "exec")];
 
 /// The sections whose objects can be tried before they are saved.
-const TESTED: &[&str] = &["checks", "receivers", "routes"];
+const TESTED: &[&str] =
+    &["hosts", "checks", "thresholds", "threshold_configs", "receivers", "routes"];
 
 /// How the objects of a section are kept apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +83,7 @@ impl Editable {
     /// Returns the keys of one object as JSON Schema, without those that the page does not take.
     pub(crate) fn schema(&self) -> Json {
         let mut schema = schema_of(&self.kind);
+        self.mark_limits(&mut schema);
         let not_here = RUNS_PROGRAMS.iter().filter(|(section, _)| *section == self.name);
         let mut not_here: Vec<&str> = not_here.map(|(_, key)| *key).collect();
         if self.shape == Shape::Ordered {
@@ -92,6 +96,22 @@ impl Editable {
             required.retain(|key| key.as_str().is_none_or(|key| !not_here.contains(&key)));
         }
         schema
+    }
+
+    /// Says where limits stand, which have a form of their own: `x-limits` is what stands under a metric,
+    /// `x-metrics` what the agents' own collectors measure, to choose from.
+    fn mark_limits(&self, schema: &mut Json) {
+        let place = match self.name {
+            "thresholds" => Some(&mut *schema),
+            "threshold_configs" | "hosts" => schema.pointer_mut("/properties/thresholds"),
+            _ => None,
+        };
+        let Some(place) = place.and_then(Json::as_object_mut) else { return };
+        let metrics: serde_json::Map<String, Json> =
+            METRICS.iter().map(|(name, metrics)| ((*name).to_owned(), json!(metrics))).collect();
+        place.insert("x-kind".to_owned(), json!("limits"));
+        place.insert("x-limits".to_owned(), schema_of(&Kind::Section(LIMIT_KEYS)));
+        place.insert("x-metrics".to_owned(), Json::Object(metrics));
     }
 
     /// Returns the key of `value` that would run a program on the server.
@@ -145,8 +165,6 @@ fn words(value: &Json) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -164,6 +182,23 @@ mod tests {
         }
         assert_eq!(Editable::find("routes").unwrap().shape, Shape::Ordered);
         assert!(Editable::find("tls").is_none(), "what the server is reached by is for files");
+    }
+
+    #[test]
+    fn limits_have_a_form_wherever_they_stand() {
+        for (section, place) in [
+            ("thresholds", ""),
+            ("threshold_configs", "/properties/thresholds"),
+            ("hosts", "/properties/thresholds"),
+        ] {
+            let schema = Editable::find(section).unwrap().schema();
+            let limits = schema.pointer(place).unwrap();
+            assert_eq!(limits["x-kind"], "limits", "{section}");
+            assert!(limits["x-limits"]["properties"]["warning"]["description"].is_string());
+            let cpu = limits["x-metrics"]["cpu_monitor"].as_array().unwrap();
+            assert!(cpu.contains(&json!("cpu_percent")));
+        }
+        assert!(Editable::find("checks").unwrap().schema().get("x-kind").is_none());
     }
 
     #[test]

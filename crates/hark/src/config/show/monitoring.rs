@@ -23,12 +23,12 @@ pub(super) fn put(plan: &Plan, shown: &mut Map<String, Value>) {
     let profiles: Map<String, Value> = plan
         .profiles
         .iter()
-        .map(|(name, layer)| {
+        .map(|(name, profile)| {
             let mut tree = Map::new();
-            for (path, limits) in layer {
+            for (path, limits) in &profile.limits {
                 put_path(&mut tree, path, written(limits));
             }
-            (name.to_string(), json!({"thresholds": tree}))
+            (name.to_string(), json!({"tags": words(&profile.tags), "thresholds": tree}))
         })
         .collect();
     let parts = [

@@ -5,6 +5,7 @@
 //! answer: a mistake in the page can neither stop the server nor keep it from starting again.
 
 mod candidate;
+mod limits;
 mod shown;
 mod trial;
 

@@ -1,5 +1,5 @@
 //! A candidate is tried before it is saved: a check looks once, a receiver gets a message, a route says what
-//! it would take now.
+//! it would take now, limits what they would make of what was measured.
 
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use hark_notify::Trace;
 use hark_web::{Answer, Refused};
 
 use super::candidate::Candidate;
+use super::limits::Layer;
 use crate::config::Loaded;
 use crate::server::backend::ServerBackend;
 
@@ -36,7 +37,10 @@ impl ServerBackend {
         }
         if candidate.section.name == "routes" {
             let (ok, lines) = self.take_now(&candidate.name, &loaded)?;
-            return Ok(ConfigTested { ok, lines, took_seconds: 0.0 });
+            return Ok(ConfigTested { ok, lines, took_seconds: 0.0, limits: None });
+        }
+        if let Some(layer) = Layer::of(candidate.section.name, &candidate.name, &loaded.plan) {
+            return self.try_limits(&layer, &loaded.plan);
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return Err(Refused::Unavailable("there is no runtime to try it on".to_owned()));
@@ -54,7 +58,7 @@ impl ServerBackend {
             ended.unwrap_or_else(|_| Ok((false, vec!["it took more than a minute".to_owned()])))
         })?;
         let took = Clock.now().mono.since(began);
-        Ok(ConfigTested { ok, lines, took_seconds: took.as_secs_f64() })
+        Ok(ConfigTested { ok, lines, took_seconds: took.as_secs_f64(), limits: None })
     }
 
     /// Says what a route would take of what there is now. Whether one before it takes that first is for the

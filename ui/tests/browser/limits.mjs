@@ -1,0 +1,68 @@
+// Limits in the page: made for everyone, tried on what was measured, saved, and undone; and for a single host.
+import { check, DESK, open, PHONE, settled, signIn, names } from './browser.mjs';
+import { violations } from './looks.mjs';
+
+export async function limits({ browser, base, user, password }) {
+  const found = [];
+  // Only to put axe into the page; the policy itself is tested by every other run.
+  const { context, page, faults } = await open(browser, { base, bypassCSP: true });
+  const look = async (name) => {
+    for (const [theme, size] of [['dark', DESK], ['light', PHONE]]) {
+      await page.setViewportSize(size);
+      await page.evaluate((wanted) => document.documentElement.setAttribute('data-theme', wanted), theme);
+      await page.evaluate(() => scrollTo(0, 0));
+      found.push(...(await violations(page, `${name} ${theme} ${size.width}`)));
+      const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      if (over > 0) found.push(`${name} ${size.width}: ${over} px wider than the window`);
+      if (process.env.HARK_SHOTS) await page.screenshot({ path: `${process.env.HARK_SHOTS}/${name}-${theme}.png`, fullPage: true });
+    }
+    await page.setViewportSize(DESK);
+  };
+  await signIn(page, { base, user, password });
+  const { host } = await names(page);
+
+  // For everyone, by keyboard alone.
+  await page.goto(`${base}/settings/configuration/thresholds?new=1`);
+  await settled(page);
+  await page.getByLabel('Collector (needed)').focus();
+  await page.keyboard.type('cpu_monitor');
+  check((await page.locator('#object-names option[value=cpu_monitor]').count()) === 1, 'the collectors are offered');
+  await page.getByLabel('Metric').focus();
+  await page.keyboard.type('cpu_percent');
+  await page.keyboard.press('Enter');
+  const row = page.getByRole('group', { name: 'cpu_monitor cpu_percent' });
+  await row.getByLabel('warning', { exact: true }).fill('90');
+  await row.getByLabel('critical', { exact: true }).fill('80');
+  await page.getByRole('button', { name: 'Check and compare' }).click();
+  await page.getByText(/warning must come first/).waitFor();
+  await look('limits-mistake');
+  await row.getByLabel('warning', { exact: true }).fill('0.01');
+  await row.getByLabel('critical', { exact: true }).fill('101');
+  await page.getByRole('button', { name: 'Test', exact: true }).click();
+  await page.getByText(/^Now nothing would be critical/).waitFor();
+  await page.getByRole('region', { name: 'What the limits would have found' }).getByRole('link', { name: host }).waitFor();
+  await look('limits-tested');
+  await page.getByRole('button', { name: 'Check and compare' }).click();
+  await page.getByRole('heading', { name: 'Saving cpu_monitor changes this' }).waitFor();
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  await page.getByRole('link', { name: /cpu_monitor/ }).waitFor();
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await page.getByRole('link', { name: /cpu_monitor/ }).waitFor({ state: 'detached' });
+
+  // For one host, of which no file knows: from its page.
+  await page.goto(`${base}/settings/configuration/hosts?new=1&name=${encodeURIComponent(host)}`);
+  await settled(page);
+  await page.getByLabel('Collector').fill('memory_monitor');
+  await page.getByLabel('Metric').fill('percent');
+  await page.getByRole('button', { name: 'Add a limit' }).click();
+  const own = page.getByRole('group', { name: 'memory_monitor percent' });
+  await own.getByLabel('critical', { exact: true }).fill('99');
+  await page.getByRole('button', { name: 'Test', exact: true }).click();
+  await page.getByText(/1 series of 1 host/).waitFor();
+  await look('limits-host');
+  await own.getByRole('button', { name: 'Remove memory_monitor percent' }).click();
+  await own.waitFor({ state: 'detached' });
+  check((await page.getByRole('button', { name: 'Test', exact: true }).count()) === 0, 'a host without limits has nothing to try');
+  await context.close();
+  return [...faults, ...new Set(found)];
+}

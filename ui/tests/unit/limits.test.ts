@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { labelOf, pathOf, rowsOf, treeOf } from '../../src/lib/limits.ts';
+
+const KEYS = new Set(['warning', 'critical', 'operator', 'attempts', 'repair']);
+
+test('a tree of limits comes apart into rows and together again', () => {
+  const tree = {
+    cpu_monitor: { cpu_percent: { warning: 80, critical: 90 } },
+    disk_monitor: { partitions: { '/': { percent: { critical: 99 } } }, percent: { warning: 85 } },
+    rtt: { db1: { warning: 20 } },
+    systemd: { active: { repair: { action: 'restart' } } },
+  };
+  const rows = rowsOf(tree, KEYS);
+  assert.deepEqual(rows?.map((row) => labelOf(row.path)), ['cpu_monitor cpu_percent', 'disk_monitor / percent', 'disk_monitor percent', 'rtt db1', 'systemd active']);
+  assert.deepEqual(treeOf(rows ?? []), tree);
+});
+
+test('a metric without limits yet is a row, too, and an empty tree has none', () => {
+  assert.deepEqual(rowsOf({ cpu_percent: {} }, KEYS), [{ path: ['cpu_percent'], limits: {} }]);
+  const written = { cpu_percent: { repair: { $yaml: 'action: restart' } } };
+  assert.deepEqual(treeOf(rowsOf(written, KEYS) ?? []), written);
+  assert.deepEqual(rowsOf(undefined, KEYS), []);
+  assert.deepEqual(rowsOf({}, KEYS), []);
+  assert.deepEqual(treeOf([]), {});
+});
+
+test('what is no tree of limits is not shown as one', () => {
+  const deep = { a: { b: { c: { d: { e: { f: { g: { warning: 1 } } } } } } } };
+  for (const tree of ['text', [1], { cpu: 80 }, { $yaml: 'cpu: 1' }, { 'x-note': {} }, deep]) assert.equal(rowsOf(tree, KEYS), null, JSON.stringify(tree));
+});
+
+test('what is typed for a new row leads to a metric', () => {
+  assert.deepEqual(pathOf('cpu_monitor', '', 'cpu_percent'), ['cpu_monitor', 'cpu_percent']);
+  assert.deepEqual(pathOf('disk_monitor', ' / ', 'percent'), ['disk_monitor', '/', 'percent']);
+  assert.deepEqual(pathOf(null, '/', 'percent'), ['/', 'percent']);
+  assert.deepEqual(pathOf('rtt', 'db1', ''), ['rtt', 'db1']);
+  for (const [collector, instance, metric] of [['', '', 'x'], ['cpu_monitor', '', ''], ['rtt', '', ''], [null, '/', '']] as const) assert.equal(pathOf(collector, instance, metric), null);
+});
