@@ -220,6 +220,7 @@ export interface Host {
   since_at: string | null;
   address: string | null;
   tags: string[];
+  owner: string | null;
   facts: Record<string, string>;
   interval_seconds: number;
   last_heard_at: string | null;
@@ -622,6 +623,8 @@ export interface User {
   admin: boolean;
   roles: Record<string, 'monitor' | 'manager' | 'owner'>;
   second_factor: boolean;
+  /** Is a program: it has tokens and cannot log in. */
+  service: boolean;
   declared: Declared | null;
 }
 

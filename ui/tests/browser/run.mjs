@@ -18,6 +18,7 @@ import { keyboard } from './keys.mjs';
 import { limits } from './limits.mjs';
 import { expiry, polling, reconnect } from './live.mjs';
 import { axe, reflow, weight } from './looks.mjs';
+import { people } from './people.mjs';
 import { publishing } from './publishing.mjs';
 import { telling } from './telling.mjs';
 import { tokens } from './tokens.mjs';
@@ -57,7 +58,7 @@ const ALL = { journey, phone, keyboard, actions, checks, charts, moments, dashbo
 const OWN = new Set(['reconnect', 'actions', 'checks', 'moments', 'boards', 'telling']);
 
 /** These need what the stand-in does not do. */
-const REAL = { browsers, configuration, factors, limits, publishing, tokens };
+const REAL = { browsers, configuration, factors, limits, people, publishing, tokens };
 
 const wanted = process.argv.slice(2);
 const url = process.env.HARK_URL?.replace(/\/$/, '');

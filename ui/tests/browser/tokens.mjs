@@ -10,8 +10,8 @@ export async function tokens({ browser, base, user, password }) {
   await settled(page);
   const card = page.locator('#tokens');
   await card.getByRole('button', { name: 'Make a token' }).click();
-  await page.fill('#token-name', 'figures');
-  await page.fill('#token-days', '30');
+  await card.getByLabel('What it is for').fill('figures');
+  await card.getByLabel('Valid for days').fill('30');
   await card.getByLabel('Read everything').uncheck();
   check(await card.getByRole('button', { name: 'Make it' }).isDisabled(), 'a token for nothing cannot be made');
   await card.getByLabel('Read hosts, incidents and figures').check();

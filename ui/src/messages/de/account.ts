@@ -24,6 +24,7 @@ export const account: Record<keyof typeof en, string> = {
   'tokens.days-hint': 'Leer: bis Sie es widerrufen.',
   'tokens.scopes': 'Was es darf',
   'tokens.all': 'Alles, was ich darf',
+  'tokens.all-its': 'Alles, was sein Benutzer darf',
   'tokens.make': 'Erstellen',
   'tokens.secret-text': 'Es wird nur jetzt gezeigt: Kopieren Sie es dorthin, wo das Programm es findet.',
   'tokens.done': 'Ich habe es',

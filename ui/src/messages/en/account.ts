@@ -22,6 +22,7 @@ export const account = {
   'tokens.days-hint': 'Empty: until you revoke it.',
   'tokens.scopes': 'What it is good for',
   'tokens.all': 'All that I may',
+  'tokens.all-its': 'All that its user may',
   'tokens.make': 'Make it',
   'tokens.secret-text': 'It is shown only now: copy it to where the program finds it.',
   'tokens.done': 'I have it',

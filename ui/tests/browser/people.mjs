@@ -1,0 +1,68 @@
+// Programs and their tokens, and a host that changes hands: an administrator does it in the page alone.
+import { audit, check, DESK, open, PHONE, settled, signIn, names } from './browser.mjs';
+
+export async function people({ browser, base, user, password }) {
+  const found = [];
+  const { context, page, faults } = await open(browser, { base, bypassCSP: true });
+  const look = async (name) => {
+    for (const [theme, size] of [['dark', DESK], ['light', PHONE]]) {
+      await page.setViewportSize(size);
+      await page.evaluate((wanted) => document.documentElement.setAttribute('data-theme', wanted), theme);
+      await audit(page, `${name} ${theme} ${size.width}`, found);
+      if (process.env.HARK_SHOTS) await page.screenshot({ path: `${process.env.HARK_SHOTS}/${name}-${theme}.png` });
+    }
+    await page.setViewportSize(DESK);
+  };
+  await signIn(page, { base, user, password });
+  const { host } = await names(page);
+
+  await page.goto(`${base}/users`);
+  await settled(page);
+  await page.getByRole('button', { name: 'New program' }).focus();
+  await page.keyboard.press('Enter');
+  const dialog = page.locator('dialog[open]');
+  await dialog.getByLabel('Name of the program').fill('deploy');
+  check((await dialog.getByLabel('Password').count()) === 0, 'a program has no password');
+  await dialog.getByRole('button', { name: 'New program' }).click();
+  await dialog.getByText('A program has tokens').waitFor();
+  await dialog.getByRole('button', { name: 'Make a token' }).click();
+  await dialog.getByLabel('What it is for').fill('the pipeline');
+  await look('program-token');
+  await dialog.getByRole('button', { name: 'Make it' }).click();
+  const secret = (await dialog.locator('code').first().textContent())?.trim() ?? '';
+  check(/^hark_/.test(secret), `a token is shown once: ${secret.slice(0, 8)}`);
+  const status = async () => (await fetch(`${base}/api/0/overview`, { headers: { authorization: `Bearer ${secret}` } })).status;
+  check((await status()) === 200, 'the token works');
+  await dialog.getByRole('button', { name: 'Revoke the pipeline' }).click();
+  await dialog.getByText('No token.').waitFor();
+  check((await status()) === 401, 'it is revoked');
+  await dialog.getByRole('button', { name: 'Close' }).click();
+  await page.getByRole('row', { name: /deploy/ }).getByText('program', { exact: true }).waitFor();
+
+  await page.goto(`${base}/hosts/${host}`);
+  await settled(page);
+  const give = async (name) => {
+    await page.getByRole('button', { name: 'More actions' }).click();
+    await page.getByRole('button', { name: 'Hand over' }).click();
+    await dialog.getByLabel('New owner').fill(name);
+    await dialog.getByRole('button', { name: 'Hand over' }).click();
+  };
+  await give('nobody-here');
+  await dialog.getByText('there is no user of this name').waitFor();
+  await look('hand-over');
+  await dialog.getByLabel('New owner').fill(user);
+  await dialog.getByRole('button', { name: 'Hand over' }).click();
+  await page.locator('aside').getByText(`Belongs to ${user}.`).waitFor();
+  await give('deploy');
+  await page.locator('aside').getByText('Belongs to deploy.').waitFor();
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await page.locator('aside').getByText(`Belongs to ${user}.`).waitFor();
+
+  await page.goto(`${base}/users`);
+  await page.getByRole('button', { name: 'deploy: change' }).click();
+  await dialog.getByRole('button', { name: 'Remove deploy' }).click();
+  await dialog.getByRole('button', { name: 'Remove deploy' }).click();
+  await page.getByRole('row', { name: /deploy/ }).waitFor({ state: 'detached' });
+  await context.close();
+  return [...faults, ...new Set(found)];
+}
