@@ -325,6 +325,7 @@ ConfigSection = TypedDict(
 ConfigTested = TypedDict(
     "ConfigTested",
     {
+        "limits": Union["LimitsTried", None],
         "lines": List[str],
         "ok": bool,
         "took_seconds": float,
@@ -1056,11 +1057,38 @@ LastNotification = TypedDict(
     },
 )
 
+LimitTried = TypedDict(
+    "LimitTried",
+    {
+        "check": str,
+        "day": Union["PastTried", None],
+        "host": str,
+        "is": Union["State", None],
+        "state": Union["State", None],
+        "text": str,
+        "week": Union["PastTried", None],
+    },
+)
+
 Limits = TypedDict(
     "Limits",
     {
         "critical": Union[float, None],
         "warning": Union[float, None],
+    },
+)
+
+LimitsTried = TypedDict(
+    "LimitsTried",
+    {
+        "critical_now": int,
+        "hosts": int,
+        "items": List["LimitTried"],
+        "problems_day": int,
+        "problems_week": int,
+        "series": int,
+        "warning_now": int,
+        "with_past": int,
     },
 )
 
@@ -1416,6 +1444,15 @@ PasswordRequest = TypedDict(
     {
         "new": str,
         "old": str,
+    },
+)
+
+PastTried = TypedDict(
+    "PastTried",
+    {
+        "critical_seconds": int,
+        "problems": int,
+        "warning_seconds": int,
     },
 )
 
