@@ -55,6 +55,21 @@ export function order(maintenance: boolean, matcher: Matcher, reason: string, ti
   return made;
 }
 
+/** The order that makes one again as it was, to undo that it was ended or changed. What has begun goes on from now. */
+export function asBefore(silence: Silence, now: number): Order {
+  const { matcher, reason, maintenance, again, flexible_seconds: lasts, begun_at: begun } = silence;
+  const made: Order = { matcher, reason, maintenance };
+  const from = again ? again.from_at : silence.from_at;
+  if (Date.parse(from) / 1000 > now) made.from_at = from;
+  const until = again ? again.until_at : silence.until_at;
+  if (until !== null) made.until_at = until;
+  if (again) made.repeats = again.repeats;
+  // The problem that it waited for has come: the rest of its time is left.
+  if (lasts !== null && begun !== null) made.until_at = iso(Date.parse(begun) / 1000 + lasts);
+  else if (lasts !== null) made.flexible_seconds = lasts;
+  return made;
+}
+
 /** Says what is not filled in rightly yet; null if all is. The words are keys of messages. */
 export function missing(isEmpty: boolean, reason: string, times: Times): 'maintenance.need-what' | 'silence.required' | 'maintenance.need-time' | 'maintenance.need-again' | null {
   if (isEmpty) return 'maintenance.need-what';

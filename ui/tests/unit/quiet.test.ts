@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Matcher, Silence } from '../../src/lib/api-types.ts';
-import { filled, missing, order, repeats, type Times } from '../../src/lib/quiet.ts';
+import { asBefore, filled, missing, order, repeats, type Times } from '../../src/lib/quiet.ts';
 
 const web: Matcher = { hosts: ['web1'], checks: [], tags: [], severity: null };
 const times = (of: Partial<Times>): Times => ({
@@ -50,4 +50,19 @@ test('a form for a change holds what there is, and leaves the beginning as it wa
   assert.deepEqual([asked.from_at, asked.until_at, asked.repeats], [undefined, undefined, { cron: '30 2 * * *', lasts_seconds: 2700 }]);
   const once = filled({ ...silence, again: null, flexible_seconds: 600 }, 'Europe/Berlin');
   assert.deepEqual([once.how, once.until, once.flexibleMinutes, once.zone], ['flexible', Date.parse('2026-12-01T03:15:00Z') / 1000, 10, 'Europe/Berlin']);
+});
+
+test('what was ended is made again as it was, for the time that is left', () => {
+  const at = (seconds: number): string => new Date(seconds * 1000).toISOString();
+  const one: Silence = {
+    id: 3, matcher: web, by: 'mira', reason: 'disk', from_at: at(1000), until_at: at(9000), maintenance: true, flexible_seconds: null, begun_at: null, repeats: null, again: null, withheld: 2,
+    matches: { hosts: 1, incidents: 0 }, declared: null,
+  };
+  const made = { matcher: web, reason: 'disk', maintenance: true };
+  assert.deepEqual(asBefore(one, 2000), { ...made, until_at: at(9000) }, 'it has begun');
+  assert.deepEqual(asBefore(one, 500), { ...made, from_at: at(1000), until_at: at(9000) }, 'it is still to come');
+  assert.deepEqual(asBefore({ ...one, flexible_seconds: 600 }, 2000), { ...made, until_at: at(9000), flexible_seconds: 600 }, 'it waits for a problem');
+  assert.deepEqual(asBefore({ ...one, flexible_seconds: 600, begun_at: at(1900) }, 2000), { ...made, until_at: at(2500) }, 'the problem has come');
+  const again = { repeats: { when: 'sun 02:00-04:00' }, from_at: at(0), until_at: null };
+  assert.deepEqual(asBefore({ ...one, again }, 2000), { ...made, repeats: again.repeats }, 'it comes again, without an end');
 });
