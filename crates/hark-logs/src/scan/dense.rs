@@ -10,7 +10,7 @@
 use std::ops::Range;
 
 use super::machine::add;
-use super::rows::{CARRIAGE, ENTRIES, Found, Full, Rows, Step, Tables, UNSURE, boxed, flag};
+use super::rows::{CARRIAGE, Found, Full, Rows, Step, Tables, UNSURE, boxed, flag};
 use super::which::Which;
 
 /// Streams that go side by side: two have the registers of the processor for themselves.
@@ -201,8 +201,6 @@ fn side_by_side<const W: usize>(
 ) -> [Lane<W>; STREAMS] {
     let length = first.len().min(second.len());
     let (first, second) = (first.split_at(length).0, second.split_at(length).0);
-    // Numbers of rows are short, which the compiler does not see.
-    (one.at, two.at) = (one.at % ENTRIES, two.at % ENTRIES);
     for place in from..length {
         one.step::<0>(tables, first[place], place, lines);
         two.step::<STREAM>(tables, second[place], place, lines);
@@ -212,6 +210,7 @@ fn side_by_side<const W: usize>(
 
 impl<const W: usize> Lane<W> {
     #[expect(clippy::inline_always, reason = "a call for each byte would cost more than it")]
+    #[expect(clippy::cast_possible_truncation, reason = "all bits are all bits of less, too")]
     #[inline(always)]
     fn step<const LINES: usize>(
         &mut self,
@@ -220,13 +219,15 @@ impl<const W: usize> Lane<W> {
         place: usize,
         lines: &mut Lines<W>,
     ) {
-        let Step { row, found, is_end } = tables.step(self.at, byte);
+        let Step { row, found, kept } = tables.step(self.at, byte);
         self.at = row;
         add(&mut self.seen, found);
-        let line = LINES + self.count % STREAM;
-        lines[line] = (place, self.seen);
-        self.count += usize::from(is_end);
-        self.seen = if is_end { [0; W] } else { self.seen };
+        lines[LINES + self.count % STREAM] = (place, self.seen);
+        for (word, kept) in self.seen.iter_mut().zip(kept) {
+            *word &= kept;
+        }
+        // What is kept is all bits, which is one less than zero, or none.
+        self.count = self.count.wrapping_add(1).wrapping_add(kept[0] as usize);
     }
 
     fn step_and_learn(&mut self, rows: &mut Rows<W>, byte: u8) -> Result<(), Full> {

@@ -39,13 +39,13 @@ pub(super) type Found<const W: usize> = [u64; W];
 
 /// Entries of the table: as many as a number can name, so that no number has to be compared with that. What
 /// is not used of it takes no memory.
-pub(super) const ENTRIES: usize = 1 << 16;
+const ENTRIES: usize = 1 << 16;
 
 /// First in the table stands the class of each byte.
 const CLASSES: usize = 256;
 
-/// The class of what ends a line.
-const END: Number = 0;
+/// First in what is found stands what is kept of it after each byte.
+const KEPT: usize = 256;
 
 /// Bound on those that are used, which are 128 kilobytes then: where and what.
 const USED: usize = 1 << 15;
@@ -85,7 +85,8 @@ pub(super) struct Rows<const W: usize> {
     /// class, where it leads. Then the same rows again: for each class, the place in `outs` of what is found
     /// by that.
     table: Box<[Number; CLASSES + 2 * ENTRIES]>,
-    outs: Box<[Found<W>; ENTRIES]>,
+    /// After what is kept of it, each thing that is found by a step.
+    outs: Box<[Found<W>; KEPT + ENTRIES]>,
     outs_made: HashMap<Found<W>, Number>,
     /// By their places in the table.
     made: Vec<Row<W>>,
@@ -102,26 +103,27 @@ pub(super) struct Rows<const W: usize> {
 /// What is asked for each byte.
 pub(super) struct Tables<'r, const W: usize> {
     table: &'r [Number; CLASSES + 2 * ENTRIES],
-    outs: &'r [Found<W>; ENTRIES],
+    outs: &'r [Found<W>; KEPT + ENTRIES],
 }
 
 /// Where a byte leads.
-pub(super) struct Step<W> {
+pub(super) struct Step<'r, const W: usize> {
     /// Zero if that is not known.
     pub(super) row: usize,
-    pub(super) found: W,
-    pub(super) is_end: bool,
+    pub(super) found: &'r Found<W>,
+    /// What is kept of what was found so far: all bits, or none if the line ends.
+    pub(super) kept: &'r Found<W>,
 }
 
 impl<'r, const W: usize> Tables<'r, W> {
     #[expect(clippy::inline_always, reason = "a call for each byte would cost more than it")]
     #[inline(always)]
-    pub(super) fn step(&self, row: usize, byte: u8) -> Step<&'r Found<W>> {
-        let class = self.table[usize::from(byte)];
-        let entry = (row | usize::from(class)) % ENTRIES;
+    pub(super) fn step(&self, row: usize, byte: u8) -> Step<'r, W> {
+        let byte = usize::from(byte);
+        let entry = (row | usize::from(self.table[byte])) % ENTRIES;
         let row = usize::from(self.table[CLASSES + entry]);
         let out = usize::from(self.table[CLASSES + ENTRIES + entry]);
-        Step { row, found: &self.outs[out], is_end: class == END }
+        Step { row, found: &self.outs[KEPT + out], kept: &self.outs[byte] }
     }
 }
 
@@ -154,19 +156,22 @@ impl<const W: usize> Rows<W> {
             forms.push(text());
         }
         let subsets = Subsets::new(automaton::of_all(&forms.iter().collect::<Vec<_>>())?);
-        let mut kinds = HashMap::from([(subsets.class(b'\n'), END)]);
+        let mut kinds = HashMap::new();
         let mut table: Box<[Number; CLASSES + 2 * ENTRIES]> = boxed(0);
         for byte in 0..=u8::MAX {
             let fresh = Number::try_from(kinds.len());
             let fresh = fresh.map_err(|error| TooLarge(error.to_string()))?;
             table[usize::from(byte)] = *kinds.entry(subsets.class(byte)).or_insert(fresh);
         }
+        let mut outs: Box<[Found<W>; KEPT + ENTRIES]> = boxed([0; W]);
+        outs[..KEPT].fill([u64::MAX; W]);
+        outs[usize::from(b'\n')] = [0; W];
         let mut rows = Self {
             subsets,
             valid,
             shift: kinds.len().next_power_of_two().ilog2().max(LEAST_SHIFT),
             table,
-            outs: boxed([0; W]),
+            outs,
             outs_made: HashMap::new(),
             made: Vec::new(),
             numbers: HashMap::new(),
@@ -233,9 +238,9 @@ impl<const W: usize> Rows<W> {
         };
         let next = self.number(next)?;
         let out = self.out(found)?;
-        let entry = CLASSES + (at | usize::from(self.table[usize::from(byte)])) % ENTRIES;
-        self.table[entry] = next;
-        self.table[entry + ENTRIES] = out;
+        let entry = (at | usize::from(self.table[usize::from(byte)])) % ENTRIES;
+        self.table[CLASSES + entry] = next;
+        self.table[CLASSES + ENTRIES + entry] = out;
         Ok((usize::from(next), found))
     }
 
@@ -324,7 +329,7 @@ impl<const W: usize> Rows<W> {
             Entry::Occupied(known) => Ok(*known.get()),
             Entry::Vacant(_) if fresh >= OUTS => Err(Full),
             Entry::Vacant(entry) => {
-                self.outs[fresh] = found;
+                self.outs[KEPT + fresh] = found;
                 Ok(*entry.insert(Number::try_from(fresh).map_err(|_| Full)?))
             }
         }
