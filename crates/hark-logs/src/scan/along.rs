@@ -131,8 +131,10 @@ impl Along {
     /// Looks at one line, which is given without its end.
     pub(super) fn look(&mut self, line: &[u8]) {
         self.begin();
-        self.take(line, 0);
-        self.finish();
+        if self.gates.iter().any(|gate| gate.lets_in(line)) {
+            self.take(line, 0);
+            self.finish();
+        }
         self.found = self.hits.pop().map_or(0, |(_, patterns)| patterns);
     }
 

@@ -12,6 +12,7 @@ use super::borders::{
 use super::gates::Gate;
 use super::literals::{Finder, MOST, Needles};
 use super::plain::plain;
+use super::positions::Unsuitable;
 use super::which::Which;
 use super::{TooLarge, Unit};
 use crate::pattern::{Pattern, within_line};
@@ -28,6 +29,9 @@ const HIGH: u32 = 6;
 /// Counted repetitions of a pattern that is too large for bits are cut to the first of these with which
 /// it fits, in the search for lines that may have it.
 const CUTS: [u32; 3] = [128, 32, 8];
+
+/// Bytes of a line that is worth going along: shorter ones, each alone, are only a few words of text.
+const LONG_LINE: usize = 1024;
 
 /// Some of the patterns, which are found in the same way.
 #[derive(Debug)]
@@ -61,7 +65,8 @@ struct Teller {
 enum Tell {
     /// What found the line knows.
     Found,
-    Bits(Bits),
+    /// By the second one if the line is a [`LONG_LINE`].
+    Bits(Bits, Option<Box<Along>>),
     Automaton(Whole, PatternSet),
 }
 
@@ -232,12 +237,11 @@ fn pack_along(mut patterns: Vec<Numbered>, parts: &mut Vec<Part>, rest: &mut Vec
     if patterns.is_empty() {
         return;
     }
-    let gates = patterns.iter().map(|pattern| Gate::new(&pattern.form, pattern.least)).collect();
-    match Along::new(patterns.iter().map(|pattern| &pattern.form), gates) {
+    match along(&patterns.iter().collect::<Vec<_>>()) {
         Ok(along) => {
             let numbers = patterns.iter().map(|pattern| pattern.number).collect();
             let tellers = vec![Teller { how: Tell::Found, numbers }];
-            parts.push(Part { find: Find::Along(Box::new(along)), tellers, next: None });
+            parts.push(Part { find: Find::Along(along), tellers, next: None });
         }
         Err(_) if patterns.len() == 1 => rest.append(&mut patterns),
         Err(_) => {
@@ -268,22 +272,30 @@ fn pack<'a>(patterns: &'a [Numbered], groups: &mut Vec<(Bits, &'a [Numbered])>) 
 
 /// Those that an automaton could be large for are told by bits, the others by one automaton.
 fn tellers(patterns: &[Numbered]) -> Result<Vec<Teller>, TooLarge> {
-    let (mut high, mut low): (Vec<&Numbered>, Vec<&Numbered>) =
+    let (high, mut low): (Vec<&Numbered>, Vec<&Numbered>) =
         patterns.iter().partition(|pattern| is_high(&pattern.form) && !pattern.has_crlf_mode());
     let mut tellers = Vec::new();
     if !high.is_empty() {
-        match Bits::new(high.iter().map(|pattern| &pattern.form)) {
-            Ok(bits) if bits.is_exact() => {
-                let numbers = high.iter().map(|pattern| pattern.number).collect();
-                tellers.push(Teller { how: Tell::Bits(bits), numbers });
+        let numbers = high.iter().map(|pattern| pattern.number).collect();
+        let bits = Bits::new(high.iter().map(|pattern| &pattern.form));
+        let bits = bits.ok().filter(Bits::is_exact);
+        match bits {
+            Some(bits) => {
+                let along = if bits.is_wide() { along(&high).ok() } else { None };
+                tellers.push(Teller { how: Tell::Bits(bits, along), numbers });
             }
-            _ => low.append(&mut high),
+            None => low.extend(high),
         }
     }
     if !low.is_empty() {
         tellers.push(Teller::automaton(low)?);
     }
     Ok(tellers)
+}
+
+fn along(patterns: &[&Numbered]) -> Result<Box<Along>, Unsuitable> {
+    let gates = patterns.iter().map(|pattern| Gate::new(&pattern.form, pattern.least)).collect();
+    Along::new(patterns.iter().map(|pattern| &pattern.form), gates).map(Box::new)
 }
 
 /// Returns true if a repetition in it is counted to more than a few.
@@ -403,7 +415,11 @@ impl Part {
                 (Tell::Found, Find::Along(along)) => along.which().for_each(add),
                 (Tell::Found, Find::Everywhere) => (0..numbers.len()).for_each(add),
                 (Tell::Found, Find::Words(_) | Find::Automaton(_)) => {}
-                (Tell::Bits(bits), _) => {
+                (Tell::Bits(_, Some(along)), _) if text.len() >= LONG_LINE => {
+                    along.look(text);
+                    along.which().for_each(add);
+                }
+                (Tell::Bits(bits, _), _) => {
                     bits.look(text);
                     bits.which().for_each(add);
                 }
@@ -428,7 +444,9 @@ impl Part {
         };
         let tellers = self.tellers.iter().map(|teller| match &teller.how {
             Tell::Found => 0,
-            Tell::Bits(bits) => bits.memory(),
+            Tell::Bits(bits, along) => {
+                bits.memory() + along.as_ref().map_or(0, |along| along.memory())
+            }
             Tell::Automaton(Whole { text, bytes }, _) => {
                 text.memory() + bytes.as_ref().map_or(0, |bytes| bytes.memory())
             }

@@ -43,7 +43,7 @@ fn long_part() -> impl Strategy<Value = String> {
     ];
     let all = prop::collection::vec(one, 1..5).prop_map(|all| all.concat());
     (
-        prop::sample::select(vec!["", "", "^"]),
+        prop::sample::select(vec!["", "", "^", "disk.*"]),
         40..120_usize,
         all,
         prop::sample::select(vec!["", "", "$"]),
@@ -53,9 +53,9 @@ fn long_part() -> impl Strategy<Value = String> {
 
 fn long_line() -> impl Strategy<Value = String> {
     let piece =
-        (prop::sample::select(vec!["a", "b", "ab", "1", "é", "\r", "-", "aab"]), 0..160_usize)
+        (prop::sample::select(vec!["a", "b", "ab", "1", "é", "\r", "-", "disk "]), 0..160_usize)
             .prop_map(|(piece, count)| piece.repeat(count));
-    prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
+    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 
 fn line() -> impl Strategy<Value = String> {
