@@ -12,6 +12,7 @@ import { charts, moments } from './charts.mjs';
 import { checks } from './checks.mjs';
 import { configuration } from './configuration.mjs';
 import { boards, dashboards } from './dashboards.mjs';
+import { entrance } from './entrance.mjs';
 import { factors } from './factors.mjs';
 import { journey, phone } from './journey.mjs';
 import { keyboard } from './keys.mjs';
@@ -53,9 +54,9 @@ class Server {
   }
 }
 
-const ALL = { journey, phone, keyboard, actions, checks, charts, moments, dashboards, boards, telling, reflow, weight, axe, polling, expiry, reconnect };
+const ALL = { journey, entrance, phone, keyboard, actions, checks, charts, moments, dashboards, boards, telling, reflow, weight, axe, polling, expiry, reconnect };
 /** These need a server that can be treated badly, or hosts and receivers that are as they expect. */
-const OWN = new Set(['reconnect', 'actions', 'checks', 'moments', 'boards', 'telling']);
+const OWN = new Set(['entrance', 'reconnect', 'actions', 'checks', 'moments', 'boards', 'telling']);
 
 /** These need what the stand-in does not do. */
 const REAL = { browsers, configuration, factors, limits, people, publishing, tokens };
