@@ -12,7 +12,7 @@ use hark_api::tokens::Scope;
 use hark_model::{HostName, UserName};
 
 use crate::backend::{Account, Sight, StatusAccess};
-use crate::routes::metrics;
+use crate::routes::{metrics, old};
 
 /// What somebody wants to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +147,9 @@ const ANY: &[Scope] = &[
 pub(crate) fn scopes_for(is_read: bool, path: &str) -> &'static [Scope] {
     if path == "/ws" || path == metrics::PATH || path.starts_with("/status/") {
         return HOSTS;
+    }
+    if path.starts_with(old::BASE) {
+        return if is_read { HOSTS } else { &[Scope::EventsSend] };
     }
     let Some(rest) = path.strip_prefix("/api/0/") else { return &[] };
     let (area, rest) = rest.split_once('/').unwrap_or((rest, ""));
@@ -315,6 +318,9 @@ mod tests {
             (IncidentsWrite, false, "/api/0/hosts/db1", false),
             (EventsSend, false, "/api/0/events", true),
             (EventsSend, true, "/api/0/events", false),
+            (EventsSend, false, "/api/v1/windowsservicelog/", true),
+            (EventsSend, true, "/api/v1/agent/", false),
+            (HostsRead, true, "/api/v1/agent/", true),
             (EventsSend, true, "/api/0/auth/me", true),
             (ConfigWrite, false, "/api/0/config/objects/hosts/a", true),
             (ConfigWrite, false, "/api/0/auth/password", false),

@@ -26,6 +26,7 @@ mod incidents;
 mod jobs;
 pub(crate) mod metrics;
 mod oidc;
+pub(crate) mod old;
 mod openapi;
 mod overview;
 mod owners;
@@ -81,6 +82,7 @@ pub(crate) fn router(app: &Shared) -> Router {
         .route("/oidc/{name}/login", get(oidc::begin))
         .route("/oidc/{name}/back", get(oidc::back))
         .merge(status::router())
+        .merge(old::router())
         .route("/a.css", get(handling::style))
         .route("/a/{token}", get(handling::show).post(handling::take))
         .fallback(page)

@@ -201,7 +201,13 @@ impl Backend for Fake {
         self.check(host)?;
         let (from_unix_s, to_unix_s) = (from.seconds(), to.seconds());
         let spans = vec![LaneSpan { from_unix_s, to_unix_s, state: Letter::None }];
-        Ok(Lanes { lanes: vec![Lane { check: "host".to_owned(), spans }] })
+        let backup = LaneSpan { from_unix_s, to_unix_s, state: Letter::Ok };
+        Ok(Lanes {
+            lanes: vec![
+                Lane { check: "host".to_owned(), spans },
+                Lane { check: "backup".to_owned(), spans: vec![backup] },
+            ],
+        })
     }
 
     fn plugins(&self, host: &HostName) -> Answer<Plugins> {

@@ -38,6 +38,8 @@ mod matrix;
 #[cfg(test)]
 mod oidc;
 #[cfg(test)]
+mod old;
+#[cfg(test)]
 mod owners;
 #[cfg(test)]
 mod passkeys;

@@ -52,6 +52,8 @@ mod mini;
 #[cfg(test)]
 mod oidc;
 #[cfg(test)]
+mod old_api;
+#[cfg(test)]
 mod orders;
 #[cfg(test)]
 mod page;

@@ -67,25 +67,7 @@ impl Fake {
             rtt_seconds: Some(0.001),
             agent_version: "0.1.0".to_owned(),
             loss_ratio: None,
-            checks: vec![Check {
-                name: "cpu_monitor.cpu_percent".to_owned(),
-                status: Status::Critical,
-                hard: Status::Pending,
-                soft: None,
-                value: Some(97.0),
-                unit: "percent".to_owned(),
-                text: "97".to_owned(),
-                rule: "above 90, clears at 81".to_owned(),
-                is_looked_at: false,
-                active: None,
-                sites: Vec::new(),
-                changed_at: None,
-                seen_at: None,
-                fresh: Fresh::Late,
-                flapping: false,
-                incident: Some(1),
-                limits: Limits { warning: None, critical: Some(90.0) },
-            }],
+            checks: vec![check("cpu_monitor.cpu_percent"), check("backup")],
             incidents: vec![1],
             parents: Vec::new(),
             children: Vec::new(),
@@ -182,5 +164,27 @@ impl Fake {
             samples: BTreeMap::from([("cpu_monitor.cpu_percent".to_owned(), sample)]),
             ..HostChange::default()
         })
+    }
+}
+
+fn check(name: &str) -> Check {
+    Check {
+        name: name.to_owned(),
+        status: Status::Critical,
+        hard: Status::Pending,
+        soft: None,
+        value: Some(97.0),
+        unit: "percent".to_owned(),
+        text: "97".to_owned(),
+        rule: "above 90, clears at 81".to_owned(),
+        is_looked_at: false,
+        active: None,
+        sites: Vec::new(),
+        changed_at: None,
+        seen_at: None,
+        fresh: Fresh::Late,
+        flapping: false,
+        incident: Some(1),
+        limits: Limits { warning: None, critical: Some(90.0) },
     }
 }
