@@ -100,6 +100,23 @@ pub struct Delivered {
     pub reference: Option<String>,
 }
 
+/// A mail of the server's own.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnMail<'a> {
+    /// To whom.
+    pub to: &'a str,
+    /// What it is about.
+    pub subject: &'a str,
+    /// What it says.
+    pub text: &'a str,
+    /// What makes it this one for whom it is to: the same at each try.
+    pub key: &'a str,
+    /// The list that it goes to, as a word.
+    pub list: &'a str,
+    /// The address that ends it with one call (RFC 8058); `None` for whoever is in no list.
+    pub leave: Option<&'a str>,
+}
+
 /// What is under way at somebody else's. Dropping it closes its connection.
 pub type Pending<'a, T> = BoxFuture<'a, Result<T, SendError>>;
 
@@ -136,6 +153,16 @@ pub trait Receiver: Send + Sync + fmt::Debug {
     fn write_back<'a>(
         &'a self,
         _letter: &'a Letter<'a>,
+        _context: &'a Context,
+    ) -> Option<Pending<'a, ()>> {
+        None
+    }
+
+    /// Writes a mail of the server's own to somebody who is no recipient of its messages. `None`: the receiver
+    /// sends no mail. It ends within the receiver's own time limit.
+    fn write_own<'a>(
+        &'a self,
+        _mail: &'a OwnMail<'a>,
         _context: &'a Context,
     ) -> Option<Pending<'a, ()>> {
         None

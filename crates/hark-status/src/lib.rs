@@ -16,6 +16,7 @@
 mod facts;
 mod incident;
 mod page;
+mod readers;
 mod render;
 mod state;
 mod templates;
@@ -25,7 +26,8 @@ mod words;
 
 pub use facts::{ComponentFacts, Condition, Facts, Member, Trouble};
 pub use incident::{Incident, Kind, Stage, Update};
-pub use page::{Access, Component, EditorsOf, Keys, Page, STATUS_PAGE_KEYS};
+pub use page::{Access, Component, EditorsOf, Keys, Page, STATUS_PAGE_KEYS, Webhooks};
+pub use readers::{News, newest, owed};
 pub use render::badge::badge;
 pub use render::style::{SCRIPT, STYLE};
 pub use state::State;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hark_config::{Key, Kind, Section, Span, Spanned, Value};
 use hark_model::record::Matcher;
-use hark_model::{Secret, Tag, TeamName, UserName};
+use hark_model::{ReceiverName, Secret, Tag, TeamName, UserName};
 use jiff::tz::TimeZone;
 
 use crate::words::Language;
@@ -70,6 +70,17 @@ pub const STATUS_PAGE_KEYS: &[Key] = &[
         Kind::OneOrMany(&Kind::Text),
         "Users or `team:NAME` who may publish on it, beside administrators.",
     ),
+    Key::new(
+        "mail_by",
+        Kind::Text,
+        "A receiver of the type `email`: readers may have what is published sent by mail, over its server and from its sender.",
+    ),
+    Key::new(
+        "webhooks",
+        Kind::OneOf(&["none", "public", "anywhere"]),
+        "Whether readers may have web addresses called: public ones, or also those of private networks.",
+    )
+    .default("none"),
 ];
 
 const COMPONENT_KEYS: &[Key] = &[
@@ -120,8 +131,34 @@ pub struct Page {
     pub is_indexed: bool,
     /// Who may publish on it beside administrators.
     pub editors: BTreeSet<UserName>,
+    /// The receiver that sends its mails to readers.
+    pub mail_by: Option<ReceiverName>,
+    /// Which addresses of readers are called.
+    pub webhooks: Webhooks,
     /// Where it stands in the configuration.
     pub span: Span,
+}
+
+/// Which web addresses of readers are called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Webhooks {
+    /// None.
+    #[default]
+    None,
+    /// Those that are reachable from everywhere.
+    Public,
+    /// Also those of private networks.
+    Anywhere,
+}
+
+impl Webhooks {
+    const WORDS: [(&'static str, Self); 3] =
+        [("none", Self::None), ("public", Self::Public), ("anywhere", Self::Anywhere)];
+
+    /// Returns the word in the configuration.
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, webhooks)| *webhooks == self).map_or("", |(word, _)| word)
+    }
 }
 
 /// What a page tells about.
@@ -162,11 +199,13 @@ pub struct Keys {
     pub token: Option<Secret>,
 }
 
-/// Who may be named as editor.
+/// Who may be named on a page: as editor, and to send mail.
 #[derive(Clone, Debug, Default)]
 pub struct EditorsOf {
     /// The members of each team.
     pub teams: BTreeMap<TeamName, Vec<UserName>>,
+    /// Receivers that send mail.
+    pub mailers: BTreeSet<ReceiverName>,
 }
 
 impl Page {
@@ -198,6 +237,11 @@ impl Page {
     /// Returns the component of this word.
     pub fn component(&self, id: &str) -> Option<&Component> {
         self.components.iter().find(|component| component.id == id)
+    }
+
+    /// Returns whether readers can be told what is published on it.
+    pub fn has_readers(&self) -> bool {
+        self.mail_by.is_some() || self.webhooks != Webhooks::None
     }
 
     /// Returns whether it is for everybody.
@@ -238,8 +282,19 @@ fn read_one(key: &Spanned<&str>, section: &Section<'_>, known: &EditorsOf) -> Op
         style: file(section, "style", &["css"]),
         is_indexed: section.bool("indexed", true),
         editors: editors(section, known),
+        mail_by: mail_by(section, known),
+        webhooks: section.word("webhooks", &Webhooks::WORDS).unwrap_or_default(),
         span: section.span(),
     })
+}
+
+fn mail_by(section: &Section<'_>, known: &EditorsOf) -> Option<ReceiverName> {
+    let name = section.parse("mail_by", ReceiverName::new)?;
+    if !known.mailers.contains(&name) {
+        section.error("mail_by", format!("there is no receiver `{name}` of the type `email`"));
+        return None;
+    }
+    Some(name)
 }
 
 /// Returns a word that can stand in an address.

@@ -72,6 +72,12 @@ impl Templates {
         self.render(page, view, Part::History)
     }
 
+    /// Returns what somebody sees at a step of becoming a reader who is told: always the built-in page.
+    pub fn readers(page: &Page, view: &View, step: &str) -> String {
+        let text = html::render_step(page, view, step);
+        text.unwrap_or_else(|error| format!("{}\n{error}\n", view.title))
+    }
+
     fn render(&self, page: &Page, view: &View, part: Part) -> (String, Option<Broken>) {
         let broken = match &self.own {
             None => None,
@@ -90,7 +96,7 @@ impl Page {
     /// Makes pages with everything that one can have, and with nothing but what it must have.
     fn examples() -> Vec<Self> {
         let full = "status_pages: {example: {title: Example, description: 'An example.', language: de, \
-            home: 'https://example.net', logo: a.svg, style: a.css, indexed: false, components: { \
+            home: 'https://example.net', logo: a.svg, style: a.css, indexed: false, webhooks: public, components: { \
             api: {name: API, group: Platform, description: x, hosts: a}, \
             web: {name: Web, group: Platform, hosts: b}}}}";
         let bare =

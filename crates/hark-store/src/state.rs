@@ -28,6 +28,7 @@ mod public_incidents;
 mod reader;
 mod reserve;
 mod schema;
+mod status_readers;
 mod stored;
 
 use std::io;
@@ -55,6 +56,7 @@ pub use reader::{
     AuditCheck, DeliveryFilter, DeliveryView, IncidentFilter, JournalEntry, JournalFilter,
     StateReader,
 };
+pub use status_readers::ReaderRecord;
 pub use stored::StoredError;
 
 use crate::disk::Disk;

@@ -57,8 +57,8 @@ pub use configuration::{ConfigChange, Configuring};
 pub use dashboards::{DashboardRecord, Dashboards};
 pub use factors::{FactorStore, Factors, PasskeyRecord, Totp};
 pub use status_pages::{
-    PublicIncidentRecord, StatusAccess, StatusDocument, StatusPages, StatusPart, StatusSite,
-    StatusSites, StatusSummary,
+    PublicIncidentRecord, ReaderWay, ReadersStep, StatusAccess, StatusDocument, StatusPages,
+    StatusPart, StatusSite, StatusSites, StatusSummary,
 };
 
 use crate::agent::{AgentClaim, AgentProof, Batch};

@@ -256,7 +256,11 @@ fn read(opened: Opened) -> Result<Loaded, LoadError> {
     let watch = WatchSettings::read(&root, &receivers);
     let readers = readers(&root, plan.as_ref(), &settings, &receivers);
     let reports = hark_report::Plan::read_all(&root, plan::read_host_match, &readers);
-    let editors = hark_status::EditorsOf { teams: readers.teams.clone() };
+    let mailers = receivers.iter().filter(|(_, configured)| configured.kind == "email");
+    let editors = hark_status::EditorsOf {
+        teams: readers.teams.clone(),
+        mailers: mailers.map(|(name, _)| name.clone()).collect(),
+    };
     let status = StatusPlan::read(&root, &editors, &settings.public_url);
     let dns = hark_dns::Settings::read(&root);
     let agent = root.child("agent").map(|s| AgentConfig::read(&s, PathBuf::new()));

@@ -47,6 +47,7 @@ mod polls;
 mod probes;
 mod progress;
 mod pushes;
+mod readers;
 mod recorder;
 pub(crate) mod relay;
 mod releases;

@@ -23,11 +23,12 @@ use crate::recent::Recent;
 use crate::render::{Template, read_template};
 use crate::service;
 use crate::smtp::{Accepted, Refusal, Session};
-use crate::{Context, Delivered, Pending, Receiver, ReceiverType};
+use crate::{Context, Delivered, OwnMail, Pending, Receiver, ReceiverType};
 
 mod compose;
 mod dialogue;
 mod letter;
+mod own;
 mod page;
 mod reply;
 
@@ -277,6 +278,14 @@ impl Receiver for Mailer {
         Some(Box::pin(self.write_to(letter, context)))
     }
 
+    fn write_own<'a>(
+        &'a self,
+        mail: &'a OwnMail<'a>,
+        context: &'a Context,
+    ) -> Option<Pending<'a, ()>> {
+        Some(Box::pin(self.own(mail, context)))
+    }
+
     fn close_idle(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
             let stale = lock(&self.idle).take_if(|idle| !self.is_young(idle));
@@ -335,6 +344,22 @@ impl Mailer {
         let deadline = Deadline::start(self.settings.timeout);
         let mut session = self.session(context, deadline).await?;
         let sent = session.send("", &[to.email.as_ref()], &mail, deadline).await;
+        if sent.is_ok() {
+            self.keep(session).await;
+        }
+        sent.map(drop)
+    }
+
+    /// Writes a mail of the server's own. What cannot be delivered comes back to the sender's address.
+    async fn own(&self, mail: &OwnMail<'_>, context: &Context) -> Result<(), SendError> {
+        let nobody = |what: &str| SendError::Compose { what: what.to_owned() };
+        let from = self.settings.from.as_ref().ok_or_else(|| nobody("no sender"))?;
+        // The address alone: a name beside it would be a stranger's words.
+        let to = Mailbox::new(None, mailbox(mail.to).map_err(|what| nobody(&what))?.email);
+        let bytes = own::own(from, &to, mail)?;
+        let deadline = Deadline::start(self.settings.timeout);
+        let mut session = self.session(context, deadline).await?;
+        let sent = session.send(from.email.as_ref(), &[to.email.as_ref()], &bytes, deadline).await;
         if sent.is_ok() {
             self.keep(session).await;
         }

@@ -7,6 +7,7 @@ fn read(text: &str) -> (Vec<Page>, String) {
     let user = |name: &str| UserName::new(name).unwrap();
     let known = EditorsOf {
         teams: [(TeamName::new("web").unwrap(), vec![user("anna"), user("ben")])].into(),
+        mailers: [ReceiverName::new("mail").unwrap()].into(),
     };
     let pages = Page::read_all(&document.root(&NoSecrets), &known, "mon.example.net");
     (pages, document.diagnostics().render(Style::Plain))
@@ -109,4 +110,23 @@ fn a_secret_does_not_show_in_what_is_said_about_it() {
         "status_pages: {p: {title: P, token: 0123456789abcdefgh, components: {a: {name: A, hosts: a}}}}",
     );
     assert!(!format!("{pages:?}").contains("0123456789"));
+}
+
+#[test]
+fn readers_are_told_by_a_receiver_that_sends_mail_and_by_calls_as_far_as_it_is_said() {
+    let page = |more: &str| {
+        read(&format!(
+            "status_pages: {{a: {{title: A, components: {{x: {{name: X, hosts: a}}}}{more}}}}}"
+        ))
+    };
+    let (pages, errors) = page("");
+    assert_eq!((errors.as_str(), pages[0].has_readers()), ("", false));
+    let (pages, errors) = page(", mail_by: mail, webhooks: anywhere");
+    assert_eq!((errors.as_str(), pages[0].has_readers()), ("", true));
+    assert_eq!(pages[0].mail_by.as_ref().unwrap().as_str(), "mail");
+    assert_eq!(pages[0].webhooks, Webhooks::Anywhere);
+    let (_, errors) = page(", mail_by: chat");
+    assert!(errors.contains("there is no receiver `chat` of the type `email`"), "{errors}");
+    let (_, errors) = page(", webhooks: all");
+    assert!(errors.contains("webhooks") || errors.contains("anywhere"), "{errors}");
 }

@@ -8,11 +8,14 @@ use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 
 use super::{escape, percent};
-use crate::page::Page;
+use crate::page::{Page, Webhooks};
 use crate::view::View;
 
 /// The page as hark has it. One of `templates_dir` may extend it.
 pub(crate) const BUILT_IN: &str = include_str!("status.html");
+
+/// What those see who want to be told.
+const READERS: &str = include_str!("readers.html");
 
 /// The name under which the built-in page can be extended.
 pub(crate) const BUILT_IN_NAME: &str = "built-in.html";
@@ -41,21 +44,46 @@ pub(crate) fn render(
     environment.add_template(BUILT_IN_NAME, BUILT_IN)?;
     let is_history = part == Part::History;
     let shown = if is_history { view.clone() } else { view.shortened() };
-    let base = format!("/status/{}", page.slug);
     let context = minijinja::context! {
+        is_history,
+        ..context(page, &shown, view)
+    };
+    let (name, source) = template.map_or((BUILT_IN_NAME, BUILT_IN), |own| (OWN_NAME, own));
+    Ok(environment.render_named_str(name, source, context)?.trim_start().to_owned())
+}
+
+/// Renders a step of becoming a reader who is told, in the built-in page.
+pub(crate) fn render_step(
+    page: &Page,
+    view: &View,
+    step: &str,
+) -> Result<String, minijinja::Error> {
+    let mut environment = environment(page);
+    environment.add_template(BUILT_IN_NAME, BUILT_IN)?;
+    let context = minijinja::context! {
+        is_history => false,
+        step,
+        by_mail => page.mail_by.is_some(),
+        by_call => page.webhooks != Webhooks::None,
+        ..context(page, view, view)
+    };
+    Ok(environment.render_named_str("readers.html", READERS, context)?.trim_start().to_owned())
+}
+
+fn context(page: &Page, shown: &View, view: &View) -> Value {
+    let base = format!("/status/{}", page.slug);
+    minijinja::context! {
         // Its letters are those of a slug: nothing in it needs to be escaped.
         base => Value::from_safe_string(base.clone()),
-        is_history,
+        readers => page.has_readers(),
         logo => page.logo.as_ref().map(|_| Value::from_safe_string(format!("{base}/logo"))),
         sheet => page.style.as_ref().map(|_| Value::from_safe_string(format!("{base}/style.css"))),
         home => page.home.as_deref(),
         indexed => page.is_indexed && page.is_public(),
         zone => abbreviation(page, &view.as_of),
         last_days => page.language.last_days(page.days),
-        ..Value::from(Serde(&shown))
-    };
-    let (name, source) = template.map_or((BUILT_IN_NAME, BUILT_IN), |own| (OWN_NAME, own));
-    Ok(environment.render_named_str(name, source, context)?.trim_start().to_owned())
+        ..Value::from(Serde(shown))
+    }
 }
 
 /// What the template of `templates_dir` is called in errors.

@@ -15,6 +15,7 @@ use super::dashboards::{self, DashboardRecord};
 use super::events::{self, EventRecord, EventUid};
 use super::factors::{self, FactorsRecord};
 use super::public_incidents::{self, PublicIncidentRecord};
+use super::status_readers::{self, ReaderRecord};
 use super::{attempts, outbox};
 
 /// Orders kept of each host: the audit has all of them.
@@ -164,6 +165,17 @@ pub enum Change {
         /// What was over before this is over.
         now: Unix,
     },
+    /// A reader of a status page is told from now on. One whose address reads it already changes nothing.
+    Reader(ReaderRecord),
+    /// A reader was told what was said up to a moment.
+    ReaderTold {
+        /// Which.
+        id: u64,
+        /// Up to when.
+        at: Unix,
+    },
+    /// A reader is told nothing any more.
+    ReaderRemoved(u64),
     /// Somebody did something that must be traceable.
     Audit(AuditEntry),
     /// A message of the outbox went on: it is being sent, arrived, failed, was given up, folded into
@@ -254,6 +266,9 @@ pub(super) fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<()
         }
         Change::PublicIncidentsKept { page, keep, now } => {
             public_incidents::keep(transaction, page, *keep, *now)
+        }
+        Change::Reader(_) | Change::ReaderTold { .. } | Change::ReaderRemoved(_) => {
+            status_readers::apply(transaction, change)
         }
         Change::Attempt(attempt) => attempts::insert(transaction, attempt),
     }

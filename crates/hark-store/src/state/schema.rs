@@ -14,7 +14,7 @@ use crate::fault::Fault;
 
 /// Every migration, oldest first.
 pub(crate) const MIGRATIONS: &[&str] =
-    &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14, V15];
+    &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13, V14, V15, V16];
 
 /// The tables of the first version.
 ///
@@ -225,6 +225,15 @@ CREATE TABLE browser (
   endpoint TEXT NOT NULL UNIQUE, key TEXT NOT NULL, secret TEXT NOT NULL, created INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX browser_user ON browser (name, id);
+";
+
+/// Who is told of what is published on status pages. Their numbers are in links that end it: none is used twice.
+const V16: &str = "
+CREATE TABLE status_reader (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, page TEXT NOT NULL, way TEXT NOT NULL,
+  address TEXT NOT NULL, created INTEGER NOT NULL, told INTEGER NOT NULL,
+  UNIQUE (page, way, address)
+) STRICT;
 ";
 
 /// Brings the tables to the newest version and returns where the copy of the old file is, if one

@@ -36,6 +36,8 @@ pub struct StatusSite {
     pub editors: BTreeSet<UserName>,
     /// The words of its components.
     pub components: Vec<String>,
+    /// How readers may be told what is published.
+    pub readers: BTreeSet<ReaderWay>,
     /// Where the configuration declares it.
     pub declared: Declared,
 }
@@ -79,6 +81,66 @@ pub enum StatusPart {
     Logo,
     /// Its own style sheet.
     Style,
+    /// What those see who want to be told.
+    Readers(ReadersStep),
+}
+
+/// How a reader is told what is published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ReaderWay {
+    /// By mail.
+    Mail,
+    /// By a call of a web address.
+    Webhook,
+}
+
+impl ReaderWay {
+    /// Returns the word used in forms and on disk.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Mail => "mail",
+            Self::Webhook => "webhook",
+        }
+    }
+
+    /// Returns the way of a word made by [`ReaderWay::word`].
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Mail, Self::Webhook].into_iter().find(|way| way.word() == word)
+    }
+}
+
+/// A step of becoming a reader who is told, or of ending that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ReadersStep {
+    /// The form.
+    Ask,
+    /// It was sent.
+    Asked,
+    /// The button of an invitation.
+    Join,
+    /// It was pressed.
+    Joined,
+    /// The button that ends it.
+    Leave,
+    /// It was pressed.
+    Left,
+    /// A link that is good for nothing.
+    Gone,
+}
+
+impl ReadersStep {
+    /// Returns its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ask => "ask",
+            Self::Asked => "asked",
+            Self::Join => "join",
+            Self::Joined => "joined",
+            Self::Leave => "leave",
+            Self::Left => "left",
+            Self::Gone => "gone",
+        }
+    }
 }
 
 /// What is sent.
@@ -149,6 +211,17 @@ pub trait StatusPages {
         version: u64,
         content: &PublicContent,
     ) -> Answer<PublicIncidentRecord>;
+
+    /// Has an address be asked whether it wants to be told what is published on a page. Whoever asks learns
+    /// nothing about the address.
+    fn reader_asks(&self, page: &str, way: ReaderWay, address: &str) -> Answer<()>;
+
+    /// Has whoever holds the token of an invitation be told from now on. False if it is good for nothing.
+    fn reader_joins(&self, page: &str, token: &str) -> Answer<bool>;
+
+    /// Has a reader be told nothing any more. False if the token is good for nothing; one who was forgotten
+    /// already is told the same as one who was not.
+    fn reader_leaves(&self, page: &str, token: &str) -> Answer<bool>;
 
     /// Takes back what was published.
     fn remove_public_incident(&self, page: &str, id: u64) -> Answer<()>;

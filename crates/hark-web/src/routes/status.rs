@@ -4,6 +4,8 @@
 //! the same, down to the form for a password. What is sent is made by the server a bounded number of times
 //! ([`crate::ready`]); here is only who gets it.
 
+mod readers;
+
 use axum::Router;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -16,7 +18,7 @@ use serde::Deserialize;
 use crate::app::{App, Shared};
 use crate::auth::password::Checked;
 use crate::auth::token;
-use crate::backend::{StatusAccess, StatusPart, StatusSite};
+use crate::backend::{ReadersStep, StatusAccess, StatusPart, StatusSite};
 use crate::envelope::RESOURCE_POLICY;
 use crate::extract::Path;
 use crate::failure::{Failure, Reply};
@@ -125,7 +127,10 @@ async fn answer(app: &Shared, rest: &str, reader: &Reader) -> Reply<Response> {
     let site = found.filter(|site| reader.own.as_ref().is_none_or(|own| own.0 == site.slug));
     let key = has_key(app, site, reader)?;
     let site = site.ok_or(Failure::Absent)?;
-    if !may_read(&site.access, reader.is_user, key.is_some()) || !has_part(site, &part) {
+    // A link in a message is as good as what opens the page.
+    let has_link = matches!(part, StatusPart::Readers(ReadersStep::Join | ReadersStep::Leave));
+    let may = has_link || may_read(&site.access, reader.is_user, key.is_some());
+    if !may || !has_part(site, &part) {
         return Err(Failure::Absent);
     }
     if key == Some(Key::Token) && part == StatusPart::Page {
@@ -172,14 +177,18 @@ fn has_key(app: &App, site: Option<&StatusSite>, reader: &Reader) -> Reply<Optio
     Ok(is_right.then_some(Key::Remembered))
 }
 
-/// Opens a page by its password.
+/// Opens a page by its password, or does what readers want who are told.
 async fn open(
     State(app): State<Shared>,
     Path(rest): Path<String>,
     reader: Reader,
     request: Request,
 ) -> Response {
-    match opened(&app, &rest, &reader, request).await {
+    let answered = match readers::wish(&rest) {
+        Some(wish) => readers::take(&app, wish, &reader, request).await,
+        None => opened(&app, &rest, &reader, request).await,
+    };
+    match answered {
         Ok(response) => response,
         Err(failure) => refused(&rest, failure),
     }
@@ -268,6 +277,7 @@ fn parse(rest: &str) -> Option<(&str, StatusPart)> {
                 "badge.svg" => StatusPart::Badge,
                 "logo" => StatusPart::Logo,
                 "style.css" => StatusPart::Style,
+                "readers" => StatusPart::Readers(ReadersStep::Ask),
                 _ => return None,
             };
             (first, part)
@@ -278,6 +288,8 @@ fn parse(rest: &str) -> Option<(&str, StatusPart)> {
         (Some(component), Some("uptime.svg"), None) => {
             (first, StatusPart::UptimeBadge(component.to_owned()))
         }
+        (Some("join"), Some(_token), None) => (first, StatusPart::Readers(ReadersStep::Join)),
+        (Some("leave"), Some(_token), None) => (first, StatusPart::Readers(ReadersStep::Leave)),
         _ => return None,
     };
     Some((slug, part))
@@ -288,6 +300,7 @@ fn has_part(site: &StatusSite, part: &StatusPart) -> bool {
         StatusPart::ComponentBadge(component) | StatusPart::UptimeBadge(component) => {
             site.components.contains(component)
         }
+        StatusPart::Readers(_) => !site.readers.is_empty(),
         StatusPart::Page
         | StatusPart::History
         | StatusPart::Json
@@ -311,7 +324,8 @@ fn sent(made: Sendable, site: &StatusSite, part: &StatusPart, headers: &HeaderMa
     out.insert(header::CONTENT_TYPE, HeaderValue::from_static(document.content_type));
     out.insert(header::ETAG, tag);
     let is_public = matches!(site.access, StatusAccess::Everyone);
-    let is_shown_elsewhere = !matches!(part, StatusPart::Page | StatusPart::History);
+    let is_shown_elsewhere =
+        !matches!(part, StatusPart::Page | StatusPart::History | StatusPart::Readers(_));
     if is_public && is_shown_elsewhere {
         // What is for everybody may stand in the pages of others.
         out.insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
@@ -365,6 +379,9 @@ mod tests {
             ("x/feed.rss", Some(("x", StatusPart::Rss))),
             ("x/api/badge.svg", Some(("x", badge))),
             ("x/api/uptime.svg", Some(("x", StatusPart::UptimeBadge("api".to_owned())))),
+            ("x/readers", Some(("x", StatusPart::Readers(ReadersStep::Ask)))),
+            ("x/join/t", Some(("x", StatusPart::Readers(ReadersStep::Join)))),
+            ("x/leave/t", Some(("x", StatusPart::Readers(ReadersStep::Leave)))),
             ("x/api", None),
             ("x/", None),
             ("x/api/badge.svg/y", None),

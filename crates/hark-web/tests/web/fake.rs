@@ -87,6 +87,8 @@ pub(crate) struct Stored {
     pub(crate) acks: BTreeMap<u64, Ack>,
     pub(crate) dashboards: BTreeMap<u64, (hark_web::DashboardRecord, bool)>,
     pub(crate) published: Vec<hark_web::PublicIncidentRecord>,
+    /// Who asked to be told what is published.
+    pub(crate) readers: Vec<String>,
     /// How often something of a status page was made.
     pub(crate) made_pages: u32,
     pub(crate) causes: BTreeMap<u64, u64>,

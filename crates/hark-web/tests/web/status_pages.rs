@@ -17,11 +17,16 @@ async fn at(caller: &Caller, host: &str, path: &str) -> Reply {
 }
 
 async fn form(running: &Running, path: &str, password: &str) -> Reply {
+    post(running, path, &format!("password={}", password.replace(' ', "+"))).await
+}
+
+/// Sends a form as somebody who has nothing.
+async fn post(running: &Running, path: &str, fields: &str) -> Reply {
     let caller = running.nobody();
     let request = caller
         .request(&Method::POST, path)
         .header("content-type", "application/x-www-form-urlencoded")
-        .body(Full::new(Bytes::from(format!("password={}", password.replace(' ', "+")))));
+        .body(Full::new(Bytes::from(fields.to_owned())));
     caller.send(request.unwrap()).await
 }
 
@@ -240,4 +245,64 @@ async fn what_is_for_everybody_may_stand_in_pages_of_others() {
     assert_eq!(page.header("cross-origin-resource-policy"), "same-origin");
     assert_eq!(page.header("access-control-allow-origin"), "");
     assert!(page.header("content-security-policy").starts_with("default-src 'none'"));
+}
+
+#[tokio::test]
+async fn who_asks_for_updates_learns_nothing_and_a_page_that_is_shut_takes_nobody() {
+    let running = prepared_plain().await;
+    let asked = |path: &'static str, fields: &'static str| post(&running, path, fields);
+    let first = asked("/status/open/readers", "way=mail&address=+a%40y.example").await;
+    assert_eq!(first.status, 200, "{}", first.text());
+    assert!(first.text().contains("Readers(Asked)"), "{}", first.text());
+    for fields in ["way=mail&address=a%40y.example", "way=mail&address=", "way=fax&address=x", ""] {
+        let other = asked("/status/open/readers", fields).await;
+        assert_eq!(shape(&other, "open"), shape(&first, "open"), "{fields}");
+    }
+    assert_eq!(running.fake.stored().readers, ["open mail a@y.example", "open mail a@y.example"]);
+    let absent = asked("/status/none/readers", "way=mail&address=a%40y.example").await;
+    for page in ["/status/users/readers", "/status/keyed/readers"] {
+        let shut = asked(page, "way=mail&address=a%40y.example").await;
+        let word = page.split('/').nth(2).unwrap();
+        assert_eq!((shut.status, shape(&shut, word)), (404, shape(&absent, "none")), "{page}");
+    }
+    assert_eq!(running.fake.stored().readers.len(), 2);
+}
+
+#[tokio::test]
+async fn a_link_does_nothing_before_its_button_and_ends_it_also_where_the_page_is_shut() {
+    let running = prepared_plain().await;
+    let nobody = running.nobody();
+    for (path, said) in [
+        ("/status/open/readers", "Readers(Ask)"),
+        ("/status/open/join/joins-open", "Readers(Join)"),
+        ("/status/keyed/leave/leaves-keyed", "Readers(Leave)"),
+    ] {
+        let shown = nobody.get(path).await;
+        assert_eq!(shown.status, 200, "{path}");
+        assert!(shown.text().contains(said), "{path}: {}", shown.text());
+    }
+    for (path, status, said) in [
+        ("/status/open/join/joins-open", 200, "Readers(Joined)"),
+        ("/status/open/join/joins-keyed", 410, "Readers(Gone)"),
+        ("/status/keyed/leave/leaves-keyed", 200, "Readers(Left)"),
+        ("/status/open/leave/joins-open", 410, "Readers(Gone)"),
+    ] {
+        let done = post(&running, path, "List-Unsubscribe=One-Click").await;
+        assert_eq!((done.status, done.text().contains(said)), (status, true), "{path}");
+    }
+    assert_eq!(nobody.get("/status/users/leave/x").await.status, 404, "it has no readers");
+}
+
+#[tokio::test]
+async fn who_asks_again_and_again_waits() {
+    let running = prepared_plain().await;
+    let mut last = 200;
+    for _ in 0..100 {
+        last =
+            post(&running, "/status/open/readers", "way=mail&address=a%40y.example").await.status;
+        if last == 429 {
+            break;
+        }
+    }
+    assert_eq!(last, 429);
 }

@@ -97,6 +97,8 @@ fn status_pages(loaded: &Loaded) -> Value {
             "timezone": page.zone.iana_name(), "language": page.language.code(), "home": page.home,
             "logo": page.logo, "style": page.style, "indexed": page.is_indexed,
             "editors": page.editors.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "mail_by": page.mail_by.as_ref().map(ToString::to_string),
+            "webhooks": page.webhooks.word(),
             "components": components.collect::<Map<_, _>>()});
         (page.slug.clone(), shown)
     };

@@ -3,7 +3,7 @@
 //! What cannot be used is a warning: the server goes on with what is built in. Only files that are named
 //! are read, each with a bound; nothing is looked for in folders below.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -12,8 +12,10 @@ use std::sync::Arc;
 
 use hark_config::{Key, Kind, Section};
 use hark_notify::{MAIL_PAGE, MAIL_TEXT, MailTemplates};
-use hark_status::{EditorsOf, MAX_TEMPLATE, Page, STATUS_PAGE_KEYS, STATUS_TEMPLATE, Templates};
-use hark_web::{StatusAccess, StatusSite, StatusSites};
+use hark_status::{
+    EditorsOf, MAX_TEMPLATE, Page, STATUS_PAGE_KEYS, STATUS_TEMPLATE, Templates, Webhooks,
+};
+use hark_web::{ReaderWay, StatusAccess, StatusSite, StatusSites};
 
 /// The longest picture or style sheet in bytes: strangers load it each time they come.
 const MAX_ASSET: u64 = 512 * 1024;
@@ -68,6 +70,13 @@ impl StatusPlan {
     /// Reads the sections; what is wrong is reported to the document of `root`.
     pub(super) fn read(root: &Section<'_>, editors: &EditorsOf, public_url: &str) -> Self {
         let pages = Page::read_all(root, editors, host_of(public_url));
+        let unreachable = |page: &&Page| page.has_readers() && page.domains.is_empty();
+        if public_url.is_empty() && pages.iter().any(|page| unreachable(&page)) {
+            root.warn(
+                "status_pages",
+                "links for readers lead nowhere: `public_url`, or `domains` of the page, is not set",
+            );
+        }
         let folder = root.opt_str("templates_dir").map(PathBuf::from);
         let mut plan = Self {
             sites: Arc::new(sites(root, &pages)),
@@ -158,6 +167,12 @@ fn host_of(address: &str) -> &str {
     authority.split(':').next().unwrap_or_default()
 }
 
+fn ways(page: &Page) -> BTreeSet<ReaderWay> {
+    let mail = page.mail_by.is_some().then_some(ReaderWay::Mail);
+    let call = (page.webhooks != Webhooks::None).then_some(ReaderWay::Webhook);
+    mail.into_iter().chain(call).collect()
+}
+
 fn sites(root: &Section<'_>, pages: &[Page]) -> StatusSites {
     let site = |page: &Page| {
         let position = root.diagnostics().position(page.span);
@@ -176,6 +191,7 @@ fn sites(root: &Section<'_>, pages: &[Page]) -> StatusSites {
             access,
             editors: page.editors.clone(),
             components: page.components.iter().map(|component| component.id.clone()).collect(),
+            readers: ways(page),
             declared: hark_api::hosts::Declared {
                 file: position.file.to_string(),
                 line: position.line,

@@ -31,6 +31,7 @@ use super::parts::{self, Page, Parts};
 use super::probes::{self, PROBE_QUEUE};
 use super::progress::Stuck;
 use super::pushes;
+use super::readers;
 use super::recorder::Recorder;
 use super::releases::Releases;
 use super::reload::Reloader;
@@ -181,6 +182,8 @@ impl Server {
 
         let releases = Releases::new(&data_dir, offer);
         let (links, inboxes) = Links::new(Arc::clone(&receivers), intake_queue, releases)?;
+        links.keep_readers(readers::Desk::open(&mut state)?);
+        let page_readers = state.reader().map_err(|e| anyhow!(chain(&e)))?;
         links.keep_browsers(Desk::open(&mut state, links.store.clone())?);
         links.learn(&engine);
         links.users.store(Arc::new(Declared::of(&settings)));
@@ -210,6 +213,7 @@ impl Server {
         parts.relays();
         parts.watch(watch.deadman, udp, http.is_some());
         parts.reports(inboxes.reports, reports, reports_reader);
+        parts.page_readers(page_readers);
         let served = Served {
             listeners,
             http,

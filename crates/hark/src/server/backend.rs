@@ -85,7 +85,7 @@ pub(crate) use access::{Access, Declared};
 pub(crate) use by_mail::ByMail;
 pub(crate) use configuration::Editor;
 pub(crate) use events::shown as event_of_host;
-pub(crate) use status_desk::StatusDesk;
+pub(crate) use status_desk::{StatusDesk, published};
 pub(crate) use words::activity;
 
 use super::links::Links;

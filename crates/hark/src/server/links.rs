@@ -32,6 +32,7 @@ use super::own_limits::OwnLimits;
 use super::probes::{Figures, ToProbes};
 use super::progress::Progress;
 use super::pushes::{PUSH_QUEUE, ToPush};
+use super::readers;
 use super::relay::RelaySettings;
 use super::releases::Releases;
 use super::reports::{REPORT_QUEUE, ToReports};
@@ -118,6 +119,8 @@ pub(crate) struct Links {
     pub(crate) status: ArcSwap<StatusPlan>,
     /// How mails are written.
     pub(crate) mail: MailStyle,
+    /// Readers of status pages who are told; there once the state is open.
+    pub(crate) readers: OnceLock<Arc<readers::Desk>>,
     /// Browsers that show notifications; there once the state is open.
     pub(crate) browsers: OnceLock<Arc<Desk>>,
     /// Who may log in by what the configuration says, at present.
@@ -204,6 +207,7 @@ impl Links {
             known_as: ArcSwap::default(),
             status: ArcSwap::default(),
             mail: MailStyle::default(),
+            readers: OnceLock::new(),
             browsers: OnceLock::new(),
             users: Arc::default(),
             login: Arc::default(),
@@ -268,6 +272,11 @@ impl Links {
         self.known_as.store(known_as);
         self.mailbox.store(mailbox);
         self.mailbox_changed.notify_one();
+    }
+
+    /// Takes who knows what links of status pages prove. The first is kept: there is one state.
+    pub(super) fn keep_readers(&self, desk: readers::Desk) {
+        self.readers.get_or_init(|| Arc::new(desk));
     }
 
     /// Takes what is known of browsers. The first is kept: there is one state.

@@ -5,8 +5,8 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
 use hark_checks::Programs;
@@ -47,6 +47,7 @@ use super::outside::Outside;
 use super::own_agent::{Ends, OwnAgent};
 use super::probes;
 use super::pushes::{self, ToPush};
+use super::readers;
 use super::recorder::{self, Recorder};
 use super::relay;
 use super::reload::Reloader;
@@ -354,6 +355,18 @@ impl Parts {
             stop: self.stops.tasks.token(),
         }));
         Ok(())
+    }
+
+    /// Starts to tell readers of status pages what is published.
+    pub(super) fn page_readers(&self, reader: StateReader) {
+        let Some(desk) = self.links.readers.get() else { return };
+        self.tasks.spawn(readers::run(readers::Setup {
+            links: Arc::clone(&self.links),
+            desk: Arc::clone(desk),
+            reader: Mutex::new(reader),
+            context: self.context(),
+            stop: self.stops.tasks.token(),
+        }));
     }
 
     /// Starts to expect the jobs that report themselves.

@@ -74,6 +74,8 @@ mod sites;
 #[cfg(test)]
 mod status_pages;
 #[cfg(test)]
+mod status_readers;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod top;

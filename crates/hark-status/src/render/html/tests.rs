@@ -133,3 +133,28 @@ fn every_state_has_a_shape_of_its_own() {
     shapes.dedup();
     assert_eq!(shapes.len(), 5, "degraded and a partial outage share one");
 }
+
+#[test]
+fn every_step_of_a_reader_has_its_words_in_every_language() {
+    let (page, view) = sample();
+    for language in [crate::Language::English, crate::Language::German] {
+        for webhooks in [Webhooks::None, Webhooks::Public] {
+            let mail_by = Some(hark_model::ReceiverName::new("mail").unwrap());
+            let page = Page { language, mail_by, webhooks, ..page.clone() };
+            for step in ["ask", "asked", "join", "joined", "leave", "left", "gone"] {
+                let html = render_step(&page, &view, step).unwrap();
+                // The address of the form is the only one of these words that is not said.
+                let said = html.replace("/status/x/readers", "");
+                assert!(!said.contains("readers"), "{step}: {html}");
+                let has_button = matches!(step, "ask" | "join" | "leave");
+                assert_eq!(html.contains("<button>"), has_button, "{step}");
+                assert!(!html.contains("<i>all"), "{html}");
+            }
+            let ask = render_step(&page, &view, "ask").unwrap();
+            assert!(ask.contains("value=\"mail\""), "{ask}");
+            assert_eq!(ask.contains("value=\"webhook\""), webhooks == Webhooks::Public, "{ask}");
+            assert!(render(None, &page, &view, Part::Now).unwrap().contains("/status/x/readers"));
+        }
+    }
+    assert!(!render(None, &page, &view, Part::Now).unwrap().contains("/readers"));
+}

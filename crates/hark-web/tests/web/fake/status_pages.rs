@@ -7,8 +7,8 @@ use hark_api::hosts::Declared;
 use hark_api::status_pages::{ComponentState, PublicContent};
 use hark_model::{Secret, UserName};
 use hark_web::{
-    Answer, PublicIncidentRecord, Refused, StatusAccess, StatusDocument, StatusPages, StatusPart,
-    StatusSite, StatusSites, StatusSummary,
+    Answer, PublicIncidentRecord, ReaderWay, Refused, StatusAccess, StatusDocument, StatusPages,
+    StatusPart, StatusSite, StatusSites, StatusSummary,
 };
 
 use super::{Fake, THEN, found};
@@ -24,6 +24,8 @@ fn site(slug: &str, domain: Option<&str>, access: StatusAccess) -> StatusSite {
         access,
         editors: BTreeSet::from([UserName::new("owner").unwrap()]),
         components: vec!["api".to_owned(), "web".to_owned()],
+        // Of one that is for everybody, and of one with a key.
+        readers: BTreeSet::from_iter((slug != "users").then_some(ReaderWay::Mail)),
         declared: Declared { file: "hark.yaml".to_owned(), line: 3 },
     }
 }
@@ -91,6 +93,19 @@ impl StatusPages for Fake {
     fn public_incidents(&self, page: &str) -> Answer<Vec<PublicIncidentRecord>> {
         let stored = self.stored();
         Ok(stored.published.iter().rev().filter(|one| one.page == page).cloned().collect())
+    }
+
+    fn reader_asks(&self, page: &str, way: ReaderWay, address: &str) -> Answer<()> {
+        self.stored().readers.push(format!("{page} {} {address}", way.word()));
+        Ok(())
+    }
+
+    fn reader_joins(&self, page: &str, token: &str) -> Answer<bool> {
+        Ok(token == format!("joins-{page}"))
+    }
+
+    fn reader_leaves(&self, page: &str, token: &str) -> Answer<bool> {
+        Ok(token == format!("leaves-{page}"))
     }
 
     fn publish(&self, page: &str, content: &PublicContent) -> Answer<PublicIncidentRecord> {

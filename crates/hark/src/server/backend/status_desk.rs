@@ -263,6 +263,6 @@ fn seen<'a>(host: HostView<'a>, matcher: &'a Matcher) -> impl Iterator<Item = Se
 }
 
 /// Reads what was published. What a newer program has written stays where it is, unseen.
-fn published(stored: Stored) -> Option<Incident> {
+pub(crate) fn published(stored: Stored) -> Option<Incident> {
     super::status_pages::read(stored).map(super::status_pages::incident)
 }

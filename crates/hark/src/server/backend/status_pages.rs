@@ -7,15 +7,18 @@ use hark_api::status_pages::{
     ComponentState, MAX_OPEN, MAX_OVER, PublicContent, PublicImpact, PublicKind, PublicStage,
 };
 use hark_model::time::Clock;
-use hark_status::{Incident, Kind, Page, Stage, State, Update, View, badge};
-use hark_store::state::{Change, PUBLIC_INCIDENT_VERSION, PublicIncidentRecord as Stored};
+use hark_status::{Incident, Kind, Page, Stage, State, Templates, Update, View, badge};
+use hark_store::state::{
+    Change, PUBLIC_INCIDENT_VERSION, PublicIncidentRecord as Stored, ReaderRecord,
+};
 use hark_web::{
-    Answer, PublicIncidentRecord, Refused, StatusDocument, StatusPages, StatusPart, StatusSites,
-    StatusSummary,
+    Answer, PublicIncidentRecord, ReaderWay, Refused, StatusDocument, StatusPages, StatusPart,
+    StatusSites, StatusSummary,
 };
 
 use super::ServerBackend;
 use crate::config::StatusPlan;
+use crate::server::readers;
 
 impl StatusPages for ServerBackend {
     fn status_sites(&self) -> Arc<StatusSites> {
@@ -40,7 +43,8 @@ impl StatusPages for ServerBackend {
             | StatusPart::Rss
             | StatusPart::Badge
             | StatusPart::ComponentBadge(_)
-            | StatusPart::UptimeBadge(_) => {}
+            | StatusPart::UptimeBadge(_)
+            | StatusPart::Readers(_) => {}
         }
         let view = self.view_of(&plan, page)?;
         let (content_type, text) = written(&plan, page, &view, part).ok_or(Refused::Absent)?;
@@ -71,6 +75,34 @@ impl StatusPages for ServerBackend {
     fn public_incidents(&self, page: &str) -> Answer<Vec<PublicIncidentRecord>> {
         let stored = self.read(|reader| reader.public_incidents(page))?;
         Ok(stored.into_iter().rev().filter_map(read).collect())
+    }
+
+    fn reader_asks(&self, page: &str, way: ReaderWay, address: &str) -> Answer<()> {
+        self.links.readers.get().ok_or_else(super::ending)?.ask(page, way, address);
+        Ok(())
+    }
+
+    fn reader_joins(&self, page: &str, token: &str) -> Answer<bool> {
+        let desk = self.links.readers.get().ok_or_else(super::ending)?;
+        let now = Clock.now().unix;
+        let Some((way, address)) = desk.joining(page, token, now) else { return Ok(false) };
+        let _alone = self.ordering.lock().unwrap_or_else(PoisonError::into_inner);
+        if !readers::has_room(self.read(|reader| reader.count_readers(page))?) {
+            tracing::warn!(page, "a status page has all the readers that it can have");
+            return Ok(false);
+        }
+        let id = self.read(hark_store::state::StateReader::last_reader)? + 1;
+        let (page, way) = (page.to_owned(), way.word().to_owned());
+        let reader = ReaderRecord { id, page, way, address, created: now, told: now };
+        self.write(vec![Change::Reader(reader)])?;
+        Ok(true)
+    }
+
+    fn reader_leaves(&self, page: &str, token: &str) -> Answer<bool> {
+        let desk = self.links.readers.get().ok_or_else(super::ending)?;
+        let Some(id) = desk.leaving(page, token) else { return Ok(false) };
+        self.write(vec![Change::ReaderRemoved(id)])?;
+        Ok(true)
     }
 
     fn publish(&self, page: &str, content: &PublicContent) -> Answer<PublicIncidentRecord> {
@@ -151,6 +183,9 @@ impl ServerBackend {
         };
         self.write(vec![Change::PublicIncident(stored), kept])?;
         self.status.published(&record.page);
+        if let Some(desk) = self.links.readers.get() {
+            desk.published();
+        }
         Ok(record)
     }
 }
@@ -177,6 +212,9 @@ fn written(
     Some(match part {
         StatusPart::Page => html(plan.templates.page(page, view)),
         StatusPart::History => html(plan.templates.history(page, view)),
+        StatusPart::Readers(step) => {
+            ("text/html; charset=utf-8", Templates::readers(page, view, step.word()))
+        }
         StatusPart::Json => ("application/json", view.json()),
         StatusPart::Atom => {
             ("application/atom+xml; charset=utf-8", view.atom(page, &plan.address(page)))

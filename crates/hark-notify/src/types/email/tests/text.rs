@@ -211,3 +211,25 @@ async fn templates_of_the_folder_write_the_mail_and_a_receivers_own_goes_before(
     assert!(read_part(second, "text/plain").starts_with("own: db1"));
     assert!(read_part(second, "text/html").starts_with("<p>ours</p><pre>own: db1"));
 }
+
+#[tokio::test]
+async fn a_mail_of_the_servers_own_goes_to_one_address_without_a_strangers_words() {
+    let server = Server::start(Script::default()).await;
+    let mail = OwnMail {
+        to: "Buy now <anna@example.org>",
+        subject: "[Shop] Investigating: x",
+        text: "We look.\n",
+        key: "7-1",
+        list: "shop",
+        leave: Some("https://hark.example.net/status/shop/leave/7.x"),
+    };
+    let receiver = receiver(server.address, PLAIN);
+    receiver.write_own(&mail, &context()).unwrap().await.unwrap();
+    let [sent] = &server.mails()[..] else { panic!("one mail") };
+    assert_eq!(sent.header("To").as_deref(), Some("anna@example.org"));
+    assert!(!sent.text.contains("Buy now") && !sent.text.contains("ops@"), "{}", sent.text);
+    assert_eq!(sent.header("List-Unsubscribe-Post").as_deref(), Some("List-Unsubscribe=One-Click"));
+    let nobody = OwnMail { to: "no address", ..mail };
+    let error = receiver.write_own(&nobody, &context()).unwrap().await.unwrap_err();
+    assert!(error.is_permanent(), "{error:?}");
+}
