@@ -29,4 +29,4 @@ pub mod trust;
 pub use measure::Measured;
 pub use program::{Origin, PATH, Permit, Program, ProgramError};
 pub use runner::{Exit, Finished, Given, Happened, Invocation, Output, RunId, Runner, StartError};
-pub use sys::{Poller, Token};
+pub use sys::{Bell, Poller, Token, Waited, bells, waited};

@@ -11,7 +11,8 @@ use hark_config::Value;
 use thiserror::Error;
 
 /// Where programs are looked for that are named without a folder. Fixed, whatever the environment
-/// says; the last ones are where distributions put the plugins of Nagios.
+/// says; the last ones are where distributions put the plugins of Nagios. On Windows those of the system
+/// itself take their place.
 const FOLDERS: &[&str] = &[
     "/usr/local/sbin",
     "/usr/local/bin",
@@ -78,7 +79,7 @@ impl Program {
     /// Why not.
     pub fn new(arguments: Vec<String>) -> Result<Self, ProgramError> {
         let name = arguments.first().filter(|name| !name.is_empty()).ok_or(ProgramError::Empty)?;
-        if name.contains('/') && !name.starts_with('/') || matches!(name.as_str(), "." | "..") {
+        if names_a_folder(name) && !is_place(name) || matches!(name.as_str(), "." | "..") {
             return Err(ProgramError::Relative(name.clone()));
         }
         if arguments.iter().any(|argument| argument.contains('\0')) {
@@ -91,7 +92,8 @@ impl Program {
         Ok(Self { arguments })
     }
 
-    /// Reads a line as people write it: cut at white space; `'…'`, `"…"` and `\` hold together.
+    /// Reads a line as people write it: cut at white space; `'…'`, `"…"` and `\` hold together. In a line that
+    /// begins with a drive of Windows (`C:\…`) a backslash is nothing but a backslash.
     ///
     /// # Errors
     /// Why not.
@@ -129,25 +131,52 @@ impl Program {
     /// Returns where the program is now; a name alone is looked for in fixed folders.
     pub fn path(&self) -> Option<PathBuf> {
         let name = self.arguments.first()?;
-        if name.starts_with('/') {
+        if is_place(name) {
             return Some(PathBuf::from(name));
         }
-        FOLDERS.iter().map(|folder| Path::new(folder).join(name)).find(|path| path.is_file())
+        let mut folders = crate::sys::folders(FOLDERS).into_iter();
+        folders.find_map(|folder| {
+            let path = folder.join(name);
+            if path.is_file() {
+                return Some(path);
+            }
+            // As everybody calls them there.
+            let whole = cfg!(windows).then(|| path.with_added_extension("exe"));
+            whole.filter(|path| path.is_file())
+        })
+    }
+}
+
+/// Tells whether a name says where the program is: an absolute path, of this system or of Windows. A
+/// server of any system reads what is meant for hosts of another.
+pub(crate) fn is_place(name: &str) -> bool {
+    name.starts_with('/') || begins_with_drive(name)
+}
+
+fn names_a_folder(name: &str) -> bool {
+    name.contains('/') || begins_with_drive(name) || (cfg!(windows) && name.contains(['\\', ':']))
+}
+
+fn begins_with_drive(text: &str) -> bool {
+    match text.as_bytes() {
+        [letter, b':', b'/' | b'\\', ..] => letter.is_ascii_alphabetic(),
+        _ => false,
     }
 }
 
 fn split(line: &str) -> Result<Vec<String>, ProgramError> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
+    let plain = begins_with_drive(line.trim_start_matches(|c: char| c.is_whitespace() || c == '"'));
     let mut chars = line.chars();
     while let Some(c) = chars.next() {
         match c {
             c if c.is_whitespace() => words.extend(word.take()),
             '\'' | '"' => {
                 let word = word.get_or_insert_default();
-                quoted(&mut chars, c, word)?;
+                quoted(&mut chars, c, plain, word)?;
             }
-            '\\' => {
+            '\\' if !plain => {
                 let next = chars.next().ok_or(ProgramError::Backslash)?;
                 word.get_or_insert_default().push(next);
             }
@@ -162,16 +191,19 @@ fn split(line: &str) -> Result<Vec<String>, ProgramError> {
 fn quoted(
     chars: &mut std::str::Chars<'_>,
     quote: char,
+    plain: bool,
     word: &mut String,
 ) -> Result<(), ProgramError> {
     loop {
         match chars.next().ok_or(ProgramError::Quote(quote))? {
             c if c == quote => return Ok(()),
-            '\\' if quote == '"' => match chars.next().ok_or(ProgramError::Quote(quote))? {
-                c @ ('"' | '\\') => word.push(c),
-                // As a shell: before anything else a backslash is one.
-                c => word.extend(['\\', c]),
-            },
+            '\\' if quote == '"' && !plain => {
+                match chars.next().ok_or(ProgramError::Quote(quote))? {
+                    c @ ('"' | '\\') => word.push(c),
+                    // As a shell: before anything else a backslash is one.
+                    c => word.extend(['\\', c]),
+                }
+            }
             c => word.push(c),
         }
     }
@@ -238,6 +270,9 @@ mod tests {
             ),
             ("a 'it''s' x\"y\"z", &["a", "its", "xyz"]),
             ("check_http -u '/a?b=1&c=2' -e \\$x", &["check_http", "-u", "/a?b=1&c=2", "-e", "$x"]),
+            ("C:\\p\\check.exe -f D:\\a.log", &["C:\\p\\check.exe", "-f", "D:\\a.log"]),
+            (" \"C:\\my p\\c.exe\" \"a\\\"", &["C:\\my p\\c.exe", "a\\"]),
+            ("check C:\\\\a 'C:\\b'", &["check", "C:\\a", "C:\\b"]),
         ] {
             assert_eq!(words(line).unwrap(), expected, "{line}");
         }

@@ -29,7 +29,6 @@ mod places;
 
 use std::fs::File;
 use std::io::{self, Seek as _, Write as _};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -42,7 +41,7 @@ use self::cgroup::Groups;
 pub use self::leftovers::MARK;
 use self::live::Live;
 use self::places::Places;
-use crate::program::{PATH, Permit, Program};
+use crate::program::{Permit, Program};
 use crate::sys::{self, Limit, Poller};
 use crate::trust::{self, Untrusted};
 
@@ -176,7 +175,7 @@ pub struct Runner {
     live: Vec<Live>,
     next: u64,
     most: usize,
-    user: u32,
+    user: sys::User,
     /// Stands in the environment of what we start, and of all that it starts.
     mark: String,
     buffer: Box<[u8]>,
@@ -210,7 +209,7 @@ impl Runner {
             mark: mark.to_owned(),
             buffer: vec![0; READ].into_boxed_slice(),
             places: Places::default(),
-            nothing: File::open("/dev/null").ok(),
+            nothing: if cfg!(unix) { File::open("/dev/null").ok() } else { None },
             groups: group.and_then(|group| Groups::below(group, mark)),
         };
         leftovers::kill(&format!("{}-", runner.mark));
@@ -255,21 +254,21 @@ impl Runner {
             .args(program.arguments().iter().skip(1))
             .env_clear()
             .envs(given.variables.iter().map(|(name, value)| (name, value)))
-            .env("PATH", PATH)
-            .env("LANG", "C")
-            .env("LC_ALL", "C")
-            .env("HOME", "/")
             .env(MARK, &mark)
-            .current_dir("/")
-            .process_group(0)
             .stdin(self.input(given).map_err(StartError::System)?)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        sys::surroundings(&mut command);
+        sys::apart(&mut command);
         let limits = limits(invocation);
         sys::limit_at_start(&mut command, &limits);
         let child = command.spawn().map_err(StartError::System)?;
         let mut live = Live::begin(id, child, invocation, mark, now).map_err(StartError::System)?;
         live.limit(&limits);
+        if let Err(error) = live.set_off() {
+            live.kill_now();
+            return Err(StartError::System(error));
+        }
         if let Some(groups) = &mut self.groups {
             live.move_to(groups);
         }

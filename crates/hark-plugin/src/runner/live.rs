@@ -1,8 +1,6 @@
 //! One program that runs.
 
 use std::io::{self, ErrorKind};
-use std::os::fd::AsFd;
-use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStderr, ChildStdout, ExitStatus};
 use std::time::Duration;
 
@@ -13,7 +11,7 @@ use super::{
     cgroup::{Group, Groups},
     leftovers,
 };
-use crate::sys::{self, Ending, Limit, Poller, Signal, Token};
+use crate::sys::{self, Ending, Family, Limit, Poller, Printed, Signal, Token};
 
 /// Bound on one line of a program whose output is read line by line; what is longer is cut.
 const MAX_LINE: usize = 16 * 1024;
@@ -34,6 +32,7 @@ pub(super) struct Live {
     /// Its control group, if it has one.
     pub(super) group: Option<Group>,
     child: Child,
+    family: Family,
     ending: Ending,
     output: Option<Pipe<ChildStdout>>,
     errors: Option<Pipe<ChildStderr>>,
@@ -87,7 +86,7 @@ impl Live {
         now: Now,
     ) -> io::Result<Self> {
         let prepared = prepare(&mut child);
-        let (ending, output, errors) = match prepared {
+        let (family, ending, output, errors) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
                 drop(child.kill());
@@ -99,6 +98,7 @@ impl Live {
             id,
             group: None,
             child,
+            family,
             ending,
             output: Some(Pipe { pipe: output, token: None }),
             errors: Some(Pipe { pipe: errors, token: None }),
@@ -120,9 +120,14 @@ impl Live {
 
     /// Holds it to limits. One that has ended already needs none.
     pub(super) fn limit(&self, limits: &[Limit]) {
-        if let Err(error) = sys::limit(self.child.id(), limits) {
+        if let Err(error) = self.family.limit(limits) {
             tracing::debug!(%error, "a program runs without limits of the kernel");
         }
+    }
+
+    /// Lets it begin, where it waits for that.
+    pub(super) fn set_off(&self) -> io::Result<()> {
+        self.family.begin()
     }
 
     /// Gives it a control group of its own.
@@ -138,10 +143,10 @@ impl Live {
             return;
         }
         if let Some(output) = &mut self.output {
-            output.token = Some(poller.readable(output.pipe.as_fd()));
+            output.token = Some(poller.printed(&output.pipe));
         }
         if let Some(errors) = &mut self.errors {
-            errors.token = Some(poller.readable(errors.pipe.as_fd()));
+            errors.token = Some(poller.printed(&errors.pipe));
         }
     }
 
@@ -237,7 +242,7 @@ impl Live {
 
     fn signal(&self, signal: Signal) {
         // Fails only for a group that is gone already.
-        drop(sys::signal_group(self.child.id(), signal));
+        drop(self.family.signal(signal));
         if let (Signal::Kill, Some(group)) = (signal, &self.group) {
             group.kill();
         }
@@ -378,13 +383,13 @@ impl Live {
     }
 }
 
-fn prepare(child: &mut Child) -> io::Result<(Ending, ChildStdout, ChildStderr)> {
+fn prepare(child: &mut Child) -> io::Result<(Family, Ending, ChildStdout, ChildStderr)> {
     let missing = || io::Error::other("a pipe is missing");
     let output = child.stdout.take().ok_or_else(missing)?;
     let errors = child.stderr.take().ok_or_else(missing)?;
-    sys::set_nonblocking(output.as_fd())?;
-    sys::set_nonblocking(errors.as_fd())?;
-    Ok((Ending::of(child.id())?, output, errors))
+    sys::set_nonblocking(&output)?;
+    sys::set_nonblocking(&errors)?;
+    Ok((Family::of(child)?, Ending::of(child)?, output, errors))
 }
 
 enum Read<'b> {
@@ -393,8 +398,8 @@ enum Read<'b> {
     End,
 }
 
-fn read<'b>(pipe: &mut impl io::Read, buffer: &'b mut [u8]) -> Read<'b> {
-    match pipe.read(buffer) {
+fn read<'b>(pipe: &mut impl Printed, buffer: &'b mut [u8]) -> Read<'b> {
+    match sys::read_once(pipe, buffer) {
         Ok(0) => Read::End,
         Ok(len) => Read::Bytes(buffer.get(..len).unwrap_or_default()),
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
@@ -414,7 +419,7 @@ fn keep(kept: &mut Vec<u8>, bytes: &[u8], most: usize) -> bool {
 
 fn exit(status: &io::Result<ExitStatus>) -> Exit {
     let Ok(status) = status else { return Exit::Stopped };
-    match (status.code(), status.signal()) {
+    match (status.code(), sys::signal_of(*status)) {
         (Some(code), _) => Exit::Code(u8::try_from(code).unwrap_or(u8::MAX)),
         (None, signal) => Exit::Signal(signal.unwrap_or(0)),
     }

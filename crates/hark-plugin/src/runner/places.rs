@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hark_model::Mono;
 
-use crate::program::Program;
+use crate::program::{Program, is_place};
 
 /// How long a place is remembered: a program that is put into an earlier folder is run instead after
 /// that at the latest.
@@ -25,7 +25,7 @@ pub(super) struct Places(BTreeMap<String, (PathBuf, Mono)>);
 impl Places {
     /// Returns where `program` is.
     pub(super) fn of(&mut self, program: &Program, now: Mono) -> Option<PathBuf> {
-        let name = program.arguments().first().filter(|name| !name.starts_with('/'));
+        let name = program.arguments().first().filter(|name| !is_place(name));
         let Some(name) = name else { return program.path() };
         if let Some((path, until)) = self.0.get(name)
             && now < *until

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::process::Command;
+use std::process::{Child, Command};
 
 use hark_model::Mono;
 
@@ -18,8 +18,8 @@ pub(crate) struct Ending {
 
 impl Ending {
     /// That of a child that was not yet waited for.
-    pub(crate) fn of(child: u32) -> io::Result<Self> {
-        Ok(Self { process: pidfd(child)?, token: None })
+    pub(crate) fn of(child: &Child) -> io::Result<Self> {
+        Ok(Self { process: pidfd(child.id())?, token: None })
     }
 
     /// Adds it to what is waited for.

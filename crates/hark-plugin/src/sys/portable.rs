@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::FromRawFd as _;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use hark_model::Mono;
@@ -24,8 +24,8 @@ pub(crate) struct Ending {
 
 impl Ending {
     /// That of a child that was not yet waited for.
-    pub(crate) fn of(child: u32) -> io::Result<Self> {
-        let child = libc::id_t::try_from(child).map_err(io::Error::other)?;
+    pub(crate) fn of(child: &Child) -> io::Result<Self> {
+        let child = libc::id_t::try_from(child.id()).map_err(io::Error::other)?;
         Ok(Self { child, look_at: Mono(0) })
     }
 
