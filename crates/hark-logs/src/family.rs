@@ -1,12 +1,12 @@
 //! The files that a log has become: `app.log.1`, `app.log-20260101`, `app-2026-01-01.log.gz`.
 
-use std::fs::{File, Metadata};
-use std::os::unix::fs::MetadataExt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::place::{Fingerprint, Place};
+use crate::sys::{self, Facts};
 
 /// Bound on the old files of one log that are looked at.
 const MAX_RELATIVES: usize = 100;
@@ -36,7 +36,7 @@ impl Done {
     /// Returns true if `relative` is the file itself, and not another that has got its number.
     fn is(&self, relative: &Relative) -> bool {
         !relative.packed
-            && (self.dev, self.ino) == (relative.found.dev(), relative.found.ino())
+            && (self.dev, self.ino) == (relative.found.dev, relative.found.ino)
             && relative.begins(self.print)
     }
 }
@@ -45,7 +45,7 @@ impl Done {
 #[derive(Debug)]
 pub(crate) struct Relative {
     pub(crate) path: PathBuf,
-    pub(crate) found: Metadata,
+    pub(crate) found: Facts,
     pub(crate) packed: bool,
     /// Whether its name says that it was rotated away.
     named: bool,
@@ -53,7 +53,7 @@ pub(crate) struct Relative {
 
 impl Relative {
     fn written(&self) -> (i64, i64) {
-        (self.found.mtime(), self.found.mtime_nsec())
+        self.found.written
     }
 
     fn open(&self) -> Option<File> {
@@ -63,7 +63,7 @@ impl Relative {
     /// Returns true if it is what `place` is in, under this name.
     fn holds(&self, place: &Place) -> bool {
         let long_enough =
-            |file: &File| file.metadata().is_ok_and(|found| found.len() >= place.offset);
+            |file: &File| sys::facts(file).is_ok_and(|found| found.len >= place.offset);
         let Some(file) = self.open() else { return false };
         if self.packed {
             return !place.print.is_empty() && place.print.fits_packed(file).unwrap_or(false);
@@ -116,7 +116,7 @@ pub(crate) fn relatives(path: &Path) -> Vec<Relative> {
             let other = other.to_str().filter(|other| *other != name)?;
             let packed = is_packed(other);
             let named = was_rotated(name, other);
-            let found = entry.metadata().ok().filter(Metadata::is_file)?;
+            let found = sys::facts_at(&entry)?;
             Some(Relative { path: entry.path(), found, packed, named })
         })
         .collect();
@@ -148,11 +148,6 @@ pub(crate) fn next_after<'r>(
     let later = relatives.iter().filter(|r| r.named && r.written() >= written);
     // An empty one has no beginning to be known by: it would be found again and again.
     later.take(MAX_RELATIVES).find(|r| !r.is_one_of(done, relatives) && r.has_content())
-}
-
-/// Returns when `found` was written last.
-pub(crate) fn written(found: &Metadata) -> (i64, i64) {
-    (found.mtime(), found.mtime_nsec())
 }
 
 /// Tells whether `other` is a name that rotation gives to `name`: a number or a date after the

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +19,7 @@ use crate::reader::{BUFFER, Desk, Reader, Step, UNFINISHED};
 use crate::scan::TooLarge;
 use crate::settings::{Framing, Source, Watch};
 use crate::state::{FileState, KnownWatch, State};
-use crate::sys;
+use crate::sys::{self, Waited};
 use crate::team::{Crew, Team, Work};
 use crate::watch::{Item, Out};
 
@@ -294,7 +293,7 @@ impl Logs {
     ///
     /// # Errors
     /// If the system refuses to wait.
-    pub fn wait(&self, other: BorrowedFd<'_>, clock: impl Fn() -> Now) -> io::Result<bool> {
+    pub fn wait(&self, other: Waited<'_>, clock: impl Fn() -> Now) -> io::Result<bool> {
         let now = clock();
         let until = self.next_deadline(now);
         let mut descriptors = vec![other];
@@ -592,7 +591,7 @@ fn kind_of(watch: &Watch) -> String {
 /// Where to begin in a file that was not read before.
 fn place(path: &Path, fresh: bool) -> io::Result<Place> {
     let file = std::fs::File::open(path)?;
-    let found = file.metadata()?;
+    let found = sys::facts(&file)?;
     if fresh { Place::end(&file, &found) } else { Place::beginning(&file, &found) }
 }
 

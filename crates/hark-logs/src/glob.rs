@@ -16,7 +16,7 @@ pub struct Glob(String);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum GlobError {
     /// The agent has no folder of its own that a relative path could start from.
-    #[error("a file's name begins with /")]
+    #[error("a file's name begins with /, or with a drive of Windows (C:\\)")]
     Relative,
     /// It names a folder.
     #[error("this names a folder: end it with a file's name, or /*")]
@@ -32,13 +32,12 @@ impl Glob {
     /// # Errors
     /// See [`GlobError`].
     pub fn new(text: &str) -> Result<Self, GlobError> {
-        if !text.starts_with('/') {
-            return Err(GlobError::Relative);
-        }
-        if text.ends_with('/') || text.ends_with("/.") || text.ends_with("/..") {
+        let (_, rest) = root_of(text).ok_or(GlobError::Relative)?;
+        let name = pieces_of(text, rest).last();
+        if matches!(name, None | Some("" | "." | "..")) {
             return Err(GlobError::Folder);
         }
-        if text.split('/').any(|part| part == "**") {
+        if pieces_of(text, rest).any(|part| part == "**") {
             return Err(GlobError::Deep);
         }
         Ok(Self(text.to_owned()))
@@ -56,7 +55,7 @@ impl Glob {
 
     /// Returns true if it stands for `path`.
     pub(crate) fn matches(&self, path: &str) -> bool {
-        let (mut patterns, mut parts) = (self.0.split('/'), path.split('/'));
+        let (mut patterns, mut parts) = (pieces(&self.0), pieces(path));
         loop {
             match (patterns.next(), parts.next()) {
                 (None, None) => return true,
@@ -68,10 +67,9 @@ impl Glob {
 
     /// Returns the folders that hold such files now, or would: the deepest that exist on the way.
     pub(crate) fn folders(&self) -> Vec<PathBuf> {
-        let (folders, _) = self.0.rsplit_once('/').unwrap_or_default();
-        let mut found = vec![PathBuf::from("/")];
+        let (mut found, folders, _) = self.parts();
         let mut deepest = found.clone();
-        for part in folders.split('/').filter(|part| !part.is_empty()) {
+        for part in folders {
             let mut next = Vec::new();
             for folder in &found {
                 next.extend(below(folder, part).into_iter().filter(|path| path.is_dir()));
@@ -93,9 +91,8 @@ impl Glob {
 
     /// Returns the files that there are now, in order; what is packed is left out.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
-        let (folders, name) = self.0.rsplit_once('/').unwrap_or_default();
-        let mut found = vec![PathBuf::from("/")];
-        for part in folders.split('/').filter(|part| !part.is_empty()) {
+        let (mut found, folders, name) = self.parts();
+        for part in folders {
             found = found.iter().flat_map(|folder| below(folder, part)).take(MAX_FILES).collect();
         }
         let files = found.iter().flat_map(|folder| below(folder, name));
@@ -104,6 +101,43 @@ impl Glob {
         files.sort();
         files
     }
+
+    /// Returns the root, if this system has it, the folders below it, and the name.
+    fn parts(&self) -> (Vec<PathBuf>, Vec<&str>, &str) {
+        let (root, rest) = root_of(&self.0).unwrap_or_default();
+        // As the system writes it: names of files are shown, and kept.
+        let root: PathBuf = Path::new(root).components().collect();
+        let roots = Some(root).filter(|root| root.is_absolute()).into_iter().collect();
+        let mut parts: Vec<&str> =
+            pieces_of(&self.0, rest).filter(|part| !part.is_empty()).collect();
+        let name = parts.pop().unwrap_or_default();
+        (roots, parts, name)
+    }
+}
+
+/// Cuts a path behind its root: `/`, or a drive of Windows with either sort of stroke. A server of any
+/// system reads what is meant for hosts of another.
+fn root_of(text: &str) -> Option<(&str, &str)> {
+    let at = if text.starts_with('/') { 1 } else { 3 };
+    let is_drive = || match text.as_bytes() {
+        [letter, b':', b'/' | b'\\', ..] => letter.is_ascii_alphabetic(),
+        _ => false,
+    };
+    if at == 1 || is_drive() { text.split_at_checked(at) } else { None }
+}
+
+/// Tells whether `c` stands between the parts of such a path.
+fn is_border(path: &str, c: char) -> bool {
+    c == '/' || (c == '\\' && !path.starts_with('/'))
+}
+
+fn pieces_of<'p>(path: &'p str, rest: &'p str) -> impl Iterator<Item = &'p str> {
+    rest.split(|c| is_border(path, c))
+}
+
+/// Cuts a path at its borders.
+fn pieces(path: &str) -> impl Iterator<Item = &str> {
+    pieces_of(path, path)
 }
 
 impl fmt::Display for Glob {
@@ -230,6 +264,11 @@ mod tests {
             ("/l/*a*b*c", "/l/xaxcxb", false),
             ("/l/[x", "/l/[x", true),
             ("/l/a", "/l/a", true),
+            ("/l/a\\b", "/l/a/b", false),
+            ("C:/logs/*.log", "C:\\logs\\a.log", true),
+            ("C:\\logs\\*\\a?.log", "C:\\logs\\x\\ab.log", true),
+            ("C:\\logs\\*.log", "D:\\logs\\a.log", false),
+            ("C:\\logs\\*.log", "C:\\logs\\x\\a.log", false),
         ] {
             assert_eq!(Glob::new(glob).unwrap().matches(path), fits, "{glob} {path}");
         }
@@ -256,7 +295,19 @@ mod tests {
 
     #[test]
     fn says_what_names_no_file() {
-        for text in ["x.log", "/var/log/", "/var/**/x", ""] {
+        for text in [
+            "x.log",
+            "/var/log/",
+            "/var/log/..",
+            "/var/**/x",
+            "",
+            "C:x.log",
+            "C:",
+            "\\\\server\\share\\x.log",
+            "C:\\",
+            "C:\\logs\\.",
+            "C:\\**\\x",
+        ] {
             assert!(Glob::new(text).is_err(), "{text}");
         }
     }

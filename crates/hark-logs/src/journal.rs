@@ -5,7 +5,6 @@
 //! says that is no entry is skipped. When it ends it is started again.
 
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
@@ -15,7 +14,7 @@ use serde_json::Value;
 
 use crate::settings::JournalFilter;
 use crate::state::JournalState;
-use crate::sys;
+use crate::sys::{self, Waited};
 use crate::team::{Crew, Record, Team};
 
 /// How long to wait before it is started again.
@@ -86,8 +85,8 @@ impl Journal {
     }
 
     /// Returns what can be waited on, while it runs.
-    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.running.as_ref().map(|running| running.out.as_fd())
+    pub(crate) fn descriptor(&self) -> Option<Waited<'_>> {
+        self.running.as_ref().and_then(|running| sys::output(&running.out))
     }
 
     /// Returns when it must be started.
@@ -148,7 +147,8 @@ impl Journal {
             self.running = Some(self.begin()?);
         }
         let Some(running) = &mut self.running else { return Ok(false) };
-        if !sys::readable(&[running.out.as_fd()], Duration::ZERO)?.contains(&true) {
+        let Some(out) = sys::output(&running.out) else { return Ok(false) };
+        if !sys::readable(&[out], Duration::ZERO)?.contains(&true) {
             return Ok(false);
         }
         let len = running.out.read(buffer)?;
@@ -163,6 +163,9 @@ impl Journal {
     }
 
     fn begin(&self) -> io::Result<Running> {
+        if cfg!(windows) {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         let mut child = Command::new(&self.program)
             .args(self.arguments())
             .env("LC_ALL", "C")

@@ -35,4 +35,5 @@ mod team;
 pub use follow::{ABOUT, Batch, Logs, Settings};
 pub use settings::Watch;
 pub use state::{State, StateError};
+pub use sys::Waited;
 pub use watch::Item;

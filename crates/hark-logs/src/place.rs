@@ -1,11 +1,12 @@
 //! Where reading of a file stands, in a form that survives renaming, copying, packing and restarts.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::{FileExt, MetadataExt};
 
 use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
+
+use crate::sys::{self, Facts};
 
 /// How many bytes at a file's beginning tell it from others: some lines, which begin with a time.
 const PRINT: usize = 1024;
@@ -88,25 +89,25 @@ pub(crate) struct Place {
 
 impl Place {
     /// The beginning of a file.
-    pub(crate) fn beginning(file: &File, found: &Metadata) -> io::Result<Self> {
+    pub(crate) fn beginning(file: &File, found: &Facts) -> io::Result<Self> {
         Ok(Self {
-            dev: found.dev(),
-            ino: found.ino(),
+            dev: found.dev,
+            ino: found.ino,
             print: Fingerprint::of_file(file)?,
             ..Self::default()
         })
     }
 
     /// The place after the last whole line of a file.
-    pub(crate) fn end(file: &File, found: &Metadata) -> io::Result<Self> {
+    pub(crate) fn end(file: &File, found: &Facts) -> io::Result<Self> {
         let mut place = Self::beginning(file, found)?;
-        place.offset = last_line_end(file, found.len())?;
+        place.offset = last_line_end(file, found.len)?;
         Ok(place)
     }
 
     /// Returns true if `found` is the file.
-    pub(crate) fn is_in(&self, found: &Metadata) -> bool {
-        (self.dev, self.ino) == (found.dev(), found.ino())
+    pub(crate) fn is_in(&self, found: &Facts) -> bool {
+        (self.dev, self.ino) == (found.dev, found.ino)
     }
 
     /// Goes on by `len` bytes.
@@ -134,7 +135,7 @@ pub(crate) fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<
     let mut len = 0;
     while len < bytes.len() {
         let rest = bytes.get_mut(len..).unwrap_or_default();
-        match file.read_at(rest, offset + len as u64) {
+        match sys::read_at(file, rest, offset + len as u64) {
             Ok(0) => break,
             Ok(read) => len += read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -180,7 +181,7 @@ mod tests {
         for (text, offset) in [("", 0), ("a\nb\n", 4), ("a\nbc", 2), ("abc", 3)] {
             std::fs::write(&path, text).unwrap();
             let file = File::open(&path).unwrap();
-            let place = Place::end(&file, &file.metadata().unwrap()).unwrap();
+            let place = Place::end(&file, &sys::facts(&file).unwrap()).unwrap();
             assert_eq!(place.offset, offset, "{text:?}");
         }
     }

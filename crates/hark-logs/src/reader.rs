@@ -1,18 +1,18 @@
 //! One log through all its lives: written, renamed, copied and emptied, packed, gone, made anew.
 
 use std::collections::VecDeque;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use flate2::read::MultiGzDecoder;
 use hark_model::{Mono, Now};
 
-use crate::family::{self, Done, Relative, holder, next_after, relatives};
+use crate::family::{Done, Relative, holder, next_after, relatives};
 use crate::frame::{Cutter, Read};
 use crate::place::{Fingerprint, Place, read_at};
+use crate::sys::{self, Facts};
 use crate::team::{Crew, Team};
 
 /// How much is read at once: the bound on a line, and most of what watching costs in memory.
@@ -94,7 +94,7 @@ struct Packed {
     at: u64,
     /// What was unpacked and not consumed.
     held: Vec<u8>,
-    file: Metadata,
+    file: Facts,
 }
 
 #[derive(Debug)]
@@ -189,7 +189,7 @@ impl Reader {
         match &self.source {
             Source::None => true,
             Source::Live(file) | Source::Old(file) => {
-                file.metadata().is_ok_and(|found| found.nlink() == 0)
+                sys::facts(file).is_ok_and(|found| found.links == 0)
             }
             Source::Packed(_) => false,
         }
@@ -236,11 +236,11 @@ impl Reader {
     /// Looks whether the live file was emptied, and learns more of its beginning.
     fn check_live(&mut self) -> io::Result<()> {
         let Source::Live(file) = &self.source else { return Ok(()) };
-        let found = file.metadata()?;
-        if found.len() < self.place.offset || !self.place.print.fits(file)? {
+        let found = sys::facts(file)?;
+        if found.len < self.place.offset || !self.place.print.fits(file)? {
             tracing::debug!(file = self.name, "log was emptied");
             self.source = Source::None;
-        } else if !self.place.print.is_full() && found.len() > 0 {
+        } else if !self.place.print.is_full() && found.len > 0 {
             self.learned |= self.place.print.is_empty();
             self.place.print = Fingerprint::of_file(file)?;
         }
@@ -256,9 +256,9 @@ impl Reader {
             Err(error) => return Err(error),
         };
         if let Some(file) = &live {
-            let found = file.metadata()?;
+            let found = sys::facts(file)?;
             let same = self.place.is_in(&found)
-                && found.len() >= self.place.offset
+                && found.len >= self.place.offset
                 && self.place.print.fits(file)?;
             if same {
                 self.source = live.map_or(Source::None, Source::Live);
@@ -275,20 +275,20 @@ impl Reader {
         let Some(file) = live else { return Ok(()) };
         self.finish_print();
         self.learned = true;
-        self.place = Place::beginning(&file, &file.metadata()?)?;
+        self.place = Place::beginning(&file, &sys::facts(&file)?)?;
         self.source = Source::Live(file);
         Ok(())
     }
 
     fn open_old(&mut self, path: &std::path::Path, packed: bool) -> io::Result<()> {
         let file = File::open(path)?;
-        let found = file.metadata()?;
+        let found = sys::facts(&file)?;
         if packed {
             let decoder = MultiGzDecoder::new(file);
             let packed = Packed { decoder, at: 0, held: Vec::new(), file: found };
             self.source = Source::Packed(Box::new(packed));
         } else {
-            (self.place.dev, self.place.ino) = (found.dev(), found.ino());
+            (self.place.dev, self.place.ino) = (found.dev, found.ino);
             self.source = Source::Old(file);
         }
         Ok(())
@@ -369,11 +369,11 @@ impl Reader {
             }
             Err(error) => return Err(error),
         };
-        let found = live.metadata()?;
+        let found = sys::facts(&live)?;
         let written = match &self.source {
             Source::Live(_) if self.place.is_in(&found) => return Ok(false),
-            Source::Live(file) | Source::Old(file) => family::written(&file.metadata()?),
-            Source::Packed(packed) => family::written(&packed.file),
+            Source::Live(file) | Source::Old(file) => sys::facts(file)?.written,
+            Source::Packed(packed) => packed.file.written,
             Source::None => return Ok(false),
         };
         self.finish_print();
@@ -390,7 +390,7 @@ impl Reader {
             let file = File::open(path)?;
             self.place = if *packed {
                 let print = Fingerprint::of_packed(file).unwrap_or_default();
-                Place { dev: found.dev(), ino: found.ino(), print, ..Place::default() }
+                Place { dev: found.dev, ino: found.ino, print, ..Place::default() }
             } else {
                 Place::beginning(&file, found)?
             };

@@ -1,76 +1,42 @@
 //! The few calls of the operating system that std does not offer. The only unsafe code of this
 //! crate; every function here is safe to call with any argument.
+//!
+//! What is compiled for one processor stands here; calls are in `unix` and in `windows`: the same functions.
 
 #![expect(
     unsafe_code,
     reason = "poll, statfs, the clock of a thread and code for one processor have no safe form in std"
 )]
 
-use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
-use std::time::Duration;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
 
-/// Waits until one of `descriptors` can be read or `timeout` is over, and says which can.
-/// Interruption by a signal counts as "none".
-pub(crate) fn readable(descriptors: &[BorrowedFd<'_>], timeout: Duration) -> io::Result<Vec<bool>> {
-    let entry =
-        |fd: &BorrowedFd<'_>| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    let mut polled: Vec<libc::pollfd> = descriptors.iter().map(entry).collect();
-    // Rounded up: waking a fraction early would only spin.
-    let millis = timeout.as_nanos().div_ceil(1_000_000);
-    let millis = i32::try_from(millis).unwrap_or(i32::MAX);
-    let count = libc::nfds_t::try_from(polled.len()).unwrap_or(0);
-    // SAFETY: `polled` holds `count` initialised entries and lives over the call; the descriptors
-    // are borrowed, so they stay open.
-    if unsafe { libc::poll(polled.as_mut_ptr(), count, millis) } < 0 {
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-        return Ok(vec![false; descriptors.len()]);
-    }
-    Ok(polled.iter().map(|p| p.revents != 0).collect())
-}
-
-/// Returns how long this thread has been on a processor.
-pub(crate) fn thread_cpu() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid place to write to; POSIX has the clock.
-    if unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) } != 0 {
-        return Duration::ZERO;
-    }
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
-}
-
-/// Tells whether `path` is on a file system where others can write without this machine noticing.
+#[cfg(unix)]
+pub use unix::Waited;
 #[cfg(all(target_os = "linux", not(feature = "portable")))]
-pub(crate) fn is_remote(path: &std::path::Path) -> bool {
-    use std::os::unix::ffi::OsStrExt as _;
-    /// NFS, SMB (three generations), Ceph, FUSE, 9p, AFS: from `linux/magic.h`.
-    const REMOTE: [i64; 8] = [
-        0x6969,
-        0x517b,
-        0xff53_4d42,
-        0xfe53_4d42,
-        0x00c3_6400,
-        0x6573_5546,
-        0x0102_1997,
-        0x5346_414f,
-    ];
-    let Ok(path) = std::ffi::CString::new(path.as_os_str().as_bytes()) else { return false };
-    // SAFETY: an all-zero `statfs` is a valid value of a plain C struct.
-    let mut found: libc::statfs = unsafe { std::mem::zeroed() };
-    // SAFETY: `path` ends in NUL and lives over the call, `found` is a valid place to write to.
-    if unsafe { libc::statfs(path.as_ptr(), &raw mut found) } != 0 {
-        return false;
-    }
-    #[expect(
-        clippy::useless_conversion,
-        reason = "the width of this field differs between targets"
-    )]
-    let kind = i64::from(found.f_type) & 0xffff_ffff;
-    REMOTE.contains(&kind)
+pub(crate) use unix::is_remote;
+#[cfg(unix)]
+pub(crate) use unix::{facts, facts_at, output, read_at, readable, thread_cpu};
+#[cfg(windows)]
+pub use windows::Waited;
+#[cfg(windows)]
+pub(crate) use windows::{facts, facts_at, output, read_at, readable, thread_cpu};
+
+/// What the system tells of a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// Which file system.
+    pub(crate) dev: u64,
+    /// Which file on it.
+    pub(crate) ino: u64,
+    /// Its bytes.
+    pub(crate) len: u64,
+    /// When it was written last: in whole seconds, and what is over in nanoseconds.
+    pub(crate) written: (i64, i64),
+    /// How many names it has.
+    pub(crate) links: u64,
 }
 
 /// Work that is worth being compiled for the wide vectors that most processors have.
@@ -120,9 +86,11 @@ fn with_wide<W: Work>(work: W) -> W::Done {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
-    use std::io::Write;
+    use std::io::{self, Write};
     use std::os::fd::AsFd;
+    use std::time::Duration;
 
     use super::*;
 

@@ -1,9 +1,9 @@
 //! Nobody tells: every file is looked at each [`super::POLL`], and every folder.
 
-use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 use super::Changes;
+use crate::sys::Waited;
 
 /// Who tells of changes: nobody.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl Notifier {
     }
 
     /// Returns what can be waited on.
-    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+    pub(crate) fn descriptor(&self) -> Option<Waited<'_>> {
         None
     }
 
