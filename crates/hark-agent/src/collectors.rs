@@ -7,6 +7,7 @@
 pub mod addresses;
 pub mod certificates;
 pub mod clock;
+#[cfg(unix)]
 pub mod containers;
 pub mod cpu;
 pub mod disk;

@@ -1,9 +1,7 @@
 //! What this machine lets an agent see: each collector tried once, and some questions to the system,
 //! for `hark doctor`.
 
-use std::ffi::CString;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -73,8 +71,7 @@ fn refusal(absent: Absent) -> Tried {
 /// # Errors
 /// What the system says.
 pub fn room(path: &Path) -> io::Result<(u64, u64)> {
-    let path = CString::new(path.as_os_str().as_bytes())?;
-    sys::space(&path).map(|space| (space.available, space.total))
+    sys::space(&sys::c_path(path)?).map(|space| (space.available, space.total))
 }
 
 /// Returns whether a program keeps the clock in step, and the most it can be off.

@@ -10,11 +10,11 @@ mod server;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::Duration;
 
 use hark_model::Mono;
+use hark_plugin::{Waited, waited};
 
 pub(crate) use calling::call;
 pub use names::Names;
@@ -202,8 +202,8 @@ impl Endpoint {
     }
 
     /// Returns what can be waited on.
-    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.socket.as_ref().map(AsFd::as_fd)
+    pub(crate) fn descriptor(&self) -> Option<Waited<'_>> {
+        self.socket.as_ref().map(waited)
     }
 
     /// Sends one datagram. If the network refuses (our address is gone, no route), it is lost as any

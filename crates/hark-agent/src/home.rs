@@ -1,11 +1,14 @@
 //! The agent's folder: who it is, and nobody else in it.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+#[cfg(unix)]
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+
+use crate::sys;
 
 /// Why a folder cannot be used.
 #[derive(Debug, Error)]
@@ -28,6 +31,10 @@ pub enum HomeError {
     /// Somebody else owns it.
     #[error("{0} belongs to another user")]
     Foreign(PathBuf),
+    /// Others may enter it, or change who may.
+    #[cfg(windows)]
+    #[error("the agent's folder is not its own: {0}")]
+    Shared(hark_plugin::trust::Untrusted),
     /// Another agent uses it.
     #[error("another agent runs in {0}")]
     Taken(PathBuf),
@@ -44,28 +51,18 @@ impl Home {
     /// Takes `path`, which is made if it is not there.
     pub(crate) fn take(path: &Path) -> Result<Self, HomeError> {
         let io = |source| HomeError::Io { path: path.to_owned(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
+        sys::private_folder(path).map_err(io)?;
         // Not through a link: whoever can change the link chooses the folder.
         let found = std::fs::symlink_metadata(path).map_err(io)?;
         if !found.is_dir() {
             return Err(HomeError::NotFolder(path.to_owned()));
         }
-        if found.permissions().mode() & 0o002 != 0 {
-            return Err(HomeError::Open(path.to_owned()));
-        }
+        is_closed(path, &found)?;
         let lock_path = path.join("lock");
-        let open = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&lock_path);
+        let open = sys::private_file().write(true).create(true).truncate(false).open(&lock_path);
         let lock = open.map_err(|source| HomeError::Io { path: lock_path.clone(), source })?;
-        // What we make belongs to us: its owner tells who we are without asking the system.
-        let ours = lock.metadata().map_err(io)?.uid();
-        if found.uid() != ours && found.uid() != 0 {
-            return Err(HomeError::Foreign(path.to_owned()));
-        }
+        #[cfg(unix)]
+        is_ours(path, &found, &lock.metadata().map_err(io)?)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(std::fs::TryLockError::WouldBlock) => Err(HomeError::Taken(path.to_owned())),
@@ -104,9 +101,8 @@ impl Home {
     /// Opens or makes a file in it, readable by its owner only, to be read and written in place.
     pub(crate) fn open(&self, name: &str) -> Result<(PathBuf, File), HomeError> {
         let path = self.path.join(name);
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        match options.open(&path) {
+        let mut options = sys::private_file();
+        match options.read(true).write(true).create(true).truncate(false).open(&path) {
             Ok(file) => Ok((path, file)),
             Err(source) => Err(HomeError::Io { path, source }),
         }
@@ -114,8 +110,8 @@ impl Home {
 
     /// Brings onto the disk which files there are.
     pub(crate) fn sync(&self) -> Result<(), HomeError> {
-        let synced = File::open(&self.path).and_then(|folder| folder.sync_all());
-        synced.map_err(|source| HomeError::Io { path: self.path.clone(), source })
+        sys::sync_folder(&self.path)
+            .map_err(|source| HomeError::Io { path: self.path.clone(), source })
     }
 
     /// Writes a small file in it, readable by its owner only: whole or not at all, and on the disk
@@ -124,22 +120,46 @@ impl Home {
         let path = self.path.join(name);
         let new = self.path.join(format!("{name}.new"));
         let write = || -> io::Result<()> {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&new)?;
+            let mut file =
+                sys::private_file().write(true).create(true).truncate(true).open(&new)?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
+            drop(file);
             std::fs::rename(&new, &path)?;
-            File::open(&self.path)?.sync_all()
+            sys::sync_folder(&self.path)
         };
         write().map_err(|source| HomeError::Io { path: path.clone(), source })
     }
 }
 
+/// Checks that not everybody may write to the folder `path`.
+#[cfg(unix)]
+fn is_closed(path: &Path, found: &Metadata) -> Result<(), HomeError> {
+    if found.permissions().mode() & 0o002 == 0 {
+        Ok(())
+    } else {
+        Err(HomeError::Open(path.to_owned()))
+    }
+}
+
+/// Checks that the folder `path` is for nobody but us: what is made in it inherits that.
+#[cfg(windows)]
+fn is_closed(path: &Path, _found: &Metadata) -> Result<(), HomeError> {
+    hark_plugin::trust::check_private(path).map_err(HomeError::Shared)
+}
+
+/// Checks that a folder belongs to us. What we make does: its owner tells who we are without asking the
+/// system.
+#[cfg(unix)]
+fn is_ours(path: &Path, found: &Metadata, made: &Metadata) -> Result<(), HomeError> {
+    if found.uid() == made.uid() || found.uid() == 0 {
+        return Ok(());
+    }
+    Err(HomeError::Foreign(path.to_owned()))
+}
+
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

@@ -1,5 +1,6 @@
 //! Events from programs on this host: one JSON object in one datagram to a socket in the agent's
-//! folder, which only the agent's user and root can reach.
+//! folder, which only the agent's user and root can reach; on Windows to a socket of the loopback interface,
+//! with a proof that the sender can read that folder.
 //!
 //! ```json
 //! {"kind": "backup", "severity": "warning", "text": "took 3 h", "tags": ["nightly"], "data": {"hours": 3}}
@@ -8,19 +9,27 @@
 //! Only `text` is needed. `data` is any JSON for the programs that get to see the event. Whoever binds a socket of his own gets one JSON object back:
 //! `{"stored": true}` once the event is on the disk, or `{"error": "..."}`.
 
+#[cfg(any(test, windows))]
+mod loopback;
+#[cfg(unix)]
+mod unix;
+
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hark_model::{Event, EventKind, Mono, Severity, Unix};
+use hark_plugin::Waited;
 use hark_proto::bucket::{Bucket, Rate};
 use serde_json::{Value, json};
 use thiserror::Error;
 
-/// The socket's name in the agent's folder.
+#[cfg(windows)]
+use self::loopback::{Caller, Ears, ask};
+#[cfg(unix)]
+use self::unix::{Caller, Ears, ask};
+
+/// The socket's name in the agent's folder; on Windows that of the file which says where the socket is.
 pub const SOCKET: &str = "agent.sock";
 
 /// Bound on one datagram: an event must fit one datagram to the server.
@@ -41,8 +50,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// The agent's end.
 #[derive(Debug)]
 pub(crate) struct Injection {
-    socket: UnixDatagram,
-    path: PathBuf,
+    ears: Ears,
     bucket: Bucket,
     refused: u64,
 }
@@ -51,35 +59,30 @@ pub(crate) struct Injection {
 #[derive(Debug)]
 pub(crate) struct Injected {
     pub(crate) event: Event,
-    from: Option<PathBuf>,
+    from: Caller,
 }
 
 impl Injection {
-    /// Listens in `folder`. A socket left by an agent that was killed is replaced: the folder is
+    /// Listens in `folder`. What was left by an agent that was killed is replaced: the folder is
     /// locked, so nobody listens there.
     pub(crate) fn listen(folder: &Path) -> io::Result<Self> {
-        let path = folder.join(SOCKET);
-        match std::fs::remove_file(&path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => {}
-        }
-        let socket = UnixDatagram::bind(&path)?;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-        socket.set_nonblocking(true)?;
-        Ok(Self { socket, path, bucket: Bucket::full(RATE), refused: 0 })
+        Ok(Self {
+            ears: Ears::listen(&folder.join(SOCKET))?,
+            bucket: Bucket::full(RATE),
+            refused: 0,
+        })
     }
 
     /// Returns what can be waited on.
-    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+    pub(crate) fn descriptor(&self) -> Waited<'_> {
+        self.ears.descriptor()
     }
 
     /// Returns the next event; none if there is none now. Those that are refused are answered here.
     pub(crate) fn receive(&mut self, mono: Mono, unix: Unix) -> Option<Injected> {
         let mut buffer = [0; MAX_LEN + 1];
         loop {
-            let (len, from) = self.socket.recv_from(&mut buffer).ok()?;
-            let from = from.as_pathname().map(Path::to_owned);
+            let (len, from) = self.ears.receive(&mut buffer)?;
             let bytes = buffer.get(..len).unwrap_or_default();
             let parsed = if self.bucket.take(RATE, mono) {
                 parse(bytes, unix)
@@ -93,7 +96,7 @@ impl Injection {
                     if self.refused.is_power_of_two() {
                         tracing::warn!(refused = self.refused, error, "injected event refused");
                     }
-                    self.answer(from.as_deref(), &json!({ "error": error }));
+                    self.answer(&from, &json!({ "error": error }));
                 }
             }
         }
@@ -105,21 +108,13 @@ impl Injection {
             Ok(()) => json!({ "stored": true }),
             Err(error) => json!({ "error": format!("it is sent but not on the disk: {error}") }),
         };
-        self.answer(injected.from.as_deref(), &answer);
+        self.answer(&injected.from, &answer);
     }
 
-    fn answer(&self, to: Option<&Path>, answer: &Value) {
-        let Some(to) = to else { return };
-        if let Err(error) = self.socket.send_to(answer.to_string().as_bytes(), to) {
+    fn answer(&self, to: &Caller, answer: &Value) {
+        if let Err(error) = self.ears.answer(to, answer.to_string().as_bytes()) {
             tracing::debug!(%error, "nobody waits for the answer to an injected event");
         }
-    }
-}
-
-impl Drop for Injection {
-    fn drop(&mut self) {
-        // The next agent replaces it if this fails.
-        drop(std::fs::remove_file(&self.path));
     }
 }
 
@@ -206,11 +201,6 @@ pub enum SendError {
 /// # Errors
 /// See [`SendError`].
 pub fn send(folder: &Path, event: &Event) -> Result<(), SendError> {
-    let path = folder.join(SOCKET);
-    let unreachable = |source| SendError::Unreachable { path: path.clone(), source };
-    let mine = folder.join(format!("send-{}.sock", std::process::id()));
-    let _guard = Unlink(&mine);
-    let socket = UnixDatagram::bind(&mine).map_err(unreachable)?;
     let mut text = json!({
         "kind": event.kind.word(),
         "severity": event.severity.word(),
@@ -222,10 +212,8 @@ pub fn send(folder: &Path, event: &Event) -> Result<(), SendError> {
     if let (Some(data), Some(object)) = (data, text.as_object_mut()) {
         object.insert("data".to_owned(), data);
     }
-    socket.send_to(text.to_string().as_bytes(), &path).map_err(unreachable)?;
-    socket.set_read_timeout(Some(PATIENCE)).map_err(SendError::Silent)?;
     let mut buffer = [0; MAX_LEN];
-    let len = socket.recv(&mut buffer).map_err(SendError::Silent)?;
+    let len = ask(folder, text.to_string().as_bytes(), &mut buffer)?;
     let answer: Value = serde_json::from_slice(buffer.get(..len).unwrap_or_default())
         .map_err(|e| SendError::Silent(io::Error::other(e)))?;
     match answer.get("error").and_then(Value::as_str) {
@@ -234,16 +222,12 @@ pub fn send(folder: &Path, event: &Event) -> Result<(), SendError> {
     }
 }
 
-struct Unlink<'a>(&'a Path);
-
-impl Drop for Unlink<'_> {
-    fn drop(&mut self) {
-        drop(std::fs::remove_file(self.0));
-    }
-}
-
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::net::UnixDatagram;
+
     use super::*;
 
     #[test]

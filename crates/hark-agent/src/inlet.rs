@@ -5,13 +5,12 @@
 //! together with its sockets.
 
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hark_model::{SeriesDef, Unix};
+use hark_plugin::{Bell, Waited, bells, waited};
 use hark_proto::ReportItem;
 
 /// Bound on what waits for the main thread, which looks within milliseconds: a burst of a hundred
@@ -62,13 +61,13 @@ pub(crate) struct Gathered(Arc<Mutex<Vec<Found>>>);
 pub(crate) struct Outlet {
     receiver: Receiver<Found>,
     shared: Arc<Shared>,
-    bell: UnixStream,
+    bell: Bell,
 }
 
 #[derive(Debug)]
 struct Shared {
     /// The other end of the outlet's descriptor.
-    bell: UnixStream,
+    bell: Bell,
     /// Whether the bell was rung and not yet heard.
     rung: AtomicBool,
     /// Whether something was put in since.
@@ -94,7 +93,7 @@ impl Gathered {
 /// # Errors
 /// If the process has no descriptors left.
 pub(crate) fn inlet() -> io::Result<(Inlet, Outlet)> {
-    let (here, there) = UnixStream::pair()?;
+    let (here, there) = bells()?;
     here.set_nonblocking(true)?;
     there.set_nonblocking(true)?;
     let (sender, receiver) = sync_channel(MOST_WAITING);
@@ -144,8 +143,8 @@ impl Inlet {
 
 impl Outlet {
     /// Returns what becomes readable when something was put in.
-    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.bell.as_fd()
+    pub(crate) fn descriptor(&self) -> Waited<'_> {
+        waited(&self.bell)
     }
 
     /// Takes out at most `most` things. What is left makes the descriptor readable again.

@@ -27,8 +27,7 @@ mod told;
 
 use std::collections::VecDeque;
 use std::fmt::Debug;
-use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
-use std::os::fd::AsFd as _;
+use std::io::{self, Read as _, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -55,6 +54,7 @@ pub use self::settings::{
 use crate::inlet::{Batch, Found, Inlet};
 use crate::source::Root;
 use crate::stop::Stop;
+use crate::sys::{PipeReader, PipeWriter, pipe};
 
 /// What the thread's stack takes: enough for a regular expression and for JSON of bounded depth.
 const STACK: usize = 256 * 1024;
@@ -212,7 +212,7 @@ impl Jobs {
         let mark = mark.to_owned();
         let stopped = stop.clone();
         let (asked, takes) = sync_channel(MAX_ASKED);
-        let (rope, bell) = io::pipe()?;
+        let (rope, bell) = pipe()?;
         let line = Line { takes, rope };
         let run = move || Works::new(jobs, inlet, &mark, Clock.now()).run(&stopped, line);
         let thread =
@@ -325,7 +325,7 @@ impl Works {
         loop {
             poller.clear();
             let stopped = poller.readable(stop.descriptor());
-            let asked = poller.readable(line.rope.as_fd());
+            let asked = poller.readable(hark_plugin::waited(&line.rope));
             self.wait_for(&mut poller);
             let now = Clock.now();
             let until = self.deadline().map(|at| at.since(now.mono));

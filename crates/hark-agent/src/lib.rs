@@ -40,6 +40,7 @@ mod endpoint;
 mod enrol;
 mod heart;
 mod home;
+#[cfg(unix)]
 mod http_get;
 mod identity;
 pub mod inject;

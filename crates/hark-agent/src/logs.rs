@@ -7,8 +7,7 @@
 
 mod handover;
 
-use std::io::{self, PipeReader, PipeWriter, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io::{self, Read, Write};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -16,10 +15,11 @@ use std::time::Duration;
 use hark_config::{Key, Kind, Section};
 use hark_logs::{Batch, Logs, Settings, State, Watch};
 use hark_model::Clock;
+use hark_plugin::Waited;
 
 pub(crate) use self::handover::{Desk, Handover};
 use crate::stop::Stop;
-use crate::sys;
+use crate::sys::{self, PipeReader, PipeWriter, pipe};
 
 /// Bound on batches that wait for the main thread: each is up to some hundred events, and while one
 /// waits the next can be made.
@@ -106,7 +106,7 @@ impl LogThread {
     /// If the system has no thread or descriptor left, or the patterns are too large.
     pub(crate) fn start(settings: Settings, state: Option<State>) -> io::Result<Self> {
         let stop = Stop::new()?;
-        let (bell, rope) = io::pipe()?;
+        let (bell, rope) = pipe()?;
         let (sender, batches) = sync_channel(MOST_WAITING);
         let stopped = stop.clone();
         let run = move || match Logs::new(settings, state, Clock.now()) {
@@ -119,8 +119,8 @@ impl LogThread {
     }
 
     /// Returns what becomes readable with a batch.
-    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.bell.as_fd()
+    pub(crate) fn descriptor(&self) -> Waited<'_> {
+        hark_plugin::waited(&self.bell)
     }
 
     /// Returns a batch if there is one. To be called when the descriptor can be read.

@@ -56,6 +56,11 @@ impl Processes {
     }
 }
 
+/// Returns the number that stands here for a user of Windows, whose own is a text: `S-1-5-18`.
+pub(crate) fn number_of_user(text: &str) -> u32 {
+    crc32fast::hash(text.as_bytes())
+}
+
 /// A process as of the last look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Process {

@@ -3,10 +3,11 @@
 //! The file has two places of fixed size, written in turn and in place: a torn write damages one of
 //! them, the other still has the numbers before, and no write needs new room.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+
+use crate::sys;
 
 /// `N` numbers in a file.
 #[derive(Debug)]
@@ -22,13 +23,8 @@ impl<const N: usize> Slots<N> {
     /// Opens or makes the file, and returns the numbers stored last; none if there are none that
     /// can be believed.
     pub(crate) fn open(path: &Path) -> io::Result<(Self, Option<[u64; N]>)> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)?;
+        let file =
+            sys::private_file().read(true).write(true).create(true).truncate(false).open(path)?;
         let mut bytes = vec![0; 2 * Self::LEN];
         let len = read_up_to(&file, &mut bytes)?;
         let found = bytes
@@ -46,7 +42,7 @@ impl<const N: usize> Slots<N> {
         self.generation += 1;
         let bytes = Self::encode(self.generation, numbers);
         let place = if self.generation.is_multiple_of(2) { 0 } else { Self::LEN as u64 };
-        self.file.write_all_at(&bytes, place)?;
+        sys::write_all_at(&self.file, &bytes, place)?;
         if sync { self.file.sync_data() } else { Ok(()) }
     }
 
@@ -75,7 +71,7 @@ impl<const N: usize> Slots<N> {
 fn read_up_to(file: &File, bytes: &mut [u8]) -> io::Result<usize> {
     let mut len = 0;
     while let Some(rest) = bytes.get_mut(len..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, len as u64)? {
+        match sys::read_at(file, rest, len as u64)? {
             0 => break,
             n => len += n,
         }

@@ -4,7 +4,6 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -12,6 +11,7 @@ use thiserror::Error;
 use crate::levels::Levels;
 use crate::process_table::Processes;
 use crate::programs::Programs;
+use crate::sys;
 
 /// Bound on what is read of one file: `/proc/stat` of a machine with a thousand processors has some
 /// 300 kB. What is longer is cut.
@@ -164,7 +164,7 @@ impl Source {
         let mut len = 0;
         loop {
             let Some(rest) = self.buffer.get_mut(len..) else { return Ok(len) };
-            let n = match file.read_at(rest, len as u64) {
+            let n = match sys::read_at(file, rest, len as u64) {
                 Ok(n) => n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(e) => return Err(e),
@@ -208,7 +208,7 @@ impl Short {
             Some(file) => file,
             empty @ None => empty.insert(File::open(&self.path).ok()?),
         };
-        if let Ok(len) = file.read_at(&mut buffer, 0) {
+        if let Ok(len) = sys::read_at(file, &mut buffer, 0) {
             return read(std::str::from_utf8(buffer.get(..len)?).ok()?.trim());
         }
         // A device that went and came again has another file under the same name.

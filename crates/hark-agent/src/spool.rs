@@ -19,7 +19,6 @@ mod log;
 mod segment;
 
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -111,7 +110,7 @@ impl Spool {
     /// If the folder or its files cannot be made or read. Damage within files is no error.
     pub fn open(folder: &Path, limits: Limits, now: Unix) -> Result<Self, SpoolError> {
         let open = || -> io::Result<Self> {
-            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            crate::sys::private_folder(folder)?;
             let (cursor, cursors) = Slots::<2>::open(&folder.join("cursor"))?;
             let (gap_kept, gap) = Slots::<3>::open(&folder.join("gap"))?;
             let (numbers, known) = Slots::<2>::open(&folder.join("numbers"))?;

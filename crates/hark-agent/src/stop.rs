@@ -1,8 +1,11 @@
 //! The way to end an agent from elsewhere.
 
-use std::io::{self, PipeReader, PipeWriter};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io;
 use std::sync::{Arc, Mutex};
+
+use hark_plugin::Waited;
+
+use crate::sys::{PipeReader, PipeWriter, pipe};
 
 /// Ends an agent: [`crate::Agent::run`] comes back within a second. Copies are the same stop.
 #[derive(Clone, Debug)]
@@ -22,7 +25,7 @@ impl Stop {
     /// # Errors
     /// If the process has no descriptors left.
     pub fn new() -> io::Result<Self> {
-        let (reader, writer) = io::pipe()?;
+        let (reader, writer) = pipe()?;
         Ok(Self(Arc::new(Ends { reader, writer: Mutex::new(Some(writer)) })))
     }
 
@@ -34,8 +37,8 @@ impl Stop {
     }
 
     /// Returns what becomes readable with the stop.
-    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.0.reader.as_fd()
+    pub(crate) fn descriptor(&self) -> Waited<'_> {
+        hark_plugin::waited(&self.0.reader)
     }
 }
 

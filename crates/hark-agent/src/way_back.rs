@@ -6,10 +6,10 @@
 //! again soon after is given ever more time, so that no host is passed to and fro.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use hark_model::Mono;
+use hark_plugin::{Waited, waited};
 
 /// A return after which the first server is silent again within this has not lasted.
 const LASTING: Duration = Duration::from_mins(10);
@@ -115,8 +115,8 @@ impl WayBack {
     }
 
     /// Returns what can be waited on.
-    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.away.as_ref()?.asked.as_ref().map(|(_, socket)| socket.as_fd())
+    pub(crate) fn descriptor(&self) -> Option<Waited<'_>> {
+        self.away.as_ref()?.asked.as_ref().map(|(_, socket)| waited(socket))
     }
 
     /// Receives one datagram and says from where; none if there is none.

@@ -12,7 +12,6 @@ mod portable;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::os::fd::AsFd;
 use std::time::Duration;
 
 use hark_model::Clock;
@@ -112,7 +111,7 @@ fn listen(
 ) -> io::Result<()> {
     let mut descriptors = [None; MAX_SOCKETS];
     for (place, way) in descriptors.iter_mut().zip(ways) {
-        *place = Some(way.socket.as_fd());
+        *place = Some(hark_plugin::waited(&way.socket));
     }
     let ready = sys::readable(descriptors, patience)?;
     for (way, _) in ways.iter().zip(ready).filter(|(_, ready)| *ready) {

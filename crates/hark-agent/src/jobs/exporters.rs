@@ -8,7 +8,6 @@ mod answer;
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +26,7 @@ use self::answer::{Answer, AnswerError};
 use super::series::Source;
 use super::settings::{Pace, Reader, TIMEOUT_KEY, pattern};
 use super::{Job, Timing, Turn};
+use crate::sys;
 
 const COLLECTOR: &str = "exporter";
 
@@ -196,7 +196,7 @@ impl Fetch {
         let socket = Socket::new(Domain::for_address(*to), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         match socket.connect(&(*to).into()) {
-            Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error),
+            Err(error) if error.raw_os_error() != Some(sys::CONNECTING) => return Err(error),
             Ok(()) | Err(_) => {}
         }
         let question = format!(
@@ -340,7 +340,7 @@ impl Job for Exporter {
 
     fn wait_for(&mut self, poller: &mut Poller) {
         self.token = self.fetch.as_ref().map(|fetch| {
-            let stream = fetch.stream.as_fd();
+            let stream = hark_plugin::waited(&fetch.stream);
             if fetch.question.is_empty() {
                 poller.readable(stream)
             } else {

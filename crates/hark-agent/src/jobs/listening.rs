@@ -3,13 +3,10 @@
 //! Nothing listens on the network: an address must be one of this machine alone, and a socket in the file
 //! system has the permissions that the configuration gives it.
 
-use std::fs;
-use std::io;
-use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
-use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
+mod socket;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +16,7 @@ use hark_plugin::statsd::Aggregate;
 use hark_plugin::{Poller, Token, lines};
 use hark_proto::ReportItem;
 
+use self::socket::Socket;
 use super::custom::Intake;
 use super::series::Source;
 use super::settings::{Reader, every};
@@ -133,6 +131,7 @@ fn socket(section: &Section<'_>) -> Option<Place> {
 
 /// Where it listens.
 #[derive(Clone, Debug)]
+#[cfg_attr(windows, expect(dead_code, reason = "there are no sockets in folders"))]
 enum Place {
     Udp(SocketAddr),
     Unix { path: PathBuf, mode: u32, group: Option<String> },
@@ -145,81 +144,6 @@ struct Ears {
     // Shared for `Clone` alone: a prototype has none yet.
     socket: Option<Arc<Socket>>,
     token: Option<Token>,
-}
-
-#[derive(Debug)]
-enum Socket {
-    Udp(UdpSocket),
-    Unix(UnixDatagram, PathBuf),
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        if let Self::Unix(_, path) = self {
-            // The next one replaces it if this fails.
-            drop(fs::remove_file(path));
-        }
-    }
-}
-
-impl Socket {
-    fn open(place: &Place, root: &Root) -> io::Result<Self> {
-        match place {
-            Place::Udp(address) => {
-                let socket = UdpSocket::bind(address)?;
-                socket.set_nonblocking(true)?;
-                Ok(Self::Udp(socket))
-            }
-            Place::Unix { path, mode, group } => {
-                remove_old(path)?;
-                let socket = UnixDatagram::bind(path)?;
-                socket.set_nonblocking(true)?;
-                let socket = Self::Unix(socket, path.clone());
-                if let Some(group) = group {
-                    chown(path, None, Some(group_number(root, group)?))?;
-                }
-                fs::set_permissions(path, fs::Permissions::from_mode(*mode))?;
-                Ok(socket)
-            }
-        }
-    }
-
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Udp(socket) => socket.as_fd(),
-            Self::Unix(socket, _) => socket.as_fd(),
-        }
-    }
-
-    fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Udp(socket) => socket.recv(buffer),
-            Self::Unix(socket, _) => socket.recv(buffer),
-        }
-    }
-}
-
-/// Removes a socket that an agent left which was killed; anything else there is not ours.
-fn remove_old(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        Ok(found) if found.file_type().is_socket() => fs::remove_file(path),
-        Ok(_) => Err(io::Error::other("there is something else at the place of the socket")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-fn group_number(root: &Root, group: &str) -> io::Result<u32> {
-    if let Ok(number) = group.parse() {
-        return Ok(number);
-    }
-    let text = root.text("etc/group").unwrap_or_default();
-    let found = text.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let is_it = fields.next()? == group;
-        is_it.then(|| fields.nth(1)?.parse().ok()).flatten()
-    });
-    found.ok_or_else(|| io::Error::other(format!("there is no group `{group}`")))
 }
 
 impl Ears {

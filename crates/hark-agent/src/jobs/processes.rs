@@ -23,7 +23,7 @@ use super::series::Source;
 use super::settings::{Reader, active, every, pattern};
 use super::told::{self, EVENTS, Events, Tell, Told};
 use super::{Job, Timing, Turn};
-use crate::process_table::{Look, Process, Processes};
+use crate::process_table::{Look, Process, Processes, number_of_user};
 use crate::source::Root;
 
 /// The collector in the names of series: the one of all processes.
@@ -330,6 +330,9 @@ fn expected(count: u64, min: u64, max: u64) -> String {
 fn user_number(root: &Root, user: &str) -> Option<u32> {
     if let Ok(number) = user.parse() {
         return Some(number);
+    }
+    if cfg!(windows) {
+        return Some(number_of_user(user));
     }
     let text = root.text("etc/passwd")?;
     text.lines().find_map(|line| {

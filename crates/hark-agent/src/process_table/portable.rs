@@ -48,7 +48,7 @@ impl Lister {
         for one in whole().take(MAX_PROCESSES) {
             let mut process = process(one);
             process.compare(before);
-            process.uid = one.user_id().map_or(0, |user| **user);
+            process.uid = one.user_id().map_or(0, number_of);
             processes.push(process);
         }
         processes.get_mut(from..).unwrap_or_default().sort_unstable_by_key(|one| one.pid);
@@ -73,6 +73,17 @@ impl Lister {
         system.refresh_processes_specifics(ProcessesToUpdate::All, true, wanted);
         Ok(system)
     }
+}
+
+#[cfg(unix)]
+fn number_of(user: &sysinfo::Uid) -> u32 {
+    **user
+}
+
+/// Users have long numbers there, which are named as they are: `S-1-5-18`.
+#[cfg(windows)]
+fn number_of(user: &sysinfo::Uid) -> u32 {
+    super::number_of_user(&user.to_string())
 }
 
 fn process(one: &sysinfo::Process) -> Process {

@@ -1,9 +1,8 @@
 //! One run of numbered entries over several files.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use hark_model::Mono;
 
 use super::acked::Acked;
 use super::segment::{Entry, Kind, MAX_PAYLOAD, Scan, encode};
+use crate::sys;
 
 /// Entries of one kind, numbered from 1. Entries of [`Kind::Set`] may stand between them.
 #[derive(Debug)]
@@ -309,9 +309,8 @@ impl Log {
         let path = self.folder.join(format!("{}{first:016x}{SUFFIX}", self.prefix));
         // A file of this name can be there: its only entry was torn. Nothing of it is wanted.
         self.segments.retain(|segment| segment.first != first);
-        let file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
-        File::open(&self.folder)?.sync_all()?;
+        let file = sys::private_file().write(true).create(true).truncate(true).open(&path)?;
+        sys::sync_folder(&self.folder)?;
         self.segments.push_back(Segment { path, first, len: 0, from: 0, until: 0, complete: None });
         self.active = Some(Active { file, sets: BTreeSet::new(), dirty: false });
         Ok(())
