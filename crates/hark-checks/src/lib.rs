@@ -31,6 +31,7 @@ mod configured;
 mod dialogue;
 pub mod directory;
 mod dns;
+#[cfg_attr(windows, path = "echo/absent.rs")]
 mod echo;
 mod endpoint;
 mod facts;

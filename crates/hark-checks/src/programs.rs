@@ -5,14 +5,15 @@
 //! stopped.
 
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::AsFd as _;
-use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hark_model::time::Clock;
-use hark_plugin::{Finished, Happened, Invocation, Poller, RunId, Runner, StartError};
+use hark_plugin::{
+    Bell as Stream, Finished, Happened, Invocation, Poller, RunId, Runner, StartError, bells,
+    waited,
+};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -39,7 +40,7 @@ struct Shared {
 #[derive(Clone, Debug)]
 struct Thread {
     asks: SyncSender<Ask>,
-    bell: Arc<UnixStream>,
+    bell: Arc<Stream>,
 }
 
 /// Why a program gave no result.
@@ -107,7 +108,7 @@ impl Shared {
     }
 
     fn start(&self) -> io::Result<Thread> {
-        let (here, there) = UnixStream::pair()?;
+        let (here, there) = bells()?;
         here.set_nonblocking(true)?;
         there.set_nonblocking(true)?;
         let (asks, asked) = sync_channel(MAX_WAITING);
@@ -122,10 +123,10 @@ impl Shared {
 }
 
 /// Wakes the thread: something was asked for, or is no longer wanted.
-struct Bell(Arc<UnixStream>);
+struct Bell(Arc<Stream>);
 
 impl Bell {
-    fn ring(bell: Arc<UnixStream>) -> Self {
+    fn ring(bell: Arc<Stream>) -> Self {
         // Full means that it is awake anyway.
         drop((&*bell).write(&[1]));
         Self(bell)
@@ -142,7 +143,7 @@ impl Drop for Bell {
 struct Work {
     runner: Runner,
     asked: Receiver<Ask>,
-    bell: UnixStream,
+    bell: Stream,
     waiting: Vec<Ask>,
     running: Vec<(RunId, oneshot::Sender<Result<Finished, StartError>>)>,
 }
@@ -153,7 +154,7 @@ impl Work {
         let (mut poller, mut happened) = (Poller::default(), Vec::new());
         loop {
             poller.clear();
-            let bell = poller.readable(self.bell.as_fd());
+            let bell = poller.readable(waited(&self.bell));
             self.runner.wait_for(&mut poller);
             let now = Clock.now().mono;
             let until = self.runner.deadline().map(|deadline| deadline.since(now));

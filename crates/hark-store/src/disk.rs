@@ -7,7 +7,8 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+#[cfg(unix)]
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -158,10 +159,10 @@ impl Disk {
         if let Some(plan) = &self.plan
             && let Err((kept, error)) = plan.pass(bytes.len())
         {
-            file.write_all_at(bytes.get(..kept).unwrap_or(bytes), offset)?;
+            write_all_at(file, bytes.get(..kept).unwrap_or(bytes), offset)?;
             return Err(error);
         }
-        file.write_all_at(bytes, offset)
+        write_all_at(file, bytes, offset)
     }
 
     /// Writes all of `bytes` at the end of an append-only stream.
@@ -194,7 +195,7 @@ impl Disk {
     /// Of the operating system.
     pub fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.point()?;
-        File::open(dir)?.sync_all()
+        sync_names(dir)
     }
 
     /// Gives a file another name.
@@ -217,4 +218,42 @@ impl Disk {
             other => other,
         }
     }
+}
+/// Writes all, from `offset` on.
+#[cfg(unix)]
+fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    file.write_all_at(bytes, offset)
+}
+
+/// Fills `bytes`, from `offset` on.
+#[cfg(unix)]
+pub(crate) fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    file.read_exact_at(bytes, offset)
+}
+
+#[cfg(unix)]
+fn sync_names(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// As above; the file's own position moves with it, which nobody here goes by.
+#[cfg(windows)]
+fn write_all_at(mut file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    use io::Seek as _;
+    file.seek(io::SeekFrom::Start(offset))?;
+    file.write_all(bytes)
+}
+
+/// As above; the file's own position moves with it, which nobody here goes by.
+#[cfg(windows)]
+pub(crate) fn read_exact_at(mut file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    use io::{Read as _, Seek as _};
+    file.seek(io::SeekFrom::Start(offset))?;
+    file.read_exact(bytes)
+}
+
+/// Names are in the journal of the file system there; a folder cannot be brought to the disk.
+#[cfg(windows)]
+fn sync_names(_dir: &Path) -> io::Result<()> {
+    Ok(())
 }

@@ -13,7 +13,8 @@ use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::fs::MetadataExt;
+#[cfg(unix)]
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use hark_model::Unix;
@@ -190,6 +191,20 @@ impl Drop for Journal {
     }
 }
 
+/// Tells whether another file has the name of an open one by now.
+#[cfg(unix)]
+fn was_rotated(open: &File, path: &Path) -> io::Result<bool> {
+    let open = open.metadata()?.ino();
+    Ok(std::fs::metadata(path).is_ok_and(|present| present.ino() != open))
+}
+
+/// As above: what was begun later was made later.
+#[cfg(windows)]
+fn was_rotated(open: &File, path: &Path) -> io::Result<bool> {
+    let open = open.metadata()?.created()?;
+    Ok(std::fs::metadata(path)?.created().is_ok_and(|present| present != open))
+}
+
 /// Opens a file at its end; a last line that is not whole (the machine died) is ended.
 fn open_end(path: &Path) -> io::Result<(File, u64)> {
     let mut file =
@@ -197,7 +212,8 @@ fn open_end(path: &Path) -> io::Result<(File, u64)> {
     let mut len = file.seek(SeekFrom::End(0))?;
     if len > 0 {
         let mut last = [0];
-        std::os::unix::fs::FileExt::read_exact_at(&file, &mut last, len - 1)?;
+        crate::disk::read_exact_at(&file, &mut last, len - 1)?;
+        file.seek(SeekFrom::End(0))?;
         if last != *b"\n" {
             io::Write::write_all(&mut file, b"\n")?;
             len += 1;
@@ -365,11 +381,10 @@ impl JournalReader {
     fn next_file(&mut self) -> io::Result<bool> {
         if self.files.is_empty() {
             let Some(file) = &self.file else { return Ok(false) };
-            let open = file.get_ref().metadata()?.ino();
-            match std::fs::metadata(&self.path) {
-                Ok(present) if present.ino() != open => self.files.push_back(self.path.clone()),
-                _ => return Ok(false),
+            if !was_rotated(file.get_ref(), &self.path)? {
+                return Ok(false);
             }
+            self.files.push_back(self.path.clone());
         }
         self.skipped += u64::from(!self.partial.is_empty());
         self.partial.clear();

@@ -9,8 +9,6 @@
 //! are rare, and the outbox gives a receiver one after the other.
 
 use std::io;
-use std::os::fd::AsFd as _;
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -211,7 +209,7 @@ async fn run(invocation: Invocation, given: Given) -> Result<Finished, SendError
     };
     let after = invocation.limit.unwrap_or(TIMEOUT) + runner::GRACE + AFTER;
     // The thread hears when this end is closed.
-    let (_held, released) = UnixStream::pair().map_err(not_started)?;
+    let (_held, released) = hark_plugin::bells().map_err(not_started)?;
     let (answer, end) = oneshot::channel();
     std::thread::Builder::new()
         .name("hark-exec".to_owned())
@@ -238,7 +236,7 @@ async fn run(invocation: Invocation, given: Given) -> Result<Finished, SendError
 fn run_here(
     invocation: &Invocation,
     given: &Given,
-    released: &UnixStream,
+    released: &hark_plugin::Bell,
 ) -> Result<Finished, StartError> {
     static RUNS: AtomicU64 = AtomicU64::new(0);
     let run = RUNS.fetch_add(1, Ordering::Relaxed);
@@ -248,7 +246,7 @@ fn run_here(
     let (mut poller, mut happened) = (Poller::default(), Vec::new());
     loop {
         poller.clear();
-        let release = poller.readable(released.as_fd());
+        let release = poller.readable(hark_plugin::waited(released));
         runner.wait_for(&mut poller);
         let now = Clock.now().mono;
         if poller.wait(runner.deadline().map(|deadline| deadline.since(now))).is_err() {

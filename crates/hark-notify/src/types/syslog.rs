@@ -16,7 +16,9 @@ use hark_model::name::CheckName;
 use hark_model::{HostName, Notification, Reason, Severity};
 use hark_net::{Dial, Guard, Tls, Trust};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{UdpSocket, UnixDatagram};
+use tokio::net::UdpSocket;
+#[cfg(unix)]
+use tokio::net::UnixDatagram;
 
 use crate::deadline::{Deadline, read_timeout};
 use crate::error::{Doing, SendError, one_line};
@@ -419,6 +421,12 @@ where
     }
 }
 
+#[cfg(windows)]
+async fn tell_daemon(_path: &Path, _message: &str) -> io::Result<()> {
+    std::future::ready(Err(io::ErrorKind::Unsupported.into())).await
+}
+
+#[cfg(unix)]
 async fn tell_daemon(path: &Path, message: &str) -> io::Result<()> {
     let socket = UnixDatagram::unbound()?;
     socket.connect(path)?;

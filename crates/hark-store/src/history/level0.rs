@@ -24,7 +24,6 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::bytes::Reader;
@@ -312,7 +311,7 @@ impl Level0 {
             }
         } else {
             let mut bytes = vec![0; len];
-            match file.data.read_exact_at(&mut bytes, offset) {
+            match crate::disk::read_exact_at(&file.data, &mut bytes, offset) {
                 Ok(()) => bytes,
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
                 Err(error) => return Err(error),
