@@ -10,6 +10,7 @@
 //! by itself would be no bound on it.
 
 mod plan;
+#[cfg_attr(windows, path = "install/absent.rs")]
 mod steps;
 mod sysvinit;
 mod unit;

@@ -1,7 +1,9 @@
 //! The program's own log: to standard error, a rotated file, syslog or journald.
 
 mod file;
+#[cfg(unix)]
 mod journald;
+#[cfg(unix)]
 mod syslog;
 
 use std::io;
@@ -57,12 +59,18 @@ pub(crate) fn start(target: &Target, level: &str) -> anyhow::Result<()> {
             .with_ansi(false)
             .try_init(),
         // Both daemons put the time and the level beside the text themselves.
+        #[cfg(windows)]
+        Target::Syslog | Target::Journald => {
+            anyhow::bail!("there is neither syslog nor a journal on this system: log to a file")
+        }
+        #[cfg(unix)]
         Target::Syslog => builder
             .with_writer(Lines::new(syslog::Syslog::connect()?))
             .with_ansi(false)
             .without_time()
             .with_level(false)
             .try_init(),
+        #[cfg(unix)]
         Target::Journald => builder
             .with_writer(Lines::new(journald::Journald::connect()?))
             .with_ansi(false)
@@ -127,6 +135,7 @@ impl<'a> MakeWriter<'a> for Lines {
 }
 
 /// Returns the priority of RFC 5424 table 2 for a level.
+#[cfg(unix)]
 fn priority(level: Level) -> u8 {
     match level {
         Level::ERROR => 3,

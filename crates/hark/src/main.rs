@@ -11,6 +11,7 @@ mod cli;
 mod config;
 mod doctor;
 mod fleet;
+#[cfg_attr(windows, expect(dead_code, reason = "plans are carried out on other systems"))]
 mod install;
 mod log;
 mod manager;

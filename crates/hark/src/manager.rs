@@ -1,10 +1,13 @@
 //! What systemd wants to hear from a service: that it is ready, that it lives. Nothing is said where
 //! nobody asks (`NOTIFY_SOCKET`, `WATCHDOG_USEC`).
 
+#[cfg(unix)]
 use std::ffi::OsStr;
 #[cfg(target_os = "linux")]
 use std::os::linux::net::SocketAddrExt as _;
+#[cfg(unix)]
 use std::os::unix::ffi::OsStrExt as _;
+#[cfg(unix)]
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
@@ -34,6 +37,11 @@ pub(crate) fn alive_every() -> Option<Duration> {
     Some(Duration::from_micros(micros) / 3).filter(|every| !every.is_zero())
 }
 
+/// There is no systemd.
+#[cfg(windows)]
+fn say(_text: &str) {}
+
+#[cfg(unix)]
 fn say(text: &str) {
     if let Some(path) = std::env::var_os("NOTIFY_SOCKET")
         && let Err(error) = say_to(&path, text)
@@ -42,6 +50,7 @@ fn say(text: &str) {
     }
 }
 
+#[cfg(unix)]
 fn say_to(path: &OsStr, text: &str) -> std::io::Result<()> {
     let socket = UnixDatagram::unbound()?;
     let address = match path.as_bytes() {

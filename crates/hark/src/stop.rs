@@ -1,11 +1,16 @@
 //! Ending in order: one flag that every part watches, and the signals that raise it.
 
+#[cfg_attr(unix, path = "stop/unix.rs")]
+#[cfg_attr(windows, path = "stop/windows.rs")]
+mod signals;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+pub(crate) use signals::Signals;
 
 /// How long the parts have to end before the process ends without them (SIGTERM must take effect
 /// within 5 s; the rest is for the system).
@@ -80,6 +85,7 @@ impl Stop {
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(windows, expect(dead_code, reason = "nobody asks for all of it there"))]
 pub(crate) enum Asked {
     /// SIGINT or SIGTERM.
     Stop,
@@ -87,38 +93,4 @@ pub(crate) enum Asked {
     Reload,
     /// SIGUSR1.
     Show,
-}
-
-/// The signals that the server and the agent listen to.
-#[derive(Debug)]
-pub(crate) struct Signals {
-    int: tokio::signal::unix::Signal,
-    term: tokio::signal::unix::Signal,
-    hup: tokio::signal::unix::Signal,
-    usr1: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    /// Starts to listen; must be called inside a runtime.
-    ///
-    /// # Errors
-    /// If the system refuses a handler.
-    pub(crate) fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            int: signal(SignalKind::interrupt())?,
-            term: signal(SignalKind::terminate())?,
-            hup: signal(SignalKind::hangup())?,
-            usr1: signal(SignalKind::user_defined1())?,
-        })
-    }
-
-    /// Waits for the next one. Cancelling it loses nothing.
-    pub(crate) async fn next(&mut self) -> Asked {
-        tokio::select! {
-            _ = self.int.recv() => Asked::Stop,
-            _ = self.term.recv() => Asked::Stop,
-            _ = self.hup.recv() => Asked::Reload,
-            _ = self.usr1.recv() => Asked::Show,
-        }
-    }
 }

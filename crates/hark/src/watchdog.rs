@@ -252,8 +252,7 @@ async fn end_of(child: &mut Option<Child>) -> std::io::Result<ExitStatus> {
 
 /// Returns an exit status as the older tool showed it: a signal is a negative number.
 fn words(status: ExitStatus) -> String {
-    use std::os::unix::process::ExitStatusExt as _;
-    match (status.code(), status.signal()) {
+    match (status.code(), sys::ended_by(status)) {
         (Some(code), _) => code.to_string(),
         (None, Some(signal)) => format!("-{signal}"),
         (None, None) => "unknown".to_owned(),

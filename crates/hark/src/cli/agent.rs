@@ -105,7 +105,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return run_loaded(&args.service, &paths, loaded, role);
     }
     args.service.start_log(&loaded.settings.log, &folder)?;
-    std::fs::create_dir_all(&folder)
+    crate::sys::make_folder(&folder)
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let config = agent_config(args, loaded, folder)?;
     if args.boot {

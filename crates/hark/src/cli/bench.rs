@@ -71,6 +71,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    crate::server::run::runs_here()?;
     let stop = Stop::at_signal()?;
     match (args.checks, args.server) {
         (Some(rate), _) => checks::run(args, rate, &stop),

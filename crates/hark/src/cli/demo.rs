@@ -53,6 +53,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    crate::server::run::runs_here()?;
     crate::log::start(&Target::Stderr, "warn")?;
     let folder = Scratch::new()?;
     let secret = hark_web::new_setup_code()?;

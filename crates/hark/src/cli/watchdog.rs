@@ -46,6 +46,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(Action::Install(args)) = &args.action {
         return install::run_watchdog(args);
     }
+    crate::server::run::runs_here()?;
     let paths = Paths::new(args.config.clone(), args.data.clone());
     let loaded = match config::load(&paths) {
         Ok(loaded) => loaded,

@@ -43,6 +43,11 @@ impl Paths {
 
 /// Returns the data folder that is used if none is named.
 pub(crate) fn default_data_dir() -> PathBuf {
+    if cfg!(windows) {
+        let wanted = if crate::sys::is_root() { "ProgramData" } else { "LOCALAPPDATA" };
+        return environment(wanted)
+            .map_or_else(|| PathBuf::from("hark-data"), |folder| folder.join("hark").join("data"));
+    }
     if crate::sys::is_root() {
         return PathBuf::from("/var/lib/hark");
     }
@@ -195,13 +200,20 @@ fn place(paths: &Paths) -> anyhow::Result<Option<PathBuf>> {
     let config = environment("XDG_CONFIG_HOME").or_else(|| home().map(|h| h.join(".config")));
     usual.extend(config.map(|c| c.join("hark")));
     usual.extend(home().map(|h| h.join(".hb.yaml")));
-    usual.push(PathBuf::from("/etc/hark"));
+    if cfg!(windows) {
+        usual.extend(environment("ProgramData").map(|folder| folder.join("hark")));
+    } else {
+        usual.push(PathBuf::from("/etc/hark"));
+    }
     let holds_one =
         |p: &PathBuf| p.is_file() || p.join("hark.yaml").is_file() || p.join("conf.d").is_dir();
     Ok(usual.into_iter().find(holds_one))
 }
 
 fn read_one(path: PathBuf) -> anyhow::Result<Found> {
+    // What it names is run. In the usual folder of Windows everybody may make files.
+    #[cfg(windows)]
+    crate::sys::is_ours(&path)?;
     let text = read_text(&path, MAX_FILE)?;
     let source = SourceFile { name: path.display().to_string(), text };
     Ok(Found { path, source })
@@ -238,9 +250,8 @@ impl SecretSource for Secrets {
     }
 
     fn key_file(&self, path: &str) -> Result<String, String> {
-        use std::os::unix::fs::PermissionsExt as _;
         let found = std::fs::metadata(path).map_err(|error| format!("{path}: {error}"))?;
-        if found.permissions().mode() & OTHERS != 0 {
+        if crate::sys::is_open_to_others(&found, OTHERS).is_some() {
             return Err(format!("everybody can read or change {path}: chmod o= {path}"));
         }
         self.file(path)

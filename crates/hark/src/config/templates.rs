@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use hark_config::{Key, Kind, Section};
 use hark_notify::{MAIL_PAGE, MAIL_TEXT, MailTemplates};
@@ -239,26 +239,32 @@ fn content_type(name: &str) -> &'static str {
 /// Returns a number that changes when a file is written, added or removed.
 fn stamp(folder: &Path) -> u32 {
     let Ok(entries) = std::fs::read_dir(folder) else { return 1 };
-    let mut files: Vec<(std::ffi::OsString, u64, i64, i64)> = entries
+    let mut files: Vec<(std::ffi::OsString, u64, Duration)> = entries
         .take(MAX_FILES)
         .filter_map(|entry| {
             let entry = entry.ok()?;
-            let of = |m: Metadata| (entry.file_name(), m.len(), m.mtime(), m.mtime_nsec());
+            let of = |m: Metadata| (entry.file_name(), m.len(), written(&m));
             std::fs::metadata(entry.path()).ok().map(of)
         })
         .collect();
     files.sort();
     let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
-    for (name, length, seconds, nanos) in &files {
+    for (name, length, written) in &files {
         digest.update(name.as_encoded_bytes());
         digest.update(&[0]);
-        for number in [length.cast_signed(), *seconds, *nanos] {
+        for number in [*length, written.as_secs(), u64::from(written.subsec_nanos())] {
             digest.update(&number.to_be_bytes());
         }
     }
     let digest = digest.finish();
     let first = digest.as_ref().first_chunk::<4>();
     u32::from_be_bytes(*first.unwrap_or(&[0; 4]))
+}
+
+/// Returns when a file was written last, since 1970.
+fn written(found: &Metadata) -> Duration {
+    let at = found.modified().ok();
+    at.and_then(|at| at.duration_since(UNIX_EPOCH).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use hark_agent::collectors::Root;
@@ -132,7 +131,7 @@ fn collectors(patient: &Patient) -> Vec<Finding> {
 fn try_closed(root: &Path, closed: &Closed) -> Option<Finding> {
     let path = root.join(closed.path);
     let tried = if closed.is_socket {
-        UnixStream::connect(&path).map(drop)
+        connect(&path)
     } else if path.is_dir() {
         std::fs::read_dir(&path).map(drop)
     } else {
@@ -149,6 +148,17 @@ fn try_closed(root: &Path, closed: &Closed) -> Option<Finding> {
         )),
         _ => None,
     }
+}
+
+#[cfg(unix)]
+fn connect(path: &Path) -> std::io::Result<()> {
+    std::os::unix::net::UnixStream::connect(path).map(drop)
+}
+
+/// There are none of those sockets.
+#[cfg(windows)]
+fn connect(_path: &Path) -> std::io::Result<()> {
+    Err(ErrorKind::NotFound.into())
 }
 
 fn servers(patient: &Patient) -> Vec<Finding> {

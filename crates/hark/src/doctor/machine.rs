@@ -1,6 +1,5 @@
 //! The machine: clock, disk, folder, limits of the kernel.
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use hark_agent::doctor::{clock, room};
@@ -108,11 +107,11 @@ fn the_folder(data_dir: &Path) -> Vec<Finding> {
         return vec![Finding::fine(area, format!("{shown} is made at the first start"))];
     };
     let mut findings = Vec::new();
-    if found.permissions().mode() & 0o077 != 0 {
+    if let Some(mode) = crate::sys::is_open_to_others(&found, 0o077) {
         findings.push(Finding::bad(
             Level::Warning,
             area,
-            format!("{shown} is open to others ({:04o})", found.permissions().mode() & 0o7777),
+            format!("{shown} is open to others ({mode:04o})"),
             "keys of agents and tokens lie there",
             format!("chmod 0700 {shown}"),
         ));
@@ -123,7 +122,10 @@ fn the_folder(data_dir: &Path) -> Vec<Finding> {
         Finding::bad(
             Level::Problem,
             area,
-            format!("{shown} cannot be written by this user; it belongs to user {}", found.uid()),
+            format!(
+                "{shown} cannot be written by this user; it belongs to user {}",
+                crate::sys::owner(&found)
+            ),
             "nothing can be kept, so nothing is started",
             format!("chown -R {}: {shown} (or run hark as its owner)", crate::sys::user()),
         )
@@ -174,6 +176,8 @@ fn may_ping(range: &str, groups: Vec<u32>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]

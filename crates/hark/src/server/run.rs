@@ -81,6 +81,18 @@ pub(crate) fn run_service(args: &ServiceArgs, role: Role) -> anyhow::Result<Exit
     run_loaded(args, &paths, loaded, role)
 }
 
+/// Says where the server does not run, before anything of it does. On Windows its parts are compiled, since
+/// most of them are the agent's as well, but nobody has looked who could read and write what it keeps.
+///
+/// # Errors
+/// On such a system.
+pub(crate) fn runs_here() -> anyhow::Result<()> {
+    let why =
+        "the server does not run on this system: run it on Linux, and `hark agent SERVER` here";
+    anyhow::ensure!(cfg!(not(windows)), why);
+    Ok(())
+}
+
 /// As [`run_service`], where the configuration has been read.
 ///
 /// # Errors
@@ -91,6 +103,7 @@ pub(crate) fn run_loaded(
     mut loaded: Loaded,
     role: Role,
 ) -> anyhow::Result<ExitCode> {
+    runs_here()?;
     let data_dir = paths.data_dir(loaded.settings.data_dir.as_deref());
     args.start_log(&loaded.settings.log, &data_dir)?;
     if !loaded.warnings.is_empty() {

@@ -2,7 +2,8 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::AsRawFd;
+#[cfg(unix)]
+use std::os::fd::AsRawFd as _;
 
 use super::{BATCH, DATAGRAM, Sent};
 
@@ -46,6 +47,14 @@ impl ReceiveBatch {
     }
 }
 
+#[cfg(windows)]
+fn receive(socket: &UdpSocket, room: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+    // There is no way to ask for one call alone.
+    socket.set_nonblocking(true)?;
+    socket.recv_from(room)
+}
+
+#[cfg(unix)]
 fn receive(socket: &UdpSocket, room: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
     let missing = || io::Error::other("a datagram without a sender");
     let mut from = socket2::SockAddrStorage::zeroed();
@@ -69,8 +78,8 @@ fn receive(socket: &UdpSocket, room: &mut [u8]) -> io::Result<(usize, SocketAddr
 
 /// ICMP errors of earlier answers arrive as refused connections; they say nothing about what waits.
 fn nothing_waits(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionRefused, Interrupted, WouldBlock};
-    matches!(error.kind(), WouldBlock | Interrupted | ConnectionRefused)
+    use io::ErrorKind::{ConnectionRefused, ConnectionReset, Interrupted, WouldBlock};
+    matches!(error.kind(), WouldBlock | Interrupted | ConnectionRefused | ConnectionReset)
 }
 
 /// Datagrams to be sent, reused for ever.
@@ -102,13 +111,21 @@ impl SendBatch {
         for (end, to, over) in self.ends.drain(..) {
             let datagram = self.bytes.get(start..end).unwrap_or_default();
             start = end;
-            let done = sockets.get(over).is_some_and(|socket| {
-                let (socket, to) = (socket2::SockRef::from(socket), to.into());
-                socket.send_to_with_flags(datagram, &to, libc::MSG_DONTWAIT).is_ok()
-            });
+            let done = sockets.get(over).is_some_and(|socket| send(socket, datagram, to));
             *(if done { &mut sent.taken } else { &mut sent.refused }) += 1;
         }
         self.bytes.clear();
         sent
     }
+}
+
+#[cfg(unix)]
+fn send(socket: &UdpSocket, datagram: &[u8], to: SocketAddr) -> bool {
+    let (socket, to) = (socket2::SockRef::from(socket), to.into());
+    socket.send_to_with_flags(datagram, &to, libc::MSG_DONTWAIT).is_ok()
+}
+
+#[cfg(windows)]
+fn send(socket: &UdpSocket, datagram: &[u8], to: SocketAddr) -> bool {
+    socket.send_to(datagram, to).is_ok()
 }

@@ -1,9 +1,12 @@
 //! The two slots: where programs lie, and how one is put there so that it is whole or not there.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+#[cfg(unix)]
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+use crate::sys;
 
 /// The program's name in a slot: what it is called among processes, too.
 const PROGRAM: &str = "hark";
@@ -58,14 +61,14 @@ impl Slot {
     /// Empties it, so that nothing of before can be taken for what comes.
     pub(super) fn empty(self, data_dir: &Path) -> io::Result<()> {
         let folder = self.folder(data_dir);
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        sys::private_folder().recursive(true).create(&folder)?;
         for folder in [data_dir.join("bin"), folder.clone()] {
             give_to_owner_of(data_dir, &folder)?;
         }
         for entry in fs::read_dir(&folder)? {
             fs::remove_file(entry?.path())?;
         }
-        File::open(&folder)?.sync_all()
+        sys::sync_folder(&folder)
     }
 
     /// Puts a program there.
@@ -87,23 +90,31 @@ pub(crate) fn write_whole(folder: &Path, name: &str, bytes: &[u8], mode: u32) ->
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&part)?;
+    let mut file = sys::private_file(mode).write(true).create_new(true).open(&part)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     // Closed before it is started: a program that is open for writing cannot be.
     drop(file);
     give_to_owner_of(folder, &part)?;
     fs::rename(&part, folder.join(name))?;
-    File::open(folder)?.sync_all()
+    sys::sync_folder(folder)
 }
 
 /// Root may do the service's work by hand: what it makes belongs to the service.
+#[cfg(unix)]
 fn give_to_owner_of(folder: &Path, path: &Path) -> io::Result<()> {
-    if !crate::sys::is_root() {
+    if !sys::is_root() {
         return Ok(());
     }
     let owner = fs::metadata(folder)?;
     std::os::unix::fs::lchown(path, Some(owner.uid()), Some(owner.gid()))
+}
+
+/// What is made belongs to whom its folder belongs to, or to the administrators.
+#[cfg(windows)]
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere the system may refuse")]
+fn give_to_owner_of(_folder: &Path, _path: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// Reads a file that may not be longer than `max`.

@@ -1,7 +1,6 @@
 //! The small start logic: which program goes on from here.
 
 use std::ffi::OsString;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode, ExitStatus};
 use std::time::Duration;
@@ -103,7 +102,7 @@ pub(crate) fn go_over() -> Begun {
         let mut command = Command::new(&base);
         command.args(arguments()).env(BASE_VARIABLE, &base);
         command.env_remove(SLOT_VARIABLE).env_remove(TRIAL_VARIABLE);
-        command.exec()
+        sys::become_program(&mut command)
     });
     tracing::error!("cannot start anew: {failed:?}");
     Begun::Ended(ExitCode::FAILURE)
@@ -153,7 +152,7 @@ fn command(data_dir: &Path, settings: &UpdateSettings, placed: Placed) -> anyhow
 /// Becomes the program in a slot; comes back only with the reason why not.
 fn replace(data_dir: &Path, settings: &UpdateSettings, placed: Placed) -> anyhow::Error {
     match command(data_dir, settings, placed) {
-        Ok(mut command) => command.env_remove(TRIAL_VARIABLE).exec().into(),
+        Ok(mut command) => sys::become_program(command.env_remove(TRIAL_VARIABLE)).into(),
         Err(error) => error,
     }
 }

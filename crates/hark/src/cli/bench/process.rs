@@ -2,7 +2,6 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -67,9 +66,9 @@ impl Own {
             .arg("--log")
             .arg(folder.join("log"))
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            // Ctrl-C goes to this program, which then ends the server.
-            .process_group(0);
+            .stdout(Stdio::piped());
+        // Ctrl-C goes to this program, which then ends the server.
+        sys::apart(&mut command);
         sys::start_on_core(&mut command, 0);
         let mut child = command.spawn().context("cannot start the server")?;
         let stdout = child.stdout.take().context("the server has no output")?;

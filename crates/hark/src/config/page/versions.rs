@@ -206,8 +206,7 @@ fn read(path: &Path) -> io::Result<Option<String>> {
 }
 
 fn make_private(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    match fs::DirBuilder::new().mode(0o700).create(folder) {
+    match crate::sys::private_folder().create(folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         made => made,
     }

@@ -1,0 +1,159 @@
+//! What POSIX has.
+
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::UdpSocket;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use super::Bell;
+
+/// Waits until `socket` can be read, `bell` rings, or `limit` is over; silences the bell.
+pub(crate) fn wait(sockets: &[UdpSocket], bell: &Bell, limit: Duration) {
+    let read = |fd: RawFd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    let mut fds: Vec<libc::pollfd> = sockets.iter().map(|s| read(s.as_raw_fd())).collect();
+    fds.push(read(bell.descriptor()));
+    let ms = libc::c_int::try_from(limit.as_millis()).unwrap_or(libc::c_int::MAX);
+    // SAFETY: the array lives until the call returns; its length is given.
+    unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, ms) };
+    bell.silence();
+}
+
+/// Makes `command` the leader of a new session without a terminal (the `-d` option).
+pub(crate) fn detach(command: &mut Command) {
+    // SAFETY: `setsid` is async-signal-safe and touches no memory of ours.
+    unsafe {
+        command
+            .pre_exec(|| if libc::setsid() < 0 { Err(io::Error::last_os_error()) } else { Ok(()) });
+    }
+}
+
+/// Lets go of whatever standard input, output and errors were: they become `/dev/null`, so that nobody
+/// waits for their end.
+///
+/// # Errors
+/// If that cannot be opened.
+pub(crate) fn let_go_of_terminal() -> io::Result<()> {
+    let nothing = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    for standard in [libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO] {
+        // SAFETY: takes no pointers; `nothing` is open. The standard descriptors are never closed.
+        if unsafe { libc::dup2(nothing.as_raw_fd(), standard) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// Makes every file and folder that this process creates readable for its owner alone: keys, tokens
+/// and the state of monitoring are nobody else's.
+pub(crate) fn keep_files_private() {
+    // SAFETY: takes an integer, cannot fail.
+    unsafe { libc::umask(0o077) };
+}
+
+/// Reads one line from the terminal without showing what is typed.
+///
+/// # Errors
+/// If there is no terminal or it ends.
+pub(crate) fn read_hidden(prompt: &str) -> io::Result<String> {
+    use std::io::{BufRead, Write};
+    let mut terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
+    terminal.write_all(prompt.as_bytes())?;
+    let fd = terminal.as_raw_fd();
+    // SAFETY: a plain C structure, filled by the call before it is used.
+    let shown = unsafe {
+        let mut shown = MaybeUninit::<libc::termios>::zeroed().assume_init();
+        if libc::tcgetattr(fd, &raw mut shown) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        shown
+    };
+    let mut hidden = shown;
+    hidden.c_lflag &= !libc::ECHO;
+    hidden.c_lflag |= libc::ECHONL;
+    // SAFETY: both structures live until the calls return.
+    unsafe { libc::tcsetattr(fd, libc::TCSAFLUSH, &raw const hidden) };
+    let mut line = String::new();
+    let outcome = io::BufReader::new(&terminal).read_line(&mut line);
+    // SAFETY: as above; the terminal is given back whatever came of the reading.
+    unsafe { libc::tcsetattr(fd, libc::TCSAFLUSH, &raw const shown) };
+    outcome?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// Returns true if this process belongs to root.
+pub(crate) fn is_root() -> bool {
+    user() == 0
+}
+
+/// Returns the number of the user by whose rights this process does things.
+pub(crate) fn user() -> u32 {
+    // SAFETY: takes nothing, cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+/// Asks a process to end in order.
+pub(crate) fn terminate(process: u32) {
+    let Ok(process) = libc::pid_t::try_from(process) else { return };
+    // SAFETY: takes two numbers; a process that is gone makes the call fail, which changes nothing.
+    unsafe {
+        libc::kill(process, libc::SIGTERM);
+    }
+}
+
+/// Puts the process of `command` into a group of its own: what is typed at the terminal is not for it.
+pub(crate) fn apart(command: &mut Command) {
+    command.process_group(0);
+}
+
+/// Becomes another program; comes back only with the reason why not.
+pub(crate) fn become_program(command: &mut Command) -> io::Error {
+    command.exec()
+}
+
+/// Returns the signal that ended a process.
+pub(crate) fn ended_by(status: ExitStatus) -> Option<i32> {
+    status.signal()
+}
+
+/// Makes a folder, and those above it.
+pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(path)
+}
+
+/// Returns how folders are made that only their owner can enter.
+pub(crate) fn private_folder() -> DirBuilder {
+    let mut builder = DirBuilder::new();
+    builder.mode(0o700);
+    builder
+}
+
+/// Returns how files are made that only their owner can read, or what `mode` says.
+pub(crate) fn private_file(mode: u32) -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(mode);
+    options
+}
+
+/// Brings the names in a folder to the disk.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Returns the permissions of what `others` may use who are neither the owner nor, with 0o7, of the group.
+pub(crate) fn is_open_to_others(found: &Metadata, others: u32) -> Option<u32> {
+    let mode = found.permissions().mode() & 0o7777;
+    (mode & others != 0).then_some(mode)
+}
+
+/// Returns the number of whom a file belongs to.
+pub(crate) fn owner(found: &Metadata) -> u32 {
+    found.uid()
+}
