@@ -648,6 +648,7 @@ async function api(request, answer, url) {
   if (path === '/users' && method === 'GET') return json(answer, [{ name: USER.name, full_name: USER.full_name, admin: true, roles: {}, second_factor: false, declared: null }, { name: 'jonas', full_name: 'Jonas Berg', admin: false, roles: { 'db-03.fra': 'owner', 'web-12.iad': 'monitor' }, second_factor: true, declared: { file: '/etc/hark/hark.yaml', line: 41 } }]);
   if (path === '/audit/check') return json(answer, { lines: 3, broken_at: null, newest: '00' });
   if (path === '/tokens' && method === 'GET') return json(answer, []);
+  if (path === '/auth/browsers' && method === 'GET') return json(answer, { key: '', receivers: [], browsers: [{ id: 1, name: 'Firefox, Linux', service: 'push.example.net', digest: '', created_at: at(now() - 86_400) }] });
   if (path === '/auth/second-factor') return json(answer, { totp_since_at: null, recovery_codes: 0, passkeys: [], demanded: false });
   if (path === '/auth/logout') {
     sessions.delete(session);
