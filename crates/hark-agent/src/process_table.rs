@@ -37,6 +37,7 @@ const USER_EVERY: u8 = 8;
 /// little else runs they are three of four processes, and on a machine with many cores a thousand; what
 /// they do is told by `/proc/stat` at every look. One that works is read at every look. Should one end and
 /// its number be given to a program between two looks, that program is seen three looks late.
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
 const IDLE_KERNEL_EVERY: u8 = 4;
 
 /// The table, shared by all who ask.
@@ -171,6 +172,7 @@ impl Process {
 
     /// Returns it as it is taken to be without being read, if it need not be read at this look. Not all
     /// are read at the same look.
+    #[cfg(all(target_os = "linux", not(feature = "portable")))]
     fn unread(&self) -> Option<Self> {
         let turn = self.looks.wrapping_add(self.pid.to_le_bytes()[0]);
         let sleeps = matches!(self.state, b'S' | b'I');
