@@ -10,6 +10,7 @@ import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { dashboards } from './dashboards.mjs';
+import { statusPages } from './status.mjs';
 
 const option = (name, otherwise) => {
   const at = process.argv.indexOf(`--${name}`);
@@ -611,6 +612,7 @@ function logIn(answer, extra) {
 }
 
 const boards = dashboards(USER.name, () => at(now()));
+const published = statusPages(USER.name, now(), at);
 
 async function api(request, answer, url) {
   const path = url.pathname.slice('/api/0'.length);
@@ -628,7 +630,7 @@ async function api(request, answer, url) {
     return logIn(answer, me());
   }
   if (needed) return problem(answer, 403, 'Set-up is needed', 'make the first administrator', { type: '/problems/setup-required' });
-  if (path === '/auth/providers') return json(answer, { providers: [] });
+  if (path === '/auth/providers') return json(answer, { providers: [{ label: 'the company account', path: '/oidc/company/begin' }] });
   if (path === '/auth/login') {
     if (data.username !== USER.name || data.password !== USER.password) {
       tries += 1;
@@ -650,6 +652,10 @@ async function api(request, answer, url) {
   if (path === '/tokens' && method === 'GET') return json(answer, []);
   if (path === '/auth/browsers' && method === 'GET') return json(answer, { key: '', receivers: [], browsers: [{ id: 1, name: 'Firefox, Linux', service: 'push.example.net', digest: '', created_at: at(now() - 86_400) }] });
   if (path === '/auth/second-factor') return json(answer, { totp_since_at: null, recovery_codes: 0, passkeys: [], demanded: false });
+  if (path.startsWith('/status-pages')) {
+    const found = published(path.split('?')[0]);
+    return found === null ? problem(answer, 404, 'Not found', 'there is no such page') : json(answer, found);
+  }
   if (path === '/auth/logout') {
     sessions.delete(session);
     answer.writeHead(204, { 'set-cookie': 'hark=; Max-Age=0; Path=/' });

@@ -10,6 +10,10 @@ use crate::support::{PASSWORD, folder};
 /// How long the browser may take for all journeys.
 const LIMIT: Duration = Duration::from_secs(260);
 
+/// A limit that is always crossed gives the browser an incident to look at.
+const ALWAYS_CROSSED: &str = "interval: 1s\nagent: {interval: 1s}\nthresholds:\n  \
+                              memory_monitor: {percent: {warning: 0.1, critical: 0.2}}\n";
+
 /// The journeys that need no stand-in for the server. The first one makes the administrator.
 const JOURNEYS: [&str; 9] = [
     "journey",
@@ -52,14 +56,28 @@ fn go_through(server: &Server, folder: &Path, code: Option<&str>, journeys: &[&s
 #[test]
 fn the_page_works_in_a_browser_from_the_setup_link_on() {
     let folder = folder();
-    // A limit that is always crossed gives the browser an incident to look at.
-    let server = Start::new("up", folder.path())
-        .config(
-            "interval: 1s\nagent: {interval: 1s}\nthresholds:\n  \
-             memory_monitor: {percent: {warning: 0.1, critical: 0.2}}\n",
-        )
-        .go();
+    let server = Start::new("up", folder.path()).config(ALWAYS_CROSSED).go();
     go_through(&server, folder.path(), server.code.as_deref(), &JOURNEYS);
+}
+
+#[test]
+fn a_status_page_is_published_on_and_read_by_strangers_and_a_wall_shows_what_is_wrong() {
+    let folder = folder();
+    let components = "status_pages:\n  shop:\n    title: Nordlys Shop\n    components:\n      \
+                      web: {name: Website, group: Shop, hosts: '*'}\n      \
+                      pay: {name: Payments, group: Shop, hosts: '*'}\n";
+    let config = format!("{ALWAYS_CROSSED}{components}");
+    let mut server = Start::new("up", folder.path()).config(&config).go();
+    server.set_up(PASSWORD);
+    go_through(&server, folder.path(), None, &["publishing"]);
+}
+
+#[test]
+fn limits_programs_and_owners_are_made_in_a_browser() {
+    let folder = folder();
+    let mut server = Start::new("up", folder.path()).config(ALWAYS_CROSSED).go();
+    server.set_up(PASSWORD);
+    go_through(&server, folder.path(), None, &["limits", "people"]);
 }
 
 #[test]
