@@ -194,6 +194,10 @@ pub(crate) fn cookie_name(secure: bool) -> &'static str {
     if secure { "__Host-hark" } else { "hark" }
 }
 
+/// What stands before an API token among the protocols that a WebSocket offers: the only header that a page
+/// can give one.
+const PROTOCOL_BEARER: &str = "hark.bearer.";
+
 /// Returns what a request with `headers` carries. A header wins over a cookie.
 pub(crate) fn claim(headers: &HeaderMap, secure: bool) -> Claim {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
@@ -207,11 +211,23 @@ pub(crate) fn claim(headers: &HeaderMap, secure: bool) -> Claim {
             _ => Claim::None,
         };
     }
+    if let Some(text) = offered(headers).find_map(|name| name.strip_prefix(PROTOCOL_BEARER)) {
+        return match token::bearer(text) {
+            bearer @ Bearer::Api(_) => Claim::Header(bearer),
+            Bearer::Session(_) => Claim::None,
+        };
+    }
     match cookie(headers, cookie_name(secure)).map(token::bearer) {
         Some(Bearer::Session(hash)) => Claim::Cookie(hash),
         // API tokens are never taken from cookies.
         Some(Bearer::Api(_)) | None => Claim::None,
     }
+}
+
+/// Returns the protocols that a WebSocket offers.
+fn offered(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let all = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
+    all.filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(',')).map(str::trim)
 }
 
 /// Returns the value of the cookie called `name`.

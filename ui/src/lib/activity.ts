@@ -1,4 +1,5 @@
 // What the engine writes when it keeps a message back, for people.
+import type { Activity } from './api-types.ts';
 
 /** A message that was kept back: by which step, and why. */
 export interface KeptBack {
@@ -14,4 +15,17 @@ export function keptBack(text: string): KeptBack | null {
   const found = /^([a-z]+): (.+)$/s.exec(text);
   if (!found) return null;
   return { step: found[1] as string, why: (found[2] as string).replace(KIND, '') };
+}
+
+/** Names the lines of a list for as long as they are in it, so that one more on top leaves the others as they are. */
+export function keyed(events: readonly Activity[]): [string, Activity][] {
+  const seen = new Map<string, number>();
+  const from = (event: Activity): [string, Activity] => {
+    const what = [event.at_unix_s, event.kind, event.host, event.check, event.text].join('\n');
+    const before = seen.get(what) ?? 0;
+    seen.set(what, before + 1);
+    return [`${what}\n${before}`, event];
+  };
+  // From the oldest on: what comes new is on top, and two of the same do not change places.
+  return events.toReversed().map(from).reverse();
 }

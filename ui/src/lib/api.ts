@@ -42,6 +42,9 @@ export function bear(token: string): void {
   bearer = token;
 }
 
+/** What a WebSocket offers: it can carry no header, so a token stands beside the protocol, which the server chooses. */
+export const protocols = (): string[] => (bearer === null ? [] : ['hark', `hark.bearer.${bearer}`]);
+
 async function problem(answer: Response): Promise<ProblemDocument | null> {
   if (!answer.headers.get('content-type')?.includes('json')) return null;
   try {

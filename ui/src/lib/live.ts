@@ -96,6 +96,9 @@ export function patchDeliveries(now: readonly Delivery[], added: readonly Delive
   return [...left.values()].sort((a, b) => b.id - a.id).slice(0, most);
 }
 
+/** Whether a person waits for what a frame says: everything but figures and activity, which may wait for the next second. */
+export const isUrgent = (frame: Frame): boolean => frame.snapshot === true || (frame.problems?.add?.length ?? 0) + (frame.problems?.drop?.length ?? 0) > 0 || frame.deliveries !== undefined || frame.enrol !== undefined;
+
 /** Joins frames that wait, so that one pass over the page applies them all. Later wins. */
 export function merge(frames: readonly Frame[]): Frame {
   const out: Frame = { type: 'frame' };

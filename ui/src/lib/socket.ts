@@ -1,4 +1,5 @@
 // The WebSocket of the page: connects, comes back, keeps the order, and hands whole frames to the store.
+import { protocols } from './api.ts';
 import type { Frame } from './api-types.ts';
 import { Sequence, wait } from './live.ts';
 
@@ -79,7 +80,7 @@ export class Socket {
   #open(): void {
     clearTimeout(this.#timer);
     this.#events.link('connecting');
-    const socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ws`);
+    const socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ws`, protocols());
     this.#socket = socket;
     socket.onopen = () => {
       this.#sent = '';

@@ -3,7 +3,7 @@
 import { ApiError, get, getIfChanged, write } from './api.ts';
 import type { Activity, Counts, Delivery, FleetTable, Frame, HostPatch, Joined, Me, Overview, Problem, Self } from './api-types.ts';
 import { Fleet } from './fleet.ts';
-import { BEHIND_S, changes, merge, patchDeliveries, patchEvents, patchProblems } from './live.ts';
+import { BEHIND_S, changes, isUrgent, merge, patchDeliveries, patchEvents, patchProblems } from './live.ts';
 import { Socket, type Link } from './socket.ts';
 import { byUrgency } from './state.ts';
 
@@ -72,6 +72,7 @@ class Store {
   constructor() {
     setInterval(() => {
       this.now = Date.now() / 1000 + this.skew;
+      this.#run();
     }, 1000);
   }
 
@@ -250,22 +251,29 @@ class Store {
       this.waiting = changes(this.#frames[0] ?? frame);
       return;
     }
-    this.#schedule();
+    if (isUrgent(frame)) this.#schedule();
+    // A hidden tab's clock may stand still for a minute; its title still has to be right.
+    else if (document.visibilityState === 'hidden') setTimeout(() => this.#run(), 0);
   }
 
+  /** Shows what has come with the next picture that the browser draws. The rest waits for the clock's next second: one picture is drawn for both. */
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
     const run = (): void => {
       this.#scheduled = false;
-      if (this.paused || this.#frames.length === 0) return;
-      const frame = this.#frames.length === 1 ? (this.#frames[0] as Frame) : merge(this.#frames);
-      this.#frames = [];
-      this.#apply(frame);
+      this.#run();
     };
-    // A hidden tab gets no animation frames; its title still has to be right.
+    // A hidden tab gets no animation frames.
     if (document.visibilityState === 'hidden') setTimeout(run, 0);
     else requestAnimationFrame(run);
+  }
+
+  #run(): void {
+    if (this.paused || this.#frames.length === 0) return;
+    const frame = this.#frames.length === 1 ? (this.#frames[0] as Frame) : merge(this.#frames);
+    this.#frames = [];
+    this.#apply(frame);
   }
 
   #apply(frame: Frame): void {

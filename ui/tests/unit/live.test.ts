@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Activity, Frame, Problem } from '../../src/lib/api-types.ts';
-import { changes, held, merge, patchDeliveries, patchEvents, patchProblems, Sequence, wait } from '../../src/lib/live.ts';
+import { changes, held, isUrgent, merge, patchDeliveries, patchEvents, patchProblems, Sequence, wait } from '../../src/lib/live.ts';
 
 const problem = (incident: number, more: Partial<Problem> = {}): Problem => ({
   incident,
@@ -132,4 +132,10 @@ test('a list that somebody is in keeps its order and shows changed entries in pl
   const kept = held(shown, now, (entry) => entry.incident);
   assert.deepEqual(kept.list.map((entry) => [entry.incident, entry.text]), [[1, ''], [2, 'worse']]);
   assert.equal(kept.waiting, 2, 'one came, one went');
+});
+
+test('problems, snapshots and what was asked for are shown at once, figures with the next second', () => {
+  const frame = (more: Partial<Frame>): Frame => ({ type: 'frame', ...more });
+  for (const one of [{ snapshot: true }, { problems: { add: [problem(1)] } }, { problems: { drop: [1] } }, { enrol: [] }, { deliveries: [] }]) assert.ok(isUrgent(frame(one)), JSON.stringify(one));
+  for (const one of [{}, { problems: { add: [], drop: [] } }, { self: {} }, { events: [] }, { host: {} }]) assert.ok(!isUrgent(frame(one)), JSON.stringify(one));
 });

@@ -36,6 +36,10 @@ const CODE_SIGNED_OUT: u16 = 4401;
 /// The server ends.
 const CODE_AWAY: u16 = 1001;
 
+/// What is spoken. A page that has an API token and no session offers the token as a second protocol, which is
+/// never agreed upon: the answer does not repeat it.
+const PROTOCOL: &str = "hark";
+
 /// Opens a live connection.
 pub(crate) async fn ws(
     State(app): State<Shared>,
@@ -46,6 +50,7 @@ pub(crate) async fn ws(
         Failure::Malformed("this path speaks WebSocket; without it, use /api/0/stream".to_owned())
     })?;
     let place = Arc::clone(&app.live_places).try_acquire_owned().map_err(|_| Failure::Busy)?;
+    let upgrade = upgrade.protocols([PROTOCOL]);
     let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
     Ok(upgrade.on_upgrade(move |socket| run(socket, app, who, place)))
 }

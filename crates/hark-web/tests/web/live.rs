@@ -30,17 +30,29 @@ struct Socket {
 }
 
 async fn open(caller: &Caller) -> Result<WebSocketStream<TcpStream>, tungstenite::Error> {
+    Ok(offer(caller, None).await?.0)
+}
+
+/// Opens one that offers `protocols`; returns what the server has chosen of them as well.
+async fn offer(
+    caller: &Caller,
+    protocols: Option<&str>,
+) -> Result<(WebSocketStream<TcpStream>, Option<String>), tungstenite::Error> {
     let key = tungstenite::handshake::client::generate_key();
-    let request = caller
+    let mut request = caller
         .request(&Method::GET, &format!("ws://{}/ws", caller.address))
         .header("connection", "Upgrade")
         .header("upgrade", "websocket")
         .header("sec-websocket-version", "13")
-        .header("sec-websocket-key", key)
-        .body(())
-        .unwrap();
+        .header("sec-websocket-key", key);
+    if let Some(protocols) = protocols {
+        request = request.header("sec-websocket-protocol", protocols);
+    }
     let stream = TcpStream::connect(caller.address).await.unwrap();
-    Ok(tokio_tungstenite::client_async(request, stream).await?.0)
+    let request = request.body(()).unwrap();
+    let (stream, answer) = tokio_tungstenite::client_async(request, stream).await?;
+    let chosen = answer.headers().get("sec-websocket-protocol");
+    Ok((stream, chosen.map(|chosen| chosen.to_str().unwrap().to_owned())))
 }
 
 async fn refused(caller: &Caller) -> u16 {
@@ -206,6 +218,31 @@ async fn only_a_page_of_this_server_opens_one() {
     let token = in_address.bearer.clone().unwrap();
     let reply = running.nobody().get(&format!("/ws?token={token}")).await;
     assert_eq!(reply.status, 401, "a token in an address would be logged");
+}
+
+#[tokio::test]
+async fn a_screen_without_a_session_offers_its_token_beside_the_protocol() {
+    let running = start().await;
+    let made = running.browser("root").post("/api/0/tokens", json!({"name": "wall"})).await.json();
+    let secret = made["secret"].as_str().unwrap();
+    let mut screen = running.nobody();
+    screen.origin = running.browser("root").origin;
+    let (mut stream, chosen) =
+        offer(&screen, Some(&format!("hark, hark.bearer.{secret}"))).await.unwrap();
+    assert_eq!(chosen.as_deref(), Some("hark"), "the token is not repeated");
+    let Some(Ok(Message::Text(hello))) = stream.next().await else { panic!("no greeting") };
+    assert!(hello.contains("hello"), "{hello}");
+
+    let status = |result: Result<_, tungstenite::Error>| match result {
+        Err(tungstenite::Error::Http(response)) => response.status().as_u16(),
+        other => panic!("not refused: {:?}", other.map(drop)),
+    };
+    let wrong = offer(&screen, Some("hark, hark.bearer.hark_of-nobody")).await;
+    assert_eq!(status(wrong), 401);
+    // What a cookie holds is no token: a page that has read one must not get further with it.
+    let session = running.browser("root").cookie.unwrap();
+    let as_session = offer(&screen, Some(&format!("hark, hark.bearer.{session}"))).await;
+    assert_eq!(status(as_session), 401);
 }
 
 #[tokio::test]
