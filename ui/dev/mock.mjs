@@ -619,7 +619,7 @@ async function api(request, answer, url) {
   const method = request.method ?? 'GET';
   const q = url.searchParams;
   const data = method === 'GET' ? {} : await body(request);
-  if (path === '/setup' && method === 'GET') return json(answer, { needed, version: '0.1.0-mock' });
+  if (path === '/setup' && method === 'GET') return json(answer, { needed, version: '0.1.0-mock', site_name: 'Nordlys' });
   if (path === '/setup') {
     if (!needed || data.code !== CODE) return problem(answer, 403, 'Wrong code', 'the code is wrong or has been used');
     if ([...String(data.password ?? '')].length < 10) return problem(answer, 422, 'Not accepted', 'a field is wrong', { errors: [{ field: 'password', detail: 'at least 10 characters' }] });

@@ -10,6 +10,9 @@ pub struct Setup {
     pub needed: bool,
     /// The server's version.
     pub version: String,
+    /// What this server is called, for titles; empty if nobody has said.
+    #[serde(default)]
+    pub site_name: String,
 }
 
 /// Makes the first administrator.

@@ -204,6 +204,7 @@ mod tests {
             plain,
             addresses: Vec::new(),
             public_url: String::new(),
+            site_name: String::new(),
             outside: Arc::new(crate::outside::Nowhere),
             version: String::new(),
             setup_code: None,

@@ -96,6 +96,8 @@ pub struct WebConfig {
     pub addresses: Vec<String>,
     /// Where people reach this server, without a slash at its end; empty if nobody has said.
     pub public_url: String,
+    /// What this server is called, for titles; empty if nobody has said.
+    pub site_name: String,
     /// Reaches those who vouch for users.
     pub outside: Arc<dyn Outside>,
     /// The version shown to users.

@@ -29,6 +29,8 @@ class Store {
   phase = $state<Phase>('starting');
   me = $state.raw<Me | null>(null);
   version = $state('');
+  /** What the server is called; empty if nobody has said. */
+  site = $state('');
   /** The present, once a second. */
   now = $state(Date.now() / 1000);
   /** Server clock minus own clock. */
@@ -90,8 +92,9 @@ class Store {
   /** Learns who is there, and begins. */
   async begin(): Promise<void> {
     try {
-      const setup = await get<{ needed: boolean; version: string }>('/setup');
+      const setup = await get<{ needed: boolean; version: string; site_name?: string }>('/setup');
       this.version = setup.version;
+      this.site = setup.site_name ?? '';
       if (setup.needed) {
         this.phase = 'setup';
         return;

@@ -29,7 +29,8 @@ pub(crate) async fn status(
     // Whoever may do everything without logging in need not be asked for a name first.
     let open = who.is_some_and(|Extension(who)| who.proof == Proof::Open);
     let needed = !open && !app.is_set_up().await?;
-    Ok(Json(Setup { needed, version: app.config.version.clone() }))
+    let (version, site_name) = (app.config.version.clone(), app.config.site_name.clone());
+    Ok(Json(Setup { needed, version, site_name }))
 }
 
 /// Makes the first administrator with the code that the server printed, and logs in.

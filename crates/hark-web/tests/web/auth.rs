@@ -298,7 +298,8 @@ async fn nothing_but_set_up_is_open_before_it() {
     let running = start_with(None).await;
     let nobody = running.nobody();
     let setup = nobody.get("/api/0/setup").await.json();
-    assert_eq!(setup, json!({"needed": true, "version": "0.1.0"}));
+    // Titles have the name before anybody has logged in.
+    assert_eq!(setup, json!({"needed": true, "version": "0.1.0", "site_name": "Nordlys"}));
     for path in ["/api/0/overview", "/api/0/auth/me", "/ws", "/api/0/stream"] {
         let reply = nobody.get(path).await;
         assert_eq!((reply.status, reply.problem()), (403, "setup-required".to_owned()), "{path}");

@@ -85,6 +85,7 @@ pub(crate) async fn start_as(tls: Option<()>, login: LoginSettings) -> Running {
         plain: Plain::Redirect,
         addresses: vec!["mon.example.net:50004".to_owned()],
         public_url: String::new(),
+        site_name: "Nordlys".to_owned(),
         outside: Arc::clone(&outside) as _,
         version: "0.1.0".to_owned(),
         setup_code: Some(Secret::new(SETUP_CODE)),

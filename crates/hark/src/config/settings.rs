@@ -28,6 +28,7 @@ pub(crate) const KEYS: &[Key] = &[
         "Shared secret: hosts whose agents hold it are learned by themselves.",
     ),
     Key::new("public_url", Kind::Text, "Address of the page as people reach it, for links."),
+    Key::new("site_name", Kind::Text, "What this server is called, in the titles of the page."),
     Key::new("log", Kind::Section(LOG_KEYS), "Where the program's own log goes."),
     Key::new("logfile", Kind::Text, "The program's own log as a file; short for log.target."),
     Key::new("journal_enabled", Kind::Bool, "Write received messages as JSON lines.")
@@ -93,6 +94,8 @@ pub(crate) struct Settings {
     pub(crate) secret: Option<Secret>,
     /// The page's address for links.
     pub(crate) public_url: String,
+    /// What the server is called, for titles.
+    pub(crate) site_name: String,
     /// The program's own log.
     pub(crate) log: LogSettings,
     /// The message journal.
@@ -177,6 +180,7 @@ impl Settings {
             data_dir: root.opt_str("data_dir").map(PathBuf::from),
             secret: root.opt_secret("secret"),
             public_url: root.str("public_url", "").trim_end_matches('/').to_owned(),
+            site_name: read_site_name(root),
             log: read_log(root),
             journal: read_journal(root),
             history: read_history(root),
@@ -191,6 +195,17 @@ impl Settings {
 fn port(root: &Section<'_>, key: &'static str, default: u16) -> u16 {
     let port = root.u64(key, u64::from(default), 0..=65_535);
     u16::try_from(port).unwrap_or(default)
+}
+
+/// Longest name of a server: more would push what a tab is about out of its title.
+const MAX_SITE_NAME: usize = 60;
+
+fn read_site_name(root: &Section<'_>) -> String {
+    let name = root.str("site_name", "").trim().to_owned();
+    if name.chars().count() > MAX_SITE_NAME || name.chars().any(char::is_control) {
+        root.error("site_name", format!("at most {MAX_SITE_NAME} letters on one line"));
+    }
+    name
 }
 
 fn read_log(root: &Section<'_>) -> LogSettings {

@@ -37,6 +37,7 @@ pub(crate) fn show(loaded: &Loaded) -> Value {
         ("data_dir", json!(s.data_dir.clone().unwrap_or_else(super::default_data_dir))),
         ("secret", json!(s.secret.as_ref().map(|_| "set"))),
         ("public_url", json!(s.public_url)),
+        ("site_name", json!(s.site_name)),
         ("tls", tls(loaded)),
         ("login", login(loaded)),
         (

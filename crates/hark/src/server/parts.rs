@@ -464,6 +464,7 @@ impl Parts {
                 crate::sys::host_name(),
             ),
             public_url: self.settings.public_url.clone(),
+            site_name: self.settings.site_name.clone(),
             outside: Arc::new(Outside { resolver: Arc::clone(&self.resolver) }),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             setup_code: setup_code.clone(),

@@ -1919,6 +1919,7 @@ Setup = TypedDict(
     "Setup",
     {
         "needed": bool,
+        "site_name": NotRequired[str],
         "version": str,
     },
 )
