@@ -63,6 +63,22 @@ export async function limits({ browser, base, user, password }) {
   await own.getByRole('button', { name: 'Remove memory_monitor percent' }).click();
   await own.waitFor({ state: 'detached' });
   check((await page.getByRole('button', { name: 'Test', exact: true }).count()) === 0, 'a host without limits has nothing to try');
+  // What fails is open with what has changed, what is well is closed; each can be turned.
+  await page.goto(`${base}/hosts/${host}?tab=checks`);
+  await settled(page);
+  const failing = page.getByRole('button', { name: 'memory', exact: true });
+  const well = page.getByRole('button', { name: 'host', exact: true });
+  await page.getByText(/is critical: .* > /).first().waitFor();
+  check((await failing.getAttribute('aria-expanded')) === 'true' && (await well.getAttribute('aria-expanded')) === 'false', 'what fails is open, what is well is not');
+  await page.getByText(/changes? (is|are) known/).waitFor();
+  check((await page.getByRole('link', { name: 'Values' }).getAttribute('href'))?.includes('charts=memory_monitor.percent'), 'the values are a step away');
+  await look('check-changes');
+  await well.focus();
+  await page.keyboard.press('Enter');
+  check((await well.getAttribute('aria-expanded')) === 'true', 'it opens by keyboard');
+  await failing.click();
+  check((await failing.getAttribute('aria-expanded')) === 'false', 'it closes');
+  check(/· hark$/.test(await page.title()), `a server without a name is called hark: ${await page.title()}`);
   await context.close();
   return [...faults, ...new Set(found)];
 }
