@@ -50,8 +50,13 @@ export async function limits({ browser, base, user, password }) {
   await page.getByRole('link', { name: /cpu_monitor/ }).waitFor({ state: 'detached' });
 
   // For one host, of which no file knows: from its page.
-  await page.goto(`${base}/settings/configuration/hosts?new=1&name=${encodeURIComponent(host)}`);
+  await page.goto(`${base}/hosts/${host}`);
   await settled(page);
+  await page.getByRole('button', { name: 'More actions' }).click();
+  await page.getByRole('link', { name: 'Configuration' }).click();
+  await page.getByText(`There is no ${host} in this section.`).waitFor();
+  await page.locator('main').getByRole('link', { name: 'Add', exact: true }).click();
+  check((await page.getByLabel('Name (needed)').inputValue()) === host, 'the name is filled in');
   await page.getByLabel('Collector').fill('memory_monitor');
   await page.getByLabel('Metric').fill('percent');
   await page.getByRole('button', { name: 'Add a limit' }).click();
