@@ -1,7 +1,7 @@
 //! What a threshold would have made of values that were measured: asked before it is saved.
 //!
 //! The values go through the same two tables as those of a running check (`Threshold::level` and
-//! [`advance`]), so that hysteresis, attempts and holding times count as they will.
+//! `confirm::advance`), so that hysteresis, attempts and holding times count as they will.
 
 use std::time::Duration;
 
