@@ -10,6 +10,7 @@
 pub mod check;
 pub mod event;
 pub mod frame;
+pub mod labels;
 pub mod name;
 pub mod notification;
 pub mod record;

@@ -6,12 +6,13 @@
 //! ```
 //!
 //! A sample becomes a series: its name is the metric, its labels are the instance (`cpu=0,mode=idle`,
-//! in the order of the page). Its time stamp is passed over: it is as old as the page. The buckets of
-//! histograms are left out unless they are asked for: they are many, and what they say is said by sum
-//! and count for most purposes.
+//! as [`hark_model::labels`] writes them, so that they can be read again). Its time stamp is passed
+//! over: it is as old as the page. The buckets of histograms are left out unless they are asked for:
+//! they are many, and what they say is said by sum and count for most purposes.
 
 use std::collections::HashMap;
 
+use hark_model::labels::{self, Labels};
 use hark_model::{MetricKind, Unit};
 use regex::RegexSet;
 
@@ -19,6 +20,11 @@ use crate::measure::{self, Measured};
 
 /// Bound on the samples of one page, as many as a host may have series.
 pub const MAX_SAMPLES: usize = hark_model::frame::MAX_SERIES;
+
+/// Bound on the bytes of a sample's labels as text: with the names around it a series must stay below
+/// what a check may be called, or no threshold can be set on it. Nothing is cut, as two series would
+/// become one.
+const MAX_LABELS: usize = 200;
 
 /// Bound on the metrics whose types are remembered.
 const MAX_TYPES: usize = 8192;
@@ -39,7 +45,7 @@ pub struct Keep {
 pub struct Page {
     /// Its samples.
     pub samples: Vec<Measured>,
-    /// Samples beyond [`MAX_SAMPLES`].
+    /// Samples beyond [`MAX_SAMPLES`], and those whose name or labels are too long.
     pub left_out: usize,
     /// The first line that is none, and its number.
     pub nonsense: Option<(usize, String)>,
@@ -95,7 +101,10 @@ pub fn read(text: &str, keep: &Keep) -> Page {
             page.left_out += 1;
             continue;
         }
-        page.samples.extend(sample.measured(kind));
+        match sample.measured(kind) {
+            Some(measured) => page.samples.push(measured),
+            None => page.left_out += 1,
+        }
     }
     page
 }
@@ -133,7 +142,9 @@ impl<'a> Sample<'a> {
         if let Some(inside) = rest.strip_prefix('{') {
             rest = read_labels(inside, &mut name, &mut labels)?;
         }
-        if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+        let is_sound =
+            !name.starts_with(|c: char| c.is_ascii_digit()) && !name.chars().any(labels::is_hidden);
+        if name.is_empty() || !is_sound {
             return None;
         }
         let path = line.get(..line.len() - rest.len())?.trim_end();
@@ -161,13 +172,14 @@ impl<'a> Sample<'a> {
         Type::Other
     }
 
+    /// Returns its value; `None` if its name or its labels are too long.
     fn measured(self, kind: Type) -> Option<Measured> {
-        let labels: Vec<String> =
-            self.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let instance = measure::name(&labels.join(",")).unwrap_or_default();
-        Some(Measured {
+        let labels = self.labels.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let instance = labels::text_of(Labels::new(labels).iter());
+        let fits = instance.len() <= MAX_LABELS && self.name.len() <= measure::MAX_NAME;
+        fits.then(|| Measured {
             instance,
-            metric: measure::name(self.name)?,
+            metric: self.name.to_owned(),
             value: self.value,
             unit: unit(self.name),
             kind: if kind == Type::Counter { MetricKind::Counter } else { MetricKind::Gauge },
@@ -217,7 +229,7 @@ fn unescaped(text: &str) -> Option<(String, &str)> {
         match c {
             '"' => return Some((value, text.get(at + 1..)?)),
             '\\' => match chars.next()?.1 {
-                'n' => value.push(' '),
+                'n' => value.push('\n'),
                 c => value.push(c),
             },
             c => value.push(c),
@@ -296,10 +308,10 @@ rpc_duration_seconds_count 2693
         let mut found = found(&page);
         assert!(found.remove(4).1.is_nan(), "what is infinite is absent");
         let expected = [
-            ("x.method=post,code=200.http_requests_total", 1027.0, Counter),
-            ("x.method=post,code=400.http_requests_total", 3.0, Counter),
+            ("x.code=200,method=post.http_requests_total", 1027.0, Counter),
+            ("x.code=400,method=post.http_requests_total", 3.0, Counter),
             (
-                "x.path=C:\\DIR\\FILE.TXT,error=Cannot find file: \"FILE.TXT\".msdos_file_access_time_seconds",
+                r#"x.error=Cannot find file:\n"FILE.TXT",path=C:\\DIR\\FILE.TXT.msdos_file_access_time_seconds"#,
                 1.458_255_915e9,
                 Gauge,
             ),
@@ -362,6 +374,35 @@ rpc_duration_seconds_count 2693
         let lines: Vec<_> = (0..MAX_SAMPLES + 7).map(|n| format!("a{{n=\"{n}\"}} 1")).collect();
         let page = read(&lines.join("\n"), &Keep::default());
         assert_eq!((page.samples.len(), page.left_out), (MAX_SAMPLES, 7));
+    }
+
+    #[test]
+    fn labels_can_be_read_again() {
+        let host = hark_model::HostName::new("web1").unwrap();
+        let page = read(PAGE, &Keep::default());
+        let (metric, labels) = labels::to_labels(
+            &host,
+            &page.samples[2].series("exporter", "dos").name,
+            MetricKind::Gauge,
+        );
+        assert_eq!(metric, "msdos_file_access_time_seconds");
+        let expected = [
+            ("error", "Cannot find file:\n\"FILE.TXT\""),
+            ("host", "web1"),
+            ("instance", "web1"),
+            ("job", "dos"),
+            ("path", "C:\\DIR\\FILE.TXT"),
+        ];
+        assert_eq!(labels.iter().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn nothing_is_cut_so_that_no_two_become_one() {
+        let long = "x".repeat(MAX_LABELS);
+        let name = "n".repeat(measure::MAX_NAME + 1);
+        let text = format!("a{{b=\"{long}1\"}} 1\na{{b=\"{long}2\"}} 2\n{name} 3\nc 4\n");
+        let page = read(&text, &Keep::default());
+        assert_eq!((page.samples.len(), page.left_out, page.nonsense), (1, 3, None));
     }
 
     proptest! {

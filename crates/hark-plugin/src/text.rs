@@ -1,5 +1,7 @@
 //! Foreign text made fit to be shown: in a terminal, a mail, a page.
 
+use hark_model::labels::is_hidden;
+
 /// Returns `bytes` as text without control characters, at most `most` bytes long. What is no UTF-8
 /// is shown as the replacement character; line feeds stay, tabs become blanks.
 pub fn clean(bytes: &[u8], most: usize) -> String {
@@ -9,7 +11,8 @@ pub fn clean(bytes: &[u8], most: usize) -> String {
     let mut clean = String::with_capacity(text.len().min(most));
     for c in text.chars() {
         let c = if c == '\t' { ' ' } else { c };
-        if is_hidden(c) {
+        // A text must not look like another.
+        if c != '\n' && is_hidden(c) {
             continue;
         }
         if clean.len() + c.len_utf8() > most {
@@ -18,13 +21,6 @@ pub fn clean(bytes: &[u8], most: usize) -> String {
         clean.push(c);
     }
     clean
-}
-
-/// Control characters, and those that turn the direction of what follows or are not seen: a text
-/// must not look like another.
-fn is_hidden(c: char) -> bool {
-    (c.is_control() && c != '\n')
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use hark_calendar::ACTIVE;
 use hark_config::{Key, Kind, Section, Value};
+use hark_model::labels::{self, Foreign};
 use hark_model::time::millis;
 use hark_model::{CheckName, CheckResult, Mono, Now, Status};
 use hark_plugin::exposition::{self, Keep};
@@ -28,7 +29,7 @@ use super::settings::{Pace, Reader, TIMEOUT_KEY, pattern};
 use super::{Job, Timing, Turn};
 use crate::sys;
 
-const COLLECTOR: &str = "exporter";
+const COLLECTOR: &str = Foreign::Exporter.word();
 
 /// Between two looks if nothing else is said.
 const EVERY: Duration = Duration::from_mins(1);
@@ -258,7 +259,7 @@ fn is_wait(error: &io::Error) -> bool {
 impl Exporter {
     fn new(check: CheckName, target: Target, pace: Pace, keep: Keep) -> Self {
         Self {
-            source: Source::new(COLLECTOR, check.as_str()),
+            source: Source::new(COLLECTOR, &labels::escaped_job(check.as_str())),
             check,
             target: Arc::new(target),
             pace,
@@ -300,8 +301,9 @@ impl Exporter {
                 (Status::Warning, format!("{count} samples; line {line} is none: {text}"))
             }
             (left_out, _) => {
-                let text =
-                    format!("{count} samples, {left_out} are too many: use `keep` or `leave`");
+                let text = format!(
+                    "{count} samples, {left_out} are too many or too long: use `keep` or `leave`"
+                );
                 (Status::Warning, text)
             }
         };

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hark_model::frame::{MAX_SERIES, MAX_SET};
-use hark_model::{HostName, MetricKind, SeriesDef, SeriesName, Unit, Unix};
+use hark_model::labels::MAX_SERIES_NAME;
+use hark_model::{MetricKind, SeriesDef, SeriesName, Unit, Unix};
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
@@ -18,9 +19,6 @@ use super::{DeclareError, Trouble};
 /// Sets that were declared within so many days count towards the bound on a host's series: a
 /// container that comes and goes must not use it up for ever.
 const COUNTED_DAYS: i64 = 7;
-
-/// The longest a name of a series may be, all three parts together: it stands in URLs and rows.
-const MAX_NAME: usize = 3 * HostName::MAX;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS series_set (
@@ -128,8 +126,8 @@ impl Catalogue {
             return Err(DeclareError::Twice);
         }
         let length = |n: &SeriesName| n.collector.len() + n.instance.len() + n.metric.len();
-        if names.iter().any(|n| length(n) > MAX_NAME) {
-            return Err(DeclareError::Name { most: MAX_NAME });
+        if names.iter().any(|n| length(n) > MAX_SERIES_NAME) {
+            return Err(DeclareError::Name { most: MAX_SERIES_NAME });
         }
         let today = now.0.div_euclid(DAY_MS);
         let body = encode(series);
