@@ -25,6 +25,7 @@ mod chunk;
 mod error;
 mod level0;
 mod maintain;
+mod merge;
 mod partition;
 mod query;
 mod strand;
@@ -53,7 +54,7 @@ use level0::Level0;
 use maintain::{Pending, Replay};
 use partition::Partitions;
 use query::{LOOK_BACK_MS, PlannedSet};
-use strand::{BlockFrames, Strand};
+use strand::Strand;
 use tier::DAY_MS;
 use wal::Wal;
 
@@ -465,9 +466,8 @@ impl History {
         let mut all: BTreeMap<SeriesName, Latest> = BTreeMap::new();
         for strand in self.hosts.get(host.0 as usize).into_iter().flatten() {
             let Some(defs) = self.catalogue.set(strand.set) else { continue };
-            let newest = BlockFrames::new(&strand.open).max_by_key(|(at, _)| *at);
-            let Some((at, values)) = newest else { continue };
-            for (item, def) in ValueReader::new(values).zip(defs.iter()) {
+            let Some((at, values)) = strand.latest() else { continue };
+            for (item, def) in ValueReader::new(&values).zip(defs.iter()) {
                 let Ok(item) = item else { break };
                 let value = scale(item, def.decimals);
                 let latest = Latest { def: def.clone(), at: Unix(at), value };

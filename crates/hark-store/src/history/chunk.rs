@@ -13,7 +13,7 @@
 //!
 //! Values come back exactly, kind of item and all.
 
-use hark_model::frame::{Item, ValueReader};
+use hark_model::frame::{Item, ValueReader, encode_item};
 use pco::ChunkConfig;
 use pco::standalone::{simple_compress, simple_decompress};
 use pco::{DeltaSpec, ModeSpec};
@@ -264,6 +264,24 @@ impl<'a> Chunk<'a> {
         }
     }
 
+    /// Returns the frames of the times that are `asked` for, as they came.
+    pub(super) fn frames(&self, asked: impl Fn(i64) -> bool) -> Option<Vec<(i64, Vec<u8>)>> {
+        let places: Vec<(usize, i64)> =
+            self.times()?.into_iter().enumerate().filter(|(_, at)| asked(*at)).collect();
+        if places.is_empty() {
+            return Some(Vec::new());
+        }
+        let mut frames: Vec<(i64, Vec<u8>)> =
+            places.iter().map(|(_, at)| (*at, Vec::new())).collect();
+        for series in 0..self.columns.len().saturating_sub(1) {
+            let column = self.column(series)?;
+            for ((place, _), (_, values)) in places.iter().zip(&mut frames) {
+                encode_item(column.item(*place), values);
+            }
+        }
+        Some(frames)
+    }
+
     /// Returns the column of series number `at` of the set.
     pub(super) fn column(&self, at: usize) -> Option<Column> {
         self.column_at(at + 1)
@@ -324,7 +342,6 @@ fn mixed(reader: &mut Reader<'_>, n: usize) -> Option<Vec<Item>> {
 mod tests {
     use std::path::Path;
 
-    use hark_model::frame::encode_item;
     use proptest::prelude::*;
 
     use super::*;

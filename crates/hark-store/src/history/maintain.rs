@@ -1,6 +1,7 @@
 //! What history does besides taking in frames: all in steps of about a millisecond.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use hark_model::time::{Now, Unix, millis};
 
 use super::chunk::{self, Chunk, Columns, MAX_FRAMES};
 use super::level0::{BlockRef, Level0};
+use super::merge;
 use super::partition::{MAX_GROUP, Partitions, Row, partition_of};
 use super::strand::{BlockFrames, Strand};
 use super::tier::{self, Buckets, DAY_MS, Tier};
@@ -308,17 +310,24 @@ impl History {
         if !frames.is_sorted_by_key(|(at, _)| *at) {
             frames.sort_by_key(|(at, _)| *at);
         }
-        let n_before = frames.len();
-        frames.dedup_by_key(|(at, _)| *at);
-        self.counts.duplicates += (n_before - frames.len()) as u64;
+        let (frames, n_duplicates) = merge::join(frames);
+        self.counts.duplicates += n_duplicates;
+        let frames: Vec<(i64, &[u8])> =
+            frames.iter().map(|(at, values)| (*at, values.as_ref())).collect();
         let mut rows = Vec::new();
         if let Some(defs) = self.catalogue.set(set) {
             for piece in pieces(&frames) {
-                let known = known_times(&mut self.partitions, host, set, piece)?;
-                let new: Vec<(i64, &[u8])> =
-                    piece.iter().copied().filter(|(at, _)| !known.contains(at)).collect();
+                let known = known_frames(&mut self.partitions, host, set, piece)?;
+                let new: Vec<(i64, Cow<'_, [u8]>)> = piece
+                    .iter()
+                    .filter_map(|(at, values)| match known.get(at) {
+                        None => Some((*at, Cow::Borrowed(*values))),
+                        Some(known) => Some((*at, Cow::Owned(merge::rest(known, values)?))),
+                    })
+                    .collect();
                 self.counts.duplicates += (piece.len() - new.len()) as u64;
-                let columns = Columns::of(new.into_iter(), defs.len());
+                let new = new.iter().map(|(at, values)| (*at, values.as_ref()));
+                let columns = Columns::of(new, defs.len());
                 self.counts.damaged += columns.damaged;
                 rows.extend(rows_of(host, set, &columns, defs));
             }
@@ -463,19 +472,30 @@ fn pieces<'f, 'v>(frames: &'f [(i64, &'v [u8])]) -> impl Iterator<Item = &'f [(i
     })
 }
 
-/// Returns the times that chunks hold already within the time of `piece`.
-fn known_times(
+/// Returns what chunks hold already of the times of `piece`.
+fn known_frames(
     partitions: &mut Partitions,
     host: u32,
     set: u32,
     piece: &[(i64, &[u8])],
-) -> Result<BTreeSet<i64>, Trouble> {
+) -> Result<BTreeMap<i64, Vec<u8>>, Trouble> {
     let (Some((from, _)), Some((to, _))) = (piece.first(), piece.last()) else {
-        return Ok(BTreeSet::new());
+        return Ok(BTreeMap::new());
     };
-    let chunks = partitions.overlapping(host, set, *from, *to)?;
-    let times = chunks.iter().filter_map(|body| Chunk::open(body)?.times());
-    Ok(times.flatten().collect())
+    let mut known: BTreeMap<i64, Vec<u8>> = BTreeMap::new();
+    for body in partitions.overlapping(host, set, *from, *to)? {
+        let is_asked = |at: i64| piece.binary_search_by_key(&at, |(at, _)| *at).is_ok();
+        let frames = Chunk::open(&body).and_then(|chunk| chunk.frames(is_asked));
+        for (at, values) in frames.into_iter().flatten() {
+            // What one chunk has not, a later one may have.
+            let all = match known.get(&at) {
+                Some(first) => merge::both(first, &values).unwrap_or_else(|| first.clone()),
+                None => values,
+            };
+            known.insert(at, all);
+        }
+    }
+    Ok(known)
 }
 
 /// Makes the rows of the three tiers; none if there are no frames.

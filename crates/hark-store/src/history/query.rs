@@ -11,6 +11,7 @@ use hark_model::frame::scale;
 use hark_model::{MetricKind, SeriesDef, Unix};
 
 use super::chunk::{Chunk, Columns};
+use super::merge;
 use super::partition;
 use super::strand::BlockFrames;
 use super::tier::{self, Aggregate, Bucket, Buckets, Tier};
@@ -165,9 +166,11 @@ impl QueryPlan {
         let mut grid = Grid::new(&self, self.step);
         let mut distances = Vec::new();
         for (line, samples) in samples.iter_mut().enumerate() {
+            // A series may be in several sets, and a time in several frames: absent in one, it may have a
+            // value in the other.
+            samples.retain(|(_, value)| !value.is_nan());
             samples.sort_by_key(|(at, _)| *at);
             samples.dedup_by_key(|(at, _)| *at);
-            samples.retain(|(_, value)| !value.is_nan());
             let pairs = samples.iter().zip(samples.iter().skip(1));
             distances.extend(pairs.map(|((a, _), (b, _))| b - a));
             let counter = self.lines.get(line).is_some_and(|d| d.kind == MetricKind::Counter);
@@ -194,12 +197,12 @@ impl QueryPlan {
     }
 }
 
-/// Puts the frames of blocks into order, none twice, as columns.
+/// Puts the frames of blocks into order, one of each time, as columns.
 fn columns_of(blocks: &[Vec<u8>], n_series: usize) -> Columns {
     let mut frames: Vec<(i64, &[u8])> = blocks.iter().flat_map(|b| BlockFrames::new(b)).collect();
     frames.sort_by_key(|(at, _)| *at);
-    frames.dedup_by_key(|(at, _)| *at);
-    Columns::of(frames.into_iter(), n_series)
+    let (frames, _) = merge::join(frames);
+    Columns::of(frames.iter().map(|(at, values)| (*at, values.as_ref())), n_series)
 }
 
 fn median(mut distances: Vec<i64>) -> i64 {

@@ -1,7 +1,10 @@
 //! One set of one host: the frames that are still open, and where its sealed blocks lie.
 
+use std::borrow::Cow;
+
 use super::bytes::{Reader, put_signed, put_varint};
 use super::level0::BlockRef;
+use super::merge;
 
 /// The frames of a block, one after the other: time as the difference to the frame before (zigzag
 /// varint, the first one to 0), length (varint), value bytes.
@@ -69,14 +72,14 @@ impl Strand {
         }
     }
 
-    /// Adds a frame that stands in `segment` of the log. Returns false if one of the open frames was
-    /// taken at the same time: it is the same frame, sent again.
+    /// Adds a frame that stands in `segment` of the log. Returns false if open frames of the same time
+    /// say all that it says: it is one of them, sent again.
     pub(super) fn push(&mut self, at: i64, values: &[u8], segment: u64) -> bool {
         if self.n_open == 0 {
             self.open.clear();
             self.segment = segment;
             self.last_at = 0;
-        } else if at <= self.newest && BlockFrames::new(&self.open).any(|(open, _)| open == at) {
+        } else if at <= self.newest && self.says(at, values) {
             return false;
         }
         // At most ten bytes each for time and length.
@@ -94,16 +97,37 @@ impl Strand {
         true
     }
 
-    /// Notes that the open frames are sealed. The newest one stays in the bytes until the next frame
-    /// comes, so that the newest values can always be shown; the room is given back.
+    /// Returns true if the open frames of this time have all these values.
+    fn says(&self, at: i64, values: &[u8]) -> bool {
+        let mut left = Cow::Borrowed(values);
+        for (_, known) in BlockFrames::new(&self.open).filter(|(open, _)| *open == at) {
+            if known == values {
+                return true;
+            }
+            match merge::rest(known, &left) {
+                None => return true,
+                Some(rest) => left = Cow::Owned(rest),
+            }
+        }
+        false
+    }
+
+    /// Returns the newest values that are at hand: those of all frames of the newest time.
+    pub(super) fn latest(&self) -> Option<(i64, Cow<'_, [u8]>)> {
+        let newest = BlockFrames::new(&self.open).map(|(at, _)| at).max()?;
+        let of_then = BlockFrames::new(&self.open).filter(|(at, _)| *at == newest);
+        merge::join(of_then.collect()).0.pop()
+    }
+
+    /// Notes that the open frames are sealed. The newest values stay in the bytes until the next frame
+    /// comes, so that they can always be shown; the room is given back.
     pub(super) fn close(&mut self) {
-        let newest = BlockFrames::new(&self.open).max_by_key(|(at, _)| *at);
         let mut kept = Vec::new();
-        if let Some((at, values)) = newest {
+        if let Some((at, values)) = self.latest() {
             kept.reserve_exact(values.len() + 20);
             put_signed(&mut kept, at);
             put_varint(&mut kept, values.len() as u64);
-            kept.extend_from_slice(values);
+            kept.extend_from_slice(&values);
         }
         self.open = kept;
         self.n_open = 0;

@@ -4,8 +4,11 @@ use hark_model::frame::{Item, encode_item};
 use hark_model::{MetricKind, Unit};
 use proptest::prelude::*;
 
+use super::strand::BlockFrames;
 use super::*;
 use crate::disk::{Break, FaultPlan};
+
+mod pieces;
 
 /// 2026-11-20 00:00 UTC: a day begins.
 const MIDNIGHT: i64 = 1_795_132_800_000;
