@@ -42,6 +42,9 @@ const PORTABLE: Step = Run(&[
     "-D",
     "warnings",
 ]);
+/// What parts cost in instructions, against what is kept: crates/hark-cost.
+const COUNTS: Step =
+    Run(&["cargo", "run", "-p", "hark-cost", "--profile", "fast", "--locked", "--", "check"]);
 const DOCS: Step = Run(&["cargo", "doc", "--workspace", "--no-deps", "--locked"]);
 
 /// Everything. Tests come before the documents: they are what fails most.
@@ -55,6 +58,7 @@ pub(crate) const CI: &[Step] = &[
     // The same random cases each time: a change is judged by what it changed. The soak looks for new ones.
     With("PROPTEST_RNG_SEED", "1", &["cargo", "test", "--workspace", "--locked"]),
     Page(&["npm", "run", "journeys"]),
+    COUNTS,
     Manual,
     DOCS,
     IfInstalled(

@@ -177,6 +177,10 @@ impl Engine {
     /// Lets those go on that were said to follow from an incident which is over: with a result that is
     /// newer than its end, which is asked for (release rule, 6.8).
     pub(crate) fn release_symptoms(&mut self, cause: IncidentId, now: Now, fx: &mut Effects) {
+        // Most have none, and thousands may end at once: only for those that have some all are looked at.
+        if self.incidents.get(&cause).is_none_or(|incident| incident.symptoms == 0) {
+            return;
+        }
         let moment = Moment::of(now);
         let follows = |incident: &&Incident| {
             incident.record.caused_by_hand
