@@ -18,6 +18,7 @@ use crate::input::Heard;
 use crate::judge::Look;
 use crate::message::span;
 use crate::moment::Moment;
+use crate::plan::signal::Signal;
 
 /// A clock that is wrong by more than this is worth a word (rules A4, A5).
 const SKEW: Duration = Duration::from_mins(1);
@@ -132,7 +133,20 @@ impl Engine {
             let is_metric = |check: &Check| matches!(check.rule.kind, Kind::Threshold(..));
             if host.checks.get(index).is_some_and(is_metric) {
                 self.value(heard.host, index, *value, heard.taken_at, now, fx);
+                self.siblings(heard, index, *value, now, fx);
             }
+        }
+    }
+
+    /// Applies a value to the other checks that look at the same series: ingest gives it once.
+    fn siblings(&mut self, heard: &Heard, index: usize, value: f64, now: Now, fx: &mut Effects) {
+        let n = self.hosts.get(heard.host).map_or(0, |host| host.siblings.len());
+        for n in 0..n {
+            let Some(host) = self.hosts.get(heard.host) else { return };
+            let Some((_, other)) = host.siblings.get(n).filter(|(one, _)| *one == index) else {
+                continue;
+            };
+            self.value(heard.host, *other, value, heard.taken_at, now, fx);
         }
     }
 
@@ -156,6 +170,9 @@ impl Engine {
         let Age::News(at) = age(check, taken_at, window.max(spacing * 3), now) else { return };
         note_spacing(check, at);
         let Some(threshold) = check.rule.threshold() else { return };
+        if threshold.signal != Signal::Newest {
+            return self.derive(id, index, value, at, now, fx);
+        }
         let level = threshold.level(value, check.remembered);
         let first = check.began().is_none();
         if !value.is_nan() {
@@ -192,16 +209,19 @@ impl Engine {
         fx: &mut Effects,
     ) {
         let Some(host) = self.hosts.get(id) else { return };
-        let Some(threshold) = host.plan.thresholds.of_series(series) else { return };
-        let Ok(name) = series.check() else { return };
-        let kind = Kind::Threshold(Arc::clone(threshold), series.clone());
-        let known = host.find(name.as_str());
-        let index = known.or_else(|| self.add_check(id, name, kind, now));
-        let Some(index) = index else { return };
-        let host = self.hosts.get(id);
-        let is_metric = |host: &Host| matches!(host.checks[index].rule.kind, Kind::Threshold(..));
-        if host.is_some_and(is_metric) {
-            self.value(id, index, value, taken_at, now, fx);
+        let plan = Arc::clone(&host.plan);
+        for (measure, threshold) in plan.thresholds.all_of(series) {
+            let Ok(name) = measure.check(series) else { continue };
+            let kind = Kind::Threshold(Arc::clone(threshold), series.clone());
+            let known = self.hosts.get(id).and_then(|host| host.find(name.as_str()));
+            let index = known.or_else(|| self.add_check(id, name, kind, now));
+            let Some(index) = index else { return };
+            let host = self.hosts.get(id);
+            let is_metric =
+                |host: &Host| matches!(host.checks[index].rule.kind, Kind::Threshold(..));
+            if host.is_some_and(is_metric) {
+                self.value(id, index, value, taken_at, now, fx);
+            }
         }
     }
 
@@ -306,24 +326,27 @@ impl Engine {
         now: Now,
         fx: &mut Effects,
     ) {
+        let Some(plan) = self.hosts.get(id).map(|host| Arc::clone(&host.plan)) else { return };
         for name in series {
-            let Some(host) = self.hosts.get(id) else { return };
-            let Some(threshold) = host.plan.thresholds.of_series(name) else { continue };
-            let Ok(check) = name.check() else { continue };
-            if host.find(check.as_str()).is_none() {
-                let kind = Kind::Threshold(Arc::clone(threshold), name.clone());
-                self.add_check(id, check, kind, now);
+            for (measure, threshold) in plan.thresholds.all_of(name) {
+                let Ok(check) = measure.check(name) else { continue };
+                let known = self.hosts.get(id).and_then(|host| host.find(check.as_str()));
+                if known.is_none() {
+                    let kind = Kind::Threshold(Arc::clone(threshold), name.clone());
+                    self.add_check(id, check, kind, now);
+                }
             }
         }
         self.watch(id, fx);
     }
 
-    /// Emits the list of what ingest passes on.
+    /// Emits the list of what ingest passes on: each series once, under the first check that looks at it.
     pub(crate) fn watch(&self, id: HostId, fx: &mut Effects) {
         let Some(host) = self.hosts.get(id) else { return };
         let mut watches = Vec::new();
-        for (number, check) in (host.watch_base..).zip(&host.checks) {
-            if let Kind::Threshold(_, series) = &check.rule.kind {
+        for (number, (index, check)) in (host.watch_base..).zip(host.checks.iter().enumerate()) {
+            let is_sibling = host.siblings.iter().any(|(_, other)| *other == index);
+            if let (Kind::Threshold(_, series), false) = (&check.rule.kind, is_sibling) {
                 watches.push(Watch { number, series: series.clone() });
             }
         }

@@ -10,8 +10,10 @@ use hark_model::{CheckName, HostId, IncidentId, Now, SeriesName, Status, Unit, U
 use crate::confirm::{Belief, Passage, Since};
 use crate::flap::Ring;
 use crate::moment::Moment;
+use crate::plan::signal::Signal;
 use crate::plan::threshold::{ConfirmRule, OnStale, Threshold};
 use crate::plan::{CheckPlan, RepairPlan};
+use crate::watching::{Watching, with_words};
 
 /// What a check looks at.
 #[derive(Clone, Debug, PartialEq)]
@@ -226,6 +228,8 @@ pub(crate) struct More {
     pub(crate) flapping: Option<Unix>,
     /// When a probe is to be asked for.
     pub(crate) recheck: Option<Moment>,
+    /// What is known of the past, where the threshold looks at more than the newest value.
+    pub(crate) watching: Option<Box<Watching>>,
 }
 
 impl More {
@@ -450,16 +454,38 @@ impl Check {
         (self.changed_s != 0).then(|| Unix(i64::from(self.changed_s) * 1000))
     }
 
-    /// Returns the newest value beside its limit, for checks that have both.
+    /// Returns the newest value beside its limit, for checks that have both, and how it was derived.
     pub(crate) fn compared(&self) -> Option<String> {
         let level = self.level.filter(|level| *level != Status::Unknown)?;
         let threshold = self.rule.threshold().filter(|_| !self.value.is_nan())?;
-        Some(threshold.compared(self.value, level, self.rule.unit()))
+        let compared = threshold.compared(self.value, level, self.rule.unit());
+        Some(match self.derivation() {
+            Some(words) => format!("{compared}: {words}"),
+            None => compared,
+        })
+    }
+
+    /// Returns how the newest value was derived, in words; `None` where it is the series' own.
+    pub(crate) fn derivation(&self) -> Option<String> {
+        let words = self.watching()?.words(self.rule.unit());
+        (!words.is_empty()).then_some(words)
     }
 
     /// Returns what the text of an incident says: a value with its limit, else as in a message.
     pub(crate) fn told(&self) -> String {
         self.compared().unwrap_or_else(|| self.shown())
+    }
+
+    /// Returns the newest value as it stands in a message.
+    fn shown_value(&self) -> String {
+        match self.watching() {
+            None => show(self.value),
+            Some(watching) => {
+                let in_time = matches!(watching.signal(), Signal::FullIn { .. });
+                let value = if in_time { f64::NAN } else { self.value };
+                with_words(value, &watching.told(self.rule.unit()))
+            }
+        }
     }
 
     /// Returns what stands behind the `=` in a message.
@@ -469,9 +495,10 @@ impl Check {
             (Kind::Host, Some(Status::Ok)) => "up".to_owned(),
             (Kind::Host, Some(Status::Critical)) => format!("down ({})", first_line()),
             (Kind::Threshold(..) | Kind::RoundTrip(_), Some(level))
-                if level != Status::Unknown && !self.value.is_nan() =>
+                if level != Status::Unknown
+                    && (!self.value.is_nan() || self.derivation().is_some()) =>
             {
-                show(self.value)
+                self.shown_value()
             }
             (_, level) => match first_line() {
                 "" => level.map_or("pending", Status::word).to_owned(),

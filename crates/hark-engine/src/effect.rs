@@ -63,6 +63,18 @@ pub enum Effect {
         /// Which check.
         check: CheckName,
     },
+    /// What history has of a series is wanted: a check looks at more of it than the newest value, and has
+    /// not seen that much. Answered by [`crate::Input::Recalled`], or never; then it is asked again.
+    Recall {
+        /// Of which host.
+        host: HostId,
+        /// For which check.
+        check: CheckName,
+        /// Which series.
+        series: SeriesName,
+        /// How much of it.
+        recall: Recall,
+    },
     /// An action that the host offers must be ordered there: its check is confirmed bad, and names it
     /// as its repair. The try is counted in the records of the same step.
     Order {
@@ -113,6 +125,28 @@ pub struct Watch {
     pub number: u32,
     /// Which series. Several series may match one threshold (instances); each has its own watch.
     pub series: SeriesName,
+}
+
+/// How much of the past is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recall {
+    /// The values of this last while.
+    pub over: Duration,
+    /// Which of them, where several are kept as one.
+    pub column: Column,
+    /// The least and the most of each three hours, so far back; not wanted if none.
+    pub extremes: Option<Duration>,
+}
+
+/// What is wanted of values that are kept as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Column {
+    /// Their mean.
+    Mean,
+    /// The least.
+    Least,
+    /// The most.
+    Most,
 }
 
 /// What an operator's action has done.

@@ -75,6 +75,8 @@ pub struct Explanation {
     pub lines: Vec<Line>,
     /// What is done about its repair, if its check has one: `restart-nginx tried 1 of 3, …`.
     pub repair: Option<String>,
+    /// How the newest value of its check was derived: `mean of the last 10 min, 40 values`.
+    pub derived: Option<String>,
 }
 
 /// What a filter covers.
@@ -126,7 +128,13 @@ impl Engine {
             });
         }
         let repair = self.repair_in_words(incident, &reach, &covers, now);
-        Some(Explanation { incident: id, lines, repair })
+        let host = self.hosts.get(incident.record.host);
+        let check = host.and_then(|host| {
+            let index = host.find(incident.record.check.as_str())?;
+            host.checks.get(index)
+        });
+        let derived = check.and_then(crate::check::Check::derivation);
+        Some(Explanation { incident: id, lines, repair, derived })
     }
 
     /// Returns what a filter covers: hosts, and open incidents with their checks and severities.

@@ -1,16 +1,17 @@
 //! A host as the engine holds it, and the hosts as a whole.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hark_model::record::HostRecord;
-use hark_model::{HostId, HostName, IncidentId, Now, Status, Tag, Unix};
+use hark_model::{HostId, HostName, IncidentId, Now, SeriesName, Status, Tag, Unix};
 
 use crate::check::{Check, Kind};
 use crate::moment::Moment;
-use crate::plan::HostPlan;
+use crate::plan::{HostPlan, Measure};
 
 /// The worst that is known of a host, as one letter of the page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,6 +94,8 @@ pub(crate) struct Host {
     /// Index 0 is the host's own liveness, always.
     pub(crate) checks: Vec<Check>,
     pub(crate) facts: Vec<(Arc<str>, Arc<str>)>,
+    /// Of the checks that look at one series: the first, and each other. Empty where no series has two.
+    pub(crate) siblings: Vec<(usize, usize)>,
     /// Only of hosts that joined with tags: most have those of their plan alone.
     joined: Option<Box<Joined>>,
     pub(crate) first_seen: Unix,
@@ -165,7 +168,30 @@ impl Host {
         let at = |what: &dyn Fn(&Check) -> bool| self.checks.iter().position(what);
         self.probe_at = at(&|check| check.rule.plan().is_some_and(|plan| plan.probes_host));
         self.round_trip_at = at(&|check| matches!(check.rule.kind, Kind::RoundTrip(_)));
+        self.siblings = self.same_series();
         self.checks.shrink_to_fit();
+    }
+
+    /// Finds checks that look at the same series.
+    fn same_series(&self) -> Vec<(usize, usize)> {
+        let derived = |check: &Check| {
+            check.rule.threshold().is_some_and(|t| t.signal.measure() != Measure::Value)
+        };
+        if !self.checks.iter().any(derived) {
+            return Vec::new();
+        }
+        let mut first: BTreeMap<&SeriesName, usize> = BTreeMap::new();
+        let mut siblings = Vec::new();
+        for (index, check) in self.checks.iter().enumerate() {
+            let Kind::Threshold(_, series) = &check.rule.kind else { continue };
+            match first.entry(series) {
+                Entry::Vacant(entry) => {
+                    entry.insert(index);
+                }
+                Entry::Occupied(entry) => siblings.push((*entry.get(), index)),
+            }
+        }
+        siblings
     }
 
     /// Returns true if something tells whether the host lives.
@@ -247,6 +273,7 @@ impl Host {
             plan,
             checks: vec![liveness],
             facts: Vec::new(),
+            siblings: Vec::new(),
             joined: None,
             first_seen: now.unix,
             heard: Moment::LONG_AGO,

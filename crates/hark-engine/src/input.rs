@@ -81,6 +81,15 @@ pub enum Input {
     },
     /// Ingest is healthy again.
     IngestHealthy,
+    /// What history has of a series, asked for by `Effect::Recall`: changes no status by itself.
+    Recalled {
+        /// Of which host.
+        host: HostId,
+        /// For which check.
+        check: CheckName,
+        /// What there is.
+        past: Recalled,
+    },
     /// A part of the server itself is in trouble or well again: becomes a check of the host `self`
     /// named by `part` (history, store, receiver, config, clock).
     SelfCheck {
@@ -133,6 +142,15 @@ pub struct Heard {
     pub skew_ms: i64,
     /// Watch number (see `Effect::Watch`) and value; NaN stands for "absent".
     pub values: Vec<(u32, f64)>,
+}
+
+/// What history has of a series, oldest first; both may be empty.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recalled {
+    /// Its values, or what a counter has counted since some time before.
+    pub values: Vec<(Unix, f64)>,
+    /// The least and the most of longer whiles.
+    pub extremes: Vec<(Unix, f64, f64)>,
 }
 
 /// What came of a delivery.

@@ -13,6 +13,7 @@ mod read;
 pub mod receiver;
 pub mod repair;
 pub mod route;
+pub mod signal;
 pub mod silence;
 pub mod threshold;
 
@@ -40,6 +41,7 @@ pub use repair::RepairPlan;
 pub use route::{
     GroupBy, GroupPlan, RouteDraft, RouteMatch, RoutePlan, StepPlan, StormDraft, StormPlan,
 };
+pub use signal::{Measure, Per, Signal, Terms};
 pub use silence::{Repeat, SilencePlan, times};
 pub use threshold::{Limits, ThresholdLayer, ThresholdPath, ThresholdSet};
 

@@ -22,7 +22,7 @@ use crate::judge::{Look, since};
 use crate::moment::Moment;
 use crate::overlay::{DECLARED, Silence};
 use crate::plan::silence::Span;
-use crate::plan::{HostPlan, Plan, SELF, TaggedPlans};
+use crate::plan::{HostPlan, Measure, Plan, SELF, TaggedPlans};
 use crate::times::Times;
 
 impl Engine {
@@ -357,8 +357,8 @@ impl Engine {
             Kind::Host | Kind::Clock | Kind::Part => return false,
             Kind::Agent if plan.checks.iter().any(|check| check.probes_host) => return false,
             Kind::Agent => None,
-            Kind::Threshold(_, series) => {
-                let found = plan.thresholds.of_series(series);
+            Kind::Threshold(threshold, series) => {
+                let found = plan.thresholds.of(series, threshold.signal.measure());
                 found.map(|threshold| Kind::Threshold(Arc::clone(threshold), series.clone()))
             }
             Kind::RoundTrip(_) | Kind::Declared(_) => planned(plan, &name, rule.name.as_str()),
@@ -391,7 +391,14 @@ impl Engine {
     ) {
         let Some(host) = self.hosts.get_mut(id) else { return };
         let check = &mut host.checks[index];
+        let signal = |rule: &Rule| rule.threshold().map(|threshold| threshold.signal);
+        let same = signal(&check.rule) == signal(&rule);
         check.rule = rule;
+        if !same {
+            // The last value is another thing than what the new limits are about.
+            check.value = f64::NAN;
+            check.forget_past();
+        }
         let value = check.value;
         let Some(threshold) = check.rule.threshold() else { return };
         // Only what a fresh value says: a new limit makes nothing ok that has no data.
@@ -460,8 +467,9 @@ fn planned(plan: &HostPlan, host: &HostName, name: &str) -> Option<Kind> {
     if name == RTT_CHECK {
         return plan.thresholds.of_rtt(host.as_str()).map(|t| Kind::RoundTrip(Arc::clone(t)));
     }
-    let series = series_of(name)?;
-    let threshold = plan.thresholds.of_series(&series)?;
+    let (path, measure) = Measure::of_check(name);
+    let series = series_of(path)?;
+    let threshold = plan.thresholds.of(&series, measure)?;
     Some(Kind::Threshold(Arc::clone(threshold), series))
 }
 

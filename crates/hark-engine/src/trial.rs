@@ -1,15 +1,19 @@
 //! What a threshold would have made of values that were measured: asked before it is saved.
 //!
 //! The values go through the same two tables as those of a running check (`Threshold::level` and
-//! `confirm::advance`), so that hysteresis, attempts and holding times count as they will.
+//! `confirm::advance`), so that hysteresis, attempts and holding times count as they will; what looks at more
+//! than the newest value has the window of a running check.
 
 use std::time::Duration;
 
-use hark_model::{Now, Status, Unix};
+use hark_model::{Now, Status, Unit, Unix};
+use hark_signals::By;
 
 use crate::confirm::{Belief, Change, Passage, Since, advance};
 use crate::moment::Moment;
+use crate::plan::signal::Signal;
 use crate::plan::threshold::Threshold;
+use crate::watching::{Circumstances, Verdict, Watching};
 
 /// The times that are looked back: a day and a week.
 pub const WINDOWS: [Duration; 2] = [Duration::from_hours(24), Duration::from_hours(24 * 7)];
@@ -29,6 +33,24 @@ pub struct Tally {
     pub critical: Duration,
 }
 
+/// What was measured at a moment of the past; all three are the same where every sample is kept.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measured {
+    /// The lowest value.
+    pub lowest: f64,
+    /// The mean; of a counter its growth in a second.
+    pub mean: f64,
+    /// The highest value.
+    pub highest: f64,
+}
+
+impl Measured {
+    /// Returns what one sample is.
+    pub fn one(value: f64) -> Self {
+        Self { lowest: value, mean: value, highest: value }
+    }
+}
+
 /// A threshold that is tried on values of the past, from the oldest on.
 #[derive(Debug)]
 pub struct Trial<'a> {
@@ -39,6 +61,10 @@ pub struct Trial<'a> {
     remembered: Status,
     belief: Belief,
     last: Option<Unix>,
+    watching: Option<Watching>,
+    derived: Option<f64>,
+    /// What a counter has counted since the first value.
+    counted: f64,
 }
 
 impl<'a> Trial<'a> {
@@ -51,29 +77,72 @@ impl<'a> Trial<'a> {
             remembered: Status::Ok,
             belief: Belief { hard: None, passage: Passage::Steady },
             last: None,
+            watching: Watching::new(threshold.signal),
+            derived: None,
+            counted: 0.0,
         }
     }
 
-    /// Takes the lowest and the highest value of a moment, which are the same where every sample is kept. The
-    /// worse one decides. What is not later than the moment before is left out.
-    pub fn value(&mut self, at: Unix, lowest: f64, highest: f64) {
-        if lowest.is_nan() || highest.is_nan() || self.last.is_some_and(|last| at <= last) {
+    /// Takes what was measured at a moment. The worse of the extremes decides. What is not later than the moment
+    /// before is left out.
+    pub fn value(&mut self, at: Unix, measured: Measured) {
+        let Measured { lowest, mean, highest } = measured;
+        let is_old = self.last.is_some_and(|last| at <= last);
+        if lowest.is_nan() || mean.is_nan() || highest.is_nan() || is_old {
             return;
         }
         self.stand_until(at);
+        let before = self.last.replace(at);
         let level = |value| self.threshold.level(value, self.remembered);
-        let level = level(lowest).worse(level(highest));
+        let level = if self.watching.is_some() {
+            let Some(value) = self.derive(at, measured, before) else { return };
+            self.derived = value.is_finite().then_some(value);
+            self.threshold.level(value, self.remembered)
+        } else {
+            level(lowest).worse(level(highest))
+        };
         self.remembered = level;
         let since = Since { unix: at, moment: Moment::of_unix(at, Now::default()) };
         let rule = &self.threshold.confirm;
         let (belief, change) = advance(self.belief, level, since, rule, false);
         self.belief = belief;
-        self.last = Some(at);
         if let Change::Raised(_) = change {
             for (tally, from) in self.tallies.iter_mut().zip(self.from) {
                 tally.problems += u32::from(at >= from);
             }
         }
+    }
+
+    /// Returns what is derived from the values up to now; nothing if it is too early to say.
+    fn derive(&mut self, at: Unix, measured: Measured, before: Option<Unix>) -> Option<f64> {
+        let gap = before.map_or(Duration::ZERO, |before| at.since(before));
+        self.counted += measured.mean * gap.min(LONGEST_STAND).as_secs_f64();
+        let value = match self.threshold.signal {
+            Signal::Window { by: By::Min, .. } => measured.lowest,
+            Signal::Window { by: By::Max, .. } => measured.highest,
+            Signal::Window { by: By::Rate, .. } => self.counted,
+            Signal::Newest
+            | Signal::Window { .. }
+            | Signal::Growth { .. }
+            | Signal::FullIn { .. } => measured.mean,
+        };
+        let how = Circumstances {
+            now: Moment::of_unix(at, Now::default()),
+            whole_since: Moment::LONG_AGO,
+            spacing: gap,
+            held: self.remembered.is_problem(),
+            must: self.belief.hard.is_none(),
+        };
+        match self.watching.as_mut()?.take(at, value, how)? {
+            Verdict::Value(value) => Some(value),
+            Verdict::Wait | Verdict::CannotTell(_) => None,
+        }
+    }
+
+    /// Returns what was derived from the newest values, for thresholds that look at more than one, and how in
+    /// words.
+    pub fn derived(&self, unit: Unit) -> Option<(Option<f64>, String)> {
+        Some((self.derived, self.watching.as_ref()?.words(unit)))
     }
 
     /// Ends at `now`, and returns what would have been in each of the [`WINDOWS`].
@@ -109,7 +178,7 @@ impl<'a> Trial<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Limits;
+    use crate::plan::{Limits, Measure, Terms};
 
     const HOUR: Duration = Duration::from_hours(1);
     const NOW: Unix = Unix(1_700_000_000_000);
@@ -128,7 +197,7 @@ mod tests {
     fn run(threshold: &Threshold, step: Duration, values: &[f64]) -> (Option<Status>, [Tally; 2]) {
         let mut trial = Trial::new(threshold, NOW);
         for (ago, value) in (0..u32::try_from(values.len()).unwrap()).rev().zip(values) {
-            trial.value(NOW - step * ago, *value, *value);
+            trial.value(NOW - step * ago, Measured::one(*value));
         }
         (trial.believed(), trial.end(NOW))
     }
@@ -159,9 +228,9 @@ mod tests {
     fn what_was_before_a_window_is_not_in_it() {
         let limits = threshold(1);
         let mut trial = Trial::new(&limits, NOW);
-        trial.value(NOW - HOUR * 30, 95.0, 95.0);
-        trial.value(NOW - HOUR * 29, 10.0, 10.0);
-        trial.value(NOW - Duration::from_mins(5), 85.0, 85.0);
+        trial.value(NOW - HOUR * 30, Measured::one(95.0));
+        trial.value(NOW - HOUR * 29, Measured::one(10.0));
+        trial.value(NOW - Duration::from_mins(5), Measured::one(85.0));
         let [day, week] = trial.end(NOW);
         assert_eq!((day.problems, week.problems), (1, 2));
         assert_eq!(day.critical, Duration::ZERO);
@@ -176,7 +245,7 @@ mod tests {
         let mut trial = Trial::new(&limits, NOW);
         let minutes = u32::try_from(WINDOWS[0].as_secs() / 60).unwrap() + 10;
         for ago in (0..=minutes).rev() {
-            trial.value(NOW - Duration::from_mins(1) * ago, 95.0, 95.0);
+            trial.value(NOW - Duration::from_mins(1) * ago, Measured::one(95.0));
         }
         let [day, week] = trial.end(NOW);
         assert_eq!((day.problems, week.problems), (0, 1));
@@ -187,11 +256,49 @@ mod tests {
     fn of_old_samples_the_worst_of_each_bucket_decides() {
         let limits = threshold(1);
         let mut trial = Trial::new(&limits, NOW);
-        trial.value(NOW - HOUR, 10.0, 95.0);
+        trial.value(NOW - HOUR, Measured { lowest: 10.0, mean: 20.0, highest: 95.0 });
         assert_eq!(trial.believed(), Some(Status::Critical));
-        trial.value(NOW - HOUR, 10.0, 10.0);
+        trial.value(NOW - HOUR, Measured::one(10.0));
         assert_eq!(trial.believed(), Some(Status::Critical), "the same moment again is nothing");
-        trial.value(NOW, f64::NAN, f64::NAN);
+        trial.value(NOW, Measured::one(f64::NAN));
         assert_eq!(trial.last(), Some(NOW - HOUR));
+    }
+
+    #[test]
+    fn windows_are_tried_as_they_will_run() {
+        let terms = Terms { over: Some(HOUR / 6), ..Terms::default() };
+        let limits = Limits { warning: Some(50.0), terms, ..Limits::default() };
+        let minute = Duration::from_mins(1);
+        // A spike of two minutes within ten is nothing, and one of eight is a problem.
+        let mut values = [10.0; 60];
+        values[20..22].fill(99.0);
+        values[40..48].fill(99.0);
+        let (now, [day, _]) = run(&limits.resolve().unwrap(), minute, &values);
+        assert_eq!((now, day.problems), (Some(Status::Ok), 1));
+        let newest = Limits { warning: Some(50.0), ..Limits::default() };
+        assert_eq!(run(&newest.resolve().unwrap(), minute, &values).1[0].problems, 2);
+    }
+
+    #[test]
+    fn forecasts_and_counters_are_tried_too() {
+        let minute = Duration::from_mins(1);
+        let limits = Limits { warning: Some(4.0 * 3600.0), ..Limits::default() };
+        let full_in = limits.resolve_as(Measure::FullIn, Unit::Percent).unwrap();
+        let values: Vec<f64> = (0..480).map(|n| 60.0 + f64::from(n) / 15.0).collect();
+        let (now, [day, _]) = run(&full_in, minute, &values);
+        assert_eq!((now, day.problems), (Some(Status::Warning), 1));
+        // What a counter is asked about are its rates: 5 a second for an hour, then 20.
+        let terms = Terms { over: Some(HOUR / 6), by: Some(By::Rate), ..Terms::default() };
+        let limits = Limits { warning: Some(10.0), terms, ..Limits::default() };
+        let rates: Vec<f64> = (0..120).map(|n| if n < 60 { 5.0 } else { 20.0 }).collect();
+        let rate = limits.resolve().unwrap();
+        let mut trial = Trial::new(&rate, NOW);
+        for (ago, value) in (0..120).rev().zip(&rates) {
+            trial.value(NOW - minute * ago, Measured::one(*value));
+        }
+        let (value, words) = trial.derived(Unit::None).unwrap();
+        assert!((value.unwrap() - 20.0).abs() < 1e-9, "{value:?}");
+        assert_eq!(words, "growth in a second of the last 10 min, 10 values");
+        assert_eq!(trial.end(NOW)[0].problems, 1);
     }
 }

@@ -17,6 +17,8 @@ use crate::host::{Host, HostState};
 use crate::incident::Incident;
 use crate::moment::Moment;
 use crate::overlay::Silence;
+pub use crate::watching::Drawn;
+use crate::watching::Watching;
 
 /// A host as it is shown.
 #[derive(Clone, Copy, Debug)]
@@ -323,12 +325,27 @@ impl<'a> CheckView<'a> {
         if threshold.critical.is_some() {
             parts.push(format!("critical {}", threshold.words(Status::Critical, unit)));
         }
+        let by = threshold.signal.words();
+        if !by.is_empty() {
+            parts.push(format!("by {by}"));
+        }
         parts.join("; ")
     }
 
-    /// Returns where warning and critical begin.
+    /// Returns how its value was derived, in words: `mean of the last 10 min, 40 values`; `None` where it
+    /// is a series' newest.
+    pub fn derivation(self) -> Option<String> {
+        self.check.derivation()
+    }
+
+    /// Returns what of that can be drawn beside the series.
+    pub fn drawn(self) -> Option<Drawn> {
+        self.check.watching().map(Watching::drawn)
+    }
+
+    /// Returns where warning and critical begin, in values of the series that it looks at.
     pub fn limits(self) -> (Option<f64>, Option<f64>) {
-        let threshold = self.check.rule.threshold();
+        let threshold = self.check.rule.threshold().filter(|t| t.signal.is_of_the_series());
         (
             threshold.and_then(|t| t.warning).map(|limit| limit.raise),
             threshold.and_then(|t| t.critical).map(|limit| limit.raise),

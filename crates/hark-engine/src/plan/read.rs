@@ -11,6 +11,7 @@ mod people;
 mod pushes;
 mod repairs;
 mod routes;
+mod signals;
 mod silences;
 mod thresholds;
 

@@ -8,6 +8,8 @@ use hark_model::sample::show;
 use hark_model::{SeriesName, Status, Unit};
 
 use super::repair::RepairPlan;
+use super::signal::{Measure, Measures, Signal, Terms};
+use crate::words::lasting;
 
 /// How a value is compared with a limit (seed 001, item 113).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -140,6 +142,8 @@ impl ConfirmRule {
 /// The resolved threshold of one metric.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Threshold {
+    /// What of the series it looks at.
+    pub signal: Signal,
     /// How values are compared.
     pub operator: Operator,
     /// Where warning begins.
@@ -203,26 +207,28 @@ impl Threshold {
     /// Returns a value beside the limit that made it `level`: `98.5 % > 95.0 %`, and where the value is
     /// on the good side of that limit, why the level is what it is.
     pub fn compared(&self, value: f64, level: Status, unit: Unit) -> String {
-        let value_text = unit.show(value);
+        let show = |value| self.signal.show(value, unit);
+        let value_text = show(value);
         let Some(limit) = self.limit_of(level) else { return value_text };
-        let rule = format!("{} {}", self.operator.sign(), unit.show(limit.raise));
+        let rule = format!("{} {}", self.operator.sign(), show(limit.raise));
         if level == Status::Ok {
             format!("{value_text} (limit {rule})")
         } else if self.operator.crossed(value, limit.raise) {
             format!("{value_text} {rule}")
         } else {
-            format!("{value_text} (limit {rule}, clears at {})", unit.show(limit.clear))
+            format!("{value_text} (limit {rule}, clears at {})", show(limit.clear))
         }
     }
 
     /// Returns the rule in words for one level, for people: `above 90.0 %, clears at 81.0 %`.
     pub fn words(&self, level: Status, unit: Unit) -> String {
         let Some(limit) = self.limit_of(level) else { return String::new() };
-        let over = format!("{} {}", self.operator.words(), unit.show(limit.raise));
+        let show = |value| self.signal.show(value, unit);
+        let over = format!("{} {}", self.operator.words(), show(limit.raise));
         if self.operator.direction() == Direction::None {
             over
         } else {
-            format!("{over}, clears at {}", unit.show(limit.clear))
+            format!("{over}, clears at {}", show(limit.clear))
         }
     }
 }
@@ -255,6 +261,8 @@ pub struct Limits {
     pub on_stale: Option<OnStale>,
     /// See [`Threshold::repair`].
     pub repair: Option<Arc<RepairPlan>>,
+    /// See [`Threshold::signal`].
+    pub terms: Terms,
 }
 
 /// Why limits cannot be.
@@ -283,6 +291,20 @@ pub enum LimitsError {
         /// The critical limit.
         critical: String,
     },
+    /// A way to make one value of many, and not of which.
+    #[error(
+        "`by: {by}` makes one value of those of a while: it needs `over`, for example `over: 10m`"
+    )]
+    NoWindow {
+        /// The way.
+        by: String,
+    },
+    /// It is not known when it is full.
+    #[error("`full_in` needs `full` or `empty`: the value at which it is so")]
+    NoBorder,
+    /// It is full and empty.
+    #[error("`full` and `empty` exclude each other: something fills up or runs dry")]
+    TwoBorders,
 }
 
 impl Limits {
@@ -308,15 +330,27 @@ impl Limits {
         put(&mut self.keep_firing_for, over.keep_firing_for);
         put(&mut self.on_stale, over.on_stale);
         put(&mut self.repair, over.repair.clone());
+        self.terms.overlay(&over.terms);
     }
 
-    /// Returns the threshold that these limits make.
+    /// Returns the threshold that these limits make of the value of a series that counts in no unit.
     ///
     /// # Errors
-    /// If there is no limit, a clear value on the wrong side, or a warning stricter than critical
-    /// (rule 6.4): refused when the configuration is read, never guessed.
+    /// See [`Limits::resolve_as`].
     pub fn resolve(&self) -> Result<Threshold, LimitsError> {
-        let operator = self.operator.unwrap_or_default();
+        self.resolve_as(Measure::Value, Unit::None)
+    }
+
+    /// Returns the threshold that these limits make of what is measured of a series that counts in `unit`.
+    ///
+    /// # Errors
+    /// If there is no limit, a clear value on the wrong side, a warning stricter than critical, or
+    /// something missing from what a signal is derived by (rule 6.4): refused when the configuration is
+    /// read, never guessed.
+    pub fn resolve_as(&self, measure: Measure, unit: Unit) -> Result<Threshold, LimitsError> {
+        let usual = if measure == Measure::FullIn { Operator::Less } else { Operator::Greater };
+        let operator = self.operator.unwrap_or(usual);
+        let signal = self.terms.resolve(measure, unit)?;
         if self.warning.is_none() && self.critical.is_none() {
             return Err(LimitsError::Empty);
         }
@@ -327,6 +361,10 @@ impl Limits {
                 Direction::None => false,
             };
             if stricter {
+                let show = |limit| match measure {
+                    Measure::Value | Measure::Growth => show(limit),
+                    Measure::FullIn => lasting(limit),
+                };
                 return Err(LimitsError::Order {
                     warning: show(warning),
                     critical: show(critical),
@@ -334,6 +372,7 @@ impl Limits {
             }
         }
         Ok(Threshold {
+            signal,
             operator,
             warning: self.limit(operator, self.warning, self.warning_clear, "warning_clear")?,
             critical: self.limit(operator, self.critical, self.critical_clear, "critical_clear")?,
@@ -386,6 +425,8 @@ pub struct ThresholdPath {
     pub instance: Option<String>,
     /// The metric; empty for `rtt`.
     pub metric: String,
+    /// What is measured of it.
+    pub measure: Measure,
 }
 
 /// The collector word under which round trip times stand (seed 001, item 128).
@@ -412,7 +453,13 @@ impl ThresholdPath {
             collector: collector.to_owned(),
             instance: instance.map(str::to_owned),
             metric: metric.to_owned(),
+            measure: Measure::Value,
         })
+    }
+
+    /// Returns the unit that its metric says.
+    pub fn unit(&self) -> Unit {
+        if self.collector == RTT { Unit::Milliseconds } else { Unit::of_metric(&self.metric) }
     }
 }
 
@@ -425,6 +472,8 @@ pub struct ThresholdSet {
     by_path: BTreeMap<ThresholdPath, Arc<Threshold>>,
     /// By host: looked up at each heartbeat, so without making a path.
     round_trip: BTreeMap<String, Arc<Threshold>>,
+    /// What is measured of any series, so that nothing else is looked for.
+    measures: Measures,
 }
 
 impl ThresholdSet {
@@ -450,9 +499,10 @@ impl ThresholdSet {
                 _ => Limits::default(),
             };
             whole.overlay(limits);
-            match whole.resolve() {
+            match whole.resolve_as(path.measure, path.unit()) {
                 Ok(threshold) => {
                     let threshold = Arc::new(threshold);
+                    set.measures.insert(path.measure);
                     if let (RTT, Some(host)) = (path.collector.as_str(), &path.instance) {
                         set.round_trip.insert(host.clone(), threshold);
                     } else {
@@ -465,12 +515,24 @@ impl ThresholdSet {
         if errors.is_empty() { Ok(set) } else { Err(errors) }
     }
 
-    /// Returns the threshold that looks at a series.
+    /// Returns the threshold that looks at the value of a series.
     pub fn of_series(&self, series: &SeriesName) -> Option<&Arc<Threshold>> {
+        self.of(series, Measure::Value)
+    }
+
+    /// Returns every threshold that looks at a series, the one of its value first.
+    pub fn all_of(&self, series: &SeriesName) -> impl Iterator<Item = (Measure, &Arc<Threshold>)> {
+        let of = |measure| Some((measure, self.of(series, measure)?));
+        self.measures.iter().filter_map(of)
+    }
+
+    /// Returns the threshold that looks at this of a series.
+    pub fn of(&self, series: &SeriesName, measure: Measure) -> Option<&Arc<Threshold>> {
         let mut path = ThresholdPath {
             collector: series.collector.clone(),
             instance: None,
             metric: series.metric.clone(),
+            measure,
         };
         if !series.instance.is_empty() {
             path.instance = Some(series.instance.clone());
@@ -493,6 +555,7 @@ impl ThresholdSet {
             collector: RTT.to_owned(),
             instance: Some(host.clone()),
             metric: String::new(),
+            measure: Measure::Value,
         };
         let metrics = self.by_path.iter().map(|(path, limits)| (path.clone(), &**limits));
         metrics.chain(self.round_trip.iter().map(move |(host, limits)| (rtt(host), &**limits)))
@@ -502,7 +565,7 @@ impl ThresholdSet {
     /// `series`: a slip in the name, or something that is not measured.
     pub fn without_series<'a>(&self, series: impl Iterator<Item = &'a SeriesName>) -> Vec<String> {
         let instances = self.by_path.keys().filter_map(|path| {
-            let ThresholdPath { collector, instance, metric } = path;
+            let ThresholdPath { collector, instance, metric, measure: _ } = path;
             Some((collector.as_str(), instance.as_deref()?, metric.as_str()))
         });
         let mut idle: BTreeSet<_> = instances.collect();

@@ -138,6 +138,13 @@ fn carry_out(world: &mut World, order: &Order) {
                 .collect();
             world.heard(host, &values);
         }
+        ["ramp", host, path, from, per_hour] => {
+            let number = |word: &str| -> f64 { word.parse().expect("a number") };
+            #[expect(clippy::cast_precision_loss, reason = "hours of a scenario")]
+            let hours = world.time as f64 / 3_600_000.0;
+            let value = number(from) + number(per_hour) * hours;
+            world.heard(host, &[(path, value)]);
+        }
         ["late", age, host, value] => {
             let (path, value) = value.rsplit_once('=').unwrap();
             let taken = Unix(world.now().unix.0 - i64::try_from(time(age).unwrap()).unwrap());
@@ -208,6 +215,7 @@ fn carry_out(world: &mut World, order: &Order) {
             world.refuses.remove(receiver);
         }
         ["back", receiver] => world.back(receiver),
+        ["history", word] => world.has_history = word == "works",
         ["restart", pause] => world.restart(time(pause).unwrap()),
         ["reload"] => world.reload(plan_of(&order.block)),
         ["wall", shift] => {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use hark_config::{Document, NoSecrets, Style};
 use hark_engine::{
-    Action, Effect, Effects, Engine, Heard, HostJoined, HostSeen, Input, Outcome, Plan, plan,
+    Action, Effect, Effects, Engine, Heard, HostJoined, HostSeen, Input, Outcome, Plan, Recall,
+    Recalled, plan,
 };
 use hark_model::record::{DeliveryState, JournalKind, Matcher, Record, SilenceTerms, Snapshot};
 use hark_model::{
@@ -59,6 +60,9 @@ pub(crate) struct World {
     pub(crate) refuses: BTreeSet<ReceiverName>,
     pub(crate) watches: BTreeMap<(HostId, String), u32>,
     pub(crate) answers: Vec<Result<hark_engine::Done, hark_engine::Refused>>,
+    /// What history would have of each series: all values of heartbeats; nothing while it is stopped.
+    pub(crate) past: BTreeMap<(HostId, String), Vec<(Unix, f64)>>,
+    pub(crate) has_history: bool,
     request: u64,
     /// How many effects there were, and how many of them change what is stored, lines of history aside.
     pub(crate) effects: usize,
@@ -85,6 +89,8 @@ impl World {
             refuses: BTreeSet::new(),
             watches: BTreeMap::new(),
             answers: Vec::new(),
+            past: BTreeMap::new(),
+            has_history: true,
             request: 0,
             effects: 0,
             records: 0,
@@ -154,10 +160,14 @@ impl World {
                 _ => {}
             }
         }
-        let mut happened = Vec::new();
+        let mut answers = Vec::new();
         for effect in effects.effects {
             match effect {
-                Effect::Happened { host, event } => happened.push(Input::Event { host, event }),
+                Effect::Happened { host, event } => answers.push(Input::Event { host, event }),
+                Effect::Recall { host, check, series, recall } if self.has_history => {
+                    let past = self.recalled(host, &series, &recall);
+                    answers.push(Input::Recalled { host, check, past });
+                }
                 Effect::Watch { host, watches } => {
                     self.watches.retain(|(id, _), _| *id != host);
                     for watch in watches {
@@ -167,7 +177,10 @@ impl World {
                 Effect::Probe { host, check } => self.probes.push((self.time, host, check)),
                 Effect::Order { host, action, .. } => self.ordered.push((host, action)),
                 Effect::Answer { result, .. } => self.answers.push(result),
-                Effect::HostLearned { .. } | Effect::HostDropped { .. } | Effect::Changed(_) => {}
+                Effect::HostLearned { .. }
+                | Effect::HostDropped { .. }
+                | Effect::Recall { .. }
+                | Effect::Changed(_) => {}
             }
         }
         for notification in rows {
@@ -176,8 +189,24 @@ impl World {
             self.said.push(said.clone());
             self.deliver(&said.notification);
         }
-        for input in happened {
+        for input in answers {
             self.step(input);
+        }
+    }
+
+    /// Returns what history has, every value of it.
+    fn recalled(&self, host: HostId, series: &SeriesName, recall: &Recall) -> Recalled {
+        let all = self.past.get(&(host, series.path())).cloned().unwrap_or_default();
+        let since = |span: Duration| {
+            let from = self.now().unix - span;
+            all.iter().filter(move |(at, _)| *at > from)
+        };
+        Recalled {
+            values: since(recall.over).copied().collect(),
+            extremes: recall
+                .extremes
+                .map(|span| since(span).map(|(at, value)| (*at, *value, *value)).collect())
+                .unwrap_or_default(),
         }
     }
 
@@ -250,6 +279,10 @@ impl World {
         let known = |s: &SeriesName| self.watches.contains_key(&(host, s.path()));
         if !series.iter().all(known) {
             self.step(Input::SeriesSeen { host, series });
+        }
+        for (path, value) in values.iter().filter(|(_, value)| !value.is_nan()) {
+            let past = self.past.entry((host, (*path).to_owned())).or_default();
+            past.push((taken_at, *value));
         }
         let rtt = values.iter().find(|(path, _)| *path == "rtt").map(|(_, value)| *value);
         let numbered = values

@@ -217,8 +217,10 @@ impl SimServer {
                         wishes.push(Wish::Probe(name, check));
                     }
                 }
-                // Agents of this world offer no actions, and no route of it is for new hosts.
+                // Agents of this world offer no actions, no route of it is for new hosts, and no limit
+                // looks at more than the newest value.
                 Effect::Order { .. }
+                | Effect::Recall { .. }
                 | Effect::Happened { .. }
                 | Effect::Changed(_)
                 | Effect::Answer { .. } => {}

@@ -7,12 +7,42 @@ use hark_config::{Bare, Key, Kind, Section, Spanned, Value};
 use hark_model::{ProfileName, Tag};
 
 use super::repairs::{self, REPAIR_KEYS};
+use super::signals::{self, FULL_IN_KEYS, GROWTH_KEYS};
 use super::{Catalogue, Places, metrics};
 use crate::plan::threshold::{Limits, OnStale, Operator, RTT, ThresholdLayer, ThresholdPath};
-use crate::plan::{DEFAULT_PROFILE, Draft, Layer, Place, Profile};
+use crate::plan::{DEFAULT_PROFILE, Draft, Layer, Measure, Place, Profile};
 
 /// What stands under a metric.
-pub const LIMIT_KEYS: &[Key] = &[
+pub const LIMIT_KEYS: &[Key] = &joined::<16>(
+    &[
+        Key::new(
+            "over",
+            Kind::Duration,
+            "Look at this last while instead of the newest value: docs/signals.md.",
+        )
+        .unit("seconds"),
+        Key::new(
+            "by",
+            Kind::Text,
+            "How the values of that while become one: avg, min, max, sum, count, p95 and its like, delta, or rate of a counter.",
+        )
+        .default("avg"),
+        Key::new(
+            "growth",
+            Kind::Either(&[Kind::Number, Kind::Section(GROWTH_KEYS)]),
+            "Limits on how fast it grows in an hour: where warning begins, or a section.",
+        ),
+        Key::new(
+            "full_in",
+            Kind::Either(&[Kind::Duration, Kind::Section(FULL_IN_KEYS)]),
+            "Limits on the time until it is full, if it goes on as it does: where warning begins, or a section.",
+        ),
+    ],
+    CONFIRM_KEYS,
+);
+
+/// What limits have, whatever they are about.
+pub(super) const CONFIRM_KEYS: &[Key] = &[
     Key::new(
         "warning",
         Kind::Either(&[Kind::Number, Kind::Text]),
@@ -47,6 +77,18 @@ pub const LIMIT_KEYS: &[Key] = &[
         "An action of the host that is ordered when it is confirmed bad: docs/actions.md.",
     ),
 ];
+
+/// Returns two tables as one; a length that is not that of both does not compile.
+pub(super) const fn joined<const N: usize>(own: &[Key], more: &[Key]) -> [Key; N] {
+    assert!(own.len() + more.len() == N, "the length of both");
+    let mut all = [own[0]; N];
+    let mut n = 0;
+    while n < N {
+        all[n] = if n < own.len() { own[n] } else { more[n - own.len()] };
+        n += 1;
+    }
+    all
+}
 
 /// Deeper than any path: what stands there cannot be meant.
 const MAX_DEPTH: usize = 6;
@@ -124,7 +166,7 @@ impl Reader<'_> {
             return;
         }
         let Some(section) = value.section() else { return };
-        if !is_leaf(&section) {
+        if !is_leaf(&section, keys.len()) {
             if keys.len() < MAX_DEPTH {
                 self.read(&section, keys);
             } else {
@@ -138,7 +180,7 @@ impl Reader<'_> {
             [.., metric] => metric,
             [] => "",
         };
-        let limits = read_limits(&section, metric);
+        let (limits, derived) = read_all(&section, metric);
         let Some(path) = ThresholdPath::from_keys(keys) else {
             section.diagnostics().error(key.span, "this is no path of a metric").hint(
                 "limits stand under collector and metric, or under collector, instance and metric",
@@ -146,34 +188,73 @@ impl Reader<'_> {
             return;
         };
         metrics::check(self.catalogue, &path, key.span, &section);
-        self.places.insert(Place::Limits(self.of.clone(), path.clone()), key.span);
-        self.layer.insert(path, limits);
+        let is_rtt = path.collector == RTT;
+        if let (true, Some((measure, _))) = (is_rtt, derived.first()) {
+            section
+                .error(
+                    measure.word(),
+                    "a round trip time is not kept: nothing of its past is known",
+                )
+                .hint("`over` and `by` look at the last while of it");
+            return;
+        }
+        for (measure, limits) in derived.iter().cloned() {
+            let span = section.key_span(measure.word());
+            let path = ThresholdPath { measure, ..path.clone() };
+            self.places.insert(Place::Limits(self.of.clone(), path.clone()), span);
+            self.layer.insert(path, limits);
+        }
+        // What is derived stands alone, too.
+        let has_derived = Measure::ALL.iter().any(|measure| section.has(measure.word()));
+        if !has_derived || limits != Limits::default() {
+            self.places.insert(Place::Limits(self.of.clone(), path.clone()), key.span);
+            self.layer.insert(path, limits);
+        }
     }
 }
 
-/// Limits are what has at least one key of limits with a plain value, or a repair.
-fn is_leaf(section: &Section<'_>) -> bool {
+/// Limits are what has at least one key of limits with a plain value, a repair, or something derived, which
+/// stands below a collector and a metric at least.
+fn is_leaf(section: &Section<'_>, depth: usize) -> bool {
     let entries = section.entries();
     let plain = |(key, value): &(Spanned<&str>, Value<'_>)| {
         !value.is_map() && LIMIT_KEYS.iter().any(|known| known.name == key.value)
     };
     let is_repair = section.child("repair").is_some_and(|repair| repair.has("action"));
-    is_repair || entries.iter().any(plain) || entries.iter().all(|(_, value)| !value.is_map())
+    let is_derived = depth > 1 && Measure::ALL.iter().any(|measure| section.has(measure.word()));
+    is_repair
+        || is_derived
+        || entries.iter().any(plain)
+        || entries.iter().all(|(_, value)| !value.is_map())
 }
 
-fn read_limits(section: &Section<'_>, metric: &str) -> Limits {
-    const ANY: std::ops::RangeInclusive<f64> = f64::MIN..=f64::MAX;
-    let count =
-        |key| section.opt_u64(key, 1..=MAX_ATTEMPTS).and_then(|count| u32::try_from(count).ok());
+/// Reads the limits of a metric's value, and those of what is derived from it.
+fn read_all(section: &Section<'_>, metric: &str) -> (Limits, Vec<(Measure, Limits)>) {
     let warning = read_level(section, "warning", metric);
     let critical = read_level(section, "critical", metric);
     let limits = Limits {
         warning: warning.map(|level| level.limit),
         critical: critical.map(|level| level.limit),
         operator: read_operator(section, warning, critical),
-        hysteresis: section.opt_f64("hysteresis", 0.0..=1.0),
         warning_clear: section.opt_f64("warning_clear", ANY),
         critical_clear: section.opt_f64("critical_clear", ANY),
+        terms: signals::window(section),
+        ..read_confirm(section)
+    };
+    let derived = signals::read(section);
+    section.finish(LIMIT_KEYS);
+    (limits, derived)
+}
+
+/// Any number.
+pub(super) const ANY: std::ops::RangeInclusive<f64> = f64::MIN..=f64::MAX;
+
+/// Reads what limits have, whatever they are about, but for the limits themselves.
+pub(super) fn read_confirm(section: &Section<'_>) -> Limits {
+    let count =
+        |key| section.opt_u64(key, 1..=MAX_ATTEMPTS).and_then(|count| u32::try_from(count).ok());
+    Limits {
+        hysteresis: section.opt_f64("hysteresis", 0.0..=1.0),
         attempts: count("attempts"),
         hold_for: section.opt_duration("for", Bare::Seconds),
         clear_attempts: count("clear_attempts"),
@@ -184,9 +265,8 @@ fn read_limits(section: &Section<'_>, metric: &str) -> Limits {
             repair.finish(REPAIR_KEYS);
             read.map(Arc::new)
         }),
-    };
-    section.finish(LIMIT_KEYS);
-    limits
+        ..Limits::default()
+    }
 }
 
 /// Where a level begins.

@@ -1,0 +1,168 @@
+use hark_model::{Mono, Now};
+
+use super::*;
+use crate::plan::signal::Per;
+
+/// A Friday, 00:00 UTC.
+const START: i64 = 1_795_132_800_000;
+const MINUTE: Duration = Duration::from_mins(1);
+
+fn at(minutes: i64) -> Unix {
+    Unix(START + minutes * 60_000)
+}
+
+fn how(minutes: i64) -> Circumstances {
+    let mono = Mono(u64::try_from(minutes).unwrap() * 60_000);
+    Circumstances {
+        now: Moment::of(Now { mono, unix: at(minutes) }),
+        whole_since: Moment::LONG_AGO,
+        spacing: MINUTE,
+        held: false,
+        must: false,
+    }
+}
+
+/// Feeds a value each minute and returns what was said last.
+fn feed(watching: &mut Watching, values: impl IntoIterator<Item = f64>) -> Option<Verdict> {
+    let mut last = None;
+    for (minute, value) in (0..).zip(values) {
+        last = watching.take(at(minute), value, how(minute)).or(last);
+    }
+    last
+}
+
+fn hours(n: u64) -> Duration {
+    Duration::from_hours(n)
+}
+
+fn full_in() -> Watching {
+    Watching::new(Signal::FullIn { over: hours(6), toward: Toward::Up(100.0) }).unwrap()
+}
+
+#[test]
+fn the_newest_value_needs_no_past() {
+    assert!(Watching::new(Signal::Newest).is_none());
+}
+
+#[test]
+fn a_window_waits_until_half_of_it_has_values() {
+    let mut window = Watching::new(Signal::Window { over: MINUTE * 10, by: By::Avg }).unwrap();
+    for minute in 0..4 {
+        assert_eq!(window.take(at(minute), 3.0, how(minute)), Some(Verdict::Wait), "{minute}");
+    }
+    assert_eq!(window.take(at(4), 8.0, how(4)), Some(Verdict::Value(4.0)));
+    assert_eq!(window.words(Unit::Percent), "mean of the last 10 min, 5 values");
+    let drawn = window.drawn();
+    assert_eq!(drawn.line, [(at(0), 4.0), (at(4), 4.0)]);
+    assert_eq!(drawn.reached_at, None);
+}
+
+#[test]
+fn how_many_values_there_are_is_known_after_a_whole_window() {
+    let mut window = Watching::new(Signal::Window { over: MINUTE * 10, by: By::Count }).unwrap();
+    assert_eq!(feed(&mut window, [1.0; 10]), Some(Verdict::Wait));
+    assert_eq!(window.take(at(10), 1.0, how(10)), Some(Verdict::Value(10.0)));
+    // A gap makes them few: that is what is asked about.
+    assert_eq!(window.take(at(19), 1.0, how(19)), Some(Verdict::Value(2.0)));
+    assert!(window.drawn().line.is_empty(), "a number of values is no value of the series");
+}
+
+#[test]
+fn after_a_gap_it_cannot_tell_but_not_after_one_of_the_host() {
+    let gap = |whole_since: i64| {
+        let mut window = Watching::new(Signal::Window { over: MINUTE * 10, by: By::Max }).unwrap();
+        feed(&mut window, [1.0; 20]);
+        for minute in [28, 29] {
+            let how = Circumstances { whole_since: how(whole_since).now, ..how(minute) };
+            let verdict = window.take(at(minute), 1.0, how).unwrap();
+            if minute == 29 {
+                return verdict;
+            }
+        }
+        Verdict::Wait
+    };
+    let Verdict::CannotTell(why) = gap(0) else { panic!("it cannot tell") };
+    assert_eq!(why, "2 values cover 20 % of the last 10 min: too few");
+    assert_eq!(gap(28), Verdict::Wait);
+}
+
+#[test]
+fn history_is_asked_once_and_again_if_it_does_not_answer() {
+    let mut watching = full_in();
+    let recall = watching.asks(how(0).now).unwrap();
+    assert_eq!((recall.over, recall.extremes), (hours(6), Some(Teeth::REACH)));
+    assert_eq!(watching.asks(how(9).now), None);
+    assert!(watching.asks(how(10).now).is_some());
+    watching.recalled(&Recalled::default());
+    assert_eq!(watching.asks(how(1000).now), None);
+}
+
+#[test]
+fn what_fills_up_is_told_with_the_pace_and_the_day() {
+    let mut watching = full_in();
+    // 2 an hour from 60 on: 84 after twelve hours, so full after eight more.
+    let verdict = feed(&mut watching, (0..=720).map(|n| 60.0 + f64::from(n) / 30.0)).unwrap();
+    let Verdict::Value(seconds) = verdict else { panic!("{verdict:?}") };
+    assert!((seconds - 8.0 * 3600.0).abs() < 120.0, "{seconds}");
+    assert_eq!(
+        watching.words(Unit::Percent),
+        "at this pace full in 8 h (Friday 20:00 UTC), growing 2.0 % an hour over the last 6 h"
+    );
+    let drawn = watching.drawn();
+    let [(from, low), (to, high)] = drawn.line[..] else { panic!("{drawn:?}") };
+    assert!((low - 72.0).abs() < 0.5 && (high - 100.0).abs() < 0.5, "{drawn:?}");
+    assert!(from < at(370) && Some(to) == drawn.reached_at, "{drawn:?}");
+}
+
+#[test]
+fn what_says_nothing_says_why() {
+    for (values, expected) in [
+        (vec![50.0; 400], "no steady growth over the last 6 h"),
+        (
+            (0..400).map(|n| 60.0 - f64::from(n) / 30.0).collect(),
+            "moves away from it over the last 6 h",
+        ),
+        ((0..400).map(|n| f64::from(n.min(250)) / 10.0).collect(), "has stopped growing"),
+        (vec![100.0; 400], "is full: 100.0 % is reached"),
+    ] {
+        let mut watching = full_in();
+        let verdict = feed(&mut watching, values);
+        assert_eq!(watching.words(Unit::Percent), expected);
+        let nothing = expected.starts_with("is full");
+        assert_eq!(verdict == Some(Verdict::Value(0.0)), nothing, "{verdict:?}");
+    }
+}
+
+#[test]
+fn a_line_is_laid_when_there_is_a_new_point() {
+    let mut watching = full_in();
+    let verdicts: Vec<_> =
+        (0..60).map(|minute| watching.take(at(minute), 50.0, how(minute)).is_some()).collect();
+    assert_eq!(verdicts.iter().filter(|looked| **looked).count(), 10, "each six minutes");
+    let must = Circumstances { must: true, ..how(60) };
+    assert!(watching.take(at(60), 50.0, must).is_some());
+    assert!(watching.take(at(61), 50.0, Circumstances { must: true, ..how(61) }).is_some());
+}
+
+#[test]
+fn growth_is_counted_in_the_time_that_is_asked_for() {
+    for (per, expected, told) in [
+        (Per::Minute, 0.5, "0.5 GiB a minute"),
+        (Per::Hour, 30.0, "30.0 GiB an hour"),
+        (Per::Day, 720.0, "720.0 GiB a day"),
+    ] {
+        let mut growth = Watching::new(Signal::Growth { over: hours(1), per }).unwrap();
+        let verdict = feed(&mut growth, (0..120).map(|n| f64::from(n) * 0.5));
+        let Some(Verdict::Value(value)) = verdict else { panic!("{verdict:?}") };
+        assert!((value - expected).abs() < 1e-6, "{per:?}: {value}");
+        let words = growth.words(Unit::Gibibytes);
+        assert_eq!(words, format!("growing {told} over the last 1 h"));
+    }
+}
+
+#[test]
+fn values_stand_before_their_words() {
+    assert_eq!(with_words(92.5, ""), "92.5");
+    assert_eq!(with_words(92.5, "mean"), "92.5 (mean)");
+    assert_eq!(with_words(f64::NAN, "is full"), "is full");
+}
