@@ -169,6 +169,10 @@ pub struct Incident {
     pub unit: String,
     /// The limits.
     pub limits: Limits,
+    /// How the value came from its series, and what of that can be drawn; null where it is the newest value.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub derived: Option<Derived>,
     /// Messages, newest first.
     pub notifications: Vec<Delivery>,
     /// What happened, newest first.
@@ -179,6 +183,42 @@ pub struct Incident {
     pub symptoms_list: Vec<Symptom>,
     /// Earlier incidents of the same check, newest first.
     pub seen_before: Vec<Earlier>,
+}
+
+/// How a value was derived from a series: over a while, by a line, or from what is usual.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Derived {
+    /// The path of the series.
+    pub series: String,
+    /// In words.
+    pub text: String,
+    /// A line beside the series, oldest first: the mean of its window, or where it goes.
+    pub line: Vec<DrawnPoint>,
+    /// When it is full or empty, if it goes on like this.
+    #[schema(required = true)]
+    pub reached_at_unix_s: Option<i64>,
+    /// What is usual, oldest first.
+    pub band: Vec<DrawnBand>,
+}
+
+/// A point of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DrawnPoint {
+    /// When.
+    pub at_unix_s: i64,
+    /// How high.
+    pub value: f64,
+}
+
+/// What is usual at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DrawnBand {
+    /// When.
+    pub at_unix_s: i64,
+    /// From here on.
+    pub low: f64,
+    /// Up to here.
+    pub high: f64,
 }
 
 /// A remark.
@@ -226,6 +266,10 @@ pub struct Explanation {
     #[serde(default)]
     #[schema(required = true)]
     pub repair: Option<String>,
+    /// How the value that is judged came from its series, in words; null where it is the newest value.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub derived: Option<String>,
 }
 
 /// One decision of the engine.

@@ -48,6 +48,7 @@ mod probes;
 mod progress;
 mod pushes;
 mod readers;
+mod recall;
 mod recorder;
 pub(crate) mod relay;
 mod releases;

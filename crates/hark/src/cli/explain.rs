@@ -40,6 +40,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         word(&incident["status"])
     ));
     out::line(word(&incident["text"]));
+    if explained["derived"].is_string() {
+        out::line(format!("Derived: {}.", word(&explained["derived"])));
+    }
     if explained["repair"].is_string() {
         out::line(format!("Repair: {}.", word(&explained["repair"])));
     }

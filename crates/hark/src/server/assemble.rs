@@ -200,7 +200,15 @@ impl Server {
         parts.store(state, inboxes.store, journal.clone())?;
         parts.samples(inboxes.history, options.reach)?;
         let known_events = parts.links.events(watch.events, &reader, now);
-        parts.engine(engine, effects, known_events, inboxes.engine, probe, repair)?;
+        parts.engine(
+            engine,
+            effects,
+            known_events,
+            inboxes.engine,
+            probe,
+            repair,
+            options.reach,
+        )?;
         parts.intake(sockets, agents, inboxes.intake, journal, discovery)?;
         parts.links.reloaded(parts.settings.secret.clone(), agent_configs);
         super::backend::actions::offer_again(&parts.links, &reader)?;
@@ -363,6 +371,7 @@ impl Server {
             }
             stops.recorder.raise();
             threads.join("recorder").await;
+            threads.join("recall").await;
             stops.tasks.raise();
             stops.intake.raise();
             links.bell.ring();

@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 use super::happened::{Brought, Fate, Happened};
 use super::messages::{ToEngine, ToIntake};
 use super::progress::{Loop, Progress};
+use super::recall::Wanted;
 use super::repairs::Repair;
 use super::store_loop::{Answer, ToStore};
 use crate::sys::Bell;
@@ -60,6 +61,8 @@ pub(crate) struct Outlets {
     pub(crate) probes: tokio::sync::mpsc::Sender<ProbeNow>,
     /// Repairs to be ordered.
     pub(crate) repairs: tokio::sync::mpsc::Sender<Repair>,
+    /// What is wanted of history.
+    pub(crate) recall: SyncSender<Box<Wanted>>,
     /// What the page shows has changed.
     pub(crate) changed: OnChange,
     /// A host got or lost its number.
@@ -342,6 +345,11 @@ impl Driver {
             }
             Effect::Order { host, action, reason, incident, expires_after } => {
                 self.repairs.push(Repair { host, action, reason, incident, expires_after });
+            }
+            Effect::Recall { host, check, series, recall } => {
+                // A full queue means that there is much to answer; the engine asks again.
+                let wanted = Box::new(Wanted { host, check, series, recall });
+                drop(self.outlets.recall.try_send(wanted));
             }
             Effect::Happened { host, event } => self.happened.push((host, event)),
             Effect::Changed(changed) => self.changed.push(changed),

@@ -5,7 +5,7 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
@@ -48,6 +48,7 @@ use super::own_agent::{Ends, OwnAgent};
 use super::probes;
 use super::pushes::{self, ToPush};
 use super::readers;
+use super::recall::{self, RECALL_QUEUE, Wanted};
 use super::recorder::{self, Recorder};
 use super::relay;
 use super::reload::Reloader;
@@ -71,7 +72,7 @@ pub(super) struct Stops {
     pub(super) history: Stop,
     /// Ends the outbox, the probes and the page.
     pub(super) tasks: Stop,
-    /// Ends the recorder.
+    /// Ends the recorder, and what reads history for the engine.
     pub(super) recorder: Stop,
 }
 
@@ -195,12 +196,23 @@ impl Parts {
         inbox: Receiver<ToEngine>,
         probes: mpsc::Sender<ProbeNow>,
         repairs: mpsc::Sender<Repair>,
+        reach: Reach,
     ) -> anyhow::Result<()> {
-        let outlets = outlets(&self.links, events, probes, repairs);
+        let recall = self.recall(reach)?;
+        let outlets = outlets(&self.links, events, (probes, repairs, recall));
         let stop = self.stops.engine.clone();
         self.threads
             .spawn("engine", move || engine_loop::run(engine, effects, &inbox, outlets, &stop))?;
         Ok(())
+    }
+
+    /// Starts the thread that tells the engine what history has. Where no history is kept nobody answers.
+    fn recall(&self, reach: Reach) -> anyhow::Result<SyncSender<Box<Wanted>>> {
+        let Reach::Others { .. } = reach else { return Ok(sync_channel(1).0) };
+        let (recall, inbox) = sync_channel(RECALL_QUEUE);
+        let (links, stop) = (Arc::clone(&self.links), self.stops.recorder.clone());
+        self.threads.spawn("recall", move || recall::run(&inbox, &links, &stop))?;
+        Ok(recall)
     }
 
     /// Starts ingest: from here on datagrams are received.
@@ -561,8 +573,11 @@ fn event_listener(links: &Arc<Links>) -> Box<dyn Fn(&EventRecord) + Send> {
 fn outlets(
     links: &Arc<Links>,
     events: Happened,
-    probes: mpsc::Sender<ProbeNow>,
-    repairs: mpsc::Sender<Repair>,
+    (probes, repairs, recall): (
+        mpsc::Sender<ProbeNow>,
+        mpsc::Sender<Repair>,
+        SyncSender<Box<Wanted>>,
+    ),
 ) -> Outlets {
     let live = links.live.clone();
     let hosts = Arc::clone(&links.hosts);
@@ -574,6 +589,7 @@ fn outlets(
         events,
         probes,
         repairs,
+        recall,
         changed: Box::new(move |changed| {
             for change in changed {
                 match change {

@@ -70,6 +70,8 @@ mod reports;
 #[cfg(test)]
 mod roles;
 #[cfg(test)]
+mod signals;
+#[cfg(test)]
 mod sites;
 #[cfg(test)]
 mod status_pages;

@@ -49,6 +49,7 @@ impl Fake {
             timeline: vec![activity(Some(&row.host))],
             symptoms_list: vec![Symptom { id: 9, host: row.host.clone(), check }],
             resolvable: false,
+            derived: None,
             flapping_since_at: None,
             row,
             rule: "above 90".to_owned(),
@@ -77,7 +78,7 @@ impl Fake {
             message_state: None,
             text: "silenced by mira".to_owned(),
         };
-        Ok(Explanation { lines: vec![line], repair: None })
+        Ok(Explanation { lines: vec![line], repair: None, derived: None })
     }
 
     pub(super) fn silences_shown(&self, sight: &Sight) -> Answer<Vec<Silence>> {

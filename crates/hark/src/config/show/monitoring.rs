@@ -5,10 +5,11 @@ use std::time::Duration;
 use hark_engine::Plan;
 use hark_engine::plan::threshold::{ConfirmRule, Limit, Limits, OnStale, Operator, Threshold};
 use hark_engine::plan::{
-    CheckPlan, HostPlan, RepairPlan, RoutePlan, SilencePlan, StepPlan, ThresholdPath, ThresholdSet,
-    threshold,
+    CheckPlan, HostPlan, Measure, Per, RepairPlan, RoutePlan, Signal, SilencePlan, StepPlan,
+    ThresholdPath, ThresholdSet, threshold,
 };
 use hark_model::record::Matcher;
+use hark_signals::Toward;
 use serde_json::{Map, Value, json};
 
 /// Puts everything of the plan but receivers, under the keys of the configuration.
@@ -26,7 +27,7 @@ pub(super) fn put(plan: &Plan, shown: &mut Map<String, Value>) {
         .map(|(name, profile)| {
             let mut tree = Map::new();
             for (path, limits) in &profile.limits {
-                put_path(&mut tree, path, written(limits));
+                put_path(&mut tree, path, written(limits, path.measure));
             }
             (name.to_string(), json!({"tags": words(&profile.tags), "thresholds": tree}))
         })
@@ -238,19 +239,45 @@ fn put_path(tree: &mut Map<String, Value>, path: &ThresholdPath, limits: Map<Str
     }
     if path.collector == threshold::RTT {
         place.extend(limits);
-    } else if let Some(place) = below(place, &path.metric) {
-        place.extend(limits);
+        return;
     }
+    let Some(mut place) = below(place, &path.metric) else { return };
+    if path.measure != Measure::Value {
+        let Some(inner) = below(place, path.measure.word()) else { return };
+        place = inner;
+    }
+    place.extend(limits);
+}
+
+/// Returns what is looked at, if that is more than the newest value.
+fn signal(signal: Signal) -> Map<String, Value> {
+    let parts = match signal {
+        Signal::Newest => vec![],
+        Signal::Window { over, by } => vec![("over", json!(time(over))), ("by", json!(by.word()))],
+        Signal::Growth { over, per } => {
+            let word = Per::WORDS.iter().find(|(_, known)| *known == per).map(|(word, _)| *word);
+            vec![("over", json!(time(over))), ("per", json!(word))]
+        }
+        Signal::FullIn { over, toward } => {
+            let border = match toward {
+                Toward::Up(_) => "full",
+                Toward::Down(_) => "empty",
+            };
+            vec![("over", json!(time(over))), (border, json!(toward.border()))]
+        }
+    };
+    parts.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 fn resolved(threshold: &Threshold) -> Map<String, Value> {
-    let mut shown = Map::new();
+    let mut shown = signal(threshold.signal);
     shown.insert("operator".to_owned(), json!(threshold.operator.sign()));
+    let measure = threshold.signal.measure();
     let mut put = |key: &str, clear: &str, limit: Option<Limit>| {
         if let Some(limit) = limit {
-            shown.insert(key.to_owned(), json!(limit.raise));
+            shown.insert(key.to_owned(), level(measure, limit.raise));
             // Computed from the share, so with what floating point adds to it.
-            shown.insert(clear.to_owned(), json!(rounded(limit.clear)));
+            shown.insert(clear.to_owned(), level(measure, rounded(limit.clear)));
         }
     };
     put("warning", "warning_clear", threshold.warning);
@@ -263,15 +290,32 @@ fn resolved(threshold: &Threshold) -> Map<String, Value> {
     shown
 }
 
+/// Returns where a level begins as it is written: a time, where it is one.
+fn level(measure: Measure, limit: f64) -> Value {
+    match measure {
+        Measure::Value | Measure::Growth => json!(limit),
+        Measure::FullIn => {
+            json!(time(Duration::try_from_secs_f64(limit.round()).unwrap_or_default()))
+        }
+    }
+}
+
 /// Returns limits as a profile gives them: the rest comes from below.
-fn written(limits: &Limits) -> Map<String, Value> {
+fn written(limits: &Limits, measure: Measure) -> Map<String, Value> {
+    let terms = &limits.terms;
+    let per = |per: Per| Per::WORDS.iter().find(|(_, known)| *known == per).map(|(word, _)| *word);
     let parts = [
+        ("over", terms.over.map(|over| json!(time(over)))),
+        ("by", terms.by.map(|by| json!(by.word()))),
+        ("per", terms.per.map(|word| json!(per(word)))),
+        ("full", terms.full.map(|border| json!(border))),
+        ("empty", terms.empty.map(|border| json!(border))),
         ("operator", limits.operator.map(|operator: Operator| json!(operator.sign()))),
-        ("warning", limits.warning.map(|limit| json!(limit))),
-        ("critical", limits.critical.map(|limit| json!(limit))),
+        ("warning", limits.warning.map(|limit| level(measure, limit))),
+        ("critical", limits.critical.map(|limit| level(measure, limit))),
         ("hysteresis", limits.hysteresis.map(|share| json!(share))),
-        ("warning_clear", limits.warning_clear.map(|limit| json!(limit))),
-        ("critical_clear", limits.critical_clear.map(|limit| json!(limit))),
+        ("warning_clear", limits.warning_clear.map(|limit| level(measure, limit))),
+        ("critical_clear", limits.critical_clear.map(|limit| level(measure, limit))),
         ("attempts", limits.attempts.map(|count| json!(count))),
         ("for", limits.hold_for.map(|span| json!(time(span)))),
         ("clear_attempts", limits.clear_attempts.map(|count| json!(count))),

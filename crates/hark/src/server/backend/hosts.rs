@@ -9,6 +9,7 @@ use hark_api::list::Page;
 use hark_api::live::{HostChange, Rows};
 use hark_api::overview::Soft;
 use hark_calendar::ActiveWindow;
+use hark_engine::plan::Measure;
 use hark_engine::plan::SELF;
 use hark_engine::view::{CheckView, HostView};
 use hark_model::time::Clock;
@@ -343,6 +344,13 @@ fn active(window: &ActiveWindow, now: Unix) -> Active {
 
 /// Returns the unit of a metric by the ending of its name, as the agent's names have it.
 pub(super) fn unit_of(path: &str) -> &'static str {
+    let (path, measure) = Measure::of_check(path);
+    match measure {
+        Measure::Value => {}
+        Measure::FullIn => return "seconds",
+        // In the time that its limits are about, which has no word here.
+        Measure::Growth => return "",
+    }
     let metric = super::series::name_of(path).map_or_else(String::new, |n: SeriesName| n.metric);
     let endings = [
         ("percent", "percent"),
@@ -365,6 +373,8 @@ mod tests {
     fn units_follow_the_names() {
         assert_eq!(unit_of("disk_monitor./.percent"), "percent");
         assert_eq!(unit_of("memory_monitor.available_mb"), "mebibytes");
+        assert_eq!(unit_of("disk_monitor./.percent~full_in"), "seconds");
+        assert_eq!(unit_of("disk_monitor./.percent~growth"), "");
         assert_eq!(unit_of("rtt"), "milliseconds");
         assert_eq!(unit_of("cpu_monitor.load_1min"), "");
     }

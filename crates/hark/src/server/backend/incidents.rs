@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use hark_api::events::Activity;
 use hark_api::hosts::Limits;
 use hark_api::incidents::{
-    Comment, Earlier, ExplainLine, Explanation, Incident, IncidentRow, IncidentsQuery, Symptom,
+    Comment, Derived, DrawnPoint, Earlier, ExplainLine, Explanation, Incident, IncidentRow,
+    IncidentsQuery, Symptom,
 };
 use hark_api::list::{Cursor, Page, PageQuery, limit};
+use hark_engine::plan::Measure;
 use hark_model::record::{DeliveryRecord, IncidentRecord, JournalKind};
 use hark_model::time::{Clock, Unix};
 use hark_model::{CheckName, HostId, HostName, IncidentId};
@@ -32,6 +34,7 @@ struct LiveSide {
     rule: String,
     value: Option<f64>,
     limits: Limits,
+    derived: Option<Derived>,
 }
 
 impl ServerBackend {
@@ -63,6 +66,7 @@ impl ServerBackend {
                 side.rule = check.rule();
                 side.value = check.value();
                 side.limits = limits(check.limits());
+                side.derived = derived(check);
             }
             side
         })
@@ -104,6 +108,7 @@ impl ServerBackend {
             value: live.value,
             unit: unit_of(record.check.as_str()).to_owned(),
             limits: live.limits,
+            derived: live.derived,
             notifications: messages.iter().map(|m| self.shown(m)).collect(),
             timeline: lines.iter().map(told).collect(),
             comments: record
@@ -137,6 +142,7 @@ impl ServerBackend {
         let now = Clock.now();
         let present = self.ask(move |engine| engine.explain(id, now))?;
         let repair = present.as_ref().and_then(|explained| explained.repair.clone());
+        let derived = present.as_ref().and_then(|explained| explained.derived.clone());
         let mut lines: Vec<ExplainLine> = present
             .map(|e| e.lines.into_iter().map(|l| present_line(l, now)).collect())
             .unwrap_or_default();
@@ -151,7 +157,7 @@ impl ServerBackend {
         }
         explain::tell_fates(&mut lines, &messages);
         lines.sort_by_key(|l| std::cmp::Reverse(l.at.0));
-        Ok(Explanation { lines, repair })
+        Ok(Explanation { lines, repair, derived })
     }
 
     /// Returns what became of the messages that `lines` are about, of which `messages` are those about the
@@ -241,6 +247,20 @@ impl Source for ServerBackend {
         let name = self.links.hosts.name(host);
         name.map_or_else(|| format!("host {}", host.0), |n| n.to_string())
     }
+}
+
+/// Returns how a check's value came from its series.
+fn derived(check: hark_engine::view::CheckView<'_>) -> Option<Derived> {
+    let text = check.derivation()?;
+    let drawn = check.drawn().unwrap_or_default();
+    let point = |(at, value): &(Unix, f64)| DrawnPoint { at_unix_s: at.seconds(), value: *value };
+    Some(Derived {
+        series: Measure::of_check(check.name().as_str()).0.to_owned(),
+        text,
+        line: drawn.line.iter().map(point).collect(),
+        reached_at_unix_s: drawn.reached_at.map(Unix::seconds),
+        band: Vec::new(),
+    })
 }
 
 fn seen_before(record: &IncidentRecord) -> Earlier {

@@ -31,8 +31,10 @@ impl World {
         let (intake, _) = sync_channel(16);
         let (probes, _) = tokio::sync::mpsc::channel(1);
         let (repairs, _) = tokio::sync::mpsc::channel(1);
+        let (recall, _) = sync_channel(1);
         let outlets = Outlets {
             store,
+            recall,
             intake,
             bell: Arc::new(Bell::new().unwrap()),
             probes,

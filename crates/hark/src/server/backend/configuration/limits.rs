@@ -7,12 +7,10 @@ use std::time::Duration;
 use hark_api::configuration::{ConfigTested, LimitTried, LimitsTried, PastTried};
 use hark_api::words::State;
 use hark_engine::plan::threshold::{RTT, Threshold};
-use hark_engine::plan::{DEFAULT_PROFILE, Plan, TaggedPlans, ThresholdLayer};
-use hark_engine::trial::{Tally, Trial, WINDOWS};
+use hark_engine::plan::{DEFAULT_PROFILE, Measure, Plan, Signal, TaggedPlans, ThresholdLayer};
+use hark_engine::trial::{Measured, Tally, Trial, WINDOWS};
 use hark_model::time::Clock;
-use hark_model::{
-    HostId, HostName, Mono, ProfileName, SeriesDef, SeriesName, Status, Tag, Unit, Unix,
-};
+use hark_model::{HostId, HostName, Mono, ProfileName, SeriesName, Status, Tag, Unit, Unix};
 use hark_store::history::QueryPlan;
 use hark_web::{Answer, Refused};
 
@@ -80,10 +78,11 @@ impl Layer {
         }
     }
 
-    /// Returns whether they look at a series.
-    fn looks_at(&self, series: &SeriesName) -> bool {
+    /// Returns whether they look at this of a series.
+    fn looks_at(&self, series: &SeriesName, measure: Measure) -> bool {
         self.limits.keys().any(|path| {
-            path.collector == series.collector
+            path.measure == measure
+                && path.collector == series.collector
                 && path.metric == series.metric
                 && path.instance.as_ref().is_none_or(|instance| *instance == series.instance)
         })
@@ -117,6 +116,15 @@ struct Look {
     value: Option<f64>,
     state: Option<Status>,
     past: Option<[Tally; WINDOWS.len()]>,
+    /// How the value was derived, in words; empty for the newest.
+    how: String,
+}
+
+/// What came of a series' past.
+struct Past {
+    tallies: [Tally; WINDOWS.len()],
+    state: Option<Status>,
+    derived: Option<(Option<f64>, String)>,
 }
 
 impl Look {
@@ -205,23 +213,28 @@ impl ServerBackend {
         for ((host, plan), (series, latest)) in with.iter().zip(known.unwrap_or_default()) {
             let newest: BTreeMap<&SeriesName, f64> =
                 latest.iter().map(|latest| (&latest.def.name, latest.value)).collect();
-            let make = |def: &SeriesDef| {
-                let threshold = plan.thresholds.of_series(&def.name)?;
-                let value = newest.get(&def.name).copied().filter(|value| !value.is_nan());
-                Some(Look {
-                    host: host.id,
-                    name: host.name.clone(),
-                    check: def.name.path(),
-                    series: Some(def.name.clone()),
-                    unit: def.unit,
-                    threshold: std::sync::Arc::clone(threshold),
-                    value,
-                    state: value.map(|value| threshold.level(value, Status::Ok)),
-                    past: None,
-                })
-            };
-            let seen = series.iter().filter(|def| layer.looks_at(&def.name));
-            looks.extend(seen.filter_map(make));
+            for def in &series {
+                let all = plan.thresholds.all_of(&def.name);
+                for (measure, threshold) in all.filter(|(m, _)| layer.looks_at(&def.name, *m)) {
+                    // What is derived from the past is known when that was looked at.
+                    let value = newest
+                        .get(&def.name)
+                        .copied()
+                        .filter(|value| !value.is_nan() && threshold.signal == Signal::Newest);
+                    looks.push(Look {
+                        host: host.id,
+                        name: host.name.clone(),
+                        check: measure.path(&def.name.path()),
+                        series: Some(def.name.clone()),
+                        unit: def.unit,
+                        threshold: std::sync::Arc::clone(threshold),
+                        value,
+                        state: value.map(|value| threshold.level(value, Status::Ok)),
+                        past: None,
+                        how: String::new(),
+                    });
+                }
+            }
         }
         let round_trips = with.iter().filter(|(host, _)| layer.looks_at_round_trip(&host.name));
         looks.extend(round_trips.filter_map(|(host, plan)| {
@@ -237,6 +250,7 @@ impl ServerBackend {
                 value,
                 state: value.map(|value| threshold.level(value, Status::Ok)),
                 past: None,
+                how: String::new(),
             })
         }));
         looks
@@ -259,23 +273,25 @@ impl ServerBackend {
                 return;
             }
             let pasts = self.past_of(host, &numbers, looks, now);
-            for (n, (past, state)) in numbers.into_iter().zip(pasts) {
-                looks[n].past = Some(past);
-                // What is believed counts attempts and holding times, which a single value does not.
-                looks[n].state = looks[n].value.and(state).or(looks[n].state);
+            for (n, past) in numbers.into_iter().zip(pasts) {
+                let look = &mut looks[n];
+                look.past = Some(past.tallies);
+                if let Some((value, how)) = past.derived {
+                    (look.value, look.how, look.state) = (value, how, past.state);
+                } else {
+                    // What is believed counts attempts and holding times, which a single value does not.
+                    look.state = look.value.and(past.state).or(look.state);
+                }
             }
         }
     }
 
-    fn past_of(
-        &self,
-        host: HostId,
-        numbers: &[usize],
-        looks: &[Look],
-        now: Unix,
-    ) -> Vec<([Tally; WINDOWS.len()], Option<Status>)> {
-        let names: Vec<SeriesName> =
-            numbers.iter().filter_map(|n| looks[*n].series.clone()).collect();
+    fn past_of(&self, host: HostId, numbers: &[usize], looks: &[Look], now: Unix) -> Vec<Past> {
+        let of: Vec<Option<&SeriesName>> =
+            numbers.iter().map(|n| looks[*n].series.as_ref()).collect();
+        let mut names: Vec<SeriesName> = of.iter().copied().flatten().cloned().collect();
+        names.sort_unstable();
+        names.dedup();
         let mut trials: Vec<Trial<'_>> =
             numbers.iter().map(|n| Trial::new(&looks[*n].threshold, now)).collect();
         let mut from = now - WINDOWS[WINDOWS.len() - 1];
@@ -285,23 +301,23 @@ impl ServerBackend {
             let plan = self.links.ask_history(move |h| h.plan(host, &wanted, from, to, POINTS));
             let Some(answer) = plan.map(QueryPlan::run) else { break };
             for line in &answer.lines {
-                let Some(n) = names.iter().position(|name| *name == line.def.name) else {
-                    continue;
-                };
-                let points = answer.at.iter().zip(&line.min).zip(&line.max);
-                for ((at, lowest), highest) in points {
-                    trials[n].value(*at, *lowest, *highest);
+                let points = || answer.at.iter().zip(&line.min).zip(line.avg.iter().zip(&line.max));
+                let same = of.iter().map(|name| *name == Some(&line.def.name));
+                for (trial, _) in trials.iter_mut().zip(same).filter(|(_, same)| *same) {
+                    for ((at, lowest), (mean, highest)) in points() {
+                        let (lowest, mean, highest) = (*lowest, *mean, *highest);
+                        trial.value(*at, Measured { lowest, mean, highest });
+                    }
                 }
             }
             from = to;
         }
-        trials
-            .into_iter()
-            .map(|trial| {
-                let state = trial.believed();
-                (trial.end(now), state)
-            })
-            .collect()
+        let past = |(trial, n): (Trial<'_>, &usize)| Past {
+            state: trial.believed(),
+            derived: trial.derived(looks[*n].unit),
+            tallies: trial.end(now),
+        };
+        trials.into_iter().zip(numbers).map(past).collect()
     }
 
     fn tried(&self, looks: &[Look]) -> Answer<LimitsTried> {
@@ -336,7 +352,8 @@ impl ServerBackend {
 fn item(look: &Look, is: Option<Status>) -> LimitTried {
     let text = look.value.map(|value| {
         let level = look.state.unwrap_or(Status::Ok);
-        look.threshold.compared(value, level, look.unit)
+        let compared = look.threshold.compared(value, level, look.unit);
+        if look.how.is_empty() { compared } else { format!("{compared}: {}", look.how) }
     });
     let past = |tally: &Tally| PastTried {
         problems: tally.problems,
@@ -348,7 +365,7 @@ fn item(look: &Look, is: Option<Status>) -> LimitTried {
         check: look.check.clone(),
         state: look.state.map(State::from),
         is: is.map(State::from),
-        text: text.unwrap_or_default(),
+        text: text.unwrap_or_else(|| look.how.clone()),
         day: look.past.as_ref().map(|[day, _]| past(day)),
         week: look.past.as_ref().map(|[_, week]| past(week)),
     }
