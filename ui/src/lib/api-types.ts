@@ -479,6 +479,16 @@ export interface IncidentRow {
   } | null;
 }
 
+export interface Derived {
+  /** The path of the series. */
+  series: string;
+  text: string;
+  line: { at_unix_s: number; value: number }[];
+  reached_at_unix_s: number | null;
+  /** What is usual. */
+  band: { at_unix_s: number; low: number; high: number }[];
+}
+
 export interface Incident extends IncidentRow {
   /** It does not end by itself: somebody ends it. */
   resolvable: boolean;
@@ -488,6 +498,8 @@ export interface Incident extends IncidentRow {
   value: number | null;
   unit: string;
   limits: Limits;
+  /** How the value came from its series; null where it is the newest value. */
+  derived: Derived | null;
   notifications: Delivery[];
   timeline: Activity[];
   comments: { by: string; at: string; text: string }[];

@@ -1,17 +1,23 @@
 // Drawing around the lines of a chart: bounds of the axis, limit line, incident spans, axis style.
 import type uPlot from 'uplot';
-import type { Band, Limits } from './api-types.ts';
+import type { Band, Derived, Limits } from './api-types.ts';
 import type { Columns } from './series.ts';
 
 /** A percentage counts as close to its limit from this many points below it. */
 const CLOSE = 20;
 
 /** Lowest and highest value of the vertical axis, in shown units. It starts at 0, except percentages close to a limit. */
-export function bounds(columns: Columns, unit: string, limits: Limits | null, by: number): [number, number] {
+export function bounds(columns: Columns, unit: string, limits: Limits | null, by: number, derived: Derived | null = null): [number, number] {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
   for (const column of columns.min) for (const value of column) if (value !== null && value !== undefined && value < low) low = value;
   for (const column of columns.max) for (const value of column) if (value !== null && value !== undefined && value > high) high = value;
+  // What is reckoned has its place, unless the values would be a flat line beside it.
+  const span = Math.max(high - low, Math.abs(high) * 0.1);
+  for (const value of [...(derived?.line ?? []).map((point) => point.value), ...(derived?.band ?? []).flatMap((point) => [point.low, point.high])]) {
+    if (value < low && value > low - 3 * span) low = value;
+    if (value > high && value < high + 3 * span) high = value;
+  }
   if (!Number.isFinite(low)) return [0, unit === 'percent' ? 100 : 1];
   const limit = limits?.critical ?? limits?.warning ?? null;
   if (unit === 'percent') {
@@ -27,6 +33,8 @@ export function bounds(columns: Columns, unit: string, limits: Limits | null, by
 export interface Marks {
   incidents: readonly Band[];
   limits: Limits | null;
+  /** What is reckoned from the series: a line, and what is usual. */
+  derived: Derived | null;
   /** Divisor of the shown unit. */
   by: number;
   /** End of the shown time, for incidents that are open. */
@@ -50,6 +58,8 @@ export function marks(plot: uPlot, what: Marks, token: (name: string) => string,
   ctx.beginPath();
   ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
   ctx.clip();
+  if (part === 'under' && what.derived) usual(plot, what.derived, what.by, token);
+  if (part === 'over' && what.derived) reckoned(plot, what.derived, what.by, token);
   if (part === 'under') {
     // Spans that lie over each other are drawn once: two tints would look like something worse.
     let drawn = Number.NEGATIVE_INFINITY;
@@ -91,4 +101,40 @@ export function marks(plot: uPlot, what: Marks, token: (name: string) => string,
     if (what.limits.critical === null) draw(what.limits.warning, 'warn');
   }
   ctx.restore();
+}
+
+/** Fills what is usual: within it nothing is told. */
+function usual(plot: uPlot, derived: Derived, by: number, token: (name: string) => string): void {
+  const { ctx } = plot;
+  const x = (at: number): number => plot.valToPos(at, 'x', true);
+  const y = (value: number): number => plot.valToPos(value / by, 'y', true);
+  if (derived.band.length < 2) return;
+  ctx.beginPath();
+  for (const point of derived.band) ctx.lineTo(x(point.at_unix_s), y(point.high));
+  for (const point of [...derived.band].reverse()) ctx.lineTo(x(point.at_unix_s), y(point.low));
+  ctx.closePath();
+  ctx.fillStyle = `${token('--ok-fill')}1f`;
+  ctx.fill();
+}
+
+/** Draws the line that is reckoned, and a dot where it arrives. */
+function reckoned(plot: uPlot, derived: Derived, by: number, token: (name: string) => string): void {
+  const [first, last] = [derived.line[0], derived.line.at(-1)];
+  if (!first || !last) return;
+  const { ctx } = plot;
+  const ratio = devicePixelRatio || 1;
+  const x = (at: number): number => plot.valToPos(at, 'x', true);
+  const y = (value: number): number => plot.valToPos(value / by, 'y', true);
+  ctx.strokeStyle = token('--t1');
+  ctx.fillStyle = token('--t1');
+  ctx.lineWidth = 1.4 * ratio;
+  ctx.setLineDash([6 * ratio, 4 * ratio]);
+  ctx.beginPath();
+  ctx.moveTo(x(first.at_unix_s), y(first.value));
+  ctx.lineTo(x(last.at_unix_s), y(last.value));
+  ctx.stroke();
+  if (derived.reached_at_unix_s === null) return;
+  ctx.beginPath();
+  ctx.arc(x(last.at_unix_s), y(last.value), 3 * ratio, 0, 2 * Math.PI);
+  ctx.fill();
 }

@@ -31,6 +31,7 @@ export function kindOf(schema: Schema): FieldKind {
   if (schema.items) return simple(schema.items) ? { is: 'list', of: schema.items, single: false } : listOf(schema.items, false);
   const [one, many] = schema.anyOf ?? [];
   if (one && schema.anyOf?.length === 2 && many?.items && same(one, many.items)) return simple(one) ? { is: 'list', of: one, single: true } : listOf(one, true);
+  if (limitsOf(schema)) return { is: 'section' };
   if (schema.anyOf?.every((inner) => types(inner).length > 0 && !inner.properties && !inner.items && !types(inner).some((kind) => kind === 'object' || kind === 'array'))) return { is: 'value' };
   const kinds = types(schema);
   if (kinds.includes('string')) return { is: 'text' };
@@ -38,6 +39,9 @@ export function kindOf(schema: Schema): FieldKind {
   if (kinds.includes('integer') || kinds.includes('number')) return { is: 'number', whole: kinds.includes('integer') };
   return { is: 'yaml' };
 }
+
+/** Limits that may be written short, as where warning begins: the section that says the same in full. */
+export const limitsOf = (schema: Schema): Schema | undefined => schema.anyOf?.find((inner) => inner.properties?.['warning'] !== undefined);
 
 const same = (a: Schema, b: Schema): boolean => JSON.stringify(a) === JSON.stringify(b);
 
@@ -60,7 +64,8 @@ export interface Field {
 }
 
 /** The keys of a section in the order of their table. */
-export function fieldsOf(schema: Schema): Field[] {
+export function fieldsOf(given: Schema): Field[] {
+  const schema = limitsOf(given) ?? given;
   const required = new Set(schema.required ?? []);
   return Object.entries(schema.properties ?? {})
     .sort(([, a], [, b]) => (a['x-order'] ?? 0) - (b['x-order'] ?? 0))

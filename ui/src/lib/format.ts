@@ -189,8 +189,10 @@ export function visible(text: string): string {
   });
 }
 
-/** Says the name of a check that watches a series in words: `disk_monitor./var.percent` is `disk /var`. */
+/** Says the name of a check that watches a series in words: `disk_monitor./var.percent` is `disk /var`, with `~full_in` `disk /var full in`. */
 export function checkLabel(name: string): string {
+  const derived = /^(.+)~(growth|full_in|deviation|absent_after)$/.exec(name);
+  if (derived) return `${checkLabel(derived[1] ?? '')} ${(derived[2] ?? '').replaceAll('_', ' ')}`;
   const first = name.indexOf('.');
   const collector = first < 0 ? '' : name.slice(0, first);
   if (!collector.endsWith('_monitor')) return name;

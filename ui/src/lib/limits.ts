@@ -17,23 +17,27 @@ const isMap = (value: Json | undefined): value is Limits => typeof value === 'ob
 /** Whether a value stands for itself: what was typed as YAML does, too. */
 const isPlain = (value: Json): boolean => !isMap(value) || '$yaml' in value;
 
+/** What is derived from a metric: a section below it with limits of its own. */
+const DERIVED = ['growth', 'full_in', 'deviation', 'absent_after'];
+
 /** Whether a map is the limits of a metric, as the server tells it: one of their keys has a plain value, or nothing is below. */
-function isLeaf(map: Limits, keys: ReadonlySet<string>): boolean {
+function isLeaf(map: Limits, keys: ReadonlySet<string>, depth: number): boolean {
   const entries = Object.entries(map);
+  if (depth > 1 && DERIVED.some((key) => key in map)) return true;
   const repair = map['repair'];
   if (isMap(repair) && 'action' in repair) return true;
   return entries.some(([key, inner]) => keys.has(key) && isPlain(inner)) || entries.every(([, inner]) => isPlain(inner));
 }
 
-/** Takes a tree apart; `null` if it is none that a form could show without losing something. */
-export function rowsOf(tree: Json | undefined, keys: ReadonlySet<string>): LimitRow[] | null {
+/** Takes a tree apart, above which there may be a collector; `null` if it is none that a form could show without losing something. */
+export function rowsOf(tree: Json | undefined, keys: ReadonlySet<string>, above = 0): LimitRow[] | null {
   const rows: LimitRow[] = [];
   const walk = (map: Limits, path: string[]): boolean => {
     if (path.length >= DEEPEST) return false;
     return Object.entries(map).every(([key, inner]) => {
       if (!isMap(inner) || key.startsWith('x-') || key === '$yaml') return false;
       const at = [...path, key];
-      if (!isLeaf(inner, keys)) return walk(inner, at);
+      if (!isLeaf(inner, keys, at.length + above)) return walk(inner, at);
       rows.push({ path: at, limits: inner });
       return true;
     });

@@ -462,6 +462,7 @@ export const de: Messages = {
   'incident.found': 'Die Prüfung sagt',
   'incident.value': 'Der Wert ist',
   'incident.rule': 'Die Regel lautet',
+  'incident.derived': 'Er ergibt sich so:',
   'incident.symptom': 'Das ist eine Folge von',
   'incident.notifications': 'Meldungen',
   'incident.none-sent': 'Zu diesem Vorfall gibt es keine Meldung.',

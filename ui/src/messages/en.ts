@@ -461,6 +461,7 @@ export const en = {
   'incident.found': 'The check says',
   'incident.value': 'The value is',
   'incident.rule': 'The rule says',
+  'incident.derived': 'It comes from',
   'incident.symptom': 'It is a symptom of',
   'incident.notifications': 'Notifications',
   'incident.none-sent': 'No message has been made for this incident.',

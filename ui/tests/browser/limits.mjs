@@ -2,6 +2,9 @@
 import { check, DESK, open, PHONE, settled, signIn, names } from './browser.mjs';
 import { violations } from './looks.mjs';
 
+/** The limit on a metric's value: what is derived from it has limits of its own further down. */
+const level = (row, key) => row.getByLabel(key, { exact: true }).first();
+
 export async function limits({ browser, base, user, password }) {
   const found = [];
   // Only to put axe into the page; the policy itself is tested by every other run.
@@ -31,13 +34,13 @@ export async function limits({ browser, base, user, password }) {
   await page.keyboard.type('cpu_percent');
   await page.keyboard.press('Enter');
   const row = page.getByRole('group', { name: 'cpu_monitor cpu_percent' });
-  await row.getByLabel('warning', { exact: true }).fill('90');
-  await row.getByLabel('critical', { exact: true }).fill('80');
+  await level(row, 'warning').fill('90');
+  await level(row, 'critical').fill('80');
   await page.getByRole('button', { name: 'Check and compare' }).click();
   await page.getByText(/warning must come first/).waitFor();
   await look('limits-mistake');
-  await row.getByLabel('warning', { exact: true }).fill('0.01');
-  await row.getByLabel('critical', { exact: true }).fill('101');
+  await level(row, 'warning').fill('0.01');
+  await level(row, 'critical').fill('101');
   await page.getByRole('button', { name: 'Test', exact: true }).click();
   await page.getByText(/^Now nothing would be critical/).waitFor();
   await page.getByRole('region', { name: 'What the limits would have found' }).getByRole('link', { name: host }).waitFor();
@@ -48,6 +51,28 @@ export async function limits({ browser, base, user, password }) {
   await page.getByRole('link', { name: /cpu_monitor/ }).waitFor();
   await page.getByRole('button', { name: 'Undo' }).click();
   await page.getByRole('link', { name: /cpu_monitor/ }).waitFor({ state: 'detached' });
+
+  // What is derived from a metric has a form in the same row, and is tried as well: here on a window, and on how fast it
+  // moves, which is believed to be nothing after some seconds.
+  await page.goto(`${base}/settings/configuration/thresholds?new=1`);
+  await settled(page);
+  await page.getByLabel('Collector (needed)').fill('memory_monitor');
+  await page.getByLabel('Metric').fill('percent');
+  await page.getByRole('button', { name: 'Add a limit' }).click();
+  const derived = page.getByRole('group', { name: 'memory_monitor percent' });
+  await level(derived, 'warning').fill('0.01');
+  await derived.getByText('More settings').click();
+  await derived.getByLabel('over', { exact: true }).first().fill('1m');
+  await derived.getByLabel('by', { exact: true }).fill('highest');
+  const full = derived.getByRole('group', { name: 'full_in' });
+  await full.getByLabel('critical', { exact: true }).fill('4h');
+  await page.getByRole('button', { name: 'Check and compare' }).click();
+  await page.getByText(/`highest` is no way to make one value of many/).waitFor();
+  await look('limits-derived-mistake');
+  await derived.getByLabel('by', { exact: true }).fill('max');
+  await page.getByRole('button', { name: 'Test', exact: true }).click();
+  await page.getByText(/^They look at 2 series of 1 host|2 series of 1 host/).waitFor();
+  await look('limits-derived');
 
   // For one host, of which no file knows: from its page.
   await page.goto(`${base}/hosts/${host}`);
@@ -61,7 +86,7 @@ export async function limits({ browser, base, user, password }) {
   await page.getByLabel('Metric').fill('percent');
   await page.getByRole('button', { name: 'Add a limit' }).click();
   const own = page.getByRole('group', { name: 'memory_monitor percent' });
-  await own.getByLabel('critical', { exact: true }).fill('99');
+  await level(own, 'critical').fill('99');
   await page.getByRole('button', { name: 'Test', exact: true }).click();
   await page.getByText(/1 series of 1 host/).waitFor();
   await look('limits-host');

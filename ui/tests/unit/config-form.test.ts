@@ -22,6 +22,7 @@ test('every kind of key has its field', () => {
     [{}, 'yaml'],
     [{ 'x-kind': 'limits', 'x-limits': { properties: {} } }, 'limits'],
     [{ anyOf: [TEXT, { type: 'object', properties: {} }] }, 'yaml'],
+    [{ anyOf: [DURATION, { type: 'object', properties: { warning: DURATION } }] }, 'section'],
     [{ type: ['array', 'null'], items: {} }, 'yaml'],
   ];
   for (const [schema, kind] of cases) assert.equal(kindOf(schema).is, kind, JSON.stringify(schema));
@@ -40,6 +41,11 @@ test('keys stand in the order of their table, and the types come first', () => {
   assert.deepEqual(fieldsOf(section).map((field) => field.key), ['tcp', 'http', 'every', 'repair']);
   assert.deepEqual(typesOf('checks', section), ['tcp', 'http']);
   assert.deepEqual(typesOf('hosts', section), []);
+});
+
+test('limits that may be written short have the fields of their section', () => {
+  const short: Schema = { anyOf: [{ type: 'number' }, { type: 'object', properties: { per: { 'x-order': 1 }, warning: { 'x-order': 0 } } }] };
+  assert.deepEqual(fieldsOf(short).map((field) => field.key), ['warning', 'per']);
 });
 
 test('numbers are sent as numbers, and everything else as it was typed', () => {

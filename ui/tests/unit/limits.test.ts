@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { labelOf, pathOf, rowsOf, treeOf } from '../../src/lib/limits.ts';
 
-const KEYS = new Set(['warning', 'critical', 'operator', 'attempts', 'repair']);
+const KEYS = new Set(['warning', 'critical', 'operator', 'attempts', 'repair', 'growth', 'full_in']);
 
 test('a tree of limits comes apart into rows and together again', () => {
   const tree = {
@@ -14,6 +14,16 @@ test('a tree of limits comes apart into rows and together again', () => {
   const rows = rowsOf(tree, KEYS);
   assert.deepEqual(rows?.map((row) => labelOf(row.path)), ['cpu_monitor cpu_percent', 'disk_monitor / percent', 'disk_monitor percent', 'rtt db1', 'systemd active']);
   assert.deepEqual(treeOf(rows ?? []), tree);
+});
+
+test('what is derived from a metric is part of its row', () => {
+  const tree = { disk_monitor: { '/': { percent: { full_in: { critical: '4h' } } }, percent: { growth: { warning: 5 } } } };
+  const rows = rowsOf(tree, KEYS);
+  assert.deepEqual(rows?.map((row) => labelOf(row.path)), ['disk_monitor / percent', 'disk_monitor percent']);
+  assert.deepEqual(treeOf(rows ?? []), tree);
+  // Under a collector that stands above, a metric is the first key; without one it is a collector's metric of that name.
+  assert.deepEqual(rowsOf({ percent: { growth: { warning: 5 } } }, KEYS, 1)?.map((row) => row.path), [['percent']]);
+  assert.deepEqual(rowsOf({ sensors: { growth: { warning: 5 } } }, KEYS)?.map((row) => row.path), [['sensors', 'growth']]);
 });
 
 test('a metric without limits yet is a row, too, and an empty tree has none', () => {
