@@ -513,6 +513,17 @@ DeliveryDetail = TypedDict(
     },
 )
 
+Derived = TypedDict(
+    "Derived",
+    {
+        "band": List["DrawnBand"],
+        "line": List["DrawnPoint"],
+        "reached_at_unix_s": Union[int, None],
+        "series": str,
+        "text": str,
+    },
+)
+
 DiffLine = TypedDict(
     "DiffLine",
     {
@@ -561,6 +572,23 @@ DnsZone = TypedDict(
         "target": str,
         "way": str,
         "zone": str,
+    },
+)
+
+DrawnBand = TypedDict(
+    "DrawnBand",
+    {
+        "at_unix_s": int,
+        "high": float,
+        "low": float,
+    },
+)
+
+DrawnPoint = TypedDict(
+    "DrawnPoint",
+    {
+        "at_unix_s": int,
+        "value": float,
     },
 )
 
@@ -651,6 +679,7 @@ ExplainLine = TypedDict(
 Explanation = TypedDict(
     "Explanation",
     {
+        "derived": Union[str, None],
         "lines": List["ExplainLine"],
         "repair": Union[str, None],
     },
@@ -890,6 +919,7 @@ Incident = TypedDict(
         "caused_by_hand": NotRequired[bool],
         "check": str,
         "comments": List["Comment"],
+        "derived": Union["Derived", None],
         "flapping_since_at": Union["Timestamp", None],
         "host": str,
         "id": int,
