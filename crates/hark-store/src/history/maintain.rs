@@ -38,6 +38,9 @@ const MAX_AGE_MS: i64 = DAY_MS + 2 * 3_600_000;
 /// Hosts looked at in one call of the sweep.
 const SWEEP: usize = 2000;
 
+/// How often that is done where it is only about age, which is counted in days.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
 /// Chunks wait so long for others, to be committed together.
 const COMMIT_AFTER: Duration = Duration::from_secs(2);
 
@@ -385,9 +388,13 @@ impl History {
             return Ok(());
         }
         let is_log_large = self.wal.bytes() > MAX_LOG;
+        let are_blocks_large = self.level0.bytes() > MAX_BLOCKS;
+        if now.mono < self.next_sweep && !is_log_large && !are_blocks_large {
+            return Ok(());
+        }
+        self.next_sweep = now.mono + SWEEP_EVERY;
         let oldest_segment =
             self.holding.first_key_value().map(|(s, _)| *s).filter(|_| is_log_large);
-        let are_blocks_large = self.level0.bytes() > MAX_BLOCKS;
         let oldest_file = self.level0.oldest_file().filter(|_| are_blocks_large);
         let old = now.unix.0 - MAX_AGE_MS;
         if self.sweep_at >= self.hosts.len() {

@@ -73,6 +73,13 @@ const BEHIND: Duration = Duration::from_millis(2);
 /// How often the kernel is asked how many datagrams it dropped.
 const LOOK_FOR_DROPS: Duration = Duration::from_secs(1);
 
+/// Datagrams a second from which on those that come within [`BREATH`] are taken together: being woken for each
+/// costs more than all that is done with it.
+const MANY: u64 = 200;
+
+/// How long the first of them waits at most. What it has waited is known, and is no part of its round trip.
+const BREATH: Duration = Duration::from_millis(3);
+
 /// Batches taken from one socket before what was found is handed on: bounds the latency of a flush
 /// under flood to about a millisecond.
 const BATCHES_PER_FLUSH: usize = 16;
@@ -132,6 +139,7 @@ pub(crate) fn run(setup: Setup) {
         if !busy {
             let limit = if intake.has_open() { GATHER } else { IDLE };
             wait(&intake.setup.sockets, &intake.setup.bell, limit);
+            intake.breathe();
         }
     }
     intake.setup.progress.ended(Loop::Intake);
@@ -171,6 +179,9 @@ struct Intake {
     samples: u64,
     drops: u64,
     looked_at: Mono,
+    /// Datagrams since `looked_at`, and whether they were [`MANY`] in the second before.
+    received: u64,
+    are_many: bool,
     open_since: Option<Mono>,
 }
 
@@ -209,17 +220,29 @@ impl Intake {
             samples: 0,
             drops: 0,
             looked_at: Clock.now().mono,
+            received: 0,
+            are_many: false,
             open_since: None,
+        }
+    }
+
+    /// Lets datagrams gather where many come.
+    fn breathe(&self) {
+        if self.are_many {
+            std::thread::park_timeout(BREATH);
         }
     }
 
     /// Looks whether the kernel dropped datagrams because we were too slow: then silence of hosts says
     /// nothing about them (rule F5).
     fn look_for_drops(&mut self, now: Now) {
-        if now.mono.since(self.looked_at) < LOOK_FOR_DROPS {
+        let passed = now.mono.since(self.looked_at);
+        if passed < LOOK_FOR_DROPS {
             return;
         }
         self.looked_at = now.mono;
+        let received = std::mem::take(&mut self.received);
+        self.are_many = u128::from(received) * 1000 >= u128::from(MANY) * passed.as_millis();
         let drops: u64 = self.setup.sockets.iter().map(crate::sys::dropped).sum();
         let before = std::mem::replace(&mut self.drops, drops);
         if drops == before {
@@ -272,7 +295,12 @@ impl Intake {
                     return false;
                 }
             };
+            self.received += n as u64;
+            // Not the moment at which the turn began: some have come since, and some long before.
+            let read_at = if n > 0 { Clock.micros() } else { at };
             for i in 0..n {
+                let waited = u64::try_from(room.waited(i).as_micros()).unwrap_or_default();
+                let at = Micros(read_at.0.saturating_sub(waited));
                 if let Some((datagram, from)) = room.get(i) {
                     let fate = self.datagram(datagram, from, socket, now, at);
                     self.setup.tally.count(fate);

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
 
-use crate::sys::receive_buffer;
+use crate::sys::{receive_buffer, stamp_arrivals};
 
 mod holder;
 
@@ -74,6 +74,7 @@ fn bind_udp(address: SocketAddr) -> anyhow::Result<Vec<UdpSocket>> {
                 let socket: UdpSocket = socket.into();
                 port = socket.local_addr()?.port();
                 receive_buffer(&socket, RECEIVE_BUFFER);
+                stamp_arrivals(&socket);
                 sockets.push(socket);
             }
             Err(error) if sockets.is_empty() => {

@@ -23,11 +23,11 @@ pub(crate) const ENGINE_QUEUE: usize = 256;
 /// Batches that may wait for history: history may stand still for an fsync of some 100 ms.
 pub(crate) const HISTORY_QUEUE: usize = 1024;
 
-/// Messages that may wait for ingest.
-pub(crate) const INTAKE_QUEUE: usize = 65_536;
+/// Messages that may wait for ingest. It empties its queue at every turn, also while others keep it waiting,
+/// so that more would bring nothing, and the room of a queue is made with it: a MiB for these.
+pub(crate) const INTAKE_QUEUE: usize = 8192;
 
-/// As [`INTAKE_QUEUE`], where the agent of this process is all that speaks: the room of a queue is made
-/// with it, and the long one is 8 MiB.
+/// As [`INTAKE_QUEUE`], where the agent of this process is all that speaks.
 pub(crate) const INTAKE_QUEUE_ALONE: usize = 256;
 
 /// What ingest found, for the engine.

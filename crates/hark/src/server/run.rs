@@ -37,9 +37,11 @@ const WORKS: Duration = Duration::from_secs(20);
 /// Threads of the runtime of an agent without a server: it has no page, and few receivers.
 const WORKERS_ALONE: usize = 1;
 
-/// When the start of an agent without a server is over, and how often what is not in use is given back
-/// then, as `hark agent` does with a server.
-const SETTLED: Duration = Duration::from_secs(40);
+/// When the start is over, of a server and of an agent without one (whose slow collectors begin later), and
+/// how often what is not in use is given back then, as `hark agent` does with a server: most of the
+/// program is only needed by the start, or seldom.
+const SETTLED: Duration = Duration::from_secs(10);
+const SETTLED_ALONE: Duration = Duration::from_secs(40);
 const SELDOM: Duration = Duration::from_mins(10);
 
 /// What this process is.
@@ -194,7 +196,7 @@ async fn live(
     let alive = manager::alive_every();
     let mut watch = tokio::time::interval(WATCH.min(alive.unwrap_or(WATCH)));
     let mut pulse = Pulse::new(&server, alive.is_some());
-    let unused = tokio::time::sleep(SETTLED);
+    let unused = tokio::time::sleep(if is_alone { SETTLED_ALONE } else { SETTLED });
     tokio::pin!(unused);
     loop {
         let asked = tokio::select! {
@@ -206,7 +208,7 @@ async fn live(
                 }
                 Asked::Reload
             }
-            () = &mut unused, if is_alone => {
+            () = &mut unused => {
                 crate::sys::give_unused_back();
                 unused.set(tokio::time::sleep(SELDOM));
                 continue;

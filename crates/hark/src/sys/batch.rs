@@ -4,6 +4,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 use super::linux::length_of;
 use super::{BATCH, DATAGRAM, Sent};
@@ -11,9 +12,20 @@ use super::{BATCH, DATAGRAM, Sent};
 /// [`BATCH`] as the C library counts.
 const BATCH_FOR_C: libc::c_uint = 64;
 
+/// Room for what the kernel says of a datagram: the moment of its arrival, in a header of 16 bytes.
+#[repr(C, align(8))]
+#[derive(Clone, Copy)]
+struct Said([u8; 64]);
+
+/// A moment further back than this is no wait, but a clock that was set.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
 /// Room for one batch of received datagrams, reused for ever.
 pub(crate) struct ReceiveBatch {
     room: Box<[[u8; DATAGRAM]]>,
+    said: Box<[Said]>,
+    /// When the batch was received, by the clock that stamps datagrams.
+    received_at: Duration,
     from: Box<[libc::sockaddr_storage; BATCH]>,
     iov: Box<[libc::iovec; BATCH]>,
     headers: Box<[libc::mmsghdr; BATCH]>,
@@ -42,7 +54,8 @@ impl ReceiveBatch {
             )
         };
         let room = vec![[0; DATAGRAM]; BATCH].into_boxed_slice();
-        Self { room, from, iov, headers, filled: 0 }
+        let said = vec![Said([0; 64]); BATCH].into_boxed_slice();
+        Self { room, said, received_at: Duration::ZERO, from, iov, headers, filled: 0 }
     }
 
     /// Receives what waits, up to [`BATCH`] datagrams, without blocking; returns how many.
@@ -58,10 +71,12 @@ impl ReceiveBatch {
             header.msg_namelen = length_of::<libc::sockaddr_storage>();
             header.msg_iov = &raw mut self.iov[i];
             header.msg_iovlen = 1;
+            header.msg_control = self.said[i].0.as_mut_ptr().cast();
+            header.msg_controllen = size_of::<Said>();
             header.msg_flags = 0;
         }
-        // SAFETY: every header points to one iovec and one address, all alive and large enough as
-        // set just above; the socket's descriptor is open while it is borrowed.
+        // SAFETY: every header points to one iovec, one address and one room for what is said of it, all
+        // alive and large enough as set just above; the socket's descriptor is open while it is borrowed.
         let n = unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),
@@ -85,7 +100,17 @@ impl ReceiveBatch {
             return if nothing_waits { Ok(0) } else { Err(error) };
         }
         self.filled = usize::try_from(n).unwrap_or(0);
+        self.received_at = wall_clock();
         Ok(self.filled)
+    }
+
+    /// Returns how long datagram `i` of the last batch had waited for us; none if the socket does not
+    /// say ([`super::stamp_arrivals`]).
+    pub(crate) fn waited(&self, i: usize) -> Duration {
+        let arrived =
+            self.headers.get(i).filter(|_| i < self.filled).and_then(|h| arrival(&h.msg_hdr));
+        let waited = arrived.map_or(Duration::ZERO, |at| self.received_at.saturating_sub(at));
+        if waited > LONGEST_WAIT { Duration::ZERO } else { waited }
     }
 
     /// Returns datagram `i` of the last batch and where it came from; the bytes may be changed
@@ -98,6 +123,34 @@ impl ReceiveBatch {
         let from = read_address(&self.from[i])?;
         Some((&mut self.room[i][..length], from))
     }
+}
+
+/// Returns the moment that the kernel put beside a datagram (`SO_TIMESTAMPNS`, socket(7)).
+fn arrival(header: &libc::msghdr) -> Option<Duration> {
+    // SAFETY: `recvmmsg` has filled the header and the room that it points to, which belongs to the same
+    // batch; these walk within the length that it says.
+    unsafe {
+        let mut next = libc::CMSG_FIRSTHDR(header);
+        while let Some(said) = next.as_ref() {
+            if said.cmsg_level == libc::SOL_SOCKET && said.cmsg_type == libc::SCM_TIMESTAMPNS {
+                let time = std::ptr::read_unaligned(libc::CMSG_DATA(next).cast::<libc::timespec>());
+                return since_epoch(time);
+            }
+            next = libc::CMSG_NXTHDR(header, next);
+        }
+    }
+    None
+}
+
+fn wall_clock() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the structure lives until the call returns.
+    unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut time) };
+    since_epoch(time).unwrap_or_default()
+}
+
+fn since_epoch(time: libc::timespec) -> Option<Duration> {
+    Some(Duration::new(u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?))
 }
 
 /// Datagrams to be sent in one system call, reused for ever.

@@ -78,6 +78,22 @@ pub(crate) fn receive_buffer(socket: &UdpSocket, bytes: usize) -> usize {
     usize::try_from(given).unwrap_or(0)
 }
 
+/// Asks the kernel to say when each datagram arrived, for [`super::ReceiveBatch::waited`]. If it cannot, none
+/// has waited.
+pub(crate) fn stamp_arrivals(socket: &UdpSocket) {
+    let on: libc::c_int = 1;
+    // SAFETY: the integer lives until the call returns; its size is given.
+    unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_TIMESTAMPNS,
+            (&raw const on).cast(),
+            length_of::<libc::c_int>(),
+        )
+    };
+}
+
 /// Returns how many datagrams the kernel has dropped because this socket's buffer was full
 /// (`SO_MEMINFO`, Linux 4.12).
 pub(crate) fn dropped(socket: &UdpSocket) -> u64 {
