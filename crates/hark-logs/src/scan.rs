@@ -10,14 +10,19 @@
 //! | has a rare word in every match | the words of all such patterns at once, with vectors (`literals`) | the line is looked at with an automaton of these patterns |
 //! | has none | its positions as bits (`bits`), a few operations a byte, or by a table where that is small (`table`) | nothing: the bits tell which patterns |
 //! | has none and very many positions | for each of some steps through it, the places of the text that it has come to, 64 in a word (`along`, `recipe`) | nothing, as above |
+//! | has a rare word and very many positions | the words, as above | some lines are looked at together, along the text (`ahead`) |
 //! | may be nothing at all | every line has it | nothing |
 //! | has none and is too large for that | an automaton that is made lazily within bounds | another one of these patterns |
+//!
+//! Text that makes an automaton or a table of some patterns too large again and again has them looked for
+//! by their positions alone from then on (`part`).
 //!
 //! Where so many lines have hits that this is dear, all of the text goes through a table that tells all of
 //! them (`dense`, `rows`); `choice` says when.
 //!
 //! The time of a pass is linear in the buffer, whatever the patterns and the text.
 
+mod ahead;
 mod along;
 mod automaton;
 mod bits;
@@ -34,6 +39,7 @@ mod recipe;
 mod rows;
 mod subsets;
 mod table;
+mod teller;
 mod which;
 mod widths;
 
@@ -43,7 +49,7 @@ use thiserror::Error;
 
 use self::choice::{Choice, Counted, LINES};
 use self::dense::Seen;
-use self::part::{Numbered, Part};
+use self::part::{Numbered, Part, Text};
 pub use self::which::Which;
 use crate::pattern::Pattern;
 
@@ -65,6 +71,8 @@ pub enum Unit {
 #[derive(Debug)]
 pub struct Scanner {
     parts: Vec<Part>,
+    /// What they were made for.
+    text: Text,
     /// Whether what a part finds in a record needs no second look: there is one pattern.
     sure: bool,
     found: Which,
@@ -93,14 +101,14 @@ impl Scanner {
         let sure =
             n_patterns == 1 && unit == Unit::Records && patterns.iter().all(Numbered::is_sure);
         let parts = match unit {
-            Unit::Lines => part::group(patterns)?,
+            Unit::Lines => part::group(patterns, Text::Any)?,
             Unit::Records => vec![Part::automaton(&patterns)?],
         };
         let mut found = Which::none_of(n_patterns);
         if sure {
             found.insert(0);
         }
-        Ok(Self { parts, sure, found, choice })
+        Ok(Self { parts, text: Text::Any, sure, found, choice })
     }
 
     /// Looks through `buffer`, which holds whole lines (the last one's end may be missing), and
@@ -110,7 +118,25 @@ impl Scanner {
         let mut from = 0;
         while from < buffer.len() {
             from = self.all_lines(buffer, from, &mut hit);
+            self.look_for_other_ways();
             from = self.some_lines(buffer, from, &mut hit);
+        }
+    }
+
+    /// Looks for the patterns in another way if the text made automata of them so large that they were of no use.
+    fn look_for_other_ways(&mut self) {
+        if self.text == Text::Any && self.parts.iter().any(Part::has_given_up) {
+            self.go_other_ways();
+        }
+    }
+
+    fn go_other_ways(&mut self) {
+        self.text = Text::Hostile;
+        let Some(patterns) = self.choice.patterns() else { return };
+        let numbered = patterns.iter().enumerate();
+        let numbered = numbered.map(|(at, pattern)| Numbered::new(at, pattern, Unit::Lines));
+        if let Ok(parts) = part::group(numbered.collect(), Text::Hostile) {
+            self.parts = parts;
         }
     }
 
@@ -163,11 +189,12 @@ impl Scanner {
         if from >= buffer.len() {
             return buffer.len();
         }
-        let Self { parts, found, choice, .. } = self;
+        let Self { parts, text: of, found, choice, .. } = self;
         for part in &mut *parts {
             part.begin();
             part.next = part.find(buffer, from);
         }
+        let may_give_up = *of == Text::Any && parts.iter().any(Part::has_automaton);
         let mut counted = Counted::default();
         let (mut noted, mut known) = (from, from);
         while let Some(at) = parts.iter().filter_map(|part| part.next).min() {
@@ -188,6 +215,9 @@ impl Scanner {
             }
             if !found.is_empty() {
                 hit(line, found);
+            }
+            if may_give_up && parts.iter().any(Part::has_given_up) {
+                return after;
             }
             if counted.lines == LINES {
                 counted.bytes = after.min(buffer.len()) - noted;
@@ -211,7 +241,13 @@ impl Scanner {
         let mut any = false;
         for part in &mut self.parts {
             part.begin();
-            if part.find(record, 0).is_some() {
+            let place = part.find(record, 0);
+            if self.sure && part.has_guessed() {
+                // Then what it finds has to be looked at.
+                self.sure = false;
+                self.found.clear();
+            }
+            if place.is_some() {
                 any = true;
                 if !self.sure {
                     part.tell(record, &mut self.found);

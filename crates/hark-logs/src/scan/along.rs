@@ -16,7 +16,7 @@ use super::recipe::{BITS, Recipe, SetNumber, Step};
 use crate::sys::{Vectors, Work};
 
 /// Words of text that are looked at together: their sets stay in the fastest memory of a processor.
-const WORDS: usize = 32;
+const WORDS: usize = 64;
 
 /// Bytes of text in a word.
 const WORD: usize = 64;
@@ -59,6 +59,8 @@ struct Sets {
     back: Vec<usize>,
     /// For each step that goes through a class: whether it goes on in the next word.
     through: Vec<bool>,
+    /// Where any of the patterns ends.
+    ever: [u64; WORDS],
 }
 
 impl Along {
@@ -80,7 +82,7 @@ impl Along {
         let mut along = Self {
             least: gates.iter().map(Gate::least).min().unwrap_or(0),
             gates,
-            sets: Sets { recipe, vectors: Vectors::best(), words, back, through },
+            sets: Sets { recipe, vectors: Vectors::best(), words, back, through, ever: [0; WORDS] },
             text: Box::new([b'\n'; TEXT]),
             filled: 0,
             ends: Vec::new(),
@@ -138,7 +140,24 @@ impl Along {
         self.found = self.hits.pop().map_or(0, |(_, patterns)| patterns);
     }
 
-    /// Returns which patterns the line has that was found or looked at last.
+    /// Looks at some lines, which are given without their ends, each with a number, in the order of these.
+    pub(super) fn look_at_all<'l>(&mut self, lines: impl Iterator<Item = (&'l [u8], usize)>) {
+        self.begin();
+        for (line, number) in lines {
+            if self.gates.iter().any(|gate| gate.lets_in(line)) {
+                self.take(line, number);
+            }
+        }
+        self.finish();
+    }
+
+    /// Chooses one of the lines that were looked at together.
+    pub(super) fn choose(&mut self, number: usize) {
+        let hit = self.hits.binary_search_by_key(&number, |(number, _)| *number);
+        self.found = hit.ok().and_then(|hit| self.hits.get(hit)).map_or(0, |(_, found)| *found);
+    }
+
+    /// Returns which patterns the line has that was found, looked at last or chosen.
     pub(super) fn which(&self) -> impl Iterator<Item = usize> + use<> {
         let found = self.found;
         (0..MOST).filter(move |number| found >> number & 1 == 1)
@@ -230,8 +249,7 @@ impl Along {
         let mut lines = ends.iter();
         for word in 0..n_words {
             let feeds = sets.word(sets.recipe.feeds, word);
-            let numbers = || sets.recipe.ends.iter().enumerate();
-            let ever = numbers().fold(0, |ever, (_, set)| ever | sets.word(*set, word));
+            let ever = sets.ever.get(word).copied().unwrap_or_default();
             let mut rest = u64::MAX;
             while rest != 0 {
                 if *open == 0 && ever & rest == 0 {
@@ -245,7 +263,7 @@ impl Along {
                 let feed = feeds & rest & (feeds & rest).wrapping_neg();
                 let line = rest & (feed | feed.wrapping_sub(1));
                 if ever & line != 0 {
-                    for (number, set) in numbers() {
+                    for (number, set) in sets.recipe.ends.iter().enumerate() {
                         *open |= u64::from(sets.word(*set, word) & line != 0) << number;
                     }
                 }
@@ -311,9 +329,16 @@ impl Sets {
         for number in 0..self.recipe.steps.len() {
             self.step(number, n_words);
         }
+        let mut ever = [0; WORDS];
+        for set in &self.recipe.ends {
+            let found = self.now(*set, n_words);
+            ever.iter_mut().zip(found).for_each(|(ever, found)| *ever |= found);
+        }
+        self.ever = ever;
         for (set, back) in self.words.iter_mut().zip(&self.back) {
-            if *back > 0 {
-                set.copy_within(n_words..n_words + back, 0);
+            // They are few: a call would cost more.
+            for word in 0..*back {
+                set[word] = set[n_words + word];
             }
         }
     }
@@ -570,6 +595,6 @@ mod tests {
             assert!(along(&[pattern]).is_err(), "{pattern}");
         }
         let hundreds = along(&["[a-q][^u-z]{300}[a-x]", "[0-9][^#]{150}[QZ][a-z]"]).unwrap();
-        assert!(hundreds.memory() < 40_000, "{}", hundreds.memory());
+        assert!(hundreds.memory() < 80_000, "{}", hundreds.memory());
     }
 }

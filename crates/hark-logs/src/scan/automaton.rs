@@ -12,7 +12,7 @@ use regex_automata::nfa::thompson::pikevm::{self, PikeVM};
 use regex_automata::nfa::thompson::{self, NFA, WhichCaptures};
 use regex_automata::util::prefilter::Prefilter;
 use regex_automata::util::primitives::NonMaxUsize;
-use regex_automata::{Input, MatchKind, PatternSet};
+use regex_automata::{Input, MatchError, MatchErrorKind, MatchKind, PatternSet};
 use regex_syntax::hir::Hir;
 
 use super::TooLarge;
@@ -29,11 +29,18 @@ const CACHE: usize = 512 * 1024;
 const CLEARED: usize = 3;
 const BYTES_A_STATE: usize = 10;
 
+/// It is of no use if it gave up so often, and once of so many times that it was asked.
+const FAILURES: u32 = 8;
+const OFTEN: u32 = 8;
+
 /// Patterns as one automaton.
 #[derive(Debug)]
 pub(super) struct Automaton {
     dfa: DFA,
     cache: dfa::Cache,
+    /// How often it was asked, and how often it gave up.
+    asked: u32,
+    failed: u32,
     /// See the module's text.
     slow: Option<Box<(PikeVM, pikevm::Cache)>>,
 }
@@ -69,14 +76,24 @@ impl Automaton {
             .minimum_cache_clear_count(Some(CLEARED))
             .minimum_bytes_per_state(Some(BYTES_A_STATE));
         let dfa = build(config, compile(forms, asked)?)?;
-        Ok(Self { cache: dfa.create_cache(), dfa, slow: None })
+        Ok(Self { cache: dfa.create_cache(), dfa, asked: 0, failed: 0, slow: None })
     }
 
-    /// Returns where the first match ends that is found from `at` on; `at` is within the buffer.
+    /// Returns where the first match ends that is found from `at` on; `at` is within the buffer. Where it
+    /// gives up, but not often, it returns `at`, as if the line there had one.
     pub(super) fn find(&mut self, buffer: &[u8], at: usize) -> Option<usize> {
         let input = Input::new(buffer).range(at..).earliest(true);
-        if let Ok(found) = self.dfa.try_search_fwd(&mut self.cache, &input) {
-            return found.map(|found| found.offset());
+        self.asked = self.asked.saturating_add(1);
+        match self.dfa.try_search_fwd(&mut self.cache, &input) {
+            Ok(found) => return found.map(|found| found.offset()),
+            Err(error) if is_given_up(&error) => {
+                let is_too_often = self.is_of_no_use();
+                self.failed = self.failed.saturating_add(1);
+                if !is_too_often {
+                    return Some(at);
+                }
+            }
+            Err(_) => {}
         }
         let (slow, cache) = self.slow()?;
         let mut ends = [None; 2];
@@ -88,11 +105,24 @@ impl Automaton {
     pub(super) fn which(&mut self, text: &[u8], found: &mut PatternSet) {
         let input = Input::new(text);
         let done = self.dfa.try_which_overlapping_matches(&mut self.cache, &input, found);
+        self.asked = self.asked.saturating_add(1);
+        let has_failed = done.as_ref().is_err_and(is_given_up);
+        self.failed = self.failed.saturating_add(u32::from(has_failed));
         if done.is_err()
             && let Some((slow, cache)) = self.slow()
         {
             slow.which_overlapping_matches(cache, &input, found);
         }
+    }
+
+    /// Whether its states were of no use so often that most of the text goes by the slower simulation.
+    pub(super) fn is_of_no_use(&self) -> bool {
+        self.failed >= FAILURES && self.failed >= self.asked / OFTEN
+    }
+
+    /// Whether it ever said of a line that it may have a match since it did not know.
+    pub(super) fn has_guessed(&self) -> bool {
+        self.failed > 0
     }
 
     fn slow(&mut self) -> Option<(&PikeVM, &mut pikevm::Cache)> {
@@ -112,6 +142,7 @@ impl Automaton {
     pub(super) fn forget(&mut self) {
         self.cache = self.dfa.create_cache();
         self.slow = None;
+        (self.asked, self.failed) = (0, 0);
     }
 
     /// Returns the bytes that it holds now.
@@ -128,6 +159,11 @@ impl Automaton {
 /// If they are too large together.
 pub(super) fn of_all(forms: &[&Hir]) -> Result<NFA, TooLarge> {
     compile(forms, Asked::Which)
+}
+
+/// Returns true if that is so because of how many states there were.
+fn is_given_up(error: &MatchError) -> bool {
+    matches!(error.kind(), MatchErrorKind::GaveUp { .. })
 }
 
 fn usual() -> dfa::Config {

@@ -150,6 +150,15 @@ impl Bits {
         matches!(self.words, Words::Four(_) | Words::Eight(_))
     }
 
+    /// Whether it does several words of work for each byte, since there is no table that spares it that.
+    pub(super) fn has_given_up(&self) -> bool {
+        match &self.words {
+            Words::One(_) | Words::Two(_) => false,
+            Words::Four(machine) => machine.table.is_none(),
+            Words::Eight(machine) => machine.table.is_none(),
+        }
+    }
+
     /// Whether it finds exactly what the patterns say, and not more.
     pub(super) fn is_exact(&self) -> bool {
         self.exact

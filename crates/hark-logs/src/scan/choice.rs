@@ -61,11 +61,8 @@ pub(super) struct Counted {
 impl Choice {
     pub(super) fn new(patterns: &[&Pattern]) -> Self {
         let of = |pattern: &&Pattern| pattern.as_str().to_owned();
-        let (way, patterns) = if patterns.len() > MOST {
-            (Way::OnlySparse, Vec::new())
-        } else {
-            (Way::Sparse(0), patterns.iter().map(of).collect())
-        };
+        let way = if patterns.len() > MOST { Way::OnlySparse } else { Way::Sparse(0) };
+        let patterns = patterns.iter().map(of).collect();
         Self { way, patterns, counted: Counted::default(), patience: 1 }
     }
 
@@ -77,10 +74,14 @@ impl Choice {
         }
     }
 
+    /// Returns all patterns, made anew.
+    pub(super) fn patterns(&self) -> Option<Vec<Pattern>> {
+        self.patterns.iter().map(|text| Pattern::new(text).ok()).collect()
+    }
+
     /// From now on there is only one way.
     pub(super) fn give_up(&mut self) {
         self.way = Way::OnlySparse;
-        self.patterns = Vec::new();
     }
 
     /// Notes what there was in a buffer. Returns true if the next one is looked at as a whole where this
@@ -111,9 +112,7 @@ impl Choice {
     }
 
     fn begin_dense(&mut self) -> bool {
-        let patterns: Result<Vec<Pattern>, _> =
-            self.patterns.iter().map(|text| Pattern::new(text)).collect();
-        let dense = patterns.ok().and_then(|patterns| Widths::new(&patterns).ok());
+        let dense = self.patterns().and_then(|patterns| Widths::new(&patterns).ok());
         match dense {
             Some(dense) => self.way = Way::Dense(dense, 0),
             None => self.give_up(),

@@ -22,7 +22,7 @@ const STREAM: usize = 2048;
 /// Bytes that are looked at before anybody asks whether all was known.
 const PIECE: usize = 128;
 
-/// Lines of which those that have hits are chosen at once.
+/// Lines of which those that have hits are chosen at once: the bits of a word.
 const SOME: usize = 64;
 
 /// Where a line ends in its stream, and what was found in it.
@@ -107,24 +107,28 @@ impl<const W: usize> Dense<W> {
                 let mut start = from;
                 for some in lines.get(..count).unwrap_or_default().chunks(SOME) {
                     // Chosen without a branch: which lines have hits nobody can foretell.
-                    let mut chosen = [(0, 0, [0; W]); SOME];
-                    let mut n_chosen = 0;
-                    for (end, seen) in some {
-                        let end = from + end;
-                        chosen[n_chosen % SOME] = (start, end, *seen);
-                        n_chosen += usize::from(has_others(seen, &carriage));
-                        start = end + 1;
+                    let mut chosen = 0;
+                    for (_, seen) in some {
+                        chosen = chosen >> 1 | top_if_any(beyond(seen, &carriage));
                     }
-                    for (start, end, seen) in chosen.iter().take(n_chosen) {
-                        let is_loud = !is_any_everywhere || has_others(seen, &expected);
+                    chosen >>= SOME - some.len();
+                    let before = start;
+                    start = some.last().map_or(start, |(end, _)| from + end + 1);
+                    while chosen != 0 {
+                        let number = chosen.trailing_zeros() as usize;
+                        chosen &= chosen - 1;
+                        let (end, mut patterns) = some[number];
+                        let end = from + end;
+                        let first = number.checked_sub(1).map(|before| some[before].0);
+                        let start = first.map_or(before, |end| from + end + 1);
+                        let is_loud = !is_any_everywhere || beyond(&patterns, &expected) != 0;
                         looked.loud_lines += usize::from(is_loud);
                         looked.loud_bytes += if is_loud { end - start } else { 0 };
-                        let mut patterns = *seen;
                         let last = &mut patterns[W - 1];
                         let is_unsure = *last & UNSURE != 0;
                         let before_end = end - usize::from(*last & CARRIAGE != 0);
                         *last &= !(CARRIAGE | UNSURE);
-                        hit(*start..before_end, Seen { patterns: &patterns, is_unsure });
+                        hit(start..before_end, Seen { patterns: &patterns, is_unsure });
                     }
                 }
                 looked.lines += count;
@@ -246,9 +250,14 @@ impl<const W: usize> Lane<W> {
     }
 }
 
-/// Returns true if there is anything in `found` but for `these`.
-fn has_others<const W: usize>(found: &Found<W>, these: &Found<W>) -> bool {
-    found.iter().zip(these).any(|(found, these)| found & !these != 0)
+/// Returns some bit if there is anything in `found` but for `these`.
+fn beyond<const W: usize>(found: &Found<W>, these: &Found<W>) -> u64 {
+    found.iter().zip(these).fold(0, |others, (found, these)| others | (found & !these))
+}
+
+/// Returns the highest bit if there is any, without a branch.
+fn top_if_any(bits: u64) -> u64 {
+    (bits | bits.wrapping_neg()) & (1 << 63)
 }
 
 /// Cuts `text` after the first line that ends behind so many bytes.

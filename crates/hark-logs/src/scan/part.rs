@@ -1,18 +1,18 @@
 //! Patterns that are found in the same way, and how they are found.
 
-use regex_automata::{PatternID, PatternSet};
+use regex_automata::PatternID;
 use regex_syntax::hir::{Capture, Hir, HirKind, Look, Repetition};
 
+use super::ahead::Ahead;
 use super::along::Along;
 use super::automaton::{Asked, Automaton};
 use super::bits::{Bits, LONG};
-use super::borders::{
-    has_unicode_borders, without_borders, without_borders_in_text, without_unicode_borders,
-};
+use super::borders::{has_unicode_borders, without_borders, without_unicode_borders};
 use super::gates::Gate;
 use super::literals::{Finder, MOST, Needles};
 use super::plain::plain;
 use super::positions::Unsuitable;
+use super::teller::{Teller, tellers};
 use super::which::Which;
 use super::{TooLarge, Unit};
 use crate::pattern::{Pattern, within_line};
@@ -23,21 +23,17 @@ const MOST_BITS: usize = 4;
 /// Bound on passes over the buffer that look for words.
 const MOST_FINDERS: usize = 4;
 
-/// A repetition that is counted so high can make an automaton large, but not bits.
-const HIGH: u32 = 6;
-
 /// Counted repetitions of a pattern that is too large for bits are cut to the first of these with which
 /// it fits, in the search for lines that may have it.
 const CUTS: [u32; 3] = [128, 32, 8];
-
-/// Bytes of a line that is worth going along: shorter ones, each alone, are only a few words of text.
-const LONG_LINE: usize = 1024;
 
 /// Some of the patterns, which are found in the same way.
 #[derive(Debug)]
 pub(super) struct Part {
     find: Find,
     tellers: Vec<Teller>,
+    /// Lines that words were found in, if some teller looks at many at once.
+    ahead: Option<Ahead>,
     /// A place in the next line that may have one of them.
     pub(super) next: Option<usize>,
 }
@@ -53,39 +49,22 @@ enum Find {
     Automaton(Box<Automaton>),
 }
 
-/// Tells which patterns are in one line or record.
-#[derive(Debug)]
-struct Teller {
-    how: Tell,
-    /// Their numbers.
-    numbers: Vec<PatternID>,
-}
-
-#[derive(Debug)]
-enum Tell {
-    /// What found the line knows.
-    Found,
-    /// By the second one if the line is a [`LONG_LINE`].
-    Bits(Bits, Option<Box<Along>>),
-    Automaton(Whole, PatternSet),
-}
-
-/// All patterns of a teller as automata.
-#[derive(Debug)]
-struct Whole {
-    /// For text that is UTF-8, in which borders of Unicode words are no riddle.
-    text: Box<Automaton>,
-    /// For other bytes, if that makes a difference.
-    bytes: Option<Box<Automaton>>,
+/// What is known of the text that patterns are looked for in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Text {
+    /// Nothing yet. Automata are small for most patterns.
+    Any,
+    /// It made an automaton of these patterns so large that it was of no use.
+    Hostile,
 }
 
 /// A pattern with its number.
 pub(super) struct Numbered {
     pub(super) number: PatternID,
     /// The form in which it is looked for in one line or record.
-    alone: Hir,
+    pub(super) alone: Hir,
     /// The form in which it is looked for in a buffer.
-    form: Hir,
+    pub(super) form: Hir,
     /// Bytes that a line with a match has at least.
     least: usize,
 }
@@ -108,7 +87,7 @@ impl Numbered {
     }
 
     /// Whether `$` is meant to find a `\r` in the middle of a line, `(?R)`: bits know it as the end.
-    fn has_crlf_mode(&self) -> bool {
+    pub(super) fn has_crlf_mode(&self) -> bool {
         self.alone.properties().look_set().contains(Look::EndCRLF)
     }
 }
@@ -117,7 +96,7 @@ impl Numbered {
 ///
 /// # Errors
 /// If they are too large together.
-pub(super) fn group(patterns: Vec<Numbered>) -> Result<Vec<Part>, TooLarge> {
+pub(super) fn group(patterns: Vec<Numbered>, of: Text) -> Result<Vec<Part>, TooLarge> {
     let mut parts = Vec::new();
     let (mut plain, mut folded, mut rest) = (Vec::new(), Vec::new(), Vec::new());
     let mut everywhere = Vec::new();
@@ -133,18 +112,18 @@ pub(super) fn group(patterns: Vec<Numbered>) -> Result<Vec<Part>, TooLarge> {
         }
     }
     if !everywhere.is_empty() {
-        let teller = Teller { how: Tell::Found, numbers: everywhere };
-        parts.push(Part { find: Find::Everywhere, tellers: vec![teller], next: None });
+        parts.push(Part::new(Find::Everywhere, vec![Teller::found(everywhere)]));
     }
-    with_words(plain, &mut parts, &mut rest)?;
-    with_words(folded, &mut parts, &mut rest)?;
-    with_positions(rest, &mut parts)?;
+    with_words(plain, of, &mut parts, &mut rest)?;
+    with_words(folded, of, &mut parts, &mut rest)?;
+    with_positions(rest, of, &mut parts)?;
     Ok(parts)
 }
 
 /// Makes parts of patterns that have words; leaves in `rest` what is too much.
 fn with_words(
     patterns: Vec<(Numbered, Needles)>,
+    of: Text,
     parts: &mut Vec<Part>,
     rest: &mut Vec<Numbered>,
 ) -> Result<(), TooLarge> {
@@ -161,8 +140,7 @@ fn with_words(
         }
         match Finder::new(&words, folded).filter(|_| parts.len() < MOST_FINDERS) {
             Some(finder) => {
-                let tellers = tellers(&batch)?;
-                parts.push(Part { find: Find::Words(finder), tellers, next: None });
+                parts.push(Part::new(Find::Words(finder), tellers(&batch, of)?));
             }
             None => rest.extend(batch),
         }
@@ -171,12 +149,17 @@ fn with_words(
 }
 
 /// Makes parts of patterns that have no words.
-fn with_positions(rest: Vec<Numbered>, parts: &mut Vec<Part>) -> Result<(), TooLarge> {
-    let (dear, mut rest): (Vec<Numbered>, Vec<Numbered>) = rest.into_iter().partition(is_dear);
-    let mut along = Vec::new();
-    pack_along(dear, &mut along, &mut rest);
-    let n_along = along.len();
-    parts.append(&mut along);
+fn with_positions(rest: Vec<Numbered>, of: Text, parts: &mut Vec<Part>) -> Result<(), TooLarge> {
+    let is_hostile = of == Text::Hostile;
+    let are_dear = is_hostile
+        && Bits::new(rest.iter().map(|pattern| &pattern.form)).map_or(true, |bits| bits.is_wide());
+    let goes_along = |pattern: &Numbered| {
+        !pattern.has_crlf_mode() && (are_dear || is_dear(pattern)) && along(&[pattern]).is_ok()
+    };
+    let (dear, rest): (Vec<Numbered>, Vec<Numbered>) = rest.into_iter().partition(goes_along);
+    let n_before = parts.len();
+    pack_along(dear, parts);
+    let n_along = parts.len() - n_before;
     let (mut exact, mut inexact, mut large) = (Vec::new(), Vec::new(), Vec::new());
     for mut pattern in rest {
         if pattern.has_crlf_mode() {
@@ -204,20 +187,20 @@ fn with_positions(rest: Vec<Numbered>, parts: &mut Vec<Part>) -> Result<(), TooL
         pack(usual, groups);
         pack(long, groups);
     }
-    if n_along + sure.len() + unsure.len() > MOST_BITS {
+    if n_along + sure.len() + unsure.len() > MOST_BITS && !is_hostile {
         large.extend(exact);
         large.extend(inexact);
-        parts.push(Part::automaton(&large)?);
+        if !large.is_empty() {
+            parts.push(Part::automaton(&large)?);
+        }
         return Ok(());
     }
     for (bits, patterns) in sure {
         let numbers = patterns.iter().map(|pattern| pattern.number).collect();
-        let teller = Teller { how: Tell::Found, numbers };
-        parts.push(Part { find: Find::Bits(bits), tellers: vec![teller], next: None });
+        parts.push(Part::new(Find::Bits(bits), vec![Teller::found(numbers)]));
     }
     for (bits, patterns) in unsure {
-        let teller = Teller::automaton(patterns)?;
-        parts.push(Part { find: Find::Bits(bits), tellers: vec![teller], next: None });
+        parts.push(Part::new(Find::Bits(bits), vec![Teller::automaton(patterns)?]));
     }
     if !large.is_empty() {
         parts.push(Part::automaton(&large)?);
@@ -227,28 +210,22 @@ fn with_positions(rest: Vec<Numbered>, parts: &mut Vec<Part>) -> Result<(), TooL
 
 /// Whether the pattern would cost some words of bits for each byte, in lines that it is not too long for.
 fn is_dear(pattern: &Numbered) -> bool {
-    !pattern.has_crlf_mode()
-        && (pattern.least >= LONG
-            || Bits::new([&pattern.form]).map_or(true, |bits| bits.is_exact() && bits.is_wide()))
+    pattern.least >= LONG
+        || Bits::new([&pattern.form]).map_or(true, |bits| bits.is_exact() && bits.is_wide())
 }
 
-/// Makes as few parts as halving gives; leaves in `rest` what cannot be looked for so.
-fn pack_along(mut patterns: Vec<Numbered>, parts: &mut Vec<Part>, rest: &mut Vec<Numbered>) {
+/// Makes as few parts as halving gives. Each pattern alone can be looked for so.
+fn pack_along(mut patterns: Vec<Numbered>, parts: &mut Vec<Part>) {
     if patterns.is_empty() {
         return;
     }
-    match along(&patterns.iter().collect::<Vec<_>>()) {
-        Ok(along) => {
-            let numbers = patterns.iter().map(|pattern| pattern.number).collect();
-            let tellers = vec![Teller { how: Tell::Found, numbers }];
-            parts.push(Part { find: Find::Along(along), tellers, next: None });
-        }
-        Err(_) if patterns.len() == 1 => rest.append(&mut patterns),
-        Err(_) => {
-            let others = patterns.split_off(patterns.len() / 2);
-            pack_along(patterns, parts, rest);
-            pack_along(others, parts, rest);
-        }
+    if let Ok(along) = along(&patterns.iter().collect::<Vec<_>>()) {
+        let numbers = patterns.iter().map(|pattern| pattern.number).collect();
+        parts.push(Part::new(Find::Along(along), vec![Teller::found(numbers)]));
+    } else {
+        let others = patterns.split_off(patterns.len() / 2);
+        pack_along(patterns, parts);
+        pack_along(others, parts);
     }
 }
 
@@ -270,44 +247,9 @@ fn pack<'a>(patterns: &'a [Numbered], groups: &mut Vec<(Bits, &'a [Numbered])>) 
     pack(second, groups);
 }
 
-/// Those that an automaton could be large for are told by bits, the others by one automaton.
-fn tellers(patterns: &[Numbered]) -> Result<Vec<Teller>, TooLarge> {
-    let (high, mut low): (Vec<&Numbered>, Vec<&Numbered>) =
-        patterns.iter().partition(|pattern| is_high(&pattern.form) && !pattern.has_crlf_mode());
-    let mut tellers = Vec::new();
-    if !high.is_empty() {
-        let numbers = high.iter().map(|pattern| pattern.number).collect();
-        let bits = Bits::new(high.iter().map(|pattern| &pattern.form));
-        let bits = bits.ok().filter(Bits::is_exact);
-        match bits {
-            Some(bits) => {
-                let along = if bits.is_wide() { along(&high).ok() } else { None };
-                tellers.push(Teller { how: Tell::Bits(bits, along), numbers });
-            }
-            None => low.extend(high),
-        }
-    }
-    if !low.is_empty() {
-        tellers.push(Teller::automaton(low)?);
-    }
-    Ok(tellers)
-}
-
-fn along(patterns: &[&Numbered]) -> Result<Box<Along>, Unsuitable> {
+pub(super) fn along(patterns: &[&Numbered]) -> Result<Box<Along>, Unsuitable> {
     let gates = patterns.iter().map(|pattern| Gate::new(&pattern.form, pattern.least)).collect();
     Along::new(patterns.iter().map(|pattern| &pattern.form), gates).map(Box::new)
-}
-
-/// Returns true if a repetition in it is counted to more than a few.
-fn is_high(hir: &Hir) -> bool {
-    match hir.kind() {
-        HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) | HirKind::Look(_) => false,
-        HirKind::Repetition(Repetition { min, max, sub, .. }) => {
-            *min >= HIGH || max.is_some_and(|max| max >= HIGH) || is_high(sub)
-        }
-        HirKind::Capture(Capture { sub, .. }) => is_high(sub),
-        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().any(is_high),
-    }
 }
 
 /// Returns a pattern that finds whatever `hir` does, and counts no repetition higher than to `most`.
@@ -333,6 +275,11 @@ fn cut(hir: &Hir, most: u32) -> Hir {
 }
 
 impl Part {
+    fn new(find: Find, tellers: Vec<Teller>) -> Self {
+        let ahead = tellers.iter().any(Teller::is_along).then(Ahead::default);
+        Self { find, tellers, ahead, next: None }
+    }
+
     /// One whose patterns are found by an automaton, whatever they are.
     pub(super) fn automaton(patterns: &[Numbered]) -> Result<Self, TooLarge> {
         // With borders of Unicode words it would be slow; whatever it finds is looked at again.
@@ -340,7 +287,7 @@ impl Part {
         let forms: Vec<Hir> = patterns.iter().map(form).collect();
         let find = Automaton::new(&[&Hir::alternation(forms)], Asked::Where)?;
         let tellers = vec![Teller::automaton(patterns)?];
-        Ok(Self { find: Find::Automaton(Box::new(find)), tellers, next: None })
+        Ok(Self::new(Find::Automaton(Box::new(find)), tellers))
     }
 
     /// Another buffer comes.
@@ -351,6 +298,9 @@ impl Part {
             Find::Along(along) => along.begin(),
             Find::Everywhere | Find::Automaton(_) => {}
         }
+        if let Some(ahead) = &mut self.ahead {
+            ahead.begin();
+        }
     }
 
     /// Returns a place in the first line that may have one of the patterns, from `at` on, where a
@@ -358,7 +308,10 @@ impl Part {
     pub(super) fn find(&mut self, buffer: &[u8], at: usize) -> Option<usize> {
         match &mut self.find {
             Find::Everywhere => (at < buffer.len()).then_some(at),
-            Find::Words(finder) => finder.find(buffer, at),
+            Find::Words(finder) => match &mut self.ahead {
+                Some(ahead) => ahead.find(finder, &mut self.tellers, buffer, at),
+                None => finder.find(buffer, at),
+            },
             Find::Bits(bits) => bits.find(buffer, at),
             Find::Along(along) => along.find(buffer, at),
             Find::Automaton(automaton) if at <= buffer.len() => automaton.find(buffer, at),
@@ -373,6 +326,7 @@ impl Part {
             Find::Along(along) => along.look(text),
             Find::Everywhere | Find::Words(_) | Find::Automaton(_) => {}
         }
+        self.tellers.iter_mut().for_each(|teller| teller.look(text));
         self.tell(text, found);
     }
 
@@ -383,8 +337,7 @@ impl Part {
 
     /// Returns the numbers of its patterns.
     pub(super) fn numbers(&self) -> impl Iterator<Item = usize> {
-        let numbers = self.tellers.iter().flat_map(|teller| &teller.numbers);
-        numbers.map(PatternID::as_usize)
+        self.tellers.iter().flat_map(Teller::numbers)
     }
 
     /// Gives back the memory of what was learned so far.
@@ -392,43 +345,37 @@ impl Part {
         if let Find::Automaton(automaton) = &mut self.find {
             automaton.forget();
         }
-        for teller in &mut self.tellers {
-            if let Tell::Automaton(Whole { text, bytes }, _) = &mut teller.how {
-                text.forget();
-                if let Some(bytes) = bytes {
-                    bytes.forget();
-                }
-            }
-        }
+        self.tellers.iter_mut().for_each(Teller::forget);
+    }
+
+    /// Whether an automaton was of no use for what there was in the text.
+    pub(super) fn has_given_up(&self) -> bool {
+        let found = match &self.find {
+            Find::Automaton(automaton) => automaton.is_of_no_use(),
+            Find::Bits(bits) => bits.has_given_up(),
+            Find::Everywhere | Find::Words(_) | Find::Along(_) => false,
+        };
+        found || self.tellers.iter().any(Teller::has_given_up)
+    }
+
+    /// Whether it asks any automaton.
+    pub(super) fn has_automaton(&self) -> bool {
+        matches!(self.find, Find::Automaton(_)) || self.tellers.iter().any(Teller::is_automaton)
+    }
+
+    /// Whether it may have found a record that has nothing.
+    pub(super) fn has_guessed(&self) -> bool {
+        matches!(&self.find, Find::Automaton(automaton) if automaton.has_guessed())
     }
 
     /// Adds to `found` which patterns are in the line or record that was found, which is `text`.
     pub(super) fn tell(&mut self, text: &[u8], found: &mut Which) {
-        for Teller { how, numbers } in &mut self.tellers {
-            let mut add = |number: usize| {
-                if let Some(id) = numbers.get(number) {
-                    found.insert(id.as_usize());
-                }
-            };
-            match (how, &self.find) {
-                (Tell::Found, Find::Bits(bits)) => bits.which().for_each(add),
-                (Tell::Found, Find::Along(along)) => along.which().for_each(add),
-                (Tell::Found, Find::Everywhere) => (0..numbers.len()).for_each(add),
-                (Tell::Found, Find::Words(_) | Find::Automaton(_)) => {}
-                (Tell::Bits(_, Some(along)), _) if text.len() >= LONG_LINE => {
-                    along.look(text);
-                    along.which().for_each(add);
-                }
-                (Tell::Bits(bits, _), _) => {
-                    bits.look(text);
-                    bits.which().for_each(add);
-                }
-                (Tell::Automaton(Whole { text: of_text, bytes }, set), _) => {
-                    set.clear();
-                    let bytes = bytes.as_mut().filter(|_| std::str::from_utf8(text).is_err());
-                    bytes.unwrap_or(of_text).which(text, set);
-                    set.iter().for_each(|id| add(id.as_usize()));
-                }
+        for teller in &mut self.tellers {
+            match &self.find {
+                Find::Bits(bits) => teller.tell(text, bits.which(), found),
+                Find::Along(along) => teller.tell(text, along.which(), found),
+                Find::Everywhere => teller.tell(text, 0..usize::MAX, found),
+                Find::Words(_) | Find::Automaton(_) => teller.tell(text, 0..0, found),
             }
         }
     }
@@ -442,31 +389,8 @@ impl Part {
             Find::Along(along) => along.memory(),
             Find::Automaton(automaton) => automaton.memory(),
         };
-        let tellers = self.tellers.iter().map(|teller| match &teller.how {
-            Tell::Found => 0,
-            Tell::Bits(bits, along) => {
-                bits.memory() + along.as_ref().map_or(0, |along| along.memory())
-            }
-            Tell::Automaton(Whole { text, bytes }, _) => {
-                text.memory() + bytes.as_ref().map_or(0, |bytes| bytes.memory())
-            }
-        });
-        find + tellers.sum::<usize>()
-    }
-}
-
-impl Teller {
-    /// In a line alone its end is the end: the patterns as they are written.
-    fn automaton<'a>(patterns: impl IntoIterator<Item = &'a Numbered>) -> Result<Self, TooLarge> {
-        let (numbers, forms): (Vec<PatternID>, Vec<&Hir>) =
-            patterns.into_iter().map(|pattern| (pattern.number, &pattern.alone)).unzip();
-        let which = |forms: &[&Hir]| Automaton::new(forms, Asked::Which).map(Box::new);
-        let in_text: Vec<Hir> = forms.iter().map(|form| without_borders_in_text(form)).collect();
-        // What stands beside borders may be larger than the borders.
-        let text = which(&in_text.iter().collect::<Vec<_>>()).or_else(|_| which(&forms))?;
-        let differ = forms.iter().any(|form| has_unicode_borders(form));
-        let bytes = differ.then(|| which(&forms)).transpose()?;
-        let set = PatternSet::new(numbers.len());
-        Ok(Self { how: Tell::Automaton(Whole { text, bytes }, set), numbers })
+        let ahead = self.ahead.as_ref().map_or(0, Ahead::memory);
+        let tellers = self.tellers.iter().map(Teller::memory);
+        find + ahead + tellers.sum::<usize>()
     }
 }

@@ -16,8 +16,12 @@ use super::positions::Unsuitable;
 /// Bits of a byte, which are the first sets.
 pub(super) const BITS: usize = 8;
 
-/// Bound on steps: so many of them cost about two nanoseconds a byte, and have 100 kilobytes of sets.
+/// Bound on steps of one pattern: so many of them cost about two nanoseconds a byte, more than bits do.
 const MOST_STEPS: usize = 256;
+
+/// Patterns together may have as many as so many of them alone. They share classes, so that two recipes instead
+/// of one would be more work. These have half a megabyte of sets.
+const SHARING: usize = 4;
 
 /// Bound on bytes that a step goes back in the text. What was found there has to be kept.
 const MOST_BACK: usize = 4096;
@@ -95,8 +99,9 @@ enum Bytes {
     Some(SetNumber),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Kitchen {
+    most_steps: usize,
     steps: Vec<Step>,
     known: HashMap<Step, SetNumber>,
 }
@@ -107,7 +112,9 @@ impl Recipe {
     /// # Errors
     /// If one may find nothing at all, has what cannot be said so, or they need too many steps.
     pub(super) fn new<'h>(forms: impl IntoIterator<Item = &'h Hir>) -> Result<Self, Unsuitable> {
-        let mut kitchen = Kitchen::default();
+        let forms: Vec<&Hir> = forms.into_iter().collect();
+        let most_steps = MOST_STEPS * forms.len().min(SHARING);
+        let mut kitchen = Kitchen { most_steps, steps: Vec::new(), known: HashMap::new() };
         let feeds = kitchen.class(|byte| byte == b'\n')?;
         let mut ends = Vec::new();
         for form in forms {
@@ -150,7 +157,7 @@ impl Kitchen {
         if let Some(known) = self.known.get(&step) {
             return Ok(*known);
         }
-        if self.steps.len() >= MOST_STEPS {
+        if self.steps.len() >= self.most_steps {
             return Err(Unsuitable);
         }
         let number = BITS + self.steps.len();

@@ -17,6 +17,9 @@ fn hits(texts: &[&str], buffer: &[u8]) -> Vec<(Vec<u8>, Vec<usize>)> {
     if scanner.choice.force() {
         assert!(hits_of(&mut scanner, buffer) == found, "all lines differ: {texts:?}");
     }
+    let mut scanner = Scanner::new(&patterns(texts), Unit::Lines).unwrap();
+    scanner.go_other_ways();
+    assert!(hits_of(&mut scanner, buffer) == found, "other ways differ: {texts:?}");
     found
 }
 
@@ -130,6 +133,95 @@ fn as_many_patterns_as_words_have_bits_and_more_are_told_of_every_line() {
         let mut scanner = Scanner::new(&patterns(&texts), Unit::Lines).unwrap();
         assert_eq!(scanner.choice.force(), n_patterns <= 253, "{n_patterns}");
     }
+}
+
+/// Letters by chance, in lines of some dozens, each of which begins with a word.
+fn letters_by_chance(length: usize) -> Vec<u8> {
+    let mut seed = 0x5eed_u64;
+    let mut next = move || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed.to_le_bytes()[3]
+    };
+    let mut text = b"disk ".to_vec();
+    while text.len() < length {
+        match next() {
+            0..4 => text.extend_from_slice(b"\ndisk "),
+            4 => text.extend_from_slice(b"\r\n"),
+            letter => text.push(b'a' + letter % 26),
+        }
+    }
+    text
+}
+
+#[test]
+fn text_that_is_too_much_for_an_automaton_is_searched_by_positions() {
+    let buffer = letters_by_chance(100_000);
+    // Too many for a few passes with bits, then behind a word.
+    for word in ["", "disk.*"] {
+        let texts: Vec<String> = (0..150u8)
+            .map(|n| {
+                let (from, not, last) = (b'a' + n % 5, b'u' - n % 7, b'f' + n % 19);
+                let (from, not, last) = (char::from(from), char::from(not), char::from(last));
+                format!("{word}[{from}-q][^{not}-z]{{{}}}{last}", 4 + n / 10)
+            })
+            .chain([r"\bdisk [a-m]{4}".to_owned(), "(a[b-k]|c[^d]?){9}z".to_owned()])
+            .collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let mut scanner = Scanner::new(&patterns(&texts), Unit::Lines).unwrap();
+        assert!(hits_of(&mut scanner, &buffer) == one_by_one(&texts, &buffer), "{word}");
+        assert_eq!(scanner.text, Text::Hostile, "{word}");
+        assert!(hits_of(&mut scanner, &buffer) == one_by_one(&texts, &buffer), "again: {word}");
+    }
+}
+
+#[test]
+fn a_record_that_an_automaton_gives_up_has_only_what_it_has() {
+    let mut record = letters_by_chance(400_000);
+    let texts = ["[a-m][^z]{24}#"];
+    let mut scanner = Scanner::new(&patterns(&texts), Unit::Records).unwrap();
+    assert!(scanner.record(&record).is_none());
+    assert!(!scanner.sure, "it gave up");
+    record.extend_from_slice(b"\nabcdefghijklmnopqrstuvwxy#\n");
+    assert!(scanner.record(&record).is_some());
+    assert!(scanner.record(b"abc").is_none());
+}
+
+#[test]
+fn lines_with_a_word_and_hundreds_of_positions_are_looked_at_together() {
+    let texts = [
+        "disk.*[a-m][^z]{90}[a-y]",
+        "disk [^#]{120}$",
+        "disk.*full",
+        "disk.*[^q]{300}",
+        "(?i)FULL.*[^-]{70}",
+        "nothing like it",
+    ];
+    let mut buffer = Vec::new();
+    for (number, line) in letters_by_chance(200_000).split(|byte| *byte == b'\n').enumerate() {
+        buffer.extend_from_slice(line);
+        buffer.extend_from_slice(match number % 7 {
+            0 => b" and full of letters that go on and on".as_slice(),
+            3 => b" disk",
+            _ => b"",
+        });
+        buffer.extend(std::iter::repeat_n(b'x', if number % 11 == 0 { number % 400 } else { 0 }));
+        buffer.extend_from_slice(if number % 5 == 0 { b"\nno word\n\r\n" } else { b"\n" });
+    }
+    let found = hits(&texts, &buffer);
+    assert!(found == one_by_one(&texts, &buffer));
+    assert!(found.len() > 300, "{}", found.len());
+    let all: std::collections::BTreeSet<usize> =
+        found.iter().flat_map(|(_, numbers)| numbers.iter().copied()).collect();
+    assert_eq!(all.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+    // Each line in a buffer of its own.
+    let mut scanner = Scanner::new(&patterns(&texts), Unit::Lines).unwrap();
+    let one_by_one: Vec<_> = buffer
+        .split_inclusive(|byte| *byte == b'\n')
+        .flat_map(|l| hits_of(&mut scanner, l))
+        .collect();
+    assert!(one_by_one == found);
 }
 
 #[test]

@@ -153,6 +153,9 @@ proptest! {
         if scanner.choice.force() {
             prop_assert_eq!(at_once(&mut scanner, &buffer), expected.clone(), "all {:?}", patterns);
         }
+        let mut scanner = Scanner::new(&patterns, Unit::Lines).unwrap();
+        scanner.go_other_ways();
+        prop_assert_eq!(at_once(&mut scanner, &buffer), expected.clone(), "other {:?}", patterns);
         prop_assert_eq!(in_records(&patterns, &buffer), expected, "{:?}", patterns);
     }
 
@@ -193,6 +196,9 @@ proptest! {
         let expected = one_by_one(&patterns, &buffer);
         let mut scanner = Scanner::new(&patterns, Unit::Lines).unwrap();
         prop_assert_eq!(at_once(&mut scanner, &buffer), expected.clone(), "{:?}", patterns);
+        let mut other = Scanner::new(&patterns, Unit::Lines).unwrap();
+        other.go_other_ways();
+        prop_assert_eq!(at_once(&mut other, &buffer), expected.clone(), "other {:?}", patterns);
         // Again: nothing is left of what was.
         prop_assert_eq!(at_once(&mut scanner, &buffer), expected, "again {:?}", patterns);
     }
