@@ -23,6 +23,7 @@ mod bytes;
 mod catalogue;
 mod chunk;
 mod error;
+mod fetch;
 mod level0;
 mod maintain;
 mod merge;
@@ -42,7 +43,10 @@ use hark_model::record::HostId;
 use hark_model::time::{Mono, Now, Unix};
 use hark_model::{SeriesDef, SeriesName};
 
+pub use catalogue::{Mark, News};
 pub use error::{AppendError, DeclareError, OpenError, Trouble};
+pub use fetch::{Fetch, Fetched, Kept, KeptBucket};
+pub use partition::Readers;
 pub use query::{Answer, Line, MAX_LINES, MAX_POINTS, QueryPlan};
 pub use tier::Tier;
 

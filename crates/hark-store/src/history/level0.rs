@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::bytes::Reader;
 use super::wal::number_of;
@@ -54,6 +55,36 @@ pub(super) struct BlockRef {
     pub(super) newest: i64,
 }
 
+/// A block, to be read anywhere.
+#[derive(Debug)]
+pub(super) enum AtRest {
+    /// In a file.
+    File { file: Arc<File>, block: BlockRef },
+    /// In memory.
+    Memory { bytes: Vec<u8>, crc: u32 },
+}
+
+impl AtRest {
+    /// Reads it. `None` if it is damaged.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub(super) fn read(self) -> io::Result<Option<Vec<u8>>> {
+        let (bytes, crc) = match self {
+            Self::Memory { bytes, crc } => (bytes, crc),
+            Self::File { file, block } => {
+                let mut bytes = vec![0; block.len as usize];
+                match crate::disk::read_exact_at(&file, &mut bytes, u64::from(block.offset)) {
+                    Ok(()) => (bytes, block.crc),
+                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        Ok((crc32fast::hash(&bytes) == crc).then_some(bytes))
+    }
+}
+
 /// A block found when the index is read at start.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
@@ -64,7 +95,8 @@ pub(super) struct Found {
 
 #[derive(Debug)]
 struct Blocks {
-    data: File,
+    /// Shared with those who read in it elsewhere; one that is removed meanwhile can still be read.
+    data: Arc<File>,
     index: File,
     data_len: u64,
     index_len: u64,
@@ -152,6 +184,7 @@ impl Level0 {
             }
         }
         let index_len = bytes.len() as u64;
+        let data = Arc::new(data);
         self.files.insert(number, Blocks { data, index, data_len, index_len, n_live: 0 });
         Ok(())
     }
@@ -252,6 +285,7 @@ impl Level0 {
         data.set_len(0)?;
         index.set_len(0)?;
         self.disk.sync_dir(&self.dir)?;
+        let data = Arc::new(data);
         self.files.insert(number, Blocks { data, index, data_len: 0, index_len: 0, n_live: 0 });
         self.current = Some(number);
         Ok(number)
@@ -300,24 +334,20 @@ impl Level0 {
     /// # Errors
     /// If the disk fails.
     pub(super) fn read(&self, block: &BlockRef) -> io::Result<Option<Vec<u8>>> {
-        let Some(file) = self.files.get(&block.file) else { return Ok(None) };
-        let len = block.len as usize;
+        self.at_rest(block).map_or(Ok(None), AtRest::read)
+    }
+
+    /// Returns what is needed to read a block on another thread. `None` if it is not there.
+    pub(super) fn at_rest(&self, block: &BlockRef) -> Option<AtRest> {
+        let file = self.files.get(&block.file)?;
         let offset = u64::from(block.offset);
-        let bytes = if offset >= file.data_len {
-            let from = usize::try_from(offset - file.data_len).unwrap_or(usize::MAX);
-            match self.data.get(from..from.saturating_add(len)) {
-                Some(bytes) => bytes.to_vec(),
-                None => return Ok(None),
-            }
-        } else {
-            let mut bytes = vec![0; len];
-            match crate::disk::read_exact_at(&file.data, &mut bytes, offset) {
-                Ok(()) => bytes,
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-                Err(error) => return Err(error),
-            }
-        };
-        Ok((crc32fast::hash(&bytes) == block.crc).then_some(bytes))
+        if offset < file.data_len {
+            return Some(AtRest::File { file: Arc::clone(&file.data), block: *block });
+        }
+        // Not written yet.
+        let from = usize::try_from(offset - file.data_len).ok()?;
+        let bytes = self.data.get(from..from.checked_add(block.len as usize)?)?.to_vec();
+        Some(AtRest::Memory { bytes, crc: block.crc })
     }
 
     /// Removes the oldest files that hold nothing that waits.

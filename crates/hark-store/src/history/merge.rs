@@ -44,9 +44,12 @@ fn zip(a: &[u8], b: &[u8], pick: impl Fn(Item, Item) -> Item) -> Option<(Vec<u8>
     }
 }
 
+/// Frames, each with its time.
+type Frames<'a> = Vec<(i64, Cow<'a, [u8]>)>;
+
 /// Makes one frame of each time of `frames`, which are in order; returns how many said nothing new.
-pub(super) fn join<'a>(frames: Vec<(i64, &'a [u8])>) -> (Vec<(i64, Cow<'a, [u8]>)>, u64) {
-    let mut joined: Vec<(i64, Cow<'a, [u8]>)> = Vec::with_capacity(frames.len());
+pub(super) fn join<'a>(frames: Vec<(i64, &'a [u8])>) -> (Frames<'a>, u64) {
+    let mut joined: Frames<'a> = Vec::with_capacity(frames.len());
     let mut n_duplicates = 0;
     for (at, values) in frames {
         match joined.last_mut().filter(|(last, _)| *last == at) {

@@ -332,9 +332,37 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Partitions open for reading, on any thread. Opening one takes longer than reading a chunk: who asks of
+/// many hosts keeps them.
+#[derive(Debug, Default)]
+pub struct Readers {
+    open: BTreeMap<PathBuf, Connection>,
+}
+
+/// Partitions kept open by one reader: a fortnight of samples.
+const MAX_READ: usize = 16;
+
+impl Readers {
+    fn connection(&mut self, path: &Path) -> rusqlite::Result<&mut Connection> {
+        if !self.open.contains_key(path) {
+            while self.open.len() >= MAX_READ {
+                self.open.pop_first();
+            }
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = Connection::open_with_flags(path, flags)?;
+            connection.busy_timeout(std::time::Duration::from_secs(5))?;
+            // Hardly anything is read twice.
+            connection.pragma_update(None, "cache_size", -256)?;
+            self.open.insert(path.to_owned(), connection);
+        }
+        self.open.get_mut(path).ok_or(rusqlite::Error::InvalidQuery)
+    }
+}
+
 /// Reads the rows of a set of one host from the partition at `path`, ascending in time, but for rows
 /// with numbers from `below` on. A file that is gone or damaged has none: `false` then.
 pub(super) fn read(
+    readers: &mut Readers,
     path: &Path,
     host: u32,
     sets: &[u32],
@@ -343,10 +371,8 @@ pub(super) fn read(
     mut each: impl FnMut(u32, &[u8]),
 ) -> bool {
     let mut work = || -> rusqlite::Result<()> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(std::time::Duration::from_secs(5))?;
-        let mut statement = connection.prepare(
+        let connection = readers.connection(path)?;
+        let mut statement = connection.prepare_cached(
             "SELECT body FROM chunk WHERE host = ?1 AND series_set = ?2
                AND from_ms <= ?4 AND to_ms >= ?3 AND id < ?5 ORDER BY from_ms",
         )?;

@@ -115,12 +115,21 @@ impl QueryPlan {
     /// Calls `each` with the rows of the partitions.
     fn rows(&self, from: i64, mut each: impl FnMut(&PlannedSet, &[u8])) {
         let numbers: Vec<u32> = self.sets.iter().map(|s| s.number).collect();
+        let mut readers = partition::Readers::default();
         for path in &self.paths {
-            partition::read(path, self.host, &numbers, (from, self.to), self.below, |set, body| {
-                if let Some(set) = self.sets.iter().find(|s| s.number == set) {
-                    each(set, body);
-                }
-            });
+            partition::read(
+                &mut readers,
+                path,
+                self.host,
+                &numbers,
+                (from, self.to),
+                self.below,
+                |set, body| {
+                    if let Some(set) = self.sets.iter().find(|s| s.number == set) {
+                        each(set, body);
+                    }
+                },
+            );
         }
     }
 
@@ -198,7 +207,7 @@ impl QueryPlan {
 }
 
 /// Puts the frames of blocks into order, one of each time, as columns.
-fn columns_of(blocks: &[Vec<u8>], n_series: usize) -> Columns {
+pub(super) fn columns_of(blocks: &[Vec<u8>], n_series: usize) -> Columns {
     let mut frames: Vec<(i64, &[u8])> = blocks.iter().flat_map(|b| BlockFrames::new(b)).collect();
     frames.sort_by_key(|(at, _)| *at);
     let (frames, _) = merge::join(frames);
@@ -355,7 +364,7 @@ impl Grid {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown, not counted with")]
-fn scaled(bucket: &Bucket<i64>, unit: f64) -> Bucket<f64> {
+pub(super) fn scaled(bucket: &Bucket<i64>, unit: f64) -> Bucket<f64> {
     Bucket {
         count: bucket.count,
         min: bucket.min as f64 / unit,

@@ -8,6 +8,7 @@ use super::strand::BlockFrames;
 use super::*;
 use crate::disk::{Break, FaultPlan};
 
+mod fetch;
 mod pieces;
 
 /// 2026-11-20 00:00 UTC: a day begins.
@@ -119,9 +120,17 @@ fn frames_sent_again_are_stored_once_wherever_the_first_copy_is() {
     plan.paths = history.partitions.paths(Tier::Minutes, MIDNIGHT, end);
     let mut n = 0;
     for path in &plan.paths {
-        partition::read(path, HOST.0, &[set.number], (0, i64::MAX), i64::MAX, |_, body| {
-            n += tier::decode(body).unwrap().frames.iter().sum::<u64>();
-        });
+        partition::read(
+            &mut Readers::default(),
+            path,
+            HOST.0,
+            &[set.number],
+            (0, i64::MAX),
+            i64::MAX,
+            |_, body| {
+                n += tier::decode(body).unwrap().frames.iter().sum::<u64>();
+            },
+        );
     }
     assert_eq!(n, 200, "no frame is counted twice in the buckets either");
 }
@@ -453,9 +462,17 @@ fn wherever_the_machine_dies_what_was_acknowledged_is_there_once() {
             let mut n = 0;
             for path in history.partitions.paths(Tier::Hours, MIDNIGHT, MIDNIGHT + DAY_MS) {
                 let all = (0, i64::MAX);
-                assert!(partition::read(&path, HOST.0, &[1], all, i64::MAX, |_, body| {
-                    n += tier::decode(body).unwrap().frames.iter().sum::<u64>();
-                }));
+                assert!(partition::read(
+                    &mut Readers::default(),
+                    &path,
+                    HOST.0,
+                    &[1],
+                    all,
+                    i64::MAX,
+                    |_, body| {
+                        n += tier::decode(body).unwrap().frames.iter().sum::<u64>();
+                    }
+                ));
             }
             assert_eq!(n, times.len() as u64, "hours count each frame once: {what:?} at {point}");
         }
