@@ -31,6 +31,10 @@ use crate::serve::WebConfig;
 /// more would only take threads.
 const MAX_ASKING: usize = 16;
 
+/// Questions about samples at the same time. They may take seconds and cores: those who only look at a page
+/// have places of their own, and what of the machine is left.
+const MAX_QUERYING: usize = 4;
+
 /// Requests of agents at the same time. They wait for the disk, and have places of their own, so that a
 /// disk that is slow does not keep people from asking.
 const MAX_DELIVERING: usize = 48;
@@ -79,6 +83,7 @@ pub(crate) struct App {
     token_limiter: Mutex<Limiter>,
     asking: Arc<Semaphore>,
     delivering: Arc<Semaphore>,
+    querying: Arc<Semaphore>,
     /// One place for each agent that waits for news.
     pub(crate) news_places: Arc<Semaphore>,
     /// One place for each release that is being fetched.
@@ -128,6 +133,7 @@ impl App {
             limiter: Mutex::new(Limiter::default()),
             asking: Arc::new(Semaphore::new(MAX_ASKING)),
             delivering: Arc::new(Semaphore::new(MAX_DELIVERING)),
+            querying: Arc::new(Semaphore::new(MAX_QUERYING)),
             news_places: Arc::new(Semaphore::new(MAX_NEWS)),
             downloads: Arc::new(Semaphore::new(MAX_DOWNLOADS)),
             factors: Arc::default(),
@@ -165,6 +171,14 @@ impl App {
         question: impl FnOnce(&dyn Backend) -> Answer<T> + Send + 'static,
     ) -> Reply<T> {
         self.ask_at(&self.delivering, question).await
+    }
+
+    /// As [`App::ask`], for questions that may take long.
+    pub(crate) async fn query<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&dyn Backend) -> Answer<T> + Send + 'static,
+    ) -> Reply<T> {
+        self.ask_at(&self.querying, question).await
     }
 
     async fn ask_at<T: Send + 'static>(

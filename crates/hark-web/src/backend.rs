@@ -13,6 +13,7 @@ mod browsers;
 mod configuration;
 mod dashboards;
 mod factors;
+mod prometheus;
 mod status_pages;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,6 +57,7 @@ pub use browsers::BrowserStore;
 pub use configuration::{ConfigChange, Configuring};
 pub use dashboards::{DashboardRecord, Dashboards};
 pub use factors::{FactorStore, Factors, PasskeyRecord, Totp};
+pub use prometheus::{PromChoice, PromError, PromPatience, PromQuestion, PromSource};
 pub use status_pages::{
     PublicIncidentRecord, ReaderWay, ReadersStep, StatusAccess, StatusDocument, StatusPages,
     StatusPart, StatusSite, StatusSites, StatusSummary,
@@ -417,6 +419,7 @@ pub trait Backend:
     + Configuring
     + Dashboards
     + FactorStore
+    + PromSource
     + StatusPages
     + Send
     + Sync

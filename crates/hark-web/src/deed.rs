@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use crate::failure::Failure;
+use crate::routes::prometheus;
 
 /// Writes at the same time. Somebody who hangs up gives his connection back, but not this place: so no more
 /// can be begun than a server with all its connections in use would have.
@@ -47,7 +48,9 @@ impl Default for Deeds {
 
 /// Answers `request`; one that may change something is carried out whole.
 pub(crate) async fn deed(State(deeds): State<Deeds>, request: Request, next: Next) -> Response {
-    if matches!(*request.method(), Method::GET | Method::HEAD) {
+    // A question about samples changes nothing, however it is asked, and is to end with its client.
+    let is_question = request.uri().path().starts_with(prometheus::BASE);
+    if is_question || matches!(*request.method(), Method::GET | Method::HEAD) {
         return next.run(request).await;
     }
     let Ok(place) = Arc::clone(&deeds.places).try_acquire_owned() else {

@@ -13,7 +13,7 @@ use crate::login::{LoginSettings, Open};
 use crate::peer::{self, Origin, Peer};
 use crate::policy;
 use crate::proxy;
-use crate::routes::metrics;
+use crate::routes::{metrics, prometheus};
 use crate::serve::{Plain, WebConfig};
 use crate::who::{self, CSRF, Claim, Visit, Who};
 
@@ -47,7 +47,10 @@ async fn check(app: &Shared, request: &mut Request) -> Reply<Option<Response>> {
     let peer = login.proxies.behind(connection, request.headers());
     let (live, before_setup) = (path == "/ws", BEFORE_SETUP.contains(&path));
     let is_status = path.starts_with(STATUS);
-    let with_user = live || path == metrics::PATH || path.starts_with("/api/");
+    let with_user = live
+        || path == metrics::PATH
+        || path.starts_with("/api/")
+        || path.starts_with(prometheus::BASE);
     request.extensions_mut().insert(peer);
     if is_status {
         // Most who come here are strangers, and prove nothing: nothing is looked up for them.
@@ -144,7 +147,10 @@ fn sender(request: &Request, claim: &Claim, who: Option<&Who>, live: bool) -> Re
 /// Returns what `request` carries to prove who sends it: a token before the word of a proxy, and that
 /// before a cookie, which may be left from before the proxy stood there.
 fn claim(login: &LoginSettings, connection: Peer, peer: Peer, request: &Request) -> Claim {
-    let claim = who::claim(request.headers(), peer.secure);
+    let mut claim = who::claim(request.headers(), peer.secure);
+    if claim == Claim::None && request.uri().path().starts_with(prometheus::BASE) {
+        claim = who::basic(request.headers());
+    }
     if matches!(claim, Claim::Header(_)) {
         return claim;
     }

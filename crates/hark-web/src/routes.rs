@@ -31,6 +31,7 @@ mod openapi;
 mod overview;
 mod owners;
 mod passkeys;
+pub(crate) mod prometheus;
 mod pushes;
 mod receivers;
 mod reports;
@@ -83,6 +84,7 @@ pub(crate) fn router(app: &Shared) -> Router {
         .route("/oidc/{name}/back", get(oidc::back))
         .merge(status::router())
         .merge(old::router())
+        .merge(prometheus::router())
         .route("/a.css", get(handling::style))
         .route("/a/{token}", get(handling::show).post(handling::take))
         .fallback(page)

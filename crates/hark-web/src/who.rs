@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hark_api::auth::{Me, Role, SecondFactorState};
 use hark_api::tokens::Scope;
 use hark_model::{CheckName, HostName, IncidentId, Unix, UserName};
@@ -221,6 +223,27 @@ pub(crate) fn claim(headers: &HeaderMap, secure: bool) -> Claim {
         Some(Bearer::Session(hash)) => Claim::Cookie(hash),
         // API tokens are never taken from cookies.
         Some(Bearer::Api(_)) | None => Claim::None,
+    }
+}
+
+/// Returns what the header of a program carries that knows names and passwords alone: a token as the
+/// password, under any name. Not a password: there a second factor could not be asked for. For paths alone
+/// at which nothing can be changed, since browsers send such a header by themselves.
+pub(crate) fn basic(headers: &HeaderMap) -> Claim {
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let Some((scheme, text)) = value.and_then(|value| value.split_once(' ')) else {
+        return Claim::None;
+    };
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Claim::None;
+    }
+    let decoded = STANDARD.decode(text.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    match decoded.as_deref().and_then(|pair| pair.split_once(':')) {
+        Some((_, password)) => match token::bearer(password) {
+            bearer @ Bearer::Api(_) => Claim::Header(bearer),
+            Bearer::Session(_) => Claim::None,
+        },
+        None => Claim::None,
     }
 }
 

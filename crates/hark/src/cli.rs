@@ -30,6 +30,7 @@ mod oncall;
 mod once;
 mod passwd;
 mod push;
+mod query;
 mod receivers;
 mod report;
 mod resolve;
@@ -86,6 +87,7 @@ enum Command {
     Explain(explain::Args),
     Route(route::Args),
     Oncall(oncall::Args),
+    Query(query::Args),
     Deliveries(deliveries::Args),
     Receivers(receivers::Args),
     Jobs(jobs::Args),
@@ -138,6 +140,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Route(args) => route::run(&args),
         Command::Oncall(args) => oncall::run(&args),
+        Command::Query(args) => query::run(&args),
         Command::Deliveries(args) => deliveries::run(&args),
         Command::Receivers(args) => receivers::run(&args),
         Command::Jobs(args) => jobs::run(&args),

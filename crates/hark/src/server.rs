@@ -58,6 +58,7 @@ mod reports;
 pub(crate) mod run;
 mod self_report;
 mod self_test;
+mod series_index;
 mod store_loop;
 mod tally;
 mod threads;

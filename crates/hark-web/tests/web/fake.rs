@@ -55,6 +55,7 @@ mod dashboards;
 mod factors;
 mod hosts;
 mod incidents;
+mod prometheus;
 pub(crate) mod provider;
 mod status_pages;
 mod telling;

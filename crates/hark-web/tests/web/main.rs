@@ -44,6 +44,8 @@ mod owners;
 #[cfg(test)]
 mod passkeys;
 #[cfg(test)]
+mod prometheus;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod pushes;

@@ -150,6 +150,20 @@ impl Client {
         self.request(Method::GET, path, None, None)
     }
 
+    /// Returns what Prometheus' API has under `data`.
+    ///
+    /// # Errors
+    /// As [`Client::get`], in the words of that API where it has some.
+    pub(super) fn query(&self, path: &str) -> anyhow::Result<Value> {
+        let (status, body) = self.ask(Method::GET, path, None, None)?;
+        let told: Option<Value> = serde_json::from_slice(&body).ok();
+        if let Some(error) = told.as_ref().and_then(|told| told["error"].as_str()) {
+            anyhow::bail!("{error}");
+        }
+        let mut answer = read_answer(status, &body, self.local.as_deref())?;
+        Ok(answer["data"].take())
+    }
+
     /// Returns the text that answers a reading request.
     ///
     /// # Errors

@@ -26,6 +26,7 @@ mod openmetrics;
 mod operate;
 mod overview;
 mod paging;
+mod prometheus;
 mod pushes;
 mod reports;
 mod routes;
@@ -90,6 +91,7 @@ pub(crate) use words::activity;
 
 use super::links::Links;
 use super::recorder::Recorder;
+use super::series_index::SeriesIndex;
 use super::store_loop::chain;
 
 /// Small curves beside incidents, each with when it was read.
@@ -106,6 +108,8 @@ pub(crate) struct ServerBackend {
     tokens: Option<Tokens>,
     editor: Editor,
     sparks: Mutex<Sparks>,
+    /// Followed by whoever asks for series.
+    series_index: Mutex<SeriesIndex>,
     /// Held while an order gets its number, and while a dashboard or something published is changed.
     ordering: Mutex<()>,
     started: Unix,
@@ -138,6 +142,7 @@ impl ServerBackend {
             tokens,
             editor,
             sparks: Mutex::default(),
+            series_index: Mutex::default(),
             ordering: Mutex::default(),
             started: Clock.now().unix,
         }

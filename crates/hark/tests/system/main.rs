@@ -62,6 +62,8 @@ mod portable;
 #[cfg(test)]
 mod probes;
 #[cfg(test)]
+mod prometheus;
+#[cfg(test)]
 mod push;
 #[cfg(test)]
 mod relayed;
