@@ -18,7 +18,9 @@ use crate::input::Heard;
 use crate::judge::Look;
 use crate::message::span;
 use crate::moment::Moment;
-use crate::plan::signal::Signal;
+use crate::plan::HostPlan;
+use crate::plan::signal::{Measure, Signal};
+use crate::plan::threshold::Threshold;
 
 /// A clock that is wrong by more than this is worth a word (rules A4, A5).
 const SKEW: Duration = Duration::from_mins(1);
@@ -210,7 +212,14 @@ impl Engine {
     ) {
         let Some(host) = self.hosts.get(id) else { return };
         let plan = Arc::clone(&host.plan);
-        for (measure, threshold) in plan.thresholds.all_of(series) {
+        self.note_feeder(id, series);
+        let awaited = plan.thresholds.awaited_as(series);
+        let awaited = awaited.and_then(|awaited| Measure::Absence.check(&awaited).ok());
+        let host = self.hosts.get(id);
+        if let Some(index) = awaited.and_then(|name| host?.find(name.as_str())) {
+            self.value(id, index, value, taken_at, now, fx);
+        }
+        for (measure, threshold) in looked_at(&plan, series) {
             let Ok(name) = measure.check(series) else { continue };
             let kind = Kind::Threshold(Arc::clone(threshold), series.clone());
             let known = self.hosts.get(id).and_then(|host| host.find(name.as_str()));
@@ -328,7 +337,8 @@ impl Engine {
     ) {
         let Some(plan) = self.hosts.get(id).map(|host| Arc::clone(&host.plan)) else { return };
         for name in series {
-            for (measure, threshold) in plan.thresholds.all_of(name) {
+            self.note_feeder(id, name);
+            for (measure, threshold) in looked_at(&plan, name) {
                 let Ok(check) = measure.check(name) else { continue };
                 let known = self.hosts.get(id).and_then(|host| host.find(check.as_str()));
                 if known.is_none() {
@@ -348,6 +358,12 @@ impl Engine {
             let is_sibling = host.siblings.iter().any(|(_, other)| *other == index);
             if let (Kind::Threshold(_, series), false) = (&check.rule.kind, is_sibling) {
                 watches.push(Watch { number, series: series.clone() });
+            }
+            // Of a metric of which any instance is awaited: those that nobody else looks at.
+            for series in check.more().map_or(&[][..], |more| &more.feeders) {
+                if host.first_of(series) == Some(index) {
+                    watches.push(Watch { number, series: series.clone() });
+                }
             }
         }
         fx.effects.push(Effect::Watch { host: id, watches });
@@ -379,6 +395,14 @@ impl Engine {
         let name = CheckName::new(name).expect("own checks have constant names");
         self.add_check(id, name, kind, now).unwrap_or(0)
     }
+}
+
+/// Returns what looks at values of a series; that it comes at all is looked at by a check of its own.
+fn looked_at<'p>(
+    plan: &'p HostPlan,
+    series: &SeriesName,
+) -> impl Iterator<Item = (Measure, &'p Arc<Threshold>)> {
+    plan.thresholds.all_of(series).filter(|(measure, _)| *measure != Measure::Absence)
 }
 
 /// Returns how far results are apart, if who makes them says so; those that come whenever there is

@@ -230,6 +230,8 @@ pub(crate) struct More {
     pub(crate) recheck: Option<Moment>,
     /// What is known of the past, where the threshold looks at more than the newest value.
     pub(crate) watching: Option<Box<Watching>>,
+    /// Series of which any one is what is awaited: instances of one metric.
+    pub(crate) feeders: Vec<SeriesName>,
 }
 
 impl More {
@@ -481,8 +483,9 @@ impl Check {
         match self.watching() {
             None => show(self.value),
             Some(watching) => {
-                let in_time = matches!(watching.signal(), Signal::FullIn { .. });
-                let value = if in_time { f64::NAN } else { self.value };
+                let in_words =
+                    matches!(watching.signal(), Signal::FullIn { .. } | Signal::Deviation { .. });
+                let value = if in_words { f64::NAN } else { self.value };
                 with_words(value, &watching.told(self.rule.unit()))
             }
         }

@@ -66,6 +66,11 @@ impl Engine {
         if value.is_nan() {
             return;
         }
+        if threshold.signal == Signal::Absence {
+            // It is there: that is all there is to know.
+            let there = Some(Verdict::Value(0.0));
+            return self.derived(id, index, there, Since { unix: at, moment }, now, fx);
+        }
         let how = Circumstances {
             now: moment,
             whole_since,
@@ -130,13 +135,13 @@ impl Engine {
     }
 
     /// Puts what history has in front of what a check has seen. It is judged with the next value.
-    pub(crate) fn recalled(&mut self, id: HostId, name: &CheckName, past: &Recalled) {
+    pub(crate) fn recalled(&mut self, id: HostId, name: &CheckName, past: Recalled, now: Now) {
         let Some(host) = self.hosts.get_mut(id) else { return };
         let Some(index) = host.find(name.as_str()) else { return };
         let check = &mut host.checks[index];
         let Some(signal) = check.rule.threshold().map(|threshold| threshold.signal) else { return };
         if let Some(watching) = check.watching_mut(signal) {
-            watching.recalled(past);
+            watching.recalled(past, Moment::of(now));
         }
     }
 }

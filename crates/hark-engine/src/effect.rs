@@ -7,6 +7,8 @@ use hark_model::name::{CheckName, HostName};
 use hark_model::record::{DeliveryId, HostId, IncidentId, Record, SilenceId};
 use hark_model::sample::SeriesName;
 
+use crate::plan::Usual;
+
 /// What must be done after a step. Kept between steps to save allocation: the driver drains it.
 ///
 /// `records` of one step are one transaction; `answers` may be given and outbox rows may be sent
@@ -136,6 +138,8 @@ pub struct Recall {
     pub column: Column,
     /// The least and the most of each three hours, so far back; not wanted if none.
     pub extremes: Option<Duration>,
+    /// What is usual at the hours around now; not wanted if none.
+    pub usual: Option<Usual>,
 }
 
 /// What is wanted of values that are kept as one.
@@ -147,6 +151,8 @@ pub enum Column {
     Least,
     /// The most.
     Most,
+    /// What a counter has counted; of what is none its mean.
+    Counted,
 }
 
 /// What an operator's action has done.

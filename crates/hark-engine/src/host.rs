@@ -182,8 +182,15 @@ impl Host {
         }
         let mut first: BTreeMap<&SeriesName, usize> = BTreeMap::new();
         let mut siblings = Vec::new();
-        for (index, check) in self.checks.iter().enumerate() {
-            let Kind::Threshold(_, series) = &check.rule.kind else { continue };
+        let looks = self.checks.iter().enumerate().filter_map(|(index, check)| {
+            let Kind::Threshold(_, series) = &check.rule.kind else { return None };
+            Some((index, series))
+        });
+        let feeds = self.checks.iter().enumerate().flat_map(|(index, check)| {
+            let feeders = check.more().map_or(&[][..], |more| more.feeders.as_slice());
+            feeders.iter().map(move |series| (index, series))
+        });
+        for (index, series) in looks.chain(feeds) {
             match first.entry(series) {
                 Entry::Vacant(entry) => {
                     entry.insert(index);
@@ -192,6 +199,15 @@ impl Host {
             }
         }
         siblings
+    }
+
+    /// Returns the first check that looks at a series, or is fed by it.
+    pub(crate) fn first_of(&self, series: &SeriesName) -> Option<usize> {
+        let looks =
+            |check: &Check| matches!(&check.rule.kind, Kind::Threshold(_, own) if own == series);
+        let fed = |check: &Check| check.more().is_some_and(|more| more.feeders.contains(series));
+        let at = |what: &dyn Fn(&Check) -> bool| self.checks.iter().position(what);
+        at(&looks).or_else(|| at(&fed))
     }
 
     /// Returns true if something tells whether the host lives.

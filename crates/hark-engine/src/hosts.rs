@@ -149,6 +149,7 @@ impl Engine {
                 self.add_check(id, check.name.clone(), kind, now);
             }
         }
+        self.add_awaited(id, now);
     }
 
     /// Forgets a host: its incidents end as removed, those told get one line each (T17).

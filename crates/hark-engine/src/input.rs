@@ -8,6 +8,7 @@ use hark_model::name::{CheckName, HostName, ReceiverName, UserName};
 use hark_model::record::{DeliveryId, HostId, IncidentId, SilenceId, SilenceTerms};
 use hark_model::time::Unix;
 use hark_model::{CheckResult, Event, SeriesName, Tag};
+use hark_signals::Band;
 
 use crate::plan::Plan;
 
@@ -144,13 +145,24 @@ pub struct Heard {
     pub values: Vec<(u32, f64)>,
 }
 
-/// What history has of a series, oldest first; both may be empty.
+/// What history has of a series, oldest first; all may be empty.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recalled {
     /// Its values, or what a counter has counted since some time before.
     pub values: Vec<(Unix, f64)>,
     /// The least and the most of longer whiles.
     pub extremes: Vec<(Unix, f64, f64)>,
+    /// What is usual at each hour from some time on.
+    pub usual: Option<Expected>,
+}
+
+/// What is usual at hours that follow one another.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Expected {
+    /// When the first of them begins.
+    pub from: Unix,
+    /// Of each; nothing where there are too few earlier ones.
+    pub hours: Vec<Option<Band>>,
 }
 
 /// What came of a delivery.

@@ -14,6 +14,7 @@
 //! `accept` -> `judge` -> `confirm` -> `incident` -> `reconcile` -> `decide` -> `outbox`. Numbers such
 //! as T8 or D4 in comments and tests name the rules of the alerting design.
 
+mod absence;
 mod accept;
 mod check;
 mod confirm;
@@ -65,6 +66,7 @@ pub use effect::{Changed, Done, Effect, Effects, Recall, Refused, Watch};
 pub use engine::{Counts, Engine};
 pub use explain::{Explanation, Line, Preview, Verdict};
 pub use host::HostState;
+pub use input::Expected;
 pub use input::{Action, Heard, HostJoined, HostSeen, Input, Outcome, Recalled};
 pub use matching::{covers_check, covers_host};
 pub use overlay::{IN_MAINTENANCE, MAINTENANCE_OVER};

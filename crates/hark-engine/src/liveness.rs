@@ -79,6 +79,9 @@ impl Engine {
             if let Some(at) = check.more().and_then(|more| more.recheck) {
                 next = next.min(at);
             }
+            if let Some((at, _)) = self.absence_due(host, check) {
+                next = next.min(at);
+            }
             if let Some(at) =
                 self.check_deadline(host, check, now).filter(|_| check.fresh != Fresh::Stale)
             {
@@ -198,6 +201,9 @@ impl Engine {
     /// for checks that never had a result, and for jobs that report themselves, which a machine of
     /// their own expects ([`crate::push`]).
     fn check_deadline(&self, host: &Host, check: &Check, now: Now) -> Option<Moment> {
+        if check.awaits().is_some() {
+            return None;
+        }
         let reports_itself = check.rule.plan().is_some_and(|plan| plan.push.is_some());
         if Self::is_own(&check.rule.kind) || reports_itself || check.began().is_none() {
             return None;
@@ -245,6 +251,7 @@ impl Engine {
             if due.is_some_and(|due| due <= moment) {
                 self.check_stale(id, index, now, fx);
             }
+            self.look_at_absence(id, index, now, fx);
         }
     }
 

@@ -41,7 +41,7 @@ pub use repair::RepairPlan;
 pub use route::{
     GroupBy, GroupPlan, RouteDraft, RouteMatch, RoutePlan, StepPlan, StormDraft, StormPlan,
 };
-pub use signal::{Measure, Per, Signal, Terms};
+pub use signal::{Measure, Per, Side, Signal, Terms, Usual};
 pub use silence::{Repeat, SilencePlan, times};
 pub use threshold::{Limits, ThresholdLayer, ThresholdPath, ThresholdSet};
 

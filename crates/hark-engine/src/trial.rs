@@ -10,9 +10,10 @@ use hark_model::{Now, Status, Unit, Unix};
 use hark_signals::By;
 
 use crate::confirm::{Belief, Change, Passage, Since, advance};
+use crate::input::{Expected, Recalled};
 use crate::moment::Moment;
 use crate::plan::signal::Signal;
-use crate::plan::threshold::Threshold;
+use crate::plan::threshold::{Limit, Threshold};
 use crate::watching::{Circumstances, Verdict, Watching};
 
 /// The times that are looked back: a day and a week.
@@ -91,6 +92,12 @@ impl<'a> Trial<'a> {
         if lowest.is_nan() || mean.is_nan() || highest.is_nan() || is_old {
             return;
         }
+        if self.threshold.signal == Signal::Absence {
+            self.came(at);
+            self.last = Some(at);
+            self.belief.hard = Some(Status::Ok);
+            return;
+        }
         self.stand_until(at);
         let before = self.last.replace(at);
         let level = |value| self.threshold.level(value, self.remembered);
@@ -113,6 +120,36 @@ impl<'a> Trial<'a> {
         }
     }
 
+    /// Counts the time without a value until one came, or until the end.
+    fn came(&mut self, at: Unix) {
+        let Some(last) = self.last else { return };
+        let after = |limit: Option<Limit>| {
+            let raise = Duration::try_from_secs_f64(limit?.raise).ok()?;
+            (at.since(last) >= raise).then(|| last + raise)
+        };
+        let (warning, critical) = (after(self.threshold.warning), after(self.threshold.critical));
+        let Some(began) = warning.into_iter().chain(critical).min() else { return };
+        self.belief.hard =
+            Some(if critical.is_some() { Status::Critical } else { Status::Warning });
+        for (tally, from) in self.tallies.iter_mut().zip(self.from) {
+            tally.problems += u32::from(began >= from);
+            if let Some(warning) = warning {
+                tally.warning += critical.unwrap_or(at).since(warning.max(from));
+            }
+            if let Some(critical) = critical {
+                tally.critical += at.since(critical.max(from));
+            }
+        }
+    }
+
+    /// Says what was usual at the hours that are tried, for thresholds that compare with it.
+    pub fn expect(&mut self, usual: Expected) {
+        if let Some(watching) = &mut self.watching {
+            let past = Recalled { usual: Some(usual), ..Recalled::default() };
+            watching.recalled(past, Moment::LONG_AGO);
+        }
+    }
+
     /// Returns what is derived from the values up to now; nothing if it is too early to say.
     fn derive(&mut self, at: Unix, measured: Measured, before: Option<Unix>) -> Option<f64> {
         let gap = before.map_or(Duration::ZERO, |before| at.since(before));
@@ -124,7 +161,9 @@ impl<'a> Trial<'a> {
             Signal::Newest
             | Signal::Window { .. }
             | Signal::Growth { .. }
-            | Signal::FullIn { .. } => measured.mean,
+            | Signal::FullIn { .. }
+            | Signal::Deviation { .. }
+            | Signal::Absence => measured.mean,
         };
         let how = Circumstances {
             now: Moment::of_unix(at, Now::default()),
@@ -147,7 +186,11 @@ impl<'a> Trial<'a> {
 
     /// Ends at `now`, and returns what would have been in each of the [`WINDOWS`].
     pub fn end(mut self, now: Unix) -> [Tally; WINDOWS.len()] {
-        self.stand_until(now);
+        if self.threshold.signal == Signal::Absence {
+            self.came(now);
+        } else {
+            self.stand_until(now);
+        }
         self.tallies
     }
 
@@ -277,6 +320,41 @@ mod tests {
         assert_eq!((now, day.problems), (Some(Status::Ok), 1));
         let newest = Limits { warning: Some(50.0), ..Limits::default() };
         assert_eq!(run(&newest.resolve().unwrap(), minute, &values).1[0].problems, 2);
+    }
+
+    #[test]
+    fn time_without_a_value_is_tried_too() {
+        let limits = Limits { warning: Some(600.0), critical: Some(3600.0), ..Limits::default() };
+        let absent = limits.resolve_as(Measure::Absence, Unit::Percent).unwrap();
+        let mut trial = Trial::new(&absent, NOW);
+        let minute = Duration::from_mins(1);
+        // Nothing for half an hour, then two hours ago nothing for an hour and a half, and nothing since ten minutes.
+        for ago in (0..240).rev() {
+            if !(200..=229).contains(&ago) && !(30..=119).contains(&ago) && ago >= 10 {
+                trial.value(NOW - minute * ago, Measured::one(5.0));
+            }
+        }
+        assert_eq!(trial.believed(), Some(Status::Ok));
+        let [day, _] = trial.end(NOW);
+        assert_eq!((day.problems, day.warning, day.critical), (3, minute * 71, minute * 31));
+    }
+
+    #[test]
+    fn what_is_usual_is_tried_by_what_it_was() {
+        let terms = Terms { least: Some(5.0), over: Some(HOUR / 6), ..Terms::default() };
+        let limits = Limits { warning: Some(4.0), terms, ..Limits::default() };
+        let unusual = limits.resolve_as(Measure::Deviation, Unit::Percent).unwrap();
+        let minute = Duration::from_mins(1);
+        let mut trial = Trial::new(&unusual, NOW);
+        let band = hark_signals::Band { middle: 40.0, spread: 1.0, of: 5 };
+        trial.expect(Expected { from: NOW - HOUR * 6, hours: vec![Some(band); 7] });
+        for ago in (0..300).rev() {
+            let value = if (100..150).contains(&ago) { 60.0 } else { 41.0 };
+            trial.value(NOW - minute * ago, Measured::one(value));
+        }
+        let [day, _] = trial.end(NOW);
+        assert_eq!(day.problems, 1);
+        assert!(day.warning > minute * 45 && day.warning < minute * 60, "{day:?}");
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use hark_calendar::ActiveWindow;
 use hark_model::record::{Fresh, IncidentRecord, SilenceRecord, ToldRecord};
 use hark_model::{
-    CheckName, HostId, HostName, IncidentId, Now, ProfileName, SilenceId, Status, Tag, Unix,
-    UserName,
+    CheckName, HostId, HostName, IncidentId, Now, ProfileName, SeriesName, SilenceId, Status, Tag,
+    Unix, UserName,
 };
 
 use crate::check::{Check, Kind};
@@ -17,6 +17,7 @@ use crate::host::{Host, HostState};
 use crate::incident::Incident;
 use crate::moment::Moment;
 use crate::overlay::Silence;
+use crate::plan::Signal;
 pub use crate::watching::Drawn;
 use crate::watching::Watching;
 
@@ -336,6 +337,20 @@ impl<'a> CheckView<'a> {
     /// is a series' newest.
     pub fn derivation(self) -> Option<String> {
         self.check.derivation()
+    }
+
+    /// Returns what of its series it looks at; `None` of what is no limit on a series.
+    pub fn signal(self) -> Option<(Signal, &'a SeriesName)> {
+        match &self.check.rule.kind {
+            Kind::Threshold(threshold, series) => Some((threshold.signal, series)),
+            Kind::Host
+            | Kind::Agent
+            | Kind::Clock
+            | Kind::RoundTrip(_)
+            | Kind::Declared(_)
+            | Kind::Reported
+            | Kind::Part => None,
+        }
     }
 
     /// Returns what of that can be drawn beside the series.

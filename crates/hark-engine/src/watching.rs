@@ -9,13 +9,13 @@ use std::time::Duration;
 use hark_model::sample::show;
 use hark_model::{Unit, Unix};
 use hark_signals::{
-    By, Fit, Outlook, Quiet, Reading, SLOTS, Teeth, Toward, Window, outlook, steady,
+    Band, By, Fit, Outlook, Quiet, Reading, SLOTS, Teeth, Toward, Window, outlook, steady,
 };
 
 use crate::effect::{Column, Recall};
-use crate::input::Recalled;
+use crate::input::{Expected, Recalled};
 use crate::moment::Moment;
-use crate::plan::signal::{Per, Signal};
+use crate::plan::signal::{Per, Side, Signal, Usual};
 use crate::words::{amount, lasting, short, weekday};
 
 /// Of a window so much must have values, else it says nothing (rule 6.4).
@@ -24,18 +24,21 @@ const LEAST_COVERED: f64 = 0.5;
 /// History is asked again after this long without an answer: it may have been stopped.
 const ASK_AGAIN: Duration = Duration::from_mins(10);
 
+/// What is usual is asked for again after this long: it is known for some hours more.
+const RENEW: Duration = Duration::from_hours(20);
+
 /// What is known of the past, and what it came to last.
 #[derive(Debug)]
 pub(crate) struct Watching {
     signal: Signal,
     window: Window,
     teeth: Option<Box<Teeth>>,
+    expected: Option<Box<Expected>>,
     said: Said,
     /// Which part of the window was the newest when a line was laid through it last.
     looked: i64,
-    /// When history was asked, and whether it has answered.
-    asked: Moment,
-    answered: bool,
+    /// When history is asked next.
+    ask_at: Moment,
     /// When the first value came: what was before it is known from history alone.
     since: Option<Moment>,
 }
@@ -47,6 +50,20 @@ enum Said {
     Reading(Reading),
     Growth(Result<Fit, Quiet>),
     Outlook(Outlook),
+    Deviation(Deviation),
+    /// Too few earlier hours say what is usual.
+    Young,
+}
+
+/// How far something is from what is usual.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Deviation {
+    mean: f64,
+    band: Band,
+    /// In usual deviations; negative if it is below.
+    above: f64,
+    /// One usual deviation, not below what `least` makes of it.
+    one: f64,
 }
 
 /// What a look says about the threshold.
@@ -79,19 +96,21 @@ impl Watching {
     /// Makes one that knows nothing; `None` for the newest value, which needs no past.
     pub(crate) fn new(signal: Signal) -> Option<Self> {
         let (over, by) = match signal {
-            Signal::Newest => return None,
+            Signal::Newest | Signal::Absence => return None,
             Signal::Window { over, by } => (over, by),
-            Signal::Growth { over, .. } | Signal::FullIn { over, .. } => (over, By::Avg),
+            Signal::Growth { over, .. }
+            | Signal::FullIn { over, .. }
+            | Signal::Deviation { over, .. } => (over, By::Avg),
         };
         let teeth = matches!(signal, Signal::FullIn { .. }).then(Box::default);
         Some(Self {
             signal,
             window: Window::new(over, by),
             teeth,
+            expected: None,
             said: Said::Nothing,
             looked: i64::MIN,
-            asked: Moment::LONG_AGO,
-            answered: false,
+            ask_at: Moment::LONG_AGO,
             since: None,
         })
     }
@@ -103,27 +122,42 @@ impl Watching {
 
     /// Returns what is to be asked of history, if it is time to.
     pub(crate) fn asks(&mut self, now: Moment) -> Option<Recall> {
-        if self.answered || now < self.asked + ASK_AGAIN {
+        if now < self.ask_at {
             return None;
         }
-        self.asked = now;
+        self.ask_at = now + ASK_AGAIN;
         Some(Recall {
             over: self.window.over(),
             column: match self.signal {
                 Signal::Window { by: By::Min, .. } => Column::Least,
                 Signal::Window { by: By::Max, .. } => Column::Most,
+                Signal::Window { by: By::Rate, .. } => Column::Counted,
                 Signal::Newest
                 | Signal::Window { .. }
                 | Signal::Growth { .. }
-                | Signal::FullIn { .. } => Column::Mean,
+                | Signal::FullIn { .. }
+                | Signal::Deviation { .. }
+                | Signal::Absence => Column::Mean,
+            },
+            usual: match self.signal {
+                Signal::Deviation { usual, .. } => Some(usual),
+                Signal::Newest
+                | Signal::Window { .. }
+                | Signal::Growth { .. }
+                | Signal::FullIn { .. }
+                | Signal::Absence => None,
             },
             extremes: self.teeth.is_some().then_some(Teeth::REACH),
         })
     }
 
     /// Takes what history has.
-    pub(crate) fn recalled(&mut self, past: &Recalled) {
-        self.answered = true;
+    pub(crate) fn recalled(&mut self, past: Recalled, now: Moment) {
+        self.ask_at = Moment::NEVER;
+        if matches!(self.signal, Signal::Deviation { .. }) {
+            self.ask_at = now + RENEW;
+            self.expected = past.usual.map(Box::new);
+        }
         self.window.recall(&past.values);
         if let Some(teeth) = &mut self.teeth {
             teeth.recall(&past.extremes);
@@ -140,7 +174,8 @@ impl Watching {
             teeth.push(at, value);
         }
         match self.signal {
-            Signal::Newest => Some(Verdict::Value(value)),
+            Signal::Newest | Signal::Absence => Some(Verdict::Value(value)),
+            Signal::Deviation { side, .. } => Some(self.judged_deviation(at, side, whole, how)),
             Signal::Window { by, .. } => {
                 let reading = self.window.read(by, how.spacing);
                 self.said = reading.map_or(Said::Nothing, Said::Reading);
@@ -156,6 +191,36 @@ impl Watching {
                 Some(self.judged_line(value, whole, how))
             }
         }
+    }
+
+    fn judged_deviation(
+        &mut self,
+        at: Unix,
+        side: Side,
+        whole: bool,
+        how: Circumstances,
+    ) -> Verdict {
+        let reading = self.window.read(By::Avg, how.spacing);
+        let verdict = self.judged_window(reading, false, whole);
+        let Verdict::Value(mean) = verdict else { return verdict };
+        // Nothing was asked long enough for an answer: what was said stands.
+        let Some(expected) = &self.expected else { return Verdict::Wait };
+        // The mean is that of the middle of its while.
+        let middle = at - self.window.over() / 2;
+        let Some(hour) = expected.at(middle) else {
+            return Verdict::CannotTell(
+                "history has not said what is usual at this hour".to_owned(),
+            );
+        };
+        let Some(band) = hour else {
+            self.said = Said::Young;
+            return Verdict::Wait;
+        };
+        let one = self.signal.one(&band);
+        // What never moved and has no least difference deviates by nothing that could be told.
+        let above = if one > 0.0 { (mean - band.middle) / one } else { 0.0 };
+        self.said = Said::Deviation(Deviation { mean, band, above, one });
+        Verdict::Value(side.of(above))
     }
 
     fn step(&self) -> i64 {
@@ -212,7 +277,9 @@ impl Watching {
             Signal::Newest
             | Signal::Window { .. }
             | Signal::Growth { .. }
-            | Signal::FullIn { .. } => {
+            | Signal::FullIn { .. }
+            | Signal::Deviation { .. }
+            | Signal::Absence => {
                 if !whole {
                     return Verdict::Wait;
                 }
@@ -236,7 +303,24 @@ impl Watching {
             (Said::Outlook(found), Signal::FullIn { toward, .. }) => {
                 in_words(found, toward, unit, self.window.over())
             }
-            (Said::Nothing | Said::Outlook(_) | Said::Growth(Ok(_)), _) => String::new(),
+            (Said::Deviation(found), Signal::Deviation { usual, first, .. }) => {
+                usual_in_words(&found, usual, first, unit, &over)
+            }
+            (Said::Young, Signal::Deviation { usual, .. }) => {
+                format!(
+                    "too young: it takes {} {} to know what is usual",
+                    usual.least(),
+                    usual.word()
+                )
+            }
+            (
+                Said::Nothing
+                | Said::Outlook(_)
+                | Said::Growth(Ok(_))
+                | Said::Deviation(_)
+                | Said::Young,
+                _,
+            ) => String::new(),
         }
     }
 
@@ -244,7 +328,11 @@ impl Watching {
     pub(crate) fn told(&self, unit: Unit) -> String {
         match self.said {
             Said::Reading(_) => self.signal.words(),
-            Said::Growth(_) | Said::Outlook(_) | Said::Nothing => self.words(unit),
+            Said::Growth(_)
+            | Said::Outlook(_)
+            | Said::Deviation(_)
+            | Said::Young
+            | Said::Nothing => self.words(unit),
         }
     }
 
@@ -271,7 +359,17 @@ impl Watching {
             Said::Reading(_)
             | Said::Growth(Err(_))
             | Said::Outlook(Outlook::Reached | Outlook::Quiet(_, None))
+            | Said::Young
             | Said::Nothing => Drawn::default(),
+            Said::Deviation(found) => {
+                let ends = self.window.oldest().zip(self.window.newest());
+                Drawn {
+                    line: ends
+                        .map(|(from, to)| vec![(from, found.mean), (to, found.mean)])
+                        .unwrap_or_default(),
+                    reached_at: None,
+                }
+            }
         }
     }
 }
@@ -283,6 +381,38 @@ pub struct Drawn {
     pub line: Vec<(Unix, f64)>,
     /// When it is full, if that line goes on.
     pub reached_at: Option<Unix>,
+}
+
+impl Expected {
+    /// Returns what is usual at a moment, between the middles of two hours in proportion; nothing outside of
+    /// what was asked for, and nothing inside where there are too few earlier hours.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "hours of a few weeks"
+    )]
+    pub fn at(&self, at: Unix) -> Option<Option<Band>> {
+        const HOUR_MS: f64 = 3_600_000.0;
+        let place = (at.0 - self.from.0) as f64 / HOUR_MS - 0.5;
+        if place < -0.5 || place > self.hours.len() as f64 - 0.5 {
+            return None;
+        }
+        let before = self.hours.get(place.max(0.0).floor() as usize).copied().flatten();
+        let after = self.hours.get(place.max(0.0).ceil() as usize).copied().flatten();
+        Some(match (before, after) {
+            (Some(one), Some(other)) => {
+                let share = place.max(0.0).fract();
+                let between = |a: f64, b: f64| a + (b - a) * share;
+                Some(Band {
+                    middle: between(one.middle, other.middle),
+                    spread: between(one.spread, other.spread),
+                    of: one.of.min(other.of),
+                })
+            }
+            (one, other) => one.or(other),
+        })
+    }
 }
 
 /// Returns the ends of a line, from where its points begin to `to`.
@@ -321,6 +451,23 @@ fn quiet(why: Quiet, unit: Unit, over: &str) -> String {
             unit.show((from * 10.0).round() / 10.0)
         ),
     }
+}
+
+fn usual_in_words(found: &Deviation, usual: Usual, first: f64, unit: Unit, over: &str) -> String {
+    let Deviation { mean, band, one, .. } = found;
+    let show = |value: f64| unit.show((value * 100.0).round() / 100.0);
+    if *one <= 0.0 {
+        return format!("it has never moved in {} {}: give `least`", band.of, usual.word());
+    }
+    format!(
+        "mean {} over the last {over}, usual at this hour are {} to {} (median {} of {} {})",
+        show(*mean),
+        show(band.middle - first * one),
+        show(band.middle + first * one),
+        show(band.middle),
+        band.of,
+        usual.word()
+    )
 }
 
 fn in_words(found: Outlook, toward: Toward, unit: Unit, over: Duration) -> String {

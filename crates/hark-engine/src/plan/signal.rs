@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use hark_model::{CheckName, NameError, SeriesName, Unit};
-use hark_signals::{By, Toward};
+use hark_signals::{Band, By, LEAST_WEEKS, Season, Toward};
 
 use super::threshold::LimitsError;
-use crate::words::{amount, lasting};
+use crate::words::{amount, lasting, short};
 
 /// What a series is asked for. Each has limits and a check of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,6 +18,10 @@ pub enum Measure {
     Growth,
     /// When it is full.
     FullIn,
+    /// How far it is from what is usual at the hour.
+    Deviation,
+    /// Whether it comes at all.
+    Absence,
 }
 
 /// Stands between the path of a series and what is derived from it, in the name of a check: no metric of ours
@@ -26,7 +30,8 @@ const MARK: char = '~';
 
 impl Measure {
     /// Every one.
-    pub const ALL: [Self; 3] = [Self::Value, Self::Growth, Self::FullIn];
+    pub const ALL: [Self; 5] =
+        [Self::Value, Self::Growth, Self::FullIn, Self::Deviation, Self::Absence];
 
     /// Returns its key in the configuration; empty for the value, whose limits stand under the metric itself.
     pub fn word(self) -> &'static str {
@@ -34,6 +39,8 @@ impl Measure {
             Self::Value => "",
             Self::Growth => "growth",
             Self::FullIn => "full_in",
+            Self::Deviation => "deviation",
+            Self::Absence => "absent_after",
         }
     }
 
@@ -44,7 +51,9 @@ impl Measure {
     pub fn check(self, series: &SeriesName) -> Result<CheckName, NameError> {
         match self {
             Self::Value => series.check(),
-            Self::Growth | Self::FullIn => CheckName::new(&self.path(&series.path())),
+            Self::Growth | Self::FullIn | Self::Deviation | Self::Absence => {
+                CheckName::new(&self.path(&series.path()))
+            }
         }
     }
 
@@ -62,6 +71,11 @@ impl Measure {
         derived.unwrap_or((name, Self::Value))
     }
 
+    /// Returns true if its limits are times, in seconds.
+    pub fn is_time(self) -> bool {
+        matches!(self, Self::FullIn | Self::Absence)
+    }
+
     fn bit(self) -> u8 {
         1 << self as u8
     }
@@ -76,8 +90,12 @@ impl Measures {
         self.0 |= measure.bit();
     }
 
+    pub(crate) fn has(self, measure: Measure) -> bool {
+        self.0 & measure.bit() != 0
+    }
+
     pub(crate) fn iter(self) -> impl Iterator<Item = Measure> {
-        Measure::ALL.into_iter().filter(move |measure| self.0 & measure.bit() != 0)
+        Measure::ALL.into_iter().filter(move |measure| self.has(*measure))
     }
 }
 
@@ -117,6 +135,33 @@ impl Per {
     }
 }
 
+/// On which side of what is usual a value is noticed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Side {
+    /// On either.
+    #[default]
+    Both,
+    /// If it is higher.
+    Above,
+    /// If it is lower.
+    Below,
+}
+
+impl Side {
+    /// Every one with its word.
+    pub const WORDS: [(&'static str, Self); 3] =
+        [("both", Self::Both), ("above", Self::Above), ("below", Self::Below)];
+
+    /// Returns how far that is to this side, of a value that is so far above.
+    pub fn of(self, above: f64) -> f64 {
+        match self {
+            Self::Both => above.abs(),
+            Self::Above => above,
+            Self::Below => -above,
+        }
+    }
+}
+
 /// What a layer of the configuration says about how something is derived; every key may be left to the layers
 /// below.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -131,6 +176,14 @@ pub struct Terms {
     pub full: Option<f64>,
     /// At which value it is empty.
     pub empty: Option<f64>,
+    /// How many weeks are looked back.
+    pub weeks: Option<u32>,
+    /// What comes back.
+    pub season: Option<Season>,
+    /// A difference that is smaller is none.
+    pub least: Option<f64>,
+    /// On which side.
+    pub side: Option<Side>,
 }
 
 /// What a threshold looks at.
@@ -160,28 +213,89 @@ pub enum Signal {
         /// When it is full.
         toward: Toward,
     },
+    /// How far the mean of a while is from what is usual at the hour, in usual deviations.
+    Deviation {
+        /// How long.
+        over: Duration,
+        /// What is usual.
+        usual: Usual,
+        /// A difference that is smaller is none; a tenth of what is usual, unless given.
+        least: Option<f64>,
+        /// At how many deviations the first level begins.
+        first: f64,
+        /// On which side.
+        side: Side,
+    },
+    /// For how many seconds no value has come.
+    Absence,
 }
+
+/// Of which past something is usual.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usual {
+    /// How many weeks are looked back.
+    pub weeks: u32,
+    /// What comes back.
+    pub season: Season,
+}
+
+impl Usual {
+    /// Returns how many earlier hours an hour needs: three weeks, or a week of days.
+    pub fn least(self) -> usize {
+        match self.season {
+            Season::Week => LEAST_WEEKS,
+            Season::Day => 7,
+        }
+    }
+
+    /// Returns what those earlier hours are called.
+    pub fn word(self) -> &'static str {
+        match self.season {
+            Season::Week => "weeks",
+            Season::Day => "days",
+        }
+    }
+}
+
+/// A difference of less than this share of what is usual is none, unless it is said what is.
+const LEAST_SHARE: f64 = 0.1;
 
 impl Terms {
     /// How far back a line is laid through, unless given.
     const TREND: Duration = Duration::from_hours(6);
+
+    /// Of how long the mean is that is compared with what is usual, unless given: the means of earlier hours
+    /// are those of an hour.
+    const COMPARED: Duration = Duration::from_hours(1);
+
+    /// How many weeks are looked back, unless given: a holiday in one of them leaves four.
+    pub const WEEKS: u32 = 5;
 
     /// Lays `over` on top: what it gives wins, key by key.
     pub(super) fn overlay(&mut self, over: &Self) {
         self.over = over.over.or(self.over);
         self.by = over.by.or(self.by);
         self.per = over.per.or(self.per);
+        self.weeks = over.weeks.or(self.weeks);
+        self.season = over.season.or(self.season);
+        self.least = over.least.or(self.least);
+        self.side = over.side.or(self.side);
         // Both are the border: one alone holds.
         if over.full.is_some() || over.empty.is_some() {
             (self.full, self.empty) = (over.full, over.empty);
         }
     }
 
-    /// Returns what they make of a series that counts in `unit`.
+    /// Returns what they make of a series that counts in `unit`, where the first level begins at `first`.
     ///
     /// # Errors
     /// What is missing, or does not go together.
-    pub(super) fn resolve(&self, measure: Measure, unit: Unit) -> Result<Signal, LimitsError> {
+    pub(super) fn resolve(
+        &self,
+        measure: Measure,
+        unit: Unit,
+        first: f64,
+    ) -> Result<Signal, LimitsError> {
         let over = self.over.unwrap_or(Self::TREND);
         match measure {
             Measure::Value => match (self.over, self.by) {
@@ -200,6 +314,17 @@ impl Terms {
                 };
                 Ok(Signal::FullIn { over, toward })
             }
+            Measure::Deviation => Ok(Signal::Deviation {
+                over: self.over.unwrap_or(Self::COMPARED),
+                usual: Usual {
+                    weeks: self.weeks.unwrap_or(Self::WEEKS),
+                    season: self.season.unwrap_or_default(),
+                },
+                least: self.least,
+                first,
+                side: self.side.unwrap_or_default(),
+            }),
+            Measure::Absence => Ok(Signal::Absence),
         }
     }
 }
@@ -211,6 +336,8 @@ impl Signal {
             Self::Newest | Self::Window { .. } => Measure::Value,
             Self::Growth { .. } => Measure::Growth,
             Self::FullIn { .. } => Measure::FullIn,
+            Self::Deviation { .. } => Measure::Deviation,
+            Self::Absence => Measure::Absence,
         }
     }
 
@@ -221,8 +348,24 @@ impl Signal {
             Self::Window { by, .. } => {
                 matches!(by, By::Avg | By::Min | By::Max | By::Quantile(_))
             }
-            Self::Growth { .. } | Self::FullIn { .. } => false,
+            Self::Growth { .. } | Self::FullIn { .. } | Self::Deviation { .. } | Self::Absence => {
+                false
+            }
         }
+    }
+
+    /// Returns what one usual deviation is: what it was, and no less than what a difference must be at least.
+    pub(crate) fn one(self, band: &Band) -> f64 {
+        let Self::Deviation { least, first, .. } = self else { return 0.0 };
+        let least = least.unwrap_or(band.middle.abs() * LEAST_SHARE);
+        band.spread.max(least / first.max(f64::MIN_POSITIVE))
+    }
+
+    /// Returns between which values nothing is told; `None` where it does not compare with what is usual.
+    pub fn within(self, band: &Band) -> Option<(f64, f64)> {
+        let Self::Deviation { first, .. } = self else { return None };
+        let away = first * self.one(band);
+        Some((band.middle - away, band.middle + away))
     }
 
     /// Returns a value of it as people read it, of a series that counts in `unit`.
@@ -232,7 +375,8 @@ impl Signal {
             Self::Window { by: By::Rate, .. } => format!("{} a second", amount(value, unit)),
             Self::Newest | Self::Window { .. } => unit.show(value),
             Self::Growth { per, .. } => format!("{} {}", amount(value, unit), per.phrase()),
-            Self::FullIn { .. } => lasting(value),
+            Self::FullIn { .. } | Self::Absence => lasting(value),
+            Self::Deviation { .. } => format!("{} deviations", short(value)),
         }
     }
 
@@ -257,6 +401,12 @@ impl Signal {
                     lasting(over.as_secs_f64())
                 )
             }
+            Self::Deviation { over, usual, .. } => format!(
+                "deviation of the mean of the last {} from what is usual at the hour, by {} weeks",
+                lasting(over.as_secs_f64()),
+                usual.weeks
+            ),
+            Self::Absence => "time without a value".to_owned(),
         }
     }
 }
@@ -281,7 +431,7 @@ mod tests {
 
     #[test]
     fn what_does_not_go_together_is_refused() {
-        let with = |terms: Terms, measure, unit| terms.resolve(measure, unit);
+        let with = |terms: Terms, measure, unit| terms.resolve(measure, unit, 1.0);
         let by = Terms { by: Some(By::Max), ..Terms::default() };
         let refused = with(by, Measure::Value, Unit::None).unwrap_err();
         assert!(matches!(refused, LimitsError::NoWindow { .. }));

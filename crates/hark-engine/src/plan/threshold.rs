@@ -350,7 +350,8 @@ impl Limits {
     pub fn resolve_as(&self, measure: Measure, unit: Unit) -> Result<Threshold, LimitsError> {
         let usual = if measure == Measure::FullIn { Operator::Less } else { Operator::Greater };
         let operator = self.operator.unwrap_or(usual);
-        let signal = self.terms.resolve(measure, unit)?;
+        let first = self.warning.or(self.critical).unwrap_or_default();
+        let signal = self.terms.resolve(measure, unit, first)?;
         if self.warning.is_none() && self.critical.is_none() {
             return Err(LimitsError::Empty);
         }
@@ -361,10 +362,7 @@ impl Limits {
                 Direction::None => false,
             };
             if stricter {
-                let show = |limit| match measure {
-                    Measure::Value | Measure::Growth => show(limit),
-                    Measure::FullIn => lasting(limit),
-                };
+                let show = |limit| if measure.is_time() { lasting(limit) } else { show(limit) };
                 return Err(LimitsError::Order {
                     warning: show(warning),
                     critical: show(critical),
@@ -457,6 +455,11 @@ impl ThresholdPath {
         })
     }
 
+    /// Returns the series that it names; without an instance the one that has none.
+    pub fn series(&self) -> SeriesName {
+        SeriesName::of(&self.collector, self.instance.as_deref().unwrap_or(""), &self.metric)
+    }
+
     /// Returns the unit that its metric says.
     pub fn unit(&self) -> Unit {
         if self.collector == RTT { Unit::Milliseconds } else { Unit::of_metric(&self.metric) }
@@ -542,6 +545,26 @@ impl ThresholdSet {
             path.instance = None;
         }
         self.by_path.get(&path)
+    }
+
+    /// Returns the series that must come, each with its threshold; one without instance stands for all
+    /// instances of its metric.
+    pub fn awaited(&self) -> impl Iterator<Item = (SeriesName, &Arc<Threshold>)> {
+        let absent = self.by_path.iter().filter(|(path, _)| path.measure == Measure::Absence);
+        absent.map(|(path, threshold)| (path.series(), threshold))
+    }
+
+    /// Returns which of [`ThresholdSet::awaited`] a series is.
+    pub fn awaited_as(&self, series: &SeriesName) -> Option<SeriesName> {
+        if !self.measures.has(Measure::Absence) {
+            return None;
+        }
+        let named = self.awaited().find(|(name, _)| name == series);
+        let general = || {
+            let all = SeriesName::plain(&series.collector, &series.metric);
+            self.awaited().find(|(name, _)| *name == all)
+        };
+        named.or_else(general).map(|(name, _)| name)
     }
 
     /// Returns the threshold on the round trip time of the host `name`; `*` stands for every host.

@@ -93,7 +93,7 @@ fn history_is_asked_once_and_again_if_it_does_not_answer() {
     assert_eq!((recall.over, recall.extremes), (hours(6), Some(Teeth::REACH)));
     assert_eq!(watching.asks(how(9).now), None);
     assert!(watching.asks(how(10).now).is_some());
-    watching.recalled(&Recalled::default());
+    watching.recalled(Recalled::default(), how(10).now);
     assert_eq!(watching.asks(how(1000).now), None);
 }
 
@@ -158,6 +158,75 @@ fn growth_is_counted_in_the_time_that_is_asked_for() {
         let words = growth.words(Unit::Gibibytes);
         assert_eq!(words, format!("growing {told} over the last 1 h"));
     }
+}
+
+fn unusual() -> Watching {
+    let usual = Usual { weeks: 5, season: hark_signals::Season::Week };
+    let over = MINUTE * 10;
+    let signal = Signal::Deviation { over, usual, least: Some(6.0), first: 3.0, side: Side::Below };
+    Watching::new(signal).unwrap()
+}
+
+fn expected(hours: Vec<Option<f64>>) -> Recalled {
+    let band = |middle: f64| Band { middle, spread: 1.0, of: 5 };
+    let hours = hours.into_iter().map(|middle| middle.map(band)).collect();
+    let usual = Some(Expected { from: at(0), hours });
+    Recalled { usual, ..Recalled::default() }
+}
+
+#[test]
+fn what_is_usual_goes_in_a_line_from_hour_to_hour() {
+    let Some(usual) = expected(vec![Some(10.0), Some(20.0), None, None]).usual else { return };
+    let middle = |minute: i64| usual.at(at(minute)).map(|band| band.map(|band| band.middle));
+    assert_eq!(middle(0), Some(Some(10.0)));
+    assert_eq!(middle(30), Some(Some(10.0)));
+    assert_eq!(middle(60), Some(Some(15.0)));
+    assert_eq!(middle(90), Some(Some(20.0)));
+    assert_eq!(middle(120), Some(Some(20.0)), "where one of both is not known the other counts");
+    assert_eq!(middle(160), Some(None), "too few weeks");
+    assert_eq!(middle(-1), None);
+    assert_eq!(middle(241), None, "nobody has said that");
+}
+
+#[test]
+fn a_deviation_is_counted_in_what_is_usual_and_to_one_side() {
+    let mut watching = unusual();
+    assert_eq!(feed(&mut watching, [40.0; 20]), Some(Verdict::Wait), "nothing is known yet");
+    watching.recalled(expected(vec![Some(50.0); 3]), how(20).now);
+    let verdict = watching.take(at(21), 40.0, how(21));
+    // Six at three deviations is two for each, and more than the one that is usual.
+    assert_eq!(verdict, Some(Verdict::Value(5.0)));
+    assert_eq!(
+        watching.words(Unit::Percent),
+        "mean 40.0 % over the last 10 min, usual at this hour are 44.0 % to 56.0 % (median 50.0 % of 5 weeks)"
+    );
+    watching.recalled(expected(vec![Some(30.0); 3]), how(22).now);
+    assert_eq!(
+        watching.take(at(23), 40.0, how(23)),
+        Some(Verdict::Value(-5.0)),
+        "above is no matter"
+    );
+    watching.recalled(expected(vec![None; 3]), how(24).now);
+    assert_eq!(watching.take(at(25), 40.0, how(25)), Some(Verdict::Wait));
+    assert_eq!(watching.words(Unit::Percent), "too young: it takes 3 weeks to know what is usual");
+    watching.recalled(expected(vec![]), how(26).now);
+    let verdict = watching.take(at(27), 40.0, how(27));
+    assert!(matches!(verdict, Some(Verdict::CannotTell(_))), "{verdict:?}");
+    assert_eq!(watching.asks(how(26 + 19 * 60).now), None);
+    assert!(watching.asks(how(26 + 20 * 60).now).is_some(), "what is usual is asked for each day");
+}
+
+#[test]
+fn what_never_moved_says_nothing_without_a_least_difference() {
+    let usual = Usual { weeks: 5, season: hark_signals::Season::Week };
+    let signal =
+        Signal::Deviation { over: MINUTE * 10, usual, least: None, first: 4.0, side: Side::Both };
+    let mut watching = Watching::new(signal).unwrap();
+    let zero = Band { middle: 0.0, spread: 0.0, of: 5 };
+    let past = Expected { from: at(0), hours: vec![Some(zero); 3] };
+    watching.recalled(Recalled { usual: Some(past), ..Recalled::default() }, how(0).now);
+    assert_eq!(feed(&mut watching, [7.0; 20]), Some(Verdict::Value(0.0)));
+    assert_eq!(watching.words(Unit::None), "it has never moved in 5 weeks: give `least`");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use hark_engine::{Action, Input};
 use hark_model::{CheckName, ReceiverName, Severity, Status, Unix};
+use hark_signals::Band;
 
 use crate::world::{World, plan_of, seconds};
 
@@ -215,6 +216,11 @@ fn carry_out(world: &mut World, order: &Order) {
             world.refuses.remove(receiver);
         }
         ["back", receiver] => world.back(receiver),
+        ["usual", path, middle, spread] => {
+            let number = |word: &str| -> f64 { word.parse().expect("a number") };
+            let band = Band { middle: number(middle), spread: number(spread), of: 5 };
+            world.usual.insert(path.to_owned(), band);
+        }
         ["history", word] => world.has_history = word == "works",
         ["restart", pause] => world.restart(time(pause).unwrap()),
         ["reload"] => world.reload(plan_of(&order.block)),

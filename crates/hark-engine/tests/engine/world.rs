@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use hark_config::{Document, NoSecrets, Style};
 use hark_engine::{
-    Action, Effect, Effects, Engine, Heard, HostJoined, HostSeen, Input, Outcome, Plan, Recall,
-    Recalled, plan,
+    Action, Effect, Effects, Engine, Expected, Heard, HostJoined, HostSeen, Input, Outcome, Plan,
+    Recall, Recalled, plan,
 };
 use hark_model::record::{DeliveryState, JournalKind, Matcher, Record, SilenceTerms, Snapshot};
 use hark_model::{
     CheckName, CheckResult, DeliveryId, Event, EventKind, HostId, HostName, Mono, Next,
     Notification, Now, ReceiverName, SeriesName, Severity, Status, Tag, Unix, UserName,
 };
+
+use hark_signals::Band;
 
 use crate::store::Store;
 
@@ -63,6 +65,8 @@ pub(crate) struct World {
     /// What history would have of each series: all values of heartbeats; nothing while it is stopped.
     pub(crate) past: BTreeMap<(HostId, String), Vec<(Unix, f64)>>,
     pub(crate) has_history: bool,
+    /// What is usual of each series, at every hour; nothing is where history is too young.
+    pub(crate) usual: BTreeMap<String, Band>,
     request: u64,
     /// How many effects there were, and how many of them change what is stored, lines of history aside.
     pub(crate) effects: usize,
@@ -91,6 +95,7 @@ impl World {
             answers: Vec::new(),
             past: BTreeMap::new(),
             has_history: true,
+            usual: BTreeMap::new(),
             request: 0,
             effects: 0,
             records: 0,
@@ -207,6 +212,10 @@ impl World {
                 .extremes
                 .map(|span| since(span).map(|(at, value)| (*at, *value, *value)).collect())
                 .unwrap_or_default(),
+            usual: recall.usual.map(|_| Expected {
+                from: MIDNIGHT - Duration::from_hours(24),
+                hours: vec![self.usual.get(&series.path()).copied(); 72],
+            }),
         }
     }
 

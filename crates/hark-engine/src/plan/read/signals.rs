@@ -1,13 +1,14 @@
-//! What stands under a metric about something that is derived from it: `over`, `growth`, `full_in`.
+//! What stands under a metric about something that is derived from it: `over`, `growth`, `full_in`, `deviation`,
+//! `absent_after`.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use hark_config::{Bare, Key, Kind, Section};
-use hark_signals::By;
+use hark_signals::{By, Season};
 
 use super::thresholds::{ANY, CONFIRM_KEYS, joined, read_confirm};
-use crate::plan::signal::{Measure, Per, Terms};
+use crate::plan::signal::{Measure, Per, Side, Terms};
 use crate::plan::threshold::{Limits, Operator};
 
 /// What stands under `growth`.
@@ -38,6 +39,28 @@ pub(super) const FULL_IN_KEYS: &[Key] = &joined::<15>(
     CONFIRM_KEYS,
 );
 
+/// What stands under `deviation`; its limits are usual deviations.
+pub(super) const DEVIATION_KEYS: &[Key] = &joined::<17>(
+    &[
+        Key::new(
+            "least",
+            Kind::Number,
+            "A smaller difference is never told; a tenth of what is usual, unless given.",
+        ),
+        Key::new("weeks", Kind::Integer, "How many weeks are looked back.").default("5"),
+        Key::new(
+            "season",
+            Kind::OneOf(&["week", "day"]),
+            "What comes back: each hour of the week, or of the day whatever day it is.",
+        )
+        .default("week"),
+        Key::new("side", Kind::OneOf(&["both", "above", "below"]), "On which side it is noticed.")
+            .default("both"),
+        Key::new("over", Kind::Duration, "The last while whose mean is compared.").default("1h"),
+    ],
+    CONFIRM_KEYS,
+);
+
 const OVER: Key =
     Key::new("over", Kind::Duration, "The last while that a line is laid through.").default("6h");
 
@@ -49,6 +72,12 @@ const COUNTED: Duration = Duration::from_hours(6);
 
 /// A line needs some points that are not the same moment.
 const LINES: RangeInclusive<Duration> = Duration::from_mins(10)..=Duration::from_hours(24 * 31);
+
+/// A mean that is compared with those of hours is not of much more than an hour.
+const COMPARED: RangeInclusive<Duration> = Duration::from_mins(10)..=Duration::from_hours(6);
+
+/// Fewer weeks are no habit, and more of them another year.
+const WEEKS: RangeInclusive<u64> = 3..=20;
 
 /// Reads what makes a window of a metric's own limits.
 pub(super) fn window(section: &Section<'_>) -> Terms {
@@ -103,15 +132,20 @@ fn read_one(section: &Section<'_>, measure: Measure) -> Option<Limits> {
         // The short form says where warning begins.
         let warning = match measure {
             Measure::Value => None,
-            Measure::Growth => value.f64(ANY),
-            Measure::FullIn => value.duration(Bare::Seconds).map(|time| time.as_secs_f64()),
+            Measure::Growth | Measure::Deviation => value.f64(ANY),
+            Measure::FullIn | Measure::Absence => {
+                value.duration(Bare::Seconds).map(|time| time.as_secs_f64())
+            }
         };
         return Some(Limits { warning: Some(warning?), ..Limits::default() });
     }
     let inner = value.section()?;
     let level = |key| match measure {
         Measure::Value | Measure::Growth => inner.opt_f64(key, ANY),
-        Measure::FullIn => inner.opt_duration(key, Bare::Seconds).map(|time| time.as_secs_f64()),
+        Measure::Deviation => inner.opt_f64(key, 0.1..=1000.0),
+        Measure::FullIn | Measure::Absence => {
+            inner.opt_duration(key, Bare::Seconds).map(|time| time.as_secs_f64())
+        }
     };
     let limits = Limits {
         warning: level("warning"),
@@ -125,18 +159,30 @@ fn read_one(section: &Section<'_>, measure: Measure) -> Option<Limits> {
     inner.finish(match measure {
         Measure::Value | Measure::Growth => GROWTH_KEYS,
         Measure::FullIn => FULL_IN_KEYS,
+        Measure::Deviation => DEVIATION_KEYS,
+        Measure::Absence => CONFIRM_KEYS,
     });
     Some(limits)
 }
 
 fn terms(inner: &Section<'_>, measure: Measure) -> Terms {
-    let over = over(inner, &LINES);
     match measure {
-        Measure::Value | Measure::Growth => {
-            Terms { over, per: inner.word("per", &Per::WORDS), ..Terms::default() }
-        }
+        Measure::Value | Measure::Growth => Terms {
+            over: over(inner, &LINES),
+            per: inner.word("per", &Per::WORDS),
+            ..Terms::default()
+        },
+        Measure::Deviation => Terms {
+            over: over(inner, &COMPARED),
+            weeks: inner.opt_u64("weeks", WEEKS).and_then(|weeks| u32::try_from(weeks).ok()),
+            season: inner.word("season", &Season::WORDS),
+            least: inner.opt_f64("least", 0.0..=f64::MAX),
+            side: inner.word("side", &Side::WORDS),
+            ..Terms::default()
+        },
+        Measure::Absence => Terms::default(),
         Measure::FullIn => Terms {
-            over,
+            over: over(inner, &LINES),
             full: inner.opt_f64("full", ANY),
             empty: inner.opt_f64("empty", ANY),
             ..Terms::default()
@@ -202,6 +248,17 @@ mod tests {
                 "below 4 h, clears at 4 h 24 min (time until full (at 100.0), by the last 6 h)",
             ),
             (
+                "{deviation: 4}",
+                Measure::Deviation,
+                "above 4.0 deviations, clears at 3.6 deviations (deviation of the mean of the last 1 h from what \
+                 is usual at the hour, by 5 weeks)",
+            ),
+            (
+                "{absent_after: {critical: 1d}}",
+                Measure::Absence,
+                "above 24 h, clears at 21 h 36 min (time without a value)",
+            ),
+            (
                 "{full_in: {critical: 2h, empty: 5, over: 1h}}",
                 Measure::FullIn,
                 "below 2 h, clears at 2 h 12 min (time until empty (at 5.0), by the last 1 h)",
@@ -258,6 +315,19 @@ mod tests {
             (
                 "{full_in: {warning: 4h, critical: 1d, full: 9}}",
                 "1:35 warning (4 h) is stricter than critical (24 h): warning must come first",
+            ),
+            (
+                "{deviation: {warning: 4, weeks: 2}}",
+                "1:66 a whole number from 3 to 20 is expected, not `2`",
+            ),
+            (
+                "{deviation: {warning: 4, side: up}}",
+                "1:65 `up` is not one of `both`, `above`, `below`",
+            ),
+            ("{deviation: {warning: 4, full: 9}}", "1:59 unknown key `full`"),
+            (
+                "{absent_after: often}",
+                "1:49 `often` is not a duration: write a number and a unit, such as 30s, 5m, 1h30m or 2d",
             ),
             ("{growth: {per: hour}}", "1:35 neither `warning` nor `critical` is given"),
             (

@@ -7,13 +7,13 @@ use hark_config::{Bare, Key, Kind, Section, Spanned, Value};
 use hark_model::{ProfileName, Tag};
 
 use super::repairs::{self, REPAIR_KEYS};
-use super::signals::{self, FULL_IN_KEYS, GROWTH_KEYS};
+use super::signals::{self, DEVIATION_KEYS, FULL_IN_KEYS, GROWTH_KEYS};
 use super::{Catalogue, Places, metrics};
 use crate::plan::threshold::{Limits, OnStale, Operator, RTT, ThresholdLayer, ThresholdPath};
 use crate::plan::{DEFAULT_PROFILE, Draft, Layer, Measure, Place, Profile};
 
 /// What stands under a metric.
-pub const LIMIT_KEYS: &[Key] = &joined::<16>(
+pub const LIMIT_KEYS: &[Key] = &joined::<18>(
     &[
         Key::new(
             "over",
@@ -36,6 +36,16 @@ pub const LIMIT_KEYS: &[Key] = &joined::<16>(
             "full_in",
             Kind::Either(&[Kind::Duration, Kind::Section(FULL_IN_KEYS)]),
             "Limits on the time until it is full, if it goes on as it does: where warning begins, or a section.",
+        ),
+        Key::new(
+            "deviation",
+            Kind::Either(&[Kind::Number, Kind::Section(DEVIATION_KEYS)]),
+            "Limits on how far it is from what is usual at this hour of the week: in usual deviations where warning begins, or a section.",
+        ),
+        Key::new(
+            "absent_after",
+            Kind::Either(&[Kind::Duration, Kind::Section(CONFIRM_KEYS)]),
+            "After how long without a value it is missed, also if there never was one: where warning begins, or a section.",
         ),
     ],
     CONFIRM_KEYS,
