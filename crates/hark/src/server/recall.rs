@@ -11,11 +11,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use hark_engine::effect::{Column, Recall};
-use hark_engine::{Input, Recalled};
+use hark_engine::plan::Usual;
+use hark_engine::{Expected, Input, Recalled};
 use hark_model::time::{Clock, Unix};
 use hark_model::{CheckName, HostId, MetricKind, SeriesName};
-use hark_signals::Teeth;
+use hark_signals::{Teeth, bands};
 use hark_store::history::{Answer, MAX_POINTS, QueryPlan};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::links::Links;
 use super::messages::ToEngine;
@@ -36,6 +39,13 @@ const LONGEST_REST: Duration = Duration::from_secs(1);
 
 /// Points of the extremes, which are of three hours each.
 const EXTREMES: u32 = 64;
+
+/// What is usual is said of so many hours ahead: a day, and some more in which it can be asked for again.
+const AHEAD: Duration = Duration::from_hours(27);
+
+const HOUR: Duration = Duration::from_hours(1);
+
+const HOURS_A_WEEK: u32 = 168;
 
 /// What the engine wants to know.
 #[derive(Debug)]
@@ -84,24 +94,81 @@ fn answer(links: &Links, wanted: &Wanted, now: Unix) -> Option<Recalled> {
         plan.map(QueryPlan::run)
     };
     let past = ask(now - recall.over, MAX_POINTS)?;
+    let usual = match recall.usual {
+        Some(usual) => {
+            let from = now - recall.over - HOUR;
+            Some(self::usual(links, *host, series, usual, now, (from, now + AHEAD))?)
+        }
+        None => None,
+    };
     let extremes = match recall.extremes {
         Some(_) => extremes(&ask(now - Teeth::REACH, EXTREMES)?),
         None => Vec::new(),
     };
-    Some(Recalled { values: values(&past, recall.column), extremes })
+    Some(Recalled { values: values(&past, recall.column), extremes, usual })
+}
+
+/// Returns what is usual at the hours `within`, by the weeks before `until`; `None` while history is stopped.
+pub(crate) fn usual(
+    links: &Links,
+    host: HostId,
+    series: &SeriesName,
+    usual: Usual,
+    until: Unix,
+    within: (Unix, Unix),
+) -> Option<Expected> {
+    let (until, names) = (hour_of(until), vec![series.clone()]);
+    let hours = usual.weeks * HOURS_A_WEEK;
+    let from = until - HOUR * hours;
+    let past = links.ask_history(move |h| h.plan(host, &names, from, until, hours))?.run();
+    let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
+    Some(expected(&past, usual, within, &zone))
+}
+
+fn expected(past: &Answer, usual: Usual, within: (Unix, Unix), zone: &TimeZone) -> Expected {
+    let line = past.lines.first();
+    let means = line.into_iter().flat_map(|line| past.at.iter().zip(&line.avg));
+    let of_week = means.map(|(at, mean)| (hour_of_week(*at, zone), *mean));
+    let bands = bands(of_week, usual.season, usual.least());
+    let from = hour_of(within.0);
+    let mut hours = Vec::new();
+    let mut at = from;
+    while at < within.1 {
+        hours.push(bands.get(hour_of_week(at, zone) % bands.len()).copied().flatten());
+        at = at + HOUR;
+    }
+    Expected { from, hours }
+}
+
+/// Returns when the hour began that a moment lies in.
+fn hour_of(at: Unix) -> Unix {
+    Unix(at.0 - at.0.rem_euclid(3_600_000))
+}
+
+/// Returns the hour of the week by the clock on the wall; Monday's first is 0.
+fn hour_of_week(at: Unix, zone: &TimeZone) -> usize {
+    let Ok(at) = Timestamp::from_millisecond(at.0) else { return 0 };
+    let at = at.to_zoned(zone.clone());
+    let day = at.weekday().to_monday_zero_offset();
+    usize::try_from(i32::from(day) * 24 + i32::from(at.hour())).unwrap_or(0)
 }
 
 /// Returns the values of a series; of a counter, which history gives as a rate, what it has counted.
 fn values(past: &Answer, column: Column) -> Vec<(Unix, f64)> {
     let Some(line) = past.lines.first() else { return Vec::new() };
+    let counts = line.def.kind == MetricKind::Counter;
+    if counts != (column == Column::Counted) && counts {
+        // History keeps how fast it counts, and the window has what it has counted: that does not fit.
+        return Vec::new();
+    }
     let values = match column {
-        Column::Mean => &line.avg,
+        Column::Mean | Column::Counted => &line.avg,
         Column::Least => &line.min,
         Column::Most => &line.max,
     };
     let points = past.at.iter().copied().zip(values.iter().copied());
     let points = points.filter(|(_, value)| !value.is_nan());
-    if line.def.kind == MetricKind::Gauge {
+    if !counts {
         return points.collect();
     }
     let mut counted = 0.0;
@@ -126,6 +193,7 @@ fn extremes(past: &Answer) -> Vec<(Unix, f64, f64)> {
 #[cfg(test)]
 mod tests {
     use hark_model::{SeriesDef, Unit};
+    use hark_signals::Season;
     use hark_store::history::{Line, Tier};
 
     use super::*;
@@ -154,7 +222,40 @@ mod tests {
     fn a_counter_is_counted_up_from_its_rates() {
         let past = past(MetricKind::Counter, &[2.0, 2.0, f64::NAN, 4.0]);
         let expected = [(Unix(0), 0.0), (Unix(15_000), 30.0), (Unix(45_000), 150.0)];
-        assert_eq!(values(&past, Column::Mean), expected);
+        assert_eq!(values(&past, Column::Counted), expected);
+        assert!(values(&past, Column::Mean).is_empty(), "rates are no values of the counter");
+    }
+
+    /// Five weeks of hours, each of which is its hour of the day; the last one ends at `until`.
+    fn weeks(until: Unix, zone: &TimeZone) -> Answer {
+        let mut all = past(MetricKind::Gauge, &[]);
+        let first = until - HOUR * (5 * HOURS_A_WEEK);
+        all.at = (0..5 * HOURS_A_WEEK).map(|n| first + HOUR * n).collect();
+        let hour = |at: &Unix| f64::from(u32::try_from(hour_of_week(*at, zone) % 24).unwrap());
+        all.lines[0].avg = all.at.iter().map(hour).collect();
+        all
+    }
+
+    #[test]
+    fn what_is_usual_goes_by_the_clock_on_the_wall() {
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let at = |text: &str| Unix(text.parse::<Timestamp>().unwrap().as_millisecond());
+        // The clocks are put back on 2026-10-25: at 10 in the morning it is 08:00 UTC before and 09:00 UTC after.
+        let until = at("2026-11-02T00:00:00Z");
+        let usual = Usual { weeks: 5, season: Season::Week };
+        let within = (at("2026-11-02T09:20:00Z"), at("2026-11-02T11:20:00Z"));
+        let found = expected(&weeks(until, &zone), usual, within, &zone);
+        assert_eq!(found.from, at("2026-11-02T09:00:00Z"));
+        let middles: Vec<f64> = found.hours.iter().map(|band| band.unwrap().middle).collect();
+        assert_eq!(middles, [10.0, 11.0, 12.0]);
+        assert!(found.hours.iter().all(|band| band.unwrap().of == 5));
+        // In summer the same.
+        let within = (at("2026-10-23T08:00:00Z"), at("2026-10-23T09:00:00Z"));
+        let found = expected(&weeks(until, &zone), usual, within, &zone);
+        assert_eq!(found.hours[0].unwrap().middle, 10.0);
+        // Too little is nothing, for each hour that was asked for.
+        let none = expected(&past(MetricKind::Gauge, &[1.0]), usual, within, &zone);
+        assert_eq!(none.hours, [None]);
     }
 
     #[test]

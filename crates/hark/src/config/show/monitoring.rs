@@ -5,11 +5,11 @@ use std::time::Duration;
 use hark_engine::Plan;
 use hark_engine::plan::threshold::{ConfirmRule, Limit, Limits, OnStale, Operator, Threshold};
 use hark_engine::plan::{
-    CheckPlan, HostPlan, Measure, Per, RepairPlan, RoutePlan, Signal, SilencePlan, StepPlan,
+    CheckPlan, HostPlan, Measure, Per, RepairPlan, RoutePlan, Side, Signal, SilencePlan, StepPlan,
     ThresholdPath, ThresholdSet, threshold,
 };
 use hark_model::record::Matcher;
-use hark_signals::Toward;
+use hark_signals::{Season, Toward};
 use serde_json::{Map, Value, json};
 
 /// Puts everything of the plan but receivers, under the keys of the configuration.
@@ -258,6 +258,19 @@ fn signal(signal: Signal) -> Map<String, Value> {
             let word = Per::WORDS.iter().find(|(_, known)| *known == per).map(|(word, _)| *word);
             vec![("over", json!(time(over))), ("per", json!(word))]
         }
+        Signal::Absence => vec![],
+        Signal::Deviation { over, usual, least, first: _, side } => {
+            let season = Season::WORDS.iter().find(|(_, known)| *known == usual.season);
+            let side = Side::WORDS.iter().find(|(_, known)| *known == side);
+            let mut parts = vec![
+                ("over", json!(time(over))),
+                ("weeks", json!(usual.weeks)),
+                ("season", json!(season.map(|(word, _)| *word))),
+                ("side", json!(side.map(|(word, _)| *word))),
+            ];
+            parts.extend(least.map(|least| ("least", json!(least))));
+            parts
+        }
         Signal::FullIn { over, toward } => {
             let border = match toward {
                 Toward::Up(_) => "full",
@@ -292,11 +305,10 @@ fn resolved(threshold: &Threshold) -> Map<String, Value> {
 
 /// Returns where a level begins as it is written: a time, where it is one.
 fn level(measure: Measure, limit: f64) -> Value {
-    match measure {
-        Measure::Value | Measure::Growth => json!(limit),
-        Measure::FullIn => {
-            json!(time(Duration::try_from_secs_f64(limit.round()).unwrap_or_default()))
-        }
+    if measure.is_time() {
+        json!(time(Duration::try_from_secs_f64(limit.round()).unwrap_or_default()))
+    } else {
+        json!(limit)
     }
 }
 
@@ -310,6 +322,10 @@ fn written(limits: &Limits, measure: Measure) -> Map<String, Value> {
         ("per", terms.per.map(|word| json!(per(word)))),
         ("full", terms.full.map(|border| json!(border))),
         ("empty", terms.empty.map(|border| json!(border))),
+        ("weeks", terms.weeks.map(|weeks| json!(weeks))),
+        ("season", terms.season.map(|season| json!(word(season, &Season::WORDS)))),
+        ("least", terms.least.map(|least| json!(least))),
+        ("side", terms.side.map(|side| json!(word(side, &Side::WORDS)))),
         ("operator", limits.operator.map(|operator: Operator| json!(operator.sign()))),
         ("warning", limits.warning.map(|limit| level(measure, limit))),
         ("critical", limits.critical.map(|limit| level(measure, limit))),
@@ -324,6 +340,10 @@ fn written(limits: &Limits, measure: Measure) -> Map<String, Value> {
         ("repair", limits.repair.as_deref().map(mending)),
     ];
     parts.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+}
+
+fn word<T: Copy + PartialEq>(value: T, words: &[(&'static str, T)]) -> Option<&'static str> {
+    words.iter().find(|(_, known)| *known == value).map(|(word, _)| *word)
 }
 
 fn confirm(rule: &ConfirmRule) -> Map<String, Value> {

@@ -347,9 +347,9 @@ pub(super) fn unit_of(path: &str) -> &'static str {
     let (path, measure) = Measure::of_check(path);
     match measure {
         Measure::Value => {}
-        Measure::FullIn => return "seconds",
-        // In the time that its limits are about, which has no word here.
-        Measure::Growth => return "",
+        Measure::FullIn | Measure::Absence => return "seconds",
+        // In the time that its limits are about, or in usual deviations, which have no word here.
+        Measure::Growth | Measure::Deviation => return "",
     }
     let metric = super::series::name_of(path).map_or_else(String::new, |n: SeriesName| n.metric);
     let endings = [

@@ -1,18 +1,20 @@
 //! Incidents, messages, and what happened.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use hark_api::events::Activity;
 use hark_api::hosts::Limits;
 use hark_api::incidents::{
-    Comment, Derived, DrawnPoint, Earlier, ExplainLine, Explanation, Incident, IncidentRow,
-    IncidentsQuery, Symptom,
+    Comment, Derived, DrawnBand, DrawnPoint, Earlier, ExplainLine, Explanation, Incident,
+    IncidentRow, IncidentsQuery, Symptom,
 };
 use hark_api::list::{Cursor, Page, PageQuery, limit};
-use hark_engine::plan::Measure;
+use hark_engine::Expected;
+use hark_engine::plan::{Measure, Signal};
 use hark_model::record::{DeliveryRecord, IncidentRecord, JournalKind};
 use hark_model::time::{Clock, Unix};
-use hark_model::{CheckName, HostId, HostName, IncidentId};
+use hark_model::{CheckName, HostId, HostName, IncidentId, SeriesName};
 use hark_store::state::{DeliveryView, IncidentFilter, JournalEntry, JournalFilter};
 use hark_web::{Answer, Refused, Sight};
 
@@ -21,9 +23,15 @@ use super::hosts::unit_of;
 use super::incident_list::{self, Source, Standing};
 use super::overview::limits;
 use super::{ServerBackend, paging, words};
+use crate::server::recall;
 
 /// Lines of an incident's history, messages and earlier incidents that are shown.
 const SHOWN: u32 = 200;
+
+/// What is usual is drawn from so long before an incident on, until so long from now, and for no longer than this.
+const BAND_BEFORE: Duration = Duration::from_hours(24);
+const BAND_AFTER: Duration = Duration::from_hours(12);
+const BAND_LONGEST: Duration = Duration::from_hours(24 * 14);
 
 /// What the engine alone knows of an incident, beside what the list shows.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +43,7 @@ struct LiveSide {
     value: Option<f64>,
     limits: Limits,
     derived: Option<Derived>,
+    signal: Option<(Signal, SeriesName)>,
 }
 
 impl ServerBackend {
@@ -67,6 +76,7 @@ impl ServerBackend {
                 side.value = check.value();
                 side.limits = limits(check.limits());
                 side.derived = derived(check);
+                side.signal = check.signal().map(|(signal, series)| (signal, series.clone()));
             }
             side
         })
@@ -77,7 +87,10 @@ impl ServerBackend {
         if !sight.covers(&self.host_name(record.host)) {
             return Err(Refused::Absent);
         }
-        let live = self.live_side(&record)?;
+        let mut live = self.live_side(&record)?;
+        if let (Some(derived), Some((signal, series))) = (&mut live.derived, &live.signal) {
+            derived.band = self.band(&record, *signal, series);
+        }
         let mut rows = incident_list::rows(self, vec![record.clone()])?;
         let row = rows.pop().ok_or(Refused::Absent)?;
         let view = DeliveryView::Of(id);
@@ -119,6 +132,23 @@ impl ServerBackend {
             symptoms_list: symptoms,
             seen_before: before.iter().map(seen_before).collect(),
         })
+    }
+
+    /// Returns between which values nothing would be told, around an incident: from a while before it until some hours
+    /// from now.
+    fn band(&self, record: &IncidentRecord, signal: Signal, series: &SeriesName) -> Vec<DrawnBand> {
+        let Signal::Deviation { usual, .. } = signal else { return Vec::new() };
+        let now = Clock.now().unix;
+        let from = (record.since - BAND_BEFORE).max(now - BAND_LONGEST);
+        let within = (from, now + BAND_AFTER);
+        let found = recall::usual(&self.links, record.host, series, usual, now, within);
+        let Expected { from, hours } = found.unwrap_or_default();
+        let middle = |n: u32| from + Duration::from_mins(30) + Duration::from_hours(1) * n;
+        let bands = (0..).zip(&hours).filter_map(|(n, band)| {
+            let (low, high) = signal.within(band.as_ref()?)?;
+            Some(DrawnBand { at_unix_s: middle(n).seconds(), low, high })
+        });
+        bands.collect()
     }
 
     /// Returns an incident: as the engine has it, or as it was stored when it ended.

@@ -15,6 +15,7 @@ use hark_store::history::QueryPlan;
 use hark_web::{Answer, Refused};
 
 use crate::server::backend::ServerBackend;
+use crate::server::recall;
 
 /// How long the past is looked at: a person waits. A week of a host takes a millisecond or a few.
 const LOOKS: Duration = Duration::from_secs(8);
@@ -295,6 +296,17 @@ impl ServerBackend {
         let mut trials: Vec<Trial<'_>> =
             numbers.iter().map(|n| Trial::new(&looks[*n].threshold, now)).collect();
         let mut from = now - WINDOWS[WINDOWS.len() - 1];
+        for (trial, n) in trials.iter_mut().zip(numbers) {
+            let look = &looks[*n];
+            if let (Signal::Deviation { usual, over, .. }, Some(series)) =
+                (look.threshold.signal, &look.series)
+            {
+                // By what was before: what is tried does not say itself what is usual.
+                let within = (from - over, now + over);
+                let found = recall::usual(&self.links, host, series, usual, from, within);
+                trial.expect(found.unwrap_or_default());
+            }
+        }
         while from < now {
             let to = (from + PIECE).min(now + Duration::from_secs(1));
             let wanted = names.clone();
