@@ -201,8 +201,7 @@ impl Server {
         parts.samples(inboxes.history, options.reach)?;
         let known_events = parts.links.events(watch.events, &reader, now);
         parts.engine(
-            engine,
-            effects,
+            (engine, effects),
             known_events,
             inboxes.engine,
             probe,

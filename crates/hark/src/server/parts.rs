@@ -187,11 +187,10 @@ impl Parts {
         }
     }
 
-    /// Starts the thread that owns the engine; `effects` are those of its start.
+    /// Starts the thread that owns the engine, which has the effects of its start beside it.
     pub(super) fn engine(
         &self,
-        engine: Engine,
-        effects: Effects,
+        (engine, effects): (Engine, Effects),
         events: Happened,
         inbox: Receiver<ToEngine>,
         probes: mpsc::Sender<ProbeNow>,

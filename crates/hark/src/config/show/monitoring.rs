@@ -252,13 +252,12 @@ fn put_path(tree: &mut Map<String, Value>, path: &ThresholdPath, limits: Map<Str
 /// Returns what is looked at, if that is more than the newest value.
 fn signal(signal: Signal) -> Map<String, Value> {
     let parts = match signal {
-        Signal::Newest => vec![],
+        Signal::Newest | Signal::Absence => vec![],
         Signal::Window { over, by } => vec![("over", json!(time(over))), ("by", json!(by.word()))],
         Signal::Growth { over, per } => {
             let word = Per::WORDS.iter().find(|(_, known)| *known == per).map(|(word, _)| *word);
             vec![("over", json!(time(over))), ("per", json!(word))]
         }
-        Signal::Absence => vec![],
         Signal::Deviation { over, usual, least, first: _, side } => {
             let season = Season::WORDS.iter().find(|(_, known)| *known == usual.season);
             let side = Side::WORDS.iter().find(|(_, known)| *known == side);
