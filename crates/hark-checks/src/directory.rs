@@ -6,6 +6,7 @@
 //! is asked of nobody: directories take a name without one for nobody and say yes. Referrals are not followed:
 //! another server's word, for which nobody has said whom to trust, lets nobody in.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
@@ -20,8 +21,12 @@ use crate::types::ldap::wire::{self, Answer, Entry, Outcome, Scope};
 /// Most entries that are asked for when one is looked for: a second one is one too many.
 const MOST_PEOPLE: i64 = 2;
 
-/// Most groups of one user that are read.
-const MOST_GROUPS: i64 = 1500;
+/// Most groups of one user that are read, those within which others are included: what Active Directory itself
+/// allows is fewer.
+const MOST_GROUPS: u16 = 1500;
+
+/// Most groups whose groups are asked for with one search: names of entries are long, and servers bound filters.
+const MOST_AT_ONCE: usize = 50;
 
 /// Most bytes that are read for one search: groups with all their members are not asked for.
 const MAX_FOUND: usize = 4 * 1024 * 1024;
@@ -74,6 +79,8 @@ pub struct Groups {
     pub filter: String,
     /// The attribute with their name.
     pub name: String,
+    /// Whether the groups that these are in count as well, and so on.
+    pub is_nested: bool,
 }
 
 /// Whether and when TLS is spoken.
@@ -221,7 +228,7 @@ impl Directory {
         })
     }
 
-    /// Returns the names of groups that are found by a search.
+    /// Returns the names of groups that are found by a search; if they nest, of those that these are in, too.
     async fn groups<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         talk: &mut Talk<S>,
@@ -229,12 +236,43 @@ impl Directory {
         name: &str,
     ) -> Result<Vec<String>, Unasked> {
         let Some(groups) = &self.groups else { return Ok(Vec::new()) };
-        let text = groups.filter.replace("{dn}", &escaped(own_name));
-        let filter = filter(&text.replace("{name}", &escaped(name)))?;
-        let (found, outcome) =
-            talk.search(&groups.base, &filter, &[&groups.name], MOST_GROUPS).await?;
-        done("the search for groups", &outcome)?;
-        Ok(found.iter().flat_map(|group| group.values(&groups.name)).filter_map(exact).collect())
+        let (mut names, mut known) = (Vec::new(), BTreeSet::new());
+        let mut members = vec![own_name.to_owned()];
+        while !members.is_empty() {
+            let mut found = Vec::new();
+            for some in members.chunks(MOST_AT_ONCE) {
+                let filter = filter(&groups.of(some, name))?;
+                let (more, outcome) =
+                    talk.search(&groups.base, &filter, &[&groups.name], MOST_GROUPS.into()).await?;
+                done("the search for groups", &outcome)?;
+                found.extend(more);
+            }
+            // Groups that are in one another, or in several, are asked about once.
+            found.retain(|group| known.insert(group.name.to_ascii_lowercase()));
+            if known.len() > usize::from(MOST_GROUPS) {
+                let many = format!("{own_name:?} is in more than {MOST_GROUPS} groups");
+                return Err(Unasked::Settings(many));
+            }
+            names.extend(found.iter().flat_map(|it| it.values(&groups.name)).filter_map(exact));
+            let entries = found.iter().filter(|_| groups.is_nested);
+            members = entries.filter_map(|group| exact(&group.name)).collect();
+        }
+        Ok(names)
+    }
+}
+
+impl Groups {
+    /// Returns the filter that finds the groups of any of these entries, the user or groups of his.
+    fn of(&self, members: &[String], name: &str) -> String {
+        let filter = self.filter.replace("{name}", &escaped(name));
+        let one = |entry: &String| {
+            let text = filter.trim().replace("{dn}", &escaped(entry));
+            if text.starts_with('(') { text } else { format!("({text})") }
+        };
+        match members {
+            [only] => one(only),
+            several => format!("(|{})", several.iter().map(one).collect::<String>()),
+        }
     }
 }
 

@@ -59,12 +59,31 @@ async fn saying(messages: &[Vec<u8>]) -> (Talk<DuplexStream>, DuplexStream) {
 
 /// Logs in at a server that says this after it has let the reader in.
 async fn log_in(messages: &[Vec<u8>]) -> Result<Option<Person>, String> {
+    log_in_at(&directory(), messages).await
+}
+
+async fn log_in_at(directory: &Directory, messages: &[Vec<u8>]) -> Result<Option<Person>, String> {
     let all = [&[outcome(1, BOUND, 0)], messages].concat();
     let (talk, mut theirs) = saying(&all).await;
     theirs.shutdown().await.unwrap();
     let password = Secret::new("hush");
-    let done = directory().talk(talk, "mira", &password).await;
+    let done = directory.talk(talk, "mira", &password).await;
     done.map_err(|error| crate::net::chain(&error))
+}
+
+fn with_groups(is_nested: bool) -> Directory {
+    let groups = Groups {
+        base: "ou=groups".to_owned(),
+        filter: "member={dn}".to_owned(),
+        name: "cn".to_owned(),
+        is_nested,
+    };
+    Directory { groups: Some(groups), ..directory() }
+}
+
+/// Returns a group as it is found by search number `of`.
+fn group(of: i64, name: &str) -> Vec<u8> {
+    entry(of, &format!("cn={name}"), &[("cn", name.as_bytes())])
 }
 
 #[test]
@@ -131,6 +150,47 @@ async fn what_is_no_answer_to_the_question_lets_nobody_in() {
         assert!(told.contains(why), "{why}: {told}");
         assert!(!told.contains("hush") && !told.contains("secret-of"), "{told}");
     }
+}
+
+#[tokio::test]
+async fn groups_of_groups_count_where_that_is_said_and_each_once() {
+    let mira = [entry(2, "uid=mira,dc=x", MIRA), outcome(2, DONE, 0)];
+    let nested = [
+        group(3, "berlin"),
+        outcome(3, DONE, 0),
+        // The groups that berlin is in; one of them is in berlin.
+        group(4, "dba"),
+        group(4, "BERLIN"),
+        outcome(4, DONE, 0),
+        group(5, "staff"),
+        group(5, "dba"),
+        outcome(5, DONE, 0),
+        outcome(6, DONE, 0),
+        outcome(7, BOUND, 0),
+    ];
+    let found = log_in_at(&with_groups(true), &[&mira[..], &nested].concat()).await;
+    assert_eq!(found.unwrap().unwrap().groups, ["cn=a", "berlin", "dba", "staff"]);
+    let direct = [group(3, "berlin"), outcome(3, DONE, 0), outcome(4, BOUND, 0)];
+    let found = log_in_at(&with_groups(false), &[&mira[..], &direct].concat()).await;
+    assert_eq!(found.unwrap().unwrap().groups, ["cn=a", "berlin"]);
+}
+
+#[tokio::test]
+async fn groups_without_end_let_nobody_in() {
+    let mira = vec![entry(2, "uid=mira,dc=x", MIRA), outcome(2, DONE, 0)];
+    let chain =
+        (0..2000).flat_map(|n| [group(3 + n, &format!("group-{n}")), outcome(3 + n, DONE, 0)]);
+    let messages: Vec<_> = mira.into_iter().chain(chain).collect();
+    let told = log_in_at(&with_groups(true), &messages).await.unwrap_err();
+    assert!(told.contains("is in more than 1500 groups"), "{told}");
+}
+
+#[test]
+fn one_search_asks_for_the_groups_of_many() {
+    let groups = with_groups(true).groups.unwrap();
+    let [one, other] = ["cn=a".to_owned(), "cn=(b".to_owned()];
+    assert_eq!(groups.of(std::slice::from_ref(&one), "mira"), "(member=cn\\3da)");
+    assert_eq!(groups.of(&[one, other], "mira"), "(|(member=cn\\3da)(member=cn\\3d\\28b))");
 }
 
 #[tokio::test]

@@ -32,7 +32,8 @@ struct Slapd {
 const PEOPLE: &str = "\n\ndn: uid=bert,dc=test\nobjectClass: inetOrgPerson\nuid: bert\ncn: Bert\nsn: B\n\
     mail: a@example.net\nuserPassword: hush\n\ndn: uid=c*,dc=test\nobjectClass: inetOrgPerson\nuid: c*\n\
     cn: C\nsn: C\nuserPassword: star\n\ndn: cn=dba,dc=test\nobjectClass: groupOfNames\ncn: dba\n\
-    member: uid=anna,dc=test\n";
+    member: uid=anna,dc=test\nmember: cn=staff,dc=test\n\ndn: cn=staff,dc=test\n\
+    objectClass: groupOfNames\ncn: staff\nmember: cn=dba,dc=test\n";
 
 /// Starts a directory whose certificate is `pair`.
 async fn slapd(folder: &TempDir, name: &str, pair: &Pair) -> Slapd {
@@ -169,6 +170,7 @@ fn directory(server: &Slapd, way: Way, trust: Trust) -> Directory {
             base: text("dc=test"),
             filter: text("(member={dn})"),
             name: text("cn"),
+            is_nested: false,
         }),
         timeout: Duration::from_secs(10),
     }
@@ -206,6 +208,11 @@ async fn a_directory_says_whose_name_and_password_these_are_and_in_which_groups_
     assert_eq!(bert.groups, [""; 0]);
     let star = log_in(&plain, "c*", "star").await.unwrap().unwrap();
     assert_eq!(star.name, "c*", "what stands for anything in a filter stands for itself");
+    // The group that she is in is in another one, which is in the former.
+    let groups = plain.groups.clone().map(|groups| Groups { is_nested: true, ..groups });
+    let nested = Directory { groups, ..directory(&server, Way::Plain, Trust::System) };
+    let all = log_in(&nested, "anna", "hush").await.unwrap().unwrap().groups;
+    assert_eq!(all, ["dba", "staff"]);
     for (name, password) in [
         ("anna", "wrong"),
         ("anna", ""),

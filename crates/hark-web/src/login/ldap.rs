@@ -52,6 +52,12 @@ pub(crate) const KEYS: &[Key] = &[
     .default("(member={dn})"),
     Key::new("group_attribute", Kind::Text, "The attribute with the name of such a group.")
         .default("cn"),
+    Key::new(
+        "nested_groups",
+        Kind::Bool,
+        "Whether the groups that a group of the user is in count as well, and so on.",
+    )
+    .default("false"),
     Key::new("timeout", Kind::Duration, "How long a log-in may take there.").default("5s"),
     groups::KEYS[0],
     groups::KEYS[1],
@@ -108,6 +114,8 @@ pub struct LdapGroups {
     pub filter: String,
     /// The attribute with their name.
     pub attribute: String,
+    /// Whether groups of groups count.
+    pub are_nested: bool,
 }
 
 /// Whether and when TLS is spoken with a directory.
@@ -213,11 +221,17 @@ fn groups(section: &Section<'_>) -> Option<LdapGroups> {
     let says = ["{dn}", "{name}"];
     let filter = filter(section, "group_filter", "(member={dn})", &says, "all groups are found");
     let attribute = section.str("group_attribute", "cn").to_owned();
+    let are_nested = section.bool("nested_groups", false);
     let base = section.opt_str("group_base");
-    if base.is_none() && (section.has("group_filter") || section.has("group_attribute")) {
+    let settings = ["group_filter", "group_attribute", "nested_groups"];
+    if base.is_none() && settings.iter().any(|key| section.has(key)) {
         drop(section.error("group_base", "no groups are searched for without it"));
     }
-    base.map(|base| LdapGroups { base: base.to_owned(), filter, attribute })
+    if are_nested && !filter.contains("{dn}") {
+        let wrong = "groups are in groups by their entry: `group_filter` must say `{dn}`";
+        drop(section.error("nested_groups", wrong));
+    }
+    base.map(|base| LdapGroups { base: base.to_owned(), filter, attribute, are_nested })
 }
 
 /// Reads a filter that must say one of `says`, or else `otherwise`. Whether it is one in all is known where
@@ -312,6 +326,13 @@ mod tests {
             (format!("{url}, filter: ')uid={{name}}('"), "brackets"),
             (format!("{url}, group_base: 'dc=g', group_filter: '(cn=a)'"), "all groups are found"),
             (format!("{url}, group_filter: '(member={{dn}})'"), "without it"),
+            (format!("{url}, nested_groups: true"), "without it"),
+            (
+                format!(
+                    "{url}, group_base: 'dc=g', group_filter: '(memberUid={{name}})', nested_groups: true"
+                ),
+                "must say `{dn}`",
+            ),
             (format!("{url}, bind_dn: 'cn=a'"), "need each other"),
             (format!("{url}, bind_dn: 'cn=a', bind_password: ''"), "need each other"),
             (format!("{url}, timeout: 100ms"), "one second"),

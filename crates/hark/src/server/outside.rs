@@ -70,6 +70,7 @@ fn read(settings: &LdapSettings) -> Directory {
             base: groups.base.clone(),
             filter: groups.filter.clone(),
             name: groups.attribute.clone(),
+            is_nested: groups.are_nested,
         }),
         timeout: settings.timeout,
     }

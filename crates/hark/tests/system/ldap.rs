@@ -59,7 +59,7 @@ fn config(directory: &Slapd, more: &str) -> String {
         "login:\n  ldap:\n    company:\n      url: ldap://127.0.0.1:{}\n      \
          bind_dn: cn=admin,dc=test\n      bind_password: {READER}\n      \
          base: ou=people,dc=test\n      group_base: ou=groups,dc=test\n      \
-         groups: {{DBA: {{teams: [dba]}}, boss: {{admin: true}}}}\n      timeout: 3s\n{more}\
+         groups: {{DBA: {{teams: [dba]}}, boss: {{admin: true}}}}\n      nested_groups: true\n      timeout: 3s\n{more}\
          teams: {{dba: []}}\n\
          access: {{databases: {{who: team:dba, role: manager, tags: role:db}}}}\n\
          hosts: {{db1: {{tags: [role:db]}}, web1: {{}}}}\n",
@@ -121,6 +121,15 @@ fn people_log_in_with_the_password_of_a_directory_and_may_what_their_groups_ther
         let line = server.get("/api/0/audit?limit=1")["items"][0].clone();
         assert!(line["detail"].as_str().unwrap().contains(why), "{why}: {line}");
     }
+
+    // The group that he is in is in the one with the right, and that one in the former.
+    let within = "dn: cn=berlin,ou=groups,dc=test\nobjectClass: groupOfNames\ncn: berlin\n\
+                  member: uid=anna,ou=people,dc=test\nmember: cn=boss,ou=groups,dc=test\n\n\
+                  dn: cn=boss,ou=groups,dc=test\nobjectClass: groupOfNames\ncn: boss\n\
+                  member: cn=berlin,ou=groups,dc=test\n\n";
+    directory.hold(&entries(&[anna(), within.to_owned()]));
+    let entered = log_in(&server, "anna", "hush-anna");
+    assert_eq!(me(&server, &entered)["admin"], json!(true), "{}", entered.text);
 
     directory.pause();
     let began = Clock.now().mono;
