@@ -92,7 +92,10 @@ impl Membership {
         let groups: BTreeMap<String, Rights> =
             section.children("groups").into_iter().map(read).collect();
         let new_users = section.word("new_users", &NewUsers::WORDS).unwrap_or_default();
-        if new_users == NewUsers::Members && groups.is_empty() {
+        // What stands there and is no list of names has been told of.
+        let names_none =
+            section.value("groups").is_none_or(|value| value.to_json() == serde_json::json!({}));
+        if new_users == NewUsers::Members && names_none {
             let wrong = section.error("groups", "nobody is let in: no group is named");
             drop(wrong.hint(
                 "name groups, or say `new_users: everybody`, or `nobody` with `same_names: true`",
@@ -142,9 +145,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_list_of_groups_is_told_of_once() {
+        for text in ["groups: [a]", "groups: a", "groups: {a: [b]}"] {
+            let (_, wrong) = read(text);
+            assert!(wrong.contains("a mapping of keys and values is expected"), "{text}: {wrong}");
+            assert!(!wrong.contains("no group is named"), "{text}: {wrong}");
+        }
+    }
+
+    #[test]
     fn mistakes_are_told_at_their_place() {
         for (text, expected) in [
             ("same_names: true", "no group is named"),
+            ("groups: {}", "no group is named"),
             ("groups: {a: {admn: true}}", "admin"),
             ("groups: {a: {teams: 'a b'}}", "a b"),
             ("new_users: all", "everybody"),

@@ -228,7 +228,8 @@ impl AgentConfigs {
             section.error("include", format!("`{}` includes itself in the end", name(place)));
         }
         let is_included = self.entries.iter().any(|entry| entry.include.contains(&place));
-        if self.entries[place].matcher.is_none() && !is_included {
+        // One that is there and wrong has been told of.
+        if !section.has("match") && !is_included {
             let report = section.warn("match", "nobody is given this: it has no `match`");
             drop(report.hint("`match: {}` is every host"));
         }
