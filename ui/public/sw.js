@@ -39,6 +39,32 @@ self.addEventListener('notificationclick', (event) => {
   event.waitUntil(open(url));
 });
 
+self.addEventListener('pushsubscriptionchange', (event) => event.waitUntil(renew(event.oldSubscription, event.newSubscription)));
+
+/**
+ * A push service has given this browser another address by itself: the server is told it, and forgets the one before. Where nobody is signed in any
+ * more nothing can be told; the page says then that notifications are off.
+ */
+async function renew(before, after) {
+  const headers = { 'content-type': 'application/json', 'x-hark-csrf': '1' };
+  const answer = await fetch('/api/0/auth/browsers');
+  if (!answer.ok) return;
+  const { key, browsers } = await answer.json();
+  const made = after ?? (await self.registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key }));
+  const old = before ? await digest(before.endpoint) : null;
+  const known = browsers.find((browser) => browser.digest === old) ?? (old === null && browsers.length === 1 ? browsers[0] : undefined);
+  const { keys } = made.toJSON();
+  const body = JSON.stringify({ name: known?.name ?? 'hark', endpoint: made.endpoint, p256dh: keys.p256dh, auth: keys.auth });
+  const told = await fetch('/api/0/auth/browsers', { method: 'POST', headers, body });
+  if (told.ok && known && known.digest !== (await digest(made.endpoint))) await fetch(`/api/0/auth/browsers/${known.id}`, { method: 'DELETE', headers });
+}
+
+/** What the server knows an address by. */
+async function digest(endpoint) {
+  const hash = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(endpoint));
+  return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
 async function open(url) {
   const pages = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
   for (const page of pages) {

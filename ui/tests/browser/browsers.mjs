@@ -55,6 +55,14 @@ export async function browsers({ browser, base, user, password }) {
 
   await page.reload();
   await card.getByText('desk (this one)').waitFor();
+  // The push service gives the browser another address by itself: the server has that one, under the same name, and not the old one.
+  const list = () => page.evaluate(async () => (await (await fetch('/api/0/auth/browsers')).json()).browsers);
+  const [before] = await list();
+  await renewed(context, KEYS, await page.evaluate(async () => (await (await navigator.serviceWorker.ready).pushManager.getSubscription()).endpoint));
+  const [after, ...more] = await list();
+  check(more.length === 0 && after.name === 'desk' && after.digest !== before.digest, `renewed: ${JSON.stringify([before, after, more])}`);
+  await page.reload();
+  await card.getByText('desk', { exact: true }).waitFor();
   await card.getByRole('button', { name: 'Remove desk' }).click();
   await card.getByText('In no browser.').waitFor();
   await card.getByRole('button', { name: 'Turn on in this browser' }).waitFor();
@@ -70,6 +78,24 @@ export async function browsers({ browser, base, user, password }) {
   faults.push(...bare.faults, ...(await violations(bare.page, 'notifications in browsers')));
   await bare.context.close();
   return faults;
+}
+
+/** Has the worker be told that the push service has renewed an address, and waits until it has told the server. */
+async function renewed(context, keys, endpoint) {
+  const worker = context.serviceWorkers()[0] ?? (await context.waitForEvent('serviceworker'));
+  await worker.evaluate(
+    async ({ p256dh, auth, endpoint }) => {
+      const told = new Promise((done) => {
+        const event = new ExtendableEvent('pushsubscriptionchange');
+        event.waitUntil = (over) => over.then(done);
+        event.oldSubscription = { endpoint };
+        event.newSubscription = { endpoint: `${endpoint}-renewed`, toJSON: () => ({ keys: { p256dh, auth } }) };
+        self.dispatchEvent(event);
+      });
+      await told;
+    },
+    { ...keys, endpoint },
+  );
 }
 
 /** Has the worker be brought messages, as the browser brings them, and returns what is shown then. */
