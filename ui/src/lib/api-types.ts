@@ -658,6 +658,14 @@ export interface ProblemDocument {
   errors?: { field: string; detail: string }[];
 }
 
+/** Who may do what with a host; everybody is told to its owner alone. */
+export interface HostAccess {
+  owner: string | null;
+  managers: string[];
+  monitors: string[];
+  everybody: { user: string; role: 'owner' | 'manager' | 'monitor'; admin: boolean }[] | null;
+}
+
 /** Patch for one host that somebody looks at. */
 export interface HostPatch {
   state?: Letter;
@@ -680,6 +688,7 @@ export interface Frame {
   rows?: {
     id: number[];
     state: string;
+    since_unix_s?: number[];
     cpu?: (number | null)[];
     mem?: (number | null)[];
     disk?: (number | null)[];

@@ -58,6 +58,29 @@ export async function people({ browser, base, user, password }) {
   await page.getByRole('button', { name: 'Undo' }).click();
   await page.locator('aside').getByText(`Belongs to ${user}.`).waitFor();
 
+  // Who may do what: those whom the host names are changed, everybody who may is shown, and it is undone.
+  const access = async () => {
+    await page.getByRole('button', { name: 'More actions' }).click();
+    await page.getByRole('button', { name: 'Access' }).click();
+    await dialog.getByRole('cell', { name: user, exact: true }).waitFor();
+  };
+  await access();
+  await dialog.getByLabel('Managers').fill('nobody-here, deploy');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await dialog.getByText('there is no user called "nobody-here"').waitFor();
+  await look('access');
+  await dialog.getByLabel('Managers').fill('deploy');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await page.getByText(`Who may do what with ${host} has been saved.`).waitFor();
+  await access();
+  await dialog.getByRole('row', { name: 'deploy Manager' }).waitFor();
+  await dialog.getByRole('button', { name: 'Cancel' }).click();
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await page.getByText(`Who may do what with ${host} is as before.`).waitFor();
+  await access();
+  check((await dialog.getByRole('row', { name: /deploy/ }).count()) === 0, 'deploy may nothing again');
+  await dialog.getByRole('button', { name: 'Cancel' }).click();
+
   await page.goto(`${base}/users`);
   await page.getByRole('button', { name: 'deploy: change' }).click();
   await dialog.getByRole('button', { name: 'Remove deploy' }).click();

@@ -18,7 +18,8 @@ const PAGE: u32 = 1000;
 /// List hosts with their state, by name.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hark hosts\n  hark hosts --state critical --watch\n  \
-    hark hosts --contains db --json | jq -r '.[].name'\n  hark hosts hand-over db1 tom")]
+    hark hosts --contains db --json | jq -r '.[].name'\n  hark hosts hand-over db1 tom\n  \
+    hark hosts access db1")]
 pub(super) struct Args {
     #[command(subcommand)]
     order: Option<Order>,
@@ -38,6 +39,7 @@ pub(super) struct Args {
 enum Order {
     /// Have a host be somebody else's.
     HandOver(HandOver),
+    Access(Access),
 }
 
 #[derive(Debug, clap::Args)]
@@ -47,6 +49,28 @@ struct HandOver {
     host: String,
     /// Whose it is to be.
     user: String,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+/// Show who may do what with a host, or say who may from now on.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hark hosts access db1\n  hark hosts access db1 --managers anna,bert\n  \
+    hark hosts access db1 --monitors ''"
+)]
+struct Access {
+    /// The host.
+    host: String,
+    /// Whose it is to be.
+    #[arg(long, value_name = "USER")]
+    owner: Option<String>,
+    /// Who may also act on it, and nobody else who is named on the host; split by commas.
+    #[arg(long, value_name = "USERS")]
+    managers: Option<String>,
+    /// Who may see it, in the same way.
+    #[arg(long, value_name = "USERS")]
+    monitors: Option<String>,
     #[command(flatten)]
     api: ApiArgs,
 }
@@ -78,8 +102,10 @@ impl State {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    if let Some(Order::HandOver(order)) = &args.order {
-        return hand_over(order);
+    match &args.order {
+        Some(Order::HandOver(order)) => return hand_over(order),
+        Some(Order::Access(order)) => return access(order),
+        None => {}
     }
     let client = Client::new(&args.api)?;
     let state = args.state.map(|state| format!("&state={}", state.letter()));
@@ -111,6 +137,55 @@ fn hand_over(order: &HandOver) -> anyhow::Result<ExitCode> {
         out::line(format!("{host} is {user}'s."));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn access(order: &Access) -> anyhow::Result<ExitCode> {
+    let Access { host, owner, managers, monitors, api } = order;
+    let client = Client::new(api)?;
+    let path = format!("/api/0/hosts/{}/access", encoded(host));
+    let what = || format!("cannot read who may do what with {host}");
+    let before = client.get(&path).with_context(what)?;
+    if owner.is_some() || managers.is_some() || monitors.is_some() {
+        // What is not said stays: the path takes all of it.
+        let names = |said: &Option<String>, key: &str| match said {
+            Some(names) => json!(split(names)),
+            None => before[key].clone(),
+        };
+        let (managers, monitors) = (names(managers, "managers"), names(monitors, "monitors"));
+        let body = json!({"owner": owner, "managers": managers, "monitors": monitors});
+        client.put(&path, &body).with_context(|| format!("cannot change the access to {host}"))?;
+    }
+    let now = client.get(&path).with_context(what)?;
+    if api.json {
+        out::json(&now);
+    } else {
+        out::table(&["USER", "MAY", "BY"], &users(&now));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn split(names: &str) -> Vec<&str> {
+    names.split(',').map(str::trim).filter(|name| !name.is_empty()).collect()
+}
+
+/// Returns who may do what, a line each: those whom the host names, then the others who may by something else, if that
+/// is told.
+fn users(access: &Value) -> Vec<Vec<String>> {
+    let line =
+        |user: &str, role: &str, by: &str| vec![user.to_owned(), role.to_owned(), by.to_owned()];
+    let named = |key: &str| access[key].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let owner = access["owner"].as_str().map(|user| line(user, "owner", "the host"));
+    let managers = named("managers").map(|user| line(user, "manager", "the host"));
+    let monitors = named("monitors").map(|user| line(user, "monitor", "the host"));
+    let mut lines: Vec<Vec<String>> = owner.into_iter().chain(managers).chain(monitors).collect();
+    for user in access["everybody"].as_array().into_iter().flatten() {
+        let (name, role) = (text(&user["user"]), text(&user["role"]));
+        let by = if user["admin"] == true { "administrator" } else { "access, teams or the user" };
+        if !lines.iter().any(|line| line[0] == name && line[1] == role) {
+            lines.push(line(&name, &role, by));
+        }
+    }
+    lines
 }
 
 /// Returns hosts by name, page by page. `filter` is a part of the query that begins with `&`.
@@ -169,6 +244,29 @@ mod tests {
         assert_eq!(row(host("c", json!("1970-01-01T00:17:30Z"))), "critical - 50 s ago");
         assert_eq!(row(host("o", json!("1970-01-01T00:16:39Z"))), "ok - before the start");
         assert_eq!(row(host("-", Value::Null)), "pending - never");
+    }
+
+    #[test]
+    fn who_is_named_on_a_host_stands_before_who_may_by_something_else() {
+        let told = json!({"owner": "mira", "managers": ["tom"], "monitors": [], "everybody": [
+            {"user": "mira", "role": "owner", "admin": false},
+            {"user": "root", "role": "owner", "admin": true},
+            {"user": "tom", "role": "manager", "admin": false},
+            {"user": "uma", "role": "monitor", "admin": false},
+        ]});
+        let lines: Vec<String> = users(&told).iter().map(|line| line.join(" ")).collect();
+        let expected = [
+            "mira owner the host",
+            "tom manager the host",
+            "root owner administrator",
+            "uma monitor access, teams or the user",
+        ];
+        assert_eq!(lines, expected);
+        // Who does not own it is not told of everybody.
+        let told = json!({"owner": null, "managers": [], "monitors": ["uma"], "everybody": null});
+        assert_eq!(users(&told), [["uma", "monitor", "the host"]]);
+        assert_eq!(split(" anna, bert,"), ["anna", "bert"]);
+        assert!(split("").is_empty());
     }
 
     #[test]
