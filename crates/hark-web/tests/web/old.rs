@@ -188,6 +188,8 @@ async fn what_is_not_to_be_done_is_answered_as_of_old() {
         "/api/v1/agent/9/",
         "/api/v1/agent/x/",
         "/api/v1/nothing/",
+        // Samples are taken of agents that prove who they are.
+        "/api/v1/performancelogentry/",
         "/api/v1/agent/1/x/y/",
         "/api/v1/windowsservice/4294967296000/",
         "/api/v1/windowsservicelog/1-x/",

@@ -68,7 +68,11 @@ const USER_KEYS: &[Key] = &[
         Kind::Section(known_as::KEYS),
         "Who it is elsewhere, for answers to messages.",
     ),
-    Key::new("avatar", Kind::Text, "Not used yet."),
+    Key::new(
+        "avatar",
+        Kind::Text,
+        "Taken of older files, without effect: the page shows initials.",
+    ),
     Key::new("notification_channels", Kind::Any, "The older word for `channels`: not read."),
     hark_engine::plan::PERSON_KEYS[0],
     hark_engine::plan::PERSON_KEYS[1],
