@@ -13,8 +13,8 @@ use crate::server::ServerReport;
 /// What a client wants to hear of; replaces what it wanted before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Subscribe {
-    /// Topics: `counts`, `problems`, `events`, `deliveries`, `enrol`, `self`, `host:NAME`, `happened` (events of hosts) and
-    /// `happened:WORD` (those of a kind or severity).
+    /// Topics: `counts`, `problems`, `events`, `deliveries`, `enrol`, `self`, `states` (rows of hosts whose state changes), `host:NAME`,
+    /// `happened` (events of hosts) and `happened:WORD` (those of a kind or severity).
     #[serde(default)]
     pub sub: Vec<String>,
     /// Numbers of hosts whose rows are shown.
@@ -72,7 +72,7 @@ pub struct Frame {
     pub seq: u64,
     /// The server's time.
     pub at_unix_s: i64,
-    /// True if the given topics are whole.
+    /// True if the given topics are whole: after a new subscription those that are new in it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub snapshot: bool,
     /// Hosts by their worst state.
@@ -135,6 +135,8 @@ pub struct Rows {
     pub id: Vec<u32>,
     /// One letter a host.
     pub state: String,
+    /// When it came into that state.
+    pub since_unix_s: Vec<i64>,
     /// Processor use in percent.
     pub cpu: Vec<Option<f64>>,
     /// Memory use in percent.

@@ -132,6 +132,12 @@ export function age(then: number | null | undefined, now: number, words: TimeWor
   return duration(now - then, 1, words);
 }
 
+/** The same for lists of what is mostly just now: below a minute nothing counts up. */
+export function agePast(then: number | null | undefined, now: number, words: TimeWords = TIME_WORDS): string {
+  if (then === null || then === undefined || !Number.isFinite(then)) return NOTHING;
+  return now - then < MINUTE ? `<${HARD}1${HARD}${words.min}` : age(then, now, words);
+}
+
 /** Unix seconds of an RFC 3339 text; null for nothing or for nonsense. */
 export function unix(text: string | null | undefined): number | null {
   if (!text) return null;

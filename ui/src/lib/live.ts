@@ -96,8 +96,45 @@ export function patchDeliveries(now: readonly Delivery[], added: readonly Delive
   return [...left.values()].sort((a, b) => b.id - a.id).slice(0, most);
 }
 
-/** Whether a person waits for what a frame says: everything but figures and activity, which may wait for the next second. */
-export const isUrgent = (frame: Frame): boolean => frame.snapshot === true || (frame.problems?.add?.length ?? 0) + (frame.problems?.drop?.length ?? 0) > 0 || frame.deliveries !== undefined || frame.enrol !== undefined;
+/**
+ * Whether a person waits for what a frame says: a problem that is listed, or will be, came, went or was taken over; a host that somebody
+ * looks at; what somebody has just ordered. Figures, lines of activity and the rest of a storm may wait.
+ */
+export function isUrgent(frame: Frame, shown: readonly Problem[]): boolean {
+  if (frame.host !== undefined || frame.deliveries !== undefined || frame.enrol !== undefined) return true;
+  const { add = [], drop = [] } = frame.problems ?? {};
+  const last = shown[PROBLEMS_KEPT - 1];
+  if (add.length + drop.length === 0) return false;
+  const listed = new Map(shown.slice(0, PROBLEMS_KEPT).map((problem) => [problem.incident, problem]));
+  const differs = (problem: Problem): boolean => {
+    const before = listed.get(problem.incident);
+    if (before === undefined) return last === undefined || byUrgency(problem, last) < 0;
+    return before.state !== problem.state || before.ack?.by !== problem.ack?.by || before.silenced_until_unix_s !== problem.silenced_until_unix_s;
+  };
+  return drop.some((incident) => listed.has(incident)) || add.some(differs);
+}
+
+type Rows = NonNullable<Frame['rows']>;
+
+/** Joins rows; a host has one, the later. So what waits while the page is paused has a bound. */
+function joinRows(before: Rows, after: Rows): Rows {
+  const told = new Set(after.id);
+  const kept = before.id.map((_, index) => index).filter((index) => !told.has(before.id[index] ?? -1));
+  const column = <T>(name: (of: Rows) => T[] | undefined): T[] | undefined => {
+    const [old, fresh] = [name(before), name(after)];
+    return old && fresh ? [...kept.map((index) => old[index] as T), ...fresh] : undefined;
+  };
+  const id = [...kept.map((index) => before.id[index] ?? -1), ...after.id];
+  const joined: Rows = { id, state: kept.map((index) => before.state[index] ?? '-').join('') + after.state };
+  for (const name of ['cpu', 'mem', 'disk', 'last_heard_unix_s'] as const) {
+    const values = column((of) => of[name]);
+    if (values) joined[name] = values;
+  }
+  const [since, text] = [column((of) => of.since_unix_s), column((of) => of.text)];
+  if (since) joined.since_unix_s = since;
+  if (text) joined.text = text;
+  return joined;
+}
 
 /** Joins frames that wait, so that one pass over the page applies them all. Later wins. */
 export function merge(frames: readonly Frame[]): Frame {
@@ -126,6 +163,7 @@ export function merge(frames: readonly Frame[]): Frame {
     }
     if (frame.problems) out.problems = { add: [...adds.values()], drop: [...drops] };
     if (frame.events) out.events = frame.snapshot ? frame.events : [...frame.events, ...(out.events ?? [])];
+    if (frame.rows) out.rows = out.rows ? joinRows(out.rows, frame.rows) : frame.rows;
     if (frame.deliveries) out.deliveries = [...(out.deliveries ?? []), ...frame.deliveries];
     if (frame.enrol) out.enrol = [...(out.enrol ?? []), ...frame.enrol];
     if (frame.self) out.self = { ...out.self, ...frame.self };

@@ -13,6 +13,8 @@ export type Link = 'connecting' | 'live' | 'lost';
 export interface SocketEvents {
   frame(frame: Frame): void;
   link(link: Link): void;
+  /** Messages were missed; the whole of what is shown follows by itself. */
+  gap(): void;
   /** Polling is wanted (true) or no longer needed (false). */
   polling(wanted: boolean): void;
 }
@@ -116,6 +118,7 @@ export class Socket {
       case 'gap':
         // A server that fell behind says so and sends the whole by itself. A hole that it does not know of means that the
         // way between is not to be trusted: begin again.
+        this.#events.gap();
         if (frame.type !== 'gap') this.#socket?.close();
         break;
       case 'drop':

@@ -13,6 +13,11 @@ const POLL_MS = 5000;
 const FLEET_MS = 60_000;
 /** From this many hosts on the table is worth waiting for. */
 const BIG_FLEET = 2000;
+/**
+ * What may wait is drawn this often, together with the clock: a picture costs the browser far more than what is in it, and a fleet of thousands has
+ * something new in its figures each second.
+ */
+const PICTURE_MS = 2000;
 /** Time that a toast stays; one with the focus inside stays longer. */
 const TOAST_MS = 8000;
 
@@ -31,8 +36,10 @@ class Store {
   version = $state('');
   /** What the server is called; empty if nobody has said. */
   site = $state('');
-  /** The present, once a second. */
+  /** The present, with each picture. */
   now = $state(Date.now() / 1000);
+  /** The same for what changes no faster: the beginning of the minute. */
+  minute = $state(Math.floor(Date.now() / 60_000) * 60);
   /** Server clock minus own clock. */
   skew = 0;
 
@@ -42,6 +49,8 @@ class Store {
   fleetError = $state.raw<ApiError | null>(null);
   /** Grows with every change inside `fleet`. */
   fleetVersion = $state(0);
+  /** Grows when a host came, went or changed its state. */
+  fleetMoved = $state(0);
   deliveries = $state.raw<Delivery[]>([]);
   joined = $state.raw<Joined[]>([]);
   self = $state.raw<Partial<Self> | null>(null);
@@ -62,6 +71,11 @@ class Store {
   #scheduled = false;
   #poll: ReturnType<typeof setInterval> | undefined;
   #fleetTimer: ReturnType<typeof setInterval> | undefined;
+  #fleetNeeds = 0;
+  #fleetAt = 0;
+  /** Rows that came while the table is asked for; null while it is not. */
+  #late: NonNullable<Frame['rows']>[] | null = null;
+  #clock: ReturnType<typeof setTimeout> | undefined;
   #soon: ReturnType<typeof setTimeout> | undefined;
   #topics = new Map<string, number>();
   #rows: number[] = [];
@@ -72,10 +86,21 @@ class Store {
   #etag: string | null = null;
 
   constructor() {
-    setInterval(() => {
-      this.now = Date.now() / 1000 + this.skew;
-      this.#run();
-    }, 1000);
+    this.#tick();
+  }
+
+  /** Has the clock go on, now and then by itself; what waits is shown with it. */
+  #tick(): void {
+    clearTimeout(this.#clock);
+    this.#clock = setTimeout(() => this.#tick(), PICTURE_MS);
+    this.#setNow();
+    this.#run();
+  }
+
+  #setNow(): void {
+    this.now = Date.now() / 1000 + this.skew;
+    const minute = Math.floor(this.now / 60) * 60;
+    if (minute !== this.minute) this.minute = minute;
   }
 
   counts: Counts | null = $derived(this.overview?.counts ?? null);
@@ -119,8 +144,10 @@ class Store {
       link: (link) => {
         this.link = link;
       },
+      gap: () => this.#fleetSoon(),
       polling: (wanted) => this.#polling(wanted),
     });
+    this.#keepFleet();
     this.#subscribe();
     void this.loadOverview();
   }
@@ -146,7 +173,7 @@ class Store {
       this.skew = overview.at_unix_s - Date.now() / 1000;
       // A server whose clock is within two seconds is taken to be right: the answer's own way explains that much.
       if (Math.abs(this.skew) < 2) this.skew = 0;
-      this.now = Date.now() / 1000 + this.skew;
+      this.#setNow();
       this.overview = { ...overview, problems: [...overview.problems].sort(byUrgency) };
       this.overviewError = null;
       this.dataAt = overview.at_unix_s;
@@ -155,29 +182,57 @@ class Store {
     }
   }
 
-  /** Loads the whole table of hosts, once now and then each minute while somebody looks. */
-  needFleet(): void {
-    if (this.#fleetTimer !== undefined) return;
+  /**
+   * Keeps the table of hosts true while somebody looks at it; returns what ends that. It is loaded at once if it is not there or was not
+   * kept, then each minute; states that change meanwhile come by themselves.
+   */
+  needFleet(): () => void {
+    this.#fleetNeeds += 1;
+    this.#keepFleet();
+    const states = this.topic('states');
+    let ended = false;
+    return () => {
+      if (ended) return;
+      ended = true;
+      states();
+      this.#fleetNeeds -= 1;
+      if (this.#fleetNeeds > 0) return;
+      clearInterval(this.#fleetTimer);
+      this.#fleetTimer = undefined;
+    };
+  }
+
+  #keepFleet(): void {
+    if (this.#fleetNeeds === 0 || this.#fleetTimer !== undefined) return;
     this.#fleetTimer = setInterval(() => void this.loadFleet(), FLEET_MS);
-    void this.loadFleet();
+    if (Date.now() - this.#fleetAt > POLL_MS) void this.loadFleet();
   }
 
   async loadFleet(): Promise<void> {
+    if (this.#late !== null) return;
+    this.#late = [];
     try {
       const answer = await getIfChanged<FleetTable>('/fleet', this.#etag);
       this.fleetError = null;
+      this.#fleetAt = Date.now();
       if (answer === null) return;
       this.#etag = answer.etag;
-      this.fleet = new Fleet(answer.body);
+      const fleet = new Fleet(answer.body);
+      // What was told while the answer was on its way may be newer than it, and is told once.
+      for (const rows of this.#late) fleet.patch(rows);
+      this.fleet = fleet;
       this.fleetVersion += 1;
+      this.fleetMoved += 1;
     } catch (error) {
       if (error instanceof ApiError) this.fleetError = error;
+    } finally {
+      this.#late = null;
     }
   }
 
-  /** States have moved: the table is asked for again, the later the bigger it is. */
+  /** A host has come that is not in the table, or states may have been missed: it is asked for again, the later the bigger it is. */
   #fleetSoon(): void {
-    if (this.fleet === null || this.#soon !== undefined) return;
+    if (this.fleet === null || this.#fleetNeeds === 0 || this.#soon !== undefined) return;
     const wait = this.fleet.length > BIG_FLEET ? 10_000 : 2000;
     this.#soon = setTimeout(() => {
       this.#soon = undefined;
@@ -191,7 +246,7 @@ class Store {
       this.#poll = setInterval(() => {
         if (this.paused || document.visibilityState === 'hidden') return;
         void this.loadOverview();
-        if (this.fleet !== null) void this.loadFleet();
+        if (this.#fleetNeeds > 0) void this.loadFleet();
         for (const listeners of this.#hosts.values()) for (const tell of listeners) tell({ checks_changed: true });
       }, POLL_MS);
     }
@@ -224,7 +279,8 @@ class Store {
 
   /** The rows that are in view. */
   watch(rows: number[]): void {
-    this.#rows = rows;
+    // In one order, so that rows that change places alone are not asked for again.
+    this.#rows = [...rows].sort((a, b) => a - b);
     this.#subscribe();
   }
 
@@ -246,6 +302,7 @@ class Store {
       if (frame.version !== undefined) this.version = frame.version;
       // After a break the server sends snapshots of the topics; the rest of the overview is asked for.
       if (this.overview !== null) void this.loadOverview();
+      this.#fleetSoon();
       return;
     }
     this.#frames.push(frame);
@@ -254,18 +311,18 @@ class Store {
       this.waiting = changes(this.#frames[0] ?? frame);
       return;
     }
-    if (isUrgent(frame)) this.#schedule();
+    if (frame.snapshot || isUrgent(frame, this.problems)) this.#schedule();
     // A hidden tab's clock may stand still for a minute; its title still has to be right.
     else if (document.visibilityState === 'hidden') setTimeout(() => this.#run(), 0);
   }
 
-  /** Shows what has come with the next picture that the browser draws. The rest waits for the clock's next second: one picture is drawn for both. */
+  /** Shows what has come with the next picture that the browser draws, and the clock with it. */
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
     const run = (): void => {
       this.#scheduled = false;
-      this.#run();
+      this.#tick();
     };
     // A hidden tab gets no animation frames.
     if (document.visibilityState === 'hidden') setTimeout(run, 0);
@@ -291,9 +348,14 @@ class Store {
         events: frame.events ? patchEvents(this.overview.events, frame.events, snapshot) : this.overview.events,
       };
       this.#speak(before, problems);
-      if (frame.problems && problems.length + before.length > 0 && !snapshot) this.#fleetSoon();
     }
-    if (frame.rows && this.fleet !== null && this.fleet.patch(frame.rows).rows > 0) this.fleetVersion += 1;
+    if (frame.rows) this.#late?.push(frame.rows);
+    if (frame.rows && this.fleet !== null) {
+      const { rows, moved } = this.fleet.patch(frame.rows);
+      if (rows > 0) this.fleetVersion += 1;
+      if (moved) this.fleetMoved += 1;
+      if (rows < frame.rows.id.length) this.#fleetSoon();
+    }
     if (frame.deliveries) this.deliveries = patchDeliveries(this.deliveries, frame.deliveries);
     if (frame.enrol) this.joined = [...frame.enrol, ...this.joined].slice(0, 50);
     if (frame.self) this.self = { ...this.self, ...frame.self };

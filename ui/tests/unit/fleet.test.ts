@@ -54,6 +54,14 @@ test('rows are patched by id; unknown ids and missing columns change nothing', (
   assert.deepEqual(fleet.patch({ id: [13], state: 'o' }), { rows: 1, moved: false });
   assert.deepEqual(fleet.patch({ id: [11], state: 'o', cpu: [null] }), { rows: 1, moved: false });
   assert.equal(fleet.subject(0).cpu, null);
+  assert.deepEqual(fleet.patch({ id: [11], state: 'c', since_unix_s: [7] }), { rows: 1, moved: true });
+  assert.equal(fleet.since[0], 7, 'how long it is so follows the state');
+});
+
+test('the other direction of states is best first, and names go on from a to z', () => {
+  const fleet = new Fleet(table());
+  assert.deepEqual(fleet.select([], null, 'state', true).map((row) => fleet.name[row]), ['web-1', 'web-2', 'db-1', 'db-2']);
+  assert.deepEqual(fleet.select([], null, 'name', true).map((row) => fleet.name[row]), ['web-2', 'web-1', 'db-2', 'db-1']);
 });
 
 test('groups begin with the worst, and hosts without the key come last', () => {

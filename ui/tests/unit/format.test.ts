@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { age, checkLabel, duration, initials, moment, number, precise, quantity, say, scale, unix, untilHour, visible, when } from '../../src/lib/format.ts';
+import { age, agePast, checkLabel, duration, initials, moment, number, precise, quantity, say, scale, unix, untilHour, visible, when } from '../../src/lib/format.ts';
 
 const N = '\u202f';
 const H = '\u00a0';
@@ -108,4 +108,12 @@ test('initials come from the first and the last name', () => {
   assert.equal(initials('Mira Kvale'), 'MK');
   assert.equal(initials('mira'), 'MI');
   assert.equal(initials(''), '?');
+});
+
+test('what was just now counts up by minutes in lists', () => {
+  assert.equal(agePast(1000, 1000), `<${H}1${H}min`);
+  assert.equal(agePast(1000, 1059), `<${H}1${H}min`);
+  assert.equal(agePast(1000, 1060), `1${H}min`);
+  assert.equal(agePast(null, 1060), '–');
+  assert.equal(agePast(Number.NaN, 1060), '–');
 });

@@ -134,8 +134,26 @@ test('a list that somebody is in keeps its order and shows changed entries in pl
   assert.equal(kept.waiting, 2, 'one came, one went');
 });
 
-test('problems, snapshots and what was asked for are shown at once, figures with the next second', () => {
-  const frame = (more: Partial<Frame>): Frame => ({ type: 'frame', ...more });
-  for (const one of [{ snapshot: true }, { problems: { add: [problem(1)] } }, { problems: { drop: [1] } }, { enrol: [] }, { deliveries: [] }]) assert.ok(isUrgent(frame(one)), JSON.stringify(one));
-  for (const one of [{}, { problems: { add: [], drop: [] } }, { self: {} }, { events: [] }, { host: {} }]) assert.ok(!isUrgent(frame(one)), JSON.stringify(one));
+test('rows that wait are joined: a host has one, the later, and columns that a frame lacks are left out', () => {
+  const joined = merge([
+    frame(1, { rows: { id: [1, 2], state: 'oc', since_unix_s: [10, 20], cpu: [1, 2], text: ['', 'Down'] } }),
+    frame(2, { rows: { id: [2, 3], state: 'ow', since_unix_s: [30, 31], text: ['', 'Hot'] } }),
+  ]);
+  assert.deepEqual(joined.rows, { id: [1, 2, 3], state: 'oow', since_unix_s: [10, 30, 31], text: ['', '', 'Hot'] });
+});
+
+test('what somebody waits for is drawn at once, figures and the rest of a storm with the next picture', () => {
+  const told = (more: Partial<Frame>): Frame => ({ type: 'frame', ...more });
+  const few = [problem(1), problem(2)];
+  const ack = { by: 'mira', comment: '', sticky: false };
+  for (const one of [{ problems: { add: [problem(3)] } }, { problems: { drop: [1] } }, { problems: { add: [problem(1, { ack })] } }, { enrol: [] }, { deliveries: [] }, { host: { a: {} } }]) {
+    assert.ok(isUrgent(told(one), few), JSON.stringify(one));
+  }
+  for (const one of [{}, { problems: { add: [], drop: [] } }, { self: {} }, { events: [] }, { problems: { add: [problem(1, { text: '91 %' })] } }]) {
+    assert.ok(!isUrgent(told(one), few), JSON.stringify(one));
+  }
+  const storm = Array.from({ length: 60 }, (_, index) => problem(index, { since_unix_s: 100 + index }));
+  assert.ok(!isUrgent(told({ problems: { add: [problem(99, { since_unix_s: 900 })], drop: [55] } }), storm), 'below what is listed');
+  assert.ok(isUrgent(told({ problems: { drop: [3] } }), storm));
+  assert.ok(isUrgent(told({ problems: { add: [problem(99, { since_unix_s: 5 })] } }), storm), 'it comes among those that are listed');
 });

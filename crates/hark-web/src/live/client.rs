@@ -23,6 +23,8 @@ const MAX_DELIVERIES: u32 = 20;
 pub(crate) struct Client {
     sight: Sight,
     wants: Wants,
+    /// What it wants since it was last sent the whole of something: that is due.
+    fresh: Wants,
     seq: u64,
     counts: Option<Counts>,
     problems: BTreeMap<u64, Problem>,
@@ -37,6 +39,8 @@ enum Topic {
     Deliveries,
     Enrol,
     Server,
+    /// Rows of hosts whose state changes, whichever they are.
+    States,
 }
 
 impl Topic {
@@ -48,6 +52,7 @@ impl Topic {
             "deliveries" => Some(Self::Deliveries),
             "enrol" => Some(Self::Enrol),
             "self" => Some(Self::Server),
+            "states" => Some(Self::States),
             _ => None,
         }
     }
@@ -63,14 +68,29 @@ struct Wants {
     rows: Vec<HostId>,
 }
 
+impl Wants {
+    /// Returns what is wanted here and not in `before`. Events of hosts have no whole.
+    fn without(&self, before: &Self) -> Self {
+        let shown: BTreeSet<&HostId> = before.rows.iter().collect();
+        let is_new = |host: &&HostName| !before.hosts.contains(host);
+        Self {
+            topics: &self.topics - &before.topics,
+            happened: None,
+            hosts: self.hosts.iter().filter(is_new).cloned().collect(),
+            rows: self.rows.iter().filter(|id| !shown.contains(id)).copied().collect(),
+        }
+    }
+}
+
 impl Client {
     /// Makes a client that wants nothing yet.
     pub(crate) fn new(sight: Sight) -> Self {
-        Self { sight, wants: Wants::default(), seq: 0, counts: None, problems: BTreeMap::new() }
+        let (wants, fresh) = (Wants::default(), Wants::default());
+        Self { sight, wants, fresh, seq: 0, counts: None, problems: BTreeMap::new() }
     }
 
     /// Replaces what the client wants. Topics that do not exist are left out, so that newer pages
-    /// work with older servers; what goes beyond the bounds is left out as well.
+    /// work with older servers; what goes beyond the bounds is left out as well. [`Client::added`] is due then.
     pub(crate) fn subscribe(&mut self, subscribe: &Subscribe) {
         let mut wants = Wants::default();
         for topic in subscribe.sub.iter().take(Subscribe::MAX_TOPICS) {
@@ -91,6 +111,7 @@ impl Client {
         }
         let rows = subscribe.rows.iter().take(Subscribe::MAX_ROWS);
         wants.rows = rows.map(|id| HostId(*id)).collect();
+        self.fresh = wants.without(&self.wants);
         self.wants = wants;
     }
 
@@ -105,29 +126,46 @@ impl Client {
         changed
     }
 
-    /// Returns all of what the client wants. Sends nothing only if it wants nothing.
+    /// Returns all of what the client wants.
     pub(crate) fn snapshot(&mut self, backend: &dyn Backend, at_unix_s: i64) -> Frame {
-        self.counts = None;
-        self.problems.clear();
+        self.fresh = Wants::default();
+        self.whole(backend, &self.wants.clone(), at_unix_s)
+    }
+
+    /// Returns all of what the client wants and did not want before: a page that scrolls gets the rows that
+    /// come into view, and not everything else anew.
+    pub(crate) fn added(&mut self, backend: &dyn Backend, at_unix_s: i64) -> Frame {
+        let fresh = std::mem::take(&mut self.fresh);
+        self.whole(backend, &fresh, at_unix_s)
+    }
+
+    /// Returns all that there is of `wants`.
+    fn whole(&mut self, backend: &dyn Backend, wants: &Wants, at_unix_s: i64) -> Frame {
+        if wants.topics.contains(&Topic::Counts) {
+            self.counts = None;
+        }
+        if wants.topics.contains(&Topic::Problems) {
+            self.problems.clear();
+        }
         let tick = Tick::new(PULSE, Changes { problems: true, ..Changes::default() });
-        let mut frame = Frame { snapshot: true, ..self.common(backend, &tick) };
-        if self.wants(Topic::Problems) && frame.problems.is_none() {
+        let mut frame = Frame { snapshot: true, ..self.common(backend, &wants.topics, &tick) };
+        if wants.topics.contains(&Topic::Problems) && frame.problems.is_none() {
             frame.problems = Some(ProblemChange::default());
         }
-        if !self.wants.rows.is_empty() {
-            frame.rows = backend.rows(&self.sight, &self.wants.rows).ok();
+        if !wants.rows.is_empty() {
+            frame.rows = backend.rows(&self.sight, &wants.rows).ok();
         }
-        if self.wants(Topic::Events) {
+        if wants.topics.contains(&Topic::Events) {
             let page = PageQuery { cursor: None, limit: u32::try_from(Overview::MAX_EVENTS).ok() };
             let events = backend.events(&self.sight, None, None, &page);
             frame.events = events.ok().map(|page| page.items.into_iter().rev().collect());
         }
-        if self.wants(Topic::Deliveries) {
+        if wants.topics.contains(&Topic::Deliveries) {
             let query =
                 DeliveriesQuery { limit: Some(MAX_DELIVERIES), ..DeliveriesQuery::default() };
             frame.deliveries = backend.deliveries(&self.sight, &query).ok().map(|page| page.items);
         }
-        let hosts = self.wants.hosts.iter().filter_map(|host| {
+        let hosts = wants.hosts.iter().filter_map(|host| {
             let change = backend.host_change(host).ok()?;
             Some((host.to_string(), HostChange { checks_changed: true, ..change }))
         });
@@ -149,7 +187,7 @@ impl Client {
             changes.merge(&tick.changes);
         }
         let mut frame = if changes.problems || last.number.is_multiple_of(PULSE) {
-            self.common(backend, last)
+            self.common(backend, &self.wants.topics.clone(), last)
         } else {
             Frame::default()
         };
@@ -190,20 +228,20 @@ impl Client {
     }
 
     /// Returns a frame with what is compared with what was sent before.
-    fn common(&mut self, backend: &dyn Backend, tick: &Tick) -> Frame {
+    fn common(&mut self, backend: &dyn Backend, topics: &BTreeSet<Topic>, tick: &Tick) -> Frame {
         let mut frame = Frame::default();
-        if self.wants(Topic::Server) && tick.number.is_multiple_of(PULSE) {
+        if topics.contains(&Topic::Server) && tick.number.is_multiple_of(PULSE) {
             frame.server = backend.server().ok();
         }
-        if !(self.wants(Topic::Counts) || self.wants(Topic::Problems)) {
+        if !(topics.contains(&Topic::Counts) || topics.contains(&Topic::Problems)) {
             return frame;
         }
         let Some(common) = tick.common(backend, &self.sight) else { return frame };
-        if self.wants(Topic::Counts) && self.counts != Some(common.counts) {
+        if topics.contains(&Topic::Counts) && self.counts != Some(common.counts) {
             self.counts = Some(common.counts);
             frame.counts = self.counts;
         }
-        if self.wants(Topic::Problems) {
+        if topics.contains(&Topic::Problems) {
             frame.problems = self.problems(common.problems);
         }
         frame
@@ -222,12 +260,18 @@ impl Client {
         (!add.is_empty() || !drop.is_empty()).then_some(ProblemChange { add, drop })
     }
 
+    /// Returns the rows that changed among those that are shown, and those of hosts whose state changed. Where
+    /// more hosts changed than are known by their numbers, the latter are left out: then all are read anew.
     fn rows(&self, backend: &dyn Backend, changes: &Changes) -> Option<Rows> {
         let changed = |id: &&HostId| changes.all_hosts || changes.hosts.contains_key(id);
-        let ids: Vec<HostId> = self.wants.rows.iter().filter(changed).copied().collect();
+        let mut ids: BTreeSet<HostId> = self.wants.rows.iter().filter(changed).copied().collect();
+        if self.wants(Topic::States) {
+            ids.extend(changes.hosts.iter().filter(|(_, state)| **state).map(|(id, _)| *id));
+        }
         if ids.is_empty() {
             return None;
         }
+        let ids: Vec<HostId> = ids.into_iter().collect();
         backend.rows(&self.sight, &ids).ok().filter(|rows| !rows.id.is_empty())
     }
 

@@ -9,13 +9,14 @@ use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use hark_api::live::{Hello, Message, StreamQuery, Subscribe};
+use hark_api::live::{Frame, Hello, Message, StreamQuery, Subscribe};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::Interval;
 
 use crate::app::Shared;
+use crate::backend::Backend;
 use crate::extract::Params;
 use crate::failure::{Failure, Reply};
 use crate::live::Tick;
@@ -117,10 +118,10 @@ impl Feed {
         })
     }
 
-    /// Takes what the client wants; returns all of it.
+    /// Takes what the client wants; returns all of it that it did not want before.
     pub(super) async fn subscribe(&mut self, subscribe: Subscribe) -> Option<Message> {
         self.client.subscribe(&subscribe);
-        self.snapshot().await
+        self.whole(Client::added).await
     }
 
     /// Waits for the next second in which something changed for the client; returns what to send, and
@@ -149,7 +150,7 @@ impl Feed {
                 self.doubted = false;
             }
             if self.lost || self.other_sight {
-                let snapshot = self.snapshot().await?;
+                let snapshot = self.whole(Client::snapshot).await?;
                 let gap = self.lost.then_some(Message::Gap);
                 (self.lost, self.other_sight) = (false, false);
                 self.pending.clear();
@@ -177,11 +178,11 @@ impl Feed {
         true
     }
 
-    async fn snapshot(&mut self) -> Option<Message> {
+    async fn whole(&mut self, of: fn(&mut Client, &dyn Backend, i64) -> Frame) -> Option<Message> {
         let mut client = self.client.clone();
         let at = self.app.now().unix.seconds();
         let made = self.app.ask(move |backend| {
-            let frame = client.snapshot(backend, at);
+            let frame = of(&mut client, backend, at);
             Ok((client, frame))
         });
         let (client, frame) = made.await.ok()?;

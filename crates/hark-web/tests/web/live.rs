@@ -164,6 +164,49 @@ async fn a_subscription_begins_with_a_snapshot_and_goes_on_with_changes() {
 }
 
 #[tokio::test]
+async fn a_new_subscription_is_answered_with_what_is_new_in_it() {
+    let running = start().await;
+    let mut socket = Socket::new(&running, &running.browser("root")).await;
+    let first = socket.subscribe(json!({"sub": ["counts", "problems"], "rows": [1]})).await;
+    assert_eq!(first["rows"]["id"], json!([1]));
+    // A page that scrolls: the rows that come into view, and nothing else.
+    let second = socket.subscribe(json!({"sub": ["counts", "problems"], "rows": [1, 2]})).await;
+    assert_eq!(second["rows"]["id"], json!([2]));
+    assert!(second["counts"].is_null() && second["problems"].is_null(), "{second}");
+    // What it did not want for a while it is sent whole again.
+    socket.subscribe(json!({"sub": ["problems"], "rows": []})).await;
+    running.fake.stored().hosts.pop();
+    running.live.host(HostId(1));
+    let frame = socket.next_with("problems").await;
+    assert_eq!(frame["problems"], json!({"add": [], "drop": [2]}), "still only what changed");
+    let whole = socket.subscribe(json!({"sub": ["counts", "events", "host:db1"]})).await;
+    assert_eq!(whole["counts"]["crit"], 1);
+    assert!(whole["events"].is_array() && whole["host"]["db1"].is_object(), "{whole}");
+}
+
+#[tokio::test]
+async fn states_of_hosts_that_are_not_shown_are_told_when_they_change() {
+    let running = start().await;
+    running.user("monitor", false, &[("db1", Role::Monitor)]);
+    for (user, seen) in [("root", json!([1, 2])), ("monitor", json!([1]))] {
+        let mut socket = Socket::new(&running, &running.browser(user)).await;
+        socket.subscribe(json!({"sub": ["states"], "rows": [1]})).await;
+        // One that is only heard is told to whom it is shown.
+        running.live.heard(HostId(1));
+        running.live.heard(HostId(2));
+        assert_eq!(socket.next_with("rows").await["rows"]["id"], json!([1]), "{user}");
+        running.live.host(HostId(1));
+        running.live.host(HostId(2));
+        let rows = socket.next_with("rows").await["rows"].clone();
+        assert_eq!(rows["id"], seen, "{user}");
+        assert_eq!(
+            rows["since_unix_s"].as_array().unwrap().len(),
+            rows["id"].as_array().unwrap().len()
+        );
+    }
+}
+
+#[tokio::test]
 async fn numbers_of_frames_have_no_holes() {
     let running = start().await;
     let mut socket = Socket::new(&running, &running.browser("root")).await;

@@ -1884,6 +1884,7 @@ Rows = TypedDict(
         "id": List[int],
         "last_heard_unix_s": List[Union[int, None]],
         "mem": List[Union[float, None]],
+        "since_unix_s": List[int],
         "state": str,
         "text": List[str],
     },

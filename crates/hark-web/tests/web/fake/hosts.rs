@@ -146,6 +146,7 @@ impl Fake {
             if hosts.contains(&HostId(id)) && sight.covers(name) {
                 rows.id.push(id);
                 rows.state.push('c');
+                rows.since_unix_s.push(0);
                 rows.cpu.push(Some(stored.cpu));
                 rows.mem.push(None);
                 rows.disk.push(None);

@@ -173,6 +173,7 @@ impl ServerBackend {
             let vital = |v: Vital| self.links.vitals.get(row.id, v);
             shown.id.push(row.id.0);
             shown.state.push(row.state);
+            shown.since_unix_s.push(row.since);
             shown.cpu.push(vital(Vital::Cpu));
             shown.mem.push(vital(Vital::Memory));
             shown.disk.push(vital(Vital::Disk));
