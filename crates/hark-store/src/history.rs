@@ -24,12 +24,15 @@ mod catalogue;
 mod chunk;
 mod error;
 mod fetch;
+mod examine;
 mod level0;
 mod maintain;
 mod merge;
 mod partition;
 mod query;
+mod repair;
 mod strand;
+mod survey;
 mod tier;
 mod wal;
 
@@ -47,7 +50,10 @@ pub use catalogue::{Mark, News};
 pub use error::{AppendError, DeclareError, OpenError, Trouble};
 pub use fetch::{Fetch, Fetched, Kept, KeptBucket};
 pub use partition::Readers;
+pub use examine::{Examined, Finding, Watcher, Weight, examine};
 pub use query::{Answer, Line, MAX_LINES, MAX_POINTS, QueryPlan};
+pub use repair::{Mended, RepairError, Repaired, repair};
+pub use survey::{Extent, Largest, Survey, TierSurvey, survey};
 pub use tier::Tier;
 
 use crate::disk::Disk;
@@ -209,6 +215,7 @@ pub struct History {
     sweep_at: usize,
     next_sweep: Mono,
     next_minute: Mono,
+    next_spare: Mono,
     aging: Aging,
     counts: Counts,
     stopped: Option<Stopped>,
@@ -239,8 +246,10 @@ impl History {
         std::fs::create_dir_all(dir)?;
         let (catalogue, n_lost) = match Catalogue::open(dir) {
             Err(trouble) if trouble.fault() == Fault::Corrupt => {
-                tracing::error!(%trouble, "history cannot be understood any more: begun anew");
-                set_aside(dir, &disk)?;
+                if !repair::repair_catalogue(dir).is_ok_and(|is_repaired| is_repaired) {
+                    tracing::error!(%trouble, "history cannot be understood any more: begun anew");
+                    set_aside(dir, &disk)?;
+                }
                 (Catalogue::open(dir)?, 1)
             }
             opened => (opened?, 0),
@@ -269,6 +278,7 @@ impl History {
             sweep_at: 0,
             next_sweep: Mono(0),
             next_minute: Mono(0),
+            next_spare: Mono(0),
             aging: Aging::default(),
             counts: Counts { damaged: n_lost + level0_damaged, ..Counts::default() },
             stopped: None,

@@ -84,6 +84,11 @@ pub struct State {
     copy: Option<PathBuf>,
 }
 
+/// Returns the newest version of the tables that this program knows.
+pub fn known_version() -> u32 {
+    u32::try_from(schema::MIGRATIONS.len()).unwrap_or(u32::MAX)
+}
+
 /// Why the state cannot be opened or read.
 #[derive(Debug, Error)]
 pub enum OpenError {

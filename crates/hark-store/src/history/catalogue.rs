@@ -3,6 +3,8 @@
 //! A set is an ordered list of series; hosts with the same collectors share it. Its number is what
 //! the log and the chunks hold instead of names. Numbers are never used again.
 
+pub(super) mod reading;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tier::DAY_MS;
 use super::{DeclareError, Trouble};
+use crate::disk::Disk;
 
 /// Sets that were declared within so many days count towards the bound on a host's series: a
 /// container that comes and goes must not use it up for ever.
@@ -62,6 +65,8 @@ pub(super) struct Catalogue {
     /// For each host its sets, with the day they were last declared.
     hosts: BTreeMap<u32, BTreeMap<u32, i64>>,
     is_changed: bool,
+    /// Whether sets were added since the spare was written.
+    is_spare_old: bool,
     /// What follows the catalogue goes by these: how often everything was read anew, and how many
     /// changes there were of which host has which set, with the last one of each host.
     readings: u64,
@@ -117,6 +122,7 @@ impl Catalogue {
             readings: 0,
             changes: 0,
             changed: BTreeMap::new(),
+            is_spare_old: true,
         };
         catalogue.load()?;
         Ok(catalogue)
@@ -221,7 +227,25 @@ impl Catalogue {
             .map_err(|_| Trouble::Io(std::io::Error::other("no numbers left for sets")))?;
         self.sets.insert(number, series.into());
         self.numbers.insert(body, number);
+        self.is_spare_old = true;
         Ok(number)
+    }
+
+    /// Writes the spare if there are sets that it does not know. To be called when nothing is uncommitted.
+    ///
+    /// # Errors
+    /// If it cannot be written; the one before it stays.
+    pub(super) fn keep_spare(&mut self, dir: &Path, disk: &Disk) -> Result<(), Trouble> {
+        if !std::mem::take(&mut self.is_spare_old) {
+            return Ok(());
+        }
+        let unfinished = dir.join(reading::SPARE).with_extension("spare-new");
+        disk.remove(&unfinished)?;
+        disk.point_with_room()?;
+        self.connection.execute("VACUUM INTO ?1", [unfinished.to_string_lossy()])?;
+        disk.sync(&std::fs::File::open(&unfinished)?)?;
+        disk.rename(&unfinished, &dir.join(reading::SPARE))?;
+        Ok(())
     }
 
     fn begin(&mut self) -> Result<(), Trouble> {

@@ -225,6 +225,27 @@ fn compressed(values: &[i64]) -> Vec<u8> {
     simple_compress(values, &config).unwrap_or_default()
 }
 
+/// Reads how many frames a chunk has, and how long each column is, that of the times first.
+fn read_head(reader: &mut Reader<'_>) -> Option<(usize, Vec<usize>)> {
+    if reader.u8()? != VERSION {
+        return None;
+    }
+    let n_frames = usize::try_from(reader.varint()?).ok().filter(|n| *n <= MAX_FRAMES)?;
+    let n_columns = reader.count()? + 1;
+    let mut lengths = Vec::with_capacity(n_columns);
+    for _ in 0..n_columns {
+        lengths.push(usize::try_from(reader.varint()?).ok()?);
+    }
+    Some((n_frames, lengths))
+}
+
+/// Returns from the first bytes of a chunk how many frames it has, and how long each column is, that of the
+/// times first; its sum is not looked at.
+pub(super) fn lengths(head: &[u8]) -> Option<(u64, Vec<usize>)> {
+    let (n_frames, lengths) = read_head(&mut Reader::new(head))?;
+    Some((n_frames as u64, lengths))
+}
+
 /// A chunk whose checksum is right, ready to have columns taken out.
 #[derive(Debug)]
 pub(super) struct Chunk<'a> {
@@ -240,15 +261,8 @@ impl<'a> Chunk<'a> {
             return None;
         }
         let mut reader = Reader::new(body);
-        if reader.u8()? != VERSION {
-            return None;
-        }
-        let n_frames = usize::try_from(reader.varint()?).ok().filter(|n| *n <= MAX_FRAMES)?;
-        let n_columns = reader.count()? + 1;
-        let mut lengths = Vec::with_capacity(n_columns);
-        for _ in 0..n_columns {
-            lengths.push(usize::try_from(reader.varint()?).ok()?);
-        }
+        let (n_frames, lengths) = read_head(&mut reader)?;
+        let n_columns = lengths.len();
         let mut columns = Vec::with_capacity(n_columns);
         for length in lengths {
             columns.push(reader.bytes(length)?);

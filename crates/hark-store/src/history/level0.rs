@@ -21,6 +21,8 @@
 //! because its *done* was lost is compacted again, which changes nothing: frames that are in a chunk
 //! already are left out.
 
+pub(super) mod scan;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;

@@ -40,6 +40,8 @@ const SWEEP: usize = 2000;
 
 /// How often that is done where it is only about age, which is counted in days.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// How old the spare of the catalogue is at most.
+const SPARE_EVERY: Duration = Duration::from_hours(1);
 
 /// Chunks wait so long for others, to be committed together.
 const COMMIT_AFTER: Duration = Duration::from_secs(2);
@@ -175,6 +177,10 @@ impl History {
             let newest = self.newest_possible();
             let aged = self.aging.at(now, newest);
             self.expire(aged)?;
+            if now.mono >= self.next_spare {
+                self.next_spare = now.mono + SPARE_EVERY;
+                self.catalogue.keep_spare(&self.dir, &self.disk)?;
+            }
         }
         Ok(self.replay.is_going_on() || !self.due.is_empty())
     }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
 use super::Trouble;
+use super::chunk::{self, Columns};
 use super::tier::{DAY_MS, Tier};
 use crate::disk::Disk;
 use crate::fault::Fault;
@@ -31,6 +32,9 @@ const MAX_OPEN: usize = 8;
 /// A group of chunks is at most this large, so no more coarser rows than this can be left over.
 pub(super) const MAX_GROUP: usize = 64;
 
+/// The host of rows that are of none: hosts are numbered from one on.
+const NOBODY: u32 = 0;
+
 /// One chunk, or one row of a coarser tier.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
@@ -39,6 +43,20 @@ pub(super) struct Row {
     pub(super) from: i64,
     pub(super) to: i64,
     pub(super) body: Vec<u8>,
+}
+
+impl Row {
+    /// Returns a row that only has a number, of no host: it says that coarser rows with numbers up to it
+    /// are whole, where the samples of the last of them are not there any more.
+    pub(super) fn mark(at: i64) -> Self {
+        let nothing = Columns { times: Vec::new(), series: Vec::new(), damaged: 0 };
+        Self { host: NOBODY, set: 0, from: at, to: at, body: chunk::encode(&nothing) }
+    }
+
+    /// Returns true if it is such a row.
+    pub(super) fn is_mark(&self) -> bool {
+        self.host == NOBODY && self.set == 0
+    }
 }
 
 /// The partition files.
@@ -310,7 +328,8 @@ impl Partitions {
     }
 }
 
-fn open(path: &Path) -> rusqlite::Result<Connection> {
+/// Opens a partition for writing, making it if it is not there.
+pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     // Rows are some 50 kB and are never changed: large pages waste less.

@@ -1,3 +1,6 @@
+mod damage;
+
+use std::fs::File;
 use std::sync::Arc;
 
 use hark_model::frame::{Item, encode_item};
@@ -299,12 +302,39 @@ fn without_a_catalogue_history_begins_anew_and_keeps_the_old_aside() {
     fill(&mut history, set, MIDNIGHT, 100);
     drop(history);
     std::fs::write(dir.join("catalogue.db"), vec![0x55; 50_000]).unwrap();
+    std::fs::remove_file(dir.join("catalogue.spare")).unwrap();
     let mut history = open(&dir);
     assert_eq!(history.status().counts.damaged, 1);
     assert!(parent.path().join("history.damaged-1/wal").exists());
     let set = history.declare(HOST, &gauge_and_counter(), now_at(MIDNIGHT)).unwrap();
     fill(&mut history, set, MIDNIGHT, 10);
     assert_eq!(samples(&history, "gauge", MIDNIGHT, MIDNIGHT + DAY_MS).len(), 10);
+}
+
+#[test]
+fn a_damaged_catalogue_is_made_again_of_its_spare() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("history");
+    let mut history = open(&dir);
+    let set = history.declare(HOST, &gauge_and_counter(), now_at(MIDNIGHT)).unwrap();
+    fill(&mut history, set, MIDNIGHT, 1200);
+    // Not an hour later: the spare does not know it.
+    let late = [def("late", MetricKind::Gauge)];
+    let lost = history.declare(HOST, &late, now_at(MIDNIGHT)).unwrap();
+    history
+        .append(HOST, lost, Unix(MIDNIGHT), &frame(&[Item::Scaled(5)]), now_at(MIDNIGHT))
+        .unwrap();
+    history.sync(now_at(MIDNIGHT)).unwrap();
+    drop(history);
+    std::fs::write(dir.join("catalogue.db"), vec![0x55; 50_000]).unwrap();
+    let mut history = open(&dir);
+    let end = now_at(MIDNIGHT + 1200 * 15_000);
+    history.settle(end).unwrap();
+    assert_eq!(samples(&history, "gauge", MIDNIGHT, end.unix.0).len(), 1200);
+    let new = [def("new", MetricKind::Gauge)];
+    let set = history.declare(HOST, &new, end).unwrap();
+    assert!(set.number > lost.number, "frames of the lost set must not become those of another");
+    assert!(dir.join("aside-1/catalogue.db").exists());
 }
 
 #[test]

@@ -17,6 +17,8 @@
 //! acknowledged. Every start and every failed sync begins a new segment; a segment is removed once
 //! all its frames lie, synced, in sealed blocks.
 
+pub(super) mod scan;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
@@ -234,6 +236,11 @@ pub(super) struct Frames<'a> {
 impl<'a> Frames<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { reader: Reader::new(bytes), last_at: 0 }
+    }
+
+    /// Returns true if nothing is left that is no frame.
+    fn is_at_end(&self) -> bool {
+        self.reader.len() == 0
     }
 
     fn read(&mut self) -> Option<LoggedFrame<'a>> {

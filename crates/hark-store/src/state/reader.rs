@@ -4,9 +4,10 @@ mod accounts;
 mod factors;
 mod newest;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use hark_model::name::{CheckName, ReceiverName};
+use hark_model::name::{CheckName, HostName, ReceiverName};
 use hark_model::record::{
     DeliveryRecord, DeliveryState, HostId, IncidentRecord, JournalKind, JournalLine, SilenceRecord,
     ToldRecord,
@@ -119,6 +120,26 @@ impl StateReader {
         };
         let connection = open().map_err(|e| OpenError::of("open", path, &e, None))?;
         Ok(Self { connection, path: path.to_owned() })
+    }
+
+    /// Returns the names of the hosts that are known, by their numbers.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn host_names(&self) -> Result<BTreeMap<HostId, HostName>, OpenError> {
+        let read = || -> rusqlite::Result<BTreeMap<HostId, HostName>> {
+            let mut statement = self.connection.prepare_cached("SELECT id, name FROM host")?;
+            let mut rows = statement.query([])?;
+            let mut names = BTreeMap::new();
+            while let Some(row) = rows.next()? {
+                let name: String = row.get(1)?;
+                if let Ok(name) = HostName::new(&name) {
+                    names.insert(HostId(row.get(0)?), name);
+                }
+            }
+            Ok(names)
+        };
+        read().map_err(|e| OpenError::of("read", &self.path, &e, None))
     }
 
     /// Returns journal lines, newest first: those below number `before`, or the newest.
