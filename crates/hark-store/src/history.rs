@@ -25,6 +25,7 @@ mod chunk;
 mod error;
 mod fetch;
 mod examine;
+pub(crate) mod files;
 mod level0;
 mod maintain;
 mod merge;

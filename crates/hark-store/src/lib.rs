@@ -7,6 +7,7 @@
 //! - [`history`]: samples. An own write-ahead log, heads in memory, compressed chunks in partition
 //!   files. Losing it never hurts alerting. Start at [`history::History`].
 //! - [`journal`]: received messages as JSON lines for people with `grep`.
+//! - [`backup`]: copies of the first two, taken beside the server that works on them.
 //!
 //! This crate decides nothing about monitoring: it keeps records and samples, and gives them back. It
 //! reads no clock (time is an argument), opens no socket and starts no thread: whoever owns a
@@ -16,6 +17,7 @@
 //! read by a test for ever.
 #![deny(clippy::indexing_slicing)]
 
+pub mod backup;
 pub mod disk;
 pub mod fault;
 pub mod history;

@@ -1,0 +1,114 @@
+//! A history, copied while its owner works on it.
+//!
+//! Samples move from the log to blocks and from there to chunks, and are copied in that order. Let *cut* be
+//! the highest number of a chunk after the blocks were copied. Chunks up to it are in the copies of the
+//! partitions, which are made later. What chunks above it hold was in the blocks or in the log when these
+//! were copied, so these chunks are left out: otherwise their coarser rows could be counted twice. The
+//! catalogue comes last, so that it knows every set that anything speaks of.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::{BackupError, copy_database, go_on, open_to_read, private_folder};
+use crate::history::Watcher;
+use crate::history::files::{CATALOGUE, blocks, partitions, whole_batches};
+
+/// Copies the history in `from` to the folder `to`; one that is not there is an empty one.
+pub(super) fn copy(from: &Path, to: &Path, watcher: Watcher<'_>) -> Result<(), BackupError> {
+    if !from.exists() {
+        return Ok(());
+    }
+    for folder in ["", "wal", "level0", "raw", "minutes", "hours"] {
+        private_folder(&to.join(folder))?;
+    }
+    let list = |folder: &str| list(&from.join(folder)).map_err(BackupError::at(&from.join(folder)));
+    for name in list("wal")? {
+        go_on(watcher, &format!("history/wal/{name}"))?;
+        let path = from.join("wal").join(&name);
+        if let Some(bytes) = there(std::fs::read(&path)).map_err(BackupError::at(&path))? {
+            write(&to.join("wal").join(&name), whole_batches(&bytes))?;
+        }
+    }
+    for (index, data) in blocks(list("level0")?) {
+        go_on(watcher, &format!("history/level0/{index}"))?;
+        // The index first: what it speaks of is written before it. Pairs go as pairs.
+        let (index_path, data_path) =
+            (from.join("level0").join(&index), from.join("level0").join(&data));
+        let read = |path: &Path| there(std::fs::read(path)).map_err(BackupError::at(path));
+        if let (Some(index_bytes), Some(data_bytes)) = (read(&index_path)?, read(&data_path)?) {
+            write(&to.join("level0").join(&index), &index_bytes)?;
+            write(&to.join("level0").join(&data), &data_bytes)?;
+        }
+    }
+    let cut = cut(from)?;
+    for (folder, name) in partitions(from).map_err(BackupError::at(from))? {
+        go_on(watcher, &format!("history/{folder}/{name}"))?;
+        let (source, copy) = (from.join(folder).join(&name), to.join(folder).join(&name));
+        let copied = copy_database(&source, &copy).and_then(|()| trim(&copy, cut));
+        // One that expired meanwhile is not missed.
+        if let Err(error) = copied
+            && source.exists()
+        {
+            return Err(BackupError::sql(&source)(error));
+        }
+    }
+    let catalogue = from.join(CATALOGUE);
+    copy_database(&catalogue, &to.join(CATALOGUE)).map_err(BackupError::sql(&catalogue))
+}
+
+/// Returns the highest number of a chunk.
+fn cut(dir: &Path) -> Result<i64, BackupError> {
+    let mut cut = 0;
+    for (folder, name) in partitions(dir).map_err(BackupError::at(dir))? {
+        let path = dir.join(folder).join(name);
+        if folder != "raw" {
+            continue;
+        }
+        let sql = "SELECT ifnull(max(id), 0) FROM chunk";
+        let highest =
+            open_to_read(&path).and_then(|c| c.query_row(sql, [], |row| row.get::<_, i64>(0)));
+        match highest {
+            Ok(highest) => cut = highest.max(cut),
+            Err(_) if !path.exists() => {}
+            Err(error) => return Err(BackupError::sql(&path)(error)),
+        }
+    }
+    Ok(cut)
+}
+
+/// Takes rows with numbers above `cut` out of a copy.
+fn trim(copy: &Path, cut: i64) -> rusqlite::Result<()> {
+    let connection = Connection::open(copy)?;
+    connection.execute("DELETE FROM chunk WHERE id > ?1", [cut])?;
+    connection.close().map_err(|(_, error)| error)
+}
+
+fn list(folder: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    let listed = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(names),
+        listed => listed?,
+    };
+    for entry in listed {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), BackupError> {
+    std::fs::File::create_new(path)
+        .and_then(|mut file| file.write_all(bytes))
+        .map_err(BackupError::at(path))
+}
+
+/// Takes a file that went meanwhile as none.
+fn there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
