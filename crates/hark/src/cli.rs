@@ -19,6 +19,7 @@ mod dns;
 mod doctor;
 mod enroll;
 mod explain;
+mod history;
 mod hosts;
 mod import;
 mod incidents;
@@ -111,6 +112,7 @@ enum Command {
     Report(report::Args),
     Enroll(enroll::Args),
     Journal(journal::Args),
+    History(history::Args),
     Bench(bench::Args),
     Doctor(doctor::Args),
     Update(update::Args),
@@ -164,6 +166,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Report(args) => report::run(&args),
         Command::Enroll(args) => enroll::run(&args),
         Command::Journal(args) => journal::run(&args),
+        Command::History(args) => history::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Update(args) => update::run(&args),

@@ -39,7 +39,7 @@ pub(super) struct Stored {
 
 /// Makes the folder if need be and locks it while the file lives: two servers on one folder would tell
 /// everything twice.
-pub(super) fn lock(data_dir: &Path) -> anyhow::Result<File> {
+pub(crate) fn lock(data_dir: &Path) -> anyhow::Result<File> {
     std::fs::create_dir_all(data_dir)
         .with_context(|| format!("cannot make the folder {}", data_dir.display()))?;
     let path = data_dir.join(LOCK);
@@ -93,7 +93,7 @@ pub(crate) fn holder(data_dir: &Path) -> Holder {
 }
 
 /// Says that this process has ended in order.
-pub(super) fn let_go(lock: &File) {
+pub(crate) fn let_go(lock: &File) {
     if let Err(error) = lock.set_len(0) {
         tracing::warn!(%error, "the end of this process looks like a crash to a watchdog");
     }

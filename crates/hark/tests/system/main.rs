@@ -42,6 +42,8 @@ mod handling;
 #[cfg(test)]
 mod install;
 #[cfg(test)]
+mod keeping;
+#[cfg(test)]
 mod ldap;
 #[cfg(test)]
 mod limits;
