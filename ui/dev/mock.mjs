@@ -884,7 +884,7 @@ async function api(request, answer, url) {
   if (path === '/self') return json(answer, self());
   return problem(answer, 404, 'Not found', `no resource at ${path}`);
 }
-const self = () => ({ version: '0.1.0-mock', started_at: at(START - 90_000), uptime_seconds: now() - START + 90_000, hosts: hosts.length, series: hosts.length * 42, datagrams: { received: 41_208_000 + (now() - START) * 40, accepted: 41_207_212 + (now() - START) * 40, replayed: 611, unknown_key: 177 }, history: { state: 'ok', reason: null, bytes: 4_812_000_000 }, store: { commits: 88_213, commit_ms_p99: 4.2, bytes: 18_400_000 }, queues: { ingest: 0, store: 1, outbox: 0 }, receivers_failing: COUNT > 0 ? ['ops-sms'] : [] });
+const self = () => ({ version: '0.1.0-mock', started_at: at(START - 90_000), uptime_seconds: now() - START + 90_000, hosts: hosts.length, series: hosts.length * 42, datagrams: { received: 41_208_000 + (now() - START) * 40, accepted: 41_207_212 + (now() - START) * 40, replayed: 611, unknown_key: 177 }, history: { state: 'ok', reason: null, bytes: 4_812_000_000 }, store: { commits: 88_213, commit_ms_p99: 4.2, bytes: 18_400_000 }, queues: { ingest: 0, store: 1, outbox: 0 }, receivers_failing: COUNT > 0 ? ['ops-sms'] : [], quarantine: null });
 
 // ---- WebSocket, by hand: text frames from the server, small masked frames from the page
 

@@ -52,6 +52,8 @@ pub enum JobKind {
     Bulk,
     /// A report is made and sent.
     Report,
+    /// A backup is made.
+    Backup,
 }
 
 /// Where long work stands.

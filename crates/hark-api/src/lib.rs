@@ -29,6 +29,7 @@ pub mod handling;
 pub mod hosts;
 pub mod incidents;
 pub mod jobs;
+pub mod keeping;
 pub mod list;
 pub mod live;
 pub mod overview;

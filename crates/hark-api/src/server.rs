@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::keeping::Quarantine;
 use crate::time::Timestamp;
 
 /// How the server is.
@@ -31,6 +32,9 @@ pub struct ServerReport {
     pub queues: BTreeMap<String, u64>,
     /// Receivers whose last try failed.
     pub receivers_failing: Vec<String>,
+    /// Set if the server was restored from a backup and tells nobody yet.
+    #[schema(required = true)]
+    pub quarantine: Option<Quarantine>,
 }
 
 /// How history is.

@@ -203,6 +203,22 @@ impl App {
         }
     }
 
+    /// Has the backend do a job on a thread for blocking, for as long as it takes: how many of them there are
+    /// is bounded by [`crate::jobs`]. Cancelling it lets work that has begun end unheard.
+    pub(crate) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Backend) -> Answer<T> + Send + 'static,
+    ) -> Reply<T> {
+        let backend = Arc::clone(&self.backend);
+        match tokio::task::spawn_blocking(move || work(&*backend)).await {
+            Ok(done) => Ok(done?),
+            Err(error) => {
+                tracing::error!(%error, "a job ended in a panic");
+                Err(Failure::Internal)
+            }
+        }
+    }
+
     /// Lets `change` look at the second factors of `user` and change them; nobody else does meanwhile, and
     /// what it has changed is on the disk when this returns.
     pub(crate) async fn factors<T: Send + 'static>(

@@ -14,6 +14,7 @@ mod configuration;
 mod dashboards;
 mod factors;
 mod prometheus;
+mod keeping;
 mod status_pages;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,6 +59,7 @@ pub use configuration::{ConfigChange, Configuring};
 pub use dashboards::{DashboardRecord, Dashboards};
 pub use factors::{FactorStore, Factors, PasskeyRecord, Totp};
 pub use prometheus::{PromChoice, PromError, PromPatience, PromQuestion, PromSource};
+pub use keeping::{Keeping, Told};
 pub use status_pages::{
     PublicIncidentRecord, ReaderWay, ReadersStep, StatusAccess, StatusDocument, StatusPages,
     StatusPart, StatusSite, StatusSites, StatusSummary,
@@ -420,6 +422,7 @@ pub trait Backend:
     + Dashboards
     + FactorStore
     + PromSource
+    + Keeping
     + StatusPages
     + Send
     + Sync

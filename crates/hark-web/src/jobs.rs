@@ -214,6 +214,18 @@ impl Progress {
         });
     }
 
+    /// Returns what work reports to that says itself how far it has come.
+    pub(crate) fn teller(&self) -> Teller {
+        Teller { known: Arc::clone(&self.known), id: self.id, cancelled: self.cancelled.clone() }
+    }
+
+    /// Ends it: it could not be done.
+    pub(crate) fn fail(self, what: &str, failure: Failure) {
+        self.change(|job| (job.done, job.total) = (0, 1));
+        self.step(what, Err(failure));
+        self.finish();
+    }
+
     /// Ends it; one of which every step has failed has failed itself.
     pub(crate) fn finish(mut self) {
         let is_all_failed = self.job().is_ok_and(|job| job.total > 0 && job.failed == job.total);
@@ -230,6 +242,29 @@ impl Progress {
         if let Some(entry) = known.jobs.get_mut(&self.id) {
             change(&mut entry.job);
         }
+    }
+}
+
+/// What work on another thread reports to.
+#[derive(Debug)]
+pub(crate) struct Teller {
+    known: Arc<Mutex<Known>>,
+    id: u64,
+    cancelled: CancellationToken,
+}
+
+impl Teller {
+    /// Notes how far the work has come.
+    pub(crate) fn so_far(&self, done: u64, total: u64) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = known.jobs.get_mut(&self.id) {
+            (entry.job.done, entry.job.total) = (done.min(total), total);
+        }
+    }
+
+    /// Returns whether it is to end.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.is_cancelled()
     }
 }
 

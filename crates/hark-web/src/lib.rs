@@ -51,11 +51,11 @@ pub use auth::token::NoRandom;
 pub use backend::{
     Account, AckOrder, ActionOrder, Answer, ApiTokenRecord, Backend, BrowserStore, ConfigChange,
     Configuring, DashboardRecord, Dashboards, DnsAction, EnrolmentRecord, FactorStore, Factors,
-    JobPing, JoinOrder, Offer, Origin, PasskeyRecord, PromChoice, PromError, PromPatience,
+    JobPing, JoinOrder, Keeping, Offer, Origin, PasskeyRecord, PromChoice, PromError, PromPatience,
     PromQuestion, PromSource, PublicIncidentRecord, ReaderWay, ReadersStep, Refused, ReportPeriod,
     RouteQuestion, SeriesOrder, ServiceAnswer, ServiceCall, SessionRecord, Sight, SilenceOrder,
     StatusAccess, StatusDocument, StatusPages, StatusPart, StatusSite, StatusSites, StatusSummary,
-    TokenHash, TokenOrder, Totp,
+    TokenHash, TokenOrder, Told, Totp,
 };
 pub use blind::serve_blind;
 pub use config::{DEFAULT_PORT, KEYS, TLS_KEYS, TlsSettings, WebSettings};

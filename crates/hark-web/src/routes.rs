@@ -24,6 +24,7 @@ mod health;
 mod hosts;
 mod incidents;
 mod jobs;
+mod keeping;
 pub(crate) mod metrics;
 mod oidc;
 pub(crate) mod old;
@@ -165,6 +166,7 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(dns::update))
         .routes(routes!(dns::remove))
         .routes(routes!(server::server))
+        .routes(routes!(keeping::end_quarantine))
         .routes(routes!(events::all, events::bring))
         .routes(routes!(events::happened))
         .routes(routes!(audit::list))
@@ -242,6 +244,7 @@ fn long_work() -> OpenApiRouter<Shared> {
         .routes(routes!(jobs::one))
         .routes(routes!(jobs::cancel))
         .routes(routes!(bulk::bulk))
+        .routes(routes!(keeping::list, keeping::make))
 }
 
 /// The configuration as the page edits it.

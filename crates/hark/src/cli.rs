@@ -3,6 +3,7 @@
 mod ack;
 mod agent;
 mod audit;
+mod backup;
 mod bench;
 mod cause;
 mod check;
@@ -32,9 +33,11 @@ mod once;
 mod passwd;
 mod push;
 mod query;
+mod quarantine;
 mod receivers;
 mod report;
 mod resolve;
+mod restore;
 mod route;
 mod send;
 mod server;
@@ -113,6 +116,9 @@ enum Command {
     Enroll(enroll::Args),
     Journal(journal::Args),
     History(history::Args),
+    Backup(backup::Args),
+    Restore(restore::Args),
+    Quarantine(quarantine::Args),
     Bench(bench::Args),
     Doctor(doctor::Args),
     Update(update::Args),
@@ -167,6 +173,9 @@ pub(crate) fn run() -> ExitCode {
         Command::Enroll(args) => enroll::run(&args),
         Command::Journal(args) => journal::run(&args),
         Command::History(args) => history::run(&args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => restore::run(&args),
+        Command::Quarantine(args) => quarantine::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Update(args) => update::run(&args),

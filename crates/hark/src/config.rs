@@ -4,6 +4,7 @@
 //! and the result is one value, [`Loaded`]. Nothing is opened or started: reading a configuration can
 //! always be tried.
 
+mod backup;
 mod files;
 mod given;
 pub(crate) mod grants;
@@ -30,6 +31,7 @@ use hark_notify::mailbox::MAILBOX_KEYS;
 use hark_web::WebSettings;
 use jiff::tz::TimeZone;
 
+pub(crate) use backup::BackupSettings;
 pub(crate) use files::{Opened, PageText, Paths, default_data_dir, open};
 pub(crate) use given::{AgentConfigs, Given};
 pub(crate) use known_as::{KnownAs, MAIL};

@@ -582,6 +582,8 @@ export interface Self {
   store: Record<string, number>;
   queues: Record<string, number>;
   receivers_failing: string[];
+  /** Set while a server that was restored from a backup tells nobody. */
+  quarantine: { restored_at: string; taken_at: string } | null;
 }
 
 export interface Session {

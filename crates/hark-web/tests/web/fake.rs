@@ -56,6 +56,7 @@ mod factors;
 mod hosts;
 mod incidents;
 mod prometheus;
+mod keeping;
 pub(crate) mod provider;
 mod status_pages;
 mod telling;

@@ -8,6 +8,7 @@ use hark_config::{Bare, Key, Kind, Section};
 use hark_model::{Secret, UserName};
 use hark_notify::mailbox::Mailbox;
 
+use super::backup::{self, BackupSettings};
 use super::grants::{self, Grant};
 use super::known_as::{self, KnownAs};
 use crate::log::Target;
@@ -41,6 +42,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key::new("journal_max_size", Kind::Size, "Size at which it is rotated.").default("104857600"),
     Key::new("journal_max_backups", Kind::Integer, "Old files kept.").default("10"),
     Key::new("history", Kind::Section(HISTORY_KEYS), "How long samples are kept."),
+    Key::new("backup", Kind::Section(backup::KEYS), "Copies that the server makes by itself."),
     Key::new("users", Kind::Named(&Kind::Section(USER_KEYS)), "People who may log in."),
     grants::KEY,
 ];
@@ -106,6 +108,8 @@ pub(crate) struct Settings {
     pub(crate) journal: Option<JournalSettings>,
     /// How long samples are kept.
     pub(crate) history: HistorySettings,
+    /// Copies that the server makes by itself.
+    pub(crate) backup: BackupSettings,
     /// People of the file.
     pub(crate) users: Vec<UserEntry>,
     /// Who may do what with hosts that do not name him.
@@ -188,6 +192,7 @@ impl Settings {
             log: read_log(root),
             journal: read_journal(root),
             history: read_history(root),
+            backup: BackupSettings::read(root),
             users,
             grants: grants::read(root),
             mailbox: Mailbox::read(root).map(Arc::new),

@@ -50,6 +50,7 @@ pub(crate) fn show(loaded: &Loaded) -> Value {
             json!({"raw": time(s.history.raw), "medium": time(s.history.medium),
             "long": time(s.history.long), "max_size": s.history.max_bytes}),
         ),
+        ("backup", s.backup.show()),
         ("users", users(loaded)),
         ("access", access(loaded)),
         ("agent", agent(loaded)),

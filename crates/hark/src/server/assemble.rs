@@ -181,7 +181,8 @@ impl Server {
         let (engine, effects) = Engine::new(Arc::clone(&plan), snapshot, now);
 
         let releases = Releases::new(&data_dir, offer);
-        let (links, inboxes) = Links::new(Arc::clone(&receivers), intake_queue, releases)?;
+        let (links, inboxes) =
+            Links::new(Arc::clone(&receivers), intake_queue, releases, &data_dir)?;
         links.keep_readers(readers::Desk::open(&mut state)?);
         let page_readers = state.reader().map_err(|e| anyhow!(chain(&e)))?;
         links.keep_browsers(Desk::open(&mut state, links.store.clone())?);
@@ -218,6 +219,7 @@ impl Server {
         parts.pushes(inboxes.pushes, plan, jobs);
         parts.dns(inboxes.dns, dns, &reader)?;
         parts.relays();
+        parts.backups();
         parts.watch(watch.deadman, udp, http.is_some());
         parts.reports(inboxes.reports, reports, reports_reader);
         parts.page_readers(page_readers);

@@ -22,6 +22,7 @@ mod host_list;
 mod hosts;
 mod incident_list;
 mod incidents;
+mod keeping;
 mod openmetrics;
 mod operate;
 mod overview;

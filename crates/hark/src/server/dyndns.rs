@@ -190,6 +190,9 @@ pub(super) async fn run(setup: Setup) {
 impl Desk {
     /// Looks at hosts if it is time, writes down what must be, and returns what is to be done now.
     fn turn(&mut self) -> Vec<Job> {
+        if self.links.quarantine.is_on() {
+            return Vec::new();
+        }
         let now = Clock.now().unix;
         // A clock that is set back must not keep it from looking.
         if self.look_at <= now || self.look_at.since(now) > LOOK {
@@ -212,6 +215,9 @@ impl Desk {
     }
 
     fn sleep(&self) -> Duration {
+        if self.links.quarantine.is_on() {
+            return LOOK;
+        }
         if self.settings.zones.is_empty() && self.unwritten.is_empty() {
             return NOTHING;
         }

@@ -1,5 +1,6 @@
 //! The senders to every part of the server, and what can be asked over them.
 
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
@@ -16,6 +17,7 @@ use hark_web::{Live, LoginSettings};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::backend::Declared;
+use super::backups::Backups;
 use super::browsers::Desk;
 use super::deadman::Deadman;
 use super::dyndns::{self, DNS_QUEUE, ToDns};
@@ -32,6 +34,7 @@ use super::own_limits::OwnLimits;
 use super::probes::{Figures, ToProbes};
 use super::progress::Progress;
 use super::pushes::{PUSH_QUEUE, ToPush};
+use super::quarantine::{self, Quarantine};
 use super::readers;
 use super::relay::RelaySettings;
 use super::releases::Releases;
@@ -127,6 +130,10 @@ pub(crate) struct Links {
     pub(crate) users: Arc<ArcSwap<Declared>>,
     /// And how.
     pub(crate) login: Arc<ArcSwap<LoginSettings>>,
+    /// Whether anybody is told anything.
+    pub(crate) quarantine: Arc<Quarantine>,
+    /// Makes backups.
+    pub(crate) backups: Backups,
 }
 
 /// The other ends: what each part receives.
@@ -161,6 +168,7 @@ impl Links {
         receivers: Arc<Receivers>,
         intake_queue: usize,
         releases: Releases,
+        data_dir: &Path,
     ) -> std::io::Result<(Arc<Self>, Inboxes)> {
         let (engine, engine_inbox) = sync_channel(ENGINE_QUEUE);
         let (store, store_inbox) = sync_channel(STORE_QUEUE);
@@ -211,6 +219,8 @@ impl Links {
             browsers: OnceLock::new(),
             users: Arc::default(),
             login: Arc::default(),
+            quarantine: Quarantine::of(data_dir),
+            backups: Backups::of(data_dir),
         };
         let inboxes = Inboxes {
             engine: engine_inbox,
@@ -238,6 +248,7 @@ impl Links {
     pub(super) fn started(&self) {
         self.is("config", None);
         self.is("store", None);
+        self.is(quarantine::PART, self.quarantine.copy().map(quarantine::problem));
     }
 
     /// Begins with the events of before, and with what the configuration says of them.

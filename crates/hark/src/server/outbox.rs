@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use super::engine_loop::part;
 use super::messages::{HandOver, ToEngine};
 use super::progress::{Loop, Progress};
+use super::quarantine::Quarantine;
 use super::store_loop::ToStore;
 use figures::End;
 pub(crate) use figures::Figures;
@@ -84,6 +85,8 @@ pub(crate) struct Setup {
     pub(crate) figures: Arc<Figures>,
     /// Told of each turn.
     pub(crate) progress: Arc<Progress>,
+    /// Whether messages wait.
+    pub(crate) quarantine: Arc<Quarantine>,
     /// Ends it.
     pub(crate) stop: CancellationToken,
 }
@@ -148,10 +151,12 @@ pub(crate) async fn run(setup: Setup) {
     let mut idle = tokio::time::interval(LONGEST_SLEEP);
     while !setup.stop.is_cancelled() {
         setup.progress.turn(Loop::Outbox);
-        let sleep = driver.start_due();
+        let is_held = setup.quarantine.is_on();
+        let sleep = if is_held { LONGEST_SLEEP } else { driver.start_due() };
         driver.figures.show(driver.machine.waiting(), Clock.now());
         tokio::select! {
             () = setup.stop.cancelled() => break,
+            () = setup.quarantine.over(), if is_held => {}
             message = inbox.recv() => match message {
                 Some(ToOutbox::Rows(rows)) => driver.add(rows),
                 Some(ToOutbox::Receivers(receivers)) => driver.configure(receivers),

@@ -27,6 +27,7 @@ use super::addresses;
 use super::asking;
 use super::assemble::Reach;
 use super::backend::{Access, Editor, ServerBackend, StatusDesk};
+use super::backups;
 use super::blind;
 use super::certificate::Certificate;
 use super::deadman;
@@ -263,8 +264,14 @@ impl Parts {
             live: self.links.live.clone(),
             figures: Arc::clone(&self.links.telling),
             progress: Arc::clone(&self.links.progress),
+            quarantine: Arc::clone(&self.links.quarantine),
             stop: self.stops.tasks.token(),
         }));
+    }
+
+    /// Starts what tells others or changes something outside, once this server is in no quarantine.
+    fn outwards(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(self.links.quarantine.then(self.stops.tasks.token(), work));
     }
 
     /// Returns what receivers need of this server.
@@ -306,7 +313,7 @@ impl Parts {
     fn sees_again(&self, receivers: Arc<Receivers>) {
         let (context, data_dir) = (self.context(), self.data_dir.clone());
         let stop = self.stops.tasks.token();
-        self.tasks.spawn(async move {
+        self.outwards(async move {
             tokio::select! {
                 () = blind::over(receivers, context, data_dir) => {}
                 () = stop.cancelled() => {}
@@ -318,7 +325,13 @@ impl Parts {
     pub(super) fn relays(&self) {
         let (links, resolver) = (Arc::clone(&self.links), Arc::clone(&self.resolver));
         let (data_dir, stop) = (self.data_dir.clone(), self.stops.tasks.token());
-        self.tasks.spawn(relay::run_all(links, data_dir, resolver, stop));
+        self.outwards(relay::run_all(links, data_dir, resolver, stop));
+    }
+
+    /// Starts to make backups: not beside the server that this may be a copy of, which makes them too.
+    pub(super) fn backups(&self) {
+        self.links.backups.plan(self.settings.backup.clone());
+        self.outwards(backups::run(Arc::clone(&self.links), self.stops.tasks.token()));
     }
 
     /// Starts what watches the server itself.
@@ -332,7 +345,7 @@ impl Parts {
         links.deadman.store(deadman);
         let test = SelfTest { links: Arc::clone(links), udp, has_history };
         let (resolver, stop) = (Arc::clone(&self.resolver), self.stops.tasks.token());
-        self.tasks.spawn(deadman::run(Arc::clone(links), test, resolver, stop));
+        self.outwards(deadman::run(Arc::clone(links), test, resolver, stop));
     }
 
     /// Makes what runs programs for checks. Those of an earlier life of this server, and no other's, are
@@ -371,7 +384,7 @@ impl Parts {
     /// Starts to tell readers of status pages what is published.
     pub(super) fn page_readers(&self, reader: StateReader) {
         let Some(desk) = self.links.readers.get() else { return };
-        self.tasks.spawn(readers::run(readers::Setup {
+        self.outwards(readers::run(readers::Setup {
             links: Arc::clone(&self.links),
             desk: Arc::clone(desk),
             reader: Mutex::new(reader),
@@ -442,14 +455,15 @@ impl Parts {
             self.tokens.clone(),
             editor,
         ));
-        self.tasks.spawn(repairs::run(repairs, Arc::clone(&backend)));
-        self.tasks.spawn(asking::run(asking::Setup {
+        let quarantine = Arc::clone(&self.links.quarantine);
+        self.tasks.spawn(repairs::run(repairs, Arc::clone(&backend), quarantine));
+        self.outwards(asking::run(asking::Setup {
             backend: Arc::clone(&backend),
             receivers: Arc::clone(&self.links.receivers),
             context: self.context(),
             stop: self.stops.tasks.token(),
         }));
-        self.tasks.spawn(mailbox::run(mailbox::Setup {
+        self.outwards(mailbox::run(mailbox::Setup {
             backend: Arc::clone(&backend),
             links: Arc::clone(&self.links),
             context: self.context(),

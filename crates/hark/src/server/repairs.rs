@@ -11,6 +11,7 @@ use hark_model::{HostName, IncidentId};
 use tokio::sync::mpsc;
 
 use super::backend::ServerBackend;
+use super::quarantine::Quarantine;
 
 /// Repairs that may wait to be stored. One that finds no room is lost, and the next try comes later:
 /// so many incidents at once are nothing that restarts of services end.
@@ -32,9 +33,17 @@ pub(crate) struct Repair {
 }
 
 /// Orders what comes, until the engine has ended and nothing is left: the store ends later.
-pub(super) async fn run(mut inbox: mpsc::Receiver<Repair>, backend: Arc<ServerBackend>) {
+pub(super) async fn run(
+    mut inbox: mpsc::Receiver<Repair>,
+    backend: Arc<ServerBackend>,
+    quarantine: Arc<Quarantine>,
+) {
     while let Some(repair) = inbox.recv().await {
         let (host, action) = (repair.host.clone(), repair.action.clone());
+        if quarantine.is_on() {
+            tracing::info!(%host, action, "no repair is ordered: this server is in quarantine");
+            continue;
+        }
         let backend = Arc::clone(&backend);
         let ordered = tokio::task::spawn_blocking(move || backend.give_repair(repair)).await;
         match ordered {

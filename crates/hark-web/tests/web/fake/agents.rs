@@ -35,6 +35,7 @@ impl Fake {
             store: BTreeMap::from([("commits".to_owned(), 3.0)]),
             queues: BTreeMap::new(),
             receivers_failing: Vec::new(),
+            quarantine: None,
         })
     }
 

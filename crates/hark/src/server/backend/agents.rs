@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use hark_api::agents::{Agent, AgentMode, Joined};
+use hark_api::keeping::Quarantine;
 use hark_api::server::{HistoryReport, HistoryState, ServerReport};
 use hark_engine::{Action, Done, HostJoined};
 use hark_model::HostName;
@@ -196,6 +197,10 @@ impl ServerBackend {
                     .collect()
             },
             receivers_failing: self.failing()?,
+            quarantine: self.links.quarantine.copy().map(|copy| Quarantine {
+                restored_at: copy.restored.into(),
+                taken_at: copy.taken.into(),
+            }),
         })
     }
 }

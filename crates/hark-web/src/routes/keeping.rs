@@ -1,0 +1,112 @@
+//! Backups and the end of a quarantine, for administrators.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use hark_api::jobs::{Job, JobKind};
+use hark_api::keeping::Backup;
+use http::StatusCode;
+
+use super::jobs;
+use crate::app::Shared;
+use crate::backend::{Answer, Backend, Told};
+use crate::failure::Reply;
+use crate::jobs::Progress;
+use crate::peer::Peer;
+use crate::policy::{Action, Object};
+use crate::who::{Admin, Who};
+
+/// Returns the backups that the server has made by itself, the newest first.
+#[utoipa::path(
+    get, path = "/api/0/backups", tag = "state", responses((status = 200, body = Vec<Backup>))
+)]
+pub(crate) async fn list(State(app): State<Shared>, _admin: Admin) -> Reply<Json<Vec<Backup>>> {
+    app.ask(|backend| backend.backups()).await.map(Json)
+}
+
+/// Makes a backup where the server makes those that it makes by itself, as a job.
+#[utoipa::path(
+    post, path = "/api/0/backups", tag = "state",
+    responses((status = 202, body = Job, description = "It is being made: see the job."))
+)]
+pub(crate) async fn make(
+    State(app): State<Shared>,
+    peer: Peer,
+    Admin(who): Admin,
+) -> Reply<Response> {
+    let order = Order { kind: JobKind::Backup, title: "make a backup".to_owned(), audit: "backup" };
+    order.begin(&app, peer, who, |backend, told| backend.back_up(told).map(drop))
+}
+
+/// Has people be told again by a server that was restored from a backup: the one that it is a copy of does
+/// not run any more.
+#[utoipa::path(
+    post, path = "/api/0/quarantine/end", tag = "state",
+    responses((status = 204, description = "People are told from here on."))
+)]
+pub(crate) async fn end_quarantine(
+    State(app): State<Shared>,
+    peer: Peer,
+    Admin(who): Admin,
+) -> Reply<StatusCode> {
+    app.ask(|backend| backend.end_quarantine()).await?;
+    app.audit(Some(who.name()), peer.address, "quarantine.end", "").await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Long work for administrators that is one piece to the web, and says itself how far it has come.
+pub(super) struct Order {
+    /// What kind.
+    pub(super) kind: JobKind,
+    /// What, for people.
+    pub(super) title: String,
+    /// The same in the audit.
+    pub(super) audit: &'static str,
+}
+
+impl Order {
+    /// Answers that it was ordered, and has it done.
+    pub(super) fn begin(
+        self,
+        app: &Shared,
+        peer: Peer,
+        who: Who,
+        work: impl FnOnce(&dyn Backend, Told<'_>) -> Answer<()> + Send + 'static,
+    ) -> Reply<Response> {
+        let progress = app.jobs.begin(self.kind, self.title.clone(), &who, 0)?;
+        let job = progress.job()?;
+        let (shared, id) = (Shared::clone(app), job.id);
+        app.deeds.tasks.spawn(async move {
+            let Some((_turn, who)) = progress.turn(&shared, &who).await else {
+                return progress.give_up();
+            };
+            if let Err(failure) = who.must(Action::See, Object::Server) {
+                return progress.fail(&self.title, failure);
+            }
+            let detail = format!("job {id}: {}", self.title);
+            shared.audit(Some(who.name()), peer.address, self.audit, detail).await;
+            self.carry_out(&shared, progress, work).await;
+        });
+        Ok(jobs::accepted(job))
+    }
+
+    async fn carry_out(
+        self,
+        shared: &Shared,
+        progress: Progress,
+        work: impl FnOnce(&dyn Backend, Told<'_>) -> Answer<()> + Send + 'static,
+    ) {
+        let (told, ending) = (progress.teller(), shared.shutdown.clone());
+        let done = shared.work(move |backend| {
+            work(backend, &mut |done, total| {
+                told.so_far(done, total);
+                !told.is_cancelled() && !ending.is_cancelled()
+            })
+        });
+        match done.await {
+            Ok(()) => progress.finish(),
+            Err(_) if progress.is_cancelled() => progress.give_up(),
+            Err(failure) => progress.fail(&self.title, failure),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! `hark backup`: a copy of the data folder, taken while the server runs.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use hark_api::Timestamp;
+use hark_model::{Clock, Unix};
+use hark_store::backup::{self, Manifest, Order};
+use serde_json::json;
+
+use super::history::{Place, end_of_progress, shows_progress, size};
+use crate::out;
+
+/// Copy what the server keeps, while it runs: a folder, or an archive.
+///
+/// State, samples, keys, certificate and what was configured in the page; not the files that you wrote
+/// yourself, nor the journal of messages. It is read back before it has its name. Without a place the server
+/// is asked to make one of those that it makes by itself (`backup` in the configuration).
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  hark backup /mnt/disk/hark-2026-11-22\n  \
+    hark backup /mnt/disk/hark.tar.gz --without-history\n  hark backup --verify /mnt/disk/hark.tar.gz\n  \
+    hark backup\n\nIt comes back by `hark restore`.")]
+pub(super) struct Args {
+    /// Where: a folder that is not there yet, or a file ending in .tar or .tar.gz.
+    to: Option<PathBuf>,
+    /// Leave the samples out.
+    #[arg(long, requires = "to")]
+    without_history: bool,
+    /// An older backup in a folder on the same disk: what is the same takes no room again.
+    #[arg(long, value_name = "DIR", requires = "to")]
+    previous: Option<PathBuf>,
+    /// Make none, but look whether this one is as it was made.
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["to", "without_history"])]
+    verify: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(path) = &args.verify {
+        return verify(path, args.place.json);
+    }
+    let Some(to) = &args.to else {
+        anyhow::bail!(
+            "say where: a folder that is not there yet, or a file ending in .tar or .tar.gz"
+        );
+    };
+    let data_dir = match args.place.data_dir() {
+        Ok(data_dir) => data_dir,
+        Err(code) => return Ok(code),
+    };
+    let order = Order {
+        data_dir: &data_dir,
+        with_history: !args.without_history,
+        program: env!("CARGO_PKG_VERSION"),
+        now: Clock.now().unix,
+    };
+    let made = backup::create(&order, to, args.previous.as_deref(), &mut shows_progress);
+    end_of_progress();
+    let made = made.with_context(|| format!("no backup was made at {}", to.display()))?;
+    show(&made, to, args.place.json, "is whole");
+    Ok(if made.damage.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn verify(path: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
+    let found = backup::verify(path, &mut shows_progress);
+    end_of_progress();
+    let found = found.with_context(|| format!("{} is no sound backup", path.display()))?;
+    show(&found, path, as_json, "is as it was made");
+    Ok(if found.damage.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn show(manifest: &Manifest, path: &Path, as_json: bool, how: &str) {
+    let taken = Timestamp(Unix(manifest.taken_at_ms));
+    if as_json {
+        return out::json(&json!({
+            "path": path.display().to_string(),
+            "taken_at": taken,
+            "version": manifest.hark,
+            "bytes": manifest.bytes(),
+            "files": manifest.files.len(),
+            "with_history": manifest.with_history,
+            "damage": manifest.damage,
+        }));
+    }
+    let samples = if manifest.with_history { "" } else { ", without samples" };
+    out::line(format!(
+        "{} {how}: {} in {} files, taken {} by hark {}{samples}.",
+        path.display(),
+        size(manifest.bytes()),
+        manifest.files.len(),
+        out::moment(&taken.to_string()),
+        manifest.hark,
+    ));
+    if !manifest.damage.is_empty() {
+        out::note(format!(
+            "hark: it was copied as it is, but {}: hark history repair",
+            manifest.damage
+        ));
+    }
+}
