@@ -26,6 +26,7 @@ mod error;
 mod fetch;
 mod examine;
 pub(crate) mod files;
+mod import;
 mod level0;
 mod maintain;
 mod merge;
@@ -35,6 +36,7 @@ mod repair;
 mod strand;
 mod survey;
 mod tier;
+mod view;
 mod wal;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -52,10 +54,12 @@ pub use error::{AppendError, DeclareError, OpenError, Trouble};
 pub use fetch::{Fetch, Fetched, Kept, KeptBucket};
 pub use partition::Readers;
 pub use examine::{Examined, Finding, Watcher, Weight, examine};
+pub use import::{Brought, ImportError, Imported, MAX_IMPORTED};
 pub use query::{Answer, Line, MAX_LINES, MAX_POINTS, QueryPlan};
 pub use repair::{Mended, RepairError, Repaired, repair};
 pub use survey::{Extent, Largest, Survey, TierSurvey, survey};
 pub use tier::Tier;
+pub use view::{Each, View};
 
 use crate::disk::Disk;
 use crate::fault::Fault;
@@ -217,6 +221,8 @@ pub struct History {
     next_sweep: Mono,
     next_minute: Mono,
     next_spare: Mono,
+    /// Until when samples that are too old are kept for the next batch of an import.
+    holds_old_until: Option<Mono>,
     aging: Aging,
     counts: Counts,
     stopped: Option<Stopped>,
@@ -280,6 +286,7 @@ impl History {
             next_sweep: Mono(0),
             next_minute: Mono(0),
             next_spare: Mono(0),
+            holds_old_until: None,
             aging: Aging::default(),
             counts: Counts { damaged: n_lost + level0_damaged, ..Counts::default() },
             stopped: None,

@@ -232,13 +232,18 @@ impl Catalogue {
     }
 
     /// Writes the spare if there are sets that it does not know. To be called when nothing is uncommitted.
-    ///
-    /// # Errors
-    /// If it cannot be written; the one before it stays.
-    pub(super) fn keep_spare(&mut self, dir: &Path, disk: &Disk) -> Result<(), Trouble> {
-        if !std::mem::take(&mut self.is_spare_old) {
-            return Ok(());
+    /// Where it cannot be written the one before it stays, until the next time: samples do not wait for it.
+    pub(super) fn keep_spare(&mut self, dir: &Path, disk: &Disk) {
+        if self.is_spare_old {
+            let written = self.write_spare(dir, disk);
+            self.is_spare_old = written.is_err();
+            if let Err(trouble) = written {
+                tracing::warn!(%trouble, "the spare of the catalogue cannot be written");
+            }
         }
+    }
+
+    fn write_spare(&self, dir: &Path, disk: &Disk) -> Result<(), Trouble> {
         let unfinished = dir.join(reading::SPARE).with_extension("spare-new");
         disk.remove(&unfinished)?;
         disk.point_with_room()?;

@@ -47,7 +47,7 @@ const SPARE_EVERY: Duration = Duration::from_hours(1);
 const COMMIT_AFTER: Duration = Duration::from_secs(2);
 
 /// A chunk is not made larger than this: a question reads whole chunks.
-const LONGEST_CHUNK: usize = 1500;
+pub(super) const LONGEST_CHUNK: usize = 1500;
 
 /// A chunk's rows, made but not committed.
 #[derive(Debug)]
@@ -176,10 +176,11 @@ impl History {
             self.next_minute = now.mono + Duration::from_mins(1);
             let newest = self.newest_possible();
             let aged = self.aging.at(now, newest);
-            self.expire(aged)?;
+            let holds_old = self.holds_old_until.is_some_and(|until| now.mono < until);
+            self.expire(aged, holds_old)?;
             if now.mono >= self.next_spare {
                 self.next_spare = now.mono + SPARE_EVERY;
-                self.catalogue.keep_spare(&self.dir, &self.disk)?;
+                self.catalogue.keep_spare(&self.dir, &self.disk);
             }
         }
         Ok(self.replay.is_going_on() || !self.due.is_empty())
@@ -452,9 +453,14 @@ impl History {
         Some(Unix(end) + self.settings.raw)
     }
 
-    fn expire(&mut self, now: Unix) -> Result<(), Trouble> {
+    /// Drops what is old; while an import goes on, no samples.
+    fn expire(&mut self, now: Unix, holds_old: bool) -> Result<(), Trouble> {
         let ages = [self.settings.raw, self.settings.minutes, self.settings.hours];
         for (tier, age) in Tier::ALL.into_iter().zip(ages) {
+            self.partitions.keeps_from(tier, (now - age).0);
+            if holds_old && tier == Tier::Raw {
+                continue;
+            }
             let gone = self.partitions.expire(tier, (now - age).0)?;
             if gone > 0 {
                 tracing::info!(tier = tier.word(), partitions = gone, "history expired");
@@ -496,7 +502,7 @@ fn known_frames(
         return Ok(BTreeMap::new());
     };
     let mut known: BTreeMap<i64, Vec<u8>> = BTreeMap::new();
-    for body in partitions.overlapping(host, set, *from, *to)? {
+    for body in partitions.overlapping(Tier::Raw, host, set, *from, *to)? {
         let is_asked = |at: i64| piece.binary_search_by_key(&at, |(at, _)| *at).is_ok();
         let frames = Chunk::open(&body).and_then(|chunk| chunk.frames(is_asked));
         for (at, values) in frames.into_iter().flatten() {
@@ -512,7 +518,7 @@ fn known_frames(
 }
 
 /// Makes the rows of the three tiers; none if there are no frames.
-fn rows_of(
+pub(super) fn rows_of(
     host: u32,
     set: u32,
     columns: &Columns,
@@ -526,7 +532,7 @@ fn rows_of(
 }
 
 /// Writes rows of one day, the coarser tiers first.
-fn put_group(partitions: &mut Partitions, group: &[&[Row; 3]]) -> Result<(), Trouble> {
+pub(super) fn put_group(partitions: &mut Partitions, group: &[&[Row; 3]]) -> Result<(), Trouble> {
     let Some([first, ..]) = group.first() else { return Ok(()) };
     let id = partitions.numbers(group.len());
     for (n, tier) in Tier::ALL.into_iter().enumerate().rev() {

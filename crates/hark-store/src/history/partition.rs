@@ -67,6 +67,8 @@ pub(super) struct Partitions {
     files: BTreeMap<(Tier, i64), u64>,
     open: BTreeMap<(Tier, i64), Connection>,
     next_id: i64,
+    /// From when on each tier is kept, once that is known.
+    kept_from: BTreeMap<Tier, i64>,
     /// Files that were damaged and put aside since the start.
     pub(super) n_damaged: u64,
 }
@@ -90,6 +92,7 @@ impl Partitions {
             files: BTreeMap::new(),
             open: BTreeMap::new(),
             next_id: 1,
+            kept_from: BTreeMap::new(),
             n_damaged: 0,
         };
         for tier in Tier::ALL {
@@ -236,15 +239,16 @@ impl Partitions {
         self.next_id
     }
 
-    /// Returns the chunks of samples of a set that overlap a time.
+    /// Returns the chunks of a set that overlap a time within one partition.
     pub(super) fn overlapping(
         &mut self,
+        tier: Tier,
         host: u32,
         set: u32,
         from: i64,
         to: i64,
     ) -> Result<Vec<Vec<u8>>, Trouble> {
-        let key = (Tier::Raw, partition_of(Tier::Raw, from));
+        let key = (tier, partition_of(tier, from));
         let found = self.with(key, false, |connection| {
             connection
                 .prepare_cached(
@@ -287,6 +291,9 @@ impl Partitions {
     }
 
     fn remove(&mut self, tier: Tier, partition: i64) -> Result<(), Trouble> {
+        if tier == Tier::Raw {
+            self.keep_highest(partition)?;
+        }
         self.open.remove(&(tier, partition));
         let path = path_of(&self.dir, tier, partition);
         self.disk.remove(&path.with_extension("db-wal"))?;
@@ -294,6 +301,24 @@ impl Partitions {
         self.disk.remove(&path)?;
         self.files.remove(&(tier, partition));
         Ok(())
+    }
+
+    /// Notes the highest number of samples that are about to go, if none as high stays: the coarser rows of
+    /// them would look left over at the next start. Samples that come late have high numbers in old files.
+    fn keep_highest(&mut self, leaving: i64) -> Result<(), Trouble> {
+        let Some(newest) = self.newest(Tier::Raw).filter(|newest| *newest != leaving) else {
+            return Ok(());
+        };
+        let highest = |connection: &mut Connection| -> rusqlite::Result<i64> {
+            connection.query_row("SELECT ifnull(max(id), 0) FROM chunk", [], |row| row.get(0))
+        };
+        let leaving = self.with((Tier::Raw, leaving), false, highest)?.unwrap_or(0);
+        let staying = self.with((Tier::Raw, newest), false, highest)?.unwrap_or(0);
+        if leaving <= staying {
+            return Ok(());
+        }
+        let mark = Row::mark(newest.saturating_mul(DAY_MS * Tier::Raw.days()));
+        self.put(Tier::Raw, newest, leaving, &[&mark])
     }
 
     fn of(&self, tier: Tier) -> impl DoubleEndedIterator<Item = i64> {
@@ -308,9 +333,19 @@ impl Partitions {
         self.of(tier).next_back()
     }
 
-    /// Returns when the oldest partition of a tier begins.
+    /// Returns when the oldest partition of a tier begins, of those that are not old already: what an import
+    /// has brought of before is there for a while, with gaps up to the others.
     pub(super) fn begin(&self, tier: Tier) -> Option<i64> {
-        Some(self.oldest(tier)?.saturating_mul(DAY_MS * tier.days()))
+        let width = DAY_MS * tier.days();
+        let kept = self.kept_from.get(&tier).copied().unwrap_or(i64::MIN);
+        let is_kept = |number: &i64| number.saturating_add(1).saturating_mul(width) > kept;
+        let oldest = self.of(tier).find(is_kept).or_else(|| self.newest(tier))?;
+        Some(oldest.saturating_mul(width))
+    }
+
+    /// Notes from when on samples of a tier are kept.
+    pub(super) fn keeps_from(&mut self, tier: Tier, from: i64) {
+        self.kept_from.insert(tier, from);
     }
 
     /// Returns the files of a tier that may hold something of that time.

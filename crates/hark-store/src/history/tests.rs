@@ -1,4 +1,5 @@
 mod damage;
+mod past;
 
 use std::fs::File;
 use std::sync::Arc;

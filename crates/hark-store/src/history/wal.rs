@@ -231,11 +231,17 @@ pub(super) fn number_of(path: &Path, extension: &str) -> Option<u64> {
 pub(super) struct Frames<'a> {
     reader: Reader<'a>,
     last_at: i64,
+    len: usize,
 }
 
 impl<'a> Frames<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { reader: Reader::new(bytes), last_at: 0 }
+        Self { reader: Reader::new(bytes), last_at: 0, len: bytes.len() }
+    }
+
+    /// Returns how many bytes were read.
+    pub(super) fn place(&self) -> usize {
+        self.len - self.reader.len()
     }
 
     /// Returns true if nothing is left that is no frame.

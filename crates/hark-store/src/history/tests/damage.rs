@@ -113,9 +113,9 @@ fn a_flipped_bit_is_seen_or_changes_nothing_and_is_repaired() {
     for file in files(dir.path()) {
         let len = std::fs::metadata(&file).unwrap().len();
         let name = file.strip_prefix(dir.path()).unwrap().to_owned();
-        for part in 0..7 {
+        for part in 0..4 {
             // Odd steps, so that heads, tails and all kinds of pages are met.
-            let at = usize::try_from(len * part / 7 + part * 13).unwrap();
+            let at = usize::try_from(len * part / 4 + part * 13).unwrap();
             let damaged = copy(dir.path());
             let path = damaged.path().join(&name);
             let mut bytes = std::fs::read(&path).unwrap();
@@ -134,7 +134,7 @@ fn a_flipped_bit_is_seen_or_changes_nothing_and_is_repaired() {
             assert!(left + 1500 >= before.len(), "{what}: {left} left");
         }
     }
-    assert!(n_seen > 15, "{n_seen}");
+    assert!(n_seen > 8, "{n_seen}");
 }
 
 #[test]
