@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use super::jobs;
 use crate::app::Shared;
-use crate::backend::{Answer, Backend, Told};
+use crate::backend::{Answer, Backend, Keeping, Told};
 use crate::failure::Reply;
 use crate::jobs::Progress;
 use crate::peer::Peer;
@@ -21,7 +21,7 @@ use crate::who::{Admin, Who};
     get, path = "/api/0/backups", tag = "state", responses((status = 200, body = Vec<Backup>))
 )]
 pub(crate) async fn list(State(app): State<Shared>, _admin: Admin) -> Reply<Json<Vec<Backup>>> {
-    app.ask(|backend| backend.backups()).await.map(Json)
+    app.ask(Keeping::backups).await.map(Json)
 }
 
 /// Makes a backup where the server makes those that it makes by itself, as a job.
@@ -49,7 +49,7 @@ pub(crate) async fn end_quarantine(
     peer: Peer,
     Admin(who): Admin,
 ) -> Reply<StatusCode> {
-    app.ask(|backend| backend.end_quarantine()).await?;
+    app.ask(Keeping::end_quarantine).await?;
     app.audit(Some(who.name()), peer.address, "quarantine.end", "").await;
     Ok(StatusCode::NO_CONTENT)
 }

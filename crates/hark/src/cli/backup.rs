@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use hark_api::Timestamp;
@@ -9,8 +10,12 @@ use hark_model::{Clock, Unix};
 use hark_store::backup::{self, Manifest, Order};
 use serde_json::json;
 
+use super::client::Client;
 use super::history::{Place, end_of_progress, shows_progress, size};
-use crate::out;
+use crate::{config, out};
+
+/// How often the server is asked how far it has come.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Copy what the server keeps, while it runs: a folder, or an archive.
 ///
@@ -41,11 +46,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(path) = &args.verify {
         return verify(path, args.place.json);
     }
-    let Some(to) = &args.to else {
-        anyhow::bail!(
-            "say where: a folder that is not there yet, or a file ending in .tar or .tar.gz"
-        );
-    };
+    let Some(to) = &args.to else { return by_server(args) };
     let data_dir = match args.place.data_dir() {
         Ok(data_dir) => data_dir,
         Err(code) => return Ok(code),
@@ -61,6 +62,34 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let made = made.with_context(|| format!("no backup was made at {}", to.display()))?;
     show(&made, to, args.place.json, "is whole");
     Ok(if made.damage.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Has the server make one where it makes those that it makes by itself, and waits for it.
+fn by_server(args: &Args) -> anyhow::Result<ExitCode> {
+    let data = args.place.data.clone().unwrap_or_else(config::default_data_dir);
+    let client = Client::local(&data)?;
+    let mut job =
+        client.post(None, "/api/0/backups", &json!({})).context("cannot ask the server")?;
+    let path = format!("/api/0/jobs/{}", job["id"]);
+    while job["ended_at"].is_null() {
+        shows_progress(&format!("{} of {} steps", job["done"], job["total"]));
+        client.pause(PAUSE);
+        job = client.get(&path).context("cannot ask the server how far it has come")?;
+    }
+    end_of_progress();
+    if job["state"] != "done" {
+        let why = job["failures"][0]["detail"].as_str().unwrap_or("it was ended");
+        anyhow::bail!("no backup was made: {why}");
+    }
+    let made = client.get("/api/0/backups").context("cannot list the backups")?;
+    if args.place.json {
+        out::json(&made[0]);
+    } else {
+        let bytes = made[0]["bytes"].as_u64().unwrap_or(0);
+        let path = made[0]["path"].as_str().unwrap_or_default();
+        out::line(format!("{path} is whole: {}.", size(bytes)));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn verify(path: &Path, as_json: bool) -> anyhow::Result<ExitCode> {

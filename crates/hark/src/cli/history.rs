@@ -72,7 +72,7 @@ pub(super) struct Place {
     config: Option<PathBuf>,
     /// The data folder.
     #[arg(long, env = "HARK_DATA", value_name = "DIR")]
-    data: Option<PathBuf>,
+    pub(super) data: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::support::hook::Hook;
 use crate::support::process::{clean, run};
 use crate::support::server::{Server, Start};
-use crate::support::wait::until;
+use crate::support::wait::{pause, until};
 use crate::support::{HARK, folder};
 
 const LIMIT: Duration = Duration::from_mins(1);
@@ -68,4 +69,89 @@ fn damage_is_found_beside_the_server_and_repaired_without_it() {
     let server = lively(folder.path());
     let metrics = server.get("/api/0/self");
     assert_eq!(metrics["history"]["state"], "ok");
+}
+
+/// The configuration of a server that looks at closed ports of these hosts and calls the hook.
+fn looking_at(hook: &Hook, hosts: &[&str]) -> String {
+    let mut text = format!("receivers:\n  hook: {{webhook: {{url: '{}'}}}}\nchecks:\n", hook.url());
+    for (port, host) in (1..).zip(hosts) {
+        let check = format!("tcp: {{address: 127.0.0.1, port: {port}}}, every: 2s, attempts: 1");
+        text.extend(["  ", host, "-port: {host: ", host, ", ", &check, "}\n"]);
+    }
+    text
+}
+
+fn told_of(hook: &Hook, host: &str) -> Option<()> {
+    hook.calls().iter().any(|call| call.text("host") == host).then_some(())
+}
+
+#[test]
+fn a_restored_server_tells_nobody_until_somebody_says_so() {
+    let folder = folder();
+    let hook = Hook::start();
+    let start = Start::new("server", folder.path()).config(&looking_at(&hook, &["web1"]));
+    let mut first = start.go();
+    until("the message of the first server", LIMIT, || told_of(&hook, "web1"));
+    let made = hark(folder.path(), "backup copy.tar.gz --data data --json");
+    assert_eq!(made.status.code(), Some(0), "{}", String::from_utf8_lossy(&made.stderr));
+    assert_eq!(json(&made)["damage"], "");
+    let again = hark(folder.path(), "backup copy.tar.gz --data data");
+    assert_eq!(again.status.code(), Some(1), "it is there already");
+    let verified = hark(folder.path(), "backup --verify copy.tar.gz");
+    assert_eq!(verified.status.code(), Some(0));
+    let taken = hark(folder.path(), "restore copy.tar.gz --data data");
+    assert_eq!(taken.status.code(), Some(1), "there is a server in it");
+    first.process.kill();
+
+    let restored = hark(folder.path(), "restore copy.tar.gz --data second");
+    assert_eq!(restored.status.code(), Some(0), "{}", String::from_utf8_lossy(&restored.stderr));
+    let mut start =
+        Start::new("server", folder.path()).config(&looking_at(&hook, &["web1", "db1"]));
+    start.data = folder.path().join("second");
+    let before = hook.calls().len();
+    // Killed in between: it is in quarantine still.
+    for _ in 0..2 {
+        let mut second = start.go();
+        second.host_when("db1", LIMIT, |host| host["state"] == "c");
+        let own = second.get("/api/0/self");
+        assert!(own["quarantine"]["taken_at"].is_string(), "{own:#}");
+        let own = second.host_when("self", LIMIT, |host| host["state"] == "c");
+        assert!(own.to_string().contains("tells nobody"), "{own:#}");
+        pause(Duration::from_secs(2));
+        assert_eq!(hook.calls().len(), before, "{:?}", hook.calls().last());
+        second.process.kill();
+    }
+    let second = start.go();
+    let shown = hark(folder.path(), "quarantine --data second");
+    assert_eq!(shown.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("nobody is told"));
+    let ended = hark(folder.path(), "quarantine end --data second");
+    assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
+    until("the message that had waited", LIMIT, || told_of(&hook, "db1"));
+    assert!(second.get("/api/0/self")["quarantine"].is_null());
+    assert_eq!(hark(folder.path(), "quarantine --data second").status.code(), Some(0));
+}
+
+#[test]
+fn the_server_makes_backups_by_itself_and_says_if_it_cannot() {
+    let folder = folder();
+    let place = folder.path().join("copies");
+    let config = format!("backup: {{dir: '{}', every: 1h, keep: 2}}\n", place.display());
+    let server = Start::new("server", folder.path()).config(&config).go();
+    let ordered = server.post("/api/0/backups", &Value::Null);
+    assert_eq!(ordered.status, 202, "{}", ordered.body);
+    let path = format!("/api/0/jobs/{}", ordered.body["id"]);
+    let job = until("the end of the job", LIMIT, || {
+        Some(server.get(&path)).filter(|job| !job["ended_at"].is_null())
+    });
+    assert_eq!((&job["state"], &job["failed"]), (&"done".into(), &0.into()), "{job:#}");
+    let listed = server.get("/api/0/backups");
+    let one = Path::new(listed[0]["path"].as_str().unwrap());
+    assert!(one.starts_with(&place) && one.join("manifest.json").is_file(), "{listed:#}");
+    // Where the folder should be is a file: none can be made.
+    std::fs::remove_dir_all(&place).unwrap();
+    std::fs::write(&place, "").unwrap();
+    let by_hand = hark(folder.path(), "backup --data data");
+    assert_eq!(by_hand.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&by_hand.stderr).contains("copies"), "{by_hand:?}");
 }
