@@ -10,6 +10,7 @@
 mod cli;
 mod config;
 mod doctor;
+mod exchange;
 mod fleet;
 #[cfg_attr(windows, expect(dead_code, reason = "plans are carried out on other systems"))]
 mod install;

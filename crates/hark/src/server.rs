@@ -28,7 +28,7 @@ pub(crate) mod event_files;
 pub(crate) mod folder;
 mod handling;
 pub(crate) mod happened;
-mod history_loop;
+pub(crate) mod history_loop;
 mod hosts;
 mod intake;
 mod leavers;

@@ -1,5 +1,8 @@
 //! `hark history`: what the samples take and hold; looking for damage and repairing it.
 
+mod export;
+mod import;
+
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,7 +25,8 @@ const SHOWN: usize = 10;
 /// All of this reads the data folder itself, also while the server runs.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hark history\n  hark history --top 50 --json\n  \
-    hark history check\n  hark history repair")]
+    hark history check\n  hark history repair\n  \
+    hark history export --host 'web*' --format csv > samples.csv\n  hark history import samples.csv")]
 pub(super) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
@@ -37,6 +41,8 @@ pub(super) struct Args {
 enum Command {
     Check(CheckArgs),
     Repair(RepairArgs),
+    Export(export::Args),
+    Import(import::Args),
 }
 
 /// Look for damage: every sum, every page, every chunk. Changes nothing.
@@ -69,7 +75,7 @@ struct RepairArgs {
 pub(super) struct Place {
     /// The configuration that names the data folder.
     #[arg(short, long, env = "HARK_CONFIG", value_name = "PATH")]
-    config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
     /// The data folder.
     #[arg(long, env = "HARK_DATA", value_name = "DIR")]
     pub(super) data: Option<PathBuf>,
@@ -95,6 +101,8 @@ impl Place {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let place = match &args.command {
         None => &args.place,
+        Some(Command::Export(args)) => args.place(),
+        Some(Command::Import(args)) => args.place(),
         Some(Command::Check(args)) => &args.place,
         Some(Command::Repair(args)) => &args.place,
     };
@@ -112,6 +120,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.command {
         None => overview(args, &data_dir, &dir),
         Some(Command::Check(_)) => check(&dir, place.json),
+        Some(Command::Export(args)) => export::run(args, &data_dir, &dir),
+        Some(Command::Import(args)) => import::run(args, &data_dir, &dir),
         Some(Command::Repair(_)) => repair(&data_dir, &dir, place.json),
     }
 }

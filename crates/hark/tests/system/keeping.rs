@@ -10,7 +10,7 @@ use crate::support::hook::Hook;
 use crate::support::process::{clean, run};
 use crate::support::server::{Server, Start};
 use crate::support::wait::{pause, until};
-use crate::support::{HARK, folder};
+use crate::support::{HARK, PASSWORD, folder, write};
 
 const LIMIT: Duration = Duration::from_mins(1);
 
@@ -26,10 +26,10 @@ fn json(output: &Output) -> Value {
 
 /// A server that watches its own machine each second, and has samples of that.
 fn lively(folder: &Path) -> Server {
-    let server = Start::new("up", folder).config("interval: 1s\n").go();
+    let server = Start::new("up", folder).config("agent: {interval: 1s}\n").go();
     until("samples on the disk", LIMIT, || {
         let found = json(&hark(folder, "history check --data data --json"));
-        (found["log_frames"].as_u64()? > 20).then_some(())
+        (found["log_frames"].as_u64()? > 40).then_some(())
     });
     server
 }
@@ -38,7 +38,7 @@ fn lively(folder: &Path) -> Server {
 fn segment(data: &Path) -> PathBuf {
     let files = std::fs::read_dir(data.join("history/wal")).unwrap();
     let files = files.map(|file| file.unwrap().path());
-    files.filter(|path| std::fs::metadata(path).unwrap().len() > 500).max().unwrap()
+    files.filter(|path| std::fs::metadata(path).unwrap().len() > 200).max().unwrap()
 }
 
 #[test]
@@ -63,19 +63,25 @@ fn damage_is_found_beside_the_server_and_repaired_without_it() {
     assert_eq!(repaired.status.code(), Some(0));
     let repaired = json(&repaired);
     assert_eq!(repaired["repaired"].as_array().unwrap().len(), 1, "{repaired:#}");
-    assert!(Path::new(repaired["aside"].as_str().unwrap()).is_dir());
+    assert!(folder.path().join(repaired["aside"].as_str().unwrap()).is_dir());
     let checked = hark(folder.path(), "history check --data data --json");
     assert_eq!(checked.status.code(), Some(0), "{}", json(&checked));
-    let server = lively(folder.path());
-    let metrics = server.get("/api/0/self");
-    assert_eq!(metrics["history"]["state"], "ok");
+    let mut server = lively(folder.path());
+    server.set_up(PASSWORD);
+    assert_eq!(server.get("/api/0/self")["history"]["state"], "ok");
 }
 
 /// The configuration of a server that looks at closed ports of these hosts and calls the hook.
 fn looking_at(hook: &Hook, hosts: &[&str]) -> String {
-    let mut text = format!("receivers:\n  hook: {{webhook: {{url: '{}'}}}}\nchecks:\n", hook.url());
+    let mut text = format!("receivers:\n  hook: {{webhook: {{url: '{}'}}}}\nhosts:\n", hook.url());
+    for host in hosts {
+        text.extend(["  ", host, ": {}\n"]);
+    }
+    text.push_str("checks:\n");
     for (port, host) in (1..).zip(hosts) {
-        let check = format!("tcp: {{address: 127.0.0.1, port: {port}}}, every: 2s, attempts: 1");
+        let check = format!(
+            "tcp: {{address: 127.0.0.1, port: {port}}}, every: 2s, timeout: 1s, attempts: 1"
+        );
         text.extend(["  ", host, "-port: {host: ", host, ", ", &check, "}\n"]);
     }
     text
@@ -91,6 +97,7 @@ fn a_restored_server_tells_nobody_until_somebody_says_so() {
     let hook = Hook::start();
     let start = Start::new("server", folder.path()).config(&looking_at(&hook, &["web1"]));
     let mut first = start.go();
+    first.set_up(PASSWORD);
     until("the message of the first server", LIMIT, || told_of(&hook, "web1"));
     let made = hark(folder.path(), "backup copy.tar.gz --data data --json");
     assert_eq!(made.status.code(), Some(0), "{}", String::from_utf8_lossy(&made.stderr));
@@ -137,7 +144,8 @@ fn the_server_makes_backups_by_itself_and_says_if_it_cannot() {
     let folder = folder();
     let place = folder.path().join("copies");
     let config = format!("backup: {{dir: '{}', every: 1h, keep: 2}}\n", place.display());
-    let server = Start::new("server", folder.path()).config(&config).go();
+    let mut server = Start::new("server", folder.path()).config(&config).go();
+    server.set_up(PASSWORD);
     let ordered = server.post("/api/0/backups", &Value::Null);
     assert_eq!(ordered.status, 202, "{}", ordered.body);
     let path = format!("/api/0/jobs/{}", ordered.body["id"]);
@@ -154,4 +162,85 @@ fn the_server_makes_backups_by_itself_and_says_if_it_cannot() {
     let by_hand = hark(folder.path(), "backup --data data");
     assert_eq!(by_hand.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&by_hand.stderr).contains("copies"), "{by_hand:?}");
+}
+
+/// The lines of an export that have samples, in any order.
+fn sample_lines(text: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[test]
+fn samples_go_out_as_text_and_come_back_elsewhere_once() {
+    let folder = folder();
+    let mut first = lively(folder.path());
+    first.process.kill();
+    let export = |data: &str, form: &str| {
+        let line = format!("history export --data {data} --format {form} --metric cpu_monitor.*");
+        let done = hark(folder.path(), &line);
+        assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    };
+    for form in ["csv", "jsonl", "openmetrics"] {
+        let text = export("data", form);
+        assert!(text.lines().count() > 5, "{text}");
+        write(folder.path(), "samples", &text);
+        let line = sample_lines(&export("data", "csv"))[0].to_owned();
+        let host = line.split(',').nth(1).unwrap().to_owned();
+        // A server that knows the host, and nothing else.
+        let config = format!("hosts: {{{host}: {{}}}}\n");
+        let mut start = Start::new("server", folder.path()).config(&config);
+        start.data = folder.path().join(form);
+        let mut other = start.go();
+        other.set_up(PASSWORD);
+        other.host_when(&host, LIMIT, |_| true);
+        other.process.kill();
+        let bring =
+            || json(&hark(folder.path(), &format!("history import samples --data {form} --json")));
+        let done = bring();
+        assert!(done["samples"].as_u64().unwrap() > 4, "{done:#}");
+        assert_eq!(done["taken"], done["samples"], "{done:#}");
+        let again = bring();
+        assert_eq!((&again["taken"], &again["known"]), (&0.into(), &done["samples"]), "{again:#}");
+        let back = hark(folder.path(), &format!("history export --data {form} --format {form}"));
+        let back = String::from_utf8(back.stdout).unwrap();
+        // Of metrics with labels the other server knows none as its own: they are those of another program, with
+        // the same names, labels, times and values.
+        assert_eq!(sample_lines(&back), sample_lines(&text), "{form}");
+        let checked = hark(folder.path(), &format!("history check --data {form}"));
+        assert_eq!(checked.status.code(), Some(0));
+    }
+}
+
+/// Runs `promtool`.
+fn promtool(folder: &Path, line: &str) -> Output {
+    let promtool = Path::new("/usr/bin/promtool");
+    assert!(promtool.exists(), "promtool is missing: scripts/setup-test installs it");
+    let mut command = clean("/usr/bin/promtool", folder);
+    run(command.args(line.split_whitespace()), LIMIT)
+}
+
+#[test]
+fn prometheus_reads_what_is_exported_and_its_dump_is_imported() {
+    let folder = folder();
+    let mut first = lively(folder.path());
+    first.process.kill();
+    let exported = hark(folder.path(), "history export --data data");
+    assert_eq!(exported.status.code(), Some(0));
+    let text = String::from_utf8(exported.stdout).unwrap();
+    write(folder.path(), "all.om", &text);
+    let made = promtool(folder.path(), "tsdb create-blocks-from openmetrics all.om blocks");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    // It wants the folder of a log as well.
+    std::fs::create_dir(folder.path().join("blocks/wal")).unwrap();
+    let dumped = promtool(folder.path(), "tsdb dump blocks");
+    assert!(dumped.status.success(), "{}", String::from_utf8_lossy(&dumped.stderr));
+    let dump = String::from_utf8(dumped.stdout).unwrap();
+    assert_eq!(dump.lines().count(), sample_lines(&text).len());
+    write(folder.path(), "dump", &dump);
+    // What is there already is known by its labels, as hark's own series.
+    let done = json(&hark(folder.path(), "history import dump --data data --json"));
+    assert_eq!((&done["taken"], &done["known"]), (&0.into(), &done["samples"]), "{done:#}");
+    assert_eq!(done["samples"], dump.lines().count());
 }

@@ -239,6 +239,24 @@ class Calls(Transport):
             headers["Idempotency-Key"] = key
         self.request("POST", "/api/0/auth/totp/remove", None, body, headers).value()
 
+    def get_backups(
+        self, *, q: Optional[str] = None, sort: Optional[str] = None, cursor: Optional[str] = None, limit: Optional[int] = None
+    ) -> List[t.Backup]:
+        """Returns the backups that the server has made by itself, the newest first."""
+        query: Query = {"q": q, "sort": sort, "cursor": cursor, "limit": limit}
+        return cast(List[t.Backup], self.read("/api/0/backups", query))
+
+    def post_backups(
+        self, *, if_match: Optional[str] = None, key: Optional[str] = None
+    ) -> t.Job:
+        """Makes a backup where the server makes those that it makes by itself, as a job."""
+        headers: Dict[str, str] = {}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        return cast(t.Job, self.request("POST", "/api/0/backups", None, None, headers).value())
+
     def post_bulk(
         self, body: t.BulkRequest, *, if_match: Optional[str] = None, key: Optional[str] = None
     ) -> t.Job:
@@ -822,6 +840,18 @@ class Calls(Transport):
         """Returns every job that reports itself. Their addresses are secrets, so for administrators."""
         query: Query = {"q": q, "sort": sort, "cursor": cursor, "limit": limit}
         return cast(List[t.Push], self.read("/api/0/pushes", query))
+
+    def post_quarantine_end(
+        self, *, if_match: Optional[str] = None, key: Optional[str] = None
+    ) -> None:
+        """Has people be told again by a server that was restored from a backup: the one that it is a copy of
+        does not run any more."""
+        headers: Dict[str, str] = {}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        self.request("POST", "/api/0/quarantine/end", None, None, headers).value()
 
     def get_receivers(
         self, *, q: Optional[str] = None, sort: Optional[str] = None, cursor: Optional[str] = None, limit: Optional[int] = None

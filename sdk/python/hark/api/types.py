@@ -158,6 +158,19 @@ AuditLine = TypedDict(
     },
 )
 
+Backup = TypedDict(
+    "Backup",
+    {
+        "bytes": int,
+        "damage": str,
+        "name": str,
+        "path": str,
+        "taken_at": "Timestamp",
+        "version": str,
+        "with_history": bool,
+    },
+)
+
 BroughtEvent = TypedDict(
     "BroughtEvent",
     {
@@ -1687,6 +1700,14 @@ QrCode = TypedDict(
     },
 )
 
+Quarantine = TypedDict(
+    "Quarantine",
+    {
+        "restored_at": "Timestamp",
+        "taken_at": "Timestamp",
+    },
+)
+
 Quiet = TypedDict(
     "Quiet",
     {
@@ -1924,6 +1945,7 @@ Server = TypedDict(
         "datagrams": Dict[str, int],
         "history": "HistoryReport",
         "hosts": int,
+        "quarantine": Union["Quarantine", None],
         "queues": Dict[str, int],
         "receivers_failing": List[str],
         "series": int,
@@ -2192,7 +2214,7 @@ Fresh = Literal["fresh", "late", "stale"]
 HistoryState = Literal["ok", "stopped"]
 HostSort = Literal["name", "-name", "state", "-state", "last_heard_at", "-last_heard_at"]
 IncidentSort = Literal["-since_at", "since_at", "state", "host"]
-JobKind = Literal["bulk", "report"]
+JobKind = Literal["bulk", "report", "backup"]
 JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
 Kind = Literal["transition", "told", "withheld", "operator", "event", "server"]
 Letter = Literal["o", "w", "c", "u", "m", "-"]
