@@ -1,5 +1,5 @@
 //! Samples, read line by line from what hark and other programs write: a table, an object on each line, or
-//! metrics with labels (OpenMetrics, the older text of Prometheus, `promtool tsdb dump`).
+//! metrics with labels (`OpenMetrics`, the older text of Prometheus, `promtool tsdb dump`).
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! Samples, written one series after the other: nothing is gathered but a day of one series.
 //!
-//! OpenMetrics wants all series of a metric together, so there a metric is gone through for all hosts before
+//! `OpenMetrics` wants all series of a metric together, so there a metric is gone through for all hosts before
 //! the next; in the other forms a host is gone through before the next.
 
 use std::collections::BTreeMap;
@@ -193,7 +193,7 @@ impl Writer<'_> {
     }
 }
 
-/// Returns what a series is called outside, in letters that OpenMetrics knows.
+/// Returns what a series is called outside, in letters that `OpenMetrics` knows.
 fn metric_of(def: &SeriesDef) -> String {
     let metric = Identity::of(&def.name, def.kind).metric;
     sound(&metric, |c| c == ':')

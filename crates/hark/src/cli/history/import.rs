@@ -26,7 +26,7 @@ const BATCH: usize = 50_000;
 const SHOWN: usize = 10;
 
 /// Add samples of the past, out of a file: CSV or JSON lines as `hark history export` writes them,
-/// OpenMetrics, the older text of Prometheus, or what `promtool tsdb dump` prints.
+/// `OpenMetrics`, the older text of Prometheus, or what `promtool tsdb dump` prints.
 ///
 /// In any order; what is there already stays as it is, so that a file can be brought again, also one that was
 /// cut off. The hosts must be known, and the server must not run. Samples that are older than samples are
