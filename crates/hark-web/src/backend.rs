@@ -13,8 +13,8 @@ mod browsers;
 mod configuration;
 mod dashboards;
 mod factors;
-mod prometheus;
 mod keeping;
+mod prometheus;
 mod status_pages;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,8 +58,8 @@ pub use browsers::BrowserStore;
 pub use configuration::{ConfigChange, Configuring};
 pub use dashboards::{DashboardRecord, Dashboards};
 pub use factors::{FactorStore, Factors, PasskeyRecord, Totp};
-pub use prometheus::{PromChoice, PromError, PromPatience, PromQuestion, PromSource};
 pub use keeping::{Keeping, Told};
+pub use prometheus::{PromChoice, PromError, PromPatience, PromQuestion, PromSource};
 pub use status_pages::{
     PublicIncidentRecord, ReaderWay, ReadersStep, StatusAccess, StatusDocument, StatusPages,
     StatusPart, StatusSite, StatusSites, StatusSummary,

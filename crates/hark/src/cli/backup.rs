@@ -11,7 +11,7 @@ use hark_store::backup::{self, Manifest, Order};
 use serde_json::json;
 
 use super::client::Client;
-use super::history::{Place, end_of_progress, shows_progress, size};
+use super::history::{Place, end_of_progress, show_progress, shows_progress, size};
 use crate::{config, out};
 
 /// How often the server is asked how far it has come.
@@ -72,7 +72,7 @@ fn by_server(args: &Args) -> anyhow::Result<ExitCode> {
         client.post(None, "/api/0/backups", &json!({})).context("cannot ask the server")?;
     let path = format!("/api/0/jobs/{}", job["id"]);
     while job["ended_at"].is_null() {
-        shows_progress(&format!("{} of {} steps", job["done"], job["total"]));
+        show_progress(&format!("{} of {} steps", job["done"], job["total"]));
         client.pause(PAUSE);
         job = client.get(&path).context("cannot ask the server how far it has come")?;
     }

@@ -128,10 +128,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Shows which file is looked at, where somebody waits for it.
 pub(super) fn shows_progress(what: &str) -> ControlFlow<()> {
+    show_progress(what);
+    ControlFlow::Continue(())
+}
+
+/// Shows how far it has come.
+pub(super) fn show_progress(what: &str) {
     if out::error_is_terminal() {
         out::passing_note(what);
     }
-    ControlFlow::Continue(())
 }
 
 /// Takes it away.

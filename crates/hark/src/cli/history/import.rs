@@ -13,7 +13,7 @@ use hark_store::history::{Brought, History, ImportError, Imported};
 use hark_store::state::StateReader;
 use serde_json::json;
 
-use super::{Place, end_of_progress, shows_progress};
+use super::{Place, end_of_progress, show_progress};
 use crate::config::{self, Paths};
 use crate::exchange::read::{MAX_LINE, Reader, Sample, Series};
 use crate::out;
@@ -194,7 +194,7 @@ impl Import<'_> {
             Err(error) => return Err(self.cut_off(error)),
         }
         let taken = self.sums.imported.taken;
-        drop(shows_progress(&format!("{} lines, {taken} samples added", self.sums.lines)));
+        show_progress(&format!("{} lines, {taken} samples added", self.sums.lines));
         Ok(())
     }
 }

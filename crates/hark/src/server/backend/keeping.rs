@@ -1,7 +1,6 @@
 //! Backups, and the end of a quarantine.
 
 use hark_api::keeping::Backup;
-use hark_store::backup::BackupError;
 use hark_web::{Answer, Keeping, Refused, Told};
 
 use super::ServerBackend;
@@ -14,10 +13,8 @@ impl Keeping for ServerBackend {
     }
 
     fn back_up(&self, told: Told<'_>) -> Answer<Backup> {
-        self.links.backups.make(told).map_err(|error| match error {
-            BackupError::Ended => Refused::Conflict("it was ended before it was whole".to_owned()),
-            error => Refused::Conflict(chain(&error)),
-        })
+        let made = self.links.backups.make(told);
+        made.map_err(|error| Refused::Conflict(chain(&error)))
     }
 
     fn end_quarantine(&self) -> Answer<()> {
