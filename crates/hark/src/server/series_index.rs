@@ -205,7 +205,7 @@ mod tests {
         let mut index = SeriesIndex::default();
         let (one, two) = (set(&[("a", "", "x")]), set(&[("a", "", "x"), ("a", "", "y")]));
         index.apply(news(true, &[(1, one)], &[(1, &[1]), (2, &[1])]));
-        index.apply(news(false, &[(2, two.clone())], &[(1, &[1, 2])]));
+        index.apply(news(false, &[(2, Arc::clone(&two))], &[(1, &[1, 2])]));
         assert_eq!(found(&index, "hark_a_x").len(), 2, "in two sets, and one series");
         assert_eq!(found(&index, "hark_a_y").len(), 1);
         index.apply(news(false, &[], &[(1, &[])]));

@@ -9,7 +9,7 @@ use crate::support::server::{Server, Start};
 use crate::support::wait::until;
 use crate::support::{PASSWORD, folder, http};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// Runs promtool, with a token as password; returns what it prints.
 fn promtool(server: &Server, token: &str, kind: &str, words: &[&str]) -> Result<String, String> {

@@ -13,14 +13,12 @@ impl PromSource for Fake {
         patience: &PromPatience,
     ) -> Answer<Result<String, PromError>> {
         assert!(!patience.is_gone(), "somebody waits");
-        let kind = match question {
-            PromQuestion::Instant { text, .. } => match text.as_str() {
-                "bad" => Some("bad_data"),
-                "large" => Some("execution"),
-                "slow" => Some("timeout"),
-                "broken" => Some("internal"),
-                _ => None,
-            },
+        let text = if let PromQuestion::Instant { text, .. } = question { text } else { "" };
+        let kind = match text {
+            "bad" => Some("bad_data"),
+            "large" => Some("execution"),
+            "slow" => Some("timeout"),
+            "broken" => Some("internal"),
             _ => None,
         };
         if let Some(kind) = kind {
