@@ -6,7 +6,7 @@
 //! - the state is copied by `SQLite` in one read transaction;
 //! - history goes the way of the samples, log, then blocks, then chunks: a frame that moves on meanwhile is
 //!   met at least once, and twice at most, which history knows to be one. Chunks that were made after the
-//!   blocks had been copied are taken out of the copy again (see [`history`]);
+//!   blocks had been copied are taken out of the copy again (see `history`);
 //! - the rest are small files that are replaced as a whole.
 //!
 //! It is written beside its place, read back in full (sums, pages, chunks), and only then has its name: a
