@@ -249,10 +249,11 @@ fn print_survey(survey: &Survey, hosts: &[Largest<String>], top: usize) {
 #[expect(clippy::cast_precision_loss, reason = "shown, not counted with")]
 pub(super) fn size(bytes: u64) -> String {
     const STEP: f64 = 1024.0;
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
     let bytes = bytes as f64;
-    if bytes < STEP {
-        Unit::Bytes.show(bytes)
-    } else if bytes < STEP * STEP {
+    if bytes < STEP * STEP {
         format!("{:.1} KiB", bytes / STEP)
     } else if bytes < STEP * STEP * STEP {
         Unit::Mebibytes.show(bytes / STEP / STEP)
