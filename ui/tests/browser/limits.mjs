@@ -56,10 +56,10 @@ export async function limits({ browser, base, user, password }) {
   // moves, which is believed to be nothing after some seconds.
   await page.goto(`${base}/settings/configuration/thresholds?new=1`);
   await settled(page);
-  await page.getByLabel('Collector (needed)').fill('memory_monitor');
-  await page.getByLabel('Metric').fill('percent');
+  await page.getByLabel('Collector (needed)').fill('cpu_monitor');
+  await page.getByLabel('Metric').fill('cpu_percent');
   await page.getByRole('button', { name: 'Add a limit' }).click();
-  const derived = page.getByRole('group', { name: 'memory_monitor percent' });
+  const derived = page.getByRole('group', { name: 'cpu_monitor cpu_percent' });
   await level(derived, 'warning').fill('0.01');
   await derived.getByText('More settings').click();
   await derived.getByLabel('over', { exact: true }).first().fill('1m');
