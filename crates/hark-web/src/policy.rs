@@ -175,10 +175,14 @@ pub(crate) fn scopes_for(is_read: bool, path: &str) -> &'static [Scope] {
         (false, "events", _) => &[Scope::EventsSend],
         (true, "config" | "receivers" | "routes" | "reports" | "dashboards" | "pushes", _)
         | (false, "dashboards", "import") => CONFIG,
-        (false, "config" | "receivers" | "reports" | "dashboards", _) => &[Scope::ConfigWrite],
+        (
+            false,
+            "config" | "receivers" | "reports" | "dashboards" | "backups" | "quarantine",
+            _,
+        ) => &[Scope::ConfigWrite],
         (true, "users", _) => &[Scope::Read, Scope::UsersWrite],
         (false, "users", _) => &[Scope::UsersWrite],
-        (true, "audit", _) => &[Scope::Read],
+        (true, "audit" | "backups", _) => &[Scope::Read],
         _ => &[],
     }
 }
