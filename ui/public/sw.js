@@ -14,22 +14,32 @@ function read(data) {
 self.addEventListener('install', () => void self.skipWaiting());
 self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
 
+/** The message before, shown: messages that come together are shown in their order, whichever picture is loaded first. */
+let before = Promise.resolve();
+
 self.addEventListener('push', (event) => {
-  const { title, body, tag, path, at, quiet, stays } = read(event.data);
-  event.waitUntil(
-    self.registration.showNotification(title, {
-      body,
-      icon: '/icon-192.png',
-      badge: '/icon-badge.png',
-      timestamp: at,
-      silent: quiet,
-      requireInteraction: stays,
-      data: { path },
-      // What is said of an incident takes the place of what was said before, and is heard unless it is good news.
-      ...(tag === '' ? {} : { tag, renotify: !quiet }),
-    }),
-  );
+  const message = read(event.data);
+  const shown = before.then(() => show(message));
+  before = shown.catch(() => undefined);
+  event.waitUntil(shown);
 });
+
+/** Shows a message, unless a newer one of the same incident stands there: push services do not keep the order of what waited for a browser. */
+async function show({ title, body, tag, path, at, quiet, stays }) {
+  const same = tag === '' ? [] : await self.registration.getNotifications({ tag });
+  if (same.some((one) => one.data?.at > at)) return;
+  await self.registration.showNotification(title, {
+    body,
+    icon: '/icon-192.png',
+    badge: '/icon-badge.png',
+    timestamp: at,
+    silent: quiet,
+    requireInteraction: stays,
+    data: { path, at },
+    // What is said of an incident takes the place of what was said before, and is heard unless it is good news.
+    ...(tag === '' ? {} : { tag, renotify: !quiet }),
+  });
+}
 
 self.addEventListener('notificationclick', (event) => {
   event.notification.close();

@@ -48,6 +48,7 @@ export async function browsers({ browser, base, user, password }) {
   const shown = await bring(context, page, [
     { title: 'CRITICAL: db1 - disk', body: 'full', tag: 'incident-7', path: 'incidents/7', at: 1_800_000_000_000, quiet: false, stays: true },
     { title: 'RECOVERED: db1 - disk', body: '', tag: 'incident-7', path: 'incidents/7', at: 1_800_000_060_000, quiet: true, stays: false },
+    { title: 'CRITICAL: db1 - disk', body: 'late', tag: 'incident-7', path: 'incidents/7', at: 1_800_000_030_000, quiet: false, stays: true },
     { title: 'Another', body: '', tag: null, path: '//elsewhere.example/x', at: 1_800_000_000_000, quiet: false, stays: false },
   ]);
   check(shown.length === 2, `the end takes the place of the problem: ${JSON.stringify(shown)}`);
@@ -119,6 +120,7 @@ async function bring(context, page, messages) {
       if (over && all.some((one) => one.title === 'Another')) return all.map(({ title, tag, silent }) => ({ title, tag, silent }));
       await new Promise((done) => setTimeout(done, 100));
     }
-    return [`${count} messages were not shown`];
+    const there = (await own.getNotifications()).map((one) => one.title);
+    return [`${count} messages were not shown, but these: ${JSON.stringify(there)}`];
   }, messages.length);
 }
