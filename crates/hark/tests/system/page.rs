@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::support::apart::{Apart, Kind};
 use crate::support::process::{clean, run};
 use crate::support::server::{Server, Start};
 use crate::support::{PASSWORD, folder};
@@ -28,6 +29,7 @@ fn go_through(server: &Server, folder: &Path, code: Option<&str>, journeys: &[&s
     }
     assert!(Path::new("/usr/bin/chromium").exists(), "chromium is missing: run scripts/setup-test");
 
+    let _apart = Apart::from_others(Kind::Browses);
     let mut node = clean("node", &ui);
     node.arg(ui.join("tests/browser/run.mjs")).args(journeys);
     node.env("HARK_URL", format!("http://127.0.0.1:{}", server.http));

@@ -1,5 +1,6 @@
 //! What the tests start and look at.
 
+pub(crate) mod apart;
 pub(crate) mod dovecot;
 pub(crate) mod hook;
 pub(crate) mod http;

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use super::apart::{Apart, Kind};
 use super::process::{run, succeed};
 use super::wait::until;
 
@@ -23,11 +24,14 @@ pub(crate) struct Namespace {
     /// The address inside.
     pub(crate) there: Ipv4Addr,
     link: String,
+    /// Let go of when the interfaces are gone.
+    _apart: Apart,
 }
 
 impl Namespace {
     /// Makes it.
     pub(crate) fn new() -> Self {
+        let apart = Apart::from_others(Kind::Rewires);
         remove_left_over();
         let id = std::process::id();
         let n = MADE.fetch_add(1, Ordering::SeqCst);
@@ -35,7 +39,7 @@ impl Namespace {
         // A /30 out of 10.128.0.0/9, by the number of this process: tests may run side by side.
         let base = 0x0a80_0000 | (((id * 4 + n) & 0x001f_ffff) << 2);
         let (here, there) = (Ipv4Addr::from_bits(base + 1), Ipv4Addr::from_bits(base + 2));
-        let space = Self { name: name.clone(), here, there, link: link.clone() };
+        let space = Self { name: name.clone(), here, there, link: link.clone(), _apart: apart };
         for line in [
             format!("netns add {name}"),
             format!("link add {link} type veth peer name eth0 netns {name}"),
