@@ -71,6 +71,8 @@ pub(crate) struct Report {
     pub(crate) sent: u64,
     /// Heartbeats acknowledged.
     pub(crate) acknowledged: u64,
+    /// Answers that acknowledged any: one can speak of several.
+    pub(crate) answers: u64,
     /// Heartbeats whose acknowledgement did not come in time.
     pub(crate) overdue: u64,
     /// Microseconds from send to acknowledgement, of each heartbeat since [`Fleet::forget_latencies`].
@@ -301,6 +303,7 @@ impl Fleet {
         let Ok(reply) = self.hosts[i].client.open(datagram, now, at) else { return };
         match reply {
             Reply::Acked(acked) => {
+                self.report.answers += u64::from(!acked.stored.is_empty());
                 for token in acked.stored {
                     if token >= FIRST_BEAT {
                         self.report.acknowledged += 1;

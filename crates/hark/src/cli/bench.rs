@@ -20,6 +20,9 @@ use crate::out;
 use crate::stop::Stop;
 use crate::sys::Bell;
 
+/// The largest burst: what a receive buffer of the kernel could hold many times over.
+const MOST_AT_ONCE: usize = 1_000_000;
+
 /// Load a server with simulated agents that speak the real protocol, and print rates, losses and
 /// latencies.
 ///
@@ -62,6 +65,15 @@ pub(super) struct Args {
     #[arg(long, value_name = "RATE", conflicts_with_all = ["server", "hosts"],
         value_parser = clap::value_parser!(u32).range(1..=20_000))]
     checks: Option<u32>,
+    /// Heartbeats that may be on their way during the flood. With no more than there are hosts, each one gets
+    /// an answer of its own; with the default, enough are there to keep the server busy between two commits.
+    #[arg(long, conflicts_with = "server", default_value_t = 30_000, value_name = "COUNT",
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    on_the_way: u64,
+    /// Heartbeats sent at once in the burst.
+    #[arg(long, conflicts_with = "server", default_value = "10000", value_name = "COUNT",
+        value_parser = parse_burst)]
+    burst: usize,
     /// The same number gives the same hosts.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -131,6 +143,15 @@ fn against(args: &Args, server: SocketAddr, stop: &Stop) -> anyhow::Result<ExitC
 /// Returns microseconds as milliseconds.
 fn milliseconds(micros: u32) -> f64 {
     f64::from(micros) / 1000.0
+}
+
+fn parse_burst(text: &str) -> Result<usize, String> {
+    let count = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (1..=MOST_AT_ONCE).contains(&count) {
+        Ok(count)
+    } else {
+        Err(format!("1 to {MOST_AT_ONCE}"))
+    }
 }
 
 fn parse_time(text: &str) -> Result<Duration, String> {

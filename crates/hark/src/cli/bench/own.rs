@@ -23,13 +23,6 @@ type Figure = (&'static str, Value);
 /// What one part of the measurement gave.
 type Figures = Vec<Figure>;
 
-/// Heartbeats that may be on their way during the flood: enough to keep the server busy between two
-/// group commits, and few enough for the kernel's buffers.
-const WINDOW: u64 = 30_000;
-
-/// Heartbeats sent at once in the burst.
-const BURST: usize = 10_000;
-
 /// How long the paced load is measured.
 const PACED: Duration = Duration::from_secs(20);
 
@@ -106,11 +99,11 @@ fn measure(args: &Args, stop: &Stop, figures: &mut Figures) -> anyhow::Result<()
         return Ok(());
     }
     note("flood");
-    if part("flood", flood(&mut fleet, &bell, &server, args.how_long, stop))? {
+    if part("flood", flood(&mut fleet, &bell, &server, args, stop))? {
         return Ok(());
     }
     note("burst");
-    if part("burst", Ok(burst(&mut fleet, &bell, stop)))? {
+    if part("burst", Ok(burst(&mut fleet, &bell, args.burst, stop)))? {
         return Ok(());
     }
     note("each host at its interval");
@@ -228,16 +221,16 @@ fn flood(
     fleet: &mut Fleet,
     bell: &Bell,
     server: &Own,
-    how_long: Duration,
+    args: &Args,
     stop: &Stop,
 ) -> anyhow::Result<Figures> {
     let before = (server.usage()?, fleet.report().clone(), Clock.now().mono);
     fleet.forget_latencies();
-    let end = before.2 + how_long;
+    let end = before.2 + args.how_long;
     let mut next = 0;
     while Clock.now().mono < end && !stop.is_raised() {
         let mut sent = 0;
-        while fleet.on_the_way() < WINDOW && sent < 512 {
+        while fleet.on_the_way() < args.on_the_way && sent < 512 {
             fleet.beat(next);
             next = (next + 1) % fleet.len();
             sent += 1;
@@ -260,6 +253,7 @@ fn flood(
     Ok(vec![
         ("flood_sent", json!(sent)),
         ("flood_acknowledged", json!(kept)),
+        ("flood_answers", json!(after.1.answers - before.1.answers)),
         ("flood_lost", json!(sent.saturating_sub(kept))),
         ("flood_per_second", rate(kept, wall)),
         ("flood_per_cpu_second", rate(kept, cpu)),
@@ -271,9 +265,9 @@ fn flood(
 }
 
 /// Sends many at once, without looking at what comes back.
-fn burst(fleet: &mut Fleet, bell: &Bell, stop: &Stop) -> Figures {
+fn burst(fleet: &mut Fleet, bell: &Bell, size: usize, stop: &Stop) -> Figures {
     let before = fleet.report().clone();
-    for i in 0..BURST {
+    for i in 0..size {
         fleet.beat(i % fleet.len());
     }
     fleet.flush();
