@@ -29,7 +29,7 @@ const MAX_FEEDERS: usize = 64;
 impl Check {
     /// Returns the threshold, if the check awaits a series.
     pub(crate) fn awaits(&self) -> Option<&Threshold> {
-        self.rule.threshold().filter(|threshold| threshold.signal == Signal::Absence)
+        self.rule.threshold().filter(|threshold| matches!(threshold.signal, Signal::Absence))
     }
 }
 

@@ -172,7 +172,7 @@ impl Engine {
         let Age::News(at) = age(check, taken_at, window.max(spacing * 3), now) else { return };
         note_spacing(check, at);
         let Some(threshold) = check.rule.threshold() else { return };
-        if threshold.signal != Signal::Newest {
+        if !matches!(threshold.signal, Signal::Newest) {
             return self.derive(id, index, value, at, now, fx);
         }
         let level = threshold.level(value, check.remembered);
@@ -244,7 +244,7 @@ impl Engine {
         }
         self.own_clock_is_right(wrong, now, fx);
         let Some(host) = self.hosts.get(heard.host) else { return };
-        if !wrong && !host.checks.iter().any(|check| check.rule.kind == Kind::Clock) {
+        if !wrong && !host.checks.iter().any(|check| matches!(check.rule.kind, Kind::Clock)) {
             return;
         }
         let index = self.own_check(heard.host, CLOCK_CHECK, Kind::Clock, now);

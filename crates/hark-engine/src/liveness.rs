@@ -33,6 +33,16 @@ struct Windows {
     verdict: Moment,
 }
 
+/// How long results may stay out that are so far apart. The checks of a host are mostly as far apart as one
+/// another, so that the last one answers for the next.
+#[derive(Clone, Copy, Debug)]
+struct Allowance {
+    every: Duration,
+    time: Duration,
+    /// Nothing is missed before: the server has not listened for long enough.
+    earliest: Moment,
+}
+
 impl Engine {
     fn windows(&self, host: &Host) -> Option<Windows> {
         let interval = host.interval()?;
@@ -75,6 +85,7 @@ impl Engine {
         if let Some(until) = host.probe_until {
             next = next.min(until);
         }
+        let mut allowance = None;
         for check in &host.checks {
             if let Some(at) = check.more().and_then(|more| more.recheck) {
                 next = next.min(at);
@@ -82,9 +93,8 @@ impl Engine {
             if let Some((at, _)) = self.absence_due(host, check) {
                 next = next.min(at);
             }
-            if let Some(at) =
-                self.check_deadline(host, check, now).filter(|_| check.fresh != Fresh::Stale)
-            {
+            let due = self.check_deadline(host, check, &mut allowance, now);
+            if let Some(at) = due.filter(|_| check.fresh != Fresh::Stale) {
                 next = next.min(at);
             }
         }
@@ -200,7 +210,13 @@ impl Engine {
     /// Returns when a check's newest result is too old; `None` for what the engine itself observes,
     /// for checks that never had a result, and for jobs that report themselves, which a machine of
     /// their own expects ([`crate::push`]).
-    fn check_deadline(&self, host: &Host, check: &Check, now: Now) -> Option<Moment> {
+    fn check_deadline(
+        &self,
+        host: &Host,
+        check: &Check,
+        known: &mut Option<Allowance>,
+        now: Now,
+    ) -> Option<Moment> {
         if check.awaits().is_some() {
             return None;
         }
@@ -220,23 +236,33 @@ impl Engine {
                 (plan, check.heard)
             }
         };
-        let start = self.started + quiet(every);
-        let allowed = every * rule.miss + rule.grace;
-        let mut deadline = from + allowed;
+        let allowance = match *known {
+            Some(allowance) if allowance.every == every => allowance,
+            Some(_) | None => *known.insert(self.allowance(every)),
+        };
+        let mut deadline = from + allowance.time;
         // Nobody looks outside of its days and hours. Only when it would be too old is it worth asking the
         // calendar: until then this is the earliest that it can be.
         if let Some(window) = check.rule.plan().and_then(|plan| plan.active.as_ref())
             && deadline <= Moment::of(now)
         {
-            deadline = Moment::of_unix(window.due_by(from.unix(now), allowed)?, now);
+            deadline = Moment::of_unix(window.due_by(from.unix(now), allowance.time)?, now);
         }
-        Some(deadline.max(start).max(self.gate.until(every)))
+        Some(deadline.max(allowance.earliest))
+    }
+
+    /// Returns how long results that are so far apart may stay out.
+    fn allowance(&self, every: Duration) -> Allowance {
+        let rule = &self.plan.liveness;
+        let earliest = (self.started + quiet(every)).max(self.gate.until(every));
+        Allowance { every, time: every * rule.miss + rule.grace, earliest }
     }
 
     /// Asks for probes that are due, and notes checks whose results stay out (T16, F2).
     fn look_at_checks(&mut self, id: HostId, now: Now, fx: &mut Effects) {
         let moment = Moment::of(now);
         let count = self.hosts.get(id).map_or(0, |host| host.checks.len());
+        let mut allowance = None;
         for index in 0..count {
             let Some(host) = self.hosts.get_mut(id) else { return };
             let check = &mut host.checks[index];
@@ -247,8 +273,8 @@ impl Engine {
             }
             let Some(host) = self.hosts.get(id) else { return };
             let check = &host.checks[index];
-            let due = self.check_deadline(host, check, now).filter(|_| check.fresh != Fresh::Stale);
-            if due.is_some_and(|due| due <= moment) {
+            let due = self.check_deadline(host, check, &mut allowance, now);
+            if due.is_some_and(|due| due <= moment) && check.fresh != Fresh::Stale {
                 self.check_stale(id, index, now, fx);
             }
             self.look_at_absence(id, index, now, fx);
