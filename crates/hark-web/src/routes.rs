@@ -73,9 +73,9 @@ use crate::site::site;
 
 /// Puts every path together.
 pub(crate) fn router(app: &Shared) -> Router {
-    let (router, document) = api().split_for_parts();
+    let (router, _) = api().split_for_parts();
     let routes = router
-        .merge(openapi::router(document))
+        .merge(openapi::router())
         .route("/healthz", get(health::healthz))
         .route("/ws", get(ws::ws))
         .route(metrics::PATH, get(metrics::metrics))

@@ -1,4 +1,4 @@
-//! The API as a page for people: made once at the start of the document that programs read.
+//! The API as a page for people: made of the document that programs read.
 //!
 //! It is plain HTML with a style sheet beside it, both of this server, so that the page's policy holds for
 //! it as for everything else, and it reads without a script, on paper and in a text browser.
@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use axum::Router;
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use bytes::Bytes;
 use http::{HeaderValue, header};
 use serde_json::Value;
 
@@ -27,12 +26,9 @@ const DEPTH: usize = 1;
 /// The methods, in the order in which they are shown.
 const METHODS: [&str; 4] = ["get", "post", "put", "delete"];
 
-/// Serves the page of `document`.
-pub(crate) fn router(document: &Value) -> Router<Shared> {
-    let page = Bytes::from(page(document));
-    Router::new()
-        .route("/api/0/docs", get(async move || Html(page).into_response()))
-        .route("/api/0/docs.css", get(style))
+/// Serves what the page looks like.
+pub(crate) fn router() -> Router<Shared> {
+    Router::new().route("/api/0/docs.css", get(style))
 }
 
 async fn style() -> Response {
@@ -55,7 +51,8 @@ impl Operation<'_> {
     }
 }
 
-fn page(document: &Value) -> String {
+/// Writes the page of `document`.
+pub(super) fn page(document: &Value) -> String {
     let mut by_tag: BTreeMap<&str, Vec<Operation<'_>>> = BTreeMap::new();
     for (path, item) in document["paths"].as_object().into_iter().flatten() {
         for method in METHODS {

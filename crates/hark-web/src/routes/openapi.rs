@@ -1,7 +1,9 @@
 //! The document that describes the API.
 
+use std::sync::LazyLock;
+
 use axum::Router;
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use hark_api::hosts::HostSort;
@@ -47,13 +49,25 @@ impl Method {
     }
 }
 
-/// Serves the finished `document`.
-pub(crate) fn router(document: OpenApi) -> Router<Shared> {
+/// The document and its page. Made when somebody asks for one of them first: most servers are never asked, and
+/// the two are a megabyte.
+static WHOLE: LazyLock<Whole> = LazyLock::new(|| {
+    let (_, document) = super::api().split_for_parts();
     let value = serde_json::to_value(finish(document)).unwrap_or_default();
-    let text = Bytes::from(value.to_string());
+    Whole { document: Bytes::from(value.to_string()), page: Bytes::from(docs::page(&value)) }
+});
+
+struct Whole {
+    document: Bytes,
+    page: Bytes,
+}
+
+/// Serves the finished document and its page.
+pub(crate) fn router() -> Router<Shared> {
     Router::new()
-        .route("/api/0/openapi.json", get(async || answer(text)))
-        .merge(docs::router(&value))
+        .route("/api/0/openapi.json", get(async || answer(WHOLE.document.clone())))
+        .route("/api/0/docs", get(async || Html(WHOLE.page.clone())))
+        .merge(docs::router())
 }
 
 fn answer(text: Bytes) -> Response {

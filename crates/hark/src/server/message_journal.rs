@@ -68,7 +68,8 @@ struct Waiting {
 /// Where lines are handed in; cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct MessageJournal {
-    queue: SyncSender<Waiting>,
+    /// The lines lie elsewhere: a place in the queue costs memory also while it is empty.
+    queue: SyncSender<Box<Waiting>>,
     heartbeats: bool,
 }
 
@@ -104,11 +105,11 @@ impl MessageJournal {
 
     /// Hands in a line; returns false if there was no room for it.
     pub(crate) fn write(&self, at: Unix, from: Option<SocketAddr>, line: Line) -> bool {
-        self.queue.try_send(Waiting { at, from, line }).is_ok()
+        self.queue.try_send(Box::new(Waiting { at, from, line })).is_ok()
     }
 }
 
-fn write(mut writer: Journal, lines: &Receiver<Waiting>) {
+fn write(mut writer: Journal, lines: &Receiver<Box<Waiting>>) {
     let mut lost = 0;
     while let Ok(first) = lines.recv() {
         put(&mut writer, &first);

@@ -207,7 +207,7 @@ pub(crate) enum ToIntake {
     /// A host was enrolled, or enrolled anew.
     Enrolled {
         /// As whom.
-        agent: KnownAgent,
+        agent: Box<KnownAgent>,
         /// Its host's number.
         host: HostId,
         /// Told once ingest knows it.

@@ -125,7 +125,7 @@ impl ServerBackend {
         let id = agent.id;
         self.write(vec![Change::Agent(agent.record(at, 0))])?;
         let (done, admitted) = tokio::sync::oneshot::channel();
-        let enrolled = ToIntake::Enrolled { agent, host, done };
+        let enrolled = ToIntake::Enrolled { agent: Box::new(agent), host, done };
         self.links.intake.send(enrolled).map_err(|_| ending())?;
         self.links.bell.ring();
         admitted.blocking_recv().map_err(|_| ending())?;

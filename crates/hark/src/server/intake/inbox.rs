@@ -34,7 +34,7 @@ impl Intake {
             ToIntake::SetReady { set, outcome } => self.set_ready(&set, outcome),
             ToIntake::Enrolled { agent, host, done } => {
                 let name = agent.name.clone();
-                agents.admit(agent);
+                agents.admit(*agent);
                 agents.learned(host, &name);
                 if done.send(()).is_err() {
                     tracing::debug!("whoever enrolled a host has gone");
