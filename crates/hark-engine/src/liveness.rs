@@ -66,9 +66,11 @@ impl Engine {
         host.armed = Moment::NEVER;
         self.look_at_agent(id, now, fx);
         self.look_at_probe(id, now, fx);
-        self.look_at_checks(id, now, fx);
+        let checks = self.look_at_checks(id, now, fx);
         self.checkpoint(id, fx);
-        if let Some(next) = self.host_deadline(id, now) {
+        let Some(host) = self.hosts.get(id) else { return };
+        let next = self.own_deadline(host).min(checks);
+        if next != Moment::NEVER {
             // What was looked at in a moment is not looked at again in it.
             self.arm_host(id, next.max(Moment::of(now) + Duration::from_millis(1)));
         }
@@ -77,7 +79,12 @@ impl Engine {
     /// Returns when a host must be looked at next.
     pub(crate) fn host_deadline(&self, id: HostId, now: Now) -> Option<Moment> {
         let host = self.hosts.get(id)?;
-        let moment = Moment::of(now);
+        let next = self.own_deadline(host).min(self.checks_deadline(host, now));
+        (next != Moment::NEVER).then(|| next.max(Moment::of(now)))
+    }
+
+    /// Returns when a host's agent or probe must be looked at next.
+    fn own_deadline(&self, host: &Host) -> Moment {
         let mut next = Moment::NEVER;
         if let Some(windows) = self.windows(host).filter(|_| !host.flags.silent) {
             next = if host.flags.late { windows.verdict } else { windows.late };
@@ -85,6 +92,12 @@ impl Engine {
         if let Some(until) = host.probe_until {
             next = next.min(until);
         }
+        next
+    }
+
+    /// Returns when one of a host's checks must be looked at next.
+    fn checks_deadline(&self, host: &Host, now: Now) -> Moment {
+        let mut next = Moment::NEVER;
         let mut allowance = None;
         for check in &host.checks {
             if let Some(at) = check.more().and_then(|more| more.recheck) {
@@ -98,7 +111,7 @@ impl Engine {
                 next = next.min(at);
             }
         }
-        (next != Moment::NEVER).then(|| next.max(moment))
+        next
     }
 
     fn look_at_agent(&mut self, id: HostId, now: Now, fx: &mut Effects) {
@@ -258,20 +271,26 @@ impl Engine {
         Allowance { every, time: every * rule.miss + rule.grace, earliest }
     }
 
-    /// Asks for probes that are due, and notes checks whose results stay out (T16, F2).
-    fn look_at_checks(&mut self, id: HostId, now: Now, fx: &mut Effects) {
+    /// Asks for probes that are due, and notes checks whose results stay out (T16, F2). Returns when they
+    /// must be looked at next.
+    fn look_at_checks(&mut self, id: HostId, now: Now, fx: &mut Effects) -> Moment {
         let moment = Moment::of(now);
-        let count = self.hosts.get(id).map_or(0, |host| host.checks.len());
+        let Some(host) = self.hosts.get(id) else { return Moment::NEVER };
+        let due = self.checks_deadline(host, now);
+        if due > moment {
+            return due;
+        }
+        let count = host.checks.len();
         let mut allowance = None;
         for index in 0..count {
-            let Some(host) = self.hosts.get_mut(id) else { return };
+            let Some(host) = self.hosts.get_mut(id) else { return Moment::NEVER };
             let check = &mut host.checks[index];
             if check.more().and_then(|more| more.recheck).is_some_and(|at| at <= moment) {
                 check.more_mut().recheck = None;
                 let check = check.rule.name.clone();
                 fx.effects.push(Effect::Probe { host: id, check });
             }
-            let Some(host) = self.hosts.get(id) else { return };
+            let Some(host) = self.hosts.get(id) else { return Moment::NEVER };
             let check = &host.checks[index];
             let due = self.check_deadline(host, check, &mut allowance, now);
             if due.is_some_and(|due| due <= moment) && check.fresh != Fresh::Stale {
@@ -279,6 +298,7 @@ impl Engine {
             }
             self.look_at_absence(id, index, now, fx);
         }
+        self.hosts.get(id).map_or(Moment::NEVER, |host| self.checks_deadline(host, now))
     }
 
     /// A check's results stay out.
