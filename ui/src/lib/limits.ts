@@ -1,4 +1,5 @@
 // Limits as they are written: a tree of collector, perhaps instance, and metric. A form shows one row for each metric.
+import type { Field } from './config-form.ts';
 import type { Json } from './config-types.ts';
 
 export type Limits = { [key: string]: Json };
@@ -72,3 +73,38 @@ export function pathOf(collector: string | null, instance: string, metric: strin
 
 /** What a row is called: the way to it without what stands between collector and instance for the older tool's sake. */
 export const labelOf = (path: readonly string[]): string => path.filter((key) => key !== 'partitions').join(' ');
+
+/** What stands together in a form, after the levels: one says little without the others. */
+const GROUPS = {
+  levels: ['warning', 'critical'],
+  confirm: ['attempts', 'for', 'clear_attempts', 'keep_firing_for'],
+  compare: ['operator', 'hysteresis', 'warning_clear', 'critical_clear'],
+  window: ['over', 'by'],
+  growth: ['growth'],
+  full: ['full_in'],
+  usual: ['deviation'],
+  absent: ['absent_after', 'on_stale'],
+  repair: ['repair'],
+  more: [],
+} as const satisfies Record<string, readonly string[]>;
+
+export interface KeyGroup<Name = keyof typeof GROUPS> {
+  name: Name;
+  fields: Field[];
+}
+
+/** A group that is opened by hand: the levels are always there. */
+export const isPart = (group: KeyGroup): group is KeyGroup<Exclude<KeyGroup['name'], 'levels'>> => group.name !== 'levels';
+
+/** Sorts the keys of limits into groups, the levels first. What no group names is of the derived itself, or waits at the end. */
+export function groupsOf(fields: readonly Field[], derived: boolean): KeyGroup[] {
+  const names = (Object.keys(GROUPS) as KeyGroup['name'][]).filter((name) => !derived || name !== 'window');
+  const groups: KeyGroup[] = names.map((name) => {
+    const keys: readonly string[] = GROUPS[name];
+    return { name, fields: keys.flatMap((key) => fields.filter((field) => field.key === key)) };
+  });
+  const named = new Set(groups.flatMap((group) => group.fields));
+  const rest = fields.filter((field) => !named.has(field));
+  (derived ? groups[0] : groups.at(-1))?.fields.push(...rest);
+  return groups.filter((group) => group.fields.length > 0);
+}

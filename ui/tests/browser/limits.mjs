@@ -34,6 +34,7 @@ export async function limits({ browser, base, user, password }) {
   await page.keyboard.type('cpu_percent');
   await page.keyboard.press('Enter');
   const row = page.getByRole('group', { name: 'cpu_monitor cpu_percent' });
+  check((await row.getByRole('textbox').count()) === 2, 'who wants two limits sees two fields');
   await level(row, 'warning').fill('90');
   await level(row, 'critical').fill('80');
   await page.getByRole('button', { name: 'Check and compare' }).click();
@@ -61,18 +62,34 @@ export async function limits({ browser, base, user, password }) {
   await page.getByRole('button', { name: 'Add a limit' }).click();
   const derived = page.getByRole('group', { name: 'cpu_monitor cpu_percent' });
   await level(derived, 'warning').fill('0.01');
-  await derived.getByText('More settings').click();
-  await derived.getByLabel('over', { exact: true }).first().fill('1m');
+  const window = derived.getByRole('button', { name: 'Over a while' });
+  check((await window.getAttribute('aria-expanded')) === 'false', 'what is not set is closed');
+  await window.focus();
+  await page.keyboard.press('Enter');
+  check((await window.getAttribute('aria-expanded')) === 'true', 'settings open by keyboard');
+  await derived.getByLabel('over', { exact: true }).fill('1m');
   await derived.getByLabel('by', { exact: true }).fill('highest');
+  await window.press('Enter');
+  await derived.getByRole('button', { name: 'Over a while , set' }).waitFor();
+  await derived.getByRole('button', { name: 'Time until full' }).click();
   const full = derived.getByRole('group', { name: 'full_in' });
   await full.getByLabel('critical', { exact: true }).fill('4h');
   await page.getByRole('button', { name: 'Check and compare' }).click();
   await page.getByText(/`highest` is no way to make one value of many/).waitFor();
+  check((await window.getAttribute('aria-expanded')) === 'true', 'what is wrong is open');
   await look('limits-derived-mistake');
   await derived.getByLabel('by', { exact: true }).fill('max');
   await page.getByRole('button', { name: 'Test', exact: true }).click();
   await page.getByText(/^They look at 2 series of 1 host|2 series of 1 host/).waitFor();
   await look('limits-derived');
+  await page.getByRole('button', { name: 'Check and compare' }).click();
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  await page.getByRole('link', { name: /cpu_monitor/ }).click();
+  check((await full.getByLabel('critical', { exact: true }).inputValue()) === '4h', 'what is set is open');
+  check((await derived.getByRole('group', { name: 'growth' }).count()) === 0, 'what is not set is closed');
+  await page.getByRole('button', { name: 'Remove', exact: true }).click();
+  await page.getByRole('button', { name: 'Remove now' }).click();
+  await page.getByRole('link', { name: /cpu_monitor/ }).waitFor({ state: 'detached' });
 
   // For one host, of which no file knows: from its page.
   await page.goto(`${base}/hosts/${host}`);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { labelOf, pathOf, rowsOf, treeOf } from '../../src/lib/limits.ts';
+import { groupsOf, labelOf, pathOf, rowsOf, treeOf } from '../../src/lib/limits.ts';
 
 const KEYS = new Set(['warning', 'critical', 'operator', 'attempts', 'repair', 'growth', 'full_in']);
 
@@ -46,4 +46,19 @@ test('what is typed for a new row leads to a metric', () => {
   assert.deepEqual(pathOf(null, '/', 'percent'), ['/', 'percent']);
   assert.deepEqual(pathOf('rtt', 'db1', ''), ['rtt', 'db1']);
   for (const [collector, instance, metric] of [['', '', 'x'], ['cpu_monitor', '', ''], ['rtt', '', ''], [null, '/', '']] as const) assert.equal(pathOf(collector, instance, metric), null);
+});
+
+test('keys stand in their groups, the levels first, and none is lost', () => {
+  const fields = (...keys: string[]): { key: string; schema: object; required: boolean }[] => keys.map((key) => ({ key, schema: {}, required: false }));
+  const told = (derived: boolean, ...keys: string[]): string[] => groupsOf(fields(...keys), derived).map((group) => `${group.name}: ${group.fields.map((field) => field.key).join(' ')}`);
+  assert.deepEqual(told(false, 'over', 'by', 'growth', 'warning', 'critical', 'for', 'attempts', 'on_stale', 'something_new'), [
+    'levels: warning critical',
+    'confirm: attempts for',
+    'window: over by',
+    'growth: growth',
+    'absent: on_stale',
+    'more: something_new',
+  ]);
+  // What is derived is told by its own keys: they are as plain as its levels.
+  assert.deepEqual(told(true, 'full', 'empty', 'over', 'warning', 'critical', 'operator'), ['levels: warning critical full empty over', 'compare: operator']);
 });
