@@ -133,7 +133,23 @@ impl<'d> Mend<'d> {
         Ok(())
     }
 
-    /// Puts a file in the place of a damaged one, which goes aside: `write` is given where to write.
+    /// Keeps a file aside that goes on having its name until another takes it, and moves there what belongs to
+    /// it and must not be beside another.
+    fn keep_aside(&mut self, file: &str) -> io::Result<()> {
+        let (from, to) = (self.dir.join(file), self.aside.join(file));
+        if from.exists() && !to.exists() {
+            std::fs::create_dir_all(to.parent().unwrap_or(&self.aside))?;
+            // Where a disk knows no second names, a copy does as well.
+            std::fs::hard_link(&from, &to).or_else(|_| std::fs::copy(&from, &to).map(drop))?;
+        }
+        for tail in ["-wal", "-shm"] {
+            self.move_aside(&format!("{file}{tail}"))?;
+        }
+        Ok(())
+    }
+
+    /// Puts a file in the place of a damaged one, which is kept aside: `write` is given where to write. Wherever
+    /// it is cut off, one of the two has the name.
     fn replace(
         &mut self,
         file: &str,
@@ -148,7 +164,7 @@ impl<'d> Mend<'d> {
         }
         write(&unfinished)?;
         File::open(&unfinished)?.sync_all()?;
-        self.move_aside(file)?;
+        self.keep_aside(file)?;
         std::fs::rename(&unfinished, self.dir.join(file))?;
         Ok(sync_folder(&self.dir.join(file))?)
     }
