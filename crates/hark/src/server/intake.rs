@@ -77,8 +77,9 @@ const LOOK_FOR_DROPS: Duration = Duration::from_secs(1);
 /// costs more than all that is done with it.
 const MANY: u64 = 200;
 
-/// How long the first of them waits at most. What it has waited is known, and is no part of its round trip.
-const BREATH: Duration = Duration::from_millis(3);
+/// How long the first of them waits at most. What it has waited is known, and is no part of its round trip. Each
+/// time wakes the engine, history and the store as well.
+const BREATH: Duration = Duration::from_millis(20);
 
 /// Batches taken from one socket before what was found is handed on: bounds the latency of a flush
 /// under flood to about a millisecond.
@@ -279,7 +280,7 @@ impl Intake {
         if let Some(discovery) = &mut self.setup.discovery {
             discovery.join(&self.setup.sockets, now.mono);
         }
-        if self.has_gathered(now.mono) {
+        if self.has_gathered(now.mono, more) {
             self.close_ticket();
         }
         self.send_answers();

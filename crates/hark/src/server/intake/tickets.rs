@@ -26,10 +26,14 @@ impl Intake {
             && self.pending.is_open_empty())
     }
 
-    /// Returns whether what waits has waited long enough, or is enough.
-    pub(super) fn has_gathered(&mut self, now: Mono) -> bool {
+    /// Returns whether what waits has waited long enough, or is enough. Where many datagrams come they have
+    /// gathered in the kernel's buffer, and `more` says whether something is left there.
+    pub(super) fn has_gathered(&mut self, now: Mono, more: bool) -> bool {
         if !self.has_open() {
             return false;
+        }
+        if self.are_many && !more {
+            return true;
         }
         let since = *self.open_since.get_or_insert(now);
         self.inputs.len() >= GATHER_MOST || now.since(since) >= GATHER
