@@ -1,7 +1,8 @@
 //! One step of the bits for each byte, and how often it is taken.
 
-use super::positions::{MOST, Positions, Set, Unsuitable, has, put};
+use super::positions::{Positions, Set, Unsuitable, put};
 use super::table::Table;
+use super::which::numbers;
 use crate::sys::{Vectors, Work};
 
 /// Bound on ways that are neither a shift nor a repetition: each costs a step for every byte.
@@ -94,15 +95,11 @@ impl<const W: usize> Machine<W> {
         let mut stay = Set::default();
         let mut jumps: Vec<(Set, Set)> = Vec::new();
         for (at, position) in positions.all.iter().enumerate() {
-            for (byte, set) in enter.iter_mut().enumerate() {
-                if has(&position.bytes, byte)
-                    && let Some(word) = set.get_mut(at / 64)
-                {
-                    *word |= 1 << (at % 64);
-                }
+            for byte in numbers(position.bytes) {
+                put(&mut enter[byte], at);
             }
             let mut others = Set::default();
-            for to in (0..MOST).filter(|to| has(&position.follow, *to)) {
+            for to in numbers(position.follow) {
                 if to == at {
                     put(&mut stay, at);
                 } else if to == at + 1 && to / 64 == at / 64 {

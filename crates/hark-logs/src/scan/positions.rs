@@ -6,6 +6,8 @@
 use regex_syntax::hir::{Class, ClassUnicode, Hir, HirKind, Look};
 use regex_syntax::utf8::Utf8Sequences;
 
+use super::which::numbers;
+
 /// Bound on positions that are searched together: eight words of 64.
 pub(super) const MOST: usize = 512;
 
@@ -320,8 +322,8 @@ impl Positions {
     }
 
     fn follow(&mut self, from: &Set, to: &Set) {
-        for (at, position) in self.all.iter_mut().enumerate() {
-            if has(from, at) {
+        for at in numbers(*from) {
+            if let Some(position) = self.all.get_mut(at) {
                 add_all(&mut position.follow, to);
             }
         }

@@ -67,9 +67,17 @@ impl<const W: usize> Table<W> {
     pub(super) fn new(machine: &Machine<W>) -> Option<Self> {
         let mut kinds: HashMap<[u64; W], u8> = HashMap::new();
         let mut classes = [0; 256];
+        let mut last: Option<(&[u64; W], u8)> = None;
         for (class, enter) in classes.iter_mut().zip(machine.enter()) {
-            let fresh = u8::try_from(kinds.len()).ok()?;
-            *class = *kinds.entry(*enter).or_insert(fresh);
+            // Most bytes lead to the same as the one before.
+            *class = match last {
+                Some((before, class)) if before == enter => class,
+                _ => {
+                    let fresh = u8::try_from(kinds.len()).ok()?;
+                    *kinds.entry(*enter).or_insert(fresh)
+                }
+            };
+            last = Some((enter, *class));
         }
         let width = kinds.len().next_power_of_two();
         let mut table = Self {

@@ -50,15 +50,20 @@ impl Which {
 
     /// Returns their numbers, from the lowest on.
     pub fn iter(&self) -> impl Iterator<Item = usize> {
-        self.words().enumerate().flat_map(|(place, word)| {
-            let mut left = *word;
-            std::iter::from_fn(move || {
-                let at = left.trailing_zeros() as usize;
-                left &= left.checked_sub(1)?;
-                Some(place * WORD + at)
-            })
-        })
+        numbers(self.words().copied())
     }
+}
+
+/// Returns the numbers that have a bit in some words, from the lowest on.
+pub(super) fn numbers(words: impl IntoIterator<Item = u64>) -> impl Iterator<Item = usize> {
+    words.into_iter().enumerate().flat_map(|(place, word)| {
+        let mut left = word;
+        std::iter::from_fn(move || {
+            let at = left.trailing_zeros() as usize;
+            left &= left.checked_sub(1)?;
+            Some(place * WORD + at)
+        })
+    })
 }
 
 #[cfg(test)]
