@@ -9,7 +9,7 @@
 //! | --- | --- | --- |
 //! | has a rare word in every match | the words of all such patterns at once, with vectors (`literals`) | the line is looked at with an automaton of these patterns |
 //! | has none | its positions as bits (`bits`), a few operations a byte, or by a table where that is small (`table`) | nothing: the bits tell which patterns |
-//! | has none and very many positions | for each of some steps through it, the places of the text that it has come to, 64 in a word (`along`, `recipe`) | nothing, as above |
+//! | has none and very many positions | for each of some steps through it, the places of the text that it has come to, 64 in a word (`along`, `recipe`, `sets`) | nothing, as above |
 //! | has a rare word and very many positions | the words, as above | some lines are looked at together, along the text (`ahead`) |
 //! | may be nothing at all | every line has it | nothing |
 //! | has none and is too large for that | an automaton that is made lazily within bounds | another one of these patterns |
@@ -37,6 +37,7 @@ mod plain;
 mod positions;
 mod recipe;
 mod rows;
+mod sets;
 mod subsets;
 mod table;
 mod teller;

@@ -8,11 +8,13 @@ use std::ops::Range;
 
 use super::line_around;
 use super::literals::Finder;
+use super::sets::TEXT;
 use super::teller::Teller;
 
-/// Bounds on lines that are looked at together, and on their bytes: a few times what fits side by side.
+/// Bounds on lines that are looked at together, and on their bytes: with the last line they are usually twice what
+/// fits side by side, and not a little more.
 const LINES: usize = 128;
-const BYTES: usize = 8192;
+const BYTES: usize = 2 * TEXT - 512;
 
 /// See the module's text.
 #[derive(Debug, Default)]

@@ -10,57 +10,47 @@
 
 use regex_syntax::hir::Hir;
 
-use super::gates::Gate;
-use super::positions::Unsuitable;
-use super::recipe::{BITS, Recipe, SetNumber, Step};
+use super::gates::{Gate, has_any, without_the_stricter};
+use super::positions::{Unsuitable, put};
+use super::recipe::Recipe;
+use super::sets::{BYTES, Found, MOST, NONE, Sets, TEXT, is_any};
 use crate::sys::{Vectors, Work};
-
-/// Words of text that are looked at together: their sets stay in the fastest memory of a processor.
-const WORDS: usize = 64;
-
-/// Bytes of text in a word.
-const WORD: usize = 64;
-
-const TEXT: usize = WORDS * WORD;
-
-/// Bound on patterns: the bits of a word.
-const MOST: usize = 64;
 
 /// See the module's text.
 #[derive(Debug)]
 pub(super) struct Along {
+    /// What lets a line in that may have any of the patterns.
     gates: Vec<Gate>,
     /// No line with a match is shorter.
     least: usize,
+    /// Bytes of which each line has one that has a match of some patterns, and which these are.
+    asked: Vec<(Vec<u8>, Found)>,
+    vectors: Vectors,
     sets: Sets,
+    /// All patterns.
+    all: Found,
     /// Lines side by side, each with its end.
     text: Box<[u8; TEXT]>,
     filled: usize,
-    /// Where the lines of `text` end in the buffer.
-    ends: Vec<usize>,
-    /// Which patterns were found in the line whose end was not yet looked at, a bit for each.
-    open: u64,
+    /// Not all lines of `text` are there as a whole.
+    is_cut: bool,
+    lines: Lines,
     /// Where the next line begins in the buffer.
     looked: usize,
-    /// Lines with patterns: where they end in the buffer, and which.
-    hits: Vec<(usize, u64)>,
-    /// How many of these were told.
+    /// How many hits were told.
     told: usize,
-    found: u64,
+    found: Found,
 }
 
-/// The sets of all steps, for the text at hand.
-#[derive(Debug)]
-struct Sets {
-    recipe: Recipe,
-    vectors: Vectors,
-    /// First the words before the present ones that are asked for, as many as `back` says.
-    words: Vec<Box<[u64]>>,
-    back: Vec<usize>,
-    /// For each step that goes through a class: whether it goes on in the next word.
-    through: Vec<bool>,
-    /// Where any of the patterns ends.
-    ever: [u64; WORDS],
+/// Lines of the text at hand.
+#[derive(Debug, Default)]
+struct Lines {
+    /// Where they end in the buffer.
+    ends: Vec<usize>,
+    /// Which patterns were found in the line whose end was not yet looked at.
+    open: Found,
+    /// Those with patterns: where they end in the buffer, and which.
+    hits: Vec<(usize, Found)>,
 }
 
 impl Along {
@@ -76,21 +66,21 @@ impl Along {
         if recipe.ends.len() > MOST {
             return Err(Unsuitable);
         }
-        let back = recipe.words_back();
-        let words = back.iter().map(|back| vec![0; back + WORDS].into()).collect();
-        let through = vec![false; recipe.steps.len()];
+        let sets = Sets::new(recipe);
         let mut along = Self {
             least: gates.iter().map(Gate::least).min().unwrap_or(0),
-            gates,
-            sets: Sets { recipe, vectors: Vectors::best(), words, back, through, ever: [0; WORDS] },
+            asked: asked(&gates),
+            gates: without_the_stricter(gates),
+            vectors: Vectors::best(),
+            all: sets.all(),
+            sets,
             text: Box::new([b'\n'; TEXT]),
             filled: 0,
-            ends: Vec::new(),
-            open: 0,
+            is_cut: false,
+            lines: Lines::default(),
             looked: 0,
-            hits: Vec::new(),
             told: 0,
-            found: 0,
+            found: NONE,
         };
         along.forget_line();
         Ok(along)
@@ -101,7 +91,7 @@ impl Along {
         if self.filled > 0 {
             self.forget_line();
         }
-        self.hits.clear();
+        self.lines.hits.clear();
         (self.told, self.looked) = (0, 0);
     }
 
@@ -109,19 +99,19 @@ impl Along {
     /// Returns the place of its end.
     pub(super) fn find(&mut self, buffer: &[u8], at: usize) -> Option<usize> {
         loop {
-            while let Some((end, patterns)) = self.hits.get(self.told) {
+            while let Some((end, patterns)) = self.lines.hits.get(self.told) {
                 self.told += 1;
                 if *end >= at {
                     self.found = *patterns;
                     return Some(*end);
                 }
             }
-            self.hits.clear();
+            self.lines.hits.clear();
             self.told = 0;
             if self.looked >= buffer.len() {
                 return None;
             }
-            while self.hits.is_empty() && self.looked < buffer.len() {
+            while self.lines.hits.is_empty() && self.looked < buffer.len() {
                 self.take_line(buffer);
             }
             if self.looked >= buffer.len() {
@@ -137,7 +127,7 @@ impl Along {
             self.take(line, 0);
             self.finish();
         }
-        self.found = self.hits.pop().map_or(0, |(_, patterns)| patterns);
+        self.found = self.lines.hits.pop().map_or(NONE, |(_, patterns)| patterns);
     }
 
     /// Looks at some lines, which are given without their ends, each with a number, in the order of these.
@@ -153,14 +143,19 @@ impl Along {
 
     /// Chooses one of the lines that were looked at together.
     pub(super) fn choose(&mut self, number: usize) {
-        let hit = self.hits.binary_search_by_key(&number, |(number, _)| *number);
-        self.found = hit.ok().and_then(|hit| self.hits.get(hit)).map_or(0, |(_, found)| *found);
+        let hit = self.lines.hits.binary_search_by_key(&number, |(number, _)| *number);
+        self.found =
+            hit.ok().and_then(|hit| self.lines.hits.get(hit)).map_or(NONE, |(_, found)| *found);
+    }
+
+    /// Returns how much work there is for each word of text.
+    pub(super) fn cost(&self) -> usize {
+        self.sets.cost()
     }
 
     /// Returns which patterns the line has that was found, looked at last or chosen.
     pub(super) fn which(&self) -> impl Iterator<Item = usize> + use<> {
-        let found = self.found;
-        (0..MOST).filter(move |number| found >> number & 1 == 1)
+        super::which::numbers(self.found)
     }
 
     /// Takes the next line of the buffer, or passes over lines that are too short.
@@ -185,6 +180,11 @@ impl Along {
 
     /// Takes a line, which ends there in the buffer.
     fn take(&mut self, line: &[u8], end: usize) {
+        if self.filled + line.len() >= TEXT {
+            // One that is not too long for that is not cut.
+            self.finish();
+            self.is_cut = line.len() >= TEXT;
+        }
         let mut rest = line;
         loop {
             let place = self.text.get_mut(self.filled..).unwrap_or_default();
@@ -197,18 +197,15 @@ impl Along {
             if let Some(place) = self.text.get_mut(self.filled) {
                 *place = b'\n';
                 self.filled += 1;
-                self.ends.push(end);
+                self.lines.ends.push(end);
                 return;
             }
             self.look_at_text();
-            if self.open == self.all() {
+            self.is_cut = true;
+            if self.lines.open == self.all {
                 rest = &[];
             }
         }
-    }
-
-    fn all(&self) -> u64 {
-        u64::MAX >> (MOST - self.sets.recipe.ends.len().min(MOST))
     }
 
     /// Looks at what there is.
@@ -220,39 +217,86 @@ impl Along {
 
     /// Nothing goes on from what was before.
     fn forget_line(&mut self) {
-        self.filled = 1;
+        (self.filled, self.is_cut) = (1, false);
         if let Some(first) = self.text.first_mut() {
             *first = b'\n';
         }
-        self.ends.clear();
+        self.lines.ends.clear();
         self.look_at_text();
-        self.open = 0;
-        self.hits.clear();
+        self.lines.open = NONE;
+        self.lines.hits.clear();
+    }
+
+    /// Returns the patterns that may end in the text at hand.
+    fn wanted(&self) -> Found {
+        let mut wanted = self.all;
+        if !self.is_cut {
+            let text = self.text.get(..self.filled).unwrap_or_default();
+            for (_, patterns) in self.asked.iter().filter(|(bytes, _)| !has_any(text, bytes)) {
+                remove(&mut wanted, patterns);
+            }
+        } else if self.lines.ends.is_empty() {
+            // It is within one line. What has been found in that is not asked again.
+            remove(&mut wanted, &self.lines.open);
+        }
+        wanted
     }
 
     fn look_at_text(&mut self) {
+        let wanted = self.wanted();
         // What is more than whole words is empty lines.
-        let n_words = self.filled.div_ceil(WORD);
-        if let Some(more) = self.text.get_mut(self.filled..n_words * WORD) {
+        let n_words = self.filled.div_ceil(BYTES);
+        if let Some(more) = self.text.get_mut(self.filled..n_words * BYTES) {
             more.fill(b'\n');
         }
         self.filled = 0;
-        let vectors = self.sets.vectors;
-        vectors.run(Look { sets: &mut self.sets, text: &self.text, n_words });
-        self.note_hits(n_words);
-        self.ends.clear();
+        self.is_cut = false;
+        let Self { sets, lines, text, .. } = self;
+        self.vectors.run(Look { sets, lines, text, n_words, wanted });
+        self.lines.ends.clear();
     }
 
+    /// Returns the bytes that it holds.
+    pub(super) fn memory(&self) -> usize {
+        let lines = self.lines.ends.capacity() * size_of::<usize>();
+        let hits = self.lines.hits.capacity() * size_of::<(usize, Found)>();
+        size_of::<Self>() + TEXT + self.sets.memory() + lines + hits
+    }
+}
+
+/// Returns bytes of which each line has one that has a match of some patterns, and which these are.
+fn asked(gates: &[Gate]) -> Vec<(Vec<u8>, Found)> {
+    let mut asked: Vec<(Vec<u8>, Found)> = Vec::new();
+    for (number, gate) in gates.iter().enumerate() {
+        let Some(bytes) = gate.bytes() else { continue };
+        if let Some((_, patterns)) = asked.iter_mut().find(|(known, _)| known == bytes) {
+            put(patterns, number);
+        } else {
+            let mut one = NONE;
+            put(&mut one, number);
+            asked.push((bytes.to_vec(), one));
+        }
+    }
+    asked
+}
+
+fn remove(all: &mut Found, some: &Found) {
+    all.iter_mut().zip(some).for_each(|(all, some)| *all &= !some);
+}
+
+impl Lines {
     /// Notes which lines have which patterns.
-    fn note_hits(&mut self, n_words: usize) {
-        let Self { sets, ends, open, hits, .. } = self;
+    #[expect(clippy::inline_always, reason = "the work is compiled for the vectors of its caller")]
+    #[inline(always)]
+    fn note_hits(&mut self, sets: &mut Sets, n_words: usize) {
+        let Self { ends, open, hits } = self;
         let mut lines = ends.iter();
         for word in 0..n_words {
-            let feeds = sets.word(sets.recipe.feeds, word);
-            let ever = sets.ever.get(word).copied().unwrap_or_default();
+            let (feeds, ever) = (sets.feeds(word), sets.ever(word));
             let mut rest = u64::MAX;
+            let mut is_known = false;
             while rest != 0 {
-                if *open == 0 && ever & rest == 0 {
+                if !is_any(open) && ever & rest == 0 {
                     // Lines without hits, as most are.
                     let others = (feeds & rest).count_ones() as usize;
                     if others > 0 {
@@ -263,205 +307,52 @@ impl Along {
                 let feed = feeds & rest & (feeds & rest).wrapping_neg();
                 let line = rest & (feed | feed.wrapping_sub(1));
                 if ever & line != 0 {
-                    for (number, set) in sets.recipe.ends.iter().enumerate() {
-                        *open |= u64::from(sets.word(*set, word) & line != 0) << number;
+                    if !is_known {
+                        sets.take_word(word);
+                        is_known = true;
                     }
+                    sets.add_which(line, open);
                 }
                 if feed == 0 {
                     break;
                 }
                 let end = lines.next();
-                if let Some(end) = end.filter(|_| *open != 0) {
+                if let Some(end) = end.filter(|_| is_any(open)) {
                     hits.push((*end, *open));
                 }
-                *open = 0;
+                *open = NONE;
                 rest &= !line;
             }
         }
     }
-
-    /// Returns the bytes that it holds.
-    pub(super) fn memory(&self) -> usize {
-        let sets: usize = self.sets.words.iter().map(|set| size_of_val(&**set)).sum();
-        let steps = self.sets.recipe.steps.capacity() * size_of::<Step>();
-        let lines = self.ends.capacity() * size_of::<usize>();
-        let hits = self.hits.capacity() * size_of::<(usize, u64)>();
-        size_of::<Self>() + TEXT + sets + steps + lines + hits
-    }
-}
-
-impl Sets {
-    fn word(&self, set: SetNumber, word: usize) -> u64 {
-        let back = self.back.get(set).copied().unwrap_or(0);
-        self.words.get(set).and_then(|set| set.get(back + word)).copied().unwrap_or_default()
-    }
-
-    /// The present words of a set.
-    #[inline]
-    fn now(&self, set: SetNumber, n_words: usize) -> &[u64] {
-        let back = self.back.get(set).copied().unwrap_or(0);
-        let words = self.words.get(set).map_or(&[][..], |set| set);
-        words.get(back..back + n_words).unwrap_or_default()
-    }
-
-    /// For each of the present words of a set the one that so many bytes before it begins in, and
-    /// the one before that.
-    #[inline]
-    fn before(&self, set: SetNumber, by: usize, n_words: usize) -> (&[u64], &[u64]) {
-        let back = self.back.get(set).copied().unwrap_or(0).saturating_sub(by / WORD);
-        let words = self.words.get(set).map_or(&[][..], |set| set);
-        let later = words.get(back..back + n_words).unwrap_or_default();
-        (later, words.get(back.saturating_sub(1)..).unwrap_or_default())
-    }
-
-    /// Makes all sets of the text anew.
-    #[expect(clippy::inline_always, reason = "the work is compiled for the vectors of its caller")]
-    #[inline(always)]
-    fn look(&mut self, text: &[u8; TEXT], n_words: usize) {
-        for (word, bytes) in text.as_chunks::<WORD>().0.iter().enumerate().take(n_words) {
-            for (bit, set) in bits(bytes).into_iter().enumerate() {
-                let back = self.back.get(bit).copied().unwrap_or(0);
-                if let Some(place) = self.words.get_mut(bit).and_then(|s| s.get_mut(back + word)) {
-                    *place = set;
-                }
-            }
-        }
-        for number in 0..self.recipe.steps.len() {
-            self.step(number, n_words);
-        }
-        let mut ever = [0; WORDS];
-        for set in &self.recipe.ends {
-            let found = self.now(*set, n_words);
-            ever.iter_mut().zip(found).for_each(|(ever, found)| *ever |= found);
-        }
-        self.ever = ever;
-        for (set, back) in self.words.iter_mut().zip(&self.back) {
-            // They are few: a call would cost more.
-            for word in 0..*back {
-                set[word] = set[n_words + word];
-            }
-        }
-    }
-
-    #[expect(clippy::inline_always, reason = "as above")]
-    #[inline(always)]
-    fn step(&mut self, number: usize, n_words: usize) {
-        let Some(step) = self.recipe.steps.get(number).copied() else { return };
-        let back = self.back.get(BITS + number).copied().unwrap_or(0);
-        let Some(mut set) = self.words.get_mut(BITS + number).map(std::mem::take) else { return };
-        let made = set.get_mut(back..back + n_words).unwrap_or_default();
-        let now = |set| self.now(set, n_words);
-        match step {
-            Step::Not(a) => made.iter_mut().zip(now(a)).for_each(|(made, a)| *made = !a),
-            Step::Both(a, b) => combine(made, now(a), now(b), |a, b| a & b),
-            Step::Either(a, b) => combine(made, now(a), now(b), |a, b| a | b),
-            Step::Without(a, b) => combine(made, now(a), now(b), |a, b| a & !b),
-            Step::OrNot(a, b) => combine(made, now(a), now(b), |a, b| a | !b),
-            Step::Choose { by, one, zero } => {
-                for ((made, by), (one, zero)) in
-                    made.iter_mut().zip(now(by)).zip(now(one).iter().zip(now(zero)))
-                {
-                    *made = (by & one) | (!by & zero);
-                }
-            }
-            Step::After { of, by, among } => {
-                let (later, earlier) = self.before(of, by, n_words);
-                let (left, right) = (by % WORD, WORD - 1 - by % WORD);
-                for ((made, among), (later, earlier)) in
-                    made.iter_mut().zip(now(among)).zip(later.iter().zip(earlier))
-                {
-                    *made = (later << left | earlier >> 1 >> right) & among;
-                }
-            }
-            Step::OrAfter { of, by, among } => {
-                let (later, earlier) = self.before(of, by, n_words);
-                let (left, right) = (by % WORD, WORD - 1 - by % WORD);
-                for (((made, among), of), (later, earlier)) in
-                    made.iter_mut().zip(now(among)).zip(now(of)).zip(later.iter().zip(earlier))
-                {
-                    *made = of | ((later << left | earlier >> 1 >> right) & among);
-                }
-            }
-            Step::Through { of, among } => {
-                let (_, earlier) = self.before(of, 1, n_words);
-                let mut goes_on = self.through.get(number).copied().unwrap_or(false);
-                for (((made, among), of), earlier) in
-                    made.iter_mut().zip(now(among)).zip(now(of)).zip(earlier)
-                {
-                    let first = (of << 1 | earlier >> (WORD - 1)) & among;
-                    // What is carried goes through all that are in a row, and ends behind the last.
-                    let (sum, over) = first.overflowing_add(*among);
-                    let (sum, over_again) = sum.overflowing_add(u64::from(goes_on));
-                    goes_on = over | over_again;
-                    *made = of | first | (among & !sum);
-                }
-                if let Some(through) = self.through.get_mut(number) {
-                    *through = goes_on;
-                }
-            }
-        }
-        if let Some(place) = self.words.get_mut(BITS + number) {
-            *place = set;
-        }
-    }
-}
-
-#[expect(clippy::inline_always, reason = "as above")]
-#[inline(always)]
-fn combine(made: &mut [u64], one: &[u64], other: &[u64], with: impl Fn(u64, u64) -> u64) {
-    for (made, (one, other)) in made.iter_mut().zip(one.iter().zip(other)) {
-        *made = with(*one, *other);
-    }
-}
-
-/// Returns each of the eight bits of some bytes.
-#[expect(clippy::inline_always, reason = "as above")]
-#[inline(always)]
-fn bits(bytes: &[u8; WORD]) -> [u64; BITS] {
-    let eights = bytes.as_chunks::<8>().0;
-    let mut words: [u64; BITS] =
-        std::array::from_fn(|at| eights.get(at).copied().map_or(0, u64::from_le_bytes));
-    // Within each word rows of eight bits become columns, and then the same is done with bytes of words.
-    for (by, mask) in
-        [(7, 0x00aa_00aa_00aa_00aa), (14, 0x0000_cccc_0000_cccc), (28, 0x0000_0000_f0f0_f0f0)]
-    {
-        for word in &mut words {
-            let differ = (*word ^ (*word >> by)) & mask;
-            *word ^= differ ^ (differ << by);
-        }
-    }
-    for (apart, by, mask) in [
-        (4, 32, 0x0000_0000_ffff_ffff),
-        (2, 16, 0x0000_ffff_0000_ffff),
-        (1, 8, 0x00ff_00ff_00ff_00ff),
-    ] {
-        for one in (0..BITS).filter(|at| at & apart == 0) {
-            let differ = ((words[one] >> by) ^ words[one + apart]) & mask;
-            words[one + apart] ^= differ;
-            words[one] ^= differ << by;
-        }
-    }
-    words
 }
 
 struct Look<'s> {
     sets: &'s mut Sets,
+    lines: &'s mut Lines,
     text: &'s [u8; TEXT],
     n_words: usize,
+    /// Patterns that it is done for.
+    wanted: Found,
 }
 
 impl Work for Look<'_> {
     type Done = ();
 
+    const WIDEST: bool = true;
+
     #[expect(clippy::inline_always, reason = "see `Work`")]
     #[inline(always)]
     fn run(self) {
-        self.sets.look(self.text, self.n_words);
+        self.sets.look(self.text, self.n_words, &self.wanted);
+        self.lines.note_hits(self.sets, self.n_words);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::pattern::{Pattern, within_line};
 
@@ -531,17 +422,19 @@ mod tests {
         text
     }
 
-    #[test]
-    fn bytes_become_their_bits() {
-        let mut bytes = [0; WORD];
-        for (at, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::try_from(at * 37 % 256).unwrap();
-        }
-        for (bit, set) in bits(&bytes).into_iter().enumerate() {
-            for (at, byte) in bytes.iter().enumerate() {
-                assert_eq!(set >> at & 1 == 1, byte >> bit & 1 == 1, "{bit} of {at}");
-            }
-        }
+    /// What stands at ends of lines in some stretches of text, and not in others.
+    const ENDS: [&[&[u8]]; 4] = [
+        &[b"\n", b"x\n", b"xaby\n", b"x\n"],
+        &[b"q\n", b"\n", b"b#\nb"],
+        &[b"\n", b"\r\n"],
+        &[b"y\nz", b"y\nz", b"z\n"],
+    ];
+
+    fn text_without_ends(length: usize) -> Vec<u8> {
+        let mut text = text(0x0dd, 2 * length, 9000);
+        text.retain(|byte| b"ab".contains(byte));
+        text.truncate(length);
+        text
     }
 
     #[test]
@@ -569,6 +462,58 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_the_text_lacks_is_left_out_and_taken_up_again() {
+        let patterns = [
+            "[ab]{70}x",
+            "b[^z]{80}z",
+            "^[^q]{97}q$",
+            "(^|b)[abxz]{66}#",
+            "x[ab]*y",
+            "[ab]{64}$",
+            "^[ab]{3,70}x",
+            "z.{4000}y",
+        ];
+        let mut text = Vec::new();
+        for (number, letters) in text_without_ends(300_000).chunks(5000).enumerate() {
+            let ends = ENDS[number / 2 % ENDS.len()];
+            let length = [97, 4000, 31, 4095, 150, 4094, 75][number % 7];
+            for (line, end) in letters.chunks(length).zip(ends.iter().cycle()) {
+                text.extend_from_slice(line);
+                text.extend_from_slice(end);
+            }
+        }
+        let expected = one_by_one(&patterns, &text);
+        let all: BTreeSet<usize> = expected.iter().flat_map(|(_, has)| has.clone()).collect();
+        assert_eq!(all.len(), patterns.len(), "{all:?}");
+        for vectors in Vectors::all() {
+            let mut along = along(&patterns).unwrap();
+            along.vectors = vectors;
+            assert!(found(&mut along, &text) == expected, "{vectors:?}");
+            assert!(found(&mut along, &text) == expected, "again: {vectors:?}");
+        }
+    }
+
+    #[test]
+    fn two_hundred_patterns_are_told_apart() {
+        let patterns: Vec<String> = (0..200_u8)
+            .map(|n| format!("{}[^{}]{{{}}}1", char::from(b'a' + n % 2), n % 10, 1 + n / 2))
+            .collect();
+        let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
+        let text = text(0x5eed, 20_000, 200);
+        let expected = one_by_one(&patterns, &text);
+        assert!(expected.iter().any(|(_, has)| has.len() > 100));
+        assert!(expected.iter().any(|(_, has)| has.len() < 10));
+        for vectors in Vectors::all() {
+            let mut along = along(&patterns).unwrap();
+            along.vectors = vectors;
+            assert!(found(&mut along, &text) == expected, "{vectors:?}");
+        }
+        let too_many: Vec<&str> = std::iter::repeat_n("a{70}", MOST + 1).collect();
+        assert!(along(&too_many).is_err());
+        assert!(along(&too_many[1..]).is_ok());
     }
 
     #[test]

@@ -43,24 +43,59 @@ impl Gate {
         self.least
     }
 
+    /// Returns bytes of which the line has one, if that is known.
+    pub(super) fn bytes(&self) -> Option<&[u8]> {
+        self.byte.as_ref().map(|byte| &*byte.any)
+    }
+
+    /// Whether all that `other` lets in is let in.
+    fn is_passed_by(&self, other: &Self) -> bool {
+        let has_byte = match (&self.byte, &other.byte) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(byte), Some(other)) => {
+                byte.before <= other.before
+                    && byte.after <= other.after
+                    && other.any.iter().all(|one| byte.any.contains(one))
+            }
+        };
+        has_byte && self.least <= other.least
+    }
+
     /// Returns true if the line may have a match. It is given without its end.
     pub(super) fn lets_in(&self, line: &[u8]) -> bool {
         line.len() >= self.least && self.byte.as_ref().is_none_or(|byte| byte.is_in(line))
     }
 }
 
+/// Leaves out what lets in no line that another does not. A line is let in by any of them.
+pub(super) fn without_the_stricter(gates: Vec<Gate>) -> Vec<Gate> {
+    let mut kept: Vec<Gate> = Vec::new();
+    for gate in gates {
+        if !kept.iter().any(|other| other.is_passed_by(&gate)) {
+            kept.retain(|other| !gate.is_passed_by(other));
+            kept.push(gate);
+        }
+    }
+    kept
+}
+
 impl Byte {
     fn is_in(&self, line: &[u8]) -> bool {
         let end = line.len().saturating_sub(self.after);
-        let text = line.get(self.before..end).unwrap_or_default();
-        let place = match *self.any {
-            [a] => memchr::memchr(a, text),
-            [a, b] => memchr::memchr2(a, b, text),
-            [a, b, c] => memchr::memchr3(a, b, c, text),
-            _ => return true,
-        };
-        place.is_some()
+        has_any(line.get(self.before..end).unwrap_or_default(), &self.any)
     }
+}
+
+/// Whether `text` has any of some bytes, which are as many as a gate has.
+pub(super) fn has_any(text: &[u8], bytes: &[u8]) -> bool {
+    let place = match *bytes {
+        [a] => memchr::memchr(a, text),
+        [a, b] => memchr::memchr2(a, b, text),
+        [a, b, c] => memchr::memchr3(a, b, c, text),
+        _ => return true,
+    };
+    place.is_some()
 }
 
 /// Looks for the rarest of the bytes that each match of `hir` has, which has so many before and after it.
@@ -140,6 +175,19 @@ mod tests {
         assert_eq!(byte("(?i)q.*[0-9]{30}"), some("Qq", 0, 30));
         assert_eq!(byte("[a-z]{200}"), None);
         assert_eq!(byte("(#|%)?x*"), None);
+    }
+
+    #[test]
+    fn what_lets_in_all_that_another_does_is_enough() {
+        let kept = |patterns: &[&str]| {
+            let kept = without_the_stricter(patterns.iter().map(|pattern| gate(pattern)).collect());
+            let number = |one: &Gate| patterns.iter().position(|p| gate(p) == *one).unwrap();
+            kept.iter().map(number).collect::<Vec<_>>()
+        };
+        assert_eq!(kept(&["a{20}x", "a{10}x", "a{15}x", "xa{5}"]), [1, 3]);
+        assert_eq!(kept(&["[xyz]a{9}", "za{9}", "za{8}"]), [0, 2]);
+        assert_eq!(kept(&["xa{9}", "[a-f]{10}", "xa{8}", "[a-f]{9}"]), [3]);
+        assert_eq!(kept(&["xa{9}", "[a-f]{11}"]), [0, 1]);
     }
 
     #[test]

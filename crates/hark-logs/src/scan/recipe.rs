@@ -6,7 +6,7 @@
 //! there are 300 of them in a row is known from where there are 256, and that from where there are 128.
 //! What sets are made of in the beginning are the eight bits of each byte.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use regex_syntax::hir::{Class, Hir, HirKind, Look, Repetition};
 use regex_syntax::utf8::Utf8Sequences;
@@ -66,6 +66,23 @@ pub(super) enum Step {
     },
 }
 
+impl Step {
+    /// Returns the sets that it is made of.
+    pub(super) fn operands(self) -> impl Iterator<Item = SetNumber> {
+        let (first, others) = match self {
+            Self::Not(a) => (a, [None; 2]),
+            Self::Both(a, b) | Self::Either(a, b) | Self::Without(a, b) | Self::OrNot(a, b) => {
+                (a, [Some(b), None])
+            }
+            Self::Choose { by, one, zero } => (by, [Some(one), Some(zero)]),
+            Self::After { of, among, .. }
+            | Self::OrAfter { of, among, .. }
+            | Self::Through { of, among } => (of, [Some(among), None]),
+        };
+        std::iter::once(first).chain(others.into_iter().flatten())
+    }
+}
+
 /// See the module's text.
 #[derive(Debug)]
 pub(super) struct Recipe {
@@ -104,6 +121,10 @@ struct Kitchen {
     most_steps: usize,
     steps: Vec<Step>,
     known: HashMap<Step, SetNumber>,
+    /// Where so many of a class end that are in a row.
+    runs: HashMap<(SetNumber, usize), SetNumber>,
+    /// And those that begin after some set.
+    counted: BTreeMap<(SetNumber, SetNumber, usize), SetNumber>,
 }
 
 impl Recipe {
@@ -114,7 +135,13 @@ impl Recipe {
     pub(super) fn new<'h>(forms: impl IntoIterator<Item = &'h Hir>) -> Result<Self, Unsuitable> {
         let forms: Vec<&Hir> = forms.into_iter().collect();
         let most_steps = MOST_STEPS * forms.len().min(SHARING);
-        let mut kitchen = Kitchen { most_steps, steps: Vec::new(), known: HashMap::new() };
+        let mut kitchen = Kitchen {
+            most_steps,
+            steps: Vec::new(),
+            known: HashMap::new(),
+            runs: HashMap::new(),
+            counted: BTreeMap::new(),
+        };
         let feeds = kitchen.class(|byte| byte == b'\n')?;
         let mut ends = Vec::new();
         for form in forms {
@@ -253,11 +280,19 @@ impl Kitchen {
         if count == 0 {
             return Ok(from);
         }
-        let run = self.run(class, count)?;
-        match from {
-            From::Anywhere => Ok(From::After(run)),
-            From::After(of) => Ok(From::After(self.after(of, count, run)?)),
-        }
+        let From::After(of) = from else { return Ok(From::After(self.run(class, count)?)) };
+        let fewer = self.counted.range((of, class, 0)..=(of, class, count)).next_back();
+        let fewer = fewer.map(|((.., fewer), end)| (*fewer, *end));
+        let (from, more) = match fewer {
+            Some((fewer, end)) if fewer == count => return Ok(From::After(end)),
+            // Another pattern goes the same way, but for the rest.
+            Some((fewer, end)) if !self.runs.contains_key(&(class, count)) => (end, count - fewer),
+            _ => (of, count),
+        };
+        let among = self.run(class, more)?;
+        let end = self.after(from, more, among)?;
+        self.counted.insert((of, class, count), end);
+        Ok(From::After(end))
     }
 
     /// Up to so many of the class.
@@ -286,6 +321,7 @@ impl Kitchen {
             let by = done.min(count - done);
             run = self.after(run, by, run)?;
             done += by;
+            self.runs.insert((class, done), run);
         }
         Ok(run)
     }
@@ -388,5 +424,28 @@ impl Kitchen {
         } else {
             Ok(Bytes::None)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pattern::{Pattern, within_line};
+
+    fn steps(counts: impl Iterator<Item = usize>) -> usize {
+        let forms: Vec<Hir> = counts
+            .map(|count| Pattern::new(&format!("[a-q][^x]{{{count}}}x")).unwrap())
+            .map(|pattern| within_line(pattern.hir().clone()))
+            .collect();
+        Recipe::new(&forms).unwrap().steps.len()
+    }
+
+    #[test]
+    fn patterns_that_go_the_same_way_share_it() {
+        let one = steps(std::iter::once(10));
+        assert!(steps(10..30) <= one + 2 * 19, "one step further, and the end");
+        assert_eq!(steps([10, 10, 10].into_iter()), one);
+        // Hundreds are a few steps more.
+        assert!(steps([10, 210].into_iter()) <= one + 6 + 2);
     }
 }
