@@ -10,6 +10,7 @@
 //! | has a rare word in every match | the words of all such patterns at once, with vectors (`literals`) | the line is looked at with an automaton of these patterns |
 //! | has none | its positions as bits (`bits`), a few operations a byte, or by a table where that is small (`table`) | nothing: the bits tell which patterns |
 //! | has none and very many positions | for each of some steps through it, the places of the text that it has come to, 64 in a word (`along`, `recipe`, `sets`) | nothing, as above |
+//! | has these and ways back | in the same way what finds more (`near`) | one of the others for the line |
 //! | has a rare word and very many positions | the words, as above | some lines are looked at together, along the text (`ahead`) |
 //! | may be nothing at all | every line has it | nothing |
 //! | has none and is too large for that | an automaton that is made lazily within bounds | another one of these patterns |
@@ -32,6 +33,7 @@ mod dense;
 mod gates;
 mod literals;
 mod machine;
+mod near;
 mod part;
 mod plain;
 mod positions;

@@ -10,9 +10,10 @@ use super::bits::{Bits, LONG};
 use super::borders::{has_unicode_borders, without_borders, without_unicode_borders};
 use super::gates::Gate;
 use super::literals::{Finder, MOST, Needles};
+use super::near::{Kept, near};
 use super::plain::plain;
 use super::positions::Unsuitable;
-use super::teller::{Teller, tellers};
+use super::teller::{Teller, exact, tellers};
 use super::which::Which;
 use super::{TooLarge, Unit};
 use crate::pattern::{Pattern, within_line};
@@ -26,6 +27,9 @@ const MOST_FINDERS: usize = 4;
 /// Counted repetitions of a pattern that is too large for bits are cut to the first of these with which
 /// it fits, in the search for lines that may have it.
 const CUTS: [u32; 3] = [128, 32, 8];
+
+/// So much work for each word of text and pattern does not matter beside the rest.
+const CHEAP: usize = 32;
 
 /// Some of the patterns, which are found in the same way.
 #[derive(Debug)]
@@ -159,6 +163,7 @@ fn with_positions(rest: Vec<Numbered>, of: Text, parts: &mut Vec<Part>) -> Resul
     let (dear, rest): (Vec<Numbered>, Vec<Numbered>) = rest.into_iter().partition(goes_along);
     let n_before = parts.len();
     pack_along(dear, parts);
+    let rest = pack_near(rest, of, parts)?;
     let n_along = parts.len() - n_before;
     let (mut exact, mut inexact, mut large) = (Vec::new(), Vec::new(), Vec::new());
     for mut pattern in rest {
@@ -229,6 +234,28 @@ fn pack_along(mut patterns: Vec<Numbered>, parts: &mut Vec<Part>) {
     }
 }
 
+/// Makes a part of patterns that are dear, which goes along the text and finds more than they do. Returns the
+/// others.
+fn pack_near(
+    patterns: Vec<Numbered>,
+    of: Text,
+    parts: &mut Vec<Part>,
+) -> Result<Vec<Numbered>, TooLarge> {
+    let goes_near = |pattern: &Numbered| {
+        !pattern.has_crlf_mode() && is_dear(pattern) && along_near(&[pattern]).is_some()
+    };
+    let (near, mut rest): (Vec<Numbered>, Vec<Numbered>) =
+        patterns.into_iter().partition(goes_near);
+    match along_near(&near.iter().collect::<Vec<_>>()) {
+        Some(along) => {
+            let tellers = exact(near.iter().collect(), of)?;
+            parts.push(Part::new(Find::Along(along), tellers));
+        }
+        None => rest.extend(near),
+    }
+    Ok(rest)
+}
+
 /// Packs patterns, each of which fits, into as few machines as halving gives.
 fn pack<'a>(patterns: &'a [Numbered], groups: &mut Vec<(Bits, &'a [Numbered])>) {
     if patterns.is_empty() {
@@ -250,6 +277,24 @@ fn pack<'a>(patterns: &'a [Numbered], groups: &mut Vec<(Bits, &'a [Numbered])>) 
 pub(super) fn along(patterns: &[&Numbered]) -> Result<Box<Along>, Unsuitable> {
     let gates = patterns.iter().map(|pattern| Gate::new(&pattern.form, pattern.least)).collect();
     Along::new(patterns.iter().map(|pattern| &pattern.form), gates).map(Box::new)
+}
+
+/// What goes along the text and finds at least these patterns, if there is such a thing.
+pub(super) fn along_near(patterns: &[&Numbered]) -> Option<Box<Along>> {
+    if patterns.is_empty() {
+        return None;
+    }
+    let made = |kept| {
+        let forms: Vec<Hir> = patterns.iter().map(|pattern| near(&pattern.form, kept)).collect();
+        let least = |form: &Hir| form.properties().minimum_len().unwrap_or(0);
+        let gates = forms.iter().map(|form| Gate::new(form, least(form))).collect();
+        Along::new(&forms, gates).map(Box::new).ok()
+    };
+    let most = made(Kept::Most);
+    if most.as_ref().is_some_and(|along| along.cost() <= CHEAP * patterns.len()) {
+        return most;
+    }
+    [most, made(Kept::Runs)].into_iter().flatten().min_by_key(|along| along.cost())
 }
 
 /// Returns a pattern that finds whatever `hir` does, and counts no repetition higher than to `most`.

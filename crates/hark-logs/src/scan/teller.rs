@@ -8,7 +8,7 @@ use super::along::Along;
 use super::automaton::{Asked, Automaton};
 use super::bits::Bits;
 use super::borders::{has_unicode_borders, without_borders_in_text};
-use super::part::{Numbered, Text, along};
+use super::part::{Numbered, Text, along, along_near};
 use super::which::Which;
 
 /// A repetition that is counted so high can make an automaton large, but not bits.
@@ -29,6 +29,8 @@ enum Tell {
     Bits(Bits),
     /// Many lines are looked at together, before the first of them is told (`ahead`).
     Along(Box<Along>),
+    /// So are those that may have some of the patterns, and only these are told by others.
+    Near(Box<Along>, Vec<Teller>),
     Automaton(Whole, PatternSet),
 }
 
@@ -52,6 +54,15 @@ pub(super) fn tellers(patterns: &[Numbered], of: Text) -> Result<Vec<Teller>, To
     let can_go_along = |pattern: &&Numbered| !is_narrow && along(&[*pattern]).is_ok();
     let (long, others): (Vec<&Numbered>, Vec<&Numbered>) = high.into_iter().partition(can_go_along);
     pack_along(long, &mut tellers);
+    let can_go_near = |pattern: &&Numbered| !is_narrow && along_near(&[*pattern]).is_some();
+    let (near, others): (Vec<&Numbered>, Vec<&Numbered>) =
+        others.into_iter().partition(can_go_near);
+    if let Some(along) = along_near(&near) {
+        let numbers = near.iter().map(|pattern| pattern.number).collect();
+        tellers.push(Teller { how: Tell::Near(along, exact(near, of)?), numbers });
+    } else {
+        low.extend(near);
+    }
     // Many bits for each byte are the last resort.
     if is_narrow || of == Text::Hostile {
         pack(others, &mut tellers, &mut low);
@@ -60,6 +71,20 @@ pub(super) fn tellers(patterns: &[Numbered], of: Text) -> Result<Vec<Teller>, To
     }
     if !low.is_empty() {
         tellers.push(Teller::automaton(low)?);
+    }
+    Ok(tellers)
+}
+
+/// Tells patterns that do not go along the text.
+pub(super) fn exact(patterns: Vec<&Numbered>, of: Text) -> Result<Vec<Teller>, TooLarge> {
+    let (mut tellers, mut rest) = (Vec::new(), Vec::new());
+    if of == Text::Hostile {
+        pack(patterns, &mut tellers, &mut rest);
+    } else {
+        rest = patterns;
+    }
+    if !rest.is_empty() {
+        tellers.push(Teller::automaton(rest)?);
     }
     Ok(tellers)
 }
@@ -146,17 +171,21 @@ impl Teller {
 
     /// Returns true if it looks at many lines together.
     pub(super) fn is_along(&self) -> bool {
-        matches!(self.how, Tell::Along(_))
+        matches!(self.how, Tell::Along(_) | Tell::Near(..))
     }
 
     pub(super) fn is_automaton(&self) -> bool {
-        matches!(self.how, Tell::Automaton(..))
+        match &self.how {
+            Tell::Automaton(..) => true,
+            Tell::Near(_, exact) => exact.iter().any(Self::is_automaton),
+            Tell::Found | Tell::Bits(_) | Tell::Along(_) => false,
+        }
     }
 
     /// Returns what looks at many lines together, if it does.
     pub(super) fn along(&mut self) -> Option<&mut Along> {
         match &mut self.how {
-            Tell::Along(along) => Some(along),
+            Tell::Along(along) | Tell::Near(along, _) => Some(along),
             Tell::Found | Tell::Bits(_) | Tell::Automaton(..) => None,
         }
     }
@@ -185,6 +214,12 @@ impl Teller {
         match how {
             Tell::Found => known.take(numbers.len()).for_each(add),
             Tell::Along(along) => along.which().for_each(add),
+            Tell::Near(along, exact) if along.which().next().is_some() => {
+                for teller in exact {
+                    teller.tell(text, std::iter::empty(), found);
+                }
+            }
+            Tell::Near(..) => {}
             Tell::Bits(bits) => {
                 bits.look(text);
                 bits.which().for_each(add);
@@ -200,11 +235,15 @@ impl Teller {
 
     /// Gives back the memory of what was learned so far.
     pub(super) fn forget(&mut self) {
-        if let Tell::Automaton(Whole { text, bytes }, _) = &mut self.how {
-            text.forget();
-            if let Some(bytes) = bytes {
-                bytes.forget();
+        match &mut self.how {
+            Tell::Automaton(Whole { text, bytes }, _) => {
+                text.forget();
+                if let Some(bytes) = bytes {
+                    bytes.forget();
+                }
             }
+            Tell::Near(_, exact) => exact.iter_mut().for_each(Self::forget),
+            Tell::Found | Tell::Bits(_) | Tell::Along(_) => {}
         }
     }
 
@@ -214,6 +253,7 @@ impl Teller {
             Tell::Automaton(Whole { text, bytes }, _) => {
                 text.is_of_no_use() || bytes.as_ref().is_some_and(|bytes| bytes.is_of_no_use())
             }
+            Tell::Near(_, exact) => exact.iter().any(Self::has_given_up),
             Tell::Found | Tell::Bits(_) | Tell::Along(_) => false,
         }
     }
@@ -224,6 +264,9 @@ impl Teller {
             Tell::Found => 0,
             Tell::Bits(bits) => bits.memory(),
             Tell::Along(along) => along.memory(),
+            Tell::Near(along, exact) => {
+                along.memory() + exact.iter().map(Self::memory).sum::<usize>()
+            }
             Tell::Automaton(Whole { text, bytes }, _) => {
                 text.memory() + bytes.as_ref().map_or(0, |bytes| bytes.memory())
             }

@@ -225,6 +225,35 @@ fn lines_with_a_word_and_hundreds_of_positions_are_looked_at_together() {
 }
 
 #[test]
+fn ways_back_are_asked_where_there_may_be_as_many() {
+    let ways = [
+        "((a|b|cd)+[0-9]?){20}z",
+        "([a-f]+[g-m]?[0-9]){30}[XYZ]",
+        "(ab?|(cd)+){60}$",
+        "(?u)([a-ö]+|é){70}#",
+    ];
+    let mut buffer = letters_by_chance(60_000);
+    for n in 0..600_usize {
+        let (most, few) = (n % 90, n % 7);
+        buffer.extend_from_slice(if n % 3 == 0 { b"disk: " } else { b"" });
+        buffer.extend_from_slice(&[&b"acdb1"[..], b"abf7", b"abacdcd", b"b"][n % 4].repeat(most));
+        buffer.extend_from_slice(&[&b"dc"[..], b"z", b"X", b"#"][n / 4 % 4].repeat(few.min(1)));
+        buffer.extend_from_slice(if n % 2 == 0 { b"\n" } else { b"\r\n" });
+    }
+    for word in ["", "disk.*"] {
+        let texts: Vec<String> = ways.iter().map(|way| format!("{word}{way}")).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let expected = one_by_one(&texts, &buffer);
+        assert!(hits(&texts, &buffer) == expected, "{word}");
+        for (number, text) in texts.iter().enumerate() {
+            let alone = one_by_one(&[text], &buffer);
+            assert!(hits(&[text], &buffer) == alone, "{text}");
+            assert!(!alone.is_empty(), "{number}: {text}");
+        }
+    }
+}
+
+#[test]
 fn what_is_too_large_is_refused() {
     let error = Scanner::new(&patterns(&[r"(?u)(\w{100}){100}"]), Unit::Lines).unwrap_err();
     assert!(error.to_string().contains("too large"), "{error}");
@@ -260,7 +289,7 @@ proptest! {
 
 /// Patterns of each kind: with words in either case, short and long, with positions that are one
 /// word of bits or more, with ways back and around, too large for bits, and for every line.
-const KINDS: [&str; 38] = [
+const KINDS: [&str; 41] = [
     "error: disk",
     "(?i)Error: Disk",
     "(full|empty) disk",
@@ -299,6 +328,9 @@ const KINDS: [&str; 38] = [
     r"[^\x00-\x7f]{2}",
     "[ex].{9}[r-t]",
     "(?mR)r$",
+    "((x|ad+)+ ?){40}",
+    "disk((x|ed)+ ?){12}",
+    r"full.*(\b[a-f]+\b|r){9,}",
 ];
 
 /// What each line alone has, by the plainest way to find it.
