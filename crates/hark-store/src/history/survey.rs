@@ -10,9 +10,12 @@ use hark_model::record::HostId;
 
 use super::catalogue::reading::{FILE, Read};
 use super::chunk;
-use super::examine::{Watcher, open, partition_name, present};
+use super::examine::{Watcher, numbered, open, partition_name, present};
+use super::level0::scan::Scan as Blocks;
 use super::partition::path_of;
 use super::tier::Tier;
+use super::wal::Frames;
+use super::wal::scan::Scan as Log;
 
 /// So many bytes from the beginning of a chunk hold the lengths of its columns.
 const HEAD: i64 = 1024;
@@ -57,8 +60,12 @@ pub struct Survey {
     pub tiers: [TierSurvey; 3],
     /// Bytes of the log.
     pub log_bytes: u64,
+    /// Samples in the log. Those of its older parts are in blocks or chunks as well.
+    pub log_samples: u64,
     /// Bytes of blocks.
     pub block_bytes: u64,
+    /// Samples in blocks that are in no chunk yet.
+    pub block_samples: u64,
     /// Bytes of the catalogue.
     pub catalogue_bytes: u64,
     /// Series of all hosts.
@@ -95,6 +102,17 @@ pub fn survey(dir: &Path, watcher: Watcher<'_>) -> io::Result<Survey> {
     let len = |set: &u32| read.sets.get(set).map_or(0, |series| series.len() as u64);
     survey.series = read.hosts.values().flat_map(BTreeMap::keys).map(len).sum();
     let (mut hosts, mut metrics) = (Sums::new(), Sums::new());
+    survey.block_samples = Blocks::of(&dir.join("level0"))?
+        .waiting
+        .iter()
+        .map(|found| u64::from(found.block.n_frames) * len(&found.set))
+        .sum();
+    for (number, path) in numbered(&dir.join("wal"), "log")? {
+        if watcher(&format!("wal/{number:010}.log")).is_break() {
+            return Ok(survey);
+        }
+        survey.log_samples += logged(&path, len)?;
+    }
     let mut ended = ControlFlow::Continue(());
     'all: for (at, (tier, numbers)) in present(dir)?.into_iter().enumerate() {
         let Some(of_tier) = survey.tiers.get_mut(at) else { break };
@@ -136,6 +154,18 @@ pub fn survey(dir: &Path, watcher: Watcher<'_>) -> io::Result<Survey> {
     survey.metrics = largest(metrics);
     survey.is_whole = ended.is_continue();
     Ok(survey)
+}
+
+/// Counts the samples of a segment of the log; `len` says how many a frame of a set has.
+fn logged(path: &Path, len: impl Fn(&u32) -> u64) -> io::Result<u64> {
+    let bytes = match std::fs::read(path) {
+        // One that goes meanwhile is in blocks.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        read => read?,
+    };
+    let batches = Log::of(&bytes).batches.into_iter();
+    let frames = batches.flat_map(|batch| Frames::new(bytes.get(batch).unwrap_or_default()));
+    Ok(frames.map(|frame| len(&frame.set)).sum())
 }
 
 /// A row, without its values.

@@ -186,7 +186,9 @@ fn survey_json(survey: &Survey, hosts: &[Largest<String>], top: usize) -> Value 
     json!({
         "tiers": TIERS.iter().zip(&survey.tiers).map(tier).collect::<Vec<_>>(),
         "log_bytes": survey.log_bytes,
+        "log_samples": survey.log_samples,
         "block_bytes": survey.block_bytes,
+        "block_samples": survey.block_samples,
         "catalogue_bytes": survey.catalogue_bytes,
         "series": survey.series,
         "samples": survey.samples,
@@ -219,14 +221,16 @@ fn print_survey(survey: &Survey, hosts: &[Largest<String>], top: usize) {
     }
     out::table(&["TIER", "SIZE", "FILES", "ROWS", "OLDEST", "NEWEST"], &rows);
     out::line(format!(
-        "beside these: log {}, blocks {}, names of series {}",
+        "beside these: log {} with {} samples, blocks {} with {}, names of series {}",
         size(survey.log_bytes),
+        survey.log_samples,
         size(survey.block_bytes),
+        survey.block_samples,
         size(survey.catalogue_bytes)
     ));
     let each = per_sample(survey.sample_bytes, survey.samples);
     let each = each.map_or_else(String::new, |each| format!(", {each:.2} bytes each"));
-    out::line(format!("{} series, {} samples{each}", survey.series, survey.samples));
+    out::line(format!("{} series, {} samples in chunks{each}", survey.series, survey.samples));
     let row = |l: &Largest<String>| {
         let each = per_sample(l.bytes, l.samples).map_or_else(String::new, |b| format!("{b:.2}"));
         vec![l.what.clone(), size(l.bytes), l.samples.to_string(), each]

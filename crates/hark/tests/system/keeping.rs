@@ -55,6 +55,7 @@ fn damage_is_found_beside_the_server_and_repaired_without_it() {
     assert_eq!(refused.status.code(), Some(1), "the server runs");
     assert!(String::from_utf8_lossy(&refused.stderr).contains("must not run"));
     server.process.kill();
+    assert!(shown["log_samples"].as_u64().unwrap() > 40, "all is in the log still: {shown:#}");
     let log = segment(&server.data);
     let mut bytes = std::fs::read(&log).unwrap();
     bytes[IN_FIRST_BATCH] ^= 1;
