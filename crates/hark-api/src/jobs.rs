@@ -54,6 +54,8 @@ pub enum JobKind {
     Report,
     /// A backup is made.
     Backup,
+    /// Samples are erased.
+    Erase,
 }
 
 /// Where long work stands.

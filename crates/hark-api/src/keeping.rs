@@ -1,4 +1,4 @@
-//! Backups, and the quarantine of a server that was restored from one.
+//! Backups, the quarantine of a server that was restored from one, and samples that are erased.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -22,6 +22,42 @@ pub struct Backup {
     pub damage: String,
     /// The version of hark that has made it.
     pub version: String,
+}
+
+/// Which samples of a host are to be erased. They do not come back; backups of before have them still.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EraseRequest {
+    /// The host.
+    pub host: String,
+    /// Which series, as a pattern with `*` and `?`: `collector.metric`, the whole path, or the name for
+    /// Prometheus. All if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 1024)]
+    pub metric: Option<String>,
+    /// What is from before; what there is by now if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Timestamp>,
+    /// Only say how much it would be.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// How much an erasure would take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErasePlan {
+    /// The host.
+    pub host: String,
+    /// How many of its series are meant.
+    pub series: u64,
+    /// What is from before.
+    pub before: Timestamp,
+    /// Samples.
+    pub samples: u64,
+    /// Chunks and rows of coarser values that it touches.
+    pub rows: u64,
+    /// Bytes of these that it takes, about.
+    pub bytes: u64,
 }
 
 /// The server was restored from a backup, and tells nobody.

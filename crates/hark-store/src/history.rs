@@ -22,6 +22,7 @@ mod aging;
 mod bytes;
 mod catalogue;
 mod chunk;
+mod erase;
 mod error;
 mod examine;
 mod fetch;
@@ -50,6 +51,7 @@ use hark_model::time::{Mono, Now, Unix};
 use hark_model::{SeriesDef, SeriesName};
 
 pub use catalogue::{Mark, News};
+pub use erase::{EraseError, Erasing, Erasure, Weighed, weigh};
 pub use error::{AppendError, DeclareError, OpenError, Trouble};
 pub use examine::{Examined, Finding, Watcher, Weight, examine};
 pub use fetch::{Fetch, Fetched, Kept, KeptBucket};
@@ -65,6 +67,7 @@ use crate::disk::Disk;
 use crate::fault::Fault;
 use aging::Aging;
 use catalogue::Catalogue;
+use erase::Erasures;
 use level0::Level0;
 use maintain::{Pending, Replay};
 use partition::Partitions;
@@ -224,6 +227,7 @@ pub struct History {
     /// Until when samples that are too old are kept for the next batch of an import.
     holds_old_until: Option<Mono>,
     aging: Aging,
+    erasures: Erasures,
     counts: Counts,
     stopped: Option<Stopped>,
     /// Whether what room there is belongs to the state alone.
@@ -266,6 +270,7 @@ impl History {
         let level0_damaged = level0.n_damaged();
         let partitions = Partitions::open(dir, disk.clone())?;
         let replay = Replay::of(&wal);
+        let erasures = Erasures::of(catalogue.orders()?);
         let mut history = Self {
             dir: dir.to_owned(),
             disk,
@@ -288,6 +293,7 @@ impl History {
             next_spare: Mono(0),
             holds_old_until: None,
             aging: Aging::default(),
+            erasures,
             counts: Counts { damaged: n_lost + level0_damaged, ..Counts::default() },
             stopped: None,
             gives_way: false,
@@ -316,6 +322,9 @@ impl History {
     ) -> Result<SetId, DeclareError> {
         if host.0 > MAX_HOST {
             return Err(DeclareError::Host(host.0));
+        }
+        if self.erasures.is_gone(host.0) {
+            return Err(DeclareError::Gone);
         }
         if self.stopped.is_some() {
             return Err(DeclareError::Stopped(None));
@@ -350,6 +359,9 @@ impl History {
         }
         if set.epoch != self.epoch || host.0 > MAX_HOST {
             return Err(AppendError::Undeclared);
+        }
+        if self.erasures.is_gone(host.0) {
+            return Err(AppendError::Gone);
         }
         let oldest = now.unix - self.settings.raw;
         if at.0 < oldest.0 || at.0 > now.unix.0.saturating_add(MAX_AHEAD_MS) {
@@ -398,6 +410,9 @@ impl History {
         let mut result = Ok(());
         let mut n_duplicates = 0;
         for frame in self.wal.batch() {
+            if self.erasures.is_gone(frame.host) {
+                continue;
+            }
             let strand = strand_of(&mut self.hosts, &mut self.n_strands, frame.host, frame.set);
             let was_empty = strand.n_open == 0;
             if !strand.push(frame.at, frame.values, segment) {
@@ -458,21 +473,6 @@ impl History {
             self.wal.clear();
             self.stop(&maintain::full().into(), now);
         }
-    }
-
-    /// Forgets which series a host has. Its samples expire with the rest.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub fn forget(&mut self, host: HostId) -> Result<(), Trouble> {
-        if let Some(strands) = self.hosts.get_mut(host.0 as usize) {
-            for strand in strands.iter_mut().filter(|s| s.n_open > 0) {
-                maintain::release(&mut self.holding, strand.segment);
-                strand.close();
-            }
-            strands.retain(|s| !s.sealed.is_empty());
-        }
-        self.catalogue.forget(host.0)
     }
 
     /// Returns the series that a host has declared, by set.
@@ -587,6 +587,11 @@ impl History {
         points: u32,
     ) -> Answer {
         self.plan(host, names, from, to, points).run()
+    }
+
+    /// Returns the folder in which it lies.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Returns how history is.

@@ -58,7 +58,7 @@ pub use browsers::BrowserStore;
 pub use configuration::{ConfigChange, Configuring};
 pub use dashboards::{DashboardRecord, Dashboards};
 pub use factors::{FactorStore, Factors, PasskeyRecord, Totp};
-pub use keeping::{Keeping, Told};
+pub use keeping::{EraseOrder, Keeping, Told};
 pub use prometheus::{PromChoice, PromError, PromPatience, PromQuestion, PromSource};
 pub use status_pages::{
     PublicIncidentRecord, ReaderWay, ReadersStep, StatusAccess, StatusDocument, StatusPages,

@@ -177,7 +177,8 @@ pub(crate) fn scopes_for(is_read: bool, path: &str) -> &'static [Scope] {
         | (false, "dashboards", "import") => CONFIG,
         (
             false,
-            "config" | "receivers" | "reports" | "dashboards" | "backups" | "quarantine",
+            "config" | "receivers" | "reports" | "dashboards" | "backups" | "quarantine"
+            | "history",
             _,
         ) => &[Scope::ConfigWrite],
         (true, "users", _) => &[Scope::Read, Scope::UsersWrite],

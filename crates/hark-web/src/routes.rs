@@ -167,6 +167,7 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(dns::remove))
         .routes(routes!(server::server))
         .routes(routes!(keeping::end_quarantine))
+        .routes(routes!(keeping::erase))
         .routes(routes!(events::all, events::bring))
         .routes(routes!(events::happened))
         .routes(routes!(audit::list))

@@ -141,7 +141,7 @@ impl Samples {
             });
             match appended {
                 Ok(()) => written.push(waiting),
-                Err(AppendError::Time) => {}
+                Err(AppendError::Time | AppendError::Gone) => {}
                 Err(AppendError::Stopped) => kept = false,
                 Err(AppendError::Undeclared) => {
                     kept = false;

@@ -4,7 +4,8 @@
 //! the highest number of a chunk after the blocks were copied. Chunks up to it are in the copies of the
 //! partitions, which are made later. What chunks above it hold was in the blocks or in the log when these
 //! were copied, so these chunks are left out: otherwise their coarser rows could be counted twice. The
-//! catalogue comes last, so that it knows every set that anything speaks of.
+//! catalogue comes last, so that it knows every set that anything speaks of. What was being erased when the
+//! copy was begun is ordered in it too: some files may be of before that and others of after it.
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -13,7 +14,7 @@ use rusqlite::Connection;
 
 use super::{BackupError, copy_database, go_on, open_to_read, private_folder};
 use crate::history::Watcher;
-use crate::history::files::{CATALOGUE, blocks, partitions, whole_batches};
+use crate::history::files::{CATALOGUE, Orders, blocks, partitions, whole_batches};
 
 /// Copies the history in `from` to the folder `to`; one that is not there is an empty one.
 pub(super) fn copy(from: &Path, to: &Path, watcher: Watcher<'_>) -> Result<(), BackupError> {
@@ -24,6 +25,7 @@ pub(super) fn copy(from: &Path, to: &Path, watcher: Watcher<'_>) -> Result<(), B
         private_folder(&to.join(folder))?;
     }
     let list = |folder: &str| list(&from.join(folder)).map_err(BackupError::at(&from.join(folder)));
+    let orders = Orders::of(from);
     for name in list("wal")? {
         go_on(watcher, &format!("history/wal/{name}"))?;
         let path = from.join("wal").join(&name);
@@ -54,8 +56,9 @@ pub(super) fn copy(from: &Path, to: &Path, watcher: Watcher<'_>) -> Result<(), B
             return Err(BackupError::sql(&source)(error));
         }
     }
-    let catalogue = from.join(CATALOGUE);
-    copy_database(&catalogue, &to.join(CATALOGUE)).map_err(BackupError::sql(&catalogue))
+    let (catalogue, copy) = (from.join(CATALOGUE), to.join(CATALOGUE));
+    copy_database(&catalogue, &copy).map_err(BackupError::sql(&catalogue))?;
+    orders.add_to(&copy).map_err(BackupError::sql(&copy))
 }
 
 /// Returns the highest number of a chunk.

@@ -6,7 +6,7 @@ use hark_model::time::{Mono, Now};
 use hark_model::{MetricKind, SeriesDef, SeriesName, Unit};
 
 use super::*;
-use crate::history::{History, SetId, Settings};
+use crate::history::{Erasure, History, SetId, Settings};
 use crate::state::State;
 
 /// 2026-11-20 00:00 UTC.
@@ -133,6 +133,45 @@ fn samples_that_move_on_while_they_are_copied_are_there_once() {
     assert!(found.is_sound(), "{:?}", found.findings);
     assert_eq!(found.chunk_frames, kept as u64);
     assert_eq!(found.rows, 2 * found.chunks, "no bucket is there twice");
+}
+
+/// Has the upkeep done until nothing is being erased.
+fn erase_all(history: &mut History, order: u64) {
+    let mut now = now_at(MIDNIGHT + 2100 * 15_000);
+    while history.erasing(order).is_some() {
+        history.maintain(now, 10);
+        now = now.after(std::time::Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn a_copy_made_while_something_is_erased_erases_it_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut history = lived_in(&data);
+    let before = Unix(MIDNIGHT + 1000 * 15_000);
+    let what = Erasure::Part { host: HOST, series: None, before };
+    let order_number = history.erase(&what, now_at(MIDNIGHT + 2100 * 15_000)).unwrap();
+    let to = folder.path().join("backup");
+    // The samples are copied before, their coarser values and the catalogue after it was done.
+    let mut busy = |what: &str| {
+        if what.starts_with("history/minutes/") {
+            erase_all(&mut history, order_number);
+        }
+        ControlFlow::Continue(())
+    };
+    let made = create(&order(&data), &to, None, &mut busy).unwrap();
+    assert_eq!(made.damage, "");
+    let back = folder.path().join("back");
+    restore(&to, &back, u32::MAX, Unix(MIDNIGHT), &mut on).unwrap();
+    let mut copy = History::open(&back.join("history"), Settings::default()).unwrap();
+    // Under a number of its own.
+    let number = (1..4).find(|number| copy.erasing(*number).is_some());
+    erase_all(&mut copy, number.expect("it goes on with it"));
+    let found = crate::history::examine(&back.join("history"), &mut on).unwrap();
+    assert_eq!((found.damages, found.traces), (0, 0), "{:?}", found.findings);
+    assert_eq!(count(&mut copy, 2100), 1100);
+    assert_eq!(count(&mut history, 2100), 1100);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! A set is an ordered list of series; hosts with the same collectors share it. Its number is what
 //! the log and the chunks hold instead of names. Numbers are never used again.
 
+mod orders;
 pub(super) mod reading;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,9 @@ use crate::disk::Disk;
 /// Sets that were declared within so many days count towards the bound on a host's series: a
 /// container that comes and goes must not use it up for ever.
 const COUNTED_DAYS: i64 = 7;
+
+/// How long a reader is waited for.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS series_set (
@@ -101,9 +105,11 @@ impl Catalogue {
     pub(super) fn open(dir: &Path) -> Result<Self, Trouble> {
         let path: PathBuf = dir.join("catalogue.db");
         let connection = Connection::open(path)?;
-        connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        connection.busy_timeout(PATIENCE)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
+        // What is retired is not to be found in free pages either.
+        connection.pragma_update(None, "secure_delete", true)?;
         let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         if found > VERSION {
             return Err(Trouble::Newer { found, known: VERSION });
@@ -113,6 +119,7 @@ impl Catalogue {
                 "BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT"
             ))?;
         }
+        connection.execute_batch(orders::SCHEMA)?;
         let mut catalogue = Self {
             connection,
             sets: BTreeMap::new(),
@@ -243,7 +250,7 @@ impl Catalogue {
         }
     }
 
-    fn write_spare(&self, dir: &Path, disk: &Disk) -> Result<(), Trouble> {
+    pub(super) fn write_spare(&self, dir: &Path, disk: &Disk) -> Result<(), Trouble> {
         let unfinished = dir.join(reading::SPARE).with_extension("spare-new");
         disk.remove(&unfinished)?;
         disk.point_with_room()?;
@@ -285,8 +292,8 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Forgets a host; its chunks go with their partitions.
-    pub(super) fn forget(&mut self, host: u32) -> Result<(), Trouble> {
+    /// Forgets which sets a host has.
+    fn forget(&mut self, host: u32) -> Result<(), Trouble> {
         if self.hosts.remove(&host).is_some() {
             self.note(host);
             self.begin()?;

@@ -57,6 +57,9 @@ pub enum DeclareError {
     /// The number of the host cannot be.
     #[error("host number {0} is out of range")]
     Host(u32),
+    /// The host was dropped, and what it had is being erased.
+    #[error("the host was dropped")]
+    Gone,
     /// History is stopped, or stops now.
     #[error("history is stopped")]
     Stopped(#[source] Option<Trouble>),
@@ -77,6 +80,9 @@ pub enum AppendError {
     /// The set was not declared since history was opened anew: declare it again.
     #[error("the set of the frame is not declared")]
     Undeclared,
+    /// The host was dropped. It may be acknowledged: it will never be accepted.
+    #[error("the host of the frame was dropped")]
+    Gone,
     /// The frame's time lies more than a day ahead, or before what is kept. It may be acknowledged:
     /// it will never be accepted.
     #[error("the time of the frame is out of range")]

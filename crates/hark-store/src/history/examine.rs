@@ -167,6 +167,14 @@ impl Sets {
         Self { dir: dir.to_owned(), read: reading::Read::of(dir), unknown: None }
     }
 
+    /// Returns what it means that something is not as it was made: nothing while samples are erased, which
+    /// changes one file after the other.
+    fn weight(&mut self) -> Weight {
+        self.read = reading::Read::of(&self.dir);
+        let is_erasing = self.read.as_ref().is_ok_and(reading::Read::is_erasing);
+        if is_erasing { Weight::Trace } else { Weight::Damage }
+    }
+
     fn get(&mut self, set: u32) -> Option<Arc<[SeriesDef]>> {
         let known = |read: &rusqlite::Result<reading::Read>| {
             read.as_ref().ok().and_then(|read| read.sets.get(&set).cloned())

@@ -6,6 +6,8 @@ use std::path::Path;
 use super::tier::Tier;
 use super::wal::scan::Scan;
 
+pub(crate) use super::catalogue::reading::Orders;
+
 /// The file with the names of series.
 pub(crate) const CATALOGUE: &str = super::catalogue::reading::FILE;
 

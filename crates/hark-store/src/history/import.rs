@@ -92,6 +92,9 @@ impl History {
             if brought.host.0 > MAX_HOST {
                 return Err(refused(DeclareError::Host(brought.host.0)));
             }
+            if self.erasures.is_gone(brought.host.0) {
+                return Err(refused(DeclareError::Gone));
+            }
             match self.import_one(brought, now, &mut imported) {
                 Ok(rows) => {
                     for rows in rows {

@@ -352,6 +352,55 @@ impl Level0 {
         Some(AtRest::Memory { bytes, crc: block.crc })
     }
 
+    /// Returns the place behind the newest block: file, and byte in it.
+    pub(super) fn end(&self) -> (u32, u32) {
+        let Some((number, file)) = self.files.last_key_value() else { return (0, 0) };
+        let end = file.data_len + self.data.len() as u64;
+        (*number, u32::try_from(end).unwrap_or(u32::MAX))
+    }
+
+    /// Returns the numbers of the files up to `last`.
+    pub(super) fn numbers_to(&self, last: u32) -> Vec<u32> {
+        self.files.range(..=last).map(|(number, _)| *number).collect()
+    }
+
+    /// Overwrites with zeros the blocks of file `number` for which `is_erased` says so, by host and place.
+    /// They must be done with, and [`Level0::sync`] have succeeded since: nobody reads them again, and one
+    /// that is torn harms nobody.
+    ///
+    /// # Errors
+    /// If it cannot be read, written or synced.
+    pub(super) fn erase(
+        &self,
+        number: u32,
+        is_erased: impl Fn(u32, (u32, u32)) -> bool,
+    ) -> io::Result<()> {
+        if !self.files.contains_key(&number) {
+            return Ok(());
+        }
+        let (data_path, index_path) = self.paths(number);
+        let index = std::fs::read(&index_path)?;
+        let entries = index.chunks_exact(ENTRY).filter_map(Entry::read);
+        let blocks = entries.filter(|entry| entry.kind == BLOCK);
+        let erased: Vec<BlockRef> = blocks
+            .filter_map(|entry| Some((entry.host, entry.block(number)?)))
+            .filter(|(host, block)| is_erased(*host, (number, block.offset)))
+            .map(|(_, block)| block)
+            .collect();
+        if erased.is_empty() {
+            return Ok(());
+        }
+        let data = self.disk.open(&data_path)?;
+        let len = data.metadata()?.len();
+        for block in erased {
+            if u64::from(block.offset) + u64::from(block.len) <= len {
+                let zeros = vec![0; block.len as usize];
+                self.disk.write_at(&data, &zeros, u64::from(block.offset))?;
+            }
+        }
+        self.disk.sync(&data)
+    }
+
     /// Removes the oldest files that hold nothing that waits.
     ///
     /// # Errors

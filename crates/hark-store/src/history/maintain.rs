@@ -137,6 +137,13 @@ pub(super) fn seal(
     Ok(())
 }
 
+impl Pending {
+    /// Returns true if it is of that host.
+    pub(super) fn is_of(&self, host: u32) -> bool {
+        self.host == host
+    }
+}
+
 impl History {
     /// Does up to `steps` steps of what is to be done: takes in the old log, makes chunks, drops what
     /// is old, tries a failed disk again. Call it after every sync, with few steps when there is much
@@ -172,6 +179,7 @@ impl History {
         }
         self.sweep(now)?;
         self.remove_log()?;
+        let erases = self.erase_step(now)?;
         if now.mono >= self.next_minute {
             self.next_minute = now.mono + Duration::from_mins(1);
             let newest = self.newest_possible();
@@ -183,7 +191,7 @@ impl History {
                 self.catalogue.keep_spare(&self.dir, &self.disk);
             }
         }
-        Ok(self.replay.is_going_on() || !self.due.is_empty())
+        Ok(erases || self.replay.is_going_on() || !self.due.is_empty())
     }
 
     /// Seals and compacts everything there is, and commits it: for tests and for the end of an import.
@@ -210,7 +218,7 @@ impl History {
     }
 
     /// Seals the heads of a host and notes its blocks as due. Returns true if there were none.
-    fn settle_host(&mut self, host: usize) -> Result<bool, Trouble> {
+    pub(super) fn settle_host(&mut self, host: usize) -> Result<bool, Trouble> {
         let number = u32::try_from(host).unwrap_or(u32::MAX);
         let mut is_settled = true;
         for strand in self.hosts.get_mut(host).into_iter().flatten() {
@@ -237,6 +245,7 @@ impl History {
             Ok(mut history) => {
                 tracing::info!("history goes on");
                 history.counts = self.counts;
+                history.erasures.take_over(&mut self.erasures);
                 *self = history;
             }
             Err(trouble) => {
@@ -258,6 +267,9 @@ impl History {
         let batch = std::mem::take(&mut self.replay.batch);
         let mut result = Ok(());
         for frame in Frames::new(&batch) {
+            if self.erasures.is_gone(frame.host) {
+                continue;
+            }
             if frame.host > super::MAX_HOST || self.catalogue.set(frame.set).is_none() {
                 self.counts.damaged += 1;
                 continue;
@@ -402,6 +414,7 @@ impl History {
         self.next_sweep = now.mono + SWEEP_EVERY;
         let oldest_segment =
             self.holding.first_key_value().map(|(s, _)| *s).filter(|_| is_log_large);
+        let oldest_segment = oldest_segment.max(self.erasures.drain_to);
         let oldest_file = self.level0.oldest_file().filter(|_| are_blocks_large);
         let old = now.unix.0 - MAX_AGE_MS;
         if self.sweep_at >= self.hosts.len() {

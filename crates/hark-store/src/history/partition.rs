@@ -1,14 +1,20 @@
 //! Chunks on the disk: for each tier and some days one `SQLite` file, thrown away whole when it is old.
+//! What is taken out of one before that is changed in it: see [`change`].
 //!
 //! Every row has a number that only grows over all files. Rows of coarser tiers are committed before
 //! the samples they were made of; a start that finds coarser rows with numbers above the highest one
 //! among the samples knows that their samples are still in the blocks, and removes them. So a bucket
 //! is never counted twice.
 
+mod change;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
+
+pub(super) use change::{Change, GivenBack};
 
 use super::Trouble;
 use super::chunk::{self, Columns};
@@ -25,6 +31,9 @@ CREATE INDEX chunk_host ON chunk (host, series_set, from_ms);
 ";
 
 const VERSION: u32 = 1;
+
+/// How long a file that somebody else has locked is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Files kept open: today's three, and a few for samples that come late.
 const MAX_OPEN: usize = 8;
@@ -366,8 +375,11 @@ impl Partitions {
 /// Opens a partition for writing, making it if it is not there.
 pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    // Rows are some 50 kB and are never changed: large pages waste less.
+    connection.busy_timeout(PATIENCE)?;
+    // What is taken out of a partition that stays is overwritten, and its pages are given back in steps.
+    connection.pragma_update(None, "auto_vacuum", 2)?;
+    connection.pragma_update(None, "secure_delete", true)?;
+    // Rows are some 50 kB and are seldom changed: large pages waste less.
     connection.pragma_update(None, "page_size", 16_384)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -404,7 +416,7 @@ impl Readers {
             }
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = Connection::open_with_flags(path, flags)?;
-            connection.busy_timeout(std::time::Duration::from_secs(5))?;
+            connection.busy_timeout(PATIENCE)?;
             // Hardly anything is read twice.
             connection.pragma_update(None, "cache_size", -256)?;
             self.open.insert(path.to_owned(), connection);

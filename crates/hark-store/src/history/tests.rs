@@ -1,4 +1,5 @@
 mod damage;
+mod erase;
 mod past;
 
 use std::fs::File;
@@ -213,7 +214,7 @@ fn hosts_do_not_mix_and_series_of_two_sets_are_one() {
     let values: Vec<_> = latest.iter().map(|l| (l.def.name.metric.as_str(), l.value)).collect();
     assert_eq!(values, [("counter", 0.5), ("gauge", 2.0)]);
     assert_eq!(history.series_of(HOST).len(), 2);
-    history.forget(HOST).unwrap();
+    history.erase(&Erasure::Host(HOST), now).unwrap();
     assert!(history.latest(HOST).is_empty() && history.series_of(HOST).is_empty());
     assert_eq!(history.latest(HostId(4)).len(), 1);
 }

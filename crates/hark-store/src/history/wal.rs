@@ -168,6 +168,13 @@ impl Wal {
         }
     }
 
+    /// Ends the segment that is written, so that it can go once its frames are in blocks; returns its
+    /// number. What is appended from here on is in the next one.
+    pub(super) fn end_segment(&mut self) -> u64 {
+        self.close();
+        self.segment
+    }
+
     /// Returns the frames that the last [`Wal::sync`] has written.
     pub(super) fn batch(&self) -> Frames<'_> {
         Frames::new(self.batch.get(BATCH_HEADER..).unwrap_or_default())

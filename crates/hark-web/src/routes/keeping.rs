@@ -1,16 +1,20 @@
-//! Backups and the end of a quarantine, for administrators.
+//! Backups, the end of a quarantine, and samples that are erased: for administrators.
+
+use std::sync::{Arc, OnceLock};
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use hark_api::jobs::{Job, JobKind};
-use hark_api::keeping::Backup;
+use hark_api::keeping::{Backup, ErasePlan, EraseRequest};
+use hark_model::HostName;
 use http::StatusCode;
 
 use super::jobs;
 use crate::app::Shared;
-use crate::backend::{Answer, Backend, Keeping, Told};
-use crate::failure::Reply;
+use crate::backend::{Answer, Backend, EraseOrder, Keeping, Told};
+use crate::extract::Body;
+use crate::failure::{Failure, Reply};
 use crate::jobs::Progress;
 use crate::peer::Peer;
 use crate::policy::{Action, Object};
@@ -35,7 +39,61 @@ pub(crate) async fn make(
     Admin(who): Admin,
 ) -> Reply<Response> {
     let order = Order { kind: JobKind::Backup, title: "make a backup".to_owned(), audit: "backup" };
-    order.begin(&app, peer, who, |backend, told| backend.back_up(told).map(drop))
+    order.begin(&app, peer, who, |backend, told| backend.back_up(told).map(drop), |_| Ok(()))
+}
+
+/// The longest pattern: series have names of some hundred letters.
+const LONGEST_PATTERN: usize = 1024;
+
+/// Erases samples of a host for good, as a job, or says how much that would be. The host stays.
+#[utoipa::path(
+    post, path = "/api/0/history/erase", tag = "state",
+    request_body = EraseRequest,
+    responses(
+        (status = 200, body = ErasePlan, description = "So much it would be: nothing was erased."),
+        (status = 202, body = Job, description = "It is being done: see the job."),
+    )
+)]
+pub(crate) async fn erase(
+    State(app): State<Shared>,
+    peer: Peer,
+    Admin(who): Admin,
+    Body(request): Body<EraseRequest>,
+) -> Reply<Response> {
+    let host =
+        HostName::new(&request.host).map_err(|error| Failure::field("host", error.to_string()))?;
+    if request.metric.as_ref().is_some_and(|metric| metric.len() > LONGEST_PATTERN) {
+        let text = format!("a pattern has at most {LONGEST_PATTERN} letters");
+        return Err(Failure::field("metric", text));
+    }
+    let now = app.now().unix;
+    let before = request.before.map_or(now, |before| before.0.min(now));
+    let order = EraseOrder { host, metric: request.metric, before };
+    if request.dry_run {
+        let plan = app.work(move |backend| backend.weigh(&order)).await?;
+        return Ok(Json(plan).into_response());
+    }
+    let job = Order { kind: JobKind::Erase, title: words(&order), audit: "history.erase" };
+    // Known by who does it, for who may be asked to end it.
+    let number = Arc::new(OnceLock::new());
+    let known = Arc::clone(&number);
+    job.begin(
+        &app,
+        peer,
+        who,
+        move |backend, told| {
+            let ordered = backend.erase(&order)?;
+            backend.follow_erasing(*number.get_or_init(|| ordered), told)
+        },
+        move |backend| known.get().map_or(Ok(()), |number| backend.keep_the_rest(*number)),
+    )
+}
+
+/// Says what is to be erased.
+fn words(order: &EraseOrder) -> String {
+    let what = order.metric.as_deref().map_or_else(String::new, |metric| format!(" {metric}"));
+    let before = hark_api::Timestamp(order.before);
+    format!("erase the samples{what} of {} from before {before}", order.host)
 }
 
 /// Has people be told again by a server that was restored from a backup: the one that it is a copy of does
@@ -65,13 +123,14 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// Answers that it was ordered, and has it done.
+    /// Answers that it was ordered, and has it done; `ended` does what is to be done once it was cancelled.
     pub(super) fn begin(
         self,
         app: &Shared,
         peer: Peer,
         who: Who,
         work: impl FnOnce(&dyn Backend, Told<'_>) -> Answer<()> + Send + 'static,
+        ended: impl FnOnce(&dyn Backend) -> Answer<()> + Send + 'static,
     ) -> Reply<Response> {
         let progress = app.jobs.begin(self.kind, self.title.clone(), &who, 0)?;
         let job = progress.job()?;
@@ -85,7 +144,7 @@ impl Order {
             }
             let detail = format!("job {id}: {}", self.title);
             shared.audit(Some(who.name()), peer.address, self.audit, detail).await;
-            self.carry_out(&shared, progress, work).await;
+            self.carry_out(&shared, progress, work, ended).await;
         });
         Ok(jobs::accepted(job))
     }
@@ -95,6 +154,7 @@ impl Order {
         shared: &Shared,
         progress: Progress,
         work: impl FnOnce(&dyn Backend, Told<'_>) -> Answer<()> + Send + 'static,
+        ended: impl FnOnce(&dyn Backend) -> Answer<()> + Send + 'static,
     ) {
         let (told, ending) = (progress.teller(), shared.shutdown.clone());
         let done = shared.work(move |backend| {
@@ -105,7 +165,10 @@ impl Order {
         });
         match done.await {
             Ok(()) => progress.finish(),
-            Err(_) if progress.is_cancelled() => progress.give_up(),
+            Err(_) if progress.is_cancelled() => match shared.work(ended).await {
+                Ok(()) => progress.give_up(),
+                Err(failure) => progress.fail(&self.title, failure),
+            },
             Err(failure) => progress.fail(&self.title, failure),
         }
     }

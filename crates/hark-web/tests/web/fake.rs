@@ -99,6 +99,9 @@ pub(crate) struct Stored {
     pub(crate) factors: BTreeMap<UserName, Factors>,
     pub(crate) browsers: Vec<(UserName, hark_api::browsers::Browser)>,
     pub(crate) joined: Vec<(HostName, [u8; 32])>,
+    /// What was to be erased, and the orders of it that were taken back.
+    pub(crate) erased: Vec<hark_web::EraseOrder>,
+    pub(crate) taken_back: Vec<u64>,
     pub(crate) number: u64,
     pub(crate) claims: Vec<AgentClaim>,
     pub(crate) looks: u32,

@@ -79,6 +79,44 @@ async fn a_job_that_is_cancelled_ends_between_two_steps() {
 }
 
 #[tokio::test]
+async fn samples_are_weighed_first_and_erased_as_a_job_that_can_be_taken_back() {
+    let running = start().await;
+    let root = running.browser("root");
+    let path = "/api/0/history/erase";
+    let weighed = root.post(path, json!({"host": "db1", "dry_run": true})).await;
+    assert_eq!((weighed.status, &weighed.json()["samples"]), (200, &json!(240)));
+    assert!(running.fake.stored().erased.is_empty() && running.fake.stored().audit.is_empty());
+    for (wrong, status) in [
+        (json!({"host": "nothing", "dry_run": true}), 404),
+        (json!({"host": "no name"}), 422),
+        (json!({"host": "db1", "metric": "*".repeat(1025)}), 422),
+        (json!({"host": "db1", "dry": true}), 422),
+    ] {
+        assert_eq!(root.post(path, wrong.clone()).await.status, status, "{wrong}");
+    }
+    let before = "2026-11-01T00:00:00Z";
+    let order = json!({"host": "db1", "metric": "cpu_monitor.*", "before": before});
+    let job = root.post(path, order).await.json();
+    let job = ended(&root, &job).await;
+    assert_eq!((&job["state"], &job["kind"]), (&json!("done"), &json!("erase")), "{job}");
+    let title = format!("erase the samples cpu_monitor.* of db1 from before {before}");
+    assert_eq!(job["title"], title);
+    // It goes on until somebody ends it.
+    let job = root.post(path, json!({"host": "db1", "metric": "**"})).await.json();
+    while running.fake.stored().erased.len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    root.post(&format!("/api/0/jobs/{}/cancel", job["id"]), json!({})).await;
+    let job = ended(&root, &job).await;
+    assert_eq!(job["state"], "cancelled");
+    let stored = running.fake.stored();
+    assert_eq!(stored.taken_back, [7]);
+    let audit: Vec<&str> = stored.audit.iter().map(|line| line.what.as_str()).collect();
+    assert_eq!(audit, ["history.erase", "history.erase", "job.cancel"]);
+    assert!(stored.audit[0].detail.contains(&title), "{:?}", stored.audit[0]);
+}
+
+#[tokio::test]
 async fn jobs_of_others_are_for_administrators() {
     let running = prepared().await;
     let id = job_of(&running, "manager").await;

@@ -330,6 +330,15 @@ pub(crate) fn table() -> Vec<Route> {
         get("/api/0/backups", "/api/0/backups", Admin),
         Route { status: 202, ..post("/api/0/backups", "/api/0/backups", None, Admin) },
         no_content(post("/api/0/quarantine/end", "/api/0/quarantine/end", None, Admin)),
+        Route {
+            status: 202,
+            ..post(
+                "/api/0/history/erase",
+                "/api/0/history/erase",
+                Some(json!({"host": "db1", "metric": "cpu_monitor.*"})),
+                Admin,
+            )
+        },
         get("/api/0/deliveries", "/api/0/deliveries?state=sent", User),
         get("/api/0/deliveries/{id}", "/api/0/deliveries/1", SEE),
         post("/api/0/deliveries/{id}/retry", "/api/0/deliveries/1/retry", None, OPERATE),

@@ -1,5 +1,6 @@
 //! `hark history`: what the samples take and hold; looking for damage and repairing it.
 
+mod delete;
 mod export;
 mod import;
 
@@ -22,10 +23,11 @@ const SHOWN: usize = 10;
 
 /// Show what the samples take and hold: tiers, hosts, metrics; look for damage; repair it.
 ///
-/// All of this reads the data folder itself, also while the server runs.
+/// All of this but `delete` works on the data folder itself; to look at it the server may run.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hark history\n  hark history --top 50 --json\n  \
     hark history check\n  hark history repair\n  \
+    hark history delete --host web1 --dry-run\n  \
     hark history export --host 'web*' --format csv > samples.csv\n  hark history import samples.csv")]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -41,6 +43,7 @@ pub(super) struct Args {
 enum Command {
     Check(CheckArgs),
     Repair(RepairArgs),
+    Delete(delete::Args),
     Export(export::Args),
     Import(import::Args),
 }
@@ -100,6 +103,7 @@ impl Place {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let place = match &args.command {
+        Some(Command::Delete(args)) => return delete::run(args),
         None => &args.place,
         Some(Command::Export(args)) => args.place(),
         Some(Command::Import(args)) => args.place(),
@@ -118,7 +122,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         data_dir.display()
     );
     match &args.command {
-        None => overview(args, &data_dir, &dir),
+        None | Some(Command::Delete(_)) => overview(args, &data_dir, &dir),
         Some(Command::Check(_)) => check(&dir, place.json),
         Some(Command::Export(args)) => export::run(args, &data_dir, &dir),
         Some(Command::Import(args)) => import::run(args, &data_dir, &dir),

@@ -41,13 +41,16 @@ impl Wanted {
         if self.metrics.is_empty() {
             return true;
         }
-        let name = &def.name;
-        let short = format!("{}.{}", name.collector, name.metric);
-        let path = name.path();
-        let outside = Identity::of(name, def.kind).metric;
-        let mut patterns = self.metrics.iter();
-        patterns.any(|p| fits(p, &short) || fits(p, &path) || fits(p, &outside))
+        self.metrics.iter().any(|pattern| means(pattern, def))
     }
+}
+
+/// Returns true if a pattern fits a series: its `collector.metric`, its path, or its name for Prometheus.
+pub(crate) fn means(pattern: &str, def: &SeriesDef) -> bool {
+    let name = &def.name;
+    fits(pattern, &format!("{}.{}", name.collector, name.metric))
+        || fits(pattern, &name.path())
+        || fits(pattern, &Identity::of(name, def.kind).metric)
 }
 
 /// What was written.

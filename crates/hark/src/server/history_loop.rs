@@ -219,7 +219,7 @@ impl Keeper {
                 None => Err(AppendError::Stopped),
             };
             match appended {
-                Ok(()) | Err(AppendError::Time) => {}
+                Ok(()) | Err(AppendError::Time | AppendError::Gone) => {}
                 Err(AppendError::Stopped) => self.kept = false,
                 Err(AppendError::Undeclared) => {
                     self.kept = false;

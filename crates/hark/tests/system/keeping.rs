@@ -143,6 +143,58 @@ fn a_restored_server_tells_nobody_until_somebody_says_so() {
     assert_eq!(hark(folder.path(), "quarantine --data second").status.code(), Some(0));
 }
 
+/// Samples of hosts whose names fit, as `hark history export` writes them.
+fn exported(folder: &Path, host: &str) -> Vec<String> {
+    let line = format!("history export --data data --format csv --host {host}");
+    let written = hark(folder, &line);
+    let text = String::from_utf8(written.stdout).unwrap();
+    text.lines().skip(1).map(str::to_owned).collect()
+}
+
+#[test]
+fn samples_are_erased_by_order_and_those_of_a_dropped_host_with_it() {
+    let folder = folder();
+    let mut server = lively(folder.path());
+    server.set_up(PASSWORD);
+    let host = exported(folder.path(), "*")
+        .iter()
+        .filter_map(|line| line.split(',').nth(1))
+        .find(|host| *host != "self")
+        .unwrap()
+        .to_owned();
+    let api = "--data data";
+    let before = exported(folder.path(), &host);
+    let is_cpu = |line: &&String| line.contains(",cpu_monitor,");
+    assert!(before.iter().any(|line| is_cpu(&line)) && !before.iter().all(|line| is_cpu(&line)));
+    let weighed = hark(
+        folder.path(),
+        &format!("history delete --host {host} --metric cpu_monitor.* --dry-run --json {api}"),
+    );
+    assert_eq!(weighed.status.code(), Some(0), "{}", String::from_utf8_lossy(&weighed.stderr));
+    assert!(json(&weighed)["samples"].as_u64().unwrap() > 0);
+    let nothing =
+        hark(folder.path(), &format!("history delete --host {host} --metric nonsense.* {api}"));
+    assert_eq!(nothing.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&nothing.stderr).contains("no series"));
+    let begun = hark_model::Clock.now().unix.0;
+    let erased =
+        hark(folder.path(), &format!("history delete --host {host} --metric cpu_monitor.* {api}"));
+    assert_eq!(erased.status.code(), Some(0), "{}", String::from_utf8_lossy(&erased.stderr));
+    let after = exported(folder.path(), &host);
+    let first = |line: &String| -> i64 {
+        let at = hark_api::Timestamp::parse(line.split(',').next().unwrap()).unwrap();
+        at.0.0
+    };
+    assert!(after.iter().filter(is_cpu).all(|line| first(line) >= begun), "{:?}", after.first());
+    let others = |all: &[String]| all.iter().filter(|line| !is_cpu(line)).count();
+    assert!(others(&after) >= others(&before), "the rest stays");
+    let audit = server.get("/api/0/audit").to_string();
+    assert!(audit.contains("history.erase"), "{audit}");
+    server.process.kill();
+    let checked = hark(folder.path(), "history check --data data --json");
+    assert_eq!(checked.status.code(), Some(0), "{}", json(&checked));
+}
+
 #[test]
 fn the_server_makes_backups_by_itself_and_says_if_it_cannot() {
     let folder = folder();

@@ -558,6 +558,17 @@ class Calls(Transport):
         query: Query = {"topics": topics, "host": host, "from": from_, "to": to, "cursor": cursor, "limit": limit}
         return cast(t.PageHappened, self.read("/api/0/happened", query))
 
+    def post_history_erase(
+        self, body: t.EraseRequest, *, if_match: Optional[str] = None, key: Optional[str] = None
+    ) -> t.ErasePlan:
+        """Erases samples of a host for good, as a job, or says how much that would be. The host stays."""
+        headers: Dict[str, str] = {}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        return cast(t.ErasePlan, self.request("POST", "/api/0/history/erase", None, body, headers).value())
+
     def get_hosts(
         self, *, q: Optional[str] = None, state: Optional[t.Letter] = None, sort: Optional[t.HostSort] = None, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
     ) -> t.PageHostRow:

@@ -638,6 +638,28 @@ Enrolment = TypedDict(
     },
 )
 
+ErasePlan = TypedDict(
+    "ErasePlan",
+    {
+        "before": "Timestamp",
+        "bytes": int,
+        "host": str,
+        "rows": int,
+        "samples": int,
+        "series": int,
+    },
+)
+
+EraseRequest = TypedDict(
+    "EraseRequest",
+    {
+        "before": NotRequired[Union["Timestamp", None]],
+        "dry_run": NotRequired[bool],
+        "host": str,
+        "metric": NotRequired[Union[str, None]],
+    },
+)
+
 EventsBrought = TypedDict(
     "EventsBrought",
     {
@@ -2214,7 +2236,7 @@ Fresh = Literal["fresh", "late", "stale"]
 HistoryState = Literal["ok", "stopped"]
 HostSort = Literal["name", "-name", "state", "-state", "last_heard_at", "-last_heard_at"]
 IncidentSort = Literal["-since_at", "since_at", "state", "host"]
-JobKind = Literal["bulk", "report", "backup"]
+JobKind = Literal["bulk", "report", "backup", "erase"]
 JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
 Kind = Literal["transition", "told", "withheld", "operator", "event", "server"]
 Letter = Literal["o", "w", "c", "u", "m", "-"]

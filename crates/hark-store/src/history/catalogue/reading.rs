@@ -9,6 +9,9 @@ use rusqlite::{Connection, OpenFlags, Row, params};
 
 use super::{SCHEMA, VERSION, decode};
 
+/// What is being erased, as it lies there: host, until when, names.
+type StoredOrder = (u32, Option<i64>, Option<String>);
+
 /// What could be read of a catalogue.
 #[derive(Debug, Default)]
 pub(in crate::history) struct Read {
@@ -18,6 +21,8 @@ pub(in crate::history) struct Read {
     bodies: BTreeMap<u32, String>,
     /// For each host its sets, with the day they were last declared.
     pub(in crate::history) hosts: BTreeMap<u32, BTreeMap<u32, i64>>,
+    /// What is being erased.
+    orders: Vec<StoredOrder>,
     /// What is wrong with it, in words.
     pub(in crate::history) wrong: Vec<String>,
     is_newer: bool,
@@ -70,7 +75,14 @@ impl Read {
         } else {
             read.salvage(&connection);
         }
+        // A catalogue of before it could be ordered has no such table.
+        drop(read.orders(&connection));
         Ok(read)
+    }
+
+    /// Returns true if something is being erased.
+    pub(in crate::history) fn is_erasing(&self) -> bool {
+        !self.orders.is_empty()
     }
 
     /// Returns true if a newer program has written it.
@@ -104,6 +116,16 @@ impl Read {
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             self.hosts.entry(row.get(0)?).or_default().insert(row.get(1)?, row.get(2)?);
+        }
+        Ok(())
+    }
+
+    fn orders(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let sql = "SELECT host, before_ms, names FROM erasure ORDER BY id";
+        let mut statement = connection.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            self.orders.push((row.get(0)?, row.get(1)?, row.get(2)?));
         }
         Ok(())
     }
@@ -159,6 +181,7 @@ impl Read {
                 params![host, set, day],
             )?;
         }
+        put_orders(&transaction, &self.orders)?;
         // The number of a set that is lost stands in rows that are not: it must not be given again.
         let known = self.hosts.values().flat_map(BTreeMap::keys);
         let highest = known.chain(declared.keys().map(|(_, set)| set)).max();
@@ -170,6 +193,43 @@ impl Read {
         }
         transaction.pragma_update(None, "user_version", VERSION)?;
         transaction.commit()
+    }
+}
+
+fn put_orders(connection: &Connection, orders: &[StoredOrder]) -> rusqlite::Result<()> {
+    connection.execute_batch(super::orders::SCHEMA)?;
+    for (host, before, names) in orders {
+        connection.execute(
+            "INSERT INTO erasure (host, before_ms, names)
+             SELECT ?1, ?2, ?3 WHERE NOT EXISTS
+               (SELECT 1 FROM erasure WHERE host = ?1 AND before_ms IS ?2 AND names IS ?3)",
+            params![host, before, names],
+        )?;
+    }
+    Ok(())
+}
+
+/// What was being erased at some time.
+#[derive(Debug)]
+pub(crate) struct Orders(Vec<StoredOrder>);
+
+impl Orders {
+    /// Returns what is being erased in the history in `dir`; nothing if it cannot be read.
+    pub(crate) fn of(dir: &Path) -> Self {
+        Self(Read::of(dir).map(|read| read.orders).unwrap_or_default())
+    }
+
+    /// Adds it to the catalogue at `path`, a copy.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(crate) fn add_to(&self, path: &Path) -> rusqlite::Result<()> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let connection = Connection::open(path)?;
+        put_orders(&connection, &self.0)?;
+        connection.close().map_err(|(_, error)| error)
     }
 }
 

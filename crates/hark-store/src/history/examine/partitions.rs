@@ -139,14 +139,15 @@ impl Look<'_> {
             let Some(body) = found else {
                 if !columns.times.is_empty() {
                     let what = format!("row {id} is not there, while the samples of it are");
-                    self.found.damage(&name, what);
+                    self.found.find(&name, self.sets.weight(), what);
                 }
                 continue;
             };
             if let Some(stored) = tier::decode(&body)
                 && !is_same(&stored, &coarse_of(columns, defs, tier))
             {
-                self.found.damage(&name, format!("row {id} is not what its samples say"));
+                let what = format!("row {id} is not what its samples say");
+                self.found.find(&name, self.sets.weight(), what);
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Backups of the fake: one that there is, and one that is made.
 
 use hark_api::Timestamp;
-use hark_api::keeping::Backup;
-use hark_web::{Answer, Keeping, Refused, Told};
+use hark_api::keeping::{Backup, ErasePlan};
+use hark_web::{Answer, EraseOrder, Keeping, Refused, Told};
 
 use super::{Fake, THEN};
 
@@ -33,6 +33,44 @@ impl Keeping for Fake {
     }
 
     fn end_quarantine(&self) -> Answer<()> {
+        Ok(())
+    }
+
+    fn weigh(&self, order: &EraseOrder) -> Answer<ErasePlan> {
+        self.check(&order.host)?;
+        Ok(ErasePlan {
+            host: order.host.to_string(),
+            series: 1,
+            before: Timestamp(order.before),
+            samples: 240,
+            rows: 3,
+            bytes: 300,
+        })
+    }
+
+    fn erase(&self, order: &EraseOrder) -> Answer<u64> {
+        self.check(&order.host)?;
+        self.stored().erased.push(order.clone());
+        Ok(7)
+    }
+
+    fn follow_erasing(&self, number: u64, told: Told<'_>) -> Answer<()> {
+        // A pattern of nothing but stars takes for ever, so that it can be ended.
+        let is_endless = self.stored().erased.last().unwrap().metric.as_deref() == Some("**");
+        for done in 0.. {
+            if !told(done, 4) {
+                return Err(Refused::Conflict(format!("nobody hears of {number}")));
+            }
+            if done == 4 && !is_endless {
+                return Ok(());
+            }
+            std::thread::yield_now();
+        }
+        Ok(())
+    }
+
+    fn keep_the_rest(&self, number: u64) -> Answer<()> {
+        self.stored().taken_back.push(number);
         Ok(())
     }
 }

@@ -49,7 +49,7 @@ impl Args {
 }
 
 /// Reads a time as people write it for a command.
-fn time(text: &str) -> Result<Unix, String> {
+pub(super) fn time(text: &str) -> Result<Unix, String> {
     let read = hark_api::Timestamp::parse(text).map(|at| at.0);
     read.ok_or_else(|| "write a time such as 2026-11-20T18:00:00Z".to_owned())
 }

@@ -6,7 +6,9 @@ use hark_api::silences::{CoveredIncident, Matches, Preview, Silence};
 use hark_engine::input::Action;
 use hark_engine::{Done, Engine, Refused as EngineRefused};
 use hark_model::record::Matcher;
+use hark_model::time::Clock;
 use hark_model::{CheckName, HostName, IncidentId, ReceiverName, SilenceId, UserName};
+use hark_store::history::Erasure;
 use hark_web::{AckOrder, Answer, Refused, Sight, SilenceOrder};
 
 use tokio::sync::oneshot;
@@ -106,9 +108,16 @@ impl ServerBackend {
     pub(super) fn forget_host(&self, host: &HostName, by: &UserName) -> Answer<()> {
         let id = self.links.hosts.number(host).ok_or(Refused::Absent)?;
         self.act(by, Action::DropHost { host: id })?;
-        let forgotten = self.links.ask_history(move |h| h.forget(id));
-        if let Some(Err(error)) = forgotten {
-            tracing::warn!(%error, %host, "the samples of a dropped host stay until they expire");
+        let now = Clock.now();
+        let erased = self.links.ask_history(move |h| h.erase(&Erasure::Host(id), now));
+        match erased {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => {
+                tracing::warn!(%error, %host, "the samples of a dropped host stay until they expire");
+            }
+            None => {
+                tracing::warn!(%host, "history is stopped: the samples of a dropped host stay until they expire");
+            }
         }
         Ok(())
     }
