@@ -109,6 +109,9 @@ pub struct Settings {
     pub hours: Duration,
     /// How many bytes all of it may take, about; the oldest samples go first.
     pub max_bytes: u64,
+    /// How many bytes the partitions of each tier may take, about, samples first; the oldest of that tier go
+    /// first.
+    pub max_tier_bytes: [Option<u64>; 3],
 }
 
 impl Default for Settings {
@@ -119,6 +122,7 @@ impl Default for Settings {
             minutes: days(90),
             hours: days(400),
             max_bytes: 20 * 1024 * 1024 * 1024,
+            max_tier_bytes: [None; 3],
         }
     }
 }

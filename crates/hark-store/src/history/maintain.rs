@@ -483,6 +483,16 @@ impl History {
         self.catalogue.expire(now.0.saturating_sub(age).div_euclid(DAY_MS))?;
         self.catalogue.commit()?;
         self.partitions.measure()?;
+        for (tier, most) in Tier::ALL.into_iter().zip(self.settings.max_tier_bytes) {
+            let most = most.unwrap_or(u64::MAX);
+            while self.partitions.bytes(tier) > most && self.partitions.shrink_tier(tier)? {
+                tracing::info!(
+                    tier = tier.word(),
+                    most,
+                    "a tier is larger than it may be: its oldest partition dropped"
+                );
+            }
+        }
         loop {
             let tiers: u64 = Tier::ALL.into_iter().map(|t| self.partitions.bytes(t)).sum();
             let bytes = tiers + self.wal.bytes() + self.level0.bytes();

@@ -289,14 +289,22 @@ impl Partitions {
     /// there is none.
     pub(super) fn shrink(&mut self) -> Result<bool, Trouble> {
         for tier in Tier::ALL {
-            if let (Some(oldest), Some(newest)) = (self.oldest(tier), self.newest(tier))
-                && oldest < newest
-            {
-                self.remove(tier, oldest)?;
+            if self.shrink_tier(tier)? {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Throws away the oldest partition of a tier that has more than one. Returns false if it has not.
+    pub(super) fn shrink_tier(&mut self, tier: Tier) -> Result<bool, Trouble> {
+        let (Some(oldest), Some(newest)) = (self.oldest(tier), self.newest(tier)) else {
+            return Ok(false);
+        };
+        if oldest < newest {
+            self.remove(tier, oldest)?;
+        }
+        Ok(oldest < newest)
     }
 
     fn remove(&mut self, tier: Tier, partition: i64) -> Result<(), Trouble> {

@@ -48,7 +48,10 @@ pub(crate) fn show(loaded: &Loaded) -> Value {
         (
             "history",
             json!({"raw": time(s.history.raw), "medium": time(s.history.medium),
-            "long": time(s.history.long), "max_size": s.history.max_bytes}),
+            "long": time(s.history.long), "max_size": s.history.max_bytes,
+            "raw_max_size": s.history.max_tier_bytes[0],
+            "medium_max_size": s.history.max_tier_bytes[1],
+            "long_max_size": s.history.max_tier_bytes[2]}),
         ),
         ("backup", s.backup.show()),
         ("users", users(loaded)),

@@ -92,6 +92,7 @@ pub(crate) fn settings(configured: HistorySettings) -> Settings {
         minutes: configured.medium,
         hours: configured.long,
         max_bytes: configured.max_bytes.unwrap_or(defaults.max_bytes),
+        max_tier_bytes: configured.max_tier_bytes,
     }
 }
 

@@ -210,7 +210,7 @@ fn everything_acknowledged_is_in_history(
 ) {
     let day = Duration::from_hours(24);
     let settings =
-        Settings { raw: day * 14, minutes: day * 90, hours: day * 1830, max_bytes: u64::MAX };
+        Settings { raw: day * 14, minutes: day * 90, hours: day * 1830, ..Settings::default() };
     let mut history = History::open(&data.join("history"), settings).unwrap();
     while history.maintain(Clock.now(), 100) {}
     let names = watched();
