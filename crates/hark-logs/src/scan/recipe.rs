@@ -17,11 +17,11 @@ use super::positions::Unsuitable;
 pub(super) const BITS: usize = 8;
 
 /// Bound on steps of one pattern: so many of them cost about two nanoseconds a byte, more than bits do.
-const MOST_STEPS: usize = 256;
+const MOST_STEPS: usize = 512;
 
 /// Patterns together may have as many as so many of them alone. They share classes, so that two recipes instead
 /// of one would be more work. These have half a megabyte of sets.
-const SHARING: usize = 4;
+const SHARING: usize = 2;
 
 /// Bound on bytes that a step goes back in the text. What was found there has to be kept.
 const MOST_BACK: usize = 4096;

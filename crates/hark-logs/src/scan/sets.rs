@@ -13,7 +13,7 @@ use super::recipe::{BITS, Recipe, SetNumber, Step};
 pub(super) const BYTES: usize = 64;
 
 /// Words of text that are looked at together.
-const WORDS: usize = 64;
+pub(super) const WORDS: usize = 64;
 
 pub(super) const TEXT: usize = WORDS * BYTES;
 
