@@ -201,7 +201,7 @@ impl Engine {
     }
 
     /// Compares what a check measured with its threshold, if there is one.
-    fn measured(
+    pub(crate) fn measured(
         &mut self,
         id: HostId,
         series: &SeriesName,

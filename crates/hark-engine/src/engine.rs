@@ -132,6 +132,7 @@ impl Engine {
             Input::HostSeen(seen) => self.host_seen(&seen, now, effects),
             Input::SeriesSeen { host, series } => self.series_seen(host, &series, now, effects),
             Input::Heard(heard) => self.heard_after(&heard, now, effects),
+            Input::Sampled(sampled) => self.sampled(&sampled, now, effects),
             Input::Result { host, result } => self.result(host, &result, now, effects),
             Input::Event { host, event } => self.event(host, &event, now, effects),
             Input::Facts { host, facts } => self.facts(host, facts, effects),

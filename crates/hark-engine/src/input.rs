@@ -30,6 +30,8 @@ pub enum Input {
     },
     /// An authenticated heartbeat. The hot path: no allocation where nothing changes.
     Heard(Heard),
+    /// Values of series that some threshold looks at, brought by a program that is no agent.
+    Sampled(Sampled),
     /// A check's result from an agent or a probe.
     Result {
         /// Of which host.
@@ -163,6 +165,19 @@ pub struct Expected {
     pub from: Unix,
     /// Of each; nothing where there are too few earlier ones.
     pub hours: Vec<Option<Band>>,
+}
+
+/// Values that somebody else measured of a host. They say nothing about its liveness, unless whoever
+/// runs this server says that they do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sampled {
+    /// Of which host.
+    pub host: HostId,
+    /// How often they are expected, if they are to be a sign of life: of a host whose agent was never
+    /// heard, its silence is then told as an agent's is.
+    pub alive: Option<Duration>,
+    /// Series, time and value, oldest first; NaN stands for "absent".
+    pub values: Vec<(SeriesName, Unix, f64)>,
 }
 
 /// What came of a delivery.

@@ -23,6 +23,7 @@ use crate::moment::Moment;
 use crate::overlay::{DECLARED, Silence};
 use crate::plan::silence::Span;
 use crate::plan::{HostPlan, Measure, Plan, SELF, TaggedPlans};
+use crate::sampled::MADE_BY_FACT;
 use crate::times::Times;
 
 impl Engine {
@@ -282,7 +283,8 @@ impl Engine {
         let gone = !new.declared
             && !host.has_agent()
             && host.heard == Moment::LONG_AGO
-            && host.joined_tags().is_empty();
+            && host.joined_tags().is_empty()
+            && !host.facts.iter().any(|(name, _)| &**name == MADE_BY_FACT);
         if gone && host.name.as_str() != SELF {
             self.drop_host(id, now, fx);
             return;

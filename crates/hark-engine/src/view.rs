@@ -206,6 +206,11 @@ impl<'a> HostView<'a> {
         self.host.flags.late
     }
 
+    /// Returns true if some threshold looks at this series of it.
+    pub fn watches(self, series: &SeriesName) -> bool {
+        self.host.plan.thresholds.all_of(series).next().is_some()
+    }
+
     /// Returns its checks, its own liveness first.
     pub fn checks(self) -> impl Iterator<Item = CheckView<'a>> {
         self.host.checks.iter().map(move |check| CheckView { host: self.host, check })

@@ -43,6 +43,7 @@ mod wal;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hark_model::frame::{ValueReader, scale};
@@ -488,6 +489,14 @@ impl History {
         all
     }
 
+    /// Returns the sets of a host with their series: those that were declared so lately that they count
+    /// towards its bound.
+    pub fn sets_of(&self, host: HostId, now: Now) -> Vec<(SetId, Arc<[SeriesDef]>)> {
+        let lately = self.catalogue.lately(host.0, now.unix);
+        let id = |number| SetId { number, epoch: self.epoch };
+        lately.map(|(number, defs)| (id(number), Arc::clone(defs))).collect()
+    }
+
     /// Returns the newest values of a host, by name. Right after a start there are none until the host
     /// was heard or the log taken in.
     pub fn latest(&self, host: HostId) -> Vec<Latest> {
@@ -553,7 +562,7 @@ impl History {
                 })
                 .collect();
             if !wanted.is_empty() {
-                let defs = std::sync::Arc::clone(defs);
+                let defs = Arc::clone(defs);
                 let blocks = self.blocks(host, number, from - LOOK_BACK_MS, to);
                 plan.sets.push(PlannedSet { number, defs, wanted, blocks });
             }

@@ -16,6 +16,7 @@ mod ops;
 mod reach;
 mod reference;
 mod results;
+mod sampled;
 mod scenarios;
 mod store;
 mod sweep;

@@ -365,6 +365,18 @@ impl Catalogue {
         numbers.filter_map(|(number, _)| Some((*number, self.sets.get(number)?)))
     }
 
+    /// Returns the sets of a host that count towards the bound on its series.
+    pub(super) fn lately(
+        &self,
+        host: u32,
+        now: Unix,
+    ) -> impl Iterator<Item = (u32, &Arc<[SeriesDef]>)> {
+        let since = now.0.div_euclid(DAY_MS) - COUNTED_DAYS;
+        let numbers = self.hosts.get(&host).into_iter().flatten();
+        let numbers = numbers.filter(move |(_, day)| **day > since);
+        numbers.filter_map(|(number, _)| Some((*number, self.sets.get(number)?)))
+    }
+
     /// Returns how many series all hosts have.
     pub(super) fn n_series(&self) -> u64 {
         let len = |set: &u32| self.sets.get(set).map_or(0, |s| s.len() as u64);
