@@ -47,6 +47,14 @@ const MAX_NEWS: usize = 512;
 /// no place look again at their next turn.
 const MAX_DOWNLOADS: usize = 8;
 
+/// Requests that bring samples at the same time: their bodies and what they are read to are all in memory,
+/// and they wait for the disk on places that agents wait on as well. Who finds no place comes again.
+const MAX_BRINGING: usize = 12;
+
+/// Clients that read the newest values of all hosts at the same time: each takes a thread for as long as it
+/// reads, and the values of a large fleet are some megabytes.
+const MAX_NEWEST: usize = 3;
+
 /// Log-ins that wait for a directory at the same time: each holds a connection to it for as long as it takes,
 /// and whoever guesses must not fill a directory that others need as well.
 const MAX_AT_DIRECTORIES: usize = 32;
@@ -88,6 +96,10 @@ pub(crate) struct App {
     pub(crate) news_places: Arc<Semaphore>,
     /// One place for each release that is being fetched.
     pub(crate) downloads: Arc<Semaphore>,
+    /// One place for each who reads the newest values of hosts.
+    pub(crate) newest_places: Arc<Semaphore>,
+    /// One place for each request that brings samples.
+    pub(crate) inlet_places: Semaphore,
     /// Held while second factors are read and written: a code is used up by one of two who bring it.
     factors: Arc<Mutex<()>>,
     /// Held while users are read and written: of two who change one, neither writes back what the other has
@@ -136,6 +148,8 @@ impl App {
             querying: Arc::new(Semaphore::new(MAX_QUERYING)),
             news_places: Arc::new(Semaphore::new(MAX_NEWS)),
             downloads: Arc::new(Semaphore::new(MAX_DOWNLOADS)),
+            newest_places: Arc::new(Semaphore::new(MAX_NEWEST)),
+            inlet_places: Semaphore::new(MAX_BRINGING),
             factors: Arc::default(),
             people: Arc::default(),
             offers: Mutex::default(),

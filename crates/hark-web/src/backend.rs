@@ -13,6 +13,7 @@ mod browsers;
 mod configuration;
 mod dashboards;
 mod factors;
+mod inlets;
 mod keeping;
 mod prometheus;
 mod status_pages;
@@ -58,6 +59,7 @@ pub use browsers::BrowserStore;
 pub use configuration::{ConfigChange, Configuring};
 pub use dashboards::{DashboardRecord, Dashboards};
 pub use factors::{FactorStore, Factors, PasskeyRecord, Totp};
+pub use inlets::{Credentials, Door, Inlet, Parcel, Receipt};
 pub use keeping::{EraseOrder, Keeping, Told};
 pub use prometheus::{PromChoice, PromError, PromPatience, PromQuestion, PromSource};
 pub use status_pages::{
@@ -69,6 +71,30 @@ use crate::agent::{AgentClaim, AgentProof, Batch};
 
 /// The SHA-256 of a token: what is stored instead of it.
 pub type TokenHash = [u8; 32];
+
+/// Which newest values are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewestFilter {
+    /// Names of hosts, with `*` and `?`; all without.
+    pub hosts: Vec<String>,
+    /// Collectors; all without.
+    pub collectors: Vec<String>,
+    /// Names of metrics as they are written, with `*` and `?`; all without.
+    pub metrics: Vec<String>,
+    /// Whether the time of each value stands beside it.
+    pub timestamps: bool,
+    /// How old a value may be at most.
+    pub age_seconds: u64,
+}
+
+impl Default for NewestFilter {
+    fn default() -> Self {
+        // As long as Prometheus takes a value for the present one.
+        let age_seconds = 300;
+        let (hosts, collectors, metrics) = (Vec::new(), Vec::new(), Vec::new());
+        Self { hosts, collectors, metrics, timestamps: false, age_seconds }
+    }
+}
 
 /// What a user may see. Everything a [`Backend`] answers is within it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -421,6 +447,7 @@ pub trait Backend:
     + Configuring
     + Dashboards
     + FactorStore
+    + Inlet
     + PromSource
     + Keeping
     + StatusPages
@@ -485,8 +512,16 @@ pub trait Backend:
     fn preview(&self, sight: &Sight, matcher: &Matcher) -> Answer<Preview>;
     /// Returns receivers.
     fn receivers(&self) -> Answer<Vec<Receiver>>;
-    /// Returns the figures of receivers as `OpenMetrics`.
+    /// Returns the figures of the server as `OpenMetrics`.
     fn openmetrics(&self) -> Answer<String>;
+    /// Gives the newest values of the hosts within `sight` as `OpenMetrics`, piece by piece, for as long as
+    /// `piece` says that they are wanted.
+    fn newest(
+        &self,
+        sight: &Sight,
+        filter: &NewestFilter,
+        piece: &mut dyn FnMut(String) -> bool,
+    ) -> Answer<()>;
     /// Returns routes in their order.
     fn routes(&self) -> Answer<Vec<Route>>;
     /// Returns who would be told of something that has not happened.

@@ -57,6 +57,8 @@ pub(crate) enum Failure {
     OtherHost(HostName),
     /// The request is not signed with the key of an agent that is known.
     WrongProof,
+    /// The token is not one of a source of samples.
+    NoSource,
     /// A call of a service does not bear its signature.
     Unsigned,
     /// The number of a signed request was used: the highest one that was.
@@ -133,6 +135,7 @@ impl Failure {
                 (S::FORBIDDEN, "token-of-other-host", "The token is for another host")
             }
             Self::WrongProof => (S::UNAUTHORIZED, "wrong-proof", "The signature is not valid"),
+            Self::NoSource => (S::UNAUTHORIZED, "no-source", "The token is not valid"),
             Self::Unsigned => (S::UNAUTHORIZED, "unsigned", "The signature is not valid"),
             Self::StaleNumber(_) => (S::CONFLICT, "stale-number", "The number was used"),
             Self::CrossOrigin => (S::FORBIDDEN, "cross-origin", "Sent by another site"),
@@ -199,6 +202,9 @@ impl Failure {
             }
             Self::WrongProof => {
                 "sign the request with the key of an agent that this server knows: see docs/protocol.md"
+            }
+            Self::NoSource => {
+                "send the token of a source of this server's configuration: see docs/inlets.md"
             }
             Self::Unsigned => "the call does not bear the signature of the receiver's service",
             Self::StaleNumber(highest) => {

@@ -13,7 +13,7 @@ use crate::login::{LoginSettings, Open};
 use crate::peer::{self, Origin, Peer};
 use crate::policy;
 use crate::proxy;
-use crate::routes::{metrics, prometheus};
+use crate::routes::{inlets, metrics, prometheus};
 use crate::serve::{Plain, WebConfig};
 use crate::who::{self, CSRF, Claim, Visit, Who};
 
@@ -48,10 +48,15 @@ async fn check(app: &Shared, request: &mut Request) -> Reply<Option<Response>> {
     let (live, before_setup) = (path == "/ws", BEFORE_SETUP.contains(&path));
     let is_status = path.starts_with(STATUS);
     let with_user = live
-        || path == metrics::PATH
+        || metrics::is_one(path)
         || path.starts_with("/api/")
         || path.starts_with(prometheus::BASE);
+    let is_door = inlets::is_door(path);
     request.extensions_mut().insert(peer);
+    if is_door {
+        // Who brings samples proves himself there, and is no user.
+        return Ok(None);
+    }
     if is_status {
         // Most who come here are strangers, and prove nothing: nothing is looked up for them.
         let claim = claim(&login, connection, peer, request);

@@ -20,6 +20,7 @@ use crate::app::Shared;
 use crate::auth::limit::prefix;
 use crate::failure::Failure;
 use crate::peer::Peer;
+use crate::routes::inlets;
 use crate::who::Who;
 
 /// Requests of a user at once: an office whose people have all pages open, after a restart of the server.
@@ -162,6 +163,7 @@ fn tell(response: &mut Response, counted: Counted) {
 fn client(request: &Request) -> Option<Client> {
     let path = request.uri().path();
     let is_counted = path.starts_with("/api/") || path.starts_with(STATUS);
+    let is_counted = is_counted && !inlets::is_door(path);
     if !is_counted || AGENTS.iter().any(|start| path.starts_with(start)) {
         return None;
     }

@@ -147,7 +147,7 @@ const ANY: &[Scope] = &[
 pub(crate) fn scopes_for(is_read: bool, path: &str) -> &'static [Scope] {
     // What is asked there is asked by POST as well, where it is long; nothing is changed by it.
     let is_query = path.starts_with(prometheus::BASE);
-    if path == "/ws" || path == metrics::PATH || path.starts_with("/status/") || is_query {
+    if path == "/ws" || metrics::is_one(path) || path.starts_with("/status/") || is_query {
         return HOSTS;
     }
     if path.starts_with(old::BASE) {
@@ -317,6 +317,8 @@ mod tests {
             (Read, true, "/api/0/sessions", false),
             (Read, true, "/api/0/tokens", false),
             (HostsRead, true, "/metrics", true),
+            (HostsRead, true, "/metrics/hosts", true),
+            (EventsSend, true, "/metrics/hosts", false),
             (HostsRead, true, "/ws", true),
             (HostsRead, true, "/api/0/config/objects", false),
             (HostsRead, true, "/api/0/users", false),

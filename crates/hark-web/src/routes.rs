@@ -23,6 +23,7 @@ mod handling;
 mod health;
 mod hosts;
 mod incidents;
+pub(crate) mod inlets;
 mod jobs;
 mod keeping;
 pub(crate) mod metrics;
@@ -79,11 +80,13 @@ pub(crate) fn router(app: &Shared) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/ws", get(ws::ws))
         .route(metrics::PATH, get(metrics::metrics))
+        .route(metrics::OF_HOSTS, get(metrics::of_hosts))
         .route("/push/{token}", get(pushes::done).post(pushes::done))
         .route("/push/{token}/{word}", get(pushes::said).post(pushes::said))
         .route("/oidc/{name}/login", get(oidc::begin))
         .route("/oidc/{name}/back", get(oidc::back))
         .merge(status::router())
+        .merge(inlets::router())
         .merge(old::router())
         .merge(prometheus::router())
         .route("/a.css", get(handling::style))

@@ -8,6 +8,7 @@ mod backup;
 mod files;
 mod given;
 pub(crate) mod grants;
+mod inlets;
 mod known_as;
 pub(crate) mod page;
 mod settings;
@@ -25,6 +26,7 @@ use hark_checks::{Check, Configured};
 use hark_config::{Document, Key, Kind, Level, Section, SourceFile, Style};
 use hark_engine::{Plan, plan};
 use hark_model::UserName;
+use hark_model::labels::Foreign;
 use hark_net::Guard;
 use hark_notify::Receivers;
 use hark_notify::mailbox::MAILBOX_KEYS;
@@ -34,6 +36,7 @@ use jiff::tz::TimeZone;
 pub(crate) use backup::BackupSettings;
 pub(crate) use files::{Opened, PageText, Paths, default_data_dir, open};
 pub(crate) use given::{AgentConfigs, Given};
+pub(crate) use inlets::{Graphite, InletSettings, Source, check_of as inlet_check};
 pub(crate) use known_as::{KnownAs, MAIL};
 pub(crate) use settings::{HistorySettings, LogSettings, Settings, UserEntry};
 pub(crate) use show::show;
@@ -72,6 +75,8 @@ pub(crate) struct Loaded {
     pub(crate) offer: Option<Offer>,
     /// What watches the server itself.
     pub(crate) watch: WatchSettings,
+    /// Who may bring samples.
+    pub(crate) inlets: Arc<InletSettings>,
     /// The files that were read, for messages and for watching.
     pub(crate) files: Vec<PathBuf>,
     /// Number of this configuration: changes when any file does.
@@ -170,6 +175,7 @@ pub(crate) fn keys() -> Vec<Key> {
         updates::KEYS,
         hark_dns::KEYS,
         watch::KEYS,
+        inlets::KEYS,
         plan::KEYS,
     ]
     .concat();
@@ -236,7 +242,9 @@ fn read(opened: Opened) -> Result<Loaded, LoadError> {
     let receivers = Receivers::read(&root);
     // What checks measure are series under the name of their type.
     let of_checks = hark_checks::TYPES.iter().map(|check| (check.name(), &[][..]));
-    let known: Vec<_> = hark_agent::METRICS.iter().copied().chain(of_checks).collect();
+    let of_others = Foreign::ALL.map(|way| (way.word(), &[][..]));
+    let known = hark_agent::METRICS.iter().copied().chain(of_checks).chain(of_others);
+    let known: Vec<_> = known.collect();
     let plan = plan::read_with(&root, &known);
     let addresses = |host: &hark_model::HostName| -> Vec<String> {
         let Some(plan) = plan.as_ref() else { return Vec::new() };
@@ -256,6 +264,7 @@ fn read(opened: Opened) -> Result<Loaded, LoadError> {
     let agent_configs = AgentConfigs::read(&root);
     let offer = Offer::read(&root);
     let watch = WatchSettings::read(&root, &receivers);
+    let inlets = Arc::new(InletSettings::read(&root));
     let readers = readers(&root, plan.as_ref(), &settings, &receivers);
     let reports = hark_report::Plan::read_all(&root, plan::read_host_match, &readers);
     let mailers = receivers.iter().filter(|(_, configured)| configured.kind == "email");
@@ -287,6 +296,7 @@ fn read(opened: Opened) -> Result<Loaded, LoadError> {
                 uplink,
                 agent,
                 watch,
+                inlets,
                 files: names,
                 revision,
                 warnings: document.diagnostics().render(style()),

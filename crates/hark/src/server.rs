@@ -30,6 +30,7 @@ mod handling;
 pub(crate) mod happened;
 pub(crate) mod history_loop;
 mod hosts;
+pub(crate) mod inlets;
 mod intake;
 mod leavers;
 mod links;

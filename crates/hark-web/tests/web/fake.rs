@@ -43,9 +43,9 @@ use hark_model::{
 };
 use hark_web::{
     Account, AckOrder, ActionOrder, AgentClaim, AgentProof, Answer, ApiTokenRecord, Backend, Batch,
-    DnsAction, EnrolmentRecord, Factors, JobPing, JoinOrder, Offer, Origin, Refused, ReportPeriod,
-    RouteQuestion, SeriesOrder, ServiceAnswer, ServiceCall, SessionRecord, Sight, SilenceOrder,
-    TokenHash, TokenOrder,
+    DnsAction, EnrolmentRecord, Factors, JobPing, JoinOrder, NewestFilter, Offer, Origin, Refused,
+    ReportPeriod, RouteQuestion, SeriesOrder, ServiceAnswer, ServiceCall, SessionRecord, Sight,
+    SilenceOrder, TokenHash, TokenOrder,
 };
 
 mod agents;
@@ -55,6 +55,7 @@ mod dashboards;
 mod factors;
 mod hosts;
 mod incidents;
+mod inlets;
 mod keeping;
 mod prometheus;
 pub(crate) mod provider;
@@ -311,6 +312,21 @@ impl Backend for Fake {
 
     fn openmetrics(&self) -> Answer<String> {
         Ok("# EOF\n".to_owned())
+    }
+
+    fn newest(
+        &self,
+        sight: &Sight,
+        filter: &NewestFilter,
+        piece: &mut dyn FnMut(String) -> bool,
+    ) -> Answer<()> {
+        for host in ["db1", "web1"].into_iter().filter(|host| sight.covers(host)) {
+            if !piece(format!("{}{{host=\"{host}\"}} 1\n", filter.metrics.join(","))) {
+                return Ok(());
+            }
+        }
+        piece("# EOF\n".to_owned());
+        Ok(())
     }
 
     fn routes(&self) -> Answer<Vec<Route>> {

@@ -26,6 +26,8 @@ mod handling;
 #[cfg(test)]
 mod headers;
 #[cfg(test)]
+mod inlets;
+#[cfg(test)]
 mod jobs;
 #[cfg(test)]
 mod ldap;

@@ -66,6 +66,7 @@ pub(crate) fn show(loaded: &Loaded) -> Value {
         ("deadman", loaded.watch.deadman.as_ref().map_or(Value::Null, |d| d.show())),
         ("watchdog", loaded.watch.watchdog.as_ref().map_or(Value::Null, |w| w.show())),
         ("agent_configs", loaded.agent_configs.show()),
+        ("inlets", loaded.inlets.show()),
         ("status_pages", status_pages(loaded)),
         ("templates_dir", json!(loaded.status.folder)),
         ("files", json!(loaded.files)),

@@ -142,6 +142,7 @@ impl Server {
             reports,
             status: status_plan,
             watch,
+            inlets,
             dns,
             revision,
             ..
@@ -190,6 +191,7 @@ impl Server {
         links.users.store(Arc::new(Declared::of(&settings)));
         links.login.store(Arc::new(web.login.clone()));
         links.plan_status(status_plan);
+        links.inlets.plan(Arc::clone(&inlets));
         let paths = options.paths.map(|paths| paths.within(&data_dir));
         let reloader = Reloader::new(Arc::clone(&links), paths, http.is_some(), revision);
         let reloader = Arc::new(reloader);
@@ -220,6 +222,7 @@ impl Server {
         parts.dns(inboxes.dns, dns, &reader)?;
         parts.relays();
         parts.backups();
+        parts.inlets(&inlets)?;
         parts.watch(watch.deadman, udp, http.is_some());
         parts.reports(inboxes.reports, reports, reports_reader);
         parts.page_readers(page_readers);

@@ -22,7 +22,9 @@ mod host_list;
 mod hosts;
 mod incident_list;
 mod incidents;
+mod inlets;
 mod keeping;
+mod newest;
 mod openmetrics;
 mod operate;
 mod overview;
@@ -32,6 +34,7 @@ mod pushes;
 mod reports;
 mod routes;
 mod series;
+mod server_figures;
 mod status_desk;
 mod status_pages;
 mod summaries;
@@ -78,9 +81,9 @@ use hark_notify::handling::Tokens;
 use hark_store::state::{OpenError, StateReader};
 use hark_web::{
     Account, AckOrder, ActionOrder, AgentClaim, AgentProof, Answer, ApiTokenRecord, Backend, Batch,
-    DnsAction, EnrolmentRecord, JobPing, JoinOrder, Offer, Origin, Refused, ReportPeriod,
-    RouteQuestion, SeriesOrder, ServiceAnswer, ServiceCall, SessionRecord, Sight, SilenceOrder,
-    TokenHash, TokenOrder,
+    DnsAction, EnrolmentRecord, JobPing, JoinOrder, NewestFilter, Offer, Origin, Refused,
+    ReportPeriod, RouteQuestion, SeriesOrder, ServiceAnswer, ServiceCall, SessionRecord, Sight,
+    SilenceOrder, TokenHash, TokenOrder,
 };
 
 pub(crate) use access::{Access, Declared};
@@ -278,6 +281,15 @@ impl Backend for ServerBackend {
 
     fn openmetrics(&self) -> Answer<String> {
         self.metrics_text()
+    }
+
+    fn newest(
+        &self,
+        sight: &Sight,
+        filter: &NewestFilter,
+        piece: &mut dyn FnMut(String) -> bool,
+    ) -> Answer<()> {
+        self.newest_values(sight, filter, piece)
     }
 
     fn routes(&self) -> Answer<Vec<Route>> {

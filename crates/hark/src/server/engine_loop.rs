@@ -177,7 +177,7 @@ struct Driver {
     ticket: u64,
     told_ticket: u64,
     degraded: bool,
-    /// Other servers that wait until what they brought is on the disk.
+    /// Other servers and programs that wait until what they brought is on the disk.
     bringers: Vec<oneshot::Sender<Result<(), String>>>,
 }
 
@@ -214,6 +214,12 @@ impl Driver {
             ToEngine::Brought { events, reply } => {
                 for event in events {
                     self.brought(event, now);
+                }
+                self.bringers.push(reply);
+            }
+            ToEngine::Sampled { inputs, reply } => {
+                for input in inputs {
+                    self.input(input, now);
                 }
                 self.bringers.push(reply);
             }

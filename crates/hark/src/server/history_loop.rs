@@ -13,8 +13,9 @@ use std::time::Duration;
 use hark_model::time::{Clock, Mono, Now, Unix};
 use hark_model::{HostId, SeriesDef, frame};
 use hark_store::history::{AppendError, DeclareError, History, OpenError, SetId, Settings};
+use tokio::sync::oneshot;
 
-use super::messages::{DefineSet, HistoryBatch, Part, ToEngine, ToIntake};
+use super::messages::{DefineSet, Frames, FramesKept, HistoryBatch, Part, ToEngine, ToIntake};
 use super::progress::{Loop, Progress};
 use super::self_report::SelfReport;
 use crate::config::HistorySettings;
@@ -40,6 +41,8 @@ pub(crate) type Question = Box<dyn FnOnce(Option<&mut History>) + Send>;
 pub(crate) enum ToHistory {
     /// Frames and sets.
     Batch(HistoryBatch),
+    /// Frames of a program that is no agent.
+    Frames(Frames),
     /// What a check of this server measured.
     Measured(Measured),
     /// A question.
@@ -50,6 +53,7 @@ impl std::fmt::Debug for ToHistory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Batch(_) => "Batch",
+            Self::Frames(_) => "Frames",
             Self::Measured(_) => "Measured",
             Self::Ask(_) => "Ask",
         })
@@ -143,8 +147,10 @@ struct Keeper {
     report: SelfReport,
     /// The newest ticket with frames that are not synced.
     waiting: Option<(u64, Mono)>,
-    /// Since when values of our own checks are not synced. Nobody waits for them.
+    /// Since when values of our own checks, or frames of a program, are not synced.
     measured: Option<Mono>,
+    /// Programs that wait until their frames are synced, and what became of these so far.
+    bringers: Vec<(oneshot::Sender<FramesKept>, FramesKept)>,
     /// Whether every frame since the last sync was accepted.
     kept: bool,
     trouble: Option<String>,
@@ -161,6 +167,7 @@ impl Keeper {
             listeners,
             waiting: None,
             measured: None,
+            bringers: Vec::new(),
             kept: true,
             trouble: None,
             upkeep_left: false,
@@ -199,6 +206,7 @@ impl Keeper {
         self.quiet_turns = 0;
         match message {
             ToHistory::Batch(batch) => self.batch(batch),
+            ToHistory::Frames(frames) => self.frames(frames),
             ToHistory::Measured(measured) => self.measured(&measured),
             ToHistory::Ask(question) => question(self.history.as_mut()),
         }
@@ -230,6 +238,35 @@ impl Keeper {
         }
         let since = self.waiting.map_or(now.mono, |(_, since)| since);
         self.waiting = Some((ticket, since));
+    }
+
+    /// Takes frames of a program, which is answered with the next sync.
+    fn frames(&mut self, brought: Frames) {
+        let Frames { frames, bytes, reply } = brought;
+        let Some(history) = &mut self.history else {
+            drop(reply.send(FramesKept::Stopped));
+            return;
+        };
+        let now = Clock.now();
+        let (mut start, mut late) = (0, Vec::new());
+        for (place, frame) in frames.iter().enumerate() {
+            let values = bytes.get(start..frame.end).unwrap_or_default();
+            start = frame.end;
+            match history.append(frame.host, frame.set, frame.taken_at, values, now) {
+                Ok(()) => {}
+                Err(AppendError::Time) => late.push(place),
+                Err(AppendError::Stopped) => {
+                    drop(reply.send(FramesKept::Stopped));
+                    return;
+                }
+                Err(AppendError::Undeclared) => {
+                    drop(reply.send(FramesKept::Undeclared));
+                    return;
+                }
+            }
+        }
+        self.bringers.push((reply, FramesKept::Kept(late)));
+        self.measured = self.measured.or(Some(now.mono));
     }
 
     /// Keeps what a check of this server measured. While history is stopped it is lost: its problem is
@@ -288,6 +325,10 @@ impl Keeper {
         }
         self.measured = None;
         let synced = self.history.as_mut().is_some_and(|h| h.sync(now).is_ok());
+        for (reply, kept) in self.bringers.drain(..) {
+            // Whoever has gone brings it again, which changes nothing.
+            drop(reply.send(if synced { kept } else { FramesKept::Stopped }));
+        }
         let Some((ticket, _)) = self.waiting.take() else {
             self.look_after();
             return;

@@ -27,6 +27,7 @@ use super::event_files::{self, EventFiles};
 use super::happened::{Happened, Rules};
 use super::history_loop::ToHistory;
 use super::hosts::Hosts;
+use super::inlets::Inlets;
 use super::messages::{ENGINE_QUEUE, HISTORY_QUEUE, ToEngine, ToIntake};
 use super::outbox::{self, OUTBOX_QUEUE, ToOutbox};
 use super::own_datagram::OwnDatagram;
@@ -79,6 +80,8 @@ pub(crate) struct Links {
     pub(crate) naming: Arc<dyndns::Figures>,
     /// Numbers and names.
     pub(crate) hosts: Arc<Hosts>,
+    /// Programs that bring samples.
+    pub(crate) inlets: Inlets,
     /// Newest values.
     pub(crate) vitals: Arc<Vitals>,
     /// Limits that came with plugins' results.
@@ -194,6 +197,7 @@ impl Links {
             telling: Arc::default(),
             naming: Arc::default(),
             hosts: Arc::default(),
+            inlets: Inlets::default(),
             vitals: Arc::default(),
             own_limits: Arc::default(),
             on_reserve: Arc::default(),

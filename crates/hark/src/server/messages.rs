@@ -56,6 +56,13 @@ pub(crate) enum ToEngine {
     Batch(EngineBatch),
     /// One input from another part.
     Input(Input),
+    /// A program brings samples; it is told once what the engine made of them is on the disk.
+    Sampled {
+        /// Values that thresholds look at, and hosts that are new.
+        inputs: Vec<Input>,
+        /// Who waits.
+        reply: tokio::sync::oneshot::Sender<Result<(), String>>,
+    },
     /// A message goes to a fallback receiver: it needs a number of its own.
     HandOver(Box<HandOver>),
     /// Another server brings events; it is told once they are on the disk.
@@ -79,6 +86,7 @@ impl std::fmt::Debug for ToEngine {
             Self::Input(_) => "Input",
             Self::HandOver(_) => "HandOver",
             Self::Brought { .. } => "Brought",
+            Self::Sampled { .. } => "Sampled",
             Self::Request(_) => "Request",
             Self::Ask(_) => "Ask",
         };
@@ -130,6 +138,28 @@ impl HistoryBatch {
     pub(crate) fn is_empty(&self) -> bool {
         self.define.is_empty() && self.frames.is_empty()
     }
+}
+
+/// Frames of a program that waits until they are kept.
+#[derive(Debug)]
+pub(crate) struct Frames {
+    /// Where they lie.
+    pub(crate) frames: Vec<FrameAt>,
+    /// As [`HistoryBatch::bytes`].
+    pub(crate) bytes: Vec<u8>,
+    /// Told once they are on the disk.
+    pub(crate) reply: tokio::sync::oneshot::Sender<FramesKept>,
+}
+
+/// What became of frames.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum FramesKept {
+    /// They are on the disk, but for those at these places: their time is out of range.
+    Kept(Vec<usize>),
+    /// Their sets are of a history before: to be declared anew.
+    Undeclared,
+    /// Not now: history is stopped.
+    Stopped,
 }
 
 /// Which part has kept a ticket.

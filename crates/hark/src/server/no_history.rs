@@ -9,7 +9,7 @@ use std::time::Duration;
 use hark_store::history::SetId;
 
 use super::history_loop::{Listeners, ToHistory};
-use super::messages::{Part, ToIntake};
+use super::messages::{FramesKept, Part, ToIntake};
 use crate::stop::Stop;
 
 /// How long it sleeps when nothing comes: bounds how late it notices the end.
@@ -28,6 +28,7 @@ pub(super) fn run(inbox: &Receiver<ToHistory>, told: &Listeners, stop: &Stop) {
                 to_intake(told, ToIntake::Done { part, ticket: batch.ticket });
             }
             Ok(ToHistory::Ask(question)) => question(None),
+            Ok(ToHistory::Frames(brought)) => drop(brought.reply.send(FramesKept::Stopped)),
             Err(RecvTimeoutError::Timeout) if stop.is_raised() => break,
             Ok(ToHistory::Measured(_)) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,

@@ -37,6 +37,7 @@ use super::engine_loop::{self, Outlets, ProbeNow};
 use super::handling;
 use super::happened::Happened;
 use super::history_loop::{self, ToHistory};
+use super::inlets::{self, graphite};
 use super::intake::{self, Agents, KnownAgent};
 use super::links::Links;
 use super::mailbox;
@@ -58,8 +59,8 @@ use super::reports::{self, ToReports};
 use super::self_test::SelfTest;
 use super::store_loop::{self, ToStore};
 use super::threads::Threads;
-use crate::config::Settings;
 use crate::config::page::Versions;
+use crate::config::{InletSettings, Settings};
 use crate::stop::Stop;
 
 /// One flag for each stage of the end.
@@ -332,6 +333,23 @@ impl Parts {
     pub(super) fn backups(&self) {
         self.links.backups.plan(self.settings.backup.clone());
         self.outwards(backups::run(Arc::clone(&self.links), self.stops.tasks.token()));
+    }
+
+    /// Starts to take Graphite's lines, if they are to be taken, and to look whether something is wrong with
+    /// who brings samples.
+    ///
+    /// # Errors
+    /// If it cannot be listened on.
+    pub(super) fn inlets(&self, settings: &InletSettings) -> anyhow::Result<()> {
+        if let Some(graphite) = settings.graphite() {
+            let address = graphite.listen();
+            let doors = graphite::Doors::open(address);
+            let doors = doors.with_context(|| format!("listening on {address} for Graphite"))?;
+            let (links, stop) = (Arc::clone(&self.links), self.stops.tasks.token());
+            self.tasks.spawn(graphite::run(doors, links, stop));
+        }
+        self.tasks.spawn(inlets::watch(Arc::clone(&self.links), self.stops.tasks.token()));
+        Ok(())
     }
 
     /// Starts what watches the server itself.

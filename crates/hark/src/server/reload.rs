@@ -117,6 +117,7 @@ fn carry_over(links: &Links, mut loaded: Loaded) {
     links.users.store(Arc::new(Declared::of(&loaded.settings)));
     leavers::settle(links, &loaded.settings.users);
     links.plan_status(loaded.status);
+    links.inlets.plan(loaded.inlets);
     links.engine.send(ToEngine::Input(Input::Planned(loaded.plan))).unwrap_or_else(ended);
     let pushes = links.pushes.blocking_send(ToPush::Planned(plan));
     let reports = links.reports.blocking_send(ToReports::Planned(loaded.reports));

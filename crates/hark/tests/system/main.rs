@@ -40,6 +40,8 @@ mod given;
 #[cfg(test)]
 mod handling;
 #[cfg(test)]
+mod inlets;
+#[cfg(test)]
 mod install;
 #[cfg(test)]
 mod keeping;

@@ -1,4 +1,4 @@
-//! Figures of receivers as `OpenMetrics`, for Prometheus and its kind.
+//! Figures of the server as `OpenMetrics`, for Prometheus and its kind; here those of receivers.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use hark_model::time::Clock;
 use hark_model::{ReceiverName, Unix};
 use hark_web::Answer;
 
-use super::ServerBackend;
+use super::{ServerBackend, server_figures};
 use crate::server::outbox::figures::{CLASSES, OfReceiver};
 
 /// Each family: its name, its type, its unit if it has one, and what it counts.
@@ -33,7 +33,10 @@ impl ServerBackend {
     pub(super) fn metrics_text(&self) -> Answer<String> {
         let receivers = self.receivers.load();
         let kind = |name: &ReceiverName| receivers.find(name).map_or("", |c| c.kind);
-        Ok(render(&self.links.telling.all(), kind, Clock.now().unix))
+        let mut text = render(&self.links.telling.all(), kind, Clock.now().unix);
+        server_figures::put(self, &mut text);
+        text.push_str("# EOF\n");
+        Ok(text)
     }
 }
 
@@ -55,7 +58,6 @@ fn render(
             samples(&mut text, family, &labels, figures, now);
         }
     }
-    text.push_str("# EOF\n");
     text
 }
 
@@ -98,7 +100,7 @@ fn seconds(ms: u64) -> String {
     format!("{}.{}", ms / 1000, if fraction.is_empty() { "0" } else { fraction })
 }
 
-fn escaped(label: &str) -> String {
+pub(super) fn escaped(label: &str) -> String {
     label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
@@ -138,7 +140,6 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is missing in:\n{text}");
         }
-        assert!(text.ends_with("\n# EOF\n"));
         assert_eq!(text.matches("# TYPE ").count(), FAMILIES.len());
     }
 }
