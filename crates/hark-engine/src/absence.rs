@@ -64,10 +64,12 @@ impl Engine {
     }
 
     /// Returns when the next level of a series that stays out begins, and which; `None` while its host is not
-    /// listened to, and when there is none.
+    /// listened to, and when there is none. A host without an agent is listened to once the series has come: a
+    /// limit for all hosts says nothing of one that was never to have it.
     pub(crate) fn absence_due(&self, host: &Host, check: &Check) -> Option<(Moment, Status)> {
         let threshold = check.awaits()?;
-        let interval = host.interval()?;
+        let came = check.began().map(|_| self.plan.liveness.interval);
+        let interval = host.interval().or(came)?;
         if host.flags.silent || host.flags.not_reproven || host.is_down() {
             return None;
         }

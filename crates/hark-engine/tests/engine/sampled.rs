@@ -48,6 +48,26 @@ fn a_value_that_stays_out_is_missed_and_its_host_is_not() {
 }
 
 #[test]
+fn a_series_that_must_come_is_missed_of_a_host_without_an_agent() {
+    let limits = "{queue: {absent_after: {warning: 10m}}}";
+    let plan =
+        format!("receivers: {{ops: {{}}}}\nthresholds: {{prometheus: {limits}, cpu: {limits}}}");
+    let mut world = World::new(plan_of(&plan));
+    for second in (0..=300).step_by(30) {
+        world.run_to(second * 1000);
+        bring(&mut world, None, &[5.0]);
+    }
+    world.run_to(300_000 + 590_000);
+    assert_eq!(world.lines(), [""; 0], "ten minutes are not over");
+    world.run_to(3_600_000);
+    let lines = world.lines();
+    assert!(lines.len() == 1 && lines[0].contains("no value for 10 min"), "{lines:?}");
+    bring(&mut world, None, &[5.0]);
+    let lines = world.lines();
+    assert!(lines.len() == 2 && lines[1].contains("RECOVERED"), "{lines:?}");
+}
+
+#[test]
 fn who_wants_to_be_told_of_silence_says_how_often_samples_are_expected() {
     let mut world = World::new(plan_of(PLAN));
     for second in (0..=300).step_by(60) {
