@@ -69,13 +69,14 @@ async fn take(
     request: Request,
 ) -> Reply<Response> {
     let credentials = credentials(request.headers(), door, &query);
-    app.attempt_call(peer.address).map_err(Failure::Limited)?;
     let asked = credentials.clone();
     let source = app.ask(move |backend| backend.source(&asked)).await?;
     if source.is_none() {
+        // Only who has no token is slowed down. Prometheus gives up what is answered by a 429, and one who
+        // guesses behind the same address must not cost it that.
+        app.attempt_call(peer.address).map_err(Failure::Limited)?;
         return Err(Failure::NoSource);
     }
-    app.call_was_good(peer.address);
     // Without waiting: who is told to come later does so, and keeps what it has.
     let place = app.inlet_places.try_acquire().map_err(|_| Failure::Busy)?;
     let parcel = Parcel {

@@ -41,6 +41,21 @@ async fn a_source_brings_samples_by_its_token_and_gets_the_answer_of_its_format(
 }
 
 #[tokio::test]
+async fn who_guesses_is_slowed_down_and_nobody_who_shares_his_address() {
+    let running = start_tls().await;
+    let nobody = running.nobody();
+    let mut answers = Vec::new();
+    for _ in 0..20 {
+        let wrong = [("authorization", "Bearer another")];
+        answers.push(bring(&nobody, "/api/v1/write", &wrong, b"body".to_vec()).await.status);
+    }
+    assert_eq!((answers[0], answers[19]), (401, 429));
+    let right = [("authorization", TOKEN)];
+    let reply = bring(&nobody, "/api/v1/write", &right, b"body".to_vec()).await;
+    assert_eq!(reply.status, 200);
+}
+
+#[tokio::test]
 async fn without_the_token_of_a_source_nothing_is_read() {
     let running = start_tls().await;
     let nobody = running.nobody();
