@@ -24,8 +24,6 @@ pub struct Batch {
     pub refused: Refused,
     /// Samples that were taken, those that say that a series has ended among them.
     pub samples: usize,
-    /// Of these, how many stand for a histogram each.
-    pub histograms: usize,
 }
 
 /// What was taken of one host.
@@ -76,13 +74,15 @@ pub enum Why {
     Value,
     /// Growth since the last sample, which means nothing once one is lost.
     Delta,
+    /// A native histogram.
+    Histogram,
     /// A line that is none.
     Line,
 }
 
 impl Why {
     /// Every reason.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Host,
         Self::NewHost,
         Self::Cardinality,
@@ -90,6 +90,7 @@ impl Why {
         Self::Time,
         Self::Value,
         Self::Delta,
+        Self::Histogram,
         Self::Line,
     ];
 
@@ -103,6 +104,7 @@ impl Why {
             Self::Time => "time",
             Self::Value => "value",
             Self::Delta => "delta",
+            Self::Histogram => "histogram",
             Self::Line => "line",
         }
     }
@@ -120,6 +122,9 @@ impl Why {
             Self::Value => "not a number",
             Self::Delta => {
                 "delta temporality, which means nothing once a sample is lost: send cumulative sums"
+            }
+            Self::Histogram => {
+                "native histograms are not kept: have the sender scrape classic ones as well"
             }
             Self::Line => "not a line of this format",
         }
@@ -198,7 +203,6 @@ pub struct Gather<'n> {
     hosts: BTreeMap<HostName, Gathered>,
     refused: Refused,
     samples: usize,
-    histograms: usize,
     n_series: usize,
 }
 
@@ -218,7 +222,6 @@ impl<'n> Gather<'n> {
             hosts: BTreeMap::new(),
             refused: Refused::default(),
             samples: 0,
-            histograms: 0,
             n_series: 0,
         }
     }
@@ -287,11 +290,6 @@ impl<'n> Gather<'n> {
         }
     }
 
-    /// Counts samples that stand for a histogram.
-    pub(crate) fn histogram(&mut self) {
-        self.histograms += 1;
-    }
-
     /// Returns what was read.
     pub fn finish(self) -> Batch {
         let hosts = self.hosts.into_iter().map(|(host, gathered)| {
@@ -299,12 +297,7 @@ impl<'n> Gather<'n> {
             points.sort_by_key(|point| (point.at, point.series));
             OfHost { host, series, points }
         });
-        Batch {
-            hosts: hosts.collect(),
-            refused: self.refused,
-            samples: self.samples,
-            histograms: self.histograms,
-        }
+        Batch { hosts: hosts.collect(), refused: self.refused, samples: self.samples }
     }
 }
 

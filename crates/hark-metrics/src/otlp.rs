@@ -200,7 +200,6 @@ impl<'a> Point<'a> {
                 gather.take(&found, &[(at, value)])?;
             }
         }
-        gather.histogram();
         if parts == Parts::Exponential || !gather.naming().buckets {
             return Ok(());
         }

@@ -1,9 +1,7 @@
 //! Prometheus' remote write, versions 1.0 and 2.0, in and out.
 //!
-//! A native histogram becomes the two series that every other histogram has as well: how many
-//! observations, and their sum. Its buckets and exemplars have no place here.
-
-use std::borrow::Cow;
+//! A native histogram is refused: it is no number, and of its parts no answer could be made that a
+//! histogram is asked for. Senders can be told to send the buckets of every histogram as series.
 
 use hark_model::labels::{Foreign, NAME};
 use hark_model::{MetricKind, Unix};
@@ -78,14 +76,7 @@ pub fn read(body: &[u8], version: Version, naming: &Naming) -> Result<Batch, Unr
 #[derive(Default)]
 struct Points {
     samples: Vec<(Option<Unix>, f64)>,
-    histograms: Vec<Histogram>,
-}
-
-/// Of a native histogram what is kept.
-struct Histogram {
-    at: Option<Unix>,
-    count: f64,
-    sum: f64,
+    n_histograms: usize,
 }
 
 impl Points {
@@ -105,63 +96,16 @@ impl Points {
         Ok(())
     }
 
-    fn histogram(&mut self, fields: Fields<'_>) -> Result<(), Unreadable> {
-        let mut histogram = Histogram { at: None, count: 0.0, sum: 0.0 };
-        let mut at = 0;
-        for field in fields {
-            match field? {
-                #[expect(
-                    clippy::cast_precision_loss,
-                    reason = "every store of samples has doubles"
-                )]
-                (1, number) => histogram.count = number.varint()? as f64,
-                (2, number) => histogram.count = number.double()?,
-                (3, number) => histogram.sum = number.double()?,
-                (15, number) => at = number.int64()?,
-                _ => {}
-            }
-        }
-        histogram.at = Some(Unix(at));
-        if self.histograms.len() >= MAX_SAMPLES {
-            return Err(Unreadable::Samples);
-        }
-        self.histograms.push(histogram);
-        Ok(())
-    }
-
     /// Hands them on, and is empty again.
-    fn give(&mut self, found: &mut Found<'_>, gather: &mut Gather<'_>) -> Result<(), Unreadable> {
+    fn give(&mut self, found: &Found<'_>, gather: &mut Gather<'_>) -> Result<(), Unreadable> {
+        gather.refuse(Why::Histogram, self.n_histograms, || path(found));
         if found.labels.len() > MAX_LABELS_READ {
-            let n = self.samples.len() + self.histograms.len();
-            gather.refuse(Why::Labels, n, || path(found));
-        } else {
-            if !self.samples.is_empty() {
-                gather.take(found, &self.samples)?;
-            }
-            if !self.histograms.is_empty() {
-                self.give_histograms(found, gather)?;
-            }
+            gather.refuse(Why::Labels, self.samples.len(), || path(found));
+        } else if !self.samples.is_empty() {
+            gather.take(found, &self.samples)?;
         }
         self.samples.clear();
-        self.histograms.clear();
-        Ok(())
-    }
-
-    fn give_histograms(
-        &self,
-        found: &mut Found<'_>,
-        gather: &mut Gather<'_>,
-    ) -> Result<(), Unreadable> {
-        let metric = std::mem::take(&mut found.metric);
-        found.kind = Some(MetricKind::Counter);
-        for (suffix, value) in
-            [("_count", (|h| h.count) as fn(&Histogram) -> f64), ("_sum", |h| h.sum)]
-        {
-            found.metric = Cow::Owned(format!("{metric}{suffix}"));
-            let all: Vec<_> = self.histograms.iter().map(|h| (h.at, value(h))).collect();
-            gather.take(found, &all)?;
-        }
-        self.histograms.iter().for_each(|_| gather.histogram());
+        self.n_histograms = 0;
         Ok(())
     }
 }
@@ -214,12 +158,12 @@ mod one {
                 match field? {
                     (1, value) => read_label(&mut found, value)?,
                     (2, sample) => points.sample(sample.message()?)?,
-                    (4, histogram) => points.histogram(histogram.message()?)?,
+                    (4, _) => points.n_histograms += 1,
                     _ => {}
                 }
             }
             found.kind = types.get(found.metric.as_ref()).and_then(|n| kind(*n, &found.metric));
-            points.give(&mut found, gather)?;
+            points.give(&found, gather)?;
         }
         Ok(())
     }
@@ -272,7 +216,7 @@ mod two {
         for field in Fields::new(body) {
             if let (5, series) = field? {
                 one_series(series, &symbols, &mut found, &mut points)?;
-                points.give(&mut found, gather)?;
+                points.give(&found, gather)?;
             }
         }
         Ok(())
@@ -304,7 +248,7 @@ mod two {
                     wrong.map_or(Ok(()), Err)?;
                 }
                 (2, sample) => points.sample(sample.message()?)?,
-                (3, histogram) => points.histogram(histogram.message()?)?,
+                (3, _) => points.n_histograms += 1,
                 (5, metadata) => {
                     for field in metadata.message()? {
                         if let (1, value) = field? {

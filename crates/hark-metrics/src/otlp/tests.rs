@@ -91,7 +91,6 @@ fn expected() -> Vec<String> {
 fn every_kind_of_metric_is_read_from_json() {
     let batch = read_json(JSON.as_bytes(), &naming()).unwrap();
     assert_eq!(shown(&batch), expected());
-    assert_eq!(batch.histograms, 2);
 }
 
 const AT: u64 = 1_700_000_000_000_000_000;

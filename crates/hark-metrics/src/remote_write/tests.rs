@@ -161,7 +161,7 @@ fn a_request_of_the_first_version_is_read_with_the_types_that_it_tells() {
 }
 
 #[test]
-fn a_native_histogram_is_its_count_and_its_sum() {
+fn a_native_histogram_is_refused_and_counted() {
     let histogram = theirs::Histogram {
         count_int: 7,
         sum: 2.5,
@@ -171,19 +171,25 @@ fn a_native_histogram_is_its_count_and_its_sum() {
     };
     let series = theirs::TimeSeries {
         labels: labels(&[("__name__", "took"), ("instance", "a")]),
-        samples: Vec::new(),
-        histograms: vec![histogram],
+        samples: vec![sample(1.0, 5)],
+        histograms: vec![histogram.clone(), histogram.clone()],
     };
     let request = theirs::WriteRequest { timeseries: vec![series], metadata: Vec::new() };
-    let batch = read(&request.encode_to_vec(), Version::One, &naming()).unwrap();
-    assert_eq!(
-        shown(&batch),
-        [
-            r#"took_count{host="a",instance="a",job="src"} Counter 7 @5"#,
-            r#"took_sum{host="a",instance="a",job="src"} Counter 2.5 @5"#,
-        ]
-    );
-    assert_eq!((batch.samples, batch.histograms), (2, 1));
+    let one = read(&request.encode_to_vec(), Version::One, &naming()).unwrap();
+    let series = theirs::TimeSeries2 {
+        labels_refs: vec![1, 2, 3, 4],
+        samples: vec![sample(1.0, 5)],
+        histograms: vec![histogram; 2],
+        metadata: None,
+    };
+    let symbols = ["", "__name__", "took", "instance", "a"].map(str::to_owned).to_vec();
+    let request = theirs::Request { symbols, timeseries: vec![series] };
+    let two = read(&request.encode_to_vec(), Version::Two, &naming()).unwrap();
+    for batch in [one, two] {
+        assert_eq!(shown(&batch), [r#"took{host="a",instance="a",job="src"} Gauge 1 @5"#]);
+        let refused: Vec<_> = batch.refused.iter().collect();
+        assert_eq!(refused, [(Why::Histogram, 2, r#"took{instance="a"}"#)]);
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub(crate) mod graphite;
 mod host;
 mod parcels;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -117,8 +117,8 @@ impl Inlets {
                 lock(&self.hosts).clear();
                 continue;
             };
-            if late > 0 {
-                refused.add(Why::Time, late, "the oldest of them");
+            for (host, n) in late {
+                refused.add(Why::Time, n, host.as_str());
             }
             let lost = refused.total().saturating_sub(batch.refused.total());
             let samples = batch.samples.saturating_sub(usize::try_from(lost).unwrap_or(usize::MAX));
@@ -155,6 +155,7 @@ impl Inlets {
             let before = shipment.inputs.len();
             let lost = desk.pack(of, &found, now.unix, &mut shipment);
             refused.add(Why::Cardinality, lost, of.host.as_str());
+            shipment.hosts.push((of.host.clone(), shipment.frames.len()));
             let newest = of.points.iter().map(|point| point.at.unwrap_or(now.unix)).max();
             alive(source, desk.id, newest, now.unix, &mut shipment.inputs, before);
         }
@@ -327,18 +328,27 @@ fn alive(
     }
 }
 
-/// Sends a shipment and waits until it is kept. Returns how many samples were out of the time that is kept,
-/// or `None` if history does not know its sets any more.
-fn send(links: &Links, shipment: Shipment) -> Result<Option<usize>, NotNow> {
-    let Shipment { frames, bytes, samples, inputs } = shipment;
-    let mut late = 0;
+/// Samples that were out of the time that is kept, by host.
+type Late = BTreeMap<HostName, usize>;
+
+/// Sends a shipment and waits until it is kept. Returns what is not, or `None` if history does not know its
+/// sets any more.
+fn send(links: &Links, shipment: Shipment) -> Result<Option<Late>, NotNow> {
+    let Shipment { frames, bytes, samples, hosts, inputs } = shipment;
+    let mut late = Late::new();
     if !frames.is_empty() {
         let (reply, kept) = oneshot::channel();
         let frames = Frames { frames, bytes, reply };
         links.history.send(ToHistory::Frames(frames)).map_err(|_| NotNow::Ending)?;
         match kept.blocking_recv().map_err(|_| NotNow::Ending)? {
             FramesKept::Kept(places) => {
-                late = places.iter().filter_map(|place| samples.get(*place)).sum();
+                for place in places {
+                    let of = hosts.partition_point(|(_, end)| *end <= place);
+                    let (Some((host, _)), Some(n)) = (hosts.get(of), samples.get(place)) else {
+                        continue;
+                    };
+                    *late.entry(host.clone()).or_default() += n;
+                }
             }
             FramesKept::Undeclared => return Ok(None),
             FramesKept::Stopped => return Err(NotNow::Stopped),

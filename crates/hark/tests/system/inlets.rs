@@ -166,6 +166,16 @@ fn what_prometheus_writes_is_kept_over_a_kill_and_watched_by_thresholds() {
         (here.len() >= there.len()).then_some(here)
     });
     assert_eq!(here, there);
+
+    // It goes out with the labels that it came with.
+    let path = "/prometheus/api/v1/query?query=shop_queue";
+    let bearer = format!("Authorization: Bearer {}", server.token().unwrap());
+    let ours = http::request(server.http, "GET", path, &[bearer], None).unwrap().body;
+    let path = "/api/v1/query?query=shop_queue";
+    let theirs = http::request(port, "GET", path, &[], None).unwrap().body;
+    let labels = |answer: &Value| answer["data"]["result"][0]["metric"].clone();
+    assert_eq!(labels(&ours), labels(&theirs), "{ours}");
+    assert_eq!(labels(&ours)["lane"], "a");
 }
 
 #[test]

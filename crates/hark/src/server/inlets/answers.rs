@@ -102,19 +102,15 @@ fn text(status: u16, text: String) -> Receipt {
 
 fn remote_write(version: Version, taken: &Taken) -> Receipt {
     let mut receipt = match taken {
-        Ok((kept, _)) if kept.refused.is_empty() => Receipt { status: 204, ..Receipt::default() },
-        Ok((kept, _)) => text(400, partial(&kept.refused)),
+        Ok(kept) if kept.refused.is_empty() => Receipt { status: 204, ..Receipt::default() },
+        Ok(kept) => text(400, partial(&kept.refused)),
         Err(fault) => text(fault.status(), fault.words()),
     };
     if version == Version::Two {
-        let (samples, histograms) = match taken {
-            // The two series of a histogram are no samples of the request.
-            Ok((kept, histograms)) => (kept.samples.saturating_sub(2 * histograms), *histograms),
-            Err(_) => (0, 0),
-        };
+        let samples = taken.as_ref().map_or(0, |kept| kept.samples);
         receipt.headers = vec![
             ("x-prometheus-remote-write-samples-written", samples.to_string()),
-            ("x-prometheus-remote-write-histograms-written", histograms.to_string()),
+            ("x-prometheus-remote-write-histograms-written", "0".to_owned()),
             ("x-prometheus-remote-write-exemplars-written", "0".to_owned()),
         ];
     }
@@ -129,8 +125,8 @@ fn partial(refused: &Refused) -> String {
 fn otlp(taken: &Taken) -> Receipt {
     let mut writer = Writer::default();
     match taken {
-        Ok((kept, _)) if kept.refused.is_empty() => {}
-        Ok((kept, _)) => writer.message(1, |writer| {
+        Ok(kept) if kept.refused.is_empty() => {}
+        Ok(kept) => writer.message(1, |writer| {
             writer.varint(1, kept.refused.total());
             writer.bytes(2, kept.refused.sentence().as_bytes());
         }),
@@ -149,8 +145,8 @@ fn otlp(taken: &Taken) -> Receipt {
 
 fn otlp_json(taken: &Taken) -> Receipt {
     let body = match taken {
-        Ok((kept, _)) if kept.refused.is_empty() => json!({}),
-        Ok((kept, _)) => {
+        Ok(kept) if kept.refused.is_empty() => json!({}),
+        Ok(kept) => {
             let (n, text) = (kept.refused.total().to_string(), kept.refused.sentence());
             json!({"partialSuccess": {"rejectedDataPoints": n, "errorMessage": text}})
         }
@@ -166,10 +162,10 @@ fn otlp_json(taken: &Taken) -> Receipt {
 
 fn influx(taken: &Taken) -> Receipt {
     let (status, code, message) = match taken {
-        Ok((kept, _)) if kept.refused.is_empty() => {
+        Ok(kept) if kept.refused.is_empty() => {
             return Receipt { status: 204, ..Receipt::default() };
         }
-        Ok((kept, _)) => (400, "invalid", format!("partial write: {}", partial(&kept.refused))),
+        Ok(kept) => (400, "invalid", format!("partial write: {}", partial(&kept.refused))),
         Err(fault) => {
             let code = match fault.status() {
                 401 => "unauthorized",

@@ -14,7 +14,7 @@ use hark_engine::input::Sampled;
 use hark_metrics::OfHost;
 use hark_model::frame::{Item, MAX_DECIMALS, MAX_SET, encode_item, item, scale};
 use hark_model::time::{Mono, Unix};
-use hark_model::{HostId, SeriesDef, SeriesName, Unit};
+use hark_model::{HostId, HostName, SeriesDef, SeriesName, Unit};
 use hark_store::history::SetId;
 
 use crate::server::messages::FrameAt;
@@ -72,6 +72,8 @@ pub(super) struct Shipment {
     pub(super) bytes: Vec<u8>,
     /// How many samples each frame has.
     pub(super) samples: Vec<usize>,
+    /// The hosts, and where the frames of each end.
+    pub(super) hosts: Vec<(HostName, usize)>,
     pub(super) inputs: Vec<Input>,
 }
 

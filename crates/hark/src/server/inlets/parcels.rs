@@ -36,11 +36,7 @@ impl Inlets {
             return answer(form, &Err(Fault::Source));
         };
         let taken = read(&source, parcel)
-            .and_then(|batch| {
-                let histograms = batch.histograms;
-                let kept = self.bring(links, &source, &batch).map_err(Fault::NotNow)?;
-                Ok((kept, histograms))
-            })
+            .and_then(|batch| self.bring(links, &source, &batch).map_err(Fault::NotNow))
             .inspect_err(|fault| {
                 tracing::debug!(source = source.name, ?fault, "a request was refused")
             });
@@ -54,8 +50,8 @@ impl From<Unreadable> for Fault {
     }
 }
 
-/// What is kept, and how many histograms were read.
-pub(super) type Taken = Result<(Kept, usize), Fault>;
+/// What is kept, or why nothing is.
+pub(super) type Taken = Result<Kept, Fault>;
 
 fn form(parcel: &Parcel) -> Form {
     match parcel.door {
