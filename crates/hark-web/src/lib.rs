@@ -50,7 +50,13 @@ pub use auth::setup::new_setup_code;
 pub use auth::token::NoRandom;
 pub use backend::{
     Account, AckOrder, ActionOrder, Answer, ApiTokenRecord, Backend, BrowserStore, ConfigChange,
-    Configuring, Credentials, DashboardRecord, Dashboards, DnsAction, Door, EnrolmentRecord, EraseOrder, FactorStore, Factors, Inlet, JobPing, JoinOrder, Keeping, NewestFilter, Offer, Origin, Parcel, PasskeyRecord, PromChoice, PromError, PromPatience, PromQuestion, PromSource, PublicIncidentRecord, ReaderWay, ReadersStep, Receipt, Refused, ReportPeriod, RouteQuestion, SeriesOrder, ServiceAnswer, ServiceCall, SessionRecord, Sight, SilenceOrder, StatusAccess, StatusDocument, StatusPages, StatusPart, StatusSite, StatusSites, StatusSummary, TokenHash, TokenOrder, Told, Totp,
+    Configuring, Credentials, DashboardRecord, Dashboards, DnsAction, Door, EnrolmentRecord,
+    EraseOrder, FactorStore, Factors, Inlet, JobPing, JoinOrder, Keeping, NewestFilter, Offer,
+    Origin, Parcel, PasskeyRecord, PromChoice, PromError, PromPatience, PromQuestion, PromSource,
+    PublicIncidentRecord, ReaderWay, ReadersStep, Receipt, Refused, ReportPeriod, RouteQuestion,
+    SeriesOrder, ServiceAnswer, ServiceCall, SessionRecord, Sight, SilenceOrder, StatusAccess,
+    StatusDocument, StatusPages, StatusPart, StatusSite, StatusSites, StatusSummary, TokenHash,
+    TokenOrder, Told, Totp,
 };
 pub use blind::serve_blind;
 pub use config::{DEFAULT_PORT, KEYS, TLS_KEYS, TlsSettings, WebSettings};

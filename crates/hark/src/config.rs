@@ -230,6 +230,14 @@ fn wrong(document: &Document) -> LoadError {
     }
 }
 
+fn read_plan(root: &Section<'_>) -> Option<Plan> {
+    // What checks measure are series under the name of their type, what others bring under the way.
+    let of_checks = hark_checks::TYPES.iter().map(|check| (check.name(), &[][..]));
+    let of_others = Foreign::ALL.map(|way| (way.word(), &[][..]));
+    let known = hark_agent::METRICS.iter().copied().chain(of_checks).chain(of_others);
+    plan::read_with(root, &known.collect::<Vec<_>>())
+}
+
 fn read(opened: Opened) -> Result<Loaded, LoadError> {
     let Opened { document, files: names, revision, .. } = opened;
     if document.has_errors() {
@@ -240,12 +248,7 @@ fn read(opened: Opened) -> Result<Loaded, LoadError> {
     let settings = Settings::read(&root);
     let web = WebSettings::read(&root);
     let receivers = Receivers::read(&root);
-    // What checks measure are series under the name of their type.
-    let of_checks = hark_checks::TYPES.iter().map(|check| (check.name(), &[][..]));
-    let of_others = Foreign::ALL.map(|way| (way.word(), &[][..]));
-    let known = hark_agent::METRICS.iter().copied().chain(of_checks).chain(of_others);
-    let known: Vec<_> = known.collect();
-    let plan = plan::read_with(&root, &known);
+    let plan = read_plan(&root);
     let addresses = |host: &hark_model::HostName| -> Vec<String> {
         let Some(plan) = plan.as_ref() else { return Vec::new() };
         let host = plan.host(host.as_str());

@@ -15,7 +15,7 @@ use hark_model::{HostId, SeriesDef, frame};
 use hark_store::history::{AppendError, DeclareError, History, OpenError, SetId, Settings};
 use tokio::sync::oneshot;
 
-use super::messages::{DefineSet, Frames, FramesKept, HistoryBatch, Part, ToEngine, ToIntake};
+use super::messages::{DefineSet, FrameBatch, FramesKept, HistoryBatch, Part, ToEngine, ToIntake};
 use super::progress::{Loop, Progress};
 use super::self_report::SelfReport;
 use crate::config::HistorySettings;
@@ -42,7 +42,7 @@ pub(crate) enum ToHistory {
     /// Frames and sets.
     Batch(HistoryBatch),
     /// Frames of a program that is no agent.
-    Frames(Frames),
+    Frames(FrameBatch),
     /// What a check of this server measured.
     Measured(Measured),
     /// A question.
@@ -241,8 +241,8 @@ impl Keeper {
     }
 
     /// Takes frames of a program, which is answered with the next sync.
-    fn frames(&mut self, brought: Frames) {
-        let Frames { frames, bytes, reply } = brought;
+    fn frames(&mut self, brought: FrameBatch) {
+        let FrameBatch { frames, bytes, reply } = brought;
         let Some(history) = &mut self.history else {
             drop(reply.send(FramesKept::Stopped));
             return;
@@ -253,7 +253,8 @@ impl Keeper {
             let values = bytes.get(start..frame.end).unwrap_or_default();
             start = frame.end;
             match history.append(frame.host, frame.set, frame.taken_at, values, now) {
-                Ok(()) => {}
+                // Of a host that was dropped this moment nothing is kept, as of its agent's samples.
+                Ok(()) | Err(AppendError::Gone) => {}
                 Err(AppendError::Time) => late.push(place),
                 Err(AppendError::Stopped) => {
                     drop(reply.send(FramesKept::Stopped));

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hark_engine::input::{HostSeen, Input};
+use hark_engine::view::HostView;
 use hark_engine::{Engine, MADE_BY_FACT};
 use hark_metrics::{Batch, OfHost, Refused, Why};
 use hark_model::time::{Clock, Mono, Now};
@@ -33,7 +34,7 @@ use tokio::sync::oneshot;
 
 use super::history_loop::ToHistory;
 use super::links::Links;
-use super::messages::{Frames, FramesKept, ToEngine};
+use super::messages::{FrameBatch, FramesKept, ToEngine};
 use crate::config::{InletSettings, Source};
 use figures::Figures;
 pub(super) use figures::watch;
@@ -200,8 +201,7 @@ impl Inlets {
         }
         let (name, made_by, most) = (host.clone(), source.name.clone(), source.new_hosts);
         let full = move |engine: &Engine| {
-            let of_source =
-                |host: &hark_engine::view::HostView<'_>| host.fact(MADE_BY_FACT) == Some(&made_by);
+            let of_source = |host: &HostView<'_>| host.fact(MADE_BY_FACT) == Some(&made_by);
             engine.host_named(name.as_str()).is_none()
                 && engine.hosts().filter(of_source).count() >= most
         };
@@ -216,7 +216,7 @@ impl Inlets {
         let seen = HostSeen { name: host.clone(), interval: Duration::ZERO, address: None };
         engine(links, Input::HostSeen(seen))?;
         let name = host.clone();
-        let id = links.ask(move |engine| engine.host_named(name.as_str()).map(|host| host.id()));
+        let id = links.ask(move |engine| engine.host_named(name.as_str()).map(HostView::id));
         let Some(id) = id.ok_or(NotNow::Ending)? else { return Ok(None) };
         let facts = vec![(MADE_BY_FACT.to_owned(), source.name.clone())];
         engine(links, Input::Facts { host: id, facts })?;
@@ -338,7 +338,7 @@ fn send(links: &Links, shipment: Shipment) -> Result<Option<Late>, NotNow> {
     let mut late = Late::new();
     if !frames.is_empty() {
         let (reply, kept) = oneshot::channel();
-        let frames = Frames { frames, bytes, reply };
+        let frames = FrameBatch { frames, bytes, reply };
         links.history.send(ToHistory::Frames(frames)).map_err(|_| NotNow::Ending)?;
         match kept.blocking_recv().map_err(|_| NotNow::Ending)? {
             FramesKept::Kept(places) => {

@@ -142,7 +142,7 @@ impl HistoryBatch {
 
 /// Frames of a program that waits until they are kept.
 #[derive(Debug)]
-pub(crate) struct Frames {
+pub(crate) struct FrameBatch {
     /// Where they lie.
     pub(crate) frames: Vec<FrameAt>,
     /// As [`HistoryBatch::bytes`].

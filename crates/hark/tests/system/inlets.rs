@@ -105,30 +105,25 @@ fn prometheus(folder: &Path, exporter: &Exporter, hark: u16) -> (Process, u16) {
     (Process::start(&mut command, folder, "prometheus"), port)
 }
 
-/// Returns every sample that Prometheus has of `metric`: seconds and value.
-fn samples_there(port: u16, metric: &str) -> Vec<(i64, f64)> {
-    let path = format!("/api/v1/query?query={metric}%5B10m%5D");
-    let answer = http::request(port, "GET", &path, &[], None).unwrap().body;
-    let all = answer["data"]["result"][0]["values"].as_array().cloned().unwrap_or_default();
+/// Returns every sample of `metric` that is to be had from who speaks Prometheus' API below `base`, by its
+/// milliseconds, and its labels.
+pub(crate) fn samples(
+    (port, base): (u16, &str),
+    headers: &[String],
+    metric: &str,
+) -> (BTreeMap<i64, f64>, Value) {
+    let path = format!("{base}/api/v1/query?query={metric}%5B30m%5D");
+    let Ok(answer) = http::request(port, "GET", &path, headers, None) else {
+        return (BTreeMap::new(), Value::Null);
+    };
+    let found = &answer.body["data"]["result"][0];
     let one = |pair: &Value| {
         #[expect(clippy::cast_possible_truncation, reason = "a time of this century")]
-        let at = pair[0].as_f64().unwrap().floor() as i64;
+        let at = (pair[0].as_f64().unwrap() * 1000.0).round() as i64;
         (at, pair[1].as_str().unwrap().parse().unwrap())
     };
-    all.iter().map(one).collect()
-}
-
-/// Returns every sample that hark has of a series between two seconds.
-fn samples_here(server: &Server, path: &str, from: i64, to: i64) -> Vec<(i64, f64)> {
-    let name = path.replace('=', "%3D").replace(',', "%2C").replace(':', "%3A");
-    let query =
-        format!("/api/0/hosts/web1/series?names={name}&from={from}&to={to}&points={}", to - from);
-    let answer = server.get(&query);
-    let numbers = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let at = numbers(&answer["at_unix_s"]);
-    let values = numbers(&answer["avg"][0]);
-    let pairs = at.iter().zip(&values);
-    pairs.filter_map(|(at, value)| Some((at.as_i64()?, value.as_f64()?))).collect()
+    let values = found["values"].as_array().map_or(&[][..], Vec::as_slice);
+    (values.iter().map(one).collect(), found["metric"].clone())
 }
 
 #[test]
@@ -158,24 +153,16 @@ fn what_prometheus_writes_is_kept_over_a_kill_and_watched_by_thresholds() {
     let over = until("its end", TOLD, || hook.calls().get(1).cloned());
     assert_eq!(over.text("status"), "ok", "{}", over.body);
 
-    // Every sample that Prometheus has is there, with its value.
-    let there = samples_there(port, "shop_queue");
-    let (from, to) = (there[0].0, there[there.len() - 1].0 + 1);
-    let here = until("all samples", TOLD, || {
-        let here = samples_here(&server, &series, from, to);
-        (here.len() >= there.len()).then_some(here)
-    });
-    assert_eq!(here, there);
-
-    // It goes out with the labels that it came with.
-    let path = "/prometheus/api/v1/query?query=shop_queue";
-    let bearer = format!("Authorization: Bearer {}", server.token().unwrap());
-    let ours = http::request(server.http, "GET", path, &[bearer], None).unwrap().body;
-    let path = "/api/v1/query?query=shop_queue";
-    let theirs = http::request(port, "GET", path, &[], None).unwrap().body;
-    let labels = |answer: &Value| answer["data"]["result"][0]["metric"].clone();
-    assert_eq!(labels(&ours), labels(&theirs), "{ours}");
-    assert_eq!(labels(&ours)["lane"], "a");
+    // Every sample that Prometheus has is there, with its time, its value, and the labels it came with.
+    let (there, labels) = samples((port, ""), &[], "shop_queue");
+    let bearer = [format!("Authorization: Bearer {}", server.token().unwrap())];
+    let here = || samples((server.http, "/prometheus"), &bearer, "shop_queue");
+    let is_here = |sample: (&i64, &f64)| here().0.get(sample.0) == Some(sample.1);
+    until("the last sample", TOLD, || is_here(there.last_key_value()?).then_some(()));
+    let (here, our_labels) = here();
+    let missing: Vec<_> = there.iter().filter(|(at, v)| here.get(at) != Some(v)).collect();
+    assert!(there.len() > 3 && missing.is_empty(), "{missing:?} of {there:?}, here: {here:?}");
+    assert_eq!((&our_labels, &labels["lane"]), (&labels, &Value::from("a")));
 }
 
 #[test]
@@ -197,6 +184,18 @@ fn what_a_source_may_not_is_refused_and_the_rest_is_taken() {
     let known = |host: &str| newest(&server, host).get("influx.telegraf.load").copied();
     assert_eq!([known("prom"), known("web1"), known("web2")], [Some(5.0), Some(1.5), None]);
     assert!(error.contains("(web2)"), "{error}");
+
+    // What is of another time is not taken, and says of which host it is.
+    let lines = "load,host=web1 value=8 4102444800000000000\nload,host=web1 value=9 1\n";
+    let answer = bring(&server, "/write?db=telegraf", "text/plain", lines);
+    assert_eq!(answer.status, 400, "{}", answer.text);
+    let wanted = "2 samples: older than samples are kept, or in the future (web1)";
+    assert!(answer.text.contains(wanted), "{}", answer.text);
+    assert_eq!(newest(&server, "web1")["influx.telegraf.load"].to_bits(), 1.5f64.to_bits());
+    let bearer = format!("Authorization: Bearer {}", server.token().unwrap());
+    let figures = http::request(server.http, "GET", "/metrics", &[bearer], None).unwrap().text;
+    let wanted = "hark_inlet_refused_total{source=\"prom\",reason=\"time\"} 2\n";
+    assert!(figures.contains(wanted), "{figures}");
 
     let otlp = r#"{"resourceMetrics":[{"resource":{"attributes":[
         {"key":"host.name","value":{"stringValue":"web1"}},

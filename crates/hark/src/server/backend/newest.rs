@@ -29,7 +29,7 @@ const MAX_VALUES: usize = 5_000_000;
 
 /// A value, by the numbers of its host and its series.
 #[derive(Clone, Copy, Debug)]
-struct Value {
+struct Sample {
     series: u32,
     host: u32,
     at: Unix,
@@ -43,7 +43,7 @@ struct Gathered {
     series: Vec<(Identity, MetricKind)>,
     /// Numbers of series; `None` for those that are not wanted.
     numbers: HashMap<(SeriesName, MetricKind), Option<u32>>,
-    values: Vec<Value>,
+    values: Vec<Sample>,
 }
 
 /// Returns whether `text` is like one of `patterns`, or there are none.
@@ -69,7 +69,7 @@ impl Gathered {
         if let Some(series) = number
             && self.values.len() < MAX_VALUES
         {
-            self.values.push(Value { series, host, at, value });
+            self.values.push(Sample { series, host, at, value });
         }
     }
 
@@ -112,7 +112,7 @@ impl Gathered {
         piece(text);
     }
 
-    fn line(&self, value: &Value, timestamps: bool, text: &mut String) {
+    fn line(&self, value: &Sample, timestamps: bool, text: &mut String) {
         let (Some((identity, _)), Some(host)) =
             (self.series.get(value.series as usize), self.hosts.get(value.host as usize))
         else {

@@ -38,7 +38,7 @@ impl Inlets {
         let taken = read(&source, parcel)
             .and_then(|batch| self.bring(links, &source, &batch).map_err(Fault::NotNow))
             .inspect_err(|fault| {
-                tracing::debug!(source = source.name, ?fault, "a request was refused")
+                tracing::debug!(source = source.name, ?fault, "a request was refused");
             });
         answer(form, &taken)
     }
