@@ -3,7 +3,7 @@
 use hark_api::auth::Role;
 use serde_json::{Value, json};
 
-use crate::routes::prepared;
+use crate::prepared::prepared;
 
 const CPU: &str = "names=cpu_monitor.cpu_percent&from=1000&to=2000";
 

@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::json;
 
-use crate::routes::prepared_plain as prepared;
+use crate::prepared::prepared;
 use crate::server::start;
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::routes::prepared;
+use crate::prepared::prepared;
 use crate::server::{Caller, Reply};
 
 const OBJECTS: &str = "/api/0/config/objects/hosts";

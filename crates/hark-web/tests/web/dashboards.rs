@@ -4,7 +4,7 @@ use hark_model::{TeamName, UserName};
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::routes::prepared;
+use crate::prepared::prepared;
 
 fn titles(page: &Value) -> Vec<&str> {
     page["items"].as_array().unwrap().iter().map(|one| one["title"].as_str().unwrap()).collect()

@@ -4,7 +4,7 @@ use hark_api::auth::Role;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::routes::{job_of, prepared_plain as prepared};
+use crate::prepared::{job_of, prepared};
 use crate::server::{Caller, Running, start};
 
 async fn ended(caller: &Caller, job: &Value) -> Value {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::routes::prepared_plain as prepared;
+use crate::prepared::prepared;
 use crate::server::{Caller, start};
 
 async fn table(caller: &Caller, path: &str) -> (Vec<String>, String) {

@@ -16,6 +16,8 @@ mod conditions;
 #[cfg(test)]
 mod configuration;
 #[cfg(test)]
+mod contents;
+#[cfg(test)]
 mod dashboards;
 #[cfg(test)]
 mod event_stream;
@@ -46,6 +48,8 @@ mod owners;
 #[cfg(test)]
 mod passkeys;
 #[cfg(test)]
+mod prepared;
+#[cfg(test)]
 mod prometheus;
 #[cfg(test)]
 mod proxy;
@@ -67,5 +71,7 @@ mod server;
 mod silences;
 #[cfg(test)]
 mod status_pages;
+#[cfg(test)]
+mod table;
 #[cfg(test)]
 mod transport;

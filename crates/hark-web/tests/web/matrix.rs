@@ -4,8 +4,9 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::routes::{Needs, Route, job_of, prepared_plain as prepared, table};
+use crate::prepared::{job_of, prepared};
 use crate::server::{Caller, Reply, Running, id, sha256};
+use crate::table::{Needs, Route, table};
 
 /// Kinds of users that do not see the host `web1` and what is on it.
 const USERS: [&str; 4] = ["stranger", "monitor", "manager", "owner"];

@@ -5,8 +5,9 @@ use hark_api::tokens::Scope;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::routes::{Needs, prepared_plain as prepared, table};
+use crate::prepared::prepared;
 use crate::server::{Caller, Running, start};
+use crate::table::{Needs, table};
 
 /// What no token of limited use is good for: what lets people in, and where one's own messages are shown.
 const FOR_NO_SCOPE: [&str; 9] = [

@@ -7,8 +7,9 @@ use http_body_util::Full;
 use serde_json::json;
 
 use crate::headers::dressed;
-use crate::routes::{Route, prepared_plain as prepared, table};
+use crate::prepared::prepared;
 use crate::server::{Caller, Reply, start, start_tls};
+use crate::table::{Route, table};
 
 /// Sends a body as it is.
 async fn send(caller: &Caller, route: &Route, kind: &str, body: Vec<u8>) -> Reply {

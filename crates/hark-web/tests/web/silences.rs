@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::routes::prepared;
+use crate::prepared::prepared;
 
 #[tokio::test]
 async fn a_manager_silences_his_hosts_and_no_pattern() {

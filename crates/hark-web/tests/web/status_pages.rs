@@ -6,7 +6,7 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 
 use crate::fake::PAGE_TOKEN;
-use crate::routes::{prepared, prepared_plain};
+use crate::prepared::prepared;
 use crate::server::{Caller, Reply, Running};
 
 /// Asks as somebody who has typed another name of a host.
@@ -78,7 +78,7 @@ async fn a_page_for_users_is_for_users() {
 
 #[tokio::test]
 async fn a_password_opens_its_page_and_the_browser_remembers_it() {
-    for running in [prepared().await, prepared_plain().await] {
+    for running in [prepared().await, prepared().await] {
         let wrong = form(&running, "/status/keyed/open", "wrong horse").await;
         let absent = form(&running, "/status/absent/open", "correct horse").await;
         assert_eq!(shape(&wrong, "keyed"), shape(&absent, "absent"));
@@ -133,7 +133,7 @@ async fn who_guesses_is_slowed_down_and_nobody_else_is_locked_out() {
 
 #[tokio::test]
 async fn under_its_own_name_there_is_the_page_and_nothing_else_of_hark() {
-    let running = prepared_plain().await;
+    let running = prepared().await;
     let nobody = running.nobody();
     for host in ["status.example.net", "STATUS.example.net:8443"] {
         let page = at(&nobody, host, "/").await;
@@ -154,7 +154,7 @@ async fn under_its_own_name_there_is_the_page_and_nothing_else_of_hark() {
 
 #[tokio::test]
 async fn strangers_cannot_make_the_server_work() {
-    let running = prepared_plain().await;
+    let running = prepared().await;
     let nobody = running.nobody();
     let asked = (0..40).map(|_| nobody.get("/status/open"));
     let mut tags = std::collections::BTreeSet::new();
@@ -172,7 +172,7 @@ async fn strangers_cannot_make_the_server_work() {
 
 #[tokio::test]
 async fn what_is_published_is_seen_at_once() {
-    let running = prepared_plain().await;
+    let running = prepared().await;
     let nobody = running.nobody();
     assert!(!nobody.get("/status/open").await.text().contains("Trouble"));
     let order = json!({"title": "Trouble", "text": "We look.", "components": ["api"]});
@@ -249,7 +249,7 @@ async fn what_is_for_everybody_may_stand_in_pages_of_others() {
 
 #[tokio::test]
 async fn who_asks_for_updates_learns_nothing_and_a_page_that_is_shut_takes_nobody() {
-    let running = prepared_plain().await;
+    let running = prepared().await;
     let asked = |path: &'static str, fields: &'static str| post(&running, path, fields);
     let first = asked("/status/open/readers", "way=mail&address=+a%40y.example").await;
     assert_eq!(first.status, 200, "{}", first.text());
@@ -270,7 +270,7 @@ async fn who_asks_for_updates_learns_nothing_and_a_page_that_is_shut_takes_nobod
 
 #[tokio::test]
 async fn a_link_does_nothing_before_its_button_and_ends_it_also_where_the_page_is_shut() {
-    let running = prepared_plain().await;
+    let running = prepared().await;
     let nobody = running.nobody();
     for (path, said) in [
         ("/status/open/readers", "Readers(Ask)"),
@@ -295,7 +295,7 @@ async fn a_link_does_nothing_before_its_button_and_ends_it_also_where_the_page_i
 
 #[tokio::test]
 async fn who_asks_again_and_again_waits() {
-    let running = prepared_plain().await;
+    let running = prepared().await;
     let mut last = 200;
     for _ in 0..100 {
         last =
