@@ -3,7 +3,7 @@
 //! What is due is worked out anew at each look, from the plan, the calendar and the incident. It says
 //! who would be told; whether that is done now is decided elsewhere ([`crate::decide`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -178,21 +178,43 @@ impl Engine {
         host: &str,
         times: &Times,
     ) -> Vec<(ReceiverName, Option<UserName>)> {
+        if let Target::Receiver(receiver) = target {
+            return vec![(receiver.clone(), None)];
+        }
         let people = &self.plan.people;
-        let users: Vec<&UserName> = match target {
-            Target::Receiver(receiver) => return vec![(receiver.clone(), None)],
-            Target::User(user) => vec![user],
-            Target::Team(team) => people.teams.get(team).into_iter().flatten().collect(),
-            Target::OnCall(rota) => times.on_call(rota).into_iter().collect(),
-            Target::Owner => self.plan.host(host).owner.iter().collect(),
-        };
         let channels = |user: &UserName| {
             let person = people.persons.get(user);
             let channels = person.map(|person| person.channels.clone()).unwrap_or_default();
             let user = user.clone();
             channels.into_iter().map(move |channel| (channel, Some(user.clone())))
         };
-        users.into_iter().flat_map(channels).collect()
+        self.users_of(target, host, times).into_iter().flat_map(channels).collect()
+    }
+
+    fn users_of<'a>(
+        &'a self,
+        target: &'a Target,
+        host: &str,
+        times: &'a Times,
+    ) -> Vec<&'a UserName> {
+        match target {
+            Target::Receiver(_) => Vec::new(),
+            Target::User(user) => vec![user],
+            Target::Team(team) => self.plan.people.teams.get(team).into_iter().flatten().collect(),
+            Target::OnCall(rota) => times.on_call(rota).into_iter().collect(),
+            Target::Owner => self.plan.host(host).owner.iter().collect(),
+        }
+    }
+
+    /// Returns the users that a word of a route's `to` means at present, each once; none for a receiver, and for
+    /// `owner`, who is a host's.
+    pub fn meant(&self, target: &Target) -> Vec<UserName> {
+        if *target == Target::Owner {
+            return Vec::new();
+        }
+        let users: BTreeSet<&UserName> =
+            self.users_of(target, "", &self.times).into_iter().collect();
+        users.into_iter().cloned().collect()
     }
 }
 

@@ -142,6 +142,11 @@ pub trait Receiver: Send + Sync + fmt::Debug {
         context: &'a Context,
     ) -> Pending<'a, Delivered>;
 
+    /// Returns whose browsers it means. `None`: it leads to no browser.
+    fn screens(&self) -> Option<&web_push::Whose> {
+        None
+    }
+
     /// Returns how people answer in the service that carries the messages. `None`: they cannot, or it is
     /// not configured.
     fn feedback(&self) -> Option<&dyn Feedback> {

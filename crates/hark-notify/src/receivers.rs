@@ -7,6 +7,7 @@ use hark_config::{Key, Kind, Section, Span};
 use hark_model::ReceiverName;
 use hark_net::Masks;
 
+use crate::web_push::Whose;
 use crate::{Receiver, TYPES, types};
 
 /// The settings of one receiver: those of its type, by name, one a line, then what all have.
@@ -41,7 +42,7 @@ pub const RECEIVER_KEYS: &[Key] = &[
     Key::new("telegram", Kind::Section(types::telegram::KEYS), "Writes to a chat of Telegram."),
     Key::new("twilio", Kind::Section(types::twilio::KEYS), "Sends text messages or calls by telephone."),
     Key::new("url", Kind::Section(types::url::KEYS), "Fetches an address with fields in its query."),
-    Key::new("web_push", Kind::Section(types::web_push::KEYS), "Shows notifications in the browsers of a user, also while the page is closed."),
+    Key::new("web_push", Kind::Section(types::web_push::KEYS), "Shows notifications in the browsers of a user, a team or whoever is on call, also while the page is closed."),
     Key::new("webex", Kind::Section(types::webex::KEYS), "Writes to a room or person of Webex."),
     Key::new("webhook", Kind::Section(types::webhook::KEYS), "Calls a web address."),
     Key::new("xmpp", Kind::Section(types::xmpp::KEYS), "Writes to people and rooms over XMPP (Jabber)."),
@@ -116,6 +117,7 @@ impl Receivers {
             let fallback = section.opt_str("fallback").map(str::to_owned);
             chain.0.insert(name.clone(), (fallback, section.value_span("fallback")));
             if let Some(configured) = read_one(&section) {
+                check_screens(root, &section, &*configured.receiver);
                 receivers.insert(name, configured);
             }
         }
@@ -140,6 +142,23 @@ impl Receivers {
     /// Returns names with fallbacks, as [`crate::outbox::Outbox::new`] takes them.
     pub fn fallbacks(&self) -> impl Iterator<Item = (ReceiverName, Option<ReceiverName>)> + '_ {
         self.0.iter().map(|(name, configured)| (name.clone(), configured.fallback.clone()))
+    }
+}
+
+/// Reports a team or a rota that a receiver means and that there is none of.
+fn check_screens(root: &Section<'_>, section: &Section<'_>, receiver: &dyn Receiver) {
+    let (key, what, name, place) = match receiver.screens() {
+        Some(Whose::Team(team)) => ("team", "team", team.as_str(), "teams"),
+        Some(Whose::OnCall(rota)) => ("oncall", "rota", rota.as_str(), "oncall"),
+        Some(Whose::User(_)) | None => return,
+    };
+    let there = root.child(place).map(|section| section.entries()).unwrap_or_default();
+    let known = there.iter().map(|(key, _)| key.value);
+    if !known.clone().any(|known| known == name) {
+        let settings = section.child("web_push");
+        let span = settings.map_or(section.span(), |settings| settings.value_span(key));
+        let wrong = root.diagnostics().error(span, format!("there is no {what} `{name}`"));
+        drop(wrong.nearest(name, known).hint(format!("{what}s stand under `{place}`")));
     }
 }
 

@@ -9,7 +9,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hark_model::UserName;
+use hark_model::{RotaName, TeamName, UserName};
 use hark_net::{BoxFuture, Origin};
 
 mod seal;
@@ -124,10 +124,37 @@ pub enum Wrong {
     Secret,
 }
 
+/// Whose browsers a receiver means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Those of a user.
+    User(UserName),
+    /// Those of every member of a team.
+    Team(TeamName),
+    /// Those of whoever is on call.
+    OnCall(RotaName),
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(user) => user.fmt(f),
+            Self::Team(team) => write!(f, "team:{team}"),
+            Self::OnCall(rota) => write!(f, "oncall:{rota}"),
+        }
+    }
+}
+
 /// Who knows which browsers show notifications, and has the key of this server.
 pub trait Browsers: Send + Sync {
     /// Returns what this server proves itself with to push services.
     fn key(&self) -> &VapidKey;
+
+    /// Returns the users who are meant at present, each once.
+    ///
+    /// # Errors
+    /// Why they are not known at present.
+    fn members<'a>(&'a self, whose: &'a Whose) -> BoxFuture<'a, Result<Vec<UserName>, String>>;
 
     /// Returns the browsers of a user.
     ///

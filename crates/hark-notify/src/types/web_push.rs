@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use hark_config::{Key, Kind, Section};
 use hark_model::time::Clock;
-use hark_model::{Notification, UserName};
+use hark_model::{Notification, RotaName, TeamName, UserName};
 use hark_net::Call;
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, HeaderValue, Method};
@@ -15,7 +15,7 @@ use crate::card::{self, Tone, Unit, Words, cut};
 use crate::error::{Again, SendError};
 use crate::render;
 use crate::service::{self, Service, Settings, is_refused_as};
-use crate::web_push::{Browser, Browsers, MAX_PLAIN, seal};
+use crate::web_push::{Browser, Browsers, MAX_PLAIN, Whose, seal};
 use crate::{Context, Delivered, Pending, Receiver, ReceiverType};
 
 /// The receiver type `web_push`.
@@ -23,8 +23,9 @@ use crate::{Context, Delivered, Pending, Receiver, ReceiverType};
 pub(crate) struct WebPush;
 
 pub(crate) const KEYS: &[Key] = &[
-    Key::new("user", Kind::Text, "Whose browsers; each turns it on in the settings of the page.")
-        .required(),
+    Key::new("user", Kind::Text, "Whose browsers; each turns it on in the settings of the page."),
+    Key::new("team", Kind::Text, "Instead of `user`: those of every member of a team."),
+    Key::new("oncall", Kind::Text, "Instead of `user`: those of whoever is on call in a rota."),
     Key::new(
         "contact",
         Kind::Text,
@@ -49,6 +50,12 @@ const KEPT: Duration = Duration::from_hours(24);
 /// How long it keeps the rest: who comes later reads it on the page.
 const KEPT_SHORT: Duration = Duration::from_hours(4);
 
+/// The keys that say whose browsers are meant.
+const WHOSE: [&str; 3] = ["user", "team", "oncall"];
+
+/// How many browsers are told side by side: those of a team of any usual size, at ten for each.
+const AT_ONCE: usize = 100;
+
 /// Bound on a title in bytes: more is on no screen.
 const MAX_TITLE: usize = 200;
 
@@ -64,7 +71,8 @@ impl ReceiverType for WebPush {
     }
 
     fn manual(&self) -> &'static str {
-        "Shows notifications in every browser in which `user` has turned them on in the settings of the page, \
+        "Shows notifications in every browser in which `user` (or each member of `team`, or whoever is on call in \
+         `oncall`) has turned them on in the settings of the page, \
          also while the page is closed (RFC 8030, 8291, 8292). The service of the browser's maker carries \
          them and cannot read them. Later messages of an incident take the place of the one before; a click \
          opens the incident. Critical and warning are urgent; what is about an incident waits a day for a \
@@ -83,15 +91,34 @@ impl ReceiverType for WebPush {
     }
 
     fn read(&self, section: &Section<'_>) -> Option<Box<dyn Receiver>> {
-        section.required("user");
-        let user = section.parse("user", UserName::new);
+        let whose = whose(section);
         let contact = section.parse("contact", contact);
         let words = Words::read(section);
         let settings = Settings::read_guarded(section, true);
         if section.has("contact") && contact.is_none() {
             return None;
         }
-        Some(Box::new(Screens { user: user?, contact, words, settings }))
+        Some(Box::new(Screens { whose: whose?, contact, words, settings }))
+    }
+}
+
+/// Reads whose browsers are meant: exactly one of three keys says it.
+fn whose(section: &Section<'_>) -> Option<Whose> {
+    let said: Vec<&str> = WHOSE.into_iter().filter(|key| section.has(key)).collect();
+    if let [_, second, ..] = said.as_slice() {
+        let wrong = section.error(second, format!("`{}` says already whose browsers", said[0]));
+        drop(wrong.hint("a team and a rota have receivers of their own"));
+        return None;
+    }
+    match said.first().copied() {
+        Some("team") => section.parse("team", TeamName::new).map(Whose::Team),
+        Some("oncall") => section.parse("oncall", RotaName::new).map(Whose::OnCall),
+        Some(_) => section.parse("user", UserName::new).map(Whose::User),
+        None => {
+            let wrong = section.error("user", "nobody is named");
+            drop(wrong.hint("write `user: NAME`, `team: NAME` or `oncall: NAME`"));
+            None
+        }
     }
 }
 
@@ -103,10 +130,10 @@ fn contact(text: &str) -> Result<String, &'static str> {
     Ok(text.to_owned())
 }
 
-/// The browsers of one user.
+/// The browsers of one user, or of several.
 #[derive(Debug)]
 struct Screens {
-    user: UserName,
+    whose: Whose,
     contact: Option<String>,
     words: Words,
     settings: Settings,
@@ -114,7 +141,11 @@ struct Screens {
 
 impl Receiver for Screens {
     fn target(&self) -> String {
-        self.user.to_string()
+        self.whose.to_string()
+    }
+
+    fn screens(&self) -> Option<&Whose> {
+        Some(&self.whose)
     }
 
     fn send<'a>(
@@ -132,22 +163,25 @@ impl Screens {
         let Some(known) = context.browsers.as_deref() else {
             return Err(nobody("no browsers are known here".to_owned()));
         };
-        let browsers = known.of(&self.user).await.map_err(|what| SendError::Program {
-            what: format!("the browsers of {} cannot be read: {what}", self.user),
+        let browsers = self.browsers(known).await.map_err(|what| SendError::Program {
+            what: format!("the browsers of {} cannot be read: {what}", self.whose),
             again: Again::Later,
         })?;
         if browsers.is_empty() {
-            return Err(nobody(format!("{} shows notifications in no browser", self.user)));
+            return Err(nobody(format!("{} shows notifications in no browser", self.whose)));
         }
         let text = self.document(n, context)?;
-        // Side by side: one whose service hangs must not keep the others waiting.
-        let told = browsers.iter().map(|browser| self.tell(browser, n, &text, known, context));
-        let outcomes = browsers.iter().zip(join_all(told).await);
         let (mut arrived, mut failed) = (0, Vec::new());
-        for (browser, outcome) in outcomes {
-            match outcome {
-                Ok(()) => arrived += 1,
-                Err(error) => failed.push((browser.name.clone(), error)),
+        // Side by side: one whose service hangs must not keep the others waiting.
+        for some in browsers.chunks(AT_ONCE) {
+            let told = some
+                .iter()
+                .map(|(user, browser)| self.tell((user, browser), n, &text, known, context));
+            for ((user, browser), outcome) in some.iter().zip(join_all(told).await) {
+                match outcome {
+                    Ok(()) => arrived += 1,
+                    Err(error) => failed.push((self.called(user, browser), error)),
+                }
             }
         }
         if arrived == 0 {
@@ -162,10 +196,28 @@ impl Screens {
         })
     }
 
+    /// Returns the browsers of everybody who is meant, with whose they are.
+    async fn browsers(&self, known: &dyn Browsers) -> Result<Vec<(UserName, Browser)>, String> {
+        let mut all = Vec::new();
+        for user in known.members(&self.whose).await? {
+            let browsers = known.of(&user).await?;
+            all.extend(browsers.into_iter().map(|browser| (user.clone(), browser)));
+        }
+        Ok(all)
+    }
+
+    /// Returns what a browser is called: where it may be one of several people's, with whose it is.
+    fn called(&self, user: &UserName, browser: &Browser) -> String {
+        match self.whose {
+            Whose::User(_) => browser.name.clone(),
+            Whose::Team(_) | Whose::OnCall(_) => format!("{user}: {}", browser.name),
+        }
+    }
+
     /// Tells one browser, and has it forgotten if it is gone.
     async fn tell(
         &self,
-        browser: &Browser,
+        (user, browser): (&UserName, &Browser),
         n: &Notification,
         text: &[u8],
         known: &dyn Browsers,
@@ -173,7 +225,7 @@ impl Screens {
     ) -> Result<(), SendError> {
         let told = self.call(browser, n, text, known, context).await;
         if told.as_ref().is_err_and(|error| is_refused_as(error, &GONE)) {
-            known.gone(&self.user, browser).await;
+            known.gone(user, browser).await;
         }
         told
     }

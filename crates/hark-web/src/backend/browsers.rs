@@ -10,8 +10,10 @@ use super::Answer;
 pub trait BrowserStore {
     /// Returns the public key that browsers are told.
     fn push_key(&self) -> Answer<String>;
-    /// Returns the receivers that lead to the browsers of a user.
+    /// Returns the receivers that lead to the browsers of a user at present, perhaps to those of others as well.
     fn push_receivers(&self, user: &UserName) -> Answer<Vec<ReceiverName>>;
+    /// Returns a receiver that leads to the browsers of a user and of nobody else.
+    fn own_push_receiver(&self, user: &UserName) -> Answer<Option<ReceiverName>>;
     /// Returns the browsers of a user, the oldest first.
     fn browsers(&self, user: &UserName) -> Answer<Vec<Browser>>;
     /// Has a browser show the notifications of a user from now on.

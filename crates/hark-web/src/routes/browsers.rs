@@ -84,17 +84,24 @@ pub(crate) async fn test(State(app): State<Shared>, peer: Peer, who: Who) -> Rep
     let user = who.name().clone();
     let sent = app
         .ask(move |backend| {
-            let receivers = backend.push_receivers(&user)?;
-            let Some(receiver) = receivers.first() else {
-                return Err(Refused::Conflict(format!(
-                    "no receiver leads to the browsers of {user}: an administrator makes one of the \
-                     type `web_push`"
-                )));
+            let Some(receiver) = backend.own_push_receiver(&user)? else {
+                let is_shared = !backend.push_receivers(&user)?.is_empty();
+                return Err(Refused::Conflict(if is_shared {
+                    format!(
+                        "what leads to the browsers of {user} leads to those of others, too: an \
+                         administrator tests it under Notifications"
+                    )
+                } else {
+                    format!(
+                        "no receiver leads to the browsers of {user}: an administrator makes one of \
+                         the type `web_push`"
+                    )
+                }));
             };
             if backend.browsers(&user)?.is_empty() {
                 return Err(Refused::Conflict(format!("{user} shows notifications in no browser")));
             }
-            backend.test_receiver(receiver, &user)
+            backend.test_receiver(&receiver, &user)
         })
         .await?;
     app.audit(Some(who.name()), peer.address, "browser.test", String::new()).await;

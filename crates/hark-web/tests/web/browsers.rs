@@ -44,19 +44,21 @@ async fn what_is_wrong_with_a_browser_is_said_by_its_field() {
 #[tokio::test]
 async fn a_test_needs_a_receiver_and_a_browser() {
     let running = start().await;
-    for user in ["mira", "nobody"] {
+    for user in ["mira", "tom", "nobody"] {
         running.user(user, false, &[]);
     }
-    let (mira, nobody) = (running.browser("mira"), running.browser("nobody"));
+    let [mira, tom, nobody] = ["mira", "tom", "nobody"].map(|user| running.browser(user));
     let test = "/api/0/auth/browsers/test";
     let refused = mira.post(test, json!({})).await;
     assert_eq!(refused.status, 409);
     assert!(refused.text().contains("in no browser"), "{}", refused.text());
-    for browser in [&mira, &nobody] {
+    for browser in [&mira, &tom, &nobody] {
         assert_eq!(browser.post("/api/0/auth/browsers", phone()).await.status, 200);
     }
     assert_eq!(mira.post(test, json!({})).await.json()["delivery"], 7);
-    let refused = nobody.post(test, json!({})).await;
-    assert_eq!(refused.status, 409);
-    assert!(refused.text().contains("no receiver leads"), "{}", refused.text());
+    for (browser, why) in [(&nobody, "no receiver leads"), (&tom, "those of others, too")] {
+        let refused = browser.post(test, json!({})).await;
+        assert_eq!(refused.status, 409);
+        assert!(refused.text().contains(why), "{}", refused.text());
+    }
 }

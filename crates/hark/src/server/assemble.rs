@@ -186,7 +186,7 @@ impl Server {
             Links::new(Arc::clone(&receivers), intake_queue, releases, &data_dir)?;
         links.keep_readers(readers::Desk::open(&mut state)?);
         let page_readers = state.reader().map_err(|e| anyhow!(chain(&e)))?;
-        links.keep_browsers(Desk::open(&mut state, links.store.clone())?);
+        links.keep_browsers(Desk::open(&mut state, links.store.clone(), links.engine.clone())?);
         links.learn(&engine);
         links.users.store(Arc::new(Declared::of(&settings)));
         links.login.store(Arc::new(web.login.clone()));

@@ -5,11 +5,15 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, anyhow};
+use hark_engine::Engine;
+use hark_engine::plan::Target;
 use hark_model::{Secret, UserName};
 use hark_net::BoxFuture;
-use hark_notify::web_push::{Browser, Browsers, VapidKey};
+use hark_notify::web_push::{Browser, Browsers, VapidKey, Whose};
 use hark_store::state::{BrowserRecord, Change, State, StateReader};
 
+use super::links::ask_engine;
+use super::messages::ToEngine;
 use super::store_loop::{ToStore, chain};
 
 /// The setting with the key. It is made once: a browser that was told another key would have to be turned on
@@ -21,6 +25,7 @@ pub(crate) struct Desk {
     key: VapidKey,
     reader: Mutex<StateReader>,
     store: SyncSender<ToStore>,
+    engine: SyncSender<ToEngine>,
 }
 
 impl std::fmt::Debug for Desk {
@@ -32,7 +37,11 @@ impl std::fmt::Debug for Desk {
 impl Desk {
     /// Reads the key; makes it at the first start. A key that is none stops the start: with a new one every
     /// browser would be lost.
-    pub(super) fn open(state: &mut State, store: SyncSender<ToStore>) -> anyhow::Result<Self> {
+    pub(super) fn open(
+        state: &mut State,
+        store: SyncSender<ToStore>,
+        engine: SyncSender<ToEngine>,
+    ) -> anyhow::Result<Self> {
         let reader = state.reader().map_err(|e| anyhow!("cannot read the state: {}", chain(&e)))?;
         let stored =
             reader.setting(KEY).map_err(|e| anyhow!("cannot read the state: {}", chain(&e)))?;
@@ -42,7 +51,7 @@ impl Desk {
         };
         let key =
             VapidKey::read(&kept).with_context(|| format!("the setting {KEY} of the state"))?;
-        Ok(Self { key, reader: Mutex::new(reader), store })
+        Ok(Self { key, reader: Mutex::new(reader), store, engine })
     }
 
     fn stored(&self, user: &UserName) -> Result<Vec<Browser>, String> {
@@ -72,9 +81,30 @@ fn read(stored: BrowserRecord) -> Option<Browser> {
     }
 }
 
+/// Returns by which word of a route's `to` the same people are meant.
+pub(super) fn target(whose: &Whose) -> Target {
+    match whose {
+        Whose::User(user) => Target::User(user.clone()),
+        Whose::Team(team) => Target::Team(team.clone()),
+        Whose::OnCall(rota) => Target::OnCall(rota.clone()),
+    }
+}
+
 impl Browsers for Desk {
     fn key(&self) -> &VapidKey {
         &self.key
+    }
+
+    fn members<'a>(&'a self, whose: &'a Whose) -> BoxFuture<'a, Result<Vec<UserName>, String>> {
+        Box::pin(async move {
+            if let Whose::User(user) = whose {
+                return Ok(vec![user.clone()]);
+            }
+            let target = target(whose);
+            let asked = move |engine: &Engine| engine.meant(&target);
+            let found = tokio::task::block_in_place(|| ask_engine(&self.engine, asked));
+            found.ok_or_else(|| "the server is about to end".to_owned())
+        })
     }
 
     fn of<'a>(&'a self, user: &'a UserName) -> BoxFuture<'a, Result<Vec<Browser>, String>> {
@@ -106,7 +136,7 @@ mod tests {
     fn the_key_is_made_once_and_a_damaged_one_is_not_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let mut state = State::open(folder.path()).unwrap();
-        let open = |state: &mut State| Desk::open(state, sync_channel(1).0);
+        let open = |state: &mut State| Desk::open(state, sync_channel(1).0, sync_channel(1).0);
         let first = open(&mut state).unwrap().key.public();
         assert_eq!(open(&mut state).unwrap().key.public(), first);
         let change = Change::Setting { name: KEY.to_owned(), value: Some("x".to_owned()) };

@@ -327,10 +327,7 @@ impl Links {
         &self,
         question: impl FnOnce(&Engine) -> T + Send + 'static,
     ) -> Option<T> {
-        let (to, answer) = sync_channel(1);
-        let ask = move |engine: &Engine| drop(to.send(question(engine)));
-        self.engine.send(ToEngine::Ask(Box::new(ask))).ok()?;
-        answer.recv().ok()
+        ask_engine(&self.engine, question)
     }
 
     /// Does something as a user and waits until it is on the disk. For threads that may block.
@@ -374,4 +371,15 @@ impl Links {
         self.store.send(ToStore::Write { changes, reply: Some(reply) }).map_err(|_| ended())?;
         outcome.blocking_recv().map_err(|_| ended())?
     }
+}
+
+/// Asks the engine a question and waits for the answer; `None` if the engine has ended. For threads that may block.
+pub(super) fn ask_engine<T: Send + 'static>(
+    engine: &SyncSender<ToEngine>,
+    question: impl FnOnce(&Engine) -> T + Send + 'static,
+) -> Option<T> {
+    let (to, answer) = sync_channel(1);
+    let ask = move |engine: &Engine| drop(to.send(question(engine)));
+    engine.send(ToEngine::Ask(Box::new(ask))).ok()?;
+    answer.recv().ok()
 }

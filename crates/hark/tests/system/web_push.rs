@@ -77,7 +77,11 @@ impl Service {
 
 /// Asks as mira, who is logged in.
 fn as_mira(server: &Server, method: &str, path: &str, body: Option<&Value>) -> Answer {
-    let login = json!({"username": "mira", "password": PASSWORD});
+    as_user("mira", server, method, path, body)
+}
+
+fn as_user(user: &str, server: &Server, method: &str, path: &str, body: Option<&Value>) -> Answer {
+    let login = json!({"username": user, "password": PASSWORD});
     let session = http::request(server.http, "POST", "/api/0/auth/login", &[], Some(&login));
     let token = session.unwrap().body["token"].as_str().unwrap().to_owned();
     let bearer = [format!("Authorization: Bearer {token}")];
@@ -89,10 +93,14 @@ fn browsers(server: &Server) -> Value {
 }
 
 fn turn_on(server: &Server, browser: &Value, name: &str) {
+    turn_on_for("mira", server, browser, name);
+}
+
+fn turn_on_for(user: &str, server: &Server, browser: &Value, name: &str) {
     let keys = &browser["keys"];
     let new = json!({"name": name, "endpoint": browser["endpoint"], "p256dh": keys["p256dh"],
         "auth": keys["auth"]});
-    let made = as_mira(server, "POST", "/api/0/auth/browsers", Some(&new));
+    let made = as_user(user, server, "POST", "/api/0/auth/browsers", Some(&new));
     assert_eq!(made.status, 200, "{}", made.text);
 }
 
@@ -169,4 +177,37 @@ fn what_a_user_is_told_is_shown_in_his_browsers_until_they_are_gone() {
     let tried = server.get(&format!("/api/0/deliveries/{newest}")).to_string();
     assert!(tried.contains("no text") && !tried.contains(secret), "{tried}");
     assert!(!server.process.errors().contains(secret), "{}", server.process.errors());
+}
+
+#[test]
+fn one_receiver_reaches_the_browsers_of_a_team_and_of_whoever_is_on_call() {
+    const TEAM: &str = "hosts: {db1: {}}\nchecks: {backup: {host: db1, push: {every: 1d}}}\n\
+        receivers:\n  ops-push: {web_push: {team: ops, forbid_private: false}}\n  \
+        night-push: {web_push: {oncall: night, forbid_private: false}}\n\
+        users: {mira: {channels: [ops-push]}, tom: {channels: [ops-push]}}\n\
+        teams: {ops: [mira, tom]}\n\
+        oncall: {night: {rotation: [tom], every: 1w, handover: Mon 09:00, start: 2026-01-05}}\n\
+        routes: [{name: all, to: [ops-push, night-push]}]\n";
+    let folder = folder();
+    let folder = folder.path();
+    let service = Service::start(folder);
+    let mut server = Start::new("server", folder).config(TEAM).go();
+    server.set_up(PASSWORD);
+    let tom = json!({"name": "tom", "full_name": "Tom", "password": PASSWORD, "admin": false});
+    let made = as_mira(&server, "POST", "/api/0/users", Some(&tom));
+    assert_eq!(made.status, 200, "{}", made.text);
+    let offered = as_user("tom", &server, "GET", "/api/0/auth/browsers", None).body;
+    assert_eq!(offered["receivers"], json!(["night-push", "ops-push"]));
+    assert_eq!(browsers(&server)["receivers"], json!(["ops-push"]), "mira is not on call");
+    let key = offered["key"].as_str().unwrap();
+    let screens = [service.browser(key), service.browser(key)];
+    turn_on_for("mira", &server, &screens[0], "desk");
+    turn_on_for("tom", &server, &screens[1], "phone");
+
+    ended(folder, &server, "2");
+    let of_mira = service.read_so_many(&screens[0], 1);
+    let of_tom = service.read_so_many(&screens[1], 2);
+    for told in of_mira.iter().chain(&of_tom) {
+        assert!(told["title"].as_str().unwrap().contains("backup = failed"), "{told}");
+    }
 }

@@ -20,9 +20,27 @@ impl Browsers for Kept {
         &self.key
     }
 
+    /// The disk of one team cannot be read; the other has two members, of whom one has browsers.
+    fn members<'a>(&'a self, whose: &'a Whose) -> BoxFuture<'a, Result<Vec<UserName>, String>> {
+        let names = match whose.to_string().as_str() {
+            "team:ops" | "oncall:berlin" => Ok(vec!["mira", "nobody"]),
+            "team:empty" => Ok(Vec::new()),
+            "team:lost" => Err("the server is about to end".to_owned()),
+            "tom" => Ok(vec!["tom"]),
+            _ => Ok(vec!["mira"]),
+        };
+        let users =
+            names.map(|names| names.iter().map(|name| UserName::new(name).unwrap()).collect());
+        Box::pin(std::future::ready(users))
+    }
+
     fn of<'a>(&'a self, user: &'a UserName) -> BoxFuture<'a, Result<Vec<Browser>, String>> {
         let all = self.browsers.lock().unwrap().clone();
-        let all = if user.as_str() == "mira" { Ok(all) } else { Err("the disk".to_owned()) };
+        let all = match user.as_str() {
+            "mira" => Ok(all),
+            "nobody" => Ok(Vec::new()),
+            _ => Err("the disk".to_owned()),
+        };
         Box::pin(std::future::ready(all))
     }
 
@@ -169,12 +187,58 @@ async fn a_user_without_a_browser_is_said_and_one_whose_browsers_cannot_be_read_
     assert!(!error.is_permanent() && error.text().contains("the disk"), "{error:?}");
 }
 
+#[tokio::test]
+async fn each_member_of_a_team_and_whoever_is_on_call_is_told_and_named_where_he_is_not() {
+    let server = Server::start(|call| match call.uri.as_str() {
+        "/away" => Answer::new(413, "too long"),
+        _ => Answer::new(201, ""),
+    })
+    .await;
+    let browsers = ["/away", "/here"].map(|path| Reader::new(&server.url(path)).browser);
+    let kept = kept(browsers.to_vec());
+    for (settings, target) in [
+        ("team: ops\n", "team:ops"),
+        ("oncall: berlin\n", "oncall:berlin"),
+        ("user: mira\n", "mira"),
+    ] {
+        let receiver = read(&WebPush, &format!("{settings}forbid_private: false\n"));
+        assert_eq!(receiver.target(), target);
+        let sent = receiver.send(&problem(), &with(&kept)).await.unwrap();
+        assert_eq!(sent.text, "in 1 of 2 browsers", "{target}");
+        let named = if target == "mira" { "phone" } else { "mira: phone" };
+        let refused: Vec<&str> = sent.refused.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(refused, [named], "{target}");
+    }
+    for (settings, is_final, said) in
+        [("team: empty\n", true, "team:empty shows"), ("team: lost\n", false, "about to end")]
+    {
+        let error = read(&WebPush, settings).send(&problem(), &with(&kept)).await.unwrap_err();
+        assert!(error.is_permanent() == is_final && error.text().contains(said), "{error:?}");
+    }
+}
+
+#[test]
+fn a_team_and_a_rota_that_there_is_not_are_found_when_the_configuration_is_read() {
+    for (text, expected) in [
+        ("receivers: {p: {web_push: {team: opps}}}\nteams: {ops: [mira]}\n", "no team `opps`"),
+        ("receivers: {p: {web_push: {oncall: berlin}}}\n", "no rota `berlin`"),
+        ("receivers: {p: {web_push: {team: ops}}}\nteams: {ops: [mira]}\n", ""),
+    ] {
+        let document = hark_config::Document::single(text);
+        let receivers = crate::Receivers::read(&document.root(&hark_config::NoSecrets));
+        let said = document.diagnostics().render(hark_config::Style::Plain);
+        assert!(said.contains(expected) && said.is_empty() == expected.is_empty(), "{said}");
+        assert_eq!(receivers.iter().count(), 1);
+    }
+}
+
 #[test]
 fn mistakes_are_found_when_the_configuration_is_read() {
     for (text, expected) in [
         ("user: a b\n", "cannot contain"),
         ("user: mira\ncontact: ops@example.net\n", "`mailto:` and an address"),
-        ("contact: 'mailto:a@b'\n", "the key `user` is missing"),
+        ("contact: 'mailto:a@b'\n", "nobody is named"),
+        ("user: mira\nteam: ops\n", "`user` says already whose browsers"),
     ] {
         let errors = mistakes(&WebPush, text);
         assert!(errors.contains(expected), "{expected} is missing in {errors}");

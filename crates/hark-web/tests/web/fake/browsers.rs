@@ -19,6 +19,11 @@ impl BrowserStore for Fake {
         Ok(if leads_nowhere { Vec::new() } else { vec![receiver] })
     }
 
+    fn own_push_receiver(&self, user: &UserName) -> Answer<Option<ReceiverName>> {
+        let is_shared = user.as_str() == "tom";
+        Ok(self.push_receivers(user)?.pop().filter(|_| !is_shared))
+    }
+
     fn browsers(&self, user: &UserName) -> Answer<Vec<Browser>> {
         let stored = self.stored();
         let own = stored.browsers.iter().filter(|(whose, _)| whose == user);

@@ -7,14 +7,12 @@ use hark_api::problem::FieldError;
 use hark_model::time::Clock;
 use hark_model::{ReceiverName, UserName};
 use hark_net::Origin;
-use hark_notify::web_push::{self, Browsers as _, Wrong};
+use hark_notify::web_push::{self, Browsers as _, Whose, Wrong};
 use hark_store::state::{BrowserRecord, Change, StateReader};
 use hark_web::{Answer, BrowserStore, Refused};
 
 use super::ServerBackend;
-
-/// The type of receivers that lead to browsers.
-const KIND: &str = "web_push";
+use crate::server::browsers::target;
 
 impl BrowserStore for ServerBackend {
     fn push_key(&self) -> Answer<String> {
@@ -24,10 +22,25 @@ impl BrowserStore for ServerBackend {
 
     fn push_receivers(&self, user: &UserName) -> Answer<Vec<ReceiverName>> {
         let receivers = self.receivers.load();
-        let own = receivers.iter().filter(|(_, configured)| {
-            configured.kind == KIND && configured.receiver.target() == user.as_str()
+        let leads = receivers.iter().filter_map(|(name, configured)| {
+            Some((name.clone(), target(configured.receiver.screens()?)))
         });
-        Ok(own.map(|(name, _)| name.clone()).collect())
+        let (leads, user) = (leads.collect::<Vec<_>>(), user.clone());
+        if leads.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.ask(move |engine| {
+            let own = leads.into_iter().filter(|(_, target)| engine.meant(target).contains(&user));
+            own.map(|(name, _)| name).collect()
+        })
+    }
+
+    fn own_push_receiver(&self, user: &UserName) -> Answer<Option<ReceiverName>> {
+        let receivers = self.receivers.load();
+        let own = receivers.iter().find(|(_, configured)| {
+            matches!(configured.receiver.screens(), Some(Whose::User(whose)) if whose == user)
+        });
+        Ok(own.map(|(name, _)| name.clone()))
     }
 
     fn browsers(&self, user: &UserName) -> Answer<Vec<Browser>> {
