@@ -200,6 +200,12 @@ pub struct Declared {
 pub struct Check {
     /// Its name within the host.
     pub name: String,
+    /// What it is about, in the words of its configuration.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Not shown on the page of its host while it is well.
+    #[serde(default)]
+    pub hidden: bool,
     /// What the newest result says.
     pub status: Status,
     /// What is believed.

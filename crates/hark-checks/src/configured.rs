@@ -102,6 +102,9 @@ const OWN_KEYS: &[Key] = &[
         "What it is when results stop coming.",
     )
     .default("unknown"),
+    Key::new("description", Kind::Text, "What it is about, for people: shown with its name."),
+    Key::new("hidden", Kind::Bool, "Not shown on the page of its host while it is well.")
+        .default("false"),
     Key::new("volatile", Kind::Bool, "Each bad result is told.").default("false"),
     Key::new("flapping", Kind::Bool, "Whether flapping is looked for."),
     Key::new(

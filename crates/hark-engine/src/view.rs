@@ -271,6 +271,16 @@ impl<'a> CheckView<'a> {
         self.check.rule.path(self.host.name.as_str())
     }
 
+    /// Returns what it is about, if its configuration says so.
+    pub fn description(self) -> Option<&'a str> {
+        self.check.rule.plan().and_then(|plan| plan.description.as_deref())
+    }
+
+    /// Returns whether it is not shown while it is well.
+    pub fn is_hidden(self) -> bool {
+        self.check.rule.plan().is_some_and(|plan| plan.hidden)
+    }
+
     /// Returns the days and hours in which it is looked at, if those are not all.
     pub fn active(self) -> Option<&'a ActiveWindow> {
         self.check.rule.plan().and_then(|plan| plan.active.as_ref())

@@ -1,5 +1,6 @@
 //! Declared checks, as far as the engine is concerned: who runs them and how is another crate's.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hark_calendar::ActiveWindow;
@@ -16,6 +17,10 @@ pub struct CheckPlan {
     pub host: HostName,
     /// Its name within the host.
     pub name: CheckName,
+    /// What it is about, for people.
+    pub description: Option<Arc<str>>,
+    /// Not shown where the checks of its host are while it is well.
+    pub hidden: bool,
     /// Time between two runs.
     pub every: Duration,
     /// Time between two runs while it is not yet believed.
@@ -40,6 +45,8 @@ pub struct CheckPlan {
 }
 
 impl CheckPlan {
+    /// Bound on a description, in characters: a line of a table.
+    pub const MAX_DESCRIPTION: usize = 200;
     /// Time between two runs, unless given.
     pub const EVERY: Duration = Duration::from_mins(1);
     /// Time between two runs while it is not yet believed, unless given.
@@ -55,6 +62,8 @@ impl CheckPlan {
         Self {
             host,
             name,
+            description: None,
+            hidden: false,
             every: Self::EVERY,
             retry_every: Self::RETRY_EVERY,
             confirm: ConfirmRule::ACTIVE,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use hark_calendar::ActiveWindow;
 use hark_config::{Bare, Key, Kind, Section, Span};
@@ -187,6 +188,8 @@ fn read_check(
     // Picomon's word for attempts, of which 0 means the same as 1.
     let retry = section.opt_u64("retry", 0..=MAX_ATTEMPTS).and_then(|n| u32::try_from(n).ok());
     CheckPlan {
+        description: section.parse("description", description),
+        hidden: section.bool("hidden", false),
         // While it is bad it may be looked at more seldom: its result is fresh for as long.
         every: every.max(time("error_every").unwrap_or_default()),
         retry_every: time("retry_every").unwrap_or(every / 4),
@@ -207,6 +210,16 @@ fn read_check(
         active: section.value("active").and_then(|value| ActiveWindow::read(&value)),
         repair: section.child("repair").and_then(|repair| repairs::read(&repair)),
         ..usual
+    }
+}
+
+fn description(text: &str) -> Result<Arc<str>, String> {
+    let most = CheckPlan::MAX_DESCRIPTION;
+    let text = text.trim();
+    match text.chars().count() {
+        0 => Err("a description says something".to_owned()),
+        n if n > most => Err(format!("a description has at most {most} characters")),
+        _ => Ok(Arc::from(text)),
     }
 }
 
@@ -246,5 +259,34 @@ mod tests {
 
     fn own(texts: &[&str]) -> Vec<String> {
         texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_check_says_what_it_is_about_and_may_be_hidden() {
+        let plan_of = |settings: &str| {
+            let text = format!(
+                "hosts: {{db1: {{}}}}\nchecks: {{shop: {{host: db1, push: {{every: 1d}}{settings}}}}}\n"
+            );
+            let document = Document::single(&text);
+            let plan = crate::plan::read(&document.root(&NoSecrets));
+            let check = plan.map(|plan| plan.host("db1").checks[0].as_ref().clone());
+            (check, document.diagnostics().render(Style::Plain))
+        };
+        let (check, wrong) = plan_of(", description: ' Whether people can buy ', hidden: true");
+        let check = check.expect(&wrong);
+        assert_eq!(
+            (check.description.as_deref(), check.hidden),
+            (Some("Whether people can buy"), true)
+        );
+        let (check, _) = plan_of("");
+        assert!(check.is_some_and(|check| check.description.is_none() && !check.hidden));
+        let long = "x".repeat(CheckPlan::MAX_DESCRIPTION + 1);
+        for (settings, expected) in [
+            (", description: ' '", "says something"),
+            (&*format!(", description: {long}"), "at most 200"),
+        ] {
+            let (_, wrong) = plan_of(settings);
+            assert!(wrong.contains(expected), "{wrong}");
+        }
     }
 }

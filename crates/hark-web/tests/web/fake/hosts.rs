@@ -171,6 +171,8 @@ impl Fake {
 fn check(name: &str) -> Check {
     Check {
         name: name.to_owned(),
+        description: Some("Whether people can buy".to_owned()),
+        hidden: false,
         status: Status::Critical,
         hard: Status::Pending,
         soft: None,

@@ -86,6 +86,8 @@ pub(super) fn check(plan: &CheckPlan) -> Map<String, Value> {
     let mut shown = confirm(&plan.confirm);
     shown.insert("on_stale".to_owned(), json!(stale(plan.on_stale)));
     shown.insert("volatile".to_owned(), json!(plan.volatile));
+    shown.insert("description".to_owned(), json!(plan.description.as_deref()));
+    shown.insert("hidden".to_owned(), json!(plan.hidden));
     if let Some(flapping) = plan.flapping {
         shown.insert("flapping".to_owned(), json!(flapping));
     }

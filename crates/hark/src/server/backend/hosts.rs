@@ -316,6 +316,8 @@ fn host(host: HostView<'_>, sight: &Sight) -> Host {
 fn check(check: CheckView<'_>) -> Check {
     Check {
         name: check.name().to_string(),
+        description: check.description().map(str::to_owned),
+        hidden: check.is_hidden(),
         status: check.status().into(),
         hard: check.hard().into(),
         soft: check.underway().map(|u| Soft { attempt: u.attempt, of: u.of }),
