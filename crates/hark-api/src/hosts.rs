@@ -138,6 +138,21 @@ pub struct Host {
     pub declared: Option<Declared>,
 }
 
+/// A host that was dropped, as long as that can be undone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DroppedHost {
+    /// Its name.
+    pub name: String,
+    /// Who dropped it.
+    pub by: String,
+    /// When.
+    pub dropped_at: Timestamp,
+    /// Until when that can be undone: then what history has of it goes, too.
+    pub until_at: Timestamp,
+    /// Its agent was heard since: a new host of its name is there, which makes way for it.
+    pub is_back: bool,
+}
+
 /// Whose a host is to be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -44,9 +44,14 @@ pub enum Effect {
         /// The name.
         name: HostName,
     },
-    /// A host was forgotten.
+    /// A host was dropped: it has no number any more, but may come back under it.
     HostDropped {
         /// The number.
+        host: HostId,
+    },
+    /// A host that was dropped by hand will not come back: its samples are nobody's.
+    HostForgotten {
+        /// The number that it had.
         host: HostId,
     },
     /// Ingest must pass the values of these series of this host, under these numbers, from now on;

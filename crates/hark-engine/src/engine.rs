@@ -7,6 +7,7 @@ use hark_model::record::{JournalKind, JournalLine, Record, Snapshot};
 use hark_model::{CheckName, DeliveryId, HostId, IncidentId, Mono, Now, ReceiverName, SilenceId};
 
 use crate::check::Rules;
+use crate::dropped::Bin;
 use crate::effect::Effects;
 use crate::gate::Gate;
 use crate::host::{HostState, Hosts};
@@ -59,6 +60,7 @@ pub struct Engine {
     /// Of hosts that joined with tags, made from `plan`.
     pub(crate) tagged: TaggedPlans,
     pub(crate) hosts: Hosts,
+    pub(crate) bin: Bin,
     pub(crate) rules: Rules,
     pub(crate) incidents: BTreeMap<IncidentId, Incident>,
     pub(crate) silences: BTreeMap<SilenceId, Silence>,
@@ -86,6 +88,7 @@ impl Engine {
             plan,
             tagged: TaggedPlans::default(),
             hosts: Hosts::default(),
+            bin: Bin::default(),
             rules: Rules::default(),
             incidents: BTreeMap::new(),
             silences: BTreeMap::new(),
@@ -195,6 +198,7 @@ impl Engine {
                 Timer::Host(host) => self.look_at_host(host, due, then, effects),
                 Timer::Incident(incident) => self.look_at_incident(incident, due, then, effects),
                 Timer::Outbox => self.look_at_outbox(due, then, effects),
+                Timer::Dropped => self.look_at_dropped(due, then, effects),
             }
         }
         self.lived = self.lived.max(Moment::of(now));

@@ -274,6 +274,36 @@ impl Host {
         }
     }
 
+    /// Takes from a host all that is about checks, `liveness` being its first again: what is believed of it must be
+    /// seen again, and windows count from now.
+    pub(crate) fn begin_anew(&mut self, liveness: Check, now: Now) {
+        self.checks = vec![liveness];
+        self.incidents.clear();
+        self.flags = Flags::default();
+        self.state = HostState::Pending;
+        self.whole_since = Moment::of(now);
+        (self.armed, self.probe_until) = (Moment::NEVER, None);
+        (self.rtt_us, self.watch_base) = (u32::MAX, 0);
+        self.reindex();
+    }
+
+    /// Takes over what was learned of the same host under another number, which is newer.
+    pub(crate) fn take_over(&mut self, newer: &Self) {
+        if newer.heard != Moment::LONG_AGO {
+            (self.heard, self.heard_unix) = (newer.heard, newer.heard_unix);
+        }
+        self.address = newer.address.or(self.address);
+        if newer.interval_ms != 0 {
+            self.interval_ms = newer.interval_ms;
+        }
+        if !newer.facts.is_empty() {
+            self.facts.clone_from(&newer.facts);
+        }
+        if !newer.joined_tags().is_empty() {
+            self.join(newer.joined_tags().to_vec());
+        }
+    }
+
     /// Makes a host that was never heard; `liveness` is its first check.
     pub(crate) fn new(
         id: HostId,

@@ -153,18 +153,24 @@ impl Engine {
     }
 
     /// Forgets a host: its incidents end as removed, those told get one line each (T17).
-    pub(crate) fn drop_host(&mut self, id: HostId, now: Now, fx: &mut Effects) {
-        let Some(host) = self.hosts.get(id) else { return };
+    /// Returns what is left: a host without checks and incidents.
+    pub(crate) fn drop_host(
+        &mut self,
+        id: HostId,
+        now: Now,
+        fx: &mut Effects,
+    ) -> Option<Box<Host>> {
+        let host = self.hosts.get(id)?;
         let at = since(now.unix, now);
         for index in 0..host.checks.len() {
             self.close(id, index, REMOVED, at, now, fx);
         }
-        let Some(host) = self.hosts.remove(id) else { return };
+        let mut host = self.hosts.remove(id)?;
         self.counts.take(host.state);
         fx.records.push(Record::HostRemoved(id));
         fx.effects.push(Effect::HostDropped { host: id });
         self.relink();
-        for id in host.incidents {
+        for id in std::mem::take(&mut host.incidents) {
             // What is over but not yet told to be cannot wait any longer: nothing will be left of
             // the host that it could be told of after a restart.
             if let Some(incident) = self.incidents.get_mut(&id)
@@ -175,6 +181,9 @@ impl Engine {
             }
             self.reconcile(id, now, fx);
         }
+        let liveness = self.rules.intern(CheckName::host(), Kind::Host);
+        host.begin_anew(Check::new(liveness, Moment::of(now)), now);
+        Some(host)
     }
 
     pub(crate) fn facts(&mut self, id: HostId, facts: Vec<(String, String)>, fx: &mut Effects) {

@@ -247,10 +247,15 @@ pub enum Action {
         /// Which.
         silence: SilenceId,
     },
-    /// Forget a host.
+    /// Forget a host, for good after a while.
     DropHost {
         /// Which.
         host: HostId,
+    },
+    /// Give back a host that was dropped and can come back yet.
+    RestoreHost {
+        /// Which.
+        host: HostName,
     },
     /// Take on a host that joined with a token made by the user.
     Join(HostJoined),

@@ -21,6 +21,7 @@ mod confirm;
 mod course;
 mod decide;
 mod derive;
+mod dropped;
 mod due;
 pub mod effect;
 mod engine;
@@ -63,6 +64,7 @@ mod words;
 
 pub use course::{CourseLine, Question};
 pub use decide::Block;
+pub use dropped::DroppedView;
 pub use effect::{Changed, Done, Effect, Effects, Recall, Refused, Watch};
 pub use engine::{Counts, Engine};
 pub use explain::{Explanation, Line, Preview, Verdict};

@@ -46,6 +46,7 @@ impl Engine {
             Action::Relate { incident, cause } => self.relate(incident, cause, by, now, fx),
             Action::EndSilence { silence } => self.end_silence(silence, by, now, fx),
             Action::DropHost { host } => self.drop_by(host, by, now, fx),
+            Action::RestoreHost { host } => self.restore_dropped(&host, by, now, fx),
             Action::Join(joined) => self.join(joined, by, now, fx),
             Action::Report(report) => self.report(*report, now, fx),
             Action::TestReceiver { receiver } => self.test_receiver(&receiver, by, now, fx),
@@ -238,7 +239,9 @@ impl Engine {
         }
         let text = format!("{by} dropped the host {}", host.name);
         fx.journal(now, About::host(id), JournalKind::Operator, text);
-        self.drop_host(id, now, fx);
+        if let Some(host) = self.drop_host(id, now, fx) {
+            self.keep_dropped(host, by, now, fx);
+        }
         Ok(Done::Done)
     }
 

@@ -286,7 +286,7 @@ impl Engine {
             && host.joined_tags().is_empty()
             && !host.facts.iter().any(|(name, _)| &**name == MADE_BY_FACT);
         if gone && host.name.as_str() != SELF {
-            self.drop_host(id, now, fx);
+            drop(self.drop_host(id, now, fx));
             return;
         }
         self.lay_on_plan(id, &new, now, fx);

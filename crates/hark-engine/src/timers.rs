@@ -26,6 +26,8 @@ pub(crate) enum Timer {
     Incident(IncidentId),
     /// Messages that wait too long, and summaries.
     Outbox,
+    /// Hosts that were dropped cannot come back any more.
+    Dropped,
 }
 
 /// All deadlines.

@@ -24,8 +24,8 @@ use crate::watching::Watching;
 /// A host as it is shown.
 #[derive(Clone, Copy, Debug)]
 pub struct HostView<'a> {
-    engine: &'a Engine,
-    host: &'a Host,
+    pub(crate) engine: &'a Engine,
+    pub(crate) host: &'a Host,
 }
 
 impl<'a> HostView<'a> {

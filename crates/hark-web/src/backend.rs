@@ -34,7 +34,7 @@ use hark_api::dns::{Dns, DnsOrdered};
 use hark_api::events::{Activity, EventsBrought, EventsTaken, Happened, HappenedQuery};
 use hark_api::fleet::Fleet;
 use hark_api::handling::{Handled, Way};
-use hark_api::hosts::{Declared, Host, HostRow, HostsQuery, Looking};
+use hark_api::hosts::{Declared, DroppedHost, Host, HostRow, HostsQuery, Looking};
 use hark_api::incidents::{Explanation, Incident, IncidentRow, IncidentsQuery};
 use hark_api::list::{Page, PageQuery};
 use hark_api::live::{HostChange, Rows};
@@ -569,8 +569,12 @@ pub trait Backend:
     fn times_of(&self, repeats: &Repeats, n: usize) -> Result<Vec<Held>, String>;
     /// Ends one.
     fn end_silence(&self, silence: SilenceId, by: &UserName) -> Answer<()>;
-    /// Drops a host with all that is known about it.
+    /// Drops a host with all that is known about it, for good after a while.
     fn drop_host(&self, host: &HostName, by: &UserName) -> Answer<()>;
+    /// Gives back a host that was dropped; [`Refused::Absent`] if it was not, or too long ago.
+    fn restore_host(&self, host: &HostName, by: &UserName) -> Answer<()>;
+    /// Returns every host that was dropped and can come back, by name.
+    fn dropped_hosts(&self) -> Answer<Vec<DroppedHost>>;
     /// Orders an action; it is stored when this returns.
     fn order(&self, order: &ActionOrder) -> Answer<Order>;
     /// Looks at a check of a host as soon as there is room, or at all that the server runs for it.

@@ -117,6 +117,8 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(fleet::fleet))
         .routes(routes!(hosts::list))
         .routes(routes!(hosts::one, hosts::remove))
+        .routes(routes!(hosts::restore))
+        .routes(routes!(hosts::dropped))
         .routes(routes!(hosts::look))
         .routes(routes!(owners::hand_over))
         .routes(routes!(access::show, access::change))

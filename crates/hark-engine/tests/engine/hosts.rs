@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hark_engine::{Action, Done, Effect, Effects, HostJoined, HostSeen, Input, Refused};
 use hark_model::record::HostRecord;
-use hark_model::{HostName, Status, Tag, UserName};
+use hark_model::{HostId, HostName, Status, Tag, UserName};
 
 use crate::world::{World, plan_of};
 
@@ -127,4 +127,114 @@ fn hosts_that_name_nobody_are_the_default_owners_but_the_server_itself_is_nobody
         matches!(&dropped, Err(Refused::Invalid(why)) if why.contains("itself")),
         "{dropped:?}"
     );
+}
+
+fn restore(world: &mut World, name: &str) -> Result<Done, Refused> {
+    world.operate("mira", Action::RestoreHost { host: HostName::new(name).unwrap() });
+    world.answers.pop().unwrap()
+}
+
+fn drop_it(world: &mut World, name: &str) {
+    let host = world.host(name);
+    world.operate("dora", Action::DropHost { host });
+    assert_eq!(world.answers.pop(), Some(Ok(Done::Done)));
+}
+
+/// Returns the numbers of hosts that nothing can bring back from now on.
+fn forgotten(effects: &[Effect]) -> Vec<HostId> {
+    let number = |effect: &Effect| match effect {
+        Effect::HostForgotten { host } => Some(*host),
+        _ => None,
+    };
+    effects.iter().filter_map(number).collect()
+}
+
+#[test]
+fn a_dropped_host_comes_back_under_its_number_with_what_was_known_of_it() {
+    let mut world = World::new(plan_of(""));
+    assert!(join(&mut world, "db7", 2).is_ok());
+    world.heard("db7", &[]);
+    let (id, first_seen) = {
+        let host = world.engine.host_named("db7").unwrap();
+        (host.id(), host.first_seen())
+    };
+    world.run_to(60_000);
+    drop_it(&mut world, "db7");
+    assert!(world.engine.host_named("db7").is_none());
+    let kept: Vec<_> = world.engine.dropped(world.now()).collect();
+    assert_eq!((kept.len(), kept[0].host.id(), kept[0].by.as_str()), (1, id, "dora"));
+    assert_eq!(kept[0].until, kept[0].at + Duration::from_hours(1));
+    assert!(!kept[0].is_back);
+
+    assert_eq!(restore(&mut world, "db7"), Ok(Done::Host(id)));
+    assert_eq!(world.engine.dropped(world.now()).count(), 0);
+    let host = world.engine.host_named("db7").unwrap();
+    assert_eq!((host.id(), host.first_seen(), host.tags().len()), (id, first_seen, 2));
+    assert_eq!(host.fact("os"), Some("Debian 12"));
+    assert_eq!(host.last_heard(), Some(first_seen));
+    assert_eq!(restore(&mut world, "db7"), Err(Refused::NotFound), "it is there");
+    world.restart(1000);
+    let host = world.engine.host_named("db7").unwrap();
+    assert_eq!((host.id(), host.tags().len()), (id, 2), "the store has it again");
+}
+
+#[test]
+fn what_was_heard_of_a_dropped_host_meanwhile_makes_way_for_it() {
+    let mut world = World::new(plan_of(""));
+    world.heard("db7", &[]);
+    let id = world.host("db7");
+    drop_it(&mut world, "db7");
+    world.run_to(20_000);
+    world.heard("db7", &[]);
+    let newcomer = world.host("db7");
+    assert_ne!(newcomer, id, "who is heard again is a new host");
+    assert!(world.engine.dropped(world.now()).all(|dropped| dropped.is_back));
+
+    let host = HostName::new("db7").unwrap();
+    let by = UserName::new("mira").unwrap();
+    let action = Action::RestoreHost { host: host.clone() };
+    let effects = step(&mut world, Input::Operator { request: 1, by, action });
+    assert_eq!(forgotten(&effects), [newcomer]);
+    let last = effects.iter().rev().find(|e| matches!(e, Effect::HostLearned { .. }));
+    assert_eq!(last, Some(&Effect::HostLearned { host: id, name: host }));
+    assert_eq!(world.host("db7"), id);
+    let heard = world.engine.host_named("db7").unwrap().last_heard();
+    assert_eq!(heard, Some(world.now().unix), "it was heard as the other");
+    assert_eq!(world.engine.hosts().count(), 1);
+}
+
+#[test]
+fn a_dropped_host_goes_for_good_after_an_hour_and_where_a_thousand_newer_ones_are() {
+    let mut world = World::new(plan_of(""));
+    world.heard("db7", &[]);
+    let id = world.host("db7");
+    drop_it(&mut world, "db7");
+    world.sleep_to(3_599_000);
+    assert_eq!(forgotten(&step(&mut world, Input::Tick)), []);
+    world.sleep_to(3_600_000);
+    assert_eq!(forgotten(&step(&mut world, Input::Tick)), [id]);
+    assert_eq!(restore(&mut world, "db7"), Err(Refused::NotFound));
+
+    let mut gone = Vec::new();
+    for n in 0..=1000 {
+        assert!(join(&mut world, &format!("web{n}"), 0).is_ok());
+        let host = world.host(&format!("web{n}"));
+        let by = UserName::new("mira").unwrap();
+        let action = Action::DropHost { host };
+        gone.extend(forgotten(&step(&mut world, Input::Operator { request: 1, by, action })));
+    }
+    assert_eq!(world.engine.dropped(world.now()).count(), 1000);
+    assert_eq!(gone.len(), 1, "the oldest made room");
+    assert_eq!(restore(&mut world, "web0"), Err(Refused::NotFound));
+
+    // One that came back and is dropped again takes the place of its former self.
+    let former = HostName::new("web1").unwrap();
+    let former = world.engine.dropped(world.now()).find(|kept| *kept.host.name() == former);
+    let former = former.unwrap().host.id();
+    assert!(join(&mut world, "web1", 0).is_ok());
+    let host = world.host("web1");
+    let by = UserName::new("mira").unwrap();
+    let action = Action::DropHost { host };
+    let effects = step(&mut world, Input::Operator { request: 1, by, action });
+    assert_eq!(forgotten(&effects), [former]);
 }

@@ -27,6 +27,7 @@ pub(crate) enum Op {
     Healthy,
     Wall(i64),
     Drop(usize),
+    Undrop(usize),
     Join(usize, bool),
 }
 
@@ -106,6 +107,7 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Healthy),
         1 => (-100_000_i64..100_000).prop_map(Op::Wall),
         1 => host.clone().prop_map(Op::Drop),
+        1 => host.clone().prop_map(Op::Undrop),
         1 => (host, any::<bool>()).prop_map(|(host, tagged)| Op::Join(host, tagged)),
     ]
 }
@@ -162,6 +164,10 @@ pub(crate) fn apply(world: &mut World, op: &Op) {
             {
                 world.operate("mira", Action::DropHost { host });
             }
+        }
+        Op::Undrop(host) => {
+            let host = hark_model::HostName::new(HOSTS[*host]).unwrap();
+            world.operate("mira", Action::RestoreHost { host });
         }
     }
 }

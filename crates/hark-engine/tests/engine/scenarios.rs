@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hark_engine::{Action, Input};
-use hark_model::{CheckName, ReceiverName, Severity, Status, Unix};
+use hark_model::{CheckName, HostName, ReceiverName, Severity, Status, Unix};
 use hark_signals::Band;
 
 use crate::world::{World, plan_of, seconds};
@@ -206,6 +206,12 @@ fn carry_out(world: &mut World, order: &Order) {
             let host = world.host(host);
             world.operate("mira", Action::DropHost { host });
         }
+        ["undrop", host] => {
+            let host = HostName::new(host).unwrap();
+            world.operate("mira", Action::RestoreHost { host });
+            let answer = world.answers.pop();
+            assert!(matches!(answer, Some(Ok(_))), "{}: {answer:?}", order.text);
+        }
         ["away", receiver] => {
             world.away.insert(ReceiverName::new(receiver).unwrap());
         }
@@ -325,7 +331,7 @@ fn look_at_words(world: &mut World, words: &[&str], reason: &str, at: &str) {
             assert!(detail.lines().any(|line| line == reason), "{at}: {detail}");
         }
         ["ordered", host, ref actions @ ..] => {
-            let of = |(of, _): &mut (hark_model::HostName, String)| of.as_str() == host;
+            let of = |(of, _): &mut (HostName, String)| of.as_str() == host;
             let ordered = world.ordered.extract_if(.., of).map(|(_, action)| action);
             assert_eq!(ordered.collect::<Vec<_>>(), actions, "{at}: {:?}", world.repairs);
         }

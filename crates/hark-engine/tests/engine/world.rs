@@ -182,8 +182,10 @@ impl World {
                 Effect::Probe { host, check } => self.probes.push((self.time, host, check)),
                 Effect::Order { host, action, .. } => self.ordered.push((host, action)),
                 Effect::Answer { result, .. } => self.answers.push(result),
+                // As ingest does: whoever sends again says anew what he has.
+                Effect::HostDropped { host } => self.watches.retain(|(id, _), _| *id != host),
                 Effect::HostLearned { .. }
-                | Effect::HostDropped { .. }
+                | Effect::HostForgotten { .. }
                 | Effect::Recall { .. }
                 | Effect::Changed(_) => {}
             }

@@ -217,9 +217,10 @@ impl SimServer {
                         wishes.push(Wish::Probe(name, check));
                     }
                 }
-                // Agents of this world offer no actions, no route of it is for new hosts, and no limit
-                // looks at more than the newest value.
+                // Agents of this world offer no actions, no route of it is for new hosts, nobody drops one, and
+                // no limit looks at more than the newest value.
                 Effect::Order { .. }
+                | Effect::HostForgotten { .. }
                 | Effect::Recall { .. }
                 | Effect::Happened { .. }
                 | Effect::Changed(_)

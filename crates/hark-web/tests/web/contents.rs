@@ -212,3 +212,23 @@ async fn what_people_do_is_audited() {
         .collect();
     assert_eq!(of_owner, [("incident.comment", "1: looking"), ("host.drop", "db1")]);
 }
+
+#[tokio::test]
+async fn whoever_may_drop_a_host_sees_and_undoes_it() {
+    let running = prepared().await;
+    for (user, shown) in [
+        ("owner", vec!["db1"]),
+        ("manager", vec![]),
+        ("stranger", vec![]),
+        ("root", vec!["db1", "web1"]),
+    ] {
+        let list = running.browser(user).get("/api/0/dropped").await.json();
+        let names = list.as_array().unwrap().iter().map(|host| host["name"].as_str().unwrap());
+        assert_eq!(names.collect::<Vec<_>>(), shown, "{user}");
+    }
+    let owner = running.browser("owner");
+    assert_eq!(owner.post("/api/0/hosts/db1/restore", json!({})).await.status, 204);
+    let stored = running.fake.stored();
+    let last = stored.audit.last().unwrap();
+    assert_eq!((last.what.as_str(), last.detail.as_str()), ("host.restore", "db1"));
+}

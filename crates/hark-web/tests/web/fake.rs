@@ -17,7 +17,7 @@ use hark_api::dns::{Dns, DnsOrdered};
 use hark_api::events::{Activity, EventsBrought, EventsTaken, Happened, HappenedQuery};
 use hark_api::fleet::Fleet;
 use hark_api::handling::Handled;
-use hark_api::hosts::{Check, Host, HostRow, HostsQuery, Limits, Looking};
+use hark_api::hosts::{Check, DroppedHost, Host, HostRow, HostsQuery, Limits, Looking};
 use hark_api::incidents::{
     Ack, Decision, Earlier, ExplainLine, Explanation, Incident, IncidentRow, IncidentsQuery,
     LastNotification, Symptom, Told,
@@ -468,6 +468,22 @@ impl Backend for Fake {
         self.check(host)?;
         self.stored().hosts.retain(|name| name != host.as_str());
         Ok(())
+    }
+
+    /// Every host was dropped once and has come back.
+    fn restore_host(&self, host: &HostName, _: &UserName) -> Answer<()> {
+        self.check(host)
+    }
+
+    fn dropped_hosts(&self) -> Answer<Vec<DroppedHost>> {
+        let was_dropped = |name: &String| DroppedHost {
+            name: name.clone(),
+            by: "owner".to_owned(),
+            dropped_at: Unix(1_000).into(),
+            until_at: Unix(3_601_000).into(),
+            is_back: true,
+        };
+        Ok(self.stored().hosts.iter().map(was_dropped).collect())
     }
 
     fn test_receiver(&self, receiver: &ReceiverName, _: &UserName) -> Answer<TestSent> {

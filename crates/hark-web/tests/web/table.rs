@@ -210,6 +210,8 @@ pub(crate) fn table() -> Vec<Route> {
         get("/api/0/hosts", "/api/0/hosts?limit=1&state=c&q=d", User),
         get("/api/0/hosts/{host}", "/api/0/hosts/db1", SEE),
         delete("/api/0/hosts/{host}", "/api/0/hosts/db1", OWN),
+        no_content(post("/api/0/hosts/{host}/restore", "/api/0/hosts/db1/restore", None, OWN)),
+        get("/api/0/dropped", "/api/0/dropped", User),
         Route {
             // A file declares it. What becomes of others is tested by itself.
             status: 409,

@@ -19,7 +19,7 @@ const PAGE: u32 = 1000;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hark hosts\n  hark hosts --state critical --watch\n  \
     hark hosts --contains db --json | jq -r '.[].name'\n  hark hosts hand-over db1 tom\n  \
-    hark hosts access db1")]
+    hark hosts access db1\n  hark hosts drop db1\n  hark hosts restore db1")]
 pub(super) struct Args {
     #[command(subcommand)]
     order: Option<Order>,
@@ -40,6 +40,28 @@ enum Order {
     /// Have a host be somebody else's.
     HandOver(HandOver),
     Access(Access),
+    Drop(Drop),
+    Restore(Restore),
+}
+
+/// Take a host out, with its checks, incidents and history; undone for an hour by `hark hosts restore`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  hark hosts drop db1")]
+struct Drop {
+    /// The host.
+    host: String,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+/// Give back a host that was dropped within the last hour, or list those that can come back.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  hark hosts restore\n  hark hosts restore db1")]
+struct Restore {
+    /// The host; without one, those that can come back are listed.
+    host: Option<String>,
+    #[command(flatten)]
+    api: ApiArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -105,6 +127,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.order {
         Some(Order::HandOver(order)) => return hand_over(order),
         Some(Order::Access(order)) => return access(order),
+        Some(Order::Drop(order)) => return drop_host(order),
+        Some(Order::Restore(order)) => return restore(order),
         None => {}
     }
     let client = Client::new(&args.api)?;
@@ -162,6 +186,54 @@ fn access(order: &Access) -> anyhow::Result<ExitCode> {
         out::table(&["USER", "MAY", "BY"], &users(&now));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn drop_host(order: &Drop) -> anyhow::Result<ExitCode> {
+    let Drop { host, api } = order;
+    let answer = Client::new(api)?
+        .delete(&format!("/api/0/hosts/{}", encoded(host)))
+        .with_context(|| format!("cannot drop {host}"))?;
+    if api.json {
+        out::json(&answer);
+    } else {
+        out::line(format!(
+            "{host} is dropped. For an hour `hark hosts restore {host}` undoes that."
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn restore(order: &Restore) -> anyhow::Result<ExitCode> {
+    let Restore { host, api } = order;
+    let client = Client::new(api)?;
+    let Some(host) = host else {
+        let dropped = client.get("/api/0/dropped").context("cannot list what was dropped")?;
+        if api.json {
+            out::json(&dropped);
+        } else {
+            let rows: Vec<Vec<String>> =
+                dropped.as_array().into_iter().flatten().map(kept).collect();
+            if rows.is_empty() {
+                out::line("No host was dropped within the last hour.");
+            } else {
+                out::table(&["HOST", "DROPPED BY", "AT", "REMOVED AT"], &rows);
+            }
+        }
+        return Ok(ExitCode::SUCCESS);
+    };
+    let answer = client
+        .post(None, &format!("/api/0/hosts/{}/restore", encoded(host)), &json!({}))
+        .with_context(|| format!("cannot give {host} back"))?;
+    if api.json {
+        out::json(&answer);
+    } else {
+        out::line(format!("{host} is back."));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn kept(host: &Value) -> Vec<String> {
+    ["name", "by", "dropped_at", "until_at"].map(|key| text(&host[key])).to_vec()
 }
 
 fn split(names: &str) -> Vec<&str> {

@@ -55,7 +55,7 @@ use hark_api::dns::{Dns, DnsOrdered};
 use hark_api::events::{Activity, EventsBrought, EventsTaken, Happened, HappenedQuery};
 use hark_api::fleet::Fleet;
 use hark_api::handling::Handled;
-use hark_api::hosts::{Host, HostRow, HostsQuery, Looking};
+use hark_api::hosts::{DroppedHost, Host, HostRow, HostsQuery, Looking};
 use hark_api::incidents::{Explanation, Incident, IncidentRow, IncidentsQuery};
 use hark_api::list::{Page, PageQuery};
 use hark_api::live::{HostChange, Rows};
@@ -390,6 +390,14 @@ impl Backend for ServerBackend {
 
     fn drop_host(&self, host: &HostName, by: &UserName) -> Answer<()> {
         self.forget_host(host, by)
+    }
+
+    fn restore_host(&self, host: &HostName, by: &UserName) -> Answer<()> {
+        self.give_back(host, by)
+    }
+
+    fn dropped_hosts(&self) -> Answer<Vec<DroppedHost>> {
+        self.all_dropped()
     }
 
     fn test_receiver(&self, receiver: &ReceiverName, by: &UserName) -> Answer<TestSent> {

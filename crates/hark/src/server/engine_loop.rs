@@ -53,6 +53,9 @@ pub(crate) type OnChange = Box<dyn Fn(&[Changed]) + Send>;
 /// Told that a host got its number and name, or (`None`) lost them; as [`OnChange`].
 pub(crate) type OnHost = Box<dyn Fn(HostId, Option<&HostName>) + Send>;
 
+/// Told that what history has of a host is nobody's; as [`OnChange`].
+pub(crate) type OnForgotten = Box<dyn Fn(HostId) + Send>;
+
 /// Where effects go.
 pub(crate) struct Outlets {
     /// Records and answers.
@@ -71,6 +74,8 @@ pub(crate) struct Outlets {
     pub(crate) changed: OnChange,
     /// A host got or lost its number.
     pub(crate) hosts: OnHost,
+    /// A host that was dropped will not come back.
+    pub(crate) forgotten: OnForgotten,
     /// Told of each turn.
     pub(crate) progress: Arc<Progress>,
     /// What is known of events.
@@ -346,6 +351,7 @@ impl Driver {
                 (self.outlets.hosts)(host, None);
                 self.to_intake(ToIntake::HostDropped { host });
             }
+            Effect::HostForgotten { host } => (self.outlets.forgotten)(host),
             Effect::Watch { host, watches } => {
                 self.to_intake(ToIntake::Watch { host, watches, ticket: self.ticket });
             }

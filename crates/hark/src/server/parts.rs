@@ -12,11 +12,12 @@ use anyhow::Context;
 use hark_checks::Programs;
 use hark_engine::effect::Effects;
 use hark_engine::{Engine, Plan};
-use hark_model::Secret;
 use hark_model::record::{DeliveryRecord, JournalLine};
+use hark_model::{Clock, Secret};
 use hark_net::Resolver;
 use hark_notify::Receivers;
 use hark_notify::handling::Tokens;
+use hark_store::history::{Erasure, History};
 use hark_store::state::{AgentRecord, EventRecord, State, StateReader};
 use hark_web::{WebConfig, WebSettings};
 use tokio::net::TcpListener;
@@ -33,7 +34,7 @@ use super::certificate::Certificate;
 use super::deadman;
 use super::discovery::Discovery;
 use super::dyndns::{self, ToDns};
-use super::engine_loop::{self, Outlets, ProbeNow};
+use super::engine_loop::{self, OnForgotten, Outlets, ProbeNow};
 use super::handling;
 use super::happened::Happened;
 use super::history_loop::{self, ToHistory};
@@ -635,5 +636,32 @@ fn outlets(
             Some(name) => hosts.learned(host, name),
             None => hosts.dropped(host),
         }),
+        forgotten: forgetting(links.history.clone()),
     }
+}
+
+/// Has history forget hosts. A full queue is not waited for: nothing is lost by samples that stay until they expire.
+fn forgetting(history: SyncSender<ToHistory>) -> OnForgotten {
+    Box::new(move |host| {
+        let forget = move |history: Option<&mut History>| match history
+            .map(|history| history.erase(&Erasure::Host(host), Clock.now()))
+        {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => {
+                tracing::warn!(%error, host = host.0, "the samples of a dropped host stay until they expire");
+            }
+            None => {
+                tracing::warn!(
+                    host = host.0,
+                    "history is stopped: the samples of a dropped host stay until they expire"
+                );
+            }
+        };
+        if history.try_send(ToHistory::Ask(Box::new(forget))).is_err() {
+            tracing::warn!(
+                host = host.0,
+                "history is busy: the samples of a dropped host stay until they expire"
+            );
+        }
+    })
 }

@@ -89,3 +89,22 @@ fn notifications_are_turned_on_in_a_browser_and_shown_there() {
     server.set_up(PASSWORD);
     go_through(&server, folder.path(), None, &["browsers"]);
 }
+
+#[test]
+fn a_host_that_was_dropped_comes_back_in_a_browser() {
+    let folder = folder();
+    let mut server = Start::new("up", folder.path()).config(ALWAYS_CROSSED).go();
+    server.set_up(PASSWORD);
+    go_through(&server, folder.path(), None, &["dropping"]);
+}
+
+#[test]
+fn a_check_that_is_hidden_is_shown_while_it_fails_and_on_demand() {
+    let folder = folder();
+    let config = "hosts: {db1: {}}\nchecks:\n  shop: {host: db1, push: {every: 1d}, \
+                  description: Whether people can buy, hidden: true}\n  \
+                  mail: {host: db1, push: {every: 1d}}\n";
+    let mut server = Start::new("server", folder.path()).config(config).go();
+    server.set_up(PASSWORD);
+    go_through(&server, folder.path(), None, &["hidden"]);
+}

@@ -130,7 +130,9 @@ fn roles_of(engine: &Engine, wanted: &Teams, grants: &[Grant]) -> Roles {
             *most = role.max(*most);
         }
     };
-    for host in engine.hosts() {
+    // Whoever could drop a host can give it back.
+    let dropped = engine.dropped(hark_model::Clock.now()).map(|dropped| dropped.host);
+    for host in engine.hosts().chain(dropped) {
         host.owner().into_iter().for_each(|user| give(user, host, Role::Owner));
         host.managers().iter().for_each(|user| give(user, host, Role::Manager));
         host.monitors().iter().for_each(|user| give(user, host, Role::Monitor));

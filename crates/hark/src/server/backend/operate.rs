@@ -1,14 +1,12 @@
 //! What people do, and what they can do it with: silences, receivers.
 
-use hark_api::hosts::Looking;
+use hark_api::hosts::{DroppedHost, Looking};
 use hark_api::receivers::{Receiver, TestSent};
 use hark_api::silences::{CoveredIncident, Matches, Preview, Silence};
 use hark_engine::input::Action;
 use hark_engine::{Done, Engine, Refused as EngineRefused};
 use hark_model::record::Matcher;
-use hark_model::time::Clock;
-use hark_model::{CheckName, HostName, IncidentId, ReceiverName, SilenceId, UserName};
-use hark_store::history::Erasure;
+use hark_model::{CheckName, Clock, HostName, IncidentId, ReceiverName, SilenceId, UserName};
 use hark_web::{AckOrder, Answer, Refused, Sight, SilenceOrder};
 
 use tokio::sync::oneshot;
@@ -107,19 +105,25 @@ impl ServerBackend {
 
     pub(super) fn forget_host(&self, host: &HostName, by: &UserName) -> Answer<()> {
         let id = self.links.hosts.number(host).ok_or(Refused::Absent)?;
-        self.act(by, Action::DropHost { host: id })?;
+        self.act(by, Action::DropHost { host: id }).map(drop)
+    }
+
+    pub(super) fn give_back(&self, host: &HostName, by: &UserName) -> Answer<()> {
+        self.act(by, Action::RestoreHost { host: host.clone() }).map(drop)
+    }
+
+    pub(super) fn all_dropped(&self) -> Answer<Vec<DroppedHost>> {
         let now = Clock.now();
-        let erased = self.links.ask_history(move |h| h.erase(&Erasure::Host(id), now));
-        match erased {
-            Some(Ok(_)) => {}
-            Some(Err(error)) => {
-                tracing::warn!(%error, %host, "the samples of a dropped host stay until they expire");
-            }
-            None => {
-                tracing::warn!(%host, "history is stopped: the samples of a dropped host stay until they expire");
-            }
-        }
-        Ok(())
+        self.ask(move |engine| {
+            let dropped = engine.dropped(now).map(|dropped| DroppedHost {
+                name: dropped.host.name().to_string(),
+                by: dropped.by.to_string(),
+                dropped_at: dropped.at.into(),
+                until_at: dropped.until.into(),
+                is_back: dropped.is_back,
+            });
+            dropped.collect()
+        })
     }
 
     pub(super) fn send_test(&self, receiver: &ReceiverName, by: &UserName) -> Answer<TestSent> {

@@ -43,6 +43,7 @@ impl World {
             progress: Arc::default(),
             events: Happened::default(),
             hosts: Box::new(|_, _| {}),
+            forgotten: Box::new(|_| {}),
         };
         let stop = Stop::default();
         let flag = stop.clone();
