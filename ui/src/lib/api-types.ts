@@ -194,6 +194,10 @@ export interface Check {
   flapping: boolean;
   incident: number | null;
   limits: { warning: number | null; critical: number | null };
+  /** What it is about, in the words of its configuration. */
+  description: string | null;
+  /** Not shown while it is well. */
+  hidden: boolean;
   /** The server or its sites look at it, so it can be looked at now; agents and jobs report the others by themselves. */
   is_looked_at: boolean;
   /** When it is looked at, if not always: in words, whether now, and when that changes. */
@@ -403,6 +407,15 @@ export interface Delivery {
 }
 
 /** A message with its tries. */
+/** A host that was dropped, as long as that can be undone. */
+export interface DroppedHost {
+  name: string;
+  by: string;
+  dropped_at: string;
+  until_at: string;
+  is_back: boolean;
+}
+
 export interface DeliveryDetail extends Delivery {
   tries: Try[];
   /** It can be tried at once. */

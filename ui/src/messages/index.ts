@@ -2,14 +2,14 @@
 import { en } from './en.ts';
 import { format, type Values } from './icu.ts';
 
+/** Texts that are always there. */
 export type Key = keyof typeof en;
-export type Messages = Record<Key, string>;
 
 /** Languages that are complete. */
 export const LANGUAGES = { en: 'English', de: 'Deutsch' } as const;
 export type Language = keyof typeof LANGUAGES;
 
-let messages: Messages = en;
+let messages: Readonly<Record<string, string>> = en;
 let rules = new Intl.PluralRules('en');
 
 /** The language in use. */
@@ -25,4 +25,12 @@ export async function choose(wanted: string): Promise<void> {
 }
 
 /** Returns the text of `key`, filled with `values`. */
-export const t = (key: Key, values: Values = {}): string => format(messages[key], values, rules);
+export const t = partOf({});
+
+/**
+ * Returns what gives the texts of a part of the page, whose English ones are `own`, beside those that are always there. They come
+ * with the part; another language than English has all from the start.
+ */
+export function partOf<Own extends Record<string, string>>(own: Own): (key: Key | (keyof Own & string), values?: Values) => string {
+  return (key, values = {}) => format(messages[key] ?? own[key] ?? key, values, rules);
+}

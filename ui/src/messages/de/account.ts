@@ -15,7 +15,6 @@ export const account: Record<keyof typeof en, string> = {
   'login.refused-provider': 'Die Anmeldung dort ist gerade nicht möglich. Warum, steht im Protokoll des Servers.',
   'login.refused-unknown': 'Dort sind Sie angemeldet, aber hier nicht zugelassen. Warum, sieht ein Administrator im Audit.',
 
-  'tokens.title': 'API-Token',
   'tokens.text': 'Programme fragen diesen Server damit, in Ihrem Namen.',
   'tokens.none': 'Kein Token.',
   'tokens.add': 'Token erstellen',
@@ -62,7 +61,6 @@ export const account: Record<keyof typeof en, string> = {
   'browsers.install': 'Fügen Sie diese Seite zuerst dem Startbildschirm hinzu, und öffnen Sie sie von dort.',
   'browsers.denied': 'In den Einstellungen dieses Browsers sind Benachrichtigungen dieser Seite verboten. Erlauben Sie sie dort zuerst.',
 
-  'me.open': 'Hier meldet sich niemand an: Wer diese Seite erreicht, darf alles.',
 
   'factor.title': 'Zweiter Faktor',
   'factor.none': 'Nur Ihr Passwort schützt dieses Konto.',

@@ -1,6 +1,5 @@
 // Texte der Konfiguration in der Oberfläche. Die Hilfen der Schlüssel kommen vom Server, auf Englisch.
 export const configuration = {
-  'title.configuration': 'Konfiguration',
   'config.lead': 'Was hier gemacht wird, ist eine weitere Datei der Konfiguration: vor dem Speichern geprüft, sofort wirksam, und jede Änderung lässt sich rückgängig machen. Was Dateien festlegen, wird gezeigt und dort geändert.',
   'config.sections': 'Abschnitte',
   'config.section.hosts': 'Hosts',
@@ -80,8 +79,6 @@ export const configuration = {
   'config.back-would': 'Das würde sich jetzt ändern',
   'config.go-back': 'Zurück zu Version {n}',
   'config.back-to': 'Version {n} wirkt wieder.',
-  'config.add-host': 'Host hinzufügen',
-  'config.add-check': 'Check hinzufügen',
   'limits.add': 'Grenze hinzufügen',
   'limits.collector': 'Sammler',
   'limits.collector-name': 'Der Sammler, dessen Metriken Grenzen bekommen. Sie gelten für alle Hosts: die mit einem Tag bekommen ihre aus einem Profil, ein einzelner beim Host selbst.',

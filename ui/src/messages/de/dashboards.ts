@@ -2,9 +2,6 @@
 import type { dashboards as en } from '../en/dashboards.ts';
 
 export const dashboards: Record<keyof typeof en, string> = {
-  'title.dashboards': 'Dashboards',
-  'title.dashboard': 'Dashboard',
-  'do.save': 'Speichern',
   'do.back': 'Zurück',
   'dashboards.list': 'Die Liste der Dashboards',
   'dashboards.new': 'Neues Dashboard',

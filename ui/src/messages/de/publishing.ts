@@ -2,8 +2,6 @@
 import type { publishing as english } from '../en/publishing.ts';
 
 export const publishing: Record<keyof typeof english, string> = {
-  'title.status': 'Statusseiten',
-  'title.wall': 'Wand',
   'status.list': 'Die Liste der Statusseiten',
   'status.none': 'Es gibt noch keine Statusseiten',
   'status.teach': 'Eine Statusseite sagt Fremden, was funktioniert, aus Ihren Checks. Sie ist ein paar Zeilen der Konfiguration.',

@@ -13,7 +13,6 @@ export const account = {
   'login.refused-provider': 'Signing in there is not possible at the moment. The server’s log says why.',
   'login.refused-unknown': 'You are signed in there, but may not come in here. An administrator sees why in the audit.',
 
-  'tokens.title': 'API tokens',
   'tokens.text': 'Programs ask this server with them, in your name.',
   'tokens.none': 'No token.',
   'tokens.add': 'Make a token',
@@ -60,7 +59,6 @@ export const account = {
   'browsers.install': 'Add this page to the home screen first, and open it from there.',
   'browsers.denied': 'Notifications of this page are forbidden in the settings of this browser. Allow them there first.',
 
-  'me.open': 'Nobody logs in here: whoever reaches this page may do everything.',
 
   'factor.title': 'Second factor',
   'factor.none': 'Only your password guards this account.',

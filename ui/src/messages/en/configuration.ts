@@ -1,6 +1,5 @@
 // Texts of the configuration in the page. Help texts of keys come from the server, in English.
 export const configuration = {
-  'title.configuration': 'Configuration',
   'config.lead': 'What is made here is one more file of the configuration: tried before it is saved, in effect at once, and each change can be undone. What files declare is shown and changed there.',
   'config.sections': 'Sections',
   'config.section.hosts': 'Hosts',
@@ -80,8 +79,6 @@ export const configuration = {
   'config.back-would': 'Going back would change this now',
   'config.go-back': 'Go back to version {n}',
   'config.back-to': 'Version {n} is in effect again.',
-  'config.add-host': 'Add a host',
-  'config.add-check': 'Add a check',
   'limits.add': 'Add a limit',
   'limits.collector': 'Collector',
   'limits.collector-name': 'The collector whose metrics get limits. They hold for every host: those with a tag get theirs from a profile, a single one at the host itself.',

@@ -1,8 +1,5 @@
 // Texts of dashboards.
 export const dashboards = {
-  'title.dashboards': 'Dashboards',
-  'title.dashboard': 'Dashboard',
-  'do.save': 'Save',
   'do.back': 'Back',
   'dashboards.list': 'The list of dashboards',
   'dashboards.new': 'New dashboard',

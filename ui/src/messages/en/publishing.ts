@@ -1,7 +1,5 @@
 // Texts of status pages and of the wall.
 export const publishing = {
-  'title.status': 'Status pages',
-  'title.wall': 'Wall',
   'status.list': 'The list of status pages',
   'status.none': 'There are no status pages yet',
   'status.teach': 'A status page tells strangers what works, made of your checks. It is a few lines of the configuration.',

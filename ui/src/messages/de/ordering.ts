@@ -1,0 +1,30 @@
+// Texte zu dem, was Hosts ausführen sollen.
+import type { ordering as en } from '../en/ordering.ts';
+
+export const ordering: Record<keyof typeof en, string> = {
+  'actions.offered': 'Was {host} anbietet',
+  'actions.never': 'Zuletzt nicht angeordnet',
+  'actions.run': 'Ausführen',
+  'actions.run-of': '{action} ausführen',
+  'actions.title': '{action} auf {host} ausführen?',
+  'actions.text': 'Der Agent von {host} führt aus, was seine eigene Datei unter diesem Namen nennt. Holt der Agent den Auftrag nicht innerhalb von 5 min ab, verfällt er.',
+  'actions.reason': 'Grund',
+  'actions.hint': 'Jeder, der diesen Host sieht, kann ihn lesen.',
+  'actions.required': 'Sagen Sie warum, damit andere es wissen.',
+  'actions.ordered': '{action} wurde auf {host} angeordnet.',
+  'actions.outcome': '{action} auf {host}: {state}',
+  'actions.newest': 'Neueste Aufträge',
+  'actions.none': 'Hier wurde noch nichts angeordnet.',
+  'actions.action': 'Aktion',
+  'actions.result': 'Ergebnis',
+  'actions.who': 'Wer und warum',
+  'actions.when': 'Wann',
+  'actions.after': 'nach {time}',
+  'actions.exit': 'Status {code}',
+  'actions.output': 'Ausgabe',
+  'actions.state.waiting': 'Wartet auf den Agenten',
+  'actions.state.taken': 'Der Agent hat ihn, noch kein Ergebnis',
+  'actions.state.done': 'Erledigt',
+  'actions.state.failed': 'Fehlgeschlagen',
+  'actions.state.expired': 'Verfallen, nicht ausgeführt',
+};

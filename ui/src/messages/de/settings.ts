@@ -1,0 +1,32 @@
+// Texte zu den Einstellungen.
+import type { settings as en } from '../en/settings.ts';
+
+export const settings: Record<keyof typeof en, string> = {
+  'settings.health': 'Zustand dieses Servers',
+  'settings.fine': 'Dieser Server arbeitet, wie er soll',
+  'settings.quarantine': 'Dieser Server benachrichtigt niemanden: er wurde aus einer Sicherung wiederhergestellt',
+  'settings.quarantine-why': 'Die Sicherung ist von {time}. Wenn der Server, dessen Kopie dieser ist, nicht mehr läuft, kann wieder benachrichtigt werden.',
+  'settings.quarantine-end': 'Wieder benachrichtigen',
+  'settings.quarantine-sure': 'Läuft der Server noch, dessen Kopie dieser ist, so wird alles doppelt gemeldet. Von hier an benachrichtigen?',
+  'settings.receivers-failing': 'Meldungen kommen nicht an: {names}',
+  'settings.version': 'Version {version}, läuft seit {time}.',
+  'settings.hosts': 'Hosts',
+  'settings.series': 'Messreihen',
+  'settings.history': 'Historie',
+  'settings.datagrams': 'Datagramme',
+  'settings.accepted': 'Angenommen',
+  'settings.store': 'Speicher',
+  'settings.inside': 'Zähler seiner Teile',
+  'settings.queues': 'Warteschlangen',
+  'settings.account': 'Ihr Konto',
+  'settings.password': 'Passwort',
+  'settings.old': 'Bisheriges Passwort',
+  'settings.new': 'Neues Passwort',
+  'settings.change': 'Passwort ändern',
+  'settings.password-done': 'Das Passwort ist geändert.',
+  'settings.page': 'Diese Seite',
+  'settings.language': 'Sprache',
+  'settings.sessions': 'Sitzungen',
+  'settings.this-session': 'diese Sitzung',
+  'settings.no-sessions': 'Keine Sitzung.',
+};

@@ -1,0 +1,21 @@
+// Texts of whose a host is, and who may do what with it.
+export const owning = {
+  'host.owner': 'Belongs to {owner}.',
+  'host.nobodys': 'It belongs to nobody.',
+  'host.hand-over': 'Hand over',
+  'host.hand-over-title': 'Hand {host} over',
+  'host.hand-over-text': 'Whoever has owned it until now keeps the roles that he has otherwise.',
+  'host.new-owner': 'New owner',
+  'host.handed': '{host} belongs to {owner}.',
+  'host.access': 'Access',
+  'host.access-title': 'Who may do what with {host}',
+  'host.access-who': 'User',
+  'host.access-text': 'These are named on the host itself, split by spaces. Others may by rules of the configuration, by teams, or as administrators.',
+  'host.access-managers': 'Managers: they also acknowledge, silence and order',
+  'host.access-monitors': 'Monitors: they see it',
+  'host.access-saved': 'Who may do what with {host} has been saved.',
+  'host.access-undone': 'Who may do what with {host} is as before.',
+  'host.role.owner': 'Owner',
+  'host.role.manager': 'Manager',
+  'host.role.monitor': 'Monitor',
+} as const satisfies Record<string, string>;
