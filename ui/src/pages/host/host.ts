@@ -21,6 +21,9 @@ export type Tab = (typeof TABS)[number];
 export const worstFirst = (checks: Check[]): Check[] =>
   [...checks].sort((a, b) => rank(ofStatus(a.hard)) - rank(ofStatus(b.hard)) || rank(ofStatus(a.status)) - rank(ofStatus(b.status)) || (a.name < b.name ? -1 : 1));
 
+/** Whether a check is out of sight: it is hidden, and nothing is wrong with it. */
+export const isOutOfSight = (check: Check): boolean => check.hidden && [check.hard, check.status].every((status) => ['ok', 'off'].includes(ofStatus(status)));
+
 /** The value has a column of its own: a text that is nothing else gives way to the word of the state. */
 export const resultOf = (check: Check): string => (/^-?[\d.]*$/.test(check.text) ? t(`status.${check.hard}`) : visible(check.text));
 

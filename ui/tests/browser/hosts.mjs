@@ -1,0 +1,85 @@
+// Hosts: one that is dropped comes back, by the toast and by the list; a check that is hidden is shown while it fails.
+import { audit, check, DESK, open, PHONE, settled, signIn } from './browser.mjs';
+
+/** A page in both themes and sizes, looked at by axe. */
+async function look(page, name, found) {
+  for (const [theme, size] of [['dark', DESK], ['light', PHONE]]) {
+    await page.setViewportSize(size);
+    await page.evaluate((wanted) => document.documentElement.setAttribute('data-theme', wanted), theme);
+    await audit(page, `${name} ${theme} ${size.width}`, found);
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    if (over > 0) found.push(`${name} ${size.width}: ${over} px wider than the window`);
+    if (process.env.HARK_SHOTS) await page.screenshot({ path: `${process.env.HARK_SHOTS}/${name}-${theme}.png` });
+  }
+  await page.setViewportSize(DESK);
+}
+
+/** The host of this machine's agent, which goes on sending. */
+export async function dropping({ browser, base, user, password }) {
+  const found = [];
+  const { context, page, faults } = await open(browser, { base, bypassCSP: true });
+  await signIn(page, { base, user, password });
+  const all = async () => page.evaluate(async () => (await (await fetch('/api/0/hosts')).json()).items.map(({ id, name }) => ({ id, name })));
+  const [own] = (await all()).filter(({ name }) => name !== 'db1' && name !== 'self');
+  const drop = async () => {
+    await page.goto(`${base}/hosts/${own.name}`);
+    await settled(page);
+    await page.getByRole('button', { name: 'More actions' }).click();
+    await page.getByRole('button', { name: 'Remove this host' }).click();
+    await page.locator('dialog[open]').getByRole('button', { name: `Remove ${own.name}` }).click();
+    await page.getByText(`${own.name} is removed.`).waitFor();
+  };
+
+  await drop();
+  check(new URL(page.url()).pathname === '/hosts', 'the list of hosts is shown');
+  await page.locator('.toasts').getByRole('button', { name: 'Undo' }).click();
+  await page.getByText(`${own.name} is back.`).waitFor();
+  check((await all()).some(({ id }) => id === own.id), 'it is the same host as before');
+
+  // Too late for the toast: the list has it for an hour, and its agent has made a new one meanwhile.
+  await drop();
+  await page.waitForFunction(async (name) => (await (await fetch('/api/0/dropped')).json()).some((host) => host.name === name && host.is_back), own.name);
+  await page.goto(`${base}/hosts?state=dropped`);
+  await settled(page);
+  await page.getByText('makes way for it').waitFor();
+  await look(page, 'dropped', found);
+  await page.getByRole('button', { name: `Undo the removal of ${own.name}` }).press('Enter');
+  await page.getByText('No host was dropped within the last hour.').waitFor();
+  const after = await all();
+  check(after.filter(({ name }) => name === own.name).length === 1 && after.some(({ id }) => id === own.id), 'the newcomer has made way for it');
+  await page.getByRole('group', { name: 'State' }).getByRole('button', { name: 'All' }).click();
+  await page.getByRole('row', { name: new RegExp(own.name) }).waitFor();
+  await context.close();
+  return [...faults, ...new Set(found)];
+}
+
+/** The check `shop` of db1 is hidden, and a job that reports itself. */
+export async function hidden({ browser, base, user, password }) {
+  const found = [];
+  const { context, page, faults } = await open(browser, { base, bypassCSP: true });
+  await signIn(page, { base, user, password });
+  const address = async (how) => page.evaluate(async (end) => {
+    const push = (await (await fetch('/api/0/pushes')).json()).find(({ check }) => check === 'shop');
+    return (await fetch(push.path + end)).status;
+  }, how);
+  check((await address('')) === 200, 'the job reports itself');
+  await page.goto(`${base}/hosts/db1?tab=checks`);
+  await settled(page);
+  const shop = page.getByRole('button', { name: 'shop', exact: true });
+  const show = page.getByRole('button', { name: /hidden check/ });
+  await show.waitFor();
+  check((await shop.count()) === 0, 'a hidden check that is well is not shown');
+  await show.focus();
+  await page.keyboard.press('Enter');
+  await shop.waitFor();
+  await page.getByText('Whether people can buy').waitFor();
+  await look(page, 'hidden-check', found);
+  await page.getByRole('button', { name: 'Hide what is hidden and well' }).click();
+  await shop.waitFor({ state: 'detached' });
+  check((await address('/fail')) === 200, 'the job fails');
+  await shop.waitFor();
+  await page.getByText('Whether people can buy').waitFor();
+  check((await page.getByRole('button', { name: /hidden/ }).count()) === 0, 'nothing is out of sight');
+  await context.close();
+  return [...faults, ...new Set(found)];
+}
