@@ -14,7 +14,7 @@ async function look(page, name, found) {
   await page.setViewportSize(DESK);
 }
 
-/** The host of this machine's agent, which goes on sending. */
+/** The host of this machine's agent. */
 export async function dropping({ browser, base, user, password }) {
   const found = [];
   const { context, page, faults } = await open(browser, { base, bypassCSP: true });
@@ -36,19 +36,26 @@ export async function dropping({ browser, base, user, password }) {
   await page.getByText(`${own.name} is back.`).waitFor();
   check((await all()).some(({ id }) => id === own.id), 'it is the same host as before');
 
-  // Too late for the toast: the list has it for an hour, and its agent has made a new one meanwhile.
+  // Too late for the toast: the list has it for an hour.
   await drop();
-  await page.waitForFunction(async (name) => (await (await fetch('/api/0/dropped')).json()).some((host) => host.name === name && host.is_back), own.name);
   await page.goto(`${base}/hosts?state=dropped`);
   await settled(page);
-  await page.getByText('makes way for it').waitFor();
+  await page.getByText('then it is removed').waitFor();
   await look(page, 'dropped', found);
   await page.getByRole('button', { name: `Undo the removal of ${own.name}` }).press('Enter');
   await page.getByText('No host was dropped within the last hour.').waitFor();
   const after = await all();
-  check(after.filter(({ name }) => name === own.name).length === 1 && after.some(({ id }) => id === own.id), 'the newcomer has made way for it');
+  check(after.filter(({ name }) => name === own.name).length === 1 && after.some(({ id }) => id === own.id), 'there is one of the name, the same as before');
   await page.getByRole('group', { name: 'State' }).getByRole('button', { name: 'All' }).click();
   await page.getByRole('row', { name: new RegExp(own.name) }).waitFor();
+  // Its agent has gone on sending, and is heard again.
+  await page.goto(`${base}/hosts/${own.name}`);
+  await page.evaluate(async (path) => {
+    const heard = async () => (await (await fetch(path)).json()).last_heard_at;
+    const before = await heard();
+    for (const end = Date.now() + 20_000; Date.now() < end && (await heard()) === before; ) await new Promise((done) => setTimeout(done, 200));
+    if ((await heard()) === before) throw new Error('it is not heard again');
+  }, `/api/0/hosts/${own.name}`);
   await context.close();
   return [...faults, ...new Set(found)];
 }
