@@ -486,6 +486,13 @@ class Calls(Transport):
             headers["Idempotency-Key"] = key
         return cast(t.DnsOrdered, self.request("POST", "/api/0/dns/{}/update".format(part(name)), None, None, headers).value())
 
+    def get_dropped(
+        self, *, q: Optional[str] = None, sort: Optional[str] = None, cursor: Optional[str] = None, limit: Optional[int] = None
+    ) -> List[t.DroppedHost]:
+        """Returns the hosts that were dropped and that the user may give back."""
+        query: Query = {"q": q, "sort": sort, "cursor": cursor, "limit": limit}
+        return cast(List[t.DroppedHost], self.read("/api/0/dropped", query))
+
     def get_enrol(
         self, *, q: Optional[str] = None, sort: Optional[str] = None, cursor: Optional[str] = None, limit: Optional[int] = None
     ) -> List[t.Enrolment]:
@@ -585,7 +592,8 @@ class Calls(Transport):
     def delete_hosts_by_host(
         self, host: str, *, if_match: Optional[str] = None, key: Optional[str] = None
     ) -> None:
-        """Drops a host with all that is known about it."""
+        """Drops a host with all that is known about it. Within an hour, and until the server is started anew,
+        that can be undone."""
         headers: Dict[str, str] = {}
         if if_match is not None:
             headers["If-Match"] = if_match
@@ -689,6 +697,18 @@ class Calls(Transport):
         """Returns the newest samples of a collector of a host."""
         query: Query = {"limit": limit}
         return cast(t.PluginHistory, self.read("/api/0/hosts/{}/plugins/{}".format(part(host), part(plugin)), query))
+
+    def post_hosts_restore(
+        self, host: str, *, if_match: Optional[str] = None, key: Optional[str] = None
+    ) -> None:
+        """Gives back a host that was dropped: its history, its facts and the tags that it joined with. Its
+        checks begin anew, and its incidents stay ended."""
+        headers: Dict[str, str] = {}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        self.request("POST", "/api/0/hosts/{}/restore".format(part(host)), None, None, headers).value()
 
     def get_hosts_series(
         self, host: str, *, names: str, from_: Optional[int] = None, to: Optional[int] = None, points: Optional[int] = None

@@ -227,9 +227,11 @@ Check = TypedDict(
     {
         "active": NotRequired[Union["Active", None]],
         "changed_at": Union["Timestamp", None],
+        "description": NotRequired[Union[str, None]],
         "flapping": bool,
         "fresh": "Fresh",
         "hard": "Status",
+        "hidden": NotRequired[bool],
         "incident": Union[int, None],
         "is_looked_at": NotRequired[bool],
         "limits": "Limits",
@@ -602,6 +604,17 @@ DrawnPoint = TypedDict(
     {
         "at_unix_s": int,
         "value": float,
+    },
+)
+
+DroppedHost = TypedDict(
+    "DroppedHost",
+    {
+        "by": str,
+        "dropped_at": "Timestamp",
+        "is_back": bool,
+        "name": str,
+        "until_at": "Timestamp",
     },
 )
 
