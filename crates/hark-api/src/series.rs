@@ -87,6 +87,47 @@ pub struct SeriesQuery {
     pub to: Option<i64>,
     /// How many points at most; 600 if not given.
     pub points: Option<u32>,
+    /// Instead of `points`: the distance of the points in seconds. They lie at whole multiples of it, whatever
+    /// `from` and `to` are, so that answers fit each other; it grows where only coarser values are kept.
+    pub step: Option<u32>,
+    /// What stands where there is no value: `none` if not given.
+    pub fill: Option<Fill>,
+    /// Only so many of the series: those with the highest values, the highest first.
+    pub top: Option<u32>,
+    /// What is compared for that: `max` if not given.
+    pub by: Option<By>,
+}
+
+/// What stands at a point where a series has no value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Fill {
+    /// Nothing: a point at which no series has a value is not there.
+    #[default]
+    None,
+    /// `null`: every point is there.
+    Null,
+    /// The value before it; `null` where there is none before it.
+    Previous,
+    /// What a line from the value before to the value after it goes through; `null` at the ends.
+    Linear,
+    /// 0.
+    Zero,
+}
+
+/// By what series are compared. A point that is filled does not count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum By {
+    /// The highest of the means of each step.
+    #[default]
+    Max,
+    /// The mean of these.
+    Avg,
+    /// The lowest of these.
+    Min,
+    /// The newest of these.
+    Last,
 }
 
 /// Series by columns: `avg[i][k]` is of `names[i]` at `at_unix_s[k]`; null is a gap.
@@ -138,6 +179,16 @@ pub struct AcrossQuery {
     pub to: Option<i64>,
     /// How many points of each series at most; 600 if not given.
     pub points: Option<u32>,
+    /// Instead of `points`: the distance of the points in seconds. They lie at whole multiples of it, whatever
+    /// `from` and `to` are, so that answers fit each other; it grows where only coarser values are kept.
+    pub step: Option<u32>,
+    /// What stands where there is no value: `none` if not given.
+    pub fill: Option<Fill>,
+    /// Only so many of the hosts, at most 10: those with the highest values of the first path, the highest
+    /// first.
+    pub top: Option<u32>,
+    /// What is compared for that, and for a tag: `max` if not given.
+    pub by: Option<By>,
 }
 
 /// The same series of several hosts.

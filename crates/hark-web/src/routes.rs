@@ -44,6 +44,7 @@ mod series_csv;
 mod server;
 mod sessions;
 mod setup;
+mod shape;
 mod silences;
 mod status;
 mod status_pages;

@@ -4,13 +4,11 @@ use axum::Json;
 use axum::extract::State;
 use hark_api::hosts::HostsQuery;
 use hark_api::list::MAX_LIMIT;
-use hark_api::series::{
-    Across, AcrossQuery, DEFAULT_POINTS, HostSeries, MAX_HOSTS, MAX_LOOKED, MAX_NAMES, MAX_POINTS,
-    Series,
-};
+use hark_api::series::{Across, AcrossQuery, HostSeries, MAX_HOSTS, MAX_LOOKED, MAX_NAMES};
 use hark_model::{HostName, Tag};
 
 use super::series::{CHART, names, span};
+use super::shape::{self, Shape, higher};
 use crate::app::Shared;
 use crate::backend::{Answer, Backend, Refused, SeriesOrder, Sight};
 use crate::extract::Params;
@@ -37,17 +35,15 @@ pub(crate) async fn series(
     Params(query): Params<AcrossQuery>,
 ) -> Reply<Json<Across>> {
     let (from, to) = span(query.from, query.to, CHART, app.now().unix)?;
-    let order = SeriesOrder {
-        names: names(&query.names)?,
-        from,
-        to,
-        points: query.points.unwrap_or(DEFAULT_POINTS).clamp(1, MAX_POINTS),
-    };
+    let form = (query.step, query.fill, query.top, query.by);
+    let shape = Shape::new(form, (from, to), MAX_HOSTS)?;
+    let points = shape::points(query.points);
+    let order = SeriesOrder { names: names(&query.names)?, from, to, points };
     let chosen = chosen(&query, order.names.len())?;
     let sight = who.sight();
     let across = app.ask(move |backend| match &chosen {
-        Chosen::Named(hosts) => of_named(backend, &sight, hosts, &order),
-        Chosen::Tagged(tag) => of_tagged(backend, &sight, tag, &order),
+        Chosen::Named(hosts) => of_named(backend, &sight, hosts, (&order, &shape)),
+        Chosen::Tagged(tag) => of_tagged(backend, &sight, tag, (&order, &shape)),
     });
     across.await.map(Json)
 }
@@ -82,41 +78,56 @@ fn of_named(
     backend: &dyn Backend,
     sight: &Sight,
     hosts: &[HostName],
-    order: &SeriesOrder,
+    (order, shape): (&SeriesOrder, &Shape),
 ) -> Answer<Across> {
     let mut items: Vec<HostSeries> = Vec::with_capacity(hosts.len());
     for host in hosts.iter().filter(|host| sight.covers(host.as_str())) {
         if items.iter().any(|known| known.host == host.as_str()) {
             continue;
         }
-        items.extend(of_host(backend, host, order)?);
+        items.extend(of_host(backend, host, (order, shape))?);
     }
-    Ok(Across { items, more: 0 })
+    let mut more = 0;
+    if let Some(top) = shape.top() {
+        items.sort_by(|a, b| higher(shape.height(&a.series, 0), shape.height(&b.series, 0)));
+        more = items.len().saturating_sub(top) as u64;
+        items.truncate(top);
+    }
+    Ok(Across { items: finished(items, (order, shape)), more })
+}
+
+/// Puts what is answered in form: what was filled must not be compared.
+fn finished(mut items: Vec<HostSeries>, (order, shape): (&SeriesOrder, &Shape)) -> Vec<HostSeries> {
+    for item in &mut items {
+        shape.finish(&mut item.series, order);
+    }
+    items
 }
 
 fn of_tagged(
     backend: &dyn Backend,
     sight: &Sight,
     tag: &Tag,
-    order: &SeriesOrder,
+    (order, shape): (&SeriesOrder, &Shape),
 ) -> Answer<Across> {
+    let most = shape.top().unwrap_or(MAX_HOSTS);
     let (hosts, mut n_tagged) = tagged(backend, sight, tag)?;
     let mut items: Vec<HostSeries> = Vec::with_capacity(MAX_HOSTS + 1);
     for host in &hosts {
-        let Some(found) = of_host(backend, host, order)? else {
+        let Some(found) = of_host(backend, host, (order, shape))? else {
             n_tagged -= 1;
             continue;
         };
         // Few are kept at a time: an answer of a hundred hosts would be thrown away for the most part.
-        let height = highest(&found.series);
-        let place = items.partition_point(|other| highest(&other.series) >= height);
-        if place < MAX_HOSTS {
+        let height = shape.height(&found.series, 0);
+        let place = items.partition_point(|other| shape.height(&other.series, 0) >= height);
+        if place < most {
             items.insert(place, found);
-            items.truncate(MAX_HOSTS);
+            items.truncate(most);
         }
     }
     let more = n_tagged.saturating_sub(items.len()) as u64;
-    Ok(Across { items, more })
+    Ok(Across { items: finished(items, (order, shape)), more })
 }
 
 /// Returns the first hosts that have the tag, and how many have it.
@@ -143,17 +154,11 @@ fn tagged(backend: &dyn Backend, sight: &Sight, tag: &Tag) -> Answer<(Vec<HostNa
 fn of_host(
     backend: &dyn Backend,
     host: &HostName,
-    order: &SeriesOrder,
+    (order, shape): (&SeriesOrder, &Shape),
 ) -> Answer<Option<HostSeries>> {
-    match backend.series(host, order) {
+    match shape.ask(backend, host, order) {
         Ok(series) => Ok(Some(HostSeries { host: host.to_string(), series })),
         Err(Refused::Absent) => Ok(None),
         Err(other) => Err(other),
     }
-}
-
-/// Returns the highest value of the first series; nothing at all is below everything.
-fn highest(series: &Series) -> f64 {
-    let values = series.avg.first().into_iter().flatten().flatten();
-    values.copied().fold(f64::NEG_INFINITY, f64::max)
 }

@@ -10,6 +10,7 @@ use hark_api::hosts::HostSort;
 use hark_api::incidents::IncidentSort;
 use hark_api::live::{Message, Subscribe};
 use hark_api::problem::{MEDIA_TYPE, ProblemDocument};
+use hark_api::series::{By, Fill};
 use http::{HeaderValue, header};
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -94,6 +95,8 @@ pub(super) fn finish(mut document: OpenApi) -> OpenApi {
         (Subscribe::name().into_owned(), Subscribe::schema()),
         // Words of queries, which routes name without bringing them.
         (HostSort::name().into_owned(), HostSort::schema()),
+        (Fill::name().into_owned(), Fill::schema()),
+        (By::name().into_owned(), By::schema()),
         (IncidentSort::name().into_owned(), IncidentSort::schema()),
     ];
     ProblemDocument::schemas(&mut schemas);

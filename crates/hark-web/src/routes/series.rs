@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use hark_api::series::{
-    DEFAULT_POINTS, Lanes, MAX_NAMES, MAX_POINTS, Metrics, Series, SeriesQuery, SpanQuery,
-};
-use hark_model::Unix;
+use hark_api::series::{Lanes, MAX_NAMES, Metrics, Series, SeriesQuery, SpanQuery};
+use hark_model::{HostName, Unix};
 
+use super::shape::{self, Shape};
 use crate::app::Shared;
 use crate::backend::SeriesOrder;
 use crate::extract::{Params, Path};
@@ -51,14 +50,23 @@ pub(crate) async fn series(
     Params(query): Params<SeriesQuery>,
 ) -> Reply<Json<Series>> {
     let host = who.host(Action::See, &host)?;
+    shaped(&app, host, &query).await.map(Json)
+}
+
+/// Asks for series of a host in the form that is asked for.
+pub(super) async fn shaped(app: &Shared, host: HostName, query: &SeriesQuery) -> Reply<Series> {
     let (from, to) = span(query.from, query.to, CHART, app.now().unix)?;
-    let order = SeriesOrder {
-        names: names(&query.names)?,
-        from,
-        to,
-        points: query.points.unwrap_or(DEFAULT_POINTS).clamp(1, MAX_POINTS),
-    };
-    app.ask(move |backend| backend.series(&host, &order)).await.map(Json)
+    let form = (query.step, query.fill, query.top, query.by);
+    let shape = Shape::new(form, (from, to), MAX_NAMES)?;
+    let points = shape::points(query.points);
+    let order = SeriesOrder { names: names(&query.names)?, from, to, points };
+    app.ask(move |backend| {
+        let mut series = shape.ask(backend, &host, &order)?;
+        shape.choose(&mut series);
+        shape.finish(&mut series, &order);
+        Ok(series)
+    })
+    .await
 }
 
 /// Returns the states of the checks of a host over time.

@@ -5,13 +5,12 @@ use std::fmt::Write as _;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hark_api::Timestamp;
-use hark_api::series::{DEFAULT_POINTS, MAX_POINTS, Series, SeriesQuery};
+use hark_api::series::{Series, SeriesQuery};
 use hark_model::{HostName, Unix};
 use http::{HeaderValue, header};
 
-use super::series::{CHART, names, span};
+use super::series::shaped;
 use crate::app::Shared;
-use crate::backend::SeriesOrder;
 use crate::extract::{Params, Path};
 use crate::failure::{Failure, Reply};
 use crate::policy::Action;
@@ -34,15 +33,8 @@ pub(crate) async fn csv(
     Params(query): Params<SeriesQuery>,
 ) -> Reply<Response> {
     let host = who.host(Action::See, &host)?;
-    let (from, to) = span(query.from, query.to, CHART, app.now().unix)?;
-    let order = SeriesOrder {
-        names: names(&query.names)?,
-        from,
-        to,
-        points: query.points.unwrap_or(DEFAULT_POINTS).clamp(1, MAX_POINTS),
-    };
-    let asked = host.clone();
-    let series = app.ask(move |backend| backend.series(&asked, &order)).await?;
+    let series = shaped(&app, host.clone(), &query).await?;
+    let from = Unix(series.from_unix_s.saturating_mul(1000));
     let name = HeaderValue::from_str(&format!("attachment; filename=\"{}\"", file(&host, from)))
         .map_err(|_| Failure::Internal)?;
     let headers = [

@@ -42,6 +42,42 @@ async fn series_of_several_hosts_leave_out_those_that_one_may_not_see() {
 }
 
 #[tokio::test]
+async fn points_lie_at_multiples_of_a_step_and_gaps_are_filled_as_asked() {
+    let running = prepared().await;
+    let monitor = running.browser("monitor");
+    let ask = async |more: &str| {
+        monitor.get(&format!("/api/0/hosts/db1/series?{CPU}&{more}")).await.json()
+    };
+    let series = ask("step=60").await;
+    assert_eq!((&series["from_unix_s"], &series["to_unix_s"]), (&json!(960), &json!(2040)));
+    assert_eq!(series["avg"], json!([[1.0, null]]), "as it is");
+    let series = ask("step=60&fill=previous").await;
+    let grid: Vec<i64> = (960..2040).step_by(60).collect();
+    assert_eq!(series["at_unix_s"], json!(grid));
+    assert_eq!(series["avg"], json!([vec![1.0; grid.len()]]));
+    let series = ask("step=60&fill=zero").await;
+    let sum: f64 = series["max"][0].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).sum();
+    assert!((sum - 1.0).abs() < 1e-9, "{series:#}");
+    // Coarser values than asked for: these are aligned to what they are.
+    let series = ask("step=7&fill=null").await;
+    assert_eq!((&series["from_unix_s"], &series["step_s"]), (&json!(960), &json!(60.0)));
+    assert_eq!(series["at_unix_s"], json!(grid));
+    let path = "/api/0/hosts/db1/series?names=a.b,c.d&from=1000&to=2000&top=1&by=avg";
+    assert_eq!(monitor.get(path).await.json()["names"], json!(["a.b"]));
+    for (wrong, field) in
+        [("step=0", "step"), ("top=33", "top"), ("step=1&fill=x", "fill"), ("by=y", "by")]
+    {
+        let reply = monitor.get(&format!("/api/0/hosts/db1/series?{CPU}&{wrong}")).await;
+        assert_eq!(reply.status, 422, "{wrong}");
+        assert!(reply.text().contains(field), "{}", reply.text());
+    }
+    let across = format!("/api/0/series?{CPU}&hosts=db1,web1&top=1&step=60&fill=zero");
+    let found = running.browser("root").get(&across).await.json();
+    assert_eq!((hosts(&found), &found["more"]), (vec!["web1"], &json!(1)));
+    assert_eq!(found["items"][0]["series"]["at_unix_s"], json!(grid));
+}
+
+#[tokio::test]
 async fn hosts_of_a_tag_come_with_the_highest_values_first() {
     let running = prepared().await;
     running.user("both", false, &[("db1", Role::Monitor), ("web1", Role::Monitor)]);

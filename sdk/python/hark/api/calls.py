@@ -711,18 +711,18 @@ class Calls(Transport):
         self.request("POST", "/api/0/hosts/{}/restore".format(part(host)), None, None, headers).value()
 
     def get_hosts_series(
-        self, host: str, *, names: str, from_: Optional[int] = None, to: Optional[int] = None, points: Optional[int] = None
+        self, host: str, *, names: str, from_: Optional[int] = None, to: Optional[int] = None, points: Optional[int] = None, step: Optional[int] = None, fill: Optional[t.Fill] = None, top: Optional[int] = None, by: Optional[t.By] = None
     ) -> t.Series:
         """Returns series of a host by columns."""
-        query: Query = {"names": names, "from": from_, "to": to, "points": points}
+        query: Query = {"names": names, "from": from_, "to": to, "points": points, "step": step, "fill": fill, "top": top, "by": by}
         return cast(t.Series, self.read("/api/0/hosts/{}/series".format(part(host)), query))
 
     def get_hosts_series_csv(
-        self, host: str, *, names: str, from_: Optional[int] = None, to: Optional[int] = None, points: Optional[int] = None
+        self, host: str, *, names: str, from_: Optional[int] = None, to: Optional[int] = None, points: Optional[int] = None, step: Optional[int] = None, fill: Optional[t.Fill] = None, top: Optional[int] = None, by: Optional[t.By] = None
     ) -> str:
         """Returns series of a host as comma-separated values: a line for each point, and of each series its
         mean, lowest and highest value there. A value that is not there is empty."""
-        query: Query = {"names": names, "from": from_, "to": to, "points": points}
+        query: Query = {"names": names, "from": from_, "to": to, "points": points, "step": step, "fill": fill, "top": top, "by": by}
         return cast(str, self.read("/api/0/hosts/{}/series.csv".format(part(host)), query))
 
     def get_incidents(
@@ -962,11 +962,11 @@ class Calls(Transport):
         return cast(t.Server, self.read("/api/0/self", None))
 
     def get_series(
-        self, *, names: str, hosts: Optional[str] = None, tag: Optional[str] = None, from_: Optional[int] = None, to: Optional[int] = None, points: Optional[int] = None
+        self, *, names: str, hosts: Optional[str] = None, tag: Optional[str] = None, from_: Optional[int] = None, to: Optional[int] = None, points: Optional[int] = None, step: Optional[int] = None, fill: Optional[t.Fill] = None, top: Optional[int] = None, by: Optional[t.By] = None
     ) -> t.Across:
         """Returns series of several hosts, named or by a tag. A host that is not visible is left out, as one
         that does not exist is."""
-        query: Query = {"names": names, "hosts": hosts, "tag": tag, "from": from_, "to": to, "points": points}
+        query: Query = {"names": names, "hosts": hosts, "tag": tag, "from": from_, "to": to, "points": points, "step": step, "fill": fill, "top": top, "by": by}
         return cast(t.Across, self.read("/api/0/series", query))
 
     def get_sessions(

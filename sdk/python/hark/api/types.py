@@ -2239,12 +2239,14 @@ Verdict = TypedDict(
 
 AgentMode = Literal["enrolled", "shared"]
 Bulk = Dict[str, Any]
+By = Literal["max", "avg", "min", "last"]
 ComponentState = Literal["operational", "no_data", "maintenance", "degraded", "partial_outage", "major_outage"]
 ConfigShape = Literal["named", "ordered"]
 Cursor = str
 Decision = Literal["told", "queued", "withheld", "waiting", "handled"]
 DeliveryState = Literal["queued", "retry", "sent", "dead", "superseded"]
 DiffKind = Literal["same", "added", "removed"]
+Fill = Literal["none", "null", "previous", "linear", "zero"]
 Fresh = Literal["fresh", "late", "stale"]
 HistoryState = Literal["ok", "stopped"]
 HostSort = Literal["name", "-name", "state", "-state", "last_heard_at", "-last_heard_at"]
