@@ -27,7 +27,7 @@ pub const MAX_WAITING_BULK: usize = 32;
 const MAX_REMEMBERED: usize = 2 * MAX_WAITING;
 
 /// The shortest and longest time until a datagram counts as lost. The server acknowledges after a
-/// group commit of at most 100 ms.
+/// group commit, which with its gathering takes at most 350 ms.
 const SHORTEST_TIMEOUT: u64 = 1_000_000;
 const LONGEST_TIMEOUT: u64 = 60_000_000;
 

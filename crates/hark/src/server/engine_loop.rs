@@ -32,7 +32,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
 /// The shortest sleep: deadlines that come up within it are looked at together. Ten thousand hosts have one every
 /// two milliseconds, of which nearly all find that the host has been heard meanwhile; what comes in wakes at once.
-const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
+const SHORTEST_SLEEP: Duration = Duration::from_millis(50);
 
 /// A round that took this much longer than it was to sleep means that the process was paused or starved,
 /// or that this thread was held up by another or by its own work (rule F5): silence of hosts in that

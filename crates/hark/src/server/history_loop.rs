@@ -236,7 +236,8 @@ impl Keeper {
                 }
             }
         }
-        let since = self.waiting.map_or(now.mono, |(_, since)| since);
+        let began = batch.since.unwrap_or(now.mono);
+        let since = self.waiting.map_or(began, |(_, since)| since);
         self.waiting = Some((ticket, since));
     }
 

@@ -75,11 +75,12 @@ const LOOK_FOR_DROPS: Duration = Duration::from_secs(1);
 
 /// Datagrams a second from which on those that come within [`BREATH`] are taken together: being woken for each
 /// costs more than all that is done with it.
-const MANY: u64 = 200;
+const MANY: u64 = 100;
 
 /// How long the first of them waits at most. What it has waited is known, and is no part of its round trip. Each
-/// time wakes the engine, history and the store as well.
-const BREATH: Duration = Duration::from_millis(20);
+/// time wakes the engine, history and the store as well. The receive buffer holds what comes meanwhile: 200,000 a
+/// second of its smallest, the 4 MiB that the system gives to everybody who was allowed to ask.
+const BREATH: Duration = Duration::from_millis(50);
 
 /// Batches taken from one socket before what was found is handed on: bounds the latency of a flush
 /// under flood to about a millisecond.
@@ -138,9 +139,7 @@ pub(crate) fn run(setup: Setup) {
             break;
         }
         if !busy {
-            let limit = if intake.has_open() { GATHER } else { IDLE };
-            wait(&intake.setup.sockets, &intake.setup.bell, limit);
-            intake.breathe();
+            intake.rest();
         }
     }
     intake.setup.progress.ended(Loop::Intake);
@@ -154,7 +153,8 @@ pub(crate) fn run(setup: Setup) {
         wait(&[], &intake.setup.bell, BEHIND);
     }
     if intake.unsent.is_none() {
-        intake.close_ticket();
+        intake.are_many = false;
+        intake.close_ticket(Clock.now().mono);
     }
 }
 
@@ -168,6 +168,8 @@ struct Intake {
     inputs: Vec<Input>,
     changes: Vec<Change>,
     frames: HistoryBatch,
+    /// How many of them have a ticket already and wait for company.
+    held: usize,
     /// Handed on by nobody yet because the engine's or history's queue is full.
     unsent: Option<(EngineBatch, HistoryBatch)>,
     ticket: u64,
@@ -210,6 +212,7 @@ impl Intake {
             inputs: Vec::new(),
             changes: Vec::new(),
             frames: HistoryBatch::default(),
+            held: 0,
             unsent: None,
             ticket: 0,
             history_stopped: false,
@@ -227,11 +230,13 @@ impl Intake {
         }
     }
 
-    /// Lets datagrams gather where many come.
-    fn breathe(&self) {
+    /// Waits until something comes; where many datagrams come, lets them gather.
+    fn rest(&self) {
         if self.are_many {
-            std::thread::park_timeout(BREATH);
+            return std::thread::park_timeout(BREATH);
         }
+        let limit = if self.has_open() { GATHER } else { IDLE };
+        wait(&self.setup.sockets, &self.setup.bell, limit);
     }
 
     /// Looks whether the kernel dropped datagrams because we were too slow: then silence of hosts says
@@ -281,7 +286,7 @@ impl Intake {
             discovery.join(&self.setup.sockets, now.mono);
         }
         if self.has_gathered(now.mono, more) {
-            self.close_ticket();
+            self.close_ticket(now.mono);
         }
         self.send_answers();
         more || self.papers.is_busy()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hark_engine::effect::Watch;
 use hark_engine::{Engine, Input};
 use hark_model::record::DeliveryRecord;
-use hark_model::time::Unix;
+use hark_model::time::{Mono, Unix};
 use hark_model::{HostId, HostName, Notification, SeriesDef};
 use hark_store::history::SetId;
 use hark_store::state::Change;
@@ -123,8 +123,10 @@ pub(crate) struct DefineSet {
 /// What ingest found, for history.
 #[derive(Debug, Default)]
 pub(crate) struct HistoryBatch {
-    /// As [`EngineBatch::ticket`].
+    /// As [`EngineBatch::ticket`], the last of several.
     pub(crate) ticket: u64,
+    /// When the first of them was closed.
+    pub(crate) since: Option<Mono>,
     /// Sets to be entered into the catalogue first.
     pub(crate) define: Vec<DefineSet>,
     /// Where the frames lie.
@@ -134,9 +136,14 @@ pub(crate) struct HistoryBatch {
 }
 
 impl HistoryBatch {
+    /// Returns how many sets and frames there are.
+    pub(crate) fn len(&self) -> usize {
+        self.define.len() + self.frames.len()
+    }
+
     /// Returns true if there is nothing to keep.
     pub(crate) fn is_empty(&self) -> bool {
-        self.define.is_empty() && self.frames.is_empty()
+        self.len() == 0
     }
 }
 

@@ -102,7 +102,7 @@ fn no_heartbeat_is_acknowledged_before_the_engine_has_said_what_it_looks_at() {
     intake.message(ToIntake::SetReady { set: set.clone(), outcome: Ok(catalogue) });
     assert_eq!(beat(&mut intake, 1), None, "the engine has not been asked yet");
     assert!(intake.frames.is_empty(), "it comes again");
-    intake.close_ticket();
+    intake.close_ticket(Clock.now().mono);
     let ToEngine::Batch(batch) = to_engine.try_recv().unwrap() else { panic!("no batch") };
     // The engine's answer to something before it: it does not know the set.
     watched(&mut intake, batch.ticket - 1);
@@ -128,7 +128,7 @@ fn a_journal_whose_disk_stands_still_holds_up_no_heartbeat_and_its_lost_lines_ar
     let catalogue = history.declare(HOST, &[series()], Clock.now()).unwrap();
     let set = DefineSet { slot: 0, host: HOST, number: SET, series: Arc::from([series()]) };
     intake.message(ToIntake::SetReady { set, outcome: Ok(catalogue) });
-    intake.close_ticket();
+    intake.close_ticket(Clock.now().mono);
     let ToEngine::Batch(batch) = to_engine.try_recv().unwrap() else { panic!("no batch") };
     watched(&mut intake, batch.ticket);
     let (journal, _disk, room) = MessageJournal::standing_still();
@@ -174,7 +174,7 @@ fn a_number_of_a_request_is_used_once_and_shared_with_sessions() {
     ] {
         assert_eq!(intake.prove(&wrong), AgentProof::Wrong);
     }
-    intake.close_ticket();
+    intake.close_ticket(Clock.now().mono);
     // It is on the disk with the ticket, so that a copy is refused after a restart as well.
     let ToEngine::Batch(batch) = to_engine.try_recv().unwrap() else { panic!("no batch") };
     assert_eq!(batch.changes, [Change::AgentSession { agent: 7, session: 9 }]);
@@ -228,7 +228,7 @@ fn a_batch_over_https_waits_for_its_sets_and_is_answered_when_it_is_on_the_disk(
     assert_eq!((count(&intake, heard), count(&intake, told)), (1, 1));
     let catalogue = history.declare(HOST, &[series()], Clock.now()).unwrap();
     intake.message(ToIntake::SetReady { set: define, outcome: Ok(catalogue) });
-    intake.close_ticket();
+    intake.close_ticket(Clock.now().mono);
     let ToEngine::Batch(asked) = to_engine.try_recv().unwrap() else { panic!("no batch") };
     watched(&mut intake, asked.ticket);
 
@@ -236,7 +236,7 @@ fn a_batch_over_https_waits_for_its_sets_and_is_answered_when_it_is_on_the_disk(
     assert_eq!(values_judged(&intake), 1, "the fresh sample is judged, the old one is not");
     assert_eq!(intake.frames.frames.len(), 2);
     assert_eq!(count(&intake, told), 0, "applied before");
-    intake.close_ticket();
+    intake.close_ticket(Clock.now().mono);
     let ToEngine::Batch(last) = to_engine.try_recv().unwrap() else { panic!("no batch") };
     assert!(to_history.try_recv().is_ok());
     let (now, at) = (Clock.now(), Clock.micros());

@@ -14,15 +14,24 @@ use crate::server::messages::{EngineBatch, HistoryBatch, ToEngine};
 /// for each datagram would cost more than the datagram.
 pub(super) const GATHER: Duration = Duration::from_millis(10);
 
+/// How long frames wait for company where many datagrams come: history syncs them at once then. The time until
+/// an agent believes that a datagram is lost is at least four times this.
+const COMPANY: Duration = Duration::from_millis(250);
+
 /// How much is handed on at once at the latest.
 const GATHER_MOST: usize = 512;
 
 impl Intake {
     /// Returns whether something waits to be handed on.
     pub(super) fn has_open(&self) -> bool {
+        self.has_new() || !self.frames.is_empty()
+    }
+
+    /// Returns whether something waits that has no ticket yet.
+    fn has_new(&self) -> bool {
         !(self.inputs.is_empty()
             && self.changes.is_empty()
-            && self.frames.is_empty()
+            && self.frames.len() == self.held
             && self.pending.is_open_empty())
     }
 
@@ -33,14 +42,24 @@ impl Intake {
             return false;
         }
         if self.are_many && !more {
-            return true;
+            return self.has_new() || !self.holds_frames(now);
         }
         let since = *self.open_since.get_or_insert(now);
         self.inputs.len() >= GATHER_MOST || now.since(since) >= GATHER
     }
 
+    /// Returns whether frames stay here until there are more: each sync of history costs as much as taking in some
+    /// hundred of them.
+    fn holds_frames(&self, now: Mono) -> bool {
+        let is_young = self.frames.since.is_none_or(|at| now.since(at) < COMPANY);
+        self.are_many
+            && is_young
+            && self.frames.define.is_empty()
+            && self.frames.frames.len() < GATHER_MOST
+    }
+
     /// Gives what was found so far a ticket, if there is anything.
-    pub(super) fn close_ticket(&mut self) {
+    pub(super) fn close_ticket(&mut self, now: Mono) {
         let counted = (std::mem::take(&mut self.heartbeats), std::mem::take(&mut self.samples));
         self.setup.tally.heard(counted.0, counted.1);
         if !self.has_open() {
@@ -51,9 +70,17 @@ impl Intake {
         let ticket = self.ticket;
         let inputs = std::mem::take(&mut self.inputs);
         let changes = std::mem::take(&mut self.changes);
-        let mut frames = std::mem::take(&mut self.frames);
-        frames.ticket = ticket;
-        self.pending.close(ticket, !frames.is_empty());
+        self.pending.close(ticket, self.frames.len() > self.held);
+        self.frames.ticket = ticket;
+        if !self.frames.is_empty() {
+            self.frames.since.get_or_insert(now);
+        }
+        self.held = if self.holds_frames(now) { self.frames.len() } else { 0 };
+        let frames = if self.held > 0 {
+            HistoryBatch::default()
+        } else {
+            std::mem::take(&mut self.frames)
+        };
         self.unsent = Some((EngineBatch { ticket, inputs, changes }, frames));
         self.hand_on();
     }
