@@ -91,6 +91,20 @@ fn watched(intake: &mut Intake, ticket: u64) {
     intake.message(ToIntake::Watch { host: HOST, watches, ticket });
 }
 
+/// As [`restarted`], and history and the engine have taken what is wanted of them.
+fn ready() -> (Intake, Receiver<ToEngine>, Receiver<ToHistory>) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut history = History::open(folder.path(), Settings::default()).unwrap();
+    let (mut intake, to_engine, to_history) = restarted();
+    let catalogue = history.declare(HOST, &[series()], Clock.now()).unwrap();
+    let set = DefineSet { slot: 0, host: HOST, number: SET, series: Arc::from([series()]) };
+    intake.message(ToIntake::SetReady { set, outcome: Ok(catalogue) });
+    intake.close_ticket(Clock.now().mono);
+    let ToEngine::Batch(batch) = to_engine.try_recv().unwrap() else { panic!("no batch") };
+    watched(&mut intake, batch.ticket);
+    (intake, to_engine, to_history)
+}
+
 #[test]
 fn no_heartbeat_is_acknowledged_before_the_engine_has_said_what_it_looks_at() {
     let folder = tempfile::tempdir().unwrap();
@@ -122,15 +136,7 @@ fn no_heartbeat_is_acknowledged_before_the_engine_has_said_what_it_looks_at() {
 
 #[test]
 fn a_journal_whose_disk_stands_still_holds_up_no_heartbeat_and_its_lost_lines_are_counted() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut history = History::open(folder.path(), Settings::default()).unwrap();
-    let (mut intake, to_engine, _to_history) = restarted();
-    let catalogue = history.declare(HOST, &[series()], Clock.now()).unwrap();
-    let set = DefineSet { slot: 0, host: HOST, number: SET, series: Arc::from([series()]) };
-    intake.message(ToIntake::SetReady { set, outcome: Ok(catalogue) });
-    intake.close_ticket(Clock.now().mono);
-    let ToEngine::Batch(batch) = to_engine.try_recv().unwrap() else { panic!("no batch") };
-    watched(&mut intake, batch.ticket);
+    let (mut intake, _to_engine, _to_history) = ready();
     let (journal, _disk, room) = MessageJournal::standing_still();
     intake.setup.journal = Some(journal);
     let beats = 2 * room;
@@ -141,6 +147,37 @@ fn a_journal_whose_disk_stands_still_holds_up_no_heartbeat_and_its_lost_lines_ar
         intake.inputs.clear();
     }
     assert_eq!(intake.setup.tally.totals().journal_dropped, (beats - room) as u64);
+}
+
+#[test]
+fn where_many_come_history_gets_the_frames_of_several_tickets_at_once() {
+    let (mut intake, to_engine, to_history) = ready();
+    intake.are_many = true;
+    let begin = Clock.now().mono;
+    let mut tickets = Vec::new();
+    for ms in [0, 50, 249] {
+        let now = begin + Duration::from_millis(ms);
+        assert!(!intake.has_gathered(now, false), "nothing is new after {ms} ms");
+        assert_eq!(beat(&mut intake, 0), Some(true));
+        assert!(intake.has_gathered(now, false));
+        intake.close_ticket(now);
+        // The engine is told at once.
+        let ToEngine::Batch(batch) = to_engine.try_recv().unwrap() else { panic!("no batch") };
+        tickets.push(batch.ticket);
+        assert!(to_history.try_recv().is_err(), "history waits after {ms} ms");
+    }
+    let later = begin + Duration::from_millis(250);
+    assert!(intake.has_gathered(later, false), "also if nothing else comes");
+    intake.close_ticket(later);
+    let ToHistory::Batch(all) = to_history.try_recv().unwrap() else { panic!("no batch") };
+    assert_eq!((all.frames.len(), all.since), (3, Some(begin)));
+    assert!(all.ticket >= tickets[2], "what history says of it holds for each of them");
+    assert!(!intake.has_open());
+    // Few come: each is handed on with its ticket.
+    intake.are_many = false;
+    assert_eq!(beat(&mut intake, 0), Some(true));
+    intake.close_ticket(later);
+    assert!(to_history.try_recv().is_ok());
 }
 
 /// Returns what the agent of [`restarted`] sends as the head of a request.
