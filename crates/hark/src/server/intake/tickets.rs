@@ -76,11 +76,8 @@ impl Intake {
             self.frames.since.get_or_insert(now);
         }
         self.held = if self.holds_frames(now) { self.frames.len() } else { 0 };
-        let frames = if self.held > 0 {
-            HistoryBatch::default()
-        } else {
-            std::mem::take(&mut self.frames)
-        };
+        let frames =
+            if self.held > 0 { HistoryBatch::default() } else { std::mem::take(&mut self.frames) };
         self.unsent = Some((EngineBatch { ticket, inputs, changes }, frames));
         self.hand_on();
     }
