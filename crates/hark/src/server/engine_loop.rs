@@ -32,7 +32,12 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
 /// The shortest sleep: deadlines that come up within it are looked at together. Ten thousand hosts have one every
 /// two milliseconds, of which nearly all find that the host has been heard meanwhile; what comes in wakes at once.
-const SHORTEST_SLEEP: Duration = Duration::from_millis(50);
+/// Longer than ingest lets datagrams gather, so that where many come only they wake.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(60);
+
+/// How often the store is told of tickets that brought nothing to write: history syncs no faster, and the same
+/// acknowledgements wait for it.
+const TELL: Duration = Duration::from_millis(100);
 
 /// A round that took this much longer than it was to sleep means that the process was paused or starved,
 /// or that this thread was held up by another or by its own work (rule F5): silence of hosts in that
@@ -130,6 +135,7 @@ pub(crate) fn run(
         next_request: 1,
         ticket: 0,
         told_ticket: 0,
+        told_at: Mono(0),
         degraded: false,
         bringers: Vec::new(),
     };
@@ -157,7 +163,10 @@ pub(crate) fn run(
         }
         driver.tick(now);
         driver.tell_folded(now);
-        driver.hand_on();
+        if !driver.may_wait(now.mono) {
+            driver.told_at = now.mono;
+            driver.hand_on();
+        }
         if stop.is_raised() {
             break;
         }
@@ -181,6 +190,8 @@ struct Driver {
     next_request: u64,
     ticket: u64,
     told_ticket: u64,
+    /// When it was told.
+    told_at: Mono,
     degraded: bool,
     /// Other servers and programs that wait until what they brought is on the disk.
     bringers: Vec<oneshot::Sender<Result<(), String>>>,
@@ -189,7 +200,23 @@ struct Driver {
 impl Driver {
     fn sleep(&self, now: Mono) -> Duration {
         let due = self.engine.next_deadline().map_or(LONGEST_SLEEP, |at| at.since(now));
-        due.clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
+        let due = due.clamp(SHORTEST_SLEEP, LONGEST_SLEEP);
+        if self.ticket == self.told_ticket {
+            due
+        } else {
+            due.min((self.told_at + TELL).since(now))
+        }
+    }
+
+    /// Returns whether there is nothing to hand on but a ticket, and one was told just now.
+    fn may_wait(&self, now: Mono) -> bool {
+        let is_told =
+            self.changed.is_empty() && self.bringers.is_empty() && self.repairs.is_empty();
+        is_told && self.has_nothing_to_write() && now.since(self.told_at) < TELL
+    }
+
+    fn has_nothing_to_write(&self) -> bool {
+        self.records.is_empty() && self.changes.is_empty() && self.answers.is_empty()
     }
 
     /// Looks whether the round since `last`, in which there was `sleep` at most, took too long: asleep,
@@ -211,6 +238,7 @@ impl Driver {
             ToEngine::Batch(batch) => {
                 self.ticket = self.ticket.max(batch.ticket);
                 self.changes.extend(batch.changes);
+                self.engine.prefetch(batch.inputs.iter().filter_map(heard_host));
                 for input in batch.inputs {
                     self.input(input, now);
                 }
@@ -390,8 +418,7 @@ impl Driver {
             (self.outlets.changed)(&self.changed);
             self.changed.clear();
         }
-        let idle = self.records.is_empty() && self.changes.is_empty() && self.answers.is_empty();
-        if idle && self.ticket == self.told_ticket {
+        if self.has_nothing_to_write() && self.ticket == self.told_ticket {
             return self.answer_bringers();
         }
         self.told_ticket = self.ticket;
@@ -431,6 +458,11 @@ impl Driver {
         }
         self.hand_on();
     }
+}
+
+/// Returns the host whose heartbeat this is.
+fn heard_host(input: &Input) -> Option<HostId> {
+    if let Input::Heard(heard) = input { Some(heard.host) } else { None }
 }
 
 /// Returns how long the process, or this thread, did not do its work in a round from `last` to `now`.

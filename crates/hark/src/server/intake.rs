@@ -305,6 +305,13 @@ impl Intake {
             // Not the moment at which the turn began: some have come since, and some long before.
             let read_at = if n > 0 { Clock.micros() } else { at };
             for i in 0..n {
+                if let Some(Ok(envelope)) =
+                    room.get(i).map(|(datagram, _)| hark_proto::peek(datagram))
+                {
+                    self.setup.agents.prefetch(envelope.header.agent);
+                }
+            }
+            for i in 0..n {
                 let waited = u64::try_from(room.waited(i).as_micros()).unwrap_or_default();
                 let at = Micros(read_at.0.saturating_sub(waited));
                 if let Some((datagram, from)) = room.get(i) {

@@ -288,6 +288,14 @@ impl Agents {
         self.by_id.get(&id.0).copied()
     }
 
+    /// Reads what a datagram of this agent will need; see [`hark_engine::Engine::prefetch`].
+    pub(super) fn prefetch(&self, id: AgentId) {
+        let Some(slot) = self.find(id).map(|place| self.peek(place)) else { return };
+        let wants = slot.sets.first().and_then(|set| set.wants.first().map(|want| want.place));
+        let session = (slot.session.session(), slot.session.ack_due(), slot.session.flaps());
+        std::hint::black_box((session, wants, slot.skew_ms, slot.key.expose()[0]));
+    }
+
     /// Returns the place of a host's agent.
     pub(super) fn place_of(&self, host: &HostName) -> Option<usize> {
         self.by_name.get(host).copied()
