@@ -1,18 +1,19 @@
 //! What many hosts cost: bytes kept for each, and nothing at all for a heartbeat that changes nothing.
 //!
-//! A test of its own, because it counts what the allocator gives out.
+//! Tests of their own, one after the other, because they count what the allocator gives out.
 
 #![expect(clippy::unwrap_used, reason = "the whole crate is tests")]
 #![expect(unsafe_code, reason = "an allocator that counts")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hark_config::{Document, NoSecrets};
+use hark_engine::input::Outcome;
 use hark_engine::{Effects, Engine, Heard, HostSeen, Input, plan};
-use hark_model::record::Snapshot;
+use hark_model::record::{Record, Snapshot};
 use hark_model::{Clock, HostId, HostName, Mono, Now, SeriesName, Unix};
 
 struct Counting;
@@ -38,6 +39,9 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
+
+/// Held by the test that counts.
+static COUNTS: Mutex<()> = Mutex::new(());
 
 const HOSTS: u32 = 20_000;
 /// The aim for a host with five thresholds.
@@ -81,23 +85,30 @@ fn heard(host: u32) -> Heard {
     }
 }
 
-#[test]
-fn a_quiet_heartbeat_allocates_nothing_and_a_host_is_small() {
+/// Makes an engine that knows so many hosts.
+fn engine(hosts: u32, effects: &mut Effects) -> Engine {
     let document = Document::single(CONFIG);
     let plan = plan::read(&document.root(&NoSecrets)).unwrap();
     let (mut engine, _) = Engine::new(Arc::new(plan), Snapshot::default(), now(0));
-    let mut effects = Effects::default();
     let series = series();
-    let before = KEPT.load(Ordering::Relaxed);
-    for number in 1..=HOSTS {
+    for number in 1..=hosts {
         let name = HostName::new(&format!("host-{number}.example.net")).unwrap();
         let interval = Duration::from_secs(30);
         let seen = HostSeen { name, interval, address: None };
-        engine.step(Input::HostSeen(seen), now(0), &mut effects);
+        engine.step(Input::HostSeen(seen), now(0), effects);
         let seen = Input::SeriesSeen { host: HostId(number), series: series.clone() };
-        engine.step(seen, now(0), &mut effects);
+        engine.step(seen, now(0), effects);
         effects.clear();
     }
+    engine
+}
+
+#[test]
+fn a_quiet_heartbeat_allocates_nothing_and_a_host_is_small() {
+    let _counts = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut effects = Effects::default();
+    let before = KEPT.load(Ordering::Relaxed);
+    let mut engine = engine(HOSTS, &mut effects);
     let mut heartbeats: Vec<Heard> = (1..=HOSTS).map(heard).collect();
     let round = |engine: &mut Engine, heartbeats: &mut [Heard], effects: &mut Effects, at| {
         for heartbeat in heartbeats {
@@ -130,4 +141,58 @@ fn a_quiet_heartbeat_allocates_nothing_and_a_host_is_small() {
     assert!(per_host <= MOST_BYTES, "{per_host} bytes");
     assert_eq!(engine.host(HostId(7)).unwrap().checks().count(), 6);
     assert!(engine.n_deadlines() <= usize::try_from(HOSTS).unwrap() * 2);
+}
+
+/// Sends every message that the engine has decided on, and says that it arrived. Returns how many there were.
+fn send_all(engine: &mut Engine, effects: &mut Effects, at: Now) -> usize {
+    let mut sent = 0;
+    while effects.records.iter().any(|record| matches!(record, Record::Outbox(_))) {
+        for record in std::mem::take(&mut effects.records) {
+            let Record::Outbox(row) = record else { continue };
+            let message = row.notification;
+            for outcome in [Outcome::Started, Outcome::Sent] {
+                let (delivery, incident) = (message.id, message.incident);
+                let receiver = message.receiver.clone();
+                let arrived = Input::Delivery { delivery, incident, receiver, outcome };
+                engine.step(arrived, at, effects);
+            }
+            sent += 1;
+        }
+    }
+    effects.clear();
+    sent
+}
+
+#[test]
+fn a_day_full_of_troubles_leaves_nothing_behind() {
+    const FEW: u32 = 50;
+    let _counts = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut effects = Effects::default();
+    let mut engine = engine(FEW, &mut effects);
+    let mut heartbeats: Vec<Heard> = (1..=FEW).map(heard).collect();
+    let (mut sent, mut kept) = (0, Vec::new());
+    for at in (30..=24 * 3600).step_by(30) {
+        for (number, heartbeat) in (0..).zip(&mut heartbeats) {
+            // Each hour of a host has a high value of ten minutes, each fourth a silence of ten.
+            let minute = (at / 60 + 7 * number) % 240;
+            if (30..40).contains(&minute) {
+                continue;
+            }
+            heartbeat.values[0].1 = if minute % 60 < 10 { 99.0 } else { 10.0 };
+            heartbeat.taken_at = now(at).unix;
+            engine.heard(heartbeat, now(at), &mut effects);
+        }
+        engine.step(Input::Tick, now(at), &mut effects);
+        sent += send_all(&mut engine, &mut effects, now(at));
+        if at % (4 * 3600) == 0 {
+            effects = Effects::default();
+            kept.push(KEPT.load(Ordering::Relaxed));
+        }
+    }
+    println!("{sent} messages; bytes kept every four hours: {kept:?}");
+    // A trouble and its end for each hour, a silence and its end for each fourth.
+    assert!(sent > 24 * 2 * usize::try_from(FEW).unwrap(), "{sent} messages are too few troubles");
+    // The same hours of the day's pattern: what is kept for a while only has come and gone.
+    let (early, late) = (kept[1], kept[5]);
+    assert!(late <= early + 4096, "{late} bytes after 24 hours, {early} after eight");
 }
