@@ -232,7 +232,8 @@ impl Intake {
 
     /// Waits until something comes; where many datagrams come, lets them gather.
     fn rest(&self) {
-        if self.are_many {
+        // A flood is known before its first second is over.
+        if self.are_many || self.received >= MANY {
             return std::thread::park_timeout(BREATH);
         }
         let limit = if self.has_open() { GATHER } else { IDLE };
@@ -292,6 +293,16 @@ impl Intake {
         more || self.papers.is_busy()
     }
 
+    /// Reads what each of the datagrams needs, where so few came that the last ones are long ago.
+    fn prefetch(&self, room: &mut ReceiveBatch, n: usize) {
+        for i in 0..n {
+            if let Some(Ok(envelope)) = room.get(i).map(|(datagram, _)| hark_proto::peek(datagram))
+            {
+                self.setup.agents.prefetch(envelope.header.agent);
+            }
+        }
+    }
+
     fn drain(&mut self, room: &mut ReceiveBatch, socket: usize, now: Now, at: Micros) -> bool {
         for _ in 0..BATCHES_PER_FLUSH {
             let n = match room.receive(&self.setup.sockets[socket]) {
@@ -304,12 +315,8 @@ impl Intake {
             self.received += n as u64;
             // Not the moment at which the turn began: some have come since, and some long before.
             let read_at = if n > 0 { Clock.micros() } else { at };
-            for i in 0..n {
-                if let Some(Ok(envelope)) =
-                    room.get(i).map(|(datagram, _)| hark_proto::peek(datagram))
-                {
-                    self.setup.agents.prefetch(envelope.header.agent);
-                }
+            if n < BATCH {
+                self.prefetch(room, n);
             }
             for i in 0..n {
                 let waited = u64::try_from(room.waited(i).as_micros()).unwrap_or_default();

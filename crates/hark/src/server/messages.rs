@@ -136,6 +136,15 @@ pub(crate) struct HistoryBatch {
 }
 
 impl HistoryBatch {
+    /// Makes an empty one with room for as much as this one holds: the next will hold about as much.
+    pub(crate) fn with_room(&self) -> Self {
+        Self {
+            frames: Vec::with_capacity(self.frames.len()),
+            bytes: Vec::with_capacity(self.bytes.len()),
+            ..Self::default()
+        }
+    }
+
     /// Returns how many sets and frames there are.
     pub(crate) fn len(&self) -> usize {
         self.define.len() + self.frames.len()

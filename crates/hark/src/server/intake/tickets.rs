@@ -68,7 +68,8 @@ impl Intake {
         self.open_since = None;
         self.ticket += 1;
         let ticket = self.ticket;
-        let inputs = std::mem::take(&mut self.inputs);
+        let room = Vec::with_capacity(self.inputs.len());
+        let inputs = std::mem::replace(&mut self.inputs, room);
         let changes = std::mem::take(&mut self.changes);
         self.pending.close(ticket, self.frames.len() > self.held);
         self.frames.ticket = ticket;
