@@ -77,8 +77,12 @@ impl Intake {
             self.frames.since.get_or_insert(now);
         }
         self.held = if self.holds_frames(now) { self.frames.len() } else { 0 };
-        let frames =
-            if self.held > 0 { HistoryBatch::default() } else { std::mem::take(&mut self.frames) };
+        let frames = if self.held > 0 {
+            HistoryBatch::default()
+        } else {
+            let room = self.frames.with_room();
+            std::mem::replace(&mut self.frames, room)
+        };
         self.unsent = Some((EngineBatch { ticket, inputs, changes }, frames));
         self.hand_on();
     }
