@@ -15,7 +15,7 @@
 //!
 //! One batch is one sync. A batch that is torn ends its segment: what comes after it was never
 //! acknowledged. Every start and every failed sync begins a new segment; a segment is removed once
-//! all its frames lie, synced, in sealed blocks.
+//! all its frames lie, synced, in sealed blocks, or moved aside for those who read it.
 
 pub(super) mod scan;
 
@@ -25,10 +25,11 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::bytes::{Reader, put_signed, put_varint};
+use super::follow::{Followed, LogPlace};
 use crate::disk::Disk;
 
 /// First bytes of a segment; the last one is the version.
-const MAGIC: &[u8; 8] = b"harkwal\x01";
+pub(super) const MAGIC: &[u8; 8] = b"harkwal\x01";
 
 /// Size at which a segment is closed: a restart reads a few of them, and they go one by one.
 const SEGMENT: u64 = 32 * 1024 * 1024;
@@ -36,7 +37,7 @@ const SEGMENT: u64 = 32 * 1024 * 1024;
 /// Frames in memory that are not written yet: more than a group commit of 100 ms ever gathers.
 pub(super) const MAX_BATCH: usize = 16 * 1024 * 1024;
 
-const BATCH_HEADER: usize = 8;
+pub(super) const BATCH_HEADER: usize = 8;
 
 /// A frame as it lies in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,8 @@ pub(super) struct Wal {
     last_at: i64,
     /// Segments that are closed, with their sizes.
     closed: BTreeMap<u64, u64>,
+    /// Segments that are kept for readers.
+    followed: Followed,
 }
 
 impl Wal {
@@ -75,7 +78,9 @@ impl Wal {
                 closed.insert(number, entry.metadata()?.len());
             }
         }
-        let segment = closed.last_key_value().map_or(0, |(last, _)| *last);
+        let followed = Followed::open(dir.parent().unwrap_or(dir))?;
+        // Numbers are never used again, also where the log is empty: readers go by them.
+        let segment = closed.last_key_value().map_or(0, |(last, _)| *last).max(followed.newest());
         let mut wal = Self {
             dir: dir.to_owned(),
             disk,
@@ -86,6 +91,7 @@ impl Wal {
             n_frames: 0,
             last_at: 0,
             closed,
+            followed,
         };
         wal.clear();
         Ok(wal)
@@ -203,13 +209,26 @@ impl Wal {
         self.closed.values().sum::<u64>() + if self.file.is_some() { self.offset } else { 0 }
     }
 
-    /// Removes the closed segments before `segment`.
+    /// Returns up to where it is on the disk.
+    pub(super) fn end(&self) -> LogPlace {
+        match self.file {
+            Some(_) => LogPlace { segment: self.segment, offset: self.offset },
+            None => LogPlace { segment: self.segment + 1, offset: 0 },
+        }
+    }
+
+    /// Returns what is kept for readers.
+    pub(super) fn followed(&mut self) -> &mut Followed {
+        &mut self.followed
+    }
+
+    /// Removes the closed segments before `segment`, or leaves them to who reads them.
     pub(super) fn remove_before(&mut self, segment: u64) -> io::Result<()> {
-        while let Some((&oldest, _)) = self.closed.first_key_value() {
+        while let Some((&oldest, &size)) = self.closed.first_key_value() {
             if oldest >= segment {
                 break;
             }
-            self.disk.remove(&path_of(&self.dir, oldest))?;
+            self.followed.take(&path_of(&self.dir, oldest), oldest, size, &self.disk)?;
             self.closed.remove(&oldest);
         }
         Ok(())
@@ -221,7 +240,7 @@ impl Wal {
     }
 }
 
-fn path_of(dir: &Path, number: u64) -> PathBuf {
+pub(super) fn path_of(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("{number:010}.log"))
 }
 
