@@ -25,9 +25,11 @@ pub mod unpack;
 pub mod wire;
 
 mod naming;
+mod sound;
 
 pub use gather::{Batch, Gather, Named, OfHost, Point, Refused, Why};
 pub use naming::{MAX_HOST_LABELS, Naming};
+pub use sound::sound;
 
 /// The longest body that is taken, as it comes: the senders' defaults are a tenth of it.
 pub const MAX_BODY: usize = 8 * 1024 * 1024;

@@ -3,7 +3,15 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
+use hark_engine::covers_host;
+use hark_model::record::Matcher;
 use hark_model::{HostId, HostName};
+
+/// Returns whether `text` is like one of `patterns`, or there are none.
+pub(crate) fn is_like(patterns: &[String], text: &str) -> bool {
+    let matcher = Matcher { hosts: patterns.to_vec(), ..Matcher::default() };
+    covers_host(&matcher, text, &[])
+}
 
 /// Which number belongs to which name. Written by the engine's thread alone.
 #[derive(Debug, Default)]

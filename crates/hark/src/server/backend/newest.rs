@@ -8,15 +8,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use hark_engine::covers_host;
-use hark_model::labels::{Identity, is_hidden};
-use hark_model::record::Matcher;
+use hark_metrics::sound;
+use hark_model::labels::Identity;
 use hark_model::time::Clock;
 use hark_model::{HostId, HostName, MetricKind, SeriesDef, SeriesName, Unix};
 use hark_web::{Answer, NewestFilter, Sight};
 
 use super::ServerBackend;
 use super::openmetrics::escaped;
+use crate::server::hosts::is_like;
 
 /// Hosts of which history is asked at once: some milliseconds of its thread.
 const AT_ONCE: usize = 50;
@@ -44,12 +44,6 @@ struct Gathered {
     /// Numbers of series; `None` for those that are not wanted.
     numbers: HashMap<(SeriesName, MetricKind), Option<u32>>,
     values: Vec<Sample>,
-}
-
-/// Returns whether `text` is like one of `patterns`, or there are none.
-fn is_like(patterns: &[String], text: &str) -> bool {
-    let matcher = Matcher { hosts: patterns.to_vec(), ..Matcher::default() };
-    covers_host(&matcher, text, &[])
 }
 
 impl Gathered {
@@ -145,30 +139,6 @@ fn family(metric: &str, kind: MetricKind) -> (String, &'static str) {
         (MetricKind::Counter, _) => (metric.to_owned(), ""),
         (MetricKind::Gauge, _) => (metric.to_owned(), "gauge"),
     }
-}
-
-/// Makes names that this format can write: those of others may have any letters.
-fn sound(mut identity: Identity) -> Identity {
-    let is_sound = |text: &str, more: char| {
-        text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == more)
-            && !text.starts_with(|c: char| c.is_ascii_digit())
-    };
-    let mended = |text: &str, more: char| {
-        let mend = |c: char| if c.is_ascii_alphanumeric() || c == more { c } else { '_' };
-        let mended: String = text.chars().map(mend).collect();
-        if mended.starts_with(|c: char| c.is_ascii_digit()) { format!("_{mended}") } else { mended }
-    };
-    if !is_sound(&identity.metric, ':') {
-        identity.metric = mended(&identity.metric, ':');
-    }
-    let unsound =
-        |(name, label): (&str, &str)| !is_sound(name, '_') || label.chars().any(is_hidden);
-    if identity.labels.iter().any(unsound) {
-        let shown = |text: &str| text.replace(is_hidden, "\u{fffd}");
-        let pairs = identity.labels.iter().map(|(n, v)| (mended(n, '_'), shown(v)));
-        identity.labels = hark_model::labels::Labels::new(pairs.collect::<Vec<_>>());
-    }
-    identity
 }
 
 impl ServerBackend {
