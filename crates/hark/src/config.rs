@@ -11,6 +11,7 @@ pub(crate) mod grants;
 mod inlets;
 mod known_as;
 pub(crate) mod page;
+mod remote_write;
 mod settings;
 mod show;
 mod templates;
@@ -38,6 +39,7 @@ pub(crate) use files::{Opened, PageText, Paths, default_data_dir, open};
 pub(crate) use given::{AgentConfigs, Given};
 pub(crate) use inlets::{Graphite, InletSettings, Source, check_of as inlet_check};
 pub(crate) use known_as::{KnownAs, MAIL};
+pub(crate) use remote_write::{RemoteWriteSettings, Target};
 pub(crate) use settings::{HistorySettings, LogSettings, Settings, UserEntry};
 pub(crate) use show::show;
 pub(crate) use templates::StatusPlan;
@@ -77,6 +79,8 @@ pub(crate) struct Loaded {
     pub(crate) watch: WatchSettings,
     /// Who may bring samples.
     pub(crate) inlets: Arc<InletSettings>,
+    /// Whom samples are brought to.
+    pub(crate) remote_write: Arc<RemoteWriteSettings>,
     /// The files that were read, for messages and for watching.
     pub(crate) files: Vec<PathBuf>,
     /// Number of this configuration: changes when any file does.
@@ -176,6 +180,7 @@ pub(crate) fn keys() -> Vec<Key> {
         hark_dns::KEYS,
         watch::KEYS,
         inlets::KEYS,
+        remote_write::KEYS,
         plan::KEYS,
     ]
     .concat();
@@ -268,6 +273,7 @@ fn read(opened: Opened) -> Result<Loaded, LoadError> {
     let offer = Offer::read(&root);
     let watch = WatchSettings::read(&root, &receivers);
     let inlets = Arc::new(InletSettings::read(&root));
+    let remote_write = Arc::new(RemoteWriteSettings::read(&root));
     let readers = readers(&root, plan.as_ref(), &settings, &receivers);
     let reports = hark_report::Plan::read_all(&root, plan::read_host_match, &readers);
     let mailers = receivers.iter().filter(|(_, configured)| configured.kind == "email");
@@ -300,6 +306,7 @@ fn read(opened: Opened) -> Result<Loaded, LoadError> {
                 agent,
                 watch,
                 inlets,
+                remote_write,
                 files: names,
                 revision,
                 warnings: document.diagnostics().render(style()),

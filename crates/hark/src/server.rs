@@ -56,6 +56,7 @@ mod recorder;
 pub(crate) mod relay;
 mod releases;
 mod reload;
+mod remote_write;
 mod repairs;
 mod reports;
 pub(crate) mod run;

@@ -67,6 +67,7 @@ pub(crate) fn show(loaded: &Loaded) -> Value {
         ("watchdog", loaded.watch.watchdog.as_ref().map_or(Value::Null, |w| w.show())),
         ("agent_configs", loaded.agent_configs.show()),
         ("inlets", loaded.inlets.show()),
+        ("remote_write", loaded.remote_write.show()),
         ("status_pages", status_pages(loaded)),
         ("templates_dir", json!(loaded.status.folder)),
         ("files", json!(loaded.files)),

@@ -143,6 +143,7 @@ impl Server {
             status: status_plan,
             watch,
             inlets,
+            remote_write,
             dns,
             revision,
             ..
@@ -192,6 +193,7 @@ impl Server {
         links.login.store(Arc::new(web.login.clone()));
         links.plan_status(status_plan);
         links.inlets.plan(Arc::clone(&inlets));
+        links.plan_remote_write(remote_write);
         let paths = options.paths.map(|paths| paths.within(&data_dir));
         let reloader = Reloader::new(Arc::clone(&links), paths, http.is_some(), revision);
         let reloader = Arc::new(reloader);
@@ -223,6 +225,7 @@ impl Server {
         parts.relays();
         parts.backups();
         parts.inlets(&inlets)?;
+        parts.remote_write();
         parts.watch(watch.deadman, udp, http.is_some());
         parts.reports(inboxes.reports, reports, reports_reader);
         parts.page_readers(page_readers);

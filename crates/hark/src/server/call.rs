@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hark_config::{Key, Kind, Section};
 use hark_model::Secret;
-use hark_net::{Call, Client, Resolve, Tls, Trust, read_fingerprint};
+use hark_net::{Call, Client, Reply, Resolve, Tls, Trust, read_fingerprint};
 use thiserror::Error;
 
 /// The settings of an address that is called, beside `url`.
@@ -83,6 +83,23 @@ impl Address {
         Ok(Self { client: client.with_secret_address(), timeout })
     }
 
+    /// Adds headers to each call; their values are credentials.
+    pub(crate) fn bearing(self, headers: http::HeaderMap) -> Self {
+        Self { client: self.client.bearing(headers), ..self }
+    }
+
+    /// Makes a call below the address, and returns whatever is answered. Otherwise as [`Address::call`].
+    ///
+    /// # Errors
+    /// If nothing is.
+    pub(crate) async fn ask(
+        &self,
+        resolver: &dyn Resolve,
+        call: Call,
+    ) -> Result<Reply, hark_net::CallError> {
+        self.client.call(resolver, call, self.timeout).await
+    }
+
     /// Makes a call below the address, and returns the content of an answer that says yes. It ends within
     /// the time limit; cancelling it closes the connection, and whether the other side heard it is then
     /// unknown.
@@ -94,7 +111,7 @@ impl Address {
         resolver: &dyn Resolve,
         call: Call,
     ) -> Result<Vec<u8>, CallError> {
-        let reply = self.client.call(resolver, call, self.timeout).await?;
+        let reply = self.ask(resolver, call).await?;
         if reply.status.is_success() {
             return Ok(reply.body);
         }

@@ -39,11 +39,12 @@ use super::quarantine::{self, Quarantine};
 use super::readers;
 use super::relay::RelaySettings;
 use super::releases::Releases;
+use super::remote_write;
 use super::reports::{REPORT_QUEUE, ToReports};
 use super::store_loop::{STORE_QUEUE, StateWork, ToStore};
 use super::tally::Tally;
 use super::vitals::Vitals;
-use crate::config::{AgentConfigs, EventSettings, KnownAs, StatusPlan};
+use crate::config::{AgentConfigs, EventSettings, KnownAs, RemoteWriteSettings, StatusPlan};
 use crate::sys::Bell;
 
 /// What may wait for the probes: the results of sites of a few seconds, and words of people.
@@ -82,6 +83,12 @@ pub(crate) struct Links {
     pub(crate) hosts: Arc<Hosts>,
     /// Programs that bring samples.
     pub(crate) inlets: Inlets,
+    /// Whom samples are brought to, at present.
+    pub(crate) remote_write: ArcSwap<RemoteWriteSettings>,
+    /// Told when that has changed.
+    pub(crate) remote_write_changed: Notify,
+    /// How that goes.
+    pub(crate) remote_writing: remote_write::Figures,
     /// Newest values.
     pub(crate) vitals: Arc<Vitals>,
     /// Limits that came with plugins' results.
@@ -198,6 +205,9 @@ impl Links {
             naming: Arc::default(),
             hosts: Arc::default(),
             inlets: Inlets::default(),
+            remote_write: ArcSwap::default(),
+            remote_write_changed: Notify::new(),
+            remote_writing: remote_write::Figures::default(),
             vitals: Arc::default(),
             own_limits: Arc::default(),
             on_reserve: Arc::default(),
@@ -280,6 +290,12 @@ impl Links {
                 Err(error) => tracing::error!(%error, "the event files are not written"),
             },
         }
+    }
+
+    /// Takes on whom samples are brought to.
+    pub(super) fn plan_remote_write(&self, settings: Arc<RemoteWriteSettings>) {
+        self.remote_write.store(settings);
+        self.remote_write_changed.notify_one();
     }
 
     /// Takes on where people answer from, and who they are.

@@ -435,7 +435,7 @@ fn settled(order: &Order) -> Option<&DeliveryRecord> {
 }
 
 /// Chance for the jitter; without any the jitter is simply not random.
-fn chance() -> Chance {
+pub(super) fn chance() -> Chance {
     let mut bytes = [0; 8];
     let random = ring::rand::SystemRandom::new();
     if ring::rand::SecureRandom::fill(&random, &mut bytes).is_err() {

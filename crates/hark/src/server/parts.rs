@@ -55,6 +55,7 @@ use super::recall::{self, RECALL_QUEUE, Wanted};
 use super::recorder::{self, Recorder};
 use super::relay;
 use super::reload::Reloader;
+use super::remote_write;
 use super::repairs::{self, Repair};
 use super::reports::{self, ToReports};
 use super::self_test::SelfTest;
@@ -328,6 +329,13 @@ impl Parts {
         let (links, resolver) = (Arc::clone(&self.links), Arc::clone(&self.resolver));
         let (data_dir, stop) = (self.data_dir.clone(), self.stops.tasks.token());
         self.outwards(relay::run_all(links, data_dir, resolver, stop));
+    }
+
+    /// Starts to bring samples to others: not beside the server that this may be a copy of, which brings them.
+    pub(super) fn remote_write(&self) {
+        let (links, resolver) = (Arc::clone(&self.links), Arc::clone(&self.resolver));
+        let (data_dir, stop) = (self.data_dir.clone(), self.stops.tasks.token());
+        self.outwards(remote_write::run_all(links, data_dir, resolver, stop));
     }
 
     /// Starts to make backups: not beside the server that this may be a copy of, which makes them too.

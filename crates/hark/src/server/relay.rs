@@ -189,7 +189,7 @@ pub(super) async fn run_all(
         let targets = links.relay.load();
         let parts = targets.to.iter().map(|target| target.part()).collect();
         let former = Arc::clone(&links);
-        drop(tokio::task::spawn_blocking(move || end_former(&former, &parts)).await);
+        drop(tokio::task::spawn_blocking(move || end_former(&former, PART, &parts)).await);
         for target in &targets.to {
             let relay = Relay::new(target, &links, &data_dir, &resolver);
             tasks.spawn(run(relay, ended.clone()));
@@ -203,15 +203,15 @@ pub(super) async fn run_all(
     }
 }
 
-/// Ends the problems of servers that are not among `parts` any more: nobody else would.
-fn end_former(links: &Links, parts: &BTreeSet<String>) {
+/// Ends the problems of parts that begin with `start` and are not among `parts` any more: nobody else would.
+pub(super) fn end_former(links: &Links, start: &str, parts: &BTreeSet<String>) {
     let bad = links.ask(|engine| {
         let own = engine.host_named(SELF)?;
         let bad = own.checks().filter(|check| check.status().is_some_and(Status::is_problem));
         Some(bad.map(|check| check.name().to_string()).collect::<Vec<_>>())
     });
     for name in bad.flatten().into_iter().flatten() {
-        if name.starts_with(PART) && !parts.contains(&name) {
+        if name.starts_with(start) && !parts.contains(&name) {
             links.is(&name, None);
         }
     }

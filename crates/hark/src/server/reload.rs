@@ -118,6 +118,7 @@ fn carry_over(links: &Links, mut loaded: Loaded) {
     leavers::settle(links, &loaded.settings.users);
     links.plan_status(loaded.status);
     links.inlets.plan(loaded.inlets);
+    links.plan_remote_write(loaded.remote_write);
     links.engine.send(ToEngine::Input(Input::Planned(loaded.plan))).unwrap_or_else(ended);
     let pushes = links.pushes.blocking_send(ToPush::Planned(plan));
     let reports = links.reports.blocking_send(ToReports::Planned(loaded.reports));

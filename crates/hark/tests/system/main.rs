@@ -72,6 +72,8 @@ mod push;
 #[cfg(test)]
 mod relayed;
 #[cfg(test)]
+mod remote_write;
+#[cfg(test)]
 mod reports;
 #[cfg(test)]
 mod roles;

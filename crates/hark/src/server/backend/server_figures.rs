@@ -7,6 +7,7 @@ use hark_store::history::{Status, Tier};
 
 use super::ServerBackend;
 use super::openmetrics::escaped;
+use crate::server::remote_write::OfTarget;
 use crate::server::tally::Fate;
 
 /// Writes families one after the other.
@@ -49,6 +50,7 @@ pub(super) fn put(backend: &ServerBackend, text: &mut String) {
     families.one(("hark_start_time_seconds", "gauge", "When the server was started."), started);
     ingest(backend, &mut families);
     inlets(backend, &mut families);
+    remote_write(backend, &mut families);
     if let Some(status) = backend.links.ask_history(|history| history.status()) {
         history(&status, &mut families);
     }
@@ -98,6 +100,31 @@ fn inlets(backend: &ServerBackend, families: &mut Families<'_>) {
     let help = "Datagrams with Graphite's lines that there was no room for.";
     let family = ("hark_inlet_datagrams_lost", "counter", help);
     families.one(family, figures.lost_datagrams());
+}
+
+fn remote_write(backend: &ServerBackend, families: &mut Families<'_>) {
+    let all = backend.links.remote_writing.all();
+    let of = |name: &String| label("to", name);
+    let counters: [(&str, &str, fn(&OfTarget) -> u64); 8] = [
+        ("requests", "Requests with samples that were taken.", |f| f.requests),
+        ("samples", "Samples that were brought and taken.", |f| f.samples),
+        ("retries", "Requests that have to be sent again.", |f| f.retries),
+        ("refused", "Samples that were refused for good.", |f| f.refused),
+        ("repeated", "Samples sent again that are there most likely.", |f| f.repeated),
+        ("late", "Samples left out as older than the receiver takes.", |f| f.late),
+        ("ahead", "Samples left out as of the future.", |f| f.ahead),
+        ("lost_segments", "Segments of the log given up unread.", |f| f.lost_segments),
+    ];
+    for (name, help, figure) in counters {
+        families.put(
+            (&format!("hark_remote_write_{name}"), "counter", help),
+            all.iter().map(|(to, figures)| (of(to), figure(figures))),
+        );
+    }
+    families.put(
+        ("hark_remote_write_newest_time_seconds", "gauge", "When the newest sample was taken."),
+        all.iter().filter_map(|(to, figures)| Some((of(to), figures.newest?.seconds()))),
+    );
 }
 
 fn history(status: &Status, families: &mut Families<'_>) {

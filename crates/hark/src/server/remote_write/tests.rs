@@ -1,0 +1,24 @@
+use super::*;
+
+#[test]
+fn a_stretch_is_written_and_read() {
+    let mark = |segment, offset, frames| Mark { place: LogPlace { segment, offset }, frames };
+    let stretch = Stretch { from: mark(3, 1234, 0), to: mark(4, 8, 17) };
+    assert_eq!(stretch.text(), "3:1234:0 4:8:17");
+    assert_eq!(Stretch::parse(&stretch.text()), Some(stretch));
+    for wrong in ["", "1:2:3", "1:2 3:4:5", "a:b:c d:e:f"] {
+        assert_eq!(Stretch::parse(wrong), None, "{wrong}");
+    }
+}
+
+#[test]
+fn the_log_is_kept_for_the_one_who_is_furthest_behind() {
+    let kept = Kept { places: Mutex::default(), n_targets: 2, keep: 0 };
+    assert_eq!(kept.from(), Some(0), "nobody's place is known");
+    lock(&kept.places).insert("a".to_owned(), 7);
+    assert_eq!(kept.from(), Some(0), "one is not known");
+    lock(&kept.places).insert("b".to_owned(), 5);
+    assert_eq!(kept.from(), Some(4));
+    let nobody = Kept { places: Mutex::default(), n_targets: 0, keep: 0 };
+    assert_eq!(nobody.from(), None);
+}
