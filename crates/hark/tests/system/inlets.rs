@@ -18,9 +18,9 @@ use crate::support::wait::{pause, until};
 use crate::support::{PASSWORD, folder, write};
 
 /// How long something may take on a busy machine.
-const TOLD: Duration = Duration::from_mins(1);
+pub(crate) const TOLD: Duration = Duration::from_mins(1);
 
-const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 /// Returns a configuration with one source.
 fn config(hook: &Hook, more: &str) -> String {
@@ -31,13 +31,13 @@ fn config(hook: &Hook, more: &str) -> String {
     )
 }
 
-fn bring(server: &Server, path: &str, kind: &str, body: &str) -> Answer {
+pub(crate) fn bring(server: &Server, path: &str, kind: &str, body: &str) -> Answer {
     let headers = [format!("Authorization: Bearer {TOKEN}")];
     http::request_as(server.http, "POST", path, &headers, Some(kind), body).unwrap()
 }
 
 /// Returns the newest values of a host, by the paths of their series.
-fn newest(server: &Server, host: &str) -> BTreeMap<String, f64> {
+pub(crate) fn newest(server: &Server, host: &str) -> BTreeMap<String, f64> {
     let answer = server.try_get(&format!("/api/0/hosts/{host}/metrics")).unwrap();
     let items = answer.body["items"].as_array().cloned().unwrap_or_default();
     let one = |item: &Value| Some((item["path"].as_str()?.to_owned(), item["last"].as_f64()?));
@@ -81,7 +81,7 @@ impl Exporter {
     }
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
