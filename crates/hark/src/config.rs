@@ -267,8 +267,7 @@ fn read(opened: Opened) -> Result<Loaded, LoadError> {
         plan.hosts().filter(|(name, host)| is_meant(name, host)).map(|(n, _)| n.clone()).collect()
     };
     let checks = Configured::read_all(&root, addresses, hosts_of);
-    let guard = hark_checks::read_guard(&root);
-    let uplink = hark_checks::read_uplink(&root);
+    let (guard, uplink) = (hark_checks::read_guard(&root), hark_checks::read_uplink(&root));
     let agent_configs = AgentConfigs::read(&root);
     let offer = Offer::read(&root);
     let watch = WatchSettings::read(&root, &receivers);

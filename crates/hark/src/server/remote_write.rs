@@ -21,7 +21,7 @@ mod sending;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -247,7 +247,10 @@ struct Sender {
     n_missing: u64,
     failures: u32,
     report: SelfReport,
-    said: Option<Option<String>>,
+    /// What was said last.
+    said: Option<String>,
+    /// Whether anything was said since the start: before it all may have been otherwise.
+    has_spoken: bool,
     /// What was given up, and when.
     lost: Option<(Mono, String)>,
 }
@@ -268,6 +271,7 @@ impl Sender {
             failures: 0,
             report,
             said: None,
+            has_spoken: false,
             lost: None,
         }
     }
@@ -319,13 +323,11 @@ impl Sender {
             self.sending = Some(Sending::new(gatherer.finish(), false));
             self.waiting = None;
         }
-        match self.bring().await? {
-            Some(wait) => Ok(wait),
-            None => {
-                self.works(now.mono);
-                Ok(Duration::ZERO)
-            }
+        if let Some(wait) = self.bring().await? {
+            return Ok(wait);
         }
+        self.works(now.mono);
+        Ok(Duration::ZERO)
     }
 
     /// Begins where the last run has ended; the first one at the end of the log.
@@ -524,8 +526,8 @@ impl Sender {
     }
 
     fn say(&mut self, problem: Option<String>) {
-        if self.said.as_ref() != Some(&problem) {
-            self.said = Some(problem.clone());
+        if !std::mem::replace(&mut self.has_spoken, true) || self.said != problem {
+            self.said.clone_from(&problem);
             self.report.say(problem);
         }
     }

@@ -102,10 +102,13 @@ fn inlets(backend: &ServerBackend, families: &mut Families<'_>) {
     families.one(family, figures.lost_datagrams());
 }
 
+/// Reads one figure of a receiver.
+type Figure = fn(&OfTarget) -> u64;
+
 fn remote_write(backend: &ServerBackend, families: &mut Families<'_>) {
     let all = backend.links.remote_writing.all();
     let of = |name: &String| label("to", name);
-    let counters: [(&str, &str, fn(&OfTarget) -> u64); 8] = [
+    let counters: [(&str, &str, Figure); 8] = [
         ("requests", "Requests with samples that were taken.", |f| f.requests),
         ("samples", "Samples that were brought and taken.", |f| f.samples),
         ("retries", "Requests that have to be sent again.", |f| f.retries),
