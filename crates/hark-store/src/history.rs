@@ -189,6 +189,8 @@ pub struct Status {
     pub series: u64,
     /// Bytes of the log.
     pub log_bytes: u64,
+    /// Bytes of the log that are kept for those alone who read it.
+    pub followed_bytes: u64,
     /// Bytes of sealed blocks.
     pub block_bytes: u64,
     /// Bytes of each tier, raw first, as measured within the last minutes.
@@ -620,6 +622,7 @@ impl History {
             },
             series: self.catalogue.n_series(),
             log_bytes: self.wal.bytes(),
+            followed_bytes: self.wal.followed_bytes(),
             block_bytes: self.level0.bytes(),
             tier_bytes: Tier::ALL.map(|t| self.partitions.bytes(t)),
         }

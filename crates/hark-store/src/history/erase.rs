@@ -9,7 +9,8 @@
 //! 2. Rows of partitions go, or are written anew without what is erased: of a chunk first its coarser rows,
 //!    then itself. The room is given back.
 //! 3. The blocks of before, which nobody reads any more, are overwritten.
-//! 4. The log: heads are sealed until the segments of before can go.
+//! 4. The log: heads are sealed until the segments of before can go; of those that are kept for readers
+//!    what is erased goes, see [`super::follow::blank`].
 //! 5. Sets of series that only hosts had that are gone are retired.
 //!
 //! A step is some milliseconds, and [`History::maintain`] takes one between two batches of ingest.

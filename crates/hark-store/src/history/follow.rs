@@ -6,15 +6,20 @@
 //! but moved to the folder `followed`, where no start takes it in again, until every reader is past it or
 //! there is more of it than may be.
 //!
-//! Frames stand here as they came: one that came twice stands here twice.
+//! Frames stand here as they came: one that came twice stands here twice. What is erased goes from here too
+//! (see [`blank`]), and no segment stays for longer than samples do.
+
+pub(super) mod blank;
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use hark_model::record::HostId;
+use hark_model::time::millis;
 use hark_model::{SeriesDef, Unix};
 
 use super::History;
@@ -41,8 +46,25 @@ pub(super) struct Followed {
     /// From which segment on they are kept; `None` if nobody reads.
     from: Option<u64>,
     max_bytes: u64,
-    /// Those that are there, with their sizes.
-    segments: BTreeMap<u64, u64>,
+    /// Those that are there.
+    segments: BTreeMap<u64, Kept>,
+}
+
+/// A segment that is kept.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    bytes: u64,
+    /// When it was written last.
+    written: Unix,
+}
+
+impl Kept {
+    fn of(path: &Path) -> io::Result<Self> {
+        let file = path.metadata()?;
+        let written = file.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let written = Unix(i64::try_from(millis(written)).unwrap_or(i64::MAX));
+        Ok(Self { bytes: file.len(), written })
+    }
 }
 
 impl Followed {
@@ -54,9 +76,12 @@ impl Followed {
         let from = dir.is_dir().then_some(0);
         if from.is_some() {
             for entry in std::fs::read_dir(&dir)? {
-                let entry = entry?;
-                if let Some(number) = number_of(&entry.path(), "log") {
-                    segments.insert(number, entry.metadata()?.len());
+                let path = entry?.path();
+                if let Some(number) = number_of(&path, "log") {
+                    segments.insert(number, Kept::of(&path)?);
+                } else if number_of(&path, blank::COPY).is_some() {
+                    // A copy that was not finished: it may have what was erased since.
+                    std::fs::remove_file(&path)?;
                 }
             }
         }
@@ -68,17 +93,22 @@ impl Followed {
         self.segments.last_key_value().map_or(0, |(number, _)| *number)
     }
 
+    /// Returns the number of the oldest segment.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.segments.first_key_value().map(|(number, _)| *number)
+    }
+
+    /// Returns how many bytes they take.
+    pub(super) fn bytes(&self) -> u64 {
+        self.segments.values().map(|segment| segment.bytes).sum()
+    }
+
     /// Takes a segment that the log needs no more: keeps it, or removes it.
-    pub(super) fn take(
-        &mut self,
-        path: &Path,
-        number: u64,
-        size: u64,
-        disk: &Disk,
-    ) -> io::Result<()> {
+    pub(super) fn take(&mut self, path: &Path, number: u64, disk: &Disk) -> io::Result<()> {
         if self.from.is_none_or(|from| number < from) {
             return disk.remove(path);
         }
+        let segment = Kept::of(path)?;
         let kept = path_of(&self.dir, number);
         let mut moved = disk.rename(path, &kept);
         if moved.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
@@ -87,8 +117,21 @@ impl Followed {
             moved = disk.rename(path, &kept);
         }
         moved?;
-        self.segments.insert(number, size);
+        self.segments.insert(number, segment);
         self.trim(disk)
+    }
+
+    /// Removes the oldest ones that were written last before `time`; the newest one stays if its number is
+    /// needed (see [`Self::trim`]).
+    pub(super) fn expire(&mut self, time: Unix, keeps_newest: bool, disk: &Disk) -> io::Result<()> {
+        while let Some((&oldest, segment)) = self.segments.first_key_value() {
+            if segment.written >= time || (keeps_newest && self.segments.len() == 1) {
+                break;
+            }
+            disk.remove(&path_of(&self.dir, oldest))?;
+            self.segments.remove(&oldest);
+        }
+        Ok(())
     }
 
     fn keep(&mut self, from: Option<u64>, max_bytes: u64, disk: &Disk) -> io::Result<()> {
@@ -101,7 +144,8 @@ impl Followed {
         }
         if self.dir.is_dir() {
             self.trim(disk)?;
-            std::fs::remove_dir(&self.dir)?;
+            // With what may be there of a copy.
+            std::fs::remove_dir_all(&self.dir)?;
         }
         Ok(())
     }
@@ -109,8 +153,9 @@ impl Followed {
     /// Removes what every reader is past, and the oldest of what is more than may be. The newest one stays
     /// as long as somebody reads: its number says where the log has been.
     fn trim(&mut self, disk: &Disk) -> io::Result<()> {
-        let mut bytes: u64 = self.segments.values().sum();
-        while let Some((&oldest, &size)) = self.segments.first_key_value() {
+        let mut bytes = self.bytes();
+        while let Some((&oldest, segment)) = self.segments.first_key_value() {
+            let size = segment.bytes;
             let is_needed = self.from.is_some_and(|from| oldest >= from);
             if is_needed && (bytes <= self.max_bytes || self.segments.len() == 1) {
                 break;
@@ -135,6 +180,12 @@ impl History {
         self.wal.followed().keep(from, max_bytes, &disk)
     }
 
+    /// Returns the oldest segment of the log that is there for readers; the one that is written next if there
+    /// is none.
+    pub fn log_begin(&self) -> u64 {
+        self.wal.begin_of_all()
+    }
+
     /// Returns up to where the log is on the disk.
     pub fn log_end(&self) -> LogPlace {
         self.wal.end()
@@ -155,7 +206,7 @@ pub struct LogFrame<'a> {
     pub set: u32,
     /// When it was taken.
     pub at: Unix,
-    /// The values, as in `hark_model::frame`.
+    /// The values, as in `hark_model::frame`; where some were erased more may follow than the set has series.
     pub values: &'a [u8],
 }
 
@@ -166,7 +217,6 @@ pub struct LogReader {
     place: LogPlace,
     /// Where the batch begins that was read last.
     begin: LogPlace,
-    file: Option<File>,
     batch: Vec<u8>,
     missing: u64,
 }
@@ -175,7 +225,7 @@ impl LogReader {
     /// Begins at `place` of the history in `dir`.
     pub fn new(dir: &Path, place: LogPlace) -> Self {
         let (dir, batch) = (dir.to_owned(), Vec::new());
-        Self { dir, place, begin: place, file: None, batch, missing: 0 }
+        Self { dir, place, begin: place, batch, missing: 0 }
     }
 
     /// Returns how far it has read.
@@ -204,12 +254,13 @@ impl LogReader {
         }
         while self.place < end {
             let is_last = self.place.segment == end.segment;
-            if self.file.is_none() {
-                self.file = self.open(self.place.segment)?;
-            }
-            if let Some(file) = &self.file {
+            // Opened each time: a file that is held would keep what is erased meanwhile.
+            if let Some(file) = self.open(self.place.segment)? {
                 let limit = if is_last { end.offset } else { file.metadata()?.len() };
-                if self.read_batch(limit)? {
+                let begin = self.place.offset.max(MAGIC.len() as u64);
+                if let Some(after) = read_batch(&file, begin, limit, &mut self.batch)? {
+                    self.begin = LogPlace { offset: begin, ..self.place };
+                    self.place.offset = after;
                     return Ok(true);
                 }
             } else if self.place.segment > 0 && !is_last {
@@ -218,7 +269,6 @@ impl LogReader {
             if is_last {
                 return Ok(false);
             }
-            self.file = None;
             self.place = LogPlace { segment: self.place.segment + 1, offset: 0 };
         }
         Ok(false)
@@ -245,178 +295,33 @@ impl LogReader {
         }
         Ok(None)
     }
+}
 
-    fn read_batch(&mut self, limit: u64) -> io::Result<bool> {
-        let Some(file) = &self.file else { return Ok(false) };
-        let begin = self.place.offset.max(MAGIC.len() as u64);
-        let body = begin + BATCH_HEADER as u64;
-        if body > limit {
-            return Ok(false);
-        }
-        let mut header = [0; BATCH_HEADER];
-        read_exact_at(file, &mut header, begin)?;
-        let mut reader = Reader::new(&header);
-        let (Some(len), Some(crc)) = (reader.u32(), reader.u32()) else { return Ok(false) };
-        let after = body + u64::from(len);
-        // A batch has at most what was gathered, and the frame that made it full.
-        if len == 0 || len as usize > 2 * MAX_BATCH || after > limit {
-            return Ok(false);
-        }
-        self.batch.resize(len as usize, 0);
-        read_exact_at(file, &mut self.batch, body)?;
-        if crc32fast::hash(&self.batch) != crc {
-            return Ok(false);
-        }
-        self.begin = LogPlace { offset: begin, ..self.place };
-        self.place.offset = after;
-        Ok(true)
+/// Reads the frames of the batch that begins at `begin` of a segment; returns where the next one begins.
+/// Nothing if there is no whole one before `limit`.
+fn read_batch(
+    file: &File,
+    begin: u64,
+    limit: u64,
+    frames: &mut Vec<u8>,
+) -> io::Result<Option<u64>> {
+    let body = begin + BATCH_HEADER as u64;
+    if body > limit {
+        return Ok(None);
     }
+    let mut header = [0; BATCH_HEADER];
+    read_exact_at(file, &mut header, begin)?;
+    let mut reader = Reader::new(&header);
+    let (Some(len), Some(crc)) = (reader.u32(), reader.u32()) else { return Ok(None) };
+    let after = body + u64::from(len);
+    // A batch has at most what was gathered, and the frame that made it full.
+    if len == 0 || len as usize > 2 * MAX_BATCH || after > limit {
+        return Ok(None);
+    }
+    frames.resize(len as usize, 0);
+    read_exact_at(file, frames, body)?;
+    Ok((crc32fast::hash(frames) == crc).then_some(after))
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use hark_model::frame::{Item, encode_item};
-    use hark_model::time::{Mono, Now};
-    use hark_model::{MetricKind, SeriesName, Unit};
-
-    use super::super::{SetId, Settings};
-    use super::*;
-
-    const START: Now = Now { mono: Mono(1_000), unix: Unix(1_795_132_800_000) };
-
-    struct World {
-        dir: tempfile::TempDir,
-        history: History,
-        set: SetId,
-        now: Now,
-    }
-
-    impl World {
-        fn new() -> Self {
-            let dir = tempfile::tempdir().unwrap();
-            let mut history = History::open(dir.path(), Settings::default()).unwrap();
-            let name = SeriesName::of("a", "", "b");
-            let def = SeriesDef { name, unit: Unit::None, kind: MetricKind::Gauge, decimals: 0 };
-            let set = history.declare(HostId(1), &[def], START).unwrap();
-            Self { dir, history, set, now: START }
-        }
-
-        /// Writes a batch of one frame; returns its time.
-        fn write(&mut self) -> i64 {
-            self.now = Now {
-                mono: self.now.mono + Duration::from_secs(1),
-                unix: self.now.unix + Duration::from_secs(1),
-            };
-            let mut values = Vec::new();
-            encode_item(Item::Scaled(7), &mut values);
-            self.history.append(HostId(1), self.set, self.now.unix, &values, self.now).unwrap();
-            self.history.sync(self.now).unwrap();
-            self.now.unix.0
-        }
-
-        /// Opens it anew; everything of the old log goes to blocks.
-        fn open_anew(self) -> Self {
-            let Self { dir, history, now, .. } = self;
-            drop(history);
-            let mut history = History::open(dir.path(), Settings::default()).unwrap();
-            history.settle(now).unwrap();
-            let series = history.series_of_set(1).unwrap();
-            let set = history.declare(HostId(1), &series, now).unwrap();
-            Self { dir, history, set, now }
-        }
-
-        fn reader(&self, place: LogPlace) -> LogReader {
-            LogReader::new(self.dir.path(), place)
-        }
-    }
-
-    fn times(reader: &mut LogReader, end: LogPlace) -> Vec<i64> {
-        let mut all = Vec::new();
-        while reader.read(end).unwrap() {
-            all.extend(reader.frames().map(|frame| frame.at.0));
-        }
-        all
-    }
-
-    #[test]
-    fn what_was_synced_is_read_once_and_in_its_order() {
-        let mut world = World::new();
-        let first: Vec<i64> = (0..3).map(|_| world.write()).collect();
-        let mut reader = world.reader(LogPlace::default());
-        assert_eq!(times(&mut reader, world.history.log_end()), first);
-        let place = reader.place();
-        let second = world.write();
-        assert_eq!(times(&mut reader, place), [0; 0], "not before it is said to be on the disk");
-        assert_eq!(times(&mut reader, world.history.log_end()), [second]);
-        assert_eq!(times(&mut world.reader(place), world.history.log_end()), [second]);
-    }
-
-    #[test]
-    fn what_went_to_blocks_is_still_there_for_who_reads() {
-        let mut world = World::new();
-        world.history.keep_log(Some(1), u64::MAX).unwrap();
-        let first = world.write();
-        let mut world = world.open_anew();
-        assert_eq!(world.history.status().log_bytes, 0, "the log itself has nothing of it");
-        let second = world.write();
-        let mut reader = world.reader(LogPlace::default());
-        assert_eq!(times(&mut reader, world.history.log_end()), [first, second]);
-        assert_eq!(reader.missing(), 0);
-        // Past it, it goes.
-        world.history.keep_log(Some(2), u64::MAX).unwrap();
-        let mut late = world.reader(LogPlace { segment: 1, offset: 0 });
-        assert_eq!(times(&mut late, world.history.log_end()), [second]);
-        assert_eq!(late.missing(), 1);
-    }
-
-    #[test]
-    fn numbers_of_segments_go_on_where_the_log_is_empty() {
-        let mut world = World::new();
-        world.history.keep_log(Some(1), u64::MAX).unwrap();
-        world.write();
-        let world = world.open_anew();
-        let place = world.history.log_end();
-        let mut world = world.open_anew();
-        let next = world.write();
-        assert_eq!(times(&mut world.reader(place), world.history.log_end()), [next]);
-    }
-
-    #[test]
-    fn more_than_may_be_is_given_up_the_oldest_first() {
-        let mut world = World::new();
-        world.history.keep_log(Some(1), 1).unwrap();
-        let mut last = 0;
-        for _ in 0..3 {
-            last = world.write();
-            world = world.open_anew();
-            world.history.keep_log(Some(1), 1).unwrap();
-        }
-        let mut reader = world.reader(LogPlace { segment: 1, offset: 0 });
-        assert_eq!(times(&mut reader, world.history.log_end()), [last]);
-        assert_eq!(reader.missing(), 2);
-    }
-
-    #[test]
-    fn where_nobody_reads_nothing_is_kept() {
-        let mut world = World::new();
-        world.write();
-        let mut world = world.open_anew();
-        assert!(!world.dir.path().join(FOLDER).exists());
-        world.history.keep_log(Some(1), u64::MAX).unwrap();
-        world.write();
-        let mut world = world.open_anew();
-        assert!(world.dir.path().join(FOLDER).read_dir().unwrap().next().is_some());
-        world.history.keep_log(None, 0).unwrap();
-        assert!(!world.dir.path().join(FOLDER).exists());
-    }
-
-    #[test]
-    fn a_history_that_was_begun_anew_is_read_from_its_beginning() {
-        let mut world = World::new();
-        let first = world.write();
-        let mut reader = world.reader(LogPlace { segment: 40, offset: 1000 });
-        assert_eq!(times(&mut reader, world.history.log_end()), [first]);
-    }
-}
+mod tests;

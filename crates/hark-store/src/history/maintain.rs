@@ -479,6 +479,8 @@ impl History {
                 tracing::info!(tier = tier.word(), partitions = gone, "history expired");
             }
         }
+        // Also who has not read them has them no longer than they are kept.
+        self.wal.expire_followed(now - self.settings.raw)?;
         let age = i64::try_from(millis(self.settings.hours)).unwrap_or(i64::MAX);
         self.catalogue.expire(now.0.saturating_sub(age).div_euclid(DAY_MS))?;
         self.catalogue.commit()?;

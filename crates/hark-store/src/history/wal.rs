@@ -24,6 +24,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use hark_model::Unix;
+
 use super::bytes::{Reader, put_signed, put_varint};
 use super::follow::{Followed, LogPlace};
 use crate::disk::Disk;
@@ -155,9 +157,10 @@ impl Wal {
     }
 
     fn begin(&mut self) -> io::Result<()> {
-        self.segment += 1;
-        let path = path_of(&self.dir, self.segment);
+        let path = path_of(&self.dir, self.segment + 1);
         let file = self.disk.open(&path)?;
+        // No number is left out: readers take one that is not there for one that they missed.
+        self.segment += 1;
         self.file = Some(file);
         self.offset = 0;
         if let Some(file) = &self.file {
@@ -222,13 +225,31 @@ impl Wal {
         &mut self.followed
     }
 
+    /// Returns how many bytes are kept for readers alone.
+    pub(super) fn followed_bytes(&self) -> u64 {
+        self.followed.bytes()
+    }
+
+    /// Removes what is kept for readers alone and was written last before `time`.
+    pub(super) fn expire_followed(&mut self, time: Unix) -> io::Result<()> {
+        let is_empty = self.file.is_none() && self.closed.is_empty();
+        self.followed.expire(time, is_empty, &self.disk)
+    }
+
+    /// Returns the oldest segment that readers find.
+    pub(super) fn begin_of_all(&self) -> u64 {
+        let in_log = self.closed.first_key_value().map(|(oldest, _)| *oldest);
+        let written = self.segment + u64::from(self.file.is_none());
+        self.followed.oldest().or(in_log).unwrap_or(written)
+    }
+
     /// Removes the closed segments before `segment`, or leaves them to who reads them.
     pub(super) fn remove_before(&mut self, segment: u64) -> io::Result<()> {
-        while let Some((&oldest, &size)) = self.closed.first_key_value() {
+        while let Some((&oldest, _)) = self.closed.first_key_value() {
             if oldest >= segment {
                 break;
             }
-            self.followed.take(&path_of(&self.dir, oldest), oldest, size, &self.disk)?;
+            self.followed.take(&path_of(&self.dir, oldest), oldest, &self.disk)?;
             self.closed.remove(&oldest);
         }
         Ok(())

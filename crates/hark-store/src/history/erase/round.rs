@@ -1,6 +1,6 @@
 //! What waits is carried out: a step at a time, each of which can be done again.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +9,11 @@ use hark_model::{SeriesDef, SeriesName};
 
 use super::rows::{Left, Part};
 use super::{Erasing, Erasure};
+use crate::history::catalogue::Catalogue;
+use crate::history::follow::blank::{Blanking, Meant};
 use crate::history::partition::{Change, GivenBack, Row, partition_of};
 use crate::history::tier::Tier;
+use crate::history::wal::LoggedFrame;
 use crate::history::{History, Trouble};
 
 /// Between the beginnings of two rounds: each seals every head, which is not to be the rule.
@@ -69,6 +72,7 @@ enum Stage {
     Rows(VecDeque<(Tier, i64)>, Cursor),
     Blocks(Vec<u32>),
     Log,
+    Followed(Blanking),
     Names(bool),
 }
 
@@ -101,6 +105,7 @@ impl History {
             }
             Stage::Blocks(files) => self.erase_blocks(&round.orders, files, round.blocks_to),
             Stage::Log => Ok(self.drain_log(round.log_to)),
+            Stage::Followed(work) => self.erase_followed(&round.orders, work, round.log_to),
             Stage::Names(are_retired) => self.erase_names(&round.orders, are_retired),
         };
         let step = match (stepped?, self.next_stage(&round)) {
@@ -151,8 +156,9 @@ impl History {
         let is_resumed = std::mem::take(&mut self.erasures.is_resumed);
         let keys = self.partitions.keys();
         let n_files = keys.len();
+        let n_pieces = self.wal.followed().n_pieces();
         self.erasures.round = Some(Round {
-            total: (n_files * orders.len().div_ceil(LOOKS) + n_files + 3) as u64,
+            total: (n_files * orders.len().div_ceil(LOOKS) + n_files + 3) as u64 + n_pieces,
             orders,
             stage: Stage::Gather,
             blocks_to: self.level0.end(),
@@ -168,7 +174,8 @@ impl History {
             Stage::Gather => Some(Stage::Rows(self.partitions.keys().into(), Cursor::default())),
             Stage::Rows(..) => Some(Stage::Blocks(self.level0.numbers_to(round.blocks_to.0))),
             Stage::Blocks(_) => Some(Stage::Log),
-            Stage::Log => Some(Stage::Names(false)),
+            Stage::Log => Some(Stage::Followed(Blanking::default())),
+            Stage::Followed(_) => Some(Stage::Names(false)),
             Stage::Names(_) => None,
         }
     }
@@ -343,6 +350,26 @@ impl History {
         is_there.then_some(Step::Waits)
     }
 
+    /// Takes it out of what of the log is kept for readers: all segments of before are there now.
+    fn erase_followed(
+        &mut self,
+        orders: &[Order],
+        work: &mut Blanking,
+        to: u64,
+    ) -> Result<Option<Step>, Trouble> {
+        let mut of_hosts: BTreeMap<u32, Vec<&Order>> = BTreeMap::new();
+        for order in orders {
+            of_hosts.entry(order.what.host().0).or_default().push(order);
+        }
+        let catalogue = &self.catalogue;
+        let judge = |frame: &LoggedFrame<'_>| match of_hosts.get(&frame.host) {
+            None => Meant::Nothing,
+            Some(orders) => meant(orders, frame, catalogue),
+        };
+        let goes_on = self.wal.followed().blank(work, to, &judge, &self.disk)?;
+        Ok(goes_on.then_some(Step::Goes))
+    }
+
     /// Retires what only hosts had that are gone, in the catalogue and in its spare.
     fn erase_names(
         &mut self,
@@ -370,5 +397,29 @@ impl History {
         self.erasures.orders.retain(|(id, _)| !ids.contains(id));
         tracing::info!(orders = ids.len(), "samples were erased");
         Ok(())
+    }
+}
+
+/// Returns what orders about its host say of a frame of the log.
+fn meant(orders: &[&Order], frame: &LoggedFrame<'_>, catalogue: &Catalogue) -> Meant {
+    let mut columns: Vec<bool> = Vec::new();
+    for order in orders {
+        if matches!(order.what, Erasure::Host(_)) {
+            return Meant::All;
+        }
+        let Some(defs) = catalogue.set(frame.set) else { continue };
+        if frame.at >= order.what.before() {
+            continue;
+        }
+        let part = Part { series: order.series.as_ref(), before: order.what.before() };
+        columns.resize(defs.len(), false);
+        for (is_meant, also) in columns.iter_mut().zip(part.columns(defs)) {
+            *is_meant |= also;
+        }
+    }
+    match (columns.contains(&true), columns.contains(&false)) {
+        (false, _) => Meant::Nothing,
+        (true, false) => Meant::All,
+        (true, true) => Meant::Columns(columns),
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
+use hark_model::frame::ValueReader;
+
 use super::*;
 
 const OTHER: HostId = HostId(4);
@@ -102,10 +104,12 @@ fn is_nowhere(dir: &Path, host: HostId) {
             assert_eq!(n, 0, "{tier:?} {number}");
         }
     }
-    for path in examine::numbered(&dir.join("wal"), "log").unwrap().into_values() {
-        let bytes = std::fs::read(&path).unwrap();
-        for batch in wal::scan::Scan::of(&bytes).batches {
-            assert!(wal::Frames::new(&bytes[batch]).all(|frame| frame.host != host.0));
+    for folder in ["wal", "followed"].map(|name| dir.join(name)) {
+        for path in examine::numbered(&folder, "log").unwrap().into_values() {
+            let bytes = std::fs::read(&path).unwrap();
+            for batch in wal::scan::Scan::of(&bytes).batches {
+                assert!(wal::Frames::new(&bytes[batch]).all(|frame| frame.host != host.0));
+            }
         }
     }
     let mut folders = vec![dir.to_owned()];
@@ -211,6 +215,24 @@ fn what_was_sent_of_a_dropped_host_is_refused_and_not_read_from_the_log() {
     assert_eq!(history.status().counts.replayed, 0);
     is_nowhere(dir.path(), HOST);
     is_sound(dir.path());
+}
+
+#[test]
+fn who_has_read_half_of_the_log_reads_nothing_more_of_what_was_erased() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = open(dir.path());
+    history.keep_log(Some(0), u64::MAX).unwrap();
+    lived_for(&mut history, 300);
+    let mut reader = LogReader::new(dir.path(), LogPlace::default());
+    assert!(reader.read(history.log_end()).unwrap());
+    let order = history.erase(&Erasure::Host(HOST), now_at(END)).unwrap();
+    carried_out(&mut history, order).unwrap();
+    let mut n_others = 0;
+    while reader.read(history.log_end()).unwrap() {
+        assert!(reader.frames().all(|frame| frame.host != HOST));
+        n_others += reader.frames().filter(|frame| frame.host == OTHER).count();
+    }
+    assert_eq!((n_others, reader.missing()), (200, 0));
 }
 
 #[test]
@@ -383,10 +405,26 @@ fn both_orders(history: &mut History) -> Option<()> {
     carried_out(history, last)
 }
 
+/// What those read who follow the log of a host: when, and which of its two values are there.
+fn followed(history: &History, host: HostId, when: &str) -> Vec<(i64, [bool; 2])> {
+    let mut reader = LogReader::new(history.dir(), LogPlace::default());
+    let mut found = Vec::new();
+    while reader.read(history.log_end()).unwrap() {
+        for frame in reader.frames().filter(|frame| frame.host == host) {
+            let mut items =
+                ValueReader::new(frame.values).map(|item| item.unwrap() != Item::Absent);
+            found.push((frame.at.0, [(); 2].map(|()| items.next().unwrap())));
+        }
+    }
+    assert_eq!(reader.missing(), 0, "{when}");
+    found
+}
+
 /// Starts on what a machine has left that died: every order is carried out as a whole or was none. Returns
 /// which of the two was one, and how many there were to go on with.
 fn after_death(dir: &Path, all: &[(i64, f64)], when: &str) -> (bool, bool, usize) {
     let mut history = open(dir);
+    history.keep_log(Some(0), u64::MAX).unwrap();
     let pending = history.erasures.orders().len();
     while history.maintain(now_at(END), 4) {}
     for order in 1..=2 {
@@ -410,6 +448,12 @@ fn after_death(dir: &Path, all: &[(i64, f64)], when: &str) -> (bool, bool, usize
     assert_eq!(values(dir, OTHER, &name("counter")).len(), all.len(), "{when}");
     let frames = |tier| coarse_frames(&history, tier, OTHER);
     assert_eq!(frames(Tier::Hours), frames(Tier::Minutes), "{when}");
+    // Whoever reads the log has not read any of it yet.
+    let read = followed(&history, OTHER, when);
+    let expected: Vec<_> = all.iter().map(|(at, _)| (*at, [*at >= left, true])).collect();
+    assert_eq!(read, expected, "{when}");
+    let read = followed(&history, HOST, when);
+    assert_eq!(read.len(), if is_host_gone { 0 } else { all.len() }, "{when}");
     (is_host_gone, is_part_gone, pending)
 }
 
@@ -417,11 +461,15 @@ fn after_death(dir: &Path, all: &[(i64, f64)], when: &str) -> (bool, bool, usize
 #[test]
 fn wherever_the_machine_dies_an_erasure_is_ordered_or_not_and_then_done() {
     let whole = tempfile::tempdir().unwrap();
-    lived_for(&mut open(whole.path()), 300);
+    let mut history = open(whole.path());
+    history.keep_log(Some(0), u64::MAX).unwrap();
+    lived_for(&mut history, 300);
+    drop(history);
     let all = values(whole.path(), OTHER, &name("gauge"));
     let begin = |dir: &Path, plan: &Arc<FaultPlan>| {
         let disk = Disk::breaking(Arc::clone(plan));
         let mut history = History::open_on(dir, Settings::default(), disk).unwrap();
+        history.keep_log(Some(0), u64::MAX).unwrap();
         while history.maintain(now_at(END), 4) {}
         history
     };
