@@ -315,6 +315,22 @@ pub(crate) fn path(found: &Found<'_>) -> String {
 }
 
 #[cfg(test)]
+impl Batch {
+    /// Returns a line for each sample, by the path of its series, and one for each reason to refuse some.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let points = self.hosts.iter().flat_map(|of| of.points.iter().map(move |p| (of, p)));
+        let point = |(of, point): (&OfHost, &Point)| {
+            let path = of.series[point.series].name.path();
+            let at = point.at.map_or("now".to_owned(), |at| at.0.to_string());
+            format!("{} {path} {} {at}", of.host, point.value)
+        };
+        let refused =
+            self.refused.iter().map(|(why, n, example)| format!("{n} {} {example}", why.word()));
+        points.map(point).chain(refused).collect()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

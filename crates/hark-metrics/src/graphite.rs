@@ -211,19 +211,7 @@ mod tests {
 
     fn shown(text: &str, templates: &[&str]) -> Vec<String> {
         let templates: Vec<_> = templates.iter().map(|t| Template::parse(t).unwrap()).collect();
-        let batch = read(text.as_bytes(), &templates, &naming()).unwrap();
-        let points = batch.hosts.iter().flat_map(|of| of.points.iter().map(move |p| (of, p)));
-        let mut lines: Vec<String> = points
-            .map(|(of, point)| {
-                let path = of.series[point.series].name.path();
-                let at = point.at.map_or("now".to_owned(), |at| at.0.to_string());
-                format!("{} {path} {} {at}", of.host, point.value)
-            })
-            .collect();
-        lines.extend(
-            batch.refused.iter().map(|(why, n, example)| format!("{n} {} {example}", why.word())),
-        );
-        lines
+        read(text.as_bytes(), &templates, &naming()).unwrap().lines()
     }
 
     #[test]

@@ -223,21 +223,7 @@ mod tests {
     }
 
     fn shown(text: &str) -> Vec<String> {
-        let batch = read(text.as_bytes(), Precision::Nanoseconds, &naming()).unwrap();
-        let mut lines: Vec<String> = batch
-            .hosts
-            .iter()
-            .flat_map(|of| of.points.iter().map(move |p| (of, p)))
-            .map(|(of, point)| {
-                let path = of.series[point.series].name.path();
-                let at = point.at.map_or("now".to_owned(), |at| at.0.to_string());
-                format!("{} {path} {} {at}", of.host, point.value)
-            })
-            .collect();
-        lines.extend(
-            batch.refused.iter().map(|(why, n, example)| format!("{n} {} {example}", why.word())),
-        );
-        lines
+        read(text.as_bytes(), Precision::Nanoseconds, &naming()).unwrap().lines()
     }
 
     #[test]
