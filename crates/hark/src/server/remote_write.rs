@@ -13,7 +13,9 @@
 //! refuses a request whole for the sake of one sample, so one that is refused is sent again in halves, until it
 //! is known which series it is about.
 //!
-//! Of the log as much is kept as the configuration says; what goes before it was taken is counted and told.
+//! Of the log as much is kept as the configuration says; what goes before it was taken is counted and told. A
+//! request that a receiver never takes and never refuses holds up what is behind it for as long: it is given up
+//! when the log that it was made of goes.
 
 mod figures;
 mod gather;
@@ -126,15 +128,16 @@ struct Kept {
 }
 
 impl Kept {
-    /// Says to history what is needed of its log, and returns where that ends; `None` if it cannot say so now.
-    async fn look(&self, links: &Arc<Links>) -> Option<LogPlace> {
+    /// Says to history what is needed of its log, and returns with which segment that begins and where it ends;
+    /// `None` if it cannot say so now.
+    async fn look(&self, links: &Arc<Links>) -> Option<(u64, LogPlace)> {
         let (from, keep) = (self.from(), self.keep);
         let links = Arc::clone(links);
         let look = move |history: &mut History| {
             if let Err(error) = history.keep_log(from, keep) {
                 tracing::warn!(%error, "what need not be kept of the log is");
             }
-            history.log_end()
+            (history.log_begin(), history.log_end())
         };
         spawn_blocking(move || links.ask_history(look)).await.ok()?
     }
@@ -299,12 +302,13 @@ impl Sender {
     /// Does what there is to do; returns how long to wait for more.
     async fn turn(&mut self) -> Result<Duration, String> {
         let now = Clock.now();
-        let Some(end) = self.way.kept.look(&self.way.links).await else { return Ok(LOOK) };
+        let Some((begin, end)) = self.way.kept.look(&self.way.links).await else { return Ok(LOOK) };
         self.is_begun &= self.gatherer.is_some();
         if !self.is_begun {
             self.begin(end, now).await?;
             self.is_begun = true;
         }
+        self.give_up_before(begin);
         if self.sending.is_none() {
             let is_full = self.gather(end, None, now).await?;
             let Some(gatherer) = &mut self.gatherer else { return Ok(LOOK) };
@@ -436,6 +440,16 @@ impl Sender {
             });
         }
         Ok(None)
+    }
+
+    /// Gives up what is on its way if the log that it was made of is gone, all of it before segment `begin`.
+    fn give_up_before(&mut self, begin: u64) {
+        let Some(sending) = self.sending.take_if(|sending| sending.is_gone(begin)) else { return };
+        self.done = sending.request.to;
+        self.refused(
+            sending.n_left(),
+            "it neither took nor refused them for as long as the log was kept",
+        );
     }
 
     /// Takes what came of the next piece; returns how long to wait if it has to be sent again.

@@ -1,4 +1,6 @@
-//! Samples brought to others: to a real Prometheus, and to another hark.
+//! Samples brought to others: to a real Prometheus, to a receiver of version 2.0, and to another hark.
+
+mod receiver;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use self::receiver::{Mood, Receiver};
 use crate::inlets::{TOKEN, TOLD, bring, free_port, newest, samples};
 use crate::support::http;
 use crate::support::process::{Process, clean};
@@ -112,6 +115,125 @@ fn every_sample_arrives_over_kills_and_while_prometheus_is_away() {
         assert!(figure(&server, name).abs() < 0.5, "{name}");
     }
     drop(prom);
+}
+
+#[test]
+fn version_2_brings_every_sample_over_kills_and_whatever_the_receiver_says() {
+    let folder = folder();
+    let receiver = Receiver::start();
+    let config = format!(
+        "inlets: {{sources: {{shop: {{token: '{TOKEN}', new_hosts: 1}}}}}}\n\
+         remote_write:\n  prom: {{url: 'http://127.0.0.1:{}/', protocol: '2.0', metrics: [queue, first], age: 1s}}\n",
+        receiver.port
+    );
+    let mut start = Start::new("server", folder.path()).config(&config);
+    let mut server = start.go();
+    server.set_up(PASSWORD);
+    start.ports = (server.http, server.udp);
+    until("the beginning", TOLD, || {
+        bring(&server, "/write", "text/plain", "first,host=web1 value=1\n");
+        (!receiver.series().is_empty()).then_some(())
+    });
+    let labels: BTreeMap<String, String> = [
+        ("__name__", "queue"),
+        ("host", "web1"),
+        ("instance", "web1"),
+        ("job", "shop"),
+        ("lane", "a"),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .collect();
+    let came = || receiver.series().remove(&labels).unwrap_or_default();
+    let mut kept = BTreeMap::new();
+    for mood in [Mood::Takes, Mood::HangsUp, Mood::Fails, Mood::TakesAndFails] {
+        receiver.becomes(mood);
+        bring_some(&server, 40, &mut kept);
+        until("a request", TOLD, || (receiver.n_asked() > 0).then_some(()));
+        server.process.kill();
+        server = start.go();
+        bring_some(&server, 20, &mut kept);
+        until("a request", TOLD, || (receiver.n_asked() > 1).then_some(()));
+        receiver.becomes(Mood::Takes);
+        until("every sample", TOLD, || {
+            let there: BTreeMap<i64, f64> = came().samples.into_iter().collect();
+            (there == kept).then_some(())
+        });
+    }
+    assert_eq!(came().kind, 2, "a gauge");
+    // In their order, but for requests that came twice.
+    let mut newest = i64::MIN;
+    let mut first = Vec::new();
+    for (at, _) in came().samples {
+        if !first.contains(&at) {
+            assert!(at > newest, "{at} came after {newest}");
+            newest = at;
+            first.push(at);
+        }
+    }
+    assert!(figure(&server, "refused").abs() < 0.5);
+
+    // What is refused for good is given up at once, counted, and holds up nothing.
+    receiver.becomes(Mood::Refuses);
+    let n_before = kept.len();
+    bring_some(&server, 5, &mut kept);
+    until("what is refused", TOLD, || (figure(&server, "refused") > 4.5).then_some(()));
+    receiver.becomes(Mood::Takes);
+    let mut later = BTreeMap::new();
+    bring_some(&server, 5, &mut later);
+    until("what comes later", TOLD, || {
+        let there: BTreeMap<i64, f64> = came().samples.into_iter().collect();
+        later.keys().all(|at| there.contains_key(at)).then_some(())
+    });
+    assert!(kept.keys().skip(n_before).all(|at| !came().samples.iter().any(|(one, _)| one == at)));
+}
+
+#[test]
+fn what_is_erased_while_a_receiver_is_away_does_not_arrive() {
+    let folder = folder();
+    let receiver = Receiver::start();
+    let config = format!(
+        "inlets: {{sources: {{shop: {{token: '{TOKEN}', new_hosts: 1}}}}}}\n\
+         remote_write: {{prom: {{url: 'http://127.0.0.1:{}/', protocol: '2.0', metrics: [queue, first], age: 1s}}}}\n",
+        receiver.port
+    );
+    let mut start = Start::new("server", folder.path()).config(&config);
+    let mut server = start.go();
+    server.set_up(PASSWORD);
+    start.ports = (server.http, server.udp);
+    let came = |metric: &str| {
+        let mut all = receiver.series().into_iter();
+        all.find(|(labels, _)| labels["__name__"] == metric).map(|(_, series)| series.samples)
+    };
+    until("the beginning", TOLD, || {
+        bring(&server, "/write", "text/plain", "first,host=web1 value=1\n");
+        came("first").map(drop)
+    });
+    receiver.becomes(Mood::HangsUp);
+    bring_some(&server, 20, &mut BTreeMap::new());
+    bring(&server, "/write", "text/plain", "first,host=web1 value=2\n");
+    let order = serde_json::json!({"host": "web1", "metric": "*.queue"});
+    let ordered = server.post("/api/0/history/erase", &order);
+    assert_eq!(ordered.status, 202, "{}", ordered.body);
+    let path = format!("/api/0/jobs/{}", ordered.body["id"]);
+    until("the end of the job", TOLD, || {
+        Some(server.get(&path)).filter(|job| job["state"] == "done").map(drop)
+    });
+    // What was on its way already is made anew of the log.
+    server.process.kill();
+    let server = start.go();
+    receiver.becomes(Mood::Takes);
+    until("what was not erased", TOLD, || {
+        came("first")?.iter().any(|(_, value)| (value - 2.0).abs() < 0.1).then_some(())
+    });
+    assert_eq!(came("queue"), None);
+    // What comes after it is brought.
+    let mut kept = BTreeMap::new();
+    bring_some(&server, 5, &mut kept);
+    until("what is new", TOLD, || {
+        let there: BTreeMap<i64, f64> = came("queue")?.into_iter().collect();
+        (there == kept).then_some(())
+    });
 }
 
 #[test]

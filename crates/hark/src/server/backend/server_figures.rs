@@ -146,7 +146,11 @@ fn history(status: &Status, families: &mut Families<'_>) {
     ] {
         families.one((name, "counter", help), value);
     }
-    let parts = [("log", status.log_bytes), ("blocks", status.block_bytes)];
+    let parts = [
+        ("log", status.log_bytes),
+        ("log_for_others", status.followed_bytes),
+        ("blocks", status.block_bytes),
+    ];
     let tiers = Tier::ALL.map(Tier::word).into_iter().zip(status.tier_bytes);
     let bytes = parts.into_iter().chain(tiers);
     families.put(

@@ -307,10 +307,11 @@ impl Desk {
         set: &[Wanted],
         known: &dyn Known,
     ) -> Option<Arc<[usize]>> {
+        // Asked for each frame: of a host that is dropped nothing goes out from then on.
+        let name = known.host(frame.host)?;
         let host = match self.hosts.entry(frame.host) {
             Entry::Occupied(host) => host.into_mut(),
             Entry::Vacant(place) => {
-                let name = known.host(frame.host)?;
                 let is_wanted = is_like(&self.target.hosts, name.as_str());
                 place.insert(is_wanted.then(|| OfHost::new(name)))
             }

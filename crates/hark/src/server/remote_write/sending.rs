@@ -41,6 +41,16 @@ impl Sending {
         Self { request: Arc::new(request), pieces, n_cuts: 0, may_be_there, is_saved: false }
     }
 
+    /// Returns whether all of the log that it was made of lies before segment `begin`, where the log begins now.
+    pub(super) fn is_gone(&self, begin: u64) -> bool {
+        self.request.to.place.segment < begin
+    }
+
+    /// Returns how many samples are still to be sent.
+    pub(super) fn n_left(&self) -> usize {
+        self.pieces.iter().map(|piece| n_samples(&self.request, piece)).sum()
+    }
+
     /// Gives up the piece that was refused; returns how many samples it has.
     pub(super) fn give_up(&mut self) -> Option<usize> {
         self.pieces.pop().map(|piece| n_samples(&self.request, &piece))

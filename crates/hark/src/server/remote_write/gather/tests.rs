@@ -200,6 +200,30 @@ fn requests_are_cut_by_number_and_made_again_just_so() {
 }
 
 #[test]
+fn of_a_host_that_is_dropped_nothing_goes_out_from_then_on() {
+    struct WithoutWeb(Knows);
+    impl Known for WithoutWeb {
+        fn host(&self, host: HostId) -> Option<HostName> {
+            self.0.host(host).filter(|name| name.as_str() != "web1")
+        }
+        fn set(&self, set: u32) -> io::Result<Option<Arc<[SeriesDef]>>> {
+            self.0.set(set)
+        }
+    }
+    let mut world = World::new("");
+    world.write(&[(1, 1), (2, 1)]);
+    let mut gatherer = world.gatherer(Mark::default());
+    gatherer.gather(&world.knows(), world.history.log_end(), None, START.unix).unwrap();
+    assert_eq!(gatherer.finish().n_samples, 4);
+    world.write(&[(1, 3), (2, 3)]);
+    let known = WithoutWeb(world.knows());
+    gatherer.gather(&known, world.history.log_end(), None, START.unix).unwrap();
+    let request = gatherer.finish();
+    assert!(lines(&request).iter().all(|line| line.contains("host=db1")), "{request:?}");
+    assert_eq!(request.n_samples, 2);
+}
+
+#[test]
 fn what_cannot_be_asked_now_is_asked_again_and_nothing_is_lost() {
     struct Stopped;
     impl Known for Stopped {

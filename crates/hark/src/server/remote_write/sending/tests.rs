@@ -1,5 +1,7 @@
+use hark_store::history::LogPlace;
 use http::{HeaderMap, HeaderName};
 
+use super::super::gather::Mark;
 use super::*;
 
 fn reply(status: u16, headers: &[(&'static str, &'static str)]) -> Result<Reply, CallError> {
@@ -79,4 +81,18 @@ fn what_is_refused_is_cut_until_it_is_known_what_it_is_about() {
     }
     assert_eq!(given_up, 5000);
     assert!(n <= 2 * MAX_CUTS + 1, "{n}");
+}
+
+#[test]
+fn what_is_never_taken_is_on_its_way_for_as_long_as_the_log_is_there() {
+    let to = Mark { place: LogPlace { segment: 5, offset: 8 }, frames: 3 };
+    let series = (0..10).map(Series::of_one_sample).collect();
+    let mut sending =
+        Sending::new(Request { series, to, n_samples: 10, ..Request::default() }, false);
+    assert!(!sending.is_gone(4) && !sending.is_gone(5) && sending.is_gone(6));
+    assert_eq!(sending.n_left(), 10);
+    // A half of it was taken.
+    assert_eq!(sending.cut(), None);
+    assert_eq!(sending.give_up(), Some(5));
+    assert_eq!(sending.n_left(), 5);
 }
