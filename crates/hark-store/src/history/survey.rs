@@ -11,6 +11,7 @@ use hark_model::record::HostId;
 use super::catalogue::reading::{FILE, Read};
 use super::chunk;
 use super::examine::{Watcher, numbered, open, partition_name, present};
+use super::follow;
 use super::level0::scan::Scan as Blocks;
 use super::partition::path_of;
 use super::tier::Tier;
@@ -62,6 +63,8 @@ pub struct Survey {
     pub log_bytes: u64,
     /// Samples in the log. Those of its older parts are in blocks or chunks as well.
     pub log_samples: u64,
+    /// Bytes of the log that are kept for those alone who read it.
+    pub followed_bytes: u64,
     /// Bytes of blocks.
     pub block_bytes: u64,
     /// Samples in blocks that are in no chunk yet.
@@ -94,6 +97,7 @@ type Sums<K> = BTreeMap<K, (u64, u64)>;
 pub fn survey(dir: &Path, watcher: Watcher<'_>) -> io::Result<Survey> {
     let mut survey = Survey {
         log_bytes: folder_bytes(&dir.join("wal"))?,
+        followed_bytes: folder_bytes(&dir.join(follow::FOLDER))?,
         block_bytes: folder_bytes(&dir.join("level0"))?,
         catalogue_bytes: std::fs::metadata(dir.join(FILE)).map_or(0, |file| file.len()),
         ..Survey::default()

@@ -191,6 +191,7 @@ fn survey_json(survey: &Survey, hosts: &[Largest<String>], top: usize) -> Value 
         "tiers": TIERS.iter().zip(&survey.tiers).map(tier).collect::<Vec<_>>(),
         "log_bytes": survey.log_bytes,
         "log_samples": survey.log_samples,
+        "log_for_others_bytes": survey.followed_bytes,
         "block_bytes": survey.block_bytes,
         "block_samples": survey.block_samples,
         "catalogue_bytes": survey.catalogue_bytes,
@@ -232,6 +233,12 @@ fn print_survey(survey: &Survey, hosts: &[Largest<String>], top: usize) {
         survey.block_samples,
         size(survey.catalogue_bytes)
     ));
+    if survey.followed_bytes > 0 {
+        out::line(format!(
+            "and of the log {} that are kept until others have them",
+            size(survey.followed_bytes)
+        ));
+    }
     let each = per_sample(survey.sample_bytes, survey.samples);
     let each = each.map_or_else(String::new, |each| format!(", {each:.2} bytes each"));
     out::line(format!("{} series, {} samples in chunks{each}", survey.series, survey.samples));
