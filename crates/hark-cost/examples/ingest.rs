@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! ingest floor HOSTS [answer]             the barest receiver of sealed heartbeats of 33 values
-//! ingest read                             the socket alone: datagrams read and forgotten
-//! ingest flood ADDRESS SECRET KIND COUNT  to a server: unknown, forged or replayed datagrams
+//! ingest read                             the socket alone: datagrams read and forgotten, by who sent them
+//! ingest take                             the same of a flood that comes from elsewhere, until it ends
+//! ingest flood ADDRESS SECRET KIND COUNT  to a server: unknown, forged or replayed datagrams; any to whomever
 //! ```
 //!
 //! The floor does what cannot be left out: it reads batches of datagrams, opens each with its host's key, looks
@@ -348,6 +349,31 @@ fn read() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// How long datagrams gather before they are taken, and for how long none comes after a flood.
+const GATHER: Duration = Duration::from_millis(50);
+const OVER: Duration = Duration::from_secs(1);
+
+/// Reads what others send and forgets it: what no server can do without.
+fn take() -> anyhow::Result<()> {
+    let (receiver, _) = sockets()?;
+    println!("udp port {}", receiver.local_addr()?.port());
+    let mut batches = Batches::new();
+    let (mut taken, mut last) = (0, Clock.now().mono);
+    let before = cpu_ns();
+    while taken == 0 || Clock.now().mono.since(last) < OVER {
+        std::thread::park_timeout(GATHER);
+        loop {
+            match batches.receive(&receiver) {
+                0 => break,
+                n => (taken, last) = (taken + n as u64, Clock.now().mono),
+            }
+        }
+    }
+    let cpu = cpu_ns() - before;
+    println!("take: {} ns, {} datagrams a CPU-second", cpu / taken, taken * 1_000_000_000 / cpu);
+    Ok(())
+}
+
 /// Says hello as a host, so that its session is open, and returns a datagram of the kind wanted.
 fn unwelcome(socket: &UdpSocket, secret: &str, kind: &str) -> anyhow::Result<Vec<u8>> {
     let name = |text: &str| HostName::new(text).context("a good name");
@@ -399,7 +425,7 @@ fn unwelcome(socket: &UdpSocket, secret: &str, kind: &str) -> anyhow::Result<Vec
             let mut session = ClientSession::begin(other, 7, micros());
             session.seal(&beat, 1, Clock.now(), micros(), &mut datagram)?;
         }
-        _ => bail!("a kind is unknown, forged or replayed"),
+        _ => bail!("a kind is unknown, forged, replayed or any"),
     }
     Ok(datagram)
 }
@@ -411,7 +437,10 @@ fn micros() -> Micros {
 fn flood(to: SocketAddr, secret: &str, kind: &str, count: u64) -> anyhow::Result<()> {
     let socket = UdpSocket::bind((IpAddr::V4(Ipv4Addr::LOCALHOST), 0))?;
     socket.connect(to)?;
-    let datagram = unwelcome(&socket, secret, kind)?;
+    let datagram = match kind {
+        "any" => vec![0x5a; 114],
+        _ => unwelcome(&socket, secret, kind)?,
+    };
     let begun = Clock.now().mono;
     let mut sent = 0;
     for n in 0..count {
@@ -435,11 +464,14 @@ fn main() -> anyhow::Result<()> {
         ["floor", hosts] => floor(hosts.parse()?, false),
         ["floor", hosts, "answer"] => floor(hosts.parse()?, true),
         ["read"] => read(),
+        ["take"] => take(),
         ["flood", to, secret, kind, count] => {
             flood(to.parse()?, &std::fs::read_to_string(secret)?, kind, count.parse()?)
         }
         _ => {
-            bail!("usage: ingest floor HOSTS [answer] | read | flood ADDRESS SECRETFILE KIND COUNT")
+            bail!(
+                "usage: ingest floor HOSTS [answer] | read | take | flood ADDRESS SECRETFILE KIND COUNT"
+            )
         }
     }
 }

@@ -78,9 +78,9 @@ const LOOK_FOR_DROPS: Duration = Duration::from_secs(1);
 const MANY: u64 = 100;
 
 /// How long the first of them waits at most. What it has waited is known, and is no part of its round trip. Each
-/// time wakes the engine, history and the store as well. The receive buffer holds what comes meanwhile: 200,000 a
+/// time wakes the engine, history and the store as well. The receive buffer holds what comes meanwhile: 160,000 a
 /// second of its smallest, the 4 MiB that the system gives to everybody who was allowed to ask.
-const BREATH: Duration = Duration::from_millis(50);
+const BREATH: Duration = Duration::from_millis(65);
 
 /// Batches taken from one socket before what was found is handed on: bounds the latency of a flush
 /// under flood to about a millisecond.
