@@ -10,6 +10,7 @@
 
 #[cfg(unix)]
 mod unix;
+pub(crate) mod vectors;
 #[cfg(windows)]
 mod windows;
 
@@ -37,84 +38,6 @@ pub(crate) struct Facts {
     pub(crate) written: (i64, i64),
     /// How many names it has.
     pub(crate) links: u64,
-}
-
-/// Work that is worth being compiled for the wide vectors that most processors have.
-pub(crate) trait Work {
-    type Done;
-
-    /// Whether it is worth being compiled for those of 64 bytes as well, which fewer have.
-    const WIDEST: bool = false;
-
-    /// Does it. Must be inlined always: only then is it compiled for what calls it.
-    fn run(self) -> Self::Done;
-}
-
-/// What the processor is asked for. Only ever true if it was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Vectors {
-    /// 32 bytes.
-    wide: bool,
-    /// 64 bytes, and masks.
-    widest: bool,
-}
-
-impl Vectors {
-    /// What every processor of this kind has.
-    pub(crate) const USUAL: Self = Self { wide: false, widest: false };
-
-    /// The best that this one has.
-    #[cfg(target_arch = "x86_64")]
-    pub(crate) fn best() -> Self {
-        let wide = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi2");
-        let widest = wide
-            && is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl");
-        Self { wide, widest }
-    }
-
-    /// The best that this one has.
-    #[cfg(not(target_arch = "x86_64"))]
-    pub(crate) fn best() -> Self {
-        Self::USUAL
-    }
-
-    /// All that this one has.
-    #[cfg(test)]
-    pub(crate) fn all() -> [Self; 3] {
-        let best = Self::best();
-        [Self::USUAL, Self { widest: false, ..best }, best]
-    }
-
-    /// Does `work` with them.
-    #[inline]
-    pub(crate) fn run<W: Work>(self, work: W) -> W::Done {
-        if W::WIDEST && self.widest {
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: the processor was asked for exactly these, see `best`.
-            return unsafe { with_widest(work) };
-        }
-        if self.wide {
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: as above.
-            return unsafe { with_wide(work) };
-        }
-        work.run()
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,bmi2")]
-fn with_wide<W: Work>(work: W) -> W::Done {
-    work.run()
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,bmi2,avx512f,avx512bw,avx512dq,avx512vl")]
-fn with_widest<W: Work>(work: W) -> W::Done {
-    work.run()
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::gates::{Gate, has_any, without_the_stricter};
 use super::positions::{Unsuitable, put};
 use super::recipe::Recipe;
 use super::sets::{BYTES, Found, MOST, NONE, Sets, TEXT, WORDS, is_any};
-use crate::sys::{Vectors, Work};
+use crate::sys::vectors::{Kind, Vectors, Work};
 
 /// See the module's text.
 #[derive(Debug)]
@@ -290,7 +290,7 @@ impl Lines {
     /// Notes which lines have which patterns.
     #[expect(clippy::inline_always, reason = "the work is compiled for the vectors of its caller")]
     #[inline(always)]
-    fn note_hits(&mut self, sets: &mut Sets, n_words: usize) {
+    fn note_hits<K: Kind>(&mut self, kind: K, sets: &mut Sets, n_words: usize) {
         let Self { ends, open, hits } = self;
         let mut lines = ends.iter();
         for word in 0..n_words {
@@ -313,7 +313,7 @@ impl Lines {
                         sets.take_word(word);
                         is_known = true;
                     }
-                    sets.add_which(line, open);
+                    sets.add_which(kind, line, open);
                 }
                 if feed == 0 {
                     break;
@@ -345,9 +345,9 @@ impl Work for Look<'_> {
 
     #[expect(clippy::inline_always, reason = "see `Work`")]
     #[inline(always)]
-    fn run(self) {
-        self.sets.look(self.text, self.n_words, &self.wanted);
-        self.lines.note_hits(self.sets, self.n_words);
+    fn run<K: Kind>(self, kind: K) {
+        self.sets.look(kind, self.text, self.n_words, &self.wanted);
+        self.lines.note_hits(kind, self.sets, self.n_words);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::positions::{Positions, Set, Unsuitable, put};
 use super::table::Table;
 use super::which::numbers;
-use crate::sys::{Vectors, Work};
+use crate::sys::vectors::{Kind, Vectors, Work};
 
 /// Bound on ways that are neither a shift nor a repetition: each costs a step for every byte.
 pub(super) const MOST_JUMPS: usize = 24;
@@ -385,7 +385,7 @@ impl<const W: usize, const K: usize, const J: usize> Work for Ever<'_, W, K, J> 
 
     #[expect(clippy::inline_always, reason = "see `Work`")]
     #[inline(always)]
-    fn run(self) -> [u64; W] {
+    fn run<A: Kind>(self, _: A) -> [u64; W] {
         self.machine.ever_in::<K, J>(self.streams)
     }
 }
@@ -400,7 +400,7 @@ impl<const W: usize, const J: usize> Work for End<'_, W, J> {
 
     #[expect(clippy::inline_always, reason = "see `Work`")]
     #[inline(always)]
-    fn run(self) -> [u64; W] {
+    fn run<A: Kind>(self, _: A) -> [u64; W] {
         self.machine.end_in::<J>(self.lane)
     }
 }
@@ -415,7 +415,7 @@ impl<const W: usize, const K: usize, const J: usize> Work for GoOn<'_, '_, W, K,
 
     #[expect(clippy::inline_always, reason = "see `Work`")]
     #[inline(always)]
-    fn run(self) {
+    fn run<A: Kind>(self, _: A) {
         self.machine.go_on_in::<K, J>(self.lanes);
     }
 }

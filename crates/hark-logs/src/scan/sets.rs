@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use super::machine::{add, meets};
 use super::positions::{has, put};
 use super::recipe::{BITS, Recipe, SetNumber, Step};
+use crate::sys::vectors::{Kind, LANES};
 
 /// Bytes of text that are a word.
 pub(super) const BYTES: usize = 64;
@@ -19,16 +20,13 @@ pub(super) const TEXT: usize = WORDS * BYTES;
 
 /// Words of a line of the processor's memory. Sets begin with one: vectors that are part of two take twice the
 /// time.
-const LINE: usize = 8;
+const LINE: usize = LANES;
 
 /// Bound on patterns.
 pub(super) const MOST: usize = GROUPS * GROUP - 1;
 
 /// Stands among the patterns for what is needed whatever is looked for.
 const ALWAYS: usize = MOST;
-
-/// So few patterns are asked one by one where they end.
-const FEW: usize = 4;
 
 /// So many simple steps take as long as one that goes through a class, from word to word.
 const THROUGH: usize = 3;
@@ -196,29 +194,29 @@ impl Sets {
     /// Adds which patterns end in some places of the word that was taken.
     #[expect(clippy::inline_always, reason = "as above")]
     #[inline(always)]
-    pub(super) fn add_which(&self, places: u64, found: &mut Found) {
-        if self.some.len() <= FEW {
-            let ends = self.ends.as_flattened();
-            let here = |number: &usize| ends.get(*number).is_some_and(|end| end & places != 0);
-            self.some.iter().map(|(number, _)| *number).filter(here).for_each(|n| put(found, n));
-            return;
-        }
+    pub(super) fn add_which<K: Kind>(&self, kind: K, places: u64, found: &mut Found) {
         let groups = self.recipe.ends.len().div_ceil(GROUP);
         for (found, ends) in found.iter_mut().zip(self.ends.iter()).take(groups) {
-            let mut here = 0;
-            for (number, end) in ends.iter().enumerate() {
-                here |= u64::from(end & places != 0) << number;
+            let mut here = [0; GROUP / LANES];
+            for (here, ends) in here.iter_mut().zip(ends.as_chunks().0) {
+                *here = kind.which_meet(ends, places);
             }
-            *found |= here;
+            *found |= u64::from_le_bytes(here);
         }
     }
 
     /// Makes the sets of the text anew that are needed for some of the patterns.
     #[expect(clippy::inline_always, reason = "as above")]
     #[inline(always)]
-    pub(super) fn look(&mut self, text: &[u8; TEXT], n_words: usize, wanted: &Found) {
+    pub(super) fn look<K: Kind>(
+        &mut self,
+        kind: K,
+        text: &[u8; TEXT],
+        n_words: usize,
+        wanted: &Found,
+    ) {
         for (word, bytes) in text.as_chunks::<BYTES>().0.iter().enumerate().take(n_words) {
-            for (begin, set) in self.begins.iter().zip(bits(bytes)) {
+            for (begin, set) in self.begins.iter().zip(kind.bits(bytes)) {
                 if let Some(place) = self.room.get_mut(begin + word) {
                     *place = set;
                 }
@@ -229,9 +227,9 @@ impl Sets {
         put(&mut wanted, ALWAYS);
         // A length that is known when it is compiled is faster.
         if n_words == WORDS {
-            self.steps(WORDS, &wanted);
+            self.steps(kind, WORDS, &wanted);
         } else {
-            self.steps(n_words, &wanted);
+            self.steps(kind, n_words, &wanted);
         }
         self.note_ever(n_words);
         self.keep_the_last(n_words, &wanted);
@@ -239,11 +237,11 @@ impl Sets {
 
     #[expect(clippy::inline_always, reason = "as above")]
     #[inline(always)]
-    fn steps(&mut self, n_words: usize, wanted: &Found) {
+    fn steps<K: Kind>(&mut self, kind: K, n_words: usize, wanted: &Found) {
         let mut ends = 0;
         for number in 0..self.recipe.steps.len() {
             if self.needed.get(number).is_some_and(|needed| meets(needed, wanted)) {
-                self.step(number, n_words);
+                self.step(kind, number, n_words);
             }
             // What was just made is still near.
             while let Some((set, pattern)) = self.patterns.get(ends).copied()
@@ -309,7 +307,7 @@ impl Sets {
 
     #[expect(clippy::inline_always, reason = "as above")]
     #[inline(always)]
-    fn step(&mut self, number: usize, n_words: usize) {
+    fn step<K: Kind>(&mut self, kind: K, number: usize, n_words: usize) {
         let Self { recipe, room, begins, through, .. } = self;
         let Some(step) = recipe.steps.get(number).copied() else { return };
         let begin_of = |set: SetNumber| begins.get(set).copied().unwrap_or(0);
@@ -356,7 +354,7 @@ impl Sets {
             }
             Step::Through { of, among } => {
                 if let Some(goes_on) = through.get_mut(number) {
-                    *goes_on = go_through(made, before(of, 1), now(among), *goes_on);
+                    *goes_on = go_through(kind, made, before(of, 1), now(among), *goes_on);
                 }
             }
         }
@@ -379,7 +377,8 @@ fn shifted((words, before): (&[u64], u64), by: usize) -> impl Iterator<Item = u6
 /// word before them. Returns whether it goes on in the next word.
 #[expect(clippy::inline_always, reason = "as above")]
 #[inline(always)]
-fn go_through(
+fn go_through<K: Kind>(
+    kind: K,
     made: &mut [u64],
     (of, mut earlier): (&[u64], u64),
     among: &[u64],
@@ -389,51 +388,38 @@ fn go_through(
     let (among, among_rest) = among.as_chunks();
     let (eights, rest) = made.as_chunks_mut();
     for ((made, of), among) in eights.iter_mut().zip(of).zip(among) {
-        (*made, goes_on) = through_eight(of, earlier, among, goes_on);
+        (*made, goes_on) = through_eight(kind, of, earlier, among, goes_on);
         earlier = of[LINE - 1];
     }
     for ((made, of), among) in rest.iter_mut().zip(of_rest).zip(among_rest) {
         let first = (of << 1 | earlier >> (BYTES - 1)) & among;
         // What is carried goes through all that are in a row, and ends behind the last.
-        let (sum, over) = first.overflowing_add(*among);
-        let (sum, over_again) = sum.overflowing_add(u64::from(goes_on));
-        goes_on = over | over_again;
+        let sum;
+        (sum, goes_on) = among.carrying_add(first, goes_on);
         *made = of | first | (among & !sum);
         earlier = *of;
     }
     goes_on
 }
 
-/// The same for as many words as are a vector. What is carried from one to the next is itself a sum, of a bit for
-/// each word: one that has carried, and one that is full and passes on what it gets.
+/// The same for as many words as are a vector.
 #[expect(clippy::inline_always, reason = "as above")]
 #[inline(always)]
-fn through_eight(
+fn through_eight<K: Kind>(
+    kind: K,
     of: &[u64; LINE],
     earlier: u64,
     among: &[u64; LINE],
     goes_on: bool,
 ) -> ([u64; LINE], bool) {
-    let (mut first, mut sums) = ([0; LINE], [0; LINE]);
+    let mut first = [0; LINE];
     let mut before = earlier;
     for word in 0..LINE {
         first[word] = (of[word] << 1 | before >> (BYTES - 1)) & among[word];
-        sums[word] = among[word].wrapping_add(first[word]);
         before = of[word];
     }
-    let (mut over, mut full) = (0_u32, 0_u32);
-    for word in 0..LINE {
-        over |= u32::from(sums[word] < among[word]) << word;
-        full |= u32::from(sums[word] == u64::MAX) << word;
-    }
-    let carried = (over << 1 | u32::from(goes_on)) + full;
-    let into = carried ^ full;
-    let mut made = [0; LINE];
-    for word in 0..LINE {
-        let sum = sums[word].wrapping_add(u64::from(into >> word & 1));
-        made[word] = of[word] | first[word] | (among[word] & !sum);
-    }
-    (made, carried >> LINE & 1 == 1)
+    let (sums, goes_on) = kind.add(among, &first, goes_on);
+    (std::array::from_fn(|word| of[word] | first[word] | (among[word] & !sums[word])), goes_on)
 }
 
 /// Takes for each pattern what begins there.
@@ -455,41 +441,12 @@ fn combine(made: &mut [u64], one: &[u64], other: &[u64], with: impl Fn(u64, u64)
     }
 }
 
-/// Returns each of the eight bits of some bytes.
-#[expect(clippy::inline_always, reason = "as above")]
-#[inline(always)]
-fn bits(bytes: &[u8; BYTES]) -> [u64; BITS] {
-    let eights = bytes.as_chunks::<8>().0;
-    let mut words: [u64; BITS] =
-        std::array::from_fn(|at| eights.get(at).copied().map_or(0, u64::from_le_bytes));
-    // Within each word rows of eight bits become columns, and then the same is done with bytes of words.
-    for (by, mask) in
-        [(7, 0x00aa_00aa_00aa_00aa), (14, 0x0000_cccc_0000_cccc), (28, 0x0000_0000_f0f0_f0f0)]
-    {
-        for word in &mut words {
-            let differ = (*word ^ (*word >> by)) & mask;
-            *word ^= differ ^ (differ << by);
-        }
-    }
-    for (apart, by, mask) in [
-        (4, 32, 0x0000_0000_ffff_ffff),
-        (2, 16, 0x0000_ffff_0000_ffff),
-        (1, 8, 0x00ff_00ff_00ff_00ff),
-    ] {
-        for one in (0..BITS).filter(|at| at & apart == 0) {
-            let differ = ((words[one] >> by) ^ words[one + apart]) & mask;
-            words[one + apart] ^= differ;
-            words[one] ^= differ << by;
-        }
-    }
-    words
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::sys::vectors::Any;
 
     fn some_word() -> impl Strategy<Value = u64> {
         prop_oneof![Just(0), Just(1), Just(1 << 63), any::<u64>()]
@@ -522,23 +479,10 @@ mod tests {
                 let (mut made, mut carried, mut last) = (vec![0; of.len()], goes_on, earlier);
                 let pieces = made.chunks_mut(piece).zip(of.chunks(piece)).zip(among.chunks(piece));
                 for ((made, of), among) in pieces {
-                    carried = go_through(made, (of, last), among, carried);
+                    carried = go_through(Any, made, (of, last), among, carried);
                     last = of.last().copied().unwrap_or_default();
                 }
                 prop_assert_eq!(&made, &expected);
-            }
-        }
-    }
-
-    #[test]
-    fn bytes_become_their_bits() {
-        let mut bytes = [0; BYTES];
-        for (at, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::try_from(at * 37 % 256).unwrap();
-        }
-        for (bit, set) in bits(&bytes).into_iter().enumerate() {
-            for (at, byte) in bytes.iter().enumerate() {
-                assert_eq!(set >> at & 1 == 1, byte >> bit & 1 == 1, "{bit} of {at}");
             }
         }
     }
