@@ -34,6 +34,7 @@ mod gates;
 mod literals;
 mod machine;
 mod near;
+mod pairs;
 mod part;
 mod plain;
 mod positions;

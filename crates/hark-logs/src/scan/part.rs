@@ -155,8 +155,10 @@ fn with_words(
 /// Makes parts of patterns that have no words.
 fn with_positions(rest: Vec<Numbered>, of: Text, parts: &mut Vec<Part>) -> Result<(), TooLarge> {
     let is_hostile = of == Text::Hostile;
+    // What bits do not tell an automaton would, which is of no use.
     let are_dear = is_hostile
-        && Bits::new(rest.iter().map(|pattern| &pattern.form)).map_or(true, |bits| bits.is_wide());
+        && Bits::new(rest.iter().map(|pattern| &pattern.form))
+            .map_or(true, |bits| bits.is_wide() || !bits.is_exact());
     let goes_along = |pattern: &Numbered| {
         !pattern.has_crlf_mode() && (are_dear || is_dear(pattern)) && along(&[pattern]).is_ok()
     };

@@ -5,13 +5,19 @@
 //! class that is repeated hundreds of times takes not hundreds of positions but a few steps: where
 //! there are 300 of them in a row is known from where there are 256, and that from where there are 128.
 //! What sets are made of in the beginning are the eight bits of each byte.
+//!
+//! Three things are less work than they seem to be. A round of bytes of some lengths (`(ab?|[^c]){50}`) is one step,
+//! since where such words end is the same in every round. A way back (`(a|b|cd)+`) is a run of pairs of bytes
+//! that may follow one another, if each byte says where in the round it stands (`pairs`). And the border of a word
+//! is a place before a byte, known from that byte and the one before it.
 
 use std::collections::{BTreeMap, HashMap};
 
 use regex_syntax::hir::{Class, Hir, HirKind, Look, Repetition};
 use regex_syntax::utf8::Utf8Sequences;
 
-use super::positions::Unsuitable;
+use super::pairs::Pairs;
+use super::positions::{Bytes as ByteSet, Unsuitable, has};
 
 /// Bits of a byte, which are the first sets.
 pub(super) const BITS: usize = 8;
@@ -28,6 +34,9 @@ const MOST_BACK: usize = 4096;
 
 /// Bound on the byte sequences that letters are written as.
 const MOST_SEQUENCES: usize = 8;
+
+/// Bound on the different lengths of what is a round, two of which are a step.
+const MOST_LENGTHS: usize = 4;
 
 /// Stands for a set: the place of the step that makes it, behind the bits.
 pub(super) type SetNumber = usize;
@@ -59,6 +68,12 @@ pub(super) enum Step {
         by: usize,
         among: SetNumber,
     },
+    /// Those of `among` that are so far after one of `of`, of two distances.
+    AfterEither {
+        of: SetNumber,
+        by: [usize; 2],
+        among: [SetNumber; 2],
+    },
     /// Those of `of`, and all of `among` that follow one of them without a gap.
     Through {
         of: SetNumber,
@@ -78,6 +93,7 @@ impl Step {
             Self::After { of, among, .. }
             | Self::OrAfter { of, among, .. }
             | Self::Through { of, among } => (of, [Some(among), None]),
+            Self::AfterEither { of, among, .. } => (of, among.map(Some)),
         };
         std::iter::once(first).chain(others.into_iter().flatten())
     }
@@ -91,13 +107,18 @@ pub(super) struct Recipe {
     pub(super) feeds: SetNumber,
     /// Where each pattern ends.
     pub(super) ends: Vec<SetNumber>,
+    /// Other sets that have where lines end and are asked for by what is in the next line.
+    pub(super) with_feeds: Vec<SetNumber>,
 }
 
-/// Where a part of a pattern may begin: after which places.
+/// Where a part of a pattern may begin.
 #[derive(Clone, Copy, Debug)]
 enum From {
     Anywhere,
+    /// After these places.
     After(SetNumber),
+    /// Before these, where there is a border, and after those.
+    Before(SetNumber, Option<SetNumber>),
 }
 
 /// What stands around a part: nothing of the pattern before it, nothing after it.
@@ -125,7 +146,20 @@ struct Kitchen {
     runs: HashMap<(SetNumber, usize), SetNumber>,
     /// And those that begin after some set.
     counted: BTreeMap<(SetNumber, SetNumber, usize), SetNumber>,
+    known_pairs: Vec<(Hir, Run)>,
+    with_feeds: Vec<SetNumber>,
 }
+
+/// Where rounds may begin and end, and where a byte may follow the one before it.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    first: SetNumber,
+    pairs: Option<SetNumber>,
+    last: SetNumber,
+}
+
+/// Where something ends that begins anywhere, by its length.
+type Lengths = BTreeMap<usize, SetNumber>;
 
 impl Recipe {
     /// Compiles patterns, in their form for a buffer of many lines.
@@ -141,6 +175,8 @@ impl Recipe {
             known: HashMap::new(),
             runs: HashMap::new(),
             counted: BTreeMap::new(),
+            known_pairs: Vec::new(),
+            with_feeds: Vec::new(),
         };
         let feeds = kitchen.class(|byte| byte == b'\n')?;
         let mut ends = Vec::new();
@@ -149,12 +185,17 @@ impl Recipe {
                 return Err(Unsuitable);
             }
             let around = Around { starts: true, ends: true };
-            match kitchen.add(form, From::Anywhere, around, feeds)? {
-                From::After(end) => ends.push(end),
+            let end = kitchen.add(form, From::Anywhere, around, feeds)?;
+            // The place before which a pattern ends may be the end of its line, but not of the next.
+            let end = match end {
                 From::Anywhere => return Err(Unsuitable),
-            }
+                From::After(end) | From::Before(end, None) => end,
+                From::Before(one, Some(other)) => kitchen.step(Step::Either(one, other))?,
+            };
+            ends.push(end);
         }
-        Ok(Self { steps: kitchen.steps, feeds, ends })
+        let Kitchen { steps, with_feeds, .. } = kitchen;
+        Ok(Self { steps, feeds, ends, with_feeds })
     }
 
     /// Returns how many words before the present one are asked for of each set.
@@ -163,6 +204,7 @@ impl Recipe {
         for step in &self.steps {
             let (of, by) = match *step {
                 Step::After { of, by, .. } | Step::OrAfter { of, by, .. } => (of, by),
+                Step::AfterEither { of, by: [one, other], .. } => (of, one.max(other)),
                 Step::Through { of, .. } => (of, 1),
                 Step::Not(_)
                 | Step::Both(..)
@@ -176,6 +218,22 @@ impl Recipe {
             }
         }
         back
+    }
+}
+
+impl From {
+    /// Before these places, and after those; none at all of either is no place.
+    fn of(before: Option<SetNumber>, after: Option<SetNumber>) -> Option<Self> {
+        before.map(|before| Self::Before(before, after)).or(after.map(Self::After))
+    }
+
+    /// Returns before and after which places, if it is not anywhere.
+    fn places(self) -> Option<(Option<SetNumber>, Option<SetNumber>)> {
+        match self {
+            Self::Anywhere => None,
+            Self::After(after) => Some((None, Some(after))),
+            Self::Before(before, after) => Some((Some(before), after)),
+        }
     }
 }
 
@@ -213,7 +271,7 @@ impl Kitchen {
             HirKind::Look(Look::End | Look::EndLF | Look::EndCRLF) if around.ends => {
                 self.exactly(from, feeds, 1)
             }
-            HirKind::Look(_) => Err(Unsuitable),
+            HirKind::Look(look) => self.border(*look, from),
             HirKind::Repetition(repetition) => self.repeat(repetition, from, feeds),
             HirKind::Capture(capture) => self.add(&capture.sub, from, around, feeds),
             HirKind::Concat(parts) => {
@@ -235,13 +293,73 @@ impl Kitchen {
     }
 
     fn either(&mut self, one: From, other: From) -> Result<From, Unsuitable> {
+        let (Some((before, after)), Some((or_before, or_after))) = (one.places(), other.places())
+        else {
+            return Ok(From::Anywhere);
+        };
+        let before = self.either_of(before, or_before)?;
+        let after = self.either_of(after, or_after)?;
+        From::of(before, after).ok_or(Unsuitable)
+    }
+
+    fn either_of(
+        &mut self,
+        one: Option<SetNumber>,
+        other: Option<SetNumber>,
+    ) -> Result<Option<SetNumber>, Unsuitable> {
         match (one, other) {
-            (From::After(one), From::After(other)) if one == other => Ok(From::After(one)),
-            (From::After(one), From::After(other)) => {
-                Ok(From::After(self.step(Step::Either(one, other))?))
+            (Some(one), Some(other)) if one != other => {
+                self.step(Step::Either(one, other)).map(Some)
             }
-            (From::Anywhere, _) | (_, From::Anywhere) => Ok(From::Anywhere),
+            (one, other) => Ok(one.or(other)),
         }
+    }
+
+    /// Returns where there is a border if it is asked for after `from`.
+    fn border(&mut self, look: Look, from: From) -> Result<From, Unsuitable> {
+        let borders = self.borders(look)?;
+        let Some((before, after)) = from.places() else { return Ok(From::Before(borders, None)) };
+        let before = match before {
+            Some(before) => Some(self.step(Step::Both(before, borders))?),
+            None => None,
+        };
+        let after = match after {
+            Some(of) => Some(self.step(Step::After { of, by: 1, among: borders })?),
+            None => None,
+        };
+        From::of(self.either_of(before, after)?, None).ok_or(Unsuitable)
+    }
+
+    /// Returns the places before which there is a border.
+    fn borders(&mut self, look: Look) -> Result<SetNumber, Unsuitable> {
+        let is_word = |byte: u8| byte == b'_' || byte.is_ascii_alphanumeric();
+        let (word, other) = (self.class(is_word)?, self.class(|byte| !is_word(byte))?);
+        // Nothing that a line has is before its first byte: there is the end of the line before.
+        if !self.with_feeds.contains(&other) {
+            self.with_feeds.push(other);
+        }
+        let mut between = |of, among| self.step(Step::After { of, by: 1, among });
+        let (one, two) = match look {
+            Look::WordAscii => (between(word, other)?, between(other, word)?),
+            Look::WordAsciiNegate => (between(word, word)?, between(other, other)?),
+            Look::WordStartAscii => return between(other, word),
+            Look::WordEndAscii => return between(word, other),
+            Look::WordStartHalfAscii => (between(other, other)?, between(other, word)?),
+            Look::WordEndHalfAscii => return Ok(other),
+            Look::Start
+            | Look::StartLF
+            | Look::StartCRLF
+            | Look::End
+            | Look::EndLF
+            | Look::EndCRLF
+            | Look::WordUnicode
+            | Look::WordUnicodeNegate
+            | Look::WordStartUnicode
+            | Look::WordEndUnicode
+            | Look::WordStartHalfUnicode
+            | Look::WordEndHalfUnicode => return Err(Unsuitable),
+        };
+        self.step(Step::Either(one, two))
     }
 
     fn repeat(
@@ -260,12 +378,28 @@ impl Kitchen {
                 None => self.through(from, class),
             };
         }
+        let lengths = if min + more.unwrap_or(0) > 2 { self.lengths(sub)? } else { None };
+        let lengths = lengths.filter(|lengths| lengths.len() <= MOST_LENGTHS);
+        let mut round = |kitchen: &mut Self, from| match (from, &lengths) {
+            (From::After(of), Some(lengths)) => kitchen.after_lengths(of, lengths),
+            (From::Anywhere | From::After(_) | From::Before(..), _) => {
+                kitchen.add(sub, from, INSIDE, feeds)
+            }
+        };
+        let Some(more) = more else {
+            let mut end = from;
+            for _ in 1..min {
+                end = round(self, end)?;
+            }
+            let any = self.any_number(sub, end)?;
+            return if min == 0 { self.either(from, any) } else { Ok(any) };
+        };
         let mut end = from;
         for _ in 0..min {
-            end = self.add(sub, end, INSIDE, feeds)?;
+            end = round(self, end)?;
         }
-        for _ in 0..more.ok_or(Unsuitable)? {
-            let next = self.add(sub, end, INSIDE, feeds)?;
+        for _ in 0..more {
+            let next = round(self, end)?;
             let before = self.steps.len();
             end = self.either(end, next)?;
             if self.steps.len() == before {
@@ -275,12 +409,158 @@ impl Kitchen {
         Ok(end)
     }
 
+    /// One round or more, if that is a run of pairs.
+    fn any_number(&mut self, sub: &Hir, from: From) -> Result<From, Unsuitable> {
+        let Run { first, pairs, last } = self.pairs(sub)?;
+        let begun = self.exactly(from, first, 1)?;
+        let run = match (begun, pairs) {
+            (From::After(of), Some(among)) => self.step(Step::Through { of, among })?,
+            (From::After(of), None) => of,
+            (From::Anywhere | From::Before(..), _) => return Err(Unsuitable),
+        };
+        self.step(Step::Both(run, last)).map(From::After)
+    }
+
+    /// Returns the pairs of which rounds of `hir` are a run.
+    fn pairs(&mut self, hir: &Hir) -> Result<Run, Unsuitable> {
+        if let Some((_, known)) = self.known_pairs.iter().find(|(of, _)| of == hir) {
+            return Ok(*known);
+        }
+        let Pairs { first, next, last } = Pairs::new(hir)?;
+        let mut pairs = None;
+        for (before, after) in &next {
+            let (of, among) = (self.byte_set(before)?, self.byte_set(after)?);
+            let one = self.step(Step::After { of, by: 1, among })?;
+            pairs = self.either_of(pairs, Some(one))?;
+        }
+        let run = Run { first: self.byte_set(&first)?, pairs, last: self.byte_set(&last)? };
+        self.known_pairs.push((hir.clone(), run));
+        Ok(run)
+    }
+
+    /// Returns where `hir` ends if it begins anywhere, by its length; none if it may be of very many lengths, or of
+    /// none.
+    fn lengths(&mut self, hir: &Hir) -> Result<Option<Lengths>, Unsuitable> {
+        let (least, most) = (hir.properties().minimum_len(), hir.properties().maximum_len());
+        let few = |(least, most): (usize, usize)| least > 0 && most - least < BITS;
+        if !least.zip(most).is_some_and(few) || !hir.properties().look_set().is_empty() {
+            return Ok(None);
+        }
+        let mut lengths = Lengths::new();
+        if let Some(class) = self.one_byte(hir)? {
+            lengths.insert(1, class);
+            return Ok(Some(lengths));
+        }
+        match hir.kind() {
+            HirKind::Capture(capture) => return self.lengths(&capture.sub),
+            HirKind::Literal(literal) => {
+                for byte in &literal.0 {
+                    let class = self.class(|one| one == *byte)?;
+                    lengths = self.longer(&lengths, &Lengths::from([(1, class)]), false)?;
+                }
+            }
+            HirKind::Concat(parts) => {
+                for part in parts {
+                    let (part, may_be_none) = match part.kind() {
+                        HirKind::Repetition(Repetition { min: 0, max: Some(1), sub, .. }) => {
+                            (&**sub, true)
+                        }
+                        _ => (part, false),
+                    };
+                    let Some(part) = self.lengths(part)? else { return Ok(None) };
+                    if lengths.is_empty() && may_be_none {
+                        return Ok(None);
+                    }
+                    lengths = self.longer(&lengths, &part, may_be_none)?;
+                }
+            }
+            HirKind::Alternation(parts) => {
+                for part in parts {
+                    let Some(part) = self.lengths(part)? else { return Ok(None) };
+                    for (length, end) in part {
+                        self.add_length(&mut lengths, length, end)?;
+                    }
+                }
+            }
+            HirKind::Repetition(Repetition { min, max: Some(max), sub, .. }) if min == max => {
+                let Some(part) = self.lengths(sub)? else { return Ok(None) };
+                for _ in 0..*min {
+                    lengths = self.longer(&lengths, &part, false)?;
+                }
+            }
+            HirKind::Empty | HirKind::Class(_) | HirKind::Look(_) | HirKind::Repetition(_) => {
+                return Ok(None);
+            }
+        }
+        Ok(Some(lengths))
+    }
+
+    /// Returns what is of some lengths and then of some more.
+    fn longer(
+        &mut self,
+        lengths: &Lengths,
+        more: &Lengths,
+        may_be_none: bool,
+    ) -> Result<Lengths, Unsuitable> {
+        if lengths.is_empty() {
+            return Ok(more.clone());
+        }
+        let mut all = if may_be_none { lengths.clone() } else { Lengths::new() };
+        for (length, of) in lengths {
+            for (by, among) in more {
+                let end = self.after(*of, *by, *among)?;
+                self.add_length(&mut all, length + by, end)?;
+            }
+        }
+        Ok(all)
+    }
+
+    fn add_length(
+        &mut self,
+        lengths: &mut Lengths,
+        length: usize,
+        end: SetNumber,
+    ) -> Result<(), Unsuitable> {
+        let known = lengths.get(&length).copied();
+        if let Some(end) = self.either_of(known, Some(end))? {
+            lengths.insert(length, end);
+        }
+        Ok(())
+    }
+
+    /// Something of these lengths.
+    fn after_lengths(&mut self, of: SetNumber, lengths: &Lengths) -> Result<From, Unsuitable> {
+        let mut lengths = lengths.iter();
+        let mut whole = None;
+        while let Some((by, among)) = lengths.next() {
+            let end = match lengths.next() {
+                Some((or_by, or_among)) => {
+                    let (by, among) = ([*by, *or_by], [*among, *or_among]);
+                    self.step(Step::AfterEither { of, by, among })?
+                }
+                None => self.after(of, *by, *among)?,
+            };
+            whole = self.either_of(whole, Some(end))?;
+        }
+        whole.map(From::After).ok_or(Unsuitable)
+    }
+
     /// So many of the class.
     fn exactly(&mut self, from: From, class: SetNumber, count: usize) -> Result<From, Unsuitable> {
         if count == 0 {
             return Ok(from);
         }
-        let From::After(of) = from else { return Ok(From::After(self.run(class, count)?)) };
+        let of = match from {
+            From::Anywhere => return Ok(From::After(self.run(class, count)?)),
+            From::After(of) => of,
+            From::Before(before, after) => {
+                let one = From::After(self.step(Step::Both(before, class))?);
+                let end = self.exactly(one, class, count - 1)?;
+                let Some(after) = after else { return Ok(end) };
+                let other = self.exactly(From::After(after), class, count)?;
+                return self.either(end, other);
+            }
+        };
         let fewer = self.counted.range((of, class, 0)..=(of, class, count)).next_back();
         let fewer = fewer.map(|((.., fewer), end)| (*fewer, *end));
         let (from, more) = match fewer {
@@ -297,7 +577,20 @@ impl Kitchen {
 
     /// Up to so many of the class.
     fn up_to(&mut self, from: From, class: SetNumber, most: usize) -> Result<From, Unsuitable> {
-        let From::After(mut of) = from else { return Ok(from) };
+        let mut of = match from {
+            From::Anywhere => return Ok(from),
+            From::After(of) => of,
+            From::Before(..) if most == 0 => return Ok(from),
+            From::Before(before, after) => {
+                let one = From::After(self.step(Step::Both(before, class))?);
+                let mut end = self.up_to(one, class, most - 1)?;
+                if let Some(after) = after {
+                    let other = self.up_to(From::After(after), class, most)?;
+                    end = self.either(end, other)?;
+                }
+                return self.either(end, From::Before(before, None));
+            }
+        };
         let mut done = 0;
         while done < most {
             let by = (done + 1).min(most - done);
@@ -310,8 +603,16 @@ impl Kitchen {
 
     /// Any number of the class.
     fn through(&mut self, from: From, among: SetNumber) -> Result<From, Unsuitable> {
-        let From::After(of) = from else { return Ok(from) };
-        Ok(From::After(self.step(Step::Through { of, among })?))
+        match from {
+            From::Anywhere => Ok(from),
+            From::After(of) => Ok(From::After(self.step(Step::Through { of, among })?)),
+            From::Before(before, after) => {
+                let one = self.step(Step::Both(before, among))?;
+                let of = self.either_of(after, Some(one))?.ok_or(Unsuitable)?;
+                let end = self.step(Step::Through { of, among })?;
+                Ok(From::Before(before, Some(end)))
+            }
+        }
     }
 
     /// Where so many of the class end that are in a row.
@@ -357,6 +658,10 @@ impl Kitchen {
         let Some(class) = class else { return Ok(None) };
         let has = |byte| class.ranges().iter().any(|r| (r.start()..=r.end()).contains(&byte));
         self.class(has).map(Some)
+    }
+
+    fn byte_set(&mut self, bytes: &ByteSet) -> Result<SetNumber, Unsuitable> {
+        self.class(|byte| has(bytes, usize::from(byte)))
     }
 
     fn letter(&mut self, class: &Class, from: From) -> Result<From, Unsuitable> {

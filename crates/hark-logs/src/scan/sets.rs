@@ -83,7 +83,8 @@ fn needed(recipe: &Recipe) -> Vec<Found> {
 
 /// Returns the sets that have where lines end, and so begin: the end of the line before the text is asked for.
 fn with_feeds(recipe: &Recipe) -> BTreeSet<SetNumber> {
-    let mut sets = BTreeSet::from([recipe.feeds]);
+    let mut sets: BTreeSet<SetNumber> = recipe.with_feeds.iter().copied().collect();
+    sets.insert(recipe.feeds);
     for (number, step) in recipe.steps.iter().enumerate() {
         let has_feeds = match step {
             Step::Either(a, b) => sets.contains(a) || sets.contains(b),
@@ -94,7 +95,8 @@ fn with_feeds(recipe: &Recipe) -> BTreeSet<SetNumber> {
             | Step::Without(..)
             | Step::OrNot(..)
             | Step::Choose { .. }
-            | Step::After { .. } => false,
+            | Step::After { .. }
+            | Step::AfterEither { .. } => false,
         };
         if has_feeds {
             sets.insert(BITS + number);
@@ -350,6 +352,13 @@ impl Sets {
                 let after = shifted(before(of, by), by % BYTES).zip(now(among));
                 for ((made, of), (after, among)) in made.iter_mut().zip(now(of)).zip(after) {
                     *made = of | (after & among);
+                }
+            }
+            Step::AfterEither { of, by: [by, or_by], among: [among, or_among] } => {
+                let one = shifted(before(of, by), by % BYTES).zip(now(among));
+                let other = shifted(before(of, or_by), or_by % BYTES).zip(now(or_among));
+                for (made, ((a, b), (c, d))) in made.iter_mut().zip(one.zip(other)) {
+                    *made = (a & b) | (c & d);
                 }
             }
             Step::Through { of, among } => {
