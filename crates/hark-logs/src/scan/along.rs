@@ -14,7 +14,7 @@ use super::gates::{Gate, has_any, without_the_stricter};
 use super::positions::{Unsuitable, put};
 use super::recipe::Recipe;
 use super::sets::{BYTES, Found, MOST, NONE, Sets, TEXT, WORDS, is_any};
-use crate::sys::vectors::{Kind, Vectors, Work};
+use crate::sys::vectors::{Kind, LANES, Vectors, Work};
 
 /// See the module's text.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl Along {
         if recipe.ends.len() > MOST {
             return Err(Unsuitable);
         }
-        let sets = Sets::new(recipe);
+        let sets = Sets::new(&recipe);
         let mut along = Self {
             least: gates.iter().map(Gate::least).min().unwrap_or(0),
             asked: asked(&gates),
@@ -293,10 +293,10 @@ impl Lines {
     fn note_hits<K: Kind>(&mut self, kind: K, sets: &mut Sets, n_words: usize) {
         let Self { ends, open, hits } = self;
         let mut lines = ends.iter();
+        let mut known = 0;
         for word in 0..n_words {
             let (feeds, ever) = (sets.feeds(word), sets.ever(word));
             let mut rest = u64::MAX;
-            let mut is_known = false;
             while rest != 0 {
                 if !is_any(open) && ever & rest == 0 {
                     // Lines without hits, as most are.
@@ -309,11 +309,11 @@ impl Lines {
                 let feed = feeds & rest & (feeds & rest).wrapping_neg();
                 let line = rest & (feed | feed.wrapping_sub(1));
                 if ever & line != 0 {
-                    if !is_known {
-                        sets.take_word(word);
-                        is_known = true;
+                    if word >= known {
+                        sets.take_words(word);
+                        known = (word / LANES + 1) * LANES;
                     }
-                    sets.add_which(kind, line, open);
+                    sets.add_which(kind, word, line, open);
                 }
                 if feed == 0 {
                     break;

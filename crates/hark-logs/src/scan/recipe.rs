@@ -29,8 +29,9 @@ const MOST_STEPS: usize = 512;
 /// of one would be more work. These have half a megabyte of sets.
 const SHARING: usize = 2;
 
-/// Bound on bytes that a step goes back in the text. What was found there has to be kept.
-const MOST_BACK: usize = 4096;
+/// Bound on bytes that a step goes back in the text: eight words, of which one is looked at in part. More are several
+/// steps.
+const MOST_BACK: usize = 511;
 
 /// Bound on the byte sequences that letters are written as.
 const MOST_SEQUENCES: usize = 8;
@@ -82,6 +83,27 @@ pub(super) enum Step {
 }
 
 impl Step {
+    /// Returns the same of other sets.
+    pub(super) fn map(self, of: impl Fn(SetNumber) -> SetNumber) -> Self {
+        let set = of;
+        match self {
+            Self::Not(a) => Self::Not(set(a)),
+            Self::Both(a, b) => Self::Both(set(a), set(b)),
+            Self::Either(a, b) => Self::Either(set(a), set(b)),
+            Self::Without(a, b) => Self::Without(set(a), set(b)),
+            Self::OrNot(a, b) => Self::OrNot(set(a), set(b)),
+            Self::Choose { by, one, zero } => {
+                Self::Choose { by: set(by), one: set(one), zero: set(zero) }
+            }
+            Self::After { of, by, among } => Self::After { of: set(of), by, among: set(among) },
+            Self::OrAfter { of, by, among } => Self::OrAfter { of: set(of), by, among: set(among) },
+            Self::AfterEither { of, by, among } => {
+                Self::AfterEither { of: set(of), by, among: among.map(set) }
+            }
+            Self::Through { of, among } => Self::Through { of: set(of), among: set(among) },
+        }
+    }
+
     /// Returns the sets that it is made of.
     pub(super) fn operands(self) -> impl Iterator<Item = SetNumber> {
         let (first, others) = match self {
@@ -198,26 +220,24 @@ impl Recipe {
         Ok(Self { steps, feeds, ends, with_feeds })
     }
 
-    /// Returns how many words before the present one are asked for of each set.
-    pub(super) fn words_back(&self) -> Vec<usize> {
-        let mut back = vec![0; BITS + self.steps.len()];
+    /// Returns for each set whether the text before the present one is asked for.
+    pub(super) fn is_asked_before(&self) -> Vec<bool> {
+        let mut is_asked = vec![false; BITS + self.steps.len()];
         for step in &self.steps {
-            let (of, by) = match *step {
-                Step::After { of, by, .. } | Step::OrAfter { of, by, .. } => (of, by),
-                Step::AfterEither { of, by: [one, other], .. } => (of, one.max(other)),
-                Step::Through { of, .. } => (of, 1),
+            match *step {
+                Step::After { of, .. }
+                | Step::OrAfter { of, .. }
+                | Step::AfterEither { of, .. }
+                | Step::Through { of, .. } => is_asked[of] = true,
                 Step::Not(_)
                 | Step::Both(..)
                 | Step::Either(..)
                 | Step::Without(..)
                 | Step::OrNot(..)
-                | Step::Choose { .. } => continue,
-            };
-            if let Some(words) = back.get_mut(of) {
-                *words = (*words).max(by / 64 + 1);
+                | Step::Choose { .. } => {}
             }
         }
-        back
+        is_asked
     }
 }
 
@@ -380,7 +400,7 @@ impl Kitchen {
         }
         let lengths = if min + more.unwrap_or(0) > 2 { self.lengths(sub)? } else { None };
         let lengths = lengths.filter(|lengths| lengths.len() <= MOST_LENGTHS);
-        let mut round = |kitchen: &mut Self, from| match (from, &lengths) {
+        let round = |kitchen: &mut Self, from| match (from, &lengths) {
             (From::After(of), Some(lengths)) => kitchen.after_lengths(of, lengths),
             (From::Anywhere | From::After(_) | From::Before(..), _) => {
                 kitchen.add(sub, from, INSIDE, feeds)
@@ -569,8 +589,13 @@ impl Kitchen {
             Some((fewer, end)) if !self.runs.contains_key(&(class, count)) => (end, count - fewer),
             _ => (of, count),
         };
-        let among = self.run(class, more)?;
-        let end = self.after(from, more, among)?;
+        let (mut end, mut left) = (from, more);
+        while left > 0 {
+            let by = left.min(MOST_BACK);
+            let among = self.run(class, by)?;
+            end = self.after(end, by, among)?;
+            left -= by;
+        }
         self.counted.insert((of, class, count), end);
         Ok(From::After(end))
     }
@@ -593,7 +618,7 @@ impl Kitchen {
         };
         let mut done = 0;
         while done < most {
-            let by = (done + 1).min(most - done);
+            let by = (done + 1).min(most - done).min(MOST_BACK);
             let among = self.run(class, by)?;
             of = self.step(Step::OrAfter { of, by, among })?;
             done += by;
@@ -619,7 +644,7 @@ impl Kitchen {
     fn run(&mut self, class: SetNumber, count: usize) -> Result<SetNumber, Unsuitable> {
         let (mut run, mut done) = (class, 1);
         while done < count {
-            let by = done.min(count - done);
+            let by = done.min(count - done).min(MOST_BACK);
             run = self.after(run, by, run)?;
             done += by;
             self.runs.insert((class, done), run);

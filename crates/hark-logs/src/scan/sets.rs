@@ -1,14 +1,15 @@
 //! The sets of all steps of a [`Recipe`], for some text.
 //!
 //! Each step is taken for a stretch of text before the next one is, with vectors: so it is asked only once for
-//! a stretch which step it is. What the steps after it ask for of the text before the stretch is kept.
+//! a stretch which step it is. Its set stands where one stood that is not asked for any more, so that all of them
+//! stay in the nearest memory of the processor. What is asked for of the text before the stretch is kept.
 
 use std::collections::BTreeSet;
 
 use super::machine::{add, meets};
 use super::positions::{has, put};
 use super::recipe::{BITS, Recipe, SetNumber, Step};
-use crate::sys::vectors::{Kind, LANES};
+use crate::sys::vectors::{Kind, LANES, Words};
 
 /// Bytes of text that are a word.
 pub(super) const BYTES: usize = 64;
@@ -18,9 +19,8 @@ pub(super) const WORDS: usize = 64;
 
 pub(super) const TEXT: usize = WORDS * BYTES;
 
-/// Words of a line of the processor's memory. Sets begin with one: vectors that are part of two take twice the
-/// time.
-const LINE: usize = LANES;
+/// Words that are kept of the text before: as far back as steps go.
+const BEFORE: usize = LANES;
 
 /// Bound on patterns.
 pub(super) const MOST: usize = GROUPS * GROUP - 1;
@@ -29,7 +29,7 @@ pub(super) const MOST: usize = GROUPS * GROUP - 1;
 const ALWAYS: usize = MOST;
 
 /// So many simple steps take as long as one that goes through a class, from word to word.
-const THROUGH: usize = 3;
+const THROUGH: usize = 2;
 
 /// Patterns whose bits are a word, and words of these.
 const GROUP: usize = 64;
@@ -43,26 +43,44 @@ pub(super) const NONE: Found = [0; GROUPS];
 /// See the module's text.
 #[derive(Debug)]
 pub(super) struct Sets {
-    recipe: Recipe,
-    /// Where each pattern ends, in the order of the sets.
-    patterns: Vec<(SetNumber, usize)>,
-    /// All sets one behind the other. Of each the words before the present ones that are asked for stand before
-    /// them.
-    room: Vec<u64>,
-    /// Where the present words of each begin.
-    begins: Vec<usize>,
-    /// How many words before these are asked for.
-    back: Vec<usize>,
-    /// For each step the patterns that need it.
-    needed: Vec<Found>,
-    /// For each step that goes through a class: whether it goes on in the next word.
-    through: Vec<bool>,
+    work: Vec<Task>,
+    n_patterns: usize,
+    /// Where sets are made. One that is being made is taken out.
+    places: Vec<Option<Box<Place>>>,
+    /// Of the first sets: what of the text before is asked for, if anything is.
+    bits: [Option<Words>; BITS],
+    /// Patterns that are a bit of a byte (`[\x80-\xff]`), and which.
+    bit_ends: Vec<(usize, usize)>,
+    /// Where the set stands that has where lines end.
+    feeds: usize,
     /// Where any of the patterns ends.
     ever: [u64; WORDS],
-    /// Of the word at hand, where each pattern ends.
-    ends: Box<[[u64; GROUP]; GROUPS]>,
-    /// Patterns that end anywhere in the text, with where the present words of that begin.
+    /// Of the words at hand, where each pattern ends.
+    ends: Box<[[u64; GROUPS * GROUP]; LANES]>,
+    /// Patterns that end anywhere in the text, with where that stands.
     some: Vec<(usize, usize)>,
+}
+
+/// Where a set stands: what is kept of it, and then its present words. A vector is no part of two lines of the
+/// processor's memory: that would take twice the time.
+#[derive(Clone, Debug)]
+#[repr(align(64))]
+struct Place([u64; BEFORE + WORDS]);
+
+/// A step, with places instead of sets.
+#[derive(Debug)]
+struct Task {
+    step: Step,
+    /// Where its set is made.
+    made: usize,
+    /// What of the text before is asked for, if anything is.
+    kept: Option<Words>,
+    /// Whether what goes through a class goes on in the next word.
+    goes_on: bool,
+    /// The patterns that need it.
+    needed: Found,
+    /// Those that end where it does.
+    ends: Vec<usize>,
 }
 
 /// Returns for each step the patterns that need it.
@@ -109,59 +127,96 @@ pub(super) fn is_any(found: &Found) -> bool {
     found.iter().any(|group| *group != 0)
 }
 
+/// Returns for each set the last step that asks for it; none if it is asked for afterwards, or never.
+fn last_asked(recipe: &Recipe) -> Vec<Option<usize>> {
+    let mut last = vec![None; BITS + recipe.steps.len()];
+    for (number, step) in recipe.steps.iter().enumerate() {
+        step.operands().for_each(|set| last[set] = Some(number));
+    }
+    for set in recipe.ends.iter().chain([&recipe.feeds]) {
+        last[*set] = None;
+    }
+    last
+}
+
+/// Returns a place for each set, and how many there are.
+fn places(recipe: &Recipe) -> (Vec<usize>, usize) {
+    let last = last_asked(recipe);
+    let mut places: Vec<usize> = (0..BITS).collect();
+    let mut n_places = BITS;
+    let mut free = Vec::new();
+    for (number, step) in recipe.steps.iter().enumerate() {
+        // Not one of those that it is made of.
+        places.push(free.pop().unwrap_or(n_places));
+        n_places = n_places.max(places[BITS + number] + 1);
+        let over: BTreeSet<SetNumber> =
+            step.operands().filter(|set| last[*set] == Some(number)).collect();
+        free.extend(over.into_iter().map(|set| places[set]));
+    }
+    (places, n_places)
+}
+
 impl Sets {
-    pub(super) fn new(recipe: Recipe) -> Self {
-        let back = recipe.words_back();
-        let mut end = 0;
-        let mut begins = Vec::with_capacity(back.len());
-        for back in &back {
-            let begin = end + back.next_multiple_of(LINE);
-            begins.push(begin);
-            end = begin + WORDS;
+    pub(super) fn new(recipe: &Recipe) -> Self {
+        let (places, n_places) = places(recipe);
+        let is_asked_before = recipe.is_asked_before();
+        let kept = |set: SetNumber| is_asked_before[set].then_some([0; BEFORE]);
+        let needed = needed(recipe).into_iter();
+        let mut work: Vec<Task> = recipe
+            .steps
+            .iter()
+            .zip(needed)
+            .enumerate()
+            .map(|(number, (step, needed))| Task {
+                step: step.map(|set| places[set]),
+                made: places[BITS + number],
+                kept: kept(BITS + number),
+                goes_on: false,
+                needed,
+                ends: Vec::new(),
+            })
+            .collect();
+        let mut bit_ends = Vec::new();
+        for (number, set) in recipe.ends.iter().enumerate() {
+            match set.checked_sub(BITS).and_then(|step| work.get_mut(step)) {
+                Some(task) => task.ends.push(number),
+                None => bit_ends.push((number, *set)),
+            }
         }
-        let room = vec![0_u64; end + LINE];
-        // Where that cannot be told it is only slower.
-        let first = room.as_ptr().align_offset(size_of::<u64>() * LINE).min(LINE);
-        for begin in &mut begins {
-            *begin += first;
-        }
-        let ends = recipe.ends.iter().enumerate();
-        let mut patterns: Vec<(SetNumber, usize)> =
-            ends.map(|(number, set)| (*set, number)).collect();
-        patterns.sort_unstable();
         Self {
-            patterns,
-            needed: needed(&recipe),
-            through: vec![false; recipe.steps.len()],
-            recipe,
-            room,
-            begins,
-            back,
+            work,
+            n_patterns: recipe.ends.len(),
+            places: vec![Some(Box::new(Place([0; BEFORE + WORDS]))); n_places],
+            bits: std::array::from_fn(kept),
+            bit_ends,
+            feeds: places[recipe.feeds],
             ever: [0; WORDS],
-            ends: Box::new([[0; GROUP]; GROUPS]),
+            ends: Box::new([[0; GROUPS * GROUP]; LANES]),
             some: Vec::new(),
         }
     }
 
     /// Returns the bytes that it holds.
     pub(super) fn memory(&self) -> usize {
-        let Self { recipe, room, begins, back, needed, through, some, .. } = self;
-        let sets = size_of_val(&**room) + size_of_val(&**begins) + size_of_val(&**back);
-        let steps = recipe.steps.capacity() * size_of::<Step>() + through.capacity();
-        let patterns = size_of_val(&*self.ends) + some.capacity() * size_of::<(usize, usize)>();
-        sets + steps + size_of_val(&**needed) + patterns
+        let Self { work, places, ends, some, bit_ends, .. } = self;
+        let ends_of_steps: usize = work.iter().map(|task| size_of_val(&*task.ends)).sum();
+        size_of_val(&**work)
+            + ends_of_steps
+            + places.len() * (size_of::<Place>() + size_of::<usize>())
+            + size_of_val(&**ends)
+            + (some.capacity() + bit_ends.capacity()) * size_of::<(usize, usize)>()
     }
 
     /// Returns how much work there is for each word of text, in simple steps.
     pub(super) fn cost(&self) -> usize {
-        let of = |step: &Step| if matches!(step, Step::Through { .. }) { THROUGH } else { 1 };
-        self.recipe.steps.iter().map(of).sum()
+        let of = |task: &Task| if matches!(task.step, Step::Through { .. }) { THROUGH } else { 1 };
+        self.work.iter().map(of).sum()
     }
 
     /// Returns a bit for each pattern.
     pub(super) fn all(&self) -> Found {
         let mut all = NONE;
-        for number in 0..self.recipe.ends.len() {
+        for number in 0..self.n_patterns {
             put(&mut all, number);
         }
         all
@@ -170,7 +225,7 @@ impl Sets {
     /// Returns where lines end in a word of text.
     #[inline]
     pub(super) fn feeds(&self, word: usize) -> u64 {
-        self.word(self.recipe.feeds, word)
+        self.now(self.feeds).get(word).copied().unwrap_or_default()
     }
 
     /// Returns where any of the patterns that were wanted ends in a word of text.
@@ -179,31 +234,36 @@ impl Sets {
         self.ever.get(word).copied().unwrap_or_default()
     }
 
+    /// Returns the present words of what stands there.
     #[inline]
-    fn word(&self, set: SetNumber, word: usize) -> u64 {
-        let begin = self.begins.get(set).copied().unwrap_or(0);
-        self.room.get(begin + word).copied().unwrap_or_default()
+    fn now(&self, place: usize) -> &[u64] {
+        self.places.get(place).and_then(Option::as_ref).map_or(&[], |place| &place.0[BEFORE..])
     }
 
-    /// Takes a word of text, of which is asked next where in it patterns end.
+    /// Takes some words of text, the first of which has this number: of these is asked next where in them patterns
+    /// end.
     #[expect(clippy::inline_always, reason = "the work is compiled for the vectors of its caller")]
     #[inline(always)]
-    pub(super) fn take_word(&mut self, word: usize) {
-        let room = self.room.get(word..).unwrap_or_default();
-        take_each(&self.some, room, self.ends.as_flattened_mut());
+    pub(super) fn take_words(&mut self, first: usize) {
+        let Self { places, some, ends, .. } = self;
+        for (number, place) in &*some {
+            let place = places.get(*place).and_then(Option::as_ref);
+            let words: Option<&Words> = place.and_then(|p| p.0[BEFORE..].as_chunks().0.get(first / LANES));
+            for (ends, word) in ends.iter_mut().zip(words.copied().unwrap_or_default()) {
+                ends[*number % (GROUPS * GROUP)] = word;
+            }
+        }
     }
 
-    /// Adds which patterns end in some places of the word that was taken.
+    /// Adds which patterns end in some places of a word, which is one of those that were taken.
     #[expect(clippy::inline_always, reason = "as above")]
     #[inline(always)]
-    pub(super) fn add_which<K: Kind>(&self, kind: K, places: u64, found: &mut Found) {
-        let groups = self.recipe.ends.len().div_ceil(GROUP);
-        for (found, ends) in found.iter_mut().zip(self.ends.iter()).take(groups) {
-            let mut here = [0; GROUP / LANES];
-            for (here, ends) in here.iter_mut().zip(ends.as_chunks().0) {
-                *here = kind.which_meet(ends, places);
-            }
-            *found |= u64::from_le_bytes(here);
+    pub(super) fn add_which<K: Kind>(&self, kind: K, word: usize, places: u64, found: &mut Found) {
+        let ends = self.ends[word % LANES].as_chunks().0;
+        let eights = self.n_patterns.div_ceil(LANES);
+        for (number, ends) in ends.iter().enumerate().take(eights) {
+            let here = u64::from(kind.which_meet(ends, places));
+            found[number * LANES / GROUP] |= here << (number * LANES % GROUP);
         }
     }
 
@@ -217,81 +277,81 @@ impl Sets {
         n_words: usize,
         wanted: &Found,
     ) {
-        for (word, bytes) in text.as_chunks::<BYTES>().0.iter().enumerate().take(n_words) {
-            for (begin, set) in self.begins.iter().zip(kind.bits(bytes)) {
-                if let Some(place) = self.room.get_mut(begin + word) {
-                    *place = set;
-                }
-            }
-        }
+        self.take_text(kind, text, n_words);
         self.forget_ends();
         let mut wanted = *wanted;
         put(&mut wanted, ALWAYS);
         // A length that is known when it is compiled is faster.
         if n_words == WORDS {
-            self.steps(kind, WORDS, &wanted);
+            self.take_steps(kind, WORDS, &wanted);
         } else {
-            self.steps(kind, n_words, &wanted);
+            self.take_steps(kind, n_words, &wanted);
         }
         self.note_ever(n_words);
-        self.keep_the_last(n_words, &wanted);
     }
 
     #[expect(clippy::inline_always, reason = "as above")]
     #[inline(always)]
-    fn steps<K: Kind>(&mut self, kind: K, n_words: usize, wanted: &Found) {
-        let mut ends = 0;
-        for number in 0..self.recipe.steps.len() {
-            if self.needed.get(number).is_some_and(|needed| meets(needed, wanted)) {
-                self.step(kind, number, n_words);
+    fn take_text<K: Kind>(&mut self, kind: K, text: &[u8; TEXT], n_words: usize) {
+        let mut places = self.places.iter_mut();
+        let mut sets = self.bits.each_mut().map(|kept| (places.next(), kept));
+        for (place, kept) in &mut sets {
+            if let (Some(Some(place)), Some(kept)) = (place, kept) {
+                place.0[..BEFORE].copy_from_slice(kept);
             }
-            // What was just made is still near.
-            while let Some((set, pattern)) = self.patterns.get(ends).copied()
-                && set <= BITS + number
-            {
-                ends += 1;
-                if has(wanted, pattern) {
-                    self.note_end(set, pattern, n_words);
+        }
+        for (word, bytes) in text.as_chunks::<BYTES>().0.iter().enumerate().take(n_words) {
+            for ((place, _), set) in sets.iter_mut().zip(kind.bits(bytes)) {
+                if let Some(Some(place)) = place {
+                    place.0[BEFORE + word] = set;
                 }
             }
         }
+        for (place, kept) in &mut sets {
+            if let (Some(Some(place)), Some(kept)) = (place, kept) {
+                kept.copy_from_slice(&place.0[n_words..n_words + BEFORE]);
+            }
+        }
     }
 
-    /// Keeps what is asked for of the text after this. Of sets that were not made nothing goes on: they have no
-    /// part in the line at hand, and no line before it leads to the next.
     #[expect(clippy::inline_always, reason = "as above")]
     #[inline(always)]
-    fn keep_the_last(&mut self, n_words: usize, wanted: &Found) {
-        for (set, (begin, back)) in self.begins.iter().zip(&self.back).enumerate() {
-            let step = set.checked_sub(BITS);
-            let is_made = step.is_none_or(|step| meets(&self.needed[step], wanted));
-            // They are few: a call would cost more.
-            for place in begin - back..*begin {
-                self.room[place] = if is_made { self.room[place + n_words] } else { 0 };
+    fn take_steps<K: Kind>(&mut self, kind: K, n_words: usize, wanted: &Found) {
+        let Self { work, places, some, bit_ends, .. } = self;
+        some.extend(bit_ends.iter().filter(|(pattern, _)| has(wanted, *pattern)));
+        for task in work {
+            let Task { step, made: number, kept, goes_on, needed, ends } = task;
+            if !meets(needed, wanted) {
+                // Nothing goes on from it: it has no part in the line at hand, and no line before it leads to
+                // the next.
+                *goes_on = false;
+                if let Some(kept) = kept {
+                    *kept = [0; BEFORE];
+                }
+                continue;
             }
-            if let Some(step) = step {
-                self.through[step] &= is_made;
+            let Some(mut made) = places.get_mut(*number).and_then(Option::take) else { continue };
+            let (before, now) = made.0.split_at_mut(BEFORE);
+            make(kind, *step, places, &mut now[..n_words], goes_on);
+            if let Some(kept) = kept {
+                before.copy_from_slice(kept);
+                kept.copy_from_slice(&made.0[n_words..n_words + BEFORE]);
             }
+            // What was just made is still near.
+            if !ends.is_empty() && made.0[BEFORE..BEFORE + n_words].iter().fold(0, |a, b| a | b) != 0 {
+                let wanted = ends.iter().filter(|pattern| has(wanted, **pattern));
+                some.extend(wanted.map(|pattern| (*pattern, *number)));
+            }
+            places[*number] = Some(made);
         }
     }
 
     /// Nothing ends anywhere.
     fn forget_ends(&mut self) {
         for (number, _) in self.some.drain(..) {
-            if let Some(end) = self.ends.as_flattened_mut().get_mut(number) {
-                *end = 0;
+            for ends in &mut *self.ends {
+                ends[number % (GROUPS * GROUP)] = 0;
             }
-        }
-    }
-
-    /// Notes whether a pattern ends anywhere in the text.
-    #[expect(clippy::inline_always, reason = "as above")]
-    #[inline(always)]
-    fn note_end(&mut self, set: SetNumber, pattern: usize, n_words: usize) {
-        let begin = self.begins.get(set).copied().unwrap_or(0);
-        let found = self.room.get(begin..begin + n_words).unwrap_or_default();
-        if found.iter().fold(0, |any, found| any | found) != 0 {
-            self.some.push((pattern, begin));
         }
     }
 
@@ -299,73 +359,72 @@ impl Sets {
     #[expect(clippy::inline_always, reason = "as above")]
     #[inline(always)]
     fn note_ever(&mut self, n_words: usize) {
-        let mut ever = [0; WORDS];
-        for (_, begin) in &self.some {
-            let found = self.room.get(*begin..begin + n_words).unwrap_or_default();
+        let Self { places, some, ever, .. } = self;
+        *ever = [0; WORDS];
+        for (_, place) in some {
+            let Some(Some(place)) = places.get(*place) else { continue };
+            let found = &place.0[BEFORE..BEFORE + n_words];
             ever.iter_mut().zip(found).for_each(|(ever, found)| *ever |= found);
         }
-        self.ever = ever;
     }
+}
 
-    #[expect(clippy::inline_always, reason = "as above")]
-    #[inline(always)]
-    fn step<K: Kind>(&mut self, kind: K, number: usize, n_words: usize) {
-        let Self { recipe, room, begins, through, .. } = self;
-        let Some(step) = recipe.steps.get(number).copied() else { return };
-        let begin_of = |set: SetNumber| begins.get(set).copied().unwrap_or(0);
-        // What a set is made of stands before it.
-        let begin = begin_of(BITS + number);
-        let Some((room, made)) = room.split_at_mut_checked(begin) else { return };
-        let made = made.get_mut(..n_words).unwrap_or_default();
-        let stretch = |begin: usize| room.get(begin..begin + n_words).unwrap_or_default();
-        let now = |set| stretch(begin_of(set));
-        // For each of the present words the one that so many bytes before it begins in, and the one before the
-        // first of these.
-        let before = |set, by| {
-            let later = begin_of(set).saturating_sub(by / BYTES);
-            let earlier = room.get(later.saturating_sub(1)).copied().unwrap_or_default();
-            (stretch(later), earlier)
-        };
-        match step {
-            Step::Not(a) => made.iter_mut().zip(now(a)).for_each(|(made, a)| *made = !a),
-            Step::Both(a, b) => combine(made, now(a), now(b), |a, b| a & b),
-            Step::Either(a, b) => combine(made, now(a), now(b), |a, b| a | b),
-            Step::Without(a, b) => combine(made, now(a), now(b), |a, b| a & !b),
-            Step::OrNot(a, b) => combine(made, now(a), now(b), |a, b| a | !b),
-            Step::Choose { by, one, zero } => {
-                for ((made, by), (one, zero)) in
-                    made.iter_mut().zip(now(by)).zip(now(one).iter().zip(now(zero)))
-                {
-                    *made = (by & one) | (!by & zero);
-                }
+/// Takes a step.
+#[expect(clippy::inline_always, reason = "as above")]
+#[inline(always)]
+fn make<K: Kind>(
+    kind: K,
+    step: Step,
+    places: &[Option<Box<Place>>],
+    made: &mut [u64],
+    goes_on: &mut bool,
+) {
+    let n_words = made.len();
+    let of = |place: usize| places.get(place).and_then(Option::as_ref);
+    let now = |place| of(place).map_or(&[][..], |place| &place.0[BEFORE..BEFORE + n_words]);
+    // For each of the present words the one that so many bytes before it begins in, and the one before the
+    // first of these.
+    let before = |place, by: usize| {
+        let begin = BEFORE - by / BYTES % BEFORE;
+        of(place).map_or((&[][..], 0), |p| (&p.0[begin..begin + n_words], p.0[begin - 1]))
+    };
+    match step {
+        Step::Not(a) => made.iter_mut().zip(now(a)).for_each(|(made, a)| *made = !a),
+        Step::Both(a, b) => combine(made, now(a), now(b), |a, b| a & b),
+        Step::Either(a, b) => combine(made, now(a), now(b), |a, b| a | b),
+        Step::Without(a, b) => combine(made, now(a), now(b), |a, b| a & !b),
+        Step::OrNot(a, b) => combine(made, now(a), now(b), |a, b| a | !b),
+        Step::Choose { by, one, zero } => {
+            for ((made, by), (one, zero)) in
+                made.iter_mut().zip(now(by)).zip(now(one).iter().zip(now(zero)))
+            {
+                *made = (by & one) | (!by & zero);
             }
-            // Most are of this kind, and a shift that is known when it is compiled is faster.
-            Step::After { of, by: 1, among } => {
-                let after = shifted(before(of, 1), 1);
-                made.iter_mut().zip(after.zip(now(among))).for_each(|(m, (a, b))| *m = a & b);
+        }
+        // Most are of this kind, and a shift that is known when it is compiled is faster.
+        Step::After { of, by: 1, among } => {
+            let after = shifted(before(of, 1), 1);
+            made.iter_mut().zip(after.zip(now(among))).for_each(|(m, (a, b))| *m = a & b);
+        }
+        Step::After { of, by, among } => {
+            let after = shifted(before(of, by), by % BYTES);
+            made.iter_mut().zip(after.zip(now(among))).for_each(|(m, (a, b))| *m = a & b);
+        }
+        Step::OrAfter { of, by, among } => {
+            let after = shifted(before(of, by), by % BYTES).zip(now(among));
+            for ((made, of), (after, among)) in made.iter_mut().zip(now(of)).zip(after) {
+                *made = of | (after & among);
             }
-            Step::After { of, by, among } => {
-                let after = shifted(before(of, by), by % BYTES);
-                made.iter_mut().zip(after.zip(now(among))).for_each(|(m, (a, b))| *m = a & b);
+        }
+        Step::AfterEither { of, by: [by, or_by], among: [among, or_among] } => {
+            let one = shifted(before(of, by), by % BYTES).zip(now(among));
+            let other = shifted(before(of, or_by), or_by % BYTES).zip(now(or_among));
+            for (made, ((a, b), (c, d))) in made.iter_mut().zip(one.zip(other)) {
+                *made = (a & b) | (c & d);
             }
-            Step::OrAfter { of, by, among } => {
-                let after = shifted(before(of, by), by % BYTES).zip(now(among));
-                for ((made, of), (after, among)) in made.iter_mut().zip(now(of)).zip(after) {
-                    *made = of | (after & among);
-                }
-            }
-            Step::AfterEither { of, by: [by, or_by], among: [among, or_among] } => {
-                let one = shifted(before(of, by), by % BYTES).zip(now(among));
-                let other = shifted(before(of, or_by), or_by % BYTES).zip(now(or_among));
-                for (made, ((a, b), (c, d))) in made.iter_mut().zip(one.zip(other)) {
-                    *made = (a & b) | (c & d);
-                }
-            }
-            Step::Through { of, among } => {
-                if let Some(goes_on) = through.get_mut(number) {
-                    *goes_on = go_through(kind, made, before(of, 1), now(among), *goes_on);
-                }
-            }
+        }
+        Step::Through { of, among } => {
+            *goes_on = go_through(kind, made, before(of, 1), now(among), *goes_on);
         }
     }
 }
@@ -398,7 +457,7 @@ fn go_through<K: Kind>(
     let (eights, rest) = made.as_chunks_mut();
     for ((made, of), among) in eights.iter_mut().zip(of).zip(among) {
         (*made, goes_on) = through_eight(kind, of, earlier, among, goes_on);
-        earlier = of[LINE - 1];
+        earlier = of[LANES - 1];
     }
     for ((made, of), among) in rest.iter_mut().zip(of_rest).zip(among_rest) {
         let first = (of << 1 | earlier >> (BYTES - 1)) & among;
@@ -416,30 +475,19 @@ fn go_through<K: Kind>(
 #[inline(always)]
 fn through_eight<K: Kind>(
     kind: K,
-    of: &[u64; LINE],
+    of: &[u64; LANES],
     earlier: u64,
-    among: &[u64; LINE],
+    among: &[u64; LANES],
     goes_on: bool,
-) -> ([u64; LINE], bool) {
-    let mut first = [0; LINE];
+) -> ([u64; LANES], bool) {
+    let mut first = [0; LANES];
     let mut before = earlier;
-    for word in 0..LINE {
+    for word in 0..LANES {
         first[word] = (of[word] << 1 | before >> (BYTES - 1)) & among[word];
         before = of[word];
     }
     let (sums, goes_on) = kind.add(among, &first, goes_on);
     (std::array::from_fn(|word| of[word] | first[word] | (among[word] & !sums[word])), goes_on)
-}
-
-/// Takes for each pattern what begins there.
-#[expect(clippy::inline_always, reason = "as above")]
-#[inline(always)]
-fn take_each(patterns: &[(usize, usize)], room: &[u64], ends: &mut [u64]) {
-    for (number, begin) in patterns {
-        if let Some((place, end)) = ends.get_mut(*number).zip(room.get(*begin)) {
-            *place = *end;
-        }
-    }
 }
 
 #[expect(clippy::inline_always, reason = "as above")]
