@@ -10,13 +10,14 @@
 //! | has a rare word in every match | the words of all such patterns at once, with vectors (`literals`) | the line is looked at with an automaton of these patterns |
 //! | has none | its positions as bits (`bits`), a few operations a byte, or by a table where that is small (`table`) | nothing: the bits tell which patterns |
 //! | has none and very many positions | for each of some steps through it, the places of the text that it has come to, 64 in a word (`along`, `recipe`, `sets`) | nothing, as above |
-//! | has these and ways back | in the same way what finds more (`near`) | one of the others for the line |
+//! | has these and ways back | in the same way, if each byte says where in a round it is (`pairs`) | nothing, as above |
+//! | has other ways back | in the same way what finds more (`near`) | one of the others for the line |
 //! | has a rare word and very many positions | the words, as above | some lines are looked at together, along the text (`ahead`) |
 //! | may be nothing at all | every line has it | nothing |
 //! | has none and is too large for that | an automaton that is made lazily within bounds | another one of these patterns |
 //!
 //! Text that makes an automaton or a table of some patterns too large again and again has them looked for
-//! by their positions alone from then on (`part`).
+//! by their positions alone from then on (`part`), or along the text.
 //!
 //! Where so many lines have hits that this is dear, all of the text goes through a table that tells all of
 //! them (`dense`, `rows`); `choice` says when.
@@ -129,7 +130,10 @@ impl Scanner {
 
     /// Looks for the patterns in another way if the text made automata of them so large that they were of no use.
     fn look_for_other_ways(&mut self) {
-        if self.text == Text::Any && self.parts.iter().any(Part::has_given_up) {
+        let is_dear = |part: &Part| {
+            part.has_given_up() || (self.choice.has_given_up() && part.has_automaton())
+        };
+        if self.text == Text::Any && self.parts.iter().any(is_dear) {
             self.go_other_ways();
         }
     }

@@ -158,6 +158,11 @@ impl Along {
         super::which::numbers(self.found)
     }
 
+    /// Returns the same as bits.
+    pub(super) fn found(&self) -> &Found {
+        &self.found
+    }
+
     /// Takes the next line of the buffer, or passes over lines that are too short.
     fn take_line(&mut self, buffer: &[u8]) {
         let rest = buffer.get(self.looked..).unwrap_or_default();
@@ -441,7 +446,7 @@ mod tests {
 
     #[test]
     fn what_is_found_along_the_text_is_what_each_line_has() {
-        let sets: [&[&str]; 9] = [
+        let sets: [&[&str]; 15] = [
             &["a{64}b", "[^b]{65}", "a{127}", "[ab]{128}", "[ab]{129}$"],
             &["b[^b]{63}b", "b[^1]{64}a", "1[^b]{65}a", "b.{191}b", "b.{192}b"],
             &["^a{70,90}b", "^.{100}$", "ba{3,67}b", "b[ab]{60,}1"],
@@ -451,6 +456,18 @@ mod tests {
             &["(^|1)a{63}", "(a{70}|b{9})(1|$)", "b{2}$"],
             &["a{2000}", "b[ab]{2047}b", "b[ab]{2048}b", "a[^1]{3000}"],
             &["(?u)[à-ö]{3}b", "(?u)[à-ö]b", r"\xff[ab]{30}", "(?i)A{90}B"],
+            &[
+                r"\b[ab]{64}\b",
+                r"a\b.*\b1{3}\b",
+                r"^\b[ab1]+\b-",
+                r"\Ba{40}\b{end}",
+                r"[\x80-\xff]",
+            ],
+            &[r"b[ab]*1\b{end-half} ", r"\b{start}a+\b{end}", r"(\b1|a)1\B[ab]", r"1.*\bb{1,4}\b$"],
+            &[r"\b{start-half}a{3}\b", r" \B *\b[ab]+", r"^\B.", r"1a\B1|b\B1"],
+            &["b(a|1b)+[^a]{3}-", "1(ab?1)+-", "1([ab]+ )*b", "-(ab|1-){2,}a", "^(a|b1)+$"],
+            &["(ab?|[^1]){20}b", "(ab?|[^1]){40}b$", "(ab|a1b|b){13,17}-", "1(ab|b){30}1"],
+            &["b(a.b){30}", "1(a.{2}b){20,25}", "a(b|1ab|[ab]{4}){3,40}1", r"\b(a|bb){40}\b"],
         ];
         for (number, patterns) in sets.iter().enumerate() {
             for longest in [10, 200, 700, 9000] {
@@ -536,9 +553,18 @@ mod tests {
 
     #[test]
     fn what_cannot_be_said_so_is_refused() {
-        for pattern in
-            ["a*", "^", "^a*", "(ab)*c", "ba{9000}", r"a\bb", "(a.){300}", "(?u)\\w{9}", "a^b"]
-        {
+        for pattern in [
+            "a*",
+            "^",
+            "^a*",
+            "(a.)*c",
+            r"(?u)a\bb",
+            "(a.*){600}",
+            "(?u)\\w{9}",
+            "a^b",
+            r"\b",
+            "1(ab|ba)+",
+        ] {
             assert!(along(&[pattern]).is_err(), "{pattern}");
         }
         let hundreds = along(&["[a-q][^u-z]{300}[a-x]", "[0-9][^#]{150}[QZ][a-z]"]).unwrap();

@@ -33,11 +33,20 @@ const BYTES_A_STATE: usize = 10;
 const FAILURES: u32 = 8;
 const OFTEN: u32 = 8;
 
+/// All states were thrown away so often before the automaton is dear.
+const TRIES: usize = 2;
+
+/// If all states are of use for fewer bytes than so many, most of the work is to make them: a search that remembers
+/// nothing is as fast.
+const WORTH: usize = 1 << 20;
+
 /// Patterns as one automaton.
 #[derive(Debug)]
 pub(super) struct Automaton {
     dfa: DFA,
     cache: dfa::Cache,
+    /// Bytes that it looked at.
+    looked: usize,
     /// How often it was asked, and how often it gave up.
     asked: u32,
     failed: u32,
@@ -76,7 +85,7 @@ impl Automaton {
             .minimum_cache_clear_count(Some(CLEARED))
             .minimum_bytes_per_state(Some(BYTES_A_STATE));
         let dfa = build(config, compile(forms, asked)?)?;
-        Ok(Self { cache: dfa.create_cache(), dfa, asked: 0, failed: 0, slow: None })
+        Ok(Self { cache: dfa.create_cache(), dfa, looked: 0, asked: 0, failed: 0, slow: None })
     }
 
     /// Returns where the first match ends that is found from `at` on; `at` is within the buffer. Where it
@@ -85,7 +94,11 @@ impl Automaton {
         let input = Input::new(buffer).range(at..).earliest(true);
         self.asked = self.asked.saturating_add(1);
         match self.dfa.try_search_fwd(&mut self.cache, &input) {
-            Ok(found) => return found.map(|found| found.offset()),
+            Ok(found) => {
+                let found = found.map(|found| found.offset());
+                self.looked += found.unwrap_or(buffer.len()) - at;
+                return found;
+            }
             Err(error) if is_given_up(&error) => {
                 let is_too_often = self.is_of_no_use();
                 self.failed = self.failed.saturating_add(1);
@@ -105,6 +118,7 @@ impl Automaton {
     pub(super) fn which(&mut self, text: &[u8], found: &mut PatternSet) {
         let input = Input::new(text);
         let done = self.dfa.try_which_overlapping_matches(&mut self.cache, &input, found);
+        self.looked += text.len();
         self.asked = self.asked.saturating_add(1);
         let has_failed = done.as_ref().is_err_and(is_given_up);
         self.failed = self.failed.saturating_add(u32::from(has_failed));
@@ -118,6 +132,12 @@ impl Automaton {
     /// Whether its states were of no use so often that most of the text goes by the slower simulation.
     pub(super) fn is_of_no_use(&self) -> bool {
         self.failed >= FAILURES && self.failed >= self.asked / OFTEN
+    }
+
+    /// Whether another way to look for its patterns would be better.
+    pub(super) fn is_dear(&self) -> bool {
+        let tries = self.cache.clear_count();
+        self.is_of_no_use() || (tries >= TRIES && self.looked < tries * WORTH)
     }
 
     /// Whether it ever said of a line that it may have a match since it did not know.
@@ -142,7 +162,7 @@ impl Automaton {
     pub(super) fn forget(&mut self) {
         self.cache = self.dfa.create_cache();
         self.slow = None;
-        (self.asked, self.failed) = (0, 0);
+        (self.looked, self.asked, self.failed) = (0, 0, 0);
     }
 
     /// Returns the bytes that it holds now.

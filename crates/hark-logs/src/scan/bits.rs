@@ -5,7 +5,7 @@
 //! pattern is a bit, all positions that text may have reached are one set, and a byte takes the set
 //! to the next with the same few operations whatever the patterns and the text: a shift for those that
 //! stand in a row, a mask for those that repeat, and one step for each other kind of way
-//! ([`Jump`]). It takes some kilobytes, always the same.
+//! ([`Jump`](super::machine::Jump)). It takes some kilobytes, always the same.
 //!
 //! Each step waits for the one before, so several lines' worth of text are searched side by side: a
 //! processor does them in the time of one. Where text has hits its lines are looked at one by one, again

@@ -36,6 +36,7 @@ pub(super) struct Choice {
     counted: Counted,
     /// Windows with few hits that it takes to go back to a search.
     patience: u32,
+    has_given_up: bool,
 }
 
 #[derive(Debug)]
@@ -63,7 +64,7 @@ impl Choice {
         let of = |pattern: &&Pattern| pattern.as_str().to_owned();
         let way = if patterns.len() > MOST { Way::OnlySparse } else { Way::Sparse(0) };
         let patterns = patterns.iter().map(of).collect();
-        Self { way, patterns, counted: Counted::default(), patience: 1 }
+        Self { way, patterns, counted: Counted::default(), patience: 1, has_given_up: false }
     }
 
     /// Returns what looks at all of the text, if that is the way to go.
@@ -82,6 +83,12 @@ impl Choice {
     /// From now on there is only one way.
     pub(super) fn give_up(&mut self) {
         self.way = Way::OnlySparse;
+        self.has_given_up = true;
+    }
+
+    /// Whether so many lines have hits that it were better to look at all of the text, and that is of no use.
+    pub(super) fn has_given_up(&self) -> bool {
+        self.has_given_up
     }
 
     /// Notes what there was in a buffer. Returns true if the next one is looked at as a whole where this

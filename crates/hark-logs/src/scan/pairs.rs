@@ -70,7 +70,11 @@ impl Pairs {
         if next.len() > MOST_KINDS {
             return Err(Unsuitable);
         }
-        Ok(Self { first, next: next.into_iter().map(|(after, before)| (before, after)).collect(), last })
+        Ok(Self {
+            first,
+            next: next.into_iter().map(|(after, before)| (before, after)).collect(),
+            last,
+        })
     }
 }
 
@@ -140,7 +144,9 @@ mod tests {
         numbers(*bytes).map(|byte| char::from(u8::try_from(byte).unwrap())).collect()
     }
 
-    fn pairs(pattern: &str) -> Option<(String, Vec<(String, String)>, String)> {
+    type Said = (String, Vec<(String, String)>, String);
+
+    fn pairs(pattern: &str) -> Option<Said> {
         let Pairs { first, next, last } = Pairs::new(Pattern::new(pattern).unwrap().hir()).ok()?;
         let mut next: Vec<_> = next.iter().map(|(a, b)| (bytes(a), bytes(b))).collect();
         next.sort();
@@ -158,7 +164,10 @@ mod tests {
         assert_eq!(pairs("ab|ac"), all("a", &[pair("a", "bc"), pair("bc", "a")], "bc"));
         let words = all("ab", &[pair(" ", "ab"), pair("ab", " ab")], " ");
         assert_eq!(pairs("[ab]+ "), words);
-        assert_eq!(pairs("a(bc)?"), all("a", &[pair("a", "ab"), pair("b", "c"), pair("c", "a")], "ac"));
+        assert_eq!(
+            pairs("a(bc)?"),
+            all("a", &[pair("a", "ab"), pair("b", "c"), pair("c", "a")], "ac")
+        );
     }
 
     #[test]

@@ -31,6 +31,9 @@ const CUTS: [u32; 3] = [128, 32, 8];
 /// So much work for each word of text and pattern does not matter beside the rest.
 const CHEAP: usize = 32;
 
+/// So much for all patterns together is about a nanosecond for each byte.
+const LITTLE: usize = 320;
+
 /// Some of the patterns, which are found in the same way.
 #[derive(Debug)]
 pub(super) struct Part {
@@ -155,10 +158,11 @@ fn with_words(
 /// Makes parts of patterns that have no words.
 fn with_positions(rest: Vec<Numbered>, of: Text, parts: &mut Vec<Part>) -> Result<(), TooLarge> {
     let is_hostile = of == Text::Hostile;
-    // What bits do not tell an automaton would, which is of no use.
-    let are_dear = is_hostile
-        && Bits::new(rest.iter().map(|pattern| &pattern.form))
-            .map_or(true, |bits| bits.is_wide() || !bits.is_exact());
+    let are_dear = match Bits::new(rest.iter().map(|pattern| &pattern.form)) {
+        // What bits do not tell an automaton would, which is of no use.
+        Ok(bits) => is_hostile && (bits.is_wide() || !bits.is_exact()),
+        Err(Unsuitable) => is_hostile || is_little_along(&rest),
+    };
     let goes_along = |pattern: &Numbered| {
         !pattern.has_crlf_mode() && (are_dear || is_dear(pattern)) && along(&[pattern]).is_ok()
     };
@@ -219,6 +223,14 @@ fn with_positions(rest: Vec<Numbered>, of: Text, parts: &mut Vec<Part>) -> Resul
 fn is_dear(pattern: &Numbered) -> bool {
     pattern.least >= LONG
         || Bits::new([&pattern.form]).map_or(true, |bits| bits.is_exact() && bits.is_wide())
+}
+
+/// Whether patterns that are too many for bits go along the text with less work than an automaton would be that the
+/// text may make useless.
+fn is_little_along(patterns: &[Numbered]) -> bool {
+    let all: Vec<&Numbered> = patterns.iter().collect();
+    let is_little = |along: Box<Along>| along.cost() <= LITTLE;
+    !all.iter().any(|pattern| pattern.has_crlf_mode()) && along(&all).is_ok_and(is_little)
 }
 
 /// Makes as few parts as halving gives. Each pattern alone can be looked for so.
@@ -398,7 +410,7 @@ impl Part {
     /// Whether an automaton was of no use for what there was in the text.
     pub(super) fn has_given_up(&self) -> bool {
         let found = match &self.find {
-            Find::Automaton(automaton) => automaton.is_of_no_use(),
+            Find::Automaton(automaton) => automaton.is_dear(),
             Find::Bits(bits) => bits.has_given_up(),
             Find::Everywhere | Find::Words(_) | Find::Along(_) => false,
         };
@@ -420,6 +432,7 @@ impl Part {
         for teller in &mut self.tellers {
             match &self.find {
                 Find::Bits(bits) => teller.tell(text, bits.which(), found),
+                Find::Along(along) if teller.tell_at_once(along.found(), found) => {}
                 Find::Along(along) => teller.tell(text, along.which(), found),
                 Find::Everywhere => teller.tell(text, 0..usize::MAX, found),
                 Find::Words(_) | Find::Automaton(_) => teller.tell(text, 0..0, found),

@@ -11,115 +11,25 @@
 //! that may follow one another, if each byte says where in the round it stands (`pairs`). And the border of a word
 //! is a place before a byte, known from that byte and the one before it.
 
+mod classes;
+mod rounds;
+mod step;
+
 use std::collections::{BTreeMap, HashMap};
 
-use regex_syntax::hir::{Class, Hir, HirKind, Look, Repetition};
-use regex_syntax::utf8::Utf8Sequences;
+use regex_syntax::hir::{Hir, HirKind, Look};
 
-use super::pairs::Pairs;
-use super::positions::{Bytes as ByteSet, Unsuitable, has};
-
-/// Bits of a byte, which are the first sets.
-pub(super) const BITS: usize = 8;
+use self::rounds::{Lengths, Run};
+pub(super) use self::step::{BITS, Distance, SetNumber, Step};
+use self::step::{MOST_BACK, bit};
+use super::positions::Unsuitable;
 
 /// Bound on steps of one pattern: so many of them cost about two nanoseconds a byte, more than bits do.
 const MOST_STEPS: usize = 512;
 
 /// Patterns together may have as many as so many of them alone. They share classes, so that two recipes instead
-/// of one would be more work. These have half a megabyte of sets.
+/// of one would be more work.
 const SHARING: usize = 2;
-
-/// Bound on bytes that a step goes back in the text: eight words, of which one is looked at in part. More are several
-/// steps.
-const MOST_BACK: usize = 511;
-
-/// Bound on the byte sequences that letters are written as.
-const MOST_SEQUENCES: usize = 8;
-
-/// Bound on the different lengths of what is a round, two of which are a step.
-const MOST_LENGTHS: usize = 4;
-
-/// Stands for a set: the place of the step that makes it, behind the bits.
-pub(super) type SetNumber = usize;
-
-/// Makes a set from others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Step {
-    Not(SetNumber),
-    Both(SetNumber, SetNumber),
-    Either(SetNumber, SetNumber),
-    /// The first without the second.
-    Without(SetNumber, SetNumber),
-    /// The first, and all that is not in the second.
-    OrNot(SetNumber, SetNumber),
-    Choose {
-        by: SetNumber,
-        one: SetNumber,
-        zero: SetNumber,
-    },
-    /// Those of `among` that are so far after one of `of`.
-    After {
-        of: SetNumber,
-        by: usize,
-        among: SetNumber,
-    },
-    /// These and `of`.
-    OrAfter {
-        of: SetNumber,
-        by: usize,
-        among: SetNumber,
-    },
-    /// Those of `among` that are so far after one of `of`, of two distances.
-    AfterEither {
-        of: SetNumber,
-        by: [usize; 2],
-        among: [SetNumber; 2],
-    },
-    /// Those of `of`, and all of `among` that follow one of them without a gap.
-    Through {
-        of: SetNumber,
-        among: SetNumber,
-    },
-}
-
-impl Step {
-    /// Returns the same of other sets.
-    pub(super) fn map(self, of: impl Fn(SetNumber) -> SetNumber) -> Self {
-        let set = of;
-        match self {
-            Self::Not(a) => Self::Not(set(a)),
-            Self::Both(a, b) => Self::Both(set(a), set(b)),
-            Self::Either(a, b) => Self::Either(set(a), set(b)),
-            Self::Without(a, b) => Self::Without(set(a), set(b)),
-            Self::OrNot(a, b) => Self::OrNot(set(a), set(b)),
-            Self::Choose { by, one, zero } => {
-                Self::Choose { by: set(by), one: set(one), zero: set(zero) }
-            }
-            Self::After { of, by, among } => Self::After { of: set(of), by, among: set(among) },
-            Self::OrAfter { of, by, among } => Self::OrAfter { of: set(of), by, among: set(among) },
-            Self::AfterEither { of, by, among } => {
-                Self::AfterEither { of: set(of), by, among: among.map(set) }
-            }
-            Self::Through { of, among } => Self::Through { of: set(of), among: set(among) },
-        }
-    }
-
-    /// Returns the sets that it is made of.
-    pub(super) fn operands(self) -> impl Iterator<Item = SetNumber> {
-        let (first, others) = match self {
-            Self::Not(a) => (a, [None; 2]),
-            Self::Both(a, b) | Self::Either(a, b) | Self::Without(a, b) | Self::OrNot(a, b) => {
-                (a, [Some(b), None])
-            }
-            Self::Choose { by, one, zero } => (by, [Some(one), Some(zero)]),
-            Self::After { of, among, .. }
-            | Self::OrAfter { of, among, .. }
-            | Self::Through { of, among } => (of, [Some(among), None]),
-            Self::AfterEither { of, among, .. } => (of, among.map(Some)),
-        };
-        std::iter::once(first).chain(others.into_iter().flatten())
-    }
-}
 
 /// See the module's text.
 #[derive(Debug)]
@@ -152,13 +62,6 @@ struct Around {
 
 const INSIDE: Around = Around { starts: false, ends: false };
 
-/// A set of bytes.
-enum Bytes {
-    None,
-    All,
-    Some(SetNumber),
-}
-
 #[derive(Debug)]
 struct Kitchen {
     most_steps: usize,
@@ -169,19 +72,10 @@ struct Kitchen {
     /// And those that begin after some set.
     counted: BTreeMap<(SetNumber, SetNumber, usize), SetNumber>,
     known_pairs: Vec<(Hir, Run)>,
+    /// Where one round ends, where two do, and so on.
+    known_powers: Vec<(Hir, Vec<Lengths>)>,
     with_feeds: Vec<SetNumber>,
 }
-
-/// Where rounds may begin and end, and where a byte may follow the one before it.
-#[derive(Clone, Copy, Debug)]
-struct Run {
-    first: SetNumber,
-    pairs: Option<SetNumber>,
-    last: SetNumber,
-}
-
-/// Where something ends that begins anywhere, by its length.
-type Lengths = BTreeMap<usize, SetNumber>;
 
 impl Recipe {
     /// Compiles patterns, in their form for a buffer of many lines.
@@ -198,6 +92,7 @@ impl Recipe {
             runs: HashMap::new(),
             counted: BTreeMap::new(),
             known_pairs: Vec::new(),
+            known_powers: Vec::new(),
             with_feeds: Vec::new(),
         };
         let feeds = kitchen.class(|byte| byte == b'\n')?;
@@ -218,26 +113,6 @@ impl Recipe {
         }
         let Kitchen { steps, with_feeds, .. } = kitchen;
         Ok(Self { steps, feeds, ends, with_feeds })
-    }
-
-    /// Returns for each set whether the text before the present one is asked for.
-    pub(super) fn is_asked_before(&self) -> Vec<bool> {
-        let mut is_asked = vec![false; BITS + self.steps.len()];
-        for step in &self.steps {
-            match *step {
-                Step::After { of, .. }
-                | Step::OrAfter { of, .. }
-                | Step::AfterEither { of, .. }
-                | Step::Through { of, .. } => is_asked[of] = true,
-                Step::Not(_)
-                | Step::Both(..)
-                | Step::Either(..)
-                | Step::Without(..)
-                | Step::OrNot(..)
-                | Step::Choose { .. } => {}
-            }
-        }
-        is_asked
     }
 }
 
@@ -265,7 +140,7 @@ impl Kitchen {
         if self.steps.len() >= self.most_steps {
             return Err(Unsuitable);
         }
-        let number = BITS + self.steps.len();
+        let number = bit(BITS + self.steps.len());
         self.steps.push(step);
         self.known.insert(step, number);
         Ok(number)
@@ -382,189 +257,6 @@ impl Kitchen {
         self.step(Step::Either(one, two))
     }
 
-    fn repeat(
-        &mut self,
-        repetition: &Repetition,
-        from: From,
-        feeds: SetNumber,
-    ) -> Result<From, Unsuitable> {
-        let Repetition { min, max, sub, .. } = repetition;
-        let min = usize::try_from(*min).map_err(|_| Unsuitable)?;
-        let more = max.map(|max| usize::try_from(max).map_or(usize::MAX, |max| max - min));
-        if let Some(class) = self.one_byte(sub)? {
-            let from = self.exactly(from, class, min)?;
-            return match more {
-                Some(more) => self.up_to(from, class, more),
-                None => self.through(from, class),
-            };
-        }
-        let lengths = if min + more.unwrap_or(0) > 2 { self.lengths(sub)? } else { None };
-        let lengths = lengths.filter(|lengths| lengths.len() <= MOST_LENGTHS);
-        let round = |kitchen: &mut Self, from| match (from, &lengths) {
-            (From::After(of), Some(lengths)) => kitchen.after_lengths(of, lengths),
-            (From::Anywhere | From::After(_) | From::Before(..), _) => {
-                kitchen.add(sub, from, INSIDE, feeds)
-            }
-        };
-        let Some(more) = more else {
-            let mut end = from;
-            for _ in 1..min {
-                end = round(self, end)?;
-            }
-            let any = self.any_number(sub, end)?;
-            return if min == 0 { self.either(from, any) } else { Ok(any) };
-        };
-        let mut end = from;
-        for _ in 0..min {
-            end = round(self, end)?;
-        }
-        for _ in 0..more {
-            let next = round(self, end)?;
-            let before = self.steps.len();
-            end = self.either(end, next)?;
-            if self.steps.len() == before {
-                break;
-            }
-        }
-        Ok(end)
-    }
-
-    /// One round or more, if that is a run of pairs.
-    fn any_number(&mut self, sub: &Hir, from: From) -> Result<From, Unsuitable> {
-        let Run { first, pairs, last } = self.pairs(sub)?;
-        let begun = self.exactly(from, first, 1)?;
-        let run = match (begun, pairs) {
-            (From::After(of), Some(among)) => self.step(Step::Through { of, among })?,
-            (From::After(of), None) => of,
-            (From::Anywhere | From::Before(..), _) => return Err(Unsuitable),
-        };
-        self.step(Step::Both(run, last)).map(From::After)
-    }
-
-    /// Returns the pairs of which rounds of `hir` are a run.
-    fn pairs(&mut self, hir: &Hir) -> Result<Run, Unsuitable> {
-        if let Some((_, known)) = self.known_pairs.iter().find(|(of, _)| of == hir) {
-            return Ok(*known);
-        }
-        let Pairs { first, next, last } = Pairs::new(hir)?;
-        let mut pairs = None;
-        for (before, after) in &next {
-            let (of, among) = (self.byte_set(before)?, self.byte_set(after)?);
-            let one = self.step(Step::After { of, by: 1, among })?;
-            pairs = self.either_of(pairs, Some(one))?;
-        }
-        let run = Run { first: self.byte_set(&first)?, pairs, last: self.byte_set(&last)? };
-        self.known_pairs.push((hir.clone(), run));
-        Ok(run)
-    }
-
-    /// Returns where `hir` ends if it begins anywhere, by its length; none if it may be of very many lengths, or of
-    /// none.
-    fn lengths(&mut self, hir: &Hir) -> Result<Option<Lengths>, Unsuitable> {
-        let (least, most) = (hir.properties().minimum_len(), hir.properties().maximum_len());
-        let few = |(least, most): (usize, usize)| least > 0 && most - least < BITS;
-        if !least.zip(most).is_some_and(few) || !hir.properties().look_set().is_empty() {
-            return Ok(None);
-        }
-        let mut lengths = Lengths::new();
-        if let Some(class) = self.one_byte(hir)? {
-            lengths.insert(1, class);
-            return Ok(Some(lengths));
-        }
-        match hir.kind() {
-            HirKind::Capture(capture) => return self.lengths(&capture.sub),
-            HirKind::Literal(literal) => {
-                for byte in &literal.0 {
-                    let class = self.class(|one| one == *byte)?;
-                    lengths = self.longer(&lengths, &Lengths::from([(1, class)]), false)?;
-                }
-            }
-            HirKind::Concat(parts) => {
-                for part in parts {
-                    let (part, may_be_none) = match part.kind() {
-                        HirKind::Repetition(Repetition { min: 0, max: Some(1), sub, .. }) => {
-                            (&**sub, true)
-                        }
-                        _ => (part, false),
-                    };
-                    let Some(part) = self.lengths(part)? else { return Ok(None) };
-                    if lengths.is_empty() && may_be_none {
-                        return Ok(None);
-                    }
-                    lengths = self.longer(&lengths, &part, may_be_none)?;
-                }
-            }
-            HirKind::Alternation(parts) => {
-                for part in parts {
-                    let Some(part) = self.lengths(part)? else { return Ok(None) };
-                    for (length, end) in part {
-                        self.add_length(&mut lengths, length, end)?;
-                    }
-                }
-            }
-            HirKind::Repetition(Repetition { min, max: Some(max), sub, .. }) if min == max => {
-                let Some(part) = self.lengths(sub)? else { return Ok(None) };
-                for _ in 0..*min {
-                    lengths = self.longer(&lengths, &part, false)?;
-                }
-            }
-            HirKind::Empty | HirKind::Class(_) | HirKind::Look(_) | HirKind::Repetition(_) => {
-                return Ok(None);
-            }
-        }
-        Ok(Some(lengths))
-    }
-
-    /// Returns what is of some lengths and then of some more.
-    fn longer(
-        &mut self,
-        lengths: &Lengths,
-        more: &Lengths,
-        may_be_none: bool,
-    ) -> Result<Lengths, Unsuitable> {
-        if lengths.is_empty() {
-            return Ok(more.clone());
-        }
-        let mut all = if may_be_none { lengths.clone() } else { Lengths::new() };
-        for (length, of) in lengths {
-            for (by, among) in more {
-                let end = self.after(*of, *by, *among)?;
-                self.add_length(&mut all, length + by, end)?;
-            }
-        }
-        Ok(all)
-    }
-
-    fn add_length(
-        &mut self,
-        lengths: &mut Lengths,
-        length: usize,
-        end: SetNumber,
-    ) -> Result<(), Unsuitable> {
-        let known = lengths.get(&length).copied();
-        if let Some(end) = self.either_of(known, Some(end))? {
-            lengths.insert(length, end);
-        }
-        Ok(())
-    }
-
-    /// Something of these lengths.
-    fn after_lengths(&mut self, of: SetNumber, lengths: &Lengths) -> Result<From, Unsuitable> {
-        let mut lengths = lengths.iter();
-        let mut whole = None;
-        while let Some((by, among)) = lengths.next() {
-            let end = match lengths.next() {
-                Some((or_by, or_among)) => {
-                    let (by, among) = ([*by, *or_by], [*among, *or_among]);
-                    self.step(Step::AfterEither { of, by, among })?
-                }
-                None => self.after(of, *by, *among)?,
-            };
-            whole = self.either_of(whole, Some(end))?;
-        }
-        whole.map(From::After).ok_or(Unsuitable)
-    }
-
     /// So many of the class.
     fn exactly(&mut self, from: From, class: SetNumber, count: usize) -> Result<From, Unsuitable> {
         if count == 0 {
@@ -620,7 +312,7 @@ impl Kitchen {
         while done < most {
             let by = (done + 1).min(most - done).min(MOST_BACK);
             let among = self.run(class, by)?;
-            of = self.step(Step::OrAfter { of, by, among })?;
+            of = self.step(Step::OrAfter { of, by: distance(by)?, among })?;
             done += by;
         }
         Ok(From::After(of))
@@ -658,103 +350,13 @@ impl Kitchen {
         by: usize,
         among: SetNumber,
     ) -> Result<SetNumber, Unsuitable> {
-        if by > MOST_BACK {
-            return Err(Unsuitable);
-        }
-        self.step(Step::After { of, by, among })
+        self.step(Step::After { of, by: distance(by)?, among })
     }
+}
 
-    /// Returns where a byte is of the class that `hir` is, if it is one.
-    fn one_byte(&mut self, hir: &Hir) -> Result<Option<SetNumber>, Unsuitable> {
-        let class = match hir.kind() {
-            HirKind::Literal(literal) if literal.0.len() == 1 => {
-                return self.class(|byte| literal.0.contains(&byte)).map(Some);
-            }
-            HirKind::Capture(capture) => return self.one_byte(&capture.sub),
-            HirKind::Class(Class::Bytes(class)) => Some(class.clone()),
-            HirKind::Class(Class::Unicode(class)) => class.to_byte_class(),
-            HirKind::Empty
-            | HirKind::Literal(_)
-            | HirKind::Look(_)
-            | HirKind::Repetition(_)
-            | HirKind::Concat(_)
-            | HirKind::Alternation(_) => None,
-        };
-        let Some(class) = class else { return Ok(None) };
-        let has = |byte| class.ranges().iter().any(|r| (r.start()..=r.end()).contains(&byte));
-        self.class(has).map(Some)
-    }
-
-    fn byte_set(&mut self, bytes: &ByteSet) -> Result<SetNumber, Unsuitable> {
-        self.class(|byte| has(bytes, usize::from(byte)))
-    }
-
-    fn letter(&mut self, class: &Class, from: From) -> Result<From, Unsuitable> {
-        if let Some(class) = self.one_byte(&Hir::class(class.clone()))? {
-            return self.exactly(from, class, 1);
-        }
-        let Class::Unicode(class) = class else { return Err(Unsuitable) };
-        let ranges = class.ranges().iter();
-        let sequences = ranges.flat_map(|range| Utf8Sequences::new(range.start(), range.end()));
-        let sequences: Vec<_> = sequences.take(MOST_SEQUENCES + 1).collect();
-        if sequences.len() > MOST_SEQUENCES {
-            return Err(Unsuitable);
-        }
-        let mut whole = None;
-        for sequence in sequences {
-            let end = sequence.as_slice().iter().try_fold(from, |from, range| {
-                let class = self.class(|byte| (range.start..=range.end).contains(&byte))?;
-                self.exactly(from, class, 1)
-            })?;
-            whole = Some(whole.map_or(Ok(end), |whole| self.either(whole, end))?);
-        }
-        whole.ok_or(Unsuitable)
-    }
-
-    /// Returns where these bytes are, which are neither none nor all.
-    fn class(&mut self, has: impl Fn(u8) -> bool) -> Result<SetNumber, Unsuitable> {
-        let bytes: Vec<bool> = (0..=u8::MAX).map(has).collect();
-        match self.half(&bytes)? {
-            Bytes::Some(set) => Ok(set),
-            Bytes::None | Bytes::All => Err(Unsuitable),
-        }
-    }
-
-    /// Returns where the lower bits of a byte are one of these.
-    fn bytes(&mut self, bytes: &[bool]) -> Result<Bytes, Unsuitable> {
-        let (zero, one) = bytes.split_at(bytes.len() / 2);
-        if zero == one {
-            return self.bytes(one);
-        }
-        let by = one.len().ilog2() as usize;
-        let [zero, one] = if one.len() == 1 {
-            [zero, one].map(|half| if half == [true] { Bytes::All } else { Bytes::None })
-        } else {
-            [self.half(zero)?, self.half(one)?]
-        };
-        let step = match (zero, one) {
-            (Bytes::None, Bytes::All) => return Ok(Bytes::Some(by)),
-            (Bytes::None, Bytes::None) => return Ok(Bytes::None),
-            (Bytes::All, Bytes::All) => return Ok(Bytes::All),
-            (Bytes::All, Bytes::None) => Step::Not(by),
-            (Bytes::None, Bytes::Some(one)) => Step::Both(one, by),
-            (Bytes::Some(zero), Bytes::None) => Step::Without(zero, by),
-            (Bytes::All, Bytes::Some(one)) => Step::OrNot(one, by),
-            (Bytes::Some(zero), Bytes::All) => Step::Either(zero, by),
-            (Bytes::Some(zero), Bytes::Some(one)) => Step::Choose { by, one, zero },
-        };
-        Ok(Bytes::Some(self.step(step)?))
-    }
-
-    fn half(&mut self, bytes: &[bool]) -> Result<Bytes, Unsuitable> {
-        if bytes.iter().all(|has| *has) {
-            Ok(Bytes::All)
-        } else if bytes.iter().any(|has| *has) {
-            self.bytes(bytes)
-        } else {
-            Ok(Bytes::None)
-        }
-    }
+/// Returns a distance that a step can have.
+fn distance(by: usize) -> Result<Distance, Unsuitable> {
+    Distance::try_from(by).ok().filter(|_| by <= MOST_BACK).ok_or(Unsuitable)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::machine::{add, meets};
 use super::positions::{has, put};
-use super::recipe::{BITS, Recipe, SetNumber, Step};
+use super::recipe::{BITS, Distance, Recipe, SetNumber, Step};
 use crate::sys::vectors::{Kind, LANES, Words};
 
 /// Bytes of text that are a word.
@@ -44,11 +44,13 @@ pub(super) const NONE: Found = [0; GROUPS];
 #[derive(Debug)]
 pub(super) struct Sets {
     work: Vec<Task>,
+    /// The patterns that need each of them.
+    needed: Vec<Found>,
     n_patterns: usize,
     /// Where sets are made. One that is being made is taken out.
     places: Vec<Option<Box<Place>>>,
     /// Of the first sets: what of the text before is asked for, if anything is.
-    bits: [Option<Words>; BITS],
+    bits: [Kept; BITS],
     /// Patterns that are a bit of a byte (`[\x80-\xff]`), and which.
     bit_ends: Vec<(usize, usize)>,
     /// Where the set stands that has where lines end.
@@ -67,34 +69,80 @@ pub(super) struct Sets {
 #[repr(align(64))]
 struct Place([u64; BEFORE + WORDS]);
 
-/// A step, with places instead of sets.
+/// A step, with places instead of sets. It is small: all of them are gone through for each stretch of text.
 #[derive(Debug)]
 struct Task {
     step: Step,
     /// Where its set is made.
-    made: usize,
-    /// What of the text before is asked for, if anything is.
-    kept: Option<Words>,
+    made: SetNumber,
     /// Whether what goes through a class goes on in the next word.
     goes_on: bool,
-    /// The patterns that need it.
-    needed: Found,
-    /// Those that end where it does.
-    ends: Vec<usize>,
+    kept: Kept,
+    /// The patterns that end where it does.
+    ends: Box<[usize]>,
+}
+
+/// What is kept of a set: as much of the text before as is asked for.
+#[derive(Clone, Debug)]
+enum Kept {
+    Nothing,
+    Word(u64),
+    Words(Box<Words>),
+}
+
+impl Kept {
+    /// For steps that go back so far, if any does.
+    fn new(by: Option<Distance>) -> Self {
+        match by {
+            None => Self::Nothing,
+            Some(by) if usize::from(by) < BYTES => Self::Word(0),
+            Some(_) => Self::Words(Box::new([0; BEFORE])),
+        }
+    }
+
+    fn forget(&mut self) {
+        match self {
+            Self::Nothing => {}
+            Self::Word(word) => *word = 0,
+            Self::Words(words) => **words = [0; BEFORE],
+        }
+    }
+
+    /// Puts what was kept before the present words.
+    #[expect(clippy::inline_always, reason = "see `Place`")]
+    #[inline(always)]
+    fn put_before(&self, place: &mut Place) {
+        match self {
+            Self::Nothing => {}
+            Self::Word(word) => place.0[BEFORE - 1] = *word,
+            Self::Words(words) => place.0[..BEFORE].copy_from_slice(&**words),
+        }
+    }
+
+    /// Keeps the last of the present words, which are so many.
+    #[expect(clippy::inline_always, reason = "see `Place`")]
+    #[inline(always)]
+    fn keep(&mut self, place: &Place, n_words: usize) {
+        match self {
+            Self::Nothing => {}
+            Self::Word(word) => *word = place.0[BEFORE + n_words - 1],
+            Self::Words(words) => words.copy_from_slice(&place.0[n_words..n_words + BEFORE]),
+        }
+    }
 }
 
 /// Returns for each step the patterns that need it.
 fn needed(recipe: &Recipe) -> Vec<Found> {
     let mut needed = vec![NONE; BITS + recipe.steps.len()];
     for (number, set) in recipe.ends.iter().enumerate() {
-        put(&mut needed[*set], number);
+        put(&mut needed[usize::from(*set)], number);
     }
     for set in with_feeds(recipe) {
-        put(&mut needed[set], ALWAYS);
+        put(&mut needed[usize::from(set)], ALWAYS);
     }
     for (number, step) in recipe.steps.iter().enumerate().rev() {
         let by = needed[BITS + number];
-        step.operands().for_each(|set| add(&mut needed[set], &by));
+        step.operands().for_each(|set| add(&mut needed[usize::from(set)], &by));
     }
     needed.split_off(BITS)
 }
@@ -103,7 +151,8 @@ fn needed(recipe: &Recipe) -> Vec<Found> {
 fn with_feeds(recipe: &Recipe) -> BTreeSet<SetNumber> {
     let mut sets: BTreeSet<SetNumber> = recipe.with_feeds.iter().copied().collect();
     sets.insert(recipe.feeds);
-    for (number, step) in recipe.steps.iter().enumerate() {
+    for (number, step) in (BITS..).map(SetNumber::try_from).map_while(Result::ok).zip(&recipe.steps)
+    {
         let has_feeds = match step {
             Step::Either(a, b) => sets.contains(a) || sets.contains(b),
             Step::OrAfter { of, .. } | Step::Through { of, .. } => sets.contains(of),
@@ -114,10 +163,10 @@ fn with_feeds(recipe: &Recipe) -> BTreeSet<SetNumber> {
             | Step::OrNot(..)
             | Step::Choose { .. }
             | Step::After { .. }
-            | Step::AfterEither { .. } => false,
+            | Step::AfterAny { .. } => false,
         };
         if has_feeds {
-            sets.insert(BITS + number);
+            sets.insert(number);
         }
     }
     sets
@@ -131,65 +180,66 @@ pub(super) fn is_any(found: &Found) -> bool {
 fn last_asked(recipe: &Recipe) -> Vec<Option<usize>> {
     let mut last = vec![None; BITS + recipe.steps.len()];
     for (number, step) in recipe.steps.iter().enumerate() {
-        step.operands().for_each(|set| last[set] = Some(number));
+        step.operands().for_each(|set| last[usize::from(set)] = Some(number));
     }
     for set in recipe.ends.iter().chain([&recipe.feeds]) {
-        last[*set] = None;
+        last[usize::from(*set)] = None;
     }
     last
 }
 
-/// Returns a place for each set, and how many there are.
-fn places(recipe: &Recipe) -> (Vec<usize>, usize) {
+/// Returns a place for each set.
+fn places(recipe: &Recipe) -> Vec<SetNumber> {
     let last = last_asked(recipe);
-    let mut places: Vec<usize> = (0..BITS).collect();
-    let mut n_places = BITS;
-    let mut free = Vec::new();
+    let mut fresh = 0..;
+    let mut places: Vec<SetNumber> = fresh.by_ref().take(BITS).collect();
+    let mut free = BTreeSet::new();
     for (number, step) in recipe.steps.iter().enumerate() {
         // Not one of those that it is made of.
-        places.push(free.pop().unwrap_or(n_places));
-        n_places = n_places.max(places[BITS + number] + 1);
-        let over: BTreeSet<SetNumber> =
-            step.operands().filter(|set| last[*set] == Some(number)).collect();
-        free.extend(over.into_iter().map(|set| places[set]));
+        let place = free.pop_first().or_else(|| fresh.next());
+        places.push(place.unwrap_or_default());
+        let over = step.operands().filter(|set| last[usize::from(*set)] == Some(number));
+        free.extend(over.map(|set| places[usize::from(set)]));
     }
-    (places, n_places)
+    places
 }
 
 impl Sets {
     pub(super) fn new(recipe: &Recipe) -> Self {
-        let (places, n_places) = places(recipe);
-        let is_asked_before = recipe.is_asked_before();
-        let kept = |set: SetNumber| is_asked_before[set].then_some([0; BEFORE]);
-        let needed = needed(recipe).into_iter();
-        let mut work: Vec<Task> = recipe
-            .steps
-            .iter()
-            .zip(needed)
-            .enumerate()
-            .map(|(number, (step, needed))| Task {
-                step: step.map(|set| places[set]),
-                made: places[BITS + number],
-                kept: kept(BITS + number),
-                goes_on: false,
-                needed,
-                ends: Vec::new(),
-            })
-            .collect();
-        let mut bit_ends = Vec::new();
-        for (number, set) in recipe.ends.iter().enumerate() {
-            match set.checked_sub(BITS).and_then(|step| work.get_mut(step)) {
-                Some(task) => task.ends.push(number),
-                None => bit_ends.push((number, *set)),
-            }
+        let places = places(recipe);
+        let place = |set: SetNumber| places.get(usize::from(set)).copied().unwrap_or_default();
+        let mut back = vec![None; BITS + recipe.steps.len()];
+        for (set, by) in recipe.steps.iter().filter_map(|step| step.before()) {
+            let back = &mut back[usize::from(set)];
+            *back = (*back).max(Some(by));
         }
+        let mut ends = vec![Vec::new(); BITS + recipe.steps.len()];
+        for (number, set) in recipe.ends.iter().enumerate() {
+            ends[usize::from(*set)].push(number);
+        }
+        let of_steps = recipe.steps.iter().zip(&places[BITS..]);
+        let task =
+            |((step, made), (back, ends)): ((&Step, &SetNumber), (&Option<_>, &Vec<_>))| Task {
+                step: step.map(place),
+                made: *made,
+                goes_on: false,
+                kept: Kept::new(*back),
+                ends: ends.as_slice().into(),
+            };
+        let work: Vec<Task> =
+            of_steps.zip(back[BITS..].iter().zip(&ends[BITS..])).map(task).collect();
+        let of_bits = ends.iter().take(BITS).enumerate();
+        let n_places = places.iter().max().map_or(0, |last| usize::from(*last) + 1);
         Self {
             work,
+            needed: needed(recipe),
             n_patterns: recipe.ends.len(),
             places: vec![Some(Box::new(Place([0; BEFORE + WORDS]))); n_places],
-            bits: std::array::from_fn(kept),
-            bit_ends,
-            feeds: places[recipe.feeds],
+            bits: std::array::from_fn(|bit| Kept::new(back[bit])),
+            bit_ends: of_bits
+                .flat_map(|(bit, ends)| ends.iter().map(move |end| (*end, bit)))
+                .collect(),
+            feeds: usize::from(place(recipe.feeds)),
             ever: [0; WORDS],
             ends: Box::new([[0; GROUPS * GROUP]; LANES]),
             some: Vec::new(),
@@ -198,10 +248,14 @@ impl Sets {
 
     /// Returns the bytes that it holds.
     pub(super) fn memory(&self) -> usize {
-        let Self { work, places, ends, some, bit_ends, .. } = self;
-        let ends_of_steps: usize = work.iter().map(|task| size_of_val(&*task.ends)).sum();
+        let Self { work, needed, places, ends, some, bit_ends, .. } = self;
+        let beside = |task: &Task| {
+            let kept = if matches!(task.kept, Kept::Words(_)) { size_of::<Words>() } else { 0 };
+            kept + size_of_val(&*task.ends)
+        };
         size_of_val(&**work)
-            + ends_of_steps
+            + work.iter().map(beside).sum::<usize>()
+            + size_of_val(&**needed)
             + places.len() * (size_of::<Place>() + size_of::<usize>())
             + size_of_val(&**ends)
             + (some.capacity() + bit_ends.capacity()) * size_of::<(usize, usize)>()
@@ -248,7 +302,8 @@ impl Sets {
         let Self { places, some, ends, .. } = self;
         for (number, place) in &*some {
             let place = places.get(*place).and_then(Option::as_ref);
-            let words: Option<&Words> = place.and_then(|p| p.0[BEFORE..].as_chunks().0.get(first / LANES));
+            let words: Option<&Words> =
+                place.and_then(|p| p.0[BEFORE..].as_chunks().0.get(first / LANES));
             for (ends, word) in ends.iter_mut().zip(words.copied().unwrap_or_default()) {
                 ends[*number % (GROUPS * GROUP)] = word;
             }
@@ -293,56 +348,48 @@ impl Sets {
     #[expect(clippy::inline_always, reason = "as above")]
     #[inline(always)]
     fn take_text<K: Kind>(&mut self, kind: K, text: &[u8; TEXT], n_words: usize) {
-        let mut places = self.places.iter_mut();
-        let mut sets = self.bits.each_mut().map(|kept| (places.next(), kept));
-        for (place, kept) in &mut sets {
-            if let (Some(Some(place)), Some(kept)) = (place, kept) {
-                place.0[..BEFORE].copy_from_slice(kept);
-            }
+        let mut places = self.places.iter_mut().map(Option::as_deref_mut);
+        let mut sets: [_; BITS] = std::array::from_fn(|_| places.next().flatten());
+        for (place, kept) in sets.iter_mut().flatten().zip(&self.bits) {
+            kept.put_before(place);
         }
         for (word, bytes) in text.as_chunks::<BYTES>().0.iter().enumerate().take(n_words) {
-            for ((place, _), set) in sets.iter_mut().zip(kind.bits(bytes)) {
-                if let Some(Some(place)) = place {
-                    place.0[BEFORE + word] = set;
-                }
+            for (place, set) in sets.iter_mut().flatten().zip(kind.bits(bytes)) {
+                place.0[BEFORE + word] = set;
             }
         }
-        for (place, kept) in &mut sets {
-            if let (Some(Some(place)), Some(kept)) = (place, kept) {
-                kept.copy_from_slice(&place.0[n_words..n_words + BEFORE]);
-            }
+        for (place, kept) in sets.iter().flatten().zip(&mut self.bits) {
+            kept.keep(place, n_words);
         }
     }
 
     #[expect(clippy::inline_always, reason = "as above")]
     #[inline(always)]
     fn take_steps<K: Kind>(&mut self, kind: K, n_words: usize, wanted: &Found) {
-        let Self { work, places, some, bit_ends, .. } = self;
+        let Self { work, needed, places, some, bit_ends, .. } = self;
         some.extend(bit_ends.iter().filter(|(pattern, _)| has(wanted, *pattern)));
-        for task in work {
-            let Task { step, made: number, kept, goes_on, needed, ends } = task;
+        for (task, needed) in work.iter_mut().zip(needed) {
+            let Task { step, made: number, goes_on, kept, ends } = task;
             if !meets(needed, wanted) {
                 // Nothing goes on from it: it has no part in the line at hand, and no line before it leads to
                 // the next.
                 *goes_on = false;
-                if let Some(kept) = kept {
-                    *kept = [0; BEFORE];
-                }
+                kept.forget();
                 continue;
             }
-            let Some(mut made) = places.get_mut(*number).and_then(Option::take) else { continue };
-            let (before, now) = made.0.split_at_mut(BEFORE);
-            make(kind, *step, places, &mut now[..n_words], goes_on);
-            if let Some(kept) = kept {
-                before.copy_from_slice(kept);
-                kept.copy_from_slice(&made.0[n_words..n_words + BEFORE]);
-            }
+            let number = usize::from(*number);
+            let Some(mut made) = places.get_mut(number).and_then(Option::take) else { continue };
+            make(kind, *step, places, &mut made.0[BEFORE..BEFORE + n_words], goes_on);
+            kept.put_before(&mut made);
+            kept.keep(&made, n_words);
             // What was just made is still near.
-            if !ends.is_empty() && made.0[BEFORE..BEFORE + n_words].iter().fold(0, |a, b| a | b) != 0 {
+            if !ends.is_empty()
+                && made.0[BEFORE..BEFORE + n_words].iter().fold(0, |a, b| a | b) != 0
+            {
                 let wanted = ends.iter().filter(|pattern| has(wanted, **pattern));
-                some.extend(wanted.map(|pattern| (*pattern, *number)));
+                some.extend(wanted.map(|pattern| (*pattern, number)));
             }
-            places[*number] = Some(made);
+            places[number] = Some(made);
         }
     }
 
@@ -380,12 +427,12 @@ fn make<K: Kind>(
     goes_on: &mut bool,
 ) {
     let n_words = made.len();
-    let of = |place: usize| places.get(place).and_then(Option::as_ref);
+    let of = |place: SetNumber| places.get(usize::from(place)).and_then(Option::as_ref);
     let now = |place| of(place).map_or(&[][..], |place| &place.0[BEFORE..BEFORE + n_words]);
     // For each of the present words the one that so many bytes before it begins in, and the one before the
     // first of these.
-    let before = |place, by: usize| {
-        let begin = BEFORE - by / BYTES % BEFORE;
+    let before = |place, by: Distance| {
+        let begin = BEFORE - usize::from(by) / BYTES % BEFORE;
         of(place).map_or((&[][..], 0), |p| (&p.0[begin..begin + n_words], p.0[begin - 1]))
     };
     match step {
@@ -407,20 +454,37 @@ fn make<K: Kind>(
             made.iter_mut().zip(after.zip(now(among))).for_each(|(m, (a, b))| *m = a & b);
         }
         Step::After { of, by, among } => {
-            let after = shifted(before(of, by), by % BYTES);
+            let after = shifted(before(of, by), by);
             made.iter_mut().zip(after.zip(now(among))).for_each(|(m, (a, b))| *m = a & b);
         }
         Step::OrAfter { of, by, among } => {
-            let after = shifted(before(of, by), by % BYTES).zip(now(among));
+            let after = shifted(before(of, by), by).zip(now(among));
             for ((made, of), (after, among)) in made.iter_mut().zip(now(of)).zip(after) {
                 *made = of | (after & among);
             }
         }
-        Step::AfterEither { of, by: [by, or_by], among: [among, or_among] } => {
-            let one = shifted(before(of, by), by % BYTES).zip(now(among));
-            let other = shifted(before(of, or_by), or_by % BYTES).zip(now(or_among));
+        Step::AfterAny { of, terms: [Some((by, among)), Some((or_by, or_among)), None, None] } => {
+            let one = shifted(before(of, by), by).zip(now(among));
+            let other = shifted(before(of, or_by), or_by).zip(now(or_among));
             for (made, ((a, b), (c, d))) in made.iter_mut().zip(one.zip(other)) {
                 *made = (a & b) | (c & d);
+            }
+        }
+        Step::AfterAny { of, terms: [Some(a), Some(b), Some(c), Some(d)] } => {
+            // Not in a loop: its body would not be compiled for the vectors of its caller.
+            let one = shifted(before(of, a.0), a.0).zip(now(a.1));
+            let two = shifted(before(of, b.0), b.0).zip(now(b.1));
+            let three = shifted(before(of, c.0), c.0).zip(now(c.1));
+            let four = shifted(before(of, d.0), d.0).zip(now(d.1));
+            for (made, ((a, b), (c, d))) in made.iter_mut().zip(one.zip(two).zip(three.zip(four))) {
+                *made = (a.0 & a.1) | (b.0 & b.1) | (c.0 & c.1) | (d.0 & d.1);
+            }
+        }
+        Step::AfterAny { of, terms } => {
+            made.fill(0);
+            for (by, among) in terms.into_iter().flatten() {
+                let after = shifted(before(of, by), by).zip(now(among));
+                made.iter_mut().zip(after).for_each(|(m, (a, b))| *m |= a & b);
             }
         }
         Step::Through { of, among } => {
@@ -429,13 +493,14 @@ fn make<K: Kind>(
     }
 }
 
-/// Returns some words, shifted by so many bits. First comes the word before them.
+/// Returns some words, shifted by so many bits of a word. First comes the word before them.
 #[expect(clippy::inline_always, reason = "as above")]
 #[inline(always)]
-fn shifted((words, before): (&[u64], u64), by: usize) -> impl Iterator<Item = u64> {
+fn shifted((words, before): (&[u64], u64), by: Distance) -> impl Iterator<Item = u64> {
+    let by = u32::from(by) % u64::BITS;
     let mut earlier = before;
     words.iter().map(move |word| {
-        let shifted = word << by | earlier >> 1 >> (BYTES - 1 - by);
+        let shifted = word << by | earlier >> 1 >> (u64::BITS - 1 - by);
         earlier = *word;
         shifted
     })

@@ -24,8 +24,10 @@ pub(super) struct Teller {
 
 #[derive(Debug)]
 enum Tell {
-    /// What found the line knows.
-    Found,
+    /// What found the line knows; it may have the same numbers for them.
+    Found {
+        in_order: bool,
+    },
     Bits(Bits),
     /// Many lines are looked at together, before the first of them is told (`ahead`).
     Along(Box<Along>),
@@ -145,7 +147,8 @@ fn is_high(hir: &Hir) -> bool {
 impl Teller {
     /// Of patterns that are told by what finds the line.
     pub(super) fn found(numbers: Vec<PatternID>) -> Self {
-        Self { how: Tell::Found, numbers }
+        let in_order = numbers.iter().enumerate().all(|(at, id)| at == id.as_usize());
+        Self { how: Tell::Found { in_order }, numbers }
     }
 
     /// In a line alone its end is the end: the patterns as they are written.
@@ -178,7 +181,7 @@ impl Teller {
         match &self.how {
             Tell::Automaton(..) => true,
             Tell::Near(_, exact) => exact.iter().any(Self::is_automaton),
-            Tell::Found | Tell::Bits(_) | Tell::Along(_) => false,
+            Tell::Found { .. } | Tell::Bits(_) | Tell::Along(_) => false,
         }
     }
 
@@ -186,7 +189,7 @@ impl Teller {
     pub(super) fn along(&mut self) -> Option<&mut Along> {
         match &mut self.how {
             Tell::Along(along) | Tell::Near(along, _) => Some(along),
-            Tell::Found | Tell::Bits(_) | Tell::Automaton(..) => None,
+            Tell::Found { .. } | Tell::Bits(_) | Tell::Automaton(..) => None,
         }
     }
 
@@ -195,6 +198,15 @@ impl Teller {
         if let Some(along) = self.along() {
             along.look(text);
         }
+    }
+
+    /// Adds to `found` what found the line, in bits for its patterns, if it knows that by the same bits.
+    pub(super) fn tell_at_once(&self, known: &[u64], found: &mut Which) -> bool {
+        let is_known = matches!(self.how, Tell::Found { in_order: true });
+        if is_known {
+            found.add(known);
+        }
+        is_known
     }
 
     /// Adds to `found` which patterns are in the line or record that was found, which is `text`; what found
@@ -212,7 +224,7 @@ impl Teller {
             }
         };
         match how {
-            Tell::Found => known.take(numbers.len()).for_each(add),
+            Tell::Found { .. } => known.take(numbers.len()).for_each(add),
             Tell::Along(along) => along.which().for_each(add),
             Tell::Near(along, exact) if along.which().next().is_some() => {
                 for teller in exact {
@@ -243,7 +255,7 @@ impl Teller {
                 }
             }
             Tell::Near(_, exact) => exact.iter_mut().for_each(Self::forget),
-            Tell::Found | Tell::Bits(_) | Tell::Along(_) => {}
+            Tell::Found { .. } | Tell::Bits(_) | Tell::Along(_) => {}
         }
     }
 
@@ -251,17 +263,17 @@ impl Teller {
     pub(super) fn has_given_up(&self) -> bool {
         match &self.how {
             Tell::Automaton(Whole { text, bytes }, _) => {
-                text.is_of_no_use() || bytes.as_ref().is_some_and(|bytes| bytes.is_of_no_use())
+                text.is_dear() || bytes.as_ref().is_some_and(|bytes| bytes.is_dear())
             }
             Tell::Near(_, exact) => exact.iter().any(Self::has_given_up),
-            Tell::Found | Tell::Bits(_) | Tell::Along(_) => false,
+            Tell::Found { .. } | Tell::Bits(_) | Tell::Along(_) => false,
         }
     }
 
     /// Returns the bytes that it holds now.
     pub(super) fn memory(&self) -> usize {
         match &self.how {
-            Tell::Found => 0,
+            Tell::Found { .. } => 0,
             Tell::Bits(bits) => bits.memory(),
             Tell::Along(along) => along.memory(),
             Tell::Near(along, exact) => {

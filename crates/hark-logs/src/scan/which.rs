@@ -30,6 +30,12 @@ impl Which {
         }
     }
 
+    /// Adds those that are in `words`.
+    pub(super) fn add(&mut self, words: &[u64]) {
+        let own = std::iter::once(&mut self.first).chain(&mut self.more);
+        own.zip(words).for_each(|(own, word)| *own |= word);
+    }
+
     /// Returns a bit for each number, in words.
     pub(super) fn words(&self) -> impl Iterator<Item = &u64> {
         std::iter::once(&self.first).chain(&self.more)
@@ -83,6 +89,8 @@ mod tests {
         assert_eq!(which.iter().collect::<Vec<_>>(), [0, 5]);
         which.set(&[1, 2, 4, 8]);
         assert_eq!(which.iter().collect::<Vec<_>>(), [0, 65, 130, 195]);
+        which.add(&[1 << 7, 2, 1]);
+        assert_eq!(which.iter().collect::<Vec<_>>(), [0, 7, 65, 128, 130, 195]);
         which.clear();
         assert!(which.is_empty());
     }

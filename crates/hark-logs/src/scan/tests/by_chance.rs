@@ -40,6 +40,8 @@ fn long_part() -> impl Strategy<Value = String> {
         6 => one.clone(),
         1 => prop::collection::vec(one.clone(), 1..3).prop_map(|ways| format!("({})", ways.join("|"))),
         1 => (one, 1..4_usize).prop_map(|(one, n)| format!("({one}){{{n}}}")),
+        1 => prop::sample::select(vec![r"\b", r"\B", r"\b{start}", r"\b{end-half}", "(ab|1)+", "(a1?b|1)*", "(a|b1)+"]).prop_map(str::to_owned),
+        1 => (1..40_usize).prop_map(|n| format!("(ab?|[^1]){{{n}}}")),
     ];
     let all = prop::collection::vec(one, 1..5).prop_map(|all| all.concat());
     (
