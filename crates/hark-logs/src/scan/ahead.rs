@@ -13,7 +13,7 @@ use super::teller::Teller;
 
 /// Bounds on lines that are looked at together, and on their bytes: with the last line they are usually twice what
 /// fits side by side, and not a little more.
-const LINES: usize = 128;
+const LINES: usize = 192;
 const BYTES: usize = 2 * TEXT - 512;
 
 /// See the module's text.

@@ -496,9 +496,9 @@ mod tests {
             "z.{4000}y",
         ];
         let mut text = Vec::new();
-        for (number, letters) in text_without_ends(300_000).chunks(5000).enumerate() {
+        for (number, letters) in text_without_ends(520_000).chunks(TEXT + 900).enumerate() {
             let ends = ENDS[number / 2 % ENDS.len()];
-            let length = [97, 4000, 31, 4095, 150, 4094, 75][number % 7];
+            let length = [97, 4000, 31, TEXT - 1, 150, TEXT - 2, 75][number % 7];
             for (line, end) in letters.chunks(length).zip(ends.iter().cycle()) {
                 text.extend_from_slice(line);
                 text.extend_from_slice(end);

@@ -15,7 +15,7 @@ use crate::sys::vectors::{Kind, LANES, Words};
 pub(super) const BYTES: usize = 64;
 
 /// Words of text that are looked at together.
-pub(super) const WORDS: usize = 64;
+pub(super) const WORDS: usize = 128;
 
 pub(super) const TEXT: usize = WORDS * BYTES;
 
