@@ -43,6 +43,11 @@ pub enum PromQuestion {
     },
     /// What is wrong at present.
     Alerts,
+    /// Examples of what was counted in the series of an expression.
+    Exemplars {
+        /// The expression.
+        text: String,
+    },
 }
 
 /// Which series are meant.

@@ -50,7 +50,10 @@ pub(super) fn router() -> Router<Shared> {
         .route("/prometheus/api/v1/metadata", get(ask(Kind::Metadata)))
         .route("/prometheus/api/v1/alerts", get(ask(Kind::Alerts)))
         .route("/prometheus/api/v1/rules", get(rules))
-        .route("/prometheus/api/v1/query_exemplars", get(exemplars).post(exemplars))
+        .route(
+            "/prometheus/api/v1/query_exemplars",
+            get(ask(Kind::Exemplars)).post(ask(Kind::Exemplars)),
+        )
         .route("/prometheus/api/v1/status/buildinfo", get(build))
         .route("/prometheus/{*rest}", any(nothing))
 }
@@ -64,6 +67,7 @@ enum Kind {
     Labels,
     Metadata,
     Alerts,
+    Exemplars,
 }
 
 /// Why a question is not asked at all.
@@ -124,10 +128,14 @@ impl Parameters {
         Ok(Some(limit).filter(|limit| *limit > 0))
     }
 
+    /// Reads the time that is asked about; without one it is all of it.
+    fn span(&self) -> Told<(i64, i64)> {
+        Ok((self.time("start", i64::MIN)?, self.time("end", i64::MAX)?))
+    }
+
     fn choice(&self) -> Told<PromChoice> {
         // Series are known for as long as history has any: when they were there is not asked.
-        self.time("start", 0)?;
-        self.time("end", 0)?;
+        self.span()?;
         let selectors = self.0.iter().filter(|(name, _)| name == "match[]");
         let selectors = selectors.map(|(_, value)| value.clone()).collect();
         Ok(PromChoice { selectors, limit: self.limit()? })
@@ -160,6 +168,13 @@ impl Parameters {
                 limit: self.limit()?,
             },
             Kind::Alerts => PromQuestion::Alerts,
+            Kind::Exemplars => {
+                let (start, end) = self.span()?;
+                if end < start {
+                    return Err(bad("end", "end timestamp must not be before start time"));
+                }
+                PromQuestion::Exemplars { text: text() }
+            }
         })
     }
 }
@@ -229,8 +244,19 @@ async fn label_values(
         Ok(parameters) => parameters,
         Err(error) => return Ok(refused(&error)),
     };
-    let question = parameters.choice().map(|choice| PromQuestion::LabelValues(name, choice));
+    let question = if is_label(&name) {
+        parameters.choice().map(|choice| PromQuestion::LabelValues(name, choice))
+    } else {
+        let text = format!("invalid label name: \"{name}\"");
+        Err(PromError { kind: "bad_data", text })
+    };
     ask(&app, &who, &parameters, question).await
+}
+
+fn is_label(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_digit())
+        && !name.is_empty()
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 async fn ask(
@@ -299,11 +325,6 @@ fn told(data: &Value) -> Response {
 /// Rules are in the configuration, and are thresholds here.
 async fn rules(_: Who) -> Response {
     told(&json!({"groups": []}))
-}
-
-/// None are kept.
-async fn exemplars(_: Who) -> Response {
-    told(&json!([]))
 }
 
 async fn build(State(app): State<Shared>, _: Who) -> Response {

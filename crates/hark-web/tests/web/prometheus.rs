@@ -118,6 +118,10 @@ async fn parameters_come_in_the_path_and_in_a_form() {
         "series",
         "series?match[]=up&limit=many",
         "labels?start=x",
+        "label/a-b/values",
+        "label/0a/values",
+        "query_exemplars?query=up&start=never",
+        "query_exemplars?query=up&start=2&end=1",
     ] {
         let reply = root.get(&format!("/prometheus/api/v1/{wrong}")).await;
         assert_eq!(reply.status, 400, "{wrong}: {}", reply.text());
@@ -152,7 +156,8 @@ async fn what_goes_wrong_has_prometheus_words_and_codes() {
     assert_eq!(build["data"]["version"], "2.42.0");
     assert_eq!(root.get("/prometheus/api/v1/rules").await.json()["data"], json!({"groups": []}));
     let exemplars = form(&root, "/prometheus/api/v1/query_exemplars", "query=up").await;
-    assert_eq!(exemplars.json(), json!({"status": "success", "data": []}));
+    let asked = "Exemplars { text: \"up\" }";
+    assert_eq!(exemplars.json()["data"]["asked"], asked, "{}", exemplars.text());
     for path in ["rules", "status/buildinfo", "query_exemplars", "targets", "metadata"] {
         let reply = running.nobody().get(&format!("/prometheus/api/v1/{path}")).await;
         assert_eq!(reply.status, 401, "{path}");

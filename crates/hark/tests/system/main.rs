@@ -12,6 +12,8 @@ mod answers;
 #[cfg(test)]
 mod api;
 #[cfg(test)]
+mod as_prometheus;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod configuration;

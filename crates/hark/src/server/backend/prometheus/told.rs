@@ -92,14 +92,18 @@ fn seconds(text: &mut String, ms: i64) {
     }
 }
 
-/// Writes a number as Go does: the shortest that is read as the same.
+/// Writes a number as Go does: the shortest that is read as the same, with a sign and two digits at least
+/// where there is an exponent.
 fn number(text: &mut String, value: f64) {
     let _written = if value.is_nan() {
         write!(text, "NaN")
     } else if value.is_infinite() {
         write!(text, "{}", if value > 0.0 { "+Inf" } else { "-Inf" })
     } else if value != 0.0 && !(1e-6..1e21).contains(&value.abs()) {
-        write!(text, "{value:e}")
+        let written = format!("{value:e}");
+        let (digits, exponent) = written.split_once('e').unwrap_or((&written, "0"));
+        let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |e| ('-', e));
+        write!(text, "{digits}e{sign}{exponent:0>2}")
     } else {
         write!(text, "{value}")
     };
@@ -170,6 +174,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn numbers_are_written_as_go_writes_them() {
+        for (value, expected) in [
+            (0.1, "0.1"),
+            (-0.0, "-0"),
+            (123_456_789.5, "123456789.5"),
+            (999_999_999_999_999_900_000.0, "999999999999999900000"),
+            (1e21, "1e+21"),
+            (-1.5e300, "-1.5e+300"),
+            (1e-6, "0.000001"),
+            (9.5e-7, "9.5e-07"),
+            (-5e-324, "-5e-324"),
+            (f64::NEG_INFINITY, "-Inf"),
+        ] {
+            let mut text = String::new();
+            number(&mut text, value);
+            assert_eq!(text, expected);
+        }
+    }
+
+    #[test]
     fn answers_have_prometheus_shapes() {
         let pairs = [("__name__", "up"), ("a", "\"\n")].map(|(n, v)| (n.to_owned(), v.to_owned()));
         let line = || Line {
@@ -200,7 +224,7 @@ mod tests {
             (
                 Answer::Matrix(vec![line()]),
                 false,
-                r#"{"resultType":"matrix","result":[{"metric":{"__name__":"up","a":"\"\n"},"values":[[1.5,"0.1"],[2,"1e21"]]}]}"#,
+                r#"{"resultType":"matrix","result":[{"metric":{"__name__":"up","a":"\"\n"},"values":[[1.5,"0.1"],[2,"1e+21"]]}]}"#,
             ),
         ] {
             let text = answer(&told, is_instant);
