@@ -4,23 +4,23 @@ use http::{HeaderMap, HeaderName};
 use super::super::gather::Mark;
 use super::*;
 
-fn reply(status: u16, headers: &[(&'static str, &'static str)]) -> Result<Reply, CallError> {
+fn reply(status: u16, headers: &[(&'static str, &'static str)]) -> Reply {
     let header = |(name, value): &(&'static str, &'static str)| {
         (HeaderName::from_static(name), HeaderValue::from_static(value))
     };
-    Ok(Reply {
+    Reply {
         status: StatusCode::from_u16(status).unwrap(),
         headers: headers.iter().map(header).collect::<HeaderMap>(),
         text: "because".to_owned(),
         body: Vec::new(),
         is_whole: true,
-    })
+    }
 }
 
 #[test]
 fn what_may_be_taken_later_is_sent_again_and_nothing_else() {
     for status in [429, 500, 502, 503, 504] {
-        let answer = outcome(reply(status, &[("retry-after", "30")]), 5, Version::One);
+        let answer = outcome(Ok(reply(status, &[("retry-after", "30")])), 5, Version::One);
         let Outcome::Again { after, may_be_there, why } = answer else { panic!("{status}") };
         assert_eq!(after, Some(Duration::from_secs(30)), "{status}");
         assert_eq!(may_be_there, status != 429, "{status}");
@@ -29,7 +29,7 @@ fn what_may_be_taken_later_is_sent_again_and_nothing_else() {
     for (status, may_be_cut) in
         [(400, true), (413, true), (401, false), (403, false), (404, false), (301, false)]
     {
-        let answer = outcome(reply(status, &[]), 5, Version::One);
+        let answer = outcome(Ok(reply(status, &[])), 5, Version::One);
         let why = format!("answered {status}: because");
         assert_eq!(answer, Outcome::Refused { may_be_cut, why }, "{status}");
     }
@@ -42,7 +42,7 @@ fn a_receiver_of_version_2_says_how_much_it_has_written() {
     let two = |status, written: &'static str| {
         let all = [(WRITTEN, written)];
         let headers = if written.is_empty() { &[][..] } else { &all[..] };
-        outcome(reply(status, headers), 5, Version::Two)
+        outcome(Ok(reply(status, headers)), 5, Version::Two)
     };
     let taken = |outcome: Outcome| {
         let Outcome::Taken { refused, why } = outcome else { panic!("{outcome:?}") };
@@ -54,7 +54,7 @@ fn a_receiver_of_version_2_says_how_much_it_has_written() {
     assert!(matches!(two(400, "0"), Outcome::Refused { may_be_cut: true, .. }));
     assert_eq!(two(204, ""), Outcome::OlderVersion);
     assert_eq!(two(415, ""), Outcome::OlderVersion);
-    assert_eq!(taken(outcome(reply(204, &[]), 5, Version::One)).0, 0);
+    assert_eq!(taken(outcome(Ok(reply(204, &[])), 5, Version::One)).0, 0);
 }
 
 #[test]
