@@ -83,9 +83,12 @@ export function plan(metrics: readonly Metric[], first: string | null = null): C
       });
     }
   }
-  // Cpu has both the whole and its parts: the parts alone read better when they are there.
+  // Cpu has both the whole and its parts: the parts alone read better when they are there. What is asked for stays: it is what a limit is on.
   for (const chart of out) {
-    if (chart.title === 'CPU' && chart.lines.length > 3) chart.lines = chart.lines.filter((line) => line.label !== 'all').slice(0, 3);
+    if (chart.title === 'CPU' && chart.lines.length > 3) {
+      const parts = chart.lines.filter((line) => line.label !== 'all').slice(0, 3);
+      chart.lines = [...chart.lines.filter((line) => line.label === 'all' && line.path === first), ...parts];
+    }
   }
   if (first !== null) {
     const at = out.findIndex((chart) => chart.lines.some((line) => line.path === first));

@@ -126,6 +126,16 @@ test('the failing series comes first, and is drawn even if it is not one of the 
   assert.equal(single(metric('x.bytes', 'bytes', 'counter')).unit, 'bytes_per_second');
 });
 
+test('no chart stands there twice, whichever series fails', () => {
+  const all = ['cpu_percent', 'user_percent', 'system_percent', 'iowait_percent', 'steal_percent', 'load_1min'].map((name) => metric(`cpu_monitor.${name}`));
+  for (const { path } of all) {
+    const charts = plan(all, path);
+    assert.equal(new Set(charts.map((chart) => chart.key)).size, charts.length, path);
+    assert.ok(charts[0]?.lines.some((line) => line.path === path), `${path} is drawn first`);
+  }
+  assert.deepEqual(plan(all, 'cpu_monitor.cpu_percent')[0]?.lines.map((line) => line.label), ['all', 'user', 'system', 'iowait']);
+});
+
 test('a percentage starts at nought unless it is close to its limit', () => {
   const of = (low: number, high: number) => ({ at: [0, 1], avg: [[low, high]], min: [[low, high]], max: [[low, high]], banded: false });
   assert.deepEqual(bounds(of(88, 96), 'percent', { warning: null, critical: 95 }, 1), [80, 100]);
