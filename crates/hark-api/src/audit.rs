@@ -1,9 +1,23 @@
 //! Who did what.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
+use crate::list::Cursor;
 use crate::time::Timestamp;
+
+/// Which lines.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AuditQuery {
+    /// Part of who, from where, what, or on what.
+    pub q: Option<String>,
+    /// The `next` of the page before.
+    pub cursor: Option<Cursor>,
+    /// How many items at most.
+    pub limit: Option<u32>,
+}
 
 /// What following the audit's chain of hashes from its first line to its last has found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -30,4 +44,14 @@ pub struct AuditLine {
     pub what: String,
     /// On what and how, for people.
     pub detail: String,
+}
+
+impl AuditLine {
+    /// Returns whether the line has `q` in it; every line has nothing in it.
+    pub fn mentions(&self, q: Option<&str>) -> bool {
+        let Some(q) = q.map(str::to_lowercase) else { return true };
+        [&self.who, &self.address, &self.what, &self.detail]
+            .iter()
+            .any(|text| text.to_lowercase().contains(&q))
+    }
 }

@@ -18,6 +18,7 @@ pub mod alerts;
 pub mod audit;
 pub mod auth;
 pub mod browsers;
+pub mod checks;
 pub mod configuration;
 pub mod dashboards;
 pub mod deliveries;

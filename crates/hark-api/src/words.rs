@@ -35,6 +35,19 @@ impl Status {
     }
 }
 
+impl Status {
+    /// Returns its place in lists that begin with the worst.
+    pub fn place(self) -> u8 {
+        match self {
+            Self::Critical => 0,
+            Self::Warning => 1,
+            Self::Unknown => 2,
+            Self::Pending => 3,
+            Self::Ok => 4,
+        }
+    }
+}
+
 impl From<hark_model::Status> for Status {
     fn from(status: hark_model::Status) -> Self {
         match status {

@@ -27,8 +27,9 @@ use std::time::Duration;
 use hark_api::actions::{Actions, Order};
 use hark_api::agents::{Agent, Joined};
 use hark_api::alerts::{Alerts, PluginHistory, Plugins};
-use hark_api::audit::{AuditChain, AuditLine};
+use hark_api::audit::{AuditChain, AuditLine, AuditQuery};
 use hark_api::auth::Role;
+use hark_api::checks::{CheckRow, CheckSummary, ChecksQuery};
 use hark_api::deliveries::{DeliveriesQuery, Delivery, DeliveryDetail, Retried};
 use hark_api::dns::{Dns, DnsOrdered};
 use hark_api::events::{Activity, EventsBrought, EventsTaken, Happened, HappenedQuery};
@@ -480,6 +481,10 @@ pub trait Backend:
     fn plugin(&self, host: &HostName, plugin: &str, limit: usize) -> Answer<PluginHistory>;
     /// Returns every check of `host`, or what is wrong on all hosts.
     fn alerts(&self, sight: &Sight, host: Option<&HostName>) -> Answer<Alerts>;
+    /// Returns the checks of all hosts that `sight` covers.
+    fn checks(&self, sight: &Sight, query: &ChecksQuery) -> Answer<Page<CheckRow>>;
+    /// Returns what these come to by name, the worst first.
+    fn check_summaries(&self, sight: &Sight) -> Answer<Vec<CheckSummary>>;
     /// Returns what happened, newest first, of one host or of all, with `q` in its text.
     fn events(
         &self,
@@ -623,7 +628,7 @@ pub trait Backend:
     /// Appends a line to the audit.
     fn audit(&self, line: &AuditLine) -> Answer<()>;
     /// Returns the audit, newest first.
-    fn audit_lines(&self, page: &PageQuery) -> Answer<Page<AuditLine>>;
+    fn audit_lines(&self, query: &AuditQuery) -> Answer<Page<AuditLine>>;
     /// Follows the audit's chain from its first line to its last.
     fn audit_chain(&self) -> Answer<AuditChain>;
 

@@ -41,6 +41,10 @@ pub(crate) const PAGED: &[(&str, &[&str])] = &[
         &["name", "state", "text", "last_heard_at", "interval_seconds", "address", "tags", "id"],
     ),
     (
+        "/api/0/checks",
+        &["host", "check", "status", "value", "unit", "text", "changed_at", "seen_at", "incident"],
+    ),
+    (
         "/api/0/incidents",
         &[
             "id",

@@ -104,10 +104,11 @@ pub(crate) fn may_read(access: &StatusAccess, is_user: bool, has_key: bool) -> b
 const HOSTS: &[Scope] = &[Scope::Read, Scope::HostsRead, Scope::HostsWrite, Scope::IncidentsWrite];
 
 /// Parts of the API that tell of hosts and of what happens to them.
-const OF_HOSTS: [&str; 18] = [
+const OF_HOSTS: [&str; 19] = [
     "overview",
     "fleet",
     "hosts",
+    "checks",
     "dropped",
     "series",
     "alerts",

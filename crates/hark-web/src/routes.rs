@@ -10,6 +10,7 @@ mod audit;
 mod auth;
 mod browsers;
 mod bulk;
+mod checks;
 mod configuration;
 mod dashboards;
 mod deliveries;
@@ -121,6 +122,8 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(hosts::restore))
         .routes(routes!(hosts::dropped))
         .routes(routes!(hosts::look))
+        .routes(routes!(checks::list))
+        .routes(routes!(checks::summary))
         .routes(routes!(owners::hand_over))
         .routes(routes!(access::show, access::change))
         .routes(routes!(actions::list))

@@ -3,8 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use hark_api::Page;
-use hark_api::audit::{AuditChain, AuditLine};
-use hark_api::list::PageQuery;
+use hark_api::audit::{AuditChain, AuditLine, AuditQuery};
 
 use crate::app::Shared;
 use crate::backend::Backend;
@@ -14,15 +13,15 @@ use crate::who::Admin;
 
 /// Returns the audit, newest first.
 #[utoipa::path(
-    get, path = "/api/0/audit", tag = "users", params(PageQuery),
+    get, path = "/api/0/audit", tag = "users", params(AuditQuery),
     responses((status = 200, body = Page<AuditLine>))
 )]
 pub(crate) async fn list(
     State(app): State<Shared>,
     _admin: Admin,
-    Params(page): Params<PageQuery>,
+    Params(query): Params<AuditQuery>,
 ) -> Reply<Json<Page<AuditLine>>> {
-    app.ask(move |backend| backend.audit_lines(&page)).await.map(Json)
+    app.ask(move |backend| backend.audit_lines(&query)).await.map(Json)
 }
 
 /// Says whether a line of the audit was changed or taken out since it was written. Reads all of it.

@@ -6,6 +6,7 @@ use axum::Router;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
+use hark_api::checks::CheckSort;
 use hark_api::hosts::HostSort;
 use hark_api::incidents::IncidentSort;
 use hark_api::live::{Message, Subscribe};
@@ -94,6 +95,7 @@ pub(super) fn finish(mut document: OpenApi) -> OpenApi {
         (Message::name().into_owned(), Message::schema()),
         (Subscribe::name().into_owned(), Subscribe::schema()),
         // Words of queries, which routes name without bringing them.
+        (CheckSort::name().into_owned(), CheckSort::schema()),
         (HostSort::name().into_owned(), HostSort::schema()),
         (Fill::name().into_owned(), Fill::schema()),
         (By::name().into_owned(), By::schema()),

@@ -76,6 +76,7 @@ async fn lists_hold_only_what_the_user_may_see() {
         "/api/0/fleet",
         "/api/0/hosts",
         "/api/0/alerts",
+        "/api/0/checks",
         "/api/0/incidents",
         "/api/0/deliveries",
         "/api/0/events",

@@ -8,7 +8,8 @@ use std::sync::{Arc, Barrier, Mutex, MutexGuard};
 use hark_api::actions::{Actions, Order, OrderState};
 use hark_api::agents::{Agent, AgentMode, Joined};
 use hark_api::alerts::{Alert, Alerts, PluginHistory, PluginLatest, PluginSample, Plugins};
-use hark_api::audit::{AuditChain, AuditLine};
+use hark_api::audit::{AuditChain, AuditLine, AuditQuery};
+use hark_api::checks::{CheckRow, CheckSummary, ChecksQuery};
 use hark_api::deliveries::{
     DeliveriesQuery, Delivery, DeliveryDetail, DeliveryState, Exchange, ExchangeHeader, Retried,
     Try, TryOutcome,
@@ -231,6 +232,14 @@ impl Backend for Fake {
         let values = BTreeMap::from([("cpu_percent".to_owned(), None)]);
         let samples = vec![PluginSample { at: Timestamp(THEN), values }; limit];
         Ok(PluginHistory { host: host.to_string(), plugin: plugin.to_owned(), samples })
+    }
+
+    fn checks(&self, sight: &Sight, query: &ChecksQuery) -> Answer<Page<CheckRow>> {
+        self.checks_shown(sight, query)
+    }
+
+    fn check_summaries(&self, sight: &Sight) -> Answer<Vec<CheckSummary>> {
+        self.check_summaries_shown(sight)
     }
 
     fn alerts(&self, sight: &Sight, host: Option<&HostName>) -> Answer<Alerts> {
@@ -574,9 +583,10 @@ impl Backend for Fake {
         Ok(())
     }
 
-    fn audit_lines(&self, page: &PageQuery) -> Answer<Page<AuditLine>> {
-        let lines = self.stored().audit.iter().rev().take(limit(page.limit)).cloned().collect();
-        Ok(Page::whole(lines))
+    fn audit_lines(&self, query: &AuditQuery) -> Answer<Page<AuditLine>> {
+        let stored = self.stored();
+        let wanted = stored.audit.iter().rev().filter(|line| line.mentions(query.q.as_deref()));
+        Ok(Page::whole(wanted.take(limit(query.limit)).cloned().collect()))
     }
 
     fn audit_chain(&self) -> Answer<AuditChain> {

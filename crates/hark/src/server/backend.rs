@@ -10,6 +10,7 @@ mod agents;
 mod brought;
 mod browsers;
 mod by_mail;
+mod check_list;
 mod configuration;
 mod dashboards;
 mod deliveries;
@@ -49,7 +50,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hark_api::actions::{Actions, Order};
 use hark_api::agents::{Agent, Joined};
 use hark_api::alerts::{Alerts, PluginHistory, Plugins};
-use hark_api::audit::{AuditChain, AuditLine};
+use hark_api::audit::{AuditChain, AuditLine, AuditQuery};
+use hark_api::checks::{CheckRow, CheckSummary, ChecksQuery};
 use hark_api::deliveries::{DeliveriesQuery, Delivery, DeliveryDetail, Retried};
 use hark_api::dns::{Dns, DnsOrdered};
 use hark_api::events::{Activity, EventsBrought, EventsTaken, Happened, HappenedQuery};
@@ -219,6 +221,14 @@ impl Backend for ServerBackend {
 
     fn alerts(&self, sight: &Sight, host: Option<&HostName>) -> Answer<Alerts> {
         self.alert_states(sight, host)
+    }
+
+    fn checks(&self, sight: &Sight, query: &ChecksQuery) -> Answer<Page<CheckRow>> {
+        self.check_rows(sight, query)
+    }
+
+    fn check_summaries(&self, sight: &Sight) -> Answer<Vec<CheckSummary>> {
+        self.checks_by_name(sight)
     }
 
     fn events(
@@ -460,8 +470,8 @@ impl Backend for ServerBackend {
         self.note(line)
     }
 
-    fn audit_lines(&self, page: &PageQuery) -> Answer<Page<AuditLine>> {
-        self.notes(page)
+    fn audit_lines(&self, query: &AuditQuery) -> Answer<Page<AuditLine>> {
+        self.notes(query)
     }
 
     fn audit_chain(&self) -> Answer<AuditChain> {

@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use crate::support::hook::Hook;
+use crate::support::http;
 use crate::support::process::{clean, run, send_signal, succeed};
 use crate::support::server::{START, Server, Start};
 use crate::support::wait::{Deadline, until};
@@ -153,6 +154,65 @@ fn where_nothing_runs_each_command_says_what_to_do() {
 }
 
 #[test]
+fn every_list_can_be_read_by_programs_and_watched() {
+    let folder = folder();
+    for list in [
+        "status",
+        "hosts",
+        "checks",
+        "incidents",
+        "deliveries",
+        "receivers",
+        "jobs",
+        "silence",
+        "maintenance",
+        "dashboards",
+        "status-page",
+        "dns",
+        "users",
+        "token",
+        "audit",
+        "push",
+        "report",
+        "oncall",
+    ] {
+        let help = said(&hark(folder.path(), &format!("{list} --help")));
+        for option in ["--json", "--watch"] {
+            assert!(help.contains(option), "hark {list} has no {option}: {help}");
+        }
+    }
+}
+
+#[test]
+fn the_checks_of_all_hosts_are_counted_and_the_audit_is_searched() {
+    let folder = folder();
+    let config = "hosts: {db1: {}, web1: {}}\nchecks:\n  shop: {host: [db1, web1], push: \
+                  {every: 1d}, description: Whether people can buy}\n";
+    let mut server = Start::new("server", folder.path()).config(config).go();
+    server.set_up(PASSWORD);
+    let jobs = server.get("/api/0/pushes");
+    let path = jobs[0]["path"].as_str().unwrap_or_else(|| panic!("{jobs}")).to_owned();
+    let failed = http::request(server.http, "POST", &format!("{path}/fail"), &[], None).unwrap();
+    assert_eq!(failed.status, 200);
+    until("the job that failed", LIMIT, || {
+        let done = hark(folder.path(), "checks --data data");
+        let text = said(&done);
+        let line = text.lines().find(|line| line.starts_with("shop "))?;
+        let counts: Vec<&str> = line.split_whitespace().collect();
+        (counts.get(1..6)? == ["2", "1", "0", "0", "0"]).then(|| assert_eq!(code(&done), 2))
+    });
+    let all = said(&hark(folder.path(), "checks --data data --json"));
+    assert!(all.contains("Whether people can buy"), "{all}");
+
+    let found = said(&hark(folder.path(), "audit --data data --contains MIRA --json"));
+    assert!(found.contains("setup") && !found.contains("[]"), "{found}");
+    assert_eq!(
+        said(&hark(folder.path(), "audit --data data --contains nowhere --json")).trim(),
+        "[]"
+    );
+}
+
+#[test]
 fn before_set_up_commands_show_the_link() {
     let folder = folder();
     let mut server = Start::new("server", folder.path()).go();
@@ -200,9 +260,7 @@ fn a_piped_password_becomes_a_hash_that_logs_in() {
     assert!(server.code.is_none(), "there is an administrator already");
     let log_in = |password: &str| {
         let body = serde_json::json!({"username": "mira", "password": password});
-        crate::support::http::request(server.http, "POST", "/api/0/auth/login", &[], Some(&body))
-            .unwrap()
-            .status
+        http::request(server.http, "POST", "/api/0/auth/login", &[], Some(&body)).unwrap().status
     };
     assert_eq!(log_in("not this one"), 401);
     assert_eq!(log_in(PASSWORD), 200);

@@ -93,6 +93,25 @@ fn a_host_says_who_may_do_what_with_it_and_one_that_says_nothing_is_the_default_
     assert_eq!(happened(&nils), "\"db1\" \"web1\"");
     assert_eq!([happened(&mona), happened(&dora)], ["\"db1\"", "\"web1\""]);
     assert_eq!(happened(&eve), "");
+
+    // Checks of all hosts are counted and listed of those hosts alone.
+    let counted = |who: &Person<'_>| {
+        let all = who.ask("GET", "/api/0/checks/summary?q=host", None).body;
+        all[0]["hosts"].as_u64()
+    };
+    assert_eq!([&nils, &mona, &eve].map(counted), [Some(2), Some(1), None]);
+    let listed = |who: &Person<'_>, query: &str| {
+        let page = who.ask("GET", &format!("/api/0/checks?check=host&{query}"), None).body;
+        let items = page["items"].as_array().unwrap_or_else(|| panic!("{page}"));
+        let hosts: Vec<&str> = items.iter().filter_map(|one| one["host"].as_str()).collect();
+        (hosts.join(" "), page["next"].as_str().map(hark_net::encoded))
+    };
+    assert_eq!(listed(&nils, "sort=-host"), ("web1 db1".to_owned(), None));
+    assert_eq!(listed(&dora, "q=WEB").0, "web1");
+    assert_eq!(listed(&mona, "q=web").0, "");
+    let (first, next) = listed(&nils, "limit=1");
+    let rest = listed(&nils, &format!("limit=1&cursor={}", next.expect("a second page")));
+    assert_eq!((first.as_str(), rest), ("db1", ("web1".to_owned(), None)));
 }
 
 #[test]

@@ -38,10 +38,10 @@ class Calls(Transport):
         return cast(t.Alerts, self.read("/api/0/alerts", None))
 
     def get_audit(
-        self, *, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
+        self, *, q: Optional[str] = None, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
     ) -> t.PageAuditLine:
         """Returns the audit, newest first."""
-        query: Query = {"cursor": cursor, "limit": limit}
+        query: Query = {"q": q, "cursor": cursor, "limit": limit}
         return cast(t.PageAuditLine, self.read("/api/0/audit", query))
 
     def get_audit_check(
@@ -267,6 +267,20 @@ class Calls(Transport):
         if key is not None:
             headers["Idempotency-Key"] = key
         return cast(t.Job, self.request("POST", "/api/0/bulk", None, body, headers).value())
+
+    def get_checks(
+        self, *, q: Optional[str] = None, check: Optional[str] = None, state: Optional[t.Status] = None, sort: Optional[t.CheckSort] = None, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
+    ) -> t.PageCheckRow:
+        """Returns the checks of all hosts."""
+        query: Query = {"q": q, "check": check, "state": state, "sort": sort, "cursor": cursor, "limit": limit}
+        return cast(t.PageCheckRow, self.read("/api/0/checks", query))
+
+    def get_checks_summary(
+        self, *, q: Optional[str] = None, sort: Optional[str] = None, cursor: Optional[str] = None, limit: Optional[int] = None
+    ) -> List[t.CheckSummary]:
+        """Returns the checks by name, with how many hosts have each and how they are: the worst first."""
+        query: Query = {"q": q, "sort": sort, "cursor": cursor, "limit": limit}
+        return cast(List[t.CheckSummary], self.read("/api/0/checks/summary", query))
 
     def get_config_export(
         self

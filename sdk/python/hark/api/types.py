@@ -247,6 +247,36 @@ Check = TypedDict(
     },
 )
 
+CheckRow = TypedDict(
+    "CheckRow",
+    {
+        "changed_at": Union["Timestamp", None],
+        "check": str,
+        "host": str,
+        "incident": Union[int, None],
+        "seen_at": Union["Timestamp", None],
+        "status": "Status",
+        "text": str,
+        "unit": str,
+        "value": Union[float, None],
+    },
+)
+
+CheckSummary = TypedDict(
+    "CheckSummary",
+    {
+        "changed_at": Union["Timestamp", None],
+        "check": str,
+        "critical": int,
+        "description": Union[str, None],
+        "hosts": int,
+        "ok": int,
+        "pending": int,
+        "unknown": int,
+        "warning": int,
+    },
+)
+
 Comment = TypedDict(
     "Comment",
     {
@@ -1381,6 +1411,14 @@ PageActivity = TypedDict(
 
 PageAuditLine = TypedDict(
     "PageAuditLine",
+    {
+        "items": List[Dict[str, Any]],
+        "next": Union["Cursor", None],
+    },
+)
+
+PageCheckRow = TypedDict(
+    "PageCheckRow",
     {
         "items": List[Dict[str, Any]],
         "next": Union["Cursor", None],

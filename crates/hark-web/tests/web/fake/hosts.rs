@@ -121,6 +121,47 @@ impl Fake {
         })
     }
 
+    pub(super) fn checks_shown(
+        &self,
+        sight: &Sight,
+        query: &ChecksQuery,
+    ) -> Answer<Page<CheckRow>> {
+        let after = query.cursor.as_ref().and_then(Cursor::name).unwrap_or_default().to_owned();
+        let mut seen = self.seen(sight);
+        seen.retain(|name| name.as_str() > after.as_str());
+        let more = seen.len() > limit(query.limit);
+        seen.truncate(limit(query.limit));
+        let next = seen.last().filter(|_| more).and_then(|name| Cursor::of_name(name));
+        let rows = seen.into_iter().map(|host| CheckRow {
+            host,
+            check: "cpu_monitor.cpu_percent".to_owned(),
+            status: Status::Critical,
+            value: Some(97.0),
+            unit: "percent".to_owned(),
+            text: "97.0".to_owned(),
+            changed_at: Some(Timestamp(THEN)),
+            seen_at: None,
+            incident: Some(1),
+        });
+        Ok(Page { items: rows.collect(), next })
+    }
+
+    pub(super) fn check_summaries_shown(&self, sight: &Sight) -> Answer<Vec<CheckSummary>> {
+        let hosts = self.seen(sight).len() as u64;
+        let summary = CheckSummary {
+            check: "cpu_monitor.cpu_percent".to_owned(),
+            description: None,
+            hosts,
+            critical: hosts,
+            warning: 0,
+            unknown: 0,
+            ok: 0,
+            pending: 0,
+            changed_at: Some(Timestamp(THEN)),
+        };
+        Ok(if hosts == 0 { Vec::new() } else { vec![summary] })
+    }
+
     pub(super) fn alerts_shown(&self, sight: &Sight, host: Option<&HostName>) -> Answer<Alerts> {
         if let Some(host) = host {
             self.check(host)?;

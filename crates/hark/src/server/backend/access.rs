@@ -5,20 +5,20 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use hark_api::audit::{AuditChain, AuditLine};
+use hark_api::audit::{AuditChain, AuditLine, AuditQuery};
 use hark_api::auth::Role;
-use hark_api::list::{Cursor, Page, PageQuery, limit};
+use hark_api::list::{Cursor, Page, limit};
 use hark_api::tokens::Scope;
 use hark_engine::view::HostView;
 use hark_engine::{Engine, covers_host};
 use hark_model::{HostName, Secret, TeamName, Unix, UserName};
 use hark_store::state::{
-    ApiTokenRecord as StoredToken, AuditCheck, AuditEntry, Change, OriginRecord,
+    ApiTokenRecord as StoredToken, AuditCheck, AuditEntry, AuditRecord, Change, OriginRecord,
     SessionRecord as StoredSession, UserKind, UserRecord,
 };
 use hark_web::{Account, Answer, ApiTokenRecord, Origin, Refused, SessionRecord, TokenHash};
 
-use super::ServerBackend;
+use super::{ServerBackend, paging};
 use crate::config::grants::Grant;
 use crate::config::{Settings, UserEntry};
 
@@ -357,22 +357,27 @@ impl ServerBackend {
         })])
     }
 
-    pub(super) fn notes(&self, page: &PageQuery) -> Answer<Page<AuditLine>> {
-        let most = limit(page.limit);
-        let before = page.cursor.as_ref().and_then(Cursor::number);
-        let asked = u32::try_from(most).unwrap_or(1000).saturating_add(1);
-        let mut rows = self.read(|reader| reader.audit(before, asked))?;
-        let more = rows.len() > most;
-        rows.truncate(most);
-        let next = more.then(|| rows.last().map(|r| Cursor::of_number(r.id))).flatten();
-        let line = |r: hark_store::state::AuditRecord| AuditLine {
-            at: r.at.into(),
-            who: r.who,
-            address: r.address,
-            what: r.what,
-            detail: r.detail,
+    pub(super) fn notes(&self, query: &AuditQuery) -> Answer<Page<AuditLine>> {
+        let line = |r: AuditRecord| {
+            let line = AuditLine {
+                at: r.at.into(),
+                who: r.who,
+                address: r.address,
+                what: r.what,
+                detail: r.detail,
+            };
+            (r.id, line)
         };
-        Ok(Page { items: rows.into_iter().map(line).collect(), next })
+        paging::scan(
+            limit(query.limit),
+            query.cursor.as_ref().and_then(Cursor::number),
+            |record: &AuditRecord| record.id,
+            |before, most| self.read(|reader| reader.audit(before, most)),
+            |chunk| {
+                let lines = chunk.into_iter().map(line);
+                Ok(lines.filter(|(_, line)| line.mentions(query.q.as_deref())).collect())
+            },
+        )
     }
 
     pub(super) fn chain_of_notes(&self) -> Answer<AuditChain> {

@@ -59,7 +59,7 @@ impl Row {
 }
 
 /// Returns true if a host stands in lists: the server itself (`self`) does while something is wrong with it.
-fn is_shown(host: HostView<'_>) -> bool {
+pub(super) fn is_shown(host: HostView<'_>) -> bool {
     host.name().as_str() != SELF || !is_good(host.state())
 }
 
@@ -156,6 +156,7 @@ impl ServerBackend {
                     });
                 }
             }
+            alerts.sort_by_key(|alert| alert.status.place());
             alerts
         })?;
         Ok(Alerts { alerts })

@@ -1,0 +1,271 @@
+//! The list of the checks of all hosts, page by page, and what they come to by name. The engine waits for both, so
+//! rows are made of those alone that the page shows.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use hark_api::checks::{CheckRow, CheckSort, CheckSummary, ChecksQuery};
+use hark_api::list::{Cursor, Page, limit};
+use hark_api::words::Status;
+use hark_engine::view::{CheckView, HostView};
+use hark_web::{Answer, Sight};
+
+use super::ServerBackend;
+use super::hosts::{is_shown, unit_of};
+
+/// What the list needs of a check.
+trait Listed: Copy {
+    fn host(&self) -> &str;
+    fn check(&self) -> &str;
+    fn status(&self) -> Status;
+    /// When that last changed, in milliseconds.
+    fn changed(&self) -> Option<i64>;
+}
+
+impl Listed for (HostView<'_>, CheckView<'_>) {
+    fn host(&self) -> &str {
+        self.0.name().as_str()
+    }
+
+    fn check(&self) -> &str {
+        self.1.name().as_str()
+    }
+
+    fn status(&self) -> Status {
+        self.1.hard().into()
+    }
+
+    fn changed(&self) -> Option<i64> {
+        self.1.changed_at().map(|at| at.0)
+    }
+}
+
+impl ServerBackend {
+    pub(super) fn check_rows(&self, sight: &Sight, query: &ChecksQuery) -> Answer<Page<CheckRow>> {
+        let (sight, query) = (sight.clone(), query.clone());
+        self.ask(move |engine| {
+            let hosts = engine.hosts().filter(|h| sight.covers(h.name().as_str()));
+            let checks = hosts
+                .filter(|h| is_shown(*h))
+                .flat_map(|host| host.checks().map(move |check| (host, check)))
+                .filter(|one| query.check.as_deref().is_none_or(|name| one.check() == name))
+                .filter(|one| query.state.is_none_or(|state| one.status() == state))
+                .filter(|one| query.q.as_deref().is_none_or(|q| mentions(*one, q)));
+            page(checks, &query, row)
+        })
+    }
+
+    pub(super) fn checks_by_name(&self, sight: &Sight) -> Answer<Vec<CheckSummary>> {
+        let sight = sight.clone();
+        self.ask(move |engine| {
+            let hosts = engine.hosts().filter(|h| sight.covers(h.name().as_str()));
+            let checks = hosts.filter(|h| is_shown(*h)).flat_map(|host| {
+                host.checks().map(move |check| ((host, check), check.description()))
+            });
+            by_name(checks)
+        })
+    }
+}
+
+/// Returns one page of `checks`, which have passed the filter, as `row` makes them.
+fn page<C: Listed, R>(
+    checks: impl Iterator<Item = C>,
+    query: &ChecksQuery,
+    row: impl Fn(C) -> R,
+) -> Page<R> {
+    let most = limit(query.limit);
+    let sort = query.sort.unwrap_or_default();
+    let is_backwards = matches!(
+        sort,
+        CheckSort::HostBackwards | CheckSort::StateBackwards | CheckSort::ChangedBackwards
+    );
+    let order = |a: (i64, &str, &str), b: (i64, &str, &str)| {
+        if is_backwards { b.cmp(&a) } else { a.cmp(&b) }
+    };
+    let after = query.cursor.as_ref().and_then(Cursor::name).and_then(read);
+    let mut found: Vec<(i64, C)> = checks.map(|check| (key(sort, check), check)).collect();
+    if let Some(after) = after {
+        found.retain(|(key, one)| order((*key, one.host(), one.check()), after).is_gt());
+    }
+    let compare = |a: &(i64, C), b: &(i64, C)| {
+        order((a.0, a.1.host(), a.1.check()), (b.0, b.1.host(), b.1.check()))
+    };
+    let more = found.len() > most;
+    if more {
+        // Only what the page shows is put in order.
+        found.select_nth_unstable_by(most, compare);
+        found.truncate(most);
+    }
+    found.sort_unstable_by(compare);
+    let last = found.last().filter(|_| more);
+    let next = last
+        .and_then(|(key, one)| Cursor::of_name(&format!("{key}\n{}\n{}", one.host(), one.check())));
+    Page { items: found.into_iter().map(|(_, one)| row(one)).collect(), next }
+}
+
+/// A cursor is what the list is in order by; names are of printable characters.
+fn read(cursor: &str) -> Option<(i64, &str, &str)> {
+    let (key, rest) = cursor.split_once('\n')?;
+    let (host, check) = rest.split_once('\n')?;
+    Some((key.parse().ok()?, host, check))
+}
+
+fn key(sort: CheckSort, check: impl Listed) -> i64 {
+    match sort {
+        CheckSort::Host | CheckSort::HostBackwards => 0,
+        CheckSort::State | CheckSort::StateBackwards => i64::from(check.status().place()),
+        CheckSort::Changed | CheckSort::ChangedBackwards => check.changed().unwrap_or(0),
+    }
+}
+
+fn mentions(one: (HostView<'_>, CheckView<'_>), q: &str) -> bool {
+    let q = q.to_lowercase();
+    let has = |text: &str| text.to_lowercase().contains(&q);
+    has(one.host()) || has(one.check()) || has(&one.1.shown())
+}
+
+fn row((host, check): (HostView<'_>, CheckView<'_>)) -> CheckRow {
+    CheckRow {
+        host: host.name().to_string(),
+        check: check.name().to_string(),
+        status: check.hard().into(),
+        value: check.value(),
+        unit: unit_of(check.name().as_str()).to_owned(),
+        text: check.shown(),
+        changed_at: check.changed_at().map(Into::into),
+        seen_at: check.began_at().map(Into::into),
+        incident: check.incident().map(|incident| incident.0),
+    }
+}
+
+/// Returns what `checks`, each with what it is about, come to by name: the worst first.
+fn by_name<'a, C: Listed>(checks: impl Iterator<Item = (C, Option<&'a str>)>) -> Vec<CheckSummary> {
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut found: Vec<(CheckSummary, i64)> = Vec::new();
+    for (check, description) in checks {
+        let place = match places.get(check.check()) {
+            Some(place) => *place,
+            None => {
+                places.insert(check.check().to_owned(), found.len());
+                found.push((nothing_of(check.check()), i64::MIN));
+                found.len() - 1
+            }
+        };
+        let Some((one, changed)) = found.get_mut(place) else { continue };
+        one.hosts += 1;
+        *match check.status() {
+            Status::Critical => &mut one.critical,
+            Status::Warning => &mut one.warning,
+            Status::Unknown => &mut one.unknown,
+            Status::Ok => &mut one.ok,
+            Status::Pending => &mut one.pending,
+        } += 1;
+        if one.description.is_none() {
+            one.description = description.map(str::to_owned);
+        }
+        if let Some(at) = check.changed().filter(|at| *at > *changed) {
+            *changed = at;
+            one.changed_at = Some(hark_model::Unix(at).into());
+        }
+    }
+    let mut found: Vec<CheckSummary> = found.into_iter().map(|(one, _)| one).collect();
+    found.sort_by(|a, b| {
+        let rank = |one: &CheckSummary| Reverse((one.critical, one.warning, one.unknown));
+        rank(a).cmp(&rank(b)).then_with(|| a.check.cmp(&b.check))
+    });
+    found
+}
+
+fn nothing_of(check: &str) -> CheckSummary {
+    CheckSummary {
+        check: check.to_owned(),
+        description: None,
+        hosts: 0,
+        critical: 0,
+        warning: 0,
+        unknown: 0,
+        ok: 0,
+        pending: 0,
+        changed_at: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, Copy)]
+    struct One(&'static str, &'static str, Status, Option<i64>);
+
+    impl Listed for One {
+        fn host(&self) -> &str {
+            self.0
+        }
+
+        fn check(&self) -> &str {
+            self.1
+        }
+
+        fn status(&self) -> Status {
+            self.2
+        }
+
+        fn changed(&self) -> Option<i64> {
+            self.3
+        }
+    }
+
+    const CHECKS: [One; 6] = [
+        One("db1", "disk_monitor./var lib.percent", Status::Ok, Some(900)),
+        One("db1", "host", Status::Ok, Some(70)),
+        One("web1", "host", Status::Critical, Some(1000)),
+        One("web1", "shop", Status::Pending, None),
+        One("web2", "host", Status::Critical, Some(2000)),
+        One("web2", "shop", Status::Warning, Some(1000)),
+    ];
+
+    /// Reads all pages of two.
+    fn walk(sort: CheckSort) -> Vec<String> {
+        let mut query = ChecksQuery { sort: Some(sort), limit: Some(2), ..ChecksQuery::default() };
+        let mut all = Vec::new();
+        loop {
+            let found = page(CHECKS.into_iter(), &query, |one| format!("{} {}", one.0, one.1));
+            assert!(found.items.len() <= 2);
+            all.extend(found.items);
+            match found.next {
+                Some(next) => query.cursor = Some(next),
+                None => return all,
+            }
+        }
+    }
+
+    #[test]
+    fn pages_are_the_whole_list_in_each_order() {
+        let (disk, web1, web2) = ("db1 disk_monitor./var lib.percent", "web1 host", "web2 host");
+        let (db1, shop1, shop2) = ("db1 host", "web1 shop", "web2 shop");
+        for (sort, expected) in [
+            (CheckSort::Host, [disk, db1, web1, shop1, web2, shop2]),
+            (CheckSort::HostBackwards, [shop2, web2, shop1, web1, db1, disk]),
+            (CheckSort::State, [web1, web2, shop2, shop1, disk, db1]),
+            (CheckSort::StateBackwards, [db1, disk, shop1, shop2, web2, web1]),
+            (CheckSort::Changed, [shop1, db1, disk, web1, shop2, web2]),
+            (CheckSort::ChangedBackwards, [web2, shop2, web1, disk, db1, shop1]),
+        ] {
+            assert_eq!(walk(sort), expected, "{sort:?}");
+        }
+    }
+
+    #[test]
+    fn checks_of_one_name_are_counted_and_the_worst_stand_first() {
+        let told = |one: One| (one, (one.1 == "shop").then_some("Whether people can buy"));
+        let found = by_name(CHECKS.into_iter().map(told));
+        let names: Vec<&str> = found.iter().map(|one| one.check.as_str()).collect();
+        assert_eq!(names, ["host", "shop", "disk_monitor./var lib.percent"]);
+        let (host, shop) = (&found[0], &found[1]);
+        assert_eq!((host.hosts, host.critical, host.ok, host.pending), (3, 2, 1, 0));
+        assert_eq!(host.changed_at, Some(hark_model::Unix(2000).into()));
+        assert_eq!((shop.hosts, shop.warning, shop.pending), (2, 1, 1));
+        assert_eq!(shop.description.as_deref(), Some("Whether people can buy"));
+        assert_eq!(found[2].changed_at, Some(hark_model::Unix(900).into()));
+    }
+}
