@@ -3,9 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
+use hark_net::encoded;
 use serde_json::{Value, json};
 
 use super::client::{ApiArgs, Client};
+use super::watch::{self, Watch};
 use crate::out;
 
 /// Lines of one request: the most that the server gives.
@@ -13,17 +15,24 @@ const PAGE: usize = 1000;
 
 /// Show who did what, newest first; with `verify`, whether a line was changed or taken out since.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  hark audit\n  hark audit --last 100000 --csv > audit.csv\n  \
-    hark audit --json\n  hark audit verify")]
+#[command(
+    after_help = "Examples:\n  hark audit --watch\n  hark audit --contains mira\n  hark audit --last 100000 --csv > audit.csv\n  \
+    hark audit --json\n  hark audit verify"
+)]
 pub(super) struct Args {
     #[command(subcommand)]
     order: Option<Order>,
+    /// Only lines with this in them.
+    #[arg(long, value_name = "TEXT")]
+    contains: Option<String>,
     /// How many lines.
     #[arg(long, default_value_t = 50, value_name = "N")]
     last: usize,
     /// Print comma-separated values.
     #[arg(long, conflicts_with = "json")]
     csv: bool,
+    #[command(flatten)]
+    watch: Watch,
     #[command(flatten)]
     api: ApiArgs,
 }
@@ -45,7 +54,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(Order::Verify(verify)) = &args.order {
         return check(&verify.api);
     }
-    let lines = lines(&Client::new(&args.api)?, args.last)?;
+    watch::list(&args.api, &args.watch, |client| list(client, args))
+}
+
+fn list(client: &Client, args: &Args) -> anyhow::Result<()> {
+    let lines = lines(client, args)?;
     if args.api.json {
         out::json(&json!(lines));
     } else if args.csv {
@@ -57,21 +70,24 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let rows: Vec<Vec<String>> = lines.iter().map(row).collect();
         out::table(&["WHEN", "WHO", "WHAT", "DETAIL", "FROM"], &rows);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 const HEAD: [&str; 5] = ["at", "who", "address", "what", "detail"];
 
-fn lines(client: &Client, most: usize) -> anyhow::Result<Vec<Value>> {
+fn lines(client: &Client, args: &Args) -> anyhow::Result<Vec<Value>> {
+    let most = args.last;
+    let wanted = args.contains.as_ref();
+    let q = wanted.map(|text| format!("&q={}", encoded(text))).unwrap_or_default();
     let mut lines = Vec::new();
     let mut cursor = String::new();
     while lines.len() < most {
         let limit = PAGE.min(most - lines.len());
-        let path = format!("/api/0/audit?limit={limit}{cursor}");
+        let path = format!("/api/0/audit?limit={limit}{q}{cursor}");
         let page = client.get(&path).context("cannot ask for the audit")?;
         lines.extend(page["items"].as_array().into_iter().flatten().cloned());
         match page["next"].as_str() {
-            Some(next) => cursor = format!("&cursor={}", hark_net::encoded(next)),
+            Some(next) => cursor = format!("&cursor={}", encoded(next)),
             None => break,
         }
     }

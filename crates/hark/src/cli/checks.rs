@@ -1,4 +1,4 @@
-//! `hark checks`: the checks of a host, and a look at them now.
+//! `hark checks`: the checks of a host, and a look at them now; those of all hosts by name.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -19,19 +19,22 @@ const LOOK: Duration = Duration::from_millis(300);
 /// How long newer results are waited for.
 const WAIT: Duration = Duration::from_secs(30);
 
-/// Show the checks of a host, worst first, and with --now have the server look at them at once.
+/// Show the checks of a host, worst first, and with --now have the server look at them at once; without a host, what all
+/// hosts are checked for and how many fail.
 ///
 /// Exit code: 0 all shown are ok, 1 a warning or unknown, 2 something is critical, 3 no answer.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  hark checks web1 --watch\n  hark checks web1 shop --now\n  \
-    hark checks web1 --now")]
+#[command(
+    after_help = "Examples:\n  hark checks\n  hark checks web1 --watch\n  hark checks web1 shop --now\n  \
+    hark checks web1 --now"
+)]
 pub(super) struct Args {
     /// The host.
-    host: String,
+    host: Option<String>,
     /// Only this check.
     check: Option<String>,
     /// Look at once, before what is due, and wait for the result.
-    #[arg(long, conflicts_with = "watch")]
+    #[arg(long, conflicts_with = "watch", requires = "host")]
     now: bool,
     #[command(flatten)]
     watch: Watch,
@@ -48,14 +51,49 @@ pub(super) fn run(args: &Args) -> ExitCode {
 
 fn ask(args: &Args) -> anyhow::Result<ExitCode> {
     let client = Client::new(&args.api)?;
-    watch::repeat(&client, &args.watch, 3, || look(&client, args))
+    watch::repeat(&client, &args.watch, 3, || match &args.host {
+        Some(host) => look(&client, args, host),
+        None => all(&client, args),
+    })
 }
 
-fn look(client: &Client, args: &Args) -> anyhow::Result<ExitCode> {
-    let path = format!("/api/0/hosts/{}", encoded(&args.host));
+/// Shows the checks of all hosts by name.
+fn all(client: &Client, args: &Args) -> anyhow::Result<ExitCode> {
+    let found = client.get("/api/0/checks/summary").context("cannot ask for the checks")?;
+    let checks: Vec<Value> = found.as_array().cloned().unwrap_or_default();
+    if args.api.json {
+        out::json(&found);
+    } else {
+        let now = Clock.now().unix.seconds();
+        let rows: Vec<Vec<String>> = checks.iter().map(|check| summary(check, now)).collect();
+        out::table(&["CHECK", "HOSTS", "CRITICAL", "WARNING", "UNKNOWN", "OK", "CHANGED"], &rows);
+    }
+    let any = |word: &str| checks.iter().any(|check| check[word] != 0);
+    Ok(code(any("critical"), any("warning") || any("unknown")))
+}
+
+fn summary(check: &Value, now: i64) -> Vec<String> {
+    let changed = seconds_of(&check["changed_at"]).map_or("never".to_owned(), |at| {
+        format!("{} ago", age_text(now.saturating_sub(at).max(0)))
+    });
+    let counts = ["hosts", "critical", "warning", "unknown", "ok"];
+    let counts = counts.iter().map(|key| check[*key].to_string());
+    [text(&check["check"])].into_iter().chain(counts).chain([changed]).collect()
+}
+
+fn code(is_critical: bool, is_bad: bool) -> ExitCode {
+    ExitCode::from(match (is_critical, is_bad) {
+        (true, _) => 2,
+        (false, true) => 1,
+        (false, false) => 0,
+    })
+}
+
+fn look(client: &Client, args: &Args, host: &str) -> anyhow::Result<ExitCode> {
+    let path = format!("/api/0/hosts/{}", encoded(host));
     let mut checks = chosen(args, &client.get(&path)?);
     if args.check.is_some() && checks.is_empty() && !args.now {
-        bail!("the host {} has no such check", args.host);
+        bail!("the host {host} has no such check");
     }
     if args.now {
         let seen = results(&checks);
@@ -81,11 +119,7 @@ fn look(client: &Client, args: &Args) -> anyhow::Result<ExitCode> {
     }
     show(args, &checks);
     let is = |word: &str| checks.iter().any(|check| check["status"] == word);
-    Ok(ExitCode::from(match (is("critical"), is("warning") || is("unknown")) {
-        (true, _) => 2,
-        (false, true) => 1,
-        (false, false) => 0,
-    }))
+    Ok(code(is("critical"), is("warning") || is("unknown")))
 }
 
 fn chosen(args: &Args, host: &Value) -> Vec<Value> {

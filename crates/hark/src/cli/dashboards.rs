@@ -9,6 +9,7 @@ use hark_config::{Document, NoSecrets, SourceFile};
 use serde_json::{Value, json};
 
 use super::client::{ApiArgs, Client};
+use super::watch::{self, Watch};
 use crate::out;
 
 /// The longest file that is read: what the server takes of another program's, and some more.
@@ -30,6 +31,8 @@ const PAGE: usize = 500;
 pub(super) struct Args {
     #[command(subcommand)]
     order: Option<Order>,
+    #[command(flatten)]
+    watch: Watch,
     #[command(flatten)]
     api: ApiArgs,
 }
@@ -73,7 +76,7 @@ struct Import {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.order {
-        None => list(&args.api),
+        None => watch::list(&args.api, &args.watch, |client| list(client, &args.api)),
         Some(Order::Export(which)) => export(which),
         Some(Order::Import(order)) => import(order),
         Some(Order::Remove(which)) => {
@@ -96,8 +99,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn list(api: &ApiArgs) -> anyhow::Result<ExitCode> {
-    let client = Client::new(api)?;
+fn list(client: &Client, api: &ApiArgs) -> anyhow::Result<()> {
     let mut all = Vec::new();
     let mut cursor = String::new();
     loop {
@@ -111,7 +113,7 @@ fn list(api: &ApiArgs) -> anyhow::Result<ExitCode> {
     }
     if api.json {
         out::json(&Value::Array(all));
-        return Ok(ExitCode::SUCCESS);
+        return Ok(());
     }
     if all.is_empty() {
         out::line(
@@ -121,7 +123,7 @@ fn list(api: &ApiArgs) -> anyhow::Result<ExitCode> {
         let rows: Vec<Vec<String>> = all.iter().map(row).collect();
         out::table(&["NUMBER", "TITLE", "OWNER", "SHOWN TO", "PANELS", "CHANGED"], &rows);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn row(one: &Value) -> Vec<String> {

@@ -5,15 +5,18 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::client::{ApiArgs, Client};
+use super::watch::{self, Watch};
 use crate::out;
 
 /// Show the names in DNS that follow hosts, publish them now, or take them out.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  hark dns\n  hark dns update web1\n  hark dns update \
+#[command(after_help = "Examples:\n  hark dns --watch\n  hark dns update web1\n  hark dns update \
     www.example.net\n  hark dns remove web1\n  hark dns --json")]
 pub(super) struct Args {
     #[command(subcommand)]
     order: Option<Order>,
+    #[command(flatten)]
+    watch: Watch,
     #[command(flatten)]
     api: ApiArgs,
 }
@@ -37,7 +40,7 @@ struct Which {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.order {
-        None => list(&args.api),
+        None => watch::list(&args.api, &args.watch, |client| list(client, &args.api)),
         Some(Order::Update(which)) => order(which, "update"),
         Some(Order::Remove(which)) => order(which, "remove"),
     }
@@ -57,11 +60,11 @@ fn order(which: &Which, what: &str) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn list(api: &ApiArgs) -> anyhow::Result<ExitCode> {
-    let dns = Client::new(api)?.get("/api/0/dns")?;
+fn list(client: &Client, api: &ApiArgs) -> anyhow::Result<()> {
+    let dns = client.get("/api/0/dns")?;
     if api.json {
         out::json(&dns);
-        return Ok(ExitCode::SUCCESS);
+        return Ok(());
     }
     let rows: Vec<Vec<String>> = dns["names"].as_array().into_iter().flatten().map(row).collect();
     if rows.is_empty() {
@@ -78,7 +81,7 @@ fn list(api: &ApiArgs) -> anyhow::Result<ExitCode> {
             out::line(format!("{name}: {}", error.replace(char::is_control, " ")));
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn row(name: &Value) -> Vec<String> {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::ack::parse_duration;
 use super::client::{ApiArgs, Client};
 use super::silence;
+use super::watch::{self, Watch};
 use crate::out;
 
 /// Plan work on some hosts, once or again and again, or list, change and end what is planned.
@@ -76,6 +77,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "NUMBER",
         conflicts_with_all = ["cron", "when", "held", "preview", "change"])]
     end: Option<u64>,
+    #[command(flatten)]
+    watch: Watch,
     #[command(flatten)]
     api: ApiArgs,
 }
@@ -189,8 +192,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         if args.covers_something() || args.says_more() {
             bail!("say when: --cron with --lasts, --when, or --for how long");
         }
-        show(args, &planned(&client)?.into());
-        return Ok(ExitCode::SUCCESS);
+        return watch::list(&args.api, &args.watch, |client| {
+            show(args, &planned(client)?.into());
+            Ok(())
+        });
     }
     if !args.covers_something() {
         bail!("say what it is about, with --host, --check or --tag, or --all for everything");

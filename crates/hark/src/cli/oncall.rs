@@ -7,11 +7,12 @@ use hark_net::encoded;
 use serde_json::Value;
 
 use super::client::{ApiArgs, Client};
+use super::watch::{self, Watch};
 use crate::out;
 
 /// Say who is on call now, and who is next.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  hark oncall\n  hark oncall web --ical > web.ics")]
+#[command(after_help = "Examples:\n  hark oncall --watch=1m\n  hark oncall web --ical > web.ics")]
 pub(super) struct Args {
     /// The rota [default: all].
     name: Option<String>,
@@ -19,18 +20,23 @@ pub(super) struct Args {
     #[arg(long, requires = "name")]
     ical: bool,
     #[command(flatten)]
+    watch: Watch,
+    #[command(flatten)]
     api: ApiArgs,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let client = Client::new(&args.api)?;
     if let (true, Some(name)) = (args.ical, &args.name) {
-        let text = client
+        let text = Client::new(&args.api)?
             .text(&format!("/api/0/oncall/{}.ics", encoded(name)))
             .with_context(|| format!("cannot read the rota {name}"))?;
         out::line(text.trim_end());
         return Ok(ExitCode::SUCCESS);
     }
+    watch::list(&args.api, &args.watch, |client| list(client, args))
+}
+
+fn list(client: &Client, args: &Args) -> anyhow::Result<()> {
     let mut rotas = client.get("/api/0/oncall").context("cannot ask who is on call")?;
     if let (Some(name), Some(list)) = (&args.name, rotas.as_array_mut()) {
         list.retain(|rota| rota["name"].as_str() == Some(name));
@@ -40,15 +46,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     if args.api.json {
         out::json(&rotas);
-        return Ok(ExitCode::SUCCESS);
+        return Ok(());
     }
     let rotas = rotas.as_array().map(Vec::as_slice).unwrap_or_default();
     if rotas.is_empty() {
         out::line("Nobody is on call: the configuration has no `oncall`.");
-        return Ok(ExitCode::SUCCESS);
+        return Ok(());
     }
     out::table(&["ROTA", "NOW", "UNTIL", "NEXT"], &rotas.iter().map(row).collect::<Vec<_>>());
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn row(rota: &Value) -> Vec<String> {

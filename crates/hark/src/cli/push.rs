@@ -5,30 +5,36 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::client::{ApiArgs, Client};
+use super::watch::{self, Watch};
 use crate::out;
 
 /// Show the jobs that report themselves, how they are, and the address that each of them calls.
 ///
 /// Whoever knows an address can speak for its job, so this is for administrators.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  hark push\n  hark push backup\n  hark push --json")]
+#[command(after_help = "Examples:\n  hark push\n  hark push backup --watch\n  hark push --json")]
 pub(super) struct Args {
     /// Only the jobs with this check or host.
     #[arg(value_name = "NAME")]
     name: Option<String>,
     #[command(flatten)]
+    watch: Watch,
+    #[command(flatten)]
     api: ApiArgs,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let client = Client::new(&args.api)?;
+    watch::list(&args.api, &args.watch, |client| list(client, args))
+}
+
+fn list(client: &Client, args: &Args) -> anyhow::Result<()> {
     let mut jobs = client.get("/api/0/pushes")?;
     if let (Some(jobs), Some(name)) = (jobs.as_array_mut(), &args.name) {
         jobs.retain(|job| job["check"] == name.as_str() || job["host"] == name.as_str());
     }
     if args.api.json {
         out::json(&jobs);
-        return Ok(ExitCode::SUCCESS);
+        return Ok(());
     }
     let base = client.base();
     let rows: Vec<Vec<String>> =
@@ -38,7 +44,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     } else {
         out::table(&["HOST", "CHECK", "STATE", "DUE", "SCHEDULE", "ADDRESS"], &rows);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn row(job: &Value, base: &str) -> Vec<String> {

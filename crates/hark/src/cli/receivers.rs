@@ -8,14 +8,19 @@ use serde_json::{Value, json};
 
 use super::client::{ApiArgs, Client};
 use super::deliveries::{LOOK, Waited};
+use super::watch::{self, Watch};
 use crate::out;
 
 /// Show the receivers and how they are, or send one of them a test message.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  hark receivers\n  hark receivers test ops-mail")]
+#[command(
+    after_help = "Examples:\n  hark receivers\n  hark receivers --watch\n  hark receivers test ops-mail"
+)]
 pub(super) struct Args {
     #[command(subcommand)]
     order: Option<Order>,
+    #[command(flatten)]
+    watch: Watch,
     #[command(flatten)]
     api: ApiArgs,
 }
@@ -40,11 +45,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(Order::Test(which)) = &args.order {
         return test(which);
     }
-    let client = Client::new(&args.api)?;
+    watch::list(&args.api, &args.watch, |client| list(client, &args.api))
+}
+
+fn list(client: &Client, api: &ApiArgs) -> anyhow::Result<()> {
     let receivers = client.get("/api/0/receivers").context("cannot ask for the receivers")?;
-    if args.api.json {
+    if api.json {
         out::json(&receivers);
-        return Ok(ExitCode::SUCCESS);
+        return Ok(());
     }
     let rows: Vec<Vec<String>> = receivers.as_array().into_iter().flatten().map(row).collect();
     if rows.is_empty() {
@@ -53,7 +61,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let head = ["NAME", "TYPE", "TO", "ELSE", "STANDS", "WAITING", "LAST"];
         out::table(&head, &rows);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn test(which: &Which) -> anyhow::Result<ExitCode> {

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::client::{ApiArgs, Client};
+use super::watch::{self, Watch};
 use crate::out;
 
 /// Show the reports that are made regularly, or make one now.
@@ -32,6 +33,8 @@ pub(super) struct Args {
     /// Send it to its receivers as well.
     #[arg(long, requires = "name")]
     send: bool,
+    #[command(flatten)]
+    watch: Watch,
     #[command(flatten)]
     api: ApiArgs,
 }
@@ -61,8 +64,10 @@ fn time(text: &str) -> Result<i64, String> {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let Some(name) = &args.name else {
+        return watch::list(&args.api, &args.watch, |client| list(args, client));
+    };
     let client = Client::new(&args.api)?;
-    let Some(name) = &args.name else { return list(args, &client) };
     if name.chars().any(|c| matches!(c, '/' | '?' | '#' | '%') || c.is_whitespace()) {
         bail!("there is no report `{name}`: `hark report` lists them");
     }
@@ -83,11 +88,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn list(args: &Args, client: &Client) -> anyhow::Result<ExitCode> {
+fn list(args: &Args, client: &Client) -> anyhow::Result<()> {
     let reports = client.get("/api/0/reports")?;
     if args.api.json {
         out::json(&reports);
-        return Ok(ExitCode::SUCCESS);
+        return Ok(());
     }
     let rows: Vec<Vec<String>> = reports.as_array().into_iter().flatten().map(row).collect();
     if rows.is_empty() {
@@ -97,7 +102,7 @@ fn list(args: &Args, client: &Client) -> anyhow::Result<ExitCode> {
     } else {
         out::table(&["NAME", "KIND", "TO", "SCHEDULE", "LAST", "NEXT"], &rows);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn row(report: &Value) -> Vec<String> {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::ack::parse_duration;
 use super::client::{ApiArgs, Client};
+use super::watch::{self, Watch};
 use crate::out;
 
 /// Keep messages about some hosts or checks back for a while, or list and end what does.
@@ -59,6 +60,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "NUMBER", conflicts_with_all = ["preview", "held"])]
     end: Option<u64>,
     #[command(flatten)]
+    watch: Watch,
+    #[command(flatten)]
     api: ApiArgs,
 }
 
@@ -94,8 +97,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         if args.covers_something() {
             bail!("say for how long, as in --for 2h: a silence must end");
         }
-        show(args, &client.get("/api/0/silences")?, print_all);
-        return Ok(ExitCode::SUCCESS);
+        return watch::list(&args.api, &args.watch, |client| {
+            show(args, &client.get("/api/0/silences")?, print_all);
+            Ok(())
+        });
     };
     if !args.covers_something() {
         bail!("say what it is about, with --host, --check or --tag, or --all for everything");

@@ -6,6 +6,7 @@ use anyhow::Context;
 use serde_json::{Map, Value, json};
 
 use super::client::{ApiArgs, Client};
+use super::watch::{self, Watch};
 use crate::out;
 
 /// List public status pages, or publish on one: strangers read it within seconds.
@@ -24,6 +25,8 @@ use crate::out;
 pub(super) struct Args {
     #[command(subcommand)]
     order: Option<Order>,
+    #[command(flatten)]
+    watch: Watch,
     #[command(flatten)]
     api: ApiArgs,
 }
@@ -49,6 +52,8 @@ enum Order {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  hark status-page list --json")]
 struct List {
+    #[command(flatten)]
+    watch: Watch,
     #[command(flatten)]
     api: ApiArgs,
 }
@@ -180,8 +185,12 @@ struct Which {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.order {
-        None => list(&args.api)?,
-        Some(Order::List(order)) => list(&order.api)?,
+        None => {
+            return watch::list(&args.api, &args.watch, |client| list(client, &args.api));
+        }
+        Some(Order::List(order)) => {
+            return watch::list(&order.api, &order.watch, |client| list(client, &order.api));
+        }
         Some(Order::Incidents(order)) => incidents(order)?,
         Some(Order::Publish(order)) => {
             let body = begun(order);
@@ -208,8 +217,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn list(api: &ApiArgs) -> anyhow::Result<()> {
-    let client = Client::new(api)?;
+fn list(client: &Client, api: &ApiArgs) -> anyhow::Result<()> {
     let answer = client.get("/api/0/status-pages").context("cannot ask for the status pages")?;
     let all = answer["items"].as_array().cloned().unwrap_or_default();
     if api.json {

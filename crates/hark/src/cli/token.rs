@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::ack::parse_duration;
 use super::client::{ApiArgs, Client};
 use super::status::{age_text, seconds_of, text};
+use super::watch::{self, Watch};
 use crate::out;
 
 /// Show, make and revoke the API tokens of programs and users.
@@ -24,6 +25,8 @@ pub(super) struct Args {
     order: Option<Order>,
     #[command(flatten)]
     whose: Whose,
+    #[command(flatten)]
+    watch: Watch,
     #[command(flatten)]
     api: ApiArgs,
 }
@@ -83,7 +86,9 @@ struct Revoke {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.order {
-        None => list(&args.whose, &args.api)?,
+        None => {
+            return watch::list(&args.api, &args.watch, |client| list(client, args));
+        }
         Some(Order::Add(add)) => make(add)?,
         Some(Order::Revoke(one)) => {
             let answer = Client::new(&one.api)?
@@ -99,8 +104,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn list(whose: &Whose, api: &ApiArgs) -> anyhow::Result<()> {
-    let tokens = Client::new(api)?.get(&whose.path()).context("cannot ask for the tokens")?;
+fn list(client: &Client, Args { whose, api, .. }: &Args) -> anyhow::Result<()> {
+    let tokens = client.get(&whose.path()).context("cannot ask for the tokens")?;
     if api.json {
         out::json(&tokens);
         return Ok(());

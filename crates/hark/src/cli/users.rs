@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::client::{ApiArgs, Client};
 use super::passwd::read_password;
+use super::watch::{self, Watch};
 use crate::out;
 
 /// Show who may log in, make and remove users, and help who cannot get in any more.
@@ -19,6 +20,8 @@ use crate::out;
 pub(super) struct Args {
     #[command(subcommand)]
     order: Option<Order>,
+    #[command(flatten)]
+    watch: Watch,
     #[command(flatten)]
     api: ApiArgs,
 }
@@ -84,7 +87,9 @@ struct Remove {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.order {
-        None => list(&args.api)?,
+        None => {
+            return watch::list(&args.api, &args.watch, |client| list(client, &args.api));
+        }
         Some(Order::Add(add)) => make(add)?,
         Some(Order::Password(one)) => {
             let client = Client::new(&one.api)?;
@@ -111,8 +116,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn list(api: &ApiArgs) -> anyhow::Result<()> {
-    let users = Client::new(api)?.get("/api/0/users").context("cannot ask for the users")?;
+fn list(client: &Client, api: &ApiArgs) -> anyhow::Result<()> {
+    let users = client.get("/api/0/users").context("cannot ask for the users")?;
     if api.json {
         out::json(&users);
         return Ok(());

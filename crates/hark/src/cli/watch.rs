@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hark_config::{Bare, duration};
 
-use super::client::Client;
+use super::client::{ApiArgs, Client};
 use crate::out;
 use crate::stop::Stop;
 
@@ -62,6 +62,19 @@ pub(super) fn repeat(
             return Ok(code);
         }
     }
+}
+
+/// The same for a list, which has no exit code of its own.
+///
+/// # Errors
+/// Those of `show`, if nothing is watched, and if there is no server to ask.
+pub(super) fn list(
+    api: &ApiArgs,
+    watch: &Watch,
+    show: impl Fn(&Client) -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
+    let client = Client::new(api)?;
+    repeat(&client, watch, 1, || show(&client).map(|()| ExitCode::SUCCESS))
 }
 
 #[cfg(test)]
