@@ -89,6 +89,7 @@ const USUAL: Record<string, string[]> = {
   checks: ['host', 'every', 'attempts', 'conditions'],
   receivers: ['severity', 'fallback'],
   routes: ['match', 'to', 'delay', 'repeat'],
+  access: ['tags', 'hosts'],
   users: ['full_name', 'password', 'admin', 'channels'],
   silences: ['match', 'reason', 'from', 'until'],
   maintenance: ['match', 'reason', 'from', 'until', 'cron', 'for'],

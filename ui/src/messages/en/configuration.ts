@@ -10,6 +10,7 @@ export const configuration = {
   'config.section.routes': 'Routes',
   'config.section.users': 'Users',
   'config.section.teams': 'Teams',
+  'config.section.access': 'Access',
   'config.section.oncall': 'On call',
   'config.section.periods': 'Periods',
   'config.section.silences': 'Silences',

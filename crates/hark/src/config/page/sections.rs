@@ -16,6 +16,7 @@ const SECTIONS: &[&str] = &[
     "routes",
     "users",
     "teams",
+    "access",
     "oncall",
     "periods",
     "silences",
