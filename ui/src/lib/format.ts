@@ -1,4 +1,5 @@
 // Numbers, durations and times as the page writes them. Pure: the language, the zone and the present come in as arguments.
+import { field, there, typed, zoneName } from './zone.ts';
 
 /** Splits thousands without letting a line break in. */
 const NARROW = '\u202f';
@@ -147,11 +148,11 @@ export function unix(text: string | null | undefined): number | null {
 
 const two = (value: number): string => String(value).padStart(2, '0');
 
-/** Writes the clock time of a moment in the zone of the browser: `14:22`, or `14:22:15` with seconds. */
+/** Writes the clock time of a moment in the reader's zone: `14:22`, or `14:22:15` with seconds. */
 export function clock(seconds: number, withSeconds = false): string {
-  const at = new Date(seconds * 1000);
-  const text = `${two(at.getHours())}:${two(at.getMinutes())}`;
-  return withSeconds ? `${text}:${two(at.getSeconds())}` : text;
+  const at = there(seconds);
+  const text = `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}`;
+  return withSeconds ? `${text}:${two(at.getUTCSeconds())}` : text;
 }
 
 /** Writes a share in percent without its sign, rounded down: what is not whole never reads as the whole. */
@@ -164,8 +165,8 @@ export function share(ratio: number): string {
 /** Writes a moment fully: `2026-11-20 14:22:15`. */
 export function moment(seconds: number | null): string {
   if (seconds === null) return NOTHING;
-  const at = new Date(seconds * 1000);
-  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${clock(seconds, true)}`;
+  const at = there(seconds);
+  return `${at.getUTCFullYear()}-${two(at.getUTCMonth() + 1)}-${two(at.getUTCDate())} ${clock(seconds, true)}`;
 }
 
 /** Locale of a language's dates: English ones begin with the day. */
@@ -173,16 +174,15 @@ export const locale = (language: string): string => (language === 'en' ? 'en-GB'
 
 /** Writes a moment as short as it stays clear: the clock today, the day otherwise. */
 export function when(seconds: number, now: number, language = 'en'): string {
-  const at = new Date(seconds * 1000);
-  const today = new Date(now * 1000);
-  if (at.toDateString() === today.toDateString()) return clock(seconds);
-  const year = at.getFullYear() === today.getFullYear() ? undefined : 'numeric';
-  return at.toLocaleDateString(locale(language), { day: 'numeric', month: 'short', year });
+  const [at, today] = [there(seconds), there(now)];
+  if (moment(seconds).slice(0, 10) === moment(now).slice(0, 10)) return clock(seconds);
+  const year = at.getUTCFullYear() === today.getUTCFullYear() ? undefined : 'numeric';
+  return at.toLocaleDateString(locale(language), { timeZone: 'UTC', day: 'numeric', month: 'short', year });
 }
 
 /** Name of the zone in which `clock` writes: `UTC`, `CET`. */
 export function zone(now: number): string {
-  const parts = new Intl.DateTimeFormat('en', { timeZoneName: 'short' }).formatToParts(new Date(now * 1000));
+  const parts = new Intl.DateTimeFormat('en', { timeZoneName: 'short', timeZone: zoneName() }).formatToParts(new Date(now * 1000));
   return parts.find((part) => part.type === 'timeZoneName')?.value ?? 'UTC';
 }
 
@@ -244,9 +244,7 @@ export function initials(name: string): string {
 
 /** Seconds until the next time the clock shows `hour`:00. */
 export function untilHour(hour: number, now: number): number {
-  const at = new Date(now * 1000);
-  at.setHours(hour, 0, 0, 0);
-  let left = at.getTime() / 1000 - now;
+  let left = typed(`${field(now).slice(0, 10)}T${two(hour)}:00`) - now;
   if (left <= 0) left += DAY;
   return Math.round(left);
 }

@@ -4,6 +4,7 @@ import { axis, type Marks, marks } from './chart.ts';
 import { clock, precise } from './format.ts';
 import type { Line } from './layers.ts';
 import { lonely } from './series.ts';
+import { shifted, there } from './zone.ts';
 
 /** Fewer pixels are a click, not a selection. */
 const CLICK = 4;
@@ -53,7 +54,7 @@ export interface Drawing {
 }
 
 const when = (value: number, incr: number, locale: string): string =>
-  incr >= 86_400 ? new Date(value * 1000).toLocaleDateString(locale, { day: 'numeric', month: 'short' }) : clock(value, incr < 60);
+  incr >= 86_400 ? there(value).toLocaleDateString(locale, { timeZone: 'UTC', day: 'numeric', month: 'short' }) : clock(value, incr < 60);
 
 /** Draws it into `host`. */
 export function plot(Plot: typeof uPlot, host: HTMLElement, of: Drawing): uPlot {
@@ -85,6 +86,7 @@ export function plot(Plot: typeof uPlot, host: HTMLElement, of: Drawing): uPlot 
       height: of.height,
       padding: [6, 2, 0, 0],
       legend: { show: false },
+      tzDate: shifted,
       cursor: {
         y: false,
         drag: { x: of.onzoom !== undefined, y: false, setScale: false },

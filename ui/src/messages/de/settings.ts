@@ -26,6 +26,8 @@ export const settings: Record<keyof typeof en, string> = {
   'settings.password-done': 'Das Passwort ist geändert.',
   'settings.page': 'Diese Seite',
   'settings.language': 'Sprache',
+  'settings.zone': 'Zeitzone',
+  'settings.zone-browser': 'Wie dieser Browser: {zone}',
   'settings.sessions': 'Sitzungen',
   'settings.this-session': 'diese Sitzung',
   'settings.no-sessions': 'Keine Sitzung.',

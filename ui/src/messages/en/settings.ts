@@ -24,6 +24,8 @@ export const settings = {
   'settings.password-done': 'The password has been changed.',
   'settings.page': 'This page',
   'settings.language': 'Language',
+  'settings.zone': 'Time zone',
+  'settings.zone-browser': 'As this browser: {zone}',
   'settings.sessions': 'Sessions',
   'settings.this-session': 'this session',
   'settings.no-sessions': 'No session is listed.',

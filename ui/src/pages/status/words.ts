@@ -1,5 +1,6 @@
 // Status pages as the API has them, and what the page makes of their words.
 import type { State } from '../../lib/state.ts';
+import { typed } from '../../lib/zone.ts';
 
 export type ComponentState = 'operational' | 'no_data' | 'maintenance' | 'degraded' | 'partial_outage' | 'major_outage';
 export type Kind = 'incident' | 'maintenance';
@@ -56,16 +57,10 @@ export function isOpen(one: Pick<PublicIncident, 'closed_at' | 'until_at'>, now:
   return one.closed_at === null && (one.until_at === null || Date.parse(one.until_at) / 1000 > now);
 }
 
-/** The value of a field for local date and time, at a moment. */
-export function field(seconds: number): string {
-  const at = new Date(seconds * 1000);
-  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
-}
-
 /** The moment that such a field names, as the API has it; null if it names none. */
 export function moment(value: string): string | null {
-  const at = new Date(value);
-  return value === '' || Number.isNaN(at.getTime()) ? null : at.toISOString();
+  const at = typed(value);
+  return Number.isNaN(at) ? null : new Date(at * 1000).toISOString();
 }
 
 /** What another page shows a badge with. */
