@@ -10,6 +10,12 @@ export default defineConfig({
     target: 'es2022',
     sourcemap: false,
     reportCompressedSize: false,
+    rolldownOptions: {
+      output: {
+        // What most pages need is one file: each file begins with what it takes from others, and is compressed by itself.
+        codeSplitting: { groups: [{ name: 'base', minShareCount: 8 }] },
+      },
+    },
   },
   server: { proxy: { '/api': 'http://127.0.0.1:50104', '/ws': { target: 'ws://127.0.0.1:50104', ws: true } } },
 });

@@ -5,6 +5,7 @@ export type PageName =
   | 'overview'
   | 'hosts'
   | 'host'
+  | 'checks'
   | 'incidents'
   | 'maintenance'
   | 'notifications'
@@ -28,6 +29,7 @@ export interface Found {
 const FIXED: Record<string, PageName> = {
   '/': 'overview',
   '/hosts': 'hosts',
+  '/checks': 'checks',
   '/incidents': 'incidents',
   '/maintenance': 'maintenance',
   '/notifications': 'notifications',

@@ -716,3 +716,29 @@ export interface Frame {
   enrol?: Joined[];
   self?: Partial<Self>;
 }
+
+/** A check of a host in a list. */
+export interface CheckRow {
+  host: string;
+  check: string;
+  status: Status;
+  value: number | null;
+  unit: string;
+  text: string;
+  changed_at: string | null;
+  seen_at: string | null;
+  incident: number | null;
+}
+
+/** The checks of one name on all hosts. */
+export interface CheckSummary {
+  check: string;
+  description: string | null;
+  hosts: number;
+  critical: number;
+  warning: number;
+  unknown: number;
+  ok: number;
+  pending: number;
+  changed_at: string | null;
+}

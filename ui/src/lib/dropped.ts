@@ -13,7 +13,7 @@ export async function giveBack(host: string): Promise<void> {
     await write('POST', `/hosts/${encodeURIComponent(host)}/restore`);
     store.toast(t('dropped.restored', { host }));
   } catch (caught) {
-    store.toast(caught instanceof Error ? caught.message : String(caught), null, true);
+    store.failed(caught);
   }
   void store.loadFleet();
   void store.loadOverview();

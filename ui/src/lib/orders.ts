@@ -1,6 +1,7 @@
 // Orders of actions: who may give them, and how often the page looks after one whose outcome has not come.
 import type { Check, Me, Order } from './api-types.ts';
 import { unix } from './format.ts';
+import { mayOperate } from './rights.ts';
 
 /** Somebody who has just ordered looks at the page: the agent fetches and runs within a few seconds. */
 const SOON_MS = 2000;
@@ -9,11 +10,8 @@ const LATER_MS = 15_000;
 /** How long an order is looked after closely, in seconds: twice the time limit that an action has unless its file says otherwise. */
 const CLOSELY_S = 60;
 
-/** Whether somebody may have a host carry out an action: what else the server would refuse is not offered. */
-export const mayOrder = (me: Me | null, host: string): boolean => me !== null && (me.admin || ['manager', 'owner'].includes(me.roles[host] ?? ''));
-
 /** Whether somebody may have a check looked at now: only what the server or its sites look at can be, agents and jobs report by themselves. */
-export const mayLook = (me: Me | null, host: string, check: Pick<Check, 'is_looked_at'>): boolean => check.is_looked_at && mayOrder(me, host);
+export const mayLook = (me: Me | null, host: string, check: Pick<Check, 'is_looked_at'>): boolean => check.is_looked_at && mayOperate(me, host);
 
 /** Whether the outcome of an order has not come. */
 export const isOpen = (order: Order): boolean => order.state === 'waiting' || order.state === 'taken';

@@ -52,15 +52,5 @@ export async function picture(plot: HTMLCanvasElement, caption: Caption): Promis
   return new Promise((done) => canvas.toBlob(done, 'image/png'));
 }
 
-/** Hands a file to the browser, which asks where it goes. */
-export function save(blob: Blob, name: string): void {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  // The browser has taken it by then; without this it stays in memory as long as the page.
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-}
-
 /** A name for a file that no system stumbles over. */
 export const fileName = (...parts: string[]): string => parts.map((part) => part.replace(/[^\w.-]+/g, '_')).filter((part) => part !== '').join('-');

@@ -12,6 +12,7 @@ export const loaders = {
   overview: () => import('../pages/Overview.svelte'),
   hosts: () => import('../pages/Hosts.svelte'),
   host: () => import('../pages/Host.svelte'),
+  checks: () => import('../pages/Checks.svelte'),
   incidents: () => import('../pages/Incidents.svelte'),
   maintenance: () => import('../pages/Maintenance.svelte'),
   notifications: () => import('../pages/Notifications.svelte'),

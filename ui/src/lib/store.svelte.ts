@@ -407,6 +407,11 @@ class Store {
     this.expire(id);
   }
 
+  /** Says why something that was wanted did not happen. */
+  failed(why: unknown): void {
+    this.toast(why instanceof Error ? why.message : String(why), null, true);
+  }
+
   /** Takes a toast away later; not while the focus is in it. */
   expire(id: number): void {
     setTimeout(() => {

@@ -1,5 +1,6 @@
 // Every text in English: what other languages must have.
 import { account } from './en/account.ts';
+import { checks } from './en/checks.ts';
 import { configuration } from './en/configuration.ts';
 import { dashboards } from './en/dashboards.ts';
 import { dropping } from './en/dropping.ts';
@@ -17,6 +18,7 @@ import { en } from './en.ts';
 export const all = {
   ...en,
   ...account,
+  ...checks,
   ...configuration,
   ...dashboards,
   ...dropping,

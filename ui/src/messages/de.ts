@@ -1,6 +1,7 @@
 // Alle Texte der Seite auf Deutsch; dieselben Namen und Werte wie in `en.ts`, was ein Test prüft.
 import { account } from './de/account.ts';
 import { charts } from './de/charts.ts';
+import { checks } from './de/checks.ts';
 import { dashboards } from './de/dashboards.ts';
 import { publishing } from './de/publishing.ts';
 import { configuration } from './de/configuration.ts';
@@ -18,6 +19,7 @@ import type { all } from './all.ts';
 export const de: Record<keyof typeof all, string> = {
   ...account,
   ...charts,
+  ...checks,
   ...dashboards,
   ...publishing,
   ...configuration,
@@ -32,6 +34,7 @@ export const de: Record<keyof typeof all, string> = {
   ...dropping,
   'title.overview': 'Übersicht',
   'title.hosts': 'Hosts',
+  'title.checks': 'Prüfungen',
   'title.host': 'Host',
   'title.incidents': 'Vorfälle',
   'title.maintenance': 'Wartung & Stille',
@@ -59,6 +62,7 @@ export const de: Record<keyof typeof all, string> = {
   'nav.waiting': '{n, plural, one {# Vorfall wartet} other {# Vorfälle warten}} auf jemanden',
   'me.admin': 'Administrator',
   'me.user': 'Benutzer',
+  'role.manager': 'Sie sehen hier zu. Zum Handeln braucht es die Rolle Manager, die ein Administrator gibt.',
   'me.signed-in': 'Angemeldet als {name}.',
 
   'state.crit': 'Kritisch',
@@ -124,7 +128,7 @@ export const de: Record<keyof typeof all, string> = {
   'users.may': 'Darf',
   'users.declared': 'In {file}, Zeile {line} festgelegt: Dort wird es geändert.',
   'config.add-host': 'Host hinzufügen',
-  'config.add-check': 'Check hinzufügen',
+  'config.add-check': 'Prüfung hinzufügen',
 
   'theme.to-dark': 'Dunkle Darstellung',
   'theme.to-light': 'Helle Darstellung',

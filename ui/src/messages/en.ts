@@ -6,6 +6,7 @@ export const en = {
   ...charts,
   'title.overview': 'Overview',
   'title.hosts': 'Hosts',
+  'title.checks': 'Checks',
   'title.host': 'Host',
   'title.incidents': 'Incidents',
   'title.maintenance': 'Maintenance & silences',
@@ -33,6 +34,7 @@ export const en = {
   'nav.waiting': '{n, plural, one {# incident waits} other {# incidents wait}} for someone',
   'me.admin': 'Administrator',
   'me.user': 'User',
+  'role.manager': 'You look on here. To act needs the role manager, which an administrator can grant.',
   'me.signed-in': 'Signed in as {name}.',
 
   'state.crit': 'Critical',

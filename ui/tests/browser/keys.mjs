@@ -34,7 +34,7 @@ export async function keyboard({ browser, base, user, password }) {
   await page.waitForURL(/\/settings$/);
   check((await page.locator('dialog[open]').count()) === 0, 'the palette has closed');
 
-  for (const [letter, path] of [['o', '/'], ['h', '/hosts'], ['i', '/incidents'], ['m', '/maintenance'], ['n', '/notifications'], ['a', '/agents'], ['s', '/settings'], ['j', '/journal']]) {
+  for (const [letter, path] of [['o', '/'], ['h', '/hosts'], ['c', '/checks'], ['i', '/incidents'], ['m', '/maintenance'], ['n', '/notifications'], ['a', '/agents'], ['s', '/settings'], ['j', '/journal']]) {
     await page.keyboard.press('g');
     await page.keyboard.press(letter);
     await page.waitForFunction((wanted) => location.pathname === wanted, path);

@@ -7,6 +7,7 @@ import { audit, DESK, names, open, PHONE, settled, signIn, THEMES } from './brow
 const paths = (known) => [
   ['overview', '/'],
   ['hosts', '/hosts'],
+  ['checks', '/checks'],
   ...(known.host ? [['host', `/hosts/${known.host}`], ['host-metrics', `/hosts/${known.host}?tab=metrics`], ['host-checks', `/hosts/${known.host}?tab=checks`], ['host-actions', `/hosts/${known.host}?tab=actions`]] : []),
   ...(known.incident ? [['incident', `/incidents/${known.incident}`]] : []),
   ['incidents', '/incidents'],

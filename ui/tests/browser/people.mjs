@@ -1,4 +1,5 @@
-// Programs and their tokens, and a host that changes hands: an administrator does it in the page alone.
+// Programs and their tokens, and a host that changes hands: an administrator does it in the page alone. What all hosts are checked for, and what
+// somebody is offered who may only look.
 import { audit, check, DESK, open, PHONE, settled, signIn, names } from './browser.mjs';
 
 export async function people({ browser, base, user, password }) {
@@ -86,6 +87,62 @@ export async function people({ browser, base, user, password }) {
   await dialog.getByRole('button', { name: 'Remove deploy' }).click();
   await dialog.getByRole('button', { name: 'Remove deploy' }).click();
   await page.getByRole('row', { name: /deploy/ }).waitFor({ state: 'detached' });
+  // What all hosts are checked for: one name leads to the hosts that fail at it, and on to one of them.
+  await page.goto(`${base}/checks`);
+  const row = page.getByRole('row', { name: /^Critical memory/ });
+  await row.getByText('1 of 1', { exact: true }).waitFor();
+  await look('checks');
+  await page.getByLabel('Name or what it is about').fill('no such check');
+  await page.getByText('Nothing matches no such check.').waitFor();
+  await page.getByLabel('Name or what it is about').fill('memory');
+  await page.waitForURL(/\/checks\?q=memory$/);
+  await row.getByRole('link').click();
+  await page.getByRole('heading', { level: 1, name: 'memory' }).waitFor();
+  await page.getByRole('link', { name: host, exact: true }).waitFor();
+  await look('checks-one');
+  await page.keyboard.press('j');
+  await page.keyboard.press('Enter');
+  await page.waitForURL(new RegExp(`/hosts/${host}\\?tab=checks$`));
+
+  const { incident } = await names(page);
+  check(incident !== null, 'there is an incident to look at');
+  const made = await page.evaluate(
+    ([name, secret, seen]) => fetch('/api/0/users', { method: 'POST', headers: { 'content-type': 'application/json', 'x-hark-csrf': '1' }, body: JSON.stringify({ name, full_name: '', password: secret, roles: { [seen]: 'monitor' } }) }).then((answer) => answer.status),
+    ['nils', password, host],
+  );
+  check(made === 200, `nils is made: ${made}`);
   await context.close();
-  return [...faults, ...new Set(found)];
+  return [...faults, ...(await onlooker({ browser, base, password, host, incident })), ...new Set(found)];
+}
+
+/** Whoever may only look is offered nothing that would be refused, and is asked nothing: a refusal in the console is a fault. */
+async function onlooker({ browser, base, password, host, incident }) {
+  const { context, page, faults } = await open(browser, { base });
+  await signIn(page, { base, user: 'nils', password });
+  const none = async (...buttons) => {
+    for (const name of buttons) check((await page.getByRole('button', { name }).count()) === 0 && (await page.locator('main').getByRole('link', { name }).count()) === 0, `nils is offered ${name} at ${page.url()}`);
+  };
+  await settled(page);
+  await page.locator('[data-incident]').first().waitFor();
+  await none(/Acknowledge/);
+  await page.keyboard.press('j');
+  await page.keyboard.press('a');
+  check((await page.locator('[data-incident] form, dialog[open]').count()) === 0, 'A opens nothing');
+  check((await page.locator('nav.rail').getByRole('link', { name: 'Users' }).count()) === 0, 'users are in no list of pages');
+  for (const [path, text, ...buttons] of [
+    ['/users', 'You may not see this', 'New user', 'New program', /Try again/],
+    ['/settings/configuration/hosts', 'You may not see this', 'Export as YAML', /Try again/],
+    [`/incidents/${incident}`, 'To act needs the role manager', /^Acknowledge/, /^Silence/],
+    [`/hosts/${host}`, 'To act needs the role manager', /^Acknowledge/, /^Silence/, 'Maintenance'],
+    ['/maintenance?new=silence', 'To act needs the role manager', 'New silence', 'Plan maintenance'],
+    ['/hosts', '1 of 1', 'Add hosts', 'Add a host'],
+  ]) {
+    await page.goto(base + path);
+    await settled(page);
+    await page.locator('main').getByText(text).first().waitFor();
+    await none(...buttons);
+    check((await page.locator('dialog[open]').count()) === 0, `${path} asks nils for something`);
+  }
+  await context.close();
+  return faults;
 }

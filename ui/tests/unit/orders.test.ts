@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Me, Order } from '../../src/lib/api-types.ts';
-import { ended, mayLook, mayOrder, pace } from '../../src/lib/orders.ts';
+import { ended, mayLook, pace } from '../../src/lib/orders.ts';
+import { mayOperate, mayOperateSome } from '../../src/lib/rights.ts';
 
 const NOW = 1_800_000_000;
 const order = (id: number, state: Order['state'], age = 0): Order => ({
@@ -19,19 +20,24 @@ const order = (id: number, state: Order['state'], age = 0): Order => ({
 });
 const me = (admin: boolean, roles: Me['roles']): Me => ({ name: 'mira', full_name: '', admin, roles, csrf: '1' });
 
-test('managers and owners of a host may order, and administrators everywhere', () => {
-  assert.equal(mayOrder(null, 'web1'), false);
-  assert.equal(mayOrder(me(false, {}), 'web1'), false);
-  assert.equal(mayOrder(me(false, { web1: 'monitor' }), 'web1'), false);
-  assert.equal(mayOrder(me(false, { web2: 'owner' }), 'web1'), false);
-  assert.equal(mayOrder(me(false, { web1: 'manager' }), 'web1'), true);
-  assert.equal(mayOrder(me(false, { web1: 'owner' }), 'web1'), true);
-  assert.equal(mayOrder(me(true, {}), 'web1'), true);
+test('who only looks is offered nothing to do, and whom the server has not spoken of yet is', () => {
+  assert.equal(mayOperate(null, 'web1'), false);
+  assert.equal(mayOperate(me(false, { web1: 'monitor' }), 'web1'), false);
+  assert.equal(mayOperate(me(false, { web1: 'manager' }), 'web1'), true);
+  assert.equal(mayOperate(me(false, { web1: 'owner' }), 'web1'), true);
+  assert.equal(mayOperate(me(false, { web1: 'monitor' }), 'came-later'), true);
+  assert.equal(mayOperate(me(true, {}), 'web1'), true);
+
+  assert.equal(mayOperateSome(null), false);
+  assert.equal(mayOperateSome(me(false, {})), false);
+  assert.equal(mayOperateSome(me(false, { web1: 'monitor', web2: 'monitor' })), false);
+  assert.equal(mayOperateSome(me(false, { web1: 'monitor', web2: 'manager' })), true);
+  assert.equal(mayOperateSome(me(true, {})), true);
 });
 
 test('only what the server or its sites look at can be looked at now, by those who may order', () => {
   for (const [looked, admin, may] of [[true, true, true], [true, false, false], [false, true, false]] as const) {
-    assert.equal(mayLook(me(admin, {}), 'web1', { is_looked_at: looked }), may);
+    assert.equal(mayLook(me(admin, { web1: 'monitor' }), 'web1', { is_looked_at: looked }), may);
   }
 });
 

@@ -12,6 +12,8 @@ export const owning: Record<keyof typeof en, string> = {
   'host.access': 'Zugriff',
   'host.access-title': 'Wer was mit {host} darf',
   'host.access-who': 'Benutzer',
+  'host.word.Down': 'Ausgefallen',
+  'host.word.Silent': 'Verstummt',
   'host.access-text': 'Diese nennt der Host selbst, durch Leerzeichen getrennt. Andere dürfen etwas durch Regeln der Konfiguration, durch Teams oder als Administratoren.',
   'host.access-managers': 'Manager: sie bestätigen, stellen stumm und erteilen Aufträge',
   'host.access-monitors': 'Beobachter: sie sehen ihn',

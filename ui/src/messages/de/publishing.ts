@@ -4,7 +4,7 @@ import type { publishing as english } from '../en/publishing.ts';
 export const publishing: Record<keyof typeof english, string> = {
   'status.list': 'Die Liste der Statusseiten',
   'status.none': 'Es gibt noch keine Statusseiten',
-  'status.teach': 'Eine Statusseite sagt Fremden, was funktioniert, aus Ihren Checks. Sie ist ein paar Zeilen der Konfiguration.',
+  'status.teach': 'Eine Statusseite sagt Fremden, was funktioniert, aus Ihren Prüfungen. Sie ist ein paar Zeilen der Konfiguration.',
   'status.open-page': 'Seite öffnen',
   'status.public': 'Für alle',
   'status.closed': 'Nicht für alle',

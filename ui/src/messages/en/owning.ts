@@ -10,6 +10,8 @@ export const owning = {
   'host.access': 'Access',
   'host.access-title': 'Who may do what with {host}',
   'host.access-who': 'User',
+  'host.word.Down': 'Down',
+  'host.word.Silent': 'Silent',
   'host.access-text': 'These are named on the host itself, split by spaces. Others may by rules of the configuration, by teams, or as administrators.',
   'host.access-managers': 'Managers: they also acknowledge, silence and order',
   'host.access-monitors': 'Monitors: they see it',
