@@ -2278,6 +2278,7 @@ Verdict = TypedDict(
 AgentMode = Literal["enrolled", "shared"]
 Bulk = Dict[str, Any]
 By = Literal["max", "avg", "min", "last"]
+CheckSort = Literal["host", "-host", "state", "-state", "changed_at", "-changed_at"]
 ComponentState = Literal["operational", "no_data", "maintenance", "degraded", "partial_outage", "major_outage"]
 ConfigShape = Literal["named", "ordered"]
 Cursor = str
