@@ -132,8 +132,8 @@ async function onlooker({ browser, base, password, host, incident }) {
   for (const [path, text, ...buttons] of [
     ['/users', 'You may not see this', 'New user', 'New program', /Try again/],
     ['/settings/configuration/hosts', 'You may not see this', 'Export as YAML', /Try again/],
-    [`/incidents/${incident}`, 'To act needs the role manager', /^Acknowledge/, /^Silence/],
-    [`/hosts/${host}`, 'To act needs the role manager', /^Acknowledge/, /^Silence/, 'Maintenance'],
+    [`/incidents/${incident}`, 'To act needs the role manager', /^Acknowledge/, /^Silence( |$)/],
+    [`/hosts/${host}`, 'To act needs the role manager', /^Acknowledge/, /^Silence( |$)/, 'Maintenance'],
     ['/maintenance?new=silence', 'To act needs the role manager', 'New silence', 'Plan maintenance'],
     ['/hosts', '1 of 1', 'Add hosts', 'Add a host'],
   ]) {
