@@ -117,15 +117,7 @@ fn api() -> OpenApiRouter<Shared> {
         .merge(accounts())
         .routes(routes!(overview::overview))
         .routes(routes!(fleet::fleet))
-        .routes(routes!(hosts::list))
-        .routes(routes!(hosts::one, hosts::remove))
-        .routes(routes!(hosts::restore))
-        .routes(routes!(hosts::dropped))
-        .routes(routes!(hosts::look))
-        .routes(routes!(checks::list))
-        .routes(routes!(checks::summary))
-        .routes(routes!(owners::hand_over))
-        .routes(routes!(access::show, access::change))
+        .merge(watched())
         .routes(routes!(actions::list))
         .routes(routes!(actions::order))
         .routes(routes!(events::of_host))
@@ -183,6 +175,20 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(audit::check))
         .merge(configuration())
         .routes(routes!(stream::stream))
+}
+
+/// Hosts, their checks, and whose they are.
+fn watched() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(hosts::list))
+        .routes(routes!(hosts::one, hosts::remove))
+        .routes(routes!(hosts::restore))
+        .routes(routes!(hosts::dropped))
+        .routes(routes!(hosts::look))
+        .routes(routes!(checks::list))
+        .routes(routes!(checks::summary))
+        .routes(routes!(owners::hand_over))
+        .routes(routes!(access::show, access::change))
 }
 
 /// Logging in, and who may.
