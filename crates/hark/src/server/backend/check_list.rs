@@ -143,13 +143,12 @@ fn by_name<'a, C: Listed>(checks: impl Iterator<Item = (C, Option<&'a str>)>) ->
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut found: Vec<(CheckSummary, i64)> = Vec::new();
     for (check, description) in checks {
-        let place = match places.get(check.check()) {
-            Some(place) => *place,
-            None => {
-                places.insert(check.check().to_owned(), found.len());
-                found.push((nothing_of(check.check()), i64::MIN));
-                found.len() - 1
-            }
+        let place = if let Some(place) = places.get(check.check()) {
+            *place
+        } else {
+            places.insert(check.check().to_owned(), found.len());
+            found.push((nothing_of(check.check()), i64::MIN));
+            found.len() - 1
         };
         let Some((one, changed)) = found.get_mut(place) else { continue };
         one.hosts += 1;
