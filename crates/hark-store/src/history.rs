@@ -25,6 +25,7 @@ mod chunk;
 mod erase;
 mod error;
 mod examine;
+mod exceptions;
 mod fetch;
 pub(crate) mod files;
 mod follow;
@@ -37,6 +38,7 @@ mod query;
 mod repair;
 mod strand;
 mod survey;
+mod thin;
 mod tier;
 mod view;
 mod wal;
@@ -56,6 +58,7 @@ pub use catalogue::{Mark, News};
 pub use erase::{EraseError, Erasing, Erasure, Weighed, weigh};
 pub use error::{AppendError, DeclareError, OpenError, Trouble};
 pub use examine::{Examined, Finding, Watcher, Weight, examine};
+pub use exceptions::{Exception, Exceptions, Fits};
 pub use fetch::{Fetch, Fetched, Kept, KeptBucket};
 pub use follow::{LogFrame, LogPlace, LogReader};
 pub use import::{Brought, ImportError, Imported, MAX_IMPORTED};
@@ -76,6 +79,7 @@ use maintain::{Pending, Replay};
 use partition::Partitions;
 use query::{LOOK_BACK_MS, PlannedSet};
 use strand::Strand;
+use thin::Thinning;
 use tier::DAY_MS;
 use wal::Wal;
 
@@ -115,6 +119,9 @@ pub struct Settings {
     /// How many bytes the partitions of each tier may take, about, samples first; the oldest of that tier go
     /// first.
     pub max_tier_bytes: [Option<u64>; 3],
+    /// Whether some series are kept for another time: nothing goes because of its age before
+    /// [`History::keep`] says which.
+    pub has_exceptions: bool,
 }
 
 impl Default for Settings {
@@ -126,6 +133,7 @@ impl Default for Settings {
             hours: days(400),
             max_bytes: 20 * 1024 * 1024 * 1024,
             max_tier_bytes: [None; 3],
+            has_exceptions: false,
         }
     }
 }
@@ -233,9 +241,16 @@ pub struct History {
     next_sweep: Mono,
     next_minute: Mono,
     next_spare: Mono,
+    /// The segment of the log that is written, and since when at least.
+    segment_since: (u64, Mono),
     /// Until when samples that are too old are kept for the next batch of an import.
     holds_old_until: Option<Mono>,
     aging: Aging,
+    /// The time that what is kept goes by, once that is known.
+    aged: Option<Unix>,
+    /// Series that are kept for another time, once they are known.
+    exceptions: Option<Arc<Exceptions>>,
+    thinning: Thinning,
     erasures: Erasures,
     counts: Counts,
     stopped: Option<Stopped>,
@@ -300,8 +315,12 @@ impl History {
             next_sweep: Mono(0),
             next_minute: Mono(0),
             next_spare: Mono(0),
+            segment_since: (0, Mono(0)),
             holds_old_until: None,
             aging: Aging::default(),
+            aged: None,
+            exceptions: (!settings.has_exceptions).then(Arc::default),
+            thinning: Thinning::default(),
             erasures,
             counts: Counts { damaged: n_lost + level0_damaged, ..Counts::default() },
             stopped: None,
@@ -539,23 +558,25 @@ impl History {
         let (from, to) = (from.0.clamp(0, i64::MAX / 4), to.0.clamp(0, i64::MAX / 4));
         let to = to.max(from);
         let step = (to - from).div_euclid(points).max(1);
-        let tier = query::choose(step, from, Tier::ALL.map(|t| self.partitions.begin(t)));
+        let sets: Vec<_> = self.catalogue.sets_of(host.0).collect();
+        let newest = |name: &SeriesName| {
+            sets.iter().rev().find_map(|(_, defs)| defs.iter().find(|def| def.name == *name))
+        };
+        let lines: Vec<SeriesDef> =
+            names.iter().take(MAX_LINES).filter_map(newest).cloned().collect();
+        let kept = self.kept_of(host, lines.iter());
+        let tier = query::choose(step, from, self.begins(kept));
         let mut plan = QueryPlan {
             host: host.0,
             from,
             to,
             step: if (to - from) % points == 0 { step } else { step + 1 },
             tier,
-            lines: Vec::new(),
+            lines,
             sets: Vec::new(),
             paths: self.partitions.paths(tier, from - LOOK_BACK_MS.max(tier.width_ms()), to),
             below: self.partitions.next_id(),
         };
-        let sets: Vec<_> = self.catalogue.sets_of(host.0).collect();
-        for name in names.iter().take(MAX_LINES) {
-            let newest = sets.iter().rev().find_map(|(_, d)| d.iter().find(|d| d.name == *name));
-            plan.lines.extend(newest.cloned());
-        }
         for (number, defs) in sets {
             let wanted: Vec<(usize, usize)> = plan
                 .lines

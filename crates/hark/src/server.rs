@@ -59,6 +59,7 @@ mod reload;
 mod remote_write;
 mod repairs;
 mod reports;
+mod retention;
 pub(crate) mod run;
 mod self_report;
 mod self_test;

@@ -108,6 +108,22 @@ impl Columns {
     }
 }
 
+impl Columns {
+    /// Lets go what is in the columns that are `gone`, one for each series; if nothing is left, the frames as
+    /// well.
+    pub(super) fn let_go(&mut self, gone: &[bool]) {
+        let n_frames = self.times.len();
+        for (column, _) in self.series.iter_mut().zip(gone).filter(|(_, gone)| **gone) {
+            *column = Column::Items(vec![Item::Absent; n_frames]);
+        }
+        let is_there = |column: &Column| (0..n_frames).any(|at| column.item(at) != Item::Absent);
+        if !self.series.iter().any(is_there) {
+            self.times.clear();
+            self.series.iter_mut().for_each(|column| column.truncate(0));
+        }
+    }
+}
+
 /// Adds one item to each column; false if the frame has not exactly one for each.
 fn push_frame(series: &mut [Column], values: &[u8], capacity: usize) -> bool {
     let mut items = ValueReader::new(values);
@@ -244,6 +260,52 @@ fn read_head(reader: &mut Reader<'_>) -> Option<(usize, Vec<usize>)> {
 pub(super) fn lengths(head: &[u8]) -> Option<(u64, Vec<usize>)> {
     let (n_frames, lengths) = read_head(&mut Reader::new(head))?;
     Some((n_frames as u64, lengths))
+}
+
+/// What a chunk is once some of its columns are let go.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Without {
+    /// As it was: nothing was in them.
+    Same,
+    /// Another.
+    Other(Vec<u8>),
+    /// Nothing is in any column any more.
+    Nothing,
+}
+
+/// Returns the chunk without what is in the columns that are `gone`, one for each series; the others are copied
+/// as they lie there. `None` if it is damaged or of another version.
+pub(super) fn without(bytes: &[u8], gone: &[bool]) -> Option<Without> {
+    let chunk = Chunk::open(bytes)?;
+    let (times, series) = chunk.columns.split_first()?;
+    let is_there = |column: &[u8]| column.first() != Some(&ABSENT);
+    let is_gone = |n: usize| gone.get(n).copied().unwrap_or(false);
+    let was_there = series.iter().enumerate().any(|(n, column)| is_gone(n) && is_there(column));
+    let stays = series.iter().enumerate().any(|(n, column)| !is_gone(n) && is_there(column));
+    if !stays {
+        return Some(Without::Nothing);
+    }
+    if !was_there {
+        return Some(Without::Same);
+    }
+    let left = series.iter().enumerate();
+    let left = left.map(|(n, column)| if is_gone(n) { &[ABSENT][..] } else { *column });
+    let columns: Vec<&[u8]> = left.collect();
+    let mut out = Vec::with_capacity(bytes.len());
+    out.push(VERSION);
+    put_varint(&mut out, chunk.n_frames as u64);
+    put_varint(&mut out, columns.len() as u64);
+    put_varint(&mut out, times.len() as u64);
+    for column in &columns {
+        put_varint(&mut out, column.len() as u64);
+    }
+    out.extend_from_slice(times);
+    for column in &columns {
+        out.extend_from_slice(column);
+    }
+    let crc = crc32fast::hash(&out);
+    out.extend_from_slice(&crc.to_le_bytes());
+    Some(Without::Other(out))
 }
 
 /// A chunk whose checksum is right, ready to have columns taken out.
@@ -413,6 +475,36 @@ mod tests {
                 assert_eq!(column.item(at), frame.1[series]);
             }
         }
+    }
+
+    #[test]
+    fn columns_are_let_go_and_the_others_stay_as_they_lie_there() {
+        let frames = sample();
+        let bytes = encode(&columns_of(&frames, 5));
+        for gone in 0..32u8 {
+            let gone: Vec<bool> = (0..5).map(|n| gone & (1 << n) != 0).collect();
+            let emptied: Vec<(i64, Vec<Item>)> = frames
+                .iter()
+                .map(|(at, items)| {
+                    let left = items.iter().zip(&gone);
+                    let left = left.map(|(item, gone)| if *gone { Item::Absent } else { *item });
+                    (*at, left.collect())
+                })
+                .collect();
+            // The last one never had a value.
+            let expected = match &gone[..4] {
+                [true, true, true, true] => Without::Nothing,
+                [false, false, false, false] => Without::Same,
+                _ => Without::Other(encode(&columns_of(&emptied, 5))),
+            };
+            assert_eq!(without(&bytes, &gone), Some(expected), "{gone:?}");
+        }
+        assert_eq!(without(&bytes[1..], &[true; 5]), None);
+        let mut columns = columns_of(&frames, 5);
+        columns.let_go(&[true, false, true, true, false]);
+        assert_eq!((columns.times.len(), columns.series[1].item(3)), (100, Item::Scaled(3)));
+        columns.let_go(&[false, true, false, false, false]);
+        assert!(columns.times.is_empty());
     }
 
     #[test]

@@ -85,19 +85,38 @@ impl History {
         self.catalogue.news(self.epoch, mark)
     }
 
-    /// Returns the finest tier that has what was at `from`, or as far back as there is anything.
-    pub fn finest(&self, from: Unix, now: Unix) -> Tier {
-        let begin = |tier| self.partitions.begin(tier);
+    /// Returns the finest tier that has what was at `from` of these series of a host, the places in each set, or
+    /// as far back as there is anything.
+    pub fn finest(
+        &self,
+        host: HostId,
+        wanted: &[(u32, Vec<usize>)],
+        from: Unix,
+        now: Unix,
+    ) -> Tier {
+        let defs = wanted.iter().flat_map(|(set, places)| {
+            let defs = self.catalogue.set(*set).map_or(&[][..], |defs| &defs[..]);
+            places.iter().filter_map(|place| defs.get(*place))
+        });
+        let kept = self.kept_of(host, defs);
+        let begins = self.begins(kept);
+        let begin = |tier: Tier| {
+            let [raw, minutes, hours] = begins;
+            match tier {
+                Tier::Raw => raw,
+                Tier::Minutes => minutes,
+                Tier::Hours => hours,
+            }
+        };
         // A partition begins with its days, not with its first sample: only one that begins a whole
         // partition earlier has older ones for certain.
         let is_older = |coarse: Tier, fine: Option<i64>| match (begin(coarse), fine) {
             (Some(coarse_begin), Some(fine)) => coarse_begin + coarse.days() * DAY_MS <= fine,
             (_, None) | (None, _) => false,
         };
+        let [raw, minutes, _] = kept;
         let mut finest = Tier::Raw;
-        for (coarse, kept) in
-            [(Tier::Minutes, self.settings.raw), (Tier::Hours, self.settings.minutes)]
-        {
+        for (coarse, kept) in [(Tier::Minutes, raw), (Tier::Hours, minutes)] {
             let fine = begin(finest);
             let is_gone = fine.is_some_and(|begin| begin > from.0);
             if is_gone && (from.0 < (now - kept).0 || is_older(coarse, fine)) {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use hark_model::time::{Now, Unix, millis};
 
 use super::chunk::{self, Chunk, Columns, MAX_FRAMES};
+use super::exceptions::Exceptions;
 use super::level0::{BlockRef, Level0};
 use super::merge;
 use super::partition::{MAX_GROUP, Partitions, Row, partition_of};
@@ -27,6 +28,10 @@ const PROBE: usize = 4 * 1024 * 1024;
 /// Bytes of the log above which heads are sealed early, so that its oldest segment can go. A host
 /// that sends once an hour would hold it for days.
 const MAX_LOG: u64 = 384 * 1024 * 1024;
+
+/// How long one segment of the log is written, about. What a start reads of it is put where it is not any more: so
+/// a log must be empty of what can be over, also that of a server which takes months to fill a segment.
+const LONGEST_SEGMENT: Duration = Duration::from_hours(6);
 
 /// Bytes of blocks above which chunks are made early, so that the oldest file can go.
 const MAX_BLOCKS: u64 = 16 * 1024 * 1024 * 1024;
@@ -180,18 +185,21 @@ impl History {
         self.sweep(now)?;
         self.remove_log()?;
         let erases = self.erase_step(now)?;
+        let holds_old = self.holds_old_until.is_some_and(|until| now.mono < until);
+        // Samples of an import that are too old are looked at by the next batch of it.
+        let thins = !holds_old && self.thin_step()?;
         if now.mono >= self.next_minute {
             self.next_minute = now.mono + Duration::from_mins(1);
+            self.end_old_segment(now);
             let newest = self.newest_possible();
             let aged = self.aging.at(now, newest);
-            let holds_old = self.holds_old_until.is_some_and(|until| now.mono < until);
             self.expire(aged, holds_old)?;
             if now.mono >= self.next_spare {
                 self.next_spare = now.mono + SPARE_EVERY;
                 self.catalogue.keep_spare(&self.dir, &self.disk);
             }
         }
-        Ok(erases || self.replay.is_going_on() || !self.due.is_empty())
+        Ok(erases || thins || self.replay.is_going_on() || !self.due.is_empty())
     }
 
     /// Seals and compacts everything there is, and commits it: for tests and for the end of an import.
@@ -246,6 +254,10 @@ impl History {
                 tracing::info!("history goes on");
                 history.counts = self.counts;
                 history.erasures.take_over(&mut self.erasures);
+                history.exceptions = self.exceptions.take();
+                history.aging = std::mem::take(&mut self.aging);
+                history.aged = self.aged;
+                history.thinning.begin_anew();
                 *self = history;
             }
             Err(trouble) => {
@@ -349,8 +361,12 @@ impl History {
                     .collect();
                 self.counts.duplicates += (piece.len() - new.len()) as u64;
                 let new = new.iter().map(|(at, values)| (*at, values.as_ref()));
-                let columns = Columns::of(new, defs.len());
+                let mut columns = Columns::of(new, defs.len());
                 self.counts.damaged += columns.damaged;
+                let at = columns.times.first().copied().unwrap_or_default();
+                if let Some(gone) = self.over_at(host, defs, at) {
+                    columns.let_go(&gone);
+                }
                 rows.extend(rows_of(host, set, &columns, defs));
             }
         } else {
@@ -458,6 +474,17 @@ impl History {
         Ok(())
     }
 
+    /// Ends the segment of the log that is written if it was begun long ago: what is in it is in blocks after a
+    /// day, and then it can go.
+    fn end_old_segment(&mut self, now: Now) {
+        let (segment, since) = self.segment_since;
+        if segment != self.wal.segment() {
+            self.segment_since = (self.wal.segment(), now.mono);
+        } else if now.mono >= since + LONGEST_SEGMENT {
+            self.wal.end_segment();
+        }
+    }
+
     /// Returns when the newest samples that are there can have been written, at most: the end of their
     /// day, and as long after it as samples are kept.
     fn newest_possible(&self) -> Option<Unix> {
@@ -466,24 +493,49 @@ impl History {
         Some(Unix(end) + self.settings.raw)
     }
 
-    /// Drops what is old; while an import goes on, no samples.
+    /// Drops what is old; while an import goes on, no samples. As long as it is not known which series are
+    /// exceptions, nothing goes because of its age.
     fn expire(&mut self, now: Unix, holds_old: bool) -> Result<(), Trouble> {
-        let ages = [self.settings.raw, self.settings.minutes, self.settings.hours];
-        for (tier, age) in Tier::ALL.into_iter().zip(ages) {
-            self.partitions.keeps_from(tier, (now - age).0);
+        self.aged = Some(now);
+        // Also who has not read them has them no longer than they are kept.
+        self.wal.expire_followed(now - self.settings.raw)?;
+        if let Some(exceptions) = self.exceptions.clone() {
+            self.expire_aged(&exceptions, now, holds_old)?;
+        }
+        self.expire_sized()
+    }
+
+    fn expire_aged(
+        &mut self,
+        exceptions: &Exceptions,
+        now: Unix,
+        holds_old: bool,
+    ) -> Result<(), Trouble> {
+        for tier in Tier::ALL {
             if holds_old && tier == Tier::Raw {
                 continue;
             }
-            let gone = self.partitions.expire(tier, (now - age).0)?;
+            let usual = self.settings.kept(tier);
+            let longest = exceptions.longest(tier, usual);
+            let mut gone = self.partitions.expire(tier, (now - longest.unwrap_or(usual)).0)?;
+            if longest.is_some() {
+                gone += self.remove_emptied(tier)?;
+            }
             if gone > 0 {
                 tracing::info!(tier = tier.word(), partitions = gone, "history expired");
             }
         }
-        // Also who has not read them has them no longer than they are kept.
-        self.wal.expire_followed(now - self.settings.raw)?;
-        let age = i64::try_from(millis(self.settings.hours)).unwrap_or(i64::MAX);
+        let hours = exceptions.longest(Tier::Hours, self.settings.hours);
+        let age = i64::try_from(millis(hours.unwrap_or(self.settings.hours))).unwrap_or(i64::MAX);
         self.catalogue.expire(now.0.saturating_sub(age).div_euclid(DAY_MS))?;
         self.catalogue.commit()?;
+        let touched = self.partitions.touched();
+        self.thinning.look(&touched);
+        Ok(())
+    }
+
+    /// Drops what is more than it may be.
+    fn expire_sized(&mut self) -> Result<(), Trouble> {
         self.partitions.measure()?;
         for (tier, most) in Tier::ALL.into_iter().zip(self.settings.max_tier_bytes) {
             let most = most.unwrap_or(u64::MAX);

@@ -8,13 +8,13 @@
 
 mod change;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
-pub(super) use change::{Change, GivenBack};
+pub(super) use change::{Change, GivenBack, Held};
 
 use super::Trouble;
 use super::chunk::{self, Columns};
@@ -28,6 +28,12 @@ CREATE TABLE chunk (
   from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, body BLOB NOT NULL
 ) STRICT;
 CREATE INDEX chunk_host ON chunk (host, series_set, from_ms);
+";
+
+/// Beside the version of the rest: an older program that does not know it leaves it alone. What was taken out of
+/// the rows of a host because it was over, in the words of `Exceptions::note`.
+const THINNED: &str = "
+CREATE TABLE IF NOT EXISTS thinned (host INTEGER PRIMARY KEY, over TEXT NOT NULL) STRICT;
 ";
 
 const VERSION: u32 = 1;
@@ -76,8 +82,8 @@ pub(super) struct Partitions {
     files: BTreeMap<(Tier, i64), u64>,
     open: BTreeMap<(Tier, i64), Connection>,
     next_id: i64,
-    /// From when on each tier is kept, once that is known.
-    kept_from: BTreeMap<Tier, i64>,
+    /// Partitions that got rows since that was asked last.
+    touched: BTreeSet<(Tier, i64)>,
     /// Files that were damaged and put aside since the start.
     pub(super) n_damaged: u64,
 }
@@ -101,7 +107,7 @@ impl Partitions {
             files: BTreeMap::new(),
             open: BTreeMap::new(),
             next_id: 1,
-            kept_from: BTreeMap::new(),
+            touched: BTreeSet::new(),
             n_damaged: 0,
         };
         for tier in Tier::ALL {
@@ -221,9 +227,16 @@ impl Partitions {
                     "INSERT INTO chunk (id, host, series_set, from_ms, to_ms, body)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 )?;
+                let mut forget =
+                    transaction.prepare_cached("DELETE FROM thinned WHERE host = ?1")?;
+                let mut last = NOBODY;
                 for (id, row) in (first_id..).zip(rows) {
                     statement
                         .execute(params![id, row.host, row.set, row.from, row.to, row.body])?;
+                    // What was taken out of the others is in this one.
+                    if std::mem::replace(&mut last, row.host) != row.host {
+                        forget.execute([row.host])?;
+                    }
                 }
             }
             transaction.commit()
@@ -232,8 +245,14 @@ impl Partitions {
         if self.with(key, true, insert)?.is_none() {
             self.with(key, true, insert)?;
         }
+        self.touched.insert(key);
         self.disk.point()?;
         Ok(())
+    }
+
+    /// Returns which partitions got rows since this was asked last.
+    pub(super) fn touched(&mut self) -> BTreeSet<(Tier, i64)> {
+        std::mem::take(&mut self.touched)
     }
 
     /// Returns a number for each of `n` rows, the first of them.
@@ -307,7 +326,13 @@ impl Partitions {
         Ok(oldest < newest)
     }
 
-    fn remove(&mut self, tier: Tier, partition: i64) -> Result<(), Trouble> {
+    /// Returns the oldest partition of a tier that has more than one.
+    pub(super) fn oldest_of_several(&self, tier: Tier) -> Option<(Tier, i64)> {
+        let oldest = self.oldest(tier).filter(|oldest| self.newest(tier) != Some(*oldest))?;
+        Some((tier, oldest))
+    }
+
+    pub(super) fn remove(&mut self, tier: Tier, partition: i64) -> Result<(), Trouble> {
         if tier == Tier::Raw {
             self.keep_highest(partition)?;
         }
@@ -350,19 +375,14 @@ impl Partitions {
         self.of(tier).next_back()
     }
 
-    /// Returns when the oldest partition of a tier begins, of those that are not old already: what an import
-    /// has brought of before is there for a while, with gaps up to the others.
-    pub(super) fn begin(&self, tier: Tier) -> Option<i64> {
+    /// Returns when the oldest partition of a tier begins, of those that reach beyond `kept`: what an import has
+    /// brought of before is there for a while, with gaps up to the others, and what is older may be of other
+    /// series.
+    pub(super) fn begin(&self, tier: Tier, kept: i64) -> Option<i64> {
         let width = DAY_MS * tier.days();
-        let kept = self.kept_from.get(&tier).copied().unwrap_or(i64::MIN);
         let is_kept = |number: &i64| number.saturating_add(1).saturating_mul(width) > kept;
         let oldest = self.of(tier).find(is_kept).or_else(|| self.newest(tier))?;
         Some(oldest.saturating_mul(width))
-    }
-
-    /// Notes from when on samples of a tier are kept.
-    pub(super) fn keeps_from(&mut self, tier: Tier, from: i64) {
-        self.kept_from.insert(tier, from);
     }
 
     /// Returns the files of a tier that may hold something of that time.
@@ -403,6 +423,7 @@ pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
         connection
             .execute_batch(&format!("BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT"))?;
     }
+    connection.execute_batch(THINNED)?;
     Ok(connection)
 }
 

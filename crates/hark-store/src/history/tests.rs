@@ -1,5 +1,6 @@
 mod damage;
 mod erase;
+mod exceptions;
 mod past;
 
 use std::fs::File;

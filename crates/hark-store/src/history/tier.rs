@@ -17,7 +17,7 @@ use hark_model::frame::{Item, scale};
 use hark_model::{MetricKind, SeriesDef};
 
 use super::bytes::{Reader, put_signed, put_varint, unzigzag, zigzag};
-use super::chunk::{Column, Columns, MAX_FRAMES};
+use super::chunk::{Column, Columns, MAX_FRAMES, Without};
 
 /// The resolutions in which samples are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -424,6 +424,20 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Buckets> {
     Some(buckets)
 }
 
+/// Returns the row without what is in the series that are `gone`; `None` if it is damaged or of another version.
+pub(super) fn without(bytes: &[u8], gone: &[bool]) -> Option<Without> {
+    let mut buckets = decode(bytes)?;
+    let mut was_there = false;
+    for (series, _) in buckets.series.iter_mut().zip(gone).filter(|(_, gone)| **gone) {
+        was_there |= *series != Aggregate::Absent;
+        *series = Aggregate::Absent;
+    }
+    if buckets.series.iter().all(|series| *series == Aggregate::Absent) {
+        return Some(Without::Nothing);
+    }
+    Some(if was_there { Without::Other(encode(&buckets)) } else { Without::Same })
+}
+
 fn decode_integers(
     reader: &mut Reader<'_>,
     frames: &[u64],
@@ -513,6 +527,21 @@ mod tests {
             damaged[at] ^= 0x40;
             assert_eq!(decode(&damaged), None);
         }
+    }
+
+    #[test]
+    fn series_are_let_go_and_the_others_stay() {
+        let buckets = Buckets::of(&columns(), &defs(), 300_000);
+        let bytes = encode(&buckets);
+        let mut expected = buckets.clone();
+        expected.series[1] = Aggregate::Absent;
+        let left = without(&bytes, &[false, true, false, false, false]);
+        assert_eq!(left, Some(Without::Other(encode(&expected))));
+        // The last one never had a value.
+        assert_eq!(without(&bytes, &[false, false, false, false, true]), Some(Without::Same));
+        let all = [true, true, true, true, false];
+        assert_eq!(without(&bytes, &all), Some(Without::Nothing));
+        assert_eq!(without(&bytes[1..], &all), None);
     }
 
     #[test]

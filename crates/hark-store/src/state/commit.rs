@@ -486,7 +486,7 @@ pub(super) fn number(row: &Row<'_>, column: usize) -> Result<u64, RowError> {
     u64::try_from(value).map_err(|_| RowError::Stored(StoredError::Word(value.to_string())))
 }
 
-fn host(row: &Row<'_>) -> Result<HostRecord, RowError> {
+pub(super) fn host(row: &Row<'_>) -> Result<HostRecord, RowError> {
     Ok(stored::decode_host(row.get(2)?, row.get(0)?, text(row, 1)?, text(row, 3)?)?)
 }
 

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use hark_model::name::{CheckName, HostName, ReceiverName};
 use hark_model::record::{
-    DeliveryRecord, DeliveryState, HostId, IncidentRecord, JournalKind, JournalLine, SilenceRecord,
-    ToldRecord,
+    DeliveryRecord, DeliveryState, HostId, HostRecord, IncidentRecord, JournalKind, JournalLine,
+    SilenceRecord, ToldRecord,
 };
 use hark_model::{DeliveryId, IncidentId, Unix};
 use rusqlite::types::Value;
@@ -140,6 +140,17 @@ impl StateReader {
             Ok(names)
         };
         read().map_err(|e| OpenError::of("read", &self.path, &e, None))
+    }
+
+    /// Returns the hosts that are known.
+    ///
+    /// # Errors
+    /// If the file cannot be read. What is damaged in it is left out.
+    pub fn hosts(&self) -> Result<Vec<HostRecord>, OpenError> {
+        let sql = "SELECT id, name, v, body FROM host ORDER BY id";
+        let mut damaged = 0;
+        let read = commit::read(&self.connection, sql, [], &mut damaged, commit::host);
+        read.map_err(|e| OpenError::of("read", &self.path, &e, None))
     }
 
     /// Returns journal lines, newest first: those below number `before`, or the newest.

@@ -3,6 +3,7 @@
 mod delete;
 mod export;
 mod import;
+mod kept;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ const SHOWN: usize = 10;
 /// All of this but `delete` works on the data folder itself; to look at it the server may run.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hark history\n  hark history --top 50 --json\n  \
-    hark history check\n  hark history repair\n  \
+    hark history kept --host web1\n  hark history check\n  hark history repair\n  \
     hark history delete --host web1 --dry-run\n  \
     hark history export --host 'web*' --format csv > samples.csv\n  hark history import samples.csv")]
 pub(super) struct Args {
@@ -46,6 +47,7 @@ enum Command {
     Delete(delete::Args),
     Export(export::Args),
     Import(import::Args),
+    Kept(kept::Args),
 }
 
 /// Look for damage: every sum, every page, every chunk. Changes nothing.
@@ -107,6 +109,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         None => &args.place,
         Some(Command::Export(args)) => args.place(),
         Some(Command::Import(args)) => args.place(),
+        Some(Command::Kept(args)) => args.place(),
         Some(Command::Check(args)) => &args.place,
         Some(Command::Repair(args)) => &args.place,
     };
@@ -126,6 +129,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Some(Command::Check(_)) => check(&dir, place.json),
         Some(Command::Export(args)) => export::run(args, &data_dir, &dir),
         Some(Command::Import(args)) => import::run(args, &data_dir, &dir),
+        Some(Command::Kept(args)) => kept::run(args, &data_dir, &dir),
         Some(Command::Repair(_)) => repair(&data_dir, &dir, place.json),
     }
 }

@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use hark_config::{Bare, Key, Kind, Section};
+use hark_config::{Key, Kind, Section};
 use hark_model::{Secret, UserName};
 use hark_notify::mailbox::Mailbox;
 
 use super::backup::{self, BackupSettings};
 use super::grants::{self, Grant};
 use super::known_as::{self, KnownAs};
+use super::retention::{self, HistorySettings};
 use crate::log::Target;
 
 /// The keys of the root that belong to the server itself.
@@ -41,7 +41,7 @@ pub(crate) const KEYS: &[Key] = &[
         .default("messages.journal"),
     Key::new("journal_max_size", Kind::Size, "Size at which it is rotated.").default("104857600"),
     Key::new("journal_max_backups", Kind::Integer, "Old files kept.").default("10"),
-    Key::new("history", Kind::Section(HISTORY_KEYS), "How long samples are kept."),
+    Key::new("history", Kind::Section(retention::KEYS), "How long samples are kept."),
     Key::new("backup", Kind::Section(backup::KEYS), "Copies that the server makes by itself."),
     Key::new("users", Kind::Named(&Kind::Section(USER_KEYS)), "People who may log in."),
     grants::KEY,
@@ -52,16 +52,6 @@ const LOG_KEYS: &[Key] = &[
     Key::new("level", Kind::Text, "error, warn, info, debug, or a filter by part.").default("info"),
     Key::new("max_size", Kind::Size, "Size at which a file is rotated.").default("10MiB"),
     Key::new("keep", Kind::Integer, "Old files kept.").default("5"),
-];
-
-const HISTORY_KEYS: &[Key] = &[
-    Key::new("raw", Kind::Duration, "How long every sample is kept.").default("14d"),
-    Key::new("medium", Kind::Duration, "How long five-minute values are kept.").default("90d"),
-    Key::new("long", Kind::Duration, "How long hourly values are kept.").default("1830d"),
-    Key::new("max_size", Kind::Size, "Disk space of all samples; the oldest go first."),
-    Key::new("raw_max_size", Kind::Size, "Disk space of samples as they came."),
-    Key::new("medium_max_size", Kind::Size, "Disk space of five-minute values."),
-    Key::new("long_max_size", Kind::Size, "Disk space of hourly values."),
 ];
 
 const USER_KEYS: &[Key] = &[
@@ -151,21 +141,6 @@ pub(crate) struct JournalSettings {
     pub(crate) heartbeats: bool,
 }
 
-/// How long samples are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct HistorySettings {
-    /// Every sample.
-    pub(crate) raw: Duration,
-    /// Five-minute values.
-    pub(crate) medium: Duration,
-    /// Hourly values.
-    pub(crate) long: Duration,
-    /// Space of all, in bytes.
-    pub(crate) max_bytes: Option<u64>,
-    /// Space of each tier, samples first, in bytes.
-    pub(crate) max_tier_bytes: [Option<u64>; 3],
-}
-
 /// A user of the file.
 #[derive(Clone, Debug)]
 pub(crate) struct UserEntry {
@@ -181,8 +156,6 @@ pub(crate) struct UserEntry {
     pub(crate) declared: hark_api::hosts::Declared,
 }
 
-const DAY: Duration = Duration::from_hours(24);
-
 impl Settings {
     /// Reads the server's keys; what is wrong is reported to the document of `root`.
     pub(crate) fn read(root: &Section<'_>) -> Self {
@@ -196,7 +169,7 @@ impl Settings {
             site_name: read_site_name(root),
             log: read_log(root),
             journal: read_journal(root),
-            history: read_history(root),
+            history: HistorySettings::read(root),
             backup: BackupSettings::read(root),
             users,
             grants: grants::read(root),
@@ -255,59 +228,6 @@ fn read_journal(root: &Section<'_>) -> Option<JournalSettings> {
         heartbeats: root.bool("journal_heartbeats", false),
     };
     root.bool("journal_enabled", true).then_some(settings)
-}
-
-fn read_history(root: &Section<'_>) -> HistorySettings {
-    let mut history = HistorySettings {
-        raw: 14 * DAY,
-        medium: 90 * DAY,
-        long: 1830 * DAY,
-        max_bytes: None,
-        max_tier_bytes: [None; 3],
-    };
-    if let Some(section) = root.child("history") {
-        history.raw = section.duration("raw", Bare::Days, history.raw).max(DAY);
-        history.medium = section.duration("medium", Bare::Days, history.medium).max(DAY);
-        history.long = section.duration("long", Bare::Days, history.long).max(DAY);
-        history.max_bytes = section.opt_size("max_size");
-        let keys = ["raw_max_size", "medium_max_size", "long_max_size"];
-        history.max_tier_bytes = keys.map(|key| section.opt_size(key));
-        check_history(&section, &history);
-        section.finish(HISTORY_KEYS);
-    }
-    history
-}
-
-/// Refuses what cannot be meant: a chart over a long time reads the coarser values, so one that had expired
-/// before finer ones would leave a gap where there are samples.
-fn check_history(section: &Section<'_>, history: &HistorySettings) {
-    let tiers = [("raw", history.raw), ("medium", history.medium), ("long", history.long)];
-    for ((finer, kept), (coarser, shorter)) in tiers.into_iter().zip(tiers.into_iter().skip(1)) {
-        if kept > shorter {
-            // At the key that is there: of two, the coarser one.
-            let at = if section.has(coarser) { coarser } else { finer };
-            let text = format!(
-                "`{coarser}` would be kept for {}, and `{finer}`, of which it is made, for {}",
-                words(shorter),
-                words(kept)
-            );
-            drop(section.error(at, text).hint(format!("keep `{coarser}` at least as long")));
-        }
-    }
-    let Some(all) = history.max_bytes else { return };
-    let keys = ["raw_max_size", "medium_max_size", "long_max_size"];
-    for (key, most) in keys.into_iter().zip(history.max_tier_bytes) {
-        if most.is_some_and(|most| most > all) {
-            let wrong =
-                section.error(key, "one tier would get more than `max_size`, which is for all");
-            drop(wrong.hint("make it smaller, or `max_size` larger"));
-        }
-    }
-}
-
-/// Writes a time in days as people do.
-fn words(time: Duration) -> String {
-    format!("{} days", time.as_secs() / DAY.as_secs())
 }
 
 fn read_users(root: &Section<'_>) -> (Vec<UserEntry>, KnownAs) {
@@ -372,33 +292,8 @@ mod tests {
         assert_eq!(wrong, "");
         assert_eq!(settings.udp_port, 50_003);
         assert_eq!(settings.log.target, Target::Stderr);
-        assert_eq!(settings.history.raw, 14 * DAY);
+        assert_eq!(settings.history, HistorySettings::default());
         assert!(settings.journal.is_some());
-    }
-
-    #[test]
-    fn a_coarser_tier_that_would_go_before_a_finer_one_is_refused_at_its_place() {
-        let (settings, wrong) = read("history:\n  raw: 30d\n  raw_max_size: 1GiB\n");
-        assert_eq!(wrong, "");
-        assert_eq!(settings.history.max_tier_bytes, [Some(1 << 30), None, None]);
-        for (text, place, what) in [
-            (
-                "history:\n  raw: 30d\n  medium: 20d\n",
-                ":3:11",
-                "`raw`, of which it is made, for 30 days",
-            ),
-            ("history:\n  raw: 120d\n", ":2:8", "`medium` would be kept for 90 days"),
-            ("history: {medium: 3000d}\n", ":1:19", "`long` would be kept for 1830 days"),
-            (
-                "history:\n  max_size: 1GiB\n  long_max_size: 2GiB\n",
-                ":3:18",
-                "more than `max_size`",
-            ),
-        ] {
-            let (_, wrong) = read(text);
-            assert!(wrong.contains(place) && wrong.contains(what), "{text}{wrong}");
-        }
-        assert_eq!(read("history: {raw: 90d, medium: 90d, long: 90d}\n").1, "");
     }
 
     #[test]

@@ -224,6 +224,7 @@ impl Server {
         parts.dns(inboxes.dns, dns, &reader)?;
         parts.relays();
         parts.backups();
+        parts.retention(options.reach);
         parts.inlets(&inlets)?;
         parts.remote_write();
         parts.watch(watch.deadman, udp, http.is_some());

@@ -89,14 +89,16 @@ pub(crate) struct Listeners {
 }
 
 /// Translates the settings of the configuration.
-pub(crate) fn settings(configured: HistorySettings) -> Settings {
+pub(crate) fn settings(configured: &HistorySettings) -> Settings {
     let defaults = Settings::default();
+    let [raw, minutes, hours] = configured.kept;
     Settings {
-        raw: configured.raw,
-        minutes: configured.medium,
-        hours: configured.long,
+        raw,
+        minutes,
+        hours,
         max_bytes: configured.max_bytes.unwrap_or(defaults.max_bytes),
         max_tier_bytes: configured.max_tier_bytes,
+        has_exceptions: !configured.overrides.is_empty(),
     }
 }
 

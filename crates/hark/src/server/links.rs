@@ -41,6 +41,7 @@ use super::relay::RelaySettings;
 use super::releases::Releases;
 use super::remote_write;
 use super::reports::{REPORT_QUEUE, ToReports};
+use super::retention::Retention;
 use super::store_loop::{STORE_QUEUE, StateWork, ToStore};
 use super::tally::Tally;
 use super::vitals::Vitals;
@@ -144,6 +145,8 @@ pub(crate) struct Links {
     pub(crate) quarantine: Arc<Quarantine>,
     /// Makes backups.
     pub(crate) backups: Backups,
+    /// What is kept for another time than the rest, at present.
+    pub(crate) retention: Retention,
 }
 
 /// The other ends: what each part receives.
@@ -235,6 +238,7 @@ impl Links {
             login: Arc::default(),
             quarantine: Quarantine::of(data_dir),
             backups: Backups::of(data_dir),
+            retention: Retention::default(),
         };
         let inboxes = Inboxes {
             engine: engine_inbox,

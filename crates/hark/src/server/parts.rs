@@ -58,6 +58,7 @@ use super::reload::Reloader;
 use super::remote_write;
 use super::repairs::{self, Repair};
 use super::reports::{self, ToReports};
+use super::retention;
 use super::self_test::SelfTest;
 use super::store_loop::{self, ToStore};
 use super::threads::Threads;
@@ -167,7 +168,7 @@ impl Parts {
     /// Starts the thread that owns history.
     fn history(&self, inbox: Receiver<ToHistory>) -> anyhow::Result<()> {
         let dir = self.data_dir.join("history");
-        let settings = history_loop::settings(self.settings.history);
+        let settings = history_loop::settings(&self.settings.history);
         let (told, stop) = (self.told_of_history(), self.stops.history.clone());
         self.threads
             .spawn("history", move || history_loop::run(&dir, settings, &inbox, told, &stop))?;
@@ -342,6 +343,15 @@ impl Parts {
     pub(super) fn backups(&self) {
         self.links.backups.plan(self.settings.backup.clone());
         self.outwards(backups::run(Arc::clone(&self.links), self.stops.tasks.token()));
+    }
+
+    /// Starts to tell history what is kept for another time than the rest, where there is one.
+    pub(super) fn retention(&self, reach: Reach) {
+        if matches!(reach, Reach::OwnAgent) {
+            return;
+        }
+        self.links.retention.plan(self.settings.history.clone());
+        self.outwards(retention::run(Arc::clone(&self.links), self.stops.tasks.token()));
     }
 
     /// Starts to take Graphite's lines, if they are to be taken, and to look whether something is wrong with

@@ -130,6 +130,7 @@ fn carry_over(links: &Links, mut loaded: Loaded) {
     links.plan_events(loaded.watch.events);
     links.plan_answers(loaded.settings.mailbox, loaded.settings.known_as);
     links.backups.plan(loaded.settings.backup);
+    links.retention.plan(loaded.settings.history);
     links.deadman.store(loaded.watch.deadman);
     links.deadman_changed.notify_one();
     if probes.is_err() || outbox.is_err() || pushes.is_err() || reports.is_err() || dns.is_err() {

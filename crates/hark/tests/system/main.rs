@@ -77,6 +77,7 @@ mod relayed;
 mod remote_write;
 #[cfg(test)]
 mod reports;
+mod retention;
 #[cfg(test)]
 mod roles;
 #[cfg(test)]

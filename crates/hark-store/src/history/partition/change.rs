@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{PATIENCE, Partitions, Row, partition_of};
 use crate::history::Trouble;
@@ -15,6 +15,13 @@ use crate::history::tier::{DAY_MS, Tier};
 
 /// Pages given back in one step: some megabytes, which is some ten milliseconds.
 const PAGES: u32 = 256;
+
+/// A row of a host, by its number.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::history) struct Held {
+    pub(in crate::history) id: i64,
+    pub(in crate::history) set: u32,
+}
 
 /// What becomes of a row.
 #[derive(Debug)]
@@ -104,23 +111,108 @@ impl Partitions {
         if changes.is_empty() {
             return Ok(());
         }
-        self.changed(key, |connection| {
-            let mut n_changed = 0;
-            for change in changes {
-                n_changed += match change {
-                    Change::Remove(id) => connection
-                        .prepare_cached("DELETE FROM chunk WHERE id = ?1")?
-                        .execute([id])?,
-                    Change::Replace(id, row) => connection
-                        .prepare_cached(
-                            "UPDATE chunk SET from_ms = ?2, to_ms = ?3, body = ?4 WHERE id = ?1",
-                        )?
-                        .execute(params![id, row.from, row.to, row.body])?,
-                };
+        self.changed(key, |connection| apply(connection, changes)).map(drop)
+    }
+
+    /// Returns up to `limit` hosts with numbers above `after` that have rows, by number, each with what was
+    /// noted of it.
+    pub(in crate::history) fn hosts_after(
+        &mut self,
+        key: (Tier, i64),
+        after: u32,
+        limit: u32,
+    ) -> Result<Vec<(u32, Option<String>)>, Trouble> {
+        let found = self.with(key, false, |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT of.host, over FROM
+                       (SELECT DISTINCT host FROM chunk WHERE host > ?1 ORDER BY host LIMIT ?2) AS of
+                     LEFT JOIN thinned ON thinned.host = of.host ORDER BY of.host",
+                )?
+                .query_map([after, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// Returns up to `limit` rows of a host with numbers above `after`, by number, without what is in them.
+    pub(in crate::history) fn held_by(
+        &mut self,
+        key: (Tier, i64),
+        host: u32,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<Held>, Trouble> {
+        let found = self.with(key, false, |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT id, series_set FROM chunk WHERE host = ?1 AND id > ?2
+                     ORDER BY id LIMIT ?3",
+                )?
+                .query_map(params![host, after, limit], |row| {
+                    Ok(Held { id: row.get(0)?, set: row.get(1)? })
+                })?
+                .collect()
+        })?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// Returns the row of a number.
+    pub(in crate::history) fn row(
+        &mut self,
+        key: (Tier, i64),
+        id: i64,
+    ) -> Result<Option<Row>, Trouble> {
+        let found = self.with(key, false, |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT id, host, series_set, from_ms, to_ms, body FROM chunk WHERE id = ?1",
+                )?
+                .query_row([id], row_of)
+                .optional()
+        })?;
+        Ok(found.flatten().map(|(_, row)| row))
+    }
+
+    /// Changes rows of one partition in which what is over of some hosts was found, and notes of these what it
+    /// was. What is taken out is as little overwritten as that of a file that goes: its room is given back.
+    ///
+    /// # Errors
+    /// If nothing was changed.
+    pub(in crate::history) fn thin(
+        &mut self,
+        key: (Tier, i64),
+        changes: &[Change],
+        notes: &[(u32, String)],
+    ) -> Result<(), Trouble> {
+        if changes.is_empty() && notes.is_empty() {
+            return Ok(());
+        }
+        let overwrites = |partitions: &mut Self, overwrites: bool| {
+            partitions.with(key, false, |c| c.pragma_update(None, "secure_delete", overwrites))
+        };
+        overwrites(self, false)?;
+        let changed = self.changed(key, |connection| {
+            for (host, over) in notes {
+                connection
+                    .prepare_cached("INSERT OR REPLACE INTO thinned (host, over) VALUES (?1, ?2)")?
+                    .execute(params![host, over])?;
             }
-            Ok(n_changed)
-        })
-        .map(drop)
+            apply(connection, changes)
+        });
+        // Also where the disk has failed: the next erasure may come by this connection.
+        overwrites(self, true)?;
+        changed.map(drop)
+    }
+
+    /// Returns true if no host has a row in a partition.
+    pub(in crate::history) fn is_empty(&mut self, key: (Tier, i64)) -> Result<bool, Trouble> {
+        let found = self.with(key, false, |connection| {
+            connection
+                .prepare_cached("SELECT NOT EXISTS (SELECT 1 FROM chunk WHERE host > ?1)")?
+                .query_row([super::NOBODY], |row| row.get(0))
+        })?;
+        Ok(found.unwrap_or(false))
     }
 
     /// Runs `work` as one synced transaction. The highest number of samples stays in their partition: the
@@ -184,4 +276,22 @@ impl Partitions {
         self.disk.point()?;
         Ok(given.unwrap_or(GivenBack::All))
     }
+}
+
+/// Changes rows; returns how many there were.
+fn apply(connection: &Connection, changes: &[Change]) -> rusqlite::Result<usize> {
+    let mut n_changed = 0;
+    for change in changes {
+        n_changed += match change {
+            Change::Remove(id) => {
+                connection.prepare_cached("DELETE FROM chunk WHERE id = ?1")?.execute([id])?
+            }
+            Change::Replace(id, row) => connection
+                .prepare_cached(
+                    "UPDATE chunk SET from_ms = ?2, to_ms = ?3, body = ?4 WHERE id = ?1",
+                )?
+                .execute(params![id, row.from, row.to, row.body])?,
+        };
+    }
+    Ok(n_changed)
 }

@@ -1,6 +1,8 @@
 //! The partitions: what can be read of a damaged one, and the coarser tiers made again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -67,6 +69,9 @@ impl Mend<'_> {
             };
             is_right && partition_of(tier, row.from) == number
         };
+        if mend_beginning(&path)? {
+            self.say(&name, "its first bytes were damaged: put right");
+        }
         let Ok(connection) = open(&path) else { return Ok(()) };
         let is_damaged = !damage(&connection).is_empty();
         let mut bad = 0;
@@ -170,6 +175,27 @@ impl Mend<'_> {
         target.put(all, &Row::mark(at))?;
         target.close()
     }
+}
+
+/// What every file of `SQLite` begins with; without it none of the rest is read.
+const BEGINNING: &[u8; 16] = b"SQLite format 3\0";
+
+/// Writes these bytes where a few of them are damaged; returns whether they were.
+fn mend_beginning(path: &Path) -> io::Result<bool> {
+    let mut file = File::options().read(true).write(true).open(path)?;
+    let mut found = [0; 16];
+    if file.read_exact(&mut found).is_err() || found == *BEGINNING {
+        return Ok(false);
+    }
+    // A file of which a whole block is something else is none of these any more.
+    let n_right = found.iter().zip(BEGINNING).filter(|(found, right)| found == right).count();
+    if n_right < BEGINNING.len() / 2 {
+        return Ok(false);
+    }
+    file.rewind()?;
+    file.write_all(BEGINNING)?;
+    file.sync_all()?;
+    Ok(true)
 }
 
 /// Returns the coarser row that a chunk makes, if the one that is stored is not that.

@@ -68,7 +68,7 @@ fn carried_out(history: &mut History, order: u64) -> Option<()> {
 }
 
 /// The samples of a series, read out of the files.
-fn values(dir: &Path, host: HostId, series: &SeriesName) -> Vec<(i64, f64)> {
+pub(super) fn values(dir: &Path, host: HostId, series: &SeriesName) -> Vec<(i64, f64)> {
     let mut view = View::open(dir, &|_| true).unwrap();
     let mut found = Vec::new();
     let ended = view.samples(host, series, (Unix(0), Unix(i64::MAX)), &mut |samples| {
@@ -81,7 +81,7 @@ fn values(dir: &Path, host: HostId, series: &SeriesName) -> Vec<(i64, f64)> {
 }
 
 /// Frames of a host in a coarser tier, counted.
-fn coarse_frames(history: &History, tier: Tier, host: HostId) -> u64 {
+pub(super) fn coarse_frames(history: &History, tier: Tier, host: HostId) -> u64 {
     let mut n = 0;
     for path in history.partitions.paths(tier, MIDNIGHT, END) {
         let sets: Vec<u32> = (1..10).collect();
@@ -150,7 +150,7 @@ fn blocks_of(dir: &Path, host: HostId) -> (usize, usize) {
     (zeros, others)
 }
 
-fn is_sound(dir: &Path) {
+pub(super) fn is_sound(dir: &Path) {
     let found = examine(dir, &mut |_| ControlFlow::Continue(())).unwrap();
     assert!(found.is_sound(), "{:?}", found.findings);
 }

@@ -92,14 +92,14 @@ fn what_is_too_old_for_samples_is_read_from_what_is_left() {
     let dir = tempfile::tempdir().unwrap();
     let mut history = open(dir.path());
     let now = Unix(MIDNIGHT + 30 * DAY_MS);
-    assert_eq!(history.finest(Unix(MIDNIGHT), now), Tier::Raw, "there is nothing");
+    assert_eq!(history.finest(HOST, &[], Unix(MIDNIGHT), now), Tier::Raw, "there is nothing");
     let set = history.declare(HOST, &gauge_and_counter(), now_at(MIDNIGHT)).unwrap();
     fill(&mut history, set, MIDNIGHT + 3 * DAY_MS, 1000);
     history.settle(now_at(MIDNIGHT + 4 * DAY_MS)).unwrap();
     // Before the first sample, and none was thrown away: nothing coarser knows more.
     let then = Unix(MIDNIGHT + 4 * DAY_MS);
-    assert_eq!(history.finest(Unix(MIDNIGHT + DAY_MS), then), Tier::Raw);
-    assert_eq!(history.finest(Unix(MIDNIGHT + 3 * DAY_MS), then), Tier::Raw);
+    assert_eq!(history.finest(HOST, &[], Unix(MIDNIGHT + DAY_MS), then), Tier::Raw);
+    assert_eq!(history.finest(HOST, &[], Unix(MIDNIGHT + 3 * DAY_MS), then), Tier::Raw);
     // Older than samples are kept.
-    assert_eq!(history.finest(Unix(MIDNIGHT), now), Tier::Minutes);
+    assert_eq!(history.finest(HOST, &[], Unix(MIDNIGHT), now), Tier::Minutes);
 }

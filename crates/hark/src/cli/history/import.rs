@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use hark_model::labels::{Foreign, HOST, INSTANCE, Identity, JOB, Labels, from_labels};
 use hark_model::{Clock, HostId, HostName, SeriesDef, SeriesName, Unit, Unix};
-use hark_store::history::{Brought, History, ImportError, Imported};
+use hark_store::history::{Brought, History, ImportError, Imported, Settings};
 use hark_store::state::StateReader;
 use serde_json::json;
 
@@ -90,7 +90,9 @@ pub(super) fn run(args: &Args, data_dir: &Path, dir: &Path) -> anyhow::Result<Ex
     let lock = folder::lock(data_dir).context("the server must not run")?;
     let names = StateReader::open(data_dir).and_then(|reader| reader.host_names());
     let names = names.context("cannot read the names of the hosts")?;
-    let history = History::open(dir, history_loop::settings(loaded.settings.history));
+    // Nothing goes because of its age here: which series are kept longer only the server finds out.
+    let settings = history_loop::settings(&loaded.settings.history);
+    let history = History::open(dir, Settings { has_exceptions: true, ..settings });
     let mut history = history.context("cannot open the history")?;
     // Frames of the log may be what the file has.
     while history.maintain(Clock.now(), 64) {}

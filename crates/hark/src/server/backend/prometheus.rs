@@ -196,8 +196,7 @@ impl Source for Asked<'_> {
         }
         let (from, to) = (Unix(selection.from), Unix(selection.to));
         let now = Clock.now().unix;
-        let finest = self.backend.links.ask_history(move |history| history.finest(from, now));
-        let tier = tier(selection, finest.ok_or_else(no_history)?);
+        let wide = tier(selection, Tier::Raw);
         let mut readers = Readers::default();
         let hosts: Vec<(u32, Vec<Found>)> = found.into_iter().collect();
         for some in hosts.chunks(HOSTS_AT_ONCE) {
@@ -205,12 +204,13 @@ impl Source for Asked<'_> {
                 some.iter().map(|(host, found)| (HostId(*host), places(found))).collect();
             let planned = self.backend.links.ask_history(move |history| {
                 let plan = |(host, places): &(HostId, Places)| {
-                    history.fetch(*host, places, from, to, tier)
+                    let tier = wide.max(history.finest(*host, places, from, now));
+                    (tier, history.fetch(*host, places, from, to, tier))
                 };
                 orders.iter().map(plan).collect::<Vec<_>>()
             });
             let planned = planned.ok_or_else(no_history)?;
-            for ((_, found), fetch) in some.iter().zip(planned) {
+            for ((_, found), (tier, fetch)) in some.iter().zip(planned) {
                 let fetched = fetch.run(&mut readers);
                 for series in found {
                     let samples = samples(series, &fetched, selection.need, tier);
