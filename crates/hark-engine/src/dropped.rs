@@ -1,14 +1,14 @@
 //! Hosts that somebody dropped, for as long as that can be undone.
 //!
 //! A dropped host is gone from everything that watches and tells, at once and also for the store; what is kept of it is
-//! kept here alone, and a restart of the server ends it. Undoing gives back the host under its number, with its
+//! kept here, and whoever drives the engine remembers it for the next start. Undoing gives back the host under its number, with its
 //! history, facts and the tags that it joined with. Its checks begin anew: what is believed must be seen again, and the
 //! incidents that ended with the host stay ended.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hark_model::record::{JournalKind, Record};
+use hark_model::record::{HostRecord, JournalKind, Record};
 use hark_model::{HostName, Now, Unix, UserName};
 
 use crate::effect::{Changed, Done, Effect, Effects, Refused};
@@ -23,6 +23,19 @@ const KEPT: Duration = Duration::from_hours(1);
 
 /// How many are kept, the newest: each holds the facts of a host, and its samples stay on the disk.
 const MOST: usize = 1000;
+
+/// What is to be remembered of one over a restart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DroppedHost {
+    /// As it was.
+    pub host: HostRecord,
+    /// Who dropped it.
+    pub by: UserName,
+    /// When.
+    pub at: Unix,
+    /// Until when that can be undone.
+    pub until: Unix,
+}
 
 /// One of them.
 #[derive(Debug)]
@@ -89,7 +102,33 @@ impl Engine {
         fx: &mut Effects,
     ) {
         let until = Moment::of(now) + KEPT;
-        let dropped = Dropped { host, by: by.clone(), at: now.unix, until };
+        fx.effects.push(Effect::Dropped(Box::new(DroppedHost {
+            host: host.record(),
+            by: by.clone(),
+            at: now.unix,
+            until: now.unix + KEPT,
+        })));
+        self.put_dropped(Dropped { host, by: by.clone(), at: now.unix, until }, fx);
+    }
+
+    /// Takes what was remembered over a restart. One whose time is over by now is let go at the first look; a wall clock
+    /// that was set back keeps none longer than it ever is.
+    pub fn remember_dropped(
+        &mut self,
+        mut remembered: Vec<DroppedHost>,
+        now: Now,
+        fx: &mut Effects,
+    ) {
+        // Of one name the newest stays.
+        remembered.sort_by_key(|dropped| (dropped.until, dropped.host.id));
+        for DroppedHost { host, by, at, until } in remembered {
+            let host = Box::new(self.host_of(host, now));
+            let until = Moment::of(now) + until.since(now.unix).min(KEPT);
+            self.put_dropped(Dropped { host, by, at, until }, fx);
+        }
+    }
+
+    fn put_dropped(&mut self, dropped: Dropped, fx: &mut Effects) {
         let former = self.bin.hosts.insert(dropped.host.name.clone(), dropped);
         forget(former, fx);
         if self.bin.hosts.len() > MOST {
@@ -139,6 +178,7 @@ impl Engine {
         self.add_declared(id, now);
         self.relink();
         self.refresh(id, fx);
+        fx.effects.push(Effect::DroppedBack { host: id });
         let text = format!("{by} undid the dropping of the host {name}");
         fx.journal(now, About::host(id), JournalKind::Operator, text);
         if let Some(host) = self.hosts.get(id) {

@@ -7,6 +7,7 @@ use hark_model::name::{CheckName, HostName};
 use hark_model::record::{DeliveryId, HostId, IncidentId, Record, SilenceId};
 use hark_model::sample::SeriesName;
 
+use crate::dropped::DroppedHost;
 use crate::plan::Usual;
 
 /// What must be done after a step. Kept between steps to save allocation: the driver drains it.
@@ -46,6 +47,14 @@ pub enum Effect {
     },
     /// A host was dropped: it has no number any more, but may come back under it.
     HostDropped {
+        /// The number.
+        host: HostId,
+    },
+    /// A host was dropped by hand and can come back for a while: to be remembered until it is back, or what history
+    /// has of it is ordered to go.
+    Dropped(Box<DroppedHost>),
+    /// One of these is back: nothing is to be remembered of its dropping.
+    DroppedBack {
         /// The number.
         host: HostId,
     },

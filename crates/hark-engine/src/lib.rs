@@ -64,7 +64,7 @@ mod words;
 
 pub use course::{CourseLine, Question};
 pub use decide::Block;
-pub use dropped::DroppedView;
+pub use dropped::{DroppedHost, DroppedView};
 pub use effect::{Changed, Done, Effect, Effects, Recall, Refused, Watch};
 pub use engine::{Counts, Engine};
 pub use explain::{Explanation, Line, Preview, Verdict};

@@ -32,7 +32,9 @@ impl Engine {
     pub(crate) fn restore(&mut self, snapshot: Snapshot, now: Now, fx: &mut Effects) {
         let Snapshot { hosts, checks, incidents, told, silences, outbox, .. } = snapshot;
         for record in hosts {
-            self.restore_host(record, now);
+            let host = self.host_of(record, now);
+            self.counts.add(host.state);
+            self.hosts.insert(host);
         }
         for record in &checks {
             self.restore_check(record, now);
@@ -65,7 +67,8 @@ impl Engine {
         self.settle_in(now, fx);
     }
 
-    fn restore_host(&mut self, record: HostRecord, now: Now) {
+    /// Makes a host as it was stored, without checks but the first.
+    pub(crate) fn host_of(&mut self, record: HostRecord, now: Now) -> Host {
         let plan =
             self.plan.host_with_tags(record.name.as_str(), &record.joined_tags, &mut self.tagged);
         let liveness = self.rules.intern(CheckName::host(), Kind::Host);
@@ -86,8 +89,7 @@ impl Engine {
             .iter()
             .map(|(name, value)| (self.words.intern(name), self.words.intern(value)))
             .collect();
-        self.counts.add(host.state);
-        self.hosts.insert(host);
+        host
     }
 
     fn restore_check(&mut self, record: &CheckRecord, now: Now) {

@@ -22,6 +22,7 @@ pub(crate) mod call;
 pub(crate) mod certificate;
 pub(crate) mod deadman;
 mod discovery;
+mod dropped;
 mod dyndns;
 mod engine_loop;
 pub(crate) mod event_files;

@@ -238,3 +238,45 @@ fn a_dropped_host_goes_for_good_after_an_hour_and_where_a_thousand_newer_ones_ar
     let effects = step(&mut world, Input::Operator { request: 1, by, action });
     assert_eq!(forgotten(&effects), [former]);
 }
+
+#[test]
+fn a_restart_keeps_those_that_can_come_back_and_lets_go_the_others() {
+    let mut world = World::new(plan_of(""));
+    for name in ["db7", "db8", "db9"] {
+        assert!(join(&mut world, name, 2).is_ok());
+        world.heard(name, &[]);
+    }
+    let (first, second, third) = (world.host("db7"), world.host("db8"), world.host("db9"));
+    world.run_to(60_000);
+    drop_it(&mut world, "db7");
+    drop_it(&mut world, "db9");
+    let until = world.engine.dropped(world.now()).next().unwrap().until;
+    world.run_to(1_860_000);
+    drop_it(&mut world, "db8");
+    world.restart(60_000);
+    assert!(world.engine.host_named("db7").is_none(), "it is dropped");
+    let kept: Vec<_> = world.engine.dropped(world.now()).collect();
+    assert_eq!(kept.iter().map(|kept| kept.host.id()).collect::<Vec<_>>(), [first, second, third]);
+    assert_eq!((kept[0].by.as_str(), kept[0].until), ("dora", until));
+    assert_eq!(restore(&mut world, "db7"), Ok(Done::Host(first)));
+    let host = world.engine.host_named("db7").unwrap();
+    assert_eq!((host.tags().len(), host.fact("os")), (2, Some("Debian 12")));
+
+    // The hour of one of them is over at the next start, that of the other is not.
+    world.restart(1_740_000);
+    assert_eq!(forgotten(&step(&mut world, Input::Tick)), [third]);
+    assert_eq!(world.engine.dropped(world.now()).count(), 1);
+    assert_eq!(restore(&mut world, "db8"), Ok(Done::Host(second)));
+    assert_eq!(restore(&mut world, "db7"), Err(Refused::NotFound), "it is there");
+
+    // A wall clock that was set back keeps none longer than an hour.
+    drop_it(&mut world, "db7");
+    let mut dropped = world.store.dropped[&first].clone();
+    dropped.until = dropped.until + Duration::from_hours(24);
+    let now = world.now();
+    let snapshot = world.store.snapshot(now);
+    let (mut engine, mut effects) = hark_engine::Engine::new(plan_of(""), snapshot, now);
+    engine.remember_dropped(vec![dropped], now, &mut effects);
+    let kept = engine.dropped(now).next().unwrap();
+    assert_eq!(kept.until, now.unix + Duration::from_hours(1));
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hark_engine::DroppedHost;
 use hark_model::record::{
     CheckRecord, DeliveryRecord, DeliveryState, FlapsTold, HostRecord, IncidentRecord, JournalLine,
     Record, SilenceRecord, Snapshot, ToldRecord,
@@ -12,6 +13,8 @@ use hark_model::{CheckName, DeliveryId, HostId, IncidentId, Now, ReceiverName, S
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Store {
     pub(crate) hosts: BTreeMap<HostId, HostRecord>,
+    /// Hosts that were dropped, as the driver remembers them.
+    pub(crate) dropped: BTreeMap<HostId, DroppedHost>,
     pub(crate) checks: BTreeMap<(HostId, CheckName), CheckRecord>,
     pub(crate) incidents: BTreeMap<IncidentId, IncidentRecord>,
     pub(crate) told: BTreeMap<(IncidentId, ReceiverName), ToldRecord>,

@@ -184,6 +184,13 @@ impl World {
                 Effect::Answer { result, .. } => self.answers.push(result),
                 // As ingest does: whoever sends again says anew what he has.
                 Effect::HostDropped { host } => self.watches.retain(|(id, _), _| *id != host),
+                Effect::Dropped(dropped) => {
+                    self.store.dropped.insert(dropped.host.id, *dropped);
+                }
+                Effect::DroppedBack { host } => {
+                    let dropped = self.store.dropped.remove(&host);
+                    assert!(dropped.is_some(), "only one that was dropped comes back");
+                }
                 Effect::HostLearned { .. }
                 | Effect::HostForgotten { .. }
                 | Effect::Recall { .. }
@@ -406,7 +413,10 @@ impl World {
     pub(crate) fn restart(&mut self, pause: u64) {
         self.time += pause;
         let snapshot = self.store.snapshot(self.now());
-        let (engine, effects) = Engine::new(Arc::clone(&self.plan), snapshot, self.now());
+        let now = self.now();
+        let (mut engine, mut effects) = Engine::new(Arc::clone(&self.plan), snapshot, now);
+        let dropped = self.store.dropped.values().cloned().collect();
+        engine.remember_dropped(dropped, now, &mut effects);
         self.engine = engine;
         self.watches.clear();
         self.take(effects);

@@ -220,6 +220,8 @@ impl SimServer {
                 // Agents of this world offer no actions, no route of it is for new hosts, nobody drops one, and
                 // no limit looks at more than the newest value.
                 Effect::Order { .. }
+                | Effect::Dropped(_)
+                | Effect::DroppedBack { .. }
                 | Effect::HostForgotten { .. }
                 | Effect::Recall { .. }
                 | Effect::Happened { .. }

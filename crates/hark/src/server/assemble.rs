@@ -21,6 +21,7 @@ use super::blind::Blind;
 use super::browsers::Desk;
 use super::certificate::Certificate;
 use super::discovery::Discovery;
+use super::dropped;
 use super::folder::{self, Stored};
 use super::leavers;
 use super::links::Links;
@@ -180,7 +181,8 @@ impl Server {
         let jobs = pushes::Memory::open(&mut state)?;
         let reports_reader = state.reader().map_err(|e| anyhow!(chain(&e)))?;
         let status = StatusDesk::new(state.reader().map_err(|e| anyhow!(chain(&e)))?);
-        let (engine, effects) = Engine::new(Arc::clone(&plan), snapshot, now);
+        let (mut engine, mut effects) = Engine::new(Arc::clone(&plan), snapshot, now);
+        engine.remember_dropped(dropped::read(&reader)?, now, &mut effects);
 
         let releases = Releases::new(&data_dir, offer);
         let (links, inboxes) =

@@ -19,6 +19,7 @@ use hark_model::{Event, HostId, HostName, Notification};
 use hark_store::state::{Change, EventRecord};
 use tokio::sync::oneshot;
 
+use super::dropped;
 use super::happened::{Brought, Fate, Happened};
 use super::messages::{ToEngine, ToIntake};
 use super::progress::{Loop, Progress};
@@ -379,6 +380,8 @@ impl Driver {
                 (self.outlets.hosts)(host, None);
                 self.to_intake(ToIntake::HostDropped { host });
             }
+            Effect::Dropped(host) => self.changes.push(dropped::remember(&host)),
+            Effect::DroppedBack { host } => self.changes.push(dropped::forget(host)),
             Effect::HostForgotten { host } => (self.outlets.forgotten)(host),
             Effect::Watch { host, watches } => {
                 self.to_intake(ToIntake::Watch { host, watches, ticket: self.ticket });

@@ -33,6 +33,7 @@ use super::blind;
 use super::certificate::Certificate;
 use super::deadman;
 use super::discovery::Discovery;
+use super::dropped;
 use super::dyndns::{self, ToDns};
 use super::engine_loop::{self, OnForgotten, Outlets, ProbeNow};
 use super::handling;
@@ -654,31 +655,41 @@ fn outlets(
             Some(name) => hosts.learned(host, name),
             None => hosts.dropped(host),
         }),
-        forgotten: forgetting(links.history.clone()),
+        forgotten: forgetting(links),
     }
 }
 
-/// Has history forget hosts. A full queue is not waited for: nothing is lost by samples that stay until they expire.
-fn forgetting(history: SyncSender<ToHistory>) -> OnForgotten {
+/// Has history forget hosts, and the state once that is ordered. Where history is stopped or busy, the state still
+/// knows of the host, and it is done at the next start: a full queue is not waited for.
+fn forgetting(links: &Links) -> OnForgotten {
+    let (history, store) = (links.history.clone(), links.store.clone());
     Box::new(move |host| {
+        let store = store.clone();
         let forget = move |history: Option<&mut History>| match history
             .map(|history| history.erase(&Erasure::Host(host), Clock.now()))
         {
-            Some(Ok(_)) => {}
-            Some(Err(error)) => {
-                tracing::warn!(%error, host = host.0, "the samples of a dropped host stay until they expire");
+            Some(Ok(_)) => {
+                let changes = vec![dropped::forget(host)];
+                if store.try_send(ToStore::Write { changes, reply: None }).is_err() {
+                    tracing::debug!(host = host.0, "ordered again at the next start");
+                }
             }
-            None => {
+            Some(Err(error)) => {
                 tracing::warn!(
+                    %error,
                     host = host.0,
-                    "history is stopped: the samples of a dropped host stay until they expire"
+                    "the samples of a dropped host stay until the next start"
                 );
             }
+            None => tracing::warn!(
+                host = host.0,
+                "history is stopped: the samples of a dropped host stay until the next start"
+            ),
         };
         if history.try_send(ToHistory::Ask(Box::new(forget))).is_err() {
             tracing::warn!(
                 host = host.0,
-                "history is busy: the samples of a dropped host stay until they expire"
+                "history is busy: the samples of a dropped host stay until the next start"
             );
         }
     })

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
+use hark_model::HostId;
+use hark_store::history::View;
+use hark_store::state::{Change, State, StateReader};
 use serde_json::Value;
 
 use crate::support::hook::Hook;
@@ -193,6 +196,72 @@ fn samples_are_erased_by_order_and_those_of_a_dropped_host_with_it() {
     server.process.kill();
     let checked = hark(folder.path(), "history check --data data --json");
     assert_eq!(checked.status.code(), Some(0), "{}", json(&checked));
+}
+
+/// The numbers of the hosts that have series.
+fn with_series(data: &Path) -> Vec<HostId> {
+    View::open(&data.join("history"), &|_| true).unwrap().hosts()
+}
+
+#[test]
+fn a_dropped_host_outlives_a_kill_comes_back_or_goes_with_its_samples() {
+    let folder = folder();
+    let start = || Start::new("up", folder.path()).config("agent: {interval: 1s}\n").go();
+    let mut server = lively(folder.path());
+    server.set_up(PASSWORD);
+    let name = until("the agent's host", LIMIT, || {
+        let names = server.get("/api/0/fleet")["name"].as_array()?.clone();
+        names.iter().filter_map(Value::as_str).find(|name| *name != "self").map(str::to_owned)
+    });
+    let number = |server: &Server| {
+        let reader = StateReader::open(&server.data).unwrap();
+        let all = reader.host_names().unwrap().into_iter();
+        all.filter(|(_, known)| known.as_str() == name).map(|(id, _)| id).next()
+    };
+    let drop_it = |server: &Server| {
+        let dropped = server.call("DELETE", &format!("/api/0/hosts/{name}"), &[], None);
+        assert!([200, 204].contains(&dropped.status), "{}", dropped.body);
+    };
+    let listed = |server: &Server| server.get("/api/0/dropped");
+    let first = number(&server).unwrap();
+    drop_it(&server);
+    let before = listed(&server);
+    server.process.kill();
+
+    let mut server = start();
+    let after = listed(&server);
+    for key in ["name", "by", "dropped_at"] {
+        assert_eq!(after[0][key], before[0][key], "{after}");
+    }
+    // The time is reckoned anew from a clock that has no parts of milliseconds.
+    let until_at =
+        |all: &Value| hark_api::Timestamp::parse(all[0]["until_at"].as_str().unwrap()).unwrap().0.0;
+    assert!((until_at(&after) - until_at(&before)).abs() < 2000, "{before} {after}");
+    assert!(with_series(&server.data).contains(&first), "nothing of it has gone");
+    let back = server.post(&format!("/api/0/hosts/{name}/restore"), &Value::Null);
+    assert!([200, 204].contains(&back.status), "{}", back.body);
+    until("it is back under its number", LIMIT, || (number(&server) == Some(first)).then_some(()));
+    drop_it(&server);
+    server.process.kill();
+
+    // The hour is over while the server does not run.
+    let mut state = State::open(&server.data).unwrap();
+    let setting = format!("dropped_host {}", first.0);
+    let text = state.reader().unwrap().setting(&setting).unwrap().unwrap();
+    let mut dropped: Value = serde_json::from_str(&text).unwrap();
+    dropped["until"] = dropped["at"].clone();
+    let over = Change::Setting { name: setting.clone(), value: Some(dropped.to_string()) };
+    state.commit(&[], &[over]).unwrap();
+    drop(state);
+    let server = start();
+    until("its samples are gone", LIMIT, || {
+        (!with_series(&server.data).contains(&first)).then_some(())
+    });
+    until("nothing is left of it", LIMIT, || {
+        let reader = StateReader::open(&server.data).unwrap();
+        reader.setting(&setting).unwrap().is_none().then_some(())
+    });
+    assert_eq!(listed(&server).as_array().map(Vec::len), Some(0));
 }
 
 #[test]
