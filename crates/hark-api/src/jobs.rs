@@ -37,6 +37,9 @@ pub struct Job {
     pub failed: u64,
     /// The first of those that failed.
     pub failures: Vec<JobFailure>,
+    /// What came of it, for people; left out where there is nothing to say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub outcome: String,
     /// When it was ordered.
     pub ordered_at: Timestamp,
     /// When it ended.
@@ -56,6 +59,10 @@ pub enum JobKind {
     Backup,
     /// Samples are erased.
     Erase,
+    /// Samples are written as text.
+    Export,
+    /// Samples of the past are added.
+    Import,
 }
 
 /// Where long work stands.

@@ -114,6 +114,7 @@ impl Jobs {
             total: total as u64,
             failed: 0,
             failures: Vec::new(),
+            outcome: String::new(),
             ordered_at: Timestamp(Clock.now().unix),
             ended_at: None,
         };
@@ -212,6 +213,11 @@ impl Progress {
                 }
             }
         });
+    }
+
+    /// Notes what came of it.
+    pub(crate) fn outcome(&self, outcome: String) {
+        self.change(|job| job.outcome = outcome);
     }
 
     /// Returns what work reports to that says itself how far it has come.

@@ -185,7 +185,7 @@ pub(crate) fn scopes_for(is_read: bool, path: &str) -> &'static [Scope] {
         ) => &[Scope::ConfigWrite],
         (true, "users", _) => &[Scope::Read, Scope::UsersWrite],
         (false, "users", _) => &[Scope::UsersWrite],
-        (true, "audit" | "backups", _) => &[Scope::Read],
+        (true, "audit" | "backups" | "history", _) => &[Scope::Read],
         _ => &[],
     }
 }

@@ -255,12 +255,19 @@ fn published() -> OpenApiRouter<Shared> {
 
 /// What goes on after its answer.
 fn long_work() -> OpenApiRouter<Shared> {
+    let import = OpenApiRouter::new()
+        .routes(routes!(keeping::import))
+        .layer(DefaultBodyLimit::max(keeping::MAX_IMPORT));
     OpenApiRouter::new()
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::one))
         .routes(routes!(jobs::cancel))
         .routes(routes!(bulk::bulk))
         .routes(routes!(keeping::list, keeping::make))
+        .routes(routes!(keeping::export))
+        .routes(routes!(keeping::exports))
+        .routes(routes!(keeping::exported, keeping::remove_export))
+        .merge(import)
 }
 
 /// The configuration as the page edits it.

@@ -1,5 +1,6 @@
 //! Samples as text: written for other programs, and read from what they write.
 
+pub(crate) mod bring;
 pub(crate) mod read;
 pub(crate) mod write;
 

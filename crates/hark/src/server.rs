@@ -26,6 +26,7 @@ mod dropped;
 mod dyndns;
 mod engine_loop;
 pub(crate) mod event_files;
+mod exports;
 pub(crate) mod folder;
 mod handling;
 pub(crate) mod happened;

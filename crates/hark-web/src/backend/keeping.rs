@@ -1,7 +1,9 @@
 //! What keeps what the server has, and takes it away: backups, the quarantine of a server that was restored
 //! from one, samples that are erased.
 
-use hark_api::keeping::{Backup, ErasePlan};
+use std::path::PathBuf;
+
+use hark_api::keeping::{Backup, ErasePlan, Export, ExportRequest, ImportRequest};
 use hark_model::{HostName, Unix};
 
 use super::Answer;
@@ -47,4 +49,21 @@ pub trait Keeping {
 
     /// Takes an order back: what is gone is gone, the rest stays.
     fn keep_the_rest(&self, number: u64) -> Answer<()>;
+
+    /// Writes samples into a file; returns in words what it has come to. [`Refused::Conflict`](super::Refused::Conflict)
+    /// if no host fits, or it was ended: then there is no file.
+    fn export(&self, order: &ExportRequest, told: Told<'_>) -> Answer<String>;
+
+    /// Returns the files that there are, the newest first.
+    fn exports(&self) -> Answer<Vec<Export>>;
+
+    /// Returns where one of them lies.
+    fn exported(&self, name: &str) -> Answer<PathBuf>;
+
+    /// Removes one of them.
+    fn remove_export(&self, name: &str) -> Answer<()>;
+
+    /// Adds samples of the past; returns in words what became of them.
+    /// [`Refused::Conflict`](super::Refused::Conflict) if none could be taken, or it was ended: what was added stays.
+    fn import(&self, brought: &ImportRequest, told: Told<'_>) -> Answer<String>;
 }

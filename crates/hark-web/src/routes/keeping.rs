@@ -1,4 +1,4 @@
-//! Backups, the end of a quarantine, and samples that are erased: for administrators.
+//! Backups, the end of a quarantine, samples that are erased, and samples as text: for administrators.
 
 use std::sync::{Arc, OnceLock};
 
@@ -6,14 +6,15 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hark_api::jobs::{Job, JobKind};
-use hark_api::keeping::{Backup, ErasePlan, EraseRequest};
+use hark_api::keeping::{Backup, ErasePlan, EraseRequest, Export, ExportRequest, ImportRequest};
 use hark_model::HostName;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header};
 
 use super::jobs;
+use super::updates::send;
 use crate::app::Shared;
 use crate::backend::{Answer, Backend, EraseOrder, Keeping, Told};
-use crate::extract::Body;
+use crate::extract::{Body, Path};
 use crate::failure::{Failure, Reply};
 use crate::jobs::Progress;
 use crate::peer::Peer;
@@ -39,7 +40,8 @@ pub(crate) async fn make(
     Admin(who): Admin,
 ) -> Reply<Response> {
     let order = Order { kind: JobKind::Backup, title: "make a backup".to_owned(), audit: "backup" };
-    order.begin(&app, peer, who, |backend, told| backend.back_up(told).map(drop), |_| Ok(()))
+    let work = |backend: &dyn Backend, told: Told<'_>| backend.back_up(told).map(|_| String::new());
+    order.begin(&app, peer, who, work, |_| Ok(()))
 }
 
 /// The longest pattern: series have names of some hundred letters.
@@ -83,7 +85,8 @@ pub(crate) async fn erase(
         who,
         move |backend, told| {
             let ordered = backend.erase(&order)?;
-            backend.follow_erasing(*number.get_or_init(|| ordered), told)
+            backend.follow_erasing(*number.get_or_init(|| ordered), told)?;
+            Ok(String::new())
         },
         move |backend| known.get().map_or(Ok(()), |number| backend.keep_the_rest(*number)),
     )
@@ -94,6 +97,104 @@ fn words(order: &EraseOrder) -> String {
     let what = order.metric.as_deref().map_or_else(String::new, |metric| format!(" {metric}"));
     let before = hark_api::Timestamp(order.before);
     format!("erase the samples{what} of {} from before {before}", order.host)
+}
+
+/// Patterns of an export at most, of hosts and of series.
+const MAX_PATTERNS: usize = 100;
+
+/// The longest request with samples of the past.
+pub(super) const MAX_IMPORT: usize = 16 * 1024 * 1024;
+
+/// Writes samples as text into a file on the server, as a job. It can be fetched for a day.
+#[utoipa::path(
+    post, path = "/api/0/history/export", tag = "state", request_body = ExportRequest,
+    responses((status = 202, body = Job, description = "It is being written: see the job."))
+)]
+pub(crate) async fn export(
+    State(app): State<Shared>,
+    peer: Peer,
+    Admin(who): Admin,
+    Body(request): Body<ExportRequest>,
+) -> Reply<Response> {
+    for (field, patterns) in [("hosts", &request.hosts), ("metrics", &request.metrics)] {
+        if patterns.len() > MAX_PATTERNS {
+            return Err(Failure::field(field, format!("at most {MAX_PATTERNS} patterns")));
+        }
+        if patterns.iter().any(|pattern| pattern.len() > LONGEST_PATTERN) {
+            let text = format!("a pattern has at most {LONGEST_PATTERN} letters");
+            return Err(Failure::field(field, text));
+        }
+    }
+    let of = |patterns: &[String], all: &str| {
+        if patterns.is_empty() { all.to_owned() } else { patterns.join(" ") }
+    };
+    let (hosts, metrics) = (of(&request.hosts, "all hosts"), of(&request.metrics, "all metrics"));
+    let title = format!("export the samples of {metrics} of {hosts}");
+    let order = Order { kind: JobKind::Export, title, audit: "history.export" };
+    order.begin(&app, peer, who, move |backend, told| backend.export(&request, told), |_| Ok(()))
+}
+
+/// Returns the files with samples that were exported, the newest first.
+#[utoipa::path(
+    get, path = "/api/0/history/exports", tag = "state",
+    responses((status = 200, body = Vec<Export>))
+)]
+pub(crate) async fn exports(State(app): State<Shared>, _admin: Admin) -> Reply<Json<Vec<Export>>> {
+    app.ask(Keeping::exports).await.map(Json)
+}
+
+/// Returns a file with samples that were exported.
+#[utoipa::path(
+    get, path = "/api/0/history/exports/{name}", tag = "state",
+    params(("name" = String, Path, description = "The file's name.")),
+    responses((status = 200, body = String, content_type = "text/plain"))
+)]
+pub(crate) async fn exported(
+    State(app): State<Shared>,
+    _admin: Admin,
+    Path(name): Path<String>,
+) -> Reply<Response> {
+    let place = Arc::clone(&app.downloads).try_acquire_owned().map_err(|_| Failure::Busy)?;
+    let path = app.ask(move |backend| backend.exported(&name)).await?;
+    let mut response = send(path, place).await.ok_or(Failure::Absent)?;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
+    Ok(response)
+}
+
+/// Removes a file with samples that were exported.
+#[utoipa::path(
+    delete, path = "/api/0/history/exports/{name}", tag = "state",
+    params(("name" = String, Path, description = "The file's name.")),
+    responses((status = 204))
+)]
+pub(crate) async fn remove_export(
+    State(app): State<Shared>,
+    _admin: Admin,
+    Path(name): Path<String>,
+) -> Reply<StatusCode> {
+    app.ask(move |backend| backend.remove_export(&name)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Adds samples of the past, as a job. What is there already stays as it is: the same text may be brought again.
+#[utoipa::path(
+    post, path = "/api/0/history/import", tag = "state", request_body = ImportRequest,
+    responses((status = 202, body = Job, description = "They are being added: see the job."))
+)]
+pub(crate) async fn import(
+    State(app): State<Shared>,
+    peer: Peer,
+    Admin(who): Admin,
+    Body(request): Body<ImportRequest>,
+) -> Reply<Response> {
+    if let Some(host) = &request.host {
+        HostName::new(host).map_err(|error| Failure::field("host", error.to_string()))?;
+    }
+    let title = format!("import samples out of {} bytes of text", request.text.len());
+    let order = Order { kind: JobKind::Import, title, audit: "history.import" };
+    order.begin(&app, peer, who, move |backend, told| backend.import(&request, told), |_| Ok(()))
 }
 
 /// Has people be told again by a server that was restored from a backup: the one that it is a copy of does
@@ -129,7 +230,7 @@ impl Order {
         app: &Shared,
         peer: Peer,
         who: Who,
-        work: impl FnOnce(&dyn Backend, Told<'_>) -> Answer<()> + Send + 'static,
+        work: impl FnOnce(&dyn Backend, Told<'_>) -> Answer<String> + Send + 'static,
         ended: impl FnOnce(&dyn Backend) -> Answer<()> + Send + 'static,
     ) -> Reply<Response> {
         let progress = app.jobs.begin(self.kind, self.title.clone(), &who, 0)?;
@@ -153,7 +254,7 @@ impl Order {
         self,
         shared: &Shared,
         progress: Progress,
-        work: impl FnOnce(&dyn Backend, Told<'_>) -> Answer<()> + Send + 'static,
+        work: impl FnOnce(&dyn Backend, Told<'_>) -> Answer<String> + Send + 'static,
         ended: impl FnOnce(&dyn Backend) -> Answer<()> + Send + 'static,
     ) {
         let (told, ending) = (progress.teller(), shared.shutdown.clone());
@@ -164,7 +265,10 @@ impl Order {
             })
         });
         match done.await {
-            Ok(()) => progress.finish(),
+            Ok(outcome) => {
+                progress.outcome(outcome);
+                progress.finish();
+            }
             Err(_) if progress.is_cancelled() => match shared.work(ended).await {
                 Ok(()) => progress.give_up(),
                 Err(failure) => progress.fail(&self.title, failure),

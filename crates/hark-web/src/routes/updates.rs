@@ -59,7 +59,8 @@ pub(crate) async fn file(
     send(path, place).await.ok_or(Failure::Absent)
 }
 
-async fn send(path: PathBuf, place: OwnedSemaphorePermit) -> Option<Response> {
+/// Returns a file piece by piece, with the place that it takes until the last of them.
+pub(super) async fn send(path: PathBuf, place: OwnedSemaphorePermit) -> Option<Response> {
     let file = File::open(path).await.ok()?;
     let length = file.metadata().await.ok()?.len();
     // The place is given back when the last piece was read, or nobody reads any more.

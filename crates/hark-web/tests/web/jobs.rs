@@ -117,6 +117,58 @@ async fn samples_are_weighed_first_and_erased_as_a_job_that_can_be_taken_back() 
 }
 
 #[tokio::test]
+async fn samples_go_out_and_come_in_as_jobs_that_say_what_came_of_them() {
+    let running = start().await;
+    let root = running.browser("root");
+    let path = "/api/0/history/export";
+    for wrong in [
+        json!({"format": "xml"}),
+        json!({"metrics": ["*".repeat(1025)]}),
+        json!({"hosts": vec!["a"; 101]}),
+        json!({"host": "db1"}),
+        json!({"from": "yesterday"}),
+    ] {
+        assert_eq!(root.post(path, wrong.clone()).await.status, 422, "{wrong}");
+    }
+    let order = json!({"hosts": ["db1"], "metrics": ["cpu_monitor.*"], "format": "csv"});
+    let job = root.post(path, order).await.json();
+    let job = ended(&root, &job).await;
+    assert_eq!((&job["state"], &job["kind"]), (&json!("done"), &json!("export")), "{job}");
+    assert_eq!(job["outcome"], "7 samples in samples-1.csv");
+    assert_eq!(job["title"], "export the samples of cpu_monitor.* of db1");
+    let listed = root.get("/api/0/history/exports").await.json();
+    let file = root.get("/api/0/history/exports/samples-1.csv").await;
+    assert_eq!((listed[0]["name"].as_str(), file.status), (Some("samples-1.csv"), 200));
+    assert!(file.text().contains("hark-web"), "{}", file.text());
+    assert_eq!(root.get("/api/0/history/exports/samples-2.csv").await.status, 404);
+    // One that takes for ever is ended.
+    let job = root.post(path, json!({"metrics": ["**"]})).await.json();
+    root.post(&format!("/api/0/jobs/{}/cancel", job["id"]), json!({})).await;
+    assert_eq!(ended(&root, &job).await["state"], "cancelled");
+
+    let path = "/api/0/history/import";
+    let job = root.post(path, json!({"text": "a\nb\n", "host": "db1"})).await.json();
+    let job = ended(&root, &job).await;
+    assert_eq!(
+        (&job["kind"], &job["outcome"]),
+        (&json!("import"), &json!("2 samples read")),
+        "{job}"
+    );
+    let job = root.post(path, json!({"text": ""})).await.json();
+    let job = ended(&root, &job).await;
+    assert_eq!(job["state"], "failed");
+    assert_eq!(job["failures"][0]["detail"], "no sample could be taken");
+    assert_eq!(root.post(path, json!({"text": "a", "host": "no name"})).await.status, 422);
+    let long = "x".repeat(16 * 1024 * 1024);
+    assert_eq!(root.post(path, json!({ "text": long })).await.status, 413);
+    let long = "x".repeat(15 * 1024 * 1024);
+    assert_eq!(root.post(path, json!({ "text": long })).await.status, 202);
+    let audit = running.fake.stored().audit.clone();
+    let named = |what: &str| audit.iter().any(|line| line.what == what);
+    assert!(named("history.export") && named("history.import"), "{audit:?}");
+}
+
+#[tokio::test]
 async fn jobs_of_others_are_for_administrators() {
     let running = prepared().await;
     let id = job_of(&running, "manager").await;

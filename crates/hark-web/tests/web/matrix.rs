@@ -57,6 +57,7 @@ async fn objects(running: &Running, route: &Route) -> Option<Others> {
         | "/api/0/reports/{name}"
         | "/api/0/reports/{name}/send"
         | "/api/0/updates/{name}"
+        | "/api/0/history/exports/{name}"
         | "/api/0/oncall/{name}" => return None,
         template if template.starts_with("/api/0/config/") => return None,
         // Whoever may log in knows which pages there are; who publishes is tested by `status_pages`.

@@ -333,6 +333,27 @@ pub(crate) fn table() -> Vec<Route> {
                 Admin,
             )
         },
+        Route {
+            status: 202,
+            ..post(
+                "/api/0/history/export",
+                "/api/0/history/export",
+                Some(json!({"hosts": ["db*"], "format": "csv"})),
+                Admin,
+            )
+        },
+        get("/api/0/history/exports", "/api/0/history/exports", Admin),
+        get("/api/0/history/exports/{name}", "/api/0/history/exports/samples-1.csv", Admin),
+        delete("/api/0/history/exports/{name}", "/api/0/history/exports/samples-1.csv", Admin),
+        Route {
+            status: 202,
+            ..post(
+                "/api/0/history/import",
+                "/api/0/history/import",
+                Some(json!({"text": "time,host,metric,value\n"})),
+                Admin,
+            )
+        },
         get("/api/0/deliveries", "/api/0/deliveries?state=sent", User),
         get("/api/0/deliveries/{id}", "/api/0/deliveries/1", SEE),
         post("/api/0/deliveries/{id}/retry", "/api/0/deliveries/1/retry", None, OPERATE),

@@ -37,7 +37,8 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    fn fits(&self, def: &SeriesDef) -> bool {
+    /// Returns whether a series is to be written.
+    pub(crate) fn fits(&self, def: &SeriesDef) -> bool {
         if self.metrics.is_empty() {
             return true;
         }
@@ -64,8 +65,8 @@ pub(crate) struct Written {
     pub(crate) is_whole: bool,
 }
 
-/// Takes pieces of the text; it may end the writing.
-pub(crate) type Out<'o> = &'o mut dyn FnMut(&str) -> ControlFlow<()>;
+/// Takes pieces of the text, and how much was written with them; it may end the writing.
+pub(crate) type Out<'o> = &'o mut dyn FnMut(&str, Written) -> ControlFlow<()>;
 
 /// Writes what is wanted of a history.
 ///
@@ -101,7 +102,7 @@ type Line = fn(&mut String, &HostName, &SeriesDef, Unix, f64);
 
 impl Writer<'_> {
     fn hand_on(&mut self) -> ControlFlow<()> {
-        let ended = (self.out)(&self.text);
+        let ended = (self.out)(&self.text, self.written);
         self.text.clear();
         ended
     }
@@ -143,7 +144,7 @@ impl Writer<'_> {
             for (at, value) in samples {
                 line(text, *at, *value);
                 if text.len() >= PIECE {
-                    let ended = out(text);
+                    let ended = out(text, *written);
                     text.clear();
                     if ended.is_break() {
                         return ControlFlow::Break(());

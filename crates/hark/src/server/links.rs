@@ -24,6 +24,7 @@ use super::dyndns::{self, DNS_QUEUE, ToDns};
 use super::engine_loop::Request;
 use super::engine_loop::part;
 use super::event_files::{self, EventFiles};
+use super::exports::Exports;
 use super::happened::{Happened, Rules};
 use super::history_loop::ToHistory;
 use super::hosts::Hosts;
@@ -145,6 +146,8 @@ pub(crate) struct Links {
     pub(crate) quarantine: Arc<Quarantine>,
     /// Makes backups.
     pub(crate) backups: Backups,
+    /// Samples that were written as text.
+    pub(crate) exports: Exports,
     /// What is kept for another time than the rest, at present.
     pub(crate) retention: Retention,
 }
@@ -238,6 +241,7 @@ impl Links {
             login: Arc::default(),
             quarantine: Quarantine::of(data_dir),
             backups: Backups::of(data_dir),
+            exports: Exports::of(data_dir),
             retention: Retention::default(),
         };
         let inboxes = Inboxes {

@@ -1,6 +1,8 @@
 //! What is kept for another time than the rest: finds which hosts the overrides of the configuration are about,
 //! and tells history.
 //!
+//! What was exported goes after a day, looked after here as well.
+//!
 //! Hosts come, go and change their tags; what is kept goes by days. So it is looked at a start, after a reload,
 //! and some times an hour.
 
@@ -45,7 +47,11 @@ pub(super) async fn run(links: Arc<Links>, stop: CancellationToken) {
     loop {
         let told = {
             let links = Arc::clone(&links);
-            tokio::task::spawn_blocking(move || tell(&links)).await.unwrap_or(None)
+            let work = move || {
+                links.exports.tidy();
+                tell(&links)
+            };
+            tokio::task::spawn_blocking(work).await.unwrap_or(None)
         };
         let wait = if told.is_some() { LOOK } else { AGAIN };
         tokio::select! {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hark_model::HostId;
 use hark_store::history::View;
 use hark_store::state::{Change, State, StateReader};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::hook::Hook;
 use crate::support::process::{clean, run};
@@ -22,7 +22,7 @@ fn hark(folder: &Path, line: &str) -> Output {
     run(clean(HARK, folder).args(line.split_whitespace()), LIMIT)
 }
 
-fn json(output: &Output) -> Value {
+fn parsed(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)))
 }
@@ -31,7 +31,7 @@ fn json(output: &Output) -> Value {
 fn lively(folder: &Path) -> Server {
     let server = Start::new("up", folder).config("agent: {interval: 1s}\n").go();
     until("samples on the disk", LIMIT, || {
-        let found = json(&hark(folder, "history check --data data --json"));
+        let found = parsed(&hark(folder, "history check --data data --json"));
         (found["log_frames"].as_u64()? > 40).then_some(())
     });
     server
@@ -52,7 +52,7 @@ fn segment(data: &Path) -> PathBuf {
 fn damage_is_found_beside_the_server_and_repaired_without_it() {
     let folder = folder();
     let mut server = lively(folder.path());
-    let shown = json(&hark(folder.path(), "history --data data --json"));
+    let shown = parsed(&hark(folder.path(), "history --data data --json"));
     assert!(shown["series"].as_u64().unwrap() > 10, "{shown:#}");
     let refused = hark(folder.path(), "history repair --data data");
     assert_eq!(refused.status.code(), Some(1), "the server runs");
@@ -65,14 +65,14 @@ fn damage_is_found_beside_the_server_and_repaired_without_it() {
     std::fs::write(&log, bytes).unwrap();
     let checked = hark(folder.path(), "history check --data data --json");
     assert_eq!(checked.status.code(), Some(1));
-    assert_eq!(json(&checked)["damages"], 1);
+    assert_eq!(parsed(&checked)["damages"], 1);
     let repaired = hark(folder.path(), "history repair --data data --json");
     assert_eq!(repaired.status.code(), Some(0));
-    let repaired = json(&repaired);
+    let repaired = parsed(&repaired);
     assert_eq!(repaired["repaired"].as_array().unwrap().len(), 1, "{repaired:#}");
     assert!(folder.path().join(repaired["aside"].as_str().unwrap()).is_dir());
     let checked = hark(folder.path(), "history check --data data --json");
-    assert_eq!(checked.status.code(), Some(0), "{}", json(&checked));
+    assert_eq!(checked.status.code(), Some(0), "{}", parsed(&checked));
     let mut server = lively(folder.path());
     server.set_up(PASSWORD);
     assert_eq!(server.get("/api/0/self")["history"]["state"], "ok");
@@ -108,7 +108,7 @@ fn a_restored_server_tells_nobody_until_somebody_says_so() {
     until("the message of the first server", LIMIT, || told_of(&hook, "web1"));
     let made = hark(folder.path(), "backup copy.tar.gz --data data --json");
     assert_eq!(made.status.code(), Some(0), "{}", String::from_utf8_lossy(&made.stderr));
-    assert_eq!(json(&made)["damage"], "");
+    assert_eq!(parsed(&made)["damage"], "");
     let again = hark(folder.path(), "backup copy.tar.gz --data data");
     assert_eq!(again.status.code(), Some(1), "it is there already");
     let verified = hark(folder.path(), "backup --verify copy.tar.gz");
@@ -174,7 +174,7 @@ fn samples_are_erased_by_order_and_those_of_a_dropped_host_with_it() {
         &format!("history delete --host {host} --metric cpu_monitor.* --dry-run --json {api}"),
     );
     assert_eq!(weighed.status.code(), Some(0), "{}", String::from_utf8_lossy(&weighed.stderr));
-    assert!(json(&weighed)["samples"].as_u64().unwrap() > 0);
+    assert!(parsed(&weighed)["samples"].as_u64().unwrap() > 0);
     let nothing =
         hark(folder.path(), &format!("history delete --host {host} --metric nonsense.* {api}"));
     assert_eq!(nothing.status.code(), Some(1));
@@ -195,7 +195,7 @@ fn samples_are_erased_by_order_and_those_of_a_dropped_host_with_it() {
     assert!(audit.contains("history.erase"), "{audit}");
     server.process.kill();
     let checked = hark(folder.path(), "history check --data data --json");
-    assert_eq!(checked.status.code(), Some(0), "{}", json(&checked));
+    assert_eq!(checked.status.code(), Some(0), "{}", parsed(&checked));
 }
 
 /// The numbers of the hosts that have series.
@@ -321,8 +321,9 @@ fn samples_go_out_as_text_and_come_back_elsewhere_once() {
         other.set_up(PASSWORD);
         other.host_when(&host, LIMIT, |_| true);
         other.process.kill();
-        let bring =
-            || json(&hark(folder.path(), &format!("history import samples --data {form} --json")));
+        let bring = || {
+            parsed(&hark(folder.path(), &format!("history import samples --data {form} --json")))
+        };
         let done = bring();
         assert!(done["samples"].as_u64().unwrap() > 4, "{done:#}");
         assert_eq!(done["taken"], done["samples"], "{done:#}");
@@ -336,6 +337,53 @@ fn samples_go_out_as_text_and_come_back_elsewhere_once() {
         let checked = hark(folder.path(), &format!("history check --data {form}"));
         assert_eq!(checked.status.code(), Some(0));
     }
+}
+
+#[test]
+fn samples_go_out_and_come_in_by_the_interface_while_the_server_runs() {
+    let folder = folder();
+    let mut server = lively(folder.path());
+    server.set_up(PASSWORD);
+    let done = |job: &Value| {
+        let path = format!("/api/0/jobs/{}", job["id"]);
+        until("the end of the job", LIMIT, || {
+            Some(server.get(&path)).filter(|job| !job["ended_at"].is_null())
+        })
+    };
+    let export = |metric: &str| {
+        let order = json!({"metrics": [metric], "format": "csv"});
+        let job = done(&server.post("/api/0/history/export", &order).body);
+        assert_eq!((&job["state"], &job["kind"]), (&"done".into(), &"export".into()), "{job:#}");
+        let newest = server.get("/api/0/history/exports")[0]["name"].as_str().unwrap().to_owned();
+        assert!(job["outcome"].as_str().unwrap().contains(&newest), "{job:#}");
+        let path = format!("/api/0/history/exports/{newest}");
+        let text = server.call("GET", &path, &[], None).text;
+        let removed = server.call("DELETE", &path, &[], None);
+        assert_eq!((removed.status, server.call("GET", &path, &[], None).status), (204, 404));
+        text
+    };
+    let text = export("cpu_monitor.*");
+    let lines = sample_lines(&text);
+    assert!(lines.len() > 5 && lines.iter().any(|line| line.contains(",cpu_monitor,")), "{text}");
+    let host = lines[0].split(',').nth(1).unwrap().to_owned();
+    // What is there already is taken for what it is, and what is new is added.
+    let again = done(&server.post("/api/0/history/import", &json!({ "text": text })).body);
+    assert!(again["outcome"].as_str().unwrap().contains(" 0 added"), "{again:#}");
+    let hour_ago = hark_model::Clock.now().unix.seconds() - 3600;
+    let past: String =
+        (0..10).map(|n| format!("{},past_monitor,value,{n}\n", hour_ago + n)).collect();
+    let past = format!("time,collector,metric,value\n{past}tomorrow,past_monitor,value,1\n");
+    let brought = json!({"text": past, "host": host});
+    let job = done(&server.post("/api/0/history/import", &brought).body);
+    assert_eq!((&job["state"], &job["kind"]), (&"done".into(), &"import".into()), "{job:#}");
+    let outcome = job["outcome"].as_str().unwrap();
+    assert!(outcome.starts_with("10 samples read, 10 added, 0 there"), "{outcome}");
+    assert!(outcome.contains("1 lines could not be read"), "{outcome}");
+    assert_eq!(export("past_monitor.*").lines().count(), 11);
+    let unknown = json!({"text": "time,collector,metric,host,value\n1,a,b,nobody,1\n"});
+    let job = done(&server.post("/api/0/history/import", &unknown).body);
+    assert_eq!(job["state"], "failed", "{job:#}");
+    assert!(job["failures"][0]["detail"].as_str().unwrap().contains("no host nobody"), "{job:#}");
 }
 
 /// Runs `promtool`.
@@ -365,7 +413,7 @@ fn prometheus_reads_what_is_exported_and_its_dump_is_imported() {
     assert_eq!(dump.lines().count(), sample_lines(&text).len());
     write(folder.path(), "dump", &dump);
     // What is there already is known by its labels, as hark's own series.
-    let done = json(&hark(folder.path(), "history import dump --data data --json"));
+    let done = parsed(&hark(folder.path(), "history import dump --data data --json"));
     assert_eq!((&done["taken"], &done["known"]), (&0.into(), &done["samples"]), "{done:#}");
     assert_eq!(done["samples"], dump.lines().count());
 }

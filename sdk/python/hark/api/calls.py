@@ -590,6 +590,53 @@ class Calls(Transport):
             headers["Idempotency-Key"] = key
         return cast(t.ErasePlan, self.request("POST", "/api/0/history/erase", None, body, headers).value())
 
+    def post_history_export(
+        self, body: t.ExportRequest, *, if_match: Optional[str] = None, key: Optional[str] = None
+    ) -> t.Job:
+        """Writes samples as text into a file on the server, as a job. It can be fetched for a day."""
+        headers: Dict[str, str] = {}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        return cast(t.Job, self.request("POST", "/api/0/history/export", None, body, headers).value())
+
+    def get_history_exports(
+        self, *, q: Optional[str] = None, sort: Optional[str] = None, cursor: Optional[str] = None, limit: Optional[int] = None
+    ) -> List[t.Export]:
+        """Returns the files with samples that were exported, the newest first."""
+        query: Query = {"q": q, "sort": sort, "cursor": cursor, "limit": limit}
+        return cast(List[t.Export], self.read("/api/0/history/exports", query))
+
+    def get_history_exports_by_name(
+        self, name: str
+    ) -> str:
+        """Returns a file with samples that were exported."""
+        return cast(str, self.read("/api/0/history/exports/{}".format(part(name)), None))
+
+    def delete_history_exports_by_name(
+        self, name: str, *, if_match: Optional[str] = None, key: Optional[str] = None
+    ) -> None:
+        """Removes a file with samples that were exported."""
+        headers: Dict[str, str] = {}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        self.request("DELETE", "/api/0/history/exports/{}".format(part(name)), None, None, headers).value()
+
+    def post_history_import(
+        self, body: t.ImportRequest, *, if_match: Optional[str] = None, key: Optional[str] = None
+    ) -> t.Job:
+        """Adds samples of the past, as a job. What is there already stays as it is: the same text may be brought
+        again."""
+        headers: Dict[str, str] = {}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        return cast(t.Job, self.request("POST", "/api/0/history/import", None, body, headers).value())
+
     def get_hosts(
         self, *, q: Optional[str] = None, state: Optional[t.Letter] = None, sort: Optional[t.HostSort] = None, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
     ) -> t.PageHostRow:

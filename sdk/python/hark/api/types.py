@@ -763,6 +763,26 @@ Explanation = TypedDict(
     },
 )
 
+Export = TypedDict(
+    "Export",
+    {
+        "bytes": int,
+        "made_at": "Timestamp",
+        "name": str,
+    },
+)
+
+ExportRequest = TypedDict(
+    "ExportRequest",
+    {
+        "format": NotRequired["ExportFormat"],
+        "from": NotRequired[Union["Timestamp", None]],
+        "hosts": NotRequired[List[str]],
+        "metrics": NotRequired[List[str]],
+        "to": NotRequired[Union["Timestamp", None]],
+    },
+)
+
 FieldError = TypedDict(
     "FieldError",
     {
@@ -989,6 +1009,14 @@ HostUser = TypedDict(
     },
 )
 
+ImportRequest = TypedDict(
+    "ImportRequest",
+    {
+        "host": NotRequired[Union[str, None]],
+        "text": str,
+    },
+)
+
 Incident = TypedDict(
     "Incident",
     {
@@ -1077,6 +1105,7 @@ Job = TypedDict(
         "id": int,
         "kind": "JobKind",
         "ordered_at": "Timestamp",
+        "outcome": NotRequired[str],
         "state": "JobState",
         "title": str,
         "total": int,
@@ -2285,12 +2314,13 @@ Cursor = str
 Decision = Literal["told", "queued", "withheld", "waiting", "handled"]
 DeliveryState = Literal["queued", "retry", "sent", "dead", "superseded"]
 DiffKind = Literal["same", "added", "removed"]
+ExportFormat = Literal["openmetrics", "csv", "jsonl"]
 Fill = Literal["none", "null", "previous", "linear", "zero"]
 Fresh = Literal["fresh", "late", "stale"]
 HistoryState = Literal["ok", "stopped"]
 HostSort = Literal["name", "-name", "state", "-state", "last_heard_at", "-last_heard_at"]
 IncidentSort = Literal["-since_at", "since_at", "state", "host"]
-JobKind = Literal["bulk", "report", "backup", "erase"]
+JobKind = Literal["bulk", "report", "backup", "erase", "export", "import"]
 JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
 Kind = Literal["transition", "told", "withheld", "operator", "event", "server"]
 Letter = Literal["o", "w", "c", "u", "m", "-"]

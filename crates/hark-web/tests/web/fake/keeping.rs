@@ -1,7 +1,9 @@
 //! Backups of the fake: one that there is, and one that is made.
 
+use std::path::PathBuf;
+
 use hark_api::Timestamp;
-use hark_api::keeping::{Backup, ErasePlan};
+use hark_api::keeping::{Backup, ErasePlan, Export, ExportRequest, ImportRequest};
 use hark_web::{Answer, EraseOrder, Keeping, Refused, Told};
 
 use super::{Fake, THEN};
@@ -72,5 +74,44 @@ impl Keeping for Fake {
     fn keep_the_rest(&self, number: u64) -> Answer<()> {
         self.stored().taken_back.push(number);
         Ok(())
+    }
+
+    fn export(&self, order: &ExportRequest, told: Told<'_>) -> Answer<String> {
+        // One of nothing but stars takes for ever, so that it can be ended.
+        let is_endless = order.metrics == ["**"];
+        for done in 0.. {
+            if !told(done, 4) {
+                return Err(Refused::Conflict("it was ended".to_owned()));
+            }
+            if done == 4 && !is_endless {
+                return Ok("7 samples in samples-1.csv".to_owned());
+            }
+            std::thread::yield_now();
+        }
+        Ok(String::new())
+    }
+
+    fn exports(&self) -> Answer<Vec<Export>> {
+        let (name, made_at) = ("samples-1.csv".to_owned(), Timestamp(THEN));
+        Ok(vec![Export { name, bytes: 7, made_at }])
+    }
+
+    fn exported(&self, name: &str) -> Answer<PathBuf> {
+        // A file that is there wherever the tests run.
+        let there = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        if name == "samples-1.csv" { Ok(there.into()) } else { Err(Refused::Absent) }
+    }
+
+    fn remove_export(&self, name: &str) -> Answer<()> {
+        self.exported(name).map(drop)
+    }
+
+    fn import(&self, brought: &ImportRequest, told: Told<'_>) -> Answer<String> {
+        let lines = brought.text.lines().count() as u64;
+        if lines == 0 {
+            return Err(Refused::Conflict("no sample could be taken".to_owned()));
+        }
+        told(lines, lines);
+        Ok(format!("{lines} samples read"))
     }
 }

@@ -75,7 +75,7 @@ pub(super) fn run(args: &Args, data_dir: &Path, dir: &Path) -> anyhow::Result<Ex
     };
     let mut failed = None;
     let stdout = std::io::stdout();
-    let mut out = |text: &str| match stdout.lock().write_all(text.as_bytes()) {
+    let mut out = |text: &str, _| match stdout.lock().write_all(text.as_bytes()) {
         Ok(()) => ControlFlow::Continue(()),
         Err(error) => {
             failed = Some(error);

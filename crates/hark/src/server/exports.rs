@@ -1,0 +1,226 @@
+//! Samples that were exported by the API: files in the data folder, for a day.
+//!
+//! A file has its name only when it is whole. Its bounds keep somebody who exports everything each minute from
+//! filling the disk that the samples themselves need.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hark_api::Timestamp;
+use hark_api::keeping::Export;
+use hark_model::{Clock, HostId, Unix};
+use hark_store::history::View;
+use thiserror::Error;
+
+use crate::exchange::Form;
+use crate::exchange::write::{self, Wanted};
+
+/// How long a file is kept.
+const KEPT: Duration = Duration::from_hours(24);
+
+/// Files that are kept, the newest.
+const MAX_FILES: usize = 8;
+
+/// Bytes of one: some thirty million samples as a table.
+const MAX_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
+/// What a file that is not whole ends with.
+const PART: &str = ".part";
+
+/// The files.
+#[derive(Debug)]
+pub(crate) struct Exports {
+    dir: PathBuf,
+}
+
+/// Why there is no file.
+#[derive(Debug, Error)]
+pub(crate) enum ExportError {
+    /// No series is meant.
+    #[error("no series fits")]
+    Nothing,
+    /// It would be too long.
+    #[error("it would be longer than {} GiB: ask for fewer hosts, metrics or days", MAX_BYTES >> 30)]
+    Large,
+    /// Nobody wants it any more.
+    #[error("it was ended before it was whole")]
+    Ended,
+    /// The disk fails.
+    #[error("it cannot be written")]
+    Io(#[from] io::Error),
+}
+
+impl Exports {
+    /// Makes those of the server with this data folder.
+    pub(super) fn of(data_dir: &Path) -> Self {
+        Self { dir: data_dir.join("exports") }
+    }
+
+    /// Writes what is wanted of the history in `history` into a file; `told` hears how many series are written, of
+    /// how many, and may end it. Returns in words what it has come to.
+    ///
+    /// # Errors
+    /// If there is no file.
+    pub(crate) fn make(
+        &self,
+        history: &Path,
+        wanted: &Wanted,
+        form: Form,
+        told: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<String, ExportError> {
+        let ids: BTreeSet<HostId> = wanted.hosts.iter().map(|(id, _)| *id).collect();
+        let mut view = View::open(history, &|host| ids.contains(&host))?;
+        let fits = |id: &HostId| view.series_of(*id).iter().filter(|d| wanted.fits(d)).count();
+        let total: u64 = ids.iter().map(|id| fits(id) as u64).sum();
+        if total == 0 {
+            return Err(ExportError::Nothing);
+        }
+        std::fs::create_dir_all(&self.dir)?;
+        self.tidy();
+        let ending = match form {
+            Form::Csv => "csv",
+            Form::Openmetrics => "om",
+            Form::Jsonl => "jsonl",
+        };
+        let name = format!("samples-{}.{ending}", Clock.now().unix.0);
+        let (part, whole) = (self.dir.join(format!("{name}{PART}")), self.dir.join(&name));
+        let file = File::create_new(&part)?;
+        let written = write_to(&file, &mut view, wanted, form, total, told);
+        let kept = written.and_then(|written| {
+            file.sync_all()?;
+            std::fs::rename(&part, &whole)?;
+            Ok(written)
+        });
+        match kept {
+            Ok(written) => {
+                let damaged = match view.damaged() {
+                    0 => String::new(),
+                    n => format!("; {n} damaged pieces were left out"),
+                };
+                let write::Written { samples, series, .. } = written;
+                Ok(format!("{samples} samples of {series} series in {name}{damaged}"))
+            }
+            Err(error) => {
+                remove(&part);
+                Err(error)
+            }
+        }
+    }
+
+    /// Returns the files that there are, the newest first.
+    pub(crate) fn list(&self) -> Vec<Export> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(&self.dir).into_iter().flatten().flatten() {
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let (Some(at), Ok(about)) = (made_at(&name), entry.metadata()) else { continue };
+            if !name.ends_with(PART) && Clock.now().unix.since(at) < KEPT {
+                found.push(Export { name, bytes: about.len(), made_at: Timestamp(at) });
+            }
+        }
+        found.sort_by_key(|export| std::cmp::Reverse(export.made_at.0));
+        found
+    }
+
+    /// Returns where one of them lies.
+    pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
+        // Only what is listed: a name with another folder in it is none of these.
+        let is_there = self.list().iter().any(|export| export.name == name);
+        is_there.then(|| self.dir.join(name))
+    }
+
+    /// Removes those whose day is over, parts of before, and the oldest of too many.
+    pub(crate) fn tidy(&self) {
+        let kept: BTreeSet<String> =
+            self.list().into_iter().take(MAX_FILES - 1).map(|export| export.name).collect();
+        for entry in std::fs::read_dir(&self.dir).into_iter().flatten().flatten() {
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let Some(at) = made_at(&name) else { continue };
+            let is_over = Clock.now().unix.since(at) >= KEPT;
+            if is_over || (!name.ends_with(PART) && !kept.contains(&name)) {
+                remove(&entry.path());
+            }
+        }
+    }
+}
+
+/// Returns when a file was begun, by its name; what else lies there is nobody's business.
+fn made_at(name: &str) -> Option<Unix> {
+    let number = name.strip_prefix("samples-")?.split('.').next()?;
+    number.parse().ok().map(Unix)
+}
+
+/// Removes a file. One that cannot be is tried again with the next one.
+pub(crate) fn remove(path: &Path) {
+    if let Err(error) = std::fs::remove_file(path) {
+        tracing::warn!(%error, path = %path.display(), "an exported file cannot be removed");
+    }
+}
+
+fn write_to(
+    mut file: &File,
+    view: &mut View,
+    wanted: &Wanted,
+    form: Form,
+    total: u64,
+    told: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<write::Written, ExportError> {
+    let (mut bytes, mut failed) = (0u64, None);
+    let mut out = |text: &str, so_far: write::Written| {
+        bytes += text.len() as u64;
+        let written = if bytes > MAX_BYTES {
+            Err(ExportError::Large)
+        } else if !told(so_far.series.min(total), total) {
+            Err(ExportError::Ended)
+        } else {
+            file.write_all(text.as_bytes()).map_err(ExportError::Io)
+        };
+        match written {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    };
+    let written = write::write(view, wanted, form, &mut out)?;
+    failed.map_or(Ok(written), Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_go_after_a_day_and_where_there_are_too_many_and_no_other_name_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let exports = Exports::of(folder.path());
+        assert!(exports.list().is_empty(), "there is not even a folder");
+        let dir = folder.path().join("exports");
+        std::fs::create_dir(&dir).unwrap();
+        let now = Clock.now().unix.0;
+        let name = |n: i64| format!("samples-{}.csv", now - n * 1000);
+        for n in 0..10 {
+            std::fs::write(dir.join(name(n)), "x").unwrap();
+        }
+        let old = format!("samples-{}.csv", now - 86_400_001);
+        let cut_off = format!("samples-{}.csv.part", now - 86_400_001);
+        let under_way = format!("samples-{}.om.part", now - 1000);
+        for other in [old.as_str(), &cut_off, &under_way, "notes.txt"] {
+            std::fs::write(dir.join(other), "x").unwrap();
+        }
+        assert_eq!((exports.list().len(), exports.list()[0].name.clone()), (10, name(0)));
+        for wrong in [old.as_str(), &under_way, "notes.txt", "../exports/notes.txt", ""] {
+            assert_eq!(exports.path(wrong), None, "{wrong}");
+        }
+        assert_eq!(exports.path(&name(1)), Some(dir.join(name(1))));
+        exports.tidy();
+        assert_eq!(exports.list().len(), MAX_FILES - 1, "there is room for the next one");
+        let is_there = |name: &str| dir.join(name).exists();
+        assert!(is_there(&under_way) && is_there("notes.txt"));
+        assert!(!is_there(&old) && !is_there(&cut_off) && !is_there(&name(9)));
+    }
+}
