@@ -370,9 +370,9 @@ fn samples_go_out_and_come_in_by_the_interface_while_the_server_runs() {
     let again = done(&server.post("/api/0/history/import", &json!({ "text": text })).body);
     assert!(again["outcome"].as_str().unwrap().contains(" 0 added"), "{again:#}");
     let hour_ago = hark_model::Clock.now().unix.seconds() - 3600;
-    let past: String =
-        (0..10).map(|n| format!("{},past_monitor,value,{n}\n", hour_ago + n)).collect();
-    let past = format!("time,collector,metric,value\n{past}tomorrow,past_monitor,value,1\n");
+    let past = (0..10).map(|n| format!("{},past_monitor,value,{n}", hour_ago + n));
+    let past = past.collect::<Vec<_>>().join("\n");
+    let past = format!("time,collector,metric,value\n{past}\ntomorrow,past_monitor,value,1\n");
     let brought = json!({"text": past, "host": host});
     let job = done(&server.post("/api/0/history/import", &brought).body);
     assert_eq!((&job["state"], &job["kind"]), (&"done".into(), &"import".into()), "{job:#}");

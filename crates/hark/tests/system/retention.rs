@@ -31,7 +31,7 @@ fn hark(folder: &Path, line: &str) -> Output {
 }
 
 fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap()
+    serde_json::from_slice(&output.stdout).expect("it prints JSON")
 }
 
 /// Samples of both hosts and two metrics: so many days ago one an hour for ten hours, and one of now.
@@ -42,7 +42,8 @@ fn samples(days: &[i64]) -> String {
         for collector in ["disk_monitor", "cpu_monitor"] {
             let past = days.iter().flat_map(|day| (0..10).map(move |n| (day * 86_400) - n * 60));
             for before in past.chain([60]) {
-                writeln!(text, "{},{host},{collector},percent,{before}", now - before).unwrap();
+                writeln!(text, "{},{host},{collector},percent,{before}", now - before)
+                    .expect("a text takes more");
             }
         }
     }
@@ -53,7 +54,7 @@ fn samples(days: &[i64]) -> String {
 fn old(folder: &Path, host: &str, collector: &str) -> usize {
     let line =
         format!("history export --data data --format csv --host {host} --metric {collector}.*");
-    let text = String::from_utf8(hark(folder, &line).stdout).unwrap();
+    let text = String::from_utf8(hark(folder, &line).stdout).expect("it is text");
     text.lines().skip(1).filter(|line| !line.ends_with(",60")).count()
 }
 
