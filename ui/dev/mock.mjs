@@ -1,7 +1,7 @@
 // A stand-in for the server: the shapes of /api/0 and /ws with plausible, moving data. For work on the page and for its
 // browser tests; it keeps nothing and proves nothing about the real server.
 //
-//   node dev/mock.mjs [--port 50104] [--hosts 1216] [--empty] [--setup] [--dist ui/dist]
+//   node dev/mock.mjs [--port 50104] [--hosts 1216] [--empty] [--setup] [--still] [--at SECONDS] [--dist ui/dist]
 //
 // Sign in with mira and the password "correct horse battery". Set-up code: 7QK2-M9DX.
 import { createHash, randomBytes } from 'node:crypto';
@@ -9,6 +9,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { checks } from './checks.mjs';
 import { dashboards } from './dashboards.mjs';
 import { statusPages } from './status.mjs';
 
@@ -26,7 +27,9 @@ const CODE = '7QK2-M9DX';
 const CSP =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types svelte-trusted-html hark-worker";
 
-const now = () => Math.floor(Date.now() / 1000);
+// With --at it is always that moment.
+const AT = Number(option('at', '0'));
+const now = () => AT || Math.floor(Date.now() / 1000);
 const at = (seconds) => new Date(seconds * 1000).toISOString();
 let seed = 7;
 const chance = () => {
@@ -671,6 +674,10 @@ async function api(request, answer, url) {
   const board = boards(method, path, data);
   if (board) return board[0] === 204 ? (answer.writeHead(204), answer.end()) : board[0] >= 400 ? problem(answer, board[0], board[1].title, board[1].detail, board[1]) : json(answer, board[1], board[0]);
   if (path === '/overview') return json(answer, overview());
+  if (path.startsWith('/checks')) {
+    const told = checks(path, url.searchParams, hosts.map(hostOf));
+    if (told) return json(answer, told);
+  }
   if (path === '/fleet') {
     const etag = `"${version}"`;
     if (request.headers['if-none-match'] === etag) {

@@ -18,8 +18,8 @@ export const launch = () => chromium.launch({ executablePath: process.env.CHROMI
 const EXPECTED = /Failed to load resource: the server responded with a status of (401|404|409|422|429)/;
 
 /** A fresh profile. `faults` fills with everything that should not have happened. */
-export async function open(browser, { theme = 'light', viewport = DESK, base, bypassCSP = false, touch = false } = {}) {
-  const context = await browser.newContext({ viewport, reducedMotion: 'reduce', ignoreHTTPSErrors: true, bypassCSP, hasTouch: touch, isMobile: touch, locale: 'en-GB' });
+export async function open(browser, { theme = 'light', viewport = DESK, base, bypassCSP = false, touch = false, timezone } = {}) {
+  const context = await browser.newContext({ viewport, reducedMotion: 'reduce', ignoreHTTPSErrors: true, bypassCSP, hasTouch: touch, isMobile: touch, locale: 'en-GB', timezoneId: timezone });
   await context.addCookies([{ name: 'theme', value: theme, url: base }]);
   // Longer words than English ones: the tests that look at no text run in another language as well.
   if (process.env.HARK_LANG) await context.addCookies([{ name: 'lang', value: process.env.HARK_LANG, url: base }]);

@@ -4,10 +4,12 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { audit, DESK, names, open, PHONE, settled, signIn, THEMES } from './browser.mjs';
 
-const paths = (known) => [
+/** The pages that are looked at, with their names. */
+export const paths = (known) => [
   ['overview', '/'],
   ['hosts', '/hosts'],
   ['checks', '/checks'],
+  ['checks-of', '/checks?check=memory_monitor.percent'],
   ...(known.host ? [['host', `/hosts/${known.host}`], ['host-metrics', `/hosts/${known.host}?tab=metrics`], ['host-checks', `/hosts/${known.host}?tab=checks`], ['host-actions', `/hosts/${known.host}?tab=actions`]] : []),
   ...(known.incident ? [['incident', `/incidents/${known.incident}`]] : []),
   ['incidents', '/incidents'],

@@ -3,6 +3,7 @@
 //   HARK_URL=http://127.0.0.1:50004 HARK_USER=mira HARK_PASSWORD=… [HARK_CODE=…] npm run journeys -- journey keyboard
 //
 // HARK_WAIT is how many seconds an open incident may take to appear (60). HARK_SHOTS=<folder> keeps pictures.
+// HARK_PICTURES=write stores those anew that `pictures` compares with.
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { actions } from './actions.mjs';
@@ -21,6 +22,7 @@ import { limits } from './limits.mjs';
 import { expiry, polling, reconnect } from './live.mjs';
 import { axe, reflow, weight } from './looks.mjs';
 import { people } from './people.mjs';
+import { MOMENT, pictures } from './pictures.mjs';
 import { publishing } from './publishing.mjs';
 import { telling } from './telling.mjs';
 import { tokens } from './tokens.mjs';
@@ -55,9 +57,9 @@ class Server {
   }
 }
 
-const ALL = { journey, entrance, phone, keyboard, actions, checks, charts, moments, dashboards, boards, telling, reflow, weight, axe, polling, expiry, reconnect };
+const ALL = { journey, entrance, phone, keyboard, actions, checks, charts, moments, dashboards, boards, telling, reflow, weight, axe, pictures, polling, expiry, reconnect };
 /** These need a server that can be treated badly, or hosts and receivers that are as they expect. */
-const OWN = new Set(['entrance', 'reconnect', 'actions', 'checks', 'moments', 'boards', 'telling']);
+const OWN = new Set(['entrance', 'reconnect', 'actions', 'checks', 'moments', 'boards', 'telling', 'pictures']);
 
 /** These need what the stand-in does not do. */
 const REAL = { browsers, configuration, dropping, factors, hidden, limits, people, publishing, tokens };
@@ -72,7 +74,7 @@ try {
     const test = ALL[name] ?? REAL[name];
     if (!test) throw new Error(`there is no test called ${name}: ${Object.keys({ ...ALL, ...REAL }).join(' ')}`);
     if (REAL[name] && !url) throw new Error(`${name} needs a real server: HARK_URL`);
-    const server = url ? null : new Server('--still', ...(name === 'journey' ? ['--setup'] : []));
+    const server = url ? null : new Server('--still', ...(name === 'journey' ? ['--setup'] : []), ...(name === 'pictures' ? ['--at', String(MOMENT)] : []));
     await server?.start();
     const began = Date.now();
     let faults;
