@@ -99,14 +99,27 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Reply<T> {
             let path = error.path().to_string();
             let text = error.inner().to_string();
             // serde_json ends its texts with a place that means little in one line of JSON.
-            let text = text.split(" at line ").next().unwrap_or(&text);
+            let text = shortened(text.rsplit_once(" at line ").map_or(&*text, |(text, _)| text));
             Err(Failure::Wrong(vec![match path.as_str() {
-                "." => of_text(text),
-                path => FieldError::new(path, text),
+                "." => of_text(&text),
+                path => FieldError::new(&shortened(path), text),
             }]))
         }
         Err(error) => Err(Failure::Malformed(format!("the body is not JSON: {}", error.inner()))),
     }
+}
+
+/// The longest part of a body that an answer repeats.
+const REPEATED: usize = 300;
+
+/// Cuts off what would only repeat what was sent: serde's texts have it whole.
+fn shortened(text: &str) -> String {
+    let mut rest = text.chars();
+    let mut short: String = rest.by_ref().take(REPEATED).collect();
+    if rest.next().is_some() {
+        short.push('…');
+    }
+    short
 }
 
 /// Makes an error of a text that may name its field: "missing field `x`", "x: not a number".
