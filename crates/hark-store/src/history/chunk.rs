@@ -43,6 +43,15 @@ pub(super) enum Column {
 }
 
 impl Column {
+    /// Returns the column of `items`.
+    pub(super) fn of(items: &[Item]) -> Self {
+        let mut column = Self::Integers(Vec::with_capacity(items.len()));
+        for item in items {
+            column.push(*item, items.len());
+        }
+        column
+    }
+
     /// Returns the item of frame `at`.
     pub(super) fn item(&self, at: usize) -> Item {
         match self {

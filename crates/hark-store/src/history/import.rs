@@ -4,6 +4,10 @@
 //! of, those that are new become chunks at once, with their five-minute and hourly values. A time at which a
 //! series has a value already, wherever that lies, keeps the one it has.
 //!
+//! What was measured together shares its times again: series of a host that bring the same new times of a day
+//! become one set, as they were when the host sent them. Each for itself would keep the times, and what a row
+//! costs, as often as there are series.
+//!
 //! Samples that are older than samples are kept become chunks too, so that the rest of an import finds them.
 //! Ten minutes after the last batch they expire like any other, and what is left of them are the coarser
 //! values. An import that is done again then must not count them twice: an hour of which there are coarser values
@@ -12,13 +16,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use hark_model::frame::{Item, ValueReader, encode_item, item, scale};
+use hark_model::frame::{Item, MAX_SET, ValueReader, item, scale};
 use hark_model::record::HostId;
 use hark_model::time::Now;
 use hark_model::{SeriesDef, SeriesName, Unix};
 use thiserror::Error;
 
-use super::chunk::{Chunk, Columns};
+use super::chunk::{Chunk, Column, Columns};
 use super::maintain::{LONGEST_CHUNK, put_group, rows_of};
 use super::partition::{MAX_GROUP, Row, partition_of};
 use super::strand::BlockFrames;
@@ -33,6 +37,10 @@ const HOLD: Duration = Duration::from_mins(10);
 
 /// The most decimals with which values are kept as whole numbers: what is finer is kept as it is.
 const MAX_DECIMALS: u8 = 9;
+
+/// Series with fewer new samples on a day stay alone: a set that is made for them takes as much of the catalogue
+/// as so many samples take of a chunk, and series that came together once may do so never again.
+const SHARES: usize = 256;
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -86,7 +94,7 @@ impl History {
         }
         self.holds_old_until = Some(now.mono + HOLD);
         let mut imported = Imported::default();
-        let mut days: BTreeMap<i64, Vec<[Row; 3]>> = BTreeMap::new();
+        let mut together = Together::new();
         for brought in batch {
             let refused = |error| ImportError::Series(brought.def.name.path(), error);
             if brought.host.0 > MAX_HOST {
@@ -95,18 +103,16 @@ impl History {
             if self.erasures.is_gone(brought.host.0) {
                 return Err(refused(DeclareError::Gone));
             }
-            match self.import_one(brought, now, &mut imported) {
-                Ok(rows) => {
-                    for rows in rows {
-                        let [raw, ..] = &rows;
-                        days.entry(partition_of(Tier::Raw, raw.from)).or_default().push(rows);
-                    }
-                }
-                Err(DeclareError::Stopped(Some(trouble))) => {
-                    self.stop(&trouble, now);
-                    return Err(ImportError::Stopped);
-                }
-                Err(error) => return Err(refused(error)),
+            if let Err(trouble) = self.gather_new(brought, now, &mut imported, &mut together) {
+                self.stop(&trouble, now);
+                return Err(ImportError::Stopped);
+            }
+        }
+        let mut days: BTreeMap<i64, Vec<[Row; 3]>> = BTreeMap::new();
+        for (Frames { host, day, times }, bunches) in &together {
+            for bunch in bunches {
+                let rows = self.rows_of_bunch(*host, times, bunch, now)?;
+                days.entry(*day).or_default().extend(rows);
             }
         }
         if let Err(trouble) = self.keep_imported(&days) {
@@ -129,12 +135,14 @@ impl History {
         Ok(())
     }
 
-    fn import_one(
+    /// Adds what is new of a series to what came at the same times.
+    fn gather_new(
         &mut self,
         brought: &Brought,
         now: Now,
         imported: &mut Imported,
-    ) -> Result<Vec<[Row; 3]>, DeclareError> {
+        together: &mut Together,
+    ) -> Result<(), Trouble> {
         let Brought { host, def, samples } = brought;
         let latest = now.unix.0.saturating_add(MAX_AHEAD_MS);
         let mut wanted: Vec<(i64, f64)> = samples
@@ -150,31 +158,82 @@ impl History {
         let def = self.fitting(*host, def, &wanted);
         let Some((first, last)) = wanted.first().map(|f| f.0).zip(wanted.last().map(|l| l.0))
         else {
-            return Ok(Vec::new());
+            return Ok(());
         };
-        let set = self.catalogue.declare(host.0, std::slice::from_ref(&def), now.unix)?;
         let loose = self.loose_times(*host, &def.name, first, last);
-        let mut rows = Vec::new();
-        for of_day in
-            wanted.chunk_by(|a, b| partition_of(Tier::Raw, a.0) == partition_of(Tier::Raw, b.0))
-        {
+        let day = |at: i64| partition_of(Tier::Raw, at);
+        for of_day in wanted.chunk_by(|a, b| day(a.0) == day(b.0)) {
+            let Some((begin, _)) = of_day.first() else { continue };
             let known = self.known_of_day(*host, &def.name, of_day)?;
             let is_new = |at: i64| {
                 let is_over = known.hours.contains(&at.div_euclid(HOUR_MS));
                 !is_over && !known.times.contains(&at) && !loose.contains(&at)
             };
-            let new: Vec<(i64, Vec<u8>)> = of_day
-                .iter()
-                .filter(|(at, _)| is_new(*at))
-                .map(|(at, value)| (*at, encoded(*value, def.decimals)))
-                .collect();
-            imported.taken += new.len() as u64;
-            imported.known += (of_day.len() - new.len()) as u64;
-            for piece in new.chunks(LONGEST_CHUNK) {
-                let frames = piece.iter().map(|(at, values)| (*at, values.as_slice()));
-                let columns = Columns::of(frames, 1);
-                rows.extend(rows_of(host.0, set, &columns, std::slice::from_ref(&def)));
+            let new = of_day.iter().filter(|(at, _)| is_new(*at));
+            let (times, items): (Vec<i64>, Vec<Item>) =
+                new.map(|(at, value)| (*at, exact(*value, def.decimals))).unzip();
+            imported.taken += times.len() as u64;
+            imported.known += (of_day.len() - times.len()) as u64;
+            if times.is_empty() {
+                continue;
             }
+            let shares = times.len() >= SHARES;
+            let frames = Frames { host: host.0, day: day(*begin), times };
+            let bunches = together.entry(frames).or_default();
+            let has_room = |bunch: &&mut Vec<Fresh>| {
+                shares
+                    && bunch.len() < MAX_SET
+                    && bunch.iter().all(|fresh| fresh.def.name != def.name)
+            };
+            let fresh = Fresh { def: def.clone(), items };
+            match bunches.iter_mut().find(has_room) {
+                Some(bunch) => bunch.push(fresh),
+                None => bunches.push(vec![fresh]),
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the rows of series of a host that share their times.
+    fn rows_of_bunch(
+        &mut self,
+        host: u32,
+        times: &[i64],
+        bunch: &[Fresh],
+        now: Now,
+    ) -> Result<Vec<[Row; 3]>, ImportError> {
+        let defs: Vec<SeriesDef> = bunch.iter().map(|fresh| fresh.def.clone()).collect();
+        let set = match self.catalogue.declare(host, &defs, now.unix) {
+            Ok(set) => set,
+            Err(DeclareError::Stopped(trouble)) => {
+                if let Some(trouble) = trouble {
+                    self.stop(&trouble, now);
+                }
+                return Err(ImportError::Stopped);
+            }
+            Err(error) => {
+                // Which of them it is, each for itself says.
+                if let [_, _, ..] = bunch {
+                    let alone = bunch.chunks(1);
+                    let rows = alone.map(|one| self.rows_of_bunch(host, times, one, now));
+                    return Ok(rows.collect::<Result<Vec<_>, _>>()?.concat());
+                }
+                let path = defs.first().map(|def| def.name.path()).unwrap_or_default();
+                return Err(ImportError::Series(path, error));
+            }
+        };
+        let n_pieces = times.len().div_ceil(LONGEST_CHUNK).max(1);
+        let longest = times.len().div_ceil(n_pieces).max(1);
+        let mut rows = Vec::with_capacity(n_pieces);
+        for (n, times) in times.chunks(longest).enumerate() {
+            let piece = n * longest..n * longest + times.len();
+            let items = |fresh: &Fresh| Column::of(fresh.items.get(piece.clone()).unwrap_or(&[]));
+            let columns = Columns {
+                times: times.to_vec(),
+                series: bunch.iter().map(items).collect(),
+                damaged: 0,
+            };
+            rows.extend(rows_of(host, set, &columns, &defs));
         }
         Ok(rows)
     }
@@ -260,6 +319,25 @@ impl History {
     }
 }
 
+/// What is new of one day of a host, by its times: series of which that is the same become a set, with room for
+/// so many and for one of each name.
+type Together = BTreeMap<Frames, Vec<Vec<Fresh>>>;
+
+/// When something is new, on one day of a host.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Frames {
+    host: u32,
+    day: i64,
+    times: Vec<i64>,
+}
+
+/// What is new of one series at these times.
+#[derive(Debug)]
+struct Fresh {
+    def: SeriesDef,
+    items: Vec<Item>,
+}
+
 /// What is there of a series on a day.
 #[derive(Default)]
 struct Known {
@@ -278,11 +356,9 @@ fn holds(series: &Aggregate, n: usize) -> bool {
     }
 }
 
-/// Returns the frame of one value: exactly that.
-fn encoded(value: f64, decimals: u8) -> Vec<u8> {
+/// Returns the item of a value: exactly that.
+fn exact(value: f64, decimals: u8) -> Item {
     let scaled = item(value, decimals);
     let is_exact = scale(scaled, decimals).to_bits() == value.to_bits();
-    let mut out = Vec::new();
-    encode_item(if is_exact { scaled } else { Item::Float(value) }, &mut out);
-    out
+    if is_exact { scaled } else { Item::Float(value) }
 }

@@ -155,6 +155,61 @@ fn values_come_back_exactly_and_what_cannot_be_is_refused() {
 }
 
 #[test]
+fn what_was_measured_together_shares_its_times_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = open(dir.path());
+    let now = now_at(MIDNIGHT + 2 * DAY_MS);
+    #[expect(clippy::cast_precision_loss, reason = "small")]
+    let series = |factor: f64, shift: i64, n: i64| -> Vec<(i64, f64)> {
+        (0..n).map(|n| (MIDNIGHT + n * 60_000 + shift, n as f64 * factor)).collect()
+    };
+    let all = [
+        ("a", series(0.25, 0, 2000)),
+        // No decimal numbers, which are kept as they are.
+        ("b", series(1.0 / 3.0, 0, 2000)),
+        ("later", series(1.0, 1, 2000)),
+        ("few", series(1.0, 7, 100)),
+        ("few-too", series(2.0, 7, 100)),
+    ];
+    let batch: Vec<Brought> = all.iter().map(|(name, samples)| brought(name, samples)).collect();
+    let done = history.import(&batch, now).unwrap();
+    assert_eq!((done.taken, done.known, done.refused), (6200, 0, 0));
+    let mut sets: Vec<Vec<String>> = history
+        .catalogue
+        .sets_of(HOST.0)
+        .map(|(_, defs)| defs.iter().map(|def| def.name.metric.clone()).collect())
+        .collect();
+    sets.sort();
+    assert_eq!(sets, [vec!["a", "b"], vec!["few"], vec!["few-too"], vec!["later"]]);
+    for (name, samples) in &all {
+        assert_eq!(&read(dir.path(), name), samples, "{name}");
+    }
+    // Two days of each but the few.
+    assert_eq!(buckets(dir.path()), 2000 + 2000 + 200);
+    let again = history.import(&batch, now).unwrap();
+    assert_eq!((again.taken, again.known), (0, 6200));
+    let found = examine(dir.path(), &mut |_| ControlFlow::Continue(())).unwrap();
+    assert!(found.is_sound(), "{:?}", found.findings);
+}
+
+#[test]
+fn a_series_that_cannot_be_is_named_also_among_others_of_its_times() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = open(dir.path());
+    let now = now_at(MIDNIGHT + DAY_MS);
+    let samples: Vec<(i64, f64)> = (0..300).map(|n| (MIDNIGHT + n * 1000, 1.0)).collect();
+    let long = "x".repeat(4000);
+    let batch = [brought("a", &samples), brought(&long, &samples), brought("b", &samples)];
+    let refused = history.import(&batch, now).unwrap_err();
+    assert!(matches!(&refused, ImportError::Series(path, _) if path.contains(&long)), "{refused}");
+    // The same one twice is no set, and no mistake.
+    let twice = [brought("a", &samples), brought("a", &samples), brought("b", &samples)];
+    history.import(&twice, now).unwrap();
+    assert_eq!(read(dir.path(), "a"), samples);
+    assert_eq!(read(dir.path(), "b"), samples);
+}
+
+#[test]
 fn a_view_sees_what_is_in_the_log_in_blocks_and_in_chunks_while_they_move() {
     let dir = tempfile::tempdir().unwrap();
     let mut history = open(dir.path());
