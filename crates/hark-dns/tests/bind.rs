@@ -23,6 +23,7 @@ use hark_dns::{
 use hark_model::time::Unix;
 use hark_model::{Clock, HostName};
 use hark_net::Resolver;
+use hark_testing::free_port;
 
 const NAMED: &str = "/usr/sbin/named";
 const NOBODY: u32 = 65_534;
@@ -90,10 +91,6 @@ impl Drop for Named {
             eprintln!("{}", self.printed());
         }
     }
-}
-
-fn free_port() -> u16 {
-    std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn folder() -> tempfile::TempDir {

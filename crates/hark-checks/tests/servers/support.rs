@@ -6,7 +6,7 @@ pub(crate) mod network;
 pub(crate) mod process;
 pub(crate) mod relay;
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -16,16 +16,12 @@ use hark_checks::{Context, Finding, from_target, run};
 use hark_model::Status;
 use hark_net::Resolver;
 
+pub(crate) use hark_testing::free_port;
 use process::{Process, until};
 use relay::Relay;
 
 /// How long a server may take to be there: the machine may be busy with other tests.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Returns a port that nobody has.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
-}
 
 /// Waits until something listens there.
 pub(crate) async fn until_open(port: u16) {

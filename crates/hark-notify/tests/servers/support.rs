@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use hark_config::{Document, NoSecrets, Style};
 use hark_model::{Clock, Notification, ReceiverName};
 use hark_net::BoxFuture;
 use hark_notify::{Configured, Context, Receivers, samples};
+pub(crate) use hark_testing::free_port;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose,
     date_time_ymd,
@@ -70,11 +71,6 @@ pub(crate) fn problem() -> Notification {
 /// The end of that problem.
 pub(crate) fn recovery() -> Notification {
     samples().swap_remove(1)
-}
-
-/// Returns a port that nobody has.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// Looks again and again until `look` says yes.

@@ -8,10 +8,11 @@ mod written;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use hark_testing::free_port;
 use serde_json::{Value, json};
 
 use self::written::{END, Node, START, write_request};
-use crate::inlets::{TOKEN, TOLD, free_port};
+use crate::inlets::{TOKEN, TOLD};
 use crate::support::http::{self, Answer};
 use crate::support::process::{Process, clean};
 use crate::support::server::{Server, Start};

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use hark_testing::free_port;
 use serde_json::Value;
 
 use crate::support::hook::Hook;
@@ -79,10 +80,6 @@ impl Exporter {
         });
         Self { port, queue }
     }
-}
-
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// A real Prometheus that looks each second at `exporter` and brings what it finds to hark.

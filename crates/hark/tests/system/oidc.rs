@@ -1,10 +1,11 @@
 //! Logging in at a provider of `OpenID` Connect that somebody else has written.
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use hark_testing::free_port;
 use serde_json::{Value, json};
 
 use crate::support::http::{self, Answer};
@@ -15,11 +16,6 @@ use crate::support::{PASSWORD, folder};
 
 /// How long the provider may take to start.
 const LIMIT: Duration = Duration::from_secs(30);
-
-/// Returns a port that nobody listens on: each side must know the other's before it starts.
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
-}
 
 /// A provider with mira, who is number 17 there.
 struct Provider {

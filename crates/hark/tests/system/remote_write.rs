@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use hark_testing::free_port;
 use serde_json::Value;
 
 use self::receiver::{Mood, Receiver};
-use crate::inlets::{TOKEN, TOLD, bring, free_port, newest, samples};
+use crate::inlets::{TOKEN, TOLD, bring, newest, samples};
 use crate::support::http;
 use crate::support::process::{Process, clean};
 use crate::support::server::{Server, Start};

@@ -4,11 +4,9 @@ use std::net::UdpSocket;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 
-use super::*;
+use hark_testing::free_port;
 
-fn free_port() -> u16 {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
+use super::*;
 
 #[test]
 fn what_programs_count_comes_to_values_each_interval() {
