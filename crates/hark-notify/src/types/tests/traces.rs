@@ -117,7 +117,8 @@ async fn a_service_that_hangs_leaves_what_it_was_asked() {
     assert!(body.contains("cpu_monitor"), "{body}");
     assert_eq!(status, "");
     assert!(answer.contains("timed out"), "{answer}");
-    assert!((200..5000).contains(took_ms), "{took_ms}");
+    // Asking begins after the time limit does.
+    assert!((150..5000).contains(took_ms), "{took_ms}");
 }
 
 #[tokio::test]
