@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 
 use super::dropped;
 use super::happened::{Brought, Fate, Happened};
-use super::messages::{ToEngine, ToIntake};
+use super::messages::{Emptied, EngineBatch, ToEngine, ToIntake};
 use super::progress::{Loop, Progress};
 use super::recall::Wanted;
 use super::repairs::Repair;
@@ -236,14 +236,7 @@ impl Driver {
 
     fn take(&mut self, message: ToEngine, now: Now) {
         match message {
-            ToEngine::Batch(batch) => {
-                self.ticket = self.ticket.max(batch.ticket);
-                self.changes.extend(batch.changes);
-                self.engine.prefetch(batch.inputs.iter().filter_map(heard_host));
-                for input in batch.inputs {
-                    self.input(input, now);
-                }
-            }
+            ToEngine::Batch(batch) => self.batch(batch, now),
             ToEngine::Input(input) => self.input(input, now),
             ToEngine::Brought { events, reply } => {
                 for event in events {
@@ -264,6 +257,23 @@ impl Driver {
             ToEngine::Request(request) => self.request(request, now),
             ToEngine::Ask(question) => question(&self.engine),
         }
+    }
+
+    /// Feeds the engine with what ingest found, and gives the lists back to it.
+    fn batch(&mut self, batch: EngineBatch, now: Now) {
+        let EngineBatch { ticket, mut inputs, changes } = batch;
+        self.ticket = self.ticket.max(ticket);
+        self.changes.extend(changes);
+        self.engine.prefetch(inputs.iter().filter_map(heard_host));
+        for input in &mut inputs {
+            if let Input::Heard(heard) = input {
+                self.fed(now, |engine, effects| engine.heard(heard, now, effects));
+            } else {
+                self.input(std::mem::replace(input, Input::Tick), now);
+            }
+        }
+        // If its queue is full it will do without them.
+        drop(self.outlets.intake.try_send(ToIntake::Emptied(Emptied::Engine(inputs))));
     }
 
     /// Feeds the engine; an event may be one of many that are the same.
@@ -349,8 +359,13 @@ impl Driver {
     }
 
     fn step(&mut self, input: Input, now: Now) {
+        self.fed(now, |engine, effects| engine.step(input, now, effects));
+    }
+
+    /// Carries what feeding the engine brings.
+    fn fed(&mut self, now: Now, feed: impl FnOnce(&mut Engine, &mut Effects)) {
         let mut effects = std::mem::take(&mut self.effects);
-        self.engine.step(input, now, &mut effects);
+        feed(&mut self.engine, &mut effects);
         if !effects.is_empty() {
             self.records.append(&mut effects.records);
             for effect in effects.effects.drain(..) {

@@ -15,7 +15,9 @@ use hark_model::{HostId, SeriesDef, frame};
 use hark_store::history::{AppendError, DeclareError, History, OpenError, SetId, Settings};
 use tokio::sync::oneshot;
 
-use super::messages::{DefineSet, FrameBatch, FramesKept, HistoryBatch, Part, ToEngine, ToIntake};
+use super::messages::{
+    DefineSet, Emptied, FrameBatch, FramesKept, HistoryBatch, Part, ToEngine, ToIntake,
+};
 use super::progress::{Loop, Progress};
 use super::self_report::SelfReport;
 use crate::config::HistorySettings;
@@ -214,10 +216,10 @@ impl Keeper {
         }
     }
 
-    fn batch(&mut self, batch: HistoryBatch) {
+    fn batch(&mut self, mut batch: HistoryBatch) {
         let now = Clock.now();
         let ticket = batch.ticket;
-        for set in batch.define {
+        for set in std::mem::take(&mut batch.define) {
             let outcome = self.define(&set, now);
             self.to_intake(ToIntake::SetReady { set, outcome });
         }
@@ -241,6 +243,9 @@ impl Keeper {
         let began = batch.since.unwrap_or(now.mono);
         let since = self.waiting.map_or(began, |(_, since)| since);
         self.waiting = Some((ticket, since));
+        let emptied = Emptied::History(batch.emptied());
+        // If its queue is full it will do without it.
+        drop(self.listeners.intake.try_send(ToIntake::Emptied(emptied)));
     }
 
     /// Takes frames of a program, which is answered with the next sync.

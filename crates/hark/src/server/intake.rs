@@ -27,6 +27,8 @@ mod limiter;
 mod orders;
 mod papers;
 mod pending;
+mod rooms;
+mod sweep;
 mod tickets;
 
 use std::net::{SocketAddr, UdpSocket};
@@ -46,6 +48,8 @@ use limiter::Limiter;
 use orders::Orders;
 use papers::Papers;
 use pending::Pending;
+use rooms::Rooms;
+use sweep::Sweep;
 use tickets::GATHER;
 
 use super::discovery::Discovery;
@@ -176,6 +180,8 @@ struct Intake {
     history_stopped: bool,
     papers: Papers,
     orders: Orders,
+    sweep: Sweep,
+    rooms: Rooms,
     answers_due: Vec<usize>,
     wanted: Vec<u32>,
     heartbeats: u64,
@@ -218,6 +224,8 @@ impl Intake {
             history_stopped: false,
             papers: Papers::default(),
             orders: Orders::default(),
+            sweep: Sweep::default(),
+            rooms: Rooms::default(),
             answers_due: Vec::new(),
             wanted: Vec::new(),
             heartbeats: 0,
@@ -234,7 +242,11 @@ impl Intake {
     fn rest(&self) {
         // A flood is known before its first second is over.
         if self.are_many || self.received >= MANY {
-            return std::thread::park_timeout(BREATH);
+            return std::thread::park_timeout(if self.sweep.is_busy() {
+                sweep::STEP
+            } else {
+                BREATH
+            });
         }
         let limit = if self.has_open() { GATHER } else { IDLE };
         wait(&self.setup.sockets, &self.setup.bell, limit);
@@ -270,6 +282,7 @@ impl Intake {
         let at = Clock.micros();
         self.read_inbox();
         self.spread_papers(now);
+        self.ask_again(now.mono);
         self.answer(now, at);
         self.hand_on();
         if self.unsent.is_some() {

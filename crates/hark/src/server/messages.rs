@@ -41,6 +41,16 @@ pub(crate) struct EngineBatch {
     pub(crate) changes: Vec<Change>,
 }
 
+/// Rooms of a batch that was taken, for the next ones: to give them back and ask for them anew costs more than to
+/// fill them, since the one who frees is not the one who asked.
+#[derive(Debug)]
+pub(crate) enum Emptied {
+    /// Of an [`EngineBatch`]: its inputs, of which the heartbeats' lists of values are wanted.
+    Engine(Vec<Input>),
+    /// Of a [`HistoryBatch`].
+    History(HistoryBatch),
+}
+
 /// A message that goes to a fallback receiver.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct HandOver {
@@ -136,13 +146,12 @@ pub(crate) struct HistoryBatch {
 }
 
 impl HistoryBatch {
-    /// Makes an empty one with room for as much as this one holds: the next will hold about as much.
-    pub(crate) fn with_room(&self) -> Self {
-        Self {
-            frames: Vec::with_capacity(self.frames.len()),
-            bytes: Vec::with_capacity(self.bytes.len()),
-            ..Self::default()
-        }
+    /// Returns the rooms of it, emptied.
+    pub(crate) fn emptied(self) -> Self {
+        let Self { mut frames, mut bytes, .. } = self;
+        frames.clear();
+        bytes.clear();
+        Self { frames, bytes, ..Self::default() }
     }
 
     /// Returns how many sets and frames there are.
@@ -239,6 +248,8 @@ pub(crate) enum ToIntake {
         /// Up to which ticket the engine has seen what ingest found: it knows the series in it.
         ticket: u64,
     },
+    /// What a batch was in, to be used again. No reason to wake for.
+    Emptied(Emptied),
     /// The catalogue's number of a set, or why it was refused.
     SetReady {
         /// What was asked.

@@ -436,12 +436,6 @@ impl Agents {
         }
     }
 
-    /// Returns every series of every host, to be shown to the engine after a reload.
-    pub(super) fn all_series(&self) -> Vec<(HostId, Vec<SeriesName>)> {
-        let places = (0..self.slots.len()).filter(|p| !self.slots[*p].sets.is_empty());
-        places.filter_map(|p| Some((self.slots[p].host?, self.series_of(p)))).collect()
-    }
-
     /// Returns what the page shows of the agent of one host.
     pub(crate) fn facts_of(&self, host: &HostName) -> Option<AgentFacts> {
         self.by_name.get(host).map(|place| self.slots[*place].facts())

@@ -47,7 +47,11 @@ impl Intake {
     ) -> bool {
         let mut heard =
             heard(self.setup.agents.peek(arrival.slot), arrival, host, interval_ms, rtt_us);
+        heard.values = self.rooms.values();
         let known = self.frames(arrival, host, frames, Some(&mut heard));
+        if heard.values.is_empty() {
+            self.rooms.unused(std::mem::take(&mut heard.values));
+        }
         self.inputs.push(Input::Heard(heard));
         if self.setup.live.is_watched() {
             self.setup.live.heard(host);

@@ -22,6 +22,7 @@ impl Intake {
                 self.pending.done(part, ticket);
             }
             ToIntake::SetsForgotten => agents.forget_sets(),
+            ToIntake::Emptied(emptied) => self.rooms.take(emptied),
             ToIntake::HistoryStopped(stopped) => self.history_stopped = stopped,
             ToIntake::Orders { host, offers } => self.take_orders(&host, offers),
             ToIntake::HostLearned { host, name } => self.learned(host, &name),
@@ -30,7 +31,10 @@ impl Intake {
                 self.setup.vitals.forget(host);
                 self.setup.own_limits.forget(host);
             }
-            ToIntake::Watch { host, watches, ticket } => agents.watch(host, &watches, ticket),
+            ToIntake::Watch { host, watches, ticket } => {
+                agents.watch(host, &watches, ticket);
+                self.sweep.answered();
+            }
             ToIntake::SetReady { set, outcome } => self.set_ready(&set, outcome),
             ToIntake::Enrolled { agent, host, done } => {
                 let name = agent.name.clone();
@@ -43,10 +47,7 @@ impl Intake {
             ToIntake::Reloaded { secret, configs } => {
                 self.papers.change(configs);
                 agents.change_secret(secret);
-                let all = agents.all_series();
-                self.inputs.extend(
-                    all.into_iter().map(|(host, series)| Input::SeriesSeen { host, series }),
-                );
+                self.sweep.begin();
             }
             ToIntake::Prove(claim, reply) => drop(reply.send(self.prove(&claim))),
             ToIntake::Brought(brought, reply) => self.brought(brought, reply),

@@ -91,6 +91,19 @@ fn watched(intake: &mut Intake, ticket: u64) {
     intake.message(ToIntake::Watch { host: HOST, watches, ticket });
 }
 
+#[test]
+fn after_a_reload_the_engine_is_asked_once_for_each_host() {
+    let (mut intake, to_engine, _to_history) = ready();
+    assert!(to_engine.try_recv().is_err());
+    intake.message(ToIntake::Reloaded { secret: None, configs: Arc::default() });
+    assert!(intake.sweep.is_busy());
+    let now = Clock.now().mono;
+    intake.ask_again(now);
+    intake.ask_again(now);
+    assert!(matches!(&intake.inputs[..], [Input::SeriesSeen { host: HOST, .. }]));
+    assert!(!intake.sweep.is_busy());
+}
+
 /// As [`restarted`], and history and the engine have taken what is wanted of them.
 fn ready() -> (Intake, Receiver<ToEngine>, Receiver<ToHistory>) {
     let folder = tempfile::tempdir().unwrap();

@@ -68,8 +68,7 @@ impl Intake {
         self.open_since = None;
         self.ticket += 1;
         let ticket = self.ticket;
-        let room = Vec::with_capacity(self.inputs.len());
-        let inputs = std::mem::replace(&mut self.inputs, room);
+        let inputs = std::mem::replace(&mut self.inputs, self.rooms.inputs());
         let changes = std::mem::take(&mut self.changes);
         self.pending.close(ticket, self.frames.len() > self.held);
         self.frames.ticket = ticket;
@@ -80,8 +79,7 @@ impl Intake {
         let frames = if self.held > 0 {
             HistoryBatch::default()
         } else {
-            let room = self.frames.with_room();
-            std::mem::replace(&mut self.frames, room)
+            std::mem::replace(&mut self.frames, self.rooms.frames())
         };
         self.unsent = Some((EngineBatch { ticket, inputs, changes }, frames));
         self.hand_on();
