@@ -34,7 +34,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// The shortest sleep: deadlines that come up within it are looked at together. Ten thousand hosts have one every
 /// two milliseconds, of which nearly all find that the host has been heard meanwhile; what comes in wakes at once.
 /// Longer than ingest lets datagrams gather, so that where many come only they wake.
-const SHORTEST_SLEEP: Duration = Duration::from_millis(75);
+const SHORTEST_SLEEP: Duration = Duration::from_millis(90);
 
 /// How often the store is told of tickets that brought nothing to write: history syncs no faster, and the same
 /// acknowledgements wait for it.

@@ -82,9 +82,9 @@ const LOOK_FOR_DROPS: Duration = Duration::from_secs(1);
 const MANY: u64 = 100;
 
 /// How long the first of them waits at most. What it has waited is known, and is no part of its round trip. Each
-/// time wakes the engine, history and the store as well. The receive buffer holds what comes meanwhile: 160,000 a
+/// time wakes the engine, history and the store as well. The receive buffer holds what comes meanwhile: 130,000 a
 /// second of its smallest, the 4 MiB that the system gives to everybody who was allowed to ask.
-const BREATH: Duration = Duration::from_millis(65);
+const BREATH: Duration = Duration::from_millis(80);
 
 /// Batches taken from one socket before what was found is handed on: bounds the latency of a flush
 /// under flood to about a millisecond.
@@ -328,9 +328,7 @@ impl Intake {
             self.received += n as u64;
             // Not the moment at which the turn began: some have come since, and some long before.
             let read_at = if n > 0 { Clock.micros() } else { at };
-            if n < BATCH {
-                self.prefetch(room, n);
-            }
+            self.prefetch(room, n);
             for i in 0..n {
                 let waited = u64::try_from(room.waited(i).as_micros()).unwrap_or_default();
                 let at = Micros(read_at.0.saturating_sub(waited));

@@ -290,7 +290,14 @@ impl Agents {
 
     /// Reads what a datagram of this agent will need; see [`hark_engine::Engine::prefetch`].
     pub(super) fn prefetch(&self, id: AgentId) {
-        let Some(slot) = self.find(id).map(|place| self.peek(place)) else { return };
+        if let Some(place) = self.find(id) {
+            self.prefetch_at(place);
+        }
+    }
+
+    /// As [`Agents::prefetch`], of the agent at a place.
+    pub(super) fn prefetch_at(&self, place: usize) {
+        let slot = self.peek(place);
         let wants = slot.sets.first().and_then(|set| set.wants.first().map(|want| want.place));
         let session = (slot.session.session(), slot.session.ack_due(), slot.session.flaps());
         std::hint::black_box((session, wants, slot.skew_ms, slot.key.expose()[0]));

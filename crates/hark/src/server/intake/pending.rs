@@ -92,6 +92,12 @@ impl Pending {
         }
     }
 
+    /// Returns every entry that [`Pending::settle`] will hand out.
+    pub(super) fn ready(&self) -> impl Iterator<Item = &Entry> {
+        let is_ready = |group: &&Group| group.state && group.history.is_some();
+        self.groups.iter().take_while(is_ready).flat_map(|group| &group.entries)
+    }
+
     /// Hands out every entry whose ticket both parts have done with.
     pub(super) fn settle(&mut self, mut each: impl FnMut(Entry, Outcome)) {
         while let Some(group) = self.groups.front() {
