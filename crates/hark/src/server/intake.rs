@@ -83,7 +83,8 @@ const MANY: u64 = 100;
 
 /// How long the first of them waits at most. What it has waited is known, and is no part of its round trip. Each
 /// time wakes the engine, history and the store as well. The receive buffer holds what comes meanwhile: 130,000 a
-/// second of its smallest, the 4 MiB that the system gives to everybody who was allowed to ask.
+/// second of its smallest, the 4 MiB that the system gives to everybody who was allowed to ask. What people
+/// and programs ask of this thread waits as long.
 const BREATH: Duration = Duration::from_millis(80);
 
 /// Batches taken from one socket before what was found is handed on: bounds the latency of a flush

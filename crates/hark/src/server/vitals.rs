@@ -38,6 +38,18 @@ impl Vital {
     }
 }
 
+/// What a heartbeat says of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct News([Option<f64>; Vital::COUNT]);
+
+impl News {
+    /// Notes a value; NaN: there is none any more. Several mounts make one column: the fullest counts.
+    pub(crate) fn note(&mut self, vital: Vital, value: f64) {
+        let known = &mut self.0[vital as usize];
+        *known = Some(if vital == Vital::Disk { value.max(known.unwrap_or(value)) } else { value });
+    }
+}
+
 /// Hosts in one block: blocks are added as hosts appear and never move.
 const BLOCK: usize = 1024;
 
@@ -50,14 +62,25 @@ pub(crate) struct Vitals {
 }
 
 impl Vitals {
-    /// Keeps `value` as the newest of `host`.
-    pub(crate) fn set(&self, host: HostId, vital: Vital, value: f64) {
+    /// Keeps what is new of `host`.
+    pub(crate) fn take(&self, host: HostId, news: &News) {
+        if news.0.iter().any(Option::is_some) {
+            self.with_row(host, |row| {
+                for (place, value) in row.iter().zip(news.0) {
+                    if let Some(value) = value {
+                        place.store(bits(value), Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    }
+
+    fn with_row(&self, host: HostId, write: impl FnOnce(&[AtomicU32; Vital::COUNT])) {
         let (block, row) = place(host);
         {
             let blocks = self.blocks.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(block) = blocks.get(block) {
-                block[row][vital as usize].store(bits(value), Ordering::Relaxed);
-                return;
+                return write(&block[row]);
             }
         }
         let mut blocks = self.blocks.write().unwrap_or_else(PoisonError::into_inner);
@@ -66,7 +89,7 @@ impl Vitals {
                 std::array::from_fn(|_| AtomicU32::new(f32::NAN.to_bits()))
             })));
         }
-        blocks[block][row][vital as usize].store(bits(value), Ordering::Relaxed);
+        write(&blocks[block][row]);
     }
 
     /// Returns the newest value of `host`, `None` if there is none.
@@ -79,9 +102,11 @@ impl Vitals {
 
     /// Forgets the values of `host`.
     pub(crate) fn forget(&self, host: HostId) {
-        for vital in [Vital::Cpu, Vital::Memory, Vital::Disk, Vital::Uptime] {
-            self.set(host, vital, f64::NAN);
-        }
+        self.with_row(host, |row| {
+            for place in row {
+                place.store(bits(f64::NAN), Ordering::Relaxed);
+            }
+        });
     }
 }
 
@@ -99,11 +124,34 @@ fn bits(value: f64) -> u32 {
 mod tests {
     use super::*;
 
+    fn news<const N: usize>(values: [(Vital, f64); N]) -> News {
+        let mut news = News::default();
+        for (vital, value) in values {
+            news.note(vital, value);
+        }
+        news
+    }
+
+    #[test]
+    fn what_a_heartbeat_does_not_speak_of_stays_and_the_fullest_disk_counts() {
+        let vitals = Vitals::default();
+        vitals.take(HostId(1), &news([(Vital::Cpu, 1.0), (Vital::Uptime, 7.0)]));
+        vitals.take(HostId(1), &news([(Vital::Cpu, f64::NAN), (Vital::Disk, 40.0)]));
+        let of = |vital| vitals.get(HostId(1), vital);
+        assert_eq!(
+            (of(Vital::Cpu), of(Vital::Uptime), of(Vital::Disk)),
+            (None, Some(7.0), Some(40.0))
+        );
+        let disks = [9.0, 12.0, f64::NAN, 3.0].map(|value| (Vital::Disk, value));
+        vitals.take(HostId(1), &news(disks));
+        assert_eq!(of(Vital::Disk), Some(12.0));
+    }
+
     #[test]
     fn hosts_far_apart_do_not_disturb_each_other() {
         let vitals = Vitals::default();
-        vitals.set(HostId(3), Vital::Cpu, 12.5);
-        vitals.set(HostId(5_000), Vital::Cpu, 99.0);
+        vitals.take(HostId(3), &news([(Vital::Cpu, 12.5)]));
+        vitals.take(HostId(5_000), &news([(Vital::Cpu, 99.0)]));
         assert_eq!(vitals.get(HostId(3), Vital::Cpu), Some(12.5));
         assert_eq!(vitals.get(HostId(4), Vital::Cpu), None);
         assert_eq!(vitals.get(HostId(5_000), Vital::Cpu), Some(99.0));

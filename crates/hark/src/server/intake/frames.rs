@@ -10,7 +10,7 @@ use hark_proto::{Backlog, Beat, Frame, Refused};
 use super::super::message_journal::Line;
 use super::super::messages::FrameAt;
 use super::super::tally::Fate;
-use super::super::vitals::{Vital, Vitals};
+use super::super::vitals::News;
 use super::agents::SetUse;
 use super::bodies::heard;
 use super::{Arrival, Intake};
@@ -78,7 +78,7 @@ impl Intake {
     ) -> bool {
         self.wanted.clear();
         let mut newest: Option<Unix> = None;
-        let mut fullest = f64::NEG_INFINITY;
+        let mut news = News::default();
         let mut unjudged = false;
         let skew_ms = self.setup.agents.peek(arrival.slot).skew_ms;
         for frame in frames {
@@ -93,12 +93,12 @@ impl Intake {
                 continue;
             }
             let values = heard.as_deref_mut().map(|h| &mut h.values);
-            if read(set, &frame, values, live.then_some((&*self.setup.vitals, host)), &mut fullest)
-                .is_err()
-            {
+            let mut told = news;
+            if read(set, &frame, values, live.then_some(&mut told)).is_err() {
                 self.setup.tally.count(Fate::Refused(Refused::Malformed));
                 continue;
             }
+            news = told;
             newest = newest.max(Some(frame.taken_at));
             self.samples += set.shape.series.len() as u64;
             let bytes = &mut self.frames.bytes;
@@ -110,9 +110,7 @@ impl Intake {
         }
         if let (Some(heard), Some(newest)) = (heard, newest) {
             heard.taken_at = taken(newest, skew_ms, arrival.now.unix);
-            if fullest.is_finite() {
-                self.setup.vitals.set(host, Vital::Disk, fullest);
-            }
+            self.setup.vitals.take(host, &news);
         }
         if self.wanted.is_empty() {
             return !unjudged;
@@ -127,8 +125,7 @@ fn read(
     set: &SetUse,
     frame: &Frame<'_>,
     mut values: Option<&mut Vec<(u32, f64)>>,
-    vitals: Option<(&Vitals, HostId)>,
-    fullest: &mut f64,
+    mut news: Option<&mut News>,
 ) -> Result<(), FrameError> {
     let expected = set.shape.series.len();
     let before = values.as_ref().map_or(0, |v| v.len());
@@ -150,11 +147,8 @@ fn read(
             if let (Some(number), Some(values)) = (wanted.watch, values.as_deref_mut()) {
                 values.push((number, value));
             }
-            match (wanted.vital, vitals) {
-                // Several mounts make one column: the fullest counts.
-                (Some(Vital::Disk), Some(_)) => *fullest = fullest.max(value),
-                (Some(vital), Some((vitals, host))) => vitals.set(host, vital, value),
-                _ => {}
+            if let (Some(vital), Some(news)) = (wanted.vital, news.as_deref_mut()) {
+                news.note(vital, value);
             }
             want = wants.next();
         }
