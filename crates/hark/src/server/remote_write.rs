@@ -24,6 +24,7 @@ mod sending;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -81,7 +82,7 @@ pub(super) async fn run_all(
         let former = Arc::clone(&links);
         drop(spawn_blocking(move || end_former(&former, PART, &parts)).await);
         let keep = settings.to.iter().map(|target| target.keep).max().unwrap_or(0);
-        let kept = Arc::new(Kept { places: Mutex::default(), n_targets: settings.to.len(), keep });
+        let kept = Arc::new(Kept::new(settings.to.len(), keep));
         let mut tasks = JoinSet::new();
         if settings.to.is_empty() {
             tasks.spawn(keep_nothing(Arc::clone(&links), Arc::clone(&kept), ended.clone()));
@@ -96,9 +97,12 @@ pub(super) async fn run_all(
             };
             tasks.spawn(Sender::new(way).run(ended.clone()));
         }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = links.remote_write_changed.notified() => {}
+        // Also a notice of before these were read may lie there still, and says nothing new.
+        while !stop.is_cancelled() && Arc::ptr_eq(&settings, &links.remote_write.load()) {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = links.remote_write_changed.notified() => {}
+            }
         }
         ended.cancel();
         drop(tasks.join_all().await);
@@ -125,21 +129,32 @@ struct Kept {
     places: Mutex<BTreeMap<String, u64>>,
     n_targets: usize,
     keep: u64,
+    /// Whether the last try to let go what is needed no more has failed.
+    has_failed: AtomicBool,
 }
 
 impl Kept {
+    fn new(n_targets: usize, keep: u64) -> Self {
+        Self { places: Mutex::default(), n_targets, keep, has_failed: AtomicBool::new(false) }
+    }
+
     /// Says to history what is needed of its log, and returns with which segment that begins and where it ends;
     /// `None` if it cannot say so now.
     async fn look(&self, links: &Arc<Links>) -> Option<(u64, LogPlace)> {
         let (from, keep) = (self.from(), self.keep);
         let links = Arc::clone(links);
         let look = move |history: &mut History| {
-            if let Err(error) = history.keep_log(from, keep) {
-                tracing::warn!(%error, "what need not be kept of the log is");
-            }
-            (history.log_begin(), history.log_end())
+            (history.keep_log(from, keep), history.log_begin(), history.log_end())
         };
-        spawn_blocking(move || links.ask_history(look)).await.ok()?
+        let (kept, begin, end) =
+            spawn_blocking(move || links.ask_history(look)).await.ok().flatten()?;
+        let had_failed = self.has_failed.swap(kept.is_err(), Ordering::Relaxed);
+        if let Err(error) = kept
+            && !had_failed
+        {
+            tracing::warn!(%error, "what need not be kept of the log is");
+        }
+        Some((begin, end))
     }
 
     /// Returns the first segment that is needed; `None` if nothing is. One more is kept than is to be read: a

@@ -13,12 +13,12 @@ fn a_stretch_is_written_and_read() {
 
 #[test]
 fn the_log_is_kept_for_the_one_who_is_furthest_behind() {
-    let kept = Kept { places: Mutex::default(), n_targets: 2, keep: 0 };
+    let kept = Kept::new(2, 0);
     assert_eq!(kept.from(), Some(0), "nobody's place is known");
     lock(&kept.places).insert("a".to_owned(), 7);
     assert_eq!(kept.from(), Some(0), "one is not known");
     lock(&kept.places).insert("b".to_owned(), 5);
     assert_eq!(kept.from(), Some(4));
-    let nobody = Kept { places: Mutex::default(), n_targets: 0, keep: 0 };
+    let nobody = Kept::new(0, 0);
     assert_eq!(nobody.from(), None);
 }
