@@ -147,7 +147,7 @@ fn version_2_brings_every_sample_over_kills_and_whatever_the_receiver_says() {
     .collect();
     let came = || receiver.series().remove(&labels).unwrap_or_default();
     let mut kept = BTreeMap::new();
-    for mood in [Mood::Takes, Mood::HangsUp, Mood::Fails, Mood::TakesAndFails] {
+    for mood in [Mood::Takes, Mood::HangsUp, Mood::Fails, Mood::TakesAndFails, Mood::LetsNobodyIn] {
         receiver.becomes(mood);
         bring_some(&server, 40, &mut kept);
         until("a request", TOLD, || (receiver.n_asked() > 0).then_some(()));

@@ -156,12 +156,31 @@ fn outcome(answer: Result<Reply, CallError>, n: usize, version: Version) -> Outc
         (false, Version::Two, Some(written)) if written > 0 => {
             Outcome::Taken { refused: n.saturating_sub(written), why: why() }
         }
+        (false, ..) if !is_about_samples(status) => {
+            Outcome::Again { after: None, may_be_there: false, why: why() }
+        }
         (false, ..) => {
             let may_be_cut =
                 matches!(status, StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE);
             Outcome::Refused { may_be_cut, why: why() }
         }
     }
+}
+
+/// Returns false for answers that any samples would get: the address, the credentials or something on the way is
+/// wrong, and what waits meanwhile is in the log.
+fn is_about_samples(status: StatusCode) -> bool {
+    const NOT_THOSE: [StatusCode; 8] = [
+        StatusCode::UNAUTHORIZED,
+        StatusCode::PAYMENT_REQUIRED,
+        StatusCode::FORBIDDEN,
+        StatusCode::NOT_FOUND,
+        StatusCode::METHOD_NOT_ALLOWED,
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED,
+        StatusCode::REQUEST_TIMEOUT,
+        StatusCode::GONE,
+    ];
+    status.is_client_error() && !NOT_THOSE.contains(&status)
 }
 
 #[cfg(test)]

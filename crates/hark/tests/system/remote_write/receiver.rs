@@ -18,6 +18,8 @@ pub(super) enum Mood {
     Fails,
     /// Takes them, and says that it has failed.
     TakesAndFails,
+    /// Does not believe who sends them.
+    LetsNobodyIn,
     /// Refuses them for good.
     Refuses,
 }
@@ -102,7 +104,8 @@ fn serve(mut stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         Mood::HangsUp => return Ok(()),
         Mood::Takes => "204 No Content",
         Mood::Fails | Mood::TakesAndFails => "500 Internal Server Error",
-        Mood::Refuses => "403 Forbidden",
+        Mood::LetsNobodyIn => "401 Unauthorized",
+        Mood::Refuses => "422 Unprocessable Content",
     };
     let mut n_written = 0;
     if matches!(mood, Mood::Takes | Mood::TakesAndFails) {

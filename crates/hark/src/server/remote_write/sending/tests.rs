@@ -26,8 +26,15 @@ fn what_may_be_taken_later_is_sent_again_and_nothing_else() {
         assert_eq!(may_be_there, status != 429, "{status}");
         assert_eq!(why, format!("answered {status}: because"));
     }
-    for (status, may_be_cut) in
-        [(400, true), (413, true), (401, false), (403, false), (404, false), (301, false)]
+    // Whatever was sent would be answered so, as long as nobody mends what is wrong.
+    for status in [301, 302, 308, 401, 403, 404, 405, 407, 408, 410] {
+        let answer = outcome(Ok(reply(status, &[])), 5, Version::One);
+        let Outcome::Again { after: None, may_be_there: false, why } = answer else {
+            panic!("{status}: {answer:?}")
+        };
+        assert_eq!(why, format!("answered {status}: because"));
+    }
+    for (status, may_be_cut) in [(400, true), (413, true), (409, false), (415, false), (422, false)]
     {
         let answer = outcome(Ok(reply(status, &[])), 5, Version::One);
         let why = format!("answered {status}: because");
