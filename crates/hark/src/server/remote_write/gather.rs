@@ -25,6 +25,13 @@ use crate::server::hosts::is_like;
 /// and Prometheus refuses such ones itself.
 const MAX_AHEAD: Duration = Duration::from_mins(10);
 
+/// Requests after which what nobody sends any more is forgotten: minutes where many samples come, an hour or two where
+/// few do.
+const TIDY_EVERY: u32 = 1000;
+
+/// How long it is remembered when the newest sample of a series was taken of which no more come.
+const REMEMBERED: Duration = Duration::from_hours(24);
+
 /// A place between two frames of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Mark {
@@ -107,6 +114,14 @@ pub(super) struct Request {
 /// A series of a set as it goes out, and with how many decimals its values are.
 type Wanted = Option<(Identity, MetricKind, u8)>;
 
+/// What is known of a set; no series if nobody knows it any more.
+#[derive(Debug)]
+struct OfSet {
+    series: Option<Arc<[Wanted]>>,
+    /// Whether there was a frame with it since it was looked what nobody sends any more.
+    is_used: bool,
+}
+
 /// What is known of a host: for each series when its newest sample was taken. 40 bytes each.
 #[derive(Debug)]
 struct OfHost {
@@ -123,6 +138,24 @@ impl OfHost {
         let (by_labels, newest, sets) = (HashMap::new(), Vec::new(), HashMap::new());
         Self { name, by_labels, newest, sets }
     }
+
+    /// Forgets series of which nothing was taken since `before`. The others have other numbers from then on.
+    fn forget(&mut self, before: Unix) {
+        if self.newest.iter().all(|at| *at >= before.0) {
+            return;
+        }
+        let Self { by_labels, newest, sets, .. } = self;
+        let former = std::mem::take(newest);
+        by_labels.retain(|_, number| {
+            let at = former.get(*number).filter(|at| **at >= before.0);
+            at.is_some_and(|at| {
+                *number = newest.len();
+                newest.push(*at);
+                true
+            })
+        });
+        sets.clear();
+    }
 }
 
 /// Reads the log and makes requests.
@@ -133,13 +166,15 @@ pub(super) struct Gatherer {
     /// Whether the reader holds a batch of which frames are left.
     is_in_batch: bool,
     desk: Desk,
+    /// Requests since it was looked what nobody sends any more.
+    n_requests: u32,
 }
 
 /// Puts frames into the request.
 #[derive(Debug)]
 struct Desk {
     target: Arc<Target>,
-    sets: HashMap<u32, Option<Arc<[Wanted]>>>,
+    sets: HashMap<u32, OfSet>,
     /// `None` for those that are not wanted.
     hosts: HashMap<HostId, Option<OfHost>>,
     request: Request,
@@ -159,7 +194,8 @@ impl Gatherer {
             places: HashMap::new(),
             left_out: LeftOut::default(),
         };
-        Self { reader: LogReader::new(dir, mark.place), mark, is_in_batch: false, desk }
+        let reader = LogReader::new(dir, mark.place);
+        Self { reader, mark, is_in_batch: false, desk, n_requests: 0 }
     }
 
     /// Returns how far it has come.
@@ -193,6 +229,10 @@ impl Gatherer {
         until: Option<Mark>,
         now: Unix,
     ) -> io::Result<bool> {
+        if self.n_requests >= TIDY_EVERY && self.desk.request.series.is_empty() {
+            self.n_requests = 0;
+            self.desk.tidy(known, now);
+        }
         loop {
             if until.is_some_and(|until| self.mark >= until) {
                 return Ok(true);
@@ -222,6 +262,7 @@ impl Gatherer {
 
     /// Returns what was gathered, and begins anew.
     pub(super) fn finish(&mut self) -> Request {
+        self.n_requests = self.n_requests.saturating_add(1);
         self.desk.places.clear();
         let next = Request { from: self.mark, to: self.mark, ..Request::default() };
         let mut request = std::mem::replace(&mut self.desk.request, next);
@@ -283,8 +324,9 @@ impl Desk {
     }
 
     fn set(&mut self, set: u32, known: &dyn Known) -> io::Result<Option<Arc<[Wanted]>>> {
-        if let Some(found) = self.sets.get(&set) {
-            return Ok(found.clone());
+        if let Some(found) = self.sets.get_mut(&set) {
+            found.is_used = true;
+            return Ok(found.series.clone());
         }
         let defs = known.set(set)?;
         let wanted = |def: &SeriesDef| {
@@ -295,9 +337,23 @@ impl Desk {
                 def.decimals,
             ))
         };
-        let found: Option<Arc<[Wanted]>> = defs.map(|defs| defs.iter().map(wanted).collect());
-        self.sets.insert(set, found.clone());
-        Ok(found)
+        let series: Option<Arc<[Wanted]>> = defs.map(|defs| defs.iter().map(wanted).collect());
+        self.sets.insert(set, OfSet { series: series.clone(), is_used: true });
+        Ok(series)
+    }
+
+    /// Forgets hosts that are gone, and sets and series that nobody sends any more: names that change with each
+    /// start of something would else be remembered for as long as the server runs. There must be no request, as it
+    /// goes by the numbers of series.
+    fn tidy(&mut self, known: &dyn Known, now: Unix) {
+        self.sets.retain(|_, set| std::mem::take(&mut set.is_used));
+        let before = now - REMEMBERED.max(self.target.out_of_order);
+        self.hosts.retain(|id, host| {
+            if let Some(host) = host {
+                host.forget(before);
+            }
+            known.host(*id).is_some()
+        });
     }
 
     /// Returns the numbers of the series of a set on the host of a frame; `None` if the host is not wanted.

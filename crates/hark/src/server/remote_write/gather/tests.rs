@@ -242,3 +242,41 @@ fn what_cannot_be_asked_now_is_asked_again_and_nothing_is_lost() {
     assert!(!gatherer.gather(&world.knows(), end, None, START.unix).unwrap());
     assert_eq!(gatherer.finish().n_samples, 2);
 }
+
+#[test]
+fn what_nobody_sends_any_more_is_forgotten_and_nothing_else() {
+    let mut world = World::new("");
+    let long_ago = 1 - 2 * 86_400;
+    world.write(&[(1, long_ago), (2, long_ago)]);
+    let mut gatherer = world.gatherer(Mark::default());
+    let gather = |gatherer: &mut Gatherer, world: &World, known: &Knows, days: u64| {
+        let now = START.unix + Duration::from_hours(24 * days);
+        gatherer.gather(known, world.history.log_end(), None, now).unwrap();
+        lines(&gatherer.finish())
+    };
+    let counts = |gatherer: &Gatherer| {
+        let hosts = gatherer.desk.hosts.values().flatten();
+        let series: usize = hosts.map(|host| host.newest.len()).sum();
+        (gatherer.desk.hosts.len(), gatherer.desk.sets.len(), series)
+    };
+    assert_eq!(gather(&mut gatherer, &world, &world.knows(), 0).len(), 4);
+    assert_eq!(counts(&gatherer), (2, 1, 4));
+    // Two days later one host goes on, with one of its series.
+    world.write(&[(1, 2)]);
+    assert_eq!(gather(&mut gatherer, &world, &world.knows(), 0).len(), 1);
+    assert_eq!(counts(&gatherer), (2, 1, 4));
+    gatherer.n_requests = TIDY_EVERY;
+    assert_eq!(gather(&mut gatherer, &world, &world.knows(), 0), [""; 0]);
+    assert_eq!(counts(&gatherer), (2, 1, 1));
+    // What it has is the same as before: a sample that was brought is not brought again, and others are.
+    world.write(&[(1, 2), (1, 3), (2, 3)]);
+    assert_eq!(gather(&mut gatherer, &world, &world.knows(), 0).len(), 4);
+    assert_eq!(counts(&gatherer), (2, 1, 4));
+    // Nothing comes any more, and nobody is there.
+    for _ in 0..2 {
+        gatherer.n_requests = TIDY_EVERY;
+        let known = Knows(BTreeMap::new());
+        gather(&mut gatherer, &world, &known, 9);
+    }
+    assert_eq!(counts(&gatherer), (2, 0, 0), "hosts are known still");
+}
