@@ -165,7 +165,6 @@ pub(crate) fn run(
         driver.tick(now);
         driver.tell_folded(now);
         if !driver.may_wait(now.mono) {
-            driver.told_at = now.mono;
             driver.hand_on();
         }
         if stop.is_raised() {
@@ -439,7 +438,7 @@ impl Driver {
         if self.has_nothing_to_write() && self.ticket == self.told_ticket {
             return self.answer_bringers();
         }
-        self.told_ticket = self.ticket;
+        (self.told_ticket, self.told_at) = (self.ticket, Clock.now().mono);
         let commit = ToStore::Commit {
             ticket: self.ticket,
             records: std::mem::take(&mut self.records),

@@ -8,6 +8,9 @@ use super::super::messages::{EngineBatch, HandOver};
 use super::*;
 use crate::stop::Stop;
 
+/// How long is waited for what must come.
+const LIMIT: Duration = Duration::from_mins(1);
+
 /// Does nothing for a while.
 fn pause(time: Duration) {
     let until = Clock.now().mono + time;
@@ -57,6 +60,17 @@ impl World {
         self.engine.send(ToEngine::Batch(batch)).unwrap();
     }
 
+    /// Takes commits until there are the records that are looked for; returns all of them.
+    fn commits_until(&self, is_there: impl Fn(&[Record]) -> bool) -> Vec<Record> {
+        let mut all = Vec::new();
+        while !is_there(&all) {
+            let message = self.commits.recv_timeout(LIMIT).unwrap();
+            let ToStore::Commit { records, .. } = message else { panic!("{message:?}") };
+            all.extend(records);
+        }
+        all
+    }
+
     /// Takes commits for as long as `time`.
     fn commits_for(&self, time: Duration) -> (Vec<Record>, Vec<Change>) {
         let until = Clock.now().mono + time;
@@ -87,10 +101,11 @@ fn nobody_is_called_silent_for_the_time_in_which_the_store_took_nothing() {
     let interval = Duration::from_millis(400);
     let name = HostName::new("db1").unwrap();
     world.hears(1, vec![Input::HostSeen(HostSeen { name, interval, address: None })]);
-    let (records, _) = world.commits_for(Duration::from_millis(100));
-    let host =
-        records.iter().find_map(|r| if let Record::Host(host) = r { Some(host.id) } else { None });
-    let host = host.expect("the host is new");
+    let host_of = |records: &[Record]| {
+        records.iter().find_map(|r| if let Record::Host(host) = r { Some(host.id) } else { None })
+    };
+    let records = world.commits_until(|records| host_of(records).is_some());
+    let host = host_of(&records).expect("the host is new");
     world.hears(
         2,
         vec![Input::Heard(Heard {
@@ -105,14 +120,45 @@ fn nobody_is_called_silent_for_the_time_in_which_the_store_took_nothing() {
     );
     // The store's queue is full: the engine cannot go on, and the host's deadline passes.
     pause(PAUSE + Duration::from_millis(700));
-    let (records, _) = world.commits_for(Duration::from_millis(300));
-    let noticed = records.iter().any(|r| {
-        matches!(r, Record::Journal(line)
-            if line.kind == JournalKind::Server && line.text.contains("stood still"))
-    });
-    assert!(noticed, "{records:?}");
+    let is_noticed = |records: &[Record]| {
+        records.iter().any(|r| {
+            matches!(r, Record::Journal(line)
+                if line.kind == JournalKind::Server && line.text.contains("stood still"))
+        })
+    };
+    let mut records = world.commits_until(is_noticed);
+    records.extend(world.commits_for(Duration::from_millis(300)).0);
     let blamed = records.iter().any(|r| matches!(r, Record::Incident(i) if i.host == host));
     assert!(!blamed, "{records:?}");
+    world.end();
+}
+
+#[test]
+fn tickets_that_brought_nothing_to_write_are_told_together_and_none_is_left() {
+    const TICKETS: u64 = 200;
+    let world = World::start(Plan::default());
+    let begin = Clock.now().mono;
+    let mut told = Vec::new();
+    let mut take = |message: ToStore| {
+        let ToStore::Commit { ticket, records, changes, .. } = message else {
+            panic!("{message:?}")
+        };
+        // What the start has to write is part of it.
+        told.push((ticket, records.is_empty() && changes.is_empty()));
+        ticket
+    };
+    for ticket in 1..=TICKETS {
+        world.hears(ticket, Vec::new());
+        pause(Duration::from_millis(1));
+        while let Ok(message) = world.commits.try_recv() {
+            take(message);
+        }
+    }
+    while take(world.commits.recv_timeout(LIMIT).unwrap()) < TICKETS {}
+    let passed = Clock.now().mono.since(begin).as_millis();
+    let n_told = told.iter().filter(|(ticket, is_empty)| *ticket > 0 && *is_empty).count();
+    assert!(n_told as u128 <= passed / TELL.as_millis() + 2, "{n_told} in {passed} ms: {told:?}");
+    assert!(told.is_sorted_by_key(|(ticket, _)| *ticket), "{told:?}");
     world.end();
 }
 
