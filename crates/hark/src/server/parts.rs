@@ -346,13 +346,14 @@ impl Parts {
         self.outwards(backups::run(Arc::clone(&self.links), self.stops.tasks.token()));
     }
 
-    /// Starts to tell history what is kept for another time than the rest, where there is one.
+    /// Starts to tell history what is kept for another time than the rest, where there is one. Also beside the server
+    /// that this may be a copy of: each has a history of its own, and one that is not told lets nothing go.
     pub(super) fn retention(&self, reach: Reach) {
         if matches!(reach, Reach::OwnAgent) {
             return;
         }
         self.links.retention.plan(self.settings.history.clone());
-        self.outwards(retention::run(Arc::clone(&self.links), self.stops.tasks.token()));
+        self.tasks.spawn(retention::run(Arc::clone(&self.links), self.stops.tasks.token()));
     }
 
     /// Starts to take Graphite's lines, if they are to be taken, and to look whether something is wrong with
