@@ -26,7 +26,7 @@ pub struct ChecksQuery {
     pub limit: Option<u32>,
 }
 
-/// The order of a list of checks. What is alike stands by host, then by name.
+/// The order of a list of checks. What is alike stands by host, then by name; with a minus the whole order is backwards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub enum CheckSort {
     /// By host.

@@ -28,7 +28,7 @@ pub struct HostsQuery {
     pub limit: Option<u32>,
 }
 
-/// The order of a list of hosts. What is alike stands by name.
+/// The order of a list of hosts. What is alike stands by name; with a minus the whole order is backwards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub enum HostSort {
     /// By name.

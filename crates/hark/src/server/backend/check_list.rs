@@ -10,8 +10,8 @@ use hark_api::words::Status;
 use hark_engine::view::{CheckView, HostView};
 use hark_web::{Answer, Sight};
 
-use super::ServerBackend;
 use super::hosts::{is_shown, unit_of};
+use super::{ServerBackend, paging};
 
 /// What the list needs of a check.
 trait Listed: Copy {
@@ -43,6 +43,7 @@ impl Listed for (HostView<'_>, CheckView<'_>) {
 impl ServerBackend {
     pub(super) fn check_rows(&self, sight: &Sight, query: &ChecksQuery) -> Answer<Page<CheckRow>> {
         let (sight, query) = (sight.clone(), query.clone());
+        let q = query.q.as_deref().map(str::to_lowercase);
         self.ask(move |engine| {
             let hosts = engine.hosts().filter(|h| sight.covers(h.name().as_str()));
             let checks = hosts
@@ -50,7 +51,7 @@ impl ServerBackend {
                 .flat_map(|host| host.checks().map(move |check| (host, check)))
                 .filter(|one| query.check.as_deref().is_none_or(|name| one.check() == name))
                 .filter(|one| query.state.is_none_or(|state| one.status() == state))
-                .filter(|one| query.q.as_deref().is_none_or(|q| mentions(*one, q)));
+                .filter(|one| q.as_deref().is_none_or(|q| mentions(*one, q)));
             page(checks, &query, row)
         })
     }
@@ -83,20 +84,14 @@ fn page<C: Listed, R>(
         if is_backwards { b.cmp(&a) } else { a.cmp(&b) }
     };
     let after = query.cursor.as_ref().and_then(Cursor::name).and_then(read);
-    let mut found: Vec<(i64, C)> = checks.map(|check| (key(sort, check), check)).collect();
-    if let Some(after) = after {
-        found.retain(|(key, one)| order((*key, one.host(), one.check()), after).is_gt());
-    }
+    let is_after = |(key, one): &(i64, C)| {
+        after.is_none_or(|after| order((*key, one.host(), one.check()), after).is_gt())
+    };
     let compare = |a: &(i64, C), b: &(i64, C)| {
         order((a.0, a.1.host(), a.1.check()), (b.0, b.1.host(), b.1.check()))
     };
-    let more = found.len() > most;
-    if more {
-        // Only what the page shows is put in order.
-        found.select_nth_unstable_by(most, compare);
-        found.truncate(most);
-    }
-    found.sort_unstable_by(compare);
+    let checks = checks.map(|check| (key(sort, check), check)).filter(is_after);
+    let (found, more) = paging::first(checks, most, compare);
     let last = found.last().filter(|_| more);
     let next = last
         .and_then(|(key, one)| Cursor::of_name(&format!("{key}\n{}\n{}", one.host(), one.check())));
@@ -118,9 +113,9 @@ fn key(sort: CheckSort, check: impl Listed) -> i64 {
     }
 }
 
+/// Returns whether `q`, which is in small letters, is in one of its texts.
 fn mentions(one: (HostView<'_>, CheckView<'_>), q: &str) -> bool {
-    let q = q.to_lowercase();
-    let has = |text: &str| text.to_lowercase().contains(&q);
+    let has = |text: &str| text.to_lowercase().contains(q);
     has(one.host()) || has(one.check()) || has(&one.1.shown())
 }
 

@@ -5,6 +5,7 @@ use hark_api::hosts::{HostSort, HostsQuery};
 use hark_api::list::{Cursor, Page, limit};
 use hark_engine::view::HostView;
 
+use super::paging;
 use super::words::letter;
 use hark_api::words::Letter;
 
@@ -48,19 +49,12 @@ pub(super) fn page<H: Sorted, R>(
         HostSort::NameBackwards | HostSort::StateBackwards | HostSort::LastHeardBackwards
     );
     let after = query.cursor.as_ref().and_then(Cursor::name).map(read);
-    let mut found: Vec<(Key, H)> = hosts.map(|host| (key(sort, host), host)).collect();
     let order = |a: (&str, &str), b: (&str, &str)| if is_backwards { b.cmp(&a) } else { a.cmp(&b) };
-    if let Some((key, name)) = after {
-        found.retain(|(other, host)| order((other, host.name()), (key, name)).is_gt());
-    }
+    let is_after =
+        |(key, host): &(Key, H)| after.is_none_or(|after| order((key, host.name()), after).is_gt());
     let compare = |a: &(Key, H), b: &(Key, H)| order((&a.0, a.1.name()), (&b.0, b.1.name()));
-    let more = found.len() > most;
-    if more {
-        // Only what the page shows is put in order.
-        found.select_nth_unstable_by(most, compare);
-        found.truncate(most);
-    }
-    found.sort_unstable_by(compare);
+    let hosts = hosts.map(|host| (key(sort, host), host)).filter(is_after);
+    let (found, more) = paging::first(hosts, most, compare);
     let next = found
         .last()
         .filter(|_| more)

@@ -1,4 +1,7 @@
-//! Pages of long lists that are filtered here, because the store does not know the filter.
+//! Pages of long lists: those that are filtered here, because the store does not know the filter, and those of which
+//! every item is looked at to find which come first.
+
+use std::cmp::Ordering;
 
 use hark_api::list::{Cursor, Page};
 use hark_web::Answer;
@@ -45,9 +48,47 @@ pub(super) fn scan<T, R>(
     Ok(Page { items, next: next.map(Cursor::of_number) })
 }
 
+/// Returns the first `most` of `all` in an order, and whether there are more. No more than twice as many are held at
+/// once: of the checks of all hosts, which may be millions, a page shows a thousand.
+pub(super) fn first<T>(
+    all: impl Iterator<Item = T>,
+    most: usize,
+    compare: impl Fn(&T, &T) -> Ordering,
+) -> (Vec<T>, bool) {
+    let mut found = Vec::new();
+    let mut more = false;
+    for one in all {
+        found.push(one);
+        if found.len() > 2 * most {
+            found.select_nth_unstable_by(most, &compare);
+            found.truncate(most);
+            more = true;
+        }
+    }
+    if found.len() > most {
+        // Only what the page shows is put in order.
+        found.select_nth_unstable_by(most, &compare);
+        found.truncate(most);
+        more = true;
+    }
+    found.sort_unstable_by(&compare);
+    (found, more)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_of_any_number_are_found_in_order() {
+        for n in [0, 1, 6, 7, 8, 14, 15, 16, 100, 1000] {
+            // Each number below `n` once, in no order.
+            let all = (0..n).map(|at| (at * 7919 + 13) % n.max(1));
+            let (found, more) = first(all, 7, Ord::cmp);
+            assert_eq!(found, (0..n.min(7)).collect::<Vec<i32>>(), "of {n}");
+            assert_eq!(more, n > 7, "of {n}");
+        }
+    }
 
     /// A list of the numbers 1 to `rows`, of which those pass that `of` divides. Returns all pages and,
     /// for each, how many rows were looked at.
