@@ -29,7 +29,7 @@ pub(super) struct Args {
     #[arg(long, default_value_t = 50, value_name = "N")]
     last: usize,
     /// Print comma-separated values.
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, conflicts_with_all = ["json", "watch"])]
     csv: bool,
     #[command(flatten)]
     watch: Watch,

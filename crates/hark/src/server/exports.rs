@@ -28,6 +28,9 @@ const MAX_FILES: usize = 8;
 /// Bytes of one: some thirty million samples as a table.
 const MAX_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
+/// Bytes of all that are kept, beside one that is being written.
+const MAX_KEPT: u64 = 2 * MAX_BYTES;
+
 /// What a file that is not whole ends with.
 const PART: &str = ".part";
 
@@ -132,10 +135,14 @@ impl Exports {
         is_there.then(|| self.dir.join(name))
     }
 
-    /// Removes those whose day is over, parts of before, and the oldest of too many.
+    /// Removes those whose day is over, parts of before, and the oldest of too many or too much.
     pub(crate) fn tidy(&self) {
-        let kept: BTreeSet<String> =
-            self.list().into_iter().take(MAX_FILES - 1).map(|export| export.name).collect();
+        let mut bytes = 0;
+        let newest = self.list().into_iter().take(MAX_FILES - 1).take_while(|export| {
+            bytes += export.bytes;
+            bytes <= MAX_KEPT
+        });
+        let kept: BTreeSet<String> = newest.map(|export| export.name).collect();
         for entry in std::fs::read_dir(&self.dir).into_iter().flatten().flatten() {
             let Ok(name) = entry.file_name().into_string() else { continue };
             let Some(at) = made_at(&name) else { continue };
@@ -193,6 +200,23 @@ fn write_to(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_oldest_go_where_all_of_them_are_too_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let exports = Exports::of(folder.path());
+        let dir = folder.path().join("exports");
+        std::fs::create_dir(&dir).unwrap();
+        let now = Clock.now().unix.0;
+        let name = |n: i64| format!("samples-{}.csv", now - n * 1000);
+        for (n, bytes) in [(0, MAX_BYTES), (1, MAX_BYTES - 1), (2, 1), (3, 1), (4, 1)] {
+            // As long, without taking room.
+            File::create_new(dir.join(name(n))).unwrap().set_len(bytes).unwrap();
+        }
+        exports.tidy();
+        let left: Vec<String> = exports.list().into_iter().map(|export| export.name).collect();
+        assert_eq!(left, [name(0), name(1), name(2)]);
+    }
 
     #[test]
     fn files_go_after_a_day_and_where_there_are_too_many_and_no_other_name_is_found() {

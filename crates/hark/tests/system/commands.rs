@@ -181,6 +181,8 @@ fn every_list_can_be_read_by_programs_and_watched() {
             assert!(help.contains(option), "hark {list} has no {option}: {help}");
         }
     }
+    // A file is not to be watched.
+    assert_eq!(code(&hark(folder.path(), "audit --csv --watch")), 2);
 }
 
 #[test]
