@@ -14,6 +14,9 @@ const HEADER: &str = "| crate | may use | async runtime |";
 /// Crates that are an async runtime, or make no sense without one.
 const RUNTIMES: [&str; 4] = ["tokio", "tokio-util", "tokio-rustls", "axum"];
 
+/// What tests of every crate may use, and no program.
+const FOR_TESTS: &str = "testing";
+
 /// What one row of the table allows.
 #[derive(Debug, PartialEq, Eq)]
 struct Row {
@@ -58,13 +61,16 @@ fn compare(table: &BTreeMap<String, Row>, crates: &[Crate]) -> Vec<String> {
             problems.push(format!("{DOCUMENT}: the table has no row for {name}"));
             continue;
         };
-        let allowed = |other: &&str| row.may_use.iter().any(|may| may == other || may == "all");
+        let allowed = |other: &&str| {
+            row.may_use.iter().any(|may| may == other || may == "all") && *other != FOR_TESTS
+        };
         for other in ours(&member.uses).filter(|other| !allowed(other)) {
             problems.push(format!("{}: {name} may not use {other}", member.folder));
         }
-        // Tests may use the crates that the crate itself may, and no others: a test that needs
-        // more belongs to a crate above.
-        for other in ours(&member.tests_use).filter(|other| !allowed(other) && *other != name) {
+        // Tests may use the crates that the crate itself may, and what is there for tests alone, and no others: a test
+        // that needs more belongs to a crate above.
+        let is_theirs = |other: &&str| allowed(other) || *other == name || *other == FOR_TESTS;
+        for other in ours(&member.tests_use).filter(|other| !is_theirs(other)) {
             problems.push(format!("{}: the tests of {name} may not use {other}", member.folder));
         }
         if uses_runtime(member) && !row.runtime {
@@ -117,5 +123,15 @@ mod tests {
         let extra = member("hark-new", &[]);
         let problems = compare(&table, &[bad, extra]);
         assert_eq!(problems.len(), 4, "{problems:?}");
+    }
+
+    #[test]
+    fn what_is_there_for_tests_is_used_by_no_program() {
+        let table = parse(&format!("{HEADER}\n| --- | --- | --- |\n| a | all | no |\n"));
+        let mut tested = member("hark-a", &[]);
+        tested.tests_use = vec!["hark-testing".to_owned()];
+        assert_eq!(compare(&table, &[tested]), Vec::<String>::new());
+        let problems = compare(&table, &[member("hark-a", &["hark-testing"])]);
+        assert_eq!(problems.len(), 1, "{problems:?}");
     }
 }
