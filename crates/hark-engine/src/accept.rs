@@ -26,8 +26,11 @@ use crate::plan::threshold::Threshold;
 const SKEW: Duration = Duration::from_mins(1);
 /// Bound on the checks of a host: what an agent invents must not fill the memory.
 const MAX_CHECKS: usize = 4096;
-/// A gap between two results longer than this says nothing about their spacing.
-const MAX_SPACING: Duration = Duration::from_hours(1);
+/// A gap between two results longer than this says nothing about their spacing: a day, and something is added.
+const MAX_SPACING: Duration = Duration::from_hours(26);
+/// A longer gap than this is one in which nothing came, where what comes is known to come more often: an hour, as
+/// seldom as collectors look, and something is added.
+const USUAL_SPACING: Duration = Duration::from_mins(65);
 
 /// What to do with a result, going by its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,7 +173,7 @@ impl Engine {
         let check = &mut host.checks[index];
         let spacing = Duration::from_millis(u64::from(check.spacing_ms));
         let Age::News(at) = age(check, taken_at, window.max(spacing * 3), now) else { return };
-        note_spacing(check, at);
+        let earlier = note_spacing(check, at);
         let Some(threshold) = check.rule.threshold() else { return };
         if !matches!(threshold.signal, Signal::Newest) {
             return self.derive(id, index, value, at, now, fx);
@@ -185,6 +188,9 @@ impl Engine {
                 check.ring.push_quiet(level);
             }
             check.received(at, moment);
+            if earlier {
+                self.arm_for(id, now);
+            }
             return;
         }
         let fresh_before = check.fresh;
@@ -195,7 +201,14 @@ impl Engine {
         let at = Since { unix: at, moment };
         let look = Look { level, text, at, counts: true, fresh: Fresh::Fresh };
         self.judge(id, index, &look, now, fx);
-        if first && let Some(next) = self.host_deadline(id, now) {
+        if first || earlier {
+            self.arm_for(id, now);
+        }
+    }
+
+    /// Looks at a host when its next deadline is.
+    fn arm_for(&mut self, id: HostId, now: Now) {
+        if let Some(next) = self.host_deadline(id, now) {
             self.arm_host(id, next);
         }
     }
@@ -416,16 +429,20 @@ fn spacing_said(next: Next) -> Option<u32> {
     }
 }
 
-/// Learns how far results are apart: a longer gap counts at once, a shorter one slowly.
-fn note_spacing(check: &mut Check, at: Unix) {
-    let Some(before) = check.began() else { return };
-    let gap = at.since(before);
-    if gap > MAX_SPACING {
-        return;
+/// Learns how far results are apart: a longer gap counts at once, a shorter one slowly. Returns whether that is now
+/// known, or so much less that the check is to be looked at earlier than it was to be.
+fn note_spacing(check: &mut Check, at: Unix) -> bool {
+    let Some(began) = check.began() else { return false };
+    let gap = at.since(began);
+    let known = Duration::from_millis(u64::from(check.spacing_ms));
+    let is_outage = gap > USUAL_SPACING && !known.is_zero() && gap > known * 2;
+    if gap > MAX_SPACING || is_outage {
+        return false;
     }
     let gap = u32::try_from(hark_model::time::millis(gap)).unwrap_or(u32::MAX);
-    let slowly = check.spacing_ms - check.spacing_ms / 8;
-    check.spacing_ms = gap.max(slowly);
+    let before = check.spacing_ms;
+    check.spacing_ms = gap.max(before - before / 8);
+    before == 0 || check.spacing_ms.leading_zeros() > before.leading_zeros()
 }
 
 fn bounded(text: &str) -> &str {

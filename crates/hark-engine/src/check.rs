@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hark_model::record::{CheckRecord, Confirm, Fresh};
 use hark_model::sample::show;
@@ -241,9 +242,9 @@ impl More {
     }
 }
 
-/// How far apart the results of a restored check are taken to be until the first one comes: an hour, so
-/// that a start of the server does not miss those that come seldom.
-const RESTORED_SPACING_MS: u32 = 3_600_000;
+/// How far apart results of agents are taken to be until it is known: an hour, as far as the collectors that look most
+/// seldom. Neither the first value of a new host nor a start of the server says how often they look.
+const UNKNOWN_SPACING_MS: u32 = 3_600_000;
 
 /// A check.
 #[derive(Debug)]
@@ -288,12 +289,19 @@ impl Check {
         }
     }
 
+    /// Returns how far apart its results are.
+    pub(crate) fn spacing(&self) -> Duration {
+        let is_unknown = self.spacing_ms == 0 && matches!(self.rule.kind, Kind::Threshold(..));
+        let ms = if is_unknown { UNKNOWN_SPACING_MS } else { self.spacing_ms };
+        Duration::from_millis(u64::from(ms))
+    }
+
     /// Brings a check back from the store.
     pub(crate) fn restored(rule: Arc<Rule>, record: &CheckRecord, now: Now) -> Self {
         let mut check = Self::new(rule, Moment::of(now));
         if matches!(check.rule.kind, Kind::Reported) {
             // How often it comes is not stored: the first result says it, or a second one shows it.
-            check.spacing_ms = RESTORED_SPACING_MS;
+            check.spacing_ms = UNKNOWN_SPACING_MS;
         }
         check.value = record.value.unwrap_or(f64::NAN);
         check.began = record.began_at.unwrap_or(NEVER_BEGAN);

@@ -238,7 +238,7 @@ impl Engine {
             return None;
         }
         let rule = &self.plan.liveness;
-        let spacing = Duration::from_millis(u64::from(check.spacing_ms));
+        let spacing = check.spacing();
         let (every, from) = match check.rule.feed() {
             Feed::Agent => {
                 let interval = host.interval().unwrap_or(rule.interval);

@@ -31,6 +31,55 @@ fn a_result_that_says_when_the_next_one_comes_is_not_missed_before() {
     assert!(lines.len() == 1 && lines[0].contains("no data for"), "{lines:?}");
 }
 
+/// Lets a host with a limit on certificates, which are looked at each `every` seconds, run for `hours`; the values
+/// come with heartbeats of half a minute.
+fn certificates(world: &mut World, from: u64, hours: u64, every: u64) {
+    for second in (from..=from + hours * 3600).step_by(30) {
+        world.run_to(second * 1000);
+        let values: &[_] =
+            if (second - from).is_multiple_of(every) { &[(CERTIFICATE, 40.0)] } else { &[] };
+        world.heard("web1", values);
+    }
+}
+
+/// What was told, but for what was told again.
+fn news(world: &World) -> Vec<String> {
+    world.lines().into_iter().filter(|line| !line.contains("REMINDER")).collect()
+}
+
+const CERTIFICATE: &str = "certificate_monitor.days_left";
+
+fn with_certificates() -> World {
+    let limits = "thresholds: {certificate_monitor: {days_left: {warning: 90}}}";
+    World::new(plan_of(&format!("receivers: {{ops: {{}}}}\n{limits}")))
+}
+
+#[test]
+fn a_value_that_comes_each_hour_is_not_missed_between() {
+    let mut world = with_certificates();
+    certificates(&mut world, 0, 5, 3600);
+    assert_eq!(world.lines(), [""; 0], "nobody knows yet how often it comes, then it is known");
+    world.restart(1000);
+    beat(&mut world, 5 * 3600 + 30, 5 * 3600 + 1800);
+    certificates(&mut world, 5 * 3600 + 1830, 2, 3600);
+    assert_eq!(world.lines(), [""; 0], "nor does a start of the server");
+    beat(&mut world, 7 * 3600 + 1860, 12 * 3600);
+    let lines = news(&world);
+    assert!(lines.len() == 1 && lines[0].contains("no data for"), "{lines:?}");
+}
+
+#[test]
+fn a_value_that_came_often_is_missed_soon_after_a_long_time_without_it() {
+    let mut world = with_certificates();
+    certificates(&mut world, 0, 1, 30);
+    beat(&mut world, 3630, 12 * 3600);
+    assert_eq!(news(&world).len(), 1, "{:?}", world.lines());
+    certificates(&mut world, 12 * 3600 + 30, 1, 30);
+    assert_eq!(news(&world).len(), 2, "it is back: {:?}", world.lines());
+    beat(&mut world, 13 * 3600 + 60, 13 * 3600 + 300);
+    assert_eq!(news(&world).len(), 3, "the eleven hours are not how often it comes");
+}
+
 #[test]
 fn a_result_without_rhythm_is_never_missed() {
     let mut world = begin(Next::Whenever);
