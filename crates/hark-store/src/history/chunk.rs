@@ -1,4 +1,4 @@
-//! The form in which samples rest: about 960 frames of one set as columns, compressed by pco.
+//! The form in which samples rest: about 960 frames of one set as columns, each compressed for itself.
 //!
 //! A chunk is: version (1 byte), number of frames (varint), number of columns (varint), then for the
 //! times and for each series of the set the length of its column (varint), then the columns, then
@@ -10,17 +10,20 @@
 //! | 1 | the scaled integer that stands in every frame (zigzag varint) |
 //! | 2 | scaled integers in every frame, by pco |
 //! | 3 | runs of (length, 0 scaled, 1 float, 2 absent), the length of the scaled integers by pco, these, the floats by pco |
+//! | 4 | scaled integers in every frame, as [`foretold`] writes them; since version 2 |
+//! | 5 | the same as 3, but the scaled integers are a column of their own, of kind 0, 1, 2 or 4; since version 2 |
 //!
-//! Values come back exactly, kind of item and all.
+//! Version 1 is read and no longer written. Values come back exactly, kind of item and all.
 
 use hark_model::frame::{Item, ValueReader, encode_item};
 use pco::ChunkConfig;
 use pco::standalone::{simple_compress, simple_decompress};
 use pco::{DeltaSpec, ModeSpec};
 
-use super::bytes::{Reader, put_signed, put_varint, zigzag};
+use super::bytes::{Reader, put_signed, put_varint};
+use super::foretold;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The level of pco: level 8 gives 2 % less for half as much again of time.
 const LEVEL: usize = 4;
@@ -32,6 +35,8 @@ const ABSENT: u8 = 0;
 const CONSTANT: u8 = 1;
 const INTEGERS: u8 = 2;
 const MIXED: u8 = 3;
+const FORETOLD: u8 = 4;
+const MIXED_FORETOLD: u8 = 5;
 
 /// The items of one series over the frames of a chunk.
 #[derive(Clone, Debug, PartialEq)]
@@ -183,8 +188,13 @@ fn encode_integers(values: &[i64], out: &mut Vec<u8>) {
         put_signed(out, first);
         return;
     }
-    out.push(INTEGERS);
-    out.extend_from_slice(&compressed(values));
+    let begin = out.len();
+    out.push(FORETOLD);
+    if !foretold::encode(values, out) {
+        out.truncate(begin);
+        out.push(INTEGERS);
+        out.extend_from_slice(&compressed(values));
+    }
 }
 
 fn encode_items(items: &[Item], out: &mut Vec<u8>) {
@@ -197,7 +207,7 @@ fn encode_items(items: &[Item], out: &mut Vec<u8>) {
         Item::Float(_) => 1,
         Item::Absent => 2,
     };
-    out.push(MIXED);
+    out.push(MIXED_FORETOLD);
     let mut runs = Vec::new();
     let mut n_runs = 0u64;
     for run in items.chunk_by(|a, b| kind(a) == kind(b)) {
@@ -213,9 +223,10 @@ fn encode_items(items: &[Item], out: &mut Vec<u8>) {
         .collect();
     let floats: Vec<f64> =
         items.iter().filter_map(|i| if let Item::Float(v) = i { Some(*v) } else { None }).collect();
-    let scaled = compressed(&scaled);
-    put_varint(out, scaled.len() as u64);
-    out.extend_from_slice(&scaled);
+    let mut column = Vec::with_capacity(scaled.len());
+    encode_integers(&scaled, &mut column);
+    put_varint(out, column.len() as u64);
+    out.extend_from_slice(&column);
     if !floats.is_empty() {
         let config = ChunkConfig::default().with_compression_level(LEVEL);
         // pco refuses only more than 2^24 numbers and levels above 12.
@@ -223,36 +234,19 @@ fn encode_items(items: &[Item], out: &mut Vec<u8>) {
     }
 }
 
-/// Returns `values` by pco, as themselves or as differences, whichever looks smaller.
-///
-/// pco can find that out by itself, but looks at far more than these two for it, which costs more
-/// than the compression.
+/// Returns `values` by pco, as differences: what lies too far apart to be foretold.
 fn compressed(values: &[i64]) -> Vec<u8> {
-    if values.is_empty() {
-        return Vec::new();
-    }
-    let bits = |v: i64| u64::from(64 - zigzag(v).leading_zeros());
-    let middle = values.get(values.len() / 2).copied().unwrap_or(0);
-    let mut plain = 0;
-    let mut differences = 0;
-    let mut last = middle;
-    for value in values {
-        plain += bits(value.wrapping_sub(middle));
-        differences += bits(value.wrapping_sub(last));
-        last = *value;
-    }
-    let delta = if differences < plain { DeltaSpec::TryConsecutive(1) } else { DeltaSpec::NoOp };
     let config = ChunkConfig::default()
         .with_compression_level(LEVEL)
         .with_mode_spec(ModeSpec::Classic)
-        .with_delta_spec(delta);
+        .with_delta_spec(DeltaSpec::TryConsecutive(1));
     // pco refuses only more than 2^24 numbers and levels above 12.
     simple_compress(values, &config).unwrap_or_default()
 }
 
 /// Reads how many frames a chunk has, and how long each column is, that of the times first.
 fn read_head(reader: &mut Reader<'_>) -> Option<(usize, Vec<usize>)> {
-    if reader.u8()? != VERSION {
+    if !(1..=VERSION).contains(&reader.u8()?) {
         return None;
     }
     let n_frames = usize::try_from(reader.varint()?).ok().filter(|n| *n <= MAX_FRAMES)?;
@@ -301,7 +295,8 @@ pub(super) fn without(bytes: &[u8], gone: &[bool]) -> Option<Without> {
     let left = left.map(|(n, column)| if is_gone(n) { &[ABSENT][..] } else { *column });
     let columns: Vec<&[u8]> = left.collect();
     let mut out = Vec::with_capacity(bytes.len());
-    out.push(VERSION);
+    // The columns are of the version of before.
+    out.extend(bytes.first());
     put_varint(&mut out, chunk.n_frames as u64);
     put_varint(&mut out, columns.len() as u64);
     put_varint(&mut out, times.len() as u64);
@@ -373,18 +368,27 @@ impl<'a> Chunk<'a> {
     }
 
     fn column_at(&self, at: usize) -> Option<Column> {
-        let mut reader = Reader::new(self.columns.get(at)?);
-        let n = self.n_frames;
-        match reader.u8()? {
-            ABSENT => Some(Column::Items(vec![Item::Absent; n])),
-            CONSTANT => Some(Column::Integers(vec![reader.signed()?; n])),
-            INTEGERS => {
-                let values = decompressed(&mut reader)?;
-                (values.len() == n).then_some(Column::Integers(values))
+        let bytes = self.columns.get(at)?;
+        let (kind, body) = bytes.split_first()?;
+        match *kind {
+            ABSENT => Some(Column::Items(vec![Item::Absent; self.n_frames])),
+            MIXED | MIXED_FORETOLD => {
+                mixed(&mut Reader::new(body), self.n_frames, *kind).map(Column::Items)
             }
-            MIXED => mixed(&mut reader, n).map(Column::Items),
-            _ => None,
+            _ => integers(bytes, self.n_frames).map(Column::Integers),
         }
+    }
+}
+
+/// Reads a column that has nothing but scaled integers, `n` of them.
+fn integers(column: &[u8], n: usize) -> Option<Vec<i64>> {
+    let mut reader = Reader::new(column);
+    match reader.u8()? {
+        ABSENT => (n == 0).then(Vec::new),
+        CONSTANT => Some(vec![reader.signed()?; n]),
+        INTEGERS => decompressed(&mut reader).filter(|values| values.len() == n),
+        FORETOLD => foretold::decode(&mut reader, n),
+        _ => None,
     }
 }
 
@@ -393,15 +397,23 @@ fn decompressed(reader: &mut Reader<'_>) -> Option<Vec<i64>> {
     simple_decompress(reader.bytes(len)?).ok()
 }
 
-fn mixed(reader: &mut Reader<'_>, n: usize) -> Option<Vec<Item>> {
+fn mixed(reader: &mut Reader<'_>, n: usize, kind: u8) -> Option<Vec<Item>> {
     let n_runs = reader.count()?;
     let mut runs = Vec::with_capacity(n_runs);
+    let mut n_scaled = 0usize;
     for _ in 0..n_runs {
-        runs.push((usize::try_from(reader.varint()?).ok()?, reader.u8()?));
+        let (length, kind) = (usize::try_from(reader.varint()?).ok()?, reader.u8()?);
+        n_scaled = n_scaled.saturating_add(if kind == 0 { length } else { 0 });
+        runs.push((length, kind));
     }
     let len = reader.count()?;
-    let scaled: Vec<i64> =
-        if len == 0 { Vec::new() } else { simple_decompress(reader.bytes(len)?).ok()? };
+    let column = reader.bytes(len)?;
+    let scaled: Vec<i64> = match (kind, len) {
+        (MIXED, 0) => Vec::new(),
+        (MIXED, _) => simple_decompress(column).ok()?,
+        _ if n_scaled > n => return None,
+        _ => integers(column, n_scaled)?,
+    };
     let len = reader.len();
     let floats: Vec<f64> =
         if len == 0 { Vec::new() } else { simple_decompress(reader.bytes(len)?).ok()? };
@@ -424,157 +436,4 @@ fn mixed(reader: &mut Reader<'_>, n: usize) -> Option<Vec<Item>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn columns_of(frames: &[(i64, Vec<Item>)], n_series: usize) -> Columns {
-        let encoded: Vec<(i64, Vec<u8>)> = frames
-            .iter()
-            .map(|(at, items)| {
-                let mut out = Vec::new();
-                for item in items {
-                    encode_item(*item, &mut out);
-                }
-                (*at, out)
-            })
-            .collect();
-        Columns::of(encoded.iter().map(|(at, bytes)| (*at, bytes.as_slice())), n_series)
-    }
-
-    fn check_round_trip(frames: &[(i64, Vec<Item>)], n_series: usize) {
-        let bytes = encode(&columns_of(frames, n_series));
-        let chunk = Chunk::open(&bytes).unwrap();
-        let times: Vec<i64> = frames.iter().map(|f| f.0).collect();
-        if !times.is_empty() {
-            assert_eq!(chunk.times().unwrap(), times);
-        }
-        for series in 0..n_series {
-            let column = chunk.column(series).unwrap();
-            for (at, frame) in frames.iter().enumerate() {
-                assert_eq!(column.item(at), frame.1[series], "series {series} frame {at}");
-            }
-        }
-    }
-
-    fn sample() -> Vec<(i64, Vec<Item>)> {
-        (0..100i64)
-            .map(|n| {
-                let odd = if n % 10 == 3 { Item::Float(1e300) } else { Item::Scaled(n * n) };
-                let gap = if n > 50 { Item::Absent } else { Item::Scaled(-n) };
-                let items = vec![Item::Scaled(7), Item::Scaled(n % 13), odd, gap, Item::Absent];
-                (1_700_000_000_000 + n * 15_000 + n % 3, items)
-            })
-            .collect()
-    }
-
-    #[test]
-    fn a_chunk_of_the_first_version_is_read() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/v1/chunk.bin");
-        let stored = std::fs::read(path).unwrap();
-        let chunk = Chunk::open(&stored).unwrap();
-        let frames = sample();
-        assert_eq!(chunk.times().unwrap(), frames.iter().map(|f| f.0).collect::<Vec<_>>());
-        for series in 0..5 {
-            let column = chunk.column(series).unwrap();
-            for (at, frame) in frames.iter().enumerate() {
-                assert_eq!(column.item(at), frame.1[series]);
-            }
-        }
-    }
-
-    #[test]
-    fn columns_are_let_go_and_the_others_stay_as_they_lie_there() {
-        let frames = sample();
-        let bytes = encode(&columns_of(&frames, 5));
-        for gone in 0..32u8 {
-            let gone: Vec<bool> = (0..5).map(|n| gone & (1 << n) != 0).collect();
-            let emptied: Vec<(i64, Vec<Item>)> = frames
-                .iter()
-                .map(|(at, items)| {
-                    let left = items.iter().zip(&gone);
-                    let left = left.map(|(item, gone)| if *gone { Item::Absent } else { *item });
-                    (*at, left.collect())
-                })
-                .collect();
-            // The last one never had a value.
-            let expected = match &gone[..4] {
-                [true, true, true, true] => Without::Nothing,
-                [false, false, false, false] => Without::Same,
-                _ => Without::Other(encode(&columns_of(&emptied, 5))),
-            };
-            assert_eq!(without(&bytes, &gone), Some(expected), "{gone:?}");
-        }
-        assert_eq!(without(&bytes[1..], &[true; 5]), None);
-        let mut columns = columns_of(&frames, 5);
-        columns.let_go(&[true, false, true, true, false]);
-        assert_eq!((columns.times.len(), columns.series[1].item(3)), (100, Item::Scaled(3)));
-        columns.let_go(&[false, true, false, false, false]);
-        assert!(columns.times.is_empty());
-    }
-
-    #[test]
-    fn a_damaged_chunk_is_refused() {
-        let bytes = encode(&columns_of(&sample(), 5));
-        for at in 0..bytes.len() {
-            let mut damaged = bytes.clone();
-            damaged[at] ^= 1;
-            assert!(Chunk::open(&damaged).is_none(), "byte {at}");
-            assert!(Chunk::open(&bytes[..at]).is_none());
-        }
-    }
-
-    #[test]
-    fn frames_with_too_few_or_too_many_items_are_left_out_and_counted() {
-        let frames = vec![
-            (1, vec![Item::Scaled(1), Item::Scaled(2)]),
-            (2, vec![Item::Scaled(1)]),
-            (3, vec![Item::Scaled(1), Item::Scaled(2), Item::Scaled(3)]),
-            (4, vec![Item::Scaled(5), Item::Absent]),
-        ];
-        let columns = columns_of(&frames, 2);
-        assert_eq!((columns.times.as_slice(), columns.damaged), ([1, 4].as_slice(), 2));
-        assert_eq!(columns.series[0], Column::Integers(vec![1, 5]));
-        assert_eq!(columns.series[1], Column::Items(vec![Item::Scaled(2), Item::Absent]));
-    }
-
-    fn any_item() -> impl Strategy<Value = Item> {
-        prop_oneof![
-            4 => (-1000i64..1000).prop_map(Item::Scaled),
-            1 => (i64::MIN / 2..=i64::MAX / 2).prop_map(Item::Scaled),
-            1 => any::<f64>().prop_filter("no value", |v| !v.is_nan()).prop_map(Item::Float),
-            1 => Just(Item::Absent),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn every_item_comes_back(
-            items in prop::collection::vec(prop::collection::vec(any_item(), 3), 1..80),
-            start in -1_000_000i64..1_000_000,
-            steps in prop::collection::vec(1i64..100_000, 80),
-        ) {
-            let mut at = start;
-            let frames: Vec<_> = items
-                .into_iter()
-                .zip(steps)
-                .map(|(items, step)| {
-                    at += step;
-                    (at, items)
-                })
-                .collect();
-            check_round_trip(&frames, 3);
-        }
-
-        #[test]
-        fn integers_of_any_size_come_back(values in prop::collection::vec(any::<i64>(), 1..200)) {
-            let mut out = Vec::new();
-            encode_integers(&values, &mut out);
-            let chunk = Chunk { n_frames: values.len(), columns: vec![&out] };
-            prop_assert_eq!(chunk.times().unwrap(), values);
-        }
-    }
-}
+mod tests;

@@ -407,8 +407,6 @@ pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
     // What is taken out of a partition that stays is overwritten, and its pages are given back in steps.
     connection.pragma_update(None, "auto_vacuum", 2)?;
     connection.pragma_update(None, "secure_delete", true)?;
-    // Rows are some 50 kB and are seldom changed: large pages waste less.
-    connection.pragma_update(None, "page_size", 16_384)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "cache_size", -1_000)?;
