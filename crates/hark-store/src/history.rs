@@ -37,6 +37,7 @@ mod merge;
 mod partition;
 mod query;
 mod repair;
+mod room;
 mod strand;
 mod survey;
 mod thin;

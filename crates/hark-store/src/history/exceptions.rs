@@ -95,9 +95,20 @@ impl Exceptions {
         longest.filter(|longest| *longest > usual)
     }
 
-    /// Returns what is over at `aged` of a partition of `tier` that ends at `end`.
-    pub(super) fn over(&self, tier: Tier, end: i64, usual: Duration, aged: Unix) -> Over {
-        let is_over = |kept: Duration| (Unix(end.saturating_add(SETTLED_MS)) + kept).0 <= aged.0;
+    /// Returns what is over at `aged` of a partition of `tier` that ends at `end`. Of one that is `pressed` that
+    /// is all that is kept no longer than `usual`.
+    pub(super) fn over(
+        &self,
+        tier: Tier,
+        end: i64,
+        usual: Duration,
+        aged: Unix,
+        pressed: bool,
+    ) -> Over {
+        let is_over = |kept: Duration| {
+            let is_past = settled(end).saturating_add(kept_ms(kept)) <= aged.0;
+            is_past || (pressed && kept <= usual)
+        };
         if self.all.is_empty() {
             return Over::default();
         }
@@ -135,6 +146,15 @@ impl Exceptions {
         note.push(if over.rest { '-' } else { '+' });
         is_any.then_some(note)
     }
+}
+
+/// Returns from when on nothing of a partition that ends at `end` is on its way there any more.
+pub(super) fn settled(end: i64) -> i64 {
+    end.saturating_add(SETTLED_MS)
+}
+
+fn kept_ms(kept: Duration) -> i64 {
+    i64::try_from(hark_model::time::millis(kept)).unwrap_or(i64::MAX)
 }
 
 /// Returns the time of one tier.
@@ -193,8 +213,12 @@ impl History {
     /// Returns when what is kept of each tier begins for series that are kept so long.
     pub(super) fn begins(&self, kept: [Duration; 3]) -> [Option<i64>; 3] {
         Tier::ALL.map(|tier| {
-            let from = self.aged.map_or(i64::MIN, |aged| (aged - in_tier(kept, tier)).0);
-            self.partitions.begin(tier, from)
+            let kept = in_tier(kept, tier);
+            let from = self.aged.map_or(i64::MIN, |aged| (aged - kept).0);
+            // What is kept longer than all else is there also where size has taken all else.
+            let taken =
+                self.partitions.pressed_until(tier).filter(|_| kept <= self.settings.kept(tier));
+            self.partitions.begin(tier, from.max(taken.unwrap_or(i64::MIN)))
         })
     }
 }
@@ -245,7 +269,7 @@ mod tests {
     #[test]
     fn what_is_over_grows_with_time_and_is_said_in_words() {
         let all = exceptions();
-        let over = |days: i64| all.over(Tier::Raw, 0, DAY * 14, Unix(days * DAY_MS));
+        let over = |days: i64| all.over(Tier::Raw, 0, DAY * 14, Unix(days * DAY_MS), false);
         let defs = [def("cpu"), def("disk")];
         for (days, of_first, of_second, of_third) in [
             (3, [false, false], [false, false], [false, false]),
@@ -263,5 +287,19 @@ mod tests {
         }
         assert_eq!(all.note(1, &over(4)).unwrap(), "+cpu\n-*\n+");
         assert_eq!(all.note(3, &over(16)).unwrap(), "-");
+    }
+
+    #[test]
+    fn where_room_is_short_what_is_kept_longer_stays_to_its_end() {
+        let all = exceptions();
+        let defs = [def("cpu"), def("disk")];
+        let over = |days: i64| all.over(Tier::Raw, 0, DAY * 14, Unix(days * DAY_MS), true);
+        for (days, of_first, of_second) in
+            [(3, [false, true], [false, true]), (62, [true, true], [true, true])]
+        {
+            assert_eq!(all.gone(1, &defs, &over(days)), of_first, "after {days} days");
+            assert_eq!(all.gone(2, &defs, &over(days)), of_second, "after {days} days");
+            assert_eq!(all.gone(3, &defs, &over(days)), [true, true]);
+        }
     }
 }

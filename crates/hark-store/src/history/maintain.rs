@@ -502,7 +502,7 @@ impl History {
         if let Some(exceptions) = self.exceptions.clone() {
             self.expire_aged(&exceptions, now, holds_old)?;
         }
-        self.expire_sized()
+        self.expire_sized(holds_old)
     }
 
     fn expire_aged(
@@ -532,29 +532,6 @@ impl History {
         let touched = self.partitions.touched();
         self.thinning.look(&touched);
         Ok(())
-    }
-
-    /// Drops what is more than it may be.
-    fn expire_sized(&mut self) -> Result<(), Trouble> {
-        self.partitions.measure()?;
-        for (tier, most) in Tier::ALL.into_iter().zip(self.settings.max_tier_bytes) {
-            let most = most.unwrap_or(u64::MAX);
-            while self.partitions.bytes(tier) > most && self.partitions.shrink_tier(tier)? {
-                tracing::info!(
-                    tier = tier.word(),
-                    most,
-                    "a tier is larger than it may be: its oldest partition dropped"
-                );
-            }
-        }
-        loop {
-            let tiers: u64 = Tier::ALL.into_iter().map(|t| self.partitions.bytes(t)).sum();
-            let bytes = tiers + self.wal.bytes() + self.level0.bytes();
-            if bytes <= self.settings.max_bytes || !self.partitions.shrink()? {
-                return Ok(());
-            }
-            tracing::info!(bytes, "history is larger than it may be: oldest partition dropped");
-        }
     }
 }
 

@@ -31,7 +31,8 @@ CREATE INDEX chunk_host ON chunk (host, series_set, from_ms);
 ";
 
 /// Beside the version of the rest: an older program that does not know it leaves it alone. What was taken out of
-/// the rows of a host because it was over, in the words of `Exceptions::note`.
+/// the rows of a host because it was over, in the words of `Exceptions::note`; a row of nobody says that what is
+/// kept no longer than all else goes before its time, because of its size.
 const THINNED: &str = "
 CREATE TABLE IF NOT EXISTS thinned (host INTEGER PRIMARY KEY, over TEXT NOT NULL) STRICT;
 ";
@@ -84,6 +85,8 @@ pub(super) struct Partitions {
     next_id: i64,
     /// Partitions that got rows since that was asked last.
     touched: BTreeSet<(Tier, i64)>,
+    /// Partitions of which all goes before its time that is kept no longer than all else.
+    pressed: BTreeSet<(Tier, i64)>,
     /// Files that were damaged and put aside since the start.
     pub(super) n_damaged: u64,
 }
@@ -108,6 +111,7 @@ impl Partitions {
             open: BTreeMap::new(),
             next_id: 1,
             touched: BTreeSet::new(),
+            pressed: BTreeSet::new(),
             n_damaged: 0,
         };
         for tier in Tier::ALL {
@@ -139,12 +143,17 @@ impl Partitions {
     fn remove_left_over(&mut self) -> Result<(), Trouble> {
         let mut highest = BTreeMap::new();
         for key in self.files.keys().copied().collect::<Vec<_>>() {
-            let highest_id = |connection: &mut Connection| -> rusqlite::Result<i64> {
-                connection.query_row("SELECT ifnull(max(id), 0) FROM chunk", [], |r| r.get(0))
+            let noted = |connection: &mut Connection| -> rusqlite::Result<(i64, bool)> {
+                let sql = "SELECT ifnull(max(id), 0),
+                     EXISTS (SELECT 1 FROM thinned WHERE host = ?1) FROM chunk";
+                connection.query_row(sql, [NOBODY], |row| Ok((row.get(0)?, row.get(1)?)))
             };
-            if let Some(id) = self.with(key, false, highest_id)? {
+            if let Some((id, is_pressed)) = self.with(key, false, noted)? {
                 let of_tier = highest.entry(key.0).or_insert(0);
                 *of_tier = id.max(*of_tier);
+                if is_pressed {
+                    self.pressed.insert(key);
+                }
             }
         }
         let samples = highest.get(&Tier::Raw).copied().unwrap_or(0);
@@ -199,6 +208,7 @@ impl Partitions {
     fn set_aside(&mut self, key: (Tier, i64)) -> Result<(), Trouble> {
         self.open.remove(&key);
         self.files.remove(&key);
+        self.pressed.remove(&key);
         self.n_damaged += 1;
         let path = path_of(&self.dir, key.0, key.1);
         self.disk.rename(&path, &path.with_extension("damaged"))?;
@@ -304,17 +314,6 @@ impl Partitions {
         Ok(gone)
     }
 
-    /// Throws away the oldest partition of the finest tier that has more than one. Returns false if
-    /// there is none.
-    pub(super) fn shrink(&mut self) -> Result<bool, Trouble> {
-        for tier in Tier::ALL {
-            if self.shrink_tier(tier)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     /// Throws away the oldest partition of a tier that has more than one. Returns false if it has not.
     pub(super) fn shrink_tier(&mut self, tier: Tier) -> Result<bool, Trouble> {
         let (Some(oldest), Some(newest)) = (self.oldest(tier), self.newest(tier)) else {
@@ -342,6 +341,7 @@ impl Partitions {
         self.disk.remove(&path.with_extension("db-shm"))?;
         self.disk.remove(&path)?;
         self.files.remove(&(tier, partition));
+        self.pressed.remove(&(tier, partition));
         Ok(())
     }
 

@@ -83,6 +83,11 @@ impl Thinning {
         }
     }
 
+    /// Has it looked again, as it may be that more of some partition is over.
+    pub(super) fn look_again(&mut self) {
+        self.is_due = true;
+    }
+
     /// Returns true if what is no exception was taken out of a partition.
     pub(super) fn is_rest_gone(&self, key: (Tier, i64)) -> bool {
         self.done.get(&key).is_some_and(|over| over.rest)
@@ -130,10 +135,11 @@ impl History {
     }
 
     /// Returns what is over of a partition.
-    fn over(&self, exceptions: &Exceptions, (tier, number): (Tier, i64)) -> Over {
+    pub(super) fn over(&self, exceptions: &Exceptions, (tier, number): (Tier, i64)) -> Over {
         let Some(aged) = self.aged else { return Over::default() };
         let end = number.saturating_add(1).saturating_mul(DAY_MS * tier.days());
-        exceptions.over(tier, end, self.settings.kept(tier), aged)
+        let pressed = self.partitions.is_pressed((tier, number));
+        exceptions.over(tier, end, self.settings.kept(tier), aged, pressed)
     }
 
     /// Returns which series of a set of a host are over among samples of the day of `at`: what is late is not

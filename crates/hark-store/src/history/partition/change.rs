@@ -205,6 +205,43 @@ impl Partitions {
         changed.map(drop)
     }
 
+    /// Notes of a partition that what is kept no longer than all else goes before its time. Returns false, and
+    /// notes nothing, if that would give no room back.
+    ///
+    /// # Errors
+    /// If nothing was noted.
+    pub(in crate::history) fn press(&mut self, key: (Tier, i64)) -> Result<bool, Trouble> {
+        self.disk.point_with_room()?;
+        let noted = self.with(key, false, |connection| {
+            let vacuum: i64 = connection.query_row("PRAGMA auto_vacuum", [], |row| row.get(0))?;
+            if vacuum != 0 {
+                connection.execute(
+                    "INSERT OR REPLACE INTO thinned (host, over) VALUES (?1, 'size')",
+                    [super::NOBODY],
+                )?;
+            }
+            Ok(vacuum != 0)
+        })?;
+        self.disk.point()?;
+        let is_pressed = noted.unwrap_or(false);
+        if is_pressed {
+            self.pressed.insert(key);
+        }
+        Ok(is_pressed)
+    }
+
+    /// Returns true if what is kept no longer than all else goes out of a partition before its time.
+    pub(in crate::history) fn is_pressed(&self, key: (Tier, i64)) -> bool {
+        self.pressed.contains(&key)
+    }
+
+    /// Returns where the newest partition of a tier ends of which that is so.
+    pub(in crate::history) fn pressed_until(&self, tier: Tier) -> Option<i64> {
+        let (_, newest) =
+            self.pressed.range((tier, i64::MIN)..=(tier, i64::MAX)).next_back().copied()?;
+        Some(newest.saturating_add(1).saturating_mul(DAY_MS * tier.days()))
+    }
+
     /// Returns true if no host has a row in a partition.
     pub(in crate::history) fn is_empty(&mut self, key: (Tier, i64)) -> Result<bool, Trouble> {
         let found = self.with(key, false, |connection| {

@@ -1,5 +1,7 @@
 //! Series that are kept shorter or longer than the rest.
 
+mod room;
+
 use super::erase::{coarse_frames, is_sound, values};
 use super::*;
 
