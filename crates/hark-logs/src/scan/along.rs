@@ -13,8 +13,8 @@ use regex_syntax::hir::Hir;
 use super::gates::{Gate, has_any, without_the_stricter};
 use super::positions::{Unsuitable, put};
 use super::recipe::Recipe;
-use super::sets::{BYTES, Found, MOST, NONE, Sets, TEXT, WORDS, is_any};
-use crate::sys::vectors::{Kind, LANES, Vectors, Work};
+use super::sets::{BYTES, EIGHT, EIGHTS, Found, MOST, NONE, Sets, TEXT, is_any};
+use crate::sys::vectors::{Kind, Vectors, Work};
 
 /// See the module's text.
 #[derive(Debug)]
@@ -251,15 +251,15 @@ impl Along {
         let wanted = self.wanted();
         // The rest is empty lines. All words are less work than nearly all of them: a length that is known when
         // it is compiled is faster.
-        let n_words = self.filled.div_ceil(BYTES);
-        let n_words = if n_words > WORDS / 8 * 7 { WORDS } else { n_words };
-        if let Some(more) = self.text.get_mut(self.filled..n_words * BYTES) {
+        let eights = self.filled.div_ceil(EIGHT * BYTES);
+        let eights = if eights > EIGHTS / 8 * 7 { EIGHTS } else { eights };
+        if let Some(more) = self.text.get_mut(self.filled..eights * EIGHT * BYTES) {
             more.fill(b'\n');
         }
         self.filled = 0;
         self.is_cut = false;
         let Self { sets, lines, text, .. } = self;
-        self.vectors.run(Look { sets, lines, text, n_words, wanted });
+        self.vectors.run(Look { sets, lines, text, eights, wanted });
         self.lines.ends.clear();
     }
 
@@ -295,11 +295,11 @@ impl Lines {
     /// Notes which lines have which patterns.
     #[expect(clippy::inline_always, reason = "the work is compiled for the vectors of its caller")]
     #[inline(always)]
-    fn note_hits<K: Kind>(&mut self, kind: K, sets: &mut Sets, n_words: usize) {
+    fn note_hits<K: Kind>(&mut self, kind: K, sets: &mut Sets, eights: usize) {
         let Self { ends, open, hits } = self;
         let mut lines = ends.iter();
         let mut known = 0;
-        for word in 0..n_words {
+        for word in 0..eights * EIGHT {
             let (feeds, ever) = (sets.feeds(word), sets.ever(word));
             let mut rest = u64::MAX;
             while rest != 0 {
@@ -316,7 +316,7 @@ impl Lines {
                 if ever & line != 0 {
                     if word >= known {
                         sets.take_words(word);
-                        known = (word / LANES + 1) * LANES;
+                        known = (word / EIGHT + 1) * EIGHT;
                     }
                     sets.add_which(kind, word, line, open);
                 }
@@ -338,7 +338,8 @@ struct Look<'s> {
     sets: &'s mut Sets,
     lines: &'s mut Lines,
     text: &'s [u8; TEXT],
-    n_words: usize,
+    /// So many eights of its words.
+    eights: usize,
     /// Patterns that it is done for.
     wanted: Found,
 }
@@ -351,8 +352,8 @@ impl Work for Look<'_> {
     #[expect(clippy::inline_always, reason = "see `Work`")]
     #[inline(always)]
     fn run<K: Kind>(self, kind: K) {
-        self.sets.look(kind, self.text, self.n_words, &self.wanted);
-        self.lines.note_hits(kind, self.sets, self.n_words);
+        self.sets.look(kind, self.text, self.eights, &self.wanted);
+        self.lines.note_hits(kind, self.sets, self.eights);
     }
 }
 

@@ -9,18 +9,20 @@ use std::collections::BTreeSet;
 use super::machine::{add, meets};
 use super::positions::{has, put};
 use super::recipe::{BITS, Distance, Recipe, SetNumber, Step};
-use crate::sys::vectors::{Kind, LANES, Words};
+use crate::sys::vectors::{Kind, LANES, Term, Words};
 
 /// Bytes of text that are a word.
 pub(super) const BYTES: usize = 64;
 
 /// Words of text that are looked at together.
-pub(super) const WORDS: usize = 128;
+const WORDS: usize = 128;
 
 pub(super) const TEXT: usize = WORDS * BYTES;
 
-/// Words that are kept of the text before: as far back as steps go.
-const BEFORE: usize = LANES;
+/// Words that are a vector: whole ones are looked at, whatever there is in the last.
+pub(super) const EIGHT: usize = LANES;
+
+pub(super) const EIGHTS: usize = WORDS / EIGHT;
 
 /// Bound on patterns.
 pub(super) const MOST: usize = GROUPS * GROUP - 1;
@@ -58,16 +60,26 @@ pub(super) struct Sets {
     /// Where any of the patterns ends.
     ever: [u64; WORDS],
     /// Of the words at hand, where each pattern ends.
-    ends: Box<[[u64; GROUPS * GROUP]; LANES]>,
+    ends: Box<[[u64; GROUPS * GROUP]; EIGHT]>,
     /// Patterns that end anywhere in the text, with where that stands.
     some: Vec<(usize, usize)>,
 }
 
-/// Where a set stands: what is kept of it, and then its present words. A vector is no part of two lines of the
-/// processor's memory: that would take twice the time.
+/// Where a set stands: what is kept of it, which is as far back as steps go, and then its present words. A vector is no
+/// part of two lines of the processor's memory: that would take twice the time.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
-struct Place([u64; BEFORE + WORDS]);
+struct Place([Words; 1 + EIGHTS]);
+
+/// Stands for a set that is not there, which does not happen: so all are known to be of the same length.
+static NOTHING: Place = Place([[0; EIGHT]; 1 + EIGHTS]);
+
+impl Place {
+    /// Returns the present words.
+    fn now(&self) -> &[Words] {
+        &self.0[1..]
+    }
+}
 
 /// A step, with places instead of sets. It is small: all of them are gone through for each stretch of text.
 #[derive(Debug)]
@@ -96,7 +108,7 @@ impl Kept {
         match by {
             None => Self::Nothing,
             Some(by) if usize::from(by) < BYTES => Self::Word(0),
-            Some(_) => Self::Words(Box::new([0; BEFORE])),
+            Some(_) => Self::Words(Box::new([0; EIGHT])),
         }
     }
 
@@ -104,7 +116,7 @@ impl Kept {
         match self {
             Self::Nothing => {}
             Self::Word(word) => *word = 0,
-            Self::Words(words) => **words = [0; BEFORE],
+            Self::Words(words) => **words = [0; EIGHT],
         }
     }
 
@@ -114,19 +126,20 @@ impl Kept {
     fn put_before(&self, place: &mut Place) {
         match self {
             Self::Nothing => {}
-            Self::Word(word) => place.0[BEFORE - 1] = *word,
-            Self::Words(words) => place.0[..BEFORE].copy_from_slice(&**words),
+            // As a vector, which is what it is read as.
+            Self::Word(word) => place.0[0] = [0, 0, 0, 0, 0, 0, 0, *word],
+            Self::Words(words) => place.0[0] = **words,
         }
     }
 
-    /// Keeps the last of the present words, which are so many.
+    /// Keeps the last of the present words, which are so many eights.
     #[expect(clippy::inline_always, reason = "see `Place`")]
     #[inline(always)]
-    fn keep(&mut self, place: &Place, n_words: usize) {
+    fn keep(&mut self, place: &Place, eights: usize) {
         match self {
             Self::Nothing => {}
-            Self::Word(word) => *word = place.0[BEFORE + n_words - 1],
-            Self::Words(words) => words.copy_from_slice(&place.0[n_words..n_words + BEFORE]),
+            Self::Word(word) => *word = place.0[eights][EIGHT - 1],
+            Self::Words(words) => **words = place.0[eights],
         }
     }
 }
@@ -234,14 +247,14 @@ impl Sets {
             work,
             needed: needed(recipe),
             n_patterns: recipe.ends.len(),
-            places: vec![Some(Box::new(Place([0; BEFORE + WORDS]))); n_places],
+            places: vec![Some(Box::new(Place([[0; EIGHT]; 1 + EIGHTS]))); n_places],
             bits: std::array::from_fn(|bit| Kept::new(back[bit])),
             bit_ends: of_bits
                 .flat_map(|(bit, ends)| ends.iter().map(move |end| (*end, bit)))
                 .collect(),
             feeds: usize::from(place(recipe.feeds)),
             ever: [0; WORDS],
-            ends: Box::new([[0; GROUPS * GROUP]; LANES]),
+            ends: Box::new([[0; GROUPS * GROUP]; EIGHT]),
             some: Vec::new(),
         }
     }
@@ -291,7 +304,10 @@ impl Sets {
     /// Returns the present words of what stands there.
     #[inline]
     fn now(&self, place: usize) -> &[u64] {
-        self.places.get(place).and_then(Option::as_ref).map_or(&[], |place| &place.0[BEFORE..])
+        self.places
+            .get(place)
+            .and_then(Option::as_ref)
+            .map_or(&[], |place| place.now().as_flattened())
     }
 
     /// Takes some words of text, the first of which has this number: of these is asked next where in them patterns
@@ -302,8 +318,7 @@ impl Sets {
         let Self { places, some, ends, .. } = self;
         for (number, place) in &*some {
             let place = places.get(*place).and_then(Option::as_ref);
-            let words: Option<&Words> =
-                place.and_then(|p| p.0[BEFORE..].as_chunks().0.get(first / LANES));
+            let words = place.and_then(|place| place.0.get(1 + first / EIGHT));
             for (ends, word) in ends.iter_mut().zip(words.copied().unwrap_or_default()) {
                 ends[*number % (GROUPS * GROUP)] = word;
             }
@@ -314,60 +329,75 @@ impl Sets {
     #[expect(clippy::inline_always, reason = "as above")]
     #[inline(always)]
     pub(super) fn add_which<K: Kind>(&self, kind: K, word: usize, places: u64, found: &mut Found) {
-        let ends = self.ends[word % LANES].as_chunks().0;
-        let eights = self.n_patterns.div_ceil(LANES);
-        for (number, ends) in ends.iter().enumerate().take(eights) {
-            let here = u64::from(kind.which_meet(ends, places));
-            found[number * LANES / GROUP] |= here << (number * LANES % GROUP);
+        let ends: &[Words] = self.ends[word % EIGHT].as_chunks().0;
+        let ends = &ends[..self.n_patterns.div_ceil(EIGHT).min(ends.len())];
+        for (group, ends) in found.iter_mut().zip(ends.chunks(GROUP / EIGHT)) {
+            for (number, ends) in ends.iter().enumerate() {
+                *group |= u64::from(kind.which_meet(ends, places)) << (number * EIGHT);
+            }
         }
     }
 
-    /// Makes the sets of the text anew that are needed for some of the patterns.
+    /// Makes the sets of so many eights of the text anew that are needed for some of the patterns.
     #[expect(clippy::inline_always, reason = "as above")]
     #[inline(always)]
     pub(super) fn look<K: Kind>(
         &mut self,
         kind: K,
         text: &[u8; TEXT],
-        n_words: usize,
+        eights: usize,
         wanted: &Found,
     ) {
-        self.take_text(kind, text, n_words);
+        self.take_text(kind, text, eights);
         self.forget_ends();
         let mut wanted = *wanted;
         put(&mut wanted, ALWAYS);
         // A length that is known when it is compiled is faster.
-        if n_words == WORDS {
-            self.take_steps(kind, WORDS, &wanted);
+        if eights == EIGHTS {
+            self.take_steps(kind, EIGHTS, &wanted);
         } else {
-            self.take_steps(kind, n_words, &wanted);
+            self.take_steps(kind, eights, &wanted);
         }
-        self.note_ever(n_words);
     }
 
     #[expect(clippy::inline_always, reason = "as above")]
     #[inline(always)]
-    fn take_text<K: Kind>(&mut self, kind: K, text: &[u8; TEXT], n_words: usize) {
-        let mut places = self.places.iter_mut().map(Option::as_deref_mut);
-        let mut sets: [_; BITS] = std::array::from_fn(|_| places.next().flatten());
-        for (place, kept) in sets.iter_mut().flatten().zip(&self.bits) {
+    fn take_text<K: Kind>(&mut self, kind: K, text: &[u8; TEXT], eights: usize) {
+        let Some(sets) = self.places.first_chunk_mut::<BITS>() else { return };
+        // Asked once and not for each word.
+        let [Some(s0), Some(s1), Some(s2), Some(s3), Some(s4), Some(s5), Some(s6), Some(s7)] = sets
+        else {
+            return;
+        };
+        let mut sets = [s0, s1, s2, s3, s4, s5, s6, s7];
+        for (place, kept) in sets.iter_mut().zip(&self.bits) {
             kept.put_before(place);
         }
-        for (word, bytes) in text.as_chunks::<BYTES>().0.iter().enumerate().take(n_words) {
-            for (place, set) in sets.iter_mut().flatten().zip(kind.bits(bytes)) {
-                place.0[BEFORE + word] = set;
+        for (eight, bytes) in text.as_chunks::<BYTES>().0.as_chunks::<EIGHT>().0.iter().enumerate()
+        {
+            if eight >= eights {
+                break;
+            }
+            for (word, bytes) in bytes.iter().enumerate() {
+                for (place, set) in sets.iter_mut().zip(kind.bits(bytes)) {
+                    place.0[1 + eight][word] = set;
+                }
             }
         }
-        for (place, kept) in sets.iter().flatten().zip(&mut self.bits) {
-            kept.keep(place, n_words);
+        for (place, kept) in sets.iter().zip(&mut self.bits) {
+            kept.keep(place, eights);
         }
     }
 
     #[expect(clippy::inline_always, reason = "as above")]
     #[inline(always)]
-    fn take_steps<K: Kind>(&mut self, kind: K, n_words: usize, wanted: &Found) {
-        let Self { work, needed, places, some, bit_ends, .. } = self;
-        some.extend(bit_ends.iter().filter(|(pattern, _)| has(wanted, *pattern)));
+    fn take_steps<K: Kind>(&mut self, kind: K, eights: usize, wanted: &Found) {
+        let Self { work, needed, places, some, bit_ends, ever, .. } = self;
+        *ever = [0; WORDS];
+        for (pattern, place) in bit_ends.iter().filter(|(pattern, _)| has(wanted, *pattern)) {
+            let Some(Some(ends)) = places.get(*place) else { continue };
+            note_ends(std::iter::once(*pattern), *place, &ends.now()[..eights], ever, some);
+        }
         for (task, needed) in work.iter_mut().zip(needed) {
             let Task { step, made: number, goes_on, kept, ends } = task;
             if !meets(needed, wanted) {
@@ -379,15 +409,14 @@ impl Sets {
             }
             let number = usize::from(*number);
             let Some(mut made) = places.get_mut(number).and_then(Option::take) else { continue };
-            make(kind, *step, places, &mut made.0[BEFORE..BEFORE + n_words], goes_on);
+            let (_, now) = made.0.split_at_mut(1);
+            make(kind, *step, places, &mut now[..eights], goes_on);
             kept.put_before(&mut made);
-            kept.keep(&made, n_words);
+            kept.keep(&made, eights);
             // What was just made is still near.
-            if !ends.is_empty()
-                && made.0[BEFORE..BEFORE + n_words].iter().fold(0, |a, b| a | b) != 0
-            {
-                let wanted = ends.iter().filter(|pattern| has(wanted, **pattern));
-                some.extend(wanted.map(|pattern| (*pattern, number)));
+            if !ends.is_empty() {
+                let ends = ends.iter().copied().filter(|pattern| has(wanted, *pattern));
+                note_ends(ends, number, &made.now()[..eights], ever, some);
             }
             places[number] = Some(made);
         }
@@ -401,18 +430,56 @@ impl Sets {
             }
         }
     }
+}
 
-    /// Notes where any pattern ends.
+/// Notes where some patterns end that are wanted, if they do.
+#[expect(clippy::inline_always, reason = "as above")]
+#[inline(always)]
+fn note_ends(
+    patterns: impl Iterator<Item = usize>,
+    place: usize,
+    made: &[Words],
+    ever: &mut [u64; WORDS],
+    some: &mut Vec<(usize, usize)>,
+) {
+    let made = made.as_flattened();
+    if made.iter().fold(0, |any, word| any | word) == 0 {
+        return;
+    }
+    let before = some.len();
+    some.extend(patterns.map(|pattern| (pattern, place)));
+    if some.len() > before {
+        ever.iter_mut().zip(made).for_each(|(ever, made)| *ever |= made);
+    }
+}
+
+/// What sets are made of: others, of so many eights.
+#[derive(Clone, Copy)]
+struct Operands<'p> {
+    places: &'p [Option<Box<Place>>],
+    /// With the one before them.
+    eights: usize,
+}
+
+impl<'p> Operands<'p> {
+    /// Returns the words at hand, with the eight before them.
     #[expect(clippy::inline_always, reason = "as above")]
     #[inline(always)]
-    fn note_ever(&mut self, n_words: usize) {
-        let Self { places, some, ever, .. } = self;
-        *ever = [0; WORDS];
-        for (_, place) in some {
-            let Some(Some(place)) = places.get(*place) else { continue };
-            let found = &place.0[BEFORE..BEFORE + n_words];
-            ever.iter_mut().zip(found).for_each(|(ever, found)| *ever |= found);
-        }
+    fn whole(self, place: SetNumber) -> &'p [Words] {
+        let place = self.places.get(usize::from(place)).and_then(Option::as_deref);
+        &place.unwrap_or(&NOTHING).0[..self.eights]
+    }
+
+    #[expect(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    fn now(self, place: SetNumber) -> &'p [Words] {
+        &self.whole(place)[1..]
+    }
+
+    #[expect(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    fn term(self, (by, among): (Distance, SetNumber)) -> Term<'p> {
+        (usize::from(by), self.now(among))
     }
 }
 
@@ -423,189 +490,57 @@ fn make<K: Kind>(
     kind: K,
     step: Step,
     places: &[Option<Box<Place>>],
-    made: &mut [u64],
+    made: &mut [Words],
     goes_on: &mut bool,
 ) {
-    let n_words = made.len();
-    let of = |place: SetNumber| places.get(usize::from(place)).and_then(Option::as_ref);
-    let now = |place| of(place).map_or(&[][..], |place| &place.0[BEFORE..BEFORE + n_words]);
-    // For each of the present words the one that so many bytes before it begins in, and the one before the
-    // first of these.
-    let before = |place, by: Distance| {
-        let begin = BEFORE - usize::from(by) / BYTES % BEFORE;
-        of(place).map_or((&[][..], 0), |p| (&p.0[begin..begin + n_words], p.0[begin - 1]))
-    };
+    let of = Operands { places, eights: 1 + made.len() };
     match step {
-        Step::Not(a) => made.iter_mut().zip(now(a)).for_each(|(made, a)| *made = !a),
-        Step::Both(a, b) => combine(made, now(a), now(b), |a, b| a & b),
-        Step::Either(a, b) => combine(made, now(a), now(b), |a, b| a | b),
-        Step::Without(a, b) => combine(made, now(a), now(b), |a, b| a & !b),
-        Step::OrNot(a, b) => combine(made, now(a), now(b), |a, b| a | !b),
+        Step::Not(a) => {
+            let (made, a) = (made.as_flattened_mut(), of.now(a).as_flattened());
+            made.iter_mut().zip(a).for_each(|(made, a)| *made = !a);
+        }
+        Step::Both(a, b) => combine(made, of.now(a), of.now(b), |a, b| a & b),
+        Step::Either(a, b) => combine(made, of.now(a), of.now(b), |a, b| a | b),
+        Step::Without(a, b) => combine(made, of.now(a), of.now(b), |a, b| a & !b),
+        Step::OrNot(a, b) => combine(made, of.now(a), of.now(b), |a, b| a | !b),
         Step::Choose { by, one, zero } => {
-            for ((made, by), (one, zero)) in
-                made.iter_mut().zip(now(by)).zip(now(one).iter().zip(now(zero)))
-            {
+            let (by, made) = (of.now(by).as_flattened(), made.as_flattened_mut());
+            let (one, zero) = (of.now(one).as_flattened(), of.now(zero).as_flattened());
+            for ((made, by), (one, zero)) in made.iter_mut().zip(by).zip(one.iter().zip(zero)) {
                 *made = (by & one) | (!by & zero);
             }
         }
-        // Most are of this kind, and a shift that is known when it is compiled is faster.
-        Step::After { of, by: 1, among } => {
-            let after = shifted(before(of, 1), 1);
-            made.iter_mut().zip(after.zip(now(among))).for_each(|(m, (a, b))| *m = a & b);
+        Step::After { of: from, by, among } => {
+            kind.after(made, of.whole(from), [of.term((by, among))], false);
         }
-        Step::After { of, by, among } => {
-            let after = shifted(before(of, by), by);
-            made.iter_mut().zip(after.zip(now(among))).for_each(|(m, (a, b))| *m = a & b);
+        Step::OrAfter { of: from, by, among } => {
+            kind.after(made, of.whole(from), [of.term((by, among))], true);
         }
-        Step::OrAfter { of, by, among } => {
-            let after = shifted(before(of, by), by).zip(now(among));
-            for ((made, of), (after, among)) in made.iter_mut().zip(now(of)).zip(after) {
-                *made = of | (after & among);
+        Step::AfterAny { of: from, terms } => match terms {
+            [Some(a), Some(b), Some(c), Some(d)] => {
+                let terms = [of.term(a), of.term(b), of.term(c), of.term(d)];
+                kind.after(made, of.whole(from), terms, false);
             }
-        }
-        Step::AfterAny { of, terms: [Some((by, among)), Some((or_by, or_among)), None, None] } => {
-            let one = shifted(before(of, by), by).zip(now(among));
-            let other = shifted(before(of, or_by), or_by).zip(now(or_among));
-            for (made, ((a, b), (c, d))) in made.iter_mut().zip(one.zip(other)) {
-                *made = (a & b) | (c & d);
+            [Some(a), Some(b), Some(c), None] => {
+                kind.after(made, of.whole(from), [of.term(a), of.term(b), of.term(c)], false);
             }
-        }
-        Step::AfterAny { of, terms: [Some(a), Some(b), Some(c), Some(d)] } => {
-            // Not in a loop: its body would not be compiled for the vectors of its caller.
-            let one = shifted(before(of, a.0), a.0).zip(now(a.1));
-            let two = shifted(before(of, b.0), b.0).zip(now(b.1));
-            let three = shifted(before(of, c.0), c.0).zip(now(c.1));
-            let four = shifted(before(of, d.0), d.0).zip(now(d.1));
-            for (made, ((a, b), (c, d))) in made.iter_mut().zip(one.zip(two).zip(three.zip(four))) {
-                *made = (a.0 & a.1) | (b.0 & b.1) | (c.0 & c.1) | (d.0 & d.1);
+            [Some(a), Some(b), ..] => {
+                kind.after(made, of.whole(from), [of.term(a), of.term(b)], false);
             }
-        }
-        Step::AfterAny { of, terms } => {
-            made.fill(0);
-            for (by, among) in terms.into_iter().flatten() {
-                let after = shifted(before(of, by), by).zip(now(among));
-                made.iter_mut().zip(after).for_each(|(m, (a, b))| *m |= a & b);
-            }
-        }
-        Step::Through { of, among } => {
-            *goes_on = go_through(kind, made, before(of, 1), now(among), *goes_on);
+            [Some(a), ..] => kind.after(made, of.whole(from), [of.term(a)], false),
+            [None, ..] => made.fill([0; EIGHT]),
+        },
+        Step::Through { of: from, among } => {
+            *goes_on = kind.through(made, of.whole(from), of.now(among), *goes_on);
         }
     }
 }
 
-/// Returns some words, shifted by so many bits of a word. First comes the word before them.
 #[expect(clippy::inline_always, reason = "as above")]
 #[inline(always)]
-fn shifted((words, before): (&[u64], u64), by: Distance) -> impl Iterator<Item = u64> {
-    let by = u32::from(by) % u64::BITS;
-    let mut earlier = before;
-    words.iter().map(move |word| {
-        let shifted = word << by | earlier >> 1 >> (u64::BITS - 1 - by);
-        earlier = *word;
-        shifted
-    })
-}
-
-/// Makes words of all of `among` that follow one of some others without a gap, and of these. First comes the
-/// word before them. Returns whether it goes on in the next word.
-#[expect(clippy::inline_always, reason = "as above")]
-#[inline(always)]
-fn go_through<K: Kind>(
-    kind: K,
-    made: &mut [u64],
-    (of, mut earlier): (&[u64], u64),
-    among: &[u64],
-    mut goes_on: bool,
-) -> bool {
-    let (of, of_rest) = of.as_chunks();
-    let (among, among_rest) = among.as_chunks();
-    let (eights, rest) = made.as_chunks_mut();
-    for ((made, of), among) in eights.iter_mut().zip(of).zip(among) {
-        (*made, goes_on) = through_eight(kind, of, earlier, among, goes_on);
-        earlier = of[LANES - 1];
-    }
-    for ((made, of), among) in rest.iter_mut().zip(of_rest).zip(among_rest) {
-        let first = (of << 1 | earlier >> (BYTES - 1)) & among;
-        // What is carried goes through all that are in a row, and ends behind the last.
-        let sum;
-        (sum, goes_on) = among.carrying_add(first, goes_on);
-        *made = of | first | (among & !sum);
-        earlier = *of;
-    }
-    goes_on
-}
-
-/// The same for as many words as are a vector.
-#[expect(clippy::inline_always, reason = "as above")]
-#[inline(always)]
-fn through_eight<K: Kind>(
-    kind: K,
-    of: &[u64; LANES],
-    earlier: u64,
-    among: &[u64; LANES],
-    goes_on: bool,
-) -> ([u64; LANES], bool) {
-    let mut first = [0; LANES];
-    let mut before = earlier;
-    for word in 0..LANES {
-        first[word] = (of[word] << 1 | before >> (BYTES - 1)) & among[word];
-        before = of[word];
-    }
-    let (sums, goes_on) = kind.add(among, &first, goes_on);
-    (std::array::from_fn(|word| of[word] | first[word] | (among[word] & !sums[word])), goes_on)
-}
-
-#[expect(clippy::inline_always, reason = "as above")]
-#[inline(always)]
-fn combine(made: &mut [u64], one: &[u64], other: &[u64], with: impl Fn(u64, u64) -> u64) {
-    for (made, (one, other)) in made.iter_mut().zip(one.iter().zip(other)) {
+fn combine(made: &mut [Words], one: &[Words], other: &[Words], with: impl Fn(u64, u64) -> u64) {
+    let (one, other) = (one.as_flattened(), other.as_flattened());
+    for (made, (one, other)) in made.as_flattened_mut().iter_mut().zip(one.iter().zip(other)) {
         *made = with(*one, *other);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::sys::vectors::Any;
-
-    fn some_word() -> impl Strategy<Value = u64> {
-        prop_oneof![Just(0), Just(1), Just(1 << 63), any::<u64>()]
-    }
-
-    fn many_bits() -> impl Strategy<Value = u64> {
-        let others = prop_oneof![Just(0), Just(u64::MAX - 1), Just(u64::MAX >> 1), any::<u64>()];
-        prop_oneof![4 => Just(u64::MAX), 2 => others]
-    }
-
-    proptest! {
-        #[test]
-        fn what_goes_through_a_class_goes_from_place_to_place(
-            words in prop::collection::vec((some_word(), many_bits()), 0..40),
-            earlier in prop_oneof![Just(0), Just(1_u64 << 63)],
-            goes_on: bool,
-        ) {
-            let (of, among): (Vec<u64>, Vec<u64>) = words.into_iter().unzip();
-            let mut goes = goes_on || earlier != 0;
-            let mut expected = of.clone();
-            for (word, among) in expected.iter_mut().zip(&among) {
-                for bit in 0..64 {
-                    let is_there = *word >> bit & 1 == 1;
-                    goes &= among >> bit & 1 == 1;
-                    *word |= u64::from(goes) << bit;
-                    goes |= is_there;
-                }
-            }
-            for piece in [1, 3, 8, 11, 64] {
-                let (mut made, mut carried, mut last) = (vec![0; of.len()], goes_on, earlier);
-                let pieces = made.chunks_mut(piece).zip(of.chunks(piece)).zip(among.chunks(piece));
-                for ((made, of), among) in pieces {
-                    carried = go_through(Any, made, (of, last), among, carried);
-                    last = of.last().copied().unwrap_or_default();
-                }
-                prop_assert_eq!(&made, &expected);
-            }
-        }
     }
 }
