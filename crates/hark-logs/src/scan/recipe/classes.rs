@@ -1,14 +1,16 @@
 //! Sets of places where a byte is one of some.
 
-use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::hir::{Class, ClassUnicode, Hir, HirKind};
 use regex_syntax::utf8::Utf8Sequences;
 
+use super::rounds::Lengths;
 use super::step::{SetNumber, Step, bit};
 use super::{From, Kitchen, Unsuitable};
-use crate::scan::positions::{Bytes as ByteSet, has};
+use crate::scan::positions::{Bytes as ByteSet, has, put};
 
-/// Bound on the byte sequences that letters are written as.
-const MOST_SEQUENCES: usize = 8;
+/// Bound on the byte sequences that letters are written as which are not ASCII: all of these are eight, and all but one some
+/// more.
+const MOST_SEQUENCES: usize = 16;
 
 /// A set of bytes.
 enum Bytes {
@@ -48,21 +50,63 @@ impl Kitchen {
             return self.exactly(from, class, 1);
         }
         let Class::Unicode(class) = class else { return Err(Unsuitable) };
+        let lengths = self.letters(class)?;
+        let Some((before, after)) = from.places() else {
+            let mut ends = None;
+            for end in lengths.values() {
+                ends = self.either_of(ends, Some(*end))?;
+            }
+            return ends.map(From::After).ok_or(Unsuitable);
+        };
+        let mut ends = match after {
+            Some(of) => Some(self.at_lengths(of, &lengths)?),
+            None => None,
+        };
+        if let Some(before) = before {
+            // There it begins, and not behind it.
+            for (length, end) in lengths {
+                let end = match length {
+                    1 => self.step(Step::Both(before, end))?,
+                    _ => self.after(before, length - 1, end)?,
+                };
+                ends = self.either_of(ends, Some(end))?;
+            }
+        }
+        ends.map(From::After).ok_or(Unsuitable)
+    }
+
+    /// Returns where a letter of the class ends, by the bytes that it has.
+    pub(super) fn letters(&mut self, class: &ClassUnicode) -> Result<Lengths, Unsuitable> {
+        let mut ascii = ByteSet::default();
+        let mut long = Vec::new();
         let ranges = class.ranges().iter();
-        let sequences = ranges.flat_map(|range| Utf8Sequences::new(range.start(), range.end()));
-        let sequences: Vec<_> = sequences.take(MOST_SEQUENCES + 1).collect();
-        if sequences.len() > MOST_SEQUENCES {
-            return Err(Unsuitable);
+        for sequence in ranges.flat_map(|range| Utf8Sequences::new(range.start(), range.end())) {
+            match sequence.as_slice() {
+                [one] => {
+                    (one.start..=one.end).for_each(|byte| put(&mut ascii, usize::from(byte)));
+                }
+                _ if long.len() == MOST_SEQUENCES => return Err(Unsuitable),
+                _ => long.push(sequence),
+            }
         }
-        let mut whole = None;
-        for sequence in sequences {
-            let end = sequence.as_slice().iter().try_fold(from, |from, range| {
+        let mut lengths = Lengths::new();
+        if ascii != ByteSet::default() {
+            lengths.insert(1, self.byte_set(&ascii)?);
+        }
+        for sequence in long {
+            let mut end = None;
+            for range in sequence.as_slice() {
                 let class = self.class(|byte| (range.start..=range.end).contains(&byte))?;
-                self.exactly(from, class, 1)
-            })?;
-            whole = Some(whole.map_or(Ok(end), |whole| self.either(whole, end))?);
+                end = Some(match end {
+                    Some(of) => self.after(of, 1, class)?,
+                    None => class,
+                });
+            }
+            if let Some(end) = end {
+                self.add_length(&mut lengths, sequence.len(), end)?;
+            }
         }
-        whole.ok_or(Unsuitable)
+        Ok(lengths)
     }
 
     /// Returns where these bytes are, which are neither none nor all.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regex_syntax::hir::{Hir, HirKind, Repetition};
+use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
 
 use super::step::{MOST_BACK, SetNumber, Step, TERMS, Terms};
 use super::{From, INSIDE, Kitchen, Unsuitable, distance};
@@ -103,14 +103,26 @@ impl Kitchen {
                 count -= 1;
                 continue;
             };
-            let mut terms = Terms::default();
-            for (term, (by, among)) in terms.iter_mut().zip(&lengths) {
-                *term = Some((distance(*by)?, *among));
-            }
-            end = From::After(self.step(Step::AfterAny { of, terms })?);
+            end = From::After(self.at_lengths(of, &lengths)?);
             count -= at_once;
         }
         Ok(end)
+    }
+
+    /// Returns where something ends that begins after `of`, by its lengths, which fit a step.
+    pub(super) fn at_lengths(
+        &mut self,
+        of: SetNumber,
+        lengths: &Lengths,
+    ) -> Result<SetNumber, Unsuitable> {
+        let mut terms = Terms::default();
+        for (term, (by, among)) in terms.iter_mut().zip(lengths) {
+            *term = Some((distance(*by)?, *among));
+        }
+        match terms {
+            [Some((by, among)), None, ..] => self.step(Step::After { of, by, among }),
+            _ => self.step(Step::AfterAny { of, terms }),
+        }
     }
 
     /// Returns where some rounds of `sub` end, by their lengths: as many rounds as a step can be, but not more than
@@ -180,6 +192,7 @@ impl Kitchen {
         }
         match hir.kind() {
             HirKind::Capture(capture) => return self.lengths(&capture.sub),
+            HirKind::Class(Class::Unicode(class)) => return self.letters(class).map(Some),
             HirKind::Literal(literal) => {
                 for byte in &literal.0 {
                     let class = self.class(|one| one == *byte)?;
@@ -243,7 +256,7 @@ impl Kitchen {
         Ok(all)
     }
 
-    fn add_length(
+    pub(super) fn add_length(
         &mut self,
         lengths: &mut Lengths,
         length: usize,

@@ -27,8 +27,19 @@ fn part() -> impl Strategy<Value = String> {
 
 /// Patterns with so much in them that they are looked for along the text.
 fn long_part() -> impl Strategy<Value = String> {
-    let class =
-        prop::sample::select(vec!["a", ".", "[ab]", "[^a]", "[^b1]", "[a-c1]", "é", "(?u:[à-ö])"]);
+    let class = prop::sample::select(vec![
+        "a",
+        ".",
+        "[ab]",
+        "[^a]",
+        "[^b1]",
+        "[a-c1]",
+        "é",
+        "(?u:[à-ö])",
+        "(?u:.)",
+        "(?u:[^a1])",
+        "(?u:[é-я])",
+    ]);
     let count = prop_oneof![
         Just(String::new()),
         prop::sample::select(vec!["*", "+", "?", "{2,}"]).prop_map(str::to_owned),
