@@ -27,10 +27,10 @@ const SKEW: Duration = Duration::from_mins(1);
 /// Bound on the checks of a host: what an agent invents must not fill the memory.
 const MAX_CHECKS: usize = 4096;
 /// A gap between two results longer than this says nothing about their spacing: a day, and something is added.
-const MAX_SPACING: Duration = Duration::from_hours(26);
+const MAX_SPACING_MS: u32 = 26 * 3_600_000;
 /// A longer gap than this is one in which nothing came, where what comes is known to come more often: an hour, as
 /// seldom as collectors look, and something is added.
-const USUAL_SPACING: Duration = Duration::from_mins(65);
+const USUAL_SPACING_MS: u32 = 65 * 60_000;
 
 /// What to do with a result, going by its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -433,14 +433,13 @@ fn spacing_said(next: Next) -> Option<u32> {
 /// known, or so much less that the check is to be looked at earlier than it was to be.
 fn note_spacing(check: &mut Check, at: Unix) -> bool {
     let Some(began) = check.began() else { return false };
-    let gap = at.since(began);
-    let known = Duration::from_millis(u64::from(check.spacing_ms));
-    let is_outage = gap > USUAL_SPACING && !known.is_zero() && gap > known * 2;
-    if gap > MAX_SPACING || is_outage {
+    // One that came before the newest, from a clock that was ahead, says as little as one of months.
+    let gap = u32::try_from(at.0.saturating_sub(began.0)).unwrap_or(u32::MAX);
+    let before = check.spacing_ms;
+    let is_outage = gap > USUAL_SPACING_MS && before > 0 && gap / 2 > before;
+    if gap > MAX_SPACING_MS || is_outage {
         return false;
     }
-    let gap = u32::try_from(hark_model::time::millis(gap)).unwrap_or(u32::MAX);
-    let before = check.spacing_ms;
     check.spacing_ms = gap.max(before - before / 8);
     before == 0 || check.spacing_ms.leading_zeros() > before.leading_zeros()
 }

@@ -67,6 +67,7 @@ fn series() -> Vec<SeriesName> {
     ]
 }
 
+/// Returns an engine that has heard each host twice, so that it knows how often values come: after [`WARM`] seconds.
 fn engine() -> Engine {
     let document = Document::single(CONFIG);
     let plan = plan::read(&document.root(&NoSecrets)).expect("a good configuration");
@@ -80,8 +81,17 @@ fn engine() -> Engine {
         engine.step(seen, now(0), &mut effects);
         effects.clear();
     }
+    for at in [1, WARM].map(now) {
+        for host in 1..=HOSTS {
+            engine.heard(&heard(host, at, 10.0), at, &mut effects);
+            effects.clear();
+        }
+    }
     engine
 }
+
+/// See [`engine`].
+const WARM: u64 = 31;
 
 fn heard(host: u32, at: Now, cpu: f64) -> Heard {
     Heard {
@@ -100,14 +110,10 @@ fn beats(cpu: fn(round: u64) -> f64) -> Turn {
     let mut engine = engine();
     let mut effects = Effects::default();
     let mut beats: Vec<Heard> = (1..=HOSTS).map(|host| heard(host, now(0), 10.0)).collect();
-    for beat in &beats {
-        engine.heard(beat, now(1), &mut effects);
-    }
-    effects.clear();
     let mut n = 0_u64;
     Box::new(move || {
         let round = 1 + n / u64::from(HOSTS);
-        let at = now(1 + round * 30);
+        let at = now(WARM + round * 30);
         let place = usize::try_from(n % u64::from(HOSTS)).unwrap_or_default();
         n += 1;
         let Some(beat) = beats.get_mut(place) else { return };
@@ -133,7 +139,7 @@ fn crossing(_turns: u32) -> Turn {
         // A host goes up and comes back in two turns, then it is the next one's.
         let host = u32::try_from(n / 2 % u64::from(HOSTS)).unwrap_or_default() + 1;
         // Slowly, so that no other host falls silent meanwhile.
-        let at = at_ms(1000 + n);
+        let at = at_ms(WARM * 1000 + 1 + n);
         let cpu = if n.is_multiple_of(2) { 99.0 } else { 10.0 };
         n += 1;
         engine.heard(&heard(host, at, cpu), at, &mut effects);
@@ -147,14 +153,15 @@ fn recovery(_turns: u32) -> Turn {
     let mut engine = engine();
     let mut effects = Effects::default();
     for host in 1..=HOSTS {
-        engine.heard(&heard(host, at_ms(1000), 99.0), at_ms(1000), &mut effects);
+        let at = at_ms(WARM * 1000 + 1);
+        engine.heard(&heard(host, at, 99.0), at, &mut effects);
         effects.clear();
     }
     let mut n = 0_u32;
     Box::new(move || {
         let host = n % HOSTS + 1;
         n += 1;
-        let at = at_ms(2000);
+        let at = at_ms(WARM * 1000 + 1001);
         engine.heard(&heard(host, at, 10.0), at, &mut effects);
         black_box(&effects);
         effects.clear();
