@@ -20,6 +20,7 @@ mod answers;
 mod bodies;
 mod calls;
 mod door;
+mod early;
 mod frames;
 mod https;
 mod inbox;

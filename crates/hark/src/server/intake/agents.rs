@@ -16,6 +16,7 @@ use hark_store::state::{AgentMode, AgentRecord, ReportWindow};
 
 use super::super::tally::Fate;
 use super::super::vitals::Vital;
+use super::early::EarlyFrame;
 use super::papers::SlotPaper;
 
 /// Agents a server takes on by itself with the shared secret: whoever holds the secret could otherwise
@@ -23,7 +24,7 @@ use super::papers::SlotPaper;
 const MAX_AGENTS: usize = 1_000_000;
 
 /// Sets an agent may use at once: about one a collector and instance group; more is a fault (42).
-const MAX_SETS: usize = 64;
+pub(super) const MAX_SETS: usize = 64;
 
 /// How a host's key came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +174,8 @@ pub(super) struct Slot {
     pub(super) asked_from: Option<SocketAddr>,
     /// Sets to be asked for once the session is on the disk.
     pub(super) wanted: Vec<u32>,
+    /// Fresh frames that could not be judged yet.
+    pub(super) early: Vec<EarlyFrame>,
     /// The hello of a host that has no number yet.
     pub(super) hello: Option<Box<Hello>>,
     /// What it is given.
@@ -202,6 +205,7 @@ impl Slot {
             number: 0,
             asked_from: None,
             wanted: Vec::new(),
+            early: Vec::new(),
             hello: None,
             paper: SlotPaper::default(),
             paper_trouble_told: false,
@@ -301,6 +305,11 @@ impl Agents {
         let wants = slot.sets.first().and_then(|set| set.wants.first().map(|want| want.place));
         let session = (slot.session.session(), slot.session.ack_due(), slot.session.flaps());
         std::hint::black_box((session, wants, slot.skew_ms, slot.key.expose()[0]));
+    }
+
+    /// Returns the place of the agent of the host with this number.
+    pub(super) fn place_of_host(&self, host: HostId) -> Option<usize> {
+        self.by_host.get(&host).copied()
     }
 
     /// Returns the place of a host's agent.

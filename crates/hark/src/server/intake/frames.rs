@@ -82,16 +82,20 @@ impl Intake {
         let mut unjudged = false;
         let skew_ms = self.setup.agents.peek(arrival.slot).skew_ms;
         for frame in frames {
-            let agents = &self.setup.agents;
-            let Some(set) = agents.peek(arrival.slot).set(frame.set) else {
-                self.wanted.push(frame.set);
+            let live = heard.is_some();
+            let known = self.setup.agents.peek(arrival.slot).set(frame.set);
+            let Some(set) = known.filter(|set| !live || set.asked.is_none()) else {
+                if known.is_some() {
+                    unjudged = true;
+                } else {
+                    self.wanted.push(frame.set);
+                }
+                if live {
+                    let at = taken(frame.taken_at, skew_ms, arrival.now.unix);
+                    self.setup.agents.slot(arrival.slot).keep_early(frame.set, at, frame.values);
+                }
                 continue;
             };
-            let live = heard.is_some();
-            if live && set.asked.is_some() {
-                unjudged = true;
-                continue;
-            }
             let values = heard.as_deref_mut().map(|h| &mut h.values);
             let mut told = news;
             if read(set, &frame, values, live.then_some(&mut told)).is_err() {

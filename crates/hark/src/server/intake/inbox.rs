@@ -33,6 +33,7 @@ impl Intake {
             }
             ToIntake::Watch { host, watches, ticket } => {
                 agents.watch(host, &watches, ticket);
+                self.judge_early(host);
                 self.sweep.answered();
             }
             ToIntake::SetReady { set, outcome } => self.set_ready(&set, outcome),

@@ -92,6 +92,37 @@ fn watched(intake: &mut Intake, ticket: u64) {
 }
 
 #[test]
+fn what_came_before_the_engine_looked_at_it_is_judged_once_it_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut history = History::open(folder.path(), Settings::default()).unwrap();
+    let (mut intake, to_engine, _to_history) = restarted();
+    assert_eq!(beat(&mut intake, -30), None, "the set is not known");
+    let catalogue = history.declare(HOST, &[series()], Clock.now()).unwrap();
+    let set = DefineSet { slot: 0, host: HOST, number: SET, series: Arc::from([series()]) };
+    intake.message(ToIntake::SetReady { set, outcome: Ok(catalogue) });
+    let now = Clock.now().unix;
+    assert_eq!(beat(&mut intake, -10), None, "the engine has not been asked yet");
+    intake.close_ticket(Clock.now().mono);
+    let ToEngine::Batch(batch) = to_engine.try_recv().unwrap() else { panic!("no batch") };
+    watched(&mut intake, batch.ticket - 1);
+    let judged = |intake: &Intake| {
+        let early = |input: &Input| {
+            if let Input::Sampled(sampled) = input { Some(sampled.values.clone()) } else { None }
+        };
+        intake.inputs.iter().find_map(early)
+    };
+    assert_eq!(judged(&intake), None, "that was about something else");
+    watched(&mut intake, batch.ticket);
+    let values = judged(&intake).unwrap();
+    let [(name, at, value)] = &values[..] else { panic!("{values:?}") };
+    assert_eq!((name, *value), (&series().name, 4.5));
+    assert!((now.0 - 10 - 1000..=now.0 + 1000).contains(&at.0), "the newest: {at:?}, {now:?}");
+    intake.inputs.clear();
+    watched(&mut intake, batch.ticket);
+    assert_eq!(judged(&intake), None, "once");
+}
+
+#[test]
 fn after_a_reload_the_engine_is_asked_once_for_each_host() {
     let (mut intake, to_engine, _to_history) = ready();
     assert!(to_engine.try_recv().is_err());
