@@ -195,6 +195,15 @@ export function visible(text: string): string {
   });
 }
 
+/** What another language than that of the server makes of its sentences; what is none of these stays as it came. */
+let inWords: (text: string) => string = (text) => text;
+export const speakWith = (speaker: (text: string) => string): void => {
+  inWords = speaker;
+};
+
+/** A sentence of the server as the reader reads it. */
+export const told = (text: string): string => visible(inWords(text));
+
 /** Says the name of a check that watches a series in words: `disk_monitor./var.percent` is `disk /var`, with `~full_in` `disk /var full in`. */
 export function checkLabel(name: string): string {
   const derived = /^(.+)~(growth|full_in|deviation|absent_after)$/.exec(name);
@@ -228,10 +237,10 @@ export function say(text: string, check = '', limit: number | null = null, word 
   // `93.6 % > 80.0 %` says of nothing what it is.
   if (name.includes('_monitor.') && /^-?\d[^<>]*[<>]/.test(found)) {
     const label = checkLabel(name);
-    return visible(`${label.charAt(0).toUpperCase()}${label.slice(1)} ${found}`);
+    return visible(`${label.charAt(0).toUpperCase()}${label.slice(1)} ${inWords(found)}`);
   }
-  if (split && check === '' && !found.startsWith(name)) return visible(`${checkLabel(name)}: ${found}`);
-  return visible(found);
+  if (split && check === '' && !found.startsWith(name)) return visible(`${checkLabel(name)}: ${inWords(found)}`);
+  return told(found);
 }
 
 /** Initials for the round sign of a person: `Mira Kvale` gives `MK`. */

@@ -16,6 +16,8 @@ import { owning } from './de/owning.ts';
 import { dropping } from './de/dropping.ts';
 import type { all } from './all.ts';
 
+export { said } from './de/said.ts';
+
 export const de: Record<keyof typeof all, string> = {
   ...account,
   ...charts,

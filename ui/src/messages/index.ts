@@ -1,5 +1,6 @@
 // Texts of the page in the language of the reader. English is always there; every other language is one chunk of its own.
 import { en } from './en.ts';
+import { speakWith } from '../lib/format.ts';
 import { format, type Values } from './icu.ts';
 
 /** Texts that are always there. */
@@ -18,7 +19,9 @@ export let language: Language = 'en';
 /** Chooses the language, before the first view is made: the reader's own choice, then what the browser asks for. */
 export async function choose(wanted: string): Promise<void> {
   if (!wanted.toLowerCase().startsWith('de')) return;
-  messages = (await import('./de.ts')).de;
+  const found = await import('./de.ts');
+  messages = found.de;
+  speakWith(found.said);
   language = 'de';
   rules = new Intl.PluralRules('de');
   document.documentElement.lang = 'de';

@@ -15,6 +15,7 @@ import { configuration } from './configuration.mjs';
 import { boards, dashboards } from './dashboards.mjs';
 import { entrance } from './entrance.mjs';
 import { factors } from './factors.mjs';
+import { german } from './german.mjs';
 import { journey, phone } from './journey.mjs';
 import { dropping, hidden } from './hosts.mjs';
 import { keyboard } from './keys.mjs';
@@ -62,7 +63,7 @@ const ALL = { journey, entrance, phone, keyboard, actions, checks, charts, momen
 const OWN = new Set(['entrance', 'reconnect', 'actions', 'checks', 'moments', 'boards', 'telling', 'pictures']);
 
 /** These need what the stand-in does not do. */
-const REAL = { browsers, configuration, dropping, factors, hidden, limits, people, publishing, tokens };
+const REAL = { browsers, configuration, dropping, factors, german, hidden, limits, people, publishing, tokens };
 
 const wanted = process.argv.slice(2);
 const url = process.env.HARK_URL?.replace(/\/$/, '');

@@ -1,6 +1,6 @@
 // What the parts of a host's page share: its tabs and ranges, and how its checks are ordered and written.
 import type { Check, SiteSays } from '../../lib/api-types.ts';
-import { NOTHING, quantity, say, visible } from '../../lib/format.ts';
+import { NOTHING, quantity, say, told } from '../../lib/format.ts';
 import type { Shift } from '../../lib/layers.ts';
 import { ofStatus, rank, type State } from '../../lib/state.ts';
 import { t } from '../../messages/index.ts';
@@ -25,14 +25,14 @@ export const worstFirst = (checks: Check[]): Check[] =>
 export const isOutOfSight = (check: Check): boolean => check.hidden && [check.hard, check.status].every((status) => ['ok', 'off'].includes(ofStatus(status)));
 
 /** The value has a column of its own: a text that is nothing else gives way to the word of the state. */
-export const resultOf = (check: Check): string => (/^-?[\d.]*$/.test(check.text) ? t(`status.${check.hard}`) : visible(check.text));
+export const resultOf = (check: Check): string => (/^-?[\d.]*$/.test(check.text) ? t(`status.${check.hard}`) : told(check.text));
 
 export const valueOf = (check: Check): string => (check.fresh === 'stale' ? NOTHING : quantity(check.value, check.unit));
 
 /** What a site says that has nothing to say it with, the worst first; those that do not count come last. */
 export const bySite = (sites: SiteSays[]): (SiteSays & { state: State })[] =>
   sites
-    .map((one) => ({ ...one, text: one.text === '' ? t(`status.${one.status}`) : visible(one.text), state: ofStatus(one.status) }))
+    .map((one) => ({ ...one, text: one.text === '' ? t(`status.${one.status}`) : told(one.text), state: ofStatus(one.status) }))
     .sort((a, b) => Number(b.counts) - Number(a.counts) || rank(a.state) - rank(b.state) || (a.site < b.site ? -1 : 1));
 
 /** A sentence ends with a full stop, whoever wrote it. */
