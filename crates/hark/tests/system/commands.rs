@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::support::hook::Hook;
 use crate::support::http;
-use crate::support::process::{clean, run, send_signal, succeed};
+use crate::support::process::{clean, hark, run, send_signal, succeed};
 use crate::support::server::{START, Server, Start};
 use crate::support::wait::{Deadline, until};
 use crate::support::{HARK, PASSWORD, folder, write};
@@ -19,11 +19,6 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// How long a service may take to end after SIGTERM.
 const END: Duration = Duration::from_secs(5);
-
-/// Runs `hark` in `folder` with words that hold no spaces.
-fn hark(folder: &Path, line: &str) -> Output {
-    run(clean(HARK, folder).args(line.split_whitespace()), LIMIT)
-}
 
 fn code(output: &Output) -> i32 {
     output.status.code().unwrap()

@@ -10,22 +10,12 @@ use hark_store::state::{Change, State, StateReader};
 use serde_json::{Value, json};
 
 use crate::support::hook::Hook;
-use crate::support::process::{clean, run};
+use crate::support::process::{clean, hark, parsed, run};
 use crate::support::server::{Server, Start};
 use crate::support::wait::{pause, until};
-use crate::support::{HARK, PASSWORD, folder, write};
+use crate::support::{PASSWORD, folder, write};
 
 const LIMIT: Duration = Duration::from_mins(1);
-
-/// Runs `hark` in `folder` with words that hold no spaces.
-fn hark(folder: &Path, line: &str) -> Output {
-    run(clean(HARK, folder).args(line.split_whitespace()), LIMIT)
-}
-
-fn parsed(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)))
-}
 
 /// A server that watches its own machine each second, and has samples of that.
 fn lively(folder: &Path) -> Server {
@@ -379,6 +369,14 @@ fn samples_go_out_and_come_in_by_the_interface_while_the_server_runs() {
     let outcome = job["outcome"].as_str().unwrap();
     assert!(outcome.starts_with("10 samples read, 10 added, 0 there"), "{outcome}");
     assert!(outcome.contains("1 lines could not be read"), "{outcome}");
+    // The command line says it as well: of this job, of all, and to programs.
+    let asked = |line: String| hark(folder.path(), &format!("jobs {line} --data data"));
+    for line in [job["id"].to_string(), String::new()] {
+        let said = String::from_utf8(asked(line).stdout).unwrap();
+        assert!(said.contains(outcome), "{said}");
+    }
+    let said = parsed(&asked(format!("{} --json", job["id"])));
+    assert_eq!(said["outcome"], outcome, "{said:#}");
     assert_eq!(export("past_monitor.*").lines().count(), 11);
     let unknown = json!({"text": "time,collector,metric,host,value\n1,a,b,nobody,1\n"});
     let job = done(&server.post("/api/0/history/import", &unknown).body);

@@ -1,7 +1,6 @@
 //! Checks that the server runs: all of them once, one of them now, and what a signal shows of them.
 
 use std::net::TcpListener;
-use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
@@ -9,17 +8,13 @@ use serde_json::Value;
 
 use crate::support::hook::Hook;
 use crate::support::network::Namespace;
-use crate::support::process::{clean, run};
+use crate::support::process::hark;
 use crate::support::server::Start;
 use crate::support::wait::until;
-use crate::support::{HARK, PASSWORD, folder, write};
+use crate::support::{PASSWORD, folder, write};
 
 /// How long a command may take that asks nobody far away.
 const LIMIT: Duration = Duration::from_secs(30);
-
-fn hark(folder: &Path, line: &str) -> Output {
-    run(clean(HARK, folder).args(line.split_whitespace()), LIMIT)
-}
 
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()

@@ -2,16 +2,14 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::Output;
 use std::time::Duration;
 
 use hark_model::Clock;
-use serde_json::Value;
 
-use crate::support::process::{clean, run};
+use crate::support::process::{hark_does, parsed};
 use crate::support::server::Start;
 use crate::support::wait::until;
-use crate::support::{HARK, PASSWORD, folder, write};
+use crate::support::{PASSWORD, folder, write};
 
 const LIMIT: Duration = Duration::from_mins(1);
 
@@ -22,17 +20,6 @@ history:
     - {match: {hosts: web*}, metrics: [disk_monitor.*, nothing.*], raw: 2d}
 hosts: {web1: {}, db1: {tags: ['role:db']}}
 ";
-
-/// Runs `hark` in `folder` with words that hold no spaces.
-fn hark(folder: &Path, line: &str) -> Output {
-    let done = run(clean(HARK, folder).args(line.split_whitespace()), LIMIT);
-    assert!(done.status.success(), "{line}: {}", String::from_utf8_lossy(&done.stderr));
-    done
-}
-
-fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).expect("it prints JSON")
-}
 
 /// Samples of both hosts and two metrics: so many days ago one an hour for ten hours, and one of now.
 fn samples(days: &[i64]) -> String {
@@ -54,7 +41,7 @@ fn samples(days: &[i64]) -> String {
 fn old(folder: &Path, host: &str, collector: &str) -> usize {
     let line =
         format!("history export --data data --format csv --host {host} --metric {collector}.*");
-    let text = String::from_utf8(hark(folder, &line).stdout).expect("it is text");
+    let text = String::from_utf8(hark_does(folder, &line).stdout).expect("it is text");
     text.lines().skip(1).filter(|line| !line.ends_with(",60")).count()
 }
 
@@ -68,7 +55,7 @@ fn samples_of_some_hosts_and_metrics_stay_longer_or_shorter_than_the_rest() {
     server.process.signal("TERM");
     assert!(server.process.wait(LIMIT).success());
     write(folder.path(), "samples.csv", &samples(&[7, 30]));
-    hark(folder.path(), "history import samples.csv --data data");
+    hark_does(folder.path(), "history import samples.csv --data data");
     let all = |folder: &Path| {
         let of = |host| ["disk_monitor", "cpu_monitor"].map(|metric| old(folder, host, metric));
         [of("web1"), of("db1")]
@@ -80,7 +67,7 @@ fn samples_of_some_hosts_and_metrics_stay_longer_or_shorter_than_the_rest() {
     until("what is over is gone", LIMIT, || {
         (all(folder.path()) == [[0, 10], [20, 10]]).then_some(())
     });
-    assert!(hark(folder.path(), "history check --data data").status.success());
+    assert!(hark_does(folder.path(), "history check --data data").status.success());
 
     // What is asked for closely is read of what is there: a point for each sample, or for five minutes of them.
     let points = |host: &str, collector: &str, days: i64| {
@@ -102,13 +89,13 @@ fn samples_of_some_hosts_and_metrics_stay_longer_or_shorter_than_the_rest() {
         assert!(expected.contains(&n), "{n} points of {collector} of {host}, {days} days ago");
     }
 
-    let kept = json(&hark(folder.path(), "history kept --data data --json -c hark.yaml"));
+    let kept = parsed(&hark_does(folder.path(), "history kept --data data --json -c hark.yaml"));
     let of = |place: usize, key: &str| kept["kept"][place][key].as_u64().unwrap();
     assert_eq!([of(0, "raw_days"), of(0, "hosts"), of(0, "series")], [60, 1, 1], "{kept:#}");
     assert_eq!([of(1, "raw_days"), of(1, "hosts"), of(1, "series")], [2, 1, 1], "{kept:#}");
     assert_eq!(of(2, "raw_days"), 14, "{kept:#}");
     let each =
-        json(&hark(folder.path(), "history kept --host db1 --data data --json -c hark.yaml"));
+        parsed(&hark_does(folder.path(), "history kept --host db1 --data data --json -c hark.yaml"));
     let of = |series: &str| {
         let found = each["series"].as_array().unwrap().iter();
         found.filter(|one| one["series"] == series).map(|one| one["raw_days"].as_u64()).next()

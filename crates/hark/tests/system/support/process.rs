@@ -1,11 +1,18 @@
 //! A process of the test: its output goes to files, and it does not outlive its value.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
+use serde_json::Value;
+
+use super::HARK;
 use super::wait::{Deadline, until};
+
+/// How long a command of `hark` may take on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A process that runs, or ran.
 #[derive(Debug)]
@@ -17,7 +24,7 @@ pub(crate) struct Process {
 }
 
 /// Returns a command whose surroundings are the test's alone: no configuration of this machine's users.
-pub(crate) fn clean(program: &str, folder: &Path) -> Command {
+pub(crate) fn clean(program: impl AsRef<OsStr>, folder: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir(folder).env("HOME", folder).stdin(Stdio::null());
     for name in ["HARK_CONFIG", "HARK_DATA", "HARK_URL", "HARK_TOKEN", "HARK_FINGERPRINT"] {
@@ -41,6 +48,24 @@ pub(crate) fn run(command: &mut Command, limit: Duration) -> Output {
         panic!("{command:?} did not end within {limit:?}");
     };
     output.unwrap()
+}
+
+/// Runs `hark` in `folder` with words that hold no spaces.
+pub(crate) fn hark(folder: &Path, line: &str) -> Output {
+    run(clean(HARK, folder).args(line.split_whitespace()), PATIENCE)
+}
+
+/// As [`hark`], but it must succeed.
+pub(crate) fn hark_does(folder: &Path, line: &str) -> Output {
+    let done = hark(folder, line);
+    assert!(done.status.success(), "{line}: {}", String::from_utf8_lossy(&done.stderr));
+    done
+}
+
+/// Returns what a command has printed as JSON.
+pub(crate) fn parsed(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
 /// Runs a command that must succeed and returns what it printed.
