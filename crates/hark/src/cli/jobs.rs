@@ -60,7 +60,7 @@ fn list(client: &Client, args: &Args) -> anyhow::Result<ExitCode> {
     if rows.is_empty() {
         out::line("No long work was ordered within a day.");
     } else {
-        out::table(&["JOB", "WHAT", "BY", "STATE", "DONE", "FAILED", "ORDERED"], &rows);
+        out::table(&["JOB", "WHAT", "BY", "STATE", "DONE", "FAILED", "ORDERED", "OUTCOME"], &rows);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -113,6 +113,8 @@ fn describe(job: &Value) -> String {
         job["total"],
         job["failed"],
     )];
+    // What came of work that is not one operation on many things.
+    lines.extend(Some(text(&job["outcome"])).filter(|outcome| !outcome.is_empty()));
     let failures = job["failures"].as_array().into_iter().flatten();
     lines.extend(failures.map(|f| format!("  {}: {}", text(&f["what"]), text(&f["detail"]))));
     lines.join("\n") + "\n"
@@ -127,6 +129,7 @@ fn row(job: &Value) -> Vec<String> {
         format!("{}/{}", job["done"], job["total"]),
         job["failed"].to_string(),
         out::moment(&text(&job["ordered_at"])),
+        text(&job["outcome"]),
     ]
 }
 
@@ -148,5 +151,20 @@ mod tests {
         );
         let row = row(&job);
         assert_eq!(row[..6], ["7", "acknowledge 2 incidents", "mira", "done", "2/2", "1"]);
+        assert_eq!(row[7], "", "it has no outcome but its steps");
+    }
+
+    #[test]
+    fn a_job_is_told_with_what_came_of_it() {
+        let job = json!({
+            "id": 8, "title": "import samples", "state": "done", "done": 1, "total": 1, "failed": 0,
+            "by": "mira", "ordered_at": "2026-11-21T10:00:00Z", "failures": [],
+            "outcome": "10 samples read, 10 added"
+        });
+        assert_eq!(
+            describe(&job),
+            "job 8: import samples\ndone, 1 of 1 steps done, 0 failed\n10 samples read, 10 added\n"
+        );
+        assert_eq!(row(&job)[7], "10 samples read, 10 added");
     }
 }
