@@ -185,7 +185,7 @@ pub struct Incident {
     pub seen_before: Vec<Earlier>,
 }
 
-/// How a value was derived from a series: over a while, by a line, or from what is usual.
+/// How a value was derived from a series: over a while, by a line, from what is usual, or from its staying out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Derived {
     /// The path of the series.
@@ -199,6 +199,11 @@ pub struct Derived {
     pub reached_at_unix_s: Option<i64>,
     /// What is usual, oldest first.
     pub band: Vec<DrawnBand>,
+    /// When the last value was taken of a series that must come and stays out; null if there never was one, and of
+    /// what comes.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub missing_from_unix_s: Option<i64>,
 }
 
 /// A point of a line.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hark_model::record::Fresh;
-use hark_model::{HostId, Now, SeriesName, Status};
+use hark_model::{HostId, Now, SeriesName, Status, Unix};
 
 use crate::check::{Check, Kind};
 use crate::confirm::Since;
@@ -30,6 +30,33 @@ impl Check {
     /// Returns the threshold, if the check awaits a series.
     pub(crate) fn awaits(&self) -> Option<&Threshold> {
         self.rule.threshold().filter(|threshold| matches!(threshold.signal, Signal::Absence))
+    }
+
+    /// Returns what is missed, as long as it is.
+    pub(crate) fn missing(&self) -> Option<Missing<'_>> {
+        self.awaits().filter(|_| self.fresh == Fresh::Stale)?;
+        let Kind::Threshold(_, awaited) = &self.rule.kind else { return None };
+        let feeders = self.more().map_or(&[][..], |more| &more.feeders);
+        Some(Missing { series: feeders.first().unwrap_or(awaited), since: self.began() })
+    }
+}
+
+/// A series that must come and stays out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missing<'a> {
+    /// The series; of a metric of which any instance will do the one that was met first.
+    pub series: &'a SeriesName,
+    /// When its last value was taken; `None` if there never was one.
+    pub since: Option<Unix>,
+}
+
+impl Missing<'_> {
+    /// Returns by what it is missed, in words.
+    pub fn words(&self) -> String {
+        match self.since {
+            Some(since) => format!("the time since its last value, at {}", clock(since)),
+            None => "the time in which its host was heard: no value has come in it".to_owned(),
+        }
     }
 }
 

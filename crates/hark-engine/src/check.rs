@@ -468,6 +468,10 @@ impl Check {
     pub(crate) fn compared(&self) -> Option<String> {
         let level = self.level.filter(|level| *level != Status::Unknown)?;
         let threshold = self.rule.threshold().filter(|_| !self.value.is_nan())?;
+        // That a value came is compared with nothing.
+        if self.awaits().is_some() {
+            return None;
+        }
         let compared = threshold.compared(self.value, level, self.rule.unit());
         Some(match self.derivation() {
             Some(words) => format!("{compared}: {words}"),
@@ -489,6 +493,7 @@ impl Check {
     /// Returns the newest value as it stands in a message.
     fn shown_value(&self) -> String {
         match self.watching() {
+            None if self.awaits().is_some() => "a value came".to_owned(),
             None => show(self.value),
             Some(watching) => {
                 let in_words =

@@ -133,7 +133,8 @@ impl Engine {
             let index = host.find(incident.record.check.as_str())?;
             host.checks.get(index)
         });
-        let derived = check.and_then(crate::check::Check::derivation);
+        let missing = |check: &crate::check::Check| check.missing().map(|missing| missing.words());
+        let derived = check.and_then(|check| missing(check).or_else(|| check.derivation()));
         Some(Explanation { incident: id, lines, repair, derived })
     }
 

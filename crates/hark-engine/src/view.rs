@@ -10,6 +10,7 @@ use hark_model::{
     Unix, UserName,
 };
 
+pub use crate::absence::Missing;
 use crate::check::{Check, Kind};
 use crate::confirm::Passage;
 use crate::engine::{Counts, Engine};
@@ -352,6 +353,11 @@ impl<'a> CheckView<'a> {
     /// is a series' newest.
     pub fn derivation(self) -> Option<String> {
         self.check.derivation()
+    }
+
+    /// Returns what it misses; `None` where a value has come, and of checks that await none.
+    pub fn missing(self) -> Option<Missing<'a>> {
+        self.check.missing()
     }
 
     /// Returns what of its series it looks at; `None` of what is no limit on a series.

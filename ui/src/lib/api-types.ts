@@ -500,6 +500,8 @@ export interface Derived {
   reached_at_unix_s: number | null;
   /** What is usual. */
   band: { at_unix_s: number; low: number; high: number }[];
+  /** When the last value was taken of a series that must come and stays out. */
+  missing_from_unix_s: number | null;
 }
 
 export interface Incident extends IncidentRow {

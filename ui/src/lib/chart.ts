@@ -60,6 +60,7 @@ export function marks(plot: uPlot, what: Marks, token: (name: string) => string,
   ctx.clip();
   if (part === 'under' && what.derived) usual(plot, what.derived, what.by, token);
   if (part === 'over' && what.derived) reckoned(plot, what.derived, what.by, token);
+  if (part === 'over' && what.derived) missing(plot, what.derived, what.to, token);
   if (part === 'under') {
     // Spans that lie over each other are drawn once: two tints would look like something worse.
     let drawn = Number.NEGATIVE_INFINITY;
@@ -137,4 +138,23 @@ function reckoned(plot: uPlot, derived: Derived, by: number, token: (name: strin
   ctx.beginPath();
   ctx.arc(x(last.at_unix_s), y(last.value), 3 * ratio, 0, 2 * Math.PI);
   ctx.fill();
+}
+
+/** Draws where a series that must come has ended, and for how long it has stayed out. */
+function missing(plot: uPlot, derived: Derived, to: number, token: (name: string) => string): void {
+  if (derived.missing_from_unix_s === null) return;
+  const { ctx, bbox } = plot;
+  const ratio = devicePixelRatio || 1;
+  const left = Math.round(plot.valToPos(derived.missing_from_unix_s, 'x', true)) + 0.5;
+  const right = plot.valToPos(to, 'x', true);
+  const middle = Math.round(bbox.top + bbox.height / 2) + 0.5;
+  ctx.strokeStyle = token('--t1');
+  ctx.lineWidth = 1.4 * ratio;
+  ctx.setLineDash([2 * ratio, 4 * ratio]);
+  ctx.beginPath();
+  ctx.moveTo(left, bbox.top);
+  ctx.lineTo(left, bbox.top + bbox.height);
+  ctx.moveTo(left, middle);
+  ctx.lineTo(right, middle);
+  ctx.stroke();
 }

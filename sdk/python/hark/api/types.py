@@ -563,6 +563,7 @@ Derived = TypedDict(
     {
         "band": List["DrawnBand"],
         "line": List["DrawnPoint"],
+        "missing_from_unix_s": Union[int, None],
         "reached_at_unix_s": Union[int, None],
         "series": str,
         "text": str,

@@ -281,6 +281,16 @@ impl Source for ServerBackend {
 
 /// Returns how a check's value came from its series.
 fn derived(check: hark_engine::view::CheckView<'_>) -> Option<Derived> {
+    if let Some(missing) = check.missing() {
+        return Some(Derived {
+            series: missing.series.path(),
+            text: missing.words(),
+            line: Vec::new(),
+            reached_at_unix_s: None,
+            band: Vec::new(),
+            missing_from_unix_s: missing.since.map(Unix::seconds),
+        });
+    }
     let text = check.derivation()?;
     let drawn = check.drawn().unwrap_or_default();
     let point = |(at, value): &(Unix, f64)| DrawnPoint { at_unix_s: at.seconds(), value: *value };
@@ -290,6 +300,7 @@ fn derived(check: hark_engine::view::CheckView<'_>) -> Option<Derived> {
         line: drawn.line.iter().map(point).collect(),
         reached_at_unix_s: drawn.reached_at.map(Unix::seconds),
         band: Vec::new(),
+        missing_from_unix_s: None,
     })
 }
 
