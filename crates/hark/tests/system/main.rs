@@ -32,6 +32,8 @@ mod dns;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod durable;
+#[cfg(test)]
 mod ending;
 #[cfg(test)]
 mod events;

@@ -1,5 +1,6 @@
 //! `hark server` or `hark up` on ports that the system chooses, and its API.
 
+use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -47,6 +48,8 @@ pub(crate) struct Start {
     pub(crate) agents_ip: Option<IpAddr>,
     /// The ports, 0 for any.
     pub(crate) ports: (u16, u16),
+    /// The program that runs it, with its arguments; none if it runs by itself.
+    pub(crate) under: Vec<OsString>,
 }
 
 impl Start {
@@ -60,6 +63,7 @@ impl Start {
             ip: Ipv4Addr::LOCALHOST,
             agents_ip: None,
             ports: (0, 0),
+            under: Vec::new(),
         }
     }
 
@@ -71,7 +75,14 @@ impl Start {
 
     /// Returns the command line.
     pub(crate) fn command(&self) -> Command {
-        let mut command = clean(HARK, &self.folder);
+        let mut command = match self.under.split_first() {
+            None => clean(HARK, &self.folder),
+            Some((program, arguments)) => {
+                let mut command = clean(program, &self.folder);
+                command.args(arguments).arg(HARK);
+                command
+            }
+        };
         command.arg(self.command).arg("--data").arg(&self.data);
         command.arg("--http").arg(format!("{}:{}", self.ip, self.ports.0));
         let agents_ip = self.agents_ip.unwrap_or(self.ip.into());
