@@ -79,8 +79,9 @@ async fn check(app: &Shared, request: &mut Request) -> Reply<Option<Response>> {
     }
     let visit = Visit { address: peer.address, agent };
     let mut found = who::find(app, claim.clone(), Some(visit)).await?;
+    let brings = policy::is_for_bringers(request.uri().path());
     // A token that is none is told so, wherever it comes from; a cookie may be left from before.
-    if found.is_none() && may_all && !matches!(claim, Claim::Header(_)) {
+    if found.is_none() && may_all && !brings && !matches!(claim, Claim::Header(_)) {
         found = who::anybody();
     }
     // A WebSocket is opened by GET, but it is as good as a write: no page of another site may hold one.

@@ -100,6 +100,14 @@ pub(crate) fn may_read(access: &StatusAccess, is_user: bool, has_key: bool) -> b
     }
 }
 
+/// Returns true where whoever writes to `path` proves himself by what he brings: an agent its key or its
+/// token, a link its code, a service for calls its signature. He is no user, and mostly no browser.
+pub(crate) fn is_for_bringers(path: &str) -> bool {
+    let Some(rest) = path.strip_prefix("/api/0/") else { return false };
+    let is_call = rest.starts_with("receivers/") && rest.ends_with("/call");
+    rest.starts_with("agent/") || matches!(rest, "agents/enrol" | "handle") || is_call
+}
+
 /// What reading of hosts and of what happens to them needs.
 const HOSTS: &[Scope] = &[Scope::Read, Scope::HostsRead, Scope::HostsWrite, Scope::IncidentsWrite];
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
 use hark_model::Clock;
 use hark_web::{Demand, LoginSettings, Network, Open, Proxies};
 use http::Method;
@@ -182,6 +183,23 @@ async fn a_page_of_another_site_gets_nothing_of_an_open_server() {
     let own = http::Request::builder().uri("/api/0/overview").header("host", "mon.example.net");
     let reply = running.nobody().send(own.body(http_body_util::Full::default()).unwrap()).await;
     assert_eq!(reply.status, 200, "a name that the server says it has");
+}
+
+#[tokio::test]
+async fn agents_join_and_report_to_an_open_server_as_to_any_other() {
+    let running = running(open(Open::Everybody)).await;
+    let key = base64::engine::general_purpose::STANDARD.encode([9; 32]);
+    let join = json!({"token": "hark-of-yesterday", "name": "db2", "key": key});
+    let mut evil = running.nobody();
+    evil.origin = Some("https://evil.example".to_owned());
+    assert_eq!(evil.post("/api/0/agents/enrol", join.clone()).await.problem(), "cross-origin");
+    // Its token is looked at, as it is everywhere.
+    assert_eq!(running.nobody().post("/api/0/agents/enrol", join).await.problem(), "wrong-token");
+    // What they bring is asked of the agents' own part, which wants a key and no page.
+    for path in ["agent/report", "handle", "receivers/phone/call"] {
+        let reply = running.nobody().post(&format!("/api/0/{path}"), json!({})).await;
+        assert_ne!(reply.problem(), "cross-origin", "{path}: {}", reply.text());
+    }
 }
 
 #[tokio::test]
