@@ -94,8 +94,10 @@ fn samples_of_some_hosts_and_metrics_stay_longer_or_shorter_than_the_rest() {
     assert_eq!([of(0, "raw_days"), of(0, "hosts"), of(0, "series")], [60, 1, 1], "{kept:#}");
     assert_eq!([of(1, "raw_days"), of(1, "hosts"), of(1, "series")], [2, 1, 1], "{kept:#}");
     assert_eq!(of(2, "raw_days"), 14, "{kept:#}");
-    let each =
-        parsed(&hark_does(folder.path(), "history kept --host db1 --data data --json -c hark.yaml"));
+    let each = parsed(&hark_does(
+        folder.path(),
+        "history kept --host db1 --data data --json -c hark.yaml",
+    ));
     let of = |series: &str| {
         let found = each["series"].as_array().unwrap().iter();
         found.filter(|one| one["series"] == series).map(|one| one["raw_days"].as_u64()).next()
