@@ -51,6 +51,8 @@ async function actor({ browser, base, password, host, incident }, user) {
   await page.keyboard.type(`${user} looks at it`);
   await page.keyboard.press('Enter');
   await page.locator('article').getByText(`“${user} looks at it”`).first().waitFor();
+  // What was done can be taken back once it is answered; the page may hear of it earlier.
+  await page.getByRole('button', { name: 'Undo' }).first().waitFor();
   await page.keyboard.press('u');
   await page.locator('article .do').getByRole('button', { name: /Acknowledge/ }).waitFor();
 
