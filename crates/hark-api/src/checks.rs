@@ -85,6 +85,23 @@ pub struct CheckSummary {
     /// What they are about, in the words of their configuration.
     #[schema(required = true)]
     pub description: Option<String>,
+    /// What looks: the type of a configured check (`http`, `dns`, `push` ...), `limit` for limits on what agents
+    /// measure, `host`, `agent`, `clock` and `server` for what hark watches by itself, `reported` for what an agent
+    /// reports. Several if hosts have several of this name.
+    #[serde(default)]
+    pub kinds: Vec<String>,
+    /// How often is looked, the shortest of all; null if nothing says so.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub interval_seconds: Option<f64>,
+    /// What 95 of 100 looks took at most, of the newest 16 at each; null if this server does not look.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub p95_seconds: Option<f64>,
+    /// The host, if there is one alone.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub host: Option<String>,
     /// How many hosts have one.
     pub hosts: u64,
     /// How many of them are critical.

@@ -60,6 +60,9 @@ pub struct ConfigObjectsQuery {
     /// Only those whose name holds this.
     #[serde(default)]
     pub q: Option<String>,
+    /// In which order; section by section as they stand in the files if not given.
+    #[serde(default)]
+    pub sort: Option<ConfigSort>,
     /// The `next` of the page before.
     #[serde(default)]
     #[param(value_type = Option<String>)]
@@ -67,6 +70,23 @@ pub struct ConfigObjectsQuery {
     /// How many: 1 to 1000.
     #[serde(default)]
     pub limit: Option<u32>,
+}
+
+/// The order of a list of objects. What is alike stands as in the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub enum ConfigSort {
+    /// By name.
+    #[serde(rename = "name")]
+    Name,
+    /// By name, backwards.
+    #[serde(rename = "-name")]
+    NameBackwards,
+    /// By section.
+    #[serde(rename = "section")]
+    Section,
+    /// By section, backwards.
+    #[serde(rename = "-section")]
+    SectionBackwards,
 }
 
 /// An object of the configuration, in a list.

@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
-use crate::list::Cursor;
 use crate::time::Timestamp;
 
 /// The most dashboards of one user: more are a list that nobody finds anything in.
@@ -221,19 +220,6 @@ pub struct DashboardRow {
     pub updated_at: Timestamp,
     /// Whether the reader may change and remove it.
     pub may_change: bool,
-}
-
-/// Which dashboards.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct DashboardsQuery {
-    /// Part of the title or the description.
-    pub q: Option<String>,
-    /// The `next` of the page before.
-    pub cursor: Option<Cursor>,
-    /// How many items at most.
-    pub limit: Option<u32>,
 }
 
 /// Changes a dashboard: it is from now on what is asked for.

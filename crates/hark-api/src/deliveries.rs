@@ -11,6 +11,8 @@ use crate::time::Timestamp;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct DeliveriesQuery {
+    /// Part of a host's, a check's or a receiver's name, of why or what was told, or of what the receiver said last.
+    pub q: Option<String>,
     /// One state.
     pub state: Option<DeliveryState>,
     /// To this receiver alone.

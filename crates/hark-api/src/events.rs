@@ -101,6 +101,8 @@ pub struct EventsTaken {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct HappenedQuery {
+    /// Part of a host's name, of the kind, the text or a tag.
+    pub q: Option<String>,
     /// Kinds and severities, split by commas; all if there are none.
     #[serde(default)]
     pub topics: String,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::auth::Me;
 use crate::deliveries::Delivery;
 use crate::events::{Activity, Happened};
 use crate::overview::{Counts, Problem};
@@ -13,7 +14,8 @@ use crate::server::ServerReport;
 /// What a client wants to hear of; replaces what it wanted before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Subscribe {
-    /// Topics: `counts`, `problems`, `events`, `deliveries`, `enrol`, `self`, `states` (rows of hosts whose state changes), `host:NAME`,
+    /// Topics: `counts`, `problems`, `events`, `deliveries`, `enrol`, `self`, `states` (rows of hosts whose state changes), `me`
+    /// (who listens, again whenever a role of his is given, changed or taken back), `host:NAME`,
     /// `happened` (events of hosts) and `happened:WORD` (those of a kind or severity).
     #[serde(default)]
     pub sub: Vec<String>,
@@ -99,6 +101,9 @@ pub struct Frame {
     /// Agents that joined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enrol: Option<Vec<JoinSeen>>,
+    /// Who listens, and what he may do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub me: Option<Me>,
     /// How the server is.
     #[serde(rename = "self", default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerReport>,
@@ -115,6 +120,7 @@ impl Frame {
             && self.host.is_none()
             && self.deliveries.is_none()
             && self.enrol.is_none()
+            && self.me.is_none()
             && self.server.is_none()
     }
 }

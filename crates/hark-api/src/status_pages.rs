@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::hosts::Declared;
-use crate::list::Cursor;
 use crate::time::Timestamp;
 
 /// The longest title in bytes: a line.
@@ -223,10 +222,6 @@ pub struct PublicIncident {
 pub struct PublicIncidentsQuery {
     /// Only what is not over, or only what is.
     pub open: Option<bool>,
-    /// The `next` of the page before.
-    pub cursor: Option<Cursor>,
-    /// How many items at most.
-    pub limit: Option<u32>,
 }
 
 /// Publishes something on a page: strangers read all of it.

@@ -292,6 +292,30 @@ impl<'a> CheckView<'a> {
         self.check.level
     }
 
+    /// Returns a word for who looks: `host`, `limit`, `look` for a configured check ...
+    pub fn kind(self) -> &'static str {
+        match &self.check.rule.kind {
+            Kind::Host => "host",
+            Kind::Agent => "agent",
+            Kind::Clock => "clock",
+            Kind::Threshold(..) | Kind::RoundTrip(_) => "limit",
+            Kind::Declared(plan) if plan.push.is_some() => "push",
+            Kind::Declared(_) => "look",
+            Kind::Reported => "reported",
+            Kind::Part => "server",
+        }
+    }
+
+    /// Returns the time between two results, as far as it is known: that of its configuration, or of the
+    /// heartbeats that bring them.
+    pub fn every(self) -> Option<Duration> {
+        match &self.check.rule.kind {
+            Kind::Declared(plan) => plan.push.is_none().then_some(plan.every),
+            Kind::Host | Kind::Threshold(..) | Kind::RoundTrip(_) => self.host.interval(),
+            Kind::Agent | Kind::Clock | Kind::Reported | Kind::Part => None,
+        }
+    }
+
     /// Returns what is believed; `None` while pending.
     pub fn hard(self) -> Option<Status> {
         self.check.hard

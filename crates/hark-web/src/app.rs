@@ -241,6 +241,7 @@ impl App {
         change: impl FnOnce(&mut Factors) -> T + Send + 'static,
     ) -> Reply<T> {
         let (lock, user) = (Arc::clone(&self.factors), user.clone());
+        let live = self.live.clone();
         self.ask(move |backend| {
             let held = lock.lock().unwrap_or_else(PoisonError::into_inner);
             let before = backend.factors(&user)?;
@@ -248,6 +249,7 @@ impl App {
             let result = change(&mut after);
             if after != before {
                 backend.put_factors(&user, &after)?;
+                live.rights();
             }
             drop(held);
             Ok(result)
@@ -255,14 +257,29 @@ impl App {
         .await
     }
 
-    /// As [`App::ask`], for what changes users: nobody else changes any meanwhile. What was known of a user
+    /// As [`App::ask`], for what changes who may do what, or ends somebody's session or token: pages that are open
+    /// learn of it at once.
+    pub(crate) async fn change_rights<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&dyn Backend) -> Answer<T> + Send + 'static,
+    ) -> Reply<T> {
+        let live = self.live.clone();
+        self.ask(move |backend| {
+            let answer = change(backend);
+            live.rights();
+            answer
+        })
+        .await
+    }
+
+    /// As [`App::change_rights`], for what changes users: nobody else changes any meanwhile. What was known of a user
     /// before may be true no longer, so `change` reads him again.
     pub(crate) async fn change_users<T: Send + 'static>(
         &self,
         change: impl FnOnce(&dyn Backend) -> Answer<T> + Send + 'static,
     ) -> Reply<T> {
         let lock = Arc::clone(&self.people);
-        self.ask(move |backend| {
+        self.change_rights(move |backend| {
             let held = lock.lock().unwrap_or_else(PoisonError::into_inner);
             let answer = change(backend);
             drop(held);

@@ -2,7 +2,8 @@
 //!
 //! Long lists (hosts, incidents, events ...) know pages and filters themselves, since they must not be made
 //! whole for one page. Short ones (silences, users, tokens ...) are made whole by their routes, and cut here:
-//! `q`, `sort`, `cursor` and `limit` mean the same there, and the next page is in the header `Link`. With
+//! `q`, `sort`, `cursor` and `limit` mean the same there, and the next page is in the header `Link`, or in `next`
+//! where the answer is a page ([`SHORT_PAGES`]). With
 //! `format=csv`, or if CSV is what the client accepts, any list is written as a table: of all pages, so
 //! that an export is one request.
 //!
@@ -17,7 +18,7 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, Method, StatusCode, Uri, header};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::failure::{Failure, Reply};
 
@@ -90,7 +91,15 @@ pub(crate) const PAGED: &[(&str, &[&str])] = &[
         ],
     ),
     ("/api/0/audit", &["at", "who", "address", "what", "detail"]),
+    (
+        "/api/0/config/objects",
+        &["section", "name", "declared.file", "declared.line", "version", "summary"],
+    ),
 ];
+
+/// Lists that answer with a page although they are short: their routes give all of it, whatever part is asked for.
+pub(crate) const SHORT_PAGES: &[&str] =
+    &["/api/0/dashboards", "/api/0/status-pages", "/api/0/status-pages/{page}/incidents"];
 
 const EVENTS: &[&str] = &["at_unix_s", "kind", "host", "check", "incident", "state", "text"];
 
@@ -109,11 +118,15 @@ pub(crate) async fn lists(request: Request, next: Next) -> Response {
 }
 
 async fn asked(mut request: Request, next: &Next) -> Reply<Response> {
-    let asked = Asked::read(request.uri(), request.headers())?;
+    let mut asked = Asked::read(request.uri(), request.headers())?;
+    let path = request.uri().path();
+    if SHORT_PAGES.iter().any(|template| fits(template, path)) {
+        asked.expect_page();
+    }
     if !asked.is_anything() {
         return Ok(next.clone().run(request).await);
     }
-    *request.uri_mut() = asked.without_format(request.uri())?;
+    *request.uri_mut() = asked.for_route(request.uri())?;
     if asked.wants_csv() {
         export(request, next, &asked).await
     } else {
@@ -125,8 +138,17 @@ async fn asked(mut request: Request, next: &Next) -> Reply<Response> {
 async fn list(request: Request, next: &Next, asked: &Asked) -> Reply<Response> {
     let uri = request.uri().clone();
     let response = next.clone().run(request).await;
-    let (response, value) = read(response, Wanted::WholeLists).await?;
-    let Some(Value::Array(all)) = value else { return Ok(response) };
+    let wanted = if asked.wants_page() { Wanted::All } else { Wanted::WholeLists };
+    let (response, value) = read(response, wanted).await?;
+    let all = match value {
+        Some(Value::Array(all)) => all,
+        Some(Value::Object(mut page)) if asked.wants_page() && page.contains_key("items") => {
+            let all = page.get_mut("items").map(Value::take).map(rows_of).unwrap_or_default();
+            let (items, next) = asked.cut(all, asked.limit())?;
+            return Ok(Json(json!({"items": items, "next": next})).into_response());
+        }
+        _ => return Ok(response),
+    };
     let (items, more) = asked.cut(all, asked.limit())?;
     let mut response = Json(items).into_response();
     link(&mut response, &uri, more.as_deref());
@@ -152,6 +174,10 @@ async fn export(request: Request, next: &Next, asked: &Asked) -> Reply<Response>
                 let next = page.get("next").and_then(Value::as_str).map(str::to_owned);
                 let rows = page.get_mut("items").map(Value::take);
                 (rows.map(rows_of).unwrap_or_default(), next)
+            }
+            Some(Value::Object(mut page)) if page.contains_key("items") && asked.wants_page() => {
+                let rows = page.get_mut("items").map(Value::take).map(rows_of);
+                asked.cut(rows.unwrap_or_default(), most)?
             }
             Some(Value::Object(series)) if is_series(uri.path()) => {
                 return Ok(finish(csv::series(&series), &uri, None));

@@ -62,6 +62,8 @@ pub(crate) struct Changes {
     pub(crate) happened: Vec<Happened>,
     pub(crate) deliveries: BTreeSet<DeliveryId>,
     pub(crate) joined: Vec<JoinSeen>,
+    /// Somebody may do or see other things than before, or is no user any more.
+    pub(crate) rights: bool,
 }
 
 impl Changes {
@@ -73,6 +75,7 @@ impl Changes {
             && self.happened.is_empty()
             && self.deliveries.is_empty()
             && self.joined.is_empty()
+            && !self.rights
     }
 
     /// Adds what changed later.
@@ -89,6 +92,7 @@ impl Changes {
         self.deliveries.extend(&later.deliveries);
         self.joined.extend(later.joined.iter().cloned());
         keep_newest(&mut self.joined, MAX_OTHERS);
+        self.rights |= later.rights;
     }
 }
 
@@ -192,6 +196,11 @@ impl Live {
             changes.joined.push(join);
             keep_newest(&mut changes.joined, MAX_OTHERS);
         });
+    }
+
+    /// Users, their roles or their sessions changed: everybody who listens is looked up again.
+    pub fn rights(&self) {
+        self.change(|changes| changes.rights = true);
     }
 
     /// Returns what is told from now on.
@@ -313,8 +322,10 @@ mod tests {
         let mut later = Changes::default();
         later.hosts.extend([(HostId(1), false), (HostId(2), false)]);
         later.events.push(activity(3));
+        later.rights = true;
         changes.merge(&later);
         assert_eq!(changes.hosts, BTreeMap::from([(HostId(1), true), (HostId(2), false)]));
         assert_eq!(changes.events.len(), 1);
+        assert!(changes.rights && !changes.is_empty());
     }
 }

@@ -189,6 +189,7 @@ export interface Check {
   unit: string;
   text: string;
   rule: string;
+  seen_at: string | null;
   changed_at: string | null;
   fresh: 'fresh' | 'late' | 'stale';
   flapping: boolean;
@@ -717,6 +718,8 @@ export interface Frame {
   deliveries?: Delivery[];
   enrol?: Joined[];
   self?: Partial<Self>;
+  /** Who is signed in, again whenever what he may do has changed. */
+  me?: Me;
 }
 
 /** A check of a host in a list. */
@@ -736,6 +739,13 @@ export interface CheckRow {
 export interface CheckSummary {
   check: string;
   description: string | null;
+  /** Types of configured checks, or a word for what the server or an agent watches by itself. */
+  kinds: string[];
+  interval_seconds: number | null;
+  /** What 95 of 100 looks took at most; null where this server does not look. */
+  p95_seconds: number | null;
+  /** The host, if it is one alone. */
+  host: string | null;
   hosts: number;
   critical: number;
   warning: number;

@@ -28,10 +28,13 @@ export class ApiError extends Error {
 let signedOut: () => void = () => {};
 /** Called when the server has no administrator yet. */
 let unset: () => void = () => {};
+/** Called when the server refuses what the page has offered: what the user may do may have changed. */
+let refused: () => void = () => {};
 
-export function onRefusal(handlers: { signedOut: () => void; unset: () => void }): void {
+export function onRefusal(handlers: { signedOut: () => void; unset: () => void; refused: () => void }): void {
   signedOut = handlers.signedOut;
   unset = handlers.unset;
+  refused = handlers.refused;
 }
 
 /** The token of a screen that nobody signs in at; sessions of browsers go by cookie. */
@@ -79,6 +82,7 @@ async function send(method: string, path: string, body: unknown, headers: Record
   const found = await problem(answer);
   if (answer.status === 401 && !path.startsWith('/auth/')) signedOut();
   if (answer.status === 403 && found?.type.endsWith('/problems/setup-required')) unset();
+  else if (answer.status === 403 && !path.startsWith('/auth/')) refused();
   const after = Number(answer.headers.get('retry-after'));
   throw new ApiError(answer.status, found, Number.isFinite(after) && after > 0 ? after : null);
 }

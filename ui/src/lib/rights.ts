@@ -1,6 +1,13 @@
 // What the page offers to whom. The server decides; what it would refuse is not offered.
 import type { Me } from './api-types.ts';
 
+/** Whether somebody may do or see something else than before: his name for people is no right, and the order of his hosts says nothing. */
+export function differs(a: Me, b: Me): boolean {
+  const hosts = Object.keys(a.roles);
+  const sameRoles = hosts.length === Object.keys(b.roles).length && hosts.every((host) => a.roles[host] === b.roles[host]);
+  return !sameRoles || a.name !== b.name || a.admin !== b.admin || a.open !== b.open || a.second_factor !== b.second_factor;
+}
+
 /**
  * Whether somebody may act on a host: acknowledge, comment, silence, order actions. Who sees a host has a role on it, and the one that only looks is
  * the monitor's; a host that came after the sign-in is in no list of roles yet.

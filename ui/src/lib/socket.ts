@@ -5,6 +5,8 @@ import { Sequence, wait } from './live.ts';
 
 /** A connection without any message for this long is dead, whatever the browser thinks: the server pings each 20 s. */
 const SILENT_MS = 45_000;
+/** The code with which the server closes where the session is over, or its user is another one now. */
+const SIGNED_OUT = 4401;
 /** After this many tries without a greeting the page asks by plain requests instead, and goes on trying. */
 const TRIES_BEFORE_POLLING = 2;
 
@@ -15,6 +17,8 @@ export interface SocketEvents {
   link(link: Link): void;
   /** Messages were missed; the whole of what is shown follows by itself. */
   gap(): void;
+  /** The server says that the session is over. */
+  ended(): void;
   /** Polling is wanted (true) or no longer needed (false). */
   polling(wanted: boolean): void;
 }
@@ -100,7 +104,11 @@ export class Socket {
       }
       this.#take(frame);
     };
-    socket.onclose = () => this.#lost(socket);
+    socket.onclose = (event) => {
+      const isOurs = this.#socket === socket && !this.#closed;
+      this.#lost(socket);
+      if (isOurs && event.code === SIGNED_OUT) this.#events.ended();
+    };
   }
 
   #take(frame: Frame): void {

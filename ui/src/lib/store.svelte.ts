@@ -4,8 +4,10 @@ import { ApiError, get, getIfChanged, write } from './api.ts';
 import type { Activity, Counts, Delivery, FleetTable, Frame, HostPatch, Joined, Me, Overview, Problem, Self } from './api-types.ts';
 import { Fleet } from './fleet.ts';
 import { BEHIND_S, changes, isUrgent, merge, patchDeliveries, patchEvents, patchProblems } from './live.ts';
+import { differs } from './rights.ts';
 import { Socket, type Link } from './socket.ts';
 import { byUrgency } from './state.ts';
+import { t } from '../messages/index.ts';
 
 /** Pause between two plain requests while there is no socket. */
 const POLL_MS = 5000;
@@ -18,6 +20,8 @@ const BIG_FLEET = 2000;
  * something new in its figures each second.
  */
 const PICTURE_MS = 2000;
+/** A refusal has the page ask who is signed in, at most this often. */
+const DOUBT_MS = 5000;
 /** Time that a toast stays; one with the focus inside stays longer. */
 const TOAST_MS = 8000;
 
@@ -33,6 +37,8 @@ export type Phase = 'starting' | 'setup' | 'signed-out' | 'factor' | 'ready' | '
 class Store {
   phase = $state<Phase>('starting');
   me = $state.raw<Me | null>(null);
+  /** Grows when who is signed in may do or see something else than before: views ask again for what they show. */
+  rights = $state(0);
   version = $state('');
   /** What the server is called; empty if nobody has said. */
   site = $state('');
@@ -83,6 +89,7 @@ class Store {
   #subscribing = false;
   #toast = 0;
   #spokenAt = 0;
+  #doubtedAt = 0;
   #etag: string | null = null;
 
   constructor() {
@@ -132,6 +139,7 @@ class Store {
 
   /** Somebody has signed in. */
   enter(me: Me): void {
+    if (this.me !== null && differs(this.me, me)) this.rights += 1;
     this.me = me;
     if (me.second_factor === 'needed') {
       this.phase = 'factor';
@@ -145,11 +153,45 @@ class Store {
         this.link = link;
       },
       gap: () => this.#fleetSoon(),
+      ended: () => void this.#look(),
       polling: (wanted) => this.#polling(wanted),
     });
     this.#keepFleet();
     this.#subscribe();
     void this.loadOverview();
+  }
+
+  /** Takes on what the server says of who is signed in; what he sees is asked for anew if that has changed. */
+  #become(me: Me): void {
+    const before = this.me;
+    // Whoever looks at it would look again: only what is another is taken.
+    if (before !== null && !differs(before, me)) return;
+    this.me = me;
+    if (before === null) return;
+    if (me.second_factor === 'needed') {
+      this.phase = 'factor';
+      return;
+    }
+    this.rights += 1;
+    this.toast(t('me.changed'));
+    void this.loadOverview();
+    if (this.fleet !== null) void this.loadFleet();
+  }
+
+  /** Asks who is signed in; nobody is if the session has ended. */
+  async #look(): Promise<void> {
+    try {
+      this.#become(await get<Me>('/auth/me'));
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) this.leave();
+    }
+  }
+
+  /** The server has refused what the page offers: perhaps it knows something else of the reader's rights. */
+  async doubt(): Promise<void> {
+    if (this.phase !== 'ready' || Date.now() - this.#doubtedAt < DOUBT_MS) return;
+    this.#doubtedAt = Date.now();
+    await this.#look();
   }
 
   /** The session is over: the shown page stays, so that nothing typed is lost; a sign-in stands over it. */
@@ -244,7 +286,9 @@ class Store {
     clearInterval(this.#poll);
     if (wanted) {
       this.#poll = setInterval(() => {
-        if (this.paused || document.visibilityState === 'hidden') return;
+        if (document.visibilityState === 'hidden') return;
+        void this.#look();
+        if (this.paused) return;
         void this.loadOverview();
         if (this.#fleetNeeds > 0) void this.loadFleet();
         for (const listeners of this.#hosts.values()) for (const tell of listeners) tell({ checks_changed: true });
@@ -290,13 +334,15 @@ class Store {
     queueMicrotask(() => {
       this.#subscribing = false;
       // The report of the server about itself comes every five seconds: it is the pulse of a fleet where nothing happens.
-      const sub = ['counts', 'problems', 'events', 'self', ...this.#topics.keys()];
+      const sub = ['counts', 'problems', 'events', 'self', 'me', ...this.#topics.keys()];
       this.#socket?.want({ sub: [...new Set(sub)], rows: this.#rows });
     });
   }
 
   #receive(frame: Frame): void {
     this.#heardAt = Date.now() / 1000;
+    // Not movement: it holds while the page is paused as well.
+    if (frame.me) this.#become(frame.me);
     if (frame.at_unix_s !== undefined && !this.paused) this.dataAt = frame.at_unix_s;
     if (frame.type === 'hello') {
       if (frame.version !== undefined) this.version = frame.version;

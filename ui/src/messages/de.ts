@@ -65,6 +65,7 @@ export const de: Record<keyof typeof all, string> = {
   'me.admin': 'Administrator',
   'me.user': 'Benutzer',
   'role.manager': 'Sie sehen hier zu. Zum Handeln braucht es die Rolle Manager, die ein Administrator gibt.',
+  'me.changed': 'Was Sie sehen und tun dürfen, hat sich geändert.',
   'me.signed-in': 'Angemeldet als {name}.',
 
   'state.crit': 'Kritisch',

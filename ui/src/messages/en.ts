@@ -35,6 +35,7 @@ export const en = {
   'me.admin': 'Administrator',
   'me.user': 'User',
   'role.manager': 'You look on here. To act needs the role manager, which an administrator can grant.',
+  'me.changed': 'What you may see and do has changed.',
   'me.signed-in': 'Signed in as {name}.',
 
   'state.crit': 'Critical',

@@ -17,13 +17,16 @@ import { entrance } from './entrance.mjs';
 import { factors } from './factors.mjs';
 import { german } from './german.mjs';
 import { journey, phone } from './journey.mjs';
+import { drawer } from './drawer.mjs';
 import { dropping, hidden } from './hosts.mjs';
 import { keyboard } from './keys.mjs';
 import { limits } from './limits.mjs';
 import { expiry, polling, reconnect } from './live.mjs';
 import { axe, reflow, weight } from './looks.mjs';
 import { people } from './people.mjs';
-import { MOMENT, pictures } from './pictures.mjs';
+import { MOMENT, noticing, pictures } from './pictures.mjs';
+import { german } from './german.mjs';
+import { granting } from './rights.mjs';
 import { publishing } from './publishing.mjs';
 import { telling } from './telling.mjs';
 import { tokens } from './tokens.mjs';
@@ -58,12 +61,12 @@ class Server {
   }
 }
 
-const ALL = { journey, entrance, phone, keyboard, actions, checks, charts, moments, dashboards, boards, telling, reflow, weight, axe, pictures, polling, expiry, reconnect };
+const ALL = { journey, entrance, phone, keyboard, actions, checks, charts, moments, dashboards, boards, telling, reflow, weight, axe, pictures, noticing, polling, expiry, reconnect };
 /** These need a server that can be treated badly, or hosts and receivers that are as they expect. */
-const OWN = new Set(['entrance', 'reconnect', 'actions', 'checks', 'moments', 'boards', 'telling', 'pictures']);
+const OWN = new Set(['entrance', 'reconnect', 'actions', 'checks', 'moments', 'boards', 'telling', 'pictures', 'noticing']);
 
 /** These need what the stand-in does not do. */
-const REAL = { browsers, configuration, dropping, factors, german, hidden, limits, people, publishing, tokens };
+const REAL = { browsers, configuration, drawer, dropping, factors, german, granting, hidden, limits, people, publishing, tokens };
 
 const wanted = process.argv.slice(2);
 const url = process.env.HARK_URL?.replace(/\/$/, '');
@@ -75,7 +78,7 @@ try {
     const test = ALL[name] ?? REAL[name];
     if (!test) throw new Error(`there is no test called ${name}: ${Object.keys({ ...ALL, ...REAL }).join(' ')}`);
     if (REAL[name] && !url) throw new Error(`${name} needs a real server: HARK_URL`);
-    const server = url ? null : new Server('--still', ...(name === 'journey' ? ['--setup'] : []), ...(name === 'pictures' ? ['--at', String(MOMENT)] : []));
+    const server = url ? null : new Server('--still', ...(name === 'journey' ? ['--setup'] : []), ...(['pictures', 'noticing'].includes(name) ? ['--at', String(MOMENT)] : []));
     await server?.start();
     const began = Date.now();
     let faults;

@@ -16,6 +16,8 @@ pub(super) struct Asked {
     cursor: Option<String>,
     limit: Option<u32>,
     format: Format,
+    /// It is a short list whose answer is a page: it is always cut.
+    page: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,6 +62,16 @@ impl Asked {
         Ok(asked)
     }
 
+    /// Says that the answer is a page of a short list.
+    pub(super) fn expect_page(&mut self) {
+        self.page = true;
+    }
+
+    /// Returns whether the answer is a page of a short list.
+    pub(super) fn wants_page(&self) -> bool {
+        self.page
+    }
+
     /// Returns whether anything is asked for that is done here.
     pub(super) fn is_anything(&self) -> bool {
         *self != Self::default()
@@ -75,7 +87,10 @@ impl Asked {
     }
 
     /// Returns the address as routes know it: they refuse what they do not know.
-    pub(super) fn without_format(&self, uri: &Uri) -> Reply<Uri> {
+    pub(super) fn for_route(&self, uri: &Uri) -> Reply<Uri> {
+        if self.page {
+            return with(uri, &["format", "q", "sort", "cursor", "limit"].map(|key| (key, None)));
+        }
         match self.format {
             Format::Csv | Format::Json => with(uri, &[("format", None)]),
             Format::Unsaid | Format::Accepted => Ok(uri.clone()),
@@ -111,7 +126,7 @@ impl Asked {
             })?,
         };
         // A list that nobody has asked to cut stays whole: it is short.
-        let is_cut = self.limit.is_some() || self.cursor.is_some();
+        let is_cut = self.page || self.limit.is_some() || self.cursor.is_some();
         let most = if is_cut { most } else { all.len().max(1) };
         let more = all.len().saturating_sub(start) > most;
         let next = more.then(|| Cursor::of_number((start + most) as u64).to_string());

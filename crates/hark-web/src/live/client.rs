@@ -41,6 +41,8 @@ enum Topic {
     Server,
     /// Rows of hosts whose state changes, whichever they are.
     States,
+    /// What the user is told about himself.
+    Me,
 }
 
 impl Topic {
@@ -53,6 +55,7 @@ impl Topic {
             "enrol" => Some(Self::Enrol),
             "self" => Some(Self::Server),
             "states" => Some(Self::States),
+            "me" => Some(Self::Me),
             _ => None,
         }
     }
@@ -214,6 +217,11 @@ impl Client {
             frame.enrol = some::<Vec<JoinSeen>>(changes.joined);
         }
         (!frame.is_empty()).then(|| self.number(frame, at_unix_s))
+    }
+
+    /// Returns whether the client wants to hear of its user's own rights.
+    pub(crate) fn wants_me(&self) -> bool {
+        self.wants(Topic::Me)
     }
 
     fn wants(&self, topic: Topic) -> bool {

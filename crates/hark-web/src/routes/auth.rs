@@ -169,7 +169,7 @@ pub(crate) async fn logout(
     Unfinished(who): Unfinished,
 ) -> Reply<Response> {
     if let Some(hash) = who.session() {
-        app.ask(move |backend| backend.drop_session(&hash)).await?;
+        app.change_rights(move |backend| backend.drop_session(&hash)).await?;
         app.audit(Some(who.name()), peer.address, "session.logout", "").await;
     }
     Ok(without_cookie(StatusCode::NO_CONTENT.into_response(), peer))

@@ -7,6 +7,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use hark_api::checks::CheckSort;
+use hark_api::configuration::ConfigSort;
 use hark_api::hosts::HostSort;
 use hark_api::incidents::IncidentSort;
 use hark_api::live::{Message, Subscribe};
@@ -96,6 +97,7 @@ pub(super) fn finish(mut document: OpenApi) -> OpenApi {
         (Subscribe::name().into_owned(), Subscribe::schema()),
         // Words of queries, which routes name without bringing them.
         (CheckSort::name().into_owned(), CheckSort::schema()),
+        (ConfigSort::name().into_owned(), ConfigSort::schema()),
         (HostSort::name().into_owned(), HostSort::schema()),
         (Fill::name().into_owned(), Fill::schema()),
         (By::name().into_owned(), By::schema()),
@@ -202,7 +204,8 @@ fn finish_list(path: &str, operation: &mut Operation) {
     let is_whole =
         !has_query && json.is_some_and(|json| matches!(json, RefOr::T(one) if is_array(one)));
     let is_paged = path == lists::SERIES || lists::PAGED.iter().any(|(other, _)| *other == path);
-    if !is_whole && !is_paged {
+    let is_short = lists::SHORT_PAGES.contains(&path);
+    if !is_whole && !is_paged && !is_short {
         return;
     }
     let text = ContentBuilder::new().schema(Some(String::schema())).build();
@@ -222,13 +225,21 @@ fn finish_list(path: &str, operation: &mut Operation) {
             .build()
             .into(),
     );
-    if is_whole {
-        let cursor = "That of the header Link of the page before; none for the first.";
+    if is_whole || is_short {
+        let (cursor, limit) = if is_short {
+            (
+                "The `next` of the page before.",
+                "How many items at most: 1 to 1000, 100 if not given.",
+            )
+        } else {
+            let cursor = "That of the header Link of the page before; none for the first.";
+            (cursor, "How many items at most; the whole list if not given.")
+        };
         let more = [
             query("q", Type::String, "Part of any text of an item."),
             query("sort", Type::String, "A field of the items; backwards with a minus in front."),
             query("cursor", Type::String, cursor),
-            query("limit", Type::Integer, "How many items at most; the whole list if not given."),
+            query("limit", Type::Integer, limit),
         ];
         parameters.extend(more.map(RefOr::T));
     }

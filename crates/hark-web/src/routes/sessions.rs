@@ -45,7 +45,7 @@ pub(crate) async fn revoke(
 ) -> Reply<StatusCode> {
     let user = who.name().clone();
     let wanted = id.clone();
-    app.ask(move |backend| {
+    app.change_rights(move |backend| {
         let sessions = backend.sessions(&user)?;
         let found = sessions.iter().find(|session| token::id(&session.hash) == wanted);
         backend.drop_session(&found.ok_or(crate::backend::Refused::Absent)?.hash)
@@ -105,7 +105,7 @@ pub(super) async fn end_others(
     user: UserName,
     keep: Option<TokenHash>,
 ) -> Result<(), Failure> {
-    app.ask(move |backend| {
+    app.change_rights(move |backend| {
         for session in backend.sessions(&user)? {
             if Some(session.hash) != keep {
                 backend.drop_session(&session.hash)?;

@@ -6,7 +6,6 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use hark_api::list::{Cursor, limit};
 use hark_api::problem::FieldError;
 use hark_api::status_pages::{
     ComponentState, MAX_AHEAD_DAYS, MAX_TEXT, MAX_TITLE, MAX_UPDATES, PublicContent, PublicImpact,
@@ -55,7 +54,7 @@ pub(crate) async fn list(State(app): State<Shared>, who: Who) -> Reply<Json<Page
             declared: site.declared.clone(),
         }
     });
-    Ok(Json(Page { items: rows.collect(), next: None }))
+    Ok(Json(Page::whole(rows.collect())))
 }
 
 /// Returns what was published on a page, the newest first.
@@ -73,15 +72,10 @@ pub(crate) async fn incidents(
     allowed(&app, &who, Action::See, &page)?;
     let now = app.now().unix;
     let all = app.ask(move |backend| backend.public_incidents(&page)).await?;
-    let before = query.cursor.as_ref().and_then(Cursor::number).unwrap_or(u64::MAX);
     let is_meant = |one: &PublicIncidentRecord| {
-        one.id < before && query.open.is_none_or(|open| open == is_open(&one.content, now))
+        query.open.is_none_or(|open| open == is_open(&one.content, now))
     };
-    let mut items: Vec<PublicIncident> = all.into_iter().filter(is_meant).map(shown).collect();
-    let more = items.len() > limit(query.limit);
-    items.truncate(limit(query.limit));
-    let next = items.last().filter(|_| more).map(|last| Cursor::of_number(last.id));
-    Ok(Json(Page { items, next }))
+    Ok(Json(Page::whole(all.into_iter().filter(is_meant).map(shown).collect())))
 }
 
 /// Publishes an incident on a page, or announces work. Everybody who may see the page reads all of it.

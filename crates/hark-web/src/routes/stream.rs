@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
+use hark_api::auth::Me;
 use hark_api::live::{Frame, Hello, Message, StreamQuery, Subscribe};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
@@ -23,7 +24,8 @@ use crate::live::Tick;
 use crate::live::client::Client;
 use crate::who::{self, Who};
 
-/// How often the user is looked up again: whoever lost a session or a role hears nothing further.
+/// How often the user is looked up again, beside whenever users change: whoever lost a session or a role hears nothing
+/// further, also if that was by the passing of time or by another way than a write here.
 const RECHECK: Duration = Duration::from_mins(1);
 
 /// Returns live changes as server-sent events.
@@ -82,8 +84,10 @@ pub(super) struct Feed {
     pending: Vec<Arc<Tick>>,
     /// Ticks were lost: the client must be told, and sent all anew.
     lost: bool,
-    /// The user may see something else than before.
-    other_sight: bool,
+    /// The user may see or do something else than before.
+    other_rights: bool,
+    /// What the user was told last about himself, if the client wants to hear of it.
+    me: Option<Me>,
     /// When to look the user up again.
     recheck: Interval,
     /// It is time to.
@@ -103,7 +107,8 @@ impl Feed {
             ticks,
             pending: Vec::new(),
             lost: false,
-            other_sight: false,
+            other_rights: false,
+            me: None,
             recheck,
             doubted: false,
         }
@@ -121,7 +126,14 @@ impl Feed {
     /// Takes what the client wants; returns all of it that it did not want before.
     pub(super) async fn subscribe(&mut self, subscribe: Subscribe) -> Option<Message> {
         self.client.subscribe(&subscribe);
-        self.whole(Client::added).await
+        let added = self.whole(Client::added).await?;
+        let knew = self.me.is_some();
+        // What he knew and is no longer so is told where that is noticed.
+        if !knew || !self.client.wants_me() {
+            self.learn_of_himself().await?;
+        }
+        let news = self.me.clone().filter(|_| !knew);
+        Some(with_me(added, news))
     }
 
     /// Waits for the next second in which something changed for the client; returns what to send, and
@@ -149,10 +161,11 @@ impl Feed {
                 self.look_up().await?;
                 self.doubted = false;
             }
-            if self.lost || self.other_sight {
+            if self.lost || self.other_rights {
                 let snapshot = self.whole(Client::snapshot).await?;
+                let snapshot = with_me(snapshot, self.me.clone());
                 let gap = self.lost.then_some(Message::Gap);
-                (self.lost, self.other_sight) = (false, false);
+                (self.lost, self.other_rights) = (false, false);
                 self.pending.clear();
                 return Some(gap.into_iter().chain([snapshot]).collect());
             }
@@ -170,7 +183,10 @@ impl Feed {
     /// Notes what came; returns true if more may wait.
     fn take(&mut self, tick: Result<Arc<Tick>, TryRecvError>) -> bool {
         match tick {
-            Ok(tick) => self.pending.push(tick),
+            Ok(tick) => {
+                self.doubted |= tick.changes.rights;
+                self.pending.push(tick);
+            }
             // The receiver goes on with the oldest tick that is still there.
             Err(TryRecvError::Lagged(_)) => self.lost = true,
             Err(TryRecvError::Empty | TryRecvError::Closed) => return false,
@@ -207,7 +223,25 @@ impl Feed {
     /// there, so this does not keep the session alive.
     async fn look_up(&mut self) -> Option<()> {
         self.who = who::again(&self.app, &self.who).await.ok()??;
-        self.other_sight |= self.client.set_sight(self.who.sight());
+        self.other_rights |= self.client.set_sight(self.who.sight());
+        let before = self.me.clone();
+        self.learn_of_himself().await?;
+        self.other_rights |= before.is_some() && before != self.me;
         Some(())
+    }
+
+    /// Keeps what the user is told about himself, if the client wants to hear of it.
+    async fn learn_of_himself(&mut self) -> Option<()> {
+        self.me =
+            if self.client.wants_me() { Some(self.who.me(&self.app).await.ok()?) } else { None };
+        Some(())
+    }
+}
+
+/// Adds what the user is told about himself to a frame.
+fn with_me(message: Message, me: Option<Me>) -> Message {
+    match message {
+        Message::Frame(frame) => Message::Frame(Box::new(Frame { me, ..*frame })),
+        other @ (Message::Hello(_) | Message::Gap) => other,
     }
 }

@@ -131,7 +131,7 @@ async fn account(app: &Shared, name: &str) -> Reply<Account> {
 }
 
 async fn drop_one(app: &Shared, user: UserName, id: String) -> Reply<()> {
-    app.ask(move |backend| {
+    app.change_rights(move |backend| {
         let tokens = backend.api_tokens(&user)?;
         let found = tokens.iter().find(|token| token::id(&token.hash) == id);
         backend.drop_api_token(&found.ok_or(Refused::Absent)?.hash)

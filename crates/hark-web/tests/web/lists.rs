@@ -132,7 +132,9 @@ async fn the_document_says_which_lists_can_be_tables_and_their_columns_exist() {
     let running = prepared().await;
     running.fake.stored().audit.truncate(1);
     let root = running.browser("root");
-    for path in ["hosts", "incidents", "events", "happened", "deliveries", "audit"] {
+    for path in
+        ["hosts", "incidents", "events", "happened", "deliveries", "audit", "config/objects"]
+    {
         let item = root.get(&format!("/api/0/{path}")).await.json()["items"][0].clone();
         let reply = root.get(&format!("/api/0/{path}?format=csv")).await.text();
         for column in reply.lines().next().unwrap().split(',') {
@@ -140,6 +142,149 @@ async fn the_document_says_which_lists_can_be_tables_and_their_columns_exist() {
             assert!(item.get(field).is_some(), "{path} has no field {field}: {item}");
         }
     }
+}
+
+/// What every list has.
+const OF_LISTS: [&str; 5] = ["q", "sort", "cursor", "limit", "format"];
+
+/// Lists that do not have all of it, with what they lack and why.
+const LACKING: &[(&str, &[&str], &str)] = &[
+    ("/api/0/events", &["sort"], NEWEST),
+    ("/api/0/hosts/{host}/events", &["sort"], NEWEST),
+    ("/api/0/happened", &["sort"], NEWEST),
+    ("/api/0/deliveries", &["sort"], NEWEST),
+    ("/api/0/audit", &["sort"], NEWEST),
+];
+
+const NEWEST: &str =
+    "what happened is stored in the order in which it did, and has no end that could be sorted";
+
+/// Answers that hold a list and are none, with what they are.
+const NO_LISTS: &[(&str, &str)] = &[
+    ("/api/0/config/schema", "a description of sections, of which one can be asked for"),
+    ("/api/0/routes/test", "an answer to a question: who would be told, step by step"),
+    ("/api/0/hosts/{host}/metrics", "one host's series, all of which a chart chooses from"),
+    ("/api/0/series", "values of several hosts at the same times, by columns"),
+    ("/api/0/hosts/{host}/lanes", "states of one host over a time, as a picture needs them"),
+    ("/api/0/alerts", "a path of an older API, whose answer has this shape and no parameters"),
+    ("/api/0/hosts/{host}/alerts", "a path of an older API"),
+    ("/api/0/auth/providers", "buttons of the sign-in, in the order of the configuration"),
+];
+
+/// Returns the schema that `schema` stands for.
+fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    match schema["$ref"].as_str() {
+        Some(path) => document.pointer(path.trim_start_matches('#')).unwrap(),
+        None => schema,
+    }
+}
+
+/// Whether an answer is a list, or one in an envelope: a page, or an object whose only field is one.
+fn holds_a_list(document: &Value, schema: &Value) -> bool {
+    let schema = resolved(document, schema);
+    let is_array = |schema: &Value| resolved(document, schema)["type"] == "array";
+    let fields = schema["properties"].as_object();
+    let has_items = fields.is_some_and(|all| all.get("items").is_some_and(is_array));
+    let is_all_of_it = fields.is_some_and(|all| all.len() == 1 && all.values().all(is_array));
+    is_array(schema) || has_items || is_all_of_it
+}
+
+#[tokio::test]
+async fn every_list_of_the_document_is_filtered_ordered_and_paged_alike() {
+    let running = prepared().await;
+    let root = running.browser("root");
+    let document = root.get("/api/0/openapi.json").await.json();
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let get = &item["get"];
+        let schema = &get["responses"]["200"]["content"]["application/json"]["schema"];
+        if schema.is_null() || !holds_a_list(&document, schema) {
+            continue;
+        }
+        found.push(path.as_str());
+        if NO_LISTS.iter().any(|(other, _)| other == path) {
+            continue;
+        }
+        let parameters: Vec<&str> = get["parameters"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|one| one["in"] == "query")
+            .map(|one| one["name"].as_str().unwrap())
+            .collect();
+        let lacks: Vec<&str> =
+            OF_LISTS.into_iter().filter(|name| !parameters.contains(name)).collect();
+        let excused = LACKING.iter().find(|(other, ..)| other == path).map(|(_, lacks, _)| *lacks);
+        assert_eq!(lacks, excused.unwrap_or_default(), "{path}");
+        keeps_to_them(&root, path, &parameters).await;
+    }
+    // An exception that is none any more goes.
+    let excepted =
+        NO_LISTS.iter().map(|(path, _)| *path).chain(LACKING.iter().map(|(path, ..)| *path));
+    let gone: Vec<&str> = excepted.filter(|path| !found.contains(path)).collect();
+    assert_eq!(gone, [""; 0], "these are no lists any more");
+    assert!(found.len() > 25, "{found:?}");
+}
+
+/// Asks the list at `path` for what its parameters say.
+async fn keeps_to_them(root: &Caller, path: &str, parameters: &[&str]) {
+    let example = [("{host}", "db1"), ("{page}", "open"), ("{name}", "robot")];
+    let path = example.iter().fold(path.to_owned(), |path, (from, to)| path.replace(from, to));
+    assert!(!path.contains('{'), "{path}");
+    let items = |reply: &Value| reply.get("items").unwrap_or(reply).as_array().unwrap().len();
+    let all = root.get(&path).await;
+    assert_eq!(all.status, 200, "{path}: {}", all.text());
+    let one = root.get(&format!("{path}?limit=1")).await;
+    assert_eq!(one.status, 200, "{path}: {}", one.text());
+    if parameters.contains(&"sort") {
+        let reply = root.get(&format!("{path}?sort=no-such-order")).await;
+        // An empty list has no field that could be missing.
+        let is_refused = reply.status == 422 && reply.json()["errors"][0]["field"] == "sort";
+        assert!(is_refused || items(&all.json()) == 0, "{path}: {}", reply.text());
+    }
+    let none = root.get(&format!("{path}?q=no-item-says-this")).await;
+    assert_eq!(none.status, 200, "{path}: {}", none.text());
+    let csv = root.get(&format!("{path}?format=csv&limit=1")).await;
+    assert_eq!(csv.header("content-type"), "text/csv; charset=utf-8", "{path}");
+}
+
+#[tokio::test]
+async fn short_lists_that_are_pages_are_cut_as_pages() {
+    let running = prepared().await;
+    let root = running.browser("root");
+    let make = |title: &str| {
+        json!({"title": title, "description": "", "range": "6h",
+        "shared": {"everyone": false, "users": [], "teams": []},
+        "variables": {"host": null, "tag": null}, "panels": []})
+    };
+    for title in ["Waves", "antennas", "Moorings"] {
+        let made = root.post("/api/0/dashboards", make(title)).await;
+        assert_eq!(made.status, 200, "{}", made.text());
+    }
+    let titles = |page: &Value| -> Vec<String> {
+        let items = page["items"].as_array().unwrap().iter();
+        items.map(|one| one["title"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = root.get("/api/0/dashboards?sort=-title&q=o").await.json();
+    assert!(all["next"].is_null(), "{all}");
+    assert!(titles(&all).contains(&"Moorings".to_owned()), "{all}");
+    let mut walked = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = root.get(&format!("/api/0/dashboards?sort=title&limit=2{cursor}")).await.json();
+        assert!(titles(&page).len() <= 2, "{page}");
+        walked.extend(titles(&page));
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    let place = |title: &str| walked.iter().position(|other| other == title).unwrap();
+    assert!(place("antennas") < place("Moorings") && place("Moorings") < place("Waves"));
+    let reply = root.get("/api/0/dashboards?sort=colour").await;
+    assert_eq!((reply.status, reply.problem()), (422, "wrong-fields".to_owned()));
+    let (lines, _) = table(&root, "/api/0/dashboards?sort=title&format=csv").await;
+    assert!(lines.iter().any(|line| line.contains("Moorings")), "{lines:?}");
 }
 
 #[tokio::test]

@@ -24,6 +24,9 @@ use crate::server::{Caller, Running, start, start_as};
 /// instead of waiting for ever.
 const PATIENCE: Duration = Duration::from_secs(100);
 
+/// Less than the minute between two looks at the user: what is told within it was not found by looking.
+const BEFORE_A_LOOK: Duration = Duration::from_secs(40);
+
 struct Socket {
     stream: WebSocketStream<TcpStream>,
     document: Value,
@@ -426,6 +429,57 @@ async fn who_lost_a_role_is_sent_what_is_left() {
     let frame = socket.next_with("snapshot").await;
     assert_eq!((&frame["counts"]["crit"], &frame["rows"]["id"]), (&json!(1), &json!([1])));
     assert!(frame["host"].is_null(), "{frame}");
+}
+
+#[tokio::test]
+async fn who_is_given_a_role_or_loses_one_is_told_at_once() {
+    let running = start().await;
+    running.user("monitor", false, &[("db1", Role::Monitor)]);
+    let root = running.browser("root");
+    // A token outlives a change of roles, as a session does not.
+    let mut socket = Socket::new(&running, &running.program("monitor")).await;
+    let first = socket.subscribe(json!({"sub": ["counts", "me"]})).await;
+    assert_eq!(first["me"]["roles"], json!({"db1": "monitor"}));
+    // Who asks for something else later is not told again what he knows.
+    let more = socket.subscribe(json!({"sub": ["counts", "me", "problems"]})).await;
+    assert!(more["me"].is_null() && more["problems"].is_object(), "{more}");
+    for (admin, roles) in [
+        (false, json!({"db1": "manager"})),
+        (false, json!({"db1": "manager", "web1": "monitor"})),
+        (true, json!({"db1": "manager", "web1": "monitor"})),
+        (false, json!({"db1": "monitor", "web1": "monitor"})),
+    ] {
+        let order = json!({"admin": admin, "roles": roles});
+        let changed = root.call(Method::PUT, "/api/0/users/monitor", Some(order)).await;
+        assert_eq!(changed.status, 200, "{}", changed.text());
+        let told = tokio::time::timeout(BEFORE_A_LOOK, socket.next_with("me")).await;
+        let frame = told.expect("not told before the next look");
+        assert_eq!((&frame["me"]["admin"], &frame["me"]["roles"]), (&json!(admin), &roles));
+        assert_eq!(frame["snapshot"], true, "what is seen may be another part: {frame}");
+    }
+    let gone = root.call(Method::DELETE, "/api/0/users/monitor", None).await;
+    assert_eq!(gone.status, 204, "{}", gone.text());
+    let closed = tokio::time::timeout(BEFORE_A_LOOK, socket.close()).await;
+    assert_eq!(closed.expect("still open"), 4401);
+}
+
+#[tokio::test]
+async fn who_does_not_ask_is_not_told_of_himself_and_a_session_that_is_revoked_ends_at_once() {
+    let running = start().await;
+    let root = running.browser("root");
+    running.session("root", "elsewhere", hark_model::Clock.now().unix);
+    let elsewhere = Caller { cookie: Some("elsewhere".to_owned()), ..root.clone() };
+    let mut socket = Socket::new(&running, &elsewhere).await;
+    let first = socket.subscribe(json!({"sub": ["counts"]})).await;
+    assert!(first["me"].is_null(), "{first}");
+    let sessions = root.get("/api/0/sessions").await.json();
+    let others = sessions.as_array().unwrap().iter().filter(|one| one["current"] == false);
+    for session in others {
+        let path = format!("/api/0/sessions/{}", session["id"].as_str().unwrap());
+        assert_eq!(root.call(Method::DELETE, &path, None).await.status, 204);
+    }
+    let closed = tokio::time::timeout(BEFORE_A_LOOK, socket.close()).await;
+    assert_eq!(closed.expect("still open"), 4401);
 }
 
 #[tokio::test]

@@ -66,7 +66,13 @@ fn all(client: &Client, args: &Args) -> anyhow::Result<ExitCode> {
     } else {
         let now = Clock.now().unix.seconds();
         let rows: Vec<Vec<String>> = checks.iter().map(|check| summary(check, now)).collect();
-        out::table(&["CHECK", "HOSTS", "CRITICAL", "WARNING", "UNKNOWN", "OK", "CHANGED"], &rows);
+        out::table(
+            &[
+                "CHECK", "KIND", "EVERY", "P95", "HOSTS", "CRITICAL", "WARNING", "UNKNOWN", "OK",
+                "CHANGED",
+            ],
+            &rows,
+        );
     }
     let any = |word: &str| checks.iter().any(|check| check[word] != 0);
     Ok(code(any("critical"), any("warning") || any("unknown")))
@@ -78,7 +84,11 @@ fn summary(check: &Value, now: i64) -> Vec<String> {
     });
     let counts = ["hosts", "critical", "warning", "unknown", "ok"];
     let counts = counts.iter().map(|key| check[*key].to_string());
-    [text(&check["check"])].into_iter().chain(counts).chain([changed]).collect()
+    let kinds = check["kinds"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let every = check["interval_seconds"].as_f64().map(|s| format!("{s} s")).unwrap_or_default();
+    let p95 = check["p95_seconds"].as_f64().map(|s| format!("{:.0} ms", s * 1000.0));
+    let looks = [kinds.collect::<Vec<_>>().join(" "), every, p95.unwrap_or_default()];
+    [text(&check["check"])].into_iter().chain(looks).chain(counts).chain([changed]).collect()
 }
 
 fn code(is_critical: bool, is_bad: bool) -> ExitCode {

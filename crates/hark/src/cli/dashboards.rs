@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail, ensure};
 use hark_config::{Document, NoSecrets, SourceFile};
+use hark_net::encoded;
 use serde_json::{Value, json};
 
 use super::client::{ApiArgs, Client};
@@ -24,13 +25,20 @@ const PAGE: usize = 500;
 /// read by another server. Import also reads what Grafana exports, as far as it maps.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hark dashboards\n  hark dashboards export 3 > databases.yaml\n  \
+    after_help = "Examples:\n  hark dashboards\n  hark dashboards --contains waves --sort -updated_at\n  \
+    hark dashboards export 3 > databases.yaml\n  \
     hark dashboards import databases.yaml\n  hark dashboards import --replace 3 databases.yaml\n  \
     hark dashboards import --preview grafana.json\n  hark dashboards remove 3"
 )]
 pub(super) struct Args {
     #[command(subcommand)]
     order: Option<Order>,
+    /// Only those with this in what the list shows.
+    #[arg(long, value_name = "TEXT")]
+    contains: Option<String>,
+    /// In this order: a field as `--json` has it, such as title, owner or updated_at; backwards with a minus in front.
+    #[arg(long, value_name = "FIELD", allow_hyphen_values = true)]
+    sort: Option<String>,
     #[command(flatten)]
     watch: Watch,
     #[command(flatten)]
@@ -76,7 +84,7 @@ struct Import {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.order {
-        None => watch::list(&args.api, &args.watch, |client| list(client, &args.api)),
+        None => watch::list(&args.api, &args.watch, |client| list(client, args)),
         Some(Order::Export(which)) => export(which),
         Some(Order::Import(order)) => import(order),
         Some(Order::Remove(which)) => {
@@ -99,11 +107,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn list(client: &Client, api: &ApiArgs) -> anyhow::Result<()> {
+fn list(client: &Client, args: &Args) -> anyhow::Result<()> {
+    let api = &args.api;
     let mut all = Vec::new();
+    let wanted = [("q", &args.contains), ("sort", &args.sort)];
+    let wanted = wanted.iter().filter_map(|(key, value)| Some((key, value.as_deref()?)));
+    let wanted: String = wanted.map(|(key, value)| format!("&{key}={}", encoded(value))).collect();
     let mut cursor = String::new();
     loop {
-        let path = format!("/api/0/dashboards?limit={PAGE}{cursor}");
+        let path = format!("/api/0/dashboards?limit={PAGE}{wanted}{cursor}");
         let mut page = client.get(&path).context("cannot ask for the dashboards")?;
         all.append(page["items"].as_array_mut().unwrap_or(&mut Vec::new()));
         match page["next"].as_str() {
@@ -115,7 +127,9 @@ fn list(client: &Client, api: &ApiArgs) -> anyhow::Result<()> {
         out::json(&Value::Array(all));
         return Ok(());
     }
-    if all.is_empty() {
+    if all.is_empty() && args.contains.is_some() {
+        out::line("No dashboard fits.");
+    } else if all.is_empty() {
         out::line(
             "There are no dashboards: make one in the page, or `hark dashboards import FILE`.",
         );

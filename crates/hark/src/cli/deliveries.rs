@@ -20,11 +20,15 @@ pub(super) const LOOK: Duration = Duration::from_millis(200);
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hark deliveries --state retry --watch\n  hark deliveries --receiver chat \
-    --since 2h\n  hark deliveries show 4711\n  hark deliveries retry 4711\n  hark deliveries --json"
+    --since 2h\n  hark deliveries --contains 'connection refused'\n  hark deliveries show 4711\n  hark deliveries retry 4711\n  hark \
+    deliveries --json"
 )]
 pub(super) struct Args {
     #[command(subcommand)]
     order: Option<Order>,
+    /// Only those with this in what they say: host, check, receiver, words, or what the receiver said.
+    #[arg(long, value_name = "TEXT")]
+    contains: Option<String>,
     /// Only in this state: queued, retry, sent, dead, superseded.
     #[arg(long)]
     state: Option<String>,
@@ -104,9 +108,12 @@ fn path(args: &Args) -> anyhow::Result<String> {
         path.extend(["&since=", &encoded(&since.to_string())]);
     }
     let incident = args.incident.map(|incident| incident.to_string());
-    for (key, value) in
-        [("state", &args.state), ("receiver", &args.receiver), ("incident", &incident)]
-    {
+    for (key, value) in [
+        ("q", &args.contains),
+        ("state", &args.state),
+        ("receiver", &args.receiver),
+        ("incident", &incident),
+    ] {
         if let Some(value) = value {
             path.extend(["&", key, "=", &encoded(value)]);
         }

@@ -1,6 +1,6 @@
 //! Probes at work: runs each configured check when its schedule says so and feeds the engine.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
@@ -90,6 +90,11 @@ pub(crate) enum ToProbes {
         /// Gets each check that is looked at, with its sites, if it has any.
         reply: oneshot::Sender<BTreeMap<CheckName, Vec<SiteSays>>>,
     },
+    /// Somebody wants to know of all configured checks by name.
+    Known {
+        /// Gets what is known of each.
+        reply: oneshot::Sender<BTreeMap<CheckName, Known>>,
+    },
     /// Somebody wants to know now: tells whether there is such a check.
     Now {
         /// Of which host.
@@ -99,6 +104,15 @@ pub(crate) enum ToProbes {
         /// Gets how many are looked at, and which sites are to be asked too.
         reply: oneshot::Sender<Hurried>,
     },
+}
+
+/// What is known of the configured checks of one name.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Known {
+    /// The types of the checks.
+    pub(crate) kinds: BTreeSet<&'static str>,
+    /// What 95 of 100 looks took at most, of the newest at each; none if this server has not looked yet.
+    pub(crate) p95: Option<Duration>,
 }
 
 /// What is looked at now.
@@ -206,6 +220,37 @@ struct Watched {
     host: HostName,
     name: CheckName,
     streak: Streak,
+    newest: Newest,
+}
+
+/// Looks at one check of which it is kept how long they took: a few are enough to tell a slow service from a slow
+/// moment, and of ten thousand checks they are less than a megabyte.
+const KEPT_LOOKS: usize = 16;
+
+/// How long the newest looks at one check took.
+#[derive(Clone, Copy, Debug, Default)]
+struct Newest {
+    took_us: [u32; KEPT_LOOKS],
+    looks: u32,
+}
+
+impl Newest {
+    fn note(&mut self, took: Duration) {
+        let place = self.looks as usize % KEPT_LOOKS;
+        self.took_us[place] = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+        self.looks = self.looks.wrapping_add(1).max(1);
+    }
+
+    fn all(&self) -> &[u32] {
+        &self.took_us[..KEPT_LOOKS.min(self.looks as usize)]
+    }
+}
+
+/// Returns what 95 of 100 of these took at most.
+fn p95(mut took_us: Vec<u32>) -> Option<Duration> {
+    let place = (took_us.len() * 95).div_ceil(100).checked_sub(1)?;
+    let (_, found, _) = took_us.select_nth_unstable(place);
+    Some(Duration::from_micros(u64::from(*found)))
 }
 
 /// What one run found.
@@ -234,6 +279,7 @@ pub(crate) async fn run(mut setup: Setup) {
         looks_out: JoinSet::new(),
         polls: Polls::default(),
         sites: BTreeMap::new(),
+        kinds: BTreeMap::new(),
     };
     driver.configure(&setup.plan);
     while !setup.stop.is_cancelled() {
@@ -283,6 +329,8 @@ struct Driver {
     polls: Polls,
     /// Which agents look at those.
     sites: BTreeMap<(HostName, CheckName), Vec<HostName>>,
+    /// The types of all configured checks by name, whoever looks.
+    kinds: BTreeMap<CheckName, BTreeSet<&'static str>>,
 }
 
 /// Returns which agents look at a check, if any do.
@@ -297,7 +345,10 @@ impl Driver {
         let mut wanted = Vec::new();
         self.polls.configure(&plan.checks, Clock.now().mono);
         self.sites = plan.checks.iter().filter_map(sites_of).collect();
+        self.kinds.clear();
         for configured in &plan.checks {
+            let kinds = self.kinds.entry(configured.name.clone()).or_default();
+            kinds.insert(configured.check.kind());
             if configured.sites.as_ref().is_some_and(|sites| !sites.server) {
                 continue;
             }
@@ -320,6 +371,11 @@ impl Driver {
         match told {
             ToProbes::Plan(plan) => self.configure(&plan),
             ToProbes::Vote(vote) => self.polls.take(vote),
+            ToProbes::Known { reply } => {
+                if reply.send(self.known()).is_err() {
+                    tracing::debug!("who wanted to know of all checks has stopped waiting");
+                }
+            }
             ToProbes::Now { host, check, reply } => {
                 let hurried = self.hurry_for_people(&host, check.as_ref());
                 if reply.send(hurried).is_err() {
@@ -355,6 +411,19 @@ impl Driver {
         here.chain(elsewhere)
             .map(|name| (name.clone(), self.polls.sites_of(host, name, now)))
             .collect()
+    }
+
+    /// Returns what is known of all configured checks by name.
+    fn known(&self) -> BTreeMap<CheckName, Known> {
+        let mut took: BTreeMap<&CheckName, Vec<u32>> = BTreeMap::new();
+        for watched in self.watched.values() {
+            took.entry(&watched.name).or_default().extend(watched.newest.all());
+        }
+        let known = self.kinds.iter().map(|(name, kinds)| {
+            let p95 = took.remove(name).and_then(p95);
+            (name.clone(), Known { kinds: kinds.clone(), p95 })
+        });
+        known.collect()
     }
 
     /// Has one or all checks of a host looked at, from wherever they are looked at.
@@ -475,6 +544,7 @@ impl Driver {
     fn count(&mut self, key: &Key, ran: Ran) -> Pace {
         let Some(watched) = self.watched.get_mut(key) else { return Pace::Normal };
         let pace = watched.streak.note(ran.finding.status);
+        watched.newest.note(ran.took);
         let Some(watched) = self.watched.get(key) else { return pace };
         if let Some(host) = self.hosts.number(&watched.host) {
             self.measured(host, watched, &ran);
@@ -557,6 +627,29 @@ impl Watched {
             host: configured.host.clone(),
             name: configured.name.clone(),
             streak: former.map_or(streak, |former| streak.after(&former.streak)),
+            newest: former.map(|former| former.newest).unwrap_or_default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_newest_looks_the_slow_ones_are_told() {
+        let mut newest = Newest::default();
+        assert_eq!(p95(newest.all().to_vec()), None, "nobody has looked");
+        newest.note(Duration::from_millis(7));
+        assert_eq!(p95(newest.all().to_vec()), Some(Duration::from_millis(7)));
+        // What is older than the newest is forgotten.
+        newest.note(Duration::from_secs(60));
+        for ms in 0..KEPT_LOOKS as u64 {
+            newest.note(Duration::from_millis(ms));
+        }
+        assert_eq!(newest.all().len(), KEPT_LOOKS);
+        assert_eq!(p95(newest.all().to_vec()), Some(Duration::from_millis(15)));
+        let of_all: Vec<u32> = (1..=100).collect();
+        assert_eq!(p95(of_all), Some(Duration::from_micros(95)));
     }
 }

@@ -133,6 +133,8 @@ fn carry_over(links: &Links, mut loaded: Loaded) {
     links.retention.plan(loaded.settings.history);
     links.deadman.store(loaded.watch.deadman);
     links.deadman_changed.notify_one();
+    // Users and roles may be others now. Who is looked up asks the engine, which gets the plan first.
+    links.live.rights();
     if probes.is_err() || outbox.is_err() || pushes.is_err() || reports.is_err() || dns.is_err() {
         tracing::debug!("the server is ending: nothing is carried over");
     }

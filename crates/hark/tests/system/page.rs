@@ -82,6 +82,22 @@ fn limits_programs_and_owners_are_made_in_a_browser() {
 }
 
 #[test]
+fn checks_of_all_hosts_are_made_and_tried_in_a_browser() {
+    let folder = folder();
+    let mut server = Start::new("up", folder.path()).config(ALWAYS_CROSSED).go();
+    server.set_up(PASSWORD);
+    go_through(&server, folder.path(), None, &["drawer"]);
+}
+
+#[test]
+fn what_the_server_says_is_german_and_rights_come_and_go_in_a_browser() {
+    let folder = folder();
+    let mut server = Start::new("up", folder.path()).config(ALWAYS_CROSSED).go();
+    server.set_up(PASSWORD);
+    go_through(&server, folder.path(), None, &["german", "granting"]);
+}
+
+#[test]
 fn notifications_are_turned_on_in_a_browser_and_shown_there() {
     let folder = folder();
     let config = "receivers: {mira-push: {web_push: {user: mira}}}\n";

@@ -17,6 +17,7 @@ export const telling: Record<keyof typeof en, string> = {
   'notifications.empty': 'Noch gibt es keine Meldung.',
   'notifications.waiting': '{n, plural, one {# Meldung wartet} other {# Meldungen warten}}, die älteste seit {age}',
   'notifications.incident': 'Vorfall',
+  'notifications.contains': 'Enthält',
   'notifications.since': 'Wann',
   'notifications.any-time': 'Jederzeit',
   'notifications.last-hour': 'Letzte Stunde',

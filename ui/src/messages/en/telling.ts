@@ -15,6 +15,7 @@ export const telling = {
   'notifications.empty': 'No message has been made yet.',
   'notifications.waiting': '{n, plural, one {# message waits} other {# messages wait}}, the oldest for {age}',
   'notifications.incident': 'Incident',
+  'notifications.contains': 'Contains',
   'notifications.since': 'When',
   'notifications.any-time': 'At any time',
   'notifications.last-hour': 'Last hour',

@@ -151,6 +151,10 @@ impl Fake {
         let summary = CheckSummary {
             check: "cpu_monitor.cpu_percent".to_owned(),
             description: None,
+            kinds: vec!["limit".to_owned()],
+            interval_seconds: Some(15.0),
+            p95_seconds: None,
+            host: self.seen(sight).first().filter(|_| hosts == 1).cloned(),
             hosts,
             critical: hosts,
             warning: 0,

@@ -2,16 +2,23 @@
 //! rows are made of those alone that the page shows.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use hark_api::checks::{CheckRow, CheckSort, CheckSummary, ChecksQuery};
 use hark_api::list::{Cursor, Page, limit};
 use hark_api::words::Status;
 use hark_engine::view::{CheckView, HostView};
+use hark_model::CheckName;
 use hark_web::{Answer, Sight};
+use tokio::sync::oneshot;
 
 use super::hosts::{is_shown, unit_of};
-use super::{ServerBackend, paging};
+use super::{ServerBackend, ending, paging};
+use crate::server::probes::{Known, ToProbes};
+
+/// The engine's word for a configured check.
+const LOOK: &str = "look";
 
 /// What the list needs of a check.
 trait Listed: Copy {
@@ -20,6 +27,10 @@ trait Listed: Copy {
     fn status(&self) -> Status;
     /// When that last changed, in milliseconds.
     fn changed(&self) -> Option<i64>;
+    /// A word for who looks.
+    fn kind(&self) -> &'static str;
+    /// The time between two looks.
+    fn every(&self) -> Option<Duration>;
 }
 
 impl Listed for (HostView<'_>, CheckView<'_>) {
@@ -37,6 +48,14 @@ impl Listed for (HostView<'_>, CheckView<'_>) {
 
     fn changed(&self) -> Option<i64> {
         self.1.changed_at().map(|at| at.0)
+    }
+
+    fn kind(&self) -> &'static str {
+        self.1.kind()
+    }
+
+    fn every(&self) -> Option<Duration> {
+        self.1.every()
     }
 }
 
@@ -58,13 +77,38 @@ impl ServerBackend {
 
     pub(super) fn checks_by_name(&self, sight: &Sight) -> Answer<Vec<CheckSummary>> {
         let sight = sight.clone();
-        self.ask(move |engine| {
+        let mut found = self.ask(move |engine| {
             let hosts = engine.hosts().filter(|h| sight.covers(h.name().as_str()));
             let checks = hosts.filter(|h| is_shown(*h)).flat_map(|host| {
                 host.checks().map(move |check| ((host, check), check.description()))
             });
             by_name(checks)
-        })
+        })?;
+        tell_looks(&mut found, &self.known_looks()?);
+        Ok(found)
+    }
+
+    /// Returns what those who look know of the configured checks, by name.
+    fn known_looks(&self) -> Answer<BTreeMap<CheckName, Known>> {
+        let (reply, answer) = oneshot::channel();
+        let asked = self.links.probes.blocking_send(ToProbes::Known { reply });
+        asked.map_err(|_| ending())?;
+        answer.blocking_recv().map_err(|_| ending())
+    }
+}
+
+/// Says of configured checks of which type they are, and how long a look takes.
+fn tell_looks(found: &mut [CheckSummary], known: &BTreeMap<CheckName, Known>) {
+    for one in found {
+        // The engine knows that somebody looks, and not how.
+        let Some(place) = one.kinds.iter().position(|kind| kind == LOOK) else { continue };
+        let Some(looks) = CheckName::new(&one.check).ok().and_then(|name| known.get(&name)) else {
+            continue;
+        };
+        one.kinds.remove(place);
+        one.kinds.extend(looks.kinds.iter().map(|kind| (*kind).to_owned()));
+        one.kinds.sort_unstable();
+        one.p95_seconds = looks.p95.map(|p95| p95.as_secs_f64());
     }
 }
 
@@ -147,6 +191,15 @@ fn by_name<'a, C: Listed>(checks: impl Iterator<Item = (C, Option<&'a str>)>) ->
         };
         let Some((one, changed)) = found.get_mut(place) else { continue };
         one.hosts += 1;
+        one.host = (one.hosts == 1).then(|| check.host().to_owned());
+        if !one.kinds.iter().any(|kind| kind == check.kind()) {
+            one.kinds.push(check.kind().to_owned());
+        }
+        let every = check.every().map(|every| every.as_secs_f64());
+        one.interval_seconds = match (one.interval_seconds, every) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
         *match check.status() {
             Status::Critical => &mut one.critical,
             Status::Warning => &mut one.warning,
@@ -174,6 +227,10 @@ fn nothing_of(check: &str) -> CheckSummary {
     CheckSummary {
         check: check.to_owned(),
         description: None,
+        kinds: Vec::new(),
+        interval_seconds: None,
+        p95_seconds: None,
+        host: None,
         hosts: 0,
         critical: 0,
         warning: 0,
@@ -206,6 +263,14 @@ mod tests {
 
         fn changed(&self) -> Option<i64> {
             self.3
+        }
+
+        fn kind(&self) -> &'static str {
+            if self.1 == "shop" { LOOK } else { "limit" }
+        }
+
+        fn every(&self) -> Option<Duration> {
+            (self.0 != "db1").then(|| Duration::from_secs(if self.0 == "web1" { 60 } else { 15 }))
         }
     }
 
@@ -261,5 +326,23 @@ mod tests {
         assert_eq!((shop.hosts, shop.warning, shop.pending), (2, 1, 1));
         assert_eq!(shop.description.as_deref(), Some("Whether people can buy"));
         assert_eq!(found[2].changed_at, Some(hark_model::Unix(900).into()));
+        assert_eq!((host.interval_seconds, &host.host), (Some(15.0), &None));
+        assert_eq!((found[2].interval_seconds, found[2].host.as_deref()), (None, Some("db1")));
+        assert_eq!(host.kinds, ["limit"]);
+    }
+
+    #[test]
+    fn who_looks_says_of_which_type_a_check_is_and_how_long_it_takes() {
+        let mut found = by_name(CHECKS.into_iter().map(|one| (one, None)));
+        let looks = Known { kinds: ["http", "dns"].into(), p95: Some(Duration::from_millis(250)) };
+        let named = |name: &str| (CheckName::new(name).unwrap(), looks.clone());
+        // One of a name that nobody looks at is what the engine says.
+        tell_looks(&mut found, &[named("shop"), named("host")].into());
+        let of = |name: &str| found.iter().find(|one| one.check == name).unwrap();
+        assert_eq!(
+            (of("shop").kinds.join(" ").as_str(), of("shop").p95_seconds),
+            ("dns http", Some(0.25))
+        );
+        assert_eq!((of("host").kinds.join(" ").as_str(), of("host").p95_seconds), ("limit", None));
     }
 }

@@ -9,11 +9,12 @@ mod limits;
 mod shown;
 mod trial;
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use hark_api::configuration::{
     ConfigCandidate, ConfigKept, ConfigObject, ConfigObjectRow, ConfigObjectsQuery, ConfigSection,
-    ConfigShape, ConfigTested, ConfigVerdict, ConfigVersion, ConfigVersionDetail,
+    ConfigShape, ConfigSort, ConfigTested, ConfigVerdict, ConfigVersion, ConfigVersionDetail,
 };
 use hark_api::list::{Cursor, Page, limit};
 use hark_config::NoSecrets;
@@ -23,7 +24,9 @@ use hark_net::Resolver;
 use hark_web::{Answer, ConfigChange, Configuring, Refused};
 
 use super::ServerBackend;
-use crate::config::page::{Editable, Made, Note, Shape, Version, Versions, diff, outline};
+use crate::config::page::{
+    Editable, Made, Note, Outlined, Shape, Version, Versions, diff, outline,
+};
 use crate::config::{LoadError, PageText, load_with, open};
 use crate::server::reload::{Editing, Reloader};
 use candidate::Candidate;
@@ -91,6 +94,15 @@ fn unread(error: &anyhow::Error) -> Refused {
     Refused::Unavailable(format!("the configuration: {error:#}"))
 }
 
+fn order(sort: ConfigSort, a: &Outlined<'_>, b: &Outlined<'_>) -> Ordering {
+    match sort {
+        ConfigSort::Name => a.name.cmp(&b.name),
+        ConfigSort::NameBackwards => b.name.cmp(&a.name),
+        ConfigSort::Section => a.section.name.cmp(b.section.name),
+        ConfigSort::SectionBackwards => b.section.name.cmp(a.section.name),
+    }
+}
+
 fn section_of(name: &str) -> Answer<Editable> {
     Editable::find(name).ok_or(Refused::Absent)
 }
@@ -124,11 +136,13 @@ impl Configuring for ServerBackend {
         let root = opened.document.root(&NoSecrets);
         let all = outline(&root, query.section.as_deref());
         let q = query.q.as_deref().unwrap_or_default().to_lowercase();
-        let from = query.cursor.as_ref().and_then(Cursor::number).unwrap_or_default();
-        let most = limit(query.limit);
-        let mut wanted = (0_u64..)
-            .zip(&all)
-            .filter(|(n, found)| *n >= from && found.name.to_lowercase().contains(&q));
+        let mut wanted: Vec<&Outlined<'_>> =
+            all.iter().filter(|found| found.name.to_lowercase().contains(&q)).collect();
+        if let Some(sort) = query.sort {
+            wanted.sort_by(|a, b| order(sort, a, b));
+        }
+        let (from, most) = (query.cursor.as_ref().and_then(Cursor::number), limit(query.limit));
+        let mut wanted = (0_u64..).zip(wanted).skip_while(|(n, _)| Some(*n) < from);
         let items = wanted.by_ref().take(most).map(|(_, found)| shown::row(found, &opened.page));
         let items = items.collect();
         Ok(Page { items, next: wanted.next().map(|(n, _)| Cursor::of_number(n)) })

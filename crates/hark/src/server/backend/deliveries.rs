@@ -40,6 +40,7 @@ impl ServerBackend {
         let Ok(receiver) = receiver else { return Ok(Page::whole(Vec::new())) };
         let filter = DeliveryFilter { receiver, incident: query.incident.map(IncidentId) };
         let since = query.since.map(|since| since.0);
+        let q = query.q.as_deref().map(str::to_lowercase);
         paging::scan(
             limit(query.limit),
             query.cursor.as_ref().and_then(Cursor::number),
@@ -55,6 +56,7 @@ impl ServerBackend {
                 let wanted = chunk.iter().filter(|row| {
                     since.is_none_or(|since| row.notification.at >= since)
                         && sight.covers(row.notification.host.as_str())
+                        && q.as_deref().is_none_or(|q| mentions(row, q))
                 });
                 Ok(wanted.map(|row| (row.notification.id.0, self.shown(row))).collect())
             },
@@ -121,9 +123,38 @@ fn next_try(state: &DeliveryState, trial_at: Option<Unix>, now: Unix) -> Option<
     at.filter(|at| *at > now)
 }
 
+/// Returns whether the message has `q`, in small letters, in it.
+fn mentions(row: &DeliveryRecord, q: &str) -> bool {
+    let n = &row.notification;
+    let has = |text: &str| text.to_lowercase().contains(q);
+    has(n.host.as_str())
+        || n.check.as_ref().is_some_and(|check| has(check.as_str()))
+        || [n.receiver.as_str(), n.reason.word(), &n.summary, &row.last_error].into_iter().any(has)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_is_found_by_what_its_line_says() {
+        let mut notification = hark_notify::samples().swap_remove(0);
+        notification.receiver = ReceiverName::new("ops").unwrap();
+        notification.summary = "CRITICAL: db1 - disk = 98.1".to_owned();
+        let row = DeliveryRecord {
+            notification,
+            state: DeliveryState::Queued,
+            attempts: 1,
+            last_error: "connection Refused".to_owned(),
+            took_ms: 0,
+        };
+        for (q, expected) in
+            [("ops", true), ("98.1", true), ("critical", true), ("refused", true), ("oops", false)]
+        {
+            assert_eq!(mentions(&row, q), expected, "{q}");
+        }
+        assert!(mentions(&row, row.notification.reason.word()));
+    }
 
     #[test]
     fn nothing_is_tried_in_the_past_nor_before_its_receiver_is() {

@@ -17,10 +17,12 @@ impl ServerBackend {
         query: &HappenedQuery,
     ) -> Answer<Page<Happened>> {
         let topics = Topics::of(&query.topics);
+        let q = query.q.as_deref().map(str::to_lowercase);
         let wanted = |record: &EventRecord| {
             sight.covers(record.host.as_str())
                 && query.host.as_ref().is_none_or(|host| record.host.as_str() == host)
                 && topics.want(&record.event)
+                && q.as_deref().is_none_or(|q| mentions(record, q))
         };
         // A host's own are found by an index, also long ago.
         let of_host = query.host.as_ref().and_then(|host| HostName::new(host).ok());
@@ -43,6 +45,16 @@ impl ServerBackend {
             },
         )
     }
+}
+
+/// Returns whether the event has `q`, in small letters, in it.
+fn mentions(record: &EventRecord, q: &str) -> bool {
+    let EventRecord { host, event, .. } = record;
+    let has = |text: &str| text.to_lowercase().contains(q);
+    has(host.as_str())
+        || has(event.kind.word())
+        || has(&event.text)
+        || event.tags.iter().any(|tag| has(tag))
 }
 
 /// Returns an event as it is shown to programs.
