@@ -46,6 +46,12 @@ const key = (one: CheckSummary, order: Order): number | string => {
   }
 };
 
+/** Rows of a list with those of its next page: a host whose state has changed meanwhile stands on both. */
+export function further<T extends { host: string }>(rows: readonly T[], page: readonly T[]): T[] {
+  const known = new Set(rows.map((row) => row.host));
+  return [...rows, ...page.filter((row) => !known.has(row.host))];
+}
+
 /** Those that fit the words, the kind, and, if that is asked for, fail somewhere. */
 export function fitting(all: readonly CheckSummary[], words: string, kind: string, failing: boolean): CheckSummary[] {
   const low = words.trim().toLowerCase();

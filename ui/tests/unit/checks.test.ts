@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CheckSummary } from '../../src/lib/api-types.ts';
-import { bad, fitting, grouped, objectOf, ordered, worst } from '../../src/lib/checks.ts';
+import { bad, fitting, further, grouped, objectOf, ordered, worst } from '../../src/lib/checks.ts';
 
 const check = (name: string, kinds: string[], more: Partial<CheckSummary> = {}): CheckSummary => ({
   check: name,
@@ -39,6 +39,11 @@ test('filters go by words, kind and failing, together', () => {
   assert.equal(names(fitting(ALL, '', 'http', false)), 'shop mail');
   assert.equal(names(fitting(ALL, '', 'http', true)), 'shop');
   assert.equal(names(fitting(ALL, 'nothing', '', false)), '');
+});
+
+test('a host that moved to the next page meanwhile is there once', () => {
+  const row = (host: string): { host: string } => ({ host });
+  assert.deepEqual(further([row('a'), row('b')], [row('b'), row('c')]), [row('a'), row('b'), row('c')]);
 });
 
 test('orders go both ways, and what nobody knows is last or slowest', () => {

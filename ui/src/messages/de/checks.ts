@@ -9,6 +9,7 @@ export const checks: Record<keyof typeof en, string> = {
   'checks.of': '{n} von {all}',
   'checks.pending': '{n} ohne Ergebnis',
   'checks.changed': 'Letzte Änderung',
+  'checks.more': '{n} weitere: nach dem Gesuchten suchen.',
   'checks.none-fits': 'Keine Prüfung passt zu dem, was gefragt ist.',
   'checks.none': 'Noch wird kein Host auf etwas geprüft. Was ein Agent misst, wird geprüft, sobald er da ist; andere Prüfungen macht man in der Konfiguration.',
   'checks.of-hosts': 'auf {n, plural, one {# Host} other {# Hosts}}, die schlechtesten zuerst',

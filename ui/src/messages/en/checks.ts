@@ -7,6 +7,7 @@ export const checks = {
   'checks.of': '{n} of {all}',
   'checks.pending': '{n} without a result',
   'checks.changed': 'Last change',
+  'checks.more': '{n} more: search for what you look for.',
   'checks.none-fits': 'No check fits what is asked for.',
   'checks.none': 'No host is checked for anything yet. What an agent measures is checked as soon as it has joined; other checks are made in the configuration.',
   'checks.of-hosts': 'on {n, plural, one {# host} other {# hosts}}, the worst first',
