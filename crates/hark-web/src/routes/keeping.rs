@@ -171,10 +171,13 @@ pub(crate) async fn exported(
 )]
 pub(crate) async fn remove_export(
     State(app): State<Shared>,
-    _admin: Admin,
+    peer: Peer,
+    Admin(who): Admin,
     Path(name): Path<String>,
 ) -> Reply<StatusCode> {
-    app.ask(move |backend| backend.remove_export(&name)).await?;
+    let removed = name.clone();
+    app.ask(move |backend| backend.remove_export(&removed)).await?;
+    app.audit(Some(who.name()), peer.address, "history.export-removed", &name).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -36,7 +36,7 @@ pub(super) struct Args {
     /// Only those with this in what the list shows.
     #[arg(long, value_name = "TEXT")]
     contains: Option<String>,
-    /// In this order: a field as `--json` has it, such as title, owner or updated_at; backwards with a minus in front.
+    /// In this order: a field as `--json` has it, such as title, owner or `updated_at`; backwards with a minus in front.
     #[arg(long, value_name = "FIELD", allow_hyphen_values = true)]
     sort: Option<String>,
     #[command(flatten)]
@@ -110,9 +110,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn list(client: &Client, args: &Args) -> anyhow::Result<()> {
     let api = &args.api;
     let mut all = Vec::new();
-    let wanted = [("q", &args.contains), ("sort", &args.sort)];
-    let wanted = wanted.iter().filter_map(|(key, value)| Some((key, value.as_deref()?)));
-    let wanted: String = wanted.map(|(key, value)| format!("&{key}={}", encoded(value))).collect();
+    let mut wanted = String::new();
+    for (key, value) in [("q", &args.contains), ("sort", &args.sort)] {
+        if let Some(value) = value {
+            wanted = format!("{wanted}&{key}={}", encoded(value));
+        }
+    }
     let mut cursor = String::new();
     loop {
         let path = format!("/api/0/dashboards?limit={PAGE}{wanted}{cursor}");
