@@ -25,7 +25,6 @@ import { expiry, polling, reconnect } from './live.mjs';
 import { axe, reflow, weight } from './looks.mjs';
 import { people } from './people.mjs';
 import { MOMENT, noticing, pictures } from './pictures.mjs';
-import { german } from './german.mjs';
 import { granting } from './rights.mjs';
 import { publishing } from './publishing.mjs';
 import { telling } from './telling.mjs';

@@ -196,7 +196,7 @@ fn the_checks_of_all_hosts_are_counted_and_the_audit_is_searched() {
         let text = said(&done);
         let line = text.lines().find(|line| line.starts_with("shop "))?;
         let counts: Vec<&str> = line.split_whitespace().collect();
-        (counts.get(1..6)? == ["2", "1", "0", "0", "0"]).then(|| assert_eq!(code(&done), 2))
+        (counts.get(1..7)? == ["push", "2", "1", "0", "0", "0"]).then(|| assert_eq!(code(&done), 2))
     });
     let all = said(&hark(folder.path(), "checks --data data --json"));
     assert!(all.contains("Whether people can buy"), "{all}");

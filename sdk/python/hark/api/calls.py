@@ -313,10 +313,10 @@ class Calls(Transport):
         return cast(t.ConfigKept, self.request("POST", "/api/0/config/history/{}/restore".format(part(number)), None, None, headers).value())
 
     def get_config_objects(
-        self, *, section: Optional[str] = None, q: Optional[str] = None, cursor: Optional[str] = None, limit: Optional[int] = None
+        self, *, section: Optional[str] = None, q: Optional[str] = None, sort: Optional[t.ConfigSort] = None, cursor: Optional[str] = None, limit: Optional[int] = None
     ) -> t.PageConfigObjectRow:
         """Returns objects of the configuration: those that files declare, and those made in the page."""
-        query: Query = {"section": section, "q": q, "cursor": cursor, "limit": limit}
+        query: Query = {"section": section, "q": q, "sort": sort, "cursor": cursor, "limit": limit}
         return cast(t.PageConfigObjectRow, self.read("/api/0/config/objects", query))
 
     def get_config_objects_by_name(
@@ -378,10 +378,10 @@ class Calls(Transport):
         return cast(t.ConfigVerdict, self.request("POST", "/api/0/config/validate", None, body, headers).value())
 
     def get_dashboards(
-        self, *, q: Optional[str] = None, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
+        self, *, q: Optional[str] = None, sort: Optional[str] = None, cursor: Optional[str] = None, limit: Optional[int] = None
     ) -> t.PageDashboardRow:
         """Returns the dashboards that the user may see, by their numbers."""
-        query: Query = {"q": q, "cursor": cursor, "limit": limit}
+        query: Query = {"q": q, "sort": sort, "cursor": cursor, "limit": limit}
         return cast(t.PageDashboardRow, self.read("/api/0/dashboards", query))
 
     def post_dashboards(
@@ -447,10 +447,10 @@ class Calls(Transport):
         return cast(t.Dashboard, self.request("POST", "/api/0/dashboards/{}/restore".format(part(id)), None, None, headers).value())
 
     def get_deliveries(
-        self, *, state: Optional[t.DeliveryState] = None, receiver: Optional[str] = None, incident: Optional[int] = None, since: Optional[t.Timestamp] = None, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
+        self, *, q: Optional[str] = None, state: Optional[t.DeliveryState] = None, receiver: Optional[str] = None, incident: Optional[int] = None, since: Optional[t.Timestamp] = None, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
     ) -> t.PageDelivery:
         """Returns messages, newest first."""
-        query: Query = {"state": state, "receiver": receiver, "incident": incident, "since": since, "cursor": cursor, "limit": limit}
+        query: Query = {"q": q, "state": state, "receiver": receiver, "incident": incident, "since": since, "cursor": cursor, "limit": limit}
         return cast(t.PageDelivery, self.read("/api/0/deliveries", query))
 
     def get_deliveries_by_id(
@@ -573,10 +573,10 @@ class Calls(Transport):
         return cast(t.Handled, self.request("POST", "/api/0/handle", None, body, headers).value())
 
     def get_happened(
-        self, *, topics: Optional[str] = None, host: Optional[str] = None, from_: Optional[int] = None, to: Optional[int] = None, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
+        self, *, q: Optional[str] = None, topics: Optional[str] = None, host: Optional[str] = None, from_: Optional[int] = None, to: Optional[int] = None, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
     ) -> t.PageHappened:
         """Returns events of hosts, newest first, with their data."""
-        query: Query = {"topics": topics, "host": host, "from": from_, "to": to, "cursor": cursor, "limit": limit}
+        query: Query = {"q": q, "topics": topics, "host": host, "from": from_, "to": to, "cursor": cursor, "limit": limit}
         return cast(t.PageHappened, self.read("/api/0/happened", query))
 
     def post_history_erase(
@@ -1113,16 +1113,17 @@ class Calls(Transport):
         self.request("DELETE", "/api/0/silences/{}".format(part(id)), None, None, headers).value()
 
     def get_status_pages(
-        self
+        self, *, q: Optional[str] = None, sort: Optional[str] = None, cursor: Optional[str] = None, limit: Optional[int] = None
     ) -> t.PageStatusPageRow:
         """Returns the status pages, and how they are."""
-        return cast(t.PageStatusPageRow, self.read("/api/0/status-pages", None))
+        query: Query = {"q": q, "sort": sort, "cursor": cursor, "limit": limit}
+        return cast(t.PageStatusPageRow, self.read("/api/0/status-pages", query))
 
     def get_status_pages_incidents(
-        self, page: str, *, open: Optional[bool] = None, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
+        self, page: str, *, open: Optional[bool] = None, q: Optional[str] = None, sort: Optional[str] = None, cursor: Optional[str] = None, limit: Optional[int] = None
     ) -> t.PagePublicIncident:
         """Returns what was published on a page, the newest first."""
-        query: Query = {"open": open, "cursor": cursor, "limit": limit}
+        query: Query = {"open": open, "q": q, "sort": sort, "cursor": cursor, "limit": limit}
         return cast(t.PagePublicIncident, self.read("/api/0/status-pages/{}/incidents".format(part(page)), query))
 
     def post_status_pages_incidents(

@@ -269,8 +269,12 @@ CheckSummary = TypedDict(
         "check": str,
         "critical": int,
         "description": Union[str, None],
+        "host": Union[str, None],
         "hosts": int,
+        "interval_seconds": Union[float, None],
+        "kinds": NotRequired[List[str]],
         "ok": int,
+        "p95_seconds": Union[float, None],
         "pending": int,
         "unknown": int,
         "warning": int,
@@ -826,6 +830,7 @@ Frame = TypedDict(
         "events": NotRequired[Union[List["Activity"], None]],
         "happened": NotRequired[Union[List["Happened"], None]],
         "host": NotRequired[Union[Dict[str, "HostChange"], None]],
+        "me": NotRequired[Union["Me", None]],
         "problems": NotRequired[Union["ProblemChange", None]],
         "rows": NotRequired[Union["Rows", None]],
         "self": NotRequired[Union["Server", None]],
@@ -2311,6 +2316,7 @@ By = Literal["max", "avg", "min", "last"]
 CheckSort = Literal["host", "-host", "state", "-state", "changed_at", "-changed_at"]
 ComponentState = Literal["operational", "no_data", "maintenance", "degraded", "partial_outage", "major_outage"]
 ConfigShape = Literal["named", "ordered"]
+ConfigSort = Literal["name", "-name", "section", "-section"]
 Cursor = str
 Decision = Literal["told", "queued", "withheld", "waiting", "handled"]
 DeliveryState = Literal["queued", "retry", "sent", "dead", "superseded"]
