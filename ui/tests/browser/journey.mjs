@@ -123,6 +123,22 @@ export async function journey({ browser, base, user, password, code, wait }) {
   await page.click('dialog[open] .primary');
   await page.waitForFunction(() => !/known, being replaced/.test(document.querySelector('main table')?.textContent ?? ''));
 
+  // What somebody else makes quiet, and ends, is seen without a reload.
+  const ask = (method, path, order) =>
+    page.evaluate(
+      async ([method, path, order]) => {
+        const answer = await fetch(`/api/0${path}`, { method, headers: { 'content-type': 'application/json', 'x-hark-csrf': '1' }, body: order && JSON.stringify(order) });
+        return answer.ok ? ((await answer.json().catch(() => null))?.id ?? 0) : `${answer.status} ${await answer.text()}`;
+      },
+      [method, path, order],
+    );
+  const matcher = { hosts: [known.host], checks: ['nothing-of-this-name'], tags: [], severity: null };
+  const other = await ask('POST', '/silences', { matcher, reason: 'somebody else is at it', maintenance: false, until_at: new Date(Date.now() + 3_600_000).toISOString() });
+  check(typeof other === 'number', `a silence is made: ${other}`);
+  await page.locator('main tr', { hasText: 'somebody else is at it' }).waitFor();
+  await ask('DELETE', `/silences/${other}`);
+  await page.locator('main tr', { hasText: 'somebody else is at it' }).waitFor({ state: 'detached' });
+
   // Work that comes again: a wrong word is said, the next times are shown before it is planned, and it is changed and ended.
   await page.keyboard.press('M');
   await page.waitForSelector('dialog[open] #m-hosts');
