@@ -10,7 +10,7 @@ use crate::check::{Check, Rules};
 use crate::dropped::Bin;
 use crate::effect::Effects;
 use crate::gate::Gate;
-use crate::host::{HostState, Hosts};
+use crate::host::{Host, HostState, Hosts};
 use crate::hosts::Words;
 use crate::incident::Incident;
 use crate::input::Input;
@@ -166,13 +166,20 @@ impl Engine {
     }
 
     /// Reads what heartbeats of these hosts will need. Where many are handed in at once, what the processor has
-    /// forgotten since the last ones comes back for several side by side, and not for one after the other.
-    pub fn prefetch(&self, hosts: impl Iterator<Item = HostId>) {
+    /// forgotten since the last ones comes back for several side by side, and not for one after the other: first the
+    /// hosts, then what they say where to find.
+    pub fn prefetch(&self, hosts: impl Iterator<Item = HostId> + Clone) {
+        let hosts = hosts.filter_map(|id| self.hosts.get(id));
+        let of_host = |sum, host: &Host| {
+            let flags = u64::from(host.flags.silent);
+            sum ^ host.heard_unix.0.cast_unsigned()
+                ^ u64::from(host.interval_ms ^ host.watch_base)
+                ^ flags
+        };
         let of_check =
             |sum, check: &Check| sum ^ check.value.to_bits() ^ u64::from(check.spacing_ms);
-        let read = hosts.filter_map(|id| self.hosts.get(id)).fold(0, |sum, host| {
-            host.checks.iter().fold(sum ^ u64::from(host.watch_base), of_check)
-        });
+        let read = hosts.clone().fold(0, of_host);
+        let read = hosts.fold(read, |sum, host| host.checks.iter().fold(sum, of_check));
         std::hint::black_box(read);
     }
 

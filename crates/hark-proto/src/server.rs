@@ -29,7 +29,8 @@ const ON_THE_WAY: Duration = Duration::from_secs(5);
 /// Two changes of address within this time, there and back, are counted as a flap.
 const FLAP_WITHIN: Duration = Duration::from_mins(10);
 
-/// The server's side of one agent. Small while no session is open, some 350 bytes more when one is.
+/// The server's side of one agent, all in one place: what a heartbeat needs of it is then fetched from memory
+/// at one go.
 ///
 /// **Which session is accepted.** A session opens with the first datagram of any kind that
 /// authenticates under a number higher than every one accepted before; the driver keeps that number on disk
@@ -39,7 +40,7 @@ const FLAP_WITHIN: Duration = Duration::from_mins(10);
 #[derive(Clone, Debug)]
 pub struct ServerSession {
     persisted: u64,
-    open: Option<Box<Open>>,
+    open: Option<Open>,
     former: Former,
     address: Option<IpAddr>,
     address_before: Option<IpAddr>,
@@ -145,7 +146,7 @@ impl ServerSession {
     ) -> Result<Received<'a>, Refused> {
         let envelope = peek(datagram)?;
         let (header, clear) = (envelope.header, envelope.clear);
-        if let Some(open) = self.open.as_deref_mut().filter(|o| o.session == header.session) {
+        if let Some(open) = self.open.as_mut().filter(|o| o.session == header.session) {
             match open.received.seen(header.counter) {
                 Seen::No => {}
                 Seen::Yes => return Err(Refused::Replayed),
@@ -183,7 +184,7 @@ impl ServerSession {
     /// Notes that everything in datagram `counter` of `session` is stored. Of a session that is over
     /// it is ignored: the agent sends again what it was not told of.
     pub fn stored(&mut self, session: u64, counter: u64) {
-        if let Some(open) = self.open.as_deref_mut().filter(|open| open.session == session) {
+        if let Some(open) = self.open.as_mut().filter(|open| open.session == session) {
             open.stored.add(counter);
             open.ack_due = true;
         }
@@ -192,7 +193,7 @@ impl ServerSession {
     /// Notes that datagrams of `session` were received but could not be stored (history is stopped):
     /// the agent is answered all the same, so that it knows that the server is there.
     pub fn received(&mut self, session: u64) {
-        if let Some(open) = self.open.as_deref_mut().filter(|open| open.session == session) {
+        if let Some(open) = self.open.as_mut().filter(|open| open.session == session) {
             open.ack_due = true;
         }
     }
@@ -200,7 +201,7 @@ impl ServerSession {
     /// Makes an acknowledgement due although nothing came: its agent shall learn of a new revision or
     /// order at once. False if no session is open: the next one is told anyway.
     pub fn nudge(&mut self) -> bool {
-        let open = self.open.as_deref_mut();
+        let open = self.open.as_mut();
         open.is_some_and(|open| {
             open.ack_due = true;
             true
@@ -228,7 +229,7 @@ impl ServerSession {
         if !self.ack_due() {
             return false;
         }
-        let Some(open) = self.open.as_deref_mut() else { return false };
+        let Some(open) = self.open.as_mut() else { return false };
         let held = at.since(open.echo_received);
         let ack = Ack {
             newest: open.stored.newest,
@@ -252,7 +253,7 @@ impl ServerSession {
         if self.to_persist().is_some() || sets.is_empty() {
             return false;
         }
-        let Some(open) = self.open.as_deref_mut() else { return false };
+        let Some(open) = self.open.as_mut() else { return false };
         open.seal(agent, Kind::WantSets, out, |plain| WantSets::write(sets, plain));
         true
     }
@@ -263,7 +264,7 @@ impl ServerSession {
         if self.to_persist().is_some() {
             return false;
         }
-        let Some(open) = self.open.as_deref_mut() else { return false };
+        let Some(open) = self.open.as_mut() else { return false };
         open.seal(agent, Kind::Piece, out, |plain| piece.write(plain));
         true
     }
@@ -329,7 +330,7 @@ impl ServerSession {
         if let Some(open) = &self.open {
             self.former = Former { session: open.session, newest: open.received.newest() };
         }
-        self.open = Some(Box::new(Open {
+        self.open = Some(Open {
             session,
             opened_at: at,
             keys,
@@ -340,7 +341,7 @@ impl ServerSession {
             echo: Micros(0),
             echo_received: Micros(0),
             ack_due: false,
-        }));
+        });
     }
 
     fn accept<'a>(
@@ -351,7 +352,7 @@ impl ServerSession {
         from: IpAddr,
         at: Micros,
     ) -> Result<Received<'a>, Refused> {
-        if let Some(open) = self.open.as_deref_mut() {
+        if let Some(open) = self.open.as_mut() {
             let newest = header.counter > open.received.newest();
             open.received.mark(header.counter);
             open.accepted += 1;

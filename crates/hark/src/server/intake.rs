@@ -29,6 +29,7 @@ mod orders;
 mod papers;
 mod pending;
 mod rooms;
+mod sets;
 mod sweep;
 mod tickets;
 
@@ -313,7 +314,7 @@ impl Intake {
         for i in 0..n {
             if let Some(Ok(envelope)) = room.get(i).map(|(datagram, _)| hark_proto::peek(datagram))
             {
-                self.setup.agents.prefetch(envelope.header.agent);
+                self.setup.agents.expect(envelope.header.agent);
             }
         }
     }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use hark_model::{HostId, SeriesName};
 
 /// Which of the values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(usize)]
 pub(crate) enum Vital {
     /// `cpu_monitor.cpu_percent`.

@@ -15,16 +15,14 @@ use hark_store::history::SetId;
 use hark_store::state::{AgentMode, AgentRecord, ReportWindow};
 
 use super::super::tally::Fate;
-use super::super::vitals::Vital;
 use super::early::EarlyFrame;
 use super::papers::SlotPaper;
+use super::sets::{SetUse, Sets, Shelf};
+use crate::sys::prefetch;
 
 /// Agents a server takes on by itself with the shared secret: whoever holds the secret could otherwise
 /// fill the memory with invented names.
 const MAX_AGENTS: usize = 1_000_000;
-
-/// Sets an agent may use at once: about one a collector and instance group; more is a fault (42).
-pub(super) const MAX_SETS: usize = 64;
 
 /// How a host's key came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,40 +114,6 @@ pub(crate) struct AgentFacts {
     pub(crate) duplicates: u32,
 }
 
-/// What a set holds; the same for every host that declares the same list.
-#[derive(Debug)]
-pub(super) struct Shape {
-    pub(super) series: Arc<[SeriesDef]>,
-    vitals: Vec<(usize, Vital)>,
-}
-
-/// One value of a set that somebody wants.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Want {
-    /// Place in the set.
-    pub(super) place: usize,
-    /// For scaling.
-    pub(super) decimals: u8,
-    /// The engine's number, if a threshold looks at it.
-    pub(super) watch: Option<u32>,
-    /// The list's column, if it is one.
-    pub(super) vital: Option<Vital>,
-}
-
-/// A set as one agent uses it.
-#[derive(Debug)]
-pub(super) struct SetUse {
-    pub(super) number: u32,
-    /// The set in history's catalogue.
-    pub(super) catalogue: SetId,
-    pub(super) shape: Arc<Shape>,
-    /// What somebody wants of it, by place.
-    pub(super) wants: Box<[Want]>,
-    /// The ticket under which the engine was asked what it wants of it, until it has answered. Meanwhile
-    /// a heartbeat with it would be stored without being compared with its thresholds.
-    pub(super) asked: Option<u64>,
-}
-
 /// One agent.
 #[derive(Debug)]
 pub(super) struct Slot {
@@ -161,7 +125,7 @@ pub(super) struct Slot {
     pub(super) session: ServerSession,
     pub(super) items: ItemWindow,
     pub(super) tags: Vec<Tag>,
-    pub(super) sets: Vec<SetUse>,
+    pub(super) sets: Sets,
     pub(super) assembler: Option<Box<SetAssembler>>,
     pub(super) reply_to: Option<(SocketAddr, usize)>,
     pub(super) last_seen: Option<Unix>,
@@ -195,7 +159,7 @@ impl Slot {
             session: ServerSession::new(known.session, None),
             items: known.items,
             tags: known.tags,
-            sets: Vec::new(),
+            sets: Sets::default(),
             assembler: None,
             reply_to: None,
             last_seen: None,
@@ -245,7 +209,7 @@ pub(crate) struct Agents {
     by_id: HashMap<u64, usize, BuildHasherDefault<IdHasher>>,
     by_name: HashMap<HostName, usize>,
     by_host: HashMap<HostId, usize>,
-    shapes: HashMap<u32, Arc<Shape>>,
+    shelf: Shelf,
     secret: Option<Secret>,
 }
 
@@ -292,19 +256,16 @@ impl Agents {
         self.by_id.get(&id.0).copied()
     }
 
-    /// Reads what a datagram of this agent will need; see [`hark_engine::Engine::prefetch`].
-    pub(super) fn prefetch(&self, id: AgentId) {
+    /// Has what a datagram of this agent will need fetched from memory, without waiting for it.
+    pub(super) fn expect(&self, id: AgentId) {
         if let Some(place) = self.find(id) {
-            self.prefetch_at(place);
+            self.expect_at(place);
         }
     }
 
-    /// As [`Agents::prefetch`], of the agent at a place.
-    pub(super) fn prefetch_at(&self, place: usize) {
-        let slot = self.peek(place);
-        let wants = slot.sets.first().and_then(|set| set.wants.first().map(|want| want.place));
-        let session = (slot.session.session(), slot.session.ack_due(), slot.session.flaps());
-        std::hint::black_box((session, wants, slot.skew_ms, slot.key.expose()[0]));
+    /// As [`Agents::expect`], of the agent at a place.
+    pub(super) fn expect_at(&self, place: usize) {
+        prefetch(self.peek(place));
     }
 
     /// Returns the place of the agent of the host with this number.
@@ -402,7 +363,7 @@ impl Agents {
         if let Some(place) = self.by_host.remove(&host) {
             let slot = &mut self.slots[place];
             slot.host = None;
-            slot.sets.clear();
+            slot.sets = Sets::default();
         }
     }
 
@@ -415,28 +376,14 @@ impl Agents {
         catalogue: SetId,
         ticket: u64,
     ) {
-        let shape = match self.shapes.get(&number) {
-            // Numbers come from agents: two may give different lists the same number.
-            Some(shape) if *shape.series == **series => Arc::clone(shape),
-            _ => {
-                let shape = Arc::new(Shape::new(Arc::clone(series)));
-                self.shapes.insert(number, Arc::clone(&shape));
-                shape
-            }
-        };
         let slot = &mut self.slots[place];
-        slot.sets.retain(|s| s.number != number);
-        if slot.sets.len() >= MAX_SETS {
-            slot.sets.remove(0);
-        }
-        let wants = shape.wants(|_| None);
-        slot.sets.push(SetUse { number, catalogue, shape, wants, asked: Some(ticket) });
+        slot.sets = self.shelf.with(&slot.sets, number, series, catalogue, ticket);
     }
 
     /// Forgets every set: agents are asked to declare them again when they use them.
     pub(super) fn forget_sets(&mut self) {
         for slot in &mut self.slots {
-            slot.sets.clear();
+            slot.sets = Sets::default();
         }
     }
 
@@ -444,12 +391,8 @@ impl Agents {
     /// everything up to `ticket`.
     pub(super) fn watch(&mut self, host: HostId, watches: &[Watch], ticket: u64) {
         let Some(place) = self.by_host.get(&host) else { return };
-        for set in &mut self.slots[*place].sets {
-            set.wants = set
-                .shape
-                .wants(|def| watches.iter().find(|w| w.series == def.name).map(|w| w.number));
-            set.asked = set.asked.filter(|asked| *asked > ticket);
-        }
+        let slot = &mut self.slots[*place];
+        slot.sets = self.shelf.watched(&slot.sets, watches, ticket);
     }
 
     /// Returns what the page shows of the agent of one host.
@@ -475,27 +418,6 @@ impl Slot {
             rtt_us: self.rtt_us,
             duplicates: self.session.duplicates(),
         }
-    }
-}
-
-impl Shape {
-    fn new(series: Arc<[SeriesDef]>) -> Self {
-        let vitals = series
-            .iter()
-            .enumerate()
-            .filter_map(|(place, def)| Some((place, Vital::of(&def.name)?)))
-            .collect();
-        Self { series, vitals }
-    }
-
-    fn wants(&self, watch: impl Fn(&SeriesDef) -> Option<u32>) -> Box<[Want]> {
-        let want = |(place, def): (usize, &SeriesDef)| {
-            let vital = self.vitals.iter().find(|(p, _)| *p == place).map(|(_, v)| *v);
-            let watch = watch(def);
-            let wanted = watch.is_some() || vital.is_some();
-            wanted.then_some(Want { place, decimals: def.decimals, watch, vital })
-        };
-        self.series.iter().enumerate().filter_map(want).collect()
     }
 }
 

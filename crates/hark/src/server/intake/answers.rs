@@ -14,7 +14,7 @@ impl Intake {
     pub(super) fn answer(&mut self, now: Now, at: Micros) {
         let Self { pending, setup, answers_due, waiting, .. } = self;
         for entry in pending.ready().filter(|entry| matches!(entry.to, To::Counter(_))) {
-            setup.agents.prefetch_at(entry.slot);
+            setup.agents.expect_at(entry.slot);
         }
         pending.settle(|entry, outcome| {
             let agent = setup.agents.slot(entry.slot);

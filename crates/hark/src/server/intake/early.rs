@@ -8,7 +8,8 @@ use hark_model::time::Unix;
 use hark_model::{HostId, SeriesName};
 
 use super::Intake;
-use super::agents::{MAX_SETS, SetUse, Slot};
+use super::agents::Slot;
+use super::sets::{MAX_SETS, SetUse};
 
 /// One of them, the newest of its set.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use super::super::message_journal::Line;
 use super::super::messages::FrameAt;
 use super::super::tally::Fate;
 use super::super::vitals::News;
-use super::agents::SetUse;
 use super::bodies::heard;
+use super::sets::SetUse;
 use super::{Arrival, Intake};
 
 impl Intake {
