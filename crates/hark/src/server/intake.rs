@@ -39,6 +39,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
 use hark_engine::input::Input;
+use hark_model::HostId;
 use hark_model::time::{Clock, Micros, Mono, Now};
 use hark_store::state::Change;
 use hark_web::Live;
@@ -63,7 +64,7 @@ use super::own_limits::OwnLimits;
 use super::probes::ToProbes;
 use super::progress::{Loop, Progress};
 use super::tally::Tally;
-use super::vitals::Vitals;
+use super::vitals::{News, Vitals};
 use crate::stop::Stop;
 use crate::sys::{BATCH, Bell, ReceiveBatch, SendBatch, wait};
 
@@ -175,6 +176,8 @@ struct Intake {
     inputs: Vec<Input>,
     changes: Vec<Change>,
     frames: HistoryBatch,
+    /// For the lists.
+    news: Vec<(HostId, News)>,
     /// How many of them have a ticket already and wait for company.
     held: usize,
     /// Handed on by nobody yet because the engine's or history's queue is full.
@@ -221,6 +224,7 @@ impl Intake {
             inputs: Vec::new(),
             changes: Vec::new(),
             frames: HistoryBatch::default(),
+            news: Vec::new(),
             held: 0,
             unsent: None,
             ticket: 0,

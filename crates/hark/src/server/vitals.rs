@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use hark_model::{HostId, SeriesName};
 
+use crate::sys::prefetch;
+
 /// Which of the values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(usize)]
@@ -43,6 +45,11 @@ impl Vital {
 pub(crate) struct News([Option<f64>; Vital::COUNT]);
 
 impl News {
+    /// Returns true if it says nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+
     /// Notes a value; NaN: there is none any more. Several mounts make one column: the fullest counts.
     pub(crate) fn note(&mut self, vital: Vital, value: f64) {
         let known = &mut self.0[vital as usize];
@@ -62,26 +69,32 @@ pub(crate) struct Vitals {
 }
 
 impl Vitals {
-    /// Keeps what is new of `host`.
-    pub(crate) fn take(&self, host: HostId, news: &News) {
-        if news.0.iter().any(Option::is_some) {
-            self.with_row(host, |row| {
-                for (place, value) in row.iter().zip(news.0) {
-                    if let Some(value) = value {
-                        place.store(bits(value), Ordering::Relaxed);
-                    }
+    /// Keeps what is new of hosts.
+    pub(crate) fn take(&self, news: &[(HostId, News)]) {
+        let Some(last) = news.iter().map(|(host, _)| place(*host).0).max() else { return };
+        self.make_room(last);
+        let blocks = self.blocks.read().unwrap_or_else(PoisonError::into_inner);
+        let row = |host: HostId| {
+            let (block, row) = place(host);
+            blocks.get(block).map(|block| &block[row])
+        };
+        // Their rows were written long ago: they come from memory side by side.
+        for row in news.iter().filter_map(|(host, _)| row(*host)) {
+            prefetch(row);
+        }
+        for (host, news) in news {
+            for (place, value) in row(*host).into_iter().flatten().zip(news.0) {
+                if let Some(value) = value {
+                    place.store(bits(value), Ordering::Relaxed);
                 }
-            });
+            }
         }
     }
 
-    fn with_row(&self, host: HostId, write: impl FnOnce(&[AtomicU32; Vital::COUNT])) {
-        let (block, row) = place(host);
-        {
-            let blocks = self.blocks.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(block) = blocks.get(block) {
-                return write(&block[row]);
-            }
+    /// Sees to it that there are blocks up to `block`.
+    fn make_room(&self, block: usize) {
+        if self.blocks.read().unwrap_or_else(PoisonError::into_inner).len() > block {
+            return;
         }
         let mut blocks = self.blocks.write().unwrap_or_else(PoisonError::into_inner);
         while blocks.len() <= block {
@@ -89,7 +102,6 @@ impl Vitals {
                 std::array::from_fn(|_| AtomicU32::new(f32::NAN.to_bits()))
             })));
         }
-        write(&blocks[block][row]);
     }
 
     /// Returns the newest value of `host`, `None` if there is none.
@@ -102,11 +114,7 @@ impl Vitals {
 
     /// Forgets the values of `host`.
     pub(crate) fn forget(&self, host: HostId) {
-        self.with_row(host, |row| {
-            for place in row {
-                place.store(bits(f64::NAN), Ordering::Relaxed);
-            }
-        });
+        self.take(&[(host, News([Some(f64::NAN); Vital::COUNT]))]);
     }
 }
 
@@ -135,23 +143,27 @@ mod tests {
     #[test]
     fn what_a_heartbeat_does_not_speak_of_stays_and_the_fullest_disk_counts() {
         let vitals = Vitals::default();
-        vitals.take(HostId(1), &news([(Vital::Cpu, 1.0), (Vital::Uptime, 7.0)]));
-        vitals.take(HostId(1), &news([(Vital::Cpu, f64::NAN), (Vital::Disk, 40.0)]));
+        vitals.take(&[
+            (HostId(1), news([(Vital::Cpu, 1.0), (Vital::Uptime, 7.0)])),
+            (HostId(1), news([(Vital::Cpu, f64::NAN), (Vital::Disk, 40.0)])),
+        ]);
         let of = |vital| vitals.get(HostId(1), vital);
         assert_eq!(
             (of(Vital::Cpu), of(Vital::Uptime), of(Vital::Disk)),
             (None, Some(7.0), Some(40.0))
         );
         let disks = [9.0, 12.0, f64::NAN, 3.0].map(|value| (Vital::Disk, value));
-        vitals.take(HostId(1), &news(disks));
+        vitals.take(&[(HostId(1), news(disks))]);
         assert_eq!(of(Vital::Disk), Some(12.0));
     }
 
     #[test]
     fn hosts_far_apart_do_not_disturb_each_other() {
         let vitals = Vitals::default();
-        vitals.take(HostId(3), &news([(Vital::Cpu, 12.5)]));
-        vitals.take(HostId(5_000), &news([(Vital::Cpu, 99.0)]));
+        vitals.take(&[
+            (HostId(3), news([(Vital::Cpu, 12.5)])),
+            (HostId(5_000), news([(Vital::Cpu, 99.0)])),
+        ]);
         assert_eq!(vitals.get(HostId(3), Vital::Cpu), Some(12.5));
         assert_eq!(vitals.get(HostId(4), Vital::Cpu), None);
         assert_eq!(vitals.get(HostId(5_000), Vital::Cpu), Some(99.0));

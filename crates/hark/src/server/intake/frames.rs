@@ -114,7 +114,9 @@ impl Intake {
         }
         if let (Some(heard), Some(newest)) = (heard, newest) {
             heard.taken_at = taken(newest, skew_ms, arrival.now.unix);
-            self.setup.vitals.take(host, &news);
+            if !news.is_empty() {
+                self.news.push((host, news));
+            }
         }
         if self.wanted.is_empty() {
             return !unjudged;

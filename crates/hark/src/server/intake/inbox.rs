@@ -28,6 +28,7 @@ impl Intake {
             ToIntake::HostLearned { host, name } => self.learned(host, &name),
             ToIntake::HostDropped { host } => {
                 agents.dropped(host);
+                self.news.retain(|(of, _)| *of != host);
                 self.setup.vitals.forget(host);
                 self.setup.own_limits.forget(host);
             }

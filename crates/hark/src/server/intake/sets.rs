@@ -174,12 +174,12 @@ mod tests {
     use super::*;
 
     fn series(metric: &str) -> Arc<[SeriesDef]> {
-        let name = SeriesName::new("cpu_monitor", "", metric).unwrap();
+        let name = SeriesName::plain("cpu_monitor", metric);
         Arc::from([SeriesDef { name, unit: Unit::None, kind: MetricKind::Gauge, decimals: 1 }])
     }
 
     fn watch(metric: &str, number: u32) -> Watch {
-        Watch { number, series: SeriesName::new("cpu_monitor", "", metric).unwrap() }
+        Watch { number, series: SeriesName::plain("cpu_monitor", metric) }
     }
 
     /// The sets of a host that has declared `of` and is looked at by `number`.

@@ -62,6 +62,8 @@ impl Intake {
     pub(super) fn close_ticket(&mut self, now: Mono) {
         let counted = (std::mem::take(&mut self.heartbeats), std::mem::take(&mut self.samples));
         self.setup.tally.heard(counted.0, counted.1);
+        self.setup.vitals.take(&self.news);
+        self.news.clear();
         if !self.has_open() {
             return;
         }
