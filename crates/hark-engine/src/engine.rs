@@ -170,11 +170,12 @@ impl Engine {
     /// hosts, then what they say where to find.
     pub fn prefetch(&self, hosts: impl Iterator<Item = HostId> + Clone) {
         let hosts = hosts.filter_map(|id| self.hosts.get(id));
+        // Values from all over the host, wherever the compiler has put them.
         let of_host = |sum, host: &Host| {
-            let flags = u64::from(host.flags.silent);
-            sum ^ host.heard_unix.0.cast_unsigned()
-                ^ u64::from(host.interval_ms ^ host.watch_base)
-                ^ flags
+            let numbers = u64::from(host.interval_ms ^ host.watch_base ^ host.rtt_us);
+            let lists = host.checks.len() ^ host.siblings.len() ^ host.incidents.len();
+            let others = usize::from(host.flags.silent) ^ lists;
+            sum ^ host.heard_unix.0.cast_unsigned() ^ numbers ^ others as u64
         };
         let of_check =
             |sum, check: &Check| sum ^ check.value.to_bits() ^ u64::from(check.spacing_ms);

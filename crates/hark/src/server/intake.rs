@@ -313,14 +313,17 @@ impl Intake {
         more || self.papers.is_busy()
     }
 
-    /// Reads what each of the datagrams needs, where so few came that the last ones are long ago.
-    fn prefetch(&self, room: &mut ReceiveBatch, n: usize) {
-        for i in 0..n {
+    /// Returns at which places the agents of a batch are, and has them fetched from memory side by side: the last
+    /// datagrams of most came long ago.
+    fn expect(&self, room: &mut ReceiveBatch, n: usize) -> [Option<usize>; BATCH] {
+        let mut places = [None; BATCH];
+        for (i, place) in places.iter_mut().enumerate().take(n) {
             if let Some(Ok(envelope)) = room.get(i).map(|(datagram, _)| hark_proto::peek(datagram))
             {
-                self.setup.agents.expect(envelope.header.agent);
+                *place = self.setup.agents.expect(envelope.header.agent);
             }
         }
+        places
     }
 
     fn drain(&mut self, room: &mut ReceiveBatch, socket: usize, now: Now, at: Micros) -> bool {
@@ -335,12 +338,12 @@ impl Intake {
             self.received += n as u64;
             // Not the moment at which the turn began: some have come since, and some long before.
             let read_at = if n > 0 { Clock.micros() } else { at };
-            self.prefetch(room, n);
-            for i in 0..n {
+            let places = self.expect(room, n);
+            for (i, place) in places.into_iter().enumerate().take(n) {
                 let waited = u64::try_from(room.waited(i).as_micros()).unwrap_or_default();
                 let at = Micros(read_at.0.saturating_sub(waited));
                 if let Some((datagram, from)) = room.get(i) {
-                    let fate = self.datagram(datagram, from, socket, now, at);
+                    let fate = self.datagram(datagram, place, from, socket, now, at);
                     self.setup.tally.count(fate);
                 }
             }

@@ -256,14 +256,21 @@ impl Agents {
         self.by_id.get(&id.0).copied()
     }
 
-    /// Has what a datagram of this agent will need fetched from memory, without waiting for it.
-    pub(super) fn expect(&self, id: AgentId) {
-        if let Some(place) = self.find(id) {
-            self.expect_at(place);
-        }
+    /// Returns the place of the agent with this id, and has all that a datagram of it will need fetched from memory,
+    /// without waiting for it.
+    pub(super) fn expect(&self, id: AgentId) -> Option<usize> {
+        let place = self.find(id)?;
+        self.expect_at(place);
+        Some(place)
     }
 
-    /// As [`Agents::expect`], of the agent at a place.
+    /// Returns the place of the agent with this id, which was `before`, if it was known, when its datagram was
+    /// received: others of the same batch may have changed that.
+    pub(super) fn find_again(&self, id: AgentId, before: Option<usize>) -> Option<usize> {
+        before.filter(|place| self.slots[*place].id == id).or_else(|| self.find(id))
+    }
+
+    /// Has the agent at a place fetched from memory.
     pub(super) fn expect_at(&self, place: usize) {
         prefetch(self.peek(place));
     }

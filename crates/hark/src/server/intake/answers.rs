@@ -34,7 +34,8 @@ impl Intake {
         if self.papers.is_unread() {
             return;
         }
-        for slot in std::mem::take(&mut self.answers_due) {
+        let mut due = std::mem::take(&mut self.answers_due);
+        for slot in due.drain(..) {
             let agent = self.setup.agents.slot(slot);
             self.papers.renew(agent);
             let revision = agent.paper.revision();
@@ -51,6 +52,7 @@ impl Intake {
                 self.push_reply(to, socket);
             }
         }
+        self.answers_due = due;
     }
 
     /// Asks for the sets in `wanted`: at once, or with the first answer of a session that is not on the

@@ -13,10 +13,12 @@ use crate::server::own_datagram::OwnDatagram;
 use crate::server::tally::Fate;
 
 impl Intake {
-    /// Looks at one datagram. Refusals come in the order of their cost.
+    /// Looks at one datagram, of the agent at `place` if it was known when the batch was received. Refusals come in
+    /// the order of their cost.
     pub(super) fn datagram(
         &mut self,
         datagram: &mut [u8],
+        place: Option<usize>,
         from: SocketAddr,
         socket: usize,
         now: Now,
@@ -33,7 +35,7 @@ impl Intake {
             Err(refused) => return Fate::Refused(refused),
         };
         let header = envelope.header;
-        let Some(slot) = self.setup.agents.find(header.agent) else {
+        let Some(slot) = self.setup.agents.find_again(header.agent, place) else {
             let name = envelope.name.and_then(|name| HostName::new(name).ok());
             return match name {
                 Some(name) => self.stranger(&name, header, datagram, from, socket, now, at),
