@@ -349,8 +349,7 @@ fn a_heartbeat_with_33_values_is_about_160_bytes() {
 
 #[test]
 fn a_session_is_some_hundred_bytes() {
-    assert!(size_of::<ServerSession>() <= 192, "{}", size_of::<ServerSession>());
-    assert!(size_of::<Open>() <= 336, "{}", size_of::<Open>());
+    assert!(size_of::<ServerSession>() <= 520, "{}", size_of::<ServerSession>());
 }
 
 #[derive(Clone, Debug)]
