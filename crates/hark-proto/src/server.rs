@@ -1,5 +1,6 @@
 //! The server's side of one agent: which session is open, what was received, what is stored.
 
+use std::mem::offset_of;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -37,12 +38,14 @@ const FLAP_WITHIN: Duration = Duration::from_mins(10);
 /// ([`ServerSession::to_persist`], [`ServerSession::persisted`]) and nothing is answered within
 /// the session before it is synced. So after a restart every older datagram is known to be of the
 /// past, though the windows are gone, and no nonce of the server's is used twice.
+/// In the order of memory: what each datagram needs comes first, up to [`ServerSession::NEEDED`].
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct ServerSession {
     persisted: u64,
+    address: Option<IpAddr>,
     open: Option<Open>,
     former: Former,
-    address: Option<IpAddr>,
     address_before: Option<IpAddr>,
     moved_at: Mono,
     attempts: Bucket,
@@ -114,6 +117,9 @@ pub struct AckFacts {
 }
 
 impl ServerSession {
+    /// So many of its bytes, from the first on, are what a datagram of a session that goes on needs.
+    pub const NEEDED: usize = offset_of!(Self, former);
+
     /// Takes up an agent whose highest session on disk is `persisted` (0 for a new one) and that was
     /// last heard from `address`.
     pub fn new(persisted: u64, address: Option<IpAddr>) -> Self {

@@ -66,24 +66,24 @@ pub(crate) struct Sent {
     pub(crate) refused: usize,
 }
 
-/// Has all of `value` fetched from memory, without waiting for it. For what is used soon and was used long ago: what
+/// Has the first `needed` bytes of `value` fetched from memory, without waiting for them. For what is used soon and was used long ago: what
 /// several need then comes side by side, and not one after the other. Where it cannot be asked for it does nothing.
 #[inline]
-pub(crate) fn prefetch<T>(value: &T) {
+pub(crate) fn prefetch<T>(value: &T, needed: usize) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         const LINE: usize = 64;
         let start = (&raw const *value).cast::<i8>();
-        let lines = (0..size_of::<T>()).step_by(LINE);
-        for place in lines.chain([size_of::<T>().saturating_sub(1)]) {
+        let needed = needed.min(size_of::<T>());
+        for place in (0..needed).step_by(LINE).chain([needed.saturating_sub(1)]) {
             // SAFETY: fetching neither reads nor changes anything that a program can see, and no address is
             // refused; these are those of `value`.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(place)) };
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = value;
+    let _ = (value, needed);
 }
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ impl Vitals {
         };
         // Their rows were written long ago: they come from memory side by side.
         for row in news.iter().filter_map(|(host, _)| row(*host)) {
-            prefetch(row);
+            prefetch(row, size_of_val(row));
         }
         for (host, news) in news {
             for (place, value) in row(*host).into_iter().flatten().zip(news.0) {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::mem::offset_of;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -114,41 +115,45 @@ pub(crate) struct AgentFacts {
     pub(crate) duplicates: u32,
 }
 
-/// One agent.
+/// One agent. In the order of memory: what each datagram needs comes first, up to [`Slot::NEEDED`].
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Slot {
     pub(super) id: AgentId,
-    pub(super) key: AgentKey,
-    pub(super) name: HostName,
-    pub(super) mode: Mode,
     pub(super) host: Option<HostId>,
-    pub(super) session: ServerSession,
-    pub(super) items: ItemWindow,
-    pub(super) tags: Vec<Tag>,
     pub(super) sets: Sets,
-    pub(super) assembler: Option<Box<SetAssembler>>,
     pub(super) reply_to: Option<(SocketAddr, usize)>,
     pub(super) last_seen: Option<Unix>,
     pub(super) skew_ms: i64,
     pub(super) rtt_us: Option<u32>,
     pub(super) answer_due: bool,
+    /// Sets to be asked for once the session is on the disk.
+    pub(super) wanted: Vec<u32>,
+    /// What it is given.
+    pub(super) paper: SlotPaper,
+    pub(super) session: ServerSession,
+    pub(super) key: AgentKey,
+    pub(super) name: HostName,
+    pub(super) mode: Mode,
+    pub(super) items: ItemWindow,
+    pub(super) tags: Vec<Tag>,
+    pub(super) assembler: Option<Box<SetAssembler>>,
     /// The highest number of a request over HTTPS in this life of the server.
     pub(super) number: u64,
     /// Where the last such request came from.
     pub(super) asked_from: Option<SocketAddr>,
-    /// Sets to be asked for once the session is on the disk.
-    pub(super) wanted: Vec<u32>,
     /// Fresh frames that could not be judged yet.
     pub(super) early: Vec<EarlyFrame>,
     /// The hello of a host that has no number yet.
     pub(super) hello: Option<Box<Hello>>,
-    /// What it is given.
-    pub(super) paper: SlotPaper,
     /// Whether the engine was told that it cannot be given anything.
     pub(super) paper_trouble_told: bool,
 }
 
 impl Slot {
+    /// So many of its bytes, from the first on, are what a heartbeat of a session that goes on needs.
+    const NEEDED: usize = offset_of!(Self, session) + ServerSession::NEEDED;
+
     fn new(known: KnownAgent, host: Option<HostId>) -> Self {
         Self {
             id: AgentId(known.id),
@@ -270,9 +275,9 @@ impl Agents {
         before.filter(|place| self.slots[*place].id == id).or_else(|| self.find(id))
     }
 
-    /// Has the agent at a place fetched from memory.
+    /// Has what a heartbeat of the agent at a place needs fetched from memory.
     pub(super) fn expect_at(&self, place: usize) {
-        prefetch(self.peek(place));
+        prefetch(self.peek(place), Slot::NEEDED);
     }
 
     /// Returns the place of the agent of the host with this number.
