@@ -12,12 +12,14 @@
 //! | has none and very many positions | for each of some steps through it, the places of the text that it has come to, 64 in a word (`along`, `recipe`, `sets`) | nothing, as above |
 //! | has these and ways back | in the same way, if each byte says where in a round it is (`pairs`) | nothing, as above |
 //! | has other ways back | in the same way what finds more (`near`) | one of the others for the line |
+//! | has letters of many kinds that are not ASCII | one of the ways along the text, which is written with one byte for each letter before (`letters`) | nothing, as above |
 //! | has a rare word and very many positions | the words, as above | some lines are looked at together, along the text (`ahead`) |
 //! | may be nothing at all | every line has it | nothing |
 //! | has none and is too large for that | an automaton that is made lazily within bounds | another one of these patterns |
 //!
 //! Text that makes an automaton or a table of some patterns too large again and again has them looked for
-//! by their positions alone from then on (`part`), or along the text.
+//! by their positions alone from then on (`part`), or along the text; where most lines have hits, patterns of letters
+//! whatever words they have.
 //!
 //! Where so many lines have hits that this is dear, all of the text goes through a table that tells all of
 //! them (`dense`, `rows`); `choice` says when.
@@ -32,6 +34,7 @@ mod borders;
 mod choice;
 mod dense;
 mod gates;
+mod letters;
 mod literals;
 mod machine;
 mod near;
@@ -78,6 +81,8 @@ pub struct Scanner {
     parts: Vec<Part>,
     /// What they were made for.
     text: Text,
+    /// Whether some are better looked for with letters as one byte each, where words are of no use.
+    has_letters: bool,
     /// Whether what a part finds in a record needs no second look: there is one pattern.
     sure: bool,
     found: Which,
@@ -103,6 +108,7 @@ impl Scanner {
             .collect();
         debug_assert!(!patterns.is_empty(), "a watch has a pattern");
         let n_patterns = patterns.len();
+        let has_letters = patterns.iter().any(Numbered::has_letters);
         let sure =
             n_patterns == 1 && unit == Unit::Records && patterns.iter().all(Numbered::is_sure);
         let parts = match unit {
@@ -113,7 +119,7 @@ impl Scanner {
         if sure {
             found.insert(0);
         }
-        Ok(Self { parts, text: Text::Any, sure, found, choice })
+        Ok(Self { parts, text: Text::Any, has_letters, sure, found, choice })
     }
 
     /// Looks through `buffer`, which holds whole lines (the last one's end may be missing), and
@@ -133,17 +139,22 @@ impl Scanner {
         let is_dear = |part: &Part| {
             part.has_given_up() || (self.choice.has_given_up() && part.has_automaton())
         };
-        if self.text == Text::Any && self.parts.iter().any(is_dear) {
-            self.go_other_ways();
+        let is_crowded = self.choice.has_given_up() && self.has_letters;
+        match self.text {
+            Text::Any if self.parts.iter().any(is_dear) => {
+                self.go_other_ways(if is_crowded { Text::Crowded } else { Text::Hostile });
+            }
+            Text::Hostile if is_crowded => self.go_other_ways(Text::Crowded),
+            Text::Any | Text::Hostile | Text::Crowded => {}
         }
     }
 
-    fn go_other_ways(&mut self) {
-        self.text = Text::Hostile;
+    fn go_other_ways(&mut self, text: Text) {
+        self.text = text;
         let Some(patterns) = self.choice.patterns() else { return };
         let numbered = patterns.iter().enumerate();
         let numbered = numbered.map(|(at, pattern)| Numbered::new(at, pattern, Unit::Lines));
-        if let Ok(parts) = part::group(numbered.collect(), Text::Hostile) {
+        if let Ok(parts) = part::group(numbered.collect(), text) {
             self.parts = parts;
         }
     }

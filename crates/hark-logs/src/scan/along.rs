@@ -6,11 +6,12 @@
 //!
 //! Only lines that may have a match are looked at: those that are long enough for one and have the bytes
 //! that it needs ([`Gate`]). They are copied side by side, so that short ones and long ones cost the
-//! same.
+//! same. Letters may be written as one byte each before (`letters`).
 
 use regex_syntax::hir::Hir;
 
 use super::gates::{Gate, has_any, without_the_stricter};
+use super::letters::{COST, Letters};
 use super::positions::{Unsuitable, put};
 use super::recipe::Recipe;
 use super::sets::{BYTES, EIGHT, EIGHTS, Found, MOST, NONE, Sets, TEXT, is_any};
@@ -32,6 +33,8 @@ pub(super) struct Along {
     /// Lines side by side, each with its end.
     text: Box<[u8; TEXT]>,
     filled: usize,
+    /// Writes letters as one byte each, if what is looked for is so.
+    letters: Option<Box<Letters>>,
     /// Not all lines of `text` are there as a whole.
     is_cut: bool,
     lines: Lines,
@@ -62,20 +65,47 @@ impl Along {
         forms: impl IntoIterator<Item = &'h Hir>,
         gates: Vec<Gate>,
     ) -> Result<Self, Unsuitable> {
-        let recipe = Recipe::new(forms)?;
+        Self::of_recipe(&Recipe::new(forms, None)?, gates, None)
+    }
+
+    /// As above, for text whose letters are written as one byte each.
+    ///
+    /// # Errors
+    /// As above, and if they ask for single bytes that are not ASCII.
+    pub(super) fn of_letters<'h>(
+        forms: impl IntoIterator<Item = &'h Hir>,
+        gates: Vec<Gate>,
+    ) -> Result<Self, Unsuitable> {
+        let forms: Vec<&Hir> = forms.into_iter().collect();
+        let (letters, forms) = Letters::new(&forms)?;
+        let recipe = Recipe::new(&forms, letters.borders())?;
+        Self::of_recipe(&recipe, gates, Some(Box::new(letters)))
+    }
+
+    fn of_recipe(
+        recipe: &Recipe,
+        gates: Vec<Gate>,
+        letters: Option<Box<Letters>>,
+    ) -> Result<Self, Unsuitable> {
         if recipe.ends.len() > MOST {
             return Err(Unsuitable);
         }
-        let sets = Sets::new(&recipe);
+        let sets = Sets::new(recipe);
+        let mut asked = asked(&gates);
+        if letters.is_some() {
+            // Only these are in the text as they are.
+            asked.retain(|(bytes, _)| bytes.is_ascii());
+        }
         let mut along = Self {
             least: gates.iter().map(Gate::least).min().unwrap_or(0),
-            asked: asked(&gates),
+            asked,
             gates: without_the_stricter(gates),
             vectors: Vectors::best(),
             all: sets.all(),
             sets,
             text: Box::new([b'\n'; TEXT]),
             filled: 0,
+            letters,
             is_cut: false,
             lines: Lines::default(),
             looked: 0,
@@ -150,7 +180,7 @@ impl Along {
 
     /// Returns how much work there is for each word of text.
     pub(super) fn cost(&self) -> usize {
-        self.sets.cost()
+        self.sets.cost() + if self.letters.is_some() { COST } else { 0 }
     }
 
     /// Returns which patterns the line has that was found, looked at last or chosen.
@@ -190,15 +220,20 @@ impl Along {
             self.finish();
             self.is_cut = line.len() >= TEXT;
         }
-        let mut rest = line;
+        let mut taken = 0;
         loop {
             let place = self.text.get_mut(self.filled..).unwrap_or_default();
-            let (now, later) = rest.split_at(rest.len().min(place.len()));
-            if let Some(place) = place.get_mut(..now.len()) {
-                place.copy_from_slice(now);
+            if let Some(letters) = &mut self.letters {
+                let (now, written) = letters.write(self.vectors, line, taken, place);
+                (taken, self.filled) = (taken + now, self.filled + written);
+            } else {
+                let rest = line.get(taken..).unwrap_or_default();
+                let now = rest.len().min(place.len());
+                if let (Some(place), Some(now)) = (place.get_mut(..now), rest.get(..now)) {
+                    place.copy_from_slice(now);
+                }
+                (taken, self.filled) = (taken + now, self.filled + now);
             }
-            self.filled += now.len();
-            rest = later;
             if let Some(place) = self.text.get_mut(self.filled) {
                 *place = b'\n';
                 self.filled += 1;
@@ -208,7 +243,7 @@ impl Along {
             self.look_at_text();
             self.is_cut = true;
             if self.lines.open == self.all {
-                rest = &[];
+                taken = line.len();
             }
         }
     }
@@ -263,11 +298,18 @@ impl Along {
         self.lines.ends.clear();
     }
 
+    /// Looks with these from now on.
+    #[cfg(test)]
+    pub(super) fn use_vectors(&mut self, vectors: Vectors) {
+        self.vectors = vectors;
+    }
+
     /// Returns the bytes that it holds.
     pub(super) fn memory(&self) -> usize {
         let lines = self.lines.ends.capacity() * size_of::<usize>();
         let hits = self.lines.hits.capacity() * size_of::<(usize, Found)>();
-        size_of::<Self>() + TEXT + self.sets.memory() + lines + hits
+        let letters = self.letters.as_ref().map_or(0, |letters| letters.memory());
+        size_of::<Self>() + TEXT + self.sets.memory() + lines + hits + letters
     }
 }
 

@@ -151,14 +151,19 @@ enum Beside {
     Unknown,
 }
 
+/// Returns the letters that words of Unicode are made of.
+pub(super) fn unicode_words() -> Option<ClassUnicode> {
+    let parsed = regex_syntax::parse(r"\w");
+    match parsed.as_ref().map(Hir::kind) {
+        Ok(HirKind::Class(Class::Unicode(class))) => Some(class.clone()),
+        // Never: the library has its tables.
+        Ok(_) | Err(_) => None,
+    }
+}
+
 impl Words {
     fn unicode() -> Self {
-        let parsed = regex_syntax::parse(r"\w");
-        match parsed.as_ref().map(Hir::kind) {
-            Ok(HirKind::Class(Class::Unicode(class))) => Self::Unicode(class.clone()),
-            // Never: the library has its tables.
-            Ok(_) | Err(_) => Self::Ascii,
-        }
+        unicode_words().map_or(Self::Ascii, Self::Unicode)
     }
 
     /// Whether `look` is a border of these words.
@@ -386,7 +391,7 @@ fn bytes_of(word: bool) -> impl Iterator<Item = ClassBytesRange> {
     all.map(|byte| ClassBytesRange::new(byte, byte))
 }
 
-fn is_word(byte: u8) -> bool {
+pub(super) fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 

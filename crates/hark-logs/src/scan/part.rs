@@ -9,6 +9,7 @@ use super::automaton::{Asked, Automaton};
 use super::bits::{Bits, LONG};
 use super::borders::{has_unicode_borders, without_borders, without_unicode_borders};
 use super::gates::Gate;
+use super::letters::has_letters;
 use super::literals::{Finder, MOST, Needles};
 use super::near::{Kept, near};
 use super::plain::plain;
@@ -63,6 +64,18 @@ pub(super) enum Text {
     Any,
     /// It made an automaton of these patterns so large that it was of no use.
     Hostile,
+    /// So it did, and so many lines have hits that words are of no use. Some patterns are of letters.
+    Crowded,
+}
+
+impl Text {
+    /// Whether automata are of no use.
+    pub(super) fn is_hostile(self) -> bool {
+        match self {
+            Self::Any => false,
+            Self::Hostile | Self::Crowded => true,
+        }
+    }
 }
 
 /// A pattern with its number.
@@ -74,6 +87,7 @@ pub(super) struct Numbered {
     pub(super) form: Hir,
     /// Bytes that a line with a match has at least.
     least: usize,
+    has_letters: bool,
 }
 
 impl Numbered {
@@ -85,12 +99,18 @@ impl Numbered {
             Unit::Records => alone.clone(),
         };
         let least = alone.properties().minimum_len().unwrap_or(0);
-        Self { number, alone, form, least }
+        let has_letters = has_letters(&form);
+        Self { number, alone, form, least, has_letters }
     }
 
     /// Whether what is found in a record by its form is what the pattern finds.
     pub(super) fn is_sure(&self) -> bool {
         !has_unicode_borders(&self.form)
+    }
+
+    /// Whether letters of it are better written as one byte each.
+    pub(super) fn has_letters(&self) -> bool {
+        self.has_letters
     }
 
     /// Whether `$` is meant to find a `\r` in the middle of a line, `(?R)`: bits know it as the end.
@@ -107,6 +127,13 @@ pub(super) fn group(patterns: Vec<Numbered>, of: Text) -> Result<Vec<Part>, TooL
     let mut parts = Vec::new();
     let (mut plain, mut folded, mut rest) = (Vec::new(), Vec::new(), Vec::new());
     let mut everywhere = Vec::new();
+    let mut patterns = patterns;
+    if of == Text::Crowded {
+        let goes_along = |pattern: &Numbered| !pattern.has_crlf_mode() && along(&[pattern]).is_ok();
+        let (dear, others) = patterns.into_iter().partition(goes_along);
+        pack_along(dear, &mut parts);
+        patterns = others;
+    }
     for pattern in patterns {
         if matches!(pattern.form.kind(), HirKind::Empty) {
             everywhere.push(pattern.number);
@@ -157,7 +184,7 @@ fn with_words(
 
 /// Makes parts of patterns that have no words.
 fn with_positions(rest: Vec<Numbered>, of: Text, parts: &mut Vec<Part>) -> Result<(), TooLarge> {
-    let is_hostile = of == Text::Hostile;
+    let is_hostile = of.is_hostile();
     let are_dear = match Bits::new(rest.iter().map(|pattern| &pattern.form)) {
         // What bits do not tell an automaton would, which is of no use.
         Ok(bits) => is_hostile && (bits.is_wide() || !bits.is_exact()),
@@ -238,6 +265,12 @@ fn pack_along(mut patterns: Vec<Numbered>, parts: &mut Vec<Part>) {
     if patterns.is_empty() {
         return;
     }
+    if patterns.iter().any(Numbered::has_letters) && !patterns.iter().all(Numbered::has_letters) {
+        let (letters, others) = patterns.into_iter().partition(Numbered::has_letters);
+        pack_along(letters, parts);
+        pack_along(others, parts);
+        return;
+    }
     if let Ok(along) = along(&patterns.iter().collect::<Vec<_>>()) {
         let numbers = patterns.iter().map(|pattern| pattern.number).collect();
         parts.push(Part::new(Find::Along(along), vec![Teller::found(numbers)]));
@@ -288,9 +321,18 @@ fn pack<'a>(patterns: &'a [Numbered], groups: &mut Vec<(Bits, &'a [Numbered])>) 
     pack(second, groups);
 }
 
+/// What goes along the text and finds these patterns: letters may be written as bytes, if that is less work.
 pub(super) fn along(patterns: &[&Numbered]) -> Result<Box<Along>, Unsuitable> {
-    let gates = patterns.iter().map(|pattern| Gate::new(&pattern.form, pattern.least)).collect();
-    Along::new(patterns.iter().map(|pattern| &pattern.form), gates).map(Box::new)
+    let forms = || patterns.iter().map(|pattern| &pattern.form);
+    let gates = || patterns.iter().map(|p| Gate::new(&p.form, p.least)).collect();
+    let usual = Along::new(forms(), gates());
+    let of_letters = patterns
+        .iter()
+        .any(|pattern| pattern.has_letters)
+        .then(|| Along::of_letters(forms(), gates()));
+    let ways = [usual, of_letters.unwrap_or(Err(Unsuitable))];
+    let cheapest = ways.into_iter().flatten().min_by_key(Along::cost);
+    cheapest.map(Box::new).ok_or(Unsuitable)
 }
 
 /// What goes along the text and finds at least these patterns, if there is such a thing.

@@ -9,7 +9,8 @@
 //! Three things are less work than they seem to be. A round of bytes of some lengths (`(ab?|[^c]){50}`) is one step,
 //! since where such words end is the same in every round. A way back (`(a|b|cd)+`) is a run of pairs of bytes
 //! that may follow one another, if each byte says where in the round it stands (`pairs`). And the border of a word
-//! is a place before a byte, known from that byte and the one before it.
+//! is a place before a byte, known from that byte and the one before it. Where letters are written as bytes (`letters`),
+//! that is so with words of Unicode, too.
 
 mod classes;
 mod rounds;
@@ -22,6 +23,7 @@ use regex_syntax::hir::{Hir, HirKind, Look};
 use self::rounds::{Lengths, Run};
 pub(super) use self::step::{BITS, Distance, SetNumber, Step};
 use self::step::{MOST_BACK, bit};
+use super::letters::Borders;
 use super::positions::Unsuitable;
 
 /// Bound on steps of one pattern: so many of them cost about two nanoseconds a byte, more than bits do.
@@ -63,8 +65,10 @@ struct Around {
 const INSIDE: Around = Around { starts: false, ends: false };
 
 #[derive(Debug)]
-struct Kitchen {
+struct Kitchen<'b> {
     most_steps: usize,
+    /// What bytes are where borders of words of Unicode are asked for, if that is known.
+    borders: Option<&'b Borders>,
     steps: Vec<Step>,
     known: HashMap<Step, SetNumber>,
     /// Where so many of a class end that are in a row.
@@ -78,15 +82,20 @@ struct Kitchen {
 }
 
 impl Recipe {
-    /// Compiles patterns, in their form for a buffer of many lines.
+    /// Compiles patterns, in their form for a buffer of many lines, and for text in which bytes are so much where borders
+    /// of words of Unicode are asked for.
     ///
     /// # Errors
     /// If one may find nothing at all, has what cannot be said so, or they need too many steps.
-    pub(super) fn new<'h>(forms: impl IntoIterator<Item = &'h Hir>) -> Result<Self, Unsuitable> {
+    pub(super) fn new<'h>(
+        forms: impl IntoIterator<Item = &'h Hir>,
+        borders: Option<&Borders>,
+    ) -> Result<Self, Unsuitable> {
         let forms: Vec<&Hir> = forms.into_iter().collect();
         let most_steps = MOST_STEPS * forms.len().min(SHARING);
         let mut kitchen = Kitchen {
             most_steps,
+            borders,
             steps: Vec::new(),
             known: HashMap::new(),
             runs: HashMap::new(),
@@ -132,7 +141,7 @@ impl From {
     }
 }
 
-impl Kitchen {
+impl Kitchen<'_> {
     fn step(&mut self, step: Step) -> Result<SetNumber, Unsuitable> {
         if let Some(known) = self.known.get(&step) {
             return Ok(*known);
@@ -227,32 +236,62 @@ impl Kitchen {
 
     /// Returns the places before which there is a border.
     fn borders(&mut self, look: Look) -> Result<SetNumber, Unsuitable> {
-        let is_word = |byte: u8| byte == b'_' || byte.is_ascii_alphanumeric();
-        let (word, other) = (self.class(is_word)?, self.class(|byte| !is_word(byte))?);
-        // Nothing that a line has is before its first byte: there is the end of the line before.
-        if !self.with_feeds.contains(&other) {
-            self.with_feeds.push(other);
-        }
-        let mut between = |of, among| self.step(Step::After { of, by: 1, among });
-        let (one, two) = match look {
-            Look::WordAscii => (between(word, other)?, between(other, word)?),
-            Look::WordAsciiNegate => (between(word, word)?, between(other, other)?),
-            Look::WordStartAscii => return between(other, word),
-            Look::WordEndAscii => return between(word, other),
-            Look::WordStartHalfAscii => (between(other, other)?, between(other, word)?),
-            Look::WordEndHalfAscii => return Ok(other),
+        let ascii = Borders::ascii();
+        let all = match look {
             Look::Start
             | Look::StartLF
             | Look::StartCRLF
             | Look::End
             | Look::EndLF
-            | Look::EndCRLF
-            | Look::WordUnicode
+            | Look::EndCRLF => return Err(Unsuitable),
+            Look::WordAscii
+            | Look::WordAsciiNegate
+            | Look::WordStartAscii
+            | Look::WordEndAscii
+            | Look::WordStartHalfAscii
+            | Look::WordEndHalfAscii => &ascii,
+            Look::WordUnicode
             | Look::WordUnicodeNegate
             | Look::WordStartUnicode
             | Look::WordEndUnicode
             | Look::WordStartHalfUnicode
-            | Look::WordEndHalfUnicode => return Err(Unsuitable),
+            | Look::WordEndHalfUnicode => self.borders.ok_or(Unsuitable)?,
+        };
+        // Beside what is no letter there is no border that asks for none of a word.
+        let needs_letters = matches!(
+            look,
+            Look::WordUnicodeNegate | Look::WordStartHalfUnicode | Look::WordEndHalfUnicode
+        );
+        let (end, begin) = (self.byte_set(&all.ends_word)?, self.byte_set(&all.begins_word)?);
+        let other_end = self.class(|byte| all.ends_no_word(byte, needs_letters))?;
+        let other_begin = self.class(|byte| all.begins_no_word(byte, needs_letters))?;
+        // Nothing that a line has is before its first byte: there is the end of the line before.
+        if !self.with_feeds.contains(&other_end) {
+            self.with_feeds.push(other_end);
+        }
+        let mut between = |of, among| self.step(Step::After { of, by: 1, among });
+        let (one, two) = match look {
+            Look::WordAscii | Look::WordUnicode => {
+                (between(end, other_begin)?, between(other_end, begin)?)
+            }
+            Look::WordAsciiNegate | Look::WordUnicodeNegate => {
+                (between(end, begin)?, between(other_end, other_begin)?)
+            }
+            Look::WordStartAscii | Look::WordStartUnicode => return between(other_end, begin),
+            Look::WordEndAscii | Look::WordEndUnicode => return between(end, other_begin),
+            Look::WordStartHalfAscii | Look::WordStartHalfUnicode => {
+                // Whatever there is before the place, what is behind it makes no difference.
+                let any_other = self.class(|byte| !all.begins_word(byte))?;
+                let mut between = |among| self.step(Step::After { of: other_end, by: 1, among });
+                (between(any_other)?, between(begin)?)
+            }
+            Look::WordEndHalfAscii | Look::WordEndHalfUnicode => return Ok(other_begin),
+            Look::Start
+            | Look::StartLF
+            | Look::StartCRLF
+            | Look::End
+            | Look::EndLF
+            | Look::EndCRLF => return Err(Unsuitable),
         };
         self.step(Step::Either(one, two))
     }
@@ -369,7 +408,7 @@ mod tests {
             .map(|count| Pattern::new(&format!("[a-q][^x]{{{count}}}x")).unwrap())
             .map(|pattern| within_line(pattern.hir().clone()))
             .collect();
-        Recipe::new(&forms).unwrap().steps.len()
+        Recipe::new(&forms, None).unwrap().steps.len()
     }
 
     #[test]

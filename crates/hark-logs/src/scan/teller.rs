@@ -48,7 +48,7 @@ struct Whole {
 /// Those that an automaton could be large for are told by their positions, the others by one automaton.
 pub(super) fn tellers(patterns: &[Numbered], of: Text) -> Result<Vec<Teller>, TooLarge> {
     let by_positions = |pattern: &&Numbered| {
-        (of == Text::Hostile || is_high(&pattern.form)) && !pattern.has_crlf_mode()
+        (of.is_hostile() || is_high(&pattern.form)) && !pattern.has_crlf_mode()
     };
     let (high, mut low): (Vec<&Numbered>, Vec<&Numbered>) = patterns.iter().partition(by_positions);
     let mut tellers = Vec::new();
@@ -66,7 +66,7 @@ pub(super) fn tellers(patterns: &[Numbered], of: Text) -> Result<Vec<Teller>, To
         low.extend(near);
     }
     // Many bits for each byte are the last resort.
-    if is_narrow || of == Text::Hostile {
+    if is_narrow || of.is_hostile() {
         pack(others, &mut tellers, &mut low);
     } else {
         low.extend(others);
@@ -80,7 +80,7 @@ pub(super) fn tellers(patterns: &[Numbered], of: Text) -> Result<Vec<Teller>, To
 /// Tells patterns that do not go along the text.
 pub(super) fn exact(patterns: Vec<&Numbered>, of: Text) -> Result<Vec<Teller>, TooLarge> {
     let (mut tellers, mut rest) = (Vec::new(), Vec::new());
-    if of == Text::Hostile {
+    if of.is_hostile() {
         pack(patterns, &mut tellers, &mut rest);
     } else {
         rest = patterns;
@@ -94,6 +94,13 @@ pub(super) fn exact(patterns: Vec<&Numbered>, of: Text) -> Result<Vec<Teller>, T
 /// Makes as few tellers as halving gives. Each pattern alone can be told so.
 fn pack_along(mut patterns: Vec<&Numbered>, tellers: &mut Vec<Teller>) {
     if patterns.is_empty() {
+        return;
+    }
+    let has_letters = |pattern: &&Numbered| pattern.has_letters();
+    if patterns.iter().any(has_letters) && !patterns.iter().all(has_letters) {
+        let (letters, others) = patterns.into_iter().partition(has_letters);
+        pack_along(letters, tellers);
+        pack_along(others, tellers);
         return;
     }
     if let Ok(along) = along(&patterns) {

@@ -17,9 +17,11 @@ fn hits(texts: &[&str], buffer: &[u8]) -> Vec<(Vec<u8>, Vec<usize>)> {
     if scanner.choice.force() {
         assert!(hits_of(&mut scanner, buffer) == found, "all lines differ: {texts:?}");
     }
-    let mut scanner = Scanner::new(&patterns(texts), Unit::Lines).unwrap();
-    scanner.go_other_ways();
-    assert!(hits_of(&mut scanner, buffer) == found, "other ways differ: {texts:?}");
+    for text in [Text::Hostile, Text::Crowded] {
+        let mut scanner = Scanner::new(&patterns(texts), Unit::Lines).unwrap();
+        scanner.go_other_ways(text);
+        assert!(hits_of(&mut scanner, buffer) == found, "other ways differ: {text:?}, {texts:?}");
+    }
     found
 }
 
@@ -255,7 +257,7 @@ fn ways_back_are_asked_where_there_may_be_as_many() {
 
 #[test]
 fn what_is_too_large_is_refused() {
-    let error = Scanner::new(&patterns(&[r"(?u)(\w{100}){100}"]), Unit::Lines).unwrap_err();
+    let error = Scanner::new(&patterns(&[r"(?u)(\w{100}(?-u:.)){100}"]), Unit::Lines).unwrap_err();
     assert!(error.to_string().contains("too large"), "{error}");
 }
 
@@ -398,5 +400,26 @@ trait ConcatWithEnds {
 impl ConcatWithEnds for Vec<String> {
     fn concat_with_ends(&self) -> Vec<u8> {
         self.iter().flat_map(|line| line.bytes().chain([b'\n'])).collect()
+    }
+}
+
+#[test]
+fn where_most_lines_have_hits_patterns_of_letters_go_along_whatever_words_they_have() {
+    let letters =
+        ["(?i)größe|straße", "(?i)диск .*ошибка", "接続", "[é-ü]x", "(?u).{3,20}диск", "error"];
+    let buffer = "Größe: диск и ошибка\nSTRASSE, straßE\n接続 error\nüx диск\n\n".repeat(300);
+    let expected = one_by_one(&letters, buffer.as_bytes());
+    for (texts, crowded) in
+        [(&letters[..], Text::Crowded), (&["error", "[a-q][^u-z]{13}x"], Text::Hostile)]
+    {
+        let mut scanner = Scanner::new(&patterns(texts), Unit::Lines).unwrap();
+        scanner.go_other_ways(Text::Hostile);
+        scanner.choice.give_up();
+        scanner.look_for_other_ways();
+        assert_eq!(scanner.text, crowded);
+        if crowded == Text::Crowded {
+            assert!(!scanner.parts.iter().any(Part::has_automaton));
+            assert!(hits_of(&mut scanner, buffer.as_bytes()) == expected);
+        }
     }
 }

@@ -67,7 +67,7 @@ fn says_what_is_wrong_and_where() {
         ("{file: /l/a, match: a, severty: info}", "`severity`"),
         ("{file: /l/a, match: a, multiline: {lines: 3}}", "one of `start`, `continue`"),
         ("{file: /l/a, match: a, multiline: {start: a, bytes: 1}}", "256 to 64KiB"),
-        ("{file: /l/a, match: '(?u)(\\w{100}){100}'}", "too large"),
+        ("{file: /l/a, match: '(?u)(\\w{100}(?-u:.)){100}'}", "too large"),
         ("{journal: {unit: '-x'}, match: a}", "no name of a unit"),
         ("{journal: {units: x}, match: a}", "`unit`"),
         ("{journal: {}, match: a, multiline: {start: a}}", "a record already"),

@@ -20,7 +20,7 @@ pub(crate) type Words = [u64; LANES];
 const WORD: usize = u64::BITS as usize;
 
 /// Bytes of the widest vectors.
-const BYTES: usize = 64;
+pub(crate) const BYTES: usize = 64;
 
 /// Work that is worth being compiled for the wide vectors that most processors have.
 pub(crate) trait Work {
@@ -58,6 +58,9 @@ pub(crate) trait Kind: Copy {
 
     /// Returns which of the words have a bit of `bits`.
     fn which_meet(self, words: &Words, bits: u64) -> u8;
+
+    /// Returns those bytes side by side that `which` has a bit for; what is behind them is anything.
+    fn pack(self, bytes: &[u8; BYTES], which: u64) -> [u8; BYTES];
 }
 
 /// Any processor.
@@ -271,6 +274,19 @@ impl Kind for Any {
         }
         which
     }
+
+    #[expect(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    fn pack(self, bytes: &[u8; BYTES], which: u64) -> [u8; BYTES] {
+        let mut packed = [0; BYTES];
+        let mut done = 0;
+        for (at, byte) in bytes.iter().enumerate() {
+            // Nobody can foretell which are left out.
+            packed[done % BYTES] = *byte;
+            done += usize::from(which >> at & 1 == 1);
+        }
+        packed
+    }
 }
 
 #[cfg(test)]
@@ -327,6 +343,7 @@ mod tests {
         through: (Vec<Words>, bool),
         bits: Words,
         which: u8,
+        packed: Vec<u8>,
     }
 
     fn asked() -> impl Strategy<Value = Asked> {
@@ -380,7 +397,9 @@ mod tests {
             let bits = of_bits(1, |at| bit(at / WORD, at % WORD))[0];
             let meets = |at: &usize| of[0][*at] & among[0][0][0] != 0;
             let which = (0..LANES).filter(meets).map(|at| 1 << at).sum();
-            Said { after: of_bits(eights, after), through: (through, goes_on), bits, which }
+            let kept = |at: &usize| among[0][0][0] >> at & 1 == 1;
+            let packed = (0..BYTES).filter(kept).map(|at| bytes[at]).collect();
+            Said { after: of_bits(eights, after), through: (through, goes_on), bits, which, packed }
         }
     }
 
@@ -402,7 +421,9 @@ mod tests {
             }
             let goes_on = kind.through(&mut through, of, &among[0], *goes_on);
             let which = kind.which_meet(&of[0], among[0][0][0]);
-            Said { after, through: (through, goes_on), bits: kind.bits(bytes), which }
+            let kept = among[0][0][0];
+            let packed = kind.pack(bytes, kept)[..kept.count_ones() as usize].to_vec();
+            Said { after, through: (through, goes_on), bits: kind.bits(bytes), which, packed }
         }
     }
 

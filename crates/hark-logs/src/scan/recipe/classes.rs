@@ -19,7 +19,7 @@ enum Bytes {
     Some(SetNumber),
 }
 
-impl Kitchen {
+impl Kitchen<'_> {
     /// Returns where a byte is of the class that `hir` is, if it is one.
     pub(super) fn one_byte(&mut self, hir: &Hir) -> Result<Option<SetNumber>, Unsuitable> {
         let class = match hir.kind() {

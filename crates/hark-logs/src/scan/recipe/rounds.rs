@@ -37,7 +37,7 @@ fn fits_a_step(lengths: impl Iterator<Item = usize>) -> bool {
     lengths.len() <= TERMS && lengths.last().is_none_or(|longest| *longest <= MOST_BACK)
 }
 
-impl Kitchen {
+impl Kitchen<'_> {
     pub(super) fn repeat(
         &mut self,
         repetition: &Repetition,

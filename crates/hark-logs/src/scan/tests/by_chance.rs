@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::super::{Scanner, Unit};
+use super::super::{Scanner, Text, Unit};
 use crate::pattern::Pattern;
 
 /// Parts of patterns as people write them: letters, words, classes, borders, beginnings and ends.
@@ -62,6 +62,77 @@ fn long_part() -> impl Strategy<Value = String> {
         prop::sample::select(vec!["", "", "$"]),
     )
         .prop_map(|(start, n, all, end)| format!("{start}[ab1]{{{n}}}{all}{end}"))
+}
+
+/// Patterns of letters, which are written as one byte each.
+fn letters_part() -> impl Strategy<Value = String> {
+    let class = prop::sample::select(vec![
+        "a",
+        "[ab]",
+        "é",
+        "接",
+        "(?u:.)",
+        r"(?u:\w)",
+        r"(?u:\W)",
+        "(?u:[^a1])",
+        "(?u:[é-я])",
+        r"(?u:\p{Lu})",
+        "(?iu:ß)",
+        "(?iu:k)",
+    ]);
+    let count = prop_oneof![
+        2 => Just(String::new()),
+        1 => prop::sample::select(vec!["*", "+", "?", "{2,}"]).prop_map(str::to_owned),
+        1 => (1..9_usize, 0..9_usize).prop_map(|(n, more)| format!("{{{n},{}}}", n + more)),
+    ];
+    let one = (class, count).prop_map(|(class, count)| format!("{class}{count}"));
+    let border = prop::sample::select(vec![
+        r"(?u:\b)",
+        r"(?u:\B)",
+        r"(?u:\b{start})",
+        r"(?u:\b{end})",
+        r"(?u:\b{start-half})",
+        r"(?u:\b{end-half})",
+        r"\b",
+        r"\B",
+        "^",
+        "$",
+    ]);
+    let one = prop_oneof![
+        6 => one.clone(),
+        2 => border.prop_map(str::to_owned),
+        1 => prop::collection::vec(one.clone(), 1..3).prop_map(|ways| format!("({})", ways.join("|"))),
+        1 => (one, 1..4_usize).prop_map(|(one, n)| format!("({one}){{{n}}}")),
+    ];
+    (prop::collection::vec(one, 1..6), any::<bool>()).prop_map(|(all, is_long)| {
+        // Some are so long that they are looked for along the text at once.
+        format!("{}{}", if is_long { r"(?u:\w{70})" } else { "" }, all.concat())
+    })
+}
+
+fn letters_line() -> impl Strategy<Value = Vec<u8>> {
+    let pieces: Vec<&[u8]> = vec![
+        b"a",
+        b"b1",
+        b"-",
+        b" ",
+        b"kK",
+        "é".as_bytes(),
+        "я".as_bytes(),
+        "Ж".as_bytes(),
+        "ẞ".as_bytes(),
+        "接".as_bytes(),
+        "\u{212a}".as_bytes(),
+        "😀".as_bytes(),
+        "𝒜".as_bytes(),
+        b"\xc3",
+        b"\x80",
+        b"\xe6\x8e",
+        b"\r",
+    ];
+    let piece = (prop::sample::select(pieces), prop_oneof![9 => 1..4_usize, 1 => 60..90_usize]);
+    prop::collection::vec(piece.prop_map(|(piece, count)| piece.repeat(count)), 0..9)
+        .prop_map(|pieces| pieces.concat())
 }
 
 fn long_line() -> impl Strategy<Value = String> {
@@ -167,7 +238,7 @@ proptest! {
             prop_assert_eq!(at_once(&mut scanner, &buffer), expected.clone(), "all {:?}", patterns);
         }
         let mut scanner = Scanner::new(&patterns, Unit::Lines).unwrap();
-        scanner.go_other_ways();
+        scanner.go_other_ways(Text::Hostile);
         prop_assert_eq!(at_once(&mut scanner, &buffer), expected.clone(), "other {:?}", patterns);
         prop_assert_eq!(in_records(&patterns, &buffer), expected, "{:?}", patterns);
     }
@@ -210,9 +281,29 @@ proptest! {
         let mut scanner = Scanner::new(&patterns, Unit::Lines).unwrap();
         prop_assert_eq!(at_once(&mut scanner, &buffer), expected.clone(), "{:?}", patterns);
         let mut other = Scanner::new(&patterns, Unit::Lines).unwrap();
-        other.go_other_ways();
+        other.go_other_ways(Text::Hostile);
         prop_assert_eq!(at_once(&mut other, &buffer), expected.clone(), "other {:?}", patterns);
         // Again: nothing is left of what was.
         prop_assert_eq!(at_once(&mut scanner, &buffer), expected, "again {:?}", patterns);
+    }
+
+    #[test]
+    fn so_do_patterns_of_letters(
+        texts in prop::collection::vec(letters_part(), 1..8),
+        lines in prop::collection::vec(letters_line(), 1..12),
+    ) {
+        let patterns: Vec<Pattern> =
+            texts.iter().filter_map(|text| Pattern::new(text).ok()).collect();
+        prop_assume!(Scanner::new(&patterns, Unit::Lines).is_ok() && !patterns.is_empty());
+        let buffer = lines.join(&b"\n"[..]);
+        let expected = one_by_one(&patterns, &buffer);
+        let mut scanner = Scanner::new(&patterns, Unit::Lines).unwrap();
+        prop_assert_eq!(at_once(&mut scanner, &buffer), expected.clone(), "{:?}", patterns);
+        for text in [Text::Hostile, Text::Crowded] {
+            let mut other = Scanner::new(&patterns, Unit::Lines).unwrap();
+            other.go_other_ways(text);
+            prop_assert_eq!(at_once(&mut other, &buffer), expected.clone(), "{:?} {:?}", text, patterns);
+            prop_assert_eq!(at_once(&mut other, &buffer), expected.clone(), "again {:?}", patterns);
+        }
     }
 }

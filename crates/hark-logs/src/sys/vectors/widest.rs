@@ -3,12 +3,12 @@
 use std::arch::x86_64::{
     __m512i, _mm512_add_epi8, _mm512_add_epi64, _mm512_alignr_epi64, _mm512_and_si512,
     _mm512_andnot_si512, _mm512_cmpeq_epi64_mask, _mm512_cmplt_epu64_mask, _mm512_mask_sub_epi64,
-    _mm512_movepi8_mask, _mm512_or_si512, _mm512_permutex2var_epi64, _mm512_set1_epi64,
-    _mm512_shldv_epi64, _mm512_sllv_epi64, _mm512_srlv_epi64, _mm512_sub_epi64,
+    _mm512_maskz_compress_epi8, _mm512_movepi8_mask, _mm512_or_si512, _mm512_permutex2var_epi64,
+    _mm512_set1_epi64, _mm512_shldv_epi64, _mm512_sllv_epi64, _mm512_srlv_epi64, _mm512_sub_epi64,
     _mm512_test_epi64_mask,
 };
 
-use super::{BYTES, Kind, LANES, Term, WORD, Words};
+use super::{Any, BYTES, Kind, LANES, Term, WORD, Words};
 
 /// A processor that has these vectors, and shifts of two of their words as one if it has `FUNNELS`: there is one of
 /// these only where it was asked for that.
@@ -205,9 +205,7 @@ impl<const FUNNELS: bool> Kind for Widest<FUNNELS> {
     #[expect(clippy::inline_always, reason = "as above")]
     #[inline(always)]
     fn bits(self, bytes: &[u8; BYTES]) -> Words {
-        let eights = bytes.as_chunks::<8>().0;
-        let mut bytes =
-            vector(std::array::from_fn(|at| eights.get(at).copied().map_or(0, u64::from_le_bytes)));
+        let mut bytes = vector(of_bytes(bytes));
         let mut sets = [0; LANES];
         for set in sets.iter_mut().rev() {
             // SAFETY: as above.
@@ -225,6 +223,28 @@ impl<const FUNNELS: bool> Kind for Widest<FUNNELS> {
         // SAFETY: as above.
         unsafe { _mm512_test_epi64_mask(vector(*words), _mm512_set1_epi64(bits.cast_signed())) }
     }
+
+    #[expect(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    fn pack(self, bytes: &[u8; BYTES], which: u64) -> [u8; BYTES] {
+        if !FUNNELS {
+            return Any.pack(bytes, which);
+        }
+        // SAFETY: the processor has these vectors, and what came with funnels if it says so, or there were no `self`.
+        let packed = words(unsafe { _mm512_maskz_compress_epi8(which, vector(of_bytes(bytes))) });
+        let mut bytes = [0; BYTES];
+        for (bytes, word) in bytes.as_chunks_mut().0.iter_mut().zip(packed) {
+            *bytes = word.to_le_bytes();
+        }
+        bytes
+    }
+}
+
+#[expect(clippy::inline_always, reason = "as above")]
+#[inline(always)]
+fn of_bytes(bytes: &[u8; BYTES]) -> Words {
+    let eights = bytes.as_chunks::<8>().0;
+    std::array::from_fn(|at| eights.get(at).copied().map_or(0, u64::from_le_bytes))
 }
 
 #[expect(clippy::inline_always, reason = "as above")]
