@@ -103,6 +103,8 @@ impl Agent {
         let logs = given.as_ref().map_or(&config.logs, |given| &given.logs).clone();
         let probes = given.as_ref().map(|given| given.probes.clone()).unwrap_or_default();
         let collectors = given.as_ref().map_or(&config.collectors, |given| &given.collectors);
+        let marks = given.as_ref().map(|given| given.marks.clone()).unwrap_or_default();
+        config.root.levels().set_marks(marks);
         let mut sampler = Sampler::new(collectors, &config.root);
         let moment = moment(clock);
         sampler.begin(moment.now);

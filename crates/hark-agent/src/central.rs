@@ -12,16 +12,20 @@ use hark_model::check::CheckResult;
 use hark_model::name::CheckName;
 use hark_model::{Now, Status, Unix};
 use hark_proto::ReportItem;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use crate::collectors;
 use crate::home::Home;
 use crate::jobs::{Allowed, Rights};
+use crate::marks::MARKS;
 use crate::settings::Given;
 use crate::slots::Slots;
 
 /// The text that was given last and was right.
 const FILE: &str = "given";
+
+/// Is there once [`CHECK`] was told: from then on it has to be kept true.
+const TOLD: &str = "given-told";
 
 /// The check that says whether the agent takes what it is given.
 const CHECK: &str = "agent configuration";
@@ -82,17 +86,18 @@ impl Central {
         match self.under_own(&text) {
             Ok(given) => {
                 let told = taken(&given, revision, now);
-                (Some(given), Some(told))
+                (Some(given), told_of(home, &text, told))
             }
             // It was right when it was kept: this is another version, or another file of the host.
             Err(mistakes) => {
                 tracing::warn!(mistakes, "what the server gave is not used");
+                note_told(home);
                 (None, Some(refused(revision, &mistakes, now)))
             }
         }
     }
 
-    /// Takes what arrived. Returns the settings that hold from now on, and what is to be told.
+    /// Takes what arrived. Returns the settings that hold from now on, and what is to be told, if anything.
     ///
     /// # Errors
     /// What to tell of a text that is wrong: the one before goes on.
@@ -102,7 +107,7 @@ impl Central {
         revision: u32,
         bytes: &[u8],
         now: Now,
-    ) -> Result<(Given, ReportItem), ReportItem> {
+    ) -> Result<(Given, Option<ReportItem>), ReportItem> {
         let text = String::from_utf8_lossy(bytes);
         let text = if revision == 0 { "{}\n" } else { &*text };
         let taken = self.under_own(text);
@@ -116,10 +121,11 @@ impl Central {
             Ok(given) => {
                 tracing::info!(configuration = name(revision), "settings changed");
                 let told = self::taken(&given, revision, now);
-                Ok((given, told))
+                Ok((given, told_of(home, text, told)))
             }
             Err(mistakes) => {
                 tracing::warn!(revision, mistakes, "what the server gave is refused");
+                note_told(home);
                 Err(refused(revision, &mistakes, now))
             }
         }
@@ -182,6 +188,27 @@ impl Central {
             settings.probes.refuse();
         }
         if all.has_errors() { Err(all.diagnostics().render(Style::Plain)) } else { Ok(settings) }
+    }
+}
+
+/// Returns `told` if it is to be told. The server's own limits come without anybody having written settings
+/// for agents: a check of every host that says so would be noise.
+fn told_of(home: &Home, text: &str, told: ReportItem) -> Option<ReportItem> {
+    let is_written = serde_json::from_str::<Map<String, Json>>(text)
+        .map_or(true, |given| given.keys().any(|key| key != MARKS.name));
+    if !is_written && matches!(home.read(TOLD), Ok(None)) {
+        return None;
+    }
+    note_told(home);
+    Some(told)
+}
+
+fn note_told(home: &Home) {
+    if matches!(home.read(TOLD), Ok(Some(_))) {
+        return;
+    }
+    if let Err(error) = home.write(TOLD, "") {
+        tracing::debug!(%error, "cannot note that the settings were told of");
     }
 }
 
@@ -268,6 +295,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::levels::Level;
 
     const NOW: Now = Now { mono: Mono(0), unix: Unix(0) };
 
@@ -278,8 +306,8 @@ mod tests {
         (folder, home, central)
     }
 
-    fn status(item: &ReportItem) -> (Status, &str) {
-        let ReportItem::Result(result) = item else { panic!("not a result") };
+    fn status<'a>(item: impl Into<Option<&'a ReportItem>>) -> (Status, &'a str) {
+        let Some(ReportItem::Result(result)) = item.into() else { panic!("not a result") };
         (result.status, &result.text)
     }
 
@@ -378,8 +406,28 @@ mod tests {
         let again = Central::open(&home, "{}", Allowed::Nothing).unwrap();
         let (given, told) = again.at_start(&home, NOW);
         assert_eq!(given.unwrap().interval, Some(Duration::from_secs(20)));
-        assert_eq!(status(&told.unwrap()).0, Status::Ok);
+        assert_eq!(status(&told).0, Status::Ok);
         assert_eq!(again.taken(), (Some(8), 0));
+    }
+
+    #[test]
+    fn limits_of_the_server_alone_are_taken_without_a_word_until_there_was_one() {
+        let (_folder, home, mut central) = open(&json!({}));
+        let marks = br#"{"marks": {"cpu": [60, 90], "memory": 70}}"#;
+        let (given, told) = central.take(&home, 7, marks, NOW).unwrap();
+        assert_eq!(
+            (given.marks.of(Level::Cpu), given.marks.of(Level::Memory)),
+            (&[60.0, 90.0][..], &[70.0][..])
+        );
+        assert_eq!(told, None);
+        let (given, told) = central.at_start(&home, NOW);
+        assert_eq!((given.unwrap().marks.of(Level::Memory), told), (&[70.0][..], None));
+        let refused = central.take(&home, 8, b"intervall: 5s\n", NOW).unwrap_err();
+        assert_eq!(status(&refused).0, Status::Warning);
+        let (_, told) = central.take(&home, 9, marks, NOW).unwrap();
+        assert_eq!(status(&told).0, Status::Ok, "what was wrong is over");
+        let refused = central.take(&home, 10, b"marks: {disk: 60}\n", NOW).unwrap_err();
+        assert!(status(&refused).1.contains("unknown key"), "{refused:?}");
     }
 
     #[test]

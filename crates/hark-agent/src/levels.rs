@@ -3,12 +3,21 @@
 //! Whether it is worth a look at who uses processor and memory is known by the collectors that ran
 //! before; so nobody measures twice, and nothing is looked for while nothing is wrong.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::marks::Marks;
 
 /// Levels that parts of one agent share; NaN until they are known.
 #[derive(Clone, Debug)]
-pub(crate) struct Levels(Arc<[AtomicU64; 3]>);
+pub(crate) struct Levels(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    levels: [AtomicU64; 3],
+    /// What the server watches of them.
+    marks: Mutex<Marks>,
+}
 
 /// Which level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +32,8 @@ impl Levels {
     /// Makes levels of which nothing is known.
     pub(crate) fn new() -> Self {
         let unknown = || AtomicU64::new(f64::NAN.to_bits());
-        Self(Arc::new([unknown(), unknown(), unknown()]))
+        let levels = [unknown(), unknown(), unknown()];
+        Self(Arc::new(Shared { levels, marks: Mutex::default() }))
     }
 
     /// Notes what was found.
@@ -38,18 +48,28 @@ impl Levels {
 
     /// Notes by how many seconds this machine's clock is ahead of the server's.
     pub(crate) fn set_ahead_of_server(&self, seconds: f64) {
-        let [.., ahead] = &*self.0;
+        let [.., ahead] = &self.0.levels;
         ahead.store(seconds.to_bits(), Ordering::Relaxed);
     }
 
     /// Returns that, once; NaN until it is noted again.
     pub(crate) fn take_ahead_of_server(&self) -> f64 {
-        let [.., ahead] = &*self.0;
+        let [.., ahead] = &self.0.levels;
         f64::from_bits(ahead.swap(f64::NAN.to_bits(), Ordering::Relaxed))
     }
 
+    /// Takes the limits that the server has on the levels.
+    pub(crate) fn set_marks(&self, marks: Marks) {
+        *self.0.marks.lock().unwrap_or_else(PoisonError::into_inner) = marks;
+    }
+
+    /// Returns where to look who uses most: the server's limits on a level, in no order.
+    pub(crate) fn marks(&self, level: Level) -> Vec<f64> {
+        self.0.marks.lock().unwrap_or_else(PoisonError::into_inner).of(level).to_vec()
+    }
+
     fn place(&self, level: Level) -> &AtomicU64 {
-        let [cpu, memory, _] = &*self.0;
+        let [cpu, memory, _] = &self.0.levels;
         match level {
             Level::Cpu => cpu,
             Level::Memory => memory,

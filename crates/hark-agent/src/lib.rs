@@ -49,6 +49,7 @@ pub mod jobs;
 mod levels;
 pub mod logs;
 mod manual;
+mod marks;
 mod metrics;
 mod mounts;
 #[cfg(all(target_os = "linux", not(feature = "portable")))]

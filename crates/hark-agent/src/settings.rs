@@ -13,6 +13,7 @@ use crate::collectors::{self, Configured, Root};
 use crate::endpoint::{Names, Server};
 use crate::jobs::{self, Actions, Allowed, JobsConfig, Rights};
 use crate::logs::{self, LogsConfig};
+use crate::marks::{MARKS, Marks};
 use crate::site::{self, Probes, SiteSettings};
 use crate::spool::Limits;
 use crate::way_back::Returning;
@@ -245,6 +246,8 @@ pub(crate) struct Given {
     pub(crate) logs: LogsConfig,
     /// What it looks at for the server.
     pub(crate) probes: Probes,
+    /// The server's limits on load and memory.
+    pub(crate) marks: Marks,
 }
 
 impl Given {
@@ -260,10 +263,14 @@ impl Given {
                 Rights::HostFile => Probes::default(),
                 Rights::Given { .. } => Probes::read(section),
             },
+            marks: match rights {
+                Rights::HostFile => Marks::default(),
+                Rights::Given { .. } => Marks::read(section),
+            },
         };
         match rights {
             Rights::HostFile => section.finish(GIVEN_KEYS),
-            Rights::Given { .. } => section.finish(&[GIVEN_KEYS, &[site::PROBES]].concat()),
+            Rights::Given { .. } => section.finish(&[GIVEN_KEYS, &[site::PROBES, MARKS]].concat()),
         }
         given
     }

@@ -22,9 +22,11 @@ impl Agent {
                             self.apply(&given, now);
                             told
                         }
-                        Err(told) => told,
+                        Err(told) => Some(told),
                     };
-                    self.heart.sender.report(&told, now);
+                    if let Some(told) = told {
+                        self.heart.sender.report(&told, now);
+                    }
                 }
                 Paper::Order(order) => self.obey(order, &bytes, now),
             }
@@ -76,6 +78,7 @@ impl Agent {
 
     /// Goes over to other settings; what has not changed goes on as it is.
     pub(super) fn apply(&mut self, given: &Given, now: Now) {
+        self.root.levels().set_marks(given.marks.clone());
         self.heart.sampler.change(&given.collectors, &self.root, now);
         let interval = given.interval.unwrap_or(self.usual);
         if interval != self.heart.schedule.interval() {

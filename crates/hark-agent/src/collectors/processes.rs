@@ -17,26 +17,34 @@ use crate::sys;
 pub struct ProcessStates;
 
 /// Its settings.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Settings {
-    /// Above this share of the processors, in percent, the busiest processes are named.
-    pub cpu_mark: f64,
-    /// Above this share of memory, in percent, the largest processes are named.
-    pub memory_mark: f64,
+    /// From this share of the processors on, in percent, the busiest processes are named.
+    pub cpu_mark: Option<f64>,
+    /// From this share of memory on, in percent, the largest processes are named.
+    pub memory_mark: Option<f64>,
 }
 
 const KEYS: &[Key] = &[
-    Key::new("cpu_mark", Kind::Number, "Load in percent above which the busiest are named.")
-        .default("80"),
+    Key::new(
+        "cpu_mark",
+        Kind::Number,
+        "Load in percent from which on the busiest are named, beside the server's limits.",
+    )
+    .default("80 without such a limit"),
     Key::new(
         "memory_mark",
         Kind::Number,
-        "Used memory in percent above which the largest are named.",
+        "Used memory in percent from which on the largest are named, beside the server's limits.",
     )
-    .default("80"),
+    .default("80 without such a limit"),
 ];
 
+/// Where neither the host's file nor a limit of the server says from when on.
 const DEFAULT_MARK: f64 = 80.0;
+
+/// The kind of the event that names them; the page finds it by this word beside incidents.
+const BUSY: &str = "busy";
 
 /// How many are named.
 const NAMED: usize = 5;
@@ -44,8 +52,9 @@ const NAMED: usize = 5;
 /// A level that lasts is told again after this time: who uses most may be another by then.
 const AGAIN: Duration = Duration::from_hours(1);
 
-/// A level has to fall this far below its mark, in percent points, before it can cross it again.
-const HYSTERESIS: f64 = 10.0;
+/// A level has to fall to this share of a mark before it can cross it again: as the server's limits do, so
+/// that a limit that is crossed anew finds them named anew.
+const HYSTERESIS: f64 = 0.9;
 
 /// Bound on the command line of a named process.
 const MAX_COMMAND: usize = 80;
@@ -61,9 +70,10 @@ impl CollectorType for ProcessStates {
          - `running` (or waiting for a processor), `blocked` (in an uninterruptible wait, mostly for \
          a disk), `zombies` (ended, and not asked for by their parent), `stopped`\n\
          - `threads`: of all of them\n\n\
-         Where the load is above `cpu_mark` or used memory above `memory_mark`, the event `busy` \
-         names the five processes that use most: when the mark is crossed, and each hour while it \
-         lasts. Nothing is looked for while no mark is crossed.\n\n\
+         Where `cpu_monitor.cpu_percent` or `memory_monitor.percent` crosses a limit that the server \
+         has on it for this host (warning or critical, also of a mean over a while), or `cpu_mark` or \
+         `memory_mark`, the event `busy` names the five processes that use most: with the very sample \
+         that crosses it, and each hour while it lasts. The page of an incident shows it. Nothing is looked for while nothing is crossed.\n\n\
          Processes that must run are set elsewhere, as `agent.processes`; those are \
          `process_monitor.<name>.count`, `cpu_percent` and `memory_mb`."
     }
@@ -77,7 +87,7 @@ impl CollectorType for ProcessStates {
     }
 
     fn read(&self, section: &Section<'_>) -> Box<dyn Make> {
-        let mark = |key| section.f64(key, DEFAULT_MARK, 1.0..=100.0);
+        let mark = |key| section.opt_f64(key, 1.0..=100.0);
         Box::new(Settings { cpu_mark: mark("cpu_mark"), memory_mark: mark("memory_mark") })
     }
 }
@@ -87,8 +97,8 @@ impl Make for Settings {
         Box::new(ProcessCollector {
             processes: root.processes(),
             levels: root.levels(),
-            cpu: Mark { level: Level::Cpu, at: self.cpu_mark, told: None },
-            memory: Mark { level: Level::Memory, at: self.memory_mark, told: None },
+            cpu: Watched::new(Level::Cpu, self.cpu_mark),
+            memory: Watched::new(Level::Memory, self.memory_mark),
             noticed: Vec::new(),
             first: true,
         })
@@ -99,8 +109,8 @@ impl Make for Settings {
 struct ProcessCollector {
     processes: Processes,
     levels: Levels,
-    cpu: Mark,
-    memory: Mark,
+    cpu: Watched,
+    memory: Watched,
     noticed: Vec<Noticed>,
     first: bool,
 }
@@ -110,15 +120,17 @@ impl Collector for ProcessCollector {
         let mut table = self.processes.lock();
         let mut look = table.look(at, Duration::ZERO)?;
         values.extend(Counts::of(look.processes).values(look.total));
-        for mark in [&mut self.cpu, &mut self.memory] {
-            let percent = self.levels.get(mark.level);
-            if mark.is_crossed(at, percent) {
-                let text = most(mark.level, percent, &mut look);
-                self.noticed.extend(text.map(|text| Noticed {
-                    kind: "busy",
-                    severity: Severity::Info,
-                    text,
-                }));
+        for watched in [&mut self.cpu, &mut self.memory] {
+            let percent = self.levels.get(watched.level);
+            if watched.is_crossed(at, percent, &self.levels.marks(watched.level)) {
+                match most(watched.level, percent, &mut look) {
+                    Some(text) => {
+                        let severity = Severity::Info;
+                        self.noticed.push(Noticed { kind: BUSY, severity, text });
+                    }
+                    // It is too early to know; the next look does.
+                    None => watched.told = None,
+                }
             }
         }
         Ok(if std::mem::take(&mut self.first) { Change::Other } else { Change::Same })
@@ -137,23 +149,35 @@ impl Collector for ProcessCollector {
 
 /// A level that is watched.
 #[derive(Debug)]
-struct Mark {
+struct Watched {
     level: Level,
-    at: f64,
-    /// When it was told that it is crossed; none while it is not.
-    told: Option<Mono>,
+    /// The host's own mark.
+    own: Option<f64>,
+    /// The highest mark that it has crossed and not fallen below since, and when that was told.
+    told: Option<(f64, Mono)>,
 }
 
-impl Mark {
-    /// Returns true if it is to be told now.
-    fn is_crossed(&mut self, now: Mono, percent: f64) -> bool {
-        if percent < self.at - HYSTERESIS {
-            self.told = None;
-        }
-        let due = self.told.is_none_or(|told| now.since(told) >= AGAIN);
-        let tell = percent >= self.at && due;
+impl Watched {
+    fn new(level: Level, own: Option<f64>) -> Self {
+        Self { level, own, told: None }
+    }
+
+    /// Returns true if it is to be told now, given the server's limits: a mark is crossed that was not, or it
+    /// has been for long.
+    fn is_crossed(&mut self, now: Mono, percent: f64, limits: &[f64]) -> bool {
+        let default = (self.own.is_none() && limits.is_empty()).then_some(DEFAULT_MARK);
+        let marks = || limits.iter().copied().chain(self.own).chain(default);
+        let highest = |most: f64| marks().filter(|mark| *mark <= most).reduce(f64::max);
+        // It may be above the mark by nothing at all: what was crossed stays so until it fell far enough.
+        let held = highest(percent / HYSTERESIS);
+        self.told = self.told.and_then(|(mark, at)| Some((mark.min(held?), at)));
+        let Some(crossed) = highest(percent) else { return false };
+        let tell = match self.told {
+            None => true,
+            Some((mark, at)) => crossed > mark || now.since(at) >= AGAIN,
+        };
         if tell {
-            self.told = Some(now);
+            self.told = Some((crossed, now));
         }
         tell
     }
@@ -251,6 +275,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::marks::Marks;
 
     fn put(root: &Path, pid: u32, ppid: u32, state: char, ticks: u64, pages: u64) {
         let folder = root.join("proc").join(pid.to_string());
@@ -280,7 +305,7 @@ mod tests {
             put(folder.path(), pid, ppid, state, 1, 1);
         }
         let root = Root::at(folder.path());
-        let mut collector = Settings { cpu_mark: 80.0, memory_mark: 80.0 }.make(&root);
+        let mut collector = Settings::default().make(&root);
         let mut values = Vec::new();
         assert_eq!(collector.collect(Mono(5), &mut values).unwrap(), Change::Other);
         assert_eq!(values, [8.0, 2.0, 1.0, 1.0, 1.0, 2.0, 16.0]);
@@ -294,7 +319,7 @@ mod tests {
             put(folder.path(), pid, 1, 'S', u64::from(pid), u64::from(pid) * 1000);
         }
         let root = Root::at(folder.path());
-        let mut collector = Settings { cpu_mark: 80.0, memory_mark: 90.0 }.make(&root);
+        let mut collector = Settings { cpu_mark: None, memory_mark: Some(90.0) }.make(&root);
         let mut look = |at: u64, cpu: f64, memory: f64| {
             root.levels().set(Level::Cpu, cpu);
             root.levels().set(Level::Memory, memory);
@@ -323,6 +348,53 @@ mod tests {
         assert_eq!(said[0].matches("pid").count(), NAMED);
         assert_eq!(look(61_000, 60.0, 92.0).len(), 0);
         assert_eq!(look(60_000 + 3_600_000, 60.0, 92.0).len(), 1, "after an hour again");
+    }
+
+    #[test]
+    fn the_largest_are_named_at_each_limit_of_the_server_and_not_at_eighty_then() {
+        let folder = tempfile::tempdir().unwrap();
+        put(folder.path(), 10, 1, 'S', 1, 1000);
+        let root = Root::at(folder.path());
+        let mut collector = Settings::default().make(&root);
+        let mut look = |at: u64, memory: f64| {
+            root.levels().set(Level::Memory, memory);
+            collector.collect(Mono(at), &mut Vec::new()).unwrap();
+            collector.noticed().len()
+        };
+        let given = |text: &str| {
+            let document = hark_config::Document::single(text);
+            root.levels().set_marks(Marks::read(&document.root(&hark_config::NoSecrets)));
+            assert!(!document.has_errors());
+        };
+        assert_eq!(look(0, 70.0), 0, "below 80");
+        given("marks: {memory: [90, 60]}\n");
+        assert_eq!(look(1000, 70.0), 1, "above 60");
+        assert_eq!(look(2000, 85.0), 0, "80 is no limit of this host");
+        assert_eq!(look(3000, 91.0), 1, "above 90");
+        assert_eq!(look(4000, 82.0), 0);
+        assert_eq!(look(5000, 91.0), 0, "it did not fall far enough");
+        assert_eq!(look(6000, 80.0), 0);
+        assert_eq!(look(7000, 91.0), 1, "crossed anew");
+        assert_eq!(look(8000, 50.0), 0);
+        assert_eq!(look(9000, 60.0), 1);
+        given("{}\n");
+        assert_eq!(look(10_000, 79.0), 0);
+        assert_eq!(look(11_000, 80.0), 1);
+    }
+
+    #[test]
+    fn who_is_busy_at_the_first_look_is_named_with_the_second() {
+        let folder = tempfile::tempdir().unwrap();
+        put(folder.path(), 10, 1, 'R', 100, 1000);
+        let root = Root::at(folder.path());
+        let mut collector = Settings::default().make(&root);
+        root.levels().set(Level::Cpu, 100.0);
+        collector.collect(Mono(1000), &mut Vec::new()).unwrap();
+        assert!(collector.noticed().is_empty(), "it may have been busy long ago");
+        put(folder.path(), 10, 1, 'R', 200, 1000);
+        collector.collect(Mono(2000), &mut Vec::new()).unwrap();
+        let said = collector.noticed();
+        assert!(said[0].text.contains("100 % /usr/bin/p10"), "{said:?}");
     }
 
     #[test]

@@ -5,19 +5,24 @@
 //! entry whose filter covers it, in the order of the file, later ones on top: mappings are merged, all
 //! else is replaced. Texts may hold templates: `{{ host }}`, `{{ tags.role }}`, `{{ vars.level }}`.
 //!
+//! Beside that, and of itself, each agent is given the limits on its load and memory (`marks`), so that it can
+//! say who uses most in the look that crosses one.
+//!
 //! The result is text again (JSON, which is YAML): the agent reads it as it reads its own file, and can
 //! refuse it with the place of the mistake.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hark_checks::Configured;
 use hark_config::{Key, Kind, Section, Value, plain_json};
 use hark_engine::Plan;
-use hark_engine::plan::{HOST_MATCH_KEYS, read_host_match};
+use hark_engine::plan::threshold::{Operator, Threshold};
+use hark_engine::plan::{HOST_MATCH_KEYS, Signal, TaggedPlans, read_host_match};
 use hark_model::record::Matcher;
-use hark_model::{HostName, Tag};
+use hark_model::{HostName, SeriesName, Tag};
 use hark_proto::MAX_PAPER;
+use hark_signals::By;
 use minijinja::{Environment, UndefinedBehavior, Value as Words};
 use serde_json::{Map, Value as Json, json};
 
@@ -46,6 +51,10 @@ const ENTRY_KEYS: &[Key] = &[
 /// How many steps one text may take to render: a template is a name in a path, not a program.
 const FUEL: u64 = 10_000;
 
+/// On what agents are given the limits: its word there, collector and metric.
+const MARKED: [(&str, &str, &str); 2] =
+    [("cpu", "cpu_monitor", "cpu_percent"), ("memory", "memory_monitor", "percent")];
+
 /// What agents are given.
 #[derive(Debug, Default)]
 pub(crate) struct AgentConfigs {
@@ -53,6 +62,8 @@ pub(crate) struct AgentConfigs {
     plan: Option<Arc<Plan>>,
     /// What each site looks at, by the names of host and check.
     probes: BTreeMap<HostName, Map<String, Json>>,
+    /// Plans of hosts with tags of their own: each made once.
+    tagged: Mutex<TaggedPlans>,
 }
 
 #[derive(Clone, Debug)]
@@ -105,7 +116,7 @@ impl AgentConfigs {
             entries[place].include = include;
             section.finish(ENTRY_KEYS);
         }
-        let configs = Self { entries, plan: None, probes: BTreeMap::new() };
+        let configs = Self { entries, ..Self::default() };
         for (place, (_, section)) in sections.iter().enumerate() {
             configs.look_at_includes(place, section);
         }
@@ -146,8 +157,8 @@ impl AgentConfigs {
         Json::Object(entries.collect())
     }
 
-    /// Returns true if nobody is given anything.
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Returns true if nobody is given anything but limits.
+    fn is_empty(&self) -> bool {
         self.probes.is_empty() && self.entries.iter().all(|entry| entry.matcher.is_none())
     }
 
@@ -157,14 +168,15 @@ impl AgentConfigs {
     /// # Errors
     /// Why there is no such text: a template failed, or it is too long.
     pub(crate) fn for_host(&self, host: &HostName, own: &[Tag]) -> Result<Option<Given>, String> {
-        if self.is_empty() {
+        let marks = self.marks(host, own);
+        if self.is_empty() && marks.is_none() {
             return Ok(None);
         }
         let mut tags = own.to_vec();
         if let Some(plan) = &self.plan {
             tags.extend(plan.host(host.as_str()).tags.iter().cloned());
         }
-        let mut all: Option<Json> = None;
+        let mut all: Option<Json> = marks.map(|marks| json!({ "marks": marks }));
         for (place, entry) in self.entries.iter().enumerate() {
             let Some(matcher) = &entry.matcher else { continue };
             if hark_engine::covers_host(matcher, host.as_str(), &tags) {
@@ -184,6 +196,22 @@ impl AgentConfigs {
         let digest = ring::digest::digest(&ring::digest::SHA256, &text);
         let number = digest.as_ref().first_chunk().map_or(1, |bytes| u32::from_be_bytes(*bytes));
         Ok(Some(Given { revision: number.max(1), text }))
+    }
+
+    /// Returns the limits on load and memory of `host`, in percent; `None` if it has none.
+    fn marks(&self, host: &HostName, own: &[Tag]) -> Option<Json> {
+        let plan = self.plan.as_ref()?;
+        let tagged = &mut self.tagged.lock().unwrap_or_else(PoisonError::into_inner);
+        let plan = plan.host_with_tags(host.as_str(), own, tagged);
+        let mut marks = Map::new();
+        for (word, collector, metric) in MARKED {
+            let threshold = plan.thresholds.of_series(&SeriesName::plain(collector, metric));
+            let limits: Vec<f64> = threshold.map(|t| limits(t)).unwrap_or_default();
+            if !limits.is_empty() {
+                marks.insert(word.to_owned(), limits.into());
+            }
+        }
+        (!marks.is_empty()).then_some(Json::Object(marks))
     }
 
     /// Lays an entry, and before it what it includes, on top of `onto`.
@@ -234,6 +262,26 @@ impl AgentConfigs {
             drop(report.hint("`match: {}` is every host"));
         }
     }
+}
+
+/// Returns the values above which a threshold is crossed, as far as the newest value can say so.
+fn limits(threshold: &Threshold) -> Vec<f64> {
+    let is_of_values = match threshold.signal {
+        // No such value is above its limit before one of the values is.
+        Signal::Newest
+        | Signal::Window { by: By::Avg | By::Min | By::Max | By::Quantile(_), .. } => true,
+        Signal::Window { by: By::Sum | By::Count | By::Rate | By::Delta, .. }
+        | Signal::Growth { .. }
+        | Signal::FullIn { .. }
+        | Signal::Deviation { .. }
+        | Signal::Absence => false,
+    };
+    let is_upper = matches!(threshold.operator, Operator::Greater | Operator::GreaterEqual);
+    if !is_of_values || !is_upper {
+        return Vec::new();
+    }
+    let limits = threshold.warning.into_iter().chain(threshold.critical);
+    limits.map(|limit| limit.raise).filter(|raise| (0.0..=100.0).contains(raise)).collect()
 }
 
 fn find(entries: &[Entry], name: &Value<'_>) -> Option<usize> {
@@ -374,6 +422,29 @@ mod tests {
         assert_eq!(shown["all"]["include"][0], "base");
         assert_eq!(shown["web"]["match"]["tags"][0], "role:web");
         assert!(shown["base"].get("match").is_none());
+    }
+
+    #[test]
+    fn limits_on_load_and_memory_are_given_by_host_and_tag() {
+        let (configs, said) = read(
+            "thresholds:\n  memory_monitor: {percent: {warning: 60, critical: 90}}\n  \
+               cpu_monitor: {load_1min: {warning: 8}}\n\
+             threshold_configs: {batch: {tags: 'role:batch', thresholds: {cpu_monitor: {cpu_percent: \
+               {critical: 70, over: 10m, by: avg}}}}}\n\
+             hosts:\n  web1: {thresholds: {memory_monitor: {percent: {warning: 50}}}}\n  \
+               odd: {thresholds: {memory_monitor: {percent: {operator: '<', warning: 3, critical: 2}}}}\n\
+             agent_configs: {a: {match: {hosts: web1}, give: {interval: 5s}}}\n",
+        );
+        assert_eq!(said, "");
+        let memory = json!({ "marks": { "memory": [60.0, 90.0] } });
+        assert_eq!(given(&configs, "db1"), Some(memory));
+        let web = json!({ "marks": { "memory": [50.0, 90.0] }, "interval": "5s" });
+        assert_eq!(given(&configs, "web1"), Some(web));
+        assert_eq!(given(&configs, "odd"), None);
+        let batch =
+            configs.for_host(&HostName::new("b").unwrap(), &[Tag::new("role:batch").unwrap()]);
+        let batch: Json = serde_json::from_slice(&batch.unwrap().unwrap().text).unwrap();
+        assert_eq!(batch["marks"], json!({ "cpu": [70.0], "memory": [60.0, 90.0] }));
     }
 
     #[test]

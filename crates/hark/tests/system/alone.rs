@@ -216,3 +216,29 @@ fn a_boot_is_handed_to_the_agent_that_runs() {
     assert!(said.contains("is in order") && said.contains("tells hook itself"), "{said}");
     drop(running);
 }
+
+#[test]
+fn who_uses_most_is_told_where_its_own_limit_is_crossed() {
+    let folder = folder();
+    let folder = folder.path();
+    let hook = Hook::start();
+    let text = format!(
+        "receivers: {{hook: {{webhook: {{url: '{}'}}}}}}\n\
+         routes: [{{name: busy, match: {{events: [busy]}}, to: hook}}]\n\
+         thresholds: {{memory_monitor: {{percent: {{warning: 0.1}}}}}}\nagent: {{name: alone, interval: 1s}}\n",
+        hook.url()
+    );
+    write(folder, "hark.yaml", &text);
+    let mut command = clean(HARK, folder);
+    command.args(["agent", "--config"]).arg(folder.join("hark.yaml"));
+    command.arg("--data").arg(folder.join("data"));
+    let _running = Process::start(&mut command, folder, "agent");
+    let told = until("the call about who uses most", TOLD, || {
+        hook.calls().into_iter().find(|call| call.body.to_string().contains("memory is used by"))
+    });
+    let body = told.body.to_string();
+    assert!(
+        told.text("host") == "alone" && body.contains(" MiB ") && body.contains("(pid "),
+        "{body}"
+    );
+}

@@ -97,6 +97,46 @@ fn a_program_that_the_server_names_runs_only_where_the_host_allows_it() {
     assert_eq!(told(&server, "other"), None, "it was never run");
 }
 
+#[test]
+fn who_uses_most_is_in_the_incident_of_a_limit_far_below_the_agents_own_mark() {
+    let folder = folder();
+    // Every machine uses so much of its memory, and few use 80 percent.
+    let limit = |least: &str| {
+        format!(
+            "secret: a secret of this run only\nhosts: {{web1: {{tags: [role:web]}}}}\n\
+             agent_configs: {{all: {{match: {{}}, give: {{interval: 1s}}}}}}\n\
+             thresholds: {{memory_monitor: {{percent: {{warning: {least}}}}}}}\n"
+        )
+    };
+    let start = Start::new("server", folder.path());
+    let mut server = start.config(&limit("99.9")).go();
+    server.set_up(PASSWORD);
+    let _agent = agent(folder.path(), &server);
+    waits_for(&server, PATIENCE, |status, _| status == "ok");
+    assert_eq!(events(&server, "memory is used by"), 0);
+    write(folder.path(), "hark.yaml", &limit("0.1"));
+    let open = until("the incident", PATIENCE, || {
+        let open = server.try_get("/api/0/incidents?q=memory_monitor.percent").ok()?;
+        Some(open.body["items"].get(0)?.clone())
+    });
+    // As the page asks when it shows the incident.
+    let since = open["since_unix_s"].as_i64().unwrap();
+    let (from, to) = (since - 3600, since + 3600);
+    let path = format!("/api/0/happened?host=web1&topics=busy&from={from}&to={to}");
+    // The processors may have been busy, too.
+    let is_about_memory = |one: &Value| {
+        one["text"].as_str().is_some_and(|text| text.starts_with("memory is used by "))
+    };
+    let said = until("who uses most", PATIENCE, || {
+        let mut found = server.try_get(&path).ok()?.body["items"].as_array()?.clone();
+        found.retain(is_about_memory);
+        (!found.is_empty()).then_some(found)
+    });
+    assert_eq!(said.len(), 1, "{said:?}");
+    let text = said[0]["text"].as_str().unwrap();
+    assert!(text.contains(" MiB ") && text.contains("(pid "), "{text}");
+}
+
 /// How many events of the host have this text.
 fn events(server: &Server, text: &str) -> usize {
     let Ok(answer) = server.try_get("/api/0/hosts/web1/events?limit=100") else { return 0 };

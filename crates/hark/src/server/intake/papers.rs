@@ -37,6 +37,8 @@ pub(super) struct Papers {
     age: u32,
     /// The agent that is looked at next; behind the last one there is nothing to do.
     sweep: Option<usize>,
+    /// The text that was made last: most agents are given the same as another, and share it.
+    newest: Option<Arc<Given>>,
     /// In the order of when they are due, as all wait equally long at each try.
     nudges: [VecDeque<Nudge>; NUDGES.len()],
 }
@@ -85,7 +87,7 @@ impl Papers {
     }
 
     /// Makes the text of an agent if it is of before the last reload. Returns true if it has changed.
-    pub(super) fn renew(&self, slot: &mut Slot) -> bool {
+    pub(super) fn renew(&mut self, slot: &mut Slot) -> bool {
         if slot.paper.age == self.age {
             return false;
         }
@@ -93,9 +95,8 @@ impl Papers {
         slot.paper.age = self.age;
         match self.configs.for_host(&slot.name, &slot.tags) {
             Ok(given) => {
-                // Agents that get the same text share it in most installations, but not its making:
-                // telling which do would cost as much.
-                slot.paper.given = given.map(Arc::new);
+                // Its making they do not share: telling which get the same would cost as much.
+                slot.paper.given = given.map(|given| self.shared(given));
                 slot.paper.trouble = None;
             }
             Err(trouble) => {
@@ -105,6 +106,13 @@ impl Papers {
             }
         }
         slot.paper.revision() != former
+    }
+
+    fn shared(&mut self, given: Given) -> Arc<Given> {
+        match &self.newest {
+            Some(newest) if **newest == given => Arc::clone(newest),
+            Some(_) | None => Arc::clone(self.newest.insert(Arc::new(given))),
+        }
     }
 }
 
