@@ -235,6 +235,10 @@ pub struct Check {
     pub unit: String,
     /// What it says, in words.
     pub text: String,
+    /// What its newest result says in further lines, as plugins do; empty if there are none. With the first line at
+    /// most 8 KiB.
+    #[serde(default)]
+    pub further_lines: String,
     /// The rule in words: `above 90, clears at 81`.
     pub rule: String,
     /// When what is believed last changed.

@@ -160,6 +160,10 @@ pub struct Incident {
     #[serde(default)]
     #[schema(required = true)]
     pub flapping_since_at: Option<Timestamp>,
+    /// What its check says now in further lines, as plugins do; empty if there are none, and once it is over. With the
+    /// first line at most 8 KiB.
+    #[serde(default)]
+    pub further_lines: String,
     /// The rule in words.
     pub rule: String,
     /// The value that broke it.

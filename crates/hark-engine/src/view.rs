@@ -345,6 +345,11 @@ impl<'a> CheckView<'a> {
         self.check.text()
     }
 
+    /// Returns the lines of the newest text behind the first, which stands in lists; empty if there are none.
+    pub fn further_lines(self) -> &'a str {
+        self.text().split_once('\n').map_or("", |(_, further)| further)
+    }
+
     /// Returns what stands behind the `=` in a message.
     pub fn shown(self) -> String {
         self.check.shown()

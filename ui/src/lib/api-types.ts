@@ -188,6 +188,8 @@ export interface Check {
   value: number | null;
   unit: string;
   text: string;
+  /** What its newest result says behind the first line; empty if that is all. */
+  further_lines: string;
   rule: string;
   seen_at: string | null;
   changed_at: string | null;
@@ -510,6 +512,8 @@ export interface Incident extends IncidentRow {
   resolvable: boolean;
   /** Since when its check changes too often; null if it does not. */
   flapping_since_at: string | null;
+  /** What its check says now behind the first line; empty if that is all. */
+  further_lines: string;
   rule: string;
   value: number | null;
   unit: string;

@@ -58,11 +58,15 @@ fn told(server: &Server, name: &str) -> Option<(String, String)> {
     Some((word("status"), word("text")))
 }
 
+/// Says the same in one line and in more, and is not content with `second`.
+const PLUGIN: &str = "#!/bin/sh\necho \"it is $1 | n=1\"\necho \"as it was\"\necho \"on $1 | m=2\"\n\
+    [ \"$1\" != second ]\n";
+
 #[test]
 fn a_program_that_the_server_names_runs_only_where_the_host_allows_it() {
     let folder = folder();
     let plugin = folder.path().join("plugin");
-    std::fs::write(&plugin, "#!/bin/sh\necho \"OK - it is $1\"\n").unwrap();
+    std::fs::write(&plugin, PLUGIN).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&plugin, mode).unwrap();
     let give = |word: &str| {
@@ -88,13 +92,26 @@ fn a_program_that_the_server_names_runs_only_where_the_host_allows_it() {
     assert!(said.contains("permit: [other]"), "{said}");
     let wait = |word: &str| {
         until("the plugin's result", PATIENCE, || {
-            told(&server, "allowed").filter(|(_, text)| *text == format!("OK - it is {word}"))
+            told(&server, "allowed").filter(|(_, text)| *text == format!("it is {word}"))
         })
     };
     assert_eq!(wait("first").0, "ok");
     write(folder.path(), "hark.yaml", &give("second"));
     wait("second");
     assert_eq!(told(&server, "other"), None, "it was never run");
+
+    // The lines behind the first are with the check, and with its incident.
+    let host = server.try_get("/api/0/hosts/web1").unwrap();
+    let checks = host.body["checks"].as_array().unwrap();
+    let check = checks.iter().find(|check| check["name"] == "allowed").unwrap();
+    assert_eq!(check["further_lines"], "as it was\non second");
+    let incident = until("the incident", PATIENCE, || {
+        let open = server.try_get("/api/0/incidents?q=allowed").ok()?;
+        let id = open.body["items"][0]["id"].as_u64()?;
+        Some(server.try_get(&format!("/api/0/incidents/{id}")).ok()?.body)
+    });
+    assert_eq!(incident["text"], "it is second");
+    assert_eq!(incident["further_lines"], "as it was\non second");
 }
 
 #[test]

@@ -224,6 +224,7 @@ fn check(name: &str) -> Check {
         value: Some(97.0),
         unit: "percent".to_owned(),
         text: "97".to_owned(),
+        further_lines: String::new(),
         rule: "above 90, clears at 81".to_owned(),
         is_looked_at: false,
         active: None,

@@ -52,6 +52,7 @@ impl Fake {
             derived: None,
             flapping_since_at: None,
             row,
+            further_lines: String::new(),
             rule: "above 90".to_owned(),
             value: Some(97.0),
             unit: "percent".to_owned(),

@@ -325,6 +325,7 @@ fn check(check: CheckView<'_>) -> Check {
         value: check.value(),
         unit: unit_of(check.name().as_str()).to_owned(),
         text: check.shown(),
+        further_lines: check.further_lines().to_owned(),
         rule: check.rule(),
         changed_at: check.changed_at().map(Into::into),
         seen_at: check.began_at().map(Into::into),

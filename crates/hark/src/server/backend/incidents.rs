@@ -38,6 +38,7 @@ const BAND_LONGEST: Duration = Duration::from_hours(24 * 14);
 struct LiveSide {
     symptoms: Vec<Symptom>,
     resolvable: bool,
+    further_lines: String,
     flapping_since: Option<Unix>,
     rule: String,
     value: Option<f64>,
@@ -72,6 +73,7 @@ impl ServerBackend {
             if let Some(check) = engine.host(host).and_then(|h| h.check(check.as_str())) {
                 side.resolvable = check.is_volatile();
                 side.flapping_since = check.flapping_since();
+                check.further_lines().clone_into(&mut side.further_lines);
                 side.rule = check.rule();
                 side.value = check.value();
                 side.limits = limits(check.limits());
@@ -116,6 +118,12 @@ impl ServerBackend {
                 .flapping_since
                 .filter(|_| record.resolved_at.is_none())
                 .map(Into::into),
+            // Nor would these be: they are of the newest result.
+            further_lines: if record.resolved_at.is_none() {
+                live.further_lines
+            } else {
+                String::new()
+            },
             row,
             rule: live.rule,
             value: live.value,
