@@ -1,14 +1,17 @@
-//! What this machine lets an agent see: each collector tried once, and some questions to the system,
-//! for `hark doctor`.
+//! What this machine lets an agent see: each collector and each watched log tried once, and some
+//! questions to the system, for `hark doctor`.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hark_logs::glob::Glob;
+use hark_logs::settings::Source;
 use hark_model::{Clock, Unix};
 
 use crate::collectors::{Absent, Configured, Root, certificates};
+use crate::logs::LogsConfig;
 use crate::sys;
 
 /// What came of trying a collector.
@@ -66,6 +69,87 @@ fn refusal(absent: Absent) -> Tried {
     }
 }
 
+/// Where journald keeps what it is told, below the root: over a restart of the machine, and until it.
+const JOURNALS: [&str; 2] =
+    ["/var/log/journal/*/system.journal", "/run/log/journal/*/system.journal"];
+
+/// What came of trying a watched log.
+#[derive(Debug, PartialEq, Eq)]
+pub enum TriedLog {
+    /// So many files can be read.
+    Works(usize),
+    /// There is none yet.
+    Missing,
+    /// This file may not be read, or this folder not be looked into.
+    Refused(PathBuf),
+}
+
+/// Tries to open what each watch of `logs` reads, as the user that runs this.
+pub fn try_logs(logs: &LogsConfig, root: &Path) -> Vec<(String, TriedLog)> {
+    let journals = journals();
+    let tried = logs.watches.iter().map(|watch| {
+        let globs = match &watch.source {
+            Source::Files(globs) => globs,
+            Source::Journal(_) => &journals,
+        };
+        (watch.name.clone(), try_globs(globs, root))
+    });
+    tried.collect()
+}
+
+/// Tries to open what journald has written, as the user that runs this.
+pub fn try_journal(root: &Path) -> TriedLog {
+    try_globs(&journals(), root)
+}
+
+fn journals() -> Vec<Glob> {
+    JOURNALS.iter().filter_map(|path| Glob::new(path).ok()).collect()
+}
+
+fn try_globs(globs: &[Glob], root: &Path) -> TriedLog {
+    let mut readable = 0;
+    for glob in globs.iter().filter_map(|glob| below(glob, root)) {
+        let paths = if glob.is_plain() { vec![PathBuf::from(glob.as_str())] } else { glob.files() };
+        let folders = if glob.is_plain() { Vec::new() } else { glob.folders() };
+        for path in &paths {
+            match open(path) {
+                Ok(()) => readable += 1,
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    return TriedLog::Refused(path.clone());
+                }
+                // It comes later, or it is none: the agent looks again and again.
+                Err(_) => {}
+            }
+        }
+        let closed = |folder: &PathBuf| {
+            let listed = std::fs::read_dir(folder);
+            listed.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+        };
+        if let Some(folder) = folders.into_iter().find(closed) {
+            return TriedLog::Refused(folder);
+        }
+    }
+    if readable == 0 { TriedLog::Missing } else { TriedLog::Works(readable) }
+}
+
+/// Opens a file. Nothing else is opened: a pipe would wait for its other side.
+fn open(path: &Path) -> io::Result<()> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    std::fs::File::open(path).map(drop)
+}
+
+/// Returns `glob` in the tree of another machine.
+fn below(glob: &Glob, root: &Path) -> Option<Glob> {
+    let root = root.to_str()?.trim_end_matches('/');
+    if root.is_empty() {
+        Some(glob.clone())
+    } else {
+        Glob::new(&format!("{root}{}", glob.as_str())).ok()
+    }
+}
+
 /// Returns the bytes that are free for anybody and all bytes of the file system that holds `path`.
 ///
 /// # Errors
@@ -118,6 +202,18 @@ mod tests {
         let tried = tried(root.path());
         let load = &tried.iter().find(|(name, _)| name.starts_with("load")).unwrap().1;
         assert!(matches!(load, Tried::Broken { path: at, .. } if *at == path), "{load:?}");
+    }
+
+    #[test]
+    fn logs_are_looked_for_in_the_tree() {
+        let root = tempfile::tempdir().unwrap();
+        let globs = [Glob::new("/log/*.log").unwrap(), Glob::new("/log/one").unwrap()];
+        assert_eq!(try_globs(&globs, root.path()), TriedLog::Missing);
+        std::fs::create_dir(root.path().join("log")).unwrap();
+        for name in ["a.log", "b.log", "one", "other"] {
+            std::fs::write(root.path().join("log").join(name), "").unwrap();
+        }
+        assert_eq!(try_globs(&globs, root.path()), TriedLog::Works(3));
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl Glob {
     }
 
     /// Returns the folders that hold such files now, or would: the deepest that exist on the way.
-    pub(crate) fn folders(&self) -> Vec<PathBuf> {
+    pub fn folders(&self) -> Vec<PathBuf> {
         let (mut found, folders, _) = self.parts();
         let mut deepest = found.clone();
         for part in folders {
@@ -90,7 +90,7 @@ impl Glob {
     }
 
     /// Returns the files that there are now, in order; what is packed is left out.
-    pub(crate) fn files(&self) -> Vec<PathBuf> {
+    pub fn files(&self) -> Vec<PathBuf> {
         let (mut found, folders, name) = self.parts();
         for part in folders {
             found = found.iter().flat_map(|folder| below(folder, part)).take(MAX_FILES).collect();

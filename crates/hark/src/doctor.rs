@@ -9,6 +9,7 @@ mod agent;
 mod machine;
 mod server;
 mod service_user;
+mod way_in;
 
 use std::path::PathBuf;
 

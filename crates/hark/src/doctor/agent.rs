@@ -5,9 +5,9 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use hark_agent::collectors::Root;
-use hark_agent::doctor::{Tried, try_collectors};
+use hark_agent::doctor::{Tried, TriedLog, try_collectors, try_logs};
 
-use super::{Finding, Level, Patient};
+use super::{Finding, Level, Patient, way_in};
 
 /// What is kept from most users, and how an agent is allowed to see it.
 struct Closed {
@@ -17,8 +17,8 @@ struct Closed {
     is_socket: bool,
     /// What an agent reads there.
     holds: &'static str,
-    /// The way in.
-    mend: &'static str,
+    /// The way in, where it is not that of any file or socket.
+    mend: Option<&'static str>,
 }
 
 const CLOSED: &[Closed] = &[
@@ -26,49 +26,35 @@ const CLOSED: &[Closed] = &[
         path: "proc/1/stat",
         is_socket: false,
         holds: "processes of other users",
-        mend: "mount -o remount,hidepid=0 /proc (or give the agent's group with gid=)",
+        mend: Some("mount -o remount,hidepid=0 /proc (or give the agent's group with gid=)"),
     },
     Closed {
         path: "proc/1/io",
         is_socket: false,
         holds: "what processes of other users read and write",
-        mend: "hark agent install --capability sys-ptrace",
+        mend: Some("hark agent install --capability sys-ptrace"),
     },
-    Closed {
-        path: "var/log/syslog",
-        is_socket: false,
-        holds: "the system's log",
-        mend: "hark agent install --group adm",
-    },
-    Closed {
-        path: "var/log/messages",
-        is_socket: false,
-        holds: "the system's log",
-        mend: "hark agent install --capability dac-read-search",
-    },
-    Closed {
-        path: "var/log/journal",
-        is_socket: false,
-        holds: "systemd's journal",
-        mend: "hark agent install --group systemd-journal",
-    },
+    Closed { path: "var/log/syslog", is_socket: false, holds: "the system's log", mend: None },
+    Closed { path: "var/log/messages", is_socket: false, holds: "the system's log", mend: None },
     Closed {
         path: "run/docker.sock",
         is_socket: true,
         holds: "containers of Docker (who may use it can become root)",
-        mend: "hark agent install --group docker",
+        mend: None,
     },
     Closed {
         path: "run/podman/podman.sock",
         is_socket: true,
         holds: "containers of Podman",
-        mend: "hark agent install --group podman",
+        mend: None,
     },
 ];
 
 pub(super) fn look(patient: &Patient) -> Vec<Finding> {
     let mut findings = collectors(patient);
+    findings.extend(logs(patient));
     findings.extend(CLOSED.iter().filter_map(|closed| try_closed(&patient.root, closed)));
+    findings.extend(try_journal(&patient.root));
     findings.extend(servers(patient));
     findings
 }
@@ -99,7 +85,7 @@ fn collectors(patient: &Patient) -> Vec<Finding> {
                 area,
                 format!("{name}: {} may not be read", path.display()),
                 "its values are absent, and thresholds on them never fire",
-                "hark agent install --capability dac-read-search",
+                way_in::to(&patient.root, &path),
             ),
             Tried::Broken { path, why } => Finding::bad(
                 Level::Warning,
@@ -127,6 +113,27 @@ fn collectors(patient: &Patient) -> Vec<Finding> {
     findings
 }
 
+/// Tries the logs that the agent's own file has it watch; what a server gives is not known here.
+fn logs(patient: &Patient) -> Vec<Finding> {
+    let Some(agent) = &patient.loaded.agent else { return Vec::new() };
+    let tried = try_logs(&agent.logs, &patient.root).into_iter();
+    let finding = |(name, tried)| match tried {
+        TriedLog::Works(1) => Finding::fine("log", format!("{name}: its file can be read")),
+        TriedLog::Works(files) => {
+            Finding::fine("log", format!("{name}: its {files} files can be read"))
+        }
+        TriedLog::Missing => Finding::fine("log", format!("{name}: there is no such file yet")),
+        TriedLog::Refused(path) => Finding::bad(
+            Level::Warning,
+            "log",
+            format!("{name}: {} may not be read", path.display()),
+            "nothing that is written there is found",
+            way_in::to(&patient.root, &path),
+        ),
+    };
+    tried.map(finding).collect()
+}
+
 /// Tries to open it as the agent would; none if it is not there or can be read.
 fn try_closed(root: &Path, closed: &Closed) -> Option<Finding> {
     let path = root.join(closed.path);
@@ -139,15 +146,33 @@ fn try_closed(root: &Path, closed: &Closed) -> Option<Finding> {
         File::open(&path).and_then(|mut file| file.read(&mut [0; 1]).map(drop))
     };
     match tried {
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => Some(Finding::bad(
-            Level::Warning,
-            "rights",
-            format!("{} may not be read", path.display()),
-            format!("it holds {}; an agent that shall see them needs the right", closed.holds),
-            closed.mend,
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Some(kept_from_it(
+            &path,
+            closed.holds,
+            closed.mend.map_or_else(|| way_in::to(root, &path), str::to_owned),
         )),
         _ => None,
     }
+}
+
+/// The journal's folder may be listed by everybody; what lies in it is what must be tried.
+fn try_journal(root: &Path) -> Option<Finding> {
+    match hark_agent::doctor::try_journal(root) {
+        TriedLog::Refused(path) => {
+            Some(kept_from_it(&path, "systemd's journal", way_in::to(root, &path)))
+        }
+        TriedLog::Works(_) | TriedLog::Missing => None,
+    }
+}
+
+fn kept_from_it(path: &Path, holds: &str, mend: String) -> Finding {
+    Finding::bad(
+        Level::Warning,
+        "rights",
+        format!("{} may not be read", path.display()),
+        format!("it holds {holds}; an agent that shall see them needs the right"),
+        mend,
+    )
 }
 
 #[cfg(unix)]
@@ -201,9 +226,9 @@ mod tests {
     fn each_closed_place_names_the_way_in() {
         for closed in CLOSED {
             assert!(!closed.path.starts_with('/'), "{}", closed.path);
-            let named =
-                ["hark agent install --", "mount "].iter().any(|w| closed.mend.starts_with(w));
-            assert!(named, "{}", closed.mend);
+            let mend = closed.mend.unwrap_or("hark agent install --");
+            let named = ["hark agent install --", "mount "].iter().any(|w| mend.starts_with(w));
+            assert!(named, "{mend}");
         }
     }
 
@@ -211,5 +236,6 @@ mod tests {
     fn what_is_not_there_is_no_finding() {
         let root = tempfile::tempdir().unwrap();
         assert!(CLOSED.iter().all(|closed| try_closed(root.path(), closed).is_none()));
+        assert_eq!(try_journal(root.path()), None);
     }
 }

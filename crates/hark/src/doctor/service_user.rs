@@ -31,6 +31,16 @@ fn parse(passwd: &str, group: &str, name: &str) -> Option<Login> {
     Some(Login { user, group: own, groups: groups.collect() })
 }
 
+/// Returns the name of the group with this number; none if `groups`, a file of them, has none.
+#[cfg(unix)]
+pub(super) fn group(groups: &str, gid: u32) -> Option<&str> {
+    let mut lines = groups.lines().map(|line| line.split(':'));
+    lines.find_map(|mut parts| {
+        let name = parts.next()?;
+        (parts.nth(1)?.parse() == Ok(gid)).then_some(name)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

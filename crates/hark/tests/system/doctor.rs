@@ -67,6 +67,52 @@ fn what_another_user_may_not_do_is_told_with_the_command_that_mends_it() {
 }
 
 #[test]
+fn a_watched_log_and_a_socket_that_may_not_be_read_are_told_with_the_group_that_may() {
+    let folder = folder();
+    let mode = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(folder.path(), 0o755);
+    let adm = Some(4);
+    for (name, group, bits) in
+        [("open.log", None, 0o644), ("adm.log", adm, 0o640), ("own.log", None, 0o600)]
+    {
+        let path = write(folder.path(), name, "");
+        std::os::unix::fs::chown(&path, None, group).unwrap();
+        mode(&path, bits);
+    }
+    let engine = folder.path().join("engine.sock");
+    let _listens = std::os::unix::net::UnixListener::bind(&engine).unwrap();
+    std::os::unix::fs::chown(&engine, None, adm).unwrap();
+    mode(&engine, 0o660);
+    let at = folder.path().display();
+    let config = write(
+        folder.path(),
+        "hark.yaml",
+        &format!(
+            "agent:\n  collectors: {{containers: {{socket: {at}/engine.sock}}}}\n  logs:\n    \
+             open: {{file: {at}/open.log, match: x}}\n    adm: {{file: '{at}/a*.log', match: x}}\n    \
+             own: {{file: {at}/own.log, match: x}}\n    later: {{file: {at}/later.log, match: x}}\n"
+        ),
+    );
+    mode(&config, 0o644);
+    let words = ["--agent", "--user", "nobody", "-c", config.to_str().unwrap()];
+    let (_, findings) = doctor(folder.path(), &words);
+    for name in ["open: its file can be read", "later: there is no such file"] {
+        assert_eq!(find(&findings, "log", name)["level"], "ok");
+    }
+    let group = "hark agent install --group adm";
+    for (area, what, mend) in [
+        ("log", "adm.log may not be read", group),
+        ("log", "own.log may not be read", "hark agent install --capability dac-read-search"),
+        ("collector", "engine.sock may not be read", group),
+    ] {
+        let finding = find(&findings, area, what);
+        assert_eq!((&finding["level"], &finding["mend"]), (&"warning".into(), &mend.into()));
+    }
+}
+
+#[test]
 fn a_servers_ports_certificate_and_names_are_tried() {
     let folder = folder();
     let (taken, also_taken) =
