@@ -13,11 +13,12 @@ use crate::out;
 /// How often it is looked whether the outcome is there.
 const LOOK: Duration = Duration::from_millis(300);
 
-/// Exit code if the action was not carried out, or nothing is known of its end.
+/// Exit code where the action has none: it was not ordered or not carried out, a signal or its time limit ended
+/// it, or nothing is known of its end. Never 1, as for other commands: that may be the action's.
 const EXIT_NOT_DONE: u8 = 125;
 
-/// Order an action of a host's own list, and wait for its outcome. The exit code is the action's, or 125
-/// if it was not carried out.
+/// Order an action of a host's own list, and wait for its outcome. The exit code is the action's; 125 where it
+/// has none: not offered, not carried out, ended by a signal or its time limit, or its end is not known.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  hark cmd web1 restart-nginx --reason 'it hangs'\n  hark cmd web1"
@@ -41,26 +42,58 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let client = Client::new(&args.api)?;
-    let path = format!("/api/0/hosts/{}/actions", args.host);
     let Some(action) = &args.action else {
-        let actions = client.get(&path)?;
-        if args.api.json {
-            out::json(&actions);
-            return Ok(ExitCode::SUCCESS);
-        }
-        let offered = actions["offered"].as_array().map_or(&[][..], Vec::as_slice);
-        if offered.is_empty() {
-            out::note(format!(
-                "{} offers no actions: its own configuration names them (`agent.actions`)",
-                args.host
-            ));
-        }
-        for name in offered {
-            out::line(name.as_str().unwrap_or_default());
-        }
+        show_offered(args)?;
         return Ok(ExitCode::SUCCESS);
     };
+    let order = match carry_out(args, action) {
+        Ok(order) => order,
+        Err(error) => {
+            out::error(&error);
+            return Ok(ExitCode::from(EXIT_NOT_DONE));
+        }
+    };
+    if args.api.json {
+        out::json(&order);
+    } else {
+        let text = order["text"].as_str().unwrap_or_default();
+        let hidden = |c: char| c.is_control() && c != '\n';
+        out::line(format!(
+            "{}: {}",
+            order["state"].as_str().unwrap_or_default(),
+            text.replace(hidden, " ")
+        ));
+    }
+    Ok(exit(&order))
+}
+
+fn path(args: &Args) -> String {
+    format!("/api/0/hosts/{}/actions", args.host)
+}
+
+fn show_offered(args: &Args) -> anyhow::Result<()> {
+    let actions = Client::new(&args.api)?.get(&path(args))?;
+    if args.api.json {
+        out::json(&actions);
+        return Ok(());
+    }
+    let offered = actions["offered"].as_array().map_or(&[][..], Vec::as_slice);
+    if offered.is_empty() {
+        out::note(format!(
+            "{} offers no actions: its own configuration names them (`agent.actions`)",
+            args.host
+        ));
+    }
+    for name in offered {
+        out::line(name.as_str().unwrap_or_default());
+    }
+    Ok(())
+}
+
+/// Orders the action, and returns the order with its outcome, or as it is when that is waited for no longer.
+fn carry_out(args: &Args, action: &str) -> anyhow::Result<Value> {
+    let client = Client::new(&args.api)?;
+    let path = path(args);
     let request = json!({"reason": args.reason, "expires_seconds": args.expires});
     let mut order = client
         .post(None, &format!("{path}/{action}"), &request)
@@ -75,18 +108,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             order = found.clone();
         }
     }
-    if args.api.json {
-        out::json(&order);
-    } else {
-        let text = order["text"].as_str().unwrap_or_default();
-        let hidden = |c: char| c.is_control() && c != '\n';
-        out::line(format!(
-            "{}: {}",
-            order["state"].as_str().unwrap_or_default(),
-            text.replace(hidden, " ")
-        ));
-    }
-    Ok(exit(&order))
+    Ok(order)
 }
 
 fn is_open(order: &Value) -> bool {

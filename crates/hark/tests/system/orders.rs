@@ -22,7 +22,7 @@ fn agent(folder: &Path, server: &Server) -> Process {
     std::fs::set_permissions(&action, mode).expect("a mode");
     let secret = write(folder, "secret", "a secret of this run only");
     let own = format!(
-        "agent: {{actions: {{good: {{run: {0} 0}}, bad: {{run: {0} 3}}}}}}\n",
+        "agent: {{actions: {{good: {{run: {0} 0}}, bad: {{run: {0} 3}}, hang: {{run: sleep 60, timeout: 1s}}}}}}\n",
         action.display()
     );
     let own = write(folder, "agent.yaml", &own);
@@ -61,7 +61,7 @@ fn an_action_of_the_hosts_own_list_is_carried_out_once_and_its_outcome_shown() {
     let mut agent_process = agent(folder.path(), &server);
     until("the offer", PATIENCE, || {
         let answer = server.try_get("/api/0/hosts/web1/actions").ok()?;
-        (answer.body["offered"] == json!(["bad", "good"])).then_some(())
+        (answer.body["offered"] == json!(["bad", "good", "hang"])).then_some(())
     });
 
     let (code, order) = cmd(folder.path(), &server, &["web1", "good", "--reason", "a test"]);
@@ -72,8 +72,11 @@ fn an_action_of_the_hosts_own_list_is_carried_out_once_and_its_outcome_shown() {
     let (code, order) = cmd(folder.path(), &server, &["web1", "bad"]);
     assert_eq!((code, &order["state"]), (Some(3), &json!("failed")), "{order}");
     assert_eq!(runs(folder.path()), 2);
+    let (code, ended) = cmd(folder.path(), &server, &["web1", "hang"]);
+    assert_eq!((code, &ended["state"]), (Some(125), &json!("failed")), "{ended}");
+    assert!(ended["text"].as_str().unwrap().contains("time limit of 1s"), "{ended}");
     let (code, refused) = cmd(folder.path(), &server, &["web1", "rm"]);
-    assert_eq!(code, Some(1), "{refused}");
+    assert_eq!(code, Some(125), "{refused}");
     assert!(refused["error"].as_str().unwrap().contains("offers no such action"), "{refused}");
     let audit = server.try_get("/api/0/audit").unwrap().body.to_string();
     assert!(audit.contains("host.action") && audit.contains("web1 good: a test"), "{audit}");
