@@ -14,9 +14,11 @@ use crate::out;
 /// Check the configuration, show what it amounts to, or print its JSON Schema; see and undo what was made in
 /// the page.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  hark config check\n  hark config check -c /etc/hark\n  \
+#[command(
+    after_help = "Examples:\n  hark config check\n  hark config check ./hark.yaml\n  hark config check -c /etc/hark\n  \
     hark config show\n  hark config schema > hark.schema.json\n  \
-    hark config export > conf.d/page.yaml\n  hark config history\n  hark config undo")]
+    hark config export > conf.d/page.yaml\n  hark config history\n  hark config undo"
+)]
 pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -70,6 +72,9 @@ struct What {
     /// The configuration: a file or a folder.
     #[arg(short, long, env = "HARK_CONFIG", value_name = "PATH")]
     config: Option<PathBuf>,
+    /// The same, as most programs take the file that they check.
+    #[arg(value_name = "PATH")]
+    file: Option<PathBuf>,
     /// The data folder, where what was made in the page lies.
     #[arg(long, env = "HARK_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
@@ -80,7 +85,9 @@ struct What {
 
 impl What {
     fn paths(&self) -> Paths {
-        Paths::new(self.config.clone(), self.data.clone())
+        // The environment names a configuration for every command; what is said here is meant.
+        let config = self.file.as_ref().or(self.config.as_ref());
+        Paths::new(config.cloned(), self.data.clone())
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is made in the page: in effect at once, kept through kills, undone, and never over what files say.
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ use crate::support::http::Answer;
 use crate::support::process::{clean, run};
 use crate::support::server::{Server, Start};
 use crate::support::wait::until;
-use crate::support::{HARK, HASH, PASSWORD, folder};
+use crate::support::{HARK, HASH, PASSWORD, folder, write};
 
 /// For what takes longer on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -225,4 +226,22 @@ fn killed_between_changes_it_goes_on_with_them_and_a_broken_file_is_said_and_kep
     assert!(names(&server).contains(&"hosts/made4".to_owned()));
     let broken = server.data.join(format!("configuration/history/{}.yaml", history[0]["number"]));
     assert!(std::fs::read_to_string(broken).unwrap().contains("[ broken"), "nothing is lost");
+}
+
+#[test]
+fn a_file_is_checked_that_is_named_alone_whatever_the_environment_names() {
+    let folder = folder();
+    let good = write(folder.path(), "good.yaml", "log: {level: info}\n");
+    let bad = write(folder.path(), "bad.yaml", "logg: {level: info}\n");
+    let check = |file: &Path| {
+        let mut command = clean(HARK, folder.path());
+        command.args(["config", "check"]).arg(file).env("HARK_CONFIG", &good);
+        let output = run(&mut command, PATIENCE);
+        let said = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+        (output.status.code(), said.concat())
+    };
+    let (code, said) = check(&good);
+    assert!(code == Some(0) && said.contains("good.yaml is in order"), "{said}");
+    let (code, said) = check(&bad);
+    assert!(code == Some(2) && said.contains("bad.yaml:1:1") && said.contains("`log`"), "{said}");
 }
