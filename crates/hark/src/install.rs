@@ -17,7 +17,7 @@ mod unit;
 
 use std::path::PathBuf;
 
-pub(crate) use plan::{find_init, install, remove};
+pub(crate) use plan::{find_init, install, remove, unit_texts};
 pub(crate) use steps::carry_out;
 
 /// The user that services run as.
@@ -112,6 +112,10 @@ pub(crate) enum Capability {
     DacReadSearch,
     /// Look into other users' processes: open files, working folders.
     SysPtrace,
+    /// Ask ATA and SAS disks how they are, with smartctl; opens the disks to the service.
+    SysRawio,
+    /// Ask drives of NVM Express how they are, with smartctl; opens the disks to the service, and much else.
+    SysAdmin,
 }
 
 impl Capability {
@@ -122,6 +126,33 @@ impl Capability {
             Self::NetBindService => "CAP_NET_BIND_SERVICE",
             Self::DacReadSearch => "CAP_DAC_READ_SEARCH",
             Self::SysPtrace => "CAP_SYS_PTRACE",
+            Self::SysRawio => "CAP_SYS_RAWIO",
+            Self::SysAdmin => "CAP_SYS_ADMIN",
+        }
+    }
+
+    /// Returns the one that the kernel calls so, if a service may be given it.
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        <Self as clap::ValueEnum>::value_variants().iter().copied().find(|one| one.word() == word)
+    }
+
+    /// Returns the kernel's number (linux/capability.h).
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Self::DacReadSearch => 2,
+            Self::NetBindService => 10,
+            Self::NetRaw => 13,
+            Self::SysRawio => 17,
+            Self::SysPtrace => 19,
+            Self::SysAdmin => 21,
+        }
+    }
+
+    /// Returns true if it is for asking disks, which a service does not even see otherwise.
+    fn asks_disks(self) -> bool {
+        match self {
+            Self::SysRawio | Self::SysAdmin => true,
+            Self::NetRaw | Self::NetBindService | Self::DacReadSearch | Self::SysPtrace => false,
         }
     }
 }

@@ -21,7 +21,7 @@ pub struct Settings {
 }
 
 const KEYS: &[Key] =
-    &[Key::new("drives", Kind::OneOrMany(&Kind::Text), "Drives: `/dev/sda`, `/dev/nvme0`.")];
+    &[Key::new("drives", Kind::OneOrMany(&Kind::Text), "Drives: `/dev/sda`, `/dev/nvme0n1`.")];
 
 /// A disk does not change its mind faster.
 const EVERY: Duration = Duration::from_mins(10);
@@ -47,8 +47,9 @@ impl CollectorType for Smart {
          - of NVMe: `wear_percent` (used up of what it was built for), `spare_percent`, `media_errors`\n\n\
          A disk that fails, and one whose alerts have cleared, is also the event `smart`. A disk that \
          sleeps is not woken: its values are absent.\n\n\
-         It only runs where `drives` names some, and needs the rights to ask them (root, or \
-         CAP_SYS_RAWIO)."
+         It only runs where `drives` names some, and needs the rights to ask them: as a service with \
+         `hark agent install --capability sys-rawio`, for NVMe with `--capability sys-admin` and by the \
+         name of a block device (`/dev/nvme0n1`). `hark doctor` says when they are missing."
     }
 
     fn keys(&self) -> &'static [Key] {
@@ -56,7 +57,7 @@ impl CollectorType for Smart {
     }
 
     fn example(&self) -> &'static str {
-        "drives: [/dev/sda, /dev/nvme0]\n"
+        "drives: [/dev/sda, /dev/nvme0n1]\n"
     }
 
     fn read(&self, section: &Section<'_>) -> Box<dyn Make> {
@@ -95,7 +96,7 @@ impl CollectorType for Smart {
 
 impl Make for Settings {
     fn make(&self, root: &Root) -> Box<dyn Collector> {
-        let drives = self.drives.iter().map(|path| Drive { path: path.clone(), healthy: None });
+        let drives = self.drives.iter().map(|path| Drive::new(path));
         Box::new(SmartCollector {
             is_here: root.is_system(),
             programs: root.programs(),
@@ -120,6 +121,8 @@ struct Drive {
     path: String,
     /// What it said last.
     healthy: Option<bool>,
+    /// Whether it may not be asked.
+    refused: bool,
 }
 
 impl Collector for SmartCollector {
@@ -147,6 +150,13 @@ impl Collector for SmartCollector {
                     values.extend([f64::NAN; METRICS.len()]);
                 }
             }
+        }
+        if let Some(first) = self.drives.first()
+            && self.drives.iter().all(|drive| drive.refused)
+        {
+            values.truncate(start);
+            let source = std::io::ErrorKind::PermissionDenied.into();
+            return Err(Absent::Unreadable { path: (&first.path).into(), source });
         }
         Ok(if std::mem::take(&mut self.first) { Change::Other } else { Change::Same })
     }
@@ -179,10 +189,22 @@ const METRICS: [(&str, Unit); 9] = [
 ];
 
 impl Drive {
+    fn new(path: &str) -> Self {
+        Self { path: path.to_owned(), healthy: None, refused: false }
+    }
+
     fn take(&mut self, report: &Report, values: &mut Vec<f64>, noticed: &mut Vec<Noticed>) {
         let healthy = report.smart_status.map(|status| status.passed);
         values.extend(report.values().map(|value| value.unwrap_or(f64::NAN)));
         let path = &self.path;
+        let refused = report.is_refused();
+        if refused && !self.refused {
+            tracing::warn!(
+                drive = path,
+                "the drive may not be asked: `hark doctor` says what is missing"
+            );
+        }
+        self.refused = refused;
         let told = match (self.healthy, healthy) {
             (None | Some(true), Some(false)) => {
                 Some((Severity::Critical, format!("disk {path} says that it is failing (SMART)")))
@@ -201,12 +223,26 @@ impl Drive {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Report {
+    smartctl: Smartctl,
     smart_status: Option<Passed>,
     temperature: Option<Temperature>,
     power_on_time: Option<PowerOn>,
     ata_smart_attributes: Attributes,
     scsi_grown_defect_list: Option<f64>,
     nvme_smart_health_information_log: Nvme,
+}
+
+/// What the program says of itself.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Smartctl {
+    messages: Vec<Message>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Message {
+    string: String,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -250,6 +286,15 @@ struct Nvme {
 }
 
 impl Report {
+    /// Returns true if the drive cannot be opened or asked for want of rights.
+    fn is_refused(&self) -> bool {
+        // Those of EACCES and EPERM: the program says them nowhere else, and the tongue is C's, since it is
+        // started with a clean environment.
+        let refusals = ["Permission denied", "Operation not permitted"];
+        let mut messages = self.smartctl.messages.iter();
+        messages.any(|message| refusals.iter().any(|refusal| message.string.contains(refusal)))
+    }
+
     /// In the order of [`METRICS`].
     fn values(&self) -> [Option<f64>; 9] {
         let attribute = |id: u16| {
@@ -285,7 +330,7 @@ mod tests {
     }
 
     fn drive() -> Drive {
-        Drive { path: "/dev/sda".to_owned(), healthy: None }
+        Drive::new("/dev/sda")
     }
 
     #[test]
@@ -321,8 +366,10 @@ mod tests {
     fn a_disk_that_may_not_be_asked_and_nonsense_are_absent() {
         for text in [include_str!("../../tests/data/smartctl-refused.json"), "", "[]", "{\"a\":1}"]
         {
-            let (values, said) = take(&mut drive(), text);
+            let mut drive = drive();
+            let (values, said) = take(&mut drive, text);
             assert!(values.iter().all(|v| v.is_nan()) && said.is_empty(), "{text}");
+            assert_eq!(drive.refused, text.contains("smartctl"), "{text}");
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{install, out, sys};
 /// Say what this machine does not let hark do, why it matters, and how to mend it.
 ///
 /// Everything is tried, nothing is changed. As root it is tried as the user of the service, if there is
-/// one. The exit code is 0 if all is well, 1 for warnings, 2 for problems.
+/// one, with the groups and privileges that the service was installed with. The exit code is 0 if all is well, 1 for warnings, 2 for problems.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hark doctor\n  hark doctor --server --json\n  \
     sudo hark doctor --user nobody")]
@@ -49,6 +49,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if sys::is_root() && !args.as_told {
         let name = args.user.as_deref().unwrap_or(install::USER);
         match find_login(Path::new("/"), name) {
+            Some(login) if args.user.is_none() => {
+                return run_as(args, name, &login.with_unit(Path::new("/"), service(args)));
+            }
             Some(login) => return run_as(args, name, &login),
             None if args.user.is_some() => anyhow::bail!("there is no user {name}"),
             None => out::note("note: tried as root, who may do all; --user NAME tries as another"),
@@ -74,6 +77,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(worst(&findings).exit_code()))
 }
 
+/// Returns the service that is meant: the agent where there is one, unless the server is asked for.
+fn service(args: &Args) -> &'static str {
+    let (agent, server) = (install::Part::Agent.service(), install::Part::Server.service());
+    let is_there = |name| !install::unit_texts(Path::new("/"), name).is_empty();
+    if args.server || !args.agent && !is_there(agent) { server } else { agent }
+}
+
 /// Runs this same command as another user, whose exit code is ours.
 fn run_as(args: &Args, name: &str, login: &doctor::Login) -> anyhow::Result<ExitCode> {
     let program = std::env::current_exe().context("cannot find this program")?;
@@ -83,7 +93,8 @@ fn run_as(args: &Args, name: &str, login: &doctor::Login) -> anyhow::Result<Exit
         // That user's own default would be another folder.
         command.arg("--data").arg(config::default_data_dir());
     }
-    sys::become_user(&mut command, login.user, login.group, login.groups.clone());
+    let capabilities = login.capabilities.iter().map(|capability| capability.number()).collect();
+    sys::become_user(&mut command, login.user, login.group, login.groups.clone(), capabilities);
     let status = command.status().with_context(|| format!("cannot try as user {name}"))?;
     let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(2);
     Ok(ExitCode::from(code))

@@ -5,6 +5,12 @@ use std::path::Path;
 /// For what belongs to one user alone.
 const READ_ALL: &str = "hark agent install --capability dac-read-search";
 
+/// For disks, as `smartctl` asks them.
+const ASK_DISKS: &str = "hark agent install --capability sys-rawio";
+
+/// For drives whose logs the kernel keeps from all others.
+const ASK_NVME: &str = "hark agent install --capability sys-admin, and name it as /dev/nvme0n1";
+
 /// Returns the command that lets the agent have `path`, which it was refused.
 #[cfg(unix)]
 pub(super) fn to(root: &Path, path: &Path) -> String {
@@ -14,7 +20,13 @@ pub(super) fn to(root: &Path, path: &Path) -> String {
     let mut on_the_way = path.ancestors();
     let found = on_the_way.find_map(|at| std::fs::metadata(at).ok().map(|meta| (at, meta)));
     let Some((at, meta)) = found else { return READ_ALL.to_owned() };
-    let is_socket = meta.file_type().is_socket();
+    let kind = meta.file_type();
+    // A disk says how it is only to who may ask it, which is more than to read it.
+    if kind.is_block_device() || kind.is_char_device() {
+        let is_nvme = at.to_string_lossy().contains("/nvme");
+        return if is_nvme { ASK_NVME } else { ASK_DISKS }.to_owned();
+    }
+    let is_socket = kind.is_socket();
     let needed = if at != path {
         0o010
     } else if is_socket {
@@ -78,5 +90,7 @@ mod tests {
         }
         assert_eq!(to(root.path(), &file), READ_ALL);
         assert!(to(root.path(), &socket).starts_with("have the program"));
+        // Every machine has this device; that it is no disk is not looked for.
+        assert_eq!(to(root.path(), Path::new("/dev/null")), ASK_DISKS);
     }
 }

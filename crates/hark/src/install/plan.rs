@@ -144,6 +144,13 @@ pub(crate) fn install(wanted: &Wanted) -> anyhow::Result<Plan> {
              `agent` into {CONFIG}/hark.yaml"
         ));
     }
+    if wanted.init == Init::Sysvinit
+        && !(wanted.groups.is_empty() && wanted.capabilities.is_empty())
+    {
+        notes.push(format!(
+            "a script gives neither privileges nor groups: `usermod -a -G GROUP {USER}` puts the user into one"
+        ));
+    }
     if wanted.part == Part::Watchdog {
         notes.push(format!(
             "who is told stands in `receivers` of {WATCHDOG_CONFIG}: without one it does not start"
@@ -252,6 +259,21 @@ fn agent_files(wanted: &Wanted) -> anyhow::Result<Vec<Step>> {
 
 fn unit_path(service: &str) -> PathBuf {
     Path::new("/etc/systemd/system").join(format!("{service}.service"))
+}
+
+/// Returns the texts of which the unit of a service is made: what is written here, and what an administrator has
+/// laid over it (`systemctl edit`), in their order. Nothing if there is none.
+pub(crate) fn unit_texts(root: &Path, service: &str) -> Vec<String> {
+    let unit = unit_path(service);
+    let unit = root.join(unit.strip_prefix("/").unwrap_or(&unit));
+    let Ok(text) = std::fs::read_to_string(&unit) else { return Vec::new() };
+    let listed = std::fs::read_dir(unit.with_extension("service.d"));
+    let found = listed.into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut over: Vec<PathBuf> =
+        found.filter(|path| path.extension().is_some_and(|word| word == "conf")).collect();
+    over.sort();
+    let over = over.iter().filter_map(|path| std::fs::read_to_string(path).ok());
+    std::iter::once(text).chain(over).collect()
 }
 
 fn wants(service: &str) -> PathBuf {

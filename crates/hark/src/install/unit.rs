@@ -17,7 +17,6 @@ const SANDBOX: &str = "\
 NoNewPrivileges=yes
 ProtectSystem=strict
 PrivateTmp=yes
-PrivateDevices=yes
 ProtectHostname=yes
 ProtectKernelTunables=yes
 ProtectKernelModules=yes
@@ -36,13 +35,34 @@ SystemCallFilter=~@mount @swap @reboot @raw-io @module @debug @cpu-emulation @ob
 SystemCallErrorNumber=EPERM
 ";
 
+/// Without a need to ask disks nothing of `/dev` is there but what every program has.
+const NO_DEVICES: &str = "PrivateDevices=yes\n";
+
+/// For smartctl: disks, and drives of NVM Express, which are no block devices themselves. It opens them for writing as well,
+/// since that is how questions are sent to them. `PrivateDevices` would also take away the right to ask.
+const DISKS: &str = "\
+PrivateDevices=no
+DevicePolicy=closed
+DeviceAllow=block-* rw
+DeviceAllow=char-nvme rw
+";
+
+/// Whose the disks are on every system with systemd.
+const DISK_GROUP: &str = "disk";
+
 /// Returns the unit's text; `program` is where the program lies for systemd.
 pub(super) fn text(wanted: &Wanted, program: &str) -> String {
     let title = wanted.part.title();
     let command = wanted.part.command();
     let capabilities: Vec<&str> = wanted.capabilities.iter().map(|c| c.word()).collect();
     let capabilities = capabilities.join(" ");
-    let groups = match wanted.groups.as_slice() {
+    let asks_disks = wanted.capabilities.iter().any(|capability| capability.asks_disks());
+    let devices = if asks_disks { DISKS } else { NO_DEVICES };
+    let mut groups: Vec<&str> = wanted.groups.iter().map(String::as_str).collect();
+    if asks_disks && !groups.contains(&DISK_GROUP) {
+        groups.push(DISK_GROUP);
+    }
+    let groups = match groups.as_slice() {
         [] => String::new(),
         groups => format!("SupplementaryGroups={}\n", groups.join(" ")),
     };
@@ -85,7 +105,7 @@ pub(super) fn text(wanted: &Wanted, program: &str) -> String {
          UMask=0077\n\
          CapabilityBoundingSet={capabilities}\n\
          AmbientCapabilities={capabilities}\n\
-         {own}{SANDBOX}\
+         {own}{devices}{SANDBOX}\
          \n\
          [Install]\n\
          WantedBy=multi-user.target\n",
@@ -109,6 +129,7 @@ mod tests {
             assert!(unit.contains(&format!("\nExecStart=/usr/local/bin/hark {} ", part.command())));
             assert!(unit.contains(&format!("\nEnvironment=HARK_CONFIG={}\n", part.config())));
             assert!(unit.contains("\nUser=hark\n") && !unit.contains("Supplementary"), "{unit}");
+            assert!(unit.contains("\nPrivateDevices=yes\n") && !unit.contains("DeviceAllow"));
         }
     }
 
@@ -125,5 +146,21 @@ mod tests {
             );
         }
         assert!(unit.contains("\nSupplementaryGroups=adm docker\n"), "{unit}");
+    }
+
+    #[test]
+    fn disks_are_there_for_those_who_may_ask_them_alone() {
+        let mut wanted = wanted(Part::Agent, Init::Systemd);
+        wanted.groups = vec!["adm".into()];
+        for capability in [Capability::SysRawio, Capability::SysAdmin] {
+            wanted.capabilities = vec![capability];
+            let unit = text(&wanted, "/usr/bin/hark");
+            assert!(unit.contains(&format!("\nAmbientCapabilities={}\n", capability.word())));
+            assert!(unit.contains("\nSupplementaryGroups=adm disk\n"), "{unit}");
+            assert!(unit.contains("\nPrivateDevices=no\nDevicePolicy=closed\n"), "{unit}");
+            assert!(unit.contains("\nDeviceAllow=block-* rw\n"), "{unit}");
+        }
+        wanted.groups = vec!["disk".into()];
+        assert!(text(&wanted, "/usr/bin/hark").contains("\nSupplementaryGroups=disk\n"));
     }
 }

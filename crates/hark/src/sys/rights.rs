@@ -54,18 +54,127 @@ type Count = libc::size_t;
 #[cfg(not(target_os = "linux"))]
 type Count = libc::c_int;
 
-/// Makes the process of `command` another user, with no rights but that user's. Only root can.
-pub(crate) fn become_user(command: &mut Command, user: u32, group: u32, groups: Vec<u32>) {
+/// Makes the process of `command` another user, with no rights but that user's and, on Linux, those of
+/// `capabilities` (numbers of the kernel) that this process has. Only root can.
+pub(crate) fn become_user(
+    command: &mut Command,
+    user: u32,
+    group: u32,
+    groups: Vec<u32>,
+    capabilities: Vec<u8>,
+) {
     // No system takes as many as would not fit.
     let count = Count::try_from(groups.len()).unwrap_or(0);
     // SAFETY: `setgroups`, `setgid` and `setuid` are system calls that touch no memory but the list,
-    // which the closure owns; after `fork` there is only this thread.
+    // which the closure owns, as do those of `capabilities`; after `fork` there is only this thread.
     unsafe {
         command.pre_exec(move || {
+            let kept = privileges::keep(&capabilities);
             let done = libc::setgroups(count, groups.as_ptr()) == 0
                 && libc::setgid(group) == 0
                 && libc::setuid(user) == 0;
-            if done { Ok(()) } else { Err(io::Error::last_os_error()) }
+            if !done {
+                return Err(io::Error::last_os_error());
+            }
+            privileges::hand_on(kept);
+            Ok(())
         });
+    }
+}
+
+/// Single privileges of root that outlive becoming another user. What the kernel refuses is not there: whoever
+/// tries something finds that out. Nothing here allocates.
+#[cfg(target_os = "linux")]
+mod privileges {
+    /// Of linux/capability.h, `_LINUX_CAPABILITY_VERSION_3`: two words of 32 each.
+    const VERSION: u32 = 0x2008_0522;
+
+    /// What stands where a call has no argument.
+    const NONE: libc::c_ulong = 0;
+
+    #[repr(C)]
+    struct Head {
+        version: u32,
+        pid: libc::c_int,
+    }
+
+    #[repr(C)]
+    #[derive(Clone, Copy, Default)]
+    struct Words {
+        effective: u32,
+        permitted: u32,
+        inheritable: u32,
+    }
+
+    /// Has those of `wanted` that this process has outlive `setuid`; returns them as bits.
+    pub(super) fn keep(wanted: &[u8]) -> u32 {
+        let wanted =
+            wanted.iter().fold(0, |bits, number| bits | 1_u32.unbounded_shl((*number).into()));
+        if wanted == 0 {
+            return 0;
+        }
+        let mut head = Head { version: VERSION, pid: 0 };
+        let mut words = [Words::default(); 2];
+        // SAFETY: both live until the call returns and have the kernel's layout for this version.
+        let asked = unsafe { libc::syscall(libc::SYS_capget, &raw mut head, &raw mut words) } == 0;
+        // SAFETY: takes no pointers.
+        let keeps = unsafe { libc::prctl(libc::PR_SET_KEEPCAPS, NONE + 1, NONE, NONE, NONE) } == 0;
+        if asked && keeps { wanted & words[0].permitted } else { 0 }
+    }
+
+    /// Hands them on to the program that is started next.
+    pub(super) fn hand_on(kept: u32) {
+        if kept == 0 {
+            return;
+        }
+        let mut head = Head { version: VERSION, pid: 0 };
+        let first = Words { effective: kept, permitted: kept, inheritable: kept };
+        let words = [first, Words::default()];
+        // SAFETY: as above.
+        let _set = unsafe { libc::syscall(libc::SYS_capset, &raw mut head, &raw const words) };
+        for number in (0..u32::BITS).filter(|number| kept & (1 << number) != 0) {
+            let (what, which) = (libc::PR_CAP_AMBIENT_RAISE, libc::c_ulong::from(number));
+            // SAFETY: takes no pointers.
+            let _raised = unsafe { libc::prctl(libc::PR_CAP_AMBIENT, what, which, NONE, NONE) };
+        }
+    }
+}
+
+/// No other system has them.
+#[cfg(not(target_os = "linux"))]
+mod privileges {
+    pub(super) fn keep(_wanted: &[u8]) -> u32 {
+        0
+    }
+
+    pub(super) fn hand_on(_kept: u32) {}
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    fn line(status: &str, key: &str) -> String {
+        let line = status.lines().find_map(|line| line.strip_prefix(key));
+        line.expect("the kernel tells it").trim().to_owned()
+    }
+
+    #[test]
+    fn who_becomes_another_user_keeps_the_privileges_that_were_asked_for_alone() {
+        let mut command = Command::new("/bin/cat");
+        become_user(command.arg("/proc/self/status"), 65534, 65534, vec![4], vec![2, 17]);
+        let Ok(output) = command.output() else {
+            assert!(!crate::sys::is_root(), "root can");
+            return;
+        };
+        let bits = |status: &str, key| u64::from_str_radix(&line(status, key), 16).unwrap();
+        let own = std::fs::read_to_string("/proc/self/status").unwrap();
+        let expected = bits(&own, "CapPrm:") & (1 << 2 | 1 << 17);
+        let status = String::from_utf8(output.stdout).unwrap();
+        for key in ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"] {
+            assert_eq!(bits(&status, key), expected, "{key} {status}");
+        }
+        assert_eq!(line(&status, "Uid:"), "65534\t65534\t65534\t65534");
+        assert_eq!(line(&status, "Groups:"), "4");
     }
 }

@@ -133,7 +133,14 @@ pub(crate) fn become_program(_command: &mut Command) -> io::Error {
 }
 
 /// Would make the process of `command` another user.
-pub(crate) fn become_user(_command: &mut Command, _user: u32, _group: u32, _groups: Vec<u32>) {}
+pub(crate) fn become_user(
+    _command: &mut Command,
+    _user: u32,
+    _group: u32,
+    _groups: Vec<u32>,
+    _capabilities: Vec<u8>,
+) {
+}
 
 /// No process ends by a signal there.
 pub(crate) fn ended_by(_status: ExitStatus) -> Option<i32> {
