@@ -17,6 +17,8 @@ mod unit;
 
 use std::path::PathBuf;
 
+use hark_model::HostName;
+
 pub(crate) use plan::{find_init, install, remove, unit_texts};
 pub(crate) use steps::carry_out;
 
@@ -187,6 +189,8 @@ pub(crate) struct AgentSection {
     pub(crate) token: Option<String>,
     /// A file with the secret that all share.
     pub(crate) secret_file: Option<PathBuf>,
+    /// What the host calls itself; none is the system's own name.
+    pub(crate) name: Option<HostName>,
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::client::{ApiArgs, Client};
 use crate::out;
 
-/// Make a one-time token and print the line to run on the new host.
+/// Make a one-time token and print the line to run on the new host, and the one that makes it a service.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hark enroll\n  hark enroll --host db1 --valid 24h --tag role:db"
@@ -51,9 +51,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let expires = out::moment(word("expires_at"));
         out::note(format!("Run this on the new host before {expires}:"));
         out::line(word("command"));
+        out::note(as_a_service(word("command")));
         out::note(whereabouts(word("token")));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says how the same is made a service, which starts with the machine. It is one or the other: a token is used up.
+fn as_a_service(command: &str) -> String {
+    let installs = command.replacen("hark agent ", "hark agent install ", 1);
+    format!("Or this, for a service that starts with the host:\nsudo {installs}")
 }
 
 /// Says where a token leads, since it cannot be seen in it.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use hark_model::HostName;
 
 use crate::install::{
     AgentSection, Capability, Init, Part, WATCHDOG_CONFIG, Wanted, carry_out, find_init,
@@ -39,6 +40,7 @@ pub(super) struct Common {
 /// Make the agent a service of this machine, run by a user of its own.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hark agent install --token hark-…\n  \
+    hark agent install --token hark-… --name db1\n  \
     hark agent install --server hark.example.net --secret-file ./secret --group adm\n  \
     hark agent install --root /mnt/image --dry-run")]
 pub(super) struct AgentArgs {
@@ -51,6 +53,9 @@ pub(super) struct AgentArgs {
     /// A file with the secret that all agents share; it is copied.
     #[arg(long, value_name = "FILE", conflicts_with = "token")]
     secret_file: Option<PathBuf>,
+    /// The host's name. [default: the system's own]
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
+    name: Option<HostName>,
     #[command(flatten)]
     common: Common,
 }
@@ -87,6 +92,7 @@ pub(super) fn run_agent(args: &AgentArgs) -> anyhow::Result<ExitCode> {
         servers: args.servers.clone(),
         token: args.token.clone(),
         secret_file: args.secret_file.clone(),
+        name: args.name.clone(),
     };
     let section = (section != AgentSection::default()).then_some(section);
     run(Part::Agent, section, &args.common)
@@ -120,6 +126,10 @@ fn run(part: Part, agent: Option<AgentSection>, args: &Common) -> anyhow::Result
     let plan = if args.remove { install::remove(&wanted) } else { install::install(&wanted)? };
     carry_out(&plan, args.dry_run)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn parse_name(text: &str) -> Result<HostName, String> {
+    HostName::new(text).map_err(|e| e.to_string())
 }
 
 fn parse_server(text: &str) -> Result<String, String> {

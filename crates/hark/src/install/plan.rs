@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use hark_model::Secret;
 
-use super::{CONFIG, DATA, Init, Part, USER, WATCHDOG_CONFIG, Wanted, sysvinit, unit};
+use super::{
+    AgentSection, CONFIG, DATA, Init, Part, USER, WATCHDOG_CONFIG, Wanted, sysvinit, unit,
+};
 
 /// Where the program is put unless a package has put it somewhere.
 const PROGRAM: &str = "/usr/local/bin/hark";
@@ -138,7 +140,10 @@ pub(crate) fn install(wanted: &Wanted) -> anyhow::Result<Plan> {
     steps.extend(service_files(wanted, text));
     steps.extend(start(wanted));
     let mut notes = Vec::new();
-    if wanted.agent.is_none() && wanted.part == Part::Agent {
+    let is_led = |agent: &AgentSection| {
+        !agent.servers.is_empty() || agent.token.is_some() || agent.secret_file.is_some()
+    };
+    if wanted.part == Part::Agent && !wanted.agent.as_ref().is_some_and(is_led) {
         notes.push(format!(
             "no server was named: give --token or --server with --secret-file, or write the section \
              `agent` into {CONFIG}/hark.yaml"
@@ -226,6 +231,9 @@ fn agent_files(wanted: &Wanted) -> anyhow::Result<Vec<Step>> {
     let mut section = serde_json::Map::new();
     if !agent.servers.is_empty() {
         section.insert("server".to_owned(), agent.servers.clone().into());
+    }
+    if let Some(name) = &agent.name {
+        section.insert("name".to_owned(), name.as_str().into());
     }
     let secret_file = |name: &str, text: Secret| {
         let path = Path::new(CONFIG).join(name);

@@ -228,6 +228,15 @@ fn before_set_up_commands_show_the_link() {
     assert!(text.contains(" UTC:\n") && !text.contains('"'), "{text}");
     assert!(text.contains("It leads to mon.example.net:"), "{text}");
     assert!(said(&enrolled).starts_with("hark agent --token hark-"));
+    // The line that is told for a service is one that is taken, with the host's name as well.
+    let named = hark(folder.path(), "enroll --data data --address mon.example.net --host db1");
+    let told = complained(&named);
+    let line = told.lines().find_map(|line| line.strip_prefix("sudo hark ")).expect("a line");
+    assert!(line.ends_with(" --name db1"), "{line}");
+    let root = folder.path().join("image");
+    std::fs::create_dir_all(root.join("etc")).unwrap();
+    let installed = hark(folder.path(), &format!("{line} --dry-run --root {}", root.display()));
+    assert_eq!(code(&installed), 0, "{}", complained(&installed));
     // What was stored for set-up is gone with the next start.
     server.process.signal("TERM");
     assert!(server.process.wait(END).success());

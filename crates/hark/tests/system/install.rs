@@ -59,6 +59,8 @@ fn an_image_gets_the_whole_service_and_a_second_time_changes_nothing() {
         "mon.example.net",
         "--secret-file",
         secret.to_str().unwrap(),
+        "--name",
+        "db1.example.net",
         "--group",
         "adm",
         "--capability",
@@ -83,6 +85,7 @@ fn an_image_gets_the_whole_service_and_a_second_time_changes_nothing() {
     assert_ne!(kept.gid(), 0);
     let config = std::fs::read_to_string(root.join("etc/hark/conf.d/agent-install.yaml")).unwrap();
     assert!(config.contains("/etc/hark/agent-secret") && !config.contains("a shared"), "{config}");
+    assert!(config.contains("\"name\": \"db1.example.net\""), "{config}");
     let link = root.join("etc/systemd/system/multi-user.target.wants/hark-agent.service");
     let to = std::fs::read_link(link).unwrap();
     assert_eq!(to, Path::new("/etc/systemd/system/hark-agent.service"));
