@@ -23,6 +23,7 @@ use super::certificate::Certificate;
 use super::discovery::Discovery;
 use super::dropped;
 use super::folder::{self, Stored};
+use super::history_loop::ToHistory;
 use super::leavers;
 use super::links::Links;
 use super::listen::Doors;
@@ -228,7 +229,7 @@ impl Server {
         parts.backups();
         parts.retention(options.reach);
         parts.inlets(&inlets)?;
-        parts.remote_write();
+        parts.remote_write(options.reach);
         parts.watch(watch.deadman, udp, http.is_some());
         parts.reports(inboxes.reports, reports, reports_reader);
         parts.page_readers(page_readers);
@@ -314,16 +315,10 @@ impl Server {
 
     /// Returns once a thread has ended that should not have. Cancelling it changes nothing.
     pub(crate) async fn failed(&self) {
-        let mut look = tokio::time::interval(Duration::from_secs(1));
-        loop {
-            look.tick().await;
-            if let Some(part) = self.parts.threads.ended() {
-                tracing::error!(part, "ended by itself");
-                if part == "store" {
-                    folder::suspect(&self.parts.data_dir);
-                }
-                return;
-            }
+        let part = self.parts.threads.ended().await;
+        tracing::error!(part, "ended by itself");
+        if part == "store" {
+            folder::suspect(&self.parts.data_dir);
         }
     }
 
@@ -389,8 +384,11 @@ impl Server {
             delivery.close();
             delivery.wait().await;
             stops.engine.raise();
+            // Whoever sleeps long sees the flag at once; where this has no room nobody sleeps.
+            drop(links.engine.try_send(ToEngine::Ask(Box::new(|_| ()))));
             threads.join("engine").await;
             stops.history.raise();
+            drop(links.history.try_send(ToHistory::Ask(Box::new(|_| ()))));
             tasks.close();
             tasks.wait().await;
             end_store(links).await;

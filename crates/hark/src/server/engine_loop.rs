@@ -29,7 +29,11 @@ use super::store_loop::{Answer, ToStore};
 use crate::sys::Bell;
 
 /// The longest sleep: bounds how late the engine notices that the process stood still.
-const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+pub(super) const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
+/// The same where there is no host but this machine, which stands still as a whole; half of what the engine may
+/// take to turn (`progress`).
+pub(super) const LONGEST_SLEEP_ALONE: Duration = Duration::from_secs(5);
 
 /// The shortest sleep: deadlines that come up within it are looked at together. Ten thousand hosts have one every
 /// two milliseconds, of which nearly all find that the host has been heard meanwhile; what comes in wakes at once.
@@ -114,16 +118,19 @@ pub(crate) struct Request {
     pub(crate) reply: oneshot::Sender<Result<Done, Refused>>,
 }
 
-/// Starts the engine from what was stored and runs it until every sender is gone or the flag is up.
+/// Starts the engine from what was stored and runs it until every sender is gone or the flag is up, which it sees
+/// with the next message or after its longest sleep.
 pub(crate) fn run(
     engine: Engine,
     start: Effects,
     inbox: &Receiver<ToEngine>,
     outlets: Outlets,
+    longest_sleep: Duration,
     stop: &crate::stop::Stop,
 ) {
     let mut driver = Driver {
         engine,
+        longest_sleep,
         effects: Effects::default(),
         outlets,
         records: Vec::new(),
@@ -177,6 +184,7 @@ pub(crate) fn run(
 
 struct Driver {
     engine: Engine,
+    longest_sleep: Duration,
     effects: Effects,
     outlets: Outlets,
     records: Vec<Record>,
@@ -199,8 +207,8 @@ struct Driver {
 
 impl Driver {
     fn sleep(&self, now: Mono) -> Duration {
-        let due = self.engine.next_deadline().map_or(LONGEST_SLEEP, |at| at.since(now));
-        let due = due.clamp(SHORTEST_SLEEP, LONGEST_SLEEP);
+        let due = self.engine.next_deadline().map_or(self.longest_sleep, |at| at.since(now));
+        let due = due.clamp(SHORTEST_SLEEP, self.longest_sleep);
         if self.ticket == self.told_ticket {
             due
         } else {

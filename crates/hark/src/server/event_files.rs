@@ -57,6 +57,9 @@ const QUEUE: usize = 8192;
 /// How often the age of the files is looked at, and what has gathered is written.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How long is waited for files to be named where there are none: whoever names some says so.
+const NOTHING: Duration = Duration::from_hours(1);
+
 /// How often the log says that lines are lost: they are in a storm.
 const SAID_AGAIN: Duration = Duration::from_mins(1);
 
@@ -268,7 +271,7 @@ fn write(inbox: &Receiver<ToFiles>, files: &Mutex<Option<Vec<EventFile>>>) {
                 to.writer.put_aside_now();
             }
         }
-        line = inbox.recv_timeout(LOOK);
+        line = inbox.recv_timeout(if open.is_empty() { NOTHING } else { LOOK });
     }
 }
 

@@ -68,8 +68,12 @@ use super::vitals::{News, Vitals};
 use crate::stop::Stop;
 use crate::sys::{BATCH, Bell, ReceiveBatch, SendBatch, wait};
 
-/// How long the thread sleeps when nothing happens: bounds how late it notices the end.
-const IDLE: Duration = Duration::from_millis(500);
+/// How long the thread sleeps when nothing happens and nothing is due; whoever ends it rings the bell. Half of what
+/// it may take to turn (`progress`).
+const IDLE: Duration = Duration::from_secs(5);
+
+/// How long while something is due that nobody sends: agents to be nudged, hosts to be asked about.
+const SOON: Duration = Duration::from_millis(500);
 
 /// How often the last batch is offered to an engine that is behind: a second in all.
 const HAND_ON_TRIES: usize = 500;
@@ -255,7 +259,13 @@ impl Intake {
                 BREATH
             });
         }
-        let limit = if self.has_open() { GATHER } else { IDLE };
+        let limit = if self.has_open() {
+            GATHER
+        } else if self.papers.waits() || self.sweep.is_busy() {
+            SOON
+        } else {
+            IDLE
+        };
         wait(&self.setup.sockets, &self.setup.bell, limit);
     }
 

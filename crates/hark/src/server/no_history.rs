@@ -12,13 +12,15 @@ use super::history_loop::{Listeners, ToHistory};
 use super::messages::{FramesKept, Part, ToIntake};
 use crate::stop::Stop;
 
-/// How long it sleeps when nothing comes: bounds how late it notices the end.
-const IDLE: Duration = Duration::from_millis(500);
+/// How long it sleeps when nothing comes. Whoever raises the flag sends something as well, so that this only
+/// bounds how late it notices the end where there was no room for that.
+const IDLE: Duration = Duration::from_mins(1);
 
 /// Answers until the flag is raised and nothing is left.
 pub(super) fn run(inbox: &Receiver<ToHistory>, told: &Listeners, stop: &Stop) {
     loop {
-        match inbox.recv_timeout(IDLE) {
+        let patience = if stop.is_raised() { Duration::ZERO } else { IDLE };
+        match inbox.recv_timeout(patience) {
             Ok(ToHistory::Batch(batch)) => {
                 let outcome = Ok(SetId::KEPT_NOWHERE);
                 for set in batch.define {

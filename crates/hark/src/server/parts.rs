@@ -206,8 +206,12 @@ impl Parts {
         let recall = self.recall(reach)?;
         let outlets = outlets(&self.links, events, (probes, repairs, recall));
         let stop = self.stops.engine.clone();
-        self.threads
-            .spawn("engine", move || engine_loop::run(engine, effects, &inbox, outlets, &stop))?;
+        let longest = match reach {
+            Reach::Others { .. } => engine_loop::LONGEST_SLEEP,
+            Reach::OwnAgent => engine_loop::LONGEST_SLEEP_ALONE,
+        };
+        let run = move || engine_loop::run(engine, effects, &inbox, outlets, longest, &stop);
+        self.threads.spawn("engine", run)?;
         Ok(())
     }
 
@@ -333,8 +337,10 @@ impl Parts {
         self.outwards(relay::run_all(links, data_dir, resolver, stop));
     }
 
-    /// Starts to bring samples to others: not beside the server that this may be a copy of, which brings them.
-    pub(super) fn remote_write(&self) {
+    /// Starts to bring samples to others: not beside the server that this may be a copy of, which brings them, and
+    /// not where none are kept.
+    pub(super) fn remote_write(&self, reach: Reach) {
+        let Reach::Others { .. } = reach else { return };
         let (links, resolver) = (Arc::clone(&self.links), Arc::clone(&self.resolver));
         let (data_dir, stop) = (self.data_dir.clone(), self.stops.tasks.token());
         self.outwards(remote_write::run_all(links, data_dir, resolver, stop));

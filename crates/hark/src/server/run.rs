@@ -27,6 +27,9 @@ pub(crate) const WORKERS: usize = 2;
 /// within 5 s.
 const WATCH: Duration = Duration::from_secs(2);
 
+/// The same of an agent without a server, which wakes as seldom as it can.
+const WATCH_ALONE: Duration = Duration::from_secs(10);
+
 /// The part of the server that stands for loops which hang.
 const LOOPS: &str = "loops";
 
@@ -194,7 +197,8 @@ async fn live(
     let newer = CancellationToken::new();
     let _watcher = watch_for_newer(&data_dir, update, &newer)?;
     let alive = manager::alive_every();
-    let mut watch = tokio::time::interval(WATCH.min(alive.unwrap_or(WATCH)));
+    let watch = if is_alone { WATCH_ALONE } else { WATCH };
+    let mut watch = tokio::time::interval(watch.min(alive.unwrap_or(watch)));
     let mut pulse = Pulse::new(&server, alive.is_some());
     let unused = tokio::time::sleep(if is_alone { SETTLED_ALONE } else { SETTLED });
     tokio::pin!(unused);

@@ -242,3 +242,37 @@ fn who_uses_most_is_told_where_its_own_limit_is_crossed() {
         "{body}"
     );
 }
+
+/// How often the threads of a process have gone to sleep by themselves.
+fn sleeps(process: &Process) -> u64 {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", process.id())).unwrap();
+    let of_task = |task: std::io::Result<std::fs::DirEntry>| -> Option<u64> {
+        let status = std::fs::read_to_string(task.ok()?.path().join("status")).ok()?;
+        let line = status.lines().find_map(|l| l.strip_prefix("voluntary_ctxt_switches:"))?;
+        line.trim().parse().ok()
+    };
+    tasks.filter_map(of_task).sum()
+}
+
+#[test]
+fn at_rest_it_is_hardly_ever_awake() {
+    let folder = folder();
+    let folder = folder.path();
+    let text = "receivers: {hook: {webhook: {url: 'http://127.0.0.1:9/x'}}}\n\
+                agent: {name: alone, interval: 1h}\n";
+    write(folder, "hark.yaml", text);
+    let mut command = clean(HARK, folder);
+    command.args(["agent", "--config"]).arg(folder.join("hark.yaml"));
+    command.arg("--data").arg(folder.join("data"));
+    let running = Process::start(&mut command, folder, "agent");
+    until("the agent's first lines", TOLD, || running.output().contains("  data ").then_some(()));
+    // It has its start behind it once there is a while in which little happens; a thread that looks around twice a
+    // second would not let that come.
+    let window = Duration::from_secs(10);
+    let most = 25;
+    until("a while of rest", TOLD, || {
+        let before = sleeps(&running);
+        pause(window);
+        (sleeps(&running) - before <= most).then_some(())
+    });
+}

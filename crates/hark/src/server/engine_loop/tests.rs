@@ -51,7 +51,9 @@ impl World {
         let stop = Stop::default();
         let flag = stop.clone();
         let (machine, effects) = Engine::new(Arc::new(plan), Snapshot::default(), Clock.now());
-        let thread = std::thread::spawn(move || run(machine, effects, &inbox, outlets, &flag));
+        let thread = std::thread::spawn(move || {
+            run(machine, effects, &inbox, outlets, LONGEST_SLEEP, &flag);
+        });
         Self { engine, commits, stop, thread }
     }
 

@@ -81,6 +81,11 @@ impl Papers {
         self.sweep.is_some()
     }
 
+    /// Returns true if agents are to be nudged later.
+    pub(super) fn waits(&self) -> bool {
+        self.nudges.iter().any(|nudges| !nudges.is_empty())
+    }
+
     /// Returns true before the configuration was told: then "nothing is given" would be a guess.
     pub(super) fn is_unread(&self) -> bool {
         self.age == 0
