@@ -524,7 +524,7 @@ const overview = () => ({
   at_unix_s: now(),
   verdict: { text: '', sub: '' },
   counts: counts(),
-  kpis: { availability_24h: COUNT === 0 ? null : 0.99982, heartbeats_per_minute: hosts.length * 2, samples_per_second: hosts.length * 4, open_incidents: open().length },
+  kpis: { availability_24h: COUNT === 0 ? null : 0.99982, availability_since_unix_s: null, availability_looked_s: 86_400, heartbeats_per_minute: hosts.length * 2, samples_per_second: hosts.length * 4, open_incidents: open().length },
   problems: open().map(problemOf),
   more: 0,
   quiet: { silences: active().filter((one) => !one.maintenance), maintenance: active().filter((one) => one.maintenance) },

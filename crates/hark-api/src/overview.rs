@@ -78,6 +78,13 @@ pub struct Kpis {
     /// Share of the last 24 hours that hosts were up, 0 to 1; null if nothing is known.
     #[schema(required = true)]
     pub availability_24h: Option<f64>,
+    /// From when on that is known, if nothing is known of what was earlier in these 24 hours.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub availability_since_unix_s: Option<i64>,
+    /// For how long it is known: the server looked. Less than a day if it did not run for a while.
+    #[serde(default)]
+    pub availability_looked_s: u64,
     /// Heartbeats in the last minute.
     pub heartbeats_per_minute: f64,
     /// Samples a second, over the last minute.

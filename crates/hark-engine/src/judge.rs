@@ -13,6 +13,7 @@ use crate::moment::Moment;
 use crate::overlay::{break_ack, end_ack};
 use crate::plan::Flapping;
 use crate::plan::threshold::ConfirmRule;
+use crate::turned;
 
 /// One look at a check.
 #[derive(Clone, Copy, Debug)]
@@ -287,8 +288,7 @@ impl Engine {
         };
         let incident_id = incident.record.id;
         let status = incident.record.status;
-        let again = if again { " again" } else { "" };
-        let text = format!("is {status}{again}: {}", check.told());
+        let text = turned::opened(status, again, &check.told());
         fx.records.push(Record::Incident(incident.record.clone()));
         fx.journal(now, About::incident(&incident), JournalKind::Transition, text);
         fx.effects.push(Effect::Changed(Changed::Incident(incident_id)));
@@ -312,7 +312,7 @@ impl Engine {
         incident.turn(status);
         incident.say(check);
         fx.records.push(Record::Incident(incident.record.clone()));
-        let text = format!("was {from}, is {status}: {}", check.told());
+        let text = turned::became(from, status, &check.told());
         fx.journal(now, About::incident(incident), JournalKind::Transition, text);
         fx.effects.push(Effect::Changed(Changed::Incident(incident.record.id)));
         break_ack(incident, from, now, fx);
@@ -342,7 +342,7 @@ impl Engine {
         incident.resolve(resolution, at.unix, Moment::of(now));
         end_ack(&mut incident, "the acknowledgement ends with its incident", now, fx);
         fx.records.push(Record::Incident(incident.record.clone()));
-        let text = format!("is over: {resolution}");
+        let text = turned::ended(resolution);
         fx.journal(now, About::incident(&incident), JournalKind::Transition, text);
         fx.effects.push(Effect::Changed(Changed::Incident(incident_id)));
         self.incidents.insert(incident_id, incident);

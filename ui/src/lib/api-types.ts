@@ -149,6 +149,10 @@ export interface Overview {
   counts: Counts;
   kpis: {
     availability_24h: number | null;
+    /** Nothing is known of what was earlier in these 24 hours. */
+    availability_since_unix_s: number | null;
+    /** How long the server looked. */
+    availability_looked_s: number;
     heartbeats_per_minute: number;
     samples_per_second: number;
     open_incidents: number;

@@ -1,5 +1,6 @@
 // What the first screen says on top: how much needs somebody, and how much of it is taken or quiet on purpose.
-import type { Counts, Problem } from './api-types.ts';
+import type { Counts, Overview, Problem } from './api-types.ts';
+import { clock } from './format.ts';
 import { inAll, inNeed } from './state.ts';
 import type { Key } from '../messages/index.ts';
 
@@ -34,4 +35,14 @@ export function under(counts: Counts, problems: readonly Problem[]): Sentence[] 
   else if (heard.length > 0) out.push([quiet > 0 ? 'overview.rest-acked' : 'overview.all-acked', {}]);
   if (quiet > 0) out.push(['overview.silenced', { n: quiet }]);
   return [...out, ['overview.rest', { ok: counts.ok, n: inAll(counts) }], ...unheard];
+}
+
+/** A day of which this much was seen counts as seen: a restart takes a moment. */
+const WHOLE_DAY_H = 23;
+
+/** What the share of hosts that were up is of: not a day if nobody looked for a part of it. */
+export function available(kpis: Overview['kpis']): Sentence {
+  if (kpis.availability_since_unix_s !== null) return ['kpi.available-since', { at: clock(kpis.availability_since_unix_s) }];
+  const hours = Math.floor(kpis.availability_looked_s / 3600);
+  return hours < WHOLE_DAY_H ? ['kpi.available-part', { n: hours }] : ['kpi.available', {}];
 }

@@ -268,6 +268,8 @@ export const de: Record<keyof typeof all, string> = {
   'today.next': 'die nächste endet in {time}',
   'today.nothing': 'Keine Wartung, keine Stille.',
   'kpi.available': 'Verfügbar, 24 h',
+  'kpi.available-part': 'Verfügbar, {n} von 24 h',
+  'kpi.available-since': 'Verfügbar seit {at}',
   'kpi.heartbeats': 'Herzschläge je Minute',
   'kpi.samples': 'Messwerte je Sekunde',
   'ledger.label': 'Hosts nach Zustand',

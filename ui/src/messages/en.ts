@@ -238,6 +238,8 @@ export const en = {
   'today.next': 'next ends in {time}',
   'today.nothing': 'No maintenance, no silence.',
   'kpi.available': 'Available, 24 h',
+  'kpi.available-part': 'Available, {n} of 24 h',
+  'kpi.available-since': 'Available since {at}',
   'kpi.heartbeats': 'Heartbeats a minute',
   'kpi.samples': 'Samples a second',
   'ledger.label': 'Hosts by state',

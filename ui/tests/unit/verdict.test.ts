@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { Counts, Problem } from '../../src/lib/api-types.ts';
 import { share } from '../../src/lib/format.ts';
 import { tally } from '../../src/lib/state.ts';
-import { headline, under } from '../../src/lib/verdict.ts';
+import { available, headline, under } from '../../src/lib/verdict.ts';
 
 const counts = (of: Partial<Counts>): Counts => ({ crit: 0, warn: 0, unk: 0, mnt: 0, ok: 0, pending: 0, ...of });
 const problem = (by: string | null, silenced: number | null = null): Problem =>
@@ -49,4 +49,12 @@ test('a share is never rounded up to the whole', () => {
 
 test('problems are counted by state, whatever view they are from', () => {
   assert.deepEqual(tally([{ state: 'crit' }, { state: 'unk' }, { state: 'crit' }]), { crit: 2, warn: 0, unk: 1 });
+});
+
+test('a share is of a day only if somebody looked for a day', () => {
+  const kpis = { availability_24h: 1, availability_since_unix_s: null, availability_looked_s: 86_400, heartbeats_per_minute: 0, samples_per_second: 0, open_incidents: 0 };
+  assert.deepEqual(available(kpis), ['kpi.available', {}]);
+  assert.deepEqual(available({ ...kpis, availability_looked_s: 86_390 }), ['kpi.available', {}], 'a restart');
+  assert.deepEqual(available({ ...kpis, availability_looked_s: 7_250 }), ['kpi.available-part', { n: 2 }]);
+  assert.deepEqual(available({ ...kpis, availability_since_unix_s: 1_763_821_200, availability_looked_s: 600 }), ['kpi.available-since', { at: '14:20' }]);
 });

@@ -522,7 +522,9 @@ impl Parts {
     pub(super) fn page(&self, page: Page) -> anyhow::Result<Option<Secret>> {
         let Page { settings, listeners, http, certificate, backend, recorder } = page;
         let (links, stop) = (Arc::clone(&self.links), self.stops.recorder.clone());
-        self.threads.spawn("recorder", move || recorder::run(&recorder, &links, &stop))?;
+        let data_dir = self.data_dir.clone();
+        self.threads
+            .spawn("recorder", move || recorder::run(&recorder, &links, &data_dir, &stop))?;
         let setup_code =
             if backend.has_administrator()? { None } else { Some(hark_web::new_setup_code()?) };
         let config = WebConfig {

@@ -1,24 +1,45 @@
 //! What the first screen shows of the last 24 hours: states in half hours, how many hosts were up, how
 //! much came in during the last minute.
 //!
-//! Looked at every few seconds by its own thread; kept in memory only: after a start it fills anew.
+//! ```text
+//! engine, every few seconds -> half hours in memory
+//! state, once after a start -> the half hours before it (`past`)
+//! when the server ran       -> state, once a minute (`ran`)
+//! ```
+//!
+//! It has a thread of its own, which fills the time before the start behind the first look: nobody waits for it. What
+//! nobody looked at, since the server did not run, stays unknown.
+
+mod past;
+mod ran;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::anyhow;
 use hark_api::words::{Letter, strip};
 use hark_engine::HostState;
 use hark_model::HostId;
-use hark_model::time::{Clock, Unix};
+use hark_model::time::{Clock, Mono, Unix};
+use hark_report::Span;
+use hark_store::state::{Change, StateReader};
 
 use super::links::Links;
+use super::store_loop::{ToStore, chain};
 use super::tally::Totals;
 use crate::stop::Stop;
+
+use past::{Known, Past, Slot};
+use ran::Ran;
 
 /// How often it is looked at. A state that lasts shorter than this may be missing in a strip; it is
 /// never missing in the journal.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// How often it is written down that the server runs: so much of the time before a crash is unknown afterwards.
+const WRITE: Duration = Duration::from_mins(1);
 
 /// Half hours in a strip: a day.
 const SPAN: u8 = 48;
@@ -26,8 +47,8 @@ const SPAN: u8 = 48;
 /// [`SPAN`] as the length of a list.
 const SLOTS: usize = SPAN as usize;
 
-/// One slot.
-const SLOT: Duration = Duration::from_mins(30);
+/// One slot, in milliseconds.
+const SLOT: i64 = 30 * 60 * 1000;
 
 /// Looks that make a minute.
 const LOOKS_A_MINUTE: usize = 12;
@@ -41,7 +62,11 @@ struct Recorded {
     slot: i64,
     hosts: BTreeMap<HostId, [Cell; SLOTS]>,
     looks: VecDeque<(Unix, Totals)>,
-    up: VecDeque<(i64, u64, u64)>,
+    /// By the number of the half hour: at how many looks hosts were up, of how many.
+    up: BTreeMap<i64, (u64, u64)>,
+    ran: Ran,
+    /// From when on it is known what was, but for the times in which the server did not run.
+    known_from: Option<Unix>,
 }
 
 /// The worst state of a half hour, as its rank; 0 is nothing known.
@@ -52,28 +77,51 @@ type Cell = u8;
 pub(crate) struct Figures {
     /// Share of the looks of 24 hours at which hosts were up.
     pub(crate) availability: Option<f64>,
+    /// The first of these looks, if nothing is known of the half hours before it.
+    pub(crate) since: Option<Unix>,
+    /// For how long it was looked.
+    pub(crate) looked: Duration,
     /// Heartbeats in a minute.
     pub(crate) heartbeats_per_minute: f64,
     /// Samples in a second.
     pub(crate) samples_per_second: f64,
 }
 
-/// Looks until the flag is raised.
-pub(crate) fn run(recorder: &Recorder, links: &Arc<Links>, stop: &Stop) {
+/// Looks until the flag is raised. What was before is read from the state in `data_dir`.
+pub(crate) fn run(recorder: &Recorder, links: &Arc<Links>, data_dir: &Path, stop: &Stop) {
+    let mut is_filled = false;
+    let mut written: Option<Mono> = None;
     while !stop.wait(LOOK) {
         let states = links.ask(|engine| {
             let up = |h: hark_engine::view::HostView<'_>| !matches!(h.word(), "Down" | "Silent");
             engine.hosts().map(|h| (h.id(), h.state(), up(h))).collect::<Vec<_>>()
         });
         let Some(states) = states else { return };
-        recorder.look(Clock.now().unix, &states, links.tally.totals());
+        let now = Clock.now();
+        recorder.look(now.unix, &states, links.tally.totals());
+        if written.is_some_and(|at| now.mono.since(at) < WRITE) {
+            continue;
+        }
+        written = Some(now.mono);
+        if !is_filled {
+            match recorder.fill(links, data_dir, stop) {
+                Ok(filled) => is_filled = filled,
+                Err(error) => tracing::warn!("the day before the start is not shown: {error:#}"),
+            }
+        }
+        if is_filled {
+            recorder.write(links);
+        }
+    }
+    if is_filled {
+        recorder.write(links);
     }
 }
 
 impl Recorder {
     fn look(&self, at: Unix, states: &[(HostId, HostState, bool)], totals: Totals) {
         let mut r = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = at.0.div_euclid(1000 * i64::try_from(SLOT.as_secs()).unwrap_or(1800));
+        let slot = at.0.div_euclid(SLOT);
         r.advance(slot);
         let place = place(slot);
         for (host, state, _) in states {
@@ -95,16 +143,56 @@ impl Recorder {
             .filter(|(_, s, _)| !matches!(s, HostState::Pending | HostState::Maintenance));
         let (up, all) =
             judged.fold((0, 0), |(up, all), (_, _, is_up)| (up + u64::from(*is_up), all + 1));
-        match r.up.back_mut() {
-            Some((last, ups, alls)) if *last == slot => {
-                *ups += up;
-                *alls += all;
+        r.count(slot, up, all);
+        let oldest = r.oldest();
+        r.ran.look(at, slot_span(oldest).from);
+        r.known_from.get_or_insert(at - LOOK);
+    }
+
+    /// Writes down when the server ran. If the store has no room for it now, the next time says it as well.
+    fn write(&self, links: &Links) {
+        let text = self.0.lock().unwrap_or_else(PoisonError::into_inner).ran.text();
+        let change = Change::Setting { name: ran::KEY.to_owned(), value: Some(text) };
+        if links.store.try_send(ToStore::Write { changes: vec![change], reply: None }).is_err() {
+            tracing::debug!("it is not written down now that the server runs");
+        }
+    }
+
+    /// Fills the half hours before the start. Returns false if the server ends meanwhile.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    fn fill(&self, links: &Links, data_dir: &Path, stop: &Stop) -> anyhow::Result<bool> {
+        let reader = StateReader::open(data_dir).map_err(|e| anyhow!(chain(&e)))?;
+        let stored = reader.setting(ran::KEY).map_err(|e| anyhow!(chain(&e)))?;
+        let ran = Ran::read(&stored.unwrap_or_default());
+        let (oldest, begun) = {
+            let r = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            (r.oldest(), r.known_from)
+        };
+        let Some(begun) = begun else { return Ok(false) };
+        let period = Span { from: slot_span(oldest).from, until: begun };
+        let read = Past::read((&reader, links, stop), &ran, period)?;
+        let Some((past, hosts)) = read else { return Ok(false) };
+        self.take_on(&past, &hosts, &ran, oldest);
+        Ok(true)
+    }
+
+    /// Takes on what was before the first look, from the half hour `oldest` on.
+    fn take_on(&self, past: &Past, hosts: &[Known], ran: &Ran, oldest: i64) {
+        // Most hosts had nothing: what is known of them is the same for all, and reckoned once.
+        let plain = past.plain_slots(oldest);
+        let mut r = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for host in hosts {
+            if past.is_plain(host) {
+                r.add(host.id, oldest, &plain);
+            } else {
+                r.add(host.id, oldest, &past.slots(host, oldest));
             }
-            _ => r.up.push_back((slot, up, all)),
         }
-        while r.up.len() > SLOTS {
-            r.up.pop_front();
-        }
+        r.ran.before(ran);
+        let first = ran.first(Span { from: past.from, until: r.known_from.unwrap_or(past.from) });
+        r.known_from = first.or(r.known_from);
     }
 
     /// Returns the last 24 hours of a host in 48 half hours, oldest first, as run lengths.
@@ -122,8 +210,14 @@ impl Recorder {
     /// Returns the figures beside the headline.
     pub(crate) fn figures(&self) -> Figures {
         let r = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (up, all) = r.up.iter().fold((0, 0), |(u, a), (_, up, all)| (u + up, a + all));
-        let mut figures = Figures { availability: share(up, all), ..Figures::default() };
+        let (up, all) = r.up.values().fold((0, 0), |(u, a), (up, all)| (u + up, a + all));
+        let day = Span { from: slot_span(r.oldest()).from, until: slot_span(r.slot).until };
+        let mut figures = Figures {
+            availability: share(up, all),
+            since: r.known_from.filter(|at| *at >= slot_span(r.oldest()).until),
+            looked: r.ran.within(day).length(),
+            ..Figures::default()
+        };
         if let (Some((from, before)), Some((to, after))) = (r.looks.front(), r.looks.back()) {
             let seconds = to.since(*from).as_secs_f64();
             if seconds > 0.0 {
@@ -150,13 +244,37 @@ impl Recorded {
             }
         }
         self.slot = slot;
+        self.up = self.up.split_off(&self.oldest());
+    }
+
+    /// Returns the number of the first half hour that is shown.
+    fn oldest(&self) -> i64 {
+        self.slot - i64::from(SPAN) + 1
+    }
+
+    fn count(&mut self, slot: i64, up: u64, all: u64) {
+        let (ups, alls) = self.up.entry(slot).or_default();
+        *ups += up;
+        *alls += all;
+    }
+
+    /// Adds what is known of half hours of a host, from number `oldest` on.
+    fn add(&mut self, host: HostId, oldest: i64, slots: &[Slot; SLOTS]) {
+        let shown = self.oldest()..=self.slot;
+        let Some(cells) = self.hosts.get_mut(&host) else { return };
+        for (number, slot) in (oldest..).zip(slots).filter(|(number, _)| shown.contains(number)) {
+            let cell = &mut cells[place(number)];
+            *cell = slot.cell.max(*cell);
+        }
+        for (number, slot) in (oldest..).zip(slots).filter(|(number, _)| shown.contains(number)) {
+            self.count(number, slot.up, slot.all);
+        }
     }
 
     fn strip(&self, host: HostId) -> String {
         let none = [0; SLOTS];
         let cells = self.hosts.get(&host).unwrap_or(&none);
-        let oldest = self.slot - i64::from(SPAN) + 1;
-        strip((oldest..=self.slot).map(|slot| letter(cells[place(slot)])))
+        strip((self.oldest()..=self.slot).map(|slot| letter(cells[place(slot)])))
     }
 }
 
@@ -167,6 +285,12 @@ fn share(part: u64, whole: u64) -> Option<f64> {
 
 fn place(slot: i64) -> usize {
     usize::try_from(slot.rem_euclid(i64::from(SPAN))).unwrap_or(0)
+}
+
+/// Returns when the half hour of this number is.
+fn slot_span(slot: i64) -> Span {
+    let at = |slot: i64| Unix(slot.saturating_mul(SLOT));
+    Span { from: at(slot), until: at(slot.saturating_add(1)) }
 }
 
 fn rank(state: HostState) -> Cell {
@@ -195,10 +319,8 @@ fn letter(cell: Cell) -> Letter {
 mod tests {
     use super::*;
 
-    const HALF_HOUR: i64 = 1_800_000;
-
     fn at(half_hours: i64) -> Unix {
-        Unix(1_000 * HALF_HOUR + half_hours * HALF_HOUR)
+        Unix((1_000 + half_hours) * SLOT)
     }
 
     #[test]

@@ -27,7 +27,7 @@ use super::links::Links;
 use super::store_loop::chain;
 
 pub(super) mod gather;
-mod planned;
+pub(super) mod planned;
 
 /// Questions that may wait: people ask them one by one.
 pub(super) const REPORT_QUEUE: usize = 16;

@@ -24,6 +24,8 @@ mod dashboards;
 #[cfg(test)]
 mod datagrams;
 #[cfg(test)]
+mod day;
+#[cfg(test)]
 mod deliveries;
 #[cfg(test)]
 mod discovery;

@@ -50,6 +50,8 @@ impl ServerBackend {
             counts,
             kpis: Kpis {
                 availability_24h: figures.availability,
+                availability_since_unix_s: figures.since.map(hark_model::Unix::seconds),
+                availability_looked_s: figures.looked.as_secs(),
                 heartbeats_per_minute: figures.heartbeats_per_minute,
                 samples_per_second: figures.samples_per_second,
                 open_incidents: all,

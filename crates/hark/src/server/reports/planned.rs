@@ -8,7 +8,7 @@ use hark_model::record::JournalLine;
 use hark_report::Span;
 
 /// Returns the times in which planned work covered a host, as the lines of its history say, newest first.
-pub(super) fn planned<'a>(lines: impl Iterator<Item = &'a JournalLine>) -> Vec<Span> {
+pub(in crate::server) fn planned<'a>(lines: impl Iterator<Item = &'a JournalLine>) -> Vec<Span> {
     let mut spans = Vec::new();
     let mut over: Option<Unix> = None;
     // What was written next: also each start says again what covers the host.
@@ -28,7 +28,7 @@ pub(super) fn planned<'a>(lines: impl Iterator<Item = &'a JournalLine>) -> Vec<S
 }
 
 /// Returns until when a line says that planned work lasts; `None` if it says something else.
-fn until(text: &str) -> Option<Unix> {
+pub(in crate::server) fn until(text: &str) -> Option<Unix> {
     let rest = text.strip_prefix(IN_MAINTENANCE)?.strip_prefix(" until ")?;
     // The time has colons of its own, none of them before a space.
     let (at, _) = rest.split_once(": ")?;

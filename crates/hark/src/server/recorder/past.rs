@@ -1,0 +1,473 @@
+//! What was before the start, told by what is stored: when the server ran, the incidents, how they went, and
+//! planned work.
+//!
+//! Read once, behind the start, in pieces: nobody waits for it.
+
+use std::collections::BTreeMap;
+
+use anyhow::anyhow;
+use hark_engine::HostState;
+use hark_model::record::{IncidentRecord, JournalKind, JournalLine, Matcher};
+use hark_model::{HostId, IncidentId, Status, Unix};
+use hark_report::{Span, Spans};
+use hark_store::state::{IncidentFilter, JournalFilter, StateReader};
+
+use super::{Cell, LOOK, SLOTS, rank, slot_span};
+use crate::server::links::Links;
+use crate::server::reports::planned::{planned, until as planned_until};
+use crate::server::store_loop::chain;
+use crate::stop::Stop;
+
+/// Rows read at once.
+const PIECE: u32 = 1000;
+
+/// The most lines of the history and the most incidents that are looked at, the newest first: two a second, for
+/// a day. What is older than them is unknown.
+const MAX_ROWS: usize = 172_800;
+
+/// The most planned works on whole hosts that are looked at.
+const MAX_WINDOWS: usize = 100;
+
+/// The day before the start.
+#[derive(Debug)]
+pub(super) struct Past {
+    /// From when on it is known.
+    pub(super) from: Unix,
+    /// When the server ran in it.
+    ran: Spans,
+    hosts: BTreeMap<HostId, HostPast>,
+}
+
+/// What a host went through.
+#[derive(Debug, Default)]
+pub(super) struct HostPast {
+    troubles: Vec<Trouble>,
+    planned: Spans,
+}
+
+/// A check was not ok.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Trouble {
+    span: Span,
+    status: Status,
+    /// Whether the host was down.
+    is_down: bool,
+}
+
+/// A host as the engine has it.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) id: HostId,
+    pub(super) first_seen: Unix,
+    /// Whether it has no result so far.
+    pub(super) is_pending: bool,
+    windows: Vec<Span>,
+}
+
+/// What is known of a half hour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Slot {
+    /// Its worst state.
+    pub(super) cell: Cell,
+    /// Looks at which the host would have been up.
+    pub(super) up: u64,
+    /// Looks at which it would have been either.
+    pub(super) all: u64,
+}
+
+/// What the history says about an incident: from then on it was so.
+type Turns = BTreeMap<IncidentId, Vec<(Unix, Option<Status>, Status)>>;
+
+impl Past {
+    /// Reads what is stored of `period`, and which hosts there are. `None` if the server ends meanwhile.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub(super) fn read(
+        (reader, links, stop): (&StateReader, &Links, &Stop),
+        ran: &super::Ran,
+        period: Span,
+    ) -> anyhow::Result<Option<(Self, Vec<Known>)>> {
+        let Some(lines) = Lines::read(reader, period, stop)? else { return Ok(None) };
+        let period = Span { from: lines.from, ..period };
+        let Some(mut hosts) = troubles(reader, &lines.turns, period, stop)? else { return Ok(None) };
+        let Some(known) = known(reader, links, period)? else { return Ok(None) };
+        for host in &known {
+            let written = lines.work.get(&host.id).map(|lines| work(lines, period));
+            let windows = host.windows.iter().copied();
+            let planned = Spans::of(windows.chain(written.into_iter().flatten()));
+            if !planned.is_empty() {
+                hosts.entry(host.id).or_default().planned = planned;
+            }
+        }
+        Ok(Some((Self { from: period.from, ran: ran.within(period), hosts }, known)))
+    }
+
+    /// Returns what is known of the half hours from number `oldest` on, of a host.
+    pub(super) fn slots(&self, host: &Known, oldest: i64) -> [Slot; SLOTS] {
+        let nothing = HostPast::default();
+        let past = self.hosts.get(&host.id).unwrap_or(&nothing);
+        self.slots_of(past, oldest, host.first_seen, host.is_pending)
+    }
+
+    /// As [`Past::slots`], of a host for which [`Past::is_plain`] is true.
+    pub(super) fn plain_slots(&self, oldest: i64) -> [Slot; SLOTS] {
+        self.slots_of(&HostPast::default(), oldest, self.from, false)
+    }
+
+    /// Tells whether nothing but its being there is written of a host.
+    pub(super) fn is_plain(&self, host: &Known) -> bool {
+        !self.hosts.contains_key(&host.id) && host.first_seen <= self.from && !host.is_pending
+    }
+
+    fn slots_of(
+        &self,
+        past: &HostPast,
+        oldest: i64,
+        first_seen: Unix,
+        is_pending: bool,
+    ) -> [Slot; SLOTS] {
+        let mut slots = [Slot::default(); SLOTS];
+        for (slot, number) in slots.iter_mut().zip(oldest..) {
+            let span = slot_span(number);
+            let known = Span { from: span.from.max(first_seen), ..span };
+            *slot = past.slot(&self.ran.within(known), is_pending);
+        }
+        slots
+    }
+}
+
+impl HostPast {
+    fn slot(&self, known: &Spans, is_pending: bool) -> Slot {
+        let mut slot = Slot::default();
+        let judged = known.without(&self.planned);
+        if judged.length() < known.length() {
+            slot.cell = rank(HostState::Maintenance);
+        }
+        if judged.is_empty() || is_pending {
+            return slot;
+        }
+        slot.cell = slot.cell.max(rank(HostState::Ok));
+        let mut down = Spans::default();
+        for trouble in &self.troubles {
+            let part = judged.within(trouble.span);
+            if part.is_empty() {
+                continue;
+            }
+            slot.cell = slot.cell.max(rank(state(trouble.status)));
+            if trouble.is_down {
+                down = down.union(&part);
+            }
+        }
+        slot.all = looks(&judged);
+        slot.up = looks(&judged.without(&down));
+        slot
+    }
+}
+
+/// Returns how often it would have been looked.
+fn looks(spans: &Spans) -> u64 {
+    let looks = spans.length().as_millis() / LOOK.as_millis();
+    u64::try_from(looks).unwrap_or(u64::MAX)
+}
+
+fn state(status: Status) -> HostState {
+    match status {
+        Status::Ok => HostState::Ok,
+        Status::Unknown => HostState::Unknown,
+        Status::Warning => HostState::Warning,
+        Status::Critical => HostState::Critical,
+    }
+}
+
+/// What the history says about a period.
+#[derive(Debug)]
+struct Lines {
+    /// From when on all its lines were read.
+    from: Unix,
+    turns: Turns,
+    /// Lines about planned work, the newest first.
+    work: BTreeMap<HostId, Vec<JournalLine>>,
+}
+
+impl Lines {
+    fn read(reader: &StateReader, period: Span, stop: &Stop) -> anyhow::Result<Option<Self>> {
+        let mut lines = Self { from: period.from, turns: Turns::new(), work: BTreeMap::new() };
+        let (filter, mut before, mut n) = (JournalFilter::default(), None, 0);
+        loop {
+            if stop.is_raised() {
+                return Ok(None);
+            }
+            let piece = reader.journal(&filter, before, PIECE).map_err(|e| failed(&e))?;
+            let Some(oldest) = piece.last() else { break };
+            before = Some(oldest.id);
+            n += piece.len();
+            let (at, is_done) = (oldest.line.at, oldest.line.at < period.from);
+            piece.into_iter().for_each(|entry| lines.add(entry.line));
+            if is_done {
+                break;
+            }
+            if n >= MAX_ROWS {
+                lines.from = at;
+                break;
+            }
+        }
+        // They came the newest first.
+        lines.turns.values_mut().for_each(|turns| turns.reverse());
+        Ok(Some(lines))
+    }
+
+    fn add(&mut self, line: JournalLine) {
+        match (line.kind, line.incident, line.host) {
+            (JournalKind::Transition, Some(incident), _) => {
+                if let Some((before, after)) = hark_engine::turned(&line.text) {
+                    self.turns.entry(incident).or_default().push((line.at, before, after));
+                }
+            }
+            (JournalKind::Server, _, Some(host)) => {
+                let is_over = line.text == hark_engine::MAINTENANCE_OVER;
+                if is_over || planned_until(&line.text).is_some() {
+                    self.work.entry(host).or_default().push(line);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Returns when planned work was, by its lines within `period`. Work that was over without having begun in it began
+/// before.
+fn work(lines: &[JournalLine], period: Span) -> Vec<Span> {
+    let mut spans = planned(lines.iter());
+    if let Some(first) = lines.last().filter(|line| line.text == hark_engine::MAINTENANCE_OVER) {
+        spans.push(Span { from: period.from, until: first.at });
+    }
+    spans
+}
+
+/// Reads the incidents that were open in `period`, and gives each its course.
+fn troubles(
+    reader: &StateReader,
+    turns: &Turns,
+    period: Span,
+    stop: &Stop,
+) -> anyhow::Result<Option<BTreeMap<HostId, HostPast>>> {
+    let within = Some((period.from, period.until));
+    let filter = IncidentFilter { within, ..IncidentFilter::default() };
+    let mut hosts: BTreeMap<HostId, HostPast> = BTreeMap::new();
+    let (mut before, mut n) = (None, 0);
+    while n < MAX_ROWS && !stop.is_raised() {
+        let piece = reader.incidents(&filter, before, PIECE).map_err(|e| failed(&e))?;
+        let Some(last) = piece.last() else { return Ok(Some(hosts)) };
+        before = Some(last.id.0);
+        n += piece.len();
+        for record in piece {
+            let turns = turns.get(&record.id).map_or(&[][..], Vec::as_slice);
+            hosts.entry(record.host).or_default().troubles.extend(course(&record, turns, period));
+        }
+    }
+    Ok((!stop.is_raised()).then_some(hosts))
+}
+
+/// Returns how an incident went.
+fn course(
+    record: &IncidentRecord,
+    turns: &[(Unix, Option<Status>, Status)],
+    period: Span,
+) -> Vec<Trouble> {
+    let end = record.resolved_at.unwrap_or(period.until).min(period.until);
+    let first = turns.first().map(|(_, before, after)| (*before, *after));
+    let mut status = match first {
+        None if record.resolved_at.is_none() => record.status,
+        // What it was before it ended is not in its last line.
+        None | Some((None, Status::Ok)) => record.peak,
+        // Before it was believed, all was well.
+        Some((None, _)) => Status::Ok,
+        Some((Some(before), _)) => before,
+    };
+    let mut from = record.since.max(period.from);
+    let mut all = Vec::new();
+    let is_down = |status| record.check.is_host() && status == Status::Critical;
+    let mut add = |span: Span, status: Status| {
+        if status != Status::Ok && !span.is_empty() {
+            all.push(Trouble { span, status, is_down: is_down(status) });
+        }
+    };
+    for (at, _, after) in turns {
+        add(Span { from, until: *at }, status);
+        (from, status) = (from.max(*at), *after);
+    }
+    add(Span { from, until: end }, status);
+    all
+}
+
+/// Asks the engine which hosts there are, and which planned work covers them. `None` if it has ended.
+fn known(reader: &StateReader, links: &Links, period: Span) -> anyhow::Result<Option<Vec<Known>>> {
+    let mut silences = reader.silences().map_err(|e| failed(&e))?;
+    silences.retain(|silence| {
+        let is_whole = silence.matcher.checks.is_empty() && silence.matcher.severity.is_none();
+        // One that waits for a problem covers nothing before that; then the history has it.
+        let is_meant = silence.maintenance && silence.flexible.is_none() && is_whole;
+        let span = Span { from: silence.from, until: silence.until };
+        is_meant && !span.within(period).is_empty()
+    });
+    silences.truncate(MAX_WINDOWS);
+    let windows: Vec<(Matcher, Span)> = silences
+        .into_iter()
+        .map(|silence| (silence.matcher, Span { from: silence.from, until: silence.until }))
+        .collect();
+    Ok(links.ask(move |engine| {
+        let known = |host: hark_engine::view::HostView<'_>| {
+            let covers = |matcher: &Matcher| {
+                hark_engine::covers_host(matcher, host.name().as_str(), host.tags())
+            };
+            let covering = windows.iter().filter(|(matcher, _)| covers(matcher));
+            Known {
+                id: host.id(),
+                first_seen: host.first_seen(),
+                is_pending: host.state() == HostState::Pending,
+                windows: covering.map(|(_, span)| *span).collect(),
+            }
+        };
+        engine.hosts().map(known).collect()
+    }))
+}
+
+fn failed(error: &dyn std::error::Error) -> anyhow::Error {
+    anyhow!("cannot read the state: {}", chain(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use hark_model::CheckName;
+    use hark_model::record::JournalLine;
+
+    use super::*;
+
+    fn at(minutes: i64) -> Unix {
+        Unix(minutes * 60_000)
+    }
+
+    fn span(from: i64, until: i64) -> Span {
+        Span { from: at(from), until: at(until) }
+    }
+
+    fn incident(check: &str, since: i64, until: Option<i64>, peak: Status) -> IncidentRecord {
+        let check = CheckName::new(check).unwrap();
+        let id = IncidentId(1);
+        let mut record = IncidentRecord::opened(id, HostId(1), check, at(since), at(since), peak);
+        record.resolved_at = until.map(at);
+        record
+    }
+
+    /// A day of two half hours, of which the server ran for 40 minutes.
+    fn past(host: HostPast) -> (Past, Known) {
+        let ran = Spans::of([span(0, 10), span(30, 60)]);
+        let past = Past { from: at(0), ran, hosts: [(HostId(1), host)].into() };
+        let known =
+            Known { id: HostId(1), first_seen: at(0), is_pending: false, windows: Vec::new() };
+        (past, known)
+    }
+
+    fn slots(host: HostPast) -> [Slot; 3] {
+        let (past, known) = past(host);
+        let slots = past.slots(&known, 0);
+        [slots[0], slots[1], slots[2]]
+    }
+
+    const UP: u8 = 1;
+    const WORK: u8 = 2;
+    const WARNING: u8 = 4;
+    const CRITICAL: u8 = 5;
+
+    #[test]
+    fn a_quiet_host_was_up_while_the_server_ran_and_nothing_is_known_else() {
+        let quiet = slots(HostPast::default());
+        let of = |minutes: u64| Slot { cell: UP, up: minutes * 12, all: minutes * 12 };
+        assert_eq!(quiet, [of(10), of(30), Slot::default()]);
+        let (past, known) = past(HostPast::default());
+        assert_eq!(past.plain_slots(0)[..3], quiet);
+        let later = Known { first_seen: at(45), ..known };
+        assert_eq!(past.slots(&later, 0)[..2], [Slot::default(), of(15)]);
+        let waits = Known { first_seen: at(0), is_pending: true, ..later };
+        assert_eq!(past.slots(&waits, 0)[..2], [Slot::default(); 2]);
+    }
+
+    #[test]
+    fn a_host_was_down_only_while_somebody_looked() {
+        let down = incident("host", 5, Some(36), Status::Critical);
+        let troubles = course(&down, &[], span(0, 60));
+        let slots = slots(HostPast { troubles, planned: Spans::default() });
+        assert_eq!(slots[0], Slot { cell: CRITICAL, up: 5 * 12, all: 10 * 12 });
+        assert_eq!(slots[1], Slot { cell: CRITICAL, up: 24 * 12, all: 30 * 12 });
+    }
+
+    #[test]
+    fn a_full_disk_takes_no_host_down() {
+        let full = incident("disk", 31, None, Status::Critical);
+        let troubles = course(&full, &[], span(0, 60));
+        let slots = slots(HostPast { troubles, planned: Spans::default() });
+        assert_eq!(slots[0].cell, UP);
+        assert_eq!(slots[1], Slot { cell: CRITICAL, up: 360, all: 360 });
+    }
+
+    #[test]
+    fn planned_work_is_neither_up_nor_down() {
+        let down = incident("host", 30, Some(50), Status::Critical);
+        let troubles = course(&down, &[], span(0, 60));
+        let planned = Spans::of([span(0, 50)]);
+        let slots = slots(HostPast { troubles, planned });
+        assert_eq!(slots[0], Slot { cell: WORK, up: 0, all: 0 });
+        assert_eq!(slots[1], Slot { cell: WORK, up: 120, all: 120 });
+    }
+
+    #[test]
+    fn an_incident_was_as_its_history_says() {
+        let warning = |from, until| Trouble {
+            span: span(from, until),
+            status: Status::Warning,
+            is_down: false,
+        };
+        let critical = |from, until| Trouble { status: Status::Critical, ..warning(from, until) };
+        let record = incident("disk", 1, Some(50), Status::Critical);
+        let (w, c) = (Status::Warning, Status::Critical);
+        let turns = [(at(3), None, w), (at(20), Some(w), c), (at(30), Some(c), w)];
+        let over = (at(50), None, Status::Ok);
+        let all: Vec<_> = turns.into_iter().chain([over]).collect();
+        let whole = [warning(3, 20), critical(20, 30), warning(30, 50)];
+        assert_eq!(course(&record, &all, span(0, 60)), whole);
+        // Its begin is older than what is read.
+        assert_eq!(course(&record, &all[1..], span(10, 60))[0], warning(10, 20));
+        // Nothing but its end, or nothing at all, is in the time.
+        assert_eq!(course(&record, &all[3..], span(40, 60)), [critical(40, 50)]);
+        let open = IncidentRecord { resolved_at: None, status: w, ..record.clone() };
+        assert_eq!(course(&open, &[], span(40, 60)), [warning(40, 60)]);
+        // Over for a while, and back.
+        let again = [(at(10), None, w), (at(20), None, Status::Ok), (at(40), None, w)];
+        assert_eq!(course(&open, &again, span(0, 60)), [warning(10, 20), warning(40, 60)]);
+    }
+
+    #[test]
+    fn work_that_was_over_began_before() {
+        let line = |minutes: i64, text: &str| JournalLine {
+            at: at(minutes),
+            host: Some(HostId(1)),
+            check: None,
+            incident: None,
+            kind: JournalKind::Server,
+            receiver: None,
+            text: text.to_owned(),
+        };
+        let begins = format!("{} until {}: x", hark_engine::IN_MAINTENANCE, at(55).rfc3339());
+        let lines = [line(40, &begins), line(20, hark_engine::MAINTENANCE_OVER)];
+        assert_eq!(work(&lines, span(0, 60)), [span(40, 55), span(0, 20)]);
+        assert_eq!(work(&lines[..1], span(0, 60)), [span(40, 55)]);
+    }
+
+    #[test]
+    fn looks_are_counted_and_words_read_as_everywhere() {
+        let states = [HostState::Ok, HostState::Maintenance, HostState::Warning];
+        assert_eq!(states.map(rank), [UP, WORK, WARNING]);
+        assert_eq!(rank(HostState::Critical), CRITICAL);
+    }
+}
