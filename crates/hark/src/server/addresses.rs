@@ -9,6 +9,43 @@ const FAR_AWAY: [IpAddr; 2] = [
     IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
 ];
 
+/// The most addresses of this machine that are looked at: one with many containers has hundreds.
+const MAX_OWN: usize = 16;
+
+/// Returns addresses under which other machines may reach this one, best first: those of the Internet, then those of
+/// the network here, in each the one on the way out before the others. Those of one cable or of this machine
+/// alone are left out.
+pub(super) fn own() -> Vec<IpAddr> {
+    let outward: Vec<IpAddr> = FAR_AWAY.into_iter().filter_map(outward).collect();
+    best(&outward, crate::sys::interface_addresses())
+}
+
+fn best(outward: &[IpAddr], found: Vec<IpAddr>) -> Vec<IpAddr> {
+    let mut own: Vec<IpAddr> = outward.to_vec();
+    for ip in found.into_iter().map(|ip| ip.to_canonical()).filter(is_reached_by_others) {
+        if !own.contains(&ip) {
+            own.push(ip);
+        }
+    }
+    own.sort_by_key(is_of_this_network);
+    own.truncate(MAX_OWN);
+    own
+}
+
+fn is_reached_by_others(ip: &IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => !(v4.is_loopback() || v4.is_link_local() || v4.is_unspecified()),
+        IpAddr::V6(v6) => !(v6.is_loopback() || v6.is_unicast_link_local() || v6.is_unspecified()),
+    }
+}
+
+fn is_of_this_network(ip: &IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => v4.is_private(),
+        IpAddr::V6(v6) => v6.is_unique_local(),
+    }
+}
+
 /// Returns where other machines reach the page of a server that listens at `http`, best first: as
 /// the configuration says, by the addresses on the way out, by the machine's name, which is often
 /// known to nobody else and so comes last. Empty if nobody else can reach it.
@@ -80,5 +117,28 @@ mod tests {
         // Nobody else reaches a page on the loopback interface, whatever its name is.
         assert_eq!(all("", "127.0.0.1:50004"), Vec::<String>::new());
         assert_eq!(all("https://mon.example.net", "[::1]:5"), ["mon.example.net:443"]);
+    }
+
+    #[test]
+    fn the_addresses_of_this_machine_are_those_that_others_can_use_global_ones_first() {
+        let ips =
+            |all: &[&str]| -> Vec<IpAddr> { all.iter().map(|ip| ip.parse().unwrap()).collect() };
+        let out = ips(&["192.168.1.5", "2001:db8::7"]);
+        let found = ips(&[
+            "127.0.0.1",
+            "::1",
+            "fe80::1",
+            "169.254.3.4",
+            "172.17.0.1",
+            "192.168.1.5",
+            "fd00::5",
+            "203.0.113.9",
+            "2001:db8::7",
+            "::ffff:203.0.113.9",
+        ]);
+        let expected = ips(&["2001:db8::7", "203.0.113.9", "192.168.1.5", "172.17.0.1", "fd00::5"]);
+        assert_eq!(best(&out, found), expected);
+        let many = (0..200).map(|n| IpAddr::from([10, 0, 0, n])).collect();
+        assert_eq!(best(&[], many).len(), MAX_OWN);
     }
 }

@@ -16,6 +16,7 @@ use hark_model::{Secret, Status};
 use hark_web::WebSettings;
 use tokio::sync::{mpsc, oneshot};
 
+use super::addresses;
 use super::backend::{Access, Declared, StatusDesk};
 use super::blind::Blind;
 use super::browsers::Desk;
@@ -46,6 +47,9 @@ use crate::stop::GRACE;
 /// How long the end waits before it looks again whether the store's queue has room: short against the
 /// grace time.
 const STORE_BUSY: Duration = Duration::from_millis(20);
+
+/// The most links for other machines that are printed: so many can be read.
+const MAX_LINKS: usize = 4;
 
 /// How the server is to be.
 #[derive(Clone, Debug)]
@@ -82,6 +86,8 @@ pub(crate) struct Server {
     /// Where the page is, if there is one.
     http: Option<SocketAddr>,
     setup_code: Option<Secret>,
+    /// Whether the page speaks TLS.
+    is_tls: bool,
     agent_stop: Option<Ends>,
     lock: File,
     reloader: Arc<Reloader>,
@@ -264,6 +270,7 @@ impl Server {
             lock,
             reloader,
         } = served;
+        let is_tls = certificate.is_some();
         let local = http.map(|http| folder::local_token(&parts.data_dir, http)).transpose()?;
         let users = Arc::clone(&parts.links.users);
         let access = Access::new(users, local.as_ref(), udp.port());
@@ -274,7 +281,7 @@ impl Server {
         let setup_code = http.map(|http| parts.page(page(http))).transpose()?.flatten();
         let agent_stop = own.map(|own| parts.own_agent(own)).transpose()?;
         say_where(udp, http);
-        let server = Self { parts, udp, http, setup_code, agent_stop, lock, reloader };
+        let server = Self { parts, udp, http, setup_code, is_tls, agent_stop, lock, reloader };
         folder::setup_link(server.data_dir(), server.setup_link().as_deref())?;
         Ok(server)
     }
@@ -311,6 +318,19 @@ impl Server {
     pub(crate) fn setup_link(&self) -> Option<String> {
         let code = self.setup_code.as_ref()?;
         Some(format!("{}/setup?code={}", self.page_url()?, code.expose()))
+    }
+
+    /// Returns the same link as other machines open it, best first: none if the page is not for them, or has an
+    /// address that somebody has named. It is a secret: for whoever starts the server, and nobody else.
+    pub(crate) fn setup_links_elsewhere(&self) -> Vec<String> {
+        let (Some(code), Some(http)) = (&self.setup_code, self.http) else { return Vec::new() };
+        if !http.ip().is_unspecified() || !self.parts.settings.public_url.is_empty() {
+            return Vec::new();
+        }
+        let scheme = if self.is_tls { "https" } else { "http" };
+        let own = addresses::own().into_iter().filter(|ip| ip.is_ipv4() || http.is_ipv6());
+        let places = own.take(MAX_LINKS).map(|ip| SocketAddr::new(ip, http.port()));
+        places.map(|place| format!("{scheme}://{place}/setup?code={}", code.expose())).collect()
     }
 
     /// Returns once a thread has ended that should not have. Cancelling it changes nothing.

@@ -5,12 +5,15 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::addresses;
 
 /// A certificate ready to be served.
 #[derive(Clone, Debug)]
@@ -74,8 +77,7 @@ fn fingerprint(certificate: &CertificateDer<'_>) -> [u8; 32] {
 
 fn make(certificate_file: &Path, key_file: &Path) -> anyhow::Result<()> {
     let key = rcgen::KeyPair::generate()?;
-    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-    names.extend(crate::sys::host_name());
+    let names = names(crate::sys::host_name(), addresses::own());
     let mut params = rcgen::CertificateParams::new(names)?;
     params.distinguished_name.push(rcgen::DnType::CommonName, "hark");
     let certificate = params.self_signed(&key)?;
@@ -85,6 +87,14 @@ fn make(certificate_file: &Path, key_file: &Path) -> anyhow::Result<()> {
     write_private(key_file, key.serialize_pem().as_bytes())?;
     write_private(certificate_file, certificate.pem().as_bytes())?;
     Ok(())
+}
+
+/// Returns the names under which this machine may be reached. A browser that was told once to trust the certificate
+/// need not be told again under another of them.
+fn names(host: Option<String>, own: Vec<IpAddr>) -> Vec<String> {
+    let loopback = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    let own = own.into_iter().map(|ip| ip.to_string());
+    loopback.into_iter().chain(host).chain(own).collect()
 }
 
 /// Writes a file that only its owner can read, whole or not at all.
@@ -122,5 +132,25 @@ mod tests {
         let files = (certificate.clone(), certificate);
         let error = format!("{:#}", Certificate::open(Some(&files), folder.path()).unwrap_err());
         assert!(error.contains("c.pem"), "{error}");
+    }
+
+    #[test]
+    fn it_holds_the_names_and_addresses_of_this_machine() {
+        let own = ["203.0.113.9".parse().unwrap(), "2001:db8::7".parse().unwrap()];
+        let names = names(Some("mon".to_owned()), own.to_vec());
+        assert_eq!(names, ["localhost", "127.0.0.1", "::1", "mon", "203.0.113.9", "2001:db8::7"]);
+        let folder = tempfile::tempdir().unwrap();
+        Certificate::open(None, folder.path()).unwrap();
+        let file = folder.path().join("tls/certificate.pem");
+        let der = CertificateDer::from_pem_file(file).unwrap();
+        for ip in addresses::own() {
+            // RFC 5280: an address among the names is tagged 7 and written as its bytes.
+            let mut name = vec![0x87];
+            match ip {
+                IpAddr::V4(v4) => name.extend([4].into_iter().chain(v4.octets())),
+                IpAddr::V6(v6) => name.extend([16].into_iter().chain(v6.octets())),
+            }
+            assert!(der.windows(name.len()).any(|part| part == name), "{ip} is in it");
+        }
     }
 }

@@ -327,5 +327,14 @@ fn greet(server: &Server) {
         out::line("");
         out::line("There is no administrator yet. Open this link once to make one:");
         out::line(format!("  {link}"));
+        let elsewhere = server.setup_links_elsewhere();
+        if !elsewhere.is_empty() {
+            out::line(
+                "From another machine it is one of these; the browser asks once whether to trust it:",
+            );
+            for link in elsewhere {
+                out::line(format!("  {link}"));
+            }
+        }
     }
 }

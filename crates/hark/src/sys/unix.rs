@@ -3,7 +3,7 @@
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::UdpSocket;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::{
     DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
@@ -156,4 +156,49 @@ pub(crate) fn is_open_to_others(found: &Metadata, others: u32) -> Option<u32> {
 /// Returns the number of whom a file belongs to.
 pub(crate) fn owner(found: &Metadata) -> u32 {
     found.uid()
+}
+
+/// Returns the addresses of this machine's interfaces that are up, in the order of the system; none if it does
+/// not say.
+pub(crate) fn interface_addresses() -> Vec<IpAddr> {
+    let mut list: *mut libc::ifaddrs = std::ptr::null_mut();
+    // SAFETY: the call writes the pointer, which lives until then; it is looked at if that succeeded.
+    if unsafe { libc::getifaddrs(&raw mut list) } != 0 {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let mut next = list;
+    // SAFETY: the list is whole until it is freed below; its last entry points to nothing.
+    while let Some(entry) = unsafe { next.as_ref() } {
+        next = entry.ifa_next;
+        if entry.ifa_flags & libc::IFF_UP.cast_unsigned() != 0 {
+            // SAFETY: it is null, or an address of the family that it says, in the same list.
+            found.extend(unsafe { address_at(entry.ifa_addr) });
+        }
+    }
+    // SAFETY: the list is the one that was made above, and nothing of it is kept.
+    unsafe { libc::freeifaddrs(list) };
+    found
+}
+
+/// Reads an address of the Internet; `None` if it is of another family.
+///
+/// # Safety
+/// `at` is null or points to an address as long as its family says.
+unsafe fn address_at(at: *const libc::sockaddr) -> Option<IpAddr> {
+    // SAFETY: as the caller promises.
+    let family = libc::c_int::from(unsafe { at.as_ref() }?.sa_family);
+    match family {
+        libc::AF_INET => {
+            // SAFETY: as the caller promises; the place need not fit the longer type's alignment.
+            let address = unsafe { at.cast::<libc::sockaddr_in>().read_unaligned() };
+            Some(Ipv4Addr::from_bits(u32::from_be(address.sin_addr.s_addr)).into())
+        }
+        libc::AF_INET6 => {
+            // SAFETY: as above.
+            let address = unsafe { at.cast::<libc::sockaddr_in6>().read_unaligned() };
+            Some(IpAddr::from(address.sin6_addr.s6_addr))
+        }
+        _ => None,
+    }
 }

@@ -40,6 +40,8 @@ mod ending;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod first_start;
+#[cfg(test)]
 mod full_disk;
 #[cfg(test)]
 mod given;
