@@ -527,6 +527,7 @@ const overview = () => ({
   kpis: { availability_24h: COUNT === 0 ? null : 0.99982, availability_since_unix_s: null, availability_looked_s: 86_400, heartbeats_per_minute: hosts.length * 2, samples_per_second: hosts.length * 4, open_incidents: open().length },
   problems: open().map(problemOf),
   more: 0,
+  receivers: receivers.length,
   quiet: { silences: active().filter((one) => !one.maintenance), maintenance: active().filter((one) => one.maintenance) },
   events: events.slice(0, 20),
 });

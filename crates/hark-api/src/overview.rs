@@ -23,6 +23,9 @@ pub struct Overview {
     pub problems: Vec<Problem>,
     /// How many more there are.
     pub more: u64,
+    /// How many receivers there are: without one, nobody is told.
+    #[serde(default)]
+    pub receivers: u64,
     /// What is quiet on purpose.
     pub quiet: Quiet,
     /// The last 20 things that happened, newest first.

@@ -159,6 +159,8 @@ export interface Overview {
   };
   problems: Problem[];
   more: number;
+  /** Without one, nobody is told. */
+  receivers: number;
   quiet: { silences: Silence[]; maintenance: Silence[] };
   events: Activity[];
 }

@@ -79,5 +79,8 @@ class Router {
 
 export const router = new Router();
 
+/** Address of the empty form of a receiver. */
+export const NEW_RECEIVER = '/settings/configuration/receivers?new=1';
+
 /** Address of a host's page. */
 export const hostPath = (name: string): string => `/hosts/${encodeURIComponent(name)}`;

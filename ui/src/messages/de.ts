@@ -225,16 +225,6 @@ export const de: Record<keyof typeof all, string> = {
   'login.wait': 'Zu viele Versuche. Warten Sie {time}.',
 
 
-  'first.title': 'Noch wird nichts überwacht',
-  'first.text': 'Führen Sie dies auf einem Linux-Host aus. Er erscheint hier wenige Sekunden später, seine Prüfungen laufen dann schon.',
-  'first.ask': 'Ein Administrator dieses Servers kann Hosts hinzufügen.',
-  'first.other': 'Andere Wege, Hosts hinzuzufügen',
-  'first.joined': 'ist da. Die ersten Werte kommen an.',
-  'first.receivers': 'Sagen, wohin Meldungen gehen',
-  'first.receivers-text': 'Mail oder Webhook, in der Konfigurationsdatei. Eine Testmeldung zeigt, dass es geht, bevor Sie es brauchen.',
-  'first.receivers-some': '{n, plural, one {# Empfänger ist} other {# Empfänger sind}} eingerichtet. Ein Test zeigt, dass es ankommt.',
-  'first.self': 'Dieser Server überwacht sich selbst',
-  'first.self-text': 'Seine Historie, sein Speicher und seine Warteschlangen stehen in den Einstellungen.',
 
   'overview.loading': 'Hosts brauchen jemanden',
   'overview.need': '{n, plural, one {# Host braucht jemanden} other {# Hosts brauchen jemanden}}',
@@ -252,6 +242,7 @@ export const de: Record<keyof typeof all, string> = {
   'overview.attention': 'Braucht jemanden',
   'overview.open': 'Nicht quittiert',
   'overview.taken': 'Quittiert, jemand kümmert sich',
+  'overview.nobody': 'Niemand würde benachrichtigt: es gibt keinen Empfänger.',
   'overview.nothing': 'Nichts braucht Sie.',
   'overview.none-of-state': 'Kein Problem dieser Art.',
   'overview.more': '{n} weitere in Vorfälle',

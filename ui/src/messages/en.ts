@@ -195,16 +195,6 @@ export const en = {
   'login.wait': 'Too many tries. Wait {time}.',
 
 
-  'first.title': 'Nothing is monitored yet',
-  'first.text': 'Run this on any Linux host. It shows up here a few seconds later, with its checks already running.',
-  'first.ask': 'An administrator of this server can add hosts.',
-  'first.other': 'Other ways to add hosts',
-  'first.joined': 'has joined. Its first values are coming in.',
-  'first.receivers': 'Say where alerts go',
-  'first.receivers-text': 'Mail or a webhook, in the configuration file. A test button proves it before you need it.',
-  'first.receivers-some': '{n, plural, one {# receiver is} other {# receivers are}} set up. A test shows that it arrives.',
-  'first.self': 'This server watches itself',
-  'first.self-text': 'Its history, its store and its queues stand in Settings.',
 
   'overview.loading': 'Hosts need attention',
   'overview.need': '{n, plural, one {# host needs attention} other {# hosts need attention}}',
@@ -222,6 +212,7 @@ export const en = {
   'overview.attention': 'Needs attention',
   'overview.open': 'Not acknowledged',
   'overview.taken': 'Acknowledged, somebody is on it',
+  'overview.nobody': 'Nobody would be told: there is no receiver.',
   'overview.nothing': 'Nothing needs you.',
   'overview.none-of-state': 'No problem of this kind.',
   'overview.more': '{n} more in Incidents',

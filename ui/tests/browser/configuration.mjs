@@ -26,6 +26,15 @@ export async function configuration({ browser, base, user, password }) {
   };
   await signIn(page, { base, user, password });
 
+  // Where nobody would be told, the first screen and the page of notifications say so and lead to the form of a receiver.
+  for (const [where, link] of [['/', 'Set up'], ['/notifications', 'Add a receiver']]) {
+    await page.goto(`${base}${where}`);
+    await says(/Nobody (would be|is) told/);
+    await page.getByRole('link', { name: link }).click();
+    await page.waitForURL(`${base}/settings/configuration/receivers?new=1`);
+    await page.getByRole('heading', { name: 'New: Receivers' }).waitFor();
+  }
+
   // From the hosts to an empty form, by keyboard alone.
   await page.goto(`${base}/hosts`);
   await settled(page);

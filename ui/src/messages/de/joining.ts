@@ -2,6 +2,17 @@
 import type { joining as en } from '../en/joining.ts';
 
 export const joining: Record<keyof typeof en, string> = {
+  'first.title': 'Noch wird nichts überwacht',
+  'first.text': 'Führen Sie dies auf einem Linux-Host aus. Er erscheint hier wenige Sekunden später, seine Prüfungen laufen dann schon.',
+  'first.ask': 'Ein Administrator dieses Servers kann Hosts hinzufügen.',
+  'first.other': 'Andere Wege, Hosts hinzuzufügen',
+  'first.joined': 'ist da. Die ersten Werte kommen an.',
+  'first.receivers': 'Noch würde niemand benachrichtigt',
+  'first.receivers-text': 'Sagen Sie, wohin Meldungen gehen: Mail, Webhook, Chat. Ein Test zeigt, dass es geht, bevor Sie es brauchen.',
+  'first.receivers-told': 'Jemand würde benachrichtigt',
+  'first.receivers-some': '{n, plural, one {# Empfänger ist} other {# Empfänger sind}} eingerichtet. Ein Test zeigt, dass es ankommt.',
+  'first.self': 'Dieser Server überwacht sich selbst',
+  'first.self-text': 'Seine Historie, sein Speicher und seine Warteschlangen stehen in den Einstellungen.',
   'agents.add-title': 'Hosts mit einem Befehl hinzufügen',
   'agents.add-text': 'Führen Sie ihn als root auf jedem Host aus. Er enthält einen Einmalschlüssel und den Fingerabdruck dieses Servers.',
   'agents.sub': '{connected} von {n} verbunden',

@@ -1,5 +1,16 @@
 // Texts of agents, and how they join.
 export const joining = {
+  'first.title': 'Nothing is monitored yet',
+  'first.text': 'Run this on any Linux host. It shows up here a few seconds later, with its checks already running.',
+  'first.ask': 'An administrator of this server can add hosts.',
+  'first.other': 'Other ways to add hosts',
+  'first.joined': 'has joined. Its first values are coming in.',
+  'first.receivers': 'Nobody would be told yet',
+  'first.receivers-text': 'Say where messages go: mail, a webhook, a chat. A test proves it before you need it.',
+  'first.receivers-told': 'Somebody would be told',
+  'first.receivers-some': '{n, plural, one {# receiver is} other {# receivers are}} set up. A test shows that it arrives.',
+  'first.self': 'This server watches itself',
+  'first.self-text': 'Its history, its store and its queues stand in Settings.',
   'agents.add-title': 'Add hosts with one command',
   'agents.add-text': 'Run it as root on each host. The command carries a one-time token and the fingerprint of this server.',
   'agents.sub': '{connected} of {n} connected',

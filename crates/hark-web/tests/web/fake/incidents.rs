@@ -16,6 +16,7 @@ impl Fake {
             verdict: Verdict { text: "2 hosts need attention".to_owned(), sub: String::new() },
             counts: self.counts(sight)?,
             kpis: Kpis { availability_24h: Some(0.999), ..Kpis::default() },
+            receivers: 1,
             problems: self.problems(sight)?,
             more: 0,
             quiet: Quiet { silences, maintenance },

@@ -57,6 +57,7 @@ impl ServerBackend {
                 open_incidents: all,
             },
             problems,
+            receivers: self.receivers.load().iter().count() as u64,
             quiet: Quiet { silences, maintenance },
             events,
         })
