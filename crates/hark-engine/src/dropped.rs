@@ -14,6 +14,7 @@ use hark_model::{HostName, Now, Unix, UserName};
 use crate::effect::{Changed, Done, Effect, Effects, Refused};
 use crate::engine::{About, Engine};
 use crate::host::Host;
+use crate::incident::REPLACED;
 use crate::moment::Moment;
 use crate::timers::Timer;
 use crate::view::HostView;
@@ -166,7 +167,8 @@ impl Engine {
     ) -> Result<Done, Refused> {
         let Dropped { mut host, .. } = self.bin.hosts.remove(name).ok_or(Refused::NotFound)?;
         let newcomer = self.hosts.id(name.as_str());
-        if let Some(newcomer) = newcomer.and_then(|newcomer| self.drop_host(newcomer, now, fx)) {
+        let newcomer = newcomer.and_then(|newcomer| self.drop_host(newcomer, REPLACED, now, fx));
+        if let Some(newcomer) = newcomer {
             host.take_over(&newcomer);
             fx.effects.push(Effect::HostForgotten { host: newcomer.id });
         }

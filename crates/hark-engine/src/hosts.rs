@@ -12,7 +12,7 @@ use crate::check::{Check, Kind};
 use crate::effect::{Changed, Done, Effect, Effects, Refused};
 use crate::engine::{About, Engine};
 use crate::host::Host;
-use crate::incident::REMOVED;
+use crate::incident::is_removed;
 use crate::input::{HostJoined, HostSeen};
 use crate::judge::since;
 use crate::moment::Moment;
@@ -152,18 +152,20 @@ impl Engine {
         self.add_awaited(id, now);
     }
 
-    /// Forgets a host: its incidents end as removed, those told get one line each (T17).
-    /// Returns what is left: a host without checks and incidents.
+    /// Forgets a host: its incidents end as `resolution` says, [`REMOVED`](crate::incident::REMOVED) or
+    /// [`REPLACED`](crate::incident::REPLACED), and those told get one line each (T17). Returns what is left: a host
+    /// without checks and incidents.
     pub(crate) fn drop_host(
         &mut self,
         id: HostId,
+        resolution: &'static str,
         now: Now,
         fx: &mut Effects,
     ) -> Option<Box<Host>> {
         let host = self.hosts.get(id)?;
         let at = since(now.unix, now);
         for index in 0..host.checks.len() {
-            self.close(id, index, REMOVED, at, now, fx);
+            self.close(id, index, resolution, at, now, fx);
         }
         let mut host = self.hosts.remove(id)?;
         self.counts.take(host.state);
@@ -174,9 +176,9 @@ impl Engine {
             // What is over but not yet told to be cannot wait any longer: nothing will be left of
             // the host that it could be told of after a restart.
             if let Some(incident) = self.incidents.get_mut(&id)
-                && incident.record.resolution != REMOVED
+                && !is_removed(&incident.record.resolution)
             {
-                REMOVED.clone_into(&mut incident.record.resolution);
+                resolution.clone_into(&mut incident.record.resolution);
                 fx.records.push(Record::Incident(incident.record.clone()));
             }
             self.reconcile(id, now, fx);

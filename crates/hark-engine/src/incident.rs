@@ -26,6 +26,13 @@ const RECEIVER_PART: &str = "receiver ";
 pub(crate) const RECOVERED: &str = "recovered";
 /// How an incident ended when its check or host went away (rule T17).
 pub(crate) const REMOVED: &str = "removed";
+/// How an incident ended when its host made way for the one of its name that was dropped before it.
+pub(crate) const REPLACED: &str = "replaced";
+
+/// Tells whether nothing is there any more that could say that a problem is over or back.
+pub(crate) fn is_removed(resolution: &str) -> bool {
+    matches!(resolution, REMOVED | REPLACED)
+}
 
 /// What the text of an incident ends with that was over in between: its beginning alone would look
 /// as if the problem had lasted all the time.
@@ -346,7 +353,7 @@ impl Incident {
     /// Returns true if it may be opened again at `now`.
     pub(crate) fn may_reopen(&self, now: Moment) -> bool {
         self.resolved.is_some_and(|at| now.since(at) <= REOPEN_WINDOW)
-            && self.record.resolution != REMOVED
+            && !is_removed(&self.record.resolution)
     }
 
     /// Returns true if one of `receivers` still believes in it, because something keeps its end
@@ -355,7 +362,7 @@ impl Incident {
     /// (release rule, 6.8). Receivers that are not configured any more hear of no end ever, and do
     /// not count.
     pub(crate) fn is_believed_in(&self, receivers: &BTreeMap<ReceiverName, ReceiverPlan>) -> bool {
-        self.record.resolution != REMOVED
+        !is_removed(&self.record.resolution)
             && self
                 .told
                 .iter()

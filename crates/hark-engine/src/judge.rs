@@ -8,7 +8,7 @@ use crate::confirm::{Change, Passage, Since, advance};
 use crate::effect::{Changed, Effect, Effects};
 use crate::engine::{About, Engine};
 use crate::host::Host;
-use crate::incident::{FlapTold, Incident, RECOVERED, REMOVED};
+use crate::incident::{FlapTold, Incident, RECOVERED, REMOVED, is_removed};
 use crate::moment::Moment;
 use crate::overlay::{break_ack, end_ack};
 use crate::plan::Flapping;
@@ -333,7 +333,7 @@ impl Engine {
         let Some(incident_id) = check.incident() else { return };
         let more = check.more_mut();
         more.incident = None;
-        more.former = (resolution != REMOVED).then_some(incident_id);
+        more.former = (!is_removed(resolution)).then_some(incident_id);
         let Some(mut incident) = self.incidents.remove(&incident_id) else { return };
         self.count_symptom(&incident, false);
         if let Some(host) = self.hosts.get(id) {

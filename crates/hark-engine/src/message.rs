@@ -6,7 +6,7 @@ use hark_model::{Now, Reason, Status, Unix, UserName};
 
 use crate::check::Check;
 use crate::due::Due;
-use crate::incident::Incident;
+use crate::incident::{Incident, REPLACED};
 
 /// A message in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +69,9 @@ pub(crate) fn words(
             }
         }
         Reason::FlapEnd => format!("STEADY: {subject} = {shown} (no longer flapping, now {is})"),
+        Reason::Removed if incident.record.resolution == REPLACED => format!(
+            "REPLACED: {subject} (was {before}; the dropped host is back, its checks begin anew)"
+        ),
         Reason::Removed => format!("REMOVED: {subject} (was {before}, no longer watched)"),
         Reason::Summary | Reason::Event | Reason::Report | Reason::Test => subject,
     };
@@ -158,10 +161,12 @@ fn detail(
             None => format!("Since {} ({}).", clock(record.since), lasted(now.unix)),
         },
     });
-    match incident.symptoms {
-        0 => {}
-        1 => lines.push("1 further problem follows from it.".to_owned()),
-        n => lines.push(format!("{n} further problems follow from it.")),
+    match (incident.symptoms, record.resolved_at) {
+        (0, _) => {}
+        (1, None) => lines.push("1 further problem follows from it.".to_owned()),
+        (n, None) => lines.push(format!("{n} further problems follow from it.")),
+        (1, Some(_)) => lines.push("1 problem that followed from it is still open.".to_owned()),
+        (n, Some(_)) => lines.push(format!("{n} problems that followed from it are still open.")),
     }
     let repair = check.and_then(|check| check.rule.repair());
     if let (Some(repair), Some(done)) = (repair, record.repair) {

@@ -9,7 +9,7 @@ use hark_model::{
 use crate::confirm::{Belief, Passage, Since};
 use crate::effect::{Changed, Done, Effect, Effects, Refused};
 use crate::engine::{About, Engine};
-use crate::incident::Incident;
+use crate::incident::{Incident, REMOVED};
 use crate::input::{Action, ReportMessage};
 use crate::moment::Moment;
 use crate::outbox::self_name;
@@ -239,7 +239,7 @@ impl Engine {
         }
         let text = format!("{by} dropped the host {}", host.name);
         fx.journal(now, About::host(id), JournalKind::Operator, text);
-        if let Some(host) = self.drop_host(id, now, fx) {
+        if let Some(host) = self.drop_host(id, REMOVED, now, fx) {
             self.keep_dropped(host, by, now, fx);
         }
         Ok(Done::Done)

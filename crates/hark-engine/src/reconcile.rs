@@ -13,7 +13,7 @@ use crate::decide::{Block, Decision, Flaps, Scene, decide};
 use crate::due::Due;
 use crate::effect::{Changed, Effect, Effects};
 use crate::engine::{About, Engine};
-use crate::incident::{AFTER_START, Incident, REMOVED, REOPEN_WINDOW, Told};
+use crate::incident::{AFTER_START, Incident, REOPEN_WINDOW, Told, is_removed};
 use crate::moment::Moment;
 use crate::overlay::{Covers, calendar_wake, expire_ack};
 use crate::reach::Reach;
@@ -127,7 +127,7 @@ impl Engine {
         let scene = Scene {
             notify: self.plan.notify,
             believed: incident.believed(),
-            removed: incident.record.resolution == REMOVED,
+            removed: is_removed(&incident.record.resolution),
             reach,
             release: incident.release,
             maintenance: covers.maintenance.as_ref().map(|(_, cover)| cover),

@@ -17,7 +17,7 @@ use crate::escalate::Escalation;
 use crate::flap::Ring;
 use crate::gate::quiet;
 use crate::host::{Flags, Host};
-use crate::incident::{AFTER_START, Incident, Release, Told, again_since};
+use crate::incident::{AFTER_START, Incident, REMOVED, Release, Told, again_since};
 use crate::judge::{Look, since};
 use crate::moment::Moment;
 use crate::overlay::{DECLARED, Silence};
@@ -288,7 +288,7 @@ impl Engine {
             && host.joined_tags().is_empty()
             && !host.facts.iter().any(|(name, _)| &**name == MADE_BY_FACT);
         if gone && host.name.as_str() != SELF {
-            drop(self.drop_host(id, now, fx));
+            drop(self.drop_host(id, REMOVED, now, fx));
             return;
         }
         self.lay_on_plan(id, &new, now, fx);

@@ -36,8 +36,10 @@ export async function dropping({ browser, base, user, password }) {
   await page.getByText(`${own.name} is back.`).waitFor();
   check((await all()).some(({ id }) => id === own.id), 'it is the same host as before');
 
-  // Too late for the toast: the list has it for an hour.
+  // Too late for the toast: the list has it for an hour. Its incidents, over by now, are still its own.
   await drop();
+  const over = await page.evaluate(async () => (await (await fetch('/api/0/incidents?view=resolved')).json()).items.map(({ host }) => host));
+  check(over.includes(own.name), `the incidents of a dropped host keep its name: ${over.join(', ')}`);
   await page.goto(`${base}/hosts?state=dropped`);
   await settled(page);
   await page.getByText('then it is removed').waitFor();

@@ -64,6 +64,22 @@ pub(super) fn int(value: u64) -> Result<i64, CommitError> {
     i64::try_from(value).map_err(|_| CommitError::Number(value))
 }
 
+/// What stands in `setting` before the number of a host that is gone, with its name: the incidents that it had are
+/// shown for as long as they are kept.
+pub(super) const FORMER_HOST: &str = "former_host ";
+
+/// Keeps the name of a host that goes, if it has incidents.
+const REMEMBER_NAME: &str = "INSERT OR REPLACE INTO setting (name, value)
+    SELECT ?1 || id, name FROM host
+    WHERE id = ?2 AND EXISTS (SELECT 1 FROM incident WHERE incident.host = ?2)";
+
+/// Forgets the names of those whose last incident is gone. A space stands before `!` in the order of names.
+const FORGET_NAMES: &str = "DELETE FROM setting WHERE name IN (
+    SELECT name FROM setting WHERE name >= 'former_host ' AND name < 'former_host!'
+      AND NOT EXISTS (SELECT 1 FROM incident
+        WHERE incident.host = CAST(substr(setting.name, 13) AS INTEGER))
+    LIMIT ?1)";
+
 impl State {
     /// Writes `records` and then `extra`, all or nothing, and returns once they survive a power cut.
     ///
@@ -151,6 +167,7 @@ impl State {
                 let n = transaction.prepare_cached(sql)?.execute(params![before.0, rows])?;
                 gone += n as u64;
             }
+            transaction.prepare_cached(FORGET_NAMES)?.execute([rows])?;
             Ok(gone)
         })
     }
@@ -205,6 +222,7 @@ fn apply(t: &Transaction<'_>, record: &Record) -> Result<(), CommitError> {
     match record {
         Record::Host(host) => put_host(t, host),
         Record::HostRemoved(host) => {
+            t.prepare_cached(REMEMBER_NAME)?.execute(params![FORMER_HOST, host.0])?;
             t.prepare_cached("DELETE FROM checks WHERE host = ?1")?.execute([host.0])?;
             t.prepare_cached("DELETE FROM host WHERE id = ?1")?.execute([host.0])?;
             Ok(())

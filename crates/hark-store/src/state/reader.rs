@@ -142,6 +142,15 @@ impl StateReader {
         read().map_err(|e| OpenError::of("read", &self.path, &e, None))
     }
 
+    /// Returns the name of a host that is gone, as long as an incident of it is kept.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn former_host(&self, host: HostId) -> Result<Option<HostName>, OpenError> {
+        let name = self.setting(&format!("{}{}", commit::FORMER_HOST, host.0))?;
+        Ok(name.and_then(|name| HostName::new(&name).ok()))
+    }
+
     /// Returns the hosts that are known.
     ///
     /// # Errors

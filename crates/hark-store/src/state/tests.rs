@@ -158,6 +158,25 @@ fn step(n: u64) -> Vec<Record> {
 }
 
 #[test]
+fn the_name_of_a_host_that_is_gone_stays_as_long_as_its_incidents() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut state = State::open(folder.path()).unwrap();
+    let over = |n: u64, at: i64| Record::Incident(incident(n, Some(Unix(at))));
+    let hosts = [Record::Host(host(1)), Record::Host(host(2))];
+    state.commit(&hosts, &[]).unwrap();
+    state.commit(&[over(7, 500), Record::HostRemoved(HostId(1))], &[]).unwrap();
+    state.commit(&[Record::HostRemoved(HostId(2))], &[]).unwrap();
+    let reader = state.reader().unwrap();
+    let former = |n: u32| reader.former_host(HostId(n)).unwrap().map(|name| name.to_string());
+    assert_eq!(former(1).as_deref(), Some("host1"));
+    assert_eq!(former(2), None, "nothing of it is shown any more");
+    state.prune(Unix(400), 100).unwrap();
+    assert_eq!(former(1).as_deref(), Some("host1"));
+    state.prune(Unix(1000), 100).unwrap();
+    assert_eq!(former(1), None);
+}
+
+#[test]
 fn what_was_committed_is_there_after_opening_again() {
     let dir = tempfile::tempdir().unwrap();
     let mut state = State::open(dir.path()).unwrap();

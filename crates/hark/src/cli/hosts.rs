@@ -197,7 +197,8 @@ fn drop_host(order: &Drop) -> anyhow::Result<ExitCode> {
         out::json(&answer);
     } else {
         out::line(format!(
-            "{host} is dropped. For an hour `hark hosts restore {host}` undoes that."
+            "{host} is dropped. For an hour `hark hosts restore {host}` undoes that. If its agent goes \
+             on sending, it comes back as a new host."
         ));
     }
     Ok(ExitCode::SUCCESS)

@@ -144,6 +144,8 @@ const SENTENCES: readonly Sentence[] = [
   ['looks ok, {n#} of {all#}', 'sieht nach „OK“ aus, {n#} von {all#}'],
   ['is over: {how*}', 'ist vorbei: {how*}'],
   ['recovered', 'erholt'],
+  ['removed', 'entfernt'],
+  ['replaced', 'ersetzt'],
   ['resolved by {who}: {why}', 'beendet von {who}: {why}'],
   ['happened again: {said*}', 'ist wieder geschehen: {said*}'],
   ['flaps, and was {how*}', 'wechselt zu oft und war {how*}'],

@@ -247,7 +247,7 @@ impl ServerBackend {
     }
 
     fn shown_line(&self, entry: &JournalEntry) -> Activity {
-        let host = entry.line.host.and_then(|h| self.links.hosts.name(h));
+        let host = entry.line.host.and_then(|h| self.known_or_former(h));
         words::activity(&entry.line, host.as_ref())
     }
 }
@@ -282,8 +282,16 @@ impl Source for ServerBackend {
     }
 
     fn host_name(&self, host: HostId) -> String {
-        let name = self.links.hosts.name(host);
+        let name = self.known_or_former(host);
         name.map_or_else(|| format!("host {}", host.0), |n| n.to_string())
+    }
+}
+
+impl ServerBackend {
+    /// Returns the name of a host, of one that is gone as well while it has incidents.
+    fn known_or_former(&self, host: HostId) -> Option<HostName> {
+        let known = self.links.hosts.name(host);
+        known.or_else(|| self.read(|reader| reader.former_host(host)).ok().flatten())
     }
 }
 
