@@ -77,6 +77,28 @@ export async function configuration({ browser, base, user, password }) {
   await page.getByRole('link', { name: /door/ }).waitFor();
   await look('config-list');
 
+  // A host that the server knows is offered and needs no file; one that nobody knows is doubted.
+  const own = await page.evaluate(async () => (await (await fetch('/api/0/fleet')).json()).name[0]);
+  await page.goto(`${base}/settings/configuration/checks?new=1`);
+  await page.getByLabel('Name (needed)').fill('known');
+  await page.getByLabel('Type (needed)').selectOption('tcp');
+  await page.getByLabel(/^port/).first().fill(port);
+  await page.waitForFunction((name) => [...document.querySelectorAll('datalist option')].some((option) => option.value === name), own);
+  await page.getByLabel('A host that is known').fill(own);
+  await page.keyboard.press('Enter');
+  const hosts = page.getByLabel(/^host/).first();
+  check((await hosts.inputValue()) === own, 'the host stands in the list');
+  await page.getByRole('button', { name: 'Check and compare' }).click();
+  await page.getByRole('heading', { name: /Saving known/ }).waitFor();
+  check(!/no file declares/.test(await page.textContent('main')), 'what the server knows need not be declared');
+  // The field grows while it is typed in: the first press of the button counts, though the field is left by it.
+  await hosts.focus();
+  await page.keyboard.press('Control+End');
+  await page.keyboard.type('\nnobody-1.example\nnobody-2.example\nnobody-3.example');
+  await page.getByRole('button', { name: 'Check and compare' }).click();
+  await says(/no file declares the host .nobody-3\.example/);
+  check(!(await page.textContent('main')).includes(`declares the host \`${own}\``), 'only those that nobody knows are doubted');
+
   // What a file declares is shown with its place.
   await page.goto(`${base}/settings/configuration/thresholds/memory_monitor`);
   await says(/Declared in .*hark\.yaml, line \d+/);
@@ -88,6 +110,11 @@ export async function configuration({ browser, base, user, password }) {
   await page.getByLabel('Name (needed)').fill('hook');
   await page.getByLabel('Type (needed)').selectOption('webhook');
   await page.getByLabel(/^url/).first().fill('http://127.0.0.1:9/s3cret');
+  const typed = page.getByLabel(/^url/).first();
+  check((await typed.getAttribute('type')) === 'password', 'what is typed is hidden from who looks over the shoulder');
+  await page.getByRole('button', { name: 'Show url' }).click();
+  check((await typed.getAttribute('type')) === 'text', 'and shown to who asks');
+  await page.getByRole('button', { name: 'Show url' }).click();
   await page.getByRole('button', { name: 'Check and compare' }).click();
   await page.getByRole('heading', { name: /Saving hook/ }).waitFor();
   check(!(await page.content()).includes('s3cret'), 'the difference has stars for it');

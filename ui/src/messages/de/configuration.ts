@@ -32,6 +32,8 @@ export const configuration = {
   'config.more-rows': 'Die ersten {n} sind zu sehen. Andere finden sich über ihren Namen.',
   'config.from': '{file}:{line}',
   'config.made-here': 'hier gemacht',
+  'config.known-host': 'Ein bekannter Host',
+  'config.show': '{key} zeigen',
   'config.new-in': 'Neu: {section}',
   'config.declared': 'Festgelegt in {file}, Zeile {line}: dort ändern.',
   'config.name': 'Name',

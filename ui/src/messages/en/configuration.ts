@@ -32,6 +32,8 @@ export const configuration = {
   'config.more-rows': 'The first {n} are shown. Find others by their name.',
   'config.from': '{file}:{line}',
   'config.made-here': 'made here',
+  'config.known-host': 'A host that is known',
+  'config.show': 'Show {key}',
   'config.new-in': 'New: {section}',
   'config.declared': 'Declared in {file}, line {line}: change it there.',
   'config.name': 'Name',

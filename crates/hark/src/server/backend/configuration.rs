@@ -13,13 +13,14 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use hark_api::configuration::{
-    ConfigCandidate, ConfigKept, ConfigObject, ConfigObjectRow, ConfigObjectsQuery, ConfigSection,
-    ConfigShape, ConfigSort, ConfigTested, ConfigVerdict, ConfigVersion, ConfigVersionDetail,
+    ConfigCandidate, ConfigKept, ConfigMistake, ConfigObject, ConfigObjectRow, ConfigObjectsQuery,
+    ConfigSection, ConfigShape, ConfigSort, ConfigTested, ConfigVerdict, ConfigVersion,
+    ConfigVersionDetail,
 };
 use hark_api::list::{Cursor, Page, limit};
 use hark_config::NoSecrets;
-use hark_model::UserName;
 use hark_model::time::{Clock, Unix};
+use hark_model::{HostName, UserName};
 use hark_net::Resolver;
 use hark_web::{Answer, ConfigChange, Configuring, Refused};
 
@@ -166,7 +167,7 @@ impl Configuring for ServerBackend {
         drop(editing);
         Ok(ConfigVerdict {
             ok: loaded.is_some(),
-            mistakes,
+            mistakes: self.without_known_hosts(&tried, mistakes),
             diff: diff(&lines(&before), &lines(&tried.made)),
             yaml: tried.yaml(),
         })
@@ -195,11 +196,12 @@ impl Configuring for ServerBackend {
         let number =
             self.editor.keep(&mut editing, New { text: &text, loaded, by: &change.by, what })?;
         drop(editing);
+        let warnings = self.without_known_hosts(&tried, mistakes);
         let object = match &change.candidate.value {
             Some(_) => Some(self.config_object(tried.section.name, &tried.name)?),
             None => None,
         };
-        Ok(ConfigKept { number, warnings: mistakes, object })
+        Ok(ConfigKept { number, warnings, object })
     }
 
     fn config_history(&self) -> Answer<Vec<ConfigVersion>> {
@@ -257,6 +259,23 @@ impl Configuring for ServerBackend {
     fn config_export(&self) -> Answer<String> {
         let _editing = self.editor.begin()?;
         Ok(shown::export(self.editor.made()?))
+    }
+}
+
+impl ServerBackend {
+    /// Leaves out the doubts about hosts of checks that no file declares, but that this server knows: the files alone cannot
+    /// tell.
+    fn without_known_hosts(
+        &self,
+        tried: &Candidate,
+        mut mistakes: Vec<ConfigMistake>,
+    ) -> Vec<ConfigMistake> {
+        mistakes.retain(|mistake| {
+            let host = mistake.is_warning.then(|| tried.host_at(&mistake.path)).flatten();
+            let host = host.and_then(|host| HostName::new(host).ok());
+            host.is_none_or(|host| self.links.hosts.number(&host).is_none())
+        });
+        mistakes
     }
 }
 

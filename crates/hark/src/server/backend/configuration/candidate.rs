@@ -113,6 +113,20 @@ impl Candidate {
         self.value.as_ref()
     }
 
+    /// Returns the host of a check that `path` leads to: the one, or one of a list. `None` if it leads to something else.
+    pub(super) fn host_at(&self, path: &[String]) -> Option<&str> {
+        let [key, item @ ..] = path else { return None };
+        if self.section.name != "checks" || key != "host" {
+            return None;
+        }
+        let host = self.value.as_ref()?.get("host")?;
+        match item {
+            [] => host.as_str(),
+            [n] => host.get(n.parse::<usize>().ok()?)?.as_str(),
+            _ => None,
+        }
+    }
+
     /// Returns it as it would stand in a file, for people.
     pub(super) fn yaml(&self) -> String {
         let value = self.value.clone();
