@@ -222,6 +222,7 @@ const rowOf = (incident) => {
 };
 const detailOf = (incident) => ({
   ...rowOf(incident),
+  said: incident.resolved === null ? null : incident.text,
   rule: incident.rule,
   value: incident.value,
   unit: incident.unit,

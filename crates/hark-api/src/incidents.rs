@@ -164,9 +164,13 @@ pub struct Incident {
     /// first line at most 8 KiB.
     #[serde(default)]
     pub further_lines: String,
+    /// What the check said last while it was a problem; null if it still is one, or nobody knows any more.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub said: Option<String>,
     /// The rule in words.
     pub rule: String,
-    /// The value that broke it.
+    /// The value that broke it, or the present one once it is over.
     #[schema(required = true)]
     pub value: Option<f64>,
     /// The value's unit.

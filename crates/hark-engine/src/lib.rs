@@ -76,4 +76,4 @@ pub use matching::{covers_check, covers_host};
 pub use overlay::{IN_MAINTENANCE, MAINTENANCE_OVER};
 pub use plan::Plan;
 pub use sampled::{AGENT_FACT, MADE_BY_FACT};
-pub use turned::turned;
+pub use turned::{Turn, turned};

@@ -24,19 +24,30 @@ pub(crate) fn ended(resolution: &str) -> String {
     format!("{OVER}{resolution}")
 }
 
-/// Returns what a line of an incident says about its status: what it was, where that is said, and what it is from
-/// then on. `None` if it is about something else.
-pub fn turned(line: &str) -> Option<(Option<Status>, Status)> {
-    if line.starts_with(OVER) {
-        return Some((None, Status::Ok));
+/// What a line of an incident says about its status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn<'a> {
+    /// What it was, where the line says that.
+    pub before: Option<Status>,
+    /// What it is from then on.
+    pub after: Status,
+    /// What the check says, or how it ended.
+    pub said: &'a str,
+}
+
+/// Reads a line of an incident. `None` if it is about something else than its status.
+pub fn turned(line: &str) -> Option<Turn<'_>> {
+    if let Some(said) = line.strip_prefix(OVER) {
+        return Some(Turn { before: None, after: Status::Ok, said });
     }
-    let (turn, _) = line.split_once(": ")?;
+    let (turn, said) = line.split_once(": ")?;
     let Some(was) = turn.strip_prefix("was ") else {
         let is = turn.strip_prefix("is ")?;
-        return Some((None, Status::from_word(is.strip_suffix(AGAIN).unwrap_or(is))?));
+        let after = Status::from_word(is.strip_suffix(AGAIN).unwrap_or(is))?;
+        return Some(Turn { before: None, after, said });
     };
     let (before, after) = was.split_once(", is ")?;
-    Some((Some(Status::from_word(before)?), Status::from_word(after)?))
+    Some(Turn { before: Some(Status::from_word(before)?), after: Status::from_word(after)?, said })
 }
 
 #[cfg(test)]
@@ -47,13 +58,17 @@ mod tests {
     fn what_is_written_is_read_again() {
         for after in Status::ALL {
             for again in [false, true] {
-                assert_eq!(turned(&opened(after, again, "95: is ok: 3")), Some((None, after)));
+                let said = "95: is ok: 3";
+                let turn = Turn { before: None, after, said };
+                assert_eq!(turned(&opened(after, again, said)), Some(turn));
             }
             for before in Status::ALL {
-                assert_eq!(turned(&became(before, after, "x")), Some((Some(before), after)));
+                let turn = Turn { before: Some(before), after, said: "x" };
+                assert_eq!(turned(&became(before, after, "x")), Some(turn));
             }
         }
-        assert_eq!(turned(&ended("recovered")), Some((None, Status::Ok)));
+        let over = Turn { before: None, after: Status::Ok, said: "recovered" };
+        assert_eq!(turned(&ended("recovered")), Some(over));
     }
 
     #[test]

@@ -520,6 +520,8 @@ export interface Incident extends IncidentRow {
   flapping_since_at: string | null;
   /** What its check says now behind the first line; empty if that is all. */
   further_lines: string;
+  /** What the check said last while it was a problem; null if it still is one. */
+  said: string | null;
   rule: string;
   value: number | null;
   unit: string;

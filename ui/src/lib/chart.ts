@@ -3,6 +3,9 @@ import type uPlot from 'uplot';
 import type { Band, Derived, Limits } from './api-types.ts';
 import type { Columns } from './series.ts';
 
+/** Room that the words of a line need, in pixels. */
+const WORDS = 16;
+
 /** A percentage counts as close to its limit from this many points below it. */
 const CLOSE = 20;
 
@@ -19,14 +22,24 @@ export function bounds(columns: Columns, unit: string, limits: Limits | null, by
     if (value > high && value < high + 3 * span) high = value;
   }
   if (!Number.isFinite(low)) return [0, unit === 'percent' ? 100 : 1];
-  const limit = limits?.critical ?? limits?.warning ?? null;
+  const drawn = levels(limits).map((level) => level.value);
   if (unit === 'percent') {
-    if (limit !== null && low > limit - CLOSE && low > 40) return [Math.max(0, Math.floor((low - 4) / 10) * 10), Math.max(100, high)];
-    return [0, Math.max(100, high)];
+    // Limits that are about as low as the values are seen with them; those far below are not what this is about.
+    const near = drawn.filter((limit) => low > limit - CLOSE);
+    const least = Math.min(low, ...near.filter((limit) => limit > low - CLOSE));
+    return [near.length > 0 && low > 40 ? Math.max(0, Math.floor((least - 4) / 10) * 10) : 0, Math.max(100, high)];
   }
-  const top = Math.max(high, limit !== null && limit < high * 2 ? limit : high);
+  const top = Math.max(high, ...drawn.filter((limit) => limit < high * 2));
   const from = low < 0 ? low * 1.1 : 0;
   return [from / by, top === from ? from / by + 1 : (top * 1.1) / by];
+}
+
+/** The limits that are drawn, the worse one first: one of both if they are the same. */
+function levels(limits: Limits | null): { name: 'crit' | 'warn'; value: number }[] {
+  const found: { name: 'crit' | 'warn'; value: number }[] = [];
+  if (limits?.critical != null) found.push({ name: 'crit', value: limits.critical });
+  if (limits?.warning != null && limits.warning !== limits.critical) found.push({ name: 'warn', value: limits.warning });
+  return found;
 }
 
 /** What stands on a chart besides its lines. */
@@ -78,11 +91,15 @@ export function marks(plot: uPlot, what: Marks, token: (name: string) => string,
       ctx.fillStyle = `${colour}a0`;
       ctx.fillRect(Math.round(left), bbox.top, ratio, bbox.height);
     }
-  } else if (what.limits) {
-    const draw = (value: number | null, name: string): void => {
-      if (value === null) return;
-      const y = Math.round(plot.valToPos(value / what.by, 'y', true)) + 0.5;
-      if (y < bbox.top || y > bbox.top + bbox.height) return;
+  } else {
+    const shown = levels(what.limits)
+      .map((level) => ({ ...level, y: Math.round(plot.valToPos(level.value / what.by, 'y', true)) + 0.5 }))
+      .filter(({ y }) => y >= bbox.top && y <= bbox.top + bbox.height);
+    const [one, other] = shown;
+    // Of two lines that are close together the lower one has its words below it.
+    const close = one && other && Math.abs(one.y - other.y) < WORDS * ratio ? (one.y > other.y ? one : other) : null;
+    for (const level of shown) {
+      const { name, value, y } = level;
       ctx.strokeStyle = token(`--${name}-fill`);
       ctx.fillStyle = token(`--${name}`);
       ctx.lineWidth = ratio;
@@ -93,13 +110,11 @@ export function marks(plot: uPlot, what: Marks, token: (name: string) => string,
       ctx.stroke();
       ctx.font = `${11 * ratio}px 'Inter hark', system-ui, sans-serif`;
       ctx.textAlign = 'left';
-      // Below the line where there is no room above it.
-      const above = y - bbox.top > 16 * ratio;
+      // Below the line as well where there is no room above it.
+      const above = level !== close && y - bbox.top > WORDS * ratio;
       ctx.textBaseline = above ? 'bottom' : 'top';
       ctx.fillText(`${word} ${value / what.by}`, bbox.left + 4 * ratio, y + (above ? -2 : 3) * ratio);
-    };
-    draw(what.limits.critical, 'crit');
-    if (what.limits.critical === null) draw(what.limits.warning, 'warn');
+    }
   }
   ctx.restore();
 }

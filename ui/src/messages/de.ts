@@ -447,6 +447,7 @@ export const de: Record<keyof typeof all, string> = {
   'incident.ack-line': '{who} hat quittiert: „{comment}“.',
   'incident.why': 'Warum gemeldet',
   'incident.found': 'Die Prüfung sagt',
+  'incident.found-then': 'Die Prüfung sagte',
   'incident.value': 'Der Wert ist',
   'incident.rule': 'Die Regel lautet',
   'incident.derived': 'Er ergibt sich so:',

@@ -417,6 +417,7 @@ export const en = {
   'incident.ack-line': '{who} has acknowledged: “{comment}”.',
   'incident.why': 'Why this fired',
   'incident.found': 'The check says',
+  'incident.found-then': 'The check said',
   'incident.value': 'The value is',
   'incident.rule': 'The rule says',
   'incident.derived': 'It comes from',

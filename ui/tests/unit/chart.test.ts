@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Derived } from '../../src/lib/api-types.ts';
-import { type Marks, marks } from '../../src/lib/chart.ts';
+import type { Derived, Limits } from '../../src/lib/api-types.ts';
+import { bounds, type Marks, marks } from '../../src/lib/chart.ts';
 
 /** Draws what is derived on a canvas that only notes where lines begin and end, a pixel for a second. */
 function drawn(derived: Partial<Derived>, part: 'under' | 'over'): string[] {
@@ -26,4 +26,37 @@ test('a series that stays out is marked at its last value, and from there on', (
 test('what is usual is a band under the lines', () => {
   const band = [{ at_unix_s: 10, low: 1, high: 3 }, { at_unix_s: 20, low: 2, high: 4 }];
   assert.deepEqual(drawn({ band }, 'under'), ['to 10 3', 'to 20 4', 'to 20 2', 'to 10 1']);
+});
+
+const columns = (low: number, high: number) => ({ at: [0, 1], avg: [[low, high]], min: [[low, low]], max: [[high, high]] }) as unknown as Parameters<typeof bounds>[0];
+const limits = (warning: number | null, critical: number | null): Limits => ({ warning, critical });
+
+test('both limits have their place where the values are near', () => {
+  assert.deepEqual(bounds(columns(10, 20), 'percent', limits(80, 90), 1), [0, 100]);
+  assert.deepEqual(bounds(columns(72, 75), 'percent', limits(80, 90), 1), [60, 100], 'near the lower one');
+  assert.deepEqual(bounds(columns(95, 96), 'percent', limits(80, 90), 1), [70, 100], 'above both: both are seen');
+  assert.deepEqual(bounds(columns(95, 96), 'percent', limits(null, 90), 1), [80, 100]);
+  assert.deepEqual(bounds(columns(95, 96), 'percent', null, 1), [0, 100]);
+  const close = (found: [number, number], wanted: [number, number]): void => found.forEach((value, n) => assert.ok(Math.abs(value - (wanted[n] ?? 0)) < 1e-9, `${found}`));
+  close(bounds(columns(1, 10), 'seconds', limits(12, 15), 1), [0, 16.5]);
+  close(bounds(columns(1, 10), 'seconds', limits(12, 50), 1), [0, 13.2]);
+});
+
+/** What is drawn over a chart of limits alone: lines by their height, words with theirs. */
+function lined(of: Limits): string[] {
+  const noted: string[] = [];
+  const nothing = (): void => undefined;
+  const ctx = { save: nothing, restore: nothing, beginPath: nothing, rect: nothing, clip: nothing, stroke: nothing, setLineDash: nothing, lineTo: nothing, textBaseline: '', moveTo: (_: number, y: number): void => void noted.push(`line ${y}`), fillText: (text: string): void => void noted.push(`${text} ${ctx.textBaseline}`) };
+  const plot = { ctx, bbox: { left: 0, top: 0, width: 100, height: 100 }, valToPos: (value: number) => 100 - value };
+  (globalThis as { devicePixelRatio?: number }).devicePixelRatio = 1;
+  marks(plot as unknown as Parameters<typeof marks>[0], { incidents: [], limits: of, derived: null, by: 1, to: 90 }, () => '#000000', 'over', 'limit');
+  return noted;
+}
+
+test('the line of a warning is drawn beside that of critical', () => {
+  assert.deepEqual(lined(limits(40, 70)), ['line 30.5', 'limit 70 bottom', 'line 60.5', 'limit 40 bottom']);
+  assert.deepEqual(lined(limits(60, 70)), ['line 30.5', 'limit 70 bottom', 'line 40.5', 'limit 60 top'], 'their words lie not over each other');
+  assert.deepEqual(lined(limits(30, 20)), ['line 80.5', 'limit 20 top', 'line 70.5', 'limit 30 bottom'], 'low is bad');
+  assert.deepEqual(lined(limits(50, 50)), ['line 50.5', 'limit 50 bottom']);
+  assert.deepEqual(lined(limits(50, null)), ['line 50.5', 'limit 50 bottom']);
 });

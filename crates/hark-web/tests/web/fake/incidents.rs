@@ -49,6 +49,7 @@ impl Fake {
             notifications: vec![delivery(&row.host, 1)],
             timeline: vec![activity(Some(&row.host))],
             symptoms_list: vec![Symptom { id: 9, host: row.host.clone(), check }],
+            said: None,
             resolvable: false,
             derived: None,
             flapping_since_at: None,

@@ -14,7 +14,7 @@ use hark_engine::Expected;
 use hark_engine::plan::{Measure, Signal};
 use hark_model::record::{DeliveryRecord, IncidentRecord, JournalKind};
 use hark_model::time::{Clock, Unix};
-use hark_model::{CheckName, HostId, HostName, IncidentId, SeriesName};
+use hark_model::{CheckName, HostId, HostName, IncidentId, SeriesName, Status};
 use hark_store::state::{DeliveryView, IncidentFilter, JournalEntry, JournalFilter};
 use hark_web::{Answer, Refused, Sight};
 
@@ -124,6 +124,7 @@ impl ServerBackend {
             } else {
                 String::new()
             },
+            said: record.resolved_at.and_then(|_| said(&lines)),
             row,
             rule: live.rule,
             value: live.value,
@@ -318,6 +319,13 @@ fn derived(check: hark_engine::view::CheckView<'_>) -> Option<Derived> {
         band: Vec::new(),
         missing_from_unix_s: None,
     })
+}
+
+/// Returns what a check said last while it was a problem, by the history of its incident, newest first.
+fn said(lines: &[JournalEntry]) -> Option<String> {
+    let transitions = lines.iter().filter(|entry| entry.line.kind == JournalKind::Transition);
+    let mut turns = transitions.filter_map(|entry| hark_engine::turned(&entry.line.text));
+    turns.find(|turn| turn.after != Status::Ok).map(|turn| turn.said.to_owned())
 }
 
 fn seen_before(record: &IncidentRecord) -> Earlier {

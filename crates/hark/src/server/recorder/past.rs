@@ -220,8 +220,9 @@ impl Lines {
     fn add(&mut self, line: JournalLine) {
         match (line.kind, line.incident, line.host) {
             (JournalKind::Transition, Some(incident), _) => {
-                if let Some((before, after)) = hark_engine::turned(&line.text) {
-                    self.turns.entry(incident).or_default().push((line.at, before, after));
+                if let Some(turn) = hark_engine::turned(&line.text) {
+                    let turn = (line.at, turn.before, turn.after);
+                    self.turns.entry(incident).or_default().push(turn);
                 }
             }
             (JournalKind::Server, _, Some(host)) => {
