@@ -122,7 +122,7 @@ pub struct Problem {
     /// Tries, while it is not yet believed.
     #[schema(required = true)]
     pub soft: Option<Soft>,
-    /// States of the last 24 hours in 48 half hours, as run lengths: `o40w6c2`.
+    /// States of the check in the last 24 hours, in 48 half hours, as run lengths: `o40w6c2`.
     pub strip: String,
     /// The last hour of the value, oldest first; empty if there is no value.
     pub spark: Vec<Option<f64>>,

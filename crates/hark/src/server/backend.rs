@@ -103,6 +103,9 @@ use super::store_loop::chain;
 /// Small curves beside incidents, each with when it was read.
 type Sparks = HashMap<IncidentId, (Mono, Vec<Option<f64>>)>;
 
+/// Strips of checks beside incidents, each with when it was made.
+type Strips = HashMap<IncidentId, (Mono, String)>;
+
 /// The server as the web sees it.
 pub(crate) struct ServerBackend {
     links: Arc<Links>,
@@ -114,6 +117,7 @@ pub(crate) struct ServerBackend {
     tokens: Option<Tokens>,
     editor: Editor,
     sparks: Mutex<Sparks>,
+    strips: Mutex<Strips>,
     /// Followed by whoever asks for series.
     series_index: Mutex<SeriesIndex>,
     /// Held while an order gets its number, and while a dashboard or something published is changed.
@@ -148,6 +152,7 @@ impl ServerBackend {
             tokens,
             editor,
             sparks: Mutex::default(),
+            strips: Mutex::default(),
             series_index: Mutex::default(),
             ordering: Mutex::default(),
             started: Clock.now().unix,

@@ -21,10 +21,10 @@ use std::time::Duration;
 use anyhow::anyhow;
 use hark_api::words::{Letter, strip};
 use hark_engine::HostState;
-use hark_model::HostId;
 use hark_model::time::{Clock, Mono, Unix};
+use hark_model::{CheckName, HostId};
 use hark_report::Span;
-use hark_store::state::{Change, StateReader};
+use hark_store::state::{Change, OpenError, StateReader};
 
 use super::links::Links;
 use super::store_loop::{ToStore, chain};
@@ -195,13 +195,44 @@ impl Recorder {
         r.known_from = first.or(r.known_from);
     }
 
-    /// Returns the last 24 hours of a host in 48 half hours, oldest first, as run lengths.
-    pub(crate) fn strip(&self, host: HostId) -> String {
+    /// Returns the last 24 hours of a check in 48 half hours, oldest first, as run lengths: it was ok where its host is known to
+    /// have been watched and nothing of its own is stored.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub(crate) fn strip_of_check(
+        &self,
+        reader: &StateReader,
+        (host, check): (HostId, &CheckName),
+        now: Unix,
+    ) -> Result<String, OpenError> {
+        let slot = now.0.div_euclid(SLOT);
+        let oldest = slot - i64::from(SPAN) + 1;
+        let period = Span { from: slot_span(oldest).from, until: now };
+        let troubles = past::of_check(reader, (host, check), period)?;
         let r = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        r.strip(host)
+        let none = [0; SLOTS];
+        let cells = r.hosts.get(&host).unwrap_or(&none);
+        let cell = |number: i64| {
+            let known = match number - r.slot {
+                ..=0 => cells[place(number)],
+                // The newest half hour may have begun since the last look.
+                1 => rank(HostState::Ok),
+                // Nobody has looked so far.
+                _ => return 0,
+            };
+            let base = match known {
+                0 => return 0,
+                known if known == rank(HostState::Maintenance) => known,
+                _ => rank(HostState::Ok),
+            };
+            let span = slot_span(number);
+            troubles.iter().fold(base, |cell, trouble| trouble.over(cell, span))
+        };
+        Ok(strip((oldest..=slot).map(|number| letter(cell(number)))))
     }
 
-    /// As [`Recorder::strip`], of many hosts at once.
+    /// As [`Recorder::strip_of_check`], of whole hosts.
     pub(crate) fn strips(&self, hosts: impl Iterator<Item = HostId>) -> Vec<String> {
         let r = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         hosts.map(|host| r.strip(host)).collect()
@@ -323,6 +354,10 @@ mod tests {
         Unix((1_000 + half_hours) * SLOT)
     }
 
+    fn strip_of(recorder: &Recorder, host: HostId) -> String {
+        recorder.strips([host].into_iter()).remove(0)
+    }
+
     #[test]
     fn the_worst_of_a_half_hour_stays_and_old_ones_go() {
         let recorder = Recorder::default();
@@ -334,15 +369,16 @@ mod tests {
         look(0, HostState::Critical);
         look(0, HostState::Ok);
         look(1, HostState::Ok);
-        assert_eq!(recorder.strip(host), "-46c1o1");
+        assert_eq!(strip_of(&recorder, host), "-46c1o1");
         look(3, HostState::Warning);
-        assert_eq!(recorder.strip(host), "-44c1o1-1w1");
+        assert_eq!(strip_of(&recorder, host), "-44c1o1-1w1");
+        assert_eq!(recorder.figures().availability, Some(0.75));
         look(60, HostState::Ok);
-        assert_eq!(recorder.strip(host), "-47o1");
-        assert_eq!(recorder.strip(HostId(9)), "-48");
-        assert_eq!(recorder.figures().availability, Some(0.8));
+        assert_eq!(strip_of(&recorder, host), "-47o1");
+        assert_eq!(strip_of(&recorder, HostId(9)), "-48");
+        assert_eq!(recorder.figures().availability, Some(1.0), "the rest is more than a day ago");
         look(60, HostState::Maintenance);
-        assert_eq!(recorder.figures().availability, Some(0.8), "planned work does not count");
+        assert_eq!(recorder.figures().availability, Some(1.0), "planned work does not count");
     }
 
     #[test]

@@ -9,9 +9,9 @@ use hark_model::{CheckName, Clock, HostId, Status, Unix};
 use hark_store::state::{Change, State};
 use serde_json::Value;
 
-use crate::support::folder;
 use crate::support::server::{START, Server, Start};
 use crate::support::wait::until;
+use crate::support::{PASSWORD, folder};
 
 /// Under which name the server keeps when it ran.
 const RAN: &str = "recorder.ran";
@@ -27,10 +27,9 @@ fn since(server: &Server) -> Option<i64> {
     figure(server, "availability_since_unix_s")?.as_i64()
 }
 
-/// Returns the letters of a host's half hours, oldest first.
-fn letters(server: &Server) -> Vec<char> {
-    let fleet = server.get("/api/0/fleet");
-    let strip = fleet["strip"][0].as_str().unwrap_or_default();
+/// Returns the letters of half hours, oldest first.
+fn letters(strip: &Value) -> Vec<char> {
+    let strip = strip.as_str().unwrap_or_default();
     let mut letters = Vec::new();
     let mut rest = strip.chars().peekable();
     while let Some(letter) = rest.next() {
@@ -69,8 +68,11 @@ fn incident(host: HostId, since: Unix) -> IncidentRecord {
 #[test]
 fn what_was_before_a_crash_is_shown_and_the_time_without_a_server_is_unknown() {
     let folder = folder();
-    let start = Start::new("up", folder.path()).config("agent: {interval: 1s}\n");
+    let config =
+        "agent: {interval: 1s}\nthresholds: {memory_monitor: {percent: {critical: 0.1}}}\n";
+    let start = Start::new("up", folder.path()).config(config);
     let mut server = start.go();
+    server.set_up(PASSWORD);
     let first = until("the first look", START, || since(&server));
     until("that it was written down", START, || {
         let reader = hark_store::state::StateReader::open(&server.data).ok()?;
@@ -80,9 +82,7 @@ fn what_was_before_a_crash_is_shown_and_the_time_without_a_server_is_unknown() {
 
     // A new server goes on where the old one was.
     let mut server = start.go_as("again");
-    until("the day of the server before", START, || {
-        (since(&server)? == first).then_some(())
-    });
+    until("the day of the server before", START, || (since(&server)? == first).then_some(()));
     server.process.signal("TERM");
     assert!(server.process.wait(START).success());
 
@@ -99,8 +99,16 @@ fn what_was_before_a_crash_is_shown_and_the_time_without_a_server_is_unknown() {
     let looked = figure(&server, "availability_looked_s").unwrap().as_i64().unwrap();
     assert!((13 * 3600..13 * 3600 + 600).contains(&looked), "{looked} s");
 
-    let letters = letters(&server);
-    assert_eq!(letters.len(), 48);
+    // What needs somebody has the strip of its check, which is fuller than memory can be since the first start.
+    let of_check = until("the strip of the check", START, || {
+        let overview = server.get("/api/0/overview");
+        let problem = overview["problems"].as_array()?.first()?;
+        assert_eq!(problem["check"], "memory_monitor.percent", "{overview}");
+        let letters = letters(&problem["strip"]);
+        letters[..44].contains(&'o').then_some(letters)
+    });
+    let letters = letters(&server.get("/api/0/fleet")["strip"][0]);
+    assert_eq!((letters.len(), of_check.len()), (48, 48));
     // The newest one is of now; the test may run over the begin of another.
     let newest = Clock.now().unix.0.div_euclid(HALF_HOUR_MS);
     for (place, letter) in letters.iter().enumerate().take(46) {
@@ -113,5 +121,7 @@ fn what_was_before_a_crash_is_shown_and_the_time_without_a_server_is_unknown() {
             (true, false) => 'o',
         };
         assert_eq!(*letter, expected, "half hour {place} of {letters:?}");
+        let expected = if expected == 'c' { 'o' } else { expected };
+        assert_eq!(of_check[place], expected, "half hour {place} of {of_check:?}");
     }
 }

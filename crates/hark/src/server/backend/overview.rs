@@ -9,7 +9,7 @@ use hark_engine::plan::SELF;
 use hark_engine::view::IncidentView;
 use hark_engine::{Engine, HostState};
 use hark_model::time::{Clock, Now};
-use hark_model::{HostId, IncidentId, SeriesName};
+use hark_model::{CheckName, HostId, IncidentId, SeriesName};
 use hark_web::{Answer, Sight};
 
 use super::ServerBackend;
@@ -17,6 +17,9 @@ use super::words;
 
 /// How long the small chart of a problem may be old.
 const SPARK_AGE: Duration = Duration::from_mins(1);
+
+/// How long the strip of a problem may be old: it is of half hours, but behind a start their past is filled in within seconds.
+const STRIP_AGE: Duration = Duration::from_secs(10);
 
 /// Points of the small chart: one a minute.
 const SPARK_POINTS: u32 = 60;
@@ -121,7 +124,7 @@ impl ServerBackend {
         for (place, f) in found.into_iter().enumerate() {
             let mut problem = f.problem;
             if place < Overview::MAX_PROBLEMS {
-                problem.strip = self.recorder.strip(f.host);
+                problem.strip = self.check_strip(&problem, f.host, now)?;
                 if let Some(series) = f.series {
                     problem.spark = self.spark(IncidentId(problem.incident), f.host, series, now);
                 }
@@ -129,6 +132,24 @@ impl ServerBackend {
             problems.push(problem);
         }
         Ok((problems, all))
+    }
+
+    /// Returns the last day of the check of a problem, from memory if it was read just before.
+    fn check_strip(&self, problem: &Problem, host: HostId, now: Now) -> Answer<String> {
+        let incident = IncidentId(problem.incident);
+        {
+            let mut strips = self.strips.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            strips.retain(|_, (at, _)| now.mono.since(*at) < STRIP_AGE);
+            if let Some((_, strip)) = strips.get(&incident) {
+                return Ok(strip.clone());
+            }
+        }
+        let Ok(check) = CheckName::new(&problem.check) else { return Ok(String::new()) };
+        let strip =
+            self.read(|reader| self.recorder.strip_of_check(reader, (host, &check), now.unix))?;
+        let mut strips = self.strips.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        strips.insert(incident, (now.mono, strip.clone()));
+        Ok(strip)
     }
 
     /// Returns the last hour of a value, from memory if it was read within the last minute.

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use anyhow::anyhow;
 use hark_engine::HostState;
 use hark_model::record::{IncidentRecord, JournalKind, JournalLine, Matcher};
-use hark_model::{HostId, IncidentId, Status, Unix};
+use hark_model::{CheckName, HostId, IncidentId, Status, Unix};
 use hark_report::{Span, Spans};
-use hark_store::state::{IncidentFilter, JournalFilter, StateReader};
+use hark_store::state::{IncidentFilter, JournalFilter, OpenError, StateReader};
 
 use super::{Cell, LOOK, SLOTS, rank, slot_span};
 use crate::server::links::Links;
@@ -24,6 +24,9 @@ const PIECE: u32 = 1000;
 /// The most lines of the history and the most incidents that are looked at, the newest first: two a second, for
 /// a day. What is older than them is unknown.
 const MAX_ROWS: usize = 172_800;
+
+/// The most incidents of one check, and lines of one of them, that are looked at for its strip.
+const OF_CHECK: u32 = 100;
 
 /// The most planned works on whole hosts that are looked at.
 const MAX_WINDOWS: usize = 100;
@@ -47,11 +50,19 @@ pub(super) struct HostPast {
 
 /// A check was not ok.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Trouble {
+pub(super) struct Trouble {
     span: Span,
     status: Status,
     /// Whether the host was down.
     is_down: bool,
+}
+
+impl Trouble {
+    /// Returns the state of a half hour that was `cell` but for this.
+    pub(super) fn over(&self, cell: Cell, half_hour: Span) -> Cell {
+        let is_in = !self.span.within(half_hour).is_empty();
+        if is_in { cell.max(rank(state(self.status))) } else { cell }
+    }
 }
 
 /// A host as the engine has it.
@@ -90,7 +101,9 @@ impl Past {
     ) -> anyhow::Result<Option<(Self, Vec<Known>)>> {
         let Some(lines) = Lines::read(reader, period, stop)? else { return Ok(None) };
         let period = Span { from: lines.from, ..period };
-        let Some(mut hosts) = troubles(reader, &lines.turns, period, stop)? else { return Ok(None) };
+        let Some(mut hosts) = troubles(reader, &lines.turns, period, stop)? else {
+            return Ok(None);
+        };
         let Some(known) = known(reader, links, period)? else { return Ok(None) };
         for host in &known {
             let written = lines.work.get(&host.id).map(|lines| work(lines, period));
@@ -203,7 +216,9 @@ impl Lines {
             before = Some(oldest.id);
             n += piece.len();
             let (at, is_done) = (oldest.line.at, oldest.line.at < period.from);
-            piece.into_iter().for_each(|entry| lines.add(entry.line));
+            for entry in piece {
+                lines.add(entry.line);
+            }
             if is_done {
                 break;
             }
@@ -302,6 +317,39 @@ fn course(
     all
 }
 
+/// Returns how the incidents of one check went in `period`, the newest of them if there are many.
+///
+/// # Errors
+/// If the state cannot be read.
+pub(super) fn of_check(
+    reader: &StateReader,
+    (host, check): (HostId, &CheckName),
+    period: Span,
+) -> Result<Vec<Trouble>, OpenError> {
+    let filter = IncidentFilter {
+        host: Some(host),
+        check: Some(check.clone()),
+        within: Some((period.from, period.until)),
+        ..IncidentFilter::default()
+    };
+    let mut all = Vec::new();
+    for record in reader.incidents(&filter, None, OF_CHECK)? {
+        let filter = JournalFilter {
+            incident: Some(record.id),
+            kind: Some(JournalKind::Transition),
+            from: Some(period.from),
+            ..JournalFilter::default()
+        };
+        let lines = reader.journal(&filter, None, OF_CHECK)?;
+        let turn = |line: &JournalLine| {
+            hark_engine::turned(&line.text).map(|turn| (line.at, turn.before, turn.after))
+        };
+        let turns: Vec<_> = lines.iter().rev().filter_map(|entry| turn(&entry.line)).collect();
+        all.extend(course(&record, &turns, period));
+    }
+    Ok(all)
+}
+
 /// Asks the engine which hosts there are, and which planned work covers them. `None` if it has ended.
 fn known(reader: &StateReader, links: &Links, period: Span) -> anyhow::Result<Option<Vec<Known>>> {
     let mut silences = reader.silences().map_err(|e| failed(&e))?;
@@ -340,7 +388,6 @@ fn failed(error: &dyn std::error::Error) -> anyhow::Error {
 
 #[cfg(test)]
 mod tests {
-    use hark_model::CheckName;
     use hark_model::record::JournalLine;
 
     use super::*;
