@@ -22,8 +22,6 @@ const SCALE = 4;
 const FAR = 32;
 /** The share of other points that is not seen as a difference: twice the most that two runs of the same differed by; a small button is more than this. */
 const MOST = 0.0004;
-/** The same on pages of hosts, where what comes last (the strip of the day, values) is there in one run and comes a moment later in another: 0.1 % was seen. */
-const MOST_OF_HOSTS = 0.003;
 
 /** Makes a picture smaller; returns it as a PNG in base64. */
 const smaller = (blank, picture) =>
@@ -76,7 +74,7 @@ async function looker(browser, found, { folder = FOLDER, write = false } = {}) {
     if (!existsSync(path)) return found.push(`${name}: there is no stored picture`);
     const share = await difference(blank, (await readFile(path)).toString('base64'), taken);
     if (process.env.HARK_SHARES) console.log(name, share);
-    if (share > (name.startsWith('host') ? MOST_OF_HOSTS : MOST)) found.push(`${name}: ${(share * 100).toFixed(2)} % of it look otherwise than ${path}`);
+    if (share > MOST) found.push(`${name}: ${(share * 100).toFixed(2)} % of it look otherwise than ${path}`);
   };
   return { look, close: () => blank.close() };
 }
