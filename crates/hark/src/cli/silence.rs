@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::ack::parse_duration;
 use super::client::{ApiArgs, Client};
+use super::status::state_word;
 use super::watch::{self, Watch};
 use crate::out;
 
@@ -147,7 +148,7 @@ pub(super) fn print_preview(preview: &Value) {
         .map(|row| {
             vec![
                 row["id"].to_string(),
-                word(&row["state"]),
+                state_word(&row["state"]),
                 word(&row["host"]),
                 word(&row["check"]),
             ]
