@@ -422,9 +422,12 @@ impl<'a> CheckView<'a> {
         self.check.changed_at()
     }
 
-    /// Returns when the newest accepted result began.
+    /// Returns when the newest accepted result began. Each heartbeat says that the host is there, though it is a result only
+    /// where that is news.
     pub fn began_at(self) -> Option<Unix> {
-        self.check.began()
+        let is_liveness = self.check.rule.kind == Kind::Host;
+        let heard = is_liveness && self.host.heard != Moment::LONG_AGO;
+        self.check.began().max(heard.then_some(self.host.heard_unix))
     }
 
     /// Returns how fresh the newest result is.

@@ -280,3 +280,19 @@ fn a_restart_keeps_those_that_can_come_back_and_lets_go_the_others() {
     let kept = engine.dropped(now).next().unwrap();
     assert_eq!(kept.until, now.unix + Duration::from_hours(1));
 }
+
+#[test]
+fn a_host_is_seen_with_each_heartbeat() {
+    let mut world = World::new(plan_of(""));
+    let seen = |world: &World| {
+        let host = world.engine.host_named("db7").unwrap();
+        host.check("host").unwrap().began_at()
+    };
+    world.heard("db7", &[]);
+    let first = seen(&world);
+    assert_eq!(first, Some(world.now().unix));
+    world.run_to(20_000);
+    world.heard("db7", &[]);
+    assert_eq!(seen(&world), Some(world.now().unix));
+    assert!(seen(&world) > first);
+}
