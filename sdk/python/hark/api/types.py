@@ -1044,6 +1044,7 @@ Incident = TypedDict(
         "resolvable": NotRequired[bool],
         "resolved_at": Union["Timestamp", None],
         "rule": str,
+        "said": Union[str, None],
         "seen_before": List["Earlier"],
         "silenced_until_at": Union["Timestamp", None],
         "since_at": "Timestamp",
@@ -1162,6 +1163,8 @@ Kpis = TypedDict(
     "Kpis",
     {
         "availability_24h": Union[float, None],
+        "availability_looked_s": NotRequired[int],
+        "availability_since_unix_s": Union[int, None],
         "heartbeats_per_minute": float,
         "open_incidents": int,
         "samples_per_second": float,
@@ -1434,6 +1437,7 @@ Overview = TypedDict(
         "more": int,
         "problems": List["Problem"],
         "quiet": "Quiet",
+        "receivers": NotRequired[int],
         "verdict": "Verdict",
     },
 )
