@@ -13,6 +13,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// Room in bytes that state and history want on their disk: with less it is soon full, and history stops. The log
+/// and the blocks of a busy server grow by as much before the oldest of them can go, and the state takes its
+/// reserve back out of it. Whoever else writes on this disk leaves so much.
+pub const LEAST_ROOM: u64 = 256 * 1024 * 1024;
+
 /// What happens at a write point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Break {

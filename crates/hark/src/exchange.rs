@@ -2,6 +2,7 @@
 
 pub(crate) mod bring;
 pub(crate) mod read;
+pub(crate) mod room;
 pub(crate) mod write;
 
 /// The forms in which samples are written.

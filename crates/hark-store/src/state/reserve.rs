@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::disk::Disk;
+use crate::disk::{Disk, LEAST_ROOM};
 
 /// Size of the reserve: some 50,000 transitions with their journal lines and messages.
 const SIZE: usize = 8 * 1024 * 1024;
@@ -11,6 +11,8 @@ const SIZE: usize = 8 * 1024 * 1024;
 /// The reserve is taken back only when twice its size is free; otherwise it would take the very
 /// room that the next commit needs, and be given up again.
 const ROOM_TO_RETURN: usize = 2 * SIZE;
+
+const _: () = assert!(ROOM_TO_RETURN as u64 <= LEAST_ROOM);
 
 const BLOCK: usize = 64 * 1024;
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use hark_agent::doctor::{clock, room};
+use hark_store::disk::LEAST_ROOM;
 
 use super::{Finding, Level, Patient};
 
@@ -35,9 +36,6 @@ const LIMITS: &[Limit] = &[
         why: "when many agents send at once, datagrams are dropped and sent again",
     },
 ];
-
-/// With less room than this a folder of state does not last: the reserve alone is some MB.
-const LEAST_ROOM: u64 = 256 << 20;
 
 pub(super) fn look(patient: &Patient) -> Vec<Finding> {
     let mut findings = vec![the_clock(), the_disk(&patient.data_dir)];

@@ -1,7 +1,7 @@
 //! Samples that were exported by the API: files in the data folder, for a day.
 //!
 //! A file has its name only when it is whole. Its bounds keep somebody who exports everything each minute from
-//! filling the disk that the samples themselves need.
+//! filling the disk that the samples themselves need, and where that has little room left nothing is written.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -17,6 +17,7 @@ use hark_store::history::View;
 use thiserror::Error;
 
 use crate::exchange::Form;
+use crate::exchange::room::{NoRoom, Room};
 use crate::exchange::write::{self, Wanted};
 
 /// How long a file is kept.
@@ -38,6 +39,7 @@ const PART: &str = ".part";
 #[derive(Debug)]
 pub(crate) struct Exports {
     dir: PathBuf,
+    room: Room,
 }
 
 /// Why there is no file.
@@ -49,6 +51,9 @@ pub(crate) enum ExportError {
     /// It would be too long.
     #[error("it would be longer than {} GiB: ask for fewer hosts, metrics or days", MAX_BYTES >> 30)]
     Large,
+    /// The disk would be full.
+    #[error(transparent)]
+    Room(#[from] NoRoom),
     /// Nobody wants it any more.
     #[error("it was ended before it was whole")]
     Ended,
@@ -60,7 +65,8 @@ pub(crate) enum ExportError {
 impl Exports {
     /// Makes those of the server with this data folder.
     pub(super) fn of(data_dir: &Path) -> Self {
-        Self { dir: data_dir.join("exports") }
+        let dir = data_dir.join("exports");
+        Self { room: Room::at(&dir), dir }
     }
 
     /// Writes what is wanted of the history in `history` into a file; `told` hears how many series are written, of
@@ -75,6 +81,9 @@ impl Exports {
         form: Form,
         told: &mut dyn FnMut(u64, u64) -> bool,
     ) -> Result<String, ExportError> {
+        std::fs::create_dir_all(&self.dir)?;
+        self.tidy();
+        self.room.takes(0)?;
         let ids: BTreeSet<HostId> = wanted.hosts.iter().map(|(id, _)| *id).collect();
         let mut view = View::open(history, &|host| ids.contains(&host))?;
         let fits = |id: &HostId| view.series_of(*id).iter().filter(|d| wanted.fits(d)).count();
@@ -82,8 +91,6 @@ impl Exports {
         if total == 0 {
             return Err(ExportError::Nothing);
         }
-        std::fs::create_dir_all(&self.dir)?;
-        self.tidy();
         let ending = match form {
             Form::Csv => "csv",
             Form::Openmetrics => "om",
@@ -92,7 +99,8 @@ impl Exports {
         let name = format!("samples-{}.{ending}", Clock.now().unix.0);
         let (part, whole) = (self.dir.join(format!("{name}{PART}")), self.dir.join(&name));
         let file = File::create_new(&part)?;
-        let written = write_to(&file, &mut view, wanted, form, total, told);
+        let written =
+            self.write_to(&file, &mut view, wanted, form, &mut |n| told(n.min(total), total));
         let kept = written.and_then(|written| {
             file.sync_all()?;
             std::fs::rename(&part, &whole)?;
@@ -112,6 +120,39 @@ impl Exports {
                 Err(error)
             }
         }
+    }
+
+    /// Writes it into `file`; `go_on` hears how many series are written, and may end it.
+    fn write_to(
+        &self,
+        mut file: &File,
+        view: &mut View,
+        wanted: &Wanted,
+        form: Form,
+        go_on: &mut dyn FnMut(u64) -> bool,
+    ) -> Result<write::Written, ExportError> {
+        let mut bytes = 0u64;
+        let mut put = |text: &str, series: u64| {
+            bytes += text.len() as u64;
+            if bytes > MAX_BYTES {
+                return Err(ExportError::Large);
+            }
+            if !go_on(series) {
+                return Err(ExportError::Ended);
+            }
+            self.room.takes(text.len())?;
+            Ok(file.write_all(text.as_bytes())?)
+        };
+        let mut failed = None;
+        let mut out = |text: &str, so_far: write::Written| match put(text, so_far.series) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        };
+        let written = write::write(view, wanted, form, &mut out)?;
+        failed.map_or(Ok(written), Err)
     }
 
     /// Returns the files that there are, the newest first.
@@ -167,39 +208,62 @@ pub(crate) fn remove(path: &Path) {
     }
 }
 
-fn write_to(
-    mut file: &File,
-    view: &mut View,
-    wanted: &Wanted,
-    form: Form,
-    total: u64,
-    told: &mut dyn FnMut(u64, u64) -> bool,
-) -> Result<write::Written, ExportError> {
-    let (mut bytes, mut failed) = (0u64, None);
-    let mut out = |text: &str, so_far: write::Written| {
-        bytes += text.len() as u64;
-        let written = if bytes > MAX_BYTES {
-            Err(ExportError::Large)
-        } else if !told(so_far.series.min(total), total) {
-            Err(ExportError::Ended)
-        } else {
-            file.write_all(text.as_bytes()).map_err(ExportError::Io)
-        };
-        match written {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                failed = Some(error);
-                ControlFlow::Break(())
-            }
-        }
-    };
-    let written = write::write(view, wanted, form, &mut out)?;
-    failed.map_or(Ok(written), Err)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use hark_model::frame::encode_values;
+    use hark_model::{HostName, MetricKind, SeriesDef, SeriesName, Unit};
+    use hark_store::disk::LEAST_ROOM;
+    use hark_store::history::{History, Settings};
+
     use super::*;
+
+    /// A history with some hundred kilobytes of samples of one host, as text.
+    fn history(dir: &Path) -> Wanted {
+        let mut history = History::open(dir, Settings::default()).unwrap();
+        let name = SeriesName::plain("test_monitor", "value");
+        let defs = [SeriesDef { name, unit: Unit::None, kind: MetricKind::Gauge, decimals: 0 }];
+        let (host, now) = (HostId(1), Clock.now());
+        let set = history.declare(host, &defs, now).unwrap();
+        for n in 0..10_000 {
+            let mut values = Vec::new();
+            encode_values(&defs, &[1.0], &mut values);
+            history.append(host, set, Unix(now.unix.0 - n * 1000), &values, now).unwrap();
+        }
+        history.sync(now).unwrap();
+        let hosts = vec![(host, HostName::new("web1").unwrap())];
+        Wanted { hosts, metrics: Vec::new(), from: Unix(0), to: Unix(i64::MAX) }
+    }
+
+    #[test]
+    fn the_room_that_the_server_wants_is_left_at_the_start_and_while_it_is_written() {
+        /// What is free: less each time that it is asked for.
+        static FREE: AtomicU64 = AtomicU64::new(0);
+        let folder = tempfile::tempdir().unwrap();
+        let wanted = history(&folder.path().join("history"));
+        let mut exports = Exports::of(folder.path());
+        exports.room =
+            Room::told_by(&exports.dir, |_| Ok(FREE.fetch_sub(100_000, Ordering::Relaxed)));
+        let make = |free: u64| {
+            FREE.store(free, Ordering::Relaxed);
+            let history = folder.path().join("history");
+            exports.make(&history, &wanted, Form::Csv, &mut |_, _| true)
+        };
+        let files = || std::fs::read_dir(folder.path().join("exports")).unwrap().count();
+        for enough_for in [0, 1, 3] {
+            // What is asked at the start comes before the first piece.
+            let refused = make(LEAST_ROOM + enough_for * 100_000 - 1).unwrap_err();
+            assert!(matches!(refused, ExportError::Room(_)), "{refused}");
+            let asked =
+                (LEAST_ROOM + enough_for * 100_000 - 1 - FREE.load(Ordering::Relaxed)) / 100_000;
+            assert_eq!(asked, enough_for + 1, "it ends where there is too little");
+            assert_eq!((files(), exports.list().len()), (0, 0), "nothing is left of it");
+        }
+        make(LEAST_ROOM * 2).unwrap();
+        assert_eq!((files(), exports.list().len()), (1, 1));
+        assert!(exports.list()[0].bytes > 400_000);
+    }
 
     #[test]
     fn the_oldest_go_where_all_of_them_are_too_long() {

@@ -4,7 +4,7 @@ use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd, RawFd};
 use std::os::unix::fs::{
     DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
 };
@@ -86,6 +86,14 @@ pub(crate) fn read_hidden(prompt: &str) -> io::Result<String> {
     unsafe { libc::tcsetattr(fd, libc::TCSAFLUSH, &raw const shown) };
     outcome?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// Returns true if standard output is a file on the disk that holds `folder`.
+pub(crate) fn output_is_on_disk_of(folder: &Path) -> bool {
+    let output = io::stdout().as_fd().try_clone_to_owned().map(File::from);
+    let output = output.and_then(|output| output.metadata());
+    let (Ok(output), Ok(folder)) = (output, folder.metadata()) else { return false };
+    output.is_file() && output.dev() == folder.dev()
 }
 
 /// Returns true if this process belongs to root.

@@ -101,6 +101,11 @@ pub(crate) fn read_hidden(_prompt: &str) -> io::Result<String> {
     Err(io::Error::new(io::ErrorKind::Unsupported, why))
 }
 
+/// Says nothing of where standard output goes: there is no server, so no state beside which it could lie.
+pub(crate) fn output_is_on_disk_of(_folder: &Path) -> bool {
+    false
+}
+
 /// Returns true if this process has the rights of an administrator.
 pub(crate) fn is_root() -> bool {
     // SAFETY: takes nothing, cannot fail.

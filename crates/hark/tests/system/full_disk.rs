@@ -7,6 +7,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use hark_model::Clock;
+use hark_store::disk::LEAST_ROOM;
+use serde_json::json;
 
 use crate::support::hook::Hook;
 use crate::support::process::{Process, clean, run, succeed};
@@ -14,8 +16,13 @@ use crate::support::server::{START, Server, Start};
 use crate::support::wait::{pause, until};
 use crate::support::{HARK, PASSWORD, folder, write};
 
-/// Size of the disk: the state's reserve is 8 MiB of it.
-const DISK: &str = "40m";
+/// Size of the disk in MiB: the state's reserve is 8 of it.
+const DISK: u64 = 40;
+
+/// So many MiB more than it wants are on the disk of a server that has enough.
+const MORE_THAN_WANTED: u64 = 50;
+
+const MIB: u64 = 1 << 20;
 
 /// How long the disk stays full.
 const FULL: Duration = Duration::from_secs(5);
@@ -27,10 +34,10 @@ const RETURN: Duration = Duration::from_mins(1);
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn mount(at: &Path) -> Self {
+    fn mount(at: &Path, mebibytes: u64) -> Self {
         std::fs::create_dir(at).unwrap();
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={DISK}"), "hark-test"]).arg(at);
+        mount.args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "hark-test"]).arg(at);
         succeed(&mut mount, START);
         Self(at.to_owned())
     }
@@ -59,7 +66,7 @@ impl Drop for SmallDisk {
 #[test]
 fn a_full_disk_stops_history_alone_and_only_while_it_is_full() {
     let folder = folder();
-    let disk = SmallDisk::mount(&folder.path().join("disk"));
+    let disk = SmallDisk::mount(&folder.path().join("disk"), DISK);
     let hook = Hook::start();
     let secret = write(folder.path(), "secret", "shared by all hosts of this test\n");
     let config = format!(
@@ -119,6 +126,43 @@ fn a_full_disk_stops_history_alone_and_only_while_it_is_full() {
         let all = hook.calls();
         all.iter().any(|c| c.text("check") == "history" && c.text("status") == "ok").then_some(())
     });
+}
+
+#[test]
+fn an_export_leaves_the_server_the_room_that_it_wants() {
+    let folder = folder();
+    let disk = SmallDisk::mount(&folder.path().join("disk"), LEAST_ROOM / MIB + MORE_THAN_WANTED);
+    let start = Start { data: disk.0.join("data"), ..Start::new("up", folder.path()) };
+    let mut server = start.config("agent: {interval: 1s}\n").go();
+    server.set_up(PASSWORD);
+    let job = || server.done(&server.post("/api/0/history/export", &json!({"format": "csv"})));
+    let exported = || (job()["state"] == "done").then_some(());
+    until("samples that are exported", RETURN, exported);
+    // By the command line, into a file on the same disk.
+    let by_hand = |name: &str| {
+        let mut command = clean(HARK, folder.path());
+        command.args(["history", "export", "--format", "csv", "--data"]).arg(&server.data);
+        let mut export = Process::start(&mut command, &disk.0, name);
+        (export.wait(START).code(), export.errors())
+    };
+    assert_eq!(by_hand("before").0, Some(0));
+
+    // Not full by far, but less is free than the server wants.
+    let filler = vec![0; usize::try_from(MORE_THAN_WANTED * MIB).unwrap()];
+    std::fs::write(disk.0.join("filler"), filler).unwrap();
+    let refused = job();
+    assert_eq!(refused["state"], "failed", "{refused:#}");
+    let why = refused["failures"][0]["detail"].as_str().unwrap();
+    assert!(why.contains("MiB left") && why.contains("256 MiB"), "{why}");
+    let (code, why) = by_hand("after");
+    assert!(code == Some(1) && why.contains("MiB left"), "{code:?} {why}");
+    let left = std::fs::read_dir(server.data.join("exports")).unwrap();
+    let is_part = |name: &std::ffi::OsStr| name.to_string_lossy().ends_with(".part");
+    assert!(!left.flatten().any(|file| is_part(&file.file_name())), "a part stays behind");
+    assert_eq!(history(&server), "ok");
+
+    disk.free();
+    until("the export that there is room for again", RETURN, exported);
 }
 
 fn history(server: &Server) -> String {

@@ -261,12 +261,7 @@ fn the_server_makes_backups_by_itself_and_says_if_it_cannot() {
     let config = format!("backup: {{dir: '{}', every: 1h, keep: 2}}\n", place.display());
     let mut server = Start::new("server", folder.path()).config(&config).go();
     server.set_up(PASSWORD);
-    let ordered = server.post("/api/0/backups", &Value::Null);
-    assert_eq!(ordered.status, 202, "{}", ordered.body);
-    let path = format!("/api/0/jobs/{}", ordered.body["id"]);
-    let job = until("the end of the job", LIMIT, || {
-        Some(server.get(&path)).filter(|job| !job["ended_at"].is_null())
-    });
+    let job = server.done(&server.post("/api/0/backups", &Value::Null));
     assert_eq!((&job["state"], &job["failed"]), (&"done".into(), &0.into()), "{job:#}");
     let listed = server.get("/api/0/backups");
     let one = Path::new(listed[0]["path"].as_str().unwrap());
@@ -334,15 +329,9 @@ fn samples_go_out_and_come_in_by_the_interface_while_the_server_runs() {
     let folder = folder();
     let mut server = lively(folder.path());
     server.set_up(PASSWORD);
-    let done = |job: &Value| {
-        let path = format!("/api/0/jobs/{}", job["id"]);
-        until("the end of the job", LIMIT, || {
-            Some(server.get(&path)).filter(|job| !job["ended_at"].is_null())
-        })
-    };
     let export = |metric: &str| {
         let order = json!({"metrics": [metric], "format": "csv"});
-        let job = done(&server.post("/api/0/history/export", &order).body);
+        let job = server.done(&server.post("/api/0/history/export", &order));
         assert_eq!((&job["state"], &job["kind"]), (&"done".into(), &"export".into()), "{job:#}");
         let newest = server.get("/api/0/history/exports")[0]["name"].as_str().unwrap().to_owned();
         assert!(job["outcome"].as_str().unwrap().contains(&newest), "{job:#}");
@@ -357,14 +346,14 @@ fn samples_go_out_and_come_in_by_the_interface_while_the_server_runs() {
     assert!(lines.len() > 5 && lines.iter().any(|line| line.contains(",cpu_monitor,")), "{text}");
     let host = lines[0].split(',').nth(1).unwrap().to_owned();
     // What is there already is taken for what it is, and what is new is added.
-    let again = done(&server.post("/api/0/history/import", &json!({ "text": text })).body);
+    let again = server.done(&server.post("/api/0/history/import", &json!({ "text": text })));
     assert!(again["outcome"].as_str().unwrap().contains(" 0 added"), "{again:#}");
     let hour_ago = hark_model::Clock.now().unix.seconds() - 3600;
     let past = (0..10).map(|n| format!("{},past_monitor,value,{n}", hour_ago + n));
     let past = past.collect::<Vec<_>>().join("\n");
     let past = format!("time,collector,metric,value\n{past}\ntomorrow,past_monitor,value,1\n");
     let brought = json!({"text": past, "host": host});
-    let job = done(&server.post("/api/0/history/import", &brought).body);
+    let job = server.done(&server.post("/api/0/history/import", &brought));
     assert_eq!((&job["state"], &job["kind"]), (&"done".into(), &"import".into()), "{job:#}");
     let outcome = job["outcome"].as_str().unwrap();
     assert!(outcome.starts_with("10 samples read, 10 added, 0 there"), "{outcome}");
@@ -379,7 +368,7 @@ fn samples_go_out_and_come_in_by_the_interface_while_the_server_runs() {
     assert_eq!(said["outcome"], outcome, "{said:#}");
     assert_eq!(export("past_monitor.*").lines().count(), 11);
     let unknown = json!({"text": "time,collector,metric,host,value\n1,a,b,nobody,1\n"});
-    let job = done(&server.post("/api/0/history/import", &unknown).body);
+    let job = server.done(&server.post("/api/0/history/import", &unknown));
     assert_eq!(job["state"], "failed", "{job:#}");
     assert!(job["failures"][0]["detail"].as_str().unwrap().contains("no host nobody"), "{job:#}");
 }

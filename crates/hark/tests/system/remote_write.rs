@@ -214,12 +214,8 @@ fn what_is_erased_while_a_receiver_is_away_does_not_arrive() {
     bring_some(&server, 20, &mut BTreeMap::new());
     bring(&server, "/write", "text/plain", "first,host=web1 value=2\n");
     let order = serde_json::json!({"host": "web1", "metric": "*.queue"});
-    let ordered = server.post("/api/0/history/erase", &order);
-    assert_eq!(ordered.status, 202, "{}", ordered.body);
-    let path = format!("/api/0/jobs/{}", ordered.body["id"]);
-    until("the end of the job", TOLD, || {
-        Some(server.get(&path)).filter(|job| job["state"] == "done").map(drop)
-    });
+    let job = server.done(&server.post("/api/0/history/erase", &order));
+    assert_eq!(job["state"], "done", "{job:#}");
     // What was on its way already is made anew of the log.
     server.process.kill();
     let server = start.go();

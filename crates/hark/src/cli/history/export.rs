@@ -12,8 +12,9 @@ use hark_store::history::View;
 use hark_store::state::StateReader;
 
 use super::Place;
+use crate::exchange::room::Room;
 use crate::exchange::{self, Form, write};
-use crate::out;
+use crate::{out, sys};
 
 /// Write samples as text, as they came: to standard output, one series after the other.
 ///
@@ -73,9 +74,15 @@ pub(super) fn run(args: &Args, data_dir: &Path, dir: &Path) -> anyhow::Result<Ex
         from: args.from.unwrap_or(Unix(0)),
         to: args.to.unwrap_or_else(|| hark_model::Clock.now().unix),
     };
+    // A file beside the state must leave it the room that it wants.
+    let room = sys::output_is_on_disk_of(data_dir).then(|| Room::at(data_dir));
     let mut failed = None;
     let stdout = std::io::stdout();
-    let mut out = |text: &str, _| match stdout.lock().write_all(text.as_bytes()) {
+    let put = |text: &str| {
+        room.as_ref().map_or(Ok(()), |room| room.takes(text.len())).context("it is not whole")?;
+        stdout.lock().write_all(text.as_bytes()).context("cannot write")
+    };
+    let mut out = |text: &str, _| match put(text) {
         Ok(()) => ControlFlow::Continue(()),
         Err(error) => {
             failed = Some(error);
@@ -85,8 +92,8 @@ pub(super) fn run(args: &Args, data_dir: &Path, dir: &Path) -> anyhow::Result<Ex
     let written = write::write(&mut view, &wanted, args.form, &mut out).context("cannot read")?;
     match failed {
         // Whoever reads has enough: `| head`.
-        Some(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
-        Some(error) => return Err(error).context("cannot write"),
+        Some(error) if is_broken_pipe(&error) => {}
+        Some(error) => return Err(error),
         None => {}
     }
     if view.damaged() > 0 {
@@ -100,4 +107,9 @@ pub(super) fn run(args: &Args, data_dir: &Path, dir: &Path) -> anyhow::Result<Ex
         out::note("hark: no series fits, or none has a sample in that time");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
 }

@@ -16,6 +16,9 @@ use super::wait::until;
 /// How long the server may take to start: debug builds on a busy machine.
 pub(crate) const START: Duration = Duration::from_secs(30);
 
+/// How long a job may take.
+const JOB: Duration = Duration::from_mins(1);
+
 /// A server that runs.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -153,6 +156,15 @@ impl Server {
     pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
         let bearer = self.bearer().unwrap();
         http::request(self.http, "POST", path, &[bearer], Some(body)).unwrap()
+    }
+
+    /// Waits for the end of the job that `ordered` has begun, and returns it.
+    pub(crate) fn done(&self, ordered: &Answer) -> Value {
+        assert_eq!(ordered.status, 202, "{}", ordered.body);
+        let path = format!("/api/0/jobs/{}", ordered.body["id"]);
+        until("the end of the job", JOB, || {
+            Some(self.get(&path)).filter(|job| !job["ended_at"].is_null())
+        })
     }
 
     /// Asks anything as this machine's administrator, with further headers, whatever the answer is.
