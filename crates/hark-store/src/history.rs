@@ -30,6 +30,7 @@ mod fetch;
 pub(crate) mod files;
 mod follow;
 mod foretold;
+mod heads;
 mod import;
 mod level0;
 mod maintain;
@@ -76,23 +77,14 @@ use crate::fault::Fault;
 use aging::Aging;
 use catalogue::Catalogue;
 use erase::Erasures;
+use heads::{Replay, strand_of};
 use level0::Level0;
-use maintain::{Pending, Replay};
+use maintain::Pending;
 use partition::Partitions;
-use query::{LOOK_BACK_MS, PlannedSet};
 use strand::Strand;
 use thin::Thinning;
 use tier::DAY_MS;
 use wal::Wal;
-
-/// Frames after which a head is sealed.
-const HEAD_FRAMES: u32 = 64;
-
-/// Bytes after which a head is sealed, and the least to which this is lowered for many hosts.
-const HEAD_BYTES: (usize, usize) = (6 * 1024, 2 * 1024);
-
-/// Bytes that all heads together may take, about: 10,000 hosts are below, 100,000 seal earlier.
-const ALL_HEADS_BYTES: usize = 64 * 1024 * 1024;
 
 /// Sealed frames after which they become a chunk: four hours at 15 seconds. With half as many they take
 /// 4 % more room, with twice as many 2 % less.
@@ -433,53 +425,6 @@ impl History {
         Ok(n_frames)
     }
 
-    /// Puts the frames of the batch that was just written into the heads.
-    fn take_in_batch(&mut self) -> Result<(), Trouble> {
-        let segment = self.wal.segment();
-        let limit = self.head_limit();
-        let mut result = Ok(());
-        let mut n_duplicates = 0;
-        let mut ahead = self.wal.batch();
-        for (n, frame) in self.wal.batch().enumerate() {
-            if n % AHEAD == 0 {
-                let next = ahead.by_ref().take(AHEAD);
-                prefetch(&self.hosts, next.map(|frame| (frame.host, frame.set)));
-            }
-            if self.erasures.is_gone(frame.host) {
-                continue;
-            }
-            let strand = strand_of(&mut self.hosts, &mut self.n_strands, frame.host, frame.set);
-            let was_empty = strand.n_open == 0;
-            if !strand.push(frame.at, frame.values, segment) {
-                n_duplicates += 1;
-                continue;
-            }
-            if was_empty {
-                *self.holding.entry(segment).or_default() += 1;
-            }
-            if strand.n_open >= HEAD_FRAMES || strand.open.len() >= limit {
-                let sealed = maintain::seal(
-                    &mut self.level0,
-                    &mut self.holding,
-                    &mut self.due,
-                    frame.host,
-                    strand,
-                );
-                if result.is_ok() {
-                    result = sealed;
-                }
-            }
-        }
-        self.counts.duplicates += n_duplicates;
-        result
-    }
-
-    /// Returns at how many bytes a head is sealed.
-    fn head_limit(&self) -> usize {
-        let (most, least) = HEAD_BYTES;
-        (ALL_HEADS_BYTES / self.n_strands.max(1)).clamp(least, most)
-    }
-
     fn stop(&mut self, trouble: &Trouble, now: Now) {
         if self.stopped.is_some() {
             return;
@@ -550,90 +495,6 @@ impl History {
         all.into_values().collect()
     }
 
-    /// Prepares the answer to a question about `names` of `host` from `from` to before `to` in about
-    /// `points` points. Run the plan on another thread. Names that are not known are left out, and so
-    /// is what is above [`MAX_LINES`] and [`MAX_POINTS`].
-    pub fn plan(
-        &self,
-        host: HostId,
-        names: &[SeriesName],
-        from: Unix,
-        to: Unix,
-        points: u32,
-    ) -> QueryPlan {
-        let points = i64::from(points.clamp(1, MAX_POINTS));
-        let (from, to) = (from.0.clamp(0, i64::MAX / 4), to.0.clamp(0, i64::MAX / 4));
-        let to = to.max(from);
-        let step = (to - from).div_euclid(points).max(1);
-        let sets: Vec<_> = self.catalogue.sets_of(host.0).collect();
-        let newest = |name: &SeriesName| {
-            sets.iter().rev().find_map(|(_, defs)| defs.iter().find(|def| def.name == *name))
-        };
-        let lines: Vec<SeriesDef> =
-            names.iter().take(MAX_LINES).filter_map(newest).cloned().collect();
-        let kept = self.kept_of(host, lines.iter());
-        let tier = query::choose(step, from, self.begins(kept));
-        let mut plan = QueryPlan {
-            host: host.0,
-            from,
-            to,
-            step: if (to - from) % points == 0 { step } else { step + 1 },
-            tier,
-            lines,
-            sets: Vec::new(),
-            paths: self.partitions.paths(tier, from - LOOK_BACK_MS.max(tier.width_ms()), to),
-            below: self.partitions.next_id(),
-        };
-        for (number, defs) in sets {
-            let wanted: Vec<(usize, usize)> = plan
-                .lines
-                .iter()
-                .enumerate()
-                .filter_map(|(line, def)| {
-                    Some((line, defs.iter().position(|d| d.name == def.name)?))
-                })
-                .collect();
-            if !wanted.is_empty() {
-                let defs = Arc::clone(defs);
-                let blocks = self.blocks(host, number, from - LOOK_BACK_MS, to);
-                plan.sets.push(PlannedSet { number, defs, wanted, blocks });
-            }
-        }
-        plan
-    }
-
-    /// Returns copies of the frames of a set that are not in chunks, if they touch that time.
-    fn blocks(&self, host: HostId, set: u32, from: i64, to: i64) -> Vec<Vec<u8>> {
-        let strands = self.hosts.get(host.0 as usize);
-        let Some(strand) = strands.into_iter().flatten().find(|s| s.set == set) else {
-            return Vec::new();
-        };
-        let mut blocks = Vec::new();
-        for block in strand.sealed.iter().filter(|b| b.newest >= from && b.oldest < to) {
-            match self.level0.read(block) {
-                Ok(Some(bytes)) => blocks.push(bytes),
-                Ok(None) => tracing::warn!(host = host.0, "damaged block left out of an answer"),
-                Err(error) => tracing::warn!(%error, host = host.0, "block not read"),
-            }
-        }
-        if strand.n_open > 0 {
-            blocks.push(strand.open.clone());
-        }
-        blocks
-    }
-
-    /// Answers a question on this thread: for tests and commands.
-    pub fn query(
-        &self,
-        host: HostId,
-        names: &[SeriesName],
-        from: Unix,
-        to: Unix,
-        points: u32,
-    ) -> Answer {
-        self.plan(host, names, from, to, points).run()
-    }
-
     /// Returns the folder in which it lies.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -677,48 +538,6 @@ fn set_aside(dir: &Path, disk: &Disk) -> io::Result<()> {
     }
     disk.rename(dir, &aside)?;
     std::fs::create_dir_all(dir)
-}
-
-/// Frames whose strands are read together before they are taken in one by one: what the processor has forgotten
-/// since the last frame of each host comes back for several side by side. Their strands fit in its nearest memory.
-const AHEAD: usize = 64;
-
-/// Reads what pushing a frame to each of these strands will need.
-fn prefetch(hosts: &[Vec<Strand>], next: impl Iterator<Item = (u32, u32)>) {
-    let read = next.fold(0, |sum, (host, set)| {
-        let strands = hosts.get(host as usize).map_or(&[][..], Vec::as_slice);
-        let strand = strands.iter().find(|strand| strand.set == set);
-        sum ^ strand.and_then(|strand| strand.open.last().copied()).unwrap_or_default()
-    });
-    std::hint::black_box(read);
-}
-
-/// Returns the strand of a set of a host, making it if it is not there.
-#[inline]
-fn strand_of<'h>(
-    hosts: &'h mut Vec<Vec<Strand>>,
-    n_strands: &mut usize,
-    host: u32,
-    set: u32,
-) -> &'h mut Strand {
-    let at = host as usize;
-    if at >= hosts.len() {
-        hosts.resize_with(at + 1, Vec::new);
-    }
-    let Some(strands) = hosts.get_mut(at) else {
-        unreachable!("the list was made long enough above")
-    };
-    let found = strands.iter().position(|s| s.set == set);
-    let found = found.unwrap_or_else(|| {
-        strands.reserve_exact(1);
-        strands.push(Strand::new(set));
-        *n_strands += 1;
-        strands.len() - 1
-    });
-    match strands.get_mut(found) {
-        Some(strand) => strand,
-        None => unreachable!("it was found or pushed above"),
-    }
 }
 
 #[cfg(test)]

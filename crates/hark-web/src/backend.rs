@@ -9,32 +9,32 @@
 //! Every method may wait for a disk: the web calls them on threads made for blocking, a bounded number
 //! at a time. A method that changes something returns after the change is stored.
 
+mod accounts;
 mod browsers;
 mod configuration;
 mod dashboards;
 mod factors;
 mod inlets;
 mod keeping;
+mod orders;
 mod prometheus;
 mod status_pages;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use hark_api::actions::{Actions, Order};
 use hark_api::agents::{Agent, Joined};
 use hark_api::alerts::{Alerts, PluginHistory, Plugins};
 use hark_api::audit::{AuditChain, AuditLine, AuditQuery};
-use hark_api::auth::Role;
 use hark_api::checks::{CheckRow, CheckSummary, ChecksQuery};
 use hark_api::deliveries::{DeliveriesQuery, Delivery, DeliveryDetail, Retried};
 use hark_api::dns::{Dns, DnsOrdered};
 use hark_api::events::{Activity, EventsBrought, EventsTaken, Happened, HappenedQuery};
 use hark_api::fleet::Fleet;
-use hark_api::handling::{Handled, Way};
+use hark_api::handling::Handled;
 use hark_api::hosts::{Declared, DroppedHost, Host, HostRow, HostsQuery, Looking};
 use hark_api::incidents::{Explanation, Incident, IncidentRow, IncidentsQuery};
 use hark_api::list::{Page, PageQuery};
@@ -49,19 +49,24 @@ use hark_api::series::{Lanes, Metrics, Series};
 use hark_api::server::ServerReport;
 use hark_api::silences::{Held, Preview, Silence};
 use hark_api::summaries::{MadeReport, ReportRow};
-use hark_api::tokens::Scope;
 use hark_api::updates::Rollout;
-use hark_model::record::{Matcher, Repeats, SilenceTerms};
-use hark_model::{CheckName, DeliveryId, EventKind, HostId, HostName, IncidentId, ReceiverName};
-use hark_model::{RotaName, Severity};
-use hark_model::{Secret, SilenceId, Tag, TeamName, Unix, UserName};
+use hark_model::record::{Matcher, Repeats};
+use hark_model::{CheckName, DeliveryId, HostId, HostName, IncidentId, ReceiverName};
+use hark_model::{RotaName, SilenceId, Unix, UserName};
 
+pub use accounts::{
+    Account, ApiTokenRecord, EnrolmentRecord, JoinOrder, Origin, SessionRecord, TokenHash,
+};
 pub use browsers::BrowserStore;
 pub use configuration::{ConfigChange, Configuring};
 pub use dashboards::{DashboardRecord, Dashboards};
 pub use factors::{FactorStore, Factors, PasskeyRecord, Totp};
 pub use inlets::{Credentials, Door, Inlet, Parcel, Receipt};
 pub use keeping::{EraseOrder, Keeping, Told};
+pub use orders::{
+    AckOrder, ActionOrder, DnsAction, JobPing, NewestFilter, Offer, ReportPeriod, RouteQuestion,
+    SeriesOrder, ServiceAnswer, ServiceCall, SilenceOrder, TokenOrder,
+};
 pub use prometheus::{PromChoice, PromError, PromPatience, PromQuestion, PromSource};
 pub use status_pages::{
     PublicIncidentRecord, ReaderWay, ReadersStep, StatusAccess, StatusDocument, StatusPages,
@@ -69,33 +74,6 @@ pub use status_pages::{
 };
 
 use crate::agent::{AgentClaim, AgentProof, Batch};
-
-/// The SHA-256 of a token: what is stored instead of it.
-pub type TokenHash = [u8; 32];
-
-/// Which newest values are wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewestFilter {
-    /// Names of hosts, with `*` and `?`; all without.
-    pub hosts: Vec<String>,
-    /// Collectors; all without.
-    pub collectors: Vec<String>,
-    /// Names of metrics as they are written, with `*` and `?`; all without.
-    pub metrics: Vec<String>,
-    /// Whether the time of each value stands beside it.
-    pub timestamps: bool,
-    /// How old a value may be at most.
-    pub age_seconds: u64,
-}
-
-impl Default for NewestFilter {
-    fn default() -> Self {
-        // As long as Prometheus takes a value for the present one.
-        let age_seconds = 300;
-        let (hosts, collectors, metrics) = (Vec::new(), Vec::new(), Vec::new());
-        Self { hosts, collectors, metrics, timestamps: false, age_seconds }
-    }
-}
 
 /// What a user may see. Everything a [`Backend`] answers is within it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -143,303 +121,6 @@ pub enum Refused {
 
 /// What the server answers.
 pub type Answer<T> = Result<T, Refused>;
-
-/// From when to when, and how fine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeriesOrder {
-    /// Paths; at least one, at most [`hark_api::series::MAX_NAMES`].
-    pub names: Vec<String>,
-    /// From when.
-    pub from: Unix,
-    /// Until when: after `from`.
-    pub to: Unix,
-    /// How many points at most: 1 to [`hark_api::series::MAX_POINTS`].
-    pub points: u32,
-}
-
-/// What is done to names in DNS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DnsAction {
-    /// They are published now.
-    Update,
-    /// They are taken out, until they are published by hand.
-    Remove,
-}
-
-/// What a job says of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JobPing {
-    /// It began.
-    Start,
-    /// It is done.
-    Success,
-    /// It failed, perhaps with an exit code.
-    Failure(Option<u8>),
-}
-
-/// Over which period a report is made: what is not given is as usual for the report, up to now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ReportPeriod {
-    /// From when.
-    pub from: Option<Unix>,
-    /// Until when.
-    pub until: Option<Unix>,
-}
-
-/// Takes an incident.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AckOrder {
-    /// Who.
-    pub by: UserName,
-    /// Why: not empty.
-    pub comment: String,
-    /// Until when; without, until it is over.
-    pub until: Option<Unix>,
-    /// Survives a rise in severity.
-    pub sticky: bool,
-}
-
-/// Acknowledges with the token of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenOrder {
-    /// How the token came back.
-    pub way: Way,
-    /// Whom the answer says that it is from; empty if it does not.
-    pub from: String,
-    /// Why; may be empty.
-    pub comment: String,
-    /// Until when; without, until it is over.
-    pub until: Option<Unix>,
-    /// Survives a rise in severity.
-    pub sticky: bool,
-}
-
-/// What the token of a message is for.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Offer {
-    /// To whom the message went.
-    pub receiver: ReceiverName,
-    /// Until when the token is good.
-    pub until: Unix,
-    /// The incident as it is now.
-    pub incident: IncidentRow,
-}
-
-/// A call of the service behind a receiver.
-#[derive(Clone)]
-pub struct ServiceCall {
-    /// Its headers, with the service's signature.
-    pub headers: http::HeaderMap,
-    /// Its body, as it came.
-    pub body: bytes::Bytes,
-    /// When it came.
-    pub now: Unix,
-    /// Whether its address has guessed so often that only a signature is believed.
-    pub is_held: bool,
-}
-
-impl fmt::Debug for ServiceCall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServiceCall").field("bytes", &self.body.len()).finish_non_exhaustive()
-    }
-}
-
-/// What a call of a service is answered with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ServiceAnswer {
-    /// It bears the service's signature, or is of a service that does not sign.
-    Signed {
-        /// Whether it has proven itself, by the signature or by a token of ours. Else it is a guess.
-        is_proven: bool,
-        /// The type of the body.
-        content_type: &'static str,
-        /// The body, as the service wants it.
-        body: String,
-        /// Who did what, for the audit; none if nothing was done.
-        deed: Option<(UserName, String)>,
-    },
-    /// It does not.
-    Unsigned,
-    /// It does, but is not understood; why.
-    Malformed(String),
-}
-
-/// Makes or changes a silence or maintenance.
-#[derive(Clone, Debug)]
-pub struct SilenceOrder {
-    /// Who.
-    pub by: UserName,
-    /// What it is to be.
-    pub terms: SilenceTerms,
-}
-
-/// Asks who would be told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RouteQuestion {
-    /// Of a problem on which host.
-    pub host: HostName,
-    /// Of which check; of the host itself without.
-    pub check: Option<CheckName>,
-    /// How bad.
-    pub severity: Severity,
-    /// Instead of a problem: of which kind of event.
-    pub event: Option<EventKind>,
-    /// Beginning when; now without.
-    pub at: Option<Unix>,
-}
-
-/// Orders an action of a host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ActionOrder {
-    /// For which host.
-    pub host: HostName,
-    /// Which of those that it offers.
-    pub action: String,
-    /// Who.
-    pub by: UserName,
-    /// Why: not empty.
-    pub reason: String,
-    /// How long it may wait for the agent.
-    pub expires_after: Duration,
-}
-
-/// A user as stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
-    /// The name to log in with.
-    pub name: UserName,
-    /// The name for people.
-    pub full_name: String,
-    /// The password's hash; `None` if the user cannot log in with one.
-    pub password: Option<Secret>,
-    /// May do everything on every host.
-    pub admin: bool,
-    /// The role on each host that has one, from wherever it comes.
-    pub roles: BTreeMap<HostName, Role>,
-    /// The roles that are stored with the user. Others come of what the configuration says of hosts, and
-    /// must not outlive that by being written back.
-    pub granted: BTreeMap<HostName, Role>,
-    /// Where the configuration declares the user; such a one is never written back.
-    pub declared: Option<Declared>,
-    /// Is a program: it has tokens, and nobody logs in as it.
-    pub service: bool,
-    /// Who vouches for the user, who logs in there.
-    pub origin: Option<Origin>,
-    /// The teams that it says he is in, beside those that the configuration says he is in.
-    pub teams: BTreeSet<TeamName>,
-    /// The teams that he is in, whoever says so. Not stored: the configuration may say something else later.
-    pub member_of: BTreeSet<TeamName>,
-}
-
-impl Account {
-    /// Returns a user who has nothing and may nothing.
-    pub fn named(name: UserName) -> Self {
-        Self {
-            name,
-            full_name: String::new(),
-            password: None,
-            admin: false,
-            roles: BTreeMap::new(),
-            granted: BTreeMap::new(),
-            declared: None,
-            service: false,
-            origin: None,
-            teams: BTreeSet::new(),
-            member_of: BTreeSet::new(),
-        }
-    }
-}
-
-/// Who vouches for a user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// The provider: its kind and its name in the configuration.
-    pub provider: String,
-    /// What that calls the user for ever, whatever his name is.
-    pub subject: String,
-}
-
-/// A session as stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SessionRecord {
-    /// The hash of its token: the key.
-    pub hash: TokenHash,
-    /// Whose.
-    pub user: UserName,
-    /// When it began.
-    pub created: Unix,
-    /// When it was last used, to the minute.
-    pub last_seen: Unix,
-    /// The address it was last used from.
-    pub address: IpAddr,
-    /// What the browser or program calls itself; at most 200 bytes.
-    pub agent: String,
-}
-
-/// An API token as stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiTokenRecord {
-    /// The hash of its text: the key.
-    pub hash: TokenHash,
-    /// Whose.
-    pub user: UserName,
-    /// What it is for.
-    pub name: String,
-    /// What it is good for; with none for all that its user may.
-    pub scopes: Vec<Scope>,
-    /// When it was made.
-    pub created: Unix,
-    /// When it ends.
-    pub expires: Option<Unix>,
-    /// When it was last used, to the minute.
-    pub last_used: Option<Unix>,
-}
-
-/// A one-time token for agents as stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EnrolmentRecord {
-    /// The hash of its secret part: the key.
-    pub hash: TokenHash,
-    /// The only name that may join with it.
-    pub host: Option<HostName>,
-    /// Tags that the host gets.
-    pub tags: Vec<Tag>,
-    /// Who made it.
-    pub by: UserName,
-    /// When it was made.
-    pub created: Unix,
-    /// When it ends.
-    pub expires: Unix,
-    /// How many hosts may still join with it.
-    pub uses_left: u32,
-}
-
-/// An agent that asks to join with a token that is valid.
-#[derive(Clone)]
-pub struct JoinOrder {
-    /// The token: its use is counted in the same transaction that stores the agent, or a crash would
-    /// either lose a use or give one away.
-    pub token: TokenHash,
-    /// The host.
-    pub name: HostName,
-    /// The agent's key.
-    pub key: [u8; 32],
-    /// Facts; at most [`hark_model::record::HostRecord::MAX_FACTS`].
-    pub facts: BTreeMap<String, String>,
-    /// From where it asks.
-    pub address: IpAddr,
-    /// When.
-    pub at: Unix,
-}
-
-impl fmt::Debug for JoinOrder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JoinOrder")
-            .field("name", &self.name)
-            .field("address", &self.address)
-            .finish_non_exhaustive()
-    }
-}
 
 /// What the routes need from the server. Every method fails as [`Refused`] says.
 #[expect(clippy::missing_errors_doc, reason = "said once, at the type that all of them return")]

@@ -28,7 +28,7 @@ use thiserror::Error;
 
 use self::round::Round;
 use self::rows::Part;
-use super::{History, Trouble, maintain};
+use super::{History, Trouble, heads};
 
 pub use weigh::weigh;
 
@@ -249,7 +249,7 @@ impl History {
         };
         for strand in strands {
             if strand.n_open > 0 {
-                maintain::release(&mut self.holding, strand.segment);
+                heads::release(&mut self.holding, strand.segment);
             }
             self.n_strands = self.n_strands.saturating_sub(1);
             self.level0.done(host, strand.set, &strand.sealed)?;

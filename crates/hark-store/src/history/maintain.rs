@@ -1,7 +1,7 @@
 //! What history does besides taking in frames: all in steps of about a millisecond.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use hark_model::time::{Now, Unix, millis};
 
 use super::chunk::{self, Chunk, Columns, MAX_FRAMES};
 use super::exceptions::Exceptions;
-use super::level0::{BlockRef, Level0};
+use super::heads::seal;
+use super::level0::BlockRef;
 use super::merge;
 use super::partition::{MAX_GROUP, Partitions, Row, partition_of};
-use super::strand::{BlockFrames, Strand};
+use super::strand::BlockFrames;
 use super::tier::{self, Buckets, DAY_MS, Tier};
-use super::wal::{Frames, Segment, Wal};
-use super::{CHUNK_FRAMES, HEAD_FRAMES, History, Trouble, strand_of};
+use super::{CHUNK_FRAMES, History, Trouble};
 use crate::disk::Disk;
 
 /// How long a stopped history waits before it tries the disk again.
@@ -61,85 +61,6 @@ pub(super) struct Pending {
     set: u32,
     blocks: Vec<BlockRef>,
     rows: Vec<[Row; 3]>,
-}
-
-/// The segments of the last run's log that are not taken in yet.
-#[derive(Debug, Default)]
-pub(super) struct Replay {
-    waiting: VecDeque<u64>,
-    current: Option<(u64, Segment)>,
-    batch: Vec<u8>,
-}
-
-impl Replay {
-    pub(super) fn of(wal: &Wal) -> Self {
-        Self { waiting: wal.closed().collect(), current: None, batch: Vec::new() }
-    }
-
-    pub(super) fn is_going_on(&self) -> bool {
-        self.current.is_some() || !self.waiting.is_empty()
-    }
-
-    /// Returns the oldest segment that is not taken in.
-    fn oldest(&self) -> Option<u64> {
-        self.current.as_ref().map(|(number, _)| *number).or(self.waiting.front().copied())
-    }
-
-    /// Reads the next batch; returns its segment.
-    fn next(&mut self, path: impl Fn(u64) -> std::path::PathBuf) -> io::Result<Option<u64>> {
-        loop {
-            if let Some((number, segment)) = &mut self.current {
-                if segment.next(&mut self.batch)? {
-                    return Ok(Some(*number));
-                }
-                if segment.is_torn() {
-                    tracing::info!(segment = *number, "log ends in a torn batch");
-                }
-                self.current = None;
-            }
-            let Some(number) = self.waiting.pop_front() else {
-                self.batch = Vec::new();
-                return Ok(None);
-            };
-            self.current = Some((number, Segment::open(&path(number))?));
-        }
-    }
-}
-
-/// Notes that a strand holds nothing of `segment` any more.
-pub(super) fn release(holding: &mut BTreeMap<u64, u64>, segment: u64) {
-    if let Some(n) = holding.get_mut(&segment) {
-        *n -= 1;
-        if *n == 0 {
-            holding.remove(&segment);
-        }
-    }
-}
-
-/// Makes a block of the open frames of a strand.
-pub(super) fn seal(
-    level0: &mut Level0,
-    holding: &mut BTreeMap<u64, u64>,
-    due: &mut VecDeque<(u32, u32)>,
-    host: u32,
-    strand: &mut Strand,
-) -> Result<(), Trouble> {
-    if strand.n_open == 0 {
-        return Ok(());
-    }
-    let times = (strand.oldest, strand.newest);
-    let block = level0.push(host, strand.set, &strand.open, strand.n_open, times)?;
-    let was_due = strand.n_sealed() >= CHUNK_FRAMES;
-    strand.sealed.push(block);
-    release(holding, strand.segment);
-    strand.close();
-    if !was_due && strand.n_sealed() >= CHUNK_FRAMES && !strand.is_compacting {
-        due.push_back((host, strand.set));
-    }
-    if level0.is_buffer_full() {
-        level0.flush()?;
-    }
-    Ok(())
 }
 
 impl Pending {
@@ -268,48 +189,6 @@ impl History {
                 }
             }
         }
-    }
-
-    fn replay_batch(&mut self) -> Result<bool, Trouble> {
-        let wal = &self.wal;
-        let Some(segment) = self.replay.next(|number| wal.path(number))? else {
-            return Ok(false);
-        };
-        let limit = self.head_limit();
-        let batch = std::mem::take(&mut self.replay.batch);
-        let mut result = Ok(());
-        for frame in Frames::new(&batch) {
-            if self.erasures.is_gone(frame.host) {
-                continue;
-            }
-            if frame.host > super::MAX_HOST || self.catalogue.set(frame.set).is_none() {
-                self.counts.damaged += 1;
-                continue;
-            }
-            let strand = strand_of(&mut self.hosts, &mut self.n_strands, frame.host, frame.set);
-            let held = (strand.n_open > 0).then_some(strand.segment);
-            if !strand.push(frame.at, frame.values, segment) {
-                continue;
-            }
-            self.counts.replayed += 1;
-            // Frames of this run may be in the head already; the oldest segment counts.
-            if held.is_none_or(|held| held > segment) {
-                if let Some(held) = held {
-                    release(&mut self.holding, held);
-                }
-                strand.segment = segment;
-                *self.holding.entry(segment).or_default() += 1;
-            }
-            if strand.n_open >= HEAD_FRAMES || strand.open.len() >= limit {
-                result =
-                    seal(&mut self.level0, &mut self.holding, &mut self.due, frame.host, strand);
-                if result.is_err() {
-                    break;
-                }
-            }
-        }
-        self.replay.batch = batch;
-        result.map(|()| true)
     }
 
     /// Notes which strands have enough sealed frames for a chunk.

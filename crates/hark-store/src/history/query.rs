@@ -8,13 +8,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hark_model::frame::scale;
-use hark_model::{MetricKind, SeriesDef, Unix};
+use hark_model::{HostId, MetricKind, SeriesDef, SeriesName, Unix};
 
 use super::chunk::{Chunk, Columns};
 use super::merge;
-use super::partition;
 use super::strand::BlockFrames;
 use super::tier::{self, Aggregate, Bucket, Buckets, Tier};
+use super::{History, partition};
 
 /// Bound on the points of an answer: more than a screen has columns.
 pub const MAX_POINTS: u32 = 4000;
@@ -85,7 +85,7 @@ pub struct Line {
 
 /// Returns the resolution to read for points of `step` milliseconds from `from` on, given when the
 /// oldest data of each tier begins.
-pub(super) fn choose(step: i64, from: i64, begins: [Option<i64>; 3]) -> Tier {
+fn choose(step: i64, from: i64, begins: [Option<i64>; 3]) -> Tier {
     let mut chosen = Tier::Raw;
     for tier in Tier::ALL {
         if tier.width_ms() <= step {
@@ -101,6 +101,92 @@ pub(super) fn choose(step: i64, from: i64, begins: [Option<i64>; 3]) -> Tier {
         chosen = Tier::Hours;
     }
     chosen
+}
+
+impl History {
+    /// Prepares the answer to a question about `names` of `host` from `from` to before `to` in about
+    /// `points` points. Run the plan on another thread. Names that are not known are left out, and so
+    /// is what is above [`MAX_LINES`] and [`MAX_POINTS`].
+    pub fn plan(
+        &self,
+        host: HostId,
+        names: &[SeriesName],
+        from: Unix,
+        to: Unix,
+        points: u32,
+    ) -> QueryPlan {
+        let points = i64::from(points.clamp(1, MAX_POINTS));
+        let (from, to) = (from.0.clamp(0, i64::MAX / 4), to.0.clamp(0, i64::MAX / 4));
+        let to = to.max(from);
+        let step = (to - from).div_euclid(points).max(1);
+        let sets: Vec<_> = self.catalogue.sets_of(host.0).collect();
+        let newest = |name: &SeriesName| {
+            sets.iter().rev().find_map(|(_, defs)| defs.iter().find(|def| def.name == *name))
+        };
+        let lines: Vec<SeriesDef> =
+            names.iter().take(MAX_LINES).filter_map(newest).cloned().collect();
+        let kept = self.kept_of(host, lines.iter());
+        let tier = choose(step, from, self.begins(kept));
+        let mut plan = QueryPlan {
+            host: host.0,
+            from,
+            to,
+            step: if (to - from) % points == 0 { step } else { step + 1 },
+            tier,
+            lines,
+            sets: Vec::new(),
+            paths: self.partitions.paths(tier, from - LOOK_BACK_MS.max(tier.width_ms()), to),
+            below: self.partitions.next_id(),
+        };
+        for (number, defs) in sets {
+            let wanted: Vec<(usize, usize)> = plan
+                .lines
+                .iter()
+                .enumerate()
+                .filter_map(|(line, def)| {
+                    Some((line, defs.iter().position(|d| d.name == def.name)?))
+                })
+                .collect();
+            if !wanted.is_empty() {
+                let defs = Arc::clone(defs);
+                let blocks = self.blocks(host, number, from - LOOK_BACK_MS, to);
+                plan.sets.push(PlannedSet { number, defs, wanted, blocks });
+            }
+        }
+        plan
+    }
+
+    /// Returns copies of the frames of a set that are not in chunks, if they touch that time.
+    pub(super) fn blocks(&self, host: HostId, set: u32, from: i64, to: i64) -> Vec<Vec<u8>> {
+        let strands = self.hosts.get(host.0 as usize);
+        let Some(strand) = strands.into_iter().flatten().find(|s| s.set == set) else {
+            return Vec::new();
+        };
+        let mut blocks = Vec::new();
+        for block in strand.sealed.iter().filter(|b| b.newest >= from && b.oldest < to) {
+            match self.level0.read(block) {
+                Ok(Some(bytes)) => blocks.push(bytes),
+                Ok(None) => tracing::warn!(host = host.0, "damaged block left out of an answer"),
+                Err(error) => tracing::warn!(%error, host = host.0, "block not read"),
+            }
+        }
+        if strand.n_open > 0 {
+            blocks.push(strand.open.clone());
+        }
+        blocks
+    }
+
+    /// Answers a question on this thread: for tests and commands.
+    pub fn query(
+        &self,
+        host: HostId,
+        names: &[SeriesName],
+        from: Unix,
+        to: Unix,
+        points: u32,
+    ) -> Answer {
+        self.plan(host, names, from, to, points).run()
+    }
 }
 
 impl QueryPlan {

@@ -12,6 +12,7 @@ use hark_model::frame::{Item, encode_item};
 use hark_model::{MetricKind, Unit};
 use proptest::prelude::*;
 
+use super::query::LOOK_BACK_MS;
 use super::strand::BlockFrames;
 use super::*;
 use crate::disk::{Break, FaultPlan};

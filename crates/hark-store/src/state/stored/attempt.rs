@@ -4,7 +4,8 @@ use hark_model::Unix;
 use hark_model::record::{AttemptRecord, DeliveryId, Exchange};
 use serde::{Deserialize, Serialize};
 
-use super::{StoredError, delivery_state_of, is_zero, known, state_words};
+use super::message::{delivery_state_of, state_words};
+use super::{StoredError, is_zero, known};
 
 /// A try of a message.
 #[derive(Serialize, Deserialize)]

@@ -1,6 +1,14 @@
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use hark_model::Reason;
+use hark_model::record::{
+    AckRecord, CheckRecord, Comment, Confirm, EscalationRecord, Fresh, HostRecord, IncidentRecord,
+    Matcher, RepairRecord, Repeats, RepeatsWhen, SilenceRecord, StepRecord,
+};
+use hark_model::{
+    CheckName, DeliveryId, HostId, HostName, IncidentId, Notification, Reason, ReceiverName,
+    RouteName, SilenceId, Unix, UserName,
+};
 use proptest::prelude::*;
 
 use super::*;
