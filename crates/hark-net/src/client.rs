@@ -31,7 +31,7 @@ use crate::percent::form;
 use crate::resolve::Resolve;
 use crate::said::one_line;
 use crate::stopwatch::Stopwatch;
-use crate::tls::{Tls, TlsError};
+use crate::tls::{Tls, TlsError, Trust};
 
 /// How hark calls itself: services refuse those who do not say, and write to whom it names.
 pub const AGENT: &str = concat!("hark/", env!("CARGO_PKG_VERSION"));
@@ -96,6 +96,23 @@ impl Client {
         let (query, credentials, secrets) = (String::new(), HeaderMap::new(), Masks::default());
         let (guard, max_answer, connecting) = (Guard::default(), MAX_ANSWER, None);
         Self { origin, base, query, credentials, secrets, guard, tls, max_answer, connecting }
+    }
+
+    /// Returns true if calls go the same way with both, whatever is hidden of them. Never where authorities are in a
+    /// file, which may hold others by now: what a client has read of it is kept.
+    pub fn goes_as(&self, other: &Self) -> bool {
+        let Self { origin, base, query, credentials, secrets: _, guard, tls, .. } = self;
+        let Self { max_answer, connecting, .. } = self;
+        let trust = tls.trust();
+        !matches!(trust, Trust::File(_))
+            && *trust == *other.tls.trust()
+            && *origin == other.origin
+            && *base == other.base
+            && *query == other.query
+            && *credentials == other.credentials
+            && *guard == other.guard
+            && *max_answer == other.max_answer
+            && *connecting == other.connecting
     }
 
     /// Goes to no address that `guard` keeps out.

@@ -68,6 +68,7 @@ mod self_test;
 mod series_index;
 mod store_loop;
 mod tally;
+mod targets;
 mod threads;
 mod topics;
 mod vitals;

@@ -151,6 +151,17 @@ impl Target {
         Some(target)
     }
 
+    /// Returns true if samples are brought to both in the same way.
+    pub(crate) fn is_as(&self, other: &Self) -> bool {
+        let Self { name, address, version, labels, hosts, metrics, samples, .. } = self;
+        let Self { age, keep, out_of_order, proof, .. } = self;
+        address.goes_as(&other.address)
+            && (name, version, labels) == (&other.name, &other.version, &other.labels)
+            && (hosts, metrics, samples) == (&other.hosts, &other.metrics, &other.samples)
+            && (age, keep, proof) == (&other.age, &other.keep, &other.proof)
+            && *out_of_order == other.out_of_order
+    }
+
     fn show(&self) -> serde_json::Value {
         let format = hark_config::duration::format;
         json!({"url": self.address.to_string(), "proof": self.proof,
@@ -280,6 +291,38 @@ mod tests {
         assert_eq!((a.out_of_order, b.out_of_order), (Duration::ZERO, Duration::from_mins(30)));
         assert_eq!((b.version, b.proof, a.proof), (Version::Two, "password", "none"));
         assert!(!format!("{b:?}").contains("hidden"), "{b:?}");
+    }
+
+    #[test]
+    fn any_setting_that_is_another_makes_another_target() {
+        let one = |more: &str| {
+            let (settings, said) =
+                read(&format!("remote_write: {{a: {{url: 'http://a/b'{more}}}}}"));
+            assert_eq!(said, "");
+            Arc::clone(&settings.to[0])
+        };
+        let first = one("");
+        assert!(
+            first.is_as(&one("")) && first.is_as(&one(", age: 5s")),
+            "as it is if nothing is said"
+        );
+        for more in [
+            ", token: x",
+            ", user: x, password: y",
+            ", headers: {x-scope: y}",
+            ", protocol: '2.0'",
+            ", labels: {x: y}",
+            ", hosts: x",
+            ", metrics: x",
+            ", samples: 500",
+            ", age: 6s",
+            ", keep: 64MiB",
+            ", out_of_order: 1m",
+            ", timeout: 5s",
+            ", insecure: true",
+        ] {
+            assert!(!first.is_as(&one(more)) && one(more).is_as(&one(more)), "{more}");
+        }
     }
 
     #[test]

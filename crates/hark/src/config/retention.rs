@@ -16,7 +16,11 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("raw", Kind::Duration, "How long every sample is kept.").default("14d"),
     Key::new("medium", Kind::Duration, "How long five-minute values are kept.").default("90d"),
     Key::new("long", Kind::Duration, "How long hourly values are kept.").default("1830d"),
-    Key::new("max_size", Kind::Size, "Disk space of all samples; the oldest go first."),
+    Key::new(
+        "max_size",
+        Kind::Size,
+        "Disk space of all samples, beside what `remote_write` keeps; the oldest go first.",
+    ),
     Key::new("raw_max_size", Kind::Size, "Disk space of samples as they came."),
     Key::new("medium_max_size", Kind::Size, "Disk space of five-minute values."),
     Key::new("long_max_size", Kind::Size, "Disk space of hourly values."),

@@ -88,6 +88,11 @@ impl Address {
         Self { client: self.client.bearing(headers), ..self }
     }
 
+    /// Returns true if calls go the same way with both: never where authorities are in a file.
+    pub(crate) fn goes_as(&self, other: &Self) -> bool {
+        self.timeout == other.timeout && self.client.goes_as(&other.client)
+    }
+
     /// Makes a call below the address, and returns whatever is answered. Otherwise as [`Address::call`].
     ///
     /// # Errors
@@ -129,6 +134,33 @@ impl fmt::Display for Address {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_go_the_same_way_if_all_that_is_sent_and_trusted_is_the_same() {
+        let header = |value: &'static str| {
+            let value = http::HeaderValue::from_static(value);
+            http::HeaderMap::from_iter([(http::header::AUTHORIZATION, value)])
+        };
+        let make = |url: &str, trust, seconds, value| {
+            let timeout = Duration::from_secs(seconds);
+            let address = Address::parse(&Secret::new(url.to_owned()), trust, timeout).unwrap();
+            address.bearing(header(value))
+        };
+        let one = make("https://a.example/b?c", Trust::System, 5, "x");
+        assert!(one.goes_as(&make("https://a.example/b?c", Trust::System, 5, "x")));
+        for other in [
+            make("http://a.example/b?c", Trust::System, 5, "x"),
+            make("https://a.example/d?c", Trust::System, 5, "x"),
+            make("https://a.example/b?d", Trust::System, 5, "x"),
+            make("https://a.example/b?c", Trust::Anybody, 5, "x"),
+            make("https://a.example/b?c", Trust::System, 6, "x"),
+            make("https://a.example/b?c", Trust::System, 5, "y"),
+        ] {
+            assert!(!one.goes_as(&other) && !other.goes_as(&one), "{other:?}");
+        }
+        let in_file = || make("https://a.example", Trust::File("ca.pem".into()), 5, "x");
+        assert!(!in_file().goes_as(&in_file()), "the file may hold others by now");
+    }
 
     #[test]
     fn what_follows_the_host_is_not_shown() {

@@ -10,28 +10,25 @@
 //! Rows are kept for a week and 100,000 events: what a server that is away for longer misses is counted
 //! and told as a problem of this one.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hark_api::events::{BroughtEvent, EventsBrought, EventsTaken};
 use hark_config::{Key, Kind, Section};
-use hark_engine::plan::SELF;
+use hark_model::Secret;
 use hark_model::time::{Clock, Mono};
-use hark_model::{Secret, Status};
 use hark_net::{Call, Resolver};
-use hark_store::state::{Change, EventRecord, StateReader};
+use hark_store::state::{EventRecord, StateReader};
 use http::{HeaderValue, Method};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::call::{Address, CALL_KEYS};
 use super::links::Links;
 use super::self_report::SelfReport;
-use super::store_loop::{ToStore, chain};
+use super::store_loop::chain;
+use super::targets::{self, Target as _, Tasks, end_former, write_down};
 use super::topics::Topics;
 
 /// The section `relay`.
@@ -86,9 +83,6 @@ const LOST: Duration = Duration::from_mins(10);
 
 /// How long it is waited for news: bounds how late an event is that nobody rang for.
 const LOOK: Duration = Duration::from_secs(30);
-
-/// How the parts of the server begin that bring events to others.
-const PART: &str = "relay ";
 
 /// Another server.
 #[derive(Debug)]
@@ -169,10 +163,19 @@ impl Target {
     fn cursor(&self) -> String {
         format!("relay/{}", self.name)
     }
+}
 
-    /// Returns the part of the server that bringing events to it is.
-    fn part(&self) -> String {
-        format!("{PART}{}", self.name)
+impl targets::Target for Target {
+    const PART: &'static str = "relay ";
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn is_as(&self, other: &Self) -> bool {
+        let Self { name, address, token, topics } = self;
+        address.goes_as(&other.address)
+            && (name, token, topics) == (&other.name, &other.token, &other.topics)
     }
 }
 
@@ -183,38 +186,20 @@ pub(super) async fn run_all(
     resolver: Arc<Resolver>,
     stop: CancellationToken,
 ) {
+    let mut tasks = Tasks::none();
     while !stop.is_cancelled() {
-        let ended = stop.child_token();
-        let mut tasks = JoinSet::new();
-        let targets = links.relay.load();
-        let parts = targets.to.iter().map(|target| target.part()).collect();
-        let former = Arc::clone(&links);
-        drop(tokio::task::spawn_blocking(move || end_former(&former, PART, &parts)).await);
-        for target in &targets.to {
-            let relay = Relay::new(target, &links, &data_dir, &resolver);
-            tasks.spawn(run(relay, ended.clone()));
-        }
+        let settings = links.relay.load_full();
+        tasks.keep(&settings.to).await;
+        end_former(&links, &settings.to).await;
+        tasks.begin(&settings.to, |target, stop| {
+            run(Relay::new(target, &links, &data_dir, &resolver), stop)
+        });
         tokio::select! {
             () = stop.cancelled() => {}
             () = links.relay_changed.notified() => {}
         }
-        ended.cancel();
-        drop(tasks.join_all().await);
     }
-}
-
-/// Ends the problems of parts that begin with `start` and are not among `parts` any more: nobody else would.
-pub(super) fn end_former(links: &Links, start: &str, parts: &BTreeSet<String>) {
-    let bad = links.ask(|engine| {
-        let own = engine.host_named(SELF)?;
-        let bad = own.checks().filter(|check| check.status().is_some_and(Status::is_problem));
-        Some(bad.map(|check| check.name().to_string()).collect::<Vec<_>>())
-    });
-    for name in bad.flatten().into_iter().flatten() {
-        if name.starts_with(start) && !parts.contains(&name) {
-            links.is(&name, None);
-        }
-    }
+    tasks.end().await;
 }
 
 /// Brings events to one server until the token is cancelled. Cancelling it brings at most one batch again
@@ -249,10 +234,6 @@ struct Relay {
     reader: Option<StateReader>,
     resolver: Arc<Resolver>,
     report: SelfReport,
-    /// What was said last.
-    said: Option<String>,
-    /// Whether anything was said since the start: before it all may have been otherwise.
-    has_spoken: bool,
     /// When events were found to be dropped, and what to say of it.
     lost: Option<(Mono, String)>,
     /// What the other server calls itself, once it has said so.
@@ -276,8 +257,6 @@ impl Relay {
             reader: None,
             resolver: Arc::clone(resolver),
             report: SelfReport::new(target.part(), links.engine.clone()),
-            said: None,
-            has_spoken: false,
             lost: None,
             node: None,
             takes_data: None,
@@ -364,11 +343,7 @@ impl Relay {
     }
 
     async fn move_cursor(&mut self, to: u64) -> Result<(), String> {
-        let (reply, written) = oneshot::channel();
-        let change = Change::Setting { name: self.target.cursor(), value: Some(to.to_string()) };
-        let write = ToStore::Write { changes: vec![change], reply: Some(reply) };
-        self.links.store.try_send(write).map_err(|_| "the store is busy".to_owned())?;
-        written.await.map_err(|_| "the server is ending".to_owned())?
+        write_down(&self.links, self.target.cursor(), to.to_string()).await
     }
 
     /// Notes a failure, and returns how long to wait.
@@ -380,7 +355,7 @@ impl Relay {
         tracing::warn!(relay = whom, failures = self.failures, error, "events are not forwarded");
         if self.failures >= FAILURES {
             let waits = format!("events wait for {whom}: {error}");
-            self.say(Some(waits));
+            self.report.say_if_new(Some(waits));
         }
         let doublings = self.failures.saturating_sub(1).min(16);
         (BACKOFF.0 * 2_u32.pow(doublings)).min(BACKOFF.1)
@@ -391,14 +366,7 @@ impl Relay {
         self.failures = 0;
         let now = Clock.now().mono;
         self.lost.take_if(|(at, _)| now.since(*at) >= LOST);
-        self.say(self.lost.as_ref().map(|(_, text)| text.clone()));
-    }
-
-    fn say(&mut self, problem: Option<String>) {
-        if !std::mem::replace(&mut self.has_spoken, true) || self.said != problem {
-            self.said.clone_from(&problem);
-            self.report.say(problem);
-        }
+        self.report.say_if_new(self.lost.as_ref().map(|(_, text)| text.clone()));
     }
 }
 
@@ -442,7 +410,7 @@ fn seconds(millis: i64) -> f64 {
 mod tests {
     use hark_config::{Document, NoSecrets, Style};
     use hark_model::{Event, EventKind, HostName, Severity, Unix};
-    use hark_store::state::{EventUid, State};
+    use hark_store::state::{Change, EventUid, State};
 
     use super::*;
 

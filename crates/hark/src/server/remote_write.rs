@@ -23,7 +23,7 @@ mod sending;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -35,15 +35,14 @@ use hark_net::Resolver;
 use hark_notify::delivery::{Backoff, MAX_RETRY_AFTER};
 use hark_store::history::{History, LogPlace};
 use hark_store::state::{Change, StateReader};
-use tokio::sync::oneshot;
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::links::Links;
 use super::outbox::chance;
-use super::relay::end_former;
 use super::self_report::SelfReport;
-use super::store_loop::{ToStore, chain};
+use super::store_loop::chain;
+use super::targets::{self, Target as _, Tasks, end_former, write_down};
 use crate::config::Target;
 pub(crate) use figures::{Figures, OfTarget};
 use gather::{Gatherer, Known, Mark};
@@ -64,8 +63,8 @@ const FAILURES: u32 = 3;
 /// How long it is a problem that samples were refused or given up: until somebody was told.
 const LOST: Duration = Duration::from_mins(10);
 
-/// How the parts of the server begin that bring samples to others.
-const PART: &str = "remote_write ";
+/// How the names of the settings begin in which it stands how far each receiver has come.
+const PLACES: &str = "remote_write/";
 
 /// Brings samples to everybody whom the configuration names at present, until the token is cancelled.
 pub(super) async fn run_all(
@@ -74,20 +73,18 @@ pub(super) async fn run_all(
     resolver: Arc<Resolver>,
     stop: CancellationToken,
 ) {
+    let mut tasks = Tasks::none();
+    let kept = Arc::new(Kept::default());
     while !stop.is_cancelled() {
-        let ended = stop.child_token();
         let settings = links.remote_write.load_full();
-        let parts: BTreeSet<String> = settings.to.iter().map(|target| part(target)).collect();
-        links.remote_writing.only(settings.to.iter().map(|target| target.name.as_str()));
-        let former = Arc::clone(&links);
-        drop(spawn_blocking(move || end_former(&former, PART, &parts)).await);
+        let names = || settings.to.iter().map(|target| target.name.as_str());
+        tasks.keep(&settings.to).await;
         let keep = settings.to.iter().map(|target| target.keep).max().unwrap_or(0);
-        let kept = Arc::new(Kept::new(settings.to.len(), keep));
-        let mut tasks = JoinSet::new();
-        if settings.to.is_empty() {
-            tasks.spawn(keep_nothing(Arc::clone(&links), Arc::clone(&kept), ended.clone()));
-        }
-        for target in &settings.to {
+        kept.is_for(names(), keep);
+        links.remote_writing.only(names());
+        end_former(&links, &settings.to).await;
+        forget_former(&links, &data_dir, names().map(str::to_owned).collect()).await;
+        tasks.begin(&settings.to, |target, stop| {
             let way = Way {
                 target: Arc::clone(target),
                 links: Arc::clone(&links),
@@ -95,53 +92,101 @@ pub(super) async fn run_all(
                 data_dir: data_dir.clone(),
                 resolver: Arc::clone(&resolver),
             };
-            tasks.spawn(Sender::new(way).run(ended.clone()));
-        }
+            Sender::new(way).run(stop)
+        });
         // Also a notice of before these were read may lie there still, and says nothing new.
         while !stop.is_cancelled() && Arc::ptr_eq(&settings, &links.remote_write.load()) {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = links.remote_write_changed.notified() => {}
+                () = keep_nothing(&links, &kept), if kept.is_of_nobody() => {}
             }
         }
-        ended.cancel();
-        drop(tasks.join_all().await);
+    }
+    tasks.end().await;
+}
+
+impl targets::Target for Target {
+    const PART: &'static str = "remote_write ";
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn is_as(&self, other: &Self) -> bool {
+        Self::is_as(self, other)
     }
 }
 
-fn part(target: &Target) -> String {
-    format!("{PART}{}", target.name)
+/// Forgets how far those had come who are brought nothing any more. What of the log was kept for them has gone: one of
+/// the same name later is a new one.
+async fn forget_former(links: &Arc<Links>, data_dir: &Path, names: BTreeSet<String>) {
+    let (links, data_dir) = (Arc::clone(links), data_dir.to_owned());
+    let work = move || {
+        let reader = StateReader::open(&data_dir).map_err(|error| chain(&error))?;
+        let places = reader.settings_of(PLACES).map_err(|error| chain(&error))?;
+        let former = places.into_iter().filter(|(name, _)| !names.contains(name));
+        let forget = |(name, _)| Change::Setting { name: format!("{PLACES}{name}"), value: None };
+        let changes: Vec<Change> = former.map(forget).collect();
+        if changes.is_empty() { Ok(()) } else { links.write(changes) }
+    };
+    if let Ok(Err(error)) = spawn_blocking(work).await {
+        tracing::warn!(error, "receivers of samples that are no more are remembered still");
+    }
 }
 
 /// Gives up what of the log was kept for receivers of before.
-async fn keep_nothing(links: Arc<Links>, kept: Arc<Kept>, stop: CancellationToken) {
-    while kept.look(&links).await.is_none() {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK * 10) => {}
-        }
+async fn keep_nothing(links: &Arc<Links>, kept: &Kept) {
+    while kept.look(links).await.is_none() {
+        tokio::time::sleep(LOOK * 10).await;
     }
 }
 
 /// How far each receiver has come: so far the log is needed no more.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Kept {
-    places: Mutex<BTreeMap<String, u64>>,
-    n_targets: usize,
-    keep: u64,
+    whose: Mutex<Whose>,
     /// Whether the last try to let go what is needed no more has failed.
     has_failed: AtomicBool,
 }
 
+#[derive(Debug, Default)]
+struct Whose {
+    /// The segment that each receiver has come to, once that is known.
+    places: BTreeMap<String, Option<u64>>,
+    /// How much is kept at most.
+    keep: u64,
+    /// Whether history has been told that nothing is needed.
+    is_let_go: bool,
+}
+
 impl Kept {
-    fn new(n_targets: usize, keep: u64) -> Self {
-        Self { places: Mutex::default(), n_targets, keep, has_failed: AtomicBool::new(false) }
+    /// Keeps the log for these from now on. Who was among them before is where he was.
+    fn is_for<'n>(&self, names: impl Iterator<Item = &'n str>, keep: u64) {
+        let mut whose = lock(&self.whose);
+        let mut former = std::mem::take(&mut whose.places);
+        let place = |name: &str| (name.to_owned(), former.remove(name).flatten());
+        let places = names.map(place).collect();
+        *whose = Whose { places, keep, is_let_go: false };
+    }
+
+    /// Notes how far somebody has come.
+    fn reaches(&self, name: &str, segment: u64) {
+        if let Some(place) = lock(&self.whose).places.get_mut(name) {
+            *place = Some(segment);
+        }
+    }
+
+    /// Returns true if there is nobody to keep it for, and history has not been told so.
+    fn is_of_nobody(&self) -> bool {
+        let whose = lock(&self.whose);
+        whose.places.is_empty() && !whose.is_let_go
     }
 
     /// Says to history what is needed of its log, and returns with which segment that begins and where it ends;
     /// `None` if it cannot say so now.
     async fn look(&self, links: &Arc<Links>) -> Option<(u64, LogPlace)> {
-        let (from, keep) = (self.from(), self.keep);
+        let (from, keep) = (self.from(), lock(&self.whose).keep);
         let links = Arc::clone(links);
         let look = move |history: &mut History| {
             (history.keep_log(from, keep), history.log_begin(), history.log_end())
@@ -154,17 +199,17 @@ impl Kept {
         {
             tracing::warn!(%error, "what need not be kept of the log is");
         }
+        lock(&self.whose).is_let_go = from.is_none();
         Some((begin, end))
     }
 
     /// Returns the first segment that is needed; `None` if nothing is. One more is kept than is to be read: a
     /// start reads there what was brought last of each series.
     fn from(&self) -> Option<u64> {
-        let places = lock(&self.places);
-        let is_known = places.len() == self.n_targets;
-        let first = places.values().copied().min().filter(|_| is_known);
+        let whose = lock(&self.whose);
         // As long as somebody's place is not known everything is needed.
-        (self.n_targets > 0).then(|| first.unwrap_or(0).saturating_sub(1))
+        let first = whose.places.values().map(|place| place.unwrap_or(0)).min()?;
+        Some(first.saturating_sub(1))
     }
 }
 
@@ -179,7 +224,7 @@ struct Way {
 
 impl Way {
     fn setting(&self) -> String {
-        format!("remote_write/{}", self.target.name)
+        format!("{PLACES}{}", self.target.name)
     }
 
     /// Reads which stretch was on its way last; `None` if there never was one.
@@ -195,12 +240,8 @@ impl Way {
 
     /// Writes down which stretch is on its way; returns once it is on the disk.
     async fn save(&self, stretch: Stretch) -> Result<(), String> {
-        let (reply, written) = oneshot::channel();
-        let change = Change::Setting { name: self.setting(), value: Some(stretch.text()) };
-        let write = ToStore::Write { changes: vec![change], reply: Some(reply) };
-        self.links.store.try_send(write).map_err(|_| "the store is busy".to_owned())?;
-        written.await.map_err(|_| "the server is ending".to_owned())??;
-        lock(&self.kept.places).insert(self.target.name.clone(), stretch.from.place.segment);
+        write_down(&self.links, self.setting(), stretch.text()).await?;
+        self.kept.reaches(&self.target.name, stretch.from.place.segment);
         Ok(())
     }
 }
@@ -265,17 +306,13 @@ struct Sender {
     n_missing: u64,
     failures: u32,
     report: SelfReport,
-    /// What was said last.
-    said: Option<String>,
-    /// Whether anything was said since the start: before it all may have been otherwise.
-    has_spoken: bool,
     /// What was given up, and when.
     lost: Option<(Mono, String)>,
 }
 
 impl Sender {
     fn new(way: Way) -> Self {
-        let report = SelfReport::new(part(&way.target), way.links.engine.clone());
+        let report = SelfReport::new(way.target.part(), way.links.engine.clone());
         Self {
             version: way.target.version,
             way,
@@ -288,8 +325,6 @@ impl Sender {
             n_missing: 0,
             failures: 0,
             report,
-            said: None,
-            has_spoken: false,
             lost: None,
         }
     }
@@ -541,7 +576,7 @@ impl Sender {
         }
         if self.failures >= FAILURES {
             let waits = format!("samples wait for {whom}: {why}");
-            self.say(Some(waits));
+            self.report.say_if_new(Some(waits));
         }
         let asked = after.unwrap_or_default().min(MAX_RETRY_AFTER);
         BACKOFF.wait(self.failures, chance()).max(asked)
@@ -551,14 +586,7 @@ impl Sender {
     fn works(&mut self, now: Mono) {
         self.failures = 0;
         self.lost.take_if(|(at, _)| now.since(*at) >= LOST);
-        self.say(self.lost.as_ref().map(|(_, text)| text.clone()));
-    }
-
-    fn say(&mut self, problem: Option<String>) {
-        if !std::mem::replace(&mut self.has_spoken, true) || self.said != problem {
-            self.said.clone_from(&problem);
-            self.report.say(problem);
-        }
+        self.report.say_if_new(self.lost.as_ref().map(|(_, text)| text.clone()));
     }
 }
 

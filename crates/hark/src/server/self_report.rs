@@ -19,6 +19,8 @@ pub(crate) struct SelfReport {
     name: String,
     engine: SyncSender<ToEngine>,
     untold: Option<Word>,
+    /// What was said last; nothing yet at the start, before which all may have been otherwise.
+    said: Option<Word>,
 }
 
 /// How a part is.
@@ -30,13 +32,22 @@ struct Word {
 impl SelfReport {
     /// Makes the voice of the part called `name`, a plain word.
     pub(crate) fn new(name: impl Into<String>, engine: SyncSender<ToEngine>) -> Self {
-        Self { name: name.into(), engine, untold: None }
+        Self { name: name.into(), engine, untold: None, said: None }
     }
 
     /// Says what is wrong, or with `None` that all is well.
     pub(crate) fn say(&mut self, problem: Option<String>) {
-        self.untold = Some(Word { problem });
+        let word = Word { problem };
+        self.said = Some(word.clone());
+        self.untold = Some(word);
         self.tell();
+    }
+
+    /// Says it unless it was said last. To be called with what is, as often as that is looked at.
+    pub(crate) fn say_if_new(&mut self, problem: Option<String>) {
+        if self.said.as_ref().is_none_or(|said| said.problem != problem) {
+            self.say(problem);
+        }
     }
 
     /// Offers what was not taken yet once more. To be called at each turn of the part.
@@ -82,5 +93,24 @@ mod tests {
         assert_eq!(part.as_str(), "history");
         report.tell();
         assert!(inbox.try_recv().is_err(), "told once");
+    }
+
+    #[test]
+    fn what_is_said_again_and_again_is_told_once_and_the_first_word_always() {
+        let (engine, inbox) = sync_channel(4);
+        let mut report = SelfReport::new("relay", engine);
+        for problem in [None, None, Some("away"), Some("away"), Some("refused"), None, None] {
+            report.say_if_new(problem.map(str::to_owned));
+        }
+        let told: Vec<_> = inbox
+            .try_iter()
+            .map(|told| {
+                let ToEngine::Input(Input::SelfCheck { problem, .. }) = told else {
+                    panic!("{told:?}")
+                };
+                problem
+            })
+            .collect();
+        assert_eq!(told, [None, Some("away".to_owned()), Some("refused".to_owned()), None]);
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use hark_store::state::StateReader;
 use hark_testing::free_port;
 use serde_json::Value;
 
@@ -273,4 +274,57 @@ fn what_a_receiver_refuses_is_counted_and_told_and_the_rest_goes_on() {
         all.into_iter().find(|one| one["host"] == "self" && one["check"] == "remote_write prom")
     });
     assert!(told.to_string().contains("refuses samples"), "{told}");
+}
+
+#[test]
+fn a_reload_leaves_one_receiver_alone_and_forgets_another_that_is_no_more() {
+    let folder = folder();
+    let receivers = ["a", "b"].map(|name| (name, Receiver::start()));
+    let config = |names: &[&str]| {
+        let wanted = receivers.iter().filter(|(name, _)| names.contains(name));
+        let to = wanted.map(|(name, receiver)| {
+            let url = format!("http://127.0.0.1:{}/", receiver.port);
+            format!("{name}: {{url: '{url}', protocol: '2.0', age: 1s}}")
+        });
+        let to = to.collect::<Vec<_>>().join(", ");
+        format!(
+            "inlets: {{sources: {{shop: {{token: '{TOKEN}', new_hosts: 1}}}}}}\n\
+             remote_write: {{{to}}}\n"
+        )
+    };
+    let start = Start::new("server", folder.path()).config(&config(&["a", "b"]));
+    let mut server = start.go();
+    server.set_up(PASSWORD);
+    let reload = |names: &[&str]| {
+        write(folder.path(), "hark.yaml", &config(names));
+        server.process.signal("HUP");
+    };
+    let place = |name: &str| {
+        let reader = StateReader::open(&server.data).unwrap();
+        reader.setting(&format!("remote_write/{name}")).unwrap()
+    };
+    let there = |receiver: &Receiver, metric: &str| {
+        receiver.series().keys().any(|labels| labels["__name__"] == metric)
+    };
+    // Of a metric of its own each time, until both who are to have it do.
+    let arrives = |metric: &str, names: &[&str]| {
+        until(metric, TOLD, || {
+            let line = format!("{metric},host=web1 value=1\n");
+            bring(&server, "/write", "text/plain", &line);
+            let mut wanted = receivers.iter().filter(|(name, _)| names.contains(name));
+            wanted.all(|(_, receiver)| there(receiver, metric)).then_some(())
+        });
+    };
+    arrives("first", &["a", "b"]);
+    until("a place that is written down", TOLD, || place("a").and(place("b")));
+    reload(&["a"]);
+    until("that the other is forgotten", TOLD, || place("b").is_none().then_some(()));
+    arrives("second", &["a"]);
+    assert!(place("a").is_some(), "who stays is not forgotten");
+    reload(&["a", "b"]);
+    until("that it begins as a new one", TOLD, || place("b"));
+    arrives("third", &["a", "b"]);
+    assert!(!there(&receivers[1].1, "second"), "what came meanwhile is not for it");
+    reload(&[]);
+    until("that nobody is left", TOLD, || place("a").or(place("b")).is_none().then_some(()));
 }

@@ -13,12 +13,19 @@ fn a_stretch_is_written_and_read() {
 
 #[test]
 fn the_log_is_kept_for_the_one_who_is_furthest_behind() {
-    let kept = Kept::new(2, 0);
+    let kept = Kept::default();
+    assert_eq!(kept.from(), None, "there is nobody");
+    kept.is_for(["a", "b"].into_iter(), 0);
     assert_eq!(kept.from(), Some(0), "nobody's place is known");
-    lock(&kept.places).insert("a".to_owned(), 7);
+    kept.reaches("a", 7);
     assert_eq!(kept.from(), Some(0), "one is not known");
-    lock(&kept.places).insert("b".to_owned(), 5);
+    kept.reaches("b", 5);
     assert_eq!(kept.from(), Some(4));
-    let nobody = Kept::new(0, 0);
-    assert_eq!(nobody.from(), None);
+    kept.is_for(["a", "b"].into_iter(), 0);
+    assert_eq!(kept.from(), Some(4), "those who stay are where they were");
+    kept.is_for(["a"].into_iter(), 0);
+    assert_eq!(kept.from(), Some(6), "one is no more");
+    kept.reaches("b", 1);
+    kept.is_for(["a", "b"].into_iter(), 0);
+    assert_eq!(kept.from(), Some(0), "one of that name is a new one");
 }

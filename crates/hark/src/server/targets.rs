@@ -1,0 +1,176 @@
+//! Those whom the configuration has events or samples brought to: a task for each.
+//!
+//! A reload leaves those alone whom it does not change: what is on its way to them arrives.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use hark_engine::plan::SELF;
+use hark_model::Status;
+use hark_store::state::Change;
+use tokio::sync::oneshot;
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio_util::sync::CancellationToken;
+
+use super::links::Links;
+use super::store_loop::ToStore;
+
+/// Whom something is brought to.
+pub(super) trait Target: fmt::Debug + Send + Sync + 'static {
+    /// How the parts of the server begin that bring it.
+    const PART: &'static str;
+
+    /// Returns what it is called.
+    fn name(&self) -> &str;
+
+    /// Returns true if it is brought in the same way as to `other`.
+    fn is_as(&self, other: &Self) -> bool;
+
+    /// Returns what the part of the server is called that brings it to this one.
+    fn part(&self) -> String {
+        format!("{}{}", Self::PART, self.name())
+    }
+}
+
+/// The tasks, by the name of whom each is for.
+#[derive(Debug)]
+pub(super) struct Tasks<T> {
+    running: BTreeMap<String, Running<T>>,
+}
+
+#[derive(Debug)]
+struct Running<T> {
+    target: Arc<T>,
+    stop: CancellationToken,
+    task: JoinSet<()>,
+}
+
+impl<T: Target> Tasks<T> {
+    /// There are none yet.
+    pub(super) fn none() -> Self {
+        Self { running: BTreeMap::new() }
+    }
+
+    /// Ends the tasks of those who are not among `targets` as they were, and waits for it: nobody has two.
+    pub(super) async fn keep(&mut self, targets: &[Arc<T>]) {
+        let goes_on = |one: &Running<T>| {
+            targets.iter().any(|new| new.name() == one.target.name() && new.is_as(&one.target))
+        };
+        let all = std::mem::take(&mut self.running).into_iter();
+        let (kept, others) = all.partition(|(_, one)| goes_on(one));
+        self.running = kept;
+        end(others).await;
+    }
+
+    /// Begins the tasks of those who have none.
+    pub(super) fn begin<F>(
+        &mut self,
+        targets: &[Arc<T>],
+        task: impl Fn(&Arc<T>, CancellationToken) -> F,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        for target in targets {
+            self.running.entry(target.name().to_owned()).or_insert_with(|| {
+                let stop = CancellationToken::new();
+                let mut set = JoinSet::new();
+                set.spawn(task(target, stop.clone()));
+                Running { target: Arc::clone(target), stop, task: set }
+            });
+        }
+    }
+
+    /// Ends all of them, and waits for it.
+    pub(super) async fn end(self) {
+        end(self.running).await;
+    }
+}
+
+/// Ends tasks side by side.
+async fn end<T>(running: BTreeMap<String, Running<T>>) {
+    for one in running.values() {
+        one.stop.cancel();
+    }
+    for one in running.into_values() {
+        one.task.join_all().await;
+    }
+}
+
+/// Ends the problems with those who are not among `targets` any more: nobody else would.
+pub(super) async fn end_former<T: Target>(links: &Arc<Links>, targets: &[Arc<T>]) {
+    let parts: BTreeSet<String> = targets.iter().map(|target| target.part()).collect();
+    let links = Arc::clone(links);
+    let work = move || {
+        let bad = links.ask(|engine| {
+            let own = engine.host_named(SELF)?;
+            let bad = own.checks().filter(|check| check.status().is_some_and(Status::is_problem));
+            Some(bad.map(|check| check.name().to_string()).collect::<Vec<_>>())
+        });
+        for name in bad.flatten().into_iter().flatten() {
+            if name.starts_with(T::PART) && !parts.contains(&name) {
+                links.is(&name, None);
+            }
+        }
+    };
+    drop(spawn_blocking(work).await);
+}
+
+/// Writes down how far something has come; returns once it is on the disk.
+pub(super) async fn write_down(links: &Links, name: String, place: String) -> Result<(), String> {
+    let (reply, written) = oneshot::channel();
+    let change = Change::Setting { name, value: Some(place) };
+    let write = ToStore::Write { changes: vec![change], reply: Some(reply) };
+    links.store.try_send(write).map_err(|_| "the store is busy".to_owned())?;
+    written.await.map_err(|_| "the server is ending".to_owned())?
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct One(&'static str, u32);
+
+    impl Target for One {
+        const PART: &'static str = "test ";
+
+        fn name(&self) -> &str {
+            self.0
+        }
+
+        fn is_as(&self, other: &Self) -> bool {
+            self.1 == other.1
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_not_changed_goes_on_and_nobody_is_brought_anything_twice() {
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let mut tasks = Tasks::none();
+        let mut turn = async |targets: &[(&'static str, u32)]| {
+            let targets: Vec<_> =
+                targets.iter().map(|(name, how)| Arc::new(One(name, *how))).collect();
+            tasks.keep(&targets).await;
+            tasks.begin(&targets, |target, stop| {
+                let (said, what) = (Arc::clone(&said), format!("{}{}", target.0, target.1));
+                said.lock().unwrap().push(format!("+{what}"));
+                async move {
+                    stop.cancelled().await;
+                    said.lock().unwrap().push(format!("-{what}"));
+                }
+            });
+            let mut said = std::mem::take(&mut *said.lock().unwrap());
+            said.sort();
+            said
+        };
+        assert_eq!(turn(&[("a", 1), ("b", 1)]).await, ["+a1", "+b1"]);
+        assert_eq!(turn(&[("a", 1), ("b", 1)]).await, Vec::<String>::new());
+        assert_eq!(turn(&[("a", 1), ("b", 2), ("c", 1)]).await, ["+b2", "+c1", "-b1"]);
+        assert_eq!(turn(&[("c", 1)]).await, ["-a1", "-b2"]);
+        tasks.end().await;
+        assert_eq!(*said.lock().unwrap(), ["-c1"]);
+    }
+}
