@@ -1,8 +1,9 @@
 //! Probes at work: runs each configured check when its schedule says so and feeds the engine.
 
+mod known;
 mod took;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
@@ -19,11 +20,13 @@ use hark_model::{
     CheckName, CheckResult, HostId, HostName, MetricKind, SeriesDef, SeriesName, Status,
 };
 use hark_net::{Guard, Resolver};
+use hark_web::Sight;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use self::took::{Newest, p95};
+pub(crate) use self::known::Known;
+use self::took::Newest;
 use super::engine_loop::ProbeNow;
 use super::history_loop::{Measured, ToHistory};
 use super::hosts::Hosts;
@@ -93,8 +96,10 @@ pub(crate) enum ToProbes {
         /// Gets each check that is looked at, with its sites, if it has any.
         reply: oneshot::Sender<BTreeMap<CheckName, Vec<SiteSays>>>,
     },
-    /// Somebody wants to know of all configured checks by name.
+    /// Somebody wants to know of the configured checks by name.
     Known {
+        /// Of which hosts.
+        sight: Sight,
         /// Gets what is known of each.
         reply: oneshot::Sender<BTreeMap<CheckName, Known>>,
     },
@@ -107,15 +112,6 @@ pub(crate) enum ToProbes {
         /// Gets how many are looked at, and which sites are to be asked too.
         reply: oneshot::Sender<Hurried>,
     },
-}
-
-/// What is known of the configured checks of one name.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Known {
-    /// The types of the checks.
-    pub(crate) kinds: BTreeSet<&'static str>,
-    /// What 95 of 100 looks took at most, of the newest at each; none if this server has not looked yet.
-    pub(crate) p95: Option<Duration>,
 }
 
 /// What is looked at now.
@@ -252,7 +248,7 @@ pub(crate) async fn run(mut setup: Setup) {
         looks_out: JoinSet::new(),
         polls: Polls::default(),
         sites: BTreeMap::new(),
-        kinds: BTreeMap::new(),
+        types: Vec::new(),
     };
     driver.configure(&setup.plan);
     while !setup.stop.is_cancelled() {
@@ -302,8 +298,8 @@ struct Driver {
     polls: Polls,
     /// Which agents look at those.
     sites: BTreeMap<(HostName, CheckName), Vec<HostName>>,
-    /// The types of all configured checks by name, whoever looks.
-    kinds: BTreeMap<CheckName, BTreeSet<&'static str>>,
+    /// The types of all configured checks, whoever looks.
+    types: Vec<(HostName, CheckName, &'static str)>,
 }
 
 /// Returns which agents look at a check, if any do.
@@ -318,10 +314,9 @@ impl Driver {
         let mut wanted = Vec::new();
         self.polls.configure(&plan.checks, Clock.now().mono);
         self.sites = plan.checks.iter().filter_map(sites_of).collect();
-        self.kinds.clear();
+        let of = |one: &Configured| (one.host.clone(), one.name.clone(), one.check.kind());
+        self.types = plan.checks.iter().map(of).collect();
         for configured in &plan.checks {
-            let kinds = self.kinds.entry(configured.name.clone()).or_default();
-            kinds.insert(configured.check.kind());
             if configured.sites.as_ref().is_some_and(|sites| !sites.server) {
                 continue;
             }
@@ -344,8 +339,8 @@ impl Driver {
         match told {
             ToProbes::Plan(plan) => self.configure(&plan),
             ToProbes::Vote(vote) => self.polls.take(vote),
-            ToProbes::Known { reply } => {
-                if reply.send(self.known()).is_err() {
+            ToProbes::Known { sight, reply } => {
+                if reply.send(self.known(&sight)).is_err() {
                     tracing::debug!("who wanted to know of all checks has stopped waiting");
                 }
             }
@@ -386,17 +381,11 @@ impl Driver {
             .collect()
     }
 
-    /// Returns what is known of all configured checks by name.
-    fn known(&self) -> BTreeMap<CheckName, Known> {
-        let mut took: BTreeMap<&CheckName, Vec<u32>> = BTreeMap::new();
-        for watched in self.watched.values() {
-            took.entry(&watched.name).or_default().extend(watched.newest.all());
-        }
-        let known = self.kinds.iter().map(|(name, kinds)| {
-            let p95 = took.remove(name).and_then(p95);
-            (name.clone(), Known { kinds: kinds.clone(), p95 })
-        });
-        known.collect()
+    /// Returns what is known of the configured checks of hosts within `sight` by name.
+    fn known(&self, sight: &Sight) -> BTreeMap<CheckName, Known> {
+        let all = self.types.iter().map(|(host, name, kind)| (host, name, *kind));
+        let watched = self.watched.values().map(|one| (&one.host, &one.name, &one.newest));
+        known::known(sight, all, watched)
     }
 
     /// Has one or all checks of a host looked at, from wherever they are looked at.

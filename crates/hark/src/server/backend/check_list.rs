@@ -76,22 +76,23 @@ impl ServerBackend {
     }
 
     pub(super) fn checks_by_name(&self, sight: &Sight) -> Answer<Vec<CheckSummary>> {
-        let sight = sight.clone();
+        let seen = sight.clone();
         let mut found = self.ask(move |engine| {
-            let hosts = engine.hosts().filter(|h| sight.covers(h.name().as_str()));
+            let hosts = engine.hosts().filter(|h| seen.covers(h.name().as_str()));
             let checks = hosts.filter(|h| is_shown(*h)).flat_map(|host| {
                 host.checks().map(move |check| ((host, check), check.description()))
             });
             by_name(checks)
         })?;
-        tell_looks(&mut found, &self.known_looks()?);
+        tell_looks(&mut found, &self.known_looks(sight)?);
         Ok(found)
     }
 
-    /// Returns what those who look know of the configured checks, by name.
-    fn known_looks(&self) -> Answer<BTreeMap<CheckName, Known>> {
+    /// Returns what those who look know of the configured checks within the sight, by name.
+    fn known_looks(&self, sight: &Sight) -> Answer<BTreeMap<CheckName, Known>> {
         let (reply, answer) = oneshot::channel();
-        let asked = self.links.probes.blocking_send(ToProbes::Known { reply });
+        let sight = sight.clone();
+        let asked = self.links.probes.blocking_send(ToProbes::Known { sight, reply });
         asked.map_err(|_| ending())?;
         answer.blocking_recv().map_err(|_| ending())
     }
