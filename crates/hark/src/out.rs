@@ -2,21 +2,28 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether a reader of standard output has gone (`hark … | head`).
+static OUTPUT_IS_CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Whether the last line on standard error had no reader any more.
+static ERRORS_ARE_CLOSED: AtomicBool = AtomicBool::new(false);
 
 /// Prints one line on standard output. A closed pipe (`hark … | head`) is not an error.
 pub(crate) fn line(text: impl Display) {
-    ignore(writeln!(io::stdout().lock(), "{text}"));
+    printed(&writeln!(io::stdout().lock(), "{text}"));
 }
 
 /// Prints text without a line feed on standard output, at once.
 pub(crate) fn text(text: impl Display) {
     let mut out = io::stdout().lock();
-    ignore(write!(out, "{text}").and_then(|()| out.flush()));
+    printed(&write!(out, "{text}").and_then(|()| out.flush()));
 }
 
 /// Prints one line on standard error: for people, beside what scripts read.
 pub(crate) fn note(text: impl Display) {
-    ignore(writeln!(io::stderr().lock(), "{text}"));
+    noted(&writeln!(io::stderr().lock(), "{text}"));
 }
 
 /// Prints a value as JSON on standard output, indented.
@@ -37,7 +44,7 @@ pub(crate) fn error_is_terminal() -> bool {
 /// Shows a line on standard error that the next one takes the place of: progress, for a terminal.
 pub(crate) fn passing_note(text: impl Display) {
     let mut out = io::stderr().lock();
-    ignore(write!(out, "\r\u{1b}[K{text}").and_then(|()| out.flush()));
+    noted(&write!(out, "\r\u{1b}[K{text}").and_then(|()| out.flush()));
 }
 
 /// Takes the passing line away.
@@ -52,8 +59,25 @@ pub(crate) fn begin_screen() {
     }
 }
 
-/// There is nobody left to tell that nobody listens.
-fn ignore(_result: io::Result<()>) {}
+/// Returns true if nobody reads any more: what goes on for as long as somebody looks on ends then. What stands on
+/// standard error alone, while there is nothing else to say, counts as well.
+pub(crate) fn nobody_reads() -> bool {
+    [&OUTPUT_IS_CLOSED, &ERRORS_ARE_CLOSED].iter().any(|closed| closed.load(Ordering::Relaxed))
+}
+
+/// Takes what came of printing on standard output. There is nobody left to tell that nobody listens.
+fn printed(result: &io::Result<()>) {
+    OUTPUT_IS_CLOSED.store(is_closed(result), Ordering::Relaxed);
+}
+
+/// The same of standard error.
+fn noted(result: &io::Result<()>) {
+    ERRORS_ARE_CLOSED.store(is_closed(result), Ordering::Relaxed);
+}
+
+fn is_closed(result: &io::Result<()>) -> bool {
+    result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
 
 /// Returns true if colours are wanted on standard output: a terminal, and nobody said no.
 fn wants_colour() -> bool {

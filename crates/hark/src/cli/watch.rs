@@ -34,7 +34,7 @@ fn parse(text: &str) -> Result<Duration, String> {
 
 /// Shows something once, or as often as `watch` says: on a terminal each in the place of the one before.
 /// While it is watched a server that does not answer is said and asked again; `failed` is the exit code if
-/// that is the last that was seen.
+/// that is the last that was seen. It ends when nobody reads what is shown any more (`| head`).
 ///
 /// # Errors
 /// Those of `show`, if nothing is watched.
@@ -52,6 +52,9 @@ pub(super) fn repeat(
             out::error(&error);
             ExitCode::from(failed)
         });
+        if out::nobody_reads() {
+            return Ok(code);
+        }
         let mut left = every;
         while !left.is_zero() && !stop.is_raised() {
             let part = left.min(BEAT);

@@ -1,7 +1,8 @@
 //! `hark top` in a real terminal (tmux, with a server of its own), and lists that are watched.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use crate::support::process::{clean, run, succeed};
@@ -134,4 +135,26 @@ fn a_list_is_watched_until_somebody_ends_it() {
     terminal.shows(&["HOST", &host, "ok"]);
     terminal.press(&["C-c"]);
     until("the end", LIMIT, || terminal.is_over().then_some(()));
+}
+
+#[test]
+fn a_list_that_is_watched_ends_with_who_reads_it() {
+    let folder = folder();
+    let mut server = Start::new("up", folder.path()).config("agent: {interval: 1s}\n").go();
+    server.set_up(PASSWORD);
+    // `hark … | head -1`, and `hark … 2>&1 | head -1` whose server is away by then.
+    for (redirected, dies) in [("", false), ("2>&1", true)] {
+        let mut command = clean("sh", folder.path());
+        let line = format!("exec {HARK} hosts --data data --watch=500ms {redirected}");
+        let mut watch = command.args(["-c", &line]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(watch.stdout.take().unwrap());
+        let mut head = String::new();
+        lines.read_line(&mut head).unwrap();
+        assert!(head.contains("HOST"), "{head}");
+        if dies {
+            server.process.kill();
+        }
+        drop(lines);
+        until("the end", LIMIT, || watch.try_wait().unwrap());
+    }
 }
