@@ -17,8 +17,8 @@ const MAX_NAMED: usize = 1000;
 
 /// Who owns the history into which it goes.
 pub(crate) trait Keeper {
-    /// Returns the series of a host.
-    fn series_of(&mut self, host: HostId) -> Vec<SeriesDef>;
+    /// Returns the series of each of these hosts, in their order.
+    fn series_of_all(&mut self, hosts: &[HostId]) -> Vec<Vec<SeriesDef>>;
 
     /// Adds samples.
     ///
@@ -28,8 +28,8 @@ pub(crate) trait Keeper {
 }
 
 impl Keeper for History {
-    fn series_of(&mut self, host: HostId) -> Vec<SeriesDef> {
-        Self::series_of(self, host)
+    fn series_of_all(&mut self, hosts: &[HostId]) -> Vec<Vec<SeriesDef>> {
+        hosts.iter().map(|host| self.series_of(*host)).collect()
     }
 
     fn import(&mut self, batch: &[Brought]) -> Result<Imported, ImportError> {
@@ -141,16 +141,17 @@ impl<'k> Bringer<'k> {
     /// If history is stopped.
     pub(crate) fn bring(&mut self) -> Result<(), ImportError> {
         self.n_gathered = 0;
-        let mut known: BTreeMap<HostId, Vec<SeriesDef>> = BTreeMap::new();
+        let gathered = std::mem::take(&mut self.gathered);
+        let known = self.known(gathered.keys());
         let mut brought = Vec::new();
-        for (series, samples) in std::mem::take(&mut self.gathered) {
+        for (series, samples) in gathered {
             let host = HostName::new(&series.host).ok();
             let Some((id, host)) = host.and_then(|host| Some((*self.hosts.get(&host)?, host)))
             else {
                 note(&mut self.sums.unknown_hosts, series.host);
                 continue;
             };
-            let known = known.entry(id).or_insert_with(|| self.keeper.series_of(id));
+            let known = known.get(&id).map_or(&[][..], Vec::as_slice);
             match series_of(&host, &series, known) {
                 Ok(def) => brought.push(Brought { host: id, def, samples }),
                 Err(why) => note(&mut self.sums.unfit, format!("{}: {why}", series.metric)),
@@ -173,6 +174,20 @@ impl<'k> Bringer<'k> {
             Err(error) => return Err(error),
         }
         Ok(())
+    }
+
+    /// Returns the series of the hosts whose series may be known by the labels of `all`: asked for at once, as who owns
+    /// history may have much to do beside.
+    fn known<'s>(
+        &mut self,
+        all: impl Iterator<Item = &'s Series>,
+    ) -> BTreeMap<HostId, Vec<SeriesDef>> {
+        let labelled = all.filter(|series| series.labels.is_some());
+        let host = |series: &Series| self.hosts.get(&HostName::new(&series.host).ok()?).copied();
+        let hosts: BTreeSet<HostId> = labelled.filter_map(host).collect();
+        let hosts: Vec<HostId> = hosts.into_iter().collect();
+        let known = if hosts.is_empty() { Vec::new() } else { self.keeper.series_of_all(&hosts) };
+        hosts.into_iter().zip(known).collect()
     }
 }
 
@@ -254,5 +269,52 @@ impl Sums {
             "{} samples read, {taken} added, {known} there already, {} without a number",
             self.samples, self.no_numbers
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keeps nothing, and remembers what it was asked.
+    #[derive(Default)]
+    struct Asked {
+        hosts: Vec<Vec<u32>>,
+        brought: usize,
+    }
+
+    impl Keeper for Asked {
+        fn series_of_all(&mut self, hosts: &[HostId]) -> Vec<Vec<SeriesDef>> {
+            self.hosts.push(hosts.iter().map(|host| host.0).collect());
+            vec![Vec::new(); hosts.len()]
+        }
+
+        fn import(&mut self, batch: &[Brought]) -> Result<Imported, ImportError> {
+            self.brought += batch.len();
+            Ok(Imported::default())
+        }
+    }
+
+    fn asked(text: &str) -> Asked {
+        let mut keeper = Asked::default();
+        let hosts = (1..=3).map(|n| (HostId(n), HostName::new(&format!("web{n}")).unwrap()));
+        let mut bringer = Bringer::new(&mut keeper, hosts.collect(), None, 100);
+        for line in text.split_inclusive('\n') {
+            bringer.line(line.as_bytes()).unwrap();
+        }
+        bringer.bring().unwrap();
+        keeper
+    }
+
+    #[test]
+    fn who_keeps_them_is_asked_once_for_all_hosts_of_a_batch_whose_series_have_labels() {
+        let text = "a{host=\"web1\"} 1 1795132800\na{host=\"web3\"} 1 1795132800\n\
+                    b{host=\"web1\"} 1 1795132800\nb{host=\"nobody\"} 1 1795132800\n";
+        let found = asked(text);
+        assert_eq!((found.hosts, found.brought), (vec![vec![1, 3]], 3));
+        let table = "time,host,collector,metric,value\n\
+                     2026-11-20T00:00:00Z,web1,a,b,1\n2026-11-20T00:00:00Z,web2,a,b,1\n";
+        let found = asked(table);
+        assert_eq!((found.hosts, found.brought), (Vec::<Vec<u32>>::new(), 2), "no labels");
     }
 }

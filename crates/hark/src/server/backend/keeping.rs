@@ -176,12 +176,23 @@ impl Keeping for ServerBackend {
 /// Samples that are added at once: what the thread is held up by that keeps samples is some hundredths of a second.
 const BATCH: usize = 5000;
 
+/// Hosts whose series are asked for at once: some milliseconds of that thread.
+const HOSTS_AT_ONCE: usize = 100;
+
 /// History as an import sees it that goes on beside everything else.
 struct Beside<'l>(&'l Links);
 
 impl Keeper for Beside<'_> {
-    fn series_of(&mut self, host: HostId) -> Vec<SeriesDef> {
-        self.0.ask_history(move |history| history.series_of(host)).unwrap_or_default()
+    fn series_of_all(&mut self, hosts: &[HostId]) -> Vec<Vec<SeriesDef>> {
+        let mut found = Vec::with_capacity(hosts.len());
+        for some in hosts.chunks(HOSTS_AT_ONCE) {
+            let (n, some) = (some.len(), some.to_vec());
+            let known = self.0.ask_history(move |history| {
+                some.iter().map(|host| history.series_of(*host)).collect()
+            });
+            found.extend(known.unwrap_or_else(|| vec![Vec::new(); n]));
+        }
+        found
     }
 
     fn import(&mut self, batch: &[Brought]) -> Result<Imported, ImportError> {
