@@ -33,9 +33,7 @@ impl Status {
             Self::Pending => "pending",
         }
     }
-}
 
-impl Status {
     /// Returns its place in lists that begin with the worst.
     pub fn place(self) -> u8 {
         match self {

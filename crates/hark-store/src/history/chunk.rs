@@ -120,9 +120,7 @@ impl Columns {
         }
         Self { times, series, damaged }
     }
-}
 
-impl Columns {
     /// Lets go what is in the columns that are `gone`, one for each series; if nothing is left, the frames as
     /// well.
     pub(super) fn let_go(&mut self, gone: &[bool]) {

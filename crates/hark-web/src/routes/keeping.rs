@@ -125,13 +125,30 @@ pub(crate) async fn export(
             return Err(Failure::field(field, text));
         }
     }
-    let of = |patterns: &[String], all: &str| {
-        if patterns.is_empty() { all.to_owned() } else { patterns.join(" ") }
-    };
-    let (hosts, metrics) = (of(&request.hosts, "all hosts"), of(&request.metrics, "all metrics"));
+    let metrics = some_of(&request.metrics, "all metrics");
+    let hosts = some_of(&request.hosts, "all hosts");
     let title = format!("export the samples of {metrics} of {hosts}");
     let order = Order { kind: JobKind::Export, title, audit: "history.export" };
     order.begin(&app, peer, who, move |backend, told| backend.export(&request, told), |_| Ok(()))
+}
+
+/// Patterns that the title of a job names, and letters of each: it is remembered for a day, and stands in the audit for
+/// ever.
+const TITLED: (usize, usize) = (3, 64);
+
+/// Returns the first of `patterns` and how many more there are, or what none of them means.
+fn some_of(patterns: &[String], none: &str) -> String {
+    let (most, letters) = TITLED;
+    let short = |pattern: &String| match pattern.char_indices().nth(letters) {
+        Some((end, _)) => format!("{}…", pattern.split_at(end).0),
+        None => pattern.clone(),
+    };
+    let shown: Vec<String> = patterns.iter().take(most).map(short).collect();
+    match patterns.len() {
+        0 => none.to_owned(),
+        n if n > most => format!("{} and {} more", shown.join(" "), n - most),
+        _ => shown.join(" "),
+    }
 }
 
 /// Returns the files with samples that were exported, the newest first.
@@ -278,5 +295,25 @@ impl Order {
             },
             Err(failure) => progress.fail(&self.title, failure),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_names_the_first_patterns_and_counts_the_others() {
+        let of = |patterns: &[&str]| {
+            let patterns: Vec<String> = patterns.iter().map(|one| (*one).to_owned()).collect();
+            some_of(&patterns, "all hosts")
+        };
+        assert_eq!(of(&[]), "all hosts");
+        assert_eq!(of(&["web*", "db1", "mail"]), "web* db1 mail");
+        assert_eq!(of(&["web*", "db1", "mail", "a", "b"]), "web* db1 mail and 2 more");
+        let long = "ü".repeat(1000);
+        assert_eq!(of(&[&long]), format!("{}…", "ü".repeat(64)));
+        assert_eq!(of(&[&"ü".repeat(64)]), "ü".repeat(64));
+        assert!(of(&[long.as_str(); 100]).len() < 500);
     }
 }
