@@ -284,19 +284,12 @@ mod tests {
         One("web2", "shop", Status::Warning, Some(1000)),
     ];
 
-    /// Reads all pages of two.
     fn walk(sort: CheckSort) -> Vec<String> {
-        let mut query = ChecksQuery { sort: Some(sort), limit: Some(2), ..ChecksQuery::default() };
-        let mut all = Vec::new();
-        loop {
-            let found = page(CHECKS.into_iter(), &query, |one| format!("{} {}", one.0, one.1));
-            assert!(found.items.len() <= 2);
-            all.extend(found.items);
-            match found.next {
-                Some(next) => query.cursor = Some(next),
-                None => return all,
-            }
-        }
+        paging::all_of(|cursor| {
+            let sort = Some(sort);
+            let query = ChecksQuery { sort, limit: Some(2), cursor, ..ChecksQuery::default() };
+            page(CHECKS.into_iter(), &query, |one| format!("{} {}", one.0, one.1))
+        })
     }
 
     #[test]

@@ -121,19 +121,11 @@ mod tests {
         Host("dns", Letter::Ok, Some(70)),
     ];
 
-    /// Reads all pages of two.
     fn walk(sort: Option<HostSort>) -> Vec<&'static str> {
-        let mut query = HostsQuery { sort, limit: Some(2), ..HostsQuery::default() };
-        let mut all = Vec::new();
-        loop {
-            let found = page(HOSTS.into_iter(), &query, |host| host.0);
-            assert!(found.items.len() <= 2);
-            all.extend(found.items);
-            match found.next {
-                Some(next) => query.cursor = Some(next),
-                None => return all,
-            }
-        }
+        paging::all_of(|cursor| {
+            let query = HostsQuery { sort, limit: Some(2), cursor, ..HostsQuery::default() };
+            page(HOSTS.into_iter(), &query, |host| host.0)
+        })
     }
 
     #[test]

@@ -75,6 +75,21 @@ pub(super) fn first<T>(
     (found, more)
 }
 
+/// Reads the whole list, whose pages have two items at most, from its beginning: for tests of every list.
+#[cfg(test)]
+pub(super) fn all_of<R>(mut page: impl FnMut(Option<Cursor>) -> Page<R>) -> Vec<R> {
+    let (mut all, mut cursor) = (Vec::new(), None);
+    loop {
+        let found = page(cursor);
+        assert!(found.items.len() <= 2);
+        all.extend(found.items);
+        cursor = found.next;
+        if cursor.is_none() {
+            return all;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
