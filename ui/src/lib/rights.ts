@@ -10,9 +10,12 @@ export function differs(a: Me, b: Me): boolean {
 
 /**
  * Whether somebody may act on a host: acknowledge, comment, silence, order actions. Who sees a host has a role on it, and the one that only looks is
- * the monitor's; a host that came after the sign-in is in no list of roles yet.
+ * the monitor's; on a host that came after his roles were asked for nothing is offered until they are asked for again.
  */
-export const mayOperate = (me: Me | null, host: string): boolean => me !== null && (me.admin || me.roles[host] !== 'monitor');
+export const mayOperate = (me: Me | null, host: string): boolean => me !== null && (me.admin || (me.roles[host] ?? 'monitor') !== 'monitor');
+
+/** Whether somebody sees a host of which it is not known what he may do there. */
+export const meets = (me: Me | null, hosts: string[]): boolean => me !== null && !me.admin && hosts.some((host) => me.roles[host] === undefined);
 
 /** Whether somebody may act on some host. */
 export const mayOperateSome = (me: Me | null): boolean => me !== null && (me.admin || Object.values(me.roles).some((role) => role !== 'monitor'));

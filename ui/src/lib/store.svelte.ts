@@ -4,7 +4,7 @@ import { ApiError, get, getIfChanged, write } from './api.ts';
 import type { Activity, Counts, Delivery, FleetTable, Frame, HostPatch, Joined, Me, Overview, Problem, Self } from './api-types.ts';
 import { Fleet } from './fleet.ts';
 import { BEHIND_S, changes, isUrgent, merge, patchDeliveries, patchEvents, patchProblems } from './live.ts';
-import { differs } from './rights.ts';
+import { differs, meets } from './rights.ts';
 import { Socket, type Link } from './socket.ts';
 import { byUrgency } from './state.ts';
 import { t } from '../messages/index.ts';
@@ -209,6 +209,11 @@ class Store {
     location.assign('/');
   }
 
+  /** Asks for the reader's roles again where he sees a host that came after they were asked for. */
+  #meet(hosts: string[]): void {
+    if (meets(this.me, hosts)) void this.doubt();
+  }
+
   async loadOverview(): Promise<void> {
     try {
       const overview = await get<Overview>('/overview');
@@ -217,6 +222,7 @@ class Store {
       if (Math.abs(this.skew) < 2) this.skew = 0;
       this.#setNow();
       this.overview = { ...overview, problems: [...overview.problems].sort(byUrgency) };
+      this.#meet(overview.problems.map((problem) => problem.host));
       this.overviewError = null;
       this.dataAt = overview.at_unix_s;
     } catch (error) {
@@ -310,6 +316,7 @@ class Store {
 
   /** Tells `listener` about one host; returns what ends it. */
   host(name: string, listener: (patch: HostPatch) => void): () => void {
+    this.#meet([name]);
     const listeners = this.#hosts.get(name) ?? new Set();
     listeners.add(listener);
     this.#hosts.set(name, listeners);
@@ -394,6 +401,7 @@ class Store {
         events: frame.events ? patchEvents(this.overview.events, frame.events, snapshot) : this.overview.events,
       };
       this.#speak(before, problems);
+      if (frame.problems) this.#meet(problems.map((problem) => problem.host));
     }
     if (frame.rows) this.#late?.push(frame.rows);
     if (frame.rows && this.fleet !== null) {
