@@ -73,3 +73,28 @@ export async function audit(page, name, found) {
   const result = await page.evaluate((tags) => window.axe.run(document, { runOnly: { type: 'tag', values: tags }, resultTypes: ['violations'] }), TAGS);
   for (const one of result.violations) found.push(`${name}: ${one.id}: ${one.nodes.length} × ${one.nodes[0].html.slice(0, 160)} ${(one.nodes[0].failureSummary ?? '').split('\n').slice(1, 2).join('').trim()}`);
 }
+
+/** What axe finds on a page as it is now. */
+export async function violations(page, name) {
+  const found = [];
+  await audit(page, name, found);
+  return found;
+}
+
+/** A page in both themes and at both sizes: axe, and nothing wider than the window. With HARK_SHOTS=<folder> the pictures are kept for people. */
+export async function look(page, name, found) {
+  for (const [theme, size] of [['dark', DESK], ['light', PHONE]]) {
+    await page.setViewportSize(size);
+    await page.evaluate((wanted) => {
+      document.documentElement.setAttribute('data-theme', wanted);
+      // What lies below the header when the page is scrolled is no fault of the page.
+      scrollTo(0, 0);
+    }, theme);
+    const where = `${name} ${theme} ${size.width}`;
+    await audit(page, where, found);
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    if (over > 0) found.push(`${where}: ${over} px wider than the window`);
+    if (process.env.HARK_SHOTS) await page.screenshot({ path: `${process.env.HARK_SHOTS}/${name}-${theme}-${size.width}.png`, fullPage: true });
+  }
+  await page.setViewportSize(DESK);
+}

@@ -1,7 +1,6 @@
 // Notifications in browsers against the real server: turned on in the settings, shown by the page's own worker, opened by a
 // click, turned off. What needs the maker's push service is stood in for: the address that it gives, and the bringing of a message.
-import { check, open, settled, signIn } from './browser.mjs';
-import { violations } from './looks.mjs';
+import { check, open, settled, signIn, violations } from './browser.mjs';
 
 /** A browser's keys as RFC 8291 has them for an example. */
 const KEYS = { p256dh: 'BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4', auth: 'BTBZMqHH6r4Tts7J_aSIgg' };

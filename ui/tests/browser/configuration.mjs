@@ -1,7 +1,6 @@
 // The configuration in the page: a host and a check are made, tried, changed and undone; what a file declares is shown only. axe
 // looks at every state of it: dark on the desk, light on the phone.
-import { check, DESK, open, PHONE, settled, signIn } from './browser.mjs';
-import { violations } from './looks.mjs';
+import { check, look, open, settled, signIn } from './browser.mjs';
 
 const TEXT = 'main';
 
@@ -10,20 +9,6 @@ export async function configuration({ browser, base, user, password }) {
   // Only to put axe into the page; the policy itself is tested by every other run.
   const { context, page, faults } = await open(browser, { base, bypassCSP: true });
   const says = (pattern) => page.waitForFunction(([where, source]) => new RegExp(source).test(document.querySelector(where)?.textContent ?? ''), [TEXT, pattern.source]);
-  const look = async (name) => {
-    for (const [theme, size] of [['dark', DESK], ['light', PHONE]]) {
-      await page.setViewportSize(size);
-      await page.evaluate((wanted) => document.documentElement.setAttribute('data-theme', wanted), theme);
-      // What lies below the header when the page is scrolled is no fault of the page.
-      await page.evaluate(() => scrollTo(0, 0));
-      found.push(...(await violations(page, `${name} ${theme} ${size.width}`)));
-      const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-      if (over > 0) found.push(`${name} ${size.width}: ${over} px wider than the window`);
-    }
-    await page.setViewportSize(DESK);
-    const shots = process.env.HARK_SHOTS;
-    if (shots) await page.screenshot({ path: `${shots}/${name}.png`, fullPage: true });
-  };
   await signIn(page, { base, user, password });
 
   // Where nobody would be told, the first screen and the page of notifications say so and lead to the form of a receiver.
@@ -44,18 +29,18 @@ export async function configuration({ browser, base, user, password }) {
   await page.keyboard.type('made.example');
   await page.getByLabel('address', { exact: true }).fill('127.0.0.1');
   await page.getByLabel('threshold_config', { exact: true }).fill('nowhere');
-  await look('config-form');
+  await look(page, 'config-form', found);
   await page.getByRole('button', { name: 'Check and compare' }).focus();
   await page.keyboard.press('Enter');
   await says(/cannot be saved yet/);
   check((await page.getByLabel('threshold_config', { exact: true }).getAttribute('aria-invalid')) === 'true', 'the mistake stands at its field');
-  await look('config-mistake');
+  await look(page, 'config-mistake', found);
   await page.getByLabel('threshold_config', { exact: true }).fill('');
   await page.getByRole('button', { name: 'Check and compare' }).click();
   await page.getByRole('heading', { name: 'Saving made.example changes this' }).waitFor();
   const diff = await page.getByRole('group', { name: 'What would change' }).textContent();
   check(/new:\+\s+made\.example:/.test(diff.replaceAll('"', '')), `the difference stands there before it is saved: ${diff}`);
-  await look('config-review');
+  await look(page, 'config-review', found);
   await page.getByRole('button', { name: 'Save', exact: true }).click();
   await page.waitForURL(`${base}/settings/configuration/hosts`);
   await page.getByRole('link', { name: /made\.example/ }).waitFor();
@@ -71,11 +56,11 @@ export async function configuration({ browser, base, user, password }) {
   check((await page.getByLabel(/^host/).first().inputValue()) === 'made.example', 'the host is filled in');
   await page.getByRole('button', { name: 'Test', exact: true }).click();
   await says(/The test went well/);
-  await look('config-check');
+  await look(page, 'config-check', found);
   await page.getByRole('button', { name: 'Check and compare' }).click();
   await page.getByRole('button', { name: 'Save', exact: true }).click();
   await page.getByRole('link', { name: /door/ }).waitFor();
-  await look('config-list');
+  await look(page, 'config-list', found);
 
   // A host that the server knows is offered and needs no file; one that nobody knows is doubted.
   const own = await page.evaluate(async () => (await (await fetch('/api/0/fleet')).json()).name[0]);
@@ -103,7 +88,7 @@ export async function configuration({ browser, base, user, password }) {
   await page.goto(`${base}/settings/configuration/thresholds/memory_monitor`);
   await says(/Declared in .*hark\.yaml, line \d+/);
   check((await page.getByRole('button', { name: 'Check and compare' }).count()) === 0, 'and cannot be changed here');
-  await look('config-declared');
+  await look(page, 'config-declared', found);
 
   // A secret is never shown, and stays.
   await page.goto(`${base}/settings/configuration/receivers?new=1`);
@@ -123,7 +108,7 @@ export async function configuration({ browser, base, user, password }) {
   await page.getByLabel(/^url/).first().waitFor();
   check((await page.getByLabel(/^url/).first().getAttribute('placeholder')) === 'There is one. Type to replace it.', 'that there is one is said');
   check((await page.getByLabel(/^url/).first().inputValue()) === '', 'and no more');
-  await look('config-secret');
+  await look(page, 'config-secret', found);
 
   // Removing is looked at first, and the history takes it back.
   await page.getByRole('button', { name: 'Remove', exact: true }).click();
@@ -133,7 +118,7 @@ export async function configuration({ browser, base, user, password }) {
   await says(/receivers\/hook taken away/);
   await page.getByRole('button', { name: 'What changed' }).nth(1).click();
   await page.getByRole('heading', { name: 'Going back would change this now' }).waitFor();
-  await look('config-history');
+  await look(page, 'config-history', found);
   await page.getByRole('button', { name: /Go back to version/ }).click();
   await says(/back to version/);
   await page.goto(`${base}/settings/configuration/receivers`);

@@ -1,20 +1,9 @@
 // The checks of all hosts: kinds, filters, orders and groups, and the drawer in which one is made, tried, changed and taken away.
-import { audit, check, DESK, names, open, PHONE, settled, signIn } from './browser.mjs';
+import { check, look, names, open, settled, signIn } from './browser.mjs';
 
 export async function drawer({ browser, base, user, password }) {
   const found = [];
   const { context, page, faults } = await open(browser, { base, bypassCSP: true });
-  const look = async (name) => {
-    for (const [theme, size] of [['dark', DESK], ['light', PHONE]]) {
-      await page.setViewportSize(size);
-      await page.evaluate((wanted) => document.documentElement.setAttribute('data-theme', wanted), theme);
-      await audit(page, `${name} ${theme} ${size.width}`, found);
-      const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-      if (over > 0) found.push(`${name} ${size.width}: ${over} px wider than the window`);
-      if (process.env.HARK_SHOTS) await page.screenshot({ path: `${process.env.HARK_SHOTS}/${name}-${theme}-${size.width}.png` });
-    }
-    await page.setViewportSize(DESK);
-  };
   await signIn(page, { base, user, password });
   const { host } = await names(page);
   const dialog = page.locator('dialog[open]');
@@ -36,7 +25,7 @@ export async function drawer({ browser, base, user, password }) {
   await dialog.getByLabel(/^host/).first().fill(host);
   await page.keyboard.press('Tab');
   await dialog.getByText('1 of 1 host known').waitFor();
-  await look('drawer-new');
+  await look(page, 'drawer-new', found);
   await dialog.getByRole('button', { name: 'Check and compare' }).click();
   await dialog.getByRole('heading', { name: 'Saving door changes this' }).waitFor();
   await dialog.getByRole('button', { name: 'Save', exact: true }).click();
@@ -54,7 +43,7 @@ export async function drawer({ browser, base, user, password }) {
   await dialog.getByText(`on ${host}:`).waitFor({ timeout: 40_000 });
   await dialog.locator('pre').getByText(/is open/).waitFor();
   await dialog.getByText(/no route leads to a receiver/).waitFor();
-  await look('drawer-details');
+  await look(page, 'drawer-details', found);
   await dialog.getByLabel(/^every/).first().fill('17s');
   await dialog.getByRole('button', { name: 'Check and compare' }).click();
   await dialog.getByRole('button', { name: 'Save', exact: true }).click();
@@ -71,7 +60,7 @@ export async function drawer({ browser, base, user, password }) {
   await page.goto(`${base}/checks?group=kind`);
   await settled(page);
   check((await page.locator('tr.group').count()) >= 2, 'there are groups');
-  await look('checks-grouped');
+  await look(page, 'checks-grouped', found);
   await page.getByRole('columnheader', { name: 'Check' }).getByRole('button').click();
   await page.waitForURL(/sort=name/);
   const read = () => rows.locator('a').allInnerTexts();

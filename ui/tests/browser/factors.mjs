@@ -1,7 +1,6 @@
 // Second factors against the real server: an app, its codes and recovery codes, and a passkey that Chromium holds itself.
 import { createHmac } from 'node:crypto';
-import { check, open, settled, signIn } from './browser.mjs';
-import { violations } from './looks.mjs';
+import { check, open, settled, signIn, violations } from './browser.mjs';
 
 const WHO = { name: 'tom', password: 'battery staple horse' };
 

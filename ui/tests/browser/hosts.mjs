@@ -1,18 +1,5 @@
 // Hosts: one that is dropped comes back, by the toast and by the list; a check that is hidden is shown while it fails.
-import { audit, check, DESK, open, PHONE, settled, signIn } from './browser.mjs';
-
-/** A page in both themes and sizes, looked at by axe. */
-async function look(page, name, found) {
-  for (const [theme, size] of [['dark', DESK], ['light', PHONE]]) {
-    await page.setViewportSize(size);
-    await page.evaluate((wanted) => document.documentElement.setAttribute('data-theme', wanted), theme);
-    await audit(page, `${name} ${theme} ${size.width}`, found);
-    const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-    if (over > 0) found.push(`${name} ${size.width}: ${over} px wider than the window`);
-    if (process.env.HARK_SHOTS) await page.screenshot({ path: `${process.env.HARK_SHOTS}/${name}-${theme}.png` });
-  }
-  await page.setViewportSize(DESK);
-}
+import { check, look, open, settled, signIn } from './browser.mjs';
 
 /** The host of this machine's agent. */
 export async function dropping({ browser, base, user, password }) {

@@ -1,6 +1,5 @@
 // Limits in the page: made for everyone, tried on what was measured, saved, and undone; and for a single host.
-import { check, DESK, open, PHONE, settled, signIn, names } from './browser.mjs';
-import { violations } from './looks.mjs';
+import { check, look, names, open, settled, signIn } from './browser.mjs';
 
 /** The limit on a metric's value: what is derived from it has limits of its own further down. */
 const level = (row, key) => row.getByLabel(key, { exact: true }).first();
@@ -9,18 +8,6 @@ export async function limits({ browser, base, user, password }) {
   const found = [];
   // Only to put axe into the page; the policy itself is tested by every other run.
   const { context, page, faults } = await open(browser, { base, bypassCSP: true });
-  const look = async (name) => {
-    for (const [theme, size] of [['dark', DESK], ['light', PHONE]]) {
-      await page.setViewportSize(size);
-      await page.evaluate((wanted) => document.documentElement.setAttribute('data-theme', wanted), theme);
-      await page.evaluate(() => scrollTo(0, 0));
-      found.push(...(await violations(page, `${name} ${theme} ${size.width}`)));
-      const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-      if (over > 0) found.push(`${name} ${size.width}: ${over} px wider than the window`);
-      if (process.env.HARK_SHOTS) await page.screenshot({ path: `${process.env.HARK_SHOTS}/${name}-${theme}.png`, fullPage: true });
-    }
-    await page.setViewportSize(DESK);
-  };
   await signIn(page, { base, user, password });
   const { host } = await names(page);
 
@@ -39,13 +26,13 @@ export async function limits({ browser, base, user, password }) {
   await level(row, 'critical').fill('80');
   await page.getByRole('button', { name: 'Check and compare' }).click();
   await page.getByText(/warning must come first/).waitFor();
-  await look('limits-mistake');
+  await look(page, 'limits-mistake', found);
   await level(row, 'warning').fill('0.01');
   await level(row, 'critical').fill('101');
   await page.getByRole('button', { name: 'Test', exact: true }).click();
   await page.getByText(/^Now nothing would be critical/).waitFor();
   await page.getByRole('region', { name: 'What the limits would have found' }).getByRole('link', { name: host }).waitFor();
-  await look('limits-tested');
+  await look(page, 'limits-tested', found);
   await page.getByRole('button', { name: 'Check and compare' }).click();
   await page.getByRole('heading', { name: 'Saving cpu_monitor changes this' }).waitFor();
   await page.getByRole('button', { name: 'Save', exact: true }).click();
@@ -77,11 +64,11 @@ export async function limits({ browser, base, user, password }) {
   await page.getByRole('button', { name: 'Check and compare' }).click();
   await page.getByText(/`highest` is no way to make one value of many/).waitFor();
   check((await window.getAttribute('aria-expanded')) === 'true', 'what is wrong is open');
-  await look('limits-derived-mistake');
+  await look(page, 'limits-derived-mistake', found);
   await derived.getByLabel('by', { exact: true }).fill('max');
   await page.getByRole('button', { name: 'Test', exact: true }).click();
   await page.getByText(/^They look at 2 series of 1 host|2 series of 1 host/).waitFor();
-  await look('limits-derived');
+  await look(page, 'limits-derived', found);
   await page.getByRole('button', { name: 'Check and compare' }).click();
   await page.getByRole('button', { name: 'Save', exact: true }).click();
   await page.getByRole('link', { name: /cpu_monitor/ }).click();
@@ -106,7 +93,7 @@ export async function limits({ browser, base, user, password }) {
   await level(own, 'critical').fill('99');
   await page.getByRole('button', { name: 'Test', exact: true }).click();
   await page.getByText(/1 series of 1 host/).waitFor();
-  await look('limits-host');
+  await look(page, 'limits-host', found);
   await own.getByRole('button', { name: 'Remove memory_monitor percent' }).click();
   await own.waitFor({ state: 'detached' });
   check((await page.getByRole('button', { name: 'Test', exact: true }).count()) === 0, 'a host without limits has nothing to try');
@@ -119,7 +106,7 @@ export async function limits({ browser, base, user, password }) {
   check((await failing.getAttribute('aria-expanded')) === 'true' && (await well.getAttribute('aria-expanded')) === 'false', 'what fails is open, what is well is not');
   await page.getByText(/changes? (is|are) known/).waitFor();
   check((await page.getByRole('link', { name: 'Values' }).getAttribute('href'))?.includes('charts=memory_monitor.percent'), 'the values are a step away');
-  await look('check-changes');
+  await look(page, 'check-changes', found);
   await well.focus();
   await page.keyboard.press('Enter');
   check((await well.getAttribute('aria-expanded')) === 'true', 'it opens by keyboard');

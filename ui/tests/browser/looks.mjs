@@ -31,13 +31,6 @@ export const paths = (known) => [
   ['missing', '/nothing-here'],
 ];
 
-/** What axe finds on a page as it is now. */
-export async function violations(page, name) {
-  const found = [];
-  await audit(page, name, found);
-  return found;
-}
-
 export async function axe({ browser, base, user, password }) {
   const found = [];
   const shots = process.env.HARK_SHOTS;

@@ -1,20 +1,11 @@
 // Programs and their tokens, and a host that changes hands: an administrator does it in the page alone. What all hosts are checked for, and what
 // somebody is offered who may only look.
-import { audit, check, DESK, open, PHONE, settled, signIn, names } from './browser.mjs';
+import { check, look, names, open, settled, signIn } from './browser.mjs';
 import { ROLES, roles } from './roles.mjs';
 
 export async function people({ browser, base, user, password }) {
   const found = [];
   const { context, page, faults } = await open(browser, { base, bypassCSP: true });
-  const look = async (name) => {
-    for (const [theme, size] of [['dark', DESK], ['light', PHONE]]) {
-      await page.setViewportSize(size);
-      await page.evaluate((wanted) => document.documentElement.setAttribute('data-theme', wanted), theme);
-      await audit(page, `${name} ${theme} ${size.width}`, found);
-      if (process.env.HARK_SHOTS) await page.screenshot({ path: `${process.env.HARK_SHOTS}/${name}-${theme}.png` });
-    }
-    await page.setViewportSize(DESK);
-  };
   await signIn(page, { base, user, password });
   const { host } = await names(page);
 
@@ -29,7 +20,7 @@ export async function people({ browser, base, user, password }) {
   await dialog.getByText('A program has tokens').waitFor();
   await dialog.getByRole('button', { name: 'Make a token' }).click();
   await dialog.getByLabel('What it is for').fill('the pipeline');
-  await look('program-token');
+  await look(page, 'program-token', found);
   await dialog.getByRole('button', { name: 'Make it' }).click();
   const secret = (await dialog.locator('code').first().textContent())?.trim() ?? '';
   check(/^hark_/.test(secret), `a token is shown once: ${secret.slice(0, 8)}`);
@@ -51,7 +42,7 @@ export async function people({ browser, base, user, password }) {
   };
   await give('nobody-here');
   await dialog.getByText('there is no user of this name').waitFor();
-  await look('hand-over');
+  await look(page, 'hand-over', found);
   await dialog.getByLabel('New owner').fill(user);
   await dialog.getByRole('button', { name: 'Hand over' }).click();
   await page.locator('aside').getByText(`Belongs to ${user}.`).waitFor();
@@ -70,7 +61,7 @@ export async function people({ browser, base, user, password }) {
   await dialog.getByLabel('Managers').fill('nobody-here, deploy');
   await dialog.getByRole('button', { name: 'Save' }).click();
   await dialog.getByText('there is no user called "nobody-here"').waitFor();
-  await look('access');
+  await look(page, 'access', found);
   await dialog.getByLabel('Managers').fill('deploy');
   await dialog.getByRole('button', { name: 'Save' }).click();
   await page.getByText(`Who may do what with ${host} has been saved.`).waitFor();
@@ -92,7 +83,7 @@ export async function people({ browser, base, user, password }) {
   await page.goto(`${base}/checks`);
   const row = page.getByRole('row', { name: /^Critical memory/ });
   await row.getByText('1 of 1', { exact: true }).waitFor();
-  await look('checks');
+  await look(page, 'checks', found);
   await page.getByLabel('Name or what it is about').fill('no such check');
   await page.getByText('Nothing matches no such check.').waitFor();
   await page.getByLabel('Name or what it is about').fill('memory');
@@ -100,7 +91,7 @@ export async function people({ browser, base, user, password }) {
   await row.getByRole('link').click();
   await page.getByRole('heading', { level: 1, name: 'memory' }).waitFor();
   await page.getByRole('link', { name: host, exact: true }).waitFor();
-  await look('checks-one');
+  await look(page, 'checks-one', found);
   await page.keyboard.press('j');
   await page.keyboard.press('Enter');
   await page.waitForURL(new RegExp(`/hosts/${host}\\?tab=checks$`));

@@ -92,7 +92,7 @@ const ALTERED = {
   'a column is gone': () => {
     for (const cell of document.querySelectorAll('main tr > :nth-child(4)')) cell.remove();
   },
-  'a button is gone': () => document.querySelector('main .tools .btn, main .actions .btn')?.remove(),
+  'a button is gone': () => document.querySelector('main .tools-row .btn, main .actions .btn')?.remove(),
   'the list has moved by half a row': () => document.querySelector('main .card')?.style.setProperty('margin-top', '18px'),
   'states have lost their colours': () => document.documentElement.style.setProperty('filter', 'grayscale(1)'),
   'the style sheet is gone': () => document.querySelectorAll('link[rel=stylesheet]').forEach((one) => one.remove()),

@@ -1,6 +1,5 @@
 // API tokens against the real server: one that is good for a part is made in the settings, does that and no more, and ends.
-import { check, open, settled, signIn } from './browser.mjs';
-import { violations } from './looks.mjs';
+import { check, open, settled, signIn, violations } from './browser.mjs';
 
 export async function tokens({ browser, base, user, password }) {
   // Only to put axe into the page; the policy itself is tested by every other run.
