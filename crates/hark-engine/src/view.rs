@@ -575,11 +575,6 @@ impl Engine {
         self.silences.values().map(|silence| SilenceView { silence })
     }
 
-    /// Returns the silence with this number.
-    pub fn silence_of(&self, id: SilenceId) -> Option<SilenceView<'_>> {
-        self.silences.get(&id).map(|silence| SilenceView { silence })
-    }
-
     /// Returns how many messages are on their way.
     pub fn n_unsent(&self) -> usize {
         self.outbox.len()

@@ -4,9 +4,6 @@ use std::io;
 
 use rusqlite::ErrorCode;
 
-/// `SQLITE_IOERR_FSYNC` and `SQLITE_IOERR_DIR_FSYNC`: a sync that failed.
-const SQLITE_SYNC_FAILED: [i32; 2] = [1034, 1290];
-
 /// The kinds of failure of a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fault {
@@ -48,11 +45,6 @@ impl Fault {
             },
             _ => Self::Other,
         }
-    }
-
-    /// Returns true if `error` says that a sync failed.
-    pub fn is_failed_sync(error: &rusqlite::Error) -> bool {
-        error.sqlite_error().is_some_and(|e| SQLITE_SYNC_FAILED.contains(&e.extended_code))
     }
 
     /// Returns what it is, in words for people.

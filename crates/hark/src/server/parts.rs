@@ -3,6 +3,8 @@
 //! The order is the caller's: the store first, since everything else hands over to it; then what works;
 //! then what waits more than it works.
 
+mod told;
+
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -12,13 +14,12 @@ use anyhow::Context;
 use hark_checks::Programs;
 use hark_engine::effect::Effects;
 use hark_engine::{Engine, Plan};
-use hark_model::record::{DeliveryRecord, JournalLine};
-use hark_model::{Clock, Secret};
+use hark_model::Secret;
+use hark_model::record::DeliveryRecord;
 use hark_net::Resolver;
 use hark_notify::Receivers;
 use hark_notify::handling::Tokens;
-use hark_store::history::{Erasure, History};
-use hark_store::state::{AgentRecord, EventRecord, State, StateReader};
+use hark_store::state::{AgentRecord, State, StateReader};
 use hark_web::{WebConfig, WebSettings};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -33,9 +34,8 @@ use super::blind;
 use super::certificate::Certificate;
 use super::deadman;
 use super::discovery::Discovery;
-use super::dropped;
 use super::dyndns::{self, ToDns};
-use super::engine_loop::{self, OnForgotten, Outlets, ProbeNow};
+use super::engine_loop::{self, ProbeNow};
 use super::handling;
 use super::happened::Happened;
 use super::history_loop::{self, ToHistory};
@@ -66,6 +66,7 @@ use super::threads::Threads;
 use crate::config::page::Versions;
 use crate::config::{InletSettings, Settings};
 use crate::stop::Stop;
+use told::{event_listener, line_listener, outlets};
 
 /// One flag for each stage of the end.
 #[derive(Debug, Default)]
@@ -589,117 +590,4 @@ pub(super) fn start_journal(
     // The thread ends with the last sender; a line that is not written at the end is in the state.
     drop(thread);
     Ok(Some(journal))
-}
-
-/// Shows each journal line on the live page, and puts transitions into the message journal.
-fn line_listener(
-    links: &Arc<Links>,
-    journal: Option<MessageJournal>,
-) -> Box<dyn Fn(&JournalLine) + Send> {
-    let live = links.live.clone();
-    let (hosts, files) = (Arc::clone(&links.hosts), Arc::clone(&links.event_files));
-    Box::new(move |line| {
-        let host = line.host.and_then(|h| hosts.name(h));
-        live.event(super::backend::activity(line, host.as_ref()));
-        if line.kind == hark_model::record::JournalKind::Transition
-            && let (Some(journal), Some(host), Some(check)) = (&journal, &host, &line.check)
-        {
-            let entry = super::message_journal::Line::threshold(host, check, &line.text);
-            journal.write(line.at, None, entry);
-        }
-        if line.kind == hark_model::record::JournalKind::Transition
-            && let (Some(host), Some(check)) = (&host, &line.check)
-            && let Some(files) = &*files.load()
-        {
-            files.changed(line, host, check);
-        }
-    })
-}
-
-/// Puts each event into the event files, and rings for those who bring them to other servers.
-fn event_listener(links: &Arc<Links>) -> Box<dyn Fn(&EventRecord) + Send> {
-    let (files, happened) = (Arc::clone(&links.event_files), links.happened.clone());
-    let live = links.live.clone();
-    Box::new(move |record| {
-        live.happened(super::backend::event_of_host(record));
-        if let Some(files) = &*files.load() {
-            files.event(record);
-        }
-        happened.send_modify(|n| *n = n.wrapping_add(1));
-    })
-}
-
-/// Returns where the engine's effects go.
-fn outlets(
-    links: &Arc<Links>,
-    events: Happened,
-    (probes, repairs, recall): (
-        mpsc::Sender<ProbeNow>,
-        mpsc::Sender<Repair>,
-        SyncSender<Box<Wanted>>,
-    ),
-) -> Outlets {
-    let live = links.live.clone();
-    let hosts = Arc::clone(&links.hosts);
-    Outlets {
-        store: links.store.clone(),
-        intake: links.intake.clone(),
-        bell: Arc::clone(&links.bell),
-        progress: Arc::clone(&links.progress),
-        events,
-        probes,
-        repairs,
-        recall,
-        changed: Box::new(move |changed| {
-            for change in changed {
-                match change {
-                    hark_engine::Changed::Host(host) => live.host(*host),
-                    hark_engine::Changed::Incident(_) | hark_engine::Changed::Silence(_) => {
-                        live.incident();
-                    }
-                }
-            }
-        }),
-        hosts: Box::new(move |host, name| match name {
-            Some(name) => hosts.learned(host, name),
-            None => hosts.dropped(host),
-        }),
-        forgotten: forgetting(links),
-    }
-}
-
-/// Has history forget hosts, and the state once that is ordered. Where history is stopped or busy, the state still
-/// knows of the host, and it is done at the next start: a full queue is not waited for.
-fn forgetting(links: &Links) -> OnForgotten {
-    let (history, store) = (links.history.clone(), links.store.clone());
-    Box::new(move |host| {
-        let store = store.clone();
-        let forget = move |history: Option<&mut History>| match history
-            .map(|history| history.erase(&Erasure::Host(host), Clock.now()))
-        {
-            Some(Ok(_)) => {
-                let changes = vec![dropped::forget(host)];
-                if store.try_send(ToStore::Write { changes, reply: None }).is_err() {
-                    tracing::debug!(host = host.0, "ordered again at the next start");
-                }
-            }
-            Some(Err(error)) => {
-                tracing::warn!(
-                    %error,
-                    host = host.0,
-                    "the samples of a dropped host stay until the next start"
-                );
-            }
-            None => tracing::warn!(
-                host = host.0,
-                "history is stopped: the samples of a dropped host stay until the next start"
-            ),
-        };
-        if history.try_send(ToHistory::Ask(Box::new(forget))).is_err() {
-            tracing::warn!(
-                host = host.0,
-                "history is busy: the samples of a dropped host stay until the next start"
-            );
-        }
-    })
 }
