@@ -113,7 +113,7 @@ export async function journey({ browser, base, user, password, code, wait }) {
   // It is counted and listed as silenced, and the host's page says so.
   await page.goto(`${base}/incidents?view=silenced`);
   await page.waitForSelector(`[data-incident="${known.incident}"]`);
-  await page.waitForFunction(() => document.querySelector('.bar .seg [aria-pressed=true] .num')?.textContent === '1');
+  await page.waitForFunction(() => document.querySelector('.tools-row .seg [aria-pressed=true] .num')?.textContent === '1');
   await page.goto(`${base}/hosts/${known.host}`);
   await page.waitForFunction(() => /Silenced until .* nobody is told/.test(document.querySelector('.reason')?.textContent ?? ''));
   await page.goto(`${base}/maintenance`);
