@@ -27,6 +27,7 @@ use crate::jobs::{Actions, Jobs, JobsConfig, Looks};
 use crate::logs::{Handover, LogThread, LogsConfig};
 use crate::pulse::Pulse;
 use crate::sampler::Sampler;
+use crate::schedule::Intervals;
 use crate::sender::Moment;
 use crate::settings::AgentConfig;
 use crate::site::{Probes, SiteSettings, SiteThread};
@@ -65,8 +66,7 @@ pub struct Agent {
     injection: Option<Injection>,
     central: Central,
     root: Root,
-    /// The interval where neither the host's file nor the server says one.
-    usual: Duration,
+    intervals: Intervals,
     home: Home,
     jobs: JobsConfig,
     logs: LogsConfig,
@@ -112,9 +112,8 @@ impl Agent {
         if known.servers.is_empty() {
             return Err(AgentError::NoServer);
         }
-        let usual = known.interval.unwrap_or(AgentConfig::DEFAULT_INTERVAL);
-        let given_interval = given.as_ref().and_then(|given| given.interval);
-        let interval = config.interval.or(given_interval).unwrap_or(usual);
+        let intervals = Intervals { own: config.interval, joined: known.interval };
+        let interval = intervals.with(given.as_ref().and_then(|given| given.interval));
         let names = config.names.clone().calling_as(known.identity.clone());
         let setup = Setup {
             folder: home.path(),
@@ -139,7 +138,7 @@ impl Agent {
             injection: listen(&home),
             central,
             root: config.root.clone(),
-            usual,
+            intervals,
             home,
             jobs,
             logs,

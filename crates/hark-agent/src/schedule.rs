@@ -5,6 +5,8 @@ use std::time::Duration;
 use hark_model::time::millis;
 use hark_model::{Mono, Now};
 
+use crate::settings::AgentConfig;
+
 /// Due at the same place within each interval, given by the host's name: a thousand agents started
 /// by one command do not speak at once. Steps of the wall clock do not move it; after a pause of the
 /// machine what was missed is not made up for.
@@ -12,6 +14,22 @@ use hark_model::{Mono, Now};
 pub(crate) struct Schedule {
     interval: Duration,
     next: Mono,
+}
+
+/// What says how often an agent sends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Intervals {
+    /// The host's own file, or the command line.
+    pub(crate) own: Option<Duration>,
+    /// The server, as the agent joined.
+    pub(crate) joined: Option<Duration>,
+}
+
+impl Intervals {
+    /// Returns what holds where the server gives the agent `given` with its settings: the host's own word comes first.
+    pub(crate) fn with(self, given: Option<Duration>) -> Duration {
+        self.own.or(given).or(self.joined).unwrap_or(AgentConfig::DEFAULT_INTERVAL)
+    }
 }
 
 /// Between the first look, which makes the base of the rates, and the first heartbeat.
@@ -153,6 +171,18 @@ mod tests {
             let times: Vec<u64> =
                 (0..100_000).filter(|ms| schedule.is_due(at(*ms), host)).collect();
             assert!(times.windows(2).skip(1).all(|w| w[1] - w[0] == 10_000), "{host}: {times:?}");
+        }
+    }
+
+    #[test]
+    fn the_hosts_own_interval_comes_first_then_the_given_one() {
+        let seconds = |n: u64| (n != 0).then(|| Duration::from_secs(n));
+        for (own, given, joined, expected) in
+            [(2, 20, 7, 2), (2, 0, 7, 2), (0, 20, 7, 20), (0, 0, 7, 7), (0, 0, 0, 30)]
+        {
+            let intervals = Intervals { own: seconds(own), joined: seconds(joined) };
+            let said = (own, given, joined);
+            assert_eq!(intervals.with(seconds(given)), Duration::from_secs(expected), "{said:?}");
         }
     }
 

@@ -80,7 +80,7 @@ impl Agent {
     pub(super) fn apply(&mut self, given: &Given, now: Now) {
         self.root.levels().set_marks(given.marks.clone());
         self.heart.sampler.change(&given.collectors, &self.root, now);
-        let interval = given.interval.unwrap_or(self.usual);
+        let interval = self.intervals.with(given.interval);
         if interval != self.heart.schedule.interval() {
             self.heart.schedule = Schedule::begin(now, interval);
             self.heart.sender.set_interval(interval);

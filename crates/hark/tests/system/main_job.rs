@@ -13,7 +13,7 @@ use crate::support::postfix::Postfix;
 use crate::support::process::{Process, clean, succeed};
 use crate::support::server::{START, Server, Start};
 use crate::support::wait::{pause, until};
-use crate::support::{HARK, PASSWORD, folder};
+use crate::support::{HARK, PASSWORD, folder, write};
 
 /// How long a message may take in all: missed heartbeats, the outbox, the receiver, on a busy machine.
 const TOLD: Duration = Duration::from_secs(30);
@@ -96,6 +96,36 @@ fn a_silent_host_is_told_once_and_its_recovery_in_the_same_thread() {
     let why = succeed(&mut explain, START);
     assert!(why.contains("sent") && !why.contains("queued"), "{why}");
     assert!(why.contains("ops-mail") && why.contains("hook"), "{why}");
+}
+
+#[test]
+fn an_agent_that_is_given_limits_keeps_its_own_interval_and_its_end_is_told_in_time() {
+    let folder = folder();
+    let hook = Hook::start();
+    // The limits travel to the agent with its settings; the interval is its command line's.
+    let server = Start::new("server", folder.path())
+        .config(&format!(
+            "secret: a secret of this run only\ngrace: 1s\n\
+             thresholds: {{memory_monitor: {{percent: {{warning: 0.1}}}}}}\n\
+             receivers: {{hook: {{webhook: {{url: '{}'}}}}}}\n",
+            hook.url(),
+        ))
+        .go();
+    let secret = write(folder.path(), "secret", "a secret of this run only");
+    let mut command = clean(HARK, folder.path());
+    command.arg("agent").arg(format!("127.0.0.1:{}", server.udp));
+    command.args(["--name", "web1", "--interval", "1s"]);
+    command.arg("--secret-file").arg(secret).arg("--data").arg(folder.path().join("agent"));
+    let mut agent = Process::start(&mut command, folder.path(), "agent");
+    let said = |status: &str| hook.calls().iter().any(|call| call.text("status") == status);
+    until("the call about the memory", TOLD, || said("warning").then_some(()));
+    until("the limits at the agent", TOLD, || {
+        agent.errors().contains("settings changed").then_some(())
+    });
+    // What it sends by its settings has come.
+    pause(Duration::from_secs(3));
+    agent.kill();
+    until("the call about the silence", Duration::from_secs(15), || said("critical").then_some(()));
 }
 
 /// The reasons of an incident: what holds at present, then what was told.
