@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::list::Cursor;
+use crate::sought::Sought;
 use crate::time::Timestamp;
 
 /// Which lines.
@@ -47,11 +48,8 @@ pub struct AuditLine {
 }
 
 impl AuditLine {
-    /// Returns whether the line has `q` in it; every line has nothing in it.
-    pub fn mentions(&self, q: Option<&str>) -> bool {
-        let Some(q) = q.map(str::to_lowercase) else { return true };
-        [&self.who, &self.address, &self.what, &self.detail]
-            .iter()
-            .any(|text| text.to_lowercase().contains(&q))
+    /// Returns whether `q` is anywhere in the line.
+    pub fn mentions(&self, q: &Sought) -> bool {
+        [&self.who, &self.address, &self.what, &self.detail].iter().any(|text| q.is_in(text))
     }
 }

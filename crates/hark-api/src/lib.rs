@@ -46,6 +46,7 @@ pub mod server;
 pub mod sessions;
 pub mod setup;
 pub mod silences;
+pub mod sought;
 pub mod status_pages;
 pub mod summaries;
 pub mod time;

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use hark_api::list::{Cursor, limit};
+use hark_api::sought::Sought;
 use http::{HeaderMap, Uri, header};
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ use crate::failure::{Failure, Reply};
 /// What a request wants of a list.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Asked {
-    q: Option<String>,
+    q: Option<Sought>,
     sort: Option<String>,
     cursor: Option<String>,
     limit: Option<u32>,
@@ -42,7 +43,7 @@ impl Asked {
         }
         for (key, value) in pairs(uri) {
             match key.as_str() {
-                "q" => asked.q = Some(value.to_lowercase()),
+                "q" => asked.q = Some(Sought::new(&value)),
                 "sort" => asked.sort = Some(value),
                 "cursor" => asked.cursor = Some(value),
                 "limit" => {
@@ -140,9 +141,9 @@ fn position(cursor: &str) -> Option<usize> {
 }
 
 /// Returns whether any text in `value` has `q` in it.
-fn mentions(value: &Value, q: &str) -> bool {
+fn mentions(value: &Value, q: &Sought) -> bool {
     match value {
-        Value::String(text) => text.to_lowercase().contains(q),
+        Value::String(text) => q.is_in(text),
         Value::Array(items) => items.iter().any(|item| mentions(item, q)),
         Value::Object(fields) => fields.values().any(|field| mentions(field, q)),
         Value::Null | Value::Bool(_) | Value::Number(_) => false,

@@ -33,6 +33,7 @@ use hark_api::route_test::{Rota, RouteTestLine};
 use hark_api::series::{IncidentSpan, Lane, LaneSpan, Lanes, Metric, MetricKind, Metrics, Series};
 use hark_api::server::{HistoryReport, HistoryState, ServerReport};
 use hark_api::silences::{self, CoveredIncident, Held, Matches, Preview, Silence};
+use hark_api::sought::Sought;
 use hark_api::summaries::{MadeReport, ReportRow};
 use hark_api::updates::Rollout;
 use hark_api::words::{Fresh, Kind, Letter, State, Status};
@@ -585,7 +586,9 @@ impl Backend for Fake {
 
     fn audit_lines(&self, query: &AuditQuery) -> Answer<Page<AuditLine>> {
         let stored = self.stored();
-        let wanted = stored.audit.iter().rev().filter(|line| line.mentions(query.q.as_deref()));
+        let q = query.q.as_deref().map(Sought::new);
+        let wanted = stored.audit.iter().rev();
+        let wanted = wanted.filter(|line| q.as_ref().is_none_or(|q| line.mentions(q)));
         Ok(Page::whole(wanted.take(limit(query.limit)).cloned().collect()))
     }
 

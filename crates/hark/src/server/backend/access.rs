@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use hark_api::audit::{AuditChain, AuditLine, AuditQuery};
 use hark_api::auth::Role;
 use hark_api::list::{Cursor, Page, limit};
+use hark_api::sought::Sought;
 use hark_api::tokens::Scope;
 use hark_engine::view::HostView;
 use hark_engine::{Engine, covers_host};
@@ -358,6 +359,7 @@ impl ServerBackend {
     }
 
     pub(super) fn notes(&self, query: &AuditQuery) -> Answer<Page<AuditLine>> {
+        let q = query.q.as_deref().map(Sought::new);
         let line = |r: AuditRecord| {
             let line = AuditLine {
                 at: r.at.into(),
@@ -375,7 +377,8 @@ impl ServerBackend {
             |before, most| self.read(|reader| reader.audit(before, most)),
             |chunk| {
                 let lines = chunk.into_iter().map(line);
-                Ok(lines.filter(|(_, line)| line.mentions(query.q.as_deref())).collect())
+                let wanted = lines.filter(|(_, line)| q.as_ref().is_none_or(|q| line.mentions(q)));
+                Ok(wanted.collect())
             },
         )
     }

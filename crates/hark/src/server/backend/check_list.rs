@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hark_api::checks::{CheckRow, CheckSort, CheckSummary, ChecksQuery};
 use hark_api::list::{Cursor, Page, limit};
+use hark_api::sought::Sought;
 use hark_api::words::Status;
 use hark_engine::view::{CheckView, HostView};
 use hark_model::CheckName;
@@ -62,7 +63,7 @@ impl Listed for (HostView<'_>, CheckView<'_>) {
 impl ServerBackend {
     pub(super) fn check_rows(&self, sight: &Sight, query: &ChecksQuery) -> Answer<Page<CheckRow>> {
         let (sight, query) = (sight.clone(), query.clone());
-        let q = query.q.as_deref().map(str::to_lowercase);
+        let q = query.q.as_deref().map(Sought::new);
         self.ask(move |engine| {
             let hosts = engine.hosts().filter(|h| sight.covers(h.name().as_str()));
             let checks = hosts
@@ -70,7 +71,7 @@ impl ServerBackend {
                 .flat_map(|host| host.checks().map(move |check| (host, check)))
                 .filter(|one| query.check.as_deref().is_none_or(|name| one.check() == name))
                 .filter(|one| query.state.is_none_or(|state| one.status() == state))
-                .filter(|one| q.as_deref().is_none_or(|q| mentions(*one, q)));
+                .filter(|one| q.as_ref().is_none_or(|q| mentions(*one, q)));
             page(checks, &query, row)
         })
     }
@@ -159,9 +160,8 @@ fn key(sort: CheckSort, check: impl Listed) -> i64 {
 }
 
 /// Returns whether `q`, which is in small letters, is in one of its texts.
-fn mentions(one: (HostView<'_>, CheckView<'_>), q: &str) -> bool {
-    let has = |text: &str| text.to_lowercase().contains(q);
-    has(one.host()) || has(one.check()) || has(&one.1.shown())
+fn mentions(one: (HostView<'_>, CheckView<'_>), q: &Sought) -> bool {
+    q.is_in(one.host()) || q.is_in(one.check()) || q.is_in(&one.1.shown())
 }
 
 fn row((host, check): (HostView<'_>, CheckView<'_>)) -> CheckRow {

@@ -18,6 +18,7 @@ use hark_api::configuration::{
     ConfigVersionDetail,
 };
 use hark_api::list::{Cursor, Page, limit};
+use hark_api::sought::Sought;
 use hark_config::NoSecrets;
 use hark_model::time::{Clock, Unix};
 use hark_model::{HostName, UserName};
@@ -136,9 +137,9 @@ impl Configuring for ServerBackend {
         drop(editing);
         let root = opened.document.root(&NoSecrets);
         let all = outline(&root, query.section.as_deref());
-        let q = query.q.as_deref().unwrap_or_default().to_lowercase();
+        let q = Sought::new(query.q.as_deref().unwrap_or_default());
         let mut wanted: Vec<&Outlined<'_>> =
-            all.iter().filter(|found| found.name.to_lowercase().contains(&q)).collect();
+            all.iter().filter(|found| q.is_in(&found.name)).collect();
         if let Some(sort) = query.sort {
             wanted.sort_by(|a, b| order(sort, a, b));
         }

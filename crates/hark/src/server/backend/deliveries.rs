@@ -6,6 +6,7 @@ use hark_api::deliveries::{
     DeliveriesQuery, Delivery, DeliveryDetail, DeliveryState as ApiState, Retried,
 };
 use hark_api::list::{Cursor, Page, limit};
+use hark_api::sought::Sought;
 use hark_model::record::{DeliveryRecord, DeliveryState};
 use hark_model::{Clock, DeliveryId, IncidentId, ReceiverName, Unix};
 use hark_notify::delivery::is_settled;
@@ -40,7 +41,7 @@ impl ServerBackend {
         let Ok(receiver) = receiver else { return Ok(Page::whole(Vec::new())) };
         let filter = DeliveryFilter { receiver, incident: query.incident.map(IncidentId) };
         let since = query.since.map(|since| since.0);
-        let q = query.q.as_deref().map(str::to_lowercase);
+        let q = query.q.as_deref().map(Sought::new);
         paging::scan(
             limit(query.limit),
             query.cursor.as_ref().and_then(Cursor::number),
@@ -56,7 +57,7 @@ impl ServerBackend {
                 let wanted = chunk.iter().filter(|row| {
                     since.is_none_or(|since| row.notification.at >= since)
                         && sight.covers(row.notification.host.as_str())
-                        && q.as_deref().is_none_or(|q| mentions(row, q))
+                        && q.as_ref().is_none_or(|q| mentions(row, q))
                 });
                 Ok(wanted.map(|row| (row.notification.id.0, self.shown(row))).collect())
             },
@@ -124,9 +125,9 @@ fn next_try(state: &DeliveryState, trial_at: Option<Unix>, now: Unix) -> Option<
 }
 
 /// Returns whether the message has `q`, in small letters, in it.
-fn mentions(row: &DeliveryRecord, q: &str) -> bool {
+fn mentions(row: &DeliveryRecord, q: &Sought) -> bool {
     let n = &row.notification;
-    let has = |text: &str| text.to_lowercase().contains(q);
+    let has = |text: &str| q.is_in(text);
     has(n.host.as_str())
         || n.check.as_ref().is_some_and(|check| has(check.as_str()))
         || [n.receiver.as_str(), n.reason.word(), &n.summary, &row.last_error].into_iter().any(has)
@@ -151,9 +152,9 @@ mod tests {
         for (q, expected) in
             [("ops", true), ("98.1", true), ("critical", true), ("refused", true), ("oops", false)]
         {
-            assert_eq!(mentions(&row, q), expected, "{q}");
+            assert_eq!(mentions(&row, &Sought::new(q)), expected, "{q}");
         }
-        assert!(mentions(&row, row.notification.reason.word()));
+        assert!(mentions(&row, &Sought::new(row.notification.reason.word())));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use hark_api::events::{Happened, HappenedQuery};
 use hark_api::list::{Cursor, Page, limit};
+use hark_api::sought::Sought;
 use hark_model::{HostName, Unix};
 use hark_store::state::EventRecord;
 use hark_web::{Answer, Sight};
@@ -17,12 +18,12 @@ impl ServerBackend {
         query: &HappenedQuery,
     ) -> Answer<Page<Happened>> {
         let topics = Topics::of(&query.topics);
-        let q = query.q.as_deref().map(str::to_lowercase);
+        let q = query.q.as_deref().map(Sought::new);
         let wanted = |record: &EventRecord| {
             sight.covers(record.host.as_str())
                 && query.host.as_ref().is_none_or(|host| record.host.as_str() == host)
                 && topics.want(&record.event)
-                && q.as_deref().is_none_or(|q| mentions(record, q))
+                && q.as_ref().is_none_or(|q| mentions(record, q))
         };
         // A host's own are found by an index, also long ago.
         let of_host = query.host.as_ref().and_then(|host| HostName::new(host).ok());
@@ -47,10 +48,10 @@ impl ServerBackend {
     }
 }
 
-/// Returns whether the event has `q`, in small letters, in it.
-fn mentions(record: &EventRecord, q: &str) -> bool {
+/// Returns whether the event has `q` in it.
+fn mentions(record: &EventRecord, q: &Sought) -> bool {
     let EventRecord { host, event, .. } = record;
-    let has = |text: &str| text.to_lowercase().contains(q);
+    let has = |text: &str| q.is_in(text);
     has(host.as_str())
         || has(event.kind.word())
         || has(&event.text)

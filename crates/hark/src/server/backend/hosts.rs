@@ -8,6 +8,7 @@ use hark_api::hosts::{Active, Check, Host, HostRow, HostsQuery, SiteSays};
 use hark_api::list::Page;
 use hark_api::live::{HostChange, Rows};
 use hark_api::overview::Soft;
+use hark_api::sought::Sought;
 use hark_calendar::ActiveWindow;
 use hark_engine::plan::Measure;
 use hark_engine::plan::SELF;
@@ -108,13 +109,14 @@ impl ServerBackend {
     pub(super) fn host_rows(&self, sight: &Sight, query: &HostsQuery) -> Answer<Page<HostRow>> {
         let sight = sight.clone();
         let query = query.clone();
+        let q = query.q.as_deref().map(Sought::new);
         self.ask(move |engine| {
             let hosts = engine
                 .hosts()
                 .filter(|h| sight.covers(h.name().as_str()))
                 .filter(|h| is_shown(*h))
                 .filter(|h| query.state.is_none_or(|s| s == letter(h.state())))
-                .filter(|h| query.q.as_deref().is_none_or(|q| mentions(*h, q)));
+                .filter(|h| q.as_ref().is_none_or(|q| mentions(*h, q)));
             host_list::page(hosts, &query, host_row)
         })
     }
@@ -250,12 +252,10 @@ fn etag(rows: &[Row]) -> String {
     format!("{number:024x}")
 }
 
-fn mentions(host: HostView<'_>, q: &str) -> bool {
-    let q = q.to_lowercase();
-    let has = |text: &str| text.to_lowercase().contains(&q);
-    has(host.name().as_str())
-        || host.tags().iter().any(|t| has(t.as_str()))
-        || host.address().is_some_and(|a| has(&a.to_canonical().to_string()))
+fn mentions(host: HostView<'_>, q: &Sought) -> bool {
+    q.is_in(host.name().as_str())
+        || host.tags().iter().any(|tag| q.is_in(tag.as_str()))
+        || host.address().is_some_and(|a| q.is_in_address(a.to_canonical()))
 }
 
 fn host_row(host: HostView<'_>) -> HostRow {

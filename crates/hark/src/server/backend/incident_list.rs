@@ -8,6 +8,7 @@ use hark_api::incidents::{
 };
 use hark_api::list::{Cursor, MAX_LIMIT, Page, limit};
 use hark_api::problem::FieldError;
+use hark_api::sought::Sought;
 use hark_api::words::State;
 use hark_model::record::{DeliveryRecord, DeliveryState, IncidentRecord};
 use hark_model::{HostId, IncidentId, Severity, Status, Unix};
@@ -187,7 +188,7 @@ struct Wanted {
     silenced: Option<bool>,
     least: Option<Severity>,
     /// In small letters.
-    q: Option<String>,
+    q: Option<Sought>,
 }
 
 impl Wanted {
@@ -199,7 +200,7 @@ impl Wanted {
                 View::Resolved | View::All => None,
             },
             least: query.sev.map(Severity::from),
-            q: query.q.as_deref().map(str::to_lowercase),
+            q: query.q.as_deref().map(Sought::new),
         }
     }
 
@@ -229,10 +230,8 @@ impl Wanted {
     }
 
     fn mentioned(&self, record: &IncidentRecord, host: &str) -> bool {
-        self.q.as_deref().is_none_or(|q| {
-            let texts = [host, record.check.as_str(), &record.text];
-            texts.iter().any(|text| text.to_lowercase().contains(q))
-        })
+        let texts = [host, record.check.as_str(), &record.text];
+        self.q.as_ref().is_none_or(|q| texts.iter().any(|text| q.is_in(text)))
     }
 }
 
