@@ -14,8 +14,9 @@ use crate::sys::vectors::{Kind, LANES, Term, Words};
 /// Bytes of text that are a word.
 pub(super) const BYTES: usize = 64;
 
-/// Words of text that are looked at together.
-const WORDS: usize = 128;
+/// Words of text that are looked at together. Fewer of them, and asking each step which one it is would be a sixth of
+/// the work; more, and the sets would not stay near.
+const WORDS: usize = 256;
 
 pub(super) const TEXT: usize = WORDS * BYTES;
 

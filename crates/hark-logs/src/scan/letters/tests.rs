@@ -197,7 +197,7 @@ const SETS: [&[&str]; 9] = [
 #[test]
 fn what_is_found_in_codes_is_what_each_line_has() {
     let texts =
-        [(6, PIECES.len()), (60, PIECES.len()), (3500, N_VALID)].map(|(longest, n_pieces)| {
+        [(6, PIECES.len()), (60, PIECES.len()), (8000, N_VALID)].map(|(longest, n_pieces)| {
             text(0x5eed + longest as u64, 2000 + 3 * longest, longest, n_pieces)
         });
     for (number, patterns) in SETS.iter().enumerate() {
