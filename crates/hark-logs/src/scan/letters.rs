@@ -80,8 +80,8 @@ impl Letters {
         self.codes.borders.as_ref()
     }
 
-    /// Writes a line anew, from `from` on, as far as there is room. Returns how much of it was written, and to how many
-    /// bytes.
+    /// Writes a line anew, from `from` on, or lines with their ends, as far as there is room. Returns how much of it was
+    /// written, and to how many bytes.
     pub(super) fn write(
         &mut self,
         vectors: Vectors,
@@ -136,6 +136,52 @@ impl Letters {
             are_known &= code != NO_CODE;
         }
         are_known.then_some(codes)
+    }
+
+    /// As above, for all letters of a page at once, of a block with so many bytes behind it as letters that begin in it
+    /// may have there.
+    #[expect(clippy::inline_always, reason = "see `Work`")]
+    #[inline(always)]
+    fn codes_by_pages<K: Kind>(
+        &self,
+        kind: K,
+        text: &[u8; BYTES + LONGEST - 2],
+        kinds: &Kinds,
+    ) -> Option<[u8; BYTES]> {
+        let block: &[u8; BYTES] = text.first_chunk()?;
+        let second: &[u8; BYTES] = text.get(1..)?.first_chunk()?;
+        let third: &[u8; BYTES] = text.get(2..)?.first_chunk()?;
+        let mut codes = *block;
+        let mut rest = kinds.short;
+        while let Some(at) = numbers([rest]).next() {
+            let first = block[at % BYTES];
+            let page = self.page(usize::from(first & 0x1f))?;
+            let these = kind.which_are(block, first) & rest;
+            kind.look_up(&mut codes, these, page, second);
+            rest &= !these;
+        }
+        let mut rest = kinds.long & !kinds.longest;
+        while let Some(at) = numbers([rest]).next() {
+            let (first, next) = (block[at % BYTES], second[at % BYTES]);
+            let page = self.page(usize::from(first & 0x0f) << 6 | usize::from(next & 0x3f))?;
+            let these = kind.which_are(block, first) & kind.which_are(second, next) & rest;
+            kind.look_up(&mut codes, these, page, third);
+            rest &= !these;
+        }
+        for at in numbers([kinds.longest]) {
+            codes[at % BYTES] = match self.letter(some_bytes(block, at)) {
+                (NO_CODE, _) => return None,
+                (code, _) => code,
+            };
+        }
+        Some(codes)
+    }
+
+    /// Returns the codes of a page, if it is known.
+    #[inline]
+    fn page(&self, number: usize) -> Option<&[u8; PAGE as usize]> {
+        let place = self.places.get(number).filter(|place| **place != 0)?;
+        self.pages.get(usize::from(*place))
     }
 
     /// Returns the code of a letter of two bytes, if its page is known.
@@ -217,6 +263,8 @@ impl Letters {
         let goes_on = |byte: &u8| byte & 0xc0 == 0x80;
         let before = (0..LONGEST).filter_map(|by| at.checked_sub(by));
         let first = before.map_while(|at| Some((at, line.get(at)?))).find(|(_, b)| !goes_on(b));
+        // What is before a line is no part of it.
+        let first = first.filter(|(_, byte)| **byte != b'\n');
         let seen = first.and_then(|(first, _)| first_letter(some_bytes(line.get(..=at)?, first)));
         match seen {
             None => no_letter,
@@ -266,6 +314,8 @@ struct Kinds {
     /// First bytes of letters of two bytes, and of those that have more.
     short: u64,
     long: u64,
+    /// Of the latter, those of letters of four bytes.
+    longest: u64,
     /// Those that are behind the first byte of a letter.
     behind: u64,
     /// Whether all are of letters, each written with as few bytes as it needs.
@@ -308,6 +358,7 @@ impl Kinds {
             length,
             short: short & whole,
             long: long & whole,
+            longest: four & whole,
             behind,
             are_letters: (wrong & whole) | (expected ^ (behind & whole)) == 0,
         }
@@ -343,14 +394,21 @@ impl Work for Write<'_> {
             let Some(place) = place else {
                 return letters.write_slowly(line, into, way, line.len());
             };
-            if block.is_ascii() {
+            let is_plain = if K::LOOKS_UP { kind.bits(&block)[7] == 0 } else { block.is_ascii() };
+            if is_plain {
                 *place = block;
                 way.go(rest.len().min(BYTES));
                 continue;
             }
             let kinds = Kinds::of(kind.bits(&block));
             let length = rest.len().min(kinds.length as usize);
-            let Some(codes) = letters.codes(&block, &kinds) else {
+            let codes = match rest.first_chunk() {
+                Some(text) if K::LOOKS_UP && kinds.are_letters => {
+                    letters.codes_by_pages(kind, text, &kinds)
+                }
+                _ => letters.codes(&block, &kinds),
+            };
+            let Some(codes) = codes else {
                 let until = way.at + length;
                 way = letters.write_slowly(line, into, way, until);
                 continue;

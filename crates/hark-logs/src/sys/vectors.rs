@@ -59,6 +59,15 @@ pub(crate) trait Kind: Copy {
     /// Returns which of the words have a bit of `bits`.
     fn which_meet(self, words: &Words, bits: u64) -> u8;
 
+    /// Whether this is less work for all bytes at once than for one after the other: [`Kind::look_up`].
+    const LOOKS_UP: bool;
+
+    /// Returns which of some bytes are `one`.
+    fn which_are(self, bytes: &[u8; BYTES], one: u8) -> u64;
+
+    /// Puts in place of those bytes that `which` has a bit for what the table has for the lower six bits of others.
+    fn look_up(self, bytes: &mut [u8; BYTES], which: u64, table: &[u8; BYTES], of: &[u8; BYTES]);
+
     /// Returns those bytes side by side that `which` has a bit for; what is behind them is anything.
     fn pack(self, bytes: &[u8; BYTES], which: u64) -> [u8; BYTES];
 }
@@ -74,7 +83,7 @@ pub(crate) struct Vectors {
     wide: bool,
     /// 64 bytes, and masks.
     widest: bool,
-    /// Of these, shifts of two words as one.
+    /// Of these, shifts of two words as one, and bytes that are looked up.
     funnels: bool,
 }
 
@@ -91,7 +100,10 @@ impl Vectors {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl");
-        Self { wide, widest, funnels: widest && is_x86_feature_detected!("avx512vbmi2") }
+        let funnels = widest
+            && is_x86_feature_detected!("avx512vbmi")
+            && is_x86_feature_detected!("avx512vbmi2");
+        Self { wide, widest, funnels }
     }
 
     /// The best that this one has.
@@ -143,7 +155,7 @@ fn with_widest<W: Work>(work: W) -> W::Done {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi2")]
+#[target_feature(enable = "avx2,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2")]
 fn with_funnels<W: Work>(work: W) -> W::Done {
     work.run(Widest::with_funnels())
 }
@@ -275,6 +287,25 @@ impl Kind for Any {
         which
     }
 
+    const LOOKS_UP: bool = false;
+
+    #[expect(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    fn which_are(self, bytes: &[u8; BYTES], one: u8) -> u64 {
+        let are = bytes.iter().enumerate().map(|(at, byte)| u64::from(*byte == one) << at);
+        are.fold(0, |all, one| all | one)
+    }
+
+    #[expect(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    fn look_up(self, bytes: &mut [u8; BYTES], which: u64, table: &[u8; BYTES], of: &[u8; BYTES]) {
+        for (at, (byte, of)) in bytes.iter_mut().zip(of).enumerate() {
+            if which >> at & 1 == 1 {
+                *byte = table[usize::from(*of) % BYTES];
+            }
+        }
+    }
+
     #[expect(clippy::inline_always, reason = "as above")]
     #[inline(always)]
     fn pack(self, bytes: &[u8; BYTES], which: u64) -> [u8; BYTES] {
@@ -335,6 +366,7 @@ mod tests {
         with_of: bool,
         goes_on: bool,
         bytes: [u8; BYTES],
+        table: [u8; BYTES],
     }
 
     #[derive(Debug, PartialEq)]
@@ -343,6 +375,8 @@ mod tests {
         through: (Vec<Words>, bool),
         bits: Words,
         which: u8,
+        are: u64,
+        looked_up: [u8; BYTES],
         packed: Vec<u8>,
     }
 
@@ -360,24 +394,27 @@ mod tests {
                 1..5_usize,
                 any::<bool>(),
                 any::<bool>(),
-                prop::array::uniform(any::<u8>()),
+                [prop::array::uniform(any::<u8>()), prop::array::uniform(any::<u8>())],
             )
-                .prop_map(|(of, among, by, n_terms, with_of, goes_on, bytes)| Asked {
-                    of,
-                    among,
-                    by,
-                    n_terms,
-                    with_of,
-                    goes_on,
-                    bytes,
-                })
+                .prop_map(
+                    |(of, among, by, n_terms, with_of, goes_on, [bytes, table])| Asked {
+                        of,
+                        among,
+                        by,
+                        n_terms,
+                        with_of,
+                        goes_on,
+                        bytes,
+                        table,
+                    },
+                )
         })
     }
 
     impl Asked {
         /// Says it bit by bit.
         fn plainly(&self) -> Said {
-            let Self { of, among, by, n_terms, with_of, mut goes_on, bytes } = self.clone();
+            let Self { of, among, by, n_terms, with_of, mut goes_on, bytes, table } = self.clone();
             let eights = of.len() - 1;
             let before = LANES * WORD;
             let after = |at: usize| {
@@ -399,7 +436,12 @@ mod tests {
             let which = (0..LANES).filter(meets).map(|at| 1 << at).sum();
             let kept = |at: &usize| among[0][0][0] >> at & 1 == 1;
             let packed = (0..BYTES).filter(kept).map(|at| bytes[at]).collect();
-            Said { after: of_bits(eights, after), through: (through, goes_on), bits, which, packed }
+            let are = (0..BYTES).filter(|at| table[*at] == bytes[0]).map(|at| 1 << at).sum();
+            let looked_up = std::array::from_fn(|at| {
+                if kept(&at) { table[usize::from(bytes[at] & 0x3f)] } else { bytes[at] }
+            });
+            let after = of_bits(eights, after);
+            Said { after, through: (through, goes_on), bits, which, are, looked_up, packed }
         }
     }
 
@@ -409,7 +451,7 @@ mod tests {
         const WIDEST: bool = true;
 
         fn run<K: Kind>(self, kind: K) -> Said {
-            let Asked { of, among, by, n_terms, with_of, goes_on, bytes } = self;
+            let Asked { of, among, by, n_terms, with_of, goes_on, bytes, table } = self;
             let mut after = vec![[u64::MAX; LANES]; of.len() - 1];
             let mut through = after.clone();
             let term = |at: usize| (by[at], &among[at][..]);
@@ -423,7 +465,10 @@ mod tests {
             let which = kind.which_meet(&of[0], among[0][0][0]);
             let kept = among[0][0][0];
             let packed = kind.pack(bytes, kept)[..kept.count_ones() as usize].to_vec();
-            Said { after, through: (through, goes_on), bits: kind.bits(bytes), which, packed }
+            let mut looked_up = *bytes;
+            kind.look_up(&mut looked_up, kept, table, bytes);
+            let (bits, are) = (kind.bits(bytes), kind.which_are(table, bytes[0]));
+            Said { after, through: (through, goes_on), bits, which, are, looked_up, packed }
         }
     }
 

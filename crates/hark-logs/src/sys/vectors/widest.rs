@@ -2,16 +2,17 @@
 
 use std::arch::x86_64::{
     __m512i, _mm512_add_epi8, _mm512_add_epi64, _mm512_alignr_epi64, _mm512_and_si512,
-    _mm512_andnot_si512, _mm512_cmpeq_epi64_mask, _mm512_cmplt_epu64_mask, _mm512_mask_sub_epi64,
-    _mm512_maskz_compress_epi8, _mm512_movepi8_mask, _mm512_or_si512, _mm512_permutex2var_epi64,
+    _mm512_andnot_si512, _mm512_cmpeq_epi8_mask, _mm512_cmpeq_epi64_mask, _mm512_cmplt_epu64_mask,
+    _mm512_mask_permutexvar_epi8, _mm512_mask_sub_epi64, _mm512_maskz_compress_epi8,
+    _mm512_movepi8_mask, _mm512_or_si512, _mm512_permutex2var_epi64, _mm512_set1_epi8,
     _mm512_set1_epi64, _mm512_shldv_epi64, _mm512_sllv_epi64, _mm512_srlv_epi64, _mm512_sub_epi64,
     _mm512_test_epi64_mask,
 };
 
 use super::{Any, BYTES, Kind, LANES, Term, WORD, Words};
 
-/// A processor that has these vectors, and shifts of two of their words as one if it has `FUNNELS`: there is one of
-/// these only where it was asked for that.
+/// A processor that has these vectors, and if it has `FUNNELS`, shifts of two of their words as one and what came with
+/// them: there is one of these only where it was asked for that.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Widest<const FUNNELS: bool>(());
 
@@ -23,7 +24,7 @@ impl Widest<false> {
 }
 
 impl Widest<true> {
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi2")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2")]
     pub(super) fn with_funnels() -> Self {
         Self(())
     }
@@ -205,7 +206,7 @@ impl<const FUNNELS: bool> Kind for Widest<FUNNELS> {
     #[expect(clippy::inline_always, reason = "as above")]
     #[inline(always)]
     fn bits(self, bytes: &[u8; BYTES]) -> Words {
-        let mut bytes = vector(of_bytes(bytes));
+        let mut bytes = of_bytes(bytes);
         let mut sets = [0; LANES];
         for set in sets.iter_mut().rev() {
             // SAFETY: as above.
@@ -224,33 +225,59 @@ impl<const FUNNELS: bool> Kind for Widest<FUNNELS> {
         unsafe { _mm512_test_epi64_mask(vector(*words), _mm512_set1_epi64(bits.cast_signed())) }
     }
 
+    const LOOKS_UP: bool = FUNNELS;
+
+    #[expect(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    fn which_are(self, bytes: &[u8; BYTES], one: u8) -> u64 {
+        // SAFETY: as above.
+        unsafe {
+            let one = _mm512_set1_epi8(one.cast_signed());
+            _mm512_cmpeq_epi8_mask(of_bytes(bytes), one)
+        }
+    }
+
+    #[expect(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    fn look_up(self, bytes: &mut [u8; BYTES], which: u64, table: &[u8; BYTES], of: &[u8; BYTES]) {
+        if !FUNNELS {
+            Any.look_up(bytes, which, table, of);
+            return;
+        }
+        let [now, table, of] = [&*bytes, table, of].map(of_bytes);
+        // SAFETY: the processor has these vectors, and what came with funnels if it says so, or there were no `self`.
+        *bytes = as_bytes(unsafe { _mm512_mask_permutexvar_epi8(now, which, of, table) });
+    }
+
     #[expect(clippy::inline_always, reason = "as above")]
     #[inline(always)]
     fn pack(self, bytes: &[u8; BYTES], which: u64) -> [u8; BYTES] {
         if !FUNNELS {
             return Any.pack(bytes, which);
         }
-        // SAFETY: the processor has these vectors, and what came with funnels if it says so, or there were no `self`.
-        let packed = words(unsafe { _mm512_maskz_compress_epi8(which, vector(of_bytes(bytes))) });
-        let mut bytes = [0; BYTES];
-        for (bytes, word) in bytes.as_chunks_mut().0.iter_mut().zip(packed) {
-            *bytes = word.to_le_bytes();
-        }
-        bytes
+        // SAFETY: as above.
+        as_bytes(unsafe { _mm512_maskz_compress_epi8(which, of_bytes(bytes)) })
     }
 }
 
 #[expect(clippy::inline_always, reason = "as above")]
 #[inline(always)]
-fn of_bytes(bytes: &[u8; BYTES]) -> Words {
-    let eights = bytes.as_chunks::<8>().0;
-    std::array::from_fn(|at| eights.get(at).copied().map_or(0, u64::from_le_bytes))
+fn of_bytes(bytes: &[u8; BYTES]) -> __m512i {
+    // SAFETY: both are 64 bytes, and any of these are one of the other.
+    unsafe { std::mem::transmute(*bytes) }
+}
+
+#[expect(clippy::inline_always, reason = "as above")]
+#[inline(always)]
+fn as_bytes(vector: __m512i) -> [u8; BYTES] {
+    // SAFETY: as above.
+    unsafe { std::mem::transmute(vector) }
 }
 
 #[expect(clippy::inline_always, reason = "as above")]
 #[inline(always)]
 fn vector(words: Words) -> __m512i {
-    // SAFETY: both are 64 bytes, and any of these are one of the other.
+    // SAFETY: as above.
     unsafe { std::mem::transmute(words) }
 }
 
