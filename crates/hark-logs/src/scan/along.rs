@@ -8,6 +8,8 @@
 //! that it needs ([`Gate`]). They are copied side by side, so that short ones and long ones cost the
 //! same. Letters may be written as one byte each before (`letters`).
 
+use std::ops::Range;
+
 use regex_syntax::hir::Hir;
 
 use super::gates::{Gate, has_any, without_the_stricter};
@@ -146,7 +148,7 @@ impl Along {
                 return None;
             }
             while self.lines.hits.is_empty() && self.looked < buffer.len() {
-                self.take_line(buffer);
+                self.take_lines(buffer);
             }
             if self.looked >= buffer.len() {
                 self.finish();
@@ -197,24 +199,67 @@ impl Along {
         &self.found
     }
 
-    /// Takes the next line of the buffer, or passes over lines that are too short.
-    fn take_line(&mut self, buffer: &[u8]) {
-        let rest = buffer.get(self.looked..).unwrap_or_default();
+    /// Takes lines of the buffer that stand side by side, as many as there is room for, or passes over lines that are
+    /// too short.
+    fn take_lines(&mut self, buffer: &[u8]) {
+        let begin = self.looked;
+        let most = buffer.len().min(begin + self.room() - self.filled);
+        let mut end = begin;
+        let next = loop {
+            match self.next_line(buffer) {
+                // Its end is what stands there in the text.
+                Some(line)
+                    if line.start == end && line.end < most && self.looked == line.end + 1 =>
+                {
+                    end = self.looked;
+                    self.lines.ends.push(line.end);
+                }
+                next => break next,
+            }
+        };
+        if let Some(lines) = buffer.get(begin..end).filter(|lines| !lines.is_empty()) {
+            self.filled += self.write(lines, 0).1;
+        }
+        if let Some(line) = next {
+            let of_buffer = self.looked - 1;
+            self.take(buffer.get(line).unwrap_or_default(), of_buffer);
+        }
+    }
+
+    /// Returns the next line of the buffer that may have a match, without its end, and goes behind it; none if there is none,
+    /// or if lines were passed over that are too short.
+    fn next_line(&mut self, buffer: &[u8]) -> Option<Range<usize>> {
+        let rest = buffer.get(self.looked..).filter(|rest| !rest.is_empty())?;
         let near = rest.get(..self.least).unwrap_or(rest);
         // All lines that end in there are shorter than it.
         if let Some(last) = memchr::memrchr(b'\n', near) {
             self.looked += last + 1;
-            return;
+            return None;
         }
         let after = rest.get(near.len()..).unwrap_or_default();
         let length = memchr::memchr(b'\n', after).map_or(rest.len(), |at| near.len() + at);
-        let end = self.looked + length;
-        self.looked = end + 1;
+        let start = self.looked;
+        self.looked = start + length + 1;
         let line = rest.get(..length).unwrap_or_default();
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if self.gates.iter().any(|gate| gate.lets_in(line)) {
-            self.take(line, end);
+        let is_let_in = self.gates.iter().any(|gate| gate.lets_in(line));
+        is_let_in.then_some(start..start + line.len())
+    }
+
+    /// Writes what there is of a line from `from` on, or of lines with their ends, as far as there is room. Returns how much
+    /// of it was written, and to how many bytes.
+    fn write(&mut self, line: &[u8], from: usize) -> (usize, usize) {
+        let room = self.room();
+        let place = self.text.get_mut(self.filled..room).unwrap_or_default();
+        if let Some(letters) = &mut self.letters {
+            return letters.write(self.vectors, line, from, place);
         }
+        let rest = line.get(from..).unwrap_or_default();
+        let now = rest.len().min(place.len());
+        if let (Some(place), Some(now)) = (place.get_mut(..now), rest.get(..now)) {
+            place.copy_from_slice(now);
+        }
+        (now, now)
     }
 
     /// Takes a line, which ends there in the buffer.
@@ -226,19 +271,9 @@ impl Along {
         }
         let mut taken = 0;
         loop {
+            let (now, written) = self.write(line, taken);
+            (taken, self.filled) = (taken + now, self.filled + written);
             let room = self.room();
-            let place = self.text.get_mut(self.filled..room).unwrap_or_default();
-            if let Some(letters) = &mut self.letters {
-                let (now, written) = letters.write(self.vectors, line, taken, place);
-                (taken, self.filled) = (taken + now, self.filled + written);
-            } else {
-                let rest = line.get(taken..).unwrap_or_default();
-                let now = rest.len().min(place.len());
-                if let (Some(place), Some(now)) = (place.get_mut(..now), rest.get(..now)) {
-                    place.copy_from_slice(now);
-                }
-                (taken, self.filled) = (taken + now, self.filled + now);
-            }
             if let Some(place) = self.text.get_mut(self.filled).filter(|_| self.filled < room) {
                 *place = b'\n';
                 self.filled += 1;

@@ -196,10 +196,13 @@ const SETS: [&[&str]; 9] = [
 
 #[test]
 fn what_is_found_in_codes_is_what_each_line_has() {
-    let texts =
+    let by_chance =
         [(6, PIECES.len()), (60, PIECES.len()), (8000, N_VALID)].map(|(longest, n_pieces)| {
             text(0x5eed + longest as u64, 2000 + 3 * longest, longest, n_pieces)
         });
+    // Each beside each other, and at the beginning and the end of a line.
+    let pairs = PIECES.iter().flat_map(|one| PIECES.map(|other| [one, other, &b"\n"[..]].concat()));
+    let texts = [&by_chance[..], &[pairs.collect::<Vec<_>>().concat()]].concat();
     for (number, patterns) in SETS.iter().enumerate() {
         let mut along = along(patterns).unwrap_or_else(|_| panic!("{number}: {patterns:?}"));
         for text in &texts {
