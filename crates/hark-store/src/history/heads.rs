@@ -75,8 +75,12 @@ impl History {
         let mut ahead = self.wal.batch();
         for (n, frame) in self.wal.batch().enumerate() {
             if n % AHEAD == 0 {
-                let next = ahead.by_ref().take(AHEAD);
-                prefetch(&self.hosts, next.map(|frame| (frame.host, frame.set)));
+                let (mut next, mut filled) = ([(0, 0); AHEAD], 0);
+                for (place, frame) in next.iter_mut().zip(&mut ahead) {
+                    *place = (frame.host, frame.set);
+                    filled += 1;
+                }
+                prefetch(&self.hosts, &next[..filled]);
             }
             if self.erasures.is_gone(frame.host) {
                 continue;
@@ -152,12 +156,15 @@ impl History {
     }
 }
 
-/// Reads what pushing a frame to each of these strands will need.
-fn prefetch(hosts: &[Vec<Strand>], next: impl Iterator<Item = (u32, u32)>) {
-    let read = next.fold(0, |sum, (host, set)| {
-        let strands = hosts.get(host as usize).map_or(&[][..], Vec::as_slice);
-        let strand = strands.iter().find(|strand| strand.set == set);
-        sum ^ strand.and_then(|strand| strand.open.last().copied()).unwrap_or_default()
+/// Reads what pushing a frame to each of these strands will need: first the strands, then what they say where to find.
+/// Each pass is short, so that the processor waits for many at once.
+fn prefetch(hosts: &[Vec<Strand>], next: &[(u32, u32)]) {
+    let strands = |host: u32| hosts.get(host as usize).map_or(&[][..], Vec::as_slice);
+    let of_strand = |sum: usize, strand: &Strand| sum ^ strand.set as usize ^ strand.open.len();
+    let read = next.iter().fold(0, |sum, (host, _)| strands(*host).iter().fold(sum, of_strand));
+    let read = next.iter().fold(read, |sum, (host, set)| {
+        let strand = strands(*host).iter().find(|strand| strand.set == *set);
+        sum ^ usize::from(strand.and_then(|strand| strand.open.last().copied()).unwrap_or_default())
     });
     std::hint::black_box(read);
 }
