@@ -11,10 +11,10 @@ use super::literals::Finder;
 use super::sets::TEXT;
 use super::teller::Teller;
 
-/// Bounds on lines that are looked at together, and on their bytes: with the last line they are usually twice what
-/// fits side by side, and not a little more.
+/// Bounds on lines that are looked at together, and on their bytes: with the last line they are usually what fits side
+/// by side, and not a little more.
 const LINES: usize = 192;
-const BYTES: usize = 2 * TEXT - 512;
+const BYTES: usize = TEXT - 256;
 
 /// See the module's text.
 #[derive(Debug, Default)]
