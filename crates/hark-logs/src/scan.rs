@@ -216,8 +216,13 @@ impl Scanner {
         let may_give_up = *of == Text::Any && parts.iter().any(Part::has_automaton);
         let mut counted = Counted::default();
         let (mut noted, mut known) = (from, from);
-        while let Some(at) = parts.iter().filter_map(|part| part.next).min() {
-            let (line, after) = line_around(buffer, known, at);
+        while let Some((at, part)) =
+            parts.iter().filter_map(|part| Some((part.next?, part))).min_by_key(|(at, _)| *at)
+        {
+            let (line, after) = match part.line() {
+                Some(line) => without_end(buffer, line),
+                None => line_around(buffer, known, at),
+            };
             known = after;
             if line.start >= buffer.len() {
                 break;
@@ -292,6 +297,11 @@ fn line_around(buffer: &[u8], from: usize, offset: usize) -> (Range<usize>, usiz
     };
     let after = buffer.get(offset..).unwrap_or_default();
     let end = memchr::memchr(b'\n', after).map_or(buffer.len(), |at| offset + at);
+    without_end(buffer, start..end)
+}
+
+/// Returns a line that goes to its `\n` without its end, and where the next one begins.
+fn without_end(buffer: &[u8], Range { start, end }: Range<usize>) -> (Range<usize>, usize) {
     let line = buffer.get(start..end).unwrap_or_default();
     let shown = line.strip_suffix(b"\r").unwrap_or(line).len();
     (start..start + shown, end + 1)

@@ -54,12 +54,12 @@ pub(super) struct Along {
 /// Lines of the text at hand.
 #[derive(Debug, Default)]
 struct Lines {
-    /// Where they end in the buffer.
-    ends: Vec<usize>,
+    /// Where they stand in the buffer: their ends are what they end before.
+    places: Vec<Range<usize>>,
     /// Which patterns were found in the line whose end was not yet looked at.
     open: Found,
-    /// Those with patterns: where they end in the buffer, and which.
-    hits: Vec<(usize, Found)>,
+    /// Those with patterns: where they stand, and which.
+    hits: Vec<(Range<usize>, Found)>,
 }
 
 impl Along {
@@ -135,11 +135,11 @@ impl Along {
     /// Returns the place of its end.
     pub(super) fn find(&mut self, buffer: &[u8], at: usize) -> Option<usize> {
         loop {
-            while let Some((end, patterns)) = self.lines.hits.get(self.told) {
+            while let Some((line, patterns)) = self.lines.hits.get(self.told) {
                 self.told += 1;
-                if *end >= at {
+                if line.end >= at {
                     self.found = *patterns;
-                    return Some(*end);
+                    return Some(line.end);
                 }
             }
             self.lines.hits.clear();
@@ -156,11 +156,17 @@ impl Along {
         }
     }
 
+    /// Returns where the line stands that was found, with what may be its end but for a `\n`.
+    pub(super) fn line(&self) -> Option<Range<usize>> {
+        let told = self.told.checked_sub(1)?;
+        self.lines.hits.get(told).map(|(line, _)| line.clone())
+    }
+
     /// Looks at one line, which is given without its end.
     pub(super) fn look(&mut self, line: &[u8]) {
         self.begin();
         if self.gates.iter().any(|gate| gate.lets_in(line)) {
-            self.take(line, 0);
+            self.take(line, 0..0);
             self.finish();
         }
         self.found = self.lines.hits.pop().map_or(NONE, |(_, patterns)| patterns);
@@ -171,7 +177,7 @@ impl Along {
         self.begin();
         for (line, number) in lines {
             if self.gates.iter().any(|gate| gate.lets_in(line)) {
-                self.take(line, number);
+                self.take(line, number..number);
             }
         }
         self.finish();
@@ -179,7 +185,7 @@ impl Along {
 
     /// Chooses one of the lines that were looked at together.
     pub(super) fn choose(&mut self, number: usize) {
-        let hit = self.lines.hits.binary_search_by_key(&number, |(number, _)| *number);
+        let hit = self.lines.hits.binary_search_by_key(&number, |(line, _)| line.end);
         self.found =
             hit.ok().and_then(|hit| self.lines.hits.get(hit)).map_or(NONE, |(_, found)| *found);
     }
@@ -212,7 +218,7 @@ impl Along {
                     if line.start == end && line.end < most && self.looked == line.end + 1 =>
                 {
                     end = self.looked;
-                    self.lines.ends.push(line.end);
+                    self.lines.places.push(line);
                 }
                 next => break next,
             }
@@ -221,8 +227,8 @@ impl Along {
             self.filled += self.write(lines, 0).1;
         }
         if let Some(line) = next {
-            let of_buffer = self.looked - 1;
-            self.take(buffer.get(line).unwrap_or_default(), of_buffer);
+            let place = line.start..self.looked - 1;
+            self.take(buffer.get(line).unwrap_or_default(), place);
         }
     }
 
@@ -262,8 +268,8 @@ impl Along {
         (now, now)
     }
 
-    /// Takes a line, which ends there in the buffer.
-    fn take(&mut self, line: &[u8], end: usize) {
+    /// Takes a line, which stands there in the buffer.
+    fn take(&mut self, line: &[u8], place: Range<usize>) {
         if self.filled + line.len() >= self.room() {
             // One that is not too long for that is not cut.
             self.finish();
@@ -274,10 +280,10 @@ impl Along {
             let (now, written) = self.write(line, taken);
             (taken, self.filled) = (taken + now, self.filled + written);
             let room = self.room();
-            if let Some(place) = self.text.get_mut(self.filled).filter(|_| self.filled < room) {
-                *place = b'\n';
+            if let Some(end) = self.text.get_mut(self.filled).filter(|_| self.filled < room) {
+                *end = b'\n';
                 self.filled += 1;
-                self.lines.ends.push(end);
+                self.lines.places.push(place);
                 return;
             }
             self.look_at_text();
@@ -306,7 +312,7 @@ impl Along {
         if let Some(first) = self.text.first_mut() {
             *first = b'\n';
         }
-        self.lines.ends.clear();
+        self.lines.places.clear();
         self.look_at_text();
         self.lines.open = NONE;
         self.lines.hits.clear();
@@ -320,7 +326,7 @@ impl Along {
             for (_, patterns) in self.asked.iter().filter(|(bytes, _)| !has_any(text, bytes)) {
                 remove(&mut wanted, patterns);
             }
-        } else if self.lines.ends.is_empty() {
+        } else if self.lines.places.is_empty() {
             // It is within one line. What has been found in that is not asked again.
             remove(&mut wanted, &self.lines.open);
         }
@@ -340,7 +346,7 @@ impl Along {
         self.is_cut = false;
         let Self { sets, lines, text, .. } = self;
         self.vectors.run(Look { sets, lines, text, eights, wanted });
-        self.lines.ends.clear();
+        self.lines.places.clear();
     }
 
     /// Looks with these from now on.
@@ -351,8 +357,8 @@ impl Along {
 
     /// Returns the bytes that it holds.
     pub(super) fn memory(&self) -> usize {
-        let lines = self.lines.ends.capacity() * size_of::<usize>();
-        let hits = self.lines.hits.capacity() * size_of::<(usize, Found)>();
+        let lines = self.lines.places.capacity() * size_of::<Range<usize>>();
+        let hits = self.lines.hits.capacity() * size_of::<(Range<usize>, Found)>();
         let letters = self.letters.as_ref().map_or(0, |letters| letters.memory());
         size_of::<Self>() + TEXT + self.sets.memory() + lines + hits + letters
     }
@@ -383,8 +389,8 @@ impl Lines {
     #[expect(clippy::inline_always, reason = "the work is compiled for the vectors of its caller")]
     #[inline(always)]
     fn note_hits<K: Kind>(&mut self, kind: K, sets: &mut Sets, eights: usize) {
-        let Self { ends, open, hits } = self;
-        let mut lines = ends.iter();
+        let Self { places, open, hits } = self;
+        let mut lines = places.iter();
         let mut known = 0;
         for word in 0..eights * EIGHT {
             let (feeds, ever) = (sets.feeds(word), sets.ever(word));
@@ -410,9 +416,9 @@ impl Lines {
                 if feed == 0 {
                     break;
                 }
-                let end = lines.next();
-                if let Some(end) = end.filter(|_| is_any(open)) {
-                    hits.push((*end, *open));
+                let place = lines.next();
+                if let Some(place) = place.filter(|_| is_any(open)) {
+                    hits.push((place.clone(), *open));
                 }
                 *open = NONE;
                 rest &= !line;

@@ -1,5 +1,7 @@
 //! Patterns that are found in the same way, and how they are found.
 
+use std::ops::Range;
+
 use regex_automata::PatternID;
 use regex_syntax::hir::{Capture, Hir, HirKind, Look, Repetition};
 
@@ -417,6 +419,14 @@ impl Part {
             Find::Along(along) => along.find(buffer, at),
             Find::Automaton(automaton) if at <= buffer.len() => automaton.find(buffer, at),
             Find::Automaton(_) => None,
+        }
+    }
+
+    /// Returns where the line stands that was found, to its `\n`, if that is known.
+    pub(super) fn line(&self) -> Option<Range<usize>> {
+        match &self.find {
+            Find::Along(along) => along.line(),
+            Find::Everywhere | Find::Words(_) | Find::Bits(_) | Find::Automaton(_) => None,
         }
     }
 
