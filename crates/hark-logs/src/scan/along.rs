@@ -6,7 +6,8 @@
 //!
 //! Only lines that may have a match are looked at: those that are long enough for one and have the bytes
 //! that it needs ([`Gate`]). They are copied side by side, so that short ones and long ones cost the
-//! same. Letters may be written as one byte each before (`letters`).
+//! same. Letters may be written as one byte each before (`letters`). Of patterns that count bytes then something is looked
+//! for that finds more, and only the lines that have it are looked at as they are ([`Unsure`]).
 
 use std::ops::Range;
 
@@ -14,6 +15,7 @@ use regex_syntax::hir::Hir;
 
 use super::gates::{Gate, has_any, without_the_stricter};
 use super::letters::{COST, Letters};
+use super::machine::meets;
 use super::positions::{Unsuitable, put};
 use super::recipe::Recipe;
 use super::sets::{BYTES, EIGHT, EIGHTS, Found, MOST, NONE, Sets, TEXT, is_any};
@@ -44,11 +46,22 @@ pub(super) struct Along {
     /// Not all lines of `text` are there as a whole.
     is_cut: bool,
     lines: Lines,
+    unsure: Option<Unsure>,
     /// Where the next line begins in the buffer.
     looked: usize,
     /// How many hits were told.
     told: usize,
     found: Found,
+}
+
+/// The last of the patterns, of which more was found than there is.
+#[derive(Debug)]
+struct Unsure {
+    patterns: Found,
+    /// So many patterns are before them.
+    first: usize,
+    /// Finds what there is.
+    exact: Box<Along>,
 }
 
 /// Lines of the text at hand.
@@ -113,6 +126,7 @@ impl Along {
             filled: 0,
             letters,
             is_cut: false,
+            unsure: None,
             lines: Lines::default(),
             looked: 0,
             told: 0,
@@ -120,6 +134,15 @@ impl Along {
         };
         along.forget_line();
         Ok(along)
+    }
+
+    /// Says of the last patterns that they are only found if `exact`, which is for as many, finds them, too.
+    pub(super) fn ask(mut self, exact: Box<Self>) -> Self {
+        let first = self.sets.n_patterns() - exact.sets.n_patterns();
+        let mut patterns = NONE;
+        (first..self.sets.n_patterns()).for_each(|number| put(&mut patterns, number));
+        self.unsure = Some(Unsure { patterns, first, exact });
+        self
     }
 
     /// Another buffer comes.
@@ -153,6 +176,13 @@ impl Along {
             if self.looked >= buffer.len() {
                 self.finish();
             }
+            if let Some(unsure) = &mut self.unsure {
+                let line = |place: &Range<usize>| {
+                    let line = buffer.get(place.clone()).unwrap_or_default();
+                    line.strip_suffix(b"\r").unwrap_or(line)
+                };
+                unsure.make_sure(&mut self.lines.hits, line);
+            }
         }
     }
 
@@ -169,10 +199,14 @@ impl Along {
             self.take(line, 0..0);
             self.finish();
         }
+        if let Some(unsure) = &mut self.unsure {
+            unsure.make_sure(&mut self.lines.hits, |_| line);
+        }
         self.found = self.lines.hits.pop().map_or(NONE, |(_, patterns)| patterns);
     }
 
-    /// Looks at some lines, which are given without their ends, each with a number, in the order of these.
+    /// Looks at some lines, which are given without their ends, each with a number, in the order of these. All patterns are
+    /// sure.
     pub(super) fn look_at_all<'l>(&mut self, lines: impl Iterator<Item = (&'l [u8], usize)>) {
         self.begin();
         for (line, number) in lines {
@@ -360,7 +394,8 @@ impl Along {
         let lines = self.lines.places.capacity() * size_of::<Range<usize>>();
         let hits = self.lines.hits.capacity() * size_of::<(Range<usize>, Found)>();
         let letters = self.letters.as_ref().map_or(0, |letters| letters.memory());
-        size_of::<Self>() + TEXT + self.sets.memory() + lines + hits + letters
+        let exact = self.unsure.as_ref().map_or(0, |unsure| unsure.exact.memory());
+        size_of::<Self>() + TEXT + self.sets.memory() + lines + hits + letters + exact
     }
 }
 
@@ -382,6 +417,28 @@ fn asked(gates: &[Gate]) -> Vec<(Vec<u8>, Found)> {
 
 fn remove(all: &mut Found, some: &Found) {
     all.iter_mut().zip(some).for_each(|(all, some)| *all &= !some);
+}
+
+impl Unsure {
+    /// Leaves only what is sure. `line` returns the text of what stands somewhere.
+    fn make_sure<'l>(
+        &mut self,
+        hits: &mut Vec<(Range<usize>, Found)>,
+        line: impl Fn(&Range<usize>) -> &'l [u8],
+    ) {
+        let Self { patterns, first, exact } = self;
+        let is_unsure = |(_, found): &&(Range<usize>, Found)| meets(found, patterns);
+        let unsure = hits.iter().filter(is_unsure);
+        exact.look_at_all(unsure.map(|(place, _)| (line(place), place.end)));
+        hits.retain_mut(|(place, found)| {
+            if meets(found, patterns) {
+                remove(found, patterns);
+                exact.choose(place.end);
+                exact.which().for_each(|number| put(found, *first + number));
+            }
+            is_any(found)
+        });
+    }
 }
 
 impl Lines {

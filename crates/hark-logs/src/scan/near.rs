@@ -27,6 +27,35 @@ pub(super) fn near(hir: &Hir, kept: Kept) -> Hir {
     part(hir, kept, Around { starts: true, ends: true })
 }
 
+/// Returns a pattern that finds whatever `hir` does, and counts no bytes that may be parts of letters: so it can be looked
+/// for where each letter is one byte.
+pub(super) fn uncounted(hir: &Hir) -> Hir {
+    match hir.kind() {
+        HirKind::Class(Class::Bytes(class)) if !class.is_ascii() => {
+            let mut class = class.clone();
+            class.push(ClassBytesRange::new(0x80, 0xff));
+            let sub = Box::new(Hir::class(Class::Bytes(class)));
+            Hir::repetition(Repetition { min: 0, max: None, greedy: true, sub })
+        }
+        HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) | HirKind::Look(_) => hir.clone(),
+        HirKind::Repetition(repetition) => {
+            let sub = uncounted(&repetition.sub);
+            if is_any_number(&sub) { sub } else { Hir::repetition(repetition.with(sub)) }
+        }
+        HirKind::Capture(capture) => uncounted(&capture.sub),
+        HirKind::Concat(parts) => Hir::concat(parts.iter().map(uncounted).collect()),
+        HirKind::Alternation(parts) => Hir::alternation(parts.iter().map(uncounted).collect()),
+    }
+}
+
+/// Whether it is any number of a byte: so is any number of that.
+fn is_any_number(hir: &Hir) -> bool {
+    let HirKind::Repetition(Repetition { min: 0, max: None, sub, .. }) = hir.kind() else {
+        return false;
+    };
+    matches!(sub.kind(), HirKind::Class(Class::Bytes(_)))
+}
+
 fn part(hir: &Hir, kept: Kept, around: Around) -> Hir {
     match hir.kind() {
         HirKind::Empty | HirKind::Literal(_) => hir.clone(),
@@ -131,6 +160,18 @@ mod tests {
         same(&most("(?u)x[à-ö]z"), r"x[\x80-\xff]{2}z");
     }
 
+    #[test]
+    fn bytes_that_may_be_of_letters_are_not_counted() {
+        let same = |one: &str, other: &str| {
+            let [one, other] = [one, other].map(|text| plain(Pattern::new(text).unwrap().hir()));
+            assert_eq!(uncounted(&one).to_string(), other.to_string());
+        };
+        same("ä.{3,20}[a-c]{2}я", "ä.*[a-c]{2}я");
+        same("^ä(.x){2}[^y]+$", "^ä(.*x){2}[^y]*$");
+        same(r"ä[\x80-\x8f]b|c", r"ä[\x80-\xff]*b|c");
+        same("(?u)ä.{3}я", "(?u)ä.{3}я");
+    }
+
     proptest! {
         #[test]
         fn what_a_pattern_finds_is_found(
@@ -151,6 +192,7 @@ mod tests {
             if finds(pattern.hir()) {
                 prop_assert!(finds(&near(pattern.hir(), Kept::Most)));
                 prop_assert!(finds(&near(pattern.hir(), Kept::Runs)));
+                prop_assert!(finds(&uncounted(pattern.hir())));
             }
         }
     }

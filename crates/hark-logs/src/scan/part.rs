@@ -13,7 +13,7 @@ use super::borders::{has_unicode_borders, without_borders, without_unicode_borde
 use super::gates::Gate;
 use super::letters::has_letters;
 use super::literals::{Finder, MOST, Needles};
-use super::near::{Kept, near};
+use super::near::{Kept, near, uncounted};
 use super::plain::plain;
 use super::positions::Unsuitable;
 use super::teller::{Teller, exact, tellers};
@@ -268,8 +268,11 @@ fn pack_along(mut patterns: Vec<Numbered>, parts: &mut Vec<Part>) {
         return;
     }
     if patterns.iter().any(Numbered::has_letters) && !patterns.iter().all(Numbered::has_letters) {
-        let (letters, others) = patterns.into_iter().partition(Numbered::has_letters);
-        pack_along(letters, parts);
+        let (letters, others): (Vec<_>, Vec<_>) =
+            patterns.into_iter().partition(Numbered::has_letters);
+        let has_letters = |pattern: &Numbered| has_letters(&uncounted(&pattern.form));
+        let (unsure, others) = others.into_iter().partition(has_letters);
+        pack_letters(letters, unsure, parts);
         pack_along(others, parts);
         return;
     }
@@ -280,6 +283,27 @@ fn pack_along(mut patterns: Vec<Numbered>, parts: &mut Vec<Part>) {
         let others = patterns.split_off(patterns.len() / 2);
         pack_along(patterns, parts);
         pack_along(others, parts);
+    }
+}
+
+/// Makes one part of patterns of letters and of those that count bytes beside letters, if that can be.
+fn pack_letters(letters: Vec<Numbered>, unsure: Vec<Numbered>, parts: &mut Vec<Part>) {
+    if unsure.is_empty() {
+        pack_along(letters, parts);
+        return;
+    }
+    let all = || letters.iter().chain(&unsure);
+    let sure = letters.iter().map(|pattern| pattern.form.clone());
+    let forms: Vec<Hir> = sure.chain(unsure.iter().map(|p| uncounted(&p.form))).collect();
+    let gates = all().map(|pattern| Gate::new(&pattern.form, pattern.least)).collect();
+    let exact = along(&unsure.iter().collect::<Vec<_>>());
+    if let (Ok(found), Ok(exact)) = (Along::of_letters(&forms, gates), exact) {
+        let numbers = all().map(|pattern| pattern.number).collect();
+        let find = Find::Along(Box::new(found.ask(exact)));
+        parts.push(Part::new(find, vec![Teller::found(numbers)]));
+    } else {
+        pack_along(letters, parts);
+        pack_along(unsure, parts);
     }
 }
 

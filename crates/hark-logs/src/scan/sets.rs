@@ -281,6 +281,10 @@ impl Sets {
         self.work.iter().map(of).sum()
     }
 
+    pub(super) fn n_patterns(&self) -> usize {
+        self.n_patterns
+    }
+
     /// Returns a bit for each pattern.
     pub(super) fn all(&self) -> Found {
         let mut all = NONE;

@@ -423,3 +423,37 @@ fn where_most_lines_have_hits_patterns_of_letters_go_along_whatever_words_they_h
         }
     }
 }
+
+#[test]
+fn patterns_that_count_bytes_beside_letters_are_looked_for_with_those_that_do_not() {
+    let texts = ["(?i)größe", "ö.{3,9}диск", "(?i)^.{4}Ä[^ ]{6}$", "é[^x]..я", "接続"];
+    let mut scanner = Scanner::new(&patterns(&texts), Unit::Lines).unwrap();
+    scanner.go_other_ways(Text::Crowded);
+    assert_eq!(scanner.parts.len(), 1);
+    let mut buffer = Vec::new();
+    for between in ["", "x", "яя", "接", "€uro", "接続", "接続x", "я接 接", "ссссс", "😀", "😀😀😀"]
+    {
+        for (before, after) in [
+            ("ö", "диск"),
+            ("Größe", "диск接続"),
+            ("1234ä", ""),
+            ("яяÄ", "\r"),
+            ("é", "я"),
+            ("", "x"),
+        ] {
+            let line = [before, between, after, "\n"].concat().into_bytes();
+            // And with a letter that is not there as a whole.
+            let broken =
+                [before.as_bytes(), b"\xe6\x8e", between.as_bytes(), after.as_bytes(), b"\n"];
+            buffer.extend_from_slice(&[line, broken.concat()].concat());
+        }
+    }
+    let buffer = buffer.repeat(30);
+    let expected = one_by_one(&texts, &buffer);
+    for number in 0..texts.len() {
+        let times = expected.iter().filter(|(_, has)| has.contains(&number)).count();
+        assert!(times > 0 && times < expected.len(), "{number}");
+    }
+    assert!(hits_of(&mut scanner, &buffer) == expected);
+    assert!(hits_of(&mut scanner, &buffer) == expected, "again");
+}

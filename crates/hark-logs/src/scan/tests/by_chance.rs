@@ -79,6 +79,8 @@ fn letters_part() -> impl Strategy<Value = String> {
         r"(?u:\p{Lu})",
         "(?iu:ß)",
         "(?iu:k)",
+        ".",
+        "[^a]",
     ]);
     let count = prop_oneof![
         2 => Just(String::new()),
