@@ -62,6 +62,18 @@ struct Around {
     ends: bool,
 }
 
+/// Which border of a word is asked for.
+#[derive(Clone, Copy, Debug)]
+enum Border {
+    Any,
+    /// There is none.
+    None,
+    Start,
+    End,
+    StartHalf,
+    EndHalf,
+}
+
 const INSIDE: Around = Around { starts: false, ends: false };
 
 #[derive(Debug)]
@@ -237,31 +249,32 @@ impl Kitchen<'_> {
     /// Returns the places before which there is a border.
     fn borders(&mut self, look: Look) -> Result<SetNumber, Unsuitable> {
         let ascii = Borders::ascii();
-        let all = match look {
+        let of_letters = self.borders.ok_or(Unsuitable);
+        let (border, all) = match look {
             Look::Start
             | Look::StartLF
             | Look::StartCRLF
             | Look::End
             | Look::EndLF
             | Look::EndCRLF => return Err(Unsuitable),
-            Look::WordAscii
-            | Look::WordAsciiNegate
-            | Look::WordStartAscii
-            | Look::WordEndAscii
-            | Look::WordStartHalfAscii
-            | Look::WordEndHalfAscii => &ascii,
-            Look::WordUnicode
-            | Look::WordUnicodeNegate
-            | Look::WordStartUnicode
-            | Look::WordEndUnicode
-            | Look::WordStartHalfUnicode
-            | Look::WordEndHalfUnicode => self.borders.ok_or(Unsuitable)?,
+            Look::WordAscii => (Border::Any, &ascii),
+            Look::WordUnicode => (Border::Any, of_letters?),
+            Look::WordAsciiNegate => (Border::None, &ascii),
+            Look::WordUnicodeNegate => (Border::None, of_letters?),
+            Look::WordStartAscii => (Border::Start, &ascii),
+            Look::WordStartUnicode => (Border::Start, of_letters?),
+            Look::WordEndAscii => (Border::End, &ascii),
+            Look::WordEndUnicode => (Border::End, of_letters?),
+            Look::WordStartHalfAscii => (Border::StartHalf, &ascii),
+            Look::WordStartHalfUnicode => (Border::StartHalf, of_letters?),
+            Look::WordEndHalfAscii => (Border::EndHalf, &ascii),
+            Look::WordEndHalfUnicode => (Border::EndHalf, of_letters?),
         };
-        // Beside what is no letter there is no border that asks for none of a word.
-        let needs_letters = matches!(
-            look,
-            Look::WordUnicodeNegate | Look::WordStartHalfUnicode | Look::WordEndHalfUnicode
-        );
+        // Beside what is no letter there is no border that asks for none of a word. Of ASCII all are letters.
+        let needs_letters = match border {
+            Border::None | Border::StartHalf | Border::EndHalf => true,
+            Border::Any | Border::Start | Border::End => false,
+        };
         let (end, begin) = (self.byte_set(&all.ends_word)?, self.byte_set(&all.begins_word)?);
         let other_end = self.class(|byte| all.ends_no_word(byte, needs_letters))?;
         let other_begin = self.class(|byte| all.begins_no_word(byte, needs_letters))?;
@@ -270,28 +283,18 @@ impl Kitchen<'_> {
             self.with_feeds.push(other_end);
         }
         let mut between = |of, among| self.step(Step::After { of, by: 1, among });
-        let (one, two) = match look {
-            Look::WordAscii | Look::WordUnicode => {
-                (between(end, other_begin)?, between(other_end, begin)?)
-            }
-            Look::WordAsciiNegate | Look::WordUnicodeNegate => {
-                (between(end, begin)?, between(other_end, other_begin)?)
-            }
-            Look::WordStartAscii | Look::WordStartUnicode => return between(other_end, begin),
-            Look::WordEndAscii | Look::WordEndUnicode => return between(end, other_begin),
-            Look::WordStartHalfAscii | Look::WordStartHalfUnicode => {
+        let (one, two) = match border {
+            Border::Any => (between(end, other_begin)?, between(other_end, begin)?),
+            Border::None => (between(end, begin)?, between(other_end, other_begin)?),
+            Border::Start => return between(other_end, begin),
+            Border::End => return between(end, other_begin),
+            Border::StartHalf => {
                 // Whatever there is before the place, what is behind it makes no difference.
                 let any_other = self.class(|byte| !all.begins_word(byte))?;
                 let mut between = |among| self.step(Step::After { of: other_end, by: 1, among });
                 (between(any_other)?, between(begin)?)
             }
-            Look::WordEndHalfAscii | Look::WordEndHalfUnicode => return Ok(other_begin),
-            Look::Start
-            | Look::StartLF
-            | Look::StartCRLF
-            | Look::End
-            | Look::EndLF
-            | Look::EndCRLF => return Err(Unsuitable),
+            Border::EndHalf => return Ok(other_begin),
         };
         self.step(Step::Either(one, two))
     }
