@@ -1,25 +1,18 @@
 use proptest::prelude::*;
 
 use super::super::along::Along;
-use super::super::gates::Gate;
+use super::super::along::tests::{forms, found, one_by_one};
 use super::*;
-use crate::pattern::{Pattern, within_line};
+use crate::pattern::Pattern;
 use crate::sys::vectors::Vectors;
 
-fn forms(patterns: &[&str]) -> Vec<Hir> {
-    let parsed = patterns.iter().map(|pattern| Pattern::new(pattern).unwrap());
-    parsed.map(|pattern| within_line(pattern.hir().clone())).collect()
-}
-
 fn letters(patterns: &[&str]) -> Result<(Letters, Vec<Hir>), Unsuitable> {
-    let forms = forms(patterns);
+    let (forms, _) = forms(patterns);
     Letters::new(&forms.iter().collect::<Vec<_>>())
 }
 
 fn along(patterns: &[&str]) -> Result<Along, Unsuitable> {
-    let forms = forms(patterns);
-    let least = |form: &Hir| form.properties().minimum_len().unwrap_or(0);
-    let gates = forms.iter().map(|form| Gate::new(form, least(form))).collect();
+    let (forms, gates) = forms(patterns);
     Along::of_letters(&forms, gates)
 }
 
@@ -91,35 +84,6 @@ fn text(seed: u64, length: usize, longest: usize, n_pieces: usize) -> Vec<u8> {
         text.extend_from_slice([&b"\n"[..], b"\r\n", b"a\n"][next(3)]);
     }
     text
-}
-
-fn found(along: &mut Along, buffer: &[u8]) -> Vec<(usize, Vec<usize>)> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    along.begin();
-    while let Some(end) = along.find(buffer, at) {
-        found.push((end, along.which().collect()));
-        at = end + 1;
-    }
-    found
-}
-
-fn one_by_one(patterns: &[&str], buffer: &[u8]) -> Vec<(usize, Vec<usize>)> {
-    let machines: Vec<regex::bytes::Regex> =
-        patterns.iter().map(|text| Pattern::new(text).unwrap().with_groups().unwrap()).collect();
-    let mut all = Vec::new();
-    let mut start = 0;
-    for line in buffer.split_inclusive(|byte| *byte == b'\n') {
-        let end = start + line.strip_suffix(b"\n").unwrap_or(line).len();
-        let text = buffer[start..end].strip_suffix(b"\r").unwrap_or(&buffer[start..end]);
-        let has = machines.iter().enumerate().filter(|(_, machine)| machine.is_match(text));
-        let has: Vec<usize> = has.map(|(number, _)| number).collect();
-        if !has.is_empty() {
-            all.push((end, has));
-        }
-        start += line.len();
-    }
-    all
 }
 
 /// Patterns that are looked for together.
