@@ -466,13 +466,22 @@ impl Check {
 
     /// Returns the newest value beside its limit, for checks that have both, and how it was derived.
     pub(crate) fn compared(&self) -> Option<String> {
+        self.beside_its_limit(Threshold::compared)
+    }
+
+    /// Returns the same as [`Check::compared`], as a message says it.
+    pub(crate) fn compared_in_words(&self) -> Option<String> {
+        self.beside_its_limit(Threshold::told)
+    }
+
+    fn beside_its_limit(&self, say: fn(&Threshold, f64, Status, Unit) -> String) -> Option<String> {
         let level = self.level.filter(|level| *level != Status::Unknown)?;
         let threshold = self.rule.threshold().filter(|_| !self.value.is_nan())?;
         // That a value came is compared with nothing.
         if self.awaits().is_some() {
             return None;
         }
-        let compared = threshold.compared(self.value, level, self.rule.unit());
+        let compared = say(threshold, self.value, level, self.rule.unit());
         Some(match self.derivation() {
             Some(words) => format!("{compared}: {words}"),
             None => compared,

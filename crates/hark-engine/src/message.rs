@@ -122,13 +122,7 @@ fn detail(
 ) -> String {
     let mut lines: Vec<String> = Vec::new();
     let record = &incident.record;
-    if let Some(value) = check.and_then(Check::compared) {
-        // The detail may be read without the line above it, which names the metric.
-        lines.push(format!("Value: {} {value}.", incident.path));
-    }
-    if let Some((check, limits)) = check.and_then(|check| Some((check, check.rule.threshold()?))) {
-        lines.push(format!("Rule: {}.", limits.words(record.peak, check.rule.unit())));
-    }
+    lines.extend(check.and_then(|check| measured(check, incident)));
     if let Some((_, rest)) = check.and_then(|c| c.text().split_once('\n')) {
         lines.push(rest.to_owned());
     }
@@ -177,6 +171,16 @@ fn detail(
     }
     lines.extend(passage.iter().cloned());
     lines.join("\n")
+}
+
+/// Says what was measured and which limit that is held against: the short form is the value alone, as in the
+/// seed. The detail may be read without the line above it, so it names the metric again.
+fn measured(check: &Check, incident: &Incident) -> Option<String> {
+    if let Some(value) = check.compared_in_words() {
+        return Some(format!("Value: {} is {value}.", incident.path));
+    }
+    let (limits, unit) = (check.rule.threshold()?, check.rule.unit());
+    Some(format!("Limit: {}.", limits.limit_in_words(incident.record.peak, unit)))
 }
 
 pub(crate) fn upper(status: Status) -> String {

@@ -10,6 +10,7 @@ use hark_model::{
     DeliveryId, IncidentId, Notification, Now, Reason, ReceiverName, Severity, Status, Unix,
 };
 
+use crate::check::Check;
 use crate::decide::{is_end, mix};
 use crate::due::{Due, site_of};
 use crate::effect::{Changed, Effect, Effects};
@@ -276,6 +277,17 @@ impl Engine {
         }
     }
 
+    /// Returns what a line among others says behind the `=`: a value with its unit and its limit, since nothing
+    /// follows that would say them.
+    fn said(&self, incident: &Incident) -> String {
+        let host = self.hosts.get(incident.record.host);
+        let check = host.and_then(|host| {
+            let index = host.find(incident.record.check.as_str())?;
+            host.checks.get(index)
+        });
+        check.map_or_else(|| incident.shown.clone(), Check::told)
+    }
+
     /// Replaces older messages of the incident to the receiver that have not been started, and
     /// returns a line about each (6.10: never dropped without a trace).
     fn supersede(
@@ -521,9 +533,10 @@ impl Engine {
             (false, true) => format!("{what} ({})", upper(status)),
             (false, false) => what,
         };
-        let Incident { host_name, path, shown, .. } = &incident;
+        let Incident { host_name, path, .. } = &incident;
+        let said = self.said(&incident);
         let taken = ack.map(|ack| format!(" (taken by {})", ack.by)).unwrap_or_default();
-        bundle.lines.push(format!("{is}: {host_name} - {path} = {shown}{taken}"));
+        bundle.lines.push(format!("{is}: {host_name} - {path} = {said}{taken}"));
         let told = incident.told.entry(receiver.clone()).or_default();
         let reason = match (status, told.status == status) {
             _ if flaps => Reason::FlapStart,

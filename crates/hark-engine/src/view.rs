@@ -62,14 +62,14 @@ impl<'a> HostView<'a> {
         }
     }
 
-    /// Returns what its worst check says; empty when all is well.
+    /// Returns what its worst check says, a value with its unit and its limit; empty when all is well.
     pub fn text(self) -> String {
         self.worst().map_or_else(String::new, |check| {
-            let shown = check.shown();
+            let told = check.told();
             if check.rule.kind == Kind::Host {
-                shown
+                told
             } else {
-                format!("{} = {shown}", check.rule.path(self.host.name.as_str()))
+                format!("{} = {told}", check.rule.path(self.host.name.as_str()))
             }
         })
     }

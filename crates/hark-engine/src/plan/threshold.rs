@@ -199,11 +199,14 @@ impl Threshold {
         })
     }
 
-    /// Returns the limit that belongs to a level; for ok the one that is crossed first.
-    fn limit_of(&self, level: Status) -> Option<Limit> {
+    /// Returns the limit that belongs to a level, with what begins there; for ok the one that is crossed
+    /// first.
+    fn limit_of(&self, level: Status) -> Option<(Status, Limit)> {
+        let warning = self.warning.map(|limit| (Status::Warning, limit));
+        let critical = self.critical.map(|limit| (Status::Critical, limit));
         match level {
-            Status::Critical => self.critical.or(self.warning),
-            Status::Ok | Status::Warning | Status::Unknown => self.warning.or(self.critical),
+            Status::Critical => critical.or(warning),
+            Status::Ok | Status::Warning | Status::Unknown => warning.or(critical),
         }
     }
 
@@ -212,7 +215,7 @@ impl Threshold {
     pub fn compared(&self, value: f64, level: Status, unit: Unit) -> String {
         let show = |value| self.signal.show(value, unit);
         let value_text = show(value);
-        let Some(limit) = self.limit_of(level) else { return value_text };
+        let Some((_, limit)) = self.limit_of(level) else { return value_text };
         let rule = format!("{} {}", self.operator.sign(), show(limit.raise));
         if level == Status::Ok {
             format!("{value_text} (limit {rule})")
@@ -223,9 +226,31 @@ impl Threshold {
         }
     }
 
+    /// Returns the same as a sentence goes on, for messages: `98.5 % (limit: critical above 95.0 %, clears at
+    /// 85.5 %)`. Whoever reads it may have no page at hand, and not have made the rule.
+    pub(crate) fn told(&self, value: f64, level: Status, unit: Unit) -> String {
+        let show = |value| self.signal.show(value, unit);
+        let Some((begins, limit)) = self.limit_of(level) else { return show(value) };
+        let rule = format!("{begins} {} {}", self.operator.words(), show(limit.raise));
+        let end = if level == Status::Ok || self.operator.direction() == Direction::None {
+            String::new()
+        } else if self.operator.crossed(value, limit.raise) {
+            format!(", clears at {}", show(limit.clear))
+        } else {
+            format!(", holds until {}", show(limit.clear))
+        };
+        format!("{} (limit: {rule}{end})", show(value))
+    }
+
+    /// Returns which limit belongs to a level, in words: `critical above 95.0 %, clears at 85.5 %`.
+    pub(crate) fn limit_in_words(&self, level: Status, unit: Unit) -> String {
+        let begins = self.limit_of(level).map_or(level, |(begins, _)| begins);
+        format!("{begins} {}", self.words(level, unit))
+    }
+
     /// Returns the rule in words for one level, for people: `above 90.0 %, clears at 81.0 %`.
     pub fn words(&self, level: Status, unit: Unit) -> String {
-        let Some(limit) = self.limit_of(level) else { return String::new() };
+        let Some((_, limit)) = self.limit_of(level) else { return String::new() };
         let show = |value| self.signal.show(value, unit);
         let over = format!("{} {}", self.operator.words(), show(limit.raise));
         if self.operator.direction() == Direction::None {
@@ -362,6 +387,32 @@ mod tests {
         assert_eq!(percent, "98.5 % > 95.0 %");
         let below = limits(Operator::LessEqual, 20.0, 10.0).resolve().unwrap();
         assert_eq!(below.compared(10.0, Status::Critical, Unit::None), "10.0 <= 10.0");
+    }
+
+    #[test]
+    fn a_message_says_the_value_with_its_unit_and_which_limit_it_crossed() {
+        let above = limits(Operator::Greater, 80.0, 95.0).resolve().unwrap();
+        for (value, level, expected) in [
+            (98.5, Status::Critical, "98.5 % (limit: critical above 95.0 %, clears at 85.5 %)"),
+            (85.0, Status::Warning, "85.0 % (limit: warning above 80.0 %, clears at 72.0 %)"),
+            (90.0, Status::Critical, "90.0 % (limit: critical above 95.0 %, holds until 85.5 %)"),
+            (10.0, Status::Ok, "10.0 % (limit: warning above 80.0 %)"),
+        ] {
+            assert_eq!(above.told(value, level, Unit::Percent), expected);
+        }
+        let least = Limits {
+            critical: Some(10.0),
+            operator: Some(Operator::LessEqual),
+            ..Limits::default()
+        };
+        let least = least.resolve().unwrap();
+        let told = least.told(12.0, Status::Ok, Unit::Gibibytes);
+        assert_eq!(told, "12.0 GiB (limit: critical at or below 10.0 GiB)");
+        let other = limits(Operator::NotEqual, 0.0, 0.0).resolve().unwrap();
+        let told = other.told(1.0, Status::Critical, Unit::None);
+        assert_eq!(told, "1.0 (limit: critical other than 0.0)");
+        let rule = above.limit_in_words(Status::Warning, Unit::Percent);
+        assert_eq!(rule, "warning above 80.0 %, clears at 72.0 %");
     }
 
     #[test]

@@ -104,3 +104,5 @@ mod update;
 mod watch;
 #[cfg(test)]
 mod web_push;
+#[cfg(test)]
+mod words;
