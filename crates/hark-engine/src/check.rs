@@ -10,6 +10,7 @@ use hark_model::{CheckName, HostId, IncidentId, Now, SeriesName, Status, Unit, U
 
 use crate::confirm::{Belief, Passage, Since};
 use crate::flap::Ring;
+use crate::liveness::ENDED;
 use crate::moment::Moment;
 use crate::plan::signal::Signal;
 use crate::plan::threshold::{ConfirmRule, OnStale, Threshold};
@@ -428,6 +429,11 @@ impl Check {
         self.more.as_deref().map_or("", |more| more.text.as_str())
     }
 
+    /// Returns true if it is that of a host whose agent has said that it ends, and is not missed yet.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.hard == Some(Status::Ok) && self.text().starts_with(ENDED)
+    }
+
     /// Returns what is in the box.
     pub(crate) fn more(&self) -> Option<&More> {
         self.more.as_deref()
@@ -517,6 +523,7 @@ impl Check {
     pub(crate) fn shown(&self) -> String {
         let first_line = || self.text().lines().next().unwrap_or("");
         match (&self.rule.kind, self.level) {
+            (Kind::Host, Some(Status::Ok)) if self.has_ended() => format!("up; {}", first_line()),
             (Kind::Host, Some(Status::Ok)) => "up".to_owned(),
             (Kind::Host, Some(Status::Critical)) => format!("down ({})", first_line()),
             (Kind::Threshold(..) | Kind::RoundTrip(_), Some(level))

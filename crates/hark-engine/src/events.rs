@@ -72,6 +72,9 @@ impl Engine {
         let text = format!("{}: {}{data}", event.kind.word(), event.text);
         fx.journal(now, About::host(id), JournalKind::Event, text);
         fx.effects.push(Effect::Changed(Changed::Host(id)));
+        if event.kind == EventKind::Shutdown {
+            self.agent_ended(id, event.at, now, fx);
+        }
         if !self.plan.notify {
             return;
         }

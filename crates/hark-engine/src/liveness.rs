@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use hark_model::record::{Fresh, Record};
-use hark_model::{HostId, Now, Status};
+use hark_model::{HostId, Now, Status, Unix};
 
 use crate::check::{AGENT_CHECK, Check, Feed, Kind};
 use crate::confirm::{Passage, Since};
@@ -23,6 +23,15 @@ use crate::plan::threshold::OnStale;
 const PROBE_WAIT: Duration = Duration::from_secs(30);
 /// "Last heard" is stored this often while nothing else happens.
 const CHECKPOINT: Duration = Duration::from_mins(10);
+
+/// How the text of a host begins whose agent has said that it ends. It stands at the host's own check while that
+/// is still ok, and so is there after a restart of the server.
+pub(crate) const ENDED: &str = "the agent was ended in order at ";
+/// What follows that once the host is silent.
+const NOT_BACK: &str = " and has not come back";
+/// A farewell that is older than the last heartbeat by more than this waited in the spool while the agent began
+/// anew; clocks differ by less, or that is told.
+const OLD_FAREWELL: Duration = Duration::from_mins(1);
 
 /// When things about a host's agent are due.
 struct Windows {
@@ -339,6 +348,28 @@ impl Engine {
         }
     }
 
+    /// An agent says that it ends, at `at` by its own clock. That is no fault yet: it may be back before it is
+    /// missed. If it is not, its silence is a problem as any other, of which more is known.
+    pub(crate) fn agent_ended(&mut self, id: HostId, at: Unix, now: Now, fx: &mut Effects) {
+        let Some(host) = self.hosts.get_mut(id) else { return };
+        let is_old = at + OLD_FAREWELL < host.heard_unix;
+        if !host.has_agent() || host.heard == Moment::LONG_AGO || host.flags.silent || is_old {
+            return;
+        }
+        // As late as one that has missed a heartbeat: the next one is looked at, and takes this back.
+        host.flags.late = true;
+        let text = format!("{ENDED}{}", clock(now.unix));
+        let liveness = &mut host.checks[0];
+        if liveness.hard == Some(Status::Ok) {
+            liveness.set_text(&text);
+            fx.records.push(Record::Check(liveness.record(id)));
+        }
+        if let Some(probe) = host.probe() {
+            let check = host.checks[probe].rule.name.clone();
+            fx.effects.push(Effect::Probe { host: id, check });
+        }
+    }
+
     /// A heartbeat came from a host that needs more than a note: it was silent, late, new, down or
     /// waited for.
     pub(crate) fn heard_again(&mut self, id: HostId, now: Now, fx: &mut Effects) {
@@ -356,6 +387,11 @@ impl Engine {
             fx.effects.push(Effect::Changed(Changed::Host(id)));
         }
         let agent = host.find(AGENT_CHECK).filter(|i| host.checks[*i].hard != Some(Status::Ok));
+        let liveness = &mut host.checks[0];
+        if liveness.has_ended() {
+            liveness.set_text("");
+            fx.records.push(Record::Check(liveness.record(id)));
+        }
         let liveness = host.liveness();
         let news = liveness.hard != Some(Status::Ok) || liveness.passage() != Passage::Steady;
         let at = Since { unix: now.unix, moment: Moment::of(now) };
@@ -405,6 +441,9 @@ fn silence_text(host: &Host, at: Moment, now: Now) -> String {
     if host.heard == Moment::LONG_AGO {
         return "never heard".to_owned();
     }
+    if let Some(ended) = farewell(host) {
+        return format!("{ended}{NOT_BACK}");
+    }
     if host.flags.not_reproven {
         // What is stored is as old as the last checkpoint.
         let about = clock(host.heard.unix(now));
@@ -412,4 +451,16 @@ fn silence_text(host: &Host, at: Moment, now: Now) -> String {
     }
     let seconds = at.since(host.heard).as_secs();
     format!("no heartbeat for {seconds}s, last heard {}", clock(host.heard.unix(now)))
+}
+
+/// Returns when its agent was ended, as it was told: by the host's own check, or by that of the agent where a probe
+/// speaks for the host.
+fn farewell(host: &Host) -> Option<&str> {
+    let agent = host.find(AGENT_CHECK).and_then(|index| host.checks.get(index));
+    let text = [Some(host.liveness()), agent]
+        .into_iter()
+        .flatten()
+        .map(Check::text)
+        .find(|text| text.starts_with(ENDED))?;
+    Some(text.split_once(NOT_BACK).map_or(text, |(ended, _)| ended))
 }

@@ -62,9 +62,13 @@ impl<'a> HostView<'a> {
         }
     }
 
-    /// Returns what its worst check says, a value with its unit and its limit; empty when all is well.
+    /// Returns what its worst check says, a value with its unit and its limit; when all is well that its agent
+    /// was ended, if it was, or nothing.
     pub fn text(self) -> String {
-        self.worst().map_or_else(String::new, |check| {
+        let liveness = self.host.liveness();
+        let ended =
+            || if liveness.has_ended() { liveness.text().to_owned() } else { String::new() };
+        self.worst().map_or_else(ended, |check| {
             let told = check.told();
             if check.rule.kind == Kind::Host {
                 told

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hark_engine::{Action, Done, Effect, Effects, HostJoined, HostSeen, Input, Refused};
 use hark_model::record::HostRecord;
-use hark_model::{HostId, HostName, Status, Tag, UserName};
+use hark_model::{Event, EventKind, HostId, HostName, Severity, Status, Tag, Unix, UserName};
 
 use crate::world::{World, plan_of};
 
@@ -295,4 +295,35 @@ fn a_host_is_seen_with_each_heartbeat() {
     world.heard("db7", &[]);
     assert_eq!(seen(&world), Some(world.now().unix));
     assert!(seen(&world) > first);
+}
+
+#[test]
+fn a_farewell_is_shown_at_once_and_one_that_waited_in_the_spool_says_nothing_about_now() {
+    let mut world = World::new(plan_of("receivers: {ops: {}}"));
+    let farewell = |world: &mut World, at: Unix| {
+        let host = world.host("web1");
+        let (kind, text) = (EventKind::Shutdown, "agent ends".to_owned());
+        let (severity, tags) = (Severity::Info, Vec::new());
+        world.step(Input::Event {
+            host,
+            event: Event { at, kind, severity, text, tags, data: None },
+        });
+        let host = world.engine.host_named("web1").unwrap();
+        (host.word(), host.text(), host.check("host").unwrap().shown())
+    };
+    let healthy = ("Healthy", String::new(), "up".to_owned());
+    world.heard("web1", &[]);
+    let before = world.now().unix;
+    world.run_to(300_000);
+    world.heard("web1", &[]);
+    assert_eq!(farewell(&mut world, before), healthy);
+    let now = world.now().unix;
+    let (word, text, shown) = farewell(&mut world, now);
+    assert_eq!(word, "Late");
+    assert!(text.starts_with("the agent was ended in order at "), "{text}");
+    assert_eq!(shown, format!("up; {text}"));
+    world.run_to(310_000);
+    world.heard("web1", &[]);
+    let host = world.engine.host_named("web1").unwrap();
+    assert_eq!((host.word(), host.text(), host.check("host").unwrap().shown()), healthy);
 }

@@ -1,11 +1,13 @@
 //! What messages say, as somebody reads them who was woken: the same as the page and the API.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::support::hook::{Call, Hook};
-use crate::support::server::Start;
+use crate::support::process::{Process, clean, succeed};
+use crate::support::server::{START, Server, Start};
 use crate::support::wait::until;
-use crate::support::{PASSWORD, folder};
+use crate::support::{HARK, PASSWORD, folder};
 
 /// How long a message may take in all, on a busy machine.
 const TOLD: Duration = Duration::from_secs(30);
@@ -45,4 +47,49 @@ fn a_message_about_a_value_has_its_unit_and_the_limit_that_was_crossed() {
     let text = host["text"].as_str().unwrap();
     let text = text.strip_prefix("memory_monitor.percent = ").unwrap_or_else(|| panic!("{text}"));
     assert!(is_beside_its_limit(text), "{text}");
+}
+
+#[test]
+fn an_agent_that_was_ended_in_order_is_told_as_such_and_one_that_died_as_silent() {
+    let folder = folder();
+    let hook = Hook::start();
+    let config = format!(
+        "interval: 1s\ngrace: 1s\nreceivers: {{ops: {{webhook: {{url: '{}'}}}}}}\n",
+        hook.url()
+    );
+    let mut server = Start::new("server", folder.path()).config(&config).go();
+    server.set_up(PASSWORD);
+    let mut enroll = clean(HARK, folder.path());
+    enroll.args(["enroll", "--address", "127.0.0.1", "--data"]).arg(&server.data);
+    let line = succeed(&mut enroll, START);
+    let words: Vec<&str> = line.split_whitespace().skip(1).collect();
+    let said = |number: usize| {
+        let call = until("a call", TOLD, || hook.calls().get(number).cloned());
+        call.text("summary").to_owned()
+    };
+
+    let mut first = agent(&server, folder.path(), &words);
+    first.signal("TERM");
+    assert!(first.wait(START).success());
+    // The page has it before the host is missed.
+    let host = server.host_when("branch", START, |host| host["text"] != "");
+    let text = host["text"].as_str().unwrap();
+    assert!(text.starts_with("the agent was ended in order at "), "{host}");
+    assert_eq!(said(0), format!("CRITICAL: branch - host = down ({text} and has not come back)"));
+
+    let mut second = agent(&server, folder.path(), &["agent"]);
+    assert_eq!(said(1), "RECOVERED: branch - host = up (CRITICAL -> OK)");
+    second.kill();
+    let died = said(2);
+    assert!(died.starts_with("CRITICAL: branch - host = down (no heartbeat for "), "{died}");
+}
+
+/// Starts the agent of the host `branch`, and waits until it is heard.
+fn agent(server: &Server, folder: &Path, words: &[&str]) -> Process {
+    let mut command = clean(HARK, folder);
+    command.args(words).args(["--name", "branch", "--interval", "1s", "--data"]);
+    command.arg(folder.join("agent"));
+    let agent = Process::start(&mut command, folder, "agent");
+    server.host_when("branch", START, |host| host["state"] == "o" && host["text"] == "");
+    agent
 }

@@ -46,6 +46,7 @@ const WORDS: Words = {
 const SENTENCES: readonly Sentence[] = [
   // Was eine Prüfung sagt.
   ['up', 'erreichbar'],
+  ['up; {said*}', 'erreichbar; {said*}'],
   ['down ({why*})', 'ausgefallen ({why*})'],
   ['answers', 'antwortet'],
   ['pending', 'ohne Ergebnis'],
@@ -55,6 +56,9 @@ const SENTENCES: readonly Sentence[] = [
   ['no heartbeat for {time~}, last heard {at}', 'kein Lebenszeichen seit {time~}, zuletzt gehört um {at}'],
   ["no heartbeat since the server's start, last heard about {at}; {check}: {said*}", 'kein Lebenszeichen seit dem Start des Servers, zuletzt gehört gegen {at}; {check}: {said*}'],
   ["no heartbeat since the server's start, last heard about {at}", 'kein Lebenszeichen seit dem Start des Servers, zuletzt gehört gegen {at}'],
+  ['the agent was ended in order at {at} and has not come back; {check}: {said*}', 'der Agent wurde um {at} ordentlich beendet und kam nicht zurück; {check}: {said*}'],
+  ['the agent was ended in order at {at} and has not come back', 'der Agent wurde um {at} ordentlich beendet und kam nicht zurück'],
+  ['the agent was ended in order at {at}', 'der Agent wurde um {at} ordentlich beendet'],
   ['never heard; {check}: {said*}', 'nie gehört; {check}: {said*}'],
   ['no data for {time~}', 'keine Daten seit {time~}'],
   ['no value for {time~} (last at {at})', 'kein Wert seit {time~} (zuletzt um {at})'],
