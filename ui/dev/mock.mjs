@@ -517,12 +517,14 @@ const lanesOf = (host, from, to) =>
 
 const counts = () => {
   const quiet = open().filter((one) => one.silenced !== null);
-  const out = { crit: 0, warn: 0, unk: 0, mnt: 0, ok: 0, pending: 0, silenced: new Set(quiet.map((one) => one.host)).size, silenced_incidents: quiet.length };
+  const out = { crit: 0, warn: 0, unk: 0, mnt: 0, ok: 0, pending: 0, silenced: new Set(quiet.map((one) => one.host)).size, silenced_incidents: quiet.length, quiet_revision: quietRevision() };
   for (const host of hosts) out[{ c: 'crit', w: 'warn', u: 'unk', m: 'mnt', o: 'ok' }[host.state] ?? 'pending'] += 1;
   return out;
 };
 const open = () => incidents.filter((one) => one.resolved === null);
-const active = () => silences.filter((one) => Date.parse(one.until_at) / 1000 > now());
+const standing = () => silences.filter((one) => Date.parse(one.until_at) / 1000 > now()).map((one) => ({ ...one, active: Date.parse(one.from_at) / 1000 <= now() && (one.flexible_seconds === null || one.begun_at !== null) }));
+const active = () => standing().filter((one) => one.active);
+const quietRevision = () => [...JSON.stringify(standing().map(({ id, active, from_at, until_at, reason }) => [id, active, from_at, until_at, reason]))].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) >>> 0, 7);
 const overview = () => ({
   at_unix_s: now(),
   verdict: { text: '', sub: '' },
@@ -785,11 +787,11 @@ async function api(request, answer, url) {
       const made = { id: nextSilence, matcher: { hosts: [incident.host], checks: [incident.check], tags: [], severity: null }, by: USER.full_name, reason: data.reason, from_at: at(now()), until_at: at(now() + data.duration_seconds), maintenance: false, flexible_seconds: null, begun_at: null, repeats: null, again: null, withheld: 0, matches: { hosts: 1, incidents: 1 }, declared: null };
       silences.push(made);
       incident.silenced = now() + data.duration_seconds;
-      push({ problems: { add: [problemOf(incident)], drop: [] } });
+      push({ counts: counts(), problems: { add: [problemOf(incident)], drop: [] } });
       return json(answer, made, 201);
     }
   }
-  if (path === '/silences' && method === 'GET') return json(answer, silences);
+  if (path === '/silences' && method === 'GET') return json(answer, standing());
   if (path === '/silences' || (path.startsWith('/silences/') && method === 'PUT')) {
     if (!data.reason) return problem(answer, 422, 'Not accepted', 'a reason is needed', { errors: [{ field: 'reason', detail: 'a reason is needed' }] });
     const before = silences.find((one) => one.id === Number(path.slice(10)));
@@ -800,11 +802,13 @@ async function api(request, answer, url) {
     const made = { id: nextSilence, by: USER.full_name, begun_at: null, withheld: 0, declared: null, ...before, ...rest, ...next, flexible_seconds, again, repeats: repeats && (repeats.when ?? repeats.cron), matches: { hosts: matching(data.matcher).length, incidents: quietCount(data.matcher) } };
     if (before) Object.assign(before, made);
     else silences.push(made);
+    push({ counts: counts() });
     return json(answer, made, before ? 200 : 201);
   }
   if (path.startsWith('/silences/')) {
     const index = silences.findIndex((one) => one.id === Number(path.slice(10)));
     const [gone] = index < 0 ? [] : silences.splice(index, 1);
+    push({ counts: counts() });
     for (const incident of incidents) {
       if (gone?.matcher.hosts.includes(incident.host)) {
         incident.silenced = null;

@@ -66,9 +66,13 @@ pub struct Counts {
     /// Of those that are critical, warning or unknown: hosts with silenced problems alone.
     #[serde(default)]
     pub silenced: u64,
-    /// Open incidents that a silence or maintenance covers, but for those that follow from others.
+    /// Open incidents that a silence or maintenance covers: those of the view `silenced`.
     #[serde(default)]
     pub silenced_incidents: u64,
+    /// Another number whenever a silence or maintenance is made, changed, begins, ends or is over: lists of
+    /// them that were asked for before are old.
+    #[serde(default)]
+    pub quiet_revision: u32,
     /// Of those that are good: hosts that were heard before the server started and not since. It is too
     /// early to call them silent, and to call them healthy.
     #[serde(default)]

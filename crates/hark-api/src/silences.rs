@@ -47,6 +47,9 @@ pub struct Silence {
     pub from_at: Timestamp,
     /// Until when.
     pub until_at: Timestamp,
+    /// It is in force now: neither still to come, nor waiting for a problem to begin with.
+    #[serde(default)]
+    pub active: bool,
     /// A planned one: also keeps the incident out of availability.
     pub maintenance: bool,
     /// It begins with the first problem in that time, and holds for so long.

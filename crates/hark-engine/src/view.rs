@@ -532,9 +532,19 @@ impl<'a> SilenceView<'a> {
         self.silence.repeat.as_ref().map(ToString::to_string)
     }
 
-    /// Returns true if it holds now.
+    /// Returns true if it is in force: it has begun and not ended, and one that begins with a problem has met it.
     pub fn is_active(self) -> bool {
         self.silence.active
+    }
+
+    /// Returns until when it holds, as far as is known now.
+    pub fn end(self) -> Unix {
+        self.silence.end()
+    }
+
+    /// Returns true if it will not hold any more: what a file declares is known for longer than it holds.
+    pub fn is_over(self, now: Unix) -> bool {
+        self.silence.is_over(now)
     }
 }
 
@@ -574,7 +584,8 @@ impl Engine {
         self.incidents.get(&id).map(|incident| IncidentView { engine: self, incident })
     }
 
-    /// Returns all silences and maintenance that have not ended, by number.
+    /// Returns all silences and maintenance, by number: what people made until it is over, what files declare
+    /// always.
     pub fn silences(&self) -> impl Iterator<Item = SilenceView<'_>> {
         self.silences.values().map(|silence| SilenceView { silence })
     }

@@ -90,8 +90,10 @@ export interface Counts {
   pending: number;
   /** Of those in need: hosts with silenced problems alone. */
   silenced?: number;
-  /** Open incidents that a silence or maintenance covers. */
+  /** Open incidents that a silence or maintenance covers: those of the view `silenced`. */
   silenced_incidents?: number;
+  /** Another number whenever the list of silences and maintenance is another one. */
+  quiet_revision?: number;
   unheard?: number;
 }
 
@@ -122,6 +124,8 @@ export interface Silence {
   reason: string;
   from_at: string;
   until_at: string;
+  /** It is in force now: neither still to come, nor waiting for a problem to begin with. */
+  active: boolean;
   maintenance: boolean;
   flexible_seconds: number | null;
   begun_at: string | null;

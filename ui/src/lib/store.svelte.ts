@@ -392,14 +392,16 @@ class Store {
   #apply(frame: Frame): void {
     const snapshot = frame.snapshot === true;
     if (this.overview !== null && (frame.counts || frame.problems || frame.events)) {
-      const before = this.overview.problems;
+      const { problems: before, counts } = this.overview;
       const problems = frame.problems ? patchProblems(before, frame.problems, snapshot) : before;
       this.overview = {
         ...this.overview,
-        counts: frame.counts ?? this.overview.counts,
+        counts: frame.counts ?? counts,
         problems,
         events: frame.events ? patchEvents(this.overview.events, frame.events, snapshot) : this.overview.events,
       };
+      // What is quiet on purpose is no part of the stream: only that it is another now.
+      if (frame.counts && frame.counts.quiet_revision !== counts.quiet_revision) void this.loadOverview();
       this.#speak(before, problems);
       if (frame.problems) this.#meet(problems.map((problem) => problem.host));
     }

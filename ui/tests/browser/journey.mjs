@@ -139,6 +139,22 @@ export async function journey({ browser, base, user, password, code, wait }) {
   await ask('DELETE', `/silences/${other}`);
   await page.locator('main tr', { hasText: 'somebody else is at it' }).waitFor({ state: 'detached' });
 
+  // The first screen counts the same, and follows as well.
+  await page.goto(base);
+  await page.locator('section[aria-labelledby=today] li').first().waitFor();
+  const silences = (wanted) => {
+    const said = /(\d+) silence/.exec(document.querySelector('section[aria-labelledby=today]')?.textContent ?? '');
+    const count = Number(said?.[1] ?? 0);
+    return wanted === undefined ? count : count === wanted;
+  };
+  const before = await page.evaluate(silences);
+  const third = await ask('POST', '/silences', { matcher, reason: 'a third one is at it', maintenance: false, until_at: new Date(Date.now() + 3_600_000).toISOString() });
+  await page.waitForFunction(silences, before + 1);
+  await ask('DELETE', `/silences/${third}`);
+  await page.waitForFunction(silences, before);
+  await page.goto(`${base}/maintenance`);
+  await page.locator('button', { hasText: 'Plan maintenance' }).waitFor();
+
   // Work that comes again: a wrong word is said, the next times are shown before it is planned, and it is changed and ended.
   await page.keyboard.press('M');
   await page.waitForSelector('dialog[open] #m-hosts');

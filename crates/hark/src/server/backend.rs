@@ -36,6 +36,7 @@ mod reports;
 mod routes;
 mod series;
 mod server_figures;
+mod silences;
 mod status_desk;
 mod status_pages;
 mod summaries;

@@ -78,6 +78,8 @@ mod prometheus;
 #[cfg(test)]
 mod push;
 #[cfg(test)]
+mod quiet;
+#[cfg(test)]
 mod relayed;
 #[cfg(test)]
 mod remote_write;

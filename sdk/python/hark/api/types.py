@@ -442,6 +442,7 @@ Counts = TypedDict(
         "mnt": int,
         "ok": int,
         "pending": int,
+        "quiet_revision": NotRequired[int],
         "silenced": NotRequired[int],
         "silenced_incidents": NotRequired[int],
         "unheard": NotRequired[int],
@@ -2113,6 +2114,7 @@ Shared = TypedDict(
 Silence = TypedDict(
     "Silence",
     {
+        "active": NotRequired[bool],
         "again": Union["Again", None],
         "begun_at": Union["Timestamp", None],
         "by": str,

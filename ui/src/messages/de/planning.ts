@@ -2,7 +2,7 @@
 import type { planning as en } from '../en/planning.ts';
 
 export const planning: Record<keyof typeof en, string> = {
-  'maintenance.sub': '{maintenance, plural, =0 {Keine Wartung} one {# Wartung} other {# Wartungen}}, {silences, plural, =0 {keine Stummschaltung} one {# Stummschaltung} other {# Stummschaltungen}}',
+  'maintenance.sub': '{maintenance, plural, =0 {Keine Wartung} one {# Wartung} other {# Wartungen}}, {silences, plural, =0 {keine Stummschaltung} one {# Stummschaltung} other {# Stummschaltungen}} in Kraft{planned, plural, =0 {} other {, # steht bevor}}',
   'maintenance.new-silence': 'Neue Stummschaltung',
   'maintenance.calendar': 'Die nächsten 14 Tage',
   'maintenance.kinds': 'Art',

@@ -1,6 +1,6 @@
 // Texts of silences and maintenance that are planned.
 export const planning = {
-  'maintenance.sub': '{maintenance, plural, =0 {No maintenance} one {# maintenance} other {# maintenances}}, {silences, plural, =0 {no silence} one {# silence} other {# silences}}',
+  'maintenance.sub': '{maintenance, plural, =0 {No maintenance} one {# maintenance} other {# maintenances}}, {silences, plural, =0 {no silence} one {# silence} other {# silences}} in force{planned, plural, =0 {} other {, # to come}}',
   'maintenance.new-silence': 'New silence',
   'maintenance.calendar': 'Next 14 days',
   'maintenance.kinds': 'Kind',

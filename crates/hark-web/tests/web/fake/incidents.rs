@@ -133,6 +133,7 @@ impl Fake {
             reason: terms.reason.clone(),
             from_at: Timestamp(terms.from),
             until_at: Timestamp(terms.until),
+            active: true,
             maintenance: terms.maintenance,
             flexible_seconds: terms.flexible.map(|lasts| lasts.as_secs_f64()),
             begun_at: None,

@@ -2,16 +2,16 @@
 
 use hark_api::hosts::{DroppedHost, Looking};
 use hark_api::receivers::{Receiver, TestSent};
-use hark_api::silences::{CoveredIncident, Matches, Preview, Silence};
+use hark_api::silences::{CoveredIncident, Preview, Silence};
 use hark_engine::input::Action;
-use hark_engine::{Done, Engine, Refused as EngineRefused};
+use hark_engine::{Done, Refused as EngineRefused};
 use hark_model::record::Matcher;
 use hark_model::{CheckName, Clock, HostName, IncidentId, ReceiverName, SilenceId, UserName};
 use hark_web::{AckOrder, Answer, Refused, Sight, SilenceOrder};
 
 use tokio::sync::oneshot;
 
-use super::{ServerBackend, ending, words};
+use super::{ServerBackend, ending};
 use crate::server::probes::ToProbes;
 
 impl ServerBackend {
@@ -140,11 +140,6 @@ impl ServerBackend {
         }
     }
 
-    pub(super) fn all_silences(&self, sight: &Sight) -> Answer<Vec<Silence>> {
-        let sight = sight.clone();
-        self.ask(move |engine| silences(engine, &sight))
-    }
-
     pub(super) fn preview_of(&self, sight: &Sight, matcher: &Matcher) -> Answer<Preview> {
         let sight = sight.clone();
         let matcher = matcher.clone();
@@ -198,88 +193,5 @@ impl ServerBackend {
             bad.filter_map(|c| c.name().as_str().strip_prefix("receiver ").map(str::to_owned))
                 .collect()
         })
-    }
-}
-
-/// Returns the silences that cover a host within the sight, each with what it covers of those.
-fn silences(engine: &Engine, sight: &Sight) -> Vec<Silence> {
-    let mut shown = Vec::new();
-    for silence in engine.silences() {
-        let record = silence.record();
-        let preview = engine.preview_within(&record.matcher, |host| sight.covers(host.as_str()));
-        if *sight == Sight::Everything || preview.hosts > 0 {
-            let matches =
-                Matches { hosts: preview.hosts as u64, incidents: preview.incidents as u64 };
-            shown.push(words::silence(silence, matches));
-        }
-    }
-    shown
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fmt::Write;
-    use std::sync::Arc;
-
-    use hark_config::{Document, NoSecrets};
-    use hark_engine::{Effects, Input, plan};
-    use hark_model::record::{SilenceTerms, Snapshot};
-    use hark_model::{Mono, Now, Unix};
-
-    use super::*;
-
-    /// Two hundred hosts, every second of them a database.
-    fn engine() -> Engine {
-        let mut text = "hosts:\n".to_owned();
-        for n in 0..200 {
-            let role = if n % 2 == 0 { "db" } else { "web" };
-            writeln!(text, "  host{n:03}: {{tags: [role:{role}]}}").unwrap();
-        }
-        let document = Document::single(&text);
-        let plan = plan::read(&document.root(&NoSecrets)).unwrap();
-        let now = Now { mono: Mono(1_000_000), unix: Unix(1_795_132_800_000) };
-        let (mut engine, _) = Engine::new(Arc::new(plan), Snapshot::default(), now);
-        let action = Action::Silence(SilenceTerms {
-            matcher: databases(),
-            reason: "known".to_owned(),
-            from: now.unix,
-            until: now.unix + std::time::Duration::from_mins(10),
-            maintenance: false,
-            flexible: None,
-            repeats: None,
-        });
-        let by = UserName::new("mira").unwrap();
-        engine.step(Input::Operator { request: 1, by, action }, now, &mut Effects::default());
-        engine
-    }
-
-    fn databases() -> Matcher {
-        Matcher { tags: vec![hark_model::Tag::new("role:db").unwrap()], ..Matcher::default() }
-    }
-
-    fn only(names: &[&str]) -> Sight {
-        Sight::Hosts(names.iter().map(|n| HostName::new(n).unwrap()).collect())
-    }
-
-    #[test]
-    fn a_silence_is_seen_by_whoever_owns_any_host_it_covers() {
-        let engine = engine();
-        let hosts = |sight: &Sight| -> Vec<u64> {
-            silences(&engine, sight).iter().map(|s| s.matches.hosts).collect()
-        };
-        assert_eq!(hosts(&Sight::Everything), [100]);
-        assert_eq!(hosts(&only(&["host198"])), [1], "the hundredth of those it covers");
-        assert_eq!(hosts(&only(&["host196", "host197", "host198"])), [2]);
-        assert!(hosts(&only(&["host199"])).is_empty(), "it covers no web server");
-    }
-
-    #[test]
-    fn a_preview_counts_what_is_seen_beyond_the_names_that_are_listed() {
-        let engine = engine();
-        let all = engine.preview(&databases());
-        assert_eq!((all.hosts, all.names.len()), (100, 20));
-        assert_eq!(all.names[0].as_str(), "host000");
-        let mine = engine.preview_within(&databases(), |host| host.as_str() >= "host100");
-        assert_eq!((mine.hosts, mine.names[0].as_str()), (50, "host100"));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hark_api::hosts::Limits;
-use hark_api::overview::{Counts, Kpis, Overview, Problem, Quiet, Soft, Verdict};
+use hark_api::overview::{Counts, Kpis, Overview, Problem, Soft, Verdict};
 use hark_engine::plan::SELF;
 use hark_engine::view::IncidentView;
 use hark_engine::{Engine, HostState};
@@ -12,8 +12,7 @@ use hark_model::time::{Clock, Now};
 use hark_model::{CheckName, HostId, IncidentId, SeriesName};
 use hark_web::{Answer, Sight};
 
-use super::ServerBackend;
-use super::words;
+use super::{ServerBackend, silences, words};
 
 /// How long the small chart of a problem may be old.
 const SPARK_AGE: Duration = Duration::from_mins(1);
@@ -39,12 +38,8 @@ impl ServerBackend {
         let shown = problems.len() as u64;
         let verdict = verdict(&counts, &Standing::of(&problems));
         problems.truncate(Overview::MAX_PROBLEMS);
-        let silences = self.all_silences(sight)?;
+        let quiet = self.quiet(sight)?;
         let now = Clock.now().unix;
-        let (maintenance, silences) = silences
-            .into_iter()
-            .filter(|s| s.from_at.0 <= now && now < s.until_at.0)
-            .partition(|s| s.maintenance);
         let events = self.newest_activities(sight, Overview::MAX_EVENTS)?;
         Ok(Overview {
             at_unix_s: now.seconds(),
@@ -61,13 +56,13 @@ impl ServerBackend {
             },
             problems,
             receivers: self.receivers.load().iter().count() as u64,
-            quiet: Quiet { silences, maintenance },
+            quiet,
             events,
         })
     }
 
     pub(super) fn host_counts(&self, sight: &Sight) -> Answer<Counts> {
-        let (sight, started) = (sight.clone(), self.started);
+        let (sight, started, now) = (sight.clone(), self.started, Clock.now().unix);
         self.ask(move |engine| {
             let mut counts = Counts::default();
             let seen = engine.hosts().filter(|h| sight.covers(h.name().as_str()));
@@ -91,13 +86,15 @@ impl ServerBackend {
             {
                 *count_of(&mut counts, own.state()) -= 1;
             }
-            let open = engine.incidents().filter(|i| {
-                i.is_open() && i.record().cause.is_none() && sight.covers(i.host_name().as_str())
-            });
-            let open = open.map(|i| (i.record().host, i.silenced_until().is_some()));
+            // Those that follow from others are silenced or not by themselves, and stand in the same list.
+            let open = engine
+                .incidents()
+                .filter(|i| i.is_open() && sight.covers(i.host_name().as_str()))
+                .map(|i| (i.record().host, i.silenced_until().is_some()));
             let in_need =
                 |host: HostId| engine.host(host).is_some_and(|host| !is_good(host.state()));
             (counts.silenced, counts.silenced_incidents) = silenced(open, in_need);
+            counts.quiet_revision = silences::revision(engine, now);
             counts
         })
     }

@@ -96,6 +96,7 @@ pub(super) fn silence(view: SilenceView<'_>, matches: Matches) -> Silence {
         reason: record.reason.clone(),
         from_at: record.from.into(),
         until_at: record.until.into(),
+        active: view.is_active(),
         maintenance: record.maintenance,
         flexible_seconds: flexible.map(|f| Duration::from_millis(f.lasts_ms).as_secs_f64()),
         begun_at: flexible.and_then(|f| f.begun).map(Into::into),
