@@ -36,7 +36,7 @@ use hark_web::WebSettings;
 use jiff::tz::TimeZone;
 
 pub(crate) use backup::BackupSettings;
-pub(crate) use files::{Opened, PageText, Paths, default_data_dir, open};
+pub(crate) use files::{Opened, PageText, Paths, SYSTEM_DATA_DIR, default_data_dir, open};
 pub(crate) use given::{AgentConfigs, Given};
 pub(crate) use inlets::{Graphite, InletSettings, Source, check_of as inlet_check};
 pub(crate) use known_as::{KnownAs, MAIL};

@@ -26,7 +26,7 @@ pub(crate) use steps::carry_out;
 pub(crate) const USER: &str = "hark";
 
 /// Where services keep their state.
-pub(crate) const DATA: &str = "/var/lib/hark";
+pub(crate) const DATA: &str = crate::config::SYSTEM_DATA_DIR;
 
 /// Where services read their configuration.
 pub(crate) const CONFIG: &str = "/etc/hark";

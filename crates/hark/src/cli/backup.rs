@@ -10,7 +10,7 @@ use hark_model::{Clock, Unix};
 use hark_store::backup::{self, Manifest, Order};
 use serde_json::json;
 
-use super::client::Client;
+use super::client::{Client, Folder};
 use super::history::{Place, end_of_progress, show_progress, shows_progress, size};
 use crate::{config, out};
 
@@ -51,6 +51,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Ok(data_dir) => data_dir,
         Err(code) => return Ok(code),
     };
+    Folder::must_be_open(&data_dir)?;
     let order = Order {
         data_dir: &data_dir,
         with_history: !args.without_history,

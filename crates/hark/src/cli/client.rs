@@ -1,5 +1,7 @@
 //! The API, from the shell: where the server is, who asks, one request and its answer.
 
+mod folder;
+
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -9,6 +11,8 @@ use anyhow::{Context, bail, ensure};
 use hark_net::{BoxFuture, Call, CallError, Family, Origin, Resolve, Tls, Trust, read_fingerprint};
 use http::{HeaderValue, Method, StatusCode, Uri};
 use serde_json::Value;
+
+pub(crate) use folder::Folder;
 
 /// How long one request may take: the command line is waited for by a person.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -102,6 +106,10 @@ impl Client {
     /// If the address or the fingerprint cannot be read.
     pub(super) fn new(args: &ApiArgs) -> anyhow::Result<Self> {
         let data = args.data.clone().unwrap_or_else(crate::config::default_data_dir);
+        if args.url.is_none() && args.token.is_none() && args.data.is_some() {
+            // Neither where the server is nor by what right it is asked would be known.
+            Folder::must_be_open(&data)?;
+        }
         let text = match &args.url {
             Some(url) => url.clone(),
             None => local_url(&data),
@@ -160,7 +168,7 @@ impl Client {
         if let Some(error) = told.as_ref().and_then(|told| told["error"].as_str()) {
             anyhow::bail!("{error}");
         }
-        let mut answer = read_answer(status, &body, self.local.as_deref())?;
+        let mut answer = self.read(status, &body)?;
         Ok(answer["data"].take())
     }
 
@@ -171,7 +179,7 @@ impl Client {
     pub(super) fn text(&self, path: &str) -> anyhow::Result<String> {
         let (status, body) = self.ask(Method::GET, path, None, None)?;
         if !status.is_success() {
-            read_answer(status, &body, self.local.as_deref())?;
+            self.read(status, &body)?;
         }
         String::from_utf8(body).context("the answer is not text")
     }
@@ -224,7 +232,7 @@ impl Client {
         if status.is_success() {
             return Ok(());
         }
-        read_answer(status, &answer, None).map(drop)
+        client.read(status, &answer).map(drop)
     }
 
     fn request(
@@ -236,9 +244,22 @@ impl Client {
     ) -> anyhow::Result<Value> {
         let (status, body) = self.ask(method, path, body, name)?;
         // From here on the server was reached: what it says is no trouble of the network.
-        match read_answer(status, &body, self.local.as_deref()) {
+        match self.read(status, &body) {
             Err(error) if status == StatusCode::NOT_FOUND => Err(name_absent(error, path)),
             answer => answer,
+        }
+    }
+
+    /// Reads an answer, and says what a person can do who is not signed in.
+    fn read(&self, status: StatusCode, body: &[u8]) -> anyhow::Result<Value> {
+        let answer = read_answer(status, body, self.local.as_deref());
+        match (&self.token, answer) {
+            (_, answer) if status != StatusCode::UNAUTHORIZED => answer,
+            (Token::Given(_), answer) => answer.context(
+                "the token (--token or HARK_TOKEN) is none of this server's: it may have ended",
+            ),
+            (Token::Local(data), Err(error)) => bail!("{error}: {}", folder::sign_in(data)),
+            (Token::Local(_) | Token::None, answer) => answer,
         }
     }
 
@@ -253,27 +274,6 @@ impl Client {
         let base = base.trim_end_matches('/');
         let answer = self.exchange(method, path, body, name);
         self.runtime.block_on(answer).with_context(|| format!("cannot ask {base}"))
-    }
-
-    /// Returns what a person can do about a server that does not answer.
-    fn way_out(&self) -> String {
-        match &self.local {
-            None => "no server answers there".to_owned(),
-            Some(data) if data.join(LOCAL_URL).exists() => format!(
-                "the server of {} does not run: start it with `hark up` or `hark server`",
-                data.display()
-            ),
-            Some(data) if !data.exists() => format!(
-                "there is no folder {}: start a server with `hark up`, or name the data folder of one \
-                 with --data, or another machine's page with --url",
-                data.display()
-            ),
-            Some(data) => format!(
-                "no server has run here with the data folder {}: start one with `hark up`, or name \
-                 its data folder with --data, or another machine's page with --url",
-                data.display()
-            ),
-        }
     }
 
     async fn exchange(
@@ -304,7 +304,7 @@ impl Client {
         }
         let reply = match client.call(&CLibrary, call, TIMEOUT).await {
             Err(error @ CallError::Unreached(_)) => {
-                return Err(error).with_context(|| self.way_out());
+                return Err(error).with_context(|| folder::way_out(self.local.as_deref()));
             }
             answered => answered?,
         };
@@ -357,7 +357,7 @@ fn read_answer(status: StatusCode, body: &[u8], local: Option<&Path>) -> anyhow:
         bail!("{}", not_set_up(local));
     }
     if status == StatusCode::UNAUTHORIZED {
-        bail!("{title}: give a token with --token or HARK_TOKEN, or run this as the server's user");
+        bail!("{title}");
     }
     let text = if detail.is_empty() { title } else { format!("{title}: {detail}") };
     let is_absent = value["type"].as_str().is_some_and(|kind| kind.ends_with("/not-found"));

@@ -16,6 +16,7 @@ use hark_store::history::{self, Examined, Largest, Repaired, Survey, TierSurvey,
 use hark_store::state::StateReader;
 use serde_json::{Value, json};
 
+use super::client::Folder;
 use crate::config::{self, Paths};
 use crate::out;
 
@@ -117,6 +118,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Ok(data_dir) => data_dir,
         Err(code) => return Ok(code),
     };
+    Folder::must_be_open(&data_dir)?;
     let dir = data_dir.join("history");
     anyhow::ensure!(
         dir.is_dir(),

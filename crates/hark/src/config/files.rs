@@ -41,6 +41,9 @@ impl Paths {
     }
 }
 
+/// The data folder of a server that is installed, and of one that root starts.
+pub(crate) const SYSTEM_DATA_DIR: &str = "/var/lib/hark";
+
 /// Returns the data folder that is used if none is named.
 pub(crate) fn default_data_dir() -> PathBuf {
     if cfg!(windows) {
@@ -49,7 +52,7 @@ pub(crate) fn default_data_dir() -> PathBuf {
             .map_or_else(|| PathBuf::from("hark-data"), |folder| folder.join("hark").join("data"));
     }
     if crate::sys::is_root() {
-        return PathBuf::from("/var/lib/hark");
+        return PathBuf::from(SYSTEM_DATA_DIR);
     }
     match environment("XDG_STATE_HOME").or_else(|| home().map(|h| h.join(".local/state"))) {
         Some(state) => state.join("hark"),

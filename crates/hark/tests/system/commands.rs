@@ -1,8 +1,11 @@
 //! The commands as one types them, and what services of a machine are asked to do: to detach, to end, to
 //! read their configuration again, to log to a file, and not to run twice.
 
+use std::fs::Permissions;
 use std::io::{BufRead, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -146,6 +149,48 @@ fn where_nothing_runs_each_command_says_what_to_do() {
         assert_eq!(code(&done), expected, "{line}: {text}");
         assert!(text.contains(says), "{line}: {text}");
     }
+}
+
+#[test]
+fn who_may_not_read_the_servers_folder_is_told_that_and_how_to_ask() {
+    const NOBODY: u32 = 65534;
+    let folder = folder();
+    // Where anybody may look: neither the folder of the tests nor that of the program has to be.
+    let program = folder.path().join("hark");
+    std::fs::copy(HARK, &program).unwrap();
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    let mut server = Start::new("server", folder.path()).go();
+    server.set_up(PASSWORD);
+    let url = format!("--url http://127.0.0.1:{}", server.http);
+    let closed = format!("only the server's user can read {}", server.data.display());
+    let is_root = folder.path().metadata().unwrap().uid() == 0;
+    let as_another = |line: &str| {
+        let mut command = clean(&program, folder.path());
+        command.args(line.split_whitespace());
+        command.arg("--data").arg(&server.data);
+        if is_root {
+            command.uid(NOBODY).gid(NOBODY);
+        } else {
+            // Who cannot be somebody else shuts it before himself.
+            std::fs::set_permissions(&server.data, Permissions::from_mode(0o000)).unwrap();
+        }
+        let done = run(&mut command, LIMIT);
+        std::fs::set_permissions(&server.data, Permissions::from_mode(0o700)).unwrap();
+        assert!(!done.status.success(), "{line}: {}", said(&done));
+        complained(&done)
+    };
+    for line in ["status", "hosts", "silence", "history", "backup /tmp/no-such-backup", "backup"] {
+        let text = as_another(line);
+        assert!(text.contains(&closed) && text.contains("`sudo`"), "{line}: {text}");
+        assert!(!text.contains("cannot ask") && !text.contains("there is no"), "{line}: {text}");
+    }
+    let text = as_another(&format!("status {url}"));
+    assert!(text.contains(&closed) && text.contains("HARK_TOKEN"), "{text}");
+    // The owner is not told to be somebody else: a token that is wrong, and a folder without one.
+    let text = complained(&hark(folder.path(), &format!("status {url} --token hark_wrong")));
+    assert!(text.contains("is none of this server's"), "{text}");
+    let text = complained(&hark(folder.path(), &format!("status {url} --data none")));
+    assert!(text.contains("there is no token in none") && text.contains("--data"), "{text}");
 }
 
 #[test]
