@@ -239,8 +239,7 @@ impl Along {
         &self.found
     }
 
-    /// Takes lines of the buffer that stand side by side, as many as there is room for, or passes over lines that are
-    /// too short.
+    /// Takes lines of the buffer that stand side by side, as many as there is room for.
     fn take_lines(&mut self, buffer: &[u8]) {
         let begin = self.looked;
         let most = buffer.len().min(begin + self.room() - self.filled);
@@ -266,24 +265,26 @@ impl Along {
         }
     }
 
-    /// Returns the next line of the buffer that may have a match, without its end, and goes behind it; none if there is none,
-    /// or if lines were passed over that are too short.
+    /// Returns the next line of the buffer that may have a match, without its end, and goes behind it.
     fn next_line(&mut self, buffer: &[u8]) -> Option<Range<usize>> {
-        let rest = buffer.get(self.looked..).filter(|rest| !rest.is_empty())?;
-        let near = rest.get(..self.least).unwrap_or(rest);
-        // All lines that end in there are shorter than it.
-        if let Some(last) = memchr::memrchr(b'\n', near) {
-            self.looked += last + 1;
-            return None;
+        while let Some(rest) = buffer.get(self.looked..).filter(|rest| !rest.is_empty()) {
+            let near = rest.get(..self.least).unwrap_or(rest);
+            // All lines that end in there are shorter than it.
+            if let Some(last) = memchr::memrchr(b'\n', near) {
+                self.looked += last + 1;
+                continue;
+            }
+            let after = rest.get(near.len()..).unwrap_or_default();
+            let length = memchr::memchr(b'\n', after).map_or(rest.len(), |at| near.len() + at);
+            let start = self.looked;
+            self.looked = start + length + 1;
+            let line = rest.get(..length).unwrap_or_default();
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            if self.gates.iter().any(|gate| gate.lets_in(line)) {
+                return Some(start..start + line.len());
+            }
         }
-        let after = rest.get(near.len()..).unwrap_or_default();
-        let length = memchr::memchr(b'\n', after).map_or(rest.len(), |at| near.len() + at);
-        let start = self.looked;
-        self.looked = start + length + 1;
-        let line = rest.get(..length).unwrap_or_default();
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let is_let_in = self.gates.iter().any(|gate| gate.lets_in(line));
-        is_let_in.then_some(start..start + line.len())
+        None
     }
 
     /// Writes what there is of a line from `from` on, or of lines with their ends, as far as there is room. Returns how much
