@@ -24,6 +24,10 @@ use crate::slots::Slots;
 /// The text that was given last and was right.
 const FILE: &str = "given";
 
+/// The newest text if that is wrong: it is judged anew at each start, since what it was refused for may be the host's
+/// own file or this version.
+const REFUSED: &str = "given-refused";
+
 /// Is there once [`CHECK`] was told: from then on it has to be kept true.
 const TOLD: &str = "given-told";
 
@@ -82,17 +86,23 @@ impl Central {
     /// host's own file may be another one since.
     pub(crate) fn at_start(&self, home: &Home, now: Now) -> (Option<Given>, Option<ReportItem>) {
         let revision = self.taken().0.unwrap_or(0);
-        let Some(text) = home.read(FILE).ok().flatten() else { return (None, None) };
-        match self.under_own(&text) {
+        let newest = home.read(REFUSED).ok().flatten();
+        let kept = home.read(FILE).ok().flatten();
+        let Some(text) = newest.as_ref().or(kept.as_ref()) else { return (None, None) };
+        match self.under_own(text) {
             Ok(given) => {
+                if newest.is_some() {
+                    keep(home, text);
+                }
                 let told = taken(&given, revision, now);
-                (Some(given), told_of(home, &text, told))
+                (Some(given), told_of(home, text, told))
             }
-            // It was right when it was kept: this is another version, or another file of the host.
+            // One that was kept was right then: this is another version, or another file of the host.
             Err(mistakes) => {
                 tracing::warn!(mistakes, "what the server gave is not used");
                 note_told(home);
-                (None, Some(refused(revision, &mistakes, now)))
+                let before = newest.and(kept).and_then(|text| self.under_own(&text).ok());
+                (before, Some(refused(revision, &mistakes, now)))
             }
         }
     }
@@ -111,10 +121,10 @@ impl Central {
         let text = String::from_utf8_lossy(bytes);
         let text = if revision == 0 { "{}\n" } else { &*text };
         let taken = self.under_own(text);
-        if taken.is_ok()
-            && let Err(error) = home.write(FILE, text)
-        {
-            tracing::warn!(%error, "what the server gave is not kept: it is fetched again");
+        if taken.is_ok() {
+            keep(home, text);
+        } else if let Err(error) = home.write(REFUSED, text) {
+            tracing::warn!(%error, "what was refused is not kept: the next start knows nothing of it");
         }
         self.note(revision);
         match taken {
@@ -188,6 +198,13 @@ impl Central {
             settings.probes.refuse();
         }
         if all.has_errors() { Err(all.diagnostics().render(Style::Plain)) } else { Ok(settings) }
+    }
+}
+
+/// Keeps a text that is right, in place of what was refused before it.
+fn keep(home: &Home, text: &str) {
+    if let Err(error) = home.write(FILE, text).and_then(|()| home.remove(REFUSED)) {
+        tracing::warn!(%error, "what the server gave is not kept: it is fetched again");
     }
 }
 
@@ -403,11 +420,31 @@ mod tests {
             assert!(text.starts_with("configuration 00000008 is refused") && text.contains('\n'));
         }
         assert_eq!(central.taken().0, Some(8), "it is not fetched again");
-        let again = Central::open(&home, "{}", Allowed::Nothing).unwrap();
+        let mut again = Central::open(&home, "{}", Allowed::Nothing).unwrap();
         let (given, told) = again.at_start(&home, NOW);
         assert_eq!(given.unwrap().interval, Some(Duration::from_secs(20)));
-        assert_eq!(status(&told).0, Status::Ok);
+        let (word, text) = status(&told);
+        assert!(word == Status::Warning && text.starts_with("configuration 00000008 is refused"));
         assert_eq!(again.taken(), (Some(8), 0));
+        assert!(again.take(&home, 9, b"interval: 40s\n", NOW).is_ok());
+        let (given, told) = again.at_start(&home, NOW);
+        assert_eq!(given.unwrap().interval, Some(Duration::from_secs(40)));
+        assert_eq!(status(&told), (Status::Ok, "configuration 00000009"));
+    }
+
+    #[test]
+    fn what_was_refused_for_the_hosts_own_file_is_taken_once_that_is_mended() {
+        let own = json!({ "collectors": { "cpu": { "interval": "soon" } } });
+        let (_folder, home, mut central) = open(&own);
+        assert!(central.take(&home, 7, b"interval: 20s\n", NOW).is_err());
+        let (given, told) = central.at_start(&home, NOW);
+        assert!(given.is_none() && status(&told).0 == Status::Warning);
+        let mended = Central::open(&home, "{}", Allowed::Nothing).unwrap();
+        for _ in 0..2 {
+            let (given, told) = mended.at_start(&home, NOW);
+            assert_eq!(given.unwrap().interval, Some(Duration::from_secs(20)));
+            assert_eq!(status(&told), (Status::Ok, "configuration 00000007"));
+        }
     }
 
     #[test]
