@@ -46,7 +46,7 @@ mod words;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use hark_api::actions::{Actions, Order};
 use hark_api::agents::{Agent, Joined};
@@ -172,6 +172,21 @@ impl ServerBackend {
     fn read<T>(&self, question: impl FnOnce(&StateReader) -> Result<T, OpenError>) -> Answer<T> {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         question(&reader).map_err(|error| Refused::Unavailable(chain(&error)))
+    }
+
+    /// Reads the store if nobody else does; `None` if somebody does, or if it cannot be read. For what is shown beside
+    /// something that must not wait.
+    fn read_unless_busy<T>(
+        &self,
+        question: impl FnOnce(&StateReader) -> Result<T, OpenError>,
+    ) -> Option<T> {
+        let reader = match self.reader.try_lock() {
+            Ok(reader) => reader,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let answer = question(&reader);
+        answer.inspect_err(|error| tracing::debug!(error = chain(error), "not read")).ok()
     }
 
     /// Returns the number of a host within the sight.

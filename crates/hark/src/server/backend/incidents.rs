@@ -99,6 +99,10 @@ impl ServerBackend {
         let messages = self.read(|reader| reader.deliveries(view, None, SHOWN))?;
         let filter = JournalFilter { incident: Some(id), ..JournalFilter::default() };
         let lines = self.read(|reader| reader.journal(&filter, None, SHOWN))?;
+        let said = match record.resolved_at {
+            Some(_) => self.said(id)?,
+            None => None,
+        };
         let fates = self.fates(&messages, &lines)?;
         let told = |entry: &JournalEntry| Activity {
             message_state: fates.of(&entry.line).map(|(_, state)| state),
@@ -124,7 +128,7 @@ impl ServerBackend {
             } else {
                 String::new()
             },
-            said: record.resolved_at.and_then(|_| said(&lines)),
+            said,
             row,
             rule: live.rule,
             value: live.value,
@@ -289,6 +293,14 @@ impl Source for ServerBackend {
 }
 
 impl ServerBackend {
+    /// Returns what the check of an incident that is over said last while it was a problem. Its turns alone are read:
+    /// reminders of days may lie behind them.
+    fn said(&self, id: IncidentId) -> Answer<Option<String>> {
+        let kind = Some(JournalKind::Transition);
+        let filter = JournalFilter { incident: Some(id), kind, ..JournalFilter::default() };
+        Ok(said(&self.read(|reader| reader.journal(&filter, None, SHOWN))?))
+    }
+
     /// Returns the name of a host, of one that is gone as well while it has incidents.
     fn known_or_former(&self, host: HostId) -> Option<HostName> {
         let known = self.links.hosts.name(host);
@@ -323,8 +335,7 @@ fn derived(check: hark_engine::view::CheckView<'_>) -> Option<Derived> {
 
 /// Returns what a check said last while it was a problem, by the history of its incident, newest first.
 fn said(lines: &[JournalEntry]) -> Option<String> {
-    let transitions = lines.iter().filter(|entry| entry.line.kind == JournalKind::Transition);
-    let mut turns = transitions.filter_map(|entry| hark_engine::turned(&entry.line.text));
+    let mut turns = lines.iter().filter_map(|entry| hark_engine::turned(&entry.line.text));
     turns.find(|turn| turn.after != Status::Ok).map(|turn| turn.said.to_owned())
 }
 

@@ -20,6 +20,9 @@ const SPARK_AGE: Duration = Duration::from_mins(1);
 /// How long the strip of a problem may be old: it is of half hours, but behind a start their past is filled in within seconds.
 const STRIP_AGE: Duration = Duration::from_secs(10);
 
+/// And for how long one is shown that cannot be read anew.
+const STRIP_KEPT: Duration = Duration::from_mins(10);
+
 /// Points of the small chart: one a minute.
 const SPARK_POINTS: u32 = 60;
 
@@ -121,7 +124,7 @@ impl ServerBackend {
         for (place, f) in found.into_iter().enumerate() {
             let mut problem = f.problem;
             if place < Overview::MAX_PROBLEMS {
-                problem.strip = self.check_strip(&problem, f.host, now)?;
+                problem.strip = self.check_strip(&problem, f.host, now);
                 if let Some(series) = f.series {
                     problem.spark = self.spark(IncidentId(problem.incident), f.host, series, now);
                 }
@@ -131,22 +134,26 @@ impl ServerBackend {
         Ok((problems, all))
     }
 
-    /// Returns the last day of the check of a problem, from memory if it was read just before.
-    fn check_strip(&self, problem: &Problem, host: HostId, now: Now) -> Answer<String> {
+    /// Returns the last day of the check of a problem, from memory if it was read just before. Problems are told each
+    /// second whatever becomes of the state: while that cannot be read, or is searched, the strip is the former one.
+    fn check_strip(&self, problem: &Problem, host: HostId, now: Now) -> String {
         let incident = IncidentId(problem.incident);
-        {
+        let former = {
             let mut strips = self.strips.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            strips.retain(|_, (at, _)| now.mono.since(*at) < STRIP_AGE);
-            if let Some((_, strip)) = strips.get(&incident) {
-                return Ok(strip.clone());
+            strips.retain(|_, (at, _)| now.mono.since(*at) < STRIP_KEPT);
+            match strips.get(&incident) {
+                Some((at, strip)) if now.mono.since(*at) < STRIP_AGE => return strip.clone(),
+                former => former.map(|(_, strip)| strip.clone()).unwrap_or_default(),
             }
-        }
-        let Ok(check) = CheckName::new(&problem.check) else { return Ok(String::new()) };
-        let strip =
-            self.read(|reader| self.recorder.strip_of_check(reader, (host, &check), now.unix))?;
+        };
+        let Ok(check) = CheckName::new(&problem.check) else { return former };
+        let read = self.read_unless_busy(|reader| {
+            self.recorder.strip_of_check(reader, (host, &check), now.unix)
+        });
+        let Some(strip) = read else { return former };
         let mut strips = self.strips.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         strips.insert(incident, (now.mono, strip.clone()));
-        Ok(strip)
+        strip
     }
 
     /// Returns the last hour of a value, from memory if it was read within the last minute.
