@@ -179,10 +179,10 @@ struct Intake {
     reply: Vec<u8>,
     inputs: Vec<Input>,
     changes: Vec<Change>,
-    frames: HistoryBatch,
     /// For the lists.
     news: Vec<(HostId, News)>,
-    /// How many of them have a ticket already and wait for company.
+    frames: HistoryBatch,
+    /// How many of the frames have a ticket already and wait for company.
     held: usize,
     /// Handed on by nobody yet because the engine's or history's queue is full.
     unsent: Option<(EngineBatch, HistoryBatch)>,
@@ -227,8 +227,8 @@ impl Intake {
             reply: Vec::with_capacity(hark_proto::MAX_DATAGRAM),
             inputs: Vec::new(),
             changes: Vec::new(),
-            frames: HistoryBatch::default(),
             news: Vec::new(),
+            frames: HistoryBatch::default(),
             held: 0,
             unsent: None,
             ticket: 0,

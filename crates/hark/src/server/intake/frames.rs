@@ -53,9 +53,6 @@ impl Intake {
             self.rooms.unused(std::mem::take(&mut heard.values));
         }
         self.inputs.push(Input::Heard(heard));
-        if self.setup.live.is_watched() {
-            self.setup.live.heard(host);
-        }
         self.heartbeats += 1;
         known
     }

@@ -58,6 +58,7 @@ pub(super) type Sets = Arc<[SetUse]>;
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
     shapes: HashMap<u32, Arc<Shape>>,
+    sweep_shapes_at: usize,
     lists: HashSet<Sets>,
     sweep_at: usize,
 }
@@ -118,6 +119,11 @@ impl Shelf {
             // Numbers come from agents: two may give different lists the same number.
             Some(shape) if *shape.series == **series => Arc::clone(shape),
             _ => {
+                // An agent may declare the same list under ever new numbers.
+                if self.shapes.len() >= self.sweep_shapes_at {
+                    self.shapes.retain(|_, shape| Arc::strong_count(shape) > 1);
+                    self.sweep_shapes_at = self.shapes.len() * 2 + SLACK;
+                }
                 let shape = Arc::new(Shape::new(Arc::clone(series)));
                 self.shapes.insert(number, Arc::clone(&shape));
                 shape
@@ -226,6 +232,17 @@ mod tests {
         }
         let numbers: Vec<u32> = sets.iter().map(|set| set.number).collect();
         assert_eq!(numbers, (1..=most).filter(|n| *n != 5).chain([5]).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn numbers_that_an_agent_goes_through_leave_nothing() {
+        let mut shelf = Shelf::default();
+        let mut sets = Sets::default();
+        for number in 0..10_000 {
+            sets = shelf.with(&sets, number, &series("a"), SetId::KEPT_NOWHERE, 1);
+        }
+        assert!(shelf.shapes.len() <= 2 * (MAX_SETS + SLACK), "{}", shelf.shapes.len());
+        assert!(sets.iter().all(|set| shelf.shapes.contains_key(&set.number)));
     }
 
     #[test]

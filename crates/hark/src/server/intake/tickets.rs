@@ -4,6 +4,7 @@
 use std::sync::mpsc::TrySendError;
 use std::time::Duration;
 
+use hark_engine::Input;
 use hark_model::time::Mono;
 
 use super::Intake;
@@ -64,6 +65,14 @@ impl Intake {
         self.setup.tally.heard(counted.0, counted.1);
         self.setup.vitals.take(&self.news);
         self.news.clear();
+        // Not before the lists have its values: whoever shows it then would show the former ones for an interval.
+        if self.setup.live.is_watched() {
+            for input in &self.inputs {
+                if let Input::Heard(heard) = input {
+                    self.setup.live.heard(heard.host);
+                }
+            }
+        }
         if !self.has_open() {
             return;
         }
