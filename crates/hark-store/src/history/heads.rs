@@ -80,7 +80,7 @@ impl History {
                     *place = (frame.host, frame.set);
                     filled += 1;
                 }
-                prefetch(&self.hosts, &next[..filled]);
+                prefetch(&self.hosts, next.get(..filled).unwrap_or_default());
             }
             if self.erasures.is_gone(frame.host) {
                 continue;
