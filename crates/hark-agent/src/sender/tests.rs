@@ -7,7 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use hark_model::frame::{check_values, encode_values};
 use hark_model::{CheckName, CheckResult, MetricKind, Next, SeriesDef, SeriesName, Status, Unit};
 use hark_proto::{
-    AckFacts, AgentKey, Body, ItemWindow, Paper, Piece, ServerSession, SetAssembler, decode, peek,
+    AckFacts, AckFlags, AgentKey, Body, ItemWindow, Paper, Piece, Refused, ServerSession,
+    SetAssembler, decode, peek,
 };
 use proptest::prelude::*;
 use tempfile::TempDir;
