@@ -296,7 +296,7 @@ mod tests {
         let cases: [(&str, &[&str]); 9] = [
             (
                 "thresholds: {cpu_monitor: {cpu_percent: {warning: 90, critical: 80}}}\n",
-                &["1:28 warning (90.0) is stricter than critical (80.0): warning must come first"],
+                &["1:28 warning (90.0) lies beyond critical (80.0): warning must come first"],
             ),
             (
                 "thresholds: {cpu_monitor: {cpu_percent: {warning: 80, warning_clear: 85}}}\n",
@@ -318,11 +318,11 @@ mod tests {
             (
                 "hosts: {a: {thresholds: {cpu_monitor: {cpu_percent: {warning: 90}}}}}\n\
                  thresholds: {cpu_monitor: {cpu_percent: {critical: 80}}}\n",
-                &["1:40 warning (90.0) is stricter than critical (80.0): warning must come first"],
+                &["1:40 warning (90.0) lies beyond critical (80.0): warning must come first"],
             ),
             (
                 "threshold_configs: {a: {tags: x, thresholds: {c: {d: {warning: 9, critical: 8}}}}}\n",
-                &["1:51 warning (9.0) is stricter than critical (8.0): warning must come first"],
+                &["1:51 warning (9.0) lies beyond critical (8.0): warning must come first"],
             ),
             (
                 "threshold_configs: {default: {tags: x}}\n",

@@ -22,7 +22,7 @@ const EXIT_SEND_BACK: u8 = 65;
 const EXIT_TRY_AGAIN: u8 = 75;
 
 /// Acknowledge an incident: no reminders and no escalation until it is over, gets worse, or the time is
-/// over. What it says is told to nobody, but stands beside the incident.
+/// over. Whoever was told of the problem is told once that it is taken, by whom, and what they say.
 ///
 /// With --mail it reads a reply to a mail of hark from standard input, as mail servers give it to
 /// programs: `ack`, `ack 2h`, or `silence 2h` (also if it gets worse) in the first own line, then a

@@ -314,7 +314,7 @@ mod tests {
             ),
             (
                 "{full_in: {warning: 4h, critical: 1d, full: 9}}",
-                "1:35 warning (4 h) is stricter than critical (24 h): warning must come first",
+                "1:35 warning (4 h) lies beyond critical (24 h): warning must come first",
             ),
             (
                 "{deviation: {warning: 4, weeks: 2}}",

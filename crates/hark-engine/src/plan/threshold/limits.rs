@@ -62,7 +62,7 @@ pub enum LimitsError {
         raise: String,
     },
     /// Warning begins later than critical.
-    #[error("warning ({warning}) is stricter than critical ({critical}): warning must come first")]
+    #[error("warning ({warning}) lies beyond critical ({critical}): warning must come first")]
     Order {
         /// The warning limit.
         warning: String,
