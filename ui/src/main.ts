@@ -16,7 +16,7 @@ onRefusal({
   unset: () => {
     store.phase = 'setup';
   },
-  refused: () => void store.doubt(),
+  refused: () => store.doubt(),
 });
 // A screen on a wall has nobody who signs in. What stands behind `#` is sent to no server and stands in no log.
 const token = location.pathname === '/wall' ? new URLSearchParams(location.hash.slice(1)).get('token') : null;

@@ -5,6 +5,7 @@ import type { Activity, Counts, Delivery, FleetTable, Frame, HostPatch, Joined, 
 import { Fleet } from './fleet.ts';
 import { BEHIND_S, changes, isUrgent, merge, patchDeliveries, patchEvents, patchProblems } from './live.ts';
 import { differs, meets } from './rights.ts';
+import { seldom } from './seldom.ts';
 import { Socket, type Link } from './socket.ts';
 import { byUrgency } from './state.ts';
 import { t } from '../messages/index.ts';
@@ -20,7 +21,7 @@ const BIG_FLEET = 2000;
  * something new in its figures each second.
  */
 const PICTURE_MS = 2000;
-/** A refusal has the page ask who is signed in, at most this often. */
+/** A refusal, or a host that is new to the reader, has the page ask who is signed in, at most this often. */
 const DOUBT_MS = 5000;
 /** Time that a toast stays; one with the focus inside stays longer. */
 const TOAST_MS = 8000;
@@ -89,7 +90,7 @@ class Store {
   #subscribing = false;
   #toast = 0;
   #spokenAt = 0;
-  #doubtedAt = 0;
+  #doubts = seldom(() => void (this.phase === 'ready' && this.#look()), DOUBT_MS);
   #etag: string | null = null;
 
   constructor() {
@@ -188,10 +189,8 @@ class Store {
   }
 
   /** The server has refused what the page offers: perhaps it knows something else of the reader's rights. */
-  async doubt(): Promise<void> {
-    if (this.phase !== 'ready' || Date.now() - this.#doubtedAt < DOUBT_MS) return;
-    this.#doubtedAt = Date.now();
-    await this.#look();
+  doubt(): void {
+    if (this.phase === 'ready') this.#doubts();
   }
 
   /** The session is over: the shown page stays, so that nothing typed is lost; a sign-in stands over it. */
@@ -210,8 +209,8 @@ class Store {
   }
 
   /** Asks for the reader's roles again where he sees a host that came after they were asked for. */
-  #meet(hosts: string[]): void {
-    if (meets(this.me, hosts)) void this.doubt();
+  meet(hosts: string[]): void {
+    if (meets(this.me, hosts)) this.doubt();
   }
 
   async loadOverview(): Promise<void> {
@@ -222,7 +221,7 @@ class Store {
       if (Math.abs(this.skew) < 2) this.skew = 0;
       this.#setNow();
       this.overview = { ...overview, problems: [...overview.problems].sort(byUrgency) };
-      this.#meet(overview.problems.map((problem) => problem.host));
+      this.meet(overview.problems.map((problem) => problem.host));
       this.overviewError = null;
       this.dataAt = overview.at_unix_s;
     } catch (error) {
@@ -316,7 +315,7 @@ class Store {
 
   /** Tells `listener` about one host; returns what ends it. */
   host(name: string, listener: (patch: HostPatch) => void): () => void {
-    this.#meet([name]);
+    this.meet([name]);
     const listeners = this.#hosts.get(name) ?? new Set();
     listeners.add(listener);
     this.#hosts.set(name, listeners);
@@ -403,7 +402,7 @@ class Store {
       // What is quiet on purpose is no part of the stream: only that it is another now.
       if (frame.counts && frame.counts.quiet_revision !== counts.quiet_revision) void this.loadOverview();
       this.#speak(before, problems);
-      if (frame.problems) this.#meet(problems.map((problem) => problem.host));
+      if (frame.problems) this.meet(problems.map((problem) => problem.host));
     }
     if (frame.rows) this.#late?.push(frame.rows);
     if (frame.rows && this.fleet !== null) {

@@ -23,6 +23,7 @@ import { keyboard } from './keys.mjs';
 import { limits } from './limits.mjs';
 import { expiry, polling, reconnect } from './live.mjs';
 import { axe, reflow, weight } from './looks.mjs';
+import { newcomers } from './newcomers.mjs';
 import { people } from './people.mjs';
 import { MOMENT, noticing, pictures } from './pictures.mjs';
 import { granting } from './rights.mjs';
@@ -60,9 +61,9 @@ class Server {
   }
 }
 
-const ALL = { journey, entrance, phone, keyboard, actions, checks, charts, moments, dashboards, boards, telling, reflow, weight, axe, pictures, noticing, polling, expiry, reconnect };
+const ALL = { journey, entrance, phone, keyboard, actions, checks, charts, moments, dashboards, boards, telling, newcomers, reflow, weight, axe, pictures, noticing, polling, expiry, reconnect };
 /** These need a server that can be treated badly, or hosts and receivers that are as they expect. */
-const OWN = new Set(['entrance', 'reconnect', 'actions', 'checks', 'moments', 'boards', 'telling', 'pictures', 'noticing']);
+const OWN = new Set(['entrance', 'reconnect', 'actions', 'checks', 'moments', 'boards', 'telling', 'newcomers', 'pictures', 'noticing']);
 
 /** These need what the stand-in does not do. */
 const REAL = { browsers, configuration, drawer, dropping, factors, german, granting, hidden, limits, people, publishing, tokens };
