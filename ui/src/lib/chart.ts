@@ -29,9 +29,11 @@ export function bounds(columns: Columns, unit: string, limits: Limits | null, by
     const least = Math.min(low, ...near.filter((limit) => limit > low - CLOSE));
     return [near.length > 0 && low > 40 ? Math.max(0, Math.floor((least - 4) / 10) * 10) : 0, Math.max(100, high)];
   }
-  const top = Math.max(high, ...drawn.filter((limit) => limit < high * 2));
-  const from = low < 0 ? low * 1.1 : 0;
-  return [from / by, top === from ? from / by + 1 : (top * 1.1) / by];
+  const top = Math.max(high, ...drawn.filter((limit) => limit < high + Math.abs(high)));
+  const from = Math.min(low, 0);
+  // Room around the values is a part of what they span, above and below: a part of a value would lie on the wrong side of one below 0.
+  const room = (top - from || Math.abs(top)) / 10;
+  return [(from < 0 ? from - room : 0) / by, room === 0 ? 1 : (top + room) / by];
 }
 
 /** The limits that are drawn, the worse one first: one of both if they are the same. */

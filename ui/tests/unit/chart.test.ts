@@ -42,6 +42,16 @@ test('both limits have their place where the values are near', () => {
   close(bounds(columns(1, 10), 'seconds', limits(12, 50), 1), [0, 13.2]);
 });
 
+test('values below 0 have room above and below them, and so has a limit among them', () => {
+  const shown = (low: number, high: number, of: Limits | null = null, by = 1): number[] => bounds(columns(low, high), 'celsius', of, by).map((value) => Math.round(value * 1000) / 1000);
+  assert.deepEqual(shown(-5, -2), [-5.3, -1.7]);
+  assert.deepEqual(shown(-20, -18, limits(-15, -10)), [-21, -9]);
+  assert.deepEqual(shown(-20, -18, limits(30, null)), [-20.2, -17.8], 'one far above is not what this is about');
+  assert.deepEqual(shown(-5, 5), [-6, 6]);
+  assert.deepEqual(shown(-5000, -2000, null, 1000), [-5.3, -1.7]);
+  assert.deepEqual([shown(-5, -5), shown(-5, 0), shown(0, 0), shown(5, 5)], [[-5.5, -4.5], [-5.5, 0.5], [0, 1], [0, 5.5]], 'a flat line as well');
+});
+
 /** What is drawn over a chart of limits alone: lines by their height, words with theirs. */
 function lined(of: Limits): string[] {
   const noted: string[] = [];
