@@ -16,6 +16,7 @@ import { boards, dashboards } from './dashboards.mjs';
 import { entrance } from './entrance.mjs';
 import { factors } from './factors.mjs';
 import { german } from './german.mjs';
+import { ended } from './incidents.mjs';
 import { journey, phone } from './journey.mjs';
 import { drawer } from './drawer.mjs';
 import { dropping, hidden } from './hosts.mjs';
@@ -61,9 +62,9 @@ class Server {
   }
 }
 
-const ALL = { journey, entrance, phone, keyboard, actions, checks, charts, moments, dashboards, boards, telling, newcomers, reflow, weight, axe, pictures, noticing, polling, expiry, reconnect };
+const ALL = { journey, entrance, phone, keyboard, actions, checks, charts, moments, dashboards, boards, telling, newcomers, ended, reflow, weight, axe, pictures, noticing, polling, expiry, reconnect };
 /** These need a server that can be treated badly, or hosts and receivers that are as they expect. */
-const OWN = new Set(['entrance', 'reconnect', 'actions', 'checks', 'moments', 'boards', 'telling', 'newcomers', 'pictures', 'noticing']);
+const OWN = new Set(['entrance', 'reconnect', 'actions', 'checks', 'moments', 'boards', 'telling', 'newcomers', 'ended', 'pictures', 'noticing']);
 
 /** These need what the stand-in does not do. */
 const REAL = { browsers, configuration, drawer, dropping, factors, german, granting, hidden, limits, people, publishing, tokens };
