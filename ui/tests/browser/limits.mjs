@@ -78,6 +78,31 @@ export async function limits({ browser, base, user, password }) {
   await page.getByRole('button', { name: 'Remove now' }).click();
   await page.getByRole('link', { name: /cpu_monitor/ }).waitFor({ state: 'detached' });
 
+  // What rows could not show without losing something is written as YAML, also while somebody begins it anew.
+  const written = await page.evaluate(async () => {
+    const headers = { 'content-type': 'application/json', 'x-hark-csrf': '1' };
+    const value = { 'x-why': 'it was slow', cpu_percent: { critical: 99 } };
+    return (await fetch('/api/0/config/objects/thresholds/cpu_monitor', { method: 'PUT', headers, body: JSON.stringify({ value }) })).status;
+  });
+  check(written < 300, `limits with a remark are taken: ${written}`);
+  await page.goto(`${base}/settings/configuration/thresholds/cpu_monitor`);
+  await settled(page);
+  const text = page.getByRole('textbox', { name: /^cpu_monitor/ });
+  check(/it was slow/.test(await text.inputValue()), 'nothing is lost');
+  await text.focus();
+  await page.keyboard.press('ControlOrMeta+A');
+  await page.keyboard.press('Delete');
+  await page.keyboard.press('Enter');
+  await page.keyboard.type('cpu_percent: {critical: 98}');
+  check((await text.inputValue()) === '\ncpu_percent: {critical: 98}', `the field keeps focus and keys: ${await text.inputValue()}`);
+  await page.getByRole('button', { name: 'Check and compare' }).click();
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  await page.getByRole('link', { name: /cpu_monitor/ }).click();
+  check((await level(row, 'critical').inputValue()) === '98', 'what rows can show is shown as rows');
+  await page.getByRole('button', { name: 'Remove', exact: true }).click();
+  await page.getByRole('button', { name: 'Remove now' }).click();
+  await page.getByRole('link', { name: /cpu_monitor/ }).waitFor({ state: 'detached' });
+
   // For one host, of which no file knows: from its page.
   await page.goto(`${base}/hosts/${host}`);
   await settled(page);
