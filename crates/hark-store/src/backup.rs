@@ -15,6 +15,7 @@
 mod archive;
 mod history;
 mod restore;
+mod room;
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use restore::{MARK, Restored, restore};
+pub use room::{NoRoom, Room};
 
 use crate::history::Watcher;
 
@@ -58,6 +60,9 @@ pub struct Order<'o> {
     pub program: &'o str,
     /// When it is done.
     pub now: Unix,
+    /// The room where it goes: asked for all of it at first, and again before each piece, as others write there
+    /// meanwhile.
+    pub room: &'o dyn Room,
 }
 
 /// What a backup holds.
@@ -153,6 +158,9 @@ pub enum BackupError {
         /// By which version.
         made_by: String,
     },
+    /// Nobody else would have the room that is theirs.
+    #[error(transparent)]
+    Room(NoRoom),
     /// Somebody has ended it.
     #[error("ended before it was whole")]
     Ended,
@@ -184,7 +192,8 @@ fn go_on(watcher: Watcher<'_>, what: &str) -> Result<(), BackupError> {
 /// taken away.
 ///
 /// # Errors
-/// If something is there already, cannot be read or written, or is damaged; nothing is left at `to`.
+/// If something is there already, cannot be read or written, or is damaged, or if there is too little room;
+/// nothing is left at `to`.
 pub fn create(
     order: &Order<'_>,
     to: &Path,
@@ -199,10 +208,14 @@ pub fn create(
     }
     let folder = beside(to, "unfinished");
     clear(&folder)?;
+    let form = archive::Form::of(to);
+    // The folder is there until the archive of it is; how long a compressed one is nobody knows.
+    let times = if form == Some(archive::Form::Plain) { 2 } else { 1 };
+    room::ask(order.room, times * room::weigh(order)?)?;
     let made = fill(order, &folder, previous, watcher).and_then(|manifest| {
-        match archive::Form::of(to) {
+        match form {
             None => rename(&folder, to)?,
-            Some(form) => pack(&folder, to, form, &manifest, watcher)?,
+            Some(form) => pack(order.room, &folder, to, form, &manifest, watcher)?,
         }
         Ok(manifest)
     });
@@ -253,12 +266,13 @@ fn fill(
     private_folder(folder)?;
     // Before the state: a host that is made meanwhile has a number that samples must not have before it.
     if order.with_history {
-        history::copy(&order.data_dir.join("history"), &folder.join("history"), watcher)?;
+        let (from, to) = (order.data_dir.join("history"), folder.join("history"));
+        history::copy(order.room, &from, &to, watcher)?;
     }
     go_on(watcher, "state.db")?;
-    let state_version = copy_state(order.data_dir, folder)?;
+    let state_version = copy_state(order, folder)?;
     for name in OTHERS {
-        copy_small(&order.data_dir.join(name), &folder.join(name))?;
+        copy_small(order.room, &order.data_dir.join(name), &folder.join(name))?;
     }
     let mut damage = String::new();
     if order.with_history {
@@ -310,8 +324,9 @@ fn fill(
 }
 
 /// Copies the state as of one moment, and looks at all of the copy. Returns the version of its tables.
-fn copy_state(data_dir: &Path, folder: &Path) -> Result<u32, BackupError> {
-    let (from, to) = (data_dir.join("state.db"), folder.join("state.db"));
+fn copy_state(order: &Order<'_>, folder: &Path) -> Result<u32, BackupError> {
+    let (from, to) = (order.data_dir.join("state.db"), folder.join("state.db"));
+    room::ask(order.room, room::used(&from).map_err(BackupError::sql(&from))?)?;
     copy_database(&from, &to).map_err(BackupError::sql(&from))?;
     let look = || -> rusqlite::Result<(u32, String)> {
         let copy = open_to_read(&to)?;
@@ -339,13 +354,14 @@ fn copy_database(from: &Path, to: &Path) -> rusqlite::Result<()> {
 }
 
 /// Copies a file or a folder of small files; what is not there is left out.
-fn copy_small(from: &Path, to: &Path) -> Result<(), BackupError> {
+fn copy_small(room: &dyn Room, from: &Path, to: &Path) -> Result<(), BackupError> {
     let failed = BackupError::at(from);
     let kind = match std::fs::metadata(from) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         found => found.map_err(failed)?,
     };
     if kind.is_file() {
+        room::ask(room, kind.len())?;
         return std::fs::copy(from, to).map(drop).map_err(BackupError::at(from));
     }
     private_folder(to)?;
@@ -354,7 +370,7 @@ fn copy_small(from: &Path, to: &Path) -> Result<(), BackupError> {
         // What is being written is not what is there.
         let is_part = path.extension().is_some_and(|ending| ending == "part");
         if let Some(name) = path.file_name().filter(|_| !is_part) {
-            copy_small(&path, &to.join(name))?;
+            copy_small(room, &path, &to.join(name))?;
         }
     }
     Ok(())
@@ -368,6 +384,7 @@ fn rename(folder: &Path, to: &Path) -> Result<(), BackupError> {
 }
 
 fn pack(
+    room: &dyn Room,
     folder: &Path,
     to: &Path,
     form: archive::Form,
@@ -375,7 +392,7 @@ fn pack(
     watcher: Watcher<'_>,
 ) -> Result<(), BackupError> {
     let file = beside(to, "packing");
-    let made = archive::pack(folder, &file, form, manifest, watcher)
+    let made = archive::pack(room, folder, &file, form, manifest, watcher)
         .and_then(|()| archive::verify(&file, form, watcher))
         .and_then(|read| {
             if read != *manifest {

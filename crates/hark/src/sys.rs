@@ -38,16 +38,16 @@ pub(crate) use rights::{become_user, groups, may_open_raw_socket, may_write, pas
 pub(crate) use single::{ReceiveBatch, SendBatch};
 #[cfg(unix)]
 pub(crate) use unix::{
-    apart, become_program, detach, ended_by, interface_addresses, is_open_to_others, is_root,
-    keep_files_private, let_go_of_terminal, make_folder, output_is_on_disk_of, owner, private_file,
-    private_folder, read_hidden, sync_folder, terminate, user, wait,
+    apart, become_program, detach, ended_by, interface_addresses, is_one_disk, is_open_to_others,
+    is_root, keep_files_private, let_go_of_terminal, make_folder, output_is_on_disk_of, owner,
+    private_file, private_folder, read_hidden, sync_folder, terminate, user, wait,
 };
 #[cfg(windows)]
 pub(crate) use windows::{
     Bell, allocate_from_one_place, apart, become_program, become_user, detach, die_with_parent,
     dropped, ended_by, give_memory_back, give_unused_back, groups, host_name, interface_addresses,
-    is_open_to_others, is_ours, is_root, keep_files_private, let_go_of_terminal, make_folder,
-    may_open_raw_socket, may_write, output_is_on_disk_of, owner, pass_on, pin_to_core,
+    is_one_disk, is_open_to_others, is_ours, is_root, keep_files_private, let_go_of_terminal,
+    make_folder, may_open_raw_socket, may_write, output_is_on_disk_of, owner, pass_on, pin_to_core,
     private_file, private_folder, read_hidden, receive_buffer, stamp_arrivals, start_on_core,
     sync_folder, terminate, user, wait,
 };

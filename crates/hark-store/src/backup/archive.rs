@@ -8,7 +8,9 @@ use flate2::Compression;
 use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
 
-use super::{BackupError, Entry, MANIFEST, MAX_MANIFEST, Manifest, Summed, go_on, safe};
+use super::{
+    BackupError, Entry, MANIFEST, MAX_MANIFEST, Manifest, Room, Summed, go_on, room, safe,
+};
 use crate::history::Watcher;
 
 const BLOCK: usize = 512;
@@ -42,6 +44,7 @@ impl Form {
 
 /// Writes the folder of a backup as an archive.
 pub(super) fn pack(
+    room: &dyn Room,
     folder: &Path,
     file: &Path,
     form: Form,
@@ -57,10 +60,10 @@ pub(super) fn pack(
     super::make_private(file)?;
     let out = BufWriter::with_capacity(1 << 16, created);
     let written = match form {
-        Form::Plain => write_all(folder, out, manifest, watcher)?,
+        Form::Plain => write_all(room, folder, out, manifest, watcher)?,
         Form::Gzip => {
             let out = GzEncoder::new(out, Compression::fast());
-            write_all(folder, out, manifest, watcher)?.finish().map_err(failed())?
+            write_all(room, folder, out, manifest, watcher)?.finish().map_err(failed())?
         }
     };
     let written = written.into_inner().map_err(|error| failed()(error.into_error()))?;
@@ -68,6 +71,7 @@ pub(super) fn pack(
 }
 
 fn write_all<W: Write>(
+    room: &dyn Room,
     folder: &Path,
     mut out: W,
     manifest: &Manifest,
@@ -75,20 +79,26 @@ fn write_all<W: Write>(
 ) -> Result<W, BackupError> {
     let names = manifest.files.iter().map(|file| file.path.as_str());
     let at = i64::max(manifest.taken_at_ms, 0).cast_unsigned() / 1000;
+    let mut buffer = vec![0; 1 << 16];
     for name in std::iter::once(MANIFEST).chain(names) {
         go_on(watcher, name)?;
         let path = folder.join(name);
-        let mut write = || -> io::Result<()> {
-            let mut file = File::open(&path)?;
-            let len = file.metadata()?.len();
-            out.write_all(&head(name, len, at))?;
-            let copied = io::copy(&mut file, &mut out)?;
-            if copied != len {
-                return Err(io::Error::other("its length has changed"));
-            }
-            out.write_all(padding(len))
-        };
-        write().map_err(BackupError::at(&path))?;
+        let failed = || BackupError::at(&path);
+        let mut file = File::open(&path).map_err(failed())?;
+        let len = file.metadata().map_err(failed())?.len();
+        out.write_all(&head(name, len, at)).map_err(failed())?;
+        let mut copied = 0;
+        loop {
+            let n = file.read(&mut buffer).map_err(failed())?;
+            let Some(read) = buffer.get(..n).filter(|read| !read.is_empty()) else { break };
+            room::ask(room, n as u64)?;
+            out.write_all(read).map_err(failed())?;
+            copied += n as u64;
+        }
+        if copied != len {
+            return Err(failed()(io::Error::other("its length has changed")));
+        }
+        out.write_all(padding(len)).map_err(failed())?;
     }
     out.write_all(&[0; 2 * BLOCK]).map_err(BackupError::at(folder))?;
     Ok(out)

@@ -12,12 +12,17 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::{BackupError, copy_database, go_on, open_to_read, private_folder};
+use super::{BackupError, Room, copy_database, go_on, open_to_read, private_folder, room};
 use crate::history::Watcher;
 use crate::history::files::{CATALOGUE, Orders, blocks, partitions, whole_batches};
 
 /// Copies the history in `from` to the folder `to`; one that is not there is an empty one.
-pub(super) fn copy(from: &Path, to: &Path, watcher: Watcher<'_>) -> Result<(), BackupError> {
+pub(super) fn copy(
+    room: &dyn Room,
+    from: &Path,
+    to: &Path,
+    watcher: Watcher<'_>,
+) -> Result<(), BackupError> {
     if !from.exists() {
         return Ok(());
     }
@@ -30,7 +35,7 @@ pub(super) fn copy(from: &Path, to: &Path, watcher: Watcher<'_>) -> Result<(), B
         go_on(watcher, &format!("history/wal/{name}"))?;
         let path = from.join("wal").join(&name);
         if let Some(bytes) = there(std::fs::read(&path)).map_err(BackupError::at(&path))? {
-            write(&to.join("wal").join(&name), whole_batches(&bytes))?;
+            write(room, &to.join("wal").join(&name), whole_batches(&bytes))?;
         }
     }
     for (index, data) in blocks(list("level0")?) {
@@ -40,23 +45,28 @@ pub(super) fn copy(from: &Path, to: &Path, watcher: Watcher<'_>) -> Result<(), B
             (from.join("level0").join(&index), from.join("level0").join(&data));
         let read = |path: &Path| there(std::fs::read(path)).map_err(BackupError::at(path));
         if let (Some(index_bytes), Some(data_bytes)) = (read(&index_path)?, read(&data_path)?) {
-            write(&to.join("level0").join(&index), &index_bytes)?;
-            write(&to.join("level0").join(&data), &data_bytes)?;
+            write(room, &to.join("level0").join(&index), &index_bytes)?;
+            write(room, &to.join("level0").join(&data), &data_bytes)?;
         }
     }
     let cut = cut(from)?;
     for (folder, name) in partitions(from).map_err(BackupError::at(from))? {
         go_on(watcher, &format!("history/{folder}/{name}"))?;
         let (source, copy) = (from.join(folder).join(&name), to.join(folder).join(&name));
-        let copied = copy_database(&source, &copy).and_then(|()| trim(&copy, cut));
         // One that expired meanwhile is not missed.
-        if let Err(error) = copied
-            && source.exists()
-        {
-            return Err(BackupError::sql(&source)(error));
+        let gone =
+            |error| if source.exists() { Err(BackupError::sql(&source)(error)) } else { Ok(()) };
+        match room::used(&source) {
+            Ok(used) => room::ask(room, used)?,
+            Err(error) => {
+                gone(error)?;
+                continue;
+            }
         }
+        copy_database(&source, &copy).and_then(|()| trim(&copy, cut)).or_else(gone)?;
     }
     let (catalogue, copy) = (from.join(CATALOGUE), to.join(CATALOGUE));
+    room::ask(room, room::used(&catalogue).map_err(BackupError::sql(&catalogue))?)?;
     copy_database(&catalogue, &copy).map_err(BackupError::sql(&catalogue))?;
     orders.add_to(&copy).map_err(BackupError::sql(&copy))
 }
@@ -101,7 +111,29 @@ fn list(folder: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), BackupError> {
+/// Returns how many bytes a copy of the history in `from` has at most.
+pub(super) fn weigh(from: &Path) -> Result<u64, BackupError> {
+    if !from.exists() {
+        return Ok(0);
+    }
+    let mut bytes = 0;
+    for folder in ["wal", "level0"] {
+        bytes += room::length(&from.join(folder)).map_err(BackupError::at(from))?;
+    }
+    let databases = partitions(from).map_err(BackupError::at(from))?;
+    let databases = databases.into_iter().map(|(folder, name)| from.join(folder).join(name));
+    for path in databases.chain([from.join(CATALOGUE)]) {
+        match room::used(&path) {
+            Ok(used) => bytes += used,
+            Err(_) if !path.exists() => {}
+            Err(error) => return Err(BackupError::sql(&path)(error)),
+        }
+    }
+    Ok(bytes)
+}
+
+fn write(room: &dyn Room, path: &Path, bytes: &[u8]) -> Result<(), BackupError> {
+    room::ask(room, bytes.len() as u64)?;
     std::fs::File::create_new(path)
         .and_then(|mut file| file.write_all(bytes))
         .map_err(BackupError::at(path))

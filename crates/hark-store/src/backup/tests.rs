@@ -1,3 +1,4 @@
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use hark_model::frame::{Item, encode_item};
@@ -72,8 +73,40 @@ fn lived_in(dir: &Path) -> History {
     history
 }
 
+/// Room for so many bytes in each question, and for so many questions; it notes them.
+#[derive(Debug)]
+struct Narrow {
+    bytes: u64,
+    questions: usize,
+    asked: RefCell<Vec<u64>>,
+}
+
+impl Narrow {
+    fn of(bytes: u64, questions: usize) -> Self {
+        Self { bytes, questions, asked: RefCell::new(Vec::new()) }
+    }
+}
+
+impl Room for Narrow {
+    fn takes(&self, bytes: u64) -> Result<(), NoRoom> {
+        self.asked.borrow_mut().push(bytes);
+        let is_over = bytes > self.bytes || self.asked.borrow().len() > self.questions;
+        if is_over { Err("full".into()) } else { Ok(()) }
+    }
+}
+
+/// A disk without end.
+#[derive(Debug)]
+struct Wide;
+
+impl Room for Wide {
+    fn takes(&self, _bytes: u64) -> Result<(), NoRoom> {
+        Ok(())
+    }
+}
+
 fn order(data_dir: &Path) -> Order<'_> {
-    Order { data_dir, with_history: true, program: "0.1.0", now: Unix(MIDNIGHT) }
+    Order { data_dir, with_history: true, program: "0.1.0", now: Unix(MIDNIGHT), room: &Wide }
 }
 
 #[test]
@@ -329,4 +362,56 @@ fn only_the_owner_can_read_it() {
     for file in &made.files {
         assert_eq!(mode(&to.join(&file.path)), 0o600, "{}", file.path);
     }
+}
+
+#[test]
+fn one_that_would_fill_the_disk_is_refused_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (folder.path().join("data"), folder.path().join("out"));
+    let history = lived_in(&data);
+    std::fs::create_dir(&out).unwrap();
+    for (name, times) in [("backup", 1), ("backup.tar.gz", 1), ("backup.tar", 2)] {
+        let bytes = times * room::weigh(&order(&data)).unwrap();
+        let narrow = Narrow::of(bytes - 1, usize::MAX);
+        let refused = Order { room: &narrow, ..order(&data) };
+        let mut never = |what: &str| panic!("{what}");
+        let error = create(&refused, &out.join(name), None, &mut never).unwrap_err();
+        assert!(matches!(error, BackupError::Room(_)) && error.to_string() == "full", "{error}");
+        assert_eq!(*narrow.asked.borrow(), [bytes]);
+        assert_eq!(files(&out).unwrap(), [""; 0]);
+        let enough = Narrow::of(bytes, usize::MAX);
+        let wanted = Order { room: &enough, ..order(&data) };
+        let made = create(&wanted, &out.join(name), None, &mut on).unwrap();
+        let asked: u64 = enough.asked.borrow().iter().skip(1).sum();
+        let manifest = serde_json::to_vec_pretty(&made).unwrap().len() as u64;
+        let packed = if name == "backup" { 0 } else { made.bytes() + manifest };
+        assert!(asked >= made.bytes() + packed, "{name}: {asked}: all of it was asked for");
+        assert!(made.bytes() * times <= bytes, "{name}: {bytes}");
+        std::fs::remove_dir_all(&out).and_then(|()| std::fs::create_dir(&out)).unwrap();
+    }
+    drop(history);
+}
+
+#[test]
+fn nothing_is_left_where_the_room_goes_while_it_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (folder.path().join("data"), folder.path().join("out"));
+    let history = lived_in(&data);
+    std::fs::create_dir(&out).unwrap();
+    for name in ["backup", "backup.tar", "backup.tar.gz"] {
+        let to = out.join(name);
+        let mut questions = 1;
+        loop {
+            let narrow = Narrow::of(u64::MAX, questions);
+            let made = create(&Order { room: &narrow, ..order(&data) }, &to, None, &mut on);
+            let Err(error) = made else { break };
+            assert!(matches!(error, BackupError::Room(_)), "{name}, {questions}: {error}");
+            assert_eq!(files(&out).unwrap(), [""; 0], "{name}, {questions}");
+            questions += 1;
+        }
+        assert!(questions > 8, "{name}: {questions}");
+        verify(&to, &mut on).unwrap();
+        std::fs::remove_dir_all(&out).and_then(|()| std::fs::create_dir(&out)).unwrap();
+    }
+    drop(history);
 }

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::client::{Client, Folder};
 use super::history::{Place, end_of_progress, show_progress, shows_progress, size};
+use crate::exchange::room::{ELSEWHERE, Room};
 use crate::{config, out};
 
 /// How often the server is asked how far it has come.
@@ -52,11 +53,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Err(code) => return Ok(code),
     };
     Folder::must_be_open(&data_dir)?;
+    let room = Room::beside(&data_dir, to, ELSEWHERE);
     let order = Order {
         data_dir: &data_dir,
         with_history: !args.without_history,
         program: env!("CARGO_PKG_VERSION"),
         now: Clock.now().unix,
+        room: &room,
     };
     let made = backup::create(&order, to, args.previous.as_deref(), &mut shows_progress);
     end_of_progress();

@@ -1,8 +1,8 @@
 //! Backups that the server makes by itself: when they are due, or when somebody asks for one.
 //!
 //! Each is a folder `hark-TIME` within the folder of backups; what is the same as in the one before takes no
-//! room again. The oldest go only after a new one is whole. One that cannot be made is a problem of the server,
-//! told like any other.
+//! room again. The oldest go only after a new one is whole. One that cannot be made, or for which state and
+//! history would not have the room left that they want, is a problem of the server, told like any other.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,7 @@ use super::links::Links;
 use super::self_report::SelfReport;
 use super::store_loop::chain;
 use crate::config::BackupSettings;
+use crate::exchange::room::{ELSEWHERE, Room};
 
 /// The part of the server that says that none can be made.
 const PART: &str = "backup";
@@ -99,11 +100,13 @@ impl Backups {
         let before = self.list();
         let previous = before.first().map(|newest| folder.join(&newest.name));
         let name = name_of(now);
+        let room = Room::beside(&self.data_dir, &folder, ELSEWHERE);
         let order = Order {
             data_dir: &self.data_dir,
             with_history: settings.history,
             program: env!("CARGO_PKG_VERSION"),
             now,
+            room: &room,
         };
         // Each file is copied, looked at and summed up.
         let total = 3 * n_files(&self.data_dir.join("history")) + 10;
@@ -174,23 +177,31 @@ pub(super) async fn run(links: Arc<Links>, stop: CancellationToken) {
     let mut report = SelfReport::new(PART, links.engine.clone());
     // Said once also if all is well: before the restart it may have been otherwise.
     report.say(None);
-    let mut again = None;
+    let (mut failed, mut again) = (None, None);
     loop {
         report.tell();
-        let due = {
+        let (due, newest) = {
             let links = Arc::clone(&links);
-            tokio::task::spawn_blocking(move || links.backups.due(begun)).await.unwrap_or(None)
+            let look = move || (links.backups.due(begun), links.backups.list().into_iter().next());
+            tokio::task::spawn_blocking(look).await.unwrap_or((None, None))
         };
+        // Somebody has made one since: what kept it from being made is over.
+        if let Some(newest) = newest.filter(|one| failed.is_some_and(|at| one.taken_at.0 >= at)) {
+            (failed, again) = (None, None);
+            report.say(damage_of(&newest));
+        }
         let now = Clock.now().unix;
         let next = due.map(|due| again.map_or(due, |again: Unix| again.max(due)));
         let wait = next.map_or(LONGEST_SLEEP, |next| next.since(now)).min(LONGEST_SLEEP);
         if next.is_some_and(|next| next <= now) {
-            let problem = make(&links, &stop).await;
+            let made = make(&links, &stop).await;
             if stop.is_cancelled() {
                 return;
             }
-            again = problem.is_some().then(|| Clock.now().unix + AGAIN);
-            report.say(problem);
+            // Names and times of backups are of whole seconds.
+            failed = made.is_err().then(|| Unix(Clock.now().unix.seconds() * 1000));
+            again = failed.map(|at| at + AGAIN);
+            report.say(made.unwrap_or_else(Some));
             continue;
         }
         tokio::select! {
@@ -201,27 +212,26 @@ pub(super) async fn run(links: Arc<Links>, stop: CancellationToken) {
     }
 }
 
-/// Makes one; returns what is wrong with it in words.
-async fn make(links: &Arc<Links>, stop: &CancellationToken) -> Option<String> {
+/// Makes one; returns in words what is wrong with it, or why there is none.
+async fn make(links: &Arc<Links>, stop: &CancellationToken) -> Result<Option<String>, String> {
     let (links, ending) = (Arc::clone(links), stop.clone());
     let made = tokio::task::spawn_blocking(move || {
         let made = links.backups.make(&mut |_, _| !ending.is_cancelled());
         made.map_err(|error| chain(&error))
     });
-    match made.await {
-        Ok(Ok(made)) => {
-            tracing::info!(backup = made.name, bytes = made.bytes, "a backup was made");
-            (!made.damage.is_empty()).then(|| {
-                let damage = made.damage;
-                format!("the backup {} is whole, but {damage}: hark history repair", made.name)
-            })
-        }
-        Ok(Err(error)) => {
-            tracing::error!(error, "no backup was made");
-            Some(format!("no backup was made: {error}"))
-        }
-        Err(error) => Some(format!("no backup was made: {error}")),
+    let made = made.await.unwrap_or_else(|error| Err(error.to_string()));
+    match &made {
+        Ok(made) => tracing::info!(backup = made.name, bytes = made.bytes, "a backup was made"),
+        Err(error) => tracing::error!(error, "no backup was made"),
     }
+    made.map(|made| damage_of(&made)).map_err(|error| format!("no backup was made: {error}"))
+}
+
+/// Returns what is wrong with one that is there, in words.
+fn damage_of(made: &Backup) -> Option<String> {
+    let Backup { name, damage, .. } = made;
+    let words = || format!("the backup {name} is whole, but {damage}: hark history repair");
+    (!damage.is_empty()).then(words)
 }
 
 #[cfg(test)]
@@ -246,12 +256,14 @@ mod tests {
         backups.plan(BackupSettings { keep: 2, ..BackupSettings::default() });
         std::fs::create_dir_all(folder.path().join("backups/mine")).unwrap();
         let dir = folder.path().join("backups");
+        let room = Room::beside(folder.path(), &dir, ELSEWHERE);
         for second in 1..=3 {
             let order = Order {
                 data_dir: folder.path(),
                 with_history: true,
                 program: "0.1.0",
                 now: Unix(second * 1000),
+                room: &room,
             };
             let to = dir.join(name_of(order.now));
             backup::create(&order, &to, None, &mut |_| ControlFlow::Continue(())).unwrap();
@@ -276,6 +288,7 @@ mod tests {
             with_history: false,
             program: "0.1.0",
             now: begun + hour * 1000,
+            room: &Room::beside(folder.path(), folder.path(), ELSEWHERE),
         };
         let to = folder.path().join("backups").join(name_of(order.now));
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();

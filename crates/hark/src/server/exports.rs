@@ -17,7 +17,7 @@ use hark_store::history::View;
 use thiserror::Error;
 
 use crate::exchange::Form;
-use crate::exchange::room::{NoRoom, Room};
+use crate::exchange::room::{FEWER, NoRoom, Room};
 use crate::exchange::write::{self, Wanted};
 
 /// How long a file is kept.
@@ -66,7 +66,7 @@ impl Exports {
     /// Makes those of the server with this data folder.
     pub(super) fn of(data_dir: &Path) -> Self {
         let dir = data_dir.join("exports");
-        Self { room: Room::at(&dir), dir }
+        Self { room: Room::at(&dir, FEWER), dir }
     }
 
     /// Writes what is wanted of the history in `history` into a file; `told` hears how many series are written, of
@@ -140,7 +140,7 @@ impl Exports {
             if !go_on(series) {
                 return Err(ExportError::Ended);
             }
-            self.room.takes(text.len())?;
+            self.room.takes(text.len() as u64)?;
             Ok(file.write_all(text.as_bytes())?)
         };
         let mut failed = None;
@@ -244,7 +244,7 @@ mod tests {
         let wanted = history(&folder.path().join("history"));
         let mut exports = Exports::of(folder.path());
         exports.room =
-            Room::told_by(&exports.dir, |_| Ok(FREE.fetch_sub(100_000, Ordering::Relaxed)));
+            Room::told_by(&exports.dir, FEWER, |_| Ok(FREE.fetch_sub(100_000, Ordering::Relaxed)));
         let make = |free: u64| {
             FREE.store(free, Ordering::Relaxed);
             let history = folder.path().join("history");

@@ -96,6 +96,12 @@ pub(crate) fn output_is_on_disk_of(folder: &Path) -> bool {
     output.is_file() && output.dev() == folder.dev()
 }
 
+/// Returns true if the same disk holds both folders.
+pub(crate) fn is_one_disk(one: &Path, other: &Path) -> bool {
+    let device = |folder: &Path| folder.metadata().map(|folder| folder.dev());
+    matches!((device(one), device(other)), (Ok(one), Ok(other)) if one == other)
+}
+
 /// Returns true if this process belongs to root.
 pub(crate) fn is_root() -> bool {
     user() == 0

@@ -106,6 +106,11 @@ pub(crate) fn output_is_on_disk_of(_folder: &Path) -> bool {
     false
 }
 
+/// Says nothing of where folders lie, for the same reason.
+pub(crate) fn is_one_disk(_one: &Path, _other: &Path) -> bool {
+    false
+}
+
 /// Returns true if this process has the rights of an administrator.
 pub(crate) fn is_root() -> bool {
     // SAFETY: takes nothing, cannot fail.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hark_model::Clock;
 use hark_store::disk::LEAST_ROOM;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::hook::Hook;
 use crate::support::process::{Process, clean, run, succeed};
@@ -50,6 +50,11 @@ impl SmallDisk {
             let bytes = vec![0; block];
             while file.write_all(&bytes).is_ok() {}
         }
+    }
+
+    fn take(&self, mebibytes: u64) {
+        let filler = vec![0; usize::try_from(mebibytes * MIB).unwrap()];
+        std::fs::write(self.0.join("filler"), filler).unwrap();
     }
 
     fn free(&self) {
@@ -148,8 +153,7 @@ fn an_export_leaves_the_server_the_room_that_it_wants() {
     assert_eq!(by_hand("before").0, Some(0));
 
     // Not full by far, but less is free than the server wants.
-    let filler = vec![0; usize::try_from(MORE_THAN_WANTED * MIB).unwrap()];
-    std::fs::write(disk.0.join("filler"), filler).unwrap();
+    disk.take(MORE_THAN_WANTED);
     let refused = job();
     assert_eq!(refused["state"], "failed", "{refused:#}");
     let why = refused["failures"][0]["detail"].as_str().unwrap();
@@ -163,6 +167,63 @@ fn an_export_leaves_the_server_the_room_that_it_wants() {
 
     disk.free();
     until("the export that there is room for again", RETURN, exported);
+}
+
+#[test]
+fn a_backup_leaves_the_server_the_room_that_it_wants() {
+    let folder = folder();
+    let disk = SmallDisk::mount(&folder.path().join("disk"), LEAST_ROOM / MIB + MORE_THAN_WANTED);
+    let start = Start { data: disk.0.join("data"), ..Start::new("up", folder.path()) };
+    let start = start.config("agent: {interval: 1s}\n");
+    let mut server = start.go();
+    server.set_up(PASSWORD);
+    let job = || server.done(&server.post("/api/0/backups", &json!(null)));
+    let by_hand = |to: &Path| {
+        let mut command = clean(HARK, folder.path());
+        let made = run(command.arg("backup").arg(to).arg("--data").arg(&server.data), START);
+        (made.status.code(), String::from_utf8_lossy(&made.stderr).into_owned())
+    };
+    let names = |dir: &Path| -> Vec<_> {
+        std::fs::read_dir(dir).unwrap().map(|file| file.unwrap().file_name()).collect()
+    };
+    assert_eq!(job()["state"], "done");
+    let archives = disk.0.join("archives");
+    std::fs::create_dir(&archives).unwrap();
+    assert_eq!(by_hand(&archives.join("before.tar.gz")).0, Some(0));
+    // As if it were older: another one each hour is due. Names are of whole seconds.
+    let backups = server.data.join("backups");
+    let older = backups.join("hark-20261120T000000Z");
+    std::fs::rename(backups.join(&names(&backups)[0]), &older).unwrap();
+    let manifest = older.join("manifest.json");
+    let mut text: Value = serde_json::from_slice(&std::fs::read(&manifest).unwrap()).unwrap();
+    text["taken_at_ms"] = (text["taken_at_ms"].as_i64().unwrap() - 2 * 3_600_000).into();
+    std::fs::write(&manifest, text.to_string()).unwrap();
+
+    disk.take(MORE_THAN_WANTED);
+    let is_why = |why: &str| why.contains("256 MiB of it are kept") && why.contains("another disk");
+    let refused = job();
+    let why = refused["failures"][0]["detail"].as_str().unwrap();
+    assert!(refused["state"] == "failed" && is_why(why), "{refused:#}");
+    let (code, why) = by_hand(&archives.join("after"));
+    assert!(code == Some(1) && is_why(&why), "{code:?} {why}");
+    let elsewhere = by_hand(&folder.path().join("after"));
+    assert_eq!(elsewhere.0, Some(0), "another disk has room: {}", elsewhere.1);
+    let check = |status: &'static str| {
+        let own = server.host_when("self", RETURN, |own| {
+            let all = own["checks"].as_array().unwrap();
+            all.iter().any(|one| one["name"] == "backup" && one["status"] == status)
+        });
+        own["checks"].to_string()
+    };
+    write(folder.path(), "hark.yaml", "agent: {interval: 1s}\nbackup: {every: 1h}\n");
+    server.process.signal("HUP");
+    let told = check("critical");
+    assert!(is_why(&told), "{told}");
+    assert_eq!((names(&backups).len(), names(&archives).len()), (1, 1), "nothing is left of them");
+
+    disk.free();
+    assert_eq!(job()["state"], "done");
+    check("ok");
 }
 
 fn history(server: &Server) -> String {

@@ -12,7 +12,7 @@ use hark_store::history::View;
 use hark_store::state::StateReader;
 
 use super::Place;
-use crate::exchange::room::Room;
+use crate::exchange::room::{FEWER, Room};
 use crate::exchange::{self, Form, write};
 use crate::{out, sys};
 
@@ -75,11 +75,13 @@ pub(super) fn run(args: &Args, data_dir: &Path, dir: &Path) -> anyhow::Result<Ex
         to: args.to.unwrap_or_else(|| hark_model::Clock.now().unix),
     };
     // A file beside the state must leave it the room that it wants.
-    let room = sys::output_is_on_disk_of(data_dir).then(|| Room::at(data_dir));
+    let room = sys::output_is_on_disk_of(data_dir).then(|| Room::at(data_dir, FEWER));
     let mut failed = None;
     let stdout = std::io::stdout();
     let put = |text: &str| {
-        room.as_ref().map_or(Ok(()), |room| room.takes(text.len())).context("it is not whole")?;
+        room.as_ref()
+            .map_or(Ok(()), |room| room.takes(text.len() as u64))
+            .context("it is not whole")?;
         stdout.lock().write_all(text.as_bytes()).context("cannot write")
     };
     let mut out = |text: &str, _| match put(text) {
