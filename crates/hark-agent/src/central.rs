@@ -308,11 +308,10 @@ fn lay(onto: &mut Json, own: &Json) {
 mod tests {
     use std::time::Duration;
 
-    use hark_model::Mono;
+    use hark_model::{Mono, SeriesName};
     use serde_json::json;
 
     use super::*;
-    use crate::levels::Level;
 
     const NOW: Now = Now { mono: Mono(0), unix: Unix(0) };
 
@@ -450,21 +449,20 @@ mod tests {
     #[test]
     fn limits_of_the_server_alone_are_taken_without_a_word_until_there_was_one() {
         let (_folder, home, mut central) = open(&json!({}));
-        let marks = br#"{"marks": {"cpu": [60, 90], "memory": 70}}"#;
+        let marks = br#"{"marks": {"cpu_monitor.load_1min": ["> 8 7.2"]}}"#;
+        let load = SeriesName::plain("cpu_monitor", "load_1min");
         let (given, told) = central.take(&home, 7, marks, NOW).unwrap();
-        assert_eq!(
-            (given.marks.of(Level::Cpu), given.marks.of(Level::Memory)),
-            (&[60.0, 90.0][..], &[70.0][..])
-        );
+        assert!(given.marks.of(&load).unwrap().1[0].is_crossed(8.5));
         assert_eq!(told, None);
         let (given, told) = central.at_start(&home, NOW);
-        assert_eq!((given.unwrap().marks.of(Level::Memory), told), (&[70.0][..], None));
+        assert_eq!((given.unwrap().marks.of(&load).map(|(_, m)| m.len()), told), (Some(1), None));
         let refused = central.take(&home, 8, b"intervall: 5s\n", NOW).unwrap_err();
         assert_eq!(status(&refused).0, Status::Warning);
         let (_, told) = central.take(&home, 9, marks, NOW).unwrap();
         assert_eq!(status(&told).0, Status::Ok, "what was wrong is over");
-        let refused = central.take(&home, 10, b"marks: {disk: 60}\n", NOW).unwrap_err();
-        assert!(status(&refused).1.contains("unknown key"), "{refused:?}");
+        let newer = br#"{"marks": {"cpu_monitor.load_1min": {"from": "a newer server"}}}"#;
+        let (given, told) = central.take(&home, 10, newer, NOW).unwrap();
+        assert!(given.marks.is_empty() && told.is_none_or(|told| status(&told).0 == Status::Ok));
     }
 
     #[test]

@@ -3,8 +3,11 @@
 //! Whether it is worth a look at who uses processor and memory is known by the collectors that ran
 //! before; so nobody measures twice, and nothing is looked for while nothing is wrong.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hark_model::SeriesName;
 
 use crate::marks::Marks;
 
@@ -15,8 +18,16 @@ pub(crate) struct Levels(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     levels: [AtomicU64; 3],
-    /// What the server watches of them.
-    marks: Mutex<Marks>,
+    marked: Mutex<Marked>,
+}
+
+/// What the server watches of processors and memory.
+#[derive(Debug, Default)]
+pub(crate) struct Marked {
+    /// Its limits.
+    pub(crate) marks: Marks,
+    /// The newest values of the series that have some.
+    pub(crate) values: BTreeMap<SeriesName, f64>,
 }
 
 /// Which level.
@@ -28,12 +39,33 @@ pub(crate) enum Level {
     Memory,
 }
 
+impl Level {
+    /// Both.
+    pub(crate) const ALL: [Self; 2] = [Self::Cpu, Self::Memory];
+
+    /// Returns the collector of the series that are about it.
+    pub(crate) fn collector(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu_monitor",
+            Self::Memory => "memory_monitor",
+        }
+    }
+
+    /// Returns the metric that is the level itself.
+    pub(crate) fn metric(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu_percent",
+            Self::Memory => "percent",
+        }
+    }
+}
+
 impl Levels {
     /// Makes levels of which nothing is known.
     pub(crate) fn new() -> Self {
         let unknown = || AtomicU64::new(f64::NAN.to_bits());
         let levels = [unknown(), unknown(), unknown()];
-        Self(Arc::new(Shared { levels, marks: Mutex::default() }))
+        Self(Arc::new(Shared { levels, marked: Mutex::default() }))
     }
 
     /// Notes what was found.
@@ -58,14 +90,31 @@ impl Levels {
         f64::from_bits(ahead.swap(f64::NAN.to_bits(), Ordering::Relaxed))
     }
 
-    /// Takes the limits that the server has on the levels.
+    /// Takes the limits that the server has on what they are measured by.
     pub(crate) fn set_marks(&self, marks: Marks) {
-        *self.0.marks.lock().unwrap_or_else(PoisonError::into_inner) = marks;
+        *self.marked() = Marked { marks, values: BTreeMap::new() };
     }
 
-    /// Returns where to look who uses most: the server's limits on a level, in no order.
-    pub(crate) fn marks(&self, level: Level) -> Vec<f64> {
-        self.0.marks.lock().unwrap_or_else(PoisonError::into_inner).of(level).to_vec()
+    /// Notes values of a collector's series, as far as the server has limits on them.
+    pub(crate) fn note<'s>(&self, series: impl Iterator<Item = (&'s SeriesName, f64)>) {
+        let marked = &mut *self.marked();
+        if marked.marks.is_empty() {
+            return;
+        }
+        for (name, value) in series {
+            match marked.values.get_mut(name) {
+                Some(known) => *known = value,
+                None if marked.marks.of(name).is_some() => {
+                    marked.values.insert(name.clone(), value);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Returns the limits and the newest values of the series that have some.
+    pub(crate) fn marked(&self) -> MutexGuard<'_, Marked> {
+        self.0.marked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn place(&self, level: Level) -> &AtomicU64 {
@@ -80,6 +129,21 @@ impl Levels {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_has_limits_is_noted() {
+        let levels = Levels::new();
+        let [load, steal] =
+            ["load_1min", "steal_percent"].map(|metric| SeriesName::plain("cpu_monitor", metric));
+        let look = |one, two| levels.note([(&load, one), (&steal, two)].into_iter());
+        look(1.0, 2.0);
+        assert!(levels.marked().values.is_empty());
+        let document = hark_config::Document::single("marks: {cpu_monitor.load_1min: ['> 8 7']}\n");
+        levels.set_marks(Marks::read(&document.root(&hark_config::NoSecrets)));
+        look(1.0, 2.0);
+        look(9.0, 3.0);
+        assert_eq!(levels.marked().values, BTreeMap::from([(load.clone(), 9.0)]));
+    }
 
     #[test]
     fn clones_share_what_is_known() {

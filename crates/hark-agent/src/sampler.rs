@@ -7,12 +7,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use hark_model::frame::{MAX_SERIES, MAX_SET, encode_values};
-use hark_model::{Event, EventKind, Mono, Now, SeriesDef, Unix};
+use hark_model::{Event, EventKind, Mono, Now, SeriesDef, SeriesName, Unix};
 use hark_proto::{set_number, split_set};
 
 use self::guests::Guests;
 use crate::collectors::{Absent, Change, Collector, Configured, Noticed, Root};
 use crate::inlet::Batch;
+use crate::levels::{Level, Levels};
 use crate::slow::{Answer, Asking, Other, SlowCollector, SlowThread};
 
 /// The collectors at work.
@@ -21,6 +22,7 @@ pub(crate) struct Sampler {
     running: Vec<Running>,
     asking: Asking,
     guests: Guests,
+    levels: Levels,
     values: Vec<f64>,
     facts_changed: bool,
     events: Vec<Event>,
@@ -38,6 +40,8 @@ struct Running {
     interval: Option<Duration>,
     due: Mono,
     sets: Vec<Set>,
+    /// Whether its series are about processors or memory, on which who uses most depends.
+    is_of_level: bool,
     facts: Vec<(String, String)>,
     state: State,
 }
@@ -154,6 +158,7 @@ impl Sampler {
             running,
             asking: slow.start(),
             guests: Guests::default(),
+            levels: root.levels(),
             values: Vec::new(),
             facts_changed: false,
             events: Vec::new(),
@@ -222,12 +227,16 @@ impl Sampler {
             let before: usize = running.sets.iter().map(|set| set.defs.len()).sum();
             others -= before;
             if let Some(Other { series, facts }) = found.other {
+                running.is_of_level = is_of_level(&series);
                 running.sets = sets(running.name, series, MAX_SERIES.saturating_sub(others));
                 self.facts_changed |= facts != running.facts;
                 running.facts = facts;
             }
             others += running.sets.iter().map(|set| set.defs.len()).sum::<usize>();
             running.encode(&self.values, round);
+            if running.is_of_level {
+                self.levels.note(running.newest(&self.values));
+            }
             for noticed in found.noticed {
                 if self.events.len() < MAX_EVENTS {
                     self.events.push(event(noticed, now.unix));
@@ -286,6 +295,7 @@ impl Running {
             interval: configured.interval,
             due: Mono(0),
             sets: Vec::new(),
+            is_of_level: false,
             facts: Vec::new(),
             state: State::Works,
         }
@@ -359,12 +369,24 @@ impl Running {
         found
     }
 
+    /// Returns its series with their values.
+    fn newest(&self, values: &[f64]) -> impl Iterator<Item = (&SeriesName, f64)> {
+        let series = self.sets.iter().flat_map(|set| set.defs.iter().zip(&set.places));
+        series.map(|(def, place)| (&def.name, values.get(*place).copied().unwrap_or(f64::NAN)))
+    }
+
     fn encode(&self, values: &[f64], round: &mut Round) {
         let taken_at = round.taken_at;
         for set in &self.sets {
             round.push(set, values, taken_at);
         }
     }
+}
+
+/// Returns true if these series of a collector are about one of the levels.
+fn is_of_level(series: &[SeriesDef]) -> bool {
+    let collector = series.first().map(|def| def.name.collector.as_str());
+    Level::ALL.iter().any(|level| Some(level.collector()) == collector)
 }
 
 fn event(noticed: Noticed, at: Unix) -> Event {

@@ -246,7 +246,7 @@ pub(crate) struct Given {
     pub(crate) logs: LogsConfig,
     /// What it looks at for the server.
     pub(crate) probes: Probes,
-    /// The server's limits on load and memory.
+    /// The server's limits on what processors and memory are measured by.
     pub(crate) marks: Marks,
 }
 

@@ -19,7 +19,8 @@ export interface Busy {
 
 /** Takes the text of an event `busy` apart; null for one that says something else. */
 export function busy(text: string): Busy | null {
-  const head = /^(processors are|memory is) used by (\d+) %, most by (.+)$/s.exec(text);
+  // Before it stands which value crossed its limit, where that is not the load or used memory itself.
+  const head = /^(?:\S+ is [^;]+; )?(processors are|memory is) used by (\d+) %, most by (.+)$/s.exec(text);
   if (!head) return null;
   // A comma parts processes only where a use follows: command lines have commas of their own.
   const processes = (head[3] ?? '').split(/, (?=\d+ (?:%|MiB) )/).map((part): Process | null => {

@@ -14,6 +14,11 @@ test('what the agent says of a busy moment is taken apart', () => {
   assert.equal(busy('memory is used by 91 %, most by 4 MiB a (pid 1, user 0)')?.of, 'memory');
 });
 
+test('which value crossed its limit may stand before it', () => {
+  const found = busy('memory_monitor.available_mb is 499.0 MiB; memory is used by 91 %, most by 4 MiB a (pid 1, user 0)');
+  assert.deepEqual([found?.of, found?.percent, found?.processes.length], ['memory', 91, 1]);
+});
+
 test('commas and brackets of command lines part nothing', () => {
   const found = busy('processors are used by 85 %, most by 90 % sh -c (a, 5 b) (pid 1, user 0), 4 % x (pid 2, user 0)');
   assert.deepEqual(found?.processes.map((one) => one.command), ['sh -c (a, 5 b)', 'x']);

@@ -7,7 +7,8 @@ use hark_config::{Key, Kind, Section};
 use hark_model::{Mono, SeriesDef, SeriesName, Severity, Unit};
 
 use super::{Absent, Change, Collector, CollectorType, Make, Noticed, Root, gauge};
-use crate::levels::{Level, Levels};
+use crate::levels::{Level, Levels, Marked};
+use crate::marks::{Mark, Marks, Of};
 use crate::process_table::{Look, Process, Processes};
 use crate::rate::number;
 use crate::sys;
@@ -52,8 +53,8 @@ const NAMED: usize = 5;
 /// A level that lasts is told again after this time: who uses most may be another by then.
 const AGAIN: Duration = Duration::from_hours(1);
 
-/// A level has to fall to this share of a mark before it can cross it again: as the server's limits do, so
-/// that a limit that is crossed anew finds them named anew.
+/// A level has to fall to this share of the host's own mark before it can cross it again, as it has to for the
+/// server's limits unless these say otherwise: one that is crossed anew finds them named anew.
 const HYSTERESIS: f64 = 0.9;
 
 /// Bound on the command line of a named process.
@@ -70,10 +71,12 @@ impl CollectorType for ProcessStates {
          - `running` (or waiting for a processor), `blocked` (in an uninterruptible wait, mostly for \
          a disk), `zombies` (ended, and not asked for by their parent), `stopped`\n\
          - `threads`: of all of them\n\n\
-         Where `cpu_monitor.cpu_percent` or `memory_monitor.percent` crosses a limit that the server \
-         has on it for this host (warning or critical, also of a mean over a while), or `cpu_mark` or \
-         `memory_mark`, the event `busy` names the five processes that use most: with the very sample \
-         that crosses it, and each hour while it lasts. The page of an incident shows it. Nothing is looked for while nothing is crossed.\n\n\
+         Where a series of `cpu_monitor` or `memory_monitor` crosses a limit that the server has on it for \
+         this host (warning or critical, above or below, of all processors or of one, also of a mean over \
+         a while; not on growth, deviation and what else is derived of a past), or where load or used \
+         memory reaches `cpu_mark` or `memory_mark`, the event `busy` names the five processes that use \
+         most: of processor time or of memory, with the look that crosses it, and each hour while it lasts. \
+         The page of an incident shows it. Nothing is looked for while nothing is crossed.\n\n\
          Processes that must run are set elsewhere, as `agent.processes`; those are \
          `process_monitor.<name>.count`, `cpu_percent` and `memory_mb`."
     }
@@ -97,8 +100,10 @@ impl Make for Settings {
         Box::new(ProcessCollector {
             processes: root.processes(),
             levels: root.levels(),
-            cpu: Watched::new(Level::Cpu, self.cpu_mark),
-            memory: Watched::new(Level::Memory, self.memory_mark),
+            watched: [
+                Watched::new(Level::Cpu, self.cpu_mark),
+                Watched::new(Level::Memory, self.memory_mark),
+            ],
             noticed: Vec::new(),
             first: true,
         })
@@ -109,8 +114,7 @@ impl Make for Settings {
 struct ProcessCollector {
     processes: Processes,
     levels: Levels,
-    cpu: Watched,
-    memory: Watched,
+    watched: [Watched; 2],
     noticed: Vec<Noticed>,
     first: bool,
 }
@@ -120,17 +124,16 @@ impl Collector for ProcessCollector {
         let mut table = self.processes.lock();
         let mut look = table.look(at, Duration::ZERO)?;
         values.extend(Counts::of(look.processes).values(look.total));
-        for watched in [&mut self.cpu, &mut self.memory] {
+        for watched in &mut self.watched {
             let percent = self.levels.get(watched.level);
-            if watched.is_crossed(at, percent, &self.levels.marks(watched.level)) {
-                match most(watched.level, percent, &mut look) {
-                    Some(text) => {
-                        let severity = Severity::Info;
-                        self.noticed.push(Noticed { kind: BUSY, severity, text });
-                    }
-                    // It is too early to know; the next look does.
-                    None => watched.told = None,
+            let Some(why) = watched.crossed(at, percent, &self.levels.marked()) else { continue };
+            match most(watched.level, percent, &mut look) {
+                Some(text) => {
+                    let (severity, text) = (Severity::Info, format!("{why}{text}"));
+                    self.noticed.push(Noticed { kind: BUSY, severity, text });
                 }
+                // It is too early to know; the next look does.
+                None => watched.forget(at),
             }
         }
         Ok(if std::mem::take(&mut self.first) { Change::Other } else { Change::Same })
@@ -147,39 +150,91 @@ impl Collector for ProcessCollector {
     }
 }
 
-/// A level that is watched.
+/// A level that is watched, with all that the server has limits on and that is about it.
 #[derive(Debug)]
 struct Watched {
     level: Level,
+    /// The series that is the level itself.
+    main: SeriesName,
     /// The host's own mark.
     own: Option<f64>,
-    /// The highest mark that it has crossed and not fallen below since, and when that was told.
-    told: Option<(f64, Mono)>,
+    /// What was crossed and has not come back since.
+    held: Vec<Held>,
+}
+
+/// A mark that is crossed.
+#[derive(Clone, Debug, PartialEq)]
+struct Held {
+    of: Of,
+    mark: Mark,
+    /// When that was told last.
+    told: Mono,
 }
 
 impl Watched {
     fn new(level: Level, own: Option<f64>) -> Self {
-        Self { level, own, told: None }
+        let main = SeriesName::plain(level.collector(), level.metric());
+        Self { level, main, own, held: Vec::new() }
     }
 
-    /// Returns true if it is to be told now, given the server's limits: a mark is crossed that was not, or it
-    /// has been for long.
-    fn is_crossed(&mut self, now: Mono, percent: f64, limits: &[f64]) -> bool {
-        let default = (self.own.is_none() && limits.is_empty()).then_some(DEFAULT_MARK);
-        let marks = || limits.iter().copied().chain(self.own).chain(default);
-        let highest = |most: f64| marks().filter(|mark| *mark <= most).reduce(f64::max);
-        // It may be above the mark by nothing at all: what was crossed stays so until it fell far enough.
-        let held = highest(percent / HYSTERESIS);
-        self.told = self.told.and_then(|(mark, at)| Some((mark.min(held?), at)));
-        let Some(crossed) = highest(percent) else { return false };
-        let tell = match self.told {
-            None => true,
-            Some((mark, at)) => crossed > mark || now.since(at) >= AGAIN,
+    /// Returns, if it is to be told now, why: a mark is crossed that was not, or one has been for long. Empty where
+    /// it is that of the level itself, which is told anyway.
+    fn crossed(&mut self, now: Mono, percent: f64, marked: &Marked) -> Option<String> {
+        let was = std::mem::take(&mut self.held);
+        let mut why = None;
+        let about = |series: &SeriesName| {
+            series.collector == self.level.collector() && *series != self.main
         };
-        if tell {
-            self.told = Some((crossed, now));
+        let others = marked.values.iter().filter(|(series, _)| about(series));
+        let others = others.map(|(series, value)| (series, *value));
+        for (series, value) in std::iter::once((&self.main, percent)).chain(others) {
+            let held = self.marks(series, &marked.marks);
+            for (of, mark) in held.into_iter().filter(|(_, mark)| mark.is_held(value)) {
+                let same = |held: &&Held| held.of == of && held.mark == mark;
+                let is_crossed = mark.is_crossed(value);
+                let told = match was.iter().find(same).map(|held| held.told) {
+                    // It may be above the mark by nothing at all: it stays so until it has come back.
+                    Some(told) if !is_crossed || now.since(told) < AGAIN => told,
+                    None if !is_crossed => continue,
+                    Some(_) | None => {
+                        why.get_or_insert_with(|| self.words(series, value));
+                        now
+                    }
+                };
+                match self.held.iter_mut().find(|held| same(&&**held)) {
+                    // Another instance of the same.
+                    Some(held) => held.told = held.told.max(told),
+                    None => self.held.push(Held { of, mark, told }),
+                }
+            }
         }
-        tell
+        why
+    }
+
+    /// Returns the marks on a series.
+    fn marks(&self, series: &SeriesName, limits: &Marks) -> Vec<(Of, Mark)> {
+        let of_server = limits.of(series).into_iter();
+        let mut marks: Vec<_> = of_server
+            .flat_map(|(of, marks)| marks.iter().map(move |mark| (of.clone(), *mark)))
+            .collect();
+        if *series == self.main {
+            let default = marks.is_empty().then_some(DEFAULT_MARK);
+            let own = self.own.or(default).map(|mark| Mark::from(mark, mark * HYSTERESIS));
+            marks.extend(own.map(|mark| (Of::One(series.clone()), mark)));
+        }
+        marks
+    }
+
+    fn words(&self, series: &SeriesName, value: f64) -> String {
+        if *series == self.main {
+            return String::new();
+        }
+        format!("{series} is {}; ", Unit::of_metric(&series.metric).show(value))
+    }
+
+    /// Has what was told at this look be told at the next one.
+    fn forget(&mut self, told: Mono) {
+        self.held.retain(|held| held.told != told);
     }
 }
 
@@ -234,9 +289,14 @@ fn most(level: Level, percent: f64, look: &mut Look<'_>) -> Option<String> {
         return None;
     }
     let mut text = match level {
-        Level::Cpu => format!("processors are used by {percent:.0} %, most by"),
-        Level::Memory => format!("memory is used by {percent:.0} %, most by"),
+        Level::Cpu => "processors are used".to_owned(),
+        Level::Memory => "memory is used".to_owned(),
     };
+    if !percent.is_nan() {
+        // Writing to a text cannot fail.
+        let _written = write!(text, " by {percent:.0} %,");
+    }
+    text.push_str(" most by");
     for (place, process) in top.iter().enumerate() {
         let use_text = match level {
             Level::Cpu => {
@@ -252,7 +312,6 @@ fn most(level: Level, percent: f64, look: &mut Look<'_>) -> Option<String> {
         let command = command.get(..command.floor_char_boundary(MAX_COMMAND)).unwrap_or(command);
         let comma = if place == 0 { "" } else { "," };
         let Process { pid, uid, .. } = process;
-        // Writing to a text cannot fail.
         let _written = write!(text, "{comma} {use_text} {command} (pid {pid}, user {uid}");
         if !unit.is_empty() {
             let _written = write!(text, ", {unit}");
@@ -275,7 +334,6 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::marks::Marks;
 
     fn put(root: &Path, pid: u32, ppid: u32, state: char, ticks: u64, pages: u64) {
         let folder = root.join("proc").join(pid.to_string());
@@ -367,7 +425,7 @@ mod tests {
             assert!(!document.has_errors());
         };
         assert_eq!(look(0, 70.0), 0, "below 80");
-        given("marks: {memory: [90, 60]}\n");
+        given("marks: {memory_monitor.percent: ['> 90 81', '> 60 54']}\n");
         assert_eq!(look(1000, 70.0), 1, "above 60");
         assert_eq!(look(2000, 85.0), 0, "80 is no limit of this host");
         assert_eq!(look(3000, 91.0), 1, "above 90");
@@ -376,10 +434,73 @@ mod tests {
         assert_eq!(look(6000, 80.0), 0);
         assert_eq!(look(7000, 91.0), 1, "crossed anew");
         assert_eq!(look(8000, 50.0), 0);
-        assert_eq!(look(9000, 60.0), 1);
+        assert_eq!(look(9000, 60.0), 0);
+        assert_eq!(look(9500, 60.1), 1);
         given("{}\n");
         assert_eq!(look(10_000, 79.0), 0);
         assert_eq!(look(11_000, 80.0), 1);
+    }
+
+    #[test]
+    fn the_busiest_are_named_at_limits_on_all_that_is_about_processors_and_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        put(folder.path(), 10, 1, 'S', 1, 1000);
+        let root = Root::at(folder.path());
+        let mut collector = Settings::default().make(&root);
+        let document = hark_config::Document::single(
+            "marks: {cpu_monitor.load_1min: ['> 8 7.2'], cpu_monitor.cpu_percent: ['> 60 54'], \
+             cpu_monitor.cpu1.cpu_percent: ['> 99 90'], memory_monitor.available_mb: ['< 500 550'], \
+             memory_monitor.swap_percent: ['== 100 100']}\n",
+        );
+        root.levels().set_marks(Marks::read(&document.root(&hark_config::NoSecrets)));
+        let mut ticks = 1;
+        let mut look = |at: u64, found: &[(&str, &str, &str, f64)]| {
+            ticks += 100;
+            put(folder.path(), 10, 1, 'S', ticks, 1000);
+            root.levels().set(Level::Cpu, 20.0);
+            root.levels().set(Level::Memory, 30.0);
+            let names = found.iter().map(|(collector, instance, metric, value)| {
+                (SeriesName::of(collector, instance, metric), *value)
+            });
+            let names: Vec<_> = names.collect();
+            root.levels().note(names.iter().map(|(name, value)| (name, *value)));
+            collector.collect(Mono(at), &mut Vec::new()).unwrap();
+            collector.noticed().into_iter().map(|noticed| noticed.text).collect::<Vec<_>>()
+        };
+        let load = |value| ("cpu_monitor", "", "load_1min", value);
+        let core = |name, value| ("cpu_monitor", name, "cpu_percent", value);
+        let free = |value| ("memory_monitor", "", "available_mb", value);
+        let swap = |value| ("memory_monitor", "", "swap_percent", value);
+        let none = Vec::<String>::new();
+        assert_eq!(look(0, &[load(1.0), free(600.0), swap(99.0)]), none);
+        let said = look(1000, &[load(8.5)]);
+        assert!(
+            said[0].starts_with(
+                "cpu_monitor.load_1min is 8.5; processors are used by 20 %, most by 100 % /usr"
+            ),
+            "{said:?}"
+        );
+        assert_eq!((said.len(), look(2000, &[load(7.5)])), (1, none.clone()), "it is still held");
+        assert_eq!(look(3000, &[load(9.0)]), none);
+        assert_eq!(look(4000, &[load(7.0)]), none);
+        assert_eq!(look(5000, &[load(9.0)]).len(), 1, "crossed anew");
+        // Single processors: those without a limit of their own as one.
+        assert_eq!(look(6000, &[core("cpu0", 50.0), core("cpu1", 70.0)]), none);
+        let said = look(7000, &[core("cpu0", 61.0)]);
+        assert!(said[0].starts_with("cpu_monitor.cpu0.cpu_percent is 61.0 %; proc"), "{said:?}");
+        assert_eq!(look(8000, &[core("cpu2", 90.0), core("cpu0", 0.0)]), none, "one of them is");
+        assert_eq!(look(9000, &[core("cpu1", 100.0)]).len(), 1, "a limit of its own");
+        assert_eq!(look(10_000, &[core("cpu2", 0.0), core("cpu1", 0.0)]), none);
+        assert_eq!(look(11_000, &[core("cpu2", 90.0)]).len(), 1);
+        // Below, and equal.
+        let said = look(12_000, &[free(499.0)]);
+        let head =
+            "memory_monitor.available_mb is 499.0 MiB; memory is used by 30 %, most by 4 MiB";
+        assert!(said[0].starts_with(head), "{said:?}");
+        assert_eq!(look(13_000, &[free(540.0)]), none);
+        assert_eq!(look(14_000, &[swap(100.0), free(f64::NAN)]).len(), 1);
+        assert_eq!(look(15_000, &[swap(99.0), free(400.0)]).len(), 1, "it was absent, and is back");
+        assert_eq!(look(16_000 + 3_600_000, &[]).len(), 2, "both last for an hour");
     }
 
     #[test]

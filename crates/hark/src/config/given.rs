@@ -5,8 +5,8 @@
 //! entry whose filter covers it, in the order of the file, later ones on top: mappings are merged, all
 //! else is replaced. Texts may hold templates: `{{ host }}`, `{{ tags.role }}`, `{{ vars.level }}`.
 //!
-//! Beside that, and of itself, each agent is given the limits on its load and memory (`marks`), so that it can
-//! say who uses most in the look that crosses one.
+//! Beside that, and of itself, each agent is given the limits on all that its processors and memory are measured
+//! by (`marks`), so that it can say who uses most in the look that crosses one.
 //!
 //! The result is text again (JSON, which is YAML): the agent reads it as it reads its own file, and can
 //! refuse it with the place of the mistake.
@@ -17,12 +17,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hark_checks::Configured;
 use hark_config::{Key, Kind, Section, Value, plain_json};
 use hark_engine::Plan;
-use hark_engine::plan::threshold::{Operator, Threshold};
-use hark_engine::plan::{HOST_MATCH_KEYS, Signal, TaggedPlans, read_host_match};
+use hark_engine::plan::threshold::Threshold;
+use hark_engine::plan::{HOST_MATCH_KEYS, TaggedPlans, read_host_match};
 use hark_model::record::Matcher;
-use hark_model::{HostName, SeriesName, Tag};
+use hark_model::{HostName, Tag};
 use hark_proto::MAX_PAPER;
-use hark_signals::By;
 use minijinja::{Environment, UndefinedBehavior, Value as Words};
 use serde_json::{Map, Value as Json, json};
 
@@ -51,9 +50,12 @@ const ENTRY_KEYS: &[Key] = &[
 /// How many steps one text may take to render: a template is a name in a path, not a program.
 const FUEL: u64 = 10_000;
 
-/// On what agents are given the limits: its word there, collector and metric.
-const MARKED: [(&str, &str, &str); 2] =
-    [("cpu", "cpu_monitor", "cpu_percent"), ("memory", "memory_monitor", "percent")];
+/// Of which collectors agents are given the limits: who uses most is of processor time or memory.
+const MARKED: [&str; 2] = ["cpu_monitor", "memory_monitor"];
+
+/// Bound on series whose limits an agent is given: all that there are, and those of many a single processor.
+/// Agents take no more.
+const MAX_MARKS: usize = 64;
 
 /// What agents are given.
 #[derive(Debug, Default)]
@@ -198,19 +200,17 @@ impl AgentConfigs {
         Ok(Some(Given { revision: number.max(1), text }))
     }
 
-    /// Returns the limits on load and memory of `host`, in percent; `None` if it has none.
+    /// Returns the limits on processors and memory of `host` by series; `None` if it has none.
     fn marks(&self, host: &HostName, own: &[Tag]) -> Option<Json> {
         let plan = self.plan.as_ref()?;
         let tagged = &mut self.tagged.lock().unwrap_or_else(PoisonError::into_inner);
         let plan = plan.host_with_tags(host.as_str(), own, tagged);
-        let mut marks = Map::new();
-        for (word, collector, metric) in MARKED {
-            let threshold = plan.thresholds.of_series(&SeriesName::plain(collector, metric));
-            let limits: Vec<f64> = threshold.map(|t| limits(t)).unwrap_or_default();
-            if !limits.is_empty() {
-                marks.insert(word.to_owned(), limits.into());
-            }
-        }
+        let thresholds = |collector| plan.thresholds.of_collector(collector);
+        let all = MARKED.into_iter().flat_map(thresholds).filter_map(|(path, threshold)| {
+            let limits = limits(threshold);
+            (!limits.is_empty()).then(|| (path.series().path(), limits.into()))
+        });
+        let marks: Map<String, Json> = all.take(MAX_MARKS).collect();
         (!marks.is_empty()).then_some(Json::Object(marks))
     }
 
@@ -264,24 +264,15 @@ impl AgentConfigs {
     }
 }
 
-/// Returns the values above which a threshold is crossed, as far as the newest value can say so.
-fn limits(threshold: &Threshold) -> Vec<f64> {
-    let is_of_values = match threshold.signal {
-        // No such value is above its limit before one of the values is.
-        Signal::Newest
-        | Signal::Window { by: By::Avg | By::Min | By::Max | By::Quantile(_), .. } => true,
-        Signal::Window { by: By::Sum | By::Count | By::Rate | By::Delta, .. }
-        | Signal::Growth { .. }
-        | Signal::FullIn { .. }
-        | Signal::Deviation { .. }
-        | Signal::Absence => false,
-    };
-    let is_upper = matches!(threshold.operator, Operator::Greater | Operator::GreaterEqual);
-    if !is_of_values || !is_upper {
+/// Returns where a threshold is crossed and where that is over, as far as the newest value can say so: `> 60 54`.
+fn limits(threshold: &Threshold) -> Vec<String> {
+    // What a mean or an extreme of a while is beyond, one of the values is before it.
+    if !threshold.signal.is_of_the_series() {
         return Vec::new();
     }
+    let sign = threshold.operator.sign();
     let limits = threshold.warning.into_iter().chain(threshold.critical);
-    limits.map(|limit| limit.raise).filter(|raise| (0.0..=100.0).contains(raise)).collect()
+    limits.map(|limit| format!("{sign} {} {}", limit.raise, limit.clear)).collect()
 }
 
 fn find(entries: &[Entry], name: &Value<'_>) -> Option<usize> {
@@ -428,23 +419,55 @@ mod tests {
     fn limits_on_load_and_memory_are_given_by_host_and_tag() {
         let (configs, said) = read(
             "thresholds:\n  memory_monitor: {percent: {warning: 60, critical: 90}}\n  \
-               cpu_monitor: {load_1min: {warning: 8}}\n\
+               disk_monitor: {percent: {warning: 8}}\n\
              threshold_configs: {batch: {tags: 'role:batch', thresholds: {cpu_monitor: {cpu_percent: \
-               {critical: 70, over: 10m, by: avg}}}}}\n\
-             hosts:\n  web1: {thresholds: {memory_monitor: {percent: {warning: 50}}}}\n  \
-               odd: {thresholds: {memory_monitor: {percent: {operator: '<', warning: 3, critical: 2}}}}\n\
+               {critical: 70, over: 10m, by: avg}, load_1min: {growth: {warning: 1}}}}}}\n\
+             hosts:\n  web1: {thresholds: {memory_monitor: {percent: {warning: 50, warning_clear: 20}}}}\n\
              agent_configs: {a: {match: {hosts: web1}, give: {interval: 5s}}}\n",
         );
         assert_eq!(said, "");
-        let memory = json!({ "marks": { "memory": [60.0, 90.0] } });
-        assert_eq!(given(&configs, "db1"), Some(memory));
-        let web = json!({ "marks": { "memory": [50.0, 90.0] }, "interval": "5s" });
-        assert_eq!(given(&configs, "web1"), Some(web));
-        assert_eq!(given(&configs, "odd"), None);
+        let memory = json!({ "memory_monitor.percent": ["> 60 54", "> 90 81"] });
+        assert_eq!(given(&configs, "db1"), Some(json!({ "marks": memory })));
+        let web = json!({ "memory_monitor.percent": ["> 50 20", "> 90 81"] });
+        assert_eq!(given(&configs, "web1"), Some(json!({ "marks": web, "interval": "5s" })));
         let batch =
             configs.for_host(&HostName::new("b").unwrap(), &[Tag::new("role:batch").unwrap()]);
         let batch: Json = serde_json::from_slice(&batch.unwrap().unwrap().text).unwrap();
-        assert_eq!(batch["marks"], json!({ "cpu": [70.0], "memory": [60.0, 90.0] }));
+        let both = json!({
+            "cpu_monitor.cpu_percent": ["> 70 63"],
+            "memory_monitor.percent": ["> 60 54", "> 90 81"],
+        });
+        assert_eq!(batch["marks"], both);
+    }
+
+    #[test]
+    fn limits_on_all_that_processors_and_memory_are_measured_by_are_given() {
+        let (configs, said) = read(
+            "thresholds:\n  cpu_monitor:\n    load_1min: {warning: 8}\n    iowait_percent: {critical: 30}\n    \
+               cpu_percent: {operator: '>=', warning: 90}\n    cpu0: {cpu_percent: {warning: 99}}\n    \
+               cpu_count: {operator: '!=', critical: 4}\n  \
+             memory_monitor:\n    available_mb: {operator: '<', warning: 500, critical: 200.5}\n    \
+               swap_percent: {warning: 50, over: 5m, by: sum}\n    pressure_percent: {absent_after: 5m}\n",
+        );
+        assert_eq!(said, "");
+        let marks = json!({
+            "cpu_monitor.load_1min": ["> 8 7.2"],
+            "cpu_monitor.iowait_percent": ["> 30 27"],
+            "cpu_monitor.cpu_percent": [">= 90 81"],
+            "cpu_monitor.cpu0.cpu_percent": [">= 99 89.1"],
+            "cpu_monitor.cpu_count": ["!= 4 4"],
+            "memory_monitor.available_mb": ["< 500 550", "< 200.5 220.55"],
+        });
+        assert_eq!(given(&configs, "db1"), Some(json!({ "marks": marks })));
+        let cores: Vec<String> =
+            (0..200).map(|n| format!("cpu{n}: {{cpu_percent: {{warning: 9}}}}")).collect();
+        let text = format!(
+            "thresholds: {{cpu_monitor: {{load_1min: {{warning: 8}}, {}}}}}\n",
+            cores.join(", ")
+        );
+        let marks = given(&read(&text).0, "db1").unwrap()["marks"].clone();
+        assert_eq!(marks.as_object().map(Map::len), Some(MAX_MARKS));
+        assert!(marks.get("cpu_monitor.load_1min").is_some(), "those of all come first");
     }
 
     #[test]

@@ -154,6 +154,32 @@ fn who_uses_most_is_in_the_incident_of_a_limit_far_below_the_agents_own_mark() {
     assert!(text.contains(" MiB ") && text.contains("(pid "), "{text}");
 }
 
+#[test]
+fn who_uses_most_is_told_at_limits_on_other_values_of_processors_and_memory() {
+    let folder = folder();
+    // Every machine is above and below these.
+    let config = "secret: a secret of this run only\nagent_configs: {all: {match: {}, give: {interval: 1s}}}\n\
+        thresholds:\n  cpu_monitor: {load_15min: {operator: '>=', warning: 0}}\n  \
+        memory_monitor: {available_mb: {operator: '<', warning: 100000000}}\n";
+    let start = Start::new("server", folder.path());
+    let mut server = start.config(config).go();
+    server.set_up(PASSWORD);
+    let _agent = agent(folder.path(), &server);
+    for (value, text) in [
+        ("cpu_monitor.load_15min", "; processors are used by "),
+        ("memory_monitor.available_mb", " MiB; memory is used by "),
+    ] {
+        until(&format!("who uses most at {value}"), PATIENCE, || {
+            let happened = server.try_get("/api/0/happened?host=web1&topics=busy").ok()?;
+            let items = happened.body["items"].as_array()?.clone();
+            let mut texts = items.iter().filter_map(|item| item["text"].as_str());
+            texts
+                .find(|said| said.starts_with(&format!("{value} is ")) && said.contains(text))
+                .map(drop)
+        });
+    }
+}
+
 /// How many events of the host have this text.
 fn events(server: &Server, text: &str) -> usize {
     let Ok(answer) = server.try_get("/api/0/hosts/web1/events?limit=100") else { return 0 };

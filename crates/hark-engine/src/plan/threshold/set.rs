@@ -178,6 +178,23 @@ impl ThresholdSet {
         metrics.chain(self.round_trip.iter().map(move |(host, limits)| (rtt(host), &**limits)))
     }
 
+    /// Returns every threshold on the value of a series of `collector`; those for all instances come first.
+    pub fn of_collector(
+        &self,
+        collector: &str,
+    ) -> impl Iterator<Item = (&ThresholdPath, &Threshold)> {
+        let first = ThresholdPath {
+            collector: collector.to_owned(),
+            instance: None,
+            metric: String::new(),
+            measure: Measure::Value,
+        };
+        let from = self.by_path.range(first..);
+        let of_it = from.take_while(move |(path, _)| path.collector == collector);
+        let of_values = of_it.filter(|(path, _)| path.measure == Measure::Value);
+        of_values.map(|(path, threshold)| (path, &**threshold))
+    }
+
     /// Returns the limits of single instances, such as `disk_monitor./boot.percent`, that look at none of
     /// `series`: a slip in the name, or something that is not measured.
     pub fn without_series<'a>(&self, series: impl Iterator<Item = &'a SeriesName>) -> Vec<String> {
