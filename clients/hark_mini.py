@@ -1165,6 +1165,12 @@ def read_given(text: str) -> Tuple[Optional[float], Dict[str, Dict[str, Any]]]:
     return interval, plugins
 
 
+def is_written(text: str) -> bool:
+    """Says whether somebody has written settings for this agent. The server gives its limits on processors and
+    memory of itself; this agent does not go by them, and a check of every host that says so would be noise."""
+    return bool(text) and set(json.loads(text)) != {"marks"}
+
+
 # The agent.
 
 
@@ -1507,6 +1513,8 @@ class Agent:
         else:
             given = {"revision": 0, "text": ""}
         found = Found()
+        # There once the check was told, which then says how it goes on.
+        told = self.home.path / "told"
         # Whatever comes of it, this revision is not asked for again.
         self.revision = int(given.get("revision", revision))
         text = str(given.get("text", ""))
@@ -1515,10 +1523,13 @@ class Agent:
         except (Wrong, ValueError, TypeError) as error:
             LOG.warning("the server's settings are refused: %s", error)
             found.result("agent configuration", "warning", str(error), time.time(), 0)
+            write_whole(told, "")
         else:
             LOG.info("works by revision %d of the server's settings", self.revision)
             write_whole(self.home.path / "given.json", json.dumps(given))
-            found.result("agent configuration", "ok", "as the server says", time.time(), 0)
+            if told.exists() or is_written(text):
+                write_whole(told, "")
+                found.result("agent configuration", "ok", "as the server says", time.time(), 0)
         self.items.put(found.items)
 
     # Events.

@@ -390,6 +390,21 @@ class Bringing(Temporary):
         self.assertEqual((result["check"], result["status"]), ("agent configuration", "warning"))
         self.assertTrue(again.bring_present([]), "and not fetched again")
 
+    def test_the_limits_of_the_server_alone_are_no_settings_that_anybody_is_told_of(self):
+        limits = '"marks": {"cpu_monitor.load_1min": ["> 8 7.2"]}'
+        fetched = []
+        for revision, more in enumerate(("", ', "interval": "20s"', "", ', "interval": "x"'), 1):
+            fetched += [{"config_revision": revision}, {"revision": revision, "text": "{%s%s}" % (limits, more)}]
+        agent = self.agent(*fetched)
+        told = []
+        for _ in range(4):
+            agent.items = mini.Items(self.path / "other.json")
+            (self.path / "other.json").unlink(missing_ok=True)
+            self.assertTrue(agent.bring_present([]))
+            told.append([item["result"]["status"] for item in agent.items.oldest()])
+        self.assertEqual(told, [[], ["ok"], ["ok"], ["warning"]])
+        self.assertEqual(agent.revision, 4)
+
 
 class Language(unittest.TestCase):
     def test_every_file_is_of_python_3_8(self):

@@ -179,6 +179,34 @@ fn settings_and_orders_reach_the_small_agent_between_its_heartbeats() {
 }
 
 #[test]
+fn limits_of_the_server_alone_show_no_check_of_settings() {
+    let folder = folder();
+    let limits = "thresholds: {memory_monitor: {percent: {warning: 99.9}}}\n";
+    let mut server = Start::new("server", folder.path()).config(limits).go();
+    server.set_up(PASSWORD);
+    let token = token(&server, folder.path());
+    let mut agent = mini(folder.path());
+    agent.args(["--interval", "1", "--token", &token]);
+    let _agent = Process::start(&mut agent, folder.path(), "mini");
+    let has = |host: &Value, check: &str| {
+        let checks = host["checks"].as_array().into_iter().flatten();
+        checks.into_iter().any(|found| found["name"] == check)
+    };
+    until("the limits", SOON, || {
+        let given = std::fs::read_to_string(folder.path().join("mini/given.json")).ok()?;
+        given.contains("memory_monitor.percent").then_some(())
+    });
+    let since = server.host_when("mini-1", SOON, |host| has(host, "memory_monitor.percent"));
+    let host =
+        server.host_when("mini-1", SOON, |host| host["last_heard_at"] != since["last_heard_at"]);
+    assert!(!has(&host, "agent configuration"), "{host}");
+
+    let more = "agent_configs: {all: {match: {}, give: {interval: 1s}}}\n";
+    write(folder.path(), "hark.yaml", &format!("{limits}{more}"));
+    server.host_when("mini-1", SOON, |host| has(host, "agent configuration"));
+}
+
+#[test]
 fn another_key_is_refused_and_what_it_brings_is_kept_by_the_agent() {
     let folder = folder();
     let mut server = Start::new("server", folder.path()).go();
