@@ -6,6 +6,7 @@
 //! the server.
 
 use std::io;
+use std::path::Path;
 
 use hark_config::{Document, NoSecrets, Style};
 use hark_model::check::CheckResult;
@@ -179,25 +180,12 @@ impl Central {
         }
     }
 
-    /// Reads a text with the host's own settings on top.
     fn under_own(&self, text: &str) -> Result<Given, String> {
-        let given = Document::single(text);
-        if let Some(section) = given.root(&NoSecrets).child("collectors") {
-            collectors::refuse_from_server(&section);
-        }
-        if given.has_errors() {
-            return Err(given.diagnostics().render(Style::Plain));
-        }
-        let mut all = given.root(&NoSecrets).to_json();
-        let own: Json = serde_json::from_str(&self.own).map_err(|error| error.to_string())?;
-        lay(&mut all, &own);
-        let all = Document::single(&format!("{all:#}\n"));
-        let rights = Rights::Given { own: &own, allowed: &self.allowed };
-        let mut settings = Given::read(&all.root(&NoSecrets), rights);
+        let mut settings = under_own(text, &self.own, &self.allowed)?;
         if !self.site {
             settings.probes.refuse();
         }
-        if all.has_errors() { Err(all.diagnostics().render(Style::Plain)) } else { Ok(settings) }
+        Ok(settings)
     }
 }
 
@@ -206,6 +194,40 @@ fn keep(home: &Home, text: &str) {
     if let Err(error) = home.write(FILE, text).and_then(|()| home.remove(REFUSED)) {
         tracing::warn!(%error, "what the server gave is not kept: it is fetched again");
     }
+}
+
+/// Returns what the agent with this folder was given last, for somebody beside it; none if it never was.
+/// The settings are those of it under the host's `own`, or the mistakes that keep them from being used.
+///
+/// # Errors
+/// If it cannot be read.
+pub(crate) fn kept(
+    folder: &Path,
+    own: &str,
+    allowed: &Allowed,
+) -> io::Result<Option<Result<Given, String>>> {
+    match std::fs::read_to_string(folder.join(FILE)) {
+        Ok(text) => Ok(Some(under_own(&text, own, allowed))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads a text with the host's own settings on top.
+fn under_own(text: &str, own: &str, allowed: &Allowed) -> Result<Given, String> {
+    let given = Document::single(text);
+    if let Some(section) = given.root(&NoSecrets).child("collectors") {
+        collectors::refuse_from_server(&section);
+    }
+    if given.has_errors() {
+        return Err(given.diagnostics().render(Style::Plain));
+    }
+    let mut all = given.root(&NoSecrets).to_json();
+    let own: Json = serde_json::from_str(own).map_err(|error| error.to_string())?;
+    lay(&mut all, &own);
+    let all = Document::single(&format!("{all:#}\n"));
+    let settings = Given::read(&all.root(&NoSecrets), Rights::Given { own: &own, allowed });
+    if all.has_errors() { Err(all.diagnostics().render(Style::Plain)) } else { Ok(settings) }
 }
 
 /// Returns `told` if it is to be told. The server's own limits come without anybody having written settings

@@ -12,7 +12,40 @@ use hark_model::{Clock, Unix};
 
 use crate::collectors::{Absent, Configured, Root, certificates};
 use crate::logs::LogsConfig;
-use crate::sys;
+use crate::settings::AgentConfig;
+use crate::{central, sys};
+
+/// What an agent looks at by what its server gave last, under its host's own file.
+#[derive(Debug)]
+pub struct Given {
+    /// The collectors.
+    pub collectors: Vec<Configured>,
+    /// The logs.
+    pub logs: LogsConfig,
+}
+
+/// Why what a server gave is not in force, or not known.
+#[derive(Debug)]
+pub enum NotInForce {
+    /// Where the agent keeps it may not be read.
+    Unreadable(PathBuf, io::Error),
+    /// It has mistakes, maybe only together with the host's own file: in lines for people.
+    Refused(String),
+}
+
+/// Returns by what the agent in `folder` goes when it starts now: its server gave it last, and it keeps it there.
+/// None if no server has given it anything: by `config` alone.
+///
+/// # Errors
+/// If it goes by `config` alone although a server gave something, or that is not known.
+pub fn given_last(config: &AgentConfig, folder: &Path) -> Result<Option<Given>, NotInForce> {
+    match central::kept(folder, &config.own, &config.allowed) {
+        Ok(None) => Ok(None),
+        Ok(Some(Ok(given))) => Ok(Some(Given { collectors: given.collectors, logs: given.logs })),
+        Ok(Some(Err(mistakes))) => Err(NotInForce::Refused(mistakes)),
+        Err(error) => Err(NotInForce::Unreadable(folder.to_owned(), error)),
+    }
+}
 
 /// What came of trying a collector.
 #[derive(Debug)]

@@ -2,10 +2,12 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use hark_agent::collectors::Root;
-use hark_agent::doctor::{Tried, TriedLog, try_collectors, try_logs};
+use hark_agent::collectors::{Configured, Root};
+use hark_agent::doctor::{NotInForce, Tried, TriedLog, given_last, try_collectors, try_logs};
+use hark_agent::logs::LogsConfig;
+use hark_agent::{Access, AgentConfig};
 
 use super::{Finding, Level, Patient, way_in};
 
@@ -51,22 +53,52 @@ const CLOSED: &[Closed] = &[
 ];
 
 pub(super) fn look(patient: &Patient) -> Vec<Finding> {
-    let mut findings = collectors(patient);
-    findings.extend(logs(patient));
+    let none;
+    let config = if let Some(agent) = &patient.loaded.agent {
+        agent
+    } else {
+        none = AgentConfig::new(PathBuf::new(), Access::Stored);
+        &none
+    };
+    let given = given_last(config, &patient.data_dir.join("agent"));
+    let (watched, logs) = match &given {
+        Ok(Some(given)) => (&given.collectors, &given.logs),
+        Ok(None) | Err(_) => (&config.collectors, &config.logs),
+    };
+    let mut findings = collectors(patient, watched);
+    findings.extend(given.as_ref().err().map(not_in_force));
+    findings.extend(try_all(logs, &patient.root));
     findings.extend(CLOSED.iter().filter_map(|closed| try_closed(&patient.root, closed)));
     findings.extend(try_journal(&patient.root));
     findings.extend(servers(patient));
     findings
 }
 
-fn collectors(patient: &Patient) -> Vec<Finding> {
-    let defaults;
-    let configured = if let Some(agent) = &patient.loaded.agent {
-        &agent.collectors
-    } else {
-        defaults = hark_agent::collectors::read(None);
-        &defaults
-    };
+/// Says that something of what the server gave is not looked at here.
+fn not_in_force(trouble: &NotInForce) -> Finding {
+    match trouble {
+        NotInForce::Unreadable(folder, error) => Finding::bad(
+            Level::Warning,
+            "config",
+            format!("what the server gave last may not be read: {}: {error}", folder.display()),
+            "logs and collectors that the server names are not tried here",
+            "try as the user that the agent runs as: sudo hark doctor --user NAME",
+        ),
+        NotInForce::Refused(mistakes) => {
+            let first = mistakes.lines().next().unwrap_or_default();
+            let first = first.strip_prefix("error: ").unwrap_or(first);
+            Finding::bad(
+                Level::Warning,
+                "config",
+                format!("what the server gave last cannot be used: {first}"),
+                "the agent goes by its host's own file alone when it starts",
+                "correct agent_configs on the server, or this host's own file",
+            )
+        }
+    }
+}
+
+fn collectors(patient: &Patient, configured: &[Configured]) -> Vec<Finding> {
     let tried = try_collectors(configured, &Root::at(&patient.root));
     let mut missing = Vec::new();
     let mut findings = Vec::new();
@@ -113,10 +145,8 @@ fn collectors(patient: &Patient) -> Vec<Finding> {
     findings
 }
 
-/// Tries the logs that the agent's own file has it watch; what a server gives is not known here.
-fn logs(patient: &Patient) -> Vec<Finding> {
-    let Some(agent) = &patient.loaded.agent else { return Vec::new() };
-    let tried = try_logs(&agent.logs, &patient.root).into_iter();
+fn try_all(logs: &LogsConfig, root: &Path) -> Vec<Finding> {
+    let tried = try_logs(logs, root).into_iter();
     let finding = |(name, tried)| match tried {
         TriedLog::Works(1) => Finding::fine("log", format!("{name}: its file can be read")),
         TriedLog::Works(files) => {
@@ -128,7 +158,7 @@ fn logs(patient: &Patient) -> Vec<Finding> {
             "log",
             format!("{name}: {} may not be read", path.display()),
             "nothing that is written there is found",
-            way_in::to(&patient.root, &path),
+            way_in::to(root, &path),
         ),
     };
     tried.map(finding).collect()

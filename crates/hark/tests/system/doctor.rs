@@ -7,15 +7,21 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::process::{clean, run};
-use crate::support::{HARK, folder, write};
+use crate::support::process::{Process, clean, run};
+use crate::support::server::Start;
+use crate::support::{HARK, PASSWORD, folder, write};
 
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// Asks the doctor; returns the exit code and the findings.
 fn doctor(folder: &Path, words: &[&str]) -> (i32, Vec<Value>) {
+    asked(folder, &[&["--data", "data"], words].concat())
+}
+
+/// As [`doctor`], with the data folder among the words.
+fn asked(folder: &Path, words: &[&str]) -> (i32, Vec<Value>) {
     let mut command = clean(HARK, folder);
-    command.args(["doctor", "--json", "--data", "data"]).args(words);
+    command.args(["doctor", "--json"]).args(words);
     let output = run(&mut command, LIMIT);
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     let answer: Value = serde_json::from_slice(&output.stdout)
@@ -110,6 +116,60 @@ fn a_watched_log_and_a_socket_that_may_not_be_read_are_told_with_the_group_that_
         let finding = find(&findings, area, what);
         assert_eq!((&finding["level"], &finding["mend"]), (&"warning".into(), &mend.into()));
     }
+}
+
+#[test]
+fn logs_and_collectors_that_only_the_server_names_are_tried() {
+    let folder = folder();
+    let at = folder.path().display();
+    write(folder.path(), "app.log", "");
+    write(folder.path(), "own.log", "");
+    let config = format!(
+        "secret: shared by all of this test\nagent_configs: {{all: {{match: {{}}, give: {{interval: 1s, \
+         collectors: {{certificates: {{paths: ['{at}/none.pem']}}, load: {{enabled: false}}}}, logs: {{\
+         app: {{file: {at}/app.log, match: x}}, late: {{file: {at}/late.log, match: x}}, \
+         own: {{file: {at}/other.log, match: x}}}}}}}}}}\n"
+    );
+    let mut server = Start::new("server", folder.path()).config(&config).go();
+    server.set_up(PASSWORD);
+    let own = format!(
+        "agent: {{name: web1, server: '127.0.0.1:{}', secret: shared by all of this test, \
+         logs: {{own: {{file: {at}/own.log, match: x}}}}}}\n",
+        server.udp
+    );
+    write(folder.path(), "agent.yaml", &own);
+    let words = ["--agent", "--as-told", "--data", "web1", "-c", "agent.yaml"];
+    let (_, before) = asked(folder.path(), &words);
+    assert_eq!(find(&before, "log", "own: its file")["level"], "ok");
+    assert!(!before.iter().any(|found| found.to_string().contains("app: ")), "{before:#?}");
+    assert_eq!(find(&before, "collector", "load: ")["level"], "ok");
+
+    let mut agent = clean(HARK, folder.path());
+    agent.args(["agent", "--data", "web1", "-c", "agent.yaml"]);
+    let agent = Process::start(&mut agent, folder.path(), "agent");
+    server.host_when("web1", LIMIT, |host| {
+        let checks = host["checks"].as_array().into_iter().flatten();
+        checks.into_iter().any(|c| c["name"] == "agent configuration" && c["status"] == "ok")
+    });
+    // Beside the agent that runs, and when it does not.
+    let look = || {
+        let (_, findings) = asked(folder.path(), &words);
+        for what in ["app: its file can be read", "late: there is no such", "own: its file can be"]
+        {
+            assert_eq!(find(&findings, "log", what)["level"], "ok");
+        }
+        assert!(!findings.iter().any(|found| found.to_string().contains("load: ")));
+    };
+    look();
+    drop(agent);
+    look();
+
+    // As one that another version of the agent took.
+    std::fs::write(folder.path().join("web1/agent/given"), "intervall: 5s\n").unwrap();
+    let (code, findings) = asked(folder.path(), &words);
+    let said = find(&findings, "config", "what the server gave last cannot be used");
+    assert!(code >= 1 && said["what"].as_str().unwrap().contains("intervall"), "{said}");
+    assert_eq!(find(&findings, "log", "own: its file")["level"], "ok");
 }
 
 #[test]
