@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
 use serde_json::{Value, json};
 
 use super::EXIT_USAGE;
@@ -69,12 +71,8 @@ struct Undo {
 
 #[derive(Debug, clap::Args)]
 struct What {
-    /// The configuration: a file or a folder.
-    #[arg(short, long, env = "HARK_CONFIG", value_name = "PATH")]
-    config: Option<PathBuf>,
-    /// The same, as most programs take the file that they check.
-    #[arg(value_name = "PATH")]
-    file: Option<PathBuf>,
+    #[command(flatten)]
+    meant: Meant,
     /// The data folder, where what was made in the page lies.
     #[arg(long, env = "HARK_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
@@ -83,11 +81,56 @@ struct What {
     json: bool,
 }
 
+#[derive(Debug, clap::Args)]
+struct Named {
+    /// The configuration: a file or a folder.
+    #[arg(short, long, env = "HARK_CONFIG", value_name = "PATH")]
+    config: Option<PathBuf>,
+    /// The same, as most programs take the file that they check.
+    #[arg(value_name = "PATH")]
+    file: Option<PathBuf>,
+}
+
+/// The one that is meant: two that are typed are refused, as one of them would go unread.
+#[derive(Debug)]
+struct Meant(Option<PathBuf>);
+
+impl clap::Args for Meant {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        Named::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Named::augment_args_for_update(command)
+    }
+}
+
+impl clap::FromArgMatches for Meant {
+    fn from_arg_matches(found: &clap::ArgMatches) -> Result<Self, clap::Error> {
+        let Named { config, file } = Named::from_arg_matches(found)?;
+        // The environment names a configuration for every command; what is said here goes before it. So this is
+        // no `conflicts_with`, which knows no difference.
+        let is_typed = found.value_source("config") == Some(ValueSource::CommandLine);
+        if let (true, Some(config), Some(file)) = (is_typed, &config, &file) {
+            let text = format!(
+                "two configurations are named, {} and {}: name one\n",
+                config.display(),
+                file.display()
+            );
+            return Err(clap::Error::raw(ErrorKind::ArgumentConflict, text));
+        }
+        Ok(Self(file.or(config)))
+    }
+
+    fn update_from_arg_matches(&mut self, found: &clap::ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(found)?;
+        Ok(())
+    }
+}
+
 impl What {
     fn paths(&self) -> Paths {
-        // The environment names a configuration for every command; what is said here is meant.
-        let config = self.file.as_ref().or(self.config.as_ref());
-        Paths::new(config.cloned(), self.data.clone())
+        Paths::new(self.meant.0.clone(), self.data.clone())
     }
 }
 

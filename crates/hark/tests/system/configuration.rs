@@ -233,15 +233,25 @@ fn a_file_is_checked_that_is_named_alone_whatever_the_environment_names() {
     let folder = folder();
     let good = write(folder.path(), "good.yaml", "log: {level: info}\n");
     let bad = write(folder.path(), "bad.yaml", "logg: {level: info}\n");
-    let check = |file: &Path| {
+    let ask = |words: &[&Path]| {
         let mut command = clean(HARK, folder.path());
-        command.args(["config", "check"]).arg(file).env("HARK_CONFIG", &good);
+        command.args(["config", "check"]).args(words).env("HARK_CONFIG", &good);
         let output = run(&mut command, PATIENCE);
         let said = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
         (output.status.code(), said.concat())
     };
+    let check = |file: &Path| ask(&[file]);
     let (code, said) = check(&good);
     assert!(code == Some(0) && said.contains("good.yaml is in order"), "{said}");
     let (code, said) = check(&bad);
     assert!(code == Some(2) && said.contains("bad.yaml:1:1") && said.contains("`log`"), "{said}");
+    // Of two neither is passed over in silence.
+    for words in [[Path::new("-c"), &good, &bad], [&bad, Path::new("-c"), &good]] {
+        let (code, said) = ask(&words);
+        let are_named = said.contains("good.yaml") && said.contains("bad.yaml");
+        assert!(code == Some(2) && said.contains("two configurations") && are_named, "{said}");
+        assert!(!said.contains("in order"), "{said}");
+    }
+    let (code, said) = ask(&[Path::new("-c"), &bad]);
+    assert!(code == Some(2) && said.contains("bad.yaml:1:1"), "{said}");
 }
