@@ -159,14 +159,11 @@ impl Target {
     fn wants(&self, record: &EventRecord) -> bool {
         self.topics.want(&record.event)
     }
-
-    fn cursor(&self) -> String {
-        format!("relay/{}", self.name)
-    }
 }
 
 impl targets::Target for Target {
     const PART: &'static str = "relay ";
+    const PLACES: &'static str = "relay/";
 
     fn name(&self) -> &str {
         &self.name
@@ -190,7 +187,7 @@ pub(super) async fn run_all(
     while !stop.is_cancelled() {
         let settings = links.relay.load_full();
         tasks.keep(&settings.to).await;
-        end_former(&links, &settings.to).await;
+        end_former(&links, &data_dir, &settings.to).await;
         tasks.begin(&settings.to, |target, stop| {
             run(Relay::new(target, &links, &data_dir, &resolver), stop)
         });
@@ -307,7 +304,7 @@ impl Relay {
 
     /// Returns the rows behind the cursor, and how many were dropped before they could be brought.
     async fn next_rows(&mut self) -> Result<(Vec<(u64, EventRecord)>, u64), String> {
-        let (reader, name) = (self.reader.take(), self.target.cursor());
+        let (reader, name) = (self.reader.take(), self.target.place());
         let data_dir = self.data_dir.clone();
         let read = tokio::task::spawn_blocking(move || {
             let opened = reader.map_or_else(|| StateReader::open(&data_dir), Ok);
@@ -343,7 +340,7 @@ impl Relay {
     }
 
     async fn move_cursor(&mut self, to: u64) -> Result<(), String> {
-        write_down(&self.links, self.target.cursor(), to.to_string()).await
+        write_down(&self.links, self.target.place(), to.to_string()).await
     }
 
     /// Notes a failure, and returns how long to wait.

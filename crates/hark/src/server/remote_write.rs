@@ -21,9 +21,9 @@ mod figures;
 mod gather;
 mod sending;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -34,7 +34,7 @@ use hark_model::{HostId, HostName, SeriesDef};
 use hark_net::Resolver;
 use hark_notify::delivery::{Backoff, MAX_RETRY_AFTER};
 use hark_store::history::{History, LogPlace};
-use hark_store::state::{Change, StateReader};
+use hark_store::state::StateReader;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
@@ -63,9 +63,6 @@ const FAILURES: u32 = 3;
 /// How long it is a problem that samples were refused or given up: until somebody was told.
 const LOST: Duration = Duration::from_mins(10);
 
-/// How the names of the settings begin in which it stands how far each receiver has come.
-const PLACES: &str = "remote_write/";
-
 /// Brings samples to everybody whom the configuration names at present, until the token is cancelled.
 pub(super) async fn run_all(
     links: Arc<Links>,
@@ -82,8 +79,7 @@ pub(super) async fn run_all(
         let keep = settings.to.iter().map(|target| target.keep).max().unwrap_or(0);
         kept.is_for(names(), keep);
         links.remote_writing.only(names());
-        end_former(&links, &settings.to).await;
-        forget_former(&links, &data_dir, names().map(str::to_owned).collect()).await;
+        end_former(&links, &data_dir, &settings.to).await;
         tasks.begin(&settings.to, |target, stop| {
             let way = Way {
                 target: Arc::clone(target),
@@ -108,6 +104,7 @@ pub(super) async fn run_all(
 
 impl targets::Target for Target {
     const PART: &'static str = "remote_write ";
+    const PLACES: &'static str = "remote_write/";
 
     fn name(&self) -> &str {
         &self.name
@@ -115,23 +112,6 @@ impl targets::Target for Target {
 
     fn is_as(&self, other: &Self) -> bool {
         Self::is_as(self, other)
-    }
-}
-
-/// Forgets how far those had come who are brought nothing any more. What of the log was kept for them has gone: one of
-/// the same name later is a new one.
-async fn forget_former(links: &Arc<Links>, data_dir: &Path, names: BTreeSet<String>) {
-    let (links, data_dir) = (Arc::clone(links), data_dir.to_owned());
-    let work = move || {
-        let reader = StateReader::open(&data_dir).map_err(|error| chain(&error))?;
-        let places = reader.settings_of(PLACES).map_err(|error| chain(&error))?;
-        let former = places.into_iter().filter(|(name, _)| !names.contains(name));
-        let forget = |(name, _)| Change::Setting { name: format!("{PLACES}{name}"), value: None };
-        let changes: Vec<Change> = former.map(forget).collect();
-        if changes.is_empty() { Ok(()) } else { links.write(changes) }
-    };
-    if let Ok(Err(error)) = spawn_blocking(work).await {
-        tracing::warn!(error, "receivers of samples that are no more are remembered still");
     }
 }
 
@@ -223,13 +203,9 @@ struct Way {
 }
 
 impl Way {
-    fn setting(&self) -> String {
-        format!("{PLACES}{}", self.target.name)
-    }
-
     /// Reads which stretch was on its way last; `None` if there never was one.
     async fn saved(&self) -> Result<Option<Stretch>, String> {
-        let (data_dir, name) = (self.data_dir.clone(), self.setting());
+        let (data_dir, name) = (self.data_dir.clone(), self.target.place());
         let read = spawn_blocking(move || {
             let reader = StateReader::open(&data_dir).map_err(|error| chain(&error))?;
             reader.setting(&name).map_err(|error| chain(&error))
@@ -240,7 +216,7 @@ impl Way {
 
     /// Writes down which stretch is on its way; returns once it is on the disk.
     async fn save(&self, stretch: Stretch) -> Result<(), String> {
-        write_down(&self.links, self.setting(), stretch.text()).await?;
+        write_down(&self.links, self.target.place(), stretch.text()).await?;
         self.kept.reaches(&self.target.name, stretch.from.place.segment);
         Ok(())
     }

@@ -4,22 +4,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use hark_engine::plan::SELF;
 use hark_model::Status;
-use hark_store::state::Change;
+use hark_store::state::{Change, StateReader};
 use tokio::sync::oneshot;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use super::links::Links;
-use super::store_loop::ToStore;
+use super::store_loop::{ToStore, chain};
 
 /// Whom something is brought to.
 pub(super) trait Target: fmt::Debug + Send + Sync + 'static {
     /// How the parts of the server begin that bring it.
     const PART: &'static str;
+
+    /// How the names of the settings begin in which it stands how far each has come.
+    const PLACES: &'static str;
 
     /// Returns what it is called.
     fn name(&self) -> &str;
@@ -30,6 +34,11 @@ pub(super) trait Target: fmt::Debug + Send + Sync + 'static {
     /// Returns what the part of the server is called that brings it to this one.
     fn part(&self) -> String {
         format!("{}{}", Self::PART, self.name())
+    }
+
+    /// Returns the name of the setting in which it stands how far this one has come.
+    fn place(&self) -> String {
+        format!("{}{}", Self::PLACES, self.name())
     }
 }
 
@@ -97,10 +106,12 @@ async fn end<T>(running: BTreeMap<String, Running<T>>) {
     }
 }
 
-/// Ends the problems with those who are not among `targets` any more: nobody else would.
-pub(super) async fn end_former<T: Target>(links: &Arc<Links>, targets: &[Arc<T>]) {
+/// Ends what there is of those who are not among `targets` any more, as nobody else would: problems with them, and
+/// how far they had come. One of the same name later is a new one.
+pub(super) async fn end_former<T: Target>(links: &Arc<Links>, data_dir: &Path, targets: &[Arc<T>]) {
     let parts: BTreeSet<String> = targets.iter().map(|target| target.part()).collect();
-    let links = Arc::clone(links);
+    let names: BTreeSet<String> = targets.iter().map(|target| target.name().to_owned()).collect();
+    let (links, data_dir) = (Arc::clone(links), data_dir.to_owned());
     let work = move || {
         let bad = links.ask(|engine| {
             let own = engine.host_named(SELF)?;
@@ -112,8 +123,26 @@ pub(super) async fn end_former<T: Target>(links: &Arc<Links>, targets: &[Arc<T>]
                 links.is(&name, None);
             }
         }
+        forget_places(&links, &data_dir, T::PLACES, &names)
     };
-    drop(spawn_blocking(work).await);
+    if let Ok(Err(error)) = spawn_blocking(work).await {
+        tracing::warn!(error, part = T::PART, "those who are no more are remembered still");
+    }
+}
+
+/// Forgets how far everybody has come who is not called one of `names`.
+fn forget_places(
+    links: &Links,
+    data_dir: &Path,
+    prefix: &str,
+    names: &BTreeSet<String>,
+) -> Result<(), String> {
+    let reader = StateReader::open(data_dir).map_err(|error| chain(&error))?;
+    let places = reader.settings_of(prefix).map_err(|error| chain(&error))?;
+    let former = places.into_iter().filter(|(name, _)| !names.contains(name));
+    let forget = |(name, _)| Change::Setting { name: format!("{prefix}{name}"), value: None };
+    let changes: Vec<Change> = former.map(forget).collect();
+    if changes.is_empty() { Ok(()) } else { links.write(changes) }
 }
 
 /// Writes down how far something has come; returns once it is on the disk.
@@ -136,6 +165,7 @@ mod tests {
 
     impl Target for One {
         const PART: &'static str = "test ";
+        const PLACES: &'static str = "test/";
 
         fn name(&self) -> &str {
             self.0

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hark_store::state::StateReader;
 use serde_json::json;
 
 use crate::support::process::{clean, succeed};
@@ -127,6 +128,30 @@ fn each_event_is_once_at_each_server_of_a_ring_of_which_one_dies_meanwhile() {
         assert_eq!((fields[4], fields[5]), ("drill", "NULL"), "{}", lines[0]);
         assert!(fields[1].starts_with("host-"), "the host is that of the origin: {}", lines[0]);
     }
+}
+
+#[test]
+fn a_server_that_nothing_is_brought_to_any_more_is_forgotten() {
+    let folder = folder();
+    let [ada, bob] = ["ada", "bob"].map(|name| Node::begin(name, folder.path()));
+    let place = || {
+        let reader = StateReader::open(&ada.server.data).unwrap();
+        reader.setting("relay/next").unwrap()
+    };
+    let arrives = |text: &str| until(text, AROUND, || (bob.lines(text) > 0).then_some(()));
+    ada.brings_to(&bob);
+    until("how far it has come", AROUND, place);
+    ada.send("drill one of ada");
+    arrives("drill one of ada");
+    write(&ada.folder, "hark.yaml", &config("ada", &ada.folder, ""));
+    until("that it is forgotten", AROUND, || place().is_none().then_some(()));
+    ada.send("drill of meanwhile");
+    until("an event", AROUND, || (ada.lines("drill of meanwhile") > 0).then_some(()));
+    ada.brings_to(&bob);
+    until("that it begins as a new one", AROUND, place);
+    ada.send("drill two of ada");
+    arrives("drill two of ada");
+    assert_eq!(bob.lines("drill of meanwhile"), 0, "what came meanwhile is not for it");
 }
 
 #[test]
