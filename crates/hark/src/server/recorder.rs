@@ -15,15 +15,16 @@ mod ran;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use anyhow::anyhow;
 use hark_api::words::{Letter, strip};
 use hark_engine::HostState;
+use hark_engine::view::CheckView;
 use hark_model::time::{Clock, Mono, Unix};
 use hark_model::{CheckName, HostId};
-use hark_report::Span;
+use hark_report::{Span, Spans};
 use hark_store::state::{Change, OpenError, StateReader};
 
 use super::links::Links;
@@ -55,7 +56,11 @@ const LOOKS_A_MINUTE: usize = 12;
 
 /// The record of the last 24 hours.
 #[derive(Debug, Default)]
-pub(crate) struct Recorder(Mutex<Recorded>);
+pub(crate) struct Recorder {
+    recorded: Mutex<Recorded>,
+    /// Whom to ask what the checks are; there once it runs.
+    links: OnceLock<Arc<Links>>,
+}
 
 #[derive(Debug, Default)]
 struct Recorded {
@@ -71,6 +76,15 @@ struct Recorded {
 
 /// The worst state of a half hour, as its rank; 0 is nothing known.
 type Cell = u8;
+
+/// Who brings what a check judges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Feed {
+    /// The host's agent: while it is silent, the check says nothing.
+    Agent,
+    /// Somebody else, who looks also at a host that is down.
+    Other,
+}
 
 /// Figures of the last minute and day.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -89,6 +103,7 @@ pub(crate) struct Figures {
 
 /// Looks until the flag is raised. What was before is read from the state in `data_dir`.
 pub(crate) fn run(recorder: &Recorder, links: &Arc<Links>, data_dir: &Path, stop: &Stop) {
+    recorder.links.get_or_init(|| Arc::clone(links));
     let mut is_filled = false;
     let mut written: Option<Mono> = None;
     while !stop.wait(LOOK) {
@@ -119,8 +134,12 @@ pub(crate) fn run(recorder: &Recorder, links: &Arc<Links>, data_dir: &Path, stop
 }
 
 impl Recorder {
+    fn lock(&self) -> MutexGuard<'_, Recorded> {
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn look(&self, at: Unix, states: &[(HostId, HostState, bool)], totals: Totals) {
-        let mut r = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut r = self.lock();
         let slot = at.0.div_euclid(SLOT);
         r.advance(slot);
         let place = place(slot);
@@ -151,7 +170,7 @@ impl Recorder {
 
     /// Writes down when the server ran. If the store has no room for it now, the next time says it as well.
     fn write(&self, links: &Links) {
-        let text = self.0.lock().unwrap_or_else(PoisonError::into_inner).ran.text();
+        let text = self.lock().ran.text();
         let change = Change::Setting { name: ran::KEY.to_owned(), value: Some(text) };
         if links.store.try_send(ToStore::Write { changes: vec![change], reply: None }).is_err() {
             tracing::debug!("it is not written down now that the server runs");
@@ -167,7 +186,7 @@ impl Recorder {
         let stored = reader.setting(ran::KEY).map_err(|e| anyhow!(chain(&e)))?;
         let ran = Ran::read(&stored.unwrap_or_default());
         let (oldest, begun) = {
-            let r = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let r = self.lock();
             (r.oldest(), r.known_from)
         };
         let Some(begun) = begun else { return Ok(false) };
@@ -182,7 +201,7 @@ impl Recorder {
     fn take_on(&self, past: &Past, hosts: &[Known], ran: &Ran, oldest: i64) {
         // Most hosts had nothing: what is known of them is the same for all, and reckoned once.
         let plain = past.plain_slots(oldest);
-        let mut r = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut r = self.lock();
         for host in hosts {
             if past.is_plain(host) {
                 r.add(host.id, oldest, &plain);
@@ -196,7 +215,7 @@ impl Recorder {
     }
 
     /// Returns the last 24 hours of a check in 48 half hours, oldest first, as run lengths: it was ok where its host is known to
-    /// have been watched and nothing of its own is stored.
+    /// have been watched and nothing of its own is stored. What its agent brings is not known while nobody heard that one.
     ///
     /// # Errors
     /// If the state cannot be read.
@@ -206,11 +225,41 @@ impl Recorder {
         (host, check): (HostId, &CheckName),
         now: Unix,
     ) -> Result<String, OpenError> {
+        self.strip_fed_by(self.feed(host, check), reader, (host, check), now)
+    }
+
+    /// Returns who brings what a check judges. Of one that is not known any more, that is taken to have been the agent: then
+    /// less is claimed.
+    fn feed(&self, host: HostId, check: &CheckName) -> Feed {
+        let name = check.clone();
+        let kind = self.links.get().and_then(|links| {
+            let kind = links
+                .ask(move |engine| engine.host(host)?.check(name.as_str()).map(CheckView::kind));
+            kind.flatten()
+        });
+        if kind.is_none_or(|kind| matches!(kind, "limit" | "reported")) {
+            Feed::Agent
+        } else {
+            Feed::Other
+        }
+    }
+
+    fn strip_fed_by(
+        &self,
+        feed: Feed,
+        reader: &StateReader,
+        (host, check): (HostId, &CheckName),
+        now: Unix,
+    ) -> Result<String, OpenError> {
         let slot = now.0.div_euclid(SLOT);
         let oldest = slot - i64::from(SPAN) + 1;
         let period = Span { from: slot_span(oldest).from, until: now };
         let troubles = past::of_check(reader, (host, check), period)?;
-        let r = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let silent = match feed {
+            Feed::Agent => past::silent(reader, host, period)?,
+            Feed::Other => Spans::default(),
+        };
+        let r = self.lock();
         let none = [0; SLOTS];
         let cells = r.hosts.get(&host).unwrap_or(&none);
         let cell = |number: i64| {
@@ -221,12 +270,13 @@ impl Recorder {
                 // Nobody has looked so far.
                 _ => return 0,
             };
+            let span = slot_span(number);
             let base = match known {
                 0 => return 0,
                 known if known == rank(HostState::Maintenance) => known,
+                _ if is_within(span.within(period), &silent) => 0,
                 _ => rank(HostState::Ok),
             };
-            let span = slot_span(number);
             troubles.iter().fold(base, |cell, trouble| trouble.over(cell, span))
         };
         Ok(strip((oldest..=slot).map(|number| letter(cell(number)))))
@@ -234,13 +284,13 @@ impl Recorder {
 
     /// As [`Recorder::strip_of_check`], of whole hosts.
     pub(crate) fn strips(&self, hosts: impl Iterator<Item = HostId>) -> Vec<String> {
-        let r = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let r = self.lock();
         hosts.map(|host| r.strip(host)).collect()
     }
 
     /// Returns the figures beside the headline.
     pub(crate) fn figures(&self) -> Figures {
-        let r = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let r = self.lock();
         let (up, all) = r.up.values().fold((0, 0), |(u, a), (up, all)| (u + up, a + all));
         let day = Span { from: slot_span(r.oldest()).from, until: slot_span(r.slot).until };
         let mut figures = Figures {
@@ -318,6 +368,11 @@ fn place(slot: i64) -> usize {
     usize::try_from(slot.rem_euclid(i64::from(SPAN))).unwrap_or(0)
 }
 
+/// Returns true if there is a moment in `span`, and none outside `spans`.
+fn is_within(span: Span, spans: &Spans) -> bool {
+    !span.is_empty() && Spans::of([span]).without(spans).is_empty()
+}
+
 /// Returns when the half hour of this number is.
 fn slot_span(slot: i64) -> Span {
     let at = |slot: i64| Unix(slot.saturating_mul(SLOT));
@@ -348,6 +403,10 @@ fn letter(cell: Cell) -> Letter {
 
 #[cfg(test)]
 mod tests {
+    use hark_model::Status;
+    use hark_model::record::{IncidentId, IncidentRecord, Record};
+    use hark_store::state::State;
+
     use super::*;
 
     fn at(half_hours: i64) -> Unix {
@@ -379,6 +438,64 @@ mod tests {
         assert_eq!(recorder.figures().availability, Some(1.0), "the rest is more than a day ago");
         look(60, HostState::Maintenance);
         assert_eq!(recorder.figures().availability, Some(1.0), "planned work does not count");
+    }
+
+    /// Returns the incident of a check that was critical in these half hours.
+    fn incident(id: u64, check: &str, from: Unix, until: Option<Unix>) -> Record {
+        let (id, check) = (IncidentId(id), CheckName::new(check).unwrap());
+        let mut record = IncidentRecord::opened(id, HostId(7), check, from, from, Status::Critical);
+        record.resolved_at = until;
+        if until.is_some() {
+            record.status = Status::Ok;
+        }
+        Record::Incident(record)
+    }
+
+    #[test]
+    fn a_check_is_not_known_to_be_ok_while_nobody_heard_its_agent() {
+        let minutes = Duration::from_mins;
+        let folder = tempfile::tempdir().unwrap();
+        let mut state = State::open(folder.path()).unwrap();
+        let records = [
+            // The host is down for three half hours and a bit, then its agent alone for one.
+            incident(1, "host", at(1), Some(at(4) + minutes(10))),
+            incident(2, "agent", at(5), Some(at(6))),
+            incident(3, "disk", at(7), None),
+        ];
+        state.commit(&records, &[]).unwrap();
+        let reader = state.reader().unwrap();
+        let (recorder, host) = (Recorder::default(), HostId(7));
+        for half_hour in 0..8 {
+            let is_up = !(1..=4).contains(&half_hour);
+            let state = if is_up { HostState::Ok } else { HostState::Critical };
+            recorder.look(at(half_hour), &[(host, state, is_up)], Totals::default());
+        }
+        let strip = |feed, check: &str| {
+            let check = CheckName::new(check).unwrap();
+            recorder.strip_fed_by(feed, &reader, (host, &check), at(7) + minutes(10)).unwrap()
+        };
+        assert_eq!(strip(Feed::Agent, "disk"), "-40o1-3o1-1o1c1");
+        assert_eq!(strip(Feed::Other, "disk"), "-40o7c1", "whoever looks from outside goes on");
+        assert_eq!(strip(Feed::Other, "host"), "-40o1c4o3", "its own trouble is not hidden");
+        let check = CheckName::new("disk").unwrap();
+        let of_nobody = recorder.strip_of_check(&reader, (host, &check), at(7) + minutes(10));
+        assert_eq!(of_nobody.unwrap(), strip(Feed::Agent, "disk"), "the less is claimed");
+    }
+
+    #[test]
+    fn planned_work_stays_in_the_strip_of_a_check() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut state = State::open(folder.path()).unwrap();
+        state.commit(&[incident(1, "host", at(0), Some(at(2)))], &[]).unwrap();
+        let reader = state.reader().unwrap();
+        let (recorder, host) = (Recorder::default(), HostId(7));
+        for (half_hour, state) in [(0, HostState::Maintenance), (1, HostState::Critical)] {
+            recorder.look(at(half_hour), &[(host, state, false)], Totals::default());
+        }
+        let check = CheckName::new("disk").unwrap();
+        // The newest half hour has begun since the last look.
+        let strip = recorder.strip_of_check(&reader, (host, &check), at(2));
+        assert_eq!(strip.unwrap(), "-45m1-1o1");
     }
 
     #[test]

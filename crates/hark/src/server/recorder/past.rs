@@ -28,6 +28,9 @@ const MAX_ROWS: usize = 172_800;
 /// The most incidents of one check, and lines of one of them, that are looked at for its strip.
 const OF_CHECK: u32 = 100;
 
+/// The check of an agent's liveness, where a probe tells that of its host.
+const AGENT: &str = "agent";
+
 /// The most planned works on whole hosts that are looked at.
 const MAX_WINDOWS: usize = 100;
 
@@ -348,6 +351,20 @@ pub(super) fn of_check(
         all.extend(course(&record, &turns, period));
     }
     Ok(all)
+}
+
+/// Returns when nobody heard the agent of a host in `period`: it was silent, or the host was down.
+///
+/// # Errors
+/// If the state cannot be read.
+pub(super) fn silent(reader: &StateReader, host: HostId, period: Span) -> Result<Spans, OpenError> {
+    let mut spans = Vec::new();
+    for check in CheckName::new(AGENT).into_iter().chain([CheckName::host()]) {
+        let troubles = of_check(reader, (host, &check), period)?;
+        let critical = troubles.iter().filter(|trouble| trouble.status == Status::Critical);
+        spans.extend(critical.map(|trouble| trouble.span));
+    }
+    Ok(Spans::of(spans))
 }
 
 /// Asks the engine which hosts there are, and which planned work covers them. `None` if it has ended.
