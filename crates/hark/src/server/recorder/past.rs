@@ -28,6 +28,11 @@ const MAX_ROWS: usize = 172_800;
 /// The most incidents of one check, and lines of one of them, that are looked at for its strip.
 const OF_CHECK: u32 = 100;
 
+/// The word in each line about planned work, and how many lines with it are looked at for the last of these: others may say it
+/// in a reason.
+const WORK: &str = "maintenance";
+const LOOKED_BACK: u32 = 10;
+
 /// The check of an agent's liveness, where a probe tells that of its host.
 const AGENT: &str = "agent";
 
@@ -75,6 +80,8 @@ pub(super) struct Known {
     pub(super) first_seen: Unix,
     /// Whether it has no result so far.
     pub(super) is_pending: bool,
+    /// Whether planned work covers it now.
+    pub(super) is_in_work: bool,
     windows: Vec<Span>,
 }
 
@@ -102,16 +109,21 @@ impl Past {
         ran: &super::Ran,
         period: Span,
     ) -> anyhow::Result<Option<(Self, Vec<Known>)>> {
-        let Some(lines) = Lines::read(reader, period, stop)? else { return Ok(None) };
+        let Some(mut lines) = Lines::read(reader, period, stop)? else { return Ok(None) };
         let period = Span { from: lines.from, ..period };
         let Some(mut hosts) = troubles(reader, &lines.turns, period, stop)? else {
             return Ok(None);
         };
         let Some(known) = known(reader, links, period)? else { return Ok(None) };
         for host in &known {
-            let written = lines.work.get(&host.id).map(|lines| work(lines, period));
-            let windows = host.windows.iter().copied();
-            let planned = Spans::of(windows.chain(written.into_iter().flatten()));
+            if stop.is_raised() {
+                return Ok(None);
+            }
+            // Of others it makes no difference to who was up.
+            if host.is_in_work || hosts.get(&host.id).is_some_and(HostPast::was_down) {
+                lines.reach_back(reader, host.id, period).map_err(|e| failed(&e))?;
+            }
+            let planned = lines.planned(host, period);
             if !planned.is_empty() {
                 hosts.entry(host.id).or_default().planned = planned;
             }
@@ -154,6 +166,10 @@ impl Past {
 }
 
 impl HostPast {
+    fn was_down(&self) -> bool {
+        self.troubles.iter().any(|trouble| trouble.is_down)
+    }
+
     fn slot(&self, known: &Spans, is_pending: bool) -> Slot {
         let mut slot = Slot::default();
         let judged = known.without(&self.planned);
@@ -243,15 +259,49 @@ impl Lines {
                     self.turns.entry(incident).or_default().push(turn);
                 }
             }
-            (JournalKind::Server, _, Some(host)) => {
-                let is_over = line.text == hark_engine::MAINTENANCE_OVER;
-                if is_over || planned_until(&line.text).is_some() {
-                    self.work.entry(host).or_default().push(line);
-                }
+            (JournalKind::Server, _, Some(host)) if is_about_work(&line) => {
+                self.work.entry(host).or_default().push(line);
             }
             _ => {}
         }
     }
+
+    /// Reads the last line about planned work of a host from before `period`: what began then may have gone on in it. Work
+    /// that a file declares is nowhere else, nor is any that is over.
+    fn reach_back(
+        &mut self,
+        reader: &StateReader,
+        host: HostId,
+        period: Span,
+    ) -> Result<(), OpenError> {
+        let is_before = |line: &JournalLine| line.at < period.from;
+        let lines = self.work.entry(host).or_default();
+        if lines.last().is_some_and(is_before) {
+            return Ok(());
+        }
+        let filter = JournalFilter {
+            host: Some(host),
+            kind: Some(JournalKind::Server),
+            before: Some(period.from),
+            contains: Some(WORK.to_owned()),
+            ..JournalFilter::default()
+        };
+        let older = reader.journal(&filter, None, LOOKED_BACK)?;
+        lines.extend(older.into_iter().map(|entry| entry.line).find(is_about_work));
+        Ok(())
+    }
+
+    /// Returns when planned work covered a host in `period`.
+    fn planned(&self, host: &Known, period: Span) -> Spans {
+        let written = self.work.get(&host.id).map(|lines| work(lines, period));
+        let windows = host.windows.iter().copied();
+        Spans::of(windows.chain(written.into_iter().flatten())).within(period)
+    }
+}
+
+/// Tells whether a line says that planned work on a whole host begins or is over.
+fn is_about_work(line: &JournalLine) -> bool {
+    line.text == hark_engine::MAINTENANCE_OVER || planned_until(&line.text).is_some()
 }
 
 /// Returns when planned work was, by its lines within `period`. Work that was over without having begun in it began
@@ -392,6 +442,7 @@ fn known(reader: &StateReader, links: &Links, period: Span) -> anyhow::Result<Op
                 id: host.id(),
                 first_seen: host.first_seen(),
                 is_pending: host.state() == HostState::Pending,
+                is_in_work: host.state() == HostState::Maintenance,
                 windows: covering.map(|(_, span)| *span).collect(),
             }
         };
@@ -405,7 +456,8 @@ fn failed(error: &dyn std::error::Error) -> anyhow::Error {
 
 #[cfg(test)]
 mod tests {
-    use hark_model::record::JournalLine;
+    use hark_model::record::Record;
+    use hark_store::state::State;
 
     use super::*;
 
@@ -425,13 +477,16 @@ mod tests {
         record
     }
 
+    fn host() -> Known {
+        let (id, first_seen) = (HostId(1), at(0));
+        Known { id, first_seen, is_pending: false, is_in_work: false, windows: Vec::new() }
+    }
+
     /// A day of two half hours, of which the server ran for 40 minutes.
-    fn past(host: HostPast) -> (Past, Known) {
+    fn past(went: HostPast) -> (Past, Known) {
         let ran = Spans::of([span(0, 10), span(30, 60)]);
-        let past = Past { from: at(0), ran, hosts: [(HostId(1), host)].into() };
-        let known =
-            Known { id: HostId(1), first_seen: at(0), is_pending: false, windows: Vec::new() };
-        (past, known)
+        let past = Past { from: at(0), ran, hosts: [(HostId(1), went)].into() };
+        (past, host())
     }
 
     fn slots(host: HostPast) -> [Slot; 3] {
@@ -512,9 +567,8 @@ mod tests {
         assert_eq!(course(&open, &again, span(0, 60)), [warning(10, 20), warning(40, 60)]);
     }
 
-    #[test]
-    fn work_that_was_over_began_before() {
-        let line = |minutes: i64, text: &str| JournalLine {
+    fn line(minutes: i64, text: &str) -> JournalLine {
+        JournalLine {
             at: at(minutes),
             host: Some(HostId(1)),
             check: None,
@@ -522,11 +576,51 @@ mod tests {
             kind: JournalKind::Server,
             receiver: None,
             text: text.to_owned(),
-        };
-        let begins = format!("{} until {}: x", hark_engine::IN_MAINTENANCE, at(55).rfc3339());
-        let lines = [line(40, &begins), line(20, hark_engine::MAINTENANCE_OVER)];
+        }
+    }
+
+    fn begins(minutes: i64, until: i64) -> JournalLine {
+        line(minutes, &format!("{} until {}: x", hark_engine::IN_MAINTENANCE, at(until).rfc3339()))
+    }
+
+    /// Returns a state with these in it. The folder goes with what is returned.
+    fn stored(records: &[Record]) -> (tempfile::TempDir, StateReader) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut state = State::open(folder.path()).unwrap();
+        state.commit(records, &[]).unwrap();
+        let reader = state.reader().unwrap();
+        (folder, reader)
+    }
+
+    #[test]
+    fn work_that_was_over_began_before() {
+        let lines = [begins(40, 55), line(20, hark_engine::MAINTENANCE_OVER)];
         assert_eq!(work(&lines, span(0, 60)), [span(40, 55), span(0, 20)]);
         assert_eq!(work(&lines[..1], span(0, 60)), [span(40, 55)]);
+    }
+
+    #[test]
+    fn work_that_began_before_the_day_goes_on_over_a_start() {
+        let planned = |lines: Vec<JournalLine>| {
+            // The first piece ends between it and the day.
+            let others = (0..PIECE).map(|_| line(4, "the clock is set"));
+            let mut lines: Vec<_> = lines.into_iter().chain(others).collect();
+            lines.sort_by_key(|line| line.at);
+            let records: Vec<_> = lines.into_iter().map(Record::Journal).collect();
+            let (_folder, reader) = stored(&records);
+            let period = span(5, 60);
+            let mut lines = Lines::read(&reader, period, &Stop::default()).unwrap().unwrap();
+            lines.reach_back(&reader, HostId(1), period).unwrap();
+            lines.planned(&host(), period)
+        };
+        let over = |minutes| line(minutes, hark_engine::MAINTENANCE_OVER);
+        // The start says again what covers the host.
+        assert_eq!(planned(vec![begins(1, 90), begins(60, 90)]), Spans::of([span(5, 60)]));
+        assert_eq!(planned(vec![begins(1, 30)]), Spans::of([span(5, 30)]), "over while it was off");
+        assert_eq!(planned(vec![begins(1, 90), over(20)]), Spans::of([span(5, 20)]));
+        assert_eq!(planned(vec![begins(1, 90), over(3)]), Spans::default());
+        let again = vec![begins(1, 90), over(3), begins(40, 50)];
+        assert_eq!(planned(again), Spans::of([span(40, 50)]));
     }
 
     #[test]
