@@ -22,7 +22,7 @@ use crate::stop::Stop;
 const PIECE: u32 = 1000;
 
 /// The most lines of the history and the most incidents that are looked at, the newest first: two a second, for
-/// a day. What is older than them is unknown.
+/// a day. What is older than them is unknown; of incidents, as many again are looked at that began before and went on.
 const MAX_ROWS: usize = 172_800;
 
 /// The most incidents of one check, and lines of one of them, that are looked at for its strip.
@@ -111,9 +111,9 @@ impl Past {
     ) -> anyhow::Result<Option<(Self, Vec<Known>)>> {
         let Some(mut lines) = Lines::read(reader, period, stop)? else { return Ok(None) };
         let period = Span { from: lines.from, ..period };
-        let Some(mut hosts) = troubles(reader, &lines.turns, period, stop)? else {
-            return Ok(None);
-        };
+        let read = troubles(reader, &lines.turns, period, (MAX_ROWS, PIECE), stop)?;
+        let Some((from, mut hosts)) = read else { return Ok(None) };
+        let period = Span { from, ..period };
         let Some(known) = known(reader, links, period)? else { return Ok(None) };
         for host in &known {
             if stop.is_raised() {
@@ -314,28 +314,38 @@ fn work(lines: &[JournalLine], period: Span) -> Vec<Span> {
     spans
 }
 
-/// Reads the incidents that were open in `period`, and gives each its course.
+/// Reads the incidents that were open in `period`, and gives each its course; `most` of them and those that went on when
+/// the oldest of these began, so many at once. Returns from when on all were read.
 fn troubles(
     reader: &StateReader,
     turns: &Turns,
     period: Span,
+    (most, piece): (usize, u32),
     stop: &Stop,
-) -> anyhow::Result<Option<BTreeMap<HostId, HostPast>>> {
-    let within = Some((period.from, period.until));
-    let filter = IncidentFilter { within, ..IncidentFilter::default() };
+) -> anyhow::Result<Option<(Unix, BTreeMap<HostId, HostPast>)>> {
     let mut hosts: BTreeMap<HostId, HostPast> = BTreeMap::new();
-    let (mut before, mut n) = (None, 0);
-    while n < MAX_ROWS && !stop.is_raised() {
-        let piece = reader.incidents(&filter, before, PIECE).map_err(|e| failed(&e))?;
-        let Some(last) = piece.last() else { return Ok(Some(hosts)) };
+    let (mut from, mut before, mut n) = (period.from, None, 0);
+    while !stop.is_raised() {
+        let within = Some((from, period.until));
+        let filter = IncidentFilter { within, ..IncidentFilter::default() };
+        let records = reader.incidents(&filter, before, piece).map_err(|e| failed(&e))?;
+        let Some(last) = records.last() else { return Ok(Some((from, hosts))) };
         before = Some(last.id.0);
-        n += piece.len();
-        for record in piece {
+        let n_before = n;
+        n += records.len();
+        if n >= 2 * most {
+            // What is left went on for so long that it says something of each moment.
+            return Ok(Some((period.until, hosts)));
+        }
+        if n_before < most && n >= most {
+            from = last.since.max(from);
+        }
+        for record in records {
             let turns = turns.get(&record.id).map_or(&[][..], Vec::as_slice);
             hosts.entry(record.host).or_default().troubles.extend(course(&record, turns, period));
         }
     }
-    Ok((!stop.is_raised()).then_some(hosts))
+    Ok(None)
 }
 
 /// Returns how an incident went.
@@ -529,6 +539,25 @@ mod tests {
         let slots = slots(HostPast { troubles, planned: Spans::default() });
         assert_eq!(slots[0].cell, UP);
         assert_eq!(slots[1], Slot { cell: CRITICAL, up: 360, all: 360 });
+    }
+
+    #[test]
+    fn what_is_too_much_to_read_is_not_taken_for_good() {
+        let down = |id: u32, since, until| {
+            let (id, host) = (IncidentId(u64::from(id)), HostId(id));
+            IncidentRecord { id, host, ..incident("host", since, Some(until), Status::Critical) }
+        };
+        // The first goes on while the third begins, the second does not.
+        let all = [down(1, 5, 50), down(2, 10, 12), down(3, 30, 31), down(4, 40, 41)];
+        let (_folder, reader) = stored(&all.map(Record::Incident));
+        let read = |most| {
+            let (turns, stop) = (Turns::new(), Stop::default());
+            let read = troubles(&reader, &turns, span(0, 60), most, &stop).unwrap().unwrap();
+            (read.0, read.1.into_keys().map(|host| host.0).collect::<Vec<_>>())
+        };
+        assert_eq!(read((100, 10)), (at(0), vec![1, 2, 3, 4]));
+        assert_eq!(read((2, 2)), (at(30), vec![1, 3, 4]));
+        assert_eq!(read((1, 1)).0, at(60), "nothing is known where even that is too much");
     }
 
     #[test]
