@@ -54,6 +54,9 @@ const SLOT: i64 = 30 * 60 * 1000;
 /// Looks that make a minute.
 const LOOKS_A_MINUTE: usize = 12;
 
+/// Hosts whose past is taken on at once: so much is held of it, about a megabyte, and for so many the page waits.
+const AT_ONCE: usize = 1000;
+
 /// The record of the last 24 hours.
 #[derive(Debug, Default)]
 pub(crate) struct Recorder {
@@ -201,14 +204,16 @@ impl Recorder {
     fn take_on(&self, past: &Past, hosts: &[Known], ran: &Ran, oldest: i64) {
         // Most hosts had nothing: what is known of them is the same for all, and reckoned once.
         let plain = past.plain_slots(oldest);
-        let mut r = self.lock();
-        for host in hosts {
-            if past.is_plain(host) {
-                r.add(host.id, oldest, &plain);
-            } else {
-                r.add(host.id, oldest, &past.slots(host, oldest));
+        let slots = |host: &Known| (!past.is_plain(host)).then(|| past.slots(host, oldest));
+        for some in hosts.chunks(AT_ONCE) {
+            // Nothing is reckoned under the lock: the page waits for it.
+            let known: Vec<_> = some.iter().map(|host| (host.id, slots(host))).collect();
+            let mut r = self.lock();
+            for (host, slots) in &known {
+                r.add(*host, oldest, slots.as_ref().unwrap_or(&plain));
             }
         }
+        let mut r = self.lock();
         r.ran.before(ran);
         let first = ran.first(Span { from: past.from, until: r.known_from.unwrap_or(past.from) });
         r.known_from = first.or(r.known_from);

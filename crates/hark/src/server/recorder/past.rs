@@ -466,10 +466,14 @@ fn failed(error: &dyn std::error::Error) -> anyhow::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use hark_model::record::Record;
     use hark_store::state::State;
 
+    use super::super::{AT_ONCE, Ran, Recorder};
     use super::*;
+    use crate::server::tally::Totals;
 
     fn at(minutes: i64) -> Unix {
         Unix(minutes * 60_000)
@@ -650,6 +654,62 @@ mod tests {
         assert_eq!(planned(vec![begins(1, 90), over(3)]), Spans::default());
         let again = vec![begins(1, 90), over(3), begins(40, 50)];
         assert_eq!(planned(again), Spans::of([span(40, 50)]));
+    }
+
+    /// Takes on the past of an hour for hosts 0 to 1000, of which host 2 is gone, behind looks that the server made at these
+    /// minutes, of which the first found out what is missing.
+    fn taken_on(looks: &[i64]) -> Recorder {
+        let hosts = 0..=u32::try_from(AT_ONCE).unwrap();
+        let recorder = Recorder::default();
+        let there = hosts.clone().filter(|id| *id != 2);
+        let states: Vec<_> = there.map(|id| (HostId(id), HostState::Ok, true)).collect();
+        let look = |minutes| recorder.look(at(minutes) + LOOK, &states, Totals::default());
+        look(looks[0]);
+        let oldest = recorder.lock().oldest();
+        looks[1..].iter().copied().for_each(look);
+        let down = course(&incident("host", 30, Some(45), Status::Critical), &[], span(0, 60));
+        let (mut past, _) = past(HostPast { troubles: down, planned: Spans::default() });
+        let planned = Spans::of([span(0, 10)]);
+        past.hosts.insert(HostId(3), HostPast { troubles: Vec::new(), planned });
+        let known: Vec<Known> = hosts
+            .map(|id| {
+                // The last one came late.
+                let first_seen = if id == 1000 { at(45) } else { at(0) };
+                Known { id: HostId(id), first_seen, ..host() }
+            })
+            .collect();
+        let ran = Ran::read("0..600000 1800000..3600000");
+        recorder.take_on(&past, &known, &ran, oldest);
+        recorder
+    }
+
+    /// Returns at how many looks hosts were up, of how many, by half hours in which it was looked.
+    fn counted(recorder: &Recorder) -> Vec<(i64, (u64, u64))> {
+        let up = recorder.lock().up.clone();
+        up.into_iter().filter(|(_, (_, all))| *all > 0).collect()
+    }
+
+    #[test]
+    fn the_past_of_every_host_is_taken_on() {
+        let recorder = taken_on(&[60]);
+        let hosts = [0, 1, 2, 3, 4, 1000].map(HostId);
+        let strips = recorder.strips(hosts.into_iter());
+        assert_eq!(strips, ["-45o3", "-45o1c1o1", "-48", "-45m1o2", "-45o3", "-46o2"]);
+        // Of the 1000 that are there, one was in work in the first ten minutes, and one had not come.
+        let (first, second) = (998 * 120, 999 * 360 + 180);
+        let up = [(0, (first, first)), (1, (second - 180, second)), (2, (1000, 1000))];
+        assert_eq!(counted(&recorder), up);
+        let figures = recorder.figures();
+        assert_eq!(figures.since, Some(at(0)));
+        assert_eq!(figures.looked, Duration::from_mins(40) + LOOK);
+    }
+
+    #[test]
+    fn what_is_a_day_ago_meanwhile_is_not_taken_on() {
+        let recorder = taken_on(&[60, 49 * 30]);
+        let strips = recorder.strips([1, 3].map(HostId).into_iter());
+        assert_eq!(strips, ["o1-46o1", "o1-46o1"]);
+        assert_eq!(counted(&recorder), [(2, (1000, 1000)), (49, (1000, 1000))]);
     }
 
     #[test]
