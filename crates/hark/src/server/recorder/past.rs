@@ -713,9 +713,20 @@ mod tests {
     }
 
     #[test]
-    fn looks_are_counted_and_words_read_as_everywhere() {
+    fn looks_are_counted_over_all_spans_and_a_part_of_one_is_none() {
+        let counted = |spans: &[Span]| looks(&Spans::of(spans.iter().copied()));
+        let short = Span { from: at(50), until: at(50) + Duration::from_millis(4_999) };
+        assert_eq!(counted(&[]), 0);
+        assert_eq!(counted(&[short]), 0);
+        assert_eq!(counted(&[span(0, 10), span(30, 31), short]), 11 * 12);
+        assert_eq!(counted(&[span(0, 10), span(5, 20)]), 20 * 12, "what is in two counts once");
+    }
+
+    #[test]
+    fn a_status_is_as_bad_in_the_past_as_in_the_present() {
         let states = [HostState::Ok, HostState::Maintenance, HostState::Warning];
         assert_eq!(states.map(rank), [UP, WORK, WARNING]);
-        assert_eq!(rank(HostState::Critical), CRITICAL);
+        let statuses = [Status::Ok, Status::Unknown, Status::Warning, Status::Critical];
+        assert_eq!(statuses.map(|status| rank(state(status))), [UP, 3, WARNING, CRITICAL]);
     }
 }
