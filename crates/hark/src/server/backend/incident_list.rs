@@ -1,6 +1,7 @@
 //! The list of incidents, page by page: filtered before a row is made, and with the same few questions
 //! to the store however many rows a page has.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use hark_api::incidents::{
@@ -30,7 +31,7 @@ pub(super) struct Standing {
     pub(super) symptoms: u32,
 }
 
-/// Where the list comes from. Each method but [`Source::host_name`] is one question.
+/// Where the list comes from. Each method is one question, but for [`Source::host_name`], which is none for most hosts.
 pub(super) trait Source {
     /// Returns incidents below a number, newest first.
     fn incidents(
@@ -45,8 +46,25 @@ pub(super) trait Source {
     fn newest_messages(&self, incidents: &[IncidentId]) -> Answer<Vec<DeliveryRecord>>;
     /// Returns the newest line that says why a message was kept back, of each.
     fn newest_withheld(&self, incidents: &[IncidentId]) -> Answer<Vec<JournalEntry>>;
-    /// Returns the name of a host, from memory.
+    /// Returns the name of a host: from memory, that of one that is gone from the store.
     fn host_name(&self, host: HostId) -> String;
+}
+
+/// The names of the hosts of a page, each asked for once: one that is gone costs a question, and may have all the incidents.
+struct Names<'a> {
+    source: &'a dyn Source,
+    known: RefCell<HashMap<HostId, String>>,
+}
+
+impl<'a> Names<'a> {
+    fn of(source: &'a dyn Source) -> Self {
+        Self { source, known: RefCell::default() }
+    }
+
+    fn name(&self, host: HostId) -> String {
+        let mut known = self.known.borrow_mut();
+        known.entry(host).or_insert_with(|| self.source.host_name(host)).clone()
+    }
 }
 
 /// Returns one page of what `query` asks for within `sight`, newest first.
@@ -66,14 +84,15 @@ pub(super) fn page(
     };
     let filter = IncidentFilter { open, ..IncidentFilter::default() };
     let wanted = Wanted::of(query);
+    let names = Names::of(source);
     let found = paging::scan(
         limit(query.limit),
         query.cursor.as_ref().and_then(Cursor::number),
         |record: &IncidentRecord| record.id.0,
         |before, most| source.incidents(&filter, before, most),
-        |chunk| wanted.filter(source, sight, chunk),
+        |chunk| wanted.filter(&names, sight, chunk),
     )?;
-    Ok(Page { items: rows(source, found.items)?, next: found.next })
+    Ok(Page { items: named_rows(&names, found.items)?, next: found.next })
 }
 
 /// Returns one page in another order. What is open is little, and read whole for it; what is over is not, and
@@ -123,11 +142,16 @@ fn badness(state: State) -> Severity {
     }
 }
 
-/// Returns the rows of `incidents`: three questions, whatever their number.
+/// Returns the rows of `incidents`: three questions, whatever their number, and one for each host that is gone.
 pub(super) fn rows(
     source: &dyn Source,
     incidents: Vec<IncidentRecord>,
 ) -> Answer<Vec<IncidentRow>> {
+    named_rows(&Names::of(source), incidents)
+}
+
+fn named_rows(names: &Names<'_>, incidents: Vec<IncidentRecord>) -> Answer<Vec<IncidentRow>> {
+    let source = names.source;
     if incidents.is_empty() {
         return Ok(Vec::new());
     }
@@ -144,7 +168,7 @@ pub(super) fn rows(
     let standing = source.standing(ids)?;
     let row = |record: IncidentRecord| {
         let standing = standing.get(&record.id).copied().unwrap_or_default();
-        let host = source.host_name(record.host);
+        let host = names.name(record.host);
         let last = last.remove(&record.id);
         row(record, host, standing, last)
     };
@@ -208,16 +232,16 @@ impl Wanted {
     /// depends on it.
     fn filter(
         &self,
-        source: &dyn Source,
+        names: &Names<'_>,
         sight: &Sight,
         mut chunk: Vec<IncidentRecord>,
     ) -> Answer<Vec<(u64, IncidentRecord)>> {
         chunk.retain(|record| {
-            let host = source.host_name(record.host);
+            let host = names.name(record.host);
             sight.covers(&host) && self.severe(record) && self.mentioned(record, &host)
         });
         if let Some(silenced) = self.silenced.filter(|_| !chunk.is_empty()) {
-            let standing = source.standing(chunk.iter().map(|record| record.id).collect())?;
+            let standing = names.source.standing(chunk.iter().map(|record| record.id).collect())?;
             let is_silenced =
                 |id: &IncidentId| standing.get(id).is_some_and(|s| s.silenced_until.is_some());
             chunk.retain(|record| is_silenced(&record.id) == silenced);

@@ -17,6 +17,8 @@ struct Counted {
     reader: StateReader,
     questions: Cell<u32>,
     looked: Cell<usize>,
+    /// How often the name of each host was asked for.
+    named: RefCell<HashMap<HostId, u32>>,
     _folder: tempfile::TempDir,
 }
 
@@ -59,6 +61,7 @@ impl Source for Counted {
     }
 
     fn host_name(&self, host: HostId) -> String {
+        *self.named.borrow_mut().entry(host).or_default() += 1;
         format!("host{}", host.0)
     }
 }
@@ -130,7 +133,8 @@ fn store() -> Counted {
     records.push(withheld(4_999, "silence: known"));
     state.commit(&records, &[]).unwrap();
     let reader = state.reader().unwrap();
-    Counted { reader, questions: Cell::new(0), looked: Cell::new(0), _folder: folder }
+    let (questions, looked, named) = (Cell::new(0), Cell::new(0), RefCell::default());
+    Counted { reader, questions, looked, named, _folder: folder }
 }
 
 /// Reads all pages. Returns the numbers of each and checks that no page costs more than `most` questions.
@@ -140,9 +144,14 @@ fn walk(store: &Counted, sight: &Sight, query: &IncidentsQuery, most: u32) -> Ve
     loop {
         store.questions.set(0);
         store.looked.set(0);
+        store.named.borrow_mut().clear();
         let found = page(store, sight, &query).unwrap();
         assert!(store.questions.get() <= most, "{} questions", store.questions.get());
         assert!(store.looked.get() < MOST_LOOKED + CHUNK as usize);
+        let most_named = store.named.borrow().values().max().copied();
+        // What comes in another order is put together from pages.
+        let most_named_at = if query.sort.is_some() { most } else { 1 };
+        assert!(most_named <= Some(most_named_at), "{most_named:?} times the same name");
         pages.push(found.items.iter().map(|row| row.id).collect());
         match found.next {
             Some(next) => query.cursor = Some(next),
