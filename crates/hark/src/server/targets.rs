@@ -63,11 +63,18 @@ impl<T: Target> Tasks<T> {
 
     /// Ends the tasks of those who are not among `targets` as they were, and waits for it: nobody has two.
     pub(super) async fn keep(&mut self, targets: &[Arc<T>]) {
-        let goes_on = |one: &Running<T>| {
-            targets.iter().any(|new| new.name() == one.target.name() && new.is_as(&one.target))
+        let goes_on = |one: &mut Running<T>| {
+            let is_wanted =
+                targets.iter().any(|new| new.name() == one.target.name() && new.is_as(&one.target));
+            // One that has ended by a fault begins anew.
+            is_wanted && one.task.try_join_next().is_none()
         };
         let all = std::mem::take(&mut self.running).into_iter();
-        let (kept, others) = all.partition(|(_, one)| goes_on(one));
+        let (mut kept, mut others) = (BTreeMap::new(), BTreeMap::new());
+        for (name, mut one) in all {
+            let place = if goes_on(&mut one) { &mut kept } else { &mut others };
+            place.insert(name, one);
+        }
         self.running = kept;
         end(others).await;
     }
@@ -101,8 +108,13 @@ async fn end<T>(running: BTreeMap<String, Running<T>>) {
     for one in running.values() {
         one.stop.cancel();
     }
-    for one in running.into_values() {
-        one.task.join_all().await;
+    for (name, mut one) in running {
+        while let Some(ended) = one.task.join_next().await {
+            // The others go on.
+            if let Err(error) = ended {
+                tracing::error!(name, %error, "ended by a fault of this program");
+            }
+        }
     }
 }
 
@@ -202,5 +214,26 @@ mod tests {
         assert_eq!(turn(&[("c", 1)]).await, ["-a1", "-b2"]);
         tasks.end().await;
         assert_eq!(*said.lock().unwrap(), ["-c1"]);
+    }
+
+    #[tokio::test]
+    async fn a_fault_ends_its_own_task_alone_and_the_next_reload_begins_it_anew() {
+        let mut tasks = Tasks::none();
+        let one = [Arc::new(One("a", 1))];
+        tasks.begin(&one, |_, _| async { panic!("on purpose") });
+        while !tasks.running.values().all(|one| one.task.is_empty()) {
+            tokio::task::yield_now().await;
+            let begun = std::cell::Cell::new(false);
+            tasks.keep(&one).await;
+            tasks.begin(&one, |_, stop| {
+                begun.set(true);
+                async move { stop.cancelled().await }
+            });
+            if begun.get() {
+                break;
+            }
+        }
+        tasks.keep(&[Arc::new(One("a", 2))]).await;
+        assert!(tasks.running.is_empty());
     }
 }
