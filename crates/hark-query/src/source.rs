@@ -59,6 +59,13 @@ pub struct Samples {
     pub width_ms: i64,
 }
 
+impl Samples {
+    /// Returns true if what stands at `time` lies wholly before a window that begins at `from`: of a bucket, its end.
+    pub(crate) fn is_before(&self, time: i64, from: i64) -> bool {
+        time < from || (self.width_ms > 0 && time == from)
+    }
+}
+
 /// Takes one series after the other.
 pub type Sink<'s> = dyn FnMut(Labels, &Samples) -> Result<(), QueryError> + 's;
 
@@ -70,4 +77,24 @@ pub trait Source {
     /// # Errors
     /// What the sink says, at once; or that the samples cannot be read.
     fn read(&self, selection: &Selection<'_>, sink: &mut Sink<'_>) -> Result<(), QueryError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_that_ends_where_a_window_begins_lies_before_it() {
+        let samples = |width_ms| Samples { width_ms, ..Samples::default() };
+        for (width_ms, time, expected) in [
+            (0, 99, true),
+            (0, 100, false),
+            (0, 101, false),
+            (60, 99, true),
+            (60, 100, true),
+            (60, 101, false),
+        ] {
+            assert_eq!(samples(width_ms).is_before(time, 100), expected, "{width_ms} {time}");
+        }
+    }
 }

@@ -72,7 +72,7 @@ impl Eval<'_> {
                 let asked = if window.shift.at.is_some() { 0 } else { step };
                 let to = window.shift.of(grid.at(asked), self.top);
                 let from = to.saturating_sub(window.range);
-                while samples.times.get(first).is_some_and(|time| *time < from) {
+                while samples.times.get(first).is_some_and(|time| samples.is_before(*time, from)) {
                     first += 1;
                 }
                 end = end.max(first);

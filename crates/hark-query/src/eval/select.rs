@@ -137,7 +137,7 @@ impl Eval<'_> {
             for (step, missing) in missing.iter_mut().enumerate() {
                 let to = window.shift.of(grid.at(step), self.top);
                 let from = to.saturating_sub(window.range);
-                let first = samples.times.partition_point(|time| *time < from);
+                let first = samples.times.partition_point(|time| samples.is_before(*time, from));
                 if samples.times.get(first).is_some_and(|time| *time <= to) {
                     *missing = ABSENT;
                 }
