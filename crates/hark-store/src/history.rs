@@ -140,8 +140,8 @@ pub struct SetId {
 }
 
 impl SetId {
-    /// The id of every set where frames are read and none is kept: no history takes it, as its epochs
-    /// begin at 1.
+    /// The id of sets that are read and not kept: no history has it, as its epochs begin at 1. Frames of it are
+    /// counted as refused.
     pub const KEPT_NOWHERE: Self = Self { number: 0, epoch: 0 };
 }
 
@@ -380,6 +380,10 @@ impl History {
             return Err(AppendError::Stopped);
         }
         if set.epoch != self.epoch || host.0 > MAX_HOST {
+            if set == SetId::KEPT_NOWHERE {
+                self.counts.refused += 1;
+                return Ok(());
+            }
             return Err(AppendError::Undeclared);
         }
         if self.erasures.is_gone(host.0) {

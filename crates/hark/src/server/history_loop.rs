@@ -16,7 +16,7 @@ use hark_store::history::{AppendError, DeclareError, History, OpenError, SetId, 
 use tokio::sync::oneshot;
 
 use super::messages::{
-    DefineSet, Emptied, FrameBatch, FramesKept, HistoryBatch, Part, ToEngine, ToIntake,
+    DefineSet, Emptied, FrameBatch, FramesKept, HistoryBatch, NotDefined, Part, ToEngine, ToIntake,
 };
 use super::progress::{Loop, Progress};
 use super::self_report::SelfReport;
@@ -301,15 +301,15 @@ impl Keeper {
         }
     }
 
-    fn define(&mut self, set: &DefineSet, now: Now) -> Result<SetId, String> {
-        let Some(history) = &mut self.history else { return Err("history is stopped".to_owned()) };
-        let declared = history.declare(set.host, &set.series, now);
-        declared.map_err(|error| {
+    fn define(&mut self, set: &DefineSet, now: Now) -> Result<SetId, NotDefined> {
+        let stopped = || NotDefined { why: "history is stopped".to_owned(), for_good: false };
+        let Some(history) = &mut self.history else { return Err(stopped()) };
+        history.declare(set.host, &set.series, now).map_err(|error| {
             if matches!(error, DeclareError::Stopped(_)) {
-                "history is stopped".to_owned()
-            } else {
-                error.to_string()
+                return stopped();
             }
+            let for_good = !matches!(error, DeclareError::Gone);
+            NotDefined { why: error.to_string(), for_good }
         })
     }
 

@@ -210,6 +210,15 @@ pub(crate) struct Offer {
     pub(crate) text: Arc<str>,
 }
 
+/// Why history has no number for a set.
+#[derive(Clone, Debug)]
+pub(crate) struct NotDefined {
+    /// For people.
+    pub(crate) why: String,
+    /// The same set is refused again however often it is declared.
+    pub(crate) for_good: bool,
+}
+
 /// Everything that reaches ingest.
 #[derive(Debug)]
 pub(crate) enum ToIntake {
@@ -255,7 +264,7 @@ pub(crate) enum ToIntake {
         /// What was asked.
         set: DefineSet,
         /// The answer.
-        outcome: Result<SetId, String>,
+        outcome: Result<SetId, NotDefined>,
     },
     /// History was opened anew: every set must be declared again.
     SetsForgotten,

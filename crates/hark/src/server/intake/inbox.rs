@@ -1,12 +1,12 @@
 //! What other threads tell the intake.
 
 use hark_engine::input::Input;
-use hark_model::HostName;
 use hark_model::time::Clock;
+use hark_model::{Event, EventKind, HostName, Severity};
 use hark_store::history::SetId;
 
 use super::Intake;
-use crate::server::messages::{DefineSet, ToIntake};
+use crate::server::messages::{DefineSet, NotDefined, ToIntake};
 
 impl Intake {
     pub(super) fn read_inbox(&mut self) {
@@ -73,21 +73,40 @@ impl Intake {
         }
     }
 
-    pub(super) fn set_ready(&mut self, set: &DefineSet, outcome: Result<SetId, String>) {
-        match outcome {
-            Ok(catalogue) => {
-                let agents = &mut self.setup.agents;
-                // The engine sees it under the ticket that is being filled, and all sets of the host at
-                // once: its answer to that ticket says what it wants of this one.
-                agents.define(set.slot, set.number, &set.series, catalogue, self.ticket + 1);
-                let series = agents.series_of(set.slot);
-                let earlier = |input: &Input| matches!(input, Input::SeriesSeen { host, .. } if *host == set.host);
-                self.inputs.retain(|input| !earlier(input));
-                self.inputs.push(Input::SeriesSeen { host: set.host, series });
-            }
-            Err(why) => {
+    pub(super) fn set_ready(&mut self, set: &DefineSet, outcome: Result<SetId, NotDefined>) {
+        let catalogue = match outcome {
+            Ok(catalogue) => catalogue,
+            Err(NotDefined { why, for_good }) => {
                 tracing::warn!(host = set.host.0, why, "a set of series was refused");
+                if !for_good {
+                    return;
+                }
+                // Its values are judged and not kept. An agent that heard nothing would declare it, and send what it
+                // has of it, again and again.
+                self.inputs.push(Input::Event { host: set.host, event: not_kept(&why) });
+                SetId::KEPT_NOWHERE
             }
-        }
+        };
+        let agents = &mut self.setup.agents;
+        // The engine sees it under the ticket that is being filled, and all sets of the host at
+        // once: its answer to that ticket says what it wants of this one.
+        agents.define(set.slot, set.number, &set.series, catalogue, self.ticket + 1);
+        let series = agents.series_of(set.slot);
+        let earlier =
+            |input: &Input| matches!(input, Input::SeriesSeen { host, .. } if *host == set.host);
+        self.inputs.retain(|input| !earlier(input));
+        self.inputs.push(Input::SeriesSeen { host: set.host, series });
+    }
+}
+
+/// Returns what is told of a host whose series are too many; each time the same, so that it is told once and counted.
+fn not_kept(why: &str) -> Event {
+    Event {
+        at: Clock.now().unix,
+        kind: EventKind::Other("series_refused".to_owned()),
+        severity: Severity::Warning,
+        text: format!("samples of new series are not kept: {why}"),
+        tags: Vec::new(),
+        data: None,
     }
 }

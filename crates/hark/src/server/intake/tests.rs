@@ -10,7 +10,7 @@ use hark_store::history::{History, Settings};
 use hark_web::{AgentClaim, AgentProof, Batch, Item, Sample};
 use tokio::sync::oneshot;
 
-use super::super::messages::{DefineSet, Part};
+use super::super::messages::{DefineSet, NotDefined, Part};
 use super::super::tally::Fate;
 
 use super::*;
@@ -176,6 +176,26 @@ fn no_heartbeat_is_acknowledged_before_the_engine_has_said_what_it_looks_at() {
     let asked = |input: &&Input| matches!(input, Input::SeriesSeen { host: HOST, .. });
     assert_eq!(intake.inputs.iter().filter(asked).count(), 1);
     assert_eq!(beat(&mut intake, 4), None);
+}
+
+#[test]
+fn a_set_that_is_refused_for_good_is_judged_not_kept_and_said_once() {
+    let (mut intake, to_engine, _to_history) = restarted();
+    let set = DefineSet { slot: 0, host: HOST, number: SET, series: Arc::from([series()]) };
+    let refused = |for_good| {
+        let outcome = Err(NotDefined { why: "too many".to_owned(), for_good });
+        ToIntake::SetReady { set: set.clone(), outcome }
+    };
+    intake.message(refused(false));
+    assert!(intake.inputs.is_empty(), "it is asked for again");
+    intake.message(refused(true));
+    let told = |input: &&Input| matches!(input, Input::Event { host: HOST, event } if event.text.ends_with("not kept: too many"));
+    assert_eq!(intake.inputs.iter().filter(told).count(), 1);
+    intake.close_ticket(Clock.now().mono);
+    let ToEngine::Batch(batch) = to_engine.try_recv().unwrap() else { panic!("no batch") };
+    watched(&mut intake, batch.ticket);
+    assert_eq!(beat(&mut intake, 0), Some(true), "the agent is answered");
+    assert_eq!(values_judged(&intake), 1);
 }
 
 #[test]
