@@ -42,6 +42,13 @@ export async function journey({ browser, base, user, password, code, wait }) {
   check(/^\(\d+\) /.test(await page.title()), 'the tab shows how many hosts are in need');
   check((await page.locator('[role=group] button[aria-pressed]').count()) >= 5, 'the ledger filters');
 
+  // From across the room, and back.
+  await page.keyboard.press('w');
+  await page.waitForSelector('main.wall');
+  check((await page.locator('nav.rail').count()) === 0, 'the wall has nothing beside it');
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('[data-incident]');
+
   // The charts of a host: of the first in need that measures anything (the server's own troubles have no series).
   const measured = await page.evaluate(async () => {
     const hosts = [...document.querySelectorAll('[data-incident] a.host')].map((link) => link.textContent ?? '');
