@@ -4,7 +4,7 @@
 //! gathered first, some hosts at a time, as numbers: 32 bytes each, and every name once. The text, five
 //! times as long and more, is made piece by piece while it is sent.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -70,8 +70,18 @@ impl Gathered {
     /// Writes everything, family by family; ends early if nobody wants more.
     fn write(mut self, timestamps: bool, piece: &mut dyn FnMut(String) -> bool) {
         let mut order: BTreeMap<(String, &'static str), Vec<u32>> = BTreeMap::new();
+        let mut kinds: BTreeMap<String, BTreeSet<&'static str>> = BTreeMap::new();
+        for (identity, kind) in &self.series {
+            let (family, kind) = family(&identity.metric, *kind);
+            kinds.entry(family).or_default().insert(kind);
+        }
         for (number, (identity, kind)) in (0u32..).zip(&self.series) {
-            order.entry(family(&identity.metric, *kind)).or_default().push(number);
+            let mut family = family(&identity.metric, *kind);
+            // A gauge `x` beside a counter `x_total`: one name has one type, so that none is said of either.
+            if kinds.get(&family.0).is_some_and(|kinds| kinds.len() > 1) {
+                family = (identity.metric.clone(), "");
+            }
+            order.entry(family).or_default().push(number);
         }
         let mut ranks = vec![0u32; self.series.len()];
         for (rank, number) in (0u32..).zip(order.values().flatten()) {
@@ -229,6 +239,33 @@ mod tests {
              took_count{host=\"db1\",instance=\"db1\",job=\"node\"} 3\n\
              took_count{host=\"web1\",instance=\"web1\",job=\"node\"} 3\n\
              # EOF\n"
+        );
+    }
+
+    #[test]
+    fn a_name_has_one_type_or_none() {
+        let mut gathered = Gathered::default();
+        gathered.hosts.push(HostName::new("db1").unwrap());
+        for (metric, kind) in [
+            ("alloc_bytes", MetricKind::Gauge),
+            ("alloc_bytes_total", MetricKind::Counter),
+            ("allocs_total", MetricKind::Counter),
+        ] {
+            let def = def("exporter", "go", metric, kind);
+            gathered.take(0, def, Unix(0), 1.0, &NewestFilter::default());
+        }
+        let mut text = String::new();
+        gathered.write(false, &mut |piece| {
+            text.push_str(&piece);
+            true
+        });
+        let labels = "{host=\"db1\",instance=\"db1\",job=\"go\"}";
+        assert_eq!(
+            text,
+            format!(
+                "alloc_bytes{labels} 1\nalloc_bytes_total{labels} 1\n\
+                 # TYPE allocs counter\nallocs_total{labels} 1\n# EOF\n"
+            )
         );
     }
 
