@@ -198,7 +198,7 @@ mod tests {
         let text = serde_json::to_string(&Message::Frame(Box::new(frame))).unwrap();
         assert_eq!(
             text,
-            r#"{"type":"frame","seq":7,"at_unix_s":5,"counts":{"crit":0,"warn":0,"unk":0,"mnt":0,"ok":3,"pending":0,"silenced":0,"silenced_incidents":0,"unheard":0}}"#
+            r#"{"type":"frame","seq":7,"at_unix_s":5,"counts":{"crit":0,"warn":0,"unk":0,"mnt":0,"ok":3,"pending":0,"silenced":0,"silenced_incidents":0,"quiet_revision":0,"unheard":0}}"#
         );
         assert_eq!(serde_json::to_string(&Message::Gap).unwrap(), r#"{"type":"gap"}"#);
     }
