@@ -1,5 +1,5 @@
 // A host carries out an action: ordered with the keyboard alone, its outcome seen; and who may not order sees none.
-import { check, open, settled, signIn } from './browser.mjs';
+import { check, holds, open, settled, signIn } from './browser.mjs';
 
 const HOST = 'db-03.fra';
 const PLAIN = 'k8s-04.ams';
@@ -21,19 +21,19 @@ async function run(page, action, reason, outcome, output) {
   await tabTo(page, `Run ${action}`);
   await page.keyboard.press('Enter');
   await page.waitForSelector('dialog[open] input:focus');
-  check((await page.textContent('dialog[open] h2')) === `Run ${action} on ${HOST}?`, 'the question names the action and the host');
+  await holds(async () => (await page.textContent('dialog[open] h2')) === `Run ${action} on ${HOST}?`, 'the question names the action and the host');
   await page.keyboard.press('Enter');
   await page.waitForSelector('dialog[open] [role=alert]');
-  check(await page.evaluate(() => document.activeElement?.tagName === 'INPUT'), 'without a reason the focus stays in its field');
+  await holds(async () => await page.evaluate(() => document.activeElement?.tagName === 'INPUT'), 'without a reason the focus stays in its field');
   await page.keyboard.type(reason);
   await page.keyboard.press('Enter');
   await page.waitForFunction(() => document.querySelector('dialog[open]') === null);
-  check(await page.evaluate((wanted) => document.activeElement?.getAttribute('aria-label') === wanted, `Run ${action}`), 'the focus is back on the button');
+  await holds(async () => await page.evaluate((wanted) => document.activeElement?.getAttribute('aria-label') === wanted, `Run ${action}`), 'the focus is back on the button');
   const first = page.locator('table tbody tr').first();
   await first.filter({ hasText: reason }).filter({ hasText: /Waiting for the agent|The agent has it/ }).waitFor();
   // Nobody presses anything: the page looks after what it waits for.
   await first.filter({ hasText: reason }).filter({ hasText: outcome }).filter({ hasText: output }).waitFor({ timeout: 10_000 });
-  check(/mira/.test(await first.innerText()), 'the row says who');
+  await holds(async () => /mira/.test(await first.innerText()), 'the row says who');
   await page.locator('.toasts', { hasText: `${action} on ${HOST}: ${outcome}` }).waitFor();
 }
 
@@ -63,7 +63,7 @@ export async function actions({ browser, base, user, password }) {
   await page.goto(`${base}/hosts/${PLAIN}?tab=actions`);
   await settled(page);
   await page.locator('#tab-overview[aria-selected=true]').waitFor();
-  check(!/Actions/.test(await tabs(page)), 'a host that offers nothing has no actions');
+  await holds(async () => !/Actions/.test(await tabs(page)), 'a host that offers nothing has no actions');
 
   // A role that may only look has none either, and the server is not asked; a manager has them.
   for (const [role, sees] of [['monitor', false], ['manager', true]]) {
@@ -75,7 +75,7 @@ export async function actions({ browser, base, user, password }) {
     await page.goto(`${base}/hosts/${HOST}?tab=actions`);
     await settled(page);
     await page.locator(`#tab-${sees ? 'actions' : 'overview'}[aria-selected=true]`).waitFor();
-    check(/Actions/.test(await tabs(page)) === sees, `a ${role} ${sees ? 'has' : 'has no'} actions`);
+    await holds(async () => /Actions/.test(await tabs(page)) === sees, `a ${role} ${sees ? 'has' : 'has no'} actions`);
     check(asked.length > 0 === sees, `the page of a ${role} ${sees ? 'asks' : 'does not ask'} for actions`);
     await page.unroute('**/api/0/auth/me');
   }

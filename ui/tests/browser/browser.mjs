@@ -57,6 +57,19 @@ export function check(truth, text) {
   if (!truth) throw new Error(text);
 }
 
+/** How long what a page shows may take to become true: the page draws after an event, not with it. */
+const DRAWN_MS = 5_000;
+const ASK_MS = 50;
+
+/** Asks a page until `read` says true. `text` says what should have been, or reads what is there instead. */
+export async function holds(read, text) {
+  const end = Date.now() + DRAWN_MS;
+  while (!(await read())) {
+    if (Date.now() > end) throw new Error(typeof text === 'function' ? await text() : text);
+    await new Promise((wake) => setTimeout(wake, ASK_MS));
+  }
+}
+
 /** Some names that the pages with an object need. */
 export async function names(page) {
   return page.evaluate(async () => {

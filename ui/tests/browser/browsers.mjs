@@ -1,6 +1,6 @@
 // Notifications in browsers against the real server: turned on in the settings, shown by the page's own worker, opened by a
 // click, turned off. What needs the maker's push service is stood in for: the address that it gives, and the bringing of a message.
-import { check, open, settled, signIn, violations } from './browser.mjs';
+import { check, holds, open, settled, signIn, violations } from './browser.mjs';
 
 /** A browser's keys as RFC 8291 has them for an example. */
 const KEYS = { p256dh: 'BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4', auth: 'BTBZMqHH6r4Tts7J_aSIgg' };
@@ -32,7 +32,7 @@ export async function browsers({ browser, base, user, password }) {
   await signIn(page, { base, user, password });
   await page.goto(`${base}/settings`);
   await settled(page);
-  check((await page.evaluate(() => navigator.serviceWorker.getRegistrations())).length === 0, 'no worker before somebody wants one');
+  await holds(async () => (await page.evaluate(() => navigator.serviceWorker.getRegistrations())).length === 0, 'no worker before somebody wants one');
   const card = page.locator('#browsers');
   await card.getByText('In no browser.').waitFor();
   await card.getByLabel('What you call this browser').fill('desk');
@@ -40,7 +40,7 @@ export async function browsers({ browser, base, user, password }) {
   await card.getByText('Notifications are on in this browser.').waitFor();
   await card.getByText('desk (this one)').waitFor();
   await card.getByText('through push.example.net').waitFor();
-  check((await card.getByRole('button', { name: 'Turn on in this browser' }).count()) === 0, 'it cannot be turned on twice');
+  await holds(async () => (await card.getByRole('button', { name: 'Turn on in this browser' }).count()) === 0, 'it cannot be turned on twice');
   await card.getByRole('button', { name: 'Send a test message' }).click();
   await card.getByText('A test message is on its way').waitFor();
 

@@ -1,6 +1,6 @@
 // Charts beyond their lines: zoom by keys, an earlier time and other hosts beside them, moments, what can be taken along.
 import { readFile } from 'node:fs/promises';
-import { check, names, open, settled, signIn } from './browser.mjs';
+import { check, holds, names, open, settled, signIn } from './browser.mjs';
 
 export async function charts({ browser, base, user, password }) {
   const { context, page, faults } = await open(browser, { base });
@@ -32,7 +32,7 @@ export async function charts({ browser, base, user, password }) {
   await page.getByLabel('Compare with').selectOption('7d');
   await page.waitForURL(/compare=7d/);
   await page.locator('figcaption', { hasText: 'the week before' }).first().waitFor();
-  check((await lines()) === before + 1, 'the week before is one line');
+  await holds(async () => (await lines()) === before + 1, 'the week before is one line');
   await page.getByLabel('Compare with').selectOption('');
   await page.waitForURL((url) => !url.searchParams.has('compare'));
 
@@ -120,8 +120,8 @@ export async function moments({ browser, base, user, password }) {
   const section = page.locator('section.moment');
   await section.getByText('No space left on device').waitFor();
   await section.getByRole('cell', { name: /autovacuum/ }).waitFor();
-  check((await section.getByRole('row').count()) === 4, 'three processes and their head');
-  check(await section.getByText('backup.service').isVisible(), 'with their services');
+  await holds(async () => (await section.getByRole('row').count()) === 4, 'three processes and their head');
+  await holds(async () => await section.getByText('backup.service').isVisible(), 'with their services');
   await section.getByRole('button', { name: 'Close' }).click();
   await page.waitForURL((url) => !url.searchParams.has('at'));
   await context.close();

@@ -1,5 +1,5 @@
 // The checks of a host: what each site says as a list, and a look now where the server or its sites look, and nowhere else.
-import { check, open, settled, signIn } from './browser.mjs';
+import { check, holds, open, settled, signIn } from './browser.mjs';
 
 const HOST = 'db-03.fra';
 
@@ -20,13 +20,13 @@ export async function checks({ browser, base, user, password }) {
   check(/fra1[^]*timed out/.test(said[0] ?? ''), `the site that sees it bad is first: ${said[0]}`);
   check(said.some((text) => /this server/.test(text)), 'the server is one of them, by a word and not its key');
   check(/sin1[^]*does not count/.test(said[3] ?? '') && !/does not count/.test(said[0] ?? ''), `who does not count is last: ${said[3]}`);
-  check((await table.getByRole('list').count()) === 1, 'checks without sites have no list');
-  check((await sites.first().getByRole('img', { name: 'Critical' }).count()) === 1, 'its state has a name and not only a colour');
+  await holds(async () => (await table.getByRole('list').count()) === 1, 'checks without sites have no list');
+  await holds(async () => (await sites.first().getByRole('img', { name: 'Critical' }).count()) === 1, 'its state has a name and not only a colour');
 
   // What the agent measures by itself cannot be looked at, and nothing is asked to find that out.
   const look = (name) => page.getByRole('button', { name: `Look now: ${name}`, exact: true });
-  check((await look('ssh').count()) === 1 && (await look('postgres').count()) === 1, 'what is looked at from outside has the button');
-  check((await page.getByRole('button', { name: /^Look now/ }).count()) === 2, 'and nothing else has');
+  await holds(async () => (await look('ssh').count()) === 1 && (await look('postgres').count()) === 1, 'what is looked at from outside has the button');
+  await holds(async () => (await page.getByRole('button', { name: /^Look now/ }).count()) === 2, 'and nothing else has');
   check(asked.length === 0, 'nobody was asked for that');
   await look('ssh').click();
   await page.locator('.toasts', { hasText: 'ssh is being looked at.' }).waitFor();

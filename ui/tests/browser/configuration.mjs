@@ -1,6 +1,6 @@
 // The configuration in the page: a host and a check are made, tried, changed and undone; what a file declares is shown only. axe
 // looks at every state of it: dark on the desk, light on the phone.
-import { check, look, open, settled, signIn } from './browser.mjs';
+import { check, holds, look, open, settled, signIn } from './browser.mjs';
 
 const TEXT = 'main';
 
@@ -33,7 +33,7 @@ export async function configuration({ browser, base, user, password }) {
   await page.getByRole('button', { name: 'Check and compare' }).focus();
   await page.keyboard.press('Enter');
   await says(/cannot be saved yet/);
-  check((await page.getByLabel('threshold_config', { exact: true }).getAttribute('aria-invalid')) === 'true', 'the mistake stands at its field');
+  await holds(async () => (await page.getByLabel('threshold_config', { exact: true }).getAttribute('aria-invalid')) === 'true', 'the mistake stands at its field');
   await look(page, 'config-mistake', found);
   await page.getByLabel('threshold_config', { exact: true }).fill('');
   await page.getByRole('button', { name: 'Check and compare' }).click();
@@ -53,7 +53,7 @@ export async function configuration({ browser, base, user, password }) {
   const port_field = page.getByLabel('port', { exact: false }).first();
   if (!(await port_field.isVisible())) await page.getByText('More settings of tcp').click();
   await port_field.fill(port);
-  check((await page.getByLabel(/^host/).first().inputValue()) === 'made.example', 'the host is filled in');
+  await holds(async () => (await page.getByLabel(/^host/).first().inputValue()) === 'made.example', 'the host is filled in');
   await page.getByRole('button', { name: 'Test', exact: true }).click();
   await says(/The test went well/);
   await look(page, 'config-check', found);
@@ -72,22 +72,22 @@ export async function configuration({ browser, base, user, password }) {
   await page.getByLabel('A host that is known').fill(own);
   await page.keyboard.press('Enter');
   const hosts = page.getByLabel(/^host/).first();
-  check((await hosts.inputValue()) === own, 'the host stands in the list');
+  await holds(async () => (await hosts.inputValue()) === own, 'the host stands in the list');
   await page.getByRole('button', { name: 'Check and compare' }).click();
   await page.getByRole('heading', { name: /Saving known/ }).waitFor();
-  check(!/no file declares/.test(await page.textContent('main')), 'what the server knows need not be declared');
+  await holds(async () => !/no file declares/.test(await page.textContent('main')), 'what the server knows need not be declared');
   // The field grows while it is typed in: the first press of the button counts, though the field is left by it.
   await hosts.focus();
   await page.keyboard.press('Control+End');
   await page.keyboard.type('\nnobody-1.example\nnobody-2.example\nnobody-3.example');
   await page.getByRole('button', { name: 'Check and compare' }).click();
   await says(/no file declares the host .nobody-3\.example/);
-  check(!(await page.textContent('main')).includes(`declares the host \`${own}\``), 'only those that nobody knows are doubted');
+  await holds(async () => !(await page.textContent('main')).includes(`declares the host \`${own}\``), 'only those that nobody knows are doubted');
 
   // What a file declares is shown with its place.
   await page.goto(`${base}/settings/configuration/thresholds/memory_monitor`);
   await says(/Declared in .*hark\.yaml, line \d+/);
-  check((await page.getByRole('button', { name: 'Check and compare' }).count()) === 0, 'and cannot be changed here');
+  await holds(async () => (await page.getByRole('button', { name: 'Check and compare' }).count()) === 0, 'and cannot be changed here');
   await look(page, 'config-declared', found);
 
   // A secret is never shown, and stays.
@@ -96,20 +96,20 @@ export async function configuration({ browser, base, user, password }) {
   await page.getByLabel('Type (needed)').selectOption('webhook');
   await page.getByLabel(/^url/).first().fill('http://127.0.0.1:9/s3cret');
   const typed = page.getByLabel(/^url/).first();
-  check((await typed.getAttribute('type')) === 'password', 'what is typed is hidden from who looks over the shoulder');
+  await holds(async () => (await typed.getAttribute('type')) === 'password', 'what is typed is hidden from who looks over the shoulder');
   await page.getByRole('button', { name: 'Show url' }).click();
-  check((await typed.getAttribute('type')) === 'text', 'and shown to who asks');
+  await holds(async () => (await typed.getAttribute('type')) === 'text', 'and shown to who asks');
   await typed.fill('');
   await typed.fill('http://127.0.0.1:9/s3cret');
-  check((await typed.getAttribute('type')) === 'password', 'another one is hidden again');
+  await holds(async () => (await typed.getAttribute('type')) === 'password', 'another one is hidden again');
   await page.getByRole('button', { name: 'Check and compare' }).click();
   await page.getByRole('heading', { name: /Saving hook/ }).waitFor();
-  check(!(await page.content()).includes('s3cret'), 'the difference has stars for it');
+  await holds(async () => !(await page.content()).includes('s3cret'), 'the difference has stars for it');
   await page.getByRole('button', { name: 'Save', exact: true }).click();
   await page.getByRole('link', { name: /hook/ }).click();
   await page.getByLabel(/^url/).first().waitFor();
-  check((await page.getByLabel(/^url/).first().getAttribute('placeholder')) === 'There is one. Type to replace it.', 'that there is one is said');
-  check((await page.getByLabel(/^url/).first().inputValue()) === '', 'and no more');
+  await holds(async () => (await page.getByLabel(/^url/).first().getAttribute('placeholder')) === 'There is one. Type to replace it.', 'that there is one is said');
+  await holds(async () => (await page.getByLabel(/^url/).first().inputValue()) === '', 'and no more');
   await look(page, 'config-secret', found);
 
   // Removing is looked at first, and the history takes it back.

@@ -1,5 +1,5 @@
 // Dashboards: made, arranged by keys and by hand, saved, looked at with another choice, imported, removed and brought back.
-import { audit, check, DESK, open, PHONE, settled, signIn, THEMES } from './browser.mjs';
+import { DESK, PHONE, THEMES, audit, holds, open, settled, signIn } from './browser.mjs';
 
 /** Names of the panels, in their order. */
 const order = (page) => page.locator('section.panel').evaluateAll((all) => all.map((one) => one.getAttribute('aria-label')));
@@ -45,19 +45,19 @@ export async function dashboards({ browser, base, user, password }) {
   await add(page, 'Chart', { 'Title; $host and $tag stand for what is chosen': 'Memory of $host', 'Series 1': 'memory_monitor.percent' });
   await add(page, 'Text', { 'Title; $host and $tag stand for what is chosen': 'Read me', Text: 'See https://wiki.example.net/x and <b>this</b>' });
   await add(page, 'Hosts', {});
-  check((await order(page)).join() === 'Memory now,Memory of $host,Read me,Hosts', `${await order(page)}`);
+  await holds(async () => (await order(page)).join() === 'Memory now,Memory of $host,Read me,Hosts', async () => `${await order(page)}`);
 
   // By keys: moved, and sized; each said, each undone.
   await page.getByRole('button', { name: 'Move or size Read me' }).focus();
   await page.keyboard.press('Alt+ArrowLeft');
   await page.getByText('Read me is 2 of 4').waitFor({ state: 'attached' });
-  check((await order(page)).join() === 'Memory now,Read me,Memory of $host,Hosts', `moved: ${await order(page)}`);
-  check(await page.evaluate(() => document.activeElement?.getAttribute('aria-label') === 'Move or size Read me'), 'the focus goes with the panel');
+  await holds(async () => (await order(page)).join() === 'Memory now,Read me,Memory of $host,Hosts', async () => `moved: ${await order(page)}`);
+  await holds(async () => await page.evaluate(() => document.activeElement?.getAttribute('aria-label') === 'Move or size Read me'), 'the focus goes with the panel');
   await page.keyboard.press('Alt+Shift+ArrowRight');
   await page.getByText('Read me is 7 columns wide and 1 rows high').waitFor({ state: 'attached' });
   await page.keyboard.press('Control+z');
   await page.keyboard.press('Control+z');
-  check((await order(page)).join() === 'Memory now,Memory of $host,Read me,Hosts', `undone: ${await order(page)}`);
+  await holds(async () => (await order(page)).join() === 'Memory now,Memory of $host,Read me,Hosts', async () => `undone: ${await order(page)}`);
 
   // By hand: the last is dragged to the place of the first.
   const handle = await page.getByRole('button', { name: 'Move or size Hosts' }).boundingBox();
@@ -66,18 +66,18 @@ export async function dashboards({ browser, base, user, password }) {
   await page.mouse.down();
   await page.mouse.move(first.x + 60, first.y + 60, { steps: 6 });
   await page.mouse.up();
-  check((await order(page))[0] === 'Hosts', `dragged: ${await order(page)}`);
+  await holds(async () => (await order(page))[0] === 'Hosts', async () => `dragged: ${await order(page)}`);
 
   // Taken away, and back.
   await page.getByRole('button', { name: 'Take Memory now away' }).click();
-  check((await order(page)).length === 3, 'one is gone');
+  await holds(async () => (await order(page)).length === 3, 'one is gone');
   await page.locator('.toasts').getByRole('button', { name: /Undo/ }).click();
-  check((await order(page)).length === 4, 'and is back');
+  await holds(async () => (await order(page)).length === 4, 'and is back');
 
   await page.getByRole('button', { name: 'Save', exact: true }).click();
   await page.waitForURL((url) => !url.searchParams.has('edit'));
   await page.getByRole('link', { name: 'https://wiki.example.net/x' }).waitFor();
-  check((await page.locator('section.panel b', { hasText: 'this' }).count()) === 0, 'a text is a text');
+  await holds(async () => (await page.locator('section.panel b', { hasText: 'this' }).count()) === 0, 'a text is a text');
   await page.getByText('Choose above what this is about.').first().waitFor();
 
   // The choice stands in the address: whoever is sent it sees the same.
@@ -87,7 +87,7 @@ export async function dashboards({ browser, base, user, password }) {
   await page.reload();
   await settled(page);
   await page.locator('section.panel .uplot canvas').first().waitFor();
-  check((await order(page)).includes(`Memory of ${host}`), `${await order(page)}`);
+  await holds(async () => (await order(page)).includes(`Memory of ${host}`), async () => `${await order(page)}`);
   await page.locator('.big a', { hasText: '%' }).waitFor();
 
   // Somebody else has changed it meanwhile: nothing of either is lost unseen.

@@ -1,5 +1,5 @@
 // The checks of all hosts: kinds, filters, orders and groups, and the drawer in which one is made, tried, changed and taken away.
-import { check, look, names, open, settled, signIn } from './browser.mjs';
+import { check, holds, look, names, open, settled, signIn } from './browser.mjs';
 
 export async function drawer({ browser, base, user, password }) {
   const found = [];
@@ -30,7 +30,7 @@ export async function drawer({ browser, base, user, password }) {
   await dialog.getByRole('heading', { name: 'Saving door changes this' }).waitFor();
   await dialog.getByRole('button', { name: 'Save', exact: true }).click();
   await dialog.waitFor({ state: 'detached' });
-  check(new URL(page.url()).pathname === '/checks', `the table stays: ${page.url()}`);
+  await holds(async () => new URL(page.url()).pathname === '/checks', `the table stays: ${page.url()}`);
 
   // It stands in the table with its kind, place and interval, and after a look with how long one takes.
   const door = page.getByRole('row', { name: /door/ });
@@ -49,17 +49,17 @@ export async function drawer({ browser, base, user, password }) {
   await dialog.getByRole('button', { name: 'Save', exact: true }).click();
   await dialog.waitFor({ state: 'detached' });
   await door.getByText(/17\ss/).waitFor({ timeout: 20_000 });
-  check(/\d\s(ms|µs|s)/.test((await door.locator('td').nth(5).innerText()) ?? ''), 'how long a look takes is shown');
+  await holds(async () => /\d\s(ms|µs|s)/.test((await door.locator('td').nth(5).innerText()) ?? ''), 'how long a look takes is shown');
 
   // Filters, orders and groups are in the address.
   await page.getByLabel('Kind').selectOption('tcp');
   await page.waitForURL(/kind=tcp/);
-  check((await rows.count()) === 1, 'one of a kind');
+  await holds(async () => (await rows.count()) === 1, 'one of a kind');
   await page.getByRole('button', { name: 'Failing', exact: true }).first().click();
   await page.getByText('No check fits what is asked for.').waitFor();
   await page.goto(`${base}/checks?group=kind`);
   await settled(page);
-  check((await page.locator('tr.group').count()) >= 2, 'there are groups');
+  await holds(async () => (await page.locator('tr.group').count()) >= 2, 'there are groups');
   await look(page, 'checks-grouped', found);
   await page.getByRole('columnheader', { name: 'Check' }).getByRole('button').click();
   await page.waitForURL(/sort=name/);
@@ -67,16 +67,16 @@ export async function drawer({ browser, base, user, password }) {
   const up = await read();
   await page.getByRole('columnheader', { name: 'Check' }).getByRole('button').click();
   await page.waitForURL(/sort=-name/);
-  check((await read()).join() === up.toReversed().join(), 'the other way round');
-  check((await page.locator('th[aria-sort=descending]').count()) === 1, 'the order is said');
+  await holds(async () => (await read()).join() === up.toReversed().join(), 'the other way round');
+  await holds(async () => (await page.locator('th[aria-sort=descending]').count()) === 1, 'the order is said');
 
   // What a file declares is shown with its place, what hark watches by itself has nothing to set.
   await page.goto(`${base}/checks?open=memory_monitor.percent`);
   await dialog.getByText(/Declared in .*hark\.yaml, line \d+/).waitFor();
-  check((await dialog.getByRole('button', { name: 'Check and compare' }).count()) === 0, 'and cannot be changed here');
+  await holds(async () => (await dialog.getByRole('button', { name: 'Check and compare' }).count()) === 0, 'and cannot be changed here');
   await page.keyboard.press('Escape');
   await dialog.waitFor({ state: 'detached' });
-  check(!page.url().includes('open='), 'the address is that of the table');
+  await holds(async () => !page.url().includes('open='), 'the address is that of the table');
   await page.goto(`${base}/checks?open=host`);
   await dialog.getByText('This is watched by itself').waitFor();
 
@@ -91,9 +91,9 @@ export async function drawer({ browser, base, user, password }) {
   await olga.page.goto(`${base}/checks?open=door&new=1`);
   const hers = olga.page.locator('dialog[open]');
   await hers.getByText('Its settings are for administrators.').waitFor();
-  check((await hers.locator('form').count()) === 0, 'there is no form');
-  check((await hers.getByRole('button', { name: 'Run once now' }).count()) === 0, 'and nothing to order');
-  check((await olga.page.getByRole('link', { name: 'Add a check' }).count()) === 0, 'nor to make');
+  await holds(async () => (await hers.locator('form').count()) === 0, 'there is no form');
+  await holds(async () => (await hers.getByRole('button', { name: 'Run once now' }).count()) === 0, 'and nothing to order');
+  await holds(async () => (await olga.page.getByRole('link', { name: 'Add a check' }).count()) === 0, 'nor to make');
   await olga.context.close();
 
   await page.goto(`${base}/checks?open=door`);

@@ -1,5 +1,5 @@
 // The log-in page: those who vouch for users as buttons, and what it says when one of them does not.
-import { audit, check, open } from './browser.mjs';
+import { audit, check, holds, open } from './browser.mjs';
 
 const PROVIDERS = { providers: [{ label: 'the company account', path: '/oidc/work/login' }, { label: 'Home <b>', path: '/oidc/home/login' }] };
 
@@ -12,7 +12,7 @@ export async function entrance({ browser, base, user, password }) {
   await at('the company account').waitFor();
   const place = await at('the company account').getAttribute('href');
   check(place === `/oidc/work/login?next=${encodeURIComponent('/hosts?q=db')}`, `it leads to the provider and back: ${place}`);
-  check((await at('Home <b>').count()) === 1, 'labels are text');
+  await holds(async () => (await at('Home <b>').count()) === 1, 'labels are text');
   await audit(page, 'log-in page with providers', faults);
 
   // Keyboard alone: from the form to the first provider, which is asked.
@@ -22,8 +22,8 @@ export async function entrance({ browser, base, user, password }) {
   await page.keyboard.press('Enter');
   await asked;
   await page.waitForSelector('#login-wrong');
-  check((await page.textContent('#login-wrong')) === 'You were not signed in there.', 'it says why one is back');
-  check(!new URL(page.url()).searchParams.has('refused'), 'and says it once');
+  await holds(async () => (await page.textContent('#login-wrong')) === 'You were not signed in there.', 'it says why one is back');
+  await holds(async () => !new URL(page.url()).searchParams.has('refused'), 'and says it once');
 
   await page.route('**/api/0/auth/login', (route) =>
     route.fulfill({ status: 503, contentType: 'application/problem+json', json: { type: '/problems/directory-away', title: 'The directory does not answer', status: 503, detail: 'x' } }),

@@ -1,5 +1,5 @@
 // Hosts: one that is dropped comes back, by the toast and by the list; a check that is hidden is shown while it fails.
-import { check, look, open, settled, signIn } from './browser.mjs';
+import { check, holds, look, open, settled, signIn } from './browser.mjs';
 
 /** The host of this machine's agent. */
 export async function dropping({ browser, base, user, password }) {
@@ -18,10 +18,10 @@ export async function dropping({ browser, base, user, password }) {
   };
 
   await drop();
-  check(new URL(page.url()).pathname === '/hosts', 'the list of hosts is shown');
+  await holds(async () => new URL(page.url()).pathname === '/hosts', 'the list of hosts is shown');
   await page.locator('.toasts').getByRole('button', { name: 'Undo' }).click();
   await page.getByText(`${own.name} is back.`).waitFor();
-  check((await all()).some(({ id }) => id === own.id), 'it is the same host as before');
+  await holds(async () => (await all()).some(({ id }) => id === own.id), 'it is the same host as before');
 
   // Too late for the toast: the list has it for an hour. Its incidents, over by now, are still its own.
   await drop();
@@ -64,7 +64,7 @@ export async function hidden({ browser, base, user, password }) {
   const shop = page.getByRole('button', { name: 'shop', exact: true });
   const show = page.getByRole('button', { name: /hidden check/ });
   await show.waitFor();
-  check((await shop.count()) === 0, 'a hidden check that is well is not shown');
+  await holds(async () => (await shop.count()) === 0, 'a hidden check that is well is not shown');
   await show.focus();
   await page.keyboard.press('Enter');
   await shop.waitFor();
@@ -75,7 +75,7 @@ export async function hidden({ browser, base, user, password }) {
   check((await address('/fail')) === 200, 'the job fails');
   await shop.waitFor();
   await page.getByText('Whether people can buy').waitFor();
-  check((await page.getByRole('button', { name: /hidden/ }).count()) === 0, 'nothing is out of sight');
+  await holds(async () => (await page.getByRole('button', { name: /hidden/ }).count()) === 0, 'nothing is out of sight');
   await context.close();
   return [...faults, ...new Set(found)];
 }

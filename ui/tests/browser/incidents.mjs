@@ -1,5 +1,5 @@
 // An incident that is over: what its page says of why it was opened is of then.
-import { check, names, open, settled, signIn } from './browser.mjs';
+import { check, holds, names, open, settled, signIn } from './browser.mjs';
 
 export async function ended({ browser, base, user, password }) {
   const { context, page, faults } = await open(browser, { base });
@@ -18,11 +18,11 @@ export async function ended({ browser, base, user, password }) {
   const now = await why();
   check(/The value is 7\./.test(now), `of one that is open the present value is the reason: ${now}`);
   more = { resolved_at: new Date().toISOString(), said: '97 % used' };
-  check(/^The check said 97 % used\. The rule says above 90 %\.$/.test(await why()), 'of one that is over it is what was said then');
+  await holds(async () => /^The check said 97 % used\. The rule says above 90 %\.$/.test(await why()), 'of one that is over it is what was said then');
   more = { ...more, said: null };
-  check((await why()) === 'The rule says above 90 %.', 'where that is not known the present value does not stand for it');
+  await holds(async () => (await why()) === 'The rule says above 90 %.', 'where that is not known the present value does not stand for it');
   more = { ...more, value: null, rule: '', text: 'all is well' };
-  check((await why()) === '', 'nor does the present text');
+  await holds(async () => (await why()) === '', 'nor does the present text');
   await context.close();
   return faults;
 }

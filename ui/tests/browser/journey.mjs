@@ -1,5 +1,5 @@
 // From the first start to a silence: set up, overview, the charts of a host, an incident acknowledged, undone and silenced.
-import { check, names, open, settled, signIn } from './browser.mjs';
+import { check, holds, names, open, settled, signIn } from './browser.mjs';
 
 export async function journey({ browser, base, user, password, code, wait }) {
   const { context, page, faults } = await open(browser, { base });
@@ -10,7 +10,7 @@ export async function journey({ browser, base, user, password, code, wait }) {
     check(code, 'the server wants to be set up: give its code in HARK_CODE');
     await page.goto(`${base}/setup?code=${encodeURIComponent(code)}`);
     await page.waitForSelector('#setup-code');
-    check((await page.inputValue('#setup-code')) === code, 'the code of the link stands in the field');
+    await holds(async () => (await page.inputValue('#setup-code')) === code, 'the code of the link stands in the field');
     await page.fill('#setup-user', user);
     await page.fill('#setup-name', 'Mira Kvale');
     await page.fill('#setup-password', 'short');
@@ -19,7 +19,7 @@ export async function journey({ browser, base, user, password, code, wait }) {
     await page.fill('#setup-password', password);
     await page.click('form .primary');
     await page.locator('nav.rail').waitFor();
-    check(new URL(page.url()).search === '', 'the used code must not stay in the address');
+    await holds(async () => new URL(page.url()).search === '', 'the used code must not stay in the address');
   } else {
     await page.goto(base);
     await page.waitForSelector('#login-name');
@@ -27,7 +27,7 @@ export async function journey({ browser, base, user, password, code, wait }) {
     await page.fill('#login-password', `${password} wrong`);
     await page.keyboard.press('Enter');
     await page.waitForSelector('[role=alert]');
-    check((await page.textContent('[role=alert]')).includes('Name or password'), 'one text for every wrong sign-in');
+    await holds(async () => (await page.textContent('[role=alert]')).includes('Name or password'), 'one text for every wrong sign-in');
     await page.fill('#login-password', password);
     await page.keyboard.press('Enter');
     await page.locator('nav.rail').waitFor();
@@ -38,14 +38,14 @@ export async function journey({ browser, base, user, password, code, wait }) {
   // The overview says what is wrong.
   await page.waitForSelector('[data-incident]', { timeout: wait * 1000 });
   const known = await names(page);
-  check(/need|healthy/.test(await page.textContent('main h1')), 'the verdict is a sentence');
-  check(/^\(\d+\) /.test(await page.title()), 'the tab shows how many hosts are in need');
-  check((await page.locator('[role=group] button[aria-pressed]').count()) >= 5, 'the ledger filters');
+  await holds(async () => /need|healthy/.test(await page.textContent('main h1')), 'the verdict is a sentence');
+  await holds(async () => /^\(\d+\) /.test(await page.title()), 'the tab shows how many hosts are in need');
+  await holds(async () => (await page.locator('[role=group] button[aria-pressed]').count()) >= 5, 'the ledger filters');
 
   // From across the room, and back.
   await page.keyboard.press('w');
   await page.waitForSelector('main.wall');
-  check((await page.locator('nav.rail').count()) === 0, 'the wall has nothing beside it');
+  await holds(async () => (await page.locator('nav.rail').count()) === 0, 'the wall has nothing beside it');
   await page.keyboard.press('Escape');
   await page.waitForSelector('[data-incident]');
 
@@ -192,7 +192,7 @@ export async function journey({ browser, base, user, password, code, wait }) {
     await page.goto(base + path);
     await settled(page);
   }
-  check((await page.textContent('h1')).includes('No host called no-such-host'), 'an unknown host is named');
+  await holds(async () => (await page.textContent('h1')).includes('No host called no-such-host'), 'an unknown host is named');
   await context.close();
   return faults;
 }

@@ -1,5 +1,5 @@
 // The page with the keyboard alone.
-import { check, open, settled, signIn } from './browser.mjs';
+import { holds, open, settled, signIn } from './browser.mjs';
 
 export async function keyboard({ browser, base, user, password }) {
   const { context, page, faults } = await open(browser, { base });
@@ -9,16 +9,16 @@ export async function keyboard({ browser, base, user, password }) {
 
   await page.evaluate(() => document.activeElement instanceof HTMLElement && document.activeElement.blur());
   await page.keyboard.press('Tab');
-  check((await active(() => document.activeElement?.className)) !== null && (await active(() => document.activeElement?.classList.contains('skip'))), 'the first Tab is the skip link');
+  await holds(async () => (await active(() => document.activeElement?.className)) !== null && (await active(() => document.activeElement?.classList.contains('skip'))), 'the first Tab is the skip link');
   await page.keyboard.press('Enter');
-  check(await active(() => document.activeElement?.id === 'main'), 'the skip link leads to the content');
+  await holds(async () => await active(() => document.activeElement?.id === 'main'), 'the skip link leads to the content');
 
   if ((await page.locator('[data-incident]').count()) > 1) {
     await page.keyboard.press('j');
     await page.keyboard.press('j');
-    check((await active(() => [...document.querySelectorAll('[data-incident]')].indexOf(document.activeElement))) === 1, 'J moves the focus along the problems');
+    await holds(async () => (await active(() => [...document.querySelectorAll('[data-incident]')].indexOf(document.activeElement))) === 1, 'J moves the focus along the problems');
     await page.keyboard.press('k');
-    check((await active(() => [...document.querySelectorAll('[data-incident]')].indexOf(document.activeElement))) === 0, 'K moves it back');
+    await holds(async () => (await active(() => [...document.querySelectorAll('[data-incident]')].indexOf(document.activeElement))) === 0, 'K moves it back');
     await page.keyboard.press('Enter');
     await page.waitForURL(/\/incidents\/\d+/);
     await page.goBack();
@@ -27,12 +27,12 @@ export async function keyboard({ browser, base, user, password }) {
 
   await page.keyboard.press('Control+k');
   await page.waitForSelector('dialog[open] [role=combobox]');
-  check(await active(() => document.activeElement?.getAttribute('role') === 'combobox'), 'the palette takes the focus');
+  await holds(async () => await active(() => document.activeElement?.getAttribute('role') === 'combobox'), 'the palette takes the focus');
   await page.keyboard.type('settings');
   await page.waitForFunction(() => document.querySelector('[role=option][aria-selected=true]')?.textContent?.includes('Settings'));
   await page.keyboard.press('Enter');
   await page.waitForURL(/\/settings$/);
-  check((await page.locator('dialog[open]').count()) === 0, 'the palette has closed');
+  await holds(async () => (await page.locator('dialog[open]').count()) === 0, 'the palette has closed');
 
   for (const [letter, path] of [['o', '/'], ['h', '/hosts'], ['c', '/checks'], ['i', '/incidents'], ['m', '/maintenance'], ['n', '/notifications'], ['a', '/agents'], ['s', '/settings'], ['j', '/journal']]) {
     await page.keyboard.press('g');
@@ -47,8 +47,8 @@ export async function keyboard({ browser, base, user, password }) {
 
   const before = await active(() => document.documentElement.dataset.theme);
   await page.keyboard.press('d');
-  check((await active(() => document.documentElement.dataset.theme)) !== before, 'D changes the theme');
-  check((await context.cookies()).some((cookie) => cookie.name === 'theme' && cookie.value !== before), 'the theme is kept in a cookie');
+  await holds(async () => (await active(() => document.documentElement.dataset.theme)) !== before, 'D changes the theme');
+  await holds(async () => (await context.cookies()).some((cookie) => cookie.name === 'theme' && cookie.value !== before), 'the theme is kept in a cookie');
   await page.keyboard.press('d');
 
   await page.keyboard.press('p');
@@ -66,10 +66,10 @@ export async function keyboard({ browser, base, user, password }) {
     await page.waitForFunction((row) => document.activeElement?.getAttribute('data-row') === String(row), step);
   }
   await page.keyboard.press('x');
-  check((await page.locator('[role=row][aria-selected=true]').count()) === 1, 'X selects the row');
+  await holds(async () => (await page.locator('[role=row][aria-selected=true]').count()) === 1, 'X selects the row');
   await page.keyboard.press('Escape');
   await page.keyboard.press('/');
-  check(await active(() => document.activeElement?.id === 'host-filter'), 'the slash leads to the filter');
+  await holds(async () => await active(() => document.activeElement?.id === 'host-filter'), 'the slash leads to the filter');
   await page.keyboard.type('zzz-no-such');
   await page.waitForFunction(() => /No host matches/.test(document.querySelector('main')?.textContent ?? ''));
   await page.keyboard.press('Escape');

@@ -1,5 +1,5 @@
 // Limits in the page: made for everyone, tried on what was measured, saved, and undone; and for a single host.
-import { check, look, names, open, settled, signIn } from './browser.mjs';
+import { check, holds, look, names, open, settled, signIn } from './browser.mjs';
 
 /** The limit on a metric's value: what is derived from it has limits of its own further down. */
 const level = (row, key) => row.getByLabel(key, { exact: true }).first();
@@ -16,12 +16,12 @@ export async function limits({ browser, base, user, password }) {
   await settled(page);
   await page.getByLabel('Collector (needed)').focus();
   await page.keyboard.type('cpu_monitor');
-  check((await page.locator('#object-names option[value=cpu_monitor]').count()) === 1, 'the collectors are offered');
+  await holds(async () => (await page.locator('#object-names option[value=cpu_monitor]').count()) === 1, 'the collectors are offered');
   await page.getByLabel('Metric').focus();
   await page.keyboard.type('cpu_percent');
   await page.keyboard.press('Enter');
   const row = page.getByRole('group', { name: 'cpu_monitor cpu_percent' });
-  check((await row.getByRole('textbox').count()) === 2, 'who wants two limits sees two fields');
+  await holds(async () => (await row.getByRole('textbox').count()) === 2, 'who wants two limits sees two fields');
   await level(row, 'warning').fill('90');
   await level(row, 'critical').fill('80');
   await page.getByRole('button', { name: 'Check and compare' }).click();
@@ -50,10 +50,10 @@ export async function limits({ browser, base, user, password }) {
   const derived = page.getByRole('group', { name: 'cpu_monitor cpu_percent' });
   await level(derived, 'warning').fill('0.01');
   const window = derived.getByRole('button', { name: 'Over a while' });
-  check((await window.getAttribute('aria-expanded')) === 'false', 'what is not set is closed');
+  await holds(async () => (await window.getAttribute('aria-expanded')) === 'false', 'what is not set is closed');
   await window.focus();
   await page.keyboard.press('Enter');
-  check((await window.getAttribute('aria-expanded')) === 'true', 'settings open by keyboard');
+  await holds(async () => (await window.getAttribute('aria-expanded')) === 'true', 'settings open by keyboard');
   await derived.getByLabel('over', { exact: true }).fill('1m');
   await derived.getByLabel('by', { exact: true }).fill('highest');
   await window.press('Enter');
@@ -63,7 +63,7 @@ export async function limits({ browser, base, user, password }) {
   await full.getByLabel('critical', { exact: true }).fill('4h');
   await page.getByRole('button', { name: 'Check and compare' }).click();
   await page.getByText(/`highest` is no way to make one value of many/).waitFor();
-  check((await window.getAttribute('aria-expanded')) === 'true', 'what is wrong is open');
+  await holds(async () => (await window.getAttribute('aria-expanded')) === 'true', 'what is wrong is open');
   await look(page, 'limits-derived-mistake', found);
   await derived.getByLabel('by', { exact: true }).fill('max');
   await page.getByRole('button', { name: 'Test', exact: true }).click();
@@ -72,8 +72,8 @@ export async function limits({ browser, base, user, password }) {
   await page.getByRole('button', { name: 'Check and compare' }).click();
   await page.getByRole('button', { name: 'Save', exact: true }).click();
   await page.getByRole('link', { name: /cpu_monitor/ }).click();
-  check((await full.getByLabel('critical', { exact: true }).inputValue()) === '4h', 'what is set is open');
-  check((await derived.getByRole('group', { name: 'growth' }).count()) === 0, 'what is not set is closed');
+  await holds(async () => (await full.getByLabel('critical', { exact: true }).inputValue()) === '4h', 'what is set is open');
+  await holds(async () => (await derived.getByRole('group', { name: 'growth' }).count()) === 0, 'what is not set is closed');
   await page.getByRole('button', { name: 'Remove', exact: true }).click();
   await page.getByRole('button', { name: 'Remove now' }).click();
   await page.getByRole('link', { name: /cpu_monitor/ }).waitFor({ state: 'detached' });
@@ -88,17 +88,17 @@ export async function limits({ browser, base, user, password }) {
   await page.goto(`${base}/settings/configuration/thresholds/cpu_monitor`);
   await settled(page);
   const text = page.getByRole('textbox', { name: /^cpu_monitor/ });
-  check(/it was slow/.test(await text.inputValue()), 'nothing is lost');
+  await holds(async () => /it was slow/.test(await text.inputValue()), 'nothing is lost');
   await text.focus();
   await page.keyboard.press('ControlOrMeta+A');
   await page.keyboard.press('Delete');
   await page.keyboard.press('Enter');
   await page.keyboard.type('cpu_percent: {critical: 98}');
-  check((await text.inputValue()) === '\ncpu_percent: {critical: 98}', `the field keeps focus and keys: ${await text.inputValue()}`);
+  await holds(async () => (await text.inputValue()) === '\ncpu_percent: {critical: 98}', async () => `the field keeps focus and keys: ${await text.inputValue()}`);
   await page.getByRole('button', { name: 'Check and compare' }).click();
   await page.getByRole('button', { name: 'Save', exact: true }).click();
   await page.getByRole('link', { name: /cpu_monitor/ }).click();
-  check((await level(row, 'critical').inputValue()) === '98', 'what rows can show is shown as rows');
+  await holds(async () => (await level(row, 'critical').inputValue()) === '98', 'what rows can show is shown as rows');
   await page.getByRole('button', { name: 'Remove', exact: true }).click();
   await page.getByRole('button', { name: 'Remove now' }).click();
   await page.getByRole('link', { name: /cpu_monitor/ }).waitFor({ state: 'detached' });
@@ -110,7 +110,7 @@ export async function limits({ browser, base, user, password }) {
   await page.getByRole('link', { name: 'Configuration' }).click();
   await page.getByText(`There is no ${host} in this section.`).waitFor();
   await page.locator('main').getByRole('link', { name: 'Add', exact: true }).click();
-  check((await page.getByLabel('Name (needed)').inputValue()) === host, 'the name is filled in');
+  await holds(async () => (await page.getByLabel('Name (needed)').inputValue()) === host, 'the name is filled in');
   await page.getByLabel('Collector').fill('memory_monitor');
   await page.getByLabel('Metric').fill('percent');
   await page.getByRole('button', { name: 'Add a limit' }).click();
@@ -121,23 +121,23 @@ export async function limits({ browser, base, user, password }) {
   await look(page, 'limits-host', found);
   await own.getByRole('button', { name: 'Remove memory_monitor percent' }).click();
   await own.waitFor({ state: 'detached' });
-  check((await page.getByRole('button', { name: 'Test', exact: true }).count()) === 0, 'a host without limits has nothing to try');
+  await holds(async () => (await page.getByRole('button', { name: 'Test', exact: true }).count()) === 0, 'a host without limits has nothing to try');
   // What fails is open with what has changed, what is well is closed; each can be turned.
   await page.goto(`${base}/hosts/${host}?tab=checks`);
   await settled(page);
   const failing = page.getByRole('button', { name: 'memory', exact: true });
   const well = page.getByRole('button', { name: 'host', exact: true });
   await page.getByText(/is critical: .* > /).first().waitFor();
-  check((await failing.getAttribute('aria-expanded')) === 'true' && (await well.getAttribute('aria-expanded')) === 'false', 'what fails is open, what is well is not');
+  await holds(async () => (await failing.getAttribute('aria-expanded')) === 'true' && (await well.getAttribute('aria-expanded')) === 'false', 'what fails is open, what is well is not');
   await page.getByText(/changes? (is|are) known/).waitFor();
-  check((await page.getByRole('link', { name: 'Values' }).getAttribute('href'))?.includes('charts=memory_monitor.percent'), 'the values are a step away');
+  await holds(async () => (await page.getByRole('link', { name: 'Values' }).getAttribute('href'))?.includes('charts=memory_monitor.percent'), 'the values are a step away');
   await look(page, 'check-changes', found);
   await well.focus();
   await page.keyboard.press('Enter');
-  check((await well.getAttribute('aria-expanded')) === 'true', 'it opens by keyboard');
+  await holds(async () => (await well.getAttribute('aria-expanded')) === 'true', 'it opens by keyboard');
   await failing.click();
-  check((await failing.getAttribute('aria-expanded')) === 'false', 'it closes');
-  check(/· hark$/.test(await page.title()), `a server without a name is called hark: ${await page.title()}`);
+  await holds(async () => (await failing.getAttribute('aria-expanded')) === 'false', 'it closes');
+  await holds(async () => /· hark$/.test(await page.title()), async () => `a server without a name is called hark: ${await page.title()}`);
   await context.close();
   return [...faults, ...new Set(found)];
 }

@@ -1,5 +1,5 @@
 // Live data when the way is bad: the server goes and comes back, the session ends, the socket is refused.
-import { check, open, settled, signIn } from './browser.mjs';
+import { check, holds, open, settled, signIn } from './browser.mjs';
 
 /** Needs a server that can be stopped: `server.stop()` and `server.start()`. */
 export async function reconnect({ browser, base, user, password, server }) {
@@ -9,9 +9,9 @@ export async function reconnect({ browser, base, user, password, server }) {
   await page.waitForFunction(() => document.querySelector('.badge.live'));
   await server.stop();
   await page.waitForSelector('.badge.lost', { timeout: 10_000 });
-  check(/data from \d\d:\d\d:\d\d/.test(await page.textContent('.badge')), 'the badge says how old the data is');
-  check((await page.locator('p.bar').count()) === 1, 'a bar says that the page is out of date');
-  check((await page.locator('[data-incident]').count()) > 0, 'what was there stays');
+  await holds(async () => /data from \d\d:\d\d:\d\d/.test(await page.textContent('.badge')), 'the badge says how old the data is');
+  await holds(async () => (await page.locator('p.bar').count()) === 1, 'a bar says that the page is out of date');
+  await holds(async () => (await page.locator('[data-incident]').count()) > 0, 'what was there stays');
   await server.start();
   await page.waitForFunction(() => document.querySelector('.badge.live') || document.querySelector('dialog[open] #login-name'), undefined, { timeout: 30_000 });
   // What the browser writes about a server that is away is what this test is about.
@@ -34,7 +34,7 @@ export async function expiry({ browser, base, user, password }) {
   await page.fill('#login-password', password);
   await page.keyboard.press('Enter');
   await page.waitForFunction(() => document.querySelector('dialog[open]') === null);
-  check((await page.inputValue('[data-incident] form input')) === 'half a sentence', 'what was typed is still there');
+  await holds(async () => (await page.inputValue('[data-incident] form input')) === 'half a sentence', 'what was typed is still there');
   await context.close();
   return faults.filter((text) => !/WebSocket connection/.test(text));
 }

@@ -1,5 +1,5 @@
 // Hosts that came after somebody signed in: what the page shows of them offers what his role there allows, without being loaded anew.
-import { check, open, settled, signIn } from './browser.mjs';
+import { check, holds, open, settled, signIn } from './browser.mjs';
 
 /** More than the pause between two questions about rights, less than two. */
 const SOON = { timeout: 9000 };
@@ -57,7 +57,7 @@ export async function newcomers({ browser, base, user, password }) {
   await go(`/incidents/${incident}`);
   const acknowledge = page.locator('article .do').getByRole('button', { name: /Acknowledge/ });
   await acknowledge.waitFor(SOON);
-  check(await page.evaluate(() => window.sameDocument === true), 'the page was loaded anew');
+  await holds(async () => await page.evaluate(() => window.sameDocument === true), 'the page was loaded anew');
   check(asked === 3, `each was asked for once: ${asked}`);
   await context.close();
   return faults;

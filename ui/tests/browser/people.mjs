@@ -1,6 +1,6 @@
 // Programs and their tokens, and a host that changes hands: an administrator does it in the page alone. What all hosts are checked for, and what
 // somebody is offered who may only look.
-import { check, look, names, open, settled, signIn } from './browser.mjs';
+import { check, holds, look, names, open, settled, signIn } from './browser.mjs';
 import { ROLES, roles } from './roles.mjs';
 
 export async function people({ browser, base, user, password }) {
@@ -15,7 +15,7 @@ export async function people({ browser, base, user, password }) {
   await page.keyboard.press('Enter');
   const dialog = page.locator('dialog[open]');
   await dialog.getByLabel('Name of the program').fill('deploy');
-  check((await dialog.getByLabel('Password').count()) === 0, 'a program has no password');
+  await holds(async () => (await dialog.getByLabel('Password').count()) === 0, 'a program has no password');
   await dialog.getByRole('button', { name: 'New program' }).click();
   await dialog.getByText('A program has tokens').waitFor();
   await dialog.getByRole('button', { name: 'Make a token' }).click();
@@ -25,10 +25,10 @@ export async function people({ browser, base, user, password }) {
   const secret = (await dialog.locator('code').first().textContent())?.trim() ?? '';
   check(/^hark_/.test(secret), `a token is shown once: ${secret.slice(0, 8)}`);
   const status = async () => (await fetch(`${base}/api/0/overview`, { headers: { authorization: `Bearer ${secret}` } })).status;
-  check((await status()) === 200, 'the token works');
+  await holds(async () => (await status()) === 200, 'the token works');
   await dialog.getByRole('button', { name: 'Revoke the pipeline' }).click();
   await dialog.getByText('No token.').waitFor();
-  check((await status()) === 401, 'it is revoked');
+  await holds(async () => (await status()) === 401, 'it is revoked');
   await dialog.getByRole('button', { name: 'Close' }).click();
   await page.getByRole('row', { name: /deploy/ }).getByText('program', { exact: true }).waitFor();
 
@@ -71,7 +71,7 @@ export async function people({ browser, base, user, password }) {
   await page.getByRole('button', { name: 'Undo' }).click();
   await page.getByText(`Who may do what with ${host} is as before.`).waitFor();
   await access();
-  check((await dialog.getByRole('row', { name: /deploy/ }).count()) === 0, 'deploy may nothing again');
+  await holds(async () => (await dialog.getByRole('row', { name: /deploy/ }).count()) === 0, 'deploy may nothing again');
   await dialog.getByRole('button', { name: 'Cancel' }).click();
 
   await page.goto(`${base}/users`);

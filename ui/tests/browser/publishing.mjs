@@ -1,7 +1,7 @@
 // Status pages: an incident published in the page and read by a stranger, in both themes, on a phone, without script; and the wall.
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { audit, check, DESK, open, PHONE, settled, signIn, THEMES } from './browser.mjs';
+import { DESK, PHONE, THEMES, audit, check, holds, open, settled, signIn } from './browser.mjs';
 
 const SHOTS = process.env.HARK_SHOTS;
 
@@ -25,7 +25,7 @@ async function publish(page, base) {
   const form = page.locator('dialog[open]');
   await form.getByRole('button', { name: 'Publish an incident' }).click();
   await form.getByText('Say it in a few words.').first().waitFor();
-  check(await page.evaluate(() => document.activeElement?.id.endsWith('-title')), 'the focus is at what is missing');
+  await holds(async () => await page.evaluate(() => document.activeElement?.id.endsWith('-title')), 'the focus is at what is missing');
   await form.getByLabel('Title').fill('Some <b>requests</b> fail');
   await form.getByLabel('What is there to say?').fill('About one request in five fails.\nOther regions are fine.');
   await form.getByLabel('Website').check();
@@ -56,7 +56,7 @@ async function read(browser, base, found) {
         check(answer?.status() === (path === '/status/none' ? 404 : 200), `${path}: ${answer?.status()}`);
         await page.evaluate(() => document.fonts.ready.then(() => undefined));
         await audit(page, `${path} ${theme} ${viewport.width}`, found);
-        check((await over(page)) <= 0, `${path} scrolls sideways at ${viewport.width}`);
+        await holds(async () => (await over(page)) <= 0, `${path} scrolls sideways at ${viewport.width}`);
         await picture(page, `${name}${path.replace('/status/', '-').replace('/', '-')}`);
       }
       found.push(...faults);
@@ -72,11 +72,11 @@ async function plain(browser, base, found) {
   const complaints = [];
   page.on('console', (message) => complaints.push(message.text()));
   await page.goto(`${base}/status/shop`);
-  check((await page.locator('h1').innerText()) === 'Website is partly failing', await page.locator('h1').innerText());
-  check((await page.locator('article.open b').first().innerText()) === 'Identified.', 'the newest word comes first');
-  check((await page.locator('article.open h2').innerText()) === 'Some <b>requests</b> fail', 'a title is a text');
-  check((await page.locator('.components li').count()) === 2, 'both components');
-  check(/Last 90 days/.test((await page.locator('svg.strip').first().getAttribute('aria-label')) ?? ''), 'a strip has words');
+  await holds(async () => (await page.locator('h1').innerText()) === 'Website is partly failing', async () => await page.locator('h1').innerText());
+  await holds(async () => (await page.locator('article.open b').first().innerText()) === 'Identified.', 'the newest word comes first');
+  await holds(async () => (await page.locator('article.open h2').innerText()) === 'Some <b>requests</b> fail', 'a title is a text');
+  await holds(async () => (await page.locator('.components li').count()) === 2, 'both components');
+  await holds(async () => /Last 90 days/.test((await page.locator('svg.strip').first().getAttribute('aria-label')) ?? ''), 'a strip has words');
   await page.getByText('Core router firmware').waitFor();
   await page.getByRole('link', { name: 'History' }).click();
   await page.getByRole('heading', { level: 1, name: 'History' }).waitFor();
@@ -105,12 +105,12 @@ async function wall(browser, base, page, found) {
       screen.on('websocket', (socket) => socket.on('framereceived', ({ payload }) => sockets.push(String(payload))));
       await screen.goto(address);
       await screen.locator('.numbers b').first().waitFor();
-      check((await screen.getByRole('button').count()) === 0 && (await screen.getByRole('link').count()) === 0, 'there is nothing to press');
+      await holds(async () => (await screen.getByRole('button').count()) === 0 && (await screen.getByRole('link').count()) === 0, 'there is nothing to press');
       await screen.locator('.problems li').first().waitFor();
       for (let n = 0; n < 50 && !asks && !sockets.some((frame) => frame.includes('"snapshot":true')); n += 1) await screen.waitForTimeout(100);
       check(asks || sockets.some((frame) => frame.includes('"snapshot":true')), 'a screen with a token is told over the socket');
       await audit(screen, `wall ${theme} ${viewport.width}`, found);
-      check((await over(screen)) <= 0, `the wall scrolls sideways at ${viewport.width}`);
+      await holds(async () => (await over(screen)) <= 0, `the wall scrolls sideways at ${viewport.width}`);
       await picture(screen, `wall-${theme}-${viewport.width}`);
       if (asks) {
         await screen.getByRole('region', { name: 'All hosts' }).waitFor();
@@ -139,14 +139,14 @@ export async function publishing({ browser, base, user, password }) {
   await page.emulateMedia({ colorScheme: 'dark' });
   await page.setViewportSize(PHONE);
   await audit(page, 'status pages on a phone', faults);
-  check((await over(page)) <= 0, 'the list scrolls sideways on a phone');
+  await holds(async () => (await over(page)) <= 0, 'the list scrolls sideways on a phone');
   await picture(page, 'status-pages-phone');
   await page.setViewportSize(DESK);
   await read(browser, base, faults);
   await plain(browser, base, faults);
   await page.goto(`${base}/wall`);
   await page.locator('.numbers b').first().waitFor();
-  check((await page.locator('nav').count()) === 0, 'the wall has no frame');
+  await holds(async () => (await page.locator('nav').count()) === 0, 'the wall has no frame');
   await wall(browser, base, page, faults);
   await context.close();
   return faults;

@@ -1,5 +1,5 @@
 // Rights that come and go while a page is open: what it offers follows within seconds, and nobody loads it anew.
-import { check, open, settled, signIn } from './browser.mjs';
+import { check, holds, open, settled, signIn } from './browser.mjs';
 
 const VERA = 'vera';
 /** Far less than the minute after which a server looks at a user without a reason. */
@@ -9,7 +9,7 @@ export async function granting({ browser, base, user, password }) {
   const admin = await open(browser, { base });
   await signIn(admin.page, { base, user, password });
   await settled(admin.page);
-  check((await admin.page.evaluate(async () => (await (await fetch('/api/0/overview')).json()).problems.length)) > 0, 'there is an incident');
+  await holds(async () => (await admin.page.evaluate(async () => (await (await fetch('/api/0/overview')).json()).problems.length)) > 0, 'there is an incident');
   /** Asks the API as the administrator; returns the entity tag. */
   const ask = async (method, path, body, tag = null) => {
     const { status, version, said } = await admin.page.evaluate(
@@ -32,13 +32,13 @@ export async function granting({ browser, base, user, password }) {
   await settled(page);
   await page.evaluate(() => Object.assign(window, { sameDocument: true }));
   const rail = page.locator('nav.rail');
-  check((await page.locator('[data-incident]').count()) === 0, 'vera sees nothing yet');
+  await holds(async () => (await page.locator('[data-incident]').count()) === 0, 'vera sees nothing yet');
 
   const sees = await give('monitor');
   await page.locator('[data-incident]').first().waitFor(SOON);
   await page.locator('[data-incident] a[href^="/incidents/"]').first().click();
   await page.locator('main').getByText('To act needs the role manager').first().waitFor(SOON);
-  check((await page.locator('article .do').getByRole('button', { name: /Acknowledge/ }).count()) === 0, 'a monitor only looks');
+  await holds(async () => (await page.locator('article .do').getByRole('button', { name: /Acknowledge/ }).count()) === 0, 'a monitor only looks');
 
   const acts = await give('manager');
   const acknowledge = page.locator('article .do').getByRole('button', { name: /Acknowledge/ });
@@ -50,15 +50,15 @@ export async function granting({ browser, base, user, password }) {
   const owns = await give('owner');
   await page.getByText('What you may see and do has changed').last().waitFor(SOON);
   await page.keyboard.type('tence');
-  check((await page.inputValue('article form input.input')) === 'half a sentence', 'what is half written stays');
+  await holds(async () => (await page.inputValue('article form input.input')) === 'half a sentence', 'what is half written stays');
   await take('owner', owns);
   await take('manager', acts);
   await acknowledge.waitFor({ state: 'detached', ...SOON });
 
-  check((await rail.getByRole('link', { name: 'Users' }).count()) === 0, 'vera administers nothing');
+  await holds(async () => (await rail.getByRole('link', { name: 'Users' }).count()) === 0, 'vera administers nothing');
   await take('monitor', sees);
   await page.locator('main').getByText(/^There is no incident|All healthy|No incident/).first().waitFor(SOON);
-  check((await acknowledge.count()) === 0, 'what may not be seen any more is gone');
+  await holds(async () => (await acknowledge.count()) === 0, 'what may not be seen any more is gone');
 
   // The session ends: the sign-in stands over the page at once, and who signs in again has the rights of now.
   await ask('PUT', `/users/${VERA}`, { admin: true });
@@ -68,7 +68,7 @@ export async function granting({ browser, base, user, password }) {
   await page.keyboard.press('Enter');
   await rail.getByRole('link', { name: 'Users' }).waitFor(SOON);
   await acknowledge.waitFor(SOON);
-  check(await page.evaluate(() => window.sameDocument === true), 'the page was loaded anew');
+  await holds(async () => await page.evaluate(() => window.sameDocument === true), 'the page was loaded anew');
   await ask('DELETE', `/users/${VERA}`, null);
   await page.waitForSelector('dialog[open] #login-name', SOON);
   await context.close();

@@ -1,5 +1,5 @@
 // What each role is offered, by people who have it on one host: a monitor, a manager, an owner.
-import { check, open, settled, signIn } from './browser.mjs';
+import { holds, open, settled, signIn } from './browser.mjs';
 
 /** Who has which role. */
 export const ROLES = { nils: 'monitor', lena: 'manager', omar: 'owner' };
@@ -13,15 +13,15 @@ async function onlooker({ browser, base, password, host, incident }) {
   const { context, page, faults } = await open(browser, { base });
   await signIn(page, { base, user: 'nils', password });
   const none = async (...buttons) => {
-    for (const name of buttons) check((await page.getByRole('button', { name }).count()) === 0 && (await page.locator('main').getByRole('link', { name }).count()) === 0, `nils is offered ${name} at ${page.url()}`);
+    for (const name of buttons) await holds(async () => (await page.getByRole('button', { name }).count()) === 0 && (await page.locator('main').getByRole('link', { name }).count()) === 0, `nils is offered ${name} at ${page.url()}`);
   };
   await settled(page);
   await page.locator('[data-incident]').first().waitFor();
   await none(/Acknowledge/);
   await page.keyboard.press('j');
   await page.keyboard.press('a');
-  check((await page.locator('[data-incident] form, dialog[open]').count()) === 0, 'A opens nothing');
-  check((await page.locator('nav.rail').getByRole('link', { name: 'Users' }).count()) === 0, 'users are in no list of pages');
+  await holds(async () => (await page.locator('[data-incident] form, dialog[open]').count()) === 0, 'A opens nothing');
+  await holds(async () => (await page.locator('nav.rail').getByRole('link', { name: 'Users' }).count()) === 0, 'users are in no list of pages');
   for (const [path, text, ...buttons] of [
     ['/users', 'You may not see this', 'New user', 'New program', /Try again/],
     ['/settings/configuration/hosts', 'You may not see this', 'Export as YAML', /Try again/],
@@ -34,7 +34,7 @@ async function onlooker({ browser, base, password, host, incident }) {
     await settled(page);
     await page.locator('main').getByText(text).first().waitFor();
     await none(...buttons);
-    check((await page.locator('dialog[open]').count()) === 0, `${path} asks nils for something`);
+    await holds(async () => (await page.locator('dialog[open]').count()) === 0, `${path} asks nils for something`);
   }
   await context.close();
   return faults;
@@ -66,8 +66,8 @@ async function actor({ browser, base, password, host, incident }, user) {
     await page.getByRole('button', { name: 'Access' }).click();
     await page.getByRole('dialog').getByRole('cell', { name: user, exact: true }).waitFor();
     await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
-    check((await page.getByRole('link', { name: 'Configuration' }).count()) === 0, 'the configuration is not an owner’s');
-  } else check((await more.count()) === 0, 'a manager is offered nothing that is the owner’s');
+    await holds(async () => (await page.getByRole('link', { name: 'Configuration' }).count()) === 0, 'the configuration is not an owner’s');
+  } else await holds(async () => (await more.count()) === 0, 'a manager is offered nothing that is the owner’s');
   await page.goto(`${base}/users`);
   await page.locator('main').getByText('You may not see this').waitFor();
   await context.close();

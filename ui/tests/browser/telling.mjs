@@ -1,6 +1,6 @@
 // Who is told: the log of deliveries with its filters, one message with what was asked and answered, trying it at once, who is
 // on call, and who would be told of something that has not happened.
-import { check, open, settled, signIn } from './browser.mjs';
+import { check, holds, open, settled, signIn } from './browser.mjs';
 
 export async function telling({ browser, base, user, password }) {
   const { context, page, faults } = await open(browser, { base });
@@ -25,12 +25,12 @@ export async function telling({ browser, base, user, password }) {
   // A message with its tries; the dialog is an address of its own.
   await page.locator('.log tbody tr a.link').first().click();
   await page.waitForSelector('dialog[open] ol li');
-  check(new URL(page.url()).searchParams.get('receiver') === 'ops-sms', 'the filter stays behind the message');
+  await holds(async () => new URL(page.url()).searchParams.get('receiver') === 'ops-sms', 'the filter stays behind the message');
   const told = await page.textContent('dialog[open]');
   check(/Try 5 at/.test(told) && /given up/.test(told), 'each try has its outcome');
   check(/POST https:\/\/gateway\.example\.net\/…/.test(told) && /authorization: …/.test(told), 'what was asked stands there, without secrets');
   check(/502/.test(told) && /Bad Gateway/.test(told), 'so does what was answered');
-  check((await page.locator('dialog[open] button', { hasText: 'Try now' }).count()) === 0, 'what is given up does not wait');
+  await holds(async () => (await page.locator('dialog[open] button', { hasText: 'Try now' }).count()) === 0, 'what is given up does not wait');
   await page.keyboard.press('Escape');
   await page.waitForFunction(() => !new URL(location.href).searchParams.has('message'));
 
@@ -57,8 +57,8 @@ export async function telling({ browser, base, user, password }) {
   const said = await course.textContent();
   check(/ops-mail/.test(said) && /lead/.test(said) && /reminder/.test(said), 'the course names receivers and kinds');
   check(/kept back: hours/.test(said) && /outside the hours of ida/.test(said), 'what would be kept back says why');
-  check((await page.locator('.routes li.hit').count()) === 1, 'the route that leads there is marked');
-  check(new URL(page.url()).searchParams.get('host') === 'db-03.fra', 'the question is in the address');
+  await holds(async () => (await page.locator('.routes li.hit').count()) === 1, 'the route that leads there is marked');
+  await holds(async () => new URL(page.url()).searchParams.get('host') === 'db-03.fra', 'the question is in the address');
 
   // Sent on, the address asks again by itself.
   await page.goto(page.url());

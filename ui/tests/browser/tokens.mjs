@@ -1,5 +1,5 @@
 // API tokens against the real server: one that is good for a part is made in the settings, does that and no more, and ends.
-import { check, open, settled, signIn, violations } from './browser.mjs';
+import { check, holds, open, settled, signIn, violations } from './browser.mjs';
 
 export async function tokens({ browser, base, user, password }) {
   // Only to put axe into the page; the policy itself is tested by every other run.
@@ -12,7 +12,7 @@ export async function tokens({ browser, base, user, password }) {
   await card.getByLabel('What it is for').fill('figures');
   await card.getByLabel('Valid for days').fill('30');
   await card.getByLabel('Read everything').uncheck();
-  check(await card.getByRole('button', { name: 'Make it' }).isDisabled(), 'a token for nothing cannot be made');
+  await holds(async () => await card.getByRole('button', { name: 'Make it' }).isDisabled(), 'a token for nothing cannot be made');
   await card.getByLabel('Read hosts, incidents and figures').check();
   // What lies below the header when the page is scrolled is no fault of the page.
   const look = async (name) => {
@@ -29,13 +29,13 @@ export async function tokens({ browser, base, user, password }) {
 
   // Not from within the page, whose console would complain about what is refused.
   const ask = async (path) => (await page.request.get(`${base}${path}`, { headers: { authorization: `Bearer ${secret}` } })).status();
-  check((await ask('/api/0/hosts')) === 200, 'it reads hosts');
-  check((await ask('/api/0/users')) === 403, 'and nothing of users');
+  await holds(async () => (await ask('/api/0/hosts')) === 200, 'it reads hosts');
+  await holds(async () => (await ask('/api/0/users')) === 403, 'and nothing of users');
   await page.reload();
   await card.getByText('hosts:read; used').waitFor();
   await card.getByRole('button', { name: 'Revoke figures' }).click();
   await card.getByText('No token.').waitFor();
-  check((await ask('/api/0/hosts')) === 401, 'it has ended');
+  await holds(async () => (await ask('/api/0/hosts')) === 401, 'it has ended');
   await context.close();
   return faults;
 }
