@@ -248,6 +248,15 @@ impl Usual {
         }
     }
 
+    /// Returns how many earlier hours are looked at, in words: one of each week, or of each day.
+    pub fn span(self) -> String {
+        let n = match self.season {
+            Season::Week => self.weeks,
+            Season::Day => self.weeks.saturating_mul(7),
+        };
+        format!("{n} {}", self.word())
+    }
+
     /// Returns what those earlier hours are called.
     pub fn word(self) -> &'static str {
         match self.season {
@@ -402,9 +411,9 @@ impl Signal {
                 )
             }
             Self::Deviation { over, usual, .. } => format!(
-                "deviation of the mean of the last {} from what is usual at the hour, by {} weeks",
+                "deviation of the mean of the last {} from what is usual at the hour, by {}",
                 lasting(over.as_secs_f64()),
-                usual.weeks
+                usual.span()
             ),
             Self::Absence => "time without a value".to_owned(),
         }

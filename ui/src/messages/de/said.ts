@@ -85,6 +85,7 @@ const SENTENCES: readonly Sentence[] = [
   ['{value} > {limit}: {how*}', '{value} > {limit}: {how*}'],
   ['{value} < {limit}: {how*}', '{value} < {limit}: {how*}'],
   ['deviation of the mean of the last {time~} from what is usual at the hour, by {n#} weeks', 'Abweichung des Mittels der letzten {time~} vom um diese Stunde Üblichen, nach {n#} Wochen'],
+  ['deviation of the mean of the last {time~} from what is usual at the hour, by {n#} days', 'Abweichung des Mittels der letzten {time~} vom um diese Stunde Üblichen, nach {n#} Tagen'],
   ['time without a value', 'Zeit ohne Wert'],
   ['history has not said what is usual at this hour', 'die Geschichte hat nicht gesagt, was um diese Stunde üblich ist'],
   ['too young: it takes {n#} {seasons} to know what is usual', 'zu jung: es braucht {n#} Mal, um zu wissen, was üblich ist'],

@@ -254,6 +254,12 @@ mod tests {
                  is usual at the hour, by 5 weeks)",
             ),
             (
+                "{deviation: {warning: 4, season: day, weeks: 3}}",
+                Measure::Deviation,
+                "above 4.0 deviations, clears at 3.6 deviations (deviation of the mean of the last 1 h from what \
+                 is usual at the hour, by 21 days)",
+            ),
+            (
                 "{absent_after: {critical: 1d}}",
                 Measure::Absence,
                 "above 24 h, clears at 21 h 36 min (time without a value)",
