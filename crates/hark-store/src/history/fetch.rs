@@ -54,6 +54,17 @@ pub struct KeptBucket {
     pub sum: f64,
     /// The last one.
     pub last: f64,
+    /// The chunk begins with it: what a counter had grown by when it was looked at first is not in the sum.
+    pub is_first: bool,
+}
+
+impl KeptBucket {
+    /// Returns what the first sample of a chunk was, where the counter has not begun anew since.
+    fn first(&self) -> Option<f64> {
+        let first = self.last - self.sum;
+        let is_lowest = (first - self.min).abs() <= 1e-9 * self.last.abs();
+        (self.is_first && is_lowest).then_some(first)
+    }
 }
 
 /// A question for samples with all that is needed to answer it.
@@ -157,6 +168,8 @@ impl History {
                 sealed: Vec::new(),
             };
             let strand = strands.into_iter().flatten().find(|strand| strand.set == *number);
+            // A bucket that reaches into the asked time begins before it, and so does what a counter has grown from.
+            let from = from - tier.width_ms();
             if let Some(strand) = strand {
                 let touching = strand.sealed.iter().filter(|b| b.newest >= from && b.oldest <= to);
                 set.sealed = touching.filter_map(|block| self.level0.at_rest(block)).collect();
@@ -226,7 +239,7 @@ impl Fetch {
             match &mut series.samples {
                 Kept::Samples(samples) => order(samples),
                 Kept::Buckets(buckets) => {
-                    merge(buckets, series.def.kind);
+                    merge(buckets, series.def.kind, tier.width_ms());
                     buckets.retain(|bucket| {
                         bucket.from + tier.width_ms() >= from && bucket.from <= to
                     });
@@ -287,6 +300,7 @@ fn push_buckets(
 ) {
     let unit = 10f64.powi(i32::from(def.decimals));
     let Some(all) = buckets.series.get(place) else { return };
+    let mut is_first = true;
     for (n, number) in buckets.numbers.iter().enumerate() {
         let bucket: Option<Bucket<f64>> = match all {
             Aggregate::Absent => None,
@@ -302,21 +316,31 @@ fn push_buckets(
             max: bucket.max,
             sum: bucket.sum,
             last: bucket.last,
+            is_first: std::mem::replace(&mut is_first, false),
         });
     }
 }
 
-/// Makes one bucket of its parts, which lie in chunks that follow each other. By how much a counter has
-/// grown between two chunks, neither knows.
-fn merge(buckets: &mut Vec<KeptBucket>, kind: MetricKind) {
+/// Makes one bucket of its parts, which lie in chunks that follow each other. By how much a counter has grown between
+/// two chunks neither knows, and both together do; but not over a bucket that is missing, which is a gap.
+fn merge(buckets: &mut Vec<KeptBucket>, kind: MetricKind, width: i64) {
     buckets.sort_by_key(|bucket| bucket.from);
+    if kind == MetricKind::Counter {
+        let mut before: Option<(i64, f64)> = None;
+        for part in buckets.iter_mut() {
+            let first = part.first();
+            if let (Some((from, last)), Some(first)) = (before, first)
+                && part.from - from <= width
+            {
+                // Lower: the counter has begun anew, or the chunks lie side by side.
+                part.sum += (first - last).max(0.0);
+            }
+            before = Some((part.from, part.last));
+        }
+    }
     buckets.dedup_by(|part, kept| {
         if part.from != kept.from {
             return false;
-        }
-        if kind == MetricKind::Counter {
-            let between = if part.min >= kept.last { part.min - kept.last } else { 0.0 };
-            kept.sum += between;
         }
         kept.count += part.count;
         kept.min = kept.min.min(part.min);

@@ -78,13 +78,48 @@ fn buckets_are_whole_wherever_their_parts_lie() {
         assert_eq!(counter.len(), 105);
         assert!(counter.iter().all(|bucket| (bucket.count - 20.0).abs() < 1e-9));
         assert!(counter.windows(2).all(|pair| pair[1].from - pair[0].from == 300_000));
-        // Between two chunks or blocks of different buckets nobody counts.
         let grown: f64 = counter.iter().map(|bucket| bucket.sum).sum();
-        assert!((2090.0..2100.0).contains(&grown), "{grown}");
+        assert!((grown - 2099.0).abs() < 1e-9, "from the first sample to the last: {grown}");
         assert_eq!((counter[1].min, counter[1].max, counter[1].last), (20.0, 39.0, 39.0));
         let gauge = buckets(&all[1]);
         assert!((gauge[1].sum - f64::from((20..40).sum::<i32>()) / 10.0).abs() < 1e-9);
     }
+}
+
+/// The growth of the hours from `from` on, in which the counter counts up by one a minute but for `missing` ones.
+fn hours_grown(missing: std::ops::Range<i64>, from: i64, to: i64) -> Vec<f64> {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = open(dir.path());
+    let now = now_at(MIDNIGHT + 5 * DAY_MS);
+    #[expect(clippy::cast_precision_loss, reason = "small")]
+    let samples = (0..3 * 24 * 60)
+        .filter(|minute| !missing.contains(minute))
+        .map(|minute| (Unix(MIDNIGHT + minute * 60_000), minute as f64))
+        .collect();
+    // What is imported lies in chunks of whole days.
+    let brought = Brought { host: HOST, def: def("counter", MetricKind::Counter), samples };
+    history.import(&[brought], now).unwrap();
+    while history.maintain(now, 50) {}
+    history.settle(now).unwrap();
+    let (number, _) = history.catalogue.sets_of(HOST.0).next().unwrap();
+    let wanted = [(number, vec![0])];
+    let plan = history.fetch(HOST, &wanted, Unix(from), Unix(to), Tier::Hours);
+    buckets(&plan.run(&mut Readers::default())[0]).iter().map(|bucket| bucket.sum).collect()
+}
+
+#[test]
+fn a_counter_grows_over_the_ends_of_chunks_as_its_samples_do() {
+    let hour = 3_600_000;
+    let end = MIDNIGHT + 3 * DAY_MS;
+    let all = hours_grown(0..0, MIDNIGHT, end);
+    assert_eq!((all.len(), all[0]), (72, 59.0), "nothing is known of before the first sample");
+    assert!(all[1..].iter().all(|grown| (grown - 60.0).abs() < 1e-9), "{all:?}");
+    // Asked from the beginning of a chunk on: what it goes on from is read as well.
+    let later = hours_grown(0..0, MIDNIGHT + DAY_MS, MIDNIGHT + DAY_MS + 6 * hour);
+    assert!(later[1..].iter().all(|grown| (grown - 60.0).abs() < 1e-9), "{later:?}");
+    // An hour without samples before midnight: nobody knows when it grew.
+    let gap = hours_grown(23 * 60..24 * 60, MIDNIGHT + DAY_MS, end);
+    assert!((gap[0] - 59.0).abs() < 1e-9, "{gap:?}");
 }
 
 #[test]

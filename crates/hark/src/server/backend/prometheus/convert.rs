@@ -132,8 +132,15 @@ mod tests {
 
     #[test]
     fn buckets_are_given_as_they_are_needed() {
-        let bucket =
-            |from, sum, last| KeptBucket { from, count: 4.0, min: 1.0, max: 9.0, sum, last };
+        let bucket = |from, sum, last| KeptBucket {
+            from,
+            count: 4.0,
+            min: 1.0,
+            max: 9.0,
+            sum,
+            last,
+            is_first: false,
+        };
         let kept =
             vec![bucket(0, 20.0, 5.0), bucket(300_000, 28.0, 7.0), bucket(900_000, 8.0, 2.0)];
         let get = |kind, need| {
