@@ -3,9 +3,66 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
+use crate::list::{Cursor, Sort, SortField};
 use crate::time::Timestamp;
+
+/// Which agents.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AgentsQuery {
+    /// Part of a host's name, an address, a version or the mode.
+    pub q: Option<String>,
+    /// In which order; `host` if not given. What has no value comes last.
+    pub sort: Option<AgentSort>,
+    /// That of the header Link of the page before; none for the first.
+    pub cursor: Option<Cursor>,
+    /// How many items at most: 1 to 1000; the whole list if not given.
+    pub limit: Option<u32>,
+}
+
+/// The order of a list of agents. What is alike stands by host.
+pub type AgentSort = Sort<AgentField>;
+
+/// What agents are put in order by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AgentField {
+    /// The host it runs on.
+    Host,
+    /// How it proves who it is.
+    Mode,
+    /// Its version.
+    Version,
+    /// When it was last heard.
+    LastSeen,
+    /// The address it last sent from.
+    Address,
+    /// Share of datagrams that were lost.
+    Loss,
+    /// The last round trip.
+    RoundTrip,
+    /// How far its clock is ahead.
+    Skew,
+    /// How many datagrams came twice.
+    Duplicates,
+}
+
+impl SortField for AgentField {
+    const NAME: &'static str = "AgentSort";
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("host", Self::Host),
+        ("mode", Self::Mode),
+        ("version", Self::Version),
+        ("last_seen_at", Self::LastSeen),
+        ("address", Self::Address),
+        ("loss_ratio", Self::Loss),
+        ("rtt_seconds", Self::RoundTrip),
+        ("clock_skew_seconds", Self::Skew),
+        ("duplicates", Self::Duplicates),
+    ];
+}
 
 /// An agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -96,6 +96,83 @@ impl<T> Page<T> {
     }
 }
 
+/// What the items of a list can be put in order by.
+pub trait SortField: Copy + PartialEq + 'static {
+    /// What the words are called in the document of the API.
+    const NAME: &'static str;
+    /// Every field with its word.
+    const WORDS: &'static [(&'static str, Self)];
+}
+
+/// The order of a list: a field, and whether the whole order is backwards, which a minus in front says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sort<F> {
+    /// The field.
+    pub by: F,
+    /// Whether the last comes first.
+    pub is_backwards: bool,
+}
+
+impl<F: SortField> Sort<F> {
+    /// Returns the order by a field, forwards.
+    pub fn by(by: F) -> Self {
+        Self { by, is_backwards: false }
+    }
+
+    /// Returns it the other way round.
+    #[must_use]
+    pub fn backwards(self) -> Self {
+        Self { is_backwards: !self.is_backwards, ..self }
+    }
+
+    fn words() -> impl Iterator<Item = String> {
+        F::WORDS.iter().flat_map(|(word, _)| [(*word).to_owned(), format!("-{word}")])
+    }
+}
+
+impl<F: SortField> Serialize for Sort<F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let known = F::WORDS.iter().find(|(_, field)| *field == self.by);
+        let word = known.map_or("", |(word, _)| *word);
+        serializer.collect_str(&format_args!("{}{word}", if self.is_backwards { "-" } else { "" }))
+    }
+}
+
+impl<'de, F: SortField> Deserialize<'de> for Sort<F> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let (word, is_backwards) = match text.strip_prefix('-') {
+            Some(word) => (word, true),
+            None => (text.as_str(), false),
+        };
+        let known = F::WORDS.iter().find(|(other, _)| *other == word);
+        let by = known.map(|(_, field)| *field).ok_or_else(|| {
+            let all: Vec<String> = Self::words().collect();
+            de::Error::custom(format!("expected one of {}", all.join(", ")))
+        })?;
+        Ok(Self { by, is_backwards })
+    }
+}
+
+impl<F: SortField> utoipa::PartialSchema for Sort<F> {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .enum_values(Some(Self::words()))
+            .description(Some(
+                "In which order; with a minus in front the whole order is backwards.",
+            ))
+            .build()
+            .into()
+    }
+}
+
+impl<F: SortField> ToSchema for Sort<F> {
+    fn name() -> std::borrow::Cow<'static, str> {
+        F::NAME.into()
+    }
+}
+
 /// Which page of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -137,6 +214,34 @@ mod tests {
             );
         }
         assert!(Cursor::of_name(&"a".repeat(700)).is_none());
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Field {
+        Name,
+        Age,
+    }
+
+    impl SortField for Field {
+        const NAME: &'static str = "FieldSort";
+        const WORDS: &'static [(&'static str, Self)] = &[("name", Self::Name), ("age", Self::Age)];
+    }
+
+    #[test]
+    fn every_field_orders_both_ways_and_others_are_refused() {
+        for (text, expected) in [
+            ("name", Sort::by(Field::Name)),
+            ("-name", Sort::by(Field::Name).backwards()),
+            ("-age", Sort::by(Field::Age).backwards()),
+        ] {
+            let read: Sort<Field> = serde_json::from_value(serde_json::json!(text)).unwrap();
+            assert_eq!(read, expected, "{text}");
+            assert_eq!(serde_json::to_value(read).unwrap(), text);
+        }
+        for text in ["", "-", "--age", "colour"] {
+            let error = serde_json::from_value::<Sort<Field>>(serde_json::json!(text)).unwrap_err();
+            assert_eq!(error.to_string(), "expected one of name, -name, age, -age", "{text}");
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use hark_api::actions::{Actions, Order};
-use hark_api::agents::{Agent, Joined};
+use hark_api::agents::{Agent, AgentsQuery, Joined};
 use hark_api::alerts::{Alerts, PluginHistory, Plugins};
 use hark_api::audit::{AuditChain, AuditLine, AuditQuery};
 use hark_api::checks::{CheckRow, CheckSummary, ChecksQuery};
@@ -216,8 +216,8 @@ pub trait Backend:
     fn rotas(&self) -> Answer<Vec<Rota>>;
     /// Returns the shifts of a rota as iCalendar.
     fn rota_calendar(&self, rota: &RotaName) -> Answer<String>;
-    /// Returns agents by host.
-    fn agents(&self, sight: &Sight) -> Answer<Vec<Agent>>;
+    /// Returns agents; all of them if `query` has no limit.
+    fn agents(&self, sight: &Sight, query: &AgentsQuery) -> Answer<Page<Agent>>;
     /// Returns how the server is.
     fn server(&self) -> Answer<ServerReport>;
 

@@ -17,6 +17,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use hark_api::list::Cursor;
 use http::{HeaderValue, Method, StatusCode, Uri, header};
 use serde_json::{Value, json};
 
@@ -37,6 +38,20 @@ const MAX_PAGE_BYTES: usize = 64 << 20;
 
 /// Lists that are read page by page, with the columns of their CSV; of others every field is a column.
 pub(crate) const PAGED: &[(&str, &[&str])] = &[
+    (
+        "/api/0/agents",
+        &[
+            "host",
+            "mode",
+            "version",
+            "last_seen_at",
+            "address",
+            "loss_ratio",
+            "rtt_seconds",
+            "clock_skew_seconds",
+            "duplicates",
+        ],
+    ),
     (
         "/api/0/hosts",
         &["name", "state", "text", "last_heard_at", "interval_seconds", "address", "tags", "id"],
@@ -103,6 +118,11 @@ pub(crate) const SHORT_PAGES: &[&str] =
 
 const EVENTS: &[&str] = &["at_unix_s", "kind", "host", "check", "incident", "state", "text"];
 
+/// Said with an array that its route has searched, ordered and cut itself, since the whole is long: where the next
+/// page begins.
+#[derive(Clone, Debug)]
+pub(crate) struct More(pub(crate) Option<Cursor>);
+
 /// Where series are, which are tables by columns.
 pub(crate) const SERIES: &str = "/api/0/hosts/{host}/series";
 
@@ -137,7 +157,12 @@ async fn asked(mut request: Request, next: &Next) -> Reply<Response> {
 /// Cuts an answer that is a whole list.
 async fn list(request: Request, next: &Next, asked: &Asked) -> Reply<Response> {
     let uri = request.uri().clone();
-    let response = next.clone().run(request).await;
+    let mut response = next.clone().run(request).await;
+    if let Some(More(cursor)) = response.extensions_mut().remove::<More>() {
+        let cursor = cursor.map(|cursor| cursor.to_string());
+        link(&mut response, &uri, cursor.as_deref());
+        return Ok(response);
+    }
     let wanted = if asked.wants_page() { Wanted::All } else { Wanted::WholeLists };
     let (response, value) = read(response, wanted).await?;
     let all = match value {
@@ -168,21 +193,29 @@ async fn export(request: Request, next: &Next, asked: &Asked) -> Reply<Response>
         *page.uri_mut() = here;
         *page.extensions_mut() = extensions.clone();
         let (response, value) = read(next.clone().run(page).await, Wanted::All).await?;
-        let (rows, more) = match value {
-            Some(Value::Array(all)) => asked.cut(all, most)?,
-            Some(Value::Object(mut page)) if page.contains_key("items") && columns.is_some() => {
+        let cut = response.extensions().get::<More>().cloned();
+        let (rows, more) = match (value, cut) {
+            (Some(Value::Array(rows)), Some(More(next))) => {
+                (rows, next.map(|cursor| cursor.to_string()))
+            }
+            (Some(Value::Array(all)), None) => asked.cut(all, most)?,
+            (Some(Value::Object(mut page)), _)
+                if page.contains_key("items") && columns.is_some() =>
+            {
                 let next = page.get("next").and_then(Value::as_str).map(str::to_owned);
                 let rows = page.get_mut("items").map(Value::take);
                 (rows.map(rows_of).unwrap_or_default(), next)
             }
-            Some(Value::Object(mut page)) if page.contains_key("items") && asked.wants_page() => {
+            (Some(Value::Object(mut page)), _)
+                if page.contains_key("items") && asked.wants_page() =>
+            {
                 let rows = page.get_mut("items").map(Value::take).map(rows_of);
                 asked.cut(rows.unwrap_or_default(), most)?
             }
-            Some(Value::Object(series)) if is_series(uri.path()) => {
+            (Some(Value::Object(series)), _) if is_series(uri.path()) => {
                 return Ok(finish(csv::series(&series), &uri, None));
             }
-            Some(_) if asked.insists() => {
+            (Some(_), _) if asked.insists() => {
                 return Err(Failure::field("format", "this is no list: it is JSON alone"));
             }
             _ => return Ok(response),

@@ -1,10 +1,10 @@
 //! Agents: how they are, and how they join.
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hark_api::agents::{Agent, JoinRequest, Joined};
+use hark_api::agents::{Agent, AgentsQuery, JoinRequest, Joined};
 use hark_api::live::JoinSeen;
 use hark_model::HostName;
 use hark_model::record::HostRecord;
@@ -12,8 +12,9 @@ use hark_model::record::HostRecord;
 use crate::app::Shared;
 use crate::auth::token;
 use crate::backend::{JoinOrder, Refused};
-use crate::extract::Body;
+use crate::extract::{Body, Params};
 use crate::failure::{Failure, Reply};
+use crate::lists::More;
 use crate::peer::Peer;
 use crate::who::Who;
 
@@ -25,10 +26,16 @@ const MAX_FACT: usize = 512;
 
 /// Returns agents by host.
 #[utoipa::path(
-    get, path = "/api/0/agents", tag = "agents", responses((status = 200, body = Vec<Agent>))
+    get, path = "/api/0/agents", tag = "agents", params(AgentsQuery),
+    responses((status = 200, body = Vec<Agent>))
 )]
-pub(crate) async fn list(State(app): State<Shared>, who: Who) -> Reply<Json<Vec<Agent>>> {
-    app.ask(move |backend| backend.agents(&who.sight())).await.map(Json)
+pub(crate) async fn list(
+    State(app): State<Shared>,
+    who: Who,
+    Params(query): Params<AgentsQuery>,
+) -> Reply<(Extension<More>, Json<Vec<Agent>>)> {
+    let page = app.ask(move |backend| backend.agents(&who.sight(), &query)).await?;
+    Ok((Extension(More(page.next)), Json(page.items)))
 }
 
 /// An agent joins with a one-time token: it brings its own key.

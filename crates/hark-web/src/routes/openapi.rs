@@ -6,6 +6,7 @@ use axum::Router;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
+use hark_api::agents::AgentSort;
 use hark_api::checks::CheckSort;
 use hark_api::configuration::ConfigSort;
 use hark_api::hosts::HostSort;
@@ -96,6 +97,7 @@ pub(super) fn finish(mut document: OpenApi) -> OpenApi {
         (Message::name().into_owned(), Message::schema()),
         (Subscribe::name().into_owned(), Subscribe::schema()),
         // Words of queries, which routes name without bringing them.
+        (AgentSort::name().into_owned(), AgentSort::schema()),
         (CheckSort::name().into_owned(), CheckSort::schema()),
         (ConfigSort::name().into_owned(), ConfigSort::schema()),
         (HostSort::name().into_owned(), HostSort::schema()),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Barrier, Mutex, MutexGuard};
 
 use hark_api::actions::{Actions, Order, OrderState};
-use hark_api::agents::{Agent, AgentMode, Joined};
+use hark_api::agents::{Agent, AgentMode, AgentsQuery, Joined};
 use hark_api::alerts::{Alert, Alerts, PluginHistory, PluginLatest, PluginSample, Plugins};
 use hark_api::audit::{AuditChain, AuditLine, AuditQuery};
 use hark_api::checks::{CheckRow, CheckSummary, ChecksQuery};
@@ -356,8 +356,8 @@ impl Backend for Fake {
         known.then(|| "BEGIN:VCALENDAR\r\n".to_owned()).ok_or(Refused::Absent)
     }
 
-    fn agents(&self, sight: &Sight) -> Answer<Vec<Agent>> {
-        self.agents_shown(sight)
+    fn agents(&self, sight: &Sight, query: &AgentsQuery) -> Answer<Page<Agent>> {
+        self.agents_shown(sight, query)
     }
 
     fn server(&self) -> Answer<ServerReport> {

@@ -69,6 +69,24 @@ async fn an_export_goes_through_all_pages_and_names_the_rest() {
 }
 
 #[tokio::test]
+async fn a_long_list_that_is_an_array_is_cut_where_it_is_made() {
+    let running = prepared().await;
+    let root = running.browser("root");
+    running.fake.stored().hosts = (0..2500).map(|n| format!("host{n:04}")).collect();
+    let all = root.get("/api/0/agents").await;
+    assert_eq!((all.json().as_array().unwrap().len(), all.header("link")), (2500, ""));
+    let page = root.get("/api/0/agents?limit=2").await;
+    assert_eq!(page.json()[1]["host"], "host0001");
+    let link = page.header("link").to_owned();
+    assert_eq!(link, "</api/0/agents?limit=2&cursor=shost0001>; rel=\"next\"");
+    let next = root.get(link.split(['<', '>']).nth(1).unwrap()).await.json();
+    assert_eq!((&next[0]["host"], next.as_array().unwrap().len()), (&json!("host0002"), 2));
+    let (table, link) = table(&root, "/api/0/agents?format=csv").await;
+    assert_eq!((table.len(), link.as_str()), (2502, ""), "pages of a thousand, none twice");
+    assert!(table[2500].starts_with("host2499,enrolled,"), "{}", table[2500]);
+}
+
+#[tokio::test]
 async fn short_lists_are_searched_ordered_and_read_page_by_page_too() {
     let running = prepared().await;
     let root = running.browser("root");

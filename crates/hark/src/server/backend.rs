@@ -6,6 +6,7 @@
 
 mod access;
 pub(super) mod actions;
+mod agent_list;
 mod agents;
 mod brought;
 mod browsers;
@@ -49,7 +50,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use hark_api::actions::{Actions, Order};
-use hark_api::agents::{Agent, Joined};
+use hark_api::agents::{Agent, AgentsQuery, Joined};
 use hark_api::alerts::{Alerts, PluginHistory, Plugins};
 use hark_api::audit::{AuditChain, AuditLine, AuditQuery};
 use hark_api::checks::{CheckRow, CheckSummary, ChecksQuery};
@@ -339,8 +340,8 @@ impl Backend for ServerBackend {
         self.calendar_of(rota)
     }
 
-    fn agents(&self, sight: &Sight) -> Answer<Vec<Agent>> {
-        self.all_agents(sight)
+    fn agents(&self, sight: &Sight, query: &AgentsQuery) -> Answer<Page<Agent>> {
+        self.agent_rows(sight, query)
     }
 
     fn server(&self) -> Answer<ServerReport> {

@@ -14,7 +14,7 @@ class Calls(Transport):
         return self.request("GET", path, query).value()
 
     def get_agents(
-        self, *, q: Optional[str] = None, sort: Optional[str] = None, cursor: Optional[str] = None, limit: Optional[int] = None
+        self, *, q: Optional[str] = None, sort: Optional[t.AgentSort] = None, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
     ) -> List[t.Agent]:
         """Returns agents by host."""
         query: Query = {"q": q, "sort": sort, "cursor": cursor, "limit": limit}

@@ -2319,6 +2319,7 @@ Verdict = TypedDict(
 )
 
 AgentMode = Literal["enrolled", "shared"]
+AgentSort = Literal["host", "-host", "mode", "-mode", "version", "-version", "last_seen_at", "-last_seen_at", "address", "-address", "loss_ratio", "-loss_ratio", "rtt_seconds", "-rtt_seconds", "clock_skew_seconds", "-clock_skew_seconds", "duplicates", "-duplicates"]
 Bulk = Dict[str, Any]
 By = Literal["max", "avg", "min", "last"]
 CheckSort = Literal["host", "-host", "state", "-state", "changed_at", "-changed_at"]

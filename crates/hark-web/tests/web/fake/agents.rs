@@ -8,7 +8,14 @@
 use super::*;
 
 impl Fake {
-    pub(super) fn agents_shown(&self, sight: &Sight) -> Answer<Vec<Agent>> {
+    pub(super) fn agents_shown(&self, sight: &Sight, query: &AgentsQuery) -> Answer<Page<Agent>> {
+        let after = query.cursor.as_ref().and_then(Cursor::name).unwrap_or_default().to_owned();
+        let mut seen = self.seen(sight);
+        seen.retain(|name| name.as_str() > after.as_str());
+        let most = query.limit.map_or(usize::MAX, |_| limit(query.limit));
+        let more = seen.len() > most;
+        seen.truncate(most);
+        let next = seen.last().filter(|_| more).and_then(|name| Cursor::of_name(name));
         let agent = |host| Agent {
             host,
             mode: AgentMode::Enrolled,
@@ -20,7 +27,7 @@ impl Fake {
             clock_skew_seconds: None,
             duplicates: 0,
         };
-        Ok(self.seen(sight).into_iter().map(agent).collect())
+        Ok(Page { items: seen.into_iter().map(agent).collect(), next })
     }
 
     pub(super) fn server_shown(&self) -> Answer<ServerReport> {

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use hark_api::agents::{Agent, AgentMode, Joined};
+use hark_api::agents::{Agent, AgentMode, AgentsQuery, Joined};
 use hark_api::keeping::Quarantine;
+use hark_api::list::Page;
 use hark_api::server::{HistoryReport, HistoryState, ServerReport};
 use hark_engine::{Action, Done, HostJoined};
-use hark_model::HostName;
+use hark_model::HostId;
 use hark_model::time::Clock;
 use hark_proto::ItemWindow;
 use hark_store::state::{Change, EnrolmentRecord as Stored};
 use hark_web::{Answer, EnrolmentRecord, JoinOrder, Refused, Sight, TokenHash};
 
+use super::agent_list::{self, Known};
 use super::{ServerBackend, ending};
 use crate::server::intake::{KnownAgent, Mode};
 use crate::server::messages::ToIntake;
@@ -21,35 +23,33 @@ use crate::server::tally::Fate;
 const INTERVAL_SECONDS: f64 = 30.0;
 
 impl ServerBackend {
-    pub(super) fn all_agents(&self, sight: &Sight) -> Answer<Vec<Agent>> {
-        let facts = self.agent_facts()?;
-        let versions = self.ask(|engine| {
-            let version = |h: hark_engine::view::HostView<'_>| {
-                h.fact("agent_version").map(|v| (h.name().clone(), v.to_owned()))
-            };
-            engine.hosts().filter_map(version).collect::<BTreeMap<HostName, String>>()
+    pub(super) fn agent_rows(&self, sight: &Sight, query: &AgentsQuery) -> Answer<Page<Agent>> {
+        let mut facts = self.agent_facts()?;
+        facts.retain(|f| sight.covers(f.name.as_str()));
+        let mut all: Vec<Known> =
+            facts.into_iter().map(|facts| Known { facts, version: String::new() }).collect();
+        let early = agent_list::needs_versions(query);
+        if early {
+            self.add_versions(&mut all)?;
+        }
+        let mut page = agent_list::page(all, query);
+        if !early {
+            self.add_versions(&mut page.items)?;
+        }
+        Ok(Page { items: page.items.into_iter().map(agent).collect(), next: page.next })
+    }
+
+    fn add_versions(&self, agents: &mut [Known]) -> Answer<()> {
+        let hosts: Vec<Option<HostId>> = agents.iter().map(|known| known.facts.host).collect();
+        let versions = self.ask(move |engine| {
+            let version = |id: HostId| engine.host(id)?.fact("agent_version").map(str::to_owned);
+            let versions = hosts.into_iter().map(|id| id.and_then(version));
+            versions.map(Option::unwrap_or_default).collect::<Vec<String>>()
         })?;
-        let mut agents: Vec<Agent> = facts
-            .into_iter()
-            .filter(|f| sight.covers(f.name.as_str()))
-            .map(|f| Agent {
-                mode: match f.mode {
-                    Mode::Shared => AgentMode::Shared,
-                    Mode::Enrolled => AgentMode::Enrolled,
-                },
-                version: versions.get(&f.name).cloned().unwrap_or_default(),
-                last_seen_at: f.last_seen.map(Into::into),
-                address: f.address.map(|a| a.ip().to_canonical().to_string()),
-                loss_ratio: f.loss,
-                rtt_seconds: f.rtt_us.map(|us| f64::from(us) / 1e6),
-                #[expect(clippy::cast_precision_loss, reason = "a skew of 2^53 ms is no skew")]
-                clock_skew_seconds: f.last_seen.map(|_| f.skew_ms as f64 / 1000.0),
-                duplicates: u64::from(f.duplicates),
-                host: f.name.to_string(),
-            })
-            .collect();
-        agents.sort_by(|a, b| a.host.cmp(&b.host));
-        Ok(agents)
+        for (known, version) in agents.iter_mut().zip(versions) {
+            known.version = version;
+        }
+        Ok(())
     }
 
     pub(super) fn find_enrolment(&self, hash: &TokenHash) -> Answer<EnrolmentRecord> {
@@ -202,6 +202,24 @@ impl ServerBackend {
                 taken_at: copy.taken.into(),
             }),
         })
+    }
+}
+
+fn agent(Known { facts, version }: Known) -> Agent {
+    Agent {
+        mode: match facts.mode {
+            Mode::Shared => AgentMode::Shared,
+            Mode::Enrolled => AgentMode::Enrolled,
+        },
+        version,
+        last_seen_at: facts.last_seen.map(Into::into),
+        address: agent_list::address(&facts).map(|address| address.to_string()),
+        loss_ratio: facts.loss,
+        rtt_seconds: facts.rtt_us.map(|us| f64::from(us) / 1e6),
+        #[expect(clippy::cast_precision_loss, reason = "a skew of 2^53 ms is no skew")]
+        clock_skew_seconds: facts.last_seen.map(|_| facts.skew_ms as f64 / 1000.0),
+        duplicates: u64::from(facts.duplicates),
+        host: facts.name.to_string(),
     }
 }
 

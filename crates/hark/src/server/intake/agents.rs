@@ -99,6 +99,8 @@ pub(super) fn stored_window(window: ItemWindow) -> ReportWindow {
 pub(crate) struct AgentFacts {
     /// Its host.
     pub(crate) name: HostName,
+    /// Its number, once the engine has given it one.
+    pub(crate) host: Option<HostId>,
     /// How its key came about.
     pub(crate) mode: Mode,
     /// Where it last sent from.
@@ -422,6 +424,7 @@ impl Slot {
     fn facts(&self) -> AgentFacts {
         AgentFacts {
             name: self.name.clone(),
+            host: self.host,
             mode: self.mode,
             address: self.reply_to.map(|(address, _)| address).or(self.asked_from),
             last_seen: self.last_seen,
