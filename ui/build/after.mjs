@@ -9,9 +9,9 @@ const DIST = fileURLToPath(new URL('../dist/', import.meta.url));
 /**
  * Bytes of the first load after gzip: scripts that index.html names (100 kB at most are promised), its styles, and everything. The application is every page in
  * every language, which nobody loads at once: its bound is there to notice a library that came along unseen. It was 260 kB before the view of the checks had its
- * drawer (4 kB) and German its table of the server's sentences (6 kB); 273 kB are measured.
+ * drawer (4 kB) and German its table of the server's sentences (6 kB), and 280 kB before that table had what agents report and why something is refused (6 kB).
  */
-const BUDGET = { script: 72_000, style: 12_000, font: 32 * 1024, whole: 120_000, application: 280_000 };
+const BUDGET = { script: 72_000, style: 12_000, font: 32 * 1024, whole: 120_000, application: 300_000 };
 
 /** Files that are compressed already. */
 const COMPRESSED = /\.(woff2|png)$/;

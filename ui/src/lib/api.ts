@@ -1,5 +1,6 @@
 // One way to the server: same origin, JSON, problem documents, and the header that a write needs.
 import type { ProblemDocument } from './api-types.ts';
+import { refusal, told } from './format.ts';
 
 /** Requests that take longer than this are given up: the page says so instead of waiting without end. */
 const GIVE_UP_MS = 20_000;
@@ -12,7 +13,7 @@ export class ApiError extends Error {
   readonly retryAfter: number | null;
 
   constructor(status: number, problem: ProblemDocument | null, retryAfter: number | null) {
-    super(problem?.detail ?? problem?.title ?? (status === 0 ? 'no answer' : `status ${status}`));
+    super(problem?.detail ?? problem?.title ?? told(status === 0 ? 'no answer' : `status ${status}`));
     this.status = status;
     this.problem = problem;
     this.retryAfter = retryAfter;
@@ -48,10 +49,17 @@ export function bear(token: string): void {
 /** What a WebSocket offers: it can carry no header, so a token stands beside the protocol, which the server chooses. */
 export const protocols = (): string[] => (bearer === null ? [] : ['hark', `hark.bearer.${bearer}`]);
 
+/** The document with the words of the reader; names and numbers in it stay what they are. */
+function inWords(document: ProblemDocument): ProblemDocument {
+  const errors = document.errors?.map((error) => ({ ...error, detail: told(error.detail) }));
+  if (errors === undefined || errors.length === 0) return { ...document, detail: refusal(document.type, document.detail ?? document.title) };
+  return { ...document, errors, detail: errors.map(({ field, detail }) => (field === '' ? detail : `${field}: ${detail}`)).join('; ') };
+}
+
 async function problem(answer: Response): Promise<ProblemDocument | null> {
   if (!answer.headers.get('content-type')?.includes('json')) return null;
   try {
-    return (await answer.json()) as ProblemDocument;
+    return inWords((await answer.json()) as ProblemDocument);
   } catch {
     return null;
   }

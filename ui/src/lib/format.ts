@@ -22,8 +22,8 @@ export interface TimeWords {
   y: string;
 }
 
-/** English short forms; other languages bring their own. */
-export const TIME_WORDS: TimeWords = { s: 's', min: 'min', h: 'h', d: 'd', y: 'y' };
+/** Short forms of the reader's language: English ones until another one brings its own. */
+export let TIME_WORDS: TimeWords = { s: 's', min: 'min', h: 'h', d: 'd', y: 'y' };
 
 /** Writes a number with `decimals` places and split thousands: `41 208`, `99.98`. */
 export function number(value: number, decimals = 0, point = '.'): string {
@@ -195,11 +195,38 @@ export function visible(text: string): string {
   });
 }
 
+/** What a language says in place of the server: its sentences, units of time, and refusals by the end of their `type`. */
+export interface Speech {
+  said: (text: string) => string;
+  times: TimeWords;
+  /** Kinds of refusals with one reason. */
+  refusals: Readonly<Record<string, string>>;
+  /** What stands before the reason of other kinds where no sentence knows it. */
+  titles: Readonly<Record<string, string>>;
+}
+
 /** What another language than that of the server makes of its sentences; what is none of these stays as it came. */
 let inWords: (text: string) => string = (text) => text;
-export const speakWith = (speaker: (text: string) => string): void => {
-  inWords = speaker;
+let refusals: Speech['refusals'] = {};
+let titles: Speech['titles'] = {};
+export const speakWith = (speech: Speech): void => {
+  inWords = speech.said;
+  TIME_WORDS = speech.times;
+  ({ refusals, titles } = speech);
 };
+
+/** Why the server refused something, as the reader reads it: by its kind, else by the sentence. */
+export function refusal(type: string, detail: string): string {
+  const kind = type.slice(type.lastIndexOf('/') + 1);
+  const own = refusals[kind];
+  if (own !== undefined) return own;
+  const said = inWords(detail);
+  const title = said === detail ? titles[kind] : undefined;
+  return visible(title === undefined ? said : `${title}: ${detail}`);
+}
+
+/** Writes a range such as `24h` with its unit apart: `24 h`. */
+export const span = (range: string): string => range.replace(/(\d+)([a-z]+)/, (_, n: string, unit: keyof TimeWords) => `${n}${HARD}${TIME_WORDS[unit] ?? unit}`);
 
 /** A sentence of the server as the reader reads it. */
 export const told = (text: string): string => visible(inWords(text));

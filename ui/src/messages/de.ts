@@ -14,9 +14,13 @@ import { telling } from './de/telling.ts';
 import { joining } from './de/joining.ts';
 import { owning } from './de/owning.ts';
 import { dropping } from './de/dropping.ts';
+import { REFUSALS, TITLES } from './de/refusals.ts';
+import { said } from './de/said.ts';
+import type { Speech } from '../lib/format.ts';
 import type { all } from './all.ts';
 
-export { said } from './de/said.ts';
+/** Wie die Seite auf Deutsch spricht, wo ihre Worte nicht aus dieser Liste kommen. */
+export const speech: Speech = { said, times: { s: 's', min: 'min', h: 'h', d: 'd', y: 'J' }, refusals: REFUSALS, titles: TITLES };
 
 export const de: Record<keyof typeof all, string> = {
   ...account,
@@ -249,6 +253,24 @@ export const de: Record<keyof typeof all, string> = {
   'overview.waiting': '{n} neu, drücken Sie',
   'activity.kept-back': 'Nicht gemeldet ({step}): {why}',
   'activity.message': '{text} ({state})',
+  'event.boot': 'Start',
+  'event.shutdown': 'Ende',
+  'event.message': 'Nachricht',
+  'event.log': 'Protokoll',
+  'event.busy': 'Ausgelastet',
+  'event.new_host': 'Neuer Host',
+  'event.order': 'Auftrag',
+  'event.dns': 'DNS',
+  'event.series_refused': 'Messwerte abgelehnt',
+  'event.log_watch': 'Protokolle überwachen',
+  'event.unit': 'Unit',
+  'event.smart': 'SMART',
+  'event.read_only': 'Nur lesbar',
+  'event.address_changed': 'Adresse',
+  'event.power': 'Strom',
+  'event.zfs_pool': 'ZFS-Pool',
+  'event.oom_kill': 'Speicher aus',
+  'event.container': 'Container',
   'overview.activity': 'Geschehen',
   'overview.all-events': 'Alle Ereignisse',
   'overview.no-activity': 'Noch ist nichts geschehen.',

@@ -21,7 +21,7 @@ export async function choose(wanted: string): Promise<void> {
   if (!wanted.toLowerCase().startsWith('de')) return;
   const found = await import('./de.ts');
   messages = found.de;
-  speakWith(found.said);
+  speakWith(found.speech);
   language = 'de';
   rules = new Intl.PluralRules('de');
   document.documentElement.lang = 'de';

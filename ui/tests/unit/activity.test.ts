@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Activity } from '../../src/lib/api-types.ts';
-import { keptBack, keyed } from '../../src/lib/activity.ts';
+import { happened, KINDS, keptBack, keyed, kindName } from '../../src/lib/activity.ts';
 
 test('a message that was kept back is said with its reason, not with the words of the engine', () => {
   assert.deepEqual(keptBack('silence: problem: known until 12:00'), { step: 'silence', why: 'known until 12:00' });
@@ -10,6 +10,15 @@ test('a message that was kept back is said with its reason, not with the words o
   assert.deepEqual(keptBack('silence: it says: no'), { step: 'silence', why: 'it says: no' }, 'only kinds of messages are left out');
   assert.equal(keptBack('nothing stands in front'), null);
   assert.equal(keptBack('route: '), null);
+});
+
+test('what hark itself makes happen has a name for its kind, and every other kind is the word of whoever made it', () => {
+  const name = (key: string): string => `<${key}>`;
+  assert.equal(happened('new_host: heard for the first time from 127.0.0.1', name), '<event.new_host>: heard for the first time from 127.0.0.1');
+  for (const kind of KINDS) assert.equal(happened(`${kind}: a: b`, name), `<event.${kind}>: a: b`);
+  assert.equal(happened('backup: done', name), 'backup: done');
+  assert.equal(happened('no kind at all', name), 'no kind at all');
+  assert.deepEqual([kindName('boot', name), kindName('back\u0007up', name)], ['<event.boot>', 'back\u2407up']);
 });
 
 test('one more line on top leaves the names of the others as they are', () => {

@@ -3,6 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { speaker } from '../../src/lib/said.ts';
+import { refusal, speakWith } from '../../src/lib/format.ts';
+import { speech } from '../../src/messages/de.ts';
 import { said } from '../../src/messages/de/said.ts';
 
 const say = speaker(
@@ -64,5 +66,39 @@ test('what the server says of hosts, checks, reasons and people is German', () =
     ['warning above 80.0 %, clears at 72.0 %; critical above 90.0 %, clears at 81.0 %', 'Warnung über 80.0 %, endet bei 72.0 %; kritisch über 90.0 %, endet bei 81.0 %'],
     ['is over: recovered', 'ist vorbei: erholt'],
     ['mira made a silence on hosts db1, db2; checks disk: new disk', 'mira hat stummgeschaltet, Hosts db1, db2; Prüfungen disk: new disk'],
+  ] as const) assert.equal(said(english), german);
+});
+
+/** The kinds of refusals as the server's own list has them: `(S::CONFLICT, "declared", "Set by the configuration")`. */
+function kinds(): string[] {
+  const source = readFileSync(new URL('../../../crates/hark-web/src/failure.rs', `file://${process.cwd()}/tests/unit/`).pathname, 'utf8');
+  return [...source.matchAll(/\(S::[A-Z_]+, "([a-z-]+)", "/g)].map((match) => match[1] ?? '');
+}
+
+test('every kind of refusal that the server has is German: by its reason, or by what stands before one that no sentence knows', () => {
+  const all = kinds();
+  assert.ok(all.length > 30, `there are ${all.length}`);
+  assert.deepEqual([...Object.keys(speech.refusals), ...Object.keys(speech.titles)].sort(), [...new Set(all)].sort());
+});
+
+test('a refusal is said by its kind, by its sentence, or in the words of the server', () => {
+  try {
+    assert.equal(refusal('/problems/busy', 'the server has too much to do'), 'the server has too much to do');
+    speakWith(speech);
+    assert.equal(refusal('/problems/busy', 'whatever it says'), speech.refusals.busy);
+    assert.equal(refusal('/problems/declared', 'declared in conf.d/a.yaml line 16: change it there'), 'Steht in conf.d/a.yaml, Zeile 16: dort ändern.');
+    assert.equal(refusal('/problems/conflict', 'the moon is full'), 'In diesem Zustand nicht möglich: the moon is full');
+  } finally {
+    speakWith({ said: (text) => text, times: { s: 's', min: 'min', h: 'h', d: 'd', y: 'y' }, refusals: {}, titles: {} });
+  }
+});
+
+test('what agents and the server report of a host is German', () => {
+  for (const [english, german] of [
+    ['heard for the first time from 127.0.0.1', 'zum ersten Mal gehört, von 127.0.0.1'],
+    ['host booted, kernel 6.1.0', 'der Host ist gestartet, Kernel 6.1.0'],
+    ['unit nginx.service has failed (was active)', 'die Unit nginx.service ist gescheitert (war active)'],
+    ['eth0 has the address 10.0.0.2 (was 10.0.0.1)', 'eth0 hat die Adresse 10.0.0.2 (war 10.0.0.1)'],
+    ['order 7 ended with 2: no such file', 'Auftrag 7 endete mit 2: no such file'],
   ] as const) assert.equal(said(english), german);
 });

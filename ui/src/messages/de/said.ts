@@ -1,5 +1,7 @@
 // Was der Server auf Englisch sagt, auf Deutsch: Sätze, die hark selbst bildet. Ein Test geht alle Szenarien der Alarmierung durch.
 import { speaker, type Sentence, type Words } from '../../lib/said.ts';
+import { EVENTS } from './events.ts';
+import { REASONS } from './refusals.ts';
 
 const WORDS: Words = {
   ok: 'OK',
@@ -253,6 +255,8 @@ const SENTENCES: readonly Sentence[] = [
   ['{action} tried {n#} of {all#}, it is over', '{action} versucht, {n#} von {all#}, es ist vorbei'],
   ['{action} tried {n#} of {all#}', '{action} versucht, {n#} von {all#}'],
   ['{action} not tried yet', '{action} noch nicht versucht'],
+  ...EVENTS,
+  ...REASONS,
   // Arten von Meldungen vor ihrem Grund; zuletzt, was nur ein Wort mehr hat.
   ['{kind!}: {what*}', '{kind!}: {what*}'],
   ['{who}: {why}, until {at} UTC', '{who}: {why}, bis {at} UTC'],
