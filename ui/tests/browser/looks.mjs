@@ -2,7 +2,7 @@
 // With HARK_SHOTS=<folder> the pictures are kept for people.
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { audit, DESK, names, open, PHONE, settled, signIn, THEMES } from './browser.mjs';
+import { audit, DESK, holds, names, open, PHONE, settled, signIn, THEMES } from './browser.mjs';
 
 /** The pages that are looked at, with their names. */
 export const paths = (known) => [
@@ -90,6 +90,16 @@ export async function reflow({ browser, base, user, password }) {
       );
       for (const text of cut) faults.push(`${name} at ${width}: “${text}” is cut`);
     }
+  }
+  // An error panel has a sentence, a number and a button beside each other; German words are the longer ones.
+  await context.addCookies([{ name: 'lang', value: 'de', url: base }]);
+  await page.route('**/api/0/config/**', (route) => route.fulfill({ status: 409, contentType: 'application/problem+json', json: { type: '/problems/conflict', title: 'Not possible in this state', status: 409, detail: "this server's configuration is in no file: nothing is kept here", instance: '/requests/0123456789abcdef' } }));
+  for (const width of [320, 390, 768]) {
+    await page.setViewportSize({ width, height: 900 });
+    await page.goto(`${base}/settings/configuration`);
+    await holds(() => page.getByText('Noch einmal').isVisible(), `the panel at ${width} offers to try again`);
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    if (over > 0) faults.push(`an error panel in German at ${width}: ${over} px`);
   }
   await context.close();
   return faults;
