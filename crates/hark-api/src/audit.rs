@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::list::Cursor;
+use crate::list::{Cursor, TimeSort};
 use crate::sought::Sought;
 use crate::time::Timestamp;
 
@@ -14,6 +14,8 @@ use crate::time::Timestamp;
 pub struct AuditQuery {
     /// Part of who, from where, what, or on what.
     pub q: Option<String>,
+    /// In which order; `-at`, the newest first, if not given.
+    pub sort: Option<TimeSort>,
     /// The `next` of the page before.
     pub cursor: Option<Cursor>,
     /// How many items at most.

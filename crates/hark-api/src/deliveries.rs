@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::list::Cursor;
+use crate::list::{Cursor, TimeSort};
 use crate::time::Timestamp;
 
 /// Which messages.
@@ -21,6 +21,8 @@ pub struct DeliveriesQuery {
     pub incident: Option<u64>,
     /// Decided at this time or later.
     pub since: Option<Timestamp>,
+    /// In which order; `-at`, the newest first, if not given.
+    pub sort: Option<TimeSort>,
     /// The `next` of the page before.
     pub cursor: Option<Cursor>,
     /// How many items at most.

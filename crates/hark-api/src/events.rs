@@ -5,7 +5,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::deliveries::DeliveryState;
-use crate::list::Cursor;
+use crate::list::{Cursor, TimeSort};
 use crate::words::{Kind, State};
 
 /// Which part of what happened.
@@ -15,6 +15,8 @@ use crate::words::{Kind, State};
 pub struct EventsQuery {
     /// Part of the text.
     pub q: Option<String>,
+    /// In which order; `-at`, the newest first, if not given.
+    pub sort: Option<TimeSort>,
     /// The `next` of the page before.
     pub cursor: Option<Cursor>,
     /// How many items at most.
@@ -112,6 +114,8 @@ pub struct HappenedQuery {
     pub from: Option<i64>,
     /// Before when, Unix seconds. With the host.
     pub to: Option<i64>,
+    /// In which order; `-at`, the newest first, if not given.
+    pub sort: Option<TimeSort>,
     /// The `next` of the page before.
     pub cursor: Option<Cursor>,
     /// How many items at most.

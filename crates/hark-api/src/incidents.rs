@@ -6,7 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::deliveries::{Delivery, DeliveryState};
 use crate::events::Activity;
 use crate::hosts::Limits;
-use crate::list::Cursor;
+use crate::list::{Cursor, Sort, SortField};
 use crate::time::Timestamp;
 use crate::words::{Severity, State, Status};
 
@@ -22,7 +22,7 @@ pub struct IncidentsQuery {
     pub sev: Option<Severity>,
     /// Part of a host's name, a check's name or the text.
     pub q: Option<String>,
-    /// In which order; `-since_at` if not given. Incidents that are over have that one alone.
+    /// In which order; `-since_at` if not given. By state and host the newest 10,000 are put in order.
     pub sort: Option<IncidentSort>,
     /// The `next` of the page before.
     pub cursor: Option<Cursor>,
@@ -30,22 +30,24 @@ pub struct IncidentsQuery {
     pub limit: Option<u32>,
 }
 
-/// The order of a list of incidents.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub enum IncidentSort {
-    /// The newest first.
-    #[default]
-    #[serde(rename = "-since_at")]
-    Newest,
+/// The order of a list of incidents. Of what is alike the newest stands first; with a minus the whole order is backwards.
+pub type IncidentSort = Sort<IncidentField>;
+
+/// What incidents are put in order by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IncidentField {
     /// The oldest first.
-    #[serde(rename = "since_at")]
-    Oldest,
-    /// The worst first, then the newest.
-    #[serde(rename = "state")]
-    Worst,
+    Since,
+    /// The worst first.
+    State,
     /// By host and check.
-    #[serde(rename = "host")]
     Host,
+}
+
+impl SortField for IncidentField {
+    const NAME: &'static str = "IncidentSort";
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("since_at", Self::Since), ("state", Self::State), ("host", Self::Host)];
 }
 
 /// A part of the incidents.

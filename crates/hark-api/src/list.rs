@@ -173,11 +173,28 @@ impl<F: SortField> ToSchema for Sort<F> {
     }
 }
 
-/// Which page of a list.
+/// The order of a list of what happened: the newest first (`-at`) if nothing is said, or the oldest.
+pub type TimeSort = Sort<Moment>;
+
+/// What a list of what happened is put in order by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// When it was written down.
+    At,
+}
+
+impl SortField for Moment {
+    const NAME: &'static str = "TimeSort";
+    const WORDS: &'static [(&'static str, Self)] = &[("at", Self::At)];
+}
+
+/// Which page of a list of what happened.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct PageQuery {
+    /// In which order; `-at` if not given.
+    pub sort: Option<TimeSort>,
     /// The `next` of the page before; none for the first.
     pub cursor: Option<Cursor>,
     /// How many items at most: 1 to 1000, 100 if not given.

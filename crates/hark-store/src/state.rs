@@ -53,7 +53,7 @@ pub use events::{EventRecord, EventUid, MAX_EVENTS};
 pub use factors::{FactorsRecord, PasskeyRecord, TotpRecord};
 pub use public_incidents::{PUBLIC_INCIDENT_VERSION, PublicIncidentRecord};
 pub use reader::{
-    AuditCheck, DeliveryFilter, DeliveryView, IncidentFilter, JournalEntry, JournalFilter,
+    AuditCheck, DeliveryFilter, DeliveryView, IncidentFilter, JournalEntry, JournalFilter, Place,
     StateReader,
 };
 pub use status_readers::ReaderRecord;

@@ -6,7 +6,7 @@ use hark_model::{Event, EventKind, HostName, Severity};
 use rusqlite::{Row, Transaction, params};
 
 use super::commit::{CommitError, int};
-use super::reader::StateReader;
+use super::reader::{Place, StateReader};
 use super::{OpenError, State};
 
 /// The most events that are kept: at some 300 bytes each 30 MB, and a day of one a second.
@@ -134,27 +134,27 @@ impl StateReader {
         .map(|rows| rows.into_iter().flatten().collect())
     }
 
-    /// Returns events with their places, newest first: those before place `before`, or the newest of all; at
-    /// most `limit`.
+    /// Returns events with their places, from a place on; at most `limit`.
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn events_before(
+    pub fn events_at(
         &self,
-        before: Option<u64>,
+        place: impl Into<Place>,
         limit: u32,
     ) -> Result<Vec<(u64, EventRecord)>, OpenError> {
-        let before = before.and_then(|place| i64::try_from(place).ok()).unwrap_or(i64::MAX);
+        let (bound, order) = place.into().terms();
+        let (comparison, number) = bound.unwrap_or((">=", 0));
         self.query(
-            &format!("{COLUMNS} WHERE id < ?1 ORDER BY id DESC LIMIT ?2"),
-            params![before, limit.min(MAX_ROWS)],
+            &format!("{COLUMNS} WHERE id {comparison} ?1 ORDER BY id {order} LIMIT ?2"),
+            params![number, limit.min(MAX_ROWS)],
             read,
         )
         .map(|rows| rows.into_iter().flatten().collect())
     }
 
-    /// Returns events of a host from `from` on and before `to` with their places, the last that came first:
-    /// those before place `before`, or the newest of all; at most `limit`.
+    /// Returns events of a host that happened from `from` on and before `to` with their places, from a place on; at
+    /// most `limit`.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -162,16 +162,17 @@ impl StateReader {
         &self,
         host: &HostName,
         (from, to): (Unix, Unix),
-        before: Option<u64>,
+        place: impl Into<Place>,
         limit: u32,
     ) -> Result<Vec<(u64, EventRecord)>, OpenError> {
-        let before = before.and_then(|place| i64::try_from(place).ok()).unwrap_or(i64::MAX);
+        let (bound, order) = place.into().terms();
+        let (comparison, number) = bound.unwrap_or((">=", 0));
         self.query(
             &format!(
-                "{COLUMNS} WHERE host = ?1 AND at >= ?2 AND at < ?3 AND id < ?4
-                 ORDER BY id DESC LIMIT ?5"
+                "{COLUMNS} WHERE host = ?1 AND at >= ?2 AND at < ?3 AND id {comparison} ?4
+                 ORDER BY id {order} LIMIT ?5"
             ),
-            params![host.as_str(), from.0, to.0, before, limit.min(MAX_ROWS)],
+            params![host.as_str(), from.0, to.0, number, limit.min(MAX_ROWS)],
             read,
         )
         .map(|rows| rows.into_iter().flatten().collect())
@@ -261,9 +262,11 @@ mod tests {
         assert_eq!(found[0].1, EventRecord { count: 3, last: Unix(9_000), ..first });
         assert_eq!(found[1].1, second);
         assert_eq!(reader.events_after(found[0].0, 10).unwrap().len(), 1);
-        let newest_first = reader.events_before(None, 10).unwrap();
+        let newest_first = reader.events_at(None, 10).unwrap();
         assert_eq!(newest_first, found.iter().rev().cloned().collect::<Vec<_>>());
-        assert_eq!(reader.events_before(Some(newest_first[0].0), 10).unwrap(), found[..1]);
+        assert_eq!(reader.events_at(Some(newest_first[0].0), 10).unwrap(), found[..1]);
+        assert_eq!(reader.events_at(Place::Oldest, 10).unwrap(), found);
+        assert_eq!(reader.events_at(Place::Above(found[0].0), 10).unwrap(), found[1..]);
         assert_eq!(reader.event_uids().unwrap(), [EventUid(7), EventUid(1)]);
         assert_eq!(reader.event_places().unwrap(), Some((found[0].0, found[1].0)));
     }

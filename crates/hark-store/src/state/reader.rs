@@ -32,6 +32,47 @@ pub struct StateReader {
     path: PathBuf,
 }
 
+/// Where a page of rows begins, and which way it goes: rows are numbered as they came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The newest, and on to older ones.
+    Newest,
+    /// Those below a number, the highest first.
+    Below(u64),
+    /// The oldest, and on to newer ones.
+    Oldest,
+    /// Those above a number, the lowest first.
+    Above(u64),
+}
+
+impl Place {
+    /// Returns where the next page begins if this one ends with the row `number`.
+    #[must_use]
+    pub fn beyond(self, number: u64) -> Self {
+        match self {
+            Self::Newest | Self::Below(_) => Self::Below(number),
+            Self::Oldest | Self::Above(_) => Self::Above(number),
+        }
+    }
+
+    /// Returns the comparison that the rows pass, with its number, and their order.
+    pub(super) fn terms(self) -> (Option<(&'static str, i64)>, &'static str) {
+        let bound = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        match self {
+            Self::Newest => (None, "DESC"),
+            Self::Below(number) => (Some(("<", bound(number))), "DESC"),
+            Self::Oldest => (None, "ASC"),
+            Self::Above(number) => (Some((">", bound(number))), "ASC"),
+        }
+    }
+}
+
+impl From<Option<u64>> for Place {
+    fn from(before: Option<u64>) -> Self {
+        before.map_or(Self::Newest, Self::Below)
+    }
+}
+
 /// A journal line with its number, which is the cursor of the next page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalEntry {
@@ -162,18 +203,17 @@ impl StateReader {
         read.map_err(|e| OpenError::of("read", &self.path, &e, None))
     }
 
-    /// Returns journal lines, newest first: those below number `before`, or the newest.
+    /// Returns journal lines from a place on.
     ///
     /// # Errors
     /// If the file cannot be read.
     pub fn journal(
         &self,
         filter: &JournalFilter,
-        before: Option<u64>,
+        place: impl Into<Place>,
         limit: u32,
     ) -> Result<Vec<JournalEntry>, OpenError> {
-        let mut query = Query::new();
-        query.below("id", before);
+        let mut query = Query::from(place.into());
         query.with("host =", filter.host.map(|h| i64::from(h.0)));
         query.with("incident =", filter.incident.map(|i| i.0.cast_signed()));
         query.with("kind =", filter.kind.map(|k| k.word().to_owned()));
@@ -188,18 +228,17 @@ impl StateReader {
         )
     }
 
-    /// Returns incidents, newest first: those below number `before`, or the newest.
+    /// Returns incidents from a place on.
     ///
     /// # Errors
     /// If the file cannot be read.
     pub fn incidents(
         &self,
         filter: &IncidentFilter,
-        before: Option<u64>,
+        place: impl Into<Place>,
         limit: u32,
     ) -> Result<Vec<IncidentRecord>, OpenError> {
-        let mut query = Query::new();
-        query.below("id", before);
+        let mut query = Query::from(place.into());
         query.with("host =", filter.host.map(|h| i64::from(h.0)));
         query.with("name =", filter.check.as_ref().map(ToString::to_string));
         match filter.open {
@@ -274,7 +313,7 @@ impl StateReader {
         before: Option<DeliveryId>,
         limit: u32,
     ) -> Result<Vec<DeliveryRecord>, OpenError> {
-        self.deliveries_of(view, &DeliveryFilter::default(), before, limit)
+        self.deliveries_of(view, &DeliveryFilter::default(), before.map(|id| id.0), limit)
     }
 
     /// As [`StateReader::deliveries`], of some alone.
@@ -285,11 +324,10 @@ impl StateReader {
         &self,
         view: DeliveryView,
         filter: &DeliveryFilter,
-        before: Option<DeliveryId>,
+        place: impl Into<Place>,
         limit: u32,
     ) -> Result<Vec<DeliveryRecord>, OpenError> {
-        let mut query = Query::new();
-        query.below("id", before.map(|d| d.0));
+        let mut query = Query::from(place.into());
         query.with("receiver =", filter.receiver.as_ref().map(ToString::to_string));
         query.with("incident =", filter.incident.map(|incident| incident.0.cast_signed()));
         match view {
@@ -369,11 +407,24 @@ impl StateReader {
 pub(super) struct Query {
     conditions: Vec<String>,
     values: Vec<Value>,
+    /// Of the numbers of the rows.
+    order: &'static str,
+}
+
+impl From<Place> for Query {
+    fn from(place: Place) -> Self {
+        let (bound, order) = place.terms();
+        let mut query = Self { order, ..Self::new() };
+        if let Some((comparison, number)) = bound {
+            query.with(&format!("id {comparison}"), Some(number));
+        }
+        query
+    }
 }
 
 impl Query {
     pub(super) fn new() -> Self {
-        Self { conditions: Vec::new(), values: Vec::new() }
+        Self { conditions: Vec::new(), values: Vec::new(), order: "DESC" }
     }
 
     fn fixed(&mut self, condition: &str) {
@@ -387,12 +438,8 @@ impl Query {
         self.conditions.push(format!("{condition} ?{}{escape}", self.values.len()));
     }
 
-    fn below(&mut self, column: &str, cursor: Option<u64>) {
-        self.with(&format!("{column} <"), cursor.map(|c| i64::try_from(c).unwrap_or(i64::MAX)));
-    }
-
     pub(super) fn sql(&self, columns: &str, table: &str, limit: u32) -> String {
-        self.sql_ordered(columns, table, "id DESC", limit)
+        self.sql_ordered(columns, table, &format!("id {}", self.order), limit)
     }
 
     fn sql_ordered(&self, columns: &str, table: &str, order: &str, limit: u32) -> String {

@@ -159,7 +159,10 @@ impl Client {
             frame.rows = backend.rows(&self.sight, &wants.rows).ok();
         }
         if wants.topics.contains(&Topic::Events) {
-            let page = PageQuery { cursor: None, limit: u32::try_from(Overview::MAX_EVENTS).ok() };
+            let page = PageQuery {
+                limit: u32::try_from(Overview::MAX_EVENTS).ok(),
+                ..PageQuery::default()
+            };
             let events = backend.events(&self.sight, None, None, &page);
             frame.events = events.ok().map(|page| page.items.into_iter().rev().collect());
         }

@@ -24,7 +24,7 @@ pub(crate) async fn all(
     who: Who,
     Params(query): Params<EventsQuery>,
 ) -> Reply<Json<Page<Activity>>> {
-    let page = PageQuery { cursor: query.cursor, limit: query.limit };
+    let page = PageQuery { sort: query.sort, cursor: query.cursor, limit: query.limit };
     app.ask(move |backend| backend.events(&who.sight(), None, query.q.as_deref(), &page))
         .await
         .map(Json)
@@ -43,7 +43,7 @@ pub(crate) async fn of_host(
     Params(query): Params<EventsQuery>,
 ) -> Reply<Json<Page<Activity>>> {
     let host = who.host(Action::See, &host)?;
-    let page = PageQuery { cursor: query.cursor, limit: query.limit };
+    let page = PageQuery { sort: query.sort, cursor: query.cursor, limit: query.limit };
     app.ask(move |backend| backend.events(&who.sight(), Some(&host), query.q.as_deref(), &page))
         .await
         .map(Json)

@@ -11,6 +11,7 @@ use hark_api::checks::CheckSort;
 use hark_api::configuration::ConfigSort;
 use hark_api::hosts::HostSort;
 use hark_api::incidents::IncidentSort;
+use hark_api::list::TimeSort;
 use hark_api::live::{Message, Subscribe};
 use hark_api::problem::{MEDIA_TYPE, ProblemDocument};
 use hark_api::series::{By, Fill};
@@ -104,6 +105,7 @@ pub(super) fn finish(mut document: OpenApi) -> OpenApi {
         (Fill::name().into_owned(), Fill::schema()),
         (By::name().into_owned(), By::schema()),
         (IncidentSort::name().into_owned(), IncidentSort::schema()),
+        (TimeSort::name().into_owned(), TimeSort::schema()),
     ];
     ProblemDocument::schemas(&mut schemas);
     Message::schemas(&mut schemas);

@@ -165,18 +165,6 @@ async fn the_document_says_which_lists_can_be_tables_and_their_columns_exist() {
 /// What every list has.
 const OF_LISTS: [&str; 5] = ["q", "sort", "cursor", "limit", "format"];
 
-/// Lists that do not have all of it, with what they lack and why.
-const LACKING: &[(&str, &[&str], &str)] = &[
-    ("/api/0/events", &["sort"], NEWEST),
-    ("/api/0/hosts/{host}/events", &["sort"], NEWEST),
-    ("/api/0/happened", &["sort"], NEWEST),
-    ("/api/0/deliveries", &["sort"], NEWEST),
-    ("/api/0/audit", &["sort"], NEWEST),
-];
-
-const NEWEST: &str =
-    "what happened is stored in the order in which it did, and has no end that could be sorted";
-
 /// Answers that hold a list and are none, with what they are.
 const NO_LISTS: &[(&str, &str)] = &[
     ("/api/0/config/schema", "a description of sections, of which one can be asked for"),
@@ -232,13 +220,11 @@ async fn every_list_of_the_document_is_filtered_ordered_and_paged_alike() {
             .collect();
         let lacks: Vec<&str> =
             OF_LISTS.into_iter().filter(|name| !parameters.contains(name)).collect();
-        let excused = LACKING.iter().find(|(other, ..)| other == path).map(|(_, lacks, _)| *lacks);
-        assert_eq!(lacks, excused.unwrap_or_default(), "{path}");
+        assert_eq!(lacks, [""; 0], "{path}");
         keeps_to_them(&root, path, &parameters).await;
     }
     // An exception that is none any more goes.
-    let excepted =
-        NO_LISTS.iter().map(|(path, _)| *path).chain(LACKING.iter().map(|(path, ..)| *path));
+    let excepted = NO_LISTS.iter().map(|(path, _)| *path);
     let gone: Vec<&str> = excepted.filter(|path| !found.contains(path)).collect();
     assert_eq!(gone, [""; 0], "these are no lists any more");
     assert!(found.len() > 25, "{found:?}");

@@ -38,10 +38,10 @@ class Calls(Transport):
         return cast(t.Alerts, self.read("/api/0/alerts", None))
 
     def get_audit(
-        self, *, q: Optional[str] = None, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
+        self, *, q: Optional[str] = None, sort: Optional[t.TimeSort] = None, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
     ) -> t.PageAuditLine:
         """Returns the audit, newest first."""
-        query: Query = {"q": q, "cursor": cursor, "limit": limit}
+        query: Query = {"q": q, "sort": sort, "cursor": cursor, "limit": limit}
         return cast(t.PageAuditLine, self.read("/api/0/audit", query))
 
     def get_audit_check(
@@ -447,10 +447,10 @@ class Calls(Transport):
         return cast(t.Dashboard, self.request("POST", "/api/0/dashboards/{}/restore".format(part(id)), None, None, headers).value())
 
     def get_deliveries(
-        self, *, q: Optional[str] = None, state: Optional[t.DeliveryState] = None, receiver: Optional[str] = None, incident: Optional[int] = None, since: Optional[t.Timestamp] = None, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
+        self, *, q: Optional[str] = None, state: Optional[t.DeliveryState] = None, receiver: Optional[str] = None, incident: Optional[int] = None, since: Optional[t.Timestamp] = None, sort: Optional[t.TimeSort] = None, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
     ) -> t.PageDelivery:
         """Returns messages, newest first."""
-        query: Query = {"q": q, "state": state, "receiver": receiver, "incident": incident, "since": since, "cursor": cursor, "limit": limit}
+        query: Query = {"q": q, "state": state, "receiver": receiver, "incident": incident, "since": since, "sort": sort, "cursor": cursor, "limit": limit}
         return cast(t.PageDelivery, self.read("/api/0/deliveries", query))
 
     def get_deliveries_by_id(
@@ -538,10 +538,10 @@ class Calls(Transport):
         self.request("DELETE", "/api/0/enrol/{}".format(part(id)), None, None, headers).value()
 
     def get_events(
-        self, *, q: Optional[str] = None, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
+        self, *, q: Optional[str] = None, sort: Optional[t.TimeSort] = None, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
     ) -> t.PageActivity:
         """Returns what happened, newest first."""
-        query: Query = {"q": q, "cursor": cursor, "limit": limit}
+        query: Query = {"q": q, "sort": sort, "cursor": cursor, "limit": limit}
         return cast(t.PageActivity, self.read("/api/0/events", query))
 
     def post_events(
@@ -573,10 +573,10 @@ class Calls(Transport):
         return cast(t.Handled, self.request("POST", "/api/0/handle", None, body, headers).value())
 
     def get_happened(
-        self, *, q: Optional[str] = None, topics: Optional[str] = None, host: Optional[str] = None, from_: Optional[int] = None, to: Optional[int] = None, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
+        self, *, q: Optional[str] = None, topics: Optional[str] = None, host: Optional[str] = None, from_: Optional[int] = None, to: Optional[int] = None, sort: Optional[t.TimeSort] = None, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
     ) -> t.PageHappened:
         """Returns events of hosts, newest first, with their data."""
-        query: Query = {"q": q, "topics": topics, "host": host, "from": from_, "to": to, "cursor": cursor, "limit": limit}
+        query: Query = {"q": q, "topics": topics, "host": host, "from": from_, "to": to, "sort": sort, "cursor": cursor, "limit": limit}
         return cast(t.PageHappened, self.read("/api/0/happened", query))
 
     def post_history_erase(
@@ -703,10 +703,10 @@ class Calls(Transport):
         return cast(t.Alerts, self.read("/api/0/hosts/{}/alerts".format(part(host)), None))
 
     def get_hosts_events(
-        self, host: str, *, q: Optional[str] = None, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
+        self, host: str, *, q: Optional[str] = None, sort: Optional[t.TimeSort] = None, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
     ) -> t.PageActivity:
         """Returns what happened on a host, newest first."""
-        query: Query = {"q": q, "cursor": cursor, "limit": limit}
+        query: Query = {"q": q, "sort": sort, "cursor": cursor, "limit": limit}
         return cast(t.PageActivity, self.read("/api/0/hosts/{}/events".format(part(host)), query))
 
     def get_hosts_lanes(

@@ -6,7 +6,7 @@ use hark_model::Unix;
 use hark_model::name::{HostName, Tag, UserName};
 use rusqlite::Row;
 
-use super::{MAX_ROWS, Query, StateReader, escaped};
+use super::{MAX_ROWS, Place, Query, StateReader, escaped};
 use crate::state::access::{
     AgentMode, AgentRecord, ApiTokenRecord, AuditRecord, EnrolmentRecord, OrderRecord,
     OriginRecord, ReportWindow, SessionRecord, TokenHash, UserKind, UserRecord, audit_hash,
@@ -244,13 +244,16 @@ impl StateReader {
         }
     }
 
-    /// Returns lines of the audit, newest first: those below number `before`, or the newest.
+    /// Returns lines of the audit from a place on.
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditRecord>, OpenError> {
-        let mut query = Query::new();
-        query.below("id", before);
+    pub fn audit(
+        &self,
+        place: impl Into<Place>,
+        limit: u32,
+    ) -> Result<Vec<AuditRecord>, OpenError> {
+        let query = Query::from(place.into());
         self.rows(&query.sql(AUDIT, "audit", limit), &query, audit)
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use hark_api::audit::{AuditChain, AuditLine, AuditQuery};
 use hark_api::auth::Role;
-use hark_api::list::{Cursor, Page, limit};
+use hark_api::list::{Page, limit};
 use hark_api::sought::Sought;
 use hark_api::tokens::Scope;
 use hark_engine::view::HostView;
@@ -372,9 +372,9 @@ impl ServerBackend {
         };
         paging::scan(
             limit(query.limit),
-            query.cursor.as_ref().and_then(Cursor::number),
+            paging::place(query.cursor.as_ref(), query.sort),
             |record: &AuditRecord| record.id,
-            |before, most| self.read(|reader| reader.audit(before, most)),
+            |from, most| self.read(|reader| reader.audit(from, most)),
             |chunk| {
                 let lines = chunk.into_iter().map(line);
                 let wanted = lines.filter(|(_, line)| q.as_ref().is_none_or(|q| line.mentions(q)));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hark_api::deliveries::{
     DeliveriesQuery, Delivery, DeliveryDetail, DeliveryState as ApiState, Retried,
 };
-use hark_api::list::{Cursor, Page, limit};
+use hark_api::list::{Page, limit};
 use hark_api::sought::Sought;
 use hark_model::record::{DeliveryRecord, DeliveryState};
 use hark_model::{Clock, DeliveryId, IncidentId, ReceiverName, Unix};
@@ -42,14 +42,15 @@ impl ServerBackend {
         let filter = DeliveryFilter { receiver, incident: query.incident.map(IncidentId) };
         let since = query.since.map(|since| since.0);
         let q = query.q.as_deref().map(Sought::new);
+        let is_backwards = query.sort.is_none_or(|sort| sort.is_backwards);
         paging::scan(
             limit(query.limit),
-            query.cursor.as_ref().and_then(Cursor::number),
+            paging::place(query.cursor.as_ref(), query.sort),
             |row: &DeliveryRecord| row.notification.id.0,
-            |before, most| {
-                let before = before.map(DeliveryId);
-                let rows = self.read(|r| r.deliveries_of(view, &filter, before, most))?;
-                let newest = rows.first().map(|row| row.notification.at);
+            |place, most| {
+                let rows = self.read(|r| r.deliveries_of(view, &filter, place, most))?;
+                // Older ones follow, or newer ones: then none is the last that is new enough.
+                let newest = rows.first().filter(|_| is_backwards).map(|row| row.notification.at);
                 let is_over = newest.zip(since).is_some_and(|(at, since)| at + CLOCK < since);
                 Ok(if is_over { Vec::new() } else { rows })
             },

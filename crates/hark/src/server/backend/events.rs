@@ -1,7 +1,7 @@
 //! What happened on hosts, as programs read it.
 
 use hark_api::events::{Happened, HappenedQuery};
-use hark_api::list::{Cursor, Page, limit};
+use hark_api::list::{Page, limit};
 use hark_api::sought::Sought;
 use hark_model::{HostName, Unix};
 use hark_store::state::EventRecord;
@@ -32,12 +32,12 @@ impl ServerBackend {
             (query.from.map_or(Unix(i64::MIN), moment), query.to.map_or(Unix(i64::MAX), moment));
         paging::scan(
             limit(query.limit),
-            query.cursor.as_ref().and_then(Cursor::number),
+            paging::place(query.cursor.as_ref(), query.sort),
             |(place, _): &(u64, EventRecord)| *place,
-            |before, most| {
+            |from, most| {
                 self.read(|reader| match &of_host {
-                    Some(host) => reader.events_of(host, span, before, most),
-                    None => reader.events_before(before, most),
+                    Some(host) => reader.events_of(host, span, from, most),
+                    None => reader.events_at(from, most),
                 })
             },
             |chunk| {

@@ -5,21 +5,19 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use hark_api::incidents::{
-    IncidentRow, IncidentSort, IncidentsQuery, LastNotification, Told, View,
+    IncidentField, IncidentRow, IncidentSort, IncidentsQuery, LastNotification, Told, View,
 };
-use hark_api::list::{Cursor, MAX_LIMIT, Page, limit};
-use hark_api::problem::FieldError;
+use hark_api::list::{Cursor, Moment, Page, Sort, TimeSort, limit};
 use hark_api::sought::Sought;
-use hark_api::words::State;
 use hark_model::record::{DeliveryRecord, DeliveryState, IncidentRecord};
 use hark_model::{HostId, IncidentId, Severity, Status, Unix};
-use hark_store::state::{IncidentFilter, JournalEntry};
-use hark_web::{Answer, Refused, Sight};
+use hark_store::state::{IncidentFilter, JournalEntry, Place};
+use hark_web::{Answer, Sight};
 
 use super::{paging, words};
 
-/// The most incidents that are put in another order: a fleet in which more are open at once is sorted by its
-/// cause, not by a list.
+/// The most incidents that are looked at for an order that the store does not know, the newest: a fleet in which more are
+/// open at once is sorted by its cause, not by a list, and of what is over the last weeks are among them.
 const MOST_SORTED: usize = 10_000;
 
 /// What the engine alone knows of an incident; of one that it has forgotten, nothing.
@@ -33,11 +31,11 @@ pub(super) struct Standing {
 
 /// Where the list comes from. Each method is one question, but for [`Source::host_name`], which is none for most hosts.
 pub(super) trait Source {
-    /// Returns incidents below a number, newest first.
+    /// Returns incidents from a place on.
     fn incidents(
         &self,
         filter: &IncidentFilter,
-        before: Option<u64>,
+        place: Place,
         most: u32,
     ) -> Answer<Vec<IncidentRecord>>;
     /// Returns how the engine sees those of `incidents` that it has.
@@ -67,16 +65,12 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Returns one page of what `query` asks for within `sight`, newest first.
+/// Returns one page of what `query` asks for within `sight`.
 pub(super) fn page(
     source: &dyn Source,
     sight: &Sight,
     query: &IncidentsQuery,
 ) -> Answer<Page<IncidentRow>> {
-    let sort = query.sort.unwrap_or_default();
-    if sort != IncidentSort::Newest {
-        return sorted(source, sight, query, sort);
-    }
     let open = match query.view {
         View::Open | View::Silenced => Some(true),
         View::Resolved => Some(false),
@@ -85,60 +79,74 @@ pub(super) fn page(
     let filter = IncidentFilter { open, ..IncidentFilter::default() };
     let wanted = Wanted::of(query);
     let names = Names::of(source);
-    let found = paging::scan(
-        limit(query.limit),
-        query.cursor.as_ref().and_then(Cursor::number),
-        |record: &IncidentRecord| record.id.0,
-        |before, most| source.incidents(&filter, before, most),
-        |chunk| wanted.filter(&names, sight, chunk),
-    )?;
+    let sort = query.sort.unwrap_or(Sort::by(IncidentField::Since).backwards());
+    let found = if sort.by == IncidentField::Since {
+        let sort = Some(TimeSort { by: Moment::At, is_backwards: sort.is_backwards });
+        paging::scan(
+            limit(query.limit),
+            paging::place(query.cursor.as_ref(), sort),
+            |record: &IncidentRecord| record.id.0,
+            |place, most| source.incidents(&filter, place, most),
+            |chunk| wanted.filter(&names, sight, chunk),
+        )?
+    } else {
+        sorted(&names, sight, &filter, &wanted, query, sort)?
+    };
     Ok(Page { items: named_rows(&names, found.items)?, next: found.next })
 }
 
-/// Returns one page in another order. What is open is little, and read whole for it; what is over is not, and
-/// the store has it by number alone.
+/// Returns the incidents of one page in an order that the store does not know: of so many as are looked at for it,
+/// the newest, those of the page alone become rows.
 fn sorted(
-    source: &dyn Source,
+    names: &Names<'_>,
     sight: &Sight,
+    filter: &IncidentFilter,
+    wanted: &Wanted,
     query: &IncidentsQuery,
     sort: IncidentSort,
-) -> Answer<Page<IncidentRow>> {
-    if matches!(query.view, View::Resolved | View::All) {
-        let what = "incidents that are over come newest first: leave it out";
-        return Err(Refused::Wrong(vec![FieldError::new("sort", what)]));
+) -> Answer<Page<IncidentRecord>> {
+    let (mut all, mut looked, mut place) = (Vec::new(), 0, Place::Newest);
+    while looked < MOST_SORTED {
+        let chunk = names.source.incidents(filter, place, paging::CHUNK)?;
+        let Some(last) = chunk.last() else { break };
+        place = place.beyond(last.id.0);
+        looked += chunk.len();
+        all.extend(wanted.filter(names, sight, chunk)?);
     }
-    let mut all = Vec::new();
-    let mut part =
-        IncidentsQuery { sort: None, cursor: None, limit: Some(MAX_LIMIT), ..query.clone() };
-    loop {
-        let found = page(source, sight, &part)?;
-        all.extend(found.items);
-        part.cursor = found.next;
-        if part.cursor.is_none() || all.len() >= MOST_SORTED {
-            break;
-        }
-    }
-    all.sort_by(|a, b| match sort {
-        IncidentSort::Newest => b.id.cmp(&a.id),
-        IncidentSort::Oldest => a.id.cmp(&b.id),
-        IncidentSort::Worst => {
-            badness(b.state).cmp(&badness(a.state)).then_with(|| b.id.cmp(&a.id))
-        }
-        IncidentSort::Host => (&a.host, &a.check).cmp(&(&b.host, &b.check)),
-    });
-    let (most, start) = (limit(query.limit), query.cursor.as_ref().and_then(Cursor::number));
-    let start = usize::try_from(start.unwrap_or(0)).unwrap_or(usize::MAX);
-    let more = all.len().saturating_sub(start) > most;
-    let next = more.then(|| Cursor::of_number((start + most) as u64));
-    Ok(Page { items: all.into_iter().skip(start).take(most).collect(), next })
+    let key = |record: &IncidentRecord| match sort.by {
+        IncidentField::Since => String::new(),
+        IncidentField::State => badness(record).to_owned(),
+        // No name of a host has a space, nor any letter before it.
+        IncidentField::Host => format!("{} {}", names.name(record.host), record.check),
+    };
+    let order = |a: (&str, u64), b: (&str, u64)| {
+        let order = a.0.cmp(b.0).then_with(|| b.1.cmp(&a.1));
+        if sort.is_backwards { order.reverse() } else { order }
+    };
+    let after = query.cursor.as_ref().and_then(Cursor::name).and_then(read);
+    let keyed = all
+        .into_iter()
+        .map(|(_, record)| (key(&record), record))
+        .filter(|(key, record)| after.is_none_or(|after| order((key, record.id.0), after).is_gt()));
+    let (found, more) =
+        paging::first(keyed, limit(query.limit), |a, b| order((&a.0, a.1.id.0), (&b.0, b.1.id.0)));
+    let last = found.last().filter(|_| more);
+    let next = last.and_then(|(key, record)| Cursor::of_name(&format!("{key} {}", record.id.0)));
+    Ok(Page { items: found.into_iter().map(|(_, record)| record).collect(), next })
 }
 
-fn badness(state: State) -> Severity {
-    match state {
-        State::Crit => Severity::Critical,
-        State::Warn => Severity::Warning,
-        State::Unk => Severity::Unknown,
-        State::Ok => Severity::Info,
+/// A cursor is the key and the number.
+fn read(cursor: &str) -> Option<(&str, u64)> {
+    let (key, number) = cursor.rsplit_once(' ')?;
+    Some((key, number.parse().ok()?))
+}
+
+fn badness(record: &IncidentRecord) -> &'static str {
+    match Severity::from(shown(record)) {
+        Severity::Critical => "0",
+        Severity::Warning => "1",
+        Severity::Unknown => "2",
+        Severity::Info => "3",
     }
 }
 

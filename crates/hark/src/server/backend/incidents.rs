@@ -9,13 +9,13 @@ use hark_api::incidents::{
     Comment, Derived, DrawnBand, DrawnPoint, Earlier, ExplainLine, Explanation, Incident,
     IncidentRow, IncidentsQuery, Symptom,
 };
-use hark_api::list::{Cursor, Page, PageQuery, limit};
+use hark_api::list::{Page, PageQuery, limit};
 use hark_engine::Expected;
 use hark_engine::plan::{Measure, Signal};
 use hark_model::record::{DeliveryRecord, IncidentRecord, JournalKind};
 use hark_model::time::{Clock, Unix};
 use hark_model::{CheckName, HostId, HostName, IncidentId, SeriesName, Status};
-use hark_store::state::{DeliveryView, IncidentFilter, JournalEntry, JournalFilter};
+use hark_store::state::{DeliveryView, IncidentFilter, JournalEntry, JournalFilter, Place};
 use hark_web::{Answer, Refused, Sight};
 
 use super::explain::{self, Fates, past_line, present_line, told_together};
@@ -224,26 +224,26 @@ impl ServerBackend {
         let host = host.map(|h| self.visible(sight, h)).transpose()?;
         let filter =
             JournalFilter { host, contains: q.map(str::to_owned), ..JournalFilter::default() };
-        let before = page.cursor.as_ref().and_then(Cursor::number);
-        self.lines(sight, &filter, before, limit(page.limit))
+        let from = paging::place(page.cursor.as_ref(), page.sort);
+        self.lines(sight, &filter, from, limit(page.limit))
     }
 
     pub(super) fn newest_activities(&self, sight: &Sight, most: usize) -> Answer<Vec<Activity>> {
-        Ok(self.lines(sight, &JournalFilter::default(), None, most)?.items)
+        Ok(self.lines(sight, &JournalFilter::default(), Place::Newest, most)?.items)
     }
 
     fn lines(
         &self,
         sight: &Sight,
         filter: &JournalFilter,
-        before: Option<u64>,
+        from: Place,
         most: usize,
     ) -> Answer<Page<Activity>> {
         paging::scan(
             most,
-            before,
+            from,
             |entry: &JournalEntry| entry.id,
-            |before, most| self.read(|reader| reader.journal(filter, before, most)),
+            |from, most| self.read(|reader| reader.journal(filter, from, most)),
             |chunk| {
                 let lines = chunk.iter().map(|entry| (entry.id, self.shown_line(entry)));
                 Ok(lines.filter(|(_, line)| sight.covers_activity(line)).collect())
@@ -261,10 +261,10 @@ impl Source for ServerBackend {
     fn incidents(
         &self,
         filter: &IncidentFilter,
-        before: Option<u64>,
+        place: Place,
         most: u32,
     ) -> Answer<Vec<IncidentRecord>> {
-        self.read(|reader| reader.incidents(filter, before, most))
+        self.read(|reader| reader.incidents(filter, place, most))
     }
 
     fn standing(&self, incidents: Vec<IncidentId>) -> Answer<HashMap<IncidentId, Standing>> {

@@ -3,7 +3,8 @@
 
 use std::cmp::Ordering;
 
-use hark_api::list::{Cursor, Page};
+use hark_api::list::{Cursor, Page, TimeSort};
+use hark_store::state::Place;
 use hark_web::Answer;
 
 /// Rows read from the store at once.
@@ -13,25 +14,39 @@ pub(super) const CHUNK: u32 = 500;
 /// the page is short, or empty, and its cursor leads on from where the search stopped.
 pub(super) const MOST_LOOKED: usize = 10_000;
 
-/// Returns up to `most` items that `keep` takes of the rows below `before`, newest first.
+/// Returns where a page of a list begins that goes by time: by default the newest comes first.
+pub(super) fn place(cursor: Option<&Cursor>, sort: Option<TimeSort>) -> Place {
+    let number = cursor.and_then(Cursor::number);
+    match (sort.is_none_or(|sort| sort.is_backwards), number) {
+        (true, number) => Place::from(number),
+        (false, Some(number)) => Place::Above(number),
+        (false, None) => Place::Oldest,
+    }
+}
+
+/// Returns up to `most` items that `keep` takes of the rows from `place` on, in their order.
 ///
-/// `read` gives the rows below a number, `keep` turns those that pass the filter into items, each with
+/// `read` gives the rows from a place on, `keep` turns those that pass the filter into items, each with
 /// its row's number. The page's cursor is missing only where the list ends.
 pub(super) fn scan<T, R>(
     most: usize,
-    mut before: Option<u64>,
+    mut place: Place,
     number: impl Fn(&T) -> u64,
-    mut read: impl FnMut(Option<u64>, u32) -> Answer<Vec<T>>,
+    mut read: impl FnMut(Place, u32) -> Answer<Vec<T>>,
     mut keep: impl FnMut(Vec<T>) -> Answer<Vec<(u64, R)>>,
 ) -> Answer<Page<R>> {
     let mut found: Vec<(u64, R)> = Vec::new();
     let mut looked = 0;
+    let mut last_looked = None;
     let mut ended = false;
     while found.len() <= most && looked < MOST_LOOKED && !ended {
-        let chunk = read(before, CHUNK)?;
+        let chunk = read(place, CHUNK)?;
         looked += chunk.len();
         match chunk.last() {
-            Some(last) => before = Some(number(last)),
+            Some(last) => {
+                place = place.beyond(number(last));
+                last_looked = Some(number(last));
+            }
             // Not a short chunk: rows that cannot be decoded are left out of one.
             None => ended = true,
         }
@@ -41,7 +56,7 @@ pub(super) fn scan<T, R>(
     found.truncate(most);
     let next = match (more, ended) {
         (true, _) => found.last().map(|(number, _)| *number),
-        (false, false) => before,
+        (false, false) => last_looked,
         (false, true) => None,
     };
     let items = found.into_iter().map(|(_, item)| item).collect();
@@ -108,24 +123,33 @@ mod tests {
     /// A list of the numbers 1 to `rows`, of which those pass that `of` divides. Returns all pages and,
     /// for each, how many rows were looked at.
     fn pages(rows: u64, of: u64, most: usize) -> (Vec<Vec<u64>>, Vec<usize>) {
+        pages_from(Place::Newest, rows, of, most)
+    }
+
+    fn pages_from(start: Place, rows: u64, of: u64, most: usize) -> (Vec<Vec<u64>>, Vec<usize>) {
         let (mut pages, mut looks) = (Vec::new(), Vec::new());
-        let mut before = None;
+        let mut place = start;
         loop {
             let mut looked = 0;
-            let read = |before: Option<u64>, limit: u32| {
-                let top = before.unwrap_or(rows + 1);
-                let chunk: Vec<u64> = (1..top).rev().take(limit as usize).collect();
+            let read = |place: Place, limit: u32| {
+                let limit = limit as usize;
+                let chunk: Vec<u64> = match place {
+                    Place::Newest => (1..=rows).rev().take(limit).collect(),
+                    Place::Below(top) => (1..top).rev().take(limit).collect(),
+                    Place::Oldest => (1..=rows).take(limit).collect(),
+                    Place::Above(bottom) => (bottom + 1..=rows).take(limit).collect(),
+                };
                 looked += chunk.len();
                 Ok(chunk)
             };
             let keep = |chunk: Vec<u64>| {
                 Ok(chunk.into_iter().filter(|n| n % of == 0).map(|n| (n, n)).collect())
             };
-            let page = scan(most, before, |n| *n, read, keep).unwrap();
+            let page = scan(most, place, |n| *n, read, keep).unwrap();
             pages.push(page.items);
             looks.push(looked);
             match page.next {
-                Some(next) => before = next.number(),
+                Some(next) => place = place.beyond(next.number().unwrap()),
                 None => return (pages, looks),
             }
         }
@@ -141,6 +165,10 @@ mod tests {
     #[test]
     fn the_pages_are_the_list_without_a_hole() {
         assert_eq!(pages(30_000, 1, 1000).0.concat(), (1..=30_000).rev().collect::<Vec<u64>>());
+        let (oldest_first, _) = pages_from(Place::Oldest, 30_000, 3, 1000);
+        assert_eq!(oldest_first.concat(), (1..=10_000).map(|n| n * 3).collect::<Vec<u64>>());
+        let (rare, _) = pages_from(Place::Oldest, 100_000, 99_999, 50);
+        assert_eq!(rare.concat(), [99_999]);
     }
 
     #[test]
