@@ -215,6 +215,91 @@ mod tests {
         description().debug_assert();
     }
 
+    /// Commands that print JSON and cannot be watched, by why.
+    const NOT_WATCHED: &[(&str, &[&str])] = &[
+        ("they do something, once", DOING),
+        (
+            "they show one thing or answer one question: it is not a list",
+            &["explain", "query", "deliveries show", "dashboards export", "quarantine"],
+        ),
+        (
+            "they look closely, which takes its time, and their exit code says what they found",
+            &["check", "once", "audit verify", "history check", "doctor", "config check"],
+        ),
+        ("what they show is other only after a new configuration", &["config show"]),
+        ("it is live by itself", &["top"]),
+    ];
+
+    const DOING: &[&str] = &[
+        "hosts hand-over",
+        "hosts drop",
+        "deliveries retry",
+        "receivers test",
+        "ack",
+        "comment",
+        "resolve",
+        "cause",
+        "config export",
+        "config undo",
+        "import",
+        "dashboards import",
+        "dashboards remove",
+        "dashboards restore",
+        "status-page publish",
+        "status-page announce",
+        "status-page update",
+        "status-page resolve",
+        "status-page withdraw",
+        "dns update",
+        "dns remove",
+        "users add",
+        "users password",
+        "users reset",
+        "users remove",
+        "token add",
+        "token revoke",
+        "enroll",
+        "history repair",
+        "history delete",
+        "history export",
+        "history import",
+        "restore",
+        "quarantine end",
+        "bench",
+        "update",
+    ];
+
+    /// Returns the path and description of each command that prints JSON.
+    fn printing_json(command: &clap::Command, path: &str, found: &mut Vec<(String, bool)>) {
+        let has = |long: &str| command.get_arguments().any(|arg| arg.get_long() == Some(long));
+        if has("json") {
+            found.push((path.to_owned(), has("watch")));
+        }
+        for inner in command.get_subcommands() {
+            printing_json(inner, format!("{path} {}", inner.get_name()).trim(), found);
+        }
+    }
+
+    #[test]
+    fn what_prints_json_can_be_watched_or_has_its_reason() {
+        let mut found = Vec::new();
+        printing_json(&description(), "", &mut found);
+        let excepted = |path: &str| NOT_WATCHED.iter().any(|(_, all)| all.contains(&path));
+        let unwatched: Vec<&str> = found
+            .iter()
+            .filter(|(path, watched)| !watched && !excepted(path))
+            .map(|(path, _)| path.as_str())
+            .collect();
+        assert_eq!(unwatched, [""; 0], "give them --watch, or say why not");
+        let plain = |path: &str| found.iter().any(|(other, watched)| other == path && !watched);
+        let gone: Vec<&str> = NOT_WATCHED
+            .iter()
+            .flat_map(|(_, all)| all.iter().copied())
+            .filter(|path| !plain(path))
+            .collect();
+        assert_eq!(gone, [""; 0], "they need no exception any more");
+    }
+
     #[test]
     fn every_command_has_an_example() {
         for command in description().get_subcommands() {

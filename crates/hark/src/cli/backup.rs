@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::client::{Client, Folder};
 use super::history::{Place, end_of_progress, show_progress, shows_progress, size};
+use super::watch::{self, Watch};
 use crate::exchange::room::{ELSEWHERE, Room};
 use crate::{config, out};
 
@@ -26,9 +27,10 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hark backup /mnt/disk/hark-2026-11-22\n  \
     hark backup /mnt/disk/hark.tar.gz --without-history\n  hark backup --verify /mnt/disk/hark.tar.gz\n  \
-    hark backup\n\nIt comes back by `hark restore`.")]
+    hark backup\n  hark backup --list --watch\n\nIt comes back by `hark restore`.")]
 pub(super) struct Args {
     /// Where: a folder that is not there yet, or a file ending in .tar or .tar.gz.
+    #[arg(conflicts_with = "watch")]
     to: Option<PathBuf>,
     /// Leave the samples out.
     #[arg(long, requires = "to")]
@@ -37,8 +39,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR", requires = "to")]
     previous: Option<PathBuf>,
     /// Make none, but look whether this one is as it was made.
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["to", "without_history"])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["to", "without_history", "watch"])]
     verify: Option<PathBuf>,
+    /// Make none, but list those that the server has made, the newest first.
+    #[arg(long, conflicts_with_all = ["to", "verify"])]
+    list: bool,
+    #[command(flatten)]
+    watch: Watch,
     #[command(flatten)]
     place: Place,
 }
@@ -46,6 +53,10 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(path) = &args.verify {
         return verify(path, args.place.json);
+    }
+    if args.list || args.watch.is_wanted() {
+        let client = by_data(args)?;
+        return watch::repeat(&args.watch, 1, || list(&client, args.place.json));
     }
     let Some(to) = &args.to else { return by_server(args) };
     let data_dir = match args.place.data_dir() {
@@ -68,10 +79,33 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(if made.damage.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+fn by_data(args: &Args) -> anyhow::Result<Client> {
+    Client::local(&args.place.data.clone().unwrap_or_else(config::default_data_dir))
+}
+
+fn list(client: &Client, as_json: bool) -> anyhow::Result<ExitCode> {
+    let made = client.get("/api/0/backups").context("cannot list the backups")?;
+    if as_json {
+        out::json(&made);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let row = |one: &serde_json::Value| {
+        let taken = out::moment(one["taken_at"].as_str().unwrap_or_default());
+        let path = one["path"].as_str().unwrap_or_default().to_owned();
+        vec![taken, size(one["bytes"].as_u64().unwrap_or(0)), path]
+    };
+    let rows: Vec<Vec<String>> = made.as_array().into_iter().flatten().map(row).collect();
+    if rows.is_empty() {
+        out::line("The server has made none: `hark backup` has it make one.");
+    } else {
+        out::table(&["TAKEN", "SIZE", "WHERE"], &rows);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Has the server make one where it makes those that it makes by itself, and waits for it.
 fn by_server(args: &Args) -> anyhow::Result<ExitCode> {
-    let data = args.place.data.clone().unwrap_or_else(config::default_data_dir);
-    let client = Client::local(&data)?;
+    let client = by_data(args)?;
     let mut job =
         client.post(None, "/api/0/backups", &json!({})).context("cannot ask the server")?;
     let path = format!("/api/0/jobs/{}", job["id"]);

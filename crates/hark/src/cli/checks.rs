@@ -51,7 +51,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
 
 fn ask(args: &Args) -> anyhow::Result<ExitCode> {
     let client = Client::new(&args.api)?;
-    watch::repeat(&client, &args.watch, 3, || match &args.host {
+    watch::repeat(&args.watch, 3, || match &args.host {
         Some(host) => look(&client, args, host),
         None => all(&client, args),
     })

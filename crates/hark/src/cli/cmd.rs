@@ -8,6 +8,7 @@ use hark_model::time::Clock;
 use serde_json::{Value, json};
 
 use super::client::{ApiArgs, Client};
+use super::watch::{self, Watch};
 use crate::out;
 
 /// How often it is looked whether the outcome is there.
@@ -21,12 +22,13 @@ const EXIT_NOT_DONE: u8 = 125;
 /// has none: not offered, not carried out, ended by a signal or its time limit, or its end is not known.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  hark cmd web1 restart-nginx --reason 'it hangs'\n  hark cmd web1"
+    after_help = "Example:\n  hark cmd web1 restart-nginx --reason 'it hangs'\n  hark cmd web1 --watch"
 )]
 pub(super) struct Args {
     /// The host.
     host: String,
     /// The action; without, what the host offers is shown.
+    #[arg(conflicts_with = "watch")]
     action: Option<String>,
     /// Why: others see it.
     #[arg(long, default_value = "from the command line")]
@@ -38,13 +40,14 @@ pub(super) struct Args {
     #[arg(long, default_value_t = 330)]
     wait: u64,
     #[command(flatten)]
+    watch: Watch,
+    #[command(flatten)]
     api: ApiArgs,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let Some(action) = &args.action else {
-        show_offered(args)?;
-        return Ok(ExitCode::SUCCESS);
+        return watch::list(&args.api, &args.watch, |client| show_offered(client, args));
     };
     let order = match carry_out(args, action) {
         Ok(order) => order,
@@ -71,8 +74,8 @@ fn path(args: &Args) -> String {
     format!("/api/0/hosts/{}/actions", args.host)
 }
 
-fn show_offered(args: &Args) -> anyhow::Result<()> {
-    let actions = Client::new(&args.api)?.get(&path(args))?;
+fn show_offered(client: &Client, args: &Args) -> anyhow::Result<()> {
+    let actions = client.get(&path(args))?;
     if args.api.json {
         out::json(&actions);
         return Ok(());

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::EXIT_USAGE;
 use super::client::{ApiArgs, Client};
+use super::watch::{self, Watch};
 use crate::config::{self, LoadError, Paths};
 use crate::out;
 
@@ -52,8 +53,10 @@ struct Export {
 #[command(after_help = "Examples:\n  hark config history\n  hark config history 7")]
 struct History {
     /// Show what this version changed.
-    #[arg(value_name = "VERSION")]
+    #[arg(value_name = "VERSION", conflicts_with = "watch")]
     number: Option<u32>,
+    #[command(flatten)]
+    watch: Watch,
     #[command(flatten)]
     api: ApiArgs,
 }
@@ -144,14 +147,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let text = client.text("/api/0/config/export");
             out::text(text.context("cannot read what was made in the page")?);
         }
-        Command::History(asked) => history(asked)?,
+        Command::History(asked) => {
+            return watch::list(&asked.api, &asked.watch, |client| history(client, asked));
+        }
         Command::Undo(asked) => undo(asked)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn history(asked: &History) -> anyhow::Result<()> {
-    let client = Client::new(&asked.api)?;
+fn history(client: &Client, asked: &History) -> anyhow::Result<()> {
     let what = || "cannot read the history of what was made in the page";
     let path = match asked.number {
         Some(number) => format!("/api/0/config/history/{number}"),

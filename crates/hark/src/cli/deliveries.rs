@@ -78,7 +78,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 fn list(args: &Args) -> anyhow::Result<ExitCode> {
     let client = Client::new(&args.api)?;
-    watch::repeat(&client, &args.watch, 1, || print(&client, args))
+    watch::repeat(&args.watch, 1, || print(&client, args))
 }
 
 fn print(client: &Client, args: &Args) -> anyhow::Result<ExitCode> {

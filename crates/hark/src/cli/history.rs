@@ -17,6 +17,7 @@ use hark_store::state::StateReader;
 use serde_json::{Value, json};
 
 use super::client::Folder;
+use super::watch::{self, Watch};
 use crate::config::{self, Paths};
 use crate::out;
 
@@ -37,6 +38,8 @@ pub(super) struct Args {
     /// How many hosts and metrics are shown.
     #[arg(long, value_name = "N", default_value_t = SHOWN)]
     top: usize,
+    #[command(flatten)]
+    watch: Watch,
     #[command(flatten)]
     place: Place,
 }
@@ -127,7 +130,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         data_dir.display()
     );
     match &args.command {
-        None | Some(Command::Delete(_)) => overview(args, &data_dir, &dir),
+        None | Some(Command::Delete(_)) => {
+            watch::repeat(&args.watch, 1, || overview(args, &data_dir, &dir))
+        }
         Some(Command::Check(_)) => check(&dir, place.json),
         Some(Command::Export(args)) => export::run(args, &data_dir, &dir),
         Some(Command::Import(args)) => import::run(args, &data_dir, &dir),

@@ -59,7 +59,10 @@ struct Drop {
 #[command(after_help = "Examples:\n  hark hosts restore\n  hark hosts restore db1")]
 struct Restore {
     /// The host; without one, those that can come back are listed.
+    #[arg(conflicts_with = "watch")]
     host: Option<String>,
+    #[command(flatten)]
+    watch: Watch,
     #[command(flatten)]
     api: ApiArgs,
 }
@@ -85,14 +88,16 @@ struct Access {
     /// The host.
     host: String,
     /// Whose it is to be.
-    #[arg(long, value_name = "USER")]
+    #[arg(long, value_name = "USER", conflicts_with = "watch")]
     owner: Option<String>,
     /// Who may also act on it, and nobody else who is named on the host; split by commas.
-    #[arg(long, value_name = "USERS")]
+    #[arg(long, value_name = "USERS", conflicts_with = "watch")]
     managers: Option<String>,
     /// Who may see it, in the same way.
-    #[arg(long, value_name = "USERS")]
+    #[arg(long, value_name = "USERS", conflicts_with = "watch")]
     monitors: Option<String>,
+    #[command(flatten)]
+    watch: Watch,
     #[command(flatten)]
     api: ApiArgs,
 }
@@ -135,7 +140,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let state = args.state.map(|state| format!("&state={}", state.letter()));
     let contains = args.contains.as_deref().map(|part| format!("&q={}", encoded(part)));
     let filter = state.unwrap_or_default() + &contains.unwrap_or_default();
-    watch::repeat(&client, &args.watch, 1, || {
+    watch::repeat(&args.watch, 1, || {
         let hosts = all(&client, &filter)?;
         if args.api.json {
             out::json(&json!(hosts));
@@ -164,12 +169,12 @@ fn hand_over(order: &HandOver) -> anyhow::Result<ExitCode> {
 }
 
 fn access(order: &Access) -> anyhow::Result<ExitCode> {
-    let Access { host, owner, managers, monitors, api } = order;
+    let Access { host, owner, managers, monitors, watch, api } = order;
     let client = Client::new(api)?;
     let path = format!("/api/0/hosts/{}/access", encoded(host));
     let what = || format!("cannot read who may do what with {host}");
-    let before = client.get(&path).with_context(what)?;
     if owner.is_some() || managers.is_some() || monitors.is_some() {
+        let before = client.get(&path).with_context(what)?;
         // What is not said stays: the path takes all of it.
         let names = |said: &Option<String>, key: &str| match said {
             Some(names) => json!(split(names)),
@@ -179,13 +184,15 @@ fn access(order: &Access) -> anyhow::Result<ExitCode> {
         let body = json!({"owner": owner, "managers": managers, "monitors": monitors});
         client.put(&path, &body).with_context(|| format!("cannot change the access to {host}"))?;
     }
-    let now = client.get(&path).with_context(what)?;
-    if api.json {
-        out::json(&now);
-    } else {
-        out::table(&["USER", "MAY", "BY"], &users(&now));
-    }
-    Ok(ExitCode::SUCCESS)
+    watch::repeat(watch, 1, || {
+        let now = client.get(&path).with_context(what)?;
+        if api.json {
+            out::json(&now);
+        } else {
+            out::table(&["USER", "MAY", "BY"], &users(&now));
+        }
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
 fn drop_host(order: &Drop) -> anyhow::Result<ExitCode> {
@@ -205,24 +212,11 @@ fn drop_host(order: &Drop) -> anyhow::Result<ExitCode> {
 }
 
 fn restore(order: &Restore) -> anyhow::Result<ExitCode> {
-    let Restore { host, api } = order;
-    let client = Client::new(api)?;
+    let Restore { host, watch, api } = order;
     let Some(host) = host else {
-        let dropped = client.get("/api/0/dropped").context("cannot list what was dropped")?;
-        if api.json {
-            out::json(&dropped);
-        } else {
-            let rows: Vec<Vec<String>> =
-                dropped.as_array().into_iter().flatten().map(kept).collect();
-            if rows.is_empty() {
-                out::line("No host was dropped within the last hour.");
-            } else {
-                out::table(&["HOST", "DROPPED BY", "AT", "REMOVED AT"], &rows);
-            }
-        }
-        return Ok(ExitCode::SUCCESS);
+        return watch::list(api, watch, |client| list_dropped(client, api));
     };
-    let answer = client
+    let answer = Client::new(api)?
         .post(None, &format!("/api/0/hosts/{}/restore", encoded(host)), &json!({}))
         .with_context(|| format!("cannot give {host} back"))?;
     if api.json {
@@ -231,6 +225,21 @@ fn restore(order: &Restore) -> anyhow::Result<ExitCode> {
         out::line(format!("{host} is back."));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn list_dropped(client: &Client, api: &ApiArgs) -> anyhow::Result<()> {
+    let dropped = client.get("/api/0/dropped").context("cannot list what was dropped")?;
+    if api.json {
+        out::json(&dropped);
+        return Ok(());
+    }
+    let rows: Vec<Vec<String>> = dropped.as_array().into_iter().flatten().map(kept).collect();
+    if rows.is_empty() {
+        out::line("No host was dropped within the last hour.");
+    } else {
+        out::table(&["HOST", "DROPPED BY", "AT", "REMOVED AT"], &rows);
+    }
+    Ok(())
 }
 
 fn kept(host: &Value) -> Vec<String> {

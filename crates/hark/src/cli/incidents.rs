@@ -67,7 +67,7 @@ impl State {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let client = Client::new(&args.api)?;
-    watch::repeat(&client, &args.watch, 1, || show(&client, args))
+    watch::repeat(&args.watch, 1, || show(&client, args))
 }
 
 fn show(client: &Client, args: &Args) -> anyhow::Result<ExitCode> {

@@ -40,7 +40,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let client = Client::new(&args.api)?;
     match args.id {
-        None => watch::repeat(&client, &args.watch, 1, || list(&client, args)),
+        None => watch::repeat(&args.watch, 1, || list(&client, args)),
         Some(id) if args.cancel => cancel(&client, id, args),
         Some(id) if args.wait => wait(&client, id, args),
         Some(id) => {

@@ -7,13 +7,14 @@ use anyhow::Context;
 use hark_model::{Clock, Unix};
 use hark_store::journal::{Entry, Filter, JournalReader};
 
+use super::watch::{self, Watch};
 use crate::config::{self, Paths};
 use crate::out;
 
 /// Show what was received, from the journal's files, oldest first.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hark journal -n 20\n  hark journal --id EVT --host db1 --since 2h\n  \
+    after_help = "Examples:\n  hark journal -n 20 --watch\n  hark journal --id EVT --host db1 --since 2h\n  \
     hark journal --json | jq .message.ID | sort | uniq -c"
 )]
 pub(super) struct Args {
@@ -35,6 +36,8 @@ pub(super) struct Args {
     /// Print the lines as they stand in the file.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    watch: Watch,
     /// The configuration that names the journal.
     #[arg(short, long, env = "HARK_CONFIG", value_name = "PATH")]
     config: Option<PathBuf>,
@@ -61,15 +64,23 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             path.display()
         );
     }
-    let from = args.since.as_deref().map(since).transpose()?;
-    let filter = Filter {
-        id: args.id.clone(),
-        name: args.host.clone(),
-        from,
-        contains: args.contains.clone(),
-        ..Filter::default()
+    // The last two hours are others at each look.
+    let filter = || -> anyhow::Result<Filter> {
+        Ok(Filter {
+            id: args.id.clone(),
+            name: args.host.clone(),
+            from: args.since.as_deref().map(since).transpose()?,
+            contains: args.contains.clone(),
+            ..Filter::default()
+        })
     };
-    let mut reader = JournalReader::open(&path, filter);
+    watch::repeat(&args.watch, 1, || {
+        show(args, &path, filter()?, journal.heartbeats).map(|()| ExitCode::SUCCESS)
+    })
+}
+
+fn show(args: &Args, path: &Path, filter: Filter, has_heartbeats: bool) -> anyhow::Result<()> {
+    let mut reader = JournalReader::open(path, filter);
     let mut any = false;
     if let Some(n) = args.last {
         for entry in reader.last(n)? {
@@ -84,7 +95,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     if !any {
         let mut text = format!("hark: no line of {} fits", path.display());
-        if args.id.as_deref() == Some("HTB") && !journal.heartbeats {
+        if args.id.as_deref() == Some("HTB") && !has_heartbeats {
             text.push_str(": heartbeats are not kept (journal_heartbeats is false)");
         }
         out::note(text);
@@ -92,7 +103,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if reader.skipped() > 0 {
         out::note(format!("hark: {} lines could not be read", reader.skipped()));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Returns whether the journal has a file: the present one or, just rotated, the one before.

@@ -7,6 +7,7 @@ use hark_net::encoded;
 use serde_json::Value;
 
 use super::client::{ApiArgs, Client};
+use super::watch::{self, Watch};
 use crate::out;
 
 /// Ask the server about its routes.
@@ -45,12 +46,13 @@ struct Test {
     #[arg(long)]
     at: Option<String>,
     #[command(flatten)]
+    watch: Watch,
+    #[command(flatten)]
     api: ApiArgs,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let What::Test(test) = &args.what;
-    let client = Client::new(&test.api)?;
     let mut path = format!("/api/0/routes/test?host={}", encoded(&test.host));
     let usual = if test.event.is_some() { "info" } else { "critical" };
     path.extend(["&severity=", test.severity.as_deref().unwrap_or(usual)]);
@@ -59,10 +61,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             path.extend(["&", key, "=", &encoded(value)]);
         }
     }
-    let lines = client.get(&path).with_context(|| format!("cannot ask about {}", test.host))?;
+    watch::list(&test.api, &test.watch, |client| show(client, test, &path))
+}
+
+fn show(client: &Client, test: &Test, path: &str) -> anyhow::Result<()> {
+    let lines = client.get(path).with_context(|| format!("cannot ask about {}", test.host))?;
     if test.api.json {
         out::json(&lines);
-        return Ok(ExitCode::SUCCESS);
+        return Ok(());
     }
     let lines = lines.as_array().map(Vec::as_slice).unwrap_or_default();
     let (remarks, lines): (Vec<&Value>, Vec<&Value>) =
@@ -74,7 +80,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         &["WHEN", "RECEIVER", "WHAT", "BLOCK", "WHY"],
         &lines.into_iter().map(row).collect::<Vec<_>>(),
     );
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Returns true if a line is about the question, not about anybody.

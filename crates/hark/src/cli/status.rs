@@ -35,7 +35,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
 
 fn ask(args: &Args) -> anyhow::Result<ExitCode> {
     let client = Client::new(&args.api)?;
-    watch::repeat(&client, &args.watch, 3, || show(&client, args))
+    watch::repeat(&args.watch, 3, || show(&client, args))
 }
 
 fn show(client: &Client, args: &Args) -> anyhow::Result<ExitCode> {

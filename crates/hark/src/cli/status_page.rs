@@ -68,6 +68,8 @@ struct Incidents {
     #[arg(long)]
     all: bool,
     #[command(flatten)]
+    watch: Watch,
+    #[command(flatten)]
     api: ApiArgs,
 }
 
@@ -191,7 +193,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Some(Order::List(order)) => {
             return watch::list(&order.api, &order.watch, |client| list(client, &order.api));
         }
-        Some(Order::Incidents(order)) => incidents(order)?,
+        Some(Order::Incidents(order)) => {
+            return watch::list(&order.api, &order.watch, |client| incidents(client, order));
+        }
         Some(Order::Publish(order)) => {
             let body = begun(order);
             publish(&order.api, &order.page, &body)?;
@@ -249,8 +253,7 @@ fn list(client: &Client, api: &ApiArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn incidents(order: &Incidents) -> anyhow::Result<()> {
-    let client = Client::new(&order.api)?;
+fn incidents(client: &Client, order: &Incidents) -> anyhow::Result<()> {
     let page = &order.page;
     let query = if order.all { "limit=1000" } else { "open=true&limit=1000" };
     let answer = client

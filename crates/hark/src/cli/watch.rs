@@ -12,9 +12,6 @@ use crate::stop::Stop;
 /// Shortest time between two looks: below it the server works for what nobody can read.
 const LEAST: Duration = Duration::from_millis(500);
 
-/// How often a request to end is looked for.
-const BEAT: Duration = Duration::from_millis(100);
-
 /// How often.
 #[derive(Debug, clap::Args)]
 pub(super) struct Watch {
@@ -22,6 +19,13 @@ pub(super) struct Watch {
     #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "2s",
           require_equals = true, value_parser = parse)]
     watch: Option<Duration>,
+}
+
+impl Watch {
+    /// Returns whether something is to be shown again and again.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.watch.is_some()
+    }
 }
 
 fn parse(text: &str) -> Result<Duration, String> {
@@ -39,7 +43,6 @@ fn parse(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// Those of `show`, if nothing is watched.
 pub(super) fn repeat(
-    client: &Client,
     watch: &Watch,
     failed: u8,
     show: impl Fn() -> anyhow::Result<ExitCode>,
@@ -55,13 +58,7 @@ pub(super) fn repeat(
         if out::nobody_reads() {
             return Ok(code);
         }
-        let mut left = every;
-        while !left.is_zero() && !stop.is_raised() {
-            let part = left.min(BEAT);
-            client.pause(part);
-            left -= part;
-        }
-        if stop.is_raised() {
+        if stop.wait(every) {
             return Ok(code);
         }
     }
@@ -77,7 +74,7 @@ pub(super) fn list(
     show: impl Fn(&Client) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
     let client = Client::new(api)?;
-    repeat(&client, watch, 1, || show(&client).map(|()| ExitCode::SUCCESS))
+    repeat(watch, 1, || show(&client).map(|()| ExitCode::SUCCESS))
 }
 
 #[cfg(test)]

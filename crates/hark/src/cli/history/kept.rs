@@ -12,6 +12,7 @@ use hark_store::state::StateReader;
 use serde_json::{Value, json};
 
 use super::{Place, TIERS};
+use crate::cli::watch::{self, Watch};
 use crate::config::retention::words;
 use crate::config::{self, HistorySettings, Override, Paths};
 use crate::exchange;
@@ -28,6 +29,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "PATTERN")]
     host: Option<String>,
     #[command(flatten)]
+    watch: Watch,
+    #[command(flatten)]
     place: Place,
 }
 
@@ -38,6 +41,10 @@ impl Args {
 }
 
 pub(super) fn run(args: &Args, data_dir: &Path, dir: &Path) -> anyhow::Result<ExitCode> {
+    watch::repeat(&args.watch, 1, || show(args, data_dir, dir))
+}
+
+fn show(args: &Args, data_dir: &Path, dir: &Path) -> anyhow::Result<ExitCode> {
     let paths = Paths::new(args.place.config.clone(), args.place.data.clone());
     let settings = match config::load(&paths) {
         Ok(loaded) => loaded.settings.history,
