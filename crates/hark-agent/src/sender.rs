@@ -19,6 +19,7 @@ mod heard;
 mod papers;
 mod past;
 mod probe;
+mod sparing;
 mod steady;
 
 use std::borrow::Cow;
@@ -40,6 +41,7 @@ pub(crate) use self::papers::Arrived;
 use self::papers::Papers;
 use self::past::BACKLOG;
 use self::probe::{Probes, next_number};
+use self::sparing::Sparing;
 use self::steady::Steady;
 use crate::sampler::{Round, Set};
 use crate::schedule::Chance;
@@ -128,6 +130,7 @@ pub(crate) struct Sender {
     /// Datagrams since then that look like copies of earlier ones.
     copies: u32,
     history_stopped: bool,
+    sparing: Sparing,
     papers: Papers,
     last_rtt: Option<u32>,
     skewed: bool,
@@ -212,6 +215,7 @@ impl Sender {
             silent: false,
             copies: 0,
             history_stopped: false,
+            sparing: Sparing::new(),
             papers: Papers::default(),
             last_rtt: None,
             skewed: false,
@@ -227,7 +231,8 @@ impl Sender {
         })
     }
 
-    /// Sends a heartbeat with what was measured. What does not fit one datagram goes into more.
+    /// Sends a heartbeat with what was measured. What does not fit one datagram goes into more, and what the server is
+    /// to be spared waits in the spool.
     pub(crate) fn beat<'s>(
         &mut self,
         round: &Round,
@@ -242,6 +247,11 @@ impl Sender {
             self.begin_again(0, moment);
         }
         let mut frames = round.frames().peekable();
+        let is_bare = self.sparing.leaves_out_values();
+        if is_bare {
+            let beat = self.new_beat().finish();
+            self.send(&beat, Load::Nothing, moment, wire);
+        }
         loop {
             let (mut beat, mut kept) = (self.new_beat(), BacklogBuilder::new());
             let mut used = BTreeSet::new();
@@ -266,7 +276,11 @@ impl Sender {
                 let number = self.spool.append_samples(taken_at, payload.bytes(), defs);
                 Load::Samples(vec![number])
             };
-            self.send(&beat.finish(), load, moment, wire);
+            if is_bare {
+                self.lost(&load, moment.now.mono);
+            } else {
+                self.send(&beat.finish(), load, moment, wire);
+            }
             if frames.peek().is_none() {
                 return;
             }
@@ -510,9 +524,10 @@ impl Sender {
         if let Greeting::Due { at, .. } = self.greeting {
             next = next.min(at);
         }
-        if self.has_bulk() {
-            let pace = Duration::from_millis(1000 / u64::from(BACKLOG.per_second));
-            next = next.min(self.quiet_until.max(self.clocks.mono + pace));
+        if let Some(from) = self.bulk_from() {
+            let rate = self.sparing.rate(self.clocks.mono);
+            let pace = Duration::from_millis(1000 / u64::from(rate.per_second));
+            next = next.min(self.quiet_until.max(from).max(self.clocks.mono + pace));
         }
         next
     }

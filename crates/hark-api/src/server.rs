@@ -42,7 +42,7 @@ pub struct ServerReport {
 pub struct HistoryReport {
     /// Whether samples are written.
     pub state: HistoryState,
-    /// Why not; empty if they are.
+    /// Why not, or why not all; empty if they are.
     pub reason: String,
     /// How much it holds.
     pub bytes: u64,
@@ -56,4 +56,6 @@ pub enum HistoryState {
     Ok,
     /// They are not; alerting goes on.
     Stopped,
+    /// More comes than can be kept: some are not, and come later.
+    Shedding,
 }

@@ -93,14 +93,20 @@ impl Engine {
     /// Returns when the next level of a series that stays out begins, and which; `None` while its host is not
     /// listened to, and when there is none. A host without an agent is listened to once the series has come: a
     /// limit for all hosts says nothing of one that was never to have it.
-    pub(crate) fn absence_due(&self, host: &Host, check: &Check) -> Option<(Moment, Status)> {
+    pub(crate) fn absence_due(
+        &self,
+        host: &Host,
+        check: &Check,
+        now: Now,
+    ) -> Option<(Moment, Status)> {
         let threshold = check.awaits()?;
         let came = check.began().map(|_| self.plan.liveness.interval);
         let interval = host.interval().or(came)?;
         if host.flags.silent || host.flags.not_reproven || host.is_down() {
             return None;
         }
-        let from = check.heard.max(host.whole_since);
+        let spared = self.gate.apart(interval, Moment::of(now)).saturating_sub(interval);
+        let from = check.heard.max(host.whole_since) + spared;
         let level = if check.fresh == Fresh::Stale { check.level } else { None };
         let at = |limit: Option<crate::plan::threshold::Limit>| {
             Some(from + Duration::try_from_secs_f64(limit?.raise).ok()?)
@@ -123,7 +129,7 @@ impl Engine {
         let moment = Moment::of(now);
         let Some(host) = self.hosts.get(id) else { return };
         let check = &host.checks[index];
-        let Some((due, level)) = self.absence_due(host, check) else { return };
+        let Some((due, level)) = self.absence_due(host, check, now) else { return };
         if due > moment {
             return;
         }

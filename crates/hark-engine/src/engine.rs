@@ -147,6 +147,7 @@ impl Engine {
             }
             Input::Planned(plan) => self.planned(&plan, now, effects),
             Input::IngestHealthy => self.ingest_healthy(now, effects),
+            Input::ValuesSpared(spared) => self.gate.spare(spared, Moment::of(now)),
             Input::Recalled { host, check, past } => self.recalled(host, &check, past, now),
             Input::SelfCheck { part, problem } => {
                 self.self_check(&part, problem.as_deref(), now, effects);

@@ -29,11 +29,23 @@ pub(crate) fn quiet(interval: Duration) -> Duration {
 pub(crate) struct Gate {
     trouble: Option<Trouble>,
     armed: Moment,
+    sparing: Sparing,
+}
+
+/// Whether values come with every other heartbeat only.
+#[derive(Clone, Copy, Debug)]
+enum Sparing {
+    /// Not because anybody asked for it.
+    No,
+    /// They may.
+    Asked,
+    /// They may have until this, or the heartbeat after.
+    Ended(Moment),
 }
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { trouble: None, armed: Moment::NEVER }
+        Self { trouble: None, armed: Moment::NEVER, sparing: Sparing::No }
     }
 }
 
@@ -50,6 +62,25 @@ impl Gate {
             None => Moment::LONG_AGO,
             Some(Trouble { limit, healthy: None }) => limit,
             Some(Trouble { limit, healthy: Some(at) }) => limit.min(at + quiet(interval)),
+        }
+    }
+
+    /// Notes whether agents are asked to send values with every other heartbeat.
+    pub(crate) fn spare(&mut self, spared: bool, now: Moment) {
+        self.sparing = match (spared, self.sparing) {
+            (true, _) => Sparing::Asked,
+            (false, Sparing::Asked) => Sparing::Ended(now),
+            (false, Sparing::No | Sparing::Ended(_)) => return,
+        };
+    }
+
+    /// Returns how far apart the values of an agent with this interval may be.
+    pub(crate) fn apart(&self, interval: Duration, now: Moment) -> Duration {
+        match self.sparing {
+            Sparing::Asked => interval * 2,
+            // It hears of the end with its next heartbeat, and the one after has values.
+            Sparing::Ended(at) if now < at + interval * 3 => interval * 2,
+            Sparing::No | Sparing::Ended(_) => interval,
         }
     }
 

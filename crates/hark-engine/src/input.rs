@@ -84,6 +84,9 @@ pub enum Input {
     },
     /// Ingest is healthy again.
     IngestHealthy,
+    /// Whether agents are asked to send values with every other heartbeat only, as more comes than can be kept: what
+    /// stays out then is not missed.
+    ValuesSpared(bool),
     /// What history has of a series, asked for by `Effect::Recall`: changes no status by itself.
     Recalled {
         /// Of which host.

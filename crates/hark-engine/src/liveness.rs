@@ -112,7 +112,7 @@ impl Engine {
             if let Some(at) = check.more().and_then(|more| more.recheck) {
                 next = next.min(at);
             }
-            if let Some((at, _)) = self.absence_due(host, check) {
+            if let Some((at, _)) = self.absence_due(host, check, now) {
                 next = next.min(at);
             }
             let due = self.check_deadline(host, check, &mut allowance, now);
@@ -251,6 +251,7 @@ impl Engine {
         let (every, from) = match check.rule.feed() {
             Feed::Agent => {
                 let interval = host.interval().unwrap_or(rule.interval);
+                let interval = self.gate.apart(interval, Moment::of(now));
                 (spacing.max(interval), check.heard.max(host.whole_since))
             }
             Feed::Probe | Feed::Engine => {

@@ -610,7 +610,7 @@ export interface Self {
   hosts: number;
   series: number;
   datagrams: Record<string, number>;
-  history: { state: 'ok' | 'stopped'; reason: string | null; bytes: number };
+  history: { state: 'ok' | 'stopped' | 'shedding'; reason: string | null; bytes: number };
   store: Record<string, number>;
   queues: Record<string, number>;
   receivers_failing: string[];

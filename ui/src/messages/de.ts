@@ -578,5 +578,6 @@ export const de: Record<keyof typeof all, string> = {
   'journal.what': 'Was',
 
   'settings.history-stopped': 'Es werden keine Messwerte gespeichert',
+  'settings.history-shedding': 'Last wird abgeworfen: es kommen mehr Messwerte, als gespeichert werden können, ein Teil kommt später',
   'settings.password-wrong': 'Das bisherige Passwort stimmt nicht.',
 };

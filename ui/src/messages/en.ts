@@ -544,5 +544,6 @@ export const en = {
   'journal.what': 'What',
 
   'settings.history-stopped': 'No samples are stored',
+  'settings.history-shedding': 'Load is shed (shedding): more samples come than can be stored, some come later',
   'settings.password-wrong': 'The present password is not right.',
 } as const satisfies Record<string, string>;

@@ -63,6 +63,7 @@ impl Sender {
             tracing::info!(stopped, "server's history");
             self.history_stopped = stopped;
         }
+        self.sparing.told(acked.flags, mono, &mut self.chance);
         if let Some(pause) = acked.retry_after {
             // Not all at once after it, either.
             self.quiet_until = mono + pause + self.chance.below(pause / 4 + Duration::from_secs(1));

@@ -1,6 +1,6 @@
 //! What goes behind the present: reports, and the samples of the past.
 
-use hark_model::Unix;
+use hark_model::{Mono, Unix};
 use hark_proto::bucket::Rate;
 use hark_proto::client::MAX_WAITING_BULK;
 use hark_proto::{BacklogBuilder, Body, Content, Kind, ReportBuilder, decode};
@@ -138,7 +138,12 @@ impl Sender {
 
     /// Sends old frames, several entries a datagram.
     pub(super) fn send_backlog(&mut self, moment: Moment, wire: Wire<'_>) {
-        while self.may_send_samples() && self.bulk.take(BACKLOG, moment.now.mono) {
+        let mono = moment.now.mono;
+        if mono < self.sparing.past_from() {
+            return;
+        }
+        let rate = self.sparing.rate(mono);
+        while self.may_send_samples() && self.bulk.take(rate, mono) {
             let (mut builder, mut numbers) = (BacklogBuilder::new(), Vec::new());
             while let Some((number, bytes)) = self.spool.read_samples() {
                 match self.pack(number, &bytes, &mut builder) {
@@ -181,6 +186,7 @@ impl Sender {
         self.spool.samples_waiting() > 0
             && self.client.n_waiting() < CROWDED
             && !self.history_stopped
+            && self.sparing.takes_the_past()
             && matches!(self.greeting, Greeting::Done)
     }
 
@@ -192,9 +198,12 @@ impl Sender {
             && self.n_reports_under_way() < REPORTS_UNDER_WAY
     }
 
-    /// Returns true if something waits that could be sent now, but for the pace.
-    pub(super) fn has_bulk(&self) -> bool {
-        (self.has_reports() && self.may_send_reports()) || self.may_send_samples()
+    /// Returns from when on something that waits may be sent, but for the pace; none if nothing is.
+    pub(super) fn bulk_from(&self) -> Option<Mono> {
+        if self.has_reports() && self.may_send_reports() {
+            return Some(Mono(0));
+        }
+        self.may_send_samples().then(|| self.sparing.past_from())
     }
 
     /// Returns true if reports wait.

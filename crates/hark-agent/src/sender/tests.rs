@@ -59,6 +59,8 @@ struct Server {
     live: Vec<i64>,
     history_stopped: bool,
     retry_after_s: u16,
+    /// What is said of shedding, and samples are not kept then.
+    sheds: AckFlags,
     salt: u8,
     papers: BTreeMap<Paper, Vec<u8>>,
     pieces: Vec<Piece>,
@@ -78,6 +80,7 @@ impl Server {
             live: Vec::new(),
             history_stopped: false,
             retry_after_s: 0,
+            sheds: AckFlags::default(),
             salt: 0,
             papers: BTreeMap::new(),
             pieces: Vec::new(),
@@ -113,12 +116,14 @@ impl Server {
         let mut replies = Vec::new();
         if stored {
             self.session.stored(header.session, header.counter);
+        } else if self.sheds_load() {
+            self.session.received(header.session);
         }
         let agent = identity().agent;
         if self.session.want_sets(agent, &wanted, &mut out) {
             replies.push(out.clone());
         }
-        let mut flags = AckFlags::default();
+        let mut flags = self.sheds;
         if self.history_stopped {
             flags = flags.with(AckFlags::HISTORY_STOPPED);
         }
@@ -193,13 +198,18 @@ impl Server {
         }
     }
 
+    fn sheds_load(&self) -> bool {
+        self.sheds.has(AckFlags::SHEDDING)
+    }
+
     fn take_frames(&mut self, frames: hark_proto::Frames<'_>, wanted: &mut Vec<u32>) -> bool {
         for frame in frames.clone() {
             if !self.sets.contains_key(&frame.set) {
                 wanted.push(frame.set);
             }
         }
-        if !wanted.is_empty() || (self.history_stopped && !frames.is_empty()) {
+        let keeps_none = self.history_stopped || self.sheds_load();
+        if !wanted.is_empty() || (keeps_none && !frames.is_empty()) {
             return false;
         }
         for frame in frames {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hark_engine::Input;
 use hark_model::{Next, Status};
 
 use crate::world::{World, plan_of};
@@ -97,4 +98,36 @@ fn a_start_of_the_server_misses_no_result_that_comes_seldom() {
     world.result_before("web1", "disks", Status::Ok, "fine", Next::Within(Duration::from_mins(5)));
     beat(&mut world, 360, 330 + 1100);
     assert_eq!(world.lines().len(), 1, "but one that stays out: {:?}", world.lines());
+}
+
+/// What is told of a host whose values come with every other heartbeat, each 30 s, and are missed after 50 s; at the
+/// start and at the end the engine is told what agents are asked for.
+fn told_of_sparse_values(spared: bool) -> Vec<String> {
+    let limits = "{cpu: {load: {warning: 90, absent_after: {critical: 50s}}}}";
+    let mut world = World::new(plan_of(&format!("receivers: {{ops: {{}}}}\nthresholds: {limits}")));
+    world.step(Input::ValuesSpared(spared));
+    for n in 0..40 {
+        world.run_to(n * 30_000);
+        let values = [("cpu.load", 5.0)];
+        world.heard("web", if n % 2 == 0 { &values } else { &[] });
+    }
+    world.step(Input::ValuesSpared(false));
+    for n in 40..60 {
+        world.run_to(n * 30_000);
+        world.heard("web", &[("cpu.load", 5.0)]);
+    }
+    let lines = world.lines();
+    // Then values are missed as ever.
+    for n in 60..70 {
+        world.run_to(n * 30_000);
+        world.heard("web", &[]);
+    }
+    assert!(world.lines().len() > lines.len(), "nothing is missed any more");
+    lines
+}
+
+#[test]
+fn values_that_agents_are_asked_to_leave_out_are_not_missed() {
+    assert_eq!(told_of_sparse_values(true), [""; 0]);
+    assert!(told_of_sparse_values(false)[0].contains("no value for"), "else they are");
 }

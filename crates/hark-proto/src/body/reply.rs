@@ -44,8 +44,10 @@ pub struct AckFlags(pub u8);
 impl AckFlags {
     /// History is stopped (disk full): datagrams with samples are not acknowledged for now.
     pub const HISTORY_STOPPED: Self = Self(1);
-    /// The server sheds load: samples may be taken less often.
+    /// The server sheds load: samples of the past wait, those of heartbeats may not be kept.
     pub const SHEDDING: Self = Self(2);
+    /// Beside [`AckFlags::SHEDDING`]: every other heartbeat goes without samples.
+    pub const SHEDDING_METRICS: Self = Self(4);
 
     /// Returns both.
     #[must_use]

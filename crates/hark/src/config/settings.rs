@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use hark_config::{Key, Kind, Section};
+use hark_config::{Bare, Key, Kind, Section};
 use hark_model::{Secret, UserName};
 use hark_notify::mailbox::Mailbox;
 
@@ -42,6 +43,12 @@ pub(crate) const KEYS: &[Key] = &[
     Key::new("journal_max_size", Kind::Size, "Size at which it is rotated.").default("104857600"),
     Key::new("journal_max_backups", Kind::Integer, "Old files kept.").default("10"),
     Key::new("history", Kind::Section(retention::KEYS), "How long samples are kept."),
+    Key::new(
+        "shed_after",
+        Kind::Duration,
+        "How late samples may be kept before the server sheds load; 0: however late.",
+    )
+    .default("1s"),
     Key::new("backup", Kind::Section(backup::KEYS), "Copies that the server makes by itself."),
     Key::new("users", Kind::Named(&Kind::Section(USER_KEYS)), "People who may log in."),
     grants::KEY,
@@ -101,6 +108,8 @@ pub(crate) struct Settings {
     pub(crate) journal: Option<JournalSettings>,
     /// How long samples are kept.
     pub(crate) history: HistorySettings,
+    /// How late samples may be kept before load is shed; zero: however late.
+    pub(crate) shed_after: Duration,
     /// Copies that the server makes by itself.
     pub(crate) backup: BackupSettings,
     /// People of the file.
@@ -170,6 +179,7 @@ impl Settings {
             log: read_log(root),
             journal: read_journal(root),
             history: HistorySettings::read(root),
+            shed_after: root.duration("shed_after", Bare::Seconds, Duration::from_secs(1)),
             backup: BackupSettings::read(root),
             users,
             grants: grants::read(root),

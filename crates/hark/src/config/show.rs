@@ -46,6 +46,7 @@ pub(crate) fn show(loaded: &Loaded) -> Value {
             "keep": s.log.keep}),
         ),
         ("history", s.history.show()),
+        ("shed_after", json!(hark_config::duration::format(s.shed_after))),
         ("backup", s.backup.show()),
         ("users", users(loaded)),
         ("access", access(loaded)),

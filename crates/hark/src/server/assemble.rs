@@ -223,7 +223,7 @@ impl Server {
             options.reach,
         )?;
         parts.intake(sockets, agents, inboxes.intake, journal, discovery)?;
-        parts.links.reloaded(parts.settings.secret.clone(), agent_configs);
+        parts.links.reloaded(&parts.settings, agent_configs);
         super::backend::actions::offer_again(&parts.links, &reader)?;
         leavers::settle(&parts.links, &parts.settings.users);
         parts.links.started();

@@ -30,6 +30,7 @@ mod papers;
 mod pending;
 mod rooms;
 mod sets;
+mod shedding;
 mod sweep;
 mod tickets;
 
@@ -52,6 +53,7 @@ use orders::Orders;
 use papers::Papers;
 use pending::Pending;
 use rooms::Rooms;
+use shedding::Shedding;
 use sweep::Sweep;
 use tickets::GATHER;
 
@@ -191,6 +193,7 @@ struct Intake {
     papers: Papers,
     orders: Orders,
     sweep: Sweep,
+    shedding: Shedding,
     rooms: Rooms,
     answers_due: Vec<usize>,
     wanted: Vec<u32>,
@@ -236,6 +239,7 @@ impl Intake {
             papers: Papers::default(),
             orders: Orders::default(),
             sweep: Sweep::default(),
+            shedding: Shedding::default(),
             rooms: Rooms::default(),
             answers_due: Vec::new(),
             wanted: Vec::new(),
@@ -269,8 +273,8 @@ impl Intake {
         wait(&self.setup.sockets, &self.setup.bell, limit);
     }
 
-    /// Looks whether the kernel dropped datagrams because we were too slow: then silence of hosts says
-    /// nothing about them (rule F5).
+    /// Looks, once a second, whether we are too slow, and whether the kernel dropped datagrams because of that: then
+    /// silence of hosts says nothing about them (rule F5).
     fn look_for_drops(&mut self, now: Now) {
         let passed = now.mono.since(self.looked_at);
         if passed < LOOK_FOR_DROPS {
@@ -281,6 +285,7 @@ impl Intake {
         self.are_many = u128::from(received) * 1000 >= u128::from(MANY) * passed.as_millis();
         let drops: u64 = self.setup.sockets.iter().map(crate::sys::dropped).sum();
         let before = std::mem::replace(&mut self.drops, drops);
+        self.shed_if_late(drops > before, now.mono);
         if drops == before {
             return;
         }
@@ -304,6 +309,7 @@ impl Intake {
         self.hand_on();
         if self.unsent.is_some() {
             // The engine is behind: the kernel's buffer is the queue until it has caught up.
+            self.look_for_drops(now);
             self.send_answers();
             wait(&[], &self.setup.bell, BEHIND);
             return true;
@@ -348,6 +354,9 @@ impl Intake {
             self.received += n as u64;
             // Not the moment at which the turn began: some have come since, and some long before.
             let read_at = if n > 0 { Clock.micros() } else { at };
+            if let Some(youngest) = n.checked_sub(1) {
+                self.shedding.read(room.waited(youngest));
+            }
             let places = self.expect(room, n);
             for (i, place) in places.into_iter().enumerate().take(n) {
                 let waited = u64::try_from(room.waited(i).as_micros()).unwrap_or_default();

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwap;
 use hark_engine::input::Action;
 use hark_engine::{Done, Engine, Refused};
-use hark_model::{Now, Secret, UserName};
+use hark_model::{Now, UserName};
 use hark_notify::mailbox::Mailbox;
 use hark_notify::{MailStyle, Receivers};
 use hark_store::history::History;
@@ -46,7 +46,9 @@ use super::retention::Retention;
 use super::store_loop::{STORE_QUEUE, StateWork, ToStore};
 use super::tally::Tally;
 use super::vitals::Vitals;
-use crate::config::{AgentConfigs, EventSettings, KnownAs, RemoteWriteSettings, StatusPlan};
+use crate::config::{
+    AgentConfigs, EventSettings, KnownAs, RemoteWriteSettings, Settings, StatusPlan,
+};
 use crate::sys::Bell;
 
 /// What may wait for the probes: the results of sites of a few seconds, and words of people.
@@ -329,10 +331,11 @@ impl Links {
         self.status.store(status);
     }
 
-    /// Tells ingest the shared secret and what agents are given. Waits for room in its queue, which it
+    /// Tells ingest the shared secret, when load is shed, and what agents are given. Waits for room in its queue, which it
     /// always empties: for threads that may block.
-    pub(crate) fn reloaded(&self, secret: Option<Secret>, configs: Arc<AgentConfigs>) {
-        if self.intake.send(ToIntake::Reloaded { secret, configs }).is_ok() {
+    pub(crate) fn reloaded(&self, settings: &Settings, configs: Arc<AgentConfigs>) {
+        let (secret, shed_after) = (settings.secret.clone(), settings.shed_after);
+        if self.intake.send(ToIntake::Reloaded { secret, configs, shed_after }).is_ok() {
             self.bell.ring();
         }
     }

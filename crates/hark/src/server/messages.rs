@@ -1,6 +1,7 @@
 //! What the threads of the server say to each other. Every channel between them is bounded.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hark_engine::effect::Watch;
 use hark_engine::{Engine, Input};
@@ -300,5 +301,7 @@ pub(crate) enum ToIntake {
         secret: Option<hark_model::Secret>,
         /// What agents are given.
         configs: Arc<AgentConfigs>,
+        /// How late samples may be kept before load is shed; zero: however late.
+        shed_after: Duration,
     },
 }

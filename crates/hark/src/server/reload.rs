@@ -124,7 +124,7 @@ fn carry_over(links: &Links, mut loaded: Loaded) {
     let reports = links.reports.blocking_send(ToReports::Planned(loaded.reports));
     let dns = links.dns.blocking_send(ToDns::Planned(loaded.dns));
     // After the plan: every host's series are shown to the engine again.
-    links.reloaded(loaded.settings.secret, loaded.agent_configs);
+    links.reloaded(&loaded.settings, loaded.agent_configs);
     let probes = links.probes.blocking_send(ToProbes::Plan(Arc::new(probing)));
     links.releases.change(loaded.offer);
     links.plan_events(loaded.watch.events);

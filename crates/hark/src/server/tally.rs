@@ -1,6 +1,6 @@
 //! What came in, counted by what became of it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use hark_proto::Refused;
 
@@ -17,6 +17,55 @@ pub(crate) enum Fate {
     TooManyHosts,
     /// The server sent it to itself, to know that it is read.
     Own,
+}
+
+/// What is given up while more comes than can be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shed {
+    /// Nothing.
+    Nothing,
+    /// Most rounds of samples.
+    Resolution,
+    /// All samples.
+    Metrics,
+}
+
+impl Shed {
+    const ALL: [Self; 3] = [Self::Nothing, Self::Resolution, Self::Metrics];
+
+    /// Returns the next step.
+    pub(crate) fn more(self) -> Self {
+        match self {
+            Self::Nothing => Self::Resolution,
+            Self::Resolution | Self::Metrics => Self::Metrics,
+        }
+    }
+
+    /// Returns the step before.
+    pub(crate) fn less(self) -> Self {
+        match self {
+            Self::Nothing | Self::Resolution => Self::Nothing,
+            Self::Metrics => Self::Resolution,
+        }
+    }
+
+    /// Returns what is told of it; none when all is well.
+    pub(crate) fn words(self) -> Option<&'static str> {
+        match self {
+            Self::Nothing => None,
+            Self::Resolution => Some(
+                "more comes than can be kept: samples of each host are kept once a minute, the others wait at the agents",
+            ),
+            Self::Metrics => {
+                Some("more comes than can be kept: no samples are kept, all wait at the agents")
+            }
+        }
+    }
+
+    /// Returns how many steps it is away from nothing.
+    pub(crate) fn steps(self) -> u8 {
+        self as u8
+    }
 }
 
 const FATES: usize = 4 + Refused::ALL.len();
@@ -62,6 +111,9 @@ pub(crate) struct Tally {
     lost: AtomicU64,
     journal_dropped: AtomicU64,
     event_lines_lost: AtomicU64,
+    /// The place of what is shed in [`Shed::ALL`].
+    sheds: AtomicU8,
+    samples_shed: AtomicU64,
 }
 
 impl Tally {
@@ -85,6 +137,22 @@ impl Tally {
     /// Sets how many datagrams the kernel dropped because we were too slow.
     pub(crate) fn lost(&self, total: u64) {
         self.lost.store(total, Ordering::Relaxed);
+    }
+
+    /// Sets what is shed from now on.
+    pub(crate) fn sheds(&self, shed: Shed) {
+        self.sheds.store(shed.steps(), Ordering::Relaxed);
+    }
+
+    /// Returns what is shed.
+    pub(crate) fn what_is_shed(&self) -> Shed {
+        let place = self.sheds.load(Ordering::Relaxed);
+        Shed::ALL.get(usize::from(place)).copied().unwrap_or(Shed::Nothing)
+    }
+
+    /// Counts samples of a heartbeat that are judged and not kept.
+    pub(crate) fn shed(&self, samples: usize) {
+        self.samples_shed.fetch_add(samples as u64, Ordering::Relaxed);
     }
 
     /// Counts a line that the message journal had no room for.
@@ -113,6 +181,7 @@ impl Tally {
             lost: read(&self.lost),
             journal_dropped: read(&self.journal_dropped),
             event_lines_lost: read(&self.event_lines_lost),
+            samples_shed: read(&self.samples_shed),
         }
     }
 }
@@ -134,6 +203,8 @@ pub(crate) struct Totals {
     pub(crate) journal_dropped: u64,
     /// Lines that the event files had no room for.
     pub(crate) event_lines_lost: u64,
+    /// Samples of heartbeats that were judged and not kept.
+    pub(crate) samples_shed: u64,
 }
 
 #[cfg(test)]

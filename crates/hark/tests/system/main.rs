@@ -89,6 +89,8 @@ mod retention;
 #[cfg(test)]
 mod roles;
 #[cfg(test)]
+mod shedding;
+#[cfg(test)]
 mod signals;
 #[cfg(test)]
 mod sites;

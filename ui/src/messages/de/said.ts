@@ -89,6 +89,8 @@ const SENTENCES: readonly Sentence[] = [
   ['deviation of the mean of the last {time~} from what is usual at the hour, by {n#} weeks', 'Abweichung des Mittels der letzten {time~} vom um diese Stunde Üblichen, nach {n#} Wochen'],
   ['deviation of the mean of the last {time~} from what is usual at the hour, by {n#} days', 'Abweichung des Mittels der letzten {time~} vom um diese Stunde Üblichen, nach {n#} Tagen'],
   ['time without a value', 'Zeit ohne Wert'],
+  ['more comes than can be kept: samples of each host are kept once a minute, the others wait at the agents', 'es kommt mehr, als gespeichert werden kann: von jedem Host werden Messwerte einmal in der Minute gespeichert, die anderen warten bei den Agenten'],
+  ['more comes than can be kept: no samples are kept, all wait at the agents', 'es kommt mehr, als gespeichert werden kann: keine Messwerte werden gespeichert, alle warten bei den Agenten'],
   ['history has not said what is usual at this hour', 'die Geschichte hat nicht gesagt, was um diese Stunde üblich ist'],
   ['too young: it takes {n#} {seasons} to know what is usual', 'zu jung: es braucht {n#} Mal, um zu wissen, was üblich ist'],
   ['too few values in the last {time~}', 'zu wenige Werte in den letzten {time~}'],

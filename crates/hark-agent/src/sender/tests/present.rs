@@ -89,6 +89,42 @@ fn the_present_goes_on_while_the_servers_history_is_stopped() {
 }
 
 #[test]
+fn while_the_server_sheds_load_the_past_waits_and_comes_slowly_behind_the_present() {
+    let mut world = World::new(21);
+    world.run(60);
+    world.server.sheds = AckFlags::SHEDDING;
+    world.run(30);
+    let (kept, live, sent) = (world.server.frames.len(), world.server.live.len(), world.datagrams);
+    world.event();
+    world.run(3600);
+    assert_eq!(world.server.frames.len(), kept);
+    assert_eq!(world.server.live.len() - live, 2 * 360, "every heartbeat has its values");
+    assert_eq!(world.server.applied.len(), 1, "events are stored");
+    assert!(world.datagrams - sent < 400, "and nothing else is sent: {}", world.datagrams - sent);
+    world.server.sheds = AckFlags::default();
+    let sent = world.datagrams;
+    world.run(60);
+    assert!(world.datagrams - sent < 80, "one a second at most: {}", world.datagrams - sent);
+    world.run(1200);
+    world.check();
+}
+
+#[test]
+fn asked_to_spare_values_every_other_heartbeat_goes_without_and_all_are_there_in_the_end() {
+    let mut world = World::new(22);
+    world.run(60);
+    world.server.sheds = AckFlags::SHEDDING.with(AckFlags::SHEDDING_METRICS);
+    world.run(30);
+    let (live, sent) = (world.server.live.len(), world.datagrams);
+    world.run(3600);
+    assert_eq!(world.server.live.len() - live, 360, "of two sets with each second heartbeat");
+    assert!((360..400).contains(&(world.datagrams - sent)), "{}", world.datagrams - sent);
+    world.server.sheds = AckFlags::default();
+    world.run(1260);
+    world.check();
+}
+
+#[test]
 fn asked_to_wait_it_sends_nothing_but_heartbeats() {
     let mut world = World::new(6);
     world.run(30);

@@ -155,13 +155,18 @@ impl ServerBackend {
         datagrams.insert("answered".to_owned(), totals.answers);
         datagrams.insert("answers_refused".to_owned(), totals.answers_refused);
         datagrams.insert("lost_in_kernel".to_owned(), totals.lost);
+        let shed = tally.what_is_shed().words();
         let history_report = match &history {
             Some(status) => HistoryReport {
-                state: match status.stopped {
-                    Some(_) => HistoryState::Stopped,
-                    None => HistoryState::Ok,
+                state: match (&status.stopped, shed) {
+                    (Some(_), _) => HistoryState::Stopped,
+                    (None, Some(_)) => HistoryState::Shedding,
+                    (None, None) => HistoryState::Ok,
                 },
-                reason: status.stopped.as_ref().map(|s| s.reason.clone()).unwrap_or_default(),
+                reason: match &status.stopped {
+                    Some(stopped) => stopped.reason.clone(),
+                    None => shed.unwrap_or_default().to_owned(),
+                },
                 bytes: status.log_bytes
                     + status.block_bytes
                     + status.tier_bytes.iter().sum::<u64>(),

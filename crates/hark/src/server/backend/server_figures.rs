@@ -66,6 +66,11 @@ fn ingest(backend: &ServerBackend, families: &mut Families<'_>) {
         ("hark_datagrams_lost", "Datagrams that the system dropped unread.", totals.lost),
         ("hark_heartbeats", "Heartbeats that were taken.", totals.heartbeats),
         ("hark_samples", "Samples of agents that were taken.", totals.samples),
+        (
+            "hark_samples_shed",
+            "Samples of heartbeats that were judged and not kept.",
+            totals.samples_shed,
+        ),
         ("hark_answers", "Answers to agents.", totals.answers),
         ("hark_answers_refused", "Answers that the system did not send.", totals.answers_refused),
         ("hark_journal_lines_dropped", "Lines of the message journal.", totals.journal_dropped),
@@ -73,6 +78,8 @@ fn ingest(backend: &ServerBackend, families: &mut Families<'_>) {
     ] {
         families.one((name, "counter", help), value);
     }
+    let help = "What load makes the server shed: 0 nothing, 1 resolution, 2 samples.";
+    families.one(("hark_shedding", "gauge", help), tally.what_is_shed().steps());
 }
 
 fn inlets(backend: &ServerBackend, families: &mut Families<'_>) {

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hark_engine::effect::Watch;
-use hark_model::time::Unix;
+use hark_model::time::{Mono, Unix};
 use hark_model::{HostId, HostName, Secret, SeriesDef, SeriesName, Tag};
 use hark_proto::{
     AgentId, AgentKey, Hello, ItemWindow, ServerSession, SetAssembler, simple_identity,
@@ -150,6 +150,8 @@ pub(super) struct Slot {
     pub(super) hello: Option<Box<Hello>>,
     /// Whether the engine was told that it cannot be given anything.
     pub(super) paper_trouble_told: bool,
+    /// When the last round of samples began that was kept while others were shed.
+    pub(super) round: Option<Mono>,
 }
 
 impl Slot {
@@ -180,6 +182,7 @@ impl Slot {
             hello: None,
             paper: SlotPaper::default(),
             paper_trouble_told: false,
+            round: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use hark_model::time::{Micros, Now};
-use hark_proto::{AckFacts, AckFlags};
+use hark_proto::AckFacts;
 
 use super::pending::{Outcome, To};
 use super::{Arrival, Intake};
@@ -12,11 +12,11 @@ use crate::sys::Sent;
 impl Intake {
     /// Seals and queues the answers for everything that both parts have kept.
     pub(super) fn answer(&mut self, now: Now, at: Micros) {
-        let Self { pending, setup, answers_due, waiting, .. } = self;
+        let Self { pending, setup, answers_due, waiting, shedding, .. } = self;
         for entry in pending.ready().filter(|entry| matches!(entry.to, To::Counter(_))) {
             setup.agents.expect_at(entry.slot);
         }
-        pending.settle(|entry, outcome| {
+        pending.settle(now.mono, &mut |waited| shedding.kept(waited), |entry, outcome| {
             let agent = setup.agents.slot(entry.slot);
             agent.session.persisted(entry.session);
             match (entry.to, outcome) {
@@ -30,7 +30,7 @@ impl Intake {
                 answers_due.push(entry.slot);
             }
         });
-        let flags = if self.history_stopped { AckFlags::HISTORY_STOPPED } else { AckFlags(0) };
+        let flags = self.flags();
         if self.papers.is_unread() {
             return;
         }

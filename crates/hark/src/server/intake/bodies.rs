@@ -11,7 +11,7 @@ use hark_proto::times::taken;
 use hark_proto::{Body, Hello, Report, ReportItem};
 use hark_store::state::Change;
 
-use super::pending::{Entry, To};
+use super::pending::{Entry, Samples, To};
 use super::{Agents, Arrival, Intake, agents};
 use crate::server::message_journal::Line;
 use crate::server::messages::DefineSet;
@@ -23,10 +23,10 @@ impl Intake {
     /// Splits one decoded datagram between the engine and history. What cannot be kept yet, because
     /// its host or one of its sets is not known so far, is not acknowledged and comes again.
     pub(super) fn body(&mut self, arrival: Arrival, body: Body<'_>) -> Fate {
-        let kept = match body {
+        let taken = match body {
             Body::Hello(hello) => {
                 self.hello(arrival, &hello);
-                Some(false)
+                Some(Samples::None)
             }
             Body::Beat(beat) => self.beat(arrival, &beat),
             Body::Backlog(backlog) => self.backlog(arrival, &backlog),
@@ -34,12 +34,12 @@ impl Intake {
             Body::Report(report) => self.report(arrival, report),
             Body::Fetch(fetch) => {
                 self.fetch(arrival.slot, fetch, arrival.now);
-                Some(false)
+                Some(Samples::None)
             }
         };
-        if let Some(has_frames) = kept {
+        if let Some(samples) = taken {
             let Arrival { slot, session, counter, .. } = arrival;
-            self.pending.add(Entry { slot, session, to: To::Counter(counter), has_frames });
+            self.pending.add(Entry { slot, session, to: To::Counter(counter), samples });
         }
         Fate::Accepted
     }
@@ -69,7 +69,7 @@ impl Intake {
         self.paper_for(arrival.slot);
     }
 
-    pub(super) fn set(&mut self, arrival: Arrival, part: hark_proto::SetsPart) -> Option<bool> {
+    pub(super) fn set(&mut self, arrival: Arrival, part: hark_proto::SetsPart) -> Option<Samples> {
         let agent = self.setup.agents.slot(arrival.slot);
         let host = agent.host?;
         let assembler = agent.assembler.get_or_insert_default();
@@ -81,10 +81,10 @@ impl Intake {
             let series = Arc::from(series);
             self.frames.define.push(DefineSet { slot: arrival.slot, host, number, series });
         }
-        Some(false)
+        Some(Samples::None)
     }
 
-    pub(super) fn report(&mut self, arrival: Arrival, report: Report) -> Option<bool> {
+    pub(super) fn report(&mut self, arrival: Arrival, report: Report) -> Option<Samples> {
         let agent = self.setup.agents.slot(arrival.slot);
         let host = agent.host?;
         let id = agent.id.0;
@@ -117,7 +117,7 @@ impl Intake {
         }
         let items = self.setup.agents.slot(arrival.slot).items;
         self.changes.push(Change::AgentReports { agent: id, window: agents::stored_window(items) });
-        Some(false)
+        Some(Samples::None)
     }
 
     /// Hands on what a site found of another host. It comes again: what there is no room for is left out.

@@ -12,18 +12,21 @@ use super::super::messages::FrameAt;
 use super::super::tally::Fate;
 use super::super::vitals::News;
 use super::bodies::heard;
+use super::pending::Samples;
 use super::sets::SetUse;
+use super::shedding::Fresh;
 use super::{Arrival, Intake};
 
 impl Intake {
     /// Takes a heartbeat. The host lives even if its samples cannot be kept yet. Returns `None` if it
-    /// must come again, else whether it held samples.
-    pub(super) fn beat(&mut self, arrival: Arrival, beat: &Beat<'_>) -> Option<bool> {
+    /// must come again, else what becomes of its samples.
+    pub(super) fn beat(&mut self, arrival: Arrival, beat: &Beat<'_>) -> Option<Samples> {
         let agent = self.setup.agents.slot(arrival.slot);
         agent.rtt_us = beat.rtt_us.or(agent.rtt_us);
         let host = agent.host?;
         let frames = beat.frames.clone();
-        let known = self.lives(arrival, host, beat.interval_ms, beat.rtt_us, frames);
+        let fresh = self.fresh(arrival.slot, arrival.now.mono);
+        let known = self.lives(arrival, host, beat.interval_ms, beat.rtt_us, frames, fresh);
         if self
             .setup
             .journal
@@ -33,7 +36,7 @@ impl Intake {
             let name = self.setup.agents.slot(arrival.slot).name.clone();
             self.journal(arrival, || Line::beat(&name, beat));
         }
-        known.then_some(!beat.frames.is_empty())
+        known.then_some(Samples::of(!beat.frames.is_empty(), fresh))
     }
 
     /// Takes a sign of life with its fresh frames; returns as [`Intake::frames`].
@@ -44,11 +47,12 @@ impl Intake {
         interval_ms: u32,
         rtt_us: Option<u32>,
         frames: impl Iterator<Item = Frame<'a>>,
+        fresh: Fresh,
     ) -> bool {
         let mut heard =
             heard(self.setup.agents.peek(arrival.slot), arrival, host, interval_ms, rtt_us);
         heard.values = self.rooms.values();
-        let known = self.frames(arrival, host, frames, Some(&mut heard));
+        let known = self.frames(arrival, host, frames, Some(&mut heard), fresh);
         if heard.values.is_empty() {
             self.rooms.unused(std::mem::take(&mut heard.values));
         }
@@ -58,9 +62,13 @@ impl Intake {
     }
 
     /// Takes old frames: for history alone, they say nothing about now.
-    pub(super) fn backlog(&mut self, arrival: Arrival, backlog: &Backlog<'_>) -> Option<bool> {
+    pub(super) fn backlog(&mut self, arrival: Arrival, backlog: &Backlog<'_>) -> Option<Samples> {
         let host = self.setup.agents.slot(arrival.slot).host?;
-        self.frames(arrival, host, backlog.frames.clone(), None).then_some(true)
+        if self.sheds_the_past() {
+            return Some(Samples::Shed);
+        }
+        let frames = backlog.frames.clone();
+        self.frames(arrival, host, frames, None, Fresh::Kept).then_some(Samples::Handed)
     }
 
     /// Hands frames to history, and what somebody looks at to the engine and the lists. Returns false
@@ -72,6 +80,7 @@ impl Intake {
         host: HostId,
         frames: impl Iterator<Item = Frame<'a>>,
         mut heard: Option<&mut Heard>,
+        fresh: Fresh,
     ) -> bool {
         self.wanted.clear();
         let mut newest: Option<Unix> = None;
@@ -101,6 +110,10 @@ impl Intake {
             }
             news = told;
             newest = newest.max(Some(frame.taken_at));
+            if fresh == Fresh::Shed {
+                self.setup.tally.shed(set.shape.series.len());
+                continue;
+            }
             self.samples += set.shape.series.len() as u64;
             let bytes = &mut self.frames.bytes;
             bytes.extend_from_slice(frame.values);

@@ -16,7 +16,8 @@ use hark_store::state::Change;
 use hark_web::{AgentClaim, AgentProof, Batch, Item, Sample};
 use tokio::sync::oneshot;
 
-use super::pending::{Entry, Outcome, To};
+use super::pending::{Entry, Outcome, Samples, To};
+use super::shedding::Fresh;
 use super::{Arrival, Intake};
 use crate::server::messages::DefineSet;
 use crate::server::tally::Fate;
@@ -147,22 +148,20 @@ impl Intake {
     /// Takes a batch of an agent that is proven; `asker` is told once that is on the disk.
     pub(super) fn brought(&mut self, mut brought: Box<Brought>, asker: oneshot::Sender<Taken>) {
         let now = Clock.now();
-        let all = self.take(&mut brought, now);
-        if !all {
+        let Some(samples) = self.take(&mut brought, now) else {
             drop(asker.send(Taken::Again(brought)));
             return;
-        }
-        let Brought { place, ref batch, .. } = *brought;
+        };
+        let place = brought.place;
         let number = self.setup.agents.slot(place).number;
-        let has_frames = !(batch.samples.is_empty() && batch.backlog.is_empty());
         if let Some(asker) = self.waiting.add(asker) {
             let to = To::Asker(asker);
-            self.pending.add(Entry { slot: place, session: number, to, has_frames });
+            self.pending.add(Entry { slot: place, session: number, to, samples });
         }
     }
 
-    /// Takes as much as can be taken now; returns true if that is all.
-    fn take(&mut self, brought: &mut Brought, now: Now) -> bool {
+    /// Takes as much as can be taken now; if that is all, returns what becomes of the samples.
+    fn take(&mut self, brought: &mut Brought, now: Now) -> Option<Samples> {
         let place = brought.place;
         let agent = self.setup.agents.slot(place);
         let from = SocketAddr::new(brought.address, 0);
@@ -178,7 +177,7 @@ impl Intake {
                 let (name, address) = (agent.name.clone(), Some(brought.address));
                 self.inputs.push(Input::HostSeen(HostSeen { name, interval, address }));
             }
-            return false;
+            return None;
         };
         let arrival =
             Arrival { slot: place, session: number, counter: 0, from, socket: 0, moved, now };
@@ -191,12 +190,11 @@ impl Intake {
         }
         let numbers: Vec<u32> = brought.batch.sets.iter().map(|set| set_number(set)).collect();
         if self.are_judged(place, &numbers) {
-            self.take_samples(arrival, &brought.batch, &numbers);
-            return true;
+            return Some(self.take_samples(arrival, &brought.batch, &numbers));
         }
         if !std::mem::replace(&mut brought.heard, true) {
             // The host lives, even if its samples cannot be kept yet.
-            self.hear(arrival, &brought.batch, &[]);
+            self.hear(arrival, &brought.batch, &[], Fresh::Kept);
         }
         if !std::mem::replace(&mut brought.declared, true) {
             for (number, series) in numbers.iter().zip(&brought.batch.sets) {
@@ -207,7 +205,7 @@ impl Intake {
                 }
             }
         }
-        false
+        None
     }
 
     /// Returns true if every set is known, and what the engine wants of it.
@@ -216,27 +214,37 @@ impl Intake {
         numbers.iter().all(|n| agent.set(*n).is_some_and(|set| set.asked.is_none()))
     }
 
-    fn take_samples(&mut self, arrival: Arrival, batch: &Batch, numbers: &[u32]) {
-        self.hear(arrival, batch, &encoded(&batch.samples, batch, numbers));
+    fn take_samples(&mut self, arrival: Arrival, batch: &Batch, numbers: &[u32]) -> Samples {
+        let fresh = self.fresh(arrival.slot, arrival.now.mono);
+        self.hear(arrival, batch, &encoded(&batch.samples, batch, numbers), fresh);
+        let present = Samples::of(!batch.samples.is_empty(), fresh);
         let past = encoded(&batch.backlog, batch, numbers);
-        if let (false, Some(host)) = (past.is_empty(), self.setup.agents.peek(arrival.slot).host) {
-            let known = self.frames(arrival, host, past.iter().map(Encoded::frame), None);
-            debug_assert!(known, "looked at before");
+        let Some(host) = self.setup.agents.peek(arrival.slot).host.filter(|_| !past.is_empty())
+        else {
+            return present;
+        };
+        // They are stored together or not at all: what is there already is a double when it comes again.
+        if present == Samples::Shed || self.sheds_the_past() {
+            return Samples::Shed;
         }
+        let past = past.iter().map(Encoded::frame);
+        let known = self.frames(arrival, host, past, None, Fresh::Kept);
+        debug_assert!(known, "looked at before");
+        Samples::Handed
     }
 
     /// Takes a sign of life with what was measured.
-    fn hear(&mut self, arrival: Arrival, batch: &Batch, samples: &[Encoded]) {
+    fn hear(&mut self, arrival: Arrival, batch: &Batch, samples: &[Encoded], fresh: Fresh) {
         let Some(host) = self.setup.agents.peek(arrival.slot).host else { return };
         let frames = samples.iter().map(Encoded::frame);
         let Some(interval_ms) = batch.interval_ms else {
-            let known = self.frames(arrival, host, frames, None);
+            let known = self.frames(arrival, host, frames, None, fresh);
             debug_assert!(known, "looked at before");
             return;
         };
         let agent = self.setup.agents.slot(arrival.slot);
         agent.rtt_us = batch.rtt_us.or(agent.rtt_us);
-        self.lives(arrival, host, interval_ms, batch.rtt_us, frames);
+        self.lives(arrival, host, interval_ms, batch.rtt_us, frames, fresh);
     }
 }
 

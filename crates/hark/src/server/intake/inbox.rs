@@ -46,7 +46,8 @@ impl Intake {
                     tracing::debug!("whoever enrolled a host has gone");
                 }
             }
-            ToIntake::Reloaded { secret, configs } => {
+            ToIntake::Reloaded { secret, configs, shed_after } => {
+                self.shedding.set_limit(shed_after);
                 self.papers.change(configs);
                 agents.change_secret(secret);
                 self.sweep.begin();

@@ -5,13 +5,14 @@ use hark_model::frame::encode_values;
 use hark_model::{
     Event, EventKind, HostId, HostName, MetricKind, SeriesDef, SeriesName, Severity, Unit, Unix,
 };
-use hark_proto::{AgentKey, BeatBuilder, Body, ItemWindow, Kind, Refused, Signed};
+use hark_proto::{AckFlags, AgentKey, BeatBuilder, Body, ItemWindow, Kind, Refused, Signed};
 use hark_store::history::{History, Settings};
 use hark_web::{AgentClaim, AgentProof, Batch, Item, Sample};
 use tokio::sync::oneshot;
 
 use super::super::messages::{DefineSet, NotDefined, Part};
-use super::super::tally::Fate;
+use super::super::tally::{Fate, Shed};
+use super::pending::Samples;
 
 use super::*;
 
@@ -65,7 +66,7 @@ fn restarted() -> (Intake, Receiver<ToEngine>, Receiver<ToHistory>) {
 }
 
 /// Has it take a heartbeat with one value; returns what [`Intake::beat`] does.
-fn beat(intake: &mut Intake, at: i64) -> Option<bool> {
+fn beat(intake: &mut Intake, at: i64) -> Option<Samples> {
     let mut values = Vec::new();
     encode_values(&[series()], &[4.5], &mut values);
     let mut builder = BeatBuilder::new(1000, None);
@@ -126,13 +127,18 @@ fn what_came_before_the_engine_looked_at_it_is_judged_once_it_does() {
 fn after_a_reload_the_engine_is_asked_once_for_each_host() {
     let (mut intake, to_engine, _to_history) = ready();
     assert!(to_engine.try_recv().is_err());
-    intake.message(ToIntake::Reloaded { secret: None, configs: Arc::default() });
+    intake.message(reloaded(Duration::ZERO));
     assert!(intake.sweep.is_busy());
     let now = Clock.now().mono;
     intake.ask_again(now);
     intake.ask_again(now);
     assert!(matches!(&intake.inputs[..], [Input::SeriesSeen { host: HOST, .. }]));
     assert!(!intake.sweep.is_busy());
+}
+
+/// A configuration with this limit on how late it may be.
+fn reloaded(shed_after: Duration) -> ToIntake {
+    ToIntake::Reloaded { secret: None, configs: Arc::default(), shed_after }
 }
 
 /// As [`restarted`], and history and the engine have taken what is wanted of them.
@@ -167,7 +173,7 @@ fn no_heartbeat_is_acknowledged_before_the_engine_has_said_what_it_looks_at() {
     assert_eq!(beat(&mut intake, 2), None);
     watched(&mut intake, batch.ticket);
     assert_eq!(values_judged(&intake), 0);
-    assert_eq!(beat(&mut intake, 3), Some(true));
+    assert_eq!(beat(&mut intake, 3), Some(Samples::Handed));
     assert_eq!(values_judged(&intake), 1, "what is acknowledged is judged");
     // Declared again, it is asked for again, and once however many sets there are.
     for _ in 0..3 {
@@ -194,7 +200,7 @@ fn a_set_that_is_refused_for_good_is_judged_not_kept_and_said_once() {
     intake.close_ticket(Clock.now().mono);
     let ToEngine::Batch(batch) = to_engine.try_recv().unwrap() else { panic!("no batch") };
     watched(&mut intake, batch.ticket);
-    assert_eq!(beat(&mut intake, 0), Some(true), "the agent is answered");
+    assert_eq!(beat(&mut intake, 0), Some(Samples::Handed), "the agent is answered");
     assert_eq!(values_judged(&intake), 1);
 }
 
@@ -205,7 +211,7 @@ fn a_journal_whose_disk_stands_still_holds_up_no_heartbeat_and_its_lost_lines_ar
     intake.setup.journal = Some(journal);
     let beats = 2 * room;
     for n in 0..beats {
-        assert_eq!(beat(&mut intake, 0), Some(true), "heartbeat {n}");
+        assert_eq!(beat(&mut intake, 0), Some(Samples::Handed), "heartbeat {n}");
         // What follows from it is not this test's matter, and would be handed on here.
         intake.frames = HistoryBatch::default();
         intake.inputs.clear();
@@ -222,7 +228,7 @@ fn where_many_come_history_gets_the_frames_of_several_tickets_at_once() {
     for ms in [0, 50, 249] {
         let now = begin + Duration::from_millis(ms);
         assert!(!intake.has_gathered(now, false), "nothing is new after {ms} ms");
-        assert_eq!(beat(&mut intake, 0), Some(true));
+        assert_eq!(beat(&mut intake, 0), Some(Samples::Handed));
         assert!(intake.has_gathered(now, false));
         intake.close_ticket(now);
         // The engine is told at once.
@@ -239,9 +245,62 @@ fn where_many_come_history_gets_the_frames_of_several_tickets_at_once() {
     assert!(!intake.has_open());
     // Few come: each is handed on with its ticket.
     intake.are_many = false;
-    assert_eq!(beat(&mut intake, 0), Some(true));
+    assert_eq!(beat(&mut intake, 0), Some(Samples::Handed));
     intake.close_ticket(later);
     assert!(to_history.try_recv().is_ok());
+}
+
+/// Has it be late until this is shed.
+fn shed(intake: &mut Intake, wanted: Shed) {
+    intake.message(reloaded(Duration::from_millis(1)));
+    let begin = Clock.now().mono;
+    let mut now = begin;
+    while intake.shedding.shed() != wanted {
+        now += Duration::from_secs(1);
+        intake.shed_if_late(false, now);
+        assert!(now < begin + Duration::from_mins(5), "it is never shed");
+    }
+}
+
+/// Returns what stays of the frames that history is given.
+fn frames_of(intake: &mut Intake) -> usize {
+    std::mem::take(&mut intake.frames).frames.len()
+}
+
+#[test]
+fn what_is_shed_is_judged_and_neither_kept_nor_acknowledged() {
+    let (mut intake, _to_engine, _to_history) = ready();
+    shed(&mut intake, Shed::Resolution);
+    assert!(intake.flags().has(AckFlags::SHEDDING));
+    assert!(!intake.flags().has(AckFlags::SHEDDING_METRICS));
+    intake.inputs.clear();
+    // A round a minute, which may come in several datagrams.
+    for _ in 0..2 {
+        assert_eq!(beat(&mut intake, 0), Some(Samples::Handed));
+        assert_eq!(frames_of(&mut intake), 1);
+    }
+    let began = |intake: &mut Intake, ago: u64| {
+        let at = Clock.now().mono.0 - ago * 1000;
+        intake.setup.agents.slot(0).round = Some(Mono(at));
+    };
+    began(&mut intake, 30);
+    assert_eq!(beat(&mut intake, 0), Some(Samples::Shed));
+    assert_eq!((frames_of(&mut intake), values_judged(&intake)), (0, 3), "every value is judged");
+    began(&mut intake, 60);
+    assert_eq!(beat(&mut intake, 0), Some(Samples::Handed));
+    assert_eq!(intake.setup.tally.totals().samples_shed, 1);
+    // More is shed: nothing is kept, and the engine misses nothing that agents leave out.
+    intake.inputs.clear();
+    began(&mut intake, 60);
+    shed(&mut intake, Shed::Metrics);
+    assert!(intake.flags().has(AckFlags::SHEDDING_METRICS));
+    assert!(intake.inputs.iter().any(|input| matches!(input, Input::ValuesSpared(true))));
+    assert_eq!(beat(&mut intake, 0), Some(Samples::Shed));
+    let empty = BeatBuilder::new(1000, None).finish();
+    let Ok(Body::Beat(bare)) = hark_proto::decode(Kind::Beat, empty.bytes()) else { panic!() };
+    let (from, now) = ("127.0.0.1:9".parse().unwrap(), Clock.now());
+    let arrival = Arrival { slot: 0, session: 2, counter: 1, from, socket: 0, moved: false, now };
+    assert_eq!(intake.beat(arrival, &bare), Some(Samples::None), "a heartbeat is taken");
 }
 
 /// Returns what the agent of [`restarted`] sends as the head of a request.

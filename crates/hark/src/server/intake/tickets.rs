@@ -81,7 +81,7 @@ impl Intake {
         let ticket = self.ticket;
         let inputs = std::mem::replace(&mut self.inputs, self.rooms.inputs());
         let changes = std::mem::take(&mut self.changes);
-        self.pending.close(ticket, self.frames.len() > self.held);
+        self.pending.close(ticket, self.frames.len() > self.held, now);
         self.frames.ticket = ticket;
         if !self.frames.is_empty() {
             self.frames.since.get_or_insert(now);
