@@ -16,7 +16,8 @@ use hark_store::history::{AppendError, DeclareError, History, OpenError, SetId, 
 use tokio::sync::oneshot;
 
 use super::messages::{
-    DefineSet, Emptied, FrameBatch, FramesKept, HistoryBatch, NotDefined, Part, ToEngine, ToIntake,
+    DefineSet, Emptied, FrameBatch, FramesKept, HistoryBatch, Lasts, NotDefined, Part, ToEngine,
+    ToIntake,
 };
 use super::progress::{Loop, Progress};
 use super::self_report::SelfReport;
@@ -302,14 +303,19 @@ impl Keeper {
     }
 
     fn define(&mut self, set: &DefineSet, now: Now) -> Result<SetId, NotDefined> {
-        let stopped = || NotDefined { why: "history is stopped".to_owned(), for_good: false };
+        let stopped = || NotDefined { why: "history is stopped".to_owned(), lasts: Lasts::Moments };
         let Some(history) = &mut self.history else { return Err(stopped()) };
         history.declare(set.host, &set.series, now).map_err(|error| {
-            if matches!(error, DeclareError::Stopped(_)) {
-                return stopped();
-            }
-            let for_good = !matches!(error, DeclareError::Gone);
-            NotDefined { why: error.to_string(), for_good }
+            let lasts = match &error {
+                DeclareError::Stopped(_) => return stopped(),
+                DeclareError::Gone => Lasts::Moments,
+                DeclareError::TooMany { .. } => Lasts::WhileFull,
+                DeclareError::Size { .. }
+                | DeclareError::Twice
+                | DeclareError::Name { .. }
+                | DeclareError::Host(_) => Lasts::ForGood,
+            };
+            NotDefined { why: error.to_string(), lasts }
         })
     }
 

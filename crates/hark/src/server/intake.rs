@@ -28,6 +28,7 @@ mod limiter;
 mod orders;
 mod papers;
 mod pending;
+mod refusals;
 mod rooms;
 mod sets;
 mod shedding;
@@ -52,6 +53,7 @@ use limiter::Limiter;
 use orders::Orders;
 use papers::Papers;
 use pending::Pending;
+use refusals::Refusals;
 use rooms::Rooms;
 use shedding::Shedding;
 use sweep::Sweep;
@@ -193,6 +195,7 @@ struct Intake {
     papers: Papers,
     orders: Orders,
     sweep: Sweep,
+    refusals: Refusals,
     shedding: Shedding,
     rooms: Rooms,
     answers_due: Vec<usize>,
@@ -239,6 +242,7 @@ impl Intake {
             papers: Papers::default(),
             orders: Orders::default(),
             sweep: Sweep::default(),
+            refusals: Refusals::default(),
             shedding: Shedding::default(),
             rooms: Rooms::default(),
             answers_due: Vec::new(),
@@ -305,6 +309,7 @@ impl Intake {
         self.read_inbox();
         self.spread_papers(now);
         self.ask_again(now.mono);
+        self.ask_for_refused(now.mono);
         self.answer(now, at);
         self.hand_on();
         if self.unsent.is_some() {

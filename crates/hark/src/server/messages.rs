@@ -216,8 +216,19 @@ pub(crate) struct Offer {
 pub(crate) struct NotDefined {
     /// For people.
     pub(crate) why: String,
-    /// The same set is refused again however often it is declared.
-    pub(crate) for_good: bool,
+    /// For how long.
+    pub(crate) lasts: Lasts,
+}
+
+/// For how long a set is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lasts {
+    /// Until history works: its agent is asked for it again.
+    Moments,
+    /// As long as its host has as many series as it may.
+    WhileFull,
+    /// However often it is declared.
+    ForGood,
 }
 
 /// Everything that reaches ingest.

@@ -6,7 +6,7 @@ use hark_model::{Event, EventKind, HostName, Severity};
 use hark_store::history::SetId;
 
 use super::Intake;
-use crate::server::messages::{DefineSet, NotDefined, ToIntake};
+use crate::server::messages::{DefineSet, Lasts, NotDefined, ToIntake};
 
 impl Intake {
     pub(super) fn read_inbox(&mut self) {
@@ -76,10 +76,22 @@ impl Intake {
 
     pub(super) fn set_ready(&mut self, set: &DefineSet, outcome: Result<SetId, NotDefined>) {
         let catalogue = match outcome {
-            Ok(catalogue) => catalogue,
-            Err(NotDefined { why, for_good }) => {
+            Ok(catalogue) => {
+                if catalogue != SetId::KEPT_NOWHERE && self.is_refused(set) {
+                    tracing::info!(host = set.host.0, "a set of series that was refused is kept");
+                }
+                catalogue
+            }
+            Err(NotDefined { why, lasts }) => {
+                let is_new = !self.is_refused(set);
+                if lasts == Lasts::WhileFull {
+                    self.refusals.note(set, Clock.now().mono);
+                }
+                if !is_new {
+                    return;
+                }
                 tracing::warn!(host = set.host.0, why, "a set of series was refused");
-                if !for_good {
+                if lasts == Lasts::Moments {
                     return;
                 }
                 // Its values are judged and not kept. An agent that heard nothing would declare it, and send what it

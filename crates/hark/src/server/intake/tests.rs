@@ -10,7 +10,7 @@ use hark_store::history::{History, Settings};
 use hark_web::{AgentClaim, AgentProof, Batch, Item, Sample};
 use tokio::sync::oneshot;
 
-use super::super::messages::{DefineSet, NotDefined, Part};
+use super::super::messages::{DefineSet, Lasts, NotDefined, Part};
 use super::super::tally::{Fate, Shed};
 use super::pending::Samples;
 
@@ -185,23 +185,55 @@ fn no_heartbeat_is_acknowledged_before_the_engine_has_said_what_it_looks_at() {
 }
 
 #[test]
-fn a_set_that_is_refused_for_good_is_judged_not_kept_and_said_once() {
+fn a_set_that_is_refused_is_judged_not_kept_said_once_and_kept_when_there_is_room() {
     let (mut intake, to_engine, _to_history) = restarted();
     let set = DefineSet { slot: 0, host: HOST, number: SET, series: Arc::from([series()]) };
-    let refused = |for_good| {
-        let outcome = Err(NotDefined { why: "too many".to_owned(), for_good });
+    let refused = |lasts| {
+        let outcome = Err(NotDefined { why: "too many".to_owned(), lasts });
         ToIntake::SetReady { set: set.clone(), outcome }
     };
-    intake.message(refused(false));
+    intake.message(refused(Lasts::Moments));
     assert!(intake.inputs.is_empty(), "it is asked for again");
-    intake.message(refused(true));
+    intake.message(refused(Lasts::WhileFull));
     let told = |input: &&Input| matches!(input, Input::Event { host: HOST, event } if event.text.ends_with("not kept: too many"));
     assert_eq!(intake.inputs.iter().filter(told).count(), 1);
-    intake.close_ticket(Clock.now().mono);
-    let ToEngine::Batch(batch) = to_engine.try_recv().unwrap() else { panic!("no batch") };
-    watched(&mut intake, batch.ticket);
+    settle(&mut intake, &to_engine);
     assert_eq!(beat(&mut intake, 0), Some(Samples::Handed), "the agent is answered");
     assert_eq!(values_judged(&intake), 1);
+    // History is asked again, and says the same.
+    let mut later = Clock.now().mono;
+    let ask = |intake: &mut Intake, later: &mut Mono| {
+        intake.frames = HistoryBatch::default();
+        intake.ask_for_refused(*later);
+        assert!(intake.frames.define.is_empty(), "not at once");
+        *later += Duration::from_mins(16);
+        intake.ask_for_refused(*later);
+        let asked = std::mem::take(&mut intake.frames.define);
+        assert_eq!(asked.len(), 1);
+        assert_eq!((asked[0].slot, asked[0].number), (0, SET));
+    };
+    ask(&mut intake, &mut later);
+    intake.inputs.clear();
+    intake.message(refused(Lasts::WhileFull));
+    assert!(intake.inputs.is_empty(), "it was told");
+    // There is room.
+    ask(&mut intake, &mut later);
+    let folder = tempfile::tempdir().unwrap();
+    let mut history = History::open(folder.path(), Settings::default()).unwrap();
+    let catalogue = history.declare(HOST, &[series()], Clock.now()).unwrap();
+    intake.message(ToIntake::SetReady { set: set.clone(), outcome: Ok(catalogue) });
+    settle(&mut intake, &to_engine);
+    assert_eq!(beat(&mut intake, 1), Some(Samples::Handed));
+    assert_eq!(intake.frames.frames[0].set, catalogue, "it is kept");
+    intake.ask_for_refused(later + Duration::from_hours(1));
+    assert!(intake.frames.define.is_empty(), "and asked for no more");
+}
+
+/// Has the engine say that it wants the value of the agent's set.
+fn settle(intake: &mut Intake, to_engine: &Receiver<ToEngine>) {
+    intake.close_ticket(Clock.now().mono);
+    let ToEngine::Batch(batch) = to_engine.try_recv().unwrap() else { panic!("no batch") };
+    watched(intake, batch.ticket);
 }
 
 #[test]
