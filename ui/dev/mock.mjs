@@ -10,6 +10,7 @@ import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { checks } from './checks.mjs';
+import { metrics } from './metrics.mjs';
 import { dashboards } from './dashboards.mjs';
 import { statusPages } from './status.mjs';
 
@@ -683,6 +684,10 @@ async function api(request, answer, url) {
   if (path.startsWith('/checks')) {
     const told = checks(path, url.searchParams, hosts.map(hostOf));
     if (told) return json(answer, told);
+  }
+  if (/^\/metrics(\/[^/]+\/hosts)?$/.test(path)) {
+    const told = metrics(path, url.searchParams, hosts.map((host) => ({ host: host.name, items: metricsOf(host) })));
+    return told ? json(answer, told) : problem(answer, 404, 'Not found', 'there is no such metric');
   }
   if (path === '/fleet') {
     const etag = `"${version}"`;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::hosts::Limits;
+use crate::list::{Cursor, Sort, SortField};
 use crate::words::{Letter, State};
 
 /// The most series of one answer: a chart has five lines, a page a few charts.
@@ -71,6 +72,70 @@ impl From<hark_model::MetricKind> for MetricKind {
             hark_model::MetricKind::Counter => Self::Counter,
         }
     }
+}
+
+/// A metric, and how many hosts have it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MetricSummary {
+    /// Its name in questions: `hark_cpu_percent`, `node_load1`.
+    pub name: String,
+    /// What measures it.
+    pub collector: String,
+    /// What is measured.
+    pub metric: String,
+    /// Its unit: `percent`, `bytes` ...
+    pub unit: String,
+    /// `gauge` or `counter`.
+    pub kind: MetricKind,
+    /// How many hosts have it, each once.
+    pub hosts: u64,
+}
+
+/// Which hosts of a metric.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct MetricHostsQuery {
+    /// Part of a host's name or of that of a mount point, an interface ...
+    pub q: Option<String>,
+    /// In which order; `host` if not given.
+    pub sort: Option<MetricHostSort>,
+    /// The `next` of the page before.
+    pub cursor: Option<Cursor>,
+    /// How many items at most.
+    pub limit: Option<u32>,
+}
+
+/// The order of the hosts of a metric. What is of one host stands by its instance.
+pub type MetricHostSort = Sort<MetricHostField>;
+
+/// What the hosts of a metric are put in order by: not by values, which are another in the next moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricHostField {
+    /// The host.
+    Host,
+}
+
+impl SortField for MetricHostField {
+    const NAME: &'static str = "MetricHostSort";
+    const WORDS: &'static [(&'static str, Self)] = &[("host", Self::Host)];
+}
+
+/// A series of a metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MetricOnHost {
+    /// The host.
+    pub host: String,
+    /// Which one of several; empty if there is only one.
+    pub instance: String,
+    /// Its path, with which its samples are asked for.
+    pub path: String,
+    /// The newest value.
+    #[schema(required = true)]
+    pub last: Option<f64>,
+    /// When that was taken.
+    #[schema(required = true)]
+    pub at_unix_s: Option<i64>,
 }
 
 /// Which series, and when.

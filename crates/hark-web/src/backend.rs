@@ -45,7 +45,7 @@ use hark_api::pushes::Push;
 use hark_api::receivers::{Receiver, Route, TestSent};
 use hark_api::reports::{AgentNews, GivenConfiguration, GivenOrder, ReportStored};
 use hark_api::route_test::{Rota, RouteTestLine};
-use hark_api::series::{Lanes, Metrics, Series};
+use hark_api::series::{Lanes, MetricHostsQuery, MetricOnHost, MetricSummary, Metrics, Series};
 use hark_api::server::ServerReport;
 use hark_api::silences::{Held, Preview, Silence};
 use hark_api::summaries::{MadeReport, ReportRow};
@@ -166,6 +166,15 @@ pub trait Backend:
     fn checks(&self, sight: &Sight, query: &ChecksQuery) -> Answer<Page<CheckRow>>;
     /// Returns what these come to by name, the worst first.
     fn check_summaries(&self, sight: &Sight) -> Answer<Vec<CheckSummary>>;
+    /// Returns the metrics of all hosts, by name.
+    fn metric_names(&self, sight: &Sight) -> Answer<Vec<MetricSummary>>;
+    /// Returns one page of the series of a metric, by host.
+    fn metric_on_hosts(
+        &self,
+        sight: &Sight,
+        metric: &str,
+        query: &MetricHostsQuery,
+    ) -> Answer<Page<MetricOnHost>>;
     /// Returns what happened, newest first, of one host or of all, with `q` in its text.
     fn events(
         &self,

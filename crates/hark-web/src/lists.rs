@@ -60,6 +60,7 @@ pub(crate) const PAGED: &[(&str, &[&str])] = &[
         "/api/0/checks",
         &["host", "check", "status", "value", "unit", "text", "changed_at", "seen_at", "incident"],
     ),
+    ("/api/0/metrics/{metric}/hosts", &["host", "instance", "path", "last", "at_unix_s"]),
     (
         "/api/0/incidents",
         &[

@@ -27,7 +27,7 @@ const NO_PAGE: &str =
 
 /// Addresses of seed 001, and where its views are now. `/login` is a view of its own.
 const SEED: [(&str, &str); 3] =
-    [("/live", "/hosts"), ("/plugins", "/hosts"), ("/alerts", "/incidents")];
+    [("/live", "/hosts"), ("/plugins", "/all-metrics"), ("/alerts", "/incidents")];
 
 /// Answers everything that is not the API.
 pub(crate) async fn page(request: Request) -> Response {

@@ -112,11 +112,12 @@ pub(crate) fn is_for_bringers(path: &str) -> bool {
 const HOSTS: &[Scope] = &[Scope::Read, Scope::HostsRead, Scope::HostsWrite, Scope::IncidentsWrite];
 
 /// Parts of the API that tell of hosts and of what happens to them.
-const OF_HOSTS: [&str; 19] = [
+const OF_HOSTS: [&str; 20] = [
     "overview",
     "fleet",
     "hosts",
     "checks",
+    "metrics",
     "dropped",
     "series",
     "alerts",

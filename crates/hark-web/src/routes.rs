@@ -27,6 +27,7 @@ mod incidents;
 pub(crate) mod inlets;
 mod jobs;
 mod keeping;
+mod metric_list;
 pub(crate) mod metrics;
 mod oidc;
 pub(crate) mod old;
@@ -187,6 +188,8 @@ fn watched() -> OpenApiRouter<Shared> {
         .routes(routes!(hosts::look))
         .routes(routes!(checks::list))
         .routes(routes!(checks::summary))
+        .routes(routes!(metric_list::list))
+        .routes(routes!(metric_list::hosts))
         .routes(routes!(owners::hand_over))
         .routes(routes!(access::show, access::change))
 }

@@ -6,6 +6,7 @@ export type PageName =
   | 'hosts'
   | 'host'
   | 'checks'
+  | 'metrics'
   | 'incidents'
   | 'maintenance'
   | 'notifications'
@@ -30,6 +31,8 @@ const FIXED: Record<string, PageName> = {
   '/': 'overview',
   '/hosts': 'hosts',
   '/checks': 'checks',
+  // Not `/metrics`: there the server answers with its own, as Prometheus reads them.
+  '/all-metrics': 'metrics',
   '/incidents': 'incidents',
   '/maintenance': 'maintenance',
   '/notifications': 'notifications',
@@ -46,7 +49,7 @@ const FIXED: Record<string, PageName> = {
   '/setup': 'overview',
   // Addresses of the first of the programs whose place this one takes.
   '/live': 'hosts',
-  '/plugins': 'hosts',
+  '/plugins': 'metrics',
   '/alerts': 'incidents',
 };
 

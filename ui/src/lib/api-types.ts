@@ -299,6 +299,25 @@ export interface Metric {
   at_unix_s: number | null;
 }
 
+/** A metric, and how many hosts have it. */
+export interface MetricSummary {
+  name: string;
+  collector: string;
+  metric: string;
+  unit: string;
+  kind: 'gauge' | 'counter';
+  hosts: number;
+}
+
+/** A series of a metric. */
+export interface MetricOnHost {
+  host: string;
+  instance: string;
+  path: string;
+  last: number | null;
+  at_unix_s: number | null;
+}
+
 type Column = (number | null)[];
 
 export interface Limits {

@@ -13,6 +13,7 @@ export const loaders = {
   hosts: () => import('../pages/Hosts.svelte'),
   host: () => import('../pages/Host.svelte'),
   checks: () => import('../pages/Checks.svelte'),
+  metrics: () => import('../pages/Metrics.svelte'),
   incidents: () => import('../pages/Incidents.svelte'),
   maintenance: () => import('../pages/Maintenance.svelte'),
   notifications: () => import('../pages/Notifications.svelte'),

@@ -6,6 +6,7 @@ import { dashboards } from './en/dashboards.ts';
 import { dropping } from './en/dropping.ts';
 import { joining } from './en/joining.ts';
 import { ordering } from './en/ordering.ts';
+import { measured } from './en/measured.ts';
 import { owning } from './en/owning.ts';
 import { planning } from './en/planning.ts';
 import { publishing } from './en/publishing.ts';
@@ -24,6 +25,7 @@ export const all = {
   ...dropping,
   ...joining,
   ...ordering,
+  ...measured,
   ...owning,
   ...planning,
   ...publishing,

@@ -12,6 +12,7 @@ import { setup } from './de/setup.ts';
 import { settings } from './de/settings.ts';
 import { telling } from './de/telling.ts';
 import { joining } from './de/joining.ts';
+import { measured } from './de/measured.ts';
 import { owning } from './de/owning.ts';
 import { dropping } from './de/dropping.ts';
 import { REFUSALS, TITLES } from './de/refusals.ts';
@@ -36,11 +37,13 @@ export const de: Record<keyof typeof all, string> = {
   ...settings,
   ...telling,
   ...joining,
+  ...measured,
   ...owning,
   ...dropping,
   'title.overview': 'Übersicht',
   'title.hosts': 'Hosts',
   'title.checks': 'Prüfungen',
+  'title.metrics': 'Messgrößen',
   'title.host': 'Host',
   'title.incidents': 'Vorfälle',
   'title.maintenance': 'Wartung & Stille',

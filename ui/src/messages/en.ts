@@ -7,6 +7,7 @@ export const en = {
   'title.overview': 'Overview',
   'title.hosts': 'Hosts',
   'title.checks': 'Checks',
+  'title.metrics': 'Metrics',
   'title.host': 'Host',
   'title.incidents': 'Incidents',
   'title.maintenance': 'Maintenance & silences',

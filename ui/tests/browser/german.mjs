@@ -63,7 +63,7 @@ export async function german({ browser, base, user, password }) {
       for (const text of english(await texts(page))) seen[language].push(`${path}: ${text}`);
     };
     const ofHost = ['', '?tab=metrics', '?tab=checks', '?tab=events', '?tab=actions', '?range=1y'].map((tab) => `/hosts/${host}${tab}`);
-    const paths = ['/', '/hosts', ...ofHost, '/checks', '/checks?check=memory_monitor.percent', '/incidents', '/incidents?view=all', `/incidents/${incident}`, '/maintenance', '/maintenance?new=maintenance', '/notifications', '/journal', '/wall', '/agents', '/users', '/settings', '/status-pages', '/dashboards', '/more', '/nothing-here'];
+    const paths = ['/', '/hosts', ...ofHost, '/checks', '/checks?check=memory_monitor.percent', '/all-metrics', '/all-metrics?name=hark_memory_percent', '/incidents', '/incidents?view=all', `/incidents/${incident}`, '/maintenance', '/maintenance?new=maintenance', '/notifications', '/journal', '/wall', '/agents', '/users', '/settings', '/status-pages', '/dashboards', '/more', '/nothing-here'];
     for (const path of paths) {
       await look(path);
       await read(path);

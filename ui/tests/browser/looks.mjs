@@ -10,6 +10,8 @@ export const paths = (known) => [
   ['hosts', '/hosts'],
   ['checks', '/checks'],
   ['checks-of', '/checks?check=memory_monitor.percent'],
+  ['metrics', '/all-metrics'],
+  ['metrics-of', '/all-metrics?name=hark_memory_percent'],
   ...(known.host ? [['host', `/hosts/${known.host}`], ['host-metrics', `/hosts/${known.host}?tab=metrics`], ['host-checks', `/hosts/${known.host}?tab=checks`], ['host-actions', `/hosts/${known.host}?tab=actions`]] : []),
   ...(known.incident ? [['incident', `/incidents/${known.incident}`]] : []),
   ['incidents', '/incidents'],

@@ -24,6 +24,7 @@ import { keyboard } from './keys.mjs';
 import { limits } from './limits.mjs';
 import { expiry, polling, reconnect } from './live.mjs';
 import { axe, reflow, weight } from './looks.mjs';
+import { measured } from './metrics.mjs';
 import { newcomers } from './newcomers.mjs';
 import { people } from './people.mjs';
 import { MOMENT, noticing, pictures } from './pictures.mjs';
@@ -62,7 +63,7 @@ class Server {
   }
 }
 
-const ALL = { journey, entrance, phone, keyboard, actions, checks, charts, moments, dashboards, boards, telling, newcomers, ended, reflow, weight, axe, pictures, noticing, polling, expiry, reconnect };
+const ALL = { journey, entrance, phone, keyboard, actions, checks, measured, charts, moments, dashboards, boards, telling, newcomers, ended, reflow, weight, axe, pictures, noticing, polling, expiry, reconnect };
 /** These need a server that can be treated badly, or hosts and receivers that are as they expect. */
 const OWN = new Set(['entrance', 'reconnect', 'actions', 'checks', 'moments', 'boards', 'telling', 'newcomers', 'ended', 'pictures', 'noticing']);
 

@@ -14,7 +14,7 @@ use hark_api::incidents::IncidentSort;
 use hark_api::list::TimeSort;
 use hark_api::live::{Message, Subscribe};
 use hark_api::problem::{MEDIA_TYPE, ProblemDocument};
-use hark_api::series::{By, Fill};
+use hark_api::series::{By, Fill, MetricHostSort};
 use http::{HeaderValue, header};
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -99,6 +99,7 @@ pub(super) fn finish(mut document: OpenApi) -> OpenApi {
         (Subscribe::name().into_owned(), Subscribe::schema()),
         // Words of queries, which routes name without bringing them.
         (AgentSort::name().into_owned(), AgentSort::schema()),
+        (MetricHostSort::name().into_owned(), MetricHostSort::schema()),
         (CheckSort::name().into_owned(), CheckSort::schema()),
         (ConfigSort::name().into_owned(), ConfigSort::schema()),
         (HostSort::name().into_owned(), HostSort::schema()),

@@ -77,6 +77,7 @@ async fn lists_hold_only_what_the_user_may_see() {
         "/api/0/hosts",
         "/api/0/alerts",
         "/api/0/checks",
+        "/api/0/metrics/hark_cpu_percent/hosts",
         "/api/0/incidents",
         "/api/0/deliveries",
         "/api/0/events",

@@ -30,7 +30,10 @@ use hark_api::pushes::Push;
 use hark_api::receivers::{Receiver, Route, TestSent};
 use hark_api::reports::{AgentNews, GivenConfiguration, GivenOrder, ReportStored};
 use hark_api::route_test::{Rota, RouteTestLine};
-use hark_api::series::{IncidentSpan, Lane, LaneSpan, Lanes, Metric, MetricKind, Metrics, Series};
+use hark_api::series::{
+    IncidentSpan, Lane, LaneSpan, Lanes, Metric, MetricHostsQuery, MetricKind, MetricOnHost,
+    MetricSummary, Metrics, Series,
+};
 use hark_api::server::{HistoryReport, HistoryState, ServerReport};
 use hark_api::silences::{self, CoveredIncident, Held, Matches, Preview, Silence};
 use hark_api::sought::Sought;
@@ -237,6 +240,19 @@ impl Backend for Fake {
 
     fn checks(&self, sight: &Sight, query: &ChecksQuery) -> Answer<Page<CheckRow>> {
         self.checks_shown(sight, query)
+    }
+
+    fn metric_names(&self, sight: &Sight) -> Answer<Vec<MetricSummary>> {
+        self.metric_names_shown(sight)
+    }
+
+    fn metric_on_hosts(
+        &self,
+        sight: &Sight,
+        metric: &str,
+        query: &MetricHostsQuery,
+    ) -> Answer<Page<MetricOnHost>> {
+        self.metric_on_hosts_shown(sight, metric, query)
     }
 
     fn check_summaries(&self, sight: &Sight) -> Answer<Vec<CheckSummary>> {

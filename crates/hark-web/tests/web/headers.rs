@@ -53,7 +53,9 @@ async fn every_answer_carries_them() {
 async fn addresses_of_the_seed_lead_to_the_views() {
     let nobody = start().await;
     let nobody = nobody.nobody();
-    for (seed, view) in [("/live", "/hosts"), ("/plugins", "/hosts"), ("/alerts", "/incidents")] {
+    for (seed, view) in
+        [("/live", "/hosts"), ("/plugins", "/all-metrics"), ("/alerts", "/incidents")]
+    {
         let reply = nobody.get(seed).await;
         assert_eq!((reply.status, reply.header("location")), (302, view));
     }

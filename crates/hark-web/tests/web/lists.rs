@@ -232,7 +232,12 @@ async fn every_list_of_the_document_is_filtered_ordered_and_paged_alike() {
 
 /// Asks the list at `path` for what its parameters say.
 async fn keeps_to_them(root: &Caller, path: &str, parameters: &[&str]) {
-    let example = [("{host}", "db1"), ("{page}", "open"), ("{name}", "robot")];
+    let example = [
+        ("{host}", "db1"),
+        ("{page}", "open"),
+        ("{name}", "robot"),
+        ("{metric}", "hark_cpu_percent"),
+    ];
     let path = example.iter().fold(path.to_owned(), |path, (from, to)| path.replace(from, to));
     assert!(!path.contains('{'), "{path}");
     let items = |reply: &Value| reply.get("items").unwrap_or(reply).as_array().unwrap().len();

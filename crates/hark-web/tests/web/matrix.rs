@@ -45,6 +45,9 @@ async fn objects(running: &Running, route: &Route) -> Option<Others> {
         "/api/0/silences/{id}" => others("/1", "/2", "/99"),
         template if template.starts_with("/api/0/dns/{name}") => others("db1", "web1", "nothing"),
         "/api/0/auth/passkeys/{id}/remove" => others("/00/", "/01/", "/02/"),
+        "/api/0/metrics/{metric}/hosts" => {
+            others("hark_cpu_percent", "hark_of_web1", "hark_nothing")
+        }
         "/api/0/routes/test" => others("host=db1", "host=web1", "host=nothing"),
         // For administrators alone, or for everybody who is signed in, or proven otherwise.
         "/api/0/users/{name}"

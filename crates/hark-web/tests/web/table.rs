@@ -271,6 +271,12 @@ pub(crate) fn table() -> Vec<Route> {
         get("/api/0/alerts", "/api/0/alerts", User),
         get("/api/0/checks", "/api/0/checks?state=critical&sort=-changed_at&check=web", User),
         get("/api/0/checks/summary", "/api/0/checks/summary", User),
+        get("/api/0/metrics", "/api/0/metrics?sort=-hosts", User),
+        get(
+            "/api/0/metrics/{metric}/hosts",
+            "/api/0/metrics/hark_cpu_percent/hosts?limit=5&sort=-host",
+            SEE,
+        ),
         get("/api/0/incidents", "/api/0/incidents?view=all&sev=warning", User),
         get("/api/0/incidents/{id}", "/api/0/incidents/1", SEE),
         get("/api/0/incidents/{id}/explain", "/api/0/incidents/1/explain", SEE),

@@ -26,6 +26,7 @@ mod incident_list;
 mod incidents;
 mod inlets;
 mod keeping;
+mod metric_list;
 mod newest;
 mod openmetrics;
 mod operate;
@@ -68,7 +69,7 @@ use hark_api::pushes::Push;
 use hark_api::receivers::{Receiver, Route, TestSent};
 use hark_api::reports::{AgentNews, GivenConfiguration, GivenOrder, ReportStored};
 use hark_api::route_test::{Rota, RouteTestLine};
-use hark_api::series::{Lanes, Metrics, Series};
+use hark_api::series::{Lanes, MetricHostsQuery, MetricOnHost, MetricSummary, Metrics, Series};
 use hark_api::server::ServerReport;
 use hark_api::silences::{Held, Preview, Silence};
 use hark_api::summaries::{MadeReport, ReportRow};
@@ -247,6 +248,19 @@ impl Backend for ServerBackend {
 
     fn checks(&self, sight: &Sight, query: &ChecksQuery) -> Answer<Page<CheckRow>> {
         self.check_rows(sight, query)
+    }
+
+    fn metric_names(&self, sight: &Sight) -> Answer<Vec<MetricSummary>> {
+        Ok(self.metrics_by_name(sight))
+    }
+
+    fn metric_on_hosts(
+        &self,
+        sight: &Sight,
+        metric: &str,
+        query: &MetricHostsQuery,
+    ) -> Answer<Page<MetricOnHost>> {
+        self.metric_by_host(sight, metric, query)
     }
 
     fn check_summaries(&self, sight: &Sight) -> Answer<Vec<CheckSummary>> {

@@ -125,11 +125,54 @@ impl SeriesIndex {
         }
     }
 
+    /// Returns every metric with one of its series and the number of hosts that have it, of those that are `seen`.
+    ///
+    /// Each host counts once, whatever sets it has: a stamp by the host's number says which metric it was counted
+    /// for last, so that half a million series take milliseconds.
+    pub(crate) fn counted(
+        &self,
+        seen: impl Fn(u32) -> bool,
+    ) -> impl Iterator<Item = (&str, &SeriesDef, u64)> {
+        let most = self.sets_of.keys().max().map_or(0, |host| *host + 1);
+        let is_seen = |host: u32| self.sets_of.contains_key(&host) && seen(host);
+        let seen_of: Vec<bool> = (0..most).map(is_seen).collect();
+        let mut stamps = vec![0u32; seen_of.len()];
+        (1u32..).zip(&self.by_metric).filter_map(move |(turn, (metric, places))| {
+            let mut hosts = 0;
+            for host in places.iter().filter_map(|(set, _)| self.hosts_of.get(set)).flatten() {
+                let place = *host as usize;
+                let Some(stamp) = stamps.get_mut(place) else { continue };
+                if *stamp != turn && seen_of.get(place).is_some_and(|seen| *seen) {
+                    *stamp = turn;
+                    hosts += 1;
+                }
+            }
+            let def = places.iter().find_map(|place| self.definition(*place))?;
+            (hosts > 0).then_some((metric.as_str(), def, hosts))
+        })
+    }
+
+    /// Returns the series of a metric with the hosts that have them; one that moved from set to set comes twice.
+    pub(crate) fn series_of<'i>(
+        &'i self,
+        metric: &str,
+    ) -> impl Iterator<Item = (u32, &'i SeriesDef)> + use<'i> {
+        let places = self.by_metric.get(metric).into_iter().flatten();
+        places.filter_map(|place| Some((place.0, self.definition(*place)?))).flat_map(
+            |(set, def)| {
+                self.hosts_of.get(&set).into_iter().flatten().map(move |host| (*host, def))
+            },
+        )
+    }
+
+    fn definition(&self, (set, place): Place) -> Option<&SeriesDef> {
+        self.sets.get(&set)?.get(usize::from(place))
+    }
+
     /// Returns the definitions of the series of a metric, and of all metrics in their order.
     pub(crate) fn definitions(&self) -> impl Iterator<Item = (&str, &SeriesDef)> {
-        let def = |(set, place): &Place| self.sets.get(set)?.get(usize::from(*place));
         self.by_metric.iter().filter_map(move |(metric, places)| {
-            Some((metric.as_str(), places.iter().find_map(def)?))
+            Some((metric.as_str(), places.iter().find_map(|place| self.definition(*place))?))
         })
     }
 }
@@ -198,6 +241,36 @@ mod tests {
         assert_eq!(found(&index, "up{instance=\"web2\",job=\"node\"}").len(), 1);
         assert_eq!(found(&index, "{host=~\".+\"}").len(), 2 + 4);
         assert_eq!(found(&index, "nothing").len(), 0);
+    }
+
+    #[test]
+    fn metrics_are_counted_by_the_hosts_that_may_be_seen_each_once() {
+        let mut index = SeriesIndex::default();
+        let own = set(&[("disk_monitor", "/", "percent"), ("disk_monitor", "/var", "percent")]);
+        let later = set(&[("disk_monitor", "/", "percent"), ("cpu_monitor", "", "load")]);
+        let hosts: [(u32, &[u32]); 4] = [(1, &[1]), (2, &[1, 2]), (3, &[2]), (9, &[1, 2])];
+        index.apply(news(true, &[(1, own), (2, later)], &hosts));
+        let counted = |seen: &dyn Fn(u32) -> bool| -> Vec<(String, u64)> {
+            index.counted(seen).map(|(metric, _, hosts)| (metric.to_owned(), hosts)).collect()
+        };
+        let both = |load, disk| {
+            vec![("hark_cpu_load".to_owned(), load), ("hark_disk_percent".to_owned(), disk)]
+        };
+        assert_eq!(counted(&|host| host != 9), both(2, 3));
+        assert_eq!(counted(&|host| host == 1), both(0, 1)[1..]);
+        assert_eq!(counted(&|_| false), []);
+        let on = |metric: &str| {
+            let mut all: Vec<(u32, &str)> = index
+                .series_of(metric)
+                .map(|(host, def)| (host, def.name.instance.as_str()))
+                .collect();
+            all.sort_unstable();
+            all.dedup();
+            all
+        };
+        assert_eq!(on("hark_cpu_load"), [(2, ""), (3, ""), (9, "")]);
+        assert_eq!(on("hark_disk_percent").len(), 2 + 2 + 1 + 2);
+        assert_eq!(on("nothing"), []);
     }
 
     #[test]

@@ -86,7 +86,7 @@ fn checks_of_all_hosts_are_made_and_tried_in_a_browser() {
     let folder = folder();
     let mut server = Start::new("up", folder.path()).config(ALWAYS_CROSSED).go();
     server.set_up(PASSWORD);
-    go_through(&server, folder.path(), None, &["drawer"]);
+    go_through(&server, folder.path(), None, &["drawer", "measured"]);
 }
 
 #[test]

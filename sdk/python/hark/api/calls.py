@@ -907,6 +907,21 @@ class Calls(Transport):
             headers["Idempotency-Key"] = key
         return cast(t.Preview, self.request("POST", "/api/0/match/preview", None, body, headers).value())
 
+    def get_metrics(
+        self, *, q: Optional[str] = None, sort: Optional[str] = None, cursor: Optional[str] = None, limit: Optional[int] = None
+    ) -> List[t.MetricSummary]:
+        """Returns the metrics of all hosts by name, with how many hosts have each."""
+        query: Query = {"q": q, "sort": sort, "cursor": cursor, "limit": limit}
+        return cast(List[t.MetricSummary], self.read("/api/0/metrics", query))
+
+    def get_metrics_hosts(
+        self, metric: str, *, q: Optional[str] = None, sort: Optional[t.MetricHostSort] = None, cursor: Optional[t.Cursor] = None, limit: Optional[int] = None
+    ) -> t.PageMetricOnHost:
+        """Returns the series of a metric with their newest values, by host. One that no visible host has is
+        none."""
+        query: Query = {"q": q, "sort": sort, "cursor": cursor, "limit": limit}
+        return cast(t.PageMetricOnHost, self.read("/api/0/metrics/{}/hosts".format(part(metric)), query))
+
     def get_oncall(
         self, *, q: Optional[str] = None, sort: Optional[str] = None, cursor: Optional[str] = None, limit: Optional[int] = None
     ) -> List[t.Rota]:

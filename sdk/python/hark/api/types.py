@@ -1320,6 +1320,29 @@ Metric = TypedDict(
     },
 )
 
+MetricOnHost = TypedDict(
+    "MetricOnHost",
+    {
+        "at_unix_s": Union[int, None],
+        "host": str,
+        "instance": str,
+        "last": Union[float, None],
+        "path": str,
+    },
+)
+
+MetricSummary = TypedDict(
+    "MetricSummary",
+    {
+        "collector": str,
+        "hosts": int,
+        "kind": "MetricKind",
+        "metric": str,
+        "name": str,
+        "unit": str,
+    },
+)
+
 Metrics = TypedDict(
     "Metrics",
     {
@@ -1509,6 +1532,14 @@ PageHostRow = TypedDict(
 
 PageIncidentRow = TypedDict(
     "PageIncidentRow",
+    {
+        "items": List[Dict[str, Any]],
+        "next": Union["Cursor", None],
+    },
+)
+
+PageMetricOnHost = TypedDict(
+    "PageMetricOnHost",
     {
         "items": List[Dict[str, Any]],
         "next": Union["Cursor", None],
@@ -2341,6 +2372,7 @@ JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
 Kind = Literal["transition", "told", "withheld", "operator", "event", "server"]
 Letter = Literal["o", "w", "c", "u", "m", "-"]
 Message = Union[Any, Dict[str, Any]]
+MetricHostSort = Literal["host", "-host"]
 MetricKind = Literal["gauge", "counter"]
 OrderState = Literal["waiting", "taken", "done", "failed", "expired"]
 PanelKind = Literal["chart", "value", "states", "incidents", "text"]

@@ -166,6 +166,49 @@ impl Fake {
         Ok(if hosts == 0 { Vec::new() } else { vec![summary] })
     }
 
+    pub(super) fn metric_names_shown(&self, sight: &Sight) -> Answer<Vec<MetricSummary>> {
+        let hosts = self.seen(sight).len() as u64;
+        let summary = MetricSummary {
+            name: "hark_cpu_percent".to_owned(),
+            collector: "cpu_monitor".to_owned(),
+            metric: "cpu_percent".to_owned(),
+            unit: "percent".to_owned(),
+            kind: MetricKind::Gauge,
+            hosts,
+        };
+        Ok(if hosts == 0 { Vec::new() } else { vec![summary] })
+    }
+
+    pub(super) fn metric_on_hosts_shown(
+        &self,
+        sight: &Sight,
+        metric: &str,
+        query: &MetricHostsQuery,
+    ) -> Answer<Page<MetricOnHost>> {
+        let after = query.cursor.as_ref().and_then(Cursor::name).unwrap_or_default().to_owned();
+        let mut seen = self.seen(sight);
+        // One that all hosts have, and one that a single host has.
+        seen.retain(|name| match metric {
+            "hark_cpu_percent" => true,
+            other => other.strip_prefix("hark_of_") == Some(name),
+        });
+        if seen.is_empty() {
+            return Err(Refused::Absent);
+        }
+        seen.retain(|name| name.as_str() > after.as_str());
+        let more = seen.len() > limit(query.limit);
+        seen.truncate(limit(query.limit));
+        let next = seen.last().filter(|_| more).and_then(|name| Cursor::of_name(name));
+        let rows = seen.into_iter().map(|host| MetricOnHost {
+            host,
+            instance: String::new(),
+            path: "cpu_monitor.cpu_percent".to_owned(),
+            last: Some(97.0),
+            at_unix_s: None,
+        });
+        Ok(Page { items: rows.collect(), next })
+    }
+
     pub(super) fn alerts_shown(&self, sight: &Sight, host: Option<&HostName>) -> Answer<Alerts> {
         if let Some(host) = host {
             self.check(host)?;

@@ -8,7 +8,7 @@ mod convert;
 mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 
 use hark_api::alerts::Alerts;
 use hark_model::time::{Clock, Unix};
@@ -21,7 +21,7 @@ use hark_store::history::{Fetched, Readers, Tier};
 use hark_web::{Answer, PromChoice, PromError, PromPatience, PromQuestion, PromSource, Sight};
 
 use super::ServerBackend;
-use crate::server::series_index::Found;
+use crate::server::series_index::{Found, SeriesIndex};
 
 /// Hosts whose samples are planned at once: the history thread is kept for a tenth of a millisecond.
 const HOSTS_AT_ONCE: usize = 32;
@@ -166,15 +166,22 @@ impl ServerBackend {
         sight: &Sight,
         matchers: &[Matcher],
     ) -> Result<BTreeMap<u32, Vec<Found>>, QueryError> {
+        let index = self.index().ok_or_else(no_history)?;
+        Ok(index.find(matchers, |host| self.name_within(sight, host)))
+    }
+
+    /// Returns the index as the catalogue is now; `None` while history cannot be read.
+    pub(super) fn index(&self) -> Option<MutexGuard<'_, SeriesIndex>> {
         let mut index = self.series_index.lock().unwrap_or_else(PoisonError::into_inner);
         let mark = index.mark();
-        let news = self.links.ask_history(move |history| history.news(mark));
-        index.apply(news.ok_or_else(no_history)?);
-        let name = |host: u32| -> Option<HostName> {
-            let name = self.links.hosts.name(HostId(host))?;
-            sight.covers(name.as_str()).then_some(name)
-        };
-        Ok(index.find(matchers, name))
+        index.apply(self.links.ask_history(move |history| history.news(mark))?);
+        Some(index)
+    }
+
+    /// Returns the name of a host that is within the sight.
+    pub(super) fn name_within(&self, sight: &Sight, host: u32) -> Option<HostName> {
+        let name = self.links.hosts.name(HostId(host))?;
+        sight.covers(name.as_str()).then_some(name)
     }
 }
 
