@@ -10,6 +10,7 @@ use hark_model::{Clock, Now, UserName};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::browser::{Browsers, KnownBrowser};
 use crate::auth::challenge::Challenges;
 use crate::auth::limit::Limiter;
 use crate::auth::offers::Offers;
@@ -113,6 +114,8 @@ pub(crate) struct App {
     pub(crate) providers: Providers,
     /// What passkeys answer, and what comes back from providers. None if the system gave no random bytes: then there is neither.
     pub(crate) challenges: Mutex<Option<Challenges>>,
+    /// In which somebody has logged in before. None as above: then none is known.
+    pub(crate) browsers: Option<Browsers>,
 }
 
 /// How handlers hold it.
@@ -156,6 +159,7 @@ impl App {
             directory_places: Semaphore::new(MAX_AT_DIRECTORIES),
             providers: Providers::default(),
             challenges: Mutex::new(Challenges::new().ok()),
+            browsers: Browsers::new().ok(),
         })
     }
 
@@ -290,14 +294,34 @@ impl App {
 
     /// Takes a try of `account` from `address`.
     pub(crate) fn attempt(&self, address: IpAddr, account: &str) -> Reply<()> {
+        self.attempt_in(address, account, None)
+    }
+
+    /// As [`App::attempt`], from a browser that may be known.
+    pub(crate) fn attempt_in(
+        &self,
+        address: IpAddr,
+        account: &str,
+        browser: Option<KnownBrowser>,
+    ) -> Reply<()> {
         let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
-        limiter.attempt(address, account, self.now().mono).map_err(Failure::Limited)
+        limiter.attempt(address, account, browser, self.now().mono).map_err(Failure::Limited)
     }
 
     /// Takes the try back: it was right.
     pub(crate) fn succeeded(&self, address: IpAddr, account: &str) {
+        self.succeeded_in(address, account, None);
+    }
+
+    /// As [`App::succeeded`], from a browser that may be known.
+    pub(crate) fn succeeded_in(
+        &self,
+        address: IpAddr,
+        account: &str,
+        browser: Option<KnownBrowser>,
+    ) {
         let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
-        limiter.succeeded(address, account, self.now().mono);
+        limiter.succeeded(address, account, browser, self.now().mono);
     }
 
     /// Takes a code of an app for `account` from `address`.
@@ -326,15 +350,15 @@ impl App {
 
     /// Takes a try of the token of a message from `address`. Only those that are none count: what people
     /// do with good ones is bounded by the good ones.
-    pub(crate) fn attempt_token(&self, address: IpAddr, token: &str) -> Reply<()> {
+    pub(crate) fn attempt_token(&self, address: IpAddr) -> Reply<()> {
         let mut limiter = self.token_limiter.lock().unwrap_or_else(PoisonError::into_inner);
-        limiter.attempt(address, token, self.now().mono).map_err(Failure::Limited)
+        limiter.attempt_from(address, self.now().mono).map_err(Failure::Limited)
     }
 
     /// Takes the try back: it was one.
-    pub(crate) fn token_was_good(&self, address: IpAddr, token: &str) {
+    pub(crate) fn token_was_good(&self, address: IpAddr) {
         let mut limiter = self.token_limiter.lock().unwrap_or_else(PoisonError::into_inner);
-        limiter.succeeded(address, token, self.now().mono);
+        limiter.take_back(address, self.now().mono);
     }
 
     /// Takes a call of a service from `address`. Only those that prove nothing count, and against nobody but
@@ -344,13 +368,13 @@ impl App {
     /// If there were too many of these: how long to wait.
     pub(crate) fn attempt_call(&self, address: IpAddr) -> Result<(), Duration> {
         let mut limiter = self.token_limiter.lock().unwrap_or_else(PoisonError::into_inner);
-        limiter.attempt_from(address, self.now().mono)
+        limiter.attempt_call(address, self.now().mono)
     }
 
     /// Takes the call back: it has proven itself.
     pub(crate) fn call_was_good(&self, address: IpAddr) {
         let mut limiter = self.token_limiter.lock().unwrap_or_else(PoisonError::into_inner);
-        limiter.take_back(address, self.now().mono);
+        limiter.take_call_back(address, self.now().mono);
     }
 
     /// Appends a line to the audit. What was done is done: a failure is logged.

@@ -4,6 +4,7 @@
 //! The parts are machines without IO ([`limit`], [`password`], [`token`]); the routes and the guard
 //! put them together.
 
+pub(crate) mod browser;
 pub(crate) mod challenge;
 pub(crate) mod jwt;
 pub(crate) mod limit;

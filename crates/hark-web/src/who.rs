@@ -196,6 +196,11 @@ pub(crate) fn cookie_name(secure: bool) -> &'static str {
     if secure { "__Host-hark" } else { "hark" }
 }
 
+/// The cookie that says that somebody has logged in with this browser before. It lets nobody in.
+pub(crate) fn mark_name(secure: bool) -> &'static str {
+    if secure { "__Host-hark-browser" } else { "hark-browser" }
+}
+
 /// What stands before an API token among the protocols that a WebSocket offers: the only header that a page
 /// can give one.
 const PROTOCOL_BEARER: &str = "hark.bearer.";

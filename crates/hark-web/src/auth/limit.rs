@@ -1,9 +1,15 @@
 //! Slows guessing down without locking anybody out.
 //!
-//! Two buckets are filled by each failed log-in: one of the address (an IPv6 address counts as its
-//! /64) and one of the account. A full bucket refuses until it has drained a little. The account's
-//! bucket is for guessing from many addresses; it would be a way to lock its owner out, so addresses
-//! from which the owner has logged in before are not held by it: only their own bucket counts.
+//! A failed log-in is counted three times. For the account *at the address* (an IPv6 address counts as its /64): this is the
+//! one that a person meets who types his password wrong, and it holds nobody else, neither others behind the same address
+//! nor the same account elsewhere. For the account from everywhere, against guessing from many addresses. And for the
+//! address, against one password tried on many names: a budget so large that a floor of people who mistype does not reach
+//! it, since what it protects against is long work, not the ninth try. What a try costs is bounded elsewhere: one password is
+//! hashed at a time, and so many wait ([`super::password`]).
+//!
+//! The last two would be ways to lock others out, so they hold nobody who has logged in from that address before; and the
+//! first would be one against a person at the same address, so a browser in which that person has logged in
+//! ([`super::browser`]) has a bucket of its own, and none of the three counts.
 //!
 //! Codes of an app have buckets of their own, which drain far more slowly: of a million codes three are
 //! right at a time, and who guesses them has the password already. There is one for each account and
@@ -17,10 +23,16 @@ use std::time::Duration;
 
 use hark_model::{Mono, UserName};
 
-/// Failures of one address in a burst: a person who tries all his passwords.
-const ADDRESS_BURST: f64 = 8.0;
-/// After the burst, one further try of an address each so many seconds.
-const ADDRESS_SECONDS: f64 = 15.0;
+use super::browser::KnownBrowser;
+
+/// Failures of one account at one address in a burst: a person who tries all his passwords.
+const PERSON_BURST: f64 = 8.0;
+/// After the burst, one further try of them each so many seconds.
+const PERSON_SECONDS: f64 = 15.0;
+/// Failures of one address in a burst, whichever accounts: more than a floor of people who all mistype at nine.
+const ADDRESS_BURST: f64 = 60.0;
+/// After the burst, one further try of an address each so many seconds: 17,000 a day.
+const ADDRESS_SECONDS: f64 = 5.0;
 /// Failures on one account in a burst, from unknown addresses together.
 const ACCOUNT_BURST: f64 = 20.0;
 /// After the burst, one further try on an account each so many seconds.
@@ -38,11 +50,20 @@ const MAX_KNOWN: usize = 10_000;
 /// Counts failed log-ins.
 #[derive(Debug, Default)]
 pub(crate) struct Limiter {
+    persons: BTreeMap<(String, Place), Bucket>,
     addresses: BTreeMap<IpAddr, Bucket>,
+    callers: BTreeMap<IpAddr, Bucket>,
     accounts: BTreeMap<String, Bucket>,
     /// By account, and by the address if its owner has logged in from there before.
     codes: BTreeMap<(String, Option<IpAddr>), Bucket>,
     known: BTreeSet<(String, IpAddr)>,
+}
+
+/// Where somebody tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    At(IpAddr),
+    In(KnownBrowser),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -70,9 +91,9 @@ impl Bucket {
 }
 
 impl Limiter {
-    /// Takes one try of `account` from `address` at `now`. Each try counts as failed until
-    /// [`Limiter::succeeded`] says otherwise: else a hundred tries at once would all pass before the
-    /// first was counted.
+    /// Takes one try of `account` from `address` at `now`, perhaps from a `browser` in which its owner has logged in.
+    /// Each try counts as failed until [`Limiter::succeeded`] says otherwise: else a hundred tries at once
+    /// would all pass before the first was counted.
     ///
     /// # Errors
     /// If a bucket is full: how long to wait.
@@ -80,40 +101,60 @@ impl Limiter {
         &mut self,
         address: IpAddr,
         account: &str,
+        browser: Option<KnownBrowser>,
         now: Mono,
     ) -> Result<(), Duration> {
         let address = prefix(address);
         let account = key(account);
-        let known = self.known.contains(&(account.clone(), address));
-        let wait_address =
-            self.addresses.get(&address).and_then(|b| b.wait(ADDRESS_BURST, ADDRESS_SECONDS, now));
-        let bucket = self.accounts.get(&account).filter(|_| !known);
-        let wait_account = bucket.and_then(|b| b.wait(ACCOUNT_BURST, ACCOUNT_SECONDS, now));
-        if let Some(wait) = wait_address.max(wait_account) {
+        let is_known = browser.is_some() || self.known.contains(&(account.clone(), address));
+        let person = (account, browser.map_or(Place::At(address), Place::In));
+        let wait = |bucket: Option<&Bucket>, burst, seconds| {
+            bucket.and_then(|bucket| bucket.wait(burst, seconds, now))
+        };
+        let mut longest = wait(self.persons.get(&person), PERSON_BURST, PERSON_SECONDS);
+        if !is_known {
+            let of_account = self.accounts.get(&person.0);
+            longest = longest.max(wait(of_account, ACCOUNT_BURST, ACCOUNT_SECONDS));
+            let of_address = self.addresses.get(&address);
+            longest = longest.max(wait(of_address, ADDRESS_BURST, ADDRESS_SECONDS));
+        }
+        if let Some(wait) = longest {
             return Err(wait);
         }
-        add(&mut self.addresses, address, ADDRESS_SECONDS, now);
-        if !known {
-            add(&mut self.accounts, account, ACCOUNT_SECONDS, now);
+        if !is_known {
+            add(&mut self.addresses, address, ADDRESS_SECONDS, now);
+            add(&mut self.accounts, person.0.clone(), ACCOUNT_SECONDS, now);
         }
+        add(&mut self.persons, person, PERSON_SECONDS, now);
         Ok(())
     }
 
-    /// Takes the last try back: it was right. The address is known from now on.
-    pub(crate) fn succeeded(&mut self, address: IpAddr, account: &str, now: Mono) {
+    /// Takes the last try back: it was right. The address is known for this account from now on. What else the
+    /// address has failed with stays: else whoever has an account could guess those of others between two
+    /// log-ins of his own.
+    pub(crate) fn succeeded(
+        &mut self,
+        address: IpAddr,
+        account: &str,
+        browser: Option<KnownBrowser>,
+        now: Mono,
+    ) {
         let address = prefix(address);
-        let account = key(account);
-        self.addresses.remove(&address);
-        let known = (account, address);
-        if !self.known.contains(&known) {
+        let known = (key(account), address);
+        let place = browser.map_or(Place::At(address), Place::In);
+        self.persons.remove(&(known.0.clone(), place));
+        if browser.is_none() && !self.known.contains(&known) {
             if let Some(bucket) = self.accounts.get_mut(&known.0) {
                 bucket.take_back(ACCOUNT_SECONDS, now);
             }
-            if self.known.len() >= MAX_KNOWN {
-                self.known.pop_first();
+            if let Some(bucket) = self.addresses.get_mut(&address) {
+                bucket.take_back(ADDRESS_SECONDS, now);
             }
-            self.known.insert(known);
         }
+        if self.known.len() >= MAX_KNOWN && !self.known.contains(&known) {
+            self.known.pop_first();
+        }
+        self.known.insert(known);
     }
 }
 
@@ -154,20 +195,15 @@ impl Limiter {
     }
 }
 
-/// For what proves itself without an account: only the address counts.
+/// For what proves itself without an account, by something that nobody guesses: only the address counts, with its large
+/// budget, since others share it.
 impl Limiter {
     /// Takes one try from `address` at `now`. It counts as failed until [`Limiter::take_back`].
     ///
     /// # Errors
     /// If the address has failed too often: how long to wait. Then it is not counted.
     pub(crate) fn attempt_from(&mut self, address: IpAddr, now: Mono) -> Result<(), Duration> {
-        let address = prefix(address);
-        let bucket = self.addresses.get(&address);
-        if let Some(wait) = bucket.and_then(|b| b.wait(ADDRESS_BURST, ADDRESS_SECONDS, now)) {
-            return Err(wait);
-        }
-        add(&mut self.addresses, address, ADDRESS_SECONDS, now);
-        Ok(())
+        try_one(&mut self.addresses, address, (ADDRESS_BURST, ADDRESS_SECONDS), now)
     }
 
     /// Takes one try from `address` back. What else it has failed with stays: many people share the
@@ -177,6 +213,39 @@ impl Limiter {
             bucket.take_back(ADDRESS_SECONDS, now);
         }
     }
+}
+
+/// For what may be done in any number by who proves himself, so that nobody is held by what others fail with: those who
+/// prove nothing have as few tries as one person.
+impl Limiter {
+    /// Takes one call from `address` at `now`. It counts as one that proves nothing until [`Limiter::take_call_back`].
+    ///
+    /// # Errors
+    /// If there were too many of these: how long to wait. Then it is not counted.
+    pub(crate) fn attempt_call(&mut self, address: IpAddr, now: Mono) -> Result<(), Duration> {
+        try_one(&mut self.callers, address, (PERSON_BURST, PERSON_SECONDS), now)
+    }
+
+    /// Takes one call from `address` back.
+    pub(crate) fn take_call_back(&mut self, address: IpAddr, now: Mono) {
+        if let Some(bucket) = self.callers.get_mut(&prefix(address)) {
+            bucket.take_back(PERSON_SECONDS, now);
+        }
+    }
+}
+
+fn try_one(
+    buckets: &mut BTreeMap<IpAddr, Bucket>,
+    address: IpAddr,
+    (burst, seconds): (f64, f64),
+    now: Mono,
+) -> Result<(), Duration> {
+    let address = prefix(address);
+    if let Some(wait) = buckets.get(&address).and_then(|b| b.wait(burst, seconds, now)) {
+        return Err(wait);
+    }
+    add(buckets, address, seconds, now);
+    Ok(())
 }
 
 /// Returns under what an account is counted: what is longer than any name of a user is cut, so that
@@ -227,7 +296,7 @@ mod tests {
     fn one_good_try_takes_back_itself_alone_and_no_account_is_held() {
         let mut limiter = Limiter::default();
         let now = Mono(5);
-        for _ in 0..7 {
+        for _ in 0..59 {
             limiter.attempt_from(HOME, now).unwrap();
         }
         for _ in 0..100 {
@@ -237,40 +306,93 @@ mod tests {
         limiter.attempt_from(HOME, now).unwrap();
         limiter.attempt_from(HOME, now).unwrap_err();
         limiter.attempt_from(stranger(1), now).unwrap();
-        assert!(limiter.accounts.is_empty() && limiter.known.is_empty());
+        // Calls are counted apart, and the burst of those is small.
+        let calls = (0..100).filter(|_| limiter.attempt_call(HOME, now).is_ok()).count();
+        assert_eq!(calls, 8);
+        limiter.take_call_back(HOME, now);
+        limiter.attempt_call(HOME, now).unwrap();
+        assert!(
+            limiter.accounts.is_empty() && limiter.persons.is_empty() && limiter.known.is_empty()
+        );
     }
 
     #[test]
-    fn an_address_is_slowed_down_and_recovers() {
+    fn who_mistypes_is_slowed_down_and_nobody_else_at_his_address() {
         let mut limiter = Limiter::default();
         let start = Mono(1_000_000);
         for _ in 0..8 {
-            limiter.attempt(HOME, "mira", start).unwrap();
+            limiter.attempt(HOME, "eve", None, start).unwrap();
         }
-        let wait = limiter.attempt(HOME, "mira", start).unwrap_err();
+        let wait = limiter.attempt(HOME, "Eve", None, start).unwrap_err();
         assert_eq!(wait, Duration::from_secs(15));
-        limiter.attempt(HOME, "ben", start).unwrap_err();
-        limiter.attempt(HOME, "mira", start + wait).unwrap();
-        limiter.attempt(HOME, "mira", start + wait).unwrap_err();
+        limiter.attempt(HOME, "ida", None, start).unwrap();
+        limiter.attempt(stranger(1), "eve", None, start).unwrap();
+        limiter.attempt(HOME, "eve", None, start + wait).unwrap();
+        limiter.attempt(HOME, "eve", None, start + wait).unwrap_err();
+    }
+
+    #[test]
+    fn one_password_on_many_names_from_one_address_is_bounded() {
+        let mut limiter = Limiter::default();
+        let now = Mono(1_000_000);
+        limiter.attempt(HOME, "ida", None, now).unwrap();
+        limiter.succeeded(HOME, "ida", None, now);
+        let spray = |limiter: &mut Limiter, now| {
+            let names = (0..500).map(|n| format!("name{n}"));
+            let mut passed = 0;
+            for name in names {
+                passed += u32::from(limiter.attempt(HOME, &name, None, now).is_ok());
+                // An own account that is logged in to between two guesses gives none of them back.
+                limiter.attempt(HOME, "mallory", None, now).unwrap_or_default();
+                limiter.succeeded(HOME, "mallory", None, now);
+            }
+            passed
+        };
+        let passed = spray(&mut limiter, now);
+        assert!((50..=60).contains(&passed), "{passed}");
+        let later = now + Duration::from_mins(1);
+        assert!(spray(&mut limiter, later) <= 12, "one each five seconds");
+        // Who has logged in here before does not wait for what others try, and a known browser neither.
+        limiter.attempt(HOME, "ida", None, later).unwrap();
+        limiter.attempt(HOME, "ben", None, later).unwrap_err();
+        limiter.attempt(HOME, "ben", Some(KnownBrowser::of(1)), later).unwrap();
+    }
+
+    #[test]
+    fn who_guesses_at_a_person_from_his_own_address_does_not_hold_his_browser() {
+        let mut limiter = Limiter::default();
+        let now = Mono(1_000_000);
+        limiter.attempt(HOME, "ida", None, now).unwrap();
+        limiter.succeeded(HOME, "ida", None, now);
+        while limiter.attempt(HOME, "ida", None, now).is_ok() {}
+        let browser = Some(KnownBrowser::of(7));
+        for _ in 0..8 {
+            limiter.attempt(HOME, "ida", browser, now).unwrap();
+        }
+        limiter.attempt(HOME, "ida", browser, now).unwrap_err();
+        limiter.attempt(HOME, "ida", Some(KnownBrowser::of(8)), now).unwrap();
+        limiter.succeeded(HOME, "ida", Some(KnownBrowser::of(8)), now);
+        limiter.attempt(HOME, "ida", None, now).unwrap_err();
     }
 
     #[test]
     fn guessing_from_everywhere_does_not_lock_the_owner_out() {
         let mut limiter = Limiter::default();
         let now = Mono(1_000_000);
-        limiter.attempt(HOME, "mira", now).unwrap();
-        limiter.succeeded(HOME, "mira", now);
+        limiter.attempt(HOME, "mira", None, now).unwrap();
+        limiter.succeeded(HOME, "mira", None, now);
         let refused =
-            (0..200).filter(|n| limiter.attempt(stranger(*n), "mira", now).is_err()).count();
+            (0..200).filter(|n| limiter.attempt(stranger(*n), "mira", None, now).is_err()).count();
         assert_eq!(refused, 180, "all but the burst");
-        limiter.attempt(HOME, "Mira", now).unwrap();
-        limiter.attempt(stranger(201), "ben", now).unwrap();
+        limiter.attempt(HOME, "Mira", None, now).unwrap();
+        limiter.attempt(stranger(201), "ben", None, now).unwrap();
     }
 
     #[test]
     fn tries_at_once_are_counted_before_they_are_checked() {
         let mut limiter = Limiter::default();
-        let passed = (0..100).filter(|_| limiter.attempt(HOME, "mira", Mono(5)).is_ok()).count();
+        let passed =
+            (0..100).filter(|_| limiter.attempt(HOME, "mira", None, Mono(5)).is_ok()).count();
         assert_eq!(passed, 8);
     }
 
@@ -278,8 +400,8 @@ mod tests {
     fn codes_are_guessed_slowly_from_however_many_addresses_and_the_owner_is_not_held_up() {
         let mut limiter = Limiter::default();
         let now = Mono(1_000_000);
-        limiter.attempt(HOME, "mira", now).unwrap();
-        limiter.succeeded(HOME, "mira", now);
+        limiter.attempt(HOME, "mira", None, now).unwrap();
+        limiter.succeeded(HOME, "mira", None, now);
         let passed = |limiter: &mut Limiter, now| {
             (0..200).filter(|n| limiter.attempt_code(stranger(*n), "mira", now).is_ok()).count()
         };
@@ -303,8 +425,8 @@ mod tests {
     fn success_forgives_the_address() {
         let mut limiter = Limiter::default();
         for _ in 0..50 {
-            limiter.attempt(HOME, "mira", Mono(5)).unwrap();
-            limiter.succeeded(HOME, "mira", Mono(5));
+            limiter.attempt(HOME, "mira", None, Mono(5)).unwrap();
+            limiter.succeeded(HOME, "mira", None, Mono(5));
         }
     }
 
@@ -323,10 +445,11 @@ mod tests {
         let mut limiter = Limiter::default();
         for n in 0..30_000_u32 {
             let address = IpAddr::from(n.to_be_bytes());
-            limiter.attempt(address, &n.to_string(), Mono(5)).unwrap();
+            limiter.attempt(address, &n.to_string(), None, Mono(5)).unwrap();
         }
         assert!(limiter.addresses.len() <= MAX_BUCKETS && limiter.accounts.len() <= MAX_BUCKETS);
-        limiter.attempt(HOME, &"a".repeat(60_000), Mono(5)).unwrap();
+        assert!(limiter.persons.len() <= MAX_BUCKETS);
+        limiter.attempt(HOME, &"a".repeat(60_000), None, Mono(5)).unwrap();
         assert!(limiter.accounts.keys().all(|name| name.len() <= UserName::MAX));
     }
 }

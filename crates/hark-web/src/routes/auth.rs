@@ -8,8 +8,9 @@ use hark_model::{Secret, UserName};
 use http::{HeaderMap, StatusCode};
 
 use super::directories;
-use super::sessions::{begin, end_others, with_cookie, without_cookie};
+use super::sessions::{begin, end_others, with_cookie, with_mark, without_cookie};
 use crate::app::Shared;
+use crate::auth::browser::KnownBrowser;
 use crate::auth::password::{self, Checked};
 use crate::auth::totp::{self, Passed};
 use crate::backend::{Account, Refused};
@@ -29,7 +30,8 @@ pub(crate) async fn login(
     headers: HeaderMap,
     Body(request): Body<LoginRequest>,
 ) -> Reply<Response> {
-    app.attempt(peer.address, &request.username)?;
+    let browser = known_browser(&app, &headers, peer, &request.username);
+    app.attempt_in(peer.address, &request.username, browser)?;
     let account = find(&app, &request.username).await?;
     let stored = account.as_ref().and_then(|account| account.password.clone());
     let password = Secret::new(request.password);
@@ -51,7 +53,7 @@ pub(crate) async fn login(
     };
     let how = second_step(&app, &account, peer, request.code).await?;
     let how = format!("{by} {how}").trim().to_owned();
-    app.succeeded(peer.address, &request.username);
+    app.succeeded_in(peer.address, &request.username, browser);
     let account = match better.filter(|_| account.declared.is_none()) {
         Some(better) => replace_password(&app, account, better).await?,
         None => account,
@@ -84,7 +86,19 @@ pub(super) async fn enter(
 ) -> Reply<Response> {
     let token = begin_session(app, account, peer, headers, how).await?;
     let answer = Login { token: token.clone(), user: who::me(app, account).await? };
-    Ok(with_cookie(app, Json(answer).into_response(), peer, &token))
+    let answer = with_cookie(app, Json(answer).into_response(), peer, &token);
+    Ok(with_mark(app, answer, peer, &account.name))
+}
+
+/// Returns the browser of `headers`, if `username` has logged in there before.
+fn known_browser(
+    app: &Shared,
+    headers: &HeaderMap,
+    peer: Peer,
+    username: &str,
+) -> Option<KnownBrowser> {
+    let mark = who::cookie(headers, who::mark_name(peer.secure))?;
+    app.browsers.as_ref()?.find(mark, username)
 }
 
 /// As [`enter`]; returns the token alone.

@@ -75,10 +75,10 @@ pub(crate) async fn show(
 }
 
 async fn offered(app: &Shared, peer: Peer, token: &str) -> Reply<String> {
-    app.attempt_token(peer.address, token)?;
+    app.attempt_token(peer.address)?;
     let asked = bounded(token)?;
     let offer = app.ask(move |backend| backend.offered(&asked)).await?;
-    app.token_was_good(peer.address, token);
+    app.token_was_good(peer.address);
     let row = &offer.incident;
     let mut body = facts(row);
     if let Some(text) = standing(row) {
@@ -146,7 +146,7 @@ pub(crate) async fn handle(
 
 async fn acknowledge(app: &Shared, peer: Peer, request: HandleRequest) -> Reply<Handled> {
     let HandleRequest { token, way, from, comment, for_seconds, sticky } = request;
-    app.attempt_token(peer.address, &token)?;
+    app.attempt_token(peer.address)?;
     let asked = bounded(&token)?;
     let until = for_seconds.map(|seconds| held_until(app.now().unix, seconds)).transpose()?;
     let comment = comment.trim().to_owned();
@@ -159,7 +159,7 @@ async fn acknowledge(app: &Shared, peer: Peer, request: HandleRequest) -> Reply<
     }
     let order = TokenOrder { way, from, comment: comment.clone(), until, sticky };
     let handled = app.ask(move |backend| backend.handle(&asked, &order)).await?;
-    app.token_was_good(peer.address, &token);
+    app.token_was_good(peer.address);
     if handled.done {
         let by = UserName::recorded(&handled.by).ok();
         let mut detail = format!("{}: {}", handled.incident, way.words());

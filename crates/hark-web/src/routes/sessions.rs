@@ -15,7 +15,10 @@ use crate::backend::{SessionRecord, TokenHash};
 use crate::extract::Path;
 use crate::failure::{Failure, Reply};
 use crate::peer::Peer;
-use crate::who::{Who, cookie_name};
+use crate::who::{Who, cookie_name, mark_name};
+
+/// How long a browser keeps its mark: as long as one is away at most and still expects to come in at once.
+const MARK_SECONDS: u64 = 180 * 86_400;
 
 /// Returns one's sessions, the newest first.
 #[utoipa::path(
@@ -118,18 +121,33 @@ pub(super) async fn end_others(
 
 /// Gives the browser the session of `token`, for as long as it can be good.
 pub(super) fn with_cookie(app: &App, response: Response, peer: Peer, token: &str) -> Response {
-    set_cookie(response, peer, token, app.login().longest.as_secs())
+    set_cookie(response, peer, cookie_name(peer.secure), token, app.login().longest.as_secs())
+}
+
+/// Marks the browser as one in which `account` has logged in. The mark stays when the session ends: it is for the next
+/// log-in.
+pub(super) fn with_mark(app: &App, response: Response, peer: Peer, account: &UserName) -> Response {
+    let mark = app.browsers.as_ref().and_then(|browsers| browsers.mark(account.as_str()).ok());
+    match mark {
+        Some(mark) => set_cookie(response, peer, mark_name(peer.secure), &mark, MARK_SECONDS),
+        None => response,
+    }
 }
 
 /// Takes the session from the browser.
 pub(super) fn without_cookie(response: Response, peer: Peer) -> Response {
-    set_cookie(response, peer, "", 0)
+    set_cookie(response, peer, cookie_name(peer.secure), "", 0)
 }
 
 /// `Lax`, not `Strict`: a link in a mail must open signed in. What `Strict` would prevent, the guard's
 /// origin check does.
-fn set_cookie(mut response: Response, peer: Peer, value: &str, seconds: u64) -> Response {
-    let name = cookie_name(peer.secure);
+fn set_cookie(
+    mut response: Response,
+    peer: Peer,
+    name: &str,
+    value: &str,
+    seconds: u64,
+) -> Response {
     let secure = if peer.secure { "; Secure" } else { "" };
     let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}");
     if let Ok(value) = HeaderValue::from_str(&text) {

@@ -104,6 +104,52 @@ async fn guessing_is_slowed_down() {
 }
 
 #[tokio::test]
+async fn what_one_gets_wrong_does_not_delay_others_at_the_address() {
+    let running = start().await;
+    let eve = running.nobody();
+    let mut last = 0;
+    for _ in 0..9 {
+        last = login(&eve, "monitor", "wrong horse").await.status;
+    }
+    assert_eq!(last, 429);
+    let reply = login(&running.nobody(), "root", "correct horse").await;
+    assert_eq!(reply.status, 200, "the same address: {}", reply.text());
+    let mut marks = reply.headers.get_all("set-cookie").iter().map(|one| one.to_str().unwrap());
+    let mark = marks.find_map(|one| one.strip_prefix("hark-browser=")).unwrap();
+    assert!(mark.contains("; HttpOnly; SameSite=Lax; "), "{mark}");
+    let mark = mark.split(';').next().unwrap();
+    // Somebody there guesses at her: the browser that she has used before does not wait, another does.
+    for _ in 0..9 {
+        last = login(&eve, "root", "wrong horse").await.status;
+    }
+    assert_eq!(last, 429);
+    assert_eq!(login(&running.nobody(), "root", "correct horse").await.status, 429);
+    let hers = running.nobody().with("cookie", &format!("hark-browser={mark}"));
+    assert_eq!(login(&hers, "root", "correct horse").await.status, 200);
+    assert_eq!(login(&hers, "root", "wrong horse").await.status, 401);
+    // It lets nobody in, and is for its own account alone.
+    assert_eq!(hers.get("/api/0/auth/me").await.status, 401);
+    assert_eq!(login(&hers, "monitor", "correct horse").await.status, 429);
+}
+
+#[tokio::test]
+async fn one_password_on_many_names_from_one_address_ends() {
+    let running = start().await;
+    let mut tried = 0;
+    while tried < 500 {
+        let reply = login(&running.nobody(), &format!("name{tried}"), "wrong horse").await;
+        if reply.status == 429 {
+            break;
+        }
+        assert_eq!(reply.status, 401);
+        tried += 1;
+    }
+    assert!((60..500).contains(&tried), "{tried}");
+    let known = running.nobody();
+    assert_eq!(login(&known, "root", "correct horse").await.status, 429, "not known here");
+}
+
+#[tokio::test]
 async fn logging_in_gives_the_former_session_up() {
     let running = start().await;
     let before = running.browser("root");

@@ -322,10 +322,11 @@ async fn trying_is_slowed_down() {
     let running = running(settings()).await;
     let caller = running.nobody();
     let mut statuses = Vec::new();
-    for _ in 0..9 {
+    while statuses.last() != Some(&429) && statuses.len() < 500 {
         statuses.push(caller.get("/oidc/work/back?code=x&state=y").await.status);
     }
-    assert_eq!(statuses, [[303; 8].as_slice(), &[429]].concat());
+    assert_eq!(statuses.last(), Some(&429), "{statuses:?}");
+    assert!(statuses.len() > 60, "others share the address");
 }
 
 #[tokio::test]
