@@ -33,6 +33,7 @@ mod bits;
 mod borders;
 mod choice;
 mod dense;
+mod ends;
 mod gates;
 mod letters;
 mod literals;

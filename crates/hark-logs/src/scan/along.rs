@@ -13,6 +13,7 @@ use std::ops::Range;
 
 use regex_syntax::hir::Hir;
 
+use super::ends::Ends;
 use super::gates::{Gate, has_any, without_the_stricter};
 use super::letters::{COST, Letters};
 use super::machine::meets;
@@ -47,6 +48,8 @@ pub(super) struct Along {
     is_cut: bool,
     lines: Lines,
     unsure: Option<Unsure>,
+    /// Where lines end in the buffer.
+    ends: Ends,
     /// Where the next line begins in the buffer.
     looked: usize,
     /// How many hits were told.
@@ -115,11 +118,12 @@ impl Along {
             // Only these are in the text as they are.
             asked.retain(|(bytes, _)| bytes.is_ascii());
         }
+        let vectors = Vectors::best();
         let mut along = Self {
             least: gates.iter().map(Gate::least).min().unwrap_or(0),
             asked,
             gates: without_the_stricter(gates),
-            vectors: Vectors::best(),
+            vectors,
             all: sets.all(),
             sets,
             text: Box::new([b'\n'; TEXT]),
@@ -128,6 +132,7 @@ impl Along {
             is_cut: false,
             unsure: None,
             lines: Lines::default(),
+            ends: Ends::new(vectors),
             looked: 0,
             told: 0,
             found: NONE,
@@ -151,6 +156,7 @@ impl Along {
             self.forget_line();
         }
         self.lines.hits.clear();
+        self.ends.begin();
         (self.told, self.looked) = (0, 0);
     }
 
@@ -267,20 +273,22 @@ impl Along {
 
     /// Returns the next line of the buffer that may have a match, without its end, and goes behind it.
     fn next_line(&mut self, buffer: &[u8]) -> Option<Range<usize>> {
-        while let Some(rest) = buffer.get(self.looked..).filter(|rest| !rest.is_empty()) {
-            let near = rest.get(..self.least).unwrap_or(rest);
-            // All lines that end in there are shorter than it.
-            if let Some(last) = memchr::memrchr(b'\n', near) {
-                self.looked += last + 1;
+        while self.looked < buffer.len() {
+            let start = self.looked;
+            let end = self.ends.after(buffer, start);
+            self.looked = end + 1;
+            if end - start < self.least {
+                // All lines that end in there are shorter than it.
+                let near = buffer.get(start..buffer.len().min(start + self.least));
+                let last = near.and_then(|near| memchr::memrchr(b'\n', near));
+                self.looked = last.map_or(self.looked, |last| start + last + 1);
                 continue;
             }
-            let after = rest.get(near.len()..).unwrap_or_default();
-            let length = memchr::memchr(b'\n', after).map_or(rest.len(), |at| near.len() + at);
-            let start = self.looked;
-            self.looked = start + length + 1;
-            let line = rest.get(..length).unwrap_or_default();
+            let line = buffer.get(start..end).unwrap_or_default();
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if self.gates.iter().any(|gate| gate.lets_in(line)) {
+            if let Some(gate) = self.gates.iter().position(|gate| gate.lets_in(line)) {
+                // What let this line in is asked first for the next.
+                self.gates.swap(0, gate);
                 return Some(start..start + line.len());
             }
         }
@@ -387,7 +395,7 @@ impl Along {
     /// Looks with these from now on.
     #[cfg(test)]
     pub(super) fn use_vectors(&mut self, vectors: Vectors) {
-        self.vectors = vectors;
+        (self.vectors, self.ends) = (vectors, Ends::new(vectors));
     }
 
     /// Returns the bytes that it holds.
