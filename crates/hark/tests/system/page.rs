@@ -9,7 +9,7 @@ use crate::support::server::{Server, Start};
 use crate::support::{PASSWORD, folder};
 
 /// How long the browser may take for all journeys.
-const LIMIT: Duration = Duration::from_secs(260);
+const LIMIT: Duration = Duration::from_secs(500);
 
 /// A limit that is always crossed gives the browser an incident to look at.
 const ALWAYS_CROSSED: &str = "interval: 1s\nagent: {interval: 1s}\nthresholds:\n  \
