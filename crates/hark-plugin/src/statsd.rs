@@ -115,6 +115,11 @@ impl Aggregate {
             "s" => Told::Set(HashSet::new()),
             _ => return None,
         };
+        let is_number = |value| matches!(measure::number(value), Some((_, "")));
+        if line.kind != "s" && !line.values.split(':').any(is_number) {
+            // What never had a value is no metric.
+            return None;
+        }
         if self.metrics.len() >= MAX_METRICS && !self.metrics.contains_key(&name) {
             self.refused += 1;
             return Some(());
@@ -312,6 +317,12 @@ mod tests {
         let mut aggregate = told(&["q:10|g", "q:-3|g", "q:+1|g"]);
         assert_eq!(shown(&aggregate.end_interval()), pairs(&[("statsd.q", "8")]));
         assert_eq!(shown(&aggregate.end_interval()), pairs(&[("statsd.q", "8")]));
+    }
+
+    #[test]
+    fn what_never_had_a_value_is_no_metric() {
+        let mut aggregate = told(&["y:abc|g", "z:1e|c", "t:|ms"]);
+        assert_eq!((aggregate.wrong, aggregate.end_interval().len()), (3, 0));
     }
 
     #[test]
