@@ -19,7 +19,7 @@ use crate::collectors;
 use crate::home::Home;
 use crate::jobs::{Allowed, Rights};
 use crate::marks::MARKS;
-use crate::settings::Given;
+use crate::settings::{Given, check_keys};
 use crate::slots::Slots;
 
 /// The text that was given last and was right.
@@ -216,6 +216,7 @@ pub(crate) fn kept(
 /// Reads a text with the host's own settings on top.
 fn under_own(text: &str, own: &str, allowed: &Allowed) -> Result<Given, String> {
     let given = Document::single(text);
+    check_keys(&given.root(&NoSecrets));
     if let Some(section) = given.root(&NoSecrets).child("collectors") {
         collectors::refuse_from_server(&section);
     }
@@ -391,6 +392,23 @@ mod tests {
         ] {
             let told = central.take(&home, 7, text.as_bytes(), NOW).unwrap_err();
             assert!(status(&told).1.contains("unknown key"), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn sockets_and_exporters_of_the_host_stay_whatever_is_given() {
+        let own = json!({
+            "exporters": { "node": "http://localhost:9100/metrics" },
+            "statsd": { "listen": "127.0.0.1:8125" },
+            "lines": { "socket": "/run/lines.sock" },
+        });
+        let (_folder, home, mut central) = open(&own);
+        let alone = central.take(&home, 0, b"", NOW).unwrap().0.jobs;
+        assert_eq!(alone.identities().len(), 3);
+        for text in ["marks: {}\n", "processes: {sshd: {name: sshd}}\n"] {
+            let (given, _) = central.take(&home, 7, text.as_bytes(), NOW).unwrap();
+            let jobs = given.jobs.identities();
+            assert!(alone.identities().iter().all(|job| jobs.contains(job)), "{text}: {jobs:?}");
         }
     }
 

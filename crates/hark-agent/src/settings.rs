@@ -219,13 +219,24 @@ pub const GIVEN_KEYS: &[Key] = &[
     logs::LOGS_CPU,
 ];
 
-/// Returns what of [`GIVEN_KEYS`] is there.
+/// What beside them stays the host's own when settings are given.
+const HOST_KEYS: &[Key] = &[jobs::EXPORTERS, jobs::STATSD, jobs::LINES];
+
+/// What the server gives beside [`GIVEN_KEYS`]: it makes these itself, nobody writes them.
+const MADE_KEYS: &[Key] = &[site::PROBES, MARKS];
+
+/// Returns what of [`GIVEN_KEYS`] and [`HOST_KEYS`] is there.
 fn own(section: &Section<'_>) -> String {
     let mut all = section.to_json();
     if let Some(members) = all.as_object_mut() {
-        members.retain(|name, _| GIVEN_KEYS.iter().any(|key| key.name == name));
+        members.retain(|name, _| GIVEN_KEYS.iter().chain(HOST_KEYS).any(|key| key.name == name));
     }
     all.to_string()
+}
+
+/// Looks whether a server's text has only what a server may give; diagnostics are in the section.
+pub(crate) fn check_keys(section: &Section<'_>) {
+    section.finish(&[GIVEN_KEYS, MADE_KEYS].concat());
 }
 
 /// Looks whether an agent would take this as given by its server; diagnostics are in the section.
@@ -270,7 +281,7 @@ impl Given {
         };
         match rights {
             Rights::HostFile => section.finish(GIVEN_KEYS),
-            Rights::Given { .. } => section.finish(&[GIVEN_KEYS, &[site::PROBES, MARKS]].concat()),
+            Rights::Given { .. } => section.finish(&[GIVEN_KEYS, MADE_KEYS, HOST_KEYS].concat()),
         }
         given
     }

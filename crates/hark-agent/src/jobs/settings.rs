@@ -170,7 +170,7 @@ impl JobsConfig {
     }
 
     /// Returns the settings of each job in words, in order.
-    pub(super) fn identities(&self) -> Vec<Arc<str>> {
+    pub(crate) fn identities(&self) -> Vec<Arc<str>> {
         self.planned.iter().map(|planned| Arc::clone(&planned.identity)).collect()
     }
 
