@@ -266,6 +266,7 @@ mod tests {
     use hark_model::SeriesName;
 
     use super::*;
+    use crate::plan::signal::Measure;
 
     fn limits(operator: Operator, warning: f64, critical: f64) -> Limits {
         Limits {
@@ -315,6 +316,26 @@ mod tests {
             let limits = limits(operator, warning, critical);
             assert_eq!(levels(&limits, values), expected, "{operator:?} {values:?}");
         }
+    }
+
+    #[test]
+    fn what_is_bad_below_a_limit_is_over_at_the_most_that_it_can_be() {
+        let below = |critical, unit| {
+            let limits = Limits {
+                operator: Some(Operator::Less),
+                critical: Some(critical),
+                ..Limits::default()
+            };
+            let threshold = limits.resolve_as(Measure::Value, unit).unwrap();
+            threshold.critical.unwrap().clear.to_string()
+        };
+        assert_eq!(below(1.0, Unit::None), "1");
+        assert_eq!(below(0.95, Unit::None), "1");
+        assert_eq!(below(95.0, Unit::Percent), "100");
+        // As the share says.
+        assert_eq!(below(0.5, Unit::None), "0.55");
+        assert_eq!(below(20.0, Unit::None), "22");
+        assert_eq!(below(1.0, Unit::Seconds), "1.1");
     }
 
     #[test]

@@ -150,8 +150,18 @@ impl Limits {
         Ok(Threshold {
             signal,
             operator,
-            warning: self.limit(operator, self.warning, self.warning_clear, "warning_clear")?,
-            critical: self.limit(operator, self.critical, self.critical_clear, "critical_clear")?,
+            warning: self.limit(
+                operator,
+                unit,
+                self.warning,
+                (self.warning_clear, "warning_clear"),
+            )?,
+            critical: self.limit(
+                operator,
+                unit,
+                self.critical,
+                (self.critical_clear, "critical_clear"),
+            )?,
             confirm: ConfirmRule {
                 attempts: self.attempts.unwrap_or(1).max(1),
                 hold_for: self.hold_for.unwrap_or_default(),
@@ -166,9 +176,9 @@ impl Limits {
     fn limit(
         &self,
         operator: Operator,
+        unit: Unit,
         raise: Option<f64>,
-        clear: Option<f64>,
-        key: &'static str,
+        (clear, key): (Option<f64>, &'static str),
     ) -> Result<Option<Limit>, LimitsError> {
         let Some(raise) = raise else { return Ok(None) };
         // Relative hysteresis is nothing for the limit 0: that is what the absolute keys are for
@@ -180,7 +190,10 @@ impl Limits {
                 (clear, clear > raise)
             }
             Direction::Below => {
-                let clear = clear.unwrap_or(raise + margin);
+                let usual = raise + margin;
+                let usual =
+                    if self.hysteresis.is_none() { within(unit, raise, usual) } else { usual };
+                let clear = clear.unwrap_or(usual);
                 (clear, clear < raise)
             }
             Direction::None => (raise, false),
@@ -190,4 +203,12 @@ impl Limits {
         }
         Ok(Some(Limit { raise, clear }))
     }
+}
+
+/// Returns `clear`, but no more than a series of this unit can be that is judged bad below `raise`: what is one or
+/// nothing (a link, a unit of systemd, a container) never comes to 1.1, and no share to 104 %.
+fn within(unit: Unit, raise: f64, clear: f64) -> f64 {
+    let most = if unit == Unit::Percent { 100.0 } else { 1.0 };
+    let has_most = matches!(unit, Unit::Percent | Unit::None) && raise > 0.0 && raise <= most;
+    if has_most { clear.min(most) } else { clear }
 }
