@@ -63,6 +63,8 @@ pub(super) fn ask(folder: &Path, text: &[u8], answer: &mut [u8]) -> Result<usize
     let mine = folder.join(format!("send-{}.sock", std::process::id()));
     let _guard = Unlink(&mine);
     let socket = UnixDatagram::bind(&mine).map_err(unreachable)?;
+    // The agent may be another user than who asks, root. Nobody else comes into its folder.
+    std::fs::set_permissions(&mine, Permissions::from_mode(0o666)).map_err(unreachable)?;
     socket.send_to(text, &path).map_err(unreachable)?;
     socket.set_read_timeout(Some(PATIENCE)).map_err(SendError::Silent)?;
     socket.recv(answer).map_err(SendError::Silent)
@@ -73,5 +75,26 @@ struct Unlink<'a>(&'a Path);
 impl Drop for Unlink<'_> {
     fn drop(&mut self) {
         drop(std::fs::remove_file(self.0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_of_another_user_can_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let ears = Ears::listen(&folder.path().join(SOCKET)).unwrap();
+        ears.socket.set_nonblocking(false).unwrap();
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(|| ask(folder.path(), b"m", &mut [0; 16]));
+            let (_, caller) = ears.receive(&mut [0; 16]).unwrap();
+            let reply = caller.clone().unwrap();
+            let mode = std::fs::metadata(reply).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o666);
+            ears.answer(&caller, b"ok").unwrap();
+            assert_eq!(asked.join().unwrap().unwrap(), 2);
+        });
     }
 }
