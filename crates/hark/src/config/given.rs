@@ -121,6 +121,7 @@ impl AgentConfigs {
         let configs = Self { entries, ..Self::default() };
         for (place, (_, section)) in sections.iter().enumerate() {
             configs.look_at_includes(place, section);
+            configs.look_at_vars(place, section);
         }
         configs
     }
@@ -226,8 +227,15 @@ impl AgentConfigs {
         for place in self.order(place) {
             let entry = &self.entries[place];
             vars.extend(entry.vars.clone());
-            let give = rendered(&entry.give, host, tags, &vars)
-                .map_err(|error| format!("agent_configs.{}: {error}", entry.name))?;
+            let give = rendered(&entry.give, host, tags, &vars).map_err(|error| {
+                let unknown = unknown_words(&entry.give, tags, &vars);
+                let unknown = if unknown.is_empty() {
+                    String::new()
+                } else {
+                    format!(": there is no {}", unknown.join(", "))
+                };
+                format!("agent_configs.{}: {error}{unknown}", entry.name)
+            })?;
             merge(onto, give);
         }
         Ok(())
@@ -246,6 +254,34 @@ impl AgentConfigs {
         let mut order = Vec::new();
         visit(&self.entries, place, &mut BTreeSet::new(), &mut order);
         order
+    }
+
+    /// Which words an entry has is known before any host is: but for what a template does without, it will fail.
+    fn look_at_vars(&self, place: usize, section: &Section<'_>) {
+        if self.entries[place].matcher.is_none() {
+            return;
+        }
+        let mut vars = Map::new();
+        for below in self.order(place) {
+            let Entry { name, vars: more, give, .. } = &self.entries[below];
+            vars.extend(more.clone());
+            let mut does_without = false;
+            visit_texts(give, &mut |text| {
+                does_without |= text.contains("default") || text.contains("defined");
+            });
+            let mut missing = unknown_words(give, &[], &vars);
+            // Tags are the hosts'.
+            missing.retain(|word| !word.starts_with("tags."));
+            if !missing.is_empty() && !does_without {
+                let message =
+                    format!("`{name}` asks for what is not there: {}", missing.join(", "));
+                let report = section.warn("give", message);
+                drop(
+                    report
+                        .hint("words are under `vars`, of the entry itself or of what it includes"),
+                );
+            }
+        }
     }
 
     fn look_at_includes(&self, place: usize, section: &Section<'_>) {
@@ -290,6 +326,40 @@ fn holds_template(value: &Json) -> bool {
         Json::Array(items) => items.iter().any(holds_template),
         Json::Object(members) => members.values().any(holds_template),
         Json::Null | Json::Bool(_) | Json::Number(_) => false,
+    }
+}
+
+/// Returns the words that templates ask for and that are not there, in their order: `vars.port`.
+fn unknown_words(value: &Json, tags: &[Tag], vars: &Map<String, Json>) -> Vec<String> {
+    let mut asked = BTreeSet::new();
+    let environment = Environment::new();
+    visit_texts(value, &mut |text| {
+        if let Ok(template) = environment.template_from_str(text) {
+            asked.extend(template.undeclared_variables(true));
+        }
+    });
+    let is_tag = |key: &str| {
+        tags.iter().any(|tag| tag.as_str().split_once(':').is_some_and(|(name, _)| name == key))
+    };
+    asked.retain(|word| {
+        let (first, rest) = word.split_once('.').unwrap_or((word, ""));
+        let key = rest.split('.').next().unwrap_or_default();
+        match first {
+            "host" => false,
+            "vars" => !key.is_empty() && !vars.contains_key(key),
+            "tags" => !key.is_empty() && !is_tag(key),
+            _ => !environment.globals().any(|(name, _)| name == first),
+        }
+    });
+    asked.into_iter().collect()
+}
+
+fn visit_texts(value: &Json, visit: &mut impl FnMut(&str)) {
+    match value {
+        Json::String(text) => visit(text),
+        Json::Array(items) => items.iter().for_each(|item| visit_texts(item, visit)),
+        Json::Object(members) => members.values().for_each(|member| visit_texts(member, visit)),
+        Json::Null | Json::Bool(_) | Json::Number(_) => {}
     }
 }
 
@@ -504,6 +574,7 @@ mod tests {
         let host = HostName::new("db1").unwrap();
         let error = configs.for_host(&host, &[]).unwrap_err();
         assert!(error.contains("agent_configs.a") && error.contains("undefined"), "{error}");
+        assert!(error.ends_with("there is no tags.role"), "{error}");
         let own = [Tag::new("role:db").unwrap()];
         assert!(configs.for_host(&host, &own).is_ok(), "tags of its own count");
     }
@@ -521,6 +592,20 @@ mod tests {
         assert_eq!((&probe["host"], &probe["address"]), (&json!("web1"), &json!("192.0.2.7")));
         assert_eq!(probe["every"], "1m30s");
         assert_eq!(given(&configs, "web1"), None);
+    }
+
+    #[test]
+    fn templates_may_do_without_a_word_and_count() {
+        for give in [
+            "{interval: '{{ vars.m | default(5) }}s'}",
+            "{interval: '{% if vars.m is defined %}5s{% else %}9s{% endif %}'}",
+            "{collectors: {disk: {mounts: ['{% for n in range(3) %}/{{ n }}{% endfor %}']}}}",
+        ] {
+            assert_eq!(
+                read(&format!("agent_configs: {{a: {{match: {{}}, give: {give}}}}}\n")).1,
+                ""
+            );
+        }
     }
 
     #[test]
@@ -546,6 +631,14 @@ mod tests {
             ("agent_configs: {a: {match: {}, give: {secret: x}}}\n", "secret"),
             ("agent_configs: {a: {match: {}, giv: {}}}\n", "`give`"),
             ("agent_configs: {a: {match: {host: x}}}\n", "`hosts`"),
+            (
+                "agent_configs: {a: {match: {}, vars: {n: 5}, give: {interval: '{{ vars.m }}s'}}}\n",
+                "`a` asks for what is not there: vars.m",
+            ),
+            (
+                "agent_configs: {b: {give: {interval: '{{ m }}'}}, a: {match: {}, include: b}}\n",
+                "`b` asks for what is not there: m",
+            ),
         ] {
             let found = read(text).1;
             assert!(found.contains(said), "{text}: {found}");

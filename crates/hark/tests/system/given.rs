@@ -267,3 +267,63 @@ fn agents_work_by_what_the_server_gives_soon_after_it_changed() {
     let _agent = agent(folder.path(), &server);
     waits_for(&server, PATIENCE, |status, text| status == "ok" && text == second);
 }
+
+#[test]
+fn what_cannot_be_made_for_a_host_is_a_problem_of_it_that_names_the_word() {
+    let folder = folder();
+    let text = |vars: &str| {
+        format!(
+            "secret: a secret of this run only\nagent_configs: {{a: {{match: {{}}{vars}, \
+             give: {{interval: '{{{{ vars.pace }}}}'}}}}}}\n"
+        )
+    };
+    let start = Start::new("server", folder.path());
+    let mut server = start.config(&text("")).go();
+    server.set_up(PASSWORD);
+    let _agent = agent(folder.path(), &server);
+    let said = waits_for(&server, PATIENCE, |status, _| status == "warning");
+    assert!(said.ends_with("there is no vars.pace"), "{said}");
+    write(folder.path(), "hark.yaml", &text(", vars: {pace: 1s}"));
+    waits_for(&server, PATIENCE, |status, _| status == "ok");
+    // And back.
+    write(folder.path(), "hark.yaml", &text(""));
+    waits_for(&server, PATIENCE, |status, text| status == "warning" && text == said);
+}
+
+#[test]
+fn sockets_and_exporters_of_the_host_go_on_whatever_the_server_gives() {
+    let folder = folder();
+    let config = |limits: &str| {
+        format!(
+            "secret: a secret of this run only\nhosts: {{web1: {{}}}}\n\
+             agent_configs: {{all: {{match: {{}}, give: {{interval: 1s}}}}}}\n{limits}"
+        )
+    };
+    let start = Start::new("server", folder.path());
+    let mut server = start.config(&config("")).go();
+    server.set_up(PASSWORD);
+    let socket = folder.path().join("lines.sock");
+    let own = format!("agent: {{lines: {{socket: {}}}}}\n", socket.display());
+    let own = write(folder.path(), "agent.yaml", &own);
+    let secret = write(folder.path(), "secret", "a secret of this run only");
+    let mut command = clean(HARK, folder.path());
+    command.arg("agent").arg(format!("127.0.0.1:{}", server.udp)).args(["--name", "web1"]);
+    command.arg("--secret-file").arg(secret).arg("--data").arg(folder.path().join("agent"));
+    command.arg("--config").arg(own);
+    let _agent = Process::start(&mut command, folder.path(), "agent");
+    let says = |name: &str| {
+        until(&format!("the check {name}"), PATIENCE, || {
+            let line = format!("{{\"check\": \"{name}\", \"status\": \"ok\"}}");
+            let sender = std::os::unix::net::UnixDatagram::unbound().unwrap();
+            drop(sender.send_to(line.as_bytes(), &socket));
+            told(&server, &format!("lines.{name}")).map(drop)
+        });
+    };
+    let first = waits_for(&server, PATIENCE, |status, _| status == "ok");
+    says("before");
+    // A limit of the server's travels to the agent, and is a change of what it is given.
+    let limit = "thresholds: {cpu_monitor: {cpu_percent: {warning: 101}}}\n";
+    write(folder.path(), "hark.yaml", &config(limit));
+    waits_for(&server, PATIENCE, |status, text| status == "ok" && text != first);
+    says("after");
+}

@@ -72,6 +72,8 @@ impl Intake {
             facts.push(("agent_version".to_owned(), hello.version));
             self.inputs.push(Input::Facts { host, facts });
         }
+        // Its hello came before it had a number that a check could be told of.
+        self.tell_trouble(place);
     }
 
     pub(super) fn set_ready(&mut self, set: &DefineSet, outcome: Result<SetId, NotDefined>) {

@@ -200,7 +200,7 @@ impl Intake {
     }
 
     /// Makes it a problem of the host that it cannot be given its configuration, and its end.
-    fn tell_trouble(&mut self, place: usize) {
+    pub(super) fn tell_trouble(&mut self, place: usize) {
         let slot = self.setup.agents.slot(place);
         let Some(host) = slot.host else { return };
         let told = std::mem::replace(&mut slot.paper_trouble_told, slot.paper.trouble.is_some());
