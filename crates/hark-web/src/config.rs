@@ -77,7 +77,7 @@ impl Default for WebSettings {
     fn default() -> Self {
         Self {
             // Every address of both families; where IPv6 is off the binary falls back to 0.0.0.0.
-            host: IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            host: EVERYWHERE,
             port: DEFAULT_PORT,
             ws_port: None,
             wss_port: None,
@@ -103,14 +103,8 @@ impl WebSettings {
     pub fn read(root: &Section<'_>) -> Self {
         let default = Self::default();
         let port = |value: u64| u16::try_from(value).ok();
-        let host = root.parse("hbd_host", |text| match text {
-            "*" => Ok(default.host),
-            text => {
-                text.parse::<IpAddr>().map_err(|_| "not an address: use one such as 0.0.0.0 or ::1")
-            }
-        });
         Self {
-            host: host.unwrap_or(default.host),
+            host: address(root, "hbd_host"),
             port: port(root.u64("hbd_port", u64::from(DEFAULT_PORT), 1..=65535))
                 .unwrap_or(DEFAULT_PORT),
             ws_port: root.opt_u64("ws_port", 1..=65535).and_then(port),
@@ -122,6 +116,18 @@ impl WebSettings {
             login: root.child("login").map(|s| LoginSettings::read(&s)).unwrap_or_default(),
         }
     }
+}
+
+/// Every address of the machine, of both families.
+const EVERYWHERE: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+
+/// Reads where to listen, an address of the machine; `*`, as nothing, is every one.
+pub fn address(root: &Section<'_>, key: &'static str) -> IpAddr {
+    let address = root.parse(key, |text| match text {
+        "*" => Ok(EVERYWHERE),
+        text => text.parse().map_err(|_| "not an address: use one such as 0.0.0.0 or ::1"),
+    });
+    address.unwrap_or(EVERYWHERE)
 }
 
 fn read_tls(section: &Section<'_>) -> Option<TlsSettings> {

@@ -59,7 +59,7 @@ pub use backend::{
     TokenOrder, Told, Totp,
 };
 pub use blind::serve_blind;
-pub use config::{DEFAULT_PORT, KEYS, TLS_KEYS, TlsSettings, WebSettings};
+pub use config::{DEFAULT_PORT, KEYS, TLS_KEYS, TlsSettings, WebSettings, address};
 pub use live::Live;
 pub use login::{
     Demand, LOGIN_KEYS, LdapGroups, LdapSettings, LdapWay, LoginSettings, Membership, NewUsers,

@@ -1,5 +1,6 @@
 //! The server's own keys: addresses, folders, the shared secret, log, journal, history, users.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,12 @@ use crate::log::Target;
 /// The keys of the root that belong to the server itself.
 pub(crate) const KEYS: &[Key] = &[
     Key::new("hb_port", Kind::Integer, "UDP port where agents send to.").default("50003"),
+    Key::new(
+        "hb_host",
+        Kind::Text,
+        "Address that agents send to, if not every one of the machine.",
+    )
+    .default("::"),
     Key::new(
         "discovery",
         Kind::Bool,
@@ -90,7 +97,8 @@ const USER_KEYS: &[Key] = &[
 /// The server's own keys, read.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// UDP port where agents send to.
+    /// Where agents send to, over UDP.
+    pub(crate) udp_host: IpAddr,
     pub(crate) udp_port: u16,
     /// Whether agents that call on the local network are answered.
     pub(crate) discovery: bool,
@@ -170,6 +178,7 @@ impl Settings {
     pub(crate) fn read(root: &Section<'_>) -> Self {
         let (users, known_as) = read_users(root);
         Self {
+            udp_host: hark_web::address(root, "hb_host"),
             udp_port: port(root, "hb_port", 50_003),
             discovery: root.bool("discovery", false),
             data_dir: root.opt_str("data_dir").map(PathBuf::from),
@@ -300,7 +309,7 @@ mod tests {
     fn an_empty_file_is_a_whole_configuration() {
         let (settings, wrong) = read("");
         assert_eq!(wrong, "");
-        assert_eq!(settings.udp_port, 50_003);
+        assert_eq!((settings.udp_host.to_string(), settings.udp_port), ("::".to_owned(), 50_003));
         assert_eq!(settings.log.target, Target::Stderr);
         assert_eq!(settings.history, HistorySettings::default());
         assert!(settings.journal.is_some());

@@ -28,6 +28,7 @@ pub(crate) fn show(loaded: &Loaded) -> Value {
     };
     let mut shown = Map::new();
     let parts = [
+        ("hb_host", json!(s.udp_host.to_string())),
         ("hb_port", json!(s.udp_port)),
         ("hbd_port", json!(loaded.web.port)),
         ("hbd_host", json!(loaded.web.host.to_string())),

@@ -26,7 +26,8 @@ fn ports(patient: &Patient) -> Vec<Finding> {
     }
     let web = &patient.loaded.web;
     let host = web.host;
-    let udp = SocketAddr::new(host, patient.loaded.settings.udp_port);
+    let settings = &patient.loaded.settings;
+    let udp = SocketAddr::new(settings.udp_host, settings.udp_port);
     let mut tried = vec![("udp", udp, UdpSocket::bind(udp).map(drop))];
     for port in web.ports() {
         let address = SocketAddr::new(host, port);
@@ -46,7 +47,7 @@ fn port(kind: &str, address: SocketAddr, taken: io::Result<()>) -> Finding {
     } else if kind_of == ErrorKind::PermissionDenied {
         "hark server install --capability net-bind-service".to_owned()
     } else {
-        "name an address of this machine: hbd_host".to_owned()
+        "name an address of this machine: hb_host, hbd_host".to_owned()
     };
     Finding::bad(
         Level::Problem,

@@ -465,7 +465,8 @@ fn open_doors(
             let tls = web.tls.as_ref();
             let tls = tls.map(|tls| Certificate::open(tls.files.as_ref(), data_dir));
             let certificate = tls.transpose()?;
-            let udp = udp.unwrap_or(at(settings.udp_port));
+            let here = SocketAddr::new(settings.udp_host, settings.udp_port);
+            let udp = udp.unwrap_or(here);
             let http = http.unwrap_or(at(web.port));
             let others: Vec<SocketAddr> = web.ports().into_iter().skip(1).map(at).collect();
             Ok((Doors::open(udp, http, &others)?, certificate, INTAKE_QUEUE))

@@ -109,7 +109,7 @@ fn bind_tcp(address: SocketAddr) -> anyhow::Result<Vec<TcpListener>> {
 /// Says why an address cannot be listened on, and the way out.
 fn refused(error: io::Error, door: Door, address: SocketAddr) -> anyhow::Error {
     let (name, another) = match door {
-        Door::Udp => ("UDP", "choose another with --udp or `hb_port`"),
+        Door::Udp => ("UDP", "choose another with --udp or `hb_host` and `hb_port`"),
         Door::Tcp => ("TCP", "choose another with --http or `hbd_host` and `hbd_port`"),
     };
     let way_out = if error.kind() == io::ErrorKind::AddrInUse {
