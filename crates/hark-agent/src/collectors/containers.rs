@@ -202,8 +202,8 @@ impl Collector for ContainerCollector {
 /// Returns what is worth telling of the step from `was` to `is`.
 fn noticed(was: &Container, is: &Container, end: End) -> Option<Noticed> {
     let name = &is.name;
-    let (severity, text) = match (was, is) {
-        _ if was.running && !is.running => match end {
+    let became = if was.running && !is.running {
+        Some(match end {
             End::Asked => (Severity::Info, format!("container {name} has stopped")),
             End::Failed(code) => {
                 (Severity::Warning, format!("container {name} has ended with code {code}"))
@@ -211,18 +211,26 @@ fn noticed(was: &Container, is: &Container, end: End) -> Option<Noticed> {
             End::Memory => {
                 (Severity::Warning, format!("container {name} was killed: its memory ran out"))
             }
-        },
-        _ if !was.running && is.running => (Severity::Info, format!("container {name} runs")),
-        _ if is.healthy == Some(false) && was.healthy != Some(false) => {
-            (Severity::Warning, format!("container {name} is unhealthy"))
+        })
+    } else if !was.running && is.running {
+        Some((Severity::Info, format!("container {name} runs")))
+    } else if is.healthy == Some(false) && was.healthy != Some(false) {
+        Some((Severity::Warning, format!("container {name} is unhealthy")))
+    } else if is.healthy == Some(true) && was.healthy == Some(false) {
+        Some((Severity::Info, format!("container {name} is healthy again")))
+    } else {
+        None
+    };
+    // An engine that starts it again and again is told whatever else there is to say.
+    let (severity, text) = match (became, is.restarts > was.restarts) {
+        (Some(became), false) => became,
+        (Some((_, text)), true) => {
+            (Severity::Warning, format!("{text}; its engine has started it again"))
         }
-        _ if is.healthy == Some(true) && was.healthy == Some(false) => {
-            (Severity::Info, format!("container {name} is healthy again"))
-        }
-        _ if is.restarts > was.restarts => {
+        (None, true) => {
             (Severity::Warning, format!("container {name} was started again by its engine"))
         }
-        _ => return None,
+        (None, false) => return None,
     };
     Some(Noticed { kind: "container", severity, text })
 }
@@ -552,6 +560,11 @@ mod tests {
         assert_eq!(told(End::Failed(2)), failed);
         let text = "container web was killed: its memory ran out".to_owned();
         assert_eq!(told(End::Memory), (Severity::Warning, text));
+        let sick = Container { healthy: Some(false), ..of(true) };
+        let well = Container { healthy: Some(true), restarts: 2, ..of(true) };
+        let said = noticed(&sick, &well, End::Asked).map(|n| (n.severity, n.text)).unwrap();
+        let text = "container web is healthy again; its engine has started it again".to_owned();
+        assert_eq!(said, (Severity::Warning, text));
     }
 
     #[test]

@@ -199,7 +199,9 @@ fn agent_config(
     } else if let Some(file) = &args.secret_file {
         let text = std::fs::read_to_string(file)
             .with_context(|| format!("cannot read {}", file.display()))?;
-        config.access = Access::Secret(Secret::new(text.trim_end_matches(['\r', '\n'])));
+        let secret = text.trim_end_matches(['\r', '\n']);
+        anyhow::ensure!(!secret.is_empty(), "the secret in {} is empty", file.display());
+        config.access = Access::Secret(Secret::new(secret));
     } else if let (Access::Stored, Some(secret)) = (&config.access, loaded.settings.secret) {
         config.access = Access::Secret(secret);
     }
