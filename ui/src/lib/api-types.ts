@@ -711,6 +711,17 @@ export interface ProblemDocument {
   errors?: { field: string; detail: string }[];
 }
 
+/** Long work: one operation on many things, a report, a backup ... */
+export interface Job {
+  id: number;
+  title: string;
+  state: 'waiting' | 'running' | 'done' | 'failed' | 'cancelled';
+  done: number;
+  total: number;
+  failed: number;
+  failures: { what: string; detail: string }[];
+}
+
 /** Who may do what with a host; everybody is told to its owner alone. */
 export interface HostAccess {
   owner: string | null;

@@ -14,6 +14,9 @@ export function differs(a: Me, b: Me): boolean {
  */
 export const mayOperate = (me: Me | null, host: string): boolean => me !== null && (me.admin || (me.roles[host] ?? 'monitor') !== 'monitor');
 
+/** Whether somebody may drop a host and hand it over. */
+export const mayDrop = (me: Me | null, host: string): boolean => me !== null && (me.admin || me.roles[host] === 'owner');
+
 /** Whether somebody sees a host of which it is not known what he may do there. */
 export const meets = (me: Me | null, hosts: string[]): boolean => me !== null && !me.admin && hosts.some((host) => me.roles[host] === undefined);
 

@@ -1,5 +1,6 @@
 // Every text in English: what other languages must have.
 import { account } from './en/account.ts';
+import { bulk } from './en/bulk.ts';
 import { checks } from './en/checks.ts';
 import { configuration } from './en/configuration.ts';
 import { dashboards } from './en/dashboards.ts';
@@ -19,6 +20,7 @@ import { en } from './en.ts';
 export const all = {
   ...en,
   ...account,
+  ...bulk,
   ...checks,
   ...configuration,
   ...dashboards,

@@ -1,5 +1,6 @@
 // Alle Texte der Seite auf Deutsch; dieselben Namen und Werte wie in `en.ts`, was ein Test prüft.
 import { account } from './de/account.ts';
+import { bulk } from './de/bulk.ts';
 import { charts } from './de/charts.ts';
 import { checks } from './de/checks.ts';
 import { dashboards } from './de/dashboards.ts';
@@ -25,6 +26,7 @@ export const speech: Speech = { said, times: { s: 's', min: 'min', h: 'h', d: 'd
 
 export const de: Record<keyof typeof all, string> = {
   ...account,
+  ...bulk,
   ...charts,
   ...checks,
   ...dashboards,
@@ -328,6 +330,8 @@ export const de: Record<keyof typeof all, string> = {
   'hosts.nothing': 'Kein Host passt zu {what}.',
   'hosts.bulk': 'Aktionen für die Auswahl',
   'hosts.selected': '{n} ausgewählt',
+  'incidents.picked': 'gewählt',
+  'incidents.bulk': 'Aktionen für die gewählten Vorfälle',
   'hosts.select-all': 'Alle {n} passenden auswählen',
 
   'host.up': 'Läuft {time}',

@@ -292,6 +292,8 @@ export const en = {
   'hosts.nothing': 'No host matches {what}.',
   'hosts.bulk': 'Actions on the selection',
   'hosts.selected': '{n} selected',
+  'incidents.picked': 'chosen',
+  'incidents.bulk': 'Actions on the chosen incidents',
   'hosts.select-all': 'Select all {n} that match',
 
   'host.up': 'Up {time}',

@@ -1,0 +1,21 @@
+// Texts of what is done to many at once.
+export const bulk = {
+  'bulk.tag': 'Tag',
+  'bulk.remove': 'Remove',
+  'bulk.ack-title': 'Acknowledge {n, plural, one {# incident} other {# incidents}}',
+  'bulk.ack-none': 'Nothing waits for somebody there.',
+  'bulk.ack-done': 'Acknowledged {n, plural, one {# incident} other {# incidents}}.',
+  'bulk.ack-back': 'Taken back: {n, plural, one {# acknowledgement} other {# acknowledgements}}.',
+  'bulk.some-failed': '{failed} of {n} could not be done: {why}',
+  'bulk.tag-title': 'Tag {n, plural, one {# host} other {# hosts}}',
+  'bulk.tag-hint': 'Such as role:db. It is written into the configuration of each.',
+  'bulk.tag-required': 'Say which tag.',
+  'bulk.tag-done': 'Tagged {n, plural, one {# host} other {# hosts}} {tag}.',
+  'bulk.tag-back': 'The tag has been taken away from {n, plural, one {# host} other {# hosts}}.',
+  'bulk.remove-title': 'Remove {n, plural, one {# host} other {# hosts}}?',
+  'bulk.remove-text': 'Their checks, open incidents and history go away. What still has an agent that reports comes back as a new host. For an hour, and until the server is started anew, this can be undone.',
+  'bulk.remove-more': 'and {n} more',
+  'bulk.remove-done': 'Removed {n, plural, one {# host} other {# hosts}}.',
+  'bulk.remove-back': '{n, plural, one {# host is} other {# hosts are}} back.',
+  'bulk.part': 'You may do this to {n} of them.',
+} as const satisfies Record<string, string>;
