@@ -98,6 +98,11 @@ const USUAL: Record<string, string[]> = {
   threshold_configs: ['tags', 'thresholds'],
 };
 
+/** Of a type, what nobody can do without beside what is required: where the mail goes through, for one. */
+const USUAL_OF_TYPE: Record<string, string[]> = { email: ['server', 'port', 'security', 'user', 'password'] };
+
+export const isUsualOfType = (type: string, field: Field): boolean => field.required || (USUAL_OF_TYPE[type]?.includes(field.key) ?? false);
+
 export const isUsual = (section: string, field: Field): boolean => field.required || (USUAL[section]?.includes(field.key) ?? false);
 
 const isMap = (value: Json | undefined): value is { [key: string]: Json } => typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -92,6 +92,8 @@ export class Fleet {
         if (state !== this.state[row]) {
           this.state[row] = state;
           moved = true;
+          // What was said of the state before is true no more; what is said of this one comes with it, or soon after.
+          if (rows.text?.[index] === undefined) this.text[row] = '';
         }
       }
       for (const name of OPTIONAL) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fieldsOf, isEmpty, kindOf, mistakesAt, toYaml, typed, typesOf } from '../../src/lib/config-form.ts';
+import { fieldsOf, isEmpty, isUsualOfType, kindOf, mistakesAt, toYaml, typed, typesOf } from '../../src/lib/config-form.ts';
 import type { ConfigMistake, Schema } from '../../src/lib/config-types.ts';
 
 const TEXT: Schema = { type: ['string', 'number', 'boolean'] };
@@ -71,4 +71,10 @@ test('a mistake is found at its field and at the sections above it', () => {
 test('what is empty is not sent', () => {
   for (const empty of [undefined, null, '', [], { $yaml: ' \n' }]) assert.ok(isEmpty(empty), JSON.stringify(empty));
   for (const full of [0, false, {}, 'x', { kept: 1 }]) assert.ok(!isEmpty(full), JSON.stringify(full));
+});
+
+test('of mail what nobody can do without stands in the open: to whom, from whom, and through which server', () => {
+  const field = (key: string, required = false): Parameters<typeof isUsualOfType>[1] => ({ key, schema: { type: 'string' }, required });
+  assert.deepEqual(['to', 'server', 'subject'].map((key) => isUsualOfType('email', field(key, key === 'to'))), [true, true, false]);
+  assert.equal(isUsualOfType('webhook', field('server')), false);
 });

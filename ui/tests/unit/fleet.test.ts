@@ -54,6 +54,11 @@ test('rows are patched by id; unknown ids and missing columns change nothing', (
   assert.deepEqual(fleet.patch({ id: [13], state: 'o' }), { rows: 1, moved: false });
   assert.deepEqual(fleet.patch({ id: [11], state: 'o', cpu: [null] }), { rows: 1, moved: false });
   assert.equal(fleet.subject(0).cpu, null);
+  fleet.patch({ id: [11], state: 'c', text: ['Disk full'] });
+  fleet.patch({ id: [11], state: 'c' });
+  assert.equal(fleet.text[0], 'Disk full', 'what is said of a state stays with it');
+  fleet.patch({ id: [11], state: 'o' });
+  assert.equal(fleet.text[0], '', 'and goes with it');
   assert.deepEqual(fleet.patch({ id: [11], state: 'c', since_unix_s: [7] }), { rows: 1, moved: true });
   assert.equal(fleet.since[0], 7, 'how long it is so follows the state');
 });
