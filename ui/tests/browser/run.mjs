@@ -14,6 +14,7 @@ import { checks } from './checks.mjs';
 import { configuration } from './configuration.mjs';
 import { boards, dashboards } from './dashboards.mjs';
 import { entrance } from './entrance.mjs';
+import { everyone } from './everyone.mjs';
 import { factors } from './factors.mjs';
 import { german } from './german.mjs';
 import { ended } from './incidents.mjs';
@@ -24,6 +25,7 @@ import { keyboard } from './keys.mjs';
 import { limits } from './limits.mjs';
 import { expiry, polling, reconnect } from './live.mjs';
 import { axe, reflow, weight } from './looks.mjs';
+import { many } from './many.mjs';
 import { measured } from './metrics.mjs';
 import { newcomers } from './newcomers.mjs';
 import { people } from './people.mjs';
@@ -65,10 +67,10 @@ class Server {
 
 const ALL = { journey, entrance, phone, keyboard, actions, checks, measured, charts, moments, dashboards, boards, telling, newcomers, ended, reflow, weight, axe, pictures, noticing, polling, expiry, reconnect };
 /** These need a server that can be treated badly, or hosts and receivers that are as they expect. */
-const OWN = new Set(['entrance', 'reconnect', 'actions', 'checks', 'moments', 'boards', 'telling', 'newcomers', 'ended', 'pictures', 'noticing']);
+const OWN = new Set(['reconnect', 'actions', 'checks', 'moments', 'boards', 'telling', 'newcomers', 'ended', 'pictures', 'noticing']);
 
 /** These need what the stand-in does not do. */
-const REAL = { browsers, configuration, drawer, dropping, factors, german, granting, hidden, limits, people, publishing, tokens };
+const REAL = { browsers, configuration, drawer, dropping, everyone, factors, german, granting, hidden, limits, many, people, publishing, tokens };
 
 const wanted = process.argv.slice(2);
 const url = process.env.HARK_URL?.replace(/\/$/, '');

@@ -111,7 +111,7 @@ fn a_host_that_was_dropped_comes_back_in_a_browser() {
     let folder = folder();
     let mut server = Start::new("up", folder.path()).config(ALWAYS_CROSSED).go();
     server.set_up(PASSWORD);
-    go_through(&server, folder.path(), None, &["dropping"]);
+    go_through(&server, folder.path(), None, &["many", "dropping"]);
 }
 
 #[test]
@@ -123,4 +123,15 @@ fn a_check_that_is_hidden_is_shown_while_it_fails_and_on_demand() {
     let mut server = Start::new("server", folder.path()).config(config).go();
     server.set_up(PASSWORD);
     go_through(&server, folder.path(), None, &["hidden"]);
+}
+
+#[test]
+fn everybody_with_a_role_looks_at_every_view_and_axe_finds_nothing() {
+    let folder = folder();
+    // Nobody listens there: what was told has a line in the log all the same.
+    let told = "receivers: {hook: {webhook: {url: 'http://127.0.0.1:9/'}}}\n";
+    let config = format!("{ALWAYS_CROSSED}{told}");
+    let mut server = Start::new("up", folder.path()).config(&config).go();
+    server.set_up(PASSWORD);
+    go_through(&server, folder.path(), None, &["entrance", "everyone"]);
 }
