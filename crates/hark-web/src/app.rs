@@ -24,6 +24,7 @@ use crate::live::Live;
 use crate::login::LoginSettings;
 use crate::oidc::Providers;
 use crate::pace::Pace;
+use crate::packed::Packed;
 use crate::ready::Ready;
 use crate::repeat::Repeats;
 use crate::serve::WebConfig;
@@ -114,6 +115,8 @@ pub(crate) struct App {
     pub(crate) providers: Providers,
     /// What passkeys answer, and what comes back from providers. None if the system gave no random bytes: then there is neither.
     pub(crate) challenges: Mutex<Option<Challenges>>,
+    /// The fleet as it was packed last.
+    pub(crate) packed_fleet: Packed,
     /// In which somebody has logged in before. None as above: then none is known.
     pub(crate) browsers: Option<Browsers>,
 }
@@ -159,6 +162,7 @@ impl App {
             directory_places: Semaphore::new(MAX_AT_DIRECTORIES),
             providers: Providers::default(),
             challenges: Mutex::new(Challenges::new().ok()),
+            packed_fleet: Packed::default(),
             browsers: Browsers::new().ok(),
         })
     }

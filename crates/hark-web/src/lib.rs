@@ -31,6 +31,7 @@ mod login;
 mod oidc;
 mod outside;
 mod pace;
+mod packed;
 mod page;
 mod peer;
 mod policy;

@@ -124,26 +124,28 @@ fn send(asset: &'static Asset, headers: &HeaderMap) -> Response {
 }
 
 fn choose(asset: &Asset, headers: &HeaderMap) -> (Option<&'static str>, &'static [u8]) {
-    let accepted = headers.get_all(header::ACCEPT_ENCODING);
-    let accepts = |name: &str| {
-        accepted
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|text| text.split(','))
-            .filter_map(|item| {
-                let mut parts = item.split(';');
-                let coding = parts.next()?.trim();
-                let refused =
-                    parts.any(|p| matches!(p.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
-                (!refused).then_some(coding)
-            })
-            .any(|coding| coding.eq_ignore_ascii_case(name))
-    };
+    let accepts = |name: &str| accepts(headers, name);
     match (asset.brotli, asset.gzip) {
         (Some(bytes), _) if accepts("br") => (Some("br"), bytes),
         (_, Some(bytes)) if accepts("gzip") => (Some("gzip"), bytes),
         _ => (None, asset.raw),
     }
+}
+
+/// Returns true if the client takes the coding `name`.
+pub(crate) fn accepts(headers: &HeaderMap, name: &str) -> bool {
+    headers
+        .get_all(header::ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(','))
+        .filter_map(|item| {
+            let mut parts = item.split(';');
+            let coding = parts.next()?.trim();
+            let refused = parts.any(|p| matches!(p.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
+            (!refused).then_some(coding)
+        })
+        .any(|coding| coding.eq_ignore_ascii_case(name))
 }
 
 /// Returns true if the client has what `tag` names.

@@ -11,6 +11,7 @@ use crate::app::Shared;
 use crate::auth::token;
 use crate::backend::Sight;
 use crate::failure::Reply;
+use crate::packed;
 use crate::page;
 use crate::who::Who;
 
@@ -32,13 +33,21 @@ pub(crate) async fn fleet(
         })
         .await?;
     fleet.etag.push_str(&suffix(&sight));
-    let tag = format!("\"{}\"", fleet.etag);
+    let mut tag = format!("\"{}\"", fleet.etag);
     let mut response = if page::same(&headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
+    } else if page::accepts(&headers, "gzip") {
+        // Not the same bytes as without, which a strong version would promise.
+        tag = format!("W/{tag}");
+        let json = const { HeaderValue::from_static("application/json") };
+        let gzip = const { HeaderValue::from_static("gzip") };
+        let coded = [(header::CONTENT_TYPE, json), (header::CONTENT_ENCODING, gzip)];
+        (coded, packed::fleet(&app, fleet).await?).into_response()
     } else {
         Json(fleet).into_response()
     };
     let out = response.headers_mut();
+    out.insert(header::VARY, const { HeaderValue::from_static("Accept-Encoding") });
     out.insert(header::CACHE_CONTROL, const { HeaderValue::from_static("private, no-cache") });
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         out.insert(header::ETAG, tag);

@@ -4,6 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::prepared::{prepared, prepared_tls};
+use crate::server::{Caller, Reply};
 
 #[tokio::test]
 async fn the_shifts_of_a_rota_are_a_calendar() {
@@ -181,6 +182,32 @@ async fn lists_are_read_page_by_page() {
     let second = root.get(&format!("/api/0/hosts?limit=1&cursor={next}")).await.json();
     assert_eq!(second["items"][0]["name"], "web1");
     assert_eq!(second["next"], Value::Null);
+}
+
+#[tokio::test]
+async fn the_fleet_is_packed_for_who_takes_it_packed() {
+    let running = prepared().await;
+    let (root, monitor) = (running.browser("root"), running.browser("monitor"));
+    let plain = root.get("/api/0/fleet").await;
+    assert_eq!(plain.header("content-encoding"), "");
+    assert_eq!(plain.header("vary"), "Accept-Encoding");
+    let unpacked = |reply: &Reply| -> Value {
+        assert_eq!(reply.header("content-encoding"), "gzip");
+        assert_eq!(reply.header("content-type"), "application/json");
+        serde_json::from_reader(flate2::read::GzDecoder::new(&reply.body[..])).unwrap()
+    };
+    let packs = |caller: &Caller| caller.clone().with("accept-encoding", "br, gzip");
+    let reply = packs(&root).get("/api/0/fleet").await;
+    assert_eq!(unpacked(&reply)["name"], plain.json()["name"]);
+    assert_eq!(reply.header("etag"), format!("W/{}", plain.header("etag")));
+    // What another sees is not what was packed for him.
+    let seen = unpacked(&packs(&monitor).get("/api/0/fleet").await);
+    assert_eq!(seen["name"], monitor.get("/api/0/fleet").await.json()["name"]);
+    assert_ne!(seen["name"], plain.json()["name"]);
+    let again = packs(&root).with("if-none-match", reply.header("etag")).get("/api/0/fleet").await;
+    assert_eq!((again.status, again.body.len()), (304, 0));
+    let refused = root.with("accept-encoding", "gzip;q=0").get("/api/0/fleet").await;
+    assert_eq!(refused.header("content-encoding"), "");
 }
 
 #[tokio::test]
