@@ -22,7 +22,7 @@ use thiserror::Error;
 pub use beat::{Backlog, BacklogBuilder, Beat, BeatBuilder, Frame, Frames};
 pub use hello::Hello;
 pub use paper::{Assembled, Fetch, MAX_PAPER, MAX_PIECE, Paper, PaperAssembler, Piece};
-pub use reply::{Ack, AckFlags, MAX_WANTED, Reset, WantSets};
+pub use reply::{Ack, AckFlags, MAX_WANTED, Reset, Wait, WantSets};
 pub use report::{MAX_ITEM_TEXT, Outcome, Pushed, Report, ReportBuilder, ReportItem};
 pub use sets::{MAX_ASSEMBLIES, SetAssembler, SetError, SetsPart, set_number, split_set};
 
@@ -115,7 +115,9 @@ pub fn decode(kind: Kind, content: &[u8]) -> Result<Body<'_>, Refused> {
         Kind::Report => Body::Report(Report::decode(content)?),
         Kind::Backlog => Body::Backlog(Backlog::decode(content)?),
         Kind::Fetch => Body::Fetch(Fetch::decode(content)?),
-        Kind::Ack | Kind::Reset | Kind::WantSets | Kind::Piece => return Err(Refused::Kind),
+        Kind::Ack | Kind::Reset | Kind::WantSets | Kind::Piece | Kind::Wait => {
+            return Err(Refused::Kind);
+        }
     })
 }
 
@@ -203,7 +205,7 @@ mod tests {
 
     #[test]
     fn replies_are_no_contents() {
-        for kind in [Kind::Ack, Kind::Reset, Kind::WantSets, Kind::Piece] {
+        for kind in [Kind::Ack, Kind::Reset, Kind::WantSets, Kind::Piece, Kind::Wait] {
             assert_eq!(decode(kind, &[0; 60]), Err(Refused::Kind));
             assert_eq!(Content::from_parts(kind, vec![0; 60]), Err(Refused::Kind));
         }

@@ -7,7 +7,7 @@ use hark_model::name::HostName;
 use hark_model::time::{Micros, Now, Unix};
 use thiserror::Error;
 
-use crate::body::{Ack, AckFlags, Content, Piece, Preamble, Reset, WantSets};
+use crate::body::{Ack, AckFlags, Content, Piece, Preamble, Reset, Wait, WantSets};
 use crate::bucket::{Bucket, Rate};
 use crate::header::{AgentId, Envelope, HEADER, Header, Kind, MAX_SESSION, SALT, peek_reply};
 use crate::key::{AgentKey, SealingKey, SessionKeys, simple_identity};
@@ -38,7 +38,7 @@ const SLACK: u64 = 500_000;
 const RENEW_AFTER: Duration = Duration::from_hours(24);
 const MAX_COUNTER: u64 = 1 << 32;
 
-/// A reset costs a key derivation, forged or not.
+/// A reset or a wait costs a key derivation, forged or not.
 const RESETS: Rate = Rate { burst: 5, per_second: 2 };
 
 /// Who an agent is.
@@ -122,6 +122,8 @@ pub enum Reply {
     WantSets(Vec<u32>),
     /// A piece of a paper that was asked for.
     Piece(Piece),
+    /// Too many introduce themselves: say hello again after this time.
+    Wait(Duration),
 }
 
 /// An acknowledgement.
@@ -220,11 +222,15 @@ impl ClientSession {
         if header.session != self.session {
             return Err(Refused::Stale);
         }
-        if header.kind == Kind::Reset {
-            let clear = envelope.clear;
-            return self.open_reset(header, clear, datagram, at);
-        }
         let Envelope { clear, .. } = envelope;
+        if header.kind == Kind::Reset {
+            let plain = self.open_once(header, clear, datagram, at, SealingKey::for_reset)?;
+            return Ok(Reply::Reset { highest: Reset::read(plain)?.highest });
+        }
+        if header.kind == Kind::Wait {
+            let plain = self.open_once(header, clear, datagram, at, SealingKey::for_wait)?;
+            return Ok(Reply::Wait(Duration::from_secs(Wait::read(plain)?.seconds.into())));
+        }
         match self.received.seen(header.counter) {
             Seen::No => {}
             Seen::Yes => return Err(Refused::Replayed),
@@ -319,13 +325,15 @@ impl ClientSession {
         base + base / 4 * (scattered(self.identity.agent.0 ^ self.session ^ counter) >> 56) / 256
     }
 
-    fn open_reset(
+    /// Opens what is sealed with a key that is used once.
+    fn open_once<'d>(
         &mut self,
         header: Header,
         clear: usize,
-        datagram: &mut [u8],
+        datagram: &'d mut [u8],
         at: Micros,
-    ) -> Result<Reply, Refused> {
+        key: fn(&AgentKey, u64, &[u8; SALT]) -> SealingKey,
+    ) -> Result<&'d [u8], Refused> {
         if header.counter >= self.next {
             return Err(Refused::Header);
         }
@@ -334,9 +342,8 @@ impl ClientSession {
         }
         let salt = datagram.get(HEADER..).and_then(|rest| rest.first_chunk::<SALT>());
         let salt = *salt.ok_or(Refused::Short)?;
-        let key = SealingKey::for_reset(&self.identity.key, header.session, &salt);
-        let plain = key.open(header.counter, clear, datagram)?;
-        Ok(Reply::Reset { highest: Reset::read(plain)?.highest })
+        let key = key(&self.identity.key, header.session, &salt);
+        key.open(header.counter, clear, datagram)
     }
 
     fn acked(&mut self, ack: &Ack, now: Now, at: Micros) -> Acked {

@@ -8,7 +8,7 @@
 //! | 10 | 8 | session |
 //! | 18 | 8 | counter |
 //!
-//! All numbers have their most significant byte first. All of it, the host name or the reset's salt
+//! All numbers have their most significant byte first. All of it, the host name or the salt of a reset or wait
 //! included, is authenticated.
 
 use std::fmt;
@@ -26,7 +26,7 @@ pub const HEADER: usize = 26;
 /// number that JSON cannot hold never gets into a table.
 pub const MAX_SESSION: u64 = 1 << 53;
 
-/// The length of a reset's salt in bytes.
+/// The length of a reset's salt in bytes, and of a wait's.
 pub const SALT: usize = 16;
 
 /// The longest host name in bytes, as DNS has it.
@@ -65,11 +65,13 @@ pub enum Kind {
     WantSets,
     /// Server: a piece of a paper.
     Piece,
+    /// Server: too many introduce themselves, come later.
+    Wait,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Hello,
         Self::Beat,
         Self::Sets,
@@ -80,6 +82,7 @@ impl Kind {
         Self::Reset,
         Self::WantSets,
         Self::Piece,
+        Self::Wait,
     ];
 
     /// Returns the number on the wire; the top bit is set for the server's.
@@ -95,6 +98,8 @@ impl Kind {
             Self::Reset => 0x82,
             Self::WantSets => 0x83,
             Self::Piece => 0x84,
+            // 0x85 is an answer to a call: see `seek`.
+            Self::Wait => 0x86,
         }
     }
 
@@ -121,6 +126,7 @@ impl Kind {
             Self::Reset => "reset",
             Self::WantSets => "want_sets",
             Self::Piece => "piece",
+            Self::Wait => "wait",
         }
     }
 }
@@ -134,7 +140,7 @@ pub struct Header {
     pub agent: AgentId,
     /// In which session. Grows for ever per agent.
     pub session: u64,
-    /// Which datagram of the session and direction, from 1. For a reset: the one it answers.
+    /// Which datagram of the session and direction, from 1. For a reset and a wait: the one it answers.
     pub counter: u64,
 }
 
@@ -221,7 +227,8 @@ pub fn peek_reply(datagram: &[u8]) -> Result<Envelope<'_>, Refused> {
     if header.kind.is_request() {
         return Err(Refused::Kind);
     }
-    let clear = if header.kind == Kind::Reset { HEADER + SALT } else { HEADER };
+    let has_salt = matches!(header.kind, Kind::Reset | Kind::Wait);
+    let clear = if has_salt { HEADER + SALT } else { HEADER };
     if datagram.len() < clear + TAG {
         return Err(Refused::Short);
     }

@@ -21,6 +21,7 @@ const ID_LABEL: &[u8] = b"hark v1 agent id ";
 const TO_SERVER: &[u8] = b"hark v1 to server";
 const TO_AGENT: &[u8] = b"hark v1 to agent";
 const RESET: &[u8] = b"hark v1 reset";
+const WAIT: &[u8] = b"hark v1 wait";
 const CALL: &[u8] = b"hark v1 call";
 const HERE: &[u8] = b"hark v1 here";
 const TOKEN: &[u8] = b"hark v1 token";
@@ -101,11 +102,21 @@ impl SealingKey {
     /// never again use that session's key. `salt` is random, hence the key is new for each reset and
     /// its counter may be anything.
     pub fn for_reset(key: &AgentKey, session: u64, salt: &[u8; SALT]) -> Self {
+        Self::once(key, session, salt, RESET)
+    }
+
+    /// Derives the key that seals exactly one [`crate::Kind::Wait`]: its session is not on the server's disk, and may
+    /// be opened later from its first counter on.
+    pub fn for_wait(key: &AgentKey, session: u64, salt: &[u8; SALT]) -> Self {
+        Self::once(key, session, salt, WAIT)
+    }
+
+    fn once(key: &AgentKey, session: u64, salt: &[u8; SALT], info: &[u8]) -> Self {
         let mut both = Vec::with_capacity(8 + SALT);
         both.extend_from_slice(&session.to_be_bytes());
         both.extend_from_slice(salt);
         let extracted = Salt::new(HKDF_SHA256, &both).extract(&key.0);
-        Self(expand(&extracted, &[RESET]))
+        Self(expand(&extracted, &[info]))
     }
 
     /// Derives the key that seals exactly one call, by the random number in it.

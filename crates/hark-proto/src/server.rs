@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hark_model::time::{Micros, Mono, Now, Unix};
 
-use crate::body::{Ack, AckFlags, Piece, Preamble, Reset, WantSets};
+use crate::body::{Ack, AckFlags, Piece, Preamble, Reset, Wait, WantSets};
 use crate::bucket::{Bucket, Rate};
 use crate::header::{AgentId, HEADER, Header, Kind, SALT, peek};
 use crate::key::{AgentKey, SealingKey, SessionKeys};
@@ -295,6 +295,17 @@ impl ServerSession {
         let sealing = SealingKey::for_reset(key, stale.session, &salt);
         sealing.seal(stale.counter, HEADER + SALT, out);
         true
+    }
+
+    /// Writes the sealed answer to a hello that authenticates, of an agent that is not let in now, to `out`, which is
+    /// cleared before: it comes again in so many seconds. Nothing of the session is used but its number: it can be
+    /// opened later. `salt` must be random.
+    pub fn wait(key: &AgentKey, hello: &Header, salt: [u8; SALT], seconds: u16, out: &mut Vec<u8>) {
+        out.clear();
+        Header { kind: Kind::Wait, ..*hello }.write(out);
+        out.extend_from_slice(&salt);
+        Wait { seconds }.write(out);
+        SealingKey::for_wait(key, hello.session, &salt).seal(hello.counter, HEADER + SALT, out);
     }
 
     /// Returns the highest session accepted.

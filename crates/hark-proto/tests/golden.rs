@@ -376,12 +376,15 @@ fn replies() -> Vec<(&'static str, Vec<u8>)> {
     assert!(server.nudge());
     let facts = AckFacts { order: 9, ..facts };
     assert!(server.ack(agent, &facts, Micros(AT.0 + 60_000), &mut nudge));
+    let mut wait = Vec::new();
+    ServerSession::wait(&key(), &stale.unwrap(), SALT_BYTES, 30, &mut wait);
     vec![
         ("ack of 1, 2 and 4", ack),
         ("want sets", want),
         ("reset", reset),
         ("piece of a configuration", piece),
         ("ack unasked, with an order", nudge),
+        ("wait", wait),
     ]
 }
 
@@ -394,6 +397,8 @@ fn replies_are_the_golden_ones() {
             let Header { kind, counter, .. } = envelope.header;
             let sealing = if kind == Kind::Reset {
                 SealingKey::for_reset(&key(), SESSION, &SALT_BYTES)
+            } else if kind == Kind::Wait {
+                SealingKey::for_wait(&key(), SESSION, &SALT_BYTES)
             } else {
                 SessionKeys::derive(&key(), SESSION).to_agent
             };
@@ -432,7 +437,8 @@ fn replies_are_the_golden_ones() {
     let piece = Piece::cut(fetch(), b"interval: 10s\n");
     assert_eq!(piece.bytes, b"rval: 10s\n");
     assert_eq!(said[3], Reply::Piece(piece));
-    let Reply::Acked(acked) = &said[4] else { panic!("the last is an ack") };
+    assert_eq!(said[5], Reply::Wait(Duration::from_secs(30)));
+    let Reply::Acked(acked) = &said[4] else { panic!("the fifth is an ack") };
     assert_eq!((acked.order, acked.stored.len()), (9, 0));
 }
 

@@ -1,6 +1,7 @@
 //! Agents that come over HTTPS: what they claim, and what they bring as types of the model.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use hark_api::problem::FieldError;
 use hark_api::reports::{
@@ -58,6 +59,8 @@ pub enum AgentProof {
     Proven(usize),
     /// It is true but the number was used: the highest one that was.
     Stale(u64),
+    /// It is true, and too many hosts introduce themselves: to be tried again after this time.
+    Later(Duration),
     /// It is not true.
     Wrong,
 }

@@ -325,8 +325,8 @@ impl Fleet {
                 self.hello(i, now);
             }
             Reply::WantSets(_) => self.send_sets(i, now),
-            // A simulated agent asks for none.
-            Reply::Piece(_) => {}
+            // A simulated agent asks for no paper, and says hello again when its hello is overdue.
+            Reply::Piece(_) | Reply::Wait(_) => {}
         }
     }
 

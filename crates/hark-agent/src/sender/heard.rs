@@ -35,8 +35,22 @@ impl Sender {
                 self.answered(moment.now.mono);
                 self.take_piece(&piece);
             }
+            Ok(Reply::Wait(pause)) => self.come_later(pause, moment.now.mono),
             Err(refused) => self.refused(refused),
         }
+    }
+
+    /// Too many hosts introduce themselves: this one does so again after a while, and not together with others.
+    fn come_later(&mut self, pause: Duration, mono: Mono) {
+        self.answered(mono);
+        // A copy of what was said before it was let in.
+        if matches!(self.greeting, Greeting::Done) {
+            return;
+        }
+        tracing::info!(?pause, "the server lets in no more hosts now: introducing ourselves later");
+        let at = mono + pause + self.chance.below(pause / 4 + Duration::from_secs(1));
+        self.greeting = Greeting::Due { at, tries: 0 };
+        self.quiet_until = self.quiet_until.max(at);
     }
 
     pub(super) fn refused(&mut self, refused: Refused) {

@@ -98,6 +98,7 @@ impl Sender {
         match session.open(datagram, moment.now, moment.at) {
             // It has too much to do already.
             Ok(Reply::Acked(acked)) if acked.retry_after.is_some() => None,
+            Ok(Reply::Wait(_)) => None,
             Ok(Reply::Reset { highest }) => Some(highest),
             Ok(Reply::Acked(_) | Reply::WantSets(_) | Reply::Piece(_)) => Some(0),
             Err(refused) => {

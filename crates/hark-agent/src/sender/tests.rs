@@ -59,6 +59,8 @@ struct Server {
     live: Vec<i64>,
     history_stopped: bool,
     retry_after_s: u16,
+    /// Nobody who introduces himself is let in, and is told to come again after so many seconds.
+    wait_s: u16,
     /// What is said of shedding, and samples are not kept then.
     sheds: AckFlags,
     salt: u8,
@@ -80,6 +82,7 @@ impl Server {
             live: Vec::new(),
             history_stopped: false,
             retry_after_s: 0,
+            wait_s: 0,
             sheds: AckFlags::default(),
             salt: 0,
             papers: BTreeMap::new(),
@@ -96,6 +99,14 @@ impl Server {
     fn hear(&mut self, mut datagram: Vec<u8>, moment: Moment) -> Vec<Vec<u8>> {
         let mut out = Vec::new();
         let header = peek(&datagram).unwrap().header;
+        if self.wait_s > 0 {
+            if header.kind != Kind::Hello {
+                return Vec::new();
+            }
+            self.salt = self.salt.wrapping_add(1);
+            ServerSession::wait(&key(), &header, [self.salt; 16], self.wait_s, &mut out);
+            return vec![out];
+        }
         let received = match self.session.open(&key(), &mut datagram, FROM, moment.at) {
             Ok(received) => received,
             Err(Refused::Stale) => {

@@ -68,6 +68,13 @@ pub struct Reset {
     pub highest: u64,
 }
 
+/// Too many introduce themselves at once. 2 bytes; the header names the session and the hello that is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// In how many seconds to come again.
+    pub seconds: u16,
+}
+
 /// The server does not know these sets. One byte and four for each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WantSets {
@@ -132,6 +139,21 @@ impl Reset {
     /// [`Refused::Malformed`] if it is too short.
     pub fn read(plain: &[u8]) -> Result<Self, Refused> {
         Ok(Self { highest: Bytes(plain).u64()? })
+    }
+}
+
+impl Wait {
+    /// Appends the plaintext to `out`.
+    pub fn write(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.seconds.to_be_bytes());
+    }
+
+    /// Reads a plaintext.
+    ///
+    /// # Errors
+    /// [`Refused::Malformed`] if it is too short.
+    pub fn read(plain: &[u8]) -> Result<Self, Refused> {
+        Ok(Self { seconds: Bytes(plain).u16()? })
     }
 }
 
@@ -213,6 +235,7 @@ mod tests {
             assert_eq!(WantSets::read(&wanted[..length]), Err(Refused::Malformed));
         }
         assert_eq!(Reset::read(&[0; 7]), Err(Refused::Malformed));
+        assert_eq!(Wait::read(&[0]), Err(Refused::Malformed));
     }
 
     #[test]

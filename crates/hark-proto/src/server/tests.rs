@@ -483,7 +483,9 @@ impl World {
                     self.seal(token);
                 }
             }
-            Ok(Reply::WantSets(_) | Reply::Piece(_)) => panic!("nothing was wanted"),
+            Ok(Reply::WantSets(_) | Reply::Piece(_) | Reply::Wait(_)) => {
+                panic!("nothing was wanted")
+            }
             Err(_) => {}
         }
     }
@@ -605,4 +607,35 @@ proptest! {
             prop_assert!(!told || newest > behind && model.contains(&(newest - behind)));
         }
     }
+}
+
+#[test]
+fn who_is_not_let_in_is_told_when_to_come_again_and_nobody_else_is() {
+    let (agent, key) = crate::simple_identity(b"secret", "web");
+    let (_, other) = crate::simple_identity(b"secret", "db");
+    let hello = Header { kind: Kind::Hello, agent, session: 7, counter: 1 };
+    let mut wait = Vec::new();
+    ServerSession::wait(&key, &hello, [3; SALT], 42, &mut wait);
+    assert!(wait.len() < MIN_REQUEST, "shorter than any request");
+    let begin = |key: &AgentKey, session| {
+        let identity = Identity { agent, key: key.clone(), name: None };
+        let mut client = ClientSession::begin(identity, session, Micros(0));
+        let content = BeatBuilder::new(1000, None).finish();
+        client.seal(&content, 1, Now::default(), Micros(0), &mut Vec::new()).unwrap();
+        client
+    };
+    let open = |client: &mut ClientSession, datagram: &[u8]| {
+        client.open(&mut datagram.to_vec(), Now::default(), Micros(0))
+    };
+    let told = Reply::Wait(Duration::from_secs(42));
+    assert_eq!(open(&mut begin(&key, 7), &wait), Ok(told));
+    assert_eq!(open(&mut begin(&other, 7), &wait), Err(Refused::Forged));
+    assert_eq!(open(&mut begin(&key, 8), &wait), Err(Refused::Stale));
+    // Sealed as a reset it is none, and the other way round.
+    wait[1] = Kind::Reset.number();
+    assert_eq!(open(&mut begin(&key, 7), &wait), Err(Refused::Forged));
+    // Of a hello that was never sent.
+    let unsent = Header { counter: 2, ..hello };
+    ServerSession::wait(&key, &unsent, [3; SALT], 42, &mut wait);
+    assert_eq!(open(&mut begin(&key, 7), &wait), Err(Refused::Header));
 }

@@ -213,7 +213,7 @@ impl SimAgent {
                 self.hello(now, at, out);
                 self.again(&tokens, now, at, out);
             }
-            Reply::Piece(_) => {}
+            Reply::Piece(_) | Reply::Wait(_) => {}
             Reply::WantSets(sets) => {
                 if sets.contains(&self.set) {
                     let contents = split_set(self.set, &self.series).unwrap_or_default();

@@ -137,6 +137,7 @@ async fn prove(app: &Shared, peer: Peer, claim: Option<AgentClaim>) -> Reply<(us
     match app.deliver(move |backend| backend.prove_agent(&claim)).await? {
         AgentProof::Proven(place) => Ok((place, digest)),
         AgentProof::Stale(highest) => Err(Failure::StaleNumber(highest)),
+        AgentProof::Later(wait) => Err(Failure::Limited(wait)),
         AgentProof::Wrong => Err(Failure::WrongProof),
     }
 }

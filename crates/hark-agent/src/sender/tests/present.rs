@@ -141,6 +141,23 @@ fn asked_to_wait_it_sends_nothing_but_heartbeats() {
 }
 
 #[test]
+fn not_let_in_it_introduces_itself_when_it_was_told_to_and_loses_nothing() {
+    let mut world = World::new(23);
+    world.server.wait_s = 60;
+    world.event();
+    world.run(600);
+    // Beside the heartbeats and the sets of the first, hellos: one a minute, and up to a quarter later.
+    let hellos = world.datagrams.saturating_sub(world.sent_frames.len() as u64 / 2);
+    assert!((8..=20).contains(&hellos), "{hellos} hellos in ten minutes");
+    assert!(world.server.applied.is_empty() && world.server.frames.is_empty());
+    world.server.wait_s = 0;
+    world.run(120);
+    assert_eq!(world.server.applied.len(), 1, "it is let in");
+    world.run(600);
+    world.check();
+}
+
+#[test]
 fn it_sleeps_while_there_is_nothing_to_do_whatever_waits() {
     let mut world = World::new(15);
     world.run(60);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use hark_model::HostName;
 use hark_model::time::{Micros, Now};
 use hark_proto::header::SALT;
-use hark_proto::{Header, Refused};
+use hark_proto::{Header, Refused, ServerSession};
 use hark_store::state::Change;
 
 use super::{Arrival, Intake};
@@ -83,13 +83,16 @@ impl Intake {
         at: Micros,
     ) -> Fate {
         if !self.limiter.admit(from.ip(), at) {
+            if self.limiter.may_tell(at) {
+                self.tell_to_wait(name, header, datagram, from, socket, at);
+            }
             return Fate::Refused(Refused::Limited);
         }
         let known = match self.setup.agents.stranger(header.agent, name) {
             Ok(known) => known,
             Err(fate) => return fate,
         };
-        let mut session = hark_proto::ServerSession::new(0, None);
+        let mut session = ServerSession::new(0, None);
         let key = hark_proto::AgentKey::new(known.key);
         let received = match session.open(&key, datagram, from.ip(), at) {
             Ok(received) => received,
@@ -110,6 +113,28 @@ impl Intake {
         self.body(Arrival { slot, session, counter, from, socket, moved: false, now }, body)
     }
 
+    /// Tells a host that is not let in now when to come again, if it holds the shared secret: nobody else learns
+    /// anything, and who repeats its hello gets less than he has sent.
+    fn tell_to_wait(
+        &mut self,
+        name: &HostName,
+        header: Header,
+        datagram: &mut [u8],
+        from: SocketAddr,
+        socket: usize,
+        at: Micros,
+    ) {
+        let Ok(known) = self.setup.agents.stranger(header.agent, name) else { return };
+        let key = hark_proto::AgentKey::new(known.key);
+        let mut session = ServerSession::new(0, None);
+        let is_true = session.open(&key, datagram, from.ip(), at).is_ok();
+        if let (true, Ok(salt)) = (is_true, random_salt()) {
+            let seconds = wait_seconds(u16::from(salt[0]));
+            ServerSession::wait(&key, &header, salt, seconds, &mut self.reply);
+            self.push_reply(from, socket);
+        }
+    }
+
     pub(super) fn owe_reset(
         &mut self,
         slot: usize,
@@ -124,6 +149,12 @@ impl Intake {
             self.push_reply(from, socket);
         }
     }
+}
+
+/// Returns in how many seconds a host that is not let in comes again: within a minute all that a full house keeps
+/// waiting are in, and they come apart.
+pub(super) fn wait_seconds(chance: u16) -> u16 {
+    10 + chance % 50
 }
 
 pub(super) fn random_salt() -> Result<[u8; SALT], ring::error::Unspecified> {

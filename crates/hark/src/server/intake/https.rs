@@ -16,6 +16,7 @@ use hark_store::state::Change;
 use hark_web::{AgentClaim, AgentProof, Batch, Item, Sample};
 use tokio::sync::oneshot;
 
+use super::door::{random_salt, wait_seconds};
 use super::pending::{Entry, Outcome, Samples, To};
 use super::shedding::Fresh;
 use super::{Arrival, Intake};
@@ -127,7 +128,8 @@ impl Intake {
         let refused = |reason| (AgentProof::Wrong, Fate::Refused(reason));
         let Some(name) = &claim.host else { return refused(hark_proto::Refused::Agent) };
         let at = Clock.micros();
-        if !self.limiter.admit(claim.address, at) {
+        let is_admitted = self.limiter.admit(claim.address, at);
+        if !is_admitted && !self.limiter.may_tell(at) {
             return refused(hark_proto::Refused::Limited);
         }
         let id = hark_proto::AgentId(claim.agent);
@@ -137,6 +139,11 @@ impl Intake {
         };
         if let Err(reason) = signed.check(&AgentKey::new(known.key), &claim.tag) {
             return refused(reason);
+        }
+        if !is_admitted {
+            let chance = u16::from(random_salt().map_or(0, |salt| salt[0]));
+            let wait = Duration::from_secs(wait_seconds(chance).into());
+            return (AgentProof::Later(wait), Fate::Refused(hark_proto::Refused::Limited));
         }
         self.limiter.prove(claim.address, at);
         self.changes.push(Change::Agent(known.record(Clock.now().unix, claim.number)));

@@ -18,6 +18,10 @@ const LARGE: Rate = Rate { burst: 5000, per_second: 2000 };
 /// What one unproved address may take of the shared bucket: some tries, a second between the later ones.
 const SMALL: Rate = Rate { burst: 50, per_second: 1 };
 
+/// How many of those that are not let in are told when to come again. Each costs what letting one in does: a thousandth
+/// of a core.
+const TOLD: Rate = Rate { burst: 100, per_second: 100 };
+
 /// Unproved addresses remembered. Beyond them only the shared bucket counts.
 const UNPROVED: usize = 4096;
 
@@ -57,6 +61,7 @@ pub(super) struct Limiter {
     proved: Table,
     unproved: Table,
     shared: Option<Bucket>,
+    told: Option<Bucket>,
 }
 
 impl Limiter {
@@ -71,6 +76,11 @@ impl Limiter {
             return false;
         }
         self.shared.get_or_insert_with(|| Bucket::full(LARGE, at)).take(at)
+    }
+
+    /// Returns true if one that was not admitted at `at` may be told when to come again, if it holds a key.
+    pub(super) fn may_tell(&mut self, at: Micros) -> bool {
+        self.told.get_or_insert_with(|| Bucket::full(TOLD, at)).take(at)
     }
 
     /// Notes that somebody who holds a key sends from `address`.
@@ -165,6 +175,15 @@ mod tests {
         }
         assert_eq!(admitted, LARGE.burst + 9 * LARGE.per_second);
         assert!(limiter.unproved.buckets.len() <= UNPROVED);
+    }
+
+    #[test]
+    fn of_a_flood_few_are_told_when_to_come_again() {
+        let mut limiter = Limiter::default();
+        let told = (0..100_000).filter(|_| limiter.may_tell(Micros(SECOND))).count();
+        assert_eq!(told, TOLD.burst as usize);
+        let told = (0..100_000).filter(|_| limiter.may_tell(Micros(2 * SECOND))).count();
+        assert_eq!(told, TOLD.per_second as usize);
     }
 
     #[test]

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::mpsc::sync_channel;
 
 use hark_engine::Watch;
@@ -5,7 +6,10 @@ use hark_model::frame::encode_values;
 use hark_model::{
     Event, EventKind, HostId, HostName, MetricKind, SeriesDef, SeriesName, Severity, Unit, Unix,
 };
-use hark_proto::{AckFlags, AgentKey, BeatBuilder, Body, ItemWindow, Kind, Refused, Signed};
+use hark_proto::{
+    AckFlags, AgentKey, BeatBuilder, Body, ClientSession, Hello, Identity, ItemWindow, Kind,
+    Refused, Reply, Signed,
+};
 use hark_store::history::{History, Settings};
 use hark_web::{AgentClaim, AgentProof, Batch, Item, Sample};
 use tokio::sync::oneshot;
@@ -445,11 +449,11 @@ fn a_batch_over_https_waits_for_its_sets_and_is_answered_when_it_is_on_the_disk(
 fn calls_are_answered_by_key_and_only_where_it_is_configured() {
     let (mut intake, _engine, _history) = restarted();
     let key = AgentKey::new([1; 32]);
-    let known = hark_proto::Identity { agent: hark_proto::AgentId(7), key, name: None };
-    let stranger = hark_proto::Identity { key: AgentKey::new([2; 32]), ..known.clone() };
+    let known = Identity { agent: hark_proto::AgentId(7), key, name: None };
+    let stranger = Identity { key: AgentKey::new([2; 32]), ..known.clone() };
     let token = hark_proto::seek::token_identity(&[9; 32]);
     let from = "192.0.2.1:4000".parse().unwrap();
-    let called = |intake: &mut Intake, identity: &hark_proto::Identity| {
+    let called = |intake: &mut Intake, identity: &Identity| {
         let mut datagram = hark_proto::seek::call(identity, &[3; 16]);
         intake.called(&mut datagram, from, 0, Clock.micros())
     };
@@ -465,4 +469,57 @@ fn calls_are_answered_by_key_and_only_where_it_is_configured() {
     let other = hark_proto::seek::token_identity(&[8; 32]);
     assert!(refused(&called(&mut intake, &other), Refused::Forged));
     assert!(intake.pending.is_open_empty(), "nothing is stored for a call");
+}
+
+/// What a host that nobody knows says first, with this secret.
+fn stranger(name: &str, secret: &[u8]) -> (ClientSession, Vec<u8>) {
+    let now = Clock.now();
+    let identity = Identity::simple(secret, HostName::new(name).unwrap());
+    let mut client = ClientSession::begin(identity, 9, Micros(0));
+    let hello = Hello {
+        host: HostName::new(name).unwrap(),
+        version: String::new(),
+        interval_ms: 1000,
+        epoch: 1,
+        booted_at: None,
+        started_at: now.unix,
+        sets: Vec::new(),
+        facts: BTreeMap::new(),
+    };
+    let mut datagram = Vec::new();
+    client.seal(&hello.encode().unwrap(), 1, now, Micros(0), &mut datagram).unwrap();
+    (client, datagram)
+}
+
+#[test]
+fn who_may_not_introduce_himself_now_is_told_when_to_come_and_a_forger_hears_nothing() {
+    let (mut intake, _to_engine, _to_history) = restarted();
+    intake.message(ToIntake::Reloaded {
+        secret: Some(hark_model::Secret::new("shared".to_owned())),
+        configs: Arc::default(),
+        shed_after: Duration::ZERO,
+    });
+    let from: SocketAddr = "127.0.0.9:9".parse().unwrap();
+    let hear = |intake: &mut Intake, datagram: &[u8]| {
+        intake.reply.clear();
+        intake.datagram(&mut datagram.to_vec(), None, from, 0, Clock.now(), Micros(5))
+    };
+    // The address has proved nothing: forged hellos use up what it may try.
+    let (_, forged) = stranger("web", b"another");
+    let limited = Fate::Refused(Refused::Limited);
+    let n_forged = (0..1000).take_while(|_| hear(&mut intake, &forged) != limited).count();
+    assert!((1..1000).contains(&n_forged));
+    assert!(intake.reply.is_empty(), "who holds no key is not answered");
+    let (mut client, hello) = stranger("web", b"shared");
+    assert_eq!(hear(&mut intake, &hello), limited);
+    let mut reply = intake.reply.clone();
+    assert!(!reply.is_empty() && reply.len() < hello.len(), "{} bytes", reply.len());
+    let told = client.open(&mut reply, Clock.now(), Micros(5));
+    let Ok(Reply::Wait(pause)) = told else { panic!("{told:?}") };
+    assert!((10..60).contains(&pause.as_secs()), "{pause:?}");
+    // Nothing has come of it: it is let in as if it had never come.
+    assert_eq!(intake.setup.agents.len(), 1);
+    let later = Micros(5 + 60_000_000);
+    let fate = intake.datagram(&mut hello.clone(), None, from, 0, Clock.now(), later);
+    assert_eq!((fate, intake.setup.agents.len()), (Fate::Accepted, 2));
 }

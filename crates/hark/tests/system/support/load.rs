@@ -303,8 +303,8 @@ impl Players {
                 self.beat(i);
             }
             Ok(Reply::WantSets(_)) => self.send_set(i),
-            // A player asks for no piece.
-            Ok(Reply::Piece(_)) | Err(_) => {}
+            // A player asks for no piece, and there is room for all of them.
+            Ok(Reply::Piece(_) | Reply::Wait(_)) | Err(_) => {}
         }
     }
 
