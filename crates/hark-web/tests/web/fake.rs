@@ -64,6 +64,7 @@ mod inlets;
 mod keeping;
 mod prometheus;
 pub(crate) mod provider;
+mod quiet;
 mod status_pages;
 mod telling;
 
@@ -211,16 +212,7 @@ impl Backend for Fake {
     }
 
     fn lanes(&self, host: &HostName, from: Unix, to: Unix) -> Answer<Lanes> {
-        self.check(host)?;
-        let (from_unix_s, to_unix_s) = (from.seconds(), to.seconds());
-        let spans = vec![LaneSpan { from_unix_s, to_unix_s, state: Letter::None }];
-        let backup = LaneSpan { from_unix_s, to_unix_s, state: Letter::Ok };
-        Ok(Lanes {
-            lanes: vec![
-                Lane { check: "host".to_owned(), spans },
-                Lane { check: "backup".to_owned(), spans: vec![backup] },
-            ],
-        })
+        self.lanes_shown(host, from, to)
     }
 
     fn plugins(&self, host: &HostName) -> Answer<Plugins> {
@@ -346,13 +338,7 @@ impl Backend for Fake {
         filter: &NewestFilter,
         piece: &mut dyn FnMut(String) -> bool,
     ) -> Answer<()> {
-        for host in ["db1", "web1"].into_iter().filter(|host| sight.covers(host)) {
-            if !piece(format!("{}{{host=\"{host}\"}} 1\n", filter.metrics.join(","))) {
-                return Ok(());
-            }
-        }
-        piece("# EOF\n".to_owned());
-        Ok(())
+        self.newest_shown(sight, filter, piece)
     }
 
     fn routes(&self) -> Answer<Vec<Route>> {
@@ -404,19 +390,7 @@ impl Backend for Fake {
     }
 
     fn ack(&self, incident: IncidentId, order: &AckOrder) -> Answer<()> {
-        let hold = self.stored().hold.clone();
-        if let Some(hold) = hold {
-            hold.wait();
-            hold.wait();
-        }
-        let ack = Ack {
-            by: order.by.to_string(),
-            comment: order.comment.clone(),
-            until_unix_s: order.until.map(Unix::seconds),
-            sticky: order.sticky,
-        };
-        self.stored().acks.insert(incident.0, ack);
-        Ok(())
+        self.acknowledged(incident, order)
     }
 
     fn unack(&self, incident: IncidentId, _: &UserName) -> Answer<()> {
@@ -435,12 +409,7 @@ impl Backend for Fake {
     }
 
     fn relate(&self, incident: IncidentId, _: &UserName, cause: Option<IncidentId>) -> Answer<()> {
-        let mut stored = self.stored();
-        match cause {
-            Some(cause) => stored.causes.insert(incident.0, cause.0),
-            None => stored.causes.remove(&incident.0),
-        };
-        Ok(())
+        self.related(incident, cause)
     }
 
     fn silence(&self, order: &SilenceOrder) -> Answer<Silence> {
@@ -448,22 +417,11 @@ impl Backend for Fake {
     }
 
     fn change_silence(&self, silence: SilenceId, order: &SilenceOrder) -> Answer<Silence> {
-        found(self.stored().silences.get(&silence.0).cloned())?;
-        Ok(self.put_silence(silence.0, order))
+        self.silence_changed(silence, order)
     }
 
-    /// Knows one pattern that cannot be read, and one that never comes.
     fn times_of(&self, repeats: &Repeats, n: usize) -> Result<Vec<Held>, String> {
-        let RepeatsWhen::Cron { pattern, lasts_ms } = &repeats.when else {
-            return Ok(vec![Held { from_at: repeats.from.into(), until_at: repeats.from.into() }]);
-        };
-        match pattern.as_str() {
-            "x" => return Err("there is no pattern of cron in it".to_owned()),
-            "0 0 30 2 *" => return Ok(Vec::new()),
-            _ => {}
-        }
-        let until = repeats.from + std::time::Duration::from_millis(*lasts_ms);
-        Ok(vec![Held { from_at: repeats.from.into(), until_at: until.into() }; n])
+        self.held(repeats, n)
     }
 
     fn end_silence(&self, silence: SilenceId, _: &UserName) -> Answer<()> {
@@ -482,12 +440,7 @@ impl Backend for Fake {
     }
 
     fn look_now(&self, host: &HostName, check: Option<&CheckName>) -> Answer<Looking> {
-        self.check(host)?;
-        match check.map(CheckName::as_str) {
-            None => Ok(Looking { checks: 2 }),
-            Some("web") => Ok(Looking { checks: 1 }),
-            Some(_) => Err(Refused::Absent),
-        }
+        self.looked_at(host, check)
     }
 
     fn drop_host(&self, host: &HostName, _: &UserName) -> Answer<()> {
@@ -502,14 +455,7 @@ impl Backend for Fake {
     }
 
     fn dropped_hosts(&self) -> Answer<Vec<DroppedHost>> {
-        let was_dropped = |name: &String| DroppedHost {
-            name: name.clone(),
-            by: "owner".to_owned(),
-            dropped_at: Unix(1_000).into(),
-            until_at: Unix(3_601_000).into(),
-            is_back: true,
-        };
-        Ok(self.stored().hosts.iter().map(was_dropped).collect())
+        self.dropped_shown()
     }
 
     fn test_receiver(&self, receiver: &ReceiverName, _: &UserName) -> Answer<TestSent> {

@@ -1,5 +1,9 @@
 //! What the fake says of hosts, their checks and their series.
-#![expect(clippy::unnecessary_wraps, reason = "they stand for methods of the trait")]
+#![expect(
+    clippy::unnecessary_wraps,
+    clippy::unused_self,
+    reason = "they stand for methods of the trait"
+)]
 
 use super::*;
 
@@ -253,6 +257,54 @@ impl Fake {
             samples: BTreeMap::from([("cpu_monitor.cpu_percent".to_owned(), sample)]),
             ..HostChange::default()
         })
+    }
+
+    pub(super) fn looked_at(&self, host: &HostName, check: Option<&CheckName>) -> Answer<Looking> {
+        self.check(host)?;
+        match check.map(CheckName::as_str) {
+            None => Ok(Looking { checks: 2 }),
+            Some("web") => Ok(Looking { checks: 1 }),
+            Some(_) => Err(Refused::Absent),
+        }
+    }
+
+    pub(super) fn dropped_shown(&self) -> Answer<Vec<DroppedHost>> {
+        let was_dropped = |name: &String| DroppedHost {
+            name: name.clone(),
+            by: "owner".to_owned(),
+            dropped_at: Unix(1_000).into(),
+            until_at: Unix(3_601_000).into(),
+            is_back: true,
+        };
+        Ok(self.stored().hosts.iter().map(was_dropped).collect())
+    }
+
+    pub(super) fn lanes_shown(&self, host: &HostName, from: Unix, to: Unix) -> Answer<Lanes> {
+        self.check(host)?;
+        let (from_unix_s, to_unix_s) = (from.seconds(), to.seconds());
+        let spans = vec![LaneSpan { from_unix_s, to_unix_s, state: Letter::None }];
+        let backup = LaneSpan { from_unix_s, to_unix_s, state: Letter::Ok };
+        Ok(Lanes {
+            lanes: vec![
+                Lane { check: "host".to_owned(), spans },
+                Lane { check: "backup".to_owned(), spans: vec![backup] },
+            ],
+        })
+    }
+
+    pub(super) fn newest_shown(
+        &self,
+        sight: &Sight,
+        filter: &NewestFilter,
+        piece: &mut dyn FnMut(String) -> bool,
+    ) -> Answer<()> {
+        for host in ["db1", "web1"].into_iter().filter(|host| sight.covers(host)) {
+            if !piece(format!("{}{{host=\"{host}\"}} 1\n", filter.metrics.join(","))) {
+                return Ok(());
+            }
+        }
+        piece("# EOF\n".to_owned());
+        Ok(())
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the fake says of incidents, and of what is silenced.
+//! What the fake says of incidents, and what is done with them.
 #![expect(clippy::unnecessary_wraps, reason = "they stand for methods of the trait")]
 
 use super::*;
@@ -84,74 +84,29 @@ impl Fake {
         Ok(Explanation { lines: vec![line], repair: None, derived: None })
     }
 
-    pub(super) fn silences_shown(&self, sight: &Sight) -> Answer<Vec<Silence>> {
-        let stored = self.stored();
-        let seen = |silence: &&Silence| {
-            *sight == Sight::Everything
-                || silence.matcher.hosts.iter().any(|host| sight.covers(host))
-        };
-        Ok(stored.silences.values().filter(seen).cloned().collect())
-    }
-
-    pub(super) fn preview_shown(&self, sight: &Sight) -> Answer<Preview> {
-        let names = self.seen(sight);
-        let incidents = self.rows_of(sight);
-        let incidents_list = incidents
-            .iter()
-            .map(|row| CoveredIncident {
-                id: row.id,
-                host: row.host.clone(),
-                check: row.check.clone(),
-                state: row.state,
-            })
-            .collect();
-        Ok(Preview {
-            hosts: names.len() as u64,
-            incidents: incidents.len() as u64,
-            names,
-            incidents_list,
-            times: Vec::new(),
-        })
-    }
-
-    pub(super) fn silenced(&self, order: &SilenceOrder) -> Answer<Silence> {
-        let id = self.stored().silences.len() as u64 + 1;
-        Ok(self.put_silence(id, order))
-    }
-
-    pub(super) fn put_silence(&self, id: u64, order: &SilenceOrder) -> Silence {
-        let terms = &order.terms;
-        let silence = Silence {
-            id,
-            matcher: silences::Matcher {
-                hosts: terms.matcher.hosts.clone(),
-                checks: terms.matcher.checks.clone(),
-                tags: terms.matcher.tags.iter().map(ToString::to_string).collect(),
-                severity: terms.matcher.severity.map(Into::into),
-            },
+    pub(super) fn acknowledged(&self, incident: IncidentId, order: &AckOrder) -> Answer<()> {
+        let hold = self.stored().hold.clone();
+        if let Some(hold) = hold {
+            hold.wait();
+            hold.wait();
+        }
+        let ack = Ack {
             by: order.by.to_string(),
-            reason: terms.reason.clone(),
-            from_at: Timestamp(terms.from),
-            until_at: Timestamp(terms.until),
-            active: true,
-            maintenance: terms.maintenance,
-            flexible_seconds: terms.flexible.map(|lasts| lasts.as_secs_f64()),
-            begun_at: None,
-            repeats: terms.repeats.as_ref().map(|again| format!("{:?}", again.when)),
-            again: terms.repeats.as_ref().map(|again| silences::Again {
-                repeats: silences::Repeats {
-                    timezone: again.zone.clone(),
-                    ..silences::Repeats::default()
-                },
-                from_at: Timestamp(again.from),
-                until_at: again.until.map(Timestamp),
-            }),
-            withheld: 0,
-            matches: Matches::default(),
-            declared: None,
+            comment: order.comment.clone(),
+            until_unix_s: order.until.map(Unix::seconds),
+            sticky: order.sticky,
         };
-        self.stored().silences.insert(id, silence.clone());
-        silence
+        self.stored().acks.insert(incident.0, ack);
+        Ok(())
+    }
+
+    pub(super) fn related(&self, incident: IncidentId, cause: Option<IncidentId>) -> Answer<()> {
+        let mut stored = self.stored();
+        match cause {
+            Some(cause) => stored.causes.insert(incident.0, cause.0),
+            None => stored.causes.remove(&incident.0),
+        };
+        Ok(())
     }
 }
 
