@@ -677,18 +677,21 @@ class Found:
         self.items: List[Dict[str, Any]] = []
         self.facts: Dict[str, str] = {}
 
-    def result(self, check: str, status: str, text: str, began: float, took: float) -> None:
-        self.items.append(
-            {
-                "result": {
-                    "check": cut(check, 200),
-                    "status": status,
-                    "text": cut(text, MAX_RESULT),
-                    "began_at_unix_s": began,
-                    "took_seconds": round(took, 3),
-                }
-            }
-        )
+    def result(
+        self, check: str, status: str, text: str, began: float, took: float, following: Optional[float] = None
+    ) -> None:
+        """Keeps a result. The server misses the next if it stays out for longer than `following`; at 0 it comes
+        when there is something to say."""
+        found: Dict[str, Any] = {
+            "check": cut(check, 200),
+            "status": status,
+            "text": cut(text, MAX_RESULT),
+            "began_at_unix_s": began,
+            "took_seconds": round(took, 3),
+        }
+        if following is not None:
+            found["next_seconds"] = following
+        self.items.append({"result": found})
 
 
 class Plugin:
@@ -1241,12 +1244,12 @@ class Agent:
                 continue
             self.due[plugin.name] = now + every
             if not plugin.slow:
-                self.look_at(plugin)
+                self.look_at(plugin, every)
             elif not self.busy.get(plugin.name) and sum(self.busy.values()) < MAX_LOOKS:
                 self.busy[plugin.name] = True
-                threading.Thread(target=self.look_at, args=(plugin,), daemon=True).start()
+                threading.Thread(target=self.look_at, args=(plugin, every), daemon=True).start()
 
-    def look_at(self, plugin: Plugin) -> None:
+    def look_at(self, plugin: Plugin, every: float) -> None:
         try:
             found = plugin.look()
             self.last_trouble = self.last_trouble if plugin.slow else ""
@@ -1257,6 +1260,9 @@ class Agent:
             return
         finally:
             self.busy[plugin.name] = False
+        for item in found.items:
+            if "result" in item:
+                item["result"].setdefault("next_seconds", every)
         with contextlib.suppress(queue.Full):
             self.found.put_nowait((plugin.name, time.time(), found))
 
@@ -1522,14 +1528,14 @@ class Agent:
             self.take(*(read_given(text) if text else (None, {})))
         except (Wrong, ValueError, TypeError) as error:
             LOG.warning("the server's settings are refused: %s", error)
-            found.result("agent configuration", "warning", str(error), time.time(), 0)
+            found.result("agent configuration", "warning", str(error), time.time(), 0, 0)
             write_whole(told, "")
         else:
             LOG.info("works by revision %d of the server's settings", self.revision)
             write_whole(self.home.path / "given.json", json.dumps(given))
             if told.exists() or is_written(text):
                 write_whole(told, "")
-                found.result("agent configuration", "ok", "as the server says", time.time(), 0)
+                found.result("agent configuration", "ok", "as the server says", time.time(), 0, 0)
         self.items.put(found.items)
 
     # Events.

@@ -346,6 +346,12 @@ class Bringing(Temporary):
 
     SAMPLE = {"at": 17.5, "series": [["c", "", "m", "percent", False, 1]], "values": [4.5]}
 
+    def test_what_is_looked_at_seldom_says_how_often(self):
+        agent = self.agent()
+        agent.look_at(mini.Nagios({"interval": 300, "commands": [[sys.executable, "-c", ""]]}), 300)
+        results = [item["result"] for item in agent.found.get_nowait()[2].items]
+        self.assertEqual([result["next_seconds"] for result in results], [300, 300])
+
     def test_a_number_that_the_server_knows_is_passed_once(self):
         agent = self.agent(mini.Refused(409, "used", 2**52), {})
         self.assertTrue(agent.bring_present([self.SAMPLE]))
@@ -388,6 +394,7 @@ class Bringing(Temporary):
         self.assertTrue(again.bring_present([]))
         result = again.items.oldest()[0]["result"]
         self.assertEqual((result["check"], result["status"]), ("agent configuration", "warning"))
+        self.assertEqual(result["next_seconds"], 0, "none is missed")
         self.assertTrue(again.bring_present([]), "and not fetched again")
 
     def test_the_limits_of_the_server_alone_are_no_settings_that_anybody_is_told_of(self):
@@ -402,6 +409,7 @@ class Bringing(Temporary):
             (self.path / "other.json").unlink(missing_ok=True)
             self.assertTrue(agent.bring_present([]))
             told.append([item["result"]["status"] for item in agent.items.oldest()])
+            self.assertTrue(all(item["result"]["next_seconds"] == 0 for item in agent.items.oldest()))
         self.assertEqual(told, [[], ["ok"], ["ok"], ["warning"]])
         self.assertEqual(agent.revision, 4)
 

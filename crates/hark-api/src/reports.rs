@@ -117,6 +117,10 @@ pub struct ReportedResult {
     /// How long it took.
     #[serde(default)]
     pub took_seconds: f64,
+    /// Within which time the next result is to be expected: one that stays out longer is missed. 0: it
+    /// comes when there is something to say, and none is missed. Not given: as far apart as those before.
+    #[serde(default)]
+    pub next_seconds: Option<f64>,
 }
 
 /// A thing that happened.

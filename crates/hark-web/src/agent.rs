@@ -11,7 +11,7 @@ use hark_api::reports::{
 use hark_model::frame::{MAX_DECIMALS, MAX_SERIES, MAX_SET};
 use hark_model::record::HostRecord;
 use hark_model::{
-    CheckName, CheckResult, Event, EventKind, HostName, MetricKind, SeriesDef, SeriesName,
+    CheckName, CheckResult, Event, EventKind, HostName, MetricKind, Next, SeriesDef, SeriesName,
     Severity, Status, Unit, Unix,
 };
 use http::{HeaderMap, header};
@@ -313,8 +313,13 @@ fn result(field: &str, found: ReportedResult) -> Read<CheckResult> {
         took_ms: small(found.took_seconds.max(0.0) * 1000.0),
         values: Vec::new(),
         limits: Vec::new(),
-        // Not said there: as far apart as those before.
-        next: hark_model::Next::AsBefore,
+        next: match found.next_seconds {
+            None => Next::AsBefore,
+            Some(0.0) => Next::Whenever,
+            Some(seconds) => Duration::try_from_secs_f64(seconds)
+                .map(Next::Within)
+                .map_err(|_| wrong("use seconds until the next result".to_owned()))?,
+        },
     })
 }
 
@@ -405,6 +410,23 @@ mod tests {
                 String::new()
             }
             Err(error) => error.field,
+        }
+    }
+
+    #[test]
+    fn a_result_says_when_the_next_is_to_be_expected() {
+        let next = |seconds: Value| {
+            let mut found = json!({"check": "backup", "status": "ok", "began_at_unix_s": 1.0});
+            if !seconds.is_null() {
+                found["next_seconds"] = seconds;
+            }
+            result("items[0]", serde_json::from_value(found).unwrap()).map(|result| result.next)
+        };
+        assert_eq!(next(Value::Null).unwrap(), Next::AsBefore);
+        assert_eq!(next(json!(0)).unwrap(), Next::Whenever);
+        assert_eq!(next(json!(1.5)).unwrap(), Next::Within(Duration::from_millis(1500)));
+        for bad in [-1.0, 1e300] {
+            assert_eq!(next(json!(bad)).unwrap_err().field, "items[0]", "{bad}");
         }
     }
 

@@ -82,7 +82,7 @@ fn good() -> Vec<Vec<u8>> {
         r#"{"sent_at_unix_s": 1.5, "interval_seconds": 0, "sets": [], "samples": [], "epoch": 9, "items": [
             {"number": 1, "facts": {"os": "linux", "old": ""}},
             {"number": 2, "event": {"at_unix_s": 1.0, "kind": "boot", "severity": "warning", "text": "it has\nbooted", "tags": ["a"]}},
-            {"number": 3, "result": {"check": "disk", "status": "critical", "text": "full", "began_at_unix_s": 1.0, "took_seconds": 0.5}},
+            {"number": 3, "result": {"check": "disk", "status": "critical", "text": "full", "began_at_unix_s": 1.0, "took_seconds": 0.5, "next_seconds": 30}},
             {"number": 4, "outcome": {"order": 7, "exit": 0, "text": "done"}}]}"#
             .to_owned(),
     ];

@@ -1953,6 +1953,7 @@ ReportedResult = TypedDict(
     {
         "began_at_unix_s": float,
         "check": str,
+        "next_seconds": NotRequired[Union[float, None]],
         "status": str,
         "text": NotRequired[str],
         "took_seconds": NotRequired[float],
