@@ -38,7 +38,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 try:
     import fcntl
@@ -737,7 +737,8 @@ def os_info() -> Dict[str, str]:
             words = dict(
                 line.split("=", 1) for line in read_text(path).splitlines() if "=" in line and line[0] != "#"
             )
-            facts["distribution"] = words.get("ID", "").strip("\"'")
+            name = words.get("PRETTY_NAME") or words.get("NAME", "")
+            facts["distribution"] = name.strip("\"'")
             facts["distribution_version"] = words.get("VERSION_ID", "").strip("\"'")
             break
     if "distribution" not in facts and system.system == "Darwin":
@@ -835,8 +836,11 @@ class Disk(Plugin):
         if code is None:
             raise OSError("df did not end")
         values: Values = []
+        unreal: Set[str] = set()
+        with contextlib.suppress(OSError):
+            unreal = unreal_mounts(read_text("/proc/self/mounts"))
         for mount, total, used, free in df(text):
-            if mount in self.exclude:
+            if mount in self.exclude or mount in unreal:
                 continue
             values += [
                 (gauge(self.name, mount, "percent", "percent", 1), share(used, used + free)),
@@ -849,6 +853,31 @@ class Disk(Plugin):
 
 #: File systems that hold nothing: in memory, of the kernel, images.
 UNREAL = re.compile(r"^(tmpfs|devtmpfs|udev|none|shm|devfs|map .*|run|dev|proc|efivarfs|/dev/loop\d+)$")
+
+
+#: Types of file systems that live on a disk though their source is no device, and of images, which are always full.
+ON_DISK = {"bcachefs", "btrfs", "jffs2", "ubifs", "zfs"}
+IMAGES = {"cramfs", "erofs", "iso9660", "romfs", "squashfs", "udf"}
+
+#: Files that container programs bind from the machine below.
+BOUND = {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"}
+
+
+def unreal_mounts(text: str) -> Set[str]:
+    """Reads `/proc/self/mounts`: where file systems are that are on no disk of this machine, as the binary tells."""
+    unreal: Set[str] = set()
+    for line in text.splitlines():
+        words = [re.sub(r"\\([0-7]{3})", lambda found: chr(int(found.group(1), 8)), word) for word in line.split(" ")]
+        if len(words) < 3:
+            continue
+        source, mount, kind = words[:3]
+        is_real = kind in ON_DISK or source.startswith("/dev/") or (kind == "overlay" and mount == "/")
+        # Of several at one place the last one covers the others.
+        if is_real and kind not in IMAGES and mount not in BOUND:
+            unreal.discard(mount)
+        else:
+            unreal.add(mount)
+    return unreal
 
 
 def df(text: str) -> Iterator[Tuple[str, int, int, int]]:

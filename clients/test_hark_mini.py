@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 import unittest
+import unittest.mock
 from pathlib import Path
 
 import hark_mini as mini
@@ -182,6 +183,26 @@ class Reading(unittest.TestCase):
         self.assertEqual([found[0] for found in mini.df(macos)], ["/", "/Volumes/My Disk"])
         zfs = "Filesystem 1024-blocks Used Avail Capacity Mounted on\nzroot/ROOT/default 1000 250 750 25% /\n"
         self.assertEqual(list(mini.df(zfs)), [("/", 1000, 250, 750)])
+
+    def test_mounts_that_are_on_no_disk_are_told_by_their_type(self):
+        mounts = (
+            "/dev/sda1 / ext4 rw 0 0\n"
+            "mem /mnt/sand\\040box tmpfs rw 0 0\n"
+            "tank/home /home zfs rw 0 0\n"
+            "/dev/sr0 /media/disc iso9660 ro 0 0\n"
+            "server:/x /mnt/share nfs4 rw 0 0\n"
+            "mem /srv tmpfs rw 0 0\n"
+            "/dev/sdb1 /srv ext4 rw 0 0\n"
+        )
+        self.assertEqual(mini.unreal_mounts(mounts), {"/mnt/sand box", "/media/disc", "/mnt/share"})
+
+    def test_the_distribution_is_named_as_the_binary_names_it(self):
+        release = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nNAME="Debian GNU/Linux"\nVERSION_ID="12"\nID=debian\n'
+        texts = {"/etc/os-release": release, "/proc/meminfo": "MemTotal: 2048 kB\n"}
+        with unittest.mock.patch.object(mini, "read_text", side_effect=texts.__getitem__):
+            facts = mini.os_info()
+        self.assertEqual(facts["distribution"], "Debian GNU/Linux 12 (bookworm)")
+        self.assertEqual(facts["distribution_version"], "12")
 
     def test_what_plugins_print(self):
         text, values = mini.perfdata(
