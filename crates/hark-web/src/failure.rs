@@ -211,7 +211,7 @@ impl Failure {
                 return format!("use a number above {highest}, the highest of this agent");
             }
             Self::CrossOrigin => "the page that sent this is not a page of this server",
-            Self::Csrf => "writes with a cookie need the header X-Hark-CSRF: 1",
+            Self::Csrf => "writes without a token need the header X-Hark-CSRF: 1",
             Self::NeedsTls => "this server takes plain http from its own machine only; use https",
             Self::Limited(wait) => {
                 return format!("wait {} s before the next attempt", seconds_up(*wait));

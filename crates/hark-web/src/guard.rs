@@ -15,7 +15,7 @@ use crate::policy;
 use crate::proxy;
 use crate::routes::{inlets, metrics, prometheus};
 use crate::serve::{Plain, WebConfig};
-use crate::who::{self, CSRF, Claim, Visit, Who};
+use crate::who::{self, CSRF, Claim, Proof, Visit, Who};
 
 /// Paths of the API that are open before the first administrator exists.
 const BEFORE_SETUP: [&str; 4] =
@@ -137,14 +137,19 @@ fn sender(request: &Request, claim: &Claim, who: Option<&Who>, live: bool) -> Re
     }
     let headers = request.headers();
     let origin = peer::origin(headers, peer::authority(request.uri(), headers));
-    let by_cookie = who.is_some_and(|who| who.proof.goes_unasked());
-    match origin {
-        Origin::Other => return Err(Failure::CrossOrigin),
+    let unasked = who.map(|who| who.proof).filter(|proof| proof.goes_unasked());
+    let is_refused = match (origin, unasked) {
+        (Origin::Same, _) | (Origin::Unsaid, None) => false,
+        // Programs have neither cookie nor token where nobody logs in. What no page of another site can have a
+        // browser send without our leave, however old it is, is asked of them below; of a WebSocket it cannot be.
+        (Origin::Unsaid, Some(Proof::Open)) => live,
         // No browser of this decade leaves both headers out; a program that logs in does.
-        Origin::Unsaid if by_cookie => return Err(Failure::CrossOrigin),
-        Origin::Same | Origin::Unsaid => {}
+        (Origin::Other, _) | (Origin::Unsaid, Some(_)) => true,
+    };
+    if is_refused {
+        return Err(Failure::CrossOrigin);
     }
-    if by_cookie && !live && !csrf(headers) {
+    if unasked.is_some() && !live && !csrf(headers) {
         return Err(Failure::Csrf);
     }
     Ok(())

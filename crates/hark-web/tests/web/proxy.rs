@@ -172,9 +172,12 @@ async fn a_page_of_another_site_gets_nothing_of_an_open_server() {
     };
     assert_eq!(write(page(running.nobody())).await, 200);
     assert_eq!(write(running.nobody()).await, 403, "a form of another site");
-    let mut evil = page(running.nobody());
-    evil.origin = Some("https://evil.example".to_owned());
-    assert_eq!(write(evil).await, 403);
+    let program = running.nobody().with("x-hark-csrf", "1");
+    assert_eq!(write(program).await, 200, "a program says what no form can");
+    for evil in [page(running.nobody()), running.nobody().with("x-hark-csrf", "1")] {
+        let origin = Some("https://evil.example".to_owned());
+        assert_eq!(write(Caller { origin, ..evil }).await, 403);
+    }
     // A foreign name that leads here: the browser believes that it is the same site.
     let mut request = http::Request::builder().method(Method::GET).uri("/api/0/overview");
     request = request.header("host", "evil.example:80").header("origin", "http://evil.example:80");
