@@ -33,7 +33,7 @@ use self::unix::{Caller, Ears, ask};
 pub const SOCKET: &str = "agent.sock";
 
 /// Bound on one datagram: an event must fit one datagram to the server.
-const MAX_LEN: usize = 2048;
+pub const MAX_LEN: usize = 2048;
 
 /// Bound on a kind and on each tag.
 const MAX_WORD: usize = 64;
@@ -121,8 +121,11 @@ impl Injection {
 /// What an event may say.
 const KEYS: [&str; 5] = ["kind", "severity", "text", "tags", "data"];
 
-/// Reads one event.
-fn parse(bytes: &[u8], now: Unix) -> Result<Event, String> {
+/// Reads one event, which happened `now`.
+///
+/// # Errors
+/// What is wrong, for people.
+pub fn parse(bytes: &[u8], now: Unix) -> Result<Event, String> {
     if bytes.len() > MAX_LEN {
         return Err(format!("an event has at most {MAX_LEN} bytes"));
     }

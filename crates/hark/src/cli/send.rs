@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{anyhow, bail};
-use hark_agent::inject::SendError;
+use hark_agent::inject::{self, SendError};
 use hark_model::{Clock, Event, EventKind, Severity};
 
 use super::client::Client;
@@ -24,6 +24,7 @@ use crate::out;
 #[command(after_help = "Examples:\n  hark send -m 'backup finished'\n  \
     hark send --kind backup --severity warning -m 'took 5 hours' --tag nightly\n  \
     hark send --kind backup -m 'took 5 hours' --payload '{\"hours\": 5, \"files\": 1200}'\n  \
+    echo '{\"kind\": \"backup\", \"severity\": \"warning\", \"text\": \"took 5 hours\"}' | hark send --json -\n  \
     backup; hark send --push https://hark.example.net:50004/push/0123… --exit-code $?\n  \
     hark send --mail --push https://hark.example.net:50004/push/0123… < mail")]
 pub(super) struct Args {
@@ -45,6 +46,11 @@ pub(super) struct Args {
     /// Any JSON for the programs that get to see the event, at most 500 bytes; `-` reads standard input.
     #[arg(long, value_name = "JSON", value_parser = parse_payload)]
     payload: Option<String>,
+    /// The whole event as JSON, in place of the words above: `text`, and if wanted `kind`, `severity`, `tags` and
+    /// `data`. A file; `-` reads standard input.
+    #[arg(long, value_name = "FILE", value_parser = read_event, conflicts_with_all = [
+        "message", "boot", "kind", "severity", "tags", "payload", "mail", "push"])]
+    json: Option<Event>,
     /// Read a mail from standard input: its subject and text are what is sent.
     #[arg(long, conflicts_with_all = ["message", "boot"])]
     mail: bool,
@@ -98,6 +104,18 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Client::call(&url, args.job.fingerprint.as_deref(), &given.unwrap_or_default())?;
         return Ok(ExitCode::SUCCESS);
     }
+    let event = match &args.json {
+        Some(event) => event.clone(),
+        None => of_words(args, given)?,
+    };
+    let folder = args.data.clone().unwrap_or_else(crate::config::default_data_dir).join("agent");
+    inject::send(&folder, &event).map_err(|error| explained(error, &folder))?;
+    out::note("hark: the agent has it");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes an event of what the words of the command say.
+fn of_words(args: &Args, given: Option<String>) -> anyhow::Result<Event> {
     let kind = if args.boot { EventKind::Boot } else { EventKind::from_word(&args.kind) };
     let given = if args.mail { given.map(|text| mail::shortened(&text)) } else { given };
     let text = match (given, args.boot) {
@@ -112,11 +130,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let at = Clock.now().unix;
     let (tags, data) = (args.tags.clone(), args.payload.clone());
-    let event = Event { at, kind, severity: args.severity, text, tags, data };
-    let folder = args.data.clone().unwrap_or_else(crate::config::default_data_dir).join("agent");
-    hark_agent::inject::send(&folder, &event).map_err(|error| explained(error, &folder))?;
-    out::note("hark: the agent has it");
-    Ok(ExitCode::SUCCESS)
+    Ok(Event { at, kind, severity: args.severity, text, tags, data })
 }
 
 /// Says what a person can do about an event that no agent took.
@@ -131,7 +145,8 @@ pub(super) fn explained(error: SendError, folder: &Path) -> anyhow::Error {
     }
     if kind == ErrorKind::PermissionDenied {
         return anyhow!(
-            "the agent's folder {folder} belongs to somebody else: run this as the agent's user"
+            "the agent's folder {folder} belongs to somebody else: run this as the agent's user, or write \
+             to the socket `agent.lines`, if its group may (docs/events.md)"
         );
     }
     error.into()
@@ -152,6 +167,20 @@ fn parse_payload(text: &str) -> Result<String, String> {
         return Err(format!("it has {} bytes, {} are the most", text.len(), Event::MAX_DATA));
     }
     Ok(text)
+}
+
+/// Reads a whole event of the file `name`, as the agent's socket takes it.
+fn read_event(name: &str) -> Result<Event, String> {
+    // One byte more than an event may have shows that it has too many.
+    let most = u64::try_from(inject::MAX_LEN + 1).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    if name == "-" {
+        std::io::stdin().lock().take(most).read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(name).and_then(|file| file.take(most).read_to_end(&mut bytes))
+    }
+    .map_err(|error| format!("cannot be read: {error}"))?;
+    inject::parse(&bytes, Clock.now().unix)
 }
 
 fn parse_severity(word: &str) -> Result<Severity, String> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hark_store::state::StateReader;
 use serde_json::json;
 
-use crate::support::process::{clean, succeed};
+use crate::support::process::{clean, run, succeed};
 use crate::support::server::{START, Server, Start};
 use crate::support::wait::{pause, until};
 use crate::support::{HARK, PASSWORD, folder, http, write};
@@ -164,4 +164,39 @@ fn identical_events_are_told_once_and_then_with_their_number() {
     until("the first one", AROUND, || (node.lines("drill again and again") > 0).then_some(()));
     until("their number", AROUND, || (node.lines("(again 2 times, ") > 0).then_some(()));
     assert_eq!(node.lines("drill again and again"), 2);
+}
+
+#[test]
+fn an_event_goes_in_as_json_of_a_file_or_of_standard_input() {
+    let folder = folder();
+    let node = Node::begin("ada", folder.path());
+    let send = |from: &str, input: Option<&str>| {
+        let mut command = clean(HARK, &node.folder);
+        command.args(["send", "--json", from, "--data"]).arg(&node.server.data);
+        if let Some(text) = input {
+            let input = write(&node.folder, "input", text);
+            command.stdin(std::fs::File::open(input).unwrap());
+        }
+        run(&mut command, START)
+    };
+    let whole = json!({"text": "nightly took 5 hours", "kind": "backup", "severity": "warning",
+        "tags": ["nightly"], "data": {"hours": 5}});
+    assert!(send("-", Some(&whole.to_string())).status.success());
+    let file = write(&node.folder, "event.json", r#"{"text": "only a text"}"#);
+    assert!(send(file.to_str().unwrap(), None).status.success());
+    let all = until("both events", AROUND, || {
+        let found = node.server.get("/api/0/happened?topics=backup,message");
+        found["items"].as_array().filter(|items| items.len() == 2).cloned()
+    });
+    let backup = all.iter().find(|event| event["kind"] == "backup").unwrap();
+    assert_eq!((&backup["text"], &backup["severity"]), (&whole["text"], &whole["severity"]));
+    assert_eq!((&backup["tags"], &backup["data"]), (&whole["tags"], &whole["data"]));
+
+    // What is wrong is said before anybody is asked.
+    for (text, said) in [(r#"{"txt": "x"}"#, "unknown key \"txt\""), ("hello", "not JSON")] {
+        let refused = send("-", Some(text));
+        let errors = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(2), "{errors}");
+        assert!(errors.contains(said), "{errors}");
+    }
 }
