@@ -1,5 +1,6 @@
 //! The agent: one thread that waits for its next heartbeat, for the server and for local programs.
 
+mod absences;
 mod boot;
 mod error;
 mod given;
@@ -238,6 +239,7 @@ impl Agent {
         self.take_in(found);
         let endpoint = &mut self.endpoint;
         self.heart.beat(moment, &mut |datagram| endpoint.send(datagram));
+        self.tell_absences(moment.now);
     }
 
     /// Waits until `until` or until something is due or arrives, and takes in what has arrived.

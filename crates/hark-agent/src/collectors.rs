@@ -105,6 +105,10 @@ pub trait CollectorType: Sync + Debug {
     fn for_host_alone(&self) -> ForHost {
         ForHost::Keys(&[])
     }
+    /// Returns what a person who wants it does where it finds nothing to look at; empty if that says itself.
+    fn mend(&self) -> &'static str {
+        ""
+    }
     /// Returns true if it may take long, and so looks on the thread for that.
     fn is_slow(&self) -> bool {
         false
@@ -185,6 +189,11 @@ pub struct Configured {
     pub interval: Option<Duration>,
     /// Whether it looks on the thread for what may take long.
     pub is_slow: bool,
+    /// Whether somebody asked for it, so that it is news if it finds nothing to look at: most run where nothing
+    /// is said of them, and many machines have nothing for some of them.
+    pub is_asked_for: bool,
+    /// What then is to be done.
+    pub mend: &'static str,
     /// How to make it.
     pub make: Box<dyn Make>,
 }
@@ -239,10 +248,22 @@ fn read_one(kind: &dyn CollectorType, section: &Section<'_>, is_on: bool) -> Opt
         section.error("interval", "a collector's interval is between 1ms and 1d");
         interval = None;
     }
+    let only_here = match kind.for_host_alone() {
+        ForHost::Whole => true,
+        ForHost::Keys(keys) => keys.iter().any(|key| section.has(key)),
+    };
+    let is_asked_for = section.has("enabled") || !kind.is_on_by_default() || only_here;
     let make = kind.read(section);
     let keys: Vec<Key> = COMMON_KEYS.iter().chain(kind.keys()).copied().collect();
     section.finish(&keys);
-    enabled.then_some(Configured { name: kind.name(), interval, is_slow: kind.is_slow(), make })
+    enabled.then(|| Configured {
+        name: kind.name(),
+        interval,
+        is_slow: kind.is_slow(),
+        is_asked_for,
+        mend: kind.mend(),
+        make,
+    })
 }
 
 /// Declares a series that goes up and down.

@@ -1,5 +1,6 @@
 //! Runs the collectors, and turns what they say into frames.
 
+mod absence;
 mod guests;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use hark_model::frame::{MAX_SERIES, MAX_SET, encode_values};
 use hark_model::{Event, EventKind, Mono, Now, SeriesDef, SeriesName, Unix};
 use hark_proto::{set_number, split_set};
 
+use self::absence::Absence;
 use self::guests::Guests;
 use crate::collectors::{Absent, Change, Collector, Configured, Noticed, Root};
 use crate::inlet::Batch;
@@ -26,6 +28,8 @@ pub(crate) struct Sampler {
     values: Vec<f64>,
     facts_changed: bool,
     events: Vec<Event>,
+    /// What was said last of collectors that somebody asked for and that have nothing to look at.
+    absences: Option<String>,
 }
 
 /// Bound on events of one round: a collector that sees more of them at once has seen one thing.
@@ -44,6 +48,7 @@ struct Running {
     is_of_level: bool,
     facts: Vec<(String, String)>,
     state: State,
+    absence: Absence,
 }
 
 /// Who looks.
@@ -162,6 +167,7 @@ impl Sampler {
             values: Vec::new(),
             facts_changed: false,
             events: Vec::new(),
+            absences: None,
         }
     }
 
@@ -186,7 +192,11 @@ impl Sampler {
             let same = |r: &Running| r.name == one.name && r.settings == settings;
             let place = former.iter().position(|r| may_stay && same(r));
             self.running.push(match place {
-                Some(place) => former.swap_remove(place),
+                Some(place) => {
+                    let mut stays = former.swap_remove(place);
+                    stays.absence.is_asked_for = one.is_asked_for;
+                    stays
+                }
                 None => Running { due: now.mono, ..Running::new(one, root, &mut slow) },
             });
         }
@@ -298,6 +308,7 @@ impl Running {
             is_of_level: false,
             facts: Vec::new(),
             state: State::Works,
+            absence: Absence::new(configured),
         }
     }
 
@@ -350,14 +361,19 @@ impl Running {
     /// Logs each change of state once.
     fn judge(&mut self, answer: Result<Found, Silence>) -> Option<Found> {
         let (state, found) = match answer {
-            Ok(found) => (State::Works, Some(found)),
+            Ok(found) => {
+                self.absence.note(None);
+                (State::Works, Some(found))
+            }
             Err(Silence::Absent(absent)) => {
+                self.absence.note(Some(&absent.words()));
                 if self.state == State::Works {
                     report_absent(self.name, &absent);
                 }
                 (State::Absent, None)
             }
             Err(Silence::Broken) => {
+                self.absence.note(Some("it fell over, which is a fault of hark"));
                 tracing::error!(collector = self.name, "collector failed and is switched off");
                 (State::Broken, None)
             }
@@ -511,10 +527,14 @@ mod tests {
         }
     }
 
+    fn one(is_slow: bool, interval: Option<Duration>, make: Box<dyn Make>) -> Configured {
+        Configured { name: "test", interval, is_slow, is_asked_for: true, mend: "make it", make }
+    }
+
     fn sampler(interval: Option<Duration>) -> (Sampler, Said) {
         let said = Said::default();
         let make = Box::new(said.clone());
-        let configured = [Configured { name: "test", interval, is_slow: false, make }];
+        let configured = [one(false, interval, make)];
         (Sampler::new(&configured, &Root::system()), said)
     }
 
@@ -568,6 +588,25 @@ mod tests {
         said.0.lock().unwrap().instances = names(MAX_SERIES + 500);
         let total: usize = look(&mut sampler, 20).iter().map(|f| f.1).sum();
         assert_eq!(total, MAX_SERIES);
+    }
+
+    #[test]
+    fn what_was_asked_for_and_is_absent_is_told_once_and_so_is_its_end() {
+        let (mut sampler, said) = sampler(None);
+        let mut looks = |absent: bool| {
+            said.0.lock().unwrap().absent = absent;
+            look(&mut sampler, 1);
+            let told = sampler.changed_absences().map(str::to_owned);
+            assert_eq!(sampler.changed_absences(), None, "said once");
+            told
+        };
+        let absent = Some("test: /proc/x does not have the expected form; make it");
+        assert_eq!(looks(true).as_deref(), absent);
+        assert_eq!(looks(true), None);
+        assert_eq!(looks(false).as_deref(), Some(""));
+        assert_eq!(looks(true), None, "a service that starts anew is gone for one look");
+        assert_eq!(looks(false), None);
+        assert_eq!((looks(true), looks(true).as_deref()), (None, absent));
     }
 
     #[test]
@@ -645,7 +684,7 @@ mod tests {
         let said = Said::default();
         let make = Box::new(said.clone());
         let interval = Some(Duration::from_mins(1));
-        let configured = [Configured { name: "test", interval, is_slow: true, make }];
+        let configured = [one(true, interval, make)];
         let mut sampler = Sampler::new(&configured, &Root::system());
         said.0.lock().unwrap().instances = names(2);
         let hang = said.0.lock().unwrap();

@@ -54,6 +54,17 @@ impl Absent {
         }
     }
 
+    /// Says for people what there is nothing of.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Self::Unreadable { path, .. } if self.is_missing() => {
+                format!("there is no {}", path.display())
+            }
+            Self::Unreadable { path, source } => format!("{}: {source}", path.display()),
+            Self::Form { .. } => self.to_string(),
+        }
+    }
+
     /// Says that nothing of it was found at `path`.
     pub(crate) fn nothing_at(path: PathBuf) -> Self {
         Self::Unreadable { path, source: io::ErrorKind::NotFound.into() }

@@ -143,6 +143,37 @@ fn plugins_and_commands_are_checks_and_series_on_the_server() {
     assert_eq!(told, 1, "a trouble that goes on is one event");
 }
 
+#[test]
+fn a_collector_that_was_asked_for_and_finds_nothing_is_a_check_until_nobody_asks_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(identity(), anywhere(), Arc::default());
+    let mut settings = config(&folder.path().join("agent"), server.address);
+    let socket = folder.path().join("engine.sock");
+    let named = format!("containers: {{interval: 1s, socket: {}}}", socket.display());
+    settings.collectors = read(&format!("collectors: {{{named}}}\n")).collectors;
+    let newest = |disk: &Disk| {
+        disk.applied.iter().rev().find_map(|item| match item {
+            ReportItem::Result(r) if r.check.as_str() == "collectors" => Some(r.clone()),
+            ReportItem::Result(_)
+            | ReportItem::Event(_)
+            | ReportItem::Facts(_)
+            | ReportItem::Outcome(_) => None,
+        })
+    };
+    let is = |disk: &Disk, status| newest(disk).is_some_and(|found| found.status == status);
+    let agent = Running::start(&settings);
+    assert!(server.wait(|disk| is(disk, Status::Warning)));
+    let text = newest(&server.disk.0.lock().unwrap()).unwrap().text;
+    let said = format!("containers: there is no {}; start Docker", socket.display());
+    assert!(text.starts_with(&said), "{text}");
+    agent.end();
+
+    settings.collectors = read("{}\n").collectors;
+    let agent = Running::start(&settings);
+    assert!(server.wait(|disk| is(disk, Status::Ok)));
+    agent.end();
+}
+
 fn configured(disk: &Disk, status: Status) -> Option<String> {
     disk.applied.iter().rev().find_map(|item| match item {
         ReportItem::Result(r) if r.check.as_str() == "agent configuration" => {

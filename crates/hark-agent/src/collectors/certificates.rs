@@ -104,10 +104,9 @@ impl Collector for CertificateCollector {
         for path in &self.paths {
             expand(&self.root, path, &mut found);
         }
-        if found.is_empty() {
-            let first = self.paths.first().map_or("/", String::as_str);
-            self.first = true;
-            return Err(Absent::nothing_at(PathBuf::from(first)));
+        // A pattern says which of the files that may come are looked at: none is no news.
+        if self.paths.is_empty() {
+            return Err(Absent::nothing_at(PathBuf::from("file in `paths`")));
         }
         let mut change = std::mem::take(&mut self.first);
         if found != self.files {

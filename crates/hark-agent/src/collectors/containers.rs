@@ -95,6 +95,10 @@ impl CollectorType for Containers {
         ForHost::Whole
     }
 
+    fn mend(&self) -> &'static str {
+        "start Docker or Podman, or name its socket: `socket`"
+    }
+
     fn is_slow(&self) -> bool {
         true
     }

@@ -66,6 +66,10 @@ impl CollectorType for Ntp {
         ForHost::Keys(&["chrony"])
     }
 
+    fn mend(&self) -> &'static str {
+        "apt install chrony, and start it"
+    }
+
     fn is_slow(&self) -> bool {
         true
     }

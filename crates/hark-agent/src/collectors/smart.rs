@@ -89,6 +89,10 @@ impl CollectorType for Smart {
         ForHost::Whole
     }
 
+    fn mend(&self) -> &'static str {
+        "apt install smartmontools, and name drives of this machine: `drives`"
+    }
+
     fn is_slow(&self) -> bool {
         true
     }

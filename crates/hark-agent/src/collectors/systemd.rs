@@ -85,6 +85,10 @@ impl CollectorType for Systemd {
         ForHost::Whole
     }
 
+    fn mend(&self) -> &'static str {
+        "only a machine that systemd has started has units"
+    }
+
     fn is_slow(&self) -> bool {
         true
     }
