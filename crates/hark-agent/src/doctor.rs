@@ -9,8 +9,10 @@ use std::time::Duration;
 use hark_logs::glob::Glob;
 use hark_logs::settings::Source;
 use hark_model::{Clock, Unix};
+use hark_plugin::{StartError, runner};
 
 use crate::collectors::{Absent, Configured, Root, certificates};
+use crate::jobs::{Actions, JobsConfig};
 use crate::logs::LogsConfig;
 use crate::settings::AgentConfig;
 use crate::{central, sys};
@@ -22,6 +24,8 @@ pub struct Given {
     pub collectors: Vec<Configured>,
     /// The logs.
     pub logs: LogsConfig,
+    /// Plugins, commands and programs that print JSON lines.
+    pub jobs: JobsConfig,
 }
 
 /// Why what a server gave is not in force, or not known.
@@ -41,7 +45,10 @@ pub enum NotInForce {
 pub fn given_last(config: &AgentConfig, folder: &Path) -> Result<Option<Given>, NotInForce> {
     match central::kept(folder, &config.own, &config.allowed) {
         Ok(None) => Ok(None),
-        Ok(Some(Ok(given))) => Ok(Some(Given { collectors: given.collectors, logs: given.logs })),
+        Ok(Some(Ok(given))) => {
+            let (collectors, logs, jobs) = (given.collectors, given.logs, given.jobs);
+            Ok(Some(Given { collectors, logs, jobs }))
+        }
         Ok(Some(Err(mistakes))) => Err(NotInForce::Refused(mistakes)),
         Err(error) => Err(NotInForce::Unreadable(folder.to_owned(), error)),
     }
@@ -57,8 +64,8 @@ pub enum Tried {
         /// Facts.
         facts: usize,
     },
-    /// What it reads is not there, as on most machines.
-    Missing(PathBuf),
+    /// What it reads is not there, as on most machines; with words for that.
+    Missing(String),
     /// It may not read it.
     Refused(PathBuf),
     /// It cannot read it, or does not understand it.
@@ -73,8 +80,11 @@ pub enum Tried {
 }
 
 /// Tries each of `collectors` once, as the user that runs this.
-pub fn try_collectors(collectors: &[Configured], root: &Root) -> Vec<(&'static str, Tried)> {
-    collectors.iter().map(|collector| (collector.name, try_one(collector, root))).collect()
+pub fn try_collectors<'c>(
+    collectors: &'c [Configured],
+    root: &Root,
+) -> Vec<(&'c Configured, Tried)> {
+    collectors.iter().map(|collector| (collector, try_one(collector, root))).collect()
 }
 
 fn try_one(configured: &Configured, root: &Root) -> Tried {
@@ -91,9 +101,10 @@ fn try_one(configured: &Configured, root: &Root) -> Tried {
 }
 
 fn refusal(absent: Absent) -> Tried {
-    let is_missing = absent.is_missing();
+    if absent.is_missing() {
+        return Tried::Missing(absent.words());
+    }
     match absent {
-        Absent::Unreadable { path, .. } if is_missing => Tried::Missing(path),
         Absent::Unreadable { path, source } if source.kind() == io::ErrorKind::PermissionDenied => {
             Tried::Refused(path)
         }
@@ -113,6 +124,8 @@ pub enum TriedLog {
     Works(usize),
     /// There is none yet.
     Missing,
+    /// There is no journal on this machine.
+    NoJournal,
     /// This file may not be read, or this folder not be looked into.
     Refused(PathBuf),
 }
@@ -121,11 +134,31 @@ pub enum TriedLog {
 pub fn try_logs(logs: &LogsConfig, root: &Path) -> Vec<(String, TriedLog)> {
     let journals = journals();
     let tried = logs.watches.iter().map(|watch| {
-        let globs = match &watch.source {
-            Source::Files(globs) => globs,
-            Source::Journal(_) => &journals,
+        let tried = match &watch.source {
+            Source::Files(globs) => try_globs(globs, root),
+            Source::Journal(_) => {
+                let tried = try_globs(&journals, root);
+                if tried == TriedLog::Missing { TriedLog::NoJournal } else { tried }
+            }
         };
-        (watch.name.clone(), try_globs(globs, root))
+        (watch.name.clone(), tried)
+    });
+    tried.collect()
+}
+
+/// Looks at each program that `jobs` and `actions` would run, as is done before each run, as the user that runs
+/// this: name of what runs it, and why it would not be run.
+pub fn try_programs(jobs: &JobsConfig, actions: &Actions) -> Vec<(String, Result<(), String>)> {
+    let programs = jobs.programs().chain(actions.programs());
+    let tried = programs.map(|(name, program)| {
+        let looked = runner::look(program).map_err(|error| match &error {
+            StartError::Untrusted(why) => match std::error::Error::source(why) {
+                Some(source) => format!("{why}: {source}"),
+                None => why.to_string(),
+            },
+            StartError::Busy | StartError::Missing(_) | StartError::System(_) => error.to_string(),
+        });
+        (name.to_owned(), looked)
     });
     tried.collect()
 }
@@ -212,7 +245,9 @@ mod tests {
     use crate::collectors;
 
     fn tried(root: &Path) -> Vec<(&'static str, Tried)> {
-        try_collectors(&collectors::read(None), &Root::at(root))
+        let all = collectors::read(None);
+        let tried = try_collectors(&all, &Root::at(root)).into_iter();
+        tried.map(|(collector, tried)| (collector.name, tried)).collect()
     }
 
     #[test]

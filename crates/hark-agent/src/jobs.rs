@@ -37,7 +37,7 @@ use std::time::Duration;
 use hark_calendar::ActiveWindow;
 use hark_model::{Clock, Event, Mono, Next, Now, SeriesDef};
 use hark_plugin::{
-    Finished, Happened, Invocation, Output, Poller, RunId, Runner, StartError, runner,
+    Finished, Happened, Invocation, Output, Poller, Program, RunId, Runner, StartError, runner,
 };
 use hark_proto::ReportItem;
 
@@ -96,6 +96,11 @@ pub(crate) trait Job: Send + Debug {
     /// thread.
     fn only_looks(&self) -> bool {
         false
+    }
+
+    /// Returns the programs that it runs.
+    fn programs(&self) -> Vec<&Program> {
+        Vec::new()
     }
 
     /// Learns where the machine's files are, before anything else.

@@ -128,6 +128,16 @@ pub enum StartError {
     System(#[source] io::Error),
 }
 
+/// Looks at a program as is done before each start, without starting it.
+///
+/// # Errors
+/// Why it would not be started.
+pub fn look(program: &Program) -> Result<(), StartError> {
+    let name = || program.arguments().first().cloned().unwrap_or_default();
+    let path = program.path().ok_or_else(|| StartError::Missing(name()))?;
+    trust::check(&path, sys::user()).map_err(StartError::from)
+}
+
 /// What happened to a program.
 #[derive(Debug)]
 pub enum Happened {

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use hark_agent::{Access, AgentConfig};
 use hark_checks::{Check, Configured};
-use hark_config::{Document, Key, Kind, Level, Section, SourceFile, Style};
+use hark_config::{Document, Key, Kind, Level, SecretSource, Section, SourceFile, Style};
 use hark_engine::{Plan, plan};
 use hark_model::UserName;
 use hark_model::labels::Foreign;
@@ -196,7 +196,15 @@ pub(crate) fn keys() -> Vec<Key> {
 /// # Errors
 /// If a file cannot be read, or with everything that is wrong.
 pub(crate) fn load(paths: &Paths) -> Result<Loaded, LoadError> {
-    read(open(paths, PageText::Kept).map_err(LoadError::File)?)
+    read(open(paths, PageText::Kept).map_err(LoadError::File)?, &files::Secrets)
+}
+
+/// Reads what `paths` name with another text in the place of each secret that cannot be read, and returns why
+/// those cannot: for a look at the rest. None if something else is wrong as well.
+pub(crate) fn load_without_secrets(paths: &Paths) -> Option<(Loaded, Vec<String>)> {
+    let secrets = files::Unread::default();
+    let loaded = read(open(paths, PageText::Kept).ok()?, &secrets).ok()?;
+    Some((loaded, secrets.why()))
 }
 
 /// Reads what `paths` name as if the page's file said this.
@@ -204,7 +212,7 @@ pub(crate) fn load(paths: &Paths) -> Result<Loaded, LoadError> {
 /// # Errors
 /// As [`load`].
 pub(crate) fn load_with(paths: &Paths, page: &str) -> Result<Loaded, LoadError> {
-    read(open(paths, PageText::Instead(page)).map_err(LoadError::File)?)
+    read(open(paths, PageText::Instead(page)).map_err(LoadError::File)?, &files::Secrets)
 }
 
 /// Reads a configuration that is not in a file.
@@ -213,7 +221,8 @@ pub(crate) fn load_with(paths: &Paths, page: &str) -> Result<Loaded, LoadError> 
 /// With everything that is wrong.
 pub(crate) fn load_text(name: &str, text: String) -> Result<Loaded, LoadError> {
     let document = Document::parse(vec![SourceFile { name: name.to_owned(), text }]);
-    read(Opened { document, files: Vec::new(), revision: 0, page: String::new() })
+    let opened = Opened { document, files: Vec::new(), revision: 0, page: String::new() };
+    read(opened, &files::Secrets)
 }
 
 /// Returns how mistakes are shown: in colour where somebody looks.
@@ -245,13 +254,12 @@ fn read_plan(root: &Section<'_>) -> Option<Plan> {
     plan::read_with(root, &known.collect::<Vec<_>>())
 }
 
-fn read(opened: Opened) -> Result<Loaded, LoadError> {
+fn read(opened: Opened, secrets: &dyn SecretSource) -> Result<Loaded, LoadError> {
     let Opened { document, files: names, revision, .. } = opened;
     if document.has_errors() {
         return Err(wrong(&document));
     }
-    let secrets = files::Secrets;
-    let root = document.root(&secrets);
+    let root = document.root(secrets);
     let settings = Settings::read(&root);
     let web = WebSettings::read(&root);
     let receivers = Receivers::read(&root);

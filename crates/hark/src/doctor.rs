@@ -106,6 +106,8 @@ pub(crate) struct Patient {
     pub(crate) data_dir: PathBuf,
     /// The configuration.
     pub(crate) loaded: Loaded,
+    /// Why secrets of it cannot be read: then the rest is looked at with others.
+    pub(crate) unread: Vec<String>,
     /// Whether an agent runs here, or shall.
     pub(crate) agent: bool,
     /// Whether a server runs here, or shall.
@@ -116,6 +118,7 @@ pub(crate) struct Patient {
 pub(crate) fn examine(patient: &Patient) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.push(configuration(patient));
+    findings.extend(patient.unread.iter().map(|why| unread(why)));
     findings.extend(machine::look(patient));
     if patient.agent {
         findings.extend(agent::look(patient));
@@ -134,6 +137,16 @@ fn configuration(patient: &Patient) -> Finding {
     }
     let n = patient.loaded.files.len();
     Finding::fine("config", format!("the configuration is in order ({n} files)"))
+}
+
+fn unread(why: &str) -> Finding {
+    Finding::bad(
+        Level::Problem,
+        "config",
+        format!("a secret cannot be read: {why}"),
+        "hark does not start like this; the rest was looked at without it",
+        "name another place, or let the service's user read it: chgrp hark FILE; chmod 640 FILE",
+    )
 }
 
 /// Returns the worst of all.

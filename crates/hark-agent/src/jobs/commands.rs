@@ -361,6 +361,10 @@ impl Job for Command {
         self.check.as_str()
     }
 
+    fn programs(&self) -> Vec<&Program> {
+        vec![&self.program]
+    }
+
     fn timing(&self) -> Timing {
         self.pace.timing()
     }

@@ -144,6 +144,10 @@ impl Job for Custom {
         self.check.as_str()
     }
 
+    fn programs(&self) -> Vec<&Program> {
+        vec![&self.program]
+    }
+
     fn timing(&self) -> Timing {
         self.pace.timing()
     }

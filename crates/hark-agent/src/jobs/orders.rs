@@ -100,6 +100,11 @@ impl Actions {
         self.0.keys().map(String::as_str)
     }
 
+    /// Returns the programs, each with its name.
+    pub(crate) fn programs(&self) -> impl Iterator<Item = (&str, &Program)> {
+        self.0.iter().map(|(name, action)| (name.as_str(), &*action.program))
+    }
+
     /// Returns what is to be run for the order with this number.
     pub(crate) fn run(&self, order: u32, name: &str) -> Option<OrderedRun> {
         let Action { program, limit } = self.0.get(name)?;

@@ -174,6 +174,10 @@ impl Job for Plugin {
         self.check.as_str()
     }
 
+    fn programs(&self) -> Vec<&Program> {
+        vec![&self.program]
+    }
+
     fn timing(&self) -> Timing {
         self.pace.timing()
     }
@@ -282,6 +286,10 @@ fn worse(a: Status, b: Status) -> Status {
 impl Job for NagiosRunner {
     fn name(&self) -> &str {
         self.check.as_str()
+    }
+
+    fn programs(&self) -> Vec<&Program> {
+        self.members.iter().map(|member| &*member.program).collect()
     }
 
     fn timing(&self) -> Timing {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use hark_calendar::ActiveWindow;
 use hark_config::{Bare, Key, Kind, Section, Span, Value};
 use hark_model::CheckName;
-use hark_plugin::Permit;
+use hark_plugin::{Permit, Program};
 use regex::{Regex, RegexBuilder};
 use serde_json::Value as Json;
 
@@ -46,6 +46,9 @@ trait Prototype: Send + Sync + Debug {
     /// Returns the job's name.
     fn called(&self) -> &str;
 
+    /// Returns the programs that it runs.
+    fn programs(&self) -> Vec<&Program>;
+
     /// Returns true if it needs no thread.
     fn needs_no_thread(&self) -> bool;
 }
@@ -59,6 +62,10 @@ impl<J: Job + Clone + Sync + 'static> Prototype for J {
 
     fn called(&self) -> &str {
         self.name()
+    }
+
+    fn programs(&self) -> Vec<&Program> {
+        Job::programs(self)
     }
 
     fn needs_no_thread(&self) -> bool {
@@ -123,6 +130,14 @@ pub const LINES: Key = Key::new(
 );
 
 impl JobsConfig {
+    /// Returns the programs that are run, each with the name of what runs it.
+    pub(crate) fn programs(&self) -> impl Iterator<Item = (&str, &Program)> {
+        self.planned.iter().flat_map(|planned| {
+            let programs = planned.prototype.programs().into_iter();
+            programs.map(|program| (planned.prototype.called(), program))
+        })
+    }
+
     /// Reads the sections of the host's own file; diagnostics are in `section`.
     pub(crate) fn read(section: &Section<'_>) -> Self {
         Self::read_with(section, Rights::HostFile)

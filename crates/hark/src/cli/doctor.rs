@@ -60,9 +60,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         anyhow::bail!("only root can try as another user");
     }
     let paths = Paths::new(args.config.clone(), args.data.clone());
-    let loaded = match config::load(&paths) {
-        Ok(loaded) => loaded,
-        Err(error) => return Ok(super::config::report(&error, args.json)),
+    let (loaded, unread) = match config::load(&paths) {
+        Ok(loaded) => (loaded, Vec::new()),
+        Err(error) => match config::load_without_secrets(&paths) {
+            Some(found) => found,
+            None => return Ok(super::config::report(&error, args.json)),
+        },
     };
     let data_dir = paths.data_dir(loaded.settings.data_dir.as_deref());
     let has = |name: &str| data_dir.join(name).exists();
@@ -71,7 +74,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (_, true) => (false, true),
         _ => (has("agent") || !has("state.db"), has("state.db") || !has("agent")),
     };
-    let patient = Patient { root: args.root.clone(), data_dir, loaded, agent, server };
+    let patient = Patient { root: args.root.clone(), data_dir, loaded, unread, agent, server };
     let findings = examine(&patient);
     print(&findings, args.json);
     Ok(ExitCode::from(worst(&findings).exit_code()))

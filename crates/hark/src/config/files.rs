@@ -1,5 +1,6 @@
 //! Where the configuration lies, and what it names beside itself.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
@@ -263,6 +264,42 @@ impl SecretSource for Secrets {
     fn env(&self, name: &str) -> Result<String, String> {
         let value = std::env::var_os(name).ok_or_else(|| format!("{name} is not set"))?;
         value.into_string().map_err(|_| format!("{name} is not UTF-8"))
+    }
+}
+
+/// The secrets that can be read, and something else in the place of the others.
+#[derive(Debug, Default)]
+pub(super) struct Unread(RefCell<Vec<String>>);
+
+impl Unread {
+    /// Returns why those that could not be read cannot.
+    pub(super) fn why(self) -> Vec<String> {
+        self.0.into_inner()
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "as the source of secrets gives it")]
+    fn or_other(&self, read: Result<String, String>) -> Result<String, String> {
+        Ok(read.unwrap_or_else(|why| {
+            let mut all = self.0.borrow_mut();
+            if !all.contains(&why) {
+                all.push(why);
+            }
+            "a secret that could not be read".to_owned()
+        }))
+    }
+}
+
+impl SecretSource for Unread {
+    fn file(&self, path: &str) -> Result<String, String> {
+        self.or_other(Secrets.file(path))
+    }
+
+    fn key_file(&self, path: &str) -> Result<String, String> {
+        self.or_other(Secrets.key_file(path))
+    }
+
+    fn env(&self, name: &str) -> Result<String, String> {
+        self.or_other(Secrets.env(name))
     }
 }
 

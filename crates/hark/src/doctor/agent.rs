@@ -5,7 +5,9 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use hark_agent::collectors::{Configured, Root};
-use hark_agent::doctor::{NotInForce, Tried, TriedLog, given_last, try_collectors, try_logs};
+use hark_agent::doctor::{
+    NotInForce, Tried, TriedLog, given_last, try_collectors, try_logs, try_programs,
+};
 use hark_agent::logs::LogsConfig;
 use hark_agent::{Access, AgentConfig};
 
@@ -61,13 +63,16 @@ pub(super) fn look(patient: &Patient) -> Vec<Finding> {
         &none
     };
     let given = given_last(config, &patient.data_dir.join("agent"));
-    let (watched, logs) = match &given {
-        Ok(Some(given)) => (&given.collectors, &given.logs),
-        Ok(None) | Err(_) => (&config.collectors, &config.logs),
+    let (watched, logs, jobs) = match &given {
+        Ok(Some(given)) => (&given.collectors, &given.logs, &given.jobs),
+        Ok(None) | Err(_) => (&config.collectors, &config.logs, &config.jobs),
     };
     let mut findings = collectors(patient, watched);
     findings.extend(given.as_ref().err().map(not_in_force));
     findings.extend(try_all(logs, &patient.root));
+    if patient.root == Path::new("/") {
+        findings.extend(try_programs(jobs, &config.actions).into_iter().map(program));
+    }
     findings.extend(CLOSED.iter().filter_map(|closed| try_closed(&patient.root, closed)));
     findings.extend(try_journal(&patient.root));
     findings.extend(servers(patient));
@@ -102,12 +107,22 @@ fn collectors(patient: &Patient, configured: &[Configured]) -> Vec<Finding> {
     let tried = try_collectors(configured, &Root::at(&patient.root));
     let mut missing = Vec::new();
     let mut findings = Vec::new();
-    for (name, tried) in tried {
-        let area = "collector";
+    for (collector, tried) in tried {
+        let (area, name) = ("collector", collector.name);
         findings.push(match tried {
             Tried::Works { series, facts } => {
                 Finding::fine(area, format!("{name}: {series} series, {facts} facts"))
             }
+            Tried::Missing(what) if collector.is_asked_for => Finding::bad(
+                Level::Warning,
+                area,
+                format!("{name}: {what}"),
+                "somebody asked for it; its values are absent, and thresholds on them never fire",
+                match collector.mend {
+                    "" => format!("switch it off: collectors: {{{name}: {{enabled: false}}}}"),
+                    mend => mend.to_owned(),
+                },
+            ),
             Tried::Missing(_) => {
                 missing.push(name);
                 continue;
@@ -153,6 +168,13 @@ fn try_all(logs: &LogsConfig, root: &Path) -> Vec<Finding> {
             Finding::fine("log", format!("{name}: its {files} files can be read"))
         }
         TriedLog::Missing => Finding::fine("log", format!("{name}: there is no such file yet")),
+        TriedLog::NoJournal => Finding::bad(
+            Level::Warning,
+            "log",
+            format!("{name}: there is no journal on this machine"),
+            "nothing is found; journald, which is part of systemd, would write it",
+            "watch a file instead: `file` in place of `journal`",
+        ),
         TriedLog::Refused(path) => Finding::bad(
             Level::Warning,
             "log",
@@ -162,6 +184,20 @@ fn try_all(logs: &LogsConfig, root: &Path) -> Vec<Finding> {
         ),
     };
     tried.map(finding).collect()
+}
+
+/// Says whether a program would be run.
+fn program((name, looked): (String, Result<(), String>)) -> Finding {
+    match looked {
+        Ok(()) => Finding::fine("program", format!("{name}: its program may be run")),
+        Err(why) => Finding::bad(
+            Level::Warning,
+            "program",
+            format!("{name}: not run: {why}"),
+            "what it looks at is unknown, or an order fails",
+            "put it where only root or the service's user can change it, as a file that can be run",
+        ),
+    }
 }
 
 /// Tries to open it as the agent would; none if it is not there or can be read.
@@ -191,7 +227,7 @@ fn try_journal(root: &Path) -> Option<Finding> {
         TriedLog::Refused(path) => {
             Some(kept_from_it(&path, "systemd's journal", way_in::to(root, &path)))
         }
-        TriedLog::Works(_) | TriedLog::Missing => None,
+        TriedLog::Works(_) | TriedLog::Missing | TriedLog::NoJournal => None,
     }
 }
 

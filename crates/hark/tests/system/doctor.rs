@@ -226,3 +226,61 @@ fn a_tree_of_another_machine_is_looked_at_in_its_place() {
     command.args(["doctor", "--as-told", "-c"]).arg(&wrong);
     assert_eq!(run(&mut command, LIMIT).status.code(), Some(2));
 }
+
+#[test]
+fn what_was_asked_for_and_is_not_there_is_told_with_what_mends_it() {
+    let folder = folder();
+    let root = folder.path().join("root");
+    std::fs::create_dir(&root).unwrap();
+    let config = "agent:\n  collectors: {smart: {drives: [/dev/sda]}, systemd: {units: [nginx]}, sensors: {interval: 1m}}\n  \
+        logs: {sys: {journal: {}, match: x}}\n";
+    write(folder.path(), "asked.yaml", config);
+    let words = ["--agent", "--as-told", "--root", root.to_str().unwrap(), "-c", "asked.yaml"];
+    let (_, findings) = doctor(folder.path(), &words);
+    for (area, what, mend) in [
+        ("collector", "smart: there is no /dev/sda", "apt install smartmontools"),
+        ("collector", "systemd: there is no ", "systemd has started"),
+        ("log", "sys: there is no journal", "`file`"),
+    ] {
+        let found = find(&findings, area, what);
+        assert_eq!(found["level"], "warning");
+        assert!(found["mend"].as_str().unwrap().contains(mend), "{found}");
+    }
+    // One that runs anyway was not asked for by saying how often.
+    let missing = find(&findings, "collector", "not on this machine");
+    assert!(missing["level"] == "ok" && missing["what"].as_str().unwrap().contains("sensors"));
+}
+
+#[test]
+fn programs_that_would_not_be_run_are_told_also_where_a_secret_cannot_be_read() {
+    let folder = folder();
+    let open = write(folder.path(), "open.sh", "#!/bin/sh\n");
+    std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let at = folder.path().display();
+    let config = format!(
+        "agent:\n  server: '127.0.0.1:9'\n  secret: {{file: {at}/none}}\n  \
+         plugins: {{open: {at}/open.sh, none: check_nosuch, fine: /bin/true}}\n  \
+         nagios_runner: {{commands: ['{at}/gone.sh']}}\n  \
+         commands: {{load: {{command: nosuch-command, extract: '(.)'}}}}\n  \
+         custom: {{mine: {{command: {at}/open.sh}}}}\n  actions: {{mend: {{run: {at}/nothing}}}}\n"
+    );
+    write(folder.path(), "agent.yaml", &config);
+    let (code, findings) = doctor(folder.path(), &["--agent", "--as-told", "-c", "agent.yaml"]);
+    assert_eq!(code, 2, "{findings:#?}");
+    let unread = find(&findings, "config", "a secret cannot be read");
+    assert!(unread["what"].as_str().unwrap().contains("/none"), "{unread}");
+    for what in [
+        "open: not run: ",
+        "none: not run: there is no program `check_nosuch`",
+        "nagios_runner: not run: ",
+        "load: not run: there is no program `nosuch-command`",
+        "mine: not run: ",
+        "mend: not run: ",
+    ] {
+        assert_eq!(find(&findings, "program", what)["level"], "warning");
+    }
+    assert!(
+        find(&findings, "program", "open: ")["what"].as_str().unwrap().contains("changed by other")
+    );
+    assert_eq!(find(&findings, "program", "fine: ")["level"], "ok");
+}
