@@ -271,9 +271,11 @@ mod tests {
 
     /// Returns the path and description of each command that prints JSON.
     fn printing_json(command: &clap::Command, path: &str, found: &mut Vec<(String, bool)>) {
-        let has = |long: &str| command.get_arguments().any(|arg| arg.get_long() == Some(long));
-        if has("json") {
-            found.push((path.to_owned(), has("watch")));
+        let argument =
+            |long: &str| command.get_arguments().find(|arg| arg.get_long() == Some(long));
+        // What takes a value reads JSON.
+        if argument("json").is_some_and(|json| !json.get_action().takes_values()) {
+            found.push((path.to_owned(), argument("watch").is_some()));
         }
         for inner in command.get_subcommands() {
             printing_json(inner, format!("{path} {}", inner.get_name()).trim(), found);
