@@ -184,7 +184,7 @@ fn a_servers_ports_certificate_and_names_are_tried() {
         folder.path(),
         "hark.yaml",
         &format!(
-            "hbd_host: 127.0.0.1\nhbd_port: {tcp}\nhb_port: {udp}\n\
+            "hb_host: 127.0.0.1\nhbd_host: 127.0.0.1\nhbd_port: {tcp}\nhb_port: {udp}\n\
          tls: {{certificate: {0}/bad.pem, key: {0}/bad.pem}}\n\
          agent: {{server: no-such-name.invalid}}\n",
             folder.path().display()
