@@ -121,7 +121,7 @@ export async function moments({ browser, base, user, password }) {
   await section.getByText('No space left on device').waitFor();
   await section.getByRole('cell', { name: /autovacuum/ }).waitFor();
   await holds(async () => (await section.getByRole('row').count()) === 4, 'three processes and their head');
-  await holds(async () => await section.getByText('backup.service').isVisible(), 'with their services');
+  await holds(async () => await section.getByText('backup.service').filter({ visible: true }).first().isVisible(), 'with their services');
   await section.getByRole('button', { name: 'Close' }).click();
   await page.waitForURL((url) => !url.searchParams.has('at'));
   await context.close();
