@@ -9,8 +9,6 @@ use std::io;
 use std::path::Path;
 
 use hark_config::{Document, NoSecrets, Style};
-use hark_model::check::CheckResult;
-use hark_model::name::CheckName;
 use hark_model::{Now, Status, Unix};
 use hark_proto::ReportItem;
 use serde_json::{Map, Value as Json};
@@ -19,6 +17,7 @@ use crate::collectors;
 use crate::home::Home;
 use crate::jobs::{Allowed, Rights};
 use crate::marks::MARKS;
+use crate::own_check;
 use crate::settings::{Given, check_keys};
 use crate::slots::Slots;
 
@@ -303,17 +302,7 @@ fn refused(revision: u32, mistakes: &str, now: Now) -> ReportItem {
 }
 
 fn result(status: Status, text: String, now: Now) -> ReportItem {
-    let check = CheckName::new(CHECK).expect("a name without control characters, and short");
-    ReportItem::Result(CheckResult {
-        check,
-        status,
-        text,
-        began_at: now.unix,
-        took_ms: 0,
-        values: Vec::new(),
-        limits: Vec::new(),
-        next: hark_model::Next::Whenever,
-    })
+    own_check::result(CHECK, status, text, now)
 }
 
 fn lay(onto: &mut Json, own: &Json) {

@@ -54,6 +54,7 @@ mod metrics;
 mod mounts;
 #[cfg(all(target_os = "linux", not(feature = "portable")))]
 mod netlink;
+mod own_check;
 #[cfg(any(test, not(all(target_os = "linux", not(feature = "portable")))))]
 mod portable;
 mod pressure;

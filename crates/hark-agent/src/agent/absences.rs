@@ -1,11 +1,10 @@
 //! Tells the server of collectors that somebody asked for and that find nothing to look at.
 
-use hark_model::check::CheckResult;
-use hark_model::name::CheckName;
-use hark_model::{Next, Now, Status};
+use hark_model::{Now, Status};
 use hark_proto::ReportItem;
 
 use super::Agent;
+use crate::own_check;
 
 /// The check that says so.
 const CHECK: &str = "collectors";
@@ -32,20 +31,10 @@ impl Agent {
 }
 
 fn result(lines: String, now: Now) -> ReportItem {
-    let (status, mut text) = if lines.is_empty() {
+    let (status, text) = if lines.is_empty() {
         (Status::Ok, "all that are asked for have something to look at".to_owned())
     } else {
         (Status::Warning, lines)
     };
-    text.truncate(text.floor_char_boundary(CheckResult::MAX_TEXT));
-    ReportItem::Result(CheckResult {
-        check: CheckName::new(CHECK).expect("a name without control characters, and short"),
-        status,
-        text,
-        began_at: now.unix,
-        took_ms: 0,
-        values: Vec::new(),
-        limits: Vec::new(),
-        next: Next::Whenever,
-    })
+    own_check::result(CHECK, status, text, now)
 }
